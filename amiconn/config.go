@@ -1,0 +1,163 @@
+package amiconn
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// Config says how to reach one Asterisk and how patient to be with it. Start
+// from DefaultConfig: a zero duration or size is an error, not a default. The
+// tags name the environment variables that cmd fills it from.
+type Config struct {
+	// Name is the server's name: subject token, metric label and part of each
+	// ActionID.
+	Name string `ignored:"true"`
+	// Addr is host:port.
+	Addr string
+	// Username and Secret are those of manager.conf.
+	Username string
+	Secret   Secret
+	// SecretFile names a file to read Secret from. Exactly one of both is set.
+	SecretFile string `split_words:"true"`
+
+	// TLS wraps the connection from its first byte (manager.conf tlsenable).
+	TLS Switch
+	// TLSCaFile holds the PEM certificates to trust in place of the system's.
+	TLSCaFile string `split_words:"true"`
+	// Auth is md5 or plain.
+	Auth Auth
+	// Events is what the event session asks for in its Login: on, or a list
+	// of classes such as call,agent.
+	Events string
+	// Charset says which text the server's bytes are.
+	Charset frames.Charset
+	// Sessions is 2, or 1 for a server with allowmultiplelogin=no.
+	Sessions int
+
+	// ConnectTimeout bounds the dial with its TLS handshake, LoginTimeout
+	// everything from the banner to the accepted Login.
+	ConnectTimeout time.Duration `split_words:"true"`
+	LoginTimeout   time.Duration `split_words:"true"`
+	// PingInterval is the time between two Pings. A session that reads
+	// nothing for ReadTimeout is dead.
+	PingInterval time.Duration `split_words:"true"`
+	ReadTimeout  time.Duration `split_words:"true"`
+	// ActionTimeout is how long an Action may take when its request does not
+	// say, and the most that it may ask for.
+	ActionTimeout time.Duration `split_words:"true"`
+
+	// BackoffMin and BackoffMax bound the wait between two connects. It grows
+	// until a session has stayed up for StableAfter.
+	BackoffMin  time.Duration `split_words:"true"`
+	BackoffMax  time.Duration `split_words:"true"`
+	StableAfter time.Duration `split_words:"true"`
+	// BreakerFailures failures in a row, of either session, open the breaker
+	// for BreakerCooldown; then BreakerProbes sessions may try.
+	BreakerFailures int           `split_words:"true"`
+	BreakerCooldown time.Duration `split_words:"true"`
+	BreakerProbes   int           `split_words:"true"`
+
+	// WriteBufferBytes bounds the Actions that wait to be written to one
+	// session; one more is refused as busy.
+	WriteBufferBytes Bytes `split_words:"true"`
+	// MaxPending bounds the Actions that wait for their end or for their
+	// reply to be published; one more is refused as busy.
+	MaxPending int `split_words:"true"`
+	// MaxFrameBytes bounds one frame; a larger one is discarded and counted.
+	MaxFrameBytes Bytes `split_words:"true"`
+}
+
+// DefaultConfig returns the documented defaults. Name, Addr, Username and
+// Secret are left to the caller.
+func DefaultConfig() Config {
+	return Config{
+		Auth:             AuthMD5,
+		Events:           "on",
+		Charset:          frames.UTF8,
+		Sessions:         2,
+		ConnectTimeout:   10 * time.Second,
+		LoginTimeout:     5 * time.Second,
+		PingInterval:     15 * time.Second,
+		ReadTimeout:      30 * time.Second,
+		ActionTimeout:    30 * time.Second,
+		BackoffMin:       100 * time.Millisecond,
+		BackoffMax:       30 * time.Second,
+		StableAfter:      10 * time.Second,
+		BreakerFailures:  5,
+		BreakerCooldown:  30 * time.Second,
+		BreakerProbes:    1,
+		WriteBufferBytes: 5 * MiB,
+		MaxPending:       5000,
+		MaxFrameBytes:    MiB,
+	}
+}
+
+// SettingError says what is wrong with one setting, never its value.
+type SettingError struct {
+	Setting string // as in the environment: READ_TIMEOUT
+	Reason  string // what it accepts
+}
+
+func (e *SettingError) Error() string { return e.Setting + ": " + e.Reason }
+
+// Validate returns every problem of c at once, each a *SettingError, joined.
+func (c *Config) Validate() error {
+	var problems []error
+	check := func(ok bool, setting, reason string, args ...any) {
+		if !ok {
+			problems = append(problems, &SettingError{setting, fmt.Sprintf(reason, args...)})
+		}
+	}
+	host, port, err := net.SplitHostPort(c.Addr)
+	check(err == nil && host != "" && port != "", "ADDR", "wants host:port, such as 10.0.0.1:5038")
+	check(headerSafe(c.Username), "USERNAME", "wants the user's name in manager.conf")
+	check(c.Secret != "" || c.SecretFile != "", "SECRET", "is missing: set it, or SECRET_FILE")
+	check(c.Secret == "" || c.SecretFile == "", "SECRET", "and SECRET_FILE are both set: keep one")
+	check(c.Secret == "" || headerSafe(string(c.Secret)), "SECRET", "has a line break or NUL")
+	check(headerSafe(c.Events), "EVENTS", "wants on, or event classes such as call,agent")
+	check(c.Sessions == 1 || c.Sessions == 2, "SESSIONS", "wants 1 or 2")
+	check(bool(c.TLS) || c.TLSCaFile == "", "TLS_CA_FILE", "is set while TLS is off: set TLS=on too")
+	for _, d := range []struct {
+		setting string
+		value   time.Duration
+	}{
+		{"CONNECT_TIMEOUT", c.ConnectTimeout},
+		{"LOGIN_TIMEOUT", c.LoginTimeout},
+		{"PING_INTERVAL", c.PingInterval},
+		{"READ_TIMEOUT", c.ReadTimeout},
+		{"ACTION_TIMEOUT", c.ActionTimeout},
+		{"BACKOFF_MIN", c.BackoffMin},
+		{"BACKOFF_MAX", c.BackoffMax},
+		{"STABLE_AFTER", c.StableAfter},
+		{"BREAKER_COOLDOWN", c.BreakerCooldown},
+	} {
+		check(d.value > 0, d.setting, "wants a positive duration such as 500ms, 15s or 2m")
+	}
+	check(c.BackoffMax >= c.BackoffMin, "BACKOFF_MAX", "wants at least BACKOFF_MIN (%v)", c.BackoffMin)
+	check(c.ReadTimeout > c.PingInterval, "READ_TIMEOUT",
+		"wants more than PING_INTERVAL (%v), or every quiet session dies", c.PingInterval)
+	check(c.BreakerFailures >= 1, "BREAKER_FAILURES", "wants 1 or more")
+	check(c.BreakerProbes >= 1, "BREAKER_PROBES", "wants 1 or more")
+	check(c.MaxPending >= 1, "MAX_PENDING", "wants 1 or more")
+	check(c.WriteBufferBytes >= 2*KiB, "WRITE_BUFFER_BYTES", "wants at least 2KiB")
+	check(c.MaxFrameBytes >= 4*KiB && c.MaxFrameBytes <= GiB, "MAX_FRAME_BYTES", "wants 4KiB to 1GiB")
+	return errors.Join(problems...)
+}
+
+// headerSafe reports whether s can stand in an AMI header: not empty and
+// without the bytes that end a line or a string (manager.c get_input).
+func headerSafe(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] == '\r' || s[i] == '\n' || s[i] == 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,66 @@
+package amiconn
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Reason is why a session ended or was never had: one word for logs, status
+// messages and metric labels.
+type Reason string
+
+// The reasons. Each is a failure of the server or of the network but for
+// ReasonShutdown.
+const (
+	ReasonDial         Reason = "dial"          // no connection
+	ReasonTLS          Reason = "tls"           // handshake or certificate
+	ReasonBanner       Reason = "banner"        // the peer does not greet as Asterisk does
+	ReasonLogin        Reason = "login"         // no answer to the login, or an odd one
+	ReasonAuth         Reason = "auth"          // the login was refused
+	ReasonClosed       Reason = "closed"        // the server closed the connection
+	ReasonRead         Reason = "read"          // the connection broke
+	ReasonReadTimeout  Reason = "read_timeout"  // nothing was read for too long
+	ReasonPing         Reason = "ping"          // a Ping was not answered
+	ReasonWrite        Reason = "write"         // a write failed
+	ReasonWriteTimeout Reason = "write_timeout" // the server does not read
+	ReasonShutdown     Reason = "shutdown"      // we logged off
+)
+
+// SessionError is the end of a Session, or the failure to open one.
+type SessionError struct {
+	Reason Reason
+	Err    error
+}
+
+func (e *SessionError) Error() string {
+	if e.Err == nil {
+		return string(e.Reason)
+	}
+	return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *SessionError) Unwrap() error { return e.Err }
+
+// ReasonOf returns the Reason in err, or ReasonRead for an error without one.
+func ReasonOf(err error) Reason {
+	if e, ok := errors.AsType[*SessionError](err); ok {
+		return e.Reason
+	}
+	return ReasonRead
+}
+
+var (
+	// ErrNotConnected means that the session an Action needs is not up. The
+	// Action did not reach Asterisk: it may be sent again.
+	ErrNotConnected = errors.New("not connected")
+	// ErrBusy means that the write buffer or the pending actions are full. The
+	// Action did not reach Asterisk: it may be sent again later.
+	ErrBusy = errors.New("busy")
+	// ErrStopping means that the Link takes no more Actions.
+	ErrStopping = errors.New("shutting down")
+
+	errSilent     = errors.New("nothing was read for too long")
+	errPingMissed = errors.New("a Ping was not answered")
+	errLoggedOff  = errors.New("logged off")
+)

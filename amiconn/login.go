@@ -1,0 +1,108 @@
+package amiconn
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// login reads the banner and logs in, within LoginTimeout. Frames that came
+// before the answer, such as events of a server that is just booting, are
+// handled like any other; what is glued behind the answer stays in the reader.
+func (s *Session) login(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
+	defer stop()
+	if err := s.conn.SetDeadline(deadline(ctx, s.cfg.LoginTimeout)); err != nil {
+		return &SessionError{ReasonLogin, err}
+	}
+	banner, err := s.frames.ReadBanner()
+	if err != nil {
+		return &SessionError{ReasonBanner, err}
+	}
+	s.Banner = banner
+	headers, err := s.credentials()
+	if err != nil {
+		return err
+	}
+	if _, err := s.ask("Login", headers); err != nil {
+		return err
+	}
+	return s.conn.SetDeadline(noDeadline)
+}
+
+// credentials returns the headers of Login. With MD5 it first asks for the
+// challenge; the key is the lower-case hex of md5(challenge + secret)
+// (manager.c authenticate).
+func (s *Session) credentials() ([]frames.Header, error) {
+	headers := []frames.Header{header("Username", s.cfg.Username)}
+	events := s.cfg.Events
+	if s.Role == RoleActions {
+		events = "off"
+	}
+	if s.cfg.Auth == AuthPlain {
+		return append(headers, header("Secret", string(s.cfg.Secret)), header("Events", events)), nil
+	}
+	// The username goes along so that an Asterisk with allowmultiplelogin=no
+	// can refuse at once.
+	challenge, err := s.ask("Challenge", append(headers, header("AuthType", "MD5")))
+	if err != nil {
+		return nil, err
+	}
+	sum := md5.Sum([]byte(challenge + string(s.cfg.Secret)))
+	return append(headers, header("AuthType", "MD5"),
+		header("Key", hex.EncodeToString(sum[:])), header("Events", events)), nil
+}
+
+// ask writes an Action and reads until its Response, whose Challenge header it
+// returns. It is for the login only, before the goroutines run.
+func (s *Session) ask(action string, headers []frames.Header) (string, error) {
+	id := s.ids.ActionID(s.Token, s.number.Add(1))
+	headers = append([]frames.Header{header("Action", action), header("ActionID", id)}, headers...)
+	data, err := frames.AppendAction(nil, headers)
+	if err != nil {
+		return "", &SessionError{ReasonLogin, err}
+	}
+	if _, err := frames.WriteChunks(s.conn, data, s.chunk); err != nil {
+		return "", &SessionError{ReasonLogin, err}
+	}
+	for {
+		f, err := s.frames.Next()
+		if errors.Is(err, frames.ErrFrameTooLarge) {
+			continue
+		}
+		if err != nil {
+			return "", &SessionError{ReasonLogin, fmt.Errorf("%s: %w", action, err)}
+		}
+		if f.Kind() != frames.KindResponse || string(f.Get("ActionID")) != id {
+			s.handle(f)
+			continue
+		}
+		if string(f.Name()) != "Success" {
+			return "", &SessionError{ReasonAuth, fmt.Errorf("%s refused: %.80q", action, f.Get("Message"))}
+		}
+		return string(f.Get("Challenge")), nil
+	}
+}
+
+// oldLists reports whether the server is older than Asterisk 13.2, whose lists
+// carry no EventList. AMI 2.6 is Asterisk 13.1.
+func oldLists(b frames.Banner) bool {
+	major, rest, _ := strings.Cut(b.Version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	x, err := strconv.Atoi(major)
+	if err != nil {
+		return false
+	}
+	y, err := strconv.Atoi(minor)
+	return x < 2 || x == 2 && err == nil && y <= 6
+}
+
+func header(key, value string) frames.Header {
+	return frames.Header{Key: []byte(key), Value: []byte(value)}
+}

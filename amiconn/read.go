@@ -1,0 +1,98 @@
+package amiconn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// read is the reader: it hands over frame after frame until the connection
+// ends, and says why it did unless somebody else has.
+func (s *Session) read() {
+	for {
+		f, err := s.frames.Next()
+		switch {
+		case err == nil, errors.Is(err, frames.ErrFrameTooLarge):
+			s.guard(f)
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			s.end(ReasonClosed, err)
+			return
+		default:
+			s.end(ReasonRead, err)
+			return
+		}
+	}
+}
+
+// guard handles one frame and keeps a panic in it: the frame is lost, the
+// Session goes on.
+func (s *Session) guard(f *frames.Frame) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panics.Add(1)
+			s.log.Error("frame handler panicked", zap.String("cause", fmt.Sprint(p)),
+				zap.ByteString("frame", f.Name()), zap.Stack("stack"))
+		}
+	}()
+	s.handle(f)
+}
+
+// handle hands a frame to whoever it is for.
+func (s *Session) handle(f *frames.Frame) {
+	switch f.Kind() {
+	case frames.KindEvent:
+		if s.table.Deliver(s.Token, f) || s.Role == RoleActions {
+			return
+		}
+		s.seq++
+		if s.hooks.Event != nil {
+			s.hooks.Event(Event{Session: s.Token, Seq: s.seq, At: time.Unix(0, s.lastRead.Load()), Frame: f})
+		}
+	case frames.KindResponse:
+		if string(f.Get("ActionID")) == s.pingID {
+			s.pong(f)
+			return
+		}
+		if string(f.Name()) == "Goodbye" {
+			s.end(ReasonShutdown, errLoggedOff)
+			return
+		}
+		s.table.Deliver(s.Token, f)
+	default:
+		// IAXpeers and the like never come here; raw text or the rest of a
+		// frame that an overloaded Asterisk cut does.
+		if s.hooks.Corrupt != nil {
+			s.hooks.Corrupt(f.Size)
+		}
+	}
+}
+
+// pong notes the answer to a Ping and how far the server's clock is ahead. Its
+// Timestamp has microseconds (manager.c action_ping).
+func (s *Session) pong(f *frames.Frame) {
+	s.pingAt.Store(0)
+	seconds, fraction, _ := strings.Cut(string(f.Get("Timestamp")), ".")
+	sec, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return
+	}
+	micros, err := strconv.ParseInt(fraction, 10, 64)
+	if err != nil {
+		micros = 0
+	}
+	s.skew.Store(int64(time.Unix(sec, micros*1000).Sub(time.Now())))
+}
+
+// timedOut reports whether err is a deadline that passed.
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}

@@ -1,0 +1,184 @@
+package amiconn
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// Role is what a Session is for.
+type Role uint8
+
+const (
+	// RoleEvents reads events and sends nothing but Ping.
+	RoleEvents Role = iota
+	// RoleActions sends Actions and has events off.
+	RoleActions
+	// RoleBoth does both on the one session that a server allows.
+	RoleBoth
+)
+
+// String returns "event", "action" or "both".
+func (r Role) String() string {
+	return [...]string{"event", "action", "both"}[r]
+}
+
+// noDeadline clears a connection's deadline.
+var noDeadline time.Time
+
+// logoffWait is how long a Session waits for Goodbye before it just closes.
+const logoffWait = 2 * time.Second
+
+// Event is one AMI event as it was read.
+type Event struct {
+	// Session is the token of the login that it came by, Seq its number there,
+	// from 1 without holes.
+	Session string
+	Seq     uint64
+	// At is when its last bytes were read.
+	At time.Time
+	// Frame is the event. It is valid only during the call. A Truncated one
+	// was over MAX_FRAME_BYTES and is lost.
+	Frame *frames.Frame
+}
+
+// Hooks are what a Session tells. They are called on its reading goroutine,
+// must not block and may be nil.
+type Hooks struct {
+	// Event is called for each event that is not part of a list.
+	Event func(Event)
+	// Corrupt is called for a frame that is neither Event nor Response.
+	Corrupt func(size int)
+	// State is called for each change of a session's state, by the goroutine
+	// that supervises it.
+	State func(Change)
+}
+
+// Session is one login on one connection. It dies once, with a cause. Send may
+// be called from any goroutine.
+type Session struct {
+	// Token names this login in ActionIDs and event numbers.
+	Token  string
+	Role   Role
+	Banner frames.Banner
+
+	cfg    *Config
+	ids    *correlation.IDs
+	table  *correlation.Table
+	hooks  Hooks
+	log    *zap.Logger
+	conn   net.Conn
+	frames *frames.Reader
+	chunk  int // the most that one write may hold, 0 for any
+	pingID string
+
+	number   atomic.Uint64 // of the last ActionID
+	seq      uint64        // of the last event; the reader's own
+	lastRead atomic.Int64  // Unix nanoseconds
+	pingAt   atomic.Int64  // Unix nanoseconds of the unanswered Ping, 0 for none
+	skew     atomic.Int64  // nanoseconds that the server's clock is ahead
+	panics   atomic.Uint64
+
+	queue *writeQueue
+	dead  context.Context // done once the Session has died
+	die   context.CancelCauseFunc
+	bye   sync.Once
+}
+
+// open connects and logs in. The Session that it returns has no goroutine yet:
+// call Run.
+func (l *Link) open(ctx context.Context, role Role) (*Session, error) {
+	conn, err := dial(ctx, &l.cfg, l.deps.Dial)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		Token: l.ids.Session(), Role: role,
+		cfg: &l.cfg, ids: l.ids, table: l.table, hooks: l.deps.Hooks,
+		conn: conn, queue: newWriteQueue(int(l.cfg.WriteBufferBytes)),
+	}
+	s.log = l.log.With(zap.Stringer("role", role), zap.String("session", s.Token))
+	s.pingID = l.ids.ActionID(s.Token, 0)
+	if l.cfg.TLS {
+		s.chunk = tlsRecord
+	}
+	s.frames = frames.NewReader(s, int(l.cfg.MaxFrameBytes))
+	s.dead, s.die = context.WithCancelCause(context.WithoutCancel(ctx))
+	if err := s.login(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Read reads from the connection and notes when. It makes the Session the
+// source of its own frames.Reader.
+func (s *Session) Read(p []byte) (int, error) {
+	n, err := s.conn.Read(p)
+	if n > 0 {
+		s.lastRead.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// Run serves the Session until it dies, joins its goroutines, fails its calls
+// and returns the cause, a *SessionError. When ctx ends it logs off, which
+// takes two seconds at most.
+func (s *Session) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	// The connection is closed by whoever ends the Session, which ends the
+	// reader and the writer wherever they wait.
+	stopClose := context.AfterFunc(s.dead, func() { s.conn.Close() })
+	defer stopClose()
+	group.Go(s.write)
+	group.Go(func() { s.keepAlive(ctx) })
+	s.read()
+	s.queue.close()
+	s.conn.Close()
+	group.Wait()
+	cause := context.Cause(s.dead)
+	s.table.FailSession(s.Token, cause)
+	return cause
+}
+
+// Skew returns how far the server's clock is ahead of ours, as of the last
+// Ping; zero before it.
+func (s *Session) Skew() time.Duration { return time.Duration(s.skew.Load()) }
+
+// end kills the Session with the cause, unless it is dead already.
+func (s *Session) end(reason Reason, err error) { s.die(&SessionError{reason, err}) }
+
+// logoff asks Asterisk to end the session, once.
+func (s *Session) logoff() {
+	s.bye.Do(func() {
+		if data, err := frames.AppendAction(nil, []frames.Header{header("Action", "Logoff")}); err == nil {
+			s.queue.push(outgoing{data: data})
+		}
+	})
+}
+
+// send registers call and queues its Action. An error means that nothing was
+// sent and Done will not be called.
+func (s *Session) send(call correlation.Call, data []byte) error {
+	if err := s.queue.reserve(len(data)); err != nil {
+		return err
+	}
+	if err := s.table.Register(call); err != nil {
+		s.queue.cancel(len(data))
+		return errors.Join(ErrBusy, err)
+	}
+	// A Session that died since the reservation has perhaps failed its calls
+	// already: this one then has to be failed here.
+	if !s.queue.commit(outgoing{id: call.ActionID, data: data}) {
+		s.table.FailSession(s.Token, context.Cause(s.dead))
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package amiconn
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// outgoing is one Action on its way to the socket.
+type outgoing struct {
+	id   string // ActionID to ask the table about; empty for Ping and Logoff
+	data []byte
+}
+
+// writeQueue is the write buffer of a Session, bounded in bytes. When it is
+// full, reserve refuses: the caller is told that the server is busy. Bytes are
+// given back once they are written.
+type writeQueue struct {
+	limit int
+	wake  chan struct{} // of capacity 1: something was queued
+
+	mu        sync.Mutex // protects the following
+	waiting   []outgoing
+	bytes     int
+	highWater int
+	closed    bool
+}
+
+func newWriteQueue(limit int) *writeQueue {
+	return &writeQueue{limit: limit, wake: make(chan struct{}, 1)}
+}
+
+// reserve takes room for n bytes, to be used by commit or returned by cancel.
+func (q *writeQueue) reserve(n int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return ErrNotConnected
+	}
+	if q.bytes+n > q.limit {
+		return ErrBusy
+	}
+	q.bytes += n
+	q.highWater = max(q.highWater, q.bytes)
+	return nil
+}
+
+func (q *writeQueue) cancel(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bytes -= n
+}
+
+// commit queues o, for which room was reserved. It reports whether there still
+// is a writer.
+func (q *writeQueue) commit(o outgoing) bool {
+	q.mu.Lock()
+	open := !q.closed
+	if open {
+		q.waiting = append(q.waiting, o)
+	}
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return open
+}
+
+// push queues a Ping or a Logoff, which a full buffer must not keep from the
+// socket: they are few and small.
+func (q *writeQueue) push(o outgoing) {
+	q.mu.Lock()
+	q.bytes += len(o.data)
+	q.mu.Unlock()
+	q.commit(o)
+}
+
+// take returns what waits and leaves an empty queue.
+func (q *writeQueue) take(spare []outgoing) []outgoing {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.waiting
+	q.waiting = spare[:0]
+	return taken
+}
+
+func (q *writeQueue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.waiting = nil
+}
+
+// depth returns the bytes that wait and the most that ever did.
+func (q *writeQueue) depth() (bytes, highWater int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes, q.highWater
+}
+
+// write is the writer: one Action at a time, each in one write but for TLS. An
+// Action whose call has ended while it waited is not written at all.
+func (s *Session) write() {
+	var batch []outgoing
+	for {
+		select {
+		case <-s.dead.Done():
+			return
+		case <-s.queue.wake:
+		}
+		batch = s.queue.take(batch)
+		for i, o := range batch {
+			batch[i] = outgoing{}
+			if o.id == "" || s.table.Sent(o.id) {
+				if !s.writeOne(o.data) {
+					return
+				}
+			}
+			s.queue.cancel(len(o.data))
+		}
+	}
+}
+
+// writeOne writes within ReadTimeout: a server that takes nothing for so long
+// is as dead as one that says nothing.
+func (s *Session) writeOne(data []byte) bool {
+	err := s.conn.SetWriteDeadline(time.Now().Add(s.cfg.ReadTimeout))
+	if err == nil {
+		_, err = frames.WriteChunks(s.conn, data, s.chunk)
+	}
+	switch {
+	case err == nil:
+		return true
+	case timedOut(err):
+		s.end(ReasonWriteTimeout, err)
+	default:
+		s.end(ReasonWrite, err)
+	}
+	return false
+}

@@ -1,0 +1,79 @@
+package frames
+
+import "bytes"
+
+// Asterisk before 14 answered Command in a format of its own (manager.c
+// action_command): Response: Follows, two headers, then the raw output of the
+// command line with any blank line or colon in it, then a marker, which need
+// not begin a line.
+const commandMarker = "--END COMMAND--\r\n\r\n"
+
+// outputKey names the header that Asterisk 14 and later give each line.
+var outputKey = []byte("Output")
+
+func isFollows(line []byte) bool {
+	if len(line) > len("Response: Follows\r\n") {
+		return false
+	}
+	h := splitHeader(trimLineEnd(line))
+	return equalFold(h.Key, "Response") && string(h.Value) == "Follows"
+}
+
+// scanCommand is scan for the rest of an old Command's reply.
+func (r *Reader) scanCommand(b []byte) int {
+	if size := commandEnd(b[r.seen:]); size > 0 {
+		return r.seen + size
+	}
+	r.seen = max(r.seen, len(b)-len(commandMarker)+1)
+	return 0
+}
+
+func commandEnd(b []byte) int {
+	i := bytes.Index(b, []byte(commandMarker))
+	if i < 0 {
+		return 0
+	}
+	return i + len(commandMarker)
+}
+
+// appendCommand appends the headers of an old Command's reply, each line of
+// its output as an Output header. Of a reply that was cut, which lacks the
+// marker, the last line is left out unless complete.
+func appendCommand(dst []Header, b []byte) []Header {
+	b, whole := bytes.CutSuffix(b, []byte(commandMarker))
+	for n := 0; ; n++ {
+		i := bytes.Index(b, []byte("\r\n"))
+		if i < 0 {
+			break
+		}
+		h := splitHeader(b[:i])
+		if n > 0 && !isCommandHeader(dst[len(dst)-n:], h.Key) {
+			break
+		}
+		dst = append(dst, h)
+		b = b[i+2:]
+	}
+	for len(b) > 0 {
+		line, rest, found := bytes.Cut(b, []byte("\n"))
+		if !found && !whole {
+			break
+		}
+		if n := len(line); n > 0 && line[n-1] == '\r' {
+			line = line[:n-1]
+		}
+		dst = append(dst, Header{outputKey, line})
+		b = rest
+	}
+	return dst
+}
+
+// isCommandHeader reports whether key is one that precedes the output, and not
+// the second of its name: then the output itself begins like a header.
+func isCommandHeader(before []Header, key []byte) bool {
+	for i := range before {
+		if bytes.EqualFold(before[i].Key, key) {
+			return false
+		}
+	}
+	return equalFold(key, "Privilege") || equalFold(key, "ActionID") || equalFold(key, "Message")
+}

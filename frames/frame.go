@@ -1,0 +1,88 @@
+package frames
+
+// Kind says what a Frame is. Only its first header decides (manager.c
+// astman_append and __manager_event write it first): an OriginateResponse is
+// an Event although it carries a Response header, and a UserEvent may carry a
+// second Event header that a dialplan made up.
+type Kind uint8
+
+const (
+	// KindOther is a Frame whose first header is neither Event nor Response:
+	// raw text, or what is left of a frame that was cut.
+	KindOther Kind = iota
+	// KindEvent is an Event, asynchronous or part of a list.
+	KindEvent
+	// KindResponse is the Response to an Action.
+	KindResponse
+)
+
+// Header is one line of a Frame. A nil Key marks a line without a colon, kept
+// whole in Value. Both borrow the Reader's buffer.
+type Header struct {
+	Key, Value []byte
+}
+
+// Frame is one AMI message with its headers in wire order, repeats included.
+// What a Reader returns is valid until its next call.
+type Frame struct {
+	Headers []Header
+	// Size counts the bytes on the wire, line ends included, also of the part
+	// that a Truncated frame lost.
+	Size int
+	// Truncated marks a frame over the Reader's limit. Headers then holds the
+	// complete lines at its start, enough to tell what was lost.
+	Truncated bool
+}
+
+// Kind returns what f is.
+func (f *Frame) Kind() Kind {
+	if len(f.Headers) == 0 {
+		return KindOther
+	}
+	switch key := f.Headers[0].Key; {
+	case equalFold(key, "Event"):
+		return KindEvent
+	case equalFold(key, "Response"):
+		return KindResponse
+	}
+	return KindOther
+}
+
+// Name returns the value of the first header: the name of an Event, or what a
+// Response says, such as Success.
+func (f *Frame) Name() []byte {
+	if len(f.Headers) == 0 {
+		return nil
+	}
+	return f.Headers[0].Value
+}
+
+// Get returns the value of the first header named key, compared ignoring
+// ASCII case as Asterisk does (manager.c astman_get_header), or nil.
+func (f *Frame) Get(key string) []byte {
+	for i := range f.Headers {
+		if equalFold(f.Headers[i].Key, key) {
+			return f.Headers[i].Value
+		}
+	}
+	return nil
+}
+
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		if lower(b[i]) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}

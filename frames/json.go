@@ -1,0 +1,107 @@
+package frames
+
+import (
+	"bytes"
+	"slices"
+)
+
+// rawKey names the lines that have no colon.
+var rawKey = []byte("$raw")
+
+// AppendJSON appends f as one flat JSON object: its headers in wire order with
+// names and values exactly as sent, every value a string. A repeated header is
+// an array at the place of its first; a channel variable is always an array; a
+// line without a colon is a header named $raw. Bytes that are no text in c
+// become U+FFFD and are counted in replaced.
+//
+// It allocates nothing but room in dst, save for a frame of more than 128
+// headers, which needs an index.
+func AppendJSON(dst []byte, f *Frame, c Charset) (out []byte, replaced int) {
+	n := len(f.Headers)
+	if n > maxSmall {
+		slots, next := newIndex(n)
+		linkRepeats(f.Headers, slots, next)
+		return appendObject(dst, f.Headers, next, c)
+	}
+	var slots [2 * maxSmall]uint8
+	var next [maxSmall]uint8
+	if !linkRepeats(f.Headers, slots[:], next[:n]) {
+		return appendObject[uint8](dst, f.Headers, nil, c)
+	}
+	return appendObject(dst, f.Headers, next[:n], c)
+}
+
+// appendObject appends an object of headers. next links the repeats; nil if
+// there are none.
+func appendObject[T offset](dst []byte, headers []Header, next []T, c Charset) (out []byte, replaced int) {
+	start := len(dst)
+	for i := range headers {
+		name, value := headers[i].Key, headers[i].Value
+		if name == nil {
+			name = rawKey
+		}
+		var repeats T
+		if next != nil {
+			if repeats = next[i]; isRepeat(repeats) {
+				continue
+			}
+		}
+		if repeats == 0 && !isChanVariable(name) {
+			if isPlain(name) && isPlain(value) {
+				dst = appendPlain(dst, name, value)
+				continue
+			}
+			dst, replaced = appendName(dst, name, c, replaced)
+			dst, replaced = appendString(dst, value, c, replaced)
+			continue
+		}
+		dst, replaced = appendName(dst, name, c, replaced)
+		dst = append(dst, '[')
+		dst, replaced = appendString(dst, value, c, replaced)
+		for ; repeats != 0; repeats = following(next[repeats]) {
+			dst = append(dst, ',')
+			dst, replaced = appendString(dst, headers[repeats].Value, c, replaced)
+		}
+		dst = append(dst, ']')
+	}
+	if len(dst) == start {
+		return append(dst, '{', '}'), 0
+	}
+	// Every member came with a comma before it.
+	dst[start] = '{'
+	return append(dst, '}'), replaced
+}
+
+// appendPlain appends a member that needs no escapes, with one look at the
+// capacity instead of six: nearly every header is one.
+func appendPlain(dst, name, value []byte) []byte {
+	n := len(dst)
+	size := n + len(`,"":""`) + len(name) + len(value)
+	if size > cap(dst) {
+		dst = slices.Grow(dst, size-n)
+	}
+	dst = dst[:size]
+	dst[n], dst[n+1] = ',', '"'
+	n += 2
+	n += copy(dst[n:], name)
+	dst[n], dst[n+1], dst[n+2] = '"', ':', '"'
+	n += 3
+	n += copy(dst[n:], value)
+	dst[n] = '"'
+	return dst
+}
+
+func appendName(dst, name []byte, c Charset, replaced int) (out []byte, total int) {
+	dst, replaced = appendString(append(dst, ','), name, c, replaced)
+	return append(dst, ':'), replaced
+}
+
+// isChanVariable reports whether name is that of a channel variable: of any
+// channel in an event, or of a named one up to Asterisk 11.
+func isChanVariable(name []byte) bool {
+	if len(name) < len("ChanVariable") {
+		return false
+	}
+	return name[len(name)-1] == 'e' && bytes.HasSuffix(name, []byte("ChanVariable")) ||
+		name[0] == 'C' && bytes.HasPrefix(name, []byte("ChanVariable("))
+}
