@@ -1,0 +1,20 @@
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -o /ami-nats-bridge ./cmd/ami-nats-bridge \
+	&& mkdir /data
+
+# Nothing but the binary, the certificates that TLS trusts and a folder that the
+# embedded nats-server may write to.
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /ami-nats-bridge /ami-nats-bridge
+COPY --from=build --chown=65532:65532 /data /data
+USER 65532:65532
+ENV BRIDGE_DATA_DIR=/data BRIDGE_HTTP_ADDR=0.0.0.0:9108
+EXPOSE 9108
+VOLUME /data
+ENTRYPOINT ["/ami-nats-bridge"]
+CMD ["run"]

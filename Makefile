@@ -1,0 +1,61 @@
+GO       ?= go
+BIN      := bin/ami-nats-bridge
+FUZZTIME ?= 10s
+# Linters stay out of go.mod: they are no dependency of the bridge.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help
+help: ## Show the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the static binary into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/ami-nats-bridge
+
+.PHONY: demo
+demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C ends it.
+	./$(BIN) demo $(DEMOFLAGS)
+
+.PHONY: test
+test: ## Run the tests. Needs no root, no network and no other service.
+	$(GO) test ./...
+
+.PHONY: race
+race: ## Run the tests with the race detector, in random order.
+	$(GO) test -race -shuffle=on ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME.
+	@set -e; for dir in $$($(GO) list -f '{{if .TestGoFiles}}{{.Dir}}{{end}}' ./...); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z]*' $$dir/*_test.go | cut -d' ' -f2); do \
+			echo "fuzz $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Print the benchmarks' ratios.
+	cd benchmarks && $(GO) test -run Ratio -v ./...
+	$(GO) test -run '^$$' -bench Latency -benchtime 1x ./integration
+
+.PHONY: lint
+lint: ## Check format, vet, fixes, tidiness and staticcheck.
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w'; exit 1; }
+	$(GO) vet ./...
+	$(GO) fix -diff ./...
+	$(GO) mod tidy -diff
+	cd benchmarks && $(GO) vet ./... && $(GO) mod tidy -diff
+	$(GO) run $(STATICCHECK) ./...
+
+# Where the real Asterisks are installed.
+ASTERISK_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ami-nats-bridge
+
+.PHONY: asterisk
+asterisk: ## Install real Asterisk 22 and 16 for make integration (root, Debian).
+	integration/asterisk/install.sh 22 $(ASTERISK_DIR)/asterisk-22
+	integration/asterisk/install.sh 16 $(ASTERISK_DIR)/asterisk-16
+
+.PHONY: integration
+integration: ## Run the tests that need the real Asterisks.
+	BRIDGE_TEST_ASTERISK_REQUIRED=1 \
+	BRIDGE_TEST_ASTERISK_22=$(ASTERISK_DIR)/asterisk-22 BRIDGE_TEST_ASTERISK_16=$(ASTERISK_DIR)/asterisk-16 \
+		$(GO) test -count=1 ./integration/...

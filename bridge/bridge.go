@@ -1,0 +1,204 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
+)
+
+// Deps is what a Bridge works with. The zero value will do.
+type Deps struct {
+	Logger *zap.Logger
+	// Registerer is where the metrics are registered and what /metrics shows;
+	// one of its own if nil.
+	Registerer *prometheus.Registry
+	// InProcess connects to a nats-server in this process.
+	InProcess nats.InProcessConnProvider
+	// Dial connects to the servers; net.Dialer.DialContext if nil.
+	Dial amiconn.DialFunc
+	// Version is that of the program.
+	Version string
+	// LogLost returns how many log lines could not be written.
+	LogLost func() uint64
+}
+
+// Bridge joins any number of Asterisk servers and NATS. It is used once.
+type Bridge struct {
+	cfg       Config
+	deps      Deps
+	log       *zap.Logger
+	registry  *prometheus.Registry
+	scheduler *fairness.Scheduler
+	gate      *fairness.Gate
+	budget    *outboxBudget
+	status    *status
+	replier   *replier
+	servers   []*server
+	started   time.Time
+	ready     chan struct{}
+	inFlight  sync.WaitGroup // Actions until their reply is published
+
+	events, control *nats.Conn // set by Run
+}
+
+// schedulerQuantum is how many bytes one server may publish before it is the
+// next one's turn: some twenty events.
+const schedulerQuantum = 16 << 10
+
+// New returns a Bridge for cfg, which must be valid. It connects in Run.
+func New(cfg Config, deps Deps) (*Bridge, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Logger == nil {
+		deps.Logger = zap.NewNop()
+	}
+	registry := deps.Registerer
+	if registry == nil {
+		registry = prometheus.NewRegistry()
+	}
+	b := &Bridge{
+		cfg: cfg, deps: deps, registry: registry,
+		log:       deps.Logger.Named("bridge"),
+		scheduler: fairness.NewScheduler(schedulerQuantum),
+		gate:      fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
+		budget:    newOutboxBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
+		ready:     make(chan struct{}),
+	}
+	b.status = newStatus(b.log)
+	for _, s := range cfg.Servers {
+		b.servers = append(b.servers, b.newServer(s))
+	}
+	if err := registry.Register(newMetrics(b)); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return b, nil
+}
+
+// Ready is closed once NATS is up and callers find the endpoints.
+func (b *Bridge) Ready() <-chan struct{} { return b.ready }
+
+// server returns the server called name, or nil.
+func (b *Bridge) server(name string) *server {
+	for _, s := range b.servers {
+		if s.cfg.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// Run serves until ctx ends and then shuts down in order, which takes
+// ShutdownTimeout at most. It returns nil if nothing was left behind.
+func (b *Bridge) Run(ctx context.Context) (err error) {
+	b.started = time.Now()
+	var listener net.Listener
+	if b.cfg.HTTPAddr != "" {
+		if listener, err = net.Listen("tcp", b.cfg.HTTPAddr); err != nil {
+			return fmt.Errorf("HTTP_ADDR: %w: set BRIDGE_HTTP_ADDR to a free address, or to nothing", err)
+		}
+		defer listener.Close()
+	}
+	if err := b.connectAll(); err != nil {
+		return err
+	}
+	defer b.events.Close()
+	defer b.control.Close()
+	if err := b.await(ctx); err != nil {
+		return err
+	}
+	if err := b.prepareStreams(ctx); err != nil {
+		return err
+	}
+	return b.serve(ctx, listener)
+}
+
+// connectAll opens both connections. Neither has to be up yet.
+func (b *Bridge) connectAll() (err error) {
+	// Waiting happens in the outbox and nowhere else, so the connection for
+	// events buffers nothing while it is down.
+	b.events, err = b.connect("events", nats.ReconnectBufSize(-1), nats.NoEcho(),
+		nats.FlusherTimeout(2*time.Second), nats.ReconnectOnFlusherError())
+	if err != nil {
+		return err
+	}
+	if b.control, err = b.connect("control"); err != nil {
+		b.events.Close()
+		return err
+	}
+	b.status.nc = b.control
+	b.replier = newReplier(b.control, b.log)
+	for _, s := range b.servers {
+		s.replier = b.replier
+	}
+	return nil
+}
+
+// await waits for both connections: without NATS there is no use in logging in
+// to Asterisk, and what is wrong with it would be hidden.
+func (b *Bridge) await(ctx context.Context) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !b.events.IsConnected() || !b.control.IsConnected() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("NATS was never reached: %w", context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// serve runs everything until ctx ends, and shuts down.
+func (b *Bridge) serve(ctx context.Context, listener net.Listener) error {
+	stage := newStages(ctx)
+	defer stage.endBack()
+	publisher, err := b.newPublisher()
+	if err != nil {
+		return err
+	}
+	service, err := b.serveActions(b.control)
+	if err != nil {
+		return err
+	}
+	stage.back.Go(func() { publisher.run(stage.backCtx) })
+	stage.back.Go(func() { b.replier.run(stage.backCtx) })
+	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick) })
+	if listener != nil {
+		stage.back.Go(func() {
+			if err := b.serveHTTP(stage.backCtx, listener); err != nil {
+				b.log.Error("http server ended", zap.Error(err))
+			}
+		})
+	}
+	for _, s := range b.servers {
+		// A Link ends only when it is told to.
+		stage.front.Go(func() { _ = s.link.Run(stage.frontCtx) })
+	}
+	b.tick()
+	close(b.ready)
+	b.log.Info("bridge ready", zap.Int("servers", len(b.servers)), zap.Stringer("delivery", b.cfg.Delivery))
+	<-ctx.Done()
+	b.log.Info("shutting down", zap.NamedError("cause", context.Cause(ctx)))
+	return b.shutdown(stage, service)
+}
+
+// prepareStreams checks and makes the streams.
+func (b *Bridge) prepareStreams(ctx context.Context) error {
+	js, err := jetstream.New(b.control)
+	if err != nil {
+		return errors.Join(errors.New("JetStream"), err)
+	}
+	return b.ensure(ctx, js)
+}

@@ -1,0 +1,271 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// Config is everything that a Bridge needs to know. Start from DefaultConfig.
+// The tags name the environment variables, under BRIDGE_, that cmd fills it
+// from.
+type Config struct {
+	// Node is this process's name: subject token and part of each ActionID.
+	Node string
+	// SubjectPrefix is the first token of every subject.
+	SubjectPrefix string `split_words:"true"`
+	// HTTPAddr serves /healthz, /readyz and /metrics; empty for none.
+	HTTPAddr string `split_words:"true"`
+
+	// ConnectConcurrency and ConnectRate (a second) bound the connects of all
+	// servers together.
+	ConnectConcurrency int     `split_words:"true"`
+	ConnectRate        float64 `split_words:"true"`
+	// OutboxTotalBytes bounds the outboxes of all servers together.
+	OutboxTotalBytes amiconn.Bytes `split_words:"true"`
+	// StatusInterval is how often the state is published when nothing changes.
+	StatusInterval time.Duration `split_words:"true"`
+	// ShutdownTimeout bounds an orderly shutdown.
+	ShutdownTimeout time.Duration `split_words:"true"`
+
+	// ActionsAllow names default-refused actions to grant, ActionsDeny actions
+	// to refuse on top; both are globs.
+	ActionsAllow Globs `split_words:"true"`
+	ActionsDeny  Globs `split_words:"true"`
+
+	Delivery Delivery
+	Audit    Audit
+	Streams  Streams
+
+	NATS   NATSConfig
+	Stream StreamConfig
+
+	// Servers are the Asterisks, each with a name of its own.
+	Servers []ServerConfig `ignored:"true"`
+}
+
+// NATSConfig says how to reach NATS.
+type NATSConfig struct {
+	// URL may list several servers, separated by commas.
+	URL          string
+	CredsFile    string `split_words:"true"`
+	User         string
+	Password     amiconn.Secret
+	PasswordFile string `split_words:"true"`
+	Token        amiconn.Secret
+	TokenFile    string `split_words:"true"`
+	TLSCaFile    string `split_words:"true"`
+	TLSCertFile  string `split_words:"true"`
+	TLSKeyFile   string `split_words:"true"`
+}
+
+// StreamConfig says how the streams are kept.
+type StreamConfig struct {
+	Replicas int
+	MaxAge   time.Duration `split_words:"true"`
+	MaxBytes amiconn.Bytes `split_words:"true"`
+}
+
+// ServerConfig is one Asterisk and what the bridge does with its events.
+type ServerConfig struct {
+	amiconn.Config
+	// OutboxBytes bounds the events that wait to be published.
+	OutboxBytes amiconn.Bytes `split_words:"true"`
+	// EventsAllow and EventsDeny are globs on the events' names; what is not
+	// allowed or is denied is counted as filtered.
+	EventsAllow Globs `split_words:"true"`
+	EventsDeny  Globs `split_words:"true"`
+	// ActionsAllow and ActionsDeny replace the bridge's for this server when
+	// they are not empty.
+	ActionsAllow Globs `split_words:"true"`
+	ActionsDeny  Globs `split_words:"true"`
+}
+
+// DefaultServerConfig returns the documented defaults of one server.
+func DefaultServerConfig() ServerConfig {
+	return ServerConfig{
+		Config:      amiconn.DefaultConfig(),
+		OutboxBytes: 64 * amiconn.MiB,
+		EventsAllow: Globs{"*"},
+	}
+}
+
+// DefaultConfig returns the documented defaults. Node, NATS.URL and Servers are
+// left to the caller.
+func DefaultConfig() Config {
+	return Config{
+		SubjectPrefix:      "ami",
+		HTTPAddr:           "127.0.0.1:9108",
+		ConnectConcurrency: 5,
+		ConnectRate:        50,
+		OutboxTotalBytes:   amiconn.GiB,
+		StatusInterval:     5 * time.Second,
+		ShutdownTimeout:    20 * time.Second,
+		Stream:             StreamConfig{Replicas: 1, MaxAge: 720 * time.Hour, MaxBytes: 10 * amiconn.GiB},
+	}
+}
+
+var (
+	tokenRule  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	serverRule = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+	prefixRule = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+)
+
+// Validate returns every problem of c but those of its servers at once, each
+// an *amiconn.SettingError, joined. Each server is checked by its own Validate.
+func (c *Config) Validate() error {
+	var problems []error
+	check := func(ok bool, setting, reason string) {
+		if !ok {
+			problems = append(problems, &amiconn.SettingError{Setting: setting, Reason: reason})
+		}
+	}
+	check(tokenRule.MatchString(c.Node), "NODE", "wants 1 to 64 of A-Z a-z 0-9 _ -")
+	check(prefixRule.MatchString(c.SubjectPrefix), "SUBJECT_PREFIX", "wants subject tokens of A-Z a-z 0-9 _ -, such as ami or acme.ami")
+	check(c.ConnectConcurrency >= 1, "CONNECT_CONCURRENCY", "wants 1 or more")
+	check(c.ConnectRate > 0, "CONNECT_RATE", "wants connects a second, more than 0")
+	check(c.OutboxTotalBytes >= amiconn.MiB, "OUTBOX_TOTAL_BYTES", "wants at least 1MiB")
+	check(c.StatusInterval >= 100*time.Millisecond, "STATUS_INTERVAL", "wants at least 100ms")
+	check(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT", "wants a positive duration such as 20s")
+	check(c.Stream.Replicas >= 1 && c.Stream.Replicas <= 5, "STREAM_REPLICAS", "wants 1 to 5")
+	check(c.Stream.MaxAge >= 0, "STREAM_MAX_AGE", "wants a duration such as 720h, or 0 for no limit")
+	check(c.NATS.Password == "" || c.NATS.PasswordFile == "", "NATS_PASSWORD", "and NATS_PASSWORD_FILE are both set: keep one")
+	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and NATS_TOKEN_FILE are both set: keep one")
+	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and NATS_TLS_KEY_FILE belong together: set both")
+	check(len(c.Servers) > 0, "SERVERS", "is missing: name your servers, such as pbx1,pbx2")
+	return errors.Join(append(problems, c.checkNames())...)
+}
+
+// checkNames wants names that are subject tokens and that stay apart as parts
+// of variables' names.
+func (c *Config) checkNames() error {
+	var problems []error
+	seen := make(map[string]string, len(c.Servers))
+	for _, s := range c.Servers {
+		name := s.Name
+		variable := VariableName(name)
+		switch {
+		case !serverRule.MatchString(name):
+			problems = append(problems, &amiconn.SettingError{Setting: "SERVERS",
+				Reason: fmt.Sprintf("%.40q is no server name: wants 1 to 32 of A-Z a-z 0-9 _ -", name)})
+		case name == "any" || name == "all":
+			problems = append(problems, &amiconn.SettingError{Setting: "SERVERS", Reason: name + " is reserved: choose another name"})
+		case seen[variable] != "":
+			problems = append(problems, &amiconn.SettingError{Setting: "SERVERS",
+				Reason: fmt.Sprintf("%s and %s share the variables BRIDGE_SERVER_%s_…: rename one", seen[variable], name, variable)})
+		}
+		seen[variable] = name
+	}
+	return errors.Join(problems...)
+}
+
+// VariableName returns a server's name as it stands in BRIDGE_SERVER_<NAME>_.
+func VariableName(server string) string {
+	return strings.ToUpper(strings.ReplaceAll(server, "-", "_"))
+}
+
+// Validate returns every problem of c at once.
+func (c *ServerConfig) Validate() error {
+	var own error
+	if c.OutboxBytes < 64*amiconn.KiB {
+		own = &amiconn.SettingError{Setting: "OUTBOX_BYTES", Reason: "wants at least 64KiB"}
+	}
+	return errors.Join(c.Config.Validate(), own)
+}
+
+// Globs is a list of patterns as path.Match has them.
+type Globs []string
+
+// Decode reads patterns separated by commas.
+func (g *Globs) Decode(text string) error {
+	list := Globs{}
+	for pattern := range strings.SplitSeq(text, ",") {
+		if pattern = strings.TrimSpace(pattern); pattern == "" {
+			continue
+		}
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("wants patterns such as Queue*,Hangup")
+		}
+		list = append(list, pattern)
+	}
+	*g = list
+	return nil
+}
+
+// String returns the patterns separated by commas.
+func (g Globs) String() string { return strings.Join(g, ",") }
+
+// Match reports whether some pattern matches name.
+func (g Globs) Match(name string) bool {
+	for _, pattern := range g {
+		// Decode has refused malformed patterns.
+		if ok, _ := path.Match(pattern, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Delivery is how events are published.
+type Delivery uint8
+
+const (
+	// DeliverJetStream keeps each event until the stream has acknowledged it.
+	DeliverJetStream Delivery = iota
+	// DeliverCore publishes at most once.
+	DeliverCore
+)
+
+func (d Delivery) String() string { return choice(d, "jetstream", "core") }
+
+// UnmarshalText accepts jetstream and core.
+func (d *Delivery) UnmarshalText(text []byte) error { return choose(d, text, "jetstream", "core") }
+
+// Audit is how Actions are recorded.
+type Audit uint8
+
+// The ways to record Actions.
+const (
+	AuditOn Audit = iota
+	AuditStrict
+	AuditOff
+)
+
+func (a Audit) String() string { return choice(a, "on", "strict", "off") }
+
+// UnmarshalText accepts on, strict and off.
+func (a *Audit) UnmarshalText(text []byte) error { return choose(a, text, "on", "strict", "off") }
+
+// Streams is what the bridge does about the streams it publishes into.
+type Streams uint8
+
+const (
+	// StreamsManage creates what is missing.
+	StreamsManage Streams = iota
+	// StreamsVerify only checks.
+	StreamsVerify
+	// StreamsOff leaves them alone.
+	StreamsOff
+)
+
+func (s Streams) String() string { return choice(s, "manage", "verify", "off") }
+
+// UnmarshalText accepts manage, verify and off.
+func (s *Streams) UnmarshalText(text []byte) error { return choose(s, text, "manage", "verify", "off") }
+
+func choice[T ~uint8](v T, names ...string) string { return names[v] }
+
+func choose[T ~uint8](v *T, text []byte, names ...string) error {
+	for i, name := range names {
+		if name == string(text) {
+			*v = T(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("wants %s", strings.Join(names, ", "))
+}

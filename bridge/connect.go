@@ -1,0 +1,97 @@
+package bridge
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// Connect connects to NATS as cfg says. It retries for ever once connected,
+// also when authentication is refused, and waits between 250 ms and 2 s.
+// Whoever calls it closes the connection.
+func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
+	all := []nats.Option{
+		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
+		nats.MaxReconnects(-1),
+		nats.CustomReconnectDelay(func(attempts int) time.Duration {
+			return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
+		}),
+		nats.Timeout(2 * time.Second),
+		nats.PingInterval(10 * time.Second),
+		nats.DrainTimeout(5 * time.Second),
+		nats.IgnoreAuthErrorAbort(),
+		nats.PermissionErrOnSubscribe(true),
+		nats.CustomInboxPrefix(inboxPrefix(cfg.Node)),
+	}
+	credentials, err := credentials(cfg.NATS)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(cfg.NATS.URL, append(append(all, credentials...), opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	return nc, nil
+}
+
+// inboxPrefix is the inbox of one node, so that permissions can keep others
+// from reading or forging what the servers answer it.
+func inboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
+
+func credentials(cfg NATSConfig) ([]nats.Option, error) {
+	var opts []nats.Option
+	if cfg.CredsFile != "" {
+		opts = append(opts, nats.UserCredentials(cfg.CredsFile))
+	}
+	if cfg.User != "" {
+		opts = append(opts, nats.UserInfo(cfg.User, string(cfg.Password)))
+	}
+	if cfg.Token != "" {
+		opts = append(opts, nats.Token(string(cfg.Token)))
+	}
+	if cfg.TLSCaFile == "" && cfg.TLSCertFile == "" {
+		return opts, nil
+	}
+	settings := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.TLSCaFile != "" {
+		pem, err := os.ReadFile(cfg.TLSCaFile)
+		if err != nil {
+			return nil, fmt.Errorf("read NATS_TLS_CA_FILE: %w", err)
+		}
+		settings.RootCAs = x509.NewCertPool()
+		if !settings.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("NATS_TLS_CA_FILE holds no certificate in PEM")
+		}
+	}
+	if cfg.TLSCertFile != "" {
+		pair, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE: %w", err)
+		}
+		settings.Certificates = []tls.Certificate{pair}
+	}
+	return append(opts, nats.Secure(settings)), nil
+}
+
+// connect opens one of the bridge's own connections. It comes back although
+// NATS is not there yet: the first connect is retried as well.
+func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
+	log := b.log.Named("nats").With(zap.String("connection", name))
+	handlers := []nats.Option{
+		nats.RetryOnFailedConnect(true),
+		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted())) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("nats disconnected", zap.Error(err)) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted())) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("nats error", zap.Error(err)) }),
+	}
+	if b.deps.InProcess != nil {
+		handlers = append(handlers, nats.InProcessServer(b.deps.InProcess))
+	}
+	return Connect(b.cfg, name, append(handlers, opts...)...)
+}

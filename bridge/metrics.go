@@ -1,0 +1,96 @@
+package bridge
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// metrics reads what is counted anyway whenever Prometheus asks, so that
+// counting costs the hot path nothing and no number stands in two places.
+type metrics struct {
+	bridge *Bridge
+
+	build, natsUp, sessionUp                           *prometheus.Desc
+	received, published, filtered, dropped             *prometheus.Desc
+	queued, inFlight, outboxBytes, corrupt, replaced   *prometheus.Desc
+	actions, pending, writeBytes, late, unmatched, log *prometheus.Desc
+}
+
+func newMetrics(b *Bridge) *metrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("ami_nats_bridge_"+name, help, labels, nil)
+	}
+	return &metrics{
+		bridge:      b,
+		build:       desc("build_info", "Always 1; the version is the label.", "version"),
+		natsUp:      desc("nats_up", "Whether the connection to NATS is up.", "connection"),
+		log:         desc("log_lines_lost_total", "Log lines that could not be written."),
+		sessionUp:   desc("ami_session_up", "Whether the session is logged in.", "server", "role"),
+		received:    desc("events_received_total", "Events read from Asterisk.", "server"),
+		published:   desc("events_published_total", "Events that NATS has taken.", "server"),
+		filtered:    desc("events_filtered_total", "Events that the filters do not want.", "server"),
+		dropped:     desc("events_dropped_total", "Events lost.", "server", "reason"),
+		queued:      desc("outbox_events", "Events that wait in the outbox.", "server"),
+		inFlight:    desc("outbox_in_flight_events", "Events that were sent and not acknowledged.", "server"),
+		outboxBytes: desc("outbox_bytes", "Bytes in the outbox.", "server"),
+		corrupt:     desc("frames_corrupt_total", "Frames that are neither Event nor Response.", "server"),
+		replaced:    desc("characters_replaced_total", "Bytes of events that are no text in the charset.", "server"),
+		actions:     desc("actions_total", "Actions asked for, by outcome.", "server", "result"),
+		pending:     desc("actions_pending", "Actions that wait for their end or their reply.", "server"),
+		writeBytes:  desc("write_buffer_bytes", "Bytes of Actions that wait to be written.", "server"),
+		late:        desc("responses_late_total", "Frames for Actions that had ended.", "server"),
+		unmatched:   desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	b := m.bridge
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(m.build, 1, b.deps.Version)
+	gauge(m.natsUp, one(b.events.IsConnected()), "events")
+	gauge(m.natsUp, one(b.control.IsConnected()), "control")
+	if b.deps.LogLost != nil {
+		count(m.log, b.deps.LogLost())
+	}
+	for _, s := range b.servers {
+		name, box, link := s.cfg.Name, s.outbox.account(), s.link.Status()
+		count(m.received, box.received, name)
+		count(m.published, box.published, name)
+		count(m.filtered, box.filtered, name)
+		for reason, n := range box.dropped {
+			count(m.dropped, n, name, reason)
+		}
+		gauge(m.queued, float64(box.queued), name)
+		gauge(m.inFlight, float64(box.inFlight), name)
+		gauge(m.outboxBytes, float64(box.bytes), name)
+		count(m.corrupt, s.counts.corrupt.Load(), name)
+		count(m.replaced, s.counts.replaced.Load()+link.Calls.Replaced, name)
+		count(m.actions, s.actions.Answered.Load(), name, "answered")
+		count(m.actions, s.actions.Failed.Load(), name, "failed")
+		count(m.actions, s.actions.Refused.Load(), name, "refused")
+		gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
+		gauge(m.writeBytes, float64(link.WriteBytes), name)
+		count(m.late, link.Calls.Late, name)
+		count(m.unmatched, link.Calls.Unmatched, name)
+		for _, session := range link.Sessions {
+			gauge(m.sessionUp, one(session.State == amiconn.StateUp), name, session.Role.String())
+		}
+	}
+}
+
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

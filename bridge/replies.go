@@ -1,0 +1,182 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// failure is why an Action has no good answer: the error of a reply.
+type failure struct {
+	Code       int    `json:"code"`
+	Kind       string `json:"kind"`
+	Sent       string `json:"sent"`
+	RetryAfter int64  `json:"retry_after_ms,omitempty"`
+	Message    string `json:"message,omitempty"`
+}
+
+// failureOf returns what r's outcome means to the caller, nil for an answer.
+func failureOf(r *correlation.Result) *failure {
+	f := &failure{Sent: r.Sent.String()}
+	switch r.Outcome {
+	case correlation.Answered:
+		return nil
+	case correlation.AsteriskError:
+		f.Code, f.Kind, f.Message = 422, "asterisk_error", "Asterisk refused or failed it"
+	case correlation.TooLarge:
+		f.Code, f.Kind, f.Message = 413, "reply_too_large", "the reply does not fit one message"
+	case correlation.TimedOut:
+		f.Code, f.Kind, f.Message = 504, "timeout", "no complete answer in time"
+	case correlation.ConnectionLost:
+		f.Code, f.Kind, f.Message = 502, "connection_lost", "the session ended before the answer"
+	case correlation.NotSent:
+		f.Code, f.Kind, f.Message = 503, "not_connected", "the session ended before it was written"
+	default:
+		f.Code, f.Kind, f.Message = 503, "shutting_down", "the bridge stopped before the answer"
+	}
+	if r.Cause != nil {
+		f.Message += ": " + r.Cause.Error()
+	}
+	return f
+}
+
+// reply is one answer on its way to NATS.
+type reply struct {
+	to      string
+	body    []byte
+	failure *failure
+	done    func() // gives back what the reply holds
+}
+
+// replier publishes replies, so that whoever ends a call, an AMI reader as a
+// rule, never calls NATS. Its queue is bounded by the calls' slots: each reply
+// holds the one of its Action until it is published.
+type replier struct {
+	nc   *nats.Conn
+	log  *zap.Logger
+	wake chan struct{} // of capacity 1
+
+	mu      sync.Mutex
+	waiting []reply
+}
+
+func newReplier(nc *nats.Conn, log *zap.Logger) *replier {
+	return &replier{nc: nc, log: log, wake: make(chan struct{}, 1)}
+}
+
+// queue hands over a reply and returns at once.
+func (r *replier) queue(answer reply) {
+	r.mu.Lock()
+	r.waiting = append(r.waiting, answer)
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run publishes until ctx ends and nothing waits.
+func (r *replier) run(ctx context.Context) {
+	var batch []reply
+	for {
+		r.mu.Lock()
+		batch, r.waiting = r.waiting, batch[:0]
+		r.mu.Unlock()
+		for i := range batch {
+			r.publish(batch[i])
+			batch[i] = reply{}
+		}
+		if len(batch) > 0 {
+			continue
+		}
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// publish sends one reply. A caller that went away costs one message to
+// nobody; a connection that is down loses the reply, and the caller times out
+// knowing nothing, as it would have without us.
+func (r *replier) publish(answer reply) {
+	msg := nats.NewMsg(answer.to)
+	msg.Data = answer.body
+	if f := answer.failure; f != nil {
+		msg.Header.Set("Nats-Service-Error", f.Kind+": "+f.Message)
+		msg.Header.Set("Nats-Service-Error-Code", strconv.Itoa(f.Code))
+	}
+	if err := r.nc.PublishMsg(msg); err != nil {
+		r.log.Warn("reply lost", zap.Error(err))
+	}
+	if answer.done != nil {
+		answer.done()
+	}
+}
+
+// replyHead is what the bridge itself knows of an Action.
+type replyHead struct {
+	server, node, action, actionID, requestID string
+}
+
+// appendReply writes the reply's JSON. r is nil for an Action that was refused
+// before it was a call.
+func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []byte {
+	dst = append(dst, `{"server":`...)
+	dst = appendString(dst, h.server)
+	dst = appendMember(dst, "node", h.node)
+	dst = appendMember(dst, "action", h.action)
+	if h.actionID != "" {
+		dst = appendMember(dst, "action_id", h.actionID)
+	}
+	if h.requestID != "" {
+		dst = appendMember(dst, "request_id", h.requestID)
+	}
+	if r != nil {
+		dst = appendResult(dst, r)
+	}
+	if f != nil {
+		text, err := json.Marshal(f)
+		if err == nil {
+			dst = append(append(dst, `,"error":`...), text...)
+		}
+	}
+	return append(dst, '}')
+}
+
+// appendResult writes what Asterisk said, as it came, and how long it took.
+func appendResult(dst []byte, r *correlation.Result) []byte {
+	if r.Fields != nil {
+		dst = appendMember(dst, "response", r.Response)
+		dst = appendMember(dst, "message", r.Message)
+		dst = append(append(dst, `,"fields":`...), r.Fields...)
+	}
+	if r.EventCount > 0 {
+		dst = append(append(append(dst, `,"events":[`...), r.Events...), ']')
+	}
+	if r.OutputLines > 0 {
+		dst = append(append(append(dst, `,"output":[`...), r.Output...), ']')
+	}
+	dst = append(dst, `,"duration_ms":`...)
+	micros := r.Duration.Round(time.Microsecond) / time.Microsecond
+	return strconv.AppendFloat(dst, float64(micros)/1000, 'f', -1, 64)
+}
+
+func appendMember(dst []byte, name, value string) []byte {
+	dst = append(append(append(dst, ',', '"'), name...), '"', ':')
+	return appendString(dst, value)
+}
+
+func appendString(dst []byte, s string) []byte {
+	dst, _ = frames.AppendJSONString(dst, []byte(s), frames.UTF8)
+	return dst
+}

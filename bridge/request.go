@@ -1,0 +1,151 @@
+package bridge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// request is an Action as a caller asked for it.
+type request struct {
+	action    string
+	requestID string // the caller's ActionID, echoed
+	headers   []frames.Header
+	timeout   time.Duration
+	complete  bool // Ami-Wait: complete
+}
+
+// parseRequest reads the body of a request for action: a JSON object of AMI
+// headers, kept in order, or nothing. Text is encoded in the server's charset.
+func parseRequest(action string, body []byte, charset frames.Charset) (request, error) {
+	r := request{action: action}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return r, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return r, errors.New("the body is not a JSON object of headers")
+	}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return r, errors.New("the body is not valid JSON")
+		}
+		// In an object every other token is a name.
+		key := t.(string)
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return r, errors.New("the body is not valid JSON")
+		}
+		if err := r.add(key, value, charset); err != nil {
+			return r, err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return r, errors.New("the body is not valid JSON")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return r, errors.New("the body holds more than one JSON object")
+	}
+	return r, nil
+}
+
+// add turns one member of the body into headers.
+func (r *request) add(key string, value json.RawMessage, charset frames.Charset) error {
+	switch {
+	case strings.EqualFold(key, "Action"):
+		if name, err := scalar(key, value); err != nil || name != r.action {
+			return fmt.Errorf("Action is not %s, which the subject names", r.action)
+		}
+		return nil
+	case strings.EqualFold(key, "ActionID"):
+		id, err := scalar(key, value)
+		r.requestID = id
+		return err
+	}
+	var items []json.RawMessage
+	switch value[0] {
+	case '{':
+		return r.addVariables(key, value, charset)
+	case '[':
+		if err := json.Unmarshal(value, &items); err != nil {
+			return errors.New("the body is not valid JSON")
+		}
+	default:
+		items = append(items, value)
+	}
+	for _, item := range items {
+		text, err := scalar(key, item)
+		if err != nil {
+			return err
+		}
+		if err := r.addHeader(key, text, charset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// variableEscaper keeps a value whole: Asterisk splits a Variable header at
+// commas and eats quotes and backslashes (manager.c astman_get_variables).
+var variableEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `,`, `\,`)
+
+// addVariables turns an object into one header for each variable, in order.
+func (r *request) addVariables(key string, value json.RawMessage, charset frames.Charset) error {
+	if !strings.EqualFold(key, "Variable") && !strings.EqualFold(key, "ChanVariable") {
+		return fmt.Errorf("%.40q is an object, which only Variable and ChanVariable may be", key)
+	}
+	d := json.NewDecoder(bytes.NewReader(value))
+	if _, err := d.Token(); err != nil {
+		return errors.New("the body is not valid JSON")
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return errors.New("the body is not valid JSON")
+		}
+		var item json.RawMessage
+		if err := d.Decode(&item); err != nil {
+			return errors.New("the body is not valid JSON")
+		}
+		text, err := scalar(key, item)
+		if err != nil {
+			return err
+		}
+		if strings.ContainsAny(name.(string), "=,\"\\") || name == "" {
+			return fmt.Errorf("%.40q is no variable's name", name)
+		}
+		if err := r.addHeader(key, name.(string)+"="+variableEscaper.Replace(text), charset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *request) addHeader(key, text string, charset frames.Charset) error {
+	wire, err := charset.AppendText(nil, text)
+	if err != nil {
+		return fmt.Errorf("%.40q: %w", key, err)
+	}
+	r.headers = append(r.headers, frames.Header{Key: []byte(key), Value: wire})
+	return nil
+}
+
+// scalar returns the text of a JSON string, number or boolean.
+func scalar(key string, value json.RawMessage) (string, error) {
+	switch c := value[0]; {
+	case c == '"':
+		var text string
+		err := json.Unmarshal(value, &text)
+		return text, err
+	case c == 't' || c == 'f' || c == '-' || c >= '0' && c <= '9':
+		return string(value), nil
+	}
+	return "", fmt.Errorf("%.40q wants a string, number, boolean or an array of them", key)
+}

@@ -1,0 +1,130 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"go.uber.org/zap"
+)
+
+// stages are the goroutines of Bridge.Run by when they end: the front, the
+// Links, before the back, which carries away what they have left. Their
+// contexts are not the caller's, whose end only begins the shutdown.
+type stages struct {
+	front, back       sync.WaitGroup
+	frontCtx, backCtx context.Context
+	endFront, endBack context.CancelFunc
+}
+
+func newStages(ctx context.Context) *stages {
+	s := new(stages)
+	s.backCtx, s.endBack = context.WithCancel(context.WithoutCancel(ctx))
+	s.frontCtx, s.endFront = context.WithCancel(s.backCtx)
+	return s
+}
+
+// shutdown ends everything in order within ShutdownTimeout: no new Actions,
+// pending ones end, the sessions log off, the outboxes drain, NATS drains. It
+// returns what was left, by name, joined.
+func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
+	began := time.Now()
+	deadline := began.Add(b.cfg.ShutdownTimeout)
+	ctx, cancel := context.WithDeadline(stage.backCtx, deadline)
+	defer cancel()
+	for _, s := range b.servers {
+		s.link.StopActions()
+	}
+	var left []error
+	// Half of the time is for the pending Actions; the Links then end what is
+	// left of them as shutting_down, with a reply.
+	pending, stop := context.WithDeadline(ctx, began.Add(b.cfg.ShutdownTimeout/2))
+	if !waitFor(pending, b.inFlight.Wait) {
+		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
+	}
+	stop()
+	if err := service.Stop(); err != nil {
+		left = append(left, fmt.Errorf("stop micro service: %w", err))
+	}
+	stage.endFront()
+	stage.front.Wait()
+	waitFor(ctx, b.inFlight.Wait)
+	if events := b.drainOutboxes(ctx); events > 0 {
+		left = append(left, fmt.Errorf("%d events were not published", events))
+	}
+	b.tick()
+	stage.endBack()
+	stage.back.Wait()
+	left = append(left, b.drain(ctx, b.events, "events"), b.drain(ctx, b.control, "control"))
+	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
+	return errors.Join(left...)
+}
+
+// waitFor reports whether wait returned before ctx ended. If not, wait goes on
+// alone until what it waits for ends too.
+func waitFor(ctx context.Context, wait func()) bool {
+	done := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() { wait(); close(done) })
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (b *Bridge) pendingActions() (n int) {
+	for _, s := range b.servers {
+		n += s.link.Status().Calls.Pending
+	}
+	return n
+}
+
+// drainOutboxes waits until every outbox is empty and returns how many events
+// were left when ctx ended.
+func (b *Bridge) drainOutboxes(ctx context.Context) uint64 {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		var left uint64
+		for _, s := range b.servers {
+			box := s.outbox.account()
+			left += box.queued + box.inFlight
+		}
+		if left == 0 {
+			return 0
+		}
+		select {
+		case <-ctx.Done():
+			return left
+		case <-ticker.C:
+		}
+	}
+}
+
+// drain ends a connection once everything is out. Drain itself returns at once
+// and closes in the background, so the closing is what is waited for.
+func (b *Bridge) drain(ctx context.Context, nc *nats.Conn, name string) error {
+	if nc.IsClosed() {
+		return nil
+	}
+	closed := nc.StatusChanged(nats.CLOSED)
+	if err := nc.Drain(); err != nil {
+		nc.Close()
+		return fmt.Errorf("drain NATS connection %s: %w", name, err)
+	}
+	for {
+		select {
+		case <-closed:
+			return nil
+		case <-ctx.Done():
+			nc.Close()
+			return fmt.Errorf("drain NATS connection %s: %w", name, context.Cause(ctx))
+		}
+	}
+}

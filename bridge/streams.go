@@ -1,0 +1,124 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// StatusStream is the name of the stream that holds the last status of each
+// subject.
+const StatusStream = "AMI_STATUS"
+
+// streamTimeout bounds each question about streams.
+const streamTimeout = 5 * time.Second
+
+// ensure checks the streams and, with STREAMS=manage, makes those that are
+// missing. One that is there is never changed: what differs is logged.
+func (b *Bridge) ensure(ctx context.Context, js jetstream.JetStream) error {
+	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+	defer cancel()
+	if _, err := js.AccountInfo(ctx); err != nil {
+		if b.cfg.Delivery == DeliverCore {
+			b.log.Warn("no JetStream: events are delivered at most once", zap.Error(err))
+			return nil
+		}
+		return fmt.Errorf("JetStream: %w: enable it, or set BRIDGE_DELIVERY=core", err)
+	}
+	if err := b.refuseActionStreams(ctx, js); err != nil {
+		return err
+	}
+	if b.cfg.Streams == StreamsOff {
+		return nil
+	}
+	for _, want := range b.streams() {
+		if err := b.ensureStream(ctx, js, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuseActionStreams refuses to run beside a stream that captures requests:
+// its acknowledgement would reach the caller as the first reply.
+func (b *Bridge) refuseActionStreams(ctx context.Context, js jetstream.JetStream) error {
+	subject := b.cfg.SubjectPrefix + ".actions.>"
+	names := js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))
+	for name := range names.Name() {
+		return fmt.Errorf("stream %s captures %s, so that its acknowledgement would reach callers as the reply: "+
+			"change its subjects", name, subject)
+	}
+	return names.Err()
+}
+
+// streams are the streams as they are configured.
+func (b *Bridge) streams() []jetstream.StreamConfig {
+	prefix, c := b.cfg.SubjectPrefix, b.cfg.Stream
+	status := jetstream.StreamConfig{
+		Name: StatusStream, Description: "Last status of each subject, by ami-nats-bridge.",
+		Subjects: []string{prefix + ".status.>", prefix + ".nodes.>"}, Storage: jetstream.FileStorage,
+		MaxMsgsPerSubject: 1, Replicas: c.Replicas, AllowDirect: true,
+	}
+	if b.cfg.Delivery == DeliverCore {
+		return []jetstream.StreamConfig{status}
+	}
+	return []jetstream.StreamConfig{{
+		Name: EventStream, Description: "Events of Asterisk, by ami-nats-bridge.",
+		Subjects: []string{prefix + ".events.>"}, Storage: jetstream.FileStorage,
+		Compression: jetstream.S2Compression, Replicas: c.Replicas, MaxAge: c.MaxAge,
+		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: 2 * time.Minute,
+	}, status}
+}
+
+func (b *Bridge) ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	stream, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if b.cfg.Streams == StreamsVerify {
+			return fmt.Errorf("stream %s is missing: make it, or set BRIDGE_STREAMS=manage", want.Name)
+		}
+		if _, err := js.CreateStream(ctx, want); err != nil {
+			return fmt.Errorf("make stream %s: %w", want.Name, err)
+		}
+		b.log.Info("stream made", zap.String("stream", want.Name))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", want.Name, err)
+	}
+	if diff := differences(stream.CachedInfo().Config, want); len(diff) > 0 {
+		b.log.Warn("stream differs from the configuration and is left as it is",
+			zap.String("stream", want.Name), zap.Strings("differences", diff))
+	}
+	return nil
+}
+
+// differences names the fields in which a stream is not as configured.
+func differences(have, want jetstream.StreamConfig) []string {
+	var diff []string
+	field := func(name string, have, want any) {
+		if fmt.Sprint(have) != fmt.Sprint(want) {
+			diff = append(diff, fmt.Sprintf("%s is %v, not %v", name, have, want))
+		}
+	}
+	field("subjects", strings.Join(have.Subjects, ","), strings.Join(want.Subjects, ","))
+	field("storage", have.Storage, want.Storage)
+	field("compression", have.Compression, want.Compression)
+	field("replicas", have.Replicas, want.Replicas)
+	field("max_age", have.MaxAge, want.MaxAge)
+	field("max_bytes", have.MaxBytes, orNone(want.MaxBytes))
+	field("max_msgs_per_subject", have.MaxMsgsPerSubject, orNone(want.MaxMsgsPerSubject))
+	return diff
+}
+
+// orNone is how the server spells a limit that is not set.
+func orNone(limit int64) int64 {
+	if limit == 0 {
+		return -1
+	}
+	return limit
+}

@@ -1,0 +1,102 @@
+package correlation
+
+import "github.com/ami-nats-bridge/ami-nats-bridge/frames"
+
+// keepResponse puts the Response f into p's Result. A later Response, an Error
+// in the middle of a list, takes the place of the first.
+func (t *Table) keepResponse(p *pending, f *frames.Frame) {
+	if f.Truncated {
+		t.discard(p)
+	}
+	if p.tooLarge {
+		return
+	}
+	p.Response = text(f.Name(), t.charset)
+	p.Message = text(f.Get("Message"), t.charset)
+	headers := t.takeOutput(p, f)
+	if p.Fields == nil {
+		p.Fields = make([]byte, 0, roomFor(headers))
+	}
+	var replaced int
+	p.Fields, replaced = frames.AppendJSON(p.Fields[:0], &frames.Frame{Headers: headers}, t.charset)
+	t.replaced += uint64(replaced)
+	t.account(p)
+}
+
+// roomFor is the size of headers as JSON if nothing in them is escaped.
+func roomFor(headers []frames.Header) int {
+	room := len("{}")
+	for i := range headers {
+		room += len(headers[i].Key) + len(headers[i].Value) + len(`"":"",`)
+	}
+	return room
+}
+
+// takeOutput puts the lines of a Command into p's Output and returns the other
+// headers of its Response f.
+func (t *Table) takeOutput(p *pending, f *frames.Frame) []frames.Header {
+	lines := 0
+	for i := range f.Headers {
+		if string(f.Headers[i].Key) == "Output" {
+			lines++
+		}
+	}
+	if lines == 0 {
+		return f.Headers
+	}
+	rest := make([]frames.Header, 0, len(f.Headers)-lines)
+	p.Output, p.OutputLines = make([]byte, 0, f.Size), 0
+	for _, h := range f.Headers {
+		if string(h.Key) != "Output" {
+			rest = append(rest, h)
+			continue
+		}
+		if p.OutputLines > 0 {
+			p.Output = append(p.Output, ',')
+		}
+		p.OutputLines++
+		var replaced int
+		p.Output, replaced = frames.AppendJSONString(p.Output, h.Value, t.charset)
+		t.replaced += uint64(replaced)
+	}
+	return rest
+}
+
+// keepEvent appends the event f to p's Result.
+func (t *Table) keepEvent(p *pending, f *frames.Frame) {
+	if f.Truncated {
+		t.discard(p)
+	}
+	if p.tooLarge {
+		return
+	}
+	if p.EventCount > 0 {
+		p.Events = append(p.Events, ',')
+	}
+	var replaced int
+	p.Events, replaced = frames.AppendJSON(p.Events, f, t.charset)
+	p.EventCount++
+	t.replaced += uint64(replaced)
+	t.account(p)
+}
+
+// account counts what p has grown by, and gives its body up if that is over a
+// limit. So a Table holds at most one frame more than Limits.TotalBytes, for
+// as long as this takes.
+func (t *Table) account(p *pending) {
+	size := p.memory()
+	t.bytes += size - p.held
+	p.held = size
+	if p.body() > t.limits.ReplyBytes || t.bytes > t.limits.TotalBytes {
+		t.discard(p)
+	}
+}
+
+// discard gives p's body up. The Call goes on, for its end still tells the
+// caller that the Action was done.
+func (t *Table) discard(p *pending) {
+	p.tooLarge = true
+	p.drop()
+	p.Response, p.Message = "", ""
+	p.EventCount, p.OutputLines = 0, 0
+}

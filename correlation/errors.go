@@ -1,0 +1,23 @@
+package correlation
+
+import "errors"
+
+var (
+	// ErrBusy refuses a Call because as many as Limits.Pending are pending or
+	// wait for Release. Nothing was sent; try again later.
+	ErrBusy = errors.New("too many pending actions")
+	// ErrDuplicate refuses a Call whose ActionID is pending already. It is a
+	// fault of the caller.
+	ErrDuplicate = errors.New("action id is already pending")
+	// ErrSessionEnded refuses a Call for a session that FailSession has ended.
+	// Nothing was sent.
+	ErrSessionEnded = errors.New("session has ended")
+)
+
+var (
+	// ErrCancelled is the Cause of a list that Asterisk gave up.
+	ErrCancelled = errors.New("asterisk cancelled the list")
+	// ErrOriginateFailed is the Cause of an async Originate whose
+	// OriginateResponse says so, though its Response was Success.
+	ErrOriginateFailed = errors.New("originate failed")
+)

@@ -1,0 +1,77 @@
+package correlation
+
+import (
+	"cmp"
+	"slices"
+)
+
+// expire ends p if it is still pending. Its timer may have fired just as a
+// frame ended it: whoever had the lock first wins.
+func (t *Table) expire(p *pending) {
+	if t.endIfPending(p) {
+		p.Done(&p.Result)
+	}
+}
+
+func (t *Table) endIfPending(p *pending) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.calls[p.ActionID] != p {
+		return false
+	}
+	t.end(p, TimedOut)
+	return true
+}
+
+// FailSession ends, because of cause, the Calls that can no longer be answered
+// now that session is gone: those written on it or about to be, and those that
+// wait on it for their OriginateResponse. They end NotSent or ConnectionLost.
+// An async Originate that session has already answered goes on waiting if its
+// OriginateResponse comes on another one. Register refuses session from now on.
+func (t *Table) FailSession(session string, cause error) {
+	finish(t.fail(ConnectionLost, cause, session, func(p *pending) bool {
+		needed := p.Session == session && !p.awaitsOriginate()
+		awaited := p.WaitComplete && p.WaitSession == session && !p.originated
+		return needed || awaited
+	}))
+}
+
+// FailAll ends every Call with o because of cause. Calls registered later are
+// accepted: whoever shuts down must stop asking first. A Call that ends
+// ConnectionLost without having been sent ends NotSent.
+func (t *Table) FailAll(o Outcome, cause error) {
+	finish(t.fail(o, cause, "", func(*pending) bool { return true }))
+}
+
+// fail takes out the Calls that match, the oldest first.
+func (t *Table) fail(o Outcome, cause error, session string, match func(*pending) bool) []*pending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if session != "" {
+		t.dead.add(session)
+	}
+	var failed []*pending
+	for _, p := range t.calls {
+		if match(p) {
+			failed = append(failed, p)
+		}
+	}
+	slices.SortFunc(failed, func(a, b *pending) int { return cmp.Compare(a.seq, b.seq) })
+	for _, p := range failed {
+		p.Cause = cause
+		if o == ConnectionLost && !p.sent {
+			t.end(p, NotSent)
+		} else {
+			t.end(p, o)
+		}
+	}
+	return failed
+}
+
+// finish calls Done of each in order. They are deferred so that one that panics
+// does not keep the others from theirs; the panic goes on up.
+func finish(ended []*pending) {
+	for _, p := range slices.Backward(ended) {
+		defer p.Done(&p.Result)
+	}
+}
