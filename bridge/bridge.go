@@ -80,9 +80,6 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 	for _, s := range cfg.Servers {
 		b.servers = append(b.servers, b.newServer(s))
 	}
-	if err := registry.Register(newMetrics(b)); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
 	return b, nil
 }
 
@@ -141,6 +138,9 @@ func (b *Bridge) connectAll() (err error) {
 	b.replier = newReplier(b.control, b.log)
 	for _, s := range b.servers {
 		s.replier = b.replier
+	}
+	if err := b.registry.Register(newMetrics(b)); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
 	}
 	return nil
 }

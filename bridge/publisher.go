@@ -83,15 +83,17 @@ func (p *publisher) run(ctx context.Context) {
 	defer check.Stop()
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, 5*time.Second
+	failing := false // and a warning has told
 	for ctx.Err() == nil {
 		if err := p.window.failed(); err != nil {
-			p.recover(ctx, err, delays.NextBackOff())
+			if !failing {
+				p.log.Warn("events wait in the outbox", zap.Error(err))
+			}
+			failing = true
+			p.recover(ctx, delays.NextBackOff())
 			continue
 		}
 		if !p.window.full() && p.turn() {
-			if p.window.empty() {
-				delays.Reset()
-			}
 			continue
 		}
 		var wake <-chan struct{}
@@ -102,7 +104,11 @@ func (p *publisher) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-wake:
 		case <-p.window.changed:
-			if p.window.empty() {
+			if p.window.progressed() {
+				if failing {
+					p.log.Info("events flow again")
+				}
+				failing = false
 				delays.Reset()
 			}
 		case <-states:
@@ -173,8 +179,7 @@ func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b))
 
 // recover waits for NATS, at least for delay, and makes everything that is not
 // acknowledged to be sent again.
-func (p *publisher) recover(ctx context.Context, cause error, delay time.Duration) {
-	p.log.Warn("events wait in the outbox", zap.Error(cause), zap.Duration("delay", delay))
+func (p *publisher) recover(ctx context.Context, delay time.Duration) {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {

@@ -25,6 +25,7 @@ type window struct {
 	head    uint64 // the number of the oldest
 	tail    uint64 // the number of the next
 	failure error
+	acked   bool // something was, since progressed was asked
 }
 
 // add notes that the event at pos is being sent, and returns its number.
@@ -67,6 +68,7 @@ func (w *window) advance() {
 			return
 		}
 		w.outboxes[s.source].ack(s.pos)
+		w.acked = true
 		w.head++
 	}
 }
@@ -108,6 +110,16 @@ func (w *window) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.head, w.failure = w.tail, nil
+}
+
+// progressed reports whether something was acknowledged since the last call and
+// nothing has failed.
+func (w *window) progressed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	acked := w.acked && w.failure == nil
+	w.acked = false
+	return acked
 }
 
 func (w *window) failed() error {

@@ -1,0 +1,224 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// startNATS starts a real nats-server in this process on port, 0 for any.
+func startNATS(t *testing.T, dir string, port int) *natsserver.Server {
+	t.Helper()
+	if port == 0 {
+		port = natsserver.RANDOM_PORT
+	}
+	s, err := natsserver.NewServer(&natsserver.Options{
+		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(5 * time.Second) {
+		t.Fatal("nats-server is not ready")
+	}
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s
+}
+
+// testBridge returns a Bridge with one server, connected to NATS but not to
+// any Asterisk, and a publisher of its outbox.
+func testBridge(t *testing.T, url string, delivery Delivery) (*Bridge, *publisher) {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Delivery = "test", "", url, delivery
+	server := DefaultServerConfig()
+	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", amiconn.Secret("s")
+	cfg.Servers = []ServerConfig{server}
+	b, err := New(cfg, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.connectAll(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.events.Close(); b.control.Close() })
+	if err := b.await(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.prepareStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.newPublisher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, p
+}
+
+func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
+	dir := t.TempDir()
+	nats1 := startNATS(t, dir, 0)
+	url := nats1.ClientURL()
+	b, p := testBridge(t, url, DeliverJetStream)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { p.run(ctx) })
+	defer group.Wait()
+	defer cancel()
+
+	const events = 30_000
+	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := b.servers[0]
+	for i := 1; i <= events; i++ {
+		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i))
+		if i == events/3 {
+			nats1.Shutdown()
+			nats1.WaitForShutdown()
+		}
+		if i == 2*events/3 {
+			startNATS(t, dir, port)
+		}
+	}
+	deadline, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	if left := b.drainOutboxes(deadline); left > 0 {
+		t.Fatalf("%d events left", left)
+	}
+	verifyStream(t, url, events)
+	if a := s.outbox.account(); a.published != events || a.received != events {
+		t.Errorf("account = %+v, want %d published", a, events)
+	}
+}
+
+// verifyStream reads the stream back: nothing missing, twice or out of order.
+func verifyStream(t *testing.T, url string, events int) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Stop()
+	for i := 1; i <= events; i++ {
+		msg, err := messages.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf(`{"n":"%d"}`, i); string(msg.Data()) != want {
+			t.Fatalf("message %d is %s, want %s", i, msg.Data(), want)
+		}
+		if got, want := msg.Headers().Get("Ami-Seq"), fmt.Sprintf("s1:%d", i); got != want {
+			t.Fatalf("Ami-Seq = %q, want %q", got, want)
+		}
+	}
+	info, err := js.Stream(t.Context(), EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := info.CachedInfo().State.Msgs; n != uint64(events) {
+		t.Errorf("the stream holds %d messages, want %d", n, events)
+	}
+}
+
+func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
+	dir := t.TempDir()
+	nats1 := startNATS(t, dir, 0)
+	url := nats1.ClientURL()
+	b, p := testBridge(t, url, DeliverCore)
+	nats1.Shutdown()
+	nats1.WaitForShutdown()
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { p.run(ctx) })
+	defer group.Wait()
+	defer cancel()
+	s := b.servers[0]
+	for i := 1; i <= 1000; i++ {
+		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i)}, fmt.Append(nil, i))
+	}
+	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	startNATS(t, dir, port)
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	sub, err := nc.SubscribeSync("ami.events.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.outbox.account(); a.received != 1000 || a.dropped[dropOverflow] != 0 {
+		t.Errorf("account = %+v, want 1000 received and none dropped", a)
+	}
+	last := 0
+	for last < 1000 {
+		msg, err := sub.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(string(msg.Data))
+		// A subscriber that was not there yet misses the first: at most once.
+		if err != nil || n != last+1 && last != 0 {
+			t.Fatalf("after %d came %s", last, msg.Data)
+		}
+		last = n
+	}
+}
+
+func TestStreams_RefusesAStreamOverActions(t *testing.T) {
+	s := startNATS(t, t.TempDir(), 0)
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, subjects := range []string{"ami.actions.>", "ami.actions.pbx1.Ping", ">"} {
+		config := jetstream.StreamConfig{Name: "GREEDY", Subjects: []string{subjects}, Storage: jetstream.MemoryStorage, NoAck: subjects == ">"}
+		if _, err := js.CreateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+		b := &Bridge{cfg: DefaultConfig()}
+		if err := b.refuseActionStreams(t.Context(), js); err == nil || !strings.Contains(err.Error(), "GREEDY") {
+			t.Errorf("beside a stream over %s: %v, want an error that names it", subjects, err)
+		}
+		if err := js.DeleteStream(t.Context(), "GREEDY"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
