@@ -3,6 +3,7 @@ package amiconn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -173,7 +174,10 @@ func (s *Session) send(call correlation.Call, data []byte) error {
 	}
 	if err := s.table.Register(call); err != nil {
 		s.queue.cancel(len(data))
-		return errors.Join(ErrBusy, err)
+		if errors.Is(err, correlation.ErrSessionEnded) {
+			return fmt.Errorf("%w: %w", ErrNotConnected, err)
+		}
+		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	// A Session that died since the reservation has perhaps failed its calls
 	// already: this one then has to be failed here.

@@ -50,9 +50,10 @@ func BenchmarkForeignEvent(b *testing.B) {
 // BenchmarkPending prints what 5,000 pending Actions hold.
 func BenchmarkPending(b *testing.B) {
 	const pending = 5000
+	var bytes, goroutines float64
 	for b.Loop() {
 		var before, after runtime.MemStats
-		goroutines := runtime.NumGoroutine()
+		running := runtime.NumGoroutine()
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		tab := NewTable(Limits{Pending: pending, ReplyBytes: 1 << 20, TotalBytes: 1 << 20}, frames.UTF8)
@@ -65,10 +66,14 @@ func BenchmarkPending(b *testing.B) {
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/pending, "B/pending")
-		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+		// The runtime drops the stopped timers of the round before only now, so
+		// that a later round looks cheaper than it is.
+		bytes = max(bytes, float64(after.HeapAlloc)-float64(before.HeapAlloc))
+		goroutines = max(goroutines, float64(runtime.NumGoroutine()-running))
 		tab.FailAll(ShuttingDown, nil)
 	}
+	b.ReportMetric(bytes/pending, "B/pending")
+	b.ReportMetric(goroutines, "goroutines")
 }
 
 func TestDeliver_AForeignEventCostsNoAllocation(t *testing.T) {

@@ -95,13 +95,12 @@ func (p *pending) sentState() SentState {
 
 // respond takes in the Response f.
 func (p *pending) respond(f *frames.Frame) {
-	running := p.running()
 	list := f.Get("EventList")
 	p.answered = true
 	switch {
 	case equalFold(f.Name(), "Error"):
 		p.failed = true
-		p.final = !running || !p.rule.has(errorThenComplete)
+		p.final = !p.rule.has(errorThenComplete)
 	case equalFold(list, "cancelled"):
 		p.cancel()
 	case equalFold(list, "start"), p.rule.goesOn(p.OldLists, f.Get("Message")):

@@ -129,7 +129,7 @@ func (t *Table) find(session string, actionID []byte) *pending {
 func (t *Table) listWithoutID(session string, f *frames.Frame) *pending {
 	var one *pending
 	for _, p := range t.running {
-		if p.Session != session || !p.running() || !f.Truncated && !(p.rule.has(itemsWithoutActionID) && p.rule.item(f.Name())) {
+		if p.Session != session || !f.Truncated && !(p.rule.has(itemsWithoutActionID) && p.rule.item(f.Name())) {
 			continue
 		}
 		if one != nil {

@@ -1,9 +1,6 @@
 package frames
 
-import (
-	"bytes"
-	"slices"
-)
+import "slices"
 
 // rawKey names the lines that have no colon.
 var rawKey = []byte("$raw")
@@ -99,9 +96,11 @@ func appendName(dst, name []byte, c Charset, replaced int) (out []byte, total in
 // isChanVariable reports whether name is that of a channel variable: of any
 // channel in an event, or of a named one up to Asterisk 11.
 func isChanVariable(name []byte) bool {
-	if len(name) < len("ChanVariable") {
+	const variable = "ChanVariable"
+	n := len(name)
+	if n < len(variable) {
 		return false
 	}
-	return name[len(name)-1] == 'e' && bytes.HasSuffix(name, []byte("ChanVariable")) ||
-		name[0] == 'C' && bytes.HasPrefix(name, []byte("ChanVariable("))
+	return string(name[n-len(variable):]) == variable ||
+		n > len(variable) && name[len(variable)] == '(' && string(name[:len(variable)]) == variable
 }

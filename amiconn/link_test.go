@@ -1,0 +1,505 @@
+package amiconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+const (
+	testAddr   = "pbx:5038"
+	testSecret = "s3cret-canary"
+)
+
+// bench is a simulated Asterisk and a Link to it, in a synctest bubble.
+type bench struct {
+	t    *testing.T
+	sim  *amisim.Server
+	link *Link
+	logs *observer.ObservedLogs
+
+	mu      sync.Mutex
+	events  []string // "session-independent" names in order
+	seqs    []uint64
+	changes []Change
+}
+
+// inBubble runs test with a Link to a simulated Asterisk, each changed as the
+// caller likes, and joins both.
+func inBubble(t *testing.T, sim amisim.Config, change func(*Config, *Deps), test func(*bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		if sim.Users == nil {
+			sim.Users = map[string]string{"bridge": testSecret}
+		}
+		network := amisim.NewNetwork()
+		listener, err := network.Listen(testAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, logs := observer.New(zapcore.DebugLevel)
+		b := &bench{t: t, sim: amisim.New(sim), logs: logs}
+		cfg := DefaultConfig()
+		cfg.Name, cfg.Addr, cfg.Username, cfg.Secret = "pbx1", testAddr, "bridge", testSecret
+		deps := Deps{
+			Node: "b1", ReplyBytes: 1 << 20, HeldBytes: 8 << 20, Logger: zap.New(core), Dial: network.DialContext,
+			Hooks: Hooks{Event: b.onEvent, State: b.onState},
+		}
+		if change != nil {
+			change(&cfg, &deps)
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		b.link = NewLink(cfg, deps)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _ = b.sim.Serve(ctx, listener) })
+		linkCtx, stopLink := context.WithCancel(ctx)
+		var linkGroup sync.WaitGroup
+		linkGroup.Go(func() { _ = b.link.Run(linkCtx) })
+		test(b)
+		stopLink()
+		linkGroup.Wait()
+		cancel()
+		group.Wait()
+		for _, entry := range logs.All() {
+			if text := fmt.Sprint(entry.Message, entry.ContextMap()); strings.Contains(text, testSecret) {
+				t.Errorf("a log line holds the secret: %s", text)
+			}
+		}
+	})
+}
+
+func (b *bench) onEvent(e Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, string(e.Frame.Name()))
+	b.seqs = append(b.seqs, e.Seq)
+}
+
+func (b *bench) onState(c Change) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.changes = append(b.changes, c)
+}
+
+// last returns the last change of role to state.
+func (b *bench) last(role Role, to State) (c Change, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, change := range b.changes {
+		if change.Role == role && change.To == to {
+			c, n = change, n+1
+		}
+	}
+	return c, n
+}
+
+func (b *bench) up() {
+	b.t.Helper()
+	for range 1000 {
+		if b.link.Ready() {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	b.t.Fatalf("the link is not up: %+v", b.link.Status())
+}
+
+// do sends an action and returns its result once the bubble is idle after d.
+func (b *bench) do(a Action) *correlation.Result {
+	b.t.Helper()
+	results := make(chan *correlation.Result, 2)
+	a.Done = func(r *correlation.Result) { results <- r }
+	if _, err := b.link.Do(a); err != nil {
+		b.t.Fatal(err)
+	}
+	r := <-results
+	r.Release()
+	return r
+}
+
+func TestLink_LogsInBothWays(t *testing.T) {
+	for _, auth := range []Auth{AuthMD5, AuthPlain} {
+		t.Run(auth.String(), func(t *testing.T) {
+			inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.Auth = auth }, func(b *bench) {
+				b.up()
+				challenges := 0
+				if auth == AuthMD5 {
+					challenges = 2
+				}
+				if got := b.sim.Received("Challenge"); got != challenges {
+					t.Errorf("%d challenges, want %d", got, challenges)
+				}
+				if r := b.do(Action{Name: "Ping"}); r.Outcome != correlation.Answered || r.Response != "Success" {
+					t.Errorf("Ping: %v %q", r.Outcome, r.Response)
+				}
+				change, _ := b.last(RoleEvents, StateUp)
+				if change.Version != "11.0.0" {
+					t.Errorf("version %q", change.Version)
+				}
+			})
+		})
+	}
+}
+
+func TestLink_NumbersEventsWithoutHoles(t *testing.T) {
+	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.up()
+		for i := range 50 {
+			b.sim.Emit("Event", "Test", "N", fmt.Sprint(i))
+		}
+		synctest.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if len(b.seqs) < 51 || b.events[0] != "FullyBooted" {
+			t.Fatalf("%d events, the first %v: what is glued to the login must not be lost", len(b.seqs), b.events[:min(len(b.events), 1)])
+		}
+		for i, seq := range b.seqs {
+			if seq != uint64(i+1) {
+				t.Fatalf("event %d is numbered %d", i+1, seq)
+			}
+		}
+	})
+}
+
+func TestLink_AuthRefusedGoesToTheCapAndLogsOnce(t *testing.T) {
+	inBubble(t, amisim.Config{Users: map[string]string{"bridge": "other"}}, func(c *Config, _ *Deps) { c.Sessions = 1 }, func(b *bench) {
+		time.Sleep(100 * time.Second)
+		change, tries := b.last(RoleBoth, StateWaiting)
+		if change.Reason != ReasonAuth || change.RetryIn != 30*time.Second {
+			t.Errorf("after a refused login: %s, again in %v", change.Reason, change.RetryIn)
+		}
+		if tries < 3 || tries > 4 {
+			t.Errorf("%d logins in 100 s, want one each 30 s", tries)
+		}
+		if n := b.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
+			t.Errorf("%d Error lines, want 1", n)
+		}
+	})
+}
+
+func TestLink_SessionsFailApart(t *testing.T) {
+	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.up()
+		first, _ := b.last(RoleEvents, StateUp)
+		b.sim.Next("Ping", nil) // Pings of both sessions may come first
+		b.sim.Next("CoreStatus", amisim.Refuse)
+		if r := b.do(Action{Name: "CoreStatus"}); r.Outcome != correlation.ConnectionLost || r.Sent != correlation.SentUnknown {
+			t.Errorf("an action whose session was closed: %v, sent %v", r.Outcome, r.Sent)
+		}
+		b.up()
+		if again, n := b.last(RoleEvents, StateUp); n != 1 || again.Session != first.Session {
+			t.Errorf("the event session went down with the action session")
+		}
+		if _, n := b.last(RoleActions, StateUp); n != 2 {
+			t.Errorf("the action session came up %d times, want 2", n)
+		}
+	})
+}
+
+func TestLink_NotConnectedSaysNothingWasSent(t *testing.T) {
+	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.sim.Always(amisim.Accept, amisim.Refuse)
+		_, err := b.link.Do(Action{Name: "Ping", Done: func(*correlation.Result) { t.Error("Done was called") }})
+		if !errors.Is(err, ErrNotConnected) {
+			t.Errorf("Do = %v, want ErrNotConnected", err)
+		}
+	})
+}
+
+func TestLink_TimeoutThenLateResponse(t *testing.T) {
+	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.up()
+		b.sim.Next("CoreStatus", amisim.Delay(3*time.Second))
+		if r := b.do(Action{Name: "CoreStatus", Timeout: time.Second}); r.Outcome != correlation.TimedOut || r.Sent != correlation.SentUnknown {
+			t.Errorf("%v, sent %v; want timed_out, unknown", r.Outcome, r.Sent)
+		}
+		time.Sleep(5 * time.Second)
+		if late := b.link.Status().Calls.Late; late == 0 {
+			t.Error("the late response was not counted")
+		}
+		if r := b.do(Action{Name: "CoreSettings"}); r.Outcome != correlation.Answered {
+			t.Errorf("the next action: %v", r.Outcome)
+		}
+	})
+}
+
+func TestLink_SilentPeerEndsInReadTimeout(t *testing.T) {
+	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.up()
+		thaw := b.sim.FreezeWrites()
+		defer thaw()
+		time.Sleep(40 * time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, change := range b.changes {
+			if change.To == StateWaiting {
+				if change.Reason != ReasonReadTimeout {
+					t.Errorf("the silent session was lost by %q", change.Reason)
+				}
+				return
+			}
+		}
+		t.Error("40 s of silence ended no session")
+	})
+}
+
+func TestLink_BusyServerIsNotTakenForDead(t *testing.T) {
+	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.ActionTimeout = 2 * time.Minute }, func(b *bench) {
+		b.up()
+		b.sim.Next("Originate", amisim.Delay(70*time.Second)) // a sync Originate holds the session, Ping included
+		r := b.do(Action{Name: "Originate", Headers: []frames.Header{header("Channel", "Local/1@x"), header("Exten", "1")}})
+		if r.Outcome != correlation.Answered {
+			t.Errorf("an action of 70 s beside a read timeout of 30 s: %v (%v)", r.Outcome, r.Cause)
+		}
+	})
+}
+
+func TestLink_StuckServerEndsAtTheActionsDeadline(t *testing.T) {
+	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.ActionTimeout = 40 * time.Second }, func(b *bench) {
+		b.up()
+		b.sim.Always("CoreStatus", amisim.Stall)
+		began := time.Now()
+		if r := b.do(Action{Name: "CoreStatus"}); r.Outcome != correlation.TimedOut && r.Outcome != correlation.ConnectionLost {
+			t.Errorf("%v", r.Outcome)
+		}
+		time.Sleep(time.Minute)
+		if change, n := b.last(RoleActions, StateWaiting); n == 0 || change.Reason != ReasonReadTimeout {
+			t.Errorf("a minute after the deadline of a stuck action: %d losses, the last by %q", n, change.Reason)
+		} else if took := change.At.Sub(began); took > time.Minute {
+			t.Errorf("a stuck action session was kept for %v", took)
+		}
+	})
+}
+
+func TestLink_EachPhaseHasItsTimeout(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		point string
+		fault amisim.Fault
+		want  Reason
+	}{
+		{"no banner", amisim.Accept, amisim.Stall, ReasonBanner},
+		{"closed at once", amisim.Accept, amisim.Refuse, ReasonBanner},
+		{"banner of another protocol", amisim.Accept, func(s *amisim.Session, _ *amisim.Action) { s.Write([]byte("220 smtp ready\r\n")); s.Stall() }, ReasonBanner},
+		{"challenge stalls", "Challenge", amisim.Stall, ReasonLogin},
+		{"login stalls", "Login", amisim.Stall, ReasonLogin},
+		{"login closes", "Login", amisim.Refuse, ReasonLogin},
+		{"login denied", "Login", amisim.Deny("Authentication failed"), ReasonAuth},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.Sessions = 1 }, func(b *bench) {
+				b.up()
+				b.sim.Always(test.point, test.fault)
+				b.sim.Kick()
+				time.Sleep(20 * time.Second)
+				if change, n := b.last(RoleBoth, StateWaiting); n == 0 || change.Reason != test.want {
+					t.Errorf("%d failures, the last by %q; want %q", n, change.Reason, test.want)
+				}
+				b.sim.Always(test.point, nil)
+				b.up()
+			})
+		})
+	}
+}
+
+func TestLink_BacksOffUntilStable(t *testing.T) {
+	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.Sessions = 1 }, func(b *bench) {
+		// Logs in and dies at once, for two minutes.
+		b.sim.Always("Ping", amisim.Refuse)
+		time.Sleep(2 * time.Minute)
+		change, n := b.last(RoleBoth, StateWaiting)
+		if n > 20 || change.Failures != n {
+			t.Errorf("%d connects in 2 minutes, counting %d failures: a login that dies must not reset the backoff", n, change.Failures)
+		}
+		b.sim.Always("Ping", nil)
+		b.up()
+		time.Sleep(11 * time.Second)
+		b.sim.Kick()
+		time.Sleep(2 * time.Second)
+		if change, _ := b.last(RoleBoth, StateWaiting); change.Failures != 1 {
+			t.Errorf("%d failures after a stable session, want 1", change.Failures)
+		}
+	})
+}
+
+func TestLink_OriginateWaitsForTheEvent(t *testing.T) {
+	for _, failed := range []bool{false, true} {
+		sim := amisim.Config{Originate: func(*amisim.Action) amisim.Originated {
+			return amisim.Originated{Answer: 2 * time.Second, Failed: failed, Reason: 5}
+		}}
+		inBubble(t, sim, nil, func(b *bench) {
+			b.up()
+			r := b.do(Action{Name: "Originate", WaitComplete: true, Headers: []frames.Header{
+				header("Channel", "Local/1@x"), header("Exten", "1"), header("Context", "x"), header("Priority", "1"), header("Async", "true"),
+			}})
+			want := correlation.Answered
+			if failed {
+				want = correlation.AsteriskError
+			}
+			if r.Outcome != want || r.EventCount != 1 || r.Duration < 2*time.Second {
+				t.Errorf("failed %v: %v with %d events after %v", failed, r.Outcome, r.EventCount, r.Duration)
+			}
+		})
+	}
+}
+
+func TestLink_WriteBufferFullIsBusy(t *testing.T) {
+	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.WriteBufferBytes = 4 * KiB }, func(b *bench) {
+		b.up()
+		thaw := b.sim.FreezeReads()
+		defer thaw()
+		ended := 0
+		var mu sync.Mutex
+		accepted, busy := 0, 0
+		for range 5000 {
+			_, err := b.link.Do(Action{
+				Name: "Getvar", Headers: []frames.Header{header("Variable", strings.Repeat("x", 500))}, Timeout: time.Second,
+				Done: func(r *correlation.Result) { mu.Lock(); ended++; mu.Unlock(); r.Release() },
+			})
+			switch {
+			case err == nil:
+				accepted++
+			case errors.Is(err, ErrBusy):
+				busy++
+			default:
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if busy == 0 || ended != accepted {
+			t.Errorf("%d accepted, %d ended, %d busy: each accepted one must end, the rest be refused", accepted, ended, busy)
+		}
+	})
+}
+
+func TestLink_PanickingHandlerLosesOneFrame(t *testing.T) {
+	var b *bench
+	inBubble(t, amisim.Config{}, func(_ *Config, d *Deps) {
+		keep := d.Hooks.Event
+		d.Hooks.Event = func(e Event) {
+			if string(e.Frame.Get("N")) == "7" {
+				panic("handler")
+			}
+			keep(e)
+		}
+	}, func(own *bench) {
+		b = own
+		b.up()
+		for i := range 10 {
+			b.sim.Emit("Event", "Test", "N", fmt.Sprint(i))
+		}
+		synctest.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		n := 0
+		for _, name := range b.events {
+			if name == "Test" {
+				n++
+			}
+		}
+		if n != 9 || b.link.Status().Sessions[0].Panics != 1 {
+			t.Errorf("%d of 10 events came through, %+v", n, b.link.Status().Sessions[0])
+		}
+	})
+}
+
+func TestLink_LogsOffWhenStopped(t *testing.T) {
+	var sim *amisim.Server
+	inBubble(t, amisim.Config{}, nil, func(b *bench) { b.up(); sim = b.sim })
+	if got := sim.Received("Logoff"); got != 2 {
+		t.Errorf("%d Logoffs, want one of each session", got)
+	}
+}
+
+// TLS handshakes use locks that freeze a bubble's clock, so these run in real
+// time over loopback.
+func TestLink_TLS(t *testing.T) {
+	cert, ca, err := amisim.NewCertificate("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(caFile, ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sim := amisim.New(amisim.Config{Users: map[string]string{"bridge": testSecret}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	group.Go(func() { _ = sim.Serve(ctx, listener) })
+
+	run := func(change func(*Config), until State, role Role) Change {
+		t.Helper()
+		cfg := DefaultConfig()
+		cfg.Name, cfg.Addr, cfg.Username, cfg.Secret = "pbx1", listener.Addr().String(), "bridge", testSecret
+		cfg.TLS, cfg.TLSCaFile, cfg.Sessions = true, caFile, 1
+		change(&cfg)
+		changes := make(chan Change, 16)
+		link := NewLink(cfg, Deps{Node: "b1", ReplyBytes: 1 << 20, HeldBytes: 1 << 20, Hooks: Hooks{State: func(c Change) {
+			if c.Role == role && c.To == until {
+				select {
+				case changes <- c:
+				default:
+				}
+			}
+		}}})
+		linkCtx, stop := context.WithCancel(ctx)
+		var linkGroup sync.WaitGroup
+		linkGroup.Go(func() { _ = link.Run(linkCtx) })
+		defer linkGroup.Wait()
+		defer stop()
+		c := <-changes
+		if until == StateUp {
+			done := make(chan *correlation.Result, 1)
+			long := []frames.Header{header("Variable", strings.Repeat("v", 900)), header("Filler", strings.Repeat("f", 900))}
+			if _, err := link.Do(Action{Name: "Getvar", Headers: long, Done: func(r *correlation.Result) { done <- r }}); err != nil {
+				t.Fatal(err)
+			}
+			if r := <-done; r.Outcome != correlation.Answered && r.Outcome != correlation.AsteriskError {
+				t.Errorf("an action of 1900 bytes over TLS: %v", r.Outcome)
+			}
+		}
+		return c
+	}
+	run(func(*Config) {}, StateUp, RoleBoth)
+	if got := sim.LargestRecord(); got > 1024+64 {
+		t.Errorf("a TLS record of %d bytes: Asterisk stalls over 1024", got)
+	}
+	if c := run(func(c *Config) { c.TLSCaFile = "" }, StateWaiting, RoleBoth); c.Reason != ReasonTLS {
+		t.Errorf("an unknown authority: %s", c.Reason)
+	}
+	wrongName := func(c *Config) {
+		_, port, _ := net.SplitHostPort(c.Addr)
+		c.Addr = "localhost:" + port
+	}
+	if c := run(wrongName, StateWaiting, RoleBoth); c.Reason != ReasonTLS {
+		t.Errorf("a certificate of another name: %s", c.Reason)
+	}
+}

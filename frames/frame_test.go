@@ -1,0 +1,44 @@
+package frames
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestFrame_GetIgnoresCaseAndTakesTheFirst(t *testing.T) {
+	long := strings.Repeat("Long", 20)
+	f := &Frame{Headers: []Header{header("Event", "A"), header("actionid", "1"), header("ActionID", "2"),
+		{nil, []byte("x")}, header(long, "l"), header("Empty", ""), header("\u212A", "Kelvin")}}
+	for key, want := range map[string]string{"ActionID": "1", "EVENT": "A", strings.ToLower(long): "l"} {
+		if got := string(f.Get(key)); got != want {
+			t.Errorf("Get(%q) = %q, want %q", key, got, want)
+		}
+	}
+	if v := f.Get("Empty"); v == nil || len(v) != 0 {
+		t.Errorf("an empty value is %#v", v)
+	}
+	for _, key := range []string{"None", "Event ", "k"} {
+		if v := f.Get(key); v != nil {
+			t.Errorf("Get(%q) = %q", key, v)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { f.Get(long); f.Get("None"); f.Kind(); f.Name() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestFrame_KindIsThatOfTheFirstHeader(t *testing.T) {
+	for want, f := range map[Kind]*Frame{
+		KindEvent:    {Headers: []Header{header("event", "UserEvent"), header("Response", "x")}},
+		KindResponse: {Headers: []Header{header("RESPONSE", "Success"), header("Event", "x")}},
+		KindOther:    {Headers: []Header{header("x", "y"), header("Event", "x")}},
+	} {
+		if got := f.Kind(); got != want {
+			t.Errorf("%q is %d, want %d", f.Headers, got, want)
+		}
+	}
+	empty := &Frame{}
+	if empty.Kind() != KindOther || empty.Name() != nil || empty.Get("Event") != nil {
+		t.Error("an empty frame is something")
+	}
+}
