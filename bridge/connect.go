@@ -86,7 +86,7 @@ func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 	handlers := []nats.Option{
 		nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted())) }),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("nats disconnected", zap.Error(err)) }),
+		nats.DisconnectErrHandler(onDisconnect(log)),
 		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted())) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("nats error", zap.Error(err)) }),
 	}
@@ -94,4 +94,13 @@ func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 		handlers = append(handlers, nats.InProcessServer(b.deps.InProcess))
 	}
 	return Connect(b.cfg, name, append(handlers, opts...)...)
+}
+
+// onDisconnect tells a loss from the end that the bridge itself asked for.
+func onDisconnect(log *zap.Logger) nats.ConnErrHandler {
+	return func(nc *nats.Conn, err error) {
+		if err != nil || !nc.IsClosed() && !nc.IsDraining() {
+			log.Warn("nats disconnected", zap.Error(err))
+		}
+	}
 }

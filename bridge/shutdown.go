@@ -34,7 +34,7 @@ func newStages(ctx context.Context) *stages {
 func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
 	began := time.Now()
 	deadline := began.Add(b.cfg.ShutdownTimeout)
-	ctx, cancel := context.WithDeadline(stage.backCtx, deadline)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(stage.backCtx), deadline)
 	defer cancel()
 	for _, s := range b.servers {
 		s.link.StopActions()

@@ -145,6 +145,9 @@ func TestLogin_RefusesAfterThePenalty(t *testing.T) {
 			t.Errorf("refused after %v, want 1s", d)
 		}
 		p.ends()
+		if d := time.Since(start); d != time.Second {
+			t.Errorf("closed after %v, want 1s", d)
+		}
 	})
 }
 
@@ -180,7 +183,11 @@ func TestSession_LogoffSaysGoodbyeAndCloses(t *testing.T) {
 		p := loggedIn(t, n, "off")
 		p.send("Action: Logoff", "ActionID: 9")
 		p.wants("Response: Goodbye", "ActionID: 9", "Message: Thanks for all the fish.")
+		start := time.Now()
 		p.ends()
+		if d := time.Since(start); d != 0 {
+			t.Errorf("closed after %v", d)
+		}
 		synctest.Wait()
 		if got := s.Sessions(); got != 0 {
 			t.Errorf("%d sessions after the logoff", got)
@@ -206,6 +213,8 @@ func TestInput_Refusals(t *testing.T) {
 			[][]string{{"Response: Error", "ActionID: 2", "Message: Failed to parse message: line too long"}}},
 		"one too long": {[]string{"Action: Ping", "ActionID: 2", "X: " + strings.Repeat("y", 1020)},
 			[][]string{{"Response: Error", "ActionID: 2", "Message: Failed to parse message: line too long"}, {"Response: Error", "Message: Missing action in request"}}},
+		"two too long": {[]string{"Action: Ping", "ActionID: 2", "X: " + strings.Repeat("y", 1021)},
+			[][]string{{"Response: Error", "ActionID: 2", "Message: Failed to parse message: line too long"}}},
 		"too many": {many, [][]string{{"Response: Error", "Message: Too many lines in message or allocation failure"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,6 +224,8 @@ func TestInput_Refusals(t *testing.T) {
 				for _, want := range test.want {
 					p.wants(want...)
 				}
+				p.send("Action: Logoff")
+				p.wants("Response: Goodbye", "Message: Thanks for all the fish.")
 			})
 		})
 	}

@@ -10,8 +10,8 @@ import (
 // and the banner is due.
 const Accept = "(accept)"
 
-// Any is the point of every action that has no Fault of its own, Accept not
-// included.
+// Any is the point, for Always only, of every action that has no Fault of its
+// own. Accept is not one.
 const Any = "*"
 
 // Fault takes the place of the answer to an action. It runs in the session's
@@ -56,18 +56,17 @@ func (s *Server) fault(point string) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sc := s.scripts[strings.ToLower(point)]
-	if sc == nil && point != Accept {
-		sc = s.scripts[Any]
-	}
-	if sc == nil {
-		return nil
-	}
-	if len(sc.next) == 0 {
+	switch {
+	case sc != nil && len(sc.next) > 0:
+		f := sc.next[0]
+		sc.next = sc.next[1:]
+		return f
+	case sc != nil && sc.always != nil:
 		return sc.always
+	case point != Accept && point != Any && s.scripts[Any] != nil:
+		return s.scripts[Any].always
 	}
-	f := sc.next[0]
-	sc.next = sc.next[1:]
-	return f
+	return nil
 }
 
 // Refuse closes the connection: at Accept without a banner, as Asterisk does

@@ -12,7 +12,8 @@ import (
 // ami_show_endpoint).
 const BrokenEndpoint = "broken"
 
-// begin starts an item that has a channel in it, ActionID first.
+// channelItem adds an item with a channel in it: as CoreShowChannel has it, or
+// as Status does, whose ActionID is among the last headers.
 func (l *list) channelItem(event string, c *channel, actionIDFirst bool, headers ...string) {
 	l.n++
 	l.headers("Event", event)

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// maxCounted bounds the names of actions that Received tells apart.
+const maxCounted = 1000
+
 // Server is one simulated Asterisk.
 type Server struct {
 	cfg       Config
@@ -159,6 +162,15 @@ func (s *Server) Received(action string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.received[strings.ToLower(action)]
+}
+
+func (s *Server) count(action string) {
+	key := strings.ToLower(action)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.received[key]; known || len(s.received) < maxCounted {
+		s.received[key]++
+	}
 }
 
 // LargestRecord returns the most bytes one TLS record of a client has carried.

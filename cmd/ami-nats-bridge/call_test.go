@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+)
+
+func TestCall_PrintsReplies(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply, out string
+		err        string
+	}{
+		"single": {
+			reply: `{"server":"pbx1","action":"Ping","response":"Success","message":"","fields":{"Response":"Success","ActionID":"x","Ping":"Pong","Timestamp":"1.5"}}`,
+			out:   "Response: Success\nPing: Pong\nTimestamp: 1.5\n",
+		},
+		"list": {
+			reply: `{"response":"Success","fields":{},"events":[{"Event":"QueueParams","ActionID":"x","Queue":"sales","Max":"0"},
+				{"Event":"QueueMember","Queue":"sales","Name":"Zoë Ω","Empty":""},{"Event":"QueueMember","Queue":"s","Name":"a"},
+				{"Event":"QueueStatusComplete","EventList":"Complete","ListItems":"3"}]}`,
+			out: "QueueParams\n  Queue  Max\n  sales  0\n\nQueueMember\n  Queue  Name\n  sales  Zoë Ω\n  s      a\n\nQueueStatusComplete: ListItems=3\n",
+		},
+		"command": {
+			reply: `{"response":"Success","fields":{"Response":"Success"},"output":["one","\u001b[31mtwo\u0007"]}`,
+			out:   "one\n\uFFFD[31mtwo\uFFFD\n",
+		},
+		"refused by asterisk": {
+			reply: `{"response":"Error","message":"Permission denied","fields":{"Response":"Error"},"error":{"code":422,"kind":"asterisk_error","sent":"yes","message":"Asterisk refused or failed it"}}`,
+			err:   "error: asterisk_error: Permission denied (sent: yes)",
+		},
+		"not connected": {
+			reply: `{"error":{"code":503,"kind":"not_connected","sent":"no","retry_after_ms":1200}}`,
+			err:   "error: not_connected (sent: no, retry after 1.2s)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := printReply(stdio{out: &out}, &nats.Msg{Data: []byte(c.reply)}, false)
+			if out.String() != c.out {
+				t.Errorf("printed\n%q, want\n%q", &out, c.out)
+			}
+			if text := ""; err != nil {
+				if text = err.Error(); text != c.err {
+					t.Errorf("error %q, want %q", text, c.err)
+				}
+				if e, ok := errors.AsType[*exitError](err); !ok || e.code != 1 {
+					t.Error("exit code is not 1")
+				}
+			} else if c.err != "" {
+				t.Error("no error")
+			}
+		})
+	}
+}
+
+func TestCall_MakesThePayload(t *testing.T) {
+	got, err := payloadOf([]string{"Queue=sales", "Variable=a=1", "Variable=b=2", "Empty="})
+	if want := `{"Empty":"","Queue":"sales","Variable":["a=1","b=2"]}`; err != nil || string(got) != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+	if got, err := payloadOf(nil); got != nil || err != nil {
+		t.Errorf("no headers: %q, %v", got, err)
+	}
+	if _, err := payloadOf([]string{"Queue"}); err == nil {
+		t.Error("a header without = is taken")
+	}
+}
+
+func TestTail_ShowsTimeSubjectAndMainFields(t *testing.T) {
+	got := readable("ami.events.pbx1.Hangup", "2026-11-23T10:00:00.123456Z",
+		[]byte(`{"Event":"Hangup","Privilege":"call,all","Channel":"PJSIP/a-1","Uniqueid":"1.1","Cause":"16","Cause-txt":"Normal Clearing"}`))
+	_, got, _ = strings.Cut(got, " ") // the time is local
+	if want := `ami.events.pbx1.Hangup Channel=PJSIP/a-1 Cause=16 Cause-txt="Normal Clearing"`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := readable("a.b", "", []byte("not JSON\x1b")); !strings.HasSuffix(got, " a.b not JSON\uFFFD") {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+type checkCmd struct{}
+
+// Help is printed below the command's line in its own help.
+func (*checkCmd) Help() string {
+	return "It logs in as the bridge would and asks; it writes nothing to Asterisk or NATS. Exit code 1 if something FAILs."
+}
+
+// checkTimeout bounds the check of one server, and that of NATS.
+const checkTimeout = 20 * time.Second
+
+// maxSkew is the difference of clocks that is worth a note: Ami-Time and
+// Asterisk's own times then tell different stories.
+const maxSkew = time.Second
+
+// findings is what a check of one thing found, in order.
+type findings struct {
+	about string
+	lines []string
+	bad   bool
+}
+
+func (f *findings) add(verdict, text string, args ...any) {
+	f.bad = f.bad || verdict == "FAIL"
+	f.lines = append(f.lines, fmt.Sprintf("%-12s %-4s  %s", f.about, verdict, printable(fmt.Sprintf(text, args...))))
+}
+
+// Run checks everything at once and prints the findings in the order of the
+// configuration.
+func (*checkCmd) Run(std stdio) error {
+	s, problems := loadSettings()
+	if err := configError(problems); err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(context.Background(), os.Exit)
+	defer stop()
+	if !check(ctx, std.out, &s) {
+		return &exitError{code: 1}
+	}
+	return nil
+}
+
+func check(ctx context.Context, w io.Writer, s *settings) bool {
+	all := make([]findings, len(s.bridge.Servers)+1)
+	var group sync.WaitGroup
+	for i := range s.bridge.Servers {
+		group.Go(func() { all[i] = checkServer(ctx, s.bridge.Node, s.bridge.Servers[i].Config) })
+	}
+	group.Go(func() { all[len(all)-1] = checkNATS(ctx, s) })
+	group.Wait()
+	good := true
+	for _, f := range all {
+		for _, line := range f.lines {
+			fmt.Fprintln(w, line)
+		}
+		good = good && !f.bad
+	}
+	return good
+}
+
+// checkServer logs in to one Asterisk and asks it about itself.
+func checkServer(ctx context.Context, node string, cfg amiconn.Config) findings {
+	f := findings{about: cfg.Name}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	changes := make(chan amiconn.Change, 16)
+	link := amiconn.NewLink(cfg, amiconn.Deps{
+		Node: node, Logger: zap.NewNop(), ReplyBytes: 1 << 20, HeldBytes: 4 << 20,
+		Hooks: amiconn.Hooks{
+			Event: func(amiconn.Event) {}, Corrupt: func(int) {},
+			State: func(c amiconn.Change) {
+				select {
+				case changes <- c:
+				default: // only the first few are looked at
+				}
+			},
+		},
+	})
+	group.Go(func() { _ = link.Run(ctx) }) // ends only when ctx does
+	version, err := awaitUp(ctx, cfg.Sessions, changes)
+	if err != nil {
+		f.add("FAIL", "%s: %v", cfg.Addr, err)
+		return f
+	}
+	f.add("ok", "%s: logged in as %s, %d sessions, AMI %s", cfg.Addr, cfg.Username, cfg.Sessions, version)
+	f.ask(ctx, link)
+	return f
+}
+
+// awaitUp waits until as many sessions are up, or one failed.
+func awaitUp(ctx context.Context, sessions int, changes <-chan amiconn.Change) (version string, err error) {
+	for sessions > 0 {
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("not up in time: %w", context.Cause(ctx))
+		case c := <-changes:
+			switch c.To {
+			case amiconn.StateUp:
+				sessions--
+				version = c.Version
+			case amiconn.StateWaiting:
+				return "", fmt.Errorf("%v session: %w", c.Role, c.Err)
+			}
+		}
+	}
+	return version, nil
+}
+
+// ask adds what Asterisk says of itself, and what it does not let us ask.
+func (f *findings) ask(ctx context.Context, link *amiconn.Link) {
+	began := time.Now()
+	ping, err := ask(ctx, link, "Ping")
+	if err != nil {
+		f.add("FAIL", "Ping: %v", err)
+		return
+	}
+	f.add("ok", "round trip %v", ping.took.Round(10*time.Microsecond))
+	f.clock(valueOf(ping.fields, "Timestamp"), began.Add(ping.took/2))
+	missing := false
+	for _, action := range []string{"CoreSettings", "CoreStatus"} {
+		reply, err := ask(ctx, link, action)
+		switch {
+		case err != nil:
+			f.add("FAIL", "%s: %v", action, err)
+		case reply.response == "Error":
+			missing = true
+			f.add("note", "%s: %s", action, reply.message)
+		case action == "CoreSettings":
+			f.add("ok", "Asterisk %s, system name %s", valueOf(reply.fields, "AsteriskVersion"),
+				orDash(valueOf(reply.fields, "SystemName")))
+		default:
+			f.add("ok", "running since %s %s", valueOf(reply.fields, "CoreStartupDate"), valueOf(reply.fields, "CoreStartupTime"))
+		}
+	}
+	if missing {
+		f.add("note", "the user's write= has neither system nor reporting: the bridge works, but cannot tell version and restarts")
+	}
+	if list, err := ask(ctx, link, "ListCommands"); err == nil && list.response != "Error" {
+		f.add("ok", "the user may send %d actions; others are answered with Permission denied", max(0, len(list.fields)-2))
+	}
+	f.add("note", "which events the user's read= lets through cannot be asked for, so it is not checked")
+}
+
+// clock compares the server's clock with ours at the same moment.
+func (f *findings) clock(timestamp string, ours time.Time) {
+	var seconds float64
+	if _, err := fmt.Sscanf(timestamp, "%f", &seconds); err != nil {
+		f.add("note", "clock not checked: the Ping's answer has no time")
+		return
+	}
+	skew := time.UnixMicro(int64(seconds * 1e6)).Sub(ours).Round(time.Millisecond)
+	if skew.Abs() > maxSkew {
+		f.add("note", "its clock is off by %v: is NTP running on both sides?", skew)
+		return
+	}
+	f.add("ok", "clock skew %v", skew)
+}
+
+// said is an Asterisk's answer to an Action that is no list.
+type said struct {
+	response, message string
+	fields            []field
+	took              time.Duration
+}
+
+// ask sends an Action without headers and waits for its end.
+func ask(ctx context.Context, link *amiconn.Link, action string) (said, error) {
+	done := make(chan said, 1)
+	failed := make(chan error, 1)
+	_, err := link.Do(amiconn.Action{Name: action, Done: func(r *correlation.Result) {
+		defer r.Release()
+		if r.Response == "" {
+			failed <- fmt.Errorf("%v", r.Outcome)
+			return
+		}
+		done <- said{r.Response, r.Message, fieldsOf(r.Fields), r.Duration}
+	}})
+	if err != nil {
+		return said{}, err
+	}
+	select {
+	case reply := <-done:
+		return reply, nil
+	case err := <-failed:
+		return said{}, err
+	case <-ctx.Done():
+		return said{}, context.Cause(ctx)
+	}
+}

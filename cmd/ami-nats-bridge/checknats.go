@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// checkNATS connects as the bridge would. It only subscribes, to subjects that
+// nobody uses, and asks JetStream, so it changes nothing.
+func checkNATS(ctx context.Context, s *settings) findings {
+	f := findings{about: "NATS"}
+	if s.bridge.NATS.URL == "" {
+		f.embedded(s.EmbeddedNATSAddr)
+		return f
+	}
+	nc, err := bridge.Connect(s.bridge, "check", nats.NoReconnect(),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // each is seen where it belongs
+	if err != nil {
+		f.add("FAIL", "%s: %v", redactURLs(s.bridge.NATS.URL), err)
+		return f
+	}
+	defer nc.Close()
+	f.add("ok", "%s: nats-server %s", nc.ConnectedUrlRedacted(), nc.ConnectedServerVersion())
+	if trip, err := nc.RTT(); err == nil {
+		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
+	}
+	f.subscriptions(nc, &s.bridge)
+	f.jetStream(ctx, nc, &s.bridge)
+	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>, and replies to _INBOX) are not checked: that would take publishing",
+		s.bridge.SubjectPrefix)
+	return f
+}
+
+// embedded says whether the embedded server could start.
+func (f *findings) embedded(addr string) {
+	if err := free(addr); err != nil {
+		f.add("FAIL", "%v (or is the bridge running?)", err)
+		return
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	f.add("ok", "BRIDGE_NATS_URL is empty: an embedded nats-server will listen on %s", addr)
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		f.add("note", "it takes anybody who reaches %s: it has no passwords", addr)
+	}
+}
+
+// subscriptions tries those of the micro service. The last token keeps them
+// clear of real requests: a listener on those would take "no responders" from
+// callers while no bridge runs.
+func (f *findings) subscriptions(nc *nats.Conn, cfg *bridge.Config) {
+	subjects := []string{"$SRV.PING.ami-bridge.check-only"}
+	for _, server := range cfg.Servers {
+		subjects = append(subjects, cfg.SubjectPrefix+".actions."+server.Name+".check-only")
+	}
+	var refused []string
+	for _, subject := range subjects {
+		sub, err := nc.SubscribeSync(subject)
+		if err == nil {
+			if err = nc.FlushTimeout(5 * time.Second); err == nil {
+				_, err = sub.NextMsg(time.Millisecond)
+			}
+		}
+		switch {
+		case errors.Is(err, nats.ErrPermissionViolation):
+			refused = append(refused, subject)
+		case err != nil && !errors.Is(err, nats.ErrTimeout):
+			f.add("FAIL", "subscribe to %s: %v", subject, err)
+			return
+		}
+	}
+	if len(refused) > 0 {
+		f.add("FAIL", "may not subscribe to %s", strings.Join(refused, ", "))
+		return
+	}
+	f.add("ok", "may subscribe to what the actions need")
+}
+
+// jetStream asks whether the account has JetStream and the streams.
+func (f *findings) jetStream(ctx context.Context, nc *nats.Conn, cfg *bridge.Config) {
+	if cfg.Delivery == bridge.DeliverCore {
+		f.add("ok", "JetStream is not needed: BRIDGE_DELIVERY=core")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		f.add("FAIL", "JetStream: %v", err)
+		return
+	}
+	info, err := js.AccountInfo(ctx)
+	if err != nil {
+		f.add("FAIL", "JetStream: %v: is it enabled, and may the user publish to $JS.API.> and subscribe to its inbox? (or set BRIDGE_DELIVERY=core)", err)
+		return
+	}
+	f.add("ok", "JetStream: %d streams in the account", info.Streams)
+	for _, name := range []string{"AMI_EVENTS", "AMI_STATUS"} {
+		_, err := js.Stream(ctx, name)
+		switch {
+		case err == nil:
+			f.add("ok", "stream %s is there", name)
+		case errors.Is(err, jetstream.ErrStreamNotFound) && cfg.Streams == bridge.StreamsManage:
+			f.add("ok", "stream %s is not there yet: the bridge will create it", name)
+		case errors.Is(err, jetstream.ErrStreamNotFound) && cfg.Streams == bridge.StreamsVerify:
+			f.add("FAIL", "stream %s is missing, and BRIDGE_STREAMS=verify does not create it", name)
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			f.add("note", "stream %s is missing", name)
+		default:
+			f.add("FAIL", "stream %s: %v", name, err)
+		}
+	}
+}

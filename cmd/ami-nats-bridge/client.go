@@ -1,0 +1,37 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// natsFlags are those of the commands that use a running bridge.
+type natsFlags struct {
+	NATS string `name:"nats" placeholder:"URL" help:"NATS server; BRIDGE_NATS_URL, or nats://127.0.0.1:4222, if not given. Credentials are those of BRIDGE_NATS_…"`
+}
+
+// connect connects as the environment and the flag say. The rest of the
+// environment may be wrong or missing. Whoever calls it closes the connection.
+func (f *natsFlags) connect(name string, opts ...nats.Option) (*nats.Conn, bridge.Config, error) {
+	s, problems := loadSettings()
+	for _, p := range problems {
+		if strings.HasPrefix(p, prefix+"_NATS_") || strings.HasPrefix(p, prefix+"_SUBJECT_PREFIX") {
+			return nil, s.bridge, &exitError{code: 2, text: p}
+		}
+	}
+	if f.NATS != "" && !validURLs(f.NATS) {
+		return nil, s.bridge, &exitError{code: 2, text: "--nats: " + wantsURLs}
+	}
+	cfg := s.bridge
+	cfg.NATS.URL = cmp.Or(f.NATS, cfg.NATS.URL, nats.DefaultURL)
+	nc, err := bridge.Connect(cfg, name, append(opts, nats.CustomInboxPrefix("_INBOX"))...)
+	if err != nil {
+		return nil, cfg, fmt.Errorf("%w at %s: is the bridge or NATS running there?", err, redactURLs(cfg.NATS.URL))
+	}
+	return nc, cfg, nil
+}

@@ -1,0 +1,311 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// canary stands for everything that must not be printed.
+const canary = "c4n4ry"
+
+// setenv makes the environment hold these BRIDGE_ variables and no others.
+func setenv(t *testing.T, variables ...string) {
+	t.Helper()
+	for name := range environment() {
+		t.Setenv(name, "") // so that it comes back
+		os.Unsetenv(name)
+	}
+	for _, v := range variables {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+}
+
+// one is a server that is right, as a base for tests of the rest.
+func one(more ...string) []string {
+	return append([]string{"BRIDGE_SERVERS=pbx1", "BRIDGE_SERVER_PBX1_ADDR=10.0.0.1:5038",
+		"BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=" + canary}, more...)
+}
+
+// global and common are the contract's section on configuration.
+var global = `SERVERS OUTBOX_TOTAL_BYTES NATS_URL NATS_CREDS_FILE NATS_USER NATS_PASSWORD NATS_PASSWORD_FILE NATS_TOKEN
+NATS_TOKEN_FILE NATS_TLS_CA_FILE NATS_TLS_CERT_FILE NATS_TLS_KEY_FILE EMBEDDED_NATS_ADDR DATA_DIR NODE SUBJECT_PREFIX HTTP_ADDR
+CONNECT_CONCURRENCY CONNECT_RATE STATUS_INTERVAL STREAM_REPLICAS STREAM_MAX_AGE STREAM_MAX_BYTES DELIVERY AUDIT STREAMS
+LOG_LEVEL LOG_FORMAT SHUTDOWN_TIMEOUT ACTIONS_ALLOW ACTIONS_DENY`
+
+var common = `ADDR USERNAME SECRET SECRET_FILE TLS TLS_CA_FILE AUTH EVENTS SESSIONS CONNECT_TIMEOUT LOGIN_TIMEOUT
+PING_INTERVAL READ_TIMEOUT ACTION_TIMEOUT BREAKER_FAILURES BREAKER_COOLDOWN BREAKER_PROBES BACKOFF_MIN BACKOFF_MAX
+STABLE_AFTER OUTBOX_BYTES WRITE_BUFFER_BYTES MAX_PENDING MAX_FRAME_BYTES EVENTS_ALLOW EVENTS_DENY CHARSET
+ACTIONS_ALLOW ACTIONS_DENY`
+
+func TestRows_AreTheContractsVariables(t *testing.T) {
+	setenv(t)
+	var want, got []string
+	for name := range strings.FieldsSeq(global) {
+		want = append(want, "BRIDGE_"+name)
+	}
+	for name := range strings.FieldsSeq(common) {
+		want = append(want, "BRIDGE_AMI_"+name)
+	}
+	s := defaultSettings()
+	for _, r := range s.rows() {
+		got = append(got, r.name)
+		if r.meaning == "" {
+			t.Errorf("%s has no meaning", r.name)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("names (-want +got):", diff)
+	}
+	if len(meanings) != len(got) {
+		t.Errorf("%d meanings of %d variables", len(meanings), len(got))
+	}
+}
+
+func TestRows_DefaultsAreTheContracts(t *testing.T) {
+	setenv(t)
+	want := map[string]string{}
+	for pair := range strings.FieldsSeq(`AMI_TLS=off AMI_AUTH=md5 AMI_EVENTS=on AMI_SESSIONS=2
+		AMI_CONNECT_TIMEOUT=10s AMI_LOGIN_TIMEOUT=5s AMI_PING_INTERVAL=15s AMI_READ_TIMEOUT=30s AMI_ACTION_TIMEOUT=30s
+		AMI_BREAKER_FAILURES=5 AMI_BREAKER_COOLDOWN=30s AMI_BREAKER_PROBES=1 AMI_BACKOFF_MIN=100ms AMI_BACKOFF_MAX=30s
+		AMI_STABLE_AFTER=10s AMI_OUTBOX_BYTES=64MiB AMI_WRITE_BUFFER_BYTES=5MiB AMI_MAX_PENDING=5000 AMI_MAX_FRAME_BYTES=1MiB
+		AMI_EVENTS_ALLOW=* AMI_CHARSET=utf-8 OUTBOX_TOTAL_BYTES=1GiB EMBEDDED_NATS_ADDR=127.0.0.1:4222 DATA_DIR=./data
+		SUBJECT_PREFIX=ami HTTP_ADDR=127.0.0.1:9108 CONNECT_CONCURRENCY=5 CONNECT_RATE=50 STATUS_INTERVAL=5s
+		STREAM_REPLICAS=1 STREAM_MAX_AGE=720h STREAM_MAX_BYTES=10GiB DELIVERY=jetstream AUDIT=on STREAMS=manage
+		LOG_LEVEL=info LOG_FORMAT=json SHUTDOWN_TIMEOUT=20s`) {
+		name, value, _ := strings.Cut(pair, "=")
+		want["BRIDGE_"+name] = value
+	}
+	want["BRIDGE_NODE"] = nodeName()
+	got := map[string]string{}
+	s := defaultSettings()
+	for _, r := range s.rows() {
+		if r.byDefault != "" {
+			got[r.name] = r.byDefault
+		}
+		if r.value != r.byDefault || r.from != "default" {
+			t.Errorf("%s = %q from %s with an empty environment", r.name, r.value, r.from)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("defaults (-want +got):", diff)
+	}
+}
+
+func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
+	setenv(t, "BRIDGE_SERVERS= pbx1 , pbx-2,", "BRIDGE_AMI_USERNAME=bridge", "BRIDGE_AMI_SECRET="+canary,
+		"BRIDGE_AMI_READ_TIMEOUT=40s", "BRIDGE_AMI_EVENTS_DENY=RTCP*, VarSet",
+		"BRIDGE_SERVER_PBX1_ADDR=10.0.0.1:5038", "BRIDGE_SERVER_PBX_2_ADDR=10.0.0.2:5039",
+		"BRIDGE_SERVER_PBX_2_READ_TIMEOUT=50s", "BRIDGE_SERVER_PBX_2_EVENTS_DENY=", "BRIDGE_SERVER_PBX_2_TLS=on",
+		"BRIDGE_SERVER_PBX_2_CHARSET=latin1", "BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HTTP_ADDR=", "BRIDGE_LOG_LEVEL=")
+	s, problems := loadSettings()
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	first, second := bridge.DefaultServerConfig(), bridge.DefaultServerConfig()
+	first.Name, first.Addr, first.Username, first.Secret = "pbx1", "10.0.0.1:5038", "bridge", canary
+	first.ReadTimeout, first.EventsDeny = 40*time.Second, bridge.Globs{"RTCP*", "VarSet"}
+	second.Name, second.Addr, second.Username, second.Secret = "pbx-2", "10.0.0.2:5039", "bridge", canary
+	second.ReadTimeout, second.EventsDeny, second.TLS, second.Charset = 50*time.Second, bridge.Globs{}, true, 1
+	if diff := cmp.Diff([]bridge.ServerConfig{first, second}, s.bridge.Servers); diff != "" {
+		t.Error("servers (-want +got):", diff)
+	}
+	if s.bridge.HTTPAddr != "" || s.bridge.NATS.URL != "nats://n:4222" {
+		t.Errorf("HTTP_ADDR %q, NATS_URL %q", s.bridge.HTTPAddr, s.bridge.NATS.URL)
+	}
+}
+
+func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
+	setenv(t, "BRIDGE_SERVERS=pbx1,pbx-2", "BRIDGE_SERVER_PBX1_ADDR="+canary, "BRIDGE_SERVER_PBX1_USERNAME=u",
+		"BRIDGE_SERVER_PBX1_SECRET="+canary, "BRIDGE_SERVER_PBX1_SECRET_FILE=/"+canary,
+		"BRIDGE_SERVER_PBX_2_ADDR=h:1", "BRIDGE_SERVER_PBX_2_SECRET=", "BRIDGE_AMI_SESSIONS=3",
+		"BRIDGE_AMI_PING_INTERVAL="+canary, "BRIDGE_AMI_TLS="+canary, "BRIDGE_AMI_MAX_PENDING="+canary,
+		"BRIDGE_AMI_CHARSET="+canary, "BRIDGE_AMI_AUTH="+canary, "BRIDGE_AMI_OUTBOX_BYTES="+canary,
+		"BRIDGE_AMI_EVENTS_ALLOW=["+canary, "BRIDGE_CONNECT_RATE="+canary, "BRIDGE_LOG_LEVEL="+canary,
+		"BRIDGE_LOG_FORMAT="+canary, "BRIDGE_DELIVERY="+canary, "BRIDGE_STREAM_REPLICAS=9",
+		"BRIDGE_NATS_PASSWORD_FILE=/nowhere/"+canary, "BRIDGE_HTPP_ADDR="+canary, "BRIDGE_SERVER_PBX9_ADDR="+canary,
+		"BRIDGE_SERVER_PBX1_ADR="+canary, "BRIDGE_EMBEDDED_NATS_ADDR="+canary)
+	s, problems := loadSettings()
+	want := []string{
+		"BRIDGE_AMI_AUTH: wants md5 or plain",
+		"BRIDGE_AMI_CHARSET: wants utf-8 or latin1",
+		"BRIDGE_AMI_EVENTS_ALLOW: wants patterns such as Queue*,Hangup",
+		"BRIDGE_AMI_MAX_PENDING: wants a whole number",
+		"BRIDGE_AMI_OUTBOX_BYTES: wants bytes such as 65536, 512KiB, 64MiB or 10GiB",
+		"BRIDGE_AMI_PING_INTERVAL: wants a duration such as 500ms, 15s or 2m",
+		"BRIDGE_AMI_SESSIONS: wants 1 or 2",
+		"BRIDGE_AMI_TLS: wants on or off",
+		"BRIDGE_CONNECT_RATE: wants a number",
+		"BRIDGE_DELIVERY: wants jetstream, core",
+		"BRIDGE_EMBEDDED_NATS_ADDR: wants host:port, such as 127.0.0.1:4222",
+		"BRIDGE_HTPP_ADDR: is no setting; the nearest is BRIDGE_HTTP_ADDR",
+		"BRIDGE_LOG_FORMAT: wants json or console",
+		"BRIDGE_LOG_LEVEL: wants debug, info, warn or error",
+		"BRIDGE_NATS_PASSWORD_FILE: its file cannot be read: no such file or directory",
+		"BRIDGE_SERVER_PBX1_ADDR: wants host:port, such as 10.0.0.1:5038",
+		"BRIDGE_SERVER_PBX1_ADR: is no setting; the nearest is BRIDGE_SERVER_PBX1_ADDR",
+		"BRIDGE_SERVER_PBX1_SECRET: and SECRET_FILE are both set: keep one",
+		"BRIDGE_SERVER_PBX9_ADDR: no server PBX9 in BRIDGE_SERVERS=pbx1,pbx-2",
+		"BRIDGE_SERVER_PBX_2_SECRET: is missing: set it, or SECRET_FILE",
+		"BRIDGE_SERVER_PBX_2_USERNAME: wants the user's name in manager.conf",
+		"BRIDGE_STREAM_REPLICAS: wants 1 to 5",
+	}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Error("problems (-want +got):", diff)
+	}
+	if os.Getenv("BRIDGE_AMI_TLS") != canary || !slices.Contains(s.refused, "BRIDGE_AMI_TLS") {
+		t.Error("the environment was not restored, or the refusal is not remembered")
+	}
+}
+
+func TestLoad_WantsServers(t *testing.T) {
+	setenv(t, "BRIDGE_SERVER_PBX1_ADDR=h:1")
+	_, problems := loadSettings()
+	want := []string{
+		"BRIDGE_SERVERS: is missing: name your servers, such as pbx1,pbx2",
+		"BRIDGE_SERVER_PBX1_ADDR: no server PBX1 in BRIDGE_SERVERS, which is not set",
+	}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Error("problems (-want +got):", diff)
+	}
+}
+
+func TestLoad_IgnoresWhatOrchestratorsInject(t *testing.T) {
+	setenv(t, one("BRIDGE_SERVICE_HOST=10.0.0.9", "BRIDGE_SERVICE_PORT=9108", "BRIDGE_SERVICE_PORT_HTTP=9108",
+		"BRIDGE_PORT=tcp://10.0.0.9:9108", "BRIDGE_PORT_9108_TCP=tcp://10.0.0.9:9108", "BRIDGE_PORT_9108_TCP_ADDR=10.0.0.9",
+		"BRIDGE_NATS_SERVICE_HOST=10.0.0.8", "BRIDGE_TEST_ASTERISK=x")...)
+	if _, problems := loadSettings(); len(problems) > 0 {
+		t.Error(problems)
+	}
+	setenv(t, one("BRIDGE_HTTP_PORT=9108")...)
+	if _, problems := loadSettings(); len(problems) != 1 {
+		t.Errorf("a mistyped …_PORT passes as injected: %q", problems)
+	}
+}
+
+func TestLoad_ReadsSecretsFromFiles(t *testing.T) {
+	file := func(content string) string {
+		name := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	setenv(t, "BRIDGE_SERVERS=pbx1", "BRIDGE_AMI_SECRET=common", "BRIDGE_AMI_USERNAME=u", "BRIDGE_SERVER_PBX1_ADDR=h:1",
+		"BRIDGE_SERVER_PBX1_SECRET_FILE="+file(" "+canary+" \n"), "BRIDGE_NATS_TOKEN_FILE="+file(canary),
+		"BRIDGE_NATS_PASSWORD_FILE="+file(canary+"\r\n"))
+	s, problems := loadSettings()
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	want := []amiconn.Secret{" " + canary + " ", canary, canary}
+	got := []amiconn.Secret{s.bridge.Servers[0].Secret, s.bridge.NATS.Token, s.bridge.NATS.Password}
+	if !slices.Equal(want, got) {
+		t.Errorf("secrets differ: lengths %d %d %d", len(got[0]), len(got[1]), len(got[2]))
+	}
+	for content, want := range map[string]string{"\n": "its file is empty", "a\nb\n": "its file holds more than one line, or NUL"} {
+		setenv(t, one("BRIDGE_NATS_TOKEN_FILE="+file(content))...)
+		if _, problems := loadSettings(); !slices.Equal(problems, []string{"BRIDGE_NATS_TOKEN_FILE: " + want}) {
+			t.Errorf("%q: %q", content, problems)
+		}
+	}
+}
+
+func TestConfig_PrintsNoSecret(t *testing.T) {
+	for _, more := range [][]string{
+		{"BRIDGE_NATS_PASSWORD=" + canary, "BRIDGE_NATS_TOKEN=" + canary},
+		{"BRIDGE_NATS_URL=nats://u:" + canary + "@n:4222,nats://" + canary + "@n2:4222,u:" + canary + "@n3"},
+		{"BRIDGE_AMI_SECRET=" + canary, "BRIDGE_AMI_READ_TIMEOUT=" + canary, "BRIDGE_XYZ=" + canary},
+		{"BRIDGE_NATS_URL=nats://u:" + canary + "%zz@n:4222"},
+	} {
+		setenv(t, one(more...)...)
+		var out, problems bytes.Buffer
+		run([]string{"x", "config"}, stdio{"x", &out, &problems})
+		if !strings.Contains(out.String(), "[redacted]") {
+			t.Error("nothing was hidden:", out.String())
+		}
+		if strings.Contains(out.String()+problems.String(), canary) {
+			t.Errorf("a secret was printed:\n%s%s", &out, &problems)
+		}
+	}
+}
+
+func TestURLs_ThatNATSWouldQuoteInAnErrorAreRefused(t *testing.T) {
+	const bad = "nats://u:" + canary + "%zz@n:4222"
+	setenv(t, one("BRIDGE_NATS_URL="+bad)...)
+	if _, problems := loadSettings(); !slices.Equal(problems, []string{"BRIDGE_NATS_URL: " + wantsURLs}) {
+		t.Errorf("%q", problems)
+	}
+	setenv(t)
+	for _, args := range []string{"tail", "call pbx1 Ping"} {
+		var out bytes.Buffer
+		code := run(append([]string{"x"}, strings.Fields(args+" --nats "+bad)...), stdio{"x", &out, &out})
+		if code != 2 || strings.Contains(out.String(), canary) {
+			t.Errorf("%s: exit code %d, %s", args, code, &out)
+		}
+	}
+	for _, good := range []string{"nats://h:4222", "h", "h:4222, tls://u:p@h2", "ws://[::1]:80"} {
+		if !validURLs(good) {
+			t.Errorf("%q is refused", good)
+		}
+	}
+}
+
+func TestConfig_ExitsWith2AndSaysWhereValuesCameFrom(t *testing.T) {
+	setenv(t, one("BRIDGE_AMI_SESSIONS=7", "BRIDGE_AUDIT=off")...)
+	var out, problems bytes.Buffer
+	if code := run([]string{"x", "config"}, stdio{"x", &out, &problems}); code != 2 {
+		t.Error("exit code", code)
+	}
+	if want := "BRIDGE_AMI_SESSIONS: wants 1 or 2\n"; problems.String() != want {
+		t.Errorf("stderr %q, want %q", &problems, want)
+	}
+	for line := range strings.Lines(out.String()) {
+		if name, rest, _ := strings.Cut(line, " "); name == "BRIDGE_AUDIT" {
+			if want := []string{"off", "on", "set"}; !slices.Equal(strings.Fields(rest)[:3], want) || !strings.Contains(rest, "no effect yet") {
+				t.Errorf("%q", line)
+			}
+		}
+	}
+}
+
+func TestDocs_HoldTheTable(t *testing.T) {
+	setenv(t)
+	doc, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	if err := writeMarkdown(&table); err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- begin: ami-nats-bridge config --format=markdown -->\n\n", "\n<!-- end -->"
+	_, rest, _ := strings.Cut(string(doc), begin)
+	got, _, _ := strings.Cut(rest, end)
+	if diff := cmp.Diff(table.String(), got); diff != "" {
+		t.Error("docs/configuration.md (-want +got):", diff)
+	}
+}
+
+func TestNearest_CountsEdits(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "abc", 3}, {"kitten", "sitting", 3}, {"abc", "abc", 0}, {"abc", "acb", 2}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}

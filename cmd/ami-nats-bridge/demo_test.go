@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// screen is a terminal that tells when it was written to.
+type screen struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	news chan struct{}
+}
+
+func newScreen() *screen { return &screen{news: make(chan struct{}, 1)} }
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+	return s.buf.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+// await waits until something like pattern is on the screen.
+func (s *screen) await(t *testing.T, pattern string) {
+	t.Helper()
+	want := regexp.MustCompile(pattern)
+	for !want.MatchString(s.String()) {
+		select {
+		case <-s.news:
+		case <-t.Context().Done():
+			t.Fatalf("%q never showed in\n%s", pattern, s)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%q never showed in\n%s", pattern, s)
+		}
+	}
+}
+
+func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
+	setenv(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	show := newScreen()
+	done := make(chan error, 1)
+	var group sync.WaitGroup
+	group.Go(func() { done <- (&demoCmd{Rate: 20}).demo(ctx, stdio{"ami-nats-bridge", show, show}, zap.NewNop()) })
+	defer group.Wait()
+	defer cancel()
+	show.await(t, `pbx1 +[1-9]\d* events/s +\d+ in all   pbx2 +[1-9]`)
+
+	printed := regexp.MustCompile(`(?m)^  (ami-nats-bridge (?:tail|call) .*)$`).FindAllStringSubmatch(show.String(), -1)
+	if len(printed) != 3 {
+		t.Fatalf("%d commands in\n%s", len(printed), show)
+	}
+	for _, command := range printed {
+		args := strings.Fields(strings.ReplaceAll(command[1], "'", ""))
+		if args[1] == "tail" {
+			args = append(args, "--count", "3")
+		}
+		var out, problems bytes.Buffer
+		if code := run(args, stdio{args[0], &out, &problems}); code != 0 || problems.Len() > 0 {
+			t.Errorf("%s: exit code %d, %s", command[1], code, &problems)
+		}
+		if lines := strings.Count(out.String(), "\n"); lines < 3 {
+			t.Errorf("%s: %q", command[1], &out)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error("demo:", err)
+	}
+	if !regexp.MustCompile(`\npbx1 [1-9]\d* events, pbx2 [1-9]\d* events, 0 lost\n$`).MatchString(show.String()) {
+		t.Errorf("no summary at the end of\n%s", show)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) > 0 {
+		t.Error("left behind:", left)
+	}
+}
+
+func TestDemo_TakesTheNextPort(t *testing.T) {
+	setenv(t)
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", demoPort))
+	if err == nil { // else somebody else has it, which will do too
+		defer listener.Close()
+	}
+	srv, err := demoNATS(t.TempDir(), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stopEmbedded(srv)
+	var out bytes.Buffer
+	introduce(stdio{name: "bin/ami-nats-bridge", out: &out}, srv.ClientURL())
+	if want := "\n  bin/ami-nats-bridge call --nats " + srv.ClientURL() + " pbx1 QueueStatus\n"; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "127.0.0.1:4222 is taken.") {
+		t.Errorf("no %q in\n%s", want, &out)
+	}
+}

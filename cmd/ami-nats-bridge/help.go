@@ -1,0 +1,32 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/alecthomas/kong"
+)
+
+const description = `Turns Asterisk servers into NATS subjects: their events come out, actions go in,
+and the state of both is there to see.`
+
+const examples = `
+Examples:
+  ami-nats-bridge demo
+  BRIDGE_SERVERS=pbx1 BRIDGE_SERVER_PBX1_ADDR=10.0.0.1:5038 \
+    BRIDGE_SERVER_PBX1_USERNAME=bridge BRIDGE_SERVER_PBX1_SECRET_FILE=./secret \
+    ami-nats-bridge run
+  ami-nats-bridge tail 'ami.events.*.Hangup'
+  ami-nats-bridge call pbx1 QueueStatus Queue=sales
+`
+
+// help is kong's own, with the examples at the end of the program's.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	if ctx.Selected() != nil {
+		return nil
+	}
+	_, err := fmt.Fprint(ctx.Stdout, examples)
+	return err
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line. Nothing of the configuration is in it: that is the
+// environment's.
+type cli struct {
+	Run        runCmd        `cmd:"" help:"Run the bridge, configured by BRIDGE_ variables."`
+	Demo       demoCmd       `cmd:"" help:"Show it at work with two simulated Asterisks."`
+	Check      checkCmd      `cmd:"" help:"Log in everywhere, say what is missing, change nothing."`
+	Config     configCmd     `cmd:"" help:"Print every variable and its value, secrets hidden."`
+	Tail       tailCmd       `cmd:"" help:"Print messages from NATS as they come."`
+	Call       callCmd       `cmd:"" help:"Send an action through the bridge, print the reply."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
+}
+
+// stdio is what a command reads its arguments' name from and writes to.
+type stdio struct {
+	name     string // the program as it was typed
+	out, err io.Writer
+}
+
+func main() {
+	os.Exit(run(os.Args, stdio{name: os.Args[0], out: os.Stdout, err: os.Stderr}))
+}
+
+// run is main with its surroundings given: 0 done, 1 failed, 2 wrong usage or
+// configuration.
+func run(args []string, std stdio) (code int) {
+	exit := func(c int) { panic(exitError{code: c}) } // kong goes on after --help if Exit returns
+	defer func() {
+		if e, ok := recover().(exitError); ok {
+			code = e.code
+		}
+	}()
+	parser, err := newParser(std, exit)
+	if err != nil {
+		fmt.Fprintln(std.err, "ami-nats-bridge:", err)
+		return 2
+	}
+	command, err := parser.Parse(args[1:])
+	if err != nil {
+		fmt.Fprintf(std.err, "ami-nats-bridge: %v (see %s --help)\n", err, std.name)
+		return 2
+	}
+	return report(std, command.Run(std))
+}
+
+func newParser(std stdio, exit func(int)) (*kong.Kong, error) {
+	return kong.New(new(cli), kong.Name("ami-nats-bridge"), kong.Description(description),
+		kong.Writers(std.out, std.err), kong.Exit(exit), kong.Help(help),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+}

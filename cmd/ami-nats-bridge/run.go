@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// flushTimeout is how long the end waits for whoever reads the log.
+const flushTimeout = 2 * time.Second
+
+type runCmd struct{}
+
+// Help is printed below the command's line in its own help.
+func (*runCmd) Help() string {
+	return "See 'ami-nats-bridge config' for the variables. SIGINT or SIGTERM ends it in order, a second one at once."
+}
+
+// Run runs the bridge until a signal comes.
+func (*runCmd) Run(std stdio) error {
+	s, problems := loadSettings()
+	if err := configError(problems); err != nil {
+		return err
+	}
+	// The log's reader may die; the bridge goes on and counts the lines.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := untilSignal(context.Background(), os.Exit)
+	defer stop()
+	log, sink := newLogger(std.err, s.LogFormat, s.LogLevel)
+	err := serve(ctx, &s, log, sink.Lost)
+	if err != nil {
+		log.Error("bridge ended", zap.Error(err))
+	}
+	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if errors.Join(err, sink.Close(flush)) != nil {
+		return &exitError{code: 1} // the log has the cause
+	}
+	return nil
+}
+
+// serve runs the bridge that s describes, with an embedded nats-server where
+// it names none, until ctx ends.
+func serve(ctx context.Context, s *settings, log *zap.Logger, lost func() uint64) (err error) {
+	logStart(s, log)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	deps := bridge.Deps{Logger: log, Registerer: registry, Version: version(), LogLost: lost}
+	if s.bridge.NATS.URL == "" {
+		srv, err := startEmbedded(s.EmbeddedNATSAddr, s.DataDir, log)
+		if err != nil {
+			return err
+		}
+		defer stopEmbedded(srv)
+		s.bridge.NATS.URL, deps.InProcess = srv.ClientURL(), srv
+		log.Info("embedded nats-server started", zap.String("addr", srv.ClientURL()))
+	}
+	b, err := bridge.New(s.bridge, deps)
+	if err != nil {
+		return err
+	}
+	return b.Run(ctx)
+}
+
+// logStart writes what a reader of the log needs to know first.
+func logStart(s *settings, log *zap.Logger) {
+	log.Info("bridge started", zap.String("version", version()), zap.String("node", s.bridge.Node),
+		zap.Stringer("servers", s.Servers), zap.String("nats", redactURLs(s.bridge.NATS.URL)),
+		zap.Stringer("delivery", s.bridge.Delivery))
+	var idle []string
+	for _, r := range s.rows() {
+		if r.from == "set" && noEffect(r.name) {
+			idle = append(idle, r.name)
+		}
+	}
+	if len(idle) > 0 {
+		log.Warn("settings without effect yet", zap.String("variables", strings.Join(idle, ",")))
+	}
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (*versionCmd) Run(std stdio) error {
+	_, err := fmt.Fprintln(std.out, "ami-nats-bridge", version(), goVersion())
+	return err
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// injected are the variables that Kubernetes and Docker links make for a
+// service whose name begins with bridge.
+var injected = regexp.MustCompile(`^BRIDGE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// foreign reports whether somebody else's BRIDGE_ variable has that name and
+// value.
+func foreign(name, value string) bool {
+	if strings.HasPrefix(name, prefix+"_TEST_") || injected.MatchString(name) {
+		return true
+	}
+	address := strings.HasPrefix(value, "tcp://") || strings.HasPrefix(value, "udp://")
+	return strings.HasSuffix(name, "_PORT") && address
+}
+
+// unknown complains of each variable that nobody reads: a mistyped name would
+// otherwise be a setting that silently is not in force.
+func (l *loader) unknown(s *settings) {
+	known := make(map[string]bool)
+	for _, row := range s.rows() {
+		known[row.name] = true
+	}
+	candidates := slices.Sorted(maps.Keys(known))
+	for name, value := range l.set {
+		if known[name] || foreign(name, value) {
+			continue
+		}
+		if server, ok := serverOf(name); ok && !slices.ContainsFunc(s.Servers, func(n string) bool {
+			return strings.HasPrefix(name, serverPrefix+bridge.VariableName(n)+"_")
+		}) {
+			reason := "no server " + server + " in BRIDGE_SERVERS, which is not set"
+			if len(s.Servers) > 0 {
+				reason = fmt.Sprintf("no server %s in BRIDGE_SERVERS=%.200s", server, s.Servers)
+			}
+			l.problem(name, reason)
+			continue
+		}
+		l.problem(name, "is no setting; the nearest is "+nearest(name, candidates))
+	}
+}
+
+// serverOf returns <NAME> of BRIDGE_SERVER_<NAME>_<SETTING>; it is false if
+// what follows is no setting.
+func serverOf(name string) (string, bool) {
+	rest, ok := strings.CutPrefix(name, serverPrefix)
+	if !ok {
+		return "", false
+	}
+	base := bridge.DefaultServerConfig()
+	longest := ""
+	for _, v := range variables("X", &base) {
+		setting := strings.TrimPrefix(v.name, "X")
+		if strings.HasSuffix(rest, setting) && len(setting) > len(longest) && len(setting) < len(rest) {
+			longest = setting
+		}
+	}
+	return strings.TrimSuffix(rest, longest), longest != ""
+}
+
+// nearest returns the candidate with the least edits from name, the first of
+// several.
+func nearest(name string, candidates []string) string {
+	best, least := "", -1
+	for _, c := range candidates {
+		if d := distance(name, c); least < 0 || d < least {
+			best, least = c, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

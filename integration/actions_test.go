@@ -1,0 +1,265 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
+)
+
+// lists are the list actions of Asterisk 1.8 to 23 (those that WaitEvent and a
+// /regex/ make lists are left out).
+var lists = strings.Fields(`Agents BridgeInfo BridgeList BridgeTechnologyList ConfbridgeList ConfbridgeListRooms
+	CoreShowChannelMap CoreShowChannels DAHDIShowChannels DAHDIShowStatus DBGet DBGetTree DeviceStateList
+	ExtensionStateList FAXSessions IAXpeers IAXpeerlist IAXregistry MeetmeList MeetmeListRooms MWIGet ParkedCalls
+	Parkinglots PJSIPShowAors PJSIPShowAuths PJSIPShowContacts PJSIPShowEndpoint PJSIPShowEndpoints
+	PJSIPShowMaintenance PJSIPShowRegistrationInboundContactStatuses PJSIPShowRegistrationsInbound
+	PJSIPShowRegistrationsOutbound PJSIPShowResourceLists PJSIPShowSubscriptionsInbound
+	PJSIPShowSubscriptionsOutbound PresenceStateList PRIShowSpans QueueStatus QueueSummary ShowDialPlan SIPpeers
+	SIPpeerstatus SIPshowregistry SKINNYdevices SKINNYlines Status VoicemailBoxSummary VoicemailUsersList
+	VoicemailUserStatus`)
+
+// arguments are what some of them need.
+var arguments = map[string]string{
+	"DBGet": "Family=bench Key=greeting", "DBGetTree": "Family=bench", "PJSIPShowEndpoint": "Endpoint=alice",
+	"ConfbridgeList": "Conference=room1", "ShowDialPlan": "Context=load", "MWIGet": "Mailbox=/.*/",
+}
+
+// volatile headers differ between two askings of the same thing.
+var volatile = []string{"ActionID", "Duration", "Seconds", "Timestamp", "TimeToHangup", "RoundtripUsec", "Wait", "Idle"}
+
+func realBridge(t *testing.T, a *realasterisk.Instance) *running {
+	t.Helper()
+	allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+	return startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+}
+
+// Every list action that Asterisk has loaded returns over NATS what it returns
+// directly.
+func TestReal_ListsAreThoseOfADirectSession(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		r := realBridge(t, a)
+		direct, err := a.Actions(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer direct.Close()
+		loaded := r.call("pbx1", "ListCommands", "").Fields
+		compared, items := 0, 0
+		for _, action := range lists {
+			if _, ok := loaded[action]; !ok {
+				continue
+			}
+			lines, members := []string{"Action: " + action}, []string{}
+			for argument := range strings.FieldsSeq(arguments[action]) {
+				key, value, _ := strings.Cut(argument, "=")
+				lines = append(lines, key+": "+value)
+				members = append(members, fmt.Sprintf("%q:%q", key, value))
+			}
+			frames, err := direct.Do(ctx, lines...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reply := r.call("pbx1", action, "{"+strings.Join(members, ",")+"}")
+			compared++
+			items += len(reply.Events)
+			if diff := compareList(frames, reply); diff != "" {
+				t.Errorf("%s (-direct +NATS): %s", action, diff)
+			}
+		}
+		if compared < 20 || items < 40 {
+			t.Errorf("only %d list actions with %d events compared", compared, items)
+		}
+		t.Logf("Asterisk %s: %d list actions, %d events", a.Version(), compared, items)
+	})
+}
+
+// compareList holds a reply against the frames of a direct session.
+func compareList(frames []realasterisk.Frame, r reply) string {
+	var fields map[string][]string
+	var events []map[string][]string
+	for _, f := range frames {
+		header := map[string][]string{}
+		for _, p := range want(f) {
+			header[p.Key] = p.Values
+		}
+		if f.Event() != "" {
+			events = append(events, header)
+		} else {
+			fields = header
+		}
+	}
+	var got []map[string][]string
+	for _, e := range r.Events {
+		got = append(got, flat(e))
+	}
+	for _, m := range slices.Concat(events, got, []map[string][]string{fields}) {
+		maps.DeleteFunc(m, func(key string, _ []string) bool { return slices.Contains(volatile, key) })
+	}
+	have := flat(r.Fields)
+	delete(have, "ActionID")
+	// Hash tables of Asterisk list in the order of the moment.
+	order := func(m []map[string][]string) {
+		slices.SortFunc(m, func(a, b map[string][]string) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+	order(events)
+	order(got)
+	return cmp.Diff(fields, have) + cmp.Diff(events, got)
+}
+
+func flat(m map[string]any) map[string][]string {
+	flat := map[string][]string{}
+	for key, value := range m {
+		if list, ok := value.([]any); ok {
+			for _, v := range list {
+				flat[key] = append(flat[key], v.(string))
+			}
+			continue
+		}
+		flat[key] = []string{value.(string)}
+	}
+	return flat
+}
+
+func TestReal_CommandOfHundredsOfLines(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		r := realBridge(t, a)
+		direct, err := a.Actions(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer direct.Close()
+		frames, err := direct.Do(t.Context(), "Action: Command", "Command: core show functions")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, line := range frames[0].Lines() {
+			if line, ok := strings.CutPrefix(line, "Output: "); ok {
+				lines = append(lines, line)
+			}
+		}
+		reply := r.call("pbx1", "Command", `{"Command":"core show functions"}`)
+		if diff := cmp.Diff(lines, reply.Output); diff != "" || len(lines) < 100 {
+			t.Errorf("%d lines (-direct +NATS): %s", len(lines), diff)
+		}
+		if reply := r.call("pbx1", "Command", `{"Command":"no such command"}`); reply.Error == nil || len(reply.Output) == 0 {
+			t.Errorf("an unknown command: %+v, want an error with its output", reply)
+		}
+	})
+}
+
+func TestReal_ErrorsSayWhatAsteriskSaid(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		r := realBridge(t, a)
+		for _, test := range []struct {
+			action, body string
+			code         int
+			kind, sent   string
+			message      string // of Asterisk
+		}{
+			{"NoSuchAction", "", 422, "asterisk_error", "yes", "Invalid/unknown command"},
+			{"Hangup", `{"Channel":"PJSIP/nobody-1"}`, 422, "asterisk_error", "yes", "No such channel"},
+			{"Originate", `{"Channel":"Local/none@nowhere","Application":"Wait"}`, 422, "asterisk_error", "yes", ""},
+			{"Login", "", 403, "forbidden", "no", ""},
+			{"logoff", "", 403, "forbidden", "no", ""},
+			{"UpdateConfig", "", 403, "forbidden", "no", ""},
+			{"Ping", `{"Action":"Pong"}`, 400, "bad_request", "no", ""},
+			{"Ping", `["x"]`, 400, "bad_request", "no", ""},
+			{"Getvar", `{"Variable":"x\r\nAction: Logoff"}`, 400, "bad_request", "no", ""},
+			{"Getvar", `{"Variable":"` + strings.Repeat("x", 2000) + `"}`, 400, "bad_request", "no", ""},
+		} {
+			reply := r.call("pbx1", test.action, test.body)
+			if e := reply.Error; e == nil || e.Code != test.code || e.Kind != test.kind || e.Sent != test.sent {
+				t.Errorf("%s %.60s: %+v, want %d %s, sent %s", test.action, test.body, e, test.code, test.kind, test.sent)
+			}
+			if !strings.Contains(reply.Message, test.message) {
+				t.Errorf("%s: message %q, want %q", test.action, reply.Message, test.message)
+			}
+			if code := reply.header.Get("Nats-Service-Error-Code"); code != fmt.Sprint(test.code) {
+				t.Errorf("%s: Nats-Service-Error-Code %q", test.action, code)
+			}
+		}
+		if reply := r.call("pbx1", "Ping", `{"ActionID":"mine"}`); reply.Response != "Success" || reply.RequestID != "mine" || reply.Error != nil {
+			t.Errorf("Ping after all that: %+v", reply)
+		}
+	})
+}
+
+// limited is refused by Asterisk itself.
+func TestReal_PermissionDenied(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		if !a.OwnConfiguration() {
+			t.Skip("an Asterisk given by address does not have the bench's limited user")
+		}
+		u := a.Limited()
+		r := startBridge(t, natsURL(t), nil, server("pbx1", a.Addr(), u.Name, u.Secret))
+		if reply := r.call("pbx1", "Reload", ""); reply.Error == nil || reply.Error.Code != 422 || reply.Message != "Permission denied" {
+			t.Errorf("Reload by a limited user: %+v", reply)
+		}
+	})
+}
+
+func TestReal_NamesThatAreNotASCII(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		if !a.OwnConfiguration() {
+			t.Skip("this test calls into the bench's own dialplan")
+		}
+		r := realBridge(t, a)
+		const name = "Zoë Ω 李雷"
+		if reply := r.call("pbx1", "DBPut", `{"Family":"bench","Key":"name","Val":"`+name+`"}`); reply.Error != nil {
+			t.Fatalf("DBPut: %+v", reply)
+		}
+		reply := r.call("pbx1", "DBGet", `{"Family":"bench","Key":"name"}`)
+		if len(reply.Events) == 0 || reply.Events[0]["Val"] != name {
+			t.Errorf("DBGet: %+v, want %q", reply.Events, name)
+		}
+		// A variable's commas, quotes and backslashes arrive whole.
+		const value = `a,b "c" \d é`
+		sets := r.subscribe("ami.events.pbx1.VarSet")
+		body := `{"Channel":"Local/answer@load","Application":"Wait","Data":"1","Async":true,"Timeout":3000,
+			"CallerID":"` + name + ` <1>","Variable":{"PROBE":"a,b \"c\" \\d é","OTHER":1}}`
+		reply = r.call("pbx1", "Originate", body, "Ami-Wait", "complete", "Ami-Timeout", "20s")
+		if reply.Error != nil || len(reply.Events) != 1 || reply.Events[0]["Event"] != "OriginateResponse" {
+			t.Fatalf("Originate: %+v", reply)
+		}
+		for {
+			event := map[string]string{}
+			for _, p := range got(t, r.next(sets).Data) {
+				event[p.Key] = p.Values[0]
+			}
+			if event["Variable"] != "PROBE" {
+				continue
+			}
+			// Asterisk escapes quotes and backslashes in this event.
+			if want := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value); event["Value"] != want {
+				t.Errorf("PROBE is %s, want %s", event["Value"], want)
+			}
+			return
+		}
+	})
+}
+
+func TestReal_OriginateThatFailsIsAnError(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		if !a.OwnConfiguration() {
+			t.Skip("this test calls into the bench's own dialplan")
+		}
+		r := realBridge(t, a)
+		body := `{"Channel":"Local/reject@load","Application":"Wait","Data":"1","Async":"true","Timeout":3000}`
+		reply := r.call("pbx1", "Originate", body, "Ami-Wait", "complete", "Ami-Timeout", "20s")
+		if reply.Error == nil || reply.Error.Kind != "asterisk_error" || reply.Error.Sent != "yes" || len(reply.Events) != 1 {
+			t.Errorf("an async Originate to a busy extension: %+v", reply)
+		}
+	})
+}

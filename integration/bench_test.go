@@ -1,0 +1,191 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// running is a bridge under test with a client of its NATS.
+type running struct {
+	t    testing.TB
+	cfg  bridge.Config
+	nc   *nats.Conn
+	stop func() error // ends the bridge and returns what Run returned; once
+}
+
+// natsURL starts a nats-server with JetStream and returns its address.
+func natsURL(t testing.TB) string {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{
+		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(5 * time.Second) {
+		t.Fatal("nats-server is not ready")
+	}
+	return s.ClientURL()
+}
+
+// connect returns a client of the server at url.
+func connect(t testing.TB, url string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// server is the configuration of one Asterisk.
+func server(name, addr, user, secret string) bridge.ServerConfig {
+	s := bridge.DefaultServerConfig()
+	s.Name, s.Addr, s.Username, s.Secret = name, addr, user, amiconn.Secret(secret)
+	s.PingInterval = time.Second
+	return s
+}
+
+// startBridge runs a bridge of servers until the test ends, and returns when
+// every session is up.
+func startBridge(t testing.TB, url string, change func(*bridge.Config), servers ...bridge.ServerConfig) *running {
+	t.Helper()
+	cfg := bridge.DefaultConfig()
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = "b1", "", url, servers
+	if change != nil {
+		change(&cfg)
+	}
+	r := &running{t: t, cfg: cfg, nc: connect(t, url)}
+	states := r.subscribe("ami.status.*.connection")
+	b, err := bridge.New(cfg, bridge.Deps{Logger: zap.NewNop(), Version: "0.0.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	var runErr error
+	group.Go(func() { runErr = b.Run(ctx) })
+	r.stop = sync.OnceValue(func() error { cancel(); group.Wait(); return runErr })
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("the bridge ended with: %v", err)
+		}
+	})
+	up := 0
+	for _, s := range servers {
+		up += s.Sessions
+	}
+	for up > 0 {
+		msg := r.next(states)
+		var state struct{ To, Error string }
+		if err := json.Unmarshal(msg.Data, &state); err != nil {
+			t.Fatal(err)
+		}
+		if state.To == "waiting" {
+			t.Fatalf("%s: %s", msg.Subject, msg.Data)
+		}
+		if state.To == "up" {
+			up--
+		}
+	}
+	select {
+	case <-b.Ready():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the bridge is not ready")
+	}
+	return r
+}
+
+func (r *running) subscribe(subject string) *nats.Subscription {
+	r.t.Helper()
+	sub, err := r.nc.SubscribeSync(subject)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.nc.Flush(); err != nil {
+		r.t.Fatal(err)
+	}
+	return sub
+}
+
+func (r *running) next(sub *nats.Subscription) *nats.Msg {
+	r.t.Helper()
+	msg, err := sub.NextMsg(20 * time.Second)
+	if err != nil {
+		r.t.Fatalf("%s: %v", sub.Subject, err)
+	}
+	return msg
+}
+
+// reply is the body of an action's reply.
+type reply struct {
+	Server, Node, Action string
+	ActionID             string `json:"action_id"`
+	RequestID            string `json:"request_id"`
+	Response, Message    string
+	Fields               map[string]any
+	Events               []map[string]any
+	Output               []string
+	Error                *struct {
+		Code       int
+		Kind, Sent string
+		Message    string
+	}
+	header nats.Header
+}
+
+// call asks for an action with a body and headers given as pairs.
+func (r *running) call(server, action, body string, headers ...string) reply {
+	r.t.Helper()
+	msg := nats.NewMsg("ami.actions." + server + "." + action)
+	msg.Data = []byte(body)
+	for i := 0; i < len(headers); i += 2 {
+		msg.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := r.nc.RequestMsg(msg, 40*time.Second)
+	if err != nil {
+		r.t.Fatalf("%s: %v", msg.Subject, err)
+	}
+	var got reply
+	if err := json.Unmarshal(answer.Data, &got); err != nil {
+		r.t.Fatalf("%s: %v in %.200s", msg.Subject, err, answer.Data)
+	}
+	got.header = answer.Header
+	return got
+}
+
+// startSim runs a simulated Asterisk on loopback until the test ends.
+func startSim(t testing.TB, cfg amisim.Config) (*amisim.Server, string) {
+	t.Helper()
+	if cfg.Users == nil {
+		cfg.Users = map[string]string{"bridge": "s3cret"}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim := amisim.New(cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { _ = sim.Serve(ctx, listener) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+	return sim, listener.Addr().String()
+}

@@ -1,0 +1,82 @@
+package realasterisk
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	variable     = "BRIDGE_TEST_ASTERISK_"
+	startTimeout = time.Minute
+)
+
+// Each runs test once for every Asterisk that the environment names, each in a subtest of its own, started
+// before and stopped after it. Without any, the subtests skip, saying what to set. Asterisk's log is
+// printed when the test fails.
+func Each(t *testing.T, test func(t *testing.T, a *Instance)) {
+	addr, external := os.LookupEnv(variable + "ADDR")
+	for _, version := range []string{"22", "16"} {
+		t.Run(version, func(t *testing.T) {
+			dir := os.Getenv(variable + version)
+			if dir == "" {
+				missing(t, version, external)
+			}
+			a, err := Start(startContext(t), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { finish(t, a) })
+			test(t, a)
+		})
+	}
+	if !external {
+		return
+	}
+	t.Run("addr", func(t *testing.T) {
+		a, err := attach(startContext(t), addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, a)
+	})
+}
+
+// missing ends the test. An Asterisk given by address is enough for those who require one.
+func missing(t *testing.T, version string, external bool) {
+	t.Helper()
+	message := fmt.Sprintf("no Asterisk %s: `make integration` installs it and runs this test; or set %s%s to the folder of an "+
+		"install, or %sADDR to host:port,user,secret of any Asterisk", version, variable, version, variable)
+	if os.Getenv(variable+"REQUIRED") == "1" && !external {
+		t.Fatal(message)
+	}
+	t.Skip(message)
+}
+
+func startContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// attach makes an Instance of an Asterisk that runs already.
+func attach(ctx context.Context, addr string) (*Instance, error) {
+	parts := strings.SplitN(addr, ",", 3)
+	if len(parts) != 3 {
+		return nil, fmt.Errorf("%sADDR: want host:port,user,secret", variable)
+	}
+	a := &Instance{addr: parts[0], user: User{parts[1], parts[2]}}
+	return a, a.acquaint(ctx)
+}
+
+func finish(t *testing.T, a *Instance) {
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if t.Failed() {
+		t.Logf("Asterisk %s\n%s", a.Version(), a.Log())
+	}
+}
