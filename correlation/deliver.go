@@ -1,6 +1,7 @@
 package correlation
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -58,7 +59,7 @@ func (t *Table) response(session string, f *frames.Frame) *pending {
 // event takes the event f and returns the Call that it ended, if any.
 func (t *Table) event(session string, f *frames.Frame) (ended *pending, consumed bool) {
 	name := f.Name()
-	if value, ok := privilege(f); ok && string(value) != "Call" {
+	if value, ok := privilege(f); ok && bytes.HasSuffix(value, []byte(",all")) {
 		if string(name) == "OriginateResponse" {
 			return t.originate(session, f), false
 		}
@@ -151,8 +152,9 @@ func (t *Table) settle(p *pending) *pending {
 
 // privilege returns the value of a Privilege header directly after Event. It
 // marks an event that Asterisk raised by itself (manager.c
-// __manager_event_sessions_va); what answers an Action has none there, except
-// for the Call of action_status.
+// __manager_event_sessions_va) if it ends in ",all"; what answers an Action has
+// none there, but for the ones that action_status and manager_sip_peer_status
+// write by hand.
 func privilege(f *frames.Frame) (value []byte, ok bool) {
 	if len(f.Headers) < 2 || !equalFold(f.Headers[1].Key, "Privilege") {
 		return nil, false

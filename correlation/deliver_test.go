@@ -53,12 +53,13 @@ func TestDeliver_KnowsWhenAnActionIsComplete(t *testing.T) {
 		{"old list refused in the middle", ack + item("BridgeInfoChannel") + refusal, "asterisk_error BridgeInfoChannel", Call{Action: "BridgeInfo", OldLists: true}},
 		{"old server, modern list, empty", ack, "answered", Call{Action: "SIPpeers", OldLists: true}},
 		{"old voicemail begun", ack, "", Call{Action: "VoicemailUsersList", OldLists: true}},
-		{"old voicemail without users", strings.Replace(ack, "ok", noVoicemailUsers, 1), "answered", Call{Action: "VoicemailUsersList", OldLists: true}},
+		{"old voicemail without users", strings.Replace(ack, "ok", noVoicemailUsers+" currently defined.", 1), "answered", Call{Action: "VoicemailUsersList", OldLists: true}},
 		{"single event due", ack, "", Call{Action: "FAXStats"}},
 		{"single event", ack + item("FAXStats"), "answered FAXStats", Call{Action: "FAXStats"}},
 		{"hangup", ack, "answered", Call{Action: "Hangup"}},
 		{"hangup by regex", listStart + item("ChannelHungup") + item("ChannelsHungupListComplete"), "answered ChannelHungup ChannelsHungupListComplete", Call{Action: "Hangup", Regex: true}},
 		{"status items say Privilege: Call", listStart + "Event: Status\nPrivilege: Call\nActionID: a\n\n" + item("StatusComplete"), "answered Status StatusComplete", Call{Action: "Status"}},
+		{"SIP peers say Privilege: System", listStart + "Event: PeerStatus\nPrivilege: System\nActionID: a\n\n" + item("SIPpeerstatusComplete"), "answered PeerStatus SIPpeerstatusComplete", Call{Action: "SIPpeerstatus"}},
 		{"IAX peers without ActionID", listStart + "Event: PeerEntry\nK: v\n\n" + item("PeerlistComplete"), "answered PeerEntry PeerlistComplete", Call{Action: "IAXpeers"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

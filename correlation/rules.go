@@ -1,6 +1,7 @@
 package correlation
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -96,7 +97,7 @@ var rules = []rule{
 	{"QueueSummary", []string{"QueueSummary"}, "QueueSummaryComplete", oldForm, "apps/app_queue.c manager_queues_summary"},
 	{"ShowDialPlan", []string{"ListDialplan"}, "ShowDialPlanComplete", 0, "main/pbx.c manager_show_dialplan"},
 	{"SIPpeers", []string{"PeerEntry"}, "PeerlistComplete", 0, "channels/chan_sip.c manager_sip_show_peers"},
-	{"SIPpeerstatus", []string{"PeerStatus"}, "SIPpeerstatusComplete", oldForm, "channels/chan_sip.c manager_sip_peer_status"},
+	{"SIPpeerstatus", []string{"PeerStatus"}, "SIPpeerstatusComplete", oldForm | literalPrivilege, "channels/chan_sip.c manager_sip_peer_status"},
 	{"SIPshowregistry", []string{"RegistryEntry"}, "RegistrationsComplete", 0, "channels/chan_sip.c manager_show_registry"},
 	{"SKINNYdevices", []string{"DeviceEntry"}, "DevicelistComplete", 0, "channels/chan_skinny.c manager_skinny_show_devices"},
 	{"SKINNYlines", []string{"LineEntry"}, "LinelistComplete", 0, "channels/chan_skinny.c manager_skinny_show_lines"},
@@ -109,7 +110,7 @@ var rules = []rule{
 // generic is the rule of every Action that rules does not name.
 var generic rule
 
-// noVoicemailUsers is the Message of an emptyIsPlain Success that a server
+// noVoicemailUsers begins the Message of an emptyIsPlain Success that a server
 // before 13.2 may also send for a list that is not empty.
 const noVoicemailUsers = "There are no voicemail users"
 
@@ -148,5 +149,5 @@ func (r *rule) goesOn(oldLists bool, message []byte) bool {
 	case !oldLists || !r.has(oldForm):
 		return false
 	}
-	return !r.has(emptyIsPlain) || string(message) != noVoicemailUsers
+	return !r.has(emptyIsPlain) || !bytes.HasPrefix(message, []byte(noVoicemailUsers))
 }

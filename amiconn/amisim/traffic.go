@@ -69,7 +69,7 @@ func (s *Server) Flood(ctx context.Context, n int, t Traffic) error {
 	}
 	defer g.stop()
 	for i := range n {
-		if i < 0 {
+		if i%between == 0 {
 			if err := s.waitRoom(ctx); err != nil {
 				return err
 			}

@@ -29,14 +29,16 @@ apt_mirror() {
 		sed -n 's/^Debian|Debian|//p' | head -n 1 || true
 }
 
+# A source that is down and unrelated (a vendor's) must not stop us: what comes after decides.
+update_apt() { apt-get update -qq >&2 || say "apt-get update had errors, going on"; }
+
 ensure_debootstrap() {
 	local missing=()
 	command -v debootstrap >/dev/null || missing+=(debootstrap)
 	[[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || missing+=(debian-archive-keyring)
 	((${#missing[@]})) || return 0
 	say "installing ${missing[*]}"
-	# A source that is down and unrelated (a vendor's) must not stop us: the install below decides.
-	apt-get update -qq >&2 || say "apt-get update had errors, going on"
+	update_apt
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 ||
 		die "apt-get could not install ${missing[*]}"
 }
@@ -51,7 +53,7 @@ install_into() {
 	local root=$1 suite=$2 packages=$3 mirror=$4 isolate=()
 	# debootstrap mounts /proc and /sys below root. In a mount namespace they go with it, however it ends.
 	unshare --mount true 2>/dev/null && isolate=(unshare --mount)
-	"${isolate[@]}" debootstrap --variant=minbase --include="$packages" "$suite" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || {
+	"${isolate[@]}" debootstrap --force-check-gpg --variant=minbase --include="$packages" "$suite" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || {
 		tail -n 20 "$root.log" >&2
 		die "debootstrap of $suite failed; the whole log: $root.log. A suite that left the mirrors needs ASTERISK_MIRROR"
 	}
@@ -104,6 +106,10 @@ main() {
 	ensure_debootstrap
 	ensure_suite_script "$suite"
 	local mirror=${ASTERISK_MIRROR:-$(apt_mirror)} partial=$dir.partial
+	if [[ -z $mirror ]]; then
+		update_apt
+		mirror=$(apt_mirror)
+	fi
 	# What an interrupted run left is thrown away: the folder gets its name only when it is whole.
 	rm -rf --one-file-system "$partial"
 	mkdir "$partial"

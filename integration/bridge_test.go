@@ -1,0 +1,251 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// simBridge is a bridge to one simulated Asterisk.
+func simBridge(t *testing.T, cfg amisim.Config, change func(*bridge.ServerConfig)) (*amisim.Server, *running) {
+	t.Helper()
+	sim, addr := startSim(t, cfg)
+	s := server("pbx1", addr, "bridge", "s3cret")
+	if change != nil {
+		change(&s)
+	}
+	return sim, startBridge(t, natsURL(t), nil, s)
+}
+
+func TestBridge_AnswersInEveryForm(t *testing.T) {
+	for _, version := range []string{"11.0.0", "2.5.0", "1.1"} {
+		t.Run(version, func(t *testing.T) {
+			s, addr := startSim(t, amisim.Config{Version: version})
+			allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+			r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
+			queues := r.call("pbx1", "QueueStatus", "")
+			if n := len(queues.Events); queues.Error != nil || n < 3 || queues.Events[n-1]["Event"] != "QueueStatusComplete" {
+				t.Errorf("QueueStatus: %+v", queues)
+			}
+			if id := queues.ActionID; !strings.HasPrefix(id, "b1.pbx1.") || len(id) > 67 || queues.Node != "b1" || queues.Server != "pbx1" {
+				t.Errorf("QueueStatus: %+v", queues)
+			}
+			if none := r.call("pbx1", "VoicemailUsersList", ""); none.Error != nil || len(none.Events) != 0 {
+				t.Errorf("an empty list: %+v", none)
+			}
+			command := r.call("pbx1", "Command", `{"Command":"long 300"}`)
+			if len(command.Output) != 300 || command.Error != nil {
+				t.Errorf("Command: %d lines, %+v", len(command.Output), command.Error)
+			}
+			if s.Received("QueueStatus") != 1 {
+				t.Errorf("QueueStatus was sent %d times", s.Received("QueueStatus"))
+			}
+		})
+	}
+}
+
+func TestBridge_ListErrorsAfterTheStart(t *testing.T) {
+	_, r := simBridge(t, amisim.Config{}, nil)
+	reply := r.call("pbx1", "CoreShowChannelMap", `{"Channel":"none"}`)
+	if reply.Error == nil || reply.Error.Kind != "asterisk_error" || reply.Error.Sent != "yes" {
+		t.Errorf("an Error after EventList: start: %+v", reply)
+	}
+}
+
+func TestBridge_ErrorsSayWhatReachedAsterisk(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{}, nil)
+	sim.Next("CoreStatus", amisim.Stall)
+	if e := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "200ms").Error; e == nil || e.Code != 504 || e.Sent != "unknown" {
+		t.Errorf("a timeout: %+v", e)
+	}
+	// The stalled session answers nothing any more: what is written into it
+	// and lost with it is unknown as well.
+	sim.Kick()
+	sim.Next("CoreSettings", amisim.Refuse)
+	states := r.subscribe("ami.status.pbx1.connection")
+	for up := 0; up < 2; {
+		if strings.Contains(string(r.next(states).Data), `"to":"up"`) {
+			up++
+		}
+	}
+	if e := r.call("pbx1", "CoreSettings", "").Error; e == nil || e.Code != 502 || e.Sent != "unknown" {
+		t.Errorf("a disconnect: %+v", e)
+	}
+	sim.Always(amisim.Accept, amisim.Refuse)
+	sim.Kick()
+	for !strings.Contains(string(r.next(states).Data), `"role":"action","from":"connecting","to":"waiting"`) {
+		continue
+	}
+	if e := r.call("pbx1", "Ping", "").Error; e == nil || e.Code != 503 || e.Kind != "not_connected" || e.Sent != "no" {
+		t.Errorf("not connected: %+v", e)
+	}
+	sim.Always(amisim.Accept, nil)
+}
+
+// The bridge must not publish where a caller likes.
+func TestBridge_RefusesAReplyOutsideAnInbox(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{}, nil)
+	forged := r.subscribe("ami.events.pbx1.Hangup")
+	if err := r.nc.PublishRequest("ami.actions.pbx1.CoreStatus", "ami.events.pbx1.Hangup", nil); err != nil {
+		t.Fatal(err)
+	}
+	if reply := r.call("pbx1", "CoreSettings", ""); reply.Error != nil {
+		t.Fatalf("%+v", reply)
+	}
+	if n := sim.Received("CoreStatus"); n != 0 {
+		t.Errorf("the action was sent %d times", n)
+	}
+	if n, _, err := forged.Pending(); n != 0 || err != nil {
+		t.Errorf("%d messages where the caller pointed (%v)", n, err)
+	}
+}
+
+// After a reconnect the hole is in the stream, before the new session's first
+// event, and as a status.
+func TestBridge_ReconnectIsAGap(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	events, gaps := r.subscribe("ami.events.pbx1.>"), r.subscribe("ami.status.pbx1.gap")
+	sim.Emit("Event", "Before")
+	r.next(events)
+	sim.Kick()
+	status := r.next(gaps)
+	if err := sim.WaitEventSessions(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	sim.Emit("Event", "After")
+	var gap struct{ Event, From, To, Reason, Lost string }
+	msg := r.next(events)
+	if err := json.Unmarshal(msg.Data, &gap); err != nil || gap.Event != "Gap" || gap.Reason != "closed" || gap.Lost != "unknown" {
+		t.Errorf("first came %s", msg.Data)
+	}
+	if after := r.next(events); !strings.HasSuffix(after.Subject, ".After") || !strings.HasSuffix(after.Header.Get("Ami-Seq"), ":1") {
+		t.Errorf("then came %s with %s", after.Subject, after.Header.Get("Ami-Seq"))
+	}
+	if !strings.Contains(string(status.Data), `"lost":null`) {
+		t.Errorf("status %s", status.Data)
+	}
+}
+
+func TestBridge_Latin1BothWays(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Charset = frames.Latin1 })
+	events := r.subscribe("ami.events.pbx1.Caller")
+	sim.EmitRaw([]byte("Event: Caller\r\nPrivilege: call,all\r\nName: Ren\xe9\r\n\r\n"))
+	if msg := r.next(events); !strings.Contains(string(msg.Data), `"Name":"René"`) {
+		t.Errorf("event %s", msg.Data)
+	}
+	if reply := r.call("pbx1", "Setvar", `{"Variable":"X","Value":"René"}`); reply.Error != nil {
+		t.Errorf("Setvar: %+v", reply)
+	}
+	if reply := r.call("pbx1", "Getvar", `{"Variable":"X"}`); reply.Fields["Value"] != "René" {
+		t.Errorf("Getvar: %+v", reply)
+	}
+	if e := r.call("pbx1", "Setvar", `{"Variable":"X","Value":"李"}`).Error; e == nil || e.Code != 400 {
+		t.Errorf("a character that Latin-1 does not have: %+v", e)
+	}
+}
+
+func TestBridge_FiltersAndCounts(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
+		s.EventsAllow, s.EventsDeny = bridge.Globs{"Queue*", "Hangup"}, bridge.Globs{"QueueMember*"}
+	})
+	events := r.subscribe("ami.events.pbx1.>")
+	for _, name := range []string{"VarSet", "QueueMemberStatus", "QueueCallerJoin", "Newexten", "Hangup"} {
+		sim.Emit("Event", name)
+	}
+	join, hangup := r.next(events), r.next(events)
+	if !strings.HasSuffix(join.Subject, ".QueueCallerJoin") || !strings.HasSuffix(join.Header.Get("Ami-Seq"), ":3") ||
+		!strings.HasSuffix(hangup.Subject, ".Hangup") || !strings.HasSuffix(hangup.Header.Get("Ami-Seq"), ":5") {
+		t.Errorf("came %s %s and %s %s", join.Subject, join.Header.Get("Ami-Seq"), hangup.Subject, hangup.Header.Get("Ami-Seq"))
+	}
+	buffers := r.subscribe("ami.status.pbx1.buffers")
+	for {
+		var b struct{ Received, Published, Filtered uint64 }
+		if err := json.Unmarshal(r.next(buffers).Data, &b); err != nil {
+			t.Fatal(err)
+		}
+		if b.Received == 5 && b.Filtered == 3 && b.Published == 2 {
+			return
+		}
+	}
+}
+
+// Everything that was read is in the stream when the bridge has stopped.
+func TestBridge_ShutdownLeavesNothing(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	const n = 20_000
+	if err := sim.Flood(t.Context(), n, amisim.Traffic{Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	sim.Next("CoreStatus", amisim.Delay(300*time.Millisecond))
+	inbox := nats.NewInbox()
+	answers := r.subscribe(inbox)
+	if err := r.nc.PublishRequest("ami.actions.pbx1.CoreStatus", inbox, nil); err != nil {
+		t.Fatal(err)
+	}
+	for sim.Received("CoreStatus") == 0 {
+		if err := r.nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	if err := r.stop(); err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("shutdown took %v", took)
+	}
+	if msg := r.next(answers); !strings.Contains(string(msg.Data), `"response":"Success"`) {
+		t.Errorf("the pending action was answered %s", msg.Data)
+	}
+	js, err := jetstream.New(r.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stream.CachedInfo().State.Msgs; got != n {
+		t.Errorf("the stream holds %d of %d events", got, n)
+	}
+	if got := sim.Received("Logoff"); got != 2 {
+		t.Errorf("%d Logoffs, want 2", got)
+	}
+}
+
+// A second server's actions and events are not disturbed by a flood and an
+// outage of the first.
+func TestInvariant_ServersAreIsolated(t *testing.T) {
+	flood, floodAddr := startSim(t, amisim.Config{NotBooted: true})
+	quiet, quietAddr := startSim(t, amisim.Config{NotBooted: true})
+	r := startBridge(t, natsURL(t), nil,
+		server("flood", floodAddr, "bridge", "s3cret"), server("quiet", quietAddr, "bridge", "s3cret"))
+	events := r.subscribe("ami.events.quiet.>")
+	flooded := make(chan error, 1)
+	go func() { flooded <- flood.Flood(t.Context(), 100_000, amisim.Traffic{Seed: 2}) }()
+	for i := range 100 {
+		quiet.Emit("Event", "Tick", "N", fmt.Sprint(i))
+		if msg := r.next(events); !strings.Contains(string(msg.Data), fmt.Sprintf(`"N":"%d"`, i)) {
+			t.Fatalf("tick %d is %s", i, msg.Data)
+		}
+		if reply := r.call("quiet", "Ping", ""); reply.Error != nil {
+			t.Fatalf("Ping: %+v", reply)
+		}
+	}
+	if err := <-flooded; err != nil {
+		t.Fatal(err)
+	}
+	flood.Kick()
+	if reply := r.call("quiet", "Ping", ""); reply.Error != nil {
+		t.Errorf("Ping after the other's outage: %+v", reply)
+	}
+}
