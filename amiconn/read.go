@@ -88,7 +88,7 @@ func (s *Session) pong(f *frames.Frame) {
 	if err != nil {
 		micros = 0
 	}
-	s.skew.Store(int64(time.Unix(sec, micros*1000).Sub(time.Now())))
+	s.skew.Store(int64(time.Until(time.Unix(sec, micros*1000))))
 }
 
 // timedOut reports whether err is a deadline that passed.

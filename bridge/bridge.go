@@ -86,16 +86,6 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 // Ready is closed once NATS is up and callers find the endpoints.
 func (b *Bridge) Ready() <-chan struct{} { return b.ready }
 
-// server returns the server called name, or nil.
-func (b *Bridge) server(name string) *server {
-	for _, s := range b.servers {
-		if s.cfg.Name == name {
-			return s
-		}
-	}
-	return nil
-}
-
 // Run serves until ctx ends and then shuts down in order, which takes
 // ShutdownTimeout at most. It returns nil if nothing was left behind.
 func (b *Bridge) Run(ctx context.Context) (err error) {

@@ -61,7 +61,7 @@ func (r *request) add(key string, value json.RawMessage, charset frames.Charset)
 	switch {
 	case strings.EqualFold(key, "Action"):
 		if name, err := scalar(key, value); err != nil || name != r.action {
-			return fmt.Errorf("Action is not %s, which the subject names", r.action)
+			return fmt.Errorf("the body's Action is not %s, which the subject names", r.action)
 		}
 		return nil
 	case strings.EqualFold(key, "ActionID"):

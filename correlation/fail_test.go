@@ -35,7 +35,7 @@ func TestTimeout_SaysWhetherTheActionReachedAsterisk(t *testing.T) {
 				time.Sleep(3*time.Second - 1)
 				synctest.Wait()
 				d.mustPend("a")
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				synctest.Wait()
 				if r := d.mustEnd("a", TimedOut, tc.want); r.Duration != 3*time.Second {
 					t.Errorf("duration %v", r.Duration)

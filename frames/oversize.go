@@ -30,6 +30,7 @@ func (r *Reader) beginDrop() {
 	}
 	r.start += from
 	r.dropped = from
+	r.drop()
 }
 
 // drop gives up what was received of a frame over the limit and reports

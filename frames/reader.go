@@ -90,30 +90,35 @@ func (r *Reader) Stats() Stats { return r.stats }
 // timeout Next can be called again and loses nothing.
 func (r *Reader) Next() (*Frame, error) {
 	for {
-		if r.dropping {
-			if r.drop() {
-				return r.tooLarge(r.head, r.dropped)
-			}
-		} else {
-			size := r.scan()
-			if size > r.max {
-				head := r.buf[r.start : r.start+r.headLen()]
-				r.start += size
-				return r.tooLarge(head, size)
-			}
-			if size > 0 {
-				return r.take(size), nil
-			}
-			// Incomplete with as much as a frame may have.
-			if r.end-r.start >= r.max {
-				r.beginDrop()
-				continue
-			}
+		if f, err := r.received(); f != nil {
+			return f, err
 		}
 		if err := r.fill(); err != nil {
 			return nil, r.atEOF(err)
 		}
 	}
+}
+
+// received returns the frame at start, nil if more bytes are needed.
+func (r *Reader) received() (*Frame, error) {
+	if r.dropping {
+		if !r.drop() {
+			return nil, nil
+		}
+		return r.tooLarge(r.head, r.dropped)
+	}
+	size := r.scan()
+	switch {
+	case size > r.max:
+		head := r.buf[r.start : r.start+r.headLen()]
+		r.start += size
+		return r.tooLarge(head, size)
+	case size > 0:
+		return r.take(size), nil
+	case r.end-r.start >= r.max:
+		r.beginDrop()
+	}
+	return nil, nil
 }
 
 // scan looks for the end of the frame at start and returns its size, or 0 if
@@ -243,7 +248,7 @@ func (r *Reader) replace(size int) {
 
 // atEOF tells an end of input between frames from one inside a frame.
 func (r *Reader) atEOF(err error) error {
-	if errors.Is(err, io.EOF) && (r.end > r.start || r.dropping) {
+	if errors.Is(err, io.EOF) && r.end > r.start {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -55,7 +55,7 @@ func linkRepeats[T offset](headers []Header, slots, next []T) (found bool) {
 			}
 			later := *at - 1
 			if string(nameOf(&headers[later])) == string(name) {
-				next[i] |= later
+				next[i] = later
 				next[later] |= repeatBit[T]()
 				*at = T(i + 1)
 				found = true

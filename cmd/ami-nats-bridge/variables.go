@@ -138,7 +138,7 @@ func order(name string) int {
 func joinRows(group string, now, byDefault []variable) []row {
 	all := make([]row, len(now))
 	for i, v := range now {
-		setting := v.name
+		var setting string
 		if group == "" {
 			setting = strings.TrimPrefix(v.name, prefix+"_")
 		} else {

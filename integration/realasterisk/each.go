@@ -48,7 +48,7 @@ func Each(t *testing.T, test func(t *testing.T, a *Instance)) {
 // missing ends the test. An Asterisk given by address is enough for those who require one.
 func missing(t *testing.T, version string, external bool) {
 	t.Helper()
-	message := fmt.Sprintf("no Asterisk %s: `make integration` installs it and runs this test; or set %s%s to the folder of an "+
+	message := fmt.Sprintf("no Asterisk %s: `make asterisk integration` installs it and runs this test; or set %s%s to the folder of an "+
 		"install, or %sADDR to host:port,user,secret of any Asterisk", version, variable, version, variable)
 	if os.Getenv(variable+"REQUIRED") == "1" && !external {
 		t.Fatal(message)

@@ -1,0 +1,153 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ami-nats-bridge/ami-nats-bridge"
+
+// arrows says which packages of the module each one may import outside of its
+// tests. integration, which nothing imports, may import all.
+var arrows = map[string][]string{
+	"frames":              {},
+	"fairness":            {},
+	"correlation":         {"frames"},
+	"amiconn":             {"correlation", "frames"},
+	"amiconn/amisim":      {"frames"},
+	"bridge":              {"amiconn", "correlation", "fairness", "frames"},
+	"cmd/ami-nats-bridge": {"amiconn", "amiconn/amisim", "bridge", "correlation", "fairness", "frames"},
+}
+
+// reserved says which packages alone may import what begins so.
+var reserved = map[string][]string{
+	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge"},
+	"github.com/nats-io/":                  {"bridge", "cmd/ami-nats-bridge"},
+	"github.com/prometheus/":               {"bridge", "cmd/ami-nats-bridge"},
+}
+
+// goPackage is what go list says of a package. Imports are those of its
+// non-test files.
+type goPackage struct {
+	ImportPath, Doc string
+	Imports         []string
+}
+
+// name is the package's path within the module.
+func (p goPackage) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
+
+func (p goPackage) isIntegration() bool {
+	return p.name() == "integration" || strings.HasPrefix(p.name(), "integration/")
+}
+
+func moduleRoot(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports", "./...")
+	list.Dir, list.Stderr = moduleRoot(t), t.Output()
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestStructure_ImportsPointDown(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		seen[p.name()] = true
+		allowed, known := arrows[p.name()]
+		if !known && !p.isIntegration() {
+			t.Errorf("%s: no arrow is known: add it here and to docs/design.md", p.name())
+		}
+		for _, path := range p.Imports {
+			target, own := strings.CutPrefix(path, module+"/")
+			if own && known && !slices.Contains(allowed, target) {
+				t.Errorf("%s imports %s, which is none of %q", p.name(), target, allowed)
+			}
+			for prefix, owners := range reserved {
+				if strings.HasPrefix(path, prefix) && !p.isIntegration() && !slices.Contains(owners, p.name()) {
+					t.Errorf("%s imports %s, which is for %q", p.name(), path, owners)
+				}
+			}
+		}
+	}
+	for name := range arrows {
+		if !seen[name] {
+			t.Errorf("%s: there is no such package any more", name)
+		}
+	}
+}
+
+func TestStructure_PackagesAreDocumented(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", p.name())
+		}
+	}
+}
+
+func TestDocs_MetricsExist(t *testing.T) {
+	root := moduleRoot(t)
+	described := map[string]bool{}
+	for _, m := range regexp.MustCompile(`desc\("(\w+)"`).FindAllStringSubmatch(readText(t, root, "bridge/metrics.go"), -1) {
+		described["ami_nats_bridge_"+m[1]] = true
+	}
+	if len(described) == 0 {
+		t.Fatal("bridge/metrics.go describes no metric that this test can find")
+	}
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mentioned := map[string]bool{}
+	for _, page := range append(pages, filepath.Join(root, "README.md")) {
+		text := readText(t, page)
+		for _, name := range regexp.MustCompile(`ami_nats_bridge_\w+`).FindAllString(text, -1) {
+			mentioned[name] = true
+			if !described[name] {
+				t.Errorf("%s mentions %s, which bridge/metrics.go does not describe", filepath.Base(page), name)
+			}
+		}
+	}
+	for name := range described {
+		if !mentioned[name] {
+			t.Errorf("%s is on no page of docs/", name)
+		}
+	}
+}
+
+func readText(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
