@@ -102,13 +102,26 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 	}
 	defer b.events.Close()
 	defer b.control.Close()
+	stage := newStages(ctx)
+	defer func() {
+		stage.endBack()
+		stage.back.Wait()
+	}()
+	if listener != nil {
+		// First of all, so that an operator can ask why nothing else works.
+		stage.back.Go(func() {
+			if err := b.serveHTTP(stage.backCtx, listener); err != nil {
+				b.log.Error("http server ended", zap.Error(err))
+			}
+		})
+	}
 	if err := b.await(ctx); err != nil {
 		return err
 	}
 	if err := b.prepareStreams(ctx); err != nil {
 		return err
 	}
-	return b.serve(ctx, listener)
+	return b.serve(ctx, stage)
 }
 
 // connectAll opens both connections. Neither has to be up yet.
@@ -140,6 +153,9 @@ func (b *Bridge) connectAll() (err error) {
 func (b *Bridge) await(ctx context.Context) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
+	if !b.events.IsConnected() || !b.control.IsConnected() {
+		b.log.Warn("waiting for NATS")
+	}
 	for !b.events.IsConnected() || !b.control.IsConnected() {
 		select {
 		case <-ctx.Done():
@@ -151,9 +167,7 @@ func (b *Bridge) await(ctx context.Context) error {
 }
 
 // serve runs everything until ctx ends, and shuts down.
-func (b *Bridge) serve(ctx context.Context, listener net.Listener) error {
-	stage := newStages(ctx)
-	defer stage.endBack()
+func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	publisher, err := b.newPublisher()
 	if err != nil {
 		return err
@@ -165,13 +179,6 @@ func (b *Bridge) serve(ctx context.Context, listener net.Listener) error {
 	stage.back.Go(func() { publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick) })
-	if listener != nil {
-		stage.back.Go(func() {
-			if err := b.serveHTTP(stage.backCtx, listener); err != nil {
-				b.log.Error("http server ended", zap.Error(err))
-			}
-		})
-	}
 	for _, s := range b.servers {
 		// A Link ends only when it is told to.
 		stage.front.Go(func() { _ = s.link.Run(stage.frontCtx) })

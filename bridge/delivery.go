@@ -82,13 +82,22 @@ func (d *streamDelivery) onAck(m *nats.Msg) {
 		d.window.ack(number)
 		return
 	}
-	d.window.failNumber(number, ackError(m))
+	tooLarge, err := ackError(m)
+	if tooLarge {
+		d.window.refuse(number)
+		return
+	}
+	d.window.failNumber(number, err)
 }
 
-// ackError says why the stream did not take an event.
-func ackError(m *nats.Msg) error {
+// streamMessageExceedsMaximum is the server's JSStreamMessageExceedsMaximumErr.
+const streamMessageExceedsMaximum = 10054
+
+// ackError says why the stream did not take an event, and whether it never
+// will because the event is too large.
+func ackError(m *nats.Msg) (tooLarge bool, err error) {
 	if len(m.Data) == 0 {
-		return errors.New("no stream takes the events: is AMI_EVENTS there, and JetStream on?")
+		return false, errors.New("no stream takes the events: is AMI_EVENTS there, and JetStream on?")
 	}
 	var ack struct {
 		Error struct {
@@ -97,7 +106,8 @@ func ackError(m *nats.Msg) error {
 		} `json:"error"`
 	}
 	if err := json.Unmarshal(m.Data, &ack); err != nil {
-		return fmt.Errorf("acknowledgement: %w", err)
+		return false, fmt.Errorf("acknowledgement: %w", err)
 	}
-	return fmt.Errorf("the stream refused an event: %s (%d)", ack.Error.Description, ack.Error.Code)
+	return ack.Error.Code == streamMessageExceedsMaximum,
+		fmt.Errorf("the stream refused an event: %s (%d)", ack.Error.Description, ack.Error.Code)
 }

@@ -50,9 +50,10 @@ type outbox struct {
 
 type slot struct {
 	outboxEntry
-	block  *block
-	offset int
-	size   int
+	refused bool // NATS will never take it: too large
+	block   *block
+	offset  int
+	size    int
 }
 
 // block is a piece of payload memory, given back when no entry lies in it.
@@ -242,8 +243,22 @@ func (o *outbox) ack(pos uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.acked <= pos && o.acked < o.next {
-		o.published++
+		if o.slot(o.acked).refused {
+			o.dropped[dropOversize]++
+		} else {
+			o.published++
+		}
 		o.release()
+	}
+}
+
+// refuseAt notes that NATS will never take the event at pos, so that its ack
+// counts as a drop.
+func (o *outbox) refuseAt(pos uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if pos >= o.acked && pos < o.next {
+		o.slot(pos).refused = true
 	}
 }
 

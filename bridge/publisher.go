@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -90,7 +91,7 @@ func (p *publisher) run(ctx context.Context) {
 				p.log.Warn("events wait in the outbox", zap.Error(err))
 			}
 			failing = true
-			p.recover(ctx, delays.NextBackOff())
+			p.recover(ctx, states, delays.NextBackOff())
 			continue
 		}
 		if !p.window.full() && p.turn() {
@@ -168,8 +169,16 @@ func (p *publisher) publish(id int, pos uint64, e outboxEntry) error {
 	p.msg.Header["Ami-Seq"][0] = borrow(t[a:b])
 	p.msg.Header["Ami-Time"][0] = borrow(t[b:])
 	p.msg.Subject, p.msg.Data = e.subject, p.payload
-	p.delivery.prepare(&p.msg, p.window.add(id, pos))
-	if err := p.nc.PublishMsg(&p.msg); err != nil {
+	number := p.window.add(id, pos)
+	p.delivery.prepare(&p.msg, number)
+	err := p.nc.PublishMsg(&p.msg)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		p.log.Error("event dropped", zap.String("reason", dropOversize), zap.String("subject", e.subject),
+			zap.Int("bytes", len(p.payload)), zap.Int64("max_payload", p.nc.MaxPayload()))
+		p.window.refuse(number)
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
 	return nil
@@ -179,7 +188,7 @@ func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b))
 
 // recover waits for NATS, at least for delay, and makes everything that is not
 // acknowledged to be sent again.
-func (p *publisher) recover(ctx context.Context, delay time.Duration) {
+func (p *publisher) recover(ctx context.Context, states <-chan nats.Status, delay time.Duration) {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -190,6 +199,10 @@ func (p *publisher) recover(ctx context.Context, delay time.Duration) {
 	if !p.nc.IsConnected() {
 		// The failure stays: this comes again, with a longer delay.
 		return
+	}
+	// What the connection went through meanwhile is no news any more.
+	for len(states) > 0 {
+		<-states
 	}
 	p.window.reset()
 	for id, o := range p.outboxes {

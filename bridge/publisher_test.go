@@ -146,6 +146,33 @@ func verifyStream(t *testing.T, url string, events int) {
 	}
 }
 
+// What NATS will never take must not hold up the rest.
+func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
+	for name, delivery := range map[string]Delivery{"jetstream": DeliverJetStream, "core": DeliverCore} {
+		t.Run(name, func(t *testing.T) {
+			server := startNATS(t, t.TempDir(), 0)
+			b, p := testBridge(t, server.ClientURL(), delivery)
+			ctx, cancel := context.WithCancel(t.Context())
+			var group sync.WaitGroup
+			group.Go(func() { p.run(ctx) })
+			defer group.Wait()
+			defer cancel()
+			s := b.servers[0]
+			for i, size := range []int{10, 2 << 20, 10} {
+				s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size))
+			}
+			deadline, stop := context.WithTimeout(t.Context(), 10*time.Second)
+			defer stop()
+			if left := b.drainOutboxes(deadline); left > 0 {
+				t.Fatalf("%d events left", left)
+			}
+			if a := s.outbox.account(); a.published != 2 || a.dropped[dropOversize] != 1 {
+				t.Errorf("account = %+v, want 2 published and 1 dropped", a)
+			}
+		})
+	}
+}
+
 func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	dir := t.TempDir()
 	nats1 := startNATS(t, dir, 0)

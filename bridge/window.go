@@ -50,6 +50,18 @@ func (w *window) ack(number uint64) {
 	w.signal()
 }
 
+// refuse gives up the event called number, which NATS will never take: held on
+// to, it would hold up all others.
+func (w *window) refuse(number uint64) {
+	w.mu.Lock()
+	if number >= w.head && number < w.tail {
+		s := w.ring[number%windowMsgs]
+		w.outboxes[s.source].refuseAt(s.pos)
+	}
+	w.mu.Unlock()
+	w.ack(number)
+}
+
 // ackAll notes that everything sent is safe.
 func (w *window) ackAll() {
 	w.mu.Lock()
