@@ -13,7 +13,7 @@ func (s *Session) keepAlive(ctx context.Context) {
 	ping := time.NewTicker(s.cfg.PingInterval)
 	defer ping.Stop()
 	s.ping()
-	alive := liveness{session: s}
+	alive := liveness{session: s, since: -1}
 	check := time.NewTimer(s.cfg.ReadTimeout)
 	defer check.Stop()
 	leave := ctx.Done()
@@ -40,7 +40,7 @@ func (s *Session) keepAlive(ctx context.Context) {
 
 // ping queues a Ping unless one is unanswered.
 func (s *Session) ping() {
-	if !s.pingAt.CompareAndSwap(0, time.Now().UnixNano()) {
+	if !s.pingAt.CompareAndSwap(0, max(1, int64(time.Since(s.born)))) {
 		return
 	}
 	data, err := frames.AppendAction(nil, []frames.Header{
@@ -56,7 +56,7 @@ func (s *Session) ping() {
 // silence that began with a pending Action lasts until that one's deadline.
 type liveness struct {
 	session *Session
-	since   int64     // the last read that grace belongs to, Unix nanoseconds
+	since   int64     // the last read that grace belongs to
 	grace   time.Time // until when that silence is excused
 }
 
@@ -67,9 +67,9 @@ func (l *liveness) check(now time.Time) time.Duration {
 	last := s.lastRead.Load()
 	timeout := s.cfg.ReadTimeout
 	oldest, pending := s.table.OldestDeadline(s.Token)
-	if silentUntil := time.Unix(0, last).Add(timeout); now.Before(silentUntil) {
+	if silentUntil := s.born.Add(time.Duration(last) + timeout); now.Before(silentUntil) {
 		at := s.pingAt.Load()
-		missed := time.Unix(0, at).Add(timeout)
+		missed := s.born.Add(time.Duration(at) + timeout)
 		if at != 0 && !pending && !now.Before(missed) {
 			s.end(ReasonPing, errPingMissed)
 		}

@@ -144,9 +144,15 @@ func (l *Link) connect(ctx context.Context, role Role) (*Session, error) {
 	if err != nil {
 		return nil, &SessionError{ReasonShutdown, err}
 	}
-	defer release()
+	end := sync.OnceFunc(release)
+	timer := time.AfterFunc(gateTurn, end)
+	defer func() { timer.Stop(); end() }()
 	return l.open(ctx, role)
 }
+
+// gateTurn is the longest that a connect holds its place at the gate: a server
+// that does not answer must not delay the others.
+const gateTurn = time.Second
 
 // change records c, logs the edge and tells the hook. The session is given
 // when one came up.

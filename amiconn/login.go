@@ -73,14 +73,11 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 	}
 	for {
 		f, err := s.frames.Next()
-		if errors.Is(err, frames.ErrFrameTooLarge) {
-			continue
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, frames.ErrFrameTooLarge) {
 			return "", &SessionError{ReasonLogin, fmt.Errorf("%s: %w", action, err)}
 		}
 		if f.Kind() != frames.KindResponse || string(f.Get("ActionID")) != id {
-			s.handle(f)
+			s.guard(f)
 			continue
 		}
 		if string(f.Name()) != "Success" {

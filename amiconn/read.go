@@ -54,7 +54,7 @@ func (s *Session) handle(f *frames.Frame) {
 		}
 		s.seq++
 		if s.hooks.Event != nil {
-			s.hooks.Event(Event{Session: s.Token, Seq: s.seq, At: time.Unix(0, s.lastRead.Load()), Frame: f})
+			s.hooks.Event(Event{Session: s.Token, Seq: s.seq, At: s.readAt, Frame: f})
 		}
 	case frames.KindResponse:
 		if string(f.Get("ActionID")) == s.pingID {

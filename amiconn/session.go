@@ -83,8 +83,10 @@ type Session struct {
 
 	number   atomic.Uint64 // of the last ActionID
 	seq      uint64        // of the last event; the reader's own
-	lastRead atomic.Int64  // Unix nanoseconds
-	pingAt   atomic.Int64  // Unix nanoseconds of the unanswered Ping, 0 for none
+	born     time.Time     // what lastRead and pingAt count from, on the monotonic clock
+	readAt   time.Time     // of the last read; the reader's own
+	lastRead atomic.Int64  // nanoseconds
+	pingAt   atomic.Int64  // nanoseconds, of the unanswered Ping; 0 for none
 	skew     atomic.Int64  // nanoseconds that the server's clock is ahead
 	panics   atomic.Uint64
 
@@ -102,7 +104,7 @@ func (l *Link) open(ctx context.Context, role Role) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{
-		Token: l.ids.Session(), Role: role,
+		Token: l.ids.Session(), Role: role, born: time.Now(),
 		cfg: &l.cfg, ids: l.ids, table: l.table, hooks: l.deps.Hooks,
 		conn: conn, queue: newWriteQueue(int(l.cfg.WriteBufferBytes)),
 	}
@@ -125,7 +127,8 @@ func (l *Link) open(ctx context.Context, role Role) (*Session, error) {
 func (s *Session) Read(p []byte) (int, error) {
 	n, err := s.conn.Read(p)
 	if n > 0 {
-		s.lastRead.Store(time.Now().UnixNano())
+		s.readAt = time.Now()
+		s.lastRead.Store(int64(s.readAt.Sub(s.born)))
 	}
 	return n, err
 }

@@ -76,7 +76,7 @@ func serviceVersion(version string) string {
 // onRequest checks a request and hands it to the Link. It runs on the
 // endpoint's goroutine, one request at a time, and does not wait for Asterisk.
 func (s *server) onRequest(r micro.Request) {
-	if !isInbox(r.Reply()) {
+	if !s.isInbox(r.Reply()) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		s.actions.Refused.Add(1)
 		s.log.Warn("request refused", zap.String("reason", "its reply subject is not an inbox"),
@@ -100,6 +100,11 @@ func (s *server) onRequest(r micro.Request) {
 func (s *server) check(action string, r micro.Request) (request, *failure) {
 	if reason := s.policy.refuses(action); reason != "" {
 		return request{}, &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: reason}
+	}
+	// AMI ignores case and NATS permissions do not: originate must not slip
+	// past a rule on Originate.
+	if spelling := canonical(action); spelling != action {
+		return request{}, badRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", action, spelling))
 	}
 	request, err := parseRequest(action, r.Data(), s.cfg.Charset)
 	if err == nil {
@@ -150,7 +155,9 @@ func (r *request) isAsync() bool {
 
 // submit hands the request to the Link. The reply is queued when it has ended.
 func (s *server) submit(head replyHead, r request, to string) *failure {
-	s.inFlight.Add(1)
+	if !s.inFlight.enter() {
+		return s.refusal(amiconn.ErrStopping)
+	}
 	action := amiconn.Action{
 		Name: r.action, Headers: r.headers, Timeout: r.timeout, WaitComplete: r.complete,
 		Done: func(result *correlation.Result) {
@@ -159,7 +166,7 @@ func (s *server) submit(head replyHead, r request, to string) *failure {
 		},
 	}
 	if _, err := s.link.Do(action); err != nil {
-		s.inFlight.Done()
+		s.inFlight.leave()
 		return s.refusal(err)
 	}
 	return nil
@@ -175,7 +182,7 @@ func (s *server) finish(head replyHead, result *correlation.Result, to string) {
 	}
 	s.replier.queue(reply{
 		to: to, body: appendReply(nil, head, result, fail), failure: fail,
-		done: func() { result.Release(); s.inFlight.Done() },
+		head: head, done: func() { result.Release(); s.inFlight.leave() },
 	})
 }
 
@@ -204,7 +211,9 @@ func badRequest(err error) *failure {
 }
 
 // isInbox reports whether a reply subject is an inbox: _INBOX.… or a caller's
-// own prefix that begins so.
-func isInbox(subject string) bool {
-	return strings.HasPrefix(subject, "_INBOX") && strings.Contains(subject, ".")
+// own prefix such as _INBOX_dialer.…, but not this node's own, where the
+// acknowledgements of events arrive.
+func (s *server) isInbox(subject string) bool {
+	prefix, _, ok := strings.Cut(subject, ".")
+	return ok && (prefix == "_INBOX" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != inboxPrefix(s.node)
 }

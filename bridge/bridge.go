@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,10 +46,13 @@ type Bridge struct {
 	servers   []*server
 	started   time.Time
 	ready     chan struct{}
-	inFlight  sync.WaitGroup // Actions until their reply is published
+	inFlight  *flight // Actions until their reply is published
 
 	events, control *nats.Conn // set by Run
 }
+
+// flusherTimeout bounds how long one Publish can block on a frozen server.
+const flusherTimeout = 2 * time.Second
 
 // schedulerQuantum is how many bytes one server may publish before it is the
 // next one's turn: some twenty events.
@@ -75,6 +77,7 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 		gate:      fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
 		budget:    newOutboxBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
 		ready:     make(chan struct{}),
+		inFlight:  newFlight(),
 	}
 	b.status = newStatus(b.log)
 	for _, s := range cfg.Servers {
@@ -129,11 +132,11 @@ func (b *Bridge) connectAll() (err error) {
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
 	b.events, err = b.connect("events", nats.ReconnectBufSize(-1), nats.NoEcho(),
-		nats.FlusherTimeout(2*time.Second), nats.ReconnectOnFlusherError())
+		nats.FlusherTimeout(flusherTimeout), nats.ReconnectOnFlusherError())
 	if err != nil {
 		return err
 	}
-	if b.control, err = b.connect("control"); err != nil {
+	if b.control, err = b.connect("control", nats.FlusherTimeout(flusherTimeout), nats.ReconnectOnFlusherError()); err != nil {
 		b.events.Close()
 		return err
 	}
@@ -176,6 +179,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	if err != nil {
 		return err
 	}
+	b.tick()
 	stage.back.Go(func() { publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick) })
@@ -183,7 +187,6 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		// A Link ends only when it is told to.
 		stage.front.Go(func() { _ = s.link.Run(stage.frontCtx) })
 	}
-	b.tick()
 	close(b.ready)
 	b.log.Info("bridge ready", zap.Int("servers", len(b.servers)), zap.Stringer("delivery", b.cfg.Delivery))
 	<-ctx.Done()

@@ -211,6 +211,16 @@ func (g Globs) Match(name string) bool {
 	return false
 }
 
+// matchFold is Match ignoring case.
+func (g Globs) matchFold(name string) bool {
+	for _, pattern := range g {
+		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(name)); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // Delivery is how events are published.
 type Delivery uint8
 

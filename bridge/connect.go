@@ -87,7 +87,10 @@ func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 		nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted())) }),
 		nats.DisconnectErrHandler(onDisconnect(log)),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted())) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
+			b.status.again()
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("nats error", zap.Error(err)) }),
 	}
 	if b.deps.InProcess != nil {

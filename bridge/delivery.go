@@ -17,21 +17,36 @@ import (
 // there miss it; an event whose ping failed is sent again, so that a subscriber
 // may see it twice, with the same Nats-Msg-Id.
 type coreDelivery struct {
-	nc     *nats.Conn
-	window *window
+	nc         *nats.Conn
+	window     *window
+	reconnects uint64
 }
 
 // coreFlush bounds the wait for that ping.
 const coreFlush = 2 * time.Second
 
-func (d *coreDelivery) prepare(*nats.Msg, uint64) {}
+// prepare notes by which connection the oldest that is to be settled goes out.
+func (d *coreDelivery) prepare(_ *nats.Msg, number uint64) {
+	if d.window.oldest() == number {
+		d.reconnects = d.nc.Stats().Reconnects
+	}
+}
 
 func (d *coreDelivery) settle() error {
 	if d.window.empty() {
 		return nil
 	}
-	if err := d.nc.FlushTimeout(coreFlush); err != nil {
-		return fmt.Errorf("flush: %w", err)
+	err := d.nc.FlushTimeout(coreFlush)
+	if err != nil {
+		err = fmt.Errorf("flush: %w", err)
+	}
+	// A ping that was answered on a new connection says nothing of what was
+	// sent on the old one.
+	if d.nc.Stats().Reconnects != d.reconnects {
+		err = errors.Join(err, nats.ErrDisconnected)
+	}
+	if err != nil {
+		return err
 	}
 	d.window.ackAll()
 	return nil
@@ -77,7 +92,7 @@ func (d *streamDelivery) onAck(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	if len(m.Data) > 0 && !bytes.Contains(m.Data, []byte(`"error"`)) {
+	if len(m.Data) > 0 && bytes.Contains(m.Data, []byte(`"stream":"`+EventStream)) && !bytes.Contains(m.Data, []byte(`"error"`)) {
 		// A duplicate is acknowledged like any other: it is stored.
 		d.window.ack(number)
 		return

@@ -23,7 +23,7 @@ type eventCounts struct {
 func (s *server) onEvent(e amiconn.Event) {
 	if e.Frame.Truncated {
 		s.outbox.refuse(dropOversize)
-		s.log.Warn("event dropped", zap.String("reason", "oversize"), zap.ByteString("event", e.Frame.Name()),
+		s.log.Warn("event dropped", zap.String("reason", "oversize"), zap.ByteString("event", short(e.Frame.Name())),
 			zap.Int("bytes", e.Frame.Size), zap.Uint64("seq", e.Seq))
 		return
 	}
@@ -39,7 +39,7 @@ func (s *server) onEvent(e amiconn.Event) {
 	}
 	if len(payload) > maxPayload {
 		s.outbox.refuse(dropOversize)
-		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", name),
+		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(name)),
 			zap.Int("bytes", len(payload)), zap.Uint64("seq", e.Seq))
 		return
 	}
@@ -49,6 +49,9 @@ func (s *server) onEvent(e amiconn.Event) {
 	s.lastEvent = e.At
 	s.push(outboxEntry{subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano()}, payload)
 }
+
+// short is as much of a name as a log line quotes.
+func short(name []byte) []byte { return name[:min(len(name), maxEventToken)] }
 
 const (
 	// keptPayload is how large an encoding buffer outlives its event.
@@ -72,7 +75,7 @@ func (s *server) wanted(name []byte) bool {
 		return wanted
 	}
 	wanted := s.cfg.EventsAllow.Match(string(name)) && !s.cfg.EventsDeny.Match(string(name))
-	if len(s.filter) < maxEventNames {
+	if len(name) <= maxEventToken && len(s.filter) < maxEventNames {
 		s.filter[string(name)] = wanted
 	}
 	return wanted

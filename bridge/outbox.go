@@ -92,11 +92,15 @@ func newOutboxBudget(total int64, servers int) *outboxBudget {
 // false, and does nothing, if there is no room.
 func (b *outboxBudget) move(from, to int64) bool {
 	delta := max(0, to-b.floor) - max(0, from-b.floor)
-	if left := b.shared.Add(-delta); left < 0 && delta > 0 {
-		b.shared.Add(delta)
-		return false
+	for {
+		left := b.shared.Load()
+		if delta > 0 && left < delta {
+			return false
+		}
+		if b.shared.CompareAndSwap(left, left-delta) {
+			return true
+		}
 	}
-	return true
 }
 
 func (b *outboxBudget) get() *block {

@@ -18,18 +18,18 @@ type policy struct {
 }
 
 // refuses returns why action is refused, or "". Asterisk ignores the case of an
-// action's name (manager.c process_message), so the lists do too.
+// action's name (manager.c process_message), so all lists do too.
 func (p policy) refuses(action string) string {
 	for _, name := range refusedAlways {
 		if strings.EqualFold(name, action) {
 			return name + " is always refused: it would change the bridge's own session"
 		}
 	}
-	if p.deny.Match(action) {
+	if p.deny.matchFold(action) {
 		return action + " is refused by ACTIONS_DENY"
 	}
 	for _, name := range refusedByDefault {
-		if strings.EqualFold(name, action) && !p.allow.Match(action) {
+		if strings.EqualFold(name, action) && !p.allow.matchFold(action) {
 			return action + " is refused unless ACTIONS_ALLOW names it"
 		}
 	}

@@ -144,6 +144,9 @@ func (p *publisher) turn() bool {
 		p.payload = nil
 	}
 	p.scheduler.Served(id, used, o.waiting())
+	if p.window.failed() != nil {
+		return true
+	}
 	if err := p.delivery.settle(); err != nil {
 		p.window.fail(err)
 	}

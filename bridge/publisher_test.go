@@ -173,6 +173,31 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 	}
 }
 
+func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
+	server := startNATS(t, t.TempDir(), 0)
+	b, _ := testBridge(t, server.ClientURL(), DeliverJetStream)
+	nc, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	sub, err := nc.SubscribeSync("_INBOX.caller.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	b.replier.publish(reply{to: "_INBOX.caller.1", head: replyHead{server: "pbx1", action: "Status"}, body: make([]byte, 2<<20)})
+	msg, err := sub.NextMsg(5 * time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if msg.Header.Get("Nats-Service-Error-Code") != "413" || !strings.Contains(string(msg.Data), `"sent":"yes"`) {
+		t.Errorf("got %v %s", msg.Header, msg.Data)
+	}
+}
+
 func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	dir := t.TempDir()
 	nats1 := startNATS(t, dir, 0)

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -51,6 +52,7 @@ func failureOf(r *correlation.Result) *failure {
 // reply is one answer on its way to NATS.
 type reply struct {
 	to      string
+	head    replyHead
 	body    []byte
 	failure *failure
 	done    func() // gives back what the reply holds
@@ -111,16 +113,29 @@ func (r *replier) run(ctx context.Context) {
 func (r *replier) publish(answer reply) {
 	msg := nats.NewMsg(answer.to)
 	msg.Data = answer.body
-	if f := answer.failure; f != nil {
-		msg.Header.Set("Nats-Service-Error", f.Kind+": "+f.Message)
-		msg.Header.Set("Nats-Service-Error-Code", strconv.Itoa(f.Code))
+	if answer.failure != nil {
+		setError(msg, answer.failure)
 	}
-	if err := r.nc.PublishMsg(msg); err != nil {
+	err := r.nc.PublishMsg(msg)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		f := &failure{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the reply does not fit one message"}
+		msg = nats.NewMsg(answer.to)
+		msg.Data = appendReply(nil, answer.head, nil, f)
+		setError(msg, f)
+		err = r.nc.PublishMsg(msg)
+	}
+	if err != nil {
 		r.log.Warn("reply lost", zap.Error(err))
 	}
 	if answer.done != nil {
 		answer.done()
 	}
+}
+
+// setError puts f where NATS services have it (ADR-32).
+func setError(msg *nats.Msg, f *failure) {
+	msg.Header.Set("Nats-Service-Error", f.Kind+": "+f.Message)
+	msg.Header.Set("Nats-Service-Error-Code", strconv.Itoa(f.Code))
 }
 
 // replyHead is what the bridge itself knows of an Action.

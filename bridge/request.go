@@ -21,6 +21,9 @@ type request struct {
 	complete  bool // Ami-Wait: complete
 }
 
+// maxRequestID bounds what is echoed into a reply.
+const maxRequestID = 256
+
 // parseRequest reads the body of a request for action: a JSON object of AMI
 // headers, kept in order, or nothing. Text is encoded in the server's charset.
 func parseRequest(action string, body []byte, charset frames.Charset) (request, error) {
@@ -66,6 +69,9 @@ func (r *request) add(key string, value json.RawMessage, charset frames.Charset)
 		return nil
 	case strings.EqualFold(key, "ActionID"):
 		id, err := scalar(key, value)
+		if err == nil && len(id) > maxRequestID {
+			err = fmt.Errorf("ActionID wants at most %d bytes", maxRequestID)
+		}
 		r.requestID = id
 		return err
 	}

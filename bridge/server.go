@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -11,8 +10,8 @@ import (
 )
 
 // server is one Asterisk as the bridge sees it: its Link, its outbox and what
-// was counted. The fields below the blank line belong to the reader of its
-// event session and to the supervisor between two of them.
+// was counted. The fields from subjects on belong to the reader of its event
+// session and to the supervisor between two of them.
 type server struct {
 	cfg       ServerConfig
 	node      string
@@ -24,7 +23,7 @@ type server struct {
 	source    int // the outbox's number at the scheduler
 	replier   *replier
 	status    *status
-	inFlight  *sync.WaitGroup // Actions until their reply is published
+	inFlight  *flight // Actions until their reply is published
 	counts    eventCounts
 	actions   actionCounts
 
@@ -35,7 +34,10 @@ type server struct {
 	lastEvent  time.Time       // when the last event was read
 	lostAt     time.Time       // when the event session ended, zero if none did
 	lostWhy    amiconn.Reason
-	gaps       uint64
+
+	// What tellDrops has told, and when.
+	told   map[string]uint64
+	toldAt time.Time
 }
 
 // newServer allocates one server of b.
@@ -46,10 +48,11 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		policy:    policy{allow: b.cfg.ActionsAllow, deny: b.cfg.ActionsDeny},
 		outbox:    newOutbox(int(cfg.OutboxBytes), b.budget),
 		scheduler: b.scheduler, source: b.scheduler.Add(),
-		status: b.status, inFlight: &b.inFlight,
+		status: b.status, inFlight: b.inFlight,
 		subjects:   newSubjects(b.cfg.SubjectPrefix, cfg.Name),
 		everything: allEvents(&cfg),
 		filter:     make(map[string]bool),
+		toldAt:     time.Now(),
 	}
 	if len(cfg.ActionsAllow) > 0 {
 		s.policy.allow = cfg.ActionsAllow
@@ -99,11 +102,25 @@ func (s *server) onState(c amiconn.Change) {
 // gap puts a Gap event where the events are missing and tells it as a status.
 // No reader runs now, so the outbox has one producer still.
 func (s *server) gap(c amiconn.Change) {
-	s.gaps++
 	// Numbered 0: the session's own events begin at 1.
 	s.push(outboxEntry{subject: s.subjects.gap(), session: c.Session, seq: 0, at: c.At.UnixNano()},
 		gapPayload(s.lostAt, c.At, string(s.lostWhy), "unknown"))
-	s.status.publish(s.subjects.status("gap"), gapStatus(s, s.lostAt, c.At, string(s.lostWhy)))
+	s.status.publish(s.subjects.status("gap"), gapStatus(s, s.lostAt, c.At, string(s.lostWhy), nil))
 	s.log.Warn("events may be missing", zap.String("reason", string(s.lostWhy)),
 		zap.Time("from", s.lostAt), zap.Time("to", c.At))
+}
+
+// tellDrops logs and publishes what was dropped since it was last called. Only
+// one goroutine calls it at a time: the status ticker, and the shutdown after it.
+func (s *server) tellDrops() {
+	now, dropped := time.Now(), s.outbox.account().dropped
+	for reason, n := range dropped {
+		lost := n - s.told[reason]
+		if lost == 0 {
+			continue
+		}
+		s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", s.toldAt))
+		s.status.publish(s.subjects.status("gap"), gapStatus(s, s.toldAt, now, reason, &lost))
+	}
+	s.told, s.toldAt = dropped, now
 }

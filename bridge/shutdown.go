@@ -40,10 +40,11 @@ func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
 		s.link.StopActions()
 	}
 	var left []error
-	// Half of the time is for the pending Actions; the Links then end what is
-	// left of them as shutting_down, with a reply.
+	// Half of the time is for the pending Actions; what is left of them ends
+	// with its session, with a reply.
+	b.inFlight.close()
 	pending, stop := context.WithDeadline(ctx, began.Add(b.cfg.ShutdownTimeout/2))
-	if !waitFor(pending, b.inFlight.Wait) {
+	if !b.inFlight.wait(pending) {
 		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
 	}
 	stop()
@@ -52,30 +53,17 @@ func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
 	}
 	stage.endFront()
 	stage.front.Wait()
-	waitFor(ctx, b.inFlight.Wait)
+	b.inFlight.wait(ctx)
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
-	b.tick()
 	stage.endBack()
 	stage.back.Wait()
+	b.tick()
+	b.status.flush()
 	left = append(left, b.drain(ctx, b.events, "events"), b.drain(ctx, b.control, "control"))
 	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
 	return errors.Join(left...)
-}
-
-// waitFor reports whether wait returned before ctx ended. If not, wait goes on
-// alone until what it waits for ends too.
-func waitFor(ctx context.Context, wait func()) bool {
-	done := make(chan struct{})
-	var group sync.WaitGroup
-	group.Go(func() { wait(); close(done) })
-	select {
-	case <-done:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func (b *Bridge) pendingActions() (n int) {

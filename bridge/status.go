@@ -20,13 +20,14 @@ type status struct {
 	log  *zap.Logger
 	wake chan struct{} // of capacity 1
 
-	mu     sync.Mutex // protects the following
-	newest map[string][]byte
+	mu     sync.Mutex        // protects the following
+	newest map[string][]byte // not published yet, in this order
 	order  []string
+	last   map[string][]byte // what was published last
 }
 
 func newStatus(log *zap.Logger) *status {
-	return &status{log: log, wake: make(chan struct{}, 1), newest: make(map[string][]byte)}
+	return &status{log: log, wake: make(chan struct{}, 1), newest: make(map[string][]byte), last: make(map[string][]byte)}
 }
 
 // publish hands over the newest state of subject.
@@ -41,6 +42,23 @@ func (s *status) publish(subject string, state any) {
 		s.order = append(s.order, subject)
 	}
 	s.newest[subject] = body
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// again publishes the last state of everything once more: nobody knows what
+// was lost with the connection that broke.
+func (s *status) again() {
+	s.mu.Lock()
+	for subject, body := range s.last {
+		if _, waiting := s.newest[subject]; !waiting {
+			s.newest[subject] = body
+			s.order = append(s.order, subject)
+		}
+	}
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
@@ -80,6 +98,7 @@ func (s *status) flush() {
 		body := s.newest[subject]
 		s.order = s.order[1:]
 		delete(s.newest, subject)
+		s.last[subject] = body
 		s.mu.Unlock()
 		if err := s.nc.Publish(subject, body); err != nil {
 			s.mu.Lock()
@@ -124,17 +143,17 @@ func connectionStatus(s *server, c amiconn.Change) connectionMsg {
 
 // gapMsg is a hole in a server's events.
 type gapMsg struct {
-	Server string `json:"server"`
-	Node   string `json:"node"`
-	From   string `json:"from"`
-	To     string `json:"to"`
-	Reason string `json:"reason"`
-	Lost   *int64 `json:"lost"` // null: nobody can know
+	Server string  `json:"server"`
+	Node   string  `json:"node"`
+	From   string  `json:"from"`
+	To     string  `json:"to"`
+	Reason string  `json:"reason"`
+	Lost   *uint64 `json:"lost"` // null: nobody can know
 }
 
-func gapStatus(s *server, from, to time.Time, reason string) gapMsg {
+func gapStatus(s *server, from, to time.Time, reason string, lost *uint64) gapMsg {
 	return gapMsg{
-		Server: s.cfg.Name, Node: s.node, Reason: reason,
+		Server: s.cfg.Name, Node: s.node, Reason: reason, Lost: lost,
 		From: from.UTC().Format(timeFormat), To: to.UTC().Format(timeFormat),
 	}
 }
@@ -192,6 +211,7 @@ func (b *Bridge) tick() {
 			node.Ready = append(node.Ready, s.cfg.Name)
 		}
 		b.status.publish(s.subjects.status("buffers"), s.buffers(now))
+		s.tellDrops()
 	}
 	b.status.publish(b.cfg.SubjectPrefix+".nodes."+b.cfg.Node, node)
 }

@@ -4,7 +4,7 @@ package bridge
 type subjects struct {
 	prefix, server string
 	// events holds the subject of each event seen. Names come from Asterisk's
-	// source, so they are few; maxEventNames bounds what a broken peer could
+	// source, so they are few and short; maxEventNames and maxEventToken bound what a broken peer could
 	// make of it.
 	events map[string]string
 }
@@ -25,7 +25,7 @@ func (s *subjects) event(name []byte) string {
 		return subject
 	}
 	subject := s.prefix + ".events." + s.server + "." + token(name)
-	if len(s.events) < maxEventNames {
+	if len(name) <= maxEventToken && len(s.events) < maxEventNames {
 		s.events[string(name)] = subject
 	}
 	return subject

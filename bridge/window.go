@@ -140,6 +140,13 @@ func (w *window) failed() error {
 	return w.failure
 }
 
+// oldest returns the number of the oldest that is not acknowledged.
+func (w *window) oldest() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.head
+}
+
 func (w *window) full() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -171,6 +171,7 @@ func TestReal_ErrorsSayWhatAsteriskSaid(t *testing.T) {
 			{"NoSuchAction", "", 422, "asterisk_error", "yes", "Invalid/unknown command"},
 			{"Hangup", `{"Channel":"PJSIP/nobody-1"}`, 422, "asterisk_error", "yes", "No such channel"},
 			{"Originate", `{"Channel":"Local/none@nowhere","Application":"Wait"}`, 422, "asterisk_error", "yes", ""},
+			{"ping", "", 400, "bad_request", "no", ""},
 			{"Login", "", 403, "forbidden", "no", ""},
 			{"logoff", "", 403, "forbidden", "no", ""},
 			{"UpdateConfig", "", 403, "forbidden", "no", ""},
