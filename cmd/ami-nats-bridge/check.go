@@ -154,6 +154,9 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link) {
 	}
 	if list, err := ask(ctx, link, "ListCommands"); err == nil && list.response != "Error" {
 		f.add("ok", "the user may send %d actions; others are answered with Permission denied", max(0, len(list.fields)-2))
+		if missing := missingClasses(list.fields); missing != "" {
+			f.add("note", "write= lacks, or no module loaded uses: %s", missing)
+		}
 	}
 	f.add("note", "which events the user's read= lets through cannot be asked for, so it is not checked")
 }

@@ -1,0 +1,90 @@
+package bridge
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// busy returns what a busy Asterisk sent, behind its banner.
+func busy(tb testing.TB) []byte {
+	tb.Helper()
+	packed, err := os.ReadFile("../frames/testdata/busy.ami.gz")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	unzipped, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	data, err := io.ReadAll(unzipped)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, wire, _ := bytes.Cut(data, []byte("\n"))
+	return wire
+}
+
+// From the socket's bytes to the outbox and out again an event costs no
+// allocation; nor does the message around it. What nats.go allocates to write
+// the headers is its own and measured beside it.
+func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
+	server := startNATS(t, t.TempDir(), 0)
+	b, p := testBridge(t, server.ClientURL(), DeliverCore)
+	s := b.servers[0]
+	source := bytes.NewReader(busy(t))
+	reader := frames.NewReader(source, 1<<20)
+	seq := uint64(0)
+	next := func() {
+		f, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			if _, err := source.Seek(0, io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			f, err = reader.Next()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		seq++
+		s.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Now(), Frame: f})
+		_, payload, pos, ok := s.outbox.take(p.payload)
+		if !ok {
+			return // a Response of the capture is no event, but onEvent does not mind
+		}
+		p.payload = payload
+		s.outbox.ack(pos)
+	}
+	for range 4000 {
+		next() // every subject has been seen, every buffer has grown
+	}
+	if got := testing.AllocsPerRun(2000, next); got != 0 {
+		t.Errorf("socket to outbox and out: %v allocations an event, want 0", got)
+	}
+
+	s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 1, at: time.Now().UnixNano()}, []byte("{}"))
+	e, payload, pos, _ := s.outbox.take(p.payload)
+	p.payload = payload
+	whole := testing.AllocsPerRun(2000, func() {
+		if err := p.publish(0, pos, e); err != nil {
+			t.Fatal(err)
+		}
+		p.window.reset()
+	})
+	theirs := testing.AllocsPerRun(2000, func() {
+		if err := p.nc.PublishMsg(&p.msg); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Logf("publish: %v allocations an event, of which nats.go's %v", whole, theirs)
+	if whole > theirs {
+		t.Errorf("publish allocates %v, nats.go's PublishMsg alone %v", whole, theirs)
+	}
+}
