@@ -200,20 +200,11 @@ func (g *Globs) Decode(text string) error {
 // String returns the patterns separated by commas.
 func (g Globs) String() string { return strings.Join(g, ",") }
 
-// Match reports whether some pattern matches name.
+// Match reports whether some pattern matches name, ignoring case as Asterisk
+// does with the names of Actions.
 func (g Globs) Match(name string) bool {
 	for _, pattern := range g {
 		// Decode has refused malformed patterns.
-		if ok, _ := path.Match(pattern, name); ok {
-			return true
-		}
-	}
-	return false
-}
-
-// matchFold is Match ignoring case.
-func (g Globs) matchFold(name string) bool {
-	for _, pattern := range g {
 		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(name)); ok {
 			return true
 		}

@@ -25,11 +25,11 @@ func (p policy) refuses(action string) string {
 			return name + " is always refused: it would change the bridge's own session"
 		}
 	}
-	if p.deny.matchFold(action) {
+	if p.deny.Match(action) {
 		return action + " is refused by ACTIONS_DENY"
 	}
 	for _, name := range refusedByDefault {
-		if strings.EqualFold(name, action) && !p.allow.matchFold(action) {
+		if strings.EqualFold(name, action) && !p.allow.Match(action) {
 			return action + " is refused unless ACTIONS_ALLOW names it"
 		}
 	}
