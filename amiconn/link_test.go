@@ -218,7 +218,10 @@ func TestLink_SessionsFailApart(t *testing.T) {
 
 func TestLink_NotConnectedSaysNothingWasSent(t *testing.T) {
 	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.up()
 		b.sim.Always(amisim.Accept, amisim.Refuse)
+		b.sim.Kick()
+		synctest.Wait()
 		_, err := b.link.Do(Action{Name: "Ping", Done: func(*correlation.Result) { t.Error("Done was called") }})
 		if !errors.Is(err, ErrNotConnected) {
 			t.Errorf("Do = %v, want ErrNotConnected", err)

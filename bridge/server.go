@@ -79,7 +79,7 @@ const (
 // onState publishes a session's change. When the event session is up again
 // after a loss, what AMI did not tell meanwhile is a gap.
 func (s *server) onState(c amiconn.Change) {
-	s.status.publish(s.subjects.status("connection"), connectionStatus(s, c))
+	s.status.publish(s.subjects.status("connection", c.Role.String()), connectionStatus(s, c))
 	if c.Role == amiconn.RoleActions {
 		return
 	}
@@ -105,7 +105,7 @@ func (s *server) gap(c amiconn.Change) {
 	// Numbered 0: the session's own events begin at 1.
 	s.push(outboxEntry{subject: s.subjects.gap(), session: c.Session, seq: 0, at: c.At.UnixNano()},
 		gapPayload(s.lostAt, c.At, string(s.lostWhy), "unknown"))
-	s.status.publish(s.subjects.status("gap"), gapStatus(s, s.lostAt, c.At, string(s.lostWhy), nil))
+	s.status.publish(s.subjects.status("gap", string(s.lostWhy)), gapStatus(s, s.lostAt, c.At, string(s.lostWhy), nil))
 	s.log.Warn("events may be missing", zap.String("reason", string(s.lostWhy)),
 		zap.Time("from", s.lostAt), zap.Time("to", c.At))
 }
@@ -120,7 +120,7 @@ func (s *server) tellDrops() {
 			continue
 		}
 		s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", s.toldAt))
-		s.status.publish(s.subjects.status("gap"), gapStatus(s, s.toldAt, now, reason, &lost))
+		s.status.publish(s.subjects.status("gap", reason), gapStatus(s, s.toldAt, now, reason, &lost))
 	}
 	s.told, s.toldAt = dropped, now
 }

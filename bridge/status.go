@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,37 +13,56 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
-// status publishes the bridge's own state. It keeps the newest message of each
-// subject until NATS takes it, so it is bounded by the number of subjects, and
+// status publishes the bridge's own state. Every change goes out while NATS
+// takes them; of those that wait, once there are maxStatusQueue, only the
+// newest of each kind is kept. So it is bounded by the number of kinds, and
 // whoever publishes never waits.
 type status struct {
 	nc   *nats.Conn
 	log  *zap.Logger
 	wake chan struct{} // of capacity 1
 
-	mu     sync.Mutex        // protects the following
-	newest map[string][]byte // not published yet, in this order
-	order  []string
-	last   map[string][]byte // what was published last
+	mu      sync.Mutex // protects the following
+	waiting []statusMsg
+	last    map[statusKey]statusMsg // what was published last
 }
+
+// statusKey is a kind of state: a subject and, where several states share it,
+// which one.
+type statusKey struct{ subject, part string }
+
+type statusMsg struct {
+	key  statusKey
+	body []byte
+}
+
+const maxStatusQueue = 256
 
 func newStatus(log *zap.Logger) *status {
-	return &status{log: log, wake: make(chan struct{}, 1), newest: make(map[string][]byte), last: make(map[string][]byte)}
+	return &status{log: log, wake: make(chan struct{}, 1), last: make(map[statusKey]statusMsg)}
 }
 
-// publish hands over the newest state of subject.
-func (s *status) publish(subject string, state any) {
+// publish hands over the newest state of key.
+func (s *status) publish(key statusKey, state any) {
 	body, err := json.Marshal(state)
 	if err != nil {
-		s.log.Error("status not encoded", zap.String("subject", subject), zap.Error(err))
+		s.log.Error("status not encoded", zap.String("subject", key.subject), zap.Error(err))
 		return
 	}
 	s.mu.Lock()
-	if _, waiting := s.newest[subject]; !waiting {
-		s.order = append(s.order, subject)
-	}
-	s.newest[subject] = body
+	s.add(statusMsg{key, body})
 	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *status) add(m statusMsg) {
+	if len(s.waiting) >= maxStatusQueue {
+		s.waiting = slices.DeleteFunc(s.waiting, func(older statusMsg) bool { return older.key == m.key })
+	}
+	s.waiting = append(s.waiting, m)
+}
+
+func (s *status) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -53,17 +73,17 @@ func (s *status) publish(subject string, state any) {
 // was lost with the connection that broke.
 func (s *status) again() {
 	s.mu.Lock()
-	for subject, body := range s.last {
-		if _, waiting := s.newest[subject]; !waiting {
-			s.newest[subject] = body
-			s.order = append(s.order, subject)
+	newer := make(map[statusKey]bool, len(s.waiting))
+	for _, m := range s.waiting {
+		newer[m.key] = true
+	}
+	for key, m := range s.last {
+		if !newer[key] {
+			s.add(m)
 		}
 	}
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.signal()
 }
 
 // run publishes what is handed over, and what tick adds at each interval, until
@@ -85,28 +105,22 @@ func (s *status) run(ctx context.Context, interval time.Duration, tick func()) {
 	}
 }
 
-// flush publishes in the order of change. What NATS does not take now is kept,
-// unless something newer has come meanwhile.
+// flush publishes what waits, in order. What NATS does not take is kept for the
+// next time.
 func (s *status) flush() {
 	for s.nc.IsConnected() {
 		s.mu.Lock()
-		if len(s.order) == 0 {
+		if len(s.waiting) == 0 {
 			s.mu.Unlock()
 			return
 		}
-		subject := s.order[0]
-		body := s.newest[subject]
-		s.order = s.order[1:]
-		delete(s.newest, subject)
-		s.last[subject] = body
+		m := s.waiting[0]
+		s.waiting = slices.Delete(s.waiting, 0, 1)
+		s.last[m.key] = m
 		s.mu.Unlock()
-		if err := s.nc.Publish(subject, body); err != nil {
-			s.mu.Lock()
-			if _, newer := s.newest[subject]; !newer {
-				s.newest[subject] = body
-				s.order = append(s.order, subject)
-			}
-			s.mu.Unlock()
+		if err := s.nc.Publish(m.key.subject, m.body); err != nil {
+			// The reconnect publishes the last of each again.
+			s.log.Debug("status not published", zap.String("subject", m.key.subject), zap.Error(err))
 			return
 		}
 	}
@@ -210,10 +224,10 @@ func (b *Bridge) tick() {
 		if s.link.Ready() {
 			node.Ready = append(node.Ready, s.cfg.Name)
 		}
-		b.status.publish(s.subjects.status("buffers"), s.buffers(now))
+		b.status.publish(s.subjects.status("buffers", ""), s.buffers(now))
 		s.tellDrops()
 	}
-	b.status.publish(b.cfg.SubjectPrefix+".nodes."+b.cfg.Node, node)
+	b.status.publish(statusKey{subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
 }
 
 func (s *server) buffers(now string) buffersMsg {

@@ -31,8 +31,13 @@ func (s *subjects) event(name []byte) string {
 	return subject
 }
 
-func (s *subjects) gap() string               { return s.prefix + ".events." + s.server + ".Gap" }
-func (s *subjects) status(what string) string { return s.prefix + ".status." + s.server + "." + what }
+func (s *subjects) gap() string { return s.prefix + ".events." + s.server + ".Gap" }
+
+// status is the key of a state of the server; part tells apart those that share
+// the subject.
+func (s *subjects) status(what, part string) statusKey {
+	return statusKey{subject: s.prefix + ".status." + s.server + "." + what, part: part}
+}
 
 // token turns a name into one subject token: what is outside A-Z a-z 0-9 _ -
 // becomes _, and so does an empty name.

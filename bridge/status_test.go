@@ -1,0 +1,56 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
+	server := startNATS(t, t.TempDir(), 0)
+	nc, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	sub, err := nc.SubscribeSync("state.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStatus(zap.NewNop())
+	s.nc = nc
+	const changes = 100
+	for i := range changes {
+		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i % 2)}, i)
+	}
+	s.flush()
+	for i := range changes {
+		msg, err := sub.NextMsg(5 * time.Second)
+		if err != nil || string(msg.Data) != fmt.Sprint(i) {
+			t.Fatalf("change %d is %v (%v)", i, msg, err)
+		}
+	}
+	// Nobody takes them now: the newest of each kind has to be among the few
+	// that are kept.
+	for i := range 100_000 {
+		s.publish(statusKey{subject: "state.b", part: fmt.Sprint(i % 3)}, i)
+	}
+	if n := len(s.waiting); n > maxStatusQueue+3 {
+		t.Errorf("%d messages wait, want at most %d", n, maxStatusQueue+3)
+	}
+	newest := map[string]int{}
+	for _, m := range s.waiting {
+		var n int
+		if err := json.Unmarshal(m.body, &n); err != nil {
+			t.Fatal(err)
+		}
+		newest[m.key.part] = n
+	}
+	if newest["0"] != 99_999 || newest["1"] != 99_997 || newest["2"] != 99_998 {
+		t.Errorf("newest kept: %v", newest)
+	}
+}
