@@ -1,9 +1,6 @@
 package fairness
 
-import (
-	"context"
-	"sync"
-)
+import "sync"
 
 // Scheduler is deficit round robin (Shreedhar and Varghese, 1995) over
 // numbered sources. Only sources with something to send are in the round, so
@@ -71,23 +68,6 @@ func (s *Scheduler) enqueue(id int) bool {
 
 // Wake returns a channel that receives when the round may no longer be empty.
 func (s *Scheduler) Wake() <-chan struct{} { return s.wake }
-
-// Wait returns once a source is ready, or with the cause of ctx's end.
-func (s *Scheduler) Wait(ctx context.Context) error {
-	for {
-		s.mu.Lock()
-		ready := s.length > 0
-		s.mu.Unlock()
-		if ready {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-s.wake:
-		}
-	}
-}
 
 // Next returns whose turn it is and how many bytes it may send; what is larger
 // than that may be begun while budget is positive and is made up for later. It
