@@ -15,52 +15,49 @@ import (
 // coreDelivery publishes without a stream. An event counts as published once
 // the server has answered a ping that came behind it. Subscribers that are not
 // there miss it; an event whose ping failed is sent again, so that a subscriber
-// may see it twice, with the same Nats-Msg-Id.
+// may see it twice, with the same Nats-Msg-Id. An answer on a new connection
+// says nothing about what was sent on the one before it.
 type coreDelivery struct {
 	nc         *nats.Conn
 	window     *window
-	reconnects uint64
+	begun      bool   // something was sent since the last settle
+	reconnects uint64 // when it began
 }
 
 // coreFlush bounds the wait for that ping.
 const coreFlush = 2 * time.Second
 
-// prepare notes by which connection the oldest that is to be settled goes out.
-func (d *coreDelivery) prepare(_ *nats.Msg, number uint64) {
-	if d.window.oldest() == number {
-		d.reconnects = d.nc.Stats().Reconnects
+func (d *coreDelivery) prepare(*nats.Msg, int, uint64) {
+	if !d.begun {
+		d.begun, d.reconnects = true, d.nc.Stats().Reconnects
 	}
 }
 
 func (d *coreDelivery) settle() error {
-	if d.window.empty() {
+	if !d.begun {
 		return nil
 	}
-	err := d.nc.FlushTimeout(coreFlush)
-	if err != nil {
-		err = fmt.Errorf("flush: %w", err)
+	d.begun = false
+	if err := d.nc.FlushTimeout(coreFlush); err != nil {
+		return fmt.Errorf("flush: %w", err)
 	}
-	// A ping that was answered on a new connection says nothing of what was
-	// sent on the old one.
 	if d.nc.Stats().Reconnects != d.reconnects {
-		err = errors.Join(err, nats.ErrDisconnected)
-	}
-	if err != nil {
-		return err
+		return nats.ErrDisconnected
 	}
 	d.window.ackAll()
 	return nil
 }
 
 // streamDelivery has each event acknowledged by the stream. The reply subject
-// of each carries its number, and one subscription hears them all: a future
+// of each carries its server and number, and one subscription hears them all: a future
 // for each message, as jetstream.PublishAsync keeps, would cost twenty
 // allocations and lose the order on a retry.
 //
 // An event is stored once however often it is sent, within the stream's
-// duplicate window. On a single server they are stored in order. Through a
-// change of the stream's leader in a cluster a repeat may land behind events
-// that were sent after it.
+// duplicate window. On a single server they are stored in order, and after a
+// failure the first is sent alone until the stream takes it. At the onset of a
+// change of the stream's leader in a cluster, or of a refusal of single events,
+// a repeat may land behind events that were sent after it.
 type streamDelivery struct {
 	inbox  string
 	window *window
@@ -78,51 +75,67 @@ func newStreamDelivery(nc *nats.Conn, w *window) (*streamDelivery, error) {
 	return d, nil
 }
 
-func (d *streamDelivery) prepare(m *nats.Msg, number uint64) {
-	d.reply = strconv.AppendUint(append(d.reply[:0], d.inbox...), number, 10)
+func (d *streamDelivery) prepare(m *nats.Msg, source int, number uint64) {
+	d.reply = strconv.AppendInt(append(d.reply[:0], d.inbox...), int64(source), 10)
+	d.reply = strconv.AppendUint(append(d.reply, '-'), number, 10)
 	m.Reply = borrow(d.reply)
 }
 
 func (d *streamDelivery) settle() error { return nil }
 
 // onAck hears one acknowledgement. It runs on the subscription's goroutine and
-// does not wait.
+// does not wait. Every subscriber of events sees the reply subject and may
+// answer there, so that only the stream's own word counts.
 func (d *streamDelivery) onAck(m *nats.Msg) {
-	number, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, d.inbox), 10, 64)
+	first, second, _ := strings.Cut(strings.TrimPrefix(m.Subject, d.inbox), "-")
+	source, err := strconv.Atoi(first)
 	if err != nil {
 		return
 	}
-	if len(m.Data) > 0 && bytes.Contains(m.Data, []byte(`"stream":"`+EventStream)) && !bytes.Contains(m.Data, []byte(`"error"`)) {
+	number, err := strconv.ParseUint(second, 10, 64)
+	if err != nil {
+		return
+	}
+	switch {
+	case bytes.Contains(m.Data, errCodeField):
+		if err := ackError(m.Data); err.Code == streamMessageExceedsMaximum {
+			d.window.refuse(source, number)
+		} else {
+			d.window.failNumber(source, number, err)
+		}
+	case bytes.Contains(m.Data, ownStreamField):
 		// A duplicate is acknowledged like any other: it is stored.
-		d.window.ack(number)
-		return
+		d.window.ack(source, number)
+	case len(m.Data) == 0 && m.Header.Get("Status") == "503":
+		d.window.failNumber(source, number, errNoStream)
 	}
-	tooLarge, err := ackError(m)
-	if tooLarge {
-		d.window.refuse(number)
-		return
-	}
-	d.window.failNumber(number, err)
 }
+
+var (
+	errCodeField   = []byte(`"err_code":`)
+	ownStreamField = []byte(`"stream":"` + EventStream + `"`)
+	errNoStream    = errors.New("no stream takes the events: is AMI_EVENTS there, and JetStream on?")
+)
 
 // streamMessageExceedsMaximum is the server's JSStreamMessageExceedsMaximumErr.
 const streamMessageExceedsMaximum = 10054
 
-// ackError says why the stream did not take an event, and whether it never
-// will because the event is too large.
-func ackError(m *nats.Msg) (tooLarge bool, err error) {
-	if len(m.Data) == 0 {
-		return false, errors.New("no stream takes the events: is AMI_EVENTS there, and JetStream on?")
-	}
+// refusal is why the stream did not take an event.
+type refusal struct {
+	Code        int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("the stream refused an event: %s (%d)", r.Description, r.Code)
+}
+
+func ackError(body []byte) *refusal {
 	var ack struct {
-		Error struct {
-			Code        int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
+		Error refusal `json:"error"`
 	}
-	if err := json.Unmarshal(m.Data, &ack); err != nil {
-		return false, fmt.Errorf("acknowledgement: %w", err)
+	if err := json.Unmarshal(body, &ack); err != nil {
+		ack.Error.Description = err.Error()
 	}
-	return ack.Error.Code == streamMessageExceedsMaximum,
-		fmt.Errorf("the stream refused an event: %s (%d)", ack.Error.Description, ack.Error.Code)
+	return &ack.Error
 }

@@ -16,11 +16,8 @@ import (
 )
 
 const (
-	// windowMsgs bounds what is sent and not acknowledged, of all servers
-	// together. When it is full the publisher waits and the outboxes fill.
-	windowMsgs = 2048
-	// ackTimeout is how long an acknowledgement may take before everything
-	// that is not acknowledged is sent again.
+	// ackTimeout is how long an acknowledgement may take before a server's
+	// events that are not acknowledged are sent again.
 	ackTimeout = 5 * time.Second
 	// ackCheck is how often that is looked at.
 	ackCheck = 250 * time.Millisecond
@@ -28,9 +25,9 @@ const (
 
 // publisher is the only one that publishes events. It drains the outboxes in
 // the scheduler's order, on a connection of its own. What it sent waits in the
-// window until it is acknowledged; when that fails, all of it is sent again
-// from the oldest on (go-back-N), so that the order holds, and the message id
-// makes the repeats harmless.
+// window until it is acknowledged; when that fails for a server, all of that
+// server's is sent again from the oldest on (go-back-N), so that the order
+// holds, and the message id makes the repeats harmless. Other servers go on.
 type publisher struct {
 	nc        *nats.Conn
 	delivery  delivery
@@ -39,39 +36,46 @@ type publisher struct {
 	names     []string  // their servers' names
 	node      string
 	log       *zap.Logger
+	window    *window
 
 	msg     nats.Msg
 	payload []byte
 	text    []byte // what the headers' strings point into
 
-	window window
+	retries []retry // by the scheduler's numbers
+	failing []int   // the sources that have a retry
+}
+
+// retry is how a server whose events were refused or lost is tried again.
+type retry struct {
+	delays *backoff.ExponentialBackOff
+	due    time.Time // zero: being tried
 }
 
 // delivery is how a published event is acknowledged.
 type delivery interface {
-	// prepare completes msg, which is the number'th of all.
-	prepare(msg *nats.Msg, number uint64)
-	// settle is called after each server's turn. It may wait for NATS.
+	// prepare completes msg, which is the number'th of source.
+	prepare(msg *nats.Msg, source int, number uint64)
+	// settle is called when nothing more can be sent now. It may wait for NATS.
 	settle() error
 }
 
 // newPublisher wires the publisher of b.
 func (b *Bridge) newPublisher() (*publisher, error) {
-	p := &publisher{
-		nc: b.events, scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher"),
-		window: window{changed: make(chan struct{}, 1)},
-	}
+	p := &publisher{nc: b.events, scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher")}
 	for _, s := range b.servers {
 		p.outboxes = append(p.outboxes, s.outbox)
 		p.names = append(p.names, s.cfg.Name)
 	}
-	p.window.outboxes = p.outboxes
+	p.retries = make([]retry, len(b.servers))
+	p.window = newWindow(p.outboxes, b.scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
 	if b.cfg.Delivery == DeliverCore {
-		p.delivery = &coreDelivery{nc: p.nc, window: &p.window}
+		p.delivery = &coreDelivery{nc: p.nc, window: p.window}
 		return p, nil
 	}
-	acks, err := newStreamDelivery(p.nc, &p.window)
+	p.msg.Header["Nats-Expected-Stream"] = []string{EventStream}
+	acks, err := newStreamDelivery(p.nc, p.window)
 	p.delivery = acks
 	return p, err
 }
@@ -79,22 +83,24 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 // run publishes until ctx ends. What is left in the outboxes then is the
 // caller's to report.
 func (p *publisher) run(ctx context.Context) {
-	states := p.nc.StatusChanged(nats.RECONNECTING)
+	states := p.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	defer p.nc.RemoveStatusListener(states)
 	check := time.NewTicker(ackCheck)
 	defer check.Stop()
-	delays := backoff.NewExponentialBackOff()
-	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, 5*time.Second
-	failing := false // and a warning has told
 	for ctx.Err() == nil {
-		if err := p.window.failed(); err != nil {
-			if !failing {
-				p.log.Warn("events wait in the outbox", zap.Error(err))
-			}
-			failing = true
-			p.recover(ctx, states, delays.NextBackOff())
+		// A reconnect is looked at before anything is sent behind it: what was
+		// lost with the old connection comes first.
+		select {
+		case state := <-states:
+			p.onState(state)
+		default:
+		}
+		due := p.recover(time.Now())
+		if !p.window.full() && p.turn() {
 			continue
 		}
-		if !p.window.full() && p.turn() {
+		if err := p.delivery.settle(); err != nil {
+			p.window.failAll(err)
 			continue
 		}
 		var wake <-chan struct{}
@@ -104,20 +110,92 @@ func (p *publisher) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-wake:
+		case <-due:
 		case <-p.window.changed:
-			if p.window.progressed() {
-				if failing {
-					p.log.Info("events flow again")
-				}
-				failing = false
-				delays.Reset()
-			}
-		case <-states:
-			p.window.fail(nats.ErrDisconnected)
+		case state := <-states:
+			p.onState(state)
 		case now := <-check.C:
 			p.window.expire(now)
 		}
 	}
+}
+
+// onState hears that the connection went or came.
+func (p *publisher) onState(state nats.Status) {
+	if state == nats.RECONNECTING {
+		p.window.failAll(nats.ErrDisconnected)
+		return
+	}
+	for _, id := range p.failing {
+		if r := &p.retries[id]; !r.due.IsZero() {
+			r.due = time.Now()
+		}
+	}
+}
+
+// recover sends again what has failed, each server's after a delay of its own,
+// and returns a channel that receives when the next one is due.
+func (p *publisher) recover(now time.Time) <-chan time.Time {
+	p.noteFailures(now)
+	var next time.Time
+	failing := p.failing[:0]
+	for _, id := range p.failing {
+		r := &p.retries[id]
+		failure, probing := p.window.state(id)
+		if failure == nil && !probing {
+			p.log.Info("events flow again", zap.String("server", p.names[id]))
+			*r = retry{}
+			continue
+		}
+		failing = append(failing, id)
+		if r.due.IsZero() {
+			continue
+		}
+		if !now.Before(r.due) {
+			if p.nc.IsConnected() {
+				p.again(id)
+				continue
+			}
+			r.due = now.Add(r.delays.NextBackOff())
+		}
+		if next.IsZero() || r.due.Before(next) {
+			next = r.due
+		}
+	}
+	p.failing = failing
+	if next.IsZero() {
+		return nil
+	}
+	return time.After(next.Sub(now))
+}
+
+// noteFailures sets when each server that has failed is tried again.
+func (p *publisher) noteFailures(now time.Time) {
+	for _, id := range p.window.takeFailures(nil) {
+		r := &p.retries[id]
+		if r.delays == nil {
+			failure, _ := p.window.state(id)
+			if !gone(failure) {
+				p.log.Warn("events wait in the outbox", zap.String("server", p.names[id]), zap.Error(failure))
+			}
+			r.delays = backoff.NewExponentialBackOff()
+			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
+			p.failing = append(p.failing, id)
+		}
+		r.due = now.Add(r.delays.NextBackOff())
+	}
+}
+
+// again goes back to the oldest event of id that is not acknowledged.
+func (p *publisher) again(id int) {
+	p.retries[id].due = time.Time{}
+	p.window.reset(id)
+	if p.outboxes[id].rewind() {
+		p.scheduler.Ready(id)
+		return
+	}
+	// Everything was dropped meanwhile: there is nothing to probe with.
+	p.window.settled(id)
 }
 
 // turn serves the next server and reports whether there was one.
@@ -128,36 +206,42 @@ func (p *publisher) turn() bool {
 	}
 	o := p.outboxes[id]
 	used := 0
-	for used < budget && !p.window.full() {
+	for used < budget && p.window.room(id) {
 		e, payload, pos, ok := o.take(p.payload)
 		p.payload = payload
 		if !ok {
 			break
 		}
-		if err := p.publish(id, pos, e); err != nil {
-			p.window.fail(err)
-			break
-		}
+		p.send(id, pos, e)
 		used += len(payload) + entryBytes
 	}
 	if cap(p.payload) > keptPayload {
 		p.payload = nil
 	}
-	p.scheduler.Served(id, used, o.waiting())
-	if p.window.failed() != nil {
-		return true
-	}
-	if err := p.delivery.settle(); err != nil {
-		p.window.fail(err)
-	}
+	p.scheduler.Served(id, used, p.window.open(id) && o.waiting())
 	return true
+}
+
+// send publishes p.payload as the event e and notes what came of it.
+func (p *publisher) send(id int, pos uint64, e outboxEntry) {
+	number := p.window.add(id, pos)
+	err := p.publish(id, number, e)
+	switch {
+	case err == nil:
+	case errors.Is(err, nats.ErrMaxPayload):
+		p.log.Error("event dropped", zap.String("reason", dropOversize), zap.String("subject", e.subject),
+			zap.Int("bytes", len(p.payload)), zap.Int64("max_payload", p.nc.MaxPayload()))
+		p.window.refuse(id, number)
+	default:
+		p.window.fail(id, fmt.Errorf("publish: %w", err))
+	}
 }
 
 // publish sends p.payload as the event e. Its own part allocates nothing: the
 // headers' strings point into p.text, which is safe because PublishMsg copies
 // the headers and the payload into the connection's buffer before it returns
 // (nats.go, Conn.publish). They must not be kept.
-func (p *publisher) publish(id int, pos uint64, e outboxEntry) error {
+func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
 	t := p.text[:0]
 	t = append(append(append(append(t, p.node...), '.'), p.names[id]...), '.')
 	t = append(append(t, e.session...), '.')
@@ -172,45 +256,8 @@ func (p *publisher) publish(id int, pos uint64, e outboxEntry) error {
 	p.msg.Header["Ami-Seq"][0] = borrow(t[a:b])
 	p.msg.Header["Ami-Time"][0] = borrow(t[b:])
 	p.msg.Subject, p.msg.Data = e.subject, p.payload
-	number := p.window.add(id, pos)
-	p.delivery.prepare(&p.msg, number)
-	err := p.nc.PublishMsg(&p.msg)
-	if errors.Is(err, nats.ErrMaxPayload) {
-		p.log.Error("event dropped", zap.String("reason", dropOversize), zap.String("subject", e.subject),
-			zap.Int("bytes", len(p.payload)), zap.Int64("max_payload", p.nc.MaxPayload()))
-		p.window.refuse(number)
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("publish: %w", err)
-	}
-	return nil
+	p.delivery.prepare(&p.msg, id, number)
+	return p.nc.PublishMsg(&p.msg)
 }
 
 func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// recover waits for NATS, at least for delay, and makes everything that is not
-// acknowledged to be sent again.
-func (p *publisher) recover(ctx context.Context, states <-chan nats.Status, delay time.Duration) {
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return
-	case <-timer.C:
-	}
-	if !p.nc.IsConnected() {
-		// The failure stays: this comes again, with a longer delay.
-		return
-	}
-	// What the connection went through meanwhile is no news any more.
-	for len(states) > 0 {
-		<-states
-	}
-	p.window.reset()
-	for id, o := range p.outboxes {
-		if o.rewind() {
-			p.scheduler.Ready(id)
-		}
-	}
-}

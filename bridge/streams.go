@@ -71,8 +71,17 @@ func (b *Bridge) streams() []jetstream.StreamConfig {
 		Name: EventStream, Description: "Events of Asterisk, by ami-nats-bridge.",
 		Subjects: []string{prefix + ".events.>"}, Storage: jetstream.FileStorage,
 		Compression: jetstream.S2Compression, Replicas: c.Replicas, MaxAge: c.MaxAge,
-		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: 2 * time.Minute,
+		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: duplicates(c.MaxAge),
 	}, status}
+}
+
+// duplicates is how long the stream recognizes a repeat. The server refuses one
+// longer than the age.
+func duplicates(maxAge time.Duration) time.Duration {
+	if maxAge > 0 {
+		return min(2*time.Minute, maxAge)
+	}
+	return 2 * time.Minute
 }
 
 func (b *Bridge) ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
@@ -111,6 +120,13 @@ func differences(have, want jetstream.StreamConfig) []string {
 	field("replicas", have.Replicas, want.Replicas)
 	field("max_age", have.MaxAge, want.MaxAge)
 	field("max_bytes", have.MaxBytes, orNone(want.MaxBytes))
+	if want.Duplicates > 0 {
+		// Without it a repeat is stored twice.
+		field("duplicate_window", have.Duplicates, want.Duplicates)
+	}
+	field("no_ack", have.NoAck, want.NoAck)
+	field("sealed", have.Sealed, want.Sealed)
+	field("retention", have.Retention, want.Retention)
 	field("max_msgs_per_subject", have.MaxMsgsPerSubject, orNone(want.MaxMsgsPerSubject))
 	return diff
 }

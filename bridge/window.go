@@ -4,159 +4,260 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// windowMsgs bounds what is sent and not acknowledged, of all servers
+	// together. When it is full the publisher waits and the outboxes fill.
+	windowMsgs = 2048
+	// laneMsgs bounds one server's part, so that a server whose events are not
+	// acknowledged leaves room for the others.
+	laneMsgs = windowMsgs / 2
+	minLane  = 16
 )
 
 // sent is a published event that is not acknowledged.
 type sent struct {
-	source int
-	pos    uint64
-	at     time.Time
-	acked  bool
+	pos   uint64
+	at    time.Time
+	acked bool
 }
 
-// window is what was sent and not acknowledged, in the order of sending. The
-// publisher adds, whoever hears an acknowledgement takes away.
-type window struct {
-	outboxes []*outbox
-	changed  chan struct{} // of capacity 1: there is room again, or a failure
+// lane is one server's part of a window, in the order of sending. Its numbers
+// only grow, so an acknowledgement of an earlier attempt is recognized.
+type lane struct {
+	outbox     *outbox
+	ring       []sent // its length is a power of two
+	head, tail uint64 // the number of the oldest, of the next
+	failure    error  // nothing is sent until reset
+	probing    bool   // since a reset nothing was acknowledged: one at a time
+	blocked    bool   // the publisher stopped for want of room here
+}
 
-	mu      sync.Mutex // protects the following
-	ring    [windowMsgs]sent
-	head    uint64 // the number of the oldest
-	tail    uint64 // the number of the next
-	failure error
-	acked   bool // something was, since progressed was asked
+func (l *lane) full() bool {
+	return l.tail-l.head >= laneMsgs || l.probing && l.tail != l.head
+}
+
+func (l *lane) slot(number uint64) *sent { return &l.ring[number&uint64(len(l.ring)-1)] }
+
+// window is what was sent and not acknowledged. Each server has a lane of its
+// own, so that what NATS refuses of one holds up no other. The publisher adds,
+// whoever hears an acknowledgement takes away.
+type window struct {
+	changed chan struct{}    // of capacity 1: there is room again, or a failure
+	ready   func(source int) // called without the lock: there is room in a lane
+
+	mu       sync.Mutex // protects the following
+	lanes    []lane
+	inFlight int
+	failures []int // lanes with a failure that the publisher has not seen
+}
+
+func newWindow(outboxes []*outbox, ready func(int)) *window {
+	w := &window{changed: make(chan struct{}, 1), ready: ready, lanes: make([]lane, len(outboxes))}
+	for i, o := range outboxes {
+		w.lanes[i].outbox = o
+	}
+	return w
+}
+
+// room reports whether another event of source may be sent.
+func (w *window) room(source int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := &w.lanes[source]
+	return l.failure == nil && !l.full() && w.inFlight < windowMsgs
+}
+
+// open reports whether source, at the end of its turn, waits at most for the
+// window as a whole. If its own lane is full it is made ready when there is
+// room again; after a failure its reset makes it ready.
+func (w *window) open(source int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := &w.lanes[source]
+	l.blocked = l.full()
+	return l.failure == nil && !l.blocked
 }
 
 // add notes that the event at pos is being sent, and returns its number.
 func (w *window) add(source int, pos uint64) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	number := w.tail
-	w.ring[number%windowMsgs] = sent{source: source, pos: pos, at: time.Now()}
-	w.tail++
-	return number
+	l := &w.lanes[source]
+	if l.tail-l.head == uint64(len(l.ring)) {
+		ring := make([]sent, max(minLane, 2*len(l.ring)))
+		for n := l.head; n < l.tail; n++ {
+			ring[n&uint64(len(ring)-1)] = *l.slot(n)
+		}
+		l.ring = ring
+	}
+	*l.slot(l.tail) = sent{pos: pos, at: time.Now()}
+	l.tail++
+	w.inFlight++
+	return l.tail - 1
 }
 
 // ack notes that the event called number is safe, and releases what now is at
-// the head. A number from before a reset is none of ours any more.
-func (w *window) ack(number uint64) {
-	w.mu.Lock()
-	if number >= w.head && number < w.tail {
-		w.ring[number%windowMsgs].acked = true
-		w.advance()
-	}
-	w.mu.Unlock()
-	w.signal()
-}
+// the head of the lane.
+func (w *window) ack(source int, number uint64) { w.end(source, number, false) }
 
 // refuse gives up the event called number, which NATS will never take: held on
-// to, it would hold up all others.
-func (w *window) refuse(number uint64) {
-	w.mu.Lock()
-	if number >= w.head && number < w.tail {
-		s := w.ring[number%windowMsgs]
-		w.outboxes[s.source].refuseAt(s.pos)
-	}
-	w.mu.Unlock()
-	w.ack(number)
-}
+// to, it would hold up all others of its server.
+func (w *window) refuse(source int, number uint64) { w.end(source, number, true) }
 
-// ackAll notes that everything sent is safe.
-func (w *window) ackAll() {
+func (w *window) end(source int, number uint64, refused bool) {
 	w.mu.Lock()
-	for number := w.head; number < w.tail; number++ {
-		w.ring[number%windowMsgs].acked = true
+	if source < 0 || source >= len(w.lanes) {
+		w.mu.Unlock()
+		return
 	}
-	w.advance()
+	l := &w.lanes[source]
+	unblocked := false
+	if number >= l.head && number < l.tail {
+		s := l.slot(number)
+		if refused {
+			l.outbox.refuseAt(s.pos)
+		}
+		s.acked = true
+		unblocked = w.advance(l)
+	}
 	w.mu.Unlock()
+	if unblocked {
+		w.ready(source)
+	}
 	w.signal()
 }
 
-func (w *window) advance() {
-	for w.head < w.tail {
-		s := &w.ring[w.head%windowMsgs]
-		if !s.acked {
-			return
+// ackAll notes that everything sent is safe, but for the lanes that failed.
+func (w *window) ackAll() {
+	w.mu.Lock()
+	var unblocked []int
+	for i := range w.lanes {
+		l := &w.lanes[i]
+		if l.failure != nil || l.head == l.tail {
+			continue
 		}
-		w.outboxes[s.source].ack(s.pos)
-		w.acked = true
-		w.head++
+		for n := l.head; n < l.tail; n++ {
+			l.slot(n).acked = true
+		}
+		if w.advance(l) {
+			unblocked = append(unblocked, i)
+		}
 	}
+	w.mu.Unlock()
+	for _, source := range unblocked {
+		w.ready(source)
+	}
+	w.signal()
 }
 
-// fail notes a failure. The first since the last reset is the one to tell.
-func (w *window) fail(err error) {
-	w.mu.Lock()
-	if w.failure == nil {
-		w.failure = err
+// advance reports whether the publisher waited for this room.
+func (w *window) advance(l *lane) (unblocked bool) {
+	head := l.head
+	for l.head < l.tail && l.slot(l.head).acked {
+		l.outbox.ack(l.slot(l.head).pos)
+		l.head++
+		w.inFlight--
 	}
+	if l.head == head {
+		return false
+	}
+	l.probing = false
+	unblocked, l.blocked = l.blocked, false
+	return unblocked
+}
+
+// fail notes a failure of source. The first since its last reset is kept.
+func (w *window) fail(source int, err error) {
+	w.mu.Lock()
+	w.failLane(source, err)
 	w.mu.Unlock()
 	w.signal()
 }
 
 // failNumber is fail for the event called number, if it is still waited for.
-func (w *window) failNumber(number uint64, err error) {
+func (w *window) failNumber(source int, number uint64, err error) {
 	w.mu.Lock()
-	known := number >= w.head && number < w.tail
-	if known && w.failure == nil {
-		w.failure = err
+	if source >= 0 && source < len(w.lanes) && number >= w.lanes[source].head && number < w.lanes[source].tail {
+		w.failLane(source, err)
 	}
 	w.mu.Unlock()
 	w.signal()
 }
 
-// expire fails if the oldest has waited for too long.
+// failAll notes a failure of every lane in which something is in flight.
+func (w *window) failAll(err error) {
+	w.mu.Lock()
+	for i := range w.lanes {
+		if w.lanes[i].head < w.lanes[i].tail {
+			w.failLane(i, err)
+		}
+	}
+	w.mu.Unlock()
+	w.signal()
+}
+
+// expire fails the lanes whose oldest has waited for too long.
 func (w *window) expire(now time.Time) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.head < w.tail && w.failure == nil && now.Sub(w.ring[w.head%windowMsgs].at) > ackTimeout {
-		w.failure = errAckTimeout
+	for i := range w.lanes {
+		if l := &w.lanes[i]; l.head < l.tail && now.Sub(l.slot(l.head).at) > ackTimeout {
+			w.failLane(i, errAckTimeout)
+		}
 	}
+	w.mu.Unlock()
+	w.signal()
 }
 
 var errAckTimeout = errors.New("no acknowledgement in time")
 
-// reset forgets everything that was sent; it will be sent again.
-func (w *window) reset() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.head, w.failure = w.tail, nil
+func (w *window) failLane(source int, err error) {
+	if l := &w.lanes[source]; l.failure == nil {
+		l.failure = err
+		w.failures = append(w.failures, source)
+	}
 }
 
-// progressed reports whether something was acknowledged since the last call and
-// nothing has failed.
-func (w *window) progressed() bool {
+// takeFailures appends the lanes that have failed since the last call.
+func (w *window) takeFailures(to []int) []int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	acked := w.acked && w.failure == nil
-	w.acked = false
-	return acked
+	to = append(to, w.failures...)
+	w.failures = w.failures[:0]
+	return to
 }
 
-func (w *window) failed() error {
+// reset forgets what source has sent; it will be sent again, the first alone:
+// had the rest a stream that comes back meanwhile, they would overtake it.
+func (w *window) reset(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.failure
+	l := &w.lanes[source]
+	w.inFlight -= int(l.tail - l.head)
+	l.head, l.failure, l.probing, l.blocked = l.tail, nil, true, false
 }
 
-// oldest returns the number of the oldest that is not acknowledged.
-func (w *window) oldest() uint64 {
+// settled ends the probing of source, which has nothing to send.
+func (w *window) settled(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.head
+	w.lanes[source].probing = false
+}
+
+// state returns the failure of source and whether it still probes.
+func (w *window) state(source int) (failure error, probing bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lanes[source].failure, w.lanes[source].probing
 }
 
 func (w *window) full() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.tail-w.head == windowMsgs
-}
-
-func (w *window) empty() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.tail == w.head
+	return w.inFlight >= windowMsgs
 }
 
 func (w *window) signal() {
@@ -164,4 +265,10 @@ func (w *window) signal() {
 	case w.changed <- struct{}{}:
 	default:
 	}
+}
+
+// gone reports whether err only says that the connection is down, which the
+// connection itself tells.
+func gone(err error) bool {
+	return errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded)
 }

@@ -19,7 +19,8 @@ type Scheduler struct {
 
 type source struct {
 	queued  bool
-	deficit int // bytes that its earlier turns left unused or overdrew
+	deficit int  // bytes that its earlier turns left unused or overdrew
+	cut     bool // its turn was cut short and goes on, without another quantum
 }
 
 // NewScheduler returns a Scheduler without sources. In each round a source may
@@ -81,7 +82,10 @@ func (s *Scheduler) Next() (id, budget int, ok bool) {
 		s.length--
 		src := &s.sources[id]
 		src.queued = false
-		src.deficit += s.quantum
+		if !src.cut {
+			src.deficit += s.quantum
+		}
+		src.cut = false
 		if src.deficit > 0 {
 			return id, src.deficit, true
 		}
@@ -92,16 +96,25 @@ func (s *Scheduler) Next() (id, budget int, ok bool) {
 }
 
 // Served ends the turn of source id, which sent so many bytes. With more it
-// goes to the end of the round; without it starts afresh when it is Ready.
+// goes to the end of the round, or, if it has not used its budget up because
+// the consumer had to stop, to the front to go on with the rest of it. Without
+// more it starts afresh when it is Ready.
 func (s *Scheduler) Served(id, bytes int, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	src := &s.sources[id]
 	src.deficit -= bytes
-	if more {
+	switch {
+	case more && src.deficit > 0 && !src.queued:
+		src.cut, src.queued = true, true
+		s.head = (s.head + len(s.round) - 1) % len(s.round)
+		s.round[s.head] = id
+		s.length++
+	case more:
+		src.deficit = min(src.deficit, 0)
 		s.enqueue(id)
-		return
+	default:
+		// An empty source saves nothing up, but its debt stays.
+		src.deficit = min(src.deficit, 0)
 	}
-	// An empty source saves nothing up, but its debt stays.
-	src.deficit = min(src.deficit, 0)
 }

@@ -1,0 +1,276 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// startPublisher starts p and ends it with the test.
+func startPublisher(t *testing.T, p *publisher) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { p.run(ctx) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+}
+
+func serveNATS(t *testing.T, change func(*natsserver.Options)) *natsserver.Server {
+	t.Helper()
+	options := &natsserver.Options{
+		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	}
+	change(options)
+	s, err := natsserver.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(5 * time.Second) {
+		t.Fatal("nats-server is not ready")
+	}
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s
+}
+
+func pushEvents(s *server, from, to int) {
+	for i := from; i <= to; i++ {
+		s.push(outboxEntry{subject: "ami.events." + s.cfg.Name + ".Test", session: "s1", seq: uint64(i), at: 1},
+			fmt.Appendf(nil, `{"n":"%d"}`, i))
+	}
+}
+
+func drainWithin(t *testing.T, b *Bridge, d time.Duration) uint64 {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	return b.drainOutboxes(ctx)
+}
+
+func clientOf(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nc, js
+}
+
+// Whoever subscribes to events sees the reply subject and may answer there;
+// only the stream's own acknowledgement makes an event published.
+func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
+	for _, answer := range []string{"+OK", `{"stream":"OTHER","seq":1}`} {
+		t.Run(answer, func(t *testing.T) {
+			s := serveNATS(t, func(*natsserver.Options) {})
+			b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+			nc, js := clientOf(t, s.ClientURL())
+			if err := js.DeleteStream(t.Context(), EventStream); err != nil {
+				t.Fatal(err)
+			}
+			answered := make(chan struct{}, 1)
+			if _, err := nc.Subscribe("ami.events.>", func(m *nats.Msg) {
+				_ = m.Respond([]byte(answer))
+				_ = nc.Flush()
+				select {
+				case answered <- struct{}{}:
+				default:
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := nc.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			startPublisher(t, p)
+			pushEvents(b.servers[0], 1, 10)
+			<-answered
+			drainWithin(t, b, 300*time.Millisecond)
+			if a := b.servers[0].outbox.account(); a.published != 0 {
+				t.Errorf("%d events count as published on a stranger's word: no stream holds them", a.published)
+			}
+		})
+	}
+}
+
+// What a stranger answers, sooner than the stream, changes nothing.
+func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	nc, _ := clientOf(t, s.ClientURL())
+	for _, answer := range []string{"+OK", ""} {
+		if _, err := nc.Subscribe("ami.events.>", func(m *nats.Msg) { _ = m.Respond([]byte(answer)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	startPublisher(t, p)
+	pushEvents(b.servers[0], 1, 5000)
+	if left := drainWithin(t, b, 4*time.Second); left > 0 {
+		t.Errorf("%d of 5000 events are left beside a subscriber that answers", left)
+	}
+}
+
+// twoServers is testBridge with two servers, logged in to NATS as user.
+func twoServers(t *testing.T, url, user string) (*Bridge, *publisher) {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "test", "", url
+	cfg.NATS.User, cfg.NATS.Password = user, "p"
+	for _, name := range []string{"pbx1", "pbx2"} {
+		server := DefaultServerConfig()
+		server.Name, server.Addr, server.Username, server.Secret = name, "127.0.0.1:1", "u", amiconn.Secret("s")
+		cfg.Servers = append(cfg.Servers, server)
+	}
+	b, err := New(cfg, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.connectAll(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.events.Close(); b.control.Close() })
+	if err := b.await(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.prepareStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.newPublisher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, p
+}
+
+// What NATS refuses of one server does not hold up another.
+func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
+	s := serveNATS(t, func(o *natsserver.Options) {
+		o.Users = []*natsserver.User{{Username: "bridge", Password: "p", Permissions: &natsserver.Permissions{
+			Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: []string{"ami.events.pbx2.>"}},
+		}}}
+	})
+	b, p := twoServers(t, s.ClientURL(), "bridge")
+	pushEvents(b.servers[1], 1, 5000) // refused by permission: no acknowledgement ever
+	pushEvents(b.servers[0], 1, 5000)
+	startPublisher(t, p)
+	// Only pbx1's: the refused ones stay, which is the point.
+	if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, 4*time.Second); left > 0 {
+		t.Errorf("%d of pbx1's 5000 events are left after 4 s beside a refused pbx2", left)
+	}
+	if a := b.servers[1].outbox.account(); a.published != 0 {
+		t.Errorf("%d refused events count as published", a.published)
+	}
+}
+
+// A flush that succeeds on a new connection says nothing about the old one.
+func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverCore)
+	srv := b.servers[0]
+	pushEvents(srv, 1, 1)
+	e, payload, pos, _ := srv.outbox.take(nil)
+	p.payload = payload
+	p.send(0, pos, e)
+	again := b.events.StatusChanged(nats.CONNECTED)
+	if err := b.events.ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	if err := p.delivery.settle(); err == nil {
+		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.outbox.account())
+	}
+}
+
+// Reconnects at any moment, quick ones too, do not change the order.
+func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	startPublisher(t, p)
+	const events = 60_000
+	for i := 1; i <= events; i += 2000 {
+		pushEvents(b.servers[0], i, i+1999)
+		_ = b.events.ForceReconnect()
+	}
+	if left := drainWithin(t, b, 40*time.Second); left > 0 {
+		t.Fatalf("%d left", left)
+	}
+	verifyStream(t, s.ClientURL(), events)
+}
+
+// A stream made while its events wait gets them in order, although it appears
+// between two of a burst.
+func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for two acknowledgement timeouts")
+	}
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	_, js := clientOf(t, s.ClientURL())
+	info, err := js.Stream(t.Context(), EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const events = 20_000
+	pushEvents(b.servers[0], 1, events)
+	if err := js.DeleteStream(t.Context(), EventStream); err != nil {
+		t.Fatal(err)
+	}
+	_, js2 := clientOf(t, s.ClientURL())
+	nc, _ := clientOf(t, s.ClientURL())
+	sub, err := nc.SubscribeSync("ami.events.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = nc.Flush()
+	startPublisher(t, p)
+	for range 2 { // the second attempt's first event
+		for first := true; first; {
+			m, err := sub.NextMsg(15 * time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first = string(m.Data) != `{"n":"1"}`
+		}
+	}
+	config := info.CachedInfo().Config
+	if _, err := js2.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	if left := drainWithin(t, b, 20*time.Second); left > 0 {
+		t.Fatalf("%d left", left)
+	}
+	verifyStream(t, s.ClientURL(), events)
+}
+
+// A turn that ends as its lane fills up leaves the server to be woken.
+func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
+	o := newOutbox(1<<20, newOutboxBudget(1<<20, 1))
+	var readied []int
+	w := newWindow([]*outbox{o}, func(source int) { readied = append(readied, source) })
+	for range laneMsgs {
+		o.push(outboxEntry{}, nil)
+		_, _, pos, _ := o.take(nil)
+		w.add(0, pos)
+	}
+	if w.open(0) {
+		t.Fatal("a full lane is open")
+	}
+	w.ack(0, 0)
+	if len(readied) != 1 {
+		t.Errorf("made ready %d times, want once", len(readied))
+	}
+}
