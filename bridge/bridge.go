@@ -51,9 +51,6 @@ type Bridge struct {
 	events, control *nats.Conn // set by Run
 }
 
-// flusherTimeout bounds how long one Publish can block on a frozen server.
-const flusherTimeout = 2 * time.Second
-
 // schedulerQuantum is how many bytes one server may publish before it is the
 // next one's turn: some twenty events.
 const schedulerQuantum = 16 << 10
@@ -131,12 +128,11 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 func (b *Bridge) connectAll() (err error) {
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
-	b.events, err = b.connect("events", nats.ReconnectBufSize(-1), nats.NoEcho(),
-		nats.FlusherTimeout(flusherTimeout), nats.ReconnectOnFlusherError())
+	b.events, err = b.connect("events", nats.ReconnectBufSize(-1), nats.NoEcho())
 	if err != nil {
 		return err
 	}
-	if b.control, err = b.connect("control", nats.FlusherTimeout(flusherTimeout), nats.ReconnectOnFlusherError()); err != nil {
+	if b.control, err = b.connect("control"); err != nil {
 		b.events.Close()
 		return err
 	}

@@ -79,12 +79,17 @@ func credentials(cfg NATSConfig) ([]nats.Option, error) {
 	return append(opts, nats.Secure(settings)), nil
 }
 
+// flusherTimeout bounds how long one Publish can block on a frozen server.
+const flusherTimeout = 2 * time.Second
+
 // connect opens one of the bridge's own connections. It comes back although
 // NATS is not there yet: the first connect is retried as well.
 func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 	log := b.log.Named("nats").With(zap.String("connection", name))
 	handlers := []nats.Option{
 		nats.RetryOnFailedConnect(true),
+		nats.FlusherTimeout(flusherTimeout),
+		nats.ReconnectOnFlusherError(),
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted())) }),
 		nats.DisconnectErrHandler(onDisconnect(log)),
 		nats.ReconnectHandler(func(nc *nats.Conn) {

@@ -49,9 +49,9 @@ func (d *coreDelivery) settle() error {
 }
 
 // streamDelivery has each event acknowledged by the stream. The reply subject
-// of each carries its server and number, and one subscription hears them all: a future
-// for each message, as jetstream.PublishAsync keeps, would cost twenty
-// allocations and lose the order on a retry.
+// of each carries its server and number, and one subscription hears them all:
+// a future for each message, as jetstream.PublishAsync keeps, would cost
+// twenty allocations and lose the order on a retry.
 //
 // An event is stored once however often it is sent, within the stream's
 // duplicate window. On a single server they are stored in order, and after a

@@ -10,8 +10,6 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
 // startPublisher starts p and ends it with the test.
@@ -128,32 +126,8 @@ func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
 func twoServers(t *testing.T, url, user string) (*Bridge, *publisher) {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "test", "", url
-	cfg.NATS.User, cfg.NATS.Password = user, "p"
-	for _, name := range []string{"pbx1", "pbx2"} {
-		server := DefaultServerConfig()
-		server.Name, server.Addr, server.Username, server.Secret = name, "127.0.0.1:1", "u", amiconn.Secret("s")
-		cfg.Servers = append(cfg.Servers, server)
-	}
-	b, err := New(cfg, Deps{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.connectAll(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.events.Close(); b.control.Close() })
-	if err := b.await(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.prepareStreams(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p, err := b.newPublisher()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b, p
+	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = url, user, "p"
+	return connectedBridge(t, cfg, "pbx1", "pbx2")
 }
 
 // What NATS refuses of one server does not hold up another.

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
@@ -19,21 +17,12 @@ import (
 // startNATS starts a real nats-server in this process on port, 0 for any.
 func startNATS(t *testing.T, dir string, port int) *natsserver.Server {
 	t.Helper()
-	if port == 0 {
-		port = natsserver.RANDOM_PORT
-	}
-	s, err := natsserver.NewServer(&natsserver.Options{
-		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true,
+	return serveNATS(t, func(o *natsserver.Options) {
+		o.StoreDir = dir
+		if port != 0 {
+			o.Port = port
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(5 * time.Second) {
-		t.Fatal("nats-server is not ready")
-	}
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s
 }
 
 // testBridge returns a Bridge with one server, connected to NATS but not to
@@ -41,10 +30,20 @@ func startNATS(t *testing.T, dir string, port int) *natsserver.Server {
 func testBridge(t *testing.T, url string, delivery Delivery) (*Bridge, *publisher) {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Delivery = "test", "", url, delivery
-	server := DefaultServerConfig()
-	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", amiconn.Secret("s")
-	cfg.Servers = []ServerConfig{server}
+	cfg.NATS.URL, cfg.Delivery = url, delivery
+	return connectedBridge(t, cfg, "pbx1")
+}
+
+// connectedBridge is a Bridge of servers with these names, otherwise as cfg
+// says, connected to NATS but not to any Asterisk, and its publisher.
+func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publisher) {
+	t.Helper()
+	cfg.Node, cfg.HTTPAddr = "test", ""
+	for _, name := range names {
+		server := DefaultServerConfig()
+		server.Name, server.Addr, server.Username, server.Secret = name, "127.0.0.1:1", "u", amiconn.Secret("s")
+		cfg.Servers = append(cfg.Servers, server)
+	}
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
@@ -71,11 +70,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 	nats1 := startNATS(t, dir, 0)
 	url := nats1.ClientURL()
 	b, p := testBridge(t, url, DeliverJetStream)
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	group.Go(func() { p.run(ctx) })
-	defer group.Wait()
-	defer cancel()
+	startPublisher(t, p)
 
 	const events = 30_000
 	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
@@ -107,15 +102,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 // verifyStream reads the stream back: nothing missing, twice or out of order.
 func verifyStream(t *testing.T, url string, events int) {
 	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := clientOf(t, url)
 	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -152,11 +139,7 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := startNATS(t, t.TempDir(), 0)
 			b, p := testBridge(t, server.ClientURL(), delivery)
-			ctx, cancel := context.WithCancel(t.Context())
-			var group sync.WaitGroup
-			group.Go(func() { p.run(ctx) })
-			defer group.Wait()
-			defer cancel()
+			startPublisher(t, p)
 			s := b.servers[0]
 			for i, size := range []int{10, 2 << 20, 10} {
 				s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size))
@@ -176,11 +159,7 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
 	server := startNATS(t, t.TempDir(), 0)
 	b, _ := testBridge(t, server.ClientURL(), DeliverJetStream)
-	nc, err := nats.Connect(server.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc, _ := clientOf(t, server.ClientURL())
 	sub, err := nc.SubscribeSync("_INBOX.caller.1")
 	if err != nil {
 		t.Fatal(err)
@@ -205,11 +184,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	b, p := testBridge(t, url, DeliverCore)
 	nats1.Shutdown()
 	nats1.WaitForShutdown()
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	group.Go(func() { p.run(ctx) })
-	defer group.Wait()
-	defer cancel()
+	startPublisher(t, p)
 	s := b.servers[0]
 	for i := 1; i <= 1000; i++ {
 		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i)}, fmt.Append(nil, i))
@@ -219,11 +194,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	startNATS(t, dir, port)
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc, _ := clientOf(t, url)
 	sub, err := nc.SubscribeSync("ami.events.>")
 	if err != nil {
 		t.Fatal(err)
@@ -251,15 +222,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 
 func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 	s := startNATS(t, t.TempDir(), 0)
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := clientOf(t, s.ClientURL())
 	for _, subjects := range []string{"ami.actions.>", "ami.actions.pbx1.Ping", ">"} {
 		config := jetstream.StreamConfig{Name: "GREEDY", Subjects: []string{subjects}, Storage: jetstream.MemoryStorage, NoAck: subjects == ">"}
 		if _, err := js.CreateStream(t.Context(), config); err != nil {
