@@ -2,6 +2,7 @@ package amiconn
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ type Action struct {
 
 // Do queues a for the server and returns its ActionID. It does not wait. An
 // error means that nothing reached Asterisk and Done will not be called: it is
-// ErrNotConnected, ErrBusy, ErrStopping, or a *frames.HeaderError for an
+// ErrNotConnected, ErrBreakerOpen, ErrBusy, ErrStopping, or a *frames.HeaderError for an
 // Action that cannot be written.
 func (l *Link) Do(a Action) (string, error) {
 	session, events, err := l.pick(a.WaitComplete)
@@ -60,6 +61,9 @@ func (l *Link) pick(waits bool) (*Session, string, error) {
 	}
 	if l.stopping {
 		return nil, "", ErrStopping
+	}
+	if l.breaker.retryIn() > 0 {
+		return nil, "", fmt.Errorf("%w: the server failed too often", ErrBreakerOpen)
 	}
 	session := l.slots[actions].session
 	if session == nil {
@@ -108,6 +112,14 @@ type Status struct {
 	// WriteBytes wait to be written to the action session, and the most that
 	// ever did since its login.
 	WriteBytes, WriteHighWater int
+	// WriteDepth is how many Actions these are.
+	WriteDepth int
+	Breaker    BreakerStatus
+	// Failed counts the failures by reason.
+	Failed map[Reason]uint64
+	// WriteRefused and CallsRefused count the Actions refused because the write
+	// buffer was full, or too many were pending; Panics those of handlers.
+	WriteRefused, CallsRefused, Panics uint64
 }
 
 // SessionStatus is one session's state at one moment.
@@ -119,14 +131,17 @@ type SessionStatus struct {
 	Failures int
 	RetryIn  time.Duration
 	Skew     time.Duration
-	Panics   uint64
 }
 
 // Status returns the Link's state.
 func (l *Link) Status() Status {
-	status := Status{Server: l.cfg.Name, Calls: l.table.Stats()}
+	status := Status{
+		Server: l.cfg.Name, Calls: l.table.Stats(), Breaker: l.breaker.status(), Panics: l.counts.panics.Load(),
+		WriteRefused: l.counts.writeRefused.Load(), CallsRefused: l.counts.callsRefused.Load(),
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	status.Failed = maps.Clone(l.failed)
 	for _, role := range l.roles() {
 		slot := &l.slots[role]
 		s := SessionStatus{Role: role, State: slot.state, Failures: slot.failures}
@@ -134,9 +149,9 @@ func (l *Link) Status() Status {
 			s.RetryIn = max(0, time.Until(slot.retryAt))
 		}
 		if up := slot.session; up != nil {
-			s.Session, s.Version, s.Skew, s.Panics = up.Token, up.Banner.Version, up.Skew(), up.panics.Load()
+			s.Session, s.Version, s.Skew = up.Token, up.Banner.Version, up.Skew()
 			if role != RoleEvents {
-				status.WriteBytes, status.WriteHighWater = up.queue.depth()
+				status.WriteDepth, status.WriteBytes, status.WriteHighWater = up.queue.depth()
 			}
 		}
 		status.Sessions = append(status.Sessions, s)
@@ -156,14 +171,15 @@ func (l *Link) Ready() bool {
 	return true
 }
 
-// RetryIn returns how long it is until the action session is tried again; 0 if
-// it is up or being tried.
+// RetryIn returns how long it is until the action session, or the server if its
+// breaker is open, is tried again; 0 if it is up or being tried.
 func (l *Link) RetryIn() time.Duration {
+	open := l.breaker.retryIn()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	role := l.roles()[len(l.roles())-1]
 	if l.slots[role].state != StateWaiting {
-		return 0
+		return open
 	}
-	return max(0, time.Until(l.slots[role].retryAt))
+	return max(open, time.Until(l.slots[role].retryAt))
 }

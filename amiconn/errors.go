@@ -26,6 +26,15 @@ const (
 	ReasonShutdown     Reason = "shutdown"      // we logged off
 )
 
+// Failures returns the reasons that are failures, in the order of a session's
+// life.
+func Failures() []Reason {
+	return []Reason{
+		ReasonDial, ReasonTLS, ReasonBanner, ReasonLogin, ReasonAuth, ReasonClosed, ReasonRead,
+		ReasonReadTimeout, ReasonPing, ReasonWrite, ReasonWriteTimeout,
+	}
+}
+
 // SessionError is the end of a Session, or the failure to open one.
 type SessionError struct {
 	Reason Reason
@@ -43,17 +52,22 @@ func (e *SessionError) Error() string {
 func (e *SessionError) Unwrap() error { return e.Err }
 
 // ReasonOf returns the Reason in err, or ReasonRead for an error without one.
-func ReasonOf(err error) Reason {
+func ReasonOf(err error) Reason { return causeOf(err).Reason }
+
+func causeOf(err error) *SessionError {
 	if e, ok := errors.AsType[*SessionError](err); ok {
-		return e.Reason
+		return e
 	}
-	return ReasonRead
+	return &SessionError{ReasonRead, err}
 }
 
 var (
 	// ErrNotConnected means that the session an Action needs is not up. The
 	// Action did not reach Asterisk: it may be sent again.
 	ErrNotConnected = errors.New("not connected")
+	// ErrBreakerOpen means that the server's breaker is open. The Action did not
+	// reach Asterisk: it may be sent again after RetryIn.
+	ErrBreakerOpen = errors.New("breaker open")
 	// ErrBusy means that the write buffer or the pending actions are full. The
 	// Action did not reach Asterisk: it may be sent again later.
 	ErrBusy = errors.New("busy")

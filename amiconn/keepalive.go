@@ -7,11 +7,13 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// keepAlive sends a Ping each PingInterval and ends a Session that stays
-// silent. When ctx ends it logs off. It returns once the Session is dead.
+// keepAlive sends a Ping each PingInterval, ends a Session that stays silent
+// and says each StableAfter that it is still up. When ctx ends it logs off. It returns once the Session is dead.
 func (s *Session) keepAlive(ctx context.Context) {
 	ping := time.NewTicker(s.cfg.PingInterval)
 	defer ping.Stop()
+	stable := time.NewTicker(s.cfg.StableAfter)
+	defer stable.Stop()
 	s.ping()
 	alive := liveness{session: s, since: -1}
 	check := time.NewTimer(s.cfg.ReadTimeout)
@@ -24,6 +26,8 @@ func (s *Session) keepAlive(ctx context.Context) {
 			return
 		case <-ping.C:
 			s.ping()
+		case <-stable.C:
+			s.stable()
 		case <-check.C:
 			check.Reset(alive.check(time.Now()))
 		case <-leave:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -39,9 +40,20 @@ type Link struct {
 	table *correlation.Table
 	log   *zap.Logger
 
+	breaker *breaker
+	counts  counts
+
 	mu       sync.Mutex // protects the following
 	stopping bool
 	slots    [RoleBoth + 1]slot
+	failed   map[Reason]uint64
+}
+
+// counts outlive the sessions that they are counted in.
+type counts struct {
+	panics       atomic.Uint64 // of frame handlers
+	writeRefused atomic.Uint64 // Actions that found the write buffer full
+	callsRefused atomic.Uint64 // Actions that found MaxPending reached
 }
 
 // slot is what a Link knows of one of its sessions.
@@ -66,17 +78,24 @@ func NewLink(cfg Config, deps Deps) *Link {
 	limits := correlation.Limits{
 		Pending: cfg.MaxPending, ReplyBytes: deps.ReplyBytes, TotalBytes: deps.HeldBytes,
 	}
-	return &Link{
+	l := &Link{
 		cfg: cfg, deps: deps,
-		ids:   correlation.NewIDs(deps.Node, cfg.Name),
-		table: correlation.NewTable(limits, cfg.Charset),
-		log:   deps.Logger.Named("amiconn").With(zap.String("server", cfg.Name)),
+		ids:    correlation.NewIDs(deps.Node, cfg.Name),
+		table:  correlation.NewTable(limits, cfg.Charset),
+		log:    deps.Logger.Named("amiconn").With(zap.String("server", cfg.Name)),
+		failed: make(map[Reason]uint64),
 	}
+	for _, reason := range Failures() {
+		l.failed[reason] = 0
+	}
+	l.breaker = newBreaker(&l.cfg, l.onBreaker)
+	return l
 }
 
 // Run keeps the sessions up until ctx ends. Then it logs off, ends the pending
 // calls and returns nil.
 func (l *Link) Run(ctx context.Context) error {
+	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
 	var group sync.WaitGroup
 	for _, role := range l.roles() {
 		group.Go(func() { l.supervise(ctx, role) })
@@ -98,9 +117,8 @@ func (l *Link) supervise(ctx context.Context, role Role) {
 	delays := newBackOff(&l.cfg)
 	refused := false // the last login was, and an Error has been logged
 	for failures := 0; ; {
-		l.change(Change{Role: role, To: StateConnecting, Failures: failures})
 		ended := Change{Role: role, To: StateWaiting}
-		session, err := l.connect(ctx, role)
+		session, err := l.connect(ctx, role, failures)
 		if err == nil {
 			refused = false
 			up := time.Now()
@@ -111,6 +129,9 @@ func (l *Link) supervise(ctx context.Context, role Role) {
 				failures = 0
 				delays.Reset()
 			}
+			if ctx.Err() == nil {
+				l.breaker.lost(causeOf(err))
+			}
 		}
 		ended.Reason, ended.Err = ReasonOf(err), err
 		if ctx.Err() != nil {
@@ -119,16 +140,11 @@ func (l *Link) supervise(ctx context.Context, role Role) {
 			return
 		}
 		failures++
-		ended.Failures, ended.RetryIn = failures, delays.NextBackOff()
-		if ended.Reason == ReasonAuth {
-			// Nobody's retry mends a wrong secret, and each one holds a thread
-			// of Asterisk's for a second.
-			ended.RetryIn = l.cfg.BackoffMax
-			if !refused {
-				l.log.Error("login refused: check USERNAME and SECRET, and the user's permit in manager.conf",
-					zap.Stringer("role", role), zap.Error(err))
-			}
+		ended.Failures, ended.RetryIn = failures, max(delays.NextBackOff(), l.breaker.retryIn())
+		if ended.Reason == ReasonAuth && !refused {
 			refused = true
+			l.log.Error("login refused: check USERNAME and SECRET, and the user's permit in manager.conf",
+				zap.Stringer("role", role), zap.Error(err))
 		}
 		l.change(ended)
 		if !wait(ctx, ended.RetryIn) {
@@ -138,12 +154,40 @@ func (l *Link) supervise(ctx context.Context, role Role) {
 	}
 }
 
-// connect waits for its turn at the gate and opens a session.
-func (l *Link) connect(ctx context.Context, role Role) (*Session, error) {
-	release, err := l.deps.Gate(ctx)
-	if err != nil {
-		return nil, &SessionError{ReasonShutdown, err}
+// connect waits until the breaker and the gate let it through, and opens a
+// session. A breaker that opened while it waited at the gate has the last word.
+func (l *Link) connect(ctx context.Context, role Role, failures int) (*Session, error) {
+	for {
+		try, err := l.breaker.enter(ctx)
+		if err != nil {
+			return nil, &SessionError{ReasonShutdown, err}
+		}
+		l.change(Change{Role: role, To: StateConnecting, Failures: failures})
+		release, err := l.deps.Gate(ctx)
+		if err != nil {
+			try.release()
+			return nil, &SessionError{ReasonShutdown, err}
+		}
+		if !try.stands() {
+			release()
+			try.release()
+			l.change(Change{Role: role, To: StateWaiting, Failures: failures, RetryIn: l.breaker.retryIn()})
+			continue
+		}
+		session, err := l.openInTurn(ctx, role, release)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			try.release()
+		default:
+			try.failed(causeOf(err))
+		}
+		return session, err
 	}
+}
+
+// openInTurn opens a session and ends its turn at the gate with it, or after
+// gateTurn.
+func (l *Link) openInTurn(ctx context.Context, role Role, release func()) (*Session, error) {
 	end := sync.OnceFunc(release)
 	timer := time.AfterFunc(gateTurn, end)
 	defer func() { timer.Stop(); end() }()
@@ -165,6 +209,9 @@ func (l *Link) change(c Change, up ...*Session) {
 	if len(up) > 0 {
 		s.session = up[0]
 	}
+	if c.To == StateWaiting && c.Reason != "" {
+		l.failed[c.Reason]++
+	}
 	l.mu.Unlock()
 	l.logChange(c)
 	if l.deps.Hooks.State != nil {
@@ -180,10 +227,30 @@ func (l *Link) logChange(c Change) {
 	case StateUp:
 		l.log.Info("session up", append(fields, zap.String("session", c.Session), zap.String("version", c.Version))...)
 	case StateWaiting:
+		if c.Reason == "" {
+			return // the breaker opened before it could connect
+		}
 		l.log.Warn("session lost", append(fields, zap.String("reason", string(c.Reason)), zap.Int("failures", c.Failures),
 			zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
 	default:
 		l.log.Debug("session state", fields...)
+	}
+}
+
+// onBreaker logs a change of the breaker and tells the hook.
+func (l *Link) onBreaker(c BreakerChange) {
+	fields := []zap.Field{
+		zap.String("from", string(c.From)), zap.String("to", string(c.To)), zap.String("reason", string(c.Reason)),
+		zap.Int("failures", c.Failures),
+	}
+	switch {
+	case c.To == BreakerOpen:
+		l.log.Warn("breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
+	case c.From != c.To:
+		l.log.Info("breaker changed", fields...)
+	}
+	if l.deps.Hooks.Breaker != nil {
+		l.deps.Hooks.Breaker(c)
 	}
 }
 

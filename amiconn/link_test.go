@@ -39,6 +39,7 @@ type bench struct {
 	events  []string // "session-independent" names in order
 	seqs    []uint64
 	changes []Change
+	breaker []BreakerChange
 }
 
 // inBubble runs test with a Link to a simulated Asterisk, each changed as the
@@ -60,7 +61,7 @@ func inBubble(t *testing.T, sim amisim.Config, change func(*Config, *Deps), test
 		cfg.Name, cfg.Addr, cfg.Username, cfg.Secret = "pbx1", testAddr, "bridge", testSecret
 		deps := Deps{
 			Node: "b1", ReplyBytes: 1 << 20, HeldBytes: 8 << 20, Logger: zap.New(core), Dial: network.DialContext,
-			Hooks: Hooks{Event: b.onEvent, State: b.onState},
+			Hooks: Hooks{Event: b.onEvent, State: b.onState, Breaker: b.onBreaker},
 		}
 		if change != nil {
 			change(&cfg, &deps)
@@ -99,6 +100,12 @@ func (b *bench) onState(c Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.changes = append(b.changes, c)
+}
+
+func (b *bench) onBreaker(c BreakerChange) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.breaker = append(b.breaker, c)
 }
 
 // last returns the last change of role to state.
@@ -422,8 +429,8 @@ func TestLink_PanickingHandlerLosesOneFrame(t *testing.T) {
 				n++
 			}
 		}
-		if n != 9 || b.link.Status().Sessions[0].Panics != 1 {
-			t.Errorf("%d of 10 events came through, %+v", n, b.link.Status().Sessions[0])
+		if n != 9 || b.link.Status().Panics != 1 {
+			t.Errorf("%d of 10 events came through, %+v", n, b.link.Status())
 		}
 	})
 }

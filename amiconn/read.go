@@ -37,7 +37,7 @@ func (s *Session) read() {
 func (s *Session) guard(f *frames.Frame) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.panics.Add(1)
+			s.counts.panics.Add(1)
 			s.log.Error("frame handler panicked", zap.String("cause", fmt.Sprint(p)),
 				zap.ByteString("frame", f.Name()), zap.Stack("stack"))
 		}

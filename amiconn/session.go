@@ -61,6 +61,9 @@ type Hooks struct {
 	// State is called for each change of a session's state, by the goroutine
 	// that supervises it.
 	State func(Change)
+	// Breaker is called for each change of the breaker, and once at the start,
+	// by whoever caused it. It must not call the Link.
+	Breaker func(BreakerChange)
 }
 
 // Session is one login on one connection. It dies once, with a cause. Send may
@@ -75,6 +78,8 @@ type Session struct {
 	ids    *correlation.IDs
 	table  *correlation.Table
 	hooks  Hooks
+	counts *counts
+	stable func() // called each StableAfter that the Session has been up
 	log    *zap.Logger
 	conn   net.Conn
 	frames *frames.Reader
@@ -88,7 +93,6 @@ type Session struct {
 	lastRead atomic.Int64  // nanoseconds
 	pingAt   atomic.Int64  // nanoseconds, of the unanswered Ping; 0 for none
 	skew     atomic.Int64  // nanoseconds that the server's clock is ahead
-	panics   atomic.Uint64
 
 	queue *writeQueue
 	dead  context.Context // done once the Session has died
@@ -105,7 +109,7 @@ func (l *Link) open(ctx context.Context, role Role) (*Session, error) {
 	}
 	s := &Session{
 		Token: l.ids.Session(), Role: role, born: time.Now(),
-		cfg: &l.cfg, ids: l.ids, table: l.table, hooks: l.deps.Hooks,
+		cfg: &l.cfg, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts, stable: l.breaker.stable,
 		conn: conn, queue: newWriteQueue(int(l.cfg.WriteBufferBytes)),
 	}
 	s.log = l.log.With(zap.Stringer("role", role), zap.String("session", s.Token))
@@ -173,6 +177,9 @@ func (s *Session) logoff() {
 // sent and Done will not be called.
 func (s *Session) send(call correlation.Call, data []byte) error {
 	if err := s.queue.reserve(len(data)); err != nil {
+		if errors.Is(err, ErrBusy) {
+			s.counts.writeRefused.Add(1)
+		}
 		return err
 	}
 	if err := s.table.Register(call); err != nil {
@@ -180,6 +187,7 @@ func (s *Session) send(call correlation.Call, data []byte) error {
 		if errors.Is(err, correlation.ErrSessionEnded) {
 			return fmt.Errorf("%w: %w", ErrNotConnected, err)
 		}
+		s.counts.callsRefused.Add(1)
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	// A Session that died since the reservation has perhaps failed its calls

@@ -22,6 +22,7 @@ type writeQueue struct {
 
 	mu        sync.Mutex // protects the following
 	waiting   []outgoing
+	actions   int // with their bytes: waiting, or being written
 	bytes     int
 	highWater int
 	closed    bool
@@ -41,6 +42,7 @@ func (q *writeQueue) reserve(n int) error {
 	if q.bytes+n > q.limit {
 		return ErrBusy
 	}
+	q.actions++
 	q.bytes += n
 	q.highWater = max(q.highWater, q.bytes)
 	return nil
@@ -49,6 +51,7 @@ func (q *writeQueue) reserve(n int) error {
 func (q *writeQueue) cancel(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.actions--
 	q.bytes -= n
 }
 
@@ -72,6 +75,7 @@ func (q *writeQueue) commit(o outgoing) bool {
 // socket: they are few and small.
 func (q *writeQueue) push(o outgoing) {
 	q.mu.Lock()
+	q.actions++
 	q.bytes += len(o.data)
 	q.mu.Unlock()
 	q.commit(o)
@@ -93,11 +97,12 @@ func (q *writeQueue) close() {
 	q.waiting = nil
 }
 
-// depth returns the bytes that wait and the most that ever did.
-func (q *writeQueue) depth() (bytes, highWater int) {
+// depth returns the Actions and the bytes that wait, and the most bytes that
+// ever did.
+func (q *writeQueue) depth() (actions, bytes, highWater int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.bytes, q.highWater
+	return q.actions, q.bytes, q.highWater
 }
 
 // write is the writer: one Action at a time, each in one write but for TLS. An

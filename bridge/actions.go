@@ -194,6 +194,10 @@ func (s *server) refusal(err error) *failure {
 		return badRequest(err)
 	case errors.Is(err, amiconn.ErrStopping):
 		return &failure{Code: 503, Kind: "shutting_down", Sent: "no", Message: err.Error()}
+	case errors.Is(err, amiconn.ErrBreakerOpen):
+		return &failure{
+			Code: 503, Kind: "breaker_open", Sent: "no", Message: err.Error(), RetryAfter: s.link.RetryIn().Milliseconds(),
+		}
 	case errors.Is(err, amiconn.ErrBusy):
 		return &failure{Code: 429, Kind: "busy", Sent: "no", Message: err.Error(), RetryAfter: busyRetry.Milliseconds()}
 	}

@@ -171,5 +171,5 @@ func source(name string) string {
 
 // noEffect are the variables whose feature is not built yet.
 func noEffect(name string) bool {
-	return strings.Contains(name, "_BREAKER_") || name == prefix+"_AUDIT"
+	return name == prefix+"_AUDIT"
 }

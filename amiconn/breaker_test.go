@@ -1,0 +1,239 @@
+package amiconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+// transitions returns the breaker's changes as from>to:reason.
+func (b *bench) transitions() (all []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.breaker {
+		all = append(all, fmt.Sprintf("%s>%s:%s", c.From, c.To, c.Reason))
+	}
+	return all
+}
+
+// dials counts the connects and when they were.
+type dials struct {
+	mu sync.Mutex
+	at []time.Time
+}
+
+// count wraps the dial of d.
+func (n *dials) count(d *Deps) {
+	dial := d.Dial
+	d.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		n.mu.Lock()
+		n.at = append(n.at, time.Now())
+		n.mu.Unlock()
+		return dial(ctx, network, addr)
+	}
+}
+
+// since counts the connects after t.
+func (n *dials) since(t time.Time) (count int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, at := range n.at {
+		if at.After(t) {
+			count++
+		}
+	}
+	return count
+}
+
+func TestBreaker_OpensHalfOpensAndCloses(t *testing.T) {
+	var connects dials
+	inBubble(t, amisim.Config{}, func(_ *Config, d *Deps) { connects.count(d) }, func(b *bench) {
+		b.up()
+		time.Sleep(11 * time.Second) // stable
+		b.sim.Always(amisim.Accept, amisim.Refuse)
+		b.sim.Kick()
+		for b.link.Status().Breaker.State != BreakerOpen {
+			time.Sleep(10 * time.Millisecond)
+		}
+		opened := time.Now()
+		if s := b.link.Status().Breaker; s.Failures != 5 || s.RetryIn < 29*time.Second {
+			t.Errorf("open after %d failures for %v, want 5 and 30 s", s.Failures, s.RetryIn)
+		}
+		_, err := b.link.Do(Action{Name: "Ping", Done: func(*correlation.Result) { t.Error("Done was called") }})
+		if !errors.Is(err, ErrBreakerOpen) || b.link.RetryIn() < 29*time.Second {
+			t.Errorf("Do = %v, retry in %v; want it refused for 30 s", err, b.link.RetryIn())
+		}
+		time.Sleep(29 * time.Second)
+		// One connect may have been under way when it opened.
+		if n := connects.since(opened); n > 1 {
+			t.Errorf("%d connects while the breaker was open", n)
+		}
+		time.Sleep(2 * time.Second) // one probe, which fails: open again
+		b.sim.Always(amisim.Accept, nil)
+		time.Sleep(30 * time.Second)
+		b.up()
+		if s := b.link.Status().Breaker.State; s != BreakerHalfOpen {
+			t.Errorf("%s right after the login, want half-open until it is stable", s)
+		}
+		if r := b.do(Action{Name: "Ping"}); r.Outcome != correlation.Answered {
+			t.Errorf("an action while half open and up: %v", r.Outcome)
+		}
+		time.Sleep(11 * time.Second)
+		want := []string{
+			"closed>closed:start", "closed>open:banner", "open>half-open:cooldown", "half-open>open:banner",
+			"open>half-open:cooldown", "half-open>closed:stable",
+		}
+		if diff := cmp.Diff(want, b.transitions()); diff != "" {
+			t.Error(diff)
+		}
+		if n := b.logs.FilterMessage("breaker opened").Len(); n != 2 {
+			t.Errorf("%d log lines of 2 openings", n)
+		}
+		if s := b.link.Status().Breaker; s.Failures != 0 || s.Transitions[BreakerOpen] != 2 {
+			t.Errorf("at the end: %+v", s)
+		}
+	})
+}
+
+// Half-open, one probe at a time: while the first is stuck nobody else
+// connects, once it has logged in the second session follows at once.
+func TestBreaker_ProbesOneAtATime(t *testing.T) {
+	var connects dials
+	inBubble(t, amisim.Config{}, func(c *Config, d *Deps) { c.BreakerFailures = 1; connects.count(d) }, func(b *bench) {
+		b.up()
+		b.sim.Next("Login", amisim.Delay(4*time.Second))
+		b.sim.Kick()
+		synctest.Wait()
+		lost := time.Now()
+		time.Sleep(33 * time.Second)
+		if n := connects.since(lost); n != 1 {
+			t.Errorf("%d connects beside a probe that logs in, want its own only", n)
+		}
+		time.Sleep(2 * time.Second)
+		if !b.link.Ready() {
+			t.Errorf("1 s after the probe's login: %+v", b.link.Status().Sessions)
+		}
+	})
+}
+
+func TestBreaker_AuthRefusedOpensAtOnce(t *testing.T) {
+	var connects dials
+	inBubble(t, amisim.Config{Users: map[string]string{"bridge": "other"}}, func(c *Config, d *Deps) {
+		c.BreakerCooldown = time.Second
+		connects.count(d)
+	}, func(b *bench) {
+		start := time.Now().Add(-1)
+		time.Sleep(95 * time.Second)
+		// Both sessions were let through before the first was refused.
+		if n := connects.since(start); n > 5 {
+			t.Errorf("%d logins with a wrong secret in 95 s, want one each 30 s", n)
+		}
+		if got := b.transitions(); len(got) < 2 || got[1] != "closed>open:auth" {
+			t.Errorf("transitions %q", got)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if c := b.breaker[1]; c.Failures != 1 || c.RetryIn != 30*time.Second {
+			t.Errorf("opened after %d failures for %v, want the first and the longest, 30 s", c.Failures, c.RetryIn)
+		}
+	})
+}
+
+// A session that dies young counts however it dies, and so does one that
+// never came up: each kind of failure opens the breaker.
+func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
+	stop := func(s *amisim.Session, _ *amisim.Action) { s.Stall() }
+	for _, test := range []struct {
+		want   Reason
+		point  string
+		fault  amisim.Fault
+		change func(*Config, *Deps)
+	}{
+		{ReasonDial, "", nil, func(c *Config, _ *Deps) { c.Addr = "nobody:5038" }},
+		{ReasonBanner, amisim.Accept, amisim.Refuse, nil},
+		{ReasonLogin, "Login", stop, nil},
+		{ReasonAuth, "Login", amisim.Deny("Authentication failed"), nil},
+		{ReasonClosed, "Ping", amisim.Refuse, nil},
+		{ReasonRead, "Ping", amisim.Reset, nil},
+		{ReasonReadTimeout, "Ping", stop, func(c *Config, _ *Deps) { c.StableAfter = time.Hour }},
+		{ReasonPing, "Ping", amisim.Ignore, func(c *Config, _ *Deps) { c.StableAfter = time.Hour }},
+	} {
+		t.Run(string(test.want), func(t *testing.T) {
+			inBubble(t, amisim.Config{NotBooted: true}, func(c *Config, d *Deps) {
+				c.Sessions, c.BreakerFailures, c.BreakerCooldown = 1, 2, time.Hour
+				if test.change != nil {
+					test.change(c, d)
+				}
+			}, func(b *bench) {
+				if test.fault != nil {
+					b.sim.Always(test.point, test.fault)
+				}
+				until := time.Now().Add(5 * time.Minute)
+				for b.link.Status().Breaker.State != BreakerOpen && time.Now().Before(until) {
+					b.sim.Emit("Event", "Tick") // a peer that answers no Ping is not silent
+					if test.want == ReasonReadTimeout {
+						time.Sleep(time.Minute)
+					}
+					time.Sleep(time.Second)
+				}
+				got := b.transitions()
+				if want := "closed>open:" + string(test.want); !slices.Contains(got, want) {
+					t.Errorf("transitions %q, want %s", got, want)
+				}
+				if n := b.link.Status().Failed[test.want]; n == 0 {
+					t.Errorf("the failure was not counted")
+				}
+			})
+		})
+	}
+}
+
+// A breaker that opens while a session waits at the gate keeps it from
+// connecting.
+func TestBreaker_HasTheLastWordAtTheGate(t *testing.T) {
+	var connects dials
+	var hold, waiting chan struct{} // of the bubble
+	inBubble(t, amisim.Config{}, func(c *Config, d *Deps) {
+		hold, waiting = make(chan struct{}), make(chan struct{}, 1)
+		c.BreakerFailures, c.Addr = 1, "nobody:5038"
+		connects.count(d)
+		first := true
+		var mu sync.Mutex
+		d.Gate = func(ctx context.Context) (func(), error) {
+			mu.Lock()
+			mine := first
+			first = false
+			mu.Unlock()
+			if mine {
+				<-waiting // both are let through before the first fails
+			} else {
+				waiting <- struct{}{}
+				<-hold
+			}
+			return func() {}, nil
+		}
+	}, func(b *bench) {
+		synctest.Wait()
+		if s := b.link.Status().Breaker.State; s != BreakerOpen {
+			t.Fatalf("after a failure of the other session the breaker is %s: %+v", s, b.link.Status())
+		}
+		time.Sleep(time.Millisecond)
+		start := time.Now().Add(-1)
+		close(hold)
+		time.Sleep(20 * time.Second)
+		if n := connects.since(start); n != 0 {
+			t.Errorf("%d connects while the breaker was open", n)
+		}
+	})
+}
