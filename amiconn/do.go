@@ -159,6 +159,24 @@ func (l *Link) Status() Status {
 	return status
 }
 
+// Pressure returns the bytes that wait in the action session's write buffer and
+// how many Actions are pending or not released.
+func (l *Link) Pressure() (writeBytes, pending int) {
+	calls := l.table.Stats()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if session := l.slots[l.actionRole()].session; session != nil {
+		_, writeBytes, _ = session.queue.depth()
+	}
+	return writeBytes, calls.Pending + calls.Held
+}
+
+// actionRole is the role of the session that Actions go to.
+func (l *Link) actionRole() Role {
+	roles := l.roles()
+	return roles[len(roles)-1]
+}
+
 // Ready reports whether every session of the server is up.
 func (l *Link) Ready() bool {
 	l.mu.Lock()
@@ -177,7 +195,7 @@ func (l *Link) RetryIn() time.Duration {
 	open := l.breaker.retryIn()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	role := l.roles()[len(l.roles())-1]
+	role := l.actionRole()
 	if l.slots[role].state != StateWaiting {
 		return open
 	}

@@ -165,7 +165,9 @@ func (s *server) submit(head replyHead, r request, to string) *failure {
 			s.finish(head, result, to)
 		},
 	}
-	if _, err := s.link.Do(action); err != nil {
+	_, err := s.link.Do(action)
+	s.watchActions(errors.Is(err, amiconn.ErrBusy))
+	if err != nil {
 		s.inFlight.leave()
 		return s.refusal(err)
 	}
@@ -182,7 +184,7 @@ func (s *server) finish(head replyHead, result *correlation.Result, to string) {
 	}
 	s.replier.queue(reply{
 		to: to, body: appendReply(nil, head, result, fail), failure: fail,
-		head: head, done: func() { result.Release(); s.inFlight.leave() },
+		head: head, done: func() { result.Release(); s.inFlight.leave(); s.watchActions(false) },
 	})
 }
 

@@ -83,6 +83,9 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 	return b, nil
 }
 
+// alarm makes the status goroutine look at the buffers. It never waits.
+func (b *Bridge) alarm() { raise(b.status.alarm) }
+
 // Ready is closed once NATS is up and callers find the endpoints.
 func (b *Bridge) Ready() <-chan struct{} { return b.ready }
 
@@ -178,7 +181,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	b.tick()
 	stage.back.Go(func() { publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
-	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick) })
+	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {
 		// A Link ends only when it is told to.
 		stage.front.Go(func() { _ = s.link.Run(stage.frontCtx) })

@@ -80,6 +80,9 @@ type ServerConfig struct {
 	// allowed or is denied is counted as filtered.
 	EventsAllow Globs `split_words:"true"`
 	EventsDeny  Globs `split_words:"true"`
+	// ShedFirst are globs on the names of events that go first when the outbox
+	// is over 80 %.
+	ShedFirst Globs `split_words:"true"`
 	// ActionsAllow and ActionsDeny replace the bridge's for this server when
 	// they are not empty.
 	ActionsAllow Globs `split_words:"true"`

@@ -2,9 +2,7 @@ package bridge
 
 import (
 	"slices"
-	"strconv"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -21,15 +19,17 @@ type eventCounts struct {
 // onEvent takes an event from the reader to the outbox. It runs on the
 // reader's goroutine: it encodes, copies and counts, and never waits.
 func (s *server) onEvent(e amiconn.Event) {
+	s.watchRestart(e)
 	if e.Frame.Truncated {
-		s.outbox.refuse(dropOversize)
-		s.log.Warn("event dropped", zap.String("reason", "oversize"), zap.ByteString("event", short(e.Frame.Name())),
+		s.refuse(e)
+		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(e.Frame.Name())),
 			zap.Int("bytes", e.Frame.Size), zap.Uint64("seq", e.Seq))
 		return
 	}
 	name := e.Frame.Name()
-	if !s.wanted(name) {
-		s.outbox.refuse("")
+	verdict := s.judge(name)
+	if verdict == unwanted {
+		s.outbox.filter()
 		return
 	}
 	payload, replaced := frames.AppendJSON(s.payload[:0], e.Frame, s.cfg.Charset)
@@ -38,7 +38,7 @@ func (s *server) onEvent(e amiconn.Event) {
 		s.payload = nil
 	}
 	if len(payload) > maxPayload {
-		s.outbox.refuse(dropOversize)
+		s.refuse(e)
 		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(name)),
 			zap.Int("bytes", len(payload)), zap.Uint64("seq", e.Seq))
 		return
@@ -46,8 +46,21 @@ func (s *server) onEvent(e amiconn.Event) {
 	if replaced > 0 {
 		s.counts.replaced.Add(uint64(replaced))
 	}
-	s.lastEvent = e.At
-	s.push(outboxEntry{subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano()}, payload)
+	s.push(outboxEntry{
+		subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano(),
+	}, payload, verdict == sheddable)
+}
+
+// push hands an event to the outbox and tells the scheduler.
+func (s *server) push(e outboxEntry, payload []byte, shed bool) {
+	s.outbox.push(e, payload, shed)
+	s.scheduler.Ready(s.source)
+}
+
+// refuse drops an event that is too large.
+func (s *server) refuse(e amiconn.Event) {
+	s.outbox.refuse(outboxEntry{session: e.Session, seq: e.Seq, at: e.At.UnixNano()})
+	s.scheduler.Ready(s.source)
 }
 
 // short is as much of a name as a log line quotes.
@@ -60,25 +73,35 @@ const (
 	maxPayload = 1<<20 - 1<<10
 )
 
-// push hands an entry to the outbox and tells the scheduler.
-func (s *server) push(e outboxEntry, payload []byte) {
-	s.outbox.push(e, payload)
-	s.scheduler.Ready(s.source)
-}
+// verdict is what the settings say of an event's name.
+type verdict uint8
 
-// wanted applies EVENTS_ALLOW and EVENTS_DENY, remembering each name's answer.
-func (s *server) wanted(name []byte) bool {
+const (
+	wanted verdict = iota
+	unwanted
+	sheddable // wanted, and the first to go
+)
+
+// judge applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
+// name's answer.
+func (s *server) judge(name []byte) verdict {
 	if s.everything {
-		return true
-	}
-	if wanted, ok := s.filter[string(name)]; ok {
 		return wanted
 	}
-	wanted := s.cfg.EventsAllow.Match(string(name)) && !s.cfg.EventsDeny.Match(string(name))
-	if len(name) <= maxEventToken && len(s.filter) < maxEventNames {
-		s.filter[string(name)] = wanted
+	if v, ok := s.verdicts[string(name)]; ok {
+		return v
 	}
-	return wanted
+	v := wanted
+	switch text := string(name); {
+	case !s.cfg.EventsAllow.Match(text) || s.cfg.EventsDeny.Match(text):
+		v = unwanted
+	case s.cfg.ShedFirst.Match(text):
+		v = sheddable
+	}
+	if len(name) <= maxEventToken && len(s.verdicts) < maxEventNames {
+		s.verdicts[string(name)] = v
+	}
+	return v
 }
 
 // onCorrupt counts a frame that is no message.
@@ -87,25 +110,9 @@ func (s *server) onCorrupt(size int) {
 	s.log.Warn("corrupt frame", zap.Int("bytes", size))
 }
 
-// gapPayload is the Gap event that stands in the stream of events where some
-// are missing.
-func gapPayload(from, to time.Time, reason, lost string) []byte {
-	p := append([]byte(nil), `{"Event":"Gap","From":"`...)
-	p = from.UTC().AppendFormat(p, timeFormat)
-	p = append(p, `","To":"`...)
-	p = to.UTC().AppendFormat(p, timeFormat)
-	p = append(p, `","Reason":`...)
-	p = strconv.AppendQuote(p, reason)
-	p = append(p, `,"Lost":`...)
-	return append(strconv.AppendQuote(p, lost), '}')
-}
-
-// timeFormat is RFC 3339 with microseconds.
-const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
-
-// allEvents reports whether no filter is set.
+// allEvents reports whether all events are alike.
 func allEvents(cfg *ServerConfig) bool {
-	if len(cfg.EventsDeny) > 0 {
+	if len(cfg.EventsDeny) > 0 || len(cfg.ShedFirst) > 0 {
 		return false
 	}
 	return slices.Contains(cfg.EventsAllow, "*")

@@ -15,6 +15,9 @@ type metrics struct {
 	received, published, filtered, dropped             *prometheus.Desc
 	queued, inFlight, outboxBytes, corrupt, replaced   *prometheus.Desc
 	actions, pending, writeBytes, late, unmatched, log *prometheus.Desc
+	breaker, transitions, failures, gaps, panics       *prometheus.Desc
+	outboxLimit, outboxHigh, writeLimit, pendingLimit  *prometheus.Desc
+	busy                                               *prometheus.Desc
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -22,25 +25,35 @@ func newMetrics(b *Bridge) *metrics {
 		return prometheus.NewDesc("ami_nats_bridge_"+name, help, labels, nil)
 	}
 	return &metrics{
-		bridge:      b,
-		build:       desc("build_info", "Always 1; the version is the label.", "version"),
-		natsUp:      desc("nats_up", "Whether the connection to NATS is up.", "connection"),
-		log:         desc("log_lines_lost_total", "Log lines that could not be written."),
-		sessionUp:   desc("ami_session_up", "Whether the session is logged in.", "server", "role"),
-		received:    desc("events_received_total", "Events read from Asterisk.", "server"),
-		published:   desc("events_published_total", "Events that NATS has taken.", "server"),
-		filtered:    desc("events_filtered_total", "Events that the filters do not want.", "server"),
-		dropped:     desc("events_dropped_total", "Events lost.", "server", "reason"),
-		queued:      desc("outbox_events", "Events that wait in the outbox.", "server"),
-		inFlight:    desc("outbox_in_flight_events", "Events that were sent and not acknowledged.", "server"),
-		outboxBytes: desc("outbox_bytes", "Bytes in the outbox.", "server"),
-		corrupt:     desc("frames_corrupt_total", "Frames that are neither Event nor Response.", "server"),
-		replaced:    desc("characters_replaced_total", "Bytes of events that are no text in the charset.", "server"),
-		actions:     desc("actions_total", "Actions asked for, by outcome.", "server", "result"),
-		pending:     desc("actions_pending", "Actions that wait for their end or their reply.", "server"),
-		writeBytes:  desc("write_buffer_bytes", "Bytes of Actions that wait to be written.", "server"),
-		late:        desc("responses_late_total", "Frames for Actions that had ended.", "server"),
-		unmatched:   desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
+		bridge:       b,
+		build:        desc("build_info", "Always 1; the version is the label.", "version"),
+		natsUp:       desc("nats_up", "Whether the connection to NATS is up.", "connection"),
+		log:          desc("log_lines_lost_total", "Log lines that could not be written."),
+		sessionUp:    desc("ami_session_up", "Whether the session is logged in.", "server", "role"),
+		received:     desc("events_received_total", "Events read from Asterisk.", "server"),
+		published:    desc("events_published_total", "Events that NATS has taken.", "server"),
+		filtered:     desc("events_filtered_total", "Events that the filters do not want.", "server"),
+		dropped:      desc("events_dropped_total", "Events lost.", "server", "reason"),
+		queued:       desc("outbox_events", "Events that wait in the outbox.", "server"),
+		inFlight:     desc("outbox_in_flight_events", "Events that were sent and not acknowledged.", "server"),
+		outboxBytes:  desc("outbox_bytes", "Bytes in the outbox.", "server"),
+		corrupt:      desc("frames_corrupt_total", "Frames that are neither Event nor Response.", "server"),
+		replaced:     desc("characters_replaced_total", "Bytes of events that are no text in the charset.", "server"),
+		actions:      desc("actions_total", "Actions asked for, by outcome.", "server", "result"),
+		pending:      desc("actions_pending", "Actions that wait for their end or their reply.", "server"),
+		writeBytes:   desc("write_buffer_bytes", "Bytes of Actions that wait to be written.", "server"),
+		breaker:      desc("breaker_state", "1 for the state that the server's breaker is in.", "server", "state"),
+		transitions:  desc("breaker_transitions_total", "Changes of the breaker, by the state they led to.", "server", "to"),
+		failures:     desc("session_failures_total", "Sessions that were lost or never came up.", "server", "reason"),
+		gaps:         desc("gaps_total", "Gap events put into the stream.", "server", "reason"),
+		panics:       desc("handler_panics_total", "Panics while a frame was handled; each lost one frame.", "server"),
+		outboxLimit:  desc("outbox_capacity_bytes", "The most bytes that the outbox may hold.", "server"),
+		outboxHigh:   desc("outbox_high_water_bytes", "The most bytes that the outbox has held.", "server"),
+		writeLimit:   desc("write_buffer_capacity_bytes", "The most bytes of Actions that may wait to be written.", "server"),
+		pendingLimit: desc("actions_pending_limit", "The most Actions that may be pending.", "server"),
+		busy:         desc("actions_busy_total", "Actions refused because a buffer was full.", "server", "buffer"),
+		late:         desc("responses_late_total", "Frames for Actions that had ended.", "server"),
+		unmatched:    desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
 	}
 }
 
@@ -63,28 +76,52 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		count(m.log, b.deps.LogLost())
 	}
 	for _, s := range b.servers {
-		name, box, link := s.cfg.Name, s.outbox.account(), s.link.Status()
-		count(m.received, box.received, name)
-		count(m.published, box.published, name)
-		count(m.filtered, box.filtered, name)
-		for reason, n := range box.dropped {
-			count(m.dropped, n, name, reason)
-		}
-		gauge(m.queued, float64(box.queued), name)
-		gauge(m.inFlight, float64(box.inFlight), name)
-		gauge(m.outboxBytes, float64(box.bytes), name)
-		count(m.corrupt, s.counts.corrupt.Load(), name)
-		count(m.replaced, s.counts.replaced.Load()+link.Calls.Replaced, name)
-		count(m.actions, s.actions.Answered.Load(), name, "answered")
-		count(m.actions, s.actions.Failed.Load(), name, "failed")
-		count(m.actions, s.actions.Refused.Load(), name, "refused")
-		gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
-		gauge(m.writeBytes, float64(link.WriteBytes), name)
-		count(m.late, link.Calls.Late, name)
-		count(m.unmatched, link.Calls.Unmatched, name)
-		for _, session := range link.Sessions {
-			gauge(m.sessionUp, one(session.State == amiconn.StateUp), name, session.Role.String())
-		}
+		m.collectServer(s, gauge, count)
+	}
+}
+
+// collectServer sends what is known of one server.
+func (m *metrics) collectServer(
+	s *server, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string),
+) {
+	name, box, link := s.cfg.Name, s.outbox.account(), s.link.Status()
+	count(m.received, box.received, name)
+	count(m.published, box.published, name)
+	count(m.filtered, box.filtered, name)
+	for reason, n := range box.dropped {
+		count(m.dropped, n, name, reason)
+	}
+	gauge(m.queued, float64(box.queued), name)
+	gauge(m.inFlight, float64(box.inFlight), name)
+	gauge(m.outboxBytes, float64(box.bytes), name)
+	count(m.corrupt, s.counts.corrupt.Load(), name)
+	count(m.replaced, s.counts.replaced.Load()+link.Calls.Replaced, name)
+	count(m.actions, s.actions.Answered.Load(), name, "answered")
+	count(m.actions, s.actions.Failed.Load(), name, "failed")
+	count(m.actions, s.actions.Refused.Load(), name, "refused")
+	gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
+	gauge(m.writeBytes, float64(link.WriteBytes), name)
+	for _, state := range []amiconn.BreakerState{amiconn.BreakerClosed, amiconn.BreakerOpen, amiconn.BreakerHalfOpen} {
+		gauge(m.breaker, one(link.Breaker.State == state), name, string(state))
+		count(m.transitions, link.Breaker.Transitions[state], name, string(state))
+	}
+	for reason, n := range link.Failed {
+		count(m.failures, n, name, string(reason))
+	}
+	for reason, n := range s.gaps.all() {
+		count(m.gaps, n, name, reason)
+	}
+	count(m.panics, link.Panics, name)
+	gauge(m.outboxLimit, float64(s.cfg.OutboxBytes), name)
+	gauge(m.outboxHigh, float64(box.highWater), name)
+	gauge(m.writeLimit, float64(s.cfg.WriteBufferBytes), name)
+	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
+	count(m.busy, link.WriteRefused, name, "write_buffer")
+	count(m.busy, link.CallsRefused, name, "pending_actions")
+	count(m.late, link.Calls.Late, name)
+	count(m.unmatched, link.Calls.Unmatched, name)
+	for _, session := range link.Sessions {
+		gauge(m.sessionUp, one(session.State == amiconn.StateUp), name, session.Role.String())
 	}
 }
 

@@ -3,7 +3,6 @@ package bridge
 import (
 	"maps"
 	"sync"
-	"sync/atomic"
 )
 
 // outboxEntry is what an outbox knows of an event beside its payload.
@@ -11,6 +10,7 @@ type outboxEntry struct {
 	subject string
 	session string // token of the login it came by
 	seq     uint64 // its number there, 0 for a Gap
+	gap     uint64 // the number of a Gap among those of its outbox
 	at      int64  // when it was read, Unix nanoseconds
 }
 
@@ -18,268 +18,277 @@ type outboxEntry struct {
 const (
 	dropOverflow = "overflow" // the server's outbox was full
 	dropTotal    = "total"    // all outboxes together were
+	dropShed     = "shed"     // SHED_FIRST named it, and the outbox was filling
 	dropOversize = "oversize" // larger than a frame or a message may be
 )
 
 // entryBytes is what an entry costs beside its payload.
-const entryBytes = 96
+const entryBytes = 128
 
-// outbox holds one server's events until NATS has acknowledged them: a ring
-// with three cursors, acked <= next <= free. Positions only grow, so that a
-// late acknowledgement of something long gone does no harm. It is bounded in
-// bytes. When it is full the oldest event is dropped and counted, whether or
-// not it has been sent, so push never waits. Memory follows the load: payloads
-// lie in blocks that go back to a common pool.
+// outbox holds one server's events until NATS has acknowledged them, in order:
+// those that are in flight, then those that wait. After a failure all are
+// waiting again. It is bounded in bytes. When it is full, push never waits: the
+// oldest that wait are dropped, and a Gap takes their place. What is in flight
+// is not dropped: it is likely to be stored, and would be counted as lost.
+// Memory follows the load: payloads lie in blocks that go back to a common pool.
 type outbox struct {
-	limit  int64
-	budget *outboxBudget
+	limit   int64
+	subject string // of its Gaps
+	budget  *outboxBudget
+	alarm   func() // called with mu held when the level changes; must not wait
 
 	mu        sync.Mutex // protects the following
-	ring      []slot     // its length is a power of two
-	acked     uint64     // the oldest position that is held
-	next      uint64     // the next position to send
-	free      uint64     // the next position to fill
-	tail      *block     // the block being filled
+	sent      deque[slot]
+	waits     deque[slot]
+	tails     [2]*block // being filled: with what stays, with what is shed first
+	shedding  *gap      // in waits, not told: takes what else is shed
+	sheddable int       // in waits
+	dead      int       // in waits
+	gaps      uint64    // numbered so far
+	level     level
 	bytes     int64
 	highWater int64
 	received  uint64
 	published uint64
 	filtered  uint64
+	queued    uint64
+	inFlight  uint64
 	dropped   map[string]uint64
 }
 
+// slot is an event, a Gap, or what is left of an event that was shed.
 type slot struct {
 	outboxEntry
-	refused bool // NATS will never take it: too large
-	block   *block
-	offset  int
-	size    int
+	hole   *gap
+	dead   bool
+	shed   bool // may be shed
+	block  *block
+	offset int
+	size   int
 }
 
-// block is a piece of payload memory, given back when no entry lies in it.
-type block struct {
-	buf  []byte
-	used int
-	live int
-}
-
-const (
-	blockBytes = 64 << 10
-	minRing    = 64
-	keptRing   = 4096 // a larger ring is given back when the outbox is empty
-	keptBlocks = 512  // what the pool keeps, 32 MiB
-)
-
-// outboxBudget bounds all outboxes together. Each has a floor of its own, so
-// that a flood on one can fill the rest and never the room of another.
-type outboxBudget struct {
-	floor  int64
-	shared atomic.Int64 // what is left of the rest
-
-	mu   sync.Mutex // protects the following
-	pool []*block
-}
-
-// newOutboxBudget divides total bytes among so many servers: half of it in
-// equal floors, half for whoever needs more.
-func newOutboxBudget(total int64, servers int) *outboxBudget {
-	b := &outboxBudget{floor: total / 2 / int64(max(servers, 1))}
-	b.shared.Store(total - b.floor*int64(servers))
-	return b
-}
-
-// move accounts for an outbox that goes from one size to another. It reports
-// false, and does nothing, if there is no room.
-func (b *outboxBudget) move(from, to int64) bool {
-	delta := max(0, to-b.floor) - max(0, from-b.floor)
-	for {
-		left := b.shared.Load()
-		if delta > 0 && left < delta {
-			return false
-		}
-		if b.shared.CompareAndSwap(left, left-delta) {
-			return true
-		}
+func (s *slot) cost() int64 {
+	if s.hole != nil {
+		return entryBytes + gapBytes
 	}
+	return int64(s.size + entryBytes)
 }
 
-func (b *outboxBudget) get() *block {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n := len(b.pool); n > 0 {
-		blk := b.pool[n-1]
-		b.pool = b.pool[:n-1]
-		return blk
-	}
-	return &block{buf: make([]byte, blockBytes)}
-}
-
-func (b *outboxBudget) put(blk *block) {
-	blk.used = 0
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(blk.buf) == blockBytes && len(b.pool) < keptBlocks {
-		b.pool = append(b.pool, blk)
-	}
-}
-
-func newOutbox(limit int, budget *outboxBudget) *outbox {
+func newOutbox(limit int, subject string, budget *outboxBudget, alarm func()) *outbox {
 	return &outbox{
-		limit: int64(limit), budget: budget, ring: make([]slot, minRing),
+		limit: int64(limit), subject: subject, budget: budget, alarm: alarm,
 		// The reasons exist from the start, so that absence never means zero.
-		dropped: map[string]uint64{dropOverflow: 0, dropTotal: 0, dropOversize: 0},
+		dropped: map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0},
 	}
 }
 
 // push copies an event in. It never waits: what does not fit pushes out the
-// oldest, and is dropped itself only if it could never fit.
-func (o *outbox) push(e outboxEntry, payload []byte) {
-	cost := int64(len(payload) + entryBytes)
+// oldest, and is dropped itself only if it could never fit, or is to be shed
+// before others.
+func (o *outbox) push(e outboxEntry, payload []byte, shed bool) {
+	s := slot{outboxEntry: e, size: len(payload), shed: shed}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.received++
-	if cost > o.limit {
-		o.dropped[dropOversize]++
+	if s.cost() > o.limit {
+		o.lose(e, dropOversize)
 		return
 	}
-	for o.bytes+cost > o.limit {
-		o.dropOldest(dropOverflow)
-	}
-	for !o.budget.move(o.bytes, o.bytes+cost) {
-		if o.acked == o.free {
-			o.dropped[dropTotal]++
+	if o.bytes+s.cost() > o.limit/5*4 && (shed || o.sheddable > 0) {
+		if shed {
+			o.shed(nil, e)
 			return
 		}
-		o.dropOldest(dropTotal)
+		o.shedOldest()
 	}
-	o.bytes += cost
-	o.highWater = max(o.highWater, o.bytes)
-	if o.free-o.acked == uint64(len(o.ring)) {
-		o.grow()
+	for o.bytes+s.cost() > o.limit {
+		if !o.dropOldest(dropOverflow) {
+			o.lose(e, dropOverflow) // all else is in flight
+			return
+		}
 	}
-	s := o.slot(o.free)
-	s.outboxEntry, s.size = e, len(payload)
-	s.block, s.offset = o.place(payload)
-	o.free++
+	for !o.charge(s.cost(), false) {
+		if !o.dropOldest(dropTotal) {
+			o.lose(e, dropTotal)
+			return
+		}
+	}
+	s.block, s.offset = o.place(payload, shed)
+	o.waits.pushBack(s)
+	o.queued++
+	if shed {
+		o.sheddable++
+	}
+	o.judge(false)
 }
 
-// refuse counts an event that never came to push: filtered, or dropped for
-// reason.
-func (o *outbox) refuse(reason string) {
+// filter counts an event that is not wanted.
+func (o *outbox) filter() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.received++
-	if reason == "" {
-		o.filtered++
-		return
-	}
-	o.dropped[reason]++
+	o.filtered++
 }
 
-func (o *outbox) slot(pos uint64) *slot { return &o.ring[pos&uint64(len(o.ring)-1)] }
+// refuse drops an event that can never be published. A Gap takes its place.
+func (o *outbox) refuse(e outboxEntry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.received++
+	o.lose(e, dropOversize)
+}
 
-func (o *outbox) grow() {
-	ring := make([]slot, 2*len(o.ring))
-	for pos := o.acked; pos < o.free; pos++ {
-		ring[pos&uint64(len(ring)-1)] = *o.slot(pos)
-	}
-	o.ring = ring
+// pushGap puts a hole behind all that is there.
+func (o *outbox) pushGap(session string, hole *gap) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waits.pushBack(o.gapSlot(session, hole))
 }
 
 // place copies payload into a block and returns where.
-func (o *outbox) place(payload []byte) (*block, int) {
+func (o *outbox) place(payload []byte, shed bool) (*block, int) {
 	if len(payload) > blockBytes {
 		return &block{buf: append([]byte(nil), payload...), live: 1}, 0
 	}
-	if o.tail == nil || o.tail.used+len(payload) > len(o.tail.buf) {
-		o.tail = o.budget.get()
+	tail := &o.tails[0]
+	if shed {
+		tail = &o.tails[1] // a block of both would be held by what stays
 	}
-	b := o.tail
+	if *tail == nil || (*tail).used+len(payload) > len((*tail).buf) {
+		*tail = o.budget.get()
+	}
+	b := *tail
 	offset := b.used
 	b.used += copy(b.buf[offset:], payload)
 	b.live++
 	return b, offset
 }
 
-func (o *outbox) dropOldest(reason string) {
-	o.dropped[reason]++
-	o.release()
+// charge accounts for more bytes, or less.
+func (o *outbox) charge(n int64, must bool) bool {
+	if !o.budget.move(o.bytes, o.bytes+n, must) {
+		return false
+	}
+	o.bytes += n
+	o.highWater = max(o.highWater, o.bytes)
+	return true
 }
 
-// release frees the oldest entry.
-func (o *outbox) release() {
-	s := o.slot(o.acked)
-	size := o.bytes - int64(s.size+entryBytes)
-	o.budget.move(o.bytes, size)
-	o.bytes = size
+// free gives back what s holds.
+func (o *outbox) free(s *slot) {
+	o.charge(-s.cost(), true)
+	o.freePayload(s)
+}
+
+func (o *outbox) freePayload(s *slot) {
+	if s.block == nil {
+		return
+	}
 	if s.block.live--; s.block.live == 0 {
-		if s.block == o.tail {
-			o.tail = nil
+		for i := range o.tails {
+			if s.block == o.tails[i] {
+				o.tails[i] = nil
+			}
 		}
 		o.budget.put(s.block)
 	}
-	*s = slot{}
-	o.acked++
-	o.next = max(o.next, o.acked)
-	if o.acked == o.free && len(o.ring) > keptRing {
-		o.ring = make([]slot, minRing)
-	}
+	s.block = nil
 }
 
-// take copies the next event to send into scratch, so that whatever is dropped
-// meanwhile cannot change what is being published, and moves on. It reports
-// false if there is none.
-func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, pos uint64, ok bool) {
+// take copies the next event, or Gap, to send into scratch, so that whatever
+// is dropped meanwhile cannot change what is being published, and moves on. A
+// gap is returned when it is sent for the first time. It reports false if
+// there is nothing to send.
+func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.next == o.free {
-		return outboxEntry{}, scratch[:0], 0, false
-	}
-	pos = o.next
-	s := o.slot(pos)
-	o.next++
-	return s.outboxEntry, append(scratch[:0], s.block.buf[s.offset:s.offset+s.size]...), pos, true
-}
-
-// ack releases everything up to pos as published. What was dropped meanwhile
-// stays dropped.
-func (o *outbox) ack(pos uint64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for o.acked <= pos && o.acked < o.next {
-		if o.slot(o.acked).refused {
-			o.dropped[dropOversize]++
-		} else {
-			o.published++
+	payload = scratch[:0]
+	for o.waits.n > 0 {
+		s := o.waits.popFront()
+		if s.dead {
+			o.dead--
+			o.free(&s)
+			continue
 		}
-		o.release()
+		if s.hole != nil {
+			s.at = s.hole.to
+		}
+		o.sent.pushBack(s)
+		if s.hole == nil {
+			o.queued--
+			o.inFlight++
+			if s.shed {
+				o.sheddable--
+			}
+			return s.outboxEntry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
+		}
+		if !s.hole.told {
+			s.hole.told, told = true, s.hole
+		}
+		if s.hole == o.shedding {
+			o.shedding = nil
+		}
+		return s.outboxEntry, s.hole.appendTo(payload), told, true
 	}
+	return outboxEntry{}, payload, nil, false
 }
 
-// refuseAt notes that NATS will never take the event at pos, so that its ack
-// counts as a drop.
-func (o *outbox) refuseAt(pos uint64) {
+// ack releases the oldest in flight, if there is one, as published.
+func (o *outbox) ack() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if pos >= o.acked && pos < o.next {
-		o.slot(pos).refused = true
+	if o.sent.n == 0 {
+		return
 	}
+	s := o.sent.popFront()
+	if s.hole == nil {
+		o.published++
+		o.inFlight--
+	}
+	o.free(&s)
+	o.judge(false)
 }
 
-// rewind makes everything that is not acknowledged to be sent again, and
-// reports whether there is any.
+// refuseSent gives up the i'th in flight, which NATS will never take. A Gap
+// takes its place, to be sent after a rewind.
+func (o *outbox) refuseSent(i int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if i < 0 || i >= o.sent.n || o.sent.at(i).hole != nil {
+		return
+	}
+	s := o.sent.at(i)
+	o.free(s)
+	o.inFlight--
+	hole := &gap{reason: dropOversize}
+	hole.add(s.at)
+	o.dropped[dropOversize]++
+	*s = o.gapSlot(s.session, hole)
+}
+
+// rewind makes everything that is not acknowledged wait again, and reports
+// whether there is anything.
 func (o *outbox) rewind() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.next = o.acked
-	return o.next < o.free
+	for i := o.sent.n - 1; i >= 0; i-- {
+		s := *o.sent.at(i)
+		if s.shed && s.hole == nil {
+			o.sheddable++
+		}
+		o.waits.pushFront(s)
+	}
+	o.sent = deque[slot]{}
+	o.queued += o.inFlight
+	o.inFlight = 0
+	return o.waits.n > o.dead
 }
 
 // waiting reports whether something is to be sent.
 func (o *outbox) waiting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.next < o.free
+	return o.waits.n > o.dead
 }
 
 // account is an outbox at one moment. The law holds in each:
@@ -288,6 +297,9 @@ type account struct {
 	received, published, filtered, queued, inFlight uint64
 	dropped                                         map[string]uint64
 	bytes, highWater                                int64
+	level                                           level
+	// left is what is to be published still, Gaps included.
+	left int
 }
 
 func (o *outbox) account() account {
@@ -295,7 +307,8 @@ func (o *outbox) account() account {
 	defer o.mu.Unlock()
 	return account{
 		received: o.received, published: o.published, filtered: o.filtered,
-		queued: o.free - o.next, inFlight: o.next - o.acked,
-		dropped: maps.Clone(o.dropped), bytes: o.bytes, highWater: o.highWater,
+		queued: o.queued, inFlight: o.inFlight,
+		dropped: maps.Clone(o.dropped), bytes: o.bytes, highWater: o.highWater, level: o.level,
+		left: o.waits.n - o.dead + o.sent.n,
 	}
 }

@@ -34,6 +34,7 @@ type publisher struct {
 	scheduler *fairness.Scheduler
 	outboxes  []*outbox // by the scheduler's numbers
 	names     []string  // their servers' names
+	tellGap   []func(gap)
 	node      string
 	log       *zap.Logger
 	window    *window
@@ -66,6 +67,7 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 	for _, s := range b.servers {
 		p.outboxes = append(p.outboxes, s.outbox)
 		p.names = append(p.names, s.cfg.Name)
+		p.tellGap = append(p.tellGap, s.tellGap)
 	}
 	p.retries = make([]retry, len(b.servers))
 	p.window = newWindow(p.outboxes, b.scheduler.Ready)
@@ -175,7 +177,7 @@ func (p *publisher) noteFailures(now time.Time) {
 		r := &p.retries[id]
 		if r.delays == nil {
 			failure, _ := p.window.state(id)
-			if !gone(failure) {
+			if !gone(failure) && !errors.Is(failure, errRefused) {
 				p.log.Warn("events wait in the outbox", zap.String("server", p.names[id]), zap.Error(failure))
 			}
 			r.delays = backoff.NewExponentialBackOff()
@@ -183,6 +185,9 @@ func (p *publisher) noteFailures(now time.Time) {
 			p.failing = append(p.failing, id)
 		}
 		r.due = now.Add(r.delays.NextBackOff())
+		if failure, _ := p.window.state(id); errors.Is(failure, errRefused) {
+			r.due = now // a Gap has taken its place: nothing to wait for
+		}
 	}
 }
 
@@ -207,12 +212,15 @@ func (p *publisher) turn() bool {
 	o := p.outboxes[id]
 	used := 0
 	for used < budget && p.window.room(id) {
-		e, payload, pos, ok := o.take(p.payload)
+		e, payload, told, ok := o.take(p.payload)
 		p.payload = payload
 		if !ok {
 			break
 		}
-		p.send(id, pos, e)
+		if told != nil {
+			p.tellGap[id](*told)
+		}
+		p.send(id, e)
 		used += len(payload) + entryBytes
 	}
 	if cap(p.payload) > keptPayload {
@@ -223,8 +231,8 @@ func (p *publisher) turn() bool {
 }
 
 // send publishes p.payload as the event e and notes what came of it.
-func (p *publisher) send(id int, pos uint64, e outboxEntry) {
-	number := p.window.add(id, pos)
+func (p *publisher) send(id int, e outboxEntry) {
+	number := p.window.add(id)
 	err := p.publish(id, number, e)
 	switch {
 	case err == nil:
@@ -246,6 +254,9 @@ func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
 	t = append(append(append(append(t, p.node...), '.'), p.names[id]...), '.')
 	t = append(append(t, e.session...), '.')
 	t = strconv.AppendUint(t, e.seq, 10)
+	if e.gap > 0 {
+		t = strconv.AppendUint(append(t, '.'), e.gap, 10)
+	}
 	a := len(t)
 	t = append(append(t, e.session...), ':')
 	t = strconv.AppendUint(t, e.seq, 10)

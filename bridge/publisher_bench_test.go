@@ -59,14 +59,14 @@ func BenchmarkPublisher(b *testing.B) {
 func publishOurs(b *testing.B, nc *nats.Conn, payload []byte, events int, session string) time.Duration {
 	b.Helper()
 	scheduler := fairness.NewScheduler(schedulerQuantum)
-	o := newOutbox(64<<20, newOutboxBudget(64<<20, 1))
+	o := newOutbox(64<<20, "gap", newOutboxBudget(64<<20, 1), func() {})
 	scheduler.Ready(scheduler.Add())
 	bridge := &Bridge{events: nc, scheduler: scheduler, log: zap.NewNop()}
 	bridge.cfg.Node = "test"
 	bridge.servers = []*server{{outbox: o}}
 	bridge.servers[0].cfg.Name = "pbx1"
 	for i := range events {
-		o.push(outboxEntry{subject: "ami.events.pbx1.Test", session: session, seq: uint64(i), at: 1}, payload)
+		o.push(outboxEntry{subject: "ami.events.pbx1.Test", session: session, seq: uint64(i), at: 1}, payload, false)
 	}
 	p, err := bridge.newPublisher()
 	if err != nil {

@@ -42,7 +42,7 @@ func serveNATS(t *testing.T, change func(*natsserver.Options)) *natsserver.Serve
 func pushEvents(s *server, from, to int) {
 	for i := from; i <= to; i++ {
 		s.push(outboxEntry{subject: "ami.events." + s.cfg.Name + ".Test", session: "s1", seq: uint64(i), at: 1},
-			fmt.Appendf(nil, `{"n":"%d"}`, i))
+			fmt.Appendf(nil, `{"n":"%d"}`, i), false)
 	}
 }
 
@@ -156,9 +156,9 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	b, p := testBridge(t, s.ClientURL(), DeliverCore)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 1)
-	e, payload, pos, _ := srv.outbox.take(nil)
+	e, payload, _, _ := srv.outbox.take(nil)
 	p.payload = payload
-	p.send(0, pos, e)
+	p.send(0, e)
 	again := b.events.StatusChanged(nats.CONNECTED)
 	if err := b.events.ForceReconnect(); err != nil {
 		t.Fatal(err)
@@ -232,13 +232,13 @@ func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 
 // A turn that ends as its lane fills up leaves the server to be woken.
 func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
-	o := newOutbox(1<<20, newOutboxBudget(1<<20, 1))
+	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
 	var readied []int
 	w := newWindow([]*outbox{o}, func(source int) { readied = append(readied, source) })
 	for range laneMsgs {
-		o.push(outboxEntry{}, nil)
-		_, _, pos, _ := o.take(nil)
-		w.add(0, pos)
+		o.push(outboxEntry{}, nil, false)
+		o.take(nil)
+		w.add(0)
 	}
 	if w.open(0) {
 		t.Fatal("a full lane is open")

@@ -79,7 +79,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 	}
 	s := b.servers[0]
 	for i := 1; i <= events; i++ {
-		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i))
+		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
 		if i == events/3 {
 			nats1.Shutdown()
 			nats1.WaitForShutdown()
@@ -142,7 +142,7 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 			startPublisher(t, p)
 			s := b.servers[0]
 			for i, size := range []int{10, 2 << 20, 10} {
-				s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size))
+				s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size), false)
 			}
 			deadline, stop := context.WithTimeout(t.Context(), 10*time.Second)
 			defer stop()
@@ -187,7 +187,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	startPublisher(t, p)
 	s := b.servers[0]
 	for i := 1; i <= 1000; i++ {
-		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i)}, fmt.Append(nil, i))
+		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i)}, fmt.Append(nil, i), false)
 	}
 	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
 	if err != nil {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,12 +29,15 @@ type server struct {
 	actions   actionCounts
 
 	subjects   *subjects
-	everything bool            // no filter is set
-	filter     map[string]bool // answers of wanted
-	payload    []byte          // the event being encoded
-	lastEvent  time.Time       // when the last event was read
-	lostAt     time.Time       // when the event session ended, zero if none did
-	lostWhy    amiconn.Reason
+	everything bool               // no filter is set
+	verdicts   map[string]verdict // answers of judge
+	payload    []byte             // the event being encoded
+	watch      restartWatch
+
+	alarm  func()      // the status goroutine looks at the buffers
+	busy   atomic.Bool // an Action buffer is over 80 %
+	gaps   gapCounts
+	levels levels // the status goroutine's own
 
 	// What tellDrops has told, and when.
 	told   map[string]uint64
@@ -46,14 +50,16 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		cfg: cfg, node: b.cfg.Node,
 		log:       b.log.With(zap.String("server", cfg.Name)),
 		policy:    policy{allow: b.cfg.ActionsAllow, deny: b.cfg.ActionsDeny},
-		outbox:    newOutbox(int(cfg.OutboxBytes), b.budget),
+		alarm:     b.alarm,
 		scheduler: b.scheduler, source: b.scheduler.Add(),
 		status: b.status, inFlight: b.inFlight,
 		subjects:   newSubjects(b.cfg.SubjectPrefix, cfg.Name),
 		everything: allEvents(&cfg),
-		filter:     make(map[string]bool),
+		verdicts:   make(map[string]verdict),
+		gaps:       newGapCounts(),
 		toldAt:     time.Now(),
 	}
+	s.outbox = newOutbox(int(cfg.OutboxBytes), s.subjects.gap(), b.budget, b.alarm)
 	if len(cfg.ActionsAllow) > 0 {
 		s.policy.allow = cfg.ActionsAllow
 	}
@@ -63,7 +69,7 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
-		Hooks: amiconn.Hooks{Event: s.onEvent, Corrupt: s.onCorrupt, State: s.onState},
+		Hooks: amiconn.Hooks{Event: s.onEvent, Corrupt: s.onCorrupt, State: s.onState, Breaker: s.onBreaker},
 	})
 	return s
 }
@@ -76,51 +82,43 @@ const (
 	heldBytes = 64 << 20
 )
 
-// onState publishes a session's change. When the event session is up again
-// after a loss, what AMI did not tell meanwhile is a gap.
+// onState publishes a session's change.
 func (s *server) onState(c amiconn.Change) {
-	s.status.publish(s.subjects.status("connection", c.Role.String()), connectionStatus(s, c))
-	if c.Role == amiconn.RoleActions {
-		return
-	}
-	switch c.To {
-	case amiconn.StateUp:
-		if !s.lostAt.IsZero() {
-			s.gap(c)
-		}
-		s.lostAt = time.Time{}
-	case amiconn.StateWaiting:
-		if c.Session != "" {
-			s.lostAt, s.lostWhy = c.At, c.Reason
-			if !s.lastEvent.IsZero() {
-				s.lostAt = s.lastEvent
-			}
-		}
+	s.status.publish(s.subjects.status("connection", c.Role.String()), s.connectionStatus(c))
+	if c.Role != amiconn.RoleActions {
+		s.watchSession(c)
 	}
 }
 
-// gap puts a Gap event where the events are missing and tells it as a status.
-// No reader runs now, so the outbox has one producer still.
-func (s *server) gap(c amiconn.Change) {
-	// Numbered 0: the session's own events begin at 1.
-	s.push(outboxEntry{subject: s.subjects.gap(), session: c.Session, seq: 0, at: c.At.UnixNano()},
-		gapPayload(s.lostAt, c.At, string(s.lostWhy), "unknown"))
-	s.status.publish(s.subjects.status("gap", string(s.lostWhy)), gapStatus(s, s.lostAt, c.At, string(s.lostWhy), nil))
-	s.log.Warn("events may be missing", zap.String("reason", string(s.lostWhy)),
-		zap.Time("from", s.lostAt), zap.Time("to", c.At))
+// onBreaker publishes a change of the breaker.
+func (s *server) onBreaker(c amiconn.BreakerChange) {
+	s.status.publish(s.subjects.status("breaker", ""), s.breakerStatus(c))
 }
 
-// tellDrops logs and publishes what was dropped since it was last called. Only
-// one goroutine calls it at a time: the status ticker, and the shutdown after it.
+// tellGap publishes, as a status, a Gap that is being put into the stream.
+func (s *server) tellGap(g gap) {
+	s.gaps.add(g.reason)
+	s.status.publish(s.subjects.status("gap", g.reason), s.gapStatus(g))
+	fields := []zap.Field{
+		zap.String("reason", g.reason), zap.Time("from", time.Unix(0, g.from)), zap.Time("to", time.Unix(0, g.to)),
+	}
+	if !g.unknown {
+		fields = append(fields, zap.Uint64("count", g.lost))
+	}
+	if g.restarted != "" {
+		fields = append(fields, zap.String("restarted", g.restarted))
+	}
+	s.log.Warn("gap in the events", fields...)
+}
+
+// tellDrops logs what was dropped since it was last called; the Gap comes when
+// it is its turn in the stream. It is for the status goroutine.
 func (s *server) tellDrops() {
 	now, dropped := time.Now(), s.outbox.account().dropped
 	for reason, n := range dropped {
-		lost := n - s.told[reason]
-		if lost == 0 {
-			continue
+		if lost := n - s.told[reason]; lost > 0 {
+			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", s.toldAt))
 		}
-		s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", s.toldAt))
-		s.status.publish(s.subjects.status("gap", reason), gapStatus(s, s.toldAt, now, reason, &lost))
 	}
 	s.told, s.toldAt = dropped, now
 }

@@ -54,6 +54,9 @@ func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
 	stage.endFront()
 	stage.front.Wait()
 	b.inFlight.wait(ctx)
+	for _, s := range b.servers {
+		s.closeHole(time.Now(), "unknown")
+	}
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
@@ -81,8 +84,7 @@ func (b *Bridge) drainOutboxes(ctx context.Context) uint64 {
 	for {
 		var left uint64
 		for _, s := range b.servers {
-			box := s.outbox.account()
-			left += box.queued + box.inFlight
+			left += uint64(s.outbox.account().left)
 		}
 		if left == 0 {
 			return 0

@@ -20,7 +20,6 @@ const (
 
 // sent is a published event that is not acknowledged.
 type sent struct {
-	pos   uint64
 	at    time.Time
 	acked bool
 }
@@ -82,8 +81,9 @@ func (w *window) open(source int) bool {
 	return l.failure == nil && !l.blocked
 }
 
-// add notes that the event at pos is being sent, and returns its number.
-func (w *window) add(source int, pos uint64) uint64 {
+// add notes that the next event of source is being sent, and returns its
+// number.
+func (w *window) add(source int) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &w.lanes[source]
@@ -94,7 +94,7 @@ func (w *window) add(source int, pos uint64) uint64 {
 		}
 		l.ring = ring
 	}
-	*l.slot(l.tail) = sent{pos: pos, at: time.Now()}
+	*l.slot(l.tail) = sent{at: time.Now()}
 	l.tail++
 	w.inFlight++
 	return l.tail - 1
@@ -102,26 +102,12 @@ func (w *window) add(source int, pos uint64) uint64 {
 
 // ack notes that the event called number is safe, and releases what now is at
 // the head of the lane.
-func (w *window) ack(source int, number uint64) { w.end(source, number, false) }
-
-// refuse gives up the event called number, which NATS will never take: held on
-// to, it would hold up all others of its server.
-func (w *window) refuse(source int, number uint64) { w.end(source, number, true) }
-
-func (w *window) end(source int, number uint64, refused bool) {
+func (w *window) ack(source int, number uint64) {
 	w.mu.Lock()
-	if source < 0 || source >= len(w.lanes) {
-		w.mu.Unlock()
-		return
-	}
-	l := &w.lanes[source]
+	l := w.lane(source, number)
 	unblocked := false
-	if number >= l.head && number < l.tail {
-		s := l.slot(number)
-		if refused {
-			l.outbox.refuseAt(s.pos)
-		}
-		s.acked = true
+	if l != nil {
+		l.slot(number).acked = true
 		unblocked = w.advance(l)
 	}
 	w.mu.Unlock()
@@ -129,6 +115,33 @@ func (w *window) end(source int, number uint64, refused bool) {
 		w.ready(source)
 	}
 	w.signal()
+}
+
+// refuse gives up the event called number, which NATS will never take: held on
+// to, it would hold up all others of its server. A Gap takes its place, and all
+// is sent again from the oldest on.
+func (w *window) refuse(source int, number uint64) {
+	w.mu.Lock()
+	if l := w.lane(source, number); l != nil && !l.slot(number).acked {
+		l.outbox.refuseSent(int(number - l.head))
+		w.failLane(source, errRefused)
+	}
+	w.mu.Unlock()
+	w.signal()
+}
+
+// errRefused is the failure of a lane whose event was given up.
+var errRefused = errors.New("an event is too large for NATS")
+
+// lane returns the lane in which number is waited for.
+func (w *window) lane(source int, number uint64) *lane {
+	if source < 0 || source >= len(w.lanes) {
+		return nil
+	}
+	if l := &w.lanes[source]; number >= l.head && number < l.tail {
+		return l
+	}
+	return nil
 }
 
 // ackAll notes that everything sent is safe, but for the lanes that failed.
@@ -158,7 +171,7 @@ func (w *window) ackAll() {
 func (w *window) advance(l *lane) (unblocked bool) {
 	head := l.head
 	for l.head < l.tail && l.slot(l.head).acked {
-		l.outbox.ack(l.slot(l.head).pos)
+		l.outbox.ack()
 		l.head++
 		w.inFlight--
 	}
@@ -181,7 +194,7 @@ func (w *window) fail(source int, err error) {
 // failNumber is fail for the event called number, if it is still waited for.
 func (w *window) failNumber(source int, number uint64, err error) {
 	w.mu.Lock()
-	if source >= 0 && source < len(w.lanes) && number >= w.lanes[source].head && number < w.lanes[source].tail {
+	if w.lane(source, number) != nil {
 		w.failLane(source, err)
 	}
 	w.mu.Unlock()

@@ -170,7 +170,7 @@ func TestFailAll_APanicKeepsNoOtherCallFromItsEnd(t *testing.T) {
 		}()
 		tab.FailAll(ShuttingDown, errGone)
 	}()
-	if s := tab.Stats(); ended != 5 || s != (Stats{}) {
+	if s := tab.Stats(); ended != 5 || s != (Stats{HighWater: 5}) {
 		t.Errorf("%d ended, stats %+v", ended, s)
 	}
 }

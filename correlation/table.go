@@ -26,6 +26,7 @@ type Limits struct {
 type Stats struct {
 	Pending   int    // registered and not ended
 	Held      int    // ended and not released
+	HighWater int    // the most that were pending or held
 	Bytes     int    // of all bodies between Register and Release
 	Late      uint64 // frames for a Call that had just ended
 	Unmatched uint64 // Responses to nothing that was asked
@@ -42,6 +43,7 @@ type Table struct {
 	running []*pending          // those in the middle of a list
 	seq     uint64
 	held    int
+	most    int // of calls and held
 	bytes   int
 	ended   endedCalls
 	dead    deadSessions
@@ -74,6 +76,7 @@ func (t *Table) Register(c Call) error {
 	p.seq = t.seq
 	p.timer = time.AfterFunc(c.Timeout, func() { t.expire(p) })
 	t.calls[c.ActionID] = p
+	t.most = max(t.most, len(t.calls)+t.held)
 	return nil
 }
 
@@ -114,7 +117,7 @@ func (t *Table) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Stats{
-		Pending: len(t.calls), Held: t.held, Bytes: t.bytes,
+		Pending: len(t.calls), Held: t.held, HighWater: t.most, Bytes: t.bytes,
 		Late: t.late, Unmatched: t.unmatched, Replaced: t.replaced,
 	}
 }

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -133,6 +134,16 @@ func (r *running) next(sub *nats.Subscription) *nats.Msg {
 		r.t.Fatalf("%s: %v", sub.Subject, err)
 	}
 	return msg
+}
+
+// await returns the next message that holds text.
+func (r *running) await(sub *nats.Subscription, text string) *nats.Msg {
+	r.t.Helper()
+	for {
+		if msg := r.next(sub); bytes.Contains(msg.Data, []byte(text)) {
+			return msg
+		}
+	}
 }
 
 // reply is the body of an action's reply.

@@ -62,7 +62,7 @@ func TestBridge_ListErrorsAfterTheStart(t *testing.T) {
 }
 
 func TestBridge_ErrorsSayWhatReachedAsterisk(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{}, nil)
+	sim, r := simBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.BreakerFailures = 1000 })
 	sim.Next("CoreStatus", amisim.Stall)
 	if e := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "200ms").Error; e == nil || e.Code != 504 || e.Sent != "unknown" {
 		t.Errorf("a timeout: %+v", e)
@@ -116,11 +116,9 @@ func TestBridge_ReconnectIsAGap(t *testing.T) {
 	events, gaps := r.subscribe("ami.events.pbx1.>"), r.subscribe("ami.status.pbx1.gap")
 	sim.Emit("Event", "Before")
 	r.next(events)
+	states := r.subscribe("ami.status.pbx1.connection")
 	sim.Kick()
-	status := r.next(gaps)
-	if err := sim.WaitEventSessions(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
+	r.await(states, `"role":"event","from":"connecting","to":"up"`)
 	sim.Emit("Event", "After")
 	var gap struct{ Event, From, To, Reason, Lost string }
 	msg := r.next(events)
@@ -130,7 +128,7 @@ func TestBridge_ReconnectIsAGap(t *testing.T) {
 	if after := r.next(events); !strings.HasSuffix(after.Subject, ".After") || !strings.HasSuffix(after.Header.Get("Ami-Seq"), ":1") {
 		t.Errorf("then came %s with %s", after.Subject, after.Header.Get("Ami-Seq"))
 	}
-	if !strings.Contains(string(status.Data), `"lost":null`) {
+	if status := r.next(gaps); !strings.Contains(string(status.Data), `"lost":null,"restarted":null`) {
 		t.Errorf("status %s", status.Data)
 	}
 }

@@ -121,7 +121,7 @@ func (l *loader) hide() func() {
 }
 
 func emptyMeansSomething(name string) bool {
-	return name == prefix+"_HTTP_ADDR" || strings.HasSuffix(name, "_EVENTS_DENY") ||
+	return name == prefix+"_HTTP_ADDR" || strings.HasSuffix(name, "_EVENTS_DENY") || strings.HasSuffix(name, "_SHED_FIRST") ||
 		strings.HasSuffix(name, "_ACTIONS_ALLOW") || strings.HasSuffix(name, "_ACTIONS_DENY")
 }
 

@@ -64,6 +64,7 @@ var meanings = map[string]string{
 	"AMI_OUTBOX_BYTES":       "most bytes of events that wait to be published; then the oldest are dropped",
 	"AMI_EVENTS_ALLOW":       "globs: events to publish",
 	"AMI_EVENTS_DENY":        "globs: events not to publish",
+	"AMI_SHED_FIRST":         "globs: events that go first when the outbox is over 80 %",
 	"AMI_ACTIONS_ALLOW":      "if set, in place of BRIDGE_ACTIONS_ALLOW",
 	"AMI_ACTIONS_DENY":       "if set, in place of BRIDGE_ACTIONS_DENY",
 }

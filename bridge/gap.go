@@ -1,0 +1,91 @@
+package bridge
+
+import (
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// gap is a hole in a server's events. In an outbox it stands where they are
+// missing, and grows with them until it is sent; then it is told and final.
+type gap struct {
+	from, to  int64 // Unix nanoseconds
+	reason    string
+	lost      uint64
+	unknown   bool   // nobody can know how many
+	restarted string // yes, no or unknown after a lost session, else empty
+	told      bool
+}
+
+// gapBytes is what a gap costs beside its entry.
+const gapBytes = 96
+
+// add notes one lost event.
+func (g *gap) add(at int64) {
+	if g.lost == 0 {
+		g.from = at
+	}
+	g.from, g.to = min(g.from, at), max(g.to, at)
+	g.lost++
+}
+
+// merge takes over what another gap of the same reason says.
+func (g *gap) merge(other *gap) {
+	g.from, g.to = min(g.from, other.from), max(g.to, other.to)
+	g.lost += other.lost
+	g.unknown = g.unknown || other.unknown
+	if other.restarted == "yes" || g.restarted == "no" {
+		g.restarted = other.restarted
+	}
+}
+
+// appendTo writes the Gap event.
+func (g *gap) appendTo(p []byte) []byte {
+	p = append(p, `{"Event":"Gap","From":"`...)
+	p = time.Unix(0, g.from).UTC().AppendFormat(p, timeFormat)
+	p = append(p, `","To":"`...)
+	p = time.Unix(0, g.to).UTC().AppendFormat(p, timeFormat)
+	p = append(append(append(p, `","Reason":"`...), g.reason...), `","Lost":"`...)
+	if g.unknown {
+		p = append(p, "unknown"...)
+	} else {
+		p = strconv.AppendUint(p, g.lost, 10)
+	}
+	if g.restarted != "" {
+		p = append(append(p, `","Restarted":"`...), g.restarted...)
+	}
+	return append(p, `"}`...)
+}
+
+// timeFormat is RFC 3339 with microseconds.
+const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
+
+// gapCounts counts the Gaps that were told, by reason.
+type gapCounts struct {
+	mu sync.Mutex
+	by map[string]uint64
+}
+
+// newGapCounts knows every reason from the start.
+func newGapCounts() gapCounts {
+	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0}
+	for _, reason := range amiconn.Failures() {
+		by[string(reason)] = 0
+	}
+	return gapCounts{by: by}
+}
+
+func (c *gapCounts) add(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.by[reason]++
+}
+
+func (c *gapCounts) all() map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.by)
+}

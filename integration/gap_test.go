@@ -1,0 +1,160 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// gapEvent is a Gap in the stream of events.
+type gapEvent struct{ Event, From, To, Reason, Lost, Restarted string }
+
+func gapOf(t *testing.T, data []byte) (g gapEvent) {
+	t.Helper()
+	if err := json.Unmarshal(data, &g); err != nil {
+		t.Fatalf("%v in %s", err, data)
+	}
+	return g
+}
+
+// After a lost session the Gap says whether Asterisk itself was started anew,
+// from the Uptime of the FullyBooted behind the login.
+func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
+	for _, test := range []struct {
+		name, event, want string
+	}{
+		{"longer up than the session", "Event: FullyBooted\r\nPrivilege: system,all\r\nUptime: 86400\r\nStatus: Fully Booted\r\n\r\n", "no"},
+		{"just started", "Event: FullyBooted\r\nPrivilege: system,all\r\nUptime: 0\r\nStatus: Fully Booted\r\n\r\n", "yes"},
+		{"an Asterisk that does not say", "Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n", "unknown"},
+		{"a user who may not know", "Event: Hangup\r\nPrivilege: call,all\r\n\r\n", "unknown"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+			events, states := r.subscribe("ami.events.pbx1.>"), r.subscribe("ami.status.pbx1.connection")
+			gaps := r.subscribe("ami.status.pbx1.gap")
+			sim.Kick()
+			r.await(states, `"role":"event","from":"connecting","to":"up"`)
+			sim.EmitRaw([]byte(test.event))
+			if g := gapOf(t, r.next(events).Data); g.Event != "Gap" || g.Restarted != test.want || g.Reason != "closed" || g.Lost != "unknown" {
+				t.Errorf("%+v, want restarted %s", g, test.want)
+			}
+			word := map[string]string{"no": "false", "yes": "true", "unknown": "null"}[test.want]
+			if status := r.next(gaps); !strings.Contains(string(status.Data), `"restarted":`+word) {
+				t.Errorf("status %s", status.Data)
+			}
+		})
+	}
+}
+
+// A session that brings no event has its Gap all the same.
+func TestGap_ComesWithoutAnEvent(t *testing.T) {
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.StatusInterval = 100 * time.Millisecond },
+		server("pbx1", addr, "bridge", "s3cret"))
+	events := r.subscribe("ami.events.pbx1.>")
+	sim.Kick()
+	if g := gapOf(t, r.next(events).Data); g.Event != "Gap" || g.Restarted != "unknown" {
+		t.Errorf("%+v", g)
+	}
+}
+
+// A frame over the limit leaves a Gap in its place.
+func TestGap_StandsWhereAFrameWasTooLarge(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = 4096 })
+	events := r.subscribe("ami.events.pbx1.>")
+	sim.Emit("Event", "Before")
+	sim.Emit("Event", "Large", "Filler", strings.Repeat("x", 10_000))
+	sim.Emit("Event", "After")
+	r.next(events)
+	if g := gapOf(t, r.next(events).Data); g.Reason != "oversize" || g.Lost != "1" {
+		t.Errorf("between them came %+v", g)
+	}
+	if after := r.next(events); !strings.HasSuffix(after.Header.Get("Ami-Seq"), ":3") {
+		t.Errorf("after it %s", after.Header.Get("Ami-Seq"))
+	}
+}
+
+// The stream is away while a flood overruns the outbox. When it is back, events
+// and Gaps together account for every number, in order.
+func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{NotBooted: true, WriteTimeout: 5 * time.Second}, func(s *bridge.ServerConfig) {
+		s.OutboxBytes = 256 << 10
+		s.ShedFirst = bridge.Globs{"VarSet"}
+	})
+	js, err := jetstream.New(r.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	if err := js.DeleteStream(t.Context(), bridge.EventStream); err != nil {
+		t.Fatal(err)
+	}
+	buffers := r.subscribe("ami.status.pbx1.buffers")
+	const n = 20_000
+	for i := range n {
+		name := "Hangup"
+		if i%2 == 0 && i < n/2 {
+			name = "VarSet"
+		}
+		sim.Emit("Event", name, "N", fmt.Sprint(i))
+	}
+	full := r.await(buffers, `"trigger":"full"`)
+	if !strings.Contains(string(full.Data), `"level":"full"`) {
+		t.Errorf("%s", full.Data)
+	}
+	r.await(buffers, fmt.Sprintf(`"received":%d`, n))
+	if stream, err = js.CreateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.await(buffers, `"trigger":"drained"`)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := js.OrderedConsumer(t.Context(), bridge.EventStream, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, seen, last := 0, 0, 0
+	for range info.State.Msgs {
+		msg, err := consumer.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(msg.Subject(), ".Gap") {
+			g := gapOf(t, msg.Data())
+			var k int
+			if _, err := fmt.Sscan(g.Lost, &k); err != nil {
+				t.Fatalf("%+v", g)
+			}
+			lost += k
+			continue
+		}
+		var seq int
+		if _, err := fmt.Sscan(msg.Headers().Get("Ami-Seq")[strings.IndexByte(msg.Headers().Get("Ami-Seq"), ':')+1:], &seq); err != nil {
+			t.Fatal(err)
+		}
+		if seq <= last {
+			t.Fatalf("%d came after %d", seq, last)
+		}
+		last = seq
+		seen++
+	}
+	if lost+seen != n || lost == 0 || last != n {
+		t.Errorf("%d events and %d in Gaps, the last numbered %d; want %d together", seen, lost, last, n)
+	}
+}
