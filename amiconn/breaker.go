@@ -3,6 +3,7 @@ package amiconn
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -249,8 +250,6 @@ func (b *breaker) status() BreakerStatus {
 		State: b.state, Failures: b.failures, RetryIn: b.remaining(),
 		Transitions: make(map[BreakerState]uint64, len(b.counts)),
 	}
-	for state, n := range b.counts {
-		s.Transitions[state] = n
-	}
+	maps.Copy(s.Transitions, b.counts)
 	return s
 }

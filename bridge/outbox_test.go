@@ -184,6 +184,7 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 		limit := rapid.IntRange(2000, 20_000).Draw(t, "limit")
 		o := testOutbox(limit)
 		n, last, lost := 0, 0, uint64(0)
+		out := map[uint64]string{} // the Gaps that were sent, by number
 		gaps := func() int { return o.waits.n + o.sent.n - int(o.queued+o.inFlight) - o.dead }
 		ack := func() {
 			if o.sent.n == 0 {
@@ -193,6 +194,7 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 			switch {
 			case s.hole != nil:
 				lost += s.hole.lost
+				delete(out, s.gap)
 			case int(s.seq) <= last:
 				t.Fatalf("%d after %d", s.seq, last)
 			default:
@@ -202,6 +204,13 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 		}
 		take := func() {
 			e, payload, _, ok := o.take(nil)
+			if ok && e.gap > 0 {
+				// Perhaps it is stored already: under its number it stays the same.
+				if before := out[e.gap]; before != "" && before != string(payload) {
+					t.Fatalf("a Gap that was sent as %s is now %s", before, payload)
+				}
+				out[e.gap] = string(payload)
+			}
 			if ok && e.gap == 0 && string(payload[:min(len(payload), 8)]) != fmt.Sprintf("%08d", e.seq)[:min(len(payload), 8)] {
 				t.Fatalf("event %d is %.8q", e.seq, payload)
 			}
@@ -237,6 +246,9 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 		a := o.account()
 		if a.bytes != 0 || a.left != 0 || a.queued != 0 || a.inFlight != 0 || o.sheddable != 0 || o.dead != 0 {
 			t.Fatalf("drained, it holds %+v", a)
+		}
+		if len(out) > 0 {
+			t.Fatalf("these Gaps were sent and never acknowledged: %v", out)
 		}
 		if lost != total(a.dropped) {
 			t.Fatalf("the Gaps tell of %d events, %d were dropped", lost, total(a.dropped))
