@@ -11,22 +11,27 @@ import (
 
 // restartWatch makes a Gap of the time between two event sessions. The Gap
 // stands before the new session's first event, which often says whether
-// Asterisk itself was started anew; so it waits for that one, or for the next
-// status interval. The fields belong to the reader and to the supervisor
+// Asterisk itself was started anew; so it waits for that one, or for some
+// status intervals. The fields belong to the reader and to the supervisor
 // between two of them, but for the hole.
 type restartWatch struct {
 	heard    time.Time // the last event, or the login
 	shutdown bool      // Asterisk said that it shuts down
 	first    bool      // the next event is the session's first
-	booted   bool      // sessions begin with FullyBooted
+	booted   bool      // the last session began with FullyBooted
+	started  time.Time // when Asterisk was, by its Uptime, or zero
 
 	due atomic.Bool // there is a hole
 	mu  sync.Mutex  // protects the following
-	// hole lacks only the answer, and is since when it waits for it.
+	// hole waits for a better answer, since then.
 	hole    *gap
 	since   time.Time
 	session string
 }
+
+// holeIntervals is for how many status intervals a hole waits for an event: an
+// Asterisk that boots takes its time.
+const holeIntervals = 6
 
 // watchSession hears that an event session came or went.
 func (s *server) watchSession(c amiconn.Change) {
@@ -44,10 +49,14 @@ func (s *server) watchSession(c amiconn.Change) {
 			w.heard = c.At
 		}
 	case c.To == amiconn.StateWaiting && c.Session != "":
-		s.closeHole(time.Now(), "unknown") // of the loss before, if no event came
+		s.closeHole(time.Now(), "") // of the loss before, if no event came
 		w.mu.Lock()
-		w.hole = &gap{from: w.heard.UnixNano(), reason: string(c.Reason), unknown: true}
+		w.hole = &gap{from: w.heard.UnixNano(), reason: string(c.Reason), unknown: true, restarted: "unknown"}
+		if w.shutdown {
+			w.hole.restarted = "yes"
+		}
 		w.mu.Unlock()
+		w.shutdown = false
 	}
 }
 
@@ -57,8 +66,7 @@ func (s *server) watchRestart(e amiconn.Event) {
 	name := e.Frame.Name()
 	if w.first {
 		w.first = false
-		s.closeHole(e.At, w.restarted(e))
-		w.shutdown = false
+		s.closeHole(time.Now(), w.restarted(e)) // its own time may be that of the login
 		w.booted = string(name) == "FullyBooted"
 	}
 	if string(name) == "Shutdown" {
@@ -67,29 +75,37 @@ func (s *server) watchRestart(e amiconn.Event) {
 	w.heard = e.At
 }
 
-// restarted judges by the first event of a session. FullyBooted comes right
-// behind the login of a user who may read system events, with the Uptime in
-// seconds since Asterisk 14 (manager.c action_login); while Asterisk boots,
-// other events come before it.
+// restarted judges by the first event of a session; empty is no answer.
+// FullyBooted comes right behind the login of a user who may read system
+// events, with the Uptime since Asterisk 14 (manager.c action_login); while
+// Asterisk boots it does not.
 func (w *restartWatch) restarted(e amiconn.Event) string {
-	if string(e.Frame.Name()) == "FullyBooted" {
-		uptime, err := strconv.ParseInt(string(e.Frame.Get("Uptime")), 10, 32)
-		switch {
-		case err == nil && e.At.Add(-time.Duration(uptime)*time.Second).After(w.heard):
+	if string(e.Frame.Name()) != "FullyBooted" {
+		if w.booted {
 			return "yes"
-		case err == nil:
-			return "no"
 		}
-	} else if w.booted {
+		return ""
+	}
+	uptime, err := strconv.ParseInt(string(e.Frame.Get("Uptime")), 10, 32)
+	if err != nil {
+		return ""
+	}
+	// The Uptime is cut to whole seconds: it was started up to one before this.
+	started, before := e.At.Add(-time.Duration(uptime)*time.Second), w.started
+	w.started = started
+	switch {
+	case !before.IsZero() && started.Sub(before) > 1500*time.Millisecond:
+		return "yes"
+	case !before.IsZero() || !started.After(w.heard):
+		return "no"
+	case started.Add(-time.Second).After(w.heard):
 		return "yes"
 	}
-	if w.shutdown {
-		return "yes"
-	}
-	return "unknown"
+	return ""
 }
 
 // closeHole puts the Gap into the outbox, if one is due since before now.
+// Without an answer it says what was known when the session was lost.
 func (s *server) closeHole(now time.Time, restarted string) {
 	w := &s.watch
 	if !w.due.Load() {
@@ -100,7 +116,9 @@ func (s *server) closeHole(now time.Time, restarted string) {
 	if w.hole == nil || w.since.After(now) {
 		return
 	}
-	w.hole.restarted = restarted
+	if restarted != "" {
+		w.hole.restarted = restarted
+	}
 	s.outbox.pushGap(w.session, w.hole)
 	s.scheduler.Ready(s.source)
 	w.hole = nil

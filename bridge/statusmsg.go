@@ -123,7 +123,7 @@ func (b *Bridge) tick() {
 		s.levels = m.levels()
 		s.status.publish(s.subjects.status("buffers", ""), m)
 		s.tellDrops()
-		s.closeHole(now.Add(-b.cfg.StatusInterval), "unknown")
+		s.closeHole(now.Add(-holeIntervals*b.cfg.StatusInterval), "")
 	}
 	b.status.publish(statusKey{subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
 }

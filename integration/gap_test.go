@@ -27,21 +27,27 @@ func gapOf(t *testing.T, data []byte) (g gapEvent) {
 // After a lost session the Gap says whether Asterisk itself was started anew,
 // from the Uptime of the FullyBooted behind the login.
 func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
-	for _, test := range []struct {
-		name, event, want string
-	}{
-		{"longer up than the session", "Event: FullyBooted\r\nPrivilege: system,all\r\nUptime: 86400\r\nStatus: Fully Booted\r\n\r\n", "no"},
-		{"just started", "Event: FullyBooted\r\nPrivilege: system,all\r\nUptime: 0\r\nStatus: Fully Booted\r\n\r\n", "yes"},
-		{"an Asterisk that does not say", "Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n", "unknown"},
-		{"a user who may not know", "Event: Hangup\r\nPrivilege: call,all\r\n\r\n", "unknown"},
+	booted := func(uptime string) string {
+		return "Event: FullyBooted\r\nPrivilege: system,all\r\n" + uptime + "Status: Fully Booted\r\n\r\n"
+	}
+	const hangup = "Event: Hangup\r\nPrivilege: call,all\r\n\r\n"
+	for _, test := range []struct{ name, before, after, want string }{
+		{"up for longer than the session", hangup, booted("Uptime: 86400\r\n"), "no"},
+		{"started since the last time", booted("Uptime: 86400\r\n"), booted("Uptime: 5\r\n"), "yes"},
+		{"still booting", booted("Uptime: 86400\r\n"), hangup, "yes"},
+		{"announced", "Event: Shutdown\r\nPrivilege: system,all\r\nShutdown: Cleanly\r\nRestart: True\r\n\r\n", booted(""), "yes"},
+		{"an Asterisk that does not say", hangup, booted(""), "unknown"},
+		{"a user who may not know", hangup, hangup, "unknown"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
 			events, states := r.subscribe("ami.events.pbx1.>"), r.subscribe("ami.status.pbx1.connection")
 			gaps := r.subscribe("ami.status.pbx1.gap")
+			sim.EmitRaw([]byte(test.before))
+			r.next(events)
 			sim.Kick()
 			r.await(states, `"role":"event","from":"connecting","to":"up"`)
-			sim.EmitRaw([]byte(test.event))
+			sim.EmitRaw([]byte(test.after))
 			if g := gapOf(t, r.next(events).Data); g.Event != "Gap" || g.Restarted != test.want || g.Reason != "closed" || g.Lost != "unknown" {
 				t.Errorf("%+v, want restarted %s", g, test.want)
 			}
@@ -51,6 +57,14 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FullyBooted comes in the same packet as the answer to the login.
+func TestGap_TakesWhatIsGluedToTheLogin(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{}, nil)
+	gaps := r.subscribe("ami.status.pbx1.gap")
+	sim.Kick()
+	r.next(gaps)
 }
 
 // A session that brings no event has its Gap all the same.
