@@ -11,6 +11,7 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
@@ -23,7 +24,8 @@ type running struct {
 	t    testing.TB
 	cfg  bridge.Config
 	nc   *nats.Conn
-	stop func() error // ends the bridge and returns what Run returned; once
+	seen *prometheus.Registry // the bridge's metrics
+	stop func() error         // ends the bridge and returns what Run returned; once
 }
 
 // natsURL starts a nats-server with JetStream and returns its address.
@@ -66,14 +68,20 @@ func server(name, addr, user, secret string) bridge.ServerConfig {
 // every session is up.
 func startBridge(t testing.TB, url string, change func(*bridge.Config), servers ...bridge.ServerConfig) *running {
 	t.Helper()
+	return startLogging(t, zap.NewNop(), url, change, servers...)
+}
+
+// startLogging is startBridge with a logger.
+func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge.Config), servers ...bridge.ServerConfig) *running {
+	t.Helper()
 	cfg := bridge.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = "b1", "", url, servers
 	if change != nil {
 		change(&cfg)
 	}
-	r := &running{t: t, cfg: cfg, nc: connect(t, url)}
+	r := &running{t: t, cfg: cfg, nc: connect(t, url), seen: prometheus.NewRegistry()}
 	states := r.subscribe("ami.status.*.connection")
-	b, err := bridge.New(cfg, bridge.Deps{Logger: zap.NewNop(), Version: "0.0.0"})
+	b, err := bridge.New(cfg, bridge.Deps{Logger: log, Registerer: r.seen, Version: "0.0.0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -248,3 +248,20 @@ func TestSession_HoldsEventsBackWhileAnActionRuns(t *testing.T) {
 		}
 	})
 }
+
+func TestServer_ClockIsSetWithoutMovingTime(t *testing.T) {
+	simulate(t, Config{ClockSkew: time.Hour}, func(t *testing.T, s *Server, n *Network) {
+		p := loggedIn(t, n, "off")
+		for _, skew := range []time.Duration{time.Hour, 9 * time.Hour, -13 * time.Hour} {
+			if skew != time.Hour {
+				s.SetClock(skew)
+			}
+			began := time.Now()
+			p.send("Action: Ping")
+			p.wants("Response: Success", "Ping: Pong", "Timestamp: "+timestamp(began.Add(skew)))
+			if took := time.Since(began); took != 0 {
+				t.Errorf("with the clock %v ahead the answer took %v", skew, took)
+			}
+		}
+	})
+}

@@ -31,7 +31,8 @@ type Config struct {
 	// a Timestamp, as the settings of asterisk.conf and manager.conf do.
 	SystemName      string
 	TimestampEvents bool
-	// ClockSkew is added to the server's clock in Ping and Timestamp.
+	// ClockSkew is added to the server's clock in Ping and Timestamp, until
+	// SetClock.
 	ClockSkew time.Duration
 	// TLS, if set, is spoken on every connection from its first byte. Such a
 	// session has a real Asterisk's defect: of a record of more than 1024

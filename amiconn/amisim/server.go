@@ -26,6 +26,7 @@ type Server struct {
 	channels  atomic.Int64
 	emitted   atomic.Int64
 	record    atomic.Int64
+	skew      atomic.Int64 // of the clock, nanoseconds
 	variables variables
 	live      liveChannels
 
@@ -49,6 +50,7 @@ func New(cfg Config) *Server {
 	for _, r := range table() {
 		s.actions[strings.ToLower(r.name)] = r
 	}
+	s.skew.Store(int64(cfg.ClockSkew))
 	s.schedule.wake = make(chan struct{}, 1)
 	for _, name := range cfg.Channels {
 		s.live.put(s.newChannel(name, "from-internal", "s"))
@@ -186,4 +188,8 @@ func (s *Server) each(f func(*Session)) {
 	}
 }
 
-func (s *Server) now() time.Time { return time.Now().Add(s.cfg.ClockSkew) }
+// SetClock makes the server's clock skew ahead of the real one from now on, or
+// behind it, as when somebody sets the time. Nothing else moves with it.
+func (s *Server) SetClock(skew time.Duration) { s.skew.Store(int64(skew)) }
+
+func (s *Server) now() time.Time { return time.Now().Add(time.Duration(s.skew.Load())) }
