@@ -144,8 +144,8 @@ func (r *running) next(sub *nats.Subscription) *nats.Msg {
 	return msg
 }
 
-// await returns the next message that holds text.
-func (r *running) await(sub *nats.Subscription, text string) *nats.Msg {
+// awaitText returns the next message that holds text.
+func (r *running) awaitText(sub *nats.Subscription, text string) *nats.Msg {
 	r.t.Helper()
 	for {
 		if msg := r.next(sub); bytes.Contains(msg.Data, []byte(text)) {

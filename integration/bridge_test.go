@@ -118,7 +118,7 @@ func TestBridge_ReconnectIsAGap(t *testing.T) {
 	r.next(events)
 	states := r.subscribe("ami.status.pbx1.connection")
 	sim.Kick()
-	r.await(states, `"role":"event","from":"connecting","to":"up"`)
+	r.awaitText(states, `"role":"event","from":"connecting","to":"up"`)
 	sim.Emit("Event", "After")
 	var gap struct{ Event, From, To, Reason, Lost string }
 	msg := r.next(events)

@@ -46,7 +46,7 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 			sim.EmitRaw([]byte(test.before))
 			r.next(events)
 			sim.Kick()
-			r.await(states, `"role":"event","from":"connecting","to":"up"`)
+			r.awaitText(states, `"role":"event","from":"connecting","to":"up"`)
 			sim.EmitRaw([]byte(test.after))
 			if g := gapOf(t, r.next(events).Data); g.Event != "Gap" || g.Restarted != test.want || g.Reason != "closed" || g.Lost != "unknown" {
 				t.Errorf("%+v, want restarted %s", g, test.want)
@@ -123,15 +123,15 @@ func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
 		}
 		sim.Emit("Event", name, "N", fmt.Sprint(i))
 	}
-	full := r.await(buffers, `"trigger":"full"`)
+	full := r.awaitText(buffers, `"trigger":"full"`)
 	if !strings.Contains(string(full.Data), `"level":"full"`) {
 		t.Errorf("%s", full.Data)
 	}
-	r.await(buffers, fmt.Sprintf(`"received":%d`, n))
+	r.awaitText(buffers, fmt.Sprintf(`"received":%d`, n))
 	if stream, err = js.CreateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	r.await(buffers, `"trigger":"drained"`)
+	r.awaitText(buffers, `"trigger":"drained"`)
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -80,10 +80,10 @@ func TestReal_GapTellsARestart(t *testing.T) {
 		if gap := r.next(gaps); !strings.Contains(string(gap.Data), `"restarted":false`) {
 			t.Errorf("a cut connection: %s", gap.Data)
 		}
-		r.await(states, `"sessions":{"action":"up","event":"up"}`)
+		r.awaitText(states, `"sessions":{"action":"up","event":"up"}`)
 		// Asterisk counts its uptime in whole seconds: one that lived for less
 		// cannot be told from the next.
-		r.await(r.subscribe("ami.nodes.b1"), `"uptime_s":4`)
+		r.awaitText(r.subscribe("ami.nodes.b1"), `"uptime_s":4`)
 		if err := a.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
