@@ -1,0 +1,246 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+func tick(n int) []byte {
+	return fmt.Appendf(nil, "Event: Tick\r\nPrivilege: call,all\r\nN: %d\r\n\r\n", n)
+}
+
+// The banner, the answers of the login and events come in one piece.
+func TestChaos_BannerGluedToFrames(t *testing.T) {
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	stray := "Response: Error\r\nMessage: Missing action in request\r\n\r\n"
+	sim.Always(amisim.Accept, amisim.After(string(tick(0))+stray+string(tick(1))))
+	sim.Always("Challenge", amisim.Before(string(tick(2))))
+	sim.Always("Login", amisim.Rewrite(func(b []byte) []byte {
+		return bytes.Join([][]byte{tick(3), b, []byte(stray), tick(4), tick(5)}, nil)
+	}))
+	r := startBridge(t, natsURL(t), chaosConfig, chaosServer("pbx1", addr))
+	succeeds(t, r.call("pbx1", "QueueStatus", ""))
+	sim.Emit("Event", "Tick", "N", "6")
+	// The action session has read the same bytes, and publishes none of them.
+	r.settled("pbx1", 7)
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, 7)
+	if got.holes != 0 || got.sessions != 1 {
+		t.Errorf("%d holes in the events of %d sessions", got.holes, got.sessions)
+	}
+}
+
+// A frame that was cut takes the next one into it, wherever it was cut, and
+// nothing beyond that.
+func TestChaos_TruncatedFrames(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	ticked := r.subscribe("ami.events.pbx1.Tick")
+	whole := "Event: Cut\r\nPrivilege: call,all\r\nChannel: PJSIP/1\r\nUniqueid: 1.2\r\n\r\n"
+	n, cuts := 0, 0
+	for cut := 1; cut < len(whole); cut++ {
+		sim.EmitRaw([]byte(whole[:cut]))
+		sim.EmitRaw([]byte("Event: Swallowed\r\nPrivilege: call,all\r\nX: 1\r\n\r\n"))
+		sim.EmitRaw(tick(n))
+		n, cuts = n+1, cuts+1
+	}
+	// The other way round: the end of a frame without its beginning.
+	for cut := 1; cut < len(whole)-len("\r\n\r\n"); cut++ {
+		sim.EmitRaw([]byte(whole[cut:]))
+		sim.EmitRaw(tick(n))
+		n++
+	}
+	for range n {
+		r.next(ticked)
+	}
+	r.settled("pbx1", uint64(n))
+	got := check(t, r.story("pbx1"))
+	if got.holes != 0 || got.sessions != 1 {
+		t.Errorf("%d holes in the events of %d sessions", got.holes, got.sessions)
+	}
+	next, rest := 0, 0
+	for _, e := range got.events {
+		if e.name != "Tick" {
+			rest++
+			continue
+		}
+		if e.text("N") != strconv.Itoa(next) {
+			t.Fatalf("tick %d is %s", next, e.data)
+		}
+		next++
+	}
+	if next != n || rest > cuts+1 {
+		t.Errorf("%d of %d whole events, and %d others, of at most %d", next, n, rest, cuts+1)
+	}
+	if corrupt := r.metric("frames_corrupt_total"); corrupt < float64(len(whole)/2) {
+		t.Errorf("%v frames were counted as corrupt", corrupt)
+	}
+}
+
+func TestChaos_GarbageBetweenFrames(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	rng := rand.New(rand.NewPCG(7, 7))
+	const n = 500
+	for i := range n {
+		sim.EmitRaw(append(garbage(rng, i), "\r\n\r\n"...))
+		sim.EmitRaw(tick(i))
+	}
+	// Around answers as well: a frame that is no message completes nothing.
+	for i := range 50 {
+		noise := string(garbage(rng, i)) + "\r\n\r\n"
+		sim.Next("Getvar", func(s *amisim.Session, a *amisim.Action) { s.Write([]byte(noise + echo(a) + noise)) })
+		if got := r.call("pbx1", "Getvar", fmt.Sprintf(`{"Variable":"%d"}`, i)); got.Error != nil || got.Fields["Value"] != strconv.Itoa(i) {
+			t.Fatalf("after %q: %+v %+v", noise, got, got.Error)
+		}
+	}
+	r.settled("pbx1", n)
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, n)
+	if got.holes != 0 || got.sessions != 1 || len(got.gaps) != 0 {
+		t.Errorf("%d holes, %d sessions, %d gaps", got.holes, got.sessions, len(got.gaps))
+	}
+	if corrupt := r.metric("frames_corrupt_total"); corrupt < n {
+		t.Errorf("%v frames were counted as corrupt, of %d", corrupt, n)
+	}
+}
+
+// garbage is bytes that are neither an event nor a response, and no part of
+// one. It does not end in a line end.
+func garbage(rng *rand.Rand, i int) []byte {
+	switch i % 5 {
+	case 0:
+		b := make([]byte, 1+rng.IntN(3000))
+		for j := range b {
+			b[j] = byte(rng.IntN(256))
+		}
+		// Line ends of its own would make it several frames.
+		return append([]byte("\x00"), bytes.ReplaceAll(b, []byte("\n"), []byte("n"))...)
+	case 1:
+		return []byte("--END COMMAND--")
+	case 2:
+		return []byte(strings.Repeat("no colon in here ", 1+rng.IntN(500)))
+	case 3:
+		return []byte("\xff\xfe: \x00\x00\r\n: \r\n:\r\nX:Event: Hangup")
+	}
+	return []byte("\r\r\r: Response: Success")
+}
+
+// What is over the limit is lost, counted and told, alone.
+func TestChaos_OversizeEvents(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = 64 * amiconn.KiB })
+	statuses := r.subscribe("ami.status.pbx1.gap")
+	before := heapNow()
+	const n, every = 200, 10
+	for i := range n {
+		if i%every == every/2 {
+			sim.Emit("Event", "Large", "X", strings.Repeat("x", 100<<10+i*1000))
+		}
+		sim.Emit("Event", "Tick", "N", strconv.Itoa(i))
+	}
+	b := r.settled("pbx1", n+n/every)
+	if b.Dropped["oversize"] != n/every || b.lost() != n/every {
+		t.Errorf("dropped %v, want %d oversize", b.Dropped, n/every)
+	}
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, n)
+	if got.holes != n/every || got.told != got.holes {
+		t.Errorf("%d numbers are missing, the Gap events say %d, want %d", got.holes, got.told, n/every)
+	}
+	for _, gap := range got.gaps {
+		if gap.text("Reason") != "oversize" {
+			t.Errorf("a gap is %s", gap.data)
+		}
+	}
+	if msg := r.next(statuses); !bytes.Contains(msg.Data, []byte(`"reason":"oversize"`)) {
+		t.Errorf("the status is %s", msg.Data)
+	}
+	if grown := int64(heapNow()) - int64(before); grown > 4<<20 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+}
+
+// An answer over the limit, of a frame or of a message of NATS, is told as such
+// and leaves the session as it was.
+func TestChaos_OversizeReplies(t *testing.T) {
+	for _, version := range []string{"11.0.0", "2.5.0"} {
+		for _, limit := range []amiconn.Bytes{64 * amiconn.KiB, 64 * amiconn.MiB} {
+			t.Run(version+" "+limit.String(), func(t *testing.T) {
+				sim, r := chaosBridge(t, amisim.Config{Version: version}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = limit })
+				states := r.subscribe("ami.status.pbx1.connection")
+				sim.Next("CoreStatus", amisim.Oversize(2<<20))
+				header := r.ask("pbx1", "CoreStatus", "")
+				fails(t, r.answer(header), "reply_too_large", "yes")
+				output := r.ask("pbx1", "Command", `{"Command":"long 100000"}`)
+				fails(t, r.answer(output), "reply_too_large", "yes")
+				small := r.ask("pbx1", "Command", `{"Command":"long 100"}`)
+				if got := r.answer(small); got.Error != nil || len(got.Output) != 100 {
+					t.Errorf("the Command after it has %d lines, %+v", len(got.Output), got.Error)
+				}
+				r.noMore("pbx1", header, output, small)
+				if n, _, _ := states.Pending(); n != 0 {
+					t.Errorf("%d changes of state", n)
+				}
+			})
+		}
+	}
+}
+
+// A handler that panics loses its own frame and no other. The one thing of the
+// bridge's handlers that a test can make panic is the logger.
+func TestChaos_PanickingHandler(t *testing.T) {
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	logger := &explosive{}
+	r := startLogging(t, zap.New(logger), natsURL(t), chaosConfig, chaosServer("pbx1", addr))
+	states := r.subscribe("ami.status.pbx1.connection")
+	const n = 20
+	for i := range n {
+		sim.EmitRaw([]byte("neither event nor response\r\n\r\n"))
+		sim.EmitRaw(tick(i))
+	}
+	r.settled("pbx1", n)
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, n)
+	if got.holes != 0 || got.sessions != 1 || logger.panics.Load() != n {
+		t.Errorf("%d holes, %d sessions, %d panics", got.holes, got.sessions, logger.panics.Load())
+	}
+	succeeds(t, r.call("pbx1", "QueueStatus", ""))
+	if n, _, _ := states.Pending(); n != 0 {
+		t.Errorf("%d changes of state", n)
+	}
+	if got := r.metric("handler_panics_total", "server", "pbx1"); got != n {
+		t.Errorf("handler_panics_total is %v, want %d", got, n)
+	}
+}
+
+// explosive is a zapcore.Core that panics on the line of a corrupt frame.
+type explosive struct{ panics atomic.Int64 }
+
+var errExplosive = errors.New("explosive")
+
+func (e *explosive) Enabled(zapcore.Level) bool        { return true }
+func (e *explosive) With([]zapcore.Field) zapcore.Core { return e }
+func (e *explosive) Sync() error                       { return nil }
+
+func (e *explosive) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	return checked.AddCore(entry, e)
+}
+
+func (e *explosive) Write(entry zapcore.Entry, _ []zapcore.Field) error {
+	if entry.Message == "corrupt frame" {
+		e.panics.Add(1)
+		panic(errExplosive)
+	}
+	return nil
+}

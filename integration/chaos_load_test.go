@@ -1,0 +1,182 @@
+//go:build unix
+
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// Two hundred thousand events go into an outbox of a mebibyte, half of them
+// while NATS is frozen. What is lost is the oldest; it is counted, and told where
+// it is missing; and the memory is the outbox's.
+func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
+	const n = 200_000
+	nats := startNATS(t)
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	s := chaosServer("pbx1", addr)
+	s.OutboxBytes = amiconn.MiB
+	r := startBridge(t, nats.url, chaosConfig, s)
+	states := r.subscribe("ami.status.pbx1.connection")
+	before, stopWatch := heapNow(), watchHeap()
+	nats.freeze()
+	flood(t, sim, n/2)
+	nats.thaw()
+	flood(t, sim, n/2)
+	b := r.settled("pbx1", n)
+	if peak := stopWatch(); peak > before+24<<20 {
+		t.Errorf("the heap went from %d to %d bytes", before, peak)
+	}
+	if b.Outbox.HighWater > b.Outbox.Capacity || b.Outbox.Capacity != 1<<20 {
+		t.Errorf("the outbox is %+v", b.Outbox)
+	}
+	if b.Dropped["overflow"] == 0 || b.lost() != b.Dropped["overflow"] {
+		t.Errorf("dropped %v, want overflow alone", b.Dropped)
+	}
+	got := check(t, r.story("pbx1"))
+	if stored := uint64(len(got.events)); stored+b.lost() != n || got.holes != b.lost() || got.told != b.lost() {
+		t.Errorf("%d of %d events are stored and %d dropped; %d numbers are missing and the Gap events say %d",
+			stored, n, b.lost(), got.holes, got.told)
+	}
+	for _, gap := range got.gaps {
+		if gap.text("Reason") != "overflow" {
+			t.Errorf("a gap is %s", gap.data)
+		}
+	}
+	// The newest is what an outbox keeps.
+	if last := got.events[len(got.events)-1]; last.seq != n || got.sessions != 1 {
+		t.Errorf("the last event is number %d of %d, by %d sessions", last.seq, n, got.sessions)
+	}
+	if told := r.metric("gaps_total", "reason", "overflow"); told != float64(len(got.gaps)) || told == 0 {
+		t.Errorf("gaps_total is %v, the stream holds %d", told, len(got.gaps))
+	}
+	if changes, _, _ := states.Pending(); changes != 0 {
+		t.Errorf("%d changes of state", changes)
+	}
+	t.Logf("%d stored, %d dropped, %d gaps", len(got.events), b.lost(), len(got.gaps))
+}
+
+// Events that were sent, given up after the acknowledgement's five seconds, and
+// then pushed out of the outbox, may have reached NATS nevertheless. What the
+// counters and the Gap events call lost must not be in the stream.
+func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
+	nats := startNATS(t)
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	s := chaosServer("pbx1", addr)
+	s.OutboxBytes = amiconn.MiB
+	r := startBridge(t, nats.url, chaosConfig, s)
+	nats.freeze()
+	flood(t, sim, 1000)
+	inFlight := func() float64 { return r.metric("outbox_in_flight_events") }
+	eventually(t, "events in flight", func() bool { return inFlight() > 500 })
+	eventually(t, "the end of the wait for their acknowledgement", func() bool { return inFlight() < 10 })
+	flood(t, sim, 20_000)
+	nats.thaw()
+	flood(t, sim, 1000)
+	sent := uint64(sim.Emitted())
+	b := r.settled("pbx1", sent)
+	got := check(t, r.story("pbx1"))
+	if stored := uint64(len(got.events)); stored+b.lost() != sent || got.holes != b.lost() || got.told != b.lost() {
+		t.Errorf("%d of %d events are stored and %d dropped; %d numbers are missing and the Gap events say %d",
+			stored, sent, b.lost(), got.holes, got.told)
+	}
+}
+
+// A flood on one server and a slow second cost the third nothing.
+func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
+	const n = 50_000
+	flooding, floodAddr := startSim(t, amisim.Config{NotBooted: true})
+	slow, slowAddr := startSim(t, amisim.Config{NotBooted: true})
+	normal, normalAddr := startSim(t, amisim.Config{NotBooted: true})
+	r := startBridge(t, natsURL(t), chaosConfig,
+		chaosServer("flood", floodAddr), chaosServer("slow", slowAddr), chaosServer("one", normalAddr))
+	states := r.subscribe("ami.status.*.connection")
+	slow.Always("QueueStatus", amisim.Drip(64, 10*time.Millisecond))
+	var group sync.WaitGroup
+	group.Go(func() { flood(t, flooding, n) })
+	slowly := r.ask("slow", "QueueStatus", "")
+	for i := range 50 {
+		slow.Emit("Event", "Tick", "N", fmt.Sprint(i))
+	}
+	undisturbed(t, r, normal, 500)
+	if got := r.answer(slowly); got.Error != nil || len(got.Events) != 8 {
+		t.Errorf("the slow server's list has %d events, %+v", len(got.Events), got.Error)
+	}
+	r.noMore("slow", slowly)
+	group.Wait()
+	r.settled("slow", 50)
+	ticks(t, check(t, r.story("slow")), 50)
+	if b := r.settled("flood", n); b.lost() != 0 {
+		t.Errorf("the flood lost %v in an outbox of 64 MiB", b.Dropped)
+	}
+	if got := check(t, r.story("flood")); len(got.events) != n || got.holes != 0 {
+		t.Errorf("%d of %d events of the flood are stored, with %d holes", len(got.events), n, got.holes)
+	}
+	if changes, _, _ := states.Pending(); changes != 0 {
+		t.Errorf("%d changes of state", changes)
+	}
+}
+
+// Asterisk's clock jumps by hours, forward and back. Nothing that we do hangs
+// on it. Our own clock cannot be set by a test; every duration of the bridge's is
+// measured between two readings of time.Now, which Go takes from the monotonic
+// clock.
+func TestChaos_ClockOfTheServerJumps(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *bridge.ServerConfig) {
+		s.PingInterval, s.ReadTimeout, s.ActionTimeout = 50*time.Millisecond, 300*time.Millisecond, 2*time.Second
+	})
+	states, events := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.events.pbx1.Tick")
+	n := 0
+	for _, skew := range []time.Duration{0, 5 * time.Hour, -12 * time.Hour, 90 * 24 * time.Hour, -time.Second} {
+		sim.SetClock(skew)
+		pings := sim.Received("Ping")
+		came := hold(t, sim, "CoreStatus")
+		slow := r.ask("pbx1", "CoreStatus", "")
+		h := within(t, "the action", came)
+		// An action is under way while the clock jumps on, and some Pings pass.
+		sim.SetClock(-skew)
+		eventually(t, "Pings", func() bool { return sim.Received("Ping") > pings+3 })
+		sim.SetClock(skew)
+		h.release <- ""
+		msg := r.next(slow)
+		succeeds(t, parse(t, msg))
+		var took struct {
+			MS float64 `json:"duration_ms"`
+		}
+		if err := json.Unmarshal(msg.Data, &took); err != nil || took.MS <= 0 || took.MS > 2000 {
+			t.Errorf("with the clock %v ahead an action took %v ms (%v)", skew, took.MS, err)
+		}
+		sim.Emit("Event", "Tick", "N", fmt.Sprint(n))
+		n++
+		at, err := time.Parse(time.RFC3339Nano, r.next(events).Header.Get("Ami-Time"))
+		if age := time.Since(at); err != nil || age < -time.Second || age > 10*time.Second {
+			t.Errorf("with the clock %v ahead an event is %v old (%v)", skew, age, err)
+		}
+		r.noMore("pbx1", slow)
+	}
+	r.settled("pbx1", uint64(n))
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, n)
+	if got.sessions != 1 || len(got.gaps) != 0 {
+		t.Errorf("%d sessions and %d gaps", got.sessions, len(got.gaps))
+	}
+	// The server's own time goes through as it was sent, back and forth.
+	var stamps []string
+	for _, e := range got.events {
+		stamps = append(stamps, e.text("Timestamp"))
+	}
+	if slices.IsSorted(stamps) || slices.Contains(stamps, "") {
+		t.Errorf("the Timestamps are %q", stamps)
+	}
+	if changes, _, _ := states.Pending(); changes != 0 {
+		t.Errorf("%d changes of state", changes)
+	}
+}

@@ -1,0 +1,219 @@
+//go:build unix
+
+package integration
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+)
+
+// natsEnv has the test's binary run as a nats-server: the directory of its
+// store and its port.
+const natsEnv = "AMI_TEST_NATS_SERVER"
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv(natsEnv); args != "" {
+		os.Exit(serveNATS(args))
+	}
+	os.Exit(m.Run())
+}
+
+// serveNATS is a nats-server until its standard input ends, which it does with
+// the test too.
+func serveNATS(args string) int {
+	dir, text, _ := strings.Cut(args, "|")
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		return 2
+	}
+	s, err := natsserver.NewServer(&natsserver.Options{
+		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		return 2
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		return 2
+	}
+	fmt.Println(s.ClientURL())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	s.Shutdown()
+	s.WaitForShutdown()
+	return 0
+}
+
+// natsProcess is a nats-server of its own, on one store and one port from one
+// start to the next.
+type natsProcess struct {
+	t     *testing.T
+	dir   string
+	url   string
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+func startNATS(t *testing.T) *natsProcess {
+	t.Helper()
+	p := &natsProcess{t: t, dir: t.TempDir()}
+	p.start()
+	t.Cleanup(p.kill)
+	return p
+}
+
+func (p *natsProcess) start() {
+	p.t.Helper()
+	port := "-1"
+	if p.url != "" {
+		port = p.url[strings.LastIndexByte(p.url, ':')+1:]
+	}
+	p.cmd = exec.Command(os.Args[0])
+	p.cmd.Env = append(os.Environ(), natsEnv+"="+p.dir+"|"+port)
+	stdin, err := p.cmd.StdinPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.stdin = stdin
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		p.t.Fatalf("nats-server did not start: %v", err)
+	}
+	p.url = strings.TrimSpace(line)
+}
+
+// stop ends it in order.
+func (p *natsProcess) stop() {
+	p.stdin.Close()
+	_ = p.cmd.Wait()
+}
+
+// kill ends it at once, frozen or not.
+func (p *natsProcess) kill() {
+	_ = p.cmd.Process.Kill()
+	p.stop()
+}
+
+// freeze stops every thread of it: connections stay open and nothing moves.
+func (p *natsProcess) freeze() { p.signal(syscall.SIGSTOP) }
+func (p *natsProcess) thaw()   { p.signal(syscall.SIGCONT) }
+
+func (p *natsProcess) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// natsBridge is a bridge to pbx1 on a NATS that can be stopped.
+func natsBridge(t *testing.T) (*natsProcess, *amisim.Server, *running) {
+	t.Helper()
+	nats := startNATS(t)
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	r := startBridge(t, nats.url, chaosConfig, chaosServer("pbx1", addr))
+	return nats, sim, r
+}
+
+// wholeStory wants everything that was sent to be in the stream once and in
+// order, by one session that never noticed. The client of r may be older than
+// its NATS.
+func wholeStory(t *testing.T, r *running, sim *amisim.Server) {
+	t.Helper()
+	sent := uint64(sim.Emitted())
+	r.nc = connect(t, r.cfg.NATS.URL)
+	b := r.settled("pbx1", sent)
+	if b.lost() != 0 || b.Received != sent || b.Published != sent {
+		t.Errorf("of %d events the counters say %+v", sent, b)
+	}
+	got := check(t, r.story("pbx1"))
+	if n := uint64(len(got.events)); n != sent || got.holes != 0 || got.sessions != 1 || len(got.gaps) != 0 {
+		t.Errorf("the stream holds %d of %d events, with %d holes, %d sessions and %d gaps", n, sent, got.holes, got.sessions, len(got.gaps))
+	}
+	succeeds(t, r.call("pbx1", "QueueStatus", ""))
+	if n := sim.Sessions(); n != 2 {
+		t.Errorf("%d sessions at the server, want the 2 of the start", n)
+	}
+}
+
+func TestChaos_NATSStopped(t *testing.T) {
+	nats, sim, r := natsBridge(t)
+	flood(t, sim, 5000)
+	nats.stop()
+	// The server writes at most 100 ms against a wall: it would cut a session
+	// that is not read.
+	flood(t, sim, 20_000)
+	nats.start()
+	flood(t, sim, 5000)
+	wholeStory(t, r, sim)
+}
+
+// A frozen NATS takes nothing and breaks nothing off: a publish blocks until its
+// deadline. Nobody but the publisher may feel it.
+func TestChaos_NATSFrozen(t *testing.T) {
+	nats, sim, r := natsBridge(t)
+	flood(t, sim, 5000)
+	nats.freeze()
+	began := time.Now()
+	// More than the sockets' buffers hold, and for longer than a flush may take.
+	flood(t, sim, 30_000)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("beside a frozen NATS the events took %v", took)
+	}
+	traffic(t, sim, began.Add(3*time.Second))
+	nats.thaw()
+	wholeStory(t, r, sim)
+}
+
+func TestChaos_NATSKilledUnderLoad(t *testing.T) {
+	nats, sim, r := natsBridge(t)
+	for range 4 {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			traffic(t, sim, time.Now().Add(600*time.Millisecond))
+		}()
+		// In the middle of it.
+		before := sim.Emitted()
+		eventually(t, "traffic", func() bool { return sim.Emitted() > before+1000 })
+		nats.kill()
+		nats.start()
+		<-done
+	}
+	wholeStory(t, r, sim)
+}
+
+func flood(t *testing.T, sim *amisim.Server, n int) {
+	t.Helper()
+	if err := sim.Flood(t.Context(), n, amisim.Traffic{Seed: 1}); err != nil {
+		t.Error(err)
+	}
+}
+
+// traffic is five thousand events a second until then.
+func traffic(t *testing.T, sim *amisim.Server, until time.Time) {
+	t.Helper()
+	ctx, cancel := context.WithDeadline(t.Context(), until)
+	defer cancel()
+	if err := sim.RunTraffic(ctx, amisim.Traffic{EventsPerSecond: 5000, Seed: 2}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,330 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// A peer that says nothing is given up, its actions end, and the hole is told.
+func TestChaos_SilentPeer(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+		s.PingInterval, s.ReadTimeout, s.LoginTimeout = 200*time.Millisecond, 600*time.Millisecond, 200*time.Millisecond
+	})
+	states, status := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.status.pbx1.gap")
+	sim.Emit("Event", "Tick", "N", "0")
+	r.settled("pbx1", 1)
+	thaw := sim.FreezeWrites()
+	began := time.Now()
+	pending := r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "300ms")
+	fails(t, r.answer(pending), "timeout", "unknown")
+	for _, end := range r.await(states, 2, lost) {
+		if end.Reason != "read_timeout" && end.Reason != "ping" {
+			t.Errorf("a session ended with %+v", end)
+		}
+	}
+	if took := time.Since(began); took < 300*time.Millisecond || took > 5*time.Second {
+		t.Errorf("it took %v to see that the peer is silent", took)
+	}
+	thaw()
+	r.await(states, 2, up)
+	events := r.subscribe("ami.events.pbx1.Tick")
+	sim.Emit("Event", "Tick", "N", "1")
+	r.next(events)
+	r.next(status)
+	r.settled("pbx1", 2)
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, 2)
+	if len(got.gaps) != 1 || got.sessions != 2 {
+		t.Fatalf("%d gaps, %d sessions", len(got.gaps), got.sessions)
+	}
+	gap := got.gaps[0]
+	if reason := gap.text("Reason"); reason != "read_timeout" && reason != "ping" || gap.text("Lost") != "unknown" {
+		t.Errorf("the gap is %s", gap.data)
+	}
+	if gap.text("Restarted") != "no" {
+		t.Errorf("the gap does not say that the server has not restarted: %s", gap.data)
+	}
+	r.noMore("pbx1", pending)
+}
+
+// A list that the server breaks off is no success, whether it is cut between
+// two frames or within one, and the session of the events is not touched.
+func TestChaos_FINMidList(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	states := r.subscribe("ami.status.pbx1.connection")
+	sim.Emit("Event", "Tick", "N", "0")
+	cuts := []int{0, 30, 333, 1000, 2000}
+	for _, cut := range cuts {
+		sim.Next("QueueStatus", amisim.CutAfter(cut))
+		list := r.ask("pbx1", "QueueStatus", "")
+		sent := "unknown"
+		if cut > 300 {
+			sent = "yes" // its Response was read
+		}
+		fails(t, r.answer(list), "connection_lost", sent)
+		r.await(states, 1, up)
+		again := r.ask("pbx1", "QueueStatus", "")
+		if got := r.answer(again); got.Error != nil || len(got.Events) != 8 {
+			t.Errorf("after the cut came %d events, %+v", len(got.Events), got.Error)
+		}
+		r.noMore("pbx1", list, again)
+	}
+	if n := sim.Received("QueueStatus"); n != 2*len(cuts) {
+		t.Errorf("QueueStatus was sent %d times, want %d", n, 2*len(cuts))
+	}
+	sim.Emit("Event", "Tick", "N", "1")
+	r.settled("pbx1", 2)
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, 2)
+	if got.sessions != 1 || len(got.gaps) != 0 {
+		t.Errorf("%d sessions of events and %d gaps: they were not concerned", got.sessions, len(got.gaps))
+	}
+}
+
+// With one session for both, the events of a lost session are a gap as well.
+func TestChaos_FINMidListOnTheOnlySession(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = 1 })
+	states := r.subscribe("ami.status.pbx1.connection")
+	events := r.subscribe("ami.events.pbx1.Tick")
+	const cuts = 5
+	for i := range cuts {
+		sim.Emit("Event", "Tick", "N", fmt.Sprint(i))
+		r.next(events)
+		sim.Next("QueueStatus", amisim.CutAfter(700))
+		list := r.ask("pbx1", "QueueStatus", "")
+		fails(t, r.answer(list), "connection_lost", "yes")
+		r.await(states, 1, up)
+		r.noMore("pbx1", list)
+	}
+	sim.Emit("Event", "Tick", "N", fmt.Sprint(cuts))
+	r.next(events)
+	r.settled("pbx1", cuts+1)
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, cuts+1)
+	if got.sessions != cuts+1 || len(got.gaps) != cuts {
+		t.Errorf("%d sessions and %d gaps, want %d and %d", got.sessions, len(got.gaps), cuts+1, cuts)
+	}
+	for _, gap := range got.gaps {
+		if gap.text("Reason") != "closed" || gap.text("Lost") != "unknown" {
+			t.Errorf("a gap is %s", gap.data)
+		}
+	}
+}
+
+// A server that reads nothing costs its callers a clear answer and us a bounded
+// buffer. What was given up before it was written is never written.
+func TestChaos_ServerThatReadsNothing(t *testing.T) {
+	const asked, pending = 300, 250
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+		s.MaxPending, s.WriteBufferBytes, s.ActionTimeout = pending, amiconn.MiB, time.Second
+		s.ReadTimeout = 10 * time.Second
+	})
+	thaw := sim.FreezeReads()
+	// Some 100 KiB each, so that the sockets' buffers fill.
+	value := strings.Repeat("x", 1000)
+	body := `{"Variable":["` + strings.Repeat(value+`","`, 99) + value + `"]}`
+	before := heapNow()
+	replies := r.subscribe(nats.NewInbox() + ".*")
+	inbox := strings.TrimSuffix(replies.Subject, "*")
+	for i := range asked {
+		if err := r.nc.PublishRequest("ami.actions.pbx1.Setvar", fmt.Sprint(inbox, i), []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, kinds := map[string]bool{}, map[string]int{}
+	for range asked {
+		msg := r.next(replies)
+		got := parse(t, msg)
+		if got.Error == nil || seen[msg.Subject] {
+			t.Fatalf("%s came to %s, before: %v", msg.Data, msg.Subject, seen[msg.Subject])
+		}
+		seen[msg.Subject] = true
+		kinds[got.Error.Kind+" "+got.Error.Sent]++
+	}
+	if kinds["busy no"]+kinds["timeout unknown"]+kinds["timeout no"] != asked || kinds["busy no"] == 0 || kinds["timeout no"] == 0 || kinds["timeout unknown"] == 0 {
+		t.Errorf("the replies are %v: want busy, timed out in the buffer, and timed out on the way", kinds)
+	}
+	if grown := int64(heapNow()) - int64(before); grown > 8<<20 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	thaw()
+	r.noMore("pbx1", replies)
+	if n := sim.Received("Setvar"); n != kinds["timeout unknown"] {
+		t.Errorf("the server has got %d actions, the callers were told of %v", n, kinds)
+	}
+	t.Logf("of %d: %v", asked, kinds)
+}
+
+// Sixty servers fall and refuse from then on. The gate and the backoff bound
+// what they are tried; two others do not notice.
+func TestChaos_SixtyServersRefuse(t *testing.T) {
+	const sixty, rate = 60, 100
+	down := newCrowd(t, sixty, func(s *bridge.ServerConfig) {
+		s.BackoffMin, s.BackoffMax = 200*time.Millisecond, 2*time.Second
+	})
+	one, oneAddr := startSim(t, amisim.Config{NotBooted: true})
+	two, twoAddr := startSim(t, amisim.Config{NotBooted: true})
+	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = rate },
+		append(down.servers, chaosServer("one", oneAddr), chaosServer("two", twoAddr))...)
+	states := r.subscribe("ami.status.*.connection")
+	heap, goroutines := heapNow(), runtime.NumGoroutine()
+	began := time.Now()
+	down.fall()
+	r.await(states, 2*sixty, lost)
+	undisturbed(t, r, one, 300)
+	// One of the two that are well is kicked: it comes back although sixty wait
+	// at the gate as well.
+	back := r.subscribe("ami.status.two.connection")
+	kicked := time.Now()
+	two.Kick()
+	r.await(back, 2, up)
+	if took := time.Since(kicked); took > 3*time.Second {
+		t.Errorf("the kicked server came back after %v", took)
+	}
+	eventually(t, "three seconds of refusals", func() bool { return time.Since(began) > 3*time.Second })
+	took := time.Since(began)
+	total, least := down.connects()
+	if most := rate*took.Seconds() + 10; float64(total) > most {
+		t.Errorf("%d connects in %v, more than %v", total, took, most)
+	}
+	if least == 0 {
+		t.Error("some server was not tried again")
+	}
+	if grown := int64(heapNow()) - int64(heap); grown > 8<<20 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	if n := runtime.NumGoroutine(); n > goroutines {
+		t.Errorf("%d goroutines, before there were %d", n, goroutines)
+	}
+	if got := r.call("down7", "Ping", ""); got.Error == nil || got.Error.Kind != "not_connected" || got.Error.Sent != "no" {
+		t.Errorf("an action to a server that is down: %+v", got.Error)
+	}
+	t.Logf("%d connects in %v, %d for the one tried least", total, took, least)
+}
+
+// With the breaker as it is by default, the connects end altogether.
+func TestChaos_SixtyBreakersOpen(t *testing.T) {
+	const sixty = 60
+	down := newCrowd(t, sixty, func(s *bridge.ServerConfig) { s.BreakerFailures = 5 })
+	one, oneAddr := startSim(t, amisim.Config{NotBooted: true})
+	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = 1000 },
+		append(down.servers, chaosServer("one", oneAddr))...)
+	breakers := r.subscribe("ami.status.*.breaker")
+	down.fall()
+	eventually(t, "sixty open breakers", func() bool {
+		for i := range sixty {
+			if got := r.call(fmt.Sprint("down", i), "Ping", ""); got.Error == nil || got.Error.Kind != "breaker_open" {
+				return false
+			}
+		}
+		return true
+	})
+	opened, _ := down.connects()
+	undisturbed(t, r, one, 300)
+	if later, _ := down.connects(); later != opened || opened > 5*sixty {
+		t.Errorf("%d connects until the breakers were open, %d later", opened, later)
+	}
+	open := map[string]bool{}
+	for len(open) < sixty {
+		msg, err := breakers.NextMsg(2 * time.Second)
+		if err != nil {
+			t.Fatalf("%d of %d breakers were told as open: %v", len(open), sixty, err)
+		}
+		var b struct {
+			Server, From, To, Reason string
+			Failures                 int
+			RetryInMS                int64 `json:"retry_in_ms"`
+		}
+		if err := json.Unmarshal(msg.Data, &b); err != nil {
+			t.Fatal(err)
+		}
+		if b.To == "open" {
+			open[b.Server] = true
+			if b.From != "closed" || b.Failures != 5 || b.RetryInMS != 30_000 || b.Reason == "" {
+				t.Errorf("a breaker opened: %s", msg.Data)
+			}
+		}
+	}
+	if n := r.metric("breaker_state", "state", "open"); n != sixty {
+		t.Errorf("breaker_state says that %v are open", n)
+	}
+}
+
+// crowd is many servers that fall together.
+type crowd struct {
+	sims    []*amisim.Server
+	tried   []atomic.Int64
+	servers []bridge.ServerConfig
+}
+
+func newCrowd(t *testing.T, n int, change func(*bridge.ServerConfig)) *crowd {
+	t.Helper()
+	c := &crowd{tried: make([]atomic.Int64, n)}
+	for i := range n {
+		sim, addr := startSim(t, amisim.Config{NotBooted: true})
+		s := chaosServer(fmt.Sprint("down", i), addr)
+		change(&s)
+		c.sims, c.servers = append(c.sims, sim), append(c.servers, s)
+	}
+	return c
+}
+
+// fall drops every session and refuses from then on.
+func (c *crowd) fall() {
+	for i, sim := range c.sims {
+		sim.Always(amisim.Accept, func(s *amisim.Session, _ *amisim.Action) {
+			c.tried[i].Add(1)
+			s.Close()
+		})
+	}
+	for _, sim := range c.sims {
+		sim.Kick()
+	}
+}
+
+// connects returns how often all were tried, and the one tried least.
+func (c *crowd) connects() (total, least int64) {
+	least = c.tried[0].Load()
+	for i := range c.tried {
+		n := c.tried[i].Load()
+		total, least = total+n, min(least, n)
+	}
+	return total, least
+}
+
+// undisturbed wants n events of a server one by one, and an action after each
+// tenth, all at once.
+func undisturbed(t *testing.T, r *running, sim *amisim.Server, n int) {
+	t.Helper()
+	events := r.subscribe("ami.events.one.Tick")
+	slowest := time.Duration(0)
+	for i := range n {
+		began := time.Now()
+		sim.Emit("Event", "Tick", "N", fmt.Sprint(i))
+		r.next(events)
+		if i%10 == 0 {
+			succeeds(t, r.call("one", "CoreStatus", ""))
+		}
+		slowest = max(slowest, time.Since(began))
+	}
+	if slowest > time.Second {
+		t.Errorf("an undisturbed server's event took %v", slowest)
+	}
+	r.settled("one", uint64(n))
+	got := check(t, r.story("one"))
+	ticks(t, got, n)
+	if len(got.gaps) != 0 {
+		t.Errorf("%d gaps at a server that nothing happened to", len(got.gaps))
+	}
+}
