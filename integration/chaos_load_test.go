@@ -15,13 +15,18 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
+// patientSim waits longer than Asterisk's 100 ms for a client that it floods: a
+// loopback socket, whose buffer grows to megabytes, only takes more when a third
+// of that is free, and a bridge under the race detector is not that fast.
+var patientSim = amisim.Config{NotBooted: true, WriteTimeout: 5 * time.Second}
+
 // Two hundred thousand events go into an outbox of a mebibyte, half of them
 // while NATS is frozen. What is lost is the oldest; it is counted, and told where
 // it is missing; and the memory is the outbox's.
 func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 	const n = 200_000
 	nats := startNATS(t)
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	sim, addr := startSim(t, patientSim)
 	s := chaosServer("pbx1", addr)
 	s.OutboxBytes = amiconn.MiB
 	r := startBridge(t, nats.url, chaosConfig, s)
@@ -69,7 +74,7 @@ func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 // counters and the Gap events call lost must not be in the stream.
 func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
 	nats := startNATS(t)
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	sim, addr := startSim(t, patientSim)
 	s := chaosServer("pbx1", addr)
 	s.OutboxBytes = amiconn.MiB
 	r := startBridge(t, nats.url, chaosConfig, s)
@@ -93,7 +98,7 @@ func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
 // A flood on one server and a slow second cost the third nothing.
 func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 	const n = 50_000
-	flooding, floodAddr := startSim(t, amisim.Config{NotBooted: true})
+	flooding, floodAddr := startSim(t, patientSim)
 	slow, slowAddr := startSim(t, amisim.Config{NotBooted: true})
 	normal, normalAddr := startSim(t, amisim.Config{NotBooted: true})
 	r := startBridge(t, natsURL(t), chaosConfig,

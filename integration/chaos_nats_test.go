@@ -128,7 +128,9 @@ func (p *natsProcess) signal(s syscall.Signal) {
 func natsBridge(t *testing.T) (*natsProcess, *amisim.Server, *running) {
 	t.Helper()
 	nats := startNATS(t)
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	// The server cuts a session that is not read for less than the time that
+	// NATS is gone.
+	sim, addr := startSim(t, amisim.Config{NotBooted: true, WriteTimeout: time.Second})
 	r := startBridge(t, nats.url, chaosConfig, chaosServer("pbx1", addr))
 	return nats, sim, r
 }
@@ -158,9 +160,9 @@ func TestChaos_NATSStopped(t *testing.T) {
 	nats, sim, r := natsBridge(t)
 	flood(t, sim, 5000)
 	nats.stop()
-	// The server writes at most 100 ms against a wall: it would cut a session
-	// that is not read.
+	gone := time.Now()
 	flood(t, sim, 20_000)
+	traffic(t, sim, gone.Add(1500*time.Millisecond))
 	nats.start()
 	flood(t, sim, 5000)
 	wholeStory(t, r, sim)
