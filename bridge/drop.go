@@ -11,7 +11,6 @@ import "slices"
 func (o *outbox) dropOldest(reason string) bool {
 	target := o.bytes - o.limit/16
 	var holes []*gap
-	var told []slot
 	var session string
 	fresh := &gap{reason: reason}
 	for o.bytes > target && o.waits.n > 0 {
@@ -24,8 +23,6 @@ func (o *outbox) dropOldest(reason string) bool {
 			o.count(&s, reason)
 			fresh.add(s.at)
 			session = s.session
-		case s.hole.told:
-			told = append(told, s) // its number is out: it stays as it is
 		default:
 			holes = mergeGap(holes, s.hole)
 			session = s.session
@@ -40,10 +37,6 @@ func (o *outbox) dropOldest(reason string) bool {
 		if hole.reason == dropShed {
 			o.shedding = hole
 		}
-	}
-	for _, s := range slices.Backward(told) {
-		o.charge(s.cost(), true)
-		o.waits.pushFront(s)
 	}
 	if dropped {
 		o.judge(true)
@@ -75,7 +68,7 @@ func (o *outbox) count(s *slot, reason string) {
 func (o *outbox) lose(e outboxEntry, reason string) {
 	o.dropped[reason]++
 	if o.waits.n > 0 {
-		if last := o.waits.at(o.waits.n - 1).hole; last != nil && !last.told && last.reason == reason {
+		if last := o.waits.at(o.waits.n - 1).hole; last != nil && last.reason == reason {
 			last.add(e.at)
 			return
 		}

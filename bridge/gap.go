@@ -10,14 +10,13 @@ import (
 )
 
 // gap is a hole in a server's events. In an outbox it stands where they are
-// missing, and grows with them until it is sent; then it is told and final.
+// missing, and grows with them until it is sent; then it is final.
 type gap struct {
 	from, to  int64 // Unix nanoseconds
 	reason    string
 	lost      uint64
 	unknown   bool   // nobody can know how many
 	restarted string // yes, no or unknown after a lost session, else empty
-	told      bool
 }
 
 // gapBytes is what a gap costs beside its entry.

@@ -26,10 +26,10 @@ const (
 const entryBytes = 128
 
 // outbox holds one server's events until NATS has acknowledged them, in order:
-// those that are in flight, then those that wait. After a failure all are
-// waiting again. It is bounded in bytes. When it is full, push never waits: the
-// oldest that wait are dropped, and a Gap takes their place. What is in flight
-// is not dropped: it is likely to be stored, and would be counted as lost.
+// those that are in flight, those that were before a failure, those that wait.
+// It is bounded in bytes. When it is full, push never waits: the oldest that
+// wait are dropped, and a Gap takes their place. What has been sent is not
+// dropped: it may be stored, and would be counted as lost. The window bounds it.
 // Memory follows the load: payloads lie in blocks that go back to a common pool.
 type outbox struct {
 	limit   int64
@@ -39,6 +39,7 @@ type outbox struct {
 
 	mu        sync.Mutex // protects the following
 	sent      deque[slot]
+	again     deque[slot] // sent before a failure
 	waits     deque[slot]
 	tails     [2]*block // being filled: with what stays, with what is shed first
 	shedding  *gap      // in waits, not told: takes what else is shed
@@ -203,6 +204,16 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	payload = scratch[:0]
+	if o.again.n > 0 {
+		s := o.again.popFront()
+		o.sent.pushBack(s)
+		if s.hole != nil {
+			return s.outboxEntry, s.hole.appendTo(payload), nil, true
+		}
+		o.queued--
+		o.inFlight++
+		return s.outboxEntry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
+	}
 	for o.waits.n > 0 {
 		s := o.waits.popFront()
 		if s.dead {
@@ -222,13 +233,10 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 			}
 			return s.outboxEntry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
 		}
-		if !s.hole.told {
-			s.hole.told, told = true, s.hole
-		}
 		if s.hole == o.shedding {
 			o.shedding = nil
 		}
-		return s.outboxEntry, s.hole.appendTo(payload), told, true
+		return s.outboxEntry, s.hole.appendTo(payload), s.hole, true
 	}
 	return outboxEntry{}, payload, nil, false
 }
@@ -266,30 +274,29 @@ func (o *outbox) refuseSent(i int) {
 	*s = o.gapSlot(s.session, hole)
 }
 
-// rewind makes everything that is not acknowledged wait again, and reports
-// whether there is anything.
+// rewind makes everything that is not acknowledged to be sent again, and
+// reports whether there is anything to send.
 func (o *outbox) rewind() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := o.sent.n - 1; i >= 0; i-- {
-		s := *o.sent.at(i)
-		if s.shed && s.hole == nil {
-			o.sheddable++
-		}
-		o.waits.pushFront(s)
+		o.again.pushFront(*o.sent.at(i))
 	}
 	o.sent = deque[slot]{}
 	o.queued += o.inFlight
 	o.inFlight = 0
-	return o.waits.n > o.dead
+	return o.left() > 0
 }
 
 // waiting reports whether something is to be sent.
 func (o *outbox) waiting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.waits.n > o.dead
+	return o.again.n+o.waits.n > o.dead
 }
+
+// left is how much is to be published still, Gaps included.
+func (o *outbox) left() int { return o.sent.n + o.again.n + o.waits.n - o.dead }
 
 // account is an outbox at one moment. The law holds in each:
 // received = published + dropped + filtered + queued + inFlight.
@@ -298,8 +305,7 @@ type account struct {
 	dropped                                         map[string]uint64
 	bytes, highWater                                int64
 	level                                           level
-	// left is what is to be published still, Gaps included.
-	left int
+	left                                            int
 }
 
 func (o *outbox) account() account {
@@ -309,6 +315,6 @@ func (o *outbox) account() account {
 		received: o.received, published: o.published, filtered: o.filtered,
 		queued: o.queued, inFlight: o.inFlight,
 		dropped: maps.Clone(o.dropped), bytes: o.bytes, highWater: o.highWater, level: o.level,
-		left: o.waits.n - o.dead + o.sent.n,
+		left: o.left(),
 	}
 }

@@ -185,7 +185,7 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 		o := testOutbox(limit)
 		n, last, lost := 0, 0, uint64(0)
 		out := map[uint64]string{} // the Gaps that were sent, by number
-		gaps := func() int { return o.waits.n + o.sent.n - int(o.queued+o.inFlight) - o.dead }
+		gaps := func() int { return o.waits.n + o.again.n + o.sent.n - int(o.queued+o.inFlight) - o.dead }
 		ack := func() {
 			if o.sent.n == 0 {
 				return
@@ -239,7 +239,7 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 				}
 			},
 		})
-		for o.waits.n > 0 || o.sent.n > 0 {
+		for o.waits.n+o.again.n+o.sent.n > 0 {
 			take()
 			ack()
 		}
