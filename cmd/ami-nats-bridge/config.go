@@ -29,6 +29,8 @@ type process struct {
 	Servers          names
 	LogLevel         zapcore.Level `split_words:"true"`
 	LogFormat        logFormat     `split_words:"true"`
+	LogRedactKeys    globList      `split_words:"true"`
+	LogRedactPattern pattern       `split_words:"true"`
 	EmbeddedNATSAddr string        `split_words:"true"`
 	DataDir          string        `split_words:"true"`
 }

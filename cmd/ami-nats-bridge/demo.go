@@ -46,7 +46,7 @@ func (c *demoCmd) Run(std stdio) error {
 		ctx, cancel = context.WithTimeout(ctx, c.For)
 		defer cancel()
 	}
-	log, sink := newLogger(std.err, formatConsole, zapcore.WarnLevel)
+	log, sink := newLogger(std.err, formatConsole, zapcore.WarnLevel, new(redactor))
 	err := c.demo(ctx, std, log)
 	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()

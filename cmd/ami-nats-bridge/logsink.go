@@ -7,10 +7,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 // The bounds of what waits to be written. As much again may be in the hands
@@ -144,27 +140,4 @@ func (s *logSink) write(batch []byte) bool {
 	s.failed += lines
 	s.mu.Unlock()
 	return false
-}
-
-// newLogger makes the process's logger on a sink to w.
-func newLogger(w io.Writer, format logFormat, level zapcore.Level) (*zap.Logger, *logSink) {
-	encoding := zap.NewProductionEncoderConfig()
-	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
-	encoding.EncodeDuration = zapcore.StringDurationEncoder
-	encoder := zapcore.NewJSONEncoder(encoding)
-	if format == formatConsole {
-		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
-		encoder = zapcore.NewConsoleEncoder(encoding)
-	}
-	sink := newLogSink(w, func(lost uint64, reason string) []byte {
-		line, err := encoder.EncodeEntry(zapcore.Entry{
-			Level: zapcore.WarnLevel, Time: time.Now(), LoggerName: "log", Message: "log lines lost",
-		}, []zapcore.Field{zap.Uint64("count", lost), zap.String("reason", reason)})
-		if err != nil {
-			return nil
-		}
-		defer line.Free()
-		return bytes.Clone(line.Bytes())
-	})
-	return zap.New(zapcore.NewCore(encoder.Clone(), sink, level)), sink
 }

@@ -37,7 +37,7 @@ func (*runCmd) Run(std stdio) error {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	log, sink := newLogger(std.err, s.LogFormat, s.LogLevel)
+	log, sink := newLogger(std.err, s.LogFormat, s.LogLevel, newRedactor(&s))
 	err := serve(ctx, &s, log, sink.Lost)
 	if err != nil {
 		log.Error("bridge ended", zap.Error(err))

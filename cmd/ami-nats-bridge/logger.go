@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// logOutput is where a logger's lines go. Close it once.
+type logOutput struct {
+	*logSink
+	stop  context.CancelFunc
+	group sync.WaitGroup
+}
+
+// Close writes what was summed, takes no more lines and waits until all are
+// written or ctx ends.
+func (o *logOutput) Close(ctx context.Context) error {
+	o.stop()
+	o.group.Wait()
+	return o.logSink.Close(ctx)
+}
+
+// newLogger makes the process's logger on w: repeats are summed, secrets taken
+// out, and the lines written without ever blocking whoever logs.
+func newLogger(w io.Writer, format logFormat, level zapcore.Level, r *redactor) (*zap.Logger, *logOutput) {
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
+	encoding.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(encoding)
+	if format == formatConsole {
+		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	}
+	sink := newLogSink(w, func(lost uint64, reason string) []byte {
+		line, err := encoder.EncodeEntry(zapcore.Entry{
+			Level: zapcore.WarnLevel, Time: time.Now(), LoggerName: "log", Message: "log lines lost",
+		}, []zapcore.Field{zap.Uint64("count", lost), zap.String("reason", reason)})
+		if err != nil {
+			return nil
+		}
+		defer line.Free()
+		return bytes.Clone(line.Bytes())
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	out := &logOutput{logSink: sink, stop: stop}
+	sums := &repeats{seen: make(map[repeatKey]*repeated)}
+	out.group.Go(func() { sums.run(ctx) })
+	clean := &redactCore{zapcore.NewCore(encoder.Clone(), sink, level), r}
+	return zap.New(&repeatCore{Core: clean, repeats: sums}), out
+}
