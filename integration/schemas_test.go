@@ -1,0 +1,252 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// Everything that a bridge publishes about itself is what docs/schemas says of
+// it: in good days, after lost sessions, with the breaker open and with a full
+// outbox.
+func TestSchemas_HoldForEveryMessage(t *testing.T) {
+	schemas := compileSchemas(t)
+	samples, seen := map[string]map[string]any{}, map[string]bool{}
+	for _, msg := range everyMessage(t) {
+		name := schemaName(msg.Subject)
+		schema := schemas[name]
+		if schema == nil {
+			t.Fatalf("%s has no schema: %s", msg.Subject, msg.Data)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(msg.Data))
+		if err != nil {
+			t.Fatalf("%s: %v in %s", msg.Subject, err, msg.Data)
+		}
+		if err := schema.Validate(doc); err != nil {
+			t.Errorf("%s: %v\n%s", msg.Subject, err, msg.Data)
+		}
+		m := doc.(map[string]any)
+		for _, kind := range kindsOf(name, m) {
+			seen[kind] = true
+		}
+		if len(m) > len(samples[name]) {
+			samples[name] = m
+		}
+	}
+	for _, kind := range []string{
+		"connection connecting", "connection up", "connection waiting", "connection stopped",
+		"connection of event", "connection of action", "connection of both",
+		"breaker closed start", "breaker open closed", "breaker half-open cooldown", "breaker closed stable",
+		"buffers interval", "buffers high", "buffers full", "buffers drained",
+		"gap closed", "gap oversize", "gap overflow", "gap-event closed", "gap-event oversize", "gap-event overflow", "node",
+	} {
+		if !seen[kind] {
+			t.Errorf("no message was seen of the kind %q", kind)
+		}
+	}
+	for name, schema := range schemas {
+		if samples[name] == nil {
+			t.Errorf("%s: no message was seen", name)
+			continue
+		}
+		refuses(t, name, schema, samples[name], samples[name])
+	}
+}
+
+// everyMessage runs a bridge through all that it has something to say of, and
+// returns what it said from its start to its end.
+func everyMessage(t *testing.T) (all []*nats.Msg) {
+	t.Helper()
+	url := natsURL(t)
+	client := &running{t: t, nc: connect(t, url)}
+	var subs []*nats.Subscription
+	for _, subject := range []string{"ami.status.>", "ami.nodes.>", "ami.events.*.Gap"} {
+		subs = append(subs, client.subscribe(subject))
+	}
+	sim, addr := startSim(t, amisim.Config{WriteTimeout: 5 * time.Second})
+	pbx1, pbx2 := server("pbx1", addr, "bridge", "s3cret"), server("pbx2", addr, "bridge", "s3cret")
+	pbx1.OutboxBytes, pbx1.MaxFrameBytes, pbx2.Sessions = 64<<10, 4<<10, 1
+	pbx1.BreakerFailures, pbx1.BreakerCooldown, pbx1.StableAfter = 2, 200*time.Millisecond, 200*time.Millisecond
+	pbx1.BackoffMin, pbx1.BackoffMax = 10*time.Millisecond, 50*time.Millisecond
+	r := startBridge(t, url, func(c *bridge.Config) { c.StatusInterval = 100 * time.Millisecond }, pbx1, pbx2)
+
+	breakOff(sim, r)
+	overrun(sim, r)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, sub := range subs {
+		for n, _, _ := sub.Pending(); n > 0; n-- {
+			all = append(all, r.next(sub))
+		}
+	}
+	return all
+}
+
+// breakOff ends the sessions and refuses new ones until the breaker is open.
+func breakOff(sim *amisim.Server, r *running) {
+	r.t.Helper()
+	states, gaps := r.subscribe("ami.status.pbx1.breaker"), r.subscribe("ami.status.pbx1.gap")
+	sim.Always(amisim.Accept, amisim.Refuse)
+	sim.Kick()
+	soon(r, states, `"to":"open"`)
+	soon(r, states, `"to":"half-open"`)
+	sim.Always(amisim.Accept, nil)
+	soon(r, states, `"to":"closed"`)
+	soon(r, gaps, `"reason":"closed"`)
+	sim.Emit("Event", "Large", "Filler", strings.Repeat("x", 10_000))
+	soon(r, gaps, `"reason":"oversize"`)
+}
+
+// overrun takes the stream away and sends events: to nine tenths of the outbox,
+// then more than it holds.
+func overrun(sim *amisim.Server, r *running) {
+	r.t.Helper()
+	js, err := jetstream.New(r.nc)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	if err := js.DeleteStream(r.t.Context(), bridge.EventStream); err != nil {
+		r.t.Fatal(err)
+	}
+	buffers := r.subscribe("ami.status.pbx1.buffers")
+	emit := func(n int) {
+		for range n {
+			sim.Emit("Event", "Filler", "Filler", strings.Repeat("x", 1000))
+		}
+	}
+	emit(50)
+	soon(r, buffers, `"trigger":"high"`)
+	emit(200)
+	soon(r, buffers, `"trigger":"full"`)
+	if _, err := js.CreateStream(r.t.Context(), cfg); err != nil {
+		r.t.Fatal(err)
+	}
+	soon(r, buffers, `"trigger":"drained"`)
+}
+
+// soon waits for a message that holds text, which others that go on for ever
+// do not put off.
+func soon(r *running, sub *nats.Subscription, text string) {
+	r.t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); {
+		if bytes.Contains(r.next(sub).Data, []byte(text)) {
+			return
+		}
+	}
+	r.t.Fatalf("%s: no %s", sub.Subject, text)
+}
+
+// compileSchemas reads docs/schemas, by name.
+func compileSchemas(t *testing.T) map[string]*jsonschema.Schema {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(moduleRoot(t), "docs", "schemas", "*.schema.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("schemas: %q, %v", files, err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	schemas := map[string]*jsonschema.Schema{}
+	for _, file := range files {
+		schema, err := compiler.Compile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schemas[strings.TrimSuffix(filepath.Base(file), ".schema.json")] = schema
+	}
+	return schemas
+}
+
+// schemaName says which schema holds for a subject.
+func schemaName(subject string) string {
+	tokens := strings.Split(subject, ".")
+	switch tokens[1] {
+	case "status":
+		return tokens[3]
+	case "nodes":
+		return "node"
+	}
+	return "gap-event"
+}
+
+// kindsOf says what kinds of message m is.
+func kindsOf(name string, m map[string]any) []string {
+	kind := func(keys ...string) string {
+		words := []string{name}
+		for _, key := range keys {
+			words = append(words, fmt.Sprint(m[key]))
+		}
+		return strings.Join(words, " ")
+	}
+	switch name {
+	case "connection":
+		return []string{kind("to"), name + " of " + fmt.Sprint(m["role"])}
+	case "breaker":
+		return []string{kind("to", "reason")}
+	case "buffers":
+		return []string{kind("trigger")}
+	case "gap":
+		return []string{kind("reason")}
+	case "gap-event":
+		return []string{kind("Reason")}
+	}
+	return []string{name}
+}
+
+// refuses checks that schema refuses doc, which it accepts, as soon as some
+// object in it, of which part is one, has a member too many or too few, or one
+// of another type.
+func refuses(t *testing.T, path string, schema *jsonschema.Schema, doc any, part map[string]any) {
+	t.Helper()
+	refused := func(what string) {
+		if schema.Validate(doc) == nil {
+			t.Errorf("%s: the schema takes it %s", path, what)
+		}
+	}
+	part["surplus"] = "x"
+	refused("with a member too many")
+	delete(part, "surplus")
+	for _, key := range slices.Collect(maps.Keys(part)) {
+		value := part[key]
+		if inner, ok := value.(map[string]any); ok {
+			refuses(t, path+"."+key, schema, doc, inner)
+		}
+		part[key] = []any{value}
+		refused("with " + key + " in an array")
+		delete(part, key)
+		if !optional[path+"."+key] {
+			refused("without " + key)
+		}
+		part[key] = value
+	}
+	if err := schema.Validate(doc); err != nil {
+		t.Errorf("%s: %v", path, err)
+	}
+}
+
+// optional are the members that need not be there.
+var optional = map[string]bool{
+	"connection.session": true, "connection.version": true, "connection.reason": true, "connection.error": true,
+	"connection.sessions.event": true, "connection.sessions.action": true, "connection.sessions.both": true,
+	"breaker.error": true, "gap-event.Restarted": true,
+}
