@@ -1,0 +1,140 @@
+package bridge
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+// The reasons and states that metrics have as labels.
+const (
+	dropReasons    = "overflow total shed oversize"
+	sessionReasons = "dial tls banner login auth closed read read_timeout ping write write_timeout"
+	breakerStates  = "closed open half-open"
+)
+
+// startSeries are the series of a bridge to one server, pbx1, of which nothing
+// is known yet: those without the label server, then its own.
+var startSeries = map[string]string{
+	"build_info":                  "version=",
+	"nats_up":                     "connection=events connection=control",
+	"log_lines_lost_total":        "",
+	"ami_session_up":              "role=event role=action",
+	"events_received_total":       "",
+	"events_published_total":      "",
+	"events_filtered_total":       "",
+	"events_dropped_total":        each("reason", dropReasons),
+	"gaps_total":                  each("reason", dropReasons, sessionReasons),
+	"outbox_events":               "",
+	"outbox_in_flight_events":     "",
+	"outbox_bytes":                "",
+	"outbox_capacity_bytes":       "",
+	"outbox_high_water_bytes":     "",
+	"breaker_state":               each("state", breakerStates),
+	"breaker_transitions_total":   each("to", breakerStates),
+	"session_failures_total":      each("reason", sessionReasons),
+	"handler_panics_total":        "",
+	"frames_corrupt_total":        "",
+	"characters_replaced_total":   "",
+	"actions_total":               each("result", "answered failed refused"),
+	"actions_pending":             "",
+	"actions_pending_limit":       "",
+	"actions_busy_total":          each("buffer", "write_buffer pending_actions"),
+	"write_buffer_bytes":          "",
+	"write_buffer_capacity_bytes": "",
+	"responses_late_total":        "",
+	"responses_unmatched_total":   "",
+}
+
+// each is label=value for each of the words.
+func each(label string, words ...string) string {
+	var all []string
+	for _, word := range strings.Fields(strings.Join(words, " ")) {
+		all = append(all, label+"="+word)
+	}
+	return strings.Join(all, " ")
+}
+
+// Every series is there before anything has happened, so that its absence never
+// means zero and an increase from nothing is seen.
+func TestMetrics_AllSeriesExistAtStart(t *testing.T) {
+	want, got := map[string][]string{}, map[string][]string{}
+	for name, labels := range startSeries {
+		own := "server=pbx1"
+		switch name {
+		case "build_info", "nats_up", "log_lines_lost_total":
+			own = ""
+		}
+		series := strings.Fields(labels)
+		if len(series) == 0 {
+			series = []string{""}
+		}
+		for _, s := range series {
+			want[name] = append(want[name], strings.Join(slices.Sorted(slices.Values(strings.Fields(s+" "+own))), " "))
+		}
+		slices.Sort(want[name])
+	}
+	families, err := metricsBridge(t).registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		name := strings.TrimPrefix(family.GetName(), "ami_nats_bridge_")
+		for _, metric := range family.GetMetric() {
+			var labels []string
+			for _, l := range metric.GetLabel() {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			got[name] = append(got[name], strings.Join(labels, " "))
+		}
+		slices.Sort(got[name])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("series at start (-want +got):\n%s", diff)
+	}
+}
+
+func TestMetrics_AllThatIsDocumentedExistsAtStart(t *testing.T) {
+	page, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, match := range regexp.MustCompile("`ami_nats_bridge_(\\w+)`").FindAllSubmatch(page, -1) {
+		documented[string(match[1])] = true
+	}
+	names, known := slices.Sorted(maps.Keys(documented)), slices.Sorted(maps.Keys(startSeries))
+	if diff := cmp.Diff(known, names); diff != "" {
+		t.Errorf("docs/operating.md (-exists +documented):\n%s", diff)
+	}
+}
+
+func TestMetrics_FollowTheConventions(t *testing.T) {
+	families, err := metricsBridge(t).registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// metricsBridge is a bridge that has reached NATS and nothing else.
+func metricsBridge(t *testing.T) *Bridge {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.NATS.URL = startNATS(t, t.TempDir(), 0).ClientURL()
+	b, _ := connectedBridge(t, cfg, "pbx1")
+	b.deps.LogLost = func() uint64 { return 0 }
+	return b
+}
