@@ -62,6 +62,11 @@ func TestRepeats_ForgetsAfterAQuietInterval(t *testing.T) {
 		if n := seen.Len(); n != 3 {
 			t.Errorf("%d lines, want each of three that are a minute apart", n)
 		}
+		for _, line := range seen.All() {
+			if n := line.ContextMap()["repeated"]; n != nil {
+				t.Errorf("a line that stands alone says repeated: %v", n)
+			}
+		}
 	})
 }
 
