@@ -2,7 +2,6 @@ package integration
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -230,33 +229,5 @@ func TestBridge_ShutdownLeavesNothing(t *testing.T) {
 	}
 	if got := sim.Received("Logoff"); got != 2 {
 		t.Errorf("%d Logoffs, want 2", got)
-	}
-}
-
-// A second server's actions and events are not disturbed by a flood and an
-// outage of the first.
-func TestInvariant_ServersAreIsolated(t *testing.T) {
-	flood, floodAddr := startSim(t, amisim.Config{NotBooted: true})
-	quiet, quietAddr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), nil,
-		server("flood", floodAddr, "bridge", "s3cret"), server("quiet", quietAddr, "bridge", "s3cret"))
-	events := r.subscribe("ami.events.quiet.>")
-	flooded := make(chan error, 1)
-	go func() { flooded <- flood.Flood(t.Context(), 100_000, amisim.Traffic{Seed: 2}) }()
-	for i := range 100 {
-		quiet.Emit("Event", "Tick", "N", fmt.Sprint(i))
-		if msg := r.next(events); !strings.Contains(string(msg.Data), fmt.Sprintf(`"N":"%d"`, i)) {
-			t.Fatalf("tick %d is %s", i, msg.Data)
-		}
-		if reply := r.call("quiet", "Ping", ""); reply.Error != nil {
-			t.Fatalf("Ping: %+v", reply)
-		}
-	}
-	if err := <-flooded; err != nil {
-		t.Fatal(err)
-	}
-	flood.Kick()
-	if reply := r.call("quiet", "Ping", ""); reply.Error != nil {
-		t.Errorf("Ping after the other's outage: %+v", reply)
 	}
 }
