@@ -88,11 +88,11 @@ func (r *running) noMore(server string, replies ...*nats.Subscription) {
 	}
 }
 
-// fails wants a reply with an error of that kind.
+// fails wants a reply with an error of that kind, or the test ends.
 func fails(t *testing.T, got reply, kind, sent string) {
 	t.Helper()
 	if got.Error == nil || got.Error.Kind != kind || got.Error.Sent != sent {
-		t.Errorf("%s: response %q, error %+v, want %s with sent %s", got.Action, got.Response, got.Error, kind, sent)
+		t.Fatalf("%s: response %q, error %+v, want %s with sent %s", got.Action, got.Response, got.Error, kind, sent)
 	}
 }
 

@@ -47,7 +47,7 @@ func TestChaos_BannerGluedToFrames(t *testing.T) {
 // nothing beyond that.
 func TestChaos_TruncatedFrames(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{}, nil)
-	ticked := r.subscribe("ami.events.pbx1.Tick")
+	ticked, states := r.subscribe("ami.events.pbx1.Tick"), r.subscribe("ami.status.pbx1.connection")
 	whole := "Event: Cut\r\nPrivilege: call,all\r\nChannel: PJSIP/1\r\nUniqueid: 1.2\r\n\r\n"
 	n, cuts := 0, 0
 	for cut := 1; cut < len(whole); cut++ {
@@ -67,8 +67,11 @@ func TestChaos_TruncatedFrames(t *testing.T) {
 	}
 	r.settled("pbx1", uint64(n))
 	got := check(t, r.story("pbx1"))
-	if got.holes != 0 || got.sessions != 1 {
-		t.Errorf("%d holes in the events of %d sessions", got.holes, got.sessions)
+	if got.holes != 0 || got.sessions != 1 || len(got.gaps) != 0 {
+		t.Errorf("%d holes in the events of %d sessions, %d gaps", got.holes, got.sessions, len(got.gaps))
+	}
+	if changes, _, _ := states.Pending(); changes != 0 {
+		t.Errorf("%d changes of state", changes)
 	}
 	next, rest := 0, 0
 	for _, e := range got.events {

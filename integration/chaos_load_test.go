@@ -95,39 +95,56 @@ func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
 	}
 }
 
-// A flood on one server and a slow second cost the third nothing.
+// A flood on one server and a slow second cost the third nothing. The flood lasts
+// until the third is done, so that whoever waits for its end waits for ever.
 func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
-	const n = 50_000
 	flooding, floodAddr := startSim(t, patientSim)
 	slow, slowAddr := startSim(t, amisim.Config{NotBooted: true})
 	normal, normalAddr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), chaosConfig,
-		chaosServer("flood", floodAddr), chaosServer("slow", slowAddr), chaosServer("one", normalAddr))
+	large := chaosServer("flood", floodAddr)
+	large.OutboxBytes = 512 * amiconn.MiB
+	r := startBridge(t, natsURL(t), chaosConfig, large, chaosServer("slow", slowAddr), chaosServer("one", normalAddr))
 	states := r.subscribe("ami.status.*.connection")
 	slow.Always("QueueStatus", amisim.Drip(64, 10*time.Millisecond))
+	done := make(chan struct{})
 	var group sync.WaitGroup
-	group.Go(func() { flood(t, flooding, n) })
+	group.Go(func() {
+		for {
+			flood(t, flooding, 10_000)
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	stop := sync.OnceFunc(func() { close(done); group.Wait() })
+	defer stop()
+	eventually(t, "a flood", func() bool { return flooding.Emitted() > 20_000 })
 	slowly := r.ask("slow", "QueueStatus", "")
 	for i := range 50 {
 		slow.Emit("Event", "Tick", "N", fmt.Sprint(i))
 	}
-	undisturbed(t, r, normal, 500)
+	undisturbed(t, r, normal, 100)
+	stop()
+	unharmed(t, r, 100)
 	if got := r.answer(slowly); got.Error != nil || len(got.Events) != 8 {
 		t.Errorf("the slow server's list has %d events, %+v", len(got.Events), got.Error)
 	}
 	r.noMore("slow", slowly)
-	group.Wait()
 	r.settled("slow", 50)
 	ticks(t, check(t, r.story("slow")), 50)
-	if b := r.settled("flood", n); b.lost() != 0 {
-		t.Errorf("the flood lost %v in an outbox of 64 MiB", b.Dropped)
+	sent := uint64(flooding.Emitted())
+	if b := r.settled("flood", sent); b.lost() != 0 || b.Received != sent {
+		t.Errorf("of a flood of %d events %+v", sent, b)
 	}
-	if got := check(t, r.story("flood")); len(got.events) != n || got.holes != 0 {
-		t.Errorf("%d of %d events of the flood are stored, with %d holes", len(got.events), n, got.holes)
+	if got := check(t, r.story("flood")); uint64(len(got.events)) != sent || got.holes != 0 {
+		t.Errorf("%d of %d events of the flood are stored, with %d holes", len(got.events), sent, got.holes)
 	}
 	if changes, _, _ := states.Pending(); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
+	t.Logf("a flood of %d events", sent)
 }
 
 // Asterisk's clock jumps by hours, forward and back. Nothing that we do hangs

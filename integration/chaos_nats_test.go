@@ -191,11 +191,11 @@ func TestChaos_NATSKilledUnderLoad(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			traffic(t, sim, time.Now().Add(600*time.Millisecond))
+			flood(t, sim, 20_000)
 		}()
-		// In the middle of it.
+		// In the middle of it, with a window full of events on their way.
 		before := sim.Emitted()
-		eventually(t, "traffic", func() bool { return sim.Emitted() > before+1000 })
+		eventually(t, "half of a flood", func() bool { return sim.Emitted() > before+10_000 })
 		nats.kill()
 		nats.start()
 		<-done

@@ -183,6 +183,7 @@ func TestChaos_SixtyServersRefuse(t *testing.T) {
 	down.fall()
 	r.await(states, 2*sixty, lost)
 	undisturbed(t, r, one, 300)
+	unharmed(t, r, 300)
 	// One of the two that are well is kicked: it comes back although sixty wait
 	// at the gate as well.
 	back := r.subscribe("ami.status.two.connection")
@@ -232,6 +233,7 @@ func TestChaos_SixtyBreakersOpen(t *testing.T) {
 	})
 	opened, _ := down.connects()
 	undisturbed(t, r, one, 300)
+	unharmed(t, r, 300)
 	if later, _ := down.connects(); later != opened || opened > 5*sixty {
 		t.Errorf("%d connects until the breakers were open, %d later", opened, later)
 	}
@@ -303,8 +305,8 @@ func (c *crowd) connects() (total, least int64) {
 	return total, least
 }
 
-// undisturbed wants n events of a server one by one, and an action after each
-// tenth, all at once.
+// undisturbed wants n events of the server one to come one by one, and an action
+// answered at each tenth, all within a second.
 func undisturbed(t *testing.T, r *running, sim *amisim.Server, n int) {
 	t.Helper()
 	events := r.subscribe("ami.events.one.Tick")
@@ -321,6 +323,11 @@ func undisturbed(t *testing.T, r *running, sim *amisim.Server, n int) {
 	if slowest > time.Second {
 		t.Errorf("an undisturbed server's event took %v", slowest)
 	}
+}
+
+// unharmed wants the stream to hold these n events of the server one.
+func unharmed(t *testing.T, r *running, n int) {
+	t.Helper()
 	r.settled("one", uint64(n))
 	got := check(t, r.story("one"))
 	ticks(t, got, n)
