@@ -32,6 +32,10 @@ fuzz: ## Fuzz each target for FUZZTIME.
 		done; \
 	done
 
+.PHONY: soak
+soak: ## Five minutes under load and faults: memory flat, nothing lost untold.
+	$(GO) test -count=1 -timeout 15m -run '^TestSoak$$' -v ./integration -args -soak=5m
+
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
