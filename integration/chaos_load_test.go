@@ -125,9 +125,9 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 	for i := range 50 {
 		slow.Emit("Event", "Tick", "N", fmt.Sprint(i))
 	}
-	undisturbed(t, r, normal, 100)
+	undisturbed(t, r, normal, 60)
 	stop()
-	unharmed(t, r, 100)
+	unharmed(t, r, 60)
 	if got := r.answer(slowly); got.Error != nil || len(got.Events) != 8 {
 		t.Errorf("the slow server's list has %d events, %+v", len(got.Events), got.Error)
 	}
