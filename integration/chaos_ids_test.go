@@ -63,11 +63,11 @@ func TestChaos_ForeignActionIDs(t *testing.T) {
 		"", "b2" + strings.TrimPrefix(h.id, "b1"), strings.Replace(h.id, ".pbx1.", ".pbx2.", 1), h.id + "0",
 		h.id[:strings.LastIndexByte(h.id, '.')+1] + "999999", strings.ToUpper(h.id), "x" + h.id,
 	}
-	before := ""
+	var before strings.Builder
 	for _, id := range strangers {
-		before += forged(id)
+		before.WriteString(forged(id))
 	}
-	h.release <- before
+	h.release <- before.String()
 	got := r.answer(pending)
 	succeeds(t, got)
 	if got.Message == "forged" || len(got.Events) != 0 || got.ActionID != h.id {
