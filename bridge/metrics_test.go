@@ -55,7 +55,7 @@ var startSeries = map[string]string{
 // each is label=value for each of the words.
 func each(label string, words ...string) string {
 	var all []string
-	for _, word := range strings.Fields(strings.Join(words, " ")) {
+	for word := range strings.FieldsSeq(strings.Join(words, " ")) {
 		all = append(all, label+"="+word)
 	}
 	return strings.Join(all, " ")
