@@ -1,6 +1,7 @@
 package fairness
 
 import (
+	"cmp"
 	"context"
 
 	"golang.org/x/sync/semaphore"
@@ -30,7 +31,8 @@ func (g *Gate) Acquire(ctx context.Context) (release func(), err error) {
 	}
 	if err := g.rate.Wait(ctx); err != nil {
 		g.places.Release(1)
-		return nil, err
+		// With a deadline that is too near the limiter has an error of its own.
+		return nil, cmp.Or(ctx.Err(), context.DeadlineExceeded)
 	}
 	return func() { g.places.Release(1) }, nil
 }

@@ -2,6 +2,7 @@ package fairness
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -66,5 +67,65 @@ func TestGate_CancelledWaiterLeavesNoHole(t *testing.T) {
 			t.Fatal(err)
 		}
 		release()
+	})
+}
+
+// A turn that cannot come before the deadline ends in the context's error, and
+// leaves place and rate to the next.
+func TestGate_ErrorIsTheContextsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(2, 1)
+		release, err := g.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := g.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		began := time.Now()
+		if release, err = g.Acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the next turn came after %v: a cancelled one has taken its place in the rate", took)
+		}
+	})
+}
+
+// Whoever comes first is served first, however often others come back.
+func TestGate_ServesInTheOrderOfArrival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(1, 10)
+		var mu sync.Mutex
+		var order []int
+		var group sync.WaitGroup
+		for i := range 20 {
+			group.Go(func() {
+				for range 1 + 4*(i%2) { // every second one flaps
+					release, err := g.Acquire(t.Context())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					order = append(order, i)
+					mu.Unlock()
+					release()
+				}
+			})
+			synctest.Wait()
+		}
+		group.Wait()
+		seen := map[int]bool{}
+		for _, i := range order[:20] {
+			seen[i] = true
+		}
+		if len(seen) < 19 { // the first flapper came back before the last arrived
+			t.Errorf("only %d of 20 had a turn in the first 20: %v", len(seen), order[:20])
+		}
 	})
 }
