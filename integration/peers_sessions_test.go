@@ -1,0 +1,120 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// A name is used as it is or refused: it is never turned into another one that
+// replies then do not match.
+func TestPeers_AServersNameIsTakenAsItIsOrRefused(t *testing.T) {
+	for _, name := range []string{"pbx 01", "node-ä", "10.0.0.1:5038", strings.Repeat("n", 33), strings.Repeat("n", 200), "", "a.b", "a>", "any"} {
+		cfg := bridge.DefaultConfig()
+		cfg.Node, cfg.Servers = "b1", []bridge.ServerConfig{server(name, "10.0.0.1:5038", "bridge", "s3cret")}
+		if _, err := bridge.New(cfg, bridge.Deps{}); err == nil || !strings.Contains(err.Error(), "SERVERS: ") {
+			t.Errorf("%.40q: %v, want a refusal that names SERVERS", name, err)
+		}
+	}
+	names := []string{"p", "-_-", "PBX-eu_1", strings.Repeat("n", 32)}
+	url := natsURL(t)
+	var servers []bridge.ServerConfig
+	for _, name := range names {
+		_, addr := startSim(t, amisim.Config{NotBooted: true})
+		servers = append(servers, server(name, addr, "bridge", "s3cret"))
+	}
+	r := startBridge(t, url, func(c *bridge.Config) { c.Node = strings.Repeat("b", 64) }, servers...)
+	for _, name := range names {
+		got := r.call(name, "CoreStatus", "")
+		if got.Error != nil || got.Server != name || got.Fields["ActionID"] != got.ActionID || !strings.Contains(got.ActionID, "."+name+".") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// Actions that find the write buffer full are refused one by one; what was
+// accepted is answered, and the session stays.
+func TestPeers_AFullWriteBufferKeepsTheSession(t *testing.T) {
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.WriteBufferBytes = 256 * amiconn.KiB })
+	states := r.subscribe("ami.status.pbx1.connection")
+	before := r.call("pbx1", "CoreStatus", "")
+	thaw := sim.FreezeReads()
+	defer thaw()
+	// 100 KB an action: no socket's buffer takes all of them.
+	body := `{"Variable":["` + strings.Repeat(strings.Repeat("x", 900)+`","`, 110) + `x"]}`
+	const n = 250
+	inbox := nats.NewInbox()
+	answers := r.subscribe(inbox)
+	for range n {
+		r.send(inbox, "Getvar", body)
+	}
+	// The refusals come at once; an answer comes only after the thaw.
+	first := r.answer(answers)
+	if e := first.Error; e == nil || e.Code != 429 || e.Kind != "busy" || e.Sent != "no" {
+		t.Fatalf("a full write buffer: %+v, want 429 busy, sent no", first)
+	}
+	thaw()
+	busy, answered := 1, 0
+	for range n - 1 {
+		switch got := r.answer(answers); {
+		case got.Error == nil:
+			answered++
+		case got.Error.Kind == "busy":
+			busy++
+		default:
+			t.Fatalf("%+v", got)
+		}
+	}
+	if got := sim.Received("Getvar"); got != answered || answered == 0 {
+		t.Errorf("%d answered and %d refused, while %d reached the server", answered, busy, got)
+	}
+	if after := r.call("pbx1", "CoreStatus", ""); after.Error != nil || session(after) != session(before) {
+		t.Errorf("then %+v, want an answer on session %s", after, session(before))
+	}
+	if n, _, err := states.Pending(); n != 0 || err != nil {
+		t.Errorf("%d changes of the connection (%v), want none", n, err)
+	}
+}
+
+// A session that dies ends every pending action at once, each with what is
+// known of it, and the next session sends none of them again.
+func TestPeers_NothingIsSentAgainAfterAReconnect(t *testing.T) {
+	const n = 50
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	states := r.subscribe("ami.status.pbx1.connection")
+	sim.Always("QueueReload", amisim.Ignore)
+	inbox := nats.NewInbox()
+	answers := r.subscribe(inbox)
+	for i := range n {
+		r.send(inbox, "QueueReload", fmt.Sprintf(`{"Queue":"%d"}`, i))
+	}
+	for sim.Received("QueueReload") < n {
+		if err := r.nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sim.Abort()
+	for range n {
+		if got := r.answer(answers); got.Error == nil || got.Error.Code != 502 || got.Error.Sent != "unknown" || got.Response != "" {
+			t.Fatalf("%+v, want 502, sent unknown", got)
+		}
+	}
+	for up := 0; up < 2; {
+		if strings.Contains(string(r.next(states).Data), `"to":"up"`) {
+			up++
+		}
+	}
+	// The session answers in order: what was sent again would have come first.
+	if got := r.call("pbx1", "CoreStatus", ""); got.Error != nil {
+		t.Errorf("on the next session: %+v", got)
+	}
+	if got := sim.Received("QueueReload"); got != n {
+		t.Errorf("%d actions reached the server, want %d", got, n)
+	}
+}
