@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	if args := os.Getenv(natsEnv); args != "" {
 		os.Exit(serveNATS(args))
 	}
+	if os.Getenv(simEnv) != "" {
+		os.Exit(serveSim())
+	}
 	os.Exit(m.Run())
 }
 
