@@ -1,7 +1,6 @@
 package fairness
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -99,7 +98,7 @@ func TestScheduler_CostStaysFlat(t *testing.T) {
 	two := cost(2, 1)
 	for _, ready := range []int{1, 500} {
 		many := cost(500, ready)
-		t.Log(fmt.Sprintf("%d of 500 ready: %.2f times the cost of one of two", ready, float64(many)/float64(two)))
+		t.Logf("%d of 500 ready: %.2f times the cost of one of two", ready, float64(many)/float64(two))
 		if many > 4*two {
 			t.Errorf("with %d of 500 ready a turn costs %v, with one of two %v", ready, many/20_000, two/20_000)
 		}
