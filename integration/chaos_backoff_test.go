@@ -1,0 +1,80 @@
+package integration
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// A server that refuses is tried less and less often by its own backoff: here
+// the gate, which bounds sixty of them together, has room for a thousand a
+// second.
+func TestChaos_BackoffOfOneServerGrows(t *testing.T) {
+	const tries = 6
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	s := chaosServer("pbx1", addr)
+	s.Sessions, s.BackoffMin, s.BackoffMax = 1, 40*time.Millisecond, 10*time.Second
+	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = 1000 }, s)
+	tried := make(chan time.Time, 1000)
+	sim.Always(amisim.Accept, func(s *amisim.Session, _ *amisim.Action) {
+		tried <- time.Now()
+		s.Close()
+	})
+	began := time.Now()
+	sim.Kick()
+	for range tries {
+		within(t, "a connect", tried)
+	}
+	// Each wait is half of its length at the least, and they double. A
+	// slow machine only makes this longer.
+	least := time.Duration(0)
+	for i := range tries {
+		least += time.Duration(float64(s.BackoffMin) / 2 * math.Pow(2, float64(i)))
+	}
+	if took := time.Since(began); took < least {
+		t.Errorf("%d connects took %v, want %v at least", tries, took, least)
+	}
+	if got := r.call("pbx1", "Ping", ""); got.Error == nil || got.Error.Kind != "not_connected" {
+		t.Errorf("an action to a server that is down: %+v", got.Error)
+	}
+}
+
+// An action that an open breaker refuses was not sent, and its caller is told
+// when to come again: not before the breaker lets anyone through.
+func TestChaos_OpenBreakerSaysWhenToComeAgain(t *testing.T) {
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	s := chaosServer("pbx1", addr)
+	s.BreakerFailures = 2
+	r := startBridge(t, natsURL(t), chaosConfig, s)
+	sim.Always(amisim.Accept, amisim.Refuse)
+	breaker := r.subscribe("ami.status.pbx1.breaker")
+	sim.Kick()
+	r.next(breaker)
+	before := sim.Received("CoreStatus")
+	refused := r.ask("pbx1", "CoreStatus", "")
+	msg := r.next(refused)
+	fails(t, parse(t, msg), "breaker_open", "no")
+	var body struct {
+		Error struct {
+			Code       int
+			RetryAfter int64 `json:"retry_after_ms"`
+		}
+	}
+	if err := json.Unmarshal(msg.Data, &body); err != nil {
+		t.Fatal(err)
+	}
+	wait := time.Duration(body.Error.RetryAfter) * time.Millisecond
+	if body.Error.Code != 503 || wait < s.BreakerCooldown/2 || wait > s.BreakerCooldown {
+		t.Errorf("refused with %d, to come again in %v; the breaker is open for %v", body.Error.Code, wait, s.BreakerCooldown)
+	}
+	if n := sim.Received("CoreStatus"); n != before {
+		t.Errorf("the server has got %d actions that were refused", n-before)
+	}
+	if n, _, _ := refused.Pending(); n != 0 {
+		t.Errorf("%d replies more", n)
+	}
+}
