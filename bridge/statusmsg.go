@@ -120,6 +120,9 @@ func (b *Bridge) tick() {
 			node.Ready = append(node.Ready, s.cfg.Name)
 		}
 		m := s.buffers(now)
+		if changed := trigger(s.levels, m.levels()); changed != "" {
+			m.Trigger = changed // the alarm comes too late to tell
+		}
 		s.levels = m.levels()
 		s.status.publish(s.subjects.status("buffers", ""), m)
 		s.tellDrops()
