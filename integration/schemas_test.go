@@ -47,8 +47,8 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 	}
 	for _, kind := range []string{
 		"connection connecting", "connection up", "connection waiting", "connection stopped",
-		"connection of event", "connection of action", "connection of both",
-		"breaker closed start", "breaker open closed", "breaker half-open cooldown", "breaker closed stable",
+		"connection of event", "connection of action", "connection of both", "connection without a reason waiting",
+		"breaker closed start", "breaker open banner", "breaker half-open cooldown", "breaker closed stable",
 		"buffers interval", "buffers high", "buffers full", "buffers drained",
 		"gap closed", "gap oversize", "gap overflow", "gap-event closed", "gap-event oversize", "gap-event overflow", "node",
 	} {
@@ -78,9 +78,9 @@ func everyMessage(t *testing.T) (all []*nats.Msg) {
 	sim, addr := startSim(t, amisim.Config{WriteTimeout: 5 * time.Second})
 	pbx1, pbx2 := server("pbx1", addr, "bridge", "s3cret"), server("pbx2", addr, "bridge", "s3cret")
 	pbx1.OutboxBytes, pbx1.MaxFrameBytes, pbx2.Sessions = 64<<10, 4<<10, 1
-	pbx1.BreakerFailures, pbx1.BreakerCooldown, pbx1.StableAfter = 2, 200*time.Millisecond, 200*time.Millisecond
+	pbx1.BreakerFailures, pbx1.BreakerCooldown, pbx1.StableAfter = 3, 200*time.Millisecond, 200*time.Millisecond
 	pbx1.BackoffMin, pbx1.BackoffMax = 10*time.Millisecond, 50*time.Millisecond
-	r := startBridge(t, url, func(c *bridge.Config) { c.StatusInterval = 100 * time.Millisecond }, pbx1, pbx2)
+	r := startBridge(t, url, func(c *bridge.Config) { c.StatusInterval, c.ConnectRate = 100*time.Millisecond, 4 }, pbx1, pbx2)
 
 	breakOff(sim, r)
 	overrun(sim, r)
@@ -99,10 +99,15 @@ func everyMessage(t *testing.T) (all []*nats.Msg) {
 }
 
 // breakOff ends the sessions and refuses new ones until the breaker is open.
+// Each is refused so late that the other one waits at the gate by then, and
+// before it is let through.
 func breakOff(sim *amisim.Server, r *running) {
 	r.t.Helper()
 	states, gaps := r.subscribe("ami.status.pbx1.breaker"), r.subscribe("ami.status.pbx1.gap")
-	sim.Always(amisim.Accept, amisim.Refuse)
+	sim.Always(amisim.Accept, func(s *amisim.Session, _ *amisim.Action) {
+		s.Sleep(150 * time.Millisecond)
+		s.Close()
+	})
 	sim.Kick()
 	soon(r, states, `"to":"open"`)
 	soon(r, states, `"to":"half-open"`)
@@ -200,7 +205,11 @@ func kindsOf(name string, m map[string]any) []string {
 	}
 	switch name {
 	case "connection":
-		return []string{kind("to"), name + " of " + fmt.Sprint(m["role"])}
+		kinds := []string{kind("to"), name + " of " + fmt.Sprint(m["role"])}
+		if m["reason"] == nil {
+			kinds = append(kinds, name+" without a reason "+fmt.Sprint(m["to"]))
+		}
+		return kinds
 	case "breaker":
 		return []string{kind("to", "reason")}
 	case "buffers":
