@@ -44,7 +44,7 @@ func readAlerts(t *testing.T) (rules []alertRule) {
 }
 
 // Every query of the dashboard and of the alerts names metrics that a running
-// bridge has, and labels that they have.
+// bridge has, labels that they have, and values that these have from the start.
 func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 	known := runningMetrics(t)
 	check := func(where, expr, text string) {
@@ -65,6 +65,12 @@ func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 		}
 		for _, match := range regexp.MustCompile(`\{\{ *(?:\$labels\.)?(\w+) *\}\}`).FindAllStringSubmatch(text, -1) {
 			q.labels = append(q.labels, match[1])
+		}
+		for _, value := range q.values {
+			label, word, _ := strings.Cut(value, "=")
+			if !slices.Contains(anyValue, label) && !labels[value] {
+				t.Errorf("%s: no label %s of %q is ever %q", where, label, q.metrics, word)
+			}
 		}
 		for _, label := range q.labels {
 			if !labels[label] {
@@ -92,6 +98,9 @@ func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 		t.Errorf("only %d queries found in the dashboard", queries)
 	}
 }
+
+// anyValue are the labels whose values are of the place, not of the bridge.
+var anyValue = []string{"job", "instance", "server"}
 
 // Whoever is woken up is told what to do, and finds it in docs/operating.md.
 func TestDeploy_AlertsSayWhatToDo(t *testing.T) {
@@ -125,14 +134,15 @@ func TestDeploy_WrongQueriesAreRefused(t *testing.T) {
 		}
 	}
 	got, err := parseQuery(`sum by (x) (rate(a{b=~"c|d", e!="f"}[5m])) / on (g) group_left () h > 0.5 or vector(0)`)
-	want := query{metrics: []string{"a", "h"}, labels: []string{"x", "b", "e", "g"}}
+	want := query{metrics: []string{"a", "h"}, labels: []string{"x", "b", "e", "g"},
+		values: []string{"b=c", "b=d", "e=f"}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(query{})); diff != "" || err != nil {
 		t.Errorf("%v, (-want +got):\n%s", err, diff)
 	}
 }
 
 // runningMetrics are the metrics of a bridge as cmd runs it, with the labels of
-// each, and those that Prometheus adds.
+// each, also as label=value, and those that Prometheus adds.
 func runningMetrics(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -168,7 +178,7 @@ func runningMetrics(t *testing.T) map[string]map[string]bool {
 		labels := map[string]bool{}
 		for _, metric := range family.GetMetric() {
 			for _, label := range metric.GetLabel() {
-				labels[label.GetName()] = true
+				labels[label.GetName()], labels[label.GetName()+"="+label.GetValue()] = true, true
 			}
 		}
 		known[family.GetName()] = labels

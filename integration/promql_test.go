@@ -13,6 +13,7 @@ import (
 type query struct {
 	metrics []string
 	labels  []string // in matchers, by, on and the like
+	values  []string // label=value of matchers; a regular expression's branches are one each
 }
 
 var (
@@ -57,6 +58,9 @@ func parseQuery(expr string) (q query, err error) {
 				return q, fmt.Errorf("no matcher follows %q in %s", t, expr)
 			}
 			q.labels = append(q.labels, t)
+			for value := range strings.SplitSeq(strings.Trim(at(i+2), `"`), "|") {
+				q.values = append(q.values, t+"="+value)
+			}
 		case top() == "by(", at(0) == "label_values" && at(i-1) == "," && len(open) == 1:
 			q.labels = append(q.labels, t)
 		case slices.Contains(grouping, t) || slices.Contains(operators, t):
