@@ -18,21 +18,37 @@ const (
 
 // logSink is a zapcore.WriteSyncer that never blocks. Lines wait in a bounded
 // buffer for one goroutine that writes them; when it is full, lines are lost
-// and counted, and a warning says how many as soon as writing is possible
-// again. It is safe for concurrent use.
+// and counted, and one warning says how many and why as soon as writing is
+// possible again. It is safe for concurrent use.
 type logSink struct {
 	w      io.Writer
 	notice func(lost uint64, reason string) []byte
 	lost   atomic.Uint64
 	wake   chan struct{} // holds one token: there is something to write
 	done   chan struct{} // closed when the drainer has returned
+	broken bool          // the drainer's: the last write failed
 
-	mu       sync.Mutex // protects the following
-	buf      []byte     // whole lines
-	lines    int
-	closed   bool
-	overflow uint64 // lines lost because buf was full, since the last notice
-	failed   uint64 // lines lost because a write failed, since the last notice
+	mu     sync.Mutex // protects the following
+	buf    []byte     // whole lines
+	lines  int
+	closed bool
+	untold losses
+}
+
+// losses counts lost lines by cause.
+type losses struct {
+	slow   uint64 // the buffer was full
+	failed uint64 // a write failed
+}
+
+func (l losses) reason() string {
+	switch {
+	case l.failed == 0:
+		return "the log's reader was too slow"
+	case l.slow == 0:
+		return "the log could not be written"
+	}
+	return "the log's reader was too slow, and the log could not be written"
 }
 
 // newLogSink starts writing to w. notice makes the line that tells of a loss.
@@ -47,7 +63,7 @@ func (s *logSink) Write(line []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.buf)+len(line) > sinkBytes || s.lines >= sinkLines {
-		s.overflow++
+		s.untold.slow++
 		s.lost.Add(1)
 		return len(line), nil
 	}
@@ -92,9 +108,10 @@ func (s *logSink) drain() {
 	var batch []byte
 	for range s.wake {
 		for {
+			var told losses
 			var last bool
-			batch, last = s.take(batch[:0])
-			if len(batch) > 0 && !s.write(batch) && last {
+			batch, told, last = s.take(batch[:0])
+			if len(batch) > 0 && !s.write(batch, told) && last {
 				return // nothing to gain from another try at the end
 			}
 			if len(batch) == 0 {
@@ -108,36 +125,38 @@ func (s *logSink) drain() {
 }
 
 // take swaps the buffers and puts the notice of a loss behind the lines that
-// came before it.
-func (s *logSink) take(spare []byte) (batch []byte, last bool) {
+// came before it. After a failed write it waits for a line to go with the
+// notice, or it would spin on a closed pipe.
+func (s *logSink) take(spare []byte) (batch []byte, told losses, last bool) {
 	s.mu.Lock()
-	overflow, failed := s.overflow, s.failed
-	batch, s.buf = s.buf, spare
-	s.lines, s.overflow, s.failed = 0, 0, 0
+	batch, s.buf, s.lines = s.buf, spare, 0
 	last = s.closed
+	if len(batch) > 0 || last || !s.broken {
+		told, s.untold = s.untold, losses{}
+	}
 	s.mu.Unlock()
-	if overflow > 0 {
-		batch = append(batch, s.notice(overflow, "the log's reader was too slow")...)
+	if lost := told.slow + told.failed; lost > 0 {
+		batch = append(batch, s.notice(lost, told.reason())...)
 	}
-	if failed > 0 && (len(batch) > 0 || last) {
-		batch = append(batch, s.notice(failed, "the log could not be written")...)
-	} else if failed > 0 {
-		s.mu.Lock()
-		s.failed += failed // told with the next line, or this would spin on a closed pipe
-		s.mu.Unlock()
-	}
-	return batch, last
+	return batch, told, last
 }
 
-func (s *logSink) write(batch []byte) bool {
+// write counts the lines that it could not write. The notice is no such line:
+// what it told is to be told again.
+func (s *logSink) write(batch []byte, told losses) bool {
 	n, err := s.w.Write(batch)
+	s.broken = err != nil
 	if err == nil {
 		return true
 	}
 	lines := uint64(bytes.Count(batch[n:], []byte("\n")))
+	if told != (losses{}) && lines > 0 {
+		lines--
+	}
 	s.lost.Add(lines)
 	s.mu.Lock()
-	s.failed += lines
+	s.untold.slow += told.slow
+	s.untold.failed += told.failed + lines
 	s.mu.Unlock()
 	return false
 }

@@ -78,7 +78,7 @@ func TestSink_TellsOfTheLossWhenItCanWriteAgain(t *testing.T) {
 	log, sink := newLogger(v, formatJSON, zapcore.DebugLevel, new(redactor))
 	const written = 3 * sinkLines
 	for range written {
-		log.Debug("line") // repeats are not summed at this level
+		log.Debug("line")
 	}
 	close(v.open)
 	if err := sink.Close(t.Context()); err != nil {
@@ -123,9 +123,9 @@ func TestSink_TellsOfFailedWritesWithTheNextLine(t *testing.T) {
 		if line != "" {
 			sink.Write([]byte(line))
 		}
-		batch, _ := sink.take(nil)
+		batch, told, _ := sink.take(nil)
 		if len(batch) > 0 {
-			sink.write(batch)
+			sink.write(batch, told)
 		}
 	}
 	if got, want := b.buf.String(), "second\n1 lost: the log could not be written\n"; got != want || sink.Lost() != 1 {
@@ -166,5 +166,35 @@ func TestLogger_WritesBothFormatsFromItsLevelOn(t *testing.T) {
 		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "hidden") {
 			t.Errorf("%v: %q", format, &out)
 		}
+	}
+}
+
+// A notice that cannot be written told nobody anything: its number comes again.
+func TestSink_TellsAgainWhatAFailedNoticeTold(t *testing.T) {
+	b := &broken{failures: 2}
+	sink := &logSink{w: b, wake: make(chan struct{}, 1), notice: func(lost uint64, reason string) []byte {
+		return fmt.Appendf(nil, "%d lost: %s\n", lost, reason)
+	}}
+	step := func() int {
+		batch, told, _ := sink.take(nil)
+		if len(batch) > 0 {
+			sink.write(batch, told)
+		}
+		return len(batch)
+	}
+	for range sinkLines + 5 { // 5 too many
+		sink.Write([]byte("a\n"))
+	}
+	step()
+	if step() != 0 {
+		t.Error("the notice is tried again without a line: this spins on a closed pipe")
+	}
+	for _, line := range []string{"b\n", "c\n"} {
+		sink.Write([]byte(line))
+		step()
+	}
+	want := fmt.Sprintf("c\n%d lost: the log's reader was too slow, and the log could not be written\n", sinkLines+6)
+	if got := b.buf.String(); got != want || sink.Lost() != sinkLines+6 {
+		t.Errorf("%q, want %q; %d lost", got, want, sink.Lost())
 	}
 }
