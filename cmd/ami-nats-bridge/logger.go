@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,15 +13,13 @@ import (
 // logOutput is where a logger's lines go. Close it once.
 type logOutput struct {
 	*logSink
-	stop  context.CancelFunc
-	group sync.WaitGroup
+	repeats *repeats
 }
 
 // Close writes what was summed, takes no more lines and waits until all are
 // written or ctx ends.
 func (o *logOutput) Close(ctx context.Context) error {
-	o.stop()
-	o.group.Wait()
+	o.repeats.Close()
 	return o.logSink.Close(ctx)
 }
 
@@ -47,10 +44,7 @@ func newLogger(w io.Writer, format logFormat, level zapcore.Level, r *redactor) 
 		defer line.Free()
 		return bytes.Clone(line.Bytes())
 	})
-	ctx, stop := context.WithCancel(context.Background())
-	out := &logOutput{logSink: sink, stop: stop}
-	sums := &repeats{seen: make(map[repeatKey]*repeated)}
-	out.group.Go(func() { sums.run(ctx) })
-	clean := &redactCore{zapcore.NewCore(encoder.Clone(), sink, level), r}
-	return zap.New(&repeatCore{Core: clean, repeats: sums}), out
+	out := &logOutput{logSink: sink, repeats: newRepeats()}
+	core := r.wrap(zapcore.NewCore(encoder.Clone(), sink, level))
+	return zap.New(out.repeats.wrap(core)), out
 }

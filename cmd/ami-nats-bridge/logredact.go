@@ -1,190 +1,179 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"path"
-	"regexp"
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
 	"slices"
-	"strings"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// redacted stands in a log line for what must not be there.
+// redacted stands where a secret was.
 const redacted = "[redacted]"
 
-// secretKeys are the words that make a field's key secret. They are compared
-// with whole words of it, so that monkey and author stay readable.
-var secretKeys = []string{"secret", "password", "passwd", "token", "authorization", "credentials", "creds"}
-
-// secretText matches a secret inside of other text; the first group stays.
-var secretText = regexp.MustCompile(`(?i)((?:\b|_)(?:secret|password|passwd|token|authorization)["']?\s*[:=]\s*["']?)[^\s,;"'&]+` +
-	`|(\bbearer\s+)\S+|(://)[^\s/@]+@|((?:^|\s|\\n)key:\s*)[0-9a-f]{32}\b`)
-
-// redactor takes secrets out of text. It is read-only once made.
-type redactor struct {
-	keys     globList
-	pattern  *regexp.Regexp // of the operator's, or nil
-	literals []string       // the configured secrets themselves
-}
-
-// minLiteral is how long a configured secret has to be to be looked for in
-// other text: a shorter one would be found in half of all words.
-const minLiteral = 4
-
-// newRedactor knows the secrets of s besides what every redactor knows.
-func newRedactor(s *settings) *redactor {
-	r := &redactor{keys: s.LogRedactKeys, pattern: s.LogRedactPattern.Regexp}
-	add := func(secret string) {
-		if len(secret) >= minLiteral {
-			r.literals = append(r.literals, secret)
-		}
-	}
-	add(string(s.bridge.NATS.Password))
-	add(string(s.bridge.NATS.Token))
-	add(string(s.base.Secret))
-	for _, server := range s.bridge.Servers {
-		add(string(server.Secret))
-	}
-	return r
-}
-
-// text returns s without secrets.
-func (r *redactor) text(s string) string {
-	for _, secret := range r.literals {
-		s = strings.ReplaceAll(s, secret, redacted)
-	}
-	s = secretText.ReplaceAllString(s, "${1}${2}${3}${4}"+redacted)
-	if r.pattern != nil {
-		s = r.pattern.ReplaceAllLiteralString(s, redacted)
-	}
-	return s
-}
-
-// secretKey reports whether what stands under key is a secret.
-func (r *redactor) secretKey(key string) bool {
-	key = strings.ToLower(key)
-	for word := range strings.FieldsFuncSeq(key, func(c rune) bool { return c == '_' || c == '-' || c == '.' }) {
-		if slices.Contains(secretKeys, word) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(r.keys, func(glob string) bool {
-		ok, _ := path.Match(strings.ToLower(glob), key) // checked when it was read
-		return ok
-	})
-}
-
-// field returns f without secrets.
-func (r *redactor) field(f zapcore.Field) zapcore.Field {
-	if r.secretKey(f.Key) {
-		return zap.String(f.Key, redacted)
-	}
-	switch f.Type {
-	case zapcore.StringType:
-		f.String = r.text(f.String)
-	case zapcore.ByteStringType, zapcore.BinaryType:
-		if b, ok := f.Interface.([]byte); ok {
-			return zap.String(f.Key, r.text(string(b)))
-		}
-	case zapcore.ErrorType:
-		if err, ok := f.Interface.(error); ok {
-			return zap.NamedError(f.Key, errors.New(r.text(err.Error())))
-		}
-	case zapcore.StringerType:
-		if s, ok := f.Interface.(fmt.Stringer); ok {
-			return zap.String(f.Key, r.text(s.String()))
-		}
-	case zapcore.ReflectType, zapcore.ArrayMarshalerType, zapcore.ObjectMarshalerType, zapcore.InlineMarshalerType:
-		return r.encoded(f)
-	}
-	return f
-}
-
-// encoded redacts what has a structure of its own as the text that it would be.
-func (r *redactor) encoded(f zapcore.Field) zapcore.Field {
-	line, err := zapcore.NewJSONEncoder(zapcore.EncoderConfig{}).EncodeEntry(zapcore.Entry{}, []zapcore.Field{f})
-	if err != nil {
-		return zap.String(f.Key, redacted)
-	}
-	defer line.Free()
-	before := strings.TrimSpace(line.String())
-	if after := r.text(before); after != before {
-		return zap.String(f.Key, after)
-	}
-	return f
-}
-
-// redactCore is a zapcore.Core that passes lines on without secrets.
+// redactCore takes secrets out of messages and fields. It looks at nothing
+// before a line is to be written, so that one below the level costs nothing.
 type redactCore struct {
 	zapcore.Core
 	r *redactor
 }
 
+func (r *redactor) wrap(core zapcore.Core) zapcore.Core { return &redactCore{core, r} }
+
+// With redacts the fields that each line of the new core will carry.
 func (c *redactCore) With(fields []zapcore.Field) zapcore.Core {
-	return &redactCore{c.Core.With(c.fields(fields)), c.r}
+	return &redactCore{c.Core.With(c.r.fields(fields)), c.r}
 }
 
-func (c *redactCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+// Check adds this core, not the one within, to the writers of the line.
+func (c *redactCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if c.Enabled(e.Level) {
-		return checked.AddCore(e, c)
+		return to.AddCore(e, c)
 	}
-	return checked
+	return to
 }
 
+// Write redacts the line and hands it on.
 func (c *redactCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	e.Message = c.r.text(e.Message)
-	e.Stack = c.r.text(e.Stack)
-	return c.Core.Write(e, c.fields(fields))
+	e.Message, e.Stack = c.r.text(e.Message), c.r.text(e.Stack)
+	return c.Core.Write(e, c.r.fields(fields))
 }
 
-func (c *redactCore) fields(fields []zapcore.Field) []zapcore.Field {
-	clean := make([]zapcore.Field, len(fields))
-	for i, f := range fields {
-		clean[i] = c.r.field(f)
-	}
-	return clean
-}
-
-// globList are patterns as path.Match has them.
-type globList []string
-
-// Decode reads patterns separated by commas.
-func (g *globList) Decode(text string) error {
-	list := globList{}
-	for pattern := range strings.SplitSeq(text, ",") {
-		if pattern = strings.TrimSpace(pattern); pattern == "" {
-			continue
+// fields returns in redacted; in is left as it is.
+func (r *redactor) fields(in []zapcore.Field) []zapcore.Field {
+	out := make([]zapcore.Field, 0, len(in))
+	for _, f := range in {
+		switch {
+		case f.Type == zapcore.SkipType || f.Type == zapcore.NamespaceType:
+			out = append(out, f)
+		case f.Type != zapcore.InlineMarshalerType && r.secret(f.Key):
+			out = append(out, zap.String(f.Key, redacted))
+		case f.Type == zapcore.StringType:
+			f.String = r.text(f.String)
+			out = append(out, f)
+		case f.Type == zapcore.ByteStringType:
+			out = append(out, zap.String(f.Key, r.text(string(f.Interface.([]byte)))))
+		case f.Type == zapcore.BinaryType:
+			out = append(out, zap.Binary(f.Key, []byte(r.text(string(f.Interface.([]byte))))))
+		case lazy(f):
+			out = append(out, r.rendered(f)...)
+		default: // numbers and times
+			out = append(out, f)
 		}
-		if _, err := path.Match(pattern, ""); err != nil {
-			return errors.New("wants patterns of field keys such as card*,pin")
+	}
+	return out
+}
+
+// rendered returns f itself if there is no secret in what it prints.
+func (r *redactor) rendered(f zapcore.Field) []zapcore.Field {
+	changed := false
+	shown := render(f)
+	for i, s := range shown {
+		v := value(s)
+		clean := r.value(v)
+		if f.Type == zapcore.InlineMarshalerType && r.secret(s.Key) {
+			clean = redacted
 		}
-		list = append(list, pattern)
+		if !reflect.DeepEqual(v, clean) {
+			shown[i], changed = zap.Any(s.Key, clean), true
+		}
 	}
-	*g = list
-	return nil
+	if !changed {
+		return []zapcore.Field{f}
+	}
+	return shown
 }
 
-func (g globList) String() string { return strings.Join(g, ",") }
-
-// pattern is a regular expression, or none.
-type pattern struct{ *regexp.Regexp }
-
-// Decode reads a regular expression of Go's.
-func (p *pattern) Decode(text string) error {
-	compiled, err := regexp.Compile(text)
-	if err != nil || compiled.MatchString("") {
-		return errors.New("wants a regular expression (RE2) that does not match empty text, such as card=[0-9]+")
+// value redacts what render has made.
+func (r *redactor) value(v any) any {
+	switch v := v.(type) {
+	case string:
+		return r.text(v)
+	case []any:
+		clean := make([]any, len(v))
+		for i := range v {
+			clean[i] = r.value(v[i])
+		}
+		return clean
+	case map[string]any:
+		clean := make(map[string]any, len(v))
+		for key := range v {
+			if r.secret(key) {
+				clean[r.text(key)] = redacted
+			} else {
+				clean[r.text(key)] = r.value(v[key])
+			}
+		}
+		return clean
 	}
-	p.Regexp = compiled
-	return nil
+	return v
 }
 
-func (p pattern) String() string {
-	if p.Regexp == nil {
-		return ""
+// lazy reports whether f is only turned into text when it is encoded.
+func lazy(f zapcore.Field) bool {
+	switch f.Type {
+	case zapcore.StringerType, zapcore.ErrorType, zapcore.ReflectType, zapcore.ObjectMarshalerType,
+		zapcore.ArrayMarshalerType, zapcore.InlineMarshalerType:
+		return true
 	}
-	return p.Regexp.String()
+	return false
+}
+
+// render turns a lazy field into fields of plain values: strings, numbers,
+// and lists and maps of them. An error may make several.
+func render(f zapcore.Field) []zapcore.Field {
+	enc := zapcore.NewMapObjectEncoder()
+	f.AddTo(enc)
+	fields := make([]zapcore.Field, 0, len(enc.Fields))
+	for _, key := range slices.Sorted(maps.Keys(enc.Fields)) {
+		fields = append(fields, zap.Any(key, plainValue(enc.Fields[key])))
+	}
+	return fields
+}
+
+// value is what render has put into a field.
+func value(f zapcore.Field) any {
+	enc := zapcore.NewMapObjectEncoder()
+	f.AddTo(enc)
+	return plainValue(enc.Fields[f.Key])
+}
+
+// plainValue makes strings, numbers, []any and map[string]any of v; what is none of
+// them goes through JSON, as it would on its way out.
+func plainValue(v any) any {
+	switch v := v.(type) {
+	case nil, bool, string, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
+		return v
+	case time.Duration:
+		return v.String()
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = plainValue(v[i])
+		}
+		return list
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for key := range v {
+			object[key] = plainValue(v[key])
+		}
+		return object
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	var decoded any
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&decoded); err != nil {
+		return err.Error()
+	}
+	return decoded
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
-	"context"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,130 +12,220 @@ import (
 )
 
 const (
-	// repeatInterval is how long a line's repeats are summed.
+	// repeatInterval is how long the repeats of a line are held back.
 	repeatInterval = 10 * time.Second
-	// maxRepeats bounds the lines that are remembered; over it a line is
-	// written as if it were the first.
-	maxRepeats = 1024
+	// repeatKeys bounds the lines that are remembered. What comes on top is
+	// written as it is.
+	repeatKeys = 1024
 )
 
-// sameFields are the fields in which repeats agree: a line about another server,
-// or about another change of state, is another line.
-var sameFields = []string{"server", "role", "reason", "from", "to", "stream", "subject", "connection", "restarted"}
+// repeats sums lines that repeat: the first is written at once, and at the end
+// of each interval one line with the fields of the last and, as "repeated",
+// how many there were since the line before. After an interval without one the
+// next is a first one again. It is safe for concurrent use.
+type repeats struct {
+	group sync.WaitGroup
+	wake  chan struct{} // holds one token: the queue has begun
+	stop  chan struct{}
 
-// repeatKey is what repeats have in common.
-type repeatKey struct {
-	level           zapcore.Level
-	logger, message string
-	fields          string
+	mu     sync.Mutex // protects the following
+	seen   map[lineKey]*repeated
+	queue  []*repeated // all that are seen, by deadline
+	closed bool
 }
 
-// repeated is a line that was written, and what has come since.
+// lineKey is what makes two lines the same.
+type lineKey struct {
+	logger, message, fields string
+	level                   zapcore.Level
+}
+
+// repeated is a line in its interval.
 type repeated struct {
+	key      lineKey
+	deadline time.Time
+	held     int // repeats since the last line that was written
+	// The last of them:
 	core   zapcore.Core
 	entry  zapcore.Entry
-	fields []zapcore.Field // of the last one
-	count  int             // since the line was written
+	fields []zapcore.Field
 }
 
-// repeats sums repeated lines: the first is written at once, those of the
-// interval after it as one line with their number. It is safe for concurrent
-// use.
-type repeats struct {
-	mu   sync.Mutex
-	seen map[repeatKey]*repeated
+// newRepeats starts the goroutine that writes the sums. Close joins it.
+func newRepeats() *repeats {
+	r := &repeats{wake: make(chan struct{}, 1), stop: make(chan struct{}), seen: make(map[lineKey]*repeated)}
+	r.group.Go(r.run)
+	return r
 }
 
-// run writes the sums at each interval until ctx ends, and then once more.
-func (r *repeats) run(ctx context.Context) {
-	ticker := time.NewTicker(repeatInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			r.flush()
-			return
-		case <-ticker.C:
-			r.flush()
-		}
+// Close writes the sums that are due later. From then on all lines pass.
+func (r *repeats) Close() {
+	r.mu.Lock()
+	again := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if !again {
+		close(r.stop)
 	}
+	r.group.Wait()
 }
 
-// flush writes what was summed, and forgets the lines that did not come again.
-func (r *repeats) flush() {
+// hold reports whether the line waits for the end of its interval.
+func (r *repeats) hold(key lineKey, core zapcore.Core, e zapcore.Entry, fields []zapcore.Field) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for key, line := range r.seen {
-		if line.count == 0 {
-			delete(r.seen, key)
-			continue
-		}
-		// A line that cannot be written is counted by the sink.
-		_ = line.core.Write(line.entry, append(line.fields, zap.Int("repeated", line.count)))
-		line.count = 0
-	}
-}
-
-// again reports whether the line was summed instead of being first.
-func (r *repeats) again(core zapcore.Core, key repeatKey, e zapcore.Entry, fields []zapcore.Field) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	line := r.seen[key]
-	if line == nil {
-		if len(r.seen) < maxRepeats {
-			r.seen[key] = &repeated{core: core}
-		}
+	if r.closed {
 		return false
 	}
-	line.core, line.entry = core, e
-	line.fields = append(line.fields[:0], fields...)
-	line.count++
-	return true
+	if line := r.seen[key]; line != nil {
+		line.held++
+		line.core, line.entry, line.fields = core, e, freeze(line.fields[:0], fields)
+		return true
+	}
+	if len(r.seen) >= repeatKeys {
+		return false
+	}
+	line := &repeated{key: key, deadline: time.Now().Add(repeatInterval)}
+	r.seen[key] = line
+	if r.queue = append(r.queue, line); len(r.queue) == 1 {
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
+	return false
 }
 
-// repeatCore is a zapcore.Core that sums repeats. Debug passes through.
+func (r *repeats) run() {
+	timer := time.NewTimer(repeatInterval)
+	defer timer.Stop()
+	for {
+		next, more := r.flush(time.Now(), false)
+		if more {
+			timer.Reset(time.Until(next))
+		}
+		select {
+		case <-r.wake:
+		case <-timer.C:
+		case <-r.stop:
+			r.flush(time.Now(), true)
+			return
+		}
+	}
+}
+
+// flush writes the sums whose interval is over, or all, and forgets what did
+// not repeat. It returns the next deadline, if there is one.
+func (r *repeats) flush(now time.Time, all bool) (next time.Time, more bool) {
+	r.mu.Lock()
+	var due []repeated
+	for len(r.queue) > 0 && (all || !r.queue[0].deadline.After(now)) {
+		line := r.queue[0]
+		r.queue[0] = nil
+		r.queue = r.queue[1:]
+		if line.held == 0 {
+			delete(r.seen, line.key)
+			continue
+		}
+		due = append(due, *line)
+		if all {
+			continue
+		}
+		*line = repeated{key: line.key, deadline: now.Add(repeatInterval)}
+		r.queue = append(r.queue, line)
+	}
+	if more = len(r.queue) > 0; more {
+		next = r.queue[0].deadline
+	}
+	r.mu.Unlock()
+	for _, line := range due {
+		// The entry keeps its own time: sorted by it, the log is in order.
+		_ = line.core.Write(line.entry, append(line.fields, zap.Int("repeated", line.held))) // the sink never fails
+	}
+	return next, more
+}
+
+// freeze appends copies of fields that stay as they are when their owner goes
+// on and changes what they point to.
+func freeze(to, fields []zapcore.Field) []zapcore.Field {
+	for _, f := range fields {
+		switch {
+		case f.Type == zapcore.ByteStringType:
+			to = append(to, zap.String(f.Key, string(f.Interface.([]byte))))
+		case f.Type == zapcore.BinaryType:
+			to = append(to, zap.Binary(f.Key, slices.Clone(f.Interface.([]byte))))
+		case lazy(f):
+			to = append(to, render(f)...)
+		default:
+			to = append(to, f)
+		}
+	}
+	return to
+}
+
+// repeatCore hands lines to repeats first.
 type repeatCore struct {
 	zapcore.Core
 	repeats *repeats
-	same    string // of the fields that With added
+	with    string // what the fields of With add to the keys of its lines
 }
 
+func (r *repeats) wrap(core zapcore.Core) zapcore.Core { return &repeatCore{Core: core, repeats: r} }
+
+// With remembers which of the fields tell lines apart.
 func (c *repeatCore) With(fields []zapcore.Field) zapcore.Core {
-	return &repeatCore{c.Core.With(fields), c.repeats, appendSame(c.same, fields)}
+	return &repeatCore{c.Core.With(fields), c.repeats, c.with + apart(fields)}
 }
 
-func (c *repeatCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
-		return checked.AddCore(e, c)
+// Check lets Debug pass, for whoever asks for it wants every line.
+func (c *repeatCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if e.Level < zapcore.InfoLevel || e.Level > zapcore.ErrorLevel {
+		return c.Core.Check(e, to)
 	}
-	return checked
+	if c.Enabled(e.Level) {
+		return to.AddCore(e, c)
+	}
+	return to
 }
 
+// Write writes the line unless it is a repeat. One with a count is a sum
+// already, and the sum of sums would have to be made by whoever knows what
+// they count.
 func (c *repeatCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if e.Level > zapcore.DebugLevel {
-		key := repeatKey{e.Level, e.LoggerName, e.Message, appendSame(c.same, fields)}
-		if c.repeats.again(c.Core, key, e, fields) {
-			return nil
-		}
+	sum := slices.ContainsFunc(fields, func(f zapcore.Field) bool { return f.Key == "count" })
+	key := lineKey{e.LoggerName, e.Message, c.with + apart(fields), e.Level}
+	if !sum && c.repeats.hold(key, c.Core, e, fields) {
+		return nil
 	}
 	return c.Core.Write(e, fields)
 }
 
-func appendSame(same string, fields []zapcore.Field) string {
+// apartKeys are the fields that make two lines with one message different.
+var apartKeys = strings.Fields("server role reason stream subject connection event from to restarted cause error")
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// apart is the part of a line's key that its fields make. Times do not tell
+// lines apart, and neither do the numbers, such as ports, in an error's text.
+func apart(fields []zapcore.Field) string {
+	var key strings.Builder
 	for _, f := range fields {
-		for _, name := range sameFields {
-			if f.Key == name {
-				same += "\x00" + name + "=" + value(f)
+		if !slices.Contains(apartKeys, f.Key) {
+			continue
+		}
+		text := f.String
+		switch {
+		case f.Type == zapcore.ByteStringType:
+			text = string(f.Interface.([]byte))
+		case lazy(f):
+			for _, shown := range render(f) {
+				text += shown.String
 			}
 		}
+		if f.Key == "cause" || f.Key == "error" {
+			text = digits.ReplaceAllLiteralString(text, "0")
+		}
+		key.WriteString(f.Key + "=" + text + "\x00")
 	}
-	return same
-}
-
-// value is the text of a field that tells lines apart.
-func value(f zapcore.Field) string {
-	encoder := zapcore.NewMapObjectEncoder()
-	f.AddTo(encoder)
-	text, _ := encoder.Fields[f.Key].(string)
-	return text
+	return key.String()
 }

@@ -1,101 +1,257 @@
 package main
 
 import (
-	"context"
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 )
 
-// summed runs test with a logger that sums repeats, in a bubble.
-func summed(t *testing.T, test func(*zap.Logger, *observer.ObservedLogs)) {
+// output is a buffer for two goroutines.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+// take returns what was written since the last call.
+func (o *output) take() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	text := o.buf.String()
+	o.buf.Reset()
+	return text
+}
+
+// repeatLog is a logger in a bubble with what it has written.
+type repeatLog struct {
+	*zap.Logger
+	t    *testing.T
+	out  output
+	sink *logOutput
+	from time.Time
+}
+
+func newRepeatLog(t *testing.T) *repeatLog {
+	l := &repeatLog{t: t, from: time.Now()}
+	l.Logger, l.sink = newLogger(&l.out, formatJSON, zapcore.DebugLevel, new(redactor))
+	return l
+}
+
+// want compares the lines since the last call, each "second level message
+// repeated n=", with want.
+func (l *repeatLog) want(want ...string) {
+	l.t.Helper()
+	synctest.Wait()
+	var got []string
+	for line := range strings.Lines(l.out.take()) {
+		var f struct {
+			TS, Level, Msg, Server string
+			Repeated, N            int
+		}
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			l.t.Fatal(err)
+		}
+		at, err := time.Parse("2006-01-02T15:04:05.000Z0700", f.TS)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		text := fmt.Sprint(at.Sub(l.from).Seconds(), " ", f.Msg, f.Server)
+		if f.Repeated > 0 {
+			text += fmt.Sprintf(" %d×, n=%d", f.Repeated, f.N)
+		}
+		got = append(got, text)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		l.t.Error("lines (-want +got):", diff)
+	}
+}
+
+func (l *repeatLog) close() {
+	if err := l.sink.Close(l.t.Context()); err != nil {
+		l.t.Error(err)
+	}
+}
+
+func TestRepeats_AreOneLineAnIntervalForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core, seen := observer.New(zapcore.DebugLevel)
-		sums := &repeats{seen: make(map[repeatKey]*repeated)}
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { sums.run(ctx); close(done) }()
-		test(zap.New(&repeatCore{Core: core, repeats: sums}), seen)
-		stop()
-		<-done
+		l := newRepeatLog(t)
+		defer l.close()
+		n := 0
+		say := func(times int) {
+			for range times {
+				n++
+				l.Warn("x", zap.Int("n", n))
+				time.Sleep(time.Second)
+			}
+		}
+		say(1)
+		l.want("0 x")
+		time.Sleep(500 * time.Millisecond)
+		say(8)
+		l.want() // held
+		say(1)
+		l.want("9.5 x 9×, n=10")
+		say(20) // a steady repeat: one line an interval
+		l.want("19.5 x 10×, n=20", "29.5 x 10×, n=30")
+		say(1)
+		l.want()
+		time.Sleep(30 * time.Second)
+		l.want("30.5 x 1×, n=31") // the end of it
+		say(1)
+		l.want("61.5 x") // a first one again
 	})
 }
 
-func TestRepeats_FirstAtOnceThenOneLineAnInterval(t *testing.T) {
-	summed(t, func(log *zap.Logger, seen *observer.ObservedLogs) {
-		for i := range 350 { // 35 s, ten a second
-			log.Warn("corrupt frame", zap.String("server", "pbx1"), zap.Int("bytes", i))
-			if i == 0 && seen.Len() != 1 {
-				t.Fatal("the first was not written at once")
+func TestRepeats_AreNotMergedWhenTheyDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newRepeatLog(t)
+		logs := []*zap.Logger{l.Logger, l.Named("a"), l.With(zap.String("server", "1")), l.With(zap.String("server", "2")),
+			l.With(zap.String("server", "1"), zap.String("role", "event"))}
+		for _, log := range logs {
+			log.Info("x")
+			log.Warn("x")
+			log.Error("x")
+			log.Info("y")
+			log.Info("x", zap.Stringer("to", names{"up"}))
+			log.Info("x", zap.Stringer("to", names{"down"}))
+			log.Info("x", zap.ByteString("event", []byte("Hangup")))
+			log.Info("x", zap.Error(errors.New("refused")))
+			log.Info("x", zap.Error(errors.New("closed")))
+			log.Info("x", zap.Error(errors.New("closed 1")))
+			for _, key := range []string{"role", "reason", "stream", "subject", "connection", "cause", "from"} {
+				log.Info("x", zap.String(key, "a"))
 			}
-			time.Sleep(100 * time.Millisecond)
 		}
-		lines := seen.All()
-		if len(lines) != 4 {
-			t.Fatalf("%d lines in 35 s of the same, want the first and 3 sums", len(lines))
+		synctest.Wait()
+		// Role "a" and role "event" are two, so that nothing merges.
+		if got, want := strings.Count(l.out.take(), "\n"), len(logs)*17; got != want {
+			t.Errorf("%d lines, want %d", got, want)
 		}
-		sum := 1
-		for _, line := range lines[1:] {
-			n, ok := line.ContextMap()["repeated"].(int64)
-			if !ok || line.Message != "corrupt frame" || line.ContextMap()["server"] != "pbx1" {
-				t.Fatalf("%+v", line)
-			}
-			sum += int(n)
+		for _, log := range logs {
+			log.Info("x", zap.Error(errors.New("closed 2")), zap.Time("at", time.Now()), zap.Int("failures", 7))
 		}
-		if sum < 295 || sum > 305 {
-			t.Errorf("the lines tell of %d in 30 s, want 300", sum)
-		}
+		l.want()
+		l.close()
 	})
 }
 
-func TestRepeats_ForgetsAfterAQuietInterval(t *testing.T) {
-	summed(t, func(log *zap.Logger, seen *observer.ObservedLogs) {
+func TestRepeats_LetDebugAndSumsPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newRepeatLog(t)
+		defer l.close()
 		for range 3 {
-			log.Info("nats connected", zap.String("connection", "events"))
-			time.Sleep(time.Minute)
+			l.Debug("d")
+			l.Warn("events dropped", zap.Uint64("count", 7))
 		}
-		if n := seen.Len(); n != 3 {
-			t.Errorf("%d lines, want each of three that are a minute apart", n)
+		l.want("0 d", "0 events dropped", "0 d", "0 events dropped", "0 d", "0 events dropped")
+	})
+}
+
+func TestRepeats_AreWrittenAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newRepeatLog(t)
+		for i := range 3 {
+			l.Error("x", zap.Int("n", i))
+			l.With(zap.String("server", "1")).Error("x", zap.Int("n", i))
 		}
-		for _, line := range seen.All() {
-			if n := line.ContextMap()["repeated"]; n != nil {
-				t.Errorf("a line that stands alone says repeated: %v", n)
-			}
+		l.close()
+		l.want("0 x", "0 x1", "0 x 2×, n=2", "0 x1 2×, n=2")
+		l.Error("x")
+		if l.sink.Lost() != 1 {
+			t.Error("a line behind the end is not counted as lost")
 		}
 	})
 }
 
-func TestRepeats_KeepsApartWhatDiffers(t *testing.T) {
-	summed(t, func(log *zap.Logger, seen *observer.ObservedLogs) {
-		for _, server := range []string{"pbx1", "pbx2"} {
-			s := log.With(zap.String("server", server))
-			s.Warn("session lost", zap.String("from", "up"), zap.String("to", "waiting"))
-			s.Warn("session lost", zap.String("from", "connecting"), zap.String("to", "waiting"))
-			s.Info("session up")
-			for range 5 {
-				s.Debug("session state")
-			}
-		}
-		if n := seen.Len(); n != 16 {
-			t.Errorf("%d lines, want 3 different ones and 5 at debug of each server", n)
-		}
-	})
-}
-
-func TestRepeats_RemembersABoundedNumber(t *testing.T) {
-	summed(t, func(log *zap.Logger, seen *observer.ObservedLogs) {
+func TestRepeats_RememberABoundedNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newRepeatLog(t)
+		defer l.close()
 		for range 2 {
-			for i := range 2 * maxRepeats {
-				log.Info("x", zap.String("server", fmt.Sprint(i)))
+			for i := range repeatKeys + 10 {
+				l.Info("x", zap.String("server", fmt.Sprint(i)))
 			}
 		}
-		if n := seen.Len(); n != 3*maxRepeats {
-			t.Errorf("%d lines, want %d: what is not remembered is written", n, 3*maxRepeats)
+		synctest.Wait()
+		// The second time only what is not remembered is written.
+		if got, want := strings.Count(l.out.take(), "\n"), repeatKeys+20; got != want {
+			t.Errorf("%d lines, want %d", got, want)
+		}
+		time.Sleep(repeatInterval)
+		synctest.Wait()
+		if got, want := strings.Count(l.out.take(), "\n"), repeatKeys; got != want {
+			t.Errorf("%d lines after the interval, want %d", got, want)
+		}
+		time.Sleep(repeatInterval)
+		synctest.Wait()
+		l.Info("x", zap.String("server", "new"))
+		l.Info("x", zap.String("server", "new"))
+		l.want("20 xnew")
+	})
+}
+
+// What a field points to is the caller's again when the call returns.
+func TestRepeats_KeepNothingOfTheCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newRepeatLog(t)
+		buffer, list := []byte("frame1"), names{"a"}
+		for range 2 {
+			l.Info("x", zap.ByteString("frame", buffer), zap.Stringer("list", list), zap.Any("any", list))
+		}
+		copy(buffer, "XXXXXX")
+		list[0] = "X"
+		l.close()
+		if got := l.out.take(); strings.Count(got, `"frame":"frame1","list":"a","any":`) != 2 || strings.Contains(got, "X") {
+			t.Error(got)
 		}
 	})
+}
+
+func TestRepeats_SinkNeverWaitsForManyWriters(t *testing.T) {
+	var out bytes.Buffer
+	log, sink := newLogger(&out, formatJSON, zapcore.InfoLevel, new(redactor))
+	done := make(chan struct{})
+	for i := range 4 {
+		go func() {
+			for n := range 2000 {
+				log.With(zap.Int("i", i)).Info("x", zap.String("server", fmt.Sprint(n%3)))
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range 4 {
+		<-done
+	}
+	if err := sink.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	written, repeats := 0, 0
+	for line := range strings.Lines(out.String()) {
+		var f struct{ Repeated int }
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatal(err)
+		}
+		repeats += f.Repeated
+		if f.Repeated == 0 {
+			written++
+		}
+	}
+	if written != 3 || written+repeats != 8000 {
+		t.Errorf("%d lines and %d repeats of 8000", written, repeats)
+	}
 }

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// redactor knows what is secret. Its zero value has the built-in rules only.
+// It is safe for concurrent use.
+type redactor struct {
+	keys     globList          // names that are secret as well; may be nil
+	pattern  *regexp.Regexp    // text that is secret as well; may be nil
+	literals *strings.Replacer // secrets that are known by heart; may be nil
+}
+
+// minLiteral is the length, in bytes, from which a known secret is hidden
+// wherever it stands. A shorter one is part of too many harmless words: with
+// the secret "up" hidden no line would be readable, and where it was hidden
+// would tell it.
+const minLiteral = 4
+
+// newRedactor knows the secrets of s besides what every redactor knows.
+func newRedactor(s *settings) *redactor {
+	known := []string{string(s.bridge.NATS.Password), string(s.bridge.NATS.Token), string(s.base.Secret)}
+	for i := range s.bridge.Servers {
+		known = append(known, string(s.bridge.Servers[i].Secret))
+	}
+	for u := range strings.SplitSeq(s.bridge.NATS.URL, ",") {
+		if _, rest, ok := strings.Cut(u, "://"); ok {
+			u = rest
+		}
+		userinfo := u[:max(0, strings.LastIndexByte(u, '@'))]
+		secret := userinfo // a token, unless there is a user
+		if _, password, ok := strings.Cut(userinfo, ":"); ok {
+			secret = password
+		}
+		known = append(known, secret)
+		if plain, err := url.PathUnescape(secret); err == nil {
+			known = append(known, plain)
+		}
+	}
+	return &redactor{keys: s.LogRedactKeys, pattern: s.LogRedactPattern.Regexp, literals: spelled(known)}
+}
+
+// spelled returns what replaces the secrets, in plain and as Go, JSON and URLs
+// spell them; nil if there is nothing to replace.
+func spelled(secrets []string) *strings.Replacer {
+	var all []string
+	for _, secret := range secrets {
+		if len(secret) < minLiteral {
+			continue
+		}
+		quoted := strconv.Quote(secret)
+		_, userinfo, _ := strings.Cut(url.UserPassword("", secret).String(), ":")
+		all = append(all, secret, quoted[1:len(quoted)-1], userinfo, url.QueryEscape(secret), url.PathEscape(secret))
+	}
+	slices.SortFunc(all, func(a, b string) int { // the longest first, for one may begin another
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	var pairs []string
+	for _, secret := range slices.Compact(all) {
+		pairs = append(pairs, secret, redacted)
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+var (
+	// secretWords make a name secret as a word of it, secretEnds at the end of
+	// a word. A name's words are what stands between its other characters and
+	// its capitals, so that monkey, keypad and author are none.
+	secretWords = strings.Fields(`secrets passwords passcode pwd pin cvv cvc card cardnumber creds bearer authorization
+		apikey accesskey privatekey authkey loginkey sharedkey signingkey encryptionkey`)
+	secretEnds = strings.Fields(`secret password passwd passphrase token credential credentials`)
+	wordRule   = regexp.MustCompile(`[A-Z]+[a-z]*|[a-z]+`)
+)
+
+// secret reports whether what has that name is to be hidden. Key alone is the
+// proof in an AMI Login.
+func (r *redactor) secret(name string) bool {
+	if strings.EqualFold(name, "key") || r.keys.match(name) {
+		return true
+	}
+	before := ""
+	for _, word := range wordRule.FindAllString(name, -1) {
+		word = strings.ToLower(word)
+		if slices.Contains(secretWords, word) || word == "key" && slices.Contains(secretWords, before+word) ||
+			slices.ContainsFunc(secretEnds, func(end string) bool { return strings.HasSuffix(word, end) }) {
+			return true
+		}
+		before = word
+	}
+	return false
+}
+
+var (
+	userinfoRule = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s,"'<>]*@`)
+	bearerRule   = regexp.MustCompile(`(?i)\b(bearer)\s+[A-Za-z0-9._~+/=-]+`)
+	// namedRule finds what may be a name, a separator and a value: secret=x,
+	// Secret: x, "secret":"x", CDR(pin) = x.
+	namedRule  = regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]*)\)?(?:\\?["'])?([ \t]*(?:=>|[:=])[ \t]*)`)
+	quotedRule = regexp.MustCompile(`^(?:\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^']*')(?:$|[\s,;&)}\]\\])`)
+	// lineEndRule is the end of an AMI header, as it is or as %q prints it.
+	lineEndRule = regexp.MustCompile(`[\r\n]|\\[rn]`)
+)
+
+// text returns s without its secrets. What can be read in two ways is hidden.
+func (r *redactor) text(s string) string {
+	if s == "" {
+		return s
+	}
+	if r.literals != nil {
+		s = r.literals.Replace(s)
+	}
+	if r.pattern != nil {
+		s = r.pattern.ReplaceAllLiteralString(s, redacted)
+	}
+	if strings.Contains(s, "://") {
+		s = userinfoRule.ReplaceAllString(s, "${1}"+redacted+"@")
+	}
+	s = bearerRule.ReplaceAllString(s, "${1} "+redacted)
+	if strings.ContainsAny(s, ":=") {
+		s = r.values(s)
+	}
+	return s
+}
+
+// values hides what stands behind a secret name.
+func (r *redactor) values(s string) string {
+	var out strings.Builder
+	done := 0
+	for at := 0; ; {
+		m := namedRule.FindStringSubmatchIndex(s[at:])
+		if m == nil {
+			break
+		}
+		start, name, separator := at+m[2], s[at+m[2]:at+m[3]], s[at+m[4]:at+m[5]]
+		at += m[1]
+		if start > 0 && s[start-1] == '\\' && strings.Contains("rnt", name[:1]) { // an escape of %q
+			start, name = start+1, name[1:]
+		}
+		if !r.secret(name) {
+			continue
+		}
+		line := lastLine(s[:start])
+		if strings.EqualFold(name, "key") && !r.keys.match(name) && (line != "" || separator[0] != ':') {
+			continue // much else is called key, as in "parse private key: no PEM"
+		}
+		// Only name=value ends at a space. In a Variable header it does not.
+		inLine := separator == "=" && !strings.Contains(strings.ToLower(line), "variable")
+		if end := at + valueEnd(s[at:], inLine); end > at {
+			out.WriteString(s[done:at])
+			out.WriteString(redacted)
+			at, done = end, end
+		}
+	}
+	if done == 0 {
+		return s
+	}
+	out.WriteString(s[done:])
+	return out.String()
+}
+
+// lastLine returns what stands behind the last line end in s.
+func lastLine(s string) string {
+	ends := lineEndRule.FindAllStringIndex(s, -1)
+	if len(ends) == 0 {
+		return s
+	}
+	return s[ends[len(ends)-1][1]:]
+}
+
+// valueEnd returns how long the value is that s begins with: up to its closing
+// quote, to a space if it is one word in a line, or to the end of the line.
+func valueEnd(s string, inLine bool) int {
+	if m := quotedRule.FindStringIndex(s); m != nil {
+		quote := s[:1]
+		if s[0] == '\\' {
+			quote = s[:2]
+		}
+		return strings.LastIndex(s[:m[1]], quote) + len(quote)
+	}
+	end := len(s)
+	if m := lineEndRule.FindStringIndex(s); m != nil {
+		end = m[0]
+	}
+	if inLine {
+		if space := strings.IndexAny(s[:end], " \t"); space >= 0 {
+			end = space
+		}
+	}
+	return end
+}
+
+// globList are patterns as path.Match has them.
+type globList []string
+
+// Decode reads patterns separated by commas.
+func (g *globList) Decode(text string) error {
+	list := globList{}
+	for pattern := range strings.SplitSeq(text, ",") {
+		if pattern = strings.TrimSpace(pattern); pattern == "" {
+			continue
+		}
+		if _, err := path.Match(pattern, ""); err != nil {
+			return errors.New("wants patterns of field keys such as card*,pin")
+		}
+		list = append(list, pattern)
+	}
+	*g = list
+	return nil
+}
+
+// match reports whether some pattern matches name, ignoring case.
+func (g globList) match(name string) bool {
+	return slices.ContainsFunc(g, func(glob string) bool {
+		ok, _ := path.Match(strings.ToLower(glob), strings.ToLower(name)) // checked when it was read
+		return ok
+	})
+}
+
+func (g globList) String() string { return strings.Join(g, ",") }
+
+// pattern is a regular expression, or none.
+type pattern struct{ *regexp.Regexp }
+
+// Decode reads a regular expression of Go's.
+func (p *pattern) Decode(text string) error {
+	compiled, err := regexp.Compile(text)
+	if err != nil || compiled.MatchString("") {
+		return errors.New("wants a regular expression (RE2) that does not match empty text, such as card=[0-9]+")
+	}
+	p.Regexp = compiled
+	return nil
+}
+
+func (p pattern) String() string {
+	if p.Regexp == nil {
+		return ""
+	}
+	return p.Regexp.String()
+}
