@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -102,7 +103,7 @@ func slurp(r io.Reader) string {
 // measure runs a bridge whose log goes to a pipe, and returns how many events a
 // second came through while lines are logged at debug level all the time.
 func measure(t *testing.T, reader func(r io.Reader, mayRead <-chan struct{}) string, stuck bool) (rate float64) {
-	const events = 100_000
+	const events = 30_000
 	sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}, NotBooted: true, WriteTimeout: patience})
 	natsAddr := guardedNATS(t, "p")
 	s := load(t, one("BRIDGE_SERVER_PBX1_ADDR="+addr, "BRIDGE_HTTP_ADDR=", "BRIDGE_NATS_URL=nats://u:p@"+natsAddr,
@@ -130,9 +131,13 @@ func measure(t *testing.T, reader func(r io.Reader, mayRead <-chan struct{}) str
 			runtime.Gosched()
 		}
 	})
+	large := strings.Repeat("x", 5<<10)
 	began := time.Now()
 	for i := range events {
 		sim.Emit("Event", "Tick")
+		if i%10 == 0 { // a line of the log that the session's own reader writes
+			sim.Emit("Event", fmt.Sprint("Big", i), "Pad", large)
+		}
 		if i%100 == 99 { // no more on the way than amisim holds
 			for range 100 {
 				next(t, ticks)
