@@ -134,8 +134,9 @@ func (b *breaker) enter(ctx context.Context) (*try, error) {
 		if wait <= 0 {
 			done, err := b.cb.Allow()
 			if err == nil {
+				t := &try{b, done, b.counts[BreakerOpen]}
 				b.mu.Unlock()
-				return &try{b, done, b.counts[BreakerOpen]}, nil
+				return t, nil
 			}
 			// Its own clock may be a moment behind the timer, and a place may
 			// become free.

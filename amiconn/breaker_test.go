@@ -170,8 +170,15 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 		{ReasonPing, "Ping", amisim.Ignore, func(c *Config, _ *Deps) { c.StableAfter = time.Hour }},
 	} {
 		t.Run(string(test.want), func(t *testing.T) {
+			var faulty chan struct{} // of the bubble
 			inBubble(t, amisim.Config{NotBooted: true}, func(c *Config, d *Deps) {
 				c.Sessions, c.BreakerFailures, c.BreakerCooldown = 1, 2, time.Hour
+				faulty = make(chan struct{})
+				dial := d.Dial
+				d.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					<-faulty // or the first session is up before the fault is set
+					return dial(ctx, network, addr)
+				}
 				if test.change != nil {
 					test.change(c, d)
 				}
@@ -179,6 +186,7 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 				if test.fault != nil {
 					b.sim.Always(test.point, test.fault)
 				}
+				close(faulty)
 				until := time.Now().Add(5 * time.Minute)
 				for b.link.Status().Breaker.State != BreakerOpen && time.Now().Before(until) {
 					b.sim.Emit("Event", "Tick") // a peer that answers no Ping is not silent

@@ -213,6 +213,7 @@ func TestLink_SessionsFailApart(t *testing.T) {
 		if r := b.do(Action{Name: "CoreStatus"}); r.Outcome != correlation.ConnectionLost || r.Sent != correlation.SentUnknown {
 			t.Errorf("an action whose session was closed: %v, sent %v", r.Outcome, r.Sent)
 		}
+		synctest.Wait() // the call ends before its session is taken for lost
 		b.up()
 		if again, n := b.last(RoleEvents, StateUp); n != 1 || again.Session != first.Session {
 			t.Errorf("the event session went down with the action session")
