@@ -177,6 +177,13 @@ func (l *Link) actionRole() Role {
 	return roles[len(roles)-1]
 }
 
+// Takes reports whether the server may be asked now: the breaker lets Actions
+// through, and there is a session for them.
+func (l *Link) Takes() bool {
+	_, _, err := l.pick(false)
+	return err == nil
+}
+
 // Ready reports whether every session of the server is up.
 func (l *Link) Ready() bool {
 	l.mu.Lock()

@@ -44,6 +44,7 @@ type Bridge struct {
 	status    *status
 	replier   *replier
 	servers   []*server
+	endpoints []*endpoint
 	started   time.Time
 	ready     chan struct{}
 	inFlight  *flight // Actions until their reply is published
@@ -80,6 +81,7 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 	for _, s := range cfg.Servers {
 		b.servers = append(b.servers, b.newServer(s))
 	}
+	b.endpoints = b.newEndpoints()
 	return b, nil
 }
 
@@ -141,9 +143,6 @@ func (b *Bridge) connectAll() (err error) {
 	}
 	b.status.nc = b.control
 	b.replier = newReplier(b.control, b.log)
-	for _, s := range b.servers {
-		s.replier = b.replier
-	}
 	if err := b.registry.Register(newMetrics(b)); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}

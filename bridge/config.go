@@ -47,6 +47,15 @@ type Config struct {
 
 	// Servers are the Asterisks, each with a name of its own.
 	Servers []ServerConfig `ignored:"true"`
+	// Groups are names for several of them: an Action for a group goes to one
+	// that is ready.
+	Groups []Group `ignored:"true"`
+}
+
+// Group is a name for several servers.
+type Group struct {
+	Name    string
+	Servers []string
 }
 
 // NATSConfig says how to reach NATS.
@@ -141,8 +150,41 @@ func (c *Config) Validate() error {
 	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and NATS_TOKEN_FILE are both set: keep one")
 	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and NATS_TLS_KEY_FILE belong together: set both")
 	check(len(c.Servers) > 0, "SERVERS", "is missing: name your servers, such as pbx1,pbx2")
-	return errors.Join(append(problems, c.checkNames())...)
+	return errors.Join(append(problems, c.checkNames(), c.checkGroups())...)
 }
+
+// checkGroups wants groups of servers that are there, with names that no server
+// has.
+func (c *Config) checkGroups() error {
+	var problems []error
+	servers := make(map[string]bool, len(c.Servers))
+	for _, s := range c.Servers {
+		servers[s.Name] = true
+	}
+	for _, g := range c.Groups {
+		setting := "GROUP_" + VariableName(g.Name)
+		problem := func(reason string, args ...any) {
+			problems = append(problems, &amiconn.SettingError{Setting: setting, Reason: fmt.Sprintf(reason, args...)})
+		}
+		switch {
+		case !serverRule.MatchString(g.Name):
+			problem("names no group: wants 1 to 32 of A-Z 0-9 _ after GROUP_")
+		case reserved(g.Name) || servers[g.Name]:
+			problem("is the name of a server, or reserved: choose another")
+		case len(g.Servers) == 0:
+			problem("wants names of servers, separated by commas")
+		}
+		for _, name := range g.Servers {
+			if !servers[name] {
+				problem("%.40q is not in BRIDGE_SERVERS", name)
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// reserved are the names that requests to one of the servers, or to each, have.
+func reserved(name string) bool { return name == "any" || name == "all" }
 
 // checkNames wants names that are subject tokens and that stay apart as parts
 // of variables' names.
@@ -156,7 +198,7 @@ func (c *Config) checkNames() error {
 		case !serverRule.MatchString(name):
 			problems = append(problems, &amiconn.SettingError{Setting: "SERVERS",
 				Reason: fmt.Sprintf("%.40q is no server name: wants 1 to 32 of A-Z a-z 0-9 _ -", name)})
-		case name == "any" || name == "all":
+		case reserved(name):
 			problems = append(problems, &amiconn.SettingError{Setting: "SERVERS", Reason: name + " is reserved: choose another name"})
 		case seen[variable] != "":
 			problems = append(problems, &amiconn.SettingError{Setting: "SERVERS",

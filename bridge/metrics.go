@@ -96,9 +96,9 @@ func (m *metrics) collectServer(
 	gauge(m.outboxBytes, float64(box.bytes), name)
 	count(m.corrupt, s.counts.corrupt.Load(), name)
 	count(m.replaced, s.counts.replaced.Load()+link.Calls.Replaced, name)
-	count(m.actions, s.actions.Answered.Load(), name, "answered")
-	count(m.actions, s.actions.Failed.Load(), name, "failed")
-	count(m.actions, s.actions.Refused.Load(), name, "refused")
+	for r := range results {
+		count(m.actions, s.actions[r].Load(), name, r.String())
+	}
 	gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
 	gauge(m.writeBytes, float64(link.WriteBytes), name)
 	for _, state := range []amiconn.BreakerState{amiconn.BreakerClosed, amiconn.BreakerOpen, amiconn.BreakerHalfOpen} {

@@ -27,13 +27,12 @@ func TestCanonical_KnowsAsterisksSpelling(t *testing.T) {
 }
 
 func TestIsInbox_RefusesTheBridgesOwn(t *testing.T) {
-	s := &server{node: "b1"}
 	for subject, want := range map[string]bool{
 		"_INBOX.abc.1": true, "_INBOX_dialer.abc": true,
 		"": false, "_INBOX": false, "ami.events.pbx1.Hangup": false, "_INBOXfoo.x": false, "$JS.API.INFO": false,
 		inboxPrefix("b1") + ".nuid.7": false,
 	} {
-		if got := s.isInbox(subject); got != want {
+		if got := isInbox(subject, "b1"); got != want {
 			t.Errorf("isInbox(%q) = %v, want %v", subject, got, want)
 		}
 	}

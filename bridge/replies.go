@@ -15,40 +15,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// failure is why an Action has no good answer: the error of a reply.
-type failure struct {
-	Code       int    `json:"code"`
-	Kind       string `json:"kind"`
-	Sent       string `json:"sent"`
-	RetryAfter int64  `json:"retry_after_ms,omitempty"`
-	Message    string `json:"message,omitempty"`
-}
-
-// failureOf returns what r's outcome means to the caller, nil for an answer.
-func failureOf(r *correlation.Result) *failure {
-	f := &failure{Sent: r.Sent.String()}
-	switch r.Outcome {
-	case correlation.Answered:
-		return nil
-	case correlation.AsteriskError:
-		f.Code, f.Kind, f.Message = 422, "asterisk_error", "Asterisk refused or failed it"
-	case correlation.TooLarge:
-		f.Code, f.Kind, f.Message = 413, "reply_too_large", "the reply does not fit one message"
-	case correlation.TimedOut:
-		f.Code, f.Kind, f.Message = 504, "timeout", "no complete answer in time"
-	case correlation.ConnectionLost:
-		f.Code, f.Kind, f.Message = 502, "connection_lost", "the session ended before the answer"
-	case correlation.NotSent:
-		f.Code, f.Kind, f.Message = 503, "not_connected", "the session ended before it was written"
-	default:
-		f.Code, f.Kind, f.Message = 503, "shutting_down", "the bridge stopped before the answer"
-	}
-	if r.Cause != nil {
-		f.Message += ": " + r.Cause.Error()
-	}
-	return f
-}
-
 // reply is one answer on its way to NATS.
 type reply struct {
 	to      string
@@ -114,28 +80,34 @@ func (r *replier) publish(answer reply) {
 	msg := nats.NewMsg(answer.to)
 	msg.Data = answer.body
 	if answer.failure != nil {
-		setError(msg, answer.failure)
+		answer.failure.setError(msg)
 	}
 	err := r.nc.PublishMsg(msg)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		f := &failure{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the reply does not fit one message"}
 		msg = nats.NewMsg(answer.to)
 		msg.Data = appendReply(nil, answer.head, nil, f)
-		setError(msg, f)
+		f.setError(msg)
 		err = r.nc.PublishMsg(msg)
 	}
 	if err != nil {
-		r.log.Warn("reply lost", zap.Error(err))
+		r.lost(err)
 	}
 	if answer.done != nil {
 		answer.done()
 	}
 }
 
-// setError puts f where NATS services have it (ADR-32).
-func setError(msg *nats.Msg, f *failure) {
-	msg.Header.Set("Nats-Service-Error", f.Kind+": "+f.Message)
-	msg.Header.Set("Nats-Service-Error-Code", strconv.Itoa(f.Code))
+// lost notes a reply that NATS did not take.
+func (r *replier) lost(err error) { r.log.Warn("reply lost", zap.Error(err)) }
+
+// end publishes the empty message that ends so many replies.
+func (r *replier) end(to string, replies int) {
+	msg := nats.NewMsg(to)
+	msg.Header.Set("Ami-Replies", strconv.Itoa(replies))
+	if err := r.nc.PublishMsg(msg); err != nil {
+		r.lost(err)
+	}
 }
 
 // replyHead is what the bridge itself knows of an Action.

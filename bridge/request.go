@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -17,8 +16,6 @@ type request struct {
 	action    string
 	requestID string // the caller's ActionID, echoed
 	headers   []frames.Header
-	timeout   time.Duration
-	complete  bool // Ami-Wait: complete
 }
 
 // maxRequestID bounds what is echoed into a reply.
@@ -154,4 +151,19 @@ func scalar(key string, value json.RawMessage) (string, error) {
 		return string(value), nil
 	}
 	return "", fmt.Errorf("%.40q wants a string, number, boolean or an array of them", key)
+}
+
+// isAsync reports whether an Originate asks to be answered before the call is
+// (manager.c action_originate, ast_true).
+func (r *request) isAsync() bool {
+	for _, h := range r.headers {
+		if strings.EqualFold(string(h.Key), "Async") {
+			switch strings.ToLower(string(h.Value)) {
+			case "yes", "true", "y", "t", "1", "on":
+				return true
+			}
+			return false
+		}
+	}
+	return false
 }

@@ -22,9 +22,7 @@ type server struct {
 	outbox    *outbox
 	scheduler *fairness.Scheduler
 	source    int // the outbox's number at the scheduler
-	replier   *replier
 	status    *status
-	inFlight  *flight // Actions until their reply is published
 	counts    eventCounts
 	actions   actionCounts
 
@@ -52,7 +50,7 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		policy:    policy{allow: b.cfg.ActionsAllow, deny: b.cfg.ActionsDeny},
 		alarm:     b.alarm,
 		scheduler: b.scheduler, source: b.scheduler.Add(),
-		status: b.status, inFlight: b.inFlight,
+		status:     b.status,
 		subjects:   newSubjects(b.cfg.SubjectPrefix, cfg.Name),
 		everything: allEvents(&cfg),
 		verdicts:   make(map[string]verdict),

@@ -21,6 +21,7 @@ const (
 	prefix       = "BRIDGE"
 	amiPrefix    = "BRIDGE_AMI"
 	serverPrefix = "BRIDGE_SERVER_"
+	groupPrefix  = "BRIDGE_GROUP_"
 )
 
 // process is the part of the environment that the bridge itself does not need
@@ -82,6 +83,7 @@ func loadSettings() (settings, []string) {
 	for _, name := range s.Servers {
 		s.bridge.Servers = append(s.bridge.Servers, l.server(s.base, name))
 	}
+	s.bridge.Groups = l.groups()
 	l.check(&s)
 	l.unknown(&s)
 	s.refused = l.bad
@@ -179,6 +181,25 @@ func (l *loader) server(base bridge.ServerConfig, name string) bridge.ServerConf
 	}
 	l.process(own, &s)
 	return s
+}
+
+// groups reads the variables that name several servers. A group is called as
+// its variable, in lower case.
+func (l *loader) groups() (groups []bridge.Group) {
+	for variable, value := range l.set {
+		name, ok := strings.CutPrefix(variable, groupPrefix)
+		if !ok || value == "" || foreign(variable, value) {
+			continue
+		}
+		var members names
+		if err := members.Decode(value); err != nil {
+			l.problem(variable, err.Error())
+			continue
+		}
+		groups = append(groups, bridge.Group{Name: strings.ToLower(name), Servers: members})
+	}
+	slices.SortFunc(groups, func(a, b bridge.Group) int { return strings.Compare(a.Name, b.Name) })
+	return groups
 }
 
 // check validates what was read and resolves the secrets in files.

@@ -4,6 +4,7 @@ package main
 // rest of their names, those of each server under AMI_.
 var meanings = map[string]string{
 	"SERVERS":            "the Asterisk servers, names separated by commas",
+	"GROUP_":             "servers, separated by commas; one of them gets what is sent to ami.actions.NAME, the name in lower case",
 	"LOG_LEVEL":          "debug, info, warn or error",
 	"LOG_FORMAT":         "json or console",
 	"LOG_REDACT_KEYS":    "globs: more keys of log fields whose values are never written",

@@ -33,7 +33,7 @@ func (l *loader) unknown(s *settings) {
 	}
 	candidates := slices.Sorted(maps.Keys(known))
 	for name, value := range l.set {
-		if known[name] || foreign(name, value) {
+		if known[name] || foreign(name, value) || strings.HasPrefix(name, groupPrefix) {
 			continue
 		}
 		if server, ok := serverOf(name); ok && !slices.ContainsFunc(s.Servers, func(n string) bool {

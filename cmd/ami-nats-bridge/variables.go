@@ -106,6 +106,7 @@ func (s *settings) rows() []row {
 	slices.SortStableFunc(all, func(a, b row) int {
 		return cmp.Compare(order(a.name), order(b.name))
 	})
+	all = append(all, s.groupRows()...)
 	all = append(all, joinRows("AMI_", variables(amiPrefix, &s.base), variables(amiPrefix, &defaults.base))...)
 	common := variables(amiPrefix, &s.base)
 	for i := range s.bridge.Servers {
@@ -123,6 +124,19 @@ func (s *settings) rows() []row {
 		if slices.Contains(s.refused, all[i].name) {
 			all[i].from = "refused"
 		}
+	}
+	return all
+}
+
+// groupRows are the groups, or the form that their names have.
+func (s *settings) groupRows() []row {
+	if len(s.bridge.Groups) == 0 {
+		return []row{{name: groupPrefix + "<NAME>", from: "default", meaning: meanings["GROUP_"]}}
+	}
+	var all []row
+	for _, g := range s.bridge.Groups {
+		name := groupPrefix + bridge.VariableName(g.Name)
+		all = append(all, row{name, strings.Join(g.Servers, ","), "", source(name), meanings["GROUP_"]})
 	}
 	return all
 }

@@ -1,0 +1,224 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+// ask is one request for an Action, from its arrival to the end of its reply.
+// It passes from the endpoint's goroutine to whichever ends its call, a reader
+// or a timer, and on to the replier's, and is never on two at once.
+type ask struct {
+	endpoint *endpoint
+	subject  string
+	action   string // as the subject spells it
+	to       string // the caller's inbox
+	body     []byte
+	options  options
+	came     time.Time
+	handler  micro.Request // while the endpoint's goroutine has it, else nil
+
+	server  *server   // that it is with, or nil
+	others  []*server // that may have it if that one cannot
+	request request   // as read for the server
+	counted bool      // among the bridge's Actions in flight
+	after   func()    // called once the reply is out
+}
+
+func (e *endpoint) newAsk(r micro.Request) *ask {
+	subject := r.Subject()
+	return &ask{
+		endpoint: e, subject: subject, action: subject[strings.LastIndexByte(subject, '.')+1:],
+		to: r.Reply(), body: r.Data(), came: time.Now(), handler: r,
+	}
+}
+
+// fanOut asks each server. Behind the last reply comes an empty message with
+// their number, the end that NATS clients know (ADR-47).
+func (a *ask) fanOut() {
+	servers, err := a.members()
+	if err != nil {
+		a.refuse(badRequest(err))
+		return
+	}
+	left := new(atomic.Int64)
+	left.Store(int64(len(servers)))
+	end := a.endOf(len(servers))
+	for _, s := range servers {
+		one := *a
+		one.server = s
+		one.after = func() {
+			if left.Add(-1) == 0 {
+				end()
+			}
+		}
+		one.begin()
+	}
+}
+
+// endOf returns what publishes the end behind so many replies.
+func (a *ask) endOf(replies int) func() {
+	replier, to := a.endpoint.b.replier, a.to
+	return func() { replier.end(to, replies) }
+}
+
+// members are the servers that a request to all is for: those of Ami-Group, or
+// all.
+func (a *ask) members() ([]*server, error) {
+	if a.options.group == "" {
+		return a.endpoint.servers, nil
+	}
+	for _, e := range a.endpoint.b.endpoints {
+		if e.group && e.name == a.options.group {
+			return e.servers, nil
+		}
+	}
+	return nil, fmt.Errorf("Ami-Group: there is no group %.40q", a.options.group)
+}
+
+// begin chooses a server and submits the Action, or refuses it.
+func (a *ask) begin() {
+	if a.counted = a.endpoint.b.inFlight.enter(); !a.counted {
+		a.refuse(refusalOf(amiconn.ErrStopping, 0))
+		return
+	}
+	if fail := a.choose(); fail != nil {
+		a.refuse(fail)
+		return
+	}
+	a.submit()
+}
+
+// choose finds a server that may have the Action now, and reads the request for
+// it. If there is none it says what the last one said, and when the first of
+// them can be asked again.
+func (a *ask) choose() *failure {
+	if !a.endpoint.routed {
+		return a.check(a.server)
+	}
+	last := refusalOf(amiconn.ErrNotConnected, 0)
+	for len(a.others) > 0 {
+		a.server, a.others = a.others[0], a.others[1:]
+		fail := a.check(a.server)
+		if fail == nil && !a.server.link.Takes() {
+			fail = a.server.refusal(amiconn.ErrNotConnected)
+		}
+		if fail == nil {
+			return nil
+		}
+		if retry := last.RetryAfter; fail.RetryAfter == 0 || retry > 0 && retry < fail.RetryAfter {
+			fail.RetryAfter = retry
+		}
+		last = fail
+	}
+	a.server = nil
+	return last
+}
+
+// submit hands the Action to the server's Link. The reply is queued when it has
+// ended. What a Link does not take was not sent, so another server may have it.
+func (a *ask) submit() {
+	for {
+		handler := a.handler
+		a.handler = nil // the call may end before Do returns
+		server := a.server
+		_, err := server.link.Do(amiconn.Action{
+			Name: a.action, Headers: a.request.headers, Timeout: a.remaining(),
+			WaitComplete: a.waits(), Done: a.finish,
+		})
+		server.watchActions(errors.Is(err, amiconn.ErrBusy))
+		if err == nil {
+			return
+		}
+		a.handler = handler
+		fail := server.refusal(err)
+		if !a.endpoint.routed || a.choose() != nil {
+			a.refuse(fail)
+			return
+		}
+	}
+}
+
+// finish takes the end of a call. It runs on the goroutine that ended it, an
+// AMI reader as a rule, and does not wait.
+func (a *ask) finish(r *correlation.Result) {
+	server := a.server
+	fail := failureOf(r)
+	result := resultAnswered
+	if fail != nil {
+		result = resultFailed
+	}
+	a.count(result)
+	head := a.head()
+	head.actionID = r.ActionID
+	a.endpoint.b.replier.queue(reply{
+		to: a.to, body: appendReply(nil, head, r, fail), failure: fail, head: head,
+		done: func() { r.Release(); a.ended(); server.watchActions(false) },
+	})
+}
+
+// refuse answers a request that was not given to Asterisk.
+func (a *ask) refuse(fail *failure) {
+	a.count(resultRefused)
+	head := a.head()
+	body := appendReply(nil, head, nil, fail)
+	if a.handler == nil {
+		a.endpoint.b.replier.queue(reply{to: a.to, body: body, failure: fail, head: head, done: a.ended})
+		return
+	}
+	// So the service counts it.
+	if err := a.handler.Error(strconv.Itoa(fail.Code), fail.text(), body); err != nil {
+		a.endpoint.b.replier.lost(err)
+	}
+	a.ended()
+}
+
+// ended is called once the reply is out.
+func (a *ask) ended() {
+	if a.after != nil {
+		a.after()
+	}
+	if a.counted {
+		a.endpoint.b.inFlight.leave()
+	}
+}
+
+// count notes what became of a, at its endpoint and at its server.
+func (a *ask) count(r result) {
+	a.endpoint.counts[r].Add(1)
+	if a.server != nil {
+		a.server.actions[r].Add(1)
+	}
+}
+
+// head is what the bridge itself knows of a. Without a server it is the
+// endpoint that answers.
+func (a *ask) head() replyHead {
+	h := replyHead{server: a.endpoint.name, node: a.endpoint.b.cfg.Node, action: a.action, requestID: a.request.requestID}
+	if a.server != nil {
+		h.server = a.server.cfg.Name
+	}
+	return h
+}
+
+// remaining is how much of Ami-Timeout is left; 0 without one.
+func (a *ask) remaining() time.Duration {
+	if a.options.timeout == 0 {
+		return 0
+	}
+	return max(time.Millisecond, a.options.timeout-time.Since(a.came))
+}
+
+// waits reports whether the reply is to be that of the OriginateResponse.
+func (a *ask) waits() bool {
+	return a.options.complete && a.action == "Originate" && a.request.isAsync()
+}

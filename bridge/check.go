@@ -1,0 +1,56 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// check reads the request for s and says why s may not have it.
+func (a *ask) check(s *server) *failure {
+	if reason := s.policy.refuses(a.action); reason != "" {
+		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: reason}
+	}
+	// AMI ignores case and NATS permissions do not: originate must not slip
+	// past a rule on Originate.
+	if spelling := canonical(a.action); spelling != a.action {
+		return badRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", a.action, spelling))
+	}
+	var err error
+	if a.request, err = parseRequest(a.action, a.body, s.cfg.Charset); err != nil {
+		return badRequest(err)
+	}
+	return nil
+}
+
+// refusal says why the Link did not take an Action.
+func (s *server) refusal(err error) *failure { return refusalOf(err, s.link.RetryIn()) }
+
+// refusalOf says what it means that nothing was sent because of err. The action
+// session, or the server, is tried again after retryIn.
+func refusalOf(err error, retryIn time.Duration) *failure {
+	f := &failure{Code: 503, Kind: "not_connected", Sent: "no", Message: err.Error(), RetryAfter: retryIn.Milliseconds()}
+	_, header := errors.AsType[*frames.HeaderError](err)
+	switch {
+	case header:
+		return badRequest(err)
+	case errors.Is(err, amiconn.ErrStopping):
+		f.Kind, f.RetryAfter = "shutting_down", 0
+	case errors.Is(err, amiconn.ErrBreakerOpen):
+		f.Kind = "breaker_open"
+	case errors.Is(err, amiconn.ErrBusy):
+		f.Code, f.Kind, f.RetryAfter = 429, "busy", busyRetry.Milliseconds()
+	}
+	return f
+}
+
+// busyRetry is what a caller is told when buffers are full: about the time in
+// which a healthy Asterisk answers a hundred Actions.
+const busyRetry = 100 * time.Millisecond
+
+func badRequest(err error) *failure {
+	return &failure{Code: 400, Kind: "bad_request", Sent: "no", Message: err.Error()}
+}

@@ -1,0 +1,87 @@
+package bridge
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go/micro"
+	"go.uber.org/zap"
+)
+
+// endpoint is where requests arrive for one server, for one of several (any, or
+// a group), or for all of them.
+type endpoint struct {
+	b       *Bridge
+	name    string // the subject's token
+	servers []*server
+	routed  bool // one of them has it, which the endpoint chooses
+	every   bool // each of them has it
+	group   bool
+	next    atomic.Uint64
+	counts  actionCounts
+}
+
+// newEndpoints returns those of b: one a server, one a group, any and all.
+func (b *Bridge) newEndpoints() []*endpoint {
+	var all []*endpoint
+	byName := make(map[string]*server)
+	for _, s := range b.servers {
+		byName[s.cfg.Name] = s
+		all = append(all, &endpoint{b: b, name: s.cfg.Name, servers: []*server{s}})
+	}
+	for _, g := range b.cfg.Groups {
+		e := &endpoint{b: b, name: g.Name, routed: true, group: true}
+		for _, name := range g.Servers {
+			e.servers = append(e.servers, byName[name])
+		}
+		all = append(all, e)
+	}
+	return append(all,
+		&endpoint{b: b, name: "any", servers: b.servers, routed: true},
+		&endpoint{b: b, name: "all", servers: b.servers, every: true})
+}
+
+// onRequest takes a request. It runs on the endpoint's goroutine, one request
+// at a time, and waits neither for Asterisk nor for JetStream.
+func (e *endpoint) onRequest(r micro.Request) {
+	a := e.newAsk(r)
+	if !isInbox(a.to, e.b.cfg.Node) {
+		// Answering elsewhere would publish under the bridge's own rights.
+		a.count(resultRefused)
+		e.b.log.Warn("request refused", zap.String("reason", "its reply subject is not an inbox"),
+			zap.String("subject", a.subject))
+		return
+	}
+	if e.every {
+		a.after = a.endOf(1) // of a refusal
+	}
+	if err := a.options.read(r.Headers()); err != nil {
+		a.refuse(badRequest(err))
+		return
+	}
+	switch {
+	case e.every:
+		a.fanOut()
+	case e.routed:
+		a.others = e.turn()
+		a.begin()
+	default:
+		a.server = e.servers[0]
+		a.begin()
+	}
+}
+
+// turn returns the servers in the order in which they are to be tried: round
+// robin.
+func (e *endpoint) turn() []*server {
+	first := int(e.next.Add(1)-1) % len(e.servers)
+	return append(append([]*server(nil), e.servers[first:]...), e.servers[:first]...)
+}
+
+// isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix
+// such as _INBOX_dialer.…, but not that of node, where the acknowledgements of
+// events arrive.
+func isInbox(subject, node string) bool {
+	prefix, _, ok := strings.Cut(subject, ".")
+	return ok && (prefix == "_INBOX" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != inboxPrefix(node)
+}

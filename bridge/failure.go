@@ -1,0 +1,52 @@
+package bridge
+
+import (
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+// failure is why an Action has no good answer: the error of a reply.
+type failure struct {
+	Code       int    `json:"code"`
+	Kind       string `json:"kind"`
+	Sent       string `json:"sent"`
+	RetryAfter int64  `json:"retry_after_ms,omitempty"`
+	Message    string `json:"message,omitempty"`
+}
+
+// failureOf returns what r's outcome means to the caller, nil for an answer.
+func failureOf(r *correlation.Result) *failure {
+	f := &failure{Sent: r.Sent.String()}
+	switch r.Outcome {
+	case correlation.Answered:
+		return nil
+	case correlation.AsteriskError:
+		f.Code, f.Kind, f.Message = 422, "asterisk_error", "Asterisk refused or failed it"
+	case correlation.TooLarge:
+		f.Code, f.Kind, f.Message = 413, "reply_too_large", "the reply does not fit one message"
+	case correlation.TimedOut:
+		f.Code, f.Kind, f.Message = 504, "timeout", "no complete answer in time"
+	case correlation.ConnectionLost:
+		f.Code, f.Kind, f.Message = 502, "connection_lost", "the session ended before the answer"
+	case correlation.NotSent:
+		f.Code, f.Kind, f.Message = 503, "not_connected", "the session ended before it was written"
+	default:
+		f.Code, f.Kind, f.Message = 503, "shutting_down", "the bridge stopped before the answer"
+	}
+	if r.Cause != nil {
+		f.Message += ": " + r.Cause.Error()
+	}
+	return f
+}
+
+// text is the error in the header of a reply: NATS wants one line.
+func (f *failure) text() string { return f.Kind + ": " + f.Message }
+
+// setError puts f where NATS services have it (ADR-32).
+func (f *failure) setError(msg *nats.Msg) {
+	msg.Header.Set("Nats-Service-Error", f.text())
+	msg.Header.Set("Nats-Service-Error-Code", strconv.Itoa(f.Code))
+}
