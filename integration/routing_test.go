@@ -1,0 +1,172 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// threeServers is a bridge to pbx1, which has room for one Action, pbx2 and
+// pbx3, which are the group sales.
+func threeServers(t *testing.T) ([]*amisim.Server, *running) {
+	t.Helper()
+	var sims []*amisim.Server
+	var servers []bridge.ServerConfig
+	for _, name := range []string{"pbx1", "pbx2", "pbx3"} {
+		sim, addr := startSim(t, amisim.Config{NotBooted: true})
+		s := chaosServer(name, addr)
+		if name == "pbx1" {
+			s.MaxPending = 1
+		}
+		sims, servers = append(sims, sim), append(servers, s)
+	}
+	groups := func(c *bridge.Config) {
+		chaosConfig(c)
+		c.Groups = []bridge.Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
+	}
+	return sims, startBridge(t, natsURL(t), groups, servers...)
+}
+
+// down takes a server away and waits until the bridge knows it.
+func down(r *running, sim *amisim.Server, name string) {
+	r.t.Helper()
+	states := r.subscribe("ami.status." + name + ".connection")
+	sim.Always(amisim.Accept, amisim.Refuse)
+	sim.Kick()
+	r.await(states, 2, lost)
+}
+
+// received says how often each of the simulated Asterisks got action.
+func received(sims []*amisim.Server, action string) (counts [3]int) {
+	for i, sim := range sims {
+		counts[i] = sim.Received(action)
+	}
+	return counts
+}
+
+func TestRouting_AnyTakesTurnsAmongThoseThatAreUp(t *testing.T) {
+	sims, r := threeServers(t)
+	for range 6 {
+		succeeds(t, r.call("any", "CoreStatus", ""))
+	}
+	if got := received(sims, "CoreStatus"); got != [3]int{2, 2, 2} {
+		t.Errorf("six calls went %v", got)
+	}
+	down(r, sims[1], "pbx2")
+	for range 6 {
+		got := r.call("any", "CoreSettings", "")
+		succeeds(t, got)
+		if got.Server == "pbx2" {
+			t.Errorf("a server that is down answered")
+		}
+	}
+	down(r, sims[0], "pbx1")
+	down(r, sims[2], "pbx3")
+	got := r.call("any", "Ping", "")
+	fails(t, got, got.Error.Kind, "no")
+	if got.Error.Code != 503 || got.Server != "any" {
+		t.Errorf("with all servers down: %+v from %s", got.Error, got.Server)
+	}
+}
+
+// What one server has no room for was not sent: another has it.
+func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
+	sims, r := threeServers(t)
+	sims[0].Next("CoreStatus", amisim.Ignore)
+	held := r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "20s")
+	eventually(t, "the only place is taken", func() bool { return sims[0].Received("CoreStatus") == 1 })
+	fails(t, r.call("pbx1", "CoreSettings", ""), "busy", "no")
+	for range 6 {
+		got := r.call("any", "CoreSettings", "")
+		succeeds(t, got)
+	}
+	if got := received(sims, "CoreSettings"); got[0] != 0 || got[1]+got[2] != 6 {
+		t.Errorf("six calls beside a full server went %v", got)
+	}
+	sims[0].Kick()
+	fails(t, r.answer(held), "connection_lost", "unknown")
+}
+
+func TestRouting_AGroupIsItsMembers(t *testing.T) {
+	sims, r := threeServers(t)
+	for range 4 {
+		succeeds(t, r.call("sales", "CoreStatus", ""))
+	}
+	if got := received(sims, "CoreStatus"); got != [3]int{0, 2, 2} {
+		t.Errorf("four calls to a group of pbx2 and pbx3 went %v", got)
+	}
+	down(r, sims[2], "pbx3")
+	for range 2 {
+		if got := r.call("sales", "CoreSettings", ""); got.Server != "pbx2" {
+			t.Errorf("%s answered, %+v", got.Server, got.Error)
+		}
+	}
+}
+
+// everyone reads the replies to one request up to the empty end.
+func everyone(r *running, replies *nats.Subscription) (byServer map[string]reply, end *nats.Msg) {
+	r.t.Helper()
+	byServer = map[string]reply{}
+	for {
+		msg := r.next(replies)
+		if len(msg.Data) == 0 {
+			return byServer, msg
+		}
+		got := parse(r.t, msg)
+		byServer[got.Server] = got
+	}
+}
+
+func TestRouting_AllAnswerAndThenTheEnd(t *testing.T) {
+	sims, r := threeServers(t)
+	down(r, sims[1], "pbx2")
+	sims[2].Next("CoreStatus", amisim.Deny("Permission denied"))
+	replies := r.ask("all", "CoreStatus", `{"ActionID":"mine"}`)
+	got, end := everyone(r, replies)
+	if len(got) != 3 || end.Header.Get("Ami-Replies") != "3" {
+		t.Fatalf("%d replies before an end with %v", len(got), end.Header)
+	}
+	succeeds(t, got["pbx1"])
+	if id := got["pbx1"].RequestID; id != "mine" {
+		t.Errorf("request_id %q", id)
+	}
+	if e := got["pbx2"].Error; e == nil || e.Code != 503 || e.Sent != "no" {
+		t.Errorf("a server that is down: %+v", e)
+	}
+	fails(t, got["pbx3"], "asterisk_error", "yes")
+	if n := received(sims, "CoreStatus"); n != [3]int{1, 0, 1} {
+		t.Errorf("it was sent %v times", n)
+	}
+	if n, _, err := replies.Pending(); n != 0 || err != nil {
+		t.Errorf("%d messages behind the end (%v)", n, err)
+	}
+
+	got, end = everyone(r, r.ask("all", "CoreSettings", "", "Ami-Group", "sales"))
+	if len(got) != 2 || end.Header.Get("Ami-Replies") != "2" || got["pbx3"].Error != nil {
+		t.Errorf("all of a group: %d replies, end with %v", len(got), end.Header)
+	}
+	got, _ = everyone(r, r.ask("all", "CoreSettings", "", "Ami-Group", "nobody"))
+	if e := got["all"].Error; e == nil || e.Code != 400 || !strings.Contains(e.Message, "nobody") {
+		t.Errorf("all of a group that is not there: %+v", got)
+	}
+}
+
+// A mistyped header of ours would silently not be in force.
+func TestRouting_AnUnknownHeaderIsRefused(t *testing.T) {
+	sims, r := threeServers(t)
+	for _, header := range []string{"Ami-Timout", "ami-idempotency_key", "Ami-"} {
+		got := r.call("pbx1", "CoreStatus", "", header, "10s")
+		fails(t, got, "bad_request", "no")
+		if !strings.Contains(got.Error.Message, header) {
+			t.Errorf("the error does not name %s: %s", header, got.Error.Message)
+		}
+	}
+	succeeds(t, r.call("pbx1", "CoreSettings", "", "ami-timeout", "10s", "X-Trace", "1"))
+	if n := received(sims, "CoreStatus"); n != [3]int{} {
+		t.Errorf("it was sent %v times", n)
+	}
+}
