@@ -67,9 +67,9 @@ func (s *Session) handle(f *frames.Frame) {
 		}
 		s.table.Deliver(s.Token, f)
 	default:
-		// IAXpeers and the like never come here; raw text or the rest of a
-		// frame that an overloaded Asterisk cut does.
-		if s.hooks.Corrupt != nil {
+		// Raw text is the answer to a few Actions, and otherwise the rest of a
+		// frame that an overloaded Asterisk cut.
+		if !s.table.Deliver(s.Token, f) && s.hooks.Corrupt != nil {
 			s.hooks.Corrupt(f.Size)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -176,6 +177,15 @@ func (s *Session) logoff() {
 // send registers call and queues its Action. An error means that nothing was
 // sent and Done will not be called.
 func (s *Session) send(call correlation.Call, data []byte) error {
+	if correlation.Fenced(call.Action) {
+		ping, err := frames.AppendAction(nil, []frames.Header{
+			header("Action", "Ping"), header("ActionID", call.ActionID),
+		})
+		if err != nil {
+			return err
+		}
+		data = slices.Concat(ping, data, ping)
+	}
 	if err := s.queue.reserve(len(data)); err != nil {
 		if errors.Is(err, ErrBusy) {
 			s.counts.writeRefused.Add(1)

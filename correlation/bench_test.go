@@ -47,33 +47,46 @@ func BenchmarkForeignEvent(b *testing.B) {
 	}
 }
 
-// BenchmarkPending prints what 5,000 pending Actions hold.
-func BenchmarkPending(b *testing.B) {
+// TestTable_APendingActionCostsLittleMemoryAndNoGoroutine registers 5,000, each
+// with the closures of a caller.
+func TestTable_APendingActionCostsLittleMemoryAndNoGoroutine(t *testing.T) {
 	const pending = 5000
-	var bytes, goroutines float64
-	for b.Loop() {
-		var before, after runtime.MemStats
-		running := runtime.NumGoroutine()
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		tab := NewTable(Limits{Pending: pending, ReplyBytes: 1 << 20, TotalBytes: 1 << 20}, frames.UTF8)
-		for i := range pending {
-			id := fmt.Sprintf("node-1.pbx-1.mh8k2j4rx0.%d", i)
-			if err := tab.Register(Call{ActionID: id, Action: "Setvar", Session: actions, Timeout: time.Minute, Done: (*Result).Release}); err != nil {
-				b.Fatal(err)
-			}
-			tab.Sent(id)
+	tab := NewTable(Limits{Pending: pending, ReplyBytes: 1 << 20, TotalBytes: 1 << 20}, frames.UTF8)
+	running := runtime.NumGoroutine()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	ended := 0
+	for i := range pending {
+		id := fmt.Sprintf("node-1.pbx-1.mh8k2j4rx0.%d", i)
+		inbox := fmt.Sprintf("_INBOX.a1b2c3d4e5f6g7h8i9j0kl.%d", i)
+		err := tab.Register(Call{
+			ActionID: id, Action: "QueueStatus", Session: actions, Timeout: time.Hour,
+			Part: func(Part) bool { return inbox != "" },
+			Done: func(r *Result) { ended += min(1, len(inbox)); r.Release() },
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		// The runtime drops the stopped timers of the round before only now, so
-		// that a later round looks cheaper than it is.
-		bytes = max(bytes, float64(after.HeapAlloc)-float64(before.HeapAlloc))
-		goroutines = max(goroutines, float64(runtime.NumGoroutine()-running))
-		tab.FailAll(ShuttingDown, nil)
+		tab.Sent(id)
 	}
-	b.ReportMetric(bytes/pending, "B/pending")
-	b.ReportMetric(goroutines, "goroutines")
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := float64(int64(after.HeapAlloc)-int64(before.HeapAlloc)) / pending
+	t.Logf("%.0f bytes a pending action", each)
+	if each > 4<<10 {
+		t.Errorf("%.0f bytes a pending action, want 4 KiB at most", each)
+	}
+	if got := runtime.NumGoroutine(); got > running {
+		t.Errorf("%d goroutines were started", got-running)
+	}
+	if got := tab.Pending(actions); got != pending {
+		t.Errorf("%d pending", got)
+	}
+	tab.FailAll(ShuttingDown, nil)
+	if s := tab.Stats(); ended != pending || s.Pending != 0 || s.Held != 0 || tab.Pending(actions) != 0 {
+		t.Errorf("%d ended, left over: %+v", ended, s)
+	}
 }
 
 func TestDeliver_AForeignEventCostsNoAllocation(t *testing.T) {

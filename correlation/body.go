@@ -1,6 +1,10 @@
 package correlation
 
-import "github.com/ami-nats-bridge/ami-nats-bridge/frames"
+import (
+	"slices"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
 
 // keepResponse puts the Response f into p's Result. A later Response, an Error
 // in the middle of a list, takes the place of the first.
@@ -13,7 +17,7 @@ func (t *Table) keepResponse(p *pending, f *frames.Frame) {
 	}
 	p.Response = text(f.Name(), t.charset)
 	p.Message = text(f.Get("Message"), t.charset)
-	headers := t.takeOutput(p, f)
+	headers := t.keepOutput(p, f)
 	if p.Fields == nil {
 		p.Fields = make([]byte, 0, roomFor(headers))
 	}
@@ -21,6 +25,7 @@ func (t *Table) keepResponse(p *pending, f *frames.Frame) {
 	p.Fields, replaced = frames.AppendJSON(p.Fields[:0], &frames.Frame{Headers: headers}, t.charset)
 	t.replaced += uint64(replaced)
 	t.account(p)
+	p.handing = p.handing && !p.tooLarge
 }
 
 // roomFor is the size of headers as JSON if nothing in them is escaped.
@@ -32,12 +37,12 @@ func roomFor(headers []frames.Header) int {
 	return room
 }
 
-// takeOutput puts the lines of a Command into p's Output and returns the other
-// headers of its Response f.
-func (t *Table) takeOutput(p *pending, f *frames.Frame) []frames.Header {
+// keepOutput appends the Output headers of f, lines of a Command or of raw text,
+// to p's Output, or has them handed out, and returns the other headers.
+func (t *Table) keepOutput(p *pending, f *frames.Frame) []frames.Header {
 	lines := 0
 	for i := range f.Headers {
-		if string(f.Headers[i].Key) == "Output" {
+		if isOutput(&f.Headers[i]) {
 			lines++
 		}
 	}
@@ -45,32 +50,55 @@ func (t *Table) takeOutput(p *pending, f *frames.Frame) []frames.Header {
 		return f.Headers
 	}
 	rest := make([]frames.Header, 0, len(f.Headers)-lines)
-	p.Output, p.OutputLines = make([]byte, 0, f.Size), 0
-	for _, h := range f.Headers {
-		if string(h.Key) != "Output" {
-			rest = append(rest, h)
-			continue
+	for i := range f.Headers {
+		if !isOutput(&f.Headers[i]) {
+			rest = append(rest, f.Headers[i])
 		}
-		if p.OutputLines > 0 {
-			p.Output = append(p.Output, ',')
+	}
+	if p.Part != nil {
+		p.handing = true
+		return rest
+	}
+	p.Output = slices.Grow(p.Output, f.Size)
+	for i := range f.Headers {
+		if h := &f.Headers[i]; isOutput(h) {
+			if p.OutputLines > 0 {
+				p.Output = append(p.Output, ',')
+			}
+			p.OutputLines++
+			var replaced int
+			p.Output, replaced = frames.AppendJSONString(p.Output, h.Value, t.charset)
+			t.replaced += uint64(replaced)
 		}
-		p.OutputLines++
-		var replaced int
-		p.Output, replaced = frames.AppendJSONString(p.Output, h.Value, t.charset)
-		t.replaced += uint64(replaced)
 	}
 	return rest
 }
 
-// keepEvent appends the event f to p's Result.
+func isOutput(h *frames.Header) bool { return string(h.Key) == "Output" }
+
+// keepEvent appends the event f to p's Result, or has it handed out.
 func (t *Table) keepEvent(p *pending, f *frames.Frame) {
+	if f.Truncated {
+		t.discard(p)
+	}
+	switch {
+	case p.tooLarge:
+	case p.Part != nil:
+		p.handing = true
+	default:
+		t.append(p, f)
+	}
+}
+
+// append appends the event f to p's Result.
+func (t *Table) append(p *pending, f *frames.Frame) {
 	if f.Truncated {
 		t.discard(p)
 	}
 	if p.tooLarge {
 		return
 	}
-	if p.EventCount > 0 {
+	if len(p.Events) > 0 {
 		p.Events = append(p.Events, ',')
 	}
 	var replaced int
@@ -84,7 +112,7 @@ func (t *Table) keepEvent(p *pending, f *frames.Frame) {
 // limit. So a Table holds at most one frame more than Limits.TotalBytes, for
 // as long as this takes.
 func (t *Table) account(p *pending) {
-	size := p.memory()
+	size := p.memory() + p.partSize
 	t.bytes += size - p.held
 	p.held = size
 	if p.body() > t.limits.ReplyBytes || t.bytes > t.limits.TotalBytes {
@@ -98,5 +126,7 @@ func (t *Table) discard(p *pending) {
 	p.tooLarge = true
 	p.drop()
 	p.Response, p.Message = "", ""
-	p.EventCount, p.OutputLines = 0, 0
+	if p.Part == nil {
+		p.EventCount, p.OutputLines = 0, 0
+	}
 }

@@ -1,6 +1,7 @@
 package correlation
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -28,9 +29,35 @@ type Call struct {
 	OldLists bool
 	// Timeout counts from Register on.
 	Timeout time.Duration
+	// Part, if set, makes the reply a stream: it gets each event of a list and
+	// each block of Output as it comes, in the order of the wire, and the
+	// Result only counts them. The calls of one Call never overlap, and Done
+	// begins after the last has returned: what comes once a timeout or the
+	// session's end has ended the Call is not handed out, and Done then waits
+	// for the Part that is just being handed out, not the timer for it.
+	//
+	// It is called without the Table's lock by the goroutine that delivers, and
+	// must not block. False, or a panic, says that this Part was not taken: no
+	// other follows, the Call goes on to its end and ends TooLarge.
+	//
+	// An awaited OriginateResponse is the outcome and no Part: it is kept in
+	// Result.Events.
+	Part func(Part) bool
 	// Done is called exactly once if Register returned nil, without the
 	// Table's lock, by whichever goroutine ended the Call; it must not block.
 	Done func(*Result)
+}
+
+// Part is a piece of a streamed reply: an event or lines of Output. The bytes
+// are borrowed for the call of Call.Part.
+type Part struct {
+	// Event is an event of the list as a JSON object, the one that completes it
+	// included; nil if this is Output.
+	Event []byte
+	// Output are lines as JSON strings separated by commas, OutputLines of
+	// them: 200 at most, and 64 KiB unless one line alone is longer.
+	Output      []byte
+	OutputLines int
 }
 
 // pending is a Call in the Table, guarded by its lock until it ends.
@@ -49,12 +76,19 @@ type pending struct {
 	completed  bool // the completion is there
 	originated bool // the OriginateResponse is there
 	failed     bool // Asterisk said Error
+	fence      bool // the Pong before it is there (see fenced)
 	final      bool // nothing more will come
 	tooLarge   bool // the body was given up
+
+	occupies bool   // it counts in Table.busy
+	over     bool   // it was taken out of the Table
+	handing  bool   // a Part is being handed out, by the only one who writes this
+	part     []byte // that Part, reused for the next; of who hands out
+	partSize int    // what part occupies, as Table.bytes has it
 }
 
-// running says whether p is in the middle of a list.
-func (p *pending) running() bool { return p.list && !p.completed }
+// running says whether p is in the middle of a list, or between its fences.
+func (p *pending) running() bool { return p.fence || p.list && !p.completed }
 
 // awaitsOriginate says whether the OriginateResponse alone is missing: p has
 // nothing more to expect from its own session.
@@ -66,6 +100,9 @@ func (p *pending) awaitsOriginate() bool {
 // the events after it are both needed, whatever came first.
 func (p *pending) complete() bool {
 	if p.final {
+		return true
+	}
+	if p.rule.has(noResponse) && p.completed {
 		return true
 	}
 	return p.answered && !p.running() && (!p.WaitComplete || p.originated)
@@ -93,14 +130,28 @@ func (p *pending) sentState() SentState {
 	return SentNo
 }
 
+// pong says whether the Response f answers one of the Pings around a fenced p,
+// and takes it in.
+func (p *pending) pong(f *frames.Frame) bool {
+	if !p.rule.has(fenced) || f.Get("Ping") == nil {
+		return false
+	}
+	// The first Pong says nothing of the Action behind it.
+	p.seen = p.seen || p.fence
+	p.final, p.fence = p.fence, true
+	return true
+}
+
 // respond takes in the Response f.
 func (p *pending) respond(f *frames.Frame) {
 	list := f.Get("EventList")
-	p.answered = true
+	p.seen, p.answered = true, true
 	switch {
 	case equalFold(f.Name(), "Error"):
 		p.failed = true
-		p.final = !p.rule.has(errorThenComplete)
+		p.final = !p.rule.has(errorThenComplete) && !p.fence
+	case p.rule.has(attempt) && bytes.HasPrefix(f.Get("Message"), []byte(attempting)):
+		p.answered = false
 	case equalFold(list, "cancelled"):
 		p.cancel()
 	case equalFold(list, "start"), p.rule.goesOn(p.OldLists, f.Get("Message")):

@@ -7,57 +7,65 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// Deliver takes a frame that session has read, and calls Done if a Call is
-// complete with it. It reports whether the frame was part of a reply and so is
-// no event to publish: every Response is, and every item and completion of a
-// list; an OriginateResponse is not, though it may end a Call. f is only used
-// during the call.
+// Deliver takes a frame that session has read, hands out what is in it if its
+// Call streams, and calls Done if a Call is complete with it. It reports whether
+// the frame was part of a reply and so is no event to publish: every Response
+// is, and every item and completion of a list, and the raw text of an Action
+// that answers so; an OriginateResponse is not, though it may end a Call. f is
+// only used during the call. The frames of one session are to be delivered in
+// their order, one at a time.
 //
 // A Response answers the Call of exactly that ActionID on exactly that session
-// and after Sent; one that fits none is counted in Stats as Late or Unmatched.
+// and after Sent; one that fits none is counted in Stats as Late, Repeated or
+// Unmatched.
 func (t *Table) Deliver(session string, f *frames.Frame) (consumed bool) {
+	var p *pending
 	switch f.Kind() {
 	case frames.KindResponse:
-		if p := t.response(session, f); p != nil {
-			p.Done(&p.Result)
-		}
-		return true
+		p, consumed = t.response(session, f), true
 	case frames.KindEvent:
-		p, consumed := t.event(session, f)
-		if p != nil {
-			p.Done(&p.Result)
-		}
-		return consumed
+		p, consumed = t.event(session, f)
+	default:
+		f = textFrame(f)
+		p, consumed = t.text(session, f)
 	}
-	return false
+	switch {
+	case p == nil:
+	case p.handing:
+		t.handOut(p, f)
+	default:
+		p.Done(&p.Result)
+	}
+	return consumed
 }
 
-// response takes the Response f and returns the Call that it ended, if any.
+// response takes the Response f. Like event, text and originate it returns the
+// Call that Deliver has to go on with, if any: to hand out a Part or because it
+// has ended.
 func (t *Table) response(session string, f *frames.Frame) *pending {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id := f.Get("ActionID")
-	p := t.find(session, id)
+	p := t.find(session, f.Get("ActionID"))
 	if p == nil {
-		if t.ended.has(session, id) {
-			t.late++
-		} else {
-			t.unmatched++
-		}
+		t.missed(session, f)
 		return nil
 	}
-	p.seen = true
 	running := p.running()
-	p.respond(f)
+	if !p.pong(f) {
+		p.respond(f)
+		t.keepResponse(p, f)
+	}
 	if !running && p.running() {
 		t.running = append(t.running, p)
 	}
-	t.keepResponse(p, f)
+	if p.awaitsOriginate() {
+		t.vacate(p)
+	}
 	return t.settle(p)
 }
 
-// event takes the event f and returns the Call that it ended, if any.
-func (t *Table) event(session string, f *frames.Frame) (ended *pending, consumed bool) {
+// event takes the event f.
+func (t *Table) event(session string, f *frames.Frame) (next *pending, consumed bool) {
 	name := f.Name()
 	if value, ok := privilege(f); ok && bytes.HasSuffix(value, []byte(",all")) {
 		if string(name) == "OriginateResponse" {
@@ -76,7 +84,7 @@ func (t *Table) event(session string, f *frames.Frame) (ended *pending, consumed
 		p = t.listWithoutID(session, f)
 	}
 	if p == nil {
-		if t.ended.has(session, id) {
+		if t.ended.find(session, id) != nil {
 			t.late++
 			return nil, true
 		}
@@ -96,9 +104,9 @@ func (t *Table) event(session string, f *frames.Frame) (ended *pending, consumed
 	return t.settle(p), true
 }
 
-// originate takes the OriginateResponse f and returns the Call that it ended,
-// if any. Asterisk broadcasts it (manager.c fast_originate), so that those of
-// other clients come here too.
+// originate takes the OriginateResponse f, which may come while the Call's own
+// session hands out a Part of it. Asterisk broadcasts it (manager.c
+// fast_originate), so that those of other clients come here too.
 func (t *Table) originate(session string, f *frames.Frame) *pending {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -110,8 +118,14 @@ func (t *Table) originate(session string, f *frames.Frame) *pending {
 	if !equalFold(f.Get("Response"), "Success") {
 		p.failed, p.Cause = true, ErrOriginateFailed
 	}
-	t.keepEvent(p, f)
-	return t.settle(p)
+	t.append(p, f)
+	if !p.complete() {
+		return nil
+	}
+	if t.end(p, p.verdict()); p.handing {
+		return nil
+	}
+	return p
 }
 
 // find returns the Call that a frame of session with that ActionID is about.
@@ -141,13 +155,16 @@ func (t *Table) listWithoutID(session string, f *frames.Frame) *pending {
 	return one
 }
 
-// settle ends p if it is complete, and then returns it.
+// settle ends p if it is complete, and returns it if Deliver has to go on with
+// it.
 func (t *Table) settle(p *pending) *pending {
-	if !p.complete() {
-		return nil
+	if p.complete() {
+		t.end(p, p.verdict())
 	}
-	t.end(p, p.verdict())
-	return p
+	if p.over || p.handing {
+		return p
+	}
+	return nil
 }
 
 // privilege returns the value of a Privilege header directly after Event. It

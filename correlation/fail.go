@@ -13,6 +13,7 @@ func (t *Table) expire(p *pending) {
 	}
 }
 
+// endIfPending reports whether it ended p and Done is to be called.
 func (t *Table) endIfPending(p *pending) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -20,7 +21,7 @@ func (t *Table) endIfPending(p *pending) bool {
 		return false
 	}
 	t.end(p, TimedOut)
-	return true
+	return !p.handing
 }
 
 // FailSession ends, because of cause, the Calls that can no longer be answered
@@ -65,7 +66,7 @@ func (t *Table) fail(o Outcome, cause error, session string, match func(*pending
 			t.end(p, o)
 		}
 	}
-	return failed
+	return slices.DeleteFunc(failed, func(p *pending) bool { return p.handing })
 }
 
 // finish calls Done of each in order. They are deferred so that one that panics

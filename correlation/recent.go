@@ -1,5 +1,7 @@
 package correlation
 
+import "github.com/ami-nats-bridge/ami-nats-bridge/frames"
+
 const (
 	// endedRemembered Calls are enough to recognise what still comes for one
 	// that timed out. Of older ones a late frame counts as Unmatched.
@@ -9,27 +11,67 @@ const (
 	deadRemembered = 16
 )
 
+// endedCall is what is remembered of a Call.
+type endedCall struct {
+	session, actionID string
+	repeats           bool  // further Responses are no surprise
+	pongs             uint8 // still to come of a fenced one; between two there is text
+}
+
 // endedCalls are the Calls that ended last. A full one forgets the oldest.
 type endedCalls struct {
-	ring [endedRemembered]struct{ session, actionID string }
+	ring [endedRemembered]endedCall
 	next int
 }
 
-func (e *endedCalls) add(session, actionID string) {
-	e.ring[e.next].session, e.ring[e.next].actionID = session, actionID
+func (e *endedCalls) add(p *pending) {
+	c := endedCall{session: p.Session, actionID: p.ActionID}
+	c.repeats = p.rule.has(moreErrors) && p.failed
+	if p.rule.has(fenced) && p.sent && !p.final {
+		if c.pongs = 2; p.fence {
+			c.pongs = 1
+		}
+	}
+	e.ring[e.next] = c
 	e.next = (e.next + 1) % len(e.ring)
 }
 
-func (e *endedCalls) has(session string, actionID []byte) bool {
+func (e *endedCalls) find(session string, actionID []byte) *endedCall {
 	if len(actionID) == 0 {
-		return false
+		return nil
 	}
 	for i := range e.ring {
-		if r := &e.ring[i]; r.actionID == string(actionID) && r.session == session {
+		if c := &e.ring[i]; c.actionID == string(actionID) && c.session == session {
+			return c
+		}
+	}
+	return nil
+}
+
+// hasText says whether raw text on session is that of a Call that has ended.
+func (e *endedCalls) hasText(session string) bool {
+	for i := range e.ring {
+		if c := &e.ring[i]; c.pongs == 1 && c.session == session {
 			return true
 		}
 	}
 	return false
+}
+
+// missed counts the Response f, which no Call waits for.
+func (t *Table) missed(session string, f *frames.Frame) {
+	c := t.ended.find(session, f.Get("ActionID"))
+	switch {
+	case c == nil:
+		t.unmatched++
+		return
+	case c.repeats:
+		t.repeated++
+		return
+	case c.pongs > 0 && f.Get("Ping") != nil:
+		c.pongs--
+	}
+	t.late++
 }
 
 // deadSessions are the sessions that ended last. A full one forgets the oldest.

@@ -98,10 +98,14 @@ type Result struct {
 	// Outcome is not Answered they may be a part of the list.
 	Events     []byte
 	EventCount int
-	// Output are the lines of a Command, JSON strings separated by commas,
+	// Output are the lines of a Command, or of an Action that answers in plain
+	// text, JSON strings separated by commas,
 	// OutputLines of them.
 	Output      []byte
 	OutputLines int
+	// Parts is how many Parts were handed out and taken. EventCount and
+	// OutputLines then count what was in them.
+	Parts int
 	// Duration is the time from Register on.
 	Duration time.Duration
 

@@ -8,10 +8,11 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// trait is how the reply to an Action departs from the modern list: Response
+// trait is how the reply to an Action departs from a single Response or from
+// the modern list: Response
 // Success with `EventList: start`, items, completion event (manager.c
 // astman_send_listack and astman_send_list_complete, Asterisk 13.2 on).
-type trait uint8
+type trait uint16
 
 const (
 	// oldForm: before 13.2 neither the Response nor the completion event has an
@@ -29,6 +30,21 @@ const (
 	errorThenComplete
 	// single: exactly one event follows a Success, with no EventList at all.
 	single
+	// noResponse: an event is all of the answer; only an Error is a Response.
+	noResponse
+	// attempt: the first Success, with a Message of its own, says that it will
+	// be tried, a second Response how it went.
+	attempt
+	// moreErrors: an Error may be followed by more Responses to the same
+	// request, and only the first counts.
+	moreErrors
+	// fenced: nothing in the reply says that it is whole. The Action is written
+	// between two Pings with its own ActionID (see Fenced) and ends with the
+	// second Pong, an Error included; the Pongs are no part of the reply.
+	fenced
+	// plainText: the answer is raw text with neither Response nor ActionID, and
+	// blank lines in it. What comes between the Pongs is taken for Output.
+	plainText
 	// regexList: a list if the Channel asked for is a /regex/, else a plain
 	// acknowledgement.
 	regexList
@@ -46,11 +62,18 @@ type rule struct {
 	source   string // file and function of Asterisk that write the reply
 }
 
-// rules has every Action of Asterisk 1.8 to 23 that answers with events, but
-// for WaitEvent, which the bridge always refuses: its events carry no ActionID
-// and belong to the session. An Action that is not here follows the generic
-// rule: `EventList: start` makes a list, which ends with the event that has
-// `EventList: Complete`; anything else is a single Response.
+// rules has every Action of Asterisk 1.8 to 23 whose reply is anything but one
+// Response. It leaves out those that change the session itself, which the bridge
+// always refuses: Login, Logoff (its one Response says Goodbye), Challenge,
+// Filter, Events (no Response at all with brokeneventsaction) and WaitEvent,
+// whose events carry no ActionID and belong to the session. An Action that is not
+// here follows the generic rule: `EventList: start` makes a list, which ends with
+// the event that has `EventList: Complete`; anything else is a single Response.
+// So are those whose effect is an async event, with the ActionID or without:
+// AGI, PJSIPQualify, SIPqualifypeer, UserEvent, which copies all headers of the
+// request into its event, and Originate, whose OriginateResponse Call.WaitComplete
+// waits for. The number of items that a list announces is not relied upon: of
+// several lists it counts something else.
 var rules = []rule{
 	{"Agents", []string{"Agents"}, "AgentsComplete", oldForm, "apps/app_agent_pool.c action_agents"},
 	{"BridgeInfo", []string{"BridgeInfoChannel"}, "BridgeInfoComplete", oldForm, "main/manager_bridges.c manager_bridge_info"},
@@ -62,19 +85,23 @@ var rules = []rule{
 	{"CoreShowChannels", []string{"CoreShowChannel"}, "CoreShowChannelsComplete", 0, "main/manager.c action_coreshowchannels"},
 	{"DAHDIShowChannels", []string{"DAHDIShowChannels"}, "DAHDIShowChannelsComplete", oldForm, "channels/chan_dahdi.c action_dahdishowchannels"},
 	{"DAHDIShowStatus", []string{"DAHDIShowStatus"}, "DAHDIShowStatusComplete", 0, "channels/chan_dahdi.c action_dahdishowstatus"},
+	{"DataGet", nil, "DataGet Tree", noResponse, "main/data.c manager_data_get (up to 14)"},
 	{"DBGet", []string{"DBGetResponse"}, "DBGetComplete", oldForm, "main/db.c manager_dbget"},
 	{"DBGetTree", []string{"DBGetTreeResponse"}, "DBGetTreeComplete", 0, "main/db.c manager_db_tree_get"},
 	{"DeviceStateList", []string{"DeviceStateChange"}, "DeviceStateListComplete", 0, "res/res_manager_devicestate.c action_devicestatelist"},
 	{"ExtensionStateList", []string{"ExtensionStatus"}, "ExtensionStateListComplete", 0, "main/extension_state.c action_extensionstatelist"},
-	{"FAXSession", nil, "FAXSession", single, "res/res_fax.c manager_fax_session"},
+	{"FAXSession", nil, "FAXSession", single | fenced, "res/res_fax.c manager_fax_session (the event may be absent)"},
 	{"FAXSessions", []string{"FAXSessionsEntry"}, "FAXSessionsComplete", 0, "res/res_fax.c manager_fax_sessions"},
 	{"FAXStats", nil, "FAXStats", single, "res/res_fax.c manager_fax_stats"},
 	{"Hangup", []string{"ChannelHungup"}, "ChannelsHungupListComplete", regexList, "main/manager.c action_hangup"},
+	{"IAXnetstats", nil, "", fenced | plainText, "channels/chan_iax2.c manager_iax2_show_netstats"},
 	{"IAXpeerlist", []string{"PeerEntry"}, "PeerlistComplete", oldForm, "channels/chan_iax2.c manager_iax2_show_peer_list"},
 	{"IAXpeers", []string{"PeerEntry"}, "PeerlistComplete", itemsWithoutActionID, "channels/chan_iax2.c manager_iax2_show_peers"},
 	{"IAXregistry", []string{"RegistryEntry"}, "RegistrationsComplete", 0, "channels/chan_iax2.c manager_iax2_show_registry"},
+	{"JabberSend", nil, "", attempt, "res/res_xmpp.c manager_jabber_send"},
 	{"MeetmeList", []string{"MeetmeList"}, "MeetmeListComplete", 0, "apps/app_meetme.c action_meetmelist"},
 	{"MeetmeListRooms", []string{"MeetmeListRooms"}, "MeetmeListRoomsComplete", 0, "apps/app_meetme.c action_meetmelistrooms"},
+	{"ModuleLoad", nil, "", moreErrors, "main/manager.c manager_moduleload"},
 	{"MWIGet", []string{"MWIGet"}, "MWIGetComplete", 0, "res/res_mwi_external_ami.c mwi_mailbox_get"},
 	{"ParkedCalls", []string{"ParkedCall"}, "ParkedCallsComplete", oldForm, "res/parking/parking_manager.c manager_parking_status"},
 	{"Parkinglots", []string{"Parkinglot"}, "ParkinglotsComplete", oldForm, "res/parking/parking_manager.c manager_parking_lot_list"},
@@ -92,7 +119,9 @@ var rules = []rule{
 	{"PJSIPShowSubscriptionsInbound", []string{"InboundSubscriptionDetail"}, "InboundSubscriptionDetailComplete", 0, "res/res_pjsip_pubsub.c ami_show_subscriptions_inbound"},
 	{"PJSIPShowSubscriptionsOutbound", []string{"OutboundSubscriptionDetail"}, "OutboundSubscriptionDetailComplete", 0, "res/res_pjsip_pubsub.c ami_show_subscriptions_outbound"},
 	{"PresenceStateList", []string{"PresenceStateChange"}, "PresenceStateListComplete", 0, "res/res_manager_presencestate.c action_presencestatelist"},
+	{"PRIDebugSet", nil, "", moreErrors, "channels/chan_dahdi.c action_pri_debug_set"},
 	{"PRIShowSpans", []string{"PRIShowSpans"}, "PRIShowSpansComplete", oldForm, "channels/chan_dahdi.c action_prishowspans"},
+	{"Queues", nil, "", fenced | plainText, "apps/app_queue.c manager_queues_show (up to 14)"},
 	{"QueueStatus", []string{"QueueParams", "QueueMember", "QueueEntry"}, "QueueStatusComplete", oldForm, "apps/app_queue.c manager_queues_status"},
 	{"QueueSummary", []string{"QueueSummary"}, "QueueSummaryComplete", oldForm, "apps/app_queue.c manager_queues_summary"},
 	{"ShowDialPlan", []string{"ListDialplan"}, "ShowDialPlanComplete", 0, "main/pbx.c manager_show_dialplan"},
@@ -113,6 +142,9 @@ var generic rule
 // noVoicemailUsers begins the Message of an emptyIsPlain Success that a server
 // before 13.2 may also send for a list that is not empty.
 const noVoicemailUsers = "There are no voicemail users"
+
+// attempting begins the Message of the first of two Responses.
+const attempting = "Attempting to send"
 
 // ruleFor returns the rule of c. Asterisk compares Action names ignoring case.
 func ruleFor(c *Call) *rule {

@@ -1,7 +1,6 @@
 package correlation
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -9,32 +8,46 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestRules_HaveEveryListActionOfAsterisk(t *testing.T) {
-	tsv, err := os.ReadFile("testdata/list-actions.tsv")
-	if err != nil {
-		t.Fatal(err)
+// TestRules_AreOneForEachOddReply holds the table to the reference: a row for
+// each Action that answers with anything but one Response, and no other.
+func TestRules_AreOneForEachOddReply(t *testing.T) {
+	traits := map[string]trait{
+		"old": oldForm, "empty-is-plain": emptyIsPlain, "items-without-id": itemsWithoutActionID,
+		"error-then-complete": errorThenComplete, "regex": regexList, "literal-privilege": literalPrivilege,
+		"no-response": noResponse, "attempt": attempt, "more-errors": moreErrors, "fenced": fenced, "text": plainText,
 	}
-	seen := 0
-	for line := range strings.Lines(string(tsv)) {
-		col := strings.Split(strings.TrimRight(line, "\n"), "\t")
-		action, kind, items, complete := col[0], col[1], strings.Split(col[2], ","), col[3]
-		if action == "WaitEvent" {
+	rows := 0
+	for _, k := range knownActions(t) {
+		var want trait
+		for _, oddity := range k.odd {
+			want |= traits[oddity]
+		}
+		items, complete := k.items, k.completion
+		switch {
+		case k.is("refused"), k.reply == "-" && want == 0:
+			if r := ruleFor(&Call{Action: k.action, Regex: true}); r != &generic {
+				t.Errorf("%s: rule %+v, want none", k.action, r)
+			}
 			continue
+		case k.is("no-response"):
+			complete = "DataGet Tree"
+		case k.reply == "event":
+			want |= single
+			items, complete = nil, k.items[0]
+		case k.reply == "-":
+			complete = ""
 		}
-		if kind == "single-event" {
-			items, complete = nil, col[2]
-		}
-		seen++
-		r := ruleFor(&Call{Action: action, Regex: true})
-		if r.action != action || r.complete != complete || r.source == "" || r.has(single) != (kind == "single-event") {
-			t.Errorf("%s: rule %+v, want completion %s", action, r, complete)
+		rows++
+		r := ruleFor(&Call{Action: k.action, Regex: true})
+		if r.action != k.action || r.complete != complete || r.source == "" || r.traits != want {
+			t.Errorf("%s: rule %+v, want completion %q, traits %b", k.action, r, complete, want)
 		}
 		if diff := cmp.Diff(items, r.items); diff != "" {
-			t.Errorf("%s: items (-want +got):\n%s", action, diff)
+			t.Errorf("%s: items (-want +got):\n%s", k.action, diff)
 		}
 	}
-	if seen != len(rules) {
-		t.Errorf("%d rules for %d list actions", len(rules), seen)
+	if rows != len(rules) {
+		t.Errorf("%d rules for %d odd replies", len(rules), rows)
 	}
 }
 

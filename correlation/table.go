@@ -28,7 +28,8 @@ type Stats struct {
 	Held      int    // ended and not released
 	HighWater int    // the most that were pending or held
 	Bytes     int    // of all bodies between Register and Release
-	Late      uint64 // frames for a Call that had just ended
+	Late      uint64 // frames for a Call that had ended without them
+	Repeated  uint64 // Responses after the one that ended an Action known to send more
 	Unmatched uint64 // Responses to nothing that was asked
 	Replaced  uint64 // U+FFFD written for bytes that are no text
 }
@@ -40,7 +41,8 @@ type Table struct {
 
 	mu      sync.Mutex
 	calls   map[string]*pending // by ActionID, until they end
-	running []*pending          // those in the middle of a list
+	running []*pending          // those in the middle of a list, or between fences
+	busy    map[string]int      // Calls that occupy a session, by its token
 	seq     uint64
 	held    int
 	most    int // of calls and held
@@ -48,12 +50,12 @@ type Table struct {
 	ended   endedCalls
 	dead    deadSessions
 
-	late, unmatched, replaced uint64
+	late, repeated, unmatched, replaced uint64
 }
 
 // NewTable returns an empty Table for a server whose bytes are text in c.
 func NewTable(l Limits, c frames.Charset) *Table {
-	return &Table{limits: l, charset: c, calls: make(map[string]*pending)}
+	return &Table{limits: l, charset: c, calls: make(map[string]*pending), busy: make(map[string]int)}
 }
 
 // Register adds c. From now on it ends, with one call of Done, after Timeout at
@@ -76,6 +78,8 @@ func (t *Table) Register(c Call) error {
 	p.seq = t.seq
 	p.timer = time.AfterFunc(c.Timeout, func() { t.expire(p) })
 	t.calls[c.ActionID] = p
+	t.busy[c.Session]++
+	p.occupies = true
 	t.most = max(t.most, len(t.calls)+t.held)
 	return nil
 }
@@ -112,24 +116,47 @@ func (t *Table) OldestDeadline(session string) (deadline time.Time, ok bool) {
 	return oldest.deadline, true
 }
 
+// Pending returns how many Calls occupy session: registered, not ended, and with
+// more to come from there. An async Originate whose Response is there does not.
+func (t *Table) Pending(session string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.busy[session]
+}
+
+// vacate counts p off its session, once.
+func (t *Table) vacate(p *pending) {
+	if !p.occupies {
+		return
+	}
+	p.occupies = false
+	if t.busy[p.Session]--; t.busy[p.Session] == 0 {
+		delete(t.busy, p.Session)
+	}
+}
+
 // Stats returns what the Table holds now and has met so far.
 func (t *Table) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Stats{
 		Pending: len(t.calls), Held: t.held, HighWater: t.most, Bytes: t.bytes,
-		Late: t.late, Unmatched: t.unmatched, Replaced: t.replaced,
+		Late: t.late, Repeated: t.repeated, Unmatched: t.unmatched, Replaced: t.replaced,
 	}
 }
 
-// end takes p out. Whoever ends it calls Done, after unlocking.
+// end takes p out. Whoever ends it calls Done, after unlocking, unless somebody
+// is handing out a Part of it, who then does.
 func (t *Table) end(p *pending, o Outcome) {
 	delete(t.calls, p.ActionID)
-	if p.list {
+	p.over = true
+	t.vacate(p)
+	if p.list || p.fence {
 		t.running = slices.DeleteFunc(t.running, func(q *pending) bool { return q == p })
 	}
 	p.timer.Stop()
 	p.Outcome, p.Sent, p.Duration = o, p.sentState(), time.Since(p.registered)
 	t.held++
-	t.ended.add(p.Session, p.ActionID)
+	t.ended.add(p)
+	t.dropPart(p)
 }

@@ -29,6 +29,9 @@ type Frame struct {
 	// Size counts the bytes on the wire, line ends included, also of the part
 	// that a Truncated frame lost.
 	Size int
+	// Raw is the whole frame as it came, line ends included, for a KindOther
+	// one that is text and no headers; nil if Truncated.
+	Raw []byte
 	// Truncated marks a frame over the Reader's limit. Headers then holds the
 	// complete lines at its start, enough to tell what was lost.
 	Truncated bool

@@ -166,7 +166,7 @@ func (r *Reader) scan() int {
 // take returns the complete frame of size bytes at start.
 func (r *Reader) take(size int) *Frame {
 	b := r.buf[r.start : r.start+size]
-	r.frame = Frame{Headers: r.headers(b), Size: size}
+	r.frame = Frame{Headers: r.headers(b), Size: size, Raw: b}
 	r.start += size
 	r.stats.Frames++
 	r.forget()

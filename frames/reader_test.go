@@ -96,7 +96,7 @@ func TestReader_TakesAFrameOfExactlyTheLimit(t *testing.T) {
 			t.Errorf("at the limit: %+v", stats)
 		}
 		got, stats, _ = readAll(wrap(strings.NewReader(wire+wire)), len(wire)-1)
-		want := Frame{[]Header{header("Event", "A"), header("B", strings.Repeat("x", 200))}, len(wire), true}
+		want := Frame{Headers: []Header{header("Event", "A"), header("B", strings.Repeat("x", 200))}, Size: len(wire), Truncated: true}
 		if diff := cmp.Diff([]Frame{want, want}, got); diff != "" || stats.TooLarge != 2 || stats.Frames != 0 {
 			t.Errorf("a byte over: %+v (-want +got):\n%s", stats, diff)
 		}
@@ -149,7 +149,7 @@ func (w *watch) Read(p []byte) (int, error) {
 func TestReader_HugeFirstLineLeavesNoHeaders(t *testing.T) {
 	wire := strings.Repeat("x", 300) + "\r\nEvent: A\r\n\r\nEvent: B\r\n\r\n"
 	got, _, err := readAll(iotest.HalfReader(strings.NewReader(wire)), 100)
-	want := []Frame{{nil, 300 + 14, true}, {[]Header{header("Event", "B")}, 12, false}}
+	want := []Frame{{Size: 300 + 14, Truncated: true}, {Headers: []Header{header("Event", "B")}, Size: 12}}
 	if diff := cmp.Diff(want, got); diff != "" || err != io.EOF {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}

@@ -11,6 +11,7 @@ type row struct {
 	run  func(*reply)
 	help string // what ListCommands says
 	free bool   // works before the login
+	last int    // the last major version of AMI that has it, 0 if all do
 }
 
 func table() []row {
@@ -41,6 +42,15 @@ func table() []row {
 		{name: "IAXpeers", run: iaxPeers},
 		{name: "ParkedCalls", run: parkedCalls},
 		{name: "VoicemailUsersList", run: ack("There are no voicemail users currently defined.")},
+
+		{name: "DataGet", run: dataGet, last: 3},
+		{name: "FAXSession", run: faxSession},
+		{name: "IAXnetstats", run: iaxNetstats},
+		{name: "JabberSend", run: jabberSend},
+		{name: "ModuleLoad", run: moduleLoad},
+		{name: "PRIDebugSet", run: priDebugSet},
+		{name: "QueueRule", run: queueRule},
+		{name: "Queues", run: queuesText, last: 3},
 
 		{name: "Atxfer", run: ack("Atxfer successfully queued", "Channel", "Exten")},
 		{name: "Bridge", run: ack("Channels have been bridged", "Channel1", "Channel2")},

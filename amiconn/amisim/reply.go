@@ -125,6 +125,9 @@ func ack(message string, required ...string) func(*reply) {
 func listCommands(r *reply) {
 	var headers []string
 	for _, row := range table() {
+		if _, has := r.srv.actions[strings.ToLower(row.name)]; !has {
+			continue
+		}
 		headers = append(headers, row.name, cmp.Or(row.help, row.name)+".  (Priv: <none>)")
 	}
 	r.ok(headers...)

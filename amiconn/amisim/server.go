@@ -47,8 +47,11 @@ func New(cfg Config) *Server {
 		received: make(map[string]int),
 		scripts:  make(map[string]*script),
 	}
+	major, _ := cfg.version()
 	for _, r := range table() {
-		s.actions[strings.ToLower(r.name)] = r
+		if r.last == 0 || major <= r.last {
+			s.actions[strings.ToLower(r.name)] = r
+		}
 	}
 	s.skew.Store(int64(cfg.ClockSkew))
 	s.schedule.wake = make(chan struct{}, 1)
