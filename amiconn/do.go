@@ -20,6 +20,9 @@ type Action struct {
 	Timeout time.Duration
 	// WaitComplete ends an async Originate with its OriginateResponse.
 	WaitComplete bool
+	// Part, if set, gets the events and the output as they come (see
+	// correlation.Call). It must not block.
+	Part func(correlation.Part) bool
 	// Done gets the outcome, exactly once. It is called on a goroutine that
 	// must not be blocked. The Result has to be released.
 	Done func(*correlation.Result)
@@ -45,7 +48,7 @@ func (l *Link) Do(a Action) (string, error) {
 		ActionID: id, Action: a.Name, Session: session.Token,
 		WaitComplete: a.WaitComplete, WaitSession: events,
 		Regex: regexChannel(a.Headers), OldLists: oldLists(session.Banner),
-		Timeout: l.timeout(a.Timeout), Done: a.Done,
+		Timeout: l.timeout(a.Timeout), Part: a.Part, Done: a.Done,
 	}
 	return id, session.send(call, data)
 }

@@ -30,6 +30,7 @@ type ask struct {
 	server  *server   // that it is with, or nil
 	others  []*server // that may have it if that one cannot
 	request request   // as read for the server
+	stream  *stream   // of its parts, or nil
 	counted bool      // among the bridge's Actions in flight
 	after   func()    // called once the reply is out
 }
@@ -131,10 +132,15 @@ func (a *ask) submit() {
 		handler := a.handler
 		a.handler = nil // the call may end before Do returns
 		server := a.server
-		_, err := server.link.Do(amiconn.Action{
+		action := amiconn.Action{
 			Name: a.action, Headers: a.request.headers, Timeout: a.remaining(),
 			WaitComplete: a.waits(), Done: a.finish,
-		})
+		}
+		if a.options.stream {
+			a.stream = a.newStream()
+			action.Part = a.stream.take
+		}
+		_, err := server.link.Do(action)
 		server.watchActions(errors.Is(err, amiconn.ErrBusy))
 		if err == nil {
 			return
@@ -160,8 +166,11 @@ func (a *ask) finish(r *correlation.Result) {
 	a.count(result)
 	head := a.head()
 	head.actionID = r.ActionID
+	if a.stream != nil {
+		head.streamed, head.parts = true, a.stream.parts
+	}
 	a.endpoint.b.replier.queue(reply{
-		to: a.to, body: appendReply(nil, head, r, fail), failure: fail, head: head,
+		to: a.to, body: appendReply(nil, head, r, fail), failure: fail, head: head, stream: a.stream,
 		done: func() { r.Release(); a.ended(); server.watchActions(false) },
 	})
 }
@@ -184,6 +193,9 @@ func (a *ask) refuse(fail *failure) {
 
 // ended is called once the reply is out.
 func (a *ask) ended() {
+	if a.stream != nil {
+		a.stream.end()
+	}
 	if a.after != nil {
 		a.after()
 	}

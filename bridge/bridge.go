@@ -43,6 +43,7 @@ type Bridge struct {
 	budget    *outboxBudget
 	status    *status
 	replier   *replier
+	probes    *probes
 	servers   []*server
 	endpoints []*endpoint
 	started   time.Time
@@ -172,6 +173,9 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	publisher, err := b.newPublisher()
 	if err != nil {
 		return err
+	}
+	if b.probes, err = newProbes(b.control); err != nil {
+		return fmt.Errorf("subscribe to what nobody listens to: %w", err)
 	}
 	service, err := b.serveActions(b.control)
 	if err != nil {

@@ -17,6 +17,11 @@ type failure struct {
 	Message    string `json:"message,omitempty"`
 }
 
+const (
+	tooLarge        = "the reply does not fit one message: ask for a stream (Ami-Reply: stream)"
+	tooLargeForNATS = "the reply, or a part of it, is larger than NATS takes (max_payload)"
+)
+
 // failureOf returns what r's outcome means to the caller, nil for an answer.
 func failureOf(r *correlation.Result) *failure {
 	f := &failure{Sent: r.Sent.String()}
@@ -26,7 +31,10 @@ func failureOf(r *correlation.Result) *failure {
 	case correlation.AsteriskError:
 		f.Code, f.Kind, f.Message = 422, "asterisk_error", "Asterisk refused or failed it"
 	case correlation.TooLarge:
-		f.Code, f.Kind, f.Message = 413, "reply_too_large", "the reply does not fit one message"
+		f.Code, f.Kind, f.Message = 413, "reply_too_large", tooLarge
+		if r.Part != nil {
+			f.Message = "a part of the reply was too large, or NATS took them too slowly"
+		}
 	case correlation.TimedOut:
 		f.Code, f.Kind, f.Message = 504, "timeout", "no complete answer in time"
 	case correlation.ConnectionLost:

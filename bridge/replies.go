@@ -15,13 +15,16 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// reply is one answer on its way to NATS.
+// reply is one message on its way to a caller: a whole reply, or a part of it.
 type reply struct {
 	to      string
 	head    replyHead
 	body    []byte
 	failure *failure
-	done    func() // gives back what the reply holds
+	done    func()  // gives back what the reply holds
+	stream  *stream // that it is a part of, or the end of
+	part    int     // its number, or 0
+	probe   string  // where to hear that nobody listens, or empty
 }
 
 // replier publishes replies, so that whoever ends a call, an AMI reader as a
@@ -77,18 +80,13 @@ func (r *replier) run(ctx context.Context) {
 // nobody; a connection that is down loses the reply, and the caller times out
 // knowing nothing, as it would have without us.
 func (r *replier) publish(answer reply) {
-	msg := nats.NewMsg(answer.to)
-	msg.Data = answer.body
-	if answer.failure != nil {
-		answer.failure.setError(msg)
-	}
-	err := r.nc.PublishMsg(msg)
-	if errors.Is(err, nats.ErrMaxPayload) {
-		f := &failure{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the reply does not fit one message"}
-		msg = nats.NewMsg(answer.to)
-		msg.Data = appendReply(nil, answer.head, nil, f)
-		f.setError(msg)
-		err = r.nc.PublishMsg(msg)
+	err := r.nc.PublishMsg(answer.message())
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload) && answer.part > 0:
+		answer.stream.spoilt.Store(true)
+		err = nil
+	case errors.Is(err, nats.ErrMaxPayload):
+		err = r.nc.PublishMsg(answer.tooLarge())
 	}
 	if err != nil {
 		r.lost(err)
@@ -96,6 +94,33 @@ func (r *replier) publish(answer reply) {
 	if answer.done != nil {
 		answer.done()
 	}
+}
+
+// message is the answer as NATS has it.
+func (answer *reply) message() *nats.Msg {
+	if answer.part == 0 && answer.stream != nil && answer.stream.spoilt.Load() {
+		return answer.tooLarge()
+	}
+	msg := nats.NewMsg(answer.to)
+	msg.Data = answer.body
+	if answer.failure != nil {
+		answer.failure.setError(msg)
+	}
+	if answer.part > 0 {
+		msg.Header.Set("Ami-Part", strconv.Itoa(answer.part))
+		msg.Header.Set("Ami-Server", answer.stream.server)
+		msg.Reply = answer.probe
+	}
+	return msg
+}
+
+// tooLarge takes the place of an answer that NATS does not take.
+func (answer *reply) tooLarge() *nats.Msg {
+	f := &failure{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: tooLargeForNATS}
+	msg := nats.NewMsg(answer.to)
+	msg.Data = appendReply(nil, answer.head, nil, f)
+	f.setError(msg)
+	return msg
 }
 
 // lost notes a reply that NATS did not take.
@@ -113,6 +138,8 @@ func (r *replier) end(to string, replies int) {
 // replyHead is what the bridge itself knows of an Action.
 type replyHead struct {
 	server, node, action, actionID, requestID string
+	streamed                                  bool
+	parts                                     int
 }
 
 // appendReply writes the reply's JSON. r is nil for an Action that was refused
@@ -131,6 +158,9 @@ func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []b
 	if r != nil {
 		dst = appendResult(dst, r)
 	}
+	if h.streamed {
+		dst = strconv.AppendInt(append(dst, `,"parts":`...), int64(h.parts), 10)
+	}
 	if f != nil {
 		text, err := json.Marshal(f)
 		if err == nil {
@@ -147,10 +177,10 @@ func appendResult(dst []byte, r *correlation.Result) []byte {
 		dst = appendMember(dst, "message", r.Message)
 		dst = append(append(dst, `,"fields":`...), r.Fields...)
 	}
-	if r.EventCount > 0 {
+	if len(r.Events) > 0 {
 		dst = append(append(append(dst, `,"events":[`...), r.Events...), ']')
 	}
-	if r.OutputLines > 0 {
+	if len(r.Output) > 0 {
 		dst = append(append(append(dst, `,"output":[`...), r.Output...), ']')
 	}
 	dst = append(dst, `,"duration_ms":`...)

@@ -25,6 +25,7 @@ type server struct {
 	status    *status
 	counts    eventCounts
 	actions   actionCounts
+	streamed  atomic.Int64 // bytes of streamed parts that wait to be published
 
 	subjects   *subjects
 	everything bool               // no filter is set

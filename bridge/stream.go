@@ -1,0 +1,118 @@
+package bridge
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+const (
+	// streamBytes bounds the parts of one server's streams that wait to be
+	// published. What does not fit ends its stream as too large: NATS takes
+	// less than Asterisk says, and the reader must not wait.
+	streamBytes = 64 << 20
+	// probeEach is how often a part asks whether somebody still listens.
+	probeEach = 64
+)
+
+// stream is a reply of many messages (Ami-Reply: stream): each event of a list
+// and each block of output as it comes, then the reply with their number.
+type stream struct {
+	to      string
+	server  string
+	held    *atomic.Int64 // bytes of the server's parts that wait
+	replier *replier
+	probes  *probes
+	parts   int         // handed over; of whoever delivers
+	id      string      // at probes, from the first part on
+	gone    atomic.Bool // nobody listens
+	spoilt  atomic.Bool // a part did not fit a message
+}
+
+func (a *ask) newStream() *stream {
+	b := a.endpoint.b
+	return &stream{
+		to: a.to, server: a.server.cfg.Name, held: &a.server.streamed, replier: b.replier, probes: b.probes,
+	}
+}
+
+// take queues one part of the reply. It runs on an AMI reader and does not
+// wait. False means that there is no room. If nobody listens any more the rest
+// is only counted.
+func (s *stream) take(p correlation.Part) bool {
+	s.parts++
+	if s.gone.Load() {
+		return true
+	}
+	body := p.Event
+	if body == nil {
+		body = append(append([]byte(`{"output":[`), p.Output...), ']', '}')
+	} else {
+		body = append([]byte(nil), body...)
+	}
+	size := int64(len(body))
+	if s.held.Add(size) > streamBytes {
+		s.held.Add(-size)
+		return false
+	}
+	answer := reply{to: s.to, body: body, part: s.parts, stream: s, done: func() { s.held.Add(-size) }}
+	if s.parts%probeEach == 1 {
+		if s.id == "" {
+			s.id = s.probes.add(s)
+		}
+		answer.probe = s.probes.prefix + s.id
+	}
+	s.replier.queue(answer)
+	return true
+}
+
+// end forgets the stream. It is called when its reply is out.
+func (s *stream) end() { s.probes.remove(s.id) }
+
+// probes hear that nobody listens to a stream: the server answers a part that
+// has a reply subject with 503 if its own subject has no subscriber. So a caller
+// that went away costs no more than what is on the way.
+type probes struct {
+	prefix string
+
+	mu   sync.Mutex // protects the following
+	last uint64
+	live map[string]*stream
+}
+
+func newProbes(nc *nats.Conn) (*probes, error) {
+	p := &probes{prefix: nc.NewInbox() + ".", live: make(map[string]*stream)}
+	_, err := nc.Subscribe(p.prefix+"*", p.heard)
+	return p, err
+}
+
+func (p *probes) add(s *stream) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last++
+	id := strconv.FormatUint(p.last, 36)
+	p.live[id] = s
+	return id
+}
+
+func (p *probes) remove(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.live, id)
+}
+
+func (p *probes) heard(m *nats.Msg) {
+	if len(m.Data) > 0 || m.Header.Get("Status") != "503" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.live[strings.TrimPrefix(m.Subject, p.prefix)]; s != nil {
+		s.gone.Store(true)
+	}
+}
