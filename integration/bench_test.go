@@ -31,9 +31,19 @@ type running struct {
 // natsURL starts a nats-server with JetStream and returns its address.
 func natsURL(t testing.TB) string {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{
+	return natsInProcess(t, nil).ClientURL()
+}
+
+// natsInProcess is a nats-server whose options change may change; nil: none.
+func natsInProcess(t testing.TB, change func(*natsserver.Options)) *natsserver.Server {
+	t.Helper()
+	options := natsserver.Options{
 		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-	})
+	}
+	if change != nil {
+		change(&options)
+	}
+	s, err := natsserver.NewServer(&options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +52,7 @@ func natsURL(t testing.TB) string {
 	if !s.ReadyForConnections(5 * time.Second) {
 		t.Fatal("nats-server is not ready")
 	}
-	return s.ClientURL()
+	return s
 }
 
 // connect returns a client of the server at url.
@@ -163,6 +173,7 @@ type reply struct {
 	Fields               map[string]any
 	Events               []map[string]any
 	Output               []string
+	Parts                int
 	Error                *struct {
 		Code       int
 		Kind, Sent string

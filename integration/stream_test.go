@@ -1,0 +1,179 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+)
+
+// members is a queue of n members.
+func members(n int) []amisim.Queue {
+	q := amisim.Queue{Name: "large"}
+	for i := range n {
+		q.Members = append(q.Members, amisim.Member{Name: fmt.Sprintf("Agent %05d", i), Interface: fmt.Sprintf("PJSIP/%05d", i)})
+	}
+	return []amisim.Queue{q}
+}
+
+// largeQueue is a bridge to pbx1, whose queue has n members. Its writes may
+// wait: how fast the bridge reads is not what these tests are about.
+func largeQueue(t *testing.T, n int) (*amisim.Server, *running) {
+	t.Helper()
+	return chaosBridge(t, amisim.Config{Queues: members(n), WriteTimeout: 20 * time.Second}, nil)
+}
+
+// streamed reads the parts of a reply, which must be numbered without holes,
+// and the reply behind them.
+func streamed(r *running, replies *nats.Subscription, part func(map[string]any)) (parts int, last reply) {
+	r.t.Helper()
+	for {
+		msg := r.next(replies)
+		number := msg.Header.Get("Ami-Part")
+		if number == "" {
+			return parts, parse(r.t, msg)
+		}
+		if parts++; number != strconv.Itoa(parts) || msg.Header.Get("Ami-Server") != "pbx1" {
+			r.t.Fatalf("part %d has %v", parts, msg.Header)
+		}
+		var body map[string]any
+		if err := json.Unmarshal(msg.Data, &body); err != nil {
+			r.t.Fatalf("%v in %.200s", err, msg.Data)
+		}
+		part(body)
+	}
+}
+
+func TestStream_AListOfAnyLength(t *testing.T) {
+	const n = 50_000
+	sim, r := largeQueue(t, n)
+	whole := r.call("pbx1", "QueueStatus", "")
+	fails(t, whole, "reply_too_large", "yes")
+	peak := watchHeap()
+	before := heapNow()
+	next := 0
+	parts, last := streamed(r, r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), func(event map[string]any) {
+		if event["Event"] == "QueueMember" {
+			if event["Name"] != fmt.Sprintf("Agent %05d", next) {
+				t.Fatalf("member %d is %v", next, event["Name"])
+			}
+			next++
+		}
+	})
+	succeeds(t, last)
+	if next != n || parts != n+2 || last.Parts != parts || len(last.Events) != 0 {
+		t.Errorf("%d members in %d parts, the reply says %d and holds %d events", next, parts, last.Parts, len(last.Events))
+	}
+	if grew := int64(peak()) - int64(before); grew > 96<<20 {
+		t.Errorf("the live heap grew by %d MiB", grew>>20)
+	}
+	if sim.Received("QueueStatus") != 2 {
+		t.Errorf("QueueStatus was sent %d times", sim.Received("QueueStatus"))
+	}
+}
+
+func TestStream_OutputInBlocks(t *testing.T) {
+	for _, version := range []string{"11.0.0", "2.5.0"} {
+		t.Run(version, func(t *testing.T) {
+			_, r := chaosBridge(t, amisim.Config{Version: version}, nil)
+			lines := 0
+			parts, last := streamed(r, r.ask("pbx1", "Command", `{"Command":"long 1000"}`, "Ami-Reply", "stream"),
+				func(block map[string]any) { lines += len(block["output"].([]any)) })
+			if last.Error != nil || lines != 1000 || parts < 2 || last.Parts != parts || len(last.Output) != 0 {
+				t.Errorf("%d lines in %d parts, then %+v", lines, parts, last)
+			}
+		})
+	}
+}
+
+// What is no list has no parts, and an error is as without a stream.
+func TestStream_WithoutParts(t *testing.T) {
+	sim, r := largeQueue(t, 10)
+	none := func(part map[string]any) { t.Errorf("part %v", part) }
+	_, last := streamed(r, r.ask("pbx1", "Ping", "", "Ami-Reply", "stream"), none)
+	succeeds(t, last)
+	sim.Next("QueueStatus", amisim.Deny("Permission denied"))
+	_, last = streamed(r, r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), none)
+	fails(t, last, "asterisk_error", "yes")
+	_, last = streamed(r, r.ask("pbx1", "Login", "", "Ami-Reply", "stream"), none)
+	fails(t, last, "forbidden", "no")
+	fails(t, r.call("pbx1", "QueueStatus", "", "Ami-Reply", "all"), "bad_request", "no")
+}
+
+// A stream that breaks off says so behind what had come.
+func TestStream_ALostSessionEndsIt(t *testing.T) {
+	sim, r := largeQueue(t, 100)
+	sim.Next("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
+		s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nEventList: start\r\n\r\n" +
+			"Event: QueueMember\r\nActionID: " + a.ActionID + "\r\nName: one\r\n\r\n"))
+		s.Close()
+	})
+	parts, last := streamed(r, r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), func(map[string]any) {})
+	fails(t, last, "connection_lost", "yes")
+	if parts != 1 || last.Parts != 1 {
+		t.Errorf("%d parts, the reply says %d", parts, last.Parts)
+	}
+}
+
+// A part that no message holds makes the stream an error.
+func TestStream_APartOverMaxPayload(t *testing.T) {
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	small := natsInProcess(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
+	r := startBridge(t, small.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
+	sim.Next("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
+		head := "\r\nActionID: " + a.ActionID + "\r\n"
+		s.Write([]byte("Response: Success" + head + "EventList: start\r\n\r\n"))
+		for _, size := range []int{10, 100_000, 10} {
+			s.Write(fmt.Appendf(nil, "Event: QueueMember%sName: %0*d\r\n\r\n", head, size, 1))
+		}
+		s.Write([]byte("Event: QueueStatusComplete" + head + "EventList: Complete\r\n\r\n"))
+	})
+	replies := r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream")
+	var numbers []string
+	for {
+		msg := r.next(replies)
+		if number := msg.Header.Get("Ami-Part"); number != "" {
+			numbers = append(numbers, number)
+			continue
+		}
+		fails(t, parse(t, msg), "reply_too_large", "yes")
+		break
+	}
+	if diff := cmp.Diff([]string{"1", "3", "4"}, numbers); diff != "" {
+		t.Errorf("the parts that came (-want +got): %s", diff)
+	}
+}
+
+// A caller that went away costs what was on the way, not the whole list.
+func TestStream_NobodyListens(t *testing.T) {
+	const n = 50_000
+	_, addr := startSim(t, amisim.Config{NotBooted: true, Queues: members(n), WriteTimeout: 20 * time.Second})
+	nats := natsInProcess(t, nil)
+	r := startBridge(t, nats.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
+	published := func() int64 {
+		stats, err := nats.Varz(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stats.InMsgs
+	}
+	before := published()
+	replies := r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream")
+	if err := replies.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it was answered", func() bool {
+		return r.metric("actions_total", "server", "pbx1", "result", "answered") == 1
+	})
+	if sent := published() - before; sent > n/4 {
+		t.Errorf("%d messages for a caller that had gone", sent)
+	}
+	succeeds(t, r.call("pbx1", "Ping", ""))
+}
