@@ -37,6 +37,9 @@ type Config struct {
 	Charset frames.Charset
 	// Sessions is 2, or 1 for a server with allowmultiplelogin=no.
 	Sessions int
+	// ActionSessions is how many sessions Actions are spread over, 1 to
+	// MaxActionSessions; 1 with Sessions=1, which is that one.
+	ActionSessions int `split_words:"true"`
 
 	// ConnectTimeout bounds the dial with its TLS handshake, LoginTimeout
 	// everything from the banner to the accepted Login.
@@ -49,27 +52,36 @@ type Config struct {
 	// ActionTimeout is how long an Action may take when its request does not
 	// say, and the most that it may ask for.
 	ActionTimeout time.Duration `split_words:"true"`
+	// ActionTimeouts stand in its place for the Actions that they name.
+	ActionTimeouts Timeouts `split_words:"true"`
 
 	// BackoffMin and BackoffMax bound the wait between two connects. It grows
 	// until a session has stayed up for StableAfter.
 	BackoffMin  time.Duration `split_words:"true"`
 	BackoffMax  time.Duration `split_words:"true"`
 	StableAfter time.Duration `split_words:"true"`
-	// BreakerFailures failures in a row, of either session, open the breaker
+	// BreakerFailures failures in a row, of any session, open the breaker
 	// for BreakerCooldown; then BreakerProbes sessions may try.
 	BreakerFailures int           `split_words:"true"`
 	BreakerCooldown time.Duration `split_words:"true"`
 	BreakerProbes   int           `split_words:"true"`
 
-	// WriteBufferBytes bounds the Actions that wait to be written to one
+	// WriteBufferBytes bounds the Actions that wait to be written to each
 	// session; one more is refused as busy.
 	WriteBufferBytes Bytes `split_words:"true"`
-	// MaxPending bounds the Actions that wait for their end or for their
-	// reply to be published; one more is refused as busy.
+	// MaxPending bounds the Actions of all sessions that wait for their end or
+	// for their reply to be published; one more is refused as busy.
 	MaxPending int `split_words:"true"`
 	// MaxFrameBytes bounds one frame; a larger one is discarded and counted.
 	MaxFrameBytes Bytes `split_words:"true"`
 }
+
+// MaxActionSessions is the most action sessions to one server. Each is a
+// thread of Asterisk's.
+const MaxActionSessions = 16
+
+// WriteCapacity is what the write buffers of all action sessions hold together.
+func (c *Config) WriteCapacity() Bytes { return c.WriteBufferBytes * Bytes(c.ActionSessions) }
 
 // DefaultConfig returns the documented defaults. Name, Addr, Username and
 // Secret are left to the caller.
@@ -79,6 +91,7 @@ func DefaultConfig() Config {
 		Events:           "on",
 		Charset:          frames.UTF8,
 		Sessions:         2,
+		ActionSessions:   1,
 		ConnectTimeout:   10 * time.Second,
 		LoginTimeout:     5 * time.Second,
 		PingInterval:     15 * time.Second,
@@ -120,6 +133,8 @@ func (c *Config) Validate() error {
 	check(c.Secret == "" || headerSafe(string(c.Secret)), "SECRET", "has a line break or NUL")
 	check(headerSafe(c.Events), "EVENTS", "wants on, or event classes such as call,agent")
 	check(c.Sessions == 1 || c.Sessions == 2, "SESSIONS", "wants 1 or 2")
+	check(c.ActionSessions >= 1 && c.ActionSessions <= MaxActionSessions, "ACTION_SESSIONS", "wants 1 to %d", MaxActionSessions)
+	check(c.Sessions != 1 || c.ActionSessions <= 1, "ACTION_SESSIONS", "wants 1 while SESSIONS is 1")
 	check(bool(c.TLS) || c.TLSCaFile == "", "TLS_CA_FILE", "is set while TLS is off: set TLS=on too")
 	for _, d := range []struct {
 		setting string

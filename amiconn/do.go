@@ -2,7 +2,6 @@ package amiconn
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -15,8 +14,8 @@ type Action struct {
 	// Name is the value of the Action header, Headers all others but ActionID.
 	Name    string
 	Headers []frames.Header
-	// Timeout bounds the wait for its end; 0 is ActionTimeout, which also caps
-	// it.
+	// Timeout bounds the wait for its end; 0 is the one of ActionTimeouts or
+	// else ActionTimeout, which also caps it.
 	Timeout time.Duration
 	// WaitComplete ends an async Originate with its OriginateResponse.
 	WaitComplete bool
@@ -48,45 +47,55 @@ func (l *Link) Do(a Action) (string, error) {
 		ActionID: id, Action: a.Name, Session: session.Token,
 		WaitComplete: a.WaitComplete, WaitSession: events,
 		Regex: regexChannel(a.Headers), OldLists: oldLists(session.Banner),
-		Timeout: l.timeout(a.Timeout), Part: a.Part, Done: a.Done,
+		Timeout: l.cfg.timeout(a.Name, a.Timeout), Part: a.Part, Done: session.watch(a.Done),
 	}
 	return id, session.send(call, data)
 }
 
-// pick returns the session that Actions go to and, for a call that waits for
-// an event, the token of the one that it will come by.
+// pick returns the session that the next Action goes to and, for a call that
+// waits for an event, the token of the one that it will come by.
 func (l *Link) pick(waits bool) (*Session, string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	actions, events := RoleActions, RoleEvents
-	if l.cfg.Sessions == 1 {
-		actions, events = RoleBoth, RoleBoth
+	session, err := l.choose()
+	if err != nil || !waits {
+		return session, "", err
 	}
-	if l.stopping {
-		return nil, "", ErrStopping
-	}
-	if l.breaker.retryIn() > 0 {
-		return nil, "", fmt.Errorf("%w: the server failed too often", ErrBreakerOpen)
-	}
-	session := l.slots[actions].session
-	if session == nil {
-		return nil, "", fmt.Errorf("%w: the action session is %v", ErrNotConnected, l.slots[actions].state)
-	}
-	if !waits {
-		return session, "", nil
-	}
-	if l.slots[events].session == nil {
+	if l.events.session == nil {
 		return nil, "", fmt.Errorf("%w: the event session, which brings the OriginateResponse, is %v",
-			ErrNotConnected, l.slots[events].state)
+			ErrNotConnected, l.events.state)
 	}
-	return session, l.slots[events].session.Token, nil
+	return session, l.events.session.Token, nil
 }
 
-func (l *Link) timeout(asked time.Duration) time.Duration {
-	if asked <= 0 || asked > l.cfg.ActionTimeout {
-		return l.cfg.ActionTimeout
+// choose returns the action session with the fewest pending calls, each in its
+// turn among equals, and one that is behind only if all are. It is called with
+// mu held.
+func (l *Link) choose() (best *Session, err error) {
+	switch {
+	case l.stopping:
+		return nil, ErrStopping
+	case l.breaker.retryIn() > 0:
+		return nil, fmt.Errorf("%w: the server failed too often", ErrBreakerOpen)
 	}
-	return asked
+	fewest, behind, next := 0, false, l.turn
+	for i := range l.actions {
+		at := (l.turn + i) % len(l.actions)
+		s := l.actions[at].session
+		if s == nil {
+			continue
+		}
+		n := l.table.Pending(s.Token)
+		late := s.behind(n)
+		if best == nil || behind && !late || behind == late && n < fewest {
+			best, fewest, behind, next = s, n, late, at+1
+		}
+	}
+	if best == nil {
+		return nil, fmt.Errorf("%w: no action session is up", ErrNotConnected)
+	}
+	l.turn = next
+	return best, nil
 }
 
 // regexChannel reports whether a Hangup names channels by /regex/, which makes
@@ -105,109 +114,4 @@ func (l *Link) StopActions() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stopping = true
-}
-
-// Status is a Link's state at one moment.
-type Status struct {
-	Server   string
-	Sessions []SessionStatus
-	Calls    correlation.Stats
-	// WriteBytes wait to be written to the action session, and the most that
-	// ever did since its login.
-	WriteBytes, WriteHighWater int
-	// WriteDepth is how many Actions these are.
-	WriteDepth int
-	Breaker    BreakerStatus
-	// Failed counts the failures by reason.
-	Failed map[Reason]uint64
-	// WriteRefused and CallsRefused count the Actions refused because the write
-	// buffer was full, or too many were pending; Panics those of handlers.
-	WriteRefused, CallsRefused, Panics uint64
-}
-
-// SessionStatus is one session's state at one moment.
-type SessionStatus struct {
-	Role     Role
-	State    State
-	Session  string
-	Version  string
-	Failures int
-	RetryIn  time.Duration
-	Skew     time.Duration
-}
-
-// Status returns the Link's state.
-func (l *Link) Status() Status {
-	status := Status{
-		Server: l.cfg.Name, Calls: l.table.Stats(), Breaker: l.breaker.status(), Panics: l.counts.panics.Load(),
-		WriteRefused: l.counts.writeRefused.Load(), CallsRefused: l.counts.callsRefused.Load(),
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	status.Failed = maps.Clone(l.failed)
-	for _, role := range l.roles() {
-		slot := &l.slots[role]
-		s := SessionStatus{Role: role, State: slot.state, Failures: slot.failures}
-		if slot.state == StateWaiting {
-			s.RetryIn = max(0, time.Until(slot.retryAt))
-		}
-		if up := slot.session; up != nil {
-			s.Session, s.Version, s.Skew = up.Token, up.Banner.Version, up.Skew()
-			if role != RoleEvents {
-				status.WriteDepth, status.WriteBytes, status.WriteHighWater = up.queue.depth()
-			}
-		}
-		status.Sessions = append(status.Sessions, s)
-	}
-	return status
-}
-
-// Pressure returns the bytes that wait in the action session's write buffer and
-// how many Actions are pending or not released.
-func (l *Link) Pressure() (writeBytes, pending int) {
-	calls := l.table.Stats()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if session := l.slots[l.actionRole()].session; session != nil {
-		_, writeBytes, _ = session.queue.depth()
-	}
-	return writeBytes, calls.Pending + calls.Held
-}
-
-// actionRole is the role of the session that Actions go to.
-func (l *Link) actionRole() Role {
-	roles := l.roles()
-	return roles[len(roles)-1]
-}
-
-// Takes reports whether the server may be asked now: the breaker lets Actions
-// through, and there is a session for them.
-func (l *Link) Takes() bool {
-	_, _, err := l.pick(false)
-	return err == nil
-}
-
-// Ready reports whether every session of the server is up.
-func (l *Link) Ready() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, role := range l.roles() {
-		if l.slots[role].session == nil {
-			return false
-		}
-	}
-	return true
-}
-
-// RetryIn returns how long it is until the action session, or the server if its
-// breaker is open, is tried again; 0 if it is up or being tried.
-func (l *Link) RetryIn() time.Duration {
-	open := l.breaker.retryIn()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	role := l.actionRole()
-	if l.slots[role].state != StateWaiting {
-		return open
-	}
-	return max(open, time.Until(l.slots[role].retryAt))
 }

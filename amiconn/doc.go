@@ -1,12 +1,12 @@
 // Package amiconn keeps the sessions to one Asterisk up.
 //
 // A Session is one login on one connection. It dies once, with a cause, and
-// never comes back. A Link owns a sequence of them for one server: an event
-// session, which sends nothing but Ping, and an action session with events
-// off, because Asterisk runs the actions of one session one after another and
-// holds back that session's events meanwhile (manager.c session_do). Losing
-// one never tears down the other; both share the server's correlation.Table,
-// since an OriginateResponse arrives as an event.
+// never comes back. A Link owns sequences of them for one server: an event
+// session, which sends nothing but Ping, and one action session or more with
+// events off, because Asterisk runs the actions of one session one after
+// another and holds back that session's events meanwhile (manager.c
+// session_do). Losing one never tears down another; all share the server's
+// correlation.Table, since an OriginateResponse arrives as an event.
 //
 // Three goroutines serve a Session: the reader, the writer and the keepalive.
 // The reader only parses, hands over and counts. Whatever it calls (Hooks and

@@ -22,7 +22,7 @@ type Role uint8
 const (
 	// RoleEvents reads events and sends nothing but Ping.
 	RoleEvents Role = iota
-	// RoleActions sends Actions and has events off.
+	// RoleActions sends Actions and has events off. There may be several.
 	RoleActions
 	// RoleBoth does both on the one session that a server allows.
 	RoleBoth
@@ -94,6 +94,7 @@ type Session struct {
 	lastRead atomic.Int64  // nanoseconds
 	pingAt   atomic.Int64  // nanoseconds, of the unanswered Ping; 0 for none
 	skew     atomic.Int64  // nanoseconds that the server's clock is ahead
+	askedAt  atomic.Int64  // nanoseconds, since when something is owed; 0 for nothing
 
 	queue *writeQueue
 	dead  context.Context // done once the Session has died
@@ -103,17 +104,17 @@ type Session struct {
 
 // open connects and logs in. The Session that it returns has no goroutine yet:
 // call Run.
-func (l *Link) open(ctx context.Context, role Role) (*Session, error) {
+func (l *Link) open(ctx context.Context, slot *slot) (*Session, error) {
 	conn, err := dial(ctx, &l.cfg, l.deps.Dial)
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{
-		Token: l.ids.Session(), Role: role, born: time.Now(),
+		Token: l.ids.Session(), Role: slot.role, born: time.Now(),
 		cfg: &l.cfg, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts, stable: l.breaker.stable,
 		conn: conn, queue: newWriteQueue(int(l.cfg.WriteBufferBytes)),
 	}
-	s.log = l.log.With(zap.Stringer("role", role), zap.String("session", s.Token))
+	s.log = l.log.With(zap.String("role", slot.name), zap.String("session", s.Token))
 	s.pingID = l.ids.ActionID(s.Token, 0)
 	if l.cfg.TLS {
 		s.chunk = tlsRecord
@@ -134,6 +135,7 @@ func (s *Session) Read(p []byte) (int, error) {
 	if n > 0 {
 		s.readAt = time.Now()
 		s.lastRead.Store(int64(s.readAt.Sub(s.born)))
+		s.askedAt.Store(0)
 	}
 	return n, err
 }
@@ -161,6 +163,40 @@ func (s *Session) Run(ctx context.Context) error {
 // Skew returns how far the server's clock is ahead of ours, as of the last
 // Ping; zero before it.
 func (s *Session) Skew() time.Duration { return time.Duration(s.skew.Load()) }
+
+// slowAnswer is how long Asterisk may say nothing to an Action before others
+// rather go elsewhere. It answers most at once; one that takes its time, such
+// as a sync Originate, holds up all behind it.
+const slowAnswer = 100 * time.Millisecond
+
+// behind reports whether Asterisk has said nothing for slowAnswer though there
+// are Actions to be answered, also those whose callers have given up.
+func (s *Session) behind(pending int) bool {
+	since := s.askedAt.Load()
+	if since == 0 {
+		if pending == 0 {
+			return false
+		}
+		since = s.lastRead.Load()
+	}
+	return time.Since(s.born)-time.Duration(since) > slowAnswer
+}
+
+// watch returns done, which first notes if an Action's caller has given up that
+// Asterisk may still be at.
+func (s *Session) watch(done func(*correlation.Result)) func(*correlation.Result) {
+	return func(r *correlation.Result) {
+		if r.Outcome == correlation.TimedOut && r.Sent == correlation.SentUnknown {
+			s.asked()
+		}
+		done(r)
+	}
+}
+
+// asked notes that Asterisk owes something from now on, if it does not already.
+func (s *Session) asked() {
+	s.askedAt.CompareAndSwap(0, max(1, int64(time.Since(s.born))))
+}
 
 // end kills the Session with the cause, unless it is dead already.
 func (s *Session) end(reason Reason, err error) { s.die(&SessionError{reason, err}) }
@@ -200,6 +236,7 @@ func (s *Session) send(call correlation.Call, data []byte) error {
 		s.counts.callsRefused.Add(1)
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
+	s.asked()
 	// A Session that died since the reservation has perhaps failed its calls
 	// already: this one then has to be failed here.
 	if !s.queue.commit(outgoing{id: call.ActionID, data: data}) {

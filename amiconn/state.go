@@ -25,6 +25,9 @@ func (s State) String() string {
 
 // Change is one step of a session's state.
 type Change struct {
+	// Name says which of the Link's sessions it is: event, action, action2,
+	// action3 and so on, or both.
+	Name     string
 	Role     Role
 	From, To State
 	At       time.Time

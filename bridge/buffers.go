@@ -32,7 +32,8 @@ type outboxMsg struct {
 	level     level
 }
 
-// writeBufferMsg is a write buffer: its depth in Actions, the rest in bytes.
+// writeBufferMsg is the write buffers of all action sessions together: their
+// depth in Actions, the rest in bytes.
 type writeBufferMsg struct {
 	Depth     int    `json:"depth"`
 	Bytes     int64  `json:"bytes"`
@@ -77,9 +78,9 @@ func (s *server) buffers(now time.Time) buffersMsg {
 			HighWater: box.highWater, level: box.level,
 		},
 		WriteBuffer: writeBufferMsg{
-			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: int64(s.cfg.WriteBufferBytes),
+			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: int64(s.cfg.WriteCapacity()),
 			HighWater: int64(link.WriteHighWater), Refused: link.WriteRefused,
-			level: last.write.next(int64(link.WriteBytes), int64(s.cfg.WriteBufferBytes), link.WriteRefused > last.writeRefused),
+			level: last.write.next(int64(link.WriteBytes), int64(s.cfg.WriteCapacity()), link.WriteRefused > last.writeRefused),
 		},
 		Pending: pendingMsg{
 			Depth: held, Capacity: int64(s.cfg.MaxPending), HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
@@ -129,7 +130,7 @@ func (s *server) watchActions(refused bool) {
 	if s.busy.Load() {
 		level = levelHigh
 	}
-	high := level.next(int64(write), int64(s.cfg.WriteBufferBytes), refused) > levelNormal ||
+	high := level.next(int64(write), int64(s.cfg.WriteCapacity()), refused) > levelNormal ||
 		level.next(int64(pending), int64(s.cfg.MaxPending), refused) > levelNormal
 	if s.busy.Swap(high) != high || refused {
 		s.alarm()

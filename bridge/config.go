@@ -96,6 +96,8 @@ type ServerConfig struct {
 	// they are not empty.
 	ActionsAllow Globs `split_words:"true"`
 	ActionsDeny  Globs `split_words:"true"`
+	// ActionRates bound how many Actions a second are taken.
+	ActionRates Rates `split_words:"true"`
 }
 
 // DefaultServerConfig returns the documented defaults of one server.

@@ -51,7 +51,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		sessions := make(sessionUp)
 		all := true
 		for _, session := range s.link.Status().Sessions {
-			sessions[session.Role.String()] = session.State.String()
+			sessions[session.Name] = session.State.String()
 			all = all && session.State == amiconn.StateUp
 		}
 		body.Servers[s.cfg.Name] = sessions

@@ -114,14 +114,14 @@ func (m *metrics) collectServer(
 	count(m.panics, link.Panics, name)
 	gauge(m.outboxLimit, float64(s.cfg.OutboxBytes), name)
 	gauge(m.outboxHigh, float64(box.highWater), name)
-	gauge(m.writeLimit, float64(s.cfg.WriteBufferBytes), name)
+	gauge(m.writeLimit, float64(s.cfg.WriteCapacity()), name)
 	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
 	count(m.busy, link.WriteRefused, name, "write_buffer")
 	count(m.busy, link.CallsRefused, name, "pending_actions")
 	count(m.late, link.Calls.Late, name)
 	count(m.unmatched, link.Calls.Unmatched, name)
 	for _, session := range link.Sessions {
-		gauge(m.sessionUp, one(session.State == amiconn.StateUp), name, session.Role.String())
+		gauge(m.sessionUp, one(session.State == amiconn.StateUp), name, session.Name)
 	}
 }
 

@@ -18,6 +18,7 @@ type server struct {
 	node      string
 	log       *zap.Logger
 	policy    policy
+	rates     limiter
 	link      *amiconn.Link
 	outbox    *outbox
 	scheduler *fairness.Scheduler
@@ -49,6 +50,7 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		cfg: cfg, node: b.cfg.Node,
 		log:       b.log.With(zap.String("server", cfg.Name)),
 		policy:    policy{allow: b.cfg.ActionsAllow, deny: b.cfg.ActionsDeny},
+		rates:     newLimiter(cfg.ActionRates),
 		alarm:     b.alarm,
 		scheduler: b.scheduler, source: b.scheduler.Add(),
 		status:     b.status,
@@ -83,7 +85,7 @@ const (
 
 // onState publishes a session's change.
 func (s *server) onState(c amiconn.Change) {
-	s.status.publish(s.subjects.status("connection", c.Role.String()), s.connectionStatus(c))
+	s.status.publish(s.subjects.status("connection", c.Name), s.connectionStatus(c))
 	if c.Role != amiconn.RoleActions {
 		s.watchSession(c)
 	}

@@ -29,12 +29,12 @@ type connectionMsg struct {
 func (s *server) connectionStatus(c amiconn.Change) connectionMsg {
 	m := connectionMsg{
 		Server: s.cfg.Name, Node: s.node, At: stamp(c.At),
-		Role: c.Role.String(), From: c.From.String(), To: c.To.String(),
+		Role: c.Name, From: c.From.String(), To: c.To.String(),
 		Session: c.Session, Version: c.Version, Reason: string(c.Reason), Error: text(c.Err),
 		Failures: c.Failures, RetryInMS: c.RetryIn.Milliseconds(), Sessions: make(sessionUp),
 	}
 	for _, session := range s.link.Status().Sessions {
-		m.Sessions[session.Role.String()] = session.State.String()
+		m.Sessions[session.Name] = session.State.String()
 	}
 	return m
 }

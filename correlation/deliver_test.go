@@ -221,7 +221,7 @@ func TestDeliver_ItemsWithoutActionIDAreNobodysIfTwoListsRun(t *testing.T) {
 
 func TestDeliver_TellsLateFromUnmatched(t *testing.T) {
 	d := newDesk(t, roomy)
-	d.start(Call{ActionID: "a", Action: "JabberSend"})
+	d.start(Call{ActionID: "a", Action: "Ping"})
 	d.play(actions, ack+ack)
 	d.mustEnd("a", Answered, SentYes)
 	if left := d.play(actions, item("QueueMember")+listEnd); left != nil {

@@ -1,8 +1,10 @@
 package frames
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 func TestFrame_GetIgnoresCaseAndTakesTheFirst(t *testing.T) {
@@ -40,5 +42,20 @@ func TestFrame_KindIsThatOfTheFirstHeader(t *testing.T) {
 	empty := &Frame{}
 	if empty.Kind() != KindOther || empty.Name() != nil || empty.Get("Event") != nil {
 		t.Error("an empty frame is something")
+	}
+}
+
+func TestReader_RawIsTheFrameAsItCame(t *testing.T) {
+	wire := []string{"no header: at all\r\n x:y\r\n\r\n", "LF: lines\nz\n\r\n", "Event: A\r\nB: c\r\n\r\n"}
+	r := NewReader(iotest.OneByteReader(strings.NewReader(strings.Join(wire, "\r\n"))), 1<<10)
+	for _, want := range wire {
+		f, err := r.Next()
+		if err != nil || string(f.Raw) != want {
+			t.Errorf("%q, %v; want %q", f.Raw, err, want)
+		}
+	}
+	r = NewReader(strings.NewReader(strings.Repeat("x", 200)+"\r\n\r\n"), 64)
+	if f, err := r.Next(); !errors.Is(err, ErrFrameTooLarge) || f.Raw != nil {
+		t.Errorf("truncated: %q, %v", f.Raw, err)
 	}
 }

@@ -80,7 +80,7 @@ func checkServer(ctx context.Context, node string, cfg amiconn.Config) findings 
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
-	changes := make(chan amiconn.Change, 16)
+	changes := make(chan amiconn.Change, 8*amiconn.MaxActionSessions)
 	link := amiconn.NewLink(cfg, amiconn.Deps{
 		Node: node, Logger: zap.NewNop(), ReplyBytes: 1 << 20, HeldBytes: 4 << 20,
 		Hooks: amiconn.Hooks{
@@ -94,12 +94,13 @@ func checkServer(ctx context.Context, node string, cfg amiconn.Config) findings 
 		},
 	})
 	group.Go(func() { _ = link.Run(ctx) }) // ends only when ctx does
-	version, err := awaitUp(ctx, cfg.Sessions, changes)
+	sessions := len(link.Status().Sessions)
+	version, err := awaitUp(ctx, sessions, changes)
 	if err != nil {
 		f.add("FAIL", "%s: %v", cfg.Addr, err)
 		return f
 	}
-	f.add("ok", "%s: logged in as %s, %d sessions, AMI %s", cfg.Addr, cfg.Username, cfg.Sessions, version)
+	f.add("ok", "%s: logged in as %s, %d sessions, AMI %s", cfg.Addr, cfg.Username, sessions, version)
 	f.ask(ctx, link)
 	return f
 }
@@ -116,7 +117,7 @@ func awaitUp(ctx context.Context, sessions int, changes <-chan amiconn.Change) (
 				sessions--
 				version = c.Version
 			case amiconn.StateWaiting:
-				return "", fmt.Errorf("%v session: %w", c.Role, c.Err)
+				return "", fmt.Errorf("%s session: %w", c.Name, c.Err)
 			}
 		}
 	}
