@@ -110,9 +110,6 @@ func (a *ask) choose() *failure {
 	for len(a.others) > 0 {
 		a.server, a.others = a.others[0], a.others[1:]
 		fail := a.check(a.server)
-		if fail == nil && !a.server.link.Takes() {
-			fail = a.server.refusal(amiconn.ErrNotConnected)
-		}
 		if fail == nil {
 			return nil
 		}

@@ -23,6 +23,15 @@ func (a *ask) check(s *server) *failure {
 	if a.request, err = parseRequest(a.action, a.body, s.cfg.Charset); err != nil {
 		return badRequest(err)
 	}
+	if a.endpoint.routed && !s.link.Takes() {
+		return s.refusal(amiconn.ErrNotConnected)
+	}
+	if wait := s.rates.Allow(a.action); wait > 0 {
+		return &failure{
+			Code: 429, Kind: "busy", Sent: "no", RetryAfter: wait.Milliseconds(),
+			Message: a.action + " is asked for more often than ACTION_RATES lets it",
+		}
+	}
 	return nil
 }
 

@@ -178,6 +178,7 @@ type reply struct {
 		Code       int
 		Kind, Sent string
 		Message    string
+		RetryAfter int64 `json:"retry_after_ms"`
 	}
 	header nats.Header
 }

@@ -170,3 +170,30 @@ func TestRouting_AnUnknownHeaderIsRefused(t *testing.T) {
 		t.Errorf("it was sent %v times", n)
 	}
 }
+
+// A rate refuses what is over it, says when there is room, and is a server's
+// own.
+func TestRouting_RatesHoldOneServer(t *testing.T) {
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	other, otherAddr := startSim(t, amisim.Config{NotBooted: true})
+	slow := chaosServer("pbx1", addr)
+	if err := slow.ActionRates.Decode("CoreStatus=0.01"); err != nil {
+		t.Fatal(err)
+	}
+	r := startBridge(t, natsURL(t), chaosConfig, slow, chaosServer("pbx2", otherAddr))
+	succeeds(t, r.call("pbx1", "CoreStatus", ""))
+	got := r.call("pbx1", "CoreStatus", "")
+	fails(t, got, "busy", "no")
+	if after := got.Error.RetryAfter; got.Error.Code != 429 || after < 10_000 || after > 100_000 {
+		t.Errorf("refused with %d, again in %d ms", got.Error.Code, after)
+	}
+	succeeds(t, r.call("pbx1", "CoreSettings", ""))
+	for range 3 {
+		if got := r.call("any", "CoreStatus", ""); got.Error != nil || got.Server != "pbx2" {
+			t.Errorf("any: %s, %+v", got.Server, got.Error)
+		}
+	}
+	if n, m := sim.Received("CoreStatus"), other.Received("CoreStatus"); n != 1 || m != 3 {
+		t.Errorf("sent %d and %d times", n, m)
+	}
+}
