@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -155,6 +156,12 @@ func (a *ask) submit() {
 // AMI reader as a rule, and does not wait.
 func (a *ask) finish(r *correlation.Result) {
 	server := a.server
+	if a.failsOver(r) {
+		r.Release()
+		server.watchActions(false)
+		a.submit()
+		return
+	}
 	fail := failureOf(r)
 	result := resultAnswered
 	if fail != nil {
@@ -170,6 +177,21 @@ func (a *ask) finish(r *correlation.Result) {
 		to: a.to, body: appendReply(nil, head, r, fail), failure: fail, head: head, stream: a.stream,
 		done: func() { r.Release(); a.ended(); server.watchActions(false) },
 	})
+}
+
+// failsOver reports whether another server has the Action now, and chooses it:
+// it only reads, it was not written, and there is time left.
+func (a *ask) failsOver(r *correlation.Result) bool {
+	if r.Outcome != correlation.NotSent || !a.endpoint.routed || !catalog.Read(a.action) ||
+		a.options.timeout > 0 && a.remaining() <= time.Millisecond {
+		return false
+	}
+	was := a.server
+	if a.choose() == nil {
+		return true
+	}
+	a.server = was
+	return false
 }
 
 // refuse answers a request that was not given to Asterisk.

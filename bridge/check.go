@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -16,12 +17,17 @@ func (a *ask) check(s *server) *failure {
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
 	// past a rule on Originate.
-	if spelling := canonical(a.action); spelling != a.action {
+	if spelling := catalog.Spelling(a.action); spelling != a.action {
 		return badRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", a.action, spelling))
 	}
 	var err error
 	if a.request, err = parseRequest(a.action, a.body, s.cfg.Charset); err != nil {
 		return badRequest(err)
+	}
+	if a.options.strict {
+		if err := catalog.Check(a.action, a.request.names()); err != nil {
+			return badRequest(err)
+		}
 	}
 	if a.endpoint.routed && !s.link.Takes() {
 		return s.refusal(amiconn.ErrNotConnected)

@@ -15,17 +15,6 @@ func TestPolicy_RefusesWhateverTheCase(t *testing.T) {
 	}
 }
 
-func TestCanonical_KnowsAsterisksSpelling(t *testing.T) {
-	for in, want := range map[string]string{
-		"originate": "Originate", "ORIGINATE": "Originate", "pjsipshowendpoints": "PJSIPShowEndpoints",
-		"SIPpeers": "SIPpeers", "VendorAction": "VendorAction",
-	} {
-		if got := canonical(in); got != want {
-			t.Errorf("canonical(%s) = %s, want %s", in, got, want)
-		}
-	}
-}
-
 func TestIsInbox_RefusesTheBridgesOwn(t *testing.T) {
 	for subject, want := range map[string]bool{
 		"_INBOX.abc.1": true, "_INBOX_dialer.abc": true,

@@ -56,6 +56,15 @@ func parseRequest(action string, body []byte, charset frames.Charset) (request, 
 	return r, nil
 }
 
+// names are those of the headers.
+func (r *request) names() []string {
+	names := make([]string, len(r.headers))
+	for i := range r.headers {
+		names[i] = string(r.headers[i].Key)
+	}
+	return names
+}
+
 // add turns one member of the body into headers.
 func (r *request) add(key string, value json.RawMessage, charset frames.Charset) error {
 	switch {

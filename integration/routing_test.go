@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -89,6 +90,41 @@ func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
 	}
 	sims[0].Kick()
 	fails(t, r.answer(held), "connection_lost", "unknown")
+}
+
+// A read that was not written when its session was lost is another server's;
+// what changes something is the caller's to ask again.
+func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
+	stuck, addr := startSim(t, amisim.Config{NotBooted: true})
+	other, otherAddr := startSim(t, amisim.Config{NotBooted: true})
+	r := startBridge(t, natsURL(t), func(c *bridge.Config) {
+		chaosConfig(c)
+		c.Groups = []bridge.Group{{Name: "reads", Servers: []string{"pbx1", "pbx2"}}, {Name: "writes", Servers: []string{"pbx1", "pbx2"}}}
+	}, chaosServer("pbx1", addr), chaosServer("pbx2", otherAddr))
+	thaw := stuck.FreezeReads()
+	defer thaw()
+	// Asterisk reads nothing: what the sockets do not hold waits in the bridge.
+	large := fmt.Sprintf(`{"Variable":[%s"1"]}`, strings.Repeat(`"`+strings.Repeat("v", 900)+`",`, 120))
+	pending := 0
+	ask := func(server, action, body string) *nats.Subscription {
+		replies := r.ask(server, action, body)
+		pending++
+		eventually(t, "it is pending", func() bool { return r.metric("actions_pending", "server", "pbx1") == float64(pending) })
+		return replies
+	}
+	for r.metric("write_buffer_bytes", "server", "pbx1") < 1<<20 {
+		ask("pbx1", "Setvar", large)
+	}
+	read, write := ask("reads", "CoreStatus", ""), ask("writes", "Setvar", `{"Variable":"A","Value":"1"}`)
+	stuck.Kick()
+	if got := r.answer(read); got.Error != nil || got.Server != "pbx2" {
+		t.Errorf("a read: %s, %+v", got.Server, got.Error)
+	}
+	got := r.answer(write)
+	fails(t, got, "not_connected", "no")
+	if n := other.Received("Setvar"); got.Server != "pbx1" || n != 0 {
+		t.Errorf("a write: %s, sent %d times to another", got.Server, n)
+	}
 }
 
 func TestRouting_AGroupIsItsMembers(t *testing.T) {

@@ -24,8 +24,9 @@ var arrows = map[string][]string{
 	"correlation":         {"frames"},
 	"amiconn":             {"correlation", "frames"},
 	"amiconn/amisim":      {"frames"},
-	"bridge":              {"amiconn", "correlation", "fairness", "frames"},
-	"cmd/ami-nats-bridge": {"amiconn", "amiconn/amisim", "bridge", "correlation", "fairness", "frames"},
+	"bridge":              {"amiconn", "bridge/catalog", "correlation", "fairness", "frames"},
+	"bridge/catalog":      {},
+	"cmd/ami-nats-bridge": {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "correlation", "fairness", "frames"},
 }
 
 // reserved says which packages alone may import what begins so.

@@ -298,14 +298,3 @@ func TestDocs_HoldTheTable(t *testing.T) {
 		t.Error("docs/configuration.md (-want +got):", diff)
 	}
 }
-
-func TestNearest_CountsEdits(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "abc", 3}, {"kitten", "sitting", 3}, {"abc", "abc", 0}, {"abc", "acb", 2}} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-}

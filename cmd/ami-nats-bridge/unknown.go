@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 )
 
 // injected are the variables that Kubernetes and Docker links make for a
@@ -46,7 +47,7 @@ func (l *loader) unknown(s *settings) {
 			l.problem(name, reason)
 			continue
 		}
-		l.problem(name, "is no setting; the nearest is "+nearest(name, candidates))
+		l.problem(name, "is no setting; the nearest is "+catalog.Nearest(name, candidates))
 	}
 }
 
@@ -66,37 +67,4 @@ func serverOf(name string) (string, bool) {
 		}
 	}
 	return strings.TrimSuffix(rest, longest), longest != ""
-}
-
-// nearest returns the candidate with the least edits from name, the first of
-// several.
-func nearest(name string, candidates []string) string {
-	best, least := "", -1
-	for _, c := range candidates {
-		if d := distance(name, c); least < 0 || d < least {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
