@@ -51,6 +51,7 @@ type Bridge struct {
 	inFlight  *flight // Actions until their reply is published
 
 	events, control *nats.Conn // set by Run
+	dials           dials      // of events
 }
 
 // schedulerQuantum is how many bytes one server may publish before it is the
@@ -134,7 +135,8 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 func (b *Bridge) connectAll() (err error) {
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
-	b.events, err = b.connect("events", nats.ReconnectBufSize(-1), nats.NoEcho())
+	b.dials.inProcess = b.deps.InProcess
+	b.events, err = b.connect("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.option())
 	if err != nil {
 		return err
 	}

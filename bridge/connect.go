@@ -12,6 +12,9 @@ import (
 	"go.uber.org/zap"
 )
 
+// connectTimeout bounds one connect to NATS.
+const connectTimeout = 2 * time.Second
+
 // Connect connects to NATS as cfg says. It retries for ever once connected,
 // also when authentication is refused, and waits between 250 ms and 2 s.
 // Whoever calls it closes the connection.
@@ -22,7 +25,7 @@ func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
 		nats.CustomReconnectDelay(func(attempts int) time.Duration {
 			return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
 		}),
-		nats.Timeout(2 * time.Second),
+		nats.Timeout(connectTimeout),
 		nats.PingInterval(10 * time.Second),
 		nats.DrainTimeout(5 * time.Second),
 		nats.IgnoreAuthErrorAbort(),

@@ -32,6 +32,16 @@ func busy(tb testing.TB) []byte {
 	return wire
 }
 
+// allocations is the least of several measurements of what f allocates: others
+// in this process, such as the nats-server, can only add to one.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(500, f)
+	for range 9 {
+		least = min(least, testing.AllocsPerRun(500, f))
+	}
+	return least
+}
+
 // From the socket's bytes to the outbox and out again an event costs no
 // allocation; nor does the message around it. What nats.go allocates to write
 // the headers is its own and measured beside it.
@@ -65,20 +75,20 @@ func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
 	for range 4000 {
 		next() // every subject has been seen, every buffer has grown
 	}
-	if got := testing.AllocsPerRun(2000, next); got != 0 {
+	if got := allocations(next); got != 0 {
 		t.Errorf("socket to outbox and out: %v allocations an event, want 0", got)
 	}
 
 	s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 1, at: time.Now().UnixNano()}, []byte("{}"), false)
 	e, payload, _, _ := s.outbox.take(p.payload)
 	p.payload = payload
-	whole := testing.AllocsPerRun(2000, func() {
+	whole := allocations(func() {
 		if err := p.publish(0, p.window.add(0), e); err != nil {
 			t.Fatal(err)
 		}
 		p.window.reset(0)
 	})
-	theirs := testing.AllocsPerRun(2000, func() {
+	theirs := allocations(func() {
 		if err := p.nc.PublishMsg(&p.msg); err != nil {
 			t.Fatal(err)
 		}

@@ -30,6 +30,8 @@ const (
 // holds, and the message id makes the repeats harmless. Other servers go on.
 type publisher struct {
 	nc        *nats.Conn
+	dials     *dials // of nc
+	dialled   uint64 // those that were seen
 	delivery  delivery
 	scheduler *fairness.Scheduler
 	outboxes  []*outbox // by the scheduler's numbers
@@ -63,7 +65,10 @@ type delivery interface {
 
 // newPublisher wires the publisher of b.
 func (b *Bridge) newPublisher() (*publisher, error) {
-	p := &publisher{nc: b.events, scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher")}
+	p := &publisher{
+		nc: b.events, dials: &b.dials, dialled: b.dials.begun.Load(),
+		scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher"),
+	}
 	for _, s := range b.servers {
 		p.outboxes = append(p.outboxes, s.outbox)
 		p.names = append(p.names, s.cfg.Name)
@@ -96,6 +101,10 @@ func (p *publisher) run(ctx context.Context) {
 		case state := <-states:
 			p.onState(state)
 		default:
+		}
+		if n := p.dials.begun.Load(); n != p.dialled {
+			p.dialled = n
+			p.window.failAll(nats.ErrDisconnected)
 		}
 		due := p.recover(time.Now())
 		if !p.window.full() && p.turn() {
@@ -268,6 +277,10 @@ func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
 	p.msg.Header["Ami-Time"][0] = borrow(t[b:])
 	p.msg.Subject, p.msg.Data = e.subject, p.payload
 	p.delivery.prepare(&p.msg, id, number)
+	if !p.dials.enter(p.dialled) {
+		return nats.ErrDisconnected
+	}
+	defer p.dials.leave()
 	return p.nc.PublishMsg(&p.msg)
 }
 

@@ -1,12 +1,10 @@
 package bridge
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -88,9 +86,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 			startNATS(t, dir, port)
 		}
 	}
-	deadline, stop := context.WithTimeout(t.Context(), 30*time.Second)
-	defer stop()
-	if left := b.drainOutboxes(deadline); left > 0 {
+	if left := drainWithin(t, b, patience); left > 0 {
 		t.Fatalf("%d events left", left)
 	}
 	verifyStream(t, url, events)
@@ -144,9 +140,7 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 			for i, size := range []int{10, 2 << 20, 10} {
 				s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size), false)
 			}
-			deadline, stop := context.WithTimeout(t.Context(), 10*time.Second)
-			defer stop()
-			if left := b.drainOutboxes(deadline); left > 0 {
+			if left := drainWithin(t, b, patience); left > 0 {
 				t.Fatalf("%d events left", left)
 			}
 			if a := s.outbox.account(); a.published != 2 || a.dropped[dropOversize] != 1 {
@@ -168,7 +162,7 @@ func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.replier.publish(reply{to: "_INBOX.caller.1", head: replyHead{server: "pbx1", action: "Status"}, body: make([]byte, 2<<20)})
-	msg, err := sub.NextMsg(5 * time.Second)
+	msg, err := sub.NextMsg(patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,47 +171,34 @@ func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
 	}
 }
 
+// The stream is the test's own: it is there before the publisher can come back.
 func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	dir := t.TempDir()
 	nats1 := startNATS(t, dir, 0)
 	url := nats1.ClientURL()
 	b, p := testBridge(t, url, DeliverCore)
+	_, js := clientOf(t, url)
+	config := jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>"}}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
 	nats1.Shutdown()
 	nats1.WaitForShutdown()
 	startPublisher(t, p)
-	s := b.servers[0]
-	for i := 1; i <= 1000; i++ {
-		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i)}, fmt.Append(nil, i), false)
-	}
+	const events = 1000
+	pushEvents(b.servers[0], 1, events)
 	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
 	if err != nil {
 		t.Fatal(err)
 	}
 	startNATS(t, dir, port)
-	nc, _ := clientOf(t, url)
-	sub, err := nc.SubscribeSync("ami.events.>")
-	if err != nil {
-		t.Fatal(err)
+	if left := drainWithin(t, b, patience); left > 0 {
+		t.Fatalf("%d events left", left)
 	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
+	if a := b.servers[0].outbox.account(); a.published != events || a.dropped[dropOverflow] != 0 {
+		t.Errorf("account = %+v, want %d published and none dropped", a, events)
 	}
-	if a := s.outbox.account(); a.received != 1000 || a.dropped[dropOverflow] != 0 {
-		t.Errorf("account = %+v, want 1000 received and none dropped", a)
-	}
-	last := 0
-	for last < 1000 {
-		msg, err := sub.NextMsg(10 * time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := strconv.Atoi(string(msg.Data))
-		// A subscriber that was not there yet misses the first: at most once.
-		if err != nil || n != last+1 && last != 0 {
-			t.Fatalf("after %d came %s", last, msg.Data)
-		}
-		last = n
-	}
+	verifyStream(t, url, events)
 }
 
 func TestStreams_RefusesAStreamOverActions(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -29,7 +28,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	}
 	s.flush()
 	for i := range changes {
-		msg, err := sub.NextMsg(5 * time.Second)
+		msg, err := sub.NextMsg(patience)
 		if err != nil || string(msg.Data) != fmt.Sprint(i) {
 			t.Fatalf("change %d is %v (%v)", i, msg, err)
 		}

@@ -45,6 +45,7 @@ func (l *lane) slot(number uint64) *sent { return &l.ring[number&uint64(len(l.ri
 // own, so that what NATS refuses of one holds up no other. The publisher adds,
 // whoever hears an acknowledgement takes away.
 type window struct {
+	timeout time.Duration    // how long an acknowledgement may take
 	changed chan struct{}    // of capacity 1: there is room again, or a failure
 	ready   func(source int) // called without the lock: there is room in a lane
 
@@ -55,7 +56,7 @@ type window struct {
 }
 
 func newWindow(outboxes []*outbox, ready func(int)) *window {
-	w := &window{changed: make(chan struct{}, 1), ready: ready, lanes: make([]lane, len(outboxes))}
+	w := &window{timeout: ackTimeout, changed: make(chan struct{}, 1), ready: ready, lanes: make([]lane, len(outboxes))}
 	for i, o := range outboxes {
 		w.lanes[i].outbox = o
 	}
@@ -217,7 +218,7 @@ func (w *window) failAll(err error) {
 func (w *window) expire(now time.Time) {
 	w.mu.Lock()
 	for i := range w.lanes {
-		if l := &w.lanes[i]; l.head < l.tail && now.Sub(l.slot(l.head).at) > ackTimeout {
+		if l := &w.lanes[i]; l.head < l.tail && now.Sub(l.slot(l.head).at) > w.timeout {
 			w.failLane(i, errAckTimeout)
 		}
 	}

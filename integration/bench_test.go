@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net"
@@ -18,6 +19,10 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
+
+// patience is how long a test waits for what has to come. The machine may be
+// busy with other things.
+const patience = time.Minute
 
 // running is a bridge under test with a client of its NATS.
 type running struct {
@@ -49,7 +54,7 @@ func natsInProcess(t testing.TB, change func(*natsserver.Options)) *natsserver.S
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(5 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		t.Fatal("nats-server is not ready")
 	}
 	return s
@@ -124,7 +129,7 @@ func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge
 	}
 	select {
 	case <-b.Ready():
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the bridge is not ready")
 	}
 	return r
@@ -147,7 +152,7 @@ func (r *running) subscribe(subject string) *nats.Subscription {
 
 func (r *running) next(sub *nats.Subscription) *nats.Msg {
 	r.t.Helper()
-	msg, err := sub.NextMsg(20 * time.Second)
+	msg, err := sub.NextMsg(patience)
 	if err != nil {
 		r.t.Fatalf("%s: %v", sub.Subject, err)
 	}
@@ -191,7 +196,7 @@ func (r *running) call(server, action, body string, headers ...string) reply {
 	for i := 0; i < len(headers); i += 2 {
 		msg.Header.Set(headers[i], headers[i+1])
 	}
-	answer, err := r.nc.RequestMsg(msg, 40*time.Second)
+	answer, err := r.nc.RequestMsg(msg, patience)
 	if err != nil {
 		r.t.Fatalf("%s: %v", msg.Subject, err)
 	}
@@ -203,12 +208,16 @@ func (r *running) call(server, action, body string, headers ...string) reply {
 	return got
 }
 
-// startSim runs a simulated Asterisk on loopback until the test ends.
+// startSim runs a simulated Asterisk on loopback until the test ends. It waits
+// longer than Asterisk's 100 ms for a client that it floods: a loopback socket,
+// whose buffer grows to megabytes, only takes more when a third of that is free,
+// and a bridge under the race detector is not that fast.
 func startSim(t testing.TB, cfg amisim.Config) (*amisim.Server, string) {
 	t.Helper()
 	if cfg.Users == nil {
 		cfg.Users = map[string]string{"bridge": "s3cret"}
 	}
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 5*time.Second)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -123,13 +123,15 @@ func (b *buffers) lost() (n uint64) {
 	return n
 }
 
-// settled waits until so many events were received and none is under way, and
-// returns the counters of then. The law has to hold in every status meanwhile.
+// settled waits until so many events were received and none is under way, for as
+// long as some are on their way, and returns the counters of then. The law has
+// to hold in every status meanwhile.
 func (r *running) settled(server string, received uint64) buffers {
 	r.t.Helper()
 	statuses := r.subscribe("ami.status." + server + ".buffers")
 	defer statuses.Unsubscribe()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	deadline, moved := time.Now().Add(patience), uint64(0)
+	for {
 		var b buffers
 		if err := json.Unmarshal(r.next(statuses).Data, &b); err != nil {
 			r.t.Fatal(err)
@@ -139,6 +141,9 @@ func (r *running) settled(server string, received uint64) buffers {
 		}
 		if b.Received >= received && b.Queued+b.InFlight == 0 {
 			return b
+		}
+		if now := b.Received + b.Published + b.lost(); now != moved {
+			deadline, moved = time.Now().Add(patience), now
 		}
 		if time.Now().After(deadline) {
 			r.t.Fatalf("%s does not settle: %+v, want %d received", server, b, received)
@@ -193,7 +198,7 @@ func (r *running) story(server string) (story []stored) {
 	}
 	defer messages.Stop()
 	for range count {
-		msg, err := messages.Next(jetstream.NextMaxWait(20 * time.Second))
+		msg, err := messages.Next(jetstream.NextMaxWait(patience))
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -296,7 +301,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); {
+	for deadline := time.Now().Add(patience); !cond(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came: %s", what)
 		}

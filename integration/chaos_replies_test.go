@@ -46,7 +46,7 @@ func within[T any](t *testing.T, what string, ch <-chan T) T {
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("never came: %s", what)
 		panic("unreachable")
 	}
@@ -139,13 +139,13 @@ func TestChaos_ErrorWithoutActionID(t *testing.T) {
 	}
 }
 
-// Seven bytes every two milliseconds are slow, not dead; and the event session
-// is not held up.
+// Seven bytes every twenty milliseconds are slow, not dead, although the whole takes
+// longer than a silence may; and the event session is not held up.
 func TestChaos_DrippingReplies(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.PingInterval, s.ReadTimeout = 200*time.Millisecond, 400*time.Millisecond
+		s.PingInterval, s.ReadTimeout = 200*time.Millisecond, 4*time.Second
 	})
-	drip := amisim.Drip(7, 2*time.Millisecond)
+	drip := amisim.Drip(7, 20*time.Millisecond)
 	sim.Next("QueueStatus", drip)
 	sim.Next("Command", drip)
 	states, events := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.events.pbx1.Tick")

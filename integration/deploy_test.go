@@ -166,7 +166,7 @@ func runningMetrics(t *testing.T) map[string]map[string]bool {
 	defer cancel()
 	select {
 	case <-b.Ready():
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the bridge is not ready")
 	}
 	families, err := registry.Gather()

@@ -161,7 +161,7 @@ func (r *running) comeBack(sessions int, drop func()) (took time.Duration, worst
 // BenchmarkQuiet is the latency of a quiet server's events alone and beside a
 // flood, as a ratio of one run.
 func BenchmarkQuiet(b *testing.B) {
-	flood, floodAddr := startSim(b, amisim.Config{NotBooted: true, WriteTimeout: 5 * time.Second})
+	flood, floodAddr := startSim(b, amisim.Config{NotBooted: true})
 	quiet, quietAddr := startSim(b, amisim.Config{NotBooted: true})
 	r := startBridge(b, natsURL(b), nil, chaosServer("flood", floodAddr), chaosServer("quiet", quietAddr))
 	events := r.subscribe("ami.events.quiet.>")

@@ -98,7 +98,7 @@ func TestGap_StandsWhereAFrameWasTooLarge(t *testing.T) {
 // The stream is away while a flood overruns the outbox. When it is back, events
 // and Gaps together account for every number, in order.
 func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true, WriteTimeout: 5 * time.Second}, func(s *bridge.ServerConfig) {
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
 		s.OutboxBytes = 256 << 10
 		s.ShedFirst = bridge.Globs{"VarSet"}
 	})

@@ -52,10 +52,7 @@ func TestPeers_EventsGluedToTheLoginReplyAreKept(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	sim.Always("Login", amisim.After("Event: First\r\n\r\nEvent: Second\r\n\r\n"))
 	url := natsURL(t)
-	events, err := connect(t, url).SubscribeSync("ami.events.pbx1.>")
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := (&running{t: t, nc: connect(t, url)}).subscribe("ami.events.pbx1.>")
 	r := startBridge(t, url, nil, server("pbx1", addr, "bridge", "s3cret"))
 	for _, want := range []string{"First :1", "Second :2"} {
 		msg := r.next(events)

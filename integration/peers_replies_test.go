@@ -127,7 +127,7 @@ func TestPeers_QueueSummaryHasItsEvents(t *testing.T) {
 func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
 	sim, r := simBridge(t, amisim.Config{}, nil)
 	sim.Next("CoreStatus", amisim.BareLF())
-	if got := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "5s"); got.Error != nil || got.Response != "Success" {
+	if got := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "20s"); got.Error != nil || got.Response != "Success" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -184,7 +184,7 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 		},
 	} {
 		sim.Next("CoreStatus", fault)
-		got := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "150ms")
+		got := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "1s")
 		if e := got.Error; e == nil || e.Kind != "timeout" || e.Sent != "unknown" || got.Response != "" {
 			t.Errorf("%s: %+v, want a timeout of unknown outcome", name, got)
 		}
@@ -206,7 +206,7 @@ func TestPeers_ACutReplyIsNotMergedIntoTheNext(t *testing.T) {
 	for i, action := range []string{"CoreStatus", "CoreSettings"} {
 		msg := nats.NewMsg("ami.actions.pbx1." + action)
 		msg.Reply = fmt.Sprint(inbox, ".", i)
-		msg.Header.Set("Ami-Timeout", "300ms")
+		msg.Header.Set("Ami-Timeout", "2s")
 		if err := r.nc.PublishMsg(msg); err != nil {
 			t.Fatal(err)
 		}

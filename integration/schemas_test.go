@@ -75,7 +75,7 @@ func everyMessage(t *testing.T) (all []*nats.Msg) {
 	for _, subject := range []string{"ami.status.>", "ami.nodes.>", "ami.events.*.Gap"} {
 		subs = append(subs, client.subscribe(subject))
 	}
-	sim, addr := startSim(t, amisim.Config{WriteTimeout: 5 * time.Second})
+	sim, addr := startSim(t, amisim.Config{})
 	pbx1, pbx2 := server("pbx1", addr, "bridge", "s3cret"), server("pbx2", addr, "bridge", "s3cret")
 	pbx1.OutboxBytes, pbx1.MaxFrameBytes, pbx2.Sessions = 64<<10, 4<<10, 1
 	pbx1.BreakerFailures, pbx1.BreakerCooldown, pbx1.StableAfter = 3, 200*time.Millisecond, 200*time.Millisecond
@@ -154,7 +154,7 @@ func overrun(sim *amisim.Server, r *running) {
 // do not put off.
 func soon(r *running, sub *nats.Subscription, text string) {
 	r.t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if bytes.Contains(r.next(sub).Data, []byte(text)) {
 			return
 		}

@@ -44,7 +44,7 @@ type soak struct {
 // and at the end, in the stream, every event or the Gap in its place.
 func TestSoak(t *testing.T) {
 	s := newSoak(t)
-	ctx, cancel := context.WithTimeout(t.Context(), *soakFor)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	monitor := s.monitor()
 	var group sync.WaitGroup
@@ -55,6 +55,7 @@ func TestSoak(t *testing.T) {
 	group.Go(func() { s.faults(ctx) })
 	group.Go(func() { s.callers(ctx, monitor) })
 	heap, goroutines := s.sample(ctx)
+	cancel()
 	group.Wait()
 	steady(t, "live heap bytes", heap, 8<<20)
 	steady(t, "goroutines", goroutines, 20)
@@ -65,7 +66,7 @@ func newSoak(t *testing.T) *soak {
 	s := &soak{nats: startNATS(t), sims: map[string]*amisim.Server{}}
 	var servers []bridge.ServerConfig
 	for _, name := range []string{"calm", "kicked", "flood"} {
-		sim, addr := startSim(t, amisim.Config{WriteTimeout: 5 * time.Second})
+		sim, addr := startSim(t, amisim.Config{})
 		s.sims[name] = sim
 		c := chaosServer(name, addr)
 		c.MaxFrameBytes = 8 << 10
@@ -157,9 +158,13 @@ func (s *soak) callers(ctx context.Context, nc *nats.Conn) {
 	}
 }
 
-// sample returns the live heap and the goroutines of each second.
+// sample returns the live heap and the goroutines of some thirty moments, which
+// take longer than soakFor on a busy machine if they would be fewer than nine.
 func (s *soak) sample(ctx context.Context) (heap, goroutines []float64) {
-	for pause(ctx, time.Second) {
+	for end := time.Now().Add(*soakFor); time.Now().Before(end) || len(heap) < 9; {
+		if !pause(ctx, *soakFor/30) {
+			break
+		}
 		heap = append(heap, float64(heapNow()))
 		goroutines = append(goroutines, float64(runtime.NumGoroutine()))
 	}
@@ -190,8 +195,14 @@ func median(samples []float64) float64 {
 func (s *soak) verify() {
 	t := s.t.(*testing.T)
 	s.nc = connect(t, s.cfg.NATS.URL)
+	eventually(t, "every session is up", func() bool { return s.metric("ami_session_up") == 6 })
 	for _, name := range []string{"calm", "kicked"} {
-		b := s.settled(name, 1)
+		s.settled(name, 1)
+		// What the last login brought comes before this.
+		last := s.subscribe("ami.events." + name + ".Last")
+		s.sims[name].Emit("Event", "Last")
+		s.next(last)
+		b := s.settled(name, uint64(s.metric("events_received_total", "server", name)))
 		got := check(t, s.story(name))
 		if uint64(len(got.events)) != b.Published || got.told != b.lost() {
 			t.Errorf("%s: %d events in the stream, %d lost by its Gaps; the counters say %+v", name, len(got.events), got.told, b)

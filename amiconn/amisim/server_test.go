@@ -61,7 +61,7 @@ func TestServe_OverTCP(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			conn.SetReadDeadline(time.Now().Add(time.Minute))
 			const banner = "Asterisk Call Manager/11.0.0\r\n"
 			if _, err := io.ReadFull(conn, make([]byte, len(banner))); err != nil {
 				t.Fatal(err)

@@ -24,8 +24,9 @@ func (*checkCmd) Help() string {
 // checkTimeout bounds the check of one server, and that of NATS.
 const checkTimeout = 20 * time.Second
 
-// maxSkew is the difference of clocks that is worth a note: Ami-Time and
-// Asterisk's own times then tell different stories.
+// maxSkew is the difference of clocks that is worth a note, beyond half of the
+// round trip, which nobody can tell from one: Ami-Time and Asterisk's own times
+// then tell different stories.
 const maxSkew = time.Second
 
 // findings is what a check of one thing found, in order.
@@ -133,7 +134,7 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link) {
 		return
 	}
 	f.add("ok", "round trip %v", ping.took.Round(10*time.Microsecond))
-	f.clock(valueOf(ping.fields, "Timestamp"), began.Add(ping.took/2))
+	f.clock(valueOf(ping.fields, "Timestamp"), began, ping.took)
 	missing := false
 	for _, action := range []string{"CoreSettings", "CoreStatus"} {
 		reply, err := ask(ctx, link, action)
@@ -162,15 +163,16 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link) {
 	f.add("note", "which events the user's read= lets through cannot be asked for, so it is not checked")
 }
 
-// clock compares the server's clock with ours at the same moment.
-func (f *findings) clock(timestamp string, ours time.Time) {
+// clock compares the server's clock, as it was some time within took of began,
+// with ours.
+func (f *findings) clock(timestamp string, began time.Time, took time.Duration) {
 	var seconds float64
 	if _, err := fmt.Sscanf(timestamp, "%f", &seconds); err != nil {
 		f.add("note", "clock not checked: the Ping's answer has no time")
 		return
 	}
-	skew := time.UnixMicro(int64(seconds * 1e6)).Sub(ours).Round(time.Millisecond)
-	if skew.Abs() > maxSkew {
+	skew := time.UnixMicro(int64(seconds * 1e6)).Sub(began.Add(took / 2)).Round(time.Millisecond)
+	if skew.Abs() > maxSkew+took/2 {
 		f.add("note", "its clock is off by %v: is NTP running on both sides?", skew)
 		return
 	}

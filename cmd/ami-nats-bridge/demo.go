@@ -61,7 +61,7 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	srv, err := demoNATS(dir, log)
+	srv, err := demoNATS(demoPort, dir, log)
 	if err != nil {
 		return err
 	}
@@ -105,10 +105,10 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 	return err
 }
 
-// demoNATS starts a server on the first free port from demoPort on.
-func demoNATS(dir string, log *zap.Logger) (*server.Server, error) {
+// demoNATS starts a server on the first free port from first on.
+func demoNATS(first int, dir string, log *zap.Logger) (*server.Server, error) {
 	var problem error
-	for port := demoPort; port < demoPort+100; port++ {
+	for port := first; port < first+100; port++ {
 		srv, err := startEmbedded(fmt.Sprintf("127.0.0.1:%d", port), dir, log)
 		if err == nil {
 			return srv, nil

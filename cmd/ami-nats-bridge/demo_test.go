@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -50,7 +49,7 @@ func (s *screen) await(t *testing.T, pattern string) {
 		case <-s.news:
 		case <-t.Context().Done():
 			t.Fatalf("%q never showed in\n%s", pattern, s)
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%q never showed in\n%s", pattern, s)
 		}
 	}
@@ -100,11 +99,13 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 
 func TestDemo_TakesTheNextPort(t *testing.T) {
 	setenv(t)
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", demoPort))
-	if err == nil { // else somebody else has it, which will do too
-		defer listener.Close()
+	// Not demoPort: another demo may have it and let go of it meanwhile.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	srv, err := demoNATS(t.TempDir(), zap.NewNop())
+	defer listener.Close()
+	srv, err := demoNATS(listener.Addr().(*net.TCPAddr).Port, t.TempDir(), zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // simulate runs a simulated Asterisk on an address of its own.
 func simulate(t *testing.T, cfg amisim.Config) (*amisim.Server, string) {
@@ -51,7 +51,7 @@ func guardedNATS(t *testing.T, password string) (addr string) {
 	}
 	srv.Start()
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(5 * time.Second) {
+	if !srv.ReadyForConnections(patience) {
 		t.Fatal("nats-server is not ready")
 	}
 	return srv.Addr().String()
