@@ -3,6 +3,7 @@ package amiconn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -63,6 +64,7 @@ type breaker struct {
 	state    BreakerState
 	failures int
 	cause    *SessionError // of the failure being reported
+	opener   *SessionError // the cause of its last opening
 	owed     *SessionError // a failure while every probe's place was taken
 	retryAt  time.Time
 	counts   map[BreakerState]uint64
@@ -96,6 +98,7 @@ func (b *breaker) move(to BreakerState) {
 	c := BreakerChange{At: time.Now(), From: b.state, To: to, Failures: b.failures}
 	switch to {
 	case BreakerOpen:
+		b.opener = b.cause
 		c.Reason, c.Err = b.cause.Reason, b.cause
 		c.RetryIn = b.cooldown(b.cause.Reason)
 		b.retryAt = c.At.Add(c.RetryIn)
@@ -157,11 +160,14 @@ func (b *breaker) enter(ctx context.Context) (*try, error) {
 	}
 }
 
-// stands reports whether the breaker has not opened since it let t through.
-func (t *try) stands() bool {
+// overruled returns why the breaker has opened since it let t through, or nil.
+func (t *try) overruled() *SessionError {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
-	return t.b.counts[BreakerOpen] == t.opens
+	if t.b.counts[BreakerOpen] == t.opens {
+		return nil
+	}
+	return &SessionError{t.b.opener.Reason, fmt.Errorf("%w: %w", ErrBreakerOpen, t.b.opener.Err)}
 }
 
 // release ends a try that has logged in or was given up: its place is free.

@@ -243,5 +243,26 @@ func TestBreaker_HasTheLastWordAtTheGate(t *testing.T) {
 		if n := connects.since(start); n != 0 {
 			t.Errorf("%d connects while the breaker was open", n)
 		}
+		if n := b.link.Status().Failed[ReasonDial]; n != 1 {
+			t.Errorf("%d failures, want the one that opened the breaker", n)
+		}
+		waits := 0
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, c := range b.changes {
+			if c.To != StateWaiting {
+				continue
+			}
+			waits++
+			if c.Reason != ReasonDial || c.Err == nil {
+				t.Errorf("the %v session waits for %q, %v", c.Role, c.Reason, c.Err)
+			}
+			if c.Failures == 0 && (!errors.Is(c.Err, ErrBreakerOpen) || c.RetryIn <= 0) {
+				t.Errorf("kept from connecting by %v, again in %v", c.Err, c.RetryIn)
+			}
+		}
+		if waits != 2 {
+			t.Errorf("%d sessions wait, want both", waits)
+		}
 	})
 }

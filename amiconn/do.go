@@ -46,7 +46,7 @@ func (l *Link) Do(a Action) (string, error) {
 	call := correlation.Call{
 		ActionID: id, Action: a.Name, Session: session.Token,
 		WaitComplete: a.WaitComplete, WaitSession: events,
-		Regex: regexChannel(a.Headers), OldLists: oldLists(session.Banner),
+		Regex: regexChannel(a.Headers), OldLists: session.oldLists,
 		Timeout: l.cfg.timeout(a.Name, a.Timeout), Part: a.Part, Done: session.watch(a.Done),
 	}
 	return id, session.send(call, data)

@@ -23,9 +23,13 @@ func (s *Session) login(ctx context.Context) error {
 	}
 	banner, err := s.frames.ReadBanner()
 	if err != nil {
+		if odd, ok := errors.AsType[*frames.SyntaxError](err); ok {
+			odd.Input = s.quote(odd.Input)
+		}
 		return &SessionError{ReasonBanner, err}
 	}
-	s.Banner = banner
+	s.oldLists = oldLists(banner)
+	s.Version = s.quote(banner.Version)
 	headers, err := s.credentials()
 	if err != nil {
 		return err
@@ -55,8 +59,21 @@ func (s *Session) credentials() ([]frames.Header, error) {
 		return nil, err
 	}
 	sum := md5.Sum([]byte(challenge + string(s.cfg.Secret)))
-	return append(headers, header("AuthType", "MD5"),
-		header("Key", hex.EncodeToString(sum[:])), header("Events", events)), nil
+	s.key = Secret(hex.EncodeToString(sum[:]))
+	return append(headers, header("AuthType", "MD5"), header("Key", string(s.key)), header("Events", events)), nil
+}
+
+// quote returns what errors and states may show of a peer's text: all of it,
+// or nothing if the secret or the key is in it, for a peer that echoes them
+// would have us publish them. It has to see the text before it is cut.
+func (s *Session) quote(text string) string {
+	for _, secret := range []Secret{s.cfg.Secret, s.key} {
+		known := strings.ToLower(strings.TrimSpace(string(secret))) // as a header's value is read
+		if known != "" && strings.Contains(strings.ToLower(text), known) {
+			return secret.String()
+		}
+	}
+	return text
 }
 
 // ask writes an Action and reads until its Response, whose Challenge header it
@@ -81,7 +98,7 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 			continue
 		}
 		if string(f.Name()) != "Success" {
-			return "", &SessionError{ReasonAuth, fmt.Errorf("%s refused: %.80q", action, f.Get("Message"))}
+			return "", &SessionError{ReasonAuth, fmt.Errorf("%s refused: %.80q", action, s.quote(string(f.Get("Message"))))}
 		}
 		return string(f.Get("Challenge")), nil
 	}

@@ -71,9 +71,10 @@ type Hooks struct {
 // be called from any goroutine.
 type Session struct {
 	// Token names this login in ActionIDs and event numbers.
-	Token  string
-	Role   Role
-	Banner frames.Banner
+	Token string
+	Role  Role
+	// Version is that of AMI, of the banner.
+	Version string
 
 	cfg    *Config
 	ids    *correlation.IDs
@@ -86,6 +87,9 @@ type Session struct {
 	frames *frames.Reader
 	chunk  int // the most that one write may hold, 0 for any
 	pingID string
+
+	key      Secret // the answer to the challenge
+	oldLists bool
 
 	number   atomic.Uint64 // of the last ActionID
 	seq      uint64        // of the last event; the reader's own

@@ -43,4 +43,6 @@ type Change struct {
 	RetryIn time.Duration
 	// Events is how many events the session that ended had numbered.
 	Events uint64
+
+	overruled bool // by the breaker, before it could connect: no failure of its own
 }

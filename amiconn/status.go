@@ -52,7 +52,7 @@ func (l *Link) Status() Status {
 			s.RetryIn = max(0, time.Until(slot.retryAt))
 		}
 		if up := slot.session; up != nil {
-			s.Session, s.Version, s.Skew = up.Token, up.Banner.Version, up.Skew()
+			s.Session, s.Version, s.Skew = up.Token, up.Version, up.Skew()
 		}
 		status.Sessions = append(status.Sessions, s)
 	}

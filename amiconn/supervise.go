@@ -19,9 +19,9 @@ func (l *Link) supervise(ctx context.Context, s *slot) {
 		if err == nil {
 			refused = false
 			up := time.Now()
-			l.change(s, Change{To: StateUp, Session: session.Token, Version: session.Banner.Version}, session)
+			l.change(s, Change{To: StateUp, Session: session.Token, Version: session.Version}, session)
 			err = session.Run(ctx)
-			ended.Session, ended.Version, ended.Events = session.Token, session.Banner.Version, session.seq
+			ended.Session, ended.Version, ended.Events = session.Token, session.Version, session.seq
 			if time.Since(up) >= l.cfg.StableAfter {
 				failures = 0
 				delays.Reset()
@@ -70,10 +70,13 @@ func (l *Link) connect(ctx context.Context, s *slot, failures int) (*Session, er
 			try.release()
 			return nil, &SessionError{ReasonShutdown, err}
 		}
-		if !try.stands() {
+		if cause := try.overruled(); cause != nil {
 			release()
 			try.release()
-			l.change(s, Change{To: StateWaiting, Failures: failures, RetryIn: l.breaker.retryIn()})
+			l.change(s, Change{
+				To: StateWaiting, Reason: cause.Reason, Err: cause, Failures: failures,
+				RetryIn: l.breaker.retryIn(), overruled: true,
+			})
 			continue
 		}
 		session, err := l.openInTurn(ctx, s, release)
@@ -111,7 +114,7 @@ func (l *Link) change(s *slot, c Change, up ...*Session) {
 	if len(up) > 0 {
 		s.session = up[0]
 	}
-	if c.To == StateWaiting && c.Reason != "" {
+	if c.To == StateWaiting && !c.overruled {
 		l.failed[c.Reason]++
 	}
 	l.mu.Unlock()
@@ -125,13 +128,10 @@ func (l *Link) logChange(c Change) {
 	fields := []zap.Field{
 		zap.String("role", c.Name), zap.Stringer("from", c.From), zap.Stringer("to", c.To),
 	}
-	switch c.To {
-	case StateUp:
+	switch {
+	case c.To == StateUp:
 		l.log.Info("session up", append(fields, zap.String("session", c.Session), zap.String("version", c.Version))...)
-	case StateWaiting:
-		if c.Reason == "" {
-			return // the breaker opened before it could connect
-		}
+	case c.To == StateWaiting && !c.overruled:
 		l.log.Warn("session lost", append(fields, zap.String("reason", string(c.Reason)), zap.Int("failures", c.Failures),
 			zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
 	default:

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"time"
 
@@ -37,6 +38,9 @@ func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
 		return nil, err
 	}
 	nc, err := nats.Connect(cfg.NATS.URL, append(append(all, credentials...), opts...)...)
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return nil, errors.New("connect to NATS: NATS_URL has what is no URL") // the error quotes it, password and all
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}

@@ -12,7 +12,9 @@ import (
 // gap is a hole in a server's events. In an outbox it stands where they are
 // missing, and grows with them until it is sent; then it is final.
 type gap struct {
-	from, to  int64 // Unix nanoseconds
+	// from and to are Unix nanoseconds: the least and the greatest of the wall
+	// clock's, so that one which is set makes a gap longer and never negative.
+	from, to  int64
 	reason    string
 	lost      uint64
 	unknown   bool   // nobody can know how many
@@ -58,9 +60,6 @@ func (g *gap) appendTo(p []byte) []byte {
 	}
 	return append(p, `"}`...)
 }
-
-// timeFormat is RFC 3339 with microseconds.
-const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
 // gapCounts counts the Gaps that were told, by reason.
 type gapCounts struct {

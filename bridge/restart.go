@@ -40,7 +40,8 @@ func (s *server) watchSession(c amiconn.Change) {
 	case c.To == amiconn.StateUp:
 		w.mu.Lock()
 		if w.hole != nil {
-			w.hole.to, w.since, w.session = c.At.UnixNano(), c.At, c.Session
+			w.hole.from, w.hole.to = wallTime(w.heard, c.At), c.At.UnixNano()
+			w.since, w.session = c.At, c.Session
 			w.due.Store(true)
 		}
 		w.mu.Unlock()
@@ -51,7 +52,7 @@ func (s *server) watchSession(c amiconn.Change) {
 	case c.To == amiconn.StateWaiting && c.Session != "":
 		s.closeHole(time.Now(), "") // of the loss before, if no event came
 		w.mu.Lock()
-		w.hole = &gap{from: w.heard.UnixNano(), reason: string(c.Reason), unknown: true, restarted: "unknown"}
+		w.hole = &gap{reason: string(c.Reason), unknown: true, restarted: "unknown"}
 		if w.shutdown {
 			w.hole.restarted = "yes"
 		}
@@ -90,7 +91,8 @@ func (w *restartWatch) restarted(e amiconn.Event) string {
 	if err != nil {
 		return ""
 	}
-	// The Uptime is cut to whole seconds: it was started up to one before this.
+	// The Uptime is cut to whole seconds: it was started up to one before this,
+	// a time of the monotonic clock as all here, which no setting of ours moves.
 	started, before := e.At.Add(-time.Duration(uptime)*time.Second), w.started
 	w.started = started
 	switch {

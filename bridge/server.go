@@ -36,6 +36,7 @@ type server struct {
 
 	alarm  func()      // the status goroutine looks at the buffers
 	busy   atomic.Bool // an Action buffer is over 80 %
+	states states
 	gaps   gapCounts
 	levels levels // the status goroutine's own
 
@@ -72,6 +73,9 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{Event: s.onEvent, Corrupt: s.onCorrupt, State: s.onState, Breaker: s.onBreaker},
 	})
+	for _, session := range s.link.Status().Sessions {
+		s.states.sessions = append(s.states.sessions, amiconn.Change{Name: session.Name, Role: session.Role})
+	}
 	return s
 }
 
@@ -82,19 +86,6 @@ const (
 	// heldBytes bounds the bodies of one server's replies together.
 	heldBytes = 64 << 20
 )
-
-// onState publishes a session's change.
-func (s *server) onState(c amiconn.Change) {
-	s.status.publish(s.subjects.status("connection", c.Name), s.connectionStatus(c))
-	if c.Role != amiconn.RoleActions {
-		s.watchSession(c)
-	}
-}
-
-// onBreaker publishes a change of the breaker.
-func (s *server) onBreaker(c amiconn.BreakerChange) {
-	s.status.publish(s.subjects.status("breaker", ""), s.breakerStatus(c))
-}
 
 // tellGap publishes, as a status, a Gap that is being put into the stream.
 func (s *server) tellGap(g gap) {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -23,6 +24,7 @@ type status struct {
 
 	mu      sync.Mutex // protects the following
 	waiting []statusMsg
+	number  uint64                  // of the last that was handed over
 	last    map[statusKey]statusMsg // what was published last
 }
 
@@ -31,8 +33,9 @@ type status struct {
 type statusKey struct{ subject, part string }
 
 type statusMsg struct {
-	key  statusKey
-	body []byte
+	key    statusKey
+	body   []byte
+	number uint64 // in the order in which they were handed over
 }
 
 const maxStatusQueue = 256
@@ -52,7 +55,8 @@ func (s *status) publish(key statusKey, state any) {
 		return
 	}
 	s.mu.Lock()
-	s.add(statusMsg{key, body})
+	s.number++
+	s.add(statusMsg{key, body, s.number})
 	s.mu.Unlock()
 	s.signal()
 }
@@ -74,7 +78,8 @@ func raise(c chan struct{}) {
 	}
 }
 
-// again publishes the last state of everything once more: nobody knows what
+// again publishes the last state of everything once more, in order and before
+// what waits, so that the last on each subject is the newest: nobody knows what
 // was lost with the connection that broke.
 func (s *status) again() {
 	s.mu.Lock()
@@ -82,11 +87,14 @@ func (s *status) again() {
 	for _, m := range s.waiting {
 		newer[m.key] = true
 	}
+	var lost []statusMsg
 	for key, m := range s.last {
 		if !newer[key] {
-			s.add(m)
+			lost = append(lost, m)
 		}
 	}
+	slices.SortFunc(lost, func(a, b statusMsg) int { return cmp.Compare(a.number, b.number) })
+	s.waiting = append(lost, s.waiting...)
 	s.mu.Unlock()
 	s.signal()
 }

@@ -53,3 +53,31 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 		t.Errorf("newest kept: %v", newest)
 	}
 }
+
+// What is published once more after a reconnect leaves the newest of each
+// subject as the last.
+func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
+	server := startNATS(t, t.TempDir(), 0)
+	nc, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	s := newStatus(zap.NewNop())
+	s.nc = nc
+	const kinds = 20
+	for i := range kinds {
+		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i)}, i)
+	}
+	s.flush()
+	s.publish(statusKey{subject: "state.a", part: "0"}, kinds)
+	s.again()
+	for i, m := range s.waiting {
+		if string(m.body) != fmt.Sprint(i+1) {
+			t.Fatalf("message %d is %s", i, m.body)
+		}
+	}
+	if len(s.waiting) != kinds {
+		t.Errorf("%d messages wait, want one of each of %d kinds", len(s.waiting), kinds)
+	}
+}

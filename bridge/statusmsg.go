@@ -8,12 +8,14 @@ import (
 
 // The messages on the status subjects. docs/schemas describes them.
 
-// connectionMsg is a change of one session's state, and where all of the
-// server's sessions stand.
+// connectionMsg is the last change of one session's state, and where all of
+// the server's sessions stand.
 type connectionMsg struct {
 	Server    string    `json:"server"`
 	Node      string    `json:"node"`
 	At        string    `json:"at"`
+	Trigger   string    `json:"trigger"` // change or interval
+	Since     string    `json:"since"`   // when it changed
 	Role      string    `json:"role"`
 	From      string    `json:"from"`
 	To        string    `json:"to"`
@@ -26,24 +28,31 @@ type connectionMsg struct {
 	Sessions  sessionUp `json:"sessions"`
 }
 
-func (s *server) connectionStatus(c amiconn.Change) connectionMsg {
+// connectionStatus is what is to be told at now of the session that changed by
+// c, while the breaker is open for that long. It needs s.states.mu.
+func (s *server) connectionStatus(c amiconn.Change, now time.Time, trigger string, open time.Duration) connectionMsg {
 	m := connectionMsg{
-		Server: s.cfg.Name, Node: s.node, At: stamp(c.At),
+		Server: s.cfg.Name, Node: s.node, At: stamp(now), Trigger: trigger, Since: stamp(time.Unix(0, wallTime(c.At, now))),
 		Role: c.Name, From: c.From.String(), To: c.To.String(),
 		Session: c.Session, Version: c.Version, Reason: string(c.Reason), Error: text(c.Err),
-		Failures: c.Failures, RetryInMS: c.RetryIn.Milliseconds(), Sessions: make(sessionUp),
+		Failures: c.Failures, Sessions: make(sessionUp),
 	}
-	for _, session := range s.link.Status().Sessions {
-		m.Sessions[session.Name] = session.State.String()
+	if c.To == amiconn.StateWaiting {
+		m.RetryInMS = max(left(c.RetryIn, c.At, now), open).Milliseconds()
+	}
+	for _, session := range s.states.sessions {
+		m.Sessions[session.Name] = session.To.String()
 	}
 	return m
 }
 
-// breakerMsg is a change of a server's breaker.
+// breakerMsg is the last change of a server's breaker.
 type breakerMsg struct {
 	Server    string `json:"server"`
 	Node      string `json:"node"`
 	At        string `json:"at"`
+	Trigger   string `json:"trigger"` // change or interval
+	Since     string `json:"since"`   // when it changed
 	From      string `json:"from"`
 	To        string `json:"to"`
 	Reason    string `json:"reason"`
@@ -53,13 +62,16 @@ type breakerMsg struct {
 	RetryAt   string `json:"retry_at"` // empty unless open
 }
 
-func (s *server) breakerStatus(c amiconn.BreakerChange) breakerMsg {
+// breakerStatus is what is to be told at now of the breaker that changed by c
+// and lets somebody try again after retryIn.
+func (s *server) breakerStatus(c amiconn.BreakerChange, now time.Time, trigger string, retryIn time.Duration) breakerMsg {
 	m := breakerMsg{
-		Server: s.cfg.Name, Node: s.node, At: stamp(c.At), From: string(c.From), To: string(c.To),
-		Reason: string(c.Reason), Error: text(c.Err), Failures: c.Failures, RetryInMS: c.RetryIn.Milliseconds(),
+		Server: s.cfg.Name, Node: s.node, At: stamp(now), Trigger: trigger, Since: stamp(time.Unix(0, wallTime(c.At, now))),
+		From: string(c.From), To: string(c.To), Reason: string(c.Reason), Error: text(c.Err),
+		Failures: c.Failures, RetryInMS: retryIn.Milliseconds(),
 	}
-	if c.RetryIn > 0 {
-		m.RetryAt = stamp(c.At.Add(c.RetryIn))
+	if c.To == amiconn.BreakerOpen {
+		m.RetryAt = stamp(now.Add(retryIn))
 	}
 	return m
 }
@@ -103,8 +115,8 @@ type nodeMsg struct {
 	LogLinesLost uint64   `json:"log_lines_lost"`
 }
 
-// tick publishes the state of every buffer and of the node, and closes the
-// holes whose session has brought no event since the last one.
+// tick publishes the state of every session, breaker and buffer and of the
+// node, and closes the holes whose session has brought no event for long.
 func (b *Bridge) tick() {
 	now := time.Now()
 	node := nodeMsg{
@@ -119,6 +131,7 @@ func (b *Bridge) tick() {
 		if s.link.Ready() {
 			node.Ready = append(node.Ready, s.cfg.Name)
 		}
+		s.tellStates()
 		m := s.buffers(now)
 		if changed := trigger(s.levels, m.levels()); changed != "" {
 			m.Trigger = changed // the alarm comes too late to tell
@@ -130,8 +143,6 @@ func (b *Bridge) tick() {
 	}
 	b.status.publish(statusKey{subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(timeFormat) }
 
 func text(err error) string {
 	if err == nil {

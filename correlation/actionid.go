@@ -41,12 +41,15 @@ func NewIDs(node, server string) *IDs {
 }
 
 // Session mints the token of one session: the time in milliseconds, later than
-// any before it, and two random characters that tell two processes apart which
-// started at once. A token sorts after those before it.
-func (i *IDs) Session() string {
+// any before it even if the clock was set back, and two random characters that
+// tell two processes apart which started at once. A token sorts after those
+// before it.
+func (i *IDs) Session() string { return i.session(time.Now()) }
+
+func (i *IDs) session(now time.Time) string {
 	for {
 		last := i.last.Load()
-		ms := max(time.Now().UnixMilli(), last+1)
+		ms := max(now.UnixMilli(), last+1)
 		if i.last.CompareAndSwap(last, ms) {
 			return strconv.FormatInt(ms, base) + digits(rand.Uint64(), 2)
 		}

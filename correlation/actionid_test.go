@@ -59,3 +59,15 @@ func TestIDs_SessionTokensSortByTheirOrder(t *testing.T) {
 		}
 	})
 }
+
+// A clock that is set makes no token twice, and none that sorts before another.
+func TestIDs_TokensStayApartWhenTheClockIsSet(t *testing.T) {
+	ids, start, last := NewIDs("b1", "pbx1"), time.Now(), ""
+	for i, jump := range []time.Duration{0, 0, -3 * time.Hour, -3 * time.Hour, 3 * time.Hour, 0, -1000 * time.Hour, 4 * time.Hour} {
+		token := ids.session(start.Round(0).Add(jump))
+		if token[:len(token)-2] <= last {
+			t.Errorf("token %d, at %v, is %s after %s", i, jump, token, last)
+		}
+		last = token[:len(token)-2]
+	}
+}

@@ -29,7 +29,7 @@ func (r *Reader) ReadBanner() (Banner, error) {
 			return parseBanner(received[:i])
 		}
 		if len(received) == maxBanner {
-			return Banner{}, &SyntaxError{"no line end in 256 bytes", cut(received)}
+			return Banner{}, &SyntaxError{"no line end in 256 bytes", string(received)}
 		}
 		if err := r.fill(); errors.Is(err, io.EOF) {
 			return Banner{}, fmt.Errorf("closed before the banner: %w", r.atEOF(err))
@@ -52,5 +52,5 @@ func parseBanner(line []byte) (Banner, error) {
 			return Banner{Name: string(line[:i]), Version: string(version)}, nil
 		}
 	}
-	return Banner{}, &SyntaxError{"no /version", cut(line)}
+	return Banner{}, &SyntaxError{"no /version", string(line)}
 }

@@ -31,7 +31,7 @@ func TestReader_RefusesWhatIsNoBanner(t *testing.T) {
 	for _, text := range []string{"\r\n", "SSH-2.0-OpenSSH\r\n", "x/ \r\n", long} {
 		_, err := NewReader(strings.NewReader(text), 100).ReadBanner()
 		syntax, ok := errors.AsType[*SyntaxError](err)
-		if !ok || len(syntax.Input) > 80 || !strings.HasPrefix(text, syntax.Input) {
+		if !ok || len(syntax.Input) > 256 || !strings.HasPrefix(text, syntax.Input) || len(err.Error()) > 80+50 {
 			t.Errorf("%.20q: %v", text, err)
 		}
 	}

@@ -26,12 +26,12 @@ const snippet = 80
 // SyntaxError is input that is not AMI at all.
 type SyntaxError struct {
 	Reason string
-	Input  string // its first bytes, 80 at most
+	Input  string // its first bytes, 256 at most
 }
 
-// Error says what was wrong, quoting the input.
+// Error says what was wrong, quoting 80 bytes of the input.
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("not an AMI banner: %s: %q", e.Reason, e.Input)
+	return fmt.Sprintf("not an AMI banner: %s: %q", e.Reason, e.Input[:min(len(e.Input), snippet)])
 }
 
 // HeaderError is a header that AppendAction refused. It never holds the

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -150,13 +151,46 @@ func (r *running) subscribe(subject string) *nats.Subscription {
 	return sub
 }
 
+// next returns the next message, but for a state of a session or breaker that
+// is told again at an interval: it is no step.
 func (r *running) next(sub *nats.Subscription) *nats.Msg {
 	r.t.Helper()
-	msg, err := sub.NextMsg(patience)
+	for deadline := time.Now().Add(patience); ; {
+		msg, err := sub.NextMsg(time.Until(deadline))
+		if err != nil {
+			r.t.Fatalf("%s: %v", sub.Subject, err)
+		}
+		if !repeats(msg) {
+			return msg
+		}
+	}
+}
+
+func repeats(msg *nats.Msg) bool {
+	return bytes.Contains(msg.Data, []byte(`"trigger":"interval","since":`))
+}
+
+// pending returns what has come.
+func (r *running) pending(sub *nats.Subscription) (all []*nats.Msg) {
+	r.t.Helper()
+	n, _, err := sub.Pending()
+	for range n {
+		var msg *nats.Msg
+		if msg, err = sub.NextMsg(time.Second); err != nil {
+			break
+		}
+		all = append(all, msg)
+	}
 	if err != nil {
 		r.t.Fatalf("%s: %v", sub.Subject, err)
 	}
-	return msg
+	return all
+}
+
+// changes returns how many have come of what next returns.
+func (r *running) changes(states *nats.Subscription) int {
+	r.t.Helper()
+	return len(slices.DeleteFunc(r.pending(states), repeats))
 }
 
 // awaitText returns the next message that holds text.

@@ -70,7 +70,7 @@ func TestChaos_TruncatedFrames(t *testing.T) {
 	if got.holes != 0 || got.sessions != 1 || len(got.gaps) != 0 {
 		t.Errorf("%d holes in the events of %d sessions, %d gaps", got.holes, got.sessions, len(got.gaps))
 	}
-	if changes, _, _ := states.Pending(); changes != 0 {
+	if changes := r.changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
 	next, rest := 0, 0
@@ -192,7 +192,7 @@ func TestChaos_OversizeReplies(t *testing.T) {
 					t.Errorf("the Command after it has %d lines, %+v", len(got.Output), got.Error)
 				}
 				r.noMore("pbx1", header, output, small)
-				if n, _, _ := states.Pending(); n != 0 {
+				if n := r.changes(states); n != 0 {
 					t.Errorf("%d changes of state", n)
 				}
 			})
@@ -219,7 +219,7 @@ func TestChaos_PanickingHandler(t *testing.T) {
 		t.Errorf("%d holes, %d sessions, %d panics", got.holes, got.sessions, logger.panics.Load())
 	}
 	succeeds(t, r.call("pbx1", "QueueStatus", ""))
-	if n, _, _ := states.Pending(); n != 0 {
+	if n := r.changes(states); n != 0 {
 		t.Errorf("%d changes of state", n)
 	}
 	if got := r.metric("handler_panics_total", "server", "pbx1"); got != n {

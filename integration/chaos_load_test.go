@@ -58,7 +58,7 @@ func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 	if told := r.metric("gaps_total", "reason", "overflow"); told != float64(len(got.gaps)) || told == 0 {
 		t.Errorf("gaps_total is %v, the stream holds %d", told, len(got.gaps))
 	}
-	if changes, _, _ := states.Pending(); changes != 0 {
+	if changes := r.changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
 	t.Logf("%d stored, %d dropped, %d gaps", len(got.events), b.lost(), len(got.gaps))
@@ -136,7 +136,7 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 	if got := check(t, r.story("flood")); uint64(len(got.events)) != sent || got.holes != 0 {
 		t.Errorf("%d of %d events of the flood are stored, with %d holes", len(got.events), sent, got.holes)
 	}
-	if changes, _, _ := states.Pending(); changes != 0 {
+	if changes := r.changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
 	t.Logf("a flood of %d events", sent)
@@ -193,7 +193,7 @@ func TestChaos_ClockOfTheServerJumps(t *testing.T) {
 	if slices.IsSorted(stamps) || slices.Contains(stamps, "") {
 		t.Errorf("the Timestamps are %q", stamps)
 	}
-	if changes, _, _ := states.Pending(); changes != 0 {
+	if changes := r.changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
 }

@@ -170,7 +170,7 @@ func TestChaos_DrippingReplies(t *testing.T) {
 	r.noMore("pbx1", queues, command)
 	r.settled("pbx1", 20)
 	ticks(t, check(t, r.story("pbx1")), 20)
-	if n, _, _ := states.Pending(); n != 0 {
+	if n := r.changes(states); n != 0 {
 		t.Errorf("%d changes of state", n)
 	}
 }

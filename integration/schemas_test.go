@@ -47,7 +47,8 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 	}
 	for _, kind := range []string{
 		"connection connecting", "connection up", "connection waiting", "connection stopped",
-		"connection of event", "connection of action", "connection of both", "connection without a reason waiting",
+		"connection of event", "connection of action", "connection of both",
+		"connection change", "connection interval", "connection waiting interval", "breaker change", "breaker interval", "breaker open interval",
 		"breaker closed start", "breaker open banner", "breaker half-open cooldown", "breaker closed stable",
 		"buffers interval", "buffers high", "buffers full", "buffers drained",
 		"gap closed", "gap oversize", "gap overflow", "gap-event closed", "gap-event oversize", "gap-event overflow", "node",
@@ -91,9 +92,7 @@ func everyMessage(t *testing.T) (all []*nats.Msg) {
 		t.Fatal(err)
 	}
 	for _, sub := range subs {
-		for n, _, _ := sub.Pending(); n > 0; n-- {
-			all = append(all, r.next(sub))
-		}
+		all = append(all, r.pending(sub)...)
 	}
 	return all
 }
@@ -205,13 +204,9 @@ func kindsOf(name string, m map[string]any) []string {
 	}
 	switch name {
 	case "connection":
-		kinds := []string{kind("to"), name + " of " + fmt.Sprint(m["role"])}
-		if m["reason"] == nil {
-			kinds = append(kinds, name+" without a reason "+fmt.Sprint(m["to"]))
-		}
-		return kinds
+		return []string{kind("to"), kind("trigger"), kind("to", "trigger"), name + " of " + fmt.Sprint(m["role"])}
 	case "breaker":
-		return []string{kind("to", "reason")}
+		return []string{kind("trigger"), kind("to", "trigger"), kind("to", "reason")}
 	case "buffers":
 		return []string{kind("trigger")}
 	case "gap":

@@ -38,7 +38,7 @@ type findings struct {
 
 func (f *findings) add(verdict, text string, args ...any) {
 	f.bad = f.bad || verdict == "FAIL"
-	f.lines = append(f.lines, fmt.Sprintf("%-12s %-4s  %s", f.about, verdict, printable(fmt.Sprintf(text, args...))))
+	f.lines = append(f.lines, fmt.Sprintf("%-12s %-4s  %s", f.about, verdict, fmt.Sprintf(text, args...)))
 }
 
 // Run checks everything at once and prints the findings in the order of the
@@ -65,9 +65,10 @@ func check(ctx context.Context, w io.Writer, s *settings) bool {
 	group.Go(func() { all[len(all)-1] = checkNATS(ctx, s) })
 	group.Wait()
 	good := true
+	secrets := newRedactor(s) // a server may say anything
 	for _, f := range all {
 		for _, line := range f.lines {
-			fmt.Fprintln(w, line)
+			fmt.Fprintln(w, printable(secrets.known(line)))
 		}
 		good = good && !f.bad
 	}

@@ -229,6 +229,7 @@ func TestConfig_PrintsNoSecret(t *testing.T) {
 		{"BRIDGE_NATS_URL=nats://u:" + canary + "@n:4222,nats://" + canary + "@n2:4222,u:" + canary + "@n3"},
 		{"BRIDGE_AMI_SECRET=" + canary, "BRIDGE_AMI_READ_TIMEOUT=" + canary, "BRIDGE_XYZ=" + canary},
 		{"BRIDGE_NATS_URL=nats://u:" + canary + "%zz@n:4222"},
+		{"BRIDGE_LOG_REDACT_PATTERN=" + canary},
 	} {
 		setenv(t, one(more...)...)
 		var out, problems bytes.Buffer

@@ -20,7 +20,7 @@ import (
 const echoed = "3ch0ed"
 
 func hasSecret(text string) bool {
-	return strings.Contains(text, canary) || strings.Contains(text, echoed)
+	return strings.Contains(text, canary) || strings.Contains(text, echoed) || strings.Contains(text, md5)
 }
 
 // until waits for cond, which changes with what others log.
@@ -81,6 +81,10 @@ func TestRedactor_HidesEverySecretOfAFullRun(t *testing.T) {
 	good.Emit("Event", "Say-"+canary, "Pad", strings.Repeat("x", 8<<10))
 	good.EmitRaw([]byte("Secret: " + canary + "\r\n\r\n"))
 	until(t, "corrupt frame", logged("corrupt frame", 1))
+	for i, text := range []string{"dial nats://u:a,\"<" + echoed + "@h:4222", "Bearer a!" + echoed, "refused: Key: " + md5,
+		`secret="a b"` + echoed, `secret="a ` + echoed} {
+		log.Error(fmt.Sprint("caller's text ", i), zap.String("text", text))
+	}
 	log.Error("caller's own", zap.Error(fmt.Errorf("dial %s: %w", url, errors.New("secret="+echoed))), zap.String("password", echoed))
 	stop()
 	if err := sink.Close(t.Context()); err != nil {
@@ -124,7 +128,7 @@ func canaries(t *testing.T, seen *observer.ObservedLogs) (messages []string) {
 			messages = append(messages, e.Message)
 		}
 	}
-	for _, want := range []string{"session lost", "login refused", "request refused", "event dropped", "caller's own"} {
+	for _, want := range []string{"session lost", "login refused", "request refused", "event dropped", "caller's own", "caller's text 4"} {
 		if !strings.Contains(strings.Join(messages, "\n"), want) {
 			t.Errorf("no secret has come by in a line %q: it proves nothing", want)
 		}

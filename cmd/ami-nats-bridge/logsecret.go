@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"path"
@@ -56,9 +57,13 @@ func spelled(secrets []string) *strings.Replacer {
 		if len(secret) < minLiteral {
 			continue
 		}
-		quoted := strconv.Quote(secret)
-		_, userinfo, _ := strings.Cut(url.UserPassword("", secret).String(), ":")
-		all = append(all, secret, quoted[1:len(quoted)-1], userinfo, url.QueryEscape(secret), url.PathEscape(secret))
+		for _, text := range decoded(secret) {
+			quoted := strconv.Quote(text)
+			object, _ := json.Marshal(text) // a string always has JSON
+			_, userinfo, _ := strings.Cut(url.UserPassword("", text).String(), ":")
+			all = append(all, text, quoted[1:len(quoted)-1], string(object[1:len(object)-1]), userinfo,
+				url.QueryEscape(text), url.PathEscape(text))
+		}
 	}
 	slices.SortFunc(all, func(a, b string) int { // the longest first, for one may begin another
 		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
@@ -71,6 +76,16 @@ func spelled(secrets []string) *strings.Replacer {
 		return nil
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// decoded returns a secret as it is, as its bytes read in Latin-1, and with
+// U+FFFD for each that is no UTF-8.
+func decoded(secret string) []string {
+	var latin1 []rune
+	for i := range len(secret) {
+		latin1 = append(latin1, rune(secret[i]))
+	}
+	return []string{secret, string(latin1), string([]rune(secret))}
 }
 
 var (
@@ -102,8 +117,13 @@ func (r *redactor) secret(name string) bool {
 }
 
 var (
-	userinfoRule = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s,"'<>]*@`)
-	bearerRule   = regexp.MustCompile(`(?i)\b(bearer)\s+[A-Za-z0-9._~+/=-]+`)
+	schemeRule = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://`)
+	// nextURLRule is where the userinfo of a URL must have ended: at a space,
+	// or before the next URL of a list.
+	nextURLRule    = regexp.MustCompile(`\s|[,;|"'<>(){}\[\]]+[A-Za-z][A-Za-z0-9+.-]*://`)
+	bearerRule     = regexp.MustCompile(`(?i)\b(bearer)\s+(?:` + quotedWord + `|\S*[^\s,;])`)
+	md5Rule        = regexp.MustCompile(`^["']?[0-9a-fA-F]{32}`)
+	quotedWordRule = regexp.MustCompile(`^` + quotedWord)
 	// namedRule finds what may be a name, a separator and a value: secret=x,
 	// Secret: x, "secret":"x", CDR(pin) = x.
 	namedRule  = regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]*)\)?(?:\\?["'])?([ \t]*(?:=>|[:=])[ \t]*)`)
@@ -112,25 +132,61 @@ var (
 	lineEndRule = regexp.MustCompile(`[\r\n]|\\[rn]`)
 )
 
+// quotedWord is a word that begins with a quote, and in which quotes hold
+// spaces together; one that is not closed holds all that follows.
+const (
+	quotedText = `(?:\\"(?:[^"\\]|\\[^"])*(?:\\"|$)|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$))`
+	quotedWord = quotedText + `(?:` + quotedText + `|\S)*`
+)
+
 // text returns s without its secrets. What can be read in two ways is hidden.
 func (r *redactor) text(s string) string {
 	if s == "" {
 		return s
 	}
-	if r.literals != nil {
-		s = r.literals.Replace(s)
-	}
+	s = r.known(s)
 	if r.pattern != nil {
 		s = r.pattern.ReplaceAllLiteralString(s, redacted)
 	}
 	if strings.Contains(s, "://") {
-		s = userinfoRule.ReplaceAllString(s, "${1}"+redacted+"@")
+		s = hideUserinfo(s)
 	}
 	s = bearerRule.ReplaceAllString(s, "${1} "+redacted)
 	if strings.ContainsAny(s, ":=") {
 		s = r.values(s)
 	}
 	return s
+}
+
+// known returns s without the secrets that are known by heart.
+func (r *redactor) known(s string) string {
+	if r.literals == nil {
+		return s
+	}
+	return r.literals.Replace(s)
+}
+
+// hideUserinfo hides user, password and token of the URLs in s. Whoever does
+// not escape a password may have anything but a space in it.
+func hideUserinfo(s string) string {
+	var out strings.Builder
+	for {
+		scheme := schemeRule.FindStringIndex(s)
+		if scheme == nil {
+			out.WriteString(s)
+			return out.String()
+		}
+		out.WriteString(s[:scheme[1]])
+		s = s[scheme[1]:]
+		end := len(s)
+		if next := nextURLRule.FindStringIndex(s); next != nil {
+			end = next[0]
+		}
+		if at := strings.LastIndexByte(s[:end], '@'); at >= 0 {
+			out.WriteString(redacted)
+			s = s[at:]
+		}
+	}
 }
 
 // values hides what stands behind a secret name.
@@ -151,7 +207,7 @@ func (r *redactor) values(s string) string {
 			continue
 		}
 		line := lastLine(s[:start])
-		if strings.EqualFold(name, "key") && !r.keys.match(name) && (line != "" || separator[0] != ':') {
+		if strings.EqualFold(name, "key") && !r.keys.match(name) && (line != "" || separator[0] != ':') && !md5Rule.MatchString(s[at:]) {
 			continue // much else is called key, as in "parse private key: no PEM"
 		}
 		// Only name=value ends at a space. In a Variable header it does not.
@@ -193,6 +249,9 @@ func valueEnd(s string, inLine bool) int {
 		end = m[0]
 	}
 	if inLine {
+		if word := quotedWordRule.FindString(s[:end]); word != "" {
+			return len(word)
+		}
 		if space := strings.IndexAny(s[:end], " \t"); space >= 0 {
 			end = space
 		}
@@ -242,9 +301,11 @@ func (p *pattern) Decode(text string) error {
 	return nil
 }
 
+// String returns "[redacted]", or "" for none: what is to be hidden may stand
+// in the expression.
 func (p pattern) String() string {
 	if p.Regexp == nil {
 		return ""
 	}
-	return p.Regexp.String()
+	return redacted
 }

@@ -14,6 +14,9 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
+// md5 is the answer to a challenge.
+const md5 = "0f9a0f9a0f9a0f9a0f9a0f9a0f9a0f9a"
+
 func TestRedactor_HidesValuesInText(t *testing.T) {
 	r := new(redactor)
 	for text, want := range map[string]string{
@@ -37,6 +40,16 @@ func TestRedactor_HidesValuesInText(t *testing.T) {
 		"dial nats://u:p/w@h:4222: refused":             "dial nats://[redacted]@h:4222: refused",
 		"nats://a:b@h1,tls://tok@h2,nats://h3":          "nats://[redacted]@h1,tls://[redacted]@h2,nats://h3",
 		`Secret: "a"b`:                                  "Secret: [redacted]",
+		`nats://u:p,w"x<y>z@h1,tls://a@h2 x@y`:          `nats://[redacted]@h1,tls://[redacted]@h2 x@y`,
+		`"url":"nats://u:p'w@h:4222", "x"`:              `"url":"nats://[redacted]@h:4222", "x"`,
+		"Bearer a!b, then":                              "Bearer [redacted], then",
+		`Bearer "a b"c d`:                               "Bearer [redacted] d",
+		"refused: Key: " + md5 + " is wrong":            "refused: Key: [redacted]",
+		"refused, key=" + md5 + " is wrong":             "refused, key=[redacted] is wrong",
+		`secret="a b"c d`:                               "secret=[redacted] d",
+		`secret='a b'"c d"e f`:                          "secret=[redacted] f",
+		`secret="a b`:                                   "secret=[redacted]",
+		`"secret=\"a b\"c d"`:                           `"secret=[redacted] d"`,
 		"secret=[redacted]":                             "secret=[redacted]",
 	} {
 		if got := r.text(text); got != want {
@@ -134,17 +147,20 @@ func TestRedactor_KnowsTheConfiguredSecrets(t *testing.T) {
 		`BRIDGE_SERVER_PBX2_SECRET=q"u o/te`, "BRIDGE_NATS_PASSWORD=pass-word", "BRIDGE_NATS_TOKEN=abc",
 		"BRIDGE_NATS_URL=nats://u:per%40cent@h1,tokentoken@h2", "BRIDGE_LOG_REDACT_KEYS=caller*,*_number",
 		`BRIDGE_LOG_REDACT_PATTERN=\b[0-9]{16}\b`)...)
+	s.bridge.Servers[0].Secret, s.base.Secret = canary, "caf\xe9<>"
 	r := newRedactor(s)
 	for text, want := range map[string]string{
-		"say " + canary + "!":         "say [redacted]!",
-		`a q"u o/te b`:                "a [redacted] b",
-		fmt.Sprintf("%q", `q"u o/te`): `"[redacted]"`,
-		"?x=q%22u+o%2Fte":             "?x=[redacted]",
-		"at per@cent, per%40cent":     "at [redacted], [redacted]",
-		"at tokentoken":               "at [redacted]",
-		"the pass-word":               "the [redacted]",
-		"abc is too short":            "abc is too short",
-		"card 4111111111111111 here":  "card [redacted] here",
+		"say " + canary + "!":            "say [redacted]!",
+		`a q"u o/te b`:                   "a [redacted] b",
+		fmt.Sprintf("%q", `q"u o/te`):    `"[redacted]"`,
+		"?x=q%22u+o%2Fte":                "?x=[redacted]",
+		"at per@cent, per%40cent":        "at [redacted], [redacted]",
+		"at tokentoken":                  "at [redacted]",
+		"the pass-word":                  "the [redacted]",
+		"abc is too short":               "abc is too short",
+		"caf\xe9<>, café<>, caf\ufffd<>": "[redacted], [redacted], [redacted]",
+		`"café\u003c\u003e"`:             `"[redacted]"`,
+		"card 4111111111111111 here":     "card [redacted] here",
 	} {
 		if got := r.text(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)

@@ -8,7 +8,7 @@ var meanings = map[string]string{
 	"LOG_LEVEL":          "debug, info, warn or error",
 	"LOG_FORMAT":         "json or console",
 	"LOG_REDACT_KEYS":    "globs: more keys of log fields whose values are never written",
-	"LOG_REDACT_PATTERN": "regular expression (RE2): what it matches is never written to the log",
+	"LOG_REDACT_PATTERN": "regular expression (RE2): what it matches is never written to the log; may be a secret itself, so it is not printed",
 	"EMBEDDED_NATS_ADDR": "where the embedded nats-server listens, if NATS_URL is empty",
 	"DATA_DIR":           "where the embedded nats-server keeps its streams",
 

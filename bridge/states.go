@@ -1,0 +1,75 @@
+package bridge
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// states is what was told last of a server's sessions and of its breaker.
+// Whoever tells holds mu meanwhile, so that the last message on a subject is
+// the newest; handing one over never waits.
+type states struct {
+	mu       sync.Mutex // protects the following
+	sessions []amiconn.Change
+	breaker  amiconn.BreakerChange
+}
+
+// The triggers of a message about a state.
+const (
+	triggerChange   = "change"
+	triggerInterval = "interval"
+)
+
+// onState publishes a session's change.
+func (s *server) onState(c amiconn.Change) {
+	s.states.mu.Lock()
+	for i := range s.states.sessions {
+		if s.states.sessions[i].Name == c.Name {
+			s.states.sessions[i] = c
+		}
+	}
+	s.status.publish(s.subjects.status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
+	s.states.mu.Unlock()
+	if c.Role != amiconn.RoleActions {
+		s.watchSession(c)
+	}
+}
+
+// onBreaker publishes a change of the breaker.
+func (s *server) onBreaker(c amiconn.BreakerChange) {
+	s.states.mu.Lock()
+	defer s.states.mu.Unlock()
+	s.states.breaker = c
+	s.status.publish(s.subjects.status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
+}
+
+// tellStates publishes where the sessions and the breaker stand. It is for the
+// status goroutine.
+func (s *server) tellStates() {
+	breaker := s.link.Status().Breaker // before the lock: the breaker tells of its change with its own held
+	s.states.mu.Lock()
+	defer s.states.mu.Unlock()
+	now := time.Now()
+	if c, ok := s.states.worst(); ok {
+		s.status.publish(s.subjects.status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
+	}
+	if c := s.states.breaker; c.To == breaker.State { // else it has changed just now, and said so
+		c.Failures = breaker.Failures
+		s.status.publish(s.subjects.status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
+	}
+}
+
+// worst returns the last change of the session that an operator wants to hear
+// of: one that is not up, and of several the one that changed last. There is
+// none before the first change.
+func (s *states) worst() (worst amiconn.Change, ok bool) {
+	for _, c := range s.sessions {
+		down, worstDown := c.To != amiconn.StateUp, worst.To != amiconn.StateUp
+		if !c.At.IsZero() && (!ok || down && !worstDown || down == worstDown && c.At.After(worst.At)) {
+			worst, ok = c, true
+		}
+	}
+	return worst, ok
+}
