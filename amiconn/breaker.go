@@ -51,10 +51,11 @@ type BreakerStatus struct {
 }
 
 // breaker decides whether a session may connect, for all sessions of a server
-// together. Every failure counts when it happens; a success counts each time
-// that a session has been up for StableAfter, so that a link which logs in and
-// dies opens it too. A probe gives its place back once it has logged in: the
-// second session need not wait until the first has proved itself.
+// together. Every failure counts when it happens, unless the Link keeps it to
+// itself because another session stands; a success counts each time that a
+// session has been up for StableAfter, so that a link which logs in and dies
+// opens it too. A probe gives its place back once it has logged in: the next
+// session need not wait until the first has proved itself.
 type breaker struct {
 	cfg  *Config
 	tell func(BreakerChange) // called with mu held: must not call back

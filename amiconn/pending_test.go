@@ -17,7 +17,7 @@ import (
 // of some memory and of no goroutine, and each ends.
 func TestPending_CostsMemoryAndNoGoroutine(t *testing.T) {
 	const pending, sessions = 5000, 4
-	const most = 4 << 10 // bytes each
+	const most = 2 << 10 // bytes each
 	var ended atomic.Int64
 	inBubble(t, amisim.Config{}, actionSessions(sessions), func(b *bench) {
 		b.up()

@@ -215,10 +215,15 @@ func TestSessions_EachIsKeptAliveByItself(t *testing.T) {
 		if got := b.losses(); len(got) != 1 || !strings.HasSuffix(got[0], ":read_timeout") {
 			t.Errorf("lost %q, want the silent one only", got)
 		}
+		slow.mu.Lock()
+		defer slow.mu.Unlock()
 		for _, results := range slow.all {
 			if r := results[0]; r.Outcome != correlation.Answered {
 				t.Errorf("the busy session's action: %v (%v)", r.Outcome, r.Cause)
 			}
+		}
+		if len(slow.all) != 1 {
+			t.Error("the busy session's action did not end")
 		}
 	})
 }

@@ -113,7 +113,7 @@ func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge
 	})
 	up := 0
 	for _, s := range servers {
-		up += s.Sessions
+		up += s.Sessions + s.ActionSessions - 1
 	}
 	for up > 0 {
 		msg := r.next(states)

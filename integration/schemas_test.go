@@ -47,7 +47,7 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 	}
 	for _, kind := range []string{
 		"connection connecting", "connection up", "connection waiting", "connection stopped",
-		"connection of event", "connection of action", "connection of both",
+		"connection of event", "connection of action", "connection of action2", "connection of both",
 		"connection change", "connection interval", "connection waiting interval", "breaker change", "breaker interval", "breaker open interval",
 		"breaker closed start", "breaker open banner", "breaker half-open cooldown", "breaker closed stable",
 		"buffers interval", "buffers high", "buffers full", "buffers drained",
@@ -78,10 +78,11 @@ func everyMessage(t *testing.T) (all []*nats.Msg) {
 	}
 	sim, addr := startSim(t, amisim.Config{})
 	pbx1, pbx2 := server("pbx1", addr, "bridge", "s3cret"), server("pbx2", addr, "bridge", "s3cret")
-	pbx1.OutboxBytes, pbx1.MaxFrameBytes, pbx2.Sessions = 64<<10, 4<<10, 1
+	pbx3 := server("pbx3", addr, "bridge", "s3cret")
+	pbx1.OutboxBytes, pbx1.MaxFrameBytes, pbx2.Sessions, pbx3.ActionSessions = 64<<10, 4<<10, 1, 2
 	pbx1.BreakerFailures, pbx1.BreakerCooldown, pbx1.StableAfter = 3, 200*time.Millisecond, 200*time.Millisecond
 	pbx1.BackoffMin, pbx1.BackoffMax = 10*time.Millisecond, 50*time.Millisecond
-	r := startBridge(t, url, func(c *bridge.Config) { c.StatusInterval, c.ConnectRate = 100*time.Millisecond, 4 }, pbx1, pbx2)
+	r := startBridge(t, url, func(c *bridge.Config) { c.StatusInterval, c.ConnectRate = 100*time.Millisecond, 4 }, pbx1, pbx2, pbx3)
 
 	breakOff(sim, r)
 	overrun(sim, r)
@@ -251,6 +252,7 @@ func refuses(t *testing.T, path string, schema *jsonschema.Schema, doc any, part
 // optional are the members that need not be there.
 var optional = map[string]bool{
 	"connection.session": true, "connection.version": true, "connection.reason": true, "connection.error": true,
-	"connection.sessions.event": true, "connection.sessions.action": true, "connection.sessions.both": true,
-	"breaker.error": true, "gap-event.Restarted": true,
+	"connection.sessions.event": true, "connection.sessions.action": true, "connection.sessions.action2": true,
+	"connection.sessions.both": true,
+	"breaker.error":            true, "gap-event.Restarted": true,
 }

@@ -41,7 +41,7 @@ func one(more ...string) []string {
 var global = `SERVERS OUTBOX_TOTAL_BYTES NATS_URL NATS_CREDS_FILE NATS_USER NATS_PASSWORD NATS_PASSWORD_FILE NATS_TOKEN
 NATS_TOKEN_FILE NATS_TLS_CA_FILE NATS_TLS_CERT_FILE NATS_TLS_KEY_FILE EMBEDDED_NATS_ADDR DATA_DIR NODE SUBJECT_PREFIX HTTP_ADDR
 CONNECT_CONCURRENCY CONNECT_RATE STATUS_INTERVAL STREAM_REPLICAS STREAM_MAX_AGE STREAM_MAX_BYTES DELIVERY AUDIT STREAMS
-LOG_LEVEL LOG_FORMAT LOG_REDACT_KEYS LOG_REDACT_PATTERN SHUTDOWN_TIMEOUT ACTIONS_ALLOW ACTIONS_DENY`
+LOG_LEVEL LOG_FORMAT LOG_REDACT_KEYS LOG_REDACT_PATTERN SHUTDOWN_TIMEOUT ACTIONS_ALLOW ACTIONS_DENY GROUP_<NAME>`
 
 var common = `ADDR USERNAME SECRET SECRET_FILE TLS TLS_CA_FILE AUTH EVENTS SESSIONS ACTION_SESSIONS CONNECT_TIMEOUT LOGIN_TIMEOUT
 PING_INTERVAL READ_TIMEOUT ACTION_TIMEOUT ACTION_TIMEOUTS ACTION_RATES BREAKER_FAILURES BREAKER_COOLDOWN BREAKER_PROBES BACKOFF_MIN BACKOFF_MAX
@@ -106,7 +106,9 @@ func TestRows_DefaultsAreTheContracts(t *testing.T) {
 
 func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 	setenv(t, "BRIDGE_SERVERS= pbx1 , pbx-2,", "BRIDGE_AMI_USERNAME=bridge", "BRIDGE_AMI_SECRET="+canary,
-		"BRIDGE_AMI_READ_TIMEOUT=40s", "BRIDGE_AMI_EVENTS_DENY=RTCP*, VarSet",
+		"BRIDGE_AMI_READ_TIMEOUT=40s", "BRIDGE_AMI_EVENTS_DENY=RTCP*, VarSet", "BRIDGE_AMI_ACTION_SESSIONS=4",
+		"BRIDGE_AMI_ACTION_TIMEOUTS=Originate=60s,Command=10s", "BRIDGE_AMI_ACTION_RATES=Originate=0.5",
+		"BRIDGE_SERVER_PBX_2_ACTION_RATES=", "BRIDGE_SERVER_PBX_2_ACTION_SESSIONS=1",
 		"BRIDGE_SERVER_PBX1_ADDR=10.0.0.1:5038", "BRIDGE_SERVER_PBX_2_ADDR=10.0.0.2:5039",
 		"BRIDGE_SERVER_PBX_2_READ_TIMEOUT=50s", "BRIDGE_SERVER_PBX_2_EVENTS_DENY=", "BRIDGE_SERVER_PBX_2_TLS=on",
 		"BRIDGE_SERVER_PBX_2_CHARSET=latin1", "BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HTTP_ADDR=", "BRIDGE_LOG_LEVEL=")
@@ -117,6 +119,9 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 	first, second := bridge.DefaultServerConfig(), bridge.DefaultServerConfig()
 	first.Name, first.Addr, first.Username, first.Secret = "pbx1", "10.0.0.1:5038", "bridge", canary
 	first.ReadTimeout, first.EventsDeny = 40*time.Second, bridge.Globs{"RTCP*", "VarSet"}
+	first.ActionSessions, first.ActionRates = 4, bridge.Rates{{Pattern: "Originate", Value: 0.5}}
+	first.ActionTimeouts = amiconn.Timeouts{{Pattern: "Originate", Value: time.Minute}, {Pattern: "Command", Value: 10 * time.Second}}
+	second.ActionTimeouts = first.ActionTimeouts
 	second.Name, second.Addr, second.Username, second.Secret = "pbx-2", "10.0.0.2:5039", "bridge", canary
 	second.ReadTimeout, second.EventsDeny, second.TLS, second.Charset = 50*time.Second, bridge.Globs{}, true, 1
 	if diff := cmp.Diff([]bridge.ServerConfig{first, second}, s.bridge.Servers); diff != "" {
@@ -131,6 +136,7 @@ func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
 	setenv(t, "BRIDGE_SERVERS=pbx1,pbx-2", "BRIDGE_SERVER_PBX1_ADDR="+canary, "BRIDGE_SERVER_PBX1_USERNAME=u",
 		"BRIDGE_SERVER_PBX1_SECRET="+canary, "BRIDGE_SERVER_PBX1_SECRET_FILE=/"+canary,
 		"BRIDGE_SERVER_PBX_2_ADDR=h:1", "BRIDGE_SERVER_PBX_2_SECRET=", "BRIDGE_AMI_SESSIONS=3",
+		"BRIDGE_AMI_ACTION_SESSIONS=99", "BRIDGE_AMI_ACTION_TIMEOUTS="+canary, "BRIDGE_AMI_ACTION_RATES="+canary+"=fast",
 		"BRIDGE_AMI_PING_INTERVAL="+canary, "BRIDGE_AMI_TLS="+canary, "BRIDGE_AMI_MAX_PENDING="+canary,
 		"BRIDGE_AMI_CHARSET="+canary, "BRIDGE_AMI_AUTH="+canary, "BRIDGE_AMI_OUTBOX_BYTES="+canary,
 		"BRIDGE_AMI_EVENTS_ALLOW=["+canary, "BRIDGE_CONNECT_RATE="+canary, "BRIDGE_LOG_LEVEL="+canary,
@@ -139,6 +145,9 @@ func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
 		"BRIDGE_SERVER_PBX1_ADR="+canary, "BRIDGE_EMBEDDED_NATS_ADDR="+canary)
 	s, problems := loadSettings()
 	want := []string{
+		"BRIDGE_AMI_ACTION_RATES: wants patterns of actions with how many a second, more than 0, such as Originate=5,Queue*=0.5",
+		"BRIDGE_AMI_ACTION_SESSIONS: wants 1 to 16",
+		"BRIDGE_AMI_ACTION_TIMEOUTS: wants patterns of actions with positive durations, such as Originate=60s,Queue*=5s",
 		"BRIDGE_AMI_AUTH: wants md5 or plain",
 		"BRIDGE_AMI_CHARSET: wants utf-8 or latin1",
 		"BRIDGE_AMI_EVENTS_ALLOW: wants patterns such as Queue*,Hangup",

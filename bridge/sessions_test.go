@@ -1,0 +1,59 @@
+package bridge
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// Each action session has a name of its own wherever sessions are told apart,
+// and its own write buffer in what the server's hold together.
+func TestSessions_AreToldApart(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.NATS.URL = startNATS(t, t.TempDir(), 0).ClientURL()
+	server := DefaultServerConfig()
+	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", amiconn.Secret("s")
+	server.ActionSessions = 3
+	cfg.Servers = append(cfg.Servers, server)
+	b, _ := connectedBridge(t, cfg)
+	want := sessionUp{"event": "down", "action": "down", "action2": "down", "action3": "down"}
+
+	recorder := httptest.NewRecorder()
+	b.readyz(recorder, nil)
+	var ready readiness
+	if err := json.Unmarshal(recorder.Body.Bytes(), &ready); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, ready.Servers["pbx1"]); diff != "" {
+		t.Error("/readyz (-want +got):", diff)
+	}
+	told := b.servers[0].connectionStatus(amiconn.Change{Name: "action3", Role: amiconn.RoleActions}, b.started, triggerChange, 0)
+	if diff := cmp.Diff(want, told.Sessions); diff != "" || told.Role != "action3" {
+		t.Errorf("status of %s (-want +got): %s", told.Role, diff)
+	}
+	families, err := b.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, capacity := sessionUp{}, 0.0
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			switch family.GetName() {
+			case "ami_nats_bridge_ami_session_up":
+				got[m.GetLabel()[0].GetValue()] = "down"
+			case "ami_nats_bridge_write_buffer_capacity_bytes":
+				capacity = m.GetGauge().GetValue()
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("metrics (-want +got):", diff)
+	}
+	if most := b.servers[0].buffers(b.started).WriteBuffer.Capacity; capacity != 15<<20 || most != 15<<20 {
+		t.Errorf("capacity of three write buffers of 5 MiB: %v in metrics, %d in the status", capacity, most)
+	}
+}
