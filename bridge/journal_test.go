@@ -1,0 +1,244 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// testJournal returns a journal that writes to the server at url, which has a
+// stream of all below notes, and what ends it.
+func testJournal(t *testing.T, url string, limit int) (*journal, jetstream.JetStream, func()) {
+	t.Helper()
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(ackTimeout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "NOTES", Subjects: []string{"notes.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	j := newJournal(limit, zap.NewNop())
+	j.nc, j.js = nc, js
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { j.run(ctx) })
+	stop := sync.OnceFunc(func() { cancel(); group.Wait() })
+	t.Cleanup(stop)
+	return j, js, stop
+}
+
+// note is the number'th message.
+func note(number int) *nats.Msg {
+	msg := nats.NewMsg("notes.a")
+	msg.Data = []byte(strconv.Itoa(number))
+	msg.Header.Set("Nats-Msg-Id", "n"+strconv.Itoa(number))
+	msg.Header.Set("Nats-Expected-Stream", "NOTES")
+	return msg
+}
+
+// drained waits until j has written everything.
+func drained(t *testing.T, j *journal) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if j.drain(ctx); ctx.Err() != nil {
+		n, bytes := j.left()
+		t.Fatalf("%d messages, %d bytes left", n, bytes)
+	}
+}
+
+// notes are the numbers in the stream.
+func notes(t *testing.T, js jetstream.JetStream) (numbers []int) {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "NOTES")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := stream.CachedInfo().State
+	for seq := state.FirstSeq; seq <= state.LastSeq && state.Msgs > 0; seq++ {
+		msg, err := stream.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(string(msg.Data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+// hear returns what a message was told.
+func hear(t *testing.T, told <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-told:
+		return err
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing was heard of a message")
+		return nil
+	}
+}
+
+func count(n int) (numbers []int) {
+	for i := range n {
+		numbers = append(numbers, i)
+	}
+	return numbers
+}
+
+func TestJournal_StoresOnceAndInOrderThroughARestartOfNATS(t *testing.T) {
+	dir := t.TempDir()
+	server := startNATS(t, dir, 0)
+	url := server.ClientURL()
+	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, js, _ := testJournal(t, url, 1<<20)
+	const n = 900
+	stored := make(chan int, n)
+	for i := range n {
+		if i == n/3 {
+			server.Shutdown()
+			server.WaitForShutdown()
+		}
+		if i == 2*n/3 {
+			startNATS(t, dir, port)
+		}
+		err := j.write(journalEntry{msg: note(i), done: func(ack *jetstream.PubAck, err error) {
+			if err == nil && ack.Stream == "NOTES" {
+				stored <- i
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	drained(t, j)
+	if got := notes(t, js); !slices.Equal(got, count(n)) {
+		t.Errorf("the stream holds %v", got)
+	}
+	if len(stored) != n {
+		t.Errorf("%d of %d were told that they are stored", len(stored), n)
+	}
+}
+
+// What is to be tried once does not wait for the stream to come back, although
+// it stands behind what does.
+func TestJournal_OnceHearsAnErrorAndIsNotStored(t *testing.T) {
+	j, js, _ := testJournal(t, startNATS(t, t.TempDir(), 0).ClientURL(), 1<<20)
+	stream, err := js.Stream(t.Context(), "NOTES")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), "NOTES"); err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan error, 1)
+	if err := j.write(journalEntry{msg: note(0)}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		err := j.write(journalEntry{msg: note(i + 1), once: true, done: func(_ *jetstream.PubAck, err error) { heard <- err }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := hear(t, heard); !errors.Is(err, jetstream.ErrNoStreamResponse) {
+			t.Errorf("heard %v", err)
+		}
+	}
+	// The server may still be busy with taking the old one's files away.
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		_, err := js.CreateStream(t.Context(), stream.CachedInfo().Config)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	drained(t, j)
+	if got := notes(t, js); !slices.Equal(got, []int{0}) {
+		t.Errorf("the stream holds %v", got)
+	}
+}
+
+// A message that JetStream will never take does not stop what is behind it.
+func TestJournal_GivesUpWhatIsHopeless(t *testing.T) {
+	j, js, _ := testJournal(t, startNATS(t, t.TempDir(), 0).ClientURL(), 4<<20)
+	large, stale := note(1), note(2)
+	large.Data = make([]byte, 2<<20)
+	stale.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "17")
+	heard := make(chan error, 2)
+	for _, msg := range []*nats.Msg{large, stale} {
+		if err := j.write(journalEntry{msg: msg, done: func(_ *jetstream.PubAck, err error) { heard <- err }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.write(journalEntry{msg: note(0)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := hear(t, heard); !errors.Is(err, nats.ErrMaxPayload) {
+		t.Errorf("the large one heard %v", err)
+	}
+	api, ok := errors.AsType[*jetstream.APIError](hear(t, heard))
+	if !ok || api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence {
+		t.Errorf("the stale one heard %v", api)
+	}
+	drained(t, j)
+	if got := notes(t, js); !slices.Equal(got, []int{0}) {
+		t.Errorf("the stream holds %v", got)
+	}
+}
+
+func TestJournal_IsBoundedAndSaysWhatIsLeft(t *testing.T) {
+	j, js, stop := testJournal(t, startNATS(t, t.TempDir(), 0).ClientURL(), 64<<10)
+	if err := js.DeleteStream(t.Context(), "NOTES"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1000)
+	taken := map[bool]int{}
+	for _, must := range []bool{false, true} {
+		for i := 0; ; i++ {
+			e := journalEntry{msg: note(i), must: must, done: func(_ *jetstream.PubAck, err error) { ended <- err }}
+			if err := j.write(e); errors.Is(err, errJournalFull) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			taken[must]++
+		}
+	}
+	n, bytes := j.left()
+	if bytes > 64<<10 || bytes < 60<<10 || taken[false] < 2*taken[true] || taken[true] == 0 || n != taken[false]+taken[true] {
+		t.Errorf("%d messages, %d bytes; taken %v", n, bytes, taken)
+	}
+	stop()
+	for range n {
+		if err := hear(t, ended); !errors.Is(err, errJournalEnded) {
+			t.Fatalf("heard %v", err)
+		}
+	}
+	if again, _ := j.left(); again != n {
+		t.Errorf("%d left, then %d", n, again)
+	}
+	if err := j.write(journalEntry{msg: note(0)}); !errors.Is(err, errJournalEnded) {
+		t.Errorf("after the end: %v", err)
+	}
+}
