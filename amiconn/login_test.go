@@ -44,12 +44,13 @@ func TestLogin_QuotesNoSecret(t *testing.T) {
 				}
 				b.mu.Lock()
 				defer b.mu.Unlock()
-				shown := fmt.Sprintf("%+v %+v", b.changes, b.breaker)
+				var shown strings.Builder
+				shown.WriteString(fmt.Sprintf("%+v %+v", b.changes, b.breaker))
 				for _, entry := range b.logs.All() {
-					shown += fmt.Sprint(entry.Message, entry.ContextMap())
+					shown.WriteString(fmt.Sprint(entry.Message, entry.ContextMap()))
 				}
-				if strings.Contains(strings.ToLower(shown), part) || strings.Contains(shown, pad) {
-					t.Errorf("the secret is shown: %s", shown)
+				if strings.Contains(strings.ToLower(shown.String()), part) || strings.Contains(shown.String(), pad) {
+					t.Errorf("the secret is shown: %s", shown.String())
 				}
 			})
 		})

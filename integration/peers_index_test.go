@@ -43,7 +43,7 @@ var defects = []struct{ what, tests string }{
 	{"pending actions survive their connection", "TestInvariant_EveryPendingActionEnds"},
 	{"nobody says whether an action was sent", "TestBridge_ErrorsSayWhatReachedAsterisk"},
 	{"actions are sent again after a reconnect", "TestPeers_NothingIsSentAgainAfterAReconnect"},
-	{"a list ends at its first item, or never", "TestDeliver_KnowsWhenAnActionIsComplete TestRules_HaveEveryListActionOfAsterisk"},
+	{"a list ends at its first item, or never", "TestDeliver_KnowsWhenAnActionIsComplete TestActions_EachOfAsterisksEndsWithTheLastFrameOfItsReply"},
 	{"the outcome of an async Originate is unknown", "TestLink_OriginateWaitsForTheEvent"},
 	{"success that Asterisk never said", "TestInvariant_NoSyntheticSuccess"},
 }
