@@ -108,10 +108,11 @@ func (k *known) scripts() map[string]script {
 
 // lists adds the forms of a list to s.
 func (k *known) lists(s map[string]script) {
-	items := ""
-	for _, name := range append(k.items, k.items...) {
-		items += k.item(name)
+	var each []string
+	for _, name := range slices.Concat(k.items, k.items) {
+		each = append(each, k.item(name))
 	}
+	items := strings.Join(each, "")
 	n := 2*len(k.items) + 1
 	end := "Event: " + k.completion + "\nActionID: a\nEventList: Complete\nListItems: 1\n\n"
 	s["modern"] = script{wire: listStart + items + end, want: Answered, events: n}

@@ -15,7 +15,7 @@ const (
 type endedCall struct {
 	session, actionID string
 	repeats           bool  // further Responses are no surprise
-	pongs             uint8 // still to come of a fenced one; between two there is text
+	pongs             uint8 // still to come around plain text
 }
 
 // endedCalls are the Calls that ended last. A full one forgets the oldest.
@@ -27,7 +27,7 @@ type endedCalls struct {
 func (e *endedCalls) add(p *pending) {
 	c := endedCall{session: p.Session, actionID: p.ActionID}
 	c.repeats = p.rule.has(moreErrors) && p.failed
-	if p.rule.has(fenced) && p.sent && !p.final {
+	if p.rule.has(plainText) && p.sent && !p.final {
 		if c.pongs = 2; p.fence {
 			c.pongs = 1
 		}

@@ -144,6 +144,21 @@ func TestStream_OfAnyLengthNeedsFlatMemory(t *testing.T) {
 	}
 }
 
+func TestStream_CountsItsBufferAndWhatWasNoText(t *testing.T) {
+	d := newDesk(t, roomy)
+	part, _ := collect(0)
+	d.start(Call{ActionID: "a", Action: "QueueStatus", Part: part})
+	d.play(actions, listStart+"Event: QueueMember\nActionID: a\nName: \xff"+strings.Repeat("x", 3000)+"\n\n")
+	if s := d.Stats(); s.Bytes < 3000 || s.Replaced != 1 {
+		t.Errorf("%d bytes are held, %d replaced; want 3000 and more, 1", s.Bytes, s.Replaced)
+	}
+	d.play(actions, item("QueueStatusComplete"))
+	if s := d.Stats(); s.Bytes > 500 {
+		t.Errorf("%d bytes are held of a stream that has ended", s.Bytes)
+	}
+	d.mustEnd("a", Answered, SentYes)
+}
+
 func TestStream_GoesOnToItsEndWhenTheReceiverTakesNoMore(t *testing.T) {
 	long := "Response: Success\nActionID: a\n" + strings.Repeat("Output: x\n", 3*partLines) + "\n"
 	for name, tc := range map[string]struct {
@@ -174,6 +189,7 @@ func TestStream_EndsTooLargeWithAFrameThatIs(t *testing.T) {
 	for name, tc := range map[string]struct{ action, wire string }{
 		"truncated item":       {"QueueStatus", listStart + "Event: QueueMember\nActionID: a\n" + long + item("QueueMember") + item("QueueStatusComplete")},
 		"truncated output":     {"Command", "Response: Success\nActionID: a\nOutput: x\n" + long},
+		"fields":               {"Command", "Response: Success\nActionID: a\nX: " + strings.Repeat("x", 6<<10) + "\nOutput: x\n\n"},
 		"truncated text":       {"Queues", pongA + "text\n" + long + pongA},
 		"item over ReplyBytes": {"QueueStatus", listStart + "Event: QueueMember\nActionID: a\nX: " + strings.Repeat("x", 6<<10) + "\n\n" + item("QueueStatusComplete")},
 	} {

@@ -88,6 +88,11 @@ func TestText_ThatComesLateIsNotTheNextActions(t *testing.T) {
 				if seen != "" && seen != pongA {
 					late = "late\n\n" + pongA
 				}
+				if seen == "" {
+					if left := d.play(actions, "stray\n\n"); len(left) != 1 {
+						t.Error("text before the first Pong was taken")
+					}
+				}
 				if left := d.play(actions, late); left != nil {
 					t.Errorf("left as corrupt: %q", left)
 				}

@@ -1,0 +1,53 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
+)
+
+// What a real Asterisk answers with raw text, with several Responses or with an
+// extra blank line ends at once, and disturbs nothing behind it.
+func TestReal_OddActionsEnd(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"ModuleLoad"} }
+		r := startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+		loaded := r.call("pbx1", "ListCommands", "").Fields
+		asked := 0
+		for _, tc := range []struct{ action, body, kind string }{
+			{"IAXnetstats", "", ""},          // no channel: one blank line is all
+			{"Queues", "", "asterisk_error"}, // gone since 15
+			{"DataGet", `{"Path":"/"}`, "asterisk_error"},
+			{"QueueRule", "", ""},
+			{"ModuleLoad", `{"LoadType":"sideways"}`, "asterisk_error"}, // two Errors
+			{"FAXSession", `{"SessionNumber":"1"}`, "asterisk_error"},
+			{"FAXStats", "", ""},
+		} {
+			if _, ok := loaded[tc.action]; !ok && tc.kind == "" {
+				continue
+			}
+			asked++
+			got := r.call("pbx1", tc.action, tc.body, "Ami-Timeout", "20s")
+			kind := ""
+			if got.Error != nil {
+				kind = got.Error.Kind
+			}
+			if kind != tc.kind {
+				t.Errorf("%s: %q, want %q: %+v", tc.action, kind, tc.kind, got)
+			}
+			if pong := r.call("pbx1", "Ping", ""); pong.Fields["Ping"] != "Pong" {
+				t.Errorf("the Ping behind %s: %+v", tc.action, pong)
+			}
+		}
+		if asked < 6 {
+			t.Errorf("only %d of the odd actions are loaded", asked)
+		}
+		for _, name := range []string{"frames_corrupt_total", "responses_late_total", "responses_unmatched_total"} {
+			if n := r.metric(name); n != 0 {
+				t.Errorf("%s is %v", name, n)
+			}
+		}
+		t.Logf("Asterisk %s: %d odd actions", a.Version(), asked)
+	})
+}
