@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,6 +25,37 @@ func (b *bench) transitions() (all []string) {
 	defer b.mu.Unlock()
 	for _, c := range b.breaker {
 		all = append(all, fmt.Sprintf("%s>%s:%s", c.From, c.To, c.Reason))
+	}
+	return all
+}
+
+// tellings are the transitions as a log line each should tell them: with the
+// reason, the failures and, while nobody is let through, the next try.
+func (b *bench) tellings() (all []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.breaker[1:] { // the first is the state that it begins in
+		line := fmt.Sprintf("%s>%s:%s after %d", c.From, c.To, c.Reason, c.Failures)
+		if c.To == BreakerOpen {
+			line += fmt.Sprintf(", again in %v: %v", c.RetryIn, c.Err)
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// breakerLines are the log lines that speak of the breaker.
+func (b *bench) breakerLines() (all []string) {
+	for _, entry := range b.logs.All() {
+		if !strings.Contains(entry.Message, "breaker") {
+			continue
+		}
+		f := entry.ContextMap()
+		line := fmt.Sprintf("%v>%v:%v after %v", f["from"], f["to"], f["reason"], f["failures"])
+		if f["delay"] != nil {
+			line += fmt.Sprintf(", again in %v: %v", f["delay"], f["error"])
+		}
+		all = append(all, line)
 	}
 	return all
 }
@@ -97,8 +130,8 @@ func TestBreaker_OpensHalfOpensAndCloses(t *testing.T) {
 		if diff := cmp.Diff(want, b.transitions()); diff != "" {
 			t.Error(diff)
 		}
-		if n := b.logs.FilterMessage("breaker opened").Len(); n != 2 {
-			t.Errorf("%d log lines of 2 openings", n)
+		if diff := cmp.Diff(b.tellings(), b.breakerLines()); diff != "" {
+			t.Errorf("(-transitions +log lines):\n%s", diff)
 		}
 		if s := b.link.Status().Breaker; s.Failures != 0 || s.Transitions[BreakerOpen] != 2 {
 			t.Errorf("at the end: %+v", s)
@@ -106,25 +139,32 @@ func TestBreaker_OpensHalfOpensAndCloses(t *testing.T) {
 	})
 }
 
-// Half-open, one probe at a time: while the first is stuck nobody else
-// connects, once it has logged in the second session follows at once.
-func TestBreaker_ProbesOneAtATime(t *testing.T) {
-	var connects dials
-	inBubble(t, amisim.Config{}, func(c *Config, d *Deps) { c.BreakerFailures = 1; connects.count(d) }, func(b *bench) {
-		b.up()
-		b.sim.Next("Login", amisim.Delay(4*time.Second))
-		b.sim.Kick()
-		synctest.Wait()
-		lost := time.Now()
-		time.Sleep(33 * time.Second)
-		if n := connects.since(lost); n != 1 {
-			t.Errorf("%d connects beside a probe that logs in, want its own only", n)
-		}
-		time.Sleep(2 * time.Second)
-		if !b.link.Ready() {
-			t.Errorf("1 s after the probe's login: %+v", b.link.Status().Sessions)
-		}
-	})
+// Half-open lets so many probes through at a time: while they are stuck nobody
+// else connects, once one has logged in the other session follows at once.
+func TestBreaker_LetsSoManyProbesThrough(t *testing.T) {
+	for _, probes := range []int{1, 2} {
+		t.Run(fmt.Sprint(probes), func(t *testing.T) {
+			var connects dials
+			inBubble(t, amisim.Config{}, func(c *Config, d *Deps) {
+				c.BreakerFailures, c.BreakerProbes = 1, probes
+				connects.count(d)
+			}, func(b *bench) {
+				b.up()
+				b.sim.Next("Login", amisim.Delay(4*time.Second), amisim.Delay(4*time.Second))
+				b.sim.Kick()
+				synctest.Wait()
+				lost := time.Now()
+				time.Sleep(33 * time.Second)
+				if n := connects.since(lost); n != probes {
+					t.Errorf("%d connects beside probes that log in, want %d", n, probes)
+				}
+				time.Sleep(6 * time.Second)
+				if !b.link.Ready() {
+					t.Errorf("after the probes' logins: %+v", b.link.Status().Sessions)
+				}
+			})
+		})
+	}
 }
 
 func TestBreaker_AuthRefusedOpensAtOnce(t *testing.T) {
@@ -161,6 +201,7 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 		change func(*Config, *Deps)
 	}{
 		{ReasonDial, "", nil, func(c *Config, _ *Deps) { c.Addr = "nobody:5038" }},
+		{ReasonTLS, "", nil, func(c *Config, _ *Deps) { c.TLS = true }}, // with a server that speaks none
 		{ReasonBanner, amisim.Accept, amisim.Refuse, nil},
 		{ReasonLogin, "Login", stop, nil},
 		{ReasonAuth, "Login", amisim.Deny("Authentication failed"), nil},
@@ -168,6 +209,8 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 		{ReasonRead, "Ping", amisim.Reset, nil},
 		{ReasonReadTimeout, "Ping", stop, func(c *Config, _ *Deps) { c.StableAfter = time.Hour }},
 		{ReasonPing, "Ping", amisim.Ignore, func(c *Config, _ *Deps) { c.StableAfter = time.Hour }},
+		{ReasonWrite, "", nil, func(_ *Config, d *Deps) { brittle(d, errBrittle) }},
+		{ReasonWriteTimeout, "", nil, func(_ *Config, d *Deps) { brittle(d, os.ErrDeadlineExceeded) }},
 	} {
 		t.Run(string(test.want), func(t *testing.T) {
 			var faulty chan struct{} // of the bubble
@@ -205,6 +248,31 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// brittle has every connection take the login and fail what is written next.
+func brittle(d *Deps, err error) {
+	dial := d.Dial
+	d.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, dialErr := dial(ctx, network, addr)
+		return &brittleConn{Conn: conn, left: 2, err: err}, dialErr // Challenge and Login
+	}
+}
+
+type brittleConn struct {
+	net.Conn
+
+	left int
+	err  error
+}
+
+var errBrittle = errors.New("brittle")
+
+func (c *brittleConn) Write(p []byte) (int, error) {
+	if c.left--; c.left < 0 {
+		return 0, c.err
+	}
+	return c.Conn.Write(p)
 }
 
 // A breaker that opens while a session waits at the gate keeps it from

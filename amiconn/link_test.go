@@ -35,6 +35,8 @@ type bench struct {
 	link *Link
 	logs *observer.ObservedLogs
 
+	stopLink func() // and joins it; once
+
 	mu      sync.Mutex
 	events  []string // "session-independent" names in order
 	seqs    []uint64
@@ -76,9 +78,9 @@ func inBubble(t *testing.T, sim amisim.Config, change func(*Config, *Deps), test
 		linkCtx, stopLink := context.WithCancel(ctx)
 		var linkGroup sync.WaitGroup
 		linkGroup.Go(func() { _ = b.link.Run(linkCtx) })
+		b.stopLink = sync.OnceFunc(func() { stopLink(); linkGroup.Wait() })
 		test(b)
-		stopLink()
-		linkGroup.Wait()
+		b.stopLink()
 		cancel()
 		group.Wait()
 		for _, entry := range logs.All() {
@@ -486,7 +488,12 @@ func TestLink_TLS(t *testing.T) {
 		linkGroup.Go(func() { _ = link.Run(linkCtx) })
 		defer linkGroup.Wait()
 		defer stop()
-		c := <-changes
+		var c Change
+		select {
+		case c = <-changes:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("the session never came to be %v", until)
+		}
 		if until == StateUp {
 			done := make(chan *correlation.Result, 1)
 			long := []frames.Header{header("Variable", strings.Repeat("v", 900)), header("Filler", strings.Repeat("f", 900))}

@@ -12,17 +12,17 @@ import (
 
 // check reads the request for s and says why s may not have it.
 func (a *ask) check(s *server) *failure {
-	if reason := s.policy.refuses(a.action); reason != "" {
-		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: reason}
+	var err error
+	if a.request, err = parseRequest(a.action, a.body, s.cfg.Charset); err != nil {
+		return badRequest(err)
+	}
+	if refused := s.policy.refuses(a.action, a.request.headers); refused != nil {
+		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.reason}
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
 	// past a rule on Originate.
 	if spelling := catalog.Spelling(a.action); spelling != a.action {
 		return badRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", a.action, spelling))
-	}
-	var err error
-	if a.request, err = parseRequest(a.action, a.body, s.cfg.Charset); err != nil {
-		return badRequest(err)
 	}
 	if a.options.strict {
 		if err := catalog.Check(a.action, a.request.names()); err != nil {

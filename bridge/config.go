@@ -34,9 +34,10 @@ type Config struct {
 	ShutdownTimeout time.Duration `split_words:"true"`
 
 	// ActionsAllow names default-refused actions to grant, ActionsDeny actions
-	// to refuse on top; both are globs.
+	// to refuse on top; both are globs. ActionsRules is what headers must be.
 	ActionsAllow Globs `split_words:"true"`
 	ActionsDeny  Globs `split_words:"true"`
+	ActionsRules Rules `split_words:"true"`
 
 	Delivery Delivery
 	Audit    Audit
@@ -92,10 +93,11 @@ type ServerConfig struct {
 	// ShedFirst are globs on the names of events that go first when the outbox
 	// is over 80 %.
 	ShedFirst Globs `split_words:"true"`
-	// ActionsAllow and ActionsDeny replace the bridge's for this server when
-	// they are not empty.
+	// ActionsAllow, ActionsDeny and ActionsRules replace the bridge's for this
+	// server, each when it is not empty.
 	ActionsAllow Globs `split_words:"true"`
 	ActionsDeny  Globs `split_words:"true"`
+	ActionsRules Rules `split_words:"true"`
 	// ActionRates bound how many Actions a second are taken.
 	ActionRates Rates `split_words:"true"`
 }
@@ -249,14 +251,17 @@ func (g Globs) String() string { return strings.Join(g, ",") }
 
 // Match reports whether some pattern matches name, ignoring case as Asterisk
 // does with the names of Actions.
-func (g Globs) Match(name string) bool {
+func (g Globs) Match(name string) bool { return g.find(name) != "" }
+
+// find returns the first pattern that matches name, or "".
+func (g Globs) find(name string) string {
 	for _, pattern := range g {
 		// Decode has refused malformed patterns.
 		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(name)); ok {
-			return true
+			return pattern
 		}
 	}
-	return false
+	return ""
 }
 
 // Delivery is how events are published.

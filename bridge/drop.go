@@ -134,7 +134,8 @@ func (o *outbox) shed(s *slot, e outboxEntry) {
 }
 
 // gapSlot numbers a Gap and pays for it. A Gap is never refused for want of
-// room: there is one for each sixteenth of an outbox, or for each lost session.
+// room: there is one for each sixteenth of an outbox, or for each lost session;
+// or, while what is in flight fills it, one for each event that is, at most.
 func (o *outbox) gapSlot(session string, hole *gap) slot {
 	o.gaps++
 	s := slot{outboxEntry: outboxEntry{subject: o.subject, session: session, gap: o.gaps, at: hole.to}, hole: hole}

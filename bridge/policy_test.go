@@ -1,17 +1,113 @@
 package bridge
 
-import "testing"
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
 
-func TestPolicy_RefusesWhateverTheCase(t *testing.T) {
-	p := policy{allow: Globs{"Command"}, deny: Globs{"Originate", "DB*"}}
-	for action, refused := range map[string]bool{
-		"Login": true, "LOGOFF": true, "waitevent": true, "UpdateConfig": true, "getconfigjson": true,
-		"Originate": true, "originate": true, "DBPut": true, "dbdel": true,
-		"Command": false, "QueueStatus": false, "Ping": false,
-	} {
-		if got := p.refuses(action) != ""; got != refused {
-			t.Errorf("%s: refused %v, want %v", action, got, refused)
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// testPolicy makes a policy as the environment would: allow, deny, rules.
+func testPolicy(t testing.TB, allow, deny, rules string) *policy {
+	t.Helper()
+	cfg := DefaultConfig()
+	if err := errors.Join(cfg.ActionsAllow.Decode(allow), cfg.ActionsDeny.Decode(deny), cfg.ActionsRules.Decode(rules)); err != nil {
+		t.Fatal(err)
+	}
+	own := DefaultServerConfig()
+	return newPolicy(&cfg, &own)
+}
+
+// testHeaders reads lines such as Context: dialer, the blank after the colon
+// left out.
+func testHeaders(lines string) []frames.Header {
+	var headers []frames.Header
+	for line := range strings.SplitSeq(lines, "\n") {
+		if key, value, ok := strings.Cut(line, ":"); ok {
+			headers = append(headers, frames.Header{Key: []byte(key), Value: []byte(strings.TrimPrefix(value, " "))})
 		}
+	}
+	return headers
+}
+
+// ruleOf is the rule that refuses, or "".
+func ruleOf(f *forbidden) string {
+	if f == nil {
+		return ""
+	}
+	return f.rule
+}
+
+func TestPolicy_RefusesByDefaultWhatTheContractLists(t *testing.T) {
+	always := strings.Fields("Login Logoff Challenge Events Filter WaitEvent")
+	byDefault := strings.Fields(`Command UpdateConfig CreateConfig GetConfig GetConfigJSON ModuleLoad
+		DialplanExtensionAdd DialplanExtensionRemove AGI PJSIPNotify`)
+	nothing, everything := testPolicy(t, "", "", ""), testPolicy(t, "*", "", "")
+	table, err := os.ReadFile("catalog/actions.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		name, _, _ := strings.Cut(line, "\t")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		want, granted := "", ""
+		switch {
+		case slices.Contains(always, name):
+			want, granted = "always", "always"
+		case slices.Contains(byDefault, name):
+			want = "default"
+		}
+		for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+			if got := ruleOf(nothing.refuses(spelling, nil)); got != want {
+				t.Errorf("%s is refused by %q, want %q", spelling, got, want)
+			}
+			if got := ruleOf(everything.refuses(spelling, nil)); got != granted {
+				t.Errorf("%s with ACTIONS_ALLOW=* is refused by %q, want %q", spelling, got, granted)
+			}
+		}
+	}
+}
+
+func TestPolicy_DenyBeatsAllow(t *testing.T) {
+	p := testPolicy(t, "Command,Queue*,Originate:*", "Queue*,DB*,Originate:System", "")
+	for action, want := range map[string]string{
+		"QueuePause": "ACTIONS_DENY=Queue*", "queuepause": "ACTIONS_DENY=Queue*", "DBPut": "ACTIONS_DENY=DB*",
+		"Command": "", "GetConfig": "default", "Ping": "", "Login": "always",
+	} {
+		if got := ruleOf(p.refuses(action, nil)); got != want {
+			t.Errorf("%s is refused by %q, want %q", action, got, want)
+		}
+	}
+	if got := ruleOf(p.refuses("Originate", testHeaders("Application: system"))); got != "ACTIONS_DENY=Originate:System" {
+		t.Errorf("a denied application is refused by %q", got)
+	}
+	if got := ruleOf(p.refuses("Originate", testHeaders("Application: TrySystem"))); got != "" {
+		t.Errorf("a granted application is refused by %q", got)
+	}
+}
+
+func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
+	cfg, own := DefaultConfig(), DefaultServerConfig()
+	cfg.ActionsAllow, cfg.ActionsDeny = Globs{"Command"}, Globs{"Ping"}
+	if err := cfg.ActionsRules.Decode("Hangup: Channel absent"); err != nil {
+		t.Fatal(err)
+	}
+	hangup := testHeaders("Channel: PJSIP/1")
+	refused := func(action string) bool { return newPolicy(&cfg, &own).refuses(action, hangup) != nil }
+	if refused("Command") || !refused("Ping") || !refused("Hangup") {
+		t.Error("the bridge's lists are not in force")
+	}
+	own.ActionsAllow, own.ActionsDeny = Globs{"GetConfig"}, Globs{"Status"}
+	if err := own.ActionsRules.Decode("Redirect: Channel absent"); err != nil {
+		t.Fatal(err)
+	}
+	if !refused("Command") || refused("GetConfig") || refused("Ping") || !refused("Status") || refused("Hangup") || !refused("Redirect") {
+		t.Error("the server's lists do not replace the bridge's")
 	}
 }
 

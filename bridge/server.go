@@ -17,7 +17,7 @@ type server struct {
 	cfg       ServerConfig
 	node      string
 	log       *zap.Logger
-	policy    policy
+	policy    *policy
 	rates     limiter
 	link      *amiconn.Link
 	outbox    *outbox
@@ -50,7 +50,7 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 	s := &server{
 		cfg: cfg, node: b.cfg.Node,
 		log:       b.log.With(zap.String("server", cfg.Name)),
-		policy:    policy{allow: b.cfg.ActionsAllow, deny: b.cfg.ActionsDeny},
+		policy:    newPolicy(&b.cfg, &cfg),
 		rates:     newLimiter(cfg.ActionRates),
 		alarm:     b.alarm,
 		scheduler: b.scheduler, source: b.scheduler.Add(),
@@ -62,12 +62,6 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		toldAt:     time.Now(),
 	}
 	s.outbox = newOutbox(int(cfg.OutboxBytes), s.subjects.gap(), b.budget, b.alarm)
-	if len(cfg.ActionsAllow) > 0 {
-		s.policy.allow = cfg.ActionsAllow
-	}
-	if len(cfg.ActionsDeny) > 0 {
-		s.policy.deny = cfg.ActionsDeny
-	}
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,

@@ -9,40 +9,53 @@ import (
 	"time"
 )
 
+// Quick logins meet the rate, slow ones the concurrency.
 func TestGate_BoundsConcurrencyAndRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := NewGate(5, 50)
-		var mu sync.Mutex
-		inside, most, done := 0, 0, 0
-		var group sync.WaitGroup
-		began := time.Now()
-		for range 500 {
-			group.Go(func() {
-				release, err := g.Acquire(t.Context())
-				if err != nil {
-					t.Error(err)
-					return
+	for _, test := range []struct {
+		name        string
+		login       time.Duration
+		turns, most int
+		least, last time.Duration
+	}{
+		{"quick", 10 * time.Millisecond, 500, 1, 9 * time.Second, 11 * time.Second},
+		{"slow", time.Second, 100, 5, 20 * time.Second, 22 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewGate(5, 50)
+				var mu sync.Mutex
+				inside, most, done := 0, 0, 0
+				var group sync.WaitGroup
+				began := time.Now()
+				for range test.turns {
+					group.Go(func() {
+						release, err := g.Acquire(t.Context())
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						mu.Lock()
+						inside++
+						most = max(most, inside)
+						mu.Unlock()
+						time.Sleep(test.login)
+						mu.Lock()
+						inside--
+						done++
+						mu.Unlock()
+						release()
+					})
 				}
-				mu.Lock()
-				inside++
-				most = max(most, inside)
-				mu.Unlock()
-				time.Sleep(50 * time.Millisecond) // the login
-				mu.Lock()
-				inside--
-				done++
-				mu.Unlock()
-				release()
+				group.Wait()
+				if most != test.most || done != test.turns {
+					t.Errorf("%d inside at once and %d done, want %d and all %d", most, done, test.most, test.turns)
+				}
+				if took := time.Since(began); took < test.least || took > test.last {
+					t.Errorf("%d turns took %v", test.turns, took)
+				}
 			})
-		}
-		group.Wait()
-		if most > 5 || done != 500 {
-			t.Errorf("%d inside at once and %d done, want at most 5 and all 500", most, done)
-		}
-		if took := time.Since(began); took < 9*time.Second || took > 12*time.Second {
-			t.Errorf("500 turns at 50 a second took %v", took)
-		}
-	})
+		})
+	}
 }
 
 func TestGate_CancelledWaiterLeavesNoHole(t *testing.T) {
@@ -74,7 +87,7 @@ func TestGate_CancelledWaiterLeavesNoHole(t *testing.T) {
 // leaves place and rate to the next.
 func TestGate_ErrorIsTheContextsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := NewGate(2, 1)
+		g := NewGate(1, 1)
 		release, err := g.Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)

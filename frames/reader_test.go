@@ -172,22 +172,6 @@ func TestReader_GivesItsBufferBack(t *testing.T) {
 	}
 }
 
-// A Reader that looks at bytes again after each read would need minutes.
-func TestReader_LooksAtEachByteOnce(t *testing.T) {
-	const size = 4 << 20
-	for _, wire := range []string{
-		"Event: A\r\nB: " + strings.Repeat("x", size) + "\r\n\r\n",
-		"Event: A\r\nB: " + strings.Repeat("x\n", size/2) + "\r\n\r\n",
-		"Event: A\r\n" + strings.Repeat("B: c\r\n", size/6) + "\r\n",
-		"Response: Follows\r\n" + strings.Repeat("-", size) + "--END COMMAND--\r\n\r\n",
-	} {
-		got, _, err := readAll(chunkReader{strings.NewReader(wire), 16}, 2*size)
-		if len(got) != 1 || err != io.EOF || got[0].Size != len(wire) {
-			t.Errorf("%.20q: %d frames, %v", wire, len(got), err)
-		}
-	}
-}
-
 func TestReader_EndOfInput(t *testing.T) {
 	for wire, want := range map[string]error{
 		"":                               io.EOF,

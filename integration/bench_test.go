@@ -105,7 +105,8 @@ func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge
 	var group sync.WaitGroup
 	var runErr error
 	group.Go(func() { runErr = b.Run(ctx) })
-	r.stop = sync.OnceValue(func() error { cancel(); group.Wait(); return runErr })
+	unwatch := func() {}
+	r.stop = sync.OnceValue(func() error { cancel(); group.Wait(); unwatch(); return runErr })
 	t.Cleanup(func() {
 		if err := r.stop(); err != nil {
 			t.Errorf("the bridge ended with: %v", err)
@@ -132,6 +133,9 @@ func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge
 	case <-b.Ready():
 	case <-time.After(patience):
 		t.Fatal("the bridge is not ready")
+	}
+	if _, ok := t.(*testing.T); ok { // a benchmark is not to be disturbed
+		unwatch = r.watch()
 	}
 	return r
 }

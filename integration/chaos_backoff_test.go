@@ -43,6 +43,29 @@ func TestChaos_BackoffOfOneServerGrows(t *testing.T) {
 	}
 }
 
+// A session that waits for its turn at the gate can be cancelled: a bridge whose
+// sessions would not come up for hours stops at once.
+func TestChaos_WaitAtTheGateIsCancelled(t *testing.T) {
+	one, addr := startSim(t, amisim.Config{NotBooted: true})
+	s := chaosServer("pbx1", addr)
+	s.Sessions = 1
+	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = 0.0001 }, s)
+	states := r.subscribe("ami.status.pbx1.connection")
+	one.Kick()
+	r.awaitText(states, `"to":"connecting"`) // for the ten thousand seconds of the gate
+	began := time.Now()
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	r.awaitText(states, `"to":"stopped"`)
+	if n := one.Received("Login"); n != 1 {
+		t.Errorf("%d logins, want the first alone", n)
+	}
+}
+
 // An action that an open breaker refuses was not sent, and its caller is told
 // when to come again: not before the breaker lets anyone through.
 func TestChaos_OpenBreakerSaysWhenToComeAgain(t *testing.T) {

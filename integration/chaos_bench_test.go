@@ -17,6 +17,11 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
+// Each chaos test says what becomes of the events (ticks, check), of the replies
+// (fails, succeeds, noMore), of the counters (settled, metric) and of the gaps
+// (check, untouched). The law and the bounds of the buffers are watched in all of
+// them; where much comes the heap is, too.
+
 // chaosServer is a server that is kicked more often than a breaker would bear.
 func chaosServer(name, addr string) bridge.ServerConfig {
 	s := server(name, addr, "bridge", "s3cret")
@@ -153,9 +158,10 @@ func (r *running) settled(server string, received uint64) buffers {
 
 // stored is an event as the stream holds it.
 type stored struct {
-	name, session string
-	seq           uint64
-	data          []byte
+	server, name, session string
+
+	seq  uint64
+	data []byte
 }
 
 // text returns a header of the event.
@@ -168,7 +174,8 @@ func (s *stored) text(key string) string {
 	return text
 }
 
-// story is everything that the stream holds of a server, in order.
+// story is everything that the stream holds of a server, or of * for all, in
+// order.
 func (r *running) story(server string) (story []stored) {
 	r.t.Helper()
 	filter := "ami.events." + server + ".>"
@@ -214,7 +221,8 @@ func read(t testing.TB, subject string, header nats.Header, data []byte) stored 
 	if err != nil {
 		t.Fatalf("%s: Ami-Seq: %v", subject, err)
 	}
-	return stored{subject[strings.LastIndexByte(subject, '.')+1:], session, seq, data}
+	tokens := strings.Split(subject, ".")
+	return stored{tokens[2], tokens[3], session, seq, data}
 }
 
 // tale is what a story comes to.
@@ -224,6 +232,24 @@ type tale struct {
 	sessions int
 	holes    uint64 // numbers that are missing within sessions
 	told     uint64 // what the Gap events say was lost
+}
+
+// untouched wants that what befell the replies has cost no event: the stream
+// holds the ticks that were sent and one that is sent now, by one session and
+// without a hole; and that no action is pending any more.
+func (r *running) untouched(t *testing.T, sim *amisim.Server, sent int) {
+	t.Helper()
+	sim.Emit("Event", "Tick", "N", strconv.Itoa(sent))
+	sent++
+	if b := r.settled("pbx1", uint64(sent)); b.Received != uint64(sent) || b.Published != b.Received {
+		t.Errorf("of %d events %+v", sent, b)
+	}
+	got := check(t, r.story("pbx1"))
+	ticks(t, got, sent)
+	if got.sessions != 1 || len(got.gaps) != 0 {
+		t.Errorf("%d sessions of events and %d gaps", got.sessions, len(got.gaps))
+	}
+	eventually(t, "no action is pending", func() bool { return r.metric("actions_pending") == 0 })
 }
 
 // check wants a story's numbers to grow within each session, and each hole in
@@ -297,7 +323,7 @@ func (r *running) metric(name string, labels ...string) (sum float64) {
 }
 
 // eventually waits for cond.
-func eventually(t *testing.T, what string, cond func() bool) {
+func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()

@@ -181,7 +181,7 @@ func TestChaos_OversizeReplies(t *testing.T) {
 		for _, limit := range []amiconn.Bytes{64 * amiconn.KiB, 64 * amiconn.MiB} {
 			t.Run(version+" "+limit.String(), func(t *testing.T) {
 				sim, r := chaosBridge(t, amisim.Config{Version: version}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = limit })
-				states := r.subscribe("ami.status.pbx1.connection")
+				states, before := r.subscribe("ami.status.pbx1.connection"), heapNow()
 				sim.Next("CoreStatus", amisim.Oversize(2<<20))
 				header := r.ask("pbx1", "CoreStatus", "")
 				fails(t, r.answer(header), "reply_too_large", "yes")
@@ -192,6 +192,10 @@ func TestChaos_OversizeReplies(t *testing.T) {
 					t.Errorf("the Command after it has %d lines, %+v", len(got.Output), got.Error)
 				}
 				r.noMore("pbx1", header, output, small)
+				r.untouched(t, sim, 0)
+				if grown := int64(heapNow()) - int64(before); grown > 16<<20 {
+					t.Errorf("the heap has grown by %d bytes", grown)
+				}
 				if n := r.changes(states); n != 0 {
 					t.Errorf("%d changes of state", n)
 				}

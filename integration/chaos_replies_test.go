@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -67,6 +68,10 @@ func TestChaos_PermissionDenied(t *testing.T) {
 	if n := sim.Received("Reload"); n != 2 {
 		t.Errorf("Reload was sent %d times for two requests", n)
 	}
+	if failed := r.metric("actions_total", "result", "failed"); failed != 1 {
+		t.Errorf("%v actions were counted as failed", failed)
+	}
+	r.untouched(t, sim, 0)
 }
 
 // Every byte of the session has LF for line ends, the banner and the login too.
@@ -175,6 +180,32 @@ func TestChaos_DrippingReplies(t *testing.T) {
 	}
 }
 
+// A list that stops half way ends at its own timeout, as sent, with no success
+// and no event; the session goes on.
+func TestChaos_ListThatStopsHalfWay(t *testing.T) {
+	for _, sessions := range []int{2, 1} {
+		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
+			sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = sessions })
+			states := r.subscribe("ami.status.pbx1.connection")
+			sim.Next("QueueStatus", amisim.Rewrite(func(b []byte) []byte {
+				return b[:bytes.LastIndex(b, []byte("Event: QueueStatusComplete"))]
+			}))
+			sim.Emit("Event", "Tick", "N", "0")
+			list := r.ask("pbx1", "QueueStatus", "", "Ami-Timeout", "300ms")
+			fails(t, r.answer(list), "timeout", "yes")
+			again := r.ask("pbx1", "QueueStatus", "")
+			if got := r.answer(again); got.Error != nil || len(got.Events) != 8 {
+				t.Errorf("the next list has %d events, %+v", len(got.Events), got.Error)
+			}
+			r.noMore("pbx1", list, again)
+			r.untouched(t, sim, 1)
+			if changes, _, _ := states.Pending(); changes != 0 {
+				t.Errorf("%d changes of state", changes)
+			}
+		})
+	}
+}
+
 func TestChaos_ShuffledReplies(t *testing.T) {
 	const n, failed = 1000, 100
 	sim, r := chaosBridge(t, amisim.Config{}, nil)
@@ -218,5 +249,9 @@ func TestChaos_ShuffledReplies(t *testing.T) {
 	if good != n-failed || bad != failed {
 		t.Errorf("%d answers and %d errors, want %d and %d", good, bad, n-failed, failed)
 	}
+	if told := r.metric("actions_total", "result", "failed"); told != failed {
+		t.Errorf("%v actions were counted as failed, want %d", told, failed)
+	}
 	r.noMore("pbx1", replies)
+	r.untouched(t, sim, 0)
 }

@@ -165,6 +165,10 @@ func TestChaos_ServerThatReadsNothing(t *testing.T) {
 	if n := sim.Received("Setvar"); n != kinds["timeout unknown"] {
 		t.Errorf("the server has got %d actions, the callers were told of %v", n, kinds)
 	}
+	if busy := r.metric("actions_busy_total"); busy != float64(kinds["busy no"]) {
+		t.Errorf("%v actions were counted as busy, of %v", busy, kinds)
+	}
+	r.untouched(t, sim, 0)
 	t.Logf("of %d: %v", asked, kinds)
 }
 

@@ -24,6 +24,38 @@ func gapOf(t *testing.T, data []byte) (g gapEvent) {
 	return g
 }
 
+// gapEventAsStatus is what the status of a Gap event has to say.
+func gapEventAsStatus(t *testing.T, data []byte) gapEvent {
+	t.Helper()
+	g := gapOf(t, data)
+	g.Event = ""
+	if g.Restarted == "" {
+		g.Restarted = "unknown" // a status always has it
+	}
+	return g
+}
+
+// gapStatus reads the status of a Gap, in the words of the event.
+func gapStatus(t *testing.T, data []byte) gapEvent {
+	t.Helper()
+	var s struct {
+		From, To, Reason string
+		Lost             *uint64
+		Restarted        *bool
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatalf("%v in %s", err, data)
+	}
+	g := gapEvent{From: s.From, To: s.To, Reason: s.Reason, Lost: "unknown", Restarted: "unknown"}
+	if s.Lost != nil {
+		g.Lost = fmt.Sprint(*s.Lost)
+	}
+	if s.Restarted != nil {
+		g.Restarted = map[bool]string{true: "yes", false: "no"}[*s.Restarted]
+	}
+	return g
+}
+
 // After a lost session the Gap says whether Asterisk itself was started anew,
 // from the Uptime of the FullyBooted behind the login.
 func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {

@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,13 +137,16 @@ func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
 	}
 }
 
-// A server that misses its heartbeats still has events worth having.
-func TestPeers_EventsBesideMissedPingsAreKept(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.PingInterval = 20 * time.Millisecond })
-	events := r.subscribe("ami.events.pbx1.>")
-	pings := sim.Received("Ping")
-	sim.Always("Ping", amisim.Ignore)
-	eventually(t, "a Ping is missed", func() bool { return sim.Received("Ping") > pings })
+// A server that misses its heartbeats still has events worth having, and takes
+// actions. If it goes on missing them its session ends and another one follows.
+func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+		s.Sessions, s.PingInterval, s.ReadTimeout = 1, 20*time.Millisecond, 3*time.Second
+	})
+	events, states := r.subscribe("ami.events.pbx1.Tick"), r.subscribe("ami.status.pbx1.connection")
+	missed := make(chan bool, 1000)
+	sim.Always("Ping", func(*amisim.Session, *amisim.Action) { missed <- true })
+	within(t, "a Ping that is missed", missed)
 	for i := range 10 {
 		sim.Emit("Event", "Tick", "N", strconv.Itoa(i))
 	}
@@ -149,5 +154,60 @@ func TestPeers_EventsBesideMissedPingsAreKept(t *testing.T) {
 		if msg := r.next(events); !strings.Contains(string(msg.Data), `"N":"`+strconv.Itoa(i)+`"`) {
 			t.Fatalf("event %d is %s", i, msg.Data)
 		}
+	}
+	succeeds(t, r.call("pbx1", "CoreStatus", ""))
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() { // so that it is not silent
+		for ticker := time.NewTicker(50 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+				sim.Emit("Event", "Alive")
+			}
+		}
+	})
+	defer group.Wait()
+	defer close(stop)
+	for role, end := range r.await(states, 1, lost) {
+		if end.Reason != "ping" {
+			t.Errorf("%s ended with %+v", role, end)
+		}
+	}
+	sim.Always("Ping", nil)
+	r.await(states, 1, up)
+	succeeds(t, r.call("pbx1", "CoreStatus", ""))
+}
+
+// A frame that never ends grows nothing: what is over the limit is given up as
+// it comes, and what follows is read.
+func TestPeers_AFrameWithoutEndIsNotKept(t *testing.T) {
+	const limit, chunk, chunks = 1 << 20, 64 << 10, 1600 // 100 MiB
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+		s.Sessions, s.MaxFrameBytes = 1, limit
+	})
+	events := r.subscribe("ami.events.pbx1.Behind")
+	before, stopWatch := heapNow(), watchHeap()
+	sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
+		s.Write([]byte("Event: Endless\r\nX: "))
+		piece := bytes.Repeat([]byte("x"), chunk)
+		for range chunks {
+			s.Write(piece)
+		}
+		s.Write([]byte("\r\n\r\nEvent: Behind\r\n\r\n"))
+		s.Serve(a)
+	})
+	succeeds(t, r.call("pbx1", "CoreStatus", ""))
+	r.next(events)
+	if peak := stopWatch(); peak > before+8*limit {
+		t.Errorf("the heap went from %d to %d bytes", before, peak)
+	}
+	b := r.settled("pbx1", 2)
+	if b.Dropped["oversize"] != 1 || b.lost() != 1 {
+		t.Errorf("dropped %v", b.Dropped)
+	}
+	if got := check(t, r.story("pbx1")); got.sessions != 1 || got.told != 1 {
+		t.Errorf("%d sessions, the Gaps tell of %d", got.sessions, got.told)
 	}
 }

@@ -123,12 +123,15 @@ func TestPeers_QueueSummaryHasItsEvents(t *testing.T) {
 	}
 }
 
-// A reply in bare LF ends where it ends.
+// A reply in bare LF ends where it ends, and not with the next one, here a Pong
+// that is far.
 func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{}, nil)
+	sim, r := simBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+		s.PingInterval, s.ReadTimeout = time.Minute, 2*time.Minute
+	})
 	sim.Next("CoreStatus", amisim.BareLF())
 	if got := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "20s"); got.Error != nil || got.Response != "Success" {
-		t.Errorf("%+v", got)
+		t.Errorf("%+v %+v", got, got.Error)
 	}
 }
 

@@ -1,7 +1,10 @@
 package integration
 
 import (
+	"crypto/tls"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -116,5 +119,75 @@ func TestPeers_NothingIsSentAgainAfterAReconnect(t *testing.T) {
 	}
 	if got := sim.Received("QueueReload"); got != n {
 		t.Errorf("%d actions reached the server, want %d", got, n)
+	}
+}
+
+// TLS and the login by challenge, through the whole bridge: events, a list and
+// an action of more than one TLS record.
+func TestPeers_TLSAndTheChallenge(t *testing.T) {
+	cert, ca, err := amisim.NewCertificate("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim, addr := startSim(t, amisim.Config{NotBooted: true, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	s := server("pbx1", addr, "bridge", "s3cret")
+	s.TLS, s.TLSCaFile = true, filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(s.TLSCaFile, ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := startBridge(t, natsURL(t), nil, s)
+	if challenges, logins := sim.Received("Challenge"), sim.Received("Login"); challenges != 2 || logins != 2 {
+		t.Errorf("%d challenges for %d logins", challenges, logins)
+	}
+	events := r.subscribe("ami.events.pbx1.Tick")
+	for i := range 100 {
+		sim.Emit("Event", "Tick", "N", fmt.Sprint(i))
+	}
+	for i := range 100 {
+		if msg := r.next(events); !strings.Contains(string(msg.Data), fmt.Sprintf(`"N":"%d"`, i)) {
+			t.Fatalf("event %d is %s", i, msg.Data)
+		}
+	}
+	if got := r.call("pbx1", "QueueStatus", ""); got.Error != nil || len(got.Events) != 8 {
+		t.Errorf("the list has %d events, %+v", len(got.Events), got.Error)
+	}
+	long := fmt.Sprintf(`{"Variable":"x","Value":"%s","Filler":"%[1]s","Filler2":"%[1]s"}`, strings.Repeat("v", 900))
+	if got := r.call("pbx1", "Setvar", long, "Ami-Timeout", "5s"); got.Error != nil {
+		t.Errorf("an action of 2700 bytes: %+v", got.Error)
+	}
+	// The rest of a longer record waits for the next one, a Ping if need be.
+	if n := sim.LargestRecord(); n > 1024 {
+		t.Errorf("a record held %d bytes: Asterisk takes 1024", n)
+	}
+}
+
+// Two processes of one node, one after the other, number their actions from 1
+// both, and no ActionID comes twice: an answer that is late for the first is
+// nobody's at the second.
+func TestPeers_ActionIDsOfTwoProcessesDiffer(t *testing.T) {
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	url, seen := natsURL(t), map[string]bool{}
+	var late string
+	for process := range 2 {
+		r := startBridge(t, url, nil, server("pbx1", addr, "bridge", "s3cret"))
+		if late != "" {
+			sim.Next("CoreStatus", amisim.Before("Response: Success\r\nActionID: "+late+"\r\nMessage: late\r\n\r\n"))
+		}
+		for range 50 {
+			got := r.call("pbx1", "CoreStatus", "")
+			if got.Error != nil || got.Message == "late" || seen[got.ActionID] {
+				t.Fatalf("process %d: %+v, seen before: %v", process, got, seen[got.ActionID])
+			}
+			seen[got.ActionID] = true
+			if late == "" {
+				late = got.ActionID
+			}
+		}
+		if n := r.metric("responses_unmatched_total"); n != float64(process) {
+			t.Errorf("process %d: %v unmatched responses", process, n)
+		}
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -17,6 +17,7 @@ type relay struct {
 	addr string
 	mu   sync.Mutex
 	open []net.Conn
+	shut bool
 }
 
 // cut closes every connection.
@@ -48,9 +49,11 @@ func startRelay(t *testing.T, target string) *relay {
 				in.Close()
 				continue
 			}
-			r.mu.Lock()
-			r.open = append(r.open, in, out)
-			r.mu.Unlock()
+			if !r.takes(in, out) {
+				in.Close()
+				out.Close()
+				continue
+			}
 			pipe := func(to, from net.Conn) {
 				_, _ = io.Copy(to, from)
 				to.Close()

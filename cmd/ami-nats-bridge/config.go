@@ -127,7 +127,7 @@ func (l *loader) hide() func() {
 func emptyMeansSomething(name string) bool {
 	return name == prefix+"_HTTP_ADDR" || strings.HasSuffix(name, "_EVENTS_DENY") || strings.HasSuffix(name, "_SHED_FIRST") ||
 		strings.HasSuffix(name, "_ACTIONS_ALLOW") || strings.HasSuffix(name, "_ACTIONS_DENY") ||
-		strings.HasSuffix(name, "_ACTION_TIMEOUTS") || strings.HasSuffix(name, "_ACTION_RATES")
+		strings.HasSuffix(name, "_ACTIONS_RULES") || strings.HasSuffix(name, "_ACTION_TIMEOUTS") || strings.HasSuffix(name, "_ACTION_RATES")
 }
 
 func (l *loader) problem(variable, reason string) {

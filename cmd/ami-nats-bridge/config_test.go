@@ -41,12 +41,12 @@ func one(more ...string) []string {
 var global = `SERVERS OUTBOX_TOTAL_BYTES NATS_URL NATS_CREDS_FILE NATS_USER NATS_PASSWORD NATS_PASSWORD_FILE NATS_TOKEN
 NATS_TOKEN_FILE NATS_TLS_CA_FILE NATS_TLS_CERT_FILE NATS_TLS_KEY_FILE EMBEDDED_NATS_ADDR DATA_DIR NODE SUBJECT_PREFIX HTTP_ADDR
 CONNECT_CONCURRENCY CONNECT_RATE STATUS_INTERVAL STREAM_REPLICAS STREAM_MAX_AGE STREAM_MAX_BYTES DELIVERY AUDIT STREAMS
-LOG_LEVEL LOG_FORMAT LOG_REDACT_KEYS LOG_REDACT_PATTERN SHUTDOWN_TIMEOUT ACTIONS_ALLOW ACTIONS_DENY GROUP_<NAME>`
+LOG_LEVEL LOG_FORMAT LOG_REDACT_KEYS LOG_REDACT_PATTERN SHUTDOWN_TIMEOUT ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES GROUP_<NAME>`
 
 var common = `ADDR USERNAME SECRET SECRET_FILE TLS TLS_CA_FILE AUTH EVENTS SESSIONS ACTION_SESSIONS CONNECT_TIMEOUT LOGIN_TIMEOUT
 PING_INTERVAL READ_TIMEOUT ACTION_TIMEOUT ACTION_TIMEOUTS ACTION_RATES BREAKER_FAILURES BREAKER_COOLDOWN BREAKER_PROBES BACKOFF_MIN BACKOFF_MAX
 STABLE_AFTER OUTBOX_BYTES WRITE_BUFFER_BYTES MAX_PENDING MAX_FRAME_BYTES EVENTS_ALLOW EVENTS_DENY SHED_FIRST CHARSET
-ACTIONS_ALLOW ACTIONS_DENY`
+ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES`
 
 func TestRows_AreTheContractsVariables(t *testing.T) {
 	setenv(t)
@@ -111,11 +111,16 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 		"BRIDGE_SERVER_PBX_2_ACTION_RATES=", "BRIDGE_SERVER_PBX_2_ACTION_SESSIONS=1",
 		"BRIDGE_SERVER_PBX1_ADDR=10.0.0.1:5038", "BRIDGE_SERVER_PBX_2_ADDR=10.0.0.2:5039",
 		"BRIDGE_SERVER_PBX_2_READ_TIMEOUT=50s", "BRIDGE_SERVER_PBX_2_EVENTS_DENY=", "BRIDGE_SERVER_PBX_2_TLS=on",
-		"BRIDGE_SERVER_PBX_2_CHARSET=latin1", "BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HTTP_ADDR=", "BRIDGE_LOG_LEVEL=")
+		"BRIDGE_AMI_ACTIONS_RULES=Hangup: Channel absent", "BRIDGE_SERVER_PBX_2_ACTIONS_RULES=",
+		"BRIDGE_SERVER_PBX1_ACTIONS_RULES= Redirect: Channel  in( a,b );", "BRIDGE_SERVER_PBX_2_CHARSET=latin1", "BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HTTP_ADDR=", "BRIDGE_LOG_LEVEL=")
 	s, problems := loadSettings()
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
+	if got := s.bridge.Servers[0].ActionsRules.String(); got != "Redirect: Channel  in( a,b )" {
+		t.Errorf("the first server's rules are %q", got)
+	}
+	s.bridge.Servers[0].ActionsRules = nil
 	first, second := bridge.DefaultServerConfig(), bridge.DefaultServerConfig()
 	first.Name, first.Addr, first.Username, first.Secret = "pbx1", "10.0.0.1:5038", "bridge", canary
 	first.ReadTimeout, first.EventsDeny = 40*time.Second, bridge.Globs{"RTCP*", "VarSet"}
@@ -124,6 +129,7 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 	second.ActionTimeouts = first.ActionTimeouts
 	second.Name, second.Addr, second.Username, second.Secret = "pbx-2", "10.0.0.2:5039", "bridge", canary
 	second.ReadTimeout, second.EventsDeny, second.TLS, second.Charset = 50*time.Second, bridge.Globs{}, true, 1
+	second.ActionsRules = bridge.Rules{}
 	if diff := cmp.Diff([]bridge.ServerConfig{first, second}, s.bridge.Servers); diff != "" {
 		t.Error("servers (-want +got):", diff)
 	}
@@ -142,9 +148,11 @@ func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
 		"BRIDGE_AMI_EVENTS_ALLOW=["+canary, "BRIDGE_CONNECT_RATE="+canary, "BRIDGE_LOG_LEVEL="+canary,
 		"BRIDGE_LOG_FORMAT="+canary, "BRIDGE_DELIVERY="+canary, "BRIDGE_STREAM_REPLICAS=9",
 		"BRIDGE_NATS_PASSWORD_FILE=/nowhere/"+canary, "BRIDGE_HTPP_ADDR="+canary, "BRIDGE_SERVER_PBX9_ADDR="+canary,
-		"BRIDGE_SERVER_PBX1_ADR="+canary, "BRIDGE_EMBEDDED_NATS_ADDR="+canary)
+		"BRIDGE_SERVER_PBX1_ADR="+canary, "BRIDGE_EMBEDDED_NATS_ADDR="+canary,
+		"BRIDGE_ACTIONS_RULES=Hangup: Channel absent; Hangup: Cause matches (", "BRIDGE_SERVER_PBX1_ACTIONS_RULES=\""+canary)
 	s, problems := loadSettings()
 	want := []string{
+		`BRIDGE_ACTIONS_RULES: rule "Hangup: Cause matches (" wants a regular expression (RE2); one that holds ; or a quote stands in quotes`,
 		"BRIDGE_AMI_ACTION_RATES: wants patterns of actions with how many a second, more than 0, such as Originate=5,Queue*=0.5",
 		"BRIDGE_AMI_ACTION_SESSIONS: wants 1 to 16",
 		"BRIDGE_AMI_ACTION_TIMEOUTS: wants patterns of actions with positive durations, such as Originate=60s,Queue*=5s",
@@ -163,6 +171,7 @@ func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
 		"BRIDGE_LOG_FORMAT: wants json or console",
 		"BRIDGE_LOG_LEVEL: wants debug, info, warn or error",
 		"BRIDGE_NATS_PASSWORD_FILE: its file cannot be read: no such file or directory",
+		`BRIDGE_SERVER_PBX1_ACTIONS_RULES: a quote " is not closed`,
 		"BRIDGE_SERVER_PBX1_ADDR: wants host:port, such as 10.0.0.1:5038",
 		"BRIDGE_SERVER_PBX1_ADR: is no setting; the nearest is BRIDGE_SERVER_PBX1_ADDR",
 		"BRIDGE_SERVER_PBX1_SECRET: and SECRET_FILE are both set: keep one",
@@ -274,13 +283,17 @@ func TestURLs_ThatNATSWouldQuoteInAnErrorAreRefused(t *testing.T) {
 }
 
 func TestConfig_ExitsWith2AndSaysWhereValuesCameFrom(t *testing.T) {
-	setenv(t, one("BRIDGE_AMI_SESSIONS=7", "BRIDGE_AUDIT=off")...)
+	const rules = "Originate: Context in (dialer,  outbound); Hangup: Channel matches \";\""
+	setenv(t, one("BRIDGE_AMI_SESSIONS=7", "BRIDGE_AUDIT=off", "BRIDGE_ACTIONS_RULES="+rules)...)
 	var out, problems bytes.Buffer
 	if code := run([]string{"x", "config"}, stdio{"x", &out, &problems}); code != 2 {
 		t.Error("exit code", code)
 	}
 	if want := "BRIDGE_AMI_SESSIONS: wants 1 or 2\n"; problems.String() != want {
 		t.Errorf("stderr %q, want %q", &problems, want)
+	}
+	if !strings.Contains(out.String(), " "+rules+" ") {
+		t.Errorf("the rules are not printed as written:\n%s", &out)
 	}
 	for line := range strings.Lines(out.String()) {
 		if name, rest, _ := strings.Cut(line, " "); name == "BRIDGE_AUDIT" {

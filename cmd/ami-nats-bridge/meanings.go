@@ -20,8 +20,9 @@ var meanings = map[string]string{
 	"OUTBOX_TOTAL_BYTES":  "most bytes of events that wait to be published, all servers together",
 	"STATUS_INTERVAL":     "how often the state is published when nothing changes",
 	"SHUTDOWN_TIMEOUT":    "most time that an orderly shutdown may take",
-	"ACTIONS_ALLOW":       "globs: actions to grant that are refused by default",
+	"ACTIONS_ALLOW":       "globs: actions, or what they hold, to grant that are refused by default",
 	"ACTIONS_DENY":        "globs: actions to refuse",
+	"ACTIONS_RULES":       "what actions' headers must be, such as Originate: Context in (dialer); see policy.md",
 	"DELIVERY":            "jetstream: each event is kept until a stream has it; core: at most once",
 	"AUDIT":               "on, strict or off: a record of each action",
 	"STREAMS":             "manage: create what is missing; verify: only check; off",
@@ -73,4 +74,5 @@ var meanings = map[string]string{
 	"AMI_SHED_FIRST":         "globs: events that go first when the outbox is over 80 %",
 	"AMI_ACTIONS_ALLOW":      "if set, in place of BRIDGE_ACTIONS_ALLOW",
 	"AMI_ACTIONS_DENY":       "if set, in place of BRIDGE_ACTIONS_DENY",
+	"AMI_ACTIONS_RULES":      "if set, in place of BRIDGE_ACTIONS_RULES",
 }
