@@ -17,7 +17,8 @@ import (
 
 // ask is one request for an Action, from its arrival to the end of its reply.
 // It passes from the endpoint's goroutine to whichever ends its call, a reader
-// or a timer, and on to the replier's, and is never on two at once.
+// or a timer, or stores its intent, and on to the replier's, and is never on two
+// at once.
 type ask struct {
 	endpoint *endpoint
 	subject  string
@@ -31,6 +32,7 @@ type ask struct {
 	server  *server   // that it is with, or nil
 	others  []*server // that may have it if that one cannot
 	request request   // as read for the server
+	asked   *asked    // for the audit; nil without one
 	stream  *stream   // of its parts, or nil
 	counted bool      // among the bridge's Actions in flight
 	after   func()    // called once the reply is out
@@ -38,8 +40,9 @@ type ask struct {
 
 func (e *endpoint) newAsk(r micro.Request) *ask {
 	subject := r.Subject()
+	action := subject[strings.LastIndexByte(subject, '.')+1:]
 	return &ask{
-		endpoint: e, subject: subject, action: subject[strings.LastIndexByte(subject, '.')+1:],
+		endpoint: e, subject: subject, action: action, asked: e.b.audit.asked(r, action),
 		to: r.Reply(), body: r.Data(), came: time.Now(), handler: r,
 	}
 }
@@ -123,33 +126,50 @@ func (a *ask) choose() *failure {
 	return last
 }
 
-// submit hands the Action to the server's Link. The reply is queued when it has
-// ended. What a Link does not take was not sent, so another server may have it.
+// submit sends the Action, with AUDIT=strict once its intent is stored, which
+// nobody waits for: a goes on where that is heard of.
 func (a *ask) submit() {
-	for {
-		handler := a.handler
-		a.handler = nil // the call may end before Do returns
-		server := a.server
-		action := amiconn.Action{
-			Name: a.action, Headers: a.request.headers, Timeout: a.remaining(),
-			WaitComplete: a.waits(), Done: a.finish,
-		}
-		if a.options.stream {
-			a.stream = a.newStream()
-			action.Part = a.stream.take
-		}
-		_, err := server.link.Do(action)
-		server.watchActions(errors.Is(err, amiconn.ErrBusy))
-		if err == nil {
-			return
-		}
-		a.handler = handler
-		fail := server.refusal(err)
-		if !a.endpoint.routed || a.choose() != nil {
-			a.refuse(fail)
-			return
-		}
+	audit := a.endpoint.b.audit
+	if !audit.strict() {
+		a.send()
+		return
 	}
+	a.handler = nil
+	audit.intend(a, func(err error) {
+		if err != nil {
+			a.refuse(auditUnavailable(err))
+			return
+		}
+		a.send()
+	})
+}
+
+// send hands the Action to the server's Link. The reply is queued when it has
+// ended. What a Link does not take was not sent, so another server may have it.
+func (a *ask) send() {
+	handler := a.handler
+	a.handler = nil // the call may end before Do returns
+	server := a.server
+	action := amiconn.Action{
+		Name: a.action, Headers: a.request.headers, Timeout: a.remaining(),
+		WaitComplete: a.waits(), Done: a.finish,
+	}
+	if a.options.stream {
+		a.stream = a.newStream()
+		action.Part = a.stream.take
+	}
+	_, err := server.link.Do(action)
+	server.watchActions(errors.Is(err, amiconn.ErrBusy))
+	if err == nil {
+		return
+	}
+	a.handler = handler
+	fail := server.refusal(err)
+	if !a.endpoint.routed || a.choose() != nil {
+		a.refuse(fail)
+		return
+	}
+	a.submit()
 }
 
 // finish takes the end of a call. It runs on the goroutine that ended it, an
@@ -170,6 +190,7 @@ func (a *ask) finish(r *correlation.Result) {
 	a.count(result)
 	head := a.head()
 	head.actionID = r.ActionID
+	a.endpoint.b.audit.outcome(a, r, fail)
 	if a.stream != nil {
 		head.streamed, head.parts = true, a.stream.parts
 	}
@@ -197,6 +218,7 @@ func (a *ask) failsOver(r *correlation.Result) bool {
 // refuse answers a request that was not given to Asterisk.
 func (a *ask) refuse(fail *failure) {
 	a.count(resultRefused)
+	a.endpoint.b.audit.outcome(a, nil, fail)
 	head := a.head()
 	body := appendReply(nil, head, nil, fail)
 	if a.handler == nil {

@@ -43,6 +43,7 @@ type Bridge struct {
 	budget    *outboxBudget
 	status    *status
 	replier   *replier
+	audit     *audit
 	probes    *probes
 	servers   []*server
 	endpoints []*endpoint
@@ -80,6 +81,7 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 		inFlight:  newFlight(),
 	}
 	b.status = newStatus(b.log)
+	b.audit = newAudit(&b.cfg, b.log)
 	for _, s := range cfg.Servers {
 		b.servers = append(b.servers, b.newServer(s))
 	}
@@ -186,6 +188,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	b.tick()
 	stage.back.Go(func() { publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
+	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {
 		// A Link ends only when it is told to.
@@ -200,9 +203,16 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 
 // prepareStreams checks and makes the streams.
 func (b *Bridge) prepareStreams(ctx context.Context) error {
-	js, err := jetstream.New(b.control)
+	js, err := jetstream.New(b.control, jetstream.WithPublishAsyncTimeout(ackTimeout))
 	if err != nil {
 		return errors.Join(errors.New("JetStream"), err)
 	}
-	return b.ensure(ctx, js)
+	there, err := b.ensure(ctx, js)
+	if err != nil {
+		return err
+	}
+	if !there {
+		js = nil
+	}
+	return b.audit.start(ctx, b.control, js, b.endpoints)
 }

@@ -41,7 +41,9 @@ type Config struct {
 
 	Delivery Delivery
 	Audit    Audit
-	Streams  Streams
+	// AuditMaxAge is how long the audit's records are kept; 0 for ever.
+	AuditMaxAge time.Duration `split_words:"true"`
+	Streams     Streams
 
 	NATS   NATSConfig
 	Stream StreamConfig
@@ -149,6 +151,7 @@ func (c *Config) Validate() error {
 	check(c.StatusInterval >= 100*time.Millisecond, "STATUS_INTERVAL", "wants at least 100ms")
 	check(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT", "wants a positive duration such as 20s")
 	check(c.Stream.Replicas >= 1 && c.Stream.Replicas <= 5, "STREAM_REPLICAS", "wants 1 to 5")
+	check(c.AuditMaxAge >= 0, "AUDIT_MAX_AGE", "wants a duration such as 8760h, or 0 for no limit")
 	check(c.Stream.MaxAge >= 0, "STREAM_MAX_AGE", "wants a duration such as 720h, or 0 for no limit")
 	check(c.NATS.Password == "" || c.NATS.PasswordFile == "", "NATS_PASSWORD", "and NATS_PASSWORD_FILE are both set: keep one")
 	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and NATS_TOKEN_FILE are both set: keep one")

@@ -13,8 +13,9 @@
 //	goroutines                started and joined by
 //	one Link a server         Bridge.Run
 //	publisher                 Bridge.Run
-//	replier, status, http     Bridge.Run
+//	replier, journal          Bridge.Run
+//	status, http              Bridge.Run
 //
 // Shutdown goes against the stream: no new Actions, pending ones end, sessions
-// log off, outboxes drain, NATS drains.
+// log off, outboxes drain, the audit is stored, NATS drains.
 package bridge

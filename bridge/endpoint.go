@@ -48,6 +48,7 @@ func (e *endpoint) onRequest(r micro.Request) {
 	if !isInbox(a.to, e.b.cfg.Node) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		a.count(resultRefused)
+		e.b.audit.outcome(a, nil, &failure{Kind: kindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"})
 		e.b.log.Warn("request refused", zap.String("reason", "its reply subject is not an inbox"),
 			zap.String("subject", a.subject))
 		return
@@ -79,9 +80,9 @@ func (e *endpoint) turn() []*server {
 }
 
 // isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix
-// such as _INBOX_dialer.…, but not that of node, where the acknowledgements of
-// events arrive.
+// such as _INBOX_dialer.…, but not that of node, where acknowledgements arrive;
+// or _R_.…, behind which nats-server hides that of a caller in another account.
 func isInbox(subject, node string) bool {
 	prefix, _, ok := strings.Cut(subject, ".")
-	return ok && (prefix == "_INBOX" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != inboxPrefix(node)
+	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != inboxPrefix(node)
 }

@@ -18,7 +18,7 @@ import (
 // not wait: an AMI reader, the goroutine of an endpoint. It writes in the order
 // in which it was given them, and what failed again before anything behind it:
 // messages that name their stream (Nats-Expected-Stream) and have an id are
-// stored once and in order, through changes of the stream's leader as well.
+// stored once and in order.
 //
 // Its queue is bounded in bytes; what does not fit is refused, so that who
 // hands it over can say so.

@@ -17,7 +17,7 @@ type metrics struct {
 	actions, pending, writeBytes, late, unmatched, log *prometheus.Desc
 	breaker, transitions, failures, gaps, panics       *prometheus.Desc
 	outboxLimit, outboxHigh, writeLimit, pendingLimit  *prometheus.Desc
-	busy                                               *prometheus.Desc
+	busy, auditStored, auditBytes, auditLost           *prometheus.Desc
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -52,6 +52,9 @@ func newMetrics(b *Bridge) *metrics {
 		writeLimit:   desc("write_buffer_capacity_bytes", "The most bytes of Actions that may wait to be written.", "server"),
 		pendingLimit: desc("actions_pending_limit", "The most Actions that may be pending.", "server"),
 		busy:         desc("actions_busy_total", "Actions refused because a buffer was full.", "server", "buffer"),
+		auditStored:  desc("audit_records_total", "Audit records stored, or published without JetStream."),
+		auditBytes:   desc("audit_queue_bytes", "Bytes of audit records that wait to be stored."),
+		auditLost:    desc("audit_records_lost_total", "Audit records lost."),
 		late:         desc("responses_late_total", "Frames for Actions that had ended.", "server"),
 		unmatched:    desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
 	}
@@ -75,6 +78,10 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	if b.deps.LogLost != nil {
 		count(m.log, b.deps.LogLost())
 	}
+	_, waiting := b.audit.journal.left()
+	gauge(m.auditBytes, float64(waiting))
+	count(m.auditStored, b.audit.stored.Load())
+	count(m.auditLost, b.audit.lost.Load())
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
 	}

@@ -29,7 +29,8 @@ func newStages(ctx context.Context) *stages {
 }
 
 // shutdown ends everything in order within ShutdownTimeout: no new Actions,
-// pending ones end, the sessions log off, the outboxes drain, NATS drains. It
+// pending ones end, the sessions log off, the outboxes drain, the audit's
+// records are stored, NATS drains. It
 // returns what was left, by name, joined.
 func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
 	began := time.Now()
@@ -60,8 +61,12 @@ func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
+	b.audit.journal.drain(ctx)
 	stage.endBack()
 	stage.back.Wait()
+	if records, _ := b.audit.journal.left(); records > 0 {
+		left = append(left, fmt.Errorf("%d audit records were not stored", records))
+	}
 	b.tick()
 	b.status.flush()
 	left = append(left, b.drain(ctx, b.events, "events"), b.drain(ctx, b.control, "control"))

@@ -113,6 +113,8 @@ type nodeMsg struct {
 	NATS         string   `json:"nats"`
 	Delivery     string   `json:"delivery"`
 	LogLinesLost uint64   `json:"log_lines_lost"`
+	AuditQueued  int      `json:"audit_queued"`
+	AuditLost    uint64   `json:"audit_lost"`
 }
 
 // tick publishes the state of every session, breaker and buffer and of the
@@ -123,6 +125,9 @@ func (b *Bridge) tick() {
 		Node: b.cfg.Node, Version: b.deps.Version, At: stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.status.nc.Status().String(), Delivery: b.cfg.Delivery.String(),
 	}
+	node.AuditQueued, _ = b.audit.journal.left()
+	node.AuditLost = b.audit.lost.Load()
+	b.audit.tellLost()
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}

@@ -19,29 +19,30 @@ const StatusStream = "AMI_STATUS"
 const streamTimeout = 5 * time.Second
 
 // ensure checks the streams and, with STREAMS=manage, makes those that are
-// missing. One that is there is never changed: what differs is logged.
-func (b *Bridge) ensure(ctx context.Context, js jetstream.JetStream) error {
+// missing. One that is there is never changed: what differs is logged. It
+// reports whether there is JetStream.
+func (b *Bridge) ensure(ctx context.Context, js jetstream.JetStream) (there bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
 	if _, err := js.AccountInfo(ctx); err != nil {
 		if b.cfg.Delivery == DeliverCore {
 			b.log.Warn("no JetStream: events are delivered at most once", zap.Error(err))
-			return nil
+			return false, nil
 		}
-		return fmt.Errorf("JetStream: %w: enable it, or set BRIDGE_DELIVERY=core", err)
+		return false, fmt.Errorf("JetStream: %w: enable it, or set BRIDGE_DELIVERY=core", err)
 	}
 	if err := b.refuseActionStreams(ctx, js); err != nil {
-		return err
+		return true, err
 	}
 	if b.cfg.Streams == StreamsOff {
-		return nil
+		return true, nil
 	}
 	for _, want := range b.streams() {
 		if err := b.ensureStream(ctx, js, want); err != nil {
-			return err
+			return true, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // refuseActionStreams refuses to run beside a stream that captures requests:
@@ -64,15 +65,32 @@ func (b *Bridge) streams() []jetstream.StreamConfig {
 		Subjects: []string{prefix + ".status.>", prefix + ".nodes.>"}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, Replicas: c.Replicas, AllowDirect: true,
 	}
-	if b.cfg.Delivery == DeliverCore {
-		return []jetstream.StreamConfig{status}
+	all := []jetstream.StreamConfig{status}
+	if b.cfg.Audit != AuditOff {
+		all = append(all, b.auditStream())
 	}
-	return []jetstream.StreamConfig{{
+	if b.cfg.Delivery == DeliverCore {
+		return all
+	}
+	return append(all, jetstream.StreamConfig{
 		Name: EventStream, Description: "Events of Asterisk, by ami-nats-bridge.",
 		Subjects: []string{prefix + ".events.>"}, Storage: jetstream.FileStorage,
 		Compression: jetstream.S2Compression, Replicas: c.Replicas, MaxAge: c.MaxAge,
 		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: duplicates(c.MaxAge),
-	}, status}
+	})
+}
+
+// auditStream keeps evidence: nothing of it is deleted or purged, no message
+// takes the place of another, and a limit that somebody sets refuses new records
+// rather than drop old ones. What rolls up or expires single messages stays off.
+func (b *Bridge) auditStream() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: AuditStream, Description: "Records of the Actions asked for, by ami-nats-bridge.",
+		Subjects: []string{b.cfg.SubjectPrefix + ".audit.>"}, Storage: jetstream.FileStorage,
+		Compression: jetstream.S2Compression, Replicas: b.cfg.Stream.Replicas, MaxAge: b.cfg.AuditMaxAge,
+		Discard: jetstream.DiscardNew, DenyDelete: true, DenyPurge: true,
+		AllowDirect: true, Duplicates: duplicates(b.cfg.AuditMaxAge),
+	}
 }
 
 // duplicates is how long the stream recognizes a repeat. The server refuses one
@@ -128,6 +146,14 @@ func differences(have, want jetstream.StreamConfig) []string {
 	field("sealed", have.Sealed, want.Sealed)
 	field("retention", have.Retention, want.Retention)
 	field("max_msgs_per_subject", have.MaxMsgsPerSubject, orNone(want.MaxMsgsPerSubject))
+	field("max_msgs", have.MaxMsgs, orNone(want.MaxMsgs))
+	field("discard", have.Discard, want.Discard)
+	field("deny_delete", have.DenyDelete, want.DenyDelete)
+	field("deny_purge", have.DenyPurge, want.DenyPurge)
+	field("allow_rollup_hdrs", have.AllowRollup, want.AllowRollup)
+	field("allow_msg_ttl", have.AllowMsgTTL, want.AllowMsgTTL)
+	field("subject_delete_marker_ttl", have.SubjectDeleteMarkerTTL, want.SubjectDeleteMarkerTTL)
+	field("allow_msg_schedules", have.AllowMsgSchedules, want.AllowMsgSchedules)
 	return diff
 }
 

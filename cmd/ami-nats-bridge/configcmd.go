@@ -39,7 +39,7 @@ func writeTable(w io.Writer, rows []row) error {
 		if strings.HasPrefix(r.name, serverPrefix) && !worthShowing(r) {
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.name, orDash(r.value), orDash(r.byDefault), r.from, meaningOf(r))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.name, orDash(r.value), orDash(r.byDefault), r.from, r.meaning)
 	}
 	return t.Flush()
 }
@@ -48,13 +48,6 @@ func writeTable(w io.Writer, rows []row) error {
 func worthShowing(r row) bool {
 	must := strings.HasSuffix(r.name, "_ADDR") || strings.HasSuffix(r.name, "_USERNAME") || strings.HasSuffix(r.name, "_SECRET")
 	return must || r.from == "set" || r.from == "refused"
-}
-
-func meaningOf(r row) string {
-	if noEffect(r.name) {
-		return r.meaning + " (no effect yet)"
-	}
-	return r.meaning
 }
 
 func orDash(s string) string {
@@ -76,7 +69,7 @@ func writeMarkdown(w io.Writer) error {
 		if r.value != "" {
 			value = "`" + r.value + "`"
 		}
-		fmt.Fprintf(text, "| `%s` | %s | %s |\n", r.name, value, strings.ReplaceAll(meaningOf(r), "<", "&lt;"))
+		fmt.Fprintf(text, "| `%s` | %s | %s |\n", r.name, value, strings.ReplaceAll(r.meaning, "<", "&lt;"))
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
 // redactor knows what is secret. Its zero value has the built-in rules only.
@@ -28,24 +30,7 @@ const minLiteral = 4
 
 // newRedactor knows the secrets of s besides what every redactor knows.
 func newRedactor(s *settings) *redactor {
-	known := []string{string(s.bridge.NATS.Password), string(s.bridge.NATS.Token), string(s.base.Secret)}
-	for i := range s.bridge.Servers {
-		known = append(known, string(s.bridge.Servers[i].Secret))
-	}
-	for u := range strings.SplitSeq(s.bridge.NATS.URL, ",") {
-		if _, rest, ok := strings.Cut(u, "://"); ok {
-			u = rest
-		}
-		userinfo := u[:max(0, strings.LastIndexByte(u, '@'))]
-		secret := userinfo // a token, unless there is a user
-		if _, password, ok := strings.Cut(userinfo, ":"); ok {
-			secret = password
-		}
-		known = append(known, secret)
-		if plain, err := url.PathUnescape(secret); err == nil {
-			known = append(known, plain)
-		}
-	}
+	known := append(s.bridge.Secrets(), string(s.base.Secret))
 	return &redactor{keys: s.LogRedactKeys, pattern: s.LogRedactPattern.Regexp, literals: spelled(known)}
 }
 
@@ -57,7 +42,7 @@ func spelled(secrets []string) *strings.Replacer {
 		if len(secret) < minLiteral {
 			continue
 		}
-		for _, text := range decoded(secret) {
+		for _, text := range bridge.SecretForms(secret) {
 			quoted := strconv.Quote(text)
 			object, _ := json.Marshal(text) // a string always has JSON
 			_, userinfo, _ := strings.Cut(url.UserPassword("", text).String(), ":")
@@ -78,42 +63,10 @@ func spelled(secrets []string) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// decoded returns a secret as it is, as its bytes read in Latin-1, and with
-// U+FFFD for each that is no UTF-8.
-func decoded(secret string) []string {
-	var latin1 []rune
-	for i := range len(secret) {
-		latin1 = append(latin1, rune(secret[i]))
-	}
-	return []string{secret, string(latin1), string([]rune(secret))}
-}
-
-var (
-	// secretWords make a name secret as a word of it, secretEnds at the end of
-	// a word. A name's words are what stands between its other characters and
-	// its capitals, so that monkey, keypad and author are none.
-	secretWords = strings.Fields(`secrets passwords passcode pwd pin cvv cvc card cardnumber creds bearer authorization
-		apikey accesskey privatekey authkey loginkey sharedkey signingkey encryptionkey`)
-	secretEnds = strings.Fields(`secret password passwd passphrase token credential credentials`)
-	wordRule   = regexp.MustCompile(`[A-Z]+[a-z]*|[a-z]+`)
-)
-
 // secret reports whether what has that name is to be hidden. Key alone is the
 // proof in an AMI Login.
 func (r *redactor) secret(name string) bool {
-	if strings.EqualFold(name, "key") || r.keys.match(name) {
-		return true
-	}
-	before := ""
-	for _, word := range wordRule.FindAllString(name, -1) {
-		word = strings.ToLower(word)
-		if slices.Contains(secretWords, word) || word == "key" && slices.Contains(secretWords, before+word) ||
-			slices.ContainsFunc(secretEnds, func(end string) bool { return strings.HasSuffix(word, end) }) {
-			return true
-		}
-		before = word
-	}
-	return false
+	return strings.EqualFold(name, "key") || bridge.SecretName(name) || r.keys.match(name)
 }
 
 var (

@@ -24,7 +24,8 @@ var meanings = map[string]string{
 	"ACTIONS_DENY":        "globs: actions to refuse",
 	"ACTIONS_RULES":       "what actions' headers must be, such as Originate: Context in (dialer); see policy.md",
 	"DELIVERY":            "jetstream: each event is kept until a stream has it; core: at most once",
-	"AUDIT":               "on, strict or off: a record of each action",
+	"AUDIT":               "on: a record of each action; strict: none goes out before its record is stored; off",
+	"AUDIT_MAX_AGE":       "how long audit records are kept; 0: for ever",
 	"STREAMS":             "manage: create what is missing; verify: only check; off",
 
 	"NATS_URL":           "servers separated by commas; empty: an embedded nats-server",

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -79,15 +78,6 @@ func logStart(s *settings, log *zap.Logger) {
 	log.Info("bridge started", zap.String("version", version()), zap.String("node", s.bridge.Node),
 		zap.Stringer("servers", s.Servers), zap.String("nats", redactURLs(s.bridge.NATS.URL)),
 		zap.Stringer("delivery", s.bridge.Delivery))
-	var idle []string
-	for _, r := range s.rows() {
-		if r.from == "set" && noEffect(r.name) {
-			idle = append(idle, r.name)
-		}
-	}
-	if len(idle) > 0 {
-		log.Warn("settings without effect yet", zap.String("variables", strings.Join(idle, ",")))
-	}
 }
 
 type versionCmd struct{}

@@ -182,8 +182,3 @@ func source(name string) string {
 	}
 	return "default"
 }
-
-// noEffect are the variables whose feature is not built yet.
-func noEffect(name string) bool {
-	return name == prefix+"_AUDIT"
-}

@@ -1,0 +1,216 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// AuditStream is the name of the stream that holds the audit's records.
+const AuditStream = "AMI_AUDIT"
+
+const (
+	// auditQueueBytes bounds the records that wait to be stored. When it is full
+	// a record is lost, counted and told of; with AUDIT=strict no Action goes
+	// out meanwhile.
+	auditQueueBytes = 16 << 20
+	// intentTimeout is how long the record of an intent may take.
+	intentTimeout = 2 * time.Second
+)
+
+// audit records what was asked for and what became of it. Whoever records never
+// waits: the records are the journal's from then on.
+type audit struct {
+	mode      Audit
+	prefix    string // of the subjects
+	node, run string // run names this process
+	concealer *concealer
+	journal   *journal
+	log       *zap.Logger
+	asks      atomic.Uint64
+	stored    atomic.Uint64
+	lost      atomic.Uint64
+	told      uint64 // of those lost; the status goroutine's own
+
+	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
+	records uint64
+	chains  map[string]*chain // by the name in the subject; the map does not change
+}
+
+// chain links the records of one server, or of an endpoint for several, so that
+// one that is changed or missing shows.
+type chain struct {
+	seq  uint64
+	prev string // SHA-256 of the record before, in hex, or what stands for the first
+	lost uint64 // records since then that did not fit into the queue
+}
+
+// What stands in place of a hash.
+const (
+	chainGenesis = "genesis" // no record is stored
+	chainUnknown = "unknown" // the last one stored could not be had
+)
+
+func newAudit(cfg *Config, log *zap.Logger) *audit {
+	log = log.Named("audit")
+	return &audit{
+		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
+		run:       strings.ToLower(rand.Text()[:12]),
+		concealer: newConcealer(cfg.Secrets()),
+		journal:   newJournal(auditQueueBytes, log), log: log,
+		chains: make(map[string]*chain),
+	}
+}
+
+// start finds the end of each chain. It is called before run, with a nil js if
+// records can only be published.
+func (d *audit) start(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, endpoints []*endpoint) error {
+	d.journal.nc, d.journal.js = nc, js
+	for _, e := range endpoints {
+		d.chains[e.name] = &chain{prev: chainUnknown}
+	}
+	switch {
+	case d.mode == AuditOff:
+		return nil
+	case js == nil && d.mode == AuditStrict:
+		return errors.New("JetStream is not there: enable it, or set BRIDGE_AUDIT=on, with which records are published at most once")
+	case js == nil:
+		d.log.Warn("no JetStream: audit records are published at most once")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+	defer cancel()
+	stream, err := js.Stream(ctx, AuditStream)
+	for name, c := range d.chains {
+		if err != nil {
+			break
+		}
+		var last *jetstream.RawStreamMsg
+		switch last, err = stream.GetLastMsgForSubject(ctx, d.prefix+name+".>"); {
+		case err == nil:
+			c.prev = digest(last.Data)
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			c.prev, err = chainGenesis, nil
+		}
+	}
+	if err != nil {
+		d.log.Warn("the last audit record is not to be had, so that the new ones do not follow it", zap.Error(err))
+	}
+	return nil
+}
+
+// off reports whether nothing is recorded.
+func (d *audit) off() bool { return d.mode == AuditOff }
+
+// strict reports whether an Action goes out only behind its intent.
+func (d *audit) strict() bool { return d.mode == AuditStrict }
+
+// intend records that a is about to be given to its server, and calls then
+// once: with nil when the record is stored, otherwise with why it is not known
+// to be. It calls then at once, or later on another goroutine.
+func (d *audit) intend(a *ask, then func(error)) {
+	var over atomic.Bool
+	end := func(err error) {
+		if !over.Swap(true) {
+			then(err)
+		}
+	}
+	r, wait := d.record(a), intentTimeout
+	r.Phase = "intent"
+	if a.options.timeout > 0 {
+		wait = min(wait, a.remaining())
+	}
+	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
+	err := d.write(r, a.action, false, func(err error) {
+		timer.Stop()
+		end(err)
+	})
+	if err != nil {
+		timer.Stop()
+		end(err)
+	}
+}
+
+// write links a record to the one before, and queues it. done, if not nil,
+// hears whether it was stored, unless write returns an error.
+func (d *audit) write(r *auditRecord, action string, must bool, done func(error)) error {
+	text, err := encode(r)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := d.chains[r.Server]
+	d.records++
+	msg := nats.NewMsg(d.prefix + r.Server + "." + token([]byte(action)))
+	msg.Data = c.link(text, d.run)
+	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
+	msg.Header.Set(jetstream.ExpectedStreamHeader, AuditStream)
+	err = d.journal.write(journalEntry{msg: msg, must: must, done: func(_ *jetstream.PubAck, err error) {
+		if err != nil {
+			d.lost.Add(1)
+		} else {
+			d.stored.Add(1)
+		}
+		if done != nil {
+			done(err)
+		}
+	}})
+	if err != nil {
+		c.lost++
+		d.lost.Add(1)
+		return err
+	}
+	c.seq, c.prev, c.lost = c.seq+1, digest(msg.Data), 0
+	return nil
+}
+
+// encode returns r as JSON without the closing brace.
+func encode(r *auditRecord) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
+		return nil, fmt.Errorf("encode audit record: %w", err)
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("}\n")), nil
+}
+
+// link completes a record's text with its place in the chain.
+func (c *chain) link(text []byte, run string) []byte {
+	text = appendMember(text, "run", run)
+	text = strconv.AppendUint(append(text, `,"seq":`...), c.seq+1, 10)
+	text = appendMember(text, "prev", c.prev)
+	if c.lost > 0 {
+		text = strconv.AppendUint(append(text, `,"lost":`...), c.lost, 10)
+	}
+	return append(text, '}')
+}
+
+func digest(record []byte) string {
+	sum := sha256.Sum256(record)
+	return hex.EncodeToString(sum[:])
+}
+
+// tellLost logs what was lost since it was last called. It is for the status
+// goroutine.
+func (d *audit) tellLost() {
+	if lost := d.lost.Load(); lost > d.told {
+		d.log.Error("audit records lost", zap.Uint64("count", lost-d.told))
+		d.told = lost
+	}
+}

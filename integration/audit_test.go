@@ -1,0 +1,298 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// Each way for a request to end leaves one record that says so.
+func TestAudit_RecordsEachEnd(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	records := r.subscribe("ami.audit.>")
+	sim.Next("CoreShowChannels", amisim.Ignore)
+	for _, step := range []struct {
+		server, action, body string
+		headers              []string
+		want                 string
+	}{
+		{"pbx1", "CoreStatus", `{"X-Note":"a"}`, nil, "pbx1 outcome allowed answered yes 0"},
+		{"pbx1", "CoreShowChannelMap", `{"Channel":"none"}`, nil, "pbx1 outcome allowed asterisk_error yes 422"},
+		{"pbx1", "CoreShowChannels", "", []string{"Ami-Timeout", "200ms"}, "pbx1 outcome allowed timeout unknown 504"},
+		{"any", "CoreStatus", "", nil, "pbx1 outcome allowed answered yes 0"},
+		{"all", "CoreStatus", "", nil, "pbx1 outcome allowed answered yes 0"},
+		{"all", "CoreStatus", "", []string{"Ami-Group", "none"}, "all outcome refused bad_request no 400"},
+		{"pbx1", "Login", "", nil, "pbx1 outcome refused forbidden no 403"},
+		{"pbx1", "ping", "", nil, "pbx1 outcome refused bad_request no 400"},
+		{"pbx1", "Ping", `[1]`, nil, "pbx1 outcome refused bad_request no 400"},
+		{"pbx1", "Ping", `{"X":"` + strings.Repeat("x", 2000) + `"}`, nil, "pbx1 outcome refused bad_request no 400"},
+		{"any", "Ping", "", []string{"Ami-Nonsense", "1"}, "any outcome refused bad_request no 400"},
+	} {
+		r.call(step.server, step.action, step.body, step.headers...)
+		got := r.record(records)
+		if got.end() != step.want+"\n" || (got.Decision == "refused") != strings.HasPrefix(got.Rule, got.Outcome+": ") {
+			t.Errorf("%s %s: %s", step.server, step.action, got.text)
+		}
+		if want := "ami.audit." + got.Server + "." + step.action; got.subject != want || got.Action != step.action {
+			t.Errorf("%s %s is on %s", step.server, step.action, got.subject)
+		}
+	}
+	if err := r.nc.PublishRequest("ami.actions.pbx1.CoreStatus", "ami.events.pbx1.Hangup", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.record(records); got.end() != "pbx1 outcome refused no_inbox no 0\n" || got.Inbox != "ami" {
+		t.Errorf("a reply subject that is no inbox: %s", got.text)
+	}
+	sim.Always(amisim.Accept, amisim.Refuse)
+	sim.Next("CoreSettings", amisim.Refuse)
+	r.call("pbx1", "CoreSettings", "")
+	r.call("pbx1", "Ping", "")
+	for _, want := range []string{"pbx1 outcome allowed connection_lost unknown 502\n", "pbx1 outcome allowed not_connected no 503\n"} {
+		if got := r.record(records); got.end() != want {
+			t.Errorf("want %s: %s", want, got.text)
+		}
+	}
+	if lost := r.metric("audit_records_lost_total"); lost != 0 {
+		t.Errorf("%v records lost", lost)
+	}
+}
+
+func TestAudit_SaysWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	records := r.subscribe("ami.audit.>")
+	sim.Next("Hangup", amisim.Deny("No such channel"))
+	reply := r.call("pbx1", "Hangup", `{"Channel":["PJSIP/a-1"],"ActionID":"mine"}`, "Ami-Requester", "alice")
+	got := r.record(records)
+	want := record{
+		Phase: "outcome", Ask: got.Ask, Node: "b1", Server: "pbx1", Action: "Hangup", Inbox: "_INBOX", Requester: "alice",
+		RequestID: "mine", ActionID: reply.ActionID, Decision: "allowed", Outcome: "asterisk_error", Sent: "yes",
+		Response: "Error", Message: "No such channel", Code: 422, DurationMS: got.DurationMS, Run: got.Run, Prev: "genesis", Seq: 1,
+		subject: "ami.audit.pbx1.Hangup", id: got.id, text: got.text,
+	}
+	fields := fmt.Sprint(got.Fields)
+	got.Fields = nil
+	if fmt.Sprint(got) != fmt.Sprint(want) || fields != "map[ActionID:mine Channel:PJSIP/a-1]" || reply.ActionID == "" {
+		t.Errorf("%s, fields %s", got.text, fields)
+	}
+	if got.DurationMS <= 0 || got.Ask == "" || !strings.HasPrefix(got.id, "b1."+got.Run+".") {
+		t.Errorf("%s with the id %q", got.text, got.id)
+	}
+}
+
+// What callers and Asterisk write of secrets is in no record.
+func TestAudit_HoldsNoSecret(t *testing.T) {
+	const canary = "c4n4ry"
+	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	sim.Always("Originate", amisim.Deny("Variable CARD="+canary+" is s3cret"))
+	bodies := map[string][]string{
+		"Originate": {
+			`{"Variable":{"CARD":"` + canary + `"}}`, `{"variable":["PIN=` + canary + `","A=b"]}`, `{"Variable":"A=b,CARD=1,` + canary + `"}`,
+			`{"Channel":"PJSIP/a","Variable":{"X":"CARD=` + canary + `"}}`, `{"Secret":["` + canary + `"]}`, `{"secret":{"a":"` + canary + `"}}`,
+			`{"Data":"app,password: ` + canary + `"}`, `{"CallerID":"s3cret"}`, `{"Variable":{"CARD":"` + canary + "\\r\\n" + `"}}`,
+		},
+		"Setvar":  {`{"Variable":"PIN","Value":"` + canary + `"}`},
+		"Login":   {`{"Username":"x","Secret":"` + canary + `","Key":"` + canary + `"}`},
+		"Command": {`{"Command":"database put creds pin ` + canary + `"}`},
+	}
+	asked := 0
+	for action, all := range bodies {
+		for _, body := range all {
+			r.call("pbx1", action, body, "Ami-Requester", "me, token="+canary)
+			asked++
+		}
+	}
+	all := r.recordsOf(t, asked)
+	for _, one := range all {
+		if text := string(one.text); strings.Contains(text, canary) || strings.Contains(text, "s3cret") || !strings.Contains(text, "me, token=[redacted]") {
+			t.Errorf("%s", text)
+		}
+	}
+	if err := broken(all); err != nil {
+		t.Error(err)
+	}
+}
+
+// A process that starts goes on where the one before it ended, which leaves
+// nothing behind.
+func TestAudit_ShutdownLeavesNothingAndTheChainGoesOn(t *testing.T) {
+	url := natsURL(t)
+	sim, addr := startSim(t, amisim.Config{})
+	var all []record
+	for run := range 2 {
+		r := startBridge(t, url, chaosConfig, chaosServer("pbx1", addr))
+		for range 20 {
+			r.call("pbx1", "CoreSettings", "")
+		}
+		sim.Next("CoreStatus", amisim.Delay(300*time.Millisecond))
+		r.ask("pbx1", "CoreStatus", "")
+		eventually(t, "the action is asked for", func() bool { return sim.Received("CoreStatus") == run+1 })
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		all = r.recordsOf(t, 21*(run+1))
+	}
+	if err := broken(all); err != nil || all[0].Run == all[41].Run || all[41].Action != "CoreStatus" {
+		t.Errorf("%v; the last is %s", err, all[41].text)
+	}
+	all[7].text = append(all[7].text, ' ')
+	if broken(all) == nil {
+		t.Error("a record that was changed does not show")
+	}
+	if broken(append(all[:9:9], all[10:]...)) == nil {
+		t.Error("a record that is missing does not show")
+	}
+}
+
+func TestAudit_StreamIsProtected(t *testing.T) {
+	_, r := chaosBridge(t, amisim.Config{}, nil)
+	r.call("pbx1", "CoreStatus", "")
+	r.recordsOf(t, 1)
+	js, stream := r.auditStream()
+	if err := stream.DeleteMsg(t.Context(), 1); err == nil {
+		t.Error("a record can be deleted")
+	}
+	if err := stream.Purge(t.Context()); err == nil {
+		t.Error("the records can be purged")
+	}
+	roll := nats.NewMsg("ami.audit.pbx1.CoreStatus")
+	roll.Header.Set("Nats-Rollup", "all")
+	if _, err := js.PublishMsg(t.Context(), roll); err == nil {
+		t.Error("the records can be rolled up")
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.DenyDelete, cfg.DenyPurge = false, false
+	if _, err := js.UpdateStream(t.Context(), cfg); err == nil {
+		t.Error("the protection can be taken off")
+	}
+	r.recordsOf(t, 1)
+}
+
+func TestAudit_StreamThatCouldBeClearedIsReported(t *testing.T) {
+	url := natsURL(t)
+	js, err := jetstream.New(connect(t, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: bridge.AuditStream, Subjects: []string{"ami.audit.>"}, AllowRollup: true, AllowMsgTTL: true,
+		MaxMsgs: 10, SubjectDeleteMarkerTTL: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, addr := startSim(t, amisim.Config{})
+	core, lines := observer.New(zapcore.WarnLevel)
+	startLogging(t, zap.New(core), url, nil, chaosServer("pbx1", addr))
+	told := fmt.Sprint(lines.FilterField(zap.String("stream", bridge.AuditStream)).All())
+	for _, want := range []string{
+		"deny_delete is false", "deny_purge is false", "allow_rollup_hdrs is true", "allow_msg_ttl is true",
+		"subject_delete_marker_ttl is 1s", "max_msgs is 10", "discard is DiscardOld",
+	} {
+		if !strings.Contains(told, want) {
+			t.Errorf("no %q in %s", want, told)
+		}
+	}
+}
+
+func TestAudit_WithoutJetStream(t *testing.T) {
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("nats-server is not ready")
+	}
+	_, addr := startSim(t, amisim.Config{})
+	core, lines := observer.New(zapcore.WarnLevel)
+	r := startLogging(t, zap.New(core), s.ClientURL(), func(c *bridge.Config) { c.Delivery = bridge.DeliverCore }, chaosServer("pbx1", addr))
+	records := r.subscribe("ami.audit.>")
+	r.call("pbx1", "CoreStatus", "")
+	if got := r.record(records); got.Outcome != "answered" || got.Prev != "unknown" {
+		t.Errorf("%s", got.text)
+	}
+	if lines.FilterMessage("no JetStream: audit records are published at most once").Len() != 1 {
+		t.Errorf("told: %v", lines.All())
+	}
+	cfg := r.cfg
+	cfg.Node, cfg.Audit = "b2", bridge.AuditStrict
+	b, err := bridge.New(cfg, bridge.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := b.Run(ctx); err == nil || !strings.Contains(err.Error(), "set BRIDGE_AUDIT=on") {
+		t.Errorf("strict without JetStream: %v", err)
+	}
+}
+
+// accounts are the bridge's, and one whose users reach it by a service import.
+const accounts = `
+listen: "127.0.0.1:-1"
+jetstream { store_dir: %q }
+accounts {
+  PBX { jetstream: enabled, users: [{user: bridge, password: b}], exports: [{service: "ami.actions.>"}] }
+  APPS { users: [{user: dialer, password: d}], imports: [{service: {account: PBX, subject: "ami.actions.>"}, share: true}] }
+}`
+
+// What nats-server says of a caller in another account is recorded in place of
+// what the caller claims, and that caller is answered.
+func TestAudit_KnowsACallerOfAnotherAccount(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(file, fmt.Appendf(nil, accounts, t.TempDir()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options, err := natsserver.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.NoSigs, options.NoLog = true, true
+	s, err := natsserver.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("nats-server is not ready")
+	}
+	login := func(user string) string { return strings.Replace(s.ClientURL(), "://", "://"+user+"@", 1) }
+	_, addr := startSim(t, amisim.Config{})
+	r := startBridge(t, login("bridge:b"), chaosConfig, chaosServer("pbx1", addr))
+	records := r.subscribe("ami.audit.>")
+	dialer := &running{t: t, nc: connect(t, login("dialer:d"))}
+	if reply := dialer.call("pbx1", "CoreStatus", "", "Nats-Request-Info", `{"acc":"ADMIN","user":"root"}`); reply.Error != nil {
+		t.Fatalf("%+v", reply.Error)
+	}
+	if got := r.record(records); got.Info == nil || got.Info.Account != "APPS" || got.Info.User != "dialer" || got.Inbox != "_R_" {
+		t.Errorf("%s", got.text)
+	}
+	// In the bridge's own account nobody checks it, and the inbox says that it
+	// came by no import.
+	r.call("pbx1", "CoreStatus", "", "Nats-Request-Info", `{"acc":"ADMIN","user":"root"}`)
+	if got := r.record(records); got.Info == nil || got.Info.Account != "ADMIN" || got.Inbox != "_INBOX" {
+		t.Errorf("%s", got.text)
+	}
+	for _, nonsense := range []string{"{", "17", `{"x":1}`} {
+		r.call("pbx1", "CoreStatus", "", "Nats-Request-Info", nonsense)
+		if got := r.record(records); got.Info != nil {
+			t.Errorf("%s: %s", nonsense, got.text)
+		}
+	}
+}
