@@ -33,6 +33,7 @@ type ask struct {
 	others  []*server // that may have it if that one cannot
 	request request   // as read for the server
 	asked   *asked    // for the audit; nil without one
+	keyed   *keyed    // as the first of its Ami-Idempotency-Key, or nil
 	stream  *stream   // of its parts, or nil
 	counted bool      // among the bridge's Actions in flight
 	after   func()    // called once the reply is out
@@ -90,12 +91,19 @@ func (a *ask) members() ([]*server, error) {
 	return nil, fmt.Errorf("Ami-Group: there is no group %.40q", a.options.group)
 }
 
-// begin chooses a server and submits the Action, or refuses it.
+// begin lets a on its way, if it is no repeat of another.
 func (a *ask) begin() {
 	if a.counted = a.endpoint.b.inFlight.enter(); !a.counted {
 		a.refuse(refusalOf(amiconn.ErrStopping, 0))
 		return
 	}
+	if a.options.key == "" || a.endpoint.b.repeats.claim(a) {
+		a.proceed()
+	}
+}
+
+// proceed chooses a server and submits the Action, or refuses it.
+func (a *ask) proceed() {
 	if fail := a.choose(); fail != nil {
 		a.refuse(fail)
 		return
@@ -194,8 +202,10 @@ func (a *ask) finish(r *correlation.Result) {
 	if a.stream != nil {
 		head.streamed, head.parts = true, a.stream.parts
 	}
+	body := appendReply(nil, head, r, fail)
+	a.settle(body, fail)
 	a.endpoint.b.replier.queue(reply{
-		to: a.to, body: appendReply(nil, head, r, fail), failure: fail, head: head, stream: a.stream,
+		to: a.to, body: body, failure: fail, head: head, stream: a.stream,
 		done: func() { r.Release(); a.ended(); server.watchActions(false) },
 	})
 }
@@ -221,6 +231,7 @@ func (a *ask) refuse(fail *failure) {
 	a.endpoint.b.audit.outcome(a, nil, fail)
 	head := a.head()
 	body := appendReply(nil, head, nil, fail)
+	a.settle(body, fail)
 	if a.handler == nil {
 		a.endpoint.b.replier.queue(reply{to: a.to, body: body, failure: fail, head: head, done: a.ended})
 		return

@@ -135,11 +135,29 @@ func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
 	_ = d.write(record, a.action, record.Sent != "no", nil)
 }
 
+// repeat records that a was answered with the outcome of an earlier request of
+// its key, and so was not sent.
+func (d *audit) repeat(a *ask, fail *failure) {
+	if d.off() {
+		return
+	}
+	record := d.record(a)
+	record.Phase, record.Outcome, record.Sent = "outcome", "repeat", "no"
+	if fail != nil {
+		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxAuditValue)
+	}
+	took := float64(time.Since(a.came).Microseconds()) / 1000
+	record.DurationMS = &took
+	_ = d.write(record, a.action, false, nil) // counted
+}
+
 // decisionOf says whether fail refuses a request, and by which rule, or tells
 // how one that was allowed ended.
 func decisionOf(fail *failure) (decision, rule string) {
 	switch fail.Kind {
-	case "bad_request", "forbidden", kindNoInbox:
+	case "forbidden":
+		return "refused", fail.rule
+	case "bad_request", kindNoInbox:
 		return "refused", fail.Kind + ": " + fail.Message
 	}
 	return "allowed", ""

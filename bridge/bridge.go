@@ -45,6 +45,7 @@ type Bridge struct {
 	replier   *replier
 	audit     *audit
 	probes    *probes
+	repeats   *repeats
 	servers   []*server
 	endpoints []*endpoint
 	started   time.Time
@@ -82,6 +83,7 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 	}
 	b.status = newStatus(b.log)
 	b.audit = newAudit(&b.cfg, b.log)
+	b.repeats = newRepeats(cfg.IdempotencyWindow)
 	for _, s := range cfg.Servers {
 		b.servers = append(b.servers, b.newServer(s))
 	}
@@ -189,6 +191,10 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
+	if shared := b.repeats.shared; shared != nil {
+		shared.ctx = stage.frontCtx
+		stage.back.Go(func() { <-stage.frontCtx.Done(); shared.join() })
+	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {
 		// A Link ends only when it is told to.
@@ -214,5 +220,9 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 	if !there {
 		js = nil
 	}
-	return b.audit.start(ctx, b.control, js, b.endpoints)
+	if err := b.audit.start(ctx, b.control, js, b.endpoints); err != nil || js == nil {
+		return err
+	}
+	b.repeats.shared, err = b.newSharedKeys(ctx, js)
+	return err
 }

@@ -17,7 +17,7 @@ func (a *ask) check(s *server) *failure {
 		return badRequest(err)
 	}
 	if refused := s.policy.refuses(a.action, a.request.headers); refused != nil {
-		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.reason}
+		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.reason, rule: refused.rule}
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
 	// past a rule on Originate.

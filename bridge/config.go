@@ -39,6 +39,10 @@ type Config struct {
 	ActionsDeny  Globs `split_words:"true"`
 	ActionsRules Rules `split_words:"true"`
 
+	// IdempotencyWindow is for how long a request with an Ami-Idempotency-Key is
+	// remembered; 0 refuses keys.
+	IdempotencyWindow time.Duration `split_words:"true"`
+
 	Delivery Delivery
 	Audit    Audit
 	// AuditMaxAge is how long the audit's records are kept; 0 for ever.
@@ -124,6 +128,7 @@ func DefaultConfig() Config {
 		OutboxTotalBytes:   amiconn.GiB,
 		StatusInterval:     5 * time.Second,
 		ShutdownTimeout:    20 * time.Second,
+		IdempotencyWindow:  2 * time.Minute,
 		Stream:             StreamConfig{Replicas: 1, MaxAge: 720 * time.Hour, MaxBytes: 10 * amiconn.GiB},
 	}
 }
@@ -149,6 +154,7 @@ func (c *Config) Validate() error {
 	check(c.ConnectRate > 0, "CONNECT_RATE", "wants connects a second, more than 0")
 	check(c.OutboxTotalBytes >= amiconn.MiB, "OUTBOX_TOTAL_BYTES", "wants at least 1MiB")
 	check(c.StatusInterval >= 100*time.Millisecond, "STATUS_INTERVAL", "wants at least 100ms")
+	check(c.IdempotencyWindow == 0 || c.IdempotencyWindow >= time.Second, "IDEMPOTENCY_WINDOW", "wants at least 1s, or 0 to refuse keys")
 	check(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT", "wants a positive duration such as 20s")
 	check(c.Stream.Replicas >= 1 && c.Stream.Replicas <= 5, "STREAM_REPLICAS", "wants 1 to 5")
 	check(c.AuditMaxAge >= 0, "AUDIT_MAX_AGE", "wants a duration such as 8760h, or 0 for no limit")

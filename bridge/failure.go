@@ -15,6 +15,8 @@ type failure struct {
 	Sent       string `json:"sent"`
 	RetryAfter int64  `json:"retry_after_ms,omitempty"`
 	Message    string `json:"message,omitempty"`
+
+	rule string // of the policy that refuses, for the audit
 }
 
 const (

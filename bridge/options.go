@@ -39,6 +39,9 @@ func (o *options) read(h micro.Headers) error {
 			return err
 		}
 	}
+	if o.key != "" && o.stream {
+		return errors.New("Ami-Idempotency-Key and Ami-Reply: stream exclude each other: parts are not remembered")
+	}
 	return nil
 }
 

@@ -25,6 +25,7 @@ type reply struct {
 	stream  *stream // that it is a part of, or the end of
 	part    int     // its number, or 0
 	probe   string  // where to hear that nobody listens, or empty
+	repeat  bool    // the outcome of an earlier request
 }
 
 // replier publishes replies, so that whoever ends a call, an AMI reader as a
@@ -105,6 +106,9 @@ func (answer *reply) message() *nats.Msg {
 	msg.Data = answer.body
 	if answer.failure != nil {
 		answer.failure.setError(msg)
+	}
+	if answer.repeat {
+		msg.Header.Set("Ami-Idempotent-Replay", "true")
 	}
 	if answer.part > 0 {
 		msg.Header.Set("Ami-Part", strconv.Itoa(answer.part))

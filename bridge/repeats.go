@@ -1,0 +1,200 @@
+package bridge
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+const (
+	// maxKeys bounds the requests with a key that are remembered, and
+	// maxKeyBytes their replies. When either is full another key is refused as
+	// busy: to forget one within the window could be a second phone call.
+	maxKeys     = 20_000
+	maxKeyBytes = 32 << 20
+	// maxRepeats bounds how many wait for the outcome of one.
+	maxRepeats = 64
+	// keptReply is the largest reply that is remembered whole.
+	keptReply = 64 << 10
+)
+
+// repeats remembers what became of the requests with an Ami-Idempotency-Key.
+// One with the same subject and key gets the outcome of the first, or waits for
+// it, and never reaches Asterisk; unless the first did not either: then it is
+// forgotten. Methods may be called from any goroutine and do not wait.
+type repeats struct {
+	window time.Duration // 0: keys are refused
+	shared *sharedKeys   // what other bridges know, or nil
+
+	mu    sync.Mutex // protects the following
+	known map[string]*keyed
+	ended deque[*keyed] // in the order in which they are forgotten
+	bytes int           // of the replies
+}
+
+// keyed is a request with a key, from when it came until it is forgotten. The
+// fields from outcome on are guarded by repeats.mu.
+type keyed struct {
+	name string            // subject, server of all, and key
+	body [sha256.Size]byte // of its content
+	// revision is that of its claim in the bucket.
+	revision uint64
+
+	outcome *outcome // nil until it has ended
+	until   time.Time
+	waiting []*ask
+}
+
+// outcome is how a request ended: its reply.
+type outcome struct {
+	body    []byte
+	failure *failure
+}
+
+func newRepeats(window time.Duration) *repeats {
+	return &repeats{window: window, known: make(map[string]*keyed)}
+}
+
+// claim decides about an ask with a key. True lets it go on, as the first; else
+// it was answered, or will be.
+func (r *repeats) claim(a *ask) bool {
+	k, first, known, fail := r.enter(a)
+	switch {
+	case fail != nil:
+		a.refuse(fail)
+	case known != nil:
+		a.repeat(known)
+	case first:
+		a.keyed = k
+		if r.shared == nil {
+			return true
+		}
+		r.shared.claim(k, a, 0)
+	}
+	return false
+}
+
+// enter finds or makes the request of a's key. A repeat of one that has not
+// ended is put among those that wait.
+func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *failure) {
+	if r.window == 0 {
+		return nil, false, nil, badRequest(errNoKeys)
+	}
+	name, body := a.keyName(), sha256.Sum256(a.body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget(time.Now())
+	k = r.known[name]
+	switch {
+	case k == nil && (len(r.known) >= maxKeys || r.bytes >= maxKeyBytes):
+		fail := refusalOf(amiconn.ErrBusy, 0)
+		fail.Message = "too many requests with a key are remembered"
+		return nil, false, nil, fail
+	case k == nil:
+		k = &keyed{name: name, body: body}
+		r.known[name] = k
+		return k, true, nil, nil
+	case k.body != body:
+		return nil, false, nil, badRequest(errOtherBody)
+	case k.outcome != nil:
+		return k, false, k.outcome, nil
+	case len(k.waiting) >= maxRepeats:
+		return nil, false, nil, refusalOf(amiconn.ErrBusy, 0)
+	}
+	a.handler = nil
+	k.waiting = append(k.waiting, a)
+	return k, false, nil, nil
+}
+
+// settle ends k with its reply. One that did not reach Asterisk is forgotten;
+// those that wait are told the same, and may ask again.
+func (r *repeats) settle(k *keyed, body []byte, fail *failure) {
+	o := &outcome{body: body, failure: fail}
+	if fail == nil || fail.Sent != "no" {
+		if len(body) > keptReply {
+			o = &outcome{failure: &failure{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the first reply was too large to be remembered"}}
+		}
+		r.remember(k, o)
+	} else {
+		r.drop(k)
+	}
+	if r.shared != nil {
+		r.shared.settle(k, o)
+	}
+	r.answer(k, o)
+}
+
+// remember keeps the outcome of k for the window.
+func (r *repeats) remember(k *keyed, o *outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k.outcome, k.until = o, time.Now().Add(r.window)
+	r.bytes += len(o.body)
+	r.ended.pushBack(k)
+}
+
+// drop forgets k, which has no outcome.
+func (r *repeats) drop(k *keyed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.known, k.name)
+}
+
+// answer tells those that wait for k.
+func (r *repeats) answer(k *keyed, o *outcome) {
+	r.mu.Lock()
+	waiting := k.waiting
+	k.waiting = nil
+	r.mu.Unlock()
+	for _, a := range waiting {
+		a.repeat(o)
+	}
+}
+
+// forget removes what is older than the window.
+func (r *repeats) forget(now time.Time) {
+	for r.ended.n > 0 && !now.Before((*r.ended.at(0)).until) {
+		k := r.ended.popFront()
+		r.bytes -= len(k.outcome.body)
+		delete(r.known, k.name)
+	}
+}
+
+// keyName tells apart what an Ami-Idempotency-Key is given for.
+func (a *ask) keyName() string {
+	name := a.subject + "\n" + a.options.key
+	if a.endpoint.every {
+		name += "\n" + a.server.cfg.Name
+	}
+	return name
+}
+
+// settle ends what waits for a, if it is the first of its key.
+func (a *ask) settle(body []byte, fail *failure) {
+	if k := a.keyed; k != nil {
+		a.keyed = nil
+		a.endpoint.b.repeats.settle(k, body, fail)
+	}
+}
+
+// repeat answers a with the outcome of the first request of its key.
+func (a *ask) repeat(o *outcome) {
+	result := resultAnswered
+	if o.failure != nil {
+		result = resultFailed
+	}
+	a.count(result)
+	body := o.body
+	if body == nil {
+		body = appendReply(nil, a.head(), nil, o.failure)
+	}
+	a.endpoint.b.audit.repeat(a, o.failure)
+	answer := reply{to: a.to, body: body, failure: o.failure, head: a.head(), repeat: true, done: a.ended}
+	if a.handler != nil {
+		a.endpoint.b.replier.publish(answer)
+		return
+	}
+	a.endpoint.b.replier.queue(answer)
+}
