@@ -27,12 +27,13 @@ var arrows = map[string][]string{
 	"bridge":              {"amiconn", "bridge/catalog", "correlation", "fairness", "frames"},
 	"bridge/catalog":      {},
 	"cmd/ami-nats-bridge": {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "correlation", "fairness", "frames"},
+	"docs/examples/go":    {},
 }
 
 // reserved says which packages alone may import what begins so.
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge"},
-	"github.com/nats-io/":                  {"bridge", "cmd/ami-nats-bridge"},
+	"github.com/nats-io/":                  {"bridge", "cmd/ami-nats-bridge", "docs/examples/go"},
 	"github.com/prometheus/":               {"bridge", "cmd/ami-nats-bridge"},
 }
 
