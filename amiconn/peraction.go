@@ -91,3 +91,12 @@ func (c *Config) timeout(action string, asked time.Duration) time.Duration {
 	}
 	return asked
 }
+
+// LongestTimeout returns the most that any Action may take.
+func (c *Config) LongestTimeout() time.Duration {
+	longest := c.ActionTimeout
+	for _, t := range c.ActionTimeouts {
+		longest = max(longest, t.Value)
+	}
+	return longest
+}

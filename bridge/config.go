@@ -163,6 +163,11 @@ func (c *Config) Validate() error {
 	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and NATS_TOKEN_FILE are both set: keep one")
 	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and NATS_TLS_KEY_FILE belong together: set both")
 	check(len(c.Servers) > 0, "SERVERS", "is missing: name your servers, such as pbx1,pbx2")
+	for _, s := range c.Servers {
+		// Else another bridge could claim a key while its Action is out.
+		check(c.IdempotencyWindow == 0 || c.IdempotencyWindow > s.LongestTimeout(), "IDEMPOTENCY_WINDOW",
+			fmt.Sprintf("wants more than the longest ACTION_TIMEOUT of %.40q, or 0 to refuse keys", s.Name))
+	}
 	return errors.Join(append(problems, c.checkNames(), c.checkGroups())...)
 }
 

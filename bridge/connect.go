@@ -99,6 +99,7 @@ func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 		nats.ReconnectOnFlusherError(),
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted())) }),
 		nats.DisconnectErrHandler(onDisconnect(log)),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("nats not reached", zap.Error(err)) }),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
 			b.status.again()

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 
@@ -61,6 +62,8 @@ func (e *endpoint) onRequest(r micro.Request) {
 		return
 	}
 	switch {
+	case a.options.group != "" && !e.every:
+		a.refuse(badRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
 	case e.every:
 		a.fanOut()
 	case e.routed:

@@ -113,7 +113,7 @@ func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 
 func TestIsInbox_RefusesTheBridgesOwn(t *testing.T) {
 	for subject, want := range map[string]bool{
-		"_INBOX.abc.1": true, "_INBOX_dialer.abc": true,
+		"_INBOX.abc.1": true, "_R_.a.b": true, "_INBOX_dialer.abc": true,
 		"": false, "_INBOX": false, "ami.events.pbx1.Hangup": false, "_INBOXfoo.x": false, "$JS.API.INFO": false,
 		inboxPrefix("b1") + ".nuid.7": false,
 	} {

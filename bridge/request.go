@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -27,6 +30,10 @@ func parseRequest(action string, body []byte, charset frames.Charset) (request, 
 	r := request{action: action}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return r, nil
+	}
+	// The decoder would put U+FFFD in their place.
+	if !utf8.Valid(body) || halfCharacter(body) {
+		return r, errors.New("the body holds what is no character: it must be UTF-8, without half a surrogate pair")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -54,6 +61,39 @@ func parseRequest(action string, body []byte, charset frames.Charset) (request, 
 		return r, errors.New("the body holds more than one JSON object")
 	}
 	return r, nil
+}
+
+// halfCharacter reports whether JSON holds one \u escape of a surrogate pair
+// without the other.
+func halfCharacter(body []byte) bool {
+	for {
+		i := bytes.IndexByte(body, '\\')
+		if i < 0 || i+1 == len(body) {
+			return false
+		}
+		first := escape(body[i:])
+		body = body[i+2:]
+		if !utf16.IsSurrogate(first) {
+			continue
+		}
+		body = body[len("XXXX"):]
+		if utf16.DecodeRune(first, escape(body)) == utf8.RuneError {
+			return true
+		}
+		body = body[len(`\uXXXX`):]
+	}
+}
+
+// escape returns the code unit of the \u escape that text begins with, or 0.
+func escape(text []byte) rune {
+	if len(text) < len(`\uXXXX`) || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
 }
 
 // names are those of the headers.
@@ -141,11 +181,15 @@ func (r *request) addVariables(key string, value json.RawMessage, charset frames
 }
 
 func (r *request) addHeader(key, text string, charset frames.Charset) error {
-	wire, err := charset.AppendText(nil, text)
+	name, err := charset.AppendText(nil, key)
 	if err != nil {
 		return fmt.Errorf("%.40q: %w", key, err)
 	}
-	r.headers = append(r.headers, frames.Header{Key: []byte(key), Value: wire})
+	value, err := charset.AppendText(nil, text)
+	if err != nil {
+		return fmt.Errorf("%.40q: %w", key, err)
+	}
+	r.headers = append(r.headers, frames.Header{Key: name, Value: value})
 	return nil
 }
 

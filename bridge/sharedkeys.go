@@ -151,7 +151,6 @@ func (s *sharedKeys) resolve(k *keyed, a *ask) {
 		return
 	}
 	go func() {
-
 		defer func() { <-s.waits }()
 		patience := a.options.timeout
 		if patience == 0 || patience > keyPatience {

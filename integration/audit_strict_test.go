@@ -149,3 +149,30 @@ func TestAudit_SurvivesARestartOfNATS(t *testing.T) {
 		t.Errorf("%v bytes wait", r.metric("audit_queue_bytes"))
 	}
 }
+
+// What waits for the stream when the bridge is told to stop is stored if the
+// stream comes back in time.
+func TestAudit_ShutdownWaitsForTheStream(t *testing.T) {
+	sim, addr := startSim(t, amisim.Config{})
+	r := startBridge(t, natsURL(t), chaosConfig, chaosServer("pbx1", addr))
+	js, stream := r.auditStream()
+	if err := js.DeleteStream(t.Context(), bridge.AuditStream); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		r.call("pbx1", "CoreStatus", "")
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.stop() }()
+	eventually(t, "the sessions are logged off", func() bool { return sim.Received("Logoff") == 2 })
+	eventually(t, "the stream is there again", func() bool {
+		_, err := js.CreateStream(t.Context(), stream.CachedInfo().Config)
+		return err == nil
+	})
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if err := broken(r.recordsOf(t, 5)); err != nil {
+		t.Error(err)
+	}
+}

@@ -95,7 +95,13 @@ func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge
 	if change != nil {
 		change(&cfg)
 	}
-	r := &running{t: t, cfg: cfg, nc: connect(t, url), seen: prometheus.NewRegistry()}
+	return startFor(t, log, connect(t, url), cfg)
+}
+
+// startFor is startLogging of a bridge with all of cfg, whose states nc reads.
+func startFor(t testing.TB, log *zap.Logger, nc *nats.Conn, cfg bridge.Config) *running {
+	t.Helper()
+	r := &running{t: t, cfg: cfg, nc: nc, seen: prometheus.NewRegistry()}
 	states := r.subscribe("ami.status.*.connection")
 	b, err := bridge.New(cfg, bridge.Deps{Logger: log, Registerer: r.seen, Version: "0.0.0"})
 	if err != nil {
@@ -113,7 +119,7 @@ func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge
 		}
 	})
 	up := 0
-	for _, s := range servers {
+	for _, s := range cfg.Servers {
 		up += s.Sessions + s.ActionSessions - 1
 	}
 	for up > 0 {

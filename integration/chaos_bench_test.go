@@ -51,7 +51,7 @@ func chaosBridge(t *testing.T, cfg amisim.Config, change func(*bridge.ServerConf
 // ask sends a request and returns where its replies come, without waiting.
 func (r *running) ask(server, action, body string, headers ...string) *nats.Subscription {
 	r.t.Helper()
-	replies := r.subscribe(nats.NewInbox())
+	replies := r.subscribe(r.nc.NewInbox())
 	msg := nats.NewMsg("ami.actions." + server + "." + action)
 	msg.Reply, msg.Data = replies.Subject, []byte(body)
 	for i := 0; i < len(headers); i += 2 {

@@ -156,7 +156,9 @@ func TestIdempotency_NoBucketNoCall(t *testing.T) {
 
 func TestIdempotency_TheWindow(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.IdempotencyWindow = time.Second }, chaosServer("pbx1", addr))
+	short := chaosServer("pbx1", addr)
+	short.ActionTimeout = 900 * time.Millisecond
+	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.IdempotencyWindow = time.Second }, short)
 	first := r.call("pbx1", "Originate", phone, keyHeader, "k1")
 	succeeds(t, first)
 	eventually(t, "it is forgotten", func() bool {

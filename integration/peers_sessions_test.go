@@ -59,9 +59,7 @@ func TestPeers_AFullWriteBufferKeepsTheSession(t *testing.T) {
 	}
 	// The refusals come at once; an answer comes only after the thaw.
 	first := r.answer(answers)
-	if e := first.Error; e == nil || e.Code != 429 || e.Kind != "busy" || e.Sent != "no" {
-		t.Fatalf("a full write buffer: %+v, want 429 busy, sent no", first)
-	}
+	isError(t, first, 429, "busy", "no")
 	thaw()
 	busy, answered := 1, 0
 	for range n - 1 {

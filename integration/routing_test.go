@@ -201,6 +201,7 @@ func TestRouting_AnUnknownHeaderIsRefused(t *testing.T) {
 			t.Errorf("the error does not name %s: %s", header, got.Error.Message)
 		}
 	}
+	fails(t, r.call("sales", "CoreStatus", "", "Ami-Group", "sales"), "bad_request", "no")
 	succeeds(t, r.call("pbx1", "CoreSettings", "", "ami-timeout", "10s", "X-Trace", "1"))
 	if n := received(sims, "CoreStatus"); n != [3]int{} {
 		t.Errorf("it was sent %v times", n)
