@@ -198,11 +198,8 @@ func (j *journal) store(ctx context.Context, most int) error {
 func (j *journal) storeBatch(ctx context.Context, batch []journalEntry) (again []journalEntry, failure error) {
 	futures := make([]jetstream.PubAckFuture, len(batch))
 	failures := make([]error, len(batch))
+	follow(batch)
 	for i, e := range batch {
-		e.msg.Header.Del(jetstream.ExpectedLastMsgIDHeader)
-		if i > 0 {
-			follow(e.msg, batch[i-1].msg)
-		}
 		futures[i], failures[i] = j.send(e.msg)
 	}
 	for i, e := range batch {
@@ -222,12 +219,22 @@ func (j *journal) storeBatch(ctx context.Context, batch []journalEntry) (again [
 	return again, failure
 }
 
-// follow makes the stream refuse msg unless it comes right behind before. So
-// what was sent behind a message that is lost is not stored without it.
-func follow(msg, before *nats.Msg) {
-	stream, id := before.Header.Get(jetstream.ExpectedStreamHeader), before.Header.Get(jetstream.MsgIDHeader)
-	if stream != "" && id != "" && stream == msg.Header.Get(jetstream.ExpectedStreamHeader) && msg.Header.Get(jetstream.MsgIDHeader) != "" {
-		msg.Header.Set(jetstream.ExpectedLastMsgIDHeader, id)
+// follow has a stream refuse what comes without the one of the batch that was
+// sent to it before: what is behind a message that is lost is not stored
+// without it. The first has nothing to follow.
+func follow(batch []journalEntry) {
+	last := make(map[string]string) // ids by stream
+	for _, e := range batch {
+		header := e.msg.Header
+		header.Del(jetstream.ExpectedLastMsgIDHeader)
+		stream, id := header.Get(jetstream.ExpectedStreamHeader), header.Get(jetstream.MsgIDHeader)
+		if stream == "" || id == "" {
+			continue
+		}
+		if last[stream] != "" {
+			header.Set(jetstream.ExpectedLastMsgIDHeader, last[stream])
+		}
+		last[stream] = id
 	}
 }
 

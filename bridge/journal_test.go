@@ -242,3 +242,20 @@ func TestJournal_IsBoundedAndSaysWhatIsLeft(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 }
+
+// Each message follows the one before it in its own stream, whatever is sent to
+// another one in between; the first follows none, also when it did before.
+func TestJournal_MessagesFollowThoseOfTheirStream(t *testing.T) {
+	other := nats.NewMsg("keys.a")
+	batch := []journalEntry{{msg: note(0)}, {msg: other, once: true}, {msg: note(1)}, {msg: note(2)}}
+	for skip, want := range [][]string{{"", "", "n0", "n1"}, {"", "", "n1"}, {"", "n1"}} {
+		var got []string
+		follow(batch[skip:])
+		for _, e := range batch[skip:] {
+			got = append(got, e.msg.Header.Get(jetstream.ExpectedLastMsgIDHeader))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("from %d on they expect %q, want %q", skip, got, want)
+		}
+	}
+}

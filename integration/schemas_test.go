@@ -52,7 +52,7 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 		"breaker closed start", "breaker open banner", "breaker half-open cooldown", "breaker closed stable",
 		"buffers interval", "buffers high", "buffers full", "buffers drained",
 		"gap closed", "gap oversize", "gap overflow", "gap-event closed", "gap-event oversize", "gap-event overflow", "node",
-		"audit intent allowed", "audit outcome allowed", "audit outcome refused",
+		"audit intent allowed", "audit outcome allowed", "audit outcome refused", "audit repeat",
 	} {
 		if !seen[kind] {
 			t.Errorf("no message was seen of the kind %q", kind)
@@ -89,6 +89,9 @@ func everyMessage(t *testing.T) (all []*nats.Msg) {
 	sim.Next("Hangup", amisim.Deny("No such channel"))
 	r.call("pbx1", "Hangup", `{"Channel":["PJSIP/a-1","PJSIP/b-1"],"ActionID":"mine"}`, "Ami-Requester", "alice")
 	r.call("any", "CoreStatus", "", "Nats-Request-Info", `{"acc":"A"}`)
+	for range 2 {
+		r.call("pbx1", "CoreSettings", "", "Ami-Idempotency-Key", "k1")
+	}
 	r.call("all", "CoreStatus", "", "Ami-Group", "none")
 	r.call("pbx1", "Ping", `{"A":`)
 
@@ -223,7 +226,7 @@ func kindsOf(name string, m map[string]any) []string {
 	case "gap":
 		return []string{kind("reason")}
 	case "audit":
-		return []string{kind("phase", "decision")}
+		return []string{kind("phase", "decision"), kind("outcome")}
 	case "gap-event":
 		return []string{kind("Reason")}
 	}
