@@ -154,9 +154,10 @@ func (d *audit) repeat(a *ask, fail *failure) {
 // decisionOf says whether fail refuses a request, and by which rule, or tells
 // how one that was allowed ended.
 func decisionOf(fail *failure) (decision, rule string) {
-	switch fail.Kind {
-	case "forbidden":
+	if fail.rule != "" {
 		return "refused", fail.rule
+	}
+	switch fail.Kind {
 	case "bad_request", kindNoInbox:
 		return "refused", fail.Kind + ": " + fail.Message
 	}

@@ -194,6 +194,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	if shared := b.repeats.shared; shared != nil {
 		shared.ctx = stage.frontCtx
 		stage.back.Go(func() { <-stage.frontCtx.Done(); shared.join() })
+		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
 	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {

@@ -35,7 +35,7 @@ func (a *ask) check(s *server) *failure {
 	if wait := s.rates.Allow(a.action); wait > 0 {
 		return &failure{
 			Code: 429, Kind: "busy", Sent: "no", RetryAfter: wait.Milliseconds(),
-			Message: a.action + " is asked for more often than ACTION_RATES lets it",
+			Message: a.action + " is asked for more often than ACTION_RATES lets it", rule: "ACTION_RATES",
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ type failure struct {
 	RetryAfter int64  `json:"retry_after_ms,omitempty"`
 	Message    string `json:"message,omitempty"`
 
-	rule string // of the policy that refuses, for the audit
+	rule string // that refuses, for the audit
 }
 
 const (

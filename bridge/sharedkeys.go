@@ -23,6 +23,9 @@ const (
 	keyPoll = 250 * time.Millisecond
 	// keyPatience is how long a repeat waits for it, unless Ami-Timeout says.
 	keyPatience = 30 * time.Second
+	// keyQueueBytes bounds what waits to be written to the bucket. When it is
+	// full nothing with a key is sent.
+	keyQueueBytes = 16 << 20
 	// maxKeyWaits bounds how many keys of other bridges are waited for.
 	maxKeyWaits = 256
 )
@@ -239,7 +242,9 @@ func (b *Bridge) newSharedKeys(ctx context.Context, js jetstream.JetStream) (*sh
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", KeyBucket, err)
 	}
+	journal := newJournal(keyQueueBytes, b.log.Named("keys"))
+	journal.nc, journal.js = b.control, js
 	return &sharedKeys{
-		run: b.audit.run, kv: kv, journal: b.audit.journal, log: b.log, local: b.repeats, waits: make(chan struct{}, maxKeyWaits),
+		run: b.audit.run, kv: kv, journal: journal, log: b.log, local: b.repeats, waits: make(chan struct{}, maxKeyWaits),
 	}, nil
 }

@@ -62,6 +62,9 @@ func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
 	b.audit.journal.drain(ctx)
+	if shared := b.repeats.shared; shared != nil {
+		shared.journal.drain(ctx) // what is left only means that repeats elsewhere time out
+	}
 	stage.endBack()
 	stage.back.Wait()
 	if records, _ := b.audit.journal.left(); records > 0 {
