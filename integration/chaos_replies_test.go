@@ -199,7 +199,7 @@ func TestChaos_ListThatStopsHalfWay(t *testing.T) {
 			}
 			r.noMore("pbx1", list, again)
 			r.untouched(t, sim, 1)
-			if changes, _, _ := states.Pending(); changes != 0 {
+			if changes := r.changes(states); changes != 0 {
 				t.Errorf("%d changes of state", changes)
 			}
 		})
