@@ -339,3 +339,27 @@ func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 		})
 	}
 }
+
+// The only session of its role always counts: an event session that stands does
+// not keep the breaker from hearing of an action session that fails for ever.
+func TestSessions_AnOnlyActionSessionFeedsTheBreaker(t *testing.T) {
+	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.up()
+		time.Sleep(11 * time.Second) // stable
+		b.sim.Always("Login", func(s *amisim.Session, a *amisim.Action) {
+			if a.Get("Events") == "off" {
+				s.Close()
+				return
+			}
+			s.Serve(a)
+		})
+		b.sim.Next("CoreStatus", amisim.Refuse)
+		if r := b.do(Action{Name: "CoreStatus"}); r.Outcome != correlation.ConnectionLost {
+			t.Fatalf("the action ended %v", r.Outcome)
+		}
+		time.Sleep(5 * time.Second)
+		if s := b.link.Status(); s.Breaker.State != BreakerOpen || s.Sessions[0].State != StateUp {
+			t.Errorf("the breaker is %s after %d failures, the event session %s", s.Breaker.State, s.Breaker.Failures, s.Sessions[0].State)
+		}
+	})
+}
