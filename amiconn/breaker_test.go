@@ -89,6 +89,21 @@ func (n *dials) since(t time.Time) (count int) {
 	return count
 }
 
+// holdDials keeps d from connecting until what it returns is called: without it
+// the first session may be up before a fault is set.
+func holdDials(d *Deps) (release func()) {
+	set, dial := make(chan struct{}), d.Dial // of the bubble
+	d.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		select {
+		case <-set:
+			return dial(ctx, network, addr)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return func() { close(set) }
+}
+
 func TestBreaker_OpensHalfOpensAndCloses(t *testing.T) {
 	var connects dials
 	inBubble(t, amisim.Config{}, func(_ *Config, d *Deps) { connects.count(d) }, func(b *bench) {
@@ -213,15 +228,10 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 		{ReasonWriteTimeout, "", nil, func(_ *Config, d *Deps) { brittle(d, os.ErrDeadlineExceeded) }},
 	} {
 		t.Run(string(test.want), func(t *testing.T) {
-			var faulty chan struct{} // of the bubble
+			var faulty func()
 			inBubble(t, amisim.Config{NotBooted: true}, func(c *Config, d *Deps) {
 				c.Sessions, c.BreakerFailures, c.BreakerCooldown = 1, 2, time.Hour
-				faulty = make(chan struct{})
-				dial := d.Dial
-				d.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-					<-faulty // or the first session is up before the fault is set
-					return dial(ctx, network, addr)
-				}
+				faulty = holdDials(d)
 				if test.change != nil {
 					test.change(c, d)
 				}
@@ -229,7 +239,7 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 				if test.fault != nil {
 					b.sim.Always(test.point, test.fault)
 				}
-				close(faulty)
+				faulty()
 				until := time.Now().Add(5 * time.Minute)
 				for b.link.Status().Breaker.State != BreakerOpen && time.Now().Before(until) {
 					b.sim.Emit("Event", "Tick") // a peer that answers no Ping is not silent

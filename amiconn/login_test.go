@@ -34,10 +34,13 @@ func TestLogin_QuotesNoSecret(t *testing.T) {
 		}), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) {
+			var faulty func()
+			inBubble(t, amisim.Config{}, func(c *Config, d *Deps) {
 				c.Auth, c.Sessions = test.auth, 1
+				faulty = holdDials(d)
 			}, func(b *bench) {
 				b.sim.Always(test.point, test.fault)
+				faulty()
 				time.Sleep(time.Minute)
 				if n := b.link.Status().Failed[test.reason]; test.reason != "" && n == 0 {
 					t.Errorf("failures: %v", b.link.Status().Failed)

@@ -290,8 +290,8 @@ func TestSessions_BreakerIsOneForAll(t *testing.T) {
 	})
 }
 
-// A server has room for two sessions and the bridge wants four. The two that
-// find no room do not keep the others from their work for longer than it takes
+// A server has room for an event session and one for Actions, and the bridge
+// wants three of those. The two that find no room do not keep the others from their work for longer than it takes
 // these to be stable, and ask less and less often.
 func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 	for name, fault := range map[string]amisim.Fault{
@@ -300,16 +300,22 @@ func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var connects dials
-			change := func(c *Config, d *Deps) { c.ActionSessions = 3; connects.count(d) }
+			var faulty func()
+			change := func(c *Config, d *Deps) {
+				c.ActionSessions = 3
+				connects.count(d)
+				faulty = holdDials(d)
+			}
 			inBubble(t, amisim.Config{LoginPenalty: time.Second}, change, func(b *bench) {
 				var logins atomic.Int64
 				b.sim.Always("Login", func(s *amisim.Session, a *amisim.Action) {
-					if logins.Add(1) > 2 {
+					if a.Get("Events") == "off" && logins.Add(1) > 1 {
 						fault(s, a)
 						return
 					}
 					s.Serve(a)
 				})
+				faulty()
 				time.Sleep(45 * time.Second) // the breaker was open for 30 s of it
 				began := time.Now()
 				// Of the two that are up one at least takes Actions.
