@@ -22,7 +22,7 @@ test: ## Run the tests. Needs no root, no network and no other service.
 
 .PHONY: race
 race: ## Run the tests with the race detector, in random order.
-	$(GO) test -race -shuffle=on ./...
+	$(GO) test -race -shuffle=on -timeout 20m ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME.
