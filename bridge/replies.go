@@ -81,6 +81,12 @@ func (r *replier) run(ctx context.Context) {
 // nobody; a connection that is down loses the reply, and the caller times out
 // knowing nothing, as it would have without us.
 func (r *replier) publish(answer reply) {
+	if answer.done != nil {
+		defer answer.done()
+	}
+	if answer.part > 0 && answer.stream.gone.Load() {
+		return
+	}
 	err := r.nc.PublishMsg(answer.message())
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload) && answer.part > 0:
@@ -91,9 +97,6 @@ func (r *replier) publish(answer reply) {
 	}
 	if err != nil {
 		r.lost(err)
-	}
-	if answer.done != nil {
-		answer.done()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,12 +152,24 @@ func TestStream_APartOverMaxPayload(t *testing.T) {
 	}
 }
 
-// A caller that went away costs what was on the way, not the whole list.
+// A caller that went away costs what was on the way, not the whole list. The
+// list comes in pieces, with a call between them, so that there is time to hear
+// that nobody listens, however slow the machine.
 func TestStream_NobodyListens(t *testing.T) {
-	const n = 50_000
-	_, addr := startSim(t, amisim.Config{NotBooted: true, Queues: members(n), WriteTimeout: 20 * time.Second})
+	const n, pieces = 50_000, 50
+	sim, addr := startSim(t, amisim.Config{NotBooted: true, WriteTimeout: 20 * time.Second})
 	nats := natsInProcess(t, nil)
 	r := startBridge(t, nats.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
+	next := make(chan struct{})
+	sim.Next("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
+		head := "\r\nActionID: " + a.ActionID + "\r\n"
+		s.Write([]byte("Response: Success" + head + "EventList: start\r\n\r\n"))
+		for range pieces {
+			<-next
+			s.Write([]byte(strings.Repeat("Event: QueueMember"+head+"Name: x\r\n\r\n", n/pieces)))
+		}
+		s.Write([]byte("Event: QueueStatusComplete" + head + "EventList: Complete\r\n\r\n"))
+	})
 	published := func() int64 {
 		stats, err := nats.Varz(nil)
 		if err != nil {
@@ -168,6 +181,10 @@ func TestStream_NobodyListens(t *testing.T) {
 	replies := r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream")
 	if err := replies.Unsubscribe(); err != nil {
 		t.Fatal(err)
+	}
+	for range pieces {
+		next <- struct{}{}
+		fails(t, r.call("pbx1", "Logoff", ""), "forbidden", "no")
 	}
 	eventually(t, "it was answered", func() bool {
 		return r.metric("actions_total", "server", "pbx1", "result", "answered") == 1
