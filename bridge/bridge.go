@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -52,8 +53,9 @@ type Bridge struct {
 	ready     chan struct{}
 	inFlight  *flight // Actions until their reply is published
 
-	events, control *nats.Conn // set by Run
-	dials           dials      // of events
+	events, control *nats.Conn   // set by Run
+	dials           dials        // of events
+	way             atomic.Value // in which events are delivered, a string
 }
 
 // schedulerQuantum is how many bytes one server may publish before it is the

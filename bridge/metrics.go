@@ -18,6 +18,7 @@ type metrics struct {
 	breaker, transitions, failures, gaps, panics       *prometheus.Desc
 	outboxLimit, outboxHigh, writeLimit, pendingLimit  *prometheus.Desc
 	busy, auditStored, auditBytes, auditLost           *prometheus.Desc
+	resent, delivery                                   *prometheus.Desc
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -34,6 +35,8 @@ func newMetrics(b *Bridge) *metrics {
 		published:    desc("events_published_total", "Events that NATS has taken.", "server"),
 		filtered:     desc("events_filtered_total", "Events that the filters do not want.", "server"),
 		dropped:      desc("events_dropped_total", "Events lost.", "server", "reason"),
+		resent:       desc("events_resent_total", "Events that were sent once more, each time.", "server"),
+		delivery:     desc("delivery", "1 for the way in which events are delivered.", "way"),
 		queued:       desc("outbox_events", "Events that wait in the outbox.", "server"),
 		inFlight:     desc("outbox_in_flight_events", "Events that were sent and not acknowledged.", "server"),
 		outboxBytes:  desc("outbox_bytes", "Bytes in the outbox.", "server"),
@@ -75,6 +78,10 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.build, 1, b.deps.Version)
 	gauge(m.natsUp, one(b.events.IsConnected()), "events")
 	gauge(m.natsUp, one(b.control.IsConnected()), "control")
+	inForce, _ := b.way.Load().(string)
+	for _, way := range ways {
+		gauge(m.delivery, one(way == inForce), way)
+	}
 	if b.deps.LogLost != nil {
 		count(m.log, b.deps.LogLost())
 	}
@@ -95,6 +102,7 @@ func (m *metrics) collectServer(
 	count(m.received, box.received, name)
 	count(m.published, box.published, name)
 	count(m.filtered, box.filtered, name)
+	count(m.resent, box.resent, name)
 	for reason, n := range box.dropped {
 		count(m.dropped, n, name, reason)
 	}

@@ -29,6 +29,8 @@ var startSeries = map[string]string{
 	"events_received_total":       "",
 	"events_published_total":      "",
 	"events_filtered_total":       "",
+	"events_resent_total":         "",
+	"delivery":                    "way=fast_ingest way=window way=core",
 	"events_dropped_total":        each("reason", dropReasons),
 	"gaps_total":                  each("reason", dropReasons, sessionReasons),
 	"outbox_events":               "",
@@ -71,7 +73,7 @@ func TestMetrics_AllSeriesExistAtStart(t *testing.T) {
 	for name, labels := range startSeries {
 		own := "server=pbx1"
 		switch name {
-		case "build_info", "nats_up", "log_lines_lost_total", "audit_records_total", "audit_queue_bytes", "audit_records_lost_total":
+		case "build_info", "nats_up", "delivery", "log_lines_lost_total", "audit_records_total", "audit_queue_bytes", "audit_records_lost_total":
 			own = ""
 		}
 		series := strings.Fields(labels)

@@ -54,6 +54,7 @@ type outbox struct {
 	filtered  uint64
 	queued    uint64
 	inFlight  uint64
+	resent    uint64
 	dropped   map[string]uint64
 }
 
@@ -212,6 +213,7 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		}
 		o.queued--
 		o.inFlight++
+		o.resent++
 		return s.outboxEntry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
 	}
 	for o.waits.n > 0 {
@@ -302,6 +304,7 @@ func (o *outbox) left() int { return o.sent.n + o.again.n + o.waits.n - o.dead }
 // received = published + dropped + filtered + queued + inFlight.
 type account struct {
 	received, published, filtered, queued, inFlight uint64
+	resent                                          uint64 // sent once more each time
 	dropped                                         map[string]uint64
 	bytes, highWater                                int64
 	level                                           level
@@ -313,7 +316,7 @@ func (o *outbox) account() account {
 	defer o.mu.Unlock()
 	return account{
 		received: o.received, published: o.published, filtered: o.filtered,
-		queued: o.queued, inFlight: o.inFlight,
+		queued: o.queued, inFlight: o.inFlight, resent: o.resent,
 		dropped: maps.Clone(o.dropped), bytes: o.bytes, highWater: o.highWater, level: o.level,
 		left: o.left(),
 	}

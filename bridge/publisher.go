@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
@@ -25,14 +25,17 @@ const (
 
 // publisher is the only one that publishes events. It drains the outboxes in
 // the scheduler's order, on a connection of its own. What it sent waits in the
-// window until it is acknowledged; when that fails for a server, all of that
-// server's is sent again from the oldest on (go-back-N), so that the order
-// holds, and the message id makes the repeats harmless. Other servers go on.
+// window until it is acknowledged; when that fails, what was not is sent again
+// from the oldest on, so that the order holds, and the message id makes the
+// repeats harmless.
 type publisher struct {
 	nc        *nats.Conn
 	dials     *dials // of nc
 	dialled   uint64 // those that were seen
 	delivery  delivery
+	fast      *fastDelivery   // nil unless there is a stream
+	windowed  *windowDelivery // likewise
+	inForce   *atomic.Value   // the delivery's way, a string; others read it
 	scheduler *fairness.Scheduler
 	outboxes  []*outbox // by the scheduler's numbers
 	names     []string  // their servers' names
@@ -49,25 +52,11 @@ type publisher struct {
 	failing []int   // the sources that have a retry
 }
 
-// retry is how a server whose events were refused or lost is tried again.
-type retry struct {
-	delays *backoff.ExponentialBackOff
-	due    time.Time // zero: being tried
-}
-
-// delivery is how a published event is acknowledged.
-type delivery interface {
-	// prepare completes msg, which is the number'th of source.
-	prepare(msg *nats.Msg, source int, number uint64)
-	// settle is called when nothing more can be sent now. It may wait for NATS.
-	settle() error
-}
-
 // newPublisher wires the publisher of b.
 func (b *Bridge) newPublisher() (*publisher, error) {
 	p := &publisher{
 		nc: b.events, dials: &b.dials, dialled: b.dials.begun.Load(),
-		scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher"),
+		inForce: &b.way, scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher"),
 	}
 	for _, s := range b.servers {
 		p.outboxes = append(p.outboxes, s.outbox)
@@ -78,13 +67,19 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 	p.window = newWindow(p.outboxes, b.scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
 	if b.cfg.Delivery == DeliverCore {
-		p.delivery = &coreDelivery{nc: p.nc, window: p.window}
+		p.use(&coreDelivery{nc: p.nc, window: p.window}, nil)
 		return p, nil
 	}
 	p.msg.Header["Nats-Expected-Stream"] = []string{EventStream}
-	acks, err := newStreamDelivery(p.nc, p.window)
-	p.delivery = acks
-	return p, err
+	var err error
+	if p.fast, err = newFastDelivery(p.nc, p.window); err != nil {
+		return nil, err
+	}
+	if p.windowed, err = newWindowDelivery(p.nc, p.window); err != nil {
+		return nil, err
+	}
+	p.choose()
+	return p, nil
 }
 
 // run publishes until ctx ends. What is left in the outboxes then is the
@@ -104,18 +99,18 @@ func (p *publisher) run(ctx context.Context) {
 		}
 		if n := p.dials.begun.Load(); n != p.dialled {
 			p.dialled = n
-			p.window.failAll(nats.ErrDisconnected)
+			p.failAll(nats.ErrDisconnected)
 		}
 		due := p.recover(time.Now())
-		if !p.window.full() && p.turn() {
+		if p.room() && p.turn() {
 			continue
 		}
 		if err := p.delivery.settle(); err != nil {
-			p.window.failAll(err)
+			p.failAll(err)
 			continue
 		}
 		var wake <-chan struct{}
-		if !p.window.full() {
+		if p.room() {
 			wake = p.scheduler.Wake()
 		}
 		select {
@@ -126,90 +121,41 @@ func (p *publisher) run(ctx context.Context) {
 		case state := <-states:
 			p.onState(state)
 		case now := <-check.C:
-			p.window.expire(now)
+			if p.window.expire(now) && p.batched() {
+				p.failAll(errAckTimeout)
+			}
 		}
 	}
 }
 
-// onState hears that the connection went or came.
+// room reports whether more may be sent now.
+func (p *publisher) room() bool { return !p.window.full() && p.delivery.room() }
+
+// failAll has all that is in flight be sent again.
+func (p *publisher) failAll(err error) {
+	p.window.failAll(err)
+	if p.fast != nil {
+		p.fast.abandon()
+	}
+	if errors.Is(err, errNoFastIngest) {
+		p.use(p.windowed, err)
+	}
+}
+
+// onState hears that the connection went or came. A new server may have what the
+// one before had not.
 func (p *publisher) onState(state nats.Status) {
 	if state == nats.RECONNECTING {
-		p.window.failAll(nats.ErrDisconnected)
+		p.failAll(nats.ErrDisconnected)
 		return
 	}
+	p.failAll(nats.ErrDisconnected)
+	p.choose()
 	for _, id := range p.failing {
 		if r := &p.retries[id]; !r.due.IsZero() {
 			r.due = time.Now()
 		}
 	}
-}
-
-// recover sends again what has failed, each server's after a delay of its own,
-// and returns a channel that receives when the next one is due.
-func (p *publisher) recover(now time.Time) <-chan time.Time {
-	p.noteFailures(now)
-	var next time.Time
-	failing := p.failing[:0]
-	for _, id := range p.failing {
-		r := &p.retries[id]
-		failure, probing := p.window.state(id)
-		if failure == nil && !probing {
-			p.log.Info("events flow again", zap.String("server", p.names[id]))
-			*r = retry{}
-			continue
-		}
-		failing = append(failing, id)
-		if r.due.IsZero() {
-			continue
-		}
-		if !now.Before(r.due) {
-			if p.nc.IsConnected() {
-				p.again(id)
-				continue
-			}
-			r.due = now.Add(r.delays.NextBackOff())
-		}
-		if next.IsZero() || r.due.Before(next) {
-			next = r.due
-		}
-	}
-	p.failing = failing
-	if next.IsZero() {
-		return nil
-	}
-	return time.After(next.Sub(now))
-}
-
-// noteFailures sets when each server that has failed is tried again.
-func (p *publisher) noteFailures(now time.Time) {
-	for _, id := range p.window.takeFailures(nil) {
-		r := &p.retries[id]
-		if r.delays == nil {
-			failure, _ := p.window.state(id)
-			if !gone(failure) && !errors.Is(failure, errRefused) {
-				p.log.Warn("events wait in the outbox", zap.String("server", p.names[id]), zap.Error(failure))
-			}
-			r.delays = backoff.NewExponentialBackOff()
-			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
-			p.failing = append(p.failing, id)
-		}
-		r.due = now.Add(r.delays.NextBackOff())
-		if failure, _ := p.window.state(id); errors.Is(failure, errRefused) {
-			r.due = now // a Gap has taken its place: nothing to wait for
-		}
-	}
-}
-
-// again goes back to the oldest event of id that is not acknowledged.
-func (p *publisher) again(id int) {
-	p.retries[id].due = time.Time{}
-	p.window.reset(id)
-	if p.outboxes[id].rewind() {
-		p.scheduler.Ready(id)
-		return
-	}
-	// Everything was dropped meanwhile: there is nothing to probe with.
-	p.window.settled(id)
 }
 
 // turn serves the next server and reports whether there was one.
@@ -220,7 +166,7 @@ func (p *publisher) turn() bool {
 	}
 	o := p.outboxes[id]
 	used := 0
-	for used < budget && p.window.room(id) {
+	for used < budget && p.window.room(id) && p.delivery.room() {
 		e, payload, told, ok := o.take(p.payload)
 		p.payload = payload
 		if !ok {
@@ -249,8 +195,15 @@ func (p *publisher) send(id int, e outboxEntry) {
 		p.log.Error("event dropped", zap.String("reason", dropOversize), zap.String("subject", e.subject),
 			zap.Int("bytes", len(p.payload)), zap.Int64("max_payload", p.nc.MaxPayload()))
 		p.window.refuse(id, number)
+		if p.batched() {
+			p.failAll(errRefused)
+		}
 	default:
-		p.window.fail(id, fmt.Errorf("publish: %w", err))
+		err = fmt.Errorf("publish: %w", err)
+		p.window.fail(id, err)
+		if p.batched() {
+			p.failAll(err)
+		}
 	}
 }
 
@@ -276,12 +229,24 @@ func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
 	p.msg.Header["Ami-Seq"][0] = borrow(t[a:b])
 	p.msg.Header["Ami-Time"][0] = borrow(t[b:])
 	p.msg.Subject, p.msg.Data = e.subject, p.payload
-	p.delivery.prepare(&p.msg, id, number)
+	p.delivery.prepare(&p.msg, id, number, p.last(id))
 	if !p.dials.enter(p.dialled) {
 		return nats.ErrDisconnected
 	}
 	defer p.dials.leave()
 	return p.nc.PublishMsg(&p.msg)
+}
+
+// last reports whether nothing follows the event of id that is sent now. It looks
+// only where that matters.
+func (p *publisher) last(id int) bool {
+	if !p.batched() || !p.fast.wantsLast() || p.outboxes[id].waiting() {
+		return false
+	}
+	return !p.scheduler.Any(func(other int) bool {
+		failure, _ := p.window.state(other)
+		return failure == nil && p.outboxes[other].waiting()
+	})
 }
 
 func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

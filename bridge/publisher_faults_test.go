@@ -69,13 +69,27 @@ func clientOf(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
 	return nc, js
 }
 
+// eachWay runs f for both ways into a stream. What f is given keeps a publisher
+// to one.
+func eachWay(t *testing.T, f func(t *testing.T, keep func(*publisher))) {
+	t.Run(wayFast, func(t *testing.T) { f(t, func(*publisher) {}) })
+	t.Run(wayWindow, func(t *testing.T) { f(t, windowOnly) })
+}
+
+// windowOnly is for a server without fast ingest.
+func windowOnly(p *publisher) {
+	p.fast = nil
+	p.use(p.windowed, errNoFastIngest)
+}
+
 // Whoever subscribes to events sees the reply subject and may answer there;
 // only the stream's own acknowledgement makes an event published.
 func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
-	for _, answer := range []string{"+OK", `{"stream":"OTHER","seq":1}`} {
-		t.Run(answer, func(t *testing.T) {
+	for _, answer := range []string{"+OK", `{"stream":"OTHER","seq":1}`, `{"type":"ack","seq":100000,"msgs":1}`} {
+		eachWay(t, func(t *testing.T, keep func(*publisher)) {
 			s := serveNATS(t, func(*natsserver.Options) {})
 			b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+			keep(p)
 			nc, js := clientOf(t, s.ClientURL())
 			if err := js.DeleteStream(t.Context(), EventStream); err != nil {
 				t.Fatal(err)
@@ -107,22 +121,25 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 
 // What a stranger answers, sooner than the stream, changes nothing.
 func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
-	nc, _ := clientOf(t, s.ClientURL())
-	for _, answer := range []string{"+OK", ""} {
-		if _, err := nc.Subscribe("ami.events.>", func(m *nats.Msg) { _ = m.Respond([]byte(answer)) }); err != nil {
+	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		s := serveNATS(t, func(*natsserver.Options) {})
+		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		keep(p)
+		nc, _ := clientOf(t, s.ClientURL())
+		for _, answer := range []string{"+OK", ""} {
+			if _, err := nc.Subscribe("ami.events.>", func(m *nats.Msg) { _ = m.Respond([]byte(answer)) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := nc.Flush(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	startPublisher(t, p)
-	pushEvents(b.servers[0], 1, 5000)
-	if left := drainWithin(t, b, patience); left > 0 {
-		t.Errorf("%d of 5000 events are left beside a subscriber that answers", left)
-	}
+		startPublisher(t, p)
+		pushEvents(b.servers[0], 1, 5000)
+		if left := drainWithin(t, b, patience); left > 0 {
+			t.Errorf("%d of 5000 events are left beside a subscriber that answers", left)
+		}
+	})
 }
 
 // twoServers is testBridge with two servers, logged in to NATS as user.
@@ -135,23 +152,26 @@ func twoServers(t *testing.T, url, user string) (*Bridge, *publisher) {
 
 // What NATS refuses of one server does not hold up another.
 func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
-	s := serveNATS(t, func(o *natsserver.Options) {
-		o.Users = []*natsserver.User{{Username: "bridge", Password: "p", Permissions: &natsserver.Permissions{
-			Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: []string{"ami.events.pbx2.>"}},
-		}}}
+	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		s := serveNATS(t, func(o *natsserver.Options) {
+			o.Users = []*natsserver.User{{Username: "bridge", Password: "p", Permissions: &natsserver.Permissions{
+				Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: []string{"ami.events.pbx2.>"}},
+			}}}
+		})
+		b, p := twoServers(t, s.ClientURL(), "bridge")
+		keep(p)
+		pushEvents(b.servers[1], 1, 5000) // refused by permission: no acknowledgement ever
+		pushEvents(b.servers[0], 1, 5000)
+		p.window.timeout = time.Hour // whoever waits for pbx2 to be given up waits too long
+		startPublisher(t, p)
+		// Only pbx1's: the refused ones stay, which is the point.
+		if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, patience); left > 0 {
+			t.Errorf("%d of pbx1's 5000 events are left beside a refused pbx2", left)
+		}
+		if a := b.servers[1].outbox.account(); a.published != 0 {
+			t.Errorf("%d refused events count as published", a.published)
+		}
 	})
-	b, p := twoServers(t, s.ClientURL(), "bridge")
-	pushEvents(b.servers[1], 1, 5000) // refused by permission: no acknowledgement ever
-	pushEvents(b.servers[0], 1, 5000)
-	p.window.timeout = time.Hour // whoever waits for pbx2 to be given up waits too long
-	startPublisher(t, p)
-	// Only pbx1's: the refused ones stay, which is the point.
-	if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, patience); left > 0 {
-		t.Errorf("%d of pbx1's 5000 events are left beside a refused pbx2", left)
-	}
-	if a := b.servers[1].outbox.account(); a.published != 0 {
-		t.Errorf("%d refused events count as published", a.published)
-	}
 }
 
 // A flush that succeeds on a new connection says nothing about the old one.
@@ -197,63 +217,69 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 
 // Reconnects at any moment, quick ones too, do not change the order.
 func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
-	startPublisher(t, p)
-	const events = 60_000
-	for i := 1; i <= events; i += 2000 {
-		pushEvents(b.servers[0], i, i+1999)
-		_ = b.events.ForceReconnect()
-	}
-	if left := drainWithin(t, b, patience); left > 0 {
-		t.Fatalf("%d left", left)
-	}
-	verifyStream(t, s.ClientURL(), events)
+	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		s := serveNATS(t, func(*natsserver.Options) {})
+		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		keep(p)
+		startPublisher(t, p)
+		const events = 60_000
+		for i := 1; i <= events; i += 2000 {
+			pushEvents(b.servers[0], i, i+1999)
+			_ = b.events.ForceReconnect()
+		}
+		if left := drainWithin(t, b, patience); left > 0 {
+			t.Fatalf("%d left", left)
+		}
+		verifyStream(t, s.ClientURL(), events)
+	})
 }
 
 // A stream made while its events wait gets them in order, although it appears
 // between two of a burst.
 func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for two acknowledgement timeouts")
-	}
-	s := serveNATS(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
-	_, js := clientOf(t, s.ClientURL())
-	info, err := js.Stream(t.Context(), EventStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const events = 20_000
-	pushEvents(b.servers[0], 1, events)
-	if err := js.DeleteStream(t.Context(), EventStream); err != nil {
-		t.Fatal(err)
-	}
-	_, js2 := clientOf(t, s.ClientURL())
-	nc, _ := clientOf(t, s.ClientURL())
-	sub, err := nc.SubscribeSync("ami.events.>")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = nc.Flush()
-	startPublisher(t, p)
-	for range 2 { // the second attempt's first event
-		for first := true; first; {
-			m, err := sub.NextMsg(patience)
-			if err != nil {
-				t.Fatal(err)
-			}
-			first = string(m.Data) != `{"n":"1"}`
+	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		if testing.Short() {
+			t.Skip("waits for two acknowledgement timeouts")
 		}
-	}
-	config := info.CachedInfo().Config
-	if _, err := js2.CreateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
-	if left := drainWithin(t, b, patience); left > 0 {
-		t.Fatalf("%d left", left)
-	}
-	verifyStream(t, s.ClientURL(), events)
+		s := serveNATS(t, func(*natsserver.Options) {})
+		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		keep(p)
+		_, js := clientOf(t, s.ClientURL())
+		info, err := js.Stream(t.Context(), EventStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const events = 20_000
+		pushEvents(b.servers[0], 1, events)
+		if err := js.DeleteStream(t.Context(), EventStream); err != nil {
+			t.Fatal(err)
+		}
+		_, js2 := clientOf(t, s.ClientURL())
+		nc, _ := clientOf(t, s.ClientURL())
+		sub, err := nc.SubscribeSync("ami.events.>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = nc.Flush()
+		startPublisher(t, p)
+		for range 2 { // the second attempt's first event
+			for first := true; first; {
+				m, err := sub.NextMsg(patience)
+				if err != nil {
+					t.Fatal(err)
+				}
+				first = string(m.Data) != `{"n":"1"}`
+			}
+		}
+		config := info.CachedInfo().Config
+		if _, err := js2.CreateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+		if left := drainWithin(t, b, patience); left > 0 {
+			t.Fatalf("%d left", left)
+		}
+		verifyStream(t, s.ClientURL(), events)
+	})
 }
 
 // A turn that ends as its lane fills up leaves the server to be woken.

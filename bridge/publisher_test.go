@@ -64,35 +64,38 @@ func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publi
 }
 
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
-	dir := t.TempDir()
-	nats1 := startNATS(t, dir, 0)
-	url := nats1.ClientURL()
-	b, p := testBridge(t, url, DeliverJetStream)
-	startPublisher(t, p)
+	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		dir := t.TempDir()
+		nats1 := startNATS(t, dir, 0)
+		url := nats1.ClientURL()
+		b, p := testBridge(t, url, DeliverJetStream)
+		keep(p)
+		startPublisher(t, p)
 
-	const events = 30_000
-	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := b.servers[0]
-	for i := 1; i <= events; i++ {
-		s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
-		if i == events/3 {
-			nats1.Shutdown()
-			nats1.WaitForShutdown()
+		const events = 30_000
+		port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
+		if err != nil {
+			t.Fatal(err)
 		}
-		if i == 2*events/3 {
-			startNATS(t, dir, port)
+		s := b.servers[0]
+		for i := 1; i <= events; i++ {
+			s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
+			if i == events/3 {
+				nats1.Shutdown()
+				nats1.WaitForShutdown()
+			}
+			if i == 2*events/3 {
+				startNATS(t, dir, port)
+			}
 		}
-	}
-	if left := drainWithin(t, b, patience); left > 0 {
-		t.Fatalf("%d events left", left)
-	}
-	verifyStream(t, url, events)
-	if a := s.outbox.account(); a.published != events || a.received != events {
-		t.Errorf("account = %+v, want %d published", a, events)
-	}
+		if left := drainWithin(t, b, patience); left > 0 {
+			t.Fatalf("%d events left", left)
+		}
+		verifyStream(t, url, events)
+		if a := s.outbox.account(); a.published != events || a.received != events {
+			t.Errorf("account = %+v, want %d published", a, events)
+		}
+	})
 }
 
 // verifyStream reads the stream back: nothing missing, twice or out of order.
@@ -131,10 +134,17 @@ func verifyStream(t *testing.T, url string, events int) {
 
 // What NATS will never take must not hold up the rest.
 func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
-	for name, delivery := range map[string]Delivery{"jetstream": DeliverJetStream, "core": DeliverCore} {
-		t.Run(name, func(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
 			server := startNATS(t, t.TempDir(), 0)
+			delivery := DeliverJetStream
+			if way == wayCore {
+				delivery = DeliverCore
+			}
 			b, p := testBridge(t, server.ClientURL(), delivery)
+			if way == wayWindow {
+				windowOnly(p)
+			}
 			startPublisher(t, p)
 			s := b.servers[0]
 			for i, size := range []int{10, 2 << 20, 10} {

@@ -112,6 +112,7 @@ type nodeMsg struct {
 	Ready        []string `json:"ready"`
 	NATS         string   `json:"nats"`
 	Delivery     string   `json:"delivery"`
+	Way          string   `json:"way"`
 	LogLinesLost uint64   `json:"log_lines_lost"`
 	AuditQueued  int      `json:"audit_queued"`
 	AuditLost    uint64   `json:"audit_lost"`
@@ -125,6 +126,7 @@ func (b *Bridge) tick() {
 		Node: b.cfg.Node, Version: b.deps.Version, At: stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.status.nc.Status().String(), Delivery: b.cfg.Delivery.String(),
 	}
+	node.Way, _ = b.way.Load().(string)
 	node.AuditQueued, _ = b.audit.journal.left()
 	node.AuditLost = b.audit.lost.Load()
 	b.audit.tellLost()

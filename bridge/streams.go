@@ -77,6 +77,7 @@ func (b *Bridge) streams() []jetstream.StreamConfig {
 		Subjects: []string{prefix + ".events.>"}, Storage: jetstream.FileStorage,
 		Compression: jetstream.S2Compression, Replicas: c.Replicas, MaxAge: c.MaxAge,
 		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: duplicates(c.MaxAge),
+		AllowBatchPublish: true,
 	})
 }
 

@@ -12,8 +12,8 @@ const (
 	// windowMsgs bounds what is sent and not acknowledged, of all servers
 	// together. When it is full the publisher waits and the outboxes fill.
 	windowMsgs = 2048
-	// laneMsgs bounds one server's part, so that a server whose events are not
-	// acknowledged leaves room for the others.
+	// laneMsgs bounds one server's part where each event is acknowledged by
+	// itself, so that a server whose events are not leaves room for the others.
 	laneMsgs = windowMsgs / 2
 	minLane  = 16
 )
@@ -31,11 +31,15 @@ type lane struct {
 	ring       []sent // its length is a power of two
 	head, tail uint64 // the number of the oldest, of the next
 	failure    error  // nothing is sent until reset
-	probing    bool   // since a reset nothing was acknowledged: one at a time
+	probing    bool   // since a reset nothing was acknowledged
 	blocked    bool   // the publisher stopped for want of room here
 }
 
-func (l *lane) full() bool {
+// laneFull reports whether no more of l may be sent for now.
+func (w *window) laneFull(l *lane) bool {
+	if w.batched {
+		return false
+	}
 	return l.tail-l.head >= laneMsgs || l.probing && l.tail != l.head
 }
 
@@ -51,6 +55,7 @@ type window struct {
 
 	mu       sync.Mutex // protects the following
 	lanes    []lane
+	batched  bool // all servers' events go as one sequence
 	inFlight int
 	failures []int // lanes with a failure that the publisher has not seen
 }
@@ -68,7 +73,7 @@ func (w *window) room(source int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &w.lanes[source]
-	return l.failure == nil && !l.full() && w.inFlight < windowMsgs
+	return l.failure == nil && !w.laneFull(l) && w.inFlight < windowMsgs
 }
 
 // open reports whether source, at the end of its turn, waits at most for the
@@ -78,7 +83,7 @@ func (w *window) open(source int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &w.lanes[source]
-	l.blocked = l.full()
+	l.blocked = w.laneFull(l)
 	return l.failure == nil && !l.blocked
 }
 
@@ -214,16 +219,19 @@ func (w *window) failAll(err error) {
 	w.signal()
 }
 
-// expire fails the lanes whose oldest has waited for too long.
-func (w *window) expire(now time.Time) {
+// expire fails the lanes whose oldest has waited for too long, and reports
+// whether there was one.
+func (w *window) expire(now time.Time) (any bool) {
 	w.mu.Lock()
 	for i := range w.lanes {
 		if l := &w.lanes[i]; l.head < l.tail && now.Sub(l.slot(l.head).at) > w.timeout {
 			w.failLane(i, errAckTimeout)
+			any = true
 		}
 	}
 	w.mu.Unlock()
 	w.signal()
+	return any
 }
 
 var errAckTimeout = errors.New("no acknowledgement in time")
@@ -244,8 +252,9 @@ func (w *window) takeFailures(to []int) []int {
 	return to
 }
 
-// reset forgets what source has sent; it will be sent again, the first alone:
-// had the rest a stream that comes back meanwhile, they would overtake it.
+// reset forgets what source has sent; it will be sent again. Outside a batch the
+// first goes alone: had the rest a stream that comes back meanwhile, they would
+// overtake it.
 func (w *window) reset(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -266,6 +275,13 @@ func (w *window) state(source int) (failure error, probing bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.lanes[source].failure, w.lanes[source].probing
+}
+
+// setBatched says whether all servers' events go as one sequence from now on.
+func (w *window) setBatched(batched bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.batched = batched
 }
 
 func (w *window) full() bool {

@@ -70,6 +70,19 @@ func (s *Scheduler) enqueue(id int) bool {
 // Wake returns a channel that receives when the round may no longer be empty.
 func (s *Scheduler) Wake() <-chan struct{} { return s.wake }
 
+// Any reports whether one of the sources that are ready is so. It is called with
+// the Scheduler locked.
+func (s *Scheduler) Any(is func(id int) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.length {
+		if is(s.round[(s.head+i)%len(s.round)]) {
+			return true
+		}
+	}
+	return false
+}
+
 // Next returns whose turn it is and how many bytes it may send; what is larger
 // than that may be begun while budget is positive and is made up for later. It
 // reports false if nobody is ready. Each Next is followed by its Served.

@@ -1,0 +1,48 @@
+package bridge
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// coreDelivery publishes without a stream. An event counts as published once
+// the server has answered a ping that came behind it. Subscribers that are not
+// there miss it; an event whose ping failed is sent again, so that a subscriber
+// may see it twice, with the same Nats-Msg-Id. An answer on a new connection
+// says nothing about what was sent on the one before it.
+type coreDelivery struct {
+	nc         *nats.Conn
+	window     *window
+	begun      bool   // something was sent since the last settle
+	reconnects uint64 // when it began
+}
+
+// coreFlush bounds the wait for that ping.
+const coreFlush = 2 * time.Second
+
+func (*coreDelivery) way() string { return wayCore }
+
+func (*coreDelivery) room() bool { return true }
+
+func (d *coreDelivery) prepare(*nats.Msg, int, uint64, bool) {
+	if !d.begun {
+		d.begun, d.reconnects = true, d.nc.Stats().Reconnects
+	}
+}
+
+func (d *coreDelivery) settle() error {
+	if !d.begun {
+		return nil
+	}
+	d.begun = false
+	if err := d.nc.FlushTimeout(coreFlush); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	if d.nc.Stats().Reconnects != d.reconnects {
+		return nats.ErrDisconnected
+	}
+	d.window.ackAll()
+	return nil
+}

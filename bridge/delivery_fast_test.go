@@ -1,0 +1,201 @@
+package bridge
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// fastBridge is a bridge of one server that publishes into a stream as change
+// makes it, nil: as it wants it.
+func fastBridge(t *testing.T, change func(*jetstream.StreamConfig)) (*Bridge, *publisher, string) {
+	t.Helper()
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	if change != nil {
+		_, js := clientOf(t, s.ClientURL())
+		stream, err := js.Stream(t.Context(), EventStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := stream.CachedInfo().Config
+		change(&config)
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b, p, s.ClientURL()
+}
+
+func allPublished(t *testing.T, b *Bridge) {
+	t.Helper()
+	if left := drainWithin(t, b, patience); left > 0 {
+		t.Fatalf("%d events left", left)
+	}
+}
+
+// A burst of more than the server takes goes in batches that it acknowledges by
+// the hundred, the last few of which are acknowledged as well, by themselves.
+func TestFast_NoTailWaits(t *testing.T) {
+	b, p, url := fastBridge(t, nil)
+	startPublisher(t, p)
+	events := 0
+	for _, burst := range []int{1, 20_000, 3, 20_000, 1} {
+		pushEvents(b.servers[0], events+1, events+burst)
+		events += burst
+		allPublished(t, b)
+	}
+	verifyStream(t, url, events)
+	if n := b.servers[0].outbox.account().resent; n > 0 {
+		t.Errorf("%d were sent again although nothing failed", n)
+	}
+	if p.inForce.Load() != any(wayFast) {
+		t.Errorf("delivered by %v", p.inForce.Load())
+	}
+}
+
+// A stream without allow_batched gets its events one by one, all of them.
+func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
+	b, p, url := fastBridge(t, func(c *jetstream.StreamConfig) { c.AllowBatchPublish = false })
+	startPublisher(t, p)
+	pushEvents(b.servers[0], 1, 5000)
+	allPublished(t, b)
+	verifyStream(t, url, 5000)
+	if p.inForce.Load() != any(wayWindow) {
+		t.Errorf("delivered by %v", p.inForce.Load())
+	}
+}
+
+// A message that the stream refuses for its size gives way to a Gap, whoever
+// else is in its batch.
+func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
+	b, p, url := fastBridge(t, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 })
+	s := b.servers[0]
+	pushEvents(s, 1, 100)
+	s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 101, at: 1}, make([]byte, 2000), false)
+	pushEvents(s, 102, 200)
+	startPublisher(t, p)
+	allPublished(t, b)
+	if a := s.outbox.account(); a.published != 199 || a.dropped[dropOversize] != 1 {
+		t.Errorf("account = %+v, want 199 published and 1 dropped", a)
+	}
+	_, js := clientOf(t, url)
+	stream, err := js.Stream(t.Context(), EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hole, err := stream.GetMsg(t.Context(), 101)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hole.Subject != "ami.events.pbx1.Gap" {
+		t.Errorf("message 101 is %s %s, want a Gap", hole.Subject, hole.Data)
+	}
+}
+
+// A batch that the server has forgotten begins anew, without a delay.
+func TestFast_ABatchThatTheServerForgot(t *testing.T) {
+	s := serveNATS(t, func(o *natsserver.Options) { o.JetStreamLimits.MaxBatchTimeout = 10 * time.Millisecond })
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	startPublisher(t, p)
+	for i := range 30 {
+		pushEvents(b.servers[0], i+1, i+1)
+		allPublished(t, b)
+		<-time.After(time.Duration(i) * time.Millisecond) // the fault: some pauses are longer than it remembers
+	}
+	verifyStream(t, s.ClientURL(), 30)
+	if b.servers[0].outbox.account().resent == 0 {
+		t.Error("nothing was sent again: the server has forgotten no batch")
+	}
+}
+
+// What the server says of a batch, word by word.
+func TestFast_Replies(t *testing.T) {
+	type outcome struct {
+		Acked   uint64
+		Failure string
+		Open    bool
+	}
+	for name, c := range map[string]struct {
+		n      uint64 // the message it answers
+		status string
+		body   string
+		want   outcome
+	}{
+		"acknowledged":       {2, "", `{"type":"ack","seq":2,"msgs":1}`, outcome{2, "", true}},
+		"before the first":   {1, "", `{"type":"ack","seq":0,"msgs":1}`, outcome{0, "", true}},
+		"more than was sent": {1, "", `{"type":"ack","seq":9,"msgs":1}`, outcome{0, "", true}},
+		"a gap":              {3, "", `{"type":"gap","last_seq":2,"seq":3}`, outcome{0, errBatchEnded.Error(), true}},
+		"ended too soon":     {2, "", `{"stream":"AMI_EVENTS","seq":7,"batch":"BATCH","count":2}`, outcome{2, errBatchEnded.Error(), true}},
+		"of another batch":   {2, "", `{"stream":"AMI_EVENTS","seq":7,"batch":"other","count":2}`, outcome{0, "", true}},
+		"an older server":    {1, "", `{"stream":"AMI_EVENTS","seq":7}`, outcome{0, errNoFastIngest.Error(), true}},
+		"another stream":     {1, "", `{"stream":"OTHER","seq":7}`, outcome{0, "", true}},
+		"not enabled":        {1, "", `{"error":{"code":400,"err_code":10205,"description":"x"},"stream":"AMI_EVENTS","seq":0}`, outcome{0, errNoFastIngest.Error(), true}},
+		"unknown batch":      {2, "", `{"error":{"code":400,"err_code":10208,"description":"x"},"stream":"AMI_EVENTS","seq":0}`, outcome{0, errBatchEnded.Error(), true}},
+		"full":               {2, "", `{"type":"err","seq":2,"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`, outcome{0, "the stream refused an event: maximum bytes exceeded (10077)", true}},
+		"too large":          {2, "", `{"error":{"code":400,"err_code":10054,"description":"x"},"stream":"AMI_EVENTS","seq":0}`, outcome{0, errRefused.Error(), true}},
+		"nobody":             {1, "503", ``, outcome{0, errNoStream.Error(), true}},
+		"a stranger":         {1, "", `+ACK`, outcome{0, "", true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
+			w := newWindow([]*outbox{o}, func(int) {})
+			w.setBatched(true)
+			d := &fastDelivery{inbox: "in.", unique: "u", window: w}
+			var replies []string
+			for range 3 {
+				o.push(outboxEntry{}, nil, false)
+				o.take(nil)
+				var m nats.Msg
+				d.prepare(&m, 0, w.add(0), false)
+				replies = append(replies, strings.Clone(m.Reply))
+			}
+			m := nats.NewMsg(replies[c.n-1])
+			m.Data = []byte(strings.ReplaceAll(c.body, "BATCH", d.batch))
+			if c.status != "" {
+				m.Header.Set("Status", c.status)
+			}
+			d.onReply(m)
+			got := outcome{Acked: d.acked, Open: d.batch != ""}
+			if d.failure != nil {
+				got.Failure = d.failure.Error()
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got): %s", diff)
+			}
+			if a := o.account(); a.published != c.want.Acked {
+				t.Errorf("%d count as published, want %d", a.published, c.want.Acked)
+			}
+		})
+	}
+}
+
+func TestFast_SinceWhichServer(t *testing.T) {
+	for version, want := range map[string]bool{"2.13.9": false, "2.14.0": true, "2.9.1": false, "3.0.0": true, "2.15.0-dev": true, "": true} {
+		if got := fastIngestSince(version); got != want {
+			t.Errorf("%q: %v, want %v", version, got, want)
+		}
+	}
+}
+
+// A new batch begins after a pause in which the server may forget the old one.
+func TestFast_NewBatchAfterAPause(t *testing.T) {
+	d := &fastDelivery{inbox: "in.", unique: "u"}
+	var seen []string
+	for _, pause := range []time.Duration{0, time.Second, fastIdle + time.Second} {
+		d.last = time.Now().Add(-pause)
+		var m nats.Msg
+		d.prepare(&m, 0, 0, false)
+		d.acked = d.sent
+		seen = append(seen, strings.Clone(m.Reply))
+	}
+	want := []string{"in.u-1.1.fail.1.0.$FI", "in.u-1.1.fail.2.1.$FI", "in.u-2.1.fail.1.0.$FI"}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("(-want +got): %s", diff)
+	}
+}

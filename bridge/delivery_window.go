@@ -1,0 +1,91 @@
+package bridge
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
+
+// windowDelivery has each event acknowledged by the stream, where that has no
+// fast ingest: on nats-server before 2.14, or without AllowBatchPublish. The
+// reply subject of each carries its server and number, and one subscription
+// hears them all: a future for each message, as jetstream.PublishAsync keeps,
+// would cost twenty allocations and lose the order on a retry.
+//
+// An event is stored once however often it is sent, within the stream's
+// duplicate window. On a single server they are stored in order, and after a
+// failure the first is sent alone until the stream takes it. At the onset of a
+// change of the stream's leader in a cluster, or of a refusal of single events,
+// a repeat may land behind events that were sent after it.
+type windowDelivery struct {
+	inbox  string
+	window *window
+	reply  []byte
+}
+
+func newWindowDelivery(nc *nats.Conn, w *window) (*windowDelivery, error) {
+	d := &windowDelivery{inbox: nc.NewInbox() + ".", window: w}
+	if _, err := nc.Subscribe(d.inbox+"*", d.onAck); err != nil {
+		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
+	}
+	return d, nil
+}
+
+func (*windowDelivery) way() string { return wayWindow }
+
+func (*windowDelivery) room() bool { return true }
+
+func (d *windowDelivery) prepare(m *nats.Msg, source int, number uint64, _ bool) {
+	d.reply = strconv.AppendInt(append(d.reply[:0], d.inbox...), int64(source), 10)
+	d.reply = strconv.AppendUint(append(d.reply, '-'), number, 10)
+	m.Reply = borrow(d.reply)
+}
+
+func (d *windowDelivery) settle() error { return nil }
+
+// onAck hears one acknowledgement. It runs on the subscription's goroutine and
+// does not wait. Every subscriber of events sees the reply subject and may
+// answer there, so that only the stream's own word counts.
+func (d *windowDelivery) onAck(m *nats.Msg) {
+	first, second, _ := strings.Cut(strings.TrimPrefix(m.Subject, d.inbox), "-")
+	source, err := strconv.Atoi(first)
+	if err != nil {
+		return
+	}
+	number, err := strconv.ParseUint(second, 10, 64)
+	if err != nil {
+		return
+	}
+	switch {
+	case bytes.Contains(m.Data, errCodeField):
+		if err := ackError(m.Data); err.Code == streamMessageExceedsMaximum {
+			d.window.refuse(source, number)
+		} else {
+			d.window.failNumber(source, number, err)
+		}
+	case bytes.Contains(m.Data, ownStreamField):
+		// A duplicate is acknowledged like any other: it is stored.
+		d.window.ack(source, number)
+	case len(m.Data) == 0 && m.Header.Get("Status") == "503":
+		d.window.failNumber(source, number, errNoStream)
+	}
+}
+
+var (
+	errCodeField   = []byte(`"err_code":`)
+	ownStreamField = []byte(`"stream":"` + EventStream + `"`)
+)
+
+func ackError(body []byte) *refusal {
+	var ack struct {
+		Error refusal `json:"error"`
+	}
+	if err := json.Unmarshal(body, &ack); err != nil {
+		ack.Error.Description = err.Error()
+	}
+	return &ack.Error
+}

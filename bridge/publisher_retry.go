@@ -1,0 +1,99 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.uber.org/zap"
+)
+
+// retry is how a server whose events were refused or lost is tried again.
+type retry struct {
+	delays *backoff.ExponentialBackOff
+	due    time.Time // zero: being tried
+}
+
+// recover sends again what has failed, each server's after a delay of its own,
+// and returns a channel that receives when the next one is due.
+func (p *publisher) recover(now time.Time) <-chan time.Time {
+	p.noteFailures(now)
+	var next time.Time
+	var well []string
+	failing := p.failing[:0]
+	for _, id := range p.failing {
+		r := &p.retries[id]
+		failure, probing := p.window.state(id)
+		if failure == nil && !probing {
+			well = append(well, p.names[id])
+			*r = retry{}
+			continue
+		}
+		failing = append(failing, id)
+		if r.due.IsZero() {
+			continue
+		}
+		if !now.Before(r.due) {
+			if p.nc.IsConnected() {
+				p.again(id)
+				continue
+			}
+			r.due = now.Add(r.delays.NextBackOff())
+		}
+		if next.IsZero() || r.due.Before(next) {
+			next = r.due
+		}
+	}
+	p.failing = failing
+	if len(well) > 0 {
+		p.log.Info("events flow again", zap.Strings("servers", well))
+	}
+	if next.IsZero() {
+		return nil
+	}
+	return time.After(next.Sub(now))
+}
+
+// noteFailures sets when each server that has failed is tried again.
+func (p *publisher) noteFailures(now time.Time) {
+	var told []string
+	var why error
+	for _, id := range p.window.takeFailures(nil) {
+		r := &p.retries[id]
+		failure, _ := p.window.state(id)
+		first := r.delays == nil
+		if first {
+			if !gone(failure) && !harmless(failure) {
+				told, why = append(told, p.names[id]), failure
+			}
+			r.delays = backoff.NewExponentialBackOff()
+			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
+			p.failing = append(p.failing, id)
+		}
+		r.due = now.Add(r.delays.NextBackOff())
+		if harmless(failure) || first && errors.Is(failure, errBatchEnded) {
+			r.due = now
+		}
+	}
+	if why != nil {
+		p.log.Warn("events wait in the outbox", zap.Strings("servers", told), zap.Error(why))
+	}
+}
+
+// harmless reports whether err is no reason to wait: a Gap has taken the place
+// of what was refused, or another way of delivery was taken up.
+func harmless(err error) bool {
+	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest)
+}
+
+// again goes back to the oldest event of id that is not acknowledged.
+func (p *publisher) again(id int) {
+	p.retries[id].due = time.Time{}
+	p.window.reset(id)
+	if p.outboxes[id].rewind() {
+		p.scheduler.Ready(id)
+		return
+	}
+	// Everything was dropped meanwhile: there is nothing to probe with.
+	p.window.settled(id)
+}

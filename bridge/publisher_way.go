@@ -1,0 +1,46 @@
+package bridge
+
+import (
+	"fmt"
+
+	"go.uber.org/zap"
+)
+
+// choose takes up fast ingest where the server may have it. Whether the stream
+// has it shows with the first event.
+func (p *publisher) choose() {
+	switch {
+	case p.fast == nil:
+	case fastIngestSince(p.nc.ConnectedServerVersion()):
+		p.use(p.fast, nil)
+	default:
+		p.use(p.windowed, errNoFastIngest)
+	}
+}
+
+// use delivers that way from now on. Nothing may be in flight that another way
+// has sent, but what has failed.
+func (p *publisher) use(d delivery, why error) {
+	p.delivery = d
+	p.window.setBatched(p.batched())
+	if p.inForce.Swap(d.way()) == d.way() {
+		return
+	}
+	if why != nil {
+		p.log.Warn("events are acknowledged one by one", zap.String("way", d.way()), zap.Error(why))
+		return
+	}
+	p.log.Info("way of delivery", zap.String("way", d.way()))
+}
+
+// batched reports whether one event's failure is that of all behind it.
+func (p *publisher) batched() bool { return p.delivery.way() == wayFast }
+
+// fastIngestSince reports whether a server of that version has fast ingest.
+func fastIngestSince(version string) bool {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+		return true // the first event will show
+	}
+	return major > 2 || major == 2 && minor >= 14
+}
