@@ -44,7 +44,9 @@ type Config struct {
 	IdempotencyWindow time.Duration `split_words:"true"`
 
 	Delivery Delivery
-	Audit    Audit
+	// EventHeaders are the headers of events beside the bridge's own.
+	EventHeaders EventHeaders `split_words:"true"`
+	Audit        Audit
 	// AuditMaxAge is how long the audit's records are kept; 0 for ever.
 	AuditMaxAge time.Duration `split_words:"true"`
 	Streams     Streams
@@ -292,6 +294,21 @@ func (d Delivery) String() string { return choice(d, "jetstream", "core") }
 
 // UnmarshalText accepts jetstream and core.
 func (d *Delivery) UnmarshalText(text []byte) error { return choose(d, text, "jetstream", "core") }
+
+// EventHeaders are the headers that events have beside the bridge's own.
+type EventHeaders uint8
+
+const (
+	// EventHeadersAMI adds none.
+	EventHeadersAMI EventHeaders = iota
+	// EventHeadersCloudEvents makes each event a CloudEvent as well.
+	EventHeadersCloudEvents
+)
+
+func (h EventHeaders) String() string { return choice(h, "ami", "cloudevents") }
+
+// UnmarshalText accepts ami and cloudevents.
+func (h *EventHeaders) UnmarshalText(text []byte) error { return choose(h, text, "ami", "cloudevents") }
 
 // Audit is how Actions are recorded.
 type Audit uint8

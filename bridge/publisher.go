@@ -37,8 +37,9 @@ type publisher struct {
 	windowed  *windowDelivery // likewise
 	inForce   *atomic.Value   // the delivery's way, a string; others read it
 	scheduler *fairness.Scheduler
-	outboxes  []*outbox // by the scheduler's numbers
-	names     []string  // their servers' names
+	outboxes  []*outbox    // by the scheduler's numbers
+	names     []string     // their servers' names
+	cloud     *cloudEvents // nil unless asked for
 	tellGap   []func(gap)
 	node      string
 	log       *zap.Logger
@@ -66,6 +67,9 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 	p.retries = make([]retry, len(b.servers))
 	p.window = newWindow(p.outboxes, b.scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
+	if b.cfg.EventHeaders == EventHeadersCloudEvents {
+		p.cloud = newCloudEvents(p.names)
+	}
 	if b.cfg.Delivery == DeliverCore {
 		p.use(&coreDelivery{nc: p.nc, window: p.window}, nil)
 		return p, nil
@@ -229,6 +233,9 @@ func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
 	p.msg.Header["Ami-Seq"][0] = borrow(t[a:b])
 	p.msg.Header["Ami-Time"][0] = borrow(t[b:])
 	p.msg.Subject, p.msg.Data = e.subject, p.payload
+	if p.cloud != nil {
+		p.cloud.describe(&p.msg, id)
+	}
 	p.delivery.prepare(&p.msg, id, number, p.last(id))
 	if !p.dials.enter(p.dialled) {
 		return nats.ErrDisconnected

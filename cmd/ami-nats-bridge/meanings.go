@@ -24,6 +24,7 @@ var meanings = map[string]string{
 	"ACTIONS_DENY":        "globs: actions to refuse",
 	"ACTIONS_RULES":       "what actions' headers must be, such as Originate: Context in (dialer); see policy.md",
 	"IDEMPOTENCY_WINDOW":  "how long a request with an Ami-Idempotency-Key is remembered; 0: keys are refused",
+	"EVENT_HEADERS":       "ami: the bridge's own; cloudevents: each event is a CloudEvent as well",
 	"DELIVERY":            "jetstream: each event is kept until a stream has it; core: at most once",
 	"AUDIT":               "on: a record of each action; strict: none goes out before its record is stored; off",
 	"AUDIT_MAX_AGE":       "how long audit records are kept; 0: for ever",
