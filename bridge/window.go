@@ -31,16 +31,13 @@ type lane struct {
 	ring       []sent // its length is a power of two
 	head, tail uint64 // the number of the oldest, of the next
 	failure    error  // nothing is sent until reset
-	probing    bool   // since a reset nothing was acknowledged
+	probing    bool   // since a reset nothing was acknowledged: one at a time
 	blocked    bool   // the publisher stopped for want of room here
 }
 
 // laneFull reports whether no more of l may be sent for now.
 func (w *window) laneFull(l *lane) bool {
-	if w.batched {
-		return false
-	}
-	return l.tail-l.head >= laneMsgs || l.probing && l.tail != l.head
+	return !w.batched && l.tail-l.head >= laneMsgs || l.probing && l.tail != l.head
 }
 
 func (l *lane) slot(number uint64) *sent { return &l.ring[number&uint64(len(l.ring)-1)] }
@@ -252,9 +249,9 @@ func (w *window) takeFailures(to []int) []int {
 	return to
 }
 
-// reset forgets what source has sent; it will be sent again. Outside a batch the
-// first goes alone: had the rest a stream that comes back meanwhile, they would
-// overtake it.
+// reset forgets what source has sent; it will be sent again, the first alone:
+// whoever listens should not hear all of it at each try, and outside a batch the
+// rest would overtake it, had they a stream that comes back meanwhile.
 func (w *window) reset(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
