@@ -39,7 +39,7 @@ soak: ## Five minutes under load and faults: memory flat, nothing lost untold.
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet' -benchtime 1x ./integration
+	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst' -benchtime 1x ./integration
 
 .PHONY: lint
 lint: ## Check format, vet, fixes, tidiness and staticcheck.

@@ -1,0 +1,66 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+const (
+	burstRate   = 120_000 // events a second
+	burstPieces = 300     // one each 10 ms
+)
+
+// BenchmarkBurst prints what a burst at the rate of a busy Asterisk leaves in the
+// default outbox: more for some seconds than JetStream takes on this machine.
+func BenchmarkBurst(b *testing.B) {
+	sim, addr := startSim(b, amisim.Config{NotBooted: true, WriteTimeout: time.Minute})
+	s := chaosServer("pbx1", addr)
+	s.OutboxBytes = bridge.DefaultServerConfig().OutboxBytes
+	r := startBridge(b, natsURL(b), chaosConfig, s)
+	wire, _ := busyEvents(b)
+	const each = burstRate / 100
+	pieces := piecesOf(wire, each)
+	began := time.Now()
+	every := time.NewTicker(10 * time.Millisecond)
+	defer every.Stop()
+	for i := range burstPieces {
+		<-every.C
+		sim.EmitRaw(pieces[i%len(pieces)])
+	}
+	const n = burstPieces * each
+	for r.metric("events_received_total") < n {
+		<-every.C
+	}
+	read := time.Since(began)
+	for r.metric("outbox_events")+r.metric("outbox_in_flight_events") > 0 {
+		<-every.C
+	}
+	stored := time.Since(began)
+	dropped := r.metric("events_dropped_total")
+	full := r.metric("outbox_high_water_bytes") / float64(s.OutboxBytes)
+	b.Logf("%d events read in %v (%.0f/s), acknowledged in %v: the outbox was %.0f %% full, %v were dropped",
+		n, read.Round(time.Millisecond), n/read.Seconds(), stored.Round(time.Millisecond), full*100, dropped)
+	b.ReportMetric(full, "of-outbox")
+	b.ReportMetric(dropped, "dropped")
+	for b.Loop() {
+		continue
+	}
+}
+
+// piecesOf cuts wire into pieces of so many messages.
+func piecesOf(wire []byte, each int) (pieces [][]byte) {
+	begin, n := 0, 0
+	for i := range wire {
+		if i < 3 || string(wire[i-3:i+1]) != "\r\n\r\n" {
+			continue
+		}
+		if n++; n%each == 0 {
+			pieces = append(pieces, wire[begin:i+1])
+			begin = i + 1
+		}
+	}
+	return pieces
+}
