@@ -49,6 +49,10 @@ type audit struct {
 	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
 	records uint64
 	chains  map[string]*chain // by the name in the subject; the map does not change
+
+	// Of the goroutine that looks at the streams.
+	followed bool // the ends of the chains are known, or were not to be had
+	warned   bool // that records are published at most once
 }
 
 // chain links the records of one server, or of an endpoint for several, so that
@@ -76,39 +80,56 @@ func newAudit(cfg *Config, log *zap.Logger) *audit {
 	}
 }
 
-// start finds the end of each chain. It is called before run, with a nil js if
-// records can only be published.
-func (d *audit) start(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, endpoints []*endpoint) error {
+// start is called before run. Until the ends of the chains are known records
+// follow nothing.
+func (d *audit) start(nc *nats.Conn, js jetstream.JetStream, endpoints []*endpoint) {
 	d.journal.nc, d.journal.js = nc, js
 	for _, e := range endpoints {
 		d.chains[e.name] = &chain{prev: chainUnknown}
 	}
+}
+
+// seen hears how the stream stands, from the goroutine that looks at it. The
+// first time that it is there the chains are to go on from its records.
+func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamState) {
 	switch {
-	case d.mode == AuditOff:
-		return nil
-	case js == nil && d.mode == AuditStrict:
-		return errors.New("JetStream is not there: enable it, or set BRIDGE_AUDIT=on, with which records are published at most once")
-	case js == nil:
+	case d.off() || d.followed:
+	case state.there(), state == streamOff:
+		d.followed = true
+		if err := d.follow(ctx, js); err != nil {
+			d.log.Warn("the last audit record is not to be had, so that the new ones do not follow it", zap.Error(err))
+			return
+		}
+		d.journal.unheard.Store(false)
+	case state == streamNoJetStream && d.journal.unheard.Load() && !d.warned:
+		d.warned = true
 		d.log.Warn("no JetStream: audit records are published at most once")
-		return nil
 	}
+}
+
+// follow finds the end of each chain in the stream, for the records that have
+// none before them in this run.
+func (d *audit) follow(ctx context.Context, js jetstream.JetStream) error {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
 	stream, err := js.Stream(ctx, AuditStream)
-	for name, c := range d.chains {
-		if err != nil {
-			break
-		}
-		var last *jetstream.RawStreamMsg
-		switch last, err = stream.GetLastMsgForSubject(ctx, d.prefix+name+".>"); {
-		case err == nil:
-			c.prev = digest(last.Data)
-		case errors.Is(err, jetstream.ErrMsgNotFound):
-			c.prev, err = chainGenesis, nil
-		}
-	}
 	if err != nil {
-		d.log.Warn("the last audit record is not to be had, so that the new ones do not follow it", zap.Error(err))
+		return err
+	}
+	for name, c := range d.chains {
+		prev := chainGenesis
+		last, err := stream.GetLastMsgForSubject(ctx, d.prefix+name+".>")
+		switch {
+		case err == nil:
+			prev = digest(last.Data)
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			return err
+		}
+		d.mu.Lock()
+		if c.seq == 0 && c.lost == 0 {
+			c.prev = prev
+		}
+		d.mu.Unlock()
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -47,6 +46,7 @@ type Bridge struct {
 	audit     *audit
 	probes    *probes
 	repeats   *repeats
+	streams   *streams
 	servers   []*server
 	endpoints []*endpoint
 	started   time.Time
@@ -86,6 +86,8 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 	b.status = newStatus(b.log)
 	b.audit = newAudit(&b.cfg, b.log)
 	b.repeats = newRepeats(cfg.IdempotencyWindow)
+	b.streams = newStreams(&b.cfg, b.log)
+	b.streams.told, b.streams.came = b.alarm, b.streamSeen
 	for _, s := range cfg.Servers {
 		b.servers = append(b.servers, b.newServer(s))
 	}
@@ -193,6 +195,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
+	stage.back.Go(func() { b.streams.run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
 		shared.ctx = stage.frontCtx
 		stage.back.Go(func() { <-stage.frontCtx.Done(); shared.join() })
@@ -210,22 +213,35 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	return b.shutdown(stage, service)
 }
 
-// prepareStreams checks and makes the streams.
+// prepareStreams looks at the streams for the first time, and makes those that
+// are to be made. What is not as it should be may come to be while the bridge
+// runs; but for a stream that captures requests, which somebody has to change.
 func (b *Bridge) prepareStreams(ctx context.Context) error {
 	js, err := jetstream.New(b.control, jetstream.WithPublishAsyncTimeout(ackTimeout))
 	if err != nil {
-		return errors.Join(errors.New("JetStream"), err)
+		return fmt.Errorf("JetStream: %w", err)
 	}
-	there, err := b.ensure(ctx, js)
-	if err != nil {
+	b.audit.start(b.control, js, b.endpoints)
+	// What nobody may store is worth publishing.
+	b.audit.journal.unheard.Store(b.cfg.Delivery == DeliverCore && b.cfg.Audit == AuditOn)
+	b.audit.journal.came = func(err error) { b.streams.stored(AuditStream, err) }
+	b.repeats.shared = b.newSharedKeys(js)
+	b.streams.nc, b.streams.js = b.control, js
+	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
+	defer cancel()
+	b.streams.check(ctx)
+	if state, err := b.streams.state(actionSubjects); state == streamCaptured {
 		return err
 	}
-	if !there {
-		js = nil
+	return nil
+}
+
+// streamSeen hands on how a stream stands to whoever waits for it.
+func (b *Bridge) streamSeen(ctx context.Context, name string, state streamState) {
+	switch name {
+	case AuditStream:
+		b.audit.seen(ctx, b.streams.js, state)
+	case keyStream:
+		b.repeats.shared.seen(state, b.cfg.Streams)
 	}
-	if err := b.audit.start(ctx, b.control, js, b.endpoints); err != nil || js == nil {
-		return err
-	}
-	b.repeats.shared, err = b.newSharedKeys(ctx, js)
-	return err
 }

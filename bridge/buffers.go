@@ -94,6 +94,9 @@ func (s *server) buffers(now time.Time) buffersMsg {
 
 // look publishes the buffers whose level has changed.
 func (b *Bridge) look() {
+	if b.streams.changed.Load() {
+		b.tellNode(time.Now())
+	}
 	for _, s := range b.servers {
 		m := s.buffers(time.Now())
 		before, now := s.levels, m.levels()

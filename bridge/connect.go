@@ -103,8 +103,12 @@ func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
 			b.status.again()
+			b.streams.reconnected()
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("nats error", zap.Error(err)) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Error("nats error", zap.Error(err))
+			b.streams.connectionError(err)
+		}),
 	}
 	if b.deps.InProcess != nil {
 		handlers = append(handlers, nats.InProcessServer(b.deps.InProcess))

@@ -13,7 +13,8 @@
 //	goroutines                started and joined by
 //	one Link a server         Bridge.Run
 //	publisher                 Bridge.Run
-//	replier, journal          Bridge.Run
+//	replier, journals         Bridge.Run
+//	streams                   Bridge.Run
 //	status, http              Bridge.Run
 //
 // Shutdown goes against the stream: no new Actions, pending ones end, sessions

@@ -37,6 +37,7 @@ type readiness struct {
 	Ready   bool                 `json:"ready"`
 	NATS    string               `json:"nats"`
 	Servers map[string]sessionUp `json:"servers"`
+	Streams map[string]string    `json:"streams"`
 }
 
 // sessionUp is the state of each of a server's sessions.
@@ -46,6 +47,10 @@ type sessionUp map[string]string
 // must not restart the bridge of all others.
 func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 	body := readiness{NATS: b.events.Status().String(), Servers: make(map[string]sessionUp)}
+	body.Streams = make(map[string]string)
+	for _, s := range b.streams.states() {
+		body.Streams[s.Name] = s.State
+	}
 	up := false
 	for _, s := range b.servers {
 		sessions := make(sessionUp)

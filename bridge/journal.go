@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -24,10 +25,15 @@ import (
 // hands it over can say so.
 type journal struct {
 	nc    *nats.Conn
-	js    jetstream.JetStream // nil: published, and not acknowledged
+	js    jetstream.JetStream
 	limit int
 	log   *zap.Logger
 	wake  chan struct{} // of capacity 1
+	// unheard has messages published and not acknowledged.
+	unheard atomic.Bool
+	// came, if not nil, hears what became of each try to store: nil, or why it
+	// failed. It is called when the first fails and until one is stored.
+	came func(error)
 
 	mu      sync.Mutex // protects the following
 	waiting deque[journalEntry]
@@ -128,6 +134,9 @@ func (j *journal) run(ctx context.Context) {
 	most := journalBatch
 	for ctx.Err() == nil {
 		err := j.store(ctx, most)
+		if j.came != nil && ctx.Err() == nil && (err != nil || most == 1) {
+			j.came(err)
+		}
 		if err == nil {
 			if most == 1 {
 				j.log.Info("stored again")
@@ -246,7 +255,7 @@ func (j *journal) send(msg *nats.Msg) (jetstream.PubAckFuture, error) {
 	if !j.nc.IsConnected() {
 		return nil, nats.ErrDisconnected // and not into the connection's buffer
 	}
-	if j.js == nil {
+	if j.unheard.Load() {
 		return nil, j.nc.PublishMsg(msg)
 	}
 	// A retry of the library's would be sent behind what came later.

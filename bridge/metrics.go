@@ -17,7 +17,7 @@ type metrics struct {
 	actions, pending, writeBytes, late, unmatched, log *prometheus.Desc
 	breaker, transitions, failures, gaps, panics       *prometheus.Desc
 	outboxLimit, outboxHigh, writeLimit, pendingLimit  *prometheus.Desc
-	busy, auditStored, auditBytes, auditLost           *prometheus.Desc
+	busy, auditStored, auditBytes, auditLost, streams  *prometheus.Desc
 	resent, delivery                                   *prometheus.Desc
 }
 
@@ -56,6 +56,7 @@ func newMetrics(b *Bridge) *metrics {
 		pendingLimit: desc("actions_pending_limit", "The most Actions that may be pending.", "server"),
 		busy:         desc("actions_busy_total", "Actions refused because a buffer was full.", "server", "buffer"),
 		auditStored:  desc("audit_records_total", "Audit records stored, or published without JetStream."),
+		streams:      desc("stream_state", "1 for the state that the stream is in.", "stream", "state"),
 		auditBytes:   desc("audit_queue_bytes", "Bytes of audit records that wait to be stored."),
 		auditLost:    desc("audit_records_lost_total", "Audit records lost."),
 		late:         desc("responses_late_total", "Frames for Actions that had ended.", "server"),
@@ -89,6 +90,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.auditBytes, float64(waiting))
 	count(m.auditStored, b.audit.stored.Load())
 	count(m.auditLost, b.audit.lost.Load())
+	for _, s := range b.streams.states() {
+		for state := range streamStates {
+			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())
+		}
+	}
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
 	}

@@ -17,6 +17,8 @@ const (
 	dropReasons    = "overflow total shed oversize"
 	sessionReasons = "dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
+	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
+	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream no_permission unavailable"
 )
 
 // startSeries are the series of a bridge to one server, pbx1, of which nothing
@@ -44,6 +46,7 @@ var startSeries = map[string]string{
 	"handler_panics_total":        "",
 	"frames_corrupt_total":        "",
 	"characters_replaced_total":   "",
+	"stream_state":                streamSeries(),
 	"audit_records_total":         "",
 	"audit_queue_bytes":           "",
 	"audit_records_lost_total":    "",
@@ -55,6 +58,17 @@ var startSeries = map[string]string{
 	"write_buffer_capacity_bytes": "",
 	"responses_late_total":        "",
 	"responses_unmatched_total":   "",
+}
+
+// streamSeries is each stream in each state.
+func streamSeries() string {
+	var all []string
+	for stream := range strings.FieldsSeq(streamNames) {
+		for state := range strings.FieldsSeq(streamWords) {
+			all = append(all, "state="+state+",stream="+stream)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // each is label=value for each of the words.
@@ -73,7 +87,8 @@ func TestMetrics_AllSeriesExistAtStart(t *testing.T) {
 	for name, labels := range startSeries {
 		own := "server=pbx1"
 		switch name {
-		case "build_info", "nats_up", "delivery", "log_lines_lost_total", "audit_records_total", "audit_queue_bytes", "audit_records_lost_total":
+		case "build_info", "nats_up", "delivery", "log_lines_lost_total", "audit_records_total", "audit_queue_bytes", "audit_records_lost_total",
+			"stream_state":
 			own = ""
 		}
 		series := strings.Fields(labels)
@@ -81,6 +96,7 @@ func TestMetrics_AllSeriesExistAtStart(t *testing.T) {
 			series = []string{""}
 		}
 		for _, s := range series {
+			s = strings.ReplaceAll(s, ",", " ")
 			want[name] = append(want[name], strings.Join(slices.Sorted(slices.Values(strings.Fields(s+" "+own))), " "))
 		}
 		slices.Sort(want[name])

@@ -8,6 +8,7 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
@@ -219,9 +220,11 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 		if _, err := js.CreateStream(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
-		b := &Bridge{cfg: DefaultConfig()}
-		if err := b.refuseActionStreams(t.Context(), js); err == nil || !strings.Contains(err.Error(), "GREEDY") {
-			t.Errorf("beside a stream over %s: %v, want an error that names it", subjects, err)
+		cfg := DefaultConfig()
+		k := newStreams(&cfg, zap.NewNop())
+		k.js = js
+		if f := k.actions(t.Context()); f.state != streamCaptured || !strings.Contains(f.err.Error(), "GREEDY") {
+			t.Errorf("beside a stream over %s: %v, %v, want an error that names it", subjects, f.state, f.err)
 		}
 		if err := js.DeleteStream(t.Context(), "GREEDY"); err != nil {
 			t.Fatal(err)

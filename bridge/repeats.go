@@ -68,7 +68,7 @@ func (r *repeats) claim(a *ask) bool {
 		a.repeat(known)
 	case first:
 		a.keyed = k
-		if r.shared == nil {
+		if r.shared == nil || r.shared.absent.Load() {
 			return true
 		}
 		r.shared.claim(k, a, 0)
@@ -120,7 +120,7 @@ func (r *repeats) settle(k *keyed, body []byte, fail *failure) {
 	} else {
 		r.drop(k)
 	}
-	if r.shared != nil {
+	if k.revision > 0 { // it was claimed in the bucket
 		r.shared.settle(k, o)
 	}
 	r.answer(k, o)

@@ -6,8 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,10 +43,18 @@ var (
 // is sent.
 type sharedKeys struct {
 	run     string // names this process
-	kv      jetstream.KeyValue
+	js      jetstream.JetStream
 	journal *journal
 	log     *zap.Logger
 	local   *repeats
+	refused func(error) // hears why a claim was not stored; must not wait
+
+	// absent: there is no bucket and none is to be made, so that the keys are
+	// this bridge's own.
+	absent atomic.Bool
+
+	mu sync.Mutex         // protects the following
+	kv jetstream.KeyValue // nil until it is first asked for
 
 	ctx   context.Context // ends the waits
 	waits chan struct{}   // a place for each
@@ -81,6 +90,7 @@ func (s *sharedKeys) claim(k *keyed, a *ask, revision uint64) {
 		case api != nil && hopeless(api):
 			s.resolve(k, a)
 		default:
+			s.refused(err)
 			s.fail(k, a, err)
 		}
 	}})
@@ -170,7 +180,7 @@ func (s *sharedKeys) follow(ctx context.Context, k *keyed, a *ask) {
 	ticker := time.NewTicker(keyPoll)
 	defer ticker.Stop()
 	for {
-		entry, err := s.kv.Get(ctx, k.token())
+		entry, err := s.get(ctx, k.token())
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound):
 			s.claim(k, a, 0)
@@ -189,6 +199,23 @@ func (s *sharedKeys) follow(ctx context.Context, k *keyed, a *ask) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// get reads the bucket's entry.
+func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueEntry, error) {
+	s.mu.Lock()
+	kv := s.kv
+	s.mu.Unlock()
+	if kv == nil {
+		var err error
+		if kv, err = s.js.KeyValue(ctx, KeyBucket); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		s.kv = kv
+		s.mu.Unlock()
+	}
+	return kv.Get(ctx, token)
 }
 
 // judge acts on what the bucket says of k, and reports whether that was all.
@@ -220,31 +247,28 @@ func (s *sharedKeys) end(k *keyed, a *ask, o *outcome) {
 	s.local.answer(k, o)
 }
 
-// newSharedKeys finds or makes the bucket. Without one the keys are this
-// bridge's own.
-func (b *Bridge) newSharedKeys(ctx context.Context, js jetstream.JetStream) (*sharedKeys, error) {
+// newSharedKeys is nil if the keys are to be this bridge's own. The bucket need
+// not be there yet: until it is no key is taken.
+func (b *Bridge) newSharedKeys(js jetstream.JetStream) *sharedKeys {
 	if b.cfg.Delivery == DeliverCore || b.cfg.IdempotencyWindow == 0 {
-		return nil, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
-	defer cancel()
-	kv, err := js.KeyValue(ctx, KeyBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		if b.cfg.Streams != StreamsManage {
-			b.log.Warn("no bucket "+KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", b.cfg.Streams))
-			return nil, nil
-		}
-		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: KeyBucket, Description: "Requests with an Ami-Idempotency-Key, by ami-nats-bridge.",
-			TTL: b.cfg.IdempotencyWindow, Replicas: b.cfg.Stream.Replicas, MaxBytes: 256 << 20,
-		})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", KeyBucket, err)
+		return nil
 	}
 	journal := newJournal(keyQueueBytes, b.log.Named("keys"))
 	journal.nc, journal.js = b.control, js
-	return &sharedKeys{
-		run: b.audit.run, kv: kv, journal: journal, log: b.log, local: b.repeats, waits: make(chan struct{}, maxKeyWaits),
-	}, nil
+	s := &sharedKeys{
+		run: b.audit.run, js: js, journal: journal, log: b.log, local: b.repeats, waits: make(chan struct{}, maxKeyWaits),
+	}
+	s.refused = func(err error) { b.streams.stored(keyStream, err) }
+	journal.came = s.refused
+	return s
+}
+
+// seen hears how the stream behind the bucket stands, from the goroutine that
+// looks at it.
+func (s *sharedKeys) seen(state streamState, streams Streams) {
+	absent := state == streamMissing && streams != StreamsManage
+	if absent && !s.absent.Load() {
+		s.log.Warn("no bucket "+KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", streams))
+	}
+	s.absent.Store(absent)
 }

@@ -116,12 +116,13 @@ type nodeMsg struct {
 	LogLinesLost uint64   `json:"log_lines_lost"`
 	AuditQueued  int      `json:"audit_queued"`
 	AuditLost    uint64   `json:"audit_lost"`
+
+	Streams []streamMsg `json:"streams"`
 }
 
-// tick publishes the state of every session, breaker and buffer and of the
-// node, and closes the holes whose session has brought no event for long.
-func (b *Bridge) tick() {
-	now := time.Now()
+// tellNode publishes the state of this process. It is for the status goroutine.
+func (b *Bridge) tellNode(now time.Time) {
+	b.streams.changed.Store(false)
 	node := nodeMsg{
 		Node: b.cfg.Node, Version: b.deps.Version, At: stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.status.nc.Status().String(), Delivery: b.cfg.Delivery.String(),
@@ -129,7 +130,7 @@ func (b *Bridge) tick() {
 	node.Way, _ = b.way.Load().(string)
 	node.AuditQueued, _ = b.audit.journal.left()
 	node.AuditLost = b.audit.lost.Load()
-	b.audit.tellLost()
+	node.Streams = b.streams.states()
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}
@@ -138,6 +139,16 @@ func (b *Bridge) tick() {
 		if s.link.Ready() {
 			node.Ready = append(node.Ready, s.cfg.Name)
 		}
+	}
+	b.status.publish(statusKey{subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
+}
+
+// tick publishes the state of every session, breaker and buffer and of the
+// node, and closes the holes whose session has brought no event for long.
+func (b *Bridge) tick() {
+	now := time.Now()
+	b.audit.tellLost()
+	for _, s := range b.servers {
 		s.tellStates()
 		m := s.buffers(now)
 		if changed := trigger(s.levels, m.levels()); changed != "" {
@@ -148,7 +159,7 @@ func (b *Bridge) tick() {
 		s.tellDrops()
 		s.closeHole(now.Add(-holeIntervals*b.cfg.StatusInterval), "")
 	}
-	b.status.publish(statusKey{subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
+	b.tellNode(now)
 }
 
 func text(err error) string {

@@ -1,96 +1,103 @@
 package bridge
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 )
 
 // StatusStream is the name of the stream that holds the last status of each
 // subject.
 const StatusStream = "AMI_STATUS"
 
-// streamTimeout bounds each question about streams.
-const streamTimeout = 5 * time.Second
+// keyStream is the stream behind KeyBucket.
+const keyStream = "KV_" + KeyBucket
 
-// ensure checks the streams and, with STREAMS=manage, makes those that are
-// missing. One that is there is never changed: what differs is logged. It
-// reports whether there is JetStream.
-func (b *Bridge) ensure(ctx context.Context, js jetstream.JetStream) (there bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
-	defer cancel()
-	if _, err := js.AccountInfo(ctx); err != nil {
-		if b.cfg.Delivery == DeliverCore {
-			b.log.Warn("no JetStream: events are delivered at most once", zap.Error(err))
-			return false, nil
-		}
-		return false, fmt.Errorf("JetStream: %w: enable it, or set BRIDGE_DELIVERY=core", err)
-	}
-	if err := b.refuseActionStreams(ctx, js); err != nil {
-		return true, err
-	}
-	if b.cfg.Streams == StreamsOff {
-		return true, nil
-	}
-	for _, want := range b.streams() {
-		if err := b.ensureStream(ctx, js, want); err != nil {
-			return true, err
-		}
-	}
-	return true, nil
+// actionSubjects is the name under which is told whether a stream captures the
+// subjects of the Actions, which none may.
+const actionSubjects = "actions"
+
+// batchLevel is the level of the JetStream API that knows fast ingest, of
+// nats-server 2.14. An older one refuses the setting or forgets it.
+const batchLevel = 4
+
+// streamState is how a stream stands.
+type streamState uint8
+
+const (
+	streamUnknown      streamState = iota // not looked at yet
+	streamOff                             // BRIDGE_STREAMS=off: not looked at
+	streamOK                              // as configured
+	streamDiffers                         // takes messages, and is not as configured
+	streamMissing                         // is not there, and could not or must not be made
+	streamFull                            // refuses messages for want of room
+	streamReadOnly                        // takes no message: it is sealed, or a mirror
+	streamCaptured                        // a stream captures the subjects of the Actions
+	streamNoJetStream                     // the server or the account has no JetStream
+	streamNoPermission                    // the bridge may not ask for it, or publish into it
+	streamUnavailable                     // no leader, or no answer in time
+	streamStates
+)
+
+// String returns the state as status, logs and metrics spell it.
+func (s streamState) String() string {
+	return [...]string{
+		"unknown", "off", "ok", "differs", "missing", "full", "read_only", "captured", "no_jetstream", "no_permission", "unavailable",
+	}[s]
 }
 
-// refuseActionStreams refuses to run beside a stream that captures requests:
-// its acknowledgement would reach the caller as the first reply.
-func (b *Bridge) refuseActionStreams(ctx context.Context, js jetstream.JetStream) error {
-	subject := b.cfg.SubjectPrefix + ".actions.>"
-	names := js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))
-	for name := range names.Name() {
-		return fmt.Errorf("stream %s captures %s, so that its acknowledgement would reach callers as the reply: "+
-			"change its subjects", name, subject)
-	}
-	return names.Err()
-}
+// there reports whether the stream is, and takes messages as far as its
+// configuration goes.
+func (s streamState) there() bool { return s == streamOK || s == streamDiffers }
 
-// streams are the streams as they are configured.
-func (b *Bridge) streams() []jetstream.StreamConfig {
-	prefix, c := b.cfg.SubjectPrefix, b.cfg.Stream
-	status := jetstream.StreamConfig{
+// wantedStreams are the streams as they are configured, for a JetStream API of
+// this level.
+func (b *Config) wantedStreams(level int) []jetstream.StreamConfig {
+	prefix, c := b.SubjectPrefix, b.Stream
+	all := []jetstream.StreamConfig{{
 		Name: StatusStream, Description: "Last status of each subject, by ami-nats-bridge.",
 		Subjects: []string{prefix + ".status.>", prefix + ".nodes.>"}, Storage: jetstream.FileStorage,
-		MaxMsgsPerSubject: 1, Replicas: c.Replicas, AllowDirect: true,
-	}
-	all := []jetstream.StreamConfig{status}
-	if b.cfg.Audit != AuditOff {
+		MaxMsgsPerSubject: 1, Replicas: c.Replicas, AllowDirect: true, Duplicates: duplicates(0),
+	}}
+	if b.Audit != AuditOff {
 		all = append(all, b.auditStream())
 	}
-	if b.cfg.Delivery == DeliverCore {
+	if b.Delivery == DeliverCore {
 		return all
 	}
-	return append(all, jetstream.StreamConfig{
+	all = append(all, jetstream.StreamConfig{
 		Name: EventStream, Description: "Events of Asterisk, by ami-nats-bridge.",
 		Subjects: []string{prefix + ".events.>"}, Storage: jetstream.FileStorage,
 		Compression: jetstream.S2Compression, Replicas: c.Replicas, MaxAge: c.MaxAge,
 		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: duplicates(c.MaxAge),
-		AllowBatchPublish: true,
+		AllowBatchPublish: level >= batchLevel,
 	})
+	if b.IdempotencyWindow > 0 {
+		all = append(all, b.keyStream())
+	}
+	return all
 }
 
 // auditStream keeps evidence: nothing of it is deleted or purged, no message
 // takes the place of another, and a limit that somebody sets refuses new records
 // rather than drop old ones. What rolls up or expires single messages stays off.
-func (b *Bridge) auditStream() jetstream.StreamConfig {
+func (b *Config) auditStream() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: AuditStream, Description: "Records of the Actions asked for, by ami-nats-bridge.",
-		Subjects: []string{b.cfg.SubjectPrefix + ".audit.>"}, Storage: jetstream.FileStorage,
-		Compression: jetstream.S2Compression, Replicas: b.cfg.Stream.Replicas, MaxAge: b.cfg.AuditMaxAge,
+		Subjects: []string{b.SubjectPrefix + ".audit.>"}, Storage: jetstream.FileStorage,
+		Compression: jetstream.S2Compression, Replicas: b.Stream.Replicas, MaxAge: b.AuditMaxAge,
 		Discard: jetstream.DiscardNew, DenyDelete: true, DenyPurge: true,
-		AllowDirect: true, Duplicates: duplicates(b.cfg.AuditMaxAge),
+		AllowDirect: true, Duplicates: duplicates(b.AuditMaxAge),
+	}
+}
+
+// keyStream is what a KV bucket is (NATS ADR-8), with one value a key.
+func (b *Config) keyStream() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: keyStream, Description: "Requests with an Ami-Idempotency-Key, by ami-nats-bridge.",
+		Subjects: []string{"$KV." + KeyBucket + ".>"}, Storage: jetstream.FileStorage,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		MaxAge: b.IdempotencyWindow, MaxBytes: 256 << 20, Replicas: b.Stream.Replicas, Duplicates: duplicates(b.IdempotencyWindow),
 	}
 }
 
@@ -103,65 +110,12 @@ func duplicates(maxAge time.Duration) time.Duration {
 	return 2 * time.Minute
 }
 
-func (b *Bridge) ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
-	stream, err := js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if b.cfg.Streams == StreamsVerify {
-			return fmt.Errorf("stream %s is missing: make it, or set BRIDGE_STREAMS=manage", want.Name)
-		}
-		if _, err := js.CreateStream(ctx, want); err != nil {
-			return fmt.Errorf("make stream %s: %w", want.Name, err)
-		}
-		b.log.Info("stream made", zap.String("stream", want.Name))
-		return nil
+// full reports whether a stream that refuses what goes over its limits has
+// reached one: there is no room for a message of the usual size.
+func full(info *jetstream.StreamInfo) bool {
+	c, s := info.Config, info.State
+	if c.Discard != jetstream.DiscardNew || s.Msgs == 0 {
+		return false
 	}
-	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", want.Name, err)
-	}
-	if diff := differences(stream.CachedInfo().Config, want); len(diff) > 0 {
-		b.log.Warn("stream differs from the configuration and is left as it is",
-			zap.String("stream", want.Name), zap.Strings("differences", diff))
-	}
-	return nil
-}
-
-// differences names the fields in which a stream is not as configured.
-func differences(have, want jetstream.StreamConfig) []string {
-	var diff []string
-	field := func(name string, have, want any) {
-		if fmt.Sprint(have) != fmt.Sprint(want) {
-			diff = append(diff, fmt.Sprintf("%s is %v, not %v", name, have, want))
-		}
-	}
-	field("subjects", strings.Join(have.Subjects, ","), strings.Join(want.Subjects, ","))
-	field("storage", have.Storage, want.Storage)
-	field("compression", have.Compression, want.Compression)
-	field("replicas", have.Replicas, want.Replicas)
-	field("max_age", have.MaxAge, want.MaxAge)
-	field("max_bytes", have.MaxBytes, orNone(want.MaxBytes))
-	if want.Duplicates > 0 {
-		// Without it a repeat is stored twice.
-		field("duplicate_window", have.Duplicates, want.Duplicates)
-	}
-	field("no_ack", have.NoAck, want.NoAck)
-	field("sealed", have.Sealed, want.Sealed)
-	field("retention", have.Retention, want.Retention)
-	field("max_msgs_per_subject", have.MaxMsgsPerSubject, orNone(want.MaxMsgsPerSubject))
-	field("max_msgs", have.MaxMsgs, orNone(want.MaxMsgs))
-	field("discard", have.Discard, want.Discard)
-	field("deny_delete", have.DenyDelete, want.DenyDelete)
-	field("deny_purge", have.DenyPurge, want.DenyPurge)
-	field("allow_rollup_hdrs", have.AllowRollup, want.AllowRollup)
-	field("allow_msg_ttl", have.AllowMsgTTL, want.AllowMsgTTL)
-	field("subject_delete_marker_ttl", have.SubjectDeleteMarkerTTL, want.SubjectDeleteMarkerTTL)
-	field("allow_msg_schedules", have.AllowMsgSchedules, want.AllowMsgSchedules)
-	return diff
-}
-
-// orNone is how the server spells a limit that is not set.
-func orNone(limit int64) int64 {
-	if limit == 0 {
-		return -1
-	}
-	return limit
+	return c.MaxMsgs > 0 && s.Msgs >= uint64(c.MaxMsgs) || c.MaxBytes > 0 && s.Bytes+s.Bytes/s.Msgs > uint64(c.MaxBytes)
 }

@@ -52,10 +52,7 @@ func TestAudit_StrictStoresTheIntentFirst(t *testing.T) {
 func TestAudit_StrictSendsNothingWithoutTheStream(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{})
 	r := startBridge(t, natsURL(t), strict, chaosServer("pbx1", addr))
-	js, stream := r.auditStream()
-	if err := js.DeleteStream(t.Context(), bridge.AuditStream); err != nil {
-		t.Fatal(err)
-	}
+	bring := takeStream(t, r.nc, bridge.AuditStream)
 	for _, timeout := range []string{"300ms", "10s"} {
 		began := time.Now()
 		e := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", timeout).Error
@@ -66,10 +63,7 @@ func TestAudit_StrictSendsNothingWithoutTheStream(t *testing.T) {
 			t.Errorf("Ami-Timeout %s: refused after %v", timeout, took)
 		}
 	}
-	eventually(t, "the stream is there again", func() bool {
-		_, err := js.CreateStream(t.Context(), stream.CachedInfo().Config)
-		return err == nil
-	})
+	bring()
 	all := r.recordsOf(t, 4)
 	phases := map[string]int{}
 	for _, one := range all {
@@ -155,20 +149,14 @@ func TestAudit_SurvivesARestartOfNATS(t *testing.T) {
 func TestAudit_ShutdownWaitsForTheStream(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{})
 	r := startBridge(t, natsURL(t), chaosConfig, chaosServer("pbx1", addr))
-	js, stream := r.auditStream()
-	if err := js.DeleteStream(t.Context(), bridge.AuditStream); err != nil {
-		t.Fatal(err)
-	}
+	bring := takeStream(t, r.nc, bridge.AuditStream)
 	for range 5 {
 		r.call("pbx1", "CoreStatus", "")
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.stop() }()
 	eventually(t, "the sessions are logged off", func() bool { return sim.Received("Logoff") == 2 })
-	eventually(t, "the stream is there again", func() bool {
-		_, err := js.CreateStream(t.Context(), stream.CachedInfo().Config)
-		return err == nil
-	})
+	bring()
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}

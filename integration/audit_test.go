@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,7 +180,9 @@ func TestAudit_StreamIsProtected(t *testing.T) {
 	r.recordsOf(t, 1)
 }
 
-func TestAudit_StreamThatCouldBeClearedIsReported(t *testing.T) {
+// A stream that somebody could clear is told of, and mended as far as
+// nats-server lets it be.
+func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 	url := natsURL(t)
 	js, err := jetstream.New(connect(t, url))
 	if err != nil {
@@ -195,15 +196,29 @@ func TestAudit_StreamThatCouldBeClearedIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, addr := startSim(t, amisim.Config{})
-	core, lines := observer.New(zapcore.WarnLevel)
-	startLogging(t, zap.New(core), url, nil, chaosServer("pbx1", addr))
-	told := fmt.Sprint(lines.FilterField(zap.String("stream", bridge.AuditStream)).All())
-	for _, want := range []string{
-		"deny_delete is false", "deny_purge is false", "allow_rollup_hdrs is true", "allow_msg_ttl is true",
-		"subject_delete_marker_ttl is 1s", "max_msgs is 10", "discard is DiscardOld",
-	} {
-		if !strings.Contains(told, want) {
-			t.Errorf("no %q in %s", want, told)
+	wants := []string{
+		bridge.StreamsVerify: "discard compression max_msgs allow_msg_ttl subject_delete_marker_ttl allow_rollup_hdrs " +
+			"deny_delete deny_purge allow_direct",
+		bridge.StreamsManage: "discard allow_msg_ttl",
+	}
+	for _, mode := range []bridge.Streams{bridge.StreamsVerify, bridge.StreamsManage} {
+		want := wants[mode]
+		core, lines := observer.New(zapcore.WarnLevel)
+		r := startLogging(t, zap.New(core), url, func(c *bridge.Config) {
+			chaosConfig(c)
+			c.Streams, c.Delivery = mode, bridge.DeliverCore
+		}, chaosServer("pbx1", addr))
+		if s := r.stands(bridge.AuditStream, "differs"); s.fields() != want {
+			t.Errorf("%v leaves %s, want %s", mode, s.fields(), want)
+		}
+		told := fmt.Sprint(lines.FilterField(zap.String("stream", bridge.AuditStream)).All())
+		for _, part := range append(strings.Fields(want), "old, not new", "true, not false") {
+			if !strings.Contains(told, part) {
+				t.Errorf("%v: no %q in %s", mode, part, told)
+			}
+		}
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -231,14 +246,17 @@ func TestAudit_WithoutJetStream(t *testing.T) {
 	}
 	cfg := r.cfg
 	cfg.Node, cfg.Audit = "b2", bridge.AuditStrict
-	b, err := bridge.New(cfg, bridge.Deps{})
-	if err != nil {
+	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if err := b.Run(ctx); err == nil || !strings.Contains(err.Error(), "set BRIDGE_AUDIT=on") {
-		t.Errorf("strict without JetStream: %v", err)
+	r = startFor(t, zap.NewNop(), r.nc, cfg)
+	if e := r.call("pbx1", "CoreStatus", "").Error; e == nil || e.Kind != "audit_unavailable" || e.Sent != "no" {
+		t.Errorf("strict without JetStream: %+v", e)
+	}
+	enableJetStream(t, s)
+	eventually(t, "actions go out once JetStream is there", func() bool { return r.call("pbx1", "CoreSettings", "").Error == nil })
+	if first := r.audit()[0]; first.Prev != "unknown" || first.Action != "CoreStatus" || first.Phase != "intent" {
+		t.Errorf("the first record: %s", first.text)
 	}
 }
 

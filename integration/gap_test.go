@@ -134,18 +134,7 @@ func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
 		s.OutboxBytes = 256 << 10
 		s.ShedFirst = bridge.Globs{"VarSet"}
 	})
-	js, err := jetstream.New(r.nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := stream.CachedInfo().Config
-	if err := js.DeleteStream(t.Context(), bridge.EventStream); err != nil {
-		t.Fatal(err)
-	}
+	js, bring := api(t, r.nc), takeStream(t, r.nc, bridge.EventStream)
 	buffers := r.subscribe("ami.status.pbx1.buffers")
 	const n = 20_000
 	for i := range n {
@@ -160,17 +149,16 @@ func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
 		t.Errorf("%s", full.Data)
 	}
 	r.awaitText(buffers, fmt.Sprintf(`"received":%d`, n))
-	if stream, err = js.CreateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
+	bring()
 	r.awaitText(buffers, `"trigger":"drained"`)
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	info, err := stream.Info(t.Context())
+	stream, err := js.Stream(t.Context(), bridge.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
+	info := stream.CachedInfo()
 	consumer, err := js.OrderedConsumer(t.Context(), bridge.EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)

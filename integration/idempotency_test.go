@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
@@ -135,20 +133,12 @@ func TestIdempotency_AnotherBridgeKnows(t *testing.T) {
 // Without the bucket's word nothing is sent.
 func TestIdempotency_NoBucketNoCall(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{}, nil)
-	js, err := jetstream.New(r.nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := js.DeleteKeyValue(t.Context(), bridge.KeyBucket); err != nil {
-		t.Fatal(err)
-	}
+	bring := takeStream(t, r.nc, "KV_"+bridge.KeyBucket)
 	fails(t, r.call("pbx1", "Originate", phone, keyHeader, "k1"), "idempotency_unavailable", "no")
 	if n := sim.Received("Originate"); n != 0 {
 		t.Errorf("it was sent %d times", n)
 	}
-	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bridge.KeyBucket, TTL: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	bring()
 	first := r.call("pbx1", "Originate", phone, keyHeader, "k1")
 	succeeds(t, first)
 	repeated(t, first, r.call("pbx1", "Originate", phone, keyHeader, "k1"))

@@ -24,25 +24,13 @@ import (
 // in the middle of a first burst gets its end before its beginning.
 func (r *running) withoutStream() (bring func()) {
 	r.t.Helper()
-	js, err := jetstream.New(r.nc)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if err := js.DeleteStream(r.t.Context(), bridge.EventStream); err != nil {
-		r.t.Fatal(err)
-	}
+	bringBack := takeStream(r.t, r.nc, bridge.EventStream)
 	return func() {
 		r.t.Helper()
 		eventually(r.t, "no server sends more than one event at a time", func() bool {
 			return r.metric("outbox_in_flight_events") <= float64(len(r.cfg.Servers))
 		})
-		if _, err := js.CreateStream(r.t.Context(), stream.CachedInfo().Config); err != nil {
-			r.t.Fatal(err)
-		}
+		bringBack()
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
@@ -133,18 +132,7 @@ func breakOff(sim *amisim.Server, r *running) {
 // then more than it holds.
 func overrun(sim *amisim.Server, r *running) {
 	r.t.Helper()
-	js, err := jetstream.New(r.nc)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	cfg := stream.CachedInfo().Config
-	if err := js.DeleteStream(r.t.Context(), bridge.EventStream); err != nil {
-		r.t.Fatal(err)
-	}
+	bring := takeStream(r.t, r.nc, bridge.EventStream)
 	buffers := r.subscribe("ami.status.pbx1.buffers")
 	emit := func(n int) {
 		for range n {
@@ -155,9 +143,7 @@ func overrun(sim *amisim.Server, r *running) {
 	soon(r, buffers, `"trigger":"high"`)
 	emit(200)
 	soon(r, buffers, `"trigger":"full"`)
-	if _, err := js.CreateStream(r.t.Context(), cfg); err != nil {
-		r.t.Fatal(err)
-	}
+	bring()
 	soon(r, buffers, `"trigger":"drained"`)
 }
 

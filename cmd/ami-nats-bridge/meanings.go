@@ -28,7 +28,7 @@ var meanings = map[string]string{
 	"DELIVERY":            "jetstream: each event is kept until a stream has it; core: at most once",
 	"AUDIT":               "on: a record of each action; strict: none goes out before its record is stored; off",
 	"AUDIT_MAX_AGE":       "how long audit records are kept; 0: for ever",
-	"STREAMS":             "manage: create what is missing; verify: only check; off",
+	"STREAMS":             "manage: make what is missing, change what loses nothing; verify: only check; off",
 
 	"NATS_URL":           "servers separated by commas; empty: an embedded nats-server",
 	"NATS_CREDS_FILE":    "credentials file (JWT and key)",

@@ -1,0 +1,225 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// publishRefused hears that the stream called name did not take a message. The
+// code is that of JetStream's error, 0 if nobody answered that the message is
+// stored. The streams are looked at, and made if they are gone and are to be.
+func (k *streams) publishRefused(name string, code int, description string) {
+	state := streamMissing
+	err := errors.New("no stream takes what is published")
+	if code != 0 {
+		state, err = streamStateOf(code), fmt.Errorf("a message was refused: %s (%d)", description, code)
+	}
+	k.recheck()
+	if !state.there() {
+		k.hear(name, finding{state: state, err: err})
+	}
+}
+
+// stored hears what became of a message for the stream called name: nil, or why
+// it is not known to be stored.
+func (k *streams) stored(name string, err error) {
+	api, isAPI := errors.AsType[*jetstream.APIError](err)
+	refused, isRefusal := errors.AsType[*refusal](err)
+	switch {
+	case err == nil:
+		k.published(name)
+	case isAPI:
+		k.publishRefused(name, int(api.ErrorCode), api.Description)
+	case isRefusal:
+		k.publishRefused(name, refused.Code, refused.Description)
+	case errors.Is(err, errNoStream), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+		k.publishRefused(name, 0, "")
+	default:
+		k.recheck() // no answer in time, or NATS is away: a look tells
+	}
+}
+
+// published hears that the stream called name has stored a message.
+func (k *streams) published(name string) { k.hear(name, finding{}) }
+
+func (k *streams) hear(name string, f finding) {
+	k.update(name, func(r *streamRow) { r.heard, r.heardAt = f, time.Now() })
+}
+
+// forget drops what was heard long ago.
+func (k *streams) forget() {
+	k.mu.Lock()
+	var old []string
+	for _, r := range k.rows {
+		if r.heard.state != streamUnknown && time.Since(r.heardAt) > heardFor {
+			old = append(old, r.name)
+		}
+	}
+	k.mu.Unlock()
+	for _, name := range old {
+		k.hear(name, finding{})
+	}
+}
+
+// streamStateOf is what an error of JetStream says about the stream; streamOK
+// if it is about the message. The codes are those of nats-server's errors.json.
+func streamStateOf(code int) streamState {
+	switch code {
+	case 10002, 10023, 10028, 10047, 10122: // limits of the account, resources
+		return streamFull
+	case 10077: // the store failed: over a limit, or what the disk said
+		return streamFull
+	case 10109:
+		return streamReadOnly
+	case 10035, 10039, 10076, 10120:
+		return streamNoJetStream
+	case 10059, 10060: // not found, another stream answers
+		return streamMissing
+	case 10205: // fast ingest is off
+		return streamDiffers
+	case streamMessageExceedsMaximum, streamWrongLastMsgID, 10071, 10097, 10158, 10164, 10167, 10206, 10207, 10208, 10211:
+		return streamOK
+	}
+	return streamUnavailable
+}
+
+// foundBy is what an error says of the stream that was asked for.
+func foundBy(err error) finding {
+	f := finding{state: streamUnavailable, err: err}
+	api, isAPI := errors.AsType[*jetstream.APIError](err)
+	var known jetstream.JetStreamError
+	if !isAPI && errors.As(err, &known) {
+		api = known.APIError()
+	}
+	switch {
+	case errors.Is(err, errDenied):
+		f.state = streamNoPermission
+	case errors.Is(err, nats.ErrNoResponders):
+		f.state = streamNoJetStream
+	case api != nil:
+		f.state = streamStateOf(int(api.ErrorCode))
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		f.err = errors.New("JetStream does not answer: no leader, or the servers are overloaded")
+	}
+	if f.state == streamNoJetStream {
+		f.err = fmt.Errorf("%w: enable JetStream, or set BRIDGE_DELIVERY=core", err)
+	}
+	return f
+}
+
+// notMade is what it means that the stream could not be made.
+func notMade(err error) finding {
+	f := foundBy(err)
+	switch f.state {
+	case streamNoPermission, streamNoJetStream:
+		return f
+	}
+	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
+		f.state = streamMissing
+	}
+	f.err = fmt.Errorf("make it: %w", f.err)
+	return f
+}
+
+var (
+	errDenied = errors.New("NATS does not let the bridge")
+	// deniedText is how nats-server tells of it (client.go, pubPermissionViolation).
+	deniedText = regexp.MustCompile(`(?i)Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
+)
+
+// denials knows what the bridge may not ask. The server says so beside the
+// question, whose answer never comes.
+type denials struct {
+	mu     sync.Mutex // protects the following
+	asked  string     // the end of the subject of the question that is out
+	cancel context.CancelCauseFunc
+	inbox  error // answers are not to be heard, until the connection is made anew
+}
+
+// question asks JetStream what has the subject $JS.API.<what>.
+func question[T any](ctx context.Context, k *streams, what string, ask func(context.Context) (T, error)) (T, error) {
+	ctx, done := context.WithTimeout(ctx, streamTimeout)
+	defer done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	d := &k.denials
+	d.mu.Lock()
+	d.asked, d.cancel = what, cancel
+	d.mu.Unlock()
+	answer, err := ask(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked, d.cancel = "", nil
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errDenied) {
+		return answer, cause
+	}
+	if err != nil && ctx.Err() != nil && d.inbox != nil {
+		return answer, d.inbox
+	}
+	return answer, err
+}
+
+// connectionError hears the errors of both connections that nobody waits for.
+func (k *streams) connectionError(err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	match := deniedText.FindStringSubmatch(err.Error())
+	if match == nil {
+		return
+	}
+	subject := match[2]
+	denied := fmt.Errorf("%w publish to %s", errDenied, subject)
+	d := &k.denials
+	d.mu.Lock()
+	if match[1][0]|0x20 == 's' {
+		if strings.HasPrefix(subject, inboxPrefix(k.cfg.Node)) {
+			d.inbox = fmt.Errorf("%w subscribe to %s", errDenied, subject)
+		}
+	} else if d.cancel != nil && strings.HasSuffix(subject, "."+d.asked) {
+		d.cancel(denied)
+	}
+	d.mu.Unlock()
+	if match[1][0]|0x20 == 's' {
+		return
+	}
+	for name, subjects := range k.subjects() {
+		if coversAny(subjects, subject) {
+			k.hear(name, finding{state: streamNoPermission, err: denied})
+		}
+	}
+}
+
+// subjects are those of each stream.
+func (k *streams) subjects() map[string][]string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := make(map[string][]string, len(k.rows))
+	for _, r := range k.rows {
+		all[r.name] = r.subjects
+	}
+	return all
+}
+
+// reconnected hears that a connection is new: rights may be other ones.
+func (k *streams) reconnected() {
+	k.denials.mu.Lock()
+	k.denials.inbox = nil
+	k.denials.mu.Unlock()
+	for name := range k.subjects() {
+		k.update(name, func(r *streamRow) {
+			if r.heard.state == streamNoPermission {
+				r.heard = finding{}
+			}
+		})
+	}
+	k.recheck()
+}

@@ -1,0 +1,280 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+const (
+	// streamTimeout bounds each question about streams.
+	streamTimeout = 3 * time.Second
+	// streamsTimeout bounds all of them together at the start.
+	streamsTimeout = 5 * time.Second
+	// streamsInterval is how often the streams are looked at while all is well,
+	// and the longest wait between two tries while it is not.
+	streamsInterval = 30 * time.Second
+	// streamsGap is the least time from one look to the next.
+	streamsGap = 250 * time.Millisecond
+)
+
+// streams keeps the streams as they are configured: it makes, changes or checks
+// them as BRIDGE_STREAMS says, looks at them again and again, and knows how each
+// stands. A change that could lose what is stored is told of and never made.
+// Only its goroutine, or the start before it, asks JetStream; the other methods
+// may be called from any goroutine and do not wait.
+type streams struct {
+	cfg  *Config
+	log  *zap.Logger
+	nc   *nats.Conn // control; set before the first look
+	js   jetstream.JetStream
+	told func() // called when something has changed; must not wait
+	// came is called by the goroutine that looks, each time that it has seen
+	// how a stream stands.
+	came func(ctx context.Context, name string, state streamState)
+
+	poke    chan struct{} // of capacity 1: look now
+	changed atomic.Bool   // since the status goroutine told of it
+	batches atomic.Bool   // AMI_EVENTS takes fast ingest
+
+	// Of the goroutine that looks: updates that the bridge may not make, by
+	// stream, since so many reconnects.
+	refused    map[string]error
+	reconnects uint64
+
+	denials denials
+	mu      sync.Mutex // protects the following
+	rows    []*streamRow
+}
+
+func newStreams(cfg *Config, log *zap.Logger) *streams {
+	k := &streams{cfg: cfg, log: log.Named("streams"), poke: make(chan struct{}, 1), refused: make(map[string]error)}
+	now := time.Now()
+	k.rows = append(k.rows, &streamRow{name: actionSubjects, since: now})
+	for _, want := range cfg.wantedStreams(0) {
+		k.rows = append(k.rows, &streamRow{name: want.Name, subjects: want.Subjects, since: now})
+	}
+	return k
+}
+
+// recheck has the streams looked at now.
+func (k *streams) recheck() { raise(k.poke) }
+
+// batched reports whether AMI_EVENTS, as it was last seen, takes fast ingest.
+func (k *streams) batched() bool { return k.batches.Load() }
+
+// run looks at the streams until ctx ends: at an interval, when it is told to,
+// and with growing waits while something is not to be had.
+func (k *streams) run(ctx context.Context) {
+	delays := backoff.NewExponentialBackOff()
+	delays.InitialInterval, delays.MaxInterval = time.Second, streamsInterval
+	well := k.well()
+	for {
+		wait := delays.NextBackOff()
+		if well {
+			delays.Reset()
+			wait = streamsInterval*3/4 + rand.N(streamsInterval/2)
+		}
+		if !k.wait(ctx, wait) {
+			return
+		}
+		k.check(ctx)
+		well = k.well()
+	}
+}
+
+// wait lets d pass, or less if it is told to, and reports whether ctx goes on.
+func (k *streams) wait(ctx context.Context, d time.Duration) bool {
+	least, most := time.NewTimer(streamsGap), time.NewTimer(d)
+	defer least.Stop()
+	defer most.Stop()
+	select {
+	case <-least.C:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-most.C:
+	case <-k.poke:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// check looks at all streams once. While NATS is away what was seen last holds.
+func (k *streams) check(ctx context.Context) {
+	if !k.nc.IsConnected() {
+		return
+	}
+	k.forget()
+	if n := k.nc.Stats().Reconnects; n != k.reconnects {
+		k.reconnects = n
+		clear(k.refused) // rights may be others
+	}
+	level := 0
+	if k.cfg.Streams != StreamsOff {
+		info, err := question(ctx, k, "INFO", k.js.AccountInfo)
+		found := foundBy(err)
+		switch {
+		case err == nil:
+			level = info.API.Level
+		case found.state != streamNoPermission:
+			k.allAre(ctx, found)
+			return
+		case fastIngestSince(k.nc.ConnectedServerVersion()):
+			level = batchLevel
+		}
+	}
+	k.set(ctx, actionSubjects, k.actions(ctx))
+	for _, want := range k.cfg.wantedStreams(level) {
+		switch {
+		case ctx.Err() != nil:
+			return
+		case k.cfg.Streams == StreamsOff && want.Name != keyStream:
+			k.set(ctx, want.Name, finding{state: streamOff})
+		default:
+			k.set(ctx, want.Name, k.keep(ctx, want))
+		}
+	}
+}
+
+// actions looks for a stream that captures requests: its acknowledgement would
+// reach the caller as the first reply.
+func (k *streams) actions(ctx context.Context) finding {
+	subject := k.cfg.SubjectPrefix + ".actions.>"
+	name, err := question(ctx, k, "STREAM.NAMES", func(ctx context.Context) (string, error) {
+		names := k.js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))
+		first := ""
+		for name := range names.Name() {
+			first = name
+		}
+		return first, names.Err()
+	})
+	switch {
+	case err != nil:
+		return foundBy(err)
+	case name != "":
+		return finding{state: streamCaptured, err: fmt.Errorf(
+			"stream %s captures %s, so that its acknowledgement reaches callers as the reply: change its subjects", name, subject)}
+	}
+	return finding{state: streamOK}
+}
+
+// keep makes want, or looks at the stream and changes what loses nothing.
+func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding {
+	stream, err := question(ctx, k, "STREAM.INFO."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
+		return k.js.Stream(ctx, want.Name)
+	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if k.cfg.Streams != StreamsManage {
+			return finding{state: streamMissing, err: errors.New("make it, or set BRIDGE_STREAMS=manage")}
+		}
+		stream, err = question(ctx, k, "STREAM.CREATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
+			return k.js.CreateStream(ctx, want)
+		})
+		if err != nil {
+			return notMade(err)
+		}
+		k.log.Info("stream made", zap.String("stream", want.Name))
+	}
+	if err != nil {
+		return foundBy(err)
+	}
+	info := stream.CachedInfo()
+	diffs := differences(info.Config, want)
+	switch k.cfg.Streams {
+	case StreamsManage:
+		info, diffs = k.mend(ctx, info, want, diffs)
+	case StreamsVerify:
+		for i := range diffs {
+			diffs[i].Left = cmp.Or(diffs[i].Left, leftVerify)
+		}
+	case StreamsOff:
+		diffs = nil
+	}
+	if want.Name == EventStream {
+		k.batches.Store(info.Config.AllowBatchPublish)
+	}
+	return judge(info, diffs)
+}
+
+// judge says how a stream stands that is there.
+func judge(info *jetstream.StreamInfo, diffs []difference) finding {
+	f := finding{state: streamOK, diffs: diffs, messages: info.State.Msgs, bytes: info.State.Bytes}
+	switch {
+	case info.Cluster != nil && info.Cluster.Name != "" && info.Cluster.Leader == "":
+		f.state, f.err = streamUnavailable, errors.New("it has no leader")
+	case info.Config.Sealed:
+		f.state, f.err = streamReadOnly, errors.New("it is sealed, for good: delete it, or keep it under another name, and let it be made anew")
+	case info.Config.Mirror != nil:
+		f.state, f.err = streamReadOnly, fmt.Errorf("it is a mirror of %s: give the mirror another name", info.Config.Mirror.Name)
+	case full(info):
+		f.state, f.err = streamFull, errors.New("it is at its limit and discards what is new: raise max_bytes or max_msgs, or shorten max_age")
+	case len(diffs) > 0:
+		f.state = streamDiffers
+	}
+	return f
+}
+
+// mend makes the changes that lose nothing, one by one, so that one which the
+// server refuses keeps none of the others from being made.
+func (k *streams) mend(
+	ctx context.Context, info *jetstream.StreamInfo, want jetstream.StreamConfig, diffs []difference,
+) (*jetstream.StreamInfo, []difference) {
+	var made []string
+	left, failed := make(map[string]string), k.refused[want.Name] // why, by field
+	for _, d := range diffs {
+		if d.Left != "" {
+			continue
+		}
+		err := failed
+		if err == nil {
+			info, err = k.change(ctx, d.Field, info, want)
+		}
+		if err == nil {
+			made = append(made, d.String())
+			continue
+		}
+		left[d.Field] = "not changed: " + err.Error()
+		if _, told := errors.AsType[*jetstream.APIError](err); !told {
+			failed = err // the next would end alike
+		}
+		if errors.Is(err, errDenied) {
+			k.refused[want.Name] = err
+		}
+	}
+	if len(made) > 0 {
+		k.log.Info("stream changed", zap.String("stream", want.Name), zap.Strings("changes", made))
+	}
+	diffs = differences(info.Config, want)
+	for i := range diffs {
+		d := &diffs[i]
+		d.Left = cmp.Or(d.Left, left[d.Field], "nats-server did not make the change")
+	}
+	return info, diffs
+}
+
+// change makes one field of a stream what it is to be, and returns the stream
+// as it is then.
+func (k *streams) change(
+	ctx context.Context, field string, info *jetstream.StreamInfo, want jetstream.StreamConfig,
+) (*jetstream.StreamInfo, error) {
+	stream, err := question(ctx, k, "STREAM.UPDATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
+		return k.js.UpdateStream(ctx, changeOf(field, info.Config, want))
+	})
+	if err != nil {
+		return info, err
+	}
+	return stream.CachedInfo(), nil
+}

@@ -1,0 +1,201 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// heardFor is how long the word of one who publishes holds, unless it is said
+// again. It outlasts the longest wait between two tries to publish.
+const heardFor = time.Minute
+
+// finding is what a look at a stream has shown, or a try to publish into it.
+type finding struct {
+	state           streamState
+	err             error
+	diffs           []difference
+	messages, bytes uint64
+}
+
+// streamRow is how one stream stands.
+type streamRow struct {
+	name     string
+	subjects []string
+	seen     finding   // by the last look
+	heard    finding   // from those who publish, unknown if nothing
+	heardAt  time.Time // the last time
+	since    time.Time // when the state changed
+}
+
+// now is what is to be told: what is heard of a stream that seems well counts.
+func (r *streamRow) now() finding {
+	switch {
+	case r.heard.state == streamUnknown, !r.seen.state.there() && r.seen.state != streamOff && r.seen.state != streamUnknown:
+		return r.seen
+	}
+	f := r.seen
+	f.state, f.err = r.heard.state, r.heard.err
+	return f
+}
+
+// streamMsg is a stream in the status of the node.
+type streamMsg struct {
+	Name        string       `json:"name"`
+	State       string       `json:"state"`
+	Error       string       `json:"error,omitempty"`
+	Differences []difference `json:"differences"`
+	Messages    uint64       `json:"messages"`
+	Bytes       uint64       `json:"bytes"`
+	Since       string       `json:"since"`
+}
+
+// states is how all streams stand.
+func (k *streams) states() []streamMsg {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := make([]streamMsg, len(k.rows))
+	for i, r := range k.rows {
+		f := r.now()
+		all[i] = streamMsg{
+			Name: r.name, State: f.state.String(), Error: text(f.err), Differences: append([]difference{}, f.diffs...),
+			Messages: f.messages, Bytes: f.bytes, Since: stamp(r.since),
+		}
+	}
+	return all
+}
+
+// well reports whether there is nothing to be tried again soon.
+func (k *streams) well() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !slices.ContainsFunc(k.rows, func(r *streamRow) bool {
+		state := r.now().state
+		return !state.there() && state != streamOff
+	})
+}
+
+// state is how the stream called name stands, and why.
+func (k *streams) state(name string) (streamState, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range k.rows {
+		if r.name == name {
+			f := r.now()
+			return f.state, f.err
+		}
+	}
+	return streamUnknown, nil
+}
+
+// blind reports whether f says nothing about a stream: the bridge ends, or NATS
+// went away while it was asked.
+func (k *streams) blind(ctx context.Context, f finding) bool {
+	return errors.Is(ctx.Err(), context.Canceled) || f.state == streamUnavailable && !k.nc.IsConnected()
+}
+
+// set notes what a look has shown.
+func (k *streams) set(ctx context.Context, name string, f finding) {
+	if k.blind(ctx, f) {
+		return
+	}
+	k.update(name, func(r *streamRow) {
+		r.seen = f
+		if f.state.there() && r.heard.state != streamFull && r.heard.state != streamNoPermission {
+			r.heard = finding{} // the look is newer, and sees as much
+		}
+	})
+	k.came(ctx, name, f.state)
+}
+
+// allAre notes that none of the streams is to be had, and logs it once.
+func (k *streams) allAre(ctx context.Context, f finding) {
+	if k.blind(ctx, f) {
+		return
+	}
+	changed := false
+	k.mu.Lock()
+	for _, r := range k.rows {
+		changed = r.replace(func() { r.seen = f }) || changed
+	}
+	k.mu.Unlock()
+	if changed {
+		k.tell()
+		k.logState("", streamOK, f)
+	}
+	for _, r := range k.rows { // the rows themselves do not change
+		k.came(ctx, r.name, f.state)
+	}
+}
+
+// update changes one row, and tells and logs a change of its state.
+func (k *streams) update(name string, change func(*streamRow)) {
+	k.mu.Lock()
+	i := slices.IndexFunc(k.rows, func(r *streamRow) bool { return r.name == name })
+	if i < 0 {
+		k.mu.Unlock()
+		return
+	}
+	r := k.rows[i]
+	before := r.now()
+	changed := r.replace(func() { change(r) })
+	f := r.now()
+	k.mu.Unlock()
+	if changed {
+		k.tell()
+		k.logState(name, before.state, f)
+	}
+}
+
+// replace makes a change and reports whether the state, or what differs, is
+// another.
+func (r *streamRow) replace(change func()) bool {
+	before := r.now()
+	change()
+	after := r.now()
+	if before.state != after.state {
+		r.since = time.Now()
+	}
+	return before.state != after.state || !slices.Equal(before.diffs, after.diffs)
+}
+
+// tell has the status goroutine publish the node's state at once.
+func (k *streams) tell() {
+	k.changed.Store(true)
+	k.told()
+}
+
+// logState writes one line of a state that is another now. An empty name is all
+// of them.
+func (k *streams) logState(name string, before streamState, f finding) {
+	log := k.log
+	fields := []zap.Field{zap.String("stream", name), zap.Stringer("from", before), zap.Stringer("to", f.state), zap.Error(f.err)}
+	if len(f.diffs) > 0 {
+		var all []string
+		for _, d := range f.diffs {
+			all = append(all, d.Field+" is "+d.Have+", not "+d.Want+": "+d.Left)
+		}
+		fields = append(fields, zap.Strings("differences", all))
+	}
+	switch f.state {
+	case streamOK, streamOff:
+		if before != streamUnknown {
+			log.Info("stream as configured", fields...)
+		}
+	case streamDiffers:
+		log.Warn("stream differs from the configuration", fields...)
+	case streamNoJetStream:
+		if k.cfg.Delivery == DeliverCore {
+			log.Warn("no JetStream: events are delivered at most once", fields...)
+			return
+		}
+		log.Error("no JetStream: events wait in the outbox", fields...)
+	case streamUnavailable:
+		log.Warn("stream not to be had", fields...)
+	default:
+		log.Error("stream not to be had", fields...)
+	}
+}

@@ -1,0 +1,167 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// lookedAt are streams that the last look has found well.
+func lookedAt(t *testing.T) *streams {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Node = "b1"
+	k := newStreams(&cfg, zap.NewNop())
+	k.told, k.came = func() {}, func(context.Context, string, streamState) {}
+	for _, r := range k.rows {
+		k.set(t.Context(), r.name, finding{state: streamOK})
+	}
+	return k
+}
+
+func (k *streams) is(t *testing.T, name string, want streamState) {
+	t.Helper()
+	if got, err := k.state(name); got != want {
+		t.Errorf("%s is %v (%v), want %v", name, got, err, want)
+	}
+}
+
+// Those who publish know first. What they say holds until they say otherwise,
+// or nothing for long; a look that sees as much is believed.
+func TestStreams_WhatPublishersSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := lookedAt(t)
+		k.publishRefused(EventStream, 10077, "maximum bytes exceeded")
+		k.is(t, EventStream, streamFull)
+		k.is(t, AuditStream, streamOK)
+		if len(k.poke) != 1 {
+			t.Error("nobody looks")
+		}
+		k.set(t.Context(), EventStream, finding{state: streamOK}) // the stream itself looks well
+		k.is(t, EventStream, streamFull)
+		k.published(EventStream)
+		k.is(t, EventStream, streamOK)
+
+		k.publishRefused(EventStream, 0, "")
+		k.is(t, EventStream, streamMissing)
+		k.set(t.Context(), EventStream, finding{state: streamOK})
+		k.is(t, EventStream, streamOK)
+
+		k.stored(AuditStream, &jetstream.APIError{ErrorCode: 10047, Description: "insufficient storage resources available"})
+		k.is(t, AuditStream, streamFull)
+		time.Sleep(heardFor)
+		k.forget()
+		k.is(t, AuditStream, streamFull)
+		time.Sleep(time.Second)
+		k.forget()
+		k.is(t, AuditStream, streamOK)
+
+		k.stored(EventStream, &refusal{Code: 10109, Description: "invalid operation on sealed stream"})
+		k.is(t, EventStream, streamReadOnly)
+		k.stored(EventStream, errNoStream)
+		k.is(t, EventStream, streamMissing)
+		k.stored(EventStream, nil)
+		k.is(t, EventStream, streamOK)
+		k.publishRefused(EventStream, streamMessageExceedsMaximum, "message size exceeds maximum allowed")
+		k.is(t, EventStream, streamOK) // that message's fault
+	})
+}
+
+// What NATS denies is said of the stream whose subject it is, until the
+// connection is another.
+func TestStreams_WhatNATSDenies(t *testing.T) {
+	k := lookedAt(t)
+	denied := errors.Join(nats.ErrPermissionViolation, errors.New(`Permissions Violation for Publish to "ami.status.pbx1.gap"`))
+	k.connectionError(denied)
+	k.connectionError(errors.New(`Permissions Violation for Publish to "ami.audit.x.y"`)) // is no such error
+	k.is(t, StatusStream, streamNoPermission)
+	k.is(t, AuditStream, streamOK)
+	k.is(t, EventStream, streamOK)
+	k.reconnected()
+	k.is(t, StatusStream, streamOK)
+}
+
+func TestStreams_Covers(t *testing.T) {
+	for _, c := range []struct {
+		pattern, subject string
+		want             bool
+	}{
+		{"a.>", "a.b.c", true}, {"a.>", "a", false}, {"a.*", "a.b", true}, {"a.*", "a.b.c", false}, {"a.*.c", "a.>", false},
+		{"a.>", "a.>", true}, {">", "a.>", true}, {"a.b", "a.*", false}, {"a.*", "a.*", true}, {"a.b.>", "a.>", false},
+		{"a.*", "a.>", false}, {"a.b.c", "a.b", false},
+	} {
+		if got := covers(c.pattern, c.subject); got != c.want {
+			t.Errorf("covers(%q, %q) = %v", c.pattern, c.subject, got)
+		}
+	}
+}
+
+// docs/streams.md has each state and each field, and says of each field whether
+// it is ever changed.
+func TestStreams_AreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/streams.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := func(section string) (all []string) {
+		_, text, _ := strings.Cut(string(page), "\n## "+section+"\n")
+		text, _, _ = strings.Cut(text, "\n## ")
+		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\| (.*?) \\|").FindAllStringSubmatch(text, -1) {
+			for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[1], -1) {
+				if all = append(all, name[1]); section == "Fields" {
+					all[len(all)-1] += fmt.Sprint(" ", row[2] != "never")
+				}
+			}
+		}
+		return all
+	}
+	var states, fields []string
+	for s := range streamStates {
+		states = append(states, s.String())
+	}
+	for _, f := range streamFields {
+		fields = append(fields, fmt.Sprint(f.name, " ", f.change != nil))
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(states)), slices.Sorted(slices.Values(rows("States")))); diff != "" {
+		t.Errorf("states (-known +documented):\n%s", diff)
+	}
+	if diff := cmp.Diff(fields, rows("Fields")); diff != "" {
+		t.Errorf("fields, and whether they are changed (-known +documented):\n%s", diff)
+	}
+}
+
+// A server that does not know fast ingest is not asked for it.
+func TestStreams_FastIngestWhereItIsKnown(t *testing.T) {
+	cfg := DefaultConfig()
+	for level, want := range map[int]bool{0: false, 3: false, 4: true, 5: true} {
+		for _, s := range cfg.wantedStreams(level) {
+			if got := s.AllowBatchPublish; got != (want && s.Name == EventStream) {
+				t.Errorf("level %d: %s has it %v", level, s.Name, got)
+			}
+		}
+	}
+}
+
+// What the publisher asks before it speaks fast ingest.
+func TestStreams_TellsWhetherItIsBatched(t *testing.T) {
+	b, _ := testBridge(t, startNATS(t, t.TempDir(), 0).ClientURL(), DeliverJetStream)
+	if !b.streams.batched() {
+		t.Error("a stream just made on this nats-server takes no fast ingest")
+	}
+	core, _ := testBridge(t, startNATS(t, t.TempDir(), 0).ClientURL(), DeliverCore)
+	if core.streams.batched() {
+		t.Error("a stream that is not there takes fast ingest")
+	}
+}

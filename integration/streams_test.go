@@ -1,0 +1,160 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// older is a stream of events that holds one and is not as configured: before
+// changes what it is made from.
+func older(t *testing.T, nc *nats.Conn, before func(*jetstream.StreamConfig)) jetstream.StreamConfig {
+	t.Helper()
+	js := api(t, nc)
+	cfg := jetstream.StreamConfig{
+		Name: bridge.EventStream, Subjects: []string{"ami.events.>", "other.>"}, Storage: jetstream.FileStorage,
+		Duplicates: time.Minute, AllowDirect: true, Metadata: map[string]string{"owner": "ops"},
+	}
+	before(&cfg)
+	stream, err := js.CreateStream(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "other.one", []byte("kept")); err != nil && !cfg.NoAck {
+		t.Fatal(err)
+	}
+	return stream.CachedInfo().Config
+}
+
+// eventStream is the stream of events as it is now.
+func eventStream(t *testing.T, nc *nats.Conn) *jetstream.StreamInfo {
+	t.Helper()
+	stream, err := api(t, nc).Stream(t.Context(), bridge.EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.CachedInfo()
+}
+
+// What loses nothing is changed, with one line that says what; what somebody
+// added stays.
+func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
+	url := natsURL(t)
+	nc := connect(t, url)
+	want := older(t, nc, func(c *jetstream.StreamConfig) {
+		c.MaxAge, c.MaxBytes, c.NoAck, c.MaxMsgsPerSubject = time.Hour, 1<<20, true, 5
+		c.Subjects = []string{"ami.events.pbx9.>", "other.>"}
+	})
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	core, lines := observer.New(zapcore.InfoLevel)
+	r := startLogging(t, zap.New(core), url, chaosConfig, chaosServer("pbx1", addr))
+	if s := r.stands(bridge.EventStream, "ok"); len(s.Differences) > 0 || s.Messages == 0 {
+		t.Errorf("%+v", s)
+	}
+	want.MaxAge, want.MaxBytes, want.NoAck, want.MaxMsgsPerSubject = 720*time.Hour, 10<<30, false, -1
+	want.Duplicates, want.Compression, want.AllowBatchPublish = 2*time.Minute, jetstream.S2Compression, true
+	info := eventStream(t, nc)
+	ours, theirs := info.Config, want
+	ours.Subjects, theirs.Subjects, ours.Metadata = nil, nil, map[string]string{"owner": ours.Metadata["owner"]}
+	theirs.Metadata = map[string]string{"owner": "ops"}
+	if diff := cmp.Diff(theirs, ours); diff != "" || fmt.Sprint(info.Config.Subjects) != "[other.> ami.events.>]" {
+		t.Errorf("subjects %q, the rest (-want +is):\n%s", info.Config.Subjects, diff)
+	}
+	changes := lines.FilterMessage("stream changed").All()
+	if len(changes) != 1 {
+		t.Fatalf("%d lines of changes", len(changes))
+	}
+	said := fmt.Sprint(changes[0].ContextMap())
+	for _, change := range []string{
+		"subjects ami.events.pbx9.>,other.> -> ami.events.>", "no_ack true -> false", "compression none -> s2", "max_age 1h0m0s -> 720h0m0s", "max_bytes 1048576 -> 10737418240",
+		"duplicate_window 1m0s -> 2m0s", "allow_batched false -> true", "max_msgs_per_subject 5 -> -1",
+	} {
+		if !strings.Contains(said, change) {
+			t.Errorf("%q is not said: %s", change, said)
+		}
+	}
+	sim.Emit("Event", "Tick")
+	r.settled("pbx1", 1)
+}
+
+// What could lose something is not changed, but told field by field; nor is
+// anything with verify.
+func TestStreams_NothingIsLostByAChange(t *testing.T) {
+	for _, mode := range []bridge.Streams{bridge.StreamsManage, bridge.StreamsVerify} {
+		t.Run(mode.String(), func(t *testing.T) {
+			url := natsURL(t)
+			nc := connect(t, url)
+			js := api(t, nc)
+			if mode == bridge.StreamsVerify {
+				for _, name := range []string{"status.>", "audit.>"} {
+					if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+						Name: "AMI_" + strings.ToUpper(strings.TrimSuffix(name, ".>")), Subjects: []string{"ami." + name},
+					}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			before := older(t, nc, func(c *jetstream.StreamConfig) {
+				c.Duplicates, c.Compression, c.AllowBatchPublish = 3*time.Minute, jetstream.S2Compression, mode == bridge.StreamsManage
+				c.Storage, c.Discard, c.MaxMsgs = jetstream.MemoryStorage, jetstream.DiscardNew, -1
+			})
+			sim, addr := startSim(t, amisim.Config{NotBooted: true})
+			r := startBridge(t, url, func(c *bridge.Config) {
+				chaosConfig(c)
+				c.Streams, c.Stream.MaxAge, c.Stream.MaxBytes = mode, 10*time.Minute, 1<<20
+			}, chaosServer("pbx1", addr))
+			s := r.stands(bridge.EventStream, "differs")
+			want := "storage discard max_age max_bytes duplicate_window"
+			if mode == bridge.StreamsVerify {
+				want += " allow_batched"
+			}
+			if s.fields() != want {
+				t.Errorf("it differs in %s, want %s", s.fields(), want)
+			}
+			for _, d := range s.Differences {
+				if d.Left == "" || d.Have == d.Want || (d.Breaks == "") != strings.Contains("max_age max_bytes duplicate_window", d.Field) {
+					t.Errorf("%+v", d)
+				}
+			}
+			sim.Emit("Event", "Tick")
+			r.settled("pbx1", 1)
+			info := eventStream(t, nc)
+			if diff := cmp.Diff(before, info.Config); diff != "" || info.State.Msgs != 2 {
+				t.Errorf("%d messages, (-before +now):\n%s", info.State.Msgs, diff)
+			}
+		})
+	}
+}
+
+// A stream as the bridge makes it is what it wants: another bridge, and the
+// next start, find nothing to change.
+func TestStreams_WhatIsMadeIsAsConfigured(t *testing.T) {
+	url := natsURL(t)
+	_, addr := startSim(t, amisim.Config{NotBooted: true})
+	for _, mode := range []bridge.Streams{bridge.StreamsManage, bridge.StreamsVerify} {
+		core, lines := observer.New(zapcore.InfoLevel)
+		r := startLogging(t, zap.New(core), url, func(c *bridge.Config) { chaosConfig(c); c.Streams = mode }, chaosServer("pbx1", addr))
+		for _, name := range []string{"actions", bridge.StatusStream, bridge.AuditStream, bridge.EventStream, "KV_" + bridge.KeyBucket} {
+			if s := r.stands(name, "ok"); len(s.Differences) > 0 || s.Error != "" {
+				t.Errorf("%+v", s)
+			}
+		}
+		if n := lines.FilterMessageSnippet("stream").FilterLevelExact(zapcore.WarnLevel).Len() + lines.FilterMessage("stream changed").Len(); n != 0 {
+			t.Errorf("%v: %v", mode, lines.All())
+		}
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
