@@ -36,6 +36,10 @@ fuzz: ## Fuzz each target for FUZZTIME.
 soak: ## Five minutes under load and faults: memory flat, nothing lost untold.
 	$(GO) test -count=1 -timeout 15m -run '^TestSoak$$' -v ./integration -args -soak=5m
 
+.PHONY: faults
+faults: ## Have NATS and the bridge fail in every way under load; write the table of docs/delivery.md.
+	$(GO) test -count=1 -timeout 15m -v ./integration/faults -args -full -update
+
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...

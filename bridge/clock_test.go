@@ -55,6 +55,7 @@ func TestClock_SetWhileASessionIsAway(t *testing.T) {
 	for _, jump := range jumps {
 		for uptime, want := range map[string]string{"1000": "no", "3": "yes"} {
 			s := pureServer(t)
+			s.outbox.recalled(time.Time{}) // there was no process before
 			start := time.Now()
 			first := fullyBooted(t, "990")
 			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})

@@ -47,6 +47,12 @@ var (
 // of the two copies nothing. So no event overtakes another of its server,
 // through changes of the stream's leader as well.
 //
+// Within a batch the server takes an event for stored whose id it has seen, though
+// it may only be on its way to the other replicas, and be lost with a leader that
+// they have left (stream.go, errMsgIdDuplicate). Of a batch of one it says which.
+// So after a failure each event is one, until the stream has stored a new one,
+// and with it what was on its way before it.
+//
 // A batch ends with an event that is known to be the last, or by being used no
 // more: a message that only ends it would be on the events' subjects, for all to
 // see.
@@ -67,6 +73,7 @@ type fastDelivery struct {
 	acked   uint64
 	crowded bool            // more waits than the server takes
 	ending  bool            // its last event was sent
+	wary    bool            // since a failure no event was stored that was not before
 	ring    [windowMsgs]ref // what is in flight, by its number in the batch
 	failure error           // of the batch
 }
@@ -102,7 +109,7 @@ func (d *fastDelivery) prepare(m *nats.Msg, source int, number uint64, last bool
 		d.begin()
 		op = "0.$FI"
 	}
-	if d.flow > 1 && last || d.flow == 1 && d.crowded {
+	if d.wary || d.flow > 1 && last || d.flow == 1 && d.crowded {
 		op, d.ending = "2.$FI", true
 	}
 	d.last = now
@@ -167,7 +174,7 @@ func (d *fastDelivery) settle() error {
 func (d *fastDelivery) abandon() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.batch, d.failure, d.sent, d.acked, d.crowded, d.ending = "", nil, 0, 0, false, false
+	d.batch, d.failure, d.sent, d.acked, d.crowded, d.ending, d.wary = "", nil, 0, 0, false, false, true
 }
 
 // batchReply is what the server says of a batch: a BatchFlowAck, a BatchFlowGap,
@@ -179,6 +186,7 @@ type batchReply struct {
 	Stream   string   `json:"stream"`
 	Batch    string   `json:"batch"`
 	Count    uint64   `json:"count"` // of the batch, stored
+	Repeat   bool     `json:"duplicate"`
 	Error    *refusal `json:"error"`
 }
 
@@ -207,6 +215,7 @@ func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
 		return false
 	}
 	switch {
+	case r.Type == "ack" && d.wary: // said of a repeat on its way as well
 	case r.Type == "ack":
 		d.due = max(r.Messages, 1)
 		d.ackTo(r.Sequence)
@@ -219,6 +228,7 @@ func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
 	case r.Type == "gap":
 		d.failure = errBatchEnded
 	case r.Type == "" && r.Stream == EventStream && r.Batch == d.batch:
+		d.wary = d.wary && r.Repeat
 		d.ended(r.Count)
 	case r.Type == "" && r.Stream == EventStream && r.Batch == "":
 		d.failure = errNoFastIngest // it was taken as a message like any other

@@ -199,3 +199,53 @@ func TestFast_NewBatchAfterAPause(t *testing.T) {
 		t.Errorf("(-want +got): %s", diff)
 	}
 }
+
+// After a failure each event is a batch of its own, of which only the answer at
+// its end counts, until the stream has stored one that it had not.
+func TestFast_WaryAfterAFailure(t *testing.T) {
+	const ack, conflict = `{"type":"ack","seq":1,"msgs":1}`,
+		`{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"},"stream":"AMI_EVENTS","seq":0}`
+	const repeat, fresh = `{"stream":"AMI_EVENTS","seq":7,"duplicate": true,"batch":"BATCH","count":1}`,
+		`{"stream":"AMI_EVENTS","seq":8,"batch":"BATCH","count":1}`
+	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
+	w := newWindow([]*outbox{o}, func(int) {})
+	w.setBatched(true)
+	d := &fastDelivery{inbox: "in.", unique: "u", window: w}
+	d.abandon()
+	for i, step := range []struct {
+		replies   []string
+		published uint64
+		fails     bool
+		op        string
+	}{
+		{[]string{ack, conflict}, 0, true, ".1.2.$FI"},
+		{[]string{ack, repeat}, 1, false, ".1.2.$FI"},
+		{[]string{ack, repeat}, 2, false, ".1.2.$FI"},
+		{[]string{ack, fresh}, 3, false, ".1.2.$FI"},
+		{[]string{ack}, 4, false, ".1.0.$FI"},
+	} {
+		var m nats.Msg
+		o.push(outboxEntry{}, nil, false)
+		o.take(nil)
+		d.prepare(&m, 0, w.add(0), false)
+		if !strings.HasSuffix(m.Reply, step.op) {
+			t.Errorf("step %d: sent as %s", i, m.Reply)
+		}
+		if single := strings.HasSuffix(step.op, ".2.$FI"); d.room() == single {
+			t.Errorf("step %d: room for another is %v", i, !single)
+		}
+		to := nats.NewMsg(strings.Clone(m.Reply))
+		for _, reply := range step.replies {
+			to.Data = []byte(strings.ReplaceAll(reply, "BATCH", d.batch))
+			d.onReply(to)
+		}
+		if a := o.account(); a.published != step.published || d.failure != nil != step.fails {
+			t.Errorf("step %d: %d published, failure %v", i, a.published, d.failure)
+		}
+		if step.fails {
+			d.abandon()
+			w.reset(0)
+			o.rewind()
+		}
+	}
+}

@@ -19,6 +19,7 @@ type gap struct {
 	lost      uint64
 	unknown   bool   // nobody can know how many
 	restarted string // yes, no or unknown after a lost session, else empty
+	recall    bool   // from is when the last event was that the stream holds
 }
 
 // gapBytes is what a gap costs beside its entry.
@@ -69,7 +70,7 @@ type gapCounts struct {
 
 // newGapCounts knows every reason from the start.
 func newGapCounts() gapCounts {
-	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0}
+	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, gapRestart: 0}
 	for _, reason := range amiconn.Failures() {
 		by[string(reason)] = 0
 	}

@@ -34,7 +34,7 @@ var startSeries = map[string]string{
 	"events_resent_total":         "",
 	"delivery":                    "way=fast_ingest way=window way=core",
 	"events_dropped_total":        each("reason", dropReasons),
-	"gaps_total":                  each("reason", dropReasons, sessionReasons),
+	"gaps_total":                  each("reason", dropReasons, sessionReasons, gapRestart),
 	"outbox_events":               "",
 	"outbox_in_flight_events":     "",
 	"outbox_bytes":                "",

@@ -3,6 +3,7 @@ package bridge
 import (
 	"maps"
 	"sync"
+	"time"
 )
 
 // outboxEntry is what an outbox knows of an event beside its payload.
@@ -46,6 +47,8 @@ type outbox struct {
 	sheddable int       // in waits
 	dead      int       // in waits
 	gaps      uint64    // numbered so far
+	known     bool      // past is, see recall.go
+	past      int64     // when the last event before this process was; 0: none
 	level     level
 	bytes     int64
 	highWater int64
@@ -216,8 +219,15 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		o.resent++
 		return s.outboxEntry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
 	}
-	for o.waits.n > 0 {
+	for o.waits.n > 0 && !o.holds() {
 		s := o.waits.popFront()
+		if s.hole != nil && s.hole.recall {
+			if o.past == 0 {
+				o.free(&s) // nothing was before: no hole
+				continue
+			}
+			s.hole.from, s.hole.recall = min(o.past, s.hole.to), false
+		}
 		if s.dead {
 			o.dead--
 			o.free(&s)
@@ -294,7 +304,38 @@ func (o *outbox) rewind() bool {
 func (o *outbox) waiting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.again.n+o.waits.n > o.dead
+	return o.again.n > 0 || o.waits.n > o.dead && !o.holds()
+}
+
+// holds reports whether what waits has to wait for what was before this process.
+func (o *outbox) holds() bool {
+	if o.known || o.waits.n == 0 {
+		return false
+	}
+	hole := o.waits.at(0).hole
+	return hole != nil && hole.recall
+}
+
+// recalled says when the last event before this process was; zero if there was
+// none.
+func (o *outbox) recalled(last time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known = true
+	if !last.IsZero() {
+		o.past = last.UnixNano()
+	}
+}
+
+// lastBefore returns when the last event before this process was, or zero if
+// there was none or it is not known.
+func (o *outbox) lastBefore() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.past == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, o.past)
 }
 
 // left is how much is to be published still, Gaps included.

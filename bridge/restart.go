@@ -18,6 +18,7 @@ type restartWatch struct {
 	heard    time.Time // the last event, or the login
 	shutdown bool      // Asterisk said that it shuts down
 	first    bool      // the next event is the session's first
+	fresh    bool      // and the process's, so that only the stream knows the last
 	booted   bool      // the last session began with FullyBooted
 	started  time.Time // when Asterisk was, by its Uptime, or zero
 
@@ -39,6 +40,12 @@ func (s *server) watchSession(c amiconn.Change) {
 	switch {
 	case c.To == amiconn.StateUp:
 		w.mu.Lock()
+		if w.heard.IsZero() {
+			w.heard, w.fresh = c.At, s.recalls
+			if s.recalls {
+				w.hole = &gap{reason: gapRestart, unknown: true, restarted: "unknown", recall: true}
+			}
+		}
 		if w.hole != nil {
 			w.hole.from, w.hole.to = wallTime(w.heard, c.At), c.At.UnixNano()
 			w.since, w.session = c.At, c.Session
@@ -46,9 +53,6 @@ func (s *server) watchSession(c amiconn.Change) {
 		}
 		w.mu.Unlock()
 		w.first = true
-		if w.heard.IsZero() {
-			w.heard = c.At
-		}
 	case c.To == amiconn.StateWaiting && c.Session != "":
 		s.closeHole(time.Now(), "") // of the loss before, if no event came
 		w.mu.Lock()
@@ -57,7 +61,7 @@ func (s *server) watchSession(c amiconn.Change) {
 			w.hole.restarted = "yes"
 		}
 		w.mu.Unlock()
-		w.shutdown = false
+		w.shutdown, w.fresh = false, false
 	}
 }
 
@@ -67,7 +71,11 @@ func (s *server) watchRestart(e amiconn.Event) {
 	name := e.Frame.Name()
 	if w.first {
 		w.first = false
-		s.closeHole(time.Now(), w.restarted(e)) // its own time may be that of the login
+		heard := w.heard
+		if w.fresh {
+			w.fresh, heard = false, s.outbox.lastBefore()
+		}
+		s.closeHole(time.Now(), w.restarted(e, heard)) // its own time may be that of the login
 		w.booted = string(name) == "FullyBooted"
 	}
 	if string(name) == "Shutdown" {
@@ -77,10 +85,11 @@ func (s *server) watchRestart(e amiconn.Event) {
 }
 
 // restarted judges by the first event of a session; empty is no answer.
+// heard is when the last event before was, or zero if that is not known.
 // FullyBooted comes right behind the login of a user who may read system
 // events, with the Uptime since Asterisk 14 (manager.c action_login); while
 // Asterisk boots it does not.
-func (w *restartWatch) restarted(e amiconn.Event) string {
+func (w *restartWatch) restarted(e amiconn.Event, heard time.Time) string {
 	if string(e.Frame.Name()) != "FullyBooted" {
 		if w.booted {
 			return "yes"
@@ -98,9 +107,13 @@ func (w *restartWatch) restarted(e amiconn.Event) string {
 	switch {
 	case !before.IsZero() && started.Sub(before) > 1500*time.Millisecond:
 		return "yes"
-	case !before.IsZero() || !started.After(w.heard):
+	case !before.IsZero():
 		return "no"
-	case started.Add(-time.Second).After(w.heard):
+	case heard.IsZero():
+		return ""
+	case !started.After(heard):
+		return "no"
+	case started.Add(-time.Second).After(heard):
 		return "yes"
 	}
 	return ""

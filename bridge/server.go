@@ -33,6 +33,7 @@ type server struct {
 	verdicts   map[string]verdict // answers of judge
 	payload    []byte             // the event being encoded
 	watch      restartWatch
+	recalls    bool // the stream is asked for the last event before this process
 
 	alarm  func()      // the status goroutine looks at the buffers
 	busy   atomic.Bool // an Action buffer is over 80 %
@@ -60,6 +61,7 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		verdicts:   make(map[string]verdict),
 		gaps:       newGapCounts(),
 		toldAt:     time.Now(),
+		recalls:    b.cfg.Delivery != DeliverCore,
 	}
 	s.outbox = newOutbox(int(cfg.OutboxBytes), s.subjects.gap(), b.budget, b.alarm)
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{

@@ -31,6 +31,9 @@ func (s *subjects) event(name []byte) string {
 	return subject
 }
 
+// all is the filter for every event of the server.
+func (s *subjects) all() string { return s.prefix + ".events." + s.server + ".>" }
+
 func (s *subjects) gap() string { return s.prefix + ".events." + s.server + ".Gap" }
 
 // status is the key of a state of the server; part tells apart those that share

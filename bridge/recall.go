@@ -1,0 +1,102 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// A process knows nothing of the one before it, but the stream does: what is
+// missing between a server's last event there and the first login of this
+// process is a hole like that between two sessions. Its Gap goes into the outbox
+// as theirs do, before the first event, and holds back what is behind it until
+// the stream has told where it ended. Neither the start nor a login waits.
+
+// gapRestart is the reason of a Gap between two processes.
+const gapRestart = "bridge_restart"
+
+const (
+	// recallTimeout bounds one question about a server's last event.
+	recallTimeout = 5 * time.Second
+	// recallTries is how many of them may go unanswered on a live connection
+	// before events go out without the answer: a leader is elected sooner, and
+	// one who may not ask gets none.
+	recallTries = 4
+)
+
+// recallAll asks for each server's last event, until all are known or ctx ends.
+// Without an answer for one the others are not asked for.
+func (b *Bridge) recallAll(ctx context.Context, js jetstream.JetStream) {
+	var failure error
+	for _, s := range b.servers {
+		var last time.Time
+		if failure == nil {
+			last, failure = b.recall(ctx, js, s.subjects.all())
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if failure != nil {
+			s.log.Warn("the last event before this process is not to be had: a Gap begins at the login", zap.Error(failure))
+			last = time.Now()
+		}
+		s.outbox.recalled(last)
+		s.scheduler.Ready(s.source)
+	}
+}
+
+// recall returns when the last event on subject was read, or zero if the stream
+// holds none. It asks again while JetStream is away.
+func (b *Bridge) recall(ctx context.Context, js jetstream.JetStream, subject string) (last time.Time, err error) {
+	delays := backoff.NewExponentialBackOff()
+	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, recallTimeout
+	for unanswered := 0; unanswered < recallTries; {
+		last, err = lastEvent(ctx, js, subject)
+		if err == nil {
+			return last, nil
+		}
+		if errors.Is(err, context.DeadlineExceeded) && b.control.IsConnected() {
+			unanswered++
+		}
+		select {
+		case <-ctx.Done():
+			return time.Time{}, ctx.Err()
+		case <-time.After(delays.NextBackOff()):
+		}
+	}
+	return time.Time{}, err
+}
+
+func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, recallTimeout)
+	defer cancel()
+	stream, err := js.Stream(ctx, EventStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	msg, err := stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return readAt(msg.Header, msg.Time), nil
+}
+
+// readAt is when the bridge read an event: as it says, or else when the stream
+// took it.
+func readAt(h nats.Header, stored time.Time) time.Time {
+	if at, err := time.Parse(timeFormat, h.Get("Ami-Time")); err == nil {
+		return at
+	}
+	return stored
+}

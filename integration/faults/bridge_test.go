@@ -1,0 +1,158 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"flag"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+var logged = flag.Bool("log", false, "write the bridge's log to standard error")
+
+// running is a bridge in this process.
+type running struct {
+	t    *testing.T
+	seen *prometheus.Registry
+	stop func() error // ends it and returns what Run returned; once
+
+	mu      sync.Mutex // protects the following
+	acked   float64    // events, at the last look
+	since   time.Time  // that was so
+	longest time.Duration
+}
+
+// bridgeConfig is that of a bridge to all at url.
+func bridgeConfig(url string, all []*asterisk) bridge.Config {
+	cfg := bridge.DefaultConfig()
+	cfg.Node, cfg.HTTPAddr = "b1", ""
+	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = url, "bridge", "bridge"
+	cfg.Stream.MaxBytes = 0 // a node's whole store may be less than the default
+	for _, a := range all {
+		s := bridge.DefaultServerConfig()
+		s.Name, s.Addr, s.Username, s.Secret = a.name, a.addr, "bridge", "s3cret"
+		cfg.Servers = append(cfg.Servers, s)
+	}
+	return cfg
+}
+
+// startBridge runs one until the test ends.
+func startBridge(t *testing.T, cfg bridge.Config) *running {
+	t.Helper()
+	log := zap.NewNop()
+	if *logged {
+		log, _ = zap.NewDevelopment()
+	}
+	r := &running{t: t, seen: prometheus.NewRegistry(), since: time.Now()}
+	b, err := bridge.New(cfg, bridge.Deps{Logger: log, Registerer: r.seen, Version: "0.0.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	ended := make(chan struct{})
+	var runErr error
+	group.Go(func() { defer close(ended); runErr = b.Run(ctx) })
+	r.stop = sync.OnceValue(func() error { cancel(); group.Wait(); return runErr })
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("the bridge ended with: %v", err)
+		}
+	})
+	select {
+	case <-b.Ready():
+	case <-ended:
+		t.Fatalf("the bridge ended with: %v", runErr)
+	case <-time.After(patience):
+		t.Fatal("the bridge is not ready")
+	}
+	group.Go(func() {
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for ctx.Err() == nil && r.look() {
+			<-ticker.C
+		}
+	})
+	return r
+}
+
+// look checks the law for each server and notes for how long nothing was
+// acknowledged while something waited. False ends the looking.
+func (r *running) look() (ok bool) {
+	servers := r.servers()
+	var acked, open float64
+	for name, m := range servers {
+		accounted := m["events_published_total"] + m["events_dropped_total"] + m["events_filtered_total"] +
+			m["outbox_events"] + m["outbox_in_flight_events"]
+		if m["events_received_total"] != accounted {
+			r.t.Errorf("%s: the law does not hold: %v", name, m)
+			return false
+		}
+		acked += m["events_published_total"]
+		open += m["outbox_events"] + m["outbox_in_flight_events"]
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if acked != r.acked || open == 0 {
+		r.acked, r.since = acked, now
+	}
+	r.longest = max(r.longest, now.Sub(r.since))
+	return true
+}
+
+// worst is the longest time without an acknowledgement.
+func (r *running) worst() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.longest
+}
+
+// servers returns each server's metrics, those with further labels summed.
+func (r *running) servers() map[string]map[string]float64 {
+	families, err := r.seen.Gather()
+	if err != nil {
+		r.t.Error(err)
+		return nil
+	}
+	servers := map[string]map[string]float64{}
+	const prefix = "ami_nats_bridge_"
+	for _, family := range families {
+		for _, sample := range family.GetMetric() {
+			for _, l := range sample.GetLabel() {
+				if l.GetName() != "server" {
+					continue
+				}
+				m := servers[l.GetValue()]
+				if m == nil {
+					m = map[string]float64{}
+					servers[l.GetValue()] = m
+				}
+				m[family.GetName()[len(prefix):]] += sample.GetCounter().GetValue() + sample.GetGauge().GetValue()
+			}
+		}
+	}
+	return servers
+}
+
+// settle waits until every event of all was received and none is under way.
+func (r *running) settle(all []*asterisk) {
+	r.t.Helper()
+	eventually(r.t, "everything is acknowledged", func() bool {
+		servers := r.servers()
+		for _, a := range all {
+			m := servers[a.name]
+			if m["events_received_total"] < float64(a.sent) || m["outbox_events"]+m["outbox_in_flight_events"] > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}

@@ -1,0 +1,230 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+)
+
+// processRig is a bridge in a process of its own, under load until stop is
+// called.
+func processRig(t *testing.T, servers int) (r *rig, p *process, stop func()) {
+	t.Helper()
+	r = &rig{t: t, nodes: []*node{newNode(t, buildNATS(t), "n1")}}
+	r.nodes[0].start()
+	r.nc = client(t, "reader", r.nodes...)
+	r.js = jetStream(t, r.nc)
+	for i := range servers {
+		r.asterisks = append(r.asterisks, startAsterisk(t, fmt.Sprintf("pbx%d", i+1)))
+	}
+	p = newProcess(t, r.nodes[0], r.asterisks)
+	p.start()
+	r.awaitSessions()
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { load(ctx, r.asterisks, 1<<30, rate) })
+	stop = sync.OnceFunc(func() { cancel(); group.Wait() })
+	t.Cleanup(stop)
+	return r, p, stop
+}
+
+// awaitSessions waits until the bridge hears every Asterisk.
+func (r *rig) awaitSessions() {
+	r.t.Helper()
+	for _, a := range r.asterisks {
+		ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+		defer cancel()
+		if err := a.sim.WaitEventSessions(ctx, 1); err != nil {
+			r.t.Fatalf("%s: no session: %v", a.name, err)
+		}
+	}
+}
+
+// awaitSilence waits until no session is left.
+func (r *rig) awaitSilence() {
+	r.t.Helper()
+	eventually(r.t, "every session has ended", func() bool {
+		for _, a := range r.asterisks {
+			if a.sim.Sessions() > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// awaitStored waits until as much is stored of each Asterisk as was sent.
+func (r *rig) awaitStored() {
+	r.t.Helper()
+	for _, a := range r.asterisks {
+		eventually(r.t, "the last event of "+a.name+" is stored", func() bool {
+			msg, err := r.stream().GetLastMsgForSubject(r.t.Context(), "ami.events."+a.name+".>")
+			var last struct{ N string }
+			return err == nil && json.Unmarshal(msg.Data, &last) == nil && last.N == fmt.Sprint(a.sent)
+		})
+	}
+}
+
+// callers ask for Actions until ctx ends and note each ActionID that Asterisk
+// got.
+func callers(ctx context.Context, nc *nats.Conn, all []*asterisk) (ids []string) {
+	for n := 0; ctx.Err() == nil; n++ {
+		one, cancel := context.WithTimeout(ctx, time.Second)
+		msg, err := nc.RequestWithContext(one, "ami.actions."+all[n%len(all)].name+".CoreStatus", nil)
+		cancel()
+		var answer struct {
+			ActionID string `json:"action_id"`
+		}
+		if err == nil && json.Unmarshal(msg.Data, &answer) == nil && answer.ActionID != "" {
+			ids = append(ids, answer.ActionID)
+		}
+		wait(ctx, 10*time.Millisecond)
+	}
+	return ids
+}
+
+// TestCrash kills the bridge at random moments under load and starts it again.
+func TestCrash(t *testing.T) {
+	times := 3
+	if *full {
+		times = 6
+	}
+	r, p, stop := processRig(t, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	var ids []string
+	var group sync.WaitGroup
+	group.Go(func() { ids = callers(ctx, r.nc, r.asterisks) })
+	defer group.Wait()
+	defer cancel()
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	for range times {
+		pause(t, 500*time.Millisecond+time.Duration(rng.IntN(1500))*time.Millisecond)
+		p.kill()
+		r.awaitSilence()
+		p.start()
+		r.awaitSessions()
+	}
+	pause(t, 500*time.Millisecond)
+	stop()
+	r.awaitStored()
+	cancel()
+	group.Wait()
+
+	all := readBack(t, r.js)
+	for _, a := range r.asterisks {
+		// Within a session nothing may be missing, so that what is, is between two.
+		got := verify(t, all, a, 0)
+		if got.twice+got.disorder+got.wrong > 0 {
+			t.Errorf("%s: %v", a.name, got)
+		}
+		found := continuous(t, all, a)
+		if len(found) != times+1 || got.gaps != times {
+			t.Errorf("%s: %d sessions and %d Gaps after %d crashes", a.name, len(found), got.gaps, times)
+		}
+		t.Logf("%s: %v", a.name, got)
+	}
+	seen := map[string]bool{}
+	tokens := map[string]bool{}
+	for _, id := range ids {
+		if seen[id] {
+			t.Errorf("the ActionID %s was used twice", id)
+		}
+		seen[id] = true
+		tokens[strings.Join(strings.Split(id, ".")[1:3], ".")] = true
+	}
+	t.Logf("%d Actions by %d sessions", len(ids), len(tokens))
+	if len(tokens) < len(r.asterisks)+1 {
+		t.Errorf("Actions by %d sessions: none survived a crash", len(tokens))
+	}
+}
+
+// TestRestart ends the bridge in order under load and starts it again: what was
+// sent between Logoff and login is missing, no more, and is announced.
+func TestRestart(t *testing.T) {
+	r, p, stop := processRig(t, 2)
+	logoffs := make(map[string]time.Time)
+	var mu sync.Mutex
+	for _, a := range r.asterisks {
+		a.sim.Always("Logoff", func(s *amisim.Session, action *amisim.Action) {
+			mu.Lock()
+			if _, was := logoffs[a.name]; !was {
+				logoffs[a.name] = time.Now()
+			}
+			mu.Unlock()
+			s.Serve(action)
+		})
+	}
+	pause(t, time.Second)
+	p.stop()
+	r.awaitSilence()
+	received := map[string]uint64{}
+	for _, a := range r.asterisks {
+		eventually(t, "a last status that has nothing left", func() bool {
+			n, published := r.lastReceived(a.name)
+			received[a.name] = n
+			return n > 0 && n == published
+		})
+	}
+	p.start()
+	r.awaitSessions()
+	pause(t, time.Second)
+	stop()
+	r.awaitStored()
+	all := readBack(t, r.js)
+	mu.Lock()
+	defer mu.Unlock()
+	for _, a := range r.asterisks {
+		got, found := verify(t, all, a, 0), continuous(t, all, a)
+		if got.twice+got.disorder+got.wrong > 0 || len(found) != 2 {
+			t.Fatalf("%s: %v, in %d sessions", a.name, got, len(found))
+		}
+		before, behind := found[0], found[1]
+		if n := uint64(before.last - before.first + 1); n != received[a.name] {
+			t.Errorf("%s: %d events are stored of the %d that were read before the end", a.name, n, received[a.name])
+		}
+		if got.missing != behind.first-before.last-1 || behind.last != a.sent || before.first != 1 {
+			t.Errorf("%s: %v, but %+v", a.name, got, found)
+		}
+		// What Asterisk had not written when the Logoff came is lost as well.
+		if first := a.at[before.last]; got.missing > 0 && first.Before(logoffs[a.name].Add(-time.Second)) {
+			t.Errorf("%s: number %d is missing, which was sent at %v, long before the Logoff at %v", a.name, before.last+1, first, logoffs[a.name])
+		}
+		t.Logf("%s: %v", a.name, got)
+	}
+}
+
+func at(t *testing.T, text string) time.Time {
+	t.Helper()
+	when, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return when
+}
+
+func countsOf(t *testing.T, data []byte) (received, published uint64) {
+	t.Helper()
+	var counts struct{ Received, Published uint64 }
+	if err := json.Unmarshal(data, &counts); err != nil {
+		t.Fatal(err)
+	}
+	return counts.Received, counts.Published
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

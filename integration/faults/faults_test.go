@@ -1,0 +1,175 @@
+//go:build unix
+
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+var full = flag.Bool("full", false, "every fault at its full length, as make faults has it")
+
+// fault is one thing that happens to NATS under load.
+type fault struct {
+	id, name string
+	nodes    int
+	short    bool // an ordinary go test has it too
+	// length is how long it lasts in full; else it is a few seconds.
+	length time.Duration
+	// outage: nothing can be acknowledged for at least half of that time.
+	outage bool
+	// prepare, if set, is called before NATS is started.
+	prepare func(r *rig)
+	happen  func(r *rig)
+}
+
+const (
+	servers = 3
+	rate    = 1000 // events a second of each
+	// brief is how long a fault lasts in an ordinary go test.
+	brief = 2500 * time.Millisecond
+)
+
+// rig is what a fault happens to: Asterisks, a bridge, NATS.
+type rig struct {
+	t         *testing.T
+	program   string
+	nodes     []*node
+	links     map[[2]int]*proxy // between nodes, in a cluster that is to be divided
+	way       *proxy            // between the bridge and NATS, if there is one
+	asterisks []*asterisk
+	bridge    *running
+	nc        *nats.Conn // a client's that outlives the fault
+	js        jetstream.JetStream
+	length    time.Duration  // of the fault
+	margin    time.Duration  // of load before and after it
+	gone      map[string]int // what was acknowledged, by server, and somebody deleted
+}
+
+// TestFaults has each fault happen under load, which goes on before and after
+// it, and wants all that was sent in the stream once, in order, byte by byte.
+func TestFaults(t *testing.T) {
+	program := buildNATS(t)
+	var rows []row
+	for _, f := range faults {
+		t.Run(f.id, func(t *testing.T) {
+			if !*full && !f.short {
+				t.Skip("a long one: make faults has it")
+			}
+			rows = append(rows, f.run(t, program))
+		})
+	}
+	for _, r := range rows {
+		fmt.Fprintln(os.Stderr, r)
+	}
+	if !t.Failed() && len(rows) == len(faults) {
+		writeTable(t, rows)
+	}
+}
+
+func (f *fault) run(t *testing.T, program string) row {
+	r := &rig{t: t, program: program, length: brief, margin: brief / 5, gone: map[string]int{}}
+	if *full {
+		r.length, r.margin = f.length, time.Second
+	}
+	r.start(f)
+	r.load(r.margin)
+	f.happen(r)
+	r.load(r.margin)
+	r.bridge.settle(r.asterisks)
+	all := readBack(t, r.js)
+	var accounts []account
+	for _, a := range r.asterisks {
+		accounts = append(accounts, verify(t, all, a, r.gone[a.name]))
+	}
+	got := row{f.name, sum(accounts), r.bridge.worst()}
+	if !got.whole() {
+		t.Errorf("%v", got)
+	}
+	if f.outage && got.worst < r.length/2 {
+		t.Errorf("at worst nothing was acknowledged for %v: that was no outage of %v", got.worst, r.length)
+	}
+	return got
+}
+
+// start runs NATS, the Asterisks and the bridge.
+func (r *rig) start(f *fault) {
+	for i := range f.nodes {
+		r.nodes = append(r.nodes, newNode(r.t, r.program, fmt.Sprintf("n%d", i+1)))
+	}
+	if f.nodes > 1 {
+		r.join()
+	}
+	if f.prepare != nil {
+		f.prepare(r)
+	}
+	for _, n := range r.nodes {
+		n.start()
+	}
+	r.nc = client(r.t, "reader", r.nodes...)
+	r.js = jetStream(r.t, r.nc)
+	r.canReplicate()
+	for i := range servers {
+		r.asterisks = append(r.asterisks, startAsterisk(r.t, fmt.Sprintf("pbx%d", i+1)))
+	}
+	// Others in a cluster are told to the bridge by the one that it knows.
+	url := r.nodes[0].url()
+	if r.way != nil {
+		url = "nats://" + r.way.addr
+	}
+	cfg := bridgeConfig(url, r.asterisks)
+	cfg.Stream.Replicas = f.nodes
+	r.bridge = startBridge(r.t, cfg)
+	for _, a := range r.asterisks {
+		if err := a.sim.WaitEventSessions(r.t.Context(), 1); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// canReplicate waits until a stream may have as many replicas as there are
+// nodes.
+func (r *rig) canReplicate() {
+	eventually(r.t, "every node takes replicas", func() bool {
+		cfg := jetstream.StreamConfig{Name: "PROBE", Subjects: []string{"probe"}, Replicas: len(r.nodes)}
+		if _, err := r.js.CreateOrUpdateStream(r.t.Context(), cfg); err != nil {
+			return false
+		}
+		return r.js.DeleteStream(r.t.Context(), "PROBE") == nil
+	})
+}
+
+// load has every server send events for that long.
+func (r *rig) load(d time.Duration) {
+	load(r.t.Context(), r.asterisks, int(d.Seconds()*rate), rate)
+}
+
+// under does something in the middle of a load that goes on behind it.
+func (r *rig) under(do func()) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { r.load(r.length + 2*r.margin) })
+	pause(r.t, r.margin)
+	do()
+}
+
+// stream is that of the events.
+func (r *rig) stream() jetstream.Stream {
+	r.t.Helper()
+	var stream jetstream.Stream
+	eventually(r.t, "the stream answers", func() (ok bool) {
+		var err error
+		stream, err = r.js.Stream(r.t.Context(), bridge.EventStream)
+		return err == nil
+	})
+	return stream
+}

@@ -1,0 +1,150 @@
+//go:build unix
+
+package faults
+
+import (
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// The faults of a single nats-server.
+
+// killed: kill -9, and started again.
+func killed(r *rig) {
+	r.under(func() {
+		r.nodes[0].kill()
+		pause(r.t, r.length)
+		r.nodes[0].start()
+	})
+}
+
+// frozen: connections stay open and nothing moves.
+func frozen(r *rig) {
+	r.under(func() {
+		r.nodes[0].signal(syscall.SIGSTOP)
+		pause(r.t, r.length)
+		r.nodes[0].signal(syscall.SIGCONT)
+	})
+}
+
+// smallDisk has NATS take this much.
+func smallDisk(r *rig) { r.nodes[0].maxFile = strconv.Itoa(diskBytes) }
+
+const diskBytes, ballastBytes = 384 << 20, 512 << 10
+
+// filled: something else uses up all that NATS may store, and then goes.
+func filled(r *rig) {
+	fill := jetstream.StreamConfig{Name: "FILL", Subjects: []string{"fill"}}
+	if _, err := r.js.CreateStream(r.t.Context(), fill); err != nil {
+		r.t.Fatal(err)
+	}
+	ballast := make([]byte, ballastBytes)
+	for range diskBytes/ballastBytes - 32 {
+		if _, err := r.js.Publish(r.t.Context(), "fill", ballast); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.under(func() {
+		for {
+			if _, err := r.js.Publish(r.t.Context(), "fill", ballast); err != nil {
+				break
+			}
+		}
+		pause(r.t, r.length)
+		if err := r.js.DeleteStream(r.t.Context(), "FILL"); err != nil {
+			r.t.Fatal(err)
+		}
+	})
+}
+
+// limited: the stream may hold no more and refuses what is new, until it may.
+func limited(r *rig) {
+	r.under(func() {
+		stream := r.stream()
+		cfg := stream.CachedInfo().Config
+		cfg.Discard, cfg.MaxBytes = jetstream.DiscardNew, int64(stream.CachedInfo().State.Bytes)+64<<10
+		if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
+			r.t.Fatal(err)
+		}
+		pause(r.t, r.length)
+		cfg.MaxBytes = -1
+		if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
+			r.t.Fatal(err)
+		}
+	})
+}
+
+// deleted: somebody deletes the stream, and makes it again. What it had
+// acknowledged went with it; all else has to be in the new one.
+func deleted(r *rig) {
+	r.under(func() {
+		cfg := r.stream().CachedInfo().Config
+		if err := r.js.DeleteStream(r.t.Context(), bridge.EventStream); err != nil {
+			r.t.Fatal(err)
+		}
+		pause(r.t, r.length)
+		// Every acknowledgement of the old one has come by now.
+		for name, m := range r.bridge.servers() {
+			r.gone[name] = int(m["events_published_total"])
+		}
+		if _, err := r.js.CreateStream(r.t.Context(), cfg); err != nil {
+			r.t.Fatal(err)
+		}
+	})
+}
+
+// revoked: the bridge's user is struck from the configuration, which cuts its
+// connections, and put back.
+func revoked(r *rig) {
+	r.under(func() {
+		r.nodes[0].revoked = true
+		r.nodes[0].reload()
+		pause(r.t, r.length)
+		r.nodes[0].revoked = false
+		r.nodes[0].reload()
+	})
+}
+
+var faults = []fault{
+	{id: "killed", name: "kill -9 of the only server; started again after 5 s", nodes: 1, short: true,
+		length: 5 * time.Second, outage: true, happen: killed},
+	{id: "frozen", name: "the only server frozen (SIGSTOP) for 20 s", nodes: 1, short: true,
+		length: 20 * time.Second, outage: true, happen: frozen},
+	{id: "disk-full", name: "no room to store for 8 s: `max_file_store` used up by others", nodes: 1,
+		length: 8 * time.Second, outage: true, prepare: smallDisk, happen: filled},
+	{id: "max-bytes", name: "the stream's `max_bytes` reached, `discard: new`; raised after 8 s", nodes: 1,
+		length: 8 * time.Second, outage: true, happen: limited},
+	{id: "deleted", name: "the stream deleted; made again after 5 s (what it had acknowledged left out)", nodes: 1,
+		length: 5 * time.Second, outage: true, happen: deleted},
+	{id: "revoked", name: "credentials revoked; restored after 5 s", nodes: 1, short: true,
+		length: 5 * time.Second, outage: true, happen: revoked},
+	{id: "blackhole", name: "partition: nothing passes between bridge and server for 10 s, connections open", nodes: 1,
+		length: 10 * time.Second, outage: true, prepare: throughProxy, happen: blackholed},
+	{id: "reset", name: "partition: connections reset and refused for 5 s", nodes: 1,
+		length: 5 * time.Second, outage: true, prepare: throughProxy, happen: reset},
+	{id: "flapping", name: "connections reset every 300 ms for 8 s", nodes: 1,
+		length: 8 * time.Second, prepare: throughProxy, happen: flapping},
+	{id: "slow-acks", name: "acknowledgements delayed by 1 s for 8 s", nodes: 1,
+		length: 8 * time.Second, prepare: throughProxy, happen: slow(time.Second)},
+	{id: "late-acks", name: "acknowledgements delayed by 6 s, longer than the bridge waits, for 15 s", nodes: 1,
+		length: 15 * time.Second, outage: true, prepare: throughProxy, happen: slow(6 * time.Second)},
+	{id: "lost-acks", name: "what is published arrives, no acknowledgement comes back, for 8 s", nodes: 1, short: true,
+		length: 8 * time.Second, outage: true, prepare: throughProxy, happen: unheardOf},
+	{id: "stepdown", name: "3 replicas: the leader steps down, 5 times", nodes: 3,
+		length: 8 * time.Second, happen: steppedDown},
+	{id: "leader", name: "3 replicas: kill -9 of the leader; started again after 8 s", nodes: 3,
+		length: 8 * time.Second, happen: leaderKilled},
+	{id: "own-server", name: "3 replicas: kill -9 of the server that the bridge is connected to; started again after 8 s", nodes: 3,
+		length: 8 * time.Second, happen: ownServerKilled},
+	{id: "leader-alone", name: "3 replicas: the leader cut off from the two others for 10 s", nodes: 3,
+		length: 10 * time.Second, prepare: throughLinks, happen: leaderAlone},
+	{id: "own-server-alone", name: "3 replicas: the leader, with the bridge, cut off from the two others for 10 s", nodes: 3,
+		length: 10 * time.Second, outage: true, prepare: throughLinks, happen: ownServerAlone},
+	{id: "all-killed", name: "3 replicas: kill -9 of all three at once; started again after 3 s", nodes: 3,
+		length: 3 * time.Second, outage: true, happen: allKilled},
+}

@@ -1,0 +1,79 @@
+//go:build unix
+
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the table of docs/delivery.md")
+
+// row is a line of the table.
+type row struct {
+	name string
+	account
+	worst time.Duration
+}
+
+func (r row) String() string {
+	return fmt.Sprintf("%s: %v; at worst %v without an acknowledgement", r.name, r.account, r.worst.Round(10*time.Millisecond))
+}
+
+const (
+	tableBegin = "<!-- made by make faults -->\n"
+	tableEnd   = "<!-- end -->\n"
+)
+
+// split returns the page of docs and what is before, in and behind its table.
+func split(t *testing.T) (path, before, table, behind string) {
+	t.Helper()
+	path = filepath.Join("..", "..", "docs", "delivery.md")
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(page), tableBegin)
+	table, behind, ends := strings.Cut(rest, tableEnd)
+	if !begins || !ends {
+		t.Fatalf("%s has no place for the table", path)
+	}
+	return path, before, table, behind
+}
+
+// writeTable puts rows into the page, if it is asked to. Times are the
+// machine's own and stay out.
+func writeTable(t *testing.T, rows []row) {
+	t.Helper()
+	if !*update {
+		return
+	}
+	var b strings.Builder
+	b.WriteString("| fault | events | missing | twice | out of order | another payload |\n|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d |\n", r.name, r.sent, r.missing, r.twice, r.disorder, r.wrong)
+	}
+	path, before, _, behind := split(t)
+	if err := os.WriteFile(path, []byte(before+tableBegin+b.String()+tableEnd+behind), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The page tells of every fault that is tested, and of no other.
+func TestDocs_TheTableHasEveryFault(t *testing.T) {
+	_, _, table, _ := split(t)
+	lines := strings.Split(strings.TrimSpace(table), "\n")
+	if len(lines) != len(faults)+2 {
+		t.Errorf("%d lines for %d faults and a head of 2: run make faults", len(lines), len(faults))
+	}
+	for _, f := range faults {
+		if !strings.Contains(table, "\n| "+f.name+" | ") {
+			t.Errorf("%q is not in the table: run make faults", f.name)
+		}
+	}
+}
