@@ -43,7 +43,7 @@ faults: ## Have NATS and the bridge fail in every way under load; write the tabl
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst' -benchtime 1x ./integration
+	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x ./integration
 
 .PHONY: lint
 lint: ## Check format, vet, fixes, tidiness and staticcheck.
@@ -62,8 +62,10 @@ asterisk: ## Install real Asterisk 22 and 16 for make integration (root, Debian)
 	integration/asterisk/install.sh 22 $(ASTERISK_DIR)/asterisk-22
 	integration/asterisk/install.sh 16 $(ASTERISK_DIR)/asterisk-16
 
+REAL := BRIDGE_TEST_ASTERISK_REQUIRED=1 \
+	BRIDGE_TEST_ASTERISK_22=$(ASTERISK_DIR)/asterisk-22 BRIDGE_TEST_ASTERISK_16=$(ASTERISK_DIR)/asterisk-16
+
 .PHONY: integration
-integration: ## Run the tests that need the real Asterisks.
-	BRIDGE_TEST_ASTERISK_REQUIRED=1 \
-	BRIDGE_TEST_ASTERISK_22=$(ASTERISK_DIR)/asterisk-22 BRIDGE_TEST_ASTERISK_16=$(ASTERISK_DIR)/asterisk-16 \
-		$(GO) test -count=1 ./integration/...
+integration: ## Run what needs the real Asterisks: tests, and the Actions' benchmark.
+	$(REAL) $(GO) test -count=1 -timeout 30m ./integration/...
+	$(REAL) $(GO) test -run '^$$' -bench Actions -benchtime 1x ./integration

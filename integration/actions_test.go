@@ -1,13 +1,9 @@
 package integration
 
 import (
-	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -15,120 +11,10 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
-// lists are the list actions of Asterisk 1.8 to 23 (those that WaitEvent and a
-// /regex/ make lists are left out).
-var lists = strings.Fields(`Agents BridgeInfo BridgeList BridgeTechnologyList ConfbridgeList ConfbridgeListRooms
-	CoreShowChannelMap CoreShowChannels DAHDIShowChannels DAHDIShowStatus DBGet DBGetTree DeviceStateList
-	ExtensionStateList FAXSessions IAXpeers IAXpeerlist IAXregistry MeetmeList MeetmeListRooms MWIGet ParkedCalls
-	Parkinglots PJSIPShowAors PJSIPShowAuths PJSIPShowContacts PJSIPShowEndpoint PJSIPShowEndpoints
-	PJSIPShowMaintenance PJSIPShowRegistrationInboundContactStatuses PJSIPShowRegistrationsInbound
-	PJSIPShowRegistrationsOutbound PJSIPShowResourceLists PJSIPShowSubscriptionsInbound
-	PJSIPShowSubscriptionsOutbound PresenceStateList PRIShowSpans QueueStatus QueueSummary ShowDialPlan SIPpeers
-	SIPpeerstatus SIPshowregistry SKINNYdevices SKINNYlines Status VoicemailBoxSummary VoicemailUsersList
-	VoicemailUserStatus`)
-
-// arguments are what some of them need.
-var arguments = map[string]string{
-	"DBGet": "Family=bench Key=greeting", "DBGetTree": "Family=bench", "PJSIPShowEndpoint": "Endpoint=alice",
-	"ConfbridgeList": "Conference=room1", "ShowDialPlan": "Context=load", "MWIGet": "Mailbox=/.*/",
-}
-
-// volatile headers differ between two askings of the same thing.
-var volatile = []string{"ActionID", "Duration", "Seconds", "Timestamp", "TimeToHangup", "RoundtripUsec", "Wait", "Idle"}
-
 func realBridge(t *testing.T, a *realasterisk.Instance) *running {
 	t.Helper()
 	allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
 	return startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
-}
-
-// Every list action that Asterisk has loaded returns over NATS what it returns
-// directly.
-func TestReal_ListsAreThoseOfADirectSession(t *testing.T) {
-	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		r := realBridge(t, a)
-		direct, err := a.Actions(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer direct.Close()
-		loaded := r.call("pbx1", "ListCommands", "").Fields
-		compared, items := 0, 0
-		for _, action := range lists {
-			if _, ok := loaded[action]; !ok {
-				continue
-			}
-			lines, members := []string{"Action: " + action}, []string{}
-			for argument := range strings.FieldsSeq(arguments[action]) {
-				key, value, _ := strings.Cut(argument, "=")
-				lines = append(lines, key+": "+value)
-				members = append(members, fmt.Sprintf("%q:%q", key, value))
-			}
-			frames, err := direct.Do(ctx, lines...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			reply := r.call("pbx1", action, "{"+strings.Join(members, ",")+"}")
-			compared++
-			items += len(reply.Events)
-			if diff := compareList(frames, reply); diff != "" {
-				t.Errorf("%s (-direct +NATS): %s", action, diff)
-			}
-		}
-		if compared < 20 || items < 40 {
-			t.Errorf("only %d list actions with %d events compared", compared, items)
-		}
-		t.Logf("Asterisk %s: %d list actions, %d events", a.Version(), compared, items)
-	})
-}
-
-// compareList holds a reply against the frames of a direct session.
-func compareList(frames []realasterisk.Frame, r reply) string {
-	var fields map[string][]string
-	var events []map[string][]string
-	for _, f := range frames {
-		header := map[string][]string{}
-		for _, p := range want(f) {
-			header[p.Key] = p.Values
-		}
-		if f.Event() != "" {
-			events = append(events, header)
-		} else {
-			fields = header
-		}
-	}
-	var got []map[string][]string
-	for _, e := range r.Events {
-		got = append(got, flat(e))
-	}
-	for _, m := range slices.Concat(events, got, []map[string][]string{fields}) {
-		maps.DeleteFunc(m, func(key string, _ []string) bool { return slices.Contains(volatile, key) })
-	}
-	have := flat(r.Fields)
-	delete(have, "ActionID")
-	// Hash tables of Asterisk list in the order of the moment.
-	order := func(m []map[string][]string) {
-		slices.SortFunc(m, func(a, b map[string][]string) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	}
-	order(events)
-	order(got)
-	return cmp.Diff(fields, have) + cmp.Diff(events, got)
-}
-
-func flat(m map[string]any) map[string][]string {
-	flat := map[string][]string{}
-	for key, value := range m {
-		if list, ok := value.([]any); ok {
-			for _, v := range list {
-				flat[key] = append(flat[key], v.(string))
-			}
-			continue
-		}
-		flat[key] = []string{value.(string)}
-	}
-	return flat
 }
 
 func TestReal_CommandOfHundredsOfLines(t *testing.T) {
