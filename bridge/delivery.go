@@ -34,6 +34,9 @@ const (
 
 var ways = []string{wayFast, wayWindow, wayCore}
 
+// errNewWay has what is in flight be sent again another way.
+var errNewWay = errors.New("another way of delivery")
+
 // errNoStream is a message that nobody took.
 var errNoStream = errors.New("no stream takes the events: is AMI_EVENTS there, and JetStream on?")
 

@@ -59,16 +59,26 @@ func TestFast_NoTailWaits(t *testing.T) {
 	}
 }
 
-// A stream without allow_batched gets its events one by one, all of them.
+// A stream without allow_batched gets its events one by one, all of them, until
+// it is seen to have it.
 func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
 	b, p, url := fastBridge(t, func(c *jetstream.StreamConfig) { c.AllowBatchPublish = false })
 	startPublisher(t, p)
 	pushEvents(b.servers[0], 1, 5000)
 	allPublished(t, b)
-	verifyStream(t, url, 5000)
 	if p.inForce.Load() != any(wayWindow) {
 		t.Errorf("delivered by %v", p.inForce.Load())
 	}
+	b.streams.check(t.Context()) // which gives it to the stream
+	for i := 5001; i <= 100_000 && p.inForce.Load() != any(wayFast); i++ {
+		pushEvents(b.servers[0], i, i)
+		allPublished(t, b)
+	}
+	if p.inForce.Load() != any(wayFast) {
+		t.Errorf("delivered by %v although the stream has fast ingest again", p.inForce.Load())
+	}
+	allPublished(t, b)
+	verifyStream(t, url, int(b.servers[0].outbox.account().published))
 }
 
 // A message that the stream refuses for its size gives way to a Gap, whoever

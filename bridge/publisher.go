@@ -41,6 +41,7 @@ type publisher struct {
 	names     []string     // their servers' names
 	cloud     *cloudEvents // nil unless asked for
 	tellGap   []func(gap)
+	streams   *streams // hears what becomes of events
 	node      string
 	log       *zap.Logger
 	window    *window
@@ -57,7 +58,7 @@ type publisher struct {
 func (b *Bridge) newPublisher() (*publisher, error) {
 	p := &publisher{
 		nc: b.events, dials: &b.dials, dialled: b.dials.begun.Load(),
-		inForce: &b.way, scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher"),
+		inForce: &b.way, streams: b.streams, scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher"),
 	}
 	for _, s := range b.servers {
 		p.outboxes = append(p.outboxes, s.outbox)
@@ -128,6 +129,7 @@ func (p *publisher) run(ctx context.Context) {
 			if p.window.expire(now) && p.batched() {
 				p.failAll(errAckTimeout)
 			}
+			p.reconsider()
 		}
 	}
 }
@@ -142,6 +144,7 @@ func (p *publisher) failAll(err error) {
 		p.fast.abandon()
 	}
 	if errors.Is(err, errNoFastIngest) {
+		p.streams.batches.Store(false) // until it is seen to have it
 		p.use(p.windowed, err)
 	}
 }

@@ -46,6 +46,7 @@ func (p *publisher) recover(now time.Time) <-chan time.Time {
 	}
 	p.failing = failing
 	if len(well) > 0 {
+		p.streams.stored(EventStream, nil)
 		p.log.Info("events flow again", zap.Strings("servers", well))
 	}
 	if next.IsZero() {
@@ -70,6 +71,9 @@ func (p *publisher) noteFailures(now time.Time) {
 			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
 			p.failing = append(p.failing, id)
 		}
+		if !gone(failure) && !harmless(failure) {
+			p.streams.stored(EventStream, failure)
+		}
 		r.due = now.Add(r.delays.NextBackOff())
 		if harmless(failure) || first && errors.Is(failure, errBatchEnded) {
 			r.due = now
@@ -83,7 +87,7 @@ func (p *publisher) noteFailures(now time.Time) {
 // harmless reports whether err is no reason to wait: a Gap has taken the place
 // of what was refused, or another way of delivery was taken up.
 func harmless(err error) bool {
-	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest)
+	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewWay)
 }
 
 // again goes back to the oldest event of id that is not acknowledged.

@@ -18,6 +18,14 @@ func (p *publisher) choose() {
 	}
 }
 
+// reconsider takes up fast ingest when the stream has been given it.
+func (p *publisher) reconsider() {
+	if p.delivery.way() == wayWindow && p.fast != nil && p.streams.batches.Load() && p.nc.IsConnected() {
+		p.window.failAll(errNewWay)
+		p.choose()
+	}
+}
+
 // use delivers that way from now on. Nothing may be in flight that another way
 // has sent, but what has failed.
 func (p *publisher) use(d delivery, why error) {

@@ -70,9 +70,6 @@ func newStreams(cfg *Config, log *zap.Logger) *streams {
 // recheck has the streams looked at now.
 func (k *streams) recheck() { raise(k.poke) }
 
-// batched reports whether AMI_EVENTS, as it was last seen, takes fast ingest.
-func (k *streams) batched() bool { return k.batches.Load() }
-
 // run looks at the streams until ctx ends: at an interval, when it is told to,
 // and with growing waits while something is not to be had.
 func (k *streams) run(ctx context.Context) {

@@ -157,11 +157,11 @@ func TestStreams_FastIngestWhereItIsKnown(t *testing.T) {
 // What the publisher asks before it speaks fast ingest.
 func TestStreams_TellsWhetherItIsBatched(t *testing.T) {
 	b, _ := testBridge(t, startNATS(t, t.TempDir(), 0).ClientURL(), DeliverJetStream)
-	if !b.streams.batched() {
+	if !b.streams.batches.Load() {
 		t.Error("a stream just made on this nats-server takes no fast ingest")
 	}
 	core, _ := testBridge(t, startNATS(t, t.TempDir(), 0).ClientURL(), DeliverCore)
-	if core.streams.batched() {
+	if core.streams.batches.Load() {
 		t.Error("a stream that is not there takes fast ingest")
 	}
 }
