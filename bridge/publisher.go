@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
@@ -39,6 +40,7 @@ type publisher struct {
 	scheduler *fairness.Scheduler
 	outboxes  []*outbox    // by the scheduler's numbers
 	names     []string     // their servers' names
+	filters   []string     // for each one's events in the stream
 	cloud     *cloudEvents // nil unless asked for
 	tellGap   []func(gap)
 	streams   *streams // hears what becomes of events
@@ -49,6 +51,9 @@ type publisher struct {
 	msg     nats.Msg
 	payload []byte
 	text    []byte // what the headers' strings point into
+
+	js      jetstream.JetStream // nil without a stream
+	forgets time.Duration       // see forgetsAfter
 
 	retries []retry // by the scheduler's numbers
 	failing []int   // the sources that have a retry
@@ -63,6 +68,7 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 	for _, s := range b.servers {
 		p.outboxes = append(p.outboxes, s.outbox)
 		p.names = append(p.names, s.cfg.Name)
+		p.filters = append(p.filters, s.subjects.all())
 		p.tellGap = append(p.tellGap, s.tellGap)
 	}
 	p.retries = make([]retry, len(b.servers))
@@ -77,6 +83,10 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 	}
 	p.msg.Header["Nats-Expected-Stream"] = []string{EventStream}
 	var err error
+	if p.js, err = jetstream.New(p.nc); err != nil {
+		return nil, err
+	}
+	p.forgets = b.forgetsAfter()
 	if p.fast, err = newFastDelivery(p.nc, p.window); err != nil {
 		return nil, err
 	}
@@ -106,7 +116,7 @@ func (p *publisher) run(ctx context.Context) {
 			p.dialled = n
 			p.failAll(nats.ErrDisconnected)
 		}
-		due := p.recover(time.Now())
+		due := p.recover(ctx, time.Now())
 		if p.room() && p.turn() {
 			continue
 		}
@@ -219,13 +229,7 @@ func (p *publisher) send(id int, e outboxEntry) {
 // the headers and the payload into the connection's buffer before it returns
 // (nats.go, Conn.publish). They must not be kept.
 func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
-	t := p.text[:0]
-	t = append(append(append(append(t, p.node...), '.'), p.names[id]...), '.')
-	t = append(append(t, e.session...), '.')
-	t = strconv.AppendUint(t, e.seq, 10)
-	if e.gap > 0 {
-		t = strconv.AppendUint(append(t, '.'), e.gap, 10)
-	}
+	t := p.appendID(p.text[:0], id, &e)
 	a := len(t)
 	t = append(append(t, e.session...), ':')
 	t = strconv.AppendUint(t, e.seq, 10)

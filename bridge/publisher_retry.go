@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -12,11 +13,13 @@ import (
 type retry struct {
 	delays *backoff.ExponentialBackOff
 	due    time.Time // zero: being tried
+	since  time.Time // since then something may be stored that is to be sent again
+	asked  time.Time // since then nobody answers whether it is
 }
 
 // recover sends again what has failed, each server's after a delay of its own,
 // and returns a channel that receives when the next one is due.
-func (p *publisher) recover(now time.Time) <-chan time.Time {
+func (p *publisher) recover(ctx context.Context, now time.Time) <-chan time.Time {
 	p.noteFailures(now)
 	var next time.Time
 	var well []string
@@ -26,7 +29,7 @@ func (p *publisher) recover(now time.Time) <-chan time.Time {
 		failure, probing := p.window.state(id)
 		if failure == nil && !probing {
 			well = append(well, p.names[id])
-			*r = retry{}
+			*r = retry{since: p.outboxes[id].repeating(r.since)}
 			continue
 		}
 		failing = append(failing, id)
@@ -34,8 +37,7 @@ func (p *publisher) recover(now time.Time) <-chan time.Time {
 			continue
 		}
 		if !now.Before(r.due) {
-			if p.nc.IsConnected() {
-				p.again(id)
+			if p.nc.IsConnected() && p.again(ctx, id, now) {
 				continue
 			}
 			r.due = now.Add(r.delays.NextBackOff())
@@ -63,6 +65,9 @@ func (p *publisher) noteFailures(now time.Time) {
 		r := &p.retries[id]
 		failure, _ := p.window.state(id)
 		first := r.delays == nil
+		if r.since.IsZero() {
+			r.since = now
+		}
 		if first {
 			if !gone(failure) && !harmless(failure) {
 				told, why = append(told, p.names[id]), failure
@@ -90,14 +95,20 @@ func harmless(err error) bool {
 	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewWay)
 }
 
-// again goes back to the oldest event of id that is not acknowledged.
-func (p *publisher) again(id int) {
+// again goes back to the oldest event of id that is not acknowledged, and reports
+// whether it could.
+func (p *publisher) again(ctx context.Context, id int, now time.Time) bool {
+	p.outboxes[id].rewind()
+	if !p.askStored(ctx, id, now) {
+		return false
+	}
 	p.retries[id].due = time.Time{}
 	p.window.reset(id)
-	if p.outboxes[id].rewind() {
+	if p.outboxes[id].waiting() {
 		p.scheduler.Ready(id)
-		return
+		return true
 	}
 	// Everything was dropped meanwhile: there is nothing to probe with.
 	p.window.settled(id)
+	return true
 }

@@ -115,6 +115,14 @@ func (r *running) worst() time.Duration {
 	return r.longest
 }
 
+// resent is how often an event was sent once more.
+func (r *running) resent() (n int) {
+	for _, m := range r.servers() {
+		n += int(m["events_resent_total"])
+	}
+	return n
+}
+
 // servers returns each server's metrics, those with further labels summed.
 func (r *running) servers() map[string]map[string]float64 {
 	families, err := r.seen.Gather()

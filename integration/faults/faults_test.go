@@ -29,7 +29,9 @@ type fault struct {
 	outage bool
 	// prepare, if set, is called before NATS is started.
 	prepare func(r *rig)
-	happen  func(r *rig)
+	// configure, if set, changes the bridge's configuration.
+	configure func(c *bridge.Config)
+	happen    func(r *rig)
 }
 
 const (
@@ -91,7 +93,7 @@ func (f *fault) run(t *testing.T, program string) row {
 	for _, a := range r.asterisks {
 		accounts = append(accounts, verify(t, all, a, r.gone[a.name]))
 	}
-	got := row{f.name, sum(accounts), r.bridge.worst()}
+	got := row{f.name, sum(accounts), r.bridge.resent(), r.bridge.worst()}
 	if !got.whole() {
 		t.Errorf("%v", got)
 	}
@@ -128,6 +130,9 @@ func (r *rig) start(f *fault) {
 	}
 	cfg := bridgeConfig(url, r.asterisks)
 	cfg.Stream.Replicas = f.nodes
+	if f.configure != nil {
+		f.configure(&cfg)
+	}
 	r.bridge = startBridge(r.t, cfg)
 	for _, a := range r.asterisks {
 		if err := a.sim.WaitEventSessions(r.t.Context(), 1); err != nil {

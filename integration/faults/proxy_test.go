@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
 // proxy is a way to a server on which things go wrong.
@@ -230,3 +232,21 @@ func unheardOf(r *rig) {
 		r.way.cut()
 	})
 }
+
+// forgotten: as unheardOf, until the stream has forgotten the ids of what it
+// stored. To have that within seconds the bridge is told that the stream keeps
+// events, and so their ids, for no longer than twice what it waits for an
+// acknowledgement, and the stream keeps the ids for less.
+func forgotten(r *rig) {
+	cfg := r.stream().CachedInfo().Config
+	cfg.MaxAge, cfg.Duplicates = 0, 500*time.Millisecond
+	if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
+		r.t.Fatal(err)
+	}
+	unheardOf(r)
+}
+
+func briefWindow(c *bridge.Config) { c.Stream.MaxAge = 2 * ackWait }
+
+// ackWait is how long the bridge waits for an acknowledgement.
+const ackWait = 5 * time.Second

@@ -18,11 +18,12 @@ var update = flag.Bool("update", false, "write the table of docs/delivery.md")
 type row struct {
 	name string
 	account
-	worst time.Duration
+	resent int
+	worst  time.Duration
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("%s: %v; at worst %v without an acknowledgement", r.name, r.account, r.worst.Round(10*time.Millisecond))
+	return fmt.Sprintf("%s: %v; %d sent again; at worst %v without an acknowledgement", r.name, r.account, r.resent, r.worst.Round(10*time.Millisecond))
 }
 
 const (
