@@ -54,8 +54,24 @@ lint: ## Check format, vet, fixes, tidiness and staticcheck.
 	cd benchmarks && $(GO) vet ./... && $(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 
-# Where the real Asterisks are installed.
-ASTERISK_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ami-nats-bridge
+# Where what the tests below need is installed.
+CACHE        := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ami-nats-bridge
+ASTERISK_DIR ?= $(CACHE)
+EXAMPLES_DIR ?= $(CACHE)/examples
+# Tools of callers stay out of go.mod too.
+NATSCLI := github.com/nats-io/natscli/nats@v0.5.1
+NATSPY  := nats-py==2.16.0
+
+.PHONY: examples
+examples: ## Run the examples of docs/actions.md with nats, node and Python.
+	mkdir -p $(EXAMPLES_DIR)
+	cp -r docs/examples/javascript $(EXAMPLES_DIR)
+	GOBIN=$(EXAMPLES_DIR) $(GO) install $(NATSCLI)
+	@npm install --silent --no-audit --no-fund --prefix $(EXAMPLES_DIR)/javascript || \
+		echo '!!! the JavaScript example is NOT RUN: npm cannot install its modules'
+	@python3 -m pip install --quiet --retries 0 --upgrade --target $(EXAMPLES_DIR)/python $(NATSPY) || \
+		echo '!!! the Python example is NOT RUN: pip cannot install $(NATSPY)'
+	BRIDGE_TEST_EXAMPLES=$(EXAMPLES_DIR) $(GO) test -count=1 -v -run '^TestExamples_' ./integration
 
 .PHONY: asterisk
 asterisk: ## Install real Asterisk 22 and 16 for make integration (root, Debian).

@@ -3,7 +3,6 @@ package amiconn
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,137 +13,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
-
-const (
-	testAddr   = "pbx:5038"
-	testSecret = "s3cret-canary"
-)
-
-// bench is a simulated Asterisk and a Link to it, in a synctest bubble.
-type bench struct {
-	t    *testing.T
-	sim  *amisim.Server
-	link *Link
-	logs *observer.ObservedLogs
-
-	stopLink func() // and joins it; once
-
-	mu      sync.Mutex
-	events  []string // "session-independent" names in order
-	seqs    []uint64
-	changes []Change
-	breaker []BreakerChange
-}
-
-// inBubble runs test with a Link to a simulated Asterisk, each changed as the
-// caller likes, and joins both.
-func inBubble(t *testing.T, sim amisim.Config, change func(*Config, *Deps), test func(*bench)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		if sim.Users == nil {
-			sim.Users = map[string]string{"bridge": testSecret}
-		}
-		network := amisim.NewNetwork()
-		listener, err := network.Listen(testAddr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		core, logs := observer.New(zapcore.DebugLevel)
-		b := &bench{t: t, sim: amisim.New(sim), logs: logs}
-		cfg := DefaultConfig()
-		cfg.Name, cfg.Addr, cfg.Username, cfg.Secret = "pbx1", testAddr, "bridge", testSecret
-		deps := Deps{
-			Node: "b1", ReplyBytes: 1 << 20, HeldBytes: 8 << 20, Logger: zap.New(core), Dial: network.DialContext,
-			Hooks: Hooks{Event: b.onEvent, State: b.onState, Breaker: b.onBreaker},
-		}
-		if change != nil {
-			change(&cfg, &deps)
-		}
-		if err := cfg.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		b.link = NewLink(cfg, deps)
-		ctx, cancel := context.WithCancel(t.Context())
-		var group sync.WaitGroup
-		group.Go(func() { _ = b.sim.Serve(ctx, listener) })
-		linkCtx, stopLink := context.WithCancel(ctx)
-		var linkGroup sync.WaitGroup
-		linkGroup.Go(func() { _ = b.link.Run(linkCtx) })
-		b.stopLink = sync.OnceFunc(func() { stopLink(); linkGroup.Wait() })
-		test(b)
-		b.stopLink()
-		cancel()
-		group.Wait()
-		for _, entry := range logs.All() {
-			if text := fmt.Sprint(entry.Message, entry.ContextMap()); strings.Contains(text, testSecret) {
-				t.Errorf("a log line holds the secret: %s", text)
-			}
-		}
-	})
-}
-
-func (b *bench) onEvent(e Event) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.events = append(b.events, string(e.Frame.Name()))
-	b.seqs = append(b.seqs, e.Seq)
-}
-
-func (b *bench) onState(c Change) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.changes = append(b.changes, c)
-}
-
-func (b *bench) onBreaker(c BreakerChange) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.breaker = append(b.breaker, c)
-}
-
-// last returns the last change of role to state.
-func (b *bench) last(role Role, to State) (c Change, n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, change := range b.changes {
-		if change.Role == role && change.To == to {
-			c, n = change, n+1
-		}
-	}
-	return c, n
-}
-
-func (b *bench) up() {
-	b.t.Helper()
-	for range 1000 {
-		if b.link.Ready() {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	b.t.Fatalf("the link is not up: %+v", b.link.Status())
-}
-
-// do sends an action and returns its result once the bubble is idle after d.
-func (b *bench) do(a Action) *correlation.Result {
-	b.t.Helper()
-	results := make(chan *correlation.Result, 2)
-	a.Done = func(r *correlation.Result) { results <- r }
-	if _, err := b.link.Do(a); err != nil {
-		b.t.Fatal(err)
-	}
-	r := <-results
-	r.Release()
-	return r
-}
 
 func TestLink_LogsInBothWays(t *testing.T) {
 	for _, auth := range []Auth{AuthMD5, AuthPlain} {
@@ -222,36 +96,6 @@ func TestLink_SessionsFailApart(t *testing.T) {
 		}
 		if _, n := b.last(RoleActions, StateUp); n != 2 {
 			t.Errorf("the action session came up %d times, want 2", n)
-		}
-	})
-}
-
-func TestLink_NotConnectedSaysNothingWasSent(t *testing.T) {
-	inBubble(t, amisim.Config{}, nil, func(b *bench) {
-		b.up()
-		b.sim.Always(amisim.Accept, amisim.Refuse)
-		b.sim.Kick()
-		synctest.Wait()
-		_, err := b.link.Do(Action{Name: "Ping", Done: func(*correlation.Result) { t.Error("Done was called") }})
-		if !errors.Is(err, ErrNotConnected) {
-			t.Errorf("Do = %v, want ErrNotConnected", err)
-		}
-	})
-}
-
-func TestLink_TimeoutThenLateResponse(t *testing.T) {
-	inBubble(t, amisim.Config{}, nil, func(b *bench) {
-		b.up()
-		b.sim.Next("CoreStatus", amisim.Delay(3*time.Second))
-		if r := b.do(Action{Name: "CoreStatus", Timeout: time.Second}); r.Outcome != correlation.TimedOut || r.Sent != correlation.SentUnknown {
-			t.Errorf("%v, sent %v; want timed_out, unknown", r.Outcome, r.Sent)
-		}
-		time.Sleep(5 * time.Second)
-		if late := b.link.Status().Calls.Late; late == 0 {
-			t.Error("the late response was not counted")
-		}
-		if r := b.do(Action{Name: "CoreSettings"}); r.Outcome != correlation.Answered {
-			t.Errorf("the next action: %v", r.Outcome)
 		}
 	})
 }
@@ -351,58 +195,6 @@ func TestLink_BacksOffUntilStable(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if change, _ := b.last(RoleBoth, StateWaiting); change.Failures != 1 {
 			t.Errorf("%d failures after a stable session, want 1", change.Failures)
-		}
-	})
-}
-
-func TestLink_OriginateWaitsForTheEvent(t *testing.T) {
-	for _, failed := range []bool{false, true} {
-		sim := amisim.Config{Originate: func(*amisim.Action) amisim.Originated {
-			return amisim.Originated{Answer: 2 * time.Second, Failed: failed, Reason: 5}
-		}}
-		inBubble(t, sim, nil, func(b *bench) {
-			b.up()
-			r := b.do(Action{Name: "Originate", WaitComplete: true, Headers: []frames.Header{
-				header("Channel", "Local/1@x"), header("Exten", "1"), header("Context", "x"), header("Priority", "1"), header("Async", "true"),
-			}})
-			want := correlation.Answered
-			if failed {
-				want = correlation.AsteriskError
-			}
-			if r.Outcome != want || r.EventCount != 1 || r.Duration < 2*time.Second {
-				t.Errorf("failed %v: %v with %d events after %v", failed, r.Outcome, r.EventCount, r.Duration)
-			}
-		})
-	}
-}
-
-func TestLink_WriteBufferFullIsBusy(t *testing.T) {
-	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.WriteBufferBytes = 4 * KiB }, func(b *bench) {
-		b.up()
-		thaw := b.sim.FreezeReads()
-		defer thaw()
-		ended := 0
-		var mu sync.Mutex
-		accepted, busy := 0, 0
-		for range 5000 {
-			_, err := b.link.Do(Action{
-				Name: "Getvar", Headers: []frames.Header{header("Variable", strings.Repeat("x", 500))}, Timeout: time.Second,
-				Done: func(r *correlation.Result) { mu.Lock(); ended++; mu.Unlock(); r.Release() },
-			})
-			switch {
-			case err == nil:
-				accepted++
-			case errors.Is(err, ErrBusy):
-				busy++
-			default:
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(2 * time.Second)
-		mu.Lock()
-		defer mu.Unlock()
-		if busy == 0 || ended != accepted {
-			t.Errorf("%d accepted, %d ended, %d busy: each accepted one must end, the rest be refused", accepted, ended, busy)
 		}
 	})
 }

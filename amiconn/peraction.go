@@ -79,9 +79,9 @@ func (t *Timeouts) Decode(text string) error {
 // String returns what Decode reads.
 func (t Timeouts) String() string { return PerAction[time.Duration](t).String() }
 
-// timeout returns how long an Action may take that asks for so long, or for
+// Timeout returns how long an Action may take that asks for so long, or for
 // nothing in particular if 0.
-func (c *Config) timeout(action string, asked time.Duration) time.Duration {
+func (c *Config) Timeout(action string, asked time.Duration) time.Duration {
 	most, ok := PerAction[time.Duration](c.ActionTimeouts).For(action)
 	if !ok {
 		most = c.ActionTimeout

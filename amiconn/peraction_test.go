@@ -28,7 +28,7 @@ func TestTimeouts_FirstMatchReplacesDefaultAndCap(t *testing.T) {
 		{"QueueStatus", 6 * time.Second, 5 * time.Second},
 		{"CoreStatus", 0, time.Minute},
 	} {
-		if got := cfg.timeout(test.action, test.asked); got != test.want {
+		if got := cfg.Timeout(test.action, test.asked); got != test.want {
 			t.Errorf("%s that asks for %v gets %v, want %v", test.action, test.asked, got, test.want)
 		}
 	}

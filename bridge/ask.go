@@ -3,12 +3,11 @@ package bridge
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
@@ -27,24 +26,26 @@ type ask struct {
 	body     []byte
 	options  options
 	came     time.Time
-	handler  micro.Request // while the endpoint's goroutine has it, else nil
+	here     bool // with the endpoint's goroutine, which may publish
 
-	server  *server   // that it is with, or nil
-	others  []*server // that may have it if that one cannot
-	request request   // as read for the server
-	asked   *asked    // for the audit; nil without one
-	keyed   *keyed    // as the first of its Ami-Idempotency-Key, or nil
-	stream  *stream   // of its parts, or nil
-	counted bool      // among the bridge's Actions in flight
-	after   func()    // called once the reply is out
+	server   *server   // that it is with, or nil
+	others   []*server // that it has not been with, and may
+	declined *failure  // why the last one did not take it
+	deadline time.Time // of the reply, whoever gives it; from the first server on
+	request  request   // as read for the server
+	asked    *asked    // for the audit; nil without one
+	keyed    *keyed    // as the first of its Ami-Idempotency-Key, or nil
+	stream   *stream   // of its parts, or nil
+	counted  bool      // among the bridge's Actions in flight
+	after    func()    // called once the reply is out
 }
 
-func (e *endpoint) newAsk(r micro.Request) *ask {
-	subject := r.Subject()
+func (e *endpoint) newAsk(m *nats.Msg) *ask {
+	subject := m.Subject
 	action := subject[strings.LastIndexByte(subject, '.')+1:]
 	return &ask{
-		endpoint: e, subject: subject, action: action, asked: e.b.audit.asked(r, action),
-		to: r.Reply(), body: r.Data(), came: time.Now(), handler: r,
+		endpoint: e, subject: subject, action: action, asked: e.b.audit.asked(m, action),
+		to: m.Reply, body: m.Data, came: time.Now(), here: true,
 	}
 }
 
@@ -59,9 +60,9 @@ func (a *ask) fanOut() {
 	left := new(atomic.Int64)
 	left.Store(int64(len(servers)))
 	end := a.endOf(len(servers))
-	for _, s := range servers {
+	for i, s := range servers {
 		one := *a
-		one.server = s
+		one.server, one.others = s, servers[i:i+1]
 		one.after = func() {
 			if left.Add(-1) == 0 {
 				end()
@@ -102,36 +103,45 @@ func (a *ask) begin() {
 	}
 }
 
-// proceed chooses a server and submits the Action, or refuses it.
+// proceed gives the Action to the next server that may have it. Without one it
+// is refused with what the last one said.
 func (a *ask) proceed() {
-	if fail := a.choose(); fail != nil {
-		a.refuse(fail)
+	if a.choose() {
+		a.submit()
 		return
 	}
-	a.submit()
+	if a.endpoint.routed {
+		a.server = nil
+	}
+	a.refuse(a.declined)
 }
 
-// choose finds a server that may have the Action now, and reads the request for
-// it. If there is none it says what the last one said, and when the first of
-// them can be asked again.
-func (a *ask) choose() *failure {
-	if !a.endpoint.routed {
-		return a.check(a.server)
-	}
-	last := refusalOf(amiconn.ErrNotConnected, 0)
+// choose finds the next server that may have the Action now, and reads the
+// request for it. Without one a.server stays as it is.
+func (a *ask) choose() bool {
 	for len(a.others) > 0 {
-		a.server, a.others = a.others[0], a.others[1:]
-		fail := a.check(a.server)
+		next := a.others[0]
+		a.others = a.others[1:]
+		fail := a.check(next)
 		if fail == nil {
-			return nil
+			a.server = next
+			if a.deadline.IsZero() {
+				a.deadline = a.came.Add(next.cfg.Timeout(a.action, a.options.timeout))
+			}
+			return true
 		}
-		if retry := last.RetryAfter; fail.RetryAfter == 0 || retry > 0 && retry < fail.RetryAfter {
-			fail.RetryAfter = retry
-		}
-		last = fail
+		a.decline(fail)
 	}
-	a.server = nil
-	return last
+	return false
+}
+
+// decline notes why a server does not have the Action, and when the first of
+// all can be asked again.
+func (a *ask) decline(fail *failure) {
+	if last := a.declined; last != nil && last.RetryAfter > 0 && (fail.RetryAfter == 0 || last.RetryAfter < fail.RetryAfter) {
+		fail.RetryAfter = last.RetryAfter
+	}
+	a.declined = fail
 }
 
 // submit sends the Action, with AUDIT=strict once its intent is stored, which
@@ -142,7 +152,7 @@ func (a *ask) submit() {
 		a.send()
 		return
 	}
-	a.handler = nil
+	a.here = false
 	audit.intend(a, func(err error) {
 		if err != nil {
 			a.refuse(auditUnavailable(err))
@@ -155,11 +165,16 @@ func (a *ask) submit() {
 // send hands the Action to the server's Link. The reply is queued when it has
 // ended. What a Link does not take was not sent, so another server may have it.
 func (a *ask) send() {
-	handler := a.handler
-	a.handler = nil // the call may end before Do returns
+	timeout := time.Until(a.deadline)
+	if timeout <= 0 {
+		a.refuse(&failure{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
+		return
+	}
+	here := a.here
+	a.here = false // the call may end before Do returns
 	server := a.server
 	action := amiconn.Action{
-		Name: a.action, Headers: a.request.headers, Timeout: a.remaining(),
+		Name: a.action, Headers: a.request.headers, Timeout: timeout,
 		WaitComplete: a.waits(), Done: a.finish,
 	}
 	if a.options.stream {
@@ -171,13 +186,9 @@ func (a *ask) send() {
 	if err == nil {
 		return
 	}
-	a.handler = handler
-	fail := server.refusal(err)
-	if !a.endpoint.routed || a.choose() != nil {
-		a.refuse(fail)
-		return
-	}
-	a.submit()
+	a.here = here
+	a.decline(server.refusal(err))
+	a.proceed()
 }
 
 // finish takes the end of a call. It runs on the goroutine that ended it, an
@@ -191,17 +202,10 @@ func (a *ask) finish(r *correlation.Result) {
 		return
 	}
 	fail := failureOf(r)
-	result := resultAnswered
-	if fail != nil {
-		result = resultFailed
-	}
-	a.count(result)
+	a.count(resultOf(fail), fail)
 	head := a.head()
-	head.actionID = r.ActionID
+	head.actionID, head.stream = r.ActionID, a.stream
 	a.endpoint.b.audit.outcome(a, r, fail)
-	if a.stream != nil {
-		head.streamed, head.parts = true, a.stream.parts
-	}
 	body := appendReply(nil, head, r, fail)
 	a.settle(body, fail)
 	a.endpoint.b.replier.queue(reply{
@@ -213,34 +217,28 @@ func (a *ask) finish(r *correlation.Result) {
 // failsOver reports whether another server has the Action now, and chooses it:
 // it only reads, it was not written, and there is time left.
 func (a *ask) failsOver(r *correlation.Result) bool {
-	if r.Outcome != correlation.NotSent || !a.endpoint.routed || !catalog.Read(a.action) ||
-		a.options.timeout > 0 && a.remaining() <= time.Millisecond {
-		return false
-	}
-	was := a.server
-	if a.choose() == nil {
-		return true
-	}
-	a.server = was
-	return false
+	return r.Outcome == correlation.NotSent && catalog.Read(a.action) && time.Until(a.deadline) > 0 && a.choose()
 }
 
 // refuse answers a request that was not given to Asterisk.
 func (a *ask) refuse(fail *failure) {
-	a.count(resultRefused)
+	a.count(resultRefused, fail)
 	a.endpoint.b.audit.outcome(a, nil, fail)
 	head := a.head()
 	body := appendReply(nil, head, nil, fail)
 	a.settle(body, fail)
-	if a.handler == nil {
-		a.endpoint.b.replier.queue(reply{to: a.to, body: body, failure: fail, head: head, done: a.ended})
+	a.answer(reply{body: body, failure: fail, head: head})
+}
+
+// answer replies without a call of Asterisk's, which would bound the replier's
+// queue: the endpoint's goroutine publishes itself.
+func (a *ask) answer(r reply) {
+	r.to, r.done = a.to, a.ended
+	if a.here {
+		a.endpoint.b.replier.publish(r)
 		return
 	}
-	// So the service counts it.
-	if err := a.handler.Error(strconv.Itoa(fail.Code), fail.text(), body); err != nil {
-		a.endpoint.b.replier.lost(err)
-	}
-	a.ended()
+	a.endpoint.b.replier.queue(r)
 }
 
 // ended is called once the reply is out.
@@ -257,10 +255,11 @@ func (a *ask) ended() {
 }
 
 // count notes what became of a, at its endpoint and at its server.
-func (a *ask) count(r result) {
-	a.endpoint.counts[r].Add(1)
+func (a *ask) count(r result, fail *failure) {
+	took := time.Since(a.came)
+	a.endpoint.tally.add(r, fail, took)
 	if a.server != nil {
-		a.server.actions[r].Add(1)
+		a.server.tally.add(r, fail, took)
 	}
 }
 
@@ -272,14 +271,6 @@ func (a *ask) head() replyHead {
 		h.server = a.server.cfg.Name
 	}
 	return h
-}
-
-// remaining is how much of Ami-Timeout is left; 0 without one.
-func (a *ask) remaining() time.Duration {
-	if a.options.timeout == 0 {
-		return 0
-	}
-	return max(time.Millisecond, a.options.timeout-time.Since(a.came))
 }
 
 // waits reports whether the reply is to be that of the OriginateResponse.

@@ -150,11 +150,8 @@ func (d *audit) intend(a *ask, then func(error)) {
 			then(err)
 		}
 	}
-	r, wait := d.record(a), intentTimeout
+	r, wait := d.record(a), min(intentTimeout, time.Until(a.deadline))
 	r.Phase = "intent"
-	if a.options.timeout > 0 {
-		wait = min(wait, a.remaining())
-	}
 	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
 	err := d.write(r, a.action, false, func(err error) {
 		timer.Stop()

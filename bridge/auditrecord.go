@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -70,13 +70,13 @@ type asked struct {
 const maxAuditText = 128
 
 // asked returns what is to be recorded of r, nil if nothing is.
-func (d *audit) asked(r micro.Request, action string) *asked {
+func (d *audit) asked(m *nats.Msg, action string) *asked {
 	if d.off() {
 		return nil
 	}
-	k := &asked{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(r.Data())}
-	k.fields, k.omitted = d.concealer.fields(action, r.Data())
-	if values := r.Headers().Values("Nats-Request-Info"); len(values) == 1 {
+	k := &asked{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
+	k.fields, k.omitted = d.concealer.fields(action, m.Data)
+	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
 		k.info = d.requestInfo(values[0])
 	}
 	return k
@@ -119,8 +119,7 @@ func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
 	record := d.record(a)
 	record.Phase, record.Outcome, record.Sent = "outcome", "answered", "yes"
 	if fail != nil {
-		record.Outcome, record.Code, record.Sent = fail.Kind, fail.Code, fail.Sent
-		record.Error = d.concealer.text(fail.Message, maxAuditValue)
+		record.Outcome, record.Sent = fail.Kind, fail.Sent
 		record.Decision, record.Rule = decisionOf(fail)
 		record.Rule = d.concealer.text(record.Rule, maxAuditValue)
 	}
@@ -129,10 +128,7 @@ func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
 		record.Response = d.concealer.text(r.Response, maxAuditText)
 		record.Message = d.concealer.text(r.Message, maxAuditValue)
 	}
-	took := float64(time.Since(a.came).Microseconds()) / 1000
-	record.DurationMS = &took
-	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record, a.action, record.Sent != "no", nil)
+	d.end(a, record, fail)
 }
 
 // repeat records that a was answered with the outcome of an earlier request of
@@ -143,12 +139,19 @@ func (d *audit) repeat(a *ask, fail *failure) {
 	}
 	record := d.record(a)
 	record.Phase, record.Outcome, record.Sent = "outcome", "repeat", "no"
+	d.end(a, record, fail)
+}
+
+// end writes the last record of a, which ended because of fail if that is not
+// nil.
+func (d *audit) end(a *ask, record *auditRecord, fail *failure) {
 	if fail != nil {
 		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxAuditValue)
 	}
-	took := float64(time.Since(a.came).Microseconds()) / 1000
+	took := millis(time.Since(a.came))
 	record.DurationMS = &took
-	_ = d.write(record, a.action, false, nil) // counted
+	// An error is counted, and nothing else can be done about it.
+	_ = d.write(record, a.action, record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells

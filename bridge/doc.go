@@ -3,7 +3,7 @@
 //
 // The way of an event: Session reader -> events.go (JSON) -> outbox, one a
 // server -> fairness.Scheduler -> publisher -> NATS -> acknowledgement -> the
-// outbox releases it. The way of an Action: micro endpoint -> request.go
+// outbox releases it. The way of an Action: endpoint -> request.go
 // (checks) -> amiconn.Link -> correlation.Table -> replies.go -> NATS.
 //
 // Two connections to NATS: the publisher has one of its own, because one

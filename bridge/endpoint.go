@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 )
 
@@ -19,7 +19,7 @@ type endpoint struct {
 	every   bool // each of them has it
 	group   bool
 	next    atomic.Uint64
-	counts  actionCounts
+	tally   tally
 }
 
 // newEndpoints returns those of b: one a server, one a group, any and all.
@@ -42,22 +42,43 @@ func (b *Bridge) newEndpoints() []*endpoint {
 		&endpoint{b: b, name: "all", servers: b.servers, every: true})
 }
 
+// kind is what e is, for discovery.
+func (e *endpoint) kind() string {
+	switch {
+	case e.group:
+		return "group"
+	case e.routed:
+		return "any"
+	case e.every:
+		return "all"
+	}
+	return "server"
+}
+
+func (e *endpoint) serverNames() (names []string) {
+	for _, s := range e.servers {
+		names = append(names, s.cfg.Name)
+	}
+	return names
+}
+
 // onRequest takes a request. It runs on the endpoint's goroutine, one request
 // at a time, and waits neither for Asterisk nor for JetStream.
-func (e *endpoint) onRequest(r micro.Request) {
-	a := e.newAsk(r)
+func (e *endpoint) onRequest(m *nats.Msg) {
+	a := e.newAsk(m)
 	if !isInbox(a.to, e.b.cfg.Node) {
 		// Answering elsewhere would publish under the bridge's own rights.
-		a.count(resultRefused)
-		e.b.audit.outcome(a, nil, &failure{Kind: kindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"})
-		e.b.log.Warn("request refused", zap.String("reason", "its reply subject is not an inbox"),
+		fail := &failure{Kind: kindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
+		a.count(resultRefused, fail)
+		e.b.audit.outcome(a, nil, fail)
+		e.b.log.Warn("request refused", zap.String("reason", fail.Message),
 			zap.String("subject", a.subject))
 		return
 	}
 	if e.every {
 		a.after = a.endOf(1) // of a refusal
 	}
-	if err := a.options.read(r.Headers()); err != nil {
+	if err := a.options.read(m.Header); err != nil {
 		a.refuse(badRequest(err))
 		return
 	}
@@ -70,7 +91,7 @@ func (e *endpoint) onRequest(r micro.Request) {
 		a.others = e.turn()
 		a.begin()
 	default:
-		a.server = e.servers[0]
+		a.server, a.others = e.servers[0], e.servers
 		a.begin()
 	}
 }

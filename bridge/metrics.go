@@ -18,7 +18,7 @@ type metrics struct {
 	breaker, transitions, failures, gaps, panics       *prometheus.Desc
 	outboxLimit, outboxHigh, writeLimit, pendingLimit  *prometheus.Desc
 	busy, auditStored, auditBytes, auditLost, streams  *prometheus.Desc
-	resent, delivery                                   *prometheus.Desc
+	resent, delivery, duration, repeated               *prometheus.Desc
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -43,6 +43,7 @@ func newMetrics(b *Bridge) *metrics {
 		corrupt:      desc("frames_corrupt_total", "Frames that are neither Event nor Response.", "server"),
 		replaced:     desc("characters_replaced_total", "Bytes of events that are no text in the charset.", "server"),
 		actions:      desc("actions_total", "Actions asked for, by outcome.", "server", "result"),
+		duration:     desc("action_duration_seconds", "From a request to its reply, of those answered or failed.", "server"),
 		pending:      desc("actions_pending", "Actions that wait for their end or their reply.", "server"),
 		writeBytes:   desc("write_buffer_bytes", "Bytes of Actions that wait to be written.", "server"),
 		breaker:      desc("breaker_state", "1 for the state that the server's breaker is in.", "server", "state"),
@@ -60,6 +61,7 @@ func newMetrics(b *Bridge) *metrics {
 		auditBytes:   desc("audit_queue_bytes", "Bytes of audit records that wait to be stored."),
 		auditLost:    desc("audit_records_lost_total", "Audit records lost."),
 		late:         desc("responses_late_total", "Frames for Actions that had ended.", "server"),
+		repeated:     desc("responses_repeated_total", "Further Responses of Actions that are known to send more than one.", "server"),
 		unmatched:    desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
 	}
 }
@@ -97,6 +99,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
+		d := s.tally.durations()
+		ch <- prometheus.MustNewConstHistogram(m.duration, d.count, d.sum.Seconds(), d.cumulative(), s.cfg.Name)
 	}
 }
 
@@ -118,7 +122,7 @@ func (m *metrics) collectServer(
 	count(m.corrupt, s.counts.corrupt.Load(), name)
 	count(m.replaced, s.counts.replaced.Load()+link.Calls.Replaced, name)
 	for r := range results {
-		count(m.actions, s.actions[r].Load(), name, r.String())
+		count(m.actions, s.tally.results[r].Load(), name, r.String())
 	}
 	gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
 	gauge(m.writeBytes, float64(link.WriteBytes), name)
@@ -140,6 +144,7 @@ func (m *metrics) collectServer(
 	count(m.busy, link.WriteRefused, name, "write_buffer")
 	count(m.busy, link.CallsRefused, name, "pending_actions")
 	count(m.late, link.Calls.Late, name)
+	count(m.repeated, link.Calls.Repeated, name)
 	count(m.unmatched, link.Calls.Unmatched, name)
 	for _, session := range link.Sessions {
 		gauge(m.sessionUp, one(session.State == amiconn.StateUp), name, session.Name)

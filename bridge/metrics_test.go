@@ -51,12 +51,14 @@ var startSeries = map[string]string{
 	"audit_queue_bytes":           "",
 	"audit_records_lost_total":    "",
 	"actions_total":               each("result", "answered failed refused"),
+	"action_duration_seconds":     "",
 	"actions_pending":             "",
 	"actions_pending_limit":       "",
 	"actions_busy_total":          each("buffer", "write_buffer pending_actions"),
 	"write_buffer_bytes":          "",
 	"write_buffer_capacity_bytes": "",
 	"responses_late_total":        "",
+	"responses_repeated_total":    "",
 	"responses_unmatched_total":   "",
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nats.go"
 )
 
 // options are what a request's headers ask for.
@@ -27,7 +27,7 @@ const (
 
 // read reads the headers that begin with Ami-, in any case. One that nobody
 // knows is refused: a mistyped Ami-Idempotency-Key would be a second phone call.
-func (o *options) read(h micro.Headers) error {
+func (o *options) read(h nats.Header) error {
 	for name, values := range h {
 		if len(name) < 4 || !strings.EqualFold(name[:4], "Ami-") {
 			continue

@@ -103,7 +103,7 @@ func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *fai
 	case len(k.waiting) >= maxRepeats:
 		return nil, false, nil, refusalOf(amiconn.ErrBusy, 0)
 	}
-	a.handler = nil
+	a.here = false
 	k.waiting = append(k.waiting, a)
 	return k, false, nil, nil
 }
@@ -181,20 +181,11 @@ func (a *ask) settle(body []byte, fail *failure) {
 
 // repeat answers a with the outcome of the first request of its key.
 func (a *ask) repeat(o *outcome) {
-	result := resultAnswered
-	if o.failure != nil {
-		result = resultFailed
-	}
-	a.count(result)
+	a.count(resultOf(o.failure), o.failure)
 	body := o.body
 	if body == nil {
 		body = appendReply(nil, a.head(), nil, o.failure)
 	}
 	a.endpoint.b.audit.repeat(a, o.failure)
-	answer := reply{to: a.to, body: body, failure: o.failure, head: a.head(), repeat: true, done: a.ended}
-	if a.handler != nil {
-		a.endpoint.b.replier.publish(answer)
-		return
-	}
-	a.endpoint.b.replier.queue(answer)
+	a.answer(reply{body: body, failure: o.failure, head: a.head(), repeat: true})
 }

@@ -145,8 +145,7 @@ func (r *replier) end(to string, replies int) {
 // replyHead is what the bridge itself knows of an Action.
 type replyHead struct {
 	server, node, action, actionID, requestID string
-	streamed                                  bool
-	parts                                     int
+	stream                                    *stream // of the parts before it, or nil
 }
 
 // appendReply writes the reply's JSON. r is nil for an Action that was refused
@@ -165,8 +164,8 @@ func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []b
 	if r != nil {
 		dst = appendResult(dst, r)
 	}
-	if h.streamed {
-		dst = strconv.AppendInt(append(dst, `,"parts":`...), int64(h.parts), 10)
+	if h.stream != nil {
+		dst = strconv.AppendInt(append(dst, `,"parts":`...), int64(h.stream.parts), 10)
 	}
 	if f != nil {
 		text, err := json.Marshal(f)

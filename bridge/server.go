@@ -25,7 +25,7 @@ type server struct {
 	source    int // the outbox's number at the scheduler
 	status    *status
 	counts    eventCounts
-	actions   actionCounts
+	tally     tally
 	streamed  atomic.Int64 // bytes of streamed parts that wait to be published
 
 	subjects   *subjects

@@ -1,84 +1,169 @@
 package bridge
 
 import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/docs/schemas"
 )
 
 // ServiceName is the name of the micro service (NATS ADR-32).
 const ServiceName = "ami-bridge"
 
-// result is what became of a request.
-type result uint8
+// service shows the endpoints as a micro service. It answers discovery itself,
+// with package micro's messages: that package measures its callbacks, which
+// here only hand over, and would show neither an error nor a duration of
+// Asterisk's.
+type service struct {
+	info      micro.Info
+	started   time.Time
+	endpoints []*endpoint
+	subs      []*nats.Subscription
+}
 
-const (
-	resultAnswered result = iota
-	resultFailed          // given to Asterisk, ended in an error
-	resultRefused         // not given to Asterisk
-	results
-)
-
-// String returns the result as metrics and statistics spell it.
-func (r result) String() string { return [...]string{"answered", "failed", "refused"}[r] }
-
-// actionCounts counts requests by result.
-type actionCounts [results]atomic.Uint64
-
-// serveActions registers the service with one endpoint a server, a group,
-// any and all, so that discovery shows them and one server's requests wait for
-// no other's.
-func (b *Bridge) serveActions(nc *nats.Conn) (micro.Service, error) {
-	service, err := micro.AddService(nc, micro.Config{
-		Name: ServiceName, Version: serviceVersion(b.deps.Version),
-		Description:  "Actions of Asterisk's Manager Interface",
-		Metadata:     map[string]string{"node": b.cfg.Node},
-		StatsHandler: b.endpointStats,
-	})
+// serveActions subscribes one endpoint a server, a group, any and all, so that
+// discovery shows them and one server's requests wait for no other's.
+func (b *Bridge) serveActions(nc *nats.Conn) (*service, error) {
+	s, err := b.newService()
 	if err != nil {
-		return nil, fmt.Errorf("add micro service: %w", err)
+		return nil, err
 	}
-	for _, e := range b.endpoints {
-		subject := b.cfg.SubjectPrefix + ".actions." + e.name + ".*"
-		options := []micro.EndpointOpt{micro.WithEndpointSubject(subject)}
-		if e.every {
-			// Each bridge answers for its own servers.
-			options = append(options, micro.WithEndpointQueueGroupDisabled())
+	for i, e := range b.endpoints {
+		shown := s.info.Endpoints[i]
+		if err := s.add(nc.QueueSubscribe(shown.Subject, shown.QueueGroup, e.onRequest)); err != nil {
+			return nil, errors.Join(fmt.Errorf("subscribe to %s: %w", shown.Subject, err), s.stop())
 		}
-		if err := service.AddEndpoint(e.name, micro.HandlerFunc(e.onRequest), options...); err != nil {
-			return nil, errors.Join(fmt.Errorf("add endpoint %s: %w", subject, err), service.Stop())
+	}
+	for verb, answer := range map[micro.Verb]func() any{
+		micro.PingVerb:  func() any { return micro.Ping{ServiceIdentity: s.info.ServiceIdentity, Type: micro.PingResponseType} },
+		micro.InfoVerb:  func() any { return s.info },
+		micro.StatsVerb: func() any { return s.stats() },
+	} {
+		if err := s.discover(nc, verb, answer); err != nil {
+			return nil, errors.Join(err, s.stop())
 		}
 	}
 	// Only now do callers find the endpoints.
-	return service, nc.FlushTimeout(flushTimeout)
+	return s, nc.FlushTimeout(flushTimeout)
 }
 
 const flushTimeout = 5 * time.Second
 
-// endpointStats adds what became of the Actions, which end after the callback.
-func (b *Bridge) endpointStats(e *micro.Endpoint) any {
-	for _, own := range b.endpoints {
-		if e.Name == own.name {
-			stats := make(map[string]uint64)
-			for r := range results {
-				stats[r.String()] = own.counts[r].Load()
+// newService describes the service.
+func (b *Bridge) newService() (*service, error) {
+	metadata := map[string]string{"node": b.cfg.Node}
+	ids := make(map[string]string)
+	for name, text := range map[string][]byte{"request_schema": schemas.Request, "reply_schema": schemas.Reply} {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, text); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		var schema struct {
+			ID string `json:"$id"`
+		}
+		if err := json.Unmarshal(text, &schema); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		metadata[name], ids[name] = compact.String(), schema.ID
+	}
+	s := &service{
+		endpoints: b.endpoints, started: time.Now().UTC(),
+		info: micro.Info{
+			ServiceIdentity: micro.ServiceIdentity{
+				Name: ServiceName, ID: rand.Text(), Version: serviceVersion(b.deps.Version), Metadata: metadata,
+			},
+			Type: micro.InfoResponseType, Description: "Actions of Asterisk's Manager Interface",
+		},
+	}
+	for _, e := range b.endpoints {
+		info := micro.EndpointInfo{
+			Name: e.name, Subject: b.cfg.SubjectPrefix + ".actions." + e.name + ".*", QueueGroup: micro.DefaultQueueGroup,
+			Metadata: map[string]string{
+				"kind": e.kind(), "servers": strings.Join(e.serverNames(), ","),
+				"request_schema": ids["request_schema"], "reply_schema": ids["reply_schema"],
+			},
+		}
+		if e.every {
+			info.QueueGroup = "" // each bridge answers for its own servers
+		}
+		s.info.Endpoints = append(s.info.Endpoints, info)
+	}
+	return s, nil
+}
+
+// discover answers verb on its three subjects: for all services, for those of
+// this name, and for this one.
+func (s *service) discover(nc *nats.Conn, verb micro.Verb, answer func() any) error {
+	for _, to := range [][2]string{{"", ""}, {s.info.Name, ""}, {s.info.Name, s.info.ID}} {
+		subject, err := micro.ControlSubject(verb, to[0], to[1])
+		if err != nil {
+			return err
+		}
+		err = s.add(nc.Subscribe(subject, func(m *nats.Msg) {
+			// Whoever asked asks again: nothing else can be done about an error.
+			if text, err := json.Marshal(answer()); err == nil {
+				_ = m.Respond(text)
 			}
-			return stats
+		}))
+		if err != nil {
+			return fmt.Errorf("subscribe to %s: %w", subject, err)
 		}
 	}
 	return nil
 }
 
-// semVer is what micro accepts as a version, near enough.
+func (s *service) add(sub *nats.Subscription, err error) error {
+	if err == nil {
+		s.subs = append(s.subs, sub)
+	}
+	return err
+}
+
+// stats are the figures of all endpoints. A request counts once it has ended.
+func (s *service) stats() micro.Stats {
+	stats := micro.Stats{ServiceIdentity: s.info.ServiceIdentity, Type: micro.StatsResponseType, Started: s.started}
+	for i, e := range s.endpoints {
+		d := e.tally.durations()
+		data := e.tally.stats(&d)
+		shown := &micro.EndpointStats{
+			Name: e.name, Subject: s.info.Endpoints[i].Subject, QueueGroup: s.info.Endpoints[i].QueueGroup,
+			NumRequests: int(data.Answered + data.Failed + data.Refused), NumErrors: int(data.Failed + data.Refused),
+			ProcessingTime: d.sum, AverageProcessingTime: d.average(),
+		}
+		if last := e.tally.last.Load(); last != nil {
+			// What else it says is that caller's.
+			shown.LastError = last.Kind
+		}
+		shown.Data, _ = json.Marshal(data) // numbers and constants
+		stats.Endpoints = append(stats.Endpoints, shown)
+	}
+	return stats
+}
+
+// stop takes no more requests; those that have come are still handled.
+func (s *service) stop() error {
+	var failed []error
+	for _, sub := range s.subs {
+		if err := sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			failed = append(failed, fmt.Errorf("drain %s: %w", sub.Subject, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// semVer is what services have as a version, near enough.
 var semVer = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$`)
 
-// serviceVersion is version if it is a SemVer, which micro insists on.
+// serviceVersion is version if it is a SemVer, which services want.
 func serviceVersion(version string) string {
 	if version = strings.TrimPrefix(version, "v"); semVer.MatchString(version) {
 		return version

@@ -79,7 +79,7 @@ type keyEntry struct {
 // claim asks the bucket for k, whose last revision is known, and lets a go on
 // when it has it.
 func (s *sharedKeys) claim(k *keyed, a *ask, revision uint64) {
-	a.handler = nil
+	a.here = false
 	msg := s.message(k, keyEntry{State: "pending"}, revision)
 	err := s.journal.write(journalEntry{msg: msg, once: true, done: func(ack *jetstream.PubAck, err error) {
 		api, _ := errors.AsType[*jetstream.APIError](err)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 )
 
@@ -32,7 +31,7 @@ func newStages(ctx context.Context) *stages {
 // pending ones end, the sessions log off, the outboxes drain, the audit's
 // records are stored, NATS drains. It
 // returns what was left, by name, joined.
-func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
+func (b *Bridge) shutdown(stage *stages, service *service) error {
 	began := time.Now()
 	deadline := began.Add(b.cfg.ShutdownTimeout)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(stage.backCtx), deadline)
@@ -49,7 +48,7 @@ func (b *Bridge) shutdown(stage *stages, service micro.Service) error {
 		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
 	}
 	stop()
-	if err := service.Stop(); err != nil {
+	if err := service.stop(); err != nil {
 		left = append(left, fmt.Errorf("stop micro service: %w", err))
 	}
 	stage.endFront()

@@ -61,10 +61,6 @@ func (i *IDs) ActionID(session string, n uint64) string {
 	return i.prefix + session + "." + strconv.FormatUint(n%numbers, 10)
 }
 
-// Owns says whether actionID was minted for this node and server, by this
-// process or an earlier one.
-func (i *IDs) Owns(actionID string) bool { return strings.HasPrefix(actionID, i.prefix) }
-
 func shorten(node string, room int) string {
 	if len(node) <= room {
 		return node

@@ -182,6 +182,12 @@ func runningMetrics(t *testing.T) map[string]map[string]bool {
 			}
 		}
 		known[family.GetName()] = labels
+		if family.GetMetric()[0].GetHistogram() != nil {
+			known[family.GetName()+"_count"], known[family.GetName()+"_sum"] = labels, labels
+			buckets := maps.Clone(labels)
+			buckets["le"] = true
+			known[family.GetName()+"_bucket"] = buckets
+		}
 	}
 	return known
 }

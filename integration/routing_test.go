@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
@@ -49,21 +51,30 @@ func received(sims []*amisim.Server, action string) (counts [3]int) {
 	return counts
 }
 
+// spread asks n times, which must succeed, and says how many of them each server
+// answered.
+func (r *running) spread(to, action string, n int) map[string]int {
+	r.t.Helper()
+	answered := map[string]int{}
+	for range n {
+		got := r.call(to, action, "")
+		if got.Error != nil {
+			r.t.Errorf("%s: %+v", to, got.Error)
+		}
+		answered[got.Server]++
+	}
+	return answered
+}
+
 func TestRouting_AnyTakesTurnsAmongThoseThatAreUp(t *testing.T) {
 	sims, r := threeServers(t)
-	for range 6 {
-		succeeds(t, r.call("any", "CoreStatus", ""))
-	}
+	r.spread("any", "CoreStatus", 6)
 	if got := received(sims, "CoreStatus"); got != [3]int{2, 2, 2} {
 		t.Errorf("six calls went %v", got)
 	}
 	down(r, sims[1], "pbx2")
-	for range 6 {
-		got := r.call("any", "CoreSettings", "")
-		succeeds(t, got)
-		if got.Server == "pbx2" {
-			t.Errorf("a server that is down answered")
-		}
+	if got := r.spread("any", "CoreSettings", 6); got["pbx2"] != 0 {
+		t.Errorf("a server that is down answered: %v", got)
 	}
 	down(r, sims[0], "pbx1")
 	down(r, sims[2], "pbx3")
@@ -81,10 +92,7 @@ func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
 	held := r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "20s")
 	eventually(t, "the only place is taken", func() bool { return sims[0].Received("CoreStatus") == 1 })
 	fails(t, r.call("pbx1", "CoreSettings", ""), "busy", "no")
-	for range 6 {
-		got := r.call("any", "CoreSettings", "")
-		succeeds(t, got)
-	}
+	r.spread("any", "CoreSettings", 6)
 	if got := received(sims, "CoreSettings"); got[0] != 0 || got[1]+got[2] != 6 {
 		t.Errorf("six calls beside a full server went %v", got)
 	}
@@ -92,31 +100,46 @@ func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
 	fails(t, r.answer(held), "connection_lost", "unknown")
 }
 
-// A read that was not written when its session was lost is another server's;
-// what changes something is the caller's to ask again.
-func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
-	stuck, addr := startSim(t, amisim.Config{NotBooted: true})
+// stuck is a bridge to pbx1, an Asterisk that reads nothing, so that what it is
+// asked for waits in the bridge, and to pbx2. Both groups are of both. wait asks
+// and returns once that is pending at pbx1.
+func stuck(t *testing.T, pbx1, pbx2 func(*bridge.ServerConfig)) (
+	jam, other *amisim.Server, r *running, wait func(to, action, body string) *nats.Subscription,
+) {
+	t.Helper()
+	jam, addr := startSim(t, amisim.Config{NotBooted: true})
 	other, otherAddr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) {
+	one, two := chaosServer("pbx1", addr), chaosServer("pbx2", otherAddr)
+	pbx1(&one)
+	pbx2(&two)
+	r = startBridge(t, natsURL(t), func(c *bridge.Config) {
 		chaosConfig(c)
 		c.Groups = []bridge.Group{{Name: "reads", Servers: []string{"pbx1", "pbx2"}}, {Name: "writes", Servers: []string{"pbx1", "pbx2"}}}
-	}, chaosServer("pbx1", addr), chaosServer("pbx2", otherAddr))
-	thaw := stuck.FreezeReads()
-	defer thaw()
-	// Asterisk reads nothing: what the sockets do not hold waits in the bridge.
-	large := fmt.Sprintf(`{"Variable":[%s"1"]}`, strings.Repeat(`"`+strings.Repeat("v", 900)+`",`, 120))
+	}, one, two)
+	t.Cleanup(jam.FreezeReads())
 	pending := 0
-	ask := func(server, action, body string) *nats.Subscription {
-		replies := r.ask(server, action, body)
+	wait = func(to, action, body string) *nats.Subscription {
+		replies := r.ask(to, action, body)
 		pending++
 		eventually(t, "it is pending", func() bool { return r.metric("actions_pending", "server", "pbx1") == float64(pending) })
 		return replies
 	}
+	// What the sockets do not hold waits in the bridge.
+	large := fmt.Sprintf(`{"Variable":[%s"1"]}`, strings.Repeat(`"`+strings.Repeat("v", 900)+`",`, 120))
 	for r.metric("write_buffer_bytes", "server", "pbx1") < 1<<20 {
-		ask("pbx1", "Setvar", large)
+		wait("pbx1", "Setvar", large)
 	}
-	read, write := ask("reads", "CoreStatus", ""), ask("writes", "Setvar", `{"Variable":"A","Value":"1"}`)
-	stuck.Kick()
+	return jam, other, r, wait
+}
+
+func asItIs(*bridge.ServerConfig) {}
+
+// A read that was not written when its session was lost is another server's;
+// what changes something is the caller's to ask again.
+func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
+	jam, other, r, wait := stuck(t, asItIs, asItIs)
+	read, write := wait("reads", "CoreStatus", ""), wait("writes", "Setvar", `{"Variable":"A","Value":"1"}`)
+	jam.Kick()
 	if got := r.answer(read); got.Error != nil || got.Server != "pbx2" {
 		t.Errorf("a read: %s, %+v", got.Server, got.Error)
 	}
@@ -127,19 +150,33 @@ func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
 	}
 }
 
+// The time of a request is one, whoever has it: pbx2 by itself would take longer
+// than anybody waits here.
+func TestRouting_AnotherServerHasTheTimeThatIsLeft(t *testing.T) {
+	jam, other, r, wait := stuck(t,
+		func(s *bridge.ServerConfig) {
+			s.ActionTimeouts = amiconn.Timeouts{{Pattern: "CoreStatus", Value: 10 * time.Second}}
+		},
+		func(s *bridge.ServerConfig) { s.ActionTimeout = 3 * patience / 2 })
+	other.Next("CoreStatus", amisim.Ignore)
+	read := wait("reads", "CoreStatus", "")
+	jam.Kick()
+	got := r.answer(read)
+	fails(t, got, "timeout", "unknown")
+	if n := other.Received("CoreStatus"); got.Server != "pbx2" || n != 1 {
+		t.Errorf("%s says so, another got it %d times", got.Server, n)
+	}
+}
+
 func TestRouting_AGroupIsItsMembers(t *testing.T) {
 	sims, r := threeServers(t)
-	for range 4 {
-		succeeds(t, r.call("sales", "CoreStatus", ""))
-	}
+	r.spread("sales", "CoreStatus", 4)
 	if got := received(sims, "CoreStatus"); got != [3]int{0, 2, 2} {
 		t.Errorf("four calls to a group of pbx2 and pbx3 went %v", got)
 	}
 	down(r, sims[2], "pbx3")
-	for range 2 {
-		if got := r.call("sales", "CoreSettings", ""); got.Server != "pbx2" {
-			t.Errorf("%s answered, %+v", got.Server, got.Error)
-		}
+	if got := r.spread("sales", "CoreSettings", 2); got["pbx2"] != 2 {
+		t.Errorf("with pbx3 down %v answered", got)
 	}
 }
 
@@ -225,10 +262,8 @@ func TestRouting_RatesHoldOneServer(t *testing.T) {
 		t.Errorf("refused with %d, again in %d ms", got.Error.Code, after)
 	}
 	succeeds(t, r.call("pbx1", "CoreSettings", ""))
-	for range 3 {
-		if got := r.call("any", "CoreStatus", ""); got.Error != nil || got.Server != "pbx2" {
-			t.Errorf("any: %s, %+v", got.Server, got.Error)
-		}
+	if got := r.spread("any", "CoreStatus", 3); got["pbx2"] != 3 {
+		t.Errorf("any: %v", got)
 	}
 	if n, m := sim.Received("CoreStatus"), other.Received("CoreStatus"); n != 1 || m != 3 {
 		t.Errorf("sent %d and %d times", n, m)

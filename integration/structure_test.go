@@ -24,10 +24,11 @@ var arrows = map[string][]string{
 	"correlation":         {"frames"},
 	"amiconn":             {"correlation", "frames"},
 	"amiconn/amisim":      {"frames"},
-	"bridge":              {"amiconn", "bridge/catalog", "correlation", "fairness", "frames"},
+	"bridge":              {"amiconn", "bridge/catalog", "correlation", "docs/schemas", "fairness", "frames"},
 	"bridge/catalog":      {},
 	"cmd/ami-nats-bridge": {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "correlation", "fairness", "frames"},
 	"docs/examples/go":    {},
+	"docs/schemas":        {},
 }
 
 // reserved says which packages alone may import what begins so.

@@ -9,7 +9,8 @@ import (
 //go:embed actions.tsv
 var table string
 
-// row is one line of the table. A 0 in a header stands for any digit.
+// row is one line of the table. A 0 in a header stands for any digit, and "*" for
+// any header.
 type row struct {
 	action  string
 	reads   bool
@@ -54,13 +55,4 @@ func Spelling(action string) string {
 func Read(action string) bool {
 	r, _ := find(action)
 	return r.reads
-}
-
-// Headers returns the headers of action that are known, as Asterisk documents
-// them, beside Action and ActionID; a 0 stands for any digit and "*" for any
-// header. It is nil for an Action that is not known. The caller must not change
-// it.
-func Headers(action string) []string {
-	r, _ := find(action)
-	return r.headers
 }
