@@ -42,6 +42,49 @@ func AppendAction(dst []byte, headers []Header) ([]byte, error) {
 	return append(dst, "\r\n"...), nil
 }
 
+// AppendEvent appends a frame as Asterisk writes an event, closing blank line
+// included, to dst; a Header without a Key is a line of its own. It refuses, with
+// a *HeaderError and dst as it was, what a Reader would read as something else.
+func AppendEvent(dst []byte, headers []Header) ([]byte, error) {
+	out := dst
+	for i := range headers {
+		h := &headers[i]
+		switch {
+		case i == 0 && (!equalFold(h.Key, "Event") || bytes.IndexByte(h.Value, '\n') >= 0):
+			return dst, &HeaderError{cut(h.Key), "is no name of an event", ErrIllegalHeader}
+		case h.Key == nil && (len(h.Value) == 0 || bytes.IndexByte(h.Value, ':') >= 0):
+			return dst, &HeaderError{"", "a line without a name is empty, or holds a colon", ErrIllegalHeader}
+		case h.Key != nil && (len(h.Key) == 0 || bytes.ContainsAny(h.Key, "\r\n") || bytes.Contains(h.Key, []byte(": "))):
+			return dst, &HeaderError{cut(h.Key), "name is empty, or holds a colon and a blank, CR or LF", ErrIllegalHeader}
+		case endsLine(h.Value):
+			return dst, &HeaderError{cut(h.Key), "value holds a line end", ErrIllegalHeader}
+		}
+		if h.Key != nil {
+			out = append(append(out, h.Key...), ": "...)
+		}
+		out = append(append(out, h.Value...), "\r\n"...)
+	}
+	if len(headers) == 0 {
+		return dst, &HeaderError{Reason: "no headers at all", kind: ErrIllegalHeader}
+	}
+	return append(out, "\r\n"...), nil
+}
+
+// endsLine reports whether value would be read as more than one header. An LF
+// alone does not end a line of an event.
+func endsLine(value []byte) bool {
+	for rest := value; ; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			return bytes.HasSuffix(value, []byte("\r"))
+		}
+		if i > 0 && rest[i-1] == '\r' || beginsHeader(rest[i+1:]) {
+			return true
+		}
+		rest = rest[i+1:]
+	}
+}
+
 func checkHeader(h *Header) error {
 	switch {
 	case len(h.Key) == 0:

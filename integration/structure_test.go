@@ -26,7 +26,8 @@ var arrows = map[string][]string{
 	"amiconn/amisim":      {"frames"},
 	"bridge":              {"amiconn", "bridge/catalog", "correlation", "docs/schemas", "fairness", "frames"},
 	"bridge/catalog":      {},
-	"cmd/ami-nats-bridge": {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "correlation", "fairness", "frames"},
+	"bridge/replay":       {"frames"},
+	"cmd/ami-nats-bridge": {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "bridge/replay", "correlation", "fairness", "frames"},
 	"docs/examples/go":    {},
 	"docs/schemas":        {},
 }
@@ -34,7 +35,7 @@ var arrows = map[string][]string{
 // reserved says which packages alone may import what begins so.
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge"},
-	"github.com/nats-io/":                  {"bridge", "cmd/ami-nats-bridge", "docs/examples/go"},
+	"github.com/nats-io/":                  {"bridge", "bridge/replay", "cmd/ami-nats-bridge", "docs/examples/go"},
 	"github.com/prometheus/":               {"bridge", "cmd/ami-nats-bridge"},
 }
 

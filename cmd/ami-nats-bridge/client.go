@@ -12,7 +12,8 @@ import (
 
 // natsFlags are those of the commands that use a running bridge.
 type natsFlags struct {
-	NATS string `name:"nats" placeholder:"URL" help:"NATS server; BRIDGE_NATS_URL, or nats://127.0.0.1:4222, if not given. Credentials are those of BRIDGE_NATS_…"`
+	NATS  string `name:"nats" placeholder:"URL" help:"NATS server; BRIDGE_NATS_URL, or nats://127.0.0.1:4222, if not given. Credentials are those of BRIDGE_NATS_…"`
+	Inbox string `default:"_INBOX" placeholder:"PREFIX" help:"Where the user may subscribe to answers."`
 }
 
 // connect connects as the environment and the flag say. The rest of the
@@ -29,7 +30,7 @@ func (f *natsFlags) connect(name string, opts ...nats.Option) (*nats.Conn, bridg
 	}
 	cfg := s.bridge
 	cfg.NATS.URL = cmp.Or(f.NATS, cfg.NATS.URL, nats.DefaultURL)
-	nc, err := bridge.Connect(cfg, name, append(opts, nats.CustomInboxPrefix("_INBOX"))...)
+	nc, err := bridge.Connect(cfg, name, append(opts, nats.CustomInboxPrefix(f.Inbox))...)
 	if err != nil {
 		return nil, cfg, fmt.Errorf("%w at %s: is the bridge or NATS running there?", err, redactURLs(cfg.NATS.URL))
 	}

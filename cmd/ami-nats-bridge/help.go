@@ -17,6 +17,8 @@ Examples:
     ami-nats-bridge run
   ami-nats-bridge tail 'ami.events.*.Hangup'
   ami-nats-bridge call pbx1 QueueStatus Queue=sales
+  ami-nats-bridge replay --from -1h --event 'Queue*'
+  ami-nats-bridge audit --verify
 `
 
 // help is kong's own, with the examples at the end of the program's.

@@ -17,6 +17,8 @@ type cli struct {
 	Config     configCmd     `cmd:"" help:"Print every variable and its value, secrets hidden."`
 	Tail       tailCmd       `cmd:"" help:"Print messages from NATS as they come."`
 	Call       callCmd       `cmd:"" help:"Send an action through the bridge, print the reply."`
+	Replay     replayCmd     `cmd:"" help:"Print events that the stream keeps: a time range, or one call."`
+	Audit      auditCmd      `cmd:"" help:"Print the audit's records, or verify their chain."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 }
@@ -56,5 +58,5 @@ func run(args []string, std stdio) (code int) {
 func newParser(std stdio, exit func(int)) (*kong.Kong, error) {
 	return kong.New(new(cli), kong.Name("ami-nats-bridge"), kong.Description(description),
 		kong.Writers(std.out, std.err), kong.Exit(exit), kong.Help(help),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+		kong.WithHyphenPrefixedParameters(true), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 }

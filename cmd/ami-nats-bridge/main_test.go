@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var commands = strings.Fields("run demo check config tail call version completion")
+var commands = strings.Fields("run demo check config tail call replay audit version completion")
 
 func TestCompletion_NamesEveryCommandAndFlag(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {

@@ -1,0 +1,78 @@
+package replay
+
+import (
+	"context"
+	"time"
+)
+
+// Progress is how far a reading has come.
+type Progress struct {
+	Read, Total uint64 // messages; Total is about how many there are
+	At          time.Time
+}
+
+// Read calls each for the messages of a selection that the stream holds when it
+// is called, in their order, and told, if not nil, for each message read. at is
+// when the bridge read the event or made the record. It returns when it has read
+// the last, ctx ends, or each returns an error.
+//
+// A stream is in the order in which it stored, and what waited in an outbox was
+// stored late. So it is read from the moment From on, for nothing is stored
+// before it is read; and past To until each server has shown something later
+// than To, or has no more.
+func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time.Time, told func(Progress), each func(*Message) error) error {
+	p, err := sel.plan(ctx, s)
+	if err != nil {
+		return err
+	}
+	from := sel.From
+	if !from.IsZero() {
+		from = from.Add(-clockSlack)
+	}
+	all, err := s.open(ctx, p.filters, from)
+	if err != nil {
+		return err
+	}
+	for n := uint64(1); ; n++ {
+		m, err := all.next(ctx)
+		if m == nil || err != nil {
+			return err
+		}
+		if told != nil {
+			told(Progress{Read: n, Total: all.total(), At: m.Stored})
+		}
+		if p.match != nil && !p.match(m.Subject) {
+			continue
+		}
+		when := at(m)
+		switch {
+		case !sel.From.IsZero() && when.Before(sel.From):
+			continue
+		case !sel.To.IsZero() && !when.Before(sel.To):
+			if p.over(&sel, m, when) {
+				return nil
+			}
+			continue
+		}
+		if err := each(m); err != nil {
+			return err
+		}
+	}
+}
+
+// over reports whether nothing before To can follow m, which is not before it.
+func (p *plan) over(sel *Selection, m *Message, when time.Time) bool {
+	if p.servers == nil {
+		return false
+	}
+	if when.After(sel.To.Add(clockSlack)) {
+		server, _ := sel.parts(m.Subject)
+		delete(p.servers, server)
+	}
+	for server, last := range p.servers {
+		if last <= m.Sequence {
+			delete(p.servers, server)
+		}
+	}
+	return len(p.servers) == 0
+}

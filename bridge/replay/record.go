@@ -1,0 +1,93 @@
+package replay
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Record is one of the audit's, as far as it is selected and shown by. docs/audit.md
+// describes all of it.
+type Record struct {
+	*Message `json:"-"`
+
+	At        string `json:"at"`
+	Phase     string `json:"phase"`
+	Node      string `json:"node"`
+	Run       string `json:"run"`
+	Server    string `json:"server"`
+	Action    string `json:"action"`
+	Requester string `json:"requester"`
+	Decision  string `json:"decision"`
+	Rule      string `json:"rule"`
+	Outcome   string `json:"outcome"`
+	Code      int    `json:"code"`
+	Sent      string `json:"sent"`
+	Error     string `json:"error"`
+	Response  string `json:"response"`
+	Text      string `json:"message"`
+	ActionID  string `json:"action_id"`
+	Number    uint64 `json:"seq"`
+	Prev      string `json:"prev"`
+	Lost      uint64 `json:"lost"`
+	Info      struct {
+		Account string `json:"acc"`
+		User    string `json:"user"`
+	} `json:"nats_request_info"`
+}
+
+// RecordOf reads m.
+func RecordOf(m *Message) (Record, error) {
+	r := Record{}
+	if err := json.Unmarshal(m.Data, &r); err != nil {
+		return Record{Message: m}, fmt.Errorf("sequence %d, %s, is no record: %w", m.Sequence, m.Subject, err)
+	}
+	r.Message = m
+	return r, nil
+}
+
+// MadeAt is when the bridge made a record; when it was stored, if m is none.
+func MadeAt(m *Message) time.Time {
+	if r, err := RecordOf(m); err == nil {
+		if t, err := time.Parse(time.RFC3339, r.At); err == nil {
+			return t
+		}
+	}
+	return m.Stored
+}
+
+// Wanted selects records beyond what their subjects say. Its texts are patterns
+// as path.Match has them, or none for all.
+type Wanted struct{ Requesters, Decisions, Outcomes []string }
+
+// Has reports whether r is wanted. An intent has the outcome intent, and what
+// nats-server says of the user counts as a requester too.
+func (w *Wanted) Has(r *Record) bool {
+	asked := anyMatch(w.Requesters, r.Requester) || anyMatch(w.Requesters, r.Info.User)
+	return asked && anyMatch(w.Decisions, r.Decision) && anyMatch(w.Outcomes, r.End())
+}
+
+// End is how the request ended, or intent where the record was made before.
+func (r *Record) End() string {
+	if r.Phase == "intent" {
+		return r.Phase
+	}
+	return r.Outcome
+}
+
+// AppendJSON appends r as one line of JSON.
+func (r *Record) AppendJSON(dst []byte) ([]byte, error) {
+	l := lineOf(r.Message, MadeAt(r.Message))
+	if l.Raw == "" {
+		l.Record = r.Data
+	}
+	return l.appendTo(dst)
+}
+
+// digest is what the next record calls this one's payload.
+func digest(payload []byte) string {
+	sum := sha256.Sum256(payload)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+)
+
+type auditCmd struct {
+	readFlags
+	Action    []string `placeholder:"GLOB" help:"Only these Actions; may be repeated."`
+	Requester []string `placeholder:"GLOB" help:"Only what these say to have asked for."`
+	Decision  []string `placeholder:"GLOB" help:"allowed or refused."`
+	Outcome   []string `placeholder:"GLOB" help:"answered, asterisk_error, timeout and so on; intent for what was recorded before."`
+	Format    string   `enum:"table,json" default:"table" help:"table or json (one line a record)."`
+	Verify    bool     `help:"Walk the hash chain of the whole stream, and name where it breaks."`
+	Node      []string `placeholder:"NAME" help:"With --verify: the bridges that may have made records."`
+	Expect    []string `placeholder:"HASH" help:"With --verify: a record that must be there, as noted from an earlier run's head."`
+}
+
+// Help is printed below the command's line in its own help.
+func (*auditCmd) Help() string {
+	return `--verify ends with 1 where a chain does not hold.`
+}
+
+// Run prints records, or what is to be said of their chain.
+func (c *auditCmd) Run(std stdio) error {
+	sel, err := c.selection("audit", c.Action)
+	if err != nil {
+		return err
+	}
+	selects := len(c.Server)+len(c.Action)+len(c.Requester)+len(c.Decision)+len(c.Outcome) > 0 || c.From != "" || c.To != ""
+	if c.Verify && selects {
+		return usage("--verify walks the whole stream: nothing can be selected")
+	}
+	if !c.Verify && len(c.Node)+len(c.Expect) > 0 {
+		return usage("--node and --expect want --verify")
+	}
+	for _, pin := range c.Expect {
+		if err := replay.CheckPin(pin); err != nil {
+			return usage("--expect: %v", err)
+		}
+	}
+	ctx, source, prefix, end, err := c.open("audit", bridge.AuditStream)
+	if err != nil {
+		return err
+	}
+	defer end()
+	sel.Prefix = prefix
+	if c.Verify {
+		return c.verify(ctx, std, source, prefix)
+	}
+	return c.list(ctx, std, source, sel)
+}
+
+func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, sel replay.Selection) error {
+	wanted := replay.Wanted{Requesters: c.Requester, Decisions: c.Decision, Outcomes: c.Outcome}
+	out := bufio.NewWriterSize(std.out, 64<<10)
+	progress := newProgress(std)
+	var table recordTable
+	var line []byte
+	records, none := 0, 0
+	err := source.Read(ctx, sel, replay.MadeAt, progress.tell, func(m *replay.Message) error {
+		r, err := replay.RecordOf(m)
+		if err != nil {
+			none++ // shown like the others: somebody put it there
+		} else if !wanted.Has(&r) {
+			return nil
+		}
+		records++
+		if c.Format == "table" {
+			return table.record(out, &r)
+		}
+		if line, err = r.AppendJSON(line[:0]); err != nil {
+			return err
+		}
+		_, err = out.Write(line)
+		return err
+	})
+	progress.done()
+	if flushed := out.Flush(); err == nil {
+		err = flushed
+	}
+	fmt.Fprintf(std.err, "%d records", records)
+	if none > 0 {
+		fmt.Fprintf(std.err, "; %d of them are none", none)
+	}
+	fmt.Fprintln(std.err)
+	return unless(err)
+}
+
+func (c *auditCmd) verify(ctx context.Context, std stdio, source *replay.Source, prefix string) error {
+	v := replay.Verifier{Prefix: prefix, Nodes: c.Node, Pins: c.Expect}
+	progress := newProgress(std)
+	err := source.Verify(ctx, &v, progress.tell)
+	progress.done()
+	if err != nil {
+		return unless(err)
+	}
+	verdicts := v.Verdicts()
+	if err := printVerdicts(std.out, verdicts, c.Format); err != nil {
+		return err
+	}
+	broken := uint64(0)
+	for i := range verdicts {
+		broken += verdicts[i].Broken
+	}
+	if broken > 0 {
+		return &exitError{code: 1, text: fmt.Sprintf("ami-nats-bridge: the chain does not hold in %d places", broken)}
+	}
+	return nil
+}

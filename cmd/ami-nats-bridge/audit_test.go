@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+func TestAudit_SelectsAndShows(t *testing.T) {
+	a := newArchive(t)
+	now := time.Now()
+	a.record("pbx1", "Originate", now.Add(-2*time.Hour), `"phase":"intent","requester":"crm/7","decision":"allowed"`)
+	a.record("pbx1", "Originate", now.Add(-2*time.Hour), `"phase":"outcome","requester":"crm/7","decision":"allowed","outcome":"timeout","code":504,"sent":"unknown","error":"no response"`)
+	a.record("pbx2", "Ping", now.Add(-time.Minute), `"phase":"outcome","nats_request_info":{"acc":"APPS","user":"dialer"},"requester":"bob","decision":"refused","rule":"ACTIONS_DENY=Ping","outcome":"forbidden","code":403,"sent":"no"`)
+	a.store(&nats.Msg{Subject: "ami.audit.pbx1.Ping", Data: []byte("\x1b no record")})
+	for args, want := range map[string]int{
+		"": 4, "--server pbx1": 3, "--action Orig*": 2, "--from -1h": 2, "--to -1h": 2, "--requester crm*": 3, "--requester dialer": 2,
+		"--decision refused": 2, "--outcome intent": 2, "--outcome t*,forbidden": 3, "--server pbx1 --outcome timeout": 2,
+	} {
+		out, problems := printed(t, 0, append([]string{"audit"}, strings.Fields(args)...)...)
+		if n := strings.Count(out, "\n"); n != want || !strings.Contains(problems, "records") {
+			t.Errorf("%s: %d lines, want %d\n%s%s", args, n, want, out, problems)
+		}
+	}
+	out, _ := printed(t, 0, "audit")
+	lines := strings.Split(squeeze(clock.ReplaceAllString(out, "")), "\n")
+	for i, want := range []string{
+		"pbx1 Originate crm/7 allowed intent sent: - ",
+		"pbx1 Originate crm/7 allowed timeout 504 sent: unknown no response",
+		"pbx2 Ping dialer as bob refused forbidden 403 sent: no ACTIONS_DENY=Ping",
+		"ami.audit.pbx1.Ping: no record of a bridge: \uFFFD no record",
+	} {
+		if lines[i] != want {
+			t.Errorf("%q, want %q", lines[i], want)
+		}
+	}
+	out, _ = printed(t, 0, "audit", "--format", "json", "--server", "pbx2")
+	var line struct {
+		Seq    int
+		Record struct{ Rule string }
+	}
+	if err := json.Unmarshal([]byte(out), &line); err != nil || line.Seq != 3 || line.Record.Rule != "ACTIONS_DENY=Ping" {
+		t.Errorf("%s: %v", out, err)
+	}
+}
+
+func TestAudit_VerifyNamesTheBreak(t *testing.T) {
+	a := newArchive(t)
+	for range 2 {
+		a.record("pbx1", "Ping", time.Now(), `"phase":"outcome"`)
+	}
+	out, problems := printed(t, 0, "audit", "--verify")
+	if !strings.HasPrefix(out, "pbx1: 2 records in 1 runs of b1, whole\n  head "+a.prev["pbx1"]+" sequence 2, ") || problems != "" {
+		t.Errorf("%s%s", out, problems)
+	}
+	good := a.prev["pbx1"]
+	a.prev["pbx1"] = strings.Repeat("0", 64)
+	a.n["audit.pbx1"]++
+	a.record("pbx1", "Ping", time.Now(), `"phase":"outcome"`)
+	out, problems = printed(t, 1, "audit", "--verify", "--expect", good)
+	for _, want := range []string{
+		"pbx1: 3 records in 1 runs of b1, BROKEN in 1 places\n  MISSING at sequence 3, ami.audit.pbx1.Ping, ",
+		", 1 records: numbers 3 to 3 of its run are not there\n    expected " + strings.Repeat("0", 64) + "\n    found    " + good + "\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if !strings.Contains(problems, "the chain does not hold in 1 places") {
+		t.Errorf("said %s", problems)
+	}
+	out, _ = printed(t, 1, "audit", "--verify", "--format", "json", "--expect", strings.Repeat("a", 64))
+	var stream, server struct {
+		Server string
+		Broken int
+		Breaks []struct {
+			Kind     string
+			Sequence int
+		}
+	}
+	d := json.NewDecoder(strings.NewReader(out))
+	if err := d.Decode(&stream); err != nil || stream.Breaks[0].Kind != "absent" {
+		t.Errorf("%s: %v", out, err)
+	}
+	if err := d.Decode(&server); err != nil || server.Server != "pbx1" || server.Breaks[0].Kind != "missing" || server.Breaks[0].Sequence != 3 {
+		t.Errorf("%s: %v", out, err)
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+)
+
+// call prints a call's events, server by server.
+func (p *eventPrinter) call(call *replay.Call, servers map[string][]replay.Event) error {
+	for i, server := range slices.Sorted(maps.Keys(servers)) {
+		events := servers[server]
+		p.events += uint64(len(events))
+		if p.format != "table" {
+			for j := range events {
+				if err := p.write(&events[j]); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(p.out)
+		}
+		channels, bridges := call.Size(server)
+		first, last := events[0].Read, events[len(events)-1].Read
+		fmt.Fprintf(p.out, "%s: from %s for %v, %d events, %d channels, %d bridges\n", printable(server),
+			first.Local().Format(tableTime), last.Sub(first).Round(time.Millisecond), len(events), channels, bridges)
+		t := newCallTable(events)
+		for j := range events {
+			if err := t.line(p.out, &events[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// callTable prints the events of one call on one server. What a channel says of
+// itself in each event is printed when it is new.
+type callTable struct {
+	first         time.Time
+	known         map[string]string // by channel and label
+	name, channel int
+}
+
+// maxChannelColumn is how wide the channels' column becomes at most.
+const maxChannelColumn = 60
+
+func newCallTable(events []replay.Event) *callTable {
+	t := &callTable{first: events[0].Read, known: map[string]string{}}
+	for i := range events {
+		t.name = max(t.name, utf8.RuneCountInString(events[i].Name))
+		t.channel = min(max(t.channel, utf8.RuneCountInString(channelsOf(fieldsOf(events[i].Data)))), maxChannelColumn)
+	}
+	return t
+}
+
+// channelsOf names an event's channel, and the one that it calls.
+func channelsOf(fields []field) string {
+	channel, to := valueOf(fields, "Channel"), valueOf(fields, "DestChannel")
+	if to != "" {
+		channel = strings.TrimPrefix(channel+" > "+to, " > ")
+	}
+	return orDash(channel)
+}
+
+func (t *callTable) line(w io.Writer, e *replay.Event) error {
+	fields := fieldsOf(e.Data)
+	channel := channelsOf(fields)
+	text := fmt.Sprintf("  %+10.3f  %-*s  %-*s%s", e.Read.Sub(t.first).Seconds(), t.name, printable(e.Name),
+		t.channel, channel, t.says(fields, channel))
+	_, err := fmt.Fprintln(w, strings.TrimRight(text, " "))
+	return err
+}
+
+// says are the fields that tell something at this point of the call.
+func (t *callTable) says(fields []field, channel string) string {
+	var text strings.Builder
+	say := func(label, value string) {
+		if strings.ContainsAny(value, " =") {
+			value = fmt.Sprintf("%q", value)
+		}
+		fmt.Fprintf(&text, "  %s=%s", label, value)
+	}
+	for _, s := range standing {
+		value := joined(fields, s.headers)
+		key := channel + "\x00" + s.label
+		if value == "" || t.known[key] == value {
+			continue
+		}
+		t.known[key] = value
+		say(s.label, value)
+	}
+	for _, o := range ownFields {
+		if value := joined(fields, o.headers); value != "" {
+			say(o.label, value)
+		}
+	}
+	return text.String()
+}
+
+// labelled is a label and the headers whose values stand behind it.
+type labelled struct {
+	label   string
+	headers []string
+}
+
+// standing is what each event of a channel repeats.
+var standing = []labelled{
+	{"state", []string{"ChannelStateDesc"}}, {"caller", []string{"CallerIDNum", "CallerIDName"}},
+	{"connected", []string{"ConnectedLineNum", "ConnectedLineName"}}, {"account", []string{"AccountCode"}},
+	{"to-state", []string{"DestChannelStateDesc"}},
+}
+
+// ownFields is what only some events say.
+var ownFields = []labelled{
+	{"exten", []string{"Extension"}}, {"app", []string{"Application", "AppData"}}, {"dial", []string{"DialString"}},
+	{"dialled", []string{"DialStatus"}}, {"queue", []string{"Queue"}}, {"position", []string{"Position"}},
+	{"agent", []string{"MemberName"}}, {"interface", []string{"Interface"}}, {"ring", []string{"RingTime"}},
+	{"hold", []string{"HoldTime"}}, {"talk", []string{"TalkTime"}}, {"why", []string{"Reason"}},
+	{"bridge", []string{"BridgeUniqueid"}}, {"bridged", []string{"BridgeNumChannels"}}, {"digit", []string{"Digit"}},
+	{"set", []string{"Variable", "Value"}}, {"result", []string{"Result"}}, {"response", []string{"Response"}},
+	{"event", []string{"UserEvent"}}, {"cause", []string{"Cause", "Cause-txt"}},
+}
+
+// joined are the values of headers that say something.
+func joined(fields []field, headers []string) string {
+	var values []string
+	for _, h := range headers {
+		if value := valueOf(fields, h); value != "" && value != "<unknown>" {
+			values = append(values, value)
+		}
+	}
+	return strings.Join(values, " ")
+}

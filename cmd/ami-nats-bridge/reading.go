@@ -1,0 +1,111 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+)
+
+// readFlags are those of the commands that read a stream.
+type readFlags struct {
+	natsFlags
+	Stream string   `placeholder:"NAME" help:"Another stream than the bridge's, such as a mirror of it."`
+	API    string   `name:"js-api" placeholder:"PREFIX" help:"Where JetStream answers, if not at $$JS.API: $$JS.<domain>.API, or what your account imports it as."`
+	Server []string `placeholder:"GLOB" help:"Only these servers; may be repeated."`
+	From   string   `placeholder:"TIME" help:"From then on: 2026-11-24T10:00:00Z, 2026-11-24 10:00 (local), -90s, -1h, -2d."`
+	To     string   `placeholder:"TIME" help:"Before then."`
+}
+
+// selection is what the flags select of a kind of messages.
+func (f *readFlags) selection(kind string, names []string) (replay.Selection, error) {
+	sel := replay.Selection{Kind: kind, Servers: f.Server, Names: names}
+	now := time.Now()
+	for flag, text := range map[string]string{"--from": f.From, "--to": f.To} {
+		if text == "" {
+			continue
+		}
+		t, err := replay.ParseTime(text, now)
+		if err != nil {
+			return sel, usage("%s: %v", flag, err)
+		}
+		if flag == "--from" {
+			sel.From = t
+		} else {
+			sel.To = t
+		}
+	}
+	if err := sel.Check(); err != nil {
+		return sel, usage("%v", err)
+	}
+	return sel, nil
+}
+
+// open connects. The context ends with a signal, or with what NATS does not
+// permit as its cause. Whoever calls it calls end.
+func (f *readFlags) open(name, stream string) (ctx context.Context, source *replay.Source, prefix string, end func(), err error) {
+	ctx, stop := untilSignal(context.Background(), os.Exit)
+	ctx, cancel := context.WithCancelCause(ctx)
+	nc, cfg, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			cancel(fmt.Errorf("%w: --js-api and --inbox say where the user may ask and hear", err))
+		}
+	}))
+	if err != nil {
+		cancel(nil)
+		stop()
+		return nil, nil, "", nil, err
+	}
+	source = &replay.Source{Conn: nc, API: cmp.Or(f.API, "$JS.API"), Stream: cmp.Or(f.Stream, stream)}
+	return ctx, source, cfg.SubjectPrefix, func() { nc.Close(); cancel(nil); stop() }, nil
+}
+
+// usage is an error of the command line.
+func usage(format string, args ...any) error {
+	return &exitError{code: 2, text: "ami-nats-bridge: " + fmt.Sprintf(format, args...)}
+}
+
+// unless says that a reading which a signal ended is not whole.
+func unless(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return &exitError{code: 1, text: "ami-nats-bridge: interrupted: this is not all"}
+	}
+	return err
+}
+
+// progress tells on a terminal how far a reading has come, if what is read does
+// not go to the terminal itself.
+type progress struct {
+	std         stdio
+	on          bool
+	began, told time.Time
+}
+
+func newProgress(std stdio) *progress {
+	now := time.Now()
+	return &progress{std: std, on: terminal(std.err) && !terminal(std.out), began: now, told: now}
+}
+
+// tell is called for each message that was read.
+func (p *progress) tell(at replay.Progress) {
+	if !p.on || at.Read%256 != 0 || time.Since(p.told) < time.Second/2 {
+		return
+	}
+	p.told = time.Now()
+	rate := float64(at.Read) / time.Since(p.began).Seconds()
+	fmt.Fprintf(p.std.err, "\r\033[K%d of %d read, %.0f/s, up to %s", at.Read, max(at.Total, at.Read), rate,
+		at.At.Local().Format(time.DateTime))
+}
+
+// done clears the line.
+func (p *progress) done() {
+	if p.on {
+		fmt.Fprint(p.std.err, "\r\033[K")
+	}
+}

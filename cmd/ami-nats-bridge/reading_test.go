@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+)
+
+// A signal ends a replay at once and in order, and the exit code says that this
+// was not all.
+func TestReplay_EndsWithASignal(t *testing.T) {
+	a := newArchive(t)
+	a.event("pbx1", time.Now().Add(-time.Hour), "Event", "First")
+	a.event("pbx1", time.Now(), "Event", "Second")
+	show, problems := newScreen(), newScreen()
+	var code int
+	var group sync.WaitGroup
+	group.Go(func() {
+		code = run([]string{"x", "replay", "--pace", "original"}, stdio{"x", show, problems})
+	})
+	show.await(t, `First`)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	group.Wait()
+	if code != 1 || strings.Contains(show.String(), "Second") || !strings.Contains(problems.String(), "interrupted: this is not all") ||
+		!strings.Contains(problems.String(), "1 events in ") {
+		t.Errorf("exit code %d, %s%s", code, show, problems)
+	}
+}
+
+// What NATS does not permit is said at once.
+func TestReplay_SaysWhatIsNotPermitted(t *testing.T) {
+	setenv(t)
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
+		Users: []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Deny: []string{"$JS.>"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_u.>"}},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer func() { s.Shutdown(); s.WaitForShutdown() }()
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("nats-server is not ready")
+	}
+	setenv(t, "BRIDGE_NATS_URL="+s.ClientURL(), "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD=p")
+	for args, want := range map[string]string{
+		"replay":                  `"_INBOX.`,
+		"replay --inbox _INBOX_u": `"$JS.API.DIRECT.GET.AMI_EVENTS"`,
+		"audit --inbox=_INBOX_u":  `"$JS.API.DIRECT.GET.AMI_AUDIT"`,
+	} {
+		if _, problems := printed(t, 1, strings.Fields(args)...); !strings.Contains(problems, want) || !strings.Contains(problems, "Permissions Violation") {
+			t.Errorf("%s: %s", args, problems)
+		}
+	}
+}
+
+func TestProgress_IsForATerminalThatTheOutputDoesNotGoTo(t *testing.T) {
+	var out, err bytes.Buffer
+	if p := newProgress(stdio{out: &out, err: &err}); p.on {
+		t.Error("a buffer is no terminal")
+	}
+	p := &progress{std: stdio{err: &err}, on: true, began: time.Now().Add(-2 * time.Second)}
+	p.tell(replay.Progress{Read: 255, Total: 1000})
+	p.tell(replay.Progress{Read: 256, Total: 1000})
+	p.tell(replay.Progress{Read: 512, Total: 1000}) // too soon
+	p.done()
+	if text := err.String(); !strings.HasPrefix(text, "\r\033[K256 of 1000 read, 1") || strings.Count(text, "\r\033[K") != 2 {
+		t.Errorf("%q", text)
+	}
+}

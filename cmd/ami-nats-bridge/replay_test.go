@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// clock is what the table says of the time, which is local.
+var clock = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}  `)
+
+func TestReplay_Table(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	out, problems := printed(t, 0, "replay", "--from", "-1h")
+	lines := strings.Split(clock.ReplaceAllString(out, ""), "\n")
+	for i, want := range []string{
+		`pbx1  Newchannel                Channel=PJSIP/alice-00000001 CallerIDNum=100 Exten=800 ChannelStateDesc=Up`,
+		`pbx2  Hangup                    Channel=PJSIP/else-1 Cause=16`,
+		`pbx1  Newchannel                Channel=PJSIP/bob-00000002 ChannelStateDesc=Down`,
+		`pbx1  QueueCallerJoin           Channel=PJSIP/alice-00000001 CallerIDNum=100 Queue=support ChannelStateDesc=Up`,
+		`pbx1  === GAP ===               overflow, 2 lost, from `,
+		`pbx1  AgentConnect              Channel=PJSIP/alice-00000001 DestChannel=PJSIP/bob-00000002 CallerIDNum=100 Queue=support MemberName=Bob ChannelStateDesc=Up`,
+	} {
+		if !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d: %s\nwant    %s", i, lines[i], want)
+		}
+	}
+	if !strings.Contains(out, "=== MISSING ===           3 left out by the bridge's filters, or gone from the stream\n") {
+		t.Errorf("no missing events in\n%s", out)
+	}
+	if !regexp.MustCompile(`^11 events in \d.*; 1 Gaps: 2 lost; 3 more numbers are missing: .*\n$`).MatchString(problems) {
+		t.Errorf("sums up: %s", problems)
+	}
+	if out, problems := printed(t, 0, "replay", "--event", "Hangup", "--server", "pbx2"); strings.Count(out, "\n") != 2 ||
+		strings.Contains(problems, "missing") {
+		t.Errorf("of pbx2 %s%s", out, problems)
+	}
+	if out, _ := printed(t, 0, "replay", "--to=-1h"); out != "" {
+		t.Errorf("before the story %s", out)
+	}
+}
+
+func TestReplay_JSON(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	out, _ := printed(t, 0, "replay", "--format", "json", "--event=Agent*")
+	var lines []struct {
+		Subject string
+		Seq     int
+		AmiSeq  string `json:"ami_seq"`
+		Time    string
+		Event   map[string]string
+	}
+	for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
+		lines = append(lines, struct {
+			Subject string
+			Seq     int
+			AmiSeq  string `json:"ami_seq"`
+			Time    string
+			Event   map[string]string
+		}{})
+		if err := d.Decode(&lines[len(lines)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The Gap comes along, so that no hole is hidden.
+	if len(lines) != 2 || lines[0].Event["Event"] != "Gap" || lines[1].Subject != "ami.events.pbx1.AgentConnect" ||
+		lines[1].Seq != 6 || lines[1].AmiSeq != "s1:6" || lines[1].Event["MemberName"] != "Bob" || lines[1].Time == "" {
+		t.Errorf("%+v", lines)
+	}
+}
+
+func TestReplay_AMI(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	a.event("pbx1", a.story(), "Event", "Forged", "A", "b\r\n\r\nEvent: Hangup")
+	out, problems := printed(t, 1, "replay", "--format=ami", "--server=pbx1")
+	if !strings.HasPrefix(out, "Event: Newchannel\r\nChannel: PJSIP/alice-00000001\r\n") || !strings.Contains(out, "\r\n\r\nEvent: Gap\r\nFrom: ") {
+		t.Errorf("%q", out)
+	}
+	if !strings.Contains(problems, "sequence 25, ami.events.pbx1.Forged, cannot be written as AMI") {
+		t.Errorf("said %s", problems)
+	}
+	n := 0
+	for r := frames.NewReader(bytes.NewReader([]byte(out)), 1<<20); ; n++ {
+		f, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil || f.Kind() != frames.KindEvent || string(f.Name()) == "Forged" {
+			t.Fatalf("%v, %s", err, f.Name())
+		}
+	}
+	if n != 20 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func TestReplay_ACall(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	out, _ := printed(t, 0, "replay", "--call", storyID)
+	_, rest, _ := strings.Cut(out, "\n")
+	want := `      +0.000  Newchannel               PJSIP/alice-00000001                       state=Up  caller="100 Alice"
+      +0.010  Newchannel               PJSIP/bob-00000002                         state=Down
+      +0.020  QueueCallerJoin          PJSIP/alice-00000001                       queue=support  position=1
+      +1.500  AgentConnect             PJSIP/alice-00000001 > PJSIP/bob-00000002  state=Up  caller="100 Alice"  queue=support  agent=Bob  hold=1
+      +1.600  BridgeEnter              PJSIP/alice-00000001                       bridge=b-1
+      +1.700  BridgeVideoSourceUpdate  -                                          bridge=b-1
+      +1.800  OldStyle                 PJSIP/bob-00000002
+      +9.000  Hangup                   PJSIP/alice-00000001                       cause="16 Normal Clearing"
+
+`
+	got, other, _ := strings.Cut(rest, "pbx2: from ")
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if first, _, _ := strings.Cut(out, " from "); first != "pbx1:" || !strings.Contains(out, "for 9s, 8 events, 2 channels, 1 bridges\n") {
+		t.Errorf("begins %s", out)
+	}
+	if !strings.Contains(other, "1 events") || !strings.Contains(other, "SIP/x") {
+		t.Errorf("the same Linkedid on pbx2: %s", other)
+	}
+	if out, _ := printed(t, 0, "replay", "--call", storyID, "--format=json", "--server", "pbx1"); strings.Count(out, "\n") != 8 {
+		t.Errorf("as JSON %s", out)
+	}
+	printed(t, 1, "replay", "--call", "1.1")
+}
+
+// squeeze leaves one blank where there are more.
+func squeeze(text string) string { return regexp.MustCompile(` +`).ReplaceAllString(text, " ") }
+
+func TestReplay_RefusesWhatMakesNoSense(t *testing.T) {
+	newArchive(t)
+	for _, args := range [][]string{
+		{"replay", "--from", "tomorrow"}, {"replay", "--server", "a.b"}, {"replay", "--call", "1.1", "--event", "Hangup"},
+		{"replay", "--speed", "2"}, {"replay", "--pace=original", "--speed=0x"}, {"replay", "--format", "xml"},
+		{"audit", "--verify", "--server", "pbx1"}, {"audit", "--expect", strings.Repeat("a", 64)}, {"audit", "--verify", "--expect", "zz"},
+	} {
+		printed(t, 2, args...)
+	}
+	printed(t, 1, "replay", "--stream", "NONE")
+}
+
+// With the pace of the original an event is on the screen when it is due.
+func TestReplay_OriginalPace(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	if out, _ := printed(t, 0, "replay", "--pace", "original", "--speed", "1000x"); strings.Count(out, "\n") != 13 {
+		t.Errorf("%s", out)
+	}
+}
