@@ -204,6 +204,36 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestCrash_WithoutJetStreamAtTheStart: a bridge that comes up before JetStream
+// does reads on, and has its Gap before all that it read.
+func TestCrash_WithoutJetStreamAtTheStart(t *testing.T) {
+	r, p, stop := processRig(t, 1)
+	pause(t, 500*time.Millisecond)
+	p.kill()
+	r.awaitSilence()
+	r.restartNATS(true)
+	p.start()
+	r.awaitSessions()
+	pause(t, time.Second)
+	r.restartNATS(false)
+	pause(t, 500*time.Millisecond)
+	stop()
+	r.awaitStored()
+	all, a := readBack(t, r.js), r.asterisks[0]
+	got, found := verify(t, all, a, 0), continuous(t, all, a)
+	if got.twice+got.disorder+got.wrong > 0 || got.gaps != 1 || len(found) != 2 || got.missing != found[1].first-found[0].last-1 {
+		t.Errorf("%v, and %+v", got, found)
+	}
+}
+
+// restartNATS ends the only server in the middle of things and starts it again,
+// without JetStream or with it.
+func (r *rig) restartNATS(plain bool) {
+	r.nodes[0].kill()
+	r.nodes[0].plain = plain
+	r.nodes[0].start()
+}
+
 func at(t *testing.T, text string) time.Time {
 	t.Helper()
 	when, err := time.Parse(time.RFC3339Nano, text)

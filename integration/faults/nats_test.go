@@ -47,6 +47,7 @@ type node struct {
 	cluster string // the block of its configuration, if it is one of several
 	maxFile string // max_file_store, if bounded
 	revoked bool   // the bridge's user is not known
+	plain   bool   // without JetStream
 	cmd     *exec.Cmd
 }
 
@@ -78,17 +79,22 @@ func (n *node) configure() {
 	if n.maxFile != "" {
 		limit = "max_file_store: " + n.maxFile
 	}
+	store := fmt.Sprintf("jetstream { store_dir: %q, %s }", n.dir, limit)
+	enabled := "jetstream: enabled, "
+	if n.plain {
+		store, enabled = "", ""
+	}
 	text := fmt.Sprintf(`server_name: %s
 listen: "127.0.0.1:%d"
 log_file: %q
-jetstream { store_dir: %q, %s }
+%s
 accounts {
   SYS { users: [{user: sys, password: sys}] }
-  AMI { jetstream: enabled, users: [%s{user: reader, password: reader}] }
+  AMI { %susers: [%s{user: reader, password: reader}] }
 }
 system_account: SYS
 %s
-`, n.name, n.port, filepath.Join(n.dir, "log"), n.dir, limit, user, n.cluster)
+`, n.name, n.port, filepath.Join(n.dir, "log"), store, enabled, user, n.cluster)
 	if err := os.WriteFile(filepath.Join(n.dir, "conf"), []byte(text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
