@@ -40,6 +40,10 @@ soak: ## Five minutes under load and faults: memory flat, nothing lost untold.
 faults: ## Have NATS and the bridge fail in every way under load; write the table of docs/delivery.md.
 	$(GO) test -count=1 -timeout 15m -v ./integration/faults -args -full -update
 
+.PHONY: leaf
+leaf: ## Kill the hub that a leaf forwards to: three minutes.
+	$(GO) test -count=1 -timeout 15m -run '^TestLeaf$$' -v ./integration -args -leaf
+
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...

@@ -24,6 +24,9 @@ type Deps struct {
 	Registerer *prometheus.Registry
 	// InProcess connects to a nats-server in this process.
 	InProcess nats.InProcessConnProvider
+	// Leaf reports whether a nats-server in this process is connected to the one
+	// that it is a leaf of; nil if it is no leaf.
+	Leaf func() bool
 	// Dial connects to the servers; net.Dialer.DialContext if nil.
 	Dial amiconn.DialFunc
 	// Version is that of the program.
@@ -47,6 +50,7 @@ type Bridge struct {
 	probes    *probes
 	repeats   *repeats
 	streams   *streams
+	leaf      leaf
 	servers   []*server
 	endpoints []*endpoint
 	started   time.Time
@@ -84,6 +88,7 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 		inFlight:  newFlight(),
 	}
 	b.status = newStatus(b.log)
+	b.leaf = leaf{connected: deps.Leaf, log: b.log.Named("leaf")}
 	b.audit = newAudit(&b.cfg, b.log)
 	b.repeats = newRepeats(cfg.IdempotencyWindow)
 	b.streams = newStreams(&b.cfg, b.log)
@@ -236,6 +241,9 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 	b.streams.nc, b.streams.js = b.control, js
 	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
 	defer cancel()
+	if err := b.makeForwarded(ctx, js); err != nil {
+		return err
+	}
 	b.streams.check(ctx)
 	if state, err := b.streams.state(actionSubjects); state == streamCaptured {
 		return err

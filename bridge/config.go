@@ -87,6 +87,9 @@ type StreamConfig struct {
 	Replicas int
 	MaxAge   time.Duration `split_words:"true"`
 	MaxBytes amiconn.Bytes `split_words:"true"`
+	// Forwarded says that the stream of another nats-server takes the events
+	// over (sources them): they are kept until it has them, and MaxAge is its.
+	Forwarded bool `ignored:"true"`
 }
 
 // ServerConfig is one Asterisk and what the bridge does with its events.

@@ -62,12 +62,21 @@ func credentials(cfg NATSConfig) ([]nats.Option, error) {
 	if cfg.Token != "" {
 		opts = append(opts, nats.Token(string(cfg.Token)))
 	}
-	if cfg.TLSCaFile == "" && cfg.TLSCertFile == "" {
-		return opts, nil
+	settings, err := cfg.TLS()
+	if err != nil || settings == nil {
+		return opts, err
+	}
+	return append(opts, nats.Secure(settings)), nil
+}
+
+// TLS returns what the files that c names say of TLS; nil if it names none.
+func (c NATSConfig) TLS() (*tls.Config, error) {
+	if c.TLSCaFile == "" && c.TLSCertFile == "" {
+		return nil, nil
 	}
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.TLSCaFile != "" {
-		pem, err := os.ReadFile(cfg.TLSCaFile)
+	if c.TLSCaFile != "" {
+		pem, err := os.ReadFile(c.TLSCaFile)
 		if err != nil {
 			return nil, fmt.Errorf("read NATS_TLS_CA_FILE: %w", err)
 		}
@@ -76,14 +85,14 @@ func credentials(cfg NATSConfig) ([]nats.Option, error) {
 			return nil, errors.New("NATS_TLS_CA_FILE holds no certificate in PEM")
 		}
 	}
-	if cfg.TLSCertFile != "" {
-		pair, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
+	if c.TLSCertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("read NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE: %w", err)
 		}
 		settings.Certificates = []tls.Certificate{pair}
 	}
-	return append(opts, nats.Secure(settings)), nil
+	return settings, nil
 }
 
 // flusherTimeout bounds how long one Publish can block on a frozen server.

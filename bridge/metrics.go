@@ -85,6 +85,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, way := range ways {
 		gauge(m.delivery, one(way == inForce), way)
 	}
+	if up := b.deps.Leaf; up != nil {
+		gauge(m.natsUp, one(up()), "leaf")
+	}
 	if b.deps.LogLost != nil {
 		count(m.log, b.deps.LogLost())
 	}

@@ -118,6 +118,7 @@ type nodeMsg struct {
 	AuditLost    uint64   `json:"audit_lost"`
 
 	Streams []streamMsg `json:"streams"`
+	Leaf    *leafMsg    `json:"leaf,omitempty"`
 }
 
 // tellNode publishes the state of this process. It is for the status goroutine.
@@ -131,6 +132,7 @@ func (b *Bridge) tellNode(now time.Time) {
 	node.AuditQueued, _ = b.audit.journal.left()
 	node.AuditLost = b.audit.lost.Load()
 	node.Streams = b.streams.states()
+	node.Leaf = b.leaf.look(now)
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}

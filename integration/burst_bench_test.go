@@ -20,7 +20,7 @@ func BenchmarkBurst(b *testing.B) {
 	s := chaosServer("pbx1", addr)
 	s.OutboxBytes = bridge.DefaultServerConfig().OutboxBytes
 	r := startBridge(b, natsURL(b), chaosConfig, s)
-	wire, _ := busyEvents(b)
+	wire, _ := busyPayloads(b)
 	const each = burstRate / 100
 	pieces := piecesOf(wire, each)
 	began := time.Now()

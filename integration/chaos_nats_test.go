@@ -22,7 +22,7 @@ import (
 )
 
 // natsEnv has the test's binary run as a nats-server: the directory of its
-// store and its port.
+// store, its port and, if leaves are to connect, the port for these.
 const natsEnv = "AMI_TEST_NATS_SERVER"
 
 func TestMain(m *testing.M) {
@@ -38,14 +38,22 @@ func TestMain(m *testing.M) {
 // serveNATS is a nats-server until its standard input ends, which it does with
 // the test too.
 func serveNATS(args string) int {
-	dir, text, _ := strings.Cut(args, "|")
+	dir, ports, _ := strings.Cut(args, "|")
+	text, forLeaves, leaves := strings.Cut(ports, "|")
 	port, err := strconv.Atoi(text)
 	if err != nil {
 		return 2
 	}
-	s, err := natsserver.NewServer(&natsserver.Options{
+	options := &natsserver.Options{
 		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true,
-	})
+	}
+	if leaves {
+		if options.LeafNode.Port, err = strconv.Atoi(forLeaves); err != nil {
+			return 2
+		}
+		options.LeafNode.Host = "127.0.0.1"
+	}
+	s, err := natsserver.NewServer(options)
 	if err != nil {
 		return 2
 	}
@@ -66,6 +74,7 @@ type natsProcess struct {
 	t     *testing.T
 	dir   string
 	port  int
+	leaf  int // port for leaves, if any
 	url   string
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -75,8 +84,13 @@ func startNATS(t *testing.T) *natsProcess {
 	t.Helper()
 	p := &natsProcess{t: t, dir: t.TempDir(), port: reservePort(t)}
 	p.start()
-	t.Cleanup(p.kill)
 	return p
+}
+
+// newHub returns one that takes leaves and is not started.
+func newHub(t *testing.T) *natsProcess {
+	t.Helper()
+	return &natsProcess{t: t, dir: t.TempDir(), port: reservePort(t), leaf: reservePort(t)}
 }
 
 // reservePort returns a port that the system hands to nobody until the test ends:
@@ -104,7 +118,11 @@ func reservePort(t *testing.T) int {
 func (p *natsProcess) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), natsEnv+"="+p.dir+"|"+strconv.Itoa(p.port))
+	args := p.dir + "|" + strconv.Itoa(p.port)
+	if p.leaf != 0 {
+		args += "|" + strconv.Itoa(p.leaf)
+	}
+	p.cmd.Env = append(os.Environ(), natsEnv+"="+args)
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
 		p.t.Fatal(err)
@@ -117,6 +135,7 @@ func (p *natsProcess) start() {
 		p.t.Fatal(err)
 	}
 	p.stdin = stdin
+	p.t.Cleanup(p.kill)
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		p.t.Fatalf("nats-server did not start: %v", err)

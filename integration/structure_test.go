@@ -19,23 +19,24 @@ const module = "github.com/ami-nats-bridge/ami-nats-bridge"
 // arrows says which packages of the module each one may import outside of its
 // tests. integration, which nothing imports, may import all.
 var arrows = map[string][]string{
-	"frames":              {},
-	"fairness":            {},
-	"correlation":         {"frames"},
-	"amiconn":             {"correlation", "frames"},
-	"amiconn/amisim":      {"frames"},
-	"bridge":              {"amiconn", "bridge/catalog", "correlation", "docs/schemas", "fairness", "frames"},
-	"bridge/catalog":      {},
-	"bridge/replay":       {"frames"},
-	"cmd/ami-nats-bridge": {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "bridge/replay", "correlation", "fairness", "frames"},
-	"docs/examples/go":    {},
-	"docs/schemas":        {},
+	"frames":                {},
+	"fairness":              {},
+	"correlation":           {"frames"},
+	"amiconn":               {"correlation", "frames"},
+	"amiconn/amisim":        {"frames"},
+	"bridge":                {"amiconn", "bridge/catalog", "correlation", "docs/schemas", "fairness", "frames"},
+	"bridge/catalog":        {},
+	"bridge/replay":         {"frames"},
+	"cmd/ami-nats-bridge":   {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "bridge/replay", "correlation", "fairness", "frames"},
+	"docs/examples/consume": {},
+	"docs/examples/go":      {},
+	"docs/schemas":          {},
 }
 
 // reserved says which packages alone may import what begins so.
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge"},
-	"github.com/nats-io/":                  {"bridge", "bridge/replay", "cmd/ami-nats-bridge", "docs/examples/go"},
+	"github.com/nats-io/":                  {"bridge", "bridge/replay", "cmd/ami-nats-bridge", "docs/examples/consume", "docs/examples/go"},
 	"github.com/prometheus/":               {"bridge", "cmd/ami-nats-bridge"},
 }
 
@@ -53,7 +54,7 @@ func (p goPackage) isIntegration() bool {
 	return p.name() == "integration" || strings.HasPrefix(p.name(), "integration/")
 }
 
-func moduleRoot(t *testing.T) string {
+func moduleRoot(t testing.TB) string {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {

@@ -19,6 +19,7 @@ func checkNATS(ctx context.Context, s *settings) findings {
 	f := findings{about: "NATS"}
 	if s.bridge.NATS.URL == "" {
 		f.embedded(s.EmbeddedNATSAddr)
+		f.hub(ctx, s)
 		return f
 	}
 	nc, err := bridge.Connect(s.bridge, "check", nats.NoReconnect(),

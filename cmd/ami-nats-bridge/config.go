@@ -34,6 +34,8 @@ type process struct {
 	LogRedactPattern pattern       `split_words:"true"`
 	EmbeddedNATSAddr string        `split_words:"true"`
 	DataDir          string        `split_words:"true"`
+	NATSLeafURL      string        `split_words:"true"`
+	NATSLeafDomain   string        `split_words:"true"`
 }
 
 // settings is the whole environment.
@@ -217,6 +219,7 @@ func (l *loader) check(s *settings) {
 	if urls := s.bridge.NATS.URL; urls != "" && !validURLs(urls) {
 		l.problem(prefix+"_NATS_URL", wantsURLs)
 	}
+	l.leaf(s)
 	if s.LogLevel < zapcore.DebugLevel || s.LogLevel > zapcore.ErrorLevel {
 		l.problem(prefix+"_LOG_LEVEL", "wants debug, info, warn or error")
 	}

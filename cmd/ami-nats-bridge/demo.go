@@ -109,7 +109,7 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 func demoNATS(first int, dir string, log *zap.Logger) (*server.Server, error) {
 	var problem error
 	for port := first; port < first+100; port++ {
-		srv, err := startEmbedded(fmt.Sprintf("127.0.0.1:%d", port), dir, log)
+		srv, err := startEmbedded(fmt.Sprintf("127.0.0.1:%d", port), dir, nil, log)
 		if err == nil {
 			return srv, nil
 		}

@@ -17,8 +17,8 @@ import (
 const embeddedReady = 10 * time.Second
 
 // startEmbedded starts a nats-server with JetStream on addr; port 0 takes any.
-// Whoever calls it calls stopEmbedded.
-func startEmbedded(addr, dataDir string, log *zap.Logger) (*server.Server, error) {
+// It is a leaf of hub, unless that is nil. Whoever calls it calls stopEmbedded.
+func startEmbedded(addr, dataDir string, hub *hub, log *zap.Logger) (*server.Server, error) {
 	host, port, err := splitAddr(addr)
 	if err != nil {
 		return nil, err
@@ -27,10 +27,14 @@ func startEmbedded(addr, dataDir string, log *zap.Logger) (*server.Server, error
 		return nil, err
 	}
 	logger := &serverLog{log: log.Named("nats-server")}
-	srv, err := server.NewServer(&server.Options{
+	options := &server.Options{
 		ServerName: "ami-nats-bridge", Host: host, Port: port, NoSigs: true,
 		JetStream: true, StoreDir: filepath.Join(dataDir, "jetstream"),
-	})
+	}
+	if hub != nil {
+		hub.join(options)
+	}
+	srv, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("embedded nats-server: %w", err)
 	}

@@ -31,6 +31,8 @@ var meanings = map[string]string{
 	"STREAMS":             "manage: make what is missing, change what loses nothing; verify: only check; off",
 
 	"NATS_URL":           "servers separated by commas; empty: an embedded nats-server",
+	"NATS_LEAF_URL":      "leafnode ports of another nats-server, separated by commas: events are kept on disk here until it has them",
+	"NATS_LEAF_DOMAIN":   "JetStream domain of the embedded nats-server then; empty: amibridge- and NODE",
 	"NATS_CREDS_FILE":    "credentials file (JWT and key)",
 	"NATS_USER":          "user name",
 	"NATS_PASSWORD":      "password of NATS_USER",

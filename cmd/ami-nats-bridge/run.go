@@ -58,12 +58,21 @@ func serve(ctx context.Context, s *settings, log *zap.Logger, lost func() uint64
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	deps := bridge.Deps{Logger: log, Registerer: registry, Version: version(), LogLost: lost}
 	if s.bridge.NATS.URL == "" {
-		srv, err := startEmbedded(s.EmbeddedNATSAddr, s.DataDir, log)
+		hub, err := s.hub()
+		if err != nil {
+			return err
+		}
+		srv, err := startEmbedded(s.EmbeddedNATSAddr, s.DataDir, hub, log)
 		if err != nil {
 			return err
 		}
 		defer stopEmbedded(srv)
 		s.bridge.NATS.URL, deps.InProcess = srv.ClientURL(), srv
+		if hub != nil {
+			// What it has of credentials is for the hub.
+			s.bridge.NATS, s.bridge.Stream.Forwarded = bridge.NATSConfig{URL: srv.ClientURL()}, true
+			deps.Leaf = func() bool { return srv.NumLeafNodes() > 0 }
+		}
 		log.Info("embedded nats-server started", zap.String("addr", srv.ClientURL()))
 	}
 	b, err := bridge.New(s.bridge, deps)

@@ -96,7 +96,7 @@ func TestEmbedded_SaysWhichAddressIsTakenAndWhatToSet(t *testing.T) {
 	}
 	defer listener.Close()
 	core, logs := observer.New(zapcore.DebugLevel)
-	_, err = startEmbedded(listener.Addr().String(), t.TempDir(), zap.New(core))
+	_, err = startEmbedded(listener.Addr().String(), t.TempDir(), nil, zap.New(core))
 	if err == nil {
 		t.Fatal("it listens on a taken port")
 	}
@@ -112,7 +112,7 @@ func TestEmbedded_SaysWhichAddressIsTakenAndWhatToSet(t *testing.T) {
 
 func TestCheck_TellsGoodFromBad(t *testing.T) {
 	s := load(t, one("BRIDGE_SERVER_PBX1_ADDR="+asterisk(t), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
-	srv, err := startEmbedded("127.0.0.1:0", t.TempDir(), zap.NewNop())
+	srv, err := startEmbedded("127.0.0.1:0", t.TempDir(), nil, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

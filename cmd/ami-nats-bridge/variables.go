@@ -84,14 +84,19 @@ func redactURLs(list string) string {
 // parse it would quote in its error, password and all.
 func validURLs(list string) bool {
 	for u := range strings.SplitSeq(list, ",") {
-		if u = strings.TrimSpace(u); !strings.Contains(u, "://") {
-			u = "nats://" + u
-		}
-		if parsed, err := url.Parse(u); err != nil || parsed.Host == "" {
+		if parsed, err := url.Parse(withScheme(u)); err != nil || parsed.Host == "" {
 			return false
 		}
 	}
 	return true
+}
+
+// withScheme is the URL u, which may leave out nats://.
+func withScheme(u string) string {
+	if u = strings.TrimSpace(u); !strings.Contains(u, "://") {
+		u = "nats://" + u
+	}
+	return u
 }
 
 // wantsURLs is what a list of URLs has to be.

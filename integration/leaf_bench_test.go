@@ -1,0 +1,132 @@
+//go:build unix
+
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// leafBridge is the program, run as a leaf of hub, on one directory and one port
+// from one start to the next.
+type leafBridge struct {
+	t       *testing.T
+	program string
+	port    int // of the embedded nats-server
+	env     []string
+	cmd     *exec.Cmd
+}
+
+// buildBridge builds the program and returns its path.
+func buildBridge(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ami-nats-bridge")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/ami-nats-bridge")
+	build.Dir, build.Stderr = moduleRoot(t), t.Output()
+	if err := build.Run(); err != nil {
+		t.Fatalf("go build: %v", err)
+	}
+	return path
+}
+
+// startLeaf runs the program for pbx1 at addr until the test ends.
+func startLeaf(t *testing.T, program string, hub *natsProcess, addr string, env ...string) *leafBridge {
+	t.Helper()
+	l := &leafBridge{t: t, program: program, port: reservePort(t)}
+	l.env = append([]string{
+		"BRIDGE_NODE=b1", "BRIDGE_SERVERS=pbx1", "BRIDGE_SERVER_PBX1_ADDR=" + addr,
+		"BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=s3cret", "BRIDGE_HTTP_ADDR=",
+		"BRIDGE_NATS_LEAF_URL=nats://127.0.0.1:" + strconv.Itoa(hub.leaf), "BRIDGE_DATA_DIR=" + t.TempDir(),
+		"BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:" + strconv.Itoa(l.port), "BRIDGE_STREAM_MAX_BYTES=256MiB",
+		"BRIDGE_STATUS_INTERVAL=250ms",
+	}, env...)
+	t.Cleanup(l.kill)
+	l.start()
+	return l
+}
+
+func (l *leafBridge) start() {
+	l.t.Helper()
+	l.cmd = exec.Command(l.program, "run")
+	l.cmd.Env, l.cmd.Stderr = l.env, l.t.Output()
+	if err := l.cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// kill ends it at once.
+func (l *leafBridge) kill() {
+	_ = l.cmd.Process.Kill()
+	_ = l.cmd.Wait()
+}
+
+// connect returns a client of the embedded nats-server, once that is up.
+func (l *leafBridge) connect() *nats.Conn {
+	l.t.Helper()
+	nc, err := nats.Connect("nats://127.0.0.1:"+strconv.Itoa(l.port), nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(nc.Close)
+	eventually(l.t, "the leaf is up", nc.IsConnected)
+	return nc
+}
+
+// streamHolds is how many messages a stream holds; 0 if it cannot be had.
+func streamHolds(t *testing.T, nc *nats.Conn, name string) uint64 {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), name)
+	if err != nil {
+		return 0
+	}
+	return stream.CachedInfo().State.Msgs
+}
+
+// leafConnected is what ami.nodes.b1 said last of the leaf's connection.
+func leafConnected(t *testing.T, nc *nats.Conn) bool {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), bridge.StatusStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := stream.GetLastMsgForSubject(t.Context(), "ami.nodes.b1")
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(last.Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compileSchemas(t)["node"].Validate(doc); err != nil {
+		t.Error(err)
+	}
+	var node struct{ Leaf struct{ Connected bool } }
+	if err := json.Unmarshal(last.Data, &node); err != nil {
+		t.Fatal(err)
+	}
+	return node.Leaf.Connected
+}
