@@ -66,6 +66,8 @@ func newNode(t *testing.T, program, name string) *node {
 	return n
 }
 
+func (n *node) store() string { return filepath.Join(n.dir, "store") }
+
 func (n *node) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.port) }
 
 // configure writes the configuration file.
@@ -79,7 +81,7 @@ func (n *node) configure() {
 	if n.maxFile != "" {
 		limit = "max_file_store: " + n.maxFile
 	}
-	store := fmt.Sprintf("jetstream { store_dir: %q, %s }", n.dir, limit)
+	store := fmt.Sprintf("jetstream { store_dir: %q, %s }", n.store(), limit)
 	enabled := "jetstream: enabled, "
 	if n.plain {
 		store, enabled = "", ""
