@@ -120,7 +120,7 @@ func TestClock_SetWhileASessionWaits(t *testing.T) {
 func TestClock_SetWhileEventsAreInFlight(t *testing.T) {
 	for _, jump := range jumps {
 		w := newWindow([]*outbox{newOutbox(1<<20, "x", newOutboxBudget(1<<20, 1), func() {})}, func(int) {})
-		w.add(0)
+		w.add(0, 100)
 		sent := w.lanes[0].slot(0).at
 		if w.expire(set(t, sent.Add(time.Second), jump)); len(w.takeFailures(nil)) != 0 {
 			t.Errorf("set by %v: late after a second", jump)

@@ -162,7 +162,7 @@ func TestFast_Replies(t *testing.T) {
 				o.push(outboxEntry{}, nil, false)
 				o.take(nil)
 				var m nats.Msg
-				d.prepare(&m, 0, w.add(0), false)
+				d.prepare(&m, 0, w.add(0, 100), false)
 				replies = append(replies, strings.Clone(m.Reply))
 			}
 			m := nats.NewMsg(replies[c.n-1])
@@ -237,7 +237,7 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 		var m nats.Msg
 		o.push(outboxEntry{}, nil, false)
 		o.take(nil)
-		d.prepare(&m, 0, w.add(0), false)
+		d.prepare(&m, 0, w.add(0, 100), false)
 		if !strings.HasSuffix(m.Reply, step.op) {
 			t.Errorf("step %d: sent as %s", i, m.Reply)
 		}

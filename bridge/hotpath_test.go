@@ -83,7 +83,7 @@ func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
 	e, payload, _, _ := s.outbox.take(p.payload)
 	p.payload = payload
 	whole := allocations(func() {
-		if err := p.publish(0, p.window.add(0), e); err != nil {
+		if err := p.publish(0, p.window.add(0, 100), e); err != nil {
 			t.Fatal(err)
 		}
 		p.window.reset(0)

@@ -166,7 +166,6 @@ func (p *publisher) onState(state nats.Status) {
 		p.failAll(nats.ErrDisconnected)
 		return
 	}
-	p.failAll(nats.ErrDisconnected)
 	p.choose()
 	for _, id := range p.failing {
 		if r := &p.retries[id]; !r.due.IsZero() {
@@ -204,7 +203,7 @@ func (p *publisher) turn() bool {
 
 // send publishes p.payload as the event e and notes what came of it.
 func (p *publisher) send(id int, e outboxEntry) {
-	number := p.window.add(id)
+	number := p.window.add(id, len(p.payload)+entryBytes)
 	err := p.publish(id, number, e)
 	switch {
 	case err == nil:
@@ -254,13 +253,11 @@ func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
 // last reports whether nothing follows the event of id that is sent now. It looks
 // only where that matters.
 func (p *publisher) last(id int) bool {
-	if !p.batched() || !p.fast.wantsLast() || p.outboxes[id].waiting() {
+	if !p.batched() || !p.fast.wantsLast() {
 		return false
 	}
-	return !p.scheduler.Any(func(other int) bool {
-		failure, _ := p.window.state(other)
-		return failure == nil && p.outboxes[other].waiting()
-	})
+	more := func(id int) bool { return p.window.room(id) && p.outboxes[id].waiting() }
+	return !more(id) && !p.scheduler.Any(more)
 }
 
 func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -290,7 +290,7 @@ func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
 	for range laneMsgs {
 		o.push(outboxEntry{}, nil, false)
 		o.take(nil)
-		w.add(0)
+		w.add(0, 100)
 	}
 	if w.open(0) {
 		t.Fatal("a full lane is open")

@@ -9,19 +9,22 @@ import (
 // choose takes up fast ingest where the server may have it. Whether the stream
 // has it shows with the first event.
 func (p *publisher) choose() {
-	switch {
-	case p.fast == nil:
-	case fastIngestSince(p.nc.ConnectedServerVersion()):
-		p.use(p.fast, nil)
-	default:
-		p.use(p.windowed, errNoFastIngest)
+	if p.fast == nil {
+		return
 	}
+	way, why := delivery(p.fast), error(nil)
+	if !fastIngestSince(p.nc.ConnectedServerVersion()) {
+		way, why = p.windowed, errNoFastIngest
+	}
+	if p.delivery != nil && p.delivery != way {
+		p.failAll(errNewWay)
+	}
+	p.use(way, why)
 }
 
 // reconsider takes up fast ingest when the stream has been given it.
 func (p *publisher) reconsider() {
 	if p.delivery.way() == wayWindow && p.fast != nil && p.streams.batches.Load() && p.nc.IsConnected() {
-		p.window.failAll(errNewWay)
 		p.choose()
 	}
 }

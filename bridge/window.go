@@ -16,11 +16,16 @@ const (
 	// itself, so that a server whose events are not leaves room for the others.
 	laneMsgs = windowMsgs / 2
 	minLane  = 16
+	// shareBytes is what the servers that have something in flight share of it
+	// alike, so that who comes first does not fill the window before the others.
+	// One may have a turn's worth in any case.
+	shareBytes = 1 << 20
 )
 
 // sent is a published event that is not acknowledged.
 type sent struct {
 	at    time.Time
+	bytes int
 	acked bool
 }
 
@@ -32,12 +37,16 @@ type lane struct {
 	head, tail uint64 // the number of the oldest, of the next
 	failure    error  // nothing is sent until reset
 	probing    bool   // since a reset nothing was acknowledged: one at a time
+	bytes      int    // in flight
 	blocked    bool   // the publisher stopped for want of room here
 }
 
 // laneFull reports whether no more of l may be sent for now.
 func (w *window) laneFull(l *lane) bool {
-	return !w.batched && l.tail-l.head >= laneMsgs || l.probing && l.tail != l.head
+	if l.tail == l.head {
+		return false
+	}
+	return l.probing || l.bytes >= max(shareBytes/w.active, schedulerQuantum) || !w.batched && l.tail-l.head >= laneMsgs
 }
 
 func (l *lane) slot(number uint64) *sent { return &l.ring[number&uint64(len(l.ring)-1)] }
@@ -54,6 +63,7 @@ type window struct {
 	lanes    []lane
 	batched  bool // all servers' events go as one sequence
 	inFlight int
+	active   int   // lanes with something in flight
 	failures []int // lanes with a failure that the publisher has not seen
 }
 
@@ -84,9 +94,9 @@ func (w *window) open(source int) bool {
 	return l.failure == nil && !l.blocked
 }
 
-// add notes that the next event of source is being sent, and returns its
-// number.
-func (w *window) add(source int) uint64 {
+// add notes that the next event of source, of so many bytes, is being sent, and
+// returns its number.
+func (w *window) add(source, bytes int) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &w.lanes[source]
@@ -97,8 +107,12 @@ func (w *window) add(source int) uint64 {
 		}
 		l.ring = ring
 	}
-	*l.slot(l.tail) = sent{at: time.Now()}
+	if l.head == l.tail {
+		w.active++
+	}
+	*l.slot(l.tail) = sent{at: time.Now(), bytes: bytes}
 	l.tail++
+	l.bytes += bytes
 	w.inFlight++
 	return l.tail - 1
 }
@@ -172,14 +186,18 @@ func (w *window) ackAll() {
 
 // advance reports whether the publisher waited for this room.
 func (w *window) advance(l *lane) (unblocked bool) {
-	head := l.head
+	head, acked := l.head, 0
 	for l.head < l.tail && l.slot(l.head).acked {
+		acked += l.slot(l.head).bytes
 		l.outbox.ack()
 		l.head++
 		w.inFlight--
 	}
 	if l.head == head {
 		return false
+	}
+	if l.bytes -= acked; l.head == l.tail {
+		w.active--
 	}
 	l.probing = false
 	unblocked, l.blocked = l.blocked, false
@@ -256,8 +274,11 @@ func (w *window) reset(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &w.lanes[source]
+	if l.head < l.tail {
+		w.active--
+	}
 	w.inFlight -= int(l.tail - l.head)
-	l.head, l.failure, l.probing, l.blocked = l.tail, nil, true, false
+	l.head, l.failure, l.probing, l.bytes, l.blocked = l.tail, nil, true, 0, false
 }
 
 // settled ends the probing of source, which has nothing to send.

@@ -84,13 +84,16 @@ func startNATS(t *testing.T) *natsProcess {
 	t.Helper()
 	p := &natsProcess{t: t, dir: t.TempDir(), port: reservePort(t)}
 	p.start()
+	t.Cleanup(p.kill)
 	return p
 }
 
 // newHub returns one that takes leaves and is not started.
 func newHub(t *testing.T) *natsProcess {
 	t.Helper()
-	return &natsProcess{t: t, dir: t.TempDir(), port: reservePort(t), leaf: reservePort(t)}
+	p := &natsProcess{t: t, dir: t.TempDir(), port: reservePort(t), leaf: reservePort(t)}
+	t.Cleanup(p.kill)
+	return p
 }
 
 // reservePort returns a port that the system hands to nobody until the test ends:
@@ -135,7 +138,6 @@ func (p *natsProcess) start() {
 		p.t.Fatal(err)
 	}
 	p.stdin = stdin
-	p.t.Cleanup(p.kill)
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		p.t.Fatalf("nats-server did not start: %v", err)
