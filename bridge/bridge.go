@@ -241,9 +241,6 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 	b.streams.nc, b.streams.js = b.control, js
 	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
 	defer cancel()
-	if err := b.makeForwarded(ctx, js); err != nil {
-		return err
-	}
 	b.streams.check(ctx)
 	if state, err := b.streams.state(actionSubjects); state == streamCaptured {
 		return err

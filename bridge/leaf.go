@@ -1,9 +1,6 @@
 package bridge
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -49,24 +46,4 @@ func (l *leaf) look(now time.Time) *leafMsg {
 		}
 	}
 	return &leafMsg{Connected: l.up, Since: stamp(l.since)}
-}
-
-// makeForwarded makes the stream of events of a bridge whose events are
-// forwarded, if it is not there.
-func (b *Bridge) makeForwarded(ctx context.Context, js jetstream.JetStream) error {
-	if !b.cfg.Stream.Forwarded {
-		return nil
-	}
-	for _, want := range b.cfg.wantedStreams(batchLevel) {
-		if want.Name != EventStream {
-			continue
-		}
-		if _, err := js.Stream(ctx, want.Name); !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return err
-		}
-		if _, err := js.CreateStream(ctx, forwarded(want)); err != nil {
-			return fmt.Errorf("make stream %s: %w", want.Name, err)
-		}
-	}
-	return nil
 }

@@ -72,6 +72,9 @@ func (b *Config) wantedStreams(level int) []jetstream.StreamConfig {
 		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: duplicates(c.MaxAge),
 		AllowBatchPublish: level >= batchLevel,
 	})
+	if c.Forwarded {
+		all[len(all)-1] = forwarded(all[len(all)-1])
+	}
 	if b.IdempotencyWindow > 0 {
 		all = append(all, b.keyStream())
 	}

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,4 +132,42 @@ func leafConnected(t *testing.T, nc *nats.Conn) bool {
 		t.Fatal(err)
 	}
 	return node.Leaf.Connected
+}
+
+// page is what url shows.
+func page(t *testing.T, url string) string {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// eventsHeld is how many events the stream holds, without the Gap events.
+func eventsHeld(t *testing.T, nc *nats.Conn) (n uint64) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	if err != nil {
+		return 0
+	}
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("ami.events.>"))
+	if err != nil {
+		return 0
+	}
+	for subject, messages := range info.State.Subjects {
+		if !strings.HasSuffix(subject, ".Gap") {
+			n += messages
+		}
+	}
+	return n
 }
