@@ -18,11 +18,11 @@ demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C end
 
 .PHONY: test
 test: ## Run the tests. Needs no root, no network and no other service.
-	$(GO) test ./...
+	$(GO) test -parallel 8 ./...
 
 .PHONY: race
 race: ## Run the tests with the race detector, in random order.
-	$(GO) test -race -shuffle=on -timeout 20m ./...
+	$(GO) test -race -shuffle=on -parallel 8 -timeout 20m ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME.

@@ -50,6 +50,7 @@ func TestAudit_StrictStoresTheIntentFirst(t *testing.T) {
 // Without the stream nothing is sent; what was not sent is recorded once it is
 // back.
 func TestAudit_StrictSendsNothingWithoutTheStream(t *testing.T) {
+	t.Parallel()
 	sim, addr := startSim(t, amisim.Config{})
 	r := startBridge(t, natsURL(t), strict, chaosServer("pbx1", addr))
 	bring := takeStream(t, r.nc, bridge.AuditStream)
@@ -113,6 +114,7 @@ func TestAudit_StrictNamesEveryServerThatIsTried(t *testing.T) {
 
 // What ends while NATS is away is recorded once and in order when it is back.
 func TestAudit_SurvivesARestartOfNATS(t *testing.T) {
+	t.Parallel()
 	nats := startNATS(t)
 	sim, addr := startSim(t, amisim.Config{})
 	r := startBridge(t, nats.url, chaosConfig, chaosServer("pbx1", addr))

@@ -224,6 +224,7 @@ func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 }
 
 func TestAudit_WithoutJetStream(t *testing.T) {
+	t.Parallel()
 	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 // the gate, which bounds sixty of them together, has room for a thousand a
 // second.
 func TestChaos_BackoffOfOneServerGrows(t *testing.T) {
+	t.Parallel()
 	const tries = 6
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)

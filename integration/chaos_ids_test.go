@@ -37,6 +37,7 @@ func TestChaos_ResponseTwice(t *testing.T) {
 // neither by that of another node, nor by its ID on the event session or on
 // another server.
 func TestChaos_ForeignActionIDs(t *testing.T) {
+	t.Parallel()
 	one, oneAddr := startSim(t, amisim.Config{NotBooted: true})
 	two, twoAddr := startSim(t, amisim.Config{NotBooted: true})
 	r := startBridge(t, natsURL(t), chaosConfig, chaosServer("pbx1", oneAddr), chaosServer("pbx2", twoAddr))
@@ -94,6 +95,7 @@ func TestChaos_ForeignActionIDs(t *testing.T) {
 // The answer to an action that was given up is nobody's, least of all the next
 // one's.
 func TestChaos_ResponseAfterTheTimeout(t *testing.T) {
+	t.Parallel()
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
 			sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = sessions })

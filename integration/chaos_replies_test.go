@@ -147,6 +147,7 @@ func TestChaos_ErrorWithoutActionID(t *testing.T) {
 // Seven bytes every twenty milliseconds are slow, not dead, although the whole takes
 // longer than a silence may; and the event session is not held up.
 func TestChaos_DrippingReplies(t *testing.T) {
+	t.Parallel()
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
 		s.PingInterval, s.ReadTimeout = 200*time.Millisecond, 4*time.Second
 	})

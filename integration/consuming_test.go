@@ -51,6 +51,7 @@ func consumed(t *testing.T) (*amisim.Server, *running) {
 }
 
 func TestConsuming_TheExampleFindsTheHoles(t *testing.T) {
+	t.Parallel()
 	sim, r := consumed(t)
 	for _, name := range []string{"A", "A", "Denied", "Denied", "A"} {
 		sim.Emit("Event", name)

@@ -88,6 +88,7 @@ func TestErrors_OfTheRequest(t *testing.T) {
 // What is wrong with Asterisk or with the way to it. CoreStatus is the action
 // that fails, and received how often Asterisk got it.
 func TestErrors_OfTheServer(t *testing.T) {
+	t.Parallel()
 	const action = "CoreStatus"
 	for _, test := range []struct {
 		name     string

@@ -80,7 +80,7 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 			sim.Kick()
 			r.awaitText(states, `"role":"event","from":"connecting","to":"up"`)
 			sim.EmitRaw([]byte(test.after))
-			if g := gapOf(t, r.next(events).Data); g.Event != "Gap" || g.Restarted != test.want || g.Reason != "closed" || g.Lost != "unknown" {
+			if g := gapOf(t, r.next(events).Data); g.Event != "Gap" || g.Restarted != test.want || !hungUp(g.Reason) || g.Lost != "unknown" {
 				t.Errorf("%+v, want restarted %s", g, test.want)
 			}
 			word := map[string]string{"no": "false", "yes": "true", "unknown": "null"}[test.want]
@@ -130,6 +130,7 @@ func TestGap_StandsWhereAFrameWasTooLarge(t *testing.T) {
 // The stream is away while a flood overruns the outbox. When it is back, events
 // and Gaps together account for every number, in order.
 func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
+	t.Parallel()
 	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
 		s.OutboxBytes = 256 << 10
 		s.ShedFirst = bridge.Globs{"VarSet"}
@@ -192,3 +193,7 @@ func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
 		t.Errorf("%d events and %d in Gaps, the last numbered %d; want %d together", seen, lost, last, n)
 	}
 }
+
+// hungUp reports whether reason is that of a server which closed the session:
+// the system may tell it as a reset if something had come that nobody read.
+func hungUp(reason string) bool { return reason == "closed" || reason == "read" }

@@ -19,6 +19,7 @@ var leafKills = flag.Bool("leaf", false, "kill the hub of a leaf: nats-server as
 
 // TestLeaf runs the program itself, for it is killed.
 func TestLeaf(t *testing.T) {
+	t.Parallel()
 	program := buildBridge(t)
 	for name, test := range map[string]func(*testing.T, string){
 		"the hub is served": theHubIsServed, "the hub comes late": theHubComesLate,

@@ -68,6 +68,7 @@ func TestPeers_EventsGluedToTheLoginReplyAreKept(t *testing.T) {
 // On the one session that a server allows, a frame over the limit comes while
 // an action is pending. It costs itself and nothing else.
 func TestPeers_AFrameOverTheLimitCostsOnlyItself(t *testing.T) {
+	t.Parallel()
 	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.Sessions = 1 })
 	events, states := r.subscribe("ami.events.pbx1.>"), r.subscribe("ami.status.pbx1.connection")
 	huge := "Event: Huge\r\nX: " + strings.Repeat("x", 1_100_000) + "\r\n\r\n"
@@ -140,6 +141,7 @@ func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
 // A server that misses its heartbeats still has events worth having, and takes
 // actions. If it goes on missing them its session ends and another one follows.
 func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
+	t.Parallel()
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
 		s.Sessions, s.PingInterval, s.ReadTimeout = 1, 20*time.Millisecond, 3*time.Second
 	})

@@ -175,6 +175,7 @@ func TestPeers_AThousandShuffledRepliesReachTheirCallers(t *testing.T) {
 // What is not the answer to an action does not answer it, and silence is no
 // success.
 func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
+	t.Parallel()
 	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
 	const success = "Response: Success\r\nMessage: ok\r\n\r\n"
 	for name, fault := range map[string]amisim.Fault{
@@ -200,6 +201,7 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 // One reply is cut inside its ActionID and the next one follows at once. Both
 // callers are told that nobody knows; neither gets the other's answer.
 func TestPeers_ACutReplyIsNotMergedIntoTheNext(t *testing.T) {
+	t.Parallel()
 	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
 	sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID[:len(a.ActionID)-1]))

@@ -156,6 +156,7 @@ func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
 // The time of a request is one, whoever has it: pbx2 by itself would take longer
 // than anybody waits here.
 func TestRouting_AnotherServerHasTheTimeThatIsLeft(t *testing.T) {
+	t.Parallel()
 	jam, other, r, wait := stuck(t,
 		func(s *bridge.ServerConfig) {
 			s.ActionTimeouts = amiconn.Timeouts{{Pattern: "CoreStatus", Value: 15 * time.Second}}

@@ -21,6 +21,7 @@ import (
 // it: in good days, after lost sessions, with the breaker open and with a full
 // outbox.
 func TestSchemas_HoldForEveryMessage(t *testing.T) {
+	t.Parallel()
 	schemas := compileSchemas(t)
 	delete(schemas, "request") // of these see TestSchemas_HoldForEveryReply
 	delete(schemas, "reply")
@@ -125,7 +126,7 @@ func breakOff(sim *amisim.Server, r *running) {
 	soon(r, states, `"to":"half-open"`)
 	sim.Always(amisim.Accept, nil)
 	soon(r, states, `"to":"closed"`)
-	soon(r, gaps, `"reason":"closed"`)
+	soon(r, gaps, `"lost":null`)
 	sim.Emit("Event", "Large", "Filler", strings.Repeat("x", 10_000))
 	soon(r, gaps, `"reason":"oversize"`)
 }

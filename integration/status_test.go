@@ -44,6 +44,7 @@ func hear(t *testing.T, sub *nats.Subscription) (all []spoken) {
 // kept. On its return the newest of each comes before anything that has happened
 // since; and what did not change meanwhile is said once more.
 func TestStatus_NewestOfEachComesFirstOnReturn(t *testing.T) {
+	t.Parallel()
 	url := natsURL(t)
 	way := startRelay(t, url[len("nats://"):])
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})

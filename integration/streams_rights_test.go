@@ -42,6 +42,7 @@ func no(subjects ...string) *natsserver.SubjectPermission {
 
 // What the bridge may not do is said, with the subject, and is no silence.
 func TestStreams_NoPermission(t *testing.T) {
+	t.Parallel()
 	for name, denied := range map[string]natsserver.Permissions{
 		"publish to $JS.API.STREAM.INFO.AMI_EVENTS":   {Publish: no("$JS.API.>")},
 		"publish to $JS.API.STREAM.CREATE.AMI_EVENTS": {Publish: no("$JS.API.STREAM.CREATE.AMI_EVENTS")},

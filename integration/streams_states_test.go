@@ -112,6 +112,7 @@ func TestStreams_NoJetStream(t *testing.T) {
 
 // JetStream that does not answer, as without a leader: here, nobody does.
 func TestStreams_JetStreamThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	s := natsInProcess(t, func(o *natsserver.Options) { o.JetStream = false })
 	silent, err := connect(t, s.ClientURL()).Subscribe("$JS.API.>", func(*nats.Msg) {})
 	if err != nil {

@@ -50,6 +50,7 @@ func eventStream(t *testing.T, nc *nats.Conn) *jetstream.StreamInfo {
 // What loses nothing is changed, with one line that says what; what somebody
 // added stays.
 func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
+	t.Parallel()
 	url := natsURL(t)
 	nc := connect(t, url)
 	want := older(t, nc, func(c *jetstream.StreamConfig) {
