@@ -87,5 +87,6 @@ REAL := BRIDGE_TEST_ASTERISK_REQUIRED=1 \
 
 .PHONY: integration
 integration: ## Run what needs the real Asterisks: tests, and the Actions' benchmark.
-	$(REAL) $(GO) test -count=1 -timeout 30m ./integration/...
+	$(REAL) $(GO) test -count=1 -timeout 15m -run 'TestReal' ./integration
+	$(REAL) $(GO) test -count=1 -timeout 5m ./integration/realasterisk
 	$(REAL) $(GO) test -run '^$$' -bench Actions -benchtime 1x ./integration

@@ -84,12 +84,21 @@ func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (tim
 	}
 	msg, err := stream.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return time.Time{}, nil
+		return takenOver(stream.CachedInfo()), nil
 	}
 	if err != nil {
 		return time.Time{}, err
 	}
 	return readAt(msg.Header, msg.Time), nil
+}
+
+// takenOver is when the last event was stored, whichever server's, if another
+// stream takes them over, so that none need be left; else zero.
+func takenOver(info *jetstream.StreamInfo) time.Time {
+	if info.Config.Retention != jetstream.WorkQueuePolicy || info.State.LastSeq == 0 {
+		return time.Time{}
+	}
+	return info.State.LastTime
 }
 
 // readAt is when the bridge read an event: as it says, or else when the stream
