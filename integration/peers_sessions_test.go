@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -44,8 +45,9 @@ func TestPeers_AServersNameIsTakenAsItIsOrRefused(t *testing.T) {
 // Actions that find the write buffer full are refused one by one; what was
 // accepted is answered, and the session stays.
 func TestPeers_AFullWriteBufferKeepsTheSession(t *testing.T) {
-	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.WriteBufferBytes = 256 * amiconn.KiB })
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
+		s.WriteBufferBytes, s.ActionTimeout = 256*amiconn.KiB, 110*time.Second
+	})
 	states := r.subscribe("ami.status.pbx1.connection")
 	before := r.call("pbx1", "CoreStatus", "")
 	thaw := sim.FreezeReads()
