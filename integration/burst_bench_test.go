@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	burstRate   = 120_000 // events a second
+	burstRate   = 105_000 // events a second
 	burstPieces = 300     // one each 10 ms
 )
 

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	ingestEvents = 15_000
+	ingestEvents = 30_000
 	ingestRounds = 9
 )
 
@@ -43,7 +43,7 @@ func BenchmarkIngest(b *testing.B) {
 	throughBridge := func(int) {
 		published += ingestEvents
 		sim.EmitRaw(wire)
-		every := time.NewTicker(2 * time.Millisecond)
+		every := time.NewTicker(5 * time.Millisecond)
 		defer every.Stop()
 		for r.metric("events_published_total") < published {
 			<-every.C
