@@ -60,6 +60,7 @@ type Bridge struct {
 	events, control *nats.Conn   // set by Run
 	dials           dials        // of events
 	way             atomic.Value // in which events are delivered, a string
+	publisher       atomic.Pointer[publisher]
 }
 
 // schedulerQuantum is how many bytes one server may publish before it is the

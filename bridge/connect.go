@@ -117,6 +117,9 @@ func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Error("nats error", zap.Error(err))
 			b.streams.connectionError(err)
+			if p := b.publisher.Load(); p != nil {
+				p.denied(err)
+			}
 		}),
 	}
 	if b.deps.InProcess != nil {

@@ -37,6 +37,9 @@ var ways = []string{wayFast, wayWindow, wayCore}
 // errNewWay has what is in flight be sent again another way.
 var errNewWay = errors.New("another way of delivery")
 
+// errOthers is a batch that ended because of another server's event.
+var errOthers = errors.New("another server's event was refused")
+
 // errNoStream is a message that nobody took.
 var errNoStream = errors.New("no stream takes the events: is AMI_EVENTS there, and JetStream on?")
 

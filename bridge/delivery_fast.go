@@ -177,6 +177,16 @@ func (d *fastDelivery) abandon() {
 	d.batch, d.failure, d.sent, d.acked, d.crowded, d.ending, d.wary = "", nil, 0, 0, false, false, true
 }
 
+// fail has err be the failure of the batch, if it has none.
+func (d *fastDelivery) fail(err error) {
+	d.mu.Lock()
+	if d.failure == nil && d.batch != "" {
+		d.failure = err
+	}
+	d.mu.Unlock()
+	d.window.signal()
+}
+
 // batchReply is what the server says of a batch: a BatchFlowAck, a BatchFlowGap,
 // a BatchFlowErr or a JSPubAckResponse.
 type batchReply struct {

@@ -94,6 +94,7 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 		return nil, err
 	}
 	p.choose()
+	b.publisher.Store(p)
 	return p, nil
 }
 

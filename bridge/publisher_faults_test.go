@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -161,9 +162,16 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 		b, p := twoServers(t, s.ClientURL(), "bridge")
 		keep(p)
 		pushEvents(b.servers[1], 1, 5000) // refused by permission: no acknowledgement ever
-		pushEvents(b.servers[0], 1, 5000)
-		p.window.timeout = time.Hour // whoever waits for pbx2 to be given up waits too long
+		p.window.timeout = time.Hour      // whoever waits for pbx2 to be given up waits too long
 		startPublisher(t, p)
+		deadline := time.Now().Add(patience)
+		for b.servers[1].outbox.account().resent == 0 {
+			if time.Now().After(deadline) {
+				t.Fatal("what was refused was not tried again")
+			}
+			runtime.Gosched()
+		}
+		pushEvents(b.servers[0], 1, 5000)
 		// Only pbx1's: the refused ones stay, which is the point.
 		if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, patience); left > 0 {
 			t.Errorf("%d of pbx1's 5000 events are left beside a refused pbx2", left)

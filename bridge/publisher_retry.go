@@ -3,9 +3,11 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 )
 
@@ -92,7 +94,7 @@ func (p *publisher) noteFailures(now time.Time) {
 // harmless reports whether err is no reason to wait: a Gap has taken the place
 // of what was refused, or another way of delivery was taken up.
 func harmless(err error) bool {
-	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewWay)
+	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewWay) || errors.Is(err, errOthers)
 }
 
 // again goes back to the oldest event of id that is not acknowledged, and reports
@@ -111,4 +113,25 @@ func (p *publisher) again(ctx context.Context, id int, now time.Time) bool {
 	// Everything was dropped meanwhile: there is nothing to probe with.
 	p.window.settled(id)
 	return true
+}
+
+// denied hears that NATS does not let the bridge publish on a subject: it says so
+// beside the events, and nothing in their place. The server whose event it was
+// waits; the others go on at once.
+func (p *publisher) denied(err error) {
+	if p.windowed == nil || !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	match := deniedText.FindStringSubmatch(err.Error())
+	if match == nil {
+		return
+	}
+	for id, filter := range p.filters {
+		if covers(filter, match[2]) {
+			p.window.fail(id, fmt.Errorf("%w publish to %s", errDenied, match[2]))
+			if p.fast != nil { // and if it is not in force it has no batch
+				p.fast.fail(errOthers)
+			}
+		}
+	}
 }
