@@ -208,11 +208,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != DeliverCore {
-		js, err := jetstream.New(b.control)
-		if err != nil {
-			return fmt.Errorf("JetStream: %w", err)
-		}
-		stage.back.Go(func() { b.recallAll(stage.backCtx, js) })
+		stage.back.Go(func() { b.recallAll(stage.backCtx, b.streams.js) })
 	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {

@@ -212,15 +212,13 @@ func (p *publisher) send(id int, e outboxEntry) {
 		p.log.Error("event dropped", zap.String("reason", dropOversize), zap.String("subject", e.subject),
 			zap.Int("bytes", len(p.payload)), zap.Int64("max_payload", p.nc.MaxPayload()))
 		p.window.refuse(id, number)
-		if p.batched() {
-			p.failAll(errRefused)
-		}
+		err = errRefused
 	default:
 		err = fmt.Errorf("publish: %w", err)
 		p.window.fail(id, err)
-		if p.batched() {
-			p.failAll(err)
-		}
+	}
+	if err != nil && p.batched() {
+		p.failAll(err)
 	}
 }
 

@@ -66,19 +66,19 @@ func (p *publisher) noteFailures(now time.Time) {
 	for _, id := range p.window.takeFailures(nil) {
 		r := &p.retries[id]
 		failure, _ := p.window.state(id)
-		first := r.delays == nil
+		first, faulty := r.delays == nil, !gone(failure) && !harmless(failure)
 		if r.since.IsZero() {
 			r.since = now
 		}
 		if first {
-			if !gone(failure) && !harmless(failure) {
+			if faulty {
 				told, why = append(told, p.names[id]), failure
 			}
 			r.delays = backoff.NewExponentialBackOff()
 			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
 			p.failing = append(p.failing, id)
 		}
-		if !gone(failure) && !harmless(failure) {
+		if faulty {
 			p.streams.stored(EventStream, failure)
 		}
 		r.due = now.Add(r.delays.NextBackOff())

@@ -75,21 +75,34 @@ func (b *Bridge) recall(ctx context.Context, js jetstream.JetStream, subject str
 func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, recallTimeout)
 	defer cancel()
+	msg, stream, err := lastOn(ctx, js, subject)
+	switch {
+	case msg != nil:
+		return readAt(msg.Header, msg.Time), nil
+	case stream != nil:
+		return takenOver(stream.CachedInfo()), nil
+	}
+	return time.Time{}, err
+}
+
+// lastOn returns the last message on subject that the stream of events holds,
+// nil without one, and the stream, nil if it is not there or does not answer.
+func lastOn(ctx context.Context, js jetstream.JetStream, subject string) (*jetstream.RawStreamMsg, jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, EventStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return time.Time{}, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return time.Time{}, err
+		return nil, nil, err
 	}
 	msg, err := stream.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return takenOver(stream.CachedInfo()), nil
+		return nil, stream, nil
 	}
 	if err != nil {
-		return time.Time{}, err
+		return nil, nil, err
 	}
-	return readAt(msg.Header, msg.Time), nil
+	return msg, stream, nil
 }
 
 // takenOver is when the last event was stored, whichever server's, if another

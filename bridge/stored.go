@@ -2,11 +2,9 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 )
 
@@ -61,18 +59,8 @@ func (p *publisher) askStored(ctx context.Context, id int, now time.Time) bool {
 func (p *publisher) lastStored(ctx context.Context, id int) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, storedTimeout)
 	defer cancel()
-	stream, err := p.js.Stream(ctx, EventStream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	msg, err := stream.GetLastMsgForSubject(ctx, p.filters[id])
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return "", nil
-	}
-	if err != nil {
+	msg, _, err := lastOn(ctx, p.js, p.filters[id])
+	if msg == nil {
 		return "", err
 	}
 	return msg.Header.Get("Nats-Msg-Id"), nil

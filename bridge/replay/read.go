@@ -29,7 +29,27 @@ func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time
 	if !from.IsZero() {
 		from = from.Add(-clockSlack)
 	}
-	all, err := s.open(ctx, p.filters, from)
+	return s.scan(ctx, p.filters, from, told, func(m *Message) (more bool, err error) {
+		if p.match != nil && !p.match(m.Subject) {
+			return true, nil
+		}
+		when := at(m)
+		switch {
+		case !sel.From.IsZero() && when.Before(sel.From):
+			return true, nil
+		case !sel.To.IsZero() && !when.Before(sel.To):
+			return !p.over(&sel, m, when), nil
+		}
+		return true, each(m)
+	})
+}
+
+// scan hands what the stream holds on these subjects from a time on to each, in
+// order, until that has enough, and says before each how far it is.
+func (s *Source) scan(
+	ctx context.Context, filters []string, from time.Time, told func(Progress), each func(*Message) (more bool, err error),
+) error {
+	all, err := s.open(ctx, filters, from)
 	if err != nil {
 		return err
 	}
@@ -41,20 +61,7 @@ func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time
 		if told != nil {
 			told(Progress{Read: n, Total: all.total(), At: m.Stored})
 		}
-		if p.match != nil && !p.match(m.Subject) {
-			continue
-		}
-		when := at(m)
-		switch {
-		case !sel.From.IsZero() && when.Before(sel.From):
-			continue
-		case !sel.To.IsZero() && !when.Before(sel.To):
-			if p.over(&sel, m, when) {
-				return nil
-			}
-			continue
-		}
-		if err := each(m); err != nil {
+		if more, err := each(m); !more || err != nil {
 			return err
 		}
 	}

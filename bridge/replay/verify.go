@@ -49,20 +49,10 @@ type place struct {
 
 // Verify reads the whole stream into v.
 func (s *Source) Verify(ctx context.Context, v *Verifier, told func(Progress)) error {
-	all, err := s.open(ctx, []string{">"}, timeZero)
-	if err != nil {
-		return err
-	}
-	for n := uint64(1); ; n++ {
-		m, err := all.next(ctx)
-		if m == nil || err != nil {
-			return err
-		}
-		if told != nil {
-			told(Progress{Read: n, Total: all.total(), At: m.Stored})
-		}
+	return s.scan(ctx, []string{">"}, timeZero, told, func(m *Message) (more bool, err error) {
 		v.See(m)
-	}
+		return true, nil
+	})
 }
 
 // CheckPin reports a text that is no hash.
