@@ -87,6 +87,11 @@ func newOutbox(limit int, subject string, budget *outboxBudget, alarm func()) *o
 	}
 }
 
+// mayBeSent is how many bytes should be in flight at most: half of what the
+// outbox has whatever others have, so that when it is full there are older ones
+// to drop, and the newest stay.
+func (o *outbox) mayBeSent() int64 { return min(o.limit, o.budget.floor) / 2 }
+
 // push copies an event in. It never waits: what does not fit pushes out the
 // oldest, and is dropped itself only if it could never fit, or is to be shed
 // before others.

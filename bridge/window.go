@@ -18,7 +18,7 @@ const (
 	minLane  = 16
 	// shareBytes is what the servers that have something in flight share of it
 	// alike, so that who comes first does not fill the window before the others.
-	// One may have a turn's worth in any case.
+	// One may have a turn's worth in any case, if its outbox is not smaller.
 	shareBytes = 1 << 20
 )
 
@@ -33,6 +33,7 @@ type sent struct {
 // only grow, so an acknowledgement of an earlier attempt is recognized.
 type lane struct {
 	outbox     *outbox
+	limit      int    // of bytes in flight, whatever its share
 	ring       []sent // its length is a power of two
 	head, tail uint64 // the number of the oldest, of the next
 	failure    error  // nothing is sent until reset
@@ -46,7 +47,8 @@ func (w *window) laneFull(l *lane) bool {
 	if l.tail == l.head {
 		return false
 	}
-	return l.probing || l.bytes >= max(shareBytes/w.active, schedulerQuantum) || !w.batched && l.tail-l.head >= laneMsgs
+	share := min(max(shareBytes/w.active, schedulerQuantum), l.limit)
+	return l.probing || l.bytes >= share || !w.batched && l.tail-l.head >= laneMsgs
 }
 
 func (l *lane) slot(number uint64) *sent { return &l.ring[number&uint64(len(l.ring)-1)] }
@@ -70,7 +72,7 @@ type window struct {
 func newWindow(outboxes []*outbox, ready func(int)) *window {
 	w := &window{timeout: ackTimeout, changed: make(chan struct{}, 1), ready: ready, lanes: make([]lane, len(outboxes))}
 	for i, o := range outboxes {
-		w.lanes[i].outbox = o
+		w.lanes[i].outbox, w.lanes[i].limit = o, int(o.mayBeSent())
 	}
 	return w
 }
