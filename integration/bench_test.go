@@ -258,6 +258,12 @@ func (r *running) call(server, action, body string, headers ...string) reply {
 // and a bridge under the race detector is not that fast.
 func startSim(t testing.TB, cfg amisim.Config) (*amisim.Server, string) {
 	t.Helper()
+	return simBehind(t, cfg, func(l net.Listener) net.Listener { return l })
+}
+
+// simBehind is startSim behind another listener.
+func simBehind(t testing.TB, cfg amisim.Config, behind func(net.Listener) net.Listener) (*amisim.Server, string) {
+	t.Helper()
 	if cfg.Users == nil {
 		cfg.Users = map[string]string{"bridge": "s3cret"}
 	}
@@ -269,7 +275,7 @@ func startSim(t testing.TB, cfg amisim.Config) (*amisim.Server, string) {
 	sim := amisim.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { _ = sim.Serve(ctx, listener) })
+	group.Go(func() { _ = sim.Serve(ctx, behind(listener)) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 	return sim, listener.Addr().String()
 }

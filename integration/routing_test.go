@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -107,10 +108,10 @@ func stuck(t *testing.T, pbx1, pbx2 func(*bridge.ServerConfig)) (
 	jam, other *amisim.Server, r *running, wait func(to, action, body string) *nats.Subscription,
 ) {
 	t.Helper()
-	jam, addr := startSim(t, amisim.Config{NotBooted: true})
+	jam, addr := simBehind(t, amisim.Config{NotBooted: true}, func(l net.Listener) net.Listener { return narrow{l} })
 	other, otherAddr := startSim(t, amisim.Config{NotBooted: true})
 	one, two := chaosServer("pbx1", addr), chaosServer("pbx2", otherAddr)
-	// To fill the sockets takes a slow machine half a minute.
+	// A slow machine takes a while to fill even these sockets.
 	one.ActionTimeout, one.ReadTimeout = 3*patience/2, 3*patience/2
 	pbx1(&one)
 	pbx2(&two)
@@ -128,11 +129,23 @@ func stuck(t *testing.T, pbx1, pbx2 func(*bridge.ServerConfig)) (
 		return replies
 	}
 	// What the sockets do not hold waits in the bridge.
-	large := fmt.Sprintf(`{"Variable":[%s"1"]}`, strings.Repeat(`"`+strings.Repeat("v", 900)+`",`, 120))
+	large := fmt.Sprintf(`{"UserEvent":"Large","Filler":[%s"1"]}`, strings.Repeat(`"`+strings.Repeat("v", 900)+`",`, 120))
 	for r.metric("write_buffer_bytes", "server", "pbx1") < 1<<20 {
-		wait("pbx1", "Setvar", large)
+		wait("pbx1", "UserEvent", large)
 	}
 	return jam, other, r, wait
+}
+
+// narrow has the system hold little of what is not read, where it would hold
+// megabytes.
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) {
+	conn, err := n.Listener.Accept()
+	if err == nil {
+		err = conn.(*net.TCPConn).SetReadBuffer(16 << 10)
+	}
+	return conn, err
 }
 
 func asItIs(*bridge.ServerConfig) {}
