@@ -202,11 +202,13 @@ func differences(have, want streamConfig) (all []difference) {
 	return all
 }
 
-// changeOf returns have with the field called name as it is wanted.
+// changeOf returns have with the field called name as it is wanted, unless that
+// could lose something: since it was found less, somebody may have made it more.
 func changeOf(name string, have, want streamConfig) streamConfig {
+	spell(&have)
 	spell(&want)
 	for _, f := range streamFields {
-		if f.name == name {
+		if f.name == name && f.lesser(&have, &want) {
 			f.change(&have, &want)
 		}
 	}
