@@ -239,7 +239,7 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
 	defer cancel()
 	b.streams.check(ctx)
-	if state, err := b.streams.state(actionSubjects); state == streamCaptured {
+	if state, err := b.streams.state(ActionSubjects); state == streamCaptured {
 		return err
 	}
 	return nil

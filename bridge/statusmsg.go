@@ -117,8 +117,8 @@ type nodeMsg struct {
 	AuditQueued  int      `json:"audit_queued"`
 	AuditLost    uint64   `json:"audit_lost"`
 
-	Streams []streamMsg `json:"streams"`
-	Leaf    *leafMsg    `json:"leaf,omitempty"`
+	Streams []StreamReport `json:"streams"`
+	Leaf    *leafMsg       `json:"leaf,omitempty"`
 }
 
 // tellNode publishes the state of this process. It is for the status goroutine.

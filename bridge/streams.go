@@ -13,10 +13,6 @@ const StatusStream = "AMI_STATUS"
 // keyStream is the stream behind KeyBucket.
 const keyStream = "KV_" + KeyBucket
 
-// actionSubjects is the name under which is told whether a stream captures the
-// subjects of the Actions, which none may.
-const actionSubjects = "actions"
-
 // batchLevel is the level of the JetStream API that knows fast ingest, of
 // nats-server 2.14. An older one refuses the setting or forgets it.
 const batchLevel = 4

@@ -15,8 +15,8 @@ import (
 // mend makes the changes that lose nothing, one by one, so that one which the
 // server refuses keeps none of the others from being made.
 func (k *streams) mend(
-	ctx context.Context, info *jetstream.StreamInfo, want jetstream.StreamConfig, diffs []difference,
-) (*jetstream.StreamInfo, []difference) {
+	ctx context.Context, info *jetstream.StreamInfo, want jetstream.StreamConfig, diffs []StreamDifference,
+) (*jetstream.StreamInfo, []StreamDifference) {
 	var made []string
 	left, failed := make(map[string]string), k.refused[want.Name] // why, by field
 	for _, d := range diffs {

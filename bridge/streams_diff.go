@@ -11,19 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// difference is a field in which a stream is not as configured.
-type difference struct {
-	Field string `json:"field"`
-	Have  string `json:"have"`
-	Want  string `json:"want"`
-	// Left is why it is not changed.
-	Left string `json:"left"`
-	// Breaks is what goes wrong meanwhile, if anything does.
-	Breaks string `json:"breaks,omitempty"`
-}
-
-func (d difference) String() string { return d.Field + " " + d.Have + " -> " + d.Want }
-
 const (
 	leftLoses  = "the change could lose what is stored: make it by hand, or set the bridge to what is there"
 	leftFixed  = "nats-server does not change it: make the stream anew, or leave it"
@@ -36,6 +23,7 @@ type streamConfig = jetstream.StreamConfig
 // them, such as sources, republish, placement and metadata, are the operator's.
 type streamField struct {
 	name, breaks string
+	loses        bool // what breaks is that messages are refused, or lost
 	value        func(*streamConfig) string
 	differs      func(have, want *streamConfig) bool
 	// lesser reports whether the stream has less than is wanted, so that the
@@ -47,17 +35,17 @@ type streamField struct {
 // streamFields are in the order in which they are changed: the age before the
 // window, which may not be longer.
 var streamFields = []streamField{
-	subjectsField(),
-	fixed("mirror", "it takes messages from its origin alone", mirrorOf),
-	fixed("sealed", "it takes no message any more", func(c *streamConfig) bool { return c.Sealed }),
-	fixed("storage", "what is in memory is lost with its server", func(c *streamConfig) jetstream.StorageType { return c.Storage }),
-	fixed("retention", "only limits keeps a message that consumers have had", func(c *streamConfig) jetstream.RetentionPolicy { return c.Retention }),
-	never("discard", "at a limit old drops what is stored, new refuses what comes", func(c *streamConfig) jetstream.DiscardPolicy { return c.Discard }),
-	never("discard_new_per_subject", "a subject at its limit takes no message", func(c *streamConfig) bool { return c.DiscardNewPerSubject }),
-	fixed("persist_mode", "async acknowledges before it is written", func(c *streamConfig) jetstream.PersistModeType { return c.PersistMode }),
-	fixed("allow_msg_counter", "it takes counters alone", func(c *streamConfig) bool { return c.AllowMsgCounter }),
-	never("subject_transform", "messages are stored under other subjects", transformOf),
-	changed("no_ack", "nobody hears what is stored, so that the outbox never empties", func(c *streamConfig) *bool { return &c.NoAck }, always),
+	subjectsField().losing(),
+	fixed("mirror", "it takes messages from its origin alone", mirrorOf).losing(),
+	fixed("sealed", "it takes no message any more", func(c *streamConfig) bool { return c.Sealed }).losing(),
+	fixed("storage", "what is in memory is lost with its server", func(c *streamConfig) jetstream.StorageType { return c.Storage }).losing(),
+	fixed("retention", "only limits keeps a message that consumers have had", func(c *streamConfig) jetstream.RetentionPolicy { return c.Retention }).losing(),
+	never("discard", "at a limit old drops what is stored, new refuses what comes", func(c *streamConfig) jetstream.DiscardPolicy { return c.Discard }).losing(),
+	never("discard_new_per_subject", "a subject at its limit takes no message", func(c *streamConfig) bool { return c.DiscardNewPerSubject }).losing(),
+	fixed("persist_mode", "async acknowledges before it is written", func(c *streamConfig) jetstream.PersistModeType { return c.PersistMode }).losing(),
+	fixed("allow_msg_counter", "it takes counters alone", func(c *streamConfig) bool { return c.AllowMsgCounter }).losing(),
+	never("subject_transform", "messages are stored under other subjects", transformOf).losing(),
+	changed("no_ack", "nobody hears what is stored, so that the outbox never empties", func(c *streamConfig) *bool { return &c.NoAck }, always).losing(),
 	changed("compression", "", func(c *streamConfig) *jetstream.StoreCompression { return &c.Compression },
 		func(_, want jetstream.StoreCompression) bool { return want != jetstream.NoCompression }).onlyLesser(),
 	changed("num_replicas", "fewer servers may fail", func(c *streamConfig) *int { return &c.Replicas }, less[int]),
@@ -65,7 +53,7 @@ var streamFields = []streamField{
 	changed("max_bytes", "less is kept", func(c *streamConfig) *int64 { return &c.MaxBytes }, lower[int64]),
 	changed("max_msgs", "less is kept", func(c *streamConfig) *int64 { return &c.MaxMsgs }, lower[int64]),
 	changed("max_msgs_per_subject", "less is kept of each subject", func(c *streamConfig) *int64 { return &c.MaxMsgsPerSubject }, lower[int64]),
-	changed("max_msg_size", "larger messages are refused", func(c *streamConfig) *int32 { return &c.MaxMsgSize }, lower[int32]),
+	changed("max_msg_size", "larger messages are refused", func(c *streamConfig) *int32 { return &c.MaxMsgSize }, lower[int32]).losing(),
 	changed("duplicate_window", "a repeat after it is stored twice", func(c *streamConfig) *time.Duration { return &c.Duplicates }, less[time.Duration]),
 	fixed("allow_msg_ttl", "whoever publishes may have a message expire (Nats-TTL)", func(c *streamConfig) bool { return c.AllowMsgTTL }),
 	fixed("allow_msg_schedules", "it rolls up messages", func(c *streamConfig) bool { return c.AllowMsgSchedules }),
@@ -87,6 +75,12 @@ func changed[T comparable](name, breaks string, at func(*streamConfig) *T, lesse
 		lesser:  func(have, want *streamConfig) bool { return lesser(*at(have), *at(want)) },
 		change:  func(to, want *streamConfig) { *at(to) = *at(want) },
 	}
+}
+
+// losing is a field without which messages are refused, or lost.
+func (f streamField) losing() streamField {
+	f.loses = true
+	return f
 }
 
 // onlyLesser takes a stream that has more than is wanted as it is.
@@ -179,14 +173,14 @@ func shorter(have, want time.Duration) bool    { return want == 0 || have != 0 &
 func lower[T int32 | int64](have, want T) bool { return want == -1 || have != -1 && have < want }
 
 // differences names the fields in which a stream is not as configured.
-func differences(have, want streamConfig) (all []difference) {
+func differences(have, want streamConfig) (all []StreamDifference) {
 	spell(&have)
 	spell(&want)
 	for _, f := range streamFields {
 		if !f.differs(&have, &want) {
 			continue
 		}
-		d := difference{Field: f.name, Have: f.value(&have), Want: f.value(&want)}
+		d := StreamDifference{Field: f.name, Have: f.value(&have), Want: f.value(&want)}
 		switch {
 		case f.lesser == nil:
 			d.Left, d.Breaks = leftFixed, f.breaks
@@ -197,6 +191,7 @@ func differences(have, want streamConfig) (all []difference) {
 		default:
 			d.Left = leftLoses
 		}
+		d.Loses = f.loses && d.Breaks != ""
 		all = append(all, d)
 	}
 	return all

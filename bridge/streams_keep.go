@@ -36,6 +36,7 @@ const (
 type streams struct {
 	cfg  *Config
 	log  *zap.Logger
+	dry  bool       // make and change nothing
 	nc   *nats.Conn // control; set before the first look
 	js   jetstream.JetStream
 	told func() // called when something has changed; must not wait
@@ -60,7 +61,7 @@ type streams struct {
 func newStreams(cfg *Config, log *zap.Logger) *streams {
 	k := &streams{cfg: cfg, log: log.Named("streams"), poke: make(chan struct{}, 1), refused: make(map[string]error)}
 	now := time.Now()
-	k.rows = append(k.rows, &streamRow{name: actionSubjects, since: now})
+	k.rows = append(k.rows, &streamRow{name: ActionSubjects, since: now})
 	for _, want := range cfg.wantedStreams(0) {
 		k.rows = append(k.rows, &streamRow{name: want.Name, subjects: want.Subjects, since: now})
 	}
@@ -133,7 +134,7 @@ func (k *streams) check(ctx context.Context) {
 			level = batchLevel
 		}
 	}
-	k.set(ctx, actionSubjects, k.actions(ctx))
+	k.set(ctx, ActionSubjects, k.actions(ctx))
 	for _, want := range k.cfg.wantedStreams(level) {
 		switch {
 		case ctx.Err() != nil:
@@ -177,6 +178,9 @@ func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding
 		if k.cfg.Streams != StreamsManage {
 			return finding{state: streamMissing, err: errors.New("make it, or set BRIDGE_STREAMS=manage")}
 		}
+		if k.dry {
+			return finding{state: streamMissing}
+		}
 		stream, err = question(ctx, k, "STREAM.CREATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
 			return k.js.CreateStream(ctx, want)
 		})
@@ -190,15 +194,15 @@ func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding
 	}
 	info := stream.CachedInfo()
 	diffs := differences(info.Config, want)
-	switch k.cfg.Streams {
-	case StreamsManage:
-		info, diffs = k.mend(ctx, info, want, diffs)
-	case StreamsVerify:
+	switch {
+	case k.cfg.Streams == StreamsOff:
+		diffs = nil
+	case k.cfg.Streams == StreamsVerify:
 		for i := range diffs {
 			diffs[i].Left = cmp.Or(diffs[i].Left, leftVerify)
 		}
-	case StreamsOff:
-		diffs = nil
+	case !k.dry:
+		info, diffs = k.mend(ctx, info, want, diffs)
 	}
 	if want.Name == EventStream {
 		k.batches.Store(info.Config.AllowBatchPublish)
@@ -207,7 +211,7 @@ func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding
 }
 
 // judge says how a stream stands that is there.
-func judge(info *jetstream.StreamInfo, diffs []difference) finding {
+func judge(info *jetstream.StreamInfo, diffs []StreamDifference) finding {
 	f := finding{state: streamOK, diffs: diffs, messages: info.State.Msgs, bytes: info.State.Bytes}
 	switch {
 	case info.Cluster != nil && info.Cluster.Name != "" && info.Cluster.Leader == "":

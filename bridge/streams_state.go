@@ -17,7 +17,7 @@ const heardFor = time.Minute
 type finding struct {
 	state           streamState
 	err             error
-	diffs           []difference
+	diffs           []StreamDifference
 	messages, bytes uint64
 }
 
@@ -42,26 +42,15 @@ func (r *streamRow) now() finding {
 	return f
 }
 
-// streamMsg is a stream in the status of the node.
-type streamMsg struct {
-	Name        string       `json:"name"`
-	State       string       `json:"state"`
-	Error       string       `json:"error,omitempty"`
-	Differences []difference `json:"differences"`
-	Messages    uint64       `json:"messages"`
-	Bytes       uint64       `json:"bytes"`
-	Since       string       `json:"since"`
-}
-
 // states is how all streams stand.
-func (k *streams) states() []streamMsg {
+func (k *streams) states() []StreamReport {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	all := make([]streamMsg, len(k.rows))
+	all := make([]StreamReport, len(k.rows))
 	for i, r := range k.rows {
 		f := r.now()
-		all[i] = streamMsg{
-			Name: r.name, State: f.state.String(), Error: text(f.err), Differences: append([]difference{}, f.diffs...),
+		all[i] = StreamReport{
+			Name: r.name, State: f.state.String(), Error: text(f.err), Differences: append([]StreamDifference{}, f.diffs...),
 			Messages: f.messages, Bytes: f.bytes, Since: stamp(r.since),
 		}
 	}

@@ -109,7 +109,7 @@ func TestStreams_Covers(t *testing.T) {
 }
 
 // docs/streams.md has each state and each field, and says of each field whether
-// it is ever changed.
+// it is ever changed, and in bold whether messages are refused or lost.
 func TestStreams_AreDocumented(t *testing.T) {
 	page, err := os.ReadFile("../docs/streams.md")
 	if err != nil {
@@ -118,10 +118,10 @@ func TestStreams_AreDocumented(t *testing.T) {
 	rows := func(section string) (all []string) {
 		_, text, _ := strings.Cut(string(page), "\n## "+section+"\n")
 		text, _, _ = strings.Cut(text, "\n## ")
-		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\| (.*?) \\|").FindAllStringSubmatch(text, -1) {
+		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\| (.*?) \\| ?(.*)\\|$").FindAllStringSubmatch(text, -1) {
 			for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[1], -1) {
 				if all = append(all, name[1]); section == "Fields" {
-					all[len(all)-1] += fmt.Sprint(" ", row[2] != "never")
+					all[len(all)-1] += fmt.Sprint(" ", row[2] != "never", " ", strings.HasPrefix(row[3], "**"))
 				}
 			}
 		}
@@ -132,13 +132,13 @@ func TestStreams_AreDocumented(t *testing.T) {
 		states = append(states, s.String())
 	}
 	for _, f := range streamFields {
-		fields = append(fields, fmt.Sprint(f.name, " ", f.change != nil))
+		fields = append(fields, fmt.Sprint(f.name, " ", f.change != nil, " ", f.loses))
 	}
 	if diff := cmp.Diff(slices.Sorted(slices.Values(states)), slices.Sorted(slices.Values(rows("States")))); diff != "" {
 		t.Errorf("states (-known +documented):\n%s", diff)
 	}
 	if diff := cmp.Diff(fields, rows("Fields")); diff != "" {
-		t.Errorf("fields, and whether they are changed (-known +documented):\n%s", diff)
+		t.Errorf("fields, whether they are changed, and lose (-known +documented):\n%s", diff)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
@@ -34,8 +33,8 @@ func checkNATS(ctx context.Context, s *settings) findings {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}
 	f.subscriptions(nc, &s.bridge)
-	f.jetStream(ctx, nc, &s.bridge)
-	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>, and replies to _INBOX) are not checked: that would take publishing",
+	f.streams(ctx, &s.bridge)
+	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>, $JS.API.STREAM.CREATE, and replies to _INBOX) are not checked: that would take publishing",
 		s.bridge.SubjectPrefix)
 	return f
 }
@@ -82,40 +81,4 @@ func (f *findings) subscriptions(nc *nats.Conn, cfg *bridge.Config) {
 		return
 	}
 	f.add("ok", "may subscribe to what the actions need")
-}
-
-// jetStream asks whether the account has JetStream and the streams.
-func (f *findings) jetStream(ctx context.Context, nc *nats.Conn, cfg *bridge.Config) {
-	if cfg.Delivery == bridge.DeliverCore {
-		f.add("ok", "JetStream is not needed: BRIDGE_DELIVERY=core")
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		f.add("FAIL", "JetStream: %v", err)
-		return
-	}
-	info, err := js.AccountInfo(ctx)
-	if err != nil {
-		f.add("FAIL", "JetStream: %v: is it enabled, and may the user publish to $JS.API.> and subscribe to its inbox? (or set BRIDGE_DELIVERY=core)", err)
-		return
-	}
-	f.add("ok", "JetStream: %d streams in the account", info.Streams)
-	for _, name := range []string{"AMI_EVENTS", "AMI_STATUS"} {
-		_, err := js.Stream(ctx, name)
-		switch {
-		case err == nil:
-			f.add("ok", "stream %s is there", name)
-		case errors.Is(err, jetstream.ErrStreamNotFound) && cfg.Streams == bridge.StreamsManage:
-			f.add("ok", "stream %s is not there yet: the bridge will create it", name)
-		case errors.Is(err, jetstream.ErrStreamNotFound) && cfg.Streams == bridge.StreamsVerify:
-			f.add("FAIL", "stream %s is missing, and BRIDGE_STREAMS=verify does not create it", name)
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			f.add("note", "stream %s is missing", name)
-		default:
-			f.add("FAIL", "stream %s: %v", name, err)
-		}
-	}
 }

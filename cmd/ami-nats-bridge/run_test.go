@@ -122,7 +122,7 @@ func TestCheck_TellsGoodFromBad(t *testing.T) {
 	if !check(t.Context(), &out, s) {
 		t.Errorf("a good configuration fails:\n%s", &out)
 	}
-	for _, want := range []string{"logged in as bridge, 2 sessions", "round trip", "clock skew", "JetStream: 0 streams",
+	for _, want := range []string{"logged in as bridge, 2 sessions", "round trip", "clock skew", "no stream captures ami.actions.>",
 		"stream AMI_EVENTS is not there yet", "may subscribe", "are not checked"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)

@@ -1,0 +1,70 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// ActionSubjects is the name under which a report says whether a stream
+// captures the subjects of the Actions, which none may.
+const ActionSubjects = "actions"
+
+// StreamReport is how one stream stands, as it is in the status of the node.
+type StreamReport struct {
+	Name        string             `json:"name"`
+	State       string             `json:"state"` // one of docs/streams.md
+	Error       string             `json:"error,omitempty"`
+	Differences []StreamDifference `json:"differences"`
+	Messages    uint64             `json:"messages"`
+	Bytes       uint64             `json:"bytes"`
+	Since       string             `json:"since"`
+}
+
+// StreamDifference is a field in which a stream is not as configured.
+type StreamDifference struct {
+	Field string `json:"field"`
+	Have  string `json:"have"`
+	Want  string `json:"want"`
+	// Left is why it is not changed.
+	Left string `json:"left"`
+	// Breaks is what goes wrong meanwhile, if anything does.
+	Breaks string `json:"breaks,omitempty"`
+	// Loses reports that messages are refused or lost by that.
+	Loses bool `json:"-"`
+}
+
+func (d StreamDifference) String() string { return d.Field + " " + d.Have + " -> " + d.Want }
+
+// CheckStreams connects to NATS as cfg says, looks at the streams as a bridge
+// does when it starts, and returns a report of each; that of ActionSubjects is
+// the first. It makes and changes nothing. Where BRIDGE_STREAMS=manage would, a
+// stream is missing without an Error, or a difference has nothing in Left: a
+// bridge does so if NATS lets it, which nobody can ask. It takes up to 3 s a
+// question. The error is that NATS is not reached, or that ctx has ended.
+func CheckStreams(ctx context.Context, cfg Config) ([]StreamReport, error) {
+	k := newStreams(&cfg, zap.NewNop())
+	k.dry, k.told, k.came = true, func() {}, func(context.Context, string, streamState) {}
+	nc, err := Connect(cfg, "check", nats.NoReconnect(),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { k.connectionError(err) }))
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("JetStream: %w", err)
+	}
+	k.nc, k.js = nc, js
+	k.check(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case !nc.IsConnected():
+		return nil, nats.ErrDisconnected
+	}
+	return k.states(), nil
+}
