@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ var full = flag.Bool("full", false, "every fault at its full length, as make fau
 type fault struct {
 	id, name string
 	nodes    int
-	short    bool // an ordinary go test has it too
+	short    []string // the ways in which an ordinary go test has it too
 	// length is how long it lasts in full; else it is a few seconds.
 	length time.Duration
 	// outage: nothing can be acknowledged for at least half of that time.
@@ -52,6 +53,7 @@ type rig struct {
 	bridge    *running
 	nc        *nats.Conn // a client's that outlives the fault
 	js        jetstream.JetStream
+	delivery  string         // in which events are acknowledged, of ways
 	length    time.Duration  // of the fault
 	margin    time.Duration  // of load before and after it
 	gone      map[string]int // what was acknowledged, by server, and somebody deleted
@@ -63,38 +65,42 @@ func TestFaults(t *testing.T) {
 	program := buildNATS(t)
 	var rows []row
 	for _, f := range faults {
-		t.Run(f.id, func(t *testing.T) {
-			if !*full && !f.short {
-				t.Skip("a long one: make faults has it")
-			}
-			rows = append(rows, f.run(t, program))
-		})
+		for _, way := range ways {
+			t.Run(f.id+"/"+way, func(t *testing.T) {
+				if !*full && !slices.Contains(f.short, way) {
+					t.Skip("a long one: make faults has it")
+				}
+				rows = append(rows, f.run(t, program, way))
+			})
+		}
 	}
 	for _, r := range rows {
 		fmt.Fprintln(os.Stderr, r)
 	}
-	if !t.Failed() && len(rows) == len(faults) {
+	if !t.Failed() && len(rows) == len(faults)*len(ways) {
 		writeTable(t, rows)
 	}
 }
 
-func (f *fault) run(t *testing.T, program string) row {
-	r := &rig{t: t, program: program, length: brief, margin: brief / 5, gone: map[string]int{}}
+func (f *fault) run(t *testing.T, program, way string) row {
+	r := &rig{t: t, program: program, delivery: way, length: brief, margin: brief / 5, gone: map[string]int{}}
 	if *full {
 		r.length, r.margin = f.length, time.Second
 	}
 	r.start(f)
 	r.load(r.margin)
+	r.bridge.goesBy(way)
 	f.happen(r)
 	r.load(r.margin)
 	r.bridge.settle(r.asterisks)
+	r.bridge.goesBy(way)
 	all := readBack(t, r.js)
 	var accounts []account
 	for _, a := range r.asterisks {
 		accounts = append(accounts, verify(t, all, a, r.gone[a.name]))
 	}
-	got := row{f.name, sum(accounts), r.bridge.resent(), r.bridge.worst()}
-	if !got.whole() {
+	got := row{f.name, way, sum(accounts), r.bridge.resent(), r.bridge.worst()}
+	if !f.promised(way, got.account) {
 		t.Errorf("%v", got)
 	}
 	if f.outage && got.worst < r.length/2 {
@@ -132,6 +138,9 @@ func (r *rig) start(f *fault) {
 	cfg.Stream.Replicas = f.nodes
 	if f.configure != nil {
 		f.configure(&cfg)
+	}
+	if r.delivery == window {
+		r.withoutBatches(&cfg)
 	}
 	r.bridge = startBridge(r.t, cfg)
 	for _, a := range r.asterisks {

@@ -111,9 +111,9 @@ func revoked(r *rig) {
 }
 
 var faults = []fault{
-	{id: "killed", name: "kill -9 of the only server; started again after 5 s", nodes: 1, short: true,
+	{id: "killed", name: "kill -9 of the only server; started again after 5 s", nodes: 1, short: ways[:1],
 		length: 5 * time.Second, outage: true, happen: killed},
-	{id: "frozen", name: "the only server frozen (SIGSTOP) for 20 s", nodes: 1, short: true,
+	{id: "frozen", name: "the only server frozen (SIGSTOP) for 20 s", nodes: 1, short: ways[:1],
 		length: 20 * time.Second, outage: true, happen: frozen},
 	{id: "disk-full", name: "no room to store for 5 s: `max_file_store` used up by others", nodes: 1,
 		length: 5 * time.Second, outage: true, prepare: smallDisk, happen: filled},
@@ -123,7 +123,7 @@ var faults = []fault{
 		length: 5 * time.Second, outage: true, happen: limited},
 	{id: "deleted", name: "the stream deleted; made again after 5 s (what it had acknowledged left out)", nodes: 1,
 		length: 5 * time.Second, outage: true, happen: deleted},
-	{id: "revoked", name: "credentials revoked; restored after 5 s", nodes: 1, short: true,
+	{id: "revoked", name: "credentials revoked; restored after 5 s", nodes: 1, short: ways[:1],
 		length: 5 * time.Second, outage: true, happen: revoked},
 	{id: "blackhole", name: "partition: nothing passes between bridge and server for 8 s, connections open", nodes: 1,
 		length: 8 * time.Second, outage: true, prepare: throughProxy, happen: blackholed},
@@ -135,7 +135,7 @@ var faults = []fault{
 		length: 5 * time.Second, prepare: throughProxy, happen: slow(time.Second)},
 	{id: "late-acks", name: "acknowledgements delayed by 6 s, longer than the bridge waits, for 12 s", nodes: 1,
 		length: 12 * time.Second, outage: true, prepare: throughProxy, happen: slow(6 * time.Second)},
-	{id: "lost-acks", name: "what is published arrives, no acknowledgement comes back, for 8 s", nodes: 1, short: true,
+	{id: "lost-acks", name: "what is published arrives, no acknowledgement comes back, for 8 s", nodes: 1, short: ways[:1],
 		length: 8 * time.Second, outage: true, prepare: throughProxy, happen: unheardOf},
 	{id: "forgotten", name: "the same, for longer than the stream's duplicate window", nodes: 1,
 		length: 8 * time.Second, outage: true, prepare: throughProxy, configure: briefWindow, happen: forgotten},

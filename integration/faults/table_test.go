@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +17,14 @@ var update = flag.Bool("update", false, "write the table of docs/delivery.md")
 
 // row is a line of the table.
 type row struct {
-	name string
+	name, way string
 	account
 	resent int
 	worst  time.Duration
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("%s: %v; %d sent again; at worst %v without an acknowledgement", r.name, r.account, r.resent, r.worst.Round(10*time.Millisecond))
+	return fmt.Sprintf("%s, %s: %v; %d sent again; at worst %v without an acknowledgement", r.name, r.way, r.account, r.resent, r.worst.Round(10*time.Millisecond))
 }
 
 const (
@@ -47,8 +48,8 @@ func split(t *testing.T) (path, before, table, behind string) {
 	return path, before, table, behind
 }
 
-// writeTable puts rows into the page, if it is asked to. Times are the
-// machine's own and stay out.
+// writeTable puts rows into the page, if it is asked to: a fault's two, in the
+// order of ways, side by side. Times are the machine's own and stay out.
 func writeTable(t *testing.T, rows []row) {
 	t.Helper()
 	if !*update {
@@ -56,8 +57,10 @@ func writeTable(t *testing.T, rows []row) {
 	}
 	var b strings.Builder
 	b.WriteString("| fault | events | missing | twice | out of order | another payload |\n|---|---|---|---|---|---|\n")
-	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d |\n", r.name, r.sent, r.missing, r.twice, r.disorder, r.wrong)
+	for pair := range slices.Chunk(rows, len(ways)) {
+		fast, window := pair[0], pair[1]
+		fmt.Fprintf(&b, "| %s | %d / %d | %d / %d | %d / %d | %d / %d | %d / %d |\n", fast.name, fast.sent, window.sent,
+			fast.missing, window.missing, fast.twice, window.twice, fast.disorder, window.disorder, fast.wrong, window.wrong)
 	}
 	path, before, _, behind := split(t)
 	if err := os.WriteFile(path, []byte(before+tableBegin+b.String()+tableEnd+behind), 0o644); err != nil {

@@ -1,0 +1,67 @@
+//go:build unix
+
+package faults
+
+import (
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// The ways in which events are acknowledged, as the metrics name them.
+const (
+	fastIngest = "fast_ingest"
+	window     = "window"
+)
+
+var ways = []string{fastIngest, window}
+
+// withoutBatches takes fast ingest from the stream that the bridge makes, and
+// has the bridge leave it so. Its first event shows that there is none.
+func (r *rig) withoutBatches(c *bridge.Config) {
+	maker := startBridge(r.t, *c)
+	cfg := r.stream().CachedInfo().Config
+	if err := maker.stop(); err != nil {
+		r.t.Fatal(err)
+	}
+	cfg.AllowBatchPublish = false
+	if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
+		r.t.Fatal(err)
+	}
+	c.Streams = bridge.StreamsVerify
+}
+
+// goesBy wants the events to be acknowledged that way. The stream's word about
+// fast ingest may be under way still.
+func (r *running) goesBy(way string) {
+	r.t.Helper()
+	eventually(r.t, "the way of delivery is "+way, func() bool { return r.way() == way })
+}
+
+// way is the one in force.
+func (r *running) way() (way string) {
+	families, err := r.seen.Gather()
+	if err != nil {
+		r.t.Error(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "ami_nats_bridge_delivery" {
+			continue
+		}
+		for _, sample := range family.GetMetric() {
+			if sample.GetGauge().GetValue() == 1 {
+				way = sample.GetLabel()[0].GetValue()
+			}
+		}
+	}
+	return way
+}
+
+// laneMsgs bounds a server's events in flight, with the window.
+const laneMsgs = 1024
+
+// promised reports whether the stream holds what docs/delivery.md promises.
+func (f *fault) promised(way string, a account) bool {
+	if way == window && f.nodes > 1 && a.shift < laneMsgs {
+		a.disorder, a.shift = 0, 0 // a change of the leader
+	}
+	return a.whole()
+}
