@@ -38,7 +38,7 @@ soak: ## Five minutes under load and faults: memory flat, nothing lost untold.
 
 .PHONY: faults
 faults: ## Have NATS and the bridge fail in every way under load; write the table of docs/delivery.md.
-	$(GO) test -count=1 -timeout 15m -v ./integration/faults -args -full -update
+	$(GO) test -count=1 -timeout 40m -v ./integration/faults -args -full -update
 
 .PHONY: leaf
 leaf: ## Kill the hub that a leaf forwards to: three minutes.

@@ -135,7 +135,7 @@ var faults = []fault{
 		length: 5 * time.Second, prepare: throughProxy, happen: slow(time.Second)},
 	{id: "late-acks", name: "acknowledgements delayed by 6 s, longer than the bridge waits, for 12 s", nodes: 1,
 		length: 12 * time.Second, outage: true, prepare: throughProxy, happen: slow(6 * time.Second)},
-	{id: "lost-acks", name: "what is published arrives, no acknowledgement comes back, for 8 s", nodes: 1, short: ways[:1],
+	{id: "lost-acks", name: "what is published arrives, no acknowledgement comes back, for 8 s", nodes: 1, short: ways,
 		length: 8 * time.Second, outage: true, prepare: throughProxy, happen: unheardOf},
 	{id: "forgotten", name: "the same, for longer than the stream's duplicate window", nodes: 1,
 		length: 8 * time.Second, outage: true, prepare: throughProxy, configure: briefWindow, happen: forgotten},

@@ -3,6 +3,8 @@
 package faults
 
 import (
+	"testing"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -55,13 +57,43 @@ func (r *running) way() (way string) {
 	return way
 }
 
-// laneMsgs bounds a server's events in flight, with the window.
-const laneMsgs = 1024
+// inFlight bounds what the window has in flight of a server, and so by how much
+// a repeat may be late.
+const inFlight = 1024
 
 // promised reports whether the stream holds what docs/delivery.md promises.
 func (f *fault) promised(way string, a account) bool {
-	if way == window && f.nodes > 1 && a.shift < laneMsgs {
-		a.disorder, a.shift = 0, 0 // a change of the leader
+	if way == window && f.nodes > 1 && a.shift < inFlight {
+		a.disorder, a.shift = 0, 0 // the leader changes
 	}
 	return a.whole()
+}
+
+// Of the window alone, and of a cluster alone, events may be out of order, and
+// nothing else may be wrong with them.
+func TestFaults_WantWhatIsPromised(t *testing.T) {
+	whole, late := account{sent: 9}, account{sent: 9, disorder: 2, shift: inFlight - 1}
+	for _, test := range []struct {
+		way   string
+		nodes int
+		account
+		want bool
+	}{
+		{fastIngest, 1, whole, true},
+		{fastIngest, 3, whole, true},
+		{fastIngest, 3, late, false},
+		{window, 1, whole, true},
+		{window, 1, late, false},
+		{window, 3, whole, true},
+		{window, 3, late, true},
+		{window, 3, account{sent: 9, disorder: 1, shift: inFlight}, false},
+		{window, 3, account{sent: 9, disorder: 2, shift: 4, missing: 1}, false},
+		{window, 3, account{sent: 9, disorder: 2, shift: 4, twice: 1}, false},
+		{window, 3, account{sent: 9, disorder: 2, shift: 4, wrong: 1}, false},
+		{window, 3, account{sent: 9, disorder: 2, shift: 4, gaps: 1}, false},
+	} {
+		if got := (&fault{nodes: test.nodes}).promised(test.way, test.account); got != test.want {
+			t.Errorf("%s, %d nodes, %v: %v", test.way, test.nodes, test.account, got)
+		}
+	}
 }
