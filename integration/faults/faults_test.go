@@ -28,6 +28,9 @@ type fault struct {
 	length time.Duration
 	// outage: nothing can be acknowledged for at least half of that time.
 	outage bool
+	// kept: the streams are somebody else's, or the bridge would mend at once
+	// what happens to them.
+	kept bool
 	// prepare, if set, is called before NATS is started.
 	prepare func(r *rig)
 	// configure, if set, changes the bridge's configuration.
@@ -139,8 +142,8 @@ func (r *rig) start(f *fault) {
 	if f.configure != nil {
 		f.configure(&cfg)
 	}
-	if r.delivery == window {
-		r.withoutBatches(&cfg)
+	if r.delivery == window || f.kept {
+		r.keepStreams(&cfg)
 	}
 	r.bridge = startBridge(r.t, cfg)
 	for _, a := range r.asterisks {

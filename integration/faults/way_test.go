@@ -16,15 +16,16 @@ const (
 
 var ways = []string{fastIngest, window}
 
-// withoutBatches takes fast ingest from the stream that the bridge makes, and
-// has the bridge leave it so. Its first event shows that there is none.
-func (r *rig) withoutBatches(c *bridge.Config) {
+// keepStreams has the bridge's streams made beforehand, as it makes them but,
+// for the window, without fast ingest. Then it leaves them as they are: its first
+// event shows whether there is fast ingest.
+func (r *rig) keepStreams(c *bridge.Config) {
 	maker := startBridge(r.t, *c)
 	cfg := r.stream().CachedInfo().Config
 	if err := maker.stop(); err != nil {
 		r.t.Fatal(err)
 	}
-	cfg.AllowBatchPublish = false
+	cfg.AllowBatchPublish = r.delivery == fastIngest
 	if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
 		r.t.Fatal(err)
 	}
