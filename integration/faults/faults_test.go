@@ -31,6 +31,8 @@ type fault struct {
 	// kept: the streams are somebody else's, or the bridge would mend at once
 	// what happens to them.
 	kept bool
+	// singles: an event may be refused and a smaller one behind it stored.
+	singles bool
 	// prepare, if set, is called before NATS is started.
 	prepare func(r *rig)
 	// configure, if set, changes the bridge's configuration.

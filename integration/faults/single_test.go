@@ -120,7 +120,7 @@ var faults = []fault{
 	{id: "enospc", name: "the disk full for 5 s; room made and nats-server started again", nodes: 1,
 		length: 5 * time.Second, outage: true, prepare: tinyDisk, happen: diskFull},
 	{id: "max-bytes", name: "the stream's `max_bytes` reached, `discard: new`; raised after 5 s", nodes: 1,
-		length: 5 * time.Second, outage: true, kept: true, happen: limited},
+		length: 5 * time.Second, outage: true, kept: true, singles: true, happen: limited},
 	{id: "deleted", name: "the stream deleted; made again after 5 s (what it had acknowledged left out)", nodes: 1,
 		length: 5 * time.Second, outage: true, kept: true, happen: deleted},
 	{id: "revoked", name: "credentials revoked; restored after 5 s", nodes: 1, short: ways[:1],

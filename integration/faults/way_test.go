@@ -64,37 +64,40 @@ const inFlight = 1024
 
 // promised reports whether the stream holds what docs/delivery.md promises.
 func (f *fault) promised(way string, a account) bool {
-	if way == window && f.nodes > 1 && a.shift < inFlight {
-		a.disorder, a.shift = 0, 0 // the leader changes
+	if way == window && (f.nodes > 1 || f.singles) && a.shift < inFlight {
+		a.disorder, a.shift = 0, 0
 	}
 	return a.whole()
 }
 
-// Of the window alone, and of a cluster alone, events may be out of order, and
-// nothing else may be wrong with them.
+// With the window, where the leader changes or single events are refused, events
+// may be out of order. Nothing else may be wrong with them.
 func TestFaults_WantWhatIsPromised(t *testing.T) {
+	alone, cluster, limit := fault{nodes: 1}, fault{nodes: 3}, fault{nodes: 1, singles: true}
 	whole, late := account{sent: 9}, account{sent: 9, disorder: 2, shift: inFlight - 1}
 	for _, test := range []struct {
-		way   string
-		nodes int
+		way string
+		fault
 		account
 		want bool
 	}{
-		{fastIngest, 1, whole, true},
-		{fastIngest, 3, whole, true},
-		{fastIngest, 3, late, false},
-		{window, 1, whole, true},
-		{window, 1, late, false},
-		{window, 3, whole, true},
-		{window, 3, late, true},
-		{window, 3, account{sent: 9, disorder: 1, shift: inFlight}, false},
-		{window, 3, account{sent: 9, disorder: 2, shift: 4, missing: 1}, false},
-		{window, 3, account{sent: 9, disorder: 2, shift: 4, twice: 1}, false},
-		{window, 3, account{sent: 9, disorder: 2, shift: 4, wrong: 1}, false},
-		{window, 3, account{sent: 9, disorder: 2, shift: 4, gaps: 1}, false},
+		{fastIngest, alone, whole, true},
+		{fastIngest, cluster, whole, true},
+		{fastIngest, cluster, late, false},
+		{window, alone, whole, true},
+		{window, alone, late, false},
+		{window, limit, late, true},
+		{fastIngest, limit, late, false},
+		{window, cluster, whole, true},
+		{window, cluster, late, true},
+		{window, cluster, account{sent: 9, disorder: 1, shift: inFlight}, false},
+		{window, cluster, account{sent: 9, disorder: 2, shift: 4, missing: 1}, false},
+		{window, cluster, account{sent: 9, disorder: 2, shift: 4, twice: 1}, false},
+		{window, cluster, account{sent: 9, disorder: 2, shift: 4, wrong: 1}, false},
+		{window, cluster, account{sent: 9, disorder: 2, shift: 4, gaps: 1}, false},
 	} {
-		if got := (&fault{nodes: test.nodes}).promised(test.way, test.account); got != test.want {
-			t.Errorf("%s, %d nodes, %v: %v", test.way, test.nodes, test.account, got)
+		if got := test.promised(test.way, test.account); got != test.want {
+			t.Errorf("%s, %d nodes, singles: %v, %v: %v", test.way, test.nodes, test.singles, test.account, got)
 		}
 	}
 }

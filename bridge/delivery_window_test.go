@@ -1,0 +1,76 @@
+package bridge
+
+import (
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A stream at its limit refuses large events and stores small ones that came
+// behind them. All are stored once in the end; with the window those that were
+// refused come late, by less than what may be in flight.
+func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
+	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		s := serveNATS(t, func(*natsserver.Options) {})
+		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		keep(p)
+		_, js := clientOf(t, s.ClientURL())
+		stream, err := js.Stream(t.Context(), EventStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := stream.CachedInfo().Config
+		config.Discard, config.MaxBytes = jetstream.DiscardNew, 100_000
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+		const events = 2000
+		for i := 1; i <= events; i++ {
+			b.servers[0].push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1},
+				[]byte(strings.Repeat("x", i%2*1500)), false)
+		}
+		startPublisher(t, p)
+		for deadline := time.Now().Add(patience); b.servers[0].outbox.account().resent == 0; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatal("what was refused was not tried again")
+			}
+		}
+		config.MaxBytes = -1
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+		if left := drainWithin(t, b, patience); left > 0 {
+			t.Fatalf("%d left", left)
+		}
+		consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, highest, late := make(map[int]bool), 0, 0
+		for range events {
+			msg, err := consumer.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, _ := strconv.Atoi(strings.TrimPrefix(msg.Headers().Get("Ami-Seq"), "s1:"))
+			if seen[n] || n < 1 || n > events {
+				t.Fatalf("number %d is stored twice, or was never sent", n)
+			}
+			seen[n], highest = true, max(highest, n)
+			late = max(late, highest-n)
+		}
+		most := 0
+		if p.delivery.way() == wayWindow {
+			most = laneMsgs - 1
+		}
+		if late > most {
+			t.Errorf("an event is late by %d, at most %d were promised", late, most)
+		}
+		t.Logf("an event is late by up to %d", late)
+	})
+}
