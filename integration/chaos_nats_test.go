@@ -201,7 +201,6 @@ func wholeStory(t *testing.T, r *running, sim *amisim.Server) {
 }
 
 func TestChaos_NATSStopped(t *testing.T) {
-	t.Parallel()
 	nats, sim, r := natsBridge(t)
 	flood(t, sim, 5000)
 	nats.stop()
