@@ -79,6 +79,8 @@ func TestReal_GapTellsARestart(t *testing.T) {
 		r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.StatusInterval = time.Second }, s)
 		gaps := r.subscribe("ami.status.pbx1.gap")
 		states := r.subscribe("ami.status.pbx1.connection")
+		// One that is cut before it has said its uptime cannot be told either.
+		eventually(t, "FullyBooted", func() bool { return r.metric("events_received_total") > 0 })
 		way.cut()
 		if gap := r.next(gaps); !strings.Contains(string(gap.Data), `"restarted":false`) {
 			t.Errorf("a cut connection: %s", gap.Data)
