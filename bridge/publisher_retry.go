@@ -3,11 +3,9 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 )
 
@@ -119,16 +117,13 @@ func (p *publisher) again(ctx context.Context, id int, now time.Time) bool {
 // beside the events, and nothing in their place. The server whose event it was
 // waits; the others go on at once.
 func (p *publisher) denied(err error) {
-	if p.windowed == nil || !errors.Is(err, nats.ErrPermissionViolation) {
-		return
-	}
-	match := deniedText.FindStringSubmatch(err.Error())
-	if match == nil {
+	subject, publish, denied := denial(err)
+	if p.windowed == nil || !publish {
 		return
 	}
 	for id, filter := range p.filters {
-		if covers(filter, match[2]) {
-			p.window.fail(id, fmt.Errorf("%w publish to %s", errDenied, match[2]))
+		if covers(filter, subject) {
+			p.window.fail(id, denied)
 			if p.fast != nil { // and if it is not in force it has no batch
 				p.fast.fail(errOthers)
 			}

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -68,7 +67,6 @@ func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
 	front, updates := newer(t, url)
 	cfg := DefaultConfig()
 	k := newStreams(&cfg, zap.NewNop())
-	k.told, k.came = func() {}, func(context.Context, string, streamState) {}
 	k.nc, k.js = clientOf(t, front)
 	k.check(t.Context())
 	k.is(t, EventStream, streamOK)

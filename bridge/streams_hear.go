@@ -135,6 +135,24 @@ var (
 	deniedText = regexp.MustCompile(`(?i)Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
 )
 
+// denial reads what NATS does not let the bridge do: on which subject, and
+// whether that was to publish. The error that it returns is nil if err is
+// something else.
+func denial(err error) (subject string, publish bool, denied error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return "", false, nil
+	}
+	match := deniedText.FindStringSubmatch(err.Error())
+	if match == nil {
+		return "", false, nil
+	}
+	verb := "publish"
+	if publish = match[1][0]|0x20 == 'p'; !publish {
+		verb = "subscribe"
+	}
+	return match[2], publish, fmt.Errorf("%w %s to %s", errDenied, verb, match[2])
+}
+
 // denials knows what the bridge may not ask. The server says so beside the
 // question, whose answer never comes.
 type denials struct {
@@ -169,26 +187,20 @@ func question[T any](ctx context.Context, k *streams, what string, ask func(cont
 
 // connectionError hears the errors of both connections that nobody waits for.
 func (k *streams) connectionError(err error) {
-	if !errors.Is(err, nats.ErrPermissionViolation) {
+	subject, publish, denied := denial(err)
+	if denied == nil {
 		return
 	}
-	match := deniedText.FindStringSubmatch(err.Error())
-	if match == nil {
-		return
-	}
-	subject := match[2]
-	denied := fmt.Errorf("%w publish to %s", errDenied, subject)
 	d := &k.denials
 	d.mu.Lock()
-	if match[1][0]|0x20 == 's' {
-		if strings.HasPrefix(subject, inboxPrefix(k.cfg.Node)) {
-			d.inbox = fmt.Errorf("%w subscribe to %s", errDenied, subject)
-		}
-	} else if d.cancel != nil && strings.HasSuffix(subject, "."+d.asked) {
+	switch {
+	case !publish && strings.HasPrefix(subject, inboxPrefix(k.cfg.Node)):
+		d.inbox = denied
+	case publish && d.cancel != nil && strings.HasSuffix(subject, "."+d.asked):
 		d.cancel(denied)
 	}
 	d.mu.Unlock()
-	if match[1][0]|0x20 == 's' {
+	if !publish {
 		return
 	}
 	for name, subjects := range k.subjects() {

@@ -59,7 +59,10 @@ type streams struct {
 }
 
 func newStreams(cfg *Config, log *zap.Logger) *streams {
-	k := &streams{cfg: cfg, log: log.Named("streams"), poke: make(chan struct{}, 1), refused: make(map[string]error)}
+	k := &streams{
+		cfg: cfg, log: log.Named("streams"), poke: make(chan struct{}, 1), refused: make(map[string]error),
+		told: func() {}, came: func(context.Context, string, streamState) {},
+	}
 	now := time.Now()
 	k.rows = append(k.rows, &streamRow{name: ActionSubjects, since: now})
 	for _, want := range cfg.wantedStreams(0) {

@@ -47,7 +47,7 @@ func (d StreamDifference) String() string { return d.Field + " " + d.Have + " ->
 // question. The error is that NATS is not reached, or that ctx has ended.
 func CheckStreams(ctx context.Context, cfg Config) ([]StreamReport, error) {
 	k := newStreams(&cfg, zap.NewNop())
-	k.dry, k.told, k.came = true, func() {}, func(context.Context, string, streamState) {}
+	k.dry = true
 	nc, err := Connect(cfg, "check", nats.NoReconnect(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { k.connectionError(err) }))
 	if err != nil {

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -24,7 +23,6 @@ func lookedAt(t *testing.T) *streams {
 	cfg := DefaultConfig()
 	cfg.Node = "b1"
 	k := newStreams(&cfg, zap.NewNop())
-	k.told, k.came = func() {}, func(context.Context, string, streamState) {}
 	for _, r := range k.rows {
 		k.set(t.Context(), r.name, finding{state: streamOK})
 	}
