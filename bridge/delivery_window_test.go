@@ -1,13 +1,10 @@
 package bridge
 
 import (
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -16,7 +13,7 @@ import (
 // refused come late, by less than what may be in flight.
 func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
-		s := serveNATS(t, func(*natsserver.Options) {})
+		s := startNATS(t, t.TempDir(), 0)
 		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		_, js := clientOf(t, s.ClientURL())
@@ -35,11 +32,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 				[]byte(strings.Repeat("x", i%2*1500)), false)
 		}
 		startPublisher(t, p)
-		for deadline := time.Now().Add(patience); b.servers[0].outbox.account().resent == 0; runtime.Gosched() {
-			if time.Now().After(deadline) {
-				t.Fatal("what was refused was not tried again")
-			}
-		}
+		awaitResent(t, b.servers[0])
 		config.MaxBytes = -1
 		if _, err := js.UpdateStream(t.Context(), config); err != nil {
 			t.Fatal(err)

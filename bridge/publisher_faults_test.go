@@ -56,6 +56,16 @@ func drainWithin(t *testing.T, b *Bridge, d time.Duration) uint64 {
 	return b.drainOutboxes(ctx)
 }
 
+// awaitResent waits until something of s was sent once more.
+func awaitResent(t *testing.T, s *server) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); s.outbox.account().resent == 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("what was refused was not tried again")
+		}
+	}
+}
+
 func clientOf(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
 	nc, err := nats.Connect(url)
@@ -164,13 +174,7 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 		pushEvents(b.servers[1], 1, 5000) // refused by permission: no acknowledgement ever
 		p.window.timeout = time.Hour      // whoever waits for pbx2 to be given up waits too long
 		startPublisher(t, p)
-		deadline := time.Now().Add(patience)
-		for b.servers[1].outbox.account().resent == 0 {
-			if time.Now().After(deadline) {
-				t.Fatal("what was refused was not tried again")
-			}
-			runtime.Gosched()
-		}
+		awaitResent(t, b.servers[1])
 		pushEvents(b.servers[0], 1, 5000)
 		// Only pbx1's: the refused ones stay, which is the point.
 		if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, patience); left > 0 {

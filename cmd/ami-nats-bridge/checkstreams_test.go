@@ -19,26 +19,16 @@ import (
 // user bridge all but to publish to what is denied.
 func streamsNATS(t *testing.T, change func(*server.Options), denied ...string) (url string) {
 	t.Helper()
-	o := &server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, NoAuthUser: "admin",
-		Users: []*server.User{{Username: "admin", Password: "a"}, {
+	return startNATS(t, func(o *server.Options) {
+		o.NoAuthUser = "admin"
+		o.Users = []*server.User{{Username: "admin", Password: "a"}, {
 			Username: "bridge", Password: "b",
 			Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}},
-		}},
-	}
-	if change != nil {
-		change(o)
-	}
-	srv, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { stopEmbedded(srv) })
-	if !srv.ReadyForConnections(patience) {
-		t.Fatal("nats-server is not ready")
-	}
-	return srv.ClientURL()
+		}}
+		if change != nil {
+			change(o)
+		}
+	}).ClientURL()
 }
 
 // makes makes streams.

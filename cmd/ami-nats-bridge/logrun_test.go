@@ -39,22 +39,30 @@ func simulate(t *testing.T, cfg amisim.Config) (*amisim.Server, string) {
 	return sim, listener.Addr().String()
 }
 
-// guardedNATS runs a nats-server that wants a user and a password.
-func guardedNATS(t *testing.T, password string) (addr string) {
+// startNATS runs a nats-server with JetStream, otherwise as change has it, until
+// the test ends.
+func startNATS(t *testing.T, change func(*server.Options)) *server.Server {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
+	o := &server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-		Username: "u", Password: password,
-	})
+	}
+	change(o)
+	srv, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	t.Cleanup(func() { stopEmbedded(srv) })
 	if !srv.ReadyForConnections(patience) {
 		t.Fatal("nats-server is not ready")
 	}
-	return srv.Addr().String()
+	return srv
+}
+
+// guardedNATS runs a nats-server that wants a user and a password.
+func guardedNATS(t *testing.T, password string) (addr string) {
+	t.Helper()
+	return startNATS(t, func(o *server.Options) { o.Username, o.Password = "u", password }).Addr().String()
 }
 
 func dialNATS(t *testing.T, url string) *nats.Conn {

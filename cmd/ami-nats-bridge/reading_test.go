@@ -40,21 +40,12 @@ func TestReplay_EndsWithASignal(t *testing.T) {
 // What NATS does not permit is said at once.
 func TestReplay_SaysWhatIsNotPermitted(t *testing.T) {
 	setenv(t)
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
-		Users: []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+	s := startNATS(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Deny: []string{"$JS.>"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_u.>"}},
-		}}},
+		}}}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	defer func() { s.Shutdown(); s.WaitForShutdown() }()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("nats-server is not ready")
-	}
 	setenv(t, "BRIDGE_NATS_URL="+s.ClientURL(), "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD=p")
 	for args, want := range map[string]string{
 		"replay":                  `"_INBOX.`,

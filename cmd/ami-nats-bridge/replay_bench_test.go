@@ -24,26 +24,8 @@ type archive struct {
 
 func newArchive(t *testing.T) *archive {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("nats-server is not ready")
-	}
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	a := &archive{t: t, url: s.ClientURL(), n: map[string]int{}, prev: map[string]string{}}
-	if a.js, err = jetstream.New(nc); err != nil {
-		t.Fatal(err)
-	}
+	url := startNATS(t, func(*server.Options) {}).ClientURL()
+	a := &archive{t: t, url: url, js: jetStreamOf(t, url), n: map[string]int{}, prev: map[string]string{}}
 	for name, subject := range map[string]string{"AMI_EVENTS": "ami.events.>", "AMI_AUDIT": "ami.audit.>"} {
 		_, err := a.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}, AllowDirect: true})
 		if err != nil {

@@ -124,30 +124,33 @@ func (r *running) resent() (n int) {
 }
 
 // servers returns each server's metrics, those with further labels summed.
-func (r *running) servers() map[string]map[string]float64 {
+func (r *running) servers() map[string]map[string]float64 { return r.by("server") }
+
+// by returns the metrics that have a label, for each value of it.
+func (r *running) by(label string) map[string]map[string]float64 {
 	families, err := r.seen.Gather()
 	if err != nil {
 		r.t.Error(err)
 		return nil
 	}
-	servers := map[string]map[string]float64{}
+	all := map[string]map[string]float64{}
 	const prefix = "ami_nats_bridge_"
 	for _, family := range families {
 		for _, sample := range family.GetMetric() {
 			for _, l := range sample.GetLabel() {
-				if l.GetName() != "server" {
+				if l.GetName() != label {
 					continue
 				}
-				m := servers[l.GetValue()]
+				m := all[l.GetValue()]
 				if m == nil {
 					m = map[string]float64{}
-					servers[l.GetValue()] = m
+					all[l.GetValue()] = m
 				}
 				m[family.GetName()[len(prefix):]] += sample.GetCounter().GetValue() + sample.GetGauge().GetValue()
 			}
 		}
 	}
-	return servers
+	return all
 }
 
 // settle waits until every event of all was received and none is under way.

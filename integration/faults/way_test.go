@@ -36,26 +36,7 @@ func (r *rig) keepStreams(c *bridge.Config) {
 // fast ingest may be under way still.
 func (r *running) goesBy(way string) {
 	r.t.Helper()
-	eventually(r.t, "the way of delivery is "+way, func() bool { return r.way() == way })
-}
-
-// way is the one in force.
-func (r *running) way() (way string) {
-	families, err := r.seen.Gather()
-	if err != nil {
-		r.t.Error(err)
-	}
-	for _, family := range families {
-		if family.GetName() != "ami_nats_bridge_delivery" {
-			continue
-		}
-		for _, sample := range family.GetMetric() {
-			if sample.GetGauge().GetValue() == 1 {
-				way = sample.GetLabel()[0].GetValue()
-			}
-		}
-	}
-	return way
+	eventually(r.t, "the way of delivery is "+way, func() bool { return r.by("way")[way]["delivery"] == 1 })
 }
 
 // inFlight bounds what the window has in flight of a server, and so by how much
