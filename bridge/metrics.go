@@ -18,7 +18,7 @@ type metrics struct {
 	breaker, transitions, failures, gaps, panics       *prometheus.Desc
 	outboxLimit, outboxHigh, writeLimit, pendingLimit  *prometheus.Desc
 	busy, auditStored, auditBytes, auditLost, streams  *prometheus.Desc
-	resent, delivery, duration, repeated               *prometheus.Desc
+	resent, delivery, duration, repeated, parts        *prometheus.Desc
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -60,6 +60,7 @@ func newMetrics(b *Bridge) *metrics {
 		streams:      desc("stream_state", "1 for the state that the stream is in.", "stream", "state"),
 		auditBytes:   desc("audit_queue_bytes", "Bytes of audit records that wait to be stored."),
 		auditLost:    desc("audit_records_lost_total", "Audit records lost."),
+		parts:        desc("stream_parts_total", "Parts of streamed replies, by what became of them.", "server", "result"),
 		late:         desc("responses_late_total", "Frames for Actions that had ended.", "server"),
 		repeated:     desc("responses_repeated_total", "Further Responses of Actions that are known to send more than one.", "server"),
 		unmatched:    desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
@@ -146,6 +147,9 @@ func (m *metrics) collectServer(
 	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
 	count(m.busy, link.WriteRefused, name, "write_buffer")
 	count(m.busy, link.CallsRefused, name, "pending_actions")
+	count(m.parts, s.streamed.published.Load(), name, "published")
+	count(m.parts, s.streamed.unheard.Load(), name, "unheard")
+	count(m.parts, s.streamed.lost.Load(), name, "lost")
 	count(m.late, link.Calls.Late, name)
 	count(m.repeated, link.Calls.Repeated, name)
 	count(m.unmatched, link.Calls.Unmatched, name)

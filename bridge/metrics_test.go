@@ -57,6 +57,7 @@ var startSeries = map[string]string{
 	"actions_busy_total":          each("buffer", "write_buffer pending_actions"),
 	"write_buffer_bytes":          "",
 	"write_buffer_capacity_bytes": "",
+	"stream_parts_total":          each("result", "published unheard lost"),
 	"responses_late_total":        "",
 	"responses_repeated_total":    "",
 	"responses_unmatched_total":   "",

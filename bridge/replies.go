@@ -84,20 +84,38 @@ func (r *replier) publish(answer reply) {
 	if answer.done != nil {
 		defer answer.done()
 	}
-	if answer.part > 0 && answer.stream.gone.Load() {
+	if answer.part > 0 {
+		r.publishPart(&answer)
 		return
 	}
 	err := r.nc.PublishMsg(answer.message())
-	switch {
-	case errors.Is(err, nats.ErrMaxPayload) && answer.part > 0:
-		answer.stream.spoilt.Store(true)
-		err = nil
-	case errors.Is(err, nats.ErrMaxPayload):
+	if errors.Is(err, nats.ErrMaxPayload) {
 		err = r.nc.PublishMsg(answer.tooLarge())
 	}
 	if err != nil {
 		r.lost(err)
 	}
+}
+
+// publishPart sends one part of a stream, unless nobody listens. One that does
+// not fit a message spoils the reply behind it.
+func (r *replier) publishPart(answer *reply) {
+	s := answer.stream
+	if s.gone.Load() {
+		s.counts.unheard.Add(1)
+		return
+	}
+	err := r.nc.PublishMsg(answer.message())
+	if err == nil {
+		s.counts.published.Add(1)
+		return
+	}
+	s.counts.lost.Add(1)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		s.spoilt.Store(true)
+		return
+	}
+	r.lost(err)
 }
 
 // message is the answer as NATS has it.

@@ -26,7 +26,7 @@ type server struct {
 	status    *status
 	counts    eventCounts
 	tally     tally
-	streamed  atomic.Int64 // bytes of streamed parts that wait to be published
+	streamed  partCounts
 
 	subjects   *subjects
 	everything bool               // no filter is set

@@ -25,7 +25,7 @@ const (
 type stream struct {
 	to      string
 	server  string
-	held    *atomic.Int64 // bytes of the server's parts that wait
+	counts  *partCounts // of all the server's streams
 	replier *replier
 	probes  *probes
 	parts   int         // handed over; of whoever delivers
@@ -34,10 +34,18 @@ type stream struct {
 	spoilt  atomic.Bool // a part did not fit a message
 }
 
+// partCounts counts the parts of all streams of one server.
+type partCounts struct {
+	waiting   atomic.Int64  // bytes of those that wait to be published
+	published atomic.Uint64 // handed to NATS
+	unheard   atomic.Uint64 // not, since nobody listens any more
+	lost      atomic.Uint64 // not taken by NATS; the reply says so if it can
+}
+
 func (a *ask) newStream() *stream {
 	b := a.endpoint.b
 	return &stream{
-		to: a.to, server: a.server.cfg.Name, held: &a.server.streamed, replier: b.replier, probes: b.probes,
+		to: a.to, server: a.server.cfg.Name, counts: &a.server.streamed, replier: b.replier, probes: b.probes,
 	}
 }
 
@@ -47,6 +55,7 @@ func (a *ask) newStream() *stream {
 func (s *stream) take(p correlation.Part) bool {
 	s.parts++
 	if s.gone.Load() {
+		s.counts.unheard.Add(1)
 		return true
 	}
 	body := p.Event
@@ -56,11 +65,12 @@ func (s *stream) take(p correlation.Part) bool {
 		body = append([]byte(nil), body...)
 	}
 	size := int64(len(body))
-	if s.held.Add(size) > streamBytes {
-		s.held.Add(-size)
+	if s.counts.waiting.Add(size) > streamBytes {
+		s.counts.waiting.Add(-size)
+		s.counts.lost.Add(1)
 		return false
 	}
-	answer := reply{to: s.to, body: body, part: s.parts, stream: s, done: func() { s.held.Add(-size) }}
+	answer := reply{to: s.to, body: body, part: s.parts, stream: s, done: func() { s.counts.waiting.Add(-size) }}
 	if s.parts%probeEach == 1 {
 		if s.id == "" {
 			s.id = s.probes.add(s)
