@@ -29,7 +29,7 @@ const (
 	// out meanwhile.
 	auditQueueBytes = 16 << 20
 	// intentTimeout is how long the record of an intent may take.
-	intentTimeout = 2 * time.Second
+	intentTimeout = 5 * time.Second
 )
 
 // audit records what was asked for and what became of it. Whoever records never
@@ -51,7 +51,8 @@ type audit struct {
 	chains  map[string]*chain // by the name in the subject; the map does not change
 
 	// Of the goroutine that looks at the streams.
-	followed bool // the ends of the chains are known, or were not to be had
+	followed bool // the ends of the chains are known
+	lostEnds bool // it was told that they are not to be had
 	warned   bool // that records are published at most once
 }
 
@@ -89,17 +90,20 @@ func (d *audit) start(nc *nats.Conn, js jetstream.JetStream, endpoints []*endpoi
 	}
 }
 
-// seen hears how the stream stands, from the goroutine that looks at it. The
-// first time that it is there the chains are to go on from its records.
+// seen hears how the stream stands, from the goroutine that looks at it. Once it
+// is there, and answers, the chains are to go on from its records.
 func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamState) {
 	switch {
 	case d.off() || d.followed:
 	case state.there(), state == streamOff:
-		d.followed = true
 		if err := d.follow(ctx, js); err != nil {
-			d.log.Warn("the last audit record is not to be had, so that the new ones do not follow it", zap.Error(err))
+			if !d.lostEnds {
+				d.log.Warn("the last audit record is not to be had, so that the new ones do not follow it", zap.Error(err))
+			}
+			d.lostEnds = true
 			return
 		}
+		d.followed = true
 		d.journal.unheard.Store(false)
 	case state == streamNoJetStream && d.journal.unheard.Load() && !d.warned:
 		d.warned = true

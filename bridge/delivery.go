@@ -20,9 +20,10 @@ type delivery interface {
 	prepare(msg *nats.Msg, source int, number uint64, last bool)
 	// room reports whether more may be sent now.
 	room() bool
-	// settle is called when nothing more can be sent now. It may wait for NATS.
-	// Its error is that of everything in flight.
-	settle() error
+	// settle is called when nothing more is sent now: because nothing waits if
+	// idle, else for want of room. It may wait for NATS. Its error is that of
+	// everything in flight.
+	settle(idle bool) error
 }
 
 // The ways of delivery, as ami.nodes and the metrics name them.

@@ -32,7 +32,7 @@ func (d *coreDelivery) prepare(*nats.Msg, int, uint64, bool) {
 	}
 }
 
-func (d *coreDelivery) settle() error {
+func (d *coreDelivery) settle(bool) error {
 	if !d.begun {
 		return nil
 	}

@@ -156,14 +156,14 @@ func (d *fastDelivery) room() bool {
 	return false
 }
 
-// settle fails the batch as well if nothing came behind events that are not
-// acknowledged by themselves. They are taken for the last only if nothing else
-// waits, but what waits may be dropped.
-func (d *fastDelivery) settle() error {
+// settle fails the batch as well if it is idle and nothing came behind events
+// that are not acknowledged by themselves. They are taken for the last only if
+// nothing else waits, but what waits may be dropped.
+func (d *fastDelivery) settle(idle bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	unacked := d.sent - d.acked
-	if d.failure == nil && !d.ending && unacked > 0 && unacked < d.due && time.Since(d.last) > fastTail {
+	if idle && d.failure == nil && !d.ending && unacked > 0 && unacked < d.due && time.Since(d.last) > fastTail {
 		return errBatchEnded
 	}
 	return d.failure

@@ -45,7 +45,7 @@ func (d *windowDelivery) prepare(m *nats.Msg, source int, number uint64, _ bool)
 	m.Reply = borrow(d.reply)
 }
 
-func (d *windowDelivery) settle() error { return nil }
+func (d *windowDelivery) settle(bool) error { return nil }
 
 // onAck hears one acknowledgement. It runs on the subscription's goroutine and
 // does not wait. Every subscriber of events sees the reply subject and may

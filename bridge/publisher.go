@@ -118,10 +118,11 @@ func (p *publisher) run(ctx context.Context) {
 			p.failAll(nats.ErrDisconnected)
 		}
 		due := p.recover(ctx, time.Now())
-		if p.room() && p.turn() {
+		room := p.room()
+		if room && p.turn() {
 			continue
 		}
-		if err := p.delivery.settle(); err != nil {
+		if err := p.delivery.settle(room); err != nil {
 			p.failAll(err)
 			continue
 		}

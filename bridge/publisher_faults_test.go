@@ -200,7 +200,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-again
-	if err := p.delivery.settle(); err == nil {
+	if err := p.delivery.settle(true); err == nil {
 		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.outbox.account())
 	}
 }

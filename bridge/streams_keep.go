@@ -18,9 +18,9 @@ import (
 
 const (
 	// streamTimeout bounds each question about streams.
-	streamTimeout = 3 * time.Second
+	streamTimeout = 5 * time.Second
 	// streamsTimeout bounds all of them together at the start.
-	streamsTimeout = 5 * time.Second
+	streamsTimeout = 10 * time.Second
 	// streamsInterval is how often the streams are looked at while all is well,
 	// and the longest wait between two tries while it is not.
 	streamsInterval = 30 * time.Second

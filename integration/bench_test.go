@@ -45,6 +45,7 @@ func natsInProcess(t testing.TB, change func(*natsserver.Options)) *natsserver.S
 	t.Helper()
 	options := natsserver.Options{
 		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		AuthTimeout: patience.Seconds(),
 	}
 	if change != nil {
 		change(&options)
@@ -64,7 +65,7 @@ func natsInProcess(t testing.TB, change func(*natsserver.Options)) *natsserver.S
 // connect returns a client of the server at url.
 func connect(t testing.TB, url string) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +78,7 @@ func server(name, addr, user, secret string) bridge.ServerConfig {
 	s := bridge.DefaultServerConfig()
 	s.Name, s.Addr, s.Username, s.Secret = name, addr, user, amiconn.Secret(secret)
 	s.PingInterval = time.Second
+	s.ConnectTimeout, s.LoginTimeout = patience, patience // a session that is lost at the start ends the test
 	return s
 }
 
@@ -92,6 +94,7 @@ func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge
 	t.Helper()
 	cfg := bridge.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = "b1", "", url, servers
+	cfg.ShutdownTimeout = 2 * patience
 	if change != nil {
 		change(&cfg)
 	}
@@ -206,9 +209,13 @@ func (r *running) changes(states *nats.Subscription) int {
 // awaitText returns the next message that holds text.
 func (r *running) awaitText(sub *nats.Subscription, text string) *nats.Msg {
 	r.t.Helper()
-	for {
-		if msg := r.next(sub); bytes.Contains(msg.Data, []byte(text)) {
+	for deadline := time.Now().Add(patience); ; {
+		msg := r.next(sub)
+		if bytes.Contains(msg.Data, []byte(text)) {
 			return msg
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s: %q never came, at last %s", sub.Subject, text, msg.Data)
 		}
 	}
 }
@@ -267,7 +274,7 @@ func simBehind(t testing.TB, cfg amisim.Config, behind func(net.Listener) net.Li
 	if cfg.Users == nil {
 		cfg.Users = map[string]string{"bridge": "s3cret"}
 	}
-	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 5*time.Second)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, patience)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

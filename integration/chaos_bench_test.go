@@ -179,7 +179,7 @@ func (s *stored) text(key string) string {
 func (r *running) story(server string) (story []stored) {
 	r.t.Helper()
 	filter := "ami.events." + server + ".>"
-	js, err := jetstream.New(r.nc)
+	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -381,13 +381,18 @@ func up(c change) bool   { return c.To == "up" }
 func (r *running) await(states *nats.Subscription, n int, such func(change) bool) map[string]change {
 	r.t.Helper()
 	found := map[string]change{}
+	deadline := time.Now().Add(patience)
 	for len(found) < n {
 		var c change
+		if time.Now().After(deadline) {
+			r.t.Fatalf("only of %v, not of %d sessions", found, n)
+		}
 		if err := json.Unmarshal(r.next(states).Data, &c); err != nil {
 			r.t.Fatal(err)
 		}
 		if such(c) {
 			found[c.Server+" "+c.Role] = c
+			deadline = time.Now().Add(patience)
 		}
 	}
 	return found

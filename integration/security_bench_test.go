@@ -79,6 +79,7 @@ func securedNATS(t *testing.T, edit func(string) string) *secured {
 	s.url = natsInProcess(t, func(o *natsserver.Options) {
 		*o = *options
 		o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", natsserver.RANDOM_PORT, true, true
+		o.AuthTimeout, o.TLSTimeout = patience.Seconds(), patience.Seconds()
 	}).ClientURL()
 	return s
 }
@@ -96,7 +97,7 @@ func (s *secured) connect(user string) *nats.Conn {
 		inbox = "_INBOX_amibridge_b1"
 	}
 	nc, err := nats.Connect(s.url, nats.UserInfo(user, password(user)), nats.RootCAs(s.caFile),
-		nats.CustomInboxPrefix(inbox), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+		nats.CustomInboxPrefix(inbox), nats.Timeout(patience), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -109,6 +110,7 @@ func (s *secured) connect(user string) *nats.Conn {
 func (s *secured) config(addr string) bridge.Config {
 	cfg := bridge.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.StatusInterval = "b1", "", 200*time.Millisecond
+	cfg.ShutdownTimeout = 2 * patience
 	cfg.NATS = bridge.NATSConfig{
 		URL: s.url, User: "bridge", Password: amiconn.Secret(password("bridge")), TLSCaFile: s.caFile,
 	}
