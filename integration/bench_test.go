@@ -158,7 +158,7 @@ func (r *running) subscribe(subject string) *nats.Subscription {
 	if err := sub.SetPendingLimits(-1, -1); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.nc.Flush(); err != nil {
+	if err := r.nc.FlushTimeout(patience); err != nil {
 		r.t.Fatal(err)
 	}
 	return sub

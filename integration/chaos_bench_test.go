@@ -27,6 +27,7 @@ func chaosServer(name, addr string) bridge.ServerConfig {
 	s := server(name, addr, "bridge", "s3cret")
 	s.BackoffMin, s.BackoffMax = 20*time.Millisecond, 200*time.Millisecond
 	s.BreakerFailures = 1_000_000
+	s.ReadTimeout, s.ActionTimeout = 5*time.Minute, 100*time.Second
 	return s
 }
 
@@ -57,7 +58,7 @@ func (r *running) ask(server, action, body string, headers ...string) *nats.Subs
 	for i := 0; i < len(headers); i += 2 {
 		msg.Header.Set(headers[i], headers[i+1])
 	}
-	if err := errors.Join(r.nc.PublishMsg(msg), r.nc.Flush()); err != nil {
+	if err := errors.Join(r.nc.PublishMsg(msg), r.nc.FlushTimeout(patience)); err != nil {
 		r.t.Fatal(err)
 	}
 	return replies

@@ -95,7 +95,7 @@ $`
 func TestConsuming_ChooseAndFollow(t *testing.T) {
 	sim, r := consumed(t)
 	ctx, nc := t.Context(), r.nc
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestConsuming_ChooseAndFollow(t *testing.T) {
 func TestConsuming_LastValues(t *testing.T) {
 	_, r := consumed(t)
 	ctx, nc := t.Context(), r.nc
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestConsuming_RepeatsHaveTheSameID(t *testing.T) {
 	sim, r := consumed(t)
 	sim.Emit("Event", "A")
 	r.settled("pbx1", 1)
-	js, err := jetstream.New(r.nc)
+	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (r *running) withoutStream() (bring func()) {
 // place is where in the stream of events the last one of subject stands.
 func (r *running) place(subject string) uint64 {
 	r.t.Helper()
-	js, err := jetstream.New(r.nc)
+	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		r.t.Fatal(err)
 	}

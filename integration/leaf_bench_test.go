@@ -91,7 +91,7 @@ func (l *leafBridge) connect() *nats.Conn {
 // streamHolds is how many messages a stream holds; 0 if it cannot be had.
 func streamHolds(t *testing.T, nc *nats.Conn, name string) uint64 {
 	t.Helper()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func streamHolds(t *testing.T, nc *nats.Conn, name string) uint64 {
 // leafConnected is what ami.nodes.b1 said last of the leaf's connection.
 func leafConnected(t *testing.T, nc *nats.Conn) bool {
 	t.Helper()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func page(t *testing.T, url string) string {
 // eventsHeld is how many events the stream holds, without the Gap events.
 func eventsHeld(t *testing.T, nc *nats.Conn) (n uint64) {
 	t.Helper()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
 func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
 	t.Parallel()
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.Sessions, s.PingInterval, s.ReadTimeout = 1, 20*time.Millisecond, 3*time.Second
+		s.Sessions, s.PingInterval, s.ReadTimeout = 1, 20*time.Millisecond, 20*time.Second
 	})
 	events, states := r.subscribe("ami.events.pbx1.Tick"), r.subscribe("ami.status.pbx1.connection")
 	missed := make(chan bool, 1000)
@@ -187,7 +187,7 @@ func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
 func TestPeers_AFrameWithoutEndIsNotKept(t *testing.T) {
 	const limit, chunk, chunks = 1 << 20, 64 << 10, 1600 // 100 MiB
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.Sessions, s.MaxFrameBytes = 1, limit
+		s.Sessions, s.MaxFrameBytes = 1, limit // its 100 s are for 100 MiB
 	})
 	events := r.subscribe("ami.events.pbx1.Behind")
 	before, stopWatch := heapNow(), watchHeap()

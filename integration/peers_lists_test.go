@@ -39,7 +39,7 @@ func TestPeers_AMessageThatSpeaksOfAListIsNone(t *testing.T) {
 		sim.Next("QueueAdd", func(s *amisim.Session, a *amisim.Action) {
 			s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nMessage: " + message + "\r\n\r\n"))
 		})
-		got := r.call("pbx1", "QueueAdd", `{"Queue":"support","Interface":"PJSIP/x"}`, "Ami-Timeout", "5s")
+		got := r.call("pbx1", "QueueAdd", `{"Queue":"support","Interface":"PJSIP/x"}`)
 		if got.Error != nil || got.Message != message || len(got.Events) != 0 {
 			t.Errorf("%q: %+v, %+v", message, got, got.Error)
 		}

@@ -178,6 +178,7 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
 	const success = "Response: Success\r\nMessage: ok\r\n\r\n"
+	asked := map[string]*nats.Subscription{}
 	for name, fault := range map[string]amisim.Fault{
 		"nothing":                     amisim.Ignore,
 		"a reply of another ActionID": amisim.WithActionID("b1.pbx1.other.1"),
@@ -187,8 +188,13 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 			s.Write([]byte("Event: X\r\nResponse: Success\r\nActionID: " + a.ActionID + "\r\n\r\n"))
 		},
 	} {
+		before := sim.Received("CoreStatus")
 		sim.Next("CoreStatus", fault)
-		got := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "1s")
+		asked[name] = r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "10s")
+		eventually(t, "it is asked for", func() bool { return sim.Received("CoreStatus") > before })
+	}
+	for name, replies := range asked {
+		got := r.answer(replies)
 		if e := got.Error; e == nil || e.Kind != "timeout" || e.Sent != "unknown" || got.Response != "" {
 			t.Errorf("%s: %+v, want a timeout of unknown outcome", name, got)
 		}
@@ -202,7 +208,10 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 // callers are told that nobody knows; neither gets the other's answer.
 func TestPeers_ACutReplyIsNotMergedIntoTheNext(t *testing.T) {
 	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
+		s.PingInterval, s.ReadTimeout = 5*time.Minute, 10*time.Minute // no Pong comes between the two
+	})
+	eventually(t, "the first Pings", func() bool { return sim.Received("Ping") == 2 })
 	sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID[:len(a.ActionID)-1]))
 	})
@@ -211,7 +220,7 @@ func TestPeers_ACutReplyIsNotMergedIntoTheNext(t *testing.T) {
 	for i, action := range []string{"CoreStatus", "CoreSettings"} {
 		msg := nats.NewMsg("ami.actions.pbx1." + action)
 		msg.Reply = fmt.Sprint(inbox, ".", i)
-		msg.Header.Set("Ami-Timeout", "2s")
+		msg.Header.Set("Ami-Timeout", "10s")
 		if err := r.nc.PublishMsg(msg); err != nil {
 			t.Fatal(err)
 		}

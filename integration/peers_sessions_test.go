@@ -47,6 +47,7 @@ func TestPeers_AServersNameIsTakenAsItIsOrRefused(t *testing.T) {
 func TestPeers_AFullWriteBufferKeepsTheSession(t *testing.T) {
 	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
 		s.WriteBufferBytes, s.ActionTimeout = 256*amiconn.KiB, 110*time.Second
+		s.ReadTimeout = 5 * time.Minute // the events' session is frozen too
 	})
 	states := r.subscribe("ami.status.pbx1.connection")
 	before := r.call("pbx1", "CoreStatus", "")
@@ -98,11 +99,7 @@ func TestPeers_NothingIsSentAgainAfterAReconnect(t *testing.T) {
 	for i := range n {
 		r.send(inbox, "QueueReload", fmt.Sprintf(`{"Queue":"%d"}`, i))
 	}
-	for sim.Received("QueueReload") < n {
-		if err := r.nc.Flush(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	eventually(t, "all are there", func() bool { return sim.Received("QueueReload") == n })
 	sim.Abort()
 	for range n {
 		if got := r.answer(answers); got.Error == nil || got.Error.Code != 502 || got.Error.Sent != "unknown" || got.Response != "" {
@@ -153,7 +150,7 @@ func TestPeers_TLSAndTheChallenge(t *testing.T) {
 		t.Errorf("the list has %d events, %+v", len(got.Events), got.Error)
 	}
 	long := fmt.Sprintf(`{"Variable":"x","Value":"%s","Filler":"%[1]s","Filler2":"%[1]s"}`, strings.Repeat("v", 900))
-	if got := r.call("pbx1", "Setvar", long, "Ami-Timeout", "5s"); got.Error != nil {
+	if got := r.call("pbx1", "Setvar", long); got.Error != nil {
 		t.Errorf("an action of 2700 bytes: %+v", got.Error)
 	}
 	// The rest of a longer record waits for the next one, a Ping if need be.

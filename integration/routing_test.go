@@ -113,6 +113,7 @@ func stuck(t *testing.T, pbx1, pbx2 func(*bridge.ServerConfig)) (
 	one, two := chaosServer("pbx1", addr), chaosServer("pbx2", otherAddr)
 	// A slow machine takes a while to fill even these sockets.
 	one.ActionTimeout, one.ReadTimeout = 3*patience/2, 3*patience/2
+	one.WriteBufferBytes = 64 * amiconn.MiB
 	pbx1(&one)
 	pbx2(&two)
 	r = startBridge(t, natsURL(t), func(c *bridge.Config) {
@@ -128,9 +129,10 @@ func stuck(t *testing.T, pbx1, pbx2 func(*bridge.ServerConfig)) (
 		eventually(t, "it is pending", func() bool { return r.metric("actions_pending", "server", "pbx1") == float64(pending) })
 		return replies
 	}
-	// What the sockets do not hold waits in the bridge.
+	// What the sockets do not hold waits in the bridge: more than they ever do, as
+	// what waits now may be written in a moment.
 	large := fmt.Sprintf(`{"UserEvent":"Large","Filler":[%s"1"]}`, strings.Repeat(`"`+strings.Repeat("v", 900)+`",`, 120))
-	for r.metric("write_buffer_bytes", "server", "pbx1") < 1<<20 {
+	for pending < 80 || r.metric("write_buffer_bytes", "server", "pbx1") < 1<<20 {
 		wait("pbx1", "UserEvent", large)
 	}
 	return jam, other, r, wait
@@ -172,7 +174,7 @@ func TestRouting_AnotherServerHasTheTimeThatIsLeft(t *testing.T) {
 	t.Parallel()
 	jam, other, r, wait := stuck(t,
 		func(s *bridge.ServerConfig) {
-			s.ActionTimeouts = amiconn.Timeouts{{Pattern: "CoreStatus", Value: 15 * time.Second}}
+			s.ActionTimeouts = amiconn.Timeouts{{Pattern: "CoreStatus", Value: 30 * time.Second}}
 		},
 		func(s *bridge.ServerConfig) { s.ActionTimeout = 3 * patience / 2 })
 	other.Next("CoreStatus", amisim.Ignore)

@@ -122,9 +122,15 @@ func everyRefusal(t *testing.T) []*nats.Msg {
 	sick.Always(amisim.Accept, amisim.Refuse)
 	sick.Kick()
 	r.awaitText(breaker, `"to":"open"`)
-	r.call("pbx2", "Ping", "")
+	refused := func(server, kind string) { // once its intent is stored
+		eventually(t, kind, func() bool {
+			e := r.call(server, "Ping", `{"ActionID":"mine"}`).Error
+			return e != nil && e.Kind == kind
+		})
+	}
+	refused("pbx2", "breaker_open")
 	down(r, gone, "pbx3")
-	r.call("pbx3", "Ping", `{"ActionID":"mine"}`)
+	refused("pbx3", "not_connected")
 	bring := takeStream(t, r.nc, "KV_"+bridge.KeyBucket)
 	r.call("pbx1", "Originate", phone, keyHeader, "k")
 	bring()

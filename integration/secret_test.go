@@ -69,7 +69,7 @@ func TestInvariant_SecretsNeverLeaveInARefusal(t *testing.T) {
 // hear waits for a message with all of texts.
 func (r *running) hear(sub *nats.Subscription, texts ...string) {
 	r.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		msg, err := sub.NextMsg(time.Until(deadline))
 		if err != nil {
 			r.t.Fatalf("%s: no %q: %v", sub.Subject, texts, err)

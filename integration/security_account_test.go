@@ -57,7 +57,7 @@ func TestSecurity_AGuessedIDPreemptsAnEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	js, err := jetstream.New(r.nc)
+	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestSecurity_AGuessedIDPreemptsAnEvent(t *testing.T) {
 func TestSecurity_TheBridgeMayAuditAndShareKeys(t *testing.T) {
 	s := securedNATS(t, nil)
 	nc := s.connect("bridge")
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

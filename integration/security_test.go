@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -61,7 +62,9 @@ func TestSecurity_TheBridgeMayDoNoMore(t *testing.T) {
 			s := securedNATS(t, func(text string) string { return strings.Replace(text, `"`+permission+`"`, `"none"`, 1) })
 			sim, addr := s.asterisk()
 			core, lines := observer.New(zapcore.DebugLevel)
-			b, err := bridge.New(s.config(addr), bridge.Deps{Logger: zap.New(core)})
+			cfg := s.config(addr)
+			cfg.ShutdownTimeout = time.Second // an event that may not be published never drains
+			b, err := bridge.New(cfg, bridge.Deps{Logger: zap.New(core)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -115,7 +115,7 @@ func TestSecurity_AccountsAreApart(t *testing.T) {
 func TestSecurity_AnAuditorReads(t *testing.T) {
 	s := securedNATS(t, nil)
 	_, r, _ := s.bridge()
-	js, err := jetstream.New(r.nc)
+	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestSecurity_AnAuditorReads(t *testing.T) {
 // durable makes the consumer that user may read.
 func (s *secured) durable(r *running, stream, user string) {
 	s.t.Helper()
-	js, err := jetstream.New(r.nc)
+	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
 	if err == nil {
 		_, err = js.CreateConsumer(s.t.Context(), stream, jetstream.ConsumerConfig{Durable: user, AckPolicy: jetstream.AckExplicitPolicy})
 	}
@@ -186,7 +186,7 @@ func fetch(t *testing.T, c jetstream.Consumer) jetstream.Msg {
 // stored is how many events of subject the stream has.
 func (s *secured) stored(r *running, subject string) uint64 {
 	s.t.Helper()
-	js, err := jetstream.New(r.nc)
+	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 		sim.EmitRaw(otherDigits(wire, round))
 		r.settled("pbx1", count*(round+1))
 	}
-	js, err := jetstream.New(r.nc)
+	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,8 @@ func fileBytes(t *testing.T, dir string) (total int64) {
 func idBytes(t *testing.T) float64 {
 	t.Helper()
 	const n = 200_000
-	js, err := jetstream.New(connect(t, natsURL(t)), jetstream.WithPublishAsyncMaxPending(1000))
+	js, err := jetstream.New(connect(t, natsURL(t)), jetstream.WithPublishAsyncMaxPending(1000),
+		jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func newSoak(t *testing.T) *soak {
 // monitor is a client that outlives its NATS and checks the law in every
 // status.
 func (s *soak) monitor() *nats.Conn {
-	nc, err := nats.Connect(s.cfg.NATS.URL, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(s.cfg.NATS.URL, nats.Timeout(patience), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func (s *soak) verify() {
 
 // lostByGaps sums what the Gap events of a server tell.
 func (s *soak) lostByGaps(server string) (lost uint64) {
-	js, err := jetstream.New(s.nc)
+	js, err := jetstream.New(s.nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		s.t.Fatal(err)
 	}
