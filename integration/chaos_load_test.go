@@ -26,15 +26,14 @@ func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 	s.OutboxBytes = amiconn.MiB
 	r := startBridge(t, nats.url, chaosConfig, s)
 	states := r.subscribe("ami.status.pbx1.connection")
-	before, stopWatch := heapNow(), watchHeap()
+	before := heapNow()
 	nats.freeze()
 	flood(t, sim, n/2)
+	everyEventIsRead(t, r, sim)
+	eventually(t, "the heap is the outbox's", func() bool { return heapNow() <= before+24<<20 })
 	nats.thaw()
 	flood(t, sim, n/2)
 	b := r.settled("pbx1", n)
-	if peak := stopWatch(); peak > before+24<<20 {
-		t.Errorf("the heap went from %d to %d bytes", before, peak)
-	}
 	if b.Outbox.HighWater > b.Outbox.Capacity || b.Outbox.Capacity != 1<<20 {
 		t.Errorf("the outbox is %+v", b.Outbox)
 	}
@@ -75,9 +74,7 @@ func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
 	r := startBridge(t, nats.url, chaosConfig, s)
 	nats.freeze()
 	flood(t, sim, 1000)
-	inFlight := func() float64 { return r.metric("outbox_in_flight_events") }
-	eventually(t, "events in flight", func() bool { return inFlight() > 500 })
-	eventually(t, "the end of the wait for their acknowledgement", func() bool { return inFlight() < 10 })
+	sentAgain(t, r)
 	flood(t, sim, 20_000)
 	nats.thaw()
 	flood(t, sim, 1000)
@@ -106,10 +103,13 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 	group.Go(func() {
 		for {
 			flood(t, flooding, 10_000)
-			select {
-			case <-done:
-				return
-			default:
+			// It need not grow for as long as this takes.
+			for more := true; more; more = r.metric("outbox_bytes", "server", "flood") > 64<<20 {
+				select {
+				case <-done:
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
 			}
 		}
 	})
@@ -148,7 +148,7 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 // clock.
 func TestChaos_ClockOfTheServerJumps(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *bridge.ServerConfig) {
-		s.PingInterval, s.ReadTimeout = 50*time.Millisecond, 10*time.Second
+		s.PingInterval, s.ReadTimeout = 50*time.Millisecond, 5*time.Minute
 	})
 	states, events := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.events.pbx1.Tick")
 	n := 0
@@ -168,7 +168,7 @@ func TestChaos_ClockOfTheServerJumps(t *testing.T) {
 		var took struct {
 			MS float64 `json:"duration_ms"`
 		}
-		if err := json.Unmarshal(msg.Data, &took); err != nil || took.MS <= 0 || took.MS > 20_000 {
+		if err := json.Unmarshal(msg.Data, &took); err != nil || took.MS <= 0 || took.MS > 60_000 {
 			t.Errorf("with the clock %v ahead an action took %v ms (%v)", skew, took.MS, err)
 		}
 		sim.Emit("Event", "Tick", "N", fmt.Sprint(n))

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,16 +145,19 @@ func TestChaos_ErrorWithoutActionID(t *testing.T) {
 	}
 }
 
-// Seven bytes every twenty milliseconds are slow, not dead, although the whole takes
-// longer than a silence may; and the event session is not held up.
+// A byte now and then is slow, not dead, although the whole takes longer than a
+// silence may; and the event session is not held up.
 func TestChaos_DrippingReplies(t *testing.T) {
 	t.Parallel()
+	const silence = 15 * time.Second
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.PingInterval, s.ReadTimeout = 200*time.Millisecond, 4*time.Second
+		s.PingInterval, s.ReadTimeout = 200*time.Millisecond, silence
 	})
-	drip := amisim.Drip(7, 20*time.Millisecond)
-	sim.Next("QueueStatus", drip)
-	sim.Next("Command", drip)
+	released := make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	defer release()
+	sim.Next("QueueStatus", slowly(released, silence+time.Second))
+	sim.Next("Command", amisim.Drip(50, 20*time.Millisecond))
 	states, events := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.events.pbx1.Tick")
 	queues := r.ask("pbx1", "QueueStatus", "")
 	eventually(t, "the request at the server", func() bool { return sim.Received("QueueStatus") == 1 })
@@ -164,6 +168,7 @@ func TestChaos_DrippingReplies(t *testing.T) {
 	if n, _, _ := queues.Pending(); n != 0 {
 		t.Error("the reply came before it could: the events have shown nothing")
 	}
+	release()
 	got := r.answer(queues)
 	succeeds(t, got)
 	if n := len(got.Events); n != 8 {
@@ -181,18 +186,44 @@ func TestChaos_DrippingReplies(t *testing.T) {
 	}
 }
 
+// slowly sends a reply byte by byte, and its end once released is closed and so
+// long has passed.
+func slowly(released <-chan struct{}, least time.Duration) amisim.Fault {
+	return func(s *amisim.Session, a *amisim.Action) {
+		began, reply := time.Now(), s.Reply(a)
+		half := len(reply) / 2
+		s.Write(reply[:half])
+		for at := half; ; s.Sleep(250 * time.Millisecond) {
+			select {
+			case <-released:
+				if time.Since(began) > least {
+					s.Write(reply[at:])
+					return
+				}
+			default:
+			}
+			if at < len(reply)-1 {
+				s.Write(reply[at : at+1])
+				at++
+			}
+		}
+	}
+}
+
 // A list that stops half way ends at its own timeout, as sent, with no success
 // and no event; the session goes on.
 func TestChaos_ListThatStopsHalfWay(t *testing.T) {
+	t.Parallel()
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
+			t.Parallel()
 			sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = sessions })
 			states := r.subscribe("ami.status.pbx1.connection")
 			sim.Next("QueueStatus", amisim.Rewrite(func(b []byte) []byte {
 				return b[:bytes.LastIndex(b, []byte("Event: QueueStatusComplete"))]
 			}))
 			sim.Emit("Event", "Tick", "N", "0")
-			list := r.ask("pbx1", "QueueStatus", "", "Ami-Timeout", "300ms")
+			list := r.ask("pbx1", "QueueStatus", "", "Ami-Timeout", "10s")
 			fails(t, r.answer(list), "timeout", "yes")
 			again := r.ask("pbx1", "QueueStatus", "")
 			if got := r.answer(again); got.Error != nil || len(got.Events) != 8 {

@@ -62,9 +62,10 @@ func TestIdempotency_ARepeatWaitsForTheFirst(t *testing.T) {
 
 // What nobody knows the end of is not tried again: the repeat is told so too.
 func TestIdempotency_ATimeoutIsRemembered(t *testing.T) {
+	t.Parallel()
 	sim, r := chaosBridge(t, amisim.Config{}, nil)
 	sim.Next("Originate", amisim.Ignore)
-	fails(t, r.call("pbx1", "Originate", phone, keyHeader, "k1", "Ami-Timeout", "500ms"), "timeout", "unknown")
+	fails(t, r.call("pbx1", "Originate", phone, keyHeader, "k1", "Ami-Timeout", "10s"), "timeout", "unknown")
 	got := r.call("pbx1", "Originate", phone, keyHeader, "k1")
 	fails(t, got, "timeout", "unknown")
 	if n := sim.Received("Originate"); n != 1 || got.header.Get("Ami-Idempotent-Replay") != "true" {
@@ -145,10 +146,11 @@ func TestIdempotency_NoBucketNoCall(t *testing.T) {
 }
 
 func TestIdempotency_TheWindow(t *testing.T) {
+	t.Parallel()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	short := chaosServer("pbx1", addr)
-	short.ActionTimeout = 900 * time.Millisecond
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.IdempotencyWindow = time.Second }, short)
+	short.ActionTimeout = 9 * time.Second
+	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.IdempotencyWindow = 10 * time.Second }, short)
 	first := r.call("pbx1", "Originate", phone, keyHeader, "k1")
 	succeeds(t, first)
 	eventually(t, "it is forgotten", func() bool {

@@ -48,7 +48,7 @@ func TestLeafDeploy_ThePartsFit(t *testing.T) {
 	for user, password := range map[string]string{
 		"admin": hubEnv["AMI_ADMIN_PASSWORD"], bridgeEnv["BRIDGE_NATS_USER"]: bridgeEnv["BRIDGE_NATS_PASSWORD"],
 	} {
-		nc, err := nats.Connect(hub.ClientURL(), nats.UserInfo(user, password))
+		nc, err := nats.Connect(hub.ClientURL(), nats.UserInfo(user, password), nats.Timeout(patience))
 		if err != nil {
 			t.Errorf("%s: %v", user, err)
 			continue

@@ -84,7 +84,14 @@ func run(ctx context.Context, url, server string) error {
 		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
 			return err
 		}
-		if count == 0 { // all is read; a reader that stays would go on
+		if count == 0 { // all is read, or it is slow to come; a reader that stays would go on
+			info, err := consumer.Info(ctx)
+			if err != nil {
+				return err
+			}
+			if info.NumPending+uint64(info.NumAckPending) > 0 {
+				continue
+			}
 			fmt.Println("read to", p.session, p.n)
 			return nil
 		}
