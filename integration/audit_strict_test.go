@@ -54,13 +54,13 @@ func TestAudit_StrictSendsNothingWithoutTheStream(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{})
 	r := startBridge(t, natsURL(t), strict, chaosServer("pbx1", addr))
 	bring := takeStream(t, r.nc, bridge.AuditStream)
-	for _, timeout := range []string{"300ms", "10s"} {
+	for _, timeout := range []string{"300ms", "50s"} {
 		began := time.Now()
 		e := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", timeout).Error
 		if e == nil || e.Code != 503 || e.Kind != "audit_unavailable" || e.Sent != "no" {
 			t.Errorf("%+v", e)
 		}
-		if took := time.Since(began); took > 9*time.Second {
+		if took := time.Since(began); took > 45*time.Second {
 			t.Errorf("Ami-Timeout %s: refused after %v", timeout, took)
 		}
 	}
@@ -73,9 +73,7 @@ func TestAudit_StrictSendsNothingWithoutTheStream(t *testing.T) {
 	if err := broken(all); err != nil || phases["intent "] != 2 || phases["outcome audit_unavailable"] != 2 {
 		t.Errorf("%v; %v", err, phases)
 	}
-	if e := r.call("pbx1", "CoreSettings", "").Error; e != nil {
-		t.Errorf("after the stream is back: %+v", e)
-	}
+	eventually(t, "Actions go out again", func() bool { return r.call("pbx1", "CoreSettings", "").Error == nil })
 	if n := sim.Received("CoreStatus"); n != 0 {
 		t.Errorf("CoreStatus was sent %d times", n)
 	}
@@ -158,7 +156,7 @@ func TestAudit_ShutdownWaitsForTheStream(t *testing.T) {
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.stop() }()
-	eventually(t, "the sessions are logged off", func() bool { return sim.Received("Logoff") == 2 })
+	eventually(t, "the sessions are logged off", func() bool { return sim.Sessions() == 0 })
 	bring()
 	if err := <-stopped; err != nil {
 		t.Error(err)

@@ -45,7 +45,7 @@ func (s *secured) mirror() jetstream.Stream {
 	if err := json.Unmarshal([]byte(readText(s.t, "../deploy/nats/audit-vault.json")), &cfg); err != nil {
 		s.t.Fatal(err)
 	}
-	keeper, err := jetstream.New(s.connect("keeper"))
+	keeper, err := jetstream.New(s.connect("keeper"), jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -75,6 +75,9 @@ func TestAuditVault_KeepsWhatOperatorsTakeAway(t *testing.T) {
 	eventually(t, "the records in the mirror", inMirror(5))
 
 	admin, stream := r.auditStream()
+	if err := r.stop(); err != nil { // or it makes the stream anew before the operator does
+		t.Fatal(err)
+	}
 	short := stream.CachedInfo().Config
 	short.MaxMsgs, short.Discard = 1, jetstream.DiscardOld
 	if _, err := admin.UpdateStream(t.Context(), short); err != nil {

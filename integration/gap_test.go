@@ -183,9 +183,14 @@ func overflow(t *testing.T, heard bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Stop()
 	lost, seen, last, newest := 0, 1, 0, 0 // one was seen before
 	for range info.State.Msgs {
-		msg, err := consumer.Next()
+		msg, err := messages.Next(jetstream.NextMaxWait(patience))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,8 +5,8 @@ package integration
 import (
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,15 +16,10 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
-// freeAddr is an address that nobody listens on, a moment ago.
+// freeAddr is an address that nobody listens on, and nobody else is given.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return "127.0.0.1:" + strconv.Itoa(reservePort(t))
 }
 
 // get returns what the bridge's HTTP server answers.

@@ -14,17 +14,19 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
-// threeServers is a bridge to pbx1, which has room for one Action, pbx2 and
-// pbx3, which are the group sales.
-func threeServers(t *testing.T) ([]*amisim.Server, *running) {
+// threeServers is a bridge to pbx1, which change may change, pbx2 and pbx3, which
+// are the group sales.
+func threeServers(t *testing.T, change ...func(*bridge.ServerConfig)) ([]*amisim.Server, *running) {
 	t.Helper()
 	var sims []*amisim.Server
 	var servers []bridge.ServerConfig
 	for _, name := range []string{"pbx1", "pbx2", "pbx3"} {
 		sim, addr := startSim(t, amisim.Config{NotBooted: true})
 		s := chaosServer(name, addr)
-		if name == "pbx1" {
-			s.MaxPending = 1
+		for _, change := range change {
+			if name == "pbx1" {
+				change(&s)
+			}
 		}
 		sims, servers = append(sims, sim), append(servers, s)
 	}
@@ -88,9 +90,9 @@ func TestRouting_AnyTakesTurnsAmongThoseThatAreUp(t *testing.T) {
 
 // What one server has no room for was not sent: another has it.
 func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
-	sims, r := threeServers(t)
+	sims, r := threeServers(t, func(s *bridge.ServerConfig) { s.MaxPending = 1 })
 	sims[0].Next("CoreStatus", amisim.Ignore)
-	held := r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "20s")
+	held := r.ask("pbx1", "CoreStatus", "")
 	eventually(t, "the only place is taken", func() bool { return sims[0].Received("CoreStatus") == 1 })
 	fails(t, r.call("pbx1", "CoreSettings", ""), "busy", "no")
 	r.spread("any", "CoreSettings", 6)
