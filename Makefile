@@ -18,7 +18,7 @@ demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C end
 
 .PHONY: test
 test: ## Run the tests. Needs no root, no network and no other service.
-	$(GO) test -parallel 8 ./...
+	$(GO) test -parallel 8 -timeout 20m ./...
 
 .PHONY: race
 race: ## Run the tests with the race detector, in random order.
@@ -47,7 +47,7 @@ leaf: ## Kill the hub that a leaf forwards to: three minutes.
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x ./integration
+	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x -timeout 20m ./integration
 
 .PHONY: lint
 lint: ## Check format, vet, fixes, tidiness and staticcheck.
@@ -88,5 +88,5 @@ REAL := BRIDGE_TEST_ASTERISK_REQUIRED=1 \
 .PHONY: integration
 integration: ## Run what needs the real Asterisks: tests, and the Actions' benchmark.
 	$(REAL) $(GO) test -count=1 -timeout 15m -run 'TestReal' ./integration
-	$(REAL) $(GO) test -count=1 -timeout 5m ./integration/realasterisk
-	$(REAL) $(GO) test -run '^$$' -bench Actions -benchtime 1x ./integration
+	$(REAL) $(GO) test -count=1 -timeout 15m ./integration/realasterisk
+	$(REAL) $(GO) test -run '^$$' -bench Actions -benchtime 1x -timeout 20m ./integration

@@ -119,6 +119,7 @@ func (b *bench) last(role Role, to State) (c Change, n int) {
 func (b *bench) up() {
 	b.t.Helper()
 	for range 1000 {
+		synctest.Wait() // it is ready before it has said so
 		if b.link.Ready() {
 			return
 		}

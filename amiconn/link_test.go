@@ -249,7 +249,7 @@ func TestLink_TLS(t *testing.T) {
 	if err := os.WriteFile(caFile, ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sim := amisim.New(amisim.Config{Users: map[string]string{"bridge": testSecret}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	sim := amisim.New(amisim.Config{Users: map[string]string{"bridge": testSecret}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, WriteTimeout: time.Minute})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestLink_TLS(t *testing.T) {
 		var c Change
 		select {
 		case c = <-changes:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("the session never came to be %v", until)
 		}
 		if until == StateUp {

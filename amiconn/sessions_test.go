@@ -160,6 +160,7 @@ func TestSessions_LosingOneFailsItsOwnOnly(t *testing.T) {
 		synctest.Wait()
 		thaw := b.sim.FreezeReads()
 		by := b.flood(900, Action{Name: "Getvar", Headers: long, Done: ended.add})
+		synctest.Wait() // the writers have stopped
 		status := b.link.Status()
 		if bytes, pending := b.link.Pressure(); bytes != status.WriteBytes || bytes < 500_000 || pending != 901 {
 			t.Errorf("%d bytes of %d actions wait in all, by Status %d", bytes, pending, status.WriteBytes)

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -21,6 +22,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
+	p.window.timeout = time.Hour
 	startPublisher(t, p)
 	for i, s := range b.servers {
 		s.push(outboxEntry{subject: s.subjects.event([]byte("Hangup")), session: "s1", seq: uint64(i + 1), at: 1_700_000_000_000_000_000}, []byte("{}"), false)

@@ -43,6 +43,7 @@ func allPublished(t *testing.T, b *Bridge) {
 // the hundred, the last few of which are acknowledged as well, by themselves.
 func TestFast_NoTailWaits(t *testing.T) {
 	b, p, url := fastBridge(t, nil)
+	p.window.timeout = time.Hour
 	startPublisher(t, p)
 	events := 0
 	for _, burst := range []int{1, 20_000, 3, 20_000, 1} {

@@ -44,9 +44,14 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		messages, err := consumer.Messages()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer messages.Stop()
 		seen, highest, late := make(map[int]bool), 0, 0
 		for range events {
-			msg, err := consumer.Next()
+			msg, err := messages.Next(jetstream.NextMaxWait(patience))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +63,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 			late = max(late, highest-n)
 		}
 		most := 0
-		if p.delivery.way() == wayWindow {
+		if p.inForce.Load() == any(wayWindow) {
 			most = laneMsgs - 1
 		}
 		if late > most {

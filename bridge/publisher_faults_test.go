@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -59,7 +58,9 @@ func drainWithin(t *testing.T, b *Bridge, d time.Duration) uint64 {
 // awaitResent waits until something of s was sent once more.
 func awaitResent(t *testing.T, s *server) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); s.outbox.account().resent == 0; runtime.Gosched() {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); s.outbox.account().resent == 0; <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatal("what was refused was not tried again")
 		}
@@ -68,12 +69,12 @@ func awaitResent(t *testing.T, s *server) {
 
 func clientOf(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,11 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 			}
 			startPublisher(t, p)
 			pushEvents(b.servers[0], 1, 10)
-			<-answered
+			select {
+			case <-answered:
+			case <-time.After(patience):
+				t.Fatal("nothing was published")
+			}
 			drainWithin(t, b, 300*time.Millisecond)
 			if a := b.servers[0].outbox.account(); a.published != 0 {
 				t.Errorf("%d events count as published on a stranger's word: no stream holds them", a.published)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -56,6 +57,11 @@ func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publi
 	}
 	if err := b.prepareStreams(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); !b.streams.well(); b.streams.check(t.Context()) { // or run does
+		if time.Now().After(deadline) {
+			t.Fatalf("the streams: %+v", b.streams.states())
+		}
 	}
 	p, err := b.newPublisher()
 	if err != nil {

@@ -45,6 +45,9 @@ func newer(t *testing.T, url string) (front string, updates func() []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	return front, func() []string {
 		mu.Lock()
 		defer mu.Unlock()

@@ -49,7 +49,11 @@ func BenchmarkActions(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := connect(b, url).Subscribe("echo", func(m *nats.Msg) { _ = m.Respond(sample.Data) }); err != nil {
+	echoes := connect(b, url)
+	if _, err := echoes.Subscribe("echo", func(m *nats.Msg) { _ = m.Respond(sample.Data) }); err != nil {
+		b.Fatal(err)
+	}
+	if err := echoes.Flush(); err != nil {
 		b.Fatal(err)
 	}
 	for _, callers := range []int{1, 16} {

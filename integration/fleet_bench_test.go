@@ -34,7 +34,7 @@ func serveSim() int {
 	if err != nil {
 		return 2
 	}
-	sim := amisim.New(amisim.Config{Users: map[string]string{"bridge": "s3cret"}, NotBooted: true})
+	sim := amisim.New(amisim.Config{Users: map[string]string{"bridge": "s3cret"}, NotBooted: true, WriteTimeout: patience})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { _ = sim.Serve(ctx, listener) })
@@ -165,7 +165,9 @@ func (r *running) comeBack(sessions int, drop func()) (took time.Duration, worst
 func BenchmarkQuiet(b *testing.B) {
 	flood, floodAddr := startSim(b, amisim.Config{NotBooted: true})
 	quiet, quietAddr := startSim(b, amisim.Config{NotBooted: true})
-	r := startBridge(b, natsURL(b), nil, chaosServer("flood", floodAddr), chaosServer("quiet", quietAddr))
+	// What the flood leaves in the outbox is stored at the end.
+	r := startBridge(b, natsURL(b), func(c *bridge.Config) { c.ShutdownTimeout = 5 * time.Minute },
+		chaosServer("flood", floodAddr), chaosServer("quiet", quietAddr))
 	events := r.subscribe("ami.events.quiet.>")
 	for b.Loop() {
 		alone50, alone99 := r.latency(quiet, events)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 )
@@ -20,7 +21,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	pbx := amisim.New(amisim.Config{Users: map[string]string{"bridge": "secret"}})
+	pbx := amisim.New(amisim.Config{Users: map[string]string{"bridge": "secret"}, WriteTimeout: time.Minute})
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {

@@ -47,7 +47,7 @@ func TestServe_OverTCP(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
-			s := amisim.New(amisim.Config{})
+			s := amisim.New(amisim.Config{WriteTimeout: time.Minute})
 			var wg sync.WaitGroup
 			defer wg.Wait()
 			defer cancel()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
@@ -44,7 +46,7 @@ func makes(t *testing.T, url string, configs ...jetstream.StreamConfig) {
 
 func jetStreamOf(t *testing.T, url string) jetstream.JetStream {
 	t.Helper()
-	js, err := jetstream.New(dialNATS(t, url))
+	js, err := jetstream.New(dialNATS(t, url), jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +61,9 @@ func allStreams(t *testing.T, url string) map[string]jetstream.StreamInfo {
 	for info := range lister.Info() {
 		info.TimeStamp = time.Time{}
 		all[info.Config.Name] = *info
+	}
+	if err := lister.Err(); err != nil && !errors.Is(err, nats.ErrNoResponders) { // there may be no JetStream
+		t.Fatal(err)
 	}
 	return all
 }

@@ -41,11 +41,6 @@ func (c *demoCmd) Run(std stdio) error {
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	if c.For > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.For)
-		defer cancel()
-	}
 	log, sink := newLogger(std.err, formatConsole, zapcore.WarnLevel, new(redactor))
 	err := c.demo(ctx, std, log)
 	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
@@ -89,6 +84,11 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 	select {
 	case <-b.Ready():
 		introduce(std, srv.ClientURL())
+		if c.For > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, c.For)
+			defer cancel()
+		}
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
@@ -148,7 +148,7 @@ func startSims() (*simulated, error) {
 			s.stop()
 			return nil, err
 		}
-		sim := amisim.New(amisim.Config{Users: map[string]string{demoUser: demoSecret}})
+		sim := amisim.New(amisim.Config{Users: map[string]string{demoUser: demoSecret}, WriteTimeout: 10 * time.Second})
 		s.addrs, s.sims = append(s.addrs, listener.Addr().String()), append(s.sims, sim)
 		s.group.Go(func() { _ = sim.Serve(ctx, listener) }) // ends only when ctx does
 	}

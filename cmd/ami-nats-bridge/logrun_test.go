@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,7 @@ func simulate(t *testing.T, cfg amisim.Config) (*amisim.Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, patience)
 	sim := amisim.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -45,6 +47,7 @@ func startNATS(t *testing.T, change func(*server.Options)) *server.Server {
 	t.Helper()
 	o := &server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		AuthTimeout: patience.Seconds(),
 	}
 	change(o)
 	srv, err := server.NewServer(o)
@@ -67,7 +70,7 @@ func guardedNATS(t *testing.T, password string) (addr string) {
 
 func dialNATS(t *testing.T, url string) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,14 +96,13 @@ func serving(t *testing.T, s *settings, log *zap.Logger, sink *logOutput) (stop 
 	return stop
 }
 
-// With the log's reader stuck the bridge does its work as with a good one.
+// With the log's reader stuck the bridge does its work as with a good one: every
+// event comes while nobody reads. Two rates are no proof, as the machine may have
+// been busy during one of them.
 func TestSink_EventsFlowWhileNobodyReadsTheLog(t *testing.T) {
 	read := measure(t, func(r io.Reader, _ <-chan struct{}) string { return slurp(r) }, false)
 	stuck := measure(t, func(r io.Reader, go_ <-chan struct{}) string { <-go_; return slurp(r) }, true)
 	t.Logf("%.0f events/s with a reader, %.0f without: ratio %.2f", read, stuck, stuck/read)
-	if stuck < read/4 {
-		t.Errorf("%.0f events/s without a reader, %.0f with one", stuck, read)
-	}
 }
 
 func slurp(r io.Reader) string {
@@ -153,6 +155,9 @@ func measure(t *testing.T, reader func(r io.Reader, mayRead <-chan struct{}) str
 		}
 	}
 	rate = events / time.Since(began).Seconds()
+	if stuck {
+		until(t, "lines are lost", func() bool { return sink.Lost() >= 100 })
+	}
 	quiet()
 	group.Wait()
 	if stuck && toldByTheNode(t, nodes, sink) < 100 {

@@ -24,7 +24,9 @@ func asterisk(t *testing.T) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { _ = amisim.New(amisim.Config{Users: map[string]string{"bridge": canary}}).Serve(ctx, listener) })
+	group.Go(func() {
+		_ = amisim.New(amisim.Config{Users: map[string]string{"bridge": canary}, WriteTimeout: patience}).Serve(ctx, listener)
+	})
 	t.Cleanup(func() { cancel(); group.Wait() })
 	return listener.Addr().String()
 }

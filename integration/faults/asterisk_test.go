@@ -34,7 +34,7 @@ func startAsterisk(t *testing.T, name string) *asterisk {
 		t.Fatal(err)
 	}
 	sim := amisim.New(amisim.Config{
-		Users: map[string]string{"bridge": "s3cret"}, NotBooted: true, WriteTimeout: 5 * time.Second,
+		Users: map[string]string{"bridge": "s3cret"}, NotBooted: true, WriteTimeout: patience,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,9 +77,29 @@ func (r *rig) awaitStored() {
 	}
 }
 
-// callers ask for Actions until ctx ends and note each ActionID that Asterisk
-// got.
-func callers(ctx context.Context, nc *nats.Conn, all []*asterisk) (ids []string) {
+// awaitHeard waits until the last event stored of each Asterisk is of a session
+// that heard does not have, and notes that one there.
+func (r *rig) awaitHeard(heard map[string]string) {
+	r.t.Helper()
+	for _, a := range r.asterisks {
+		eventually(r.t, "an event of a new session of "+a.name+" is stored", func() bool {
+			msg, err := r.stream().GetLastMsgForSubject(r.t.Context(), "ami.events."+a.name+".>")
+			if err != nil || strings.HasSuffix(msg.Subject, ".Gap") {
+				return false
+			}
+			session, _, _ := strings.Cut(msg.Header.Get("Ami-Seq"), ":")
+			if session == heard[a.name] {
+				return false
+			}
+			heard[a.name] = session
+			return true
+		})
+	}
+}
+
+// callers ask for Actions until ctx ends, note each ActionID that Asterisk got
+// and count them in answered.
+func callers(ctx context.Context, nc *nats.Conn, all []*asterisk, answered *atomic.Int64) (ids []string) {
 	for n := 0; ctx.Err() == nil; n++ {
 		one, cancel := context.WithTimeout(ctx, time.Second)
 		msg, err := nc.RequestWithContext(one, "ami.actions."+all[n%len(all)].name+".CoreStatus", nil)
@@ -88,6 +109,7 @@ func callers(ctx context.Context, nc *nats.Conn, all []*asterisk) (ids []string)
 		}
 		if err == nil && json.Unmarshal(msg.Data, &answer) == nil && answer.ActionID != "" {
 			ids = append(ids, answer.ActionID)
+			answered.Add(1)
 		}
 		wait(ctx, 10*time.Millisecond)
 	}
@@ -104,18 +126,27 @@ func TestCrash(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var ids []string
 	var group sync.WaitGroup
-	group.Go(func() { ids = callers(ctx, r.nc, r.asterisks) })
+	var answered atomic.Int64
+	group.Go(func() { ids = callers(ctx, r.nc, r.asterisks, &answered) })
+	works := func(since int64) { // the first answer may be one of before
+		eventually(t, "Actions are answered", func() bool { return answered.Load() >= since+2 })
+	}
+	heard, since := map[string]string{}, int64(0)
 	defer group.Wait()
 	defer cancel()
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	for range times {
+		r.awaitHeard(heard)
+		works(since)
 		pause(t, 500*time.Millisecond+time.Duration(rng.IntN(1500))*time.Millisecond)
 		p.kill()
 		r.awaitSilence()
+		since = answered.Load()
 		p.start()
 		r.awaitSessions()
 	}
-	pause(t, 500*time.Millisecond)
+	r.awaitHeard(heard)
+	works(since)
 	stop()
 	r.awaitStored()
 	cancel()
@@ -165,6 +196,8 @@ func TestRestart(t *testing.T) {
 			s.Serve(action)
 		})
 	}
+	heard := map[string]string{}
+	r.awaitHeard(heard)
 	pause(t, time.Second)
 	p.stop()
 	r.awaitSilence()
@@ -178,6 +211,7 @@ func TestRestart(t *testing.T) {
 	}
 	p.start()
 	r.awaitSessions()
+	r.awaitHeard(heard)
 	pause(t, time.Second)
 	stop()
 	r.awaitStored()
@@ -208,7 +242,8 @@ func TestRestart(t *testing.T) {
 // does reads on, and has its Gap before all that it read.
 func TestCrash_WithoutJetStreamAtTheStart(t *testing.T) {
 	r, p, stop := processRig(t, 1)
-	pause(t, 500*time.Millisecond)
+	heard := map[string]string{}
+	r.awaitHeard(heard)
 	p.kill()
 	r.awaitSilence()
 	r.restartNATS(true)
@@ -216,7 +251,7 @@ func TestCrash_WithoutJetStreamAtTheStart(t *testing.T) {
 	r.awaitSessions()
 	pause(t, time.Second)
 	r.restartNATS(false)
-	pause(t, 500*time.Millisecond)
+	r.awaitHeard(heard)
 	stop()
 	r.awaitStored()
 	all, a := readBack(t, r.js), r.asterisks[0]

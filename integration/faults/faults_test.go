@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -148,8 +149,10 @@ func (r *rig) start(f *fault) {
 		r.keepStreams(&cfg)
 	}
 	r.bridge = startBridge(r.t, cfg)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
 	for _, a := range r.asterisks {
-		if err := a.sim.WaitEventSessions(r.t.Context(), 1); err != nil {
+		if err := a.sim.WaitEventSessions(ctx, 1); err != nil {
 			r.t.Fatal(err)
 		}
 	}
@@ -174,11 +177,22 @@ func (r *rig) load(d time.Duration) {
 
 // under does something in the middle of a load that goes on behind it.
 func (r *rig) under(do func()) {
+	ctx, cancel := context.WithCancel(r.t.Context())
 	var group sync.WaitGroup
 	defer group.Wait()
-	group.Go(func() { r.load(r.length + 2*r.margin) })
+	defer cancel()
+	if *full {
+		group.Go(func() { r.load(r.length + 2*r.margin) })
+		pause(r.t, r.margin)
+		do()
+		group.Wait()
+		return
+	}
+	// A short one may be over before a slow machine comes to its middle.
+	group.Go(func() { load(ctx, r.asterisks, 1<<30, rate) })
 	pause(r.t, r.margin)
 	do()
+	pause(r.t, r.margin)
 }
 
 // stream is that of the events.

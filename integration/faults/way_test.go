@@ -25,6 +25,7 @@ func (r *rig) keepStreams(c *bridge.Config) {
 	if err := maker.stop(); err != nil {
 		r.t.Fatal(err)
 	}
+	r.awaitSilence()
 	cfg.AllowBatchPublish = r.delivery == fastIngest
 	if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
 		r.t.Fatal(err)

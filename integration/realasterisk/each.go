@@ -11,7 +11,7 @@ import (
 
 const (
 	variable     = "BRIDGE_TEST_ASTERISK_"
-	startTimeout = time.Minute
+	startTimeout = 5 * time.Minute
 )
 
 // Each runs test once for every Asterisk that the environment names, each in a subtest of its own, started

@@ -19,7 +19,7 @@ const (
 	tlsPort = "15039"
 
 	// stopTimeout is how long Asterisk may take to stop by itself before it is killed.
-	stopTimeout = 15 * time.Second
+	stopTimeout = time.Minute
 	// logTail is how much of each log an error quotes.
 	logTail = 8 << 10
 )
