@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -66,5 +68,33 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 	}
 	if got := d.journal.take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
 		t.Errorf("subject %s", got)
+	}
+}
+
+// The end of a chain that is not to be had at first is asked for again, and told
+// of once; records in between stand by themselves.
+func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
+	core, lines := observer.New(zapcore.WarnLevel)
+	d := testAudit(zap.New(core))
+	nc, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "ami.audit.pbx1.Ping", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	d.start(nc, js, []*endpoint{{name: "pbx1"}})
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 2 {
+		d.seen(late, js, streamOK)
+	}
+	if prev := d.chains["pbx1"].prev; prev != chainUnknown || lines.Len() != 1 {
+		t.Errorf("before an answer it follows %s; told: %v", prev, lines.All())
+	}
+	d.seen(t.Context(), js, streamOK)
+	if prev := d.chains["pbx1"].prev; prev != digest([]byte("{}")) {
+		t.Errorf("it follows %s, not the last record stored", prev)
 	}
 }
