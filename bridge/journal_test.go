@@ -89,7 +89,7 @@ func hear(t *testing.T, told <-chan error) error {
 	select {
 	case err := <-told:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing was heard of a message")
 		return nil
 	}

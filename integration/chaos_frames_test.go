@@ -169,9 +169,7 @@ func TestChaos_OversizeEvents(t *testing.T) {
 	if msg := r.next(statuses); !bytes.Contains(msg.Data, []byte(`"reason":"oversize"`)) {
 		t.Errorf("the status is %s", msg.Data)
 	}
-	if grown := int64(heapNow()) - int64(before); grown > 4<<20 {
-		t.Errorf("the heap has grown by %d bytes", grown)
-	}
+	heapIsBack(t, before, 4<<20)
 }
 
 // An answer over the limit, of a frame or of a message of NATS, is told as such
@@ -193,9 +191,7 @@ func TestChaos_OversizeReplies(t *testing.T) {
 				}
 				r.noMore("pbx1", header, output, small)
 				r.untouched(t, sim, 0)
-				if grown := int64(heapNow()) - int64(before); grown > 16<<20 {
-					t.Errorf("the heap has grown by %d bytes", grown)
-				}
+				heapIsBack(t, before, 16<<20)
 				if n := r.changes(states); n != 0 {
 					t.Errorf("%d changes of state", n)
 				}

@@ -62,7 +62,9 @@ func TestChaos_SilentPeer(t *testing.T) {
 // A list that the server breaks off is no success, whether it is cut between
 // two frames or within one, and the session of the events is not touched.
 func TestChaos_FINMidList(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+		s.PingInterval = time.Minute // a Ping into the closed session may end it before it is read to its end
+	})
 	states := r.subscribe("ami.status.pbx1.connection")
 	sim.Emit("Event", "Tick", "N", "0")
 	cuts := []int{0, 30, 333, 1000, 2000}
@@ -95,7 +97,7 @@ func TestChaos_FINMidList(t *testing.T) {
 
 // With one session for both, the events of a lost session are a gap as well.
 func TestChaos_FINMidListOnTheOnlySession(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = 1 })
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions, s.PingInterval = 1, time.Minute })
 	states := r.subscribe("ami.status.pbx1.connection")
 	events := r.subscribe("ami.events.pbx1.Tick")
 	const cuts = 5
@@ -158,9 +160,7 @@ func TestChaos_ServerThatReadsNothing(t *testing.T) {
 	if kinds["busy no"]+kinds["timeout unknown"]+kinds["timeout no"] != asked || kinds["busy no"] == 0 || kinds["timeout no"] == 0 || kinds["timeout unknown"] == 0 {
 		t.Errorf("the replies are %v: want busy, timed out in the buffer, and timed out on the way", kinds)
 	}
-	if grown := int64(heapNow()) - int64(before); grown > 8<<20 {
-		t.Errorf("the heap has grown by %d bytes", grown)
-	}
+	heapIsBack(t, before, 8<<20)
 	thaw()
 	r.noMore("pbx1", replies)
 	if n := sim.Received("Setvar"); n != kinds["timeout unknown"] {
@@ -204,9 +204,7 @@ func TestChaos_SixtyServersRefuse(t *testing.T) {
 	if most := rate*took.Seconds() + 10; float64(total) > most {
 		t.Errorf("%d connects in %v, more than %v", total, took, most)
 	}
-	if grown := int64(heapNow()) - int64(heap); grown > 8<<20 {
-		t.Errorf("the heap has grown by %d bytes", grown)
-	}
+	heapIsBack(t, heap, 8<<20)
 	if n := runtime.NumGoroutine(); n > goroutines {
 		t.Errorf("%d goroutines, before there were %d", n, goroutines)
 	}

@@ -187,9 +187,7 @@ func TestInvariant_MemoryIsBounded(t *testing.T) {
 	}
 	eventually(t, "every event is read", func() bool { return r.metric("events_received_total", "server", "pbx1") == n })
 	// The simulator and the NATS server live in this process too.
-	if now := heapNow(); now > before+16<<20 {
-		t.Errorf("the heap grew from %d to %d bytes beside an outbox of %d", before, now, outbox)
-	}
+	heapIsBack(t, before, 16<<20)
 	if most := r.metric("outbox_high_water_bytes", "server", "pbx1"); most > outbox+4096 {
 		t.Errorf("the outbox held %v bytes", most)
 	}

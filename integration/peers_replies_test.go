@@ -139,7 +139,7 @@ func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
 // and each has its own answer although all chose the same ActionID.
 func TestPeers_AThousandShuffledRepliesReachTheirCallers(t *testing.T) {
 	const n = 1000
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.ActionTimeout = 100 * time.Second })
 	var replies [][]byte
 	sim.Always("Getvar", func(s *amisim.Session, a *amisim.Action) {
 		if replies = append(replies, s.Reply(a)); len(replies) == n {
