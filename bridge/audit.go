@@ -98,9 +98,9 @@ func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamSt
 	case state.there(), state == streamOff:
 		if err := d.follow(ctx, js); err != nil {
 			if !d.lostEnds {
+				d.lostEnds = true
 				d.log.Warn("the last audit record is not to be had, so that the new ones do not follow it", zap.Error(err))
 			}
-			d.lostEnds = true
 			return
 		}
 		d.followed = true

@@ -57,10 +57,7 @@ func (r record) end() string {
 // auditStream returns the stream of the audit's records.
 func (r *running) auditStream() (jetstream.JetStream, jetstream.Stream) {
 	r.t.Helper()
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	js := api(r.t, r.nc)
 	stream, err := js.Stream(r.t.Context(), bridge.AuditStream)
 	if err != nil {
 		r.t.Fatal(err)

@@ -21,9 +21,10 @@ import (
 
 // Each way for a request to end leaves one record that says so.
 func TestAudit_RecordsEachEnd(t *testing.T) {
+	t.Parallel()
 	sim, r := chaosBridge(t, amisim.Config{}, nil)
 	records := r.subscribe("ami.audit.>")
-	sim.Always("CoreShowChannels", amisim.Ignore)
+	sim.Next("CoreShowChannels", amisim.Ignore)
 	for _, step := range []struct {
 		server, action, body string
 		headers              []string
@@ -31,7 +32,7 @@ func TestAudit_RecordsEachEnd(t *testing.T) {
 	}{
 		{"pbx1", "CoreStatus", `{"X-Note":"a"}`, nil, "pbx1 outcome allowed answered yes 0"},
 		{"pbx1", "CoreShowChannelMap", `{"Channel":"none"}`, nil, "pbx1 outcome allowed asterisk_error yes 422"},
-		{"pbx1", "CoreShowChannels", "", []string{"Ami-Timeout", "200ms"}, "pbx1 outcome allowed timeout unknown 504"},
+		{"pbx1", "CoreShowChannels", "", []string{"Ami-Timeout", "10s"}, "pbx1 outcome allowed timeout unknown 504"},
 		{"any", "CoreStatus", "", nil, "pbx1 outcome allowed answered yes 0"},
 		{"all", "CoreStatus", "", nil, "pbx1 outcome allowed answered yes 0"},
 		{"all", "CoreStatus", "", []string{"Ami-Group", "none"}, "all outcome refused bad_request no 400"},
@@ -43,10 +44,6 @@ func TestAudit_RecordsEachEnd(t *testing.T) {
 	} {
 		r.call(step.server, step.action, step.body, step.headers...)
 		got := r.record(records)
-		for wait := 400 * time.Millisecond; step.headers != nil && step.headers[0] == "Ami-Timeout" && got.Sent == "no"; wait *= 2 {
-			r.call(step.server, step.action, step.body, "Ami-Timeout", wait.String()) // it was over before it was written
-			got = r.record(records)
-		}
 		if got.end() != step.want+"\n" || (got.Decision == "refused") != (got.Rule != "") {
 			t.Errorf("%s %s: %s", step.server, step.action, got.text)
 		}
@@ -188,11 +185,8 @@ func TestAudit_StreamIsProtected(t *testing.T) {
 // nats-server lets it be.
 func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 	url := natsURL(t)
-	js, err := jetstream.New(connect(t, url), jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+	js := api(t, connect(t, url))
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: bridge.AuditStream, Subjects: []string{"ami.audit.>"}, AllowRollup: true, AllowMsgTTL: true,
 		MaxMsgs: 10, SubjectDeleteMarkerTTL: time.Second,
 	})

@@ -45,10 +45,7 @@ func (s *secured) mirror() jetstream.Stream {
 	if err := json.Unmarshal([]byte(readText(s.t, "../deploy/nats/audit-vault.json")), &cfg); err != nil {
 		s.t.Fatal(err)
 	}
-	keeper, err := jetstream.New(s.connect("keeper"), jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	keeper := api(s.t, s.connect("keeper"))
 	mirror, err := keeper.CreateStream(s.t.Context(), cfg)
 	if err != nil {
 		s.t.Fatal(err)

@@ -26,21 +26,21 @@ func BenchmarkBurst(b *testing.B) {
 	began := time.Now()
 	every := time.NewTicker(10 * time.Millisecond)
 	defer every.Stop()
-	for i := range burstPieces {
-		<-every.C
-		// The simulated one cuts a session that is 16 MiB behind.
-		for float64(i*each)-r.metric("events_received_total") > 20_000 {
-			<-every.C
-		}
-		sim.EmitRaw(pieces[i%len(pieces)])
-	}
-	const n = burstPieces * each
 	soonEnough := func() {
 		<-every.C
 		if time.Since(began) > 5*patience {
 			b.Fatal("the burst never came to its end")
 		}
 	}
+	for i := range burstPieces {
+		<-every.C
+		// The simulated one cuts a session that is 16 MiB behind.
+		for float64(i*each)-r.metric("events_received_total") > 20_000 {
+			soonEnough()
+		}
+		sim.EmitRaw(pieces[i%len(pieces)])
+	}
+	const n = burstPieces * each
 	for r.metric("events_received_total") < n {
 		soonEnough()
 	}

@@ -22,7 +22,8 @@ import (
 // (check, untouched). The law and the bounds of the buffers are watched in all of
 // them; where much comes the heap is, too.
 
-// chaosServer is a server that is kicked more often than a breaker would bear.
+// chaosServer is a server that is kicked more often than a breaker would bear, and
+// has time on a slow machine.
 func chaosServer(name, addr string) bridge.ServerConfig {
 	s := server(name, addr, "bridge", "s3cret")
 	s.BackoffMin, s.BackoffMax = 20*time.Millisecond, 200*time.Millisecond
@@ -180,10 +181,7 @@ func (s *stored) text(key string) string {
 func (r *running) story(server string) (story []stored) {
 	r.t.Helper()
 	filter := "ami.events." + server + ".>"
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	js := api(r.t, r.nc)
 	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
 	if err != nil {
 		r.t.Fatal(err)

@@ -155,7 +155,7 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 // clock.
 func TestChaos_ClockOfTheServerJumps(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *bridge.ServerConfig) {
-		s.PingInterval, s.ReadTimeout = 50*time.Millisecond, 5*time.Minute
+		s.PingInterval = 50 * time.Millisecond
 	})
 	states, events := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.events.pbx1.Tick")
 	n := 0

@@ -130,7 +130,7 @@ func TestChaos_FINMidListOnTheOnlySession(t *testing.T) {
 func TestChaos_ServerThatReadsNothing(t *testing.T) {
 	const asked, pending = 150, 120
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.MaxPending, s.WriteBufferBytes, s.ReadTimeout = pending, amiconn.MiB, 5*time.Minute
+		s.MaxPending, s.WriteBufferBytes = pending, amiconn.MiB
 	})
 	thaw := sim.FreezeReads()
 	// Some 100 KiB each, so that the sockets' buffers fill.

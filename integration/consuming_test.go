@@ -95,10 +95,7 @@ $`
 func TestConsuming_ChooseAndFollow(t *testing.T) {
 	sim, r := consumed(t)
 	ctx, nc := t.Context(), r.nc
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, nc)
 	for _, name := range []string{"Newchannel", "Hangup", "VarSet", "AgentConnect"} {
 		sim.Emit("Event", name)
 	}
@@ -128,10 +125,7 @@ func TestConsuming_ChooseAndFollow(t *testing.T) {
 func TestConsuming_LastValues(t *testing.T) {
 	_, r := consumed(t)
 	ctx, nc := t.Context(), r.nc
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, nc)
 
 	status, err := js.Stream(ctx, "AMI_STATUS")
 	if err != nil {
@@ -167,10 +161,7 @@ func TestConsuming_RepeatsHaveTheSameID(t *testing.T) {
 	sim, r := consumed(t)
 	sim.Emit("Event", "A")
 	r.settled("pbx1", 1)
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, r.nc)
 	stream, err := js.Stream(t.Context(), bridge.EventStream)
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func discover[T any](r *running, verb, kind string) (got T) {
 }
 
 func TestDiscovery_ShowsEachEndpointAndItsSchemas(t *testing.T) {
-	_, r := threeServers(t)
+	_, r := threeServers(t, nil)
 	info := discover[micro.Info](r, "INFO."+bridge.ServiceName, micro.InfoResponseType)
 	sameSchema(t, "request.schema.json", info.Metadata["request_schema"])
 	sameSchema(t, "reply.schema.json", info.Metadata["reply_schema"])
@@ -105,7 +105,7 @@ func statistics(r *running) map[string]figures {
 // Asterisk's included, and at its server's metrics.
 func TestDiscovery_StatisticsAreWhatCallersSaw(t *testing.T) {
 	t.Parallel()
-	sims, r := threeServers(t)
+	sims, r := threeServers(t, nil)
 	sims[0].Next("CoreStatus", amisim.Deny("Permission denied"))
 	sims[0].Next("Getvar", amisim.Ignore)
 	fails(t, r.call("pbx1", "CoreStatus", ""), "asterisk_error", "yes")

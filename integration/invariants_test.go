@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -38,10 +37,7 @@ func (r *running) withoutStream() (bring func()) {
 // place is where in the stream of events the last one of subject stands.
 func (r *running) place(subject string) uint64 {
 	r.t.Helper()
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	js := api(r.t, r.nc)
 	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
 	if err != nil {
 		r.t.Fatal(err)
@@ -185,7 +181,7 @@ func TestInvariant_MemoryIsBounded(t *testing.T) {
 	if err := sim.Flood(t.Context(), n, amisim.Traffic{Seed: 5}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "every event is read", func() bool { return r.metric("events_received_total", "server", "pbx1") == n })
+	everyEventIsRead(t, r, sim)
 	// The simulator and the NATS server live in this process too.
 	heapIsBack(t, before, 16<<20)
 	if most := r.metric("outbox_high_water_bytes", "server", "pbx1"); most > outbox+4096 {

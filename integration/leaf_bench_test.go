@@ -91,10 +91,7 @@ func (l *leafBridge) connect() *nats.Conn {
 // streamHolds is how many messages a stream holds; 0 if it cannot be had.
 func streamHolds(t *testing.T, nc *nats.Conn, name string) uint64 {
 	t.Helper()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, nc)
 	stream, err := js.Stream(t.Context(), name)
 	if err != nil {
 		return 0
@@ -105,10 +102,7 @@ func streamHolds(t *testing.T, nc *nats.Conn, name string) uint64 {
 // leafConnected is what ami.nodes.b1 said last of the leaf's connection.
 func leafConnected(t *testing.T, nc *nats.Conn) bool {
 	t.Helper()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, nc)
 	stream, err := js.Stream(t.Context(), bridge.StatusStream)
 	if err != nil {
 		t.Fatal(err)
@@ -152,10 +146,7 @@ func page(t *testing.T, url string) string {
 // eventsHeld is how many events the stream holds, without the Gap events.
 func eventsHeld(t *testing.T, nc *nats.Conn) (n uint64) {
 	t.Helper()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, nc)
 	stream, err := js.Stream(t.Context(), bridge.EventStream)
 	if err != nil {
 		return 0

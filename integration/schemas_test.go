@@ -209,6 +209,12 @@ func kindsOf(name string, m map[string]any) []string {
 		}
 		return strings.Join(words, " ")
 	}
+	lostBy := func(key string) []string {
+		if reason, _ := m[key].(string); hungUp(reason) {
+			return []string{name + " closed"}
+		}
+		return []string{kind(key)}
+	}
 	switch name {
 	case "connection":
 		return []string{kind("to"), kind("trigger"), kind("to", "trigger"), name + " of " + fmt.Sprint(m["role"])}
@@ -217,17 +223,11 @@ func kindsOf(name string, m map[string]any) []string {
 	case "buffers":
 		return []string{kind("trigger")}
 	case "gap":
-		if reason, _ := m["reason"].(string); hungUp(reason) {
-			return []string{name + " closed"}
-		}
-		return []string{kind("reason")}
+		return lostBy("reason")
 	case "audit":
 		return []string{kind("phase", "decision"), kind("outcome")}
 	case "gap-event":
-		if reason, _ := m["Reason"].(string); hungUp(reason) {
-			return []string{name + " closed"}
-		}
-		return []string{kind("Reason")}
+		return lostBy("Reason")
 	}
 	return []string{name}
 }

@@ -57,10 +57,7 @@ func TestSecurity_AGuessedIDPreemptsAnEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, r.nc)
 	guess := id[:at] + strconv.Itoa(number+1)
 	if _, err := js.Publish(t.Context(), "ami.events.pbx1.Forged", nil, jetstream.WithMsgID(guess)); err != nil {
 		t.Fatal(err)
@@ -80,10 +77,7 @@ func TestSecurity_AGuessedIDPreemptsAnEvent(t *testing.T) {
 func TestSecurity_TheBridgeMayAuditAndShareKeys(t *testing.T) {
 	s := securedNATS(t, nil)
 	nc := s.connect("bridge")
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, nc)
 	keys, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_IDEMPOTENCY"})
 	if err != nil {
 		t.Fatal(err)

@@ -115,10 +115,7 @@ func TestSecurity_AccountsAreApart(t *testing.T) {
 func TestSecurity_AnAuditorReads(t *testing.T) {
 	s := securedNATS(t, nil)
 	_, r, _ := s.bridge()
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, r.nc)
 	// The admin makes the stream where the bridge has not.
 	if _, err := js.Stream(t.Context(), "AMI_AUDIT"); errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
@@ -165,11 +162,8 @@ func TestSecurity_AnAuditorReads(t *testing.T) {
 // durable makes the consumer that user may read.
 func (s *secured) durable(r *running, stream, user string) {
 	s.t.Helper()
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err == nil {
-		_, err = js.CreateConsumer(s.t.Context(), stream, jetstream.ConsumerConfig{Durable: user, AckPolicy: jetstream.AckExplicitPolicy})
-	}
-	if err != nil {
+	durable := jetstream.ConsumerConfig{Durable: user, AckPolicy: jetstream.AckExplicitPolicy}
+	if _, err := api(s.t, r.nc).CreateConsumer(s.t.Context(), stream, durable); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -186,10 +180,7 @@ func fetch(t *testing.T, c jetstream.Consumer) jetstream.Msg {
 // stored is how many events of subject the stream has.
 func (s *secured) stored(r *running, subject string) uint64 {
 	s.t.Helper()
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	js := api(s.t, r.nc)
 	stream, err := js.Stream(s.t.Context(), bridge.EventStream)
 	if err != nil {
 		s.t.Fatal(err)

@@ -132,10 +132,7 @@ func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 		sim.EmitRaw(otherDigits(wire, round))
 		r.settled("pbx1", count*(round+1))
 	}
-	js, err := jetstream.New(r.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := api(t, r.nc)
 	stream, err := js.Stream(t.Context(), bridge.EventStream)
 	if err != nil {
 		t.Fatal(err)

@@ -224,10 +224,7 @@ func (s *soak) verify() {
 
 // lostByGaps sums what the Gap events of a server tell.
 func (s *soak) lostByGaps(server string) (lost uint64) {
-	js, err := jetstream.New(s.nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	js := api(s.t, s.nc)
 	subject := "ami.events." + server + ".Gap"
 	consumer, err := js.OrderedConsumer(s.t.Context(), bridge.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
 	if err != nil {

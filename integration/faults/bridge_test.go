@@ -158,12 +158,14 @@ func (r *running) settle(all []*asterisk) {
 	r.t.Helper()
 	published, moved := 0.0, time.Now() // how long it takes in all is the machine's
 	for ticker := time.NewTicker(5 * time.Millisecond); ; <-ticker.C {
-		if r.settled(all) {
-			return
-		}
-		now := 0.0
-		for _, m := range r.servers() {
+		servers, settled, now := r.servers(), true, 0.0
+		for _, a := range all {
+			m := servers[a.name]
+			settled = settled && m["events_received_total"] >= float64(a.sent) && m["outbox_events"]+m["outbox_in_flight_events"] == 0
 			now += m["events_published_total"]
+		}
+		if settled {
+			return
 		}
 		if now > published {
 			published, moved = now, time.Now()
@@ -172,16 +174,4 @@ func (r *running) settle(all []*asterisk) {
 			r.t.Fatalf("no more than %v events are acknowledged", published)
 		}
 	}
-}
-
-// settled reports whether every event of all was received and none is under way.
-func (r *running) settled(all []*asterisk) bool {
-	servers := r.servers()
-	for _, a := range all {
-		m := servers[a.name]
-		if m["events_received_total"] < float64(a.sent) || m["outbox_events"]+m["outbox_in_flight_events"] > 0 {
-			return false
-		}
-	}
-	return true
 }

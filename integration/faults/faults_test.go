@@ -181,18 +181,18 @@ func (r *rig) under(do func()) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
+	n := 1 << 30 // a short one might be over before a slow machine comes to its middle
 	if *full {
-		group.Go(func() { r.load(r.length + 2*r.margin) })
-		pause(r.t, r.margin)
-		do()
-		group.Wait()
-		return
+		n = int((r.length + 2*r.margin).Seconds() * rate)
 	}
-	// A short one may be over before a slow machine comes to its middle.
-	group.Go(func() { load(ctx, r.asterisks, 1<<30, rate) })
+	group.Go(func() { load(ctx, r.asterisks, n, rate) })
 	pause(r.t, r.margin)
 	do()
-	pause(r.t, r.margin)
+	if *full {
+		group.Wait()
+	} else {
+		pause(r.t, r.margin)
+	}
 }
 
 // stream is that of the events.
