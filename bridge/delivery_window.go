@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -60,32 +58,22 @@ func (d *windowDelivery) onAck(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	switch {
-	case bytes.Contains(m.Data, errCodeField):
-		if err := ackError(m.Data); err.Code == streamMessageExceedsMaximum {
-			d.window.refuse(source, number)
-		} else {
-			d.window.failNumber(source, number, err)
-		}
-	case bytes.Contains(m.Data, ownStreamField):
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		d.window.failNumber(source, number, errNoStream)
+		return
+	}
+	a, ok := parseAnswer(m.Data)
+	if !ok {
+		return // a stranger's word
+	}
+	switch refused := a.refusal(); {
+	case a.stored():
 		// A duplicate is acknowledged like any other: it is stored.
 		d.window.ack(source, number)
-	case len(m.Data) == 0 && m.Header.Get("Status") == "503":
-		d.window.failNumber(source, number, errNoStream)
+	case refused == nil:
+	case refused.Code == streamMessageExceedsMaximum:
+		d.window.refuse(source, number)
+	default:
+		d.window.failNumber(source, number, refused)
 	}
-}
-
-var (
-	errCodeField   = []byte(`"err_code":`)
-	ownStreamField = []byte(`"stream":"` + EventStream + `"`)
-)
-
-func ackError(body []byte) *refusal {
-	var ack struct {
-		Error refusal `json:"error"`
-	}
-	if err := json.Unmarshal(body, &ack); err != nil {
-		ack.Error.Description = err.Error()
-	}
-	return &ack.Error
 }

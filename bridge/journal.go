@@ -270,6 +270,9 @@ func acknowledged(ctx context.Context, f jetstream.PubAckFuture, msg *nats.Msg) 
 		if want := msg.Header.Get(jetstream.ExpectedStreamHeader); want != "" && ack.Stream != want {
 			return nil, fmt.Errorf("the stream %.40q answered for %s", ack.Stream, want)
 		}
+		if ack.Sequence == 0 { // which a refusal has too
+			return nil, fmt.Errorf("the stream %.40q answered without a sequence", ack.Stream)
+		}
 		return ack, nil
 	case err := <-f.Err():
 		return nil, err

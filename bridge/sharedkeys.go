@@ -139,6 +139,7 @@ func (s *sharedKeys) store(k *keyed, e keyEntry) {
 func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 	e.Run, e.Body = s.run, hex.EncodeToString(k.body[:])
 	msg := nats.NewMsg("$KV." + KeyBucket + "." + k.token())
+	msg.Header.Set(jetstream.ExpectedStreamHeader, keyStream)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
 	if err != nil { // a reply that is not JSON: appendReply is wrong

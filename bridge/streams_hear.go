@@ -14,18 +14,20 @@ import (
 )
 
 // publishRefused hears that the stream called name did not take a message. The
-// code is that of JetStream's error, 0 if nobody answered that the message is
-// stored. The streams are looked at, and made if they are gone and are to be.
+// code is that of JetStream's error, 0 if it has none: nats-server before 2.13
+// says so of a leader that is none any more. The streams are looked at.
 func (k *streams) publishRefused(name string, code int, description string) {
-	state := streamMissing
-	err := errors.New("no stream takes what is published")
-	if code != 0 {
-		state, err = streamStateOf(code), fmt.Errorf("a message was refused: %s (%d)", description, code)
-	}
 	k.recheck()
-	if !state.there() {
-		k.hear(name, finding{state: state, err: err})
+	if state := streamStateOf(code); !state.there() {
+		k.hear(name, finding{state: state, err: fmt.Errorf("a message was refused: %s (%d)", description, code)})
 	}
+}
+
+// nobodyTook hears that no stream took a message for the one called name. The
+// streams are looked at, and made if they are gone and are to be.
+func (k *streams) nobodyTook(name string) {
+	k.recheck()
+	k.hear(name, finding{state: streamMissing, err: errors.New("no stream takes what is published")})
 }
 
 // stored hears what became of a message for the stream called name: nil, or why
@@ -41,7 +43,7 @@ func (k *streams) stored(name string, err error) {
 	case isRefusal:
 		k.publishRefused(name, refused.Code, refused.Description)
 	case errors.Is(err, errNoStream), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		k.publishRefused(name, 0, "")
+		k.nobodyTook(name)
 	default:
 		k.recheck() // no answer in time, or NATS is away: a look tells
 	}

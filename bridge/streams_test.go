@@ -52,7 +52,7 @@ func TestStreams_WhatPublishersSay(t *testing.T) {
 		k.published(EventStream)
 		k.is(t, EventStream, streamOK)
 
-		k.publishRefused(EventStream, 0, "")
+		k.nobodyTook(EventStream)
 		k.is(t, EventStream, streamMissing)
 		k.set(t.Context(), EventStream, finding{state: streamOK})
 		k.is(t, EventStream, streamOK)
