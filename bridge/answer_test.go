@@ -263,6 +263,33 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
+// An acknowledgement tells how far the stream is, in both ways; one that is
+// older than another does not.
+func TestAnswer_TellsHowFarTheStreamIs(t *testing.T) {
+	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
+	w := newWindow([]*outbox{o}, func(int) {})
+	windowed, fast := &windowDelivery{inbox: "in.", window: w}, &fastDelivery{inbox: "in.", unique: "u", window: w, wary: true}
+	var m nats.Msg
+	fast.prepare(&m, 0, 0, false)
+	for i, step := range []struct {
+		hear    func(*nats.Msg)
+		subject string
+		body    string
+		heard   uint64
+	}{
+		{windowed.onAck, "in.0-0", `{"stream":"AMI_EVENTS","seq":7}`, 7},
+		{windowed.onAck, "in.0-0", `{"stream":"AMI_EVENTS","seq":5}`, 7},
+		{windowed.onAck, "in.0-0", `{"stream":"OTHER","seq":9}`, 7},
+		{windowed.onAck, "in.0-0", `{"error":{"code":503},"stream":"AMI_EVENTS","seq":9}`, 7},
+		{fast.onReply, strings.Clone(m.Reply), `{"stream":"AMI_EVENTS","seq":8,"batch":"u-1","count":1}`, 8},
+	} {
+		step.hear(&nats.Msg{Subject: step.subject, Data: []byte(step.body)})
+		if heard := w.heard.Load(); heard != step.heard {
+			t.Errorf("step %d: %d, want %d", i, heard, step.heard)
+		}
+	}
+}
+
 func TestAnswer_AllocatesNothing(t *testing.T) {
 	ack := []byte(`{"stream":"AMI_EVENTS", "seq":123456789,"duplicate": true}`)
 	if n := allocations(func() {

@@ -225,6 +225,7 @@ func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
 		d.failure = errBatchEnded
 	case kind == "" && own && string(a.batch) == d.batch:
 		d.wary = d.wary && a.repeat
+		d.window.hear(a.sequence)
 		d.ended(a.count)
 	case kind == "" && own && len(a.batch) == 0:
 		d.failure = errNoFastIngest // it was taken as a message like any other

@@ -69,6 +69,7 @@ func (d *windowDelivery) onAck(m *nats.Msg) {
 	switch refused := a.refusal(); {
 	case a.stored():
 		// A duplicate is acknowledged like any other: it is stored.
+		d.window.hear(a.sequence)
 		d.window.ack(source, number)
 	case refused == nil:
 	case refused.Code == streamMessageExceedsMaximum:

@@ -66,7 +66,8 @@ type slot struct {
 	outboxEntry
 	hole   *gap
 	dead   bool
-	shed   bool // may be shed
+	shed   bool   // may be shed
+	doubt  *doubt // nil if it was never sent, or is in flight for the first time
 	block  *block
 	offset int
 	size   int
@@ -289,20 +290,6 @@ func (o *outbox) refuseSent(i int) {
 	hole.add(s.at)
 	o.dropped[dropOversize]++
 	*s = o.gapSlot(s.session, hole)
-}
-
-// rewind makes everything that is not acknowledged to be sent again, and
-// reports whether there is anything to send.
-func (o *outbox) rewind() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i := o.sent.n - 1; i >= 0; i-- {
-		o.again.pushFront(*o.sent.at(i))
-	}
-	o.sent = deque[slot]{}
-	o.queued += o.inFlight
-	o.inFlight = 0
-	return o.left() > 0
 }
 
 // waiting reports whether something is to be sent.

@@ -47,7 +47,7 @@ func TestOutbox_KeepsOrderUntilAcknowledged(t *testing.T) {
 		o.take(nil)
 	}
 	o.ack()
-	if !o.rewind() {
+	if !o.rewind(nil, nil) {
 		t.Error("rewind found nothing to send again")
 	}
 	if diff := cmp.Diff([]string{"1", "2"}, drain(t, o)); diff != "" {
@@ -227,7 +227,7 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 			"filter": func(*rapid.T) { o.filter() },
 			"take":   func(*rapid.T) { take() },
 			"ack":    func(*rapid.T) { ack() },
-			"rewind": func(*rapid.T) { o.rewind() },
+			"rewind": func(*rapid.T) { o.rewind(nil, nil) },
 			"refuse": func(t *rapid.T) { o.refuseSent(rapid.IntRange(-1, 5).Draw(t, "which")) },
 			"": func(t *rapid.T) {
 				a := o.account()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -54,6 +55,10 @@ type publisher struct {
 
 	js      jetstream.JetStream // nil without a stream
 	forgets time.Duration       // see forgetsAfter
+	asking  sync.WaitGroup      // of those who ask what the stream holds
+	answers chan heldAnswer     // has room for one of each server
+	// mayNotRead is why the stream cannot be asked, if NATS has said so.
+	mayNotRead atomic.Pointer[error]
 
 	retries []retry // by the scheduler's numbers
 	failing []int   // the sources that have a retry
@@ -71,7 +76,7 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 		p.filters = append(p.filters, s.subjects.all())
 		p.tellGap = append(p.tellGap, s.tellGap)
 	}
-	p.retries = make([]retry, len(b.servers))
+	p.retries, p.answers = make([]retry, len(b.servers)), make(chan heldAnswer, len(b.servers))
 	p.window = newWindow(p.outboxes, b.scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
 	if b.cfg.EventHeaders == EventHeadersCloudEvents {
@@ -101,6 +106,7 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 // run publishes until ctx ends. What is left in the outboxes then is the
 // caller's to report.
 func (p *publisher) run(ctx context.Context) {
+	defer p.asking.Wait()
 	states := p.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
 	defer p.nc.RemoveStatusListener(states)
 	check := time.NewTicker(ackCheck)
@@ -111,6 +117,8 @@ func (p *publisher) run(ctx context.Context) {
 		select {
 		case state := <-states:
 			p.onState(state)
+		case a := <-p.answers:
+			p.onHeld(a, time.Now())
 		default:
 		}
 		if n := p.dials.begun.Load(); n != p.dialled {
@@ -135,6 +143,8 @@ func (p *publisher) run(ctx context.Context) {
 		case <-wake:
 		case <-due:
 		case <-p.window.changed:
+		case a := <-p.answers:
+			p.onHeld(a, time.Now())
 		case state := <-states:
 			p.onState(state)
 		case now := <-check.C:
@@ -168,6 +178,7 @@ func (p *publisher) onState(state nats.Status) {
 		p.failAll(nats.ErrDisconnected)
 		return
 	}
+	p.mayNotRead.Store(nil)
 	p.choose()
 	for _, id := range p.failing {
 		if r := &p.retries[id]; !r.due.IsZero() {
