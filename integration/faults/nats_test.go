@@ -47,6 +47,7 @@ type node struct {
 	cluster string // the block of its configuration, if it is one of several
 	maxFile string // max_file_store, if bounded
 	revoked bool   // the bridge's user is not known
+	denied  string // a subject that the bridge's user may not publish on
 	plain   bool   // without JetStream
 	cmd     *exec.Cmd
 }
@@ -74,6 +75,9 @@ func (n *node) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.port) 
 func (n *node) configure() {
 	n.t.Helper()
 	user := "{user: bridge, password: bridge}, "
+	if n.denied != "" {
+		user = fmt.Sprintf(`{user: bridge, password: bridge, permissions: {publish: {allow: [">"], deny: [%q]}}}, `, n.denied)
+	}
 	if n.revoked {
 		user = ""
 	}
