@@ -148,12 +148,18 @@ func (p *publisher) run(ctx context.Context) {
 		case state := <-states:
 			p.onState(state)
 		case now := <-check.C:
-			if p.window.expire(now) && p.batched() {
-				p.failAll(errAckTimeout)
-			}
-			p.reconsider()
+			p.check(now)
 		}
 	}
+}
+
+// check looks for what has waited too long for its acknowledgement. In a batch it
+// is all that is behind it as well.
+func (p *publisher) check(now time.Time) {
+	if p.window.expire(now) && p.batched() {
+		p.failAll(errAckTimeout)
+	}
+	p.reconsider()
 }
 
 // room reports whether more may be sent now.
