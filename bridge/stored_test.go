@@ -432,6 +432,41 @@ func TestStored_ReadsByTime(t *testing.T) {
 	}
 }
 
+// Events and Gaps are found under the ids that they are published with, of which
+// no two are alike.
+func TestStored_IDs(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	pushEvents(b.servers[0], 1, 1)
+	for range 2 {
+		b.servers[0].outbox.pushGap("s1", &gap{reason: dropOverflow, lost: 1})
+	}
+	pushEvents(b.servers[0], 2, 2)
+	startPublisher(t, p)
+	allPublished(t, b)
+	_, js := clientOf(t, s.ClientURL())
+	stream, err := js.Stream(t.Context(), EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for sequence := uint64(1); sequence <= 4; sequence++ {
+		m, err := stream.GetMsg(t.Context(), sequence)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, m.Header.Get("Nats-Msg-Id"))
+	}
+	if diff := cmp.Diff([]string{"test.pbx1.s1.1", "test.pbx1.s1.0.1", "test.pbx1.s1.0.2", "test.pbx1.s1.2"}, ids); diff != "" {
+		t.Error(diff)
+	}
+	for i, e := range []outboxEntry{{session: "s1", seq: 1}, {session: "s1", gap: 1}, {session: "s1", gap: 2}} {
+		if id := string(p.appendID(nil, 0, &e)); id != ids[i] {
+			t.Errorf("%s is asked for as %s", ids[i], id)
+		}
+	}
+}
+
 // pages plays a nats-server: whatever it answers to one question after another.
 func pages(answers ...func() ([]heldMessage, bool, error)) func(context.Context, getRequest) ([]heldMessage, bool, error) {
 	return func(context.Context, getRequest) ([]heldMessage, bool, error) {

@@ -152,7 +152,7 @@ var faults = []fault{
 	{id: "all-killed", name: "3 replicas: kill -9 of all three at once; started again after 3 s", nodes: 3,
 		length: 3 * time.Second, outage: true, happen: allKilled},
 	{id: "denied", name: "one event name of one server denied for 80 s", nodes: 1, singles: true,
-		length: 80 * time.Second, happen: denied},
+		length: 80 * time.Second, prepare: throughProxy, happen: denied},
 	{id: "stepdown-2.12", name: "3 replicas of nats-server 2.12.0: the leader steps down, 45 times", nodes: 3, release: oldRelease,
 		length: 18 * time.Second, happen: leadersChanged(45)},
 	{id: "upgrade-2.12", name: "3 replicas of nats-server 2.12.0, upgraded one after another", nodes: 3, release: oldRelease,
