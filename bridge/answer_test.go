@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -316,10 +317,9 @@ func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 		`{}`,
 		ack,
 	}
-	asked := 0
+	var asked atomic.Int64
 	if _, err := nc.Subscribe("notes.a", func(m *nats.Msg) {
-		_ = m.Respond([]byte(answers[min(asked, len(answers)-1)]))
-		asked++
+		_ = m.Respond([]byte(answers[min(int(asked.Add(1)), len(answers))-1]))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +348,7 @@ func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 			t.Errorf("%s: %v", answers[i], err)
 		}
 	}
-	if asked = 0; write(false) != nil { // as a record of the audit is
+	if asked.Store(0); write(false) != nil { // as a record of the audit is
 		t.Fatal("not taken")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
