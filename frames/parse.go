@@ -9,15 +9,18 @@ import (
 func appendLines(dst []Header, b []byte, ends []int) []Header {
 	n := len(dst)
 	dst = slices.Grow(dst, len(ends))[:n+len(ends)]
-	brackets := bytes.IndexByte(b, '(') >= 0
+	bracket := bracketIn(b, 0)
 	start := 0
 	for i, end := range ends {
 		line := trimLineEnd(b[start:end])
-		start = end
 		colon := bytes.IndexByte(line, ':')
-		if brackets && colon > 0 {
-			colon = outside(line, colon)
+		if bracket < end {
+			if start+colon > bracket {
+				colon = outside(line, colon)
+			}
+			bracket = bracketIn(b, end)
 		}
+		start = end
 		// Written field by field: a Header that is copied whole right after
 		// its fields were set costs twice the time.
 		h := &dst[n+i]
@@ -31,6 +34,15 @@ func appendLines(dst []Header, b []byte, ends []int) []Header {
 		}
 	}
 	return dst
+}
+
+// bracketIn returns where the first round bracket of b is, not before from; the
+// length of b if there is none.
+func bracketIn(b []byte, from int) int {
+	if i := bytes.IndexByte(b[from:], '('); i >= 0 {
+		return from + i
+	}
+	return len(b)
 }
 
 func trimLineEnd(line []byte) []byte {
