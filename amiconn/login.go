@@ -93,7 +93,7 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 		if err != nil && !errors.Is(err, frames.ErrFrameTooLarge) {
 			return "", &SessionError{ReasonLogin, fmt.Errorf("%s: %w", action, err)}
 		}
-		if f.Kind() != frames.KindResponse || string(f.Get("ActionID")) != id {
+		if !answers(f, action, id) {
 			s.guard(f)
 			continue
 		}
@@ -102,6 +102,23 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 		}
 		return string(f.Get("Challenge")), nil
 	}
+}
+
+// answers reports whether f is the Response to the action of that id. While we log
+// in nothing else is asked, so that one without ActionID, as some servers and
+// proxies send it, is the answer too, unless it cannot be: what Asterisk says to an
+// empty line (manager.c process_message), and a Success without the challenge.
+func answers(f *frames.Frame, action, id string) bool {
+	if f.Kind() != frames.KindResponse {
+		return false
+	}
+	switch answered := f.Get("ActionID"); {
+	case len(answered) > 0:
+		return string(answered) == id
+	case string(f.Name()) == "Success":
+		return action != "Challenge" || f.Get("Challenge") != nil
+	}
+	return string(f.Get("Message")) != "Missing action in request"
 }
 
 // oldLists reports whether the server is older than Asterisk 13.2, whose lists

@@ -48,16 +48,19 @@ type Event struct {
 	// At is when its last bytes were read.
 	At time.Time
 	// Frame is the event. It is valid only during the call. A Truncated one
-	// was over MAX_FRAME_BYTES and is lost.
+	// was over MAX_FRAME_BYTES and is lost; so is a KindOther, what came in the
+	// place of an event and is none.
 	Frame *frames.Frame
 }
 
 // Hooks are what a Session tells. They are called on its reading goroutine,
 // must not block and may be nil.
 type Hooks struct {
-	// Event is called for each event that is not part of a list.
+	// Event is called for each event that is not part of a list, and for each
+	// frame that came in the place of one.
 	Event func(Event)
-	// Corrupt is called for a frame that is neither Event nor Response.
+	// Corrupt is called for a frame that is neither Event nor Response, after
+	// Event; also on a session that has no events.
 	Corrupt func(size int)
 	// State is called for each change of a session's state, by the goroutine
 	// that supervises it.
@@ -124,6 +127,7 @@ func (l *Link) open(ctx context.Context, slot *slot) (*Session, error) {
 		s.chunk = tlsRecord
 	}
 	s.frames = frames.NewReader(s, int(l.cfg.MaxFrameBytes))
+	s.frames.Split(func(head *frames.Frame) bool { return s.table.Streams(s.Token, head) })
 	s.dead, s.die = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := s.login(ctx); err != nil {
 		conn.Close()

@@ -12,16 +12,20 @@ import (
 
 // eventCounts is what the outbox does not count.
 type eventCounts struct {
-	corrupt  atomic.Uint64 // frames that are neither Event nor Response
+	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
 }
 
 // onEvent takes an event from the reader to the outbox. It runs on the
 // reader's goroutine: it encodes, copies and counts, and never waits.
 func (s *server) onEvent(e amiconn.Event) {
+	if e.Frame.Kind() == frames.KindOther {
+		s.refuse(e, lostAs(e.Frame))
+		return
+	}
 	s.watchRestart(e)
 	if e.Frame.Truncated {
-		s.refuse(e)
+		s.refuse(e, dropOversize)
 		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(e.Frame.Name())),
 			zap.Int("bytes", e.Frame.Size), zap.Uint64("seq", e.Seq))
 		return
@@ -38,7 +42,7 @@ func (s *server) onEvent(e amiconn.Event) {
 		s.payload = nil
 	}
 	if len(payload) > maxPayload {
-		s.refuse(e)
+		s.refuse(e, dropOversize)
 		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(name)),
 			zap.Int("bytes", len(payload)), zap.Uint64("seq", e.Seq))
 		return
@@ -57,10 +61,18 @@ func (s *server) push(e outboxEntry, payload []byte, shed bool) {
 	s.scheduler.Ready(s.source)
 }
 
-// refuse drops an event that is too large.
-func (s *server) refuse(e amiconn.Event) {
-	s.outbox.refuse(outboxEntry{session: e.Session, seq: e.Seq, at: e.At.UnixNano()})
+// refuse drops what cannot be published.
+func (s *server) refuse(e amiconn.Event, reason string) {
+	s.outbox.refuseAs(outboxEntry{session: e.Session, seq: e.Seq, at: e.At.UnixNano()}, reason)
 	s.scheduler.Ready(s.source)
+}
+
+// lostAs is why a frame is lost that does not say that it is an event.
+func lostAs(f *frames.Frame) string {
+	if f.Truncated {
+		return dropOversize
+	}
+	return dropCorrupt
 }
 
 // short is as much of a name as a log line quotes.
@@ -104,7 +116,8 @@ func (s *server) judge(name []byte) verdict {
 	return v
 }
 
-// onCorrupt counts a frame that is no message.
+// onCorrupt counts a frame that is no message. If it came in the place of an
+// event onEvent has told of it.
 func (s *server) onCorrupt(size int) {
 	s.counts.corrupt.Add(1)
 	s.log.Warn("corrupt frame", zap.Int("bytes", size))

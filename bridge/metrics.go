@@ -11,14 +11,14 @@ import (
 type metrics struct {
 	bridge *Bridge
 
-	build, natsUp, sessionUp                           *prometheus.Desc
-	received, published, filtered, dropped             *prometheus.Desc
-	queued, inFlight, outboxBytes, corrupt, replaced   *prometheus.Desc
-	actions, pending, writeBytes, late, unmatched, log *prometheus.Desc
-	breaker, transitions, failures, gaps, panics       *prometheus.Desc
-	outboxLimit, outboxHigh, writeLimit, pendingLimit  *prometheus.Desc
-	busy, auditStored, auditBytes, auditLost, streams  *prometheus.Desc
-	resent, delivery, duration, repeated, parts        *prometheus.Desc
+	build, natsUp, sessionUp                                   *prometheus.Desc
+	received, published, filtered, dropped                     *prometheus.Desc
+	queued, inFlight, outboxBytes, corrupt, replaced           *prometheus.Desc
+	actions, pending, writeBytes, late, strays, unmatched, log *prometheus.Desc
+	breaker, transitions, failures, gaps, panics               *prometheus.Desc
+	outboxLimit, outboxHigh, writeLimit, pendingLimit          *prometheus.Desc
+	busy, auditStored, auditBytes, auditLost, streams          *prometheus.Desc
+	resent, delivery, duration, repeated, parts                *prometheus.Desc
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -62,6 +62,7 @@ func newMetrics(b *Bridge) *metrics {
 		auditLost:    desc("audit_records_lost_total", "Audit records lost."),
 		parts:        desc("stream_parts_total", "Parts of streamed replies, by what became of them.", "server", "result"),
 		late:         desc("responses_late_total", "Frames for Actions that had ended.", "server"),
+		strays:       desc("responses_stray_total", "Events behind a Response that had announced none; counted as late too.", "server"),
 		repeated:     desc("responses_repeated_total", "Further Responses of Actions that are known to send more than one.", "server"),
 		unmatched:    desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
 	}
@@ -151,6 +152,7 @@ func (m *metrics) collectServer(
 	count(m.parts, s.streamed.unheard.Load(), name, "unheard")
 	count(m.parts, s.streamed.lost.Load(), name, "lost")
 	count(m.late, link.Calls.Late, name)
+	count(m.strays, link.Calls.Strays, name)
 	count(m.repeated, link.Calls.Repeated, name)
 	count(m.unmatched, link.Calls.Unmatched, name)
 	for _, session := range link.Sessions {

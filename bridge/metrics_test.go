@@ -14,7 +14,7 @@ import (
 
 // The reasons and states that metrics have as labels.
 const (
-	dropReasons    = "overflow total shed oversize"
+	dropReasons    = "overflow total shed oversize corrupt"
 	sessionReasons = "dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
 	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
@@ -59,6 +59,7 @@ var startSeries = map[string]string{
 	"write_buffer_capacity_bytes": "",
 	"stream_parts_total":          each("result", "published unheard lost"),
 	"responses_late_total":        "",
+	"responses_stray_total":       "",
 	"responses_repeated_total":    "",
 	"responses_unmatched_total":   "",
 }

@@ -21,6 +21,7 @@ const (
 	dropTotal    = "total"    // all outboxes together were
 	dropShed     = "shed"     // SHED_FIRST named it, and the outbox was filling
 	dropOversize = "oversize" // larger than a frame or a message may be
+	dropCorrupt  = "corrupt"  // neither Event nor Response
 )
 
 // entryBytes is what an entry costs beside its payload.
@@ -84,7 +85,7 @@ func newOutbox(limit int, subject string, budget *outboxBudget, alarm func()) *o
 	return &outbox{
 		limit: int64(limit), subject: subject, budget: budget, alarm: alarm,
 		// The reasons exist from the start, so that absence never means zero.
-		dropped: map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0},
+		dropped: map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0},
 	}
 }
 
@@ -141,12 +142,16 @@ func (o *outbox) filter() {
 	o.filtered++
 }
 
-// refuse drops an event that can never be published. A Gap takes its place.
-func (o *outbox) refuse(e outboxEntry) {
+// refuse drops an event that is too large to be ever published. A Gap takes its
+// place.
+func (o *outbox) refuse(e outboxEntry) { o.refuseAs(e, dropOversize) }
+
+// refuseAs is refuse for another reason.
+func (o *outbox) refuseAs(e outboxEntry, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.received++
-	o.lose(e, dropOversize)
+	o.lose(e, reason)
 }
 
 // pushGap puts a hole behind all that is there.

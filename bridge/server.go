@@ -42,8 +42,9 @@ type server struct {
 	levels levels // the status goroutine's own
 
 	// What tellDrops has told, and when.
-	told   map[string]uint64
-	toldAt time.Time
+	told       map[string]uint64
+	toldAt     time.Time
+	toldStrays uint64
 }
 
 // newServer allocates one server of b.
@@ -109,4 +110,14 @@ func (s *server) tellDrops() {
 		}
 	}
 	s.told, s.toldAt = dropped, now
+}
+
+// tellStrays logs how many events came behind a reply that had announced none. It
+// is for the status goroutine.
+func (s *server) tellStrays() {
+	calls := s.link.Status().Calls
+	if n := calls.Strays - s.toldStrays; n > 0 {
+		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
+	}
+	s.toldStrays = calls.Strays
 }

@@ -159,6 +159,7 @@ func (b *Bridge) tick() {
 		s.levels = m.levels()
 		s.status.publish(s.subjects.status("buffers", ""), m)
 		s.tellDrops()
+		s.tellStrays()
 		s.closeHole(now.Add(-holeIntervals*b.cfg.StatusInterval), "")
 	}
 	b.tellNode(now)

@@ -34,6 +34,12 @@ type Config struct {
 	// ClockSkew is added to the server's clock in Ping and Timestamp, until
 	// SetClock.
 	ClockSkew time.Duration
+	// Proxy makes it an AMI proxy of that name: its banner says so, and each
+	// frame begins with Server: Proxy, a Response also with its ActionID.
+	Proxy string
+	// NoActionID leaves the ActionID out of the answers to Challenge, Login and
+	// Ping.
+	NoActionID bool
 	// TLS, if set, is spoken on every connection from its first byte. Such a
 	// session has a real Asterisk's defect: of a record of more than 1024
 	// bytes the rest waits until another arrives.
