@@ -38,7 +38,7 @@ type audit struct {
 	mode      Audit
 	prefix    string // of the subjects
 	node, run string // run names this process
-	concealer *concealer
+	concealer concealer
 	journal   *journal
 	log       *zap.Logger
 	asks      atomic.Uint64
