@@ -39,6 +39,13 @@ func TestLine_HidesValues(t *testing.T) {
 		`secret="a b`:                                   "secret=[redacted]",
 		`"secret=\"a b\"c d"`:                           `"secret=[redacted] d"`,
 		"secret=[redacted]":                             "secret=[redacted]",
+		"CARDNO=4111 x, IBAN: DE1 2":                    "CARDNO=[redacted] x, IBAN: [redacted]",
+		"x PJSIP_HEADER(add,Cookie)=a b":                "x PJSIP_HEADER(add,Cookie)=[redacted] b",
+		"x HASH(card,number) = a b":                     "x HASH(card,number) = [redacted]",
+		"пароль=x y":                                    "пароль=[redacted] y",
+		"2fa=x y":                                       "2fa=[redacted] y",
+		"dial IAX2/u:pw@h/1 failed":                     "dial IAX2/u:[redacted]@h/1 failed",
+		"at eyJhbGciOiJIUzI1NiJ9.eyJz.c now":            "at [redacted] now",
 	} {
 		if got := r.Line(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
@@ -51,7 +58,7 @@ func TestLine_LeavesTheRest(t *testing.T) {
 	for _, text := range []string{"", "monkey: 1", "keypad=2", "author: Ann", "Monkey=7 keyboard: us", "parse private key: no PEM",
 		"key=greeting", "login refused: check USERNAME and SECRET, and the user's permit", "secret=", "password:",
 		"dial tcp 10.0.0.1:5038: connection refused", "nats://h:4222", "mail a@b.example", "spin: 3", "cardinal: 4",
-		"nats: authorization violation", "12:30:01", "compass=north", "tokens: 3 left"} {
+		"nats: authorization violation", "12:30:01", "compass=north", "tokens: 3 left", "spinning=1 bypass: 2 company=x account=3", "set AUTH=plain"} {
 		if got := r.Line(text); got != text {
 			t.Errorf("%q becomes %q", text, got)
 		}

@@ -16,7 +16,7 @@ var secretNames = strings.Fields(`
 	motdepasse mot_de_passe MOT-DE-PASSE motDePasse mdp contraseña CONTRASEÑA contrasena clave senha parola wachtwoord lösenord hasło heslo şifre пароль 密码
 	memorable_word MEMORABLEWORD SecurityAnswer CODEWORD
 	token accessToken AUTHTOKEN access_token REFRESH-TOKEN RefreshToken X-Auth-Token csrf_token JWT jwt myJWT JWT_TOKEN USERJWT bearer cookie Cookie Set-Cookie
-	HTTPCookie COOKIES SESSIONID session_id PHPSESSID authorization Authorization Proxy-Authorization credentials credential creds Md5Cred X-Auth
+	HTTPCookie XMLPin COOKIES SESSIONID session_id PHPSESSID authorization Authorization Proxy-Authorization credentials credential creds Md5Cred X-Auth
 	apikey APIKEY api_key apiKey x-api-key X-Api-Key APIKEYS ACCESSKEY AWS_SECRET_ACCESS_KEY privateKey PRIVKEY sharedKey license_key SSHKEY psk WPA_PSK
 	pin PIN Pin pins PIN1 PIN_2 USERPIN UserPin userPIN MY_PIN CUSTOMERPIN PINCODE pincode PinCode PIN-CODE PINcode pinNumber PINNO CONF_PIN confpin geheimzahl
 	OTP otp OTPCODE SMS_OTP smsOtp TOTP totp_seed 2FA 2fa_code tfa MFA_CODE mfaCode TAN mTAN SMSTAN puk PUK1 ACCESSCODE accessCode AUTH_CODE AUTHCODE
@@ -46,7 +46,7 @@ var plainNames = strings.Fields(`
 	CARIBBEAN LIBANON TALIBAN HIBANA TIBANA
 	OPTION otpional SMOTP_ OPTIONS lotpool ASSN LESSON LESSN
 	CODE code AREACODE COUNTRYCODE postcode ZIPCODE CAUSECODE statusCode hangup_code DIALCODE CODEC CODECS
-	PIN_SHA256 TLS_PIN_SHA256 session SESSION server node reason LEAD CAMPAIGN QUEUE AGENT SKILL LANGUAGE GREETING DIALSTATUS HANGUPCAUSE
+	PIN_SHA256 PINSHA256 TLS_PIN_SHA256 session SESSION server node reason LEAD CAMPAIGN QUEUE AGENT SKILL LANGUAGE GREETING DIALSTATUS HANGUPCAUSE
 	PARROT CREDIT creditLimit INCREDIBLE ACCREDITED CREDO SACRED Number NUMBER phoneNumber MSISDN ID UNIQUEID LINKEDID
 	SIPADDHEADER01 PJSIP_HEADER(add,X-Lead) CHANNEL(language) CONNECTEDLINE(num) TIMEOUT(absolute) REDIRECTING(reason)
 	BANK bankName DEBIT BIRTHPLACE IDENTITY NATIONAL TAX SORT routing Kort kontor

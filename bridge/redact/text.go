@@ -99,7 +99,7 @@ var (
 	nextURLRule = regexp.MustCompile(`\s|[,;|"'<>(){}\[\]]+[A-Za-z][A-Za-z0-9+.-]*://`)
 	// dialledRule is a password in what is dialled: sip:user:password@host,
 	// IAX2/user:password@host.
-	dialledRule = regexp.MustCompile(`(?i)((?:\bsips?:|/)[^\s:@/;,&"'<>]+:)[^\s@]+@`)
+	dialledRule = regexp.MustCompile(`(?i)(?:\bsips?:|/)(?:sips?:)?([^\s:@/;,&"'<>]+):([^\s@]+)@`)
 	bearerRule  = regexp.MustCompile(`(?i)\b(bearer)\s+(?:` + quotedWord + `|\S*[^\s,;])`)
 	// shapeRule is what is secret by its looks: a JSON Web Token, a private key.
 	shapeRule = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_.-]*|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*-----)?`)
@@ -115,7 +115,7 @@ func (r *Redactor) shapes(s string) string {
 		s = hideUserinfo(s)
 	}
 	if strings.Contains(s, "@") {
-		s = dialledRule.ReplaceAllString(s, "${1}"+Hidden+"@")
+		s = hideDialled(s)
 	}
 	if strings.Contains(s, "eyJ") || strings.Contains(s, "-----BEGIN") {
 		s = shapeRule.ReplaceAllLiteralString(s, Hidden)
@@ -144,6 +144,21 @@ func hideUserinfo(s string) string {
 			s = s[at:]
 		}
 	}
+}
+
+// hideDialled hides the passwords of what is dialled. The 100 of sip:100@host is
+// none.
+func hideDialled(s string) string {
+	var out strings.Builder
+	done := 0
+	for _, m := range dialledRule.FindAllStringSubmatchIndex(s, -1) {
+		if user := strings.ToLower(s[m[2]:m[3]]); user != "sip" && user != "sips" {
+			out.WriteString(s[done:m[4]] + Hidden)
+			done = m[5]
+		}
+	}
+	out.WriteString(s[done:])
+	return out.String()
 }
 
 var (
@@ -176,7 +191,7 @@ func (r *Redactor) Value(s string) string {
 func (r *Redactor) Command(s string) string {
 	s = r.Value(s)
 	for _, m := range wordRule.FindAllStringIndex(s, -1) {
-		if m[1] < len(s) && r.Secret(s[m[0]:m[1]]) {
+		if strings.HasPrefix(s[m[1]:], " ") && r.Secret(s[m[0]:m[1]]) {
 			return s[:m[1]] + " " + Hidden
 		}
 	}
