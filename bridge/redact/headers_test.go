@@ -24,6 +24,7 @@ func TestHeaders_HidesByExactName(t *testing.T) {
 		{`{"SecretExist":"Y","MD5SecretExist":"N","PasswordX":"a","XPassword":"b","Variable":"Password=x","Value":"Password","Key":"k","$raw":"Password"}`,
 			"", ""},
 		{`{"Password":"","Secret":["",""]}`, "", ""},
+		{`{"Password":"","Secret":"x","secret":""}`, `{"Password":"","Secret":"[redacted]","secret":""}`, "Secret"},
 		{``, "", ""},
 		{`{}`, "", ""},
 	} {

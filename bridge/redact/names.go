@@ -13,27 +13,27 @@ type kind struct{ what, words string }
 // kinds is the one table of secret names: for log, audit and replies. The table
 // in docs/security.md is this one (a test compares them).
 var kinds = [...]kind{
-	{"passwords", `password, passwd, pass, passphrase, passkey, pass word, pwd, pswd, psw, pword, pw, secret, shared secret, passwort, passwörter,
-		kennwort, kennwörter, geheim, geheimnis, losungswort, mot de passe, mdp, contraseña, contrasena, clave, senha, parola, wachtwoord,
-		lösenord, losenord, passord, adgangskode, salasana, hasło, haslo, heslo, jelszó, jelszo, lozinka, şifre, sifre, пароль, 密码, 密碼, パスワード, 비밀번호,
-		code word, codewort, safe word, memorable word, security answer, secret answer, secret question`},
-	{"tokens", `token, jwt, bearer, cookie, session id, sessid, phpsessid, jsessionid, csrf, xsrf, saml, hmac,
+	{"passwords", `password, passwd, pass, passphrase, passkey, pass word, passw, passwrd, pasword, pwd, pswd, psw, pword, pw, secret, shared secret, passwort, passwörter,
+		kennwort, kennwörter, geheim, geheimnis, geheimwort, losungswort, zugangsdaten, login data, mot de passe, mdp, contraseña, contrasena, contrasenya, contrasenia, clave, senha, palavra passe, parola, parola chiave, wachtwoord,
+		kodeord, lösenord, losenord, passord, adgangskode, salasana, hasło, haslo, heslo, jelszó, jelszo, lozinka, zaporka, geslo, şifre, sifre, kata sandi, mật khẩu, mat khau, пароль, סיסמה, 密码, 密碼, パスワード, 비밀번호,
+		code word, codewort, safe word, memorable word, security answer, security question, memorable date, secret answer, secret question`},
+	{"tokens", `token, jwt, bearer, cookie, session id, sessid, phpsessid, jsessionid, csrf, xsrf, saml, oauth, hmac,
 		authorization, authorisation, x auth, auth header, http auth, basic auth, proxy auth, cred, creds, credential`},
 	{"keys", `api key, app key, access key, account key, auth key, client key, consumer key, login key, master key, private key, priv key,
 		secret key, service key, session key, shared key, signing key, storage key, subscription key, encryption key, decryption key, crypto key,
-		aes key, hmac key, license key, licence key, pgp key, gpg key, rsa key, srtp key, ssh key, webhook key, wep key, wifi key, wpa key, psk`},
-	{"codes", `pin, pin code, geheimzahl, otp, totp, hotp, mfa, 2fa, tfa, tan, mtan, sms tan, push tan, photo tan, puk, passcode, access code, activation code,
-		alarm code, auth code, backup code, confirm code, confirmation code, door code, entry code, gate code, login code, one time code, recovery code,
-		reset code, secret code, secure code, security code, sms code, unlock code, verification code, verify code, zugangs code,
-		sicherheits code, freischalt code`},
+		aes key, hmac key, license key, licence key, pgp key, gpg key, rsa key, srtp key, ssh key, webhook key, wep key, wifi key, wpa key, azure key, stripe key, wallet key, enc key, key phrase, seed phrase, mnemonic, psk`},
+	{"codes", `pin, pin code, nip, geheimzahl, geheimnummer, kennziffer, codigo secreto, código secreto, otp, totp, hotp, mfa, 2fa, tfa, two factor, tan, mtan, sms tan, push tan, photo tan, puk, passcode, access code, activation code,
+		alarm code, auth code, authentication code, backup code, confirm code, confirmation code, door code, entry code, gate code, login code, one time code, recovery code,
+		reset code, safety code, secret code, secure code, security code, sms code, unlock code, verification code, verify code, zugangs code,
+		sicherheits code, freischalt code, toegangscode`},
 	{"cards", `card, pan, cc, cc no, cc nr, cc num, cc number, cc exp, cc expiry, cc date, cc month, cc year, cc code, cc name, cc holder, cc hash, cc data,
-		ccn, ccv, cvv, cvc, cvn, karte, karten nummer, kreditkarte, carte, tarjeta, cartão, cartao, kort nummer, kaart nummer`},
-	{"bank", `iban, bban, clabe, bank account, bank acct, account number, account num, account no, account nr, acct number, acct num, acct no,
+		ccn, ccv, cvv, cvc, cvn, exp date, expiry date, track data, karte, karten nummer, karten nr, kreditkarte, carte, carte bleue, carta credito, tarjeta, cartão, cartao, kort nummer, kaart nummer`},
+	{"bank", `iban, bban, clabe, bank account, bank acct, bank acc, bankverbindung, kto, bsb, account number, account num, account no, account nr, acct number, acct num, acct no,
 		konto nummer, konto nr, sort code, routing number, routing no, aba number`},
-	{"identity", `ssn, social security, social insurance, nino, national insurance, national id, identity number, id number, id card, passport, dni, cpf, cnpj,
+	{"identity", `ssn, social security, soc sec, social insurance, ni number, nino, national insurance, national id, identity number, id number, id card, identity card, emirates id, passport, pass nummer, nif, cuit, cuil, ahv, dni, cpf, cnpj,
 		curp, bsn, aadhaar, aadhar, pesel, personnummer, fodselsnummer, fødselsnummer, jmbg, codice fiscale, tax id, tax number, itin, steuer id,
-		steuer nummer, ausweis, ausweis nummer, personalausweis, versicherungs nummer, insurance number, nhs number, medicare number,
-		driver license, driver licence, drivers license, drivers licence, driving licence, dob, date of birth, birth date, birthday, geburtsdatum,
+		steuer nummer, steuer nr, sv nummer, sv nr, ausweis, ausweis nummer, personalausweis, versicherungs nummer, insurance number, nhs number, medicare number,
+		driver license, driver licence, drivers license, drivers licence, driving licence, license number, licence number, dl number, dob, date of birth, birth date, birthday, bday, geburtsdatum, geb datum,
 		geburtstag, maiden name`},
 }
 
@@ -41,24 +41,26 @@ var kinds = [...]kind{
 // completion (CALLCOMPLETION(cc_…), CC_INTERFACES), a public fingerprint, media.
 const harmless = `by pass, pass through, pass thru, pass by, pass count, pass rate, pass fail, pass filter, high pass, low pass, band pass, all pass,
 	cc agent, cc available, cc callback, cc context, cc core, cc exten, cc failure, cc interfaces, cc max, cc monitor, cc offer, cc recall, cc request,
-	cc status, tls pin, pin sha, cert pin, secret exist, business card, sim card, sound card, network card, dahdi card, wild card, score card`
+	cc status, tls pin, pin sha, cert pin, secret exist, business card, sim card, sound card, network card, dahdi card, wild card, score card, token count`
 
 // fillers are what a secret word is joined with in a name without separators:
 // USERPIN, PINCODE, CARDNO, VMPASS.
-const fillers = `access account acct admin again agent api app array ast asterisk auth bank bot call caller card cipher client code conf confirm count
-	credit crm crypt crypto cust customer data date db debit default device digit digits dst email enc encrypted entered exp expiry ext extension field
-	first ftp full gateway hash hashed hdr header holder host http https iax id imap in input iv key last ldap len length list login logon mail main master
-	max md member merchant min mobile month my name nbr new no nr num number old orig original owner pay payment pbx peer phone pjsip plain provider
-	proxy raw reg register root salt session sha short sip sms smtp sql src srv ssh str string sys system tel temp text the tmp trunk type user username
-	usr val valid validated value var verified verify vm voicemail vpn web wifi wlan www x year`
+const fillers = `access account acct admin again ami ari atm agent api app array ast asterisk auth bank banking block bot call caller card cipher client code codigo conf conference confirm count
+	credit crm crypt crypto cust customer data date db debit default device digit digits door dst ec email enc encrypted entered exp expiry ext extension field
+	first ftp full gateway gift google hash hashed hdr header holder host http https iax id imap in input iv ivr key last ldap len length list login logon mail main masked master meetme
+	max md member merchant min mobile moderator month my name nbr new no nr num number old one orig original owner pad pay payment pbx peer phone pjsip plain provider
+	proxy queue raw redis reg register response root salt service session sha short sim sip sms smtp sql src srv ssh str string sys system tel tele telefon telephone temp time text the tmp trunk type upi user username
+	usr val valid validated value var verified verify vm voicemail vpn web wifi wlan www year`
 
 // endings make a name secret at the end of a word: nothing harmless ends so.
 var endings = [...]string{"secret", "passwd", "token", "cookie"}
 
 const (
 	// longWord is the length in bytes from which a word of the table counts
-	// inside others as well: MYPASSWORDHASH. One of shortWord stands alone.
-	longWord, shortWord = 8, 2
+	// inside others as well: MYPASSWORDHASH.
+	longWord = 8
+	// loner is part of too many others: call completion has it too.
+	loner = "cc"
 	// maxName bounds what is looked at of a name, maxWord of a word of it, in
 	// bytes; maxPhrase is how many words make one name together.
 	maxName, maxWord, maxPhrase = 256, 64, 4
@@ -67,7 +69,7 @@ const (
 
 // table is kinds as it is asked. It is not changed once made.
 type table struct {
-	alone  map[string]bool  // words of shortWord
+	alone  map[string]bool  // words that are no part of others
 	pieces map[string]piece // of a word
 	joined map[string]bool  // names of several words
 	unlike map[string]bool  // harmless ones
@@ -102,7 +104,7 @@ func newTable() *table {
 			switch {
 			case len(words) > 1:
 				t.joined[name], t.joined[name+"s"], t.pieces[name] = true, true, secret
-			case len(name) <= shortWord:
+			case name == loner:
 				t.alone[name] = true
 				continue
 			default:

@@ -10,10 +10,12 @@ import (
 // Names that are secret, as people in call centres and their programs spell
 // them.
 var secretNames = strings.Fields(`
-	secret Secret SECRETS MD5Secret AMI_SECRET amiSecret vmsecret VMSECRET dbsecret OauthSecret RemoteSecret SIP_SECRET SECRETKEY secretValue
+	secret Secret SECRETS XQSECRET QZTOKEN zwpasswd qwcookie MD5Secret AMI_SECRET amiSecret vmsecret VMSECRET dbsecret OauthSecret RemoteSecret SIP_SECRET SECRETKEY secretValue
 	password Password PASSWORD passwords db.passwd DBPASSWD UserPassword MYPASSWORDHASH PASSWORD2 password_hash PasswordDigest passphrase
 	pass PASS USERPASS VMPASS SIPPASS SMTP_PASS DB_PASS userPass pass1 PASSCODE passkey passwort PASSWORT Passwort NEUESPASSWORT kennwort USERPWD pwd pwd2
 	motdepasse mot_de_passe MOT-DE-PASSE motDePasse mdp contraseña CONTRASEÑA contrasena clave senha parola wachtwoord lösenord hasło heslo şifre пароль 密码
+	rootpw VMPW loginPw PASSWRD geheimwort GEHEIMNUMMER contrasenya palavra-passe ZUGANGSDATEN security_question
+	ATMPIN MODERATORPIN CONFERENCEPIN QUEUEPIN DOORPIN TELEFONPIN PIN_BLOCK ONETIMEPIN TWOFACTORCODE NIP OAUTH2 SEEDPHRASE STEUERNR SV_NUMMER GIFTCARD maskedPan
 	memorable_word MEMORABLEWORD SecurityAnswer CODEWORD
 	token accessToken AUTHTOKEN access_token REFRESH-TOKEN RefreshToken X-Auth-Token csrf_token JWT jwt myJWT JWT_TOKEN USERJWT bearer cookie Cookie Set-Cookie
 	HTTPCookie XMLPin COOKIES SESSIONID session_id PHPSESSID authorization Authorization Proxy-Authorization credentials credential creds Md5Cred X-Auth
@@ -33,6 +35,7 @@ var secretNames = strings.Fields(`
 // Names that are not, though there is a secret word in them; without them an
 // audit says nothing.
 var plainNames = strings.Fields(`
+	tokenCount MFAX CVVX CAMPAIGN_ID COMPANYID cc_offer_timer PIPELINE TOPPING OPPOSE
 	Action ActionID Account ACCOUNT AccountCode accountcode CDR(accountcode) AccountID Channel CallerID Context Exten Priority Variable Application Data Timeout
 	SPINNING spin SPIN pinned PINNED PINE Pinger PING Opinion SHIPPING TOPIC CAPPING MAPPING STRIPPING hopping SHOPPING
 	BYPASS bypass by_pass ByPass PASSENGER passengers COMPASS compassion SURPASS TRESPASS passive PASSED passes passthrough PASS_THROUGH passThrough
