@@ -195,9 +195,8 @@ func (t *table) secret(words []string) bool {
 		if !t.unlike[words[i]] && t.word(words[i]) {
 			return true
 		}
-		phrase := words[i]
-		for _, next := range words[i+1 : min(i+maxPhrase, len(words))] {
-			if phrase += next; t.joined[phrase] {
+		for to := i + 2; to <= min(i+maxPhrase, len(words)); to++ {
+			if t.joined[strings.Join(words[i:to], "")] {
 				return true
 			}
 		}
