@@ -36,6 +36,7 @@ type ask struct {
 	asked    *asked    // for the audit; nil without one
 	keyed    *keyed    // as the first of its Ami-Idempotency-Key, or nil
 	stream   *stream   // of its parts, or nil
+	mask     mask      // of what Asterisk says
 	counted  bool      // among the bridge's Actions in flight
 	after    func()    // called once the reply is out
 }
@@ -173,6 +174,7 @@ func (a *ask) send() {
 	here := a.here
 	a.here = false // the call may end before Do returns
 	server := a.server
+	a.mask = mask{off: server.policy.showsSecrets(a.action)}
 	action := amiconn.Action{
 		Name: a.action, Headers: a.request.headers, Timeout: timeout,
 		WaitComplete: a.waits(), Done: a.finish,
@@ -203,8 +205,9 @@ func (a *ask) finish(r *correlation.Result) {
 	}
 	fail := failureOf(r)
 	a.count(resultOf(fail), fail)
+	a.mask.result(r)
 	head := a.head()
-	head.actionID, head.stream = r.ActionID, a.stream
+	head.actionID, head.stream, head.masked = r.ActionID, a.stream, a.mask.names
 	a.endpoint.b.audit.outcome(a, r, fail)
 	body := appendReply(nil, head, r, fail)
 	a.settle(body, fail)

@@ -38,7 +38,7 @@ type audit struct {
 	mode      Audit
 	prefix    string // of the subjects
 	node, run string // run names this process
-	concealer *concealer
+	concealer concealer
 	journal   *journal
 	log       *zap.Logger
 	asks      atomic.Uint64
@@ -178,7 +178,7 @@ func (d *audit) write(r *auditRecord, action string, must bool, done func(error)
 	defer d.mu.Unlock()
 	c := d.chains[r.Server]
 	d.records++
-	msg := nats.NewMsg(d.prefix + r.Server + "." + token([]byte(action)))
+	msg := nats.NewMsg(d.prefix + r.Server + "." + token([]byte(d.concealer.Value(action))))
 	msg.Data = c.link(text, d.run)
 	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
 	msg.Header.Set(jetstream.ExpectedStreamHeader, AuditStream)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,11 +22,12 @@ type reply struct {
 	head    replyHead
 	body    []byte
 	failure *failure
-	done    func()  // gives back what the reply holds
-	stream  *stream // that it is a part of, or the end of
-	part    int     // its number, or 0
-	probe   string  // where to hear that nobody listens, or empty
-	repeat  bool    // the outcome of an earlier request
+	done    func()   // gives back what the reply holds
+	stream  *stream  // that it is a part of, or the end of
+	part    int      // its number, or 0
+	masked  []string // the headers of the part that are hidden
+	probe   string   // where to hear that nobody listens, or empty
+	repeat  bool     // the outcome of an earlier request
 }
 
 // replier publishes replies, so that whoever ends a call, an AMI reader as a
@@ -134,6 +136,9 @@ func (answer *reply) message() *nats.Msg {
 	if answer.part > 0 {
 		msg.Header.Set("Ami-Part", strconv.Itoa(answer.part))
 		msg.Header.Set("Ami-Server", answer.stream.server)
+		if len(answer.masked) > 0 {
+			msg.Header.Set("Ami-Masked", strings.Join(answer.masked, ","))
+		}
 		msg.Reply = answer.probe
 	}
 	return msg
@@ -163,7 +168,8 @@ func (r *replier) end(to string, replies int) {
 // replyHead is what the bridge itself knows of an Action.
 type replyHead struct {
 	server, node, action, actionID, requestID string
-	stream                                    *stream // of the parts before it, or nil
+	stream                                    *stream  // of the parts before it, or nil
+	masked                                    []string // headers that are hidden, in the parts as well
 }
 
 // appendReply writes the reply's JSON. r is nil for an Action that was refused
@@ -184,6 +190,16 @@ func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []b
 	}
 	if h.stream != nil {
 		dst = strconv.AppendInt(append(dst, `,"parts":`...), int64(h.stream.parts), 10)
+	}
+	if len(h.masked) > 0 {
+		dst = append(dst, `,"masked":[`...)
+		for i, name := range h.masked {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(dst, name)
+		}
+		dst = append(dst, ']')
 	}
 	if f != nil {
 		text, err := json.Marshal(f)

@@ -230,6 +230,7 @@ type reply struct {
 	Events               []map[string]any
 	Output               []string
 	Parts                int
+	Masked               []string
 	Error                *struct {
 		Code       int
 		Kind, Sent string

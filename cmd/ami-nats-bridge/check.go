@@ -68,7 +68,7 @@ func check(ctx context.Context, w io.Writer, s *settings) bool {
 	secrets := newRedactor(s) // a server may say anything
 	for _, f := range all {
 		for _, line := range f.lines {
-			fmt.Fprintln(w, printable(secrets.known(line)))
+			fmt.Fprintln(w, printable(secrets.Known(line)))
 		}
 		good = good && !f.bad
 	}
