@@ -21,7 +21,7 @@ import (
 type ask struct {
 	endpoint *endpoint
 	subject  string
-	action   string // as the subject spells it
+	action   actionName
 	to       string // the caller's inbox
 	body     []byte
 	options  options
@@ -43,9 +43,9 @@ type ask struct {
 
 func (e *endpoint) newAsk(m *nats.Msg) *ask {
 	subject := m.Subject
-	action := subject[strings.LastIndexByte(subject, '.')+1:]
+	action, _ := parseActionName(subject[strings.LastIndexByte(subject, '.')+1:]) // onRequest refuses what is none
 	return &ask{
-		endpoint: e, subject: subject, action: action, asked: e.b.audit.asked(m, action),
+		endpoint: e, subject: subject, action: action, asked: e.b.audit.asked(m, action.String()),
 		to: m.Reply, body: m.Data, came: time.Now(), here: true,
 	}
 }
@@ -82,15 +82,15 @@ func (a *ask) endOf(replies int) func() {
 // members are the servers that a request to all is for: those of Ami-Group, or
 // all.
 func (a *ask) members() ([]*server, error) {
-	if a.options.group == "" {
+	if a.options.group == (serverName{}) {
 		return a.endpoint.servers, nil
 	}
 	for _, e := range a.endpoint.b.endpoints {
-		if e.group && e.name == a.options.group {
+		if e.group && e.name == a.options.group.text {
 			return e.servers, nil
 		}
 	}
-	return nil, fmt.Errorf("Ami-Group: there is no group %.40q", a.options.group)
+	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.text)
 }
 
 // begin lets a on its way, if it is no repeat of another.
@@ -127,7 +127,7 @@ func (a *ask) choose() bool {
 		if fail == nil {
 			a.server = next
 			if a.deadline.IsZero() {
-				a.deadline = a.came.Add(next.cfg.Timeout(a.action, a.options.timeout))
+				a.deadline = a.came.Add(next.cfg.Timeout(a.action.String(), a.options.timeout))
 			}
 			return true
 		}
@@ -176,7 +176,7 @@ func (a *ask) send() {
 	server := a.server
 	a.mask = mask{off: server.policy.showsSecrets(a.action)}
 	action := amiconn.Action{
-		Name: a.action, Headers: a.request.headers, Timeout: timeout,
+		Name: a.action.String(), Headers: a.request.headers, Timeout: timeout,
 		WaitComplete: a.waits(), Done: a.finish,
 	}
 	if a.options.stream {
@@ -220,7 +220,7 @@ func (a *ask) finish(r *correlation.Result) {
 // failsOver reports whether another server has the Action now, and chooses it:
 // it only reads, it was not written, and there is time left.
 func (a *ask) failsOver(r *correlation.Result) bool {
-	return r.Outcome == correlation.NotSent && catalog.Read(a.action) && time.Until(a.deadline) > 0 && a.choose()
+	return r.Outcome == correlation.NotSent && catalog.Read(a.action.String()) && time.Until(a.deadline) > 0 && a.choose()
 }
 
 // refuse answers a request that was not given to Asterisk.
@@ -269,7 +269,7 @@ func (a *ask) count(r result, fail *failure) {
 // head is what the bridge itself knows of a. Without a server it is the
 // endpoint that answers.
 func (a *ask) head() replyHead {
-	h := replyHead{server: a.endpoint.name, node: a.endpoint.b.cfg.Node, action: a.action, requestID: a.request.requestID}
+	h := replyHead{server: a.endpoint.name, node: a.endpoint.b.cfg.Node, action: a.action.String(), requestID: a.request.requestID}
 	if a.server != nil {
 		h.server = a.server.cfg.Name
 	}
@@ -278,5 +278,5 @@ func (a *ask) head() replyHead {
 
 // waits reports whether the reply is to be that of the OriginateResponse.
 func (a *ask) waits() bool {
-	return a.options.complete && a.action == "Originate" && a.request.isAsync()
+	return a.options.complete && a.action.is("Originate") && a.request.isAsync()
 }

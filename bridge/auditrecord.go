@@ -101,7 +101,7 @@ func (d *audit) record(a *ask) *auditRecord {
 	inbox, _, _ := strings.Cut(a.to, ".")
 	return &auditRecord{
 		At: stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.head().server,
-		Action:  d.concealer.text(a.action, maxAuditText),
+		Action:  d.concealer.text(a.action.String(), maxAuditText),
 		Subject: d.concealer.text(a.subject, maxAuditText), Inbox: d.concealer.text(inbox, maxAuditText),
 		Requester: d.concealer.text(a.options.requester, maxRequester), RequestInfo: a.asked.info,
 		RequestID: d.concealer.text(a.request.requestID, maxRequestID),
@@ -151,7 +151,7 @@ func (d *audit) end(a *ask, record *auditRecord, fail *failure) {
 	took := millis(time.Since(a.came))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record, a.action, record.Sent != "no", nil)
+	_ = d.write(record, a.action.String(), record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells

@@ -21,21 +21,22 @@ func (a *ask) check(s *server) *failure {
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
 	// past a rule on Originate.
-	if spelling := catalog.Spelling(a.action); spelling != a.action {
-		return badRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", a.action, spelling))
+	name := a.action.String()
+	if spelling := catalog.Spelling(name); spelling != name {
+		return badRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", name, spelling))
 	}
 	if a.options.strict {
-		if err := catalog.Check(a.action, a.request.names()); err != nil {
+		if err := catalog.Check(name, a.request.names()); err != nil {
 			return badRequest(err)
 		}
 	}
 	if a.endpoint.routed && !s.link.Takes() {
 		return s.refusal(amiconn.ErrNotConnected)
 	}
-	if wait := s.rates.Allow(a.action); wait > 0 {
+	if wait := s.rates.Allow(name); wait > 0 {
 		return &failure{
 			Code: 429, Kind: "busy", Sent: "no", RetryAfter: wait.Milliseconds(),
-			Message: a.action + " is asked for more often than ACTION_RATES lets it", rule: "ACTION_RATES",
+			Message: name + " is asked for more often than ACTION_RATES lets it", rule: "ACTION_RATES",
 		}
 	}
 	return nil

@@ -78,12 +78,16 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 	if e.every {
 		a.after = a.endOf(1) // of a refusal
 	}
+	if a.action == (actionName{}) {
+		a.refuse(badRequest(errNoAction))
+		return
+	}
 	if err := a.options.read(m.Header); err != nil {
 		a.refuse(badRequest(err))
 		return
 	}
 	switch {
-	case a.options.group != "" && !e.every:
+	case a.options.group != (serverName{}) && !e.every:
 		a.refuse(badRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
 	case e.every:
 		a.fanOut()

@@ -17,7 +17,7 @@ type options struct {
 	strict    bool          // Ami-Validate: strict
 	requester string        // Ami-Requester, for the audit
 	key       string        // Ami-Idempotency-Key
-	group     string        // Ami-Group
+	group     serverName    // Ami-Group; zero: all
 }
 
 const (
@@ -70,7 +70,11 @@ func (o *options) set(name, value string) error {
 		}
 		o.key = value
 	case "ami-group":
-		o.group = value
+		group, err := parseServerName(value)
+		if err != nil {
+			return fmt.Errorf("Ami-Group: %w", err)
+		}
+		o.group = group
 	default:
 		return fmt.Errorf("%.40q is no header of a request: docs/actions.md has the list", name)
 	}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -10,7 +11,7 @@ import (
 var refusedAlways = [...]string{"Login", "Logoff", "Challenge", "Events", "Filter", "WaitEvent"}
 
 // refusedByDefault reach files, the shell or the dialplan; ACTIONS_ALLOW has to
-// name them. What other Actions may hold that does is in policy_shell.go.
+// name them. What other Actions may hold that does is in policy_holds.go.
 var refusedByDefault = [...]string{
 	"Command", "UpdateConfig", "CreateConfig", "GetConfig", "GetConfigJSON", "ModuleLoad",
 	"DialplanExtensionAdd", "DialplanExtensionRemove", "AGI", "PJSIPNotify",
@@ -50,25 +51,35 @@ func newPolicy(all *Config, own *ServerConfig) *policy {
 // refuses returns why a request is refused, or nil. The headers are those that
 // would be written, in their order and charset. Asterisk ignores the case of an
 // action's name (manager.c process_message), so all lists do too.
-func (p *policy) refuses(action string, headers []frames.Header) *forbidden {
-	if name := findName(refusedAlways[:], action); name != "" {
+func (p *policy) refuses(action actionName, headers []frames.Header) *forbidden {
+	if name := findName(refusedAlways[:], action.text); name != "" {
 		return &forbidden{"always", name + " is always refused: it would change the bridge's own session"}
 	}
-	if r := p.denied(action); r != nil {
+	if r := p.denied(action.text); r != nil {
 		return r
 	}
-	if name := findName(refusedByDefault[:], action); name != "" && !p.allow.Match(action) {
+	if name := findName(refusedByDefault[:], action.text); name != "" && !p.allow.Match(name) {
 		return &forbidden{"default", name + " is refused by default: ACTIONS_ALLOW=" + name + " grants it"}
 	}
-	if r := p.reachesShell(action, headers); r != nil {
+	if action.is("ListCategories") && !p.allow.Match("ListCategories") && slices.ContainsFunc(values(headers, "Filename"), showsUsers) {
+		return &forbidden{"default", "ListCategories of manager.conf, or of a file outside its folder, is refused by default: ACTIONS_ALLOW=ListCategories grants it"}
+	}
+	if r := p.holds(action, headers); r != nil {
 		return r
 	}
 	for i := range p.rules {
-		if r := p.rules[i].refuses(action, headers, p.charset); r != nil {
+		if r := p.rules[i].refuses(action.text, headers, p.charset); r != nil {
 			return r
 		}
 	}
 	return nil
+}
+
+// showsUsers reports whether a file may name the users of AMI: manager.conf, one
+// that it is divided into, or any that is not named plainly.
+func showsUsers(file string) bool {
+	base, plain := strings.CutSuffix(file, ".conf")
+	return file != "" && (!plain || !isPlain(base, "_-") || strings.HasPrefix(strings.ToLower(base), "manager"))
 }
 
 // denied looks for an Action, or <Action>:<what it holds>, in ACTIONS_DENY.

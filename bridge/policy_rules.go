@@ -81,7 +81,7 @@ func parseRule(text string) (rule, error) {
 		return rule{}, errors.New("wants an action or a pattern such as Queue*")
 	}
 	r := rule{text: text, action: Globs{m[1]}, header: m[2], not: strings.HasPrefix(m[3], "not")}
-	r.missing = m[3] != "" || m[4]+m[5] == "" // absent is a list of nothing
+	r.missing = m[3] != "" || m[4]+m[5] == "" // not, absent or; absent is a list of nothing
 	var err error
 	switch {
 	case m[5] != "":
@@ -160,7 +160,7 @@ func (r *rule) refuses(action string, headers []frames.Header, charset frames.Ch
 			return &forbidden{name, "the request's " + r.header + " is refused by " + name}
 		}
 	}
-	if len(all) == 0 && !r.missing && !r.not {
+	if len(all) == 0 && !r.missing {
 		return &forbidden{name, "the request has no " + r.header + ": refused by " + name}
 	}
 	return nil

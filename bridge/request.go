@@ -16,7 +16,7 @@ import (
 
 // request is an Action as a caller asked for it.
 type request struct {
-	action    string
+	action    actionName
 	requestID string // the caller's ActionID, echoed
 	headers   []frames.Header
 }
@@ -26,7 +26,7 @@ const maxRequestID = 256
 
 // parseRequest reads the body of a request for action: a JSON object of AMI
 // headers, kept in order, or nothing. Text is encoded in the server's charset.
-func parseRequest(action string, body []byte, charset frames.Charset) (request, error) {
+func parseRequest(action actionName, body []byte, charset frames.Charset) (request, error) {
 	r := request{action: action}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return r, nil
@@ -109,7 +109,7 @@ func (r *request) names() []string {
 func (r *request) add(key string, value json.RawMessage, charset frames.Charset) error {
 	switch {
 	case strings.EqualFold(key, "Action"):
-		if name, err := scalar(key, value); err != nil || name != r.action {
+		if name, err := scalar(key, value); err != nil || name != r.action.text {
 			return fmt.Errorf("the body's Action is not %s, which the subject names", r.action)
 		}
 		return nil
@@ -181,15 +181,14 @@ func (r *request) addVariables(key string, value json.RawMessage, charset frames
 }
 
 func (r *request) addHeader(key, text string, charset frames.Charset) error {
-	name, err := charset.AppendText(nil, key)
-	if err != nil {
-		return fmt.Errorf("%.40q: %w", key, err)
+	if err := checkHeaderName(key); err != nil {
+		return err
 	}
 	value, err := charset.AppendText(nil, text)
 	if err != nil {
 		return fmt.Errorf("%.40q: %w", key, err)
 	}
-	r.headers = append(r.headers, frames.Header{Key: name, Value: value})
+	r.headers = append(r.headers, frames.Header{Key: []byte(key), Value: value})
 	return nil
 }
 

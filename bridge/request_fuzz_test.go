@@ -163,7 +163,7 @@ func clean(all []requested, charset frames.Charset) bool {
 	for _, one := range all {
 		_, ok := encoded(one.header+one.variable+one.value, charset)
 		// Escapes double a value at most.
-		if !ok || one.header == "" || strings.ContainsAny(one.header, ":\r\n\x00") ||
+		if !ok || checkHeaderName(one.header) != nil ||
 			strings.ContainsAny(one.variable, "=,\"\\\r\n\x00") || strings.ContainsAny(one.value, "\r\n\x00") ||
 			len(one.header)+len(one.variable)+2*len(one.value)+3 > frames.MaxLine {
 			return false
@@ -199,7 +199,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		all, ok := askedFor(body)
 		escaped := strings.Contains(strings.ToLower(body), `\ud`)
-		r, err := parseRequest("Test", []byte(body), charset)
+		r, err := parseRequest(actionName{"Test"}, []byte(body), charset)
 		var wire []byte
 		if err == nil {
 			// As amiconn does.

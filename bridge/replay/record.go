@@ -32,7 +32,11 @@ type Record struct {
 	Number    uint64 `json:"seq"`
 	Prev      string `json:"prev"`
 	Lost      uint64 `json:"lost"`
-	Info      struct {
+	// Fields are the headers asked for, without secrets; Omitted is how many of
+	// them are missing.
+	Fields  json.RawMessage `json:"fields"`
+	Omitted int             `json:"fields_omitted"`
+	Info    struct {
 		Account string `json:"acc"`
 		User    string `json:"user"`
 	} `json:"nats_request_info"`

@@ -14,11 +14,16 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
-type checkCmd struct{}
+type checkCmd struct {
+	ReplayAudit string `placeholder:"AGO" help:"Instead: which Actions that the audit has from then on, such as 7d or 12h ago, the policy in force would refuse."`
+	API         string `name:"js-api" placeholder:"PREFIX" help:"With --replay-audit: where JetStream answers, if not at $$JS.API."`
+	natsFlags
+}
 
 // Help is printed below the command's line in its own help.
 func (*checkCmd) Help() string {
-	return "It logs in as the bridge would and asks; it writes nothing to Asterisk or NATS. Exit code 1 if something FAILs."
+	return "It logs in as the bridge would and asks; it writes nothing to Asterisk or NATS. Exit code 1 if something FAILs. " +
+		"--replay-audit asks NATS alone, for what AMI_AUDIT holds."
 }
 
 // checkTimeout bounds the check of one server, and that of NATS.
@@ -43,10 +48,13 @@ func (f *findings) add(verdict, text string, args ...any) {
 
 // Run checks everything at once and prints the findings in the order of the
 // configuration.
-func (*checkCmd) Run(std stdio) error {
+func (c *checkCmd) Run(std stdio) error {
 	s, problems := loadSettings()
 	if err := configError(problems); err != nil {
 		return err
+	}
+	if c.ReplayAudit != "" {
+		return c.replayAudit(std, &s.bridge)
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()

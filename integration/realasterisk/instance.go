@@ -63,6 +63,12 @@ func (i *Instance) User() User { return i.user }
 // Limited is an account of the bench's own configuration that reads class call and writes class reporting.
 func (i *Instance) Limited() User { return User{"limited", "lim"} }
 
+// Dialer is an account of the bench's own configuration that reads class call and writes classes originate and reporting.
+func (i *Instance) Dialer() User { return User{"dialer", "dlr"} }
+
+// Home is the private folder of an Asterisk that the bench started, as Asterisk sees it and as this process does.
+func (i *Instance) Home() (inside, path string) { return i.home.inside, i.home.path }
+
 // Single is an account of the bench's own configuration with every privilege and one session at a time.
 func (i *Instance) Single() User { return User{"single", "one"} }
 
