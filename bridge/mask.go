@@ -10,8 +10,8 @@ import (
 // showsSecrets reports whether callers see what is secret in the replies to
 // action: once ACTIONS_ALLOW grants <Action>:secrets, and ACTIONS_DENY does not
 // refuse it.
-func (p *policy) showsSecrets(action string) bool {
-	grant := action + ":secrets"
+func (p *policy) showsSecrets(action actionName) bool {
+	grant := action.text + ":secrets"
 	return p.deny.find(grant) == "" && p.allow.Match(grant)
 }
 

@@ -3,6 +3,8 @@ package bridge
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 // Verdict is what a policy says of an Action that the audit has recorded.
@@ -27,7 +29,7 @@ func (c *Config) JudgeRecord(server, action string, fields json.RawMessage, omit
 
 // neutral takes out of a record what the audit put in the place of secrets, and
 // where it cut: neither is text of the request.
-var neutral = strings.NewReplacer(hidden, "redacted", "…", "")
+var neutral = strings.NewReplacer(redact.Hidden, "redacted", "…", "")
 
 func (p *policy) judgeRecord(action string, fields json.RawMessage, omitted int) Verdict {
 	name, err := parseActionName(action)
