@@ -2,10 +2,12 @@ package bridge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -97,4 +99,13 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	if prev := d.chains["pbx1"].prev; prev != digest([]byte("{}")) {
 		t.Errorf("it follows %s, not the last record stored", prev)
 	}
+}
+
+// recordOf is the record in m.
+func recordOf(t *testing.T, m *nats.Msg) (r auditRecord) {
+	t.Helper()
+	if err := json.Unmarshal(m.Data, &r); err != nil {
+		t.Fatalf("%v in %s", err, m.Data)
+	}
+	return r
 }

@@ -1,0 +1,155 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+)
+
+// asking is a Bridge that runs, with a simulated Asterisk for each of its
+// servers, and a caller of its.
+type asking struct {
+	*Bridge
+	t    *testing.T
+	sims map[string]*amisim.Server
+	nc   *nats.Conn
+}
+
+// askingBridge runs a Bridge of servers with these names, pbx1 if there are
+// none, until the test ends.
+func askingBridge(t *testing.T, change func(*Config), names ...string) *asking {
+	t.Helper()
+	return askingAt(t, startNATS(t, t.TempDir(), 0).ClientURL(), change, names...)
+}
+
+func askingAt(t *testing.T, url string, change func(*Config), names ...string) *asking {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.ShutdownTimeout = "b1", "", url, time.Second
+	cfg.StatusInterval = 100 * time.Millisecond
+	a := &asking{t: t, sims: make(map[string]*amisim.Server)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	t.Cleanup(func() { cancel(); group.Wait() })
+	if len(names) == 0 {
+		names = []string{"pbx1"}
+	}
+	for _, name := range names {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: patience})
+		group.Go(func() { _ = sim.Serve(ctx, listener) })
+		server := DefaultServerConfig()
+		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", amiconn.Secret("s3cret")
+		cfg.Servers = append(cfg.Servers, server)
+		a.sims[name] = sim
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	b, err := New(cfg, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Bridge = b
+	var ran sync.WaitGroup
+	runCtx, stop := context.WithCancel(context.Background())
+	ran.Go(func() { _ = b.Run(runCtx) })
+	t.Cleanup(func() { stop(); ran.Wait() })
+	within(t, "the bridge", func() bool {
+		for _, s := range b.servers {
+			if !s.link.Ready() {
+				return false
+			}
+		}
+		return true
+	})
+	a.nc, _ = clientOf(t, url)
+	return a
+}
+
+// within waits until something holds.
+func within(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); !holds(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: waited in vain", what)
+		}
+	}
+}
+
+// request is one for an Action of a server, as nats.go hands it over.
+func requestFor(server, action, body string, headers ...string) *nats.Msg {
+	m := &nats.Msg{Subject: "ami.actions." + server + "." + action, Reply: "_INBOX.test." + action, Data: []byte(body)}
+	for i := 0; i+1 < len(headers); i += 2 {
+		if m.Header == nil {
+			m.Header = nats.Header{}
+		}
+		m.Header[headers[i]] = append(m.Header[headers[i]], headers[i+1])
+	}
+	return m
+}
+
+// to hands m to its endpoint.
+func (a *asking) to(m *nats.Msg) {
+	a.t.Helper()
+	for _, e := range a.endpoints {
+		if strings.HasPrefix(m.Subject, "ami.actions."+e.name+".") {
+			e.onRequest(m)
+			return
+		}
+	}
+	a.t.Fatalf("nobody serves %s", m.Subject)
+}
+
+// heap is what is in use once garbage is collected.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// A request that waits for Asterisk holds neither its body, nor its headers, nor
+// what NATS had them in.
+func TestRequests_PendingOnesAreSmall(t *testing.T) {
+	const pending = 1500
+	blanks := strings.Repeat(" ", 240<<10)
+	for name, request := range map[string]func(int) *nats.Msg{
+		"a large body": func(n int) *nats.Msg { return requestFor("pbx1", "CoreStatus", fmt.Sprintf(`{"N":%d%s}`, n, blanks)) },
+		"large headers": func(n int) *nats.Msg {
+			// nats.go cuts all names and values out of one text.
+			block := fmt.Sprintf("Ami-Requester: %d", n) + blanks
+			return requestFor("pbx1", "CoreStatus", "", block[:13], block[15:16])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := askingBridge(t, func(c *Config) { c.IdempotencyWindow = 0 })
+			a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
+			before := heap()
+			for n := range pending {
+				a.to(request(n))
+			}
+			link := a.servers[0].link
+			within(t, "all are written", func() bool { s := link.Status(); return s.Calls.Pending == pending && s.WriteBytes == 0 })
+			if each := (heap() - before) / pending; each > 16<<10 {
+				t.Errorf("each of %d requests costs %d bytes", pending, each)
+			}
+		})
+	}
+}
