@@ -38,6 +38,7 @@ type ask struct {
 	headers  []frames.Header // in the server's charset
 	held     int64           // bytes that count at the endpoint
 	shares   bool            // its text with the others of a request to all
+	intended bool            // its intent is recorded
 	asked    *asked          // for the audit; nil without one
 	keyed    *keyed          // as the first of its Ami-Idempotency-Key, or nil
 	stream   *stream         // of its parts, or nil
@@ -176,6 +177,14 @@ func (a *ask) submit() {
 	audit := a.endpoint.b.audit
 	if !audit.strict() {
 		a.send()
+		return
+	}
+	// A caller must not make as many intents as it likes of what cannot be sent.
+	err := a.server.link.Room(wireSize(a.headers))
+	if err != nil && !audit.refusals.few(a.server.cfg.Name, a.action) {
+		a.server.watchActions(errors.Is(err, amiconn.ErrBusy))
+		a.decline(a.server.refusal(err))
+		a.proceed()
 		return
 	}
 	a.here = false

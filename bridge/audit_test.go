@@ -27,7 +27,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	d := testAudit(zap.New(core))
 	d.journal.limit = 8 << 10
-	write := func() error { return d.write(&auditRecord{Server: "pbx1"}, "Ping", false, nil) }
+	write := func() error { return d.write("pbx1", "Ping", &auditRecord{}, false, nil) }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
 		switch err := write(); {
@@ -65,7 +65,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 
 func TestAudit_ActionsAreOneToken(t *testing.T) {
 	d := testAudit(zap.NewNop())
-	if err := d.write(&auditRecord{Server: "pbx1"}, "Ä b.*>"+strings.Repeat("x", 100), false, nil); err != nil {
+	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := d.journal.take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {

@@ -124,7 +124,7 @@ func (d *audit) record(a *ask) *auditRecord {
 // outcome records the end of a: what Asterisk said, if it was asked, and why
 // there is no good answer, if there is none.
 func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
-	if d.off() {
+	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.head().server, a.action, fail.Kind, a.intended) {
 		return
 	}
 	record := d.record(a)
@@ -145,7 +145,7 @@ func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
 // repeat records that a was answered with the outcome of an earlier request of
 // its key, and so was not sent.
 func (d *audit) repeat(a *ask, fail *failure) {
-	if d.off() {
+	if d.off() || !d.refusals.own(a.head().server, a.action, "repeat", false) {
 		return
 	}
 	record := d.record(a)
@@ -162,7 +162,7 @@ func (d *audit) end(a *ask, record *auditRecord, fail *failure) {
 	took := millis(time.Since(a.came))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record, a.action, record.Sent != "no", nil)
+	_ = d.write(record.Server, a.action, record, record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells

@@ -73,6 +73,15 @@ func (a *ask) takeBack(headers []frames.Header) {
 	}
 }
 
+// wireSize is about what headers take in the write buffer.
+func wireSize(headers []frames.Header) int {
+	n := 128 // Action, ActionID and the line ends
+	for _, h := range headers {
+		n += len(h.Key) + len(h.Value) + len(": \r\n")
+	}
+	return n
+}
+
 func tooMuchHeld() *failure {
 	f := refusalOf(amiconn.ErrBusy, 0)
 	f.Message = "the requests that wait hold too many bytes"

@@ -23,6 +23,7 @@ type asking struct {
 	t    *testing.T
 	sims map[string]*amisim.Server
 	nc   *nats.Conn
+	stop func() // the bridge
 }
 
 // askingBridge runs a Bridge of servers with these names, pbx1 if there are
@@ -67,15 +68,18 @@ func askingAt(t *testing.T, url string, change func(*Config), names ...string) *
 	var ran sync.WaitGroup
 	runCtx, stop := context.WithCancel(context.Background())
 	ran.Go(func() { _ = b.Run(runCtx) })
-	t.Cleanup(func() { stop(); ran.Wait() })
-	within(t, "the bridge", func() bool {
-		for _, s := range b.servers {
-			if !s.link.Ready() {
-				return false
-			}
+	a.stop = func() { stop(); ran.Wait() }
+	t.Cleanup(a.stop)
+	select {
+	case <-b.Ready():
+	case <-time.After(patience):
+		t.Fatal("the bridge is not ready")
+	}
+	for _, s := range b.servers {
+		if s.cfg.Addr != "127.0.0.1:1" { // where nobody is
+			within(t, s.cfg.Name, s.link.Ready)
 		}
-		return true
-	})
+	}
 	a.nc, _ = clientOf(t, url)
 	return a
 }
