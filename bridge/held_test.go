@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -110,8 +111,8 @@ func TestDropped_AreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	flood := func() {
-		a.audit.mu.Lock() // the endpoint waits for it
-		defer a.audit.mu.Unlock()
+		a.audit.refusals.mu.Lock() // the endpoint waits for it
+		defer a.audit.refusals.mu.Unlock()
 		before := e.dropped.total()
 		for range 100 {
 			if err := a.nc.PublishMsg(requestFor("pbx1", "Login", "")); err != nil {
@@ -131,7 +132,7 @@ func TestDropped_AreCounted(t *testing.T) {
 	if err := e.arrive(sub); err != nil {
 		t.Fatal(err)
 	}
-	if err := old.Unsubscribe(); err != nil {
+	if err := errors.Join(old.Unsubscribe(), a.control.Flush()); err != nil { // or it takes some of them
 		t.Fatal(err)
 	}
 	if msgs, bytes, err := sub.PendingLimits(); msgs != queuedRequests || bytes != queuedBytes || err != nil {

@@ -82,7 +82,7 @@ func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *fai
 	if r.window == 0 {
 		return nil, false, nil, badRequest(errNoKeys)
 	}
-	name := sha256.Sum256([]byte(a.keyName()))
+	name := a.keyName()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forget(time.Now())
@@ -163,13 +163,14 @@ func (r *repeats) forget(now time.Time) {
 	}
 }
 
-// keyName tells apart what an Ami-Idempotency-Key is given for.
-func (a *ask) keyName() string {
+// keyName tells apart what an Ami-Idempotency-Key is given for, in as many bytes
+// whatever a caller writes.
+func (a *ask) keyName() [sha256.Size]byte {
 	name := a.subject + "\n" + a.options.key
 	if a.endpoint.every {
 		name += "\n" + a.server.cfg.Name
 	}
-	return name
+	return sha256.Sum256([]byte(name))
 }
 
 // settle ends what waits for a, if it is the first of its key.
