@@ -53,10 +53,13 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 
 // However a request ends, nothing of it stays held.
 func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.ActionsDeny = Globs{"CoreSettings"} }, "pbx1", "pbx2")
+	a := askingBridge(t, func(c *Config) {
+		c.ActionsDeny = Globs{"CoreSettings"}
+		c.Servers[2].Addr = "127.0.0.1:1" // away
+	}, "pbx1", "pbx2", "pbx3")
 	a.sims["pbx1"].Always("Originate", amisim.Deny("no"))
 	body := `{` + members(100, `"Variable":"v#=`+strings.Repeat("x", 900)+`"`) + `}`
-	for _, to := range []string{"pbx1", "any", "all"} {
+	for _, to := range []string{"pbx1", "pbx3", "any", "all"} {
 		for _, action := range []string{"CoreStatus", "Originate", "CoreSettings", "ping"} {
 			for n, headers := range [][]string{
 				nil, {"Ami-Idempotency-Key", "k"}, {"Ami-Idempotency-Key", "k"}, {"Ami-Idempotency-Key", "k"},

@@ -132,27 +132,44 @@ func heap() int64 {
 // A request that waits for Asterisk holds neither its body, nor its headers, nor
 // what NATS had them in.
 func TestRequests_PendingOnesAreSmall(t *testing.T) {
-	const pending = 1500
 	blanks := strings.Repeat(" ", 240<<10)
-	for name, request := range map[string]func(int) *nats.Msg{
-		"a large body": func(n int) *nats.Msg { return requestFor("pbx1", "CoreStatus", fmt.Sprintf(`{"N":%d%s}`, n, blanks)) },
-		"large headers": func(n int) *nats.Msg {
-			// nats.go cuts all names and values out of one text.
-			block := fmt.Sprintf("Ami-Requester: %d", n) + blanks
-			return requestFor("pbx1", "CoreStatus", "", block[:13], block[15:16])
-		},
+	// nats.go cuts all names and values out of one text.
+	block := func(name string, n int) (string, string) {
+		text := fmt.Sprintf("%s: %d", name, n) + blanks
+		return text[:len(name)], text[len(name)+2 : len(text)-len(blanks)]
+	}
+	for name, test := range map[string]struct {
+		pending int
+		request func(int) *nats.Msg
+	}{
+		"a large body": {1500, func(n int) *nats.Msg { return requestFor("pbx1", "CoreStatus", fmt.Sprintf(`{"N":%d%s}`, n, blanks)) }},
+		"a large requester": {1500, func(n int) *nats.Msg {
+			name, value := block("Ami-Requester", n)
+			return requestFor("pbx1", "CoreStatus", "", name, value)
+		}},
+		"a large key": {1500, func(n int) *nats.Msg {
+			name, value := block("Ami-Idempotency-Key", n)
+			return requestFor("pbx1", "CoreStatus", "", name, value)
+		}},
+		// As many as the write buffer takes at once.
+		"many headers": {100, func(n int) *nats.Msg {
+			return requestFor("pbx1", "CoreStatus", `{`+members(40, `"V#":"`+strings.Repeat("x", 1000)+`"`)+`}`)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := askingBridge(t, func(c *Config) { c.IdempotencyWindow = 0 })
+			a := askingBridge(t, func(c *Config) { c.Delivery = DeliverCore })
 			a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
 			before := heap()
-			for n := range pending {
-				a.to(request(n))
+			for n := range test.pending {
+				a.to(test.request(n))
 			}
 			link := a.servers[0].link
-			within(t, "all are written", func() bool { s := link.Status(); return s.Calls.Pending == pending && s.WriteBytes == 0 })
-			if each := (heap() - before) / pending; each > 16<<10 {
-				t.Errorf("each of %d requests costs %d bytes", pending, each)
+			within(t, "all are written", func() bool {
+				s := link.Status()
+				return s.Calls.Pending == test.pending && s.WriteBytes == 0
+			})
+			if each := (heap() - before) / int64(test.pending); each > 24<<10 {
+				t.Errorf("each of %d requests costs %d bytes", test.pending, each)
 			}
 		})
 	}
