@@ -79,7 +79,7 @@ func newAudit(cfg *Config, log *zap.Logger) *audit {
 		concealer: newConcealer(cfg.Secrets()),
 		journal:   newJournal(auditQueueBytes, log), log: log,
 		chains:   make(map[string]*chain),
-		refusals: refusals{of: make(map[refusalKey]*refused)},
+		refusals: refusals{span: refusalSpan, of: make(map[refusalKey]*refused)},
 	}
 }
 

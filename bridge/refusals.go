@@ -30,6 +30,8 @@ const (
 // count for each server, or endpoint of several, and Action that Asterisk has,
 // and one for all other Actions; what is not used any more is forgotten.
 type refusals struct {
+	span time.Duration // between two records
+
 	mu sync.Mutex // protects the following
 	of map[refusalKey]*refused
 }
@@ -103,7 +105,7 @@ func (r *refusals) on(server, action string) *refused {
 
 // sumUp writes a record of what was counted, each minute until ctx ends.
 func (d *audit) sumUp(ctx context.Context) {
-	ticker := time.NewTicker(refusalSpan)
+	ticker := time.NewTicker(d.refusals.span)
 	defer ticker.Stop()
 	for {
 		select {

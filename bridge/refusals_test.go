@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -192,5 +193,36 @@ func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
 	}
 	if intents > asked/2 || intents == 0 || outcomes < intents || counted == 0 || outcomes+counted != asked {
 		t.Errorf("of %d requests %d intents, %d outcomes, %d counted", asked, intents, outcomes, counted)
+	}
+}
+
+// A bridge that runs tells of them each minute, here each 50 ms.
+func TestRefusals_AreToldOfWhileTheBridgeRuns(t *testing.T) {
+	url := startNATS(t, t.TempDir(), 0).ClientURL()
+	a := askingAs(t, url, nil, func(b *Bridge) {
+		if b.audit.refusals.span != time.Minute {
+			t.Errorf("each %v", b.audit.refusals.span)
+		}
+		b.audit.refusals.span = 50 * time.Millisecond
+	})
+	records, err := a.nc.SubscribeSync("ami.audit.pbx1.Login")
+	if err := errors.Join(err, a.nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		a.to(requestFor("pbx1", "Login", ""))
+	}
+	for own, counted := 0, 0; own+counted < 100; {
+		m, err := records.NextMsg(patience)
+		if err != nil {
+			t.Fatalf("%d records, %d counted, %v", own, counted, err)
+		}
+		var r struct{ Count int }
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			t.Fatal(err)
+		}
+		if counted += r.Count; r.Count == 0 {
+			own++
+		}
 	}
 }

@@ -35,6 +35,12 @@ func askingBridge(t *testing.T, change func(*Config), names ...string) *asking {
 
 func askingAt(t *testing.T, url string, change func(*Config), names ...string) *asking {
 	t.Helper()
+	return askingAs(t, url, change, func(*Bridge) {}, names...)
+}
+
+// askingAs is askingAt, with made called before the Bridge runs.
+func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge), names ...string) *asking {
+	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.ShutdownTimeout = "b1", "", url, time.Second
 	cfg.StatusInterval = 100 * time.Millisecond
@@ -65,6 +71,7 @@ func askingAt(t *testing.T, url string, change func(*Config), names ...string) *
 		t.Fatal(err)
 	}
 	a.Bridge = b
+	made(b)
 	var ran sync.WaitGroup
 	runCtx, stop := context.WithCancel(context.Background())
 	ran.Go(func() { _ = b.Run(runCtx) })
