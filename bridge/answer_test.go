@@ -15,12 +15,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// refusals is every error with which nats-server 2.10 to 2.15 answers a message
+// serverErrors is every error with which nats-server 2.10 to 2.15 answers a message
 // that is published into a stream: stream.go, jetstream_cluster.go and
 // jetstream_batching.go of 2.10.0, 2.10.29, 2.11.0, 2.11.17, 2.12.0, 2.12.15,
 // 2.14.0 and 2.15.2. Up to 2.12 some have no err_code: whatever the Raft group
 // of the stream says (raft.go) is the description.
-var refusals = []refusal{
+var serverErrors = []refusal{
 	{0, 503, "raft: not leader"},
 	{0, 503, "raft: node is closed"},
 	{0, 503, "raft: could not forward proposal: not leader"},
@@ -136,7 +136,7 @@ func fastHears(m *nats.Msg) answered {
 // Whatever nats-server has ever answered that is no acknowledgement is none, in
 // both ways, whatever else is in it.
 func TestAnswer_ARefusalIsNoAcknowledgement(t *testing.T) {
-	for _, r := range refusals {
+	for _, r := range serverErrors {
 		want := answered{failed: true}
 		if r.Code == streamMessageExceedsMaximum {
 			want.dropped = 1

@@ -2,10 +2,12 @@ package bridge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -25,7 +27,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	d := testAudit(zap.New(core))
 	d.journal.limit = 8 << 10
-	write := func() error { return d.write(&auditRecord{Server: "pbx1"}, "Ping", false, nil) }
+	write := func() error { return d.write("pbx1", "Ping", &auditRecord{}, false, nil) }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
 		switch err := write(); {
@@ -63,7 +65,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 
 func TestAudit_ActionsAreOneToken(t *testing.T) {
 	d := testAudit(zap.NewNop())
-	if err := d.write(&auditRecord{Server: "pbx1"}, "Ä b.*>"+strings.Repeat("x", 100), false, nil); err != nil {
+	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := d.journal.take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
@@ -97,4 +99,13 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	if prev := d.chains["pbx1"].prev; prev != digest([]byte("{}")) {
 		t.Errorf("it follows %s, not the last record stored", prev)
 	}
+}
+
+// recordOf is the record in m.
+func recordOf(t *testing.T, m *nats.Msg) (r auditRecord) {
+	t.Helper()
+	if err := json.Unmarshal(m.Data, &r); err != nil {
+		t.Fatalf("%v in %s", err, m.Data)
+	}
+	return r
 }

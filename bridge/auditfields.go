@@ -1,22 +1,20 @@
 package bridge
 
 import (
-	"bytes"
 	"encoding/json"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
-	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 const (
 	// maxAuditValue and maxAuditFields bound a value and the fields of a record,
-	// in bytes; what is longer is cut, what is more is counted.
+	// in bytes; what is longer is cut, what is more is counted. maxAuditRead
+	// bounds what is looked at for that.
 	maxAuditValue  = 256
 	maxAuditFields = 4 << 10
+	maxAuditRead   = 4 * maxAuditFields
 )
 
 // concealer takes secrets out of what is recorded. It is safe for concurrent
@@ -45,18 +43,27 @@ type auditField struct {
 	values []string
 }
 
-// fields returns the body of a request for action as a JSON object of strings
-// and arrays of strings, without secrets, and how many headers are missing from
-// it. It is nil if the body is no JSON object, or one of
-// more lines than an Action may have.
-func (c concealer) fields(action string, body []byte) (object json.RawMessage, omitted int) {
-	fields, ok := readFields(body)
-	if !ok {
-		return nil, 0
+func (f *auditField) size() int {
+	n := len(f.name)
+	for _, value := range f.values {
+		n += len(value)
 	}
+	return n
+}
+
+// fields returns the fields of a request for action as a JSON object of strings
+// and arrays of strings, without secrets, and how many are missing from it. It
+// changes them.
+func (c concealer) fields(action string, fields []auditField) (object json.RawMessage, omitted int) {
 	h := hintsOf(fields)
 	object = append(object, '{')
+	read := 0
 	for _, f := range fields {
+		if read+f.size() > maxAuditRead {
+			omitted++
+			continue
+		}
+		read += f.size()
 		member := appendString(nil, c.text(f.name, maxEventToken))
 		member = append(member, ':')
 		for i := range f.values {
@@ -126,77 +133,4 @@ func hintsOf(fields []auditField) (h hints) {
 		}
 	}
 	return h
-}
-
-// readFields reads a JSON object of as many lines as an Action may have, or
-// nothing, in its order. A name that is there again adds to its values, as it
-// would add a line.
-func readFields(body []byte) (fields []auditField, ok bool) {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, true
-	}
-	total := 0
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, false
-	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, false
-		}
-		name, _ := t.(string)
-		var value any
-		if err := d.Decode(&value); err != nil {
-			return nil, false
-		}
-		at := slices.IndexFunc(fields, func(f auditField) bool { return f.name == name })
-		if at < 0 {
-			at = len(fields)
-			fields = append(fields, auditField{name: name})
-		}
-		values := lines(value)
-		if total += len(values); total > frames.MaxHeaders {
-			return nil, false
-		}
-		fields[at].values = append(fields[at].values, values...)
-	}
-	return fields, true
-}
-
-// lines returns the lines that value makes in an Action; what makes none is not
-// shown.
-func lines(value any) []string {
-	switch v := value.(type) {
-	case string:
-		return []string{v}
-	case json.Number:
-		return []string{v.String()}
-	case bool:
-		return []string{strconv.FormatBool(v)}
-	case []any:
-		var all []string
-		for _, item := range v {
-			if _, nested := item.([]any); nested {
-				item = nil
-			}
-			all = append(all, lines(item)...)
-		}
-		return all
-	case map[string]any:
-		var all []string
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			text := redact.Hidden
-			if !redact.Name(name) {
-				text, _ = v[name].(string)
-				if number, ok := v[name].(json.Number); ok {
-					text = number.String()
-				}
-			}
-			all = append(all, name+"="+text)
-		}
-		return all
-	}
-	return []string{"[not recorded]"}
 }

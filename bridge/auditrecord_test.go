@@ -35,9 +35,10 @@ func askOf(d *audit, subject, action, to, text string) *ask {
 	}}
 	a := &ask{
 		endpoint: &endpoint{b: &Bridge{cfg: Config{Node: "b1"}, audit: d}, name: "pbx1"}, subject: subject, action: actionName{action}, to: to, came: time.Now(),
-		asked: d.asked(msg, action),
 	}
 	a.options.requester, a.request.requestID = text, text
+	a.request.fields = []auditField{{name: "Note", values: []string{text}}}
+	a.asked = d.asked(a, msg, true)
 	return a
 }
 
@@ -102,7 +103,7 @@ func TestAudit_HidesConfiguredSecretsFromFourBytesOn(t *testing.T) {
 		`{"Variable":{"X":"` + knownSecret + `"}}`: `{"Variable":"X=[redacted]"}`,
 		`{"Data":"x` + shortSecret + `y"}`:         `{"Data":"x` + shortSecret + `y"}`,
 	} {
-		if got, _ := d.concealer.fields("Originate", []byte(body)); string(got) != want {
+		if got, _ := shown(d.concealer, "Originate", body); got != want {
 			t.Errorf("%s becomes %s, want %s", body, got, want)
 		}
 	}

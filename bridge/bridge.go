@@ -201,6 +201,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
+	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
 	stage.back.Go(func() { b.streams.run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
 		shared.ctx = stage.frontCtx

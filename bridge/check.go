@@ -10,13 +10,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// check reads the request for s and says why s may not have it.
+// check puts the headers into the charset of s and says why s may not have the
+// request.
 func (a *ask) check(s *server) *failure {
 	var err error
-	if a.request, err = parseRequest(a.action, a.body, s.cfg.Charset); err != nil {
+	if a.headers, err = a.request.in(s.cfg.Charset); err != nil {
 		return badRequest(err)
 	}
-	if refused := s.policy.refuses(a.action, a.request.headers); refused != nil {
+	if refused := s.policy.refuses(a.action, a.headers); refused != nil {
 		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.reason, rule: refused.rule}
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip

@@ -14,6 +14,7 @@
 //	one Link a server         Bridge.Run
 //	publisher                 Bridge.Run
 //	replier, journals         Bridge.Run
+//	count of refusals         Bridge.Run
 //	streams                   Bridge.Run
 //	status, http              Bridge.Run
 //

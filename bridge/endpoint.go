@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
@@ -20,6 +21,8 @@ type endpoint struct {
 	group   bool
 	next    atomic.Uint64
 	tally   tally
+	held    requestBudget
+	dropped dropped
 }
 
 // newEndpoints returns those of b: one a server, one a group, any and all.
@@ -37,9 +40,66 @@ func (b *Bridge) newEndpoints() []*endpoint {
 		}
 		all = append(all, e)
 	}
-	return append(all,
+	all = append(all,
 		&endpoint{b: b, name: "any", servers: b.servers, routed: true},
 		&endpoint{b: b, name: "all", servers: b.servers, every: true})
+	for _, e := range all {
+		e.held.limit = requestBytes
+	}
+	return all
+}
+
+// dropped counts the requests that nats.go drops since the endpoint does not take
+// them fast enough: nobody else hears of them. Its methods may be called from any
+// goroutine.
+type dropped struct {
+	mu     sync.Mutex // protects the following
+	sub    *nats.Subscription
+	before uint64 // of the subscriptions before sub
+	last   uint64 // of sub
+
+	told uint64 // the status goroutine's own
+}
+
+const (
+	// queuedRequests and queuedBytes bound what waits for an endpoint. nats.go
+	// drops what comes when either is reached.
+	queuedRequests = 1 << 15
+	queuedBytes    = 64 << 20
+)
+
+// arrive bounds what waits in sub, by which the requests come from now on.
+func (e *endpoint) arrive(sub *nats.Subscription) error {
+	e.dropped.follow(sub)
+	return sub.SetPendingLimits(queuedRequests, queuedBytes)
+}
+
+// tellDropped logs how many were dropped since it was last called. It is for the
+// status goroutine.
+func (e *endpoint) tellDropped() {
+	total := e.dropped.total()
+	if n := total - e.dropped.told; n > 0 {
+		e.b.log.Error("requests dropped", zap.String("endpoint", e.name), zap.Uint64("count", n))
+	}
+	e.dropped.told = total
+}
+
+// follow counts those of sub too, in place of the subscription before it.
+func (d *dropped) follow(sub *nats.Subscription) {
+	before := d.total()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sub, d.before, d.last = sub, before, 0
+}
+
+// total is how many were dropped since the start.
+func (d *dropped) total() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n, err := d.sub.Dropped(); err == nil { // once it has ended there is an error
+		d.last = uint64(n)
+	}
+	return d.before + d.last
 }
 
 // kind is what e is, for discovery.
@@ -65,7 +125,7 @@ func (e *endpoint) serverNames() (names []string) {
 // onRequest takes a request. It runs on the endpoint's goroutine, one request
 // at a time, and waits neither for Asterisk nor for JetStream.
 func (e *endpoint) onRequest(m *nats.Msg) {
-	a := e.newAsk(m)
+	a, err := e.newAsk(m)
 	if !isInbox(a.to, e.b.cfg.Node) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		fail := &failure{Kind: kindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
@@ -78,11 +138,7 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 	if e.every {
 		a.after = a.endOf(1) // of a refusal
 	}
-	if a.action == (actionName{}) {
-		a.refuse(badRequest(errNoAction))
-		return
-	}
-	if err := a.options.read(m.Header); err != nil {
+	if err != nil {
 		a.refuse(badRequest(err))
 		return
 	}
@@ -95,7 +151,7 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 		a.others = e.turn()
 		a.begin()
 	default:
-		a.server, a.others = e.servers[0], e.servers
+		a.others = e.servers
 		a.begin()
 	}
 }

@@ -17,6 +17,7 @@ const (
 	dropReasons    = "overflow total shed oversize corrupt"
 	sessionReasons = "dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
+	endpointNames  = "pbx1 any all"
 	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
 	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream no_permission unavailable"
 )
@@ -50,6 +51,9 @@ var startSeries = map[string]string{
 	"audit_records_total":         "",
 	"audit_queue_bytes":           "",
 	"audit_records_lost_total":    "",
+	"requests_held_bytes":         each("endpoint", endpointNames),
+	"requests_busy_total":         each("endpoint", endpointNames),
+	"requests_dropped_total":      each("endpoint", endpointNames),
 	"actions_total":               each("result", "answered failed refused"),
 	"action_duration_seconds":     "",
 	"actions_pending":             "",
@@ -92,7 +96,7 @@ func TestMetrics_AllSeriesExistAtStart(t *testing.T) {
 		own := "server=pbx1"
 		switch name {
 		case "build_info", "nats_up", "delivery", "log_lines_lost_total", "audit_records_total", "audit_queue_bytes", "audit_records_lost_total",
-			"stream_state":
+			"stream_state", "requests_held_bytes", "requests_busy_total", "requests_dropped_total":
 			own = ""
 		}
 		series := strings.Fields(labels)

@@ -14,7 +14,8 @@ import (
 type actionName struct{ text string }
 
 // unknownAction stands for what is no Action's name, in replies and as the
-// subject of its audit.
+// subject of its audit, and for all Actions that no Asterisk has where refusals
+// are counted: callers invent their names.
 const unknownAction = "_unknown"
 
 const (

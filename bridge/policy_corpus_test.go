@@ -44,7 +44,7 @@ func (a *attempt) rule(p *policy) string {
 	if err != nil {
 		return badRequest
 	}
-	r, err := parseRequest(name, a.Body, frames.UTF8)
+	r, err := parseRequest(name, a.Body)
 	if err != nil {
 		return badRequest
 	}

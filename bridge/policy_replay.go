@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // Verdict is what a policy says of an Action that the audit has recorded.
@@ -38,24 +39,28 @@ func (p *policy) judgeRecord(action string, fields json.RawMessage, omitted int)
 	}
 	text := neutral.Replace(string(fields))
 	whole := fields != nil && omitted == 0 && text == string(fields)
-	r, err := parseRequest(name, []byte(text), p.charset)
+	r, err := parseRequest(name, []byte(text))
+	var headers []frames.Header
+	if err == nil {
+		headers, err = r.in(p.charset)
+	}
 	if err != nil {
 		return Verdict{Rule: "bad_request: a header's name, or the body", Unsure: !whole} // err has text of the request
 	}
-	refused := p.refuses(name, r.headers)
+	refused := p.refuses(name, headers)
 	if refused == nil {
 		return Verdict{Unsure: !whole}
 	}
 	v := Verdict{Rule: refused.rule, Unsure: !whole && strings.HasPrefix(refused.rule, "ACTIONS_RULES")}
 	// The audit records a variable of an object without the backslashes that kept its value whole.
-	for i := range r.headers {
-		h := &r.headers[i]
+	for i := range headers {
+		h := &headers[i]
 		if sameName(h.Key, "Variable") {
 			variable, value, _ := strings.Cut(string(h.Value), "=")
 			h.Value = []byte(variable + "=" + variableEscaper.Replace(value))
 		}
 	}
-	if again := p.refuses(name, r.headers); again == nil || again.rule != refused.rule {
+	if again := p.refuses(name, headers); again == nil || again.rule != refused.rule {
 		v.Unsure = true
 	}
 	return v

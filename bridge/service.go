@@ -39,7 +39,11 @@ func (b *Bridge) serveActions(nc *nats.Conn) (*service, error) {
 	}
 	for i, e := range b.endpoints {
 		shown := s.info.Endpoints[i]
-		if err := s.add(nc.QueueSubscribe(shown.Subject, shown.QueueGroup, e.onRequest)); err != nil {
+		sub, err := nc.QueueSubscribe(shown.Subject, shown.QueueGroup, e.onRequest)
+		if err == nil {
+			err = e.arrive(sub)
+		}
+		if err := s.add(sub, err); err != nil {
 			return nil, errors.Join(fmt.Errorf("subscribe to %s: %w", shown.Subject, err), s.stop())
 		}
 	}

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -150,10 +149,7 @@ func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 }
 
 // token is k's name as a subject token.
-func (k *keyed) token() string {
-	sum := sha256.Sum256([]byte(k.name))
-	return hex.EncodeToString(sum[:])
-}
+func (k *keyed) token() string { return hex.EncodeToString(k.name[:]) }
 
 // resolve finds out what another bridge has made of k, on a goroutine of its
 // own, since it may have to wait.

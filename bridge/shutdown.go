@@ -60,6 +60,7 @@ func (b *Bridge) shutdown(stage *stages, service *service) error {
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
+	b.audit.tellRefusals()
 	b.audit.journal.drain(ctx)
 	if shared := b.repeats.shared; shared != nil {
 		shared.journal.drain(ctx) // what is left only means that repeats elsewhere time out

@@ -116,6 +116,8 @@ type nodeMsg struct {
 	LogLinesLost uint64   `json:"log_lines_lost"`
 	AuditQueued  int      `json:"audit_queued"`
 	AuditLost    uint64   `json:"audit_lost"`
+	// RequestsDropped were never read: too many waited.
+	RequestsDropped uint64 `json:"requests_dropped"`
 
 	Streams []StreamReport `json:"streams"`
 	Leaf    *leafMsg       `json:"leaf,omitempty"`
@@ -133,6 +135,9 @@ func (b *Bridge) tellNode(now time.Time) {
 	node.AuditLost = b.audit.lost.Load()
 	node.Streams = b.streams.states()
 	node.Leaf = b.leaf.look(now)
+	for _, e := range b.endpoints {
+		node.RequestsDropped += e.dropped.total()
+	}
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}
@@ -150,6 +155,9 @@ func (b *Bridge) tellNode(now time.Time) {
 func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.tellLost()
+	for _, e := range b.endpoints {
+		e.tellDropped()
+	}
 	for _, s := range b.servers {
 		s.tellStates()
 		m := s.buffers(now)

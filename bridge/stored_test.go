@@ -150,8 +150,8 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 	}
 }
 
-// asksAfter is a bridge whose events the stream may have forgotten at once.
-func askingBridge(t *testing.T, url string) (*Bridge, *publisher) {
+// forgetfulBridge is a bridge whose events the stream may have forgotten at once.
+func forgetfulBridge(t *testing.T, url string) (*Bridge, *publisher) {
 	t.Helper()
 	b, p := testBridge(t, url, DeliverJetStream)
 	p.forgets = 0
@@ -240,7 +240,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 	t.Run("no room", func(t *testing.T) {
 		eachWay(t, func(t *testing.T, keep func(*publisher)) {
 			s := serveNATS(t, func(*natsserver.Options) {})
-			b, p := askingBridge(t, s.ClientURL())
+			b, p := forgetfulBridge(t, s.ClientURL())
 			keep(p)
 			_, js := clientOf(t, s.ClientURL())
 			stream, err := js.Stream(t.Context(), EventStream)
@@ -317,7 +317,7 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serveNATS(t, func(*natsserver.Options) {})
-			b, p := askingBridge(t, s.ClientURL())
+			b, p := forgetfulBridge(t, s.ClientURL())
 			_, js := clientOf(t, s.ClientURL())
 			stream, err := js.Stream(t.Context(), EventStream)
 			if err != nil {
@@ -411,7 +411,7 @@ func TestStored_ReadsFromBeforeTheFirstTry(t *testing.T) {
 // By time too the page holds what was stored since.
 func TestStored_ReadsByTime(t *testing.T) {
 	s := serveNATS(t, func(*natsserver.Options) {})
-	_, p := askingBridge(t, s.ClientURL())
+	_, p := forgetfulBridge(t, s.ClientURL())
 	_, js := clientOf(t, s.ClientURL())
 	for range 2 {
 		if _, err := js.Publish(t.Context(), "ami.events.pbx1.Test", nil); err != nil {
@@ -609,7 +609,7 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 // Without an answer nothing is sent again for a minute, and then all of it.
 func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 	s := serveNATS(t, func(*natsserver.Options) {})
-	b, p := askingBridge(t, s.ClientURL())
+	b, p := forgetfulBridge(t, s.ClientURL())
 	p.log = zap.NewNop()
 	o := b.servers[0].outbox
 	pushEvents(b.servers[0], 1, 3)
