@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -26,20 +28,41 @@ const (
 
 // concealer takes secrets out of what is recorded. It is safe for concurrent
 // use.
-type concealer struct{ known *strings.Replacer }
+type concealer struct {
+	known atomic.Pointer[strings.Replacer]
+
+	mu      sync.Mutex // protects the following
+	secrets []string
+}
 
 func newConcealer(secrets []string) *concealer {
-	var forms, pairs []string
+	c := new(concealer)
+	c.add(secrets...)
+	return c
+}
+
+// add makes more secrets known.
+func (c *concealer) add(secrets ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := len(c.secrets)
 	for _, secret := range secrets {
-		if len(secret) >= minSecret {
-			forms = append(forms, SecretForms(secret)...)
+		if len(secret) >= minSecret && !slices.Contains(c.secrets, secret) {
+			c.secrets = append(c.secrets, secret)
 		}
+	}
+	if len(c.secrets) == before && c.known.Load() != nil {
+		return
+	}
+	var forms, pairs []string
+	for _, secret := range c.secrets {
+		forms = append(forms, SecretForms(secret)...)
 	}
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) }) // one may begin another
 	for _, form := range forms {
 		pairs = append(pairs, form, hidden)
 	}
-	return &concealer{strings.NewReplacer(pairs...)}
+	c.known.Store(strings.NewReplacer(pairs...))
 }
 
 var (
@@ -54,7 +77,7 @@ var (
 // text returns s without secrets, cut to most bytes. Where a value ends can be
 // read in several ways, so that from the first secret name on all is hidden.
 func (c *concealer) text(s string, most int) string {
-	s = userinfo.ReplaceAllLiteralString(c.known.Replace(s), "://"+hidden+"@")
+	s = userinfo.ReplaceAllLiteralString(c.known.Load().Replace(s), "://"+hidden+"@")
 	if m := bearer.FindStringIndex(s); m != nil {
 		s = s[:m[1]] + hidden
 	}
@@ -107,7 +130,7 @@ func (c *concealer) fields(action string, body []byte) (object json.RawMessage, 
 	secret := valuesAreSecret(fields)
 	object = append(object, '{')
 	for _, f := range fields {
-		member := appendString(nil, cut(c.known.Replace(f.name), maxEventToken))
+		member := appendString(nil, cut(c.known.Load().Replace(f.name), maxEventToken))
 		member = append(member, ':')
 		for i := range f.values {
 			f.values[i] = c.value(action, f.name, f.values[i], secret)

@@ -16,7 +16,8 @@ func (a *ask) check(s *server) *failure {
 	if a.request, err = parseRequest(a.action, a.body, s.cfg.Charset); err != nil {
 		return badRequest(err)
 	}
-	if refused := s.policy.refuses(a.action, a.request.headers); refused != nil {
+	permits := s.permits.Load()
+	if refused := permits.policy.refuses(a.action, a.request.headers); refused != nil {
 		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.reason, rule: refused.rule}
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
@@ -29,13 +30,17 @@ func (a *ask) check(s *server) *failure {
 			return badRequest(err)
 		}
 	}
+	if a.waits() && !s.cfg.Events.Has("call") {
+		return badRequest(fmt.Errorf("Ami-Wait: complete waits for OriginateResponse, an event of class call, which %s=%s does not ask for",
+			s.cfg.Variable("EVENTS"), s.cfg.Events))
+	}
 	if a.endpoint.routed && !s.link.Takes() {
 		return s.refusal(amiconn.ErrNotConnected)
 	}
-	if wait := s.rates.Allow(a.action); wait > 0 {
+	if wait := permits.rates.Allow(a.action); wait > 0 {
 		return &failure{
 			Code: 429, Kind: "busy", Sent: "no", RetryAfter: wait.Milliseconds(),
-			Message: a.action + " is asked for more often than ACTION_RATES lets it", rule: "ACTION_RATES",
+			Message: a.action + " is asked for more often than " + s.cfg.Variable("ACTION_RATES") + " lets it", rule: "ACTION_RATES",
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 // The reasons and states that metrics have as labels.
 const (
 	dropReasons    = "overflow total shed oversize"
-	sessionReasons = "dial tls banner login auth closed read read_timeout ping write write_timeout"
+	sessionReasons = "secret dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
 	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
 	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream no_permission unavailable"

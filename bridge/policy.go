@@ -22,6 +22,8 @@ type policy struct {
 	allow, deny Globs
 	rules       Rules
 	charset     frames.Charset // of the headers' values
+	// names are those of the variables that the lists come from.
+	names struct{ allow, deny, rules string }
 }
 
 // forbidden is why a request is refused. Neither text holds a header's value,
@@ -35,14 +37,15 @@ type forbidden struct {
 // when they are not empty.
 func newPolicy(all *Config, own *ServerConfig) *policy {
 	p := &policy{allow: all.ActionsAllow, deny: all.ActionsDeny, rules: all.ActionsRules, charset: own.Charset}
+	p.names.allow, p.names.deny, p.names.rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
 	if len(own.ActionsAllow) > 0 {
-		p.allow = own.ActionsAllow
+		p.allow, p.names.allow = own.ActionsAllow, own.Variable("ACTIONS_ALLOW")
 	}
 	if len(own.ActionsDeny) > 0 {
-		p.deny = own.ActionsDeny
+		p.deny, p.names.deny = own.ActionsDeny, own.Variable("ACTIONS_DENY")
 	}
 	if len(own.ActionsRules) > 0 {
-		p.rules = own.ActionsRules
+		p.rules, p.names.rules = own.ActionsRules, own.Variable("ACTIONS_RULES")
 	}
 	return p
 }
@@ -58,13 +61,14 @@ func (p *policy) refuses(action string, headers []frames.Header) *forbidden {
 		return r
 	}
 	if name := findName(refusedByDefault[:], action); name != "" && !p.allow.Match(action) {
-		return &forbidden{"default", name + " is refused by default: ACTIONS_ALLOW=" + name + " grants it"}
+		return &forbidden{"default", name + " is refused by default: " + p.names.allow + "=" + name + " grants it"}
 	}
 	if r := p.reachesShell(action, headers); r != nil {
 		return r
 	}
 	for i := range p.rules {
 		if r := p.rules[i].refuses(action, headers, p.charset); r != nil {
+			r.reason += " refused by " + p.names.rules + ": " + p.rules[i].text
 			return r
 		}
 	}
@@ -79,8 +83,7 @@ func (p *policy) denied(name string) *forbidden {
 	}
 	// What matched may be a caller's text: the glob says enough.
 	action, _, _ := strings.Cut(name, ":")
-	rule := "ACTIONS_DENY=" + glob
-	return &forbidden{rule, action + " is refused by " + rule + ": it is granted once nothing in ACTIONS_DENY matches"}
+	return &forbidden{"ACTIONS_DENY=" + glob, action + " is refused by " + p.names.deny + "=" + glob + ": it is granted once nothing there matches"}
 }
 
 // findName returns the one of names that is name but for case, or "".

@@ -68,7 +68,7 @@ func (p *policy) originate(headers []frames.Header) *forbidden {
 			return &forbidden{
 				"default Originate:*" + a.part + "*",
 				"Originate with an application *" + a.part + "*, which may reach the shell, is refused by default: " +
-					"ACTIONS_ALLOW=Originate:<Application> grants it",
+					p.names.allow + "=Originate:<Application> grants it",
 			}
 		}
 	}
@@ -124,7 +124,7 @@ func (p *policy) wantsGrant(action, name, what string) *forbidden {
 	}
 	return &forbidden{
 		"default " + grant,
-		action + " with " + what + ", which may reach the shell, is refused by default: ACTIONS_ALLOW=" + grant + " grants it",
+		action + " with " + what + ", which may reach the shell, is refused by default: " + p.names.allow + "=" + grant + " grants it",
 	}
 }
 

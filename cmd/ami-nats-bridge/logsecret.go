@@ -20,6 +20,7 @@ type redactor struct {
 	keys     globList          // names that are secret as well; may be nil
 	pattern  *regexp.Regexp    // text that is secret as well; may be nil
 	literals *strings.Replacer // secrets that are known by heart; may be nil
+	later    learned           // those that became known since
 }
 
 // minLiteral is the length, in bytes, from which a known secret is hidden
@@ -30,7 +31,8 @@ const minLiteral = 4
 
 // newRedactor knows the secrets of s besides what every redactor knows.
 func newRedactor(s *settings) *redactor {
-	known := append(s.bridge.Secrets(), string(s.base.Secret))
+	common, _ := s.base.ReadSecret() // check has complained
+	known := append(s.bridge.Secrets(), string(common))
 	return &redactor{keys: s.LogRedactKeys, pattern: s.LogRedactPattern.Regexp, literals: spelled(known)}
 }
 
@@ -113,10 +115,10 @@ func (r *redactor) text(s string) string {
 
 // known returns s without the secrets that are known by heart.
 func (r *redactor) known(s string) string {
-	if r.literals == nil {
-		return s
+	if r.literals != nil {
+		s = r.literals.Replace(s)
 	}
-	return r.literals.Replace(s)
+	return r.later.replace(s)
 }
 
 // hideUserinfo hides user, password and token of the URLs in s. Whoever does

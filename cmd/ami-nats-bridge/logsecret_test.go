@@ -127,7 +127,7 @@ func TestRedactor_HidesInFieldsOfEveryType(t *testing.T) {
 		`"caller_id":"[redacted]"`: zap.String("caller_id", "+49 30 1234"),
 		`"n":"to [redacted]."`:     zap.String("n", "to 4111111111111111."),
 	} {
-		r := &redactor{globList{"CALLER*"}, regexp.MustCompile(`[0-9]{16}`), spelled([]string{canary})}
+		r := &redactor{keys: globList{"CALLER*"}, pattern: regexp.MustCompile(`[0-9]{16}`), literals: spelled([]string{canary})}
 		for where, got := range map[string]string{
 			"field": line(t, r, nil, "x", field), "With": line(t, r, []zap.Field{field}, "x"),
 			"namespace": line(t, r, []zap.Field{zap.Namespace("n1")}, "x", field),

@@ -50,7 +50,7 @@ func TestServe_RunsOnTheEmbeddedServerAndEndsInOrder(t *testing.T) {
 	log, sink := newLogger(&out, formatJSON, s.LogLevel, new(redactor))
 	ctx, cancel := context.WithCancel(t.Context())
 	up := newUp(zapcore.NewNopCore(), 2, cancel) // ends it once both sessions are up
-	err := serve(ctx, s, zap.New(zapcore.NewTee(log.Core(), up)), sink.Lost)
+	err := serve(ctx, s, zap.New(zapcore.NewTee(log.Core(), up)), sink.Lost, idleReloader())
 	if err != nil {
 		t.Error("serve:", err)
 	}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// maxLearned is how many secrets are remembered that became known while the
+// process ran. With more the oldest are forgotten.
+const maxLearned = 1000
+
+// learned are secrets that were not known at the start. It is safe for
+// concurrent use.
+type learned struct {
+	literals atomic.Pointer[strings.Replacer] // nil for none
+
+	mu      sync.Mutex // protects the following
+	secrets []string
+}
+
+// learn makes the redactor hide secret too from now on.
+func (r *redactor) learn(secret string) {
+	if len(secret) < minLiteral || r.known(secret) == redacted {
+		return
+	}
+	r.later.mu.Lock()
+	defer r.later.mu.Unlock()
+	if slices.Contains(r.later.secrets, secret) {
+		return
+	}
+	r.later.secrets = append(r.later.secrets, secret)
+	r.later.secrets = r.later.secrets[max(0, len(r.later.secrets)-maxLearned):]
+	r.later.literals.Store(spelled(r.later.secrets))
+}
+
+func (l *learned) replace(s string) string {
+	literals := l.literals.Load()
+	if literals == nil {
+		return s
+	}
+	return literals.Replace(s)
+}
