@@ -45,6 +45,7 @@ type Link struct {
 	breaker *breaker
 	counts  counts
 	login   atomic.Pointer[Config] // what the next login goes by; never changed, only replaced
+	used    atomic.Value           // the Secret of the last login
 
 	slots   []*slot // all sessions
 	events  *slot   // the one that events come by, one of slots
@@ -99,6 +100,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 func (l *Link) Run(ctx context.Context) error {
 	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
 	var group sync.WaitGroup
+	group.Go(func() { l.watchSecret(ctx) })
 	for _, s := range l.slots {
 		group.Go(func() { l.supervise(ctx, s) })
 	}

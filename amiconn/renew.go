@@ -1,8 +1,10 @@
 package amiconn
 
 import (
+	"context"
 	"fmt"
 	"reflect"
+	"time"
 )
 
 // Renew makes the next logins go by what cfg says of user, secret and TLS; all
@@ -50,10 +52,38 @@ func (c *Config) CheckFiles() []error {
 // secret returns the secret to log in with.
 func (l *Link) secret(cfg *Config) (Secret, error) {
 	secret, err := cfg.ReadSecret()
-	if err == nil && cfg.SecretFile != "" && l.deps.Learn != nil {
+	if err != nil {
+		return "", err
+	}
+	l.used.Store(secret)
+	if cfg.SecretFile != "" && l.deps.Learn != nil {
 		l.deps.Learn(secret)
 	}
-	return secret, err
+	return secret, nil
+}
+
+// secretLook is how often a secret's file is looked at while a session is not up.
+const secretLook = 5 * time.Second
+
+// watchSecret ends the wait after a refused login once the secret's file has
+// another one, until ctx ends.
+func (l *Link) watchSecret(ctx context.Context) {
+	ticker := time.NewTicker(secretLook)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		cfg := l.login.Load()
+		if cfg.SecretFile == "" || l.Ready() {
+			continue
+		}
+		if secret, err := cfg.ReadSecret(); err == nil && l.used.Load() != secret {
+			l.Retry()
+		}
+	}
 }
 
 // secretVariable is where the secret comes from.

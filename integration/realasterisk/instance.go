@@ -63,6 +63,10 @@ func (i *Instance) User() User { return i.user }
 // Limited is an account of the bench's own configuration that reads class call and writes class reporting.
 func (i *Instance) Limited() User { return User{"limited", "lim"} }
 
+// Reader is an account of the bench's own configuration that reads the classes system, call, agent and dtmf
+// and writes command, system and originate.
+func (i *Instance) Reader() User { return User{"reader", "rdr"} }
+
 // Single is an account of the bench's own configuration with every privilege and one session at a time.
 func (i *Instance) Single() User { return User{"single", "one"} }
 
