@@ -100,6 +100,9 @@ func loadSettings() (settings, []string) {
 	l.check(&s)
 	l.unknown(&s)
 	s.refused, s.given, s.hidden = l.bad, l.given(), l.hidden()
+	if l.file == nil && l.env[envFile] != "" {
+		l.problems = l.problems[:1] // the others come of that one
+	}
 	slices.Sort(l.problems)
 	return s, slices.Compact(l.problems)
 }

@@ -20,7 +20,8 @@ var envNameRule = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
 // readEnvFile reads a file of variables: one NAME=value a line, the value as it
 // stands but for blanks around it, empty lines, and lines that begin with #. It
-// returns every problem, and nothing if there is one.
+// returns every problem beside what is right; set is nil if the file cannot be
+// read at all.
 func readEnvFile(name string) (set map[string]string, problems []string) {
 	problem := func(line int, reason string) {
 		problems = append(problems, fmt.Sprintf("%s: line %d %s", envFile, line, reason))
@@ -59,10 +60,7 @@ func readEnvFile(name string) (set map[string]string, problems []string) {
 			set[variable] = value
 		}
 	}
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	return set, nil
+	return set, problems
 }
 
 // settingNames are the variables that there are without any server.

@@ -11,10 +11,10 @@ import (
 // process ran. With more the oldest are forgotten.
 const maxLearned = 1000
 
-// learned are secrets that were not known at the start. It is safe for
-// concurrent use.
+// learned are all secrets that are known by heart, once one has become known
+// after the start: a new one may hold an old one. It is safe for concurrent use.
 type learned struct {
-	literals atomic.Pointer[strings.Replacer] // nil for none
+	literals atomic.Pointer[strings.Replacer] // nil until then
 
 	mu      sync.Mutex // protects the following
 	secrets []string
@@ -33,12 +33,4 @@ func (r *redactor) learn(secret string) {
 	r.later.secrets = append(r.later.secrets, secret)
 	r.later.secrets = r.later.secrets[max(0, len(r.later.secrets)-maxLearned):]
 	r.later.literals.Store(spelled(r.later.secrets))
-}
-
-func (l *learned) replace(s string) string {
-	literals := l.literals.Load()
-	if literals == nil {
-		return s
-	}
-	return literals.Replace(s)
 }

@@ -19,8 +19,8 @@ import (
 type redactor struct {
 	keys     globList          // names that are secret as well; may be nil
 	pattern  *regexp.Regexp    // text that is secret as well; may be nil
-	literals *strings.Replacer // secrets that are known by heart; may be nil
-	later    learned           // those that became known since
+	literals *strings.Replacer // secrets that are known by heart from the start; may be nil
+	later    learned           // those and what has become known since
 }
 
 // minLiteral is the length, in bytes, from which a known secret is hidden
@@ -33,7 +33,9 @@ const minLiteral = 4
 func newRedactor(s *settings) *redactor {
 	common, _ := s.base.ReadSecret() // check has complained
 	known := append(s.bridge.Secrets(), string(common))
-	return &redactor{keys: s.LogRedactKeys, pattern: s.LogRedactPattern.Regexp, literals: spelled(known)}
+	return &redactor{
+		keys: s.LogRedactKeys, pattern: s.LogRedactPattern.Regexp, literals: spelled(known), later: learned{secrets: known},
+	}
 }
 
 // spelled returns what replaces the secrets, in plain and as Go, JSON and URLs
@@ -115,10 +117,11 @@ func (r *redactor) text(s string) string {
 
 // known returns s without the secrets that are known by heart.
 func (r *redactor) known(s string) string {
-	if r.literals != nil {
-		s = r.literals.Replace(s)
+	literals := cmp.Or(r.later.literals.Load(), r.literals)
+	if literals == nil {
+		return s
 	}
-	return r.later.replace(s)
+	return literals.Replace(s)
 }
 
 // hideUserinfo hides user, password and token of the URLs in s. Whoever does
