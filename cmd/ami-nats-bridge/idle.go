@@ -142,7 +142,7 @@ func (i *idlers) action(variable, glob string) bool {
 	if len(matching(glob, actions)) > 0 {
 		return true
 	}
-	i.add(variable, "%s is no Action of Asterisk 1.8 to 23: the nearest is %s", glob, catalog.Nearest(glob, actions))
+	i.add(variable, "%s is no Action of Asterisk 1.8 to 23: the nearest is %s", glob, nearest(glob, actions))
 	return false
 }
 
@@ -178,7 +178,7 @@ func (i *idlers) events(server *bridge.ServerConfig) {
 			})
 			switch {
 			case len(matches) == 0:
-				i.add(server.Variable(setting), "%s is no event of Asterisk 1.8 to 23: the nearest is %s", glob, catalog.Nearest(glob, names))
+				i.add(server.Variable(setting), "%s is no event of Asterisk 1.8 to 23: the nearest is %s", glob, nearest(glob, names))
 			case !asked && glob != "*":
 				i.add(server.Variable(setting), "%s is of a class that %s does not ask for", glob, server.Variable("EVENTS"))
 			}
@@ -195,4 +195,19 @@ func matching(glob string, names []string) []string {
 		}
 	}
 	return all
+}
+
+// nearest returns what glob may mean: the first name that begins as it does, or
+// the one with the least edits.
+func nearest(glob string, names []string) string {
+	stem := strings.ToLower(glob)
+	if at := strings.IndexAny(stem, "*?[\\_-. "); at >= 0 {
+		stem = stem[:at]
+	}
+	for _, name := range names {
+		if len(stem) >= 3 && strings.HasPrefix(strings.ToLower(name), stem) {
+			return name
+		}
+	}
+	return catalog.Nearest(glob, names)
 }
