@@ -61,7 +61,7 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 	kinds := cfg.Kinds()
 	var opts []nats.Option
 	if kinds.Creds {
-		if _, err := l.userJWT(); err != nil {
+		if err := l.checkCreds(); err != nil {
 			return nil, err
 		}
 		opts = append(opts, nats.UserJWT(l.userJWT, l.sign))
@@ -136,6 +136,15 @@ func (l *natsLogin) sign(nonce []byte) ([]byte, error) {
 	}
 	defer pair.Wipe()
 	return pair.Sign(nonce)
+}
+
+// checkCreds returns what is wrong with the credentials file now.
+func (l *natsLogin) checkCreds() error {
+	if _, err := l.userJWT(); err != nil {
+		return err
+	}
+	_, err := l.sign(nil)
+	return err
 }
 
 func (c *NATSConfig) credentials() ([]byte, error) {
@@ -237,12 +246,6 @@ func (c *NATSConfig) CheckFiles() []error {
 	check(c.TokenFile != "" && c.Token == "", func() error { _, err := c.token(); return err })
 	check(kinds.CA, func() error { _, err := c.authorities(); return err })
 	check(kinds.Cert && c.TLSKeyFile != "", func() error { _, err := c.certificate(); return err })
-	check(kinds.Creds, func() error {
-		if _, err := login.userJWT(); err != nil {
-			return err
-		}
-		_, err := login.sign(nil)
-		return err
-	})
+	check(kinds.Creds, login.checkCreds)
 	return problems
 }
