@@ -33,11 +33,17 @@ type concealer struct {
 
 	mu      sync.Mutex // protects the following
 	secrets []string
+	first   int // how many of them were known at the start
 }
 
+// maxLearned is how many secrets are remembered that became known while the
+// bridge runs. With more the oldest of those are forgotten.
+const maxLearned = 1000
+
 func newConcealer(secrets []string) *concealer {
-	c := new(concealer)
+	c := &concealer{first: len(secrets)}
 	c.add(secrets...)
+	c.first = len(c.secrets)
 	return c
 }
 
@@ -45,13 +51,16 @@ func newConcealer(secrets []string) *concealer {
 func (c *concealer) add(secrets ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := len(c.secrets)
+	more := c.known.Load() == nil
 	for _, secret := range secrets {
 		if len(secret) >= minSecret && !slices.Contains(c.secrets, secret) {
-			c.secrets = append(c.secrets, secret)
+			c.secrets, more = append(c.secrets, secret), true
+		}
+		if len(c.secrets) > c.first+maxLearned {
+			c.secrets = slices.Delete(c.secrets, c.first, c.first+1)
 		}
 	}
-	if len(c.secrets) == before && c.known.Load() != nil {
+	if !more {
 		return
 	}
 	var forms, pairs []string

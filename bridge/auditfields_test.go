@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -56,5 +57,22 @@ func TestAudit_FieldsAreBounded(t *testing.T) {
 	got, omitted := newConcealer(nil).fields("X", []byte("{"+body.String()[1:]+"}"))
 	if len(got) > maxAuditFields+1 || len(got) < maxAuditFields/2 || omitted < 80 || omitted > 99 {
 		t.Errorf("%d bytes, %d omitted", len(got), omitted)
+	}
+}
+
+// What becomes known while the bridge runs is hidden from then on, a new secret
+// that holds an old one as a whole; those of the start are never forgotten.
+func TestConcealer_Learns(t *testing.T) {
+	c := newConcealer([]string{"s3cret", "abc"})
+	c.add("s3cret-new", "abc")
+	if got := c.text("a s3cret-new and s3cret and abc", 256); got != "a "+hidden+" and "+hidden+" and abc" {
+		t.Errorf("%q", got)
+	}
+	for n := range 2 * maxLearned {
+		c.add(fmt.Sprint("later-", n, "."))
+	}
+	last := fmt.Sprint("later-", 2*maxLearned-1, ".")
+	if got := c.text("s3cret later-0. "+last, 256); got != hidden+" later-0. "+hidden || len(c.secrets) != maxLearned+1 {
+		t.Errorf("%q with %d secrets", got, len(c.secrets))
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // maxLearned is how many secrets are remembered that became known while the
-// process ran. With more the oldest are forgotten.
+// process ran. With more the oldest of those are forgotten.
 const maxLearned = 1000
 
 // learned are all secrets that are known by heart, once one has become known
@@ -18,6 +18,7 @@ type learned struct {
 
 	mu      sync.Mutex // protects the following
 	secrets []string
+	first   int // how many of them were known at the start
 }
 
 // learn makes the redactor hide secret too from now on.
@@ -31,6 +32,8 @@ func (r *redactor) learn(secret string) {
 		return
 	}
 	r.later.secrets = append(r.later.secrets, secret)
-	r.later.secrets = r.later.secrets[max(0, len(r.later.secrets)-maxLearned):]
+	if len(r.later.secrets) > r.later.first+maxLearned {
+		r.later.secrets = slices.Delete(r.later.secrets, r.later.first, r.later.first+1)
+	}
 	r.later.literals.Store(spelled(r.later.secrets))
 }

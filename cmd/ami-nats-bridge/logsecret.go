@@ -34,7 +34,7 @@ func newRedactor(s *settings) *redactor {
 	common, _ := s.base.ReadSecret() // check has complained
 	known := append(s.bridge.Secrets(), string(common))
 	return &redactor{
-		keys: s.LogRedactKeys, pattern: s.LogRedactPattern.Regexp, literals: spelled(known), later: learned{secrets: known},
+		keys: s.LogRedactKeys, pattern: s.LogRedactPattern.Regexp, literals: spelled(known), later: learned{secrets: known, first: len(known)},
 	}
 }
 
