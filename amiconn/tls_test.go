@@ -1,6 +1,7 @@
 package amiconn
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -131,6 +132,13 @@ func TestTLS_CertificateWithACNOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	try("a pin and another authority", func(c *Config) { c.TLSCaFile, c.TLSPinSha256 = wrong, pin(t, good) }, "unknown authority")
+	// Nobody has asked for the CN, although the address has it.
+	cfg := valid()
+	cfg.Addr, cfg.TLS, cfg.TLSCaFile, cfg.ConnectTimeout = "pbx.test:5039", true, ca, time.Minute
+	_, err = dial(t.Context(), &cfg, func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	})
+	wantError(t, "an address that is the CN", err, `no name but its CN, "pbx.test"`)
 	peer, err := AskPeer(t.Context(), func() Config { c := valid(); c.Addr, c.ConnectTimeout = addr, time.Minute; return c }(), new(net.Dialer).DialContext)
 	if err != nil || PinOf(peer.Certificate).String() != good || peer.Version != "TLS 1.3" {
 		t.Errorf("the peer is %v, %v", peer.Version, err)
