@@ -26,6 +26,7 @@ const (
 	ReasonStart    Reason = "start"    // the state that it begins in
 	ReasonCooldown Reason = "cooldown" // it has been open for long enough
 	ReasonStable   Reason = "stable"   // enough sessions have stayed up
+	ReasonRetry    Reason = "retry"    // somebody says that a refused login may pass now
 )
 
 // BreakerChange is one transition of a server's breaker.
@@ -80,18 +81,36 @@ func newBreaker(cfg *Config, tell func(BreakerChange)) *breaker {
 		cfg: cfg, tell: tell, state: BreakerClosed, changed: make(chan struct{}),
 		counts: map[BreakerState]uint64{BreakerClosed: 0, BreakerOpen: 0, BreakerHalfOpen: 0},
 	}
-	b.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		MaxRequests: uint32(cfg.BreakerProbes),
-		Timeout:     cfg.BreakerCooldown,
+	b.cb = b.newBreaker()
+	return b
+}
+
+func (b *breaker) newBreaker() *gobreaker.TwoStepCircuitBreaker[struct{}] {
+	return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		MaxRequests: uint32(b.cfg.BreakerProbes),
+		Timeout:     b.cfg.BreakerCooldown,
 		ReadyToTrip: func(gobreaker.Counts) bool {
 			// Nobody's retry mends a wrong secret, and each one holds a thread
 			// of Asterisk's for a second (manager.c authenticate).
-			return b.failures >= cfg.BreakerFailures || b.cause.Reason == ReasonAuth
+			return b.failures >= b.cfg.BreakerFailures || b.cause.Reason == ReasonAuth
 		},
 		OnStateChange: func(_ string, _, to gobreaker.State) { b.move(BreakerState(to.String())) },
 		IsExcluded:    func(err error) bool { return errors.Is(err, errNotYet) },
 	})
-	return b
+}
+
+// forgive closes a breaker that a refused login has opened.
+func (b *breaker) forgive() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state != BreakerOpen || b.opener.Reason != ReasonAuth {
+		return
+	}
+	c := BreakerChange{At: time.Now(), From: b.state, To: BreakerClosed, Reason: ReasonRetry}
+	b.cb, b.state, b.failures, b.owed = b.newBreaker(), BreakerClosed, 0, nil
+	b.counts[BreakerClosed]++
+	b.tell(c)
+	b.wake()
 }
 
 // move notes a transition. It runs within a call of cb, with mu held.

@@ -26,6 +26,9 @@ type Deps struct {
 	// Gate waits for a turn to connect; the function that it returns ends the
 	// turn. No gate if nil.
 	Gate func(ctx context.Context) (func(), error)
+	// Learn is told each secret that is read from a file, before it is used, so
+	// that it can be kept out of what is written. It may be nil.
+	Learn func(secret Secret)
 	// Hooks are called as events and states come.
 	Hooks Hooks
 }
@@ -41,6 +44,8 @@ type Link struct {
 
 	breaker *breaker
 	counts  counts
+	login   atomic.Pointer[Config] // what the next login goes by; never changed, only replaced
+	used    atomic.Value           // the Secret of the last login
 
 	slots   []*slot // all sessions
 	events  *slot   // the one that events come by, one of slots
@@ -50,6 +55,7 @@ type Link struct {
 	stopping bool
 	turn     int // where among actions the search for the next one begins
 	failed   map[Reason]uint64
+	again    chan struct{} // closed and replaced by Retry
 }
 
 // counts outlive the sessions that they are counted in.
@@ -79,8 +85,9 @@ func NewLink(cfg Config, deps Deps) *Link {
 		ids:    correlation.NewIDs(deps.Node, cfg.Name),
 		table:  correlation.NewTable(limits, cfg.Charset),
 		log:    deps.Logger.Named("amiconn").With(zap.String("server", cfg.Name)),
-		failed: make(map[Reason]uint64),
+		failed: make(map[Reason]uint64), again: make(chan struct{}),
 	}
+	l.login.Store(&l.cfg)
 	for _, reason := range Failures() {
 		l.failed[reason] = 0
 	}
@@ -93,6 +100,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 func (l *Link) Run(ctx context.Context) error {
 	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
 	var group sync.WaitGroup
+	group.Go(func() { l.watchSecret(ctx) })
 	for _, s := range l.slots {
 		group.Go(func() { l.supervise(ctx, s) })
 	}

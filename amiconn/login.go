@@ -47,10 +47,10 @@ func (s *Session) credentials() ([]frames.Header, error) {
 	headers := []frames.Header{header("Username", s.cfg.Username)}
 	events := s.cfg.Events
 	if s.Role == RoleActions {
-		events = "off"
+		events = NoEvents
 	}
 	if s.cfg.Auth == AuthPlain {
-		return append(headers, header("Secret", string(s.cfg.Secret)), header("Events", events)), nil
+		return append(headers, header("Secret", string(s.secret)), header("Events", string(events))), nil
 	}
 	// The username goes along so that an Asterisk with allowmultiplelogin=no
 	// can refuse at once.
@@ -58,16 +58,16 @@ func (s *Session) credentials() ([]frames.Header, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := md5.Sum([]byte(challenge + string(s.cfg.Secret)))
+	sum := md5.Sum([]byte(challenge + string(s.secret)))
 	s.key = Secret(hex.EncodeToString(sum[:]))
-	return append(headers, header("AuthType", "MD5"), header("Key", string(s.key)), header("Events", events)), nil
+	return append(headers, header("AuthType", "MD5"), header("Key", string(s.key)), header("Events", string(events))), nil
 }
 
 // quote returns what errors and states may show of a peer's text: all of it,
 // or nothing if the secret or the key is in it, for a peer that echoes them
 // would have us publish them. It has to see the text before it is cut.
 func (s *Session) quote(text string) string {
-	for _, secret := range []Secret{s.cfg.Secret, s.key} {
+	for _, secret := range []Secret{s.secret, s.key} {
 		known := strings.ToLower(strings.TrimSpace(string(secret))) // as a header's value is read
 		if known != "" && strings.Contains(strings.ToLower(text), known) {
 			return secret.String()

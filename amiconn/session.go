@@ -91,6 +91,7 @@ type Session struct {
 	chunk  int // the most that one write may hold, 0 for any
 	pingID string
 
+	secret   Secret // as it was when the Session logged in
 	key      Secret // the answer to the challenge
 	oldLists bool
 
@@ -112,21 +113,26 @@ type Session struct {
 // open connects and logs in. The Session that it returns has no goroutine yet:
 // call Run.
 func (l *Link) open(ctx context.Context, slot *slot) (*Session, error) {
-	conn, err := dial(ctx, &l.cfg, l.deps.Dial)
+	cfg := l.login.Load()
+	secret, err := l.secret(cfg)
+	if err != nil {
+		return nil, &SessionError{ReasonSecret, err}
+	}
+	conn, err := dial(ctx, cfg, l.deps.Dial)
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{
 		Token: l.ids.Session(), Role: slot.role, born: time.Now(),
-		cfg: &l.cfg, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts, stable: l.breaker.stable,
-		conn: conn, queue: newWriteQueue(int(l.cfg.WriteBufferBytes)),
+		cfg: cfg, secret: secret, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts, stable: l.breaker.stable,
+		conn: conn, queue: newWriteQueue(int(cfg.WriteBufferBytes)),
 	}
 	s.log = l.log.With(zap.String("role", slot.name), zap.String("session", s.Token))
 	s.pingID = l.ids.ActionID(s.Token, 0)
-	if l.cfg.TLS {
+	if cfg.TLS {
 		s.chunk = tlsRecord
 	}
-	s.frames = frames.NewReader(s, int(l.cfg.MaxFrameBytes))
+	s.frames = frames.NewReader(s, int(cfg.MaxFrameBytes))
 	s.frames.Split(func(head *frames.Frame) bool { return s.table.Streams(s.Token, head) })
 	s.dead, s.die = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := s.login(ctx); err != nil {

@@ -14,6 +14,7 @@ func (l *Link) supervise(ctx context.Context, s *slot) {
 	delays := newBackOff(&l.cfg)
 	refused := false // the last login was, and an Error has been logged
 	for failures := 0; ; {
+		retry := l.retries() // from before the secret is read
 		ended := Change{To: StateWaiting}
 		session, err := l.connect(ctx, s, failures)
 		if err == nil {
@@ -43,12 +44,15 @@ func (l *Link) supervise(ctx context.Context, s *slot) {
 			ended.RetryIn = max(ended.RetryIn, l.cfg.BackoffMax)
 			if !refused {
 				refused = true
-				l.log.Error("login refused: check USERNAME and SECRET, and the user's permit in manager.conf",
+				l.log.Error("login refused: check "+l.cfg.Variable("USERNAME")+" and "+l.secretVariable()+", and the user's permit in manager.conf",
 					zap.String("role", s.name), zap.Error(err))
 			}
 		}
 		l.change(s, ended)
-		if !wait(ctx, ended.RetryIn) {
+		if ended.Reason != ReasonAuth && ended.Reason != ReasonSecret {
+			retry = nil
+		}
+		if !wait(ctx, ended.RetryIn, retry) {
 			l.change(s, Change{To: StateStopped, Reason: ReasonShutdown})
 			return
 		}
@@ -151,13 +155,15 @@ func newBackOff(cfg *Config) *backoff.ExponentialBackOff {
 	return b
 }
 
-// wait reports whether d passed before ctx ended.
-func wait(ctx context.Context, d time.Duration) bool {
+// wait reports whether d passed, or retry was closed, before ctx ended.
+func wait(ctx context.Context, d time.Duration, retry <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
+	case <-retry:
+		return true
 	case <-timer.C:
 		return true
 	}

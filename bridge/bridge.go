@@ -31,6 +31,9 @@ type Deps struct {
 	Dial amiconn.DialFunc
 	// Version is that of the program.
 	Version string
+	// Learn is told the secrets that become known while the bridge runs, before
+	// they are used, so that they can be kept out of the log. It may be nil.
+	Learn func(secrets ...string)
 	// LogLost returns how many log lines could not be written.
 	LogLost func() uint64
 }
@@ -47,6 +50,7 @@ type Bridge struct {
 	status    *status
 	replier   *replier
 	audit     *audit
+	natsLogin *natsLogin
 	probes    *probes
 	repeats   *repeats
 	streams   *streams
@@ -91,6 +95,7 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 	b.status = newStatus(b.log)
 	b.leaf = leaf{connected: deps.Leaf, log: b.log.Named("leaf")}
 	b.audit = newAudit(&b.cfg, b.log)
+	b.natsLogin = newNATSLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	b.repeats = newRepeats(cfg.IdempotencyWindow)
 	b.streams = newStreams(&b.cfg, b.log)
 	b.streams.told, b.streams.came = b.alarm, b.streamSeen
@@ -114,7 +119,7 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 	var listener net.Listener
 	if b.cfg.HTTPAddr != "" {
 		if listener, err = net.Listen("tcp", b.cfg.HTTPAddr); err != nil {
-			return fmt.Errorf("HTTP_ADDR: %w: set BRIDGE_HTTP_ADDR to a free address, or to nothing", err)
+			return fmt.Errorf("listen: %w: set BRIDGE_HTTP_ADDR to a free address, or to nothing", err)
 		}
 		defer listener.Close()
 	}

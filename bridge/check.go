@@ -17,7 +17,8 @@ func (a *ask) check(s *server) *failure {
 	if a.headers, err = a.request.in(s.cfg.Charset); err != nil {
 		return badRequest(err)
 	}
-	if refused := s.policy.refuses(a.action, a.headers); refused != nil {
+	permits := s.permits.Load()
+	if refused := permits.policy.refuses(a.action, a.headers); refused != nil {
 		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.reason, rule: refused.rule}
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
@@ -31,13 +32,17 @@ func (a *ask) check(s *server) *failure {
 			return badRequest(err)
 		}
 	}
+	if a.waits() && !s.cfg.Events.Has("call") {
+		return badRequest(fmt.Errorf("Ami-Wait: complete waits for OriginateResponse, an event of class call, which %s=%s does not ask for",
+			s.cfg.Variable("EVENTS"), s.cfg.Events))
+	}
 	if a.endpoint.routed && !s.link.Takes() {
 		return s.refusal(amiconn.ErrNotConnected)
 	}
-	if wait := s.rates.Allow(name); wait > 0 {
+	if wait := permits.rates.Allow(name); wait > 0 {
 		return &failure{
 			Code: 429, Kind: "busy", Sent: "no", RetryAfter: wait.Milliseconds(),
-			Message: name + " is asked for more often than ACTION_RATES lets it", rule: "ACTION_RATES",
+			Message: name + " is asked for more often than " + s.cfg.Variable("ACTION_RATES") + " lets it", rule: "ACTION_RATES",
 		}
 	}
 	return nil

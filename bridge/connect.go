@@ -1,12 +1,9 @@
 package bridge
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,6 +17,10 @@ const connectTimeout = 2 * time.Second
 // also when authentication is refused, and waits between 250 ms and 2 s.
 // Whoever calls it closes the connection.
 func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
+	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), name, opts...)
+}
+
+func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
 		nats.MaxReconnects(-1),
@@ -33,13 +34,13 @@ func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
 		nats.PermissionErrOnSubscribe(true),
 		nats.CustomInboxPrefix(inboxPrefix(cfg.Node)),
 	}
-	credentials, err := credentials(cfg.NATS)
+	credentials, err := login.options()
 	if err != nil {
 		return nil, err
 	}
 	nc, err := nats.Connect(cfg.NATS.URL, append(append(all, credentials...), opts...)...)
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return nil, errors.New("connect to NATS: NATS_URL has what is no URL") // the error quotes it, password and all
+		return nil, errors.New("connect to NATS: BRIDGE_NATS_URL has what is no URL") // the error quotes it, password and all
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
@@ -50,50 +51,6 @@ func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
 // inboxPrefix is the inbox of one node, so that permissions can keep others
 // from reading or forging what the servers answer it.
 func inboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
-
-func credentials(cfg NATSConfig) ([]nats.Option, error) {
-	var opts []nats.Option
-	if cfg.CredsFile != "" {
-		opts = append(opts, nats.UserCredentials(cfg.CredsFile))
-	}
-	if cfg.User != "" {
-		opts = append(opts, nats.UserInfo(cfg.User, string(cfg.Password)))
-	}
-	if cfg.Token != "" {
-		opts = append(opts, nats.Token(string(cfg.Token)))
-	}
-	settings, err := cfg.TLS()
-	if err != nil || settings == nil {
-		return opts, err
-	}
-	return append(opts, nats.Secure(settings)), nil
-}
-
-// TLS returns what the files that c names say of TLS; nil if it names none.
-func (c NATSConfig) TLS() (*tls.Config, error) {
-	if c.TLSCaFile == "" && c.TLSCertFile == "" {
-		return nil, nil
-	}
-	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLSCaFile != "" {
-		pem, err := os.ReadFile(c.TLSCaFile)
-		if err != nil {
-			return nil, fmt.Errorf("read NATS_TLS_CA_FILE: %w", err)
-		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("NATS_TLS_CA_FILE holds no certificate in PEM")
-		}
-	}
-	if c.TLSCertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE: %w", err)
-		}
-		settings.Certificates = []tls.Certificate{pair}
-	}
-	return settings, nil
-}
 
 // flusherTimeout bounds how long one Publish can block on a frozen server.
 const flusherTimeout = 2 * time.Second
@@ -125,7 +82,7 @@ func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 	if b.deps.InProcess != nil {
 		handlers = append(handlers, nats.InProcessServer(b.deps.InProcess))
 	}
-	return Connect(b.cfg, name, append(handlers, opts...)...)
+	return connect(&b.cfg, b.natsLogin, name, append(handlers, opts...)...)
 }
 
 // onDisconnect tells a loss from the end that the bridge itself asked for.

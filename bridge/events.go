@@ -94,20 +94,39 @@ const (
 	sheddable // wanted, and the first to go
 )
 
+// filter is what the settings say of events' names. It is not changed once
+// made: another takes its place (reload.go).
+type filter struct {
+	allow, deny, shed Globs
+	everything        bool // all events are alike
+}
+
+func newFilter(cfg *ServerConfig) *filter {
+	return &filter{
+		allow: cfg.EventsAllow, deny: cfg.EventsDeny, shed: cfg.ShedFirst,
+		everything: len(cfg.EventsDeny)+len(cfg.ShedFirst) == 0 && slices.Contains(cfg.EventsAllow, "*"),
+	}
+}
+
 // judge applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
-// name's answer.
+// name's answer for as long as they stay the same.
 func (s *server) judge(name []byte) verdict {
-	if s.everything {
+	f := s.filter.Load()
+	if f.everything {
 		return wanted
+	}
+	if f != s.judged {
+		s.judged = f
+		clear(s.verdicts)
 	}
 	if v, ok := s.verdicts[string(name)]; ok {
 		return v
 	}
 	v := wanted
 	switch text := string(name); {
-	case !s.cfg.EventsAllow.Match(text) || s.cfg.EventsDeny.Match(text):
+	case !f.allow.Match(text) || f.deny.Match(text):
 		v = unwanted
-	case s.cfg.ShedFirst.Match(text):
+	case f.shed.Match(text):
 		v = sheddable
 	}
 	if len(name) <= maxEventToken && len(s.verdicts) < maxEventNames {
@@ -121,12 +140,4 @@ func (s *server) judge(name []byte) verdict {
 func (s *server) onCorrupt(size int) {
 	s.counts.corrupt.Add(1)
 	s.log.Warn("corrupt frame", zap.Int("bytes", size))
-}
-
-// allEvents reports whether all events are alike.
-func allEvents(cfg *ServerConfig) bool {
-	if len(cfg.EventsDeny) > 0 || len(cfg.ShedFirst) > 0 {
-		return false
-	}
-	return slices.Contains(cfg.EventsAllow, "*")
 }

@@ -15,7 +15,7 @@ import (
 // The reasons and states that metrics have as labels.
 const (
 	dropReasons    = "overflow total shed oversize corrupt"
-	sessionReasons = "dial tls banner login auth closed read read_timeout ping write write_timeout"
+	sessionReasons = "secret dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
 	endpointNames  = "pbx1 any all"
 	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"

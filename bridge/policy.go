@@ -23,6 +23,8 @@ type policy struct {
 	allow, deny Globs
 	rules       Rules
 	charset     frames.Charset // of the headers' values
+	// variables are the names of the variables that the lists come from.
+	variables struct{ allow, deny, rules string }
 }
 
 // forbidden is why a request is refused. Neither text holds a header's value,
@@ -36,14 +38,15 @@ type forbidden struct {
 // when they are not empty.
 func newPolicy(all *Config, own *ServerConfig) *policy {
 	p := &policy{allow: all.ActionsAllow, deny: all.ActionsDeny, rules: all.ActionsRules, charset: own.Charset}
+	p.variables.allow, p.variables.deny, p.variables.rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
 	if len(own.ActionsAllow) > 0 {
-		p.allow = own.ActionsAllow
+		p.allow, p.variables.allow = own.ActionsAllow, own.Variable("ACTIONS_ALLOW")
 	}
 	if len(own.ActionsDeny) > 0 {
-		p.deny = own.ActionsDeny
+		p.deny, p.variables.deny = own.ActionsDeny, own.Variable("ACTIONS_DENY")
 	}
 	if len(own.ActionsRules) > 0 {
-		p.rules = own.ActionsRules
+		p.rules, p.variables.rules = own.ActionsRules, own.Variable("ACTIONS_RULES")
 	}
 	return p
 }
@@ -59,16 +62,17 @@ func (p *policy) refuses(action actionName, headers []frames.Header) *forbidden 
 		return r
 	}
 	if name := findName(refusedByDefault[:], action.text); name != "" && !p.allow.Match(name) {
-		return &forbidden{"default", name + " is refused by default: ACTIONS_ALLOW=" + name + " grants it"}
+		return &forbidden{"default", name + " is refused by default: " + p.variables.allow + "=" + name + " grants it"}
 	}
 	if action.is("ListCategories") && !p.allow.Match("ListCategories") && slices.ContainsFunc(values(headers, "Filename"), showsUsers) {
-		return &forbidden{"default", "ListCategories of manager.conf, or of a file outside its folder, is refused by default: ACTIONS_ALLOW=ListCategories grants it"}
+		return &forbidden{"default", "ListCategories of manager.conf, or of a file outside its folder, is refused by default: " + p.variables.allow + "=ListCategories grants it"}
 	}
 	if r := p.holds(action, headers); r != nil {
 		return r
 	}
 	for i := range p.rules {
 		if r := p.rules[i].refuses(action.text, headers, p.charset); r != nil {
+			r.reason += " refused by " + p.variables.rules + ": " + p.rules[i].text
 			return r
 		}
 	}
@@ -90,8 +94,7 @@ func (p *policy) denied(name string) *forbidden {
 	}
 	// What matched may be a caller's text: the glob says enough.
 	action, _, _ := strings.Cut(name, ":")
-	rule := "ACTIONS_DENY=" + glob
-	return &forbidden{rule, action + " is refused by " + rule + ": it is granted once nothing in ACTIONS_DENY matches"}
+	return &forbidden{"ACTIONS_DENY=" + glob, action + " is refused by " + p.variables.deny + "=" + glob + ": it is granted once nothing there matches"}
 }
 
 // findName returns the one of names that is name but for case, or "".

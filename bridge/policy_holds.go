@@ -130,12 +130,12 @@ func (p *policy) wants(action string, h held) *forbidden {
 			return nil
 		}
 	}
-	return ungranted(action+":"+h.shown, action+" with "+h.what)
+	return p.ungranted(action+":"+h.shown, action+" with "+h.what)
 }
 
 // ungranted is the refusal of what that grant would allow.
-func ungranted(grant, what string) *forbidden {
-	return &forbidden{"default " + grant, what + ", is refused by default: ACTIONS_ALLOW=" + grant + " grants it"}
+func (p *policy) ungranted(grant, what string) *forbidden {
+	return &forbidden{"default " + grant, what + ", is refused by default: " + p.variables.allow + "=" + grant + " grants it"}
 }
 
 func hasAny(chars string) func(string) bool {

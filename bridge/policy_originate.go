@@ -127,11 +127,11 @@ func (p *policy) application(name string, data []string) (listed bool, refused *
 			return false, nil
 		}
 		shown := nameOr(shownApplications[:], name, "<Application>")
-		return false, ungranted("Originate:"+shown, "Originate of "+shown+", an application that is not listed as harmless")
+		return false, p.ungranted("Originate:"+shown, "Originate of "+shown+", an application that is not listed as harmless")
 	}
 	for _, text := range data {
 		if harm := applications[i].harms(text); harm != "" && !p.allow.Match(grant) {
-			return true, ungranted("Originate:"+applications[i].name, "Originate of "+applications[i].name+" with "+harm)
+			return true, p.ungranted("Originate:"+applications[i].name, "Originate of "+applications[i].name+" with "+harm)
 		}
 	}
 	return true, nil

@@ -148,7 +148,8 @@ func splitUnquoted(text string, sep byte) ([]string, bool) {
 	return append(parts, text[start:]), !quoted
 }
 
-// refuses returns a refusal if r is about action and does not hold.
+// refuses returns a refusal if r is about action and does not hold; its reason
+// is to be continued with what refuses.
 func (r *rule) refuses(action string, headers []frames.Header, charset frames.Charset) *forbidden {
 	if !r.action.Match(action) {
 		return nil
@@ -157,11 +158,11 @@ func (r *rule) refuses(action string, headers []frames.Header, charset frames.Ch
 	all := values(headers, r.header)
 	for _, value := range all {
 		if !r.holds(decode(charset, value)) {
-			return &forbidden{name, "the request's " + r.header + " is refused by " + name}
+			return &forbidden{name, "the request's " + r.header + " is"}
 		}
 	}
 	if len(all) == 0 && !r.missing {
-		return &forbidden{name, "the request has no " + r.header + ": refused by " + name}
+		return &forbidden{name, "the request has no " + r.header + ":"}
 	}
 	return nil
 }

@@ -5,12 +5,17 @@ import (
 	"strings"
 )
 
-// Secrets returns the secrets of c, some perhaps empty: those of the servers
-// and of NATS, its URL's as they are spelled there and in plain.
+// Secrets returns the secrets of c, as files have them now, some perhaps empty:
+// those of the servers and of NATS, its URL's as they are spelled there and in
+// plain.
 func (c *Config) Secrets() []string {
-	secrets := []string{string(c.NATS.Password), string(c.NATS.Token)}
+	// A file that cannot be read has none to keep.
+	password, _ := c.NATS.ReadPassword()
+	token, _ := c.NATS.token()
+	secrets := []string{string(password), string(token)}
 	for i := range c.Servers {
-		secrets = append(secrets, string(c.Servers[i].Secret))
+		secret, _ := c.Servers[i].ReadSecret()
+		secrets = append(secrets, string(secret))
 	}
 	for u := range strings.SplitSeq(c.NATS.URL, ",") {
 		if _, rest, ok := strings.Cut(u, "://"); ok {

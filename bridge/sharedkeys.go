@@ -31,7 +31,7 @@ const (
 )
 
 var (
-	errNoKeys      = errors.New("Ami-Idempotency-Key is not served: IDEMPOTENCY_WINDOW is 0")
+	errNoKeys      = errors.New("Ami-Idempotency-Key is not served: BRIDGE_IDEMPOTENCY_WINDOW is 0")
 	errOtherBody   = errors.New("Ami-Idempotency-Key was given for another request")
 	errKeyConflict = errors.New("another bridge has this key")
 )

@@ -16,6 +16,9 @@ type Config struct {
 	Version string
 	// Users maps usernames to secrets. Without one nobody can log in.
 	Users map[string]string
+	// Read is what "manager show user" says of every user's read=; all classes
+	// if empty. No event is held back for it.
+	Read string
 	// LoginPenalty is how long a refused login waits; Asterisk waits 1 s.
 	LoginPenalty time.Duration
 	// SingleLogin is allowmultiplelogin=no: one session a user.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -30,14 +32,44 @@ type Options struct {
 
 // Redactor takes secrets out of text. It is safe for concurrent use.
 type Redactor struct {
-	known   *strings.Replacer // nil without any
 	names   func(string) bool
 	pattern *regexp.Regexp
+	known   atomic.Pointer[strings.Replacer] // nil without any
+
+	mu      sync.Mutex // protects the following
+	secrets []string
+	first   int // how many of them were known at the start
 }
+
+// maxLearned is how many secrets are remembered that became known after the
+// start. With more the oldest of those are forgotten.
+const maxLearned = 1000
 
 // New returns a Redactor.
 func New(o Options) *Redactor {
-	return &Redactor{known: replacer(o.Known), names: o.Names, pattern: o.Pattern}
+	r := &Redactor{names: o.Names, pattern: o.Pattern, secrets: slices.Clone(o.Known), first: len(o.Known)}
+	r.known.Store(replacer(r.secrets))
+	return r
+}
+
+// Add has secrets hidden too that became known later. All are looked for anew,
+// since a new one may hold an old one.
+func (r *Redactor) Add(secrets ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := len(r.secrets)
+	for _, secret := range secrets {
+		if len(secret) >= minKnown && !slices.Contains(r.secrets, secret) {
+			r.secrets = append(r.secrets, secret)
+		}
+	}
+	if len(r.secrets) == known {
+		return
+	}
+	if over := len(r.secrets) - r.first - maxLearned; over > 0 {
+		r.secrets = slices.Delete(r.secrets, r.first, r.first+over)
+	}
+	r.known.Store(replacer(r.secrets))
 }
 
 // replacer returns what hides secrets, in plain and as Go, JSON and URLs spell
@@ -81,10 +113,11 @@ func forms(secret string) []string {
 
 // Known returns s without the secrets that are known by heart.
 func (r *Redactor) Known(s string) string {
-	if r.known == nil {
+	known := r.known.Load()
+	if known == nil {
 		return s
 	}
-	return r.known.Replace(s)
+	return known.Replace(s)
 }
 
 // Secret reports whether what has that name is to be hidden.

@@ -64,7 +64,7 @@ func TestRedact_EveryWayIntoALine(t *testing.T) {
 
 func TestRedact_LeavesTheRest(t *testing.T) {
 	var out bytes.Buffer
-	log, output := newLogger(&out, formatJSON, zapcore.InfoLevel, new(redactor))
+	log, output := newLogger(&out, formatJSON, zapcore.InfoLevel, newRedactor(new(settings)))
 	log.Info("session lost", zap.String("monkey", "a"), zap.String("author", "b"), zap.String("keypad", "c"),
 		zap.Error(errors.New("dial tcp 10.0.0.1:5038: connection refused")),
 		zap.String("hint", "check USERNAME and SECRET, and the user's permit"), zap.Strings("servers", []string{"pbx1"}))

@@ -10,19 +10,19 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
-// redactor takes secrets out of log lines. Its zero value has the built-in rules
-// only. It is safe for concurrent use.
-type redactor struct{ redact.Redactor }
+// redactor takes secrets out of log lines. It is safe for concurrent use.
+type redactor struct{ *redact.Redactor }
 
 // newRedactor knows the secrets of s besides what every redactor knows.
 func newRedactor(s *settings) *redactor {
+	common, _ := s.base.ReadSecret() // check has complained
 	return redacting(redact.Options{
-		Known: append(s.bridge.Secrets(), string(s.base.Secret)),
+		Known: append(s.bridge.Secrets(), string(common)),
 		Names: s.LogRedactKeys.match, Pattern: s.LogRedactPattern.Regexp,
 	})
 }
 
-func redacting(o redact.Options) *redactor { return &redactor{*redact.New(o)} }
+func redacting(o redact.Options) *redactor { return &redactor{redact.New(o)} }
 
 // globList are patterns as path.Match has them.
 type globList []string
