@@ -81,6 +81,10 @@ var (
 	// Secret: x, "secret":"x", CDR(pin) = x.
 	namedRule  = regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]*)\)?(?:\\?["'])?([ \t]*(?:=>|[:=])[ \t]*)`)
 	quotedRule = regexp.MustCompile(`^(?:\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^']*')(?:$|[\s,;&)}\]\\])`)
+	// systemErrorRule is what an operation on a file ends with, as in
+	// "open /run/secrets/nats.creds: no such file or directory".
+	systemErrorRule = regexp.MustCompile(`^(?:no such file or directory|permission denied|is a directory|not a directory|too many open files|` +
+		`input/output error|no space left on device|file name too long|too many levels of symbolic links)(?:[\r\n"':;,)\]\\]|$)`)
 	// lineEndRule is the end of an AMI header, as it is or as %q prints it.
 	lineEndRule = regexp.MustCompile(`[\r\n]|\\[rn]`)
 )
@@ -158,6 +162,9 @@ func (r *redactor) values(s string) string {
 		}
 		if !r.secret(name) {
 			continue
+		}
+		if start > 0 && s[start-1] == '/' && systemErrorRule.MatchString(s[at:]) {
+			continue // a file's name, and what is the matter with it
 		}
 		line := lastLine(s[:start])
 		if strings.EqualFold(name, "key") && !r.keys.match(name) && (line != "" || separator[0] != ':') && !md5Rule.MatchString(s[at:]) {
