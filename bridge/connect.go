@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"time"
@@ -42,7 +43,7 @@ func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
 		return nil, errors.New("connect to NATS: NATS_URL has what is no URL") // the error quotes it, password and all
 	}
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", err)
+		return nil, fmt.Errorf("connect to NATS: %w", cfg.NATS.Mismatch(err))
 	}
 	return nc, nil
 }
@@ -62,11 +63,37 @@ func credentials(cfg NATSConfig) ([]nats.Option, error) {
 	if cfg.Token != "" {
 		opts = append(opts, nats.Token(string(cfg.Token)))
 	}
-	settings, err := cfg.TLS()
-	if err != nil || settings == nil {
-		return opts, err
+	if _, err := cfg.TLS(); err != nil {
+		return nil, err // it names the setting, nats.go does not
 	}
-	return append(opts, nats.Secure(settings)), nil
+	// The files are read again at each connect: certificates are exchanged while
+	// the bridge runs.
+	if cfg.TLSCaFile != "" {
+		opts = append(opts, nats.RootCAs(cfg.TLSCaFile))
+	}
+	if cfg.TLSCertFile != "" {
+		opts = append(opts, nats.ClientCert(cfg.TLSCertFile, cfg.TLSKeyFile))
+	}
+	if cfg.TLSFirst {
+		opts = append(opts, nats.TLSHandshakeFirst())
+	}
+	return opts, nil
+}
+
+// Mismatch adds to err, of a connect as c says, what it may mean that a server
+// wants the TLS handshake first and the bridge does not, or the other way round.
+func (c NATSConfig) Mismatch(err error) error {
+	var record tls.RecordHeaderError
+	timeout, isTimeout := errors.AsType[net.Error](err)
+	switch {
+	case err == nil:
+		return nil
+	case bool(c.TLSFirst) && errors.As(err, &record):
+		return fmt.Errorf("%w: the server does not begin with TLS: set BRIDGE_NATS_TLS_FIRST=off, or handshake_first at the server", err)
+	case !bool(c.TLSFirst) && (isTimeout && timeout.Timeout() || errors.Is(err, nats.ErrTimeout)):
+		return fmt.Errorf("%w: the server says nothing: if it wants TLS first (handshake_first), set BRIDGE_NATS_TLS_FIRST=on", err)
+	}
+	return err
 }
 
 // TLS returns what the files that c names say of TLS; nil if it names none.
@@ -98,34 +125,52 @@ func (c NATSConfig) TLS() (*tls.Config, error) {
 // flusherTimeout bounds how long one Publish can block on a frozen server.
 const flusherTimeout = 2 * time.Second
 
-// connect opens one of the bridge's own connections. It comes back although
-// NATS is not there yet: the first connect is retried as well.
-func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
-	log := b.log.Named("nats").With(zap.String("connection", name))
-	handlers := []nats.Option{
+// newConn returns one of the bridge's own connections, which open begins.
+func (b *Bridge) newConn(name string, opts ...nats.Option) *conn {
+	c := newConn(name, b.log)
+	own := []nats.Option{nats.UseOldRequestStyle()}
+	if b.deps.InProcess != nil {
+		own = append(own, nats.InProcessServer(b.deps.InProcess))
+	}
+	c.probe = func() (*nats.Conn, error) { return Connect(b.cfg, name+"/limit", append(own, nats.NoReconnect())...) }
+	own = append(own, b.handlers(c)...)
+	c.dial = func() (*nats.Conn, error) { return Connect(b.cfg, name, append(own, opts...)...) }
+	return c
+}
+
+// handlers are what nats.go is to do, and to tell, about a nats.Conn of c. It
+// comes back although NATS is not there yet: the first connect is retried as well.
+func (b *Bridge) handlers(c *conn) []nats.Option {
+	connected := func(nc *nats.Conn) {
+		if !c.connected() {
+			c.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
+			return
+		}
+		c.log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
+		b.status.again()
+		b.streams.reconnected()
+	}
+	lost := onDisconnect(c.log)
+	return []nats.Option{
 		nats.RetryOnFailedConnect(true),
 		nats.FlusherTimeout(flusherTimeout),
 		nats.ReconnectOnFlusherError(),
-		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted())) }),
-		nats.DisconnectErrHandler(onDisconnect(log)),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("nats not reached", zap.Error(err)) }),
-		nats.ReconnectHandler(func(nc *nats.Conn) {
-			log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
-			b.status.again()
-			b.streams.reconnected()
+		nats.ConnectHandler(connected),
+		nats.ReconnectHandler(connected),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			c.log.Warn("nats not reached", zap.Error(b.cfg.NATS.Mismatch(err)))
 		}),
+		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Error("nats error", zap.Error(err))
+			c.log.Error("nats error", zap.Error(err))
+			c.failed(err)
 			b.streams.connectionError(err)
 			if p := b.publisher.Load(); p != nil {
 				p.denied(err)
 			}
 		}),
 	}
-	if b.deps.InProcess != nil {
-		handlers = append(handlers, nats.InProcessServer(b.deps.InProcess))
-	}
-	return Connect(b.cfg, name, append(handlers, opts...)...)
 }
 
 // onDisconnect tells a loss from the end that the bridge itself asked for.

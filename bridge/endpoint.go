@@ -42,6 +42,9 @@ func (b *Bridge) newEndpoints() []*endpoint {
 		&endpoint{b: b, name: "all", servers: b.servers, every: true})
 }
 
+// subject is what e is subscribed to.
+func (e *endpoint) subject() string { return e.b.cfg.SubjectPrefix + ".actions." + e.name + ".*" }
+
 // kind is what e is, for discovery.
 func (e *endpoint) kind() string {
 	switch {

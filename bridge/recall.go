@@ -31,12 +31,12 @@ const (
 
 // recallAll asks for each server's last event, until all are known or ctx ends.
 // Without an answer for one the others are not asked for.
-func (b *Bridge) recallAll(ctx context.Context, js jetstream.JetStream) {
+func (b *Bridge) recallAll(ctx context.Context) {
 	var failure error
 	for _, s := range b.servers {
 		var last time.Time
 		if failure == nil {
-			last, failure = b.recall(ctx, js, s.subjects.all())
+			last, failure = b.recall(ctx, s.subjects.all())
 		}
 		if ctx.Err() != nil {
 			return
@@ -52,15 +52,15 @@ func (b *Bridge) recallAll(ctx context.Context, js jetstream.JetStream) {
 
 // recall returns when the last event on subject was read, or zero if the stream
 // holds none. It asks again while JetStream is away.
-func (b *Bridge) recall(ctx context.Context, js jetstream.JetStream, subject string) (last time.Time, err error) {
+func (b *Bridge) recall(ctx context.Context, subject string) (last time.Time, err error) {
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, recallTimeout
 	for unanswered := 0; unanswered < recallTries; {
-		last, err = lastEvent(ctx, js, subject)
+		last, err = lastEvent(ctx, b.control.get().js, subject)
 		if err == nil {
 			return last, nil
 		}
-		if errors.Is(err, context.DeadlineExceeded) && b.control.IsConnected() {
+		if errors.Is(err, context.DeadlineExceeded) && b.control.up() {
 			unanswered++
 		}
 		select {
