@@ -95,14 +95,14 @@ func (r refusal) wire() string {
 	return string(text)
 }
 
-// answered is what became of an event through one answer.
-type answered struct {
+// becameOf is what became of an event through one answer.
+type becameOf struct {
 	published, dropped uint64
 	failed             bool
 }
 
 // windowHears has a window of one event hear an answer to it.
-func windowHears(m *nats.Msg) answered {
+func windowHears(m *nats.Msg) becameOf {
 	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
 	w := newWindow([]*outbox{o}, func(int) {})
 	d := &windowDelivery{inbox: "in.", window: w}
@@ -114,11 +114,11 @@ func windowHears(m *nats.Msg) answered {
 	d.onAck(m)
 	failure, _ := w.state(0)
 	a := o.account()
-	return answered{a.published, a.dropped[dropOversize], failure != nil}
+	return becameOf{a.published, a.dropped[dropOversize], failure != nil}
 }
 
 // fastHears has a batch of one event, the last, hear an answer to it.
-func fastHears(m *nats.Msg) answered {
+func fastHears(m *nats.Msg) becameOf {
 	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
 	w := newWindow([]*outbox{o}, func(int) {})
 	w.setBatched(true)
@@ -130,14 +130,14 @@ func fastHears(m *nats.Msg) answered {
 	m.Subject = strings.Clone(sent.Reply)
 	d.onReply(m)
 	a := o.account()
-	return answered{a.published, a.dropped[dropOversize], d.failure != nil}
+	return becameOf{a.published, a.dropped[dropOversize], d.failure != nil}
 }
 
 // Whatever nats-server has ever answered that is no acknowledgement is none, in
 // both ways, whatever else is in it.
 func TestAnswer_ARefusalIsNoAcknowledgement(t *testing.T) {
 	for _, r := range serverErrors {
-		want := answered{failed: true}
+		want := becameOf{failed: true}
 		if r.Code == streamMessageExceedsMaximum {
 			want.dropped = 1
 		}
@@ -166,10 +166,10 @@ func TestAnswer_ARefusalIsNoAcknowledgement(t *testing.T) {
 
 // All other answers, of the stream and of strangers.
 func TestAnswer_Table(t *testing.T) {
-	nothing, stored, failed := answered{}, answered{published: 1}, answered{failed: true}
+	nothing, stored, failed := becameOf{}, becameOf{published: 1}, becameOf{failed: true}
 	for _, test := range []struct {
 		body         string
-		window, fast answered
+		window, fast becameOf
 	}{
 		// 2.10 and 2.11, 2.12 and later, with a domain, a repeat, a counter.
 		{`{"stream":"AMI_EVENTS", "seq":7}`, stored, failed},
@@ -306,7 +306,7 @@ func TestAnswer_AllocatesNothing(t *testing.T) {
 // their own stream's name for no acknowledgement either.
 func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 	s := serveNATS(t, func(*natsserver.Options) {})
-	nc, js := clientOf(t, s.ClientURL())
+	nc, _ := clientOf(t, s.ClientURL())
 	const ack = `{"stream":"NOTES","seq":7}`
 	answers := []string{
 		`{"error":{"code":503,"description":"raft: not leader"},"stream":"NOTES","seq":0}`,
@@ -327,8 +327,7 @@ func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ends []error
-	j := newJournal(1<<20, zap.NewNop())
-	j.nc, j.js = nc, js
+	j := newJournal(connOf(t, nc), 1<<20, zap.NewNop())
 	write := func(once bool) error {
 		return j.write(journalEntry{msg: note(1), once: once, done: func(a *jetstream.PubAck, err error) {
 			if err == nil && a.Sequence != 7 {

@@ -71,13 +71,13 @@ const (
 	chainUnknown = "unknown" // the last one stored could not be had
 )
 
-func newAudit(cfg *Config, log *zap.Logger) *audit {
+func newAudit(cfg *Config, c *conn, log *zap.Logger) *audit {
 	log = log.Named("audit")
 	return &audit{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
 		run:       strings.ToLower(rand.Text()[:12]),
 		concealer: newConcealer(cfg.Secrets()),
-		journal:   newJournal(auditQueueBytes, log), log: log,
+		journal:   newJournal(c, auditQueueBytes, log), log: log,
 		chains:   make(map[string]*chain),
 		refusals: refusals{span: refusalSpan, of: make(map[refusalKey]*refused)},
 	}
@@ -85,8 +85,7 @@ func newAudit(cfg *Config, log *zap.Logger) *audit {
 
 // start is called before run. Until the ends of the chains are known records
 // follow nothing.
-func (d *audit) start(nc *nats.Conn, js jetstream.JetStream, endpoints []*endpoint) {
-	d.journal.nc, d.journal.js = nc, js
+func (d *audit) start(endpoints []*endpoint) {
 	for _, e := range endpoints {
 		d.chains[e.name] = &chain{prev: chainUnknown}
 	}

@@ -79,7 +79,7 @@ func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 	})
 	core, lines := observer.New(zap.WarnLevel)
 	d := testAudit(zap.New(core))
-	d.start(nc, js, []*endpoint{{name: "pbx1"}})
+	d.start([]*endpoint{{name: "pbx1"}})
 	d.seen(t.Context(), js, streamOK)
 	if prev := d.chains["pbx1"].prev; prev != chainUnknown || d.followed || lines.Len() != 1 {
 		t.Errorf("after an error it follows %s; told: %v", prev, lines.All())
@@ -119,15 +119,14 @@ func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
 
 // A record counts as stored when AMI_AUDIT says so, not when another stream does.
 func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
-	nc, js := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	nc, _ := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
 	names := make(chan string, 2)
 	names <- "OTHER"
 	names <- "NOTES"
 	answerAs(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
 		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
 	})
-	j := newJournal(1<<20, zap.NewNop())
-	j.nc, j.js = nc, js
+	j := newJournal(connOf(t, nc), 1<<20, zap.NewNop())
 	told := make(chan string, 2)
 	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
 	again, err := j.storeBatch(t.Context(), batch)

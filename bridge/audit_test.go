@@ -16,7 +16,7 @@ import (
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&Config{Node: "b1", SubjectPrefix: "ami"}, log)
+	d := newAudit(&Config{Node: "b1", SubjectPrefix: "ami"}, newConn("control", log), log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -78,7 +78,7 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
 	d := testAudit(zap.New(core))
-	nc, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
 	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	if _, err := js.Publish(t.Context(), "ami.audit.pbx1.Ping", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	d.start(nc, js, []*endpoint{{name: "pbx1"}})
+	d.start([]*endpoint{{name: "pbx1"}})
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 {

@@ -80,6 +80,9 @@ type NATSConfig struct {
 	TLSCaFile    string `split_words:"true"`
 	TLSCertFile  string `split_words:"true"`
 	TLSKeyFile   string `split_words:"true"`
+	// TLSFirst begins with the TLS handshake, before the server says anything: it
+	// must want that too (nats-server's handshake_first).
+	TLSFirst amiconn.Switch `split_words:"true"`
 }
 
 // StreamConfig says how the streams are kept.

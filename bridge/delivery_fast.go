@@ -82,10 +82,10 @@ type ref struct {
 	number uint64
 }
 
-func newFastDelivery(nc *nats.Conn, w *window) (*fastDelivery, error) {
-	inbox := nc.NewInbox()
+func newFastDelivery(c *conn, w *window) (*fastDelivery, error) {
+	inbox := c.get().NewInbox()
 	d := &fastDelivery{inbox: inbox + ".", unique: inbox[strings.LastIndexByte(inbox, '.')+1:], window: w}
-	if _, err := nc.Subscribe(d.inbox+">", d.onReply); err != nil {
+	if _, err := c.subscribe(d.inbox+">", "", d.onReply); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
 	return d, nil

@@ -25,9 +25,9 @@ type windowDelivery struct {
 	reply  []byte
 }
 
-func newWindowDelivery(nc *nats.Conn, w *window) (*windowDelivery, error) {
-	d := &windowDelivery{inbox: nc.NewInbox() + ".", window: w}
-	if _, err := nc.Subscribe(d.inbox+"*", d.onAck); err != nil {
+func newWindowDelivery(c *conn, w *window) (*windowDelivery, error) {
+	d := &windowDelivery{inbox: c.get().NewInbox() + ".", window: w}
+	if _, err := c.subscribe(d.inbox+"*", "", d.onAck); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
 	return d, nil

@@ -12,6 +12,7 @@
 //
 //	goroutines                started and joined by
 //	one Link a server         Bridge.Run
+//	two connections           Bridge.Run
 //	publisher                 Bridge.Run
 //	replier, journals         Bridge.Run
 //	count of refusals         Bridge.Run

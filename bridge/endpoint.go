@@ -49,14 +49,16 @@ func (b *Bridge) newEndpoints() []*endpoint {
 	return all
 }
 
+// subject is what e is subscribed to.
+func (e *endpoint) subject() string { return e.b.cfg.SubjectPrefix + ".actions." + e.name + ".*" }
+
 // dropped counts the requests that nats.go drops since the endpoint does not take
 // them fast enough: nobody else hears of them. Its methods may be called from any
 // goroutine.
 type dropped struct {
-	mu     sync.Mutex // protects the following
-	sub    *nats.Subscription
-	before uint64 // of the subscriptions before sub
-	last   uint64 // of sub
+	mu   sync.Mutex                    // protects the following
+	subs map[*nats.Subscription]uint64 // those that may drop, or have: the last one, and those being drained
+	gone uint64                        // of those that have ended
 
 	told uint64 // the status goroutine's own
 }
@@ -68,7 +70,7 @@ const (
 	queuedBytes    = 64 << 20
 )
 
-// arrive bounds what waits in sub, by which the requests come from now on.
+// arrive bounds what waits in sub, by which requests come from now on.
 func (e *endpoint) arrive(sub *nats.Subscription) error {
 	e.dropped.follow(sub)
 	return sub.SetPendingLimits(queuedRequests, queuedBytes)
@@ -84,22 +86,36 @@ func (e *endpoint) tellDropped() {
 	e.dropped.told = total
 }
 
-// follow counts those of sub too, in place of the subscription before it.
+// follow counts those of sub too.
 func (d *dropped) follow(sub *nats.Subscription) {
-	before := d.total()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sub, d.before, d.last = sub, before, 0
+	if d.subs == nil {
+		d.subs = make(map[*nats.Subscription]uint64)
+	}
+	d.subs[sub] = 0
 }
+
+// look counts. nats.go no longer says how many a subscription has dropped once it
+// has ended, so that somebody has to look while it is drained.
+func (d *dropped) look() { d.total() }
 
 // total is how many were dropped since the start.
 func (d *dropped) total() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if n, err := d.sub.Dropped(); err == nil { // once it has ended there is an error
-		d.last = uint64(n)
+	total := d.gone
+	for sub, last := range d.subs {
+		n, err := sub.Dropped()
+		if err != nil { // it has ended
+			delete(d.subs, sub)
+			d.gone, total = d.gone+last, total+last
+			continue
+		}
+		d.subs[sub] = uint64(n)
+		total += uint64(n)
 	}
-	return d.before + d.last
+	return total
 }
 
 // kind is what e is, for discovery.

@@ -20,10 +20,20 @@ type gap struct {
 	unknown   bool   // nobody can know how many
 	restarted string // yes, no or unknown after a lost session, else empty
 	recall    bool   // from is when the last event was that the stream holds
+	sent      bool   // at least once
 }
 
 // gapBytes is what a gap costs beside its entry.
 const gapBytes = 96
+
+// first returns g when it is sent for the first time, else nil.
+func (g *gap) first() *gap {
+	if g.sent {
+		return nil
+	}
+	g.sent = true
+	return g
+}
 
 // add notes one lost event.
 func (g *gap) add(at int64) {

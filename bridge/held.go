@@ -50,7 +50,7 @@ func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	now := time.Now()
-	stream, err := p.js.Stream(ctx, EventStream)
+	stream, err := p.conn.get().js.Stream(ctx, EventStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return doubt{since: now}, nil
 	}
@@ -148,13 +148,14 @@ func (p *publisher) page(ctx context.Context, r getRequest) (messages []heldMess
 	if err != nil {
 		return nil, false, err
 	}
-	inbox := p.nc.NewInbox()
-	sub, err := p.nc.SubscribeSync(inbox)
+	nc := p.conn.get() // the publisher may take up another one meanwhile
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, false, err
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // fails only where the connection is gone
-	if err := p.nc.PublishRequest(heldSubject, inbox, body); err != nil {
+	if err := nc.PublishRequest(heldSubject, inbox, body); err != nil {
 		return nil, false, err
 	}
 	last := uint64(0)

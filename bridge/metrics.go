@@ -11,7 +11,7 @@ import (
 type metrics struct {
 	bridge *Bridge
 
-	build, natsUp, sessionUp                                   *prometheus.Desc
+	build, natsUp, natsRemade, missing, sessionUp              *prometheus.Desc
 	received, published, filtered, dropped                     *prometheus.Desc
 	queued, inFlight, outboxBytes, corrupt, replaced           *prometheus.Desc
 	actions, pending, writeBytes, late, strays, unmatched, log *prometheus.Desc
@@ -30,6 +30,8 @@ func newMetrics(b *Bridge) *metrics {
 		bridge:          b,
 		build:           desc("build_info", "Always 1; the version is the label.", "version"),
 		natsUp:          desc("nats_up", "Whether the connection to NATS is up.", "connection"),
+		natsRemade:      desc("nats_connections_remade_total", "Connections to NATS made in place of one that was closed for good.", "connection"),
+		missing:         desc("nats_subscriptions_missing", "Subscriptions that NATS does not let the bridge have, or that are not made yet.", "connection"),
 		log:             desc("log_lines_lost_total", "Log lines that could not be written."),
 		sessionUp:       desc("ami_session_up", "Whether the session is logged in.", "server", "role"),
 		received:        desc("events_received_total", "Events read from Asterisk.", "server"),
@@ -85,8 +87,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	gauge(m.build, 1, b.deps.Version)
-	gauge(m.natsUp, one(b.events.IsConnected()), "events")
-	gauge(m.natsUp, one(b.control.IsConnected()), "control")
+	for name, c := range map[string]*conn{"events": b.events, "control": b.control} {
+		stand, all := c.standing()
+		gauge(m.natsUp, one(c.up()), name)
+		count(m.natsRemade, c.made.Load()-1, name)
+		gauge(m.missing, float64(all-stand), name)
+	}
 	inForce, _ := b.way.Load().(string)
 	for _, way := range ways {
 		gauge(m.delivery, one(way == inForce), way)

@@ -81,6 +81,9 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 		}
 		opts = append(opts, nats.TokenHandler(func() string { return l.secret(&l.token, l.cfg.Load().token) }))
 	}
+	if cfg.TLSFirst {
+		opts = append(opts, nats.TLSHandshakeFirst())
+	}
 	if !kinds.CA && !kinds.Cert {
 		return opts, nil
 	}

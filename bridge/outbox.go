@@ -223,7 +223,7 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		s := o.again.popFront()
 		o.sent.pushBack(s)
 		if s.hole != nil {
-			return s.outboxEntry, s.hole.appendTo(payload), nil, true
+			return s.outboxEntry, s.hole.appendTo(payload), s.hole.first(), true
 		}
 		o.queued--
 		o.inFlight++
@@ -259,9 +259,16 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		if s.hole == o.shedding {
 			o.shedding = nil
 		}
-		return s.outboxEntry, s.hole.appendTo(payload), s.hole, true
+		return s.outboxEntry, s.hole.appendTo(payload), s.hole.first(), true
 	}
 	return outboxEntry{}, payload, nil, false
+}
+
+// stores returns how many events were published.
+func (o *outbox) stores() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.published
 }
 
 // ack releases the oldest in flight, if there is one, as published.

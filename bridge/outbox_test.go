@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -321,5 +322,20 @@ func BenchmarkOutbox(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// The Gap of an event that NATS refused is told of once, like any other.
+func TestOutbox_TellsOfARefusedEventOnce(t *testing.T) {
+	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
+	o.push(outboxEntry{at: 1}, []byte("{}"), false)
+	o.take(nil)
+	o.refuseSent(0)
+	for n := range 2 {
+		o.rewind(nil, nil)
+		_, payload, told, ok := o.take(nil)
+		if !ok || (told != nil) != (n == 0) || !strings.Contains(string(payload), dropOversize) {
+			t.Errorf("sent for the %d. time: %s, told %v", n+1, payload, told)
+		}
 	}
 }

@@ -31,13 +31,13 @@ const (
 
 // recallAll asks for each server's last event, until all are known or ctx ends.
 // Without an answer for one the others are not asked for.
-func (b *Bridge) recallAll(ctx context.Context, js jetstream.JetStream) {
+func (b *Bridge) recallAll(ctx context.Context) {
 	var failure error
 	for _, s := range b.servers {
 		var last time.Time
 		if failure == nil {
-			last, failure = recall(ctx, b.control.IsConnected, func(ctx context.Context) (time.Time, error) {
-				return lastEvent(ctx, js, s.subjects.all())
+			last, failure = recall(ctx, b.control.up, func(ctx context.Context) (time.Time, error) {
+				return lastEvent(ctx, b.control.get().js, s.subjects.all())
 			})
 		}
 		if ctx.Err() != nil {

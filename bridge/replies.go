@@ -34,16 +34,17 @@ type reply struct {
 // rule, never calls NATS. Its queue is bounded by the calls' slots: each reply
 // holds the one of its Action until it is published.
 type replier struct {
-	nc   *nats.Conn
-	log  *zap.Logger
-	wake chan struct{} // of capacity 1
+	conn  *conn
+	again <-chan struct{} // the connection has come or gone
+	log   *zap.Logger
+	wake  chan struct{} // of capacity 1
 
 	mu      sync.Mutex
 	waiting []reply
 }
 
-func newReplier(nc *nats.Conn, log *zap.Logger) *replier {
-	return &replier{nc: nc, log: log, wake: make(chan struct{}, 1)}
+func newReplier(c *conn, log *zap.Logger) *replier {
+	return &replier{conn: c, again: c.watch(), log: log, wake: make(chan struct{}, 1)}
 }
 
 // queue hands over a reply and returns at once.
@@ -90,9 +91,9 @@ func (r *replier) publish(answer reply) {
 		r.publishPart(&answer)
 		return
 	}
-	err := r.nc.PublishMsg(answer.message())
+	err := r.send(answer.message())
 	if errors.Is(err, nats.ErrMaxPayload) {
-		err = r.nc.PublishMsg(answer.tooLarge())
+		err = r.send(answer.tooLarge())
 	}
 	if err != nil {
 		r.lost(err)
@@ -107,7 +108,7 @@ func (r *replier) publishPart(answer *reply) {
 		s.counts.unheard.Add(1)
 		return
 	}
-	err := r.nc.PublishMsg(answer.message())
+	err := r.send(answer.message())
 	if err == nil {
 		s.counts.published.Add(1)
 		return
@@ -118,6 +119,30 @@ func (r *replier) publishPart(answer *reply) {
 		return
 	}
 	r.lost(err)
+}
+
+// remakeTime is how long a reply waits for another connection.
+const remakeTime = 5 * time.Second
+
+// send publishes m. A connection that is down keeps it by itself; one that was
+// closed, for good or because the server takes more now, is waited for.
+func (r *replier) send(m *nats.Msg) error {
+	late := time.NewTimer(remakeTime)
+	defer late.Stop()
+	for {
+		l := r.conn.get()
+		err := r.conn.publish(l, m)
+		if !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrDisconnected) {
+			return err
+		}
+		for r.conn.get() == l && !l.IsConnected() {
+			select {
+			case <-r.again:
+			case <-late.C:
+				return err
+			}
+		}
+	}
 }
 
 // message is the answer as NATS has it.
@@ -160,7 +185,7 @@ func (r *replier) lost(err error) { r.log.Warn("reply lost", zap.Error(err)) }
 func (r *replier) end(to string, replies int) {
 	msg := nats.NewMsg(to)
 	msg.Header.Set("Ami-Replies", strconv.Itoa(replies))
-	if err := r.nc.PublishMsg(msg); err != nil {
+	if err := r.send(msg); err != nil {
 		r.lost(err)
 	}
 }

@@ -1,8 +1,8 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,7 +110,13 @@ func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
 func TestDropped_AreCounted(t *testing.T) {
 	a := askingBridge(t, nil)
 	e := a.endpoints[0]
-	if err := e.dropped.sub.SetPendingLimits(10, 1<<20); err != nil {
+	current := func() *nats.Subscription {
+		a.control.mu.Lock()
+		defer a.control.mu.Unlock()
+		at := slices.IndexFunc(a.control.subs, func(s *subscription) bool { return s.subject == e.subject() })
+		return a.control.subs[at].sub
+	}
+	if err := current().SetPendingLimits(10, 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	flood := func() {
@@ -126,18 +132,12 @@ func TestDropped_AreCounted(t *testing.T) {
 	}
 	flood()
 	dropped := e.dropped.total()
-	var sub *nats.Subscription
-	sub, err := a.control.QueueSubscribe("ami.actions.pbx1.*", "q", e.onRequest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := e.dropped.sub
-	if err := e.arrive(sub); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(old.Unsubscribe(), a.control.Flush()); err != nil { // or it takes some of them
-		t.Fatal(err)
-	}
+	old := current()
+	within(t, "another subscription", func() bool {
+		raise(a.control.denial)
+		return current() != old && !old.IsValid()
+	})
+	sub := current()
 	if msgs, bytes, err := sub.PendingLimits(); msgs != queuedRequests || bytes != queuedBytes || err != nil {
 		t.Errorf("at most %d requests, %d bytes wait, %v", msgs, bytes, err)
 	}

@@ -72,7 +72,7 @@ func (b *Bridge) shutdown(stage *stages, service *service) error {
 	}
 	b.tick()
 	b.status.flush()
-	left = append(left, b.drain(ctx, b.events, "events"), b.drain(ctx, b.control, "control"))
+	left = append(left, b.drain(ctx, b.events.get().Conn, "events"), b.drain(ctx, b.control.get().Conn, "control"))
 	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
 	return errors.Join(left...)
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
@@ -104,18 +105,22 @@ func (s *server) gapStatus(g gap) gapMsg {
 
 // nodeMsg is this process.
 type nodeMsg struct {
-	Node         string   `json:"node"`
-	Version      string   `json:"version"`
-	At           string   `json:"at"`
-	UptimeS      int64    `json:"uptime_s"`
-	Servers      []string `json:"servers"`
-	Ready        []string `json:"ready"`
-	NATS         string   `json:"nats"`
-	Delivery     string   `json:"delivery"`
-	Way          string   `json:"way"`
-	LogLinesLost uint64   `json:"log_lines_lost"`
-	AuditQueued  int      `json:"audit_queued"`
-	AuditLost    uint64   `json:"audit_lost"`
+	Node    string   `json:"node"`
+	Version string   `json:"version"`
+	At      string   `json:"at"`
+	UptimeS int64    `json:"uptime_s"`
+	Servers []string `json:"servers"`
+	Ready   []string `json:"ready"`
+	NATS    string   `json:"nats"`
+	// Connections are the states of events and control, Unanswered the endpoints
+	// whose requests do not arrive.
+	Connections  map[string]string `json:"connections"`
+	Unanswered   []string          `json:"unanswered"`
+	Delivery     string            `json:"delivery"`
+	Way          string            `json:"way"`
+	LogLinesLost uint64            `json:"log_lines_lost"`
+	AuditQueued  int               `json:"audit_queued"`
+	AuditLost    uint64            `json:"audit_lost"`
 	// RequestsDropped were never read: too many waited.
 	RequestsDropped uint64 `json:"requests_dropped"`
 
@@ -128,8 +133,14 @@ func (b *Bridge) tellNode(now time.Time) {
 	b.streams.changed.Store(false)
 	node := nodeMsg{
 		Node: b.cfg.Node, Version: b.deps.Version, At: stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
-		Servers: []string{}, Ready: []string{}, NATS: b.status.nc.Status().String(), Delivery: b.cfg.Delivery.String(),
+		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
 	}
+	for name, state := range b.answerable() {
+		if state != answered {
+			node.Unanswered = append(node.Unanswered, name)
+		}
+	}
+	slices.Sort(node.Unanswered)
 	node.Way, _ = b.way.Load().(string)
 	node.AuditQueued, _ = b.audit.journal.left()
 	node.AuditLost = b.audit.lost.Load()

@@ -565,7 +565,7 @@ func TestStored_Answers(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			p := &publisher{nc: nc}
+			p := &publisher{conn: connOf(t, nc)}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			messages, more, err := p.page(ctx, test.request)

@@ -97,9 +97,9 @@ type probes struct {
 	live map[string]*stream
 }
 
-func newProbes(nc *nats.Conn) (*probes, error) {
-	p := &probes{prefix: nc.NewInbox() + ".", live: make(map[string]*stream)}
-	_, err := nc.Subscribe(p.prefix+"*", p.heard)
+func newProbes(c *conn) (*probes, error) {
+	p := &probes{prefix: c.get().NewInbox() + ".", live: make(map[string]*stream)}
+	_, err := c.subscribe(p.prefix+"*", "", p.heard)
 	return p, err
 }
 

@@ -50,7 +50,7 @@ func (k *streams) stored(name string, err error) {
 }
 
 // published hears that the stream called name has stored a message.
-func (k *streams) published(name string) { k.hear(name, finding{}) }
+func (k *streams) published(name string) { k.hear(name, finding{state: streamOK}) }
 
 func (k *streams) hear(name string, f finding) {
 	k.update(name, func(r *streamRow) { r.heard, r.heardAt = f, time.Now() })
@@ -61,7 +61,7 @@ func (k *streams) forget() {
 	k.mu.Lock()
 	var old []string
 	for _, r := range k.rows {
-		if r.heard.state != streamUnknown && time.Since(r.heardAt) > heardFor {
+		if r.heard.state != streamUnknown && r.heard.state != streamOK && time.Since(r.heardAt) > heardFor {
 			old = append(old, r.name)
 		}
 	}
@@ -161,7 +161,7 @@ type denials struct {
 	mu     sync.Mutex // protects the following
 	asked  string     // the end of the subject of the question that is out
 	cancel context.CancelCauseFunc
-	inbox  error // answers are not to be heard, until the connection is made anew
+	inbox  error // its answer is not to be heard, or was not
 }
 
 // question asks JetStream what has the subject $JS.API.<what>.
@@ -172,7 +172,7 @@ func question[T any](ctx context.Context, k *streams, what string, ask func(cont
 	defer cancel(nil)
 	d := &k.denials
 	d.mu.Lock()
-	d.asked, d.cancel = what, cancel
+	d.asked, d.cancel, d.inbox = what, cancel, nil // its answer has an inbox of its own
 	d.mu.Unlock()
 	answer, err := ask(ctx)
 	d.mu.Lock()

@@ -345,5 +345,5 @@ func (w *window) signal() {
 // gone reports whether err only says that the connection is down, which the
 // connection itself tells.
 func gone(err error) bool {
-	return errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded)
+	return errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed)
 }

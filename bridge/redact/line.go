@@ -12,6 +12,10 @@ var (
 	// a separator and a value: secret=x, Secret: x, "secret":"x", CDR(pin) = x.
 	namedRule  = regexp.MustCompile(`([\p{L}\p{N}][\p{L}\p{M}\p{N}_.-]*(?:\([^()=:\r\n"']*\))?)\)?(?:\\?["'])?([ \t]*(?:=>|[:=])[ \t]*)`)
 	quotedRule = regexp.MustCompile(`^(?:\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^']*')(?:$|[\s,;&)}\]\\])`)
+	// systemErrorRule is what an operation on a file ends with, as in
+	// "open /run/secrets/nats.creds: no such file or directory".
+	systemErrorRule = regexp.MustCompile(`^(?:no such file or directory|permission denied|is a directory|not a directory|too many open files|` +
+		`input/output error|no space left on device|file name too long|too many levels of symbolic links)(?:[\r\n"':;,)\]\\]|$)`)
 	// lineEndRule is the end of an AMI header, as it is or as %q prints it.
 	lineEndRule = regexp.MustCompile(`[\r\n]|\\[rn]`)
 )
@@ -60,6 +64,9 @@ func (r *Redactor) values(s string) string {
 		line := lastLine(s[:start])
 		if !r.Key(name) || !r.Secret(name) && (line != "" || separator[0] != ':') && !md5Rule.MatchString(s[at:]) {
 			continue // much else is called key, as in "parse private key: no PEM"
+		}
+		if start > 0 && s[start-1] == '/' && systemErrorRule.MatchString(s[at:]) {
+			continue // a file's name, and what is the matter with it
 		}
 		// Only name=value ends at a space. In a Variable header it does not.
 		inLine := separator == "=" && !strings.Contains(strings.ToLower(line), "variable")

@@ -43,6 +43,7 @@ var meanings = map[string]string{
 	"NATS_TLS_CA_FILE":   "certificates to trust in place of the system's, PEM",
 	"NATS_TLS_CERT_FILE": "client certificate, PEM",
 	"NATS_TLS_KEY_FILE":  "its key, PEM",
+	"NATS_TLS_FIRST":     "on or off: TLS from the first byte, for a server with handshake_first",
 	"STREAM_REPLICAS":    "copies of each stream in a NATS cluster, 1 to 5",
 	"STREAM_MAX_AGE":     "how long events are kept; 0: no limit",
 	"STREAM_MAX_BYTES":   "most bytes of events that are kept",

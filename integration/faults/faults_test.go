@@ -62,6 +62,7 @@ type rig struct {
 	links     map[[2]int]*proxy // between nodes, in a cluster that is to be divided
 	way       *proxy            // between the bridge and NATS, if there is one
 	asterisks []*asterisk
+	loud      *asterisk // one more, whose events are looked at apart; or nil
 	bridge    *running
 	nc        *nats.Conn // a client's that outlives the fault
 	js        jetstream.JetStream
@@ -151,7 +152,11 @@ func (r *rig) start(f *fault) {
 	if r.way != nil {
 		url = "nats://" + r.way.addr
 	}
-	cfg := bridgeConfig(url, r.asterisks)
+	all := slices.Clone(r.asterisks)
+	if r.loud != nil {
+		all = append(all, r.loud)
+	}
+	cfg := bridgeConfig(url, all)
 	cfg.Stream.Replicas = f.nodes
 	if f.configure != nil {
 		f.configure(&cfg)
@@ -162,7 +167,7 @@ func (r *rig) start(f *fault) {
 	r.bridge = startBridge(r.t, cfg)
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	for _, a := range r.asterisks {
+	for _, a := range all {
 		if err := a.sim.WaitEventSessions(ctx, 1); err != nil {
 			r.t.Fatal(err)
 		}

@@ -101,16 +101,16 @@ func (r *rig) awaitReplicas(name string) {
 	})
 }
 
-// denied: the bridge may not publish the events of one name of one server. What
+// oneDenied: the bridge may not publish the events of one name of one server. What
 // the server says is a little late, so that others are stored behind the first
 // that is denied before the bridge hears of it.
-func denied(r *rig) {
+func oneDenied(r *rig) {
 	r.way.set(func(p *proxy) { p.delay = 100 * time.Millisecond })
 	r.under(func() {
-		r.nodes[0].denied = "ami.events.pbx2.Hangup"
+		r.nodes[0].rights = `permissions: { publish: { allow: [">"], deny: ["ami.events.pbx2.Hangup"] } }`
 		r.nodes[0].reload()
 		pause(r.t, r.length)
-		r.nodes[0].denied = ""
+		r.nodes[0].rights = ""
 		r.nodes[0].reload()
 	})
 }
