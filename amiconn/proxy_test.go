@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,12 +141,12 @@ func TestLink_AsksForTheEndOfAListThatIsOnlyAnnounced(t *testing.T) {
 func TestLink_NumbersWhatIsNoEvent(t *testing.T) {
 	for _, sessions := range []int{1, 2} {
 		var kinds []frames.Kind
-		corrupt := 0
+		var corrupt atomic.Int64 // of all sessions, each with a reader
 		inBubble(t, amisim.Config{NotBooted: true}, func(c *Config, d *Deps) {
 			c.Sessions = sessions
 			next := d.Hooks.Event
 			d.Hooks.Event = func(e Event) { kinds = append(kinds, e.Frame.Kind()); next(e) }
-			d.Hooks.Corrupt = func(int) { corrupt++ }
+			d.Hooks.Corrupt = func(int) { corrupt.Add(1) }
 		}, func(b *bench) {
 			b.up()
 			b.sim.Emit("Event", "A")
@@ -161,8 +162,8 @@ func TestLink_NumbersWhatIsNoEvent(t *testing.T) {
 			}
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			if !slices.Equal(kinds, want) || b.seqs[len(b.seqs)-1] != uint64(len(want)) || corrupt != 2 {
-				t.Errorf("%d sessions: kinds %v, numbers %v, %d corrupt", sessions, kinds, b.seqs, corrupt)
+			if !slices.Equal(kinds, want) || b.seqs[len(b.seqs)-1] != uint64(len(want)) || corrupt.Load() != 2 {
+				t.Errorf("%d sessions: kinds %v, numbers %v, %d corrupt", sessions, kinds, b.seqs, corrupt.Load())
 			}
 		})
 	}
