@@ -24,8 +24,9 @@ type Deps struct {
 	// Dial is net.Dialer.DialContext if nil.
 	Dial DialFunc
 	// Gate waits for a turn to connect; the function that it returns ends the
-	// turn. No gate if nil.
-	Gate func(ctx context.Context) (func(), error)
+	// turn. Last is when the session was last up, zero if it never was. No gate
+	// if nil.
+	Gate func(ctx context.Context, last time.Time) (func(), error)
 	// Hooks are called as events and states come.
 	Hooks Hooks
 }
@@ -68,7 +69,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 		deps.Dial = new(net.Dialer).DialContext
 	}
 	if deps.Gate == nil {
-		deps.Gate = func(context.Context) (func(), error) { return func() {}, nil }
+		deps.Gate = func(context.Context, time.Time) (func(), error) { return func() {}, nil }
 	}
 	limits := correlation.Limits{
 		Pending: cfg.MaxPending, ReplyBytes: deps.ReplyBytes, TotalBytes: deps.HeldBytes,
@@ -88,6 +89,10 @@ func NewLink(cfg Config, deps Deps) *Link {
 	return l
 }
 
+// Retry has the sessions that are not up tried at once, whatever they wait for:
+// somebody may have mended what was wrong.
+func (l *Link) Retry() { l.breaker.retry() }
+
 // Run keeps the sessions up until ctx ends. Then it logs off, ends the pending
 // calls and returns nil.
 func (l *Link) Run(ctx context.Context) error {
@@ -101,15 +106,22 @@ func (l *Link) Run(ctx context.Context) error {
 	return nil
 }
 
-// onBreaker logs a change of the breaker and tells the hook.
+// onBreaker logs a change of the breaker and tells the hook. That a probe is let
+// through, and fails, several times a second is no news.
 func (l *Link) onBreaker(c BreakerChange) {
 	fields := []zap.Field{
 		zap.String("from", string(c.From)), zap.String("to", string(c.To)), zap.String("reason", string(c.Reason)),
 		zap.Int("failures", c.Failures),
 	}
 	switch {
+	case c.To == BreakerHalfOpen:
+		l.log.Debug("breaker changed", fields...)
 	case c.To == BreakerOpen:
-		l.log.Warn("breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
+		level := zap.WarnLevel
+		if c.From == BreakerHalfOpen && c.RetryIn <= shortWait {
+			level = zap.DebugLevel
+		}
+		l.log.Log(level, "breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
 	case c.From != c.To:
 		l.log.Info("breaker changed", fields...)
 	}
