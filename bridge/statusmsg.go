@@ -159,7 +159,7 @@ func (b *Bridge) tick() {
 		s.levels = m.levels()
 		s.status.publish(s.subjects.status("buffers", ""), m)
 		s.tellDrops()
-		s.closeHole(now.Add(-holeIntervals*b.cfg.StatusInterval), "")
+		s.closeOldHole(now.Add(-holeIntervals * b.cfg.StatusInterval))
 	}
 	b.tellNode(now)
 }
