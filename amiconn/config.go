@@ -1,9 +1,11 @@
 package amiconn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -21,18 +23,25 @@ type Config struct {
 	// Username and Secret are those of manager.conf.
 	Username string
 	Secret   Secret
-	// SecretFile names a file to read Secret from. Exactly one of both is set.
+	// SecretFile names a file to read Secret from, anew for each login. Exactly
+	// one of both is set.
 	SecretFile string `split_words:"true"`
 
 	// TLS wraps the connection from its first byte (manager.conf tlsenable).
 	TLS Switch
 	// TLSCaFile holds the PEM certificates to trust in place of the system's.
 	TLSCaFile string `split_words:"true"`
+	// TLSServerName is the name that the certificate has to have in place of
+	// Addr's host.
+	TLSServerName string `split_words:"true"`
+	// TLSPinSha256 are the public keys that the server may have.
+	TLSPinSha256 Pins `split_words:"true"`
+	// TLSLegacy takes TLS 1.0 and 1.1, and key exchange by RSA.
+	TLSLegacy Switch `split_words:"true"`
 	// Auth is md5 or plain.
 	Auth Auth
-	// Events is what the event session asks for in its Login: on, or a list
-	// of classes such as call,agent.
-	Events string
+	// Events is what the event session asks for in its Login.
+	Events Events
 	// Charset says which text the server's bytes are.
 	Charset frames.Charset
 	// Sessions is 2, or 1 for a server with allowmultiplelogin=no.
@@ -75,7 +84,15 @@ type Config struct {
 	MaxPending int `split_words:"true"`
 	// MaxFrameBytes bounds one frame; a larger one is discarded and counted.
 	MaxFrameBytes Bytes `split_words:"true"`
+
+	// Variables are the names by which whoever configures this server knows the
+	// settings, such as BRIDGE_AMI_SECRET for SECRET. One that is not here is
+	// called as it is.
+	Variables map[string]string `ignored:"true"`
 }
+
+// Variable returns the name by which a setting is known.
+func (c *Config) Variable(setting string) string { return cmp.Or(c.Variables[setting], setting) }
 
 // MaxActionSessions is the most action sessions to one server. Each is a
 // thread of Asterisk's.
@@ -89,7 +106,7 @@ func (c *Config) WriteCapacity() Bytes { return c.WriteBufferBytes * Bytes(c.Act
 func DefaultConfig() Config {
 	return Config{
 		Auth:             AuthMD5,
-		Events:           "on",
+		Events:           AllEvents,
 		Charset:          frames.UTF8,
 		Sessions:         2,
 		ActionSessions:   1,
@@ -113,10 +130,20 @@ func DefaultConfig() Config {
 // SettingError says what is wrong with one setting, never its value.
 type SettingError struct {
 	Setting string // as in the environment: READ_TIMEOUT
-	Reason  string // what it accepts
+	// Reason says what it accepts. Other settings that it names stand behind a $.
+	Reason string
 }
 
-func (e *SettingError) Error() string { return e.Setting + ": " + e.Reason }
+func (e *SettingError) Error() string {
+	return e.Text(func(setting string) string { return setting })
+}
+
+var settingRule = regexp.MustCompile(`\$([A-Z][A-Z0-9_]*)`)
+
+// Text returns the error with the settings called as variable says.
+func (e *SettingError) Text(variable func(setting string) string) string {
+	return variable(e.Setting) + ": " + settingRule.ReplaceAllStringFunc(e.Reason, func(name string) string { return variable(name[1:]) })
+}
 
 // Validate returns every problem of c at once, each a *SettingError, joined.
 func (c *Config) Validate() error {
@@ -129,14 +156,18 @@ func (c *Config) Validate() error {
 	host, port, err := net.SplitHostPort(c.Addr)
 	check(err == nil && host != "" && port != "", "ADDR", "wants host:port, such as 10.0.0.1:5038")
 	check(headerSafe(c.Username), "USERNAME", "wants the user's name in manager.conf")
-	check(c.Secret != "" || c.SecretFile != "", "SECRET", "is missing: set it, or SECRET_FILE")
-	check(c.Secret == "" || c.SecretFile == "", "SECRET", "and SECRET_FILE are both set: keep one")
+	check(c.Secret != "" || c.SecretFile != "", "SECRET", "is missing: set it, or $SECRET_FILE")
+	check(c.Secret == "" || c.SecretFile == "", "SECRET", "and $SECRET_FILE are both set: keep one")
 	check(c.Secret == "" || headerSafe(string(c.Secret)), "SECRET", "has a line break or NUL")
-	check(headerSafe(c.Events), "EVENTS", "wants on, or event classes such as call,agent")
+	check(c.Events.Valid(), "EVENTS", wantsEvents)
 	check(c.Sessions == 1 || c.Sessions == 2, "SESSIONS", "wants 1 or 2")
 	check(c.ActionSessions >= 1 && c.ActionSessions <= MaxActionSessions, "ACTION_SESSIONS", "wants 1 to %d", MaxActionSessions)
-	check(c.Sessions != 1 || c.ActionSessions <= 1, "ACTION_SESSIONS", "wants 1 while SESSIONS is 1")
-	check(bool(c.TLS) || c.TLSCaFile == "", "TLS_CA_FILE", "is set while TLS is off: set TLS=on too")
+	check(c.Sessions != 1 || c.ActionSessions <= 1, "ACTION_SESSIONS", "wants 1 while $SESSIONS is 1")
+	const off = "is set while $TLS is off: set $TLS=on too"
+	check(bool(c.TLS) || c.TLSCaFile == "", "TLS_CA_FILE", off)
+	check(bool(c.TLS) || c.TLSServerName == "", "TLS_SERVER_NAME", off)
+	check(bool(c.TLS) || len(c.TLSPinSha256) == 0, "TLS_PIN_SHA256", off)
+	check(bool(c.TLS) || !bool(c.TLSLegacy), "TLS_LEGACY", off)
 	for _, d := range []struct {
 		setting string
 		value   time.Duration
@@ -153,9 +184,9 @@ func (c *Config) Validate() error {
 	} {
 		check(d.value > 0, d.setting, "wants a positive duration such as 500ms, 15s or 2m")
 	}
-	check(c.BackoffMax >= c.BackoffMin, "BACKOFF_MAX", "wants at least BACKOFF_MIN (%v)", c.BackoffMin)
+	check(c.BackoffMax >= c.BackoffMin, "BACKOFF_MAX", "wants at least $BACKOFF_MIN (%v)", c.BackoffMin)
 	check(c.ReadTimeout > c.PingInterval, "READ_TIMEOUT",
-		"wants more than PING_INTERVAL (%v), or every quiet session dies", c.PingInterval)
+		"wants more than $PING_INTERVAL (%v), or every quiet session dies", c.PingInterval)
 	check(c.BreakerFailures >= 1, "BREAKER_FAILURES", "wants 1 or more")
 	check(c.BreakerProbes >= 1, "BREAKER_PROBES", "wants 1 or more")
 	check(c.MaxPending >= 1, "MAX_PENDING", "wants 1 or more")

@@ -2,12 +2,7 @@ package amiconn
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
-	"os"
 	"time"
 )
 
@@ -21,8 +16,8 @@ type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 const tlsRecord = 1000
 
 // dial connects to the server and, with TLS on, shakes hands and checks the
-// certificate's name. The whole takes at most ConnectTimeout, what is before TLS
-// at most timeout.
+// certificate. The whole takes at most ConnectTimeout, what is before TLS at most
+// timeout.
 func dial(ctx context.Context, cfg *Config, d DialFunc, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
@@ -35,39 +30,12 @@ func dial(ctx context.Context, cfg *Config, d DialFunc, timeout time.Duration) (
 	if !cfg.TLS {
 		return conn, nil
 	}
-	settings, err := tlsSettings(cfg)
+	secure, err := handshake(ctx, conn, cfg)
 	if err != nil {
-		conn.Close()
-		return nil, &SessionError{ReasonTLS, err}
-	}
-	secure := tls.Client(conn, settings)
-	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, &SessionError{ReasonTLS, err}
 	}
 	return secure, nil
-}
-
-// tlsSettings trusts the certificates of TLSCaFile, read anew for each
-// connection so that they can be renewed in place, or else the system's.
-func tlsSettings(cfg *Config) (*tls.Config, error) {
-	host, _, err := net.SplitHostPort(cfg.Addr)
-	if err != nil {
-		return nil, err
-	}
-	settings := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if cfg.TLSCaFile == "" {
-		return settings, nil
-	}
-	pem, err := os.ReadFile(cfg.TLSCaFile)
-	if err != nil {
-		return nil, fmt.Errorf("read TLS_CA_FILE: %w", err)
-	}
-	settings.RootCAs = x509.NewCertPool()
-	if !settings.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, errors.New("TLS_CA_FILE holds no certificate in PEM")
-	}
-	return settings, nil
 }
 
 // deadline returns the earlier of d from now and ctx's own deadline.

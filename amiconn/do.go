@@ -47,7 +47,7 @@ func (l *Link) Do(a Action) (string, error) {
 		ActionID: id, Action: a.Name, Session: session.Token,
 		WaitComplete: a.WaitComplete, WaitSession: events,
 		Regex: regexChannel(a.Headers), OldLists: session.oldLists,
-		Timeout: l.cfg.Timeout(a.Name, a.Timeout), Part: a.Part, Done: session.watch(a.Done),
+		Timeout: l.cfg.Timeout(a.Name, a.Timeout), Part: a.Part, Probe: session.ping, Done: session.watch(a.Done),
 	}
 	return id, session.send(call, data)
 }

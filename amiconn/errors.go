@@ -12,6 +12,7 @@ type Reason string
 // The reasons. Each is a failure of the server or of the network but for
 // ReasonShutdown.
 const (
+	ReasonSecret       Reason = "secret"        // the secret is not to be had: nobody was asked
 	ReasonDial         Reason = "dial"          // no connection
 	ReasonTLS          Reason = "tls"           // handshake or certificate
 	ReasonBanner       Reason = "banner"        // the peer does not greet as Asterisk does
@@ -30,7 +31,7 @@ const (
 // life.
 func Failures() []Reason {
 	return []Reason{
-		ReasonDial, ReasonTLS, ReasonBanner, ReasonLogin, ReasonAuth, ReasonClosed, ReasonRead,
+		ReasonSecret, ReasonDial, ReasonTLS, ReasonBanner, ReasonLogin, ReasonAuth, ReasonClosed, ReasonRead,
 		ReasonReadTimeout, ReasonPing, ReasonWrite, ReasonWriteTimeout,
 	}
 }

@@ -27,6 +27,9 @@ type Deps struct {
 	// turn. Last is when the session was last up, zero if it never was. No gate
 	// if nil.
 	Gate func(ctx context.Context, last time.Time) (func(), error)
+	// Learn is told each secret that is read from a file, before it is used, so
+	// that it can be kept out of what is written. It may be nil.
+	Learn func(secret Secret)
 	// Hooks are called as events and states come.
 	Hooks Hooks
 }
@@ -42,6 +45,8 @@ type Link struct {
 
 	breaker *breaker
 	counts  counts
+	login   atomic.Pointer[Config] // what the next login goes by; never changed, only replaced
+	used    atomic.Value           // the Secret of the last login
 
 	slots   []*slot // all sessions
 	events  *slot   // the one that events come by, one of slots
@@ -82,6 +87,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 		log:    deps.Logger.Named("amiconn").With(zap.String("server", cfg.Name)),
 		failed: make(map[Reason]uint64),
 	}
+	l.login.Store(&l.cfg)
 	for _, reason := range Failures() {
 		l.failed[reason] = 0
 	}
@@ -98,6 +104,7 @@ func (l *Link) Retry() { l.breaker.retry() }
 func (l *Link) Run(ctx context.Context) error {
 	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
 	var group sync.WaitGroup
+	group.Go(func() { l.watchSecret(ctx) })
 	for _, s := range l.slots {
 		group.Go(func() { l.supervise(ctx, s) })
 	}

@@ -45,7 +45,9 @@ func (s *Session) login(ctx context.Context) error {
 
 // noChallenge is for who meets a proxy, or another server, that lets in by Secret
 // alone.
-const noChallenge = "a server without Challenge wants AUTH=plain"
+func (s *Session) noChallenge() string {
+	return "a server without Challenge wants " + s.cfg.Variable("AUTH") + "=plain"
+}
 
 // credentials returns the headers of Login. With MD5 it first asks for the
 // challenge; the key is the lower-case hex of md5(challenge + secret)
@@ -54,10 +56,10 @@ func (s *Session) credentials() ([]frames.Header, error) {
 	headers := []frames.Header{header("Username", s.cfg.Username)}
 	events := s.cfg.Events
 	if s.Role == RoleActions {
-		events = "off"
+		events = NoEvents
 	}
 	if s.cfg.Auth == AuthPlain {
-		return append(headers, header("Secret", string(s.cfg.Secret)), header("Events", events)), nil
+		return append(headers, header("Secret", string(s.secret)), header("Events", string(events))), nil
 	}
 	// The username goes along so that an Asterisk with allowmultiplelogin=no
 	// can refuse at once.
@@ -67,20 +69,20 @@ func (s *Session) credentials() ([]frames.Header, error) {
 		return nil, err
 	case err != nil:
 		cause := causeOf(err)
-		return nil, &SessionError{cause.Reason, fmt.Errorf("%w (%s)", cause.Err, noChallenge)}
+		return nil, &SessionError{cause.Reason, fmt.Errorf("%w (%s)", cause.Err, s.noChallenge())}
 	case challenge == "":
-		return nil, &SessionError{ReasonAuth, errors.New("the answer to Challenge holds none: " + noChallenge)}
+		return nil, &SessionError{ReasonAuth, errors.New("the answer to Challenge holds none: " + s.noChallenge())}
 	}
-	sum := md5.Sum([]byte(challenge + string(s.cfg.Secret)))
+	sum := md5.Sum([]byte(challenge + string(s.secret)))
 	s.key = Secret(hex.EncodeToString(sum[:]))
-	return append(headers, header("AuthType", "MD5"), header("Key", string(s.key)), header("Events", events)), nil
+	return append(headers, header("AuthType", "MD5"), header("Key", string(s.key)), header("Events", string(events))), nil
 }
 
 // quote returns what errors and states may show of a peer's text: all of it,
 // or nothing if the secret or the key is in it, for a peer that echoes them
 // would have us publish them. It has to see the text before it is cut.
 func (s *Session) quote(text string) string {
-	for _, secret := range []Secret{s.cfg.Secret, s.key} {
+	for _, secret := range []Secret{s.secret, s.key} {
 		known := strings.ToLower(strings.TrimSpace(string(secret))) // as a header's value is read
 		if known != "" && strings.Contains(strings.ToLower(text), known) {
 			return secret.String()
@@ -106,7 +108,7 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 		if err != nil && !errors.Is(err, frames.ErrFrameTooLarge) {
 			return "", &SessionError{ReasonLogin, fmt.Errorf("%s: %w", action, err)}
 		}
-		if f.Kind() != frames.KindResponse || string(f.Get("ActionID")) != id {
+		if !answers(f, action, id) {
 			s.guard(f)
 			continue
 		}
@@ -129,6 +131,23 @@ func (s *Session) refusal(action, message string) *SessionError {
 		return &SessionError{ReasonAuth, fmt.Errorf("%w: %w", err, errInUse)}
 	}
 	return &SessionError{ReasonAuth, err}
+}
+
+// answers reports whether f is the Response to the action of that id. While we log
+// in nothing else is asked, so that one without ActionID, as some servers and
+// proxies send it, is the answer too, unless it cannot be: what Asterisk says to an
+// empty line (manager.c process_message), and a Success without the challenge.
+func answers(f *frames.Frame, action, id string) bool {
+	if f.Kind() != frames.KindResponse {
+		return false
+	}
+	switch answered := f.Get("ActionID"); {
+	case len(answered) > 0:
+		return string(answered) == id
+	case string(f.Name()) == "Success":
+		return action != "Challenge" || f.Get("Challenge") != nil
+	}
+	return string(f.Get("Message")) != "Missing action in request"
 }
 
 // oldLists reports whether the server is older than Asterisk 13.2, whose lists

@@ -49,16 +49,13 @@ func (s *Session) guard(f *frames.Frame) {
 func (s *Session) handle(f *frames.Frame) {
 	switch f.Kind() {
 	case frames.KindEvent:
-		if s.table.Deliver(s.Token, f) || s.Role == RoleActions {
-			return
-		}
-		s.seq++
-		if s.hooks.Event != nil {
-			s.hooks.Event(Event{Session: s.Token, Seq: s.seq, At: s.readAt, Frame: f})
+		if !s.table.Deliver(s.Token, f) {
+			s.event(f)
 		}
 	case frames.KindResponse:
-		if string(f.Get("ActionID")) == s.pingID {
+		if s.isPong(f) {
 			s.pong(f)
+			s.table.Answered(s.Token)
 			return
 		}
 		if string(f.Name()) == "Goodbye" {
@@ -69,10 +66,35 @@ func (s *Session) handle(f *frames.Frame) {
 	default:
 		// Raw text is the answer to a few Actions, and otherwise the rest of a
 		// frame that an overloaded Asterisk cut.
-		if !s.table.Deliver(s.Token, f) && s.hooks.Corrupt != nil {
+		if s.table.Deliver(s.Token, f) {
+			return
+		}
+		s.event(f)
+		if s.hooks.Corrupt != nil {
 			s.hooks.Corrupt(f.Size)
 		}
 	}
+}
+
+// event numbers and hands over what came as an event, or in the place of one.
+func (s *Session) event(f *frames.Frame) {
+	if s.Role == RoleActions {
+		return
+	}
+	s.seq++
+	if s.hooks.Event != nil {
+		s.hooks.Event(Event{Session: s.Token, Seq: s.seq, At: s.readAt, Frame: f})
+	}
+}
+
+// isPong says whether the Response f answers our Ping. A server that names no
+// ActionID in its answers has at most this one Ping of ours to answer so.
+func (s *Session) isPong(f *frames.Frame) bool {
+	id := f.Get("ActionID")
+	if len(id) == 0 {
+		return s.pingAt.Load() != 0 && f.Get("Ping") != nil
+	}
+	return string(id) == s.pingID
 }
 
 // pong notes the answer to a Ping and how far the server's clock is ahead. Its

@@ -48,7 +48,8 @@ type Event struct {
 	// At is when its last bytes were read.
 	At time.Time
 	// Frame is the event. It is valid only during the call. A Truncated one
-	// was over MAX_FRAME_BYTES and is lost.
+	// was over MAX_FRAME_BYTES and is lost; so is a KindOther, what came in the
+	// place of an event and is none.
 	Frame *frames.Frame
 }
 
@@ -64,9 +65,11 @@ type Clock struct {
 // Hooks are what a Session tells. They are called on its reading goroutine,
 // must not block and may be nil.
 type Hooks struct {
-	// Event is called for each event that is not part of a list.
+	// Event is called for each event that is not part of a list, and for each
+	// frame that came in the place of one.
 	Event func(Event)
-	// Corrupt is called for a frame that is neither Event nor Response.
+	// Corrupt is called for a frame that is neither Event nor Response, after
+	// Event; also on a session that has no events.
 	Corrupt func(size int)
 	// Clock is called for each Pong of a session that reads events.
 	Clock func(Clock)
@@ -99,6 +102,7 @@ type Session struct {
 	chunk  int // the most that one write may hold, 0 for any
 	pingID string
 
+	secret   Secret // as it was when the Session logged in
 	key      Secret // the answer to the challenge
 	oldLists bool
 
@@ -120,21 +124,27 @@ type Session struct {
 // open connects and logs in. The Session that it returns has no goroutine yet:
 // call Run.
 func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) (*Session, error) {
-	conn, err := dial(ctx, &l.cfg, l.deps.Dial, dialTimeout)
+	cfg := l.login.Load()
+	secret, err := l.secret(cfg)
+	if err != nil {
+		return nil, &SessionError{ReasonSecret, err}
+	}
+	conn, err := dial(ctx, cfg, l.deps.Dial, dialTimeout)
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{
 		Token: l.ids.Session(), Role: slot.role, born: time.Now(),
-		cfg: &l.cfg, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts,
-		conn: conn, queue: newWriteQueue(int(l.cfg.WriteBufferBytes)),
+		cfg: cfg, secret: secret, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts,
+		conn: conn, queue: newWriteQueue(int(cfg.WriteBufferBytes)),
 	}
 	s.log = l.log.With(zap.String("role", slot.name), zap.String("session", s.Token))
 	s.pingID = l.ids.ActionID(s.Token, 0)
-	if l.cfg.TLS {
+	if cfg.TLS {
 		s.chunk = tlsRecord
 	}
-	s.frames = frames.NewReader(s, int(l.cfg.MaxFrameBytes))
+	s.frames = frames.NewReader(s, int(cfg.MaxFrameBytes))
+	s.frames.Split(func(head *frames.Frame) bool { return s.table.Streams(s.Token, head) })
 	s.dead, s.die = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := s.login(ctx); err != nil {
 		conn.Close()

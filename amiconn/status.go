@@ -106,6 +106,24 @@ func (l *Link) Takes() bool {
 	return err == nil
 }
 
+// Room returns the error with which Do would refuse an Action of so many bytes
+// now, nil if it would take it.
+func (l *Link) Room(bytes int) error {
+	calls := l.table.Stats()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	turn := l.turn
+	session, err := l.choose()
+	l.turn = turn
+	if err != nil {
+		return err
+	}
+	if _, waiting, _ := session.queue.depth(); waiting+bytes > session.queue.limit || calls.Pending+calls.Held >= l.cfg.MaxPending {
+		return ErrBusy
+	}
+	return nil
+}
+
 // RetryIn returns how long it is until the first of the action sessions, or the
 // server if none of its sessions may connect, is tried again; 0 if one is up or
 // being tried.

@@ -67,9 +67,10 @@ func (l *Link) serve(ctx context.Context, s *slot, session *Session) (excused bo
 }
 
 func (l *Link) logRefusal(s *slot, err error) {
-	hint := "login refused: check USERNAME and SECRET, and the user's permit in manager.conf"
+	hint := "login refused: check " + l.cfg.Variable("USERNAME") + " and " + l.secretVariable() + ", and the user's permit in manager.conf"
 	if inUse(err) {
-		hint = "login refused: the user is logged in and may be so once: set SESSIONS=1, or wait until Asterisk notices that an old session is dead"
+		hint = "login refused: the user is logged in and may be so once: set " + l.cfg.Variable("SESSIONS") +
+			"=1, or wait until Asterisk notices that an old session is dead"
 	}
 	l.log.Error(hint, zap.String("role", s.name), zap.Error(err))
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // ask is one request for an Action, from its arrival to the end of its reply.
@@ -21,32 +23,52 @@ import (
 type ask struct {
 	endpoint *endpoint
 	subject  string
-	action   string // as the subject spells it
+	action   actionName
 	to       string // the caller's inbox
-	body     []byte
 	options  options
+	request  request           // its headers until they have become a frame
+	body     [sha256.Size]byte // hash of the body, of one with a key
 	came     time.Time
 	here     bool // with the endpoint's goroutine, which may publish
 
-	server   *server   // that it is with, or nil
-	others   []*server // that it has not been with, and may
-	declined *failure  // why the last one did not take it
-	deadline time.Time // of the reply, whoever gives it; from the first server on
-	request  request   // as read for the server
-	asked    *asked    // for the audit; nil without one
-	keyed    *keyed    // as the first of its Ami-Idempotency-Key, or nil
-	stream   *stream   // of its parts, or nil
-	counted  bool      // among the bridge's Actions in flight
-	after    func()    // called once the reply is out
+	server   *server         // that it is with, or nil
+	others   []*server       // that it has not been with, and may
+	declined *failure        // why the last one did not take it
+	deadline time.Time       // of the reply, whoever gives it; from the first server on
+	headers  []frames.Header // in the server's charset
+	held     int64           // bytes that count at the endpoint
+	shares   bool            // its text with the others of a request to all
+	intended bool            // its intent is recorded
+	asked    *asked          // for the audit; nil without one
+	keyed    *keyed          // as the first of its Ami-Idempotency-Key, or nil
+	stream   *stream         // of its parts, or nil
+	mask     mask            // of what Asterisk says
+	counted  bool            // among the bridge's Actions in flight
+	after    func()          // called once the reply is out
 }
 
-func (e *endpoint) newAsk(m *nats.Msg) *ask {
-	subject := m.Subject
-	action := subject[strings.LastIndexByte(subject, '.')+1:]
-	return &ask{
-		endpoint: e, subject: subject, action: action, asked: e.b.audit.asked(m, action),
-		to: m.Reply, body: m.Data, came: time.Now(), here: true,
+// newAsk reads a request, once for all that want to know of it, and keeps
+// neither its body nor its headers as NATS had them. The error is the caller's.
+func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
+	a := &ask{endpoint: e, subject: m.Subject, to: m.Reply, came: time.Now(), here: true}
+	var err error
+	a.action, err = parseActionName(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
+	if !e.routed && !e.every {
+		a.server = e.servers[0]
 	}
+	if odd := a.options.read(m.Header); err == nil {
+		err = odd
+	}
+	var bad error
+	if a.request, bad = parseRequest(a.action, m.Data); err == nil {
+		err = bad
+	}
+	a.asked = e.b.audit.asked(a, m, bad == nil)
+	a.options.requester, a.request.fields = "", nil
+	if err == nil && a.options.key != "" {
+		a.body = sha256.Sum256(m.Data)
+	}
+	return a, err
 }
 
 // fanOut asks each server. Behind the last reply comes an empty message with
@@ -57,14 +79,19 @@ func (a *ask) fanOut() {
 		a.refuse(badRequest(err))
 		return
 	}
+	if !a.hold() {
+		a.refuse(tooMuchHeld())
+		return
+	}
 	left := new(atomic.Int64)
 	left.Store(int64(len(servers)))
-	end := a.endOf(len(servers))
+	end, held := a.endOf(len(servers)), a.held
 	for i, s := range servers {
 		one := *a
-		one.server, one.others = s, servers[i:i+1]
+		one.server, one.others, one.shares, one.held = s, servers[i:i+1], true, 0
 		one.after = func() {
 			if left.Add(-1) == 0 {
+				a.endpoint.held.give(held)
 				end()
 			}
 		}
@@ -81,21 +108,25 @@ func (a *ask) endOf(replies int) func() {
 // members are the servers that a request to all is for: those of Ami-Group, or
 // all.
 func (a *ask) members() ([]*server, error) {
-	if a.options.group == "" {
+	if a.options.group == (serverName{}) {
 		return a.endpoint.servers, nil
 	}
 	for _, e := range a.endpoint.b.endpoints {
-		if e.group && e.name == a.options.group {
+		if e.group && e.name == a.options.group.text {
 			return e.servers, nil
 		}
 	}
-	return nil, fmt.Errorf("Ami-Group: there is no group %.40q", a.options.group)
+	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.text)
 }
 
 // begin lets a on its way, if it is no repeat of another.
 func (a *ask) begin() {
 	if a.counted = a.endpoint.b.inFlight.enter(); !a.counted {
 		a.refuse(refusalOf(amiconn.ErrStopping, 0))
+		return
+	}
+	if !a.hold() {
+		a.refuse(tooMuchHeld())
 		return
 	}
 	if a.options.key == "" || a.endpoint.b.repeats.claim(a) {
@@ -126,7 +157,7 @@ func (a *ask) choose() bool {
 		if fail == nil {
 			a.server = next
 			if a.deadline.IsZero() {
-				a.deadline = a.came.Add(next.cfg.Timeout(a.action, a.options.timeout))
+				a.deadline = a.came.Add(next.cfg.Timeout(a.action.String(), a.options.timeout))
 			}
 			return true
 		}
@@ -152,6 +183,14 @@ func (a *ask) submit() {
 		a.send()
 		return
 	}
+	// A caller must not make as many intents as it likes of what cannot be sent.
+	err := a.server.link.Room(wireSize(a.headers))
+	if err != nil && !audit.refusals.few(a.server.cfg.Name, a.action.String()) {
+		a.server.watchActions(errors.Is(err, amiconn.ErrBusy))
+		a.decline(a.server.refusal(err))
+		a.proceed()
+		return
+	}
 	a.here = false
 	audit.intend(a, func(err error) {
 		if err != nil {
@@ -170,16 +209,21 @@ func (a *ask) send() {
 		a.refuse(&failure{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
 		return
 	}
-	here := a.here
-	a.here = false // the call may end before Do returns
 	server := a.server
+	a.mask = mask{off: server.permits.Load().policy.showsSecrets(a.action)}
 	action := amiconn.Action{
-		Name: a.action, Headers: a.request.headers, Timeout: timeout,
+		Name: a.action.String(), Headers: a.headers, Timeout: timeout,
 		WaitComplete: a.waits(), Done: a.finish,
 	}
 	if a.options.stream {
 		a.stream = a.newStream()
 		action.Part = a.stream.take
+	}
+	// The call may end before Do returns.
+	here, headers := a.here, a.request.headers
+	a.here, a.headers = false, nil
+	if len(a.others) == 0 || !catalog.Read(a.action.String()) { // failsOver does not need them
+		a.letGo()
 	}
 	_, err := server.link.Do(action)
 	server.watchActions(errors.Is(err, amiconn.ErrBusy))
@@ -187,6 +231,7 @@ func (a *ask) send() {
 		return
 	}
 	a.here = here
+	a.takeBack(headers)
 	a.decline(server.refusal(err))
 	a.proceed()
 }
@@ -203,8 +248,9 @@ func (a *ask) finish(r *correlation.Result) {
 	}
 	fail := failureOf(r)
 	a.count(resultOf(fail), fail)
+	a.mask.result(r)
 	head := a.head()
-	head.actionID, head.stream = r.ActionID, a.stream
+	head.actionID, head.stream, head.masked = r.ActionID, a.stream, a.mask.names
 	a.endpoint.b.audit.outcome(a, r, fail)
 	body := appendReply(nil, head, r, fail)
 	a.settle(body, fail)
@@ -217,7 +263,7 @@ func (a *ask) finish(r *correlation.Result) {
 // failsOver reports whether another server has the Action now, and chooses it:
 // it only reads, it was not written, and there is time left.
 func (a *ask) failsOver(r *correlation.Result) bool {
-	return r.Outcome == correlation.NotSent && catalog.Read(a.action) && time.Until(a.deadline) > 0 && a.choose()
+	return r.Outcome == correlation.NotSent && catalog.Read(a.action.String()) && time.Until(a.deadline) > 0 && a.choose()
 }
 
 // refuse answers a request that was not given to Asterisk.
@@ -249,6 +295,7 @@ func (a *ask) ended() {
 	if a.after != nil {
 		a.after()
 	}
+	a.endpoint.held.give(a.held)
 	if a.counted {
 		a.endpoint.b.inFlight.leave()
 	}
@@ -266,7 +313,7 @@ func (a *ask) count(r result, fail *failure) {
 // head is what the bridge itself knows of a. Without a server it is the
 // endpoint that answers.
 func (a *ask) head() replyHead {
-	h := replyHead{server: a.endpoint.name, node: a.endpoint.b.cfg.Node, action: a.action, requestID: a.request.requestID}
+	h := replyHead{server: a.endpoint.name, node: a.endpoint.b.cfg.Node, action: a.action.String(), requestID: a.request.requestID}
 	if a.server != nil {
 		h.server = a.server.cfg.Name
 	}
@@ -275,5 +322,5 @@ func (a *ask) head() replyHead {
 
 // waits reports whether the reply is to be that of the OriginateResponse.
 func (a *ask) waits() bool {
-	return a.options.complete && a.action == "Originate" && a.request.isAsync()
+	return a.options.complete && a.action.is("Originate") && isAsync(a.headers)
 }

@@ -38,13 +38,14 @@ type audit struct {
 	mode      Audit
 	prefix    string // of the subjects
 	node, run string // run names this process
-	concealer *concealer
+	concealer concealer
 	journal   *journal
 	log       *zap.Logger
 	asks      atomic.Uint64
 	stored    atomic.Uint64
 	lost      atomic.Uint64
 	told      uint64 // of those lost; the status goroutine's own
+	refusals  refusals
 
 	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
 	records uint64
@@ -70,21 +71,21 @@ const (
 	chainUnknown = "unknown" // the last one stored could not be had
 )
 
-func newAudit(cfg *Config, log *zap.Logger) *audit {
+func newAudit(cfg *Config, c *conn, log *zap.Logger) *audit {
 	log = log.Named("audit")
 	return &audit{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
 		run:       strings.ToLower(rand.Text()[:12]),
 		concealer: newConcealer(cfg.Secrets()),
-		journal:   newJournal(auditQueueBytes, log), log: log,
-		chains: make(map[string]*chain),
+		journal:   newJournal(c, auditQueueBytes, log), log: log,
+		chains:   make(map[string]*chain),
+		refusals: refusals{span: refusalSpan, of: make(map[refusalKey]*refused)},
 	}
 }
 
 // start is called before run. Until the ends of the chains are known records
 // follow nothing.
-func (d *audit) start(nc *nats.Conn, js jetstream.JetStream, endpoints []*endpoint) {
-	d.journal.nc, d.journal.js = nc, js
+func (d *audit) start(endpoints []*endpoint) {
 	for _, e := range endpoints {
 		d.chains[e.name] = &chain{prev: chainUnknown}
 	}
@@ -156,8 +157,9 @@ func (d *audit) intend(a *ask, then func(error)) {
 	}
 	r, wait := d.record(a), min(intentTimeout, time.Until(a.deadline))
 	r.Phase = "intent"
+	a.intended = true
 	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
-	err := d.write(r, a.action, false, func(err error) {
+	err := d.write(r.Server, a.action.String(), r, false, func(err error) {
 		timer.Stop()
 		end(err)
 	})
@@ -167,18 +169,18 @@ func (d *audit) intend(a *ask, then func(error)) {
 	}
 }
 
-// write links a record to the one before, and queues it. done, if not nil,
-// hears whether it was stored, unless write returns an error.
-func (d *audit) write(r *auditRecord, action string, must bool, done func(error)) error {
-	text, err := encode(r)
+// write links a record of server to the one before, and queues it. done, if not
+// nil, hears whether it was stored, unless write returns an error.
+func (d *audit) write(server, action string, record any, must bool, done func(error)) error {
+	text, err := encode(record)
 	if err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := d.chains[r.Server]
+	c := d.chains[server]
 	d.records++
-	msg := nats.NewMsg(d.prefix + r.Server + "." + token([]byte(action)))
+	msg := nats.NewMsg(d.prefix + server + "." + token([]byte(d.concealer.Value(action))))
 	msg.Data = c.link(text, d.run)
 	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
 	msg.Header.Set(jetstream.ExpectedStreamHeader, AuditStream)
@@ -201,12 +203,12 @@ func (d *audit) write(r *auditRecord, action string, must bool, done func(error)
 	return nil
 }
 
-// encode returns r as JSON without the closing brace.
-func encode(r *auditRecord) ([]byte, error) {
+// encode returns a record as JSON without the closing brace.
+func encode(record any) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
+	if err := encoder.Encode(record); err != nil {
 		return nil, fmt.Errorf("encode audit record: %w", err)
 	}
 	return bytes.TrimSuffix(text.Bytes(), []byte("}\n")), nil

@@ -2,10 +2,12 @@ package bridge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -14,7 +16,7 @@ import (
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&Config{Node: "b1", SubjectPrefix: "ami"}, log)
+	d := newAudit(&Config{Node: "b1", SubjectPrefix: "ami"}, newConn("control", log), log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -25,7 +27,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	d := testAudit(zap.New(core))
 	d.journal.limit = 8 << 10
-	write := func() error { return d.write(&auditRecord{Server: "pbx1"}, "Ping", false, nil) }
+	write := func() error { return d.write("pbx1", "Ping", &auditRecord{}, false, nil) }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
 		switch err := write(); {
@@ -63,7 +65,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 
 func TestAudit_ActionsAreOneToken(t *testing.T) {
 	d := testAudit(zap.NewNop())
-	if err := d.write(&auditRecord{Server: "pbx1"}, "Ä b.*>"+strings.Repeat("x", 100), false, nil); err != nil {
+	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := d.journal.take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
@@ -76,7 +78,7 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
 	d := testAudit(zap.New(core))
-	nc, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
 	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
@@ -84,7 +86,7 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	if _, err := js.Publish(t.Context(), "ami.audit.pbx1.Ping", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	d.start(nc, js, []*endpoint{{name: "pbx1"}})
+	d.start([]*endpoint{{name: "pbx1"}})
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 {
@@ -97,4 +99,13 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	if prev := d.chains["pbx1"].prev; prev != digest([]byte("{}")) {
 		t.Errorf("it follows %s, not the last record stored", prev)
 	}
+}
+
+// recordOf is the record in m.
+func recordOf(t *testing.T, m *nats.Msg) (r auditRecord) {
+	t.Helper()
+	if err := json.Unmarshal(m.Data, &r); err != nil {
+		t.Fatalf("%v in %s", err, m.Data)
+	}
+	return r
 }

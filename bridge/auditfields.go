@@ -1,84 +1,32 @@
 package bridge
 
 import (
-	"bytes"
 	"encoding/json"
-	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 const (
-	// hidden stands where a secret was.
-	hidden = "[redacted]"
-	// minSecret is the length from which a configured secret is hidden wherever
-	// it stands: a shorter one is part of harmless words.
-	minSecret = 4
 	// maxAuditValue and maxAuditFields bound a value and the fields of a record,
-	// in bytes; what is longer is cut, what is more is counted.
+	// in bytes; what is longer is cut, what is more is counted. maxAuditRead
+	// bounds what is looked at for that.
 	maxAuditValue  = 256
 	maxAuditFields = 4 << 10
+	maxAuditRead   = 4 * maxAuditFields
 )
 
 // concealer takes secrets out of what is recorded. It is safe for concurrent
 // use.
-type concealer struct{ known *strings.Replacer }
+type concealer struct{ *redact.Redactor }
 
-func newConcealer(secrets []string) *concealer {
-	var forms, pairs []string
-	for _, secret := range secrets {
-		if len(secret) >= minSecret {
-			forms = append(forms, SecretForms(secret)...)
-		}
-	}
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) }) // one may begin another
-	for _, form := range forms {
-		pairs = append(pairs, form, hidden)
-	}
-	return &concealer{strings.NewReplacer(pairs...)}
+func newConcealer(secrets []string) concealer {
+	return concealer{redact.New(redact.Options{Known: secrets})}
 }
 
-var (
-	// namedValue is what may be a name and what separates it from its value:
-	// PIN=1, "secret": x, CDR(pin) = 2.
-	namedValue = regexp.MustCompile(`([^=:,;&?"'\r\n]+)[\\"']*[ \t]*[=:]`)
-	bearer     = regexp.MustCompile(`(?i)\bbearer[ \t]`)
-	userinfo   = regexp.MustCompile(`://[^\s/@]*@`)
-	plainWord  = regexp.MustCompile(`[A-Za-z0-9_.-]+`)
-)
-
-// text returns s without secrets, cut to most bytes. Where a value ends can be
-// read in several ways, so that from the first secret name on all is hidden.
-func (c *concealer) text(s string, most int) string {
-	s = userinfo.ReplaceAllLiteralString(c.known.Replace(s), "://"+hidden+"@")
-	if m := bearer.FindStringIndex(s); m != nil {
-		s = s[:m[1]] + hidden
-	}
-	for _, m := range namedValue.FindAllStringSubmatchIndex(s, -1) {
-		if SecretName(s[m[2]:m[3]]) {
-			s = s[:m[1]] + hidden
-			break
-		}
-	}
-	return cut(s, most)
-}
-
-// command is text for a line of Asterisk's console, where a value stands behind
-// its name with a space between.
-func (c *concealer) command(s string) string {
-	s = c.text(s, len(s))
-	for _, m := range plainWord.FindAllStringIndex(s, -1) {
-		if SecretName(s[m[0]:m[1]]) && m[1] < len(s) {
-			s = s[:m[1]] + " " + hidden
-			break
-		}
-	}
-	return cut(s, maxAuditValue)
-}
+// text returns s without secrets, cut to most bytes.
+func (c concealer) text(s string, most int) string { return cut(c.Value(s), most) }
 
 // cut returns s with at most that many bytes and what shows that there were
 // more.
@@ -95,22 +43,31 @@ type auditField struct {
 	values []string
 }
 
-// fields returns the body of a request for action as a JSON object of strings
-// and arrays of strings, without secrets, and how many headers are missing from
-// it. It is nil if the body is no JSON object, or one of
-// more lines than an Action may have.
-func (c *concealer) fields(action string, body []byte) (object json.RawMessage, omitted int) {
-	fields, ok := readFields(body)
-	if !ok {
-		return nil, 0
+func (f *auditField) size() int {
+	n := len(f.name)
+	for _, value := range f.values {
+		n += len(value)
 	}
-	secret := valuesAreSecret(fields)
+	return n
+}
+
+// fields returns the fields of a request for action as a JSON object of strings
+// and arrays of strings, without secrets, and how many are missing from it. It
+// changes them.
+func (c concealer) fields(action string, fields []auditField) (object json.RawMessage, omitted int) {
+	h := hintsOf(fields)
 	object = append(object, '{')
+	read := 0
 	for _, f := range fields {
-		member := appendString(nil, cut(c.known.Replace(f.name), maxEventToken))
+		if read+f.size() > maxAuditRead {
+			omitted++
+			continue
+		}
+		read += f.size()
+		member := appendString(nil, c.text(f.name, maxEventToken))
 		member = append(member, ':')
 		for i := range f.values {
-			f.values[i] = c.value(action, f.name, f.values[i], secret)
+			f.values[i] = c.value(action, f.name, f.values[i], h)
 		}
 		text, err := json.Marshal(f.values)
 		if len(f.values) == 1 {
@@ -129,98 +86,51 @@ func (c *concealer) fields(action string, body []byte) (object json.RawMessage, 
 }
 
 // value returns a value of the field called name without secrets.
-func (c *concealer) value(action, name, value string, valuesAreSecret bool) string {
+func (c concealer) value(action, name, value string, h hints) string {
 	lower := strings.ToLower(name)
 	switch {
-	case SecretName(name), valuesAreSecret && (strings.HasPrefix(lower, "val") || strings.HasPrefix(lower, "match")):
-		return hidden
+	case redact.Name(name), h.values && (strings.HasPrefix(lower, "val") || strings.HasPrefix(lower, "match")):
+		return redact.Hidden
 	case lower == "key" && !strings.HasPrefix(strings.ToLower(action), "db"):
-		return hidden // the proof in a Login
+		return redact.Hidden // the proof in a Login
 	case lower == "command":
-		return c.command(value)
+		return cut(c.Command(value), maxAuditValue)
+	case h.arguments && (lower == "data" || lower == "applicationdata"):
+		arguments := strings.SplitN(value, ",", h.first+1)
+		if len(arguments) <= h.first {
+			break
+		}
+		arguments[h.first] = redact.Hidden
+		value = strings.Join(arguments, ",")
 	}
 	return c.text(value, maxAuditValue)
 }
 
-// valuesAreSecret reports whether some field says that another one is secret,
-// as do Variable: PIN beside Value, and Family: cards beside Val.
-func valuesAreSecret(fields []auditField) bool {
-	return slices.ContainsFunc(fields, func(f auditField) bool {
+// hints are what the fields of a request say of each other.
+type hints struct {
+	values    bool // some Value is secret: Variable: PIN beside Value, Family: cards beside Val
+	arguments bool // those of Data are secret, from the first on
+	first     int
+}
+
+// secretArguments are the applications that take a secret without a name, and as
+// which argument (app_authenticate.c, app_disa.c, app_meetme.c).
+var secretArguments = map[string]int{"authenticate": 0, "disa": 0, "meetme": 2}
+
+func hintsOf(fields []auditField) (h hints) {
+	for _, f := range fields {
 		name := strings.ToLower(f.name)
-		names := strings.HasPrefix(name, "var") || strings.HasPrefix(name, "cat") || name == "key" || name == "family"
-		return names && slices.ContainsFunc(f.values, SecretName)
-	})
-}
-
-// readFields reads a JSON object of as many lines as an Action may have, or
-// nothing, in its order. A name that is there again adds to its values, as it
-// would add a line.
-func readFields(body []byte) (fields []auditField, ok bool) {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, true
-	}
-	total := 0
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, false
-	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, false
+		if strings.HasPrefix(name, "var") || strings.HasPrefix(name, "cat") || name == "key" || name == "family" {
+			h.values = h.values || slices.ContainsFunc(f.values, redact.Name)
 		}
-		name, _ := t.(string)
-		var value any
-		if err := d.Decode(&value); err != nil {
-			return nil, false
+		if name != "application" {
+			continue
 		}
-		at := slices.IndexFunc(fields, func(f auditField) bool { return f.name == name })
-		if at < 0 {
-			at = len(fields)
-			fields = append(fields, auditField{name: name})
-		}
-		values := lines(value)
-		if total += len(values); total > frames.MaxHeaders {
-			return nil, false
-		}
-		fields[at].values = append(fields[at].values, values...)
-	}
-	return fields, true
-}
-
-// lines returns the lines that value makes in an Action; what makes none is not
-// shown.
-func lines(value any) []string {
-	switch v := value.(type) {
-	case string:
-		return []string{v}
-	case json.Number:
-		return []string{v.String()}
-	case bool:
-		return []string{strconv.FormatBool(v)}
-	case []any:
-		var all []string
-		for _, item := range v {
-			if _, nested := item.([]any); nested {
-				item = nil
+		for _, application := range f.values {
+			if first, ok := secretArguments[strings.ToLower(strings.TrimSpace(application))]; ok {
+				h.arguments, h.first = true, first
 			}
-			all = append(all, lines(item)...)
 		}
-		return all
-	case map[string]any:
-		var all []string
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			text := hidden
-			if !SecretName(name) {
-				text, _ = v[name].(string)
-				if number, ok := v[name].(json.Number); ok {
-					text = number.String()
-				}
-			}
-			all = append(all, name+"="+text)
-		}
-		return all
 	}
-	return []string{"[not recorded]"}
+	return h
 }

@@ -3,6 +3,8 @@ package bridge
 import (
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 )
 
 // Names stay, and what belongs to a secret one does not, however it is written.
@@ -22,8 +24,7 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 		{"DBPut", `{"Family":"creds","Key":"k","Val":"4111"}`, `{"Family":"creds","Key":"k","Val":"[redacted]"}`},
 		{"UpdateConfig", `{"Var-000000":"secret","Value-000000":"4111"}`, `{"Var-000000":"secret","Value-000000":"[redacted]"}`},
 		{"Login", `{"Username":"u","Secret":"4111","Key":"4111"}`, `{"Username":"u","Secret":"[redacted]","Key":"[redacted]"}`},
-		{"X", `{"password":["4111","4111"],"token":{"a":"4111"},"pin":4111}`,
-			`{"password":["[redacted]","[redacted]"],"token":"[redacted]","pin":"[redacted]"}`},
+		{"X", `{"password":["4111","4111"],"pin":4111}`, `{"password":["[redacted]","[redacted]"],"pin":"[redacted]"}`},
 		{"Command", `{"Command":"database put creds pin 4111"}`, `{"Command":"database put creds [redacted]"}`},
 		{"Command", `{"Command":"core show channels"}`, `{"Command":"core show channels"}`},
 		{"Originate", `{"Data":"app,pin=4111","CallerID":"A <1>"}`, `{"Data":"app,pin=[redacted]","CallerID":"A <1>"}`},
@@ -31,29 +32,58 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 		{"PJSIPNotify", `{"Variable":"Authorization: Bearer 4111"}`, `{"Variable":"Authorization:[redacted]"}`},
 		{"X", `{"Note":"BEARER 4111"}`, `{"Note":"BEARER [redacted]"}`},
 		{"X", `{"s3cret-of-pbx1":"s3cret-of-pbx1!"}`, `{"[redacted]":"[redacted]!"}`},
-		{"X", `{"A":"1","B":true,"A":"2","C":null,"D":[["x"]]}`,
-			`{"A":["1","2"],"B":"true","C":"[not recorded]","D":"[not recorded]"}`},
+		{"X", `{"A":"1","B":true,"A":"2","C":-1.50e3}`, `{"A":["1","2"],"B":"true","C":"-1.50e3"}`},
+		{"X", `{"A":"1","C":null}`, ``},
+		{"X", `{"A":"1","D":[["x"]]}`, ``},
+		{"Originate", `{"Variable":{"A":"x,y","pin;x":"4111"}}`, `{"Variable":["A=x,y","pin;x=[redacted]"]}`},
+		{"X", `{"CARDNO=4111":"1","Note":"<password>4111</password>","To":"SIP/u:4111@host/1","Channel":"PJSIP/1@trunk"}`,
+			`{"CARDNO=[redacted]":"[redacted]","Note":"<password>[redacted]","To":"SIP/u:[redacted]@host/1","Channel":"PJSIP/1@trunk"}`},
+		{"Originate", `{"Variable":"PJSIP_HEADER(add,Authorization)=Basic 4111"}`, `{"Variable":"PJSIP_HEADER(add,Authorization)=[redacted]"}`},
+		{"Originate", `{"Variable":"PJSIP_HEADER(update,Cookie,1)=4111"}`, `{"Variable":"PJSIP_HEADER(update,Cookie,1)=[redacted]"}`},
+		{"Originate", `{"Variable":"HASH(card,number)=4111"}`, `{"Variable":"HASH(card,number)=[redacted]"}`},
+		{"Originate", `{"Variable":"SIPADDHEADER01=X-Api-Key: 4111"}`, `{"Variable":"SIPADDHEADER01=X-Api-Key:[redacted]"}`},
+		{"Originate", `{"Variable":"LEAD=https://h/?lead=7&otp=4111"}`, `{"Variable":"LEAD=https://h/?lead=7&otp=[redacted]"}`},
+		{"Originate", `{"Variable":["__IBAN=4111","___CARDNO=4111","BODY={\"ssn\":\"4111\"}","T=eyJhbGciOiJIUzI1NiJ9.4111.x"]}`,
+			`{"Variable":["__IBAN=[redacted]","___CARDNO=[redacted]","BODY={\"ssn\":[redacted]","T=[redacted]"]}`},
+		{"Originate", `{"Application":"Authenticate","Data":"4111,j"}`, `{"Application":"Authenticate","Data":"[redacted]"}`},
+		{"Originate", `{"Data":"room,M,4111","Application":" MeetMe"}`, `{"Data":"room,M,[redacted]","Application":" MeetMe"}`},
+		{"Originate", `{"Application":"MeetMe","Data":"room,M"}`, `{"Application":"MeetMe","Data":"room,M"}`},
+		{"DialplanExtensionAdd", `{"Application":"DISA","ApplicationData":"4111,ctx"}`, `{"Application":"DISA","ApplicationData":"[redacted]"}`},
+		{"Setvar", `{"Variable":"PJSIP_HEADER(add,Cookie)","Value":"4111"}`, `{"Variable":"PJSIP_HEADER(add,Cookie)","Value":"[redacted]"}`},
+		{"DBPut", `{"Family":"agents","Key":"7/pincode","Val":"4111"}`, `{"Family":"agents","Key":"7/pincode","Val":"[redacted]"}`},
+		{"Originate", `{"Account":"SPINNING","Context":"passengers","Exten":"4111","Variable":"COMPANY=ACME,AUTHOR=Ann,BYPASS=1,ACCOUNT=7"}`,
+			`{"Account":"SPINNING","Context":"passengers","Exten":"4111","Variable":"COMPANY=ACME,AUTHOR=Ann,BYPASS=1,ACCOUNT=7"}`},
 		{"X", "", `{}`},
 		{"X", `[1]`, ``},
 		{"X", `{"A":`, ``},
 		{"X", `{"A":["1"` + strings.Repeat(`,"1"`, 200) + `]}`, ``},
 		{"X", `{"A":"` + strings.Repeat("é", 200) + `"}`, `{"A":"` + strings.Repeat("é", 128) + `…"}`},
 	} {
-		if got, _ := c.fields(test.action, []byte(test.body)); unescaped(string(got)) != test.want {
+		if got, _ := shown(c, test.action, test.body); unescaped(got) != test.want {
 			t.Errorf("%s %s\n got %s\nwant %s", test.action, test.body, got, test.want)
 		}
 	}
 }
 
+// shown are the fields of a body.
+func shown(c concealer, action, body string) (object string, omitted int) {
+	d := &audit{concealer: c}
+	r, err := parseRequest(actionName{action}, []byte(body))
+	k := d.asked(&ask{action: actionName{action}, request: r}, &nats.Msg{}, err == nil)
+	return string(k.fields), k.omitted
+}
+
 // unescaped has what encoding/json escapes as it is read.
-func unescaped(s string) string { return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(s) }
+func unescaped(s string) string {
+	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(s)
+}
 
 func TestAudit_FieldsAreBounded(t *testing.T) {
 	var body strings.Builder
 	for i := range 100 {
 		body.WriteString(`,"N` + strings.Repeat("n", i) + `":"` + strings.Repeat("v", 300) + `"`)
 	}
-	got, omitted := newConcealer(nil).fields("X", []byte("{"+body.String()[1:]+"}"))
+	got, omitted := shown(newConcealer(nil), "X", "{"+body.String()[1:]+"}")
 	if len(got) > maxAuditFields+1 || len(got) < maxAuditFields/2 || omitted < 80 || omitted > 99 {
 		t.Errorf("%d bytes, %d omitted", len(got), omitted)
 	}

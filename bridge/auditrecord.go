@@ -60,22 +60,30 @@ type requestInfo struct {
 // asked is what the audit keeps of a request until it has ended: at most some
 // 8 KiB.
 type asked struct {
-	id      string
-	info    *requestInfo
-	fields  json.RawMessage
-	omitted int
-	bytes   int
+	id        string
+	requester string
+	info      *requestInfo
+	fields    json.RawMessage
+	omitted   int
+	bytes     int
 }
 
-const maxAuditText = 128
+const (
+	maxAuditText   = 128
+	maxRequestInfo = 4 << 10
+)
 
-// asked returns what is to be recorded of r, nil if nothing is.
-func (d *audit) asked(m *nats.Msg, action string) *asked {
+// asked returns what is to be recorded of a, which came as m, nil if nothing is.
+// What could not be read has no fields.
+func (d *audit) asked(a *ask, m *nats.Msg, read bool) *asked {
 	if d.off() {
 		return nil
 	}
 	k := &asked{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
-	k.fields, k.omitted = d.concealer.fields(action, m.Data)
+	k.requester = d.concealer.text(a.options.requester, maxRequester)
+	if read {
+		k.fields, k.omitted = d.concealer.fields(a.action.String(), a.request.fields)
+	}
 	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
 		k.info = d.requestInfo(values[0])
 	}
@@ -85,6 +93,9 @@ func (d *audit) asked(m *nats.Msg, action string) *asked {
 // requestInfo reads the header, nil if it is none of nats-server's.
 func (d *audit) requestInfo(header string) *requestInfo {
 	var info requestInfo
+	if len(header) > maxRequestInfo {
+		return nil // nats-server's is of some 300 bytes
+	}
 	if err := json.Unmarshal([]byte(header), &info); err != nil || info == (requestInfo{}) {
 		return nil
 	}
@@ -101,9 +112,9 @@ func (d *audit) record(a *ask) *auditRecord {
 	inbox, _, _ := strings.Cut(a.to, ".")
 	return &auditRecord{
 		At: stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.head().server,
-		Action:  d.concealer.text(a.action, maxAuditText),
+		Action:  d.concealer.text(a.action.String(), maxAuditText),
 		Subject: d.concealer.text(a.subject, maxAuditText), Inbox: d.concealer.text(inbox, maxAuditText),
-		Requester: d.concealer.text(a.options.requester, maxRequester), RequestInfo: a.asked.info,
+		Requester: a.asked.requester, RequestInfo: a.asked.info,
 		RequestID: d.concealer.text(a.request.requestID, maxRequestID),
 		BodyBytes: a.asked.bytes, Fields: a.asked.fields, FieldsOmitted: a.asked.omitted,
 		Decision: "allowed",
@@ -113,7 +124,7 @@ func (d *audit) record(a *ask) *auditRecord {
 // outcome records the end of a: what Asterisk said, if it was asked, and why
 // there is no good answer, if there is none.
 func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
-	if d.off() {
+	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.head().server, a.action.String(), fail.Kind, a.intended) {
 		return
 	}
 	record := d.record(a)
@@ -134,7 +145,7 @@ func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
 // repeat records that a was answered with the outcome of an earlier request of
 // its key, and so was not sent.
 func (d *audit) repeat(a *ask, fail *failure) {
-	if d.off() {
+	if d.off() || !d.refusals.own(a.head().server, a.action.String(), "repeat", false) {
 		return
 	}
 	record := d.record(a)
@@ -151,7 +162,7 @@ func (d *audit) end(a *ask, record *auditRecord, fail *failure) {
 	took := millis(time.Since(a.came))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record, a.action, record.Sent != "no", nil)
+	_ = d.write(record.Server, a.action.String(), record, record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells

@@ -24,9 +24,10 @@ type boot struct {
 	loads  bool          // an event Load came before FullyBooted
 }
 
-// hear takes what an event says, and reports whether it says something.
-func (b *boot) hear(e amiconn.Event, first bool) bool {
-	switch name := e.Frame.Name(); {
+// hear takes what an event of that name says, and reports whether it says
+// something.
+func (b *boot) hear(name []byte, e amiconn.Event, first bool) bool {
+	switch {
 	case b.known:
 		return false
 	case string(name) == "Load": // of a module, since Asterisk 16

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
@@ -31,6 +30,9 @@ type Deps struct {
 	Dial amiconn.DialFunc
 	// Version is that of the program.
 	Version string
+	// Learn is told the secrets that become known while the bridge runs, before
+	// they are used, so that they can be kept out of the log. It may be nil.
+	Learn func(secrets ...string)
 	// LogLost returns how many log lines could not be written.
 	LogLost func() uint64
 }
@@ -47,6 +49,7 @@ type Bridge struct {
 	status    *status
 	replier   *replier
 	audit     *audit
+	natsLogin *natsLogin
 	probes    *probes
 	repeats   *repeats
 	streams   *streams
@@ -57,7 +60,7 @@ type Bridge struct {
 	ready     chan struct{}
 	inFlight  *flight // Actions until their reply is published
 
-	events, control *nats.Conn   // set by Run
+	events, control *conn
 	dials           dials        // of events
 	way             atomic.Value // in which events are delivered, a string
 	publisher       atomic.Pointer[publisher]
@@ -88,11 +91,18 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 		ready:     make(chan struct{}),
 		inFlight:  newFlight(),
 	}
-	b.status = newStatus(b.log)
+	b.natsLogin = newNATSLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
+	// Waiting happens in the outbox and nowhere else, so the connection for
+	// events buffers nothing while it is down.
+	b.dials.inProcess = deps.InProcess
+	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.option())
+	b.control = b.newConn("control")
+	b.status = newStatus(b.control, b.log)
+	b.replier = newReplier(b.control, b.log)
 	b.leaf = leaf{connected: deps.Leaf, log: b.log.Named("leaf")}
-	b.audit = newAudit(&b.cfg, b.log)
+	b.audit = newAudit(&b.cfg, b.control, b.log)
 	b.repeats = newRepeats(cfg.IdempotencyWindow)
-	b.streams = newStreams(&b.cfg, b.log)
+	b.streams = newStreams(&b.cfg, b.control, b.log)
 	b.streams.told, b.streams.came = b.alarm, b.streamSeen
 	for _, s := range cfg.Servers {
 		b.servers = append(b.servers, b.newServer(s))
@@ -114,20 +124,21 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 	var listener net.Listener
 	if b.cfg.HTTPAddr != "" {
 		if listener, err = net.Listen("tcp", b.cfg.HTTPAddr); err != nil {
-			return fmt.Errorf("HTTP_ADDR: %w: set BRIDGE_HTTP_ADDR to a free address, or to nothing", err)
+			return fmt.Errorf("listen: %w: set BRIDGE_HTTP_ADDR to a free address, or to nothing", err)
 		}
 		defer listener.Close()
 	}
 	if err := b.connectAll(); err != nil {
 		return err
 	}
-	defer b.events.Close()
-	defer b.control.Close()
+	defer func() { b.events.get().Close(); b.control.get().Close() }()
 	stage := newStages(ctx)
 	defer func() {
 		stage.endBack()
 		stage.back.Wait()
 	}()
+	stage.back.Go(func() { b.events.run(stage.backCtx) })
+	stage.back.Go(func() { b.control.run(stage.backCtx) })
 	if listener != nil {
 		// First of all, so that an operator can ask why nothing else works.
 		stage.back.Go(func() {
@@ -146,20 +157,14 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 }
 
 // connectAll opens both connections. Neither has to be up yet.
-func (b *Bridge) connectAll() (err error) {
-	// Waiting happens in the outbox and nowhere else, so the connection for
-	// events buffers nothing while it is down.
-	b.dials.inProcess = b.deps.InProcess
-	b.events, err = b.connect("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.option())
-	if err != nil {
+func (b *Bridge) connectAll() error {
+	if err := b.events.open(); err != nil {
 		return err
 	}
-	if b.control, err = b.connect("control"); err != nil {
-		b.events.Close()
+	if err := b.control.open(); err != nil {
+		b.events.get().Close()
 		return err
 	}
-	b.status.nc = b.control
-	b.replier = newReplier(b.control, b.log)
 	if err := b.registry.Register(newMetrics(b)); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -171,10 +176,10 @@ func (b *Bridge) connectAll() (err error) {
 func (b *Bridge) await(ctx context.Context) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	if !b.events.IsConnected() || !b.control.IsConnected() {
+	if !b.events.up() || !b.control.up() {
 		b.log.Warn("waiting for NATS")
 	}
-	for !b.events.IsConnected() || !b.control.IsConnected() {
+	for !b.events.up() || !b.control.up() {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("NATS was never reached: %w", context.Cause(ctx))
@@ -193,7 +198,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	if b.probes, err = newProbes(b.control); err != nil {
 		return fmt.Errorf("subscribe to what nobody listens to: %w", err)
 	}
-	service, err := b.serveActions(b.control)
+	service, err := b.serveActions()
 	if err != nil {
 		return err
 	}
@@ -201,6 +206,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
+	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
 	stage.back.Go(func() { b.streams.run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
 		shared.ctx = stage.frontCtx
@@ -208,7 +214,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != DeliverCore {
-		stage.back.Go(func() { b.recallAll(stage.backCtx, b.streams.js) })
+		stage.back.Go(func() { b.recallAll(stage.backCtx) })
 	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {
@@ -226,16 +232,11 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 // are to be made. What is not as it should be may come to be while the bridge
 // runs; but for a stream that captures requests, which somebody has to change.
 func (b *Bridge) prepareStreams(ctx context.Context) error {
-	js, err := jetstream.New(b.control, jetstream.WithPublishAsyncTimeout(ackTimeout))
-	if err != nil {
-		return fmt.Errorf("JetStream: %w", err)
-	}
-	b.audit.start(b.control, js, b.endpoints)
+	b.audit.start(b.endpoints)
 	// What nobody may store is worth publishing.
 	b.audit.journal.unheard.Store(b.cfg.Delivery == DeliverCore && b.cfg.Audit == AuditOn)
 	b.audit.journal.came = func(err error) { b.streams.stored(AuditStream, err) }
-	b.repeats.shared = b.newSharedKeys(js)
-	b.streams.nc, b.streams.js = b.control, js
+	b.repeats.shared = b.newSharedKeys()
 	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
 	defer cancel()
 	b.streams.check(ctx)
@@ -249,7 +250,7 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 func (b *Bridge) streamSeen(ctx context.Context, name string, state streamState) {
 	switch name {
 	case AuditStream:
-		b.audit.seen(ctx, b.streams.js, state)
+		b.audit.seen(ctx, b.control.get().js, state)
 	case keyStream:
 		b.repeats.shared.seen(state, b.cfg.Streams)
 	}

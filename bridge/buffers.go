@@ -104,6 +104,7 @@ func (b *Bridge) look() {
 		if m.Trigger = trigger(before, now); m.Trigger != "" {
 			s.status.publish(s.subjects.status("buffers", ""), m)
 			s.tellDrops()
+			s.tellStrays()
 		}
 	}
 }

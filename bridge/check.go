@@ -10,32 +10,39 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// check reads the request for s and says why s may not have it.
+// check puts the headers into the charset of s and says why s may not have the
+// request.
 func (a *ask) check(s *server) *failure {
 	var err error
-	if a.request, err = parseRequest(a.action, a.body, s.cfg.Charset); err != nil {
+	if a.headers, err = a.request.in(s.cfg.Charset); err != nil {
 		return badRequest(err)
 	}
-	if refused := s.policy.refuses(a.action, a.request.headers); refused != nil {
+	permits := s.permits.Load()
+	if refused := permits.policy.refuses(a.action, a.headers); refused != nil {
 		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.reason, rule: refused.rule}
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
 	// past a rule on Originate.
-	if spelling := catalog.Spelling(a.action); spelling != a.action {
-		return badRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", a.action, spelling))
+	name := a.action.String()
+	if spelling := catalog.Spelling(name); spelling != name {
+		return badRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", name, spelling))
 	}
 	if a.options.strict {
-		if err := catalog.Check(a.action, a.request.names()); err != nil {
+		if err := catalog.Check(name, a.request.names()); err != nil {
 			return badRequest(err)
 		}
+	}
+	if a.waits() && !s.cfg.Events.Has("call") {
+		return badRequest(fmt.Errorf("Ami-Wait: complete waits for OriginateResponse, an event of class call, which %s=%s does not ask for",
+			s.cfg.Variable("EVENTS"), s.cfg.Events))
 	}
 	if a.endpoint.routed && !s.link.Takes() {
 		return s.refusal(amiconn.ErrNotConnected)
 	}
-	if wait := s.rates.Allow(a.action); wait > 0 {
+	if wait := permits.rates.Allow(name); wait > 0 {
 		return &failure{
 			Code: 429, Kind: "busy", Sent: "no", RetryAfter: wait.Milliseconds(),
-			Message: a.action + " is asked for more often than ACTION_RATES lets it", rule: "ACTION_RATES",
+			Message: name + " is asked for more often than " + s.cfg.Variable("ACTION_RATES") + " lets it", rule: "ACTION_RATES",
 		}
 	}
 	return nil

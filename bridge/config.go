@@ -80,6 +80,9 @@ type NATSConfig struct {
 	TLSCaFile    string `split_words:"true"`
 	TLSCertFile  string `split_words:"true"`
 	TLSKeyFile   string `split_words:"true"`
+	// TLSFirst begins with the TLS handshake, before the server says anything: it
+	// must want that too (nats-server's handshake_first).
+	TLSFirst amiconn.Switch `split_words:"true"`
 }
 
 // StreamConfig says how the streams are kept.
@@ -164,14 +167,14 @@ func (c *Config) Validate() error {
 	check(c.Stream.Replicas >= 1 && c.Stream.Replicas <= 5, "STREAM_REPLICAS", "wants 1 to 5")
 	check(c.AuditMaxAge >= 0, "AUDIT_MAX_AGE", "wants a duration such as 8760h, or 0 for no limit")
 	check(c.Stream.MaxAge >= 0, "STREAM_MAX_AGE", "wants a duration such as 720h, or 0 for no limit")
-	check(c.NATS.Password == "" || c.NATS.PasswordFile == "", "NATS_PASSWORD", "and NATS_PASSWORD_FILE are both set: keep one")
-	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and NATS_TOKEN_FILE are both set: keep one")
-	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and NATS_TLS_KEY_FILE belong together: set both")
+	check(c.NATS.Password == "" || c.NATS.PasswordFile == "", "NATS_PASSWORD", "and $NATS_PASSWORD_FILE are both set: keep one")
+	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and $NATS_TOKEN_FILE are both set: keep one")
+	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and $NATS_TLS_KEY_FILE belong together: set both")
 	check(len(c.Servers) > 0, "SERVERS", "is missing: name your servers, such as pbx1,pbx2")
 	for _, s := range c.Servers {
 		// Else another bridge could claim a key while its Action is out.
 		check(c.IdempotencyWindow == 0 || c.IdempotencyWindow > s.LongestTimeout(), "IDEMPOTENCY_WINDOW",
-			fmt.Sprintf("wants more than the longest ACTION_TIMEOUT of %.40q, or 0 to refuse keys", s.Name))
+			fmt.Sprintf("wants more than the longest %s of %.40q, or 0 to refuse keys", s.Variable("ACTION_TIMEOUT"), s.Name))
 	}
 	return errors.Join(append(problems, c.checkNames(), c.checkGroups())...)
 }

@@ -2,11 +2,10 @@ package bridge
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,6 +19,10 @@ const connectTimeout = 2 * time.Second
 // also when authentication is refused, and waits between 250 ms and 2 s.
 // Whoever calls it closes the connection.
 func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
+	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), name, opts...)
+}
+
+func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
 		nats.MaxReconnects(-1),
@@ -33,16 +36,16 @@ func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
 		nats.PermissionErrOnSubscribe(true),
 		nats.CustomInboxPrefix(inboxPrefix(cfg.Node)),
 	}
-	credentials, err := credentials(cfg.NATS)
+	credentials, err := login.options()
 	if err != nil {
 		return nil, err
 	}
 	nc, err := nats.Connect(cfg.NATS.URL, append(append(all, credentials...), opts...)...)
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return nil, errors.New("connect to NATS: NATS_URL has what is no URL") // the error quotes it, password and all
+		return nil, errors.New("connect to NATS: BRIDGE_NATS_URL has what is no URL") // the error quotes it, password and all
 	}
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", err)
+		return nil, fmt.Errorf("connect to NATS: %w", cfg.NATS.Mismatch(err))
 	}
 	return nc, nil
 }
@@ -51,81 +54,73 @@ func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
 // from reading or forging what the servers answer it.
 func inboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
 
-func credentials(cfg NATSConfig) ([]nats.Option, error) {
-	var opts []nats.Option
-	if cfg.CredsFile != "" {
-		opts = append(opts, nats.UserCredentials(cfg.CredsFile))
+// Mismatch adds to err, of a connect as c says, what it may mean that a server
+// wants the TLS handshake first and the bridge does not, or the other way round.
+func (c NATSConfig) Mismatch(err error) error {
+	var record tls.RecordHeaderError
+	timeout, isTimeout := errors.AsType[net.Error](err)
+	switch {
+	case err == nil:
+		return nil
+	case bool(c.TLSFirst) && errors.As(err, &record):
+		return fmt.Errorf("%w: the server does not begin with TLS: set BRIDGE_NATS_TLS_FIRST=off, or handshake_first at the server", err)
+	case !bool(c.TLSFirst) && (isTimeout && timeout.Timeout() || errors.Is(err, nats.ErrTimeout)):
+		return fmt.Errorf("%w: the server says nothing: if it wants TLS first (handshake_first), set BRIDGE_NATS_TLS_FIRST=on", err)
 	}
-	if cfg.User != "" {
-		opts = append(opts, nats.UserInfo(cfg.User, string(cfg.Password)))
-	}
-	if cfg.Token != "" {
-		opts = append(opts, nats.Token(string(cfg.Token)))
-	}
-	settings, err := cfg.TLS()
-	if err != nil || settings == nil {
-		return opts, err
-	}
-	return append(opts, nats.Secure(settings)), nil
-}
-
-// TLS returns what the files that c names say of TLS; nil if it names none.
-func (c NATSConfig) TLS() (*tls.Config, error) {
-	if c.TLSCaFile == "" && c.TLSCertFile == "" {
-		return nil, nil
-	}
-	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLSCaFile != "" {
-		pem, err := os.ReadFile(c.TLSCaFile)
-		if err != nil {
-			return nil, fmt.Errorf("read NATS_TLS_CA_FILE: %w", err)
-		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("NATS_TLS_CA_FILE holds no certificate in PEM")
-		}
-	}
-	if c.TLSCertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE: %w", err)
-		}
-		settings.Certificates = []tls.Certificate{pair}
-	}
-	return settings, nil
+	return err
 }
 
 // flusherTimeout bounds how long one Publish can block on a frozen server.
 const flusherTimeout = 2 * time.Second
 
-// connect opens one of the bridge's own connections. It comes back although
-// NATS is not there yet: the first connect is retried as well.
-func (b *Bridge) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
-	log := b.log.Named("nats").With(zap.String("connection", name))
-	handlers := []nats.Option{
+// newConn returns one of the bridge's own connections, which open begins.
+func (b *Bridge) newConn(name string, opts ...nats.Option) *conn {
+	c := newConn(name, b.log)
+	own := []nats.Option{nats.UseOldRequestStyle()}
+	if b.deps.InProcess != nil {
+		own = append(own, nats.InProcessServer(b.deps.InProcess))
+	}
+	c.probe = func() (*nats.Conn, error) {
+		return connect(&b.cfg, b.natsLogin, name+"/limit", append(own, nats.NoReconnect())...)
+	}
+	own = append(own, b.handlers(c)...)
+	c.dial = func() (*nats.Conn, error) { return connect(&b.cfg, b.natsLogin, name, append(own, opts...)...) }
+	return c
+}
+
+// handlers are what nats.go is to do, and to tell, about a nats.Conn of c. It
+// comes back although NATS is not there yet: the first connect is retried as well.
+func (b *Bridge) handlers(c *conn) []nats.Option {
+	connected := func(nc *nats.Conn) {
+		if !c.connected() {
+			c.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
+			return
+		}
+		c.log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
+		b.status.again()
+		b.streams.reconnected()
+	}
+	lost := onDisconnect(c.log)
+	return []nats.Option{
 		nats.RetryOnFailedConnect(true),
 		nats.FlusherTimeout(flusherTimeout),
 		nats.ReconnectOnFlusherError(),
-		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted())) }),
-		nats.DisconnectErrHandler(onDisconnect(log)),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("nats not reached", zap.Error(err)) }),
-		nats.ReconnectHandler(func(nc *nats.Conn) {
-			log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
-			b.status.again()
-			b.streams.reconnected()
+		nats.ConnectHandler(connected),
+		nats.ReconnectHandler(connected),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			c.log.Warn("nats not reached", zap.Error(b.cfg.NATS.Mismatch(err)))
 		}),
+		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Error("nats error", zap.Error(err))
+			c.log.Error("nats error", zap.Error(err))
+			c.failed(err)
 			b.streams.connectionError(err)
 			if p := b.publisher.Load(); p != nil {
 				p.denied(err)
 			}
 		}),
 	}
-	if b.deps.InProcess != nil {
-		handlers = append(handlers, nats.InProcessServer(b.deps.InProcess))
-	}
-	return Connect(b.cfg, name, append(handlers, opts...)...)
 }
 
 // onDisconnect tells a loss from the end that the bridge itself asked for.

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/nats-io/nats.go"
 )
@@ -51,13 +50,3 @@ const (
 	batchPublishInvalidPattern  = 10206 // JSBatchPublishInvalidPatternErr
 	batchPublishUnknownBatch    = 10208 // JSBatchPublishUnknownBatchIDErr
 )
-
-// refusal is why the stream did not take an event.
-type refusal struct {
-	Code        int    `json:"err_code"`
-	Description string `json:"description"`
-}
-
-func (r *refusal) Error() string {
-	return fmt.Sprintf("the stream refused an event: %s (%d)", r.Description, r.Code)
-}

@@ -13,10 +13,11 @@ import (
 // may see it twice, with the same Nats-Msg-Id. An answer on a new connection
 // says nothing about what was sent on the one before it.
 type coreDelivery struct {
-	nc         *nats.Conn
-	window     *window
-	begun      bool   // something was sent since the last settle
-	reconnects uint64 // when it began
+	conn    *conn
+	dials   *dials // of conn
+	window  *window
+	begun   bool   // something was sent since the last settle
+	dialled uint64 // when it began
 }
 
 // coreFlush bounds the wait for that ping.
@@ -28,7 +29,7 @@ func (*coreDelivery) room() bool { return true }
 
 func (d *coreDelivery) prepare(*nats.Msg, int, uint64, bool) {
 	if !d.begun {
-		d.begun, d.reconnects = true, d.nc.Stats().Reconnects
+		d.begun, d.dialled = true, d.dials.begun.Load()
 	}
 }
 
@@ -37,10 +38,10 @@ func (d *coreDelivery) settle(bool) error {
 		return nil
 	}
 	d.begun = false
-	if err := d.nc.FlushTimeout(coreFlush); err != nil {
+	if err := d.conn.get().FlushTimeout(coreFlush); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
-	if d.nc.Stats().Reconnects != d.reconnects {
+	if d.dials.begun.Load() != d.dialled {
 		return nats.ErrDisconnected
 	}
 	d.window.ackAll()

@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -84,10 +82,10 @@ type ref struct {
 	number uint64
 }
 
-func newFastDelivery(nc *nats.Conn, w *window) (*fastDelivery, error) {
-	inbox := nc.NewInbox()
+func newFastDelivery(c *conn, w *window) (*fastDelivery, error) {
+	inbox := c.get().NewInbox()
 	d := &fastDelivery{inbox: inbox + ".", unique: inbox[strings.LastIndexByte(inbox, '.')+1:], window: w}
-	if _, err := nc.Subscribe(d.inbox+">", d.onReply); err != nil {
+	if _, err := c.subscribe(d.inbox+">", "", d.onReply); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
 	return d, nil
@@ -187,19 +185,6 @@ func (d *fastDelivery) fail(err error) {
 	d.window.signal()
 }
 
-// batchReply is what the server says of a batch: a BatchFlowAck, a BatchFlowGap,
-// a BatchFlowErr or a JSPubAckResponse.
-type batchReply struct {
-	Type     string   `json:"type"`
-	Sequence uint64   `json:"seq"` // in the batch if there is a type, else in the stream
-	Messages uint64   `json:"msgs"`
-	Stream   string   `json:"stream"`
-	Batch    string   `json:"batch"`
-	Count    uint64   `json:"count"` // of the batch, stored
-	Repeat   bool     `json:"duplicate"`
-	Error    *refusal `json:"error"`
-}
-
 // onReply hears the server. It runs on the subscription's goroutine and does not
 // wait. Every subscriber of events sees the reply subject and may answer there,
 // so that only what the stream itself would say counts; whoever may publish to
@@ -220,27 +205,29 @@ func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
 		d.failure = errNoStream
 		return true
 	}
-	r, ok := flowAck(m.Data)
-	if !ok && json.Unmarshal(m.Data, &r) != nil {
+	a, ok := parseAnswer(m.Data)
+	if !ok {
 		return false
 	}
+	why, kind, own := a.refusal(), string(a.kind), string(a.stream) == EventStream
 	switch {
-	case r.Type == "ack" && d.wary: // said of a repeat on its way as well
-	case r.Type == "ack":
-		d.due = max(r.Messages, 1)
-		d.ackTo(r.Sequence)
-	case r.Error != nil:
-		number := r.Sequence
-		if r.Type == "" {
+	case why != nil:
+		number := a.sequence
+		if kind == "" {
 			number = numberOf(rest)
 		}
-		d.failure = d.refused(number, r.Error)
-	case r.Type == "gap":
+		d.failure = d.refused(number, why)
+	case kind == "ack" && d.wary: // said of a repeat on its way as well
+	case kind == "ack":
+		d.due = max(a.messages, 1)
+		d.ackTo(a.sequence)
+	case kind == "gap", kind == "err":
 		d.failure = errBatchEnded
-	case r.Type == "" && r.Stream == EventStream && r.Batch == d.batch:
-		d.wary = d.wary && r.Repeat
-		d.ended(r.Count)
-	case r.Type == "" && r.Stream == EventStream && r.Batch == "":
+	case kind == "" && own && string(a.batch) == d.batch:
+		d.wary = d.wary && a.repeat
+		d.window.hear(a.sequence)
+		d.ended(a.count)
+	case kind == "" && own && len(a.batch) == 0:
 		d.failure = errNoFastIngest // it was taken as a message like any other
 	}
 	return d.failure != nil
@@ -287,30 +274,6 @@ func (d *fastDelivery) ackTo(number uint64) {
 		event := d.ring[d.acked%windowMsgs]
 		d.window.ack(event.source, event.number)
 	}
-}
-
-// flowAck reads a BatchFlowAck, {"type":"ack","seq":7,"msgs":1}, as most replies
-// are.
-func flowAck(body []byte) (r batchReply, ok bool) {
-	rest, ok := bytes.CutPrefix(body, []byte(`{"type":"ack","seq":`))
-	if !ok {
-		return r, false
-	}
-	r.Type = "ack"
-	r.Sequence, rest = leadingNumber(rest)
-	if rest, ok = bytes.CutPrefix(rest, []byte(`,"msgs":`)); !ok {
-		return batchReply{}, false
-	}
-	r.Messages, rest = leadingNumber(rest)
-	return r, string(rest) == "}"
-}
-
-// leadingNumber cuts the digits off that text begins with.
-func leadingNumber(text []byte) (n uint64, rest []byte) {
-	for len(text) > 0 && text[0] >= '0' && text[0] <= '9' {
-		n, text = n*10+uint64(text[0]-'0'), text[1:]
-	}
-	return n, text
 }
 
 // numberOf returns the number in <flow>.fail.<number>.<op>.$FI.

@@ -256,7 +256,7 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 		if step.fails {
 			d.abandon()
 			w.reset(0)
-			o.rewind()
+			o.rewind(nil, nil)
 		}
 	}
 }

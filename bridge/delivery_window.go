@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,9 +25,9 @@ type windowDelivery struct {
 	reply  []byte
 }
 
-func newWindowDelivery(nc *nats.Conn, w *window) (*windowDelivery, error) {
-	d := &windowDelivery{inbox: nc.NewInbox() + ".", window: w}
-	if _, err := nc.Subscribe(d.inbox+"*", d.onAck); err != nil {
+func newWindowDelivery(c *conn, w *window) (*windowDelivery, error) {
+	d := &windowDelivery{inbox: c.get().NewInbox() + ".", window: w}
+	if _, err := c.subscribe(d.inbox+"*", "", d.onAck); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
 	return d, nil
@@ -60,32 +58,23 @@ func (d *windowDelivery) onAck(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	switch {
-	case bytes.Contains(m.Data, errCodeField):
-		if err := ackError(m.Data); err.Code == streamMessageExceedsMaximum {
-			d.window.refuse(source, number)
-		} else {
-			d.window.failNumber(source, number, err)
-		}
-	case bytes.Contains(m.Data, ownStreamField):
-		// A duplicate is acknowledged like any other: it is stored.
-		d.window.ack(source, number)
-	case len(m.Data) == 0 && m.Header.Get("Status") == "503":
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		d.window.failNumber(source, number, errNoStream)
+		return
 	}
-}
-
-var (
-	errCodeField   = []byte(`"err_code":`)
-	ownStreamField = []byte(`"stream":"` + EventStream + `"`)
-)
-
-func ackError(body []byte) *refusal {
-	var ack struct {
-		Error refusal `json:"error"`
+	a, ok := parseAnswer(m.Data)
+	if !ok {
+		return // a stranger's word
 	}
-	if err := json.Unmarshal(body, &ack); err != nil {
-		ack.Error.Description = err.Error()
+	switch refused := a.refusal(); {
+	case a.stored():
+		// A duplicate is acknowledged like any other: it is stored.
+		d.window.hear(a.sequence)
+		d.window.ack(source, number)
+	case refused == nil:
+	case refused.Code == streamMessageExceedsMaximum:
+		d.window.refuse(source, number)
+	default:
+		d.window.failNumber(source, number, refused)
 	}
-	return &ack.Error
 }

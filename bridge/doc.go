@@ -12,8 +12,10 @@
 //
 //	goroutines                started and joined by
 //	one Link a server         Bridge.Run
+//	two connections           Bridge.Run
 //	publisher                 Bridge.Run
 //	replier, journals         Bridge.Run
+//	count of refusals         Bridge.Run
 //	streams                   Bridge.Run
 //	status, http              Bridge.Run
 //

@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
@@ -20,6 +21,8 @@ type endpoint struct {
 	group   bool
 	next    atomic.Uint64
 	tally   tally
+	held    requestBudget
+	dropped dropped
 }
 
 // newEndpoints returns those of b: one a server, one a group, any and all.
@@ -37,9 +40,82 @@ func (b *Bridge) newEndpoints() []*endpoint {
 		}
 		all = append(all, e)
 	}
-	return append(all,
+	all = append(all,
 		&endpoint{b: b, name: "any", servers: b.servers, routed: true},
 		&endpoint{b: b, name: "all", servers: b.servers, every: true})
+	for _, e := range all {
+		e.held.limit = requestBytes
+	}
+	return all
+}
+
+// subject is what e is subscribed to.
+func (e *endpoint) subject() string { return e.b.cfg.SubjectPrefix + ".actions." + e.name + ".*" }
+
+// dropped counts the requests that nats.go drops since the endpoint does not take
+// them fast enough: nobody else hears of them. Its methods may be called from any
+// goroutine.
+type dropped struct {
+	mu   sync.Mutex                    // protects the following
+	subs map[*nats.Subscription]uint64 // those that may drop, or have: the last one, and those being drained
+	gone uint64                        // of those that have ended
+
+	told uint64 // the status goroutine's own
+}
+
+const (
+	// queuedRequests and queuedBytes bound what waits for an endpoint. nats.go
+	// drops what comes when either is reached.
+	queuedRequests = 1 << 15
+	queuedBytes    = 64 << 20
+)
+
+// arrive bounds what waits in sub, by which requests come from now on.
+func (e *endpoint) arrive(sub *nats.Subscription) error {
+	e.dropped.follow(sub)
+	return sub.SetPendingLimits(queuedRequests, queuedBytes)
+}
+
+// tellDropped logs how many were dropped since it was last called. It is for the
+// status goroutine.
+func (e *endpoint) tellDropped() {
+	total := e.dropped.total()
+	if n := total - e.dropped.told; n > 0 {
+		e.b.log.Error("requests dropped", zap.String("endpoint", e.name), zap.Uint64("count", n))
+	}
+	e.dropped.told = total
+}
+
+// follow counts those of sub too.
+func (d *dropped) follow(sub *nats.Subscription) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.subs == nil {
+		d.subs = make(map[*nats.Subscription]uint64)
+	}
+	d.subs[sub] = 0
+}
+
+// look counts. nats.go no longer says how many a subscription has dropped once it
+// has ended, so that somebody has to look while it is drained.
+func (d *dropped) look() { d.total() }
+
+// total is how many were dropped since the start.
+func (d *dropped) total() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	total := d.gone
+	for sub, last := range d.subs {
+		n, err := sub.Dropped()
+		if err != nil { // it has ended
+			delete(d.subs, sub)
+			d.gone, total = d.gone+last, total+last
+			continue
+		}
+		d.subs[sub] = uint64(n)
+		total += uint64(n)
+	}
+	return total
 }
 
 // kind is what e is, for discovery.
@@ -65,7 +141,7 @@ func (e *endpoint) serverNames() (names []string) {
 // onRequest takes a request. It runs on the endpoint's goroutine, one request
 // at a time, and waits neither for Asterisk nor for JetStream.
 func (e *endpoint) onRequest(m *nats.Msg) {
-	a := e.newAsk(m)
+	a, err := e.newAsk(m)
 	if !isInbox(a.to, e.b.cfg.Node) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		fail := &failure{Kind: kindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
@@ -78,12 +154,12 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 	if e.every {
 		a.after = a.endOf(1) // of a refusal
 	}
-	if err := a.options.read(m.Header); err != nil {
+	if err != nil {
 		a.refuse(badRequest(err))
 		return
 	}
 	switch {
-	case a.options.group != "" && !e.every:
+	case a.options.group != (serverName{}) && !e.every:
 		a.refuse(badRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
 	case e.every:
 		a.fanOut()
@@ -91,7 +167,7 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 		a.others = e.turn()
 		a.begin()
 	default:
-		a.server, a.others = e.servers[0], e.servers
+		a.others = e.servers
 		a.begin()
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // eventCounts is what the outbox does not count.
 type eventCounts struct {
-	corrupt  atomic.Uint64 // frames that are neither Event nor Response
+	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
 }
 
@@ -20,8 +20,12 @@ type eventCounts struct {
 // reader's goroutine: it encodes, copies and counts, and never waits.
 func (s *server) onEvent(e amiconn.Event) {
 	s.watchRestart(e)
+	if e.Frame.Kind() == frames.KindOther {
+		s.refuse(e, lostAs(e.Frame))
+		return
+	}
 	if e.Frame.Truncated {
-		s.refuse(e)
+		s.refuse(e, dropOversize)
 		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(e.Frame.Name())),
 			zap.Int("bytes", e.Frame.Size), zap.Uint64("seq", e.Seq))
 		return
@@ -38,7 +42,7 @@ func (s *server) onEvent(e amiconn.Event) {
 		s.payload = nil
 	}
 	if len(payload) > maxPayload {
-		s.refuse(e)
+		s.refuse(e, dropOversize)
 		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(name)),
 			zap.Int("bytes", len(payload)), zap.Uint64("seq", e.Seq))
 		return
@@ -57,10 +61,18 @@ func (s *server) push(e outboxEntry, payload []byte, shed bool) {
 	s.scheduler.Ready(s.source)
 }
 
-// refuse drops an event that is too large.
-func (s *server) refuse(e amiconn.Event) {
-	s.outbox.refuse(outboxEntry{session: e.Session, seq: e.Seq, at: e.At.UnixNano()})
+// refuse drops what cannot be published.
+func (s *server) refuse(e amiconn.Event, reason string) {
+	s.outbox.refuseAs(outboxEntry{session: e.Session, seq: e.Seq, at: e.At.UnixNano()}, reason)
 	s.scheduler.Ready(s.source)
+}
+
+// lostAs is why a frame is lost that does not say that it is an event.
+func lostAs(f *frames.Frame) string {
+	if f.Truncated {
+		return dropOversize
+	}
+	return dropCorrupt
 }
 
 // short is as much of a name as a log line quotes.
@@ -82,20 +94,39 @@ const (
 	sheddable // wanted, and the first to go
 )
 
+// filter is what the settings say of events' names. It is not changed once
+// made: another takes its place (reload.go).
+type filter struct {
+	allow, deny, shed Globs
+	everything        bool // all events are alike
+}
+
+func newFilter(cfg *ServerConfig) *filter {
+	return &filter{
+		allow: cfg.EventsAllow, deny: cfg.EventsDeny, shed: cfg.ShedFirst,
+		everything: len(cfg.EventsDeny)+len(cfg.ShedFirst) == 0 && slices.Contains(cfg.EventsAllow, "*"),
+	}
+}
+
 // judge applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
-// name's answer.
+// name's answer for as long as they stay the same.
 func (s *server) judge(name []byte) verdict {
-	if s.everything {
+	f := s.filter.Load()
+	if f.everything {
 		return wanted
+	}
+	if f != s.judged {
+		s.judged = f
+		clear(s.verdicts)
 	}
 	if v, ok := s.verdicts[string(name)]; ok {
 		return v
 	}
 	v := wanted
 	switch text := string(name); {
-	case !s.cfg.EventsAllow.Match(text) || s.cfg.EventsDeny.Match(text):
+	case !f.allow.Match(text) || f.deny.Match(text):
 		v = unwanted
-	case s.cfg.ShedFirst.Match(text):
+	case f.shed.Match(text):
 		v = sheddable
 	}
 	if len(name) <= maxEventToken && len(s.verdicts) < maxEventNames {
@@ -104,16 +135,9 @@ func (s *server) judge(name []byte) verdict {
 	return v
 }
 
-// onCorrupt counts a frame that is no message.
+// onCorrupt counts a frame that is no message. If it came in the place of an
+// event onEvent has told of it.
 func (s *server) onCorrupt(size int) {
 	s.counts.corrupt.Add(1)
 	s.log.Warn("corrupt frame", zap.Int("bytes", size))
-}
-
-// allEvents reports whether all events are alike.
-func allEvents(cfg *ServerConfig) bool {
-	if len(cfg.EventsDeny) > 0 || len(cfg.ShedFirst) > 0 {
-		return false
-	}
-	return slices.Contains(cfg.EventsAllow, "*")
 }

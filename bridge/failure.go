@@ -1,11 +1,13 @@
 package bridge
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // failure is why an Action has no good answer: the error of a reply.
@@ -22,7 +24,31 @@ type failure struct {
 const (
 	tooLarge        = "the reply does not fit one message: ask for a stream (Ami-Reply: stream)"
 	tooLargeForNATS = "the reply, or a part of it, is larger than NATS takes (max_payload)"
+	tooManyHeld     = "too many replies of this server wait: ask again later, or for a stream (Ami-Reply: stream)"
+	frameTooLarge   = "one message of Asterisk in it is over BRIDGE_AMI_MAX_FRAME_BYTES: ask for a stream (Ami-Reply: stream), " +
+		"which has a Command's output of any length, or raise the limit"
+	pieceTooLarge = "one line or one event of it is over BRIDGE_AMI_MAX_FRAME_BYTES: raise the limit"
+	partTooLarge  = "a part of the reply does not fit one message"
+	partRefused   = "NATS took the parts of the reply too slowly: ask again, or for less"
 )
+
+// whyTooLarge says what to do about a reply that is too large.
+func whyTooLarge(r *correlation.Result) string {
+	streamed, cut := r.Part != nil, errors.Is(r.Cause, frames.ErrFrameTooLarge)
+	switch {
+	case streamed && cut:
+		return pieceTooLarge
+	case cut:
+		return frameTooLarge
+	case streamed && errors.Is(r.Cause, correlation.ErrPartRefused):
+		return partRefused
+	case errors.Is(r.Cause, correlation.ErrTableFull):
+		return tooManyHeld
+	case streamed:
+		return partTooLarge
+	}
+	return tooLarge
+}
 
 // failureOf returns what r's outcome means to the caller, nil for an answer.
 func failureOf(r *correlation.Result) *failure {
@@ -33,10 +59,8 @@ func failureOf(r *correlation.Result) *failure {
 	case correlation.AsteriskError:
 		f.Code, f.Kind, f.Message = 422, "asterisk_error", "Asterisk refused or failed it"
 	case correlation.TooLarge:
-		f.Code, f.Kind, f.Message = 413, "reply_too_large", tooLarge
-		if r.Part != nil {
-			f.Message = "a part of the reply was too large, or NATS took them too slowly"
-		}
+		f.Code, f.Kind, f.Message = 413, "reply_too_large", whyTooLarge(r)
+		return f
 	case correlation.TimedOut:
 		f.Code, f.Kind, f.Message = 504, "timeout", "no complete answer in time"
 	case correlation.ConnectionLost:

@@ -21,10 +21,20 @@ type gap struct {
 	restarted string // yes, no or unknown after a lost session, else empty
 	recall    bool   // from is when the last event was that the stream holds
 	held      bool   // restarted is to be told; what is behind waits
+	sent      bool   // at least once
 }
 
 // gapBytes is what a gap costs beside its entry.
 const gapBytes = 96
+
+// first returns g when it is sent for the first time, else nil.
+func (g *gap) first() *gap {
+	if g.sent {
+		return nil
+	}
+	g.sent = true
+	return g
+}
 
 // add notes one lost event.
 func (g *gap) add(at int64) {
@@ -71,7 +81,7 @@ type gapCounts struct {
 
 // newGapCounts knows every reason from the start.
 func newGapCounts() gapCounts {
-	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, gapRestart: 0}
+	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, gapRestart: 0}
 	for _, reason := range amiconn.Failures() {
 		by[string(reason)] = 0
 	}

@@ -34,27 +34,34 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 
 // readiness is the body of /readyz.
 type readiness struct {
-	Ready   bool                 `json:"ready"`
-	NATS    string               `json:"nats"`
-	Servers map[string]sessionUp `json:"servers"`
-	Streams map[string]string    `json:"streams"`
+	Ready bool `json:"ready"`
+	// NATS is the state of the connection that is worse off.
+	NATS        string               `json:"nats"`
+	Connections map[string]string    `json:"connections"`
+	Servers     map[string]sessionUp `json:"servers"`
+	// Actions is "ok" for each endpoint whose requests arrive, or why they do not.
+	Actions map[string]string `json:"actions"`
+	Streams map[string]string `json:"streams"`
 }
 
 // sessionUp is the state of each of a server's sessions.
 type sessionUp map[string]string
 
-// readyz answers 200 if NATS and at least one server are up: one dead Asterisk
-// must not restart the bridge of all others.
+// readyz answers 200 if both connections to NATS and at least one server are up,
+// with its sessions and its Actions: one dead Asterisk must not restart the bridge
+// of all others.
 func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
-	body := readiness{NATS: b.events.Status().String(), Servers: make(map[string]sessionUp)}
-	body.Streams = make(map[string]string)
+	body := readiness{
+		NATS: b.nats(), Connections: b.connections(), Actions: b.answerable(),
+		Servers: make(map[string]sessionUp), Streams: make(map[string]string),
+	}
 	for _, s := range b.streams.states() {
 		body.Streams[s.Name] = s.State
 	}
 	up := false
 	for _, s := range b.servers {
 		sessions := make(sessionUp)
-		all := true
+		all := body.Actions[s.cfg.Name] == answered
 		for _, session := range s.link.Status().Sessions {
 			sessions[session.Name] = session.State.String()
 			all = all && session.State == amiconn.StateUp
@@ -62,11 +69,46 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		body.Servers[s.cfg.Name] = sessions
 		up = up || all
 	}
-	body.Ready = up && b.events.IsConnected() && b.control.IsConnected()
+	body.Ready = up && b.events.up() && b.control.up()
 	w.Header().Set("Content-Type", "application/json")
 	if !body.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	// The client that went away is told nothing.
 	_ = json.NewEncoder(w).Encode(body)
+}
+
+// connections are the states of both, as nats.go names them.
+func (b *Bridge) connections() map[string]string {
+	return map[string]string{"events": b.events.get().Status().String(), "control": b.control.get().Status().String()}
+}
+
+// nats is the state of the connection that is worse off.
+func (b *Bridge) nats() string {
+	if b.events.up() {
+		return b.control.get().Status().String()
+	}
+	return b.events.get().Status().String()
+}
+
+// answered stands for an endpoint whose requests arrive.
+const answered = "ok"
+
+// answerable says of each endpoint whether requests arrive, or why not.
+func (b *Bridge) answerable() map[string]string {
+	stand := b.control.stand()
+	all := make(map[string]string, len(b.endpoints))
+	for _, e := range b.endpoints {
+		switch why, known := stand[e.subject()]; {
+		case !b.control.up():
+			all[e.name] = "the connection control is not up"
+		case !known:
+			all[e.name] = errNotYet.Error()
+		case why != nil:
+			all[e.name] = why.Error()
+		default:
+			all[e.name] = answered
+		}
+	}
+	return all
 }

@@ -24,16 +24,21 @@ import (
 // Its queue is bounded in bytes; what does not fit is refused, so that who
 // hands it over can say so.
 type journal struct {
-	nc    *nats.Conn
-	js    jetstream.JetStream
+	conn  *conn
+	again <-chan struct{} // the connection has come or gone
 	limit int
 	log   *zap.Logger
 	wake  chan struct{} // of capacity 1
 	// unheard has messages published and not acknowledged.
 	unheard atomic.Bool
 	// came, if not nil, hears what became of each try to store: nil, or why it
-	// failed. It is called when the first fails and until one is stored.
+	// failed: of those together the failure, or else that one is stored.
 	came func(error)
+
+	// Of the goroutine that writes.
+	link   *link
+	js     jetstream.JetStream // of link, the journal's own
+	stored bool                // a message, since came was last called
 
 	mu      sync.Mutex // protects the following
 	waiting deque[journalEntry]
@@ -71,8 +76,8 @@ var (
 	errJournalEnded = errors.New("the bridge stopped before it was stored")
 )
 
-func newJournal(limit int, log *zap.Logger) *journal {
-	return &journal{limit: limit, log: log, wake: make(chan struct{}, 1)}
+func newJournal(c *conn, limit int, log *zap.Logger) *journal {
+	return &journal{conn: c, again: c.watch(), limit: limit, log: log, wake: make(chan struct{}, 1)}
 }
 
 // write hands over a message and returns at once. With an error it was not
@@ -127,16 +132,17 @@ func (j *journal) drain(ctx context.Context) {
 
 // run writes until ctx ends. What is left then hears errJournalEnded.
 func (j *journal) run(ctx context.Context) {
-	states := j.nc.StatusChanged(nats.CONNECTED)
-	defer j.nc.RemoveStatusListener(states)
+	fresh := time.NewTicker(renewEvery)
+	defer fresh.Stop()
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, 5*time.Second
 	most := journalBatch
 	for ctx.Err() == nil {
 		err := j.store(ctx, most)
-		if j.came != nil && ctx.Err() == nil && (err != nil || most == 1) {
+		if j.came != nil && ctx.Err() == nil && (err != nil || j.stored) {
 			j.came(err)
 		}
+		j.stored = false
 		if err == nil {
 			if most == 1 {
 				j.log.Info("stored again")
@@ -145,23 +151,50 @@ func (j *journal) run(ctx context.Context) {
 			delays.Reset()
 			select {
 			case <-j.wake:
+			case <-fresh.C:
+				j.renew()
 			case <-ctx.Done():
 			}
 			continue
 		}
+		j.renew()
 		if most != 1 && ctx.Err() == nil {
 			n, _ := j.left()
 			j.log.Warn("what is to be stored waits", zap.Int("count", n), zap.Error(err))
 		}
 		most = 1 // one probes
-		j.wait(ctx, delays.NextBackOff(), states, err)
+		j.wait(ctx, delays.NextBackOff(), err)
 	}
 	j.end()
 }
 
+// renew has the next message's acknowledgement be heard by a new subscription:
+// the server may have taken the one that there is away, for want of rights. It is
+// called while nothing is waited for.
+func (j *journal) renew() {
+	if j.js != nil {
+		j.js.CleanupPublisher()
+	}
+}
+
+// use makes the JetStream context for the link that there is now.
+func (j *journal) use() error {
+	l := j.conn.get()
+	if l == j.link {
+		return nil
+	}
+	js, err := jetstream.New(l.Conn, jetstream.WithPublishAsyncTimeout(ackTimeout))
+	if err != nil {
+		return err
+	}
+	j.renew()
+	j.link, j.js = l, js
+	return nil
+}
+
 // wait lets d pass, or less if NATS comes back; meanwhile what is to be tried
 // once hears err.
-func (j *journal) wait(ctx context.Context, d time.Duration, states <-chan nats.Status, err error) {
+func (j *journal) wait(ctx context.Context, d time.Duration, err error) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
@@ -170,8 +203,10 @@ func (j *journal) wait(ctx context.Context, d time.Duration, states <-chan nats.
 		}
 		select {
 		case <-j.wake:
-		case <-states:
-			return
+		case <-j.again:
+			if j.conn.up() {
+				return
+			}
 		case <-timer.C:
 			return
 		case <-ctx.Done():
@@ -208,8 +243,11 @@ func (j *journal) storeBatch(ctx context.Context, batch []journalEntry) (again [
 	futures := make([]jetstream.PubAckFuture, len(batch))
 	failures := make([]error, len(batch))
 	follow(batch)
+	unready := j.use()
 	for i, e := range batch {
-		futures[i], failures[i] = j.send(e.msg)
+		if failures[i] = unready; unready == nil {
+			futures[i], failures[i] = j.send(e.msg)
+		}
 	}
 	for i, e := range batch {
 		ack, err := (*jetstream.PubAck)(nil), failures[i]
@@ -252,11 +290,11 @@ const streamWrongLastMsgID = 10070
 
 // send publishes msg. Without JetStream there is nothing to wait for.
 func (j *journal) send(msg *nats.Msg) (jetstream.PubAckFuture, error) {
-	if !j.nc.IsConnected() {
+	if !j.link.IsConnected() {
 		return nil, nats.ErrDisconnected // and not into the connection's buffer
 	}
 	if j.unheard.Load() {
-		return nil, j.nc.PublishMsg(msg)
+		return nil, j.conn.publish(j.link, msg)
 	}
 	// A retry of the library's would be sent behind what came later.
 	return j.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
@@ -269,6 +307,9 @@ func acknowledged(ctx context.Context, f jetstream.PubAckFuture, msg *nats.Msg) 
 	case ack := <-f.Ok():
 		if want := msg.Header.Get(jetstream.ExpectedStreamHeader); want != "" && ack.Stream != want {
 			return nil, fmt.Errorf("the stream %.40q answered for %s", ack.Stream, want)
+		}
+		if ack.Sequence == 0 { // which a refusal has too
+			return nil, fmt.Errorf("the stream %.40q answered without a sequence", ack.Stream)
 		}
 		return ack, nil
 	case err := <-f.Err():
@@ -337,6 +378,7 @@ func (j *journal) finish(e journalEntry, ack *jetstream.PubAck, err error) {
 	j.entries--
 	j.bytes -= e.size()
 	j.mu.Unlock()
+	j.stored = j.stored || err == nil && ack != nil
 	if e.done != nil {
 		e.done(ack, err)
 	}

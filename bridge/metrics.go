@@ -11,14 +11,15 @@ import (
 type metrics struct {
 	bridge *Bridge
 
-	build, natsUp, sessionUp                           *prometheus.Desc
-	received, published, filtered, dropped             *prometheus.Desc
-	queued, inFlight, outboxBytes, corrupt, replaced   *prometheus.Desc
-	actions, pending, writeBytes, late, unmatched, log *prometheus.Desc
-	breaker, transitions, failures, gaps, panics       *prometheus.Desc
-	outboxLimit, outboxHigh, writeLimit, pendingLimit  *prometheus.Desc
-	busy, auditStored, auditBytes, auditLost, streams  *prometheus.Desc
-	resent, delivery, duration, repeated, parts        *prometheus.Desc
+	build, natsUp, natsRemade, missing, sessionUp              *prometheus.Desc
+	received, published, filtered, dropped                     *prometheus.Desc
+	queued, inFlight, outboxBytes, corrupt, replaced           *prometheus.Desc
+	actions, pending, writeBytes, late, strays, unmatched, log *prometheus.Desc
+	breaker, transitions, failures, gaps, panics               *prometheus.Desc
+	outboxLimit, outboxHigh, writeLimit, pendingLimit          *prometheus.Desc
+	busy, auditStored, auditBytes, auditLost, streams          *prometheus.Desc
+	resent, delivery, duration, repeated, parts                *prometheus.Desc
+	requestBytes, requestsBusy, requestsDropped                *prometheus.Desc
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -26,44 +27,50 @@ func newMetrics(b *Bridge) *metrics {
 		return prometheus.NewDesc("ami_nats_bridge_"+name, help, labels, nil)
 	}
 	return &metrics{
-		bridge:       b,
-		build:        desc("build_info", "Always 1; the version is the label.", "version"),
-		natsUp:       desc("nats_up", "Whether the connection to NATS is up.", "connection"),
-		log:          desc("log_lines_lost_total", "Log lines that could not be written."),
-		sessionUp:    desc("ami_session_up", "Whether the session is logged in.", "server", "role"),
-		received:     desc("events_received_total", "Events read from Asterisk.", "server"),
-		published:    desc("events_published_total", "Events that NATS has taken.", "server"),
-		filtered:     desc("events_filtered_total", "Events that the filters do not want.", "server"),
-		dropped:      desc("events_dropped_total", "Events lost.", "server", "reason"),
-		resent:       desc("events_resent_total", "Events that were sent once more, each time.", "server"),
-		delivery:     desc("delivery", "1 for the way in which events are delivered.", "way"),
-		queued:       desc("outbox_events", "Events that wait in the outbox.", "server"),
-		inFlight:     desc("outbox_in_flight_events", "Events that were sent and not acknowledged.", "server"),
-		outboxBytes:  desc("outbox_bytes", "Bytes in the outbox.", "server"),
-		corrupt:      desc("frames_corrupt_total", "Frames that are neither Event nor Response.", "server"),
-		replaced:     desc("characters_replaced_total", "Bytes of events that are no text in the charset.", "server"),
-		actions:      desc("actions_total", "Actions asked for, by outcome.", "server", "result"),
-		duration:     desc("action_duration_seconds", "From a request to its reply, of those answered or failed.", "server"),
-		pending:      desc("actions_pending", "Actions that wait for their end or their reply.", "server"),
-		writeBytes:   desc("write_buffer_bytes", "Bytes of Actions that wait to be written.", "server"),
-		breaker:      desc("breaker_state", "1 for the state that the server's breaker is in.", "server", "state"),
-		transitions:  desc("breaker_transitions_total", "Changes of the breaker, by the state they led to.", "server", "to"),
-		failures:     desc("session_failures_total", "Sessions that were lost or never came up.", "server", "reason"),
-		gaps:         desc("gaps_total", "Gap events put into the stream.", "server", "reason"),
-		panics:       desc("handler_panics_total", "Panics while a frame was handled; each lost one frame.", "server"),
-		outboxLimit:  desc("outbox_capacity_bytes", "The most bytes that the outbox may hold.", "server"),
-		outboxHigh:   desc("outbox_high_water_bytes", "The most bytes that the outbox has held.", "server"),
-		writeLimit:   desc("write_buffer_capacity_bytes", "The most bytes of Actions that may wait to be written.", "server"),
-		pendingLimit: desc("actions_pending_limit", "The most Actions that may be pending.", "server"),
-		busy:         desc("actions_busy_total", "Actions refused because a buffer was full.", "server", "buffer"),
-		auditStored:  desc("audit_records_total", "Audit records stored, or published without JetStream."),
-		streams:      desc("stream_state", "1 for the state that the stream is in.", "stream", "state"),
-		auditBytes:   desc("audit_queue_bytes", "Bytes of audit records that wait to be stored."),
-		auditLost:    desc("audit_records_lost_total", "Audit records lost."),
-		parts:        desc("stream_parts_total", "Parts of streamed replies, by what became of them.", "server", "result"),
-		late:         desc("responses_late_total", "Frames for Actions that had ended.", "server"),
-		repeated:     desc("responses_repeated_total", "Further Responses of Actions that are known to send more than one.", "server"),
-		unmatched:    desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
+		bridge:          b,
+		build:           desc("build_info", "Always 1; the version is the label.", "version"),
+		natsUp:          desc("nats_up", "Whether the connection to NATS is up.", "connection"),
+		natsRemade:      desc("nats_connections_remade_total", "Connections to NATS made in place of one that was closed for good.", "connection"),
+		missing:         desc("nats_subscriptions_missing", "Subscriptions that NATS does not let the bridge have, or that are not made yet.", "connection"),
+		log:             desc("log_lines_lost_total", "Log lines that could not be written."),
+		sessionUp:       desc("ami_session_up", "Whether the session is logged in.", "server", "role"),
+		received:        desc("events_received_total", "Events read from Asterisk.", "server"),
+		published:       desc("events_published_total", "Events that NATS has taken.", "server"),
+		filtered:        desc("events_filtered_total", "Events that the filters do not want.", "server"),
+		dropped:         desc("events_dropped_total", "Events lost.", "server", "reason"),
+		resent:          desc("events_resent_total", "Events that were sent once more, each time.", "server"),
+		delivery:        desc("delivery", "1 for the way in which events are delivered.", "way"),
+		queued:          desc("outbox_events", "Events that wait in the outbox.", "server"),
+		inFlight:        desc("outbox_in_flight_events", "Events that were sent and not acknowledged.", "server"),
+		outboxBytes:     desc("outbox_bytes", "Bytes in the outbox.", "server"),
+		corrupt:         desc("frames_corrupt_total", "Frames that are neither Event nor Response.", "server"),
+		replaced:        desc("characters_replaced_total", "Bytes of events that are no text in the charset.", "server"),
+		actions:         desc("actions_total", "Actions asked for, by outcome.", "server", "result"),
+		duration:        desc("action_duration_seconds", "From a request to its reply, of those answered or failed.", "server"),
+		pending:         desc("actions_pending", "Actions that wait for their end or their reply.", "server"),
+		writeBytes:      desc("write_buffer_bytes", "Bytes of Actions that wait to be written.", "server"),
+		breaker:         desc("breaker_state", "1 for the state that the server's breaker is in.", "server", "state"),
+		transitions:     desc("breaker_transitions_total", "Changes of the breaker, by the state they led to.", "server", "to"),
+		failures:        desc("session_failures_total", "Sessions that were lost or never came up.", "server", "reason"),
+		gaps:            desc("gaps_total", "Gap events put into the stream.", "server", "reason"),
+		panics:          desc("handler_panics_total", "Panics while a frame was handled; each lost one frame.", "server"),
+		outboxLimit:     desc("outbox_capacity_bytes", "The most bytes that the outbox may hold.", "server"),
+		outboxHigh:      desc("outbox_high_water_bytes", "The most bytes that the outbox has held.", "server"),
+		writeLimit:      desc("write_buffer_capacity_bytes", "The most bytes of Actions that may wait to be written.", "server"),
+		pendingLimit:    desc("actions_pending_limit", "The most Actions that may be pending.", "server"),
+		busy:            desc("actions_busy_total", "Actions refused because a buffer was full.", "server", "buffer"),
+		auditStored:     desc("audit_records_total", "Audit records stored, or published without JetStream."),
+		streams:         desc("stream_state", "1 for the state that the stream is in.", "stream", "state"),
+		auditBytes:      desc("audit_queue_bytes", "Bytes of audit records that wait to be stored."),
+		auditLost:       desc("audit_records_lost_total", "Audit records lost."),
+		parts:           desc("stream_parts_total", "Parts of streamed replies, by what became of them.", "server", "result"),
+		requestBytes:    desc("requests_held_bytes", "Bytes of requests that have not ended.", "endpoint"),
+		requestsBusy:    desc("requests_busy_total", "Requests refused because those that have not ended hold too many bytes.", "endpoint"),
+		requestsDropped: desc("requests_dropped_total", "Requests that were dropped unread because too many waited.", "endpoint"),
+		late:            desc("responses_late_total", "Frames for Actions that had ended.", "server"),
+		strays:          desc("responses_stray_total", "Events behind a Response that had announced none; counted as late too.", "server"),
+		repeated:        desc("responses_repeated_total", "Further Responses of Actions that are known to send more than one.", "server"),
+		unmatched:       desc("responses_unmatched_total", "Responses to nothing that was asked.", "server"),
 	}
 }
 
@@ -80,8 +87,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	gauge(m.build, 1, b.deps.Version)
-	gauge(m.natsUp, one(b.events.IsConnected()), "events")
-	gauge(m.natsUp, one(b.control.IsConnected()), "control")
+	for name, c := range map[string]*conn{"events": b.events, "control": b.control} {
+		stand, all := c.standing()
+		gauge(m.natsUp, one(c.up()), name)
+		count(m.natsRemade, c.made.Load()-1, name)
+		gauge(m.missing, float64(all-stand), name)
+	}
 	inForce, _ := b.way.Load().(string)
 	for _, way := range ways {
 		gauge(m.delivery, one(way == inForce), way)
@@ -100,6 +111,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		for state := range streamStates {
 			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())
 		}
+	}
+	for _, e := range b.endpoints {
+		gauge(m.requestBytes, float64(e.held.bytes.Load()), e.name)
+		count(m.requestsBusy, e.held.refused.Load(), e.name)
+		count(m.requestsDropped, e.dropped.total(), e.name)
 	}
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
@@ -151,6 +167,7 @@ func (m *metrics) collectServer(
 	count(m.parts, s.streamed.unheard.Load(), name, "unheard")
 	count(m.parts, s.streamed.lost.Load(), name, "lost")
 	count(m.late, link.Calls.Late, name)
+	count(m.strays, link.Calls.Strays, name)
 	count(m.repeated, link.Calls.Repeated, name)
 	count(m.unmatched, link.Calls.Unmatched, name)
 	for _, session := range link.Sessions {

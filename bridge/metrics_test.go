@@ -14,53 +14,60 @@ import (
 
 // The reasons and states that metrics have as labels.
 const (
-	dropReasons    = "overflow total shed oversize"
-	sessionReasons = "dial tls banner login auth closed read read_timeout ping write write_timeout"
+	dropReasons    = "overflow total shed oversize corrupt"
+	sessionReasons = "secret dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
+	endpointNames  = "pbx1 any all"
 	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
-	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream no_permission unavailable"
+	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream unseen no_permission unavailable"
 )
 
 // startSeries are the series of a bridge to one server, pbx1, of which nothing
 // is known yet: those without the label server, then its own.
 var startSeries = map[string]string{
-	"build_info":                  "version=",
-	"nats_up":                     "connection=events connection=control",
-	"log_lines_lost_total":        "",
-	"ami_session_up":              "role=event role=action",
-	"events_received_total":       "",
-	"events_published_total":      "",
-	"events_filtered_total":       "",
-	"events_resent_total":         "",
-	"delivery":                    "way=fast_ingest way=window way=core",
-	"events_dropped_total":        each("reason", dropReasons),
-	"gaps_total":                  each("reason", dropReasons, sessionReasons, gapRestart),
-	"outbox_events":               "",
-	"outbox_in_flight_events":     "",
-	"outbox_bytes":                "",
-	"outbox_capacity_bytes":       "",
-	"outbox_high_water_bytes":     "",
-	"breaker_state":               each("state", breakerStates),
-	"breaker_transitions_total":   each("to", breakerStates),
-	"session_failures_total":      each("reason", sessionReasons),
-	"handler_panics_total":        "",
-	"frames_corrupt_total":        "",
-	"characters_replaced_total":   "",
-	"stream_state":                streamSeries(),
-	"audit_records_total":         "",
-	"audit_queue_bytes":           "",
-	"audit_records_lost_total":    "",
-	"actions_total":               each("result", "answered failed refused"),
-	"action_duration_seconds":     "",
-	"actions_pending":             "",
-	"actions_pending_limit":       "",
-	"actions_busy_total":          each("buffer", "write_buffer pending_actions"),
-	"write_buffer_bytes":          "",
-	"write_buffer_capacity_bytes": "",
-	"stream_parts_total":          each("result", "published unheard lost"),
-	"responses_late_total":        "",
-	"responses_repeated_total":    "",
-	"responses_unmatched_total":   "",
+	"build_info":                    "version=",
+	"nats_up":                       "connection=events connection=control",
+	"nats_connections_remade_total": "connection=events connection=control",
+	"nats_subscriptions_missing":    "connection=events connection=control",
+	"log_lines_lost_total":          "",
+	"ami_session_up":                "role=event role=action",
+	"events_received_total":         "",
+	"events_published_total":        "",
+	"events_filtered_total":         "",
+	"events_resent_total":           "",
+	"delivery":                      "way=fast_ingest way=window way=core",
+	"events_dropped_total":          each("reason", dropReasons),
+	"gaps_total":                    each("reason", dropReasons, sessionReasons, gapRestart),
+	"outbox_events":                 "",
+	"outbox_in_flight_events":       "",
+	"outbox_bytes":                  "",
+	"outbox_capacity_bytes":         "",
+	"outbox_high_water_bytes":       "",
+	"breaker_state":                 each("state", breakerStates),
+	"breaker_transitions_total":     each("to", breakerStates),
+	"session_failures_total":        each("reason", sessionReasons),
+	"handler_panics_total":          "",
+	"frames_corrupt_total":          "",
+	"characters_replaced_total":     "",
+	"stream_state":                  streamSeries(),
+	"audit_records_total":           "",
+	"audit_queue_bytes":             "",
+	"audit_records_lost_total":      "",
+	"requests_held_bytes":           each("endpoint", endpointNames),
+	"requests_busy_total":           each("endpoint", endpointNames),
+	"requests_dropped_total":        each("endpoint", endpointNames),
+	"actions_total":                 each("result", "answered failed refused"),
+	"action_duration_seconds":       "",
+	"actions_pending":               "",
+	"actions_pending_limit":         "",
+	"actions_busy_total":            each("buffer", "write_buffer pending_actions"),
+	"write_buffer_bytes":            "",
+	"write_buffer_capacity_bytes":   "",
+	"stream_parts_total":            each("result", "published unheard lost"),
+	"responses_late_total":          "",
+	"responses_stray_total":         "",
+	"responses_repeated_total":      "",
+	"responses_unmatched_total":     "",
 }
 
 // streamSeries is each stream in each state.
@@ -91,7 +98,8 @@ func TestMetrics_AllSeriesExistAtStart(t *testing.T) {
 		own := "server=pbx1"
 		switch name {
 		case "build_info", "nats_up", "delivery", "log_lines_lost_total", "audit_records_total", "audit_queue_bytes", "audit_records_lost_total",
-			"stream_state":
+			"stream_state", "requests_held_bytes", "requests_busy_total", "requests_dropped_total",
+			"nats_connections_remade_total", "nats_subscriptions_missing":
 			own = ""
 		}
 		series := strings.Fields(labels)

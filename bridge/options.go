@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,27 +16,45 @@ type options struct {
 	complete  bool          // Ami-Wait: complete
 	stream    bool          // Ami-Reply: stream
 	strict    bool          // Ami-Validate: strict
-	requester string        // Ami-Requester, for the audit
+	requester string        // Ami-Requester, until the audit has it
 	key       string        // Ami-Idempotency-Key
-	group     string        // Ami-Group
+	group     serverName    // Ami-Group; zero: all
 }
 
 const (
 	maxRequester = 256
 	maxKey       = 128
+	// maxOptions is from how many headers on none is looked at but Ami-Requester.
+	maxOptions = 32
+	// maxClaimed bounds what is kept of Ami-Requester until its secrets are
+	// hidden and it is cut to maxRequester.
+	maxClaimed = 4 * maxRequester
 )
 
-// read reads the headers that begin with Ami-, in any case. One that nobody
-// knows is refused: a mistyped Ami-Idempotency-Key would be a second phone call.
+// read reads the headers that begin with Ami-, in any case, in the order of
+// their names: the order of a map must decide nothing. One that nobody knows is
+// refused: a mistyped Ami-Idempotency-Key would be a second phone call. What they
+// say of the requester is kept whatever else is wrong.
 func (o *options) read(h nats.Header) error {
-	for name, values := range h {
-		if len(name) < 4 || !strings.EqualFold(name[:4], "Ami-") {
-			continue
+	var names []string
+	for name := range h {
+		if len(name) >= 4 && strings.EqualFold(name[:4], "Ami-") && (len(names) < maxOptions || isRequester(name)) {
+			names = append(names, name)
 		}
-		if len(values) != 1 {
-			return fmt.Errorf("%.40q is there %d times", name, len(values))
+	}
+	slices.Sort(names)
+	o.requester = claimed(h, names)
+	if len(names) >= maxOptions {
+		return fmt.Errorf("%d or more headers begin with Ami-: docs/actions.md has the list", maxOptions)
+	}
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		lower := strings.ToLower(name)
+		if seen[lower] || len(h[name]) != 1 {
+			return fmt.Errorf("%.40q is there more than once", name)
 		}
-		if err := o.set(name, values[0]); err != nil {
+		seen[lower] = true
+		if err := o.set(lower, name, h[name][0]); err != nil {
 			return err
 		}
 	}
@@ -45,8 +64,32 @@ func (o *options) read(h nats.Header) error {
 	return nil
 }
 
-func (o *options) set(name, value string) error {
-	switch strings.ToLower(name) {
+func isRequester(name string) bool { return strings.EqualFold(name, "Ami-Requester") }
+
+// claimed is all that Ami-Requester says, however often it is there, up to a
+// bound.
+func claimed(h nats.Header, names []string) string {
+	var all []string
+	size := 0
+	for _, name := range names {
+		if !isRequester(name) {
+			continue
+		}
+		for _, value := range h[name] {
+			if size > maxClaimed {
+				break
+			}
+			value = value[:min(len(value), maxClaimed)]
+			size += len(value) + len(", ")
+			all = append(all, value)
+		}
+	}
+	return strings.Clone(strings.Join(all, ", ")) // nats.go cuts all headers out of one text
+}
+
+// set takes the value of a header, whose name is known in lower case.
+func (o *options) set(lower, name, value string) error {
+	switch lower {
 	case "ami-timeout":
 		d, err := time.ParseDuration(value)
 		if err != nil || d <= 0 {
@@ -63,14 +106,17 @@ func (o *options) set(name, value string) error {
 		if len(value) > maxRequester {
 			return fmt.Errorf("Ami-Requester wants at most %d bytes", maxRequester)
 		}
-		o.requester = value
 	case "ami-idempotency-key":
 		if value == "" || len(value) > maxKey {
 			return fmt.Errorf("Ami-Idempotency-Key wants 1 to %d bytes", maxKey)
 		}
-		o.key = value
+		o.key = strings.Clone(value)
 	case "ami-group":
-		o.group = value
+		group, err := parseServerName(value)
+		if err != nil {
+			return fmt.Errorf("Ami-Group: %w", err)
+		}
+		o.group = group
 	default:
 		return fmt.Errorf("%.40q is no header of a request: docs/actions.md has the list", name)
 	}

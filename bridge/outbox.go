@@ -21,6 +21,7 @@ const (
 	dropTotal    = "total"    // all outboxes together were
 	dropShed     = "shed"     // SHED_FIRST named it, and the outbox was filling
 	dropOversize = "oversize" // larger than a frame or a message may be
+	dropCorrupt  = "corrupt"  // neither Event nor Response
 )
 
 // entryBytes is what an entry costs beside its payload.
@@ -66,7 +67,8 @@ type slot struct {
 	outboxEntry
 	hole   *gap
 	dead   bool
-	shed   bool // may be shed
+	shed   bool   // may be shed
+	doubt  *doubt // nil if it was never sent, or is in flight for the first time
 	block  *block
 	offset int
 	size   int
@@ -83,7 +85,7 @@ func newOutbox(limit int, subject string, budget *outboxBudget, alarm func()) *o
 	return &outbox{
 		limit: int64(limit), subject: subject, budget: budget, alarm: alarm,
 		// The reasons exist from the start, so that absence never means zero.
-		dropped: map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0},
+		dropped: map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0},
 	}
 }
 
@@ -140,12 +142,16 @@ func (o *outbox) filter() {
 	o.filtered++
 }
 
-// refuse drops an event that can never be published. A Gap takes its place.
-func (o *outbox) refuse(e outboxEntry) {
+// refuse drops an event that is too large to be ever published. A Gap takes its
+// place.
+func (o *outbox) refuse(e outboxEntry) { o.refuseAs(e, dropOversize) }
+
+// refuseAs is refuse for another reason.
+func (o *outbox) refuseAs(e outboxEntry, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.received++
-	o.lose(e, dropOversize)
+	o.lose(e, reason)
 }
 
 // pushGap puts a hole behind all that is there.
@@ -217,7 +223,7 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		s := o.again.popFront()
 		o.sent.pushBack(s)
 		if s.hole != nil {
-			return s.outboxEntry, s.hole.appendTo(payload), nil, true
+			return s.outboxEntry, s.hole.appendTo(payload), s.hole.first(), true
 		}
 		o.queued--
 		o.inFlight++
@@ -253,9 +259,16 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		if s.hole == o.shedding {
 			o.shedding = nil
 		}
-		return s.outboxEntry, s.hole.appendTo(payload), s.hole, true
+		return s.outboxEntry, s.hole.appendTo(payload), s.hole.first(), true
 	}
 	return outboxEntry{}, payload, nil, false
+}
+
+// stores returns how many events were published.
+func (o *outbox) stores() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.published
 }
 
 // ack releases the oldest in flight, if there is one, as published.
@@ -291,20 +304,6 @@ func (o *outbox) refuseSent(i int) {
 	*s = o.gapSlot(s.session, hole)
 }
 
-// rewind makes everything that is not acknowledged to be sent again, and
-// reports whether there is anything to send.
-func (o *outbox) rewind() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i := o.sent.n - 1; i >= 0; i-- {
-		o.again.pushFront(*o.sent.at(i))
-	}
-	o.sent = deque[slot]{}
-	o.queued += o.inFlight
-	o.inFlight = 0
-	return o.left() > 0
-}
-
 // waiting reports whether something is to be sent.
 func (o *outbox) waiting() bool {
 	o.mu.Lock()
@@ -322,8 +321,8 @@ func (o *outbox) holds() bool {
 	return hole != nil && (hole.recall && !o.known || hole.held)
 }
 
-// release lets a held Gap go. Empty leaves what it says of a restart.
-func (o *outbox) release(hole *gap, restarted string) {
+// unhold lets a held Gap go. Empty leaves what it says of a restart.
+func (o *outbox) unhold(hole *gap, restarted string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	hole.held = false

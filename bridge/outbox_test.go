@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,7 +48,7 @@ func TestOutbox_KeepsOrderUntilAcknowledged(t *testing.T) {
 		o.take(nil)
 	}
 	o.ack()
-	if !o.rewind() {
+	if !o.rewind(nil, nil) {
 		t.Error("rewind found nothing to send again")
 	}
 	if diff := cmp.Diff([]string{"1", "2"}, drain(t, o)); diff != "" {
@@ -227,7 +228,7 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 			"filter": func(*rapid.T) { o.filter() },
 			"take":   func(*rapid.T) { take() },
 			"ack":    func(*rapid.T) { ack() },
-			"rewind": func(*rapid.T) { o.rewind() },
+			"rewind": func(*rapid.T) { o.rewind(nil, nil) },
 			"refuse": func(t *rapid.T) { o.refuseSent(rapid.IntRange(-1, 5).Draw(t, "which")) },
 			"": func(t *rapid.T) {
 				a := o.account()
@@ -321,5 +322,20 @@ func BenchmarkOutbox(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// The Gap of an event that NATS refused is told of once, like any other.
+func TestOutbox_TellsOfARefusedEventOnce(t *testing.T) {
+	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
+	o.push(outboxEntry{at: 1}, []byte("{}"), false)
+	o.take(nil)
+	o.refuseSent(0)
+	for n := range 2 {
+		o.rewind(nil, nil)
+		_, payload, told, ok := o.take(nil)
+		if !ok || (told != nil) != (n == 0) || !strings.Contains(string(payload), dropOversize) {
+			t.Errorf("sent for the %d. time: %s, told %v", n+1, payload, told)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -10,7 +11,7 @@ import (
 var refusedAlways = [...]string{"Login", "Logoff", "Challenge", "Events", "Filter", "WaitEvent"}
 
 // refusedByDefault reach files, the shell or the dialplan; ACTIONS_ALLOW has to
-// name them. What other Actions may hold that does is in policy_shell.go.
+// name them. What other Actions may hold that does is in policy_holds.go.
 var refusedByDefault = [...]string{
 	"Command", "UpdateConfig", "CreateConfig", "GetConfig", "GetConfigJSON", "ModuleLoad",
 	"DialplanExtensionAdd", "DialplanExtensionRemove", "AGI", "PJSIPNotify",
@@ -22,6 +23,8 @@ type policy struct {
 	allow, deny Globs
 	rules       Rules
 	charset     frames.Charset // of the headers' values
+	// variables are the names of the variables that the lists come from.
+	variables struct{ allow, deny, rules string }
 }
 
 // forbidden is why a request is refused. Neither text holds a header's value,
@@ -35,14 +38,15 @@ type forbidden struct {
 // when they are not empty.
 func newPolicy(all *Config, own *ServerConfig) *policy {
 	p := &policy{allow: all.ActionsAllow, deny: all.ActionsDeny, rules: all.ActionsRules, charset: own.Charset}
+	p.variables.allow, p.variables.deny, p.variables.rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
 	if len(own.ActionsAllow) > 0 {
-		p.allow = own.ActionsAllow
+		p.allow, p.variables.allow = own.ActionsAllow, own.Variable("ACTIONS_ALLOW")
 	}
 	if len(own.ActionsDeny) > 0 {
-		p.deny = own.ActionsDeny
+		p.deny, p.variables.deny = own.ActionsDeny, own.Variable("ACTIONS_DENY")
 	}
 	if len(own.ActionsRules) > 0 {
-		p.rules = own.ActionsRules
+		p.rules, p.variables.rules = own.ActionsRules, own.Variable("ACTIONS_RULES")
 	}
 	return p
 }
@@ -50,25 +54,36 @@ func newPolicy(all *Config, own *ServerConfig) *policy {
 // refuses returns why a request is refused, or nil. The headers are those that
 // would be written, in their order and charset. Asterisk ignores the case of an
 // action's name (manager.c process_message), so all lists do too.
-func (p *policy) refuses(action string, headers []frames.Header) *forbidden {
-	if name := findName(refusedAlways[:], action); name != "" {
+func (p *policy) refuses(action actionName, headers []frames.Header) *forbidden {
+	if name := findName(refusedAlways[:], action.text); name != "" {
 		return &forbidden{"always", name + " is always refused: it would change the bridge's own session"}
 	}
-	if r := p.denied(action); r != nil {
+	if r := p.denied(action.text); r != nil {
 		return r
 	}
-	if name := findName(refusedByDefault[:], action); name != "" && !p.allow.Match(action) {
-		return &forbidden{"default", name + " is refused by default: ACTIONS_ALLOW=" + name + " grants it"}
+	if name := findName(refusedByDefault[:], action.text); name != "" && !p.allow.Match(name) {
+		return &forbidden{"default", name + " is refused by default: " + p.variables.allow + "=" + name + " grants it"}
 	}
-	if r := p.reachesShell(action, headers); r != nil {
+	if action.is("ListCategories") && !p.allow.Match("ListCategories") && slices.ContainsFunc(values(headers, "Filename"), showsUsers) {
+		return &forbidden{"default", "ListCategories of manager.conf, or of a file outside its folder, is refused by default: " + p.variables.allow + "=ListCategories grants it"}
+	}
+	if r := p.holds(action, headers); r != nil {
 		return r
 	}
 	for i := range p.rules {
-		if r := p.rules[i].refuses(action, headers, p.charset); r != nil {
+		if r := p.rules[i].refuses(action.text, headers, p.charset); r != nil {
+			r.reason += " refused by " + p.variables.rules + ": " + p.rules[i].text
 			return r
 		}
 	}
 	return nil
+}
+
+// showsUsers reports whether a file may name the users of AMI: manager.conf, one
+// that it is divided into, or any that is not named plainly.
+func showsUsers(file string) bool {
+	base, plain := strings.CutSuffix(file, ".conf")
+	return file != "" && (!plain || !isPlain(base, "_-") || strings.HasPrefix(strings.ToLower(base), "manager"))
 }
 
 // denied looks for an Action, or <Action>:<what it holds>, in ACTIONS_DENY.
@@ -79,8 +94,7 @@ func (p *policy) denied(name string) *forbidden {
 	}
 	// What matched may be a caller's text: the glob says enough.
 	action, _, _ := strings.Cut(name, ":")
-	rule := "ACTIONS_DENY=" + glob
-	return &forbidden{rule, action + " is refused by " + rule + ": it is granted once nothing in ACTIONS_DENY matches"}
+	return &forbidden{"ACTIONS_DENY=" + glob, action + " is refused by " + p.variables.deny + "=" + glob + ": it is granted once nothing there matches"}
 }
 
 // findName returns the one of names that is name but for case, or "".

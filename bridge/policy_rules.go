@@ -81,7 +81,7 @@ func parseRule(text string) (rule, error) {
 		return rule{}, errors.New("wants an action or a pattern such as Queue*")
 	}
 	r := rule{text: text, action: Globs{m[1]}, header: m[2], not: strings.HasPrefix(m[3], "not")}
-	r.missing = m[3] != "" || m[4]+m[5] == "" // absent is a list of nothing
+	r.missing = m[3] != "" || m[4]+m[5] == "" // not, absent or; absent is a list of nothing
 	var err error
 	switch {
 	case m[5] != "":
@@ -148,7 +148,8 @@ func splitUnquoted(text string, sep byte) ([]string, bool) {
 	return append(parts, text[start:]), !quoted
 }
 
-// refuses returns a refusal if r is about action and does not hold.
+// refuses returns a refusal if r is about action and does not hold; its reason
+// is to be continued with what refuses.
 func (r *rule) refuses(action string, headers []frames.Header, charset frames.Charset) *forbidden {
 	if !r.action.Match(action) {
 		return nil
@@ -157,11 +158,11 @@ func (r *rule) refuses(action string, headers []frames.Header, charset frames.Ch
 	all := values(headers, r.header)
 	for _, value := range all {
 		if !r.holds(decode(charset, value)) {
-			return &forbidden{name, "the request's " + r.header + " is refused by " + name}
+			return &forbidden{name, "the request's " + r.header + " is"}
 		}
 	}
-	if len(all) == 0 && !r.missing && !r.not {
-		return &forbidden{name, "the request has no " + r.header + ": refused by " + name}
+	if len(all) == 0 && !r.missing {
+		return &forbidden{name, "the request has no " + r.header + ":"}
 	}
 	return nil
 }

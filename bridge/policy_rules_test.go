@@ -43,6 +43,13 @@ func TestRules_HoldForEachHeaderAsAsteriskReadsIt(t *testing.T) {
 		{`Originate: Channel matches "^(PJSIP|""x;y"")/[0-9]{1,3}$"`, `Channel: "x;y"/100`, ""},
 		{"Originate: Channel not matches (?i)^local/", "Channel: LOCAL/1@x", "has another"},
 		{"Originate: Channel not matches (?i)^local/", "Channel: PJSIP/1", ""},
+		{"Originate: Channel not matches (?i)^local/", "Exten: 1", ""},
+		{"Originate: Context not in (internal)", "Context:", ""},
+		{"Originate: Exten matches ^x$", "Exten: x ", "has another"},
+		{"Originate: Exten matches ^x$", "Exten: x\t", "has another"},
+		{"Originate: Exten not matches ^x$", "Exten: x ", ""},
+		{"Originate: Exten not in (x)", "Exten: x ", ""},
+		{"Originate: Exten absent or matches ^x$", "Exten: x ", "has another"},
 		{"Originate: Application absent", "Context: dialer", ""},
 		{"Originate: Application absent", "Application: Playback", "has another"},
 		{"Originate: Application absent", "application:", "has another"},
@@ -53,7 +60,7 @@ func TestRules_HoldForEachHeaderAsAsteriskReadsIt(t *testing.T) {
 		{"Hangup: Context in (dialer)", "Context: internal", ""},
 		{"Originate: Context in (dialer); Originate: Exten in (1)", "Context: dialer\nExten: 1", ""},
 	} {
-		refused := testPolicy(t, "", "", c.rules).refuses("Originate", testHeaders(c.headers))
+		refused := judged(testPolicy(t, "", "", c.rules), "Originate", testHeaders(c.headers))
 		got := ""
 		if refused != nil {
 			got = "has another"
@@ -77,7 +84,7 @@ func TestRules_AllMustHold(t *testing.T) {
 		"Context: other\nExten: 1":  "ACTIONS_RULES: Originate: Context in (dialer)",
 		"Context: dialer\nExten: 1": "",
 	} {
-		if got := ruleOf(p.refuses("Originate", testHeaders(headers))); got != want {
+		if got := ruleOf(judged(p, "Originate", testHeaders(headers))); got != want {
 			t.Errorf("%q is refused by %q, want %q", headers, got, want)
 		}
 	}
@@ -86,7 +93,7 @@ func TestRules_AllMustHold(t *testing.T) {
 func TestRules_AreComparedInTheServersCharset(t *testing.T) {
 	p := testPolicy(t, "", "", "Originate: Context not in (b\u00fcro)")
 	p.charset = frames.Latin1
-	if p.refuses("Originate", testHeaders("Context: b\xfcro")) == nil {
+	if judged(p, "Originate", testHeaders("Context: b\xfcro")) == nil {
 		t.Error("not in does not see a latin1 value")
 	}
 }
@@ -139,7 +146,7 @@ func TestRules_TheDocumentsExampleConfines(t *testing.T) {
 		t.Error("docs/policy.md has another example:", err)
 	}
 	p := testPolicy(t, "", "", confined)
-	if refused := p.refuses("Originate", testHeaders(good)); refused != nil {
+	if refused := judged(p, "Originate", testHeaders(good)); refused != nil {
 		t.Error(refused)
 	}
 	for _, bad := range []string{
@@ -152,7 +159,7 @@ func TestRules_TheDocumentsExampleConfines(t *testing.T) {
 		strings.Replace(good, "LEAD=7", "LEAD=7,X=1", 1),
 		good + "\nApplication: Playback", good + "\nPreDialGoSub: internal,s,1", good + "\nContext: internal",
 	} {
-		if p.refuses("Originate", testHeaders(bad)) == nil {
+		if judged(p, "Originate", testHeaders(bad)) == nil {
 			t.Errorf("%q is not refused", bad)
 		}
 	}
@@ -192,7 +199,7 @@ func FuzzRules(f *testing.F) {
 	p := testPolicy(f, "", "", "Originate: Context in (dialer, outbound)")
 	f.Fuzz(func(t *testing.T, text, lines string) {
 		headers := testHeaders(lines)
-		if p.refuses("Originate", headers) == nil {
+		if judged(p, "Originate", headers) == nil {
 			for _, nonEmpty := range []bool{false, true} {
 				if got := asteriskReads(headers, "Context", nonEmpty); !slices.Contains(contexts, got) {
 					t.Errorf("%q goes to context %q", lines, got)

@@ -33,6 +33,15 @@ func testHeaders(lines string) []frames.Header {
 	return headers
 }
 
+// judged is refuses of the Action that a subject names.
+func judged(p *policy, action string, headers []frames.Header) *forbidden {
+	name, err := parseActionName(action)
+	if err != nil {
+		panic(err)
+	}
+	return p.refuses(name, headers)
+}
+
 // ruleOf is the rule that refuses, or "".
 func ruleOf(f *forbidden) string {
 	if f == nil {
@@ -63,10 +72,10 @@ func TestPolicy_RefusesByDefaultWhatTheContractLists(t *testing.T) {
 			want = "default"
 		}
 		for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
-			if got := ruleOf(nothing.refuses(spelling, nil)); got != want {
+			if got := ruleOf(judged(nothing, spelling, nil)); got != want {
 				t.Errorf("%s is refused by %q, want %q", spelling, got, want)
 			}
-			if got := ruleOf(everything.refuses(spelling, nil)); got != granted {
+			if got := ruleOf(judged(everything, spelling, nil)); got != granted {
 				t.Errorf("%s with ACTIONS_ALLOW=* is refused by %q, want %q", spelling, got, granted)
 			}
 		}
@@ -79,14 +88,14 @@ func TestPolicy_DenyBeatsAllow(t *testing.T) {
 		"QueuePause": "ACTIONS_DENY=Queue*", "queuepause": "ACTIONS_DENY=Queue*", "DBPut": "ACTIONS_DENY=DB*",
 		"Command": "", "GetConfig": "default", "Ping": "", "Login": "always",
 	} {
-		if got := ruleOf(p.refuses(action, nil)); got != want {
+		if got := ruleOf(judged(p, action, nil)); got != want {
 			t.Errorf("%s is refused by %q, want %q", action, got, want)
 		}
 	}
-	if got := ruleOf(p.refuses("Originate", testHeaders("Application: system"))); got != "ACTIONS_DENY=Originate:System" {
+	if got := ruleOf(judged(p, "Originate", testHeaders("Application: system"))); got != "ACTIONS_DENY=Originate:System" {
 		t.Errorf("a denied application is refused by %q", got)
 	}
-	if got := ruleOf(p.refuses("Originate", testHeaders("Application: TrySystem"))); got != "" {
+	if got := ruleOf(judged(p, "Originate", testHeaders("Application: TrySystem"))); got != "" {
 		t.Errorf("a granted application is refused by %q", got)
 	}
 }
@@ -98,7 +107,7 @@ func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 		t.Fatal(err)
 	}
 	hangup := testHeaders("Channel: PJSIP/1")
-	refused := func(action string) bool { return newPolicy(&cfg, &own).refuses(action, hangup) != nil }
+	refused := func(action string) bool { return judged(newPolicy(&cfg, &own), action, hangup) != nil }
 	if refused("Command") || !refused("Ping") || !refused("Hangup") {
 		t.Error("the bridge's lists are not in force")
 	}

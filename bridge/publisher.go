@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -30,9 +31,11 @@ const (
 // from the oldest on, so that the order holds, and the message id makes the
 // repeats harmless.
 type publisher struct {
-	nc        *nats.Conn
-	dials     *dials // of nc
-	dialled   uint64 // those that were seen
+	conn      *conn
+	link      *link      // of conn, that is in use
+	nc        *nats.Conn // of link
+	dials     *dials     // of conn
+	dialled   uint64     // those that were seen
 	delivery  delivery
 	fast      *fastDelivery   // nil unless there is a stream
 	windowed  *windowDelivery // likewise
@@ -52,9 +55,14 @@ type publisher struct {
 	payload []byte
 	text    []byte // what the headers' strings point into
 
-	js      jetstream.JetStream // nil without a stream
+	js      jetstream.JetStream // of link; nil without a stream
 	forgets time.Duration       // see forgetsAfter
+	asking  sync.WaitGroup      // of those who ask what the stream holds
+	answers chan heldAnswer     // has room for one of each server
+	// mayNotRead is why the stream cannot be asked, if NATS has said so.
+	mayNotRead atomic.Pointer[error]
 
+	stored  uint64  // events, when the streams were last told
 	retries []retry // by the scheduler's numbers
 	failing []int   // the sources that have a retry
 }
@@ -62,35 +70,33 @@ type publisher struct {
 // newPublisher wires the publisher of b.
 func (b *Bridge) newPublisher() (*publisher, error) {
 	p := &publisher{
-		nc: b.events, dials: &b.dials, dialled: b.dials.begun.Load(),
+		conn: b.events, dials: &b.dials, dialled: b.dials.begun.Load(),
 		inForce: &b.way, streams: b.streams, scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher"),
 	}
+	p.follow()
 	for _, s := range b.servers {
 		p.outboxes = append(p.outboxes, s.outbox)
 		p.names = append(p.names, s.cfg.Name)
 		p.filters = append(p.filters, s.subjects.all())
 		p.tellGap = append(p.tellGap, s.tellGap)
 	}
-	p.retries = make([]retry, len(b.servers))
+	p.retries, p.answers = make([]retry, len(b.servers)), make(chan heldAnswer, len(b.servers))
 	p.window = newWindow(p.outboxes, b.scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
 	if b.cfg.EventHeaders == EventHeadersCloudEvents {
 		p.cloud = newCloudEvents(p.names)
 	}
 	if b.cfg.Delivery == DeliverCore {
-		p.use(&coreDelivery{nc: p.nc, window: p.window}, nil)
+		p.use(&coreDelivery{conn: p.conn, dials: p.dials, window: p.window}, nil)
 		return p, nil
 	}
 	p.msg.Header["Nats-Expected-Stream"] = []string{EventStream}
+	p.js, p.forgets = p.link.js, b.forgetsAfter()
 	var err error
-	if p.js, err = jetstream.New(p.nc); err != nil {
+	if p.fast, err = newFastDelivery(p.conn, p.window); err != nil {
 		return nil, err
 	}
-	p.forgets = b.forgetsAfter()
-	if p.fast, err = newFastDelivery(p.nc, p.window); err != nil {
-		return nil, err
-	}
-	if p.windowed, err = newWindowDelivery(p.nc, p.window); err != nil {
+	if p.windowed, err = newWindowDelivery(p.conn, p.window); err != nil {
 		return nil, err
 	}
 	p.choose()
@@ -101,21 +107,24 @@ func (b *Bridge) newPublisher() (*publisher, error) {
 // run publishes until ctx ends. What is left in the outboxes then is the
 // caller's to report.
 func (p *publisher) run(ctx context.Context) {
-	states := p.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
-	defer p.nc.RemoveStatusListener(states)
+	defer p.asking.Wait()
+	changed := p.conn.watch()
 	check := time.NewTicker(ackCheck)
 	defer check.Stop()
 	for ctx.Err() == nil {
 		// A reconnect is looked at before anything is sent behind it: what was
 		// lost with the old connection comes first.
-		select {
-		case state := <-states:
-			p.onState(state)
-		default:
-		}
 		if n := p.dials.begun.Load(); n != p.dialled {
 			p.dialled = n
 			p.failAll(nats.ErrDisconnected)
+		}
+		p.follow()
+		select {
+		case <-changed:
+			p.onChange()
+		case a := <-p.answers:
+			p.onHeld(a, time.Now())
+		default:
 		}
 		due := p.recover(ctx, time.Now())
 		room := p.room()
@@ -135,15 +144,24 @@ func (p *publisher) run(ctx context.Context) {
 		case <-wake:
 		case <-due:
 		case <-p.window.changed:
-		case state := <-states:
-			p.onState(state)
+		case a := <-p.answers:
+			p.onHeld(a, time.Now())
+		case <-changed:
+			p.follow()
+			p.onChange()
 		case now := <-check.C:
-			if p.window.expire(now) && p.batched() {
-				p.failAll(errAckTimeout)
-			}
-			p.reconsider()
+			p.check(now)
 		}
 	}
+}
+
+// check looks for what has waited too long for its acknowledgement. In a batch it
+// is all that is behind it as well.
+func (p *publisher) check(now time.Time) {
+	if p.window.expire(now) && p.batched() {
+		p.failAll(errAckTimeout)
+	}
+	p.reconsider()
 }
 
 // room reports whether more may be sent now.
@@ -161,13 +179,24 @@ func (p *publisher) failAll(err error) {
 	}
 }
 
-// onState hears that the connection went or came. A new server may have what the
+// follow takes up the link that there is now.
+func (p *publisher) follow() {
+	if l := p.conn.get(); l != p.link {
+		p.link, p.nc = l, l.Conn
+		if p.js != nil {
+			p.js = l.js
+		}
+	}
+}
+
+// onChange hears that the connection went or came. A new server may have what the
 // one before had not.
-func (p *publisher) onState(state nats.Status) {
-	if state == nats.RECONNECTING {
+func (p *publisher) onChange() {
+	if !p.nc.IsConnected() {
 		p.failAll(nats.ErrDisconnected)
 		return
 	}
+	p.mayNotRead.Store(nil)
 	p.choose()
 	for _, id := range p.failing {
 		if r := &p.retries[id]; !r.due.IsZero() {
@@ -209,7 +238,7 @@ func (p *publisher) send(id int, e outboxEntry) {
 	err := p.publish(id, number, e)
 	switch {
 	case err == nil:
-	case errors.Is(err, nats.ErrMaxPayload):
+	case errors.Is(err, nats.ErrMaxPayload) && e.gap == 0:
 		p.log.Error("event dropped", zap.String("reason", dropOversize), zap.String("subject", e.subject),
 			zap.Int("bytes", len(p.payload)), zap.Int64("max_payload", p.nc.MaxPayload()))
 		p.window.refuse(id, number)
@@ -247,7 +276,7 @@ func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
 		return nats.ErrDisconnected
 	}
 	defer p.dials.leave()
-	return p.nc.PublishMsg(&p.msg)
+	return p.conn.publish(p.link, &p.msg)
 }
 
 // last reports whether nothing follows the event of id that is sent now. It looks

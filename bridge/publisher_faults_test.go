@@ -200,8 +200,8 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	e, payload, _, _ := srv.outbox.take(nil)
 	p.payload = payload
 	p.send(0, e)
-	again := b.events.StatusChanged(nats.CONNECTED)
-	if err := b.events.ForceReconnect(); err != nil {
+	again := b.events.get().StatusChanged(nats.CONNECTED)
+	if err := b.events.get().ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
 	<-again
@@ -224,8 +224,8 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 		if failure, _ := p.window.state(0); (failure != nil) != (n == 1) {
 			t.Errorf("event %d was sent with %v", n+1, failure)
 		}
-		again := b.events.StatusChanged(nats.CONNECTED)
-		if err := b.events.ForceReconnect(); err != nil {
+		again := b.events.get().StatusChanged(nats.CONNECTED)
+		if err := b.events.get().ForceReconnect(); err != nil {
 			t.Fatal(err)
 		}
 		<-again
@@ -242,7 +242,7 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 		const events = 60_000
 		for i := 1; i <= events; i += 2000 {
 			pushEvents(b.servers[0], i, i+1999)
-			_ = b.events.ForceReconnect()
+			_ = b.events.get().ForceReconnect()
 		}
 		if left := drainWithin(t, b, patience); left > 0 {
 			t.Fatalf("%d left", left)

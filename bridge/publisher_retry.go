@@ -11,10 +11,11 @@ import (
 
 // retry is how a server whose events were refused or lost is tried again.
 type retry struct {
-	delays *backoff.ExponentialBackOff
-	due    time.Time // zero: being tried
-	since  time.Time // since then something may be stored that is to be sent again
-	asked  time.Time // since then nobody answers whether it is
+	delays   *backoff.ExponentialBackOff
+	due      time.Time // zero: being tried
+	asking   bool      // what the stream holds, before anything is sent
+	asked    time.Time // since then nobody answers that; zero: somebody did
+	answered bool      // just now
 }
 
 // recover sends again what has failed, each server's after a delay of its own,
@@ -29,15 +30,16 @@ func (p *publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 		failure, probing := p.window.state(id)
 		if failure == nil && !probing {
 			well = append(well, p.names[id])
-			*r = retry{since: p.outboxes[id].repeating(r.since)}
+			*r = retry{}
 			continue
 		}
 		failing = append(failing, id)
-		if r.due.IsZero() {
+		if r.due.IsZero() || r.asking {
 			continue
 		}
 		if !now.Before(r.due) {
-			if p.nc.IsConnected() && p.again(ctx, id, now) {
+			if p.nc.IsConnected() {
+				p.again(ctx, id, now)
 				continue
 			}
 			r.due = now.Add(r.delays.NextBackOff())
@@ -65,9 +67,6 @@ func (p *publisher) noteFailures(now time.Time) {
 		r := &p.retries[id]
 		failure, _ := p.window.state(id)
 		first, faulty := r.delays == nil, !gone(failure) && !harmless(failure)
-		if r.since.IsZero() {
-			r.since = now
-		}
 		if first {
 			if faulty {
 				told, why = append(told, p.names[id]), failure
@@ -95,22 +94,21 @@ func harmless(err error) bool {
 	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewWay) || errors.Is(err, errOthers)
 }
 
-// again goes back to the oldest event of id that is not acknowledged, and reports
-// whether it could.
-func (p *publisher) again(ctx context.Context, id int, now time.Time) bool {
-	p.outboxes[id].rewind()
-	if !p.askStored(ctx, id, now) {
-		return false
+// again goes back to the oldest event of id that is not acknowledged, once it is
+// known what the stream holds.
+func (p *publisher) again(ctx context.Context, id int, now time.Time) {
+	p.window.rewind(id)
+	if p.ask(ctx, id, now) {
+		return
 	}
 	p.retries[id].due = time.Time{}
 	p.window.reset(id)
 	if p.outboxes[id].waiting() {
 		p.scheduler.Ready(id)
-		return true
+		return
 	}
-	// Everything was dropped meanwhile: there is nothing to probe with.
+	// Everything was dropped meanwhile, or is stored: there is nothing to probe with.
 	p.window.settled(id)
-	return true
 }
 
 // denied hears that NATS does not let the bridge publish on a subject: it says so
@@ -120,6 +118,9 @@ func (p *publisher) denied(err error) {
 	subject, publish, denied := denial(err)
 	if p.windowed == nil || !publish {
 		return
+	}
+	if subject == heldSubject {
+		p.mayNotRead.Store(&denied)
 	}
 	for id, filter := range p.filters {
 		if covers(filter, subject) {

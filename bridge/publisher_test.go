@@ -51,7 +51,7 @@ func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publi
 	if err := b.connectAll(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.events.Close(); b.control.Close() })
+	t.Cleanup(func() { b.events.get().Close(); b.control.get().Close() })
 	if err := b.await(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -220,15 +220,14 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 
 func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 	s := startNATS(t, t.TempDir(), 0)
-	_, js := clientOf(t, s.ClientURL())
+	nc, js := clientOf(t, s.ClientURL())
 	for _, subjects := range []string{"ami.actions.>", "ami.actions.pbx1.Ping", ">"} {
 		config := jetstream.StreamConfig{Name: "GREEDY", Subjects: []string{subjects}, Storage: jetstream.MemoryStorage, NoAck: subjects == ">"}
 		if _, err := js.CreateStream(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
 		cfg := DefaultConfig()
-		k := newStreams(&cfg, zap.NewNop())
-		k.js = js
+		k := newStreams(&cfg, connOf(t, nc), zap.NewNop())
 		if f := k.actions(t.Context()); f.state != streamCaptured || !strings.Contains(f.err.Error(), "GREEDY") {
 			t.Errorf("beside a stream over %s: %v, %v, want an error that names it", subjects, f.state, f.err)
 		}

@@ -22,8 +22,20 @@ func (p *publisher) choose() {
 	p.use(way, why)
 }
 
-// reconsider takes up fast ingest when the stream has been given it.
+// reconsider says that the stream takes events, if it does, and takes up fast
+// ingest when it has been given that.
 func (p *publisher) reconsider() {
+	if p.windowed == nil {
+		return
+	}
+	var stored uint64
+	for _, o := range p.outboxes {
+		stored += o.stores()
+	}
+	if stored != p.stored {
+		p.stored = stored
+		p.streams.published(EventStream)
+	}
 	if p.delivery.way() == wayWindow && p.fast != nil && p.streams.batches.Load() && p.nc.IsConnected() {
 		p.choose()
 	}

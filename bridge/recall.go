@@ -31,36 +31,46 @@ const (
 
 // recallAll asks for each server's last event, until all are known or ctx ends.
 // Without an answer for one the others are not asked for.
-func (b *Bridge) recallAll(ctx context.Context, js jetstream.JetStream) {
+func (b *Bridge) recallAll(ctx context.Context) {
 	var failure error
 	for _, s := range b.servers {
 		var last time.Time
 		if failure == nil {
-			last, failure = b.recall(ctx, js, s.subjects.all())
+			last, failure = recall(ctx, b.control.up, func(ctx context.Context) (time.Time, error) {
+				return lastEvent(ctx, b.control.get().js, s.subjects.all())
+			})
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		if failure != nil {
-			s.log.Warn("the last event before this process is not to be had: a Gap begins at the login", zap.Error(failure))
-			last = time.Now()
-		}
-		s.outbox.recalled(last)
-		s.scheduler.Ready(s.source)
+		s.recalled(last, failure)
 	}
 }
 
-// recall returns when the last event on subject was read, or zero if the stream
-// holds none. It asks again while JetStream is away.
-func (b *Bridge) recall(ctx context.Context, js jetstream.JetStream, subject string) (last time.Time, err error) {
+// recalled hears when the last event before this process was, zero if there was
+// none, or why that is not to be had.
+func (s *server) recalled(last time.Time, err error) {
+	if err != nil {
+		s.log.Warn("the last event before this process is not to be had: a Gap begins at the login", zap.Error(err))
+		last = time.Now()
+	}
+	s.outbox.recalled(last)
+	s.scheduler.Ready(s.source)
+}
+
+// recall returns what ask does. It asks again while JetStream is away, and gives
+// up when too many questions were not answered on a live connection.
+func recall(
+	ctx context.Context, connected func() bool, ask func(context.Context) (time.Time, error),
+) (last time.Time, err error) {
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, recallTimeout
 	for unanswered := 0; unanswered < recallTries; {
-		last, err = lastEvent(ctx, js, subject)
+		last, err = once(ctx, ask)
 		if err == nil {
 			return last, nil
 		}
-		if errors.Is(err, context.DeadlineExceeded) && b.control.IsConnected() {
+		if errors.Is(err, context.DeadlineExceeded) && connected() {
 			unanswered++
 		}
 		select {
@@ -72,9 +82,15 @@ func (b *Bridge) recall(ctx context.Context, js jetstream.JetStream, subject str
 	return time.Time{}, err
 }
 
-func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (time.Time, error) {
+func once(ctx context.Context, ask func(context.Context) (time.Time, error)) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, recallTimeout)
 	defer cancel()
+	return ask(ctx)
+}
+
+// lastEvent returns when the last event on subject was read, or zero if the stream
+// holds none.
+func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (time.Time, error) {
 	msg, stream, err := lastOn(ctx, js, subject)
 	switch {
 	case msg != nil:

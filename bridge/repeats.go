@@ -29,7 +29,7 @@ type repeats struct {
 	shared *sharedKeys   // what other bridges know, or nil
 
 	mu    sync.Mutex // protects the following
-	known map[string]*keyed
+	known map[[sha256.Size]byte]*keyed
 	ended deque[*keyed] // in the order in which they are forgotten
 	bytes int           // of the replies
 }
@@ -37,8 +37,8 @@ type repeats struct {
 // keyed is a request with a key, from when it came until it is forgotten. The
 // fields from outcome on are guarded by repeats.mu.
 type keyed struct {
-	name string            // subject, server of all, and key
-	body [sha256.Size]byte // of its content
+	name [sha256.Size]byte // hash of subject, server of all, and key
+	body [sha256.Size]byte // hash of its content
 	// revision is that of its claim in the bucket.
 	revision uint64
 
@@ -54,7 +54,7 @@ type outcome struct {
 }
 
 func newRepeats(window time.Duration) *repeats {
-	return &repeats{window: window, known: make(map[string]*keyed)}
+	return &repeats{window: window, known: make(map[[sha256.Size]byte]*keyed)}
 }
 
 // claim decides about an ask with a key. True lets it go on, as the first; else
@@ -82,7 +82,7 @@ func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *fai
 	if r.window == 0 {
 		return nil, false, nil, badRequest(errNoKeys)
 	}
-	name, body := a.keyName(), sha256.Sum256(a.body)
+	name := a.keyName()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forget(time.Now())
@@ -93,10 +93,10 @@ func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *fai
 		fail.Message = "too many requests with a key are remembered"
 		return nil, false, nil, fail
 	case k == nil:
-		k = &keyed{name: name, body: body}
+		k = &keyed{name: name, body: a.body}
 		r.known[name] = k
 		return k, true, nil, nil
-	case k.body != body:
+	case k.body != a.body:
 		return nil, false, nil, badRequest(errOtherBody)
 	case k.outcome != nil:
 		return k, false, k.outcome, nil
@@ -104,6 +104,7 @@ func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *fai
 		return nil, false, nil, refusalOf(amiconn.ErrBusy, 0)
 	}
 	a.here = false
+	a.letGo()
 	k.waiting = append(k.waiting, a)
 	return k, false, nil, nil
 }
@@ -162,13 +163,14 @@ func (r *repeats) forget(now time.Time) {
 	}
 }
 
-// keyName tells apart what an Ami-Idempotency-Key is given for.
-func (a *ask) keyName() string {
+// keyName tells apart what an Ami-Idempotency-Key is given for, in as many bytes
+// whatever a caller writes.
+func (a *ask) keyName() [sha256.Size]byte {
 	name := a.subject + "\n" + a.options.key
 	if a.endpoint.every {
 		name += "\n" + a.server.cfg.Name
 	}
-	return name
+	return sha256.Sum256([]byte(name))
 }
 
 // settle ends what waits for a, if it is the first of its key.

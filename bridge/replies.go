@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,27 +22,29 @@ type reply struct {
 	head    replyHead
 	body    []byte
 	failure *failure
-	done    func()  // gives back what the reply holds
-	stream  *stream // that it is a part of, or the end of
-	part    int     // its number, or 0
-	probe   string  // where to hear that nobody listens, or empty
-	repeat  bool    // the outcome of an earlier request
+	done    func()   // gives back what the reply holds
+	stream  *stream  // that it is a part of, or the end of
+	part    int      // its number, or 0
+	masked  []string // the headers of the part that are hidden
+	probe   string   // where to hear that nobody listens, or empty
+	repeat  bool     // the outcome of an earlier request
 }
 
 // replier publishes replies, so that whoever ends a call, an AMI reader as a
 // rule, never calls NATS. Its queue is bounded by the calls' slots: each reply
 // holds the one of its Action until it is published.
 type replier struct {
-	nc   *nats.Conn
-	log  *zap.Logger
-	wake chan struct{} // of capacity 1
+	conn  *conn
+	again <-chan struct{} // the connection has come or gone
+	log   *zap.Logger
+	wake  chan struct{} // of capacity 1
 
 	mu      sync.Mutex
 	waiting []reply
 }
 
-func newReplier(nc *nats.Conn, log *zap.Logger) *replier {
-	return &replier{nc: nc, log: log, wake: make(chan struct{}, 1)}
+func newReplier(c *conn, log *zap.Logger) *replier {
+	return &replier{conn: c, again: c.watch(), log: log, wake: make(chan struct{}, 1)}
 }
 
 // queue hands over a reply and returns at once.
@@ -88,9 +91,9 @@ func (r *replier) publish(answer reply) {
 		r.publishPart(&answer)
 		return
 	}
-	err := r.nc.PublishMsg(answer.message())
+	err := r.send(answer.message())
 	if errors.Is(err, nats.ErrMaxPayload) {
-		err = r.nc.PublishMsg(answer.tooLarge())
+		err = r.send(answer.tooLarge())
 	}
 	if err != nil {
 		r.lost(err)
@@ -105,7 +108,7 @@ func (r *replier) publishPart(answer *reply) {
 		s.counts.unheard.Add(1)
 		return
 	}
-	err := r.nc.PublishMsg(answer.message())
+	err := r.send(answer.message())
 	if err == nil {
 		s.counts.published.Add(1)
 		return
@@ -116,6 +119,30 @@ func (r *replier) publishPart(answer *reply) {
 		return
 	}
 	r.lost(err)
+}
+
+// remakeTime is how long a reply waits for another connection.
+const remakeTime = 5 * time.Second
+
+// send publishes m. A connection that is down keeps it by itself; one that was
+// closed, for good or because the server takes more now, is waited for.
+func (r *replier) send(m *nats.Msg) error {
+	late := time.NewTimer(remakeTime)
+	defer late.Stop()
+	for {
+		l := r.conn.get()
+		err := r.conn.publish(l, m)
+		if !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrDisconnected) {
+			return err
+		}
+		for r.conn.get() == l && !l.IsConnected() {
+			select {
+			case <-r.again:
+			case <-late.C:
+				return err
+			}
+		}
+	}
 }
 
 // message is the answer as NATS has it.
@@ -134,6 +161,9 @@ func (answer *reply) message() *nats.Msg {
 	if answer.part > 0 {
 		msg.Header.Set("Ami-Part", strconv.Itoa(answer.part))
 		msg.Header.Set("Ami-Server", answer.stream.server)
+		if len(answer.masked) > 0 {
+			msg.Header.Set("Ami-Masked", strings.Join(answer.masked, ","))
+		}
 		msg.Reply = answer.probe
 	}
 	return msg
@@ -155,7 +185,7 @@ func (r *replier) lost(err error) { r.log.Warn("reply lost", zap.Error(err)) }
 func (r *replier) end(to string, replies int) {
 	msg := nats.NewMsg(to)
 	msg.Header.Set("Ami-Replies", strconv.Itoa(replies))
-	if err := r.nc.PublishMsg(msg); err != nil {
+	if err := r.send(msg); err != nil {
 		r.lost(err)
 	}
 }
@@ -163,7 +193,8 @@ func (r *replier) end(to string, replies int) {
 // replyHead is what the bridge itself knows of an Action.
 type replyHead struct {
 	server, node, action, actionID, requestID string
-	stream                                    *stream // of the parts before it, or nil
+	stream                                    *stream  // of the parts before it, or nil
+	masked                                    []string // headers that are hidden, in the parts as well
 }
 
 // appendReply writes the reply's JSON. r is nil for an Action that was refused
@@ -184,6 +215,16 @@ func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []b
 	}
 	if h.stream != nil {
 		dst = strconv.AppendInt(append(dst, `,"parts":`...), int64(h.stream.parts), 10)
+	}
+	if len(h.masked) > 0 {
+		dst = append(dst, `,"masked":[`...)
+		for i, name := range h.masked {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(dst, name)
+		}
+		dst = append(dst, ']')
 	}
 	if f != nil {
 		text, err := json.Marshal(f)

@@ -6,28 +6,52 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// request is an Action as a caller asked for it.
+// request is an Action as a caller asked for it: its text, which every server
+// reads in its own charset. It is not changed once it was read.
 type request struct {
-	action    string
-	requestID string // the caller's ActionID, echoed
-	headers   []frames.Header
+	action    actionName
+	requestID string          // the caller's ActionID, echoed
+	headers   []frames.Header // text
+	fields    []auditField    // the same as the audit shows it, until that has it
+	members   int             // read so far
 }
 
-// maxRequestID bounds what is echoed into a reply.
-const maxRequestID = 256
+const (
+	// maxBody bounds a body, in bytes, before it is read: more than any Action
+	// needs, which is at most 128 lines of 1 KiB.
+	maxBody = 256 << 10
+	// maxOwn is how many headers there may be: what Asterisk takes, less Action
+	// and ActionID. maxMembers bounds the members of objects, which need not make
+	// any.
+	maxOwn     = frames.MaxHeaders - 2
+	maxMembers = 2 * frames.MaxHeaders
+	// maxRequestID bounds what is echoed into a reply.
+	maxRequestID = 256
+)
+
+var (
+	errNoJSON  = errors.New("the body is not valid JSON")
+	errTooMany = fmt.Errorf("the body has more headers than Asterisk takes: %d with Action and ActionID", frames.MaxHeaders)
+)
 
 // parseRequest reads the body of a request for action: a JSON object of AMI
-// headers, kept in order, or nothing. Text is encoded in the server's charset.
-func parseRequest(action string, body []byte, charset frames.Charset) (request, error) {
+// headers, kept in order, or nothing. It stops where the body goes over a bound,
+// and keeps nothing of it.
+func parseRequest(action actionName, body []byte) (request, error) {
 	r := request{action: action}
+	if len(body) > maxBody {
+		return r, fmt.Errorf("the body is of %d bytes: at most %d are read", len(body), maxBody)
+	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return r, nil
 	}
@@ -36,31 +60,43 @@ func parseRequest(action string, body []byte, charset frames.Charset) (request, 
 		return r, errors.New("the body holds what is no character: it must be UTF-8, without half a surrogate pair")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber() // as it is written
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return r, errors.New("the body is not a JSON object of headers")
 	}
+	if err := r.readMembers(d, r.add); err != nil {
+		return request{action: action, requestID: r.requestID}, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return request{action: action, requestID: r.requestID}, errors.New("the body holds more than one JSON object")
+	}
+	return r, nil
+}
+
+// readMembers reads an object to its end. add reads the value of each member,
+// of which value is the first token.
+func (r *request) readMembers(d *json.Decoder, add func(d *json.Decoder, key string, value json.Token) error) error {
 	for d.More() {
-		t, err := d.Token()
+		key, err := d.Token()
 		if err != nil {
-			return r, errors.New("the body is not valid JSON")
+			return errNoJSON
+		}
+		value, err := d.Token()
+		if err != nil {
+			return errNoJSON
+		}
+		if r.members++; r.members > maxMembers {
+			return errTooMany
 		}
 		// In an object every other token is a name.
-		key := t.(string)
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return r, errors.New("the body is not valid JSON")
-		}
-		if err := r.add(key, value, charset); err != nil {
-			return r, err
+		if err := add(d, key.(string), value); err != nil {
+			return err
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return r, errors.New("the body is not valid JSON")
+		return errNoJSON
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return r, errors.New("the body holds more than one JSON object")
-	}
-	return r, nil
+	return nil
 }
 
 // halfCharacter reports whether JSON holds one \u escape of a surrogate pair
@@ -106,40 +142,57 @@ func (r *request) names() []string {
 }
 
 // add turns one member of the body into headers.
-func (r *request) add(key string, value json.RawMessage, charset frames.Charset) error {
+func (r *request) add(d *json.Decoder, key string, value json.Token) error {
 	switch {
 	case strings.EqualFold(key, "Action"):
-		if name, err := scalar(key, value); err != nil || name != r.action {
+		name, err := scalar(key, value)
+		if err != nil || name != r.action.text {
 			return fmt.Errorf("the body's Action is not %s, which the subject names", r.action)
 		}
+		r.record(key, name)
 		return nil
 	case strings.EqualFold(key, "ActionID"):
 		id, err := scalar(key, value)
 		if err == nil && len(id) > maxRequestID {
-			err = fmt.Errorf("ActionID wants at most %d bytes", maxRequestID)
+			return fmt.Errorf("ActionID wants at most %d bytes", maxRequestID)
 		}
 		r.requestID = id
+		r.record(key, id)
+		return err
+	case value == json.Delim('{'):
+		if !strings.EqualFold(key, "Variable") && !strings.EqualFold(key, "ChanVariable") {
+			return fmt.Errorf("%.40q is an object, which only Variable and ChanVariable may be", key)
+		}
+		return r.readMembers(d, func(_ *json.Decoder, name string, value json.Token) error { return r.addVariable(key, name, value) })
+	case value == json.Delim('['):
+		return r.addEach(d, key)
+	}
+	text, err := scalar(key, value)
+	if err != nil {
 		return err
 	}
-	var items []json.RawMessage
-	switch value[0] {
-	case '{':
-		return r.addVariables(key, value, charset)
-	case '[':
-		if err := json.Unmarshal(value, &items); err != nil {
-			return errors.New("the body is not valid JSON")
+	r.record(key, text)
+	return r.addHeader(key, text)
+}
+
+// addEach turns the items of an array into a header each.
+func (r *request) addEach(d *json.Decoder, key string) error {
+	for d.More() {
+		item, err := d.Token()
+		if err != nil {
+			return errNoJSON
 		}
-	default:
-		items = append(items, value)
-	}
-	for _, item := range items {
 		text, err := scalar(key, item)
 		if err != nil {
 			return err
 		}
-		if err := r.addHeader(key, text, charset); err != nil {
+		r.record(key, text)
+		if err := r.addHeader(key, text); err != nil {
 			return err
 		}
+	}
+	if _, err := d.Token(); err != nil {
+		return errNoJSON
 	}
 	return nil
 }
@@ -148,68 +201,94 @@ func (r *request) add(key string, value json.RawMessage, charset frames.Charset)
 // commas and eats quotes and backslashes (manager.c astman_get_variables).
 var variableEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `,`, `\,`)
 
-// addVariables turns an object into one header for each variable, in order.
-func (r *request) addVariables(key string, value json.RawMessage, charset frames.Charset) error {
-	if !strings.EqualFold(key, "Variable") && !strings.EqualFold(key, "ChanVariable") {
-		return fmt.Errorf("%.40q is an object, which only Variable and ChanVariable may be", key)
+// addVariable turns a member of an object into a header of its own.
+func (r *request) addVariable(key, name string, value json.Token) error {
+	text, err := scalar(key, value)
+	if err != nil {
+		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(value))
-	if _, err := d.Token(); err != nil {
-		return errors.New("the body is not valid JSON")
+	if strings.ContainsAny(name, "=,\"\\") || name == "" {
+		return fmt.Errorf("%.40q is no variable's name", name)
 	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return errors.New("the body is not valid JSON")
-		}
-		var item json.RawMessage
-		if err := d.Decode(&item); err != nil {
-			return errors.New("the body is not valid JSON")
-		}
-		text, err := scalar(key, item)
-		if err != nil {
-			return err
-		}
-		if strings.ContainsAny(name.(string), "=,\"\\") || name == "" {
-			return fmt.Errorf("%.40q is no variable's name", name)
-		}
-		if err := r.addHeader(key, name.(string)+"="+variableEscaper.Replace(text), charset); err != nil {
-			return err
-		}
+	shown := redact.Hidden
+	if !redact.Name(name) {
+		shown = text
 	}
+	r.record(key, name+"="+shown)
+	return r.addHeader(key, name+"="+variableEscaper.Replace(text))
+}
+
+// addHeader adds a header: the only place where one comes from.
+func (r *request) addHeader(key, text string) error {
+	if err := checkHeaderName(key); err != nil {
+		return err
+	}
+	// In no charset it is shorter than its characters.
+	if n := utf8.RuneCountInString(key) + len(": ") + utf8.RuneCountInString(text); n > frames.MaxLine {
+		return fmt.Errorf("%.40q: %d bytes, Asterisk takes %d", key, n, frames.MaxLine)
+	}
+	if len(r.headers) == maxOwn {
+		return errTooMany
+	}
+	r.headers = append(r.headers, frames.Header{Key: []byte(key), Value: []byte(text)})
 	return nil
 }
 
-func (r *request) addHeader(key, text string, charset frames.Charset) error {
-	name, err := charset.AppendText(nil, key)
-	if err != nil {
-		return fmt.Errorf("%.40q: %w", key, err)
+// record keeps what the audit shows of a header.
+func (r *request) record(key, text string) {
+	at := slices.IndexFunc(r.fields, func(f auditField) bool { return f.name == key }) // of at most maxMembers
+	if at < 0 {
+		at = len(r.fields)
+		r.fields = append(r.fields, auditField{name: key})
 	}
-	value, err := charset.AppendText(nil, text)
-	if err != nil {
-		return fmt.Errorf("%.40q: %w", key, err)
+	r.fields[at].values = append(r.fields[at].values, text)
+}
+
+// in returns the headers as a server of charset has them.
+func (r *request) in(charset frames.Charset) ([]frames.Header, error) {
+	if charset == frames.UTF8 {
+		return r.headers, nil
 	}
-	r.headers = append(r.headers, frames.Header{Key: name, Value: value})
-	return nil
+	headers := make([]frames.Header, len(r.headers))
+	for i, h := range r.headers {
+		var err error
+		headers[i].Key = h.Key // ASCII
+		if headers[i].Value, err = charset.AppendText(nil, string(h.Value)); err != nil {
+			return nil, fmt.Errorf("%.40q: %w", h.Key, err)
+		}
+	}
+	return headers, nil
+}
+
+// headerBytes is what a header costs besides its text.
+const headerBytes = 64
+
+// size is what the headers hold, in bytes.
+func (r *request) size() int {
+	n := 0
+	for _, h := range r.headers {
+		n += len(h.Key) + len(h.Value) + headerBytes
+	}
+	return n
 }
 
 // scalar returns the text of a JSON string, number or boolean.
-func scalar(key string, value json.RawMessage) (string, error) {
-	switch c := value[0]; {
-	case c == '"':
-		var text string
-		err := json.Unmarshal(value, &text)
-		return text, err
-	case c == 't' || c == 'f' || c == '-' || c >= '0' && c <= '9':
-		return string(value), nil
+func scalar(key string, value json.Token) (string, error) {
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case json.Number:
+		return v.String(), nil
+	case bool:
+		return strconv.FormatBool(v), nil
 	}
 	return "", fmt.Errorf("%.40q wants a string, number, boolean or an array of them", key)
 }
 
 // isAsync reports whether an Originate asks to be answered before the call is
 // (manager.c action_originate, ast_true).
-func (r *request) isAsync() bool {
-	for _, h := range r.headers {
+func isAsync(headers []frames.Header) bool {
+	for _, h := range headers {
 		if strings.EqualFold(string(h.Key), "Async") {
 			switch strings.ToLower(string(h.Value)) {
 			case "yes", "true", "y", "t", "1", "on":

@@ -20,12 +20,13 @@ import (
 type requested struct{ header, variable, value string }
 
 // askedFor walks the tokens of a body for Action Test. It is false of a body
-// that must be refused.
-func askedFor(body string) (all []requested, ok bool) {
+// that must be refused. members is of how many members it is, those of its
+// objects included.
+func askedFor(body string) (all []requested, members int, ok bool) {
 	d := json.NewDecoder(strings.NewReader(body))
 	d.UseNumber()
 	if strings.TrimSpace(body) == "" {
-		return nil, true
+		return nil, 0, true
 	}
 	next := func() json.Token {
 		t, err := d.Token()
@@ -34,10 +35,11 @@ func askedFor(body string) (all []requested, ok bool) {
 	}
 	ok = true
 	if next() != json.Delim('{') {
-		return nil, false
+		return nil, 0, false
 	}
 	for ok && d.More() {
 		name := next()
+		members++
 		switch t := next(); {
 		case !ok:
 		case strings.EqualFold(name.(string), "Action"):
@@ -55,6 +57,7 @@ func askedFor(body string) (all []requested, ok bool) {
 			ok = strings.EqualFold(name.(string), "Variable") || strings.EqualFold(name.(string), "ChanVariable")
 			for ok && d.More() {
 				variable, one := next(), next()
+				members++
 				ok = ok && isScalar(one) && variable != ""
 				if ok {
 					all = append(all, requested{name.(string), variable.(string), textOf(one)})
@@ -68,7 +71,7 @@ func askedFor(body string) (all []requested, ok bool) {
 	}
 	next()
 	_, err := d.Token()
-	return all, ok && errors.Is(err, io.EOF)
+	return all, members, ok && errors.Is(err, io.EOF)
 }
 
 // isScalar reports whether t becomes a value: neither null nor a bracket.
@@ -163,7 +166,7 @@ func clean(all []requested, charset frames.Charset) bool {
 	for _, one := range all {
 		_, ok := encoded(one.header+one.variable+one.value, charset)
 		// Escapes double a value at most.
-		if !ok || one.header == "" || strings.ContainsAny(one.header, ":\r\n\x00") ||
+		if !ok || checkHeaderName(one.header) != nil ||
 			strings.ContainsAny(one.variable, "=,\"\\\r\n\x00") || strings.ContainsAny(one.value, "\r\n\x00") ||
 			len(one.header)+len(one.variable)+2*len(one.value)+3 > frames.MaxLine {
 			return false
@@ -197,18 +200,24 @@ func FuzzRequest(f *testing.F) {
 		if latin1 {
 			charset = frames.Latin1
 		}
-		all, ok := askedFor(body)
+		all, members, ok := askedFor(body)
 		escaped := strings.Contains(strings.ToLower(body), `\ud`)
-		r, err := parseRequest("Test", []byte(body), charset)
+		r, err := parseRequest(actionName{"Test"}, []byte(body))
 		var wire []byte
+		var headers []frames.Header
+		if err == nil {
+			headers, err = r.in(charset)
+		}
 		if err == nil {
 			// As amiconn does.
 			own := []frames.Header{{Key: []byte("Action"), Value: []byte("Test")}, {Key: []byte("ActionID"), Value: []byte("b1")}}
-			wire, err = frames.AppendAction(nil, append(own, r.headers...))
+			wire, err = frames.AppendAction(nil, append(own, headers...))
 		}
 		switch {
-		case err != nil && ok && utf8.ValidString(body) && !escaped && clean(all, charset):
+		case err != nil && ok && members <= maxMembers && utf8.ValidString(body) && !escaped && clean(all, charset):
 			t.Fatalf("refused without need: %v", err)
+		case err != nil && r.headers != nil && headers == nil && charset == frames.UTF8:
+			t.Fatalf("%v, and its headers are kept", err)
 		case err != nil:
 			return
 		case !ok || !utf8.ValidString(body):

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // restartWatch makes a Gap of the time between two event sessions. The Gap
@@ -78,7 +79,10 @@ func (s *server) watchSession(c amiconn.Change) {
 func (s *server) watchRestart(e amiconn.Event) {
 	w := &s.watch
 	name := e.Frame.Name()
-	said := w.now.hear(e, w.first)
+	if e.Frame.Kind() == frames.KindOther {
+		name = nil // it is no event
+	}
+	said := w.now.hear(name, e, w.first)
 	if w.first {
 		w.first = false
 		if w.fresh {
@@ -154,7 +158,7 @@ func (s *server) putHole() {
 // settle lets go what is held. It is called with w.mu held.
 func (s *server) settle(restarted string) {
 	w := &s.watch
-	s.outbox.release(w.held, restarted)
+	s.outbox.unhold(w.held, restarted)
 	s.scheduler.Ready(s.source)
 	w.held = nil
 	w.due.Store(w.hole != nil)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,38 @@ func TestRestart_YesIsSaidOnlyWhenItIsSure(t *testing.T) {
 				t.Errorf("restarted is %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// What comes first in a new session and is no event stands behind the Gap of the
+// time between, and does not make the restart sure or unsure.
+func TestRestart_ACorruptFrameStandsBehindTheGap(t *testing.T) {
+	p := newPlay(t)
+	for _, step := range []string{"up", "FullyBooted;Privilege: system,all;Uptime: 1000", "pong", "lost", "1s"} {
+		p.step(step)
+	}
+	p.told()
+	p.step("up")
+	f, err := frames.NewReader(strings.NewReader("stray: text\r\n\r\n"), 1<<12).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.s.onEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
+	p.step("FullyBooted;Privilege: system,all;Uptime: 1001")
+	p.step("pong")
+	var order []string
+	for {
+		_, _, told, ok := p.s.outbox.take(nil)
+		if !ok {
+			break
+		}
+		if told != nil {
+			order = append(order, told.reason+" "+told.restarted)
+		}
+		p.s.outbox.ack()
+	}
+	if want := []string{"closed no", "corrupt "}; !slices.Equal(order, want) {
+		t.Errorf("Gaps %q, want %q", order, want)
 	}
 }
 

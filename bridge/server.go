@@ -17,8 +17,8 @@ type server struct {
 	cfg       ServerConfig
 	node      string
 	log       *zap.Logger
-	policy    *policy
-	rates     limiter
+	permits   atomic.Pointer[permits] // which Actions are taken
+	filter    atomic.Pointer[filter]  // which events are
 	link      *amiconn.Link
 	outbox    *outbox
 	scheduler *fairness.Scheduler
@@ -28,12 +28,12 @@ type server struct {
 	tally     tally
 	streamed  partCounts
 
-	subjects   *subjects
-	everything bool               // no filter is set
-	verdicts   map[string]verdict // answers of judge
-	payload    []byte             // the event being encoded
-	watch      restartWatch
-	recalls    bool // the stream is asked for the last event before this process
+	subjects *subjects
+	judged   *filter            // that verdicts are of
+	verdicts map[string]verdict // answers of judge
+	payload  []byte             // the event being encoded
+	watch    restartWatch
+	recalls  bool // the stream is asked for the last event before this process
 
 	alarm  func()      // the status goroutine looks at the buffers
 	busy   atomic.Bool // an Action buffer is over 80 %
@@ -42,8 +42,9 @@ type server struct {
 	levels levels // the status goroutine's own
 
 	// What tellDrops has told, and when.
-	told   map[string]uint64
-	toldAt time.Time
+	told       map[string]uint64
+	toldAt     time.Time
+	toldStrays uint64
 }
 
 // newServer allocates one server of b.
@@ -51,21 +52,20 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 	s := &server{
 		cfg: cfg, node: b.cfg.Node,
 		log:       b.log.With(zap.String("server", cfg.Name)),
-		policy:    newPolicy(&b.cfg, &cfg),
-		rates:     newLimiter(cfg.ActionRates),
 		alarm:     b.alarm,
 		scheduler: b.scheduler, source: b.scheduler.Add(),
-		status:     b.status,
-		subjects:   newSubjects(b.cfg.SubjectPrefix, cfg.Name),
-		everything: allEvents(&cfg),
-		verdicts:   make(map[string]verdict),
-		gaps:       newGapCounts(),
-		toldAt:     time.Now(),
-		recalls:    b.cfg.Delivery != DeliverCore,
+		status:   b.status,
+		subjects: newSubjects(b.cfg.SubjectPrefix, cfg.Name),
+		verdicts: make(map[string]verdict),
+		gaps:     newGapCounts(),
+		toldAt:   time.Now(),
+		recalls:  b.cfg.Delivery != DeliverCore,
 	}
+	s.permits.Store(&permits{policy: newPolicy(&b.cfg, &cfg), limits: cfg.ActionRates, rates: newLimiter(cfg.ActionRates)})
+	s.filter.Store(newFilter(&cfg))
 	s.outbox = newOutbox(int(cfg.OutboxBytes), s.subjects.gap(), b.budget, b.alarm)
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
-		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire,
+		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{Event: s.onEvent, Corrupt: s.onCorrupt, Clock: s.onClock, State: s.onState, Breaker: s.onBreaker},
 	})
@@ -109,4 +109,14 @@ func (s *server) tellDrops() {
 		}
 	}
 	s.told, s.toldAt = dropped, now
+}
+
+// tellStrays logs how many events came behind a reply that had announced none. It
+// is for the status goroutine.
+func (s *server) tellStrays() {
+	calls := s.link.Status().Calls
+	if n := calls.Strays - s.toldStrays; n > 0 {
+		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
+	}
+	s.toldStrays = calls.Strays
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -27,20 +28,22 @@ type service struct {
 	info      micro.Info
 	started   time.Time
 	endpoints []*endpoint
-	subs      []*nats.Subscription
+	conn      *conn
+	subs      []*subscription
 }
 
 // serveActions subscribes one endpoint a server, a group, any and all, so that
 // discovery shows them and one server's requests wait for no other's.
-func (b *Bridge) serveActions(nc *nats.Conn) (*service, error) {
+func (b *Bridge) serveActions() (*service, error) {
 	s, err := b.newService()
 	if err != nil {
 		return nil, err
 	}
 	for i, e := range b.endpoints {
 		shown := s.info.Endpoints[i]
-		if err := s.add(nc.QueueSubscribe(shown.Subject, shown.QueueGroup, e.onRequest)); err != nil {
-			return nil, errors.Join(fmt.Errorf("subscribe to %s: %w", shown.Subject, err), s.stop())
+		sub := &subscription{subject: shown.Subject, queue: shown.QueueGroup, handle: e.onRequest, made: e.arrive, look: e.dropped.look}
+		if err := s.add(sub); err != nil {
+			return nil, errors.Join(err, s.stop())
 		}
 	}
 	for verb, answer := range map[micro.Verb]func() any{
@@ -48,15 +51,13 @@ func (b *Bridge) serveActions(nc *nats.Conn) (*service, error) {
 		micro.InfoVerb:  func() any { return s.info },
 		micro.StatsVerb: func() any { return s.stats() },
 	} {
-		if err := s.discover(nc, verb, answer); err != nil {
+		if err := s.discover(verb, answer); err != nil {
 			return nil, errors.Join(err, s.stop())
 		}
 	}
 	// Only now do callers find the endpoints.
-	return s, nc.FlushTimeout(flushTimeout)
+	return s, s.conn.get().FlushTimeout(flushTimeout)
 }
-
-const flushTimeout = 5 * time.Second
 
 // newService describes the service.
 func (b *Bridge) newService() (*service, error) {
@@ -76,7 +77,7 @@ func (b *Bridge) newService() (*service, error) {
 		metadata[name], ids[name] = compact.String(), schema.ID
 	}
 	s := &service{
-		endpoints: b.endpoints, started: time.Now().UTC(),
+		endpoints: b.endpoints, conn: b.control, started: time.Now().UTC(),
 		info: micro.Info{
 			ServiceIdentity: micro.ServiceIdentity{
 				Name: ServiceName, ID: rand.Text(), Version: serviceVersion(b.deps.Version), Metadata: metadata,
@@ -86,7 +87,7 @@ func (b *Bridge) newService() (*service, error) {
 	}
 	for _, e := range b.endpoints {
 		info := micro.EndpointInfo{
-			Name: e.name, Subject: b.cfg.SubjectPrefix + ".actions." + e.name + ".*", QueueGroup: micro.DefaultQueueGroup,
+			Name: e.name, Subject: e.subject(), QueueGroup: micro.DefaultQueueGroup,
 			Metadata: map[string]string{
 				"kind": e.kind(), "servers": strings.Join(e.serverNames(), ","),
 				"request_schema": ids["request_schema"], "reply_schema": ids["reply_schema"],
@@ -102,30 +103,34 @@ func (b *Bridge) newService() (*service, error) {
 
 // discover answers verb on its three subjects: for all services, for those of
 // this name, and for this one.
-func (s *service) discover(nc *nats.Conn, verb micro.Verb, answer func() any) error {
+func (s *service) discover(verb micro.Verb, answer func() any) error {
 	for _, to := range [][2]string{{"", ""}, {s.info.Name, ""}, {s.info.Name, s.info.ID}} {
 		subject, err := micro.ControlSubject(verb, to[0], to[1])
 		if err != nil {
 			return err
 		}
-		err = s.add(nc.Subscribe(subject, func(m *nats.Msg) {
+		handle := func(m *nats.Msg) {
 			// Whoever asked asks again: nothing else can be done about an error.
 			if text, err := json.Marshal(answer()); err == nil {
 				_ = m.Respond(text)
 			}
-		}))
-		if err != nil {
-			return fmt.Errorf("subscribe to %s: %w", subject, err)
+		}
+		if err := s.add(&subscription{subject: subject, handle: handle}); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (s *service) add(sub *nats.Subscription, err error) error {
-	if err == nil {
-		s.subs = append(s.subs, sub)
+// add keeps up sub, which others share by its queue, or which this process alone
+// is to have without one.
+func (s *service) add(sub *subscription) error {
+	sub.queue = cmp.Or(sub.queue, s.info.ID)
+	if err := s.conn.keep(sub); err != nil {
+		return err
 	}
-	return err
+	s.subs = append(s.subs, sub)
+	return nil
 }
 
 // stats are the figures of all endpoints. A request counts once it has ended.
@@ -153,8 +158,8 @@ func (s *service) stats() micro.Stats {
 func (s *service) stop() error {
 	var failed []error
 	for _, sub := range s.subs {
-		if err := sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			failed = append(failed, fmt.Errorf("drain %s: %w", sub.Subject, err))
+		if err := s.conn.stop(sub); err != nil {
+			failed = append(failed, err)
 		}
 	}
 	return errors.Join(failed...)

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -32,7 +31,7 @@ const (
 )
 
 var (
-	errNoKeys      = errors.New("Ami-Idempotency-Key is not served: IDEMPOTENCY_WINDOW is 0")
+	errNoKeys      = errors.New("Ami-Idempotency-Key is not served: BRIDGE_IDEMPOTENCY_WINDOW is 0")
 	errOtherBody   = errors.New("Ami-Idempotency-Key was given for another request")
 	errKeyConflict = errors.New("another bridge has this key")
 )
@@ -43,7 +42,7 @@ var (
 // is sent.
 type sharedKeys struct {
 	run     string // names this process
-	js      jetstream.JetStream
+	conn    *conn
 	journal *journal
 	log     *zap.Logger
 	local   *repeats
@@ -55,6 +54,7 @@ type sharedKeys struct {
 
 	mu sync.Mutex         // protects the following
 	kv jetstream.KeyValue // nil until it is first asked for
+	on *link              // that kv is of
 
 	ctx   context.Context // ends the waits
 	waits chan struct{}   // a place for each
@@ -139,6 +139,7 @@ func (s *sharedKeys) store(k *keyed, e keyEntry) {
 func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 	e.Run, e.Body = s.run, hex.EncodeToString(k.body[:])
 	msg := nats.NewMsg("$KV." + KeyBucket + "." + k.token())
+	msg.Header.Set(jetstream.ExpectedStreamHeader, keyStream)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
 	if err != nil { // a reply that is not JSON: appendReply is wrong
@@ -149,10 +150,7 @@ func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 }
 
 // token is k's name as a subject token.
-func (k *keyed) token() string {
-	sum := sha256.Sum256([]byte(k.name))
-	return hex.EncodeToString(sum[:])
-}
+func (k *keyed) token() string { return hex.EncodeToString(k.name[:]) }
 
 // resolve finds out what another bridge has made of k, on a goroutine of its
 // own, since it may have to wait.
@@ -203,16 +201,17 @@ func (s *sharedKeys) follow(ctx context.Context, k *keyed, a *ask) {
 
 // get reads the bucket's entry.
 func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueEntry, error) {
+	l := s.conn.get()
 	s.mu.Lock()
-	kv := s.kv
+	kv, on := s.kv, s.on
 	s.mu.Unlock()
-	if kv == nil {
+	if on != l {
 		var err error
-		if kv, err = s.js.KeyValue(ctx, KeyBucket); err != nil {
+		if kv, err = l.js.KeyValue(ctx, KeyBucket); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
-		s.kv = kv
+		s.kv, s.on = kv, l
 		s.mu.Unlock()
 	}
 	return kv.Get(ctx, token)
@@ -249,14 +248,13 @@ func (s *sharedKeys) end(k *keyed, a *ask, o *outcome) {
 
 // newSharedKeys is nil if the keys are to be this bridge's own. The bucket need
 // not be there yet: until it is no key is taken.
-func (b *Bridge) newSharedKeys(js jetstream.JetStream) *sharedKeys {
+func (b *Bridge) newSharedKeys() *sharedKeys {
 	if b.cfg.Delivery == DeliverCore || b.cfg.IdempotencyWindow == 0 {
 		return nil
 	}
-	journal := newJournal(keyQueueBytes, b.log.Named("keys"))
-	journal.nc, journal.js = b.control, js
+	journal := newJournal(b.control, keyQueueBytes, b.log.Named("keys"))
 	s := &sharedKeys{
-		run: b.audit.run, js: js, journal: journal, log: b.log, local: b.repeats, waits: make(chan struct{}, maxKeyWaits),
+		run: b.audit.run, conn: b.control, journal: journal, log: b.log, local: b.repeats, waits: make(chan struct{}, maxKeyWaits),
 	}
 	s.refused = func(err error) { b.streams.stored(keyStream, err) }
 	journal.came = s.refused

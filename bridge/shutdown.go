@@ -60,6 +60,7 @@ func (b *Bridge) shutdown(stage *stages, service *service) error {
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
+	b.audit.tellRefusals()
 	b.audit.journal.drain(ctx)
 	if shared := b.repeats.shared; shared != nil {
 		shared.journal.drain(ctx) // what is left only means that repeats elsewhere time out
@@ -71,7 +72,7 @@ func (b *Bridge) shutdown(stage *stages, service *service) error {
 	}
 	b.tick()
 	b.status.flush()
-	left = append(left, b.drain(ctx, b.events, "events"), b.drain(ctx, b.control, "control"))
+	left = append(left, b.drain(ctx, b.events.get().Conn, "events"), b.drain(ctx, b.control.get().Conn, "control"))
 	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
 	return errors.Join(left...)
 }

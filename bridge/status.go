@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ import (
 // newest of each kind is kept. So it is bounded by the number of kinds, and
 // whoever publishes never waits.
 type status struct {
-	nc    *nats.Conn
+	conn  *conn
 	log   *zap.Logger
 	wake  chan struct{} // of capacity 1: something is to be published
 	alarm chan struct{} // of capacity 1: a buffer is to be looked at
@@ -40,9 +41,9 @@ type statusMsg struct {
 
 const maxStatusQueue = 256
 
-func newStatus(log *zap.Logger) *status {
+func newStatus(c *conn, log *zap.Logger) *status {
 	return &status{
-		log: log, last: make(map[statusKey]statusMsg),
+		conn: c, log: log, last: make(map[statusKey]statusMsg),
 		wake: make(chan struct{}, 1), alarm: make(chan struct{}, 1),
 	}
 }
@@ -124,7 +125,7 @@ func (s *status) run(ctx context.Context, interval time.Duration, tick, look fun
 // flush publishes what waits, in order. What NATS does not take is kept for the
 // next time.
 func (s *status) flush() {
-	for s.nc.IsConnected() {
+	for s.conn.up() {
 		s.mu.Lock()
 		if len(s.waiting) == 0 {
 			s.mu.Unlock()
@@ -134,9 +135,12 @@ func (s *status) flush() {
 		s.waiting = slices.Delete(s.waiting, 0, 1)
 		s.last[m.key] = m
 		s.mu.Unlock()
-		if err := s.nc.Publish(m.key.subject, m.body); err != nil {
+		err := s.conn.publish(s.conn.get(), &nats.Msg{Subject: m.key.subject, Data: m.body})
+		if err != nil {
 			// The reconnect publishes the last of each again.
 			s.log.Debug("status not published", zap.String("subject", m.key.subject), zap.Error(err))
+		}
+		if err != nil && !errors.Is(err, nats.ErrMaxPayload) {
 			return
 		}
 	}

@@ -20,8 +20,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(zap.NewNop())
-	s.nc = nc
+	s := newStatus(connOf(t, nc), zap.NewNop())
 	const changes = 100
 	for i := range changes {
 		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i % 2)}, i)
@@ -63,8 +62,7 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	s := newStatus(zap.NewNop())
-	s.nc = nc
+	s := newStatus(connOf(t, nc), zap.NewNop())
 	const kinds = 20
 	for i := range kinds {
 		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i)}, i)

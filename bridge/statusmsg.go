@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
@@ -104,18 +105,24 @@ func (s *server) gapStatus(g gap) gapMsg {
 
 // nodeMsg is this process.
 type nodeMsg struct {
-	Node         string   `json:"node"`
-	Version      string   `json:"version"`
-	At           string   `json:"at"`
-	UptimeS      int64    `json:"uptime_s"`
-	Servers      []string `json:"servers"`
-	Ready        []string `json:"ready"`
-	NATS         string   `json:"nats"`
-	Delivery     string   `json:"delivery"`
-	Way          string   `json:"way"`
-	LogLinesLost uint64   `json:"log_lines_lost"`
-	AuditQueued  int      `json:"audit_queued"`
-	AuditLost    uint64   `json:"audit_lost"`
+	Node    string   `json:"node"`
+	Version string   `json:"version"`
+	At      string   `json:"at"`
+	UptimeS int64    `json:"uptime_s"`
+	Servers []string `json:"servers"`
+	Ready   []string `json:"ready"`
+	NATS    string   `json:"nats"`
+	// Connections are the states of events and control, Unanswered the endpoints
+	// whose requests do not arrive.
+	Connections  map[string]string `json:"connections"`
+	Unanswered   []string          `json:"unanswered"`
+	Delivery     string            `json:"delivery"`
+	Way          string            `json:"way"`
+	LogLinesLost uint64            `json:"log_lines_lost"`
+	AuditQueued  int               `json:"audit_queued"`
+	AuditLost    uint64            `json:"audit_lost"`
+	// RequestsDropped were never read: too many waited.
+	RequestsDropped uint64 `json:"requests_dropped"`
 
 	Streams []StreamReport `json:"streams"`
 	Leaf    *leafMsg       `json:"leaf,omitempty"`
@@ -126,13 +133,22 @@ func (b *Bridge) tellNode(now time.Time) {
 	b.streams.changed.Store(false)
 	node := nodeMsg{
 		Node: b.cfg.Node, Version: b.deps.Version, At: stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
-		Servers: []string{}, Ready: []string{}, NATS: b.status.nc.Status().String(), Delivery: b.cfg.Delivery.String(),
+		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
 	}
+	for name, state := range b.answerable() {
+		if state != answered {
+			node.Unanswered = append(node.Unanswered, name)
+		}
+	}
+	slices.Sort(node.Unanswered)
 	node.Way, _ = b.way.Load().(string)
 	node.AuditQueued, _ = b.audit.journal.left()
 	node.AuditLost = b.audit.lost.Load()
 	node.Streams = b.streams.states()
 	node.Leaf = b.leaf.look(now)
+	for _, e := range b.endpoints {
+		node.RequestsDropped += e.dropped.total()
+	}
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}
@@ -150,6 +166,9 @@ func (b *Bridge) tellNode(now time.Time) {
 func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.tellLost()
+	for _, e := range b.endpoints {
+		e.tellDropped()
+	}
 	for _, s := range b.servers {
 		s.tellStates()
 		m := s.buffers(now)
@@ -159,6 +178,7 @@ func (b *Bridge) tick() {
 		s.levels = m.levels()
 		s.status.publish(s.subjects.status("buffers", ""), m)
 		s.tellDrops()
+		s.tellStrays()
 		s.closeOldHole(now.Add(-holeIntervals * b.cfg.StatusInterval))
 	}
 	b.tellNode(now)

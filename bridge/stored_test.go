@@ -1,25 +1,39 @@
 package bridge
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 )
 
 // What the stream holds of that which is to be sent again is released as
-// published, and nothing behind it.
-func TestStored_ReleasesUpToTheLastInTheStream(t *testing.T) {
+// published, wherever it stands, and nothing else.
+func TestStored_ReleasesByIDAlone(t *testing.T) {
+	type held func(e *outboxEntry) bool
 	for name, test := range map[string]struct {
-		last     func(e *outboxEntry) bool
+		held     held
 		released int
 		rest     []string
 	}{
-		"none of them":  {func(*outboxEntry) bool { return false }, 0, []string{"1", "2", "overflow:1", "3", "4"}},
-		"an event":      {func(e *outboxEntry) bool { return e.seq == 2 }, 2, []string{"overflow:1", "3", "4"}},
-		"a Gap":         {func(e *outboxEntry) bool { return e.gap == 1 }, 3, []string{"3", "4"}},
-		"all":           {func(e *outboxEntry) bool { return e.seq == 3 }, 4, []string{"4"}},
-		"not sent ever": {func(e *outboxEntry) bool { return e.seq == 4 }, 0, []string{"1", "2", "overflow:1", "3", "4"}},
+		"none of them":     {func(*outboxEntry) bool { return false }, 0, []string{"1", "2", "overflow:1", "3", "4"}},
+		"the last alone":   {func(e *outboxEntry) bool { return e.seq == 3 }, 1, []string{"1", "2", "overflow:1", "4"}},
+		"one in the midst": {func(e *outboxEntry) bool { return e.seq == 2 }, 1, []string{"1", "overflow:1", "3", "4"}},
+		"all but the hole": {func(e *outboxEntry) bool { return e.seq != 2 }, 3, []string{"2", "4"}},
+		"a Gap":            {func(e *outboxEntry) bool { return e.gap == 1 }, 1, []string{"1", "2", "3", "4"}},
+		"all":              {func(e *outboxEntry) bool { return true }, 4, []string{"4"}},
+		"not sent ever":    {func(e *outboxEntry) bool { return e.seq == 4 }, 0, []string{"1", "2", "overflow:1", "3", "4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := testOutbox(1 << 20)
@@ -33,15 +47,12 @@ func TestStored_ReleasesUpToTheLastInTheStream(t *testing.T) {
 				o.take(nil)
 			}
 			o.push(pushed(4), []byte("4"), false)
-			o.rewind()
-			if n := o.stored(test.last); n != test.released {
+			o.rewind(nil, nil)
+			if n := o.stored(test.held); n != test.released {
 				t.Errorf("%d were released, want %d", n, test.released)
 			}
 			if a := o.account(); a.received != a.published+a.queued+a.inFlight {
 				t.Errorf("the law does not hold: %+v", a)
-			}
-			if since := time.Unix(1, 0); o.repeating(since).IsZero() != (test.released == 4) {
-				t.Errorf("repeating since %v", o.repeating(since))
 			}
 			if diff := cmp.Diff(test.rest, drain(t, o)); diff != "" {
 				t.Error(diff)
@@ -51,4 +62,620 @@ func TestStored_ReleasesUpToTheLastInTheStream(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What was acknowledged behind a hole is stored, and is not sent again.
+func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
+	o := testOutbox(1 << 20)
+	w := newWindow([]*outbox{o}, func(int) {})
+	for i := 1; i <= 5; i++ {
+		o.push(pushed(i), []byte(strconv.Itoa(i)), false)
+		o.take(nil)
+		w.add(0, 100)
+	}
+	for _, number := range []uint64{0, 2, 4} { // the first is released at once
+		w.ack(0, number)
+	}
+	w.rewind(0)
+	w.ack(0, 1) // too late to find anything in the outbox
+	w.reset(0)
+	if a := o.account(); a.published != 3 || a.queued != 2 || a.inFlight != 0 {
+		t.Errorf("%+v", a)
+	}
+	if diff := cmp.Diff([]string{"2", "4"}, drain(t, o)); diff != "" {
+		t.Error(diff)
+	}
+	if a := o.account(); a.bytes != 0 || a.published != 5 {
+		t.Errorf("at the end %+v", a)
+	}
+}
+
+// An event is in doubt from when it was first sent, however often it is sent
+// again since, and no longer than it is; those sent for the first time later are
+// not.
+func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
+	o := testOutbox(1 << 20)
+	w := newWindow([]*outbox{o}, func(int) {})
+	send := func() uint64 {
+		o.take(nil)
+		return w.add(0, 100)
+	}
+	fail := func() {
+		w.fail(0, errAckTimeout)
+		w.rewind(0)
+		w.reset(0)
+	}
+	var named []uint64
+	doubtful := func() doubt {
+		named = nil
+		return o.doubtful(func(e *outboxEntry) { named = append(named, e.seq) })
+	}
+	for i := 1; i <= 3; i++ {
+		o.push(pushed(i), nil, false)
+	}
+	w.hear(7)
+	before := time.Now()
+	send()
+	send()
+	w.hear(9)
+	fail()
+	first := doubtful()
+	if first.since.Before(before) || first.since.After(time.Now()) || first.after != 7 || !slices.Equal(named, []uint64{1, 2}) {
+		t.Errorf("%+v of %v", first, named)
+	}
+	for range 3 { // it stays so through any number of failures
+		send()
+		send()
+		fail()
+	}
+	if again := doubtful(); again != first {
+		t.Errorf("%+v, was %+v", again, first)
+	}
+	w.ack(0, send())
+	if left := doubtful(); left != first || !slices.Equal(named, []uint64{2}) {
+		t.Errorf("with one acknowledged %+v of %v", left, named)
+	}
+	w.ack(0, send())
+	if none := doubtful(); none != (doubt{}) || len(named) > 0 {
+		t.Errorf("with all acknowledged %+v of %v", none, named)
+	}
+	send()
+	fail()
+	if fresh := doubtful(); !fresh.since.After(first.since) || fresh.after != 9 || !slices.Equal(named, []uint64{3}) {
+		t.Errorf("a failure later on: %+v of %v", fresh, named)
+	}
+	known := doubt{since: time.Now(), after: 12}
+	if o.doubtAll(known); doubtful() != known {
+		t.Errorf("once it is known: %+v", doubtful())
+	}
+}
+
+// forgetfulBridge is a bridge whose events the stream may have forgotten at once.
+func forgetfulBridge(t *testing.T, url string) (*Bridge, *publisher) {
+	t.Helper()
+	b, p := testBridge(t, url, DeliverJetStream)
+	p.forgets = 0
+	return b, p
+}
+
+// storedOnce wants each of the events 1 to n of pbx1 in the stream, once.
+func storedOnce(t *testing.T, url string, n int) {
+	t.Helper()
+	_, js := clientOf(t, url)
+	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := js.Stream(t.Context(), EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Stop()
+	seen := map[string]int{}
+	for range info.CachedInfo().State.Msgs {
+		m, err := messages.Next(jetstream.NextMaxWait(patience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[m.Headers().Get("Ami-Seq")]++
+	}
+	for i := 1; i <= n; i++ {
+		if times := seen[fmt.Sprintf("s1:%d", i)]; times != 1 {
+			t.Errorf("event %d is stored %d times", i, times)
+		}
+	}
+}
+
+// pushNamed pushes events, every tenth by the name Other.
+func pushNamed(s *server, from, to int) {
+	for i := from; i <= to; i++ {
+		name := "Test"
+		if i%10 == 0 {
+			name = "Other"
+		}
+		s.push(outboxEntry{subject: "ami.events.pbx1." + name, session: "s1", seq: uint64(i), at: 1}, []byte("{}"), false)
+	}
+}
+
+// One event name that NATS denies, or that the stream has no room for, leaves a
+// hole in the window: those behind it are stored. The bridge reads the stream
+// back for what it may have forgotten the ids of, and takes none of the hole for
+// stored.
+func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
+	const events = 500
+	user := func(deny ...string) []*natsserver.User {
+		return []*natsserver.User{
+			{Username: "bridge", Password: "p", Permissions: &natsserver.Permissions{
+				Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: deny},
+			}},
+			{Username: "admin", Password: "p"},
+		}
+	}
+	t.Run("denied", func(t *testing.T) {
+		eachWay(t, func(t *testing.T, keep func(*publisher)) {
+			options := &natsserver.Options{
+				Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+				Users: user("ami.events.pbx1.Other"),
+			}
+			s := serveNATS(t, func(o *natsserver.Options) { *o = *options.Clone() })
+			options.Port = portOf(t, s.ClientURL())
+			cfg := DefaultConfig()
+			cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = s.ClientURL(), "bridge", "p"
+			b, p := connectedBridge(t, cfg, "pbx1")
+			keep(p)
+			p.forgets = 0
+			holeStaysAHole(t, b, p, events, func() {
+				allowed := options.Clone()
+				allowed.Users = user()
+				if err := s.ReloadOptions(allowed); err != nil {
+					t.Fatal(err)
+				}
+			}, "nats://admin:p@"+s.Addr().String())
+		})
+	})
+	t.Run("no room", func(t *testing.T) {
+		eachWay(t, func(t *testing.T, keep func(*publisher)) {
+			s := serveNATS(t, func(*natsserver.Options) {})
+			b, p := forgetfulBridge(t, s.ClientURL())
+			keep(p)
+			_, js := clientOf(t, s.ClientURL())
+			stream, err := js.Stream(t.Context(), EventStream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := stream.CachedInfo().Config
+			config.Discard, config.DiscardNewPerSubject, config.MaxMsgsPerSubject = jetstream.DiscardNew, true, 480
+			limit := func(each int64) {
+				config.MaxMsgsPerSubject = each
+				if _, err := js.UpdateStream(t.Context(), config); err != nil {
+					t.Fatal(err)
+				}
+			}
+			limit(20)
+			holeStaysAHole(t, b, p, events, func() { limit(10_000) }, s.ClientURL())
+		})
+	})
+}
+
+// holeStaysAHole publishes events of which some are refused until heal, and wants
+// none to count as published that the stream has not.
+func holeStaysAHole(t *testing.T, b *Bridge, p *publisher, events int, heal func(), url string) {
+	t.Helper()
+	srv := b.servers[0]
+	pushNamed(srv, 1, events)
+	startPublisher(t, p)
+	_, js := clientOf(t, url)
+	settled := func() (stored uint64) {
+		stream, err := js.Stream(t.Context(), EventStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream.CachedInfo().State.Msgs
+	}
+	awaitResent(t, srv)
+	for range 5 { // asked and refused a few times more
+		n := srv.outbox.account().resent
+		ticker := time.NewTicker(5 * time.Millisecond)
+		for deadline := time.Now().Add(patience); srv.outbox.account().resent == n; <-ticker.C {
+			if time.Now().After(deadline) {
+				t.Fatal("what was refused is not tried again")
+			}
+		}
+		ticker.Stop()
+		if a := srv.outbox.account(); a.published > settled() {
+			t.Fatalf("%d count as published, the stream holds %d", a.published, settled())
+		}
+	}
+	heal()
+	if left := drainWithin(t, b, patience); left > 0 {
+		t.Fatalf("%d left", left)
+	}
+	storedOnce(t, url, events)
+}
+
+func portOf(t *testing.T, url string) int {
+	t.Helper()
+	port, err := strconv.Atoi(url[len("nats://127.0.0.1:"):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// Acknowledgements that never came: what the stream holds is found there, whether
+// it allows direct gets or not, and however much others have published between.
+func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
+	const events = 1200 // more than two pages
+	for name, change := range map[string]func(*jetstream.StreamConfig){
+		"direct gets":             func(*jetstream.StreamConfig) {},
+		"the leader's word alone": func(c *jetstream.StreamConfig) { c.AllowDirect = false },
+		"forgets at once":         func(c *jetstream.StreamConfig) { c.Duplicates = 100 * time.Millisecond },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serveNATS(t, func(*natsserver.Options) {})
+			b, p := forgetfulBridge(t, s.ClientURL())
+			_, js := clientOf(t, s.ClientURL())
+			stream, err := js.Stream(t.Context(), EventStream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := stream.CachedInfo().Config
+			change(&config)
+			if _, err := js.UpdateStream(t.Context(), config); err != nil {
+				t.Fatal(err)
+			}
+			ids := map[string]bool{}
+			publish := func(server string, i int) string {
+				e := outboxEntry{session: "s1", seq: uint64(i)}
+				msg := nats.NewMsg("ami.events." + server + ".Test")
+				id := string(p.appendID(nil, 0, &e))
+				if server != "pbx1" {
+					id = server + id
+				}
+				msg.Header.Set("Nats-Msg-Id", id)
+				if _, err := js.PublishMsg(t.Context(), msg); err != nil {
+					t.Fatal(err)
+				}
+				return id
+			}
+			publish("pbx1", 0)
+			d := doubt{since: time.Now(), after: 1}
+			want := map[string]bool{}
+			for i := 1; i <= events; i++ {
+				if i%7 == 0 { // a hole
+					id := string(p.appendID(nil, 0, &outboxEntry{session: "s1", seq: uint64(i)}))
+					ids[id], want[id] = false, false
+					continue
+				}
+				id := publish("pbx1", i)
+				ids[id], want[id] = false, true
+				if i%3 == 0 {
+					publish("pbx2", i)
+				}
+			}
+			for _, from := range []doubt{d, {since: d.since}, {since: d.since, after: 1 << 40}} {
+				asked := maps.Clone(ids)
+				left, err := p.held(t.Context(), p.filters[0], asked, from)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, asked); diff != "" {
+					t.Errorf("from %+v: %s", from, diff)
+				}
+				if !left.since.After(d.since) || left.after == 0 {
+					t.Errorf("from %+v the rest is in doubt since %+v", from, left)
+				}
+			}
+			_ = b
+		})
+	}
+}
+
+// Reading begins behind what was heard of before the first try, or else by time,
+// as the server's clock has it; and at the stream's first where that is near.
+func TestStored_ReadsFromBeforeTheFirstTry(t *testing.T) {
+	now := time.Now()
+	theirs := now.Add(time.Hour)
+	since := now.Add(-time.Minute)
+	for name, test := range map[string]struct {
+		first, last uint64
+		direct      bool
+		clock       time.Time
+		doubt       doubt
+		seq         uint64
+		at          time.Time
+	}{
+		"behind what was heard of":    {1, 1 << 30, true, theirs, doubt{since, 1<<30 - 100}, 1<<30 - 99, time.Time{}},
+		"which is the last":           {1, 1 << 30, true, theirs, doubt{since, 1 << 30}, 1<<30 + 1, time.Time{}},
+		"that was removed":            {1 << 29, 1<<29 + 9, true, theirs, doubt{since, 7}, 1 << 29, time.Time{}},
+		"nothing was heard of":        {1, 1 << 30, true, theirs, doubt{since, 0}, 0, theirs.Add(-time.Minute - heldMargin)},
+		"what was is long ago":        {1, 1 << 30, true, theirs, doubt{since, 7}, 0, theirs.Add(-time.Minute - heldMargin)},
+		"the server tells no time":    {1, 1 << 30, true, time.Time{}, doubt{since, 7}, 0, since.Add(-heldMargin)},
+		"a small stream":              {5, 90, true, theirs, doubt{since, 0}, 5, time.Time{}},
+		"made anew since":             {1, 90, true, theirs, doubt{since, 1 << 30}, 1, time.Time{}},
+		"no direct gets, nothing was": {5, 1 << 30, false, theirs, doubt{since, 0}, 5, time.Time{}},
+	} {
+		info := &jetstream.StreamInfo{TimeStamp: test.clock}
+		info.Config.AllowDirect, info.State.FirstSeq, info.State.LastSeq = test.direct, test.first, test.last
+		r := heldFrom(info, test.doubt, now)
+		if r.Seq != test.seq || (r.StartTime == nil) != test.at.IsZero() || r.StartTime != nil && !r.StartTime.Equal(test.at) {
+			t.Errorf("%s: from %d, %v, want %d, %v", name, r.Seq, r.StartTime, test.seq, test.at)
+		}
+	}
+}
+
+// By time too the page holds what was stored since.
+func TestStored_ReadsByTime(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	_, p := forgetfulBridge(t, s.ClientURL())
+	_, js := clientOf(t, s.ClientURL())
+	for range 2 {
+		if _, err := js.Publish(t.Context(), "ami.events.pbx1.Test", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream, err := js.Stream(t.Context(), EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := stream.GetMsg(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, more, err := p.page(t.Context(), getRequest{NextFor: p.filters[0], Batch: heldPage, MaxBytes: heldPageBytes, StartTime: &second.Time})
+	if err != nil || more || len(page) != 1 || page[0].sequence != 2 {
+		t.Errorf("%+v, %v, %v", page, more, err)
+	}
+}
+
+// Events and Gaps are found under the ids that they are published with, of which
+// no two are alike.
+func TestStored_IDs(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	pushEvents(b.servers[0], 1, 1)
+	for range 2 {
+		b.servers[0].outbox.pushGap("s1", &gap{reason: dropOverflow, lost: 1})
+	}
+	pushEvents(b.servers[0], 2, 2)
+	startPublisher(t, p)
+	allPublished(t, b)
+	_, js := clientOf(t, s.ClientURL())
+	stream, err := js.Stream(t.Context(), EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for sequence := uint64(1); sequence <= 4; sequence++ {
+		m, err := stream.GetMsg(t.Context(), sequence)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, m.Header.Get("Nats-Msg-Id"))
+	}
+	if diff := cmp.Diff([]string{"test.pbx1.s1.1", "test.pbx1.s1.0.1", "test.pbx1.s1.0.2", "test.pbx1.s1.2"}, ids); diff != "" {
+		t.Error(diff)
+	}
+	for i, e := range []outboxEntry{{session: "s1", seq: 1}, {session: "s1", gap: 1}, {session: "s1", gap: 2}} {
+		if id := string(p.appendID(nil, 0, &e)); id != ids[i] {
+			t.Errorf("%s is asked for as %s", ids[i], id)
+		}
+	}
+}
+
+// pages plays a nats-server: whatever it answers to one question after another.
+func pages(answers ...func() ([]heldMessage, bool, error)) func(context.Context, getRequest) ([]heldMessage, bool, error) {
+	return func(context.Context, getRequest) ([]heldMessage, bool, error) {
+		next := answers[0]
+		answers = answers[1:]
+		return next()
+	}
+}
+
+// Reading ends where the stream does, where all was found, and at its bounds.
+func TestStored_ReadsNoFurtherThanItMust(t *testing.T) {
+	failure := errors.New("no")
+	page := func(more bool, err error, ids ...string) func() ([]heldMessage, bool, error) {
+		return func() (m []heldMessage, _ bool, _ error) {
+			for _, id := range ids {
+				n, _ := strconv.ParseUint(id, 10, 64)
+				m = append(m, heldMessage{id, n})
+			}
+			return m, more, err
+		}
+	}
+	long := make([]string, heldMessages+1)
+	for i := range long {
+		long[i] = strconv.Itoa(i + 100)
+	}
+	for name, test := range map[string]struct {
+		pages   []func() ([]heldMessage, bool, error)
+		held    []string
+		through uint64
+		err     error
+	}{
+		"nothing":             {[]func() ([]heldMessage, bool, error){page(false, nil)}, nil, 0, nil},
+		"all on one page":     {[]func() ([]heldMessage, bool, error){page(true, nil, "1", "2", "3")}, []string{"1", "2", "3"}, 3, nil},
+		"two pages":           {[]func() ([]heldMessage, bool, error){page(true, nil, "1"), page(false, nil, "3", "9")}, []string{"1", "3"}, 9, nil},
+		"an error between":    {[]func() ([]heldMessage, bool, error){page(true, nil, "1"), page(true, failure, "2")}, []string{"1", "2"}, 2, failure},
+		"others' without end": {[]func() ([]heldMessage, bool, error){page(true, nil, long...)}, nil, heldMessages + 100, errHeldFar},
+		"one twice":           {[]func() ([]heldMessage, bool, error){page(true, nil, "1", "1", "1"), page(false, nil, "2")}, []string{"1", "2"}, 2, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ids := map[string]bool{"1": false, "2": false, "3": false}
+			through, err := readHeld(t.Context(), pages(test.pages...), getRequest{}, ids)
+			if through != test.through || !errors.Is(err, test.err) {
+				t.Errorf("through %d, %v", through, err)
+			}
+			for id, held := range ids {
+				if held != slices.Contains(test.held, id) {
+					t.Errorf("%s is held: %v", id, held)
+				}
+			}
+		})
+	}
+}
+
+// How nats-server answers a direct get: by pages, before 2.11 with one message,
+// or with what is no answer at all.
+func TestStored_Answers(t *testing.T) {
+	message := func(sequence, last string) *nats.Msg {
+		m := &nats.Msg{Header: nats.Header{
+			"Nats-Msg-Id": {"id" + sequence}, "Nats-Sequence": {"99", sequence}, "Nats-Num-Pending": {"1"}, "Nats-Last-Sequence": {last},
+		}}
+		if last == "" {
+			delete(m.Header, "Nats-Num-Pending")
+			delete(m.Header, "Nats-Last-Sequence")
+		}
+		return m
+	}
+	status := func(code, pending, last string) *nats.Msg {
+		return &nats.Msg{Header: nats.Header{"Status": {code}, "Nats-Num-Pending": {pending}, "Nats-Last-Sequence": {last}}}
+	}
+	start := time.Now()
+	one := []heldMessage{{"id5", 5}}
+	for name, test := range map[string]struct {
+		request  getRequest
+		answer   []*nats.Msg
+		messages []heldMessage
+		more     bool
+		fails    error
+	}{
+		"a page":               {getRequest{}, []*nats.Msg{message("5", "0"), status("204", "0", "5")}, one, false, nil},
+		"with more behind it":  {getRequest{}, []*nats.Msg{message("5", "0"), status("204", "3", "5")}, one, true, nil},
+		"none":                 {getRequest{}, []*nats.Msg{status("404", "", "")}, nil, false, nil},
+		"of 2.10":              {getRequest{Seq: 5}, []*nats.Msg{message("5", "")}, one, true, nil},
+		"of 2.10, by time":     {getRequest{StartTime: &start}, []*nats.Msg{message("5", "")}, nil, false, errHeldTime},
+		"a part lost":          {getRequest{}, []*nats.Msg{message("5", "0"), message("7", "6")}, one, true, errHeldCut},
+		"the end lost":         {getRequest{}, []*nats.Msg{message("5", "0"), status("204", "0", "6")}, one, true, errHeldCut},
+		"no direct gets there": {getRequest{}, []*nats.Msg{status("408", "", "")}, nil, false, errAny},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serveNATS(t, func(o *natsserver.Options) { o.JetStream = false })
+			nc, _ := clientOf(t, s.ClientURL())
+			if _, err := nc.Subscribe("$JS.API.DIRECT.GET."+EventStream, func(ask *nats.Msg) {
+				for _, m := range test.answer {
+					m.Subject = ask.Reply
+					_ = nc.PublishMsg(m)
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			p := &publisher{conn: connOf(t, nc)}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			messages, more, err := p.page(ctx, test.request)
+			if diff := cmp.Diff(test.messages, messages, cmp.AllowUnexported(heldMessage{})); diff != "" || more != test.more {
+				t.Errorf("more %v: %s", more, diff)
+			}
+			if (err == nil) != (test.fails == nil) || test.fails != errAny && !errors.Is(err, test.fails) {
+				t.Errorf("%v, want %v", err, test.fails)
+			}
+		})
+	}
+}
+
+var errAny = errors.New("any")
+
+// One who may not ask is told what right is missing.
+func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
+	s := serveNATS(t, func(o *natsserver.Options) {
+		o.Users = []*natsserver.User{{Username: "bridge", Password: "p", Permissions: &natsserver.Permissions{
+			Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: []string{heldSubject}},
+		}}}
+	})
+	cfg := DefaultConfig()
+	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = s.ClientURL(), "bridge", "p"
+	_, p := connectedBridge(t, cfg, "pbx1")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go func() { // as soon as it is known there is nothing to wait for
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for p.mayNotRead.Load() == nil && ctx.Err() == nil {
+			<-ticker.C
+		}
+		cancel()
+	}()
+	if _, _, err := p.page(ctx, getRequest{NextFor: p.filters[0], Batch: 1}); !errors.Is(err, errDenied) || !strings.Contains(err.Error(), heldSubject) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Without an answer nothing is sent again for a minute, and then all of it.
+func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := forgetfulBridge(t, s.ClientURL())
+	p.log = zap.NewNop()
+	o := b.servers[0].outbox
+	pushEvents(b.servers[0], 1, 3)
+	for range 3 {
+		o.take(nil)
+		p.window.add(0, 100)
+	}
+	began := time.Now()
+	p.window.fail(0, errAckTimeout)
+	p.noteFailures(began)
+	p.window.rewind(0)
+	ids := map[string]bool{"test.pbx1.s1.1": false, "test.pbx1.s1.2": true, "test.pbx1.s1.3": false}
+	for _, step := range []struct {
+		after    time.Duration
+		err      error
+		answered bool
+	}{
+		{0, errHeldCut, false},
+		{storedPatience - time.Second, errHeldCut, false},
+		{storedPatience, errHeldCut, true},
+	} {
+		now := began.Add(step.after)
+		p.retries[0].asking = true
+		p.onHeld(heldAnswer{source: 0, ids: ids, doubt: doubt{since: began, after: 5}, err: step.err}, now)
+		if r := &p.retries[0]; r.asking || r.answered != step.answered || !step.answered && !r.due.After(now) {
+			t.Errorf("after %v: %+v", step.after, r)
+		}
+		if a := o.account(); a.published != 1 {
+			t.Errorf("after %v %d of the one that is known to be stored are released", step.after, a.published)
+		}
+	}
+	if d := o.doubtful(func(*outboxEntry) {}); d.since != began.Add(storedPatience) || d.after != 5 {
+		t.Errorf("what is sent again is in doubt since %+v", d)
+	}
+	// An answer ends the minute: the next begins anew.
+	p.retries[0].answered = false
+	p.onHeld(heldAnswer{source: 0, ids: ids, err: errHeldCut}, began.Add(2*storedPatience))
+	p.onHeld(heldAnswer{source: 0, ids: ids, doubt: doubt{since: began.Add(2 * storedPatience)}}, began.Add(2*storedPatience))
+	if r := &p.retries[0]; !r.asked.IsZero() || !r.answered {
+		t.Errorf("with an answer: %+v", r)
+	}
+}
+
+// The stream is asked only when it may have forgotten, and one server's question
+// leaves the others alone.
+func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	if p.forgets != 55*time.Second {
+		t.Errorf("after %v, with a duplicate window of 2 m", p.forgets)
+	}
+	pushEvents(b.servers[0], 1, 1)
+	began := time.Now()
+	b.servers[0].outbox.take(nil)
+	p.window.add(0, 100)
+	p.window.fail(0, errAckTimeout)
+	p.window.rewind(0)
+	if p.ask(t.Context(), 0, began.Add(p.forgets-time.Millisecond)) {
+		t.Error("asked although the stream knows its id")
+	}
+	if !p.ask(t.Context(), 0, began.Add(p.forgets+time.Minute)) || !p.retries[0].asking {
+		t.Error("not asked although the stream may have forgotten")
+	}
+	p.onHeld(<-p.answers, time.Now())
+	if p.ask(t.Context(), 0, began.Add(time.Hour)) {
+		t.Error("asked again although it has just answered")
+	}
+	p.asking.Wait()
 }

@@ -28,6 +28,7 @@ type stream struct {
 	counts  *partCounts // of all the server's streams
 	replier *replier
 	probes  *probes
+	mask    *mask       // of the ask; of whoever delivers
 	parts   int         // handed over; of whoever delivers
 	id      string      // at probes, from the first part on
 	gone    atomic.Bool // nobody listens
@@ -45,7 +46,7 @@ type partCounts struct {
 func (a *ask) newStream() *stream {
 	b := a.endpoint.b
 	return &stream{
-		to: a.to, server: a.server.cfg.Name, counts: &a.server.streamed, replier: b.replier, probes: b.probes,
+		to: a.to, server: a.server.cfg.Name, counts: &a.server.streamed, replier: b.replier, probes: b.probes, mask: &a.mask,
 	}
 }
 
@@ -58,11 +59,12 @@ func (s *stream) take(p correlation.Part) bool {
 		s.counts.unheard.Add(1)
 		return true
 	}
-	body := p.Event
-	if body == nil {
+	var body []byte
+	var masked []string
+	if p.Event == nil {
 		body = append(append([]byte(`{"output":[`), p.Output...), ']', '}')
 	} else {
-		body = append([]byte(nil), body...)
+		body, masked = s.mask.part(p.Event)
 	}
 	size := int64(len(body))
 	if s.counts.waiting.Add(size) > streamBytes {
@@ -70,7 +72,7 @@ func (s *stream) take(p correlation.Part) bool {
 		s.counts.lost.Add(1)
 		return false
 	}
-	answer := reply{to: s.to, body: body, part: s.parts, stream: s, done: func() { s.counts.waiting.Add(-size) }}
+	answer := reply{to: s.to, body: body, part: s.parts, masked: masked, stream: s, done: func() { s.counts.waiting.Add(-size) }}
 	if s.parts%probeEach == 1 {
 		if s.id == "" {
 			s.id = s.probes.add(s)
@@ -95,9 +97,9 @@ type probes struct {
 	live map[string]*stream
 }
 
-func newProbes(nc *nats.Conn) (*probes, error) {
-	p := &probes{prefix: nc.NewInbox() + ".", live: make(map[string]*stream)}
-	_, err := nc.Subscribe(p.prefix+"*", p.heard)
+func newProbes(c *conn) (*probes, error) {
+	p := &probes{prefix: c.get().NewInbox() + ".", live: make(map[string]*stream)}
+	_, err := c.subscribe(p.prefix+"*", "", p.heard)
 	return p, err
 }
 

@@ -30,6 +30,7 @@ const (
 	streamReadOnly                        // takes no message: it is sealed, or a mirror
 	streamCaptured                        // a stream captures the subjects of the Actions
 	streamNoJetStream                     // the server or the account has no JetStream
+	streamUnseen                          // takes messages, and JetStream does not answer questions about it
 	streamNoPermission                    // the bridge may not ask for it, or publish into it
 	streamUnavailable                     // no leader, or no answer in time
 	streamStates
@@ -38,7 +39,7 @@ const (
 // String returns the state as status, logs and metrics spell it.
 func (s streamState) String() string {
 	return [...]string{
-		"unknown", "off", "ok", "differs", "missing", "full", "read_only", "captured", "no_jetstream", "no_permission", "unavailable",
+		"unknown", "off", "ok", "differs", "missing", "full", "read_only", "captured", "no_jetstream", "unseen", "no_permission", "unavailable",
 	}[s]
 }
 

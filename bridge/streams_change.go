@@ -92,7 +92,7 @@ func patched(config []byte, field string, want streamConfig) ([]byte, error) {
 // ask asks what has the subject $JS.API.<what> and decodes the answer.
 func (k *streams) ask(ctx context.Context, what string, body []byte, answer any) error {
 	msg, err := question(ctx, k, what, func(ctx context.Context) (*nats.Msg, error) {
-		return k.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+what, body)
+		return k.conn.get().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+what, body)
 	})
 	if err != nil {
 		return err

@@ -69,8 +69,8 @@ func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
 	}
 	front, updates := newer(t, url)
 	cfg := DefaultConfig()
-	k := newStreams(&cfg, zap.NewNop())
-	k.nc, k.js = clientOf(t, front)
+	nc, _ := clientOf(t, front)
+	k := newStreams(&cfg, connOf(t, nc), zap.NewNop())
 	k.check(t.Context())
 	k.is(t, EventStream, streamOK)
 	if len(updates()) < 2 {

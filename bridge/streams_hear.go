@@ -14,18 +14,20 @@ import (
 )
 
 // publishRefused hears that the stream called name did not take a message. The
-// code is that of JetStream's error, 0 if nobody answered that the message is
-// stored. The streams are looked at, and made if they are gone and are to be.
+// code is that of JetStream's error, 0 if it has none: nats-server before 2.13
+// says so of a leader that is none any more. The streams are looked at.
 func (k *streams) publishRefused(name string, code int, description string) {
-	state := streamMissing
-	err := errors.New("no stream takes what is published")
-	if code != 0 {
-		state, err = streamStateOf(code), fmt.Errorf("a message was refused: %s (%d)", description, code)
-	}
 	k.recheck()
-	if !state.there() {
-		k.hear(name, finding{state: state, err: err})
+	if state := streamStateOf(code); !state.there() {
+		k.hear(name, finding{state: state, err: fmt.Errorf("a message was refused: %s (%d)", description, code)})
 	}
+}
+
+// nobodyTook hears that no stream took a message for the one called name. The
+// streams are looked at, and made if they are gone and are to be.
+func (k *streams) nobodyTook(name string) {
+	k.recheck()
+	k.hear(name, finding{state: streamMissing, err: errors.New("no stream takes what is published")})
 }
 
 // stored hears what became of a message for the stream called name: nil, or why
@@ -41,14 +43,14 @@ func (k *streams) stored(name string, err error) {
 	case isRefusal:
 		k.publishRefused(name, refused.Code, refused.Description)
 	case errors.Is(err, errNoStream), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		k.publishRefused(name, 0, "")
+		k.nobodyTook(name)
 	default:
 		k.recheck() // no answer in time, or NATS is away: a look tells
 	}
 }
 
 // published hears that the stream called name has stored a message.
-func (k *streams) published(name string) { k.hear(name, finding{}) }
+func (k *streams) published(name string) { k.hear(name, finding{state: streamOK}) }
 
 func (k *streams) hear(name string, f finding) {
 	k.update(name, func(r *streamRow) { r.heard, r.heardAt = f, time.Now() })
@@ -59,7 +61,7 @@ func (k *streams) forget() {
 	k.mu.Lock()
 	var old []string
 	for _, r := range k.rows {
-		if r.heard.state != streamUnknown && time.Since(r.heardAt) > heardFor {
+		if r.heard.state != streamUnknown && r.heard.state != streamOK && time.Since(r.heardAt) > heardFor {
 			old = append(old, r.name)
 		}
 	}
@@ -159,7 +161,7 @@ type denials struct {
 	mu     sync.Mutex // protects the following
 	asked  string     // the end of the subject of the question that is out
 	cancel context.CancelCauseFunc
-	inbox  error // answers are not to be heard, until the connection is made anew
+	inbox  error // its answer is not to be heard, or was not
 }
 
 // question asks JetStream what has the subject $JS.API.<what>.
@@ -170,7 +172,7 @@ func question[T any](ctx context.Context, k *streams, what string, ask func(cont
 	defer cancel(nil)
 	d := &k.denials
 	d.mu.Lock()
-	d.asked, d.cancel = what, cancel
+	d.asked, d.cancel, d.inbox = what, cancel, nil // its answer has an inbox of its own
 	d.mu.Unlock()
 	answer, err := ask(ctx)
 	d.mu.Lock()

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 )
@@ -22,7 +21,8 @@ const (
 	// streamsTimeout bounds all of them together at the start.
 	streamsTimeout = 10 * time.Second
 	// streamsInterval is how often the streams are looked at while all is well,
-	// and the longest wait between two tries while it is not.
+	// and half of it the longest wait between two tries while it is not, which is
+	// half as long again at most.
 	streamsInterval = 30 * time.Second
 	// streamsGap is the least time from one look to the next.
 	streamsGap = 250 * time.Millisecond
@@ -36,9 +36,8 @@ const (
 type streams struct {
 	cfg  *Config
 	log  *zap.Logger
-	dry  bool       // make and change nothing
-	nc   *nats.Conn // control; set before the first look
-	js   jetstream.JetStream
+	dry  bool // make and change nothing
+	conn *conn
 	told func() // called when something has changed; must not wait
 	// came is called by the goroutine that looks, each time that it has seen
 	// how a stream stands.
@@ -49,18 +48,18 @@ type streams struct {
 	batches atomic.Bool   // AMI_EVENTS takes fast ingest
 
 	// Of the goroutine that looks: updates that the bridge may not make, by
-	// stream, since so many reconnects.
-	refused    map[string]error
-	reconnects uint64
+	// stream, since so many connects.
+	refused  map[string]error
+	connects uint64
 
 	denials denials
 	mu      sync.Mutex // protects the following
 	rows    []*streamRow
 }
 
-func newStreams(cfg *Config, log *zap.Logger) *streams {
+func newStreams(cfg *Config, c *conn, log *zap.Logger) *streams {
 	k := &streams{
-		cfg: cfg, log: log.Named("streams"), poke: make(chan struct{}, 1), refused: make(map[string]error),
+		cfg: cfg, conn: c, log: log.Named("streams"), poke: make(chan struct{}, 1), refused: make(map[string]error),
 		told: func() {}, came: func(context.Context, string, streamState) {},
 	}
 	now := time.Now()
@@ -71,6 +70,9 @@ func newStreams(cfg *Config, log *zap.Logger) *streams {
 	return k
 }
 
+// js asks on the connection that there is now.
+func (k *streams) js() jetstream.JetStream { return k.conn.get().js }
+
 // recheck has the streams looked at now.
 func (k *streams) recheck() { raise(k.poke) }
 
@@ -78,7 +80,7 @@ func (k *streams) recheck() { raise(k.poke) }
 // and with growing waits while something is not to be had.
 func (k *streams) run(ctx context.Context) {
 	delays := backoff.NewExponentialBackOff()
-	delays.InitialInterval, delays.MaxInterval = time.Second, streamsInterval
+	delays.InitialInterval, delays.MaxInterval = time.Second, streamsInterval/2
 	well := k.well()
 	for {
 		wait := delays.NextBackOff()
@@ -115,17 +117,17 @@ func (k *streams) wait(ctx context.Context, d time.Duration) bool {
 
 // check looks at all streams once. While NATS is away what was seen last holds.
 func (k *streams) check(ctx context.Context) {
-	if !k.nc.IsConnected() {
+	if !k.conn.up() {
 		return
 	}
 	k.forget()
-	if n := k.nc.Stats().Reconnects; n != k.reconnects {
-		k.reconnects = n
+	if n := k.conn.connects.Load(); n != k.connects {
+		k.connects = n
 		clear(k.refused) // rights may be others
 	}
 	level := 0
 	if k.cfg.Streams != StreamsOff {
-		info, err := question(ctx, k, "INFO", k.js.AccountInfo)
+		info, err := question(ctx, k, "INFO", k.js().AccountInfo)
 		found := foundBy(err)
 		switch {
 		case err == nil:
@@ -133,7 +135,7 @@ func (k *streams) check(ctx context.Context) {
 		case found.state != streamNoPermission:
 			k.allAre(ctx, found)
 			return
-		case fastIngestSince(k.nc.ConnectedServerVersion()):
+		case fastIngestSince(k.conn.get().ConnectedServerVersion()):
 			level = batchLevel
 		}
 	}
@@ -155,7 +157,7 @@ func (k *streams) check(ctx context.Context) {
 func (k *streams) actions(ctx context.Context) finding {
 	subject := k.cfg.SubjectPrefix + ".actions.>"
 	name, err := question(ctx, k, "STREAM.NAMES", func(ctx context.Context) (string, error) {
-		names := k.js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))
+		names := k.js().StreamNames(ctx, jetstream.WithStreamListSubject(subject))
 		first := ""
 		for name := range names.Name() {
 			first = name
@@ -175,7 +177,7 @@ func (k *streams) actions(ctx context.Context) finding {
 // keep makes want, or looks at the stream and changes what loses nothing.
 func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding {
 	stream, err := question(ctx, k, "STREAM.INFO."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
-		return k.js.Stream(ctx, want.Name)
+		return k.js().Stream(ctx, want.Name)
 	})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if k.cfg.Streams != StreamsManage {
@@ -185,7 +187,7 @@ func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding
 			return finding{state: streamMissing}
 		}
 		stream, err = question(ctx, k, "STREAM.CREATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
-			return k.js.CreateStream(ctx, want)
+			return k.js().CreateStream(ctx, want)
 		})
 		if err != nil {
 			return notMade(err)

@@ -2,10 +2,8 @@ package bridge
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 )
 
@@ -46,19 +44,18 @@ func (d StreamDifference) String() string { return d.Field + " " + d.Have + " ->
 // bridge does so if NATS lets it, which nobody can ask. It takes up to 3 s a
 // question. The error is that NATS is not reached, or that ctx has ended.
 func CheckStreams(ctx context.Context, cfg Config) ([]StreamReport, error) {
-	k := newStreams(&cfg, zap.NewNop())
+	c := newConn("check", zap.NewNop())
+	k := newStreams(&cfg, c, zap.NewNop())
 	k.dry = true
-	nc, err := Connect(cfg, "check", nats.NoReconnect(),
+	nc, err := Connect(cfg, "check", nats.NoReconnect(), nats.UseOldRequestStyle(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { k.connectionError(err) }))
 	if err != nil {
 		return nil, err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, fmt.Errorf("JetStream: %w", err)
+	if err := c.adopt(nc); err != nil {
+		return nil, err
 	}
-	k.nc, k.js = nc, js
 	k.check(ctx)
 	switch {
 	case ctx.Err() != nil:

@@ -34,6 +34,12 @@ type streamRow struct {
 // now is what is to be told: what is heard of a stream that seems well counts.
 func (r *streamRow) now() finding {
 	switch {
+	case r.heard.state == streamOK:
+		f := r.seen
+		if f.state == streamNoJetStream {
+			f.state = streamUnseen // it is stored, whoever does
+		}
+		return f
 	case r.heard.state == streamUnknown, !r.seen.state.there() && r.seen.state != streamOff && r.seen.state != streamUnknown:
 		return r.seen
 	}
@@ -63,7 +69,7 @@ func (k *streams) well() bool {
 	defer k.mu.Unlock()
 	return !slices.ContainsFunc(k.rows, func(r *streamRow) bool {
 		state := r.now().state
-		return !state.there() && state != streamOff
+		return !state.there() && state != streamOff && state != streamUnseen
 	})
 }
 
@@ -83,7 +89,7 @@ func (k *streams) state(name string) (streamState, error) {
 // blind reports whether f says nothing about a stream: the bridge ends, or NATS
 // went away while it was asked.
 func (k *streams) blind(ctx context.Context, f finding) bool {
-	return errors.Is(ctx.Err(), context.Canceled) || f.state == streamUnavailable && !k.nc.IsConnected()
+	return errors.Is(ctx.Err(), context.Canceled) || f.state == streamUnavailable && !k.conn.up()
 }
 
 // set notes what a look has shown.
@@ -93,7 +99,7 @@ func (k *streams) set(ctx context.Context, name string, f finding) {
 	}
 	k.update(name, func(r *streamRow) {
 		r.seen = f
-		if f.state.there() && r.heard.state != streamFull && r.heard.state != streamNoPermission {
+		if f.state.there() && r.heard.state != streamOK && r.heard.state != streamFull && r.heard.state != streamNoPermission {
 			r.heard = finding{} // the look is newer, and sees as much
 		}
 	})
@@ -113,6 +119,9 @@ func (k *streams) allAre(ctx context.Context, f finding) {
 	k.mu.Unlock()
 	if changed {
 		k.tell()
+		if state, _ := k.state(EventStream); state == streamUnseen {
+			f.state = state
+		}
 		k.logState("", streamOK, f)
 	}
 	for _, r := range k.rows { // the rows themselves do not change
@@ -174,6 +183,8 @@ func (k *streams) logState(name string, before streamState, f finding) {
 		if before != streamUnknown {
 			log.Info("stream as configured", fields...)
 		}
+	case streamUnseen:
+		log.Warn("stream takes messages, and cannot be looked at", fields...)
 	case streamDiffers:
 		log.Warn("stream differs from the configuration", fields...)
 	case streamNoJetStream:

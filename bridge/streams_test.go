@@ -22,7 +22,7 @@ func lookedAt(t *testing.T) *streams {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Node = "b1"
-	k := newStreams(&cfg, zap.NewNop())
+	k := newStreams(&cfg, newConn("control", zap.NewNop()), zap.NewNop())
 	for _, r := range k.rows {
 		k.set(t.Context(), r.name, finding{state: streamOK})
 	}
@@ -52,7 +52,7 @@ func TestStreams_WhatPublishersSay(t *testing.T) {
 		k.published(EventStream)
 		k.is(t, EventStream, streamOK)
 
-		k.publishRefused(EventStream, 0, "")
+		k.nobodyTook(EventStream)
 		k.is(t, EventStream, streamMissing)
 		k.set(t.Context(), EventStream, finding{state: streamOK})
 		k.is(t, EventStream, streamOK)
@@ -161,5 +161,24 @@ func TestStreams_TellsWhetherItIsBatched(t *testing.T) {
 	core, _ := testBridge(t, startNATS(t, t.TempDir(), 0).ClientURL(), DeliverCore)
 	if core.streams.batches.Load() {
 		t.Error("a stream that is not there takes fast ingest")
+	}
+}
+
+// A stream that takes messages is not said to be in no JetStream, whoever answers
+// no questions about it: it may be in another account.
+func TestStreams_OneThatPublishesHasAJetStream(t *testing.T) {
+	k := lookedAt(t)
+	none := finding{state: streamNoJetStream, err: errors.New("no responders")}
+	for range 2 {
+		k.published(EventStream)
+		k.allAre(t.Context(), none)
+		k.is(t, EventStream, streamUnseen)
+		k.is(t, StatusStream, streamNoJetStream)
+		k.stored(EventStream, errNoStream)
+		k.is(t, EventStream, streamNoJetStream)
+		k.published(EventStream)
+		k.is(t, EventStream, streamUnseen)
+		k.set(t.Context(), EventStream, finding{state: streamOK})
+		k.is(t, EventStream, streamOK)
 	}
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,6 +26,7 @@ const (
 // sent is a published event that is not acknowledged.
 type sent struct {
 	at    time.Time
+	after uint64 // the stream's last sequence that was heard of then
 	bytes int
 	acked bool
 }
@@ -58,6 +60,7 @@ func (l *lane) slot(number uint64) *sent { return &l.ring[number&uint64(len(l.ri
 // whoever hears an acknowledgement takes away.
 type window struct {
 	timeout time.Duration    // how long an acknowledgement may take
+	heard   atomic.Uint64    // the greatest sequence of the stream in an acknowledgement
 	changed chan struct{}    // of capacity 1: there is room again, or a failure
 	ready   func(source int) // called without the lock: there is room in a lane
 
@@ -112,11 +115,19 @@ func (w *window) add(source, bytes int) uint64 {
 	if l.head == l.tail {
 		w.active++
 	}
-	*l.slot(l.tail) = sent{at: time.Now(), bytes: bytes}
+	*l.slot(l.tail) = sent{at: time.Now(), after: w.heard.Load(), bytes: bytes}
 	l.tail++
 	l.bytes += bytes
 	w.inFlight++
 	return l.tail - 1
+}
+
+// hear notes the sequence of an acknowledgement: what is sent later for the first
+// time is stored behind it.
+func (w *window) hear(sequence uint64) {
+	for old := w.heard.Load(); sequence > old && !w.heard.CompareAndSwap(old, sequence); {
+		old = w.heard.Load()
+	}
 }
 
 // ack notes that the event called number is safe, and releases what now is at
@@ -283,6 +294,20 @@ func (w *window) reset(source int) {
 	l.head, l.failure, l.probing, l.bytes, l.blocked = l.tail, nil, true, 0, false
 }
 
+// rewind has the outbox of source go back to the oldest that is not acknowledged.
+// Late words of what was in flight find nothing there until the next reset.
+func (w *window) rewind(source int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := &w.lanes[source]
+	var d *doubt
+	if l.head < l.tail {
+		oldest := l.slot(l.head)
+		d = &doubt{since: oldest.at, after: oldest.after}
+	}
+	l.outbox.rewind(d, func(i int) bool { return l.slot(l.head + uint64(i)).acked })
+}
+
 // settled ends the probing of source, which has nothing to send.
 func (w *window) settled(source int) {
 	w.mu.Lock()
@@ -320,5 +345,5 @@ func (w *window) signal() {
 // gone reports whether err only says that the connection is down, which the
 // connection itself tells.
 func gone(err error) bool {
-	return errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded)
+	return errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed)
 }

@@ -10,7 +10,7 @@ import (
 // in the middle of a list, takes the place of the first.
 func (t *Table) keepResponse(p *pending, f *frames.Frame) {
 	if f.Truncated {
-		t.discard(p)
+		t.discard(p, frames.ErrFrameTooLarge)
 	}
 	if p.tooLarge {
 		return
@@ -26,6 +26,18 @@ func (t *Table) keepResponse(p *pending, f *frames.Frame) {
 	t.replaced += uint64(replaced)
 	t.account(p)
 	p.handing = p.handing && !p.tooLarge
+}
+
+// keepPiece has a further piece of p's Response handed out. Only Output is
+// handed out: other headers would have to be kept.
+func (t *Table) keepPiece(p *pending, f *frames.Frame) {
+	switch {
+	case f.Truncated:
+		t.discard(p, frames.ErrFrameTooLarge)
+	case slices.ContainsFunc(f.Headers, func(h frames.Header) bool { return !isOutput(&h) }):
+		t.discard(p, ErrReplyFull)
+	}
+	p.handing = !p.tooLarge && len(f.Headers) > 0
 }
 
 // roomFor is the size of headers as JSON if nothing in them is escaped.
@@ -76,10 +88,14 @@ func (t *Table) keepOutput(p *pending, f *frames.Frame) []frames.Header {
 
 func isOutput(h *frames.Header) bool { return string(h.Key) == "Output" }
 
+func hasOutput(f *frames.Frame) bool {
+	return slices.ContainsFunc(f.Headers, func(h frames.Header) bool { return isOutput(&h) })
+}
+
 // keepEvent appends the event f to p's Result, or has it handed out.
 func (t *Table) keepEvent(p *pending, f *frames.Frame) {
 	if f.Truncated {
-		t.discard(p)
+		t.discard(p, frames.ErrFrameTooLarge)
 	}
 	switch {
 	case p.tooLarge:
@@ -93,7 +109,7 @@ func (t *Table) keepEvent(p *pending, f *frames.Frame) {
 // append appends the event f to p's Result.
 func (t *Table) append(p *pending, f *frames.Frame) {
 	if f.Truncated {
-		t.discard(p)
+		t.discard(p, frames.ErrFrameTooLarge)
 	}
 	if p.tooLarge {
 		return
@@ -115,15 +131,20 @@ func (t *Table) account(p *pending) {
 	size := p.memory() + p.partSize
 	t.bytes += size - p.held
 	p.held = size
-	if p.body() > t.limits.ReplyBytes || t.bytes > t.limits.TotalBytes {
-		t.discard(p)
+	switch {
+	case p.body() > t.limits.ReplyBytes:
+		t.discard(p, ErrReplyFull)
+	case t.bytes > t.limits.TotalBytes:
+		t.discard(p, ErrTableFull)
 	}
 }
 
-// discard gives p's body up. The Call goes on, for its end still tells the
-// caller that the Action was done.
-func (t *Table) discard(p *pending) {
-	p.tooLarge = true
+// discard gives p's body up because of cause. The Call goes on, for its end still
+// tells the caller that the Action was done.
+func (t *Table) discard(p *pending, cause error) {
+	if !p.tooLarge {
+		p.tooLarge, p.spoilt = true, cause
+	}
 	p.drop()
 	p.Response, p.Message = "", ""
 	if p.Part == nil {

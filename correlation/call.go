@@ -29,6 +29,12 @@ type Call struct {
 	OldLists bool
 	// Timeout counts from Register on.
 	Timeout time.Duration
+	// Probe, if set, is called when a Response announced events in words only, so
+	// that nothing may say which is the last: it is to have another Action written
+	// on Session soon, whose Response ends the list (see Table.Answered). It is
+	// called without the Table's lock by the goroutine that delivers, and must not
+	// block.
+	Probe func()
 	// Part, if set, makes the reply a stream: it gets each event of a list and
 	// each block of Output as it comes, in the order of the wire, and the
 	// Result only counts them. The calls of one Call never overlap, and Done
@@ -69,16 +75,19 @@ type pending struct {
 	deadline   time.Time
 	timer      *time.Timer
 
-	sent       bool // the first byte may be on the wire
-	seen       bool // Asterisk said something about it
-	answered   bool // the Response is there
-	list       bool // events up to the completion must follow the Response
-	completed  bool // the completion is there
-	originated bool // the OriginateResponse is there
-	failed     bool // Asterisk said Error
-	fence      bool // the Pong before it is there (see fenced)
-	final      bool // nothing more will come
-	tooLarge   bool // the body was given up
+	sent       bool  // the first byte may be on the wire
+	seen       bool  // Asterisk said something about it
+	answered   bool  // the Response is there
+	list       bool  // events up to the completion must follow the Response
+	completed  bool  // the completion is there
+	originated bool  // the OriginateResponse is there
+	failed     bool  // Asterisk said Error
+	fence      bool  // the Pong before it is there (see fenced)
+	announced  bool  // the list was announced in words only
+	unfinished bool  // pieces of the Response are still to come
+	final      bool  // nothing more will come
+	tooLarge   bool  // the body was given up
+	spoilt     error // why
 
 	occupies bool   // it counts in Table.busy
 	over     bool   // it was taken out of the Table
@@ -99,7 +108,10 @@ func (p *pending) awaitsOriginate() bool {
 // complete says whether everything that p waits for has come. The Response and
 // the events after it are both needed, whatever came first.
 func (p *pending) complete() bool {
-	if p.final {
+	switch {
+	case p.unfinished:
+		return false
+	case p.final:
 		return true
 	}
 	if p.rule.has(noResponse) && p.completed {
@@ -156,6 +168,8 @@ func (p *pending) respond(f *frames.Frame) {
 		p.cancel()
 	case equalFold(list, "start"), p.rule.goesOn(p.OldLists, f.Get("Message")):
 		p.list = true
+	case announces(f):
+		p.list, p.announced = true, true
 	}
 }
 
@@ -172,5 +186,11 @@ func (p *pending) takes(f *frames.Frame) bool {
 	if _, ok := privilege(f); ok {
 		return p.rule.has(literalPrivilege) && p.rule.item(f.Name())
 	}
-	return p.running() || p.rule.item(f.Name()) || p.rule.last(f)
+	return p.running() || p.rule.item(f.Name()) || p.last(f)
+}
+
+// last says whether f ends p's list. One that was announced in words only ends
+// with an event of such a name.
+func (p *pending) last(f *frames.Frame) bool {
+	return p.rule.last(f) || p.announced && bytes.HasSuffix(f.Name(), []byte("Complete"))
 }

@@ -17,12 +17,20 @@ import (
 //
 // A Response answers the Call of exactly that ActionID on exactly that session
 // and after Sent; one that fits none is counted in Stats as Late, Repeated or
-// Unmatched.
+// Unmatched. A piece of a long one goes where the first went.
 func (t *Table) Deliver(session string, f *frames.Frame) (consumed bool) {
 	var p *pending
 	switch f.Kind() {
 	case frames.KindResponse:
-		p, consumed = t.response(session, f), true
+		if !f.Continues {
+			t.answered(session, f.Get("ActionID"))
+		}
+		var probe func()
+		p, probe = t.response(session, f)
+		consumed = true
+		if probe != nil {
+			defer probe()
+		}
 	case frames.KindEvent:
 		p, consumed = t.event(session, f)
 	default:
@@ -41,27 +49,96 @@ func (t *Table) Deliver(session string, f *frames.Frame) (consumed bool) {
 
 // response takes the Response f. Like event, text and originate it returns the
 // Call that Deliver has to go on with, if any: to hand out a Part or because it
-// has ended.
-func (t *Table) response(session string, f *frames.Frame) *pending {
+// has ended; and what to call when it has, if anything.
+func (t *Table) response(session string, f *frames.Frame) (next *pending, probe func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.find(session, f.Get("ActionID"))
+	p := t.answers(session, f)
 	if p == nil {
-		t.missed(session, f)
-		return nil
+		return nil, nil
 	}
 	running := p.running()
-	if !p.pong(f) {
+	switch {
+	case f.Continues:
+		t.keepPiece(p, f)
+	case !p.pong(f):
 		p.respond(f)
 		t.keepResponse(p, f)
 	}
+	if p.unfinished = f.More; f.More {
+		t.long[session] = p
+	}
 	if !running && p.running() {
 		t.running = append(t.running, p)
+		if p.announced {
+			probe = p.Probe
+		}
 	}
 	if p.awaitsOriginate() {
 		t.vacate(p)
 	}
-	return t.settle(p)
+	return t.settle(p), probe
+}
+
+// answers returns the Call that the Response f, or a piece of it, answers, if it
+// has not ended. One that fits none is counted.
+func (t *Table) answers(session string, f *frames.Frame) *pending {
+	if f.Continues {
+		p := t.long[session]
+		delete(t.long, session)
+		if p == nil || p.over {
+			return nil
+		}
+		return p
+	}
+	p := t.find(session, f.Get("ActionID"))
+	if p == nil {
+		t.missed(session, f)
+	}
+	return p
+}
+
+// Streams says whether the Response of session that begins with head, and is too
+// long to be kept, is to be handed out in pieces: it answers a Call with Part, and
+// has Output in it.
+func (t *Table) Streams(session string, head *frames.Frame) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.find(session, head.Get("ActionID"))
+	if p == nil || p.Part == nil {
+		return false
+	}
+	return strings.EqualFold(p.Action, "Command") || hasOutput(head)
+}
+
+// Answered says that session has answered another Action, a Ping. So whatever was
+// announced in words only is whole: Asterisk answers the Actions of a session one
+// after another.
+func (t *Table) Answered(session string) { t.answered(session, nil) }
+
+// answered is Answered by the Response to actionID.
+func (t *Table) answered(session string, actionID []byte) {
+	if p := t.endAnnounced(session, actionID); p != nil {
+		p.Done(&p.Result)
+	}
+}
+
+// endAnnounced ends the Call whose list, announced in words only, is whole, and
+// returns it if Done is to be called.
+func (t *Table) endAnnounced(session string, actionID []byte) *pending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.running {
+		if p.announced && p.Session == session && p.ActionID != string(actionID) {
+			p.completed = true
+			if !p.complete() {
+				return nil
+			}
+			t.end(p, p.verdict())
+			return p
+		}
+	}
+	return nil
 }
 
 // event takes the event f.
@@ -84,11 +161,16 @@ func (t *Table) event(session string, f *frames.Frame) (next *pending, consumed 
 		p = t.listWithoutID(session, f)
 	}
 	if p == nil {
-		if t.ended.find(session, id) != nil {
-			t.late++
-			return nil, true
+		ended := t.ended.find(session, id)
+		if ended == nil {
+			return nil, false
 		}
-		return nil, false
+		t.late++
+		if ended.whole {
+			t.strays++
+			t.stray = ended.action
+		}
+		return nil, true
 	}
 	if !p.takes(f) {
 		return nil, false
@@ -97,7 +179,7 @@ func (t *Table) event(session string, f *frames.Frame) (next *pending, consumed 
 	switch {
 	case equalFold(f.Get("EventList"), "cancelled"):
 		p.cancel()
-	case p.rule.last(f):
+	case p.last(f):
 		p.completed = true
 	}
 	t.keepEvent(p, f)

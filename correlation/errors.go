@@ -17,6 +17,14 @@ var (
 var (
 	// ErrCancelled is the Cause of a list that Asterisk gave up.
 	ErrCancelled = errors.New("asterisk cancelled the list")
+	// ErrReplyFull is the Cause of a Call that is TooLarge because its reply is
+	// over Limits.ReplyBytes, or a part of a stream is.
+	ErrReplyFull = errors.New("reply over the limit")
+	// ErrTableFull is that of one that is because all bodies together are over
+	// Limits.TotalBytes.
+	ErrTableFull = errors.New("too many replies are held")
+	// ErrPartRefused is that of a stream whose Part was not taken.
+	ErrPartRefused = errors.New("part not taken")
 	// ErrOriginateFailed is the Cause of an async Originate whose
 	// OriginateResponse says so, though its Response was Success.
 	ErrOriginateFailed = errors.New("originate failed")

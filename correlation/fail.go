@@ -50,6 +50,7 @@ func (t *Table) fail(o Outcome, cause error, session string, match func(*pending
 	defer t.mu.Unlock()
 	if session != "" {
 		t.dead.add(session)
+		delete(t.long, session)
 	}
 	var failed []*pending
 	for _, p := range t.calls {

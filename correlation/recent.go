@@ -14,6 +14,8 @@ const (
 // endedCall is what is remembered of a Call.
 type endedCall struct {
 	session, actionID string
+	action            string
+	whole             bool  // its Response was all there was to come
 	repeats           bool  // further Responses are no surprise
 	pongs             uint8 // still to come around plain text
 }
@@ -25,7 +27,7 @@ type endedCalls struct {
 }
 
 func (e *endedCalls) add(p *pending) {
-	c := endedCall{session: p.Session, actionID: p.ActionID}
+	c := endedCall{session: p.Session, actionID: p.ActionID, action: p.Action, whole: p.Outcome == Answered && !p.list}
 	c.repeats = p.rule.has(moreErrors) && p.failed
 	if p.rule.has(plainText) && p.sent && !p.final {
 		if c.pongs = 2; p.fence {

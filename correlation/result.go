@@ -83,7 +83,9 @@ type Result struct {
 	Outcome Outcome
 	Sent    SentState
 	// Cause says why a Call ended that Asterisk did not end: what FailSession
-	// or FailAll were given, ErrCancelled or ErrOriginateFailed. It may be nil.
+	// or FailAll were given, ErrCancelled or ErrOriginateFailed; if it is
+	// TooLarge frames.ErrFrameTooLarge, ErrReplyFull, ErrTableFull or
+	// ErrPartRefused. It may be nil.
 	Cause error
 
 	// Response and Message are those of the last Response, empty if there was

@@ -173,6 +173,14 @@ func (r *rule) last(f *frames.Frame) bool {
 	return r.complete != "" && string(f.Name()) == r.complete || equalFold(f.Get("EventList"), "Complete")
 }
 
+// announces says whether the Response f, no Error and without EventList, says in
+// words that events follow, as modules do that use astman_send_ack for a list of
+// theirs: "Device list will follow". Asterisk's own "Command output follows" has
+// its output in it.
+func announces(f *frames.Frame) bool {
+	return bytes.Contains(bytes.ToLower(f.Get("Message")), []byte("follow")) && !hasOutput(f)
+}
+
 // goesOn says whether events follow a Success that has no EventList header.
 func (r *rule) goesOn(oldLists bool, message []byte) bool {
 	switch {

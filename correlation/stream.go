@@ -38,11 +38,13 @@ func (t *Table) handed(p *pending, h *hand, taken bool) (over bool) {
 	p.partSize = cap(p.part)
 	t.account(p)
 	if !taken {
-		t.discard(p)
+		t.discard(p, h.cause())
 	}
 	if p.over {
 		if p.Outcome == Answered || p.Outcome == AsteriskError {
-			p.Outcome = p.verdict()
+			if p.Outcome = p.verdict(); p.Outcome == TooLarge {
+				p.Cause = p.spoilt
+			}
 		}
 		t.dropPart(p)
 	}
@@ -65,6 +67,15 @@ type hand struct {
 	limit   int // of one Part in bytes
 
 	parts, events, lines, replaced int
+	large                          bool // a Part was over the limit
+}
+
+// cause is why a Part was not taken.
+func (h *hand) cause() error {
+	if h.large {
+		return ErrReplyFull
+	}
+	return ErrPartRefused
 }
 
 func (h *hand) event(f *frames.Frame) (taken bool) {
@@ -109,7 +120,8 @@ func (h *hand) output(f *frames.Frame) (taken bool) {
 }
 
 func (h *hand) give(part Part) (taken bool) {
-	if len(part.Event)+len(part.Output) > h.limit || !h.p.Part(part) {
+	h.large = len(part.Event)+len(part.Output) > h.limit
+	if h.large || !h.p.Part(part) {
 		return false
 	}
 	h.parts++

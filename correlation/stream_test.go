@@ -170,6 +170,8 @@ func TestStream_GoesOnToItsEndWhenTheReceiverTakesNoMore(t *testing.T) {
 		"last event": {"QueueStatus", listStart + item("QueueParams") + item("QueueStatusComplete"), 1, 1, 1, 0},
 		"output":     {"Command", long, 1, 1, 0, partLines},
 		"error":      {"Command", strings.Replace(long, "Success", "Error", 1), 2, 2, 0, 2 * partLines},
+		"wide":       {"Command", "Response: Success\nActionID: a\n" + strings.Repeat("Output: "+strings.Repeat("x", 20<<10)+"\n", 12) + "\n", 1, 1, 0, 3},
+		"last block": {"Command", "Response: Success\nActionID: a\n" + strings.Repeat("Output: x\n", partLines+1) + "\n", 1, 1, 0, partLines},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, roomy)
@@ -177,6 +179,9 @@ func TestStream_GoesOnToItsEndWhenTheReceiverTakesNoMore(t *testing.T) {
 			d.start(Call{ActionID: "a", Action: tc.action, Part: part})
 			d.play(actions, tc.wire)
 			r := d.mustEnd("a", TooLarge, SentYes)
+			if !errors.Is(r.Cause, ErrPartRefused) {
+				t.Errorf("cause %v", r.Cause)
+			}
 			if len(*got) != tc.parts+1 || r.Parts != tc.parts || r.EventCount != tc.event || r.OutputLines != tc.out {
 				t.Errorf("asked %d times; result: %d parts, %d events, %d lines", len(*got), r.Parts, r.EventCount, r.OutputLines)
 			}

@@ -29,6 +29,8 @@ type Stats struct {
 	HighWater int    // the most that were pending or held
 	Bytes     int    // of all bodies between Register and Release
 	Late      uint64 // frames for a Call that had ended without them
+	Strays    uint64 // those of Late that came behind a Response which announced none
+	Stray     string // the Action that the last of them belonged to
 	Repeated  uint64 // Responses after the one that ended an Action known to send more
 	Unmatched uint64 // Responses to nothing that was asked
 	Replaced  uint64 // U+FFFD written for bytes that are no text
@@ -47,15 +49,20 @@ type Table struct {
 	held    int
 	most    int // of calls and held
 	bytes   int
+	long    map[string]*pending // whose Response comes in pieces, by session
 	ended   endedCalls
 	dead    deadSessions
 
-	late, repeated, unmatched, replaced uint64
+	late, strays, repeated, unmatched, replaced uint64
+	stray                                       string
 }
 
 // NewTable returns an empty Table for a server whose bytes are text in c.
 func NewTable(l Limits, c frames.Charset) *Table {
-	return &Table{limits: l, charset: c, calls: make(map[string]*pending), busy: make(map[string]int)}
+	return &Table{
+		limits: l, charset: c, calls: make(map[string]*pending), busy: make(map[string]int),
+		long: make(map[string]*pending),
+	}
 }
 
 // Register adds c. From now on it ends, with one call of Done, after Timeout at
@@ -141,7 +148,7 @@ func (t *Table) Stats() Stats {
 	defer t.mu.Unlock()
 	return Stats{
 		Pending: len(t.calls), Held: t.held, HighWater: t.most, Bytes: t.bytes,
-		Late: t.late, Repeated: t.repeated, Unmatched: t.unmatched, Replaced: t.replaced,
+		Late: t.late, Strays: t.strays, Stray: t.stray, Repeated: t.repeated, Unmatched: t.unmatched, Replaced: t.replaced,
 	}
 }
 
@@ -156,6 +163,9 @@ func (t *Table) end(p *pending, o Outcome) {
 	}
 	p.timer.Stop()
 	p.Outcome, p.Sent, p.Duration = o, p.sentState(), time.Since(p.registered)
+	if o == TooLarge {
+		p.Cause = p.spoilt
+	}
 	t.held++
 	t.ended.add(p)
 	t.dropPart(p)

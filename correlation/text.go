@@ -23,7 +23,7 @@ func (t *Table) text(session string, f *frames.Frame) (next *pending, consumed b
 		}
 		p.seen = true
 		if f.Truncated {
-			t.discard(p)
+			t.discard(p, frames.ErrFrameTooLarge)
 		}
 		if !p.tooLarge {
 			if p.OutputLines == 0 {

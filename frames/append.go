@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 )
 
 const (
@@ -46,43 +47,43 @@ func AppendAction(dst []byte, headers []Header) ([]byte, error) {
 // included, to dst; a Header without a Key is a line of its own. It refuses, with
 // a *HeaderError and dst as it was, what a Reader would read as something else.
 func AppendEvent(dst []byte, headers []Header) ([]byte, error) {
+	if f := (Frame{Headers: headers}); f.Kind() != KindEvent {
+		return dst, &HeaderError{Reason: "no header Event says that it is one", kind: ErrIllegalHeader}
+	}
+	if len(splitGlued(slices.Clone(headers))) > len(headers) {
+		return dst, &HeaderError{Reason: "a value would be read as two headers", kind: ErrIllegalHeader}
+	}
 	out := dst
 	for i := range headers {
 		h := &headers[i]
-		switch {
-		case i == 0 && (!equalFold(h.Key, "Event") || bytes.IndexByte(h.Value, '\n') >= 0):
-			return dst, &HeaderError{cut(h.Key), "is no name of an event", ErrIllegalHeader}
-		case h.Key == nil && (len(h.Value) == 0 || bytes.IndexByte(h.Value, ':') >= 0):
-			return dst, &HeaderError{"", "a line without a name is empty, or holds a colon", ErrIllegalHeader}
-		case h.Key != nil && (len(h.Key) == 0 || bytes.ContainsAny(h.Key, "\r\n") || bytes.Contains(h.Key, []byte(": "))):
-			return dst, &HeaderError{cut(h.Key), "name is empty, or holds a colon and a blank, CR or LF", ErrIllegalHeader}
-		case endsLine(h.Value):
-			return dst, &HeaderError{cut(h.Key), "value holds a line end", ErrIllegalHeader}
-		}
+		start := len(out)
 		if h.Key != nil {
 			out = append(append(out, h.Key...), ": "...)
 		}
-		out = append(append(out, h.Value...), "\r\n"...)
-	}
-	if len(headers) == 0 {
-		return dst, &HeaderError{Reason: "no headers at all", kind: ErrIllegalHeader}
+		out = append(out, h.Value...)
+		if reason := misread(out[start:], h, i == 0); reason != "" {
+			return dst, &HeaderError{cut(h.Key), reason, ErrIllegalHeader}
+		}
+		out = append(out, "\r\n"...)
 	}
 	return append(out, "\r\n"...), nil
 }
 
-// endsLine reports whether value would be read as more than one header. An LF
-// alone does not end a line of an event.
-func endsLine(value []byte) bool {
-	for rest := value; ; {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 0 {
-			return bytes.HasSuffix(value, []byte("\r"))
-		}
-		if i > 0 && rest[i-1] == '\r' || beginsHeader(rest[i+1:]) {
-			return true
-		}
-		rest = rest[i+1:]
+// misread says why line would not be read as h again, or nothing. An LF alone
+// ends no line but the first, whose end says how all others end, and one that is
+// empty.
+func misread(line []byte, h *Header, first bool) (reason string) {
+	switch again := splitHeader(line); {
+	case h.Key != nil && (len(h.Key) == 0 || bytes.IndexByte(h.Key, '\n') >= 0):
+		return "name is empty, or holds LF"
+	case len(line) == 0, line[0] == '\n':
+		return "a line without a name is empty"
+	case bytes.Contains(line, []byte("\r\n")), line[len(line)-1] == '\r', first && bytes.IndexByte(line, '\n') >= 0:
+		return "it holds a line end"
+	case (again.Key == nil) != (h.Key == nil), !bytes.Equal(again.Key, h.Key):
+		return "the name would be read as another"
 	}
+	return ""
 }
 
 func checkHeader(h *Header) error {

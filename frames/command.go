@@ -11,12 +11,21 @@ const commandMarker = "--END COMMAND--\r\n\r\n"
 // outputKey names the header that Asterisk 14 and later give each line.
 var outputKey = []byte("Output")
 
-func isFollows(line []byte) bool {
-	if len(line) > len("Response: Follows\r\n") {
-		return false
+// judge looks at a line, which ends at end, until one says what the frame is.
+func (r *Reader) judge(line []byte, end int) {
+	if len(line) > len("Event:") && line[len("Event")] == ':' && equalFold(line[:len("Event")], "Event") {
+		r.judged = true // as good as always
+		return
 	}
 	h := splitHeader(trimLineEnd(line))
-	return equalFold(h.Key, "Response") && string(h.Value) == "Follows"
+	if equalFold(h.Key, "Response") {
+		r.judged = true
+		// The rest of a frame over the limit is not looked at.
+		if r.mode == modeCRLF && end <= r.max && string(h.Value) == "Follows" {
+			r.mode = modeCommand
+		}
+	}
+	r.judged = r.judged || h.Key == nil
 }
 
 // scanCommand is scan for the rest of an old Command's reply.
@@ -36,20 +45,23 @@ func commandEnd(b []byte) int {
 	return i + len(commandMarker)
 }
 
-// appendCommand appends the headers of an old Command's reply, each line of
-// its output as an Output header. Of a reply that was cut, which lacks the
-// marker, the last line is left out unless complete.
-func appendCommand(dst []Header, b []byte) []Header {
+// appendCommand appends the headers of an old Command's reply, each line of its
+// output as an Output header; of one that continues there is nothing else. Of a
+// reply that was cut, which lacks the marker, the last line is left out unless
+// complete.
+func appendCommand(dst []Header, b []byte, continues bool) []Header {
 	b, whole := bytes.CutSuffix(b, []byte(commandMarker))
-	for n := 0; ; n++ {
+	answered := false
+	for n := 0; !continues; n++ {
 		i := bytes.Index(b, []byte("\r\n"))
 		if i < 0 {
 			break
 		}
 		h := splitHeader(b[:i])
-		if n > 0 && !isCommandHeader(dst[len(dst)-n:], h.Key) {
+		if answered && !isCommandHeader(dst[len(dst)-n:], h.Key) {
 			break
 		}
+		answered = answered || equalFold(h.Key, "Response")
 		dst = append(dst, h)
 		b = b[i+2:]
 	}

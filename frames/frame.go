@@ -1,14 +1,15 @@
 package frames
 
-// Kind says what a Frame is. Only its first header decides (manager.c
-// astman_append and __manager_event write it first): an OriginateResponse is
-// an Event although it carries a Response header, and a UserEvent may carry a
-// second Event header that a dialplan made up.
+// Kind says what a Frame is: the first of its headers that is Event or Response
+// decides. Asterisk writes it first (manager.c astman_append and
+// __manager_event); AMI proxies put ActionID or Server before it. So an
+// OriginateResponse is an Event although it carries a Response header, and so is
+// a UserEvent with a second Event header that a dialplan made up.
 type Kind uint8
 
 const (
-	// KindOther is a Frame whose first header is neither Event nor Response:
-	// raw text, or what is left of a frame that was cut.
+	// KindOther is a Frame without such a header, or with a line before it that
+	// is no header: raw text, or what is left of a frame that was cut.
 	KindOther Kind = iota
 	// KindEvent is an Event, asynchronous or part of a list.
 	KindEvent
@@ -35,29 +36,42 @@ type Frame struct {
 	// Truncated marks a frame over the Reader's limit. Headers then holds the
 	// complete lines at its start, enough to tell what was lost.
 	Truncated bool
+	// More marks a piece of a long Response (see Reader.Split): the next Frames,
+	// up to the first without More, go on with it, and have Continues.
+	More, Continues bool
 }
 
 // Kind returns what f is.
 func (f *Frame) Kind() Kind {
-	if len(f.Headers) == 0 {
-		return KindOther
-	}
-	switch key := f.Headers[0].Key; {
-	case equalFold(key, "Event"):
-		return KindEvent
-	case equalFold(key, "Response"):
-		return KindResponse
-	}
-	return KindOther
+	kind, _ := f.said()
+	return kind
 }
 
-// Name returns the value of the first header: the name of an Event, or what a
-// Response says, such as Success.
+// Name returns the name of an Event, or what a Response says, such as Success;
+// nil for a KindOther.
 func (f *Frame) Name() []byte {
-	if len(f.Headers) == 0 {
-		return nil
+	if _, at := f.said(); at >= 0 {
+		return f.Headers[at].Value
 	}
-	return f.Headers[0].Value
+	return nil
+}
+
+// said returns what f is and which header says so, -1 for none.
+func (f *Frame) said() (kind Kind, at int) {
+	if f.Continues {
+		return KindResponse, -1
+	}
+	for i := range f.Headers {
+		switch key := f.Headers[i].Key; {
+		case key == nil:
+			return KindOther, -1
+		case equalFold(key, "Event"):
+			return KindEvent, i
+		case equalFold(key, "Response"):
+			return KindResponse, i
+		}
+	}
+	return KindOther, -1
 }
 
 // Get returns the value of the first header named key, compared ignoring

@@ -29,14 +29,23 @@ func TestFrame_GetIgnoresCaseAndTakesTheFirst(t *testing.T) {
 	}
 }
 
-func TestFrame_KindIsThatOfTheFirstHeader(t *testing.T) {
-	for want, f := range map[Kind]*Frame{
-		KindEvent:    {Headers: []Header{header("event", "UserEvent"), header("Response", "x")}},
-		KindResponse: {Headers: []Header{header("RESPONSE", "Success"), header("Event", "x")}},
-		KindOther:    {Headers: []Header{header("x", "y"), header("Event", "x")}},
+func TestFrame_KindIsWhatTheFirstEventOrResponseHeaderSays(t *testing.T) {
+	raw := Header{nil, []byte("Event")}
+	for name, tc := range map[string]struct {
+		want    Kind
+		name    string
+		headers []Header
+	}{
+		"event":          {KindEvent, "UserEvent", []Header{header("event", "UserEvent"), header("Response", "x"), header("Event", "y")}},
+		"response":       {KindResponse, "Success", []Header{header("RESPONSE", "Success"), header("Event", "x")}},
+		"proxied":        {KindEvent, "x", []Header{header("Server", "1"), header("ActionID", "2"), header("Event", "x"), header("Response", "y")}},
+		"proxied answer": {KindResponse, "x", []Header{header("ActionID", "2"), header("Response", "x"), header("Event", "y")}},
+		"after text":     {KindOther, "", []Header{raw, header("Event", "x")}},
+		"neither":        {KindOther, "", []Header{header("x", "y"), header(" Event", "x"), header("Event ", "x"), header("Events", "x")}},
 	} {
-		if got := f.Kind(); got != want {
-			t.Errorf("%q is %d, want %d", f.Headers, got, want)
+		f := &Frame{Headers: tc.headers}
+		if got := f.Kind(); got != tc.want || string(f.Name()) != tc.name {
+			t.Errorf("%s is %d, %q; want %d, %q", name, got, f.Name(), tc.want, tc.name)
 		}
 	}
 	empty := &Frame{}

@@ -7,12 +7,8 @@ func (r *Reader) headLen() int { return min(headBytes, r.max) }
 
 // tooLarge returns the Truncated Frame of a frame that had size bytes.
 func (r *Reader) tooLarge(head []byte, size int) (*Frame, error) {
-	n := 0
-	for n < len(r.ends) && r.ends[n] <= len(head) {
-		n++
-	}
-	r.ends = r.ends[:n]
-	r.frame = Frame{Headers: r.headers(head), Size: size, Truncated: true}
+	r.ends = within(r.ends, len(head))
+	r.frame = Frame{Headers: r.headers(head), Size: size, Truncated: true, Continues: r.split}
 	r.stats.TooLarge++
 	r.forget()
 	return &r.frame, ErrFrameTooLarge

@@ -5,71 +5,44 @@ import (
 	"slices"
 )
 
-// appendLines appends the header of each line of b. No line holds an LF but at
-// its end.
+// appendLines appends the header of each line of b.
 func appendLines(dst []Header, b []byte, ends []int) []Header {
 	n := len(dst)
 	dst = slices.Grow(dst, len(ends))[:n+len(ends)]
+	bracket := bracketIn(b, 0)
 	start := 0
 	for i, end := range ends {
 		line := trimLineEnd(b[start:end])
+		colon := bytes.IndexByte(line, ':')
+		if bracket < end {
+			if start+colon > bracket {
+				colon = outside(line, colon)
+			}
+			bracket = bracketIn(b, end)
+		}
 		start = end
 		// Written field by field: a Header that is copied whole right after
 		// its fields were set costs twice the time.
 		h := &dst[n+i]
-		colon := bytes.IndexByte(line, ':')
-		if colon >= 0 && colon+1 < len(line) && line[colon+1] == ' ' {
-			h.Key, h.Value = line[:colon], line[colon+2:]
-			continue
-		}
-		*h = splitHeader(line)
-	}
-	return dst
-}
-
-// appendSplit is appendLines for lines that hold an LF. It begins another
-// header where one follows, as Asterisk's own Agents does (app_agent_pool.c),
-// and is a part of the value otherwise, as in "Message: No endpoints found\n".
-func appendSplit(dst []Header, b []byte, ends []int) []Header {
-	start := 0
-	for _, end := range ends {
-		line := trimLineEnd(b[start:end])
-		start = end
-		for at := 0; ; {
-			i := bytes.IndexByte(line[at:], '\n')
-			if i < 0 {
-				break
-			}
-			at += i + 1
-			if beginsHeader(line[at:]) {
-				dst = append(dst, splitHeader(line[:at-1]))
-				line, at = line[at:], 0
-			}
-		}
-		dst = append(dst, splitHeader(line))
-	}
-	return dst
-}
-
-// beginsHeader matches ^[A-Za-z][\w()/ .-]*: and a blank.
-func beginsHeader(b []byte) bool {
-	if len(b) == 0 || !isLetter(b[0]) {
-		return false
-	}
-	for i, c := range b {
 		switch {
-		case isLetter(c), '0' <= c && c <= '9':
-		case bytes.IndexByte([]byte("_()/ .-"), c) >= 0:
+		case colon < 0:
+			h.Key, h.Value = nil, line
+		case colon+1 < len(line) && line[colon+1] == ' ':
+			h.Key, h.Value = line[:colon], line[colon+2:]
 		default:
-			return c == ':' && i+1 < len(b) && b[i+1] == ' '
+			h.Key, h.Value = line[:colon], line[colon+1:]
 		}
 	}
-	return false
+	return dst
 }
 
-func isLetter(c byte) bool {
-	c |= 0x20
-	return 'a' <= c && c <= 'z'
+// bracketIn returns where the first round bracket of b is, not before from; the
+// length of b if there is none.
+func bracketIn(b []byte, from int) int {
+	if i := bytes.IndexByte(b[from:], '('); i >= 0 {
+		return from + i
+	}
+	return len(b)
 }
 
 func trimLineEnd(line []byte) []byte {
@@ -80,18 +53,72 @@ func trimLineEnd(line []byte) []byte {
 	return line[:n]
 }
 
-// splitHeader splits at the first colon that a blank follows, for names such
-// as ChanVariable(SIP/10.0.0.1:5060-0001) hold colons, or at the first colon.
+// splitHeader splits a line at its first colon outside round brackets and drops
+// one blank behind it. A line without one has no name.
 func splitHeader(line []byte) Header {
-	i := bytes.IndexByte(line, ':')
-	if i < 0 {
+	colon := bytes.IndexByte(line, ':')
+	if colon > 0 {
+		colon = outside(line, colon)
+	}
+	if colon < 0 {
 		return Header{Value: line}
 	}
-	if i+1 < len(line) && line[i+1] == ' ' {
-		return Header{line[:i], line[i+2:]}
+	return Header{line[:colon], bytes.TrimPrefix(line[colon+1:], []byte(" "))}
+}
+
+// outside returns the first colon of line, not before the one at first, that no
+// pair of round brackets holds, or -1: up to Asterisk 11 a name may be
+// ChanVariable(SIP/10.0.0.1:5060-0001). A bracket without its other half is a
+// character like any other. It looks at each byte once.
+func outside(line []byte, first int) int {
+	if bytes.IndexByte(line[:first], '(') < 0 {
+		return first
 	}
-	if j := bytes.Index(line[i:], []byte(": ")); j > 0 {
-		return Header{line[:i+j], line[i+j+2:]}
+	colon, depth, open := -1, 0, 0 // open brackets: at all, and around colon
+	for i, c := range line {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			depth = max(0, depth-1)
+			if depth < open {
+				colon, open = -1, 0
+			}
+		case ':':
+			if colon < 0 {
+				colon, open = i, depth
+			}
+			if open == 0 {
+				return colon
+			}
+		}
 	}
-	return Header{line[:i], line[i+1:]}
+	return colon
+}
+
+// glued are the headers that Asterisk itself ends in a bare LF. Anywhere else an
+// LF is a part of the value, for callers' texts hold some.
+var glued = []struct{ event, header, next string }{
+	{"Agents", "CallStarted", "LoggedInTime"}, // apps/app_agent_pool.c action_agents, 12 to master
+	{"MiniVoiceMail", "Action", "Mailbox"},    // apps/app_minivm.c notify_new_message, up to 11
+}
+
+// splitGlued splits those headers in two.
+func splitGlued(headers []Header) []Header {
+	f := Frame{Headers: headers}
+	for _, g := range glued {
+		if f.Kind() != KindEvent || string(f.Name()) != g.event {
+			continue
+		}
+		for i := range headers {
+			value := headers[i].Value
+			at := bytes.IndexByte(value, '\n')
+			if at < 0 || string(headers[i].Key) != g.header || !bytes.HasPrefix(value[at+1:], []byte(g.next+":")) {
+				continue
+			}
+			headers[i].Value = value[:at]
+			return slices.Insert(headers, i+1, splitHeader(value[at+1:]))
+		}
+	}
+	return headers
 }

@@ -23,13 +23,13 @@ const (
 	emptyReads = 100
 )
 
-// mode is how a frame ends. Its first line decides.
+// mode is how a frame's lines end, and so the frame. Its first line decides.
 type mode uint8
 
 const (
 	modeUnknown mode = iota // the first line is not complete yet
-	modeCRLF                // at an empty line after a line that ended in CRLF
-	modeLF                  // at the first empty line
+	modeCRLF                // in CRLF, as Asterisk writes; at an empty line, which may be a bare LF
+	modeLF                  // in LF, for a server that knows no CRLF; at the first empty line
 	modeCommand             // at the marker of an old Command
 )
 
@@ -54,10 +54,14 @@ type Reader struct {
 	// The frame that begins at start, as far as it was looked at. Offsets
 	// count from start, so that the buffer may move.
 	mode   mode
+	judged bool  // a line has said what it is
 	bareLF bool  // some line holds an LF of its own
 	line   int   // where the line being searched begins
 	seen   int   // where the search goes on
 	ends   []int // where each complete line ends
+
+	wanted func(*Frame) bool // see Split
+	split  bool              // pieces of the frame were handed out
 
 	dropping bool   // the frame is over the limit
 	dropped  int    // bytes of it already given up
@@ -109,15 +113,20 @@ func (r *Reader) received() (*Frame, error) {
 	}
 	size := r.scan()
 	switch {
-	case size > r.max:
+	case size > r.max && !r.splits():
 		head := r.buf[r.start : r.start+r.headLen()]
 		r.start += size
 		return r.tooLarge(head, size)
 	case size > 0:
 		return r.take(size), nil
-	case r.end-r.start >= r.max:
-		r.beginDrop()
+	case r.end-r.start < r.max:
+		return nil, nil
+	case r.splits():
+		if f := r.takePiece(); f != nil {
+			return f, nil
+		}
 	}
+	r.beginDrop()
 	return nil, nil
 }
 
@@ -135,7 +144,7 @@ func (r *Reader) scan() int {
 		i += seen
 		seen = i + 1
 		if i == line || i == line+1 && b[line] == '\r' {
-			if line > 0 {
+			if line > 0 || r.split {
 				return seen
 			}
 			r.stats.Blank++
@@ -152,11 +161,11 @@ func (r *Reader) scan() int {
 		} else if r.mode == modeUnknown {
 			r.mode = modeCRLF
 		}
+		if !r.judged {
+			r.judge(b[line:seen], seen)
+		}
 		line = seen
 		r.ends = append(r.ends, line)
-		if len(r.ends) == 1 && r.mode == modeCRLF && isFollows(b[:line]) {
-			r.mode = modeCommand
-		}
 	}
 	r.line = line
 	r.seen = max(r.seen, line)
@@ -166,7 +175,7 @@ func (r *Reader) scan() int {
 // take returns the complete frame of size bytes at start.
 func (r *Reader) take(size int) *Frame {
 	b := r.buf[r.start : r.start+size]
-	r.frame = Frame{Headers: r.headers(b), Size: size, Raw: b}
+	r.frame = Frame{Headers: r.headers(b), Size: size, Raw: b, Continues: r.split}
 	r.start += size
 	r.stats.Frames++
 	r.forget()
@@ -176,19 +185,20 @@ func (r *Reader) take(size int) *Frame {
 // headers splits b, a frame or the beginning of one.
 func (r *Reader) headers(b []byte) []Header {
 	h := r.frame.Headers[:0]
-	switch {
-	case r.mode == modeCommand:
-		return appendCommand(h, b)
-	case r.bareLF:
-		return appendSplit(h, b, r.ends)
+	if r.mode == modeCommand {
+		return appendCommand(h, b, r.split)
 	}
-	return appendLines(h, b, r.ends)
+	h = appendLines(h, b, r.ends)
+	if r.bareLF {
+		h = splitGlued(h)
+	}
+	return h
 }
 
 // forget makes ready for the frame after this one.
 func (r *Reader) forget() {
-	r.mode, r.bareLF, r.line, r.seen, r.ends = modeUnknown, false, 0, 0, r.ends[:0]
-	r.dropping, r.dropped = false, 0
+	r.mode, r.judged, r.bareLF, r.line, r.seen, r.ends = modeUnknown, false, false, 0, 0, r.ends[:0]
+	r.split, r.dropping, r.dropped = false, false, 0
 }
 
 // fill reads once into the free part of the buffer, making room first.

@@ -20,22 +20,29 @@ func vaulted(t *testing.T) *secured {
 	t.Helper()
 	t.Setenv("AMI_KEEPER_PASSWORD", password("keeper"))
 	t.Setenv("AMI_WITNESS_PASSWORD", password("witness"))
-	extra := readText(t, "../deploy/nats/audit-vault.conf")
-	exports := regexp.MustCompile(`(?m)^#   (\{ .* \})$`).FindAllStringSubmatch(extra, -1)
-	if len(exports) != 3 {
-		t.Fatalf("%d exports in audit-vault.conf", len(exports))
+	return securedNATS(t, adding(t, "audit-vault.conf", 3))
+}
+
+// adding returns what adds to ami-bridge.conf what another file of deploy/nats
+// says to add: so many exports of the bridge's account, and an account.
+func adding(t *testing.T, file string, exports int) func(string) string {
+	t.Helper()
+	extra := readText(t, "../deploy/nats/"+file)
+	all := regexp.MustCompile(`(?m)^#   (\{ .* \})$`).FindAllStringSubmatch(extra, -1)
+	if len(all) != exports {
+		t.Fatalf("%d exports in %s", len(all), file)
 	}
 	_, account, ok := strings.Cut(extra, "accounts {\n")
 	account = strings.TrimSuffix(strings.TrimSpace(account), "}")
 	if !ok {
-		t.Fatal("no accounts in audit-vault.conf")
+		t.Fatalf("no accounts in %s", file)
 	}
-	return securedNATS(t, func(text string) string {
-		for _, export := range exports {
+	return func(text string) string {
+		for _, export := range all {
 			text = strings.Replace(text, "    exports: [\n", "    exports: [\n      "+export[1]+"\n", 1)
 		}
 		return strings.Replace(text, "accounts {\n", "accounts {\n"+account, 1)
-	})
+	}
 }
 
 // mirror makes the one of audit-vault.json.

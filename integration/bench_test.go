@@ -27,11 +27,12 @@ const patience = time.Minute
 
 // running is a bridge under test with a client of its NATS.
 type running struct {
-	t    testing.TB
-	cfg  bridge.Config
-	nc   *nats.Conn
-	seen *prometheus.Registry // the bridge's metrics
-	stop func() error         // ends the bridge and returns what Run returned; once
+	bridge *bridge.Bridge
+	t      testing.TB
+	cfg    bridge.Config
+	nc     *nats.Conn
+	seen   *prometheus.Registry // the bridge's metrics
+	stop   func() error         // ends the bridge and returns what Run returned; once
 }
 
 // natsURL starts a nats-server with JetStream and returns its address.
@@ -110,6 +111,7 @@ func startFor(t testing.TB, log *zap.Logger, nc *nats.Conn, cfg bridge.Config) *
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.bridge = b
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	var runErr error
@@ -230,6 +232,7 @@ type reply struct {
 	Events               []map[string]any
 	Output               []string
 	Parts                int
+	Masked               []string
 	Error                *struct {
 		Code       int
 		Kind, Sent string

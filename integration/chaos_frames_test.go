@@ -65,10 +65,12 @@ func TestChaos_TruncatedFrames(t *testing.T) {
 	for range n {
 		r.next(ticked)
 	}
-	r.settled("pbx1", uint64(n))
+	corrupt := uint64(r.metric("frames_corrupt_total"))
+	b := r.settled("pbx1", uint64(n)+corrupt)
 	got := check(t, r.story("pbx1"))
-	if got.holes != 0 || got.sessions != 1 || len(got.gaps) != 0 {
-		t.Errorf("%d holes in the events of %d sessions, %d gaps", got.holes, got.sessions, len(got.gaps))
+	if b.Dropped["corrupt"] != corrupt || got.told != corrupt || got.holes != corrupt || got.sessions != 1 {
+		t.Errorf("%d frames are corrupt: dropped %v, the Gaps tell of %d, %d numbers are missing, of %d sessions",
+			corrupt, b.Dropped, got.told, got.holes, got.sessions)
 	}
 	if changes := r.changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
@@ -87,7 +89,7 @@ func TestChaos_TruncatedFrames(t *testing.T) {
 	if next != n || rest > cuts+1 {
 		t.Errorf("%d of %d whole events, and %d others, of at most %d", next, n, rest, cuts+1)
 	}
-	if corrupt := r.metric("frames_corrupt_total"); corrupt < float64(len(whole)/2) {
+	if corrupt < uint64(len(whole)/2) {
 		t.Errorf("%v frames were counted as corrupt", corrupt)
 	}
 }
@@ -108,14 +110,20 @@ func TestChaos_GarbageBetweenFrames(t *testing.T) {
 			t.Fatalf("after %q: %+v %+v", noise, got, got.Error)
 		}
 	}
-	r.settled("pbx1", n)
+	b := r.settled("pbx1", 2*n)
 	got := check(t, r.story("pbx1"))
 	ticks(t, got, n)
-	if got.holes != 0 || got.sessions != 1 || len(got.gaps) != 0 {
-		t.Errorf("%d holes, %d sessions, %d gaps", got.holes, got.sessions, len(got.gaps))
+	if b.Dropped["corrupt"] != n || got.told != n || got.holes != n || got.sessions != 1 {
+		t.Errorf("dropped %v, the Gaps tell of %d, %d numbers are missing, of %d sessions; want %d", b.Dropped, got.told, got.holes, got.sessions, n)
 	}
-	if corrupt := r.metric("frames_corrupt_total"); corrupt < n {
-		t.Errorf("%v frames were counted as corrupt, of %d", corrupt, n)
+	for _, gap := range got.gaps {
+		if gap.text("Reason") != "corrupt" {
+			t.Errorf("a gap is %s", gap.data)
+		}
+	}
+	// Those around answers, on the action session, are counted and are no events.
+	if corrupt := r.metric("frames_corrupt_total"); corrupt < n+100 {
+		t.Errorf("%v frames were counted as corrupt, of %d", corrupt, n+100)
 	}
 }
 
@@ -212,10 +220,10 @@ func TestChaos_PanickingHandler(t *testing.T) {
 		sim.EmitRaw([]byte("neither event nor response\r\n\r\n"))
 		sim.EmitRaw(tick(i))
 	}
-	r.settled("pbx1", n)
+	r.settled("pbx1", 2*n)
 	got := check(t, r.story("pbx1"))
 	ticks(t, got, n)
-	if got.holes != 0 || got.sessions != 1 || logger.panics.Load() != n {
+	if got.holes != n || got.told != n || got.sessions != 1 || logger.panics.Load() != n {
 		t.Errorf("%d holes, %d sessions, %d panics", got.holes, got.sessions, logger.panics.Load())
 	}
 	succeeds(t, r.call("pbx1", "QueueStatus", ""))

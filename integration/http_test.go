@@ -39,9 +39,11 @@ func (r *running) get(path string) (code int, body string) {
 
 // readyz is the body of /readyz.
 type readyz struct {
-	Ready   bool
-	NATS    string
-	Servers map[string]map[string]string
+	Ready       bool
+	NATS        string
+	Connections map[string]string
+	Servers     map[string]map[string]string
+	Actions     map[string]string
 }
 
 func (r *running) readyz() (code int, body readyz) {
@@ -77,29 +79,33 @@ func TestHTTP_ReadyzTellsEveryServer(t *testing.T) {
 		}
 	}
 	up := map[string]map[string]string{"one": {"event": "up", "action": "up"}, "two": {"both": "up"}}
-	comes("all are up", http.StatusOK, readyz{true, "CONNECTED", up})
+	body := func(ready bool, nats, actions string, servers map[string]map[string]string) readyz {
+		return readyz{ready, nats, map[string]string{"events": nats, "control": nats}, servers,
+			map[string]string{"one": actions, "two": actions, "any": actions, "all": actions}}
+	}
+	comes("all are up", http.StatusOK, body(true, "CONNECTED", "ok", up))
 
 	kill := func(sim *amisim.Server) {
 		sim.Always(amisim.Accept, amisim.Stall) // and the sessions stay in connecting
 		sim.Kick()
 	}
 	kill(two)
-	comes("one of two is up", http.StatusOK, readyz{true, "CONNECTED", map[string]map[string]string{
+	comes("one of two is up", http.StatusOK, body(true, "CONNECTED", "ok", map[string]map[string]string{
 		"one": up["one"], "two": {"both": "connecting"},
-	}})
+	}))
 	kill(one)
-	comes("none is up", http.StatusServiceUnavailable, readyz{false, "CONNECTED", map[string]map[string]string{
+	comes("none is up", http.StatusServiceUnavailable, body(false, "CONNECTED", "ok", map[string]map[string]string{
 		"one": {"event": "connecting", "action": "waiting"}, "two": {"both": "connecting"},
-	}})
+	}))
 	for _, sim := range []*amisim.Server{one, two} {
 		sim.Always(amisim.Accept, nil)
 		sim.Kick()
 	}
-	comes("all are up again", http.StatusOK, readyz{true, "CONNECTED", up})
+	comes("all are up again", http.StatusOK, body(true, "CONNECTED", "ok", up))
 	nats.stop()
-	comes("NATS is away", http.StatusServiceUnavailable, readyz{false, "RECONNECTING", up})
+	comes("NATS is away", http.StatusServiceUnavailable, body(false, "RECONNECTING", "the connection control is not up", up))
 	nats.start()
-	comes("NATS is back", http.StatusOK, readyz{true, "CONNECTED", up})
+	comes("NATS is back", http.StatusOK, body(true, "CONNECTED", "ok", up))
 
 	code, metrics := r.get("/metrics")
 	if !strings.Contains(metrics, `ami_nats_bridge_ami_session_up{role="both",server="two"} 1`) || code != http.StatusOK {

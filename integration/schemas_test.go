@@ -54,7 +54,7 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 		"breaker closed start", "breaker open banner", "breaker half-open cooldown", "breaker closed stable",
 		"buffers interval", "buffers high", "buffers full", "buffers drained",
 		"gap closed", "gap oversize", "gap overflow", "gap-event closed", "gap-event oversize", "gap-event overflow", "node",
-		"audit intent allowed", "audit outcome allowed", "audit outcome refused", "audit repeat",
+		"audit intent allowed", "audit outcome allowed", "audit outcome refused", "audit repeat", "audit refusals refused",
 	} {
 		if !seen[kind] {
 			t.Errorf("no message was seen of the kind %q", kind)
@@ -96,6 +96,9 @@ func everyMessage(t *testing.T) (all []*nats.Msg) {
 	})
 	r.call("all", "CoreStatus", "", "Ami-Group", "none")
 	r.call("pbx1", "Ping", `{"A":`)
+	for range 40 { // more than have a record each
+		r.ask("pbx1", "Login", "")
+	}
 
 	breakOff(sim, r)
 	overrun(sim, r)

@@ -24,6 +24,7 @@ func TestSecurity_NobodyTakesFromTheStreams(t *testing.T) {
 		}
 	}
 	s.mayPublish("admin", true, "$JS.API.STREAM.PURGE.AMI_EVENTS")
+	s.mayPublish("bridge", true, "$JS.API.DIRECT.GET.AMI_EVENTS")
 	s.maySubscribe("bridge", false, ">", "_INBOX.>", "_INBOX_dialer.>", "ami.events.>", "ami.audit.>")
 	s.mayPublish("bridge", false, "ami.actions.pbx1.Originate", "_INBOX_dialer.x", "_INBOX_amibridge_b1.x")
 }

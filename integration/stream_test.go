@@ -110,6 +110,83 @@ func TestStream_OutputInBlocks(t *testing.T) {
 	}
 }
 
+// Output over the limit of a frame, 1 MiB, comes as a stream all the same; a plain
+// request is told what to do.
+func TestStream_OutputOverAFrame(t *testing.T) {
+	const lines = 200_000
+	for _, version := range []string{"11.0.0", "2.5.0"} {
+		t.Run(version, func(t *testing.T) {
+			_, r := chaosBridge(t, amisim.Config{Version: version}, nil)
+			ask := fmt.Sprintf(`{"Command":"long %d"}`, lines)
+			plain := r.call("pbx1", "Command", ask)
+			fails(t, plain, "reply_too_large", "yes")
+			for _, help := range []string{"Ami-Reply: stream", "BRIDGE_AMI_MAX_FRAME_BYTES"} {
+				if !strings.Contains(plain.Error.Message, help) {
+					t.Errorf("%q does not name %s", plain.Error.Message, help)
+				}
+			}
+			before, peak := heapNow(), watchHeap()
+			next := 0
+			parts, last := streamed(r, r.ask("pbx1", "Command", ask, "Ami-Reply", "stream"), func(block map[string]any) {
+				for _, line := range block["output"].([]any) {
+					if next++; line != fmt.Sprintf("line %d: a: b, c", next) {
+						t.Fatalf("line %d is %v", next, line)
+					}
+				}
+			})
+			if last.Error != nil || next != lines || last.Parts != parts || parts < lines/200 {
+				t.Errorf("%d lines in %d parts, then %+v", next, parts, last.Error)
+			}
+			if grew := int64(peak()) - int64(before); grew > 96<<20 {
+				t.Errorf("the live heap grew by %d MiB", grew>>20)
+			}
+			succeeds(t, r.call("pbx1", "QueueStatus", ""))
+		})
+	}
+}
+
+// A list behind an acknowledgement that announces it in words only is in the reply;
+// what nothing announced is counted.
+func TestBridge_ListsWithoutEventList(t *testing.T) {
+	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	list := func(message string) amisim.Fault {
+		return func(s *amisim.Session, a *amisim.Action) {
+			id := "ActionID: " + a.ActionID + "\r\n"
+			s.Write([]byte("Response: Success\r\n" + id + "Message: " + message + "\r\n\r\n" +
+				"Event: XDevice\r\n" + id + "Device: 1\r\n\r\n" +
+				"Event: XDevicesComplete\r\n" + id + "EventList: Complete\r\nListItems: 1\r\n\r\n"))
+		}
+	}
+	sim.Always("MeetmeList", list("Device list will follow"))
+	sim.Always("LocalOptimizeAway", list("ok"))
+	if got := r.call("pbx1", "LocalOptimizeAway", ""); got.Error != nil || len(got.Events) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := r.call("pbx1", "MeetmeList", ""); got.Error != nil || len(got.Events) != 2 || got.Events[0]["Device"] != "1" {
+		t.Errorf("%+v", got)
+	}
+	if stray, late := r.metric("responses_stray_total"), r.metric("responses_late_total"); stray != 2 || late != 2 {
+		t.Errorf("%v stray, %v late; want 2 and 2", stray, late)
+	}
+}
+
+// Through an AMI proxy, and with a server that names no ActionID in its answers,
+// all works as with an Asterisk.
+func TestBridge_ThroughAProxy(t *testing.T) {
+	for name, sim := range map[string]amisim.Config{"proxy": {Proxy: "10.0.0.1"}, "without ActionID": {NoActionID: true}} {
+		t.Run(name, func(t *testing.T) {
+			sim, r := chaosBridge(t, sim, nil)
+			succeeds(t, r.call("pbx1", "QueueStatus", ""))
+			events := r.subscribe("ami.events.pbx1.Newchannel")
+			sim.Emit("Event", "Newchannel", "Channel", "x", "Note", "a\nEvent: Hangup\nUniqueid: 1.1")
+			got := string(r.next(events).Data)
+			if !strings.Contains(got, `"Event":"Newchannel"`) || !strings.Contains(got, `"Note":"a\nEvent: Hangup\nUniqueid: 1.1"`) {
+				t.Errorf("the event is %s", got)
+			}
+		})
+	}
+}
+
 // What is no list has no parts, and an error is as without a stream.
 func TestStream_WithoutParts(t *testing.T) {
 	sim, r := largeQueue(t, 10)

@@ -16,6 +16,9 @@ type Config struct {
 	Version string
 	// Users maps usernames to secrets. Without one nobody can log in.
 	Users map[string]string
+	// Read is what "manager show user" says of every user's read=; all classes
+	// if empty. No event is held back for it.
+	Read string
 	// LoginPenalty is how long a refused login waits; Asterisk waits 1 s.
 	LoginPenalty time.Duration
 	// SingleLogin is allowmultiplelogin=no: one session a user.
@@ -34,6 +37,12 @@ type Config struct {
 	// ClockSkew is added to the server's clock in Ping and Timestamp, until
 	// SetClock.
 	ClockSkew time.Duration
+	// Proxy makes it an AMI proxy of that name: its banner says so, and each
+	// frame begins with Server: Proxy, a Response also with its ActionID.
+	Proxy string
+	// NoActionID leaves the ActionID out of the answers to Challenge, Login and
+	// Ping.
+	NoActionID bool
 	// TLS, if set, is spoken on every connection from its first byte. Such a
 	// session has a real Asterisk's defect: of a record of more than 1024
 	// bytes the rest waits until another arrives.

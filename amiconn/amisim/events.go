@@ -40,6 +40,9 @@ func (s *Server) EmitRaw(b []byte) {
 func (s *Server) Emitted() int64 { return s.emitted.Load() }
 
 func (s *Server) beginEvent(dst []byte, name, class string) []byte {
+	if s.cfg.Proxy != "" {
+		dst = appendHeaders(dst, []string{"Server", s.cfg.Proxy})
+	}
 	dst = append(append(dst, "Event: "...), name...)
 	dst = append(append(dst, "\r\nPrivilege: "...), class...)
 	dst = append(dst, ",all\r\n"...)

@@ -17,8 +17,17 @@ type reply struct {
 // perform looks the action up as manager.c process_message does.
 func (r *reply) perform() {
 	if r.a.Name == Accept {
-		r.out = append(r.out, "Asterisk Call Manager/"+r.srv.cfg.Version+"\r\n"...)
+		name := "Asterisk Call Manager"
+		if r.srv.cfg.Proxy != "" {
+			name += " Proxy"
+		}
+		r.out = append(r.out, name+"/"+r.srv.cfg.Version+"\r\n"...)
 		return
+	}
+	if name := strings.ToLower(r.a.Name); r.srv.cfg.NoActionID && (name == "challenge" || name == "login" || name == "ping") {
+		without := *r.a
+		without.ActionID = ""
+		r.a = &without
 	}
 	row, known := r.srv.actions[strings.ToLower(r.a.Name)]
 	switch {
@@ -46,6 +55,12 @@ func (r *reply) frame(headers ...string) {
 }
 
 func (r *reply) headers(headers ...string) {
+	if proxy := r.srv.cfg.Proxy; proxy != "" && len(headers) > 1 && (headers[0] == "Response" || headers[0] == "Event") {
+		r.out = appendHeaders(r.out, []string{"Server", proxy})
+		if len(headers) > 3 && headers[2] == "ActionID" {
+			headers = append([]string{headers[2], headers[3], headers[0], headers[1]}, headers[4:]...)
+		}
+	}
 	r.out = appendHeaders(r.out, headers)
 }
 

@@ -49,6 +49,12 @@ func Spelling(action string) string {
 	return action
 }
 
+// Known reports whether some Asterisk has action, however it is spelled.
+func Known(action string) bool {
+	_, ok := find(action)
+	return ok
+}
+
 // Read reports whether action only asks Asterisk for what it has and changes
 // nothing, so that any server may answer it. It is false for one that is not
 // known.

@@ -32,7 +32,17 @@ type Record struct {
 	Number    uint64 `json:"seq"`
 	Prev      string `json:"prev"`
 	Lost      uint64 `json:"lost"`
-	Info      struct {
+	// Fields are the headers asked for, without secrets; Omitted is how many of
+	// them are missing.
+	Fields  json.RawMessage `json:"fields"`
+	Omitted int             `json:"fields_omitted"`
+	// Count is how many refused requests the record stands for, Outcomes how
+	// they ended; 0 for a record of one.
+	Count    uint64            `json:"count"`
+	First    string            `json:"first"`
+	Last     string            `json:"last"`
+	Outcomes map[string]uint64 `json:"outcomes"`
+	Info     struct {
 		Account string `json:"acc"`
 		User    string `json:"user"`
 	} `json:"nats_request_info"`
@@ -66,12 +76,17 @@ type Wanted struct{ Requesters, Decisions, Outcomes []string }
 // nats-server says of the user counts as a requester too.
 func (w *Wanted) Has(r *Record) bool {
 	asked := anyMatch(w.Requesters, r.Requester) || anyMatch(w.Requesters, r.Info.User)
-	return asked && anyMatch(w.Decisions, r.Decision) && anyMatch(w.Outcomes, r.End())
+	ended := anyMatch(w.Outcomes, r.End())
+	for outcome := range r.Outcomes {
+		ended = ended || anyMatch(w.Outcomes, outcome)
+	}
+	return asked && anyMatch(w.Decisions, r.Decision) && ended
 }
 
-// End is how the request ended, or intent where the record was made before.
+// End is how the request ended, intent where the record was made before, or
+// refusals where it stands for many.
 func (r *Record) End() string {
-	if r.Phase == "intent" {
+	if r.Phase == "intent" || r.Phase == "refusals" {
 		return r.Phase
 	}
 	return r.Outcome

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,7 @@ const (
 	Restarted Kind = "restarted"          // a node says that it found no record, and had made some
 	Unlinked  Kind = "changed or missing" // a run follows a record that is not there
 	Foreign   Kind = "foreign"            // no bridge, or none that may, made it
+	Forked    Kind = "forked"             // two runs of one node are alive at once
 	Absent    Kind = "absent"             // a pinned record is not there
 )
 
@@ -55,7 +57,8 @@ type Verdict struct {
 	Nodes   []string `json:"nodes"`
 	First   *place   `json:"first,omitempty"`
 	Last    *place   `json:"last,omitempty"`
-	Lost    uint64   `json:"lost,omitempty"` // as the bridge itself told
+	Lost    uint64   `json:"lost,omitempty"`    // as the bridge itself told
+	Counted uint64   `json:"counted,omitempty"` // refused requests that records stand for
 	Heads   []Head   `json:"heads,omitempty"`
 	Notes   []string `json:"notes,omitempty"`
 	Breaks  []*Break `json:"breaks,omitempty"` // at most 100
@@ -90,6 +93,7 @@ func (v *Verdict) node(name string) {
 func (c *chain) count(r *Record, at place, hash string) {
 	c.Records++
 	c.Lost += r.Lost
+	c.Counted += r.Count
 	if c.First == nil {
 		c.First = &at
 	}
@@ -122,10 +126,29 @@ func (v *Verifier) Verdicts() (all []Verdict) {
 				c.Heads = append(c.Heads, Head{Hash: run.digest, Node: run.node, Run: token, place: run.place})
 			}
 		}
+		c.tellHeads()
 		slices.SortFunc(c.Heads, func(a, b Head) int { return int(a.Sequence) - int(b.Sequence) })
 		all = append(all, c.Verdict)
 	}
 	return all
+}
+
+// tellHeads notes nodes with several ends that nobody has gone on from: one
+// process of a name has one.
+func (c *chain) tellHeads() {
+	live := make(map[string][]string)
+	for token, run := range c.runs {
+		if c.open[run.digest] && !run.past {
+			live[run.node] = append(live[run.node], token)
+		}
+	}
+	for _, node := range slices.Sorted(maps.Keys(live)) {
+		if runs := live[node]; len(runs) > 1 {
+			slices.Sort(runs)
+			c.note("%s has %d live heads, of the runs %s: one process of a name has one; a run that could not say what it follows has one of its own, and so has a run that somebody else made",
+				node, len(runs), strings.Join(runs, ", "))
+		}
+	}
 }
 
 func (v *Verifier) holds(pin string) bool {

@@ -26,13 +26,19 @@ type Verifier struct {
 type chain struct {
 	Verdict
 	runs    map[string]*run
+	current map[string]*run // the run of each node that began last
 	digests [][16]byte
 	open    map[string]bool // heads: hashes that no later record names
 }
 
 // run is the last record of a run.
 type run struct {
+	token  string
 	node   string
+	began  place
+	index  int // of its last record among the chain's
+	forked bool
+	past   bool // the node's next run follows it, or what came after it
 	number uint64
 	digest string
 	place  place
@@ -98,7 +104,7 @@ func (v *Verifier) of(server string) *chain {
 		if v.chains == nil {
 			v.chains = make(map[string]*chain)
 		}
-		c = &chain{runs: make(map[string]*run), open: make(map[string]bool)}
+		c = &chain{runs: make(map[string]*run), current: make(map[string]*run), open: make(map[string]bool)}
 		c.Server = server
 		v.chains[server] = c
 	}
@@ -137,8 +143,8 @@ func (c *chain) see(r *Record, at place, aged bool) {
 	switch {
 	case known == nil:
 		c.begin(r, at, aged)
-		known = &run{node: r.Node}
-		c.runs[r.Run] = known
+		known = &run{token: r.Run, node: r.Node, began: at}
+		c.runs[r.Run], c.current[r.Node] = known, known
 		c.node(r.Node)
 	case known.node != r.Node:
 		c.broken(&Break{Kind: Foreign, place: at, Text: fmt.Sprintf("its run is of the node %.40q, and not of %.40q", known.node, r.Node)})
@@ -161,11 +167,28 @@ func (c *chain) see(r *Record, at place, aged bool) {
 	if known.digest != "" {
 		delete(c.open, known.digest)
 	}
+	c.alive(known, at)
 	c.count(r, at, hash)
+	known.index = len(c.digests) - 1
 	if r.Number > known.number {
 		known.number, known.digest, known.place = r.Number, hash, at
 	}
 	c.open[known.digest] = true
+}
+
+// alive tells, once, of a run that goes on although its node has begun another:
+// one process of a name is alive at a time, so that one of the two is not the
+// bridge's.
+func (c *chain) alive(known *run, at place) {
+	known.past = false
+	now := c.current[known.node]
+	if now == nil || now == known || known.forked {
+		return
+	}
+	known.forked = true
+	c.broken(&Break{Kind: Forked, place: at, Node: known.node, Run: known.token, Text: fmt.Sprintf(
+		"it is of a run that goes on although run %.40q of the same node began at sequence %d: two processes of one name, or somebody else's records",
+		now.token, now.began.Sequence)})
 }
 
 // late takes a record whose number the run has passed.
@@ -211,8 +234,18 @@ func (c *chain) begin(r *Record, at place, aged bool) {
 
 // follow looks for the record that a run says it follows.
 func (c *chain) follow(r *Record, at place, b *Break, headless bool) {
-	if _, ok := c.find(r.Prev); ok {
+	if i, ok := c.find(r.Prev); ok {
 		delete(c.open, r.Prev)
+		switch before := c.current[r.Node]; {
+		case before == nil:
+		case i >= before.index:
+			before.past = true
+		default:
+			b.Kind, b.Found = Forked, before.digest
+			b.Text = fmt.Sprintf("it begins a run and follows a record from before the last one of its node, sequence %d: "+
+				"two processes of one name, or somebody else's records", before.place.Sequence)
+			c.broken(b)
+		}
 		return
 	}
 	if headless {

@@ -23,7 +23,8 @@ type auditCmd struct {
 
 // Help is printed below the command's line in its own help.
 func (*auditCmd) Help() string {
-	return `--verify ends with 1 where a chain does not hold.`
+	return `--verify ends with 1 where a chain does not hold.
+--node compares names that the records give themselves: whoever may publish to the audit's subjects can write any.`
 }
 
 // Run prints records, or what is to be said of their chain.
@@ -99,6 +100,9 @@ func (c *auditCmd) verify(ctx context.Context, std stdio, source *replay.Source,
 	progress.done()
 	if err != nil {
 		return unless(err)
+	}
+	if len(c.Node) > 0 {
+		fmt.Fprintln(std.err, "--node compares names that the records give themselves: it does not prove who made them")
 	}
 	verdicts := v.Verdicts()
 	if err := printVerdicts(std.out, verdicts, c.Format); err != nil {

@@ -37,6 +37,10 @@ func TestAudit_SelectsAndShows(t *testing.T) {
 			t.Errorf("%q, want %q", lines[i], want)
 		}
 	}
+	a.record("pbx3", "Ping", now, `"phase":"refusals","decision":"refused","count":40,"first":"a","last":"b","outcomes":{"forbidden":30,"busy":10}`)
+	if out, _ = printed(t, 0, "audit", "--outcome", "busy"); !strings.Contains(squeeze(out), "pbx3 Ping - refused refusals sent: - 40 requests from a to b: 10 busy, 30 forbidden") {
+		t.Errorf("many refusals: %s", out)
+	}
 	out, _ = printed(t, 0, "audit", "--format", "json", "--server", "pbx2")
 	var line struct {
 		Seq    int
@@ -55,6 +59,9 @@ func TestAudit_VerifyNamesTheBreak(t *testing.T) {
 	out, problems := printed(t, 0, "audit", "--verify")
 	if !strings.HasPrefix(out, "pbx1: 2 records in 1 runs of b1, whole\n  head "+a.prev["pbx1"]+" sequence 2, ") || problems != "" {
 		t.Errorf("%s%s", out, problems)
+	}
+	if _, problems = printed(t, 0, "audit", "--verify", "--node", "b1"); !strings.Contains(problems, "it does not prove who made them") {
+		t.Errorf("with --node it says %q", problems)
 	}
 	good := a.prev["pbx1"]
 	a.prev["pbx1"] = strings.Repeat("0", 64)

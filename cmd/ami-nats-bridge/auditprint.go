@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,6 +30,9 @@ func (t *recordTable) record(w io.Writer, r *replay.Record) error {
 	if r.Decision == "refused" {
 		said = cmp.Or(r.Rule, r.Error)
 	}
+	if r.Count > 0 {
+		said = countedText(r)
+	}
 	end := r.End()
 	if r.Code != 0 {
 		end = fmt.Sprintf("%s %d", end, r.Code)
@@ -35,6 +40,15 @@ func (t *recordTable) record(w io.Writer, r *replay.Record) error {
 	_, err := fmt.Fprintf(w, "%s  %s  %s  %s  %-8s  %s  sent: %-7s  %s\n", at, column(&t.server, r.Server), column(&t.action, r.Action),
 		column(&t.requester, orDash(who)), printable(r.Decision), column(&t.end, end), orDash(r.Sent), printable(said))
 	return err
+}
+
+// countedText says what a record stands for that is of many requests.
+func countedText(r *replay.Record) string {
+	var each []string
+	for _, outcome := range slices.Sorted(maps.Keys(r.Outcomes)) {
+		each = append(each, fmt.Sprintf("%d %s", r.Outcomes[outcome], outcome))
+	}
+	return fmt.Sprintf("%d requests from %s to %s: %s", r.Count, r.First, r.Last, strings.Join(each, ", "))
 }
 
 // column is a text as wide as the widest that was there before.
@@ -91,6 +105,9 @@ func printVerdict(w io.Writer, v *replay.Verdict) error {
 	}
 	if v.Lost > 0 {
 		fmt.Fprintf(&text, "  note: the bridge itself says that it lost %d records\n", v.Lost)
+	}
+	if v.Counted > 0 {
+		fmt.Fprintf(&text, "  note: %d more requests were refused than have a record of their own\n", v.Counted)
 	}
 	for _, h := range v.Heads {
 		fmt.Fprintf(&text, "  head %s sequence %d, %s\n", h.Hash, h.Sequence, printable(h.At))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type callCmd struct {
 	Action  string        `arg:"" help:"Name of the action as Asterisk spells it, such as QueueStatus."`
 	Headers []string      `arg:"" optional:"" name:"key=value" help:"Headers of the action; one may be repeated."`
 	Timeout time.Duration `default:"30s" help:"How long the action may take."`
+	Stream  bool          `help:"Print what comes as it comes: an event a line, a Command's output of any length."`
 	JSON    bool          `name:"json" help:"Print the reply as it is."`
 }
 
@@ -65,7 +67,15 @@ func (c *callCmd) Run(std stdio) error {
 	request.Header.Set("Ami-Requester", "ami-nats-bridge call")
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout+replyGrace)
 	defer cancel()
-	reply, err := nc.RequestMsgWithContext(ctx, request)
+	var reply *nats.Msg
+	if c.Stream {
+		var parts int
+		if reply, parts, err = c.stream(ctx, std, nc, request); parts > 0 && !c.JSON {
+			std.out = io.Discard // as without a stream: what there is of it says enough
+		}
+	} else {
+		reply, err = nc.RequestMsgWithContext(ctx, request)
+	}
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("no bridge serves %s.actions.%s on %s: is it running, and is there such a server? (sent: no)",
@@ -76,6 +86,55 @@ func (c *callCmd) Run(std stdio) error {
 		return fmt.Errorf("%s: %w (sent: unknown)", c.Action, err)
 	}
 	return printReply(std, reply, c.JSON)
+}
+
+// stream sends request, prints each part as it comes, and returns the reply behind
+// them and how many there were.
+func (c *callCmd) stream(ctx context.Context, std stdio, nc *nats.Conn, request *nats.Msg) (reply *nats.Msg, parts int, err error) {
+	request.Reply = nc.NewInbox()
+	request.Header.Set("Ami-Reply", "stream")
+	replies, err := nc.SubscribeSync(request.Reply)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := nc.PublishMsg(request); err != nil {
+		return nil, 0, err
+	}
+	for ; ; parts++ {
+		msg, err := replies.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, parts, err
+		}
+		number := msg.Header.Get("Ami-Part")
+		if number == "" {
+			return msg, parts, missing(msg, parts)
+		}
+		if number != strconv.Itoa(parts+1) {
+			return nil, parts, fmt.Errorf("part %d is missing, part %.20q came: NATS dropped it", parts+1, number)
+		}
+		if err := printPart(std.out, msg.Data, c.JSON); err != nil {
+			return nil, parts, err
+		}
+	}
+}
+
+// missing says so if the reply behind so many parts counts others.
+func missing(reply *nats.Msg, parts int) error {
+	var r struct{ Parts *int }
+	if json.Unmarshal(reply.Data, &r) == nil && r.Parts != nil && *r.Parts != parts {
+		return fmt.Errorf("%d of %d parts came: NATS dropped the others", parts, *r.Parts)
+	}
+	return nil
+}
+
+// printPart prints lines of output as they are and an event as a line.
+func printPart(w io.Writer, part []byte, raw bool) error {
+	var a answer
+	if raw || json.Unmarshal(part, &a) != nil || a.Output == nil {
+		_, err := fmt.Fprintf(w, "%s\n", part)
+		return err
+	}
+	return printAnswer(w, &answer{Output: a.Output})
 }
 
 // payloadOf makes the JSON of headers; what is repeated becomes an array.

@@ -12,13 +12,19 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-type checkCmd struct{}
+type checkCmd struct {
+	ReplayAudit string `placeholder:"AGO" help:"Instead: which Actions that the audit has from then on, such as 7d or 12h ago, the policy in force would refuse."`
+	API         string `name:"js-api" placeholder:"PREFIX" help:"With --replay-audit: where JetStream answers, if not at $$JS.API."`
+	natsFlags
+}
 
 // Help is printed below the command's line in its own help.
 func (*checkCmd) Help() string {
-	return "It logs in as the bridge would and asks; it writes nothing to Asterisk or NATS. Exit code 1 if something FAILs."
+	return "It logs in as the bridge would and asks; it writes nothing to Asterisk or NATS. Exit code 1 if something FAILs. " +
+		"--replay-audit asks NATS alone, for what AMI_AUDIT holds."
 }
 
 // checkTimeout bounds the check of one server, and that of NATS.
@@ -43,10 +49,13 @@ func (f *findings) add(verdict, text string, args ...any) {
 
 // Run checks everything at once and prints the findings in the order of the
 // configuration.
-func (*checkCmd) Run(std stdio) error {
+func (c *checkCmd) Run(std stdio) error {
 	s, problems := loadSettings()
 	if err := configError(problems); err != nil {
 		return err
+	}
+	if c.ReplayAudit != "" {
+		return c.replayAudit(std, &s.bridge)
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
@@ -57,7 +66,8 @@ func (*checkCmd) Run(std stdio) error {
 }
 
 func check(ctx context.Context, w io.Writer, s *settings) bool {
-	all := make([]findings, len(s.bridge.Servers)+1)
+	all := make([]findings, len(s.bridge.Servers)+2)
+	all[len(all)-2].settings(s)
 	var group sync.WaitGroup
 	for i := range s.bridge.Servers {
 		group.Go(func() { all[i] = checkServer(ctx, s.bridge.Node, s.bridge.Servers[i].Config) })
@@ -68,11 +78,22 @@ func check(ctx context.Context, w io.Writer, s *settings) bool {
 	secrets := newRedactor(s) // a server may say anything
 	for _, f := range all {
 		for _, line := range f.lines {
-			fmt.Fprintln(w, printable(secrets.known(line)))
+			fmt.Fprintln(w, printable(secrets.Known(line)))
 		}
 		good = good && !f.bad
 	}
 	return good
+}
+
+// settings says what is set and has no effect.
+func (f *findings) settings(s *settings) {
+	f.about = "settings"
+	for _, one := range s.idle() {
+		f.add("note", "%s has no effect: %s", one.variable, one.why)
+	}
+	for _, name := range s.hidden {
+		f.add("note", "%s: the environment hides what %s says of it", name, envFile)
+	}
 }
 
 // checkServer logs in to one Asterisk and asks it about itself.
@@ -82,11 +103,13 @@ func checkServer(ctx context.Context, node string, cfg amiconn.Config) findings 
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
+	f.peer(ctx, &cfg)
 	changes := make(chan amiconn.Change, 8*amiconn.MaxActionSessions)
+	seen := new(seenClasses)
 	link := amiconn.NewLink(cfg, amiconn.Deps{
 		Node: node, Logger: zap.NewNop(), ReplyBytes: 1 << 20, HeldBytes: 4 << 20,
 		Hooks: amiconn.Hooks{
-			Event: func(amiconn.Event) {}, Corrupt: func(int) {},
+			Event: func(e amiconn.Event) { seen.add(e.Frame) }, Corrupt: func(int) {},
 			State: func(c amiconn.Change) {
 				select {
 				case changes <- c:
@@ -103,7 +126,7 @@ func checkServer(ctx context.Context, node string, cfg amiconn.Config) findings 
 		return f
 	}
 	f.add("ok", "%s: logged in as %s, %d sessions, AMI %s", cfg.Addr, cfg.Username, sessions, version)
-	f.ask(ctx, link)
+	f.ask(ctx, link, &cfg, seen)
 	return f
 }
 
@@ -127,7 +150,7 @@ func awaitUp(ctx context.Context, sessions int, changes <-chan amiconn.Change) (
 }
 
 // ask adds what Asterisk says of itself, and what it does not let us ask.
-func (f *findings) ask(ctx context.Context, link *amiconn.Link) {
+func (f *findings) ask(ctx context.Context, link *amiconn.Link, cfg *amiconn.Config, seen *seenClasses) {
 	began := time.Now()
 	ping, err := ask(ctx, link, "Ping")
 	if err != nil {
@@ -155,13 +178,15 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link) {
 	if missing {
 		f.add("note", "the user's write= has neither system nor reporting: the bridge works, but cannot tell version and restarts")
 	}
+	mayCommand := false
 	if list, err := ask(ctx, link, "ListCommands"); err == nil && list.response != "Error" {
+		mayCommand = valueOf(list.fields, "Command") != ""
 		f.add("ok", "the user may send %d actions; others are answered with Permission denied", max(0, len(list.fields)-2))
 		if missing := missingClasses(list.fields); missing != "" {
 			f.add("note", "write= lacks, or no module loaded uses: %s", missing)
 		}
 	}
-	f.add("note", "which events the user's read= lets through cannot be asked for, so it is not checked")
+	f.events(ctx, link, cfg, mayCommand, seen)
 }
 
 // clock compares the server's clock, as it was some time within took of began,
@@ -184,20 +209,21 @@ func (f *findings) clock(timestamp string, began time.Time, took time.Duration) 
 type said struct {
 	response, message string
 	fields            []field
+	output            []byte // a JSON array of lines
 	took              time.Duration
 }
 
-// ask sends an Action without headers and waits for its end.
-func ask(ctx context.Context, link *amiconn.Link, action string) (said, error) {
+// ask sends an Action and waits for its end.
+func ask(ctx context.Context, link *amiconn.Link, action string, headers ...frames.Header) (said, error) {
 	done := make(chan said, 1)
 	failed := make(chan error, 1)
-	_, err := link.Do(amiconn.Action{Name: action, Done: func(r *correlation.Result) {
+	_, err := link.Do(amiconn.Action{Name: action, Headers: headers, Done: func(r *correlation.Result) {
 		defer r.Release()
 		if r.Response == "" {
 			failed <- fmt.Errorf("%v", r.Outcome)
 			return
 		}
-		done <- said{r.Response, r.Message, fieldsOf(r.Fields), r.Duration}
+		done <- said{r.Response, r.Message, fieldsOf(r.Fields), fmt.Appendf(nil, "[%s]", r.Output), r.Duration}
 	}})
 	if err != nil {
 		return said{}, err

@@ -21,7 +21,7 @@ type natsFlags struct {
 func (f *natsFlags) connect(name string, opts ...nats.Option) (*nats.Conn, bridge.Config, error) {
 	s, problems := loadSettings()
 	for _, p := range problems {
-		if strings.HasPrefix(p, prefix+"_NATS_") || strings.HasPrefix(p, prefix+"_SUBJECT_PREFIX") {
+		if strings.HasPrefix(p, prefix+"_NATS_") || strings.HasPrefix(p, prefix+"_SUBJECT_PREFIX") || strings.HasPrefix(p, envFile) {
 			return nil, s.bridge, &exitError{code: 2, text: p}
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 )
 
 const (
@@ -28,6 +28,7 @@ const (
 // to know.
 type process struct {
 	Servers          names
+	EnvFile          string        `split_words:"true"`
 	LogLevel         zapcore.Level `split_words:"true"`
 	LogFormat        logFormat     `split_words:"true"`
 	LogRedactKeys    globList      `split_words:"true"`
@@ -46,7 +47,15 @@ type settings struct {
 	base bridge.ServerConfig
 	// refused names the variables that could not be read; their defaults stand.
 	refused []string
+	// given are the variables that are set, as they are written, and from where:
+	// "set" in the environment, or the variable that names their file.
+	given map[string]given
+	// hidden are variables of that file which the environment has otherwise.
+	hidden []string
 }
+
+// given is a variable that is set.
+type given struct{ value, from string }
 
 func defaultSettings() settings {
 	s := settings{
@@ -72,32 +81,57 @@ func nodeName() string {
 	return notNode.ReplaceAllString(host[:min(len(host), 64)], "-")
 }
 
-// loadSettings reads the environment. The settings are usable only if there is
-// no problem; each problem is one line that names its variable, and never
-// holds the value of one.
+// loadSettings reads the environment, and the file of more variables that it may
+// name. The settings are usable only if there is no problem; each problem is one
+// line that names its variable, and never holds the value of one. It must not be
+// called by two goroutines at once: envconfig reads the process's environment.
 func loadSettings() (settings, []string) {
 	s := defaultSettings()
-	l := &loader{set: environment()}
-	defer l.hide()()
+	l := newLoader()
+	defer l.impose()()
 	l.process(prefix, &s.process)
 	l.process(prefix, &s.bridge)
 	l.process(amiPrefix, &s.base)
+	s.base.Variables = l.variables("")
 	for _, name := range s.Servers {
 		s.bridge.Servers = append(s.bridge.Servers, l.server(s.base, name))
 	}
 	s.bridge.Groups = l.groups()
 	l.check(&s)
 	l.unknown(&s)
-	s.refused = l.bad
+	s.refused, s.given, s.hidden = l.bad, l.given(), l.hidden()
+	if l.file == nil && l.env[envFile] != "" {
+		l.problems = l.problems[:1] // the others come of that one
+	}
 	slices.Sort(l.problems)
 	return s, slices.Compact(l.problems)
 }
 
 // loader collects what is wrong with the environment.
 type loader struct {
-	set      map[string]string // every BRIDGE_ variable
+	env      map[string]string // every BRIDGE_ variable of the environment
+	file     map[string]string // those of the file that it names
+	set      map[string]string // those in force: the environment wins
 	bad      []string          // those that could not be read
 	problems []string
+}
+
+func newLoader() *loader {
+	l := &loader{env: environment(), set: make(map[string]string)}
+	if name := l.env[envFile]; name != "" {
+		l.file, l.problems = readEnvFile(name)
+	}
+	for name, value := range l.file {
+		if value != "" || emptyMeansSomething(name) {
+			l.set[name] = value
+		}
+	}
+	for name, value := range l.env {
+		if value != "" || emptyMeansSomething(name) {
+			l.set[name] = value
+		}
+	}
+	return l
 }
 
 func environment() map[string]string {
@@ -110,20 +144,54 @@ func environment() map[string]string {
 	return set
 }
 
-// hide takes the variables out of the environment whose value is empty, for
-// orchestrators cannot leave one out, except where empty means something. The
-// function that it returns puts everything back, also what process set aside.
-func (l *loader) hide() func() {
+// impose makes the process's environment hold what is in force: with the file's
+// variables, and without those whose value is empty, for orchestrators cannot
+// leave one out, except where empty means something. The function that it
+// returns puts everything back, also what process set aside.
+func (l *loader) impose() func() {
 	for name, value := range l.set {
-		if value == "" && !emptyMeansSomething(name) {
+		os.Setenv(name, value)
+	}
+	for name := range l.env {
+		if _, ok := l.set[name]; !ok {
 			os.Unsetenv(name)
 		}
 	}
 	return func() {
-		for name, value := range l.set {
+		for name := range l.set {
+			if _, ok := l.env[name]; !ok {
+				os.Unsetenv(name)
+			}
+		}
+		for name, value := range l.env {
 			os.Setenv(name, value)
 		}
 	}
+}
+
+// given returns what is in force and where it comes from.
+func (l *loader) given() map[string]given {
+	all := make(map[string]given, len(l.set))
+	for name, value := range l.set {
+		from := envFile
+		if own, ok := l.env[name]; ok && own == value {
+			from = "set"
+		}
+		all[name] = given{value, from}
+	}
+	return all
+}
+
+// hidden returns the file's variables that the environment has otherwise.
+func (l *loader) hidden() []string {
+	var names []string
+	for name, value := range l.file {
+		if in, ok := l.set[name]; ok && in != value {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func emptyMeansSomething(name string) bool {
@@ -170,6 +238,9 @@ func accepts(e *envconfig.ParseError) string {
 	case "zapcore.Level":
 		return "wants debug, info, warn or error"
 	}
+	if unknown, ok := errors.AsType[*amiconn.UnknownClassError](e.Err); ok {
+		return unknown.Error() + "; the nearest is " + catalog.Nearest(unknown.Name, amiconn.EventClasses())
+	}
 	return e.Err.Error()
 }
 
@@ -177,13 +248,27 @@ func accepts(e *envconfig.ParseError) string {
 // form, takes the place of the common one in the other form.
 func (l *loader) server(base bridge.ServerConfig, name string) bridge.ServerConfig {
 	s := base
-	s.Name = name
+	s.Name, s.Variables = name, l.variables(name)
 	own := serverPrefix + bridge.VariableName(name)
 	if cmp.Or(l.set[own+"_SECRET"], l.set[own+"_SECRET_FILE"]) != "" {
 		s.Secret, s.SecretFile = "", ""
 	}
 	l.process(own, &s)
 	return s
+}
+
+// variables returns the names by which a server's settings are known; without a
+// server, those of all.
+func (l *loader) variables(server string) map[string]string {
+	base := bridge.DefaultServerConfig()
+	names := make(map[string]string)
+	for _, v := range variables("X", &base) {
+		setting := strings.TrimPrefix(v.name, "X_")
+		if names[setting] = amiPrefix + "_" + setting; server != "" {
+			names[setting] = l.where(server, setting)
+		}
+	}
+	return names
 }
 
 // groups reads the variables that name several servers. A group is called as
@@ -205,16 +290,14 @@ func (l *loader) groups() (groups []bridge.Group) {
 	return groups
 }
 
-// check validates what was read and resolves the secrets in files.
+// check validates what was read, and looks into the files that are named.
 func (l *loader) check(s *settings) {
 	l.note(s.bridge.Validate(), func(setting string) string { return prefix + "_" + setting })
-	l.secretFile(prefix+"_NATS_PASSWORD_FILE", &s.bridge.NATS.PasswordFile, &s.bridge.NATS.Password)
-	l.secretFile(prefix+"_NATS_TOKEN_FILE", &s.bridge.NATS.TokenFile, &s.bridge.NATS.Token)
+	l.files(s.bridge.NATS.CheckFiles())
 	for i := range s.bridge.Servers {
 		server := &s.bridge.Servers[i]
-		where := func(setting string) string { return l.where(server.Name, setting) }
-		l.note(server.Validate(), where)
-		l.secretFile(where("SECRET_FILE"), &server.SecretFile, &server.Secret)
+		l.note(server.Validate(), server.Variable)
+		l.files(server.CheckFiles())
 	}
 	if urls := s.bridge.NATS.URL; urls != "" && !validURLs(urls) {
 		l.problem(prefix+"_NATS_URL", wantsURLs)
@@ -233,7 +316,8 @@ func (l *loader) check(s *settings) {
 func (l *loader) where(server, setting string) string {
 	own := serverPrefix + bridge.VariableName(server) + "_" + setting
 	common := amiPrefix + "_" + setting
-	if l.set[own] == "" && l.set[common] != "" {
+	_, hasOwn := l.set[own]
+	if _, hasCommon := l.set[common]; hasCommon && !hasOwn {
 		return common
 	}
 	return own
@@ -252,32 +336,14 @@ func (l *loader) note(err error, variable func(setting string) string) {
 	if !ok {
 		return
 	}
-	if name := variable(wrong.Setting); !slices.Contains(l.bad, name) {
-		l.problem(name, wrong.Reason)
+	if !slices.Contains(l.bad, variable(wrong.Setting)) {
+		l.problems = append(l.problems, wrong.Text(variable))
 	}
 }
 
-// secretFile reads the file whose name is in *file into *secret and clears
-// *file. With both given Validate has complained.
-func (l *loader) secretFile(variable string, file *string, secret *amiconn.Secret) {
-	if *file == "" || *secret != "" {
-		return
-	}
-	content, err := os.ReadFile(*file)
-	if err != nil {
-		if cause, ok := errors.AsType[*os.PathError](err); ok {
-			err = cause.Err
-		}
-		l.problem(variable, fmt.Sprintf("its file cannot be read: %v", err))
-		return
-	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-	switch {
-	case text == "":
-		l.problem(variable, "its file is empty")
-	case strings.ContainsAny(text, "\r\n\x00"):
-		l.problem(variable, "its file holds more than one line, or NUL")
-	default:
-		*secret, *file = amiconn.Secret(text), ""
+// files adds what is wrong with files; each error begins with the variable.
+func (l *loader) files(problems []error) {
+	for _, err := range problems {
+		l.problems = append(l.problems, err.Error())
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,11 +40,11 @@ func one(more ...string) []string {
 
 // global and common are the contract's section on configuration.
 var global = `SERVERS OUTBOX_TOTAL_BYTES NATS_URL NATS_CREDS_FILE NATS_USER NATS_PASSWORD NATS_PASSWORD_FILE NATS_TOKEN
-NATS_TOKEN_FILE NATS_TLS_CA_FILE NATS_TLS_CERT_FILE NATS_TLS_KEY_FILE NATS_LEAF_URL NATS_LEAF_DOMAIN EMBEDDED_NATS_ADDR DATA_DIR NODE SUBJECT_PREFIX HTTP_ADDR
+NATS_TOKEN_FILE NATS_TLS_CA_FILE NATS_TLS_CERT_FILE NATS_TLS_KEY_FILE NATS_TLS_FIRST NATS_LEAF_URL NATS_LEAF_DOMAIN EMBEDDED_NATS_ADDR DATA_DIR NODE SUBJECT_PREFIX HTTP_ADDR
 CONNECT_CONCURRENCY CONNECT_RATE STATUS_INTERVAL STREAM_REPLICAS STREAM_MAX_AGE STREAM_MAX_BYTES IDEMPOTENCY_WINDOW DELIVERY EVENT_HEADERS AUDIT
-AUDIT_MAX_AGE STREAMS LOG_LEVEL LOG_FORMAT LOG_REDACT_KEYS LOG_REDACT_PATTERN SHUTDOWN_TIMEOUT ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES GROUP_<NAME>`
+AUDIT_MAX_AGE STREAMS ENV_FILE LOG_LEVEL LOG_FORMAT LOG_REDACT_KEYS LOG_REDACT_PATTERN SHUTDOWN_TIMEOUT ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES GROUP_<NAME>`
 
-var common = `ADDR USERNAME SECRET SECRET_FILE TLS TLS_CA_FILE AUTH EVENTS SESSIONS ACTION_SESSIONS CONNECT_TIMEOUT LOGIN_TIMEOUT
+var common = `ADDR USERNAME SECRET SECRET_FILE TLS TLS_CA_FILE TLS_SERVER_NAME TLS_PIN_SHA256 TLS_LEGACY AUTH EVENTS SESSIONS ACTION_SESSIONS CONNECT_TIMEOUT LOGIN_TIMEOUT
 PING_INTERVAL READ_TIMEOUT ACTION_TIMEOUT ACTION_TIMEOUTS ACTION_RATES BREAKER_FAILURES BREAKER_COOLDOWN BREAKER_PROBES BACKOFF_MIN BACKOFF_MAX
 STABLE_AFTER OUTBOX_BYTES WRITE_BUFFER_BYTES MAX_PENDING MAX_FRAME_BYTES EVENTS_ALLOW EVENTS_DENY SHED_FIRST CHARSET
 ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES`
@@ -77,14 +78,14 @@ func TestRows_AreTheContractsVariables(t *testing.T) {
 func TestRows_DefaultsAreTheContracts(t *testing.T) {
 	setenv(t)
 	want := map[string]string{}
-	for pair := range strings.FieldsSeq(`AMI_TLS=off AMI_AUTH=md5 AMI_EVENTS=on AMI_SESSIONS=2 AMI_ACTION_SESSIONS=1
+	for pair := range strings.FieldsSeq(`AMI_TLS=off AMI_TLS_LEGACY=off AMI_AUTH=md5 AMI_EVENTS=on AMI_SESSIONS=2 AMI_ACTION_SESSIONS=1
 		AMI_CONNECT_TIMEOUT=10s AMI_LOGIN_TIMEOUT=5s AMI_PING_INTERVAL=15s AMI_READ_TIMEOUT=30s AMI_ACTION_TIMEOUT=30s
 		AMI_BREAKER_FAILURES=5 AMI_BREAKER_COOLDOWN=30s AMI_BREAKER_PROBES=1 AMI_BACKOFF_MIN=100ms AMI_BACKOFF_MAX=30s
 		AMI_STABLE_AFTER=10s AMI_OUTBOX_BYTES=64MiB AMI_WRITE_BUFFER_BYTES=5MiB AMI_MAX_PENDING=5000 AMI_MAX_FRAME_BYTES=1MiB
 		AMI_EVENTS_ALLOW=* AMI_CHARSET=utf-8 OUTBOX_TOTAL_BYTES=1GiB EMBEDDED_NATS_ADDR=127.0.0.1:4222 DATA_DIR=./data
 		SUBJECT_PREFIX=ami HTTP_ADDR=127.0.0.1:9108 CONNECT_CONCURRENCY=5 CONNECT_RATE=50 STATUS_INTERVAL=5s
 		STREAM_REPLICAS=1 STREAM_MAX_AGE=720h STREAM_MAX_BYTES=10GiB DELIVERY=jetstream EVENT_HEADERS=ami AUDIT=on AUDIT_MAX_AGE=0s STREAMS=manage
-		LOG_LEVEL=info LOG_FORMAT=json SHUTDOWN_TIMEOUT=20s IDEMPOTENCY_WINDOW=2m`) {
+		LOG_LEVEL=info NATS_TLS_FIRST=off LOG_FORMAT=json SHUTDOWN_TIMEOUT=20s IDEMPOTENCY_WINDOW=2m`) {
 		name, value, _ := strings.Cut(pair, "=")
 		want["BRIDGE_"+name] = value
 	}
@@ -119,6 +120,12 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 	}
 	if got := s.bridge.Servers[0].ActionsRules.String(); got != "Redirect: Channel  in( a,b )" {
 		t.Errorf("the first server's rules are %q", got)
+	}
+	for i, want := range []string{"BRIDGE_AMI_ACTION_RATES", "BRIDGE_SERVER_PBX_2_ACTION_RATES"} {
+		if got := s.bridge.Servers[i].Variable("ACTION_RATES"); got != want {
+			t.Errorf("ACTION_RATES is called %s, want %s", got, want)
+		}
+		s.bridge.Servers[i].Variables = nil
 	}
 	s.bridge.Servers[0].ActionsRules = nil
 	first, second := bridge.DefaultServerConfig(), bridge.DefaultServerConfig()
@@ -174,9 +181,9 @@ func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
 		`BRIDGE_SERVER_PBX1_ACTIONS_RULES: a quote " is not closed`,
 		"BRIDGE_SERVER_PBX1_ADDR: wants host:port, such as 10.0.0.1:5038",
 		"BRIDGE_SERVER_PBX1_ADR: is no setting; the nearest is BRIDGE_SERVER_PBX1_ADDR",
-		"BRIDGE_SERVER_PBX1_SECRET: and SECRET_FILE are both set: keep one",
+		"BRIDGE_SERVER_PBX1_SECRET: and BRIDGE_SERVER_PBX1_SECRET_FILE are both set: keep one",
 		"BRIDGE_SERVER_PBX9_ADDR: no server PBX9 in BRIDGE_SERVERS=pbx1,pbx-2",
-		"BRIDGE_SERVER_PBX_2_SECRET: is missing: set it, or SECRET_FILE",
+		"BRIDGE_SERVER_PBX_2_SECRET: is missing: set it, or BRIDGE_SERVER_PBX_2_SECRET_FILE",
 		"BRIDGE_SERVER_PBX_2_USERNAME: wants the user's name in manager.conf",
 		"BRIDGE_STREAM_REPLICAS: wants 1 to 5",
 	}
@@ -228,10 +235,10 @@ func TestLoad_ReadsSecretsFromFiles(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	want := []amiconn.Secret{" " + canary + " ", canary, canary}
-	got := []amiconn.Secret{s.bridge.Servers[0].Secret, s.bridge.NATS.Token, s.bridge.NATS.Password}
-	if !slices.Equal(want, got) {
-		t.Errorf("secrets differ: lengths %d %d %d", len(got[0]), len(got[1]), len(got[2]))
+	secret, err1 := s.bridge.Servers[0].ReadSecret()
+	password, err2 := s.bridge.NATS.ReadPassword()
+	if err := errors.Join(err1, err2); err != nil || secret != canary || password != canary || s.bridge.Servers[0].Secret != "" {
+		t.Errorf("secrets differ: lengths %d %d, %v", len(secret), len(password), err)
 	}
 	for content, want := range map[string]string{"\n": "its file is empty", "a\nb\n": "its file holds more than one line, or NUL"} {
 		setenv(t, one("BRIDGE_NATS_TOKEN_FILE="+file(content))...)

@@ -47,7 +47,7 @@ func writeTable(w io.Writer, rows []row) error {
 // worthShowing leaves out what a server merely has in common with all others.
 func worthShowing(r row) bool {
 	must := strings.HasSuffix(r.name, "_ADDR") || strings.HasSuffix(r.name, "_USERNAME") || strings.HasSuffix(r.name, "_SECRET")
-	return must || r.from == "set" || r.from == "refused"
+	return must || r.from == "set" || r.from == envFile || r.from == "refused"
 }
 
 func orDash(s string) string {

@@ -41,7 +41,7 @@ func (c *demoCmd) Run(std stdio) error {
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	log, sink := newLogger(std.err, formatConsole, zapcore.WarnLevel, new(redactor))
+	log, sink := newLogger(std.err, formatConsole, zapcore.WarnLevel, newRedactor(new(settings)))
 	err := c.demo(ctx, std, log)
 	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -25,6 +26,7 @@ type hub struct {
 	urls   []*url.URL
 	creds  string
 	tls    *tls.Config
+	first  bool   // TLS comes before the hub says anything
 	domain string // of the leaf's JetStream
 }
 
@@ -38,18 +40,24 @@ func (s *settings) hub() (*hub, error) {
 		return nil, nil
 	}
 	h := &hub{domain: s.leafDomain(), creds: s.bridge.NATS.CredsFile}
+	password, err := s.bridge.NATS.ReadPassword()
+	if err != nil {
+		return nil, err
+	}
 	for text := range strings.SplitSeq(s.NATSLeafURL, ",") {
 		u, err := url.Parse(withScheme(text))
 		if err != nil {
 			continue // check has refused it
 		}
 		if user := s.bridge.NATS.User; user != "" {
-			u.User = url.UserPassword(user, string(s.bridge.NATS.Password))
+			u.User = url.UserPassword(user, string(password))
 		}
 		h.urls = append(h.urls, u)
 	}
-	var err error
-	h.tls, err = s.bridge.NATS.TLS()
+	h.first = bool(s.bridge.NATS.TLSFirst)
+	if h.tls, err = s.bridge.NATS.TLS(); h.first && h.tls == nil && err == nil {
+		h.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
 	return h, err
 }
 
@@ -58,7 +66,9 @@ func (s *settings) leafDomain() string { return cmp.Or(s.NATSLeafDomain, "amibri
 // join makes the server with options o a leaf of h.
 func (h *hub) join(o *server.Options) {
 	o.ServerName, o.JetStreamDomain, o.SyncInterval = h.domain, h.domain, leafSync
-	o.LeafNode.Remotes = []*server.RemoteLeafOpts{{URLs: h.urls, Credentials: h.creds, TLSConfig: h.tls}}
+	o.LeafNode.Remotes = []*server.RemoteLeafOpts{{
+		URLs: h.urls, Credentials: h.creds, TLSConfig: h.tls, TLSHandshakeFirst: h.first,
+	}}
 }
 
 var domainRule = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
@@ -80,7 +90,7 @@ func (l *loader) leaf(s *settings) {
 	check(validURLs(s.NATSLeafURL), "NATS_LEAF_URL", "wants URLs of leafnode ports such as nats://10.0.0.1:7422, separated by commas")
 	check(s.bridge.NATS.URL == "", "NATS_LEAF_URL", "and BRIDGE_NATS_URL exclude each other: a leaf is the embedded nats-server")
 	check(s.NATSLeafDomain == "" || domainRule.MatchString(s.NATSLeafDomain), "NATS_LEAF_DOMAIN", "wants 1 to 80 of A-Z a-z 0-9 _ -")
-	check(s.bridge.NATS.Token == "", "NATS_TOKEN", "is not for leaves: use a user and password, or a credentials file")
+	check(!s.bridge.NATS.Kinds().Token, "NATS_TOKEN", "is not for leaves: use a user and password, or a credentials file")
 	check(s.bridge.Delivery == bridge.DeliverJetStream, "DELIVERY", "wants jetstream with "+name+": core keeps nothing for the hub")
 	check(s.bridge.Streams == bridge.StreamsManage, "STREAMS", "wants manage with "+name+": the leaf's streams are the bridge's own")
 	check(s.bridge.Stream.Replicas == 1, "STREAM_REPLICAS", "wants 1 with "+name+": the leaf is one server")
@@ -98,7 +108,7 @@ func (f *findings) hub(ctx context.Context, s *settings) {
 		return
 	}
 	for _, u := range hub.urls {
-		info, err := leafPort(ctx, u.Host)
+		info, err := hub.port(ctx, u)
 		switch {
 		case err != nil:
 			f.add("FAIL", "hub %s: %v", u.Host, err)
@@ -118,7 +128,9 @@ type leafInfo struct {
 
 const leafPortTimeout = 5 * time.Second
 
-func leafPort(ctx context.Context, addr string) (info leafInfo, err error) {
+// port asks what is at u.
+func (h *hub) port(ctx context.Context, u *url.URL) (info leafInfo, err error) {
+	addr := u.Host
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		addr = net.JoinHostPort(addr, strconv.Itoa(server.DEFAULT_LEAFNODE_PORT))
 	}
@@ -128,12 +140,17 @@ func leafPort(ctx context.Context, addr string) (info leafInfo, err error) {
 		return info, err
 	}
 	defer conn.Close()
-	if err := conn.SetReadDeadline(time.Now().Add(leafPortTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(leafPortTimeout)); err != nil {
 		return info, err
+	}
+	if h.first {
+		settings := h.tls.Clone()
+		settings.ServerName = u.Hostname()
+		conn = tls.Client(conn, settings)
 	}
 	line, err := bufio.NewReaderSize(conn, 64<<10).ReadSlice('\n')
 	if err != nil {
-		return info, err
+		return info, bridge.NATSConfig{TLSFirst: amiconn.Switch(h.first)}.Mismatch(err)
 	}
 	text, ok := bytes.CutPrefix(line, []byte("INFO "))
 	if !ok || json.Unmarshal(text, &info) != nil {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 // echoed is a secret that the configuration does not hold, so that only what
@@ -96,10 +97,10 @@ func TestRedactor_HidesEverySecretOfAFullRun(t *testing.T) {
 	for _, message := range canaries(t, seen) {
 		found := false
 		for l := range strings.Lines(out.String()) {
-			found = found || strings.Contains(l, `"msg":"`+message) && strings.Contains(l, redacted)
+			found = found || strings.Contains(l, `"msg":"`+message) && strings.Contains(l, redact.Hidden)
 		}
 		if !found {
-			t.Errorf("%q had a secret, and no line of it has %s", message, redacted)
+			t.Errorf("%q had a secret, and no line of it has %s", message, redact.Hidden)
 		}
 	}
 }

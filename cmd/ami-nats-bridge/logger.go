@@ -25,7 +25,7 @@ func (o *logOutput) Close(ctx context.Context) error {
 
 // newLogger makes the process's logger on w: repeats are summed, secrets taken
 // out, and the lines written without ever blocking whoever logs.
-func newLogger(w io.Writer, format logFormat, level zapcore.Level, r *redactor) (*zap.Logger, *logOutput) {
+func newLogger(w io.Writer, format logFormat, level zapcore.LevelEnabler, r *redactor) (*zap.Logger, *logOutput) {
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
 	encoding.EncodeDuration = zapcore.StringDurationEncoder

@@ -10,10 +10,9 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-)
 
-// redacted stands where a secret was.
-const redacted = "[redacted]"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+)
 
 // redactCore takes secrets out of messages and fields. It looks at nothing
 // before a line is to be written, so that one below the level costs nothing.
@@ -39,7 +38,7 @@ func (c *redactCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.C
 
 // Write redacts the line and hands it on.
 func (c *redactCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	e.Message, e.Stack = c.r.text(e.Message), c.r.text(e.Stack)
+	e.Message, e.Stack = c.r.Line(e.Message), c.r.Line(e.Stack)
 	return c.Core.Write(e, c.r.fields(fields))
 }
 
@@ -50,15 +49,15 @@ func (r *redactor) fields(in []zapcore.Field) []zapcore.Field {
 		switch {
 		case f.Type == zapcore.SkipType || f.Type == zapcore.NamespaceType:
 			out = append(out, f)
-		case f.Type != zapcore.InlineMarshalerType && r.secret(f.Key):
-			out = append(out, zap.String(f.Key, redacted))
+		case f.Type != zapcore.InlineMarshalerType && r.Key(f.Key):
+			out = append(out, zap.String(f.Key, redact.Hidden))
 		case f.Type == zapcore.StringType:
-			f.String = r.text(f.String)
+			f.String = r.Line(f.String)
 			out = append(out, f)
 		case f.Type == zapcore.ByteStringType:
-			out = append(out, zap.String(f.Key, r.text(string(f.Interface.([]byte)))))
+			out = append(out, zap.String(f.Key, r.Line(string(f.Interface.([]byte)))))
 		case f.Type == zapcore.BinaryType:
-			out = append(out, zap.Binary(f.Key, []byte(r.text(string(f.Interface.([]byte))))))
+			out = append(out, zap.Binary(f.Key, []byte(r.Line(string(f.Interface.([]byte))))))
 		case lazy(f):
 			out = append(out, r.rendered(f)...)
 		default: // numbers and times
@@ -75,8 +74,8 @@ func (r *redactor) rendered(f zapcore.Field) []zapcore.Field {
 	for i, s := range shown {
 		v := value(s)
 		clean := r.value(v)
-		if f.Type == zapcore.InlineMarshalerType && r.secret(s.Key) {
-			clean = redacted
+		if f.Type == zapcore.InlineMarshalerType && r.Key(s.Key) {
+			clean = redact.Hidden
 		}
 		if !reflect.DeepEqual(v, clean) {
 			shown[i], changed = zap.Any(s.Key, clean), true
@@ -92,7 +91,7 @@ func (r *redactor) rendered(f zapcore.Field) []zapcore.Field {
 func (r *redactor) value(v any) any {
 	switch v := v.(type) {
 	case string:
-		return r.text(v)
+		return r.Line(v)
 	case []any:
 		clean := make([]any, len(v))
 		for i := range v {
@@ -102,10 +101,10 @@ func (r *redactor) value(v any) any {
 	case map[string]any:
 		clean := make(map[string]any, len(v))
 		for key := range v {
-			if r.secret(key) {
-				clean[r.text(key)] = redacted
+			if r.Key(key) {
+				clean[r.Line(key)] = redact.Hidden
 			} else {
-				clean[r.text(key)] = r.value(v[key])
+				clean[r.Line(key)] = r.value(v[key])
 			}
 		}
 		return clean

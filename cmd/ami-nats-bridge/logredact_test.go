@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 type named string
@@ -18,7 +20,9 @@ func (n named) String() string { return string(n) }
 // Whatever way a secret takes into a line, it does not come out.
 func TestRedact_EveryWayIntoALine(t *testing.T) {
 	const canary = "c4n4ry-v4lue"
-	r := &redactor{keys: globList{"card*"}, pattern: regexp.MustCompile(`pin=[0-9]+`), literals: spelled([]string{"literal-secret"})}
+	r := redacting(redact.Options{
+		Known: []string{"literal-secret"}, Names: globList{"card*"}.match, Pattern: regexp.MustCompile(`pin=[0-9]+`),
+	})
 	for name, write := range map[string]func(*zap.Logger){
 		"key":             func(l *zap.Logger) { l.Info("x", zap.String("ami_secret", canary)) },
 		"key with a dash": func(l *zap.Logger) { l.Info("x", zap.String("api-token", canary)) },
@@ -51,7 +55,7 @@ func TestRedact_EveryWayIntoALine(t *testing.T) {
 					t.Errorf("%s is in %s", secret, line)
 				}
 			}
-			if !strings.Contains(line, redacted) {
+			if !strings.Contains(line, redact.Hidden) {
 				t.Errorf("nothing is redacted in %s", line)
 			}
 		})
@@ -60,14 +64,14 @@ func TestRedact_EveryWayIntoALine(t *testing.T) {
 
 func TestRedact_LeavesTheRest(t *testing.T) {
 	var out bytes.Buffer
-	log, output := newLogger(&out, formatJSON, zapcore.InfoLevel, new(redactor))
+	log, output := newLogger(&out, formatJSON, zapcore.InfoLevel, newRedactor(new(settings)))
 	log.Info("session lost", zap.String("monkey", "a"), zap.String("author", "b"), zap.String("keypad", "c"),
 		zap.Error(errors.New("dial tcp 10.0.0.1:5038: connection refused")),
 		zap.String("hint", "check USERNAME and SECRET, and the user's permit"), zap.Strings("servers", []string{"pbx1"}))
 	if err := output.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(out.String(), redacted) {
+	if strings.Contains(out.String(), redact.Hidden) {
 		t.Errorf("%s", out.String())
 	}
 }

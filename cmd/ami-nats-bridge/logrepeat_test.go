@@ -48,7 +48,7 @@ type repeatLog struct {
 
 func newRepeatLog(t *testing.T) *repeatLog {
 	l := &repeatLog{t: t, from: time.Now()}
-	l.Logger, l.sink = newLogger(&l.out, formatJSON, zapcore.DebugLevel, new(redactor))
+	l.Logger, l.sink = newLogger(&l.out, formatJSON, zapcore.DebugLevel, newRedactor(new(settings)))
 	return l
 }
 
@@ -224,7 +224,7 @@ func TestRepeats_KeepNothingOfTheCallers(t *testing.T) {
 
 func TestRepeats_SinkNeverWaitsForManyWriters(t *testing.T) {
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, zapcore.InfoLevel, new(redactor))
+	log, sink := newLogger(&out, formatJSON, zapcore.InfoLevel, newRedactor(new(settings)))
 	done := make(chan struct{})
 	for i := range 4 {
 		go func() {

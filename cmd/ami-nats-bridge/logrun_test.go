@@ -78,13 +78,18 @@ func dialNATS(t *testing.T, url string) *nats.Conn {
 	return nc
 }
 
+// idleReloader is never asked to read the settings again.
+func idleReloader() *reloader {
+	return &reloader{redactor: newRedactor(new(settings)), level: zap.NewAtomicLevel()}
+}
+
 // serving runs serve; the function that it returns ends it.
 func serving(t *testing.T, s *settings, log *zap.Logger, sink *logOutput) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	var ended error
-	group.Go(func() { ended = serve(ctx, s, log, sink.Lost) })
+	group.Go(func() { ended = serve(ctx, s, log, sink.Lost, idleReloader()) })
 	stop = sync.OnceFunc(func() {
 		cancel()
 		group.Wait()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,21 +24,23 @@ type runCmd struct{}
 
 // Help is printed below the command's line in its own help.
 func (*runCmd) Help() string {
-	return "See 'ami-nats-bridge config' for the variables. SIGINT or SIGTERM ends it in order, a second one at once."
+	return "See 'ami-nats-bridge config' for the variables. SIGINT or SIGTERM ends it in order, a second one at once. SIGHUP makes it read " +
+		"BRIDGE_ENV_FILE, secrets and certificates again; if its standard input is a terminal, it ends in order."
 }
 
 // Run runs the bridge until a signal comes.
 func (*runCmd) Run(std stdio) error {
+	ctx, again, stop := untilEnd(context.Background(), os.Exit, isTerminal(os.Stdin))
+	defer stop()
 	s, problems := loadSettings()
 	if err := configError(problems); err != nil {
 		return err
 	}
 	// The log's reader may die; the bridge goes on and counts the lines.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := untilSignal(context.Background(), os.Exit)
-	defer stop()
-	log, sink := newLogger(std.err, s.LogFormat, s.LogLevel, newRedactor(&s))
-	err := serve(ctx, &s, log, sink.Lost)
+	r := &reloader{again: again, redactor: newRedactor(&s), level: zap.NewAtomicLevelAt(s.LogLevel)}
+	log, sink := newLogger(std.err, s.LogFormat, r.level, r.redactor)
+	err := serve(ctx, &s, log, sink.Lost, r)
 	if err != nil {
 		log.Error("bridge ended", zap.Error(err))
 	}
@@ -50,13 +53,14 @@ func (*runCmd) Run(std stdio) error {
 }
 
 // serve runs the bridge that s describes, with an embedded nats-server where
-// it names none, until ctx ends.
-func serve(ctx context.Context, s *settings, log *zap.Logger, lost func() uint64) (err error) {
+// it names none, until ctx ends. Meanwhile r has the settings read again.
+func serve(ctx context.Context, s *settings, log *zap.Logger, lost func() uint64, r *reloader) (err error) {
+	r.start(s, log)
 	logStart(s, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	deps := bridge.Deps{Logger: log, Registerer: registry, Version: version(), LogLost: lost}
+	deps := bridge.Deps{Logger: log, Registerer: registry, Version: version(), LogLost: lost, Learn: r.redactor.Add}
 	if s.bridge.NATS.URL == "" {
 		hub, err := s.hub()
 		if err != nil {
@@ -79,6 +83,11 @@ func serve(ctx context.Context, s *settings, log *zap.Logger, lost func() uint64
 	if err != nil {
 		return err
 	}
+	ctx, end := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer end()
+	group.Go(func() { r.run(ctx, b) })
 	return b.Run(ctx)
 }
 

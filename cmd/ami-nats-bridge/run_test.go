@@ -47,10 +47,10 @@ func TestServe_RunsOnTheEmbeddedServerAndEndsInOrder(t *testing.T) {
 		"BRIDGE_DATA_DIR="+t.TempDir(), "BRIDGE_STREAM_MAX_BYTES=64MiB", "BRIDGE_LOG_LEVEL=debug",
 		"BRIDGE_NATS_PASSWORD="+canary)...)
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, s.LogLevel, new(redactor))
+	log, sink := newLogger(&out, formatJSON, s.LogLevel, newRedactor(new(settings)))
 	ctx, cancel := context.WithCancel(t.Context())
 	up := newUp(zapcore.NewNopCore(), 2, cancel) // ends it once both sessions are up
-	err := serve(ctx, s, zap.New(zapcore.NewTee(log.Core(), up)), sink.Lost)
+	err := serve(ctx, s, zap.New(zapcore.NewTee(log.Core(), up)), sink.Lost, idleReloader())
 	if err != nil {
 		t.Error("serve:", err)
 	}

@@ -34,7 +34,8 @@ func (l *loader) unknown(s *settings) {
 	}
 	candidates := slices.Sorted(maps.Keys(known))
 	for name, value := range l.set {
-		if known[name] || foreign(name, value) || strings.HasPrefix(name, groupPrefix) {
+		_, ours := l.file[name]
+		if known[name] || !ours && foreign(name, value) || strings.HasPrefix(name, groupPrefix) {
 			continue
 		}
 		if server, ok := serverOf(name); ok && !slices.ContainsFunc(s.Servers, func(n string) bool {

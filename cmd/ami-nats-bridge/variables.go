@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 // row is one variable as the config command shows it.
@@ -106,20 +106,19 @@ const wantsURLs = "wants URLs such as nats://10.0.0.1:4222, separated by commas"
 // for each server what it must have or has of its own.
 func (s *settings) rows() []row {
 	defaults := defaultSettings()
-	all := joinRows("", variables(prefix, &s.process), variables(prefix, &defaults.process))
-	all = append(all, joinRows("", variables(prefix, &s.bridge), variables(prefix, &defaults.bridge))...)
+	all := s.joinRows("", variables(prefix, &s.process), variables(prefix, &defaults.process))
+	all = append(all, s.joinRows("", variables(prefix, &s.bridge), variables(prefix, &defaults.bridge))...)
 	slices.SortStableFunc(all, func(a, b row) int {
 		return cmp.Compare(order(a.name), order(b.name))
 	})
 	all = append(all, s.groupRows()...)
-	all = append(all, joinRows("AMI_", variables(amiPrefix, &s.base), variables(amiPrefix, &defaults.base))...)
+	all = append(all, s.joinRows("AMI_", variables(amiPrefix, &s.base), variables(amiPrefix, &defaults.base))...)
 	common := variables(amiPrefix, &s.base)
 	for i := range s.bridge.Servers {
 		server := &s.bridge.Servers[i]
 		own := serverPrefix + bridge.VariableName(server.Name)
-		for j, r := range joinRows("AMI_", variables(own, server), common) {
-			r.from = source(r.name)
-			if r.from != "set" && r.value != "" && source(common[j].name) == "set" {
+		for j, r := range s.joinRows("AMI_", variables(own, server), common) {
+			if r.from == "default" && r.value != "" && s.source(common[j].name) != "default" {
 				r.from = common[j].name
 			}
 			all = append(all, r)
@@ -141,7 +140,7 @@ func (s *settings) groupRows() []row {
 	var all []row
 	for _, g := range s.bridge.Groups {
 		name := groupPrefix + bridge.VariableName(g.Name)
-		all = append(all, row{name, strings.Join(g.Servers, ","), "", source(name), meanings["GROUP_"]})
+		all = append(all, row{name, strings.Join(g.Servers, ","), "", s.source(name), meanings["GROUP_"]})
 	}
 	return all
 }
@@ -154,7 +153,7 @@ func order(name string) int {
 	return 1
 }
 
-func joinRows(group string, now, byDefault []variable) []row {
+func (s *settings) joinRows(group string, now, byDefault []variable) []row {
 	all := make([]row, len(now))
 	for i, v := range now {
 		var setting string
@@ -163,27 +162,16 @@ func joinRows(group string, now, byDefault []variable) []row {
 		} else {
 			setting = group + strings.TrimPrefix(byDefault[i].name, amiPrefix+"_")
 		}
-		r := row{v.name, v.value, byDefault[i].value, source(v.name), meanings[setting]}
-		switch {
-		case secretFile(v.name) && r.from == "set":
-			r.value = printable(os.Getenv(v.name)) // cleared once it was read
-		case r.value == "[redacted]" && r.from == "default":
-			r.from = "file"
+		all[i] = row{v.name, v.value, byDefault[i].value, s.source(v.name), meanings[setting]}
+	}
+	for i := range all { // a secret is what its file has
+		file := slices.IndexFunc(all, func(r row) bool { return r.name == all[i].name+"_FILE" })
+		if file >= 0 && all[i].value == "" && all[file].value != "" {
+			all[i].value, all[i].from = redact.Hidden, "file"
 		}
-		all[i] = r
 	}
 	return all
 }
 
-func secretFile(name string) bool {
-	return strings.HasSuffix(name, "_SECRET_FILE") || strings.HasSuffix(name, "_PASSWORD_FILE") ||
-		strings.HasSuffix(name, "_TOKEN_FILE")
-}
-
-// source says whether the environment gave a variable its value.
-func source(name string) string {
-	if value, ok := os.LookupEnv(name); ok && (value != "" || emptyMeansSomething(name)) {
-		return "set"
-	}
-	return "default"
-}
+// source says what gave a variable its value.
+func (s *settings) source(name string) string { return cmp.Or(s.given[name].from, "default") }

@@ -48,6 +48,9 @@ type node struct {
 	maxFile string // max_file_store, if bounded
 	revoked bool   // the bridge's user is not known
 	plain   bool   // without JetStream
+	limit   string // a setting of the server's
+	account string // a setting of the account's
+	rights  string // of the bridge's user
 	cmd     *exec.Cmd
 }
 
@@ -73,7 +76,7 @@ func (n *node) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.port) 
 // configure writes the configuration file.
 func (n *node) configure() {
 	n.t.Helper()
-	user := "{user: bridge, password: bridge}, "
+	user := "{user: bridge, password: bridge, " + n.rights + "}, "
 	if n.revoked {
 		user = ""
 	}
@@ -82,7 +85,7 @@ func (n *node) configure() {
 		limit = "max_file_store: " + n.maxFile
 	}
 	store := fmt.Sprintf("jetstream { store_dir: %q, %s }", n.store(), limit)
-	enabled := "jetstream: enabled, "
+	enabled := "jetstream: enabled"
 	if n.plain {
 		store, enabled = "", ""
 	}
@@ -90,13 +93,18 @@ func (n *node) configure() {
 listen: "127.0.0.1:%d"
 log_file: %q
 %s
+%s
 accounts {
   SYS { users: [{user: sys, password: sys}] }
-  AMI { %susers: [%s{user: reader, password: reader}] }
+  AMI {
+    %s
+    %s
+    users: [%s{user: reader, password: reader}]
+  }
 }
 system_account: SYS
 %s
-`, n.name, n.port, filepath.Join(n.dir, "log"), store, enabled, user, n.cluster)
+`, n.name, n.port, filepath.Join(n.dir, "log"), store, n.limit, enabled, n.account, user, n.cluster)
 	if err := os.WriteFile(filepath.Join(n.dir, "conf"), []byte(text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -110,6 +111,60 @@ func revoked(r *rig) {
 	})
 }
 
+// withLoud adds an Asterisk whose events are of 100 KiB.
+func withLoud(r *rig) { r.loud = startAsterisk(r.t, "loud") }
+
+// lowered: the server takes less than some events have, and then as much as
+// before. Each that is too large is a Gap, and counted; what comes later is
+// stored. The connection that the server closes for it carries all others.
+func lowered(r *rig) {
+	large := []byte("Event: Large\r\nPrivilege: call,all\r\n" + strings.Repeat("V: "+strings.Repeat("x", 1000)+"\r\n", 100) + "\r\n")
+	count := func(name string) float64 { return r.bridge.servers()["loud"][name] }
+	emit := func() { r.loud.sim.EmitRaw(large); pause(r.t, 100*time.Millisecond) }
+	r.under(func() {
+		emit()
+		eventually(r.t, "a large event is stored", func() bool { return count("events_published_total") == 1 })
+		r.nodes[0].limit = "max_payload: 64KB"
+		r.nodes[0].reload()
+		for end := time.Now().Add(r.length); time.Now().Before(end); {
+			emit()
+		}
+		r.nodes[0].limit = ""
+		r.nodes[0].reload()
+		raised := time.Now()
+		eventually(r.t, "a large event is stored again", func() bool { emit(); return count("events_published_total") > 2 })
+		if took := time.Since(raised); took > 30*time.Second {
+			r.t.Errorf("a large event was stored %v after it was allowed again", took)
+		}
+	})
+	if count("events_dropped_total") < 2 || count("gaps_total") < 2 {
+		r.t.Errorf("of the large events %v were dropped, %v Gaps tell of it", count("events_dropped_total"), count("gaps_total"))
+	}
+}
+
+// denied: the bridge may neither publish events nor hear anything, and then may
+// again.
+func denied(r *rig) {
+	r.under(func() {
+		r.nodes[0].rights = `permissions: { publish: { deny: "ami.events.>" }, subscribe: { deny: ">" } }`
+		r.nodes[0].reload()
+		pause(r.t, r.length)
+		r.nodes[0].rights = ""
+		r.nodes[0].reload()
+	})
+}
+
+// crowded: the account takes fewer connections and subscriptions than it has.
+func crowded(r *rig) {
+	r.under(func() {
+		r.nodes[0].account = "limits: { max_connections: 1, max_subscriptions: 1 }"
+		r.nodes[0].reload()
+		pause(r.t, r.length)
+		r.nodes[0].account = ""
+		r.nodes[0].reload()
+	})
+}
+
 var faults = []fault{
 	{id: "killed", name: "kill -9 of the only server; started again after 5 s", nodes: 1, short: ways[:1],
 		length: 5 * time.Second, outage: true, happen: killed},
@@ -125,6 +180,12 @@ var faults = []fault{
 		length: 5 * time.Second, outage: true, kept: true, happen: deleted},
 	{id: "revoked", name: "credentials revoked; restored after 5 s", nodes: 1, short: ways[:1],
 		length: 5 * time.Second, outage: true, happen: revoked},
+	{id: "max-payload", name: "`max_payload` lowered under the size of some events, and raised after 5 s (those are Gaps, and left out)", nodes: 1,
+		short: ways[:1], length: 5 * time.Second, prepare: withLoud, happen: lowered},
+	{id: "rights", name: "the rights to publish events and to subscribe taken; given back after 5 s", nodes: 1, short: ways[:1],
+		length: 5 * time.Second, outage: true, happen: denied},
+	{id: "limits", name: "the limits of the account reached (connections, subscriptions); raised after 5 s", nodes: 1, short: ways[:1],
+		length: 5 * time.Second, outage: true, happen: crowded},
 	{id: "blackhole", name: "partition: nothing passes between bridge and server for 8 s, connections open", nodes: 1,
 		length: 8 * time.Second, outage: true, prepare: throughProxy, happen: blackholed},
 	{id: "reset", name: "partition: connections reset and refused for 5 s", nodes: 1,
@@ -151,4 +212,10 @@ var faults = []fault{
 		length: 10 * time.Second, outage: true, prepare: throughLinks, happen: ownServerAlone},
 	{id: "all-killed", name: "3 replicas: kill -9 of all three at once; started again after 3 s", nodes: 3,
 		length: 3 * time.Second, outage: true, happen: allKilled},
+	{id: "denied", name: "one event name of one server denied for 80 s", nodes: 1, singles: true,
+		length: 80 * time.Second, prepare: throughProxy, happen: oneDenied},
+	{id: "stepdown-2.12", name: "3 replicas of nats-server 2.12.0: the leader steps down, 45 times", nodes: 3, release: oldRelease,
+		length: 18 * time.Second, happen: leadersChanged(45)},
+	{id: "upgrade-2.12", name: "3 replicas of nats-server 2.12.0, upgraded one after another", nodes: 3, release: oldRelease,
+		ends: fastIngest, length: 15 * time.Second, happen: upgraded},
 }

@@ -16,6 +16,14 @@ const (
 
 var ways = []string{fastIngest, window}
 
+// ways are those that f is tried with.
+func (f *fault) ways() []string {
+	if f.release != "" {
+		return ways[1:]
+	}
+	return ways
+}
+
 // keepStreams has the bridge's streams made beforehand, as it makes them but,
 // for the window, without fast ingest. Then it leaves them as they are: its first
 // event shows whether there is fast ingest.

@@ -57,11 +57,39 @@ func (i *Instance) CAFile() string {
 	return filepath.Join(i.home.path, "etc/ami.pem")
 }
 
+// Certify makes the next Restart serve TLSAddr with a certificate of the caller's, as files that hold PEM.
+func (i *Instance) Certify(certFile, keyFile string) error {
+	if i.home == nil {
+		return errors.New("an Asterisk given by its address is not ours to change")
+	}
+	for name, from := range map[string]string{"ami.pem": certFile, "ami.key": keyFile} {
+		content, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(i.home.path, "etc", name)
+		if err := errors.Join(os.WriteFile(path, content, 0o600), os.Chown(path, i.home.uid, i.home.gid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // User is the account with every privilege.
 func (i *Instance) User() User { return i.user }
 
 // Limited is an account of the bench's own configuration that reads class call and writes class reporting.
 func (i *Instance) Limited() User { return User{"limited", "lim"} }
+
+// Dialer is an account of the bench's own configuration that reads class call and writes classes originate and reporting.
+func (i *Instance) Dialer() User { return User{"dialer", "dlr"} }
+
+// Home is the private folder of an Asterisk that the bench started, as Asterisk sees it and as this process does.
+func (i *Instance) Home() (inside, path string) { return i.home.inside, i.home.path }
+
+// Reader is an account of the bench's own configuration that reads the classes system, call, agent and dtmf
+// and writes command, system and originate.
+func (i *Instance) Reader() User { return User{"reader", "rdr"} }
 
 // Single is an account of the bench's own configuration with every privilege and one session at a time.
 func (i *Instance) Single() User { return User{"single", "one"} }

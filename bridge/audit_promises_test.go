@@ -1,0 +1,139 @@
+package bridge
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+// The record of an intent may take 5 s, or Ami-Timeout if that is shorter.
+func TestAudit_AnIntentWaitsNoLongerThanTheRequest(t *testing.T) {
+	for timeout, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			d, began := testAudit(zap.NewNop()), time.Now()
+			a := testAsk(d, "Ping")
+			a.deadline = began.Add(timeout)
+			told := make(chan error, 1)
+			d.intend(a, func(err error) { told <- err })
+			if err := <-told; err == nil || time.Since(began) != want {
+				t.Errorf("with %v: %v after %v", timeout, err, time.Since(began))
+			}
+		})
+	}
+}
+
+// With AUDIT=strict nothing is sent whose intent does not fit into the queue.
+func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
+	a := askingBridge(t, func(c *Config) { c.Audit = AuditStrict })
+	full := a.audit.journal
+	full.mu.Lock()
+	limit := full.limit
+	full.limit = 0
+	full.mu.Unlock()
+	if kind, sent, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "audit_unavailable" || sent != "no" {
+		t.Errorf("it ends with %s, sent %s", kind, sent)
+	}
+	if n := a.sims["pbx1"].Received("CoreStatus"); n != 0 {
+		t.Errorf("it was sent %d times", n)
+	}
+	full.mu.Lock()
+	full.limit = limit
+	full.mu.Unlock()
+	if kind, _, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "" {
+		t.Errorf("with room again it ends with %s", kind)
+	}
+}
+
+// answerAs answers, in place of JetStream, what is asked on subject.
+func answerAs(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg) *nats.Msg) {
+	t.Helper()
+	_, err := nc.Subscribe(subject, func(m *nats.Msg) { _ = m.RespondMsg(answer(m)) })
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What ends a chain is unknown unless the stream says so: an error is not the
+// answer that there is none.
+func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
+	nc, js := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	info, err := json.Marshal(jetstream.StreamInfo{Config: jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answerAs(t, nc, "$JS.API.STREAM.INFO."+AuditStream, func(*nats.Msg) *nats.Msg { return &nats.Msg{Data: info} })
+	status := "503"
+	answerAs(t, nc, "$JS.API.DIRECT.GET."+AuditStream+".>", func(*nats.Msg) *nats.Msg {
+		return &nats.Msg{Header: nats.Header{"Status": {status}, "Description": {"what it says"}}}
+	})
+	core, lines := observer.New(zap.WarnLevel)
+	d := testAudit(zap.New(core))
+	d.start([]*endpoint{{name: "pbx1"}})
+	d.seen(t.Context(), js, streamOK)
+	if prev := d.chains["pbx1"].prev; prev != chainUnknown || d.followed || lines.Len() != 1 {
+		t.Errorf("after an error it follows %s; told: %v", prev, lines.All())
+	}
+	status = "404"
+	d.seen(t.Context(), js, streamOK)
+	if prev := d.chains["pbx1"].prev; prev != chainGenesis || !d.followed {
+		t.Errorf("of an empty stream it follows %s", prev)
+	}
+}
+
+// Refusals cannot fill the last quarter of the queue, which is for the outcomes
+// of what was sent.
+func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
+	d := testAudit(zap.NewNop())
+	d.journal.limit = 64 << 10
+	intend := func() (refused bool) {
+		d.intend(testAsk(d, "Ping"), func(err error) { refused = errors.Is(err, errJournalFull) })
+		return refused
+	}
+	for !intend() { // what is not must
+	}
+	lost := d.lost.Load()
+	d.repeat(testAsk(d, "Ping"), nil)
+	d.outcome(testAsk(d, "Ping"), nil, &failure{Kind: "busy", Sent: "no"})
+	if d.lost.Load() != lost+2 {
+		t.Error("a repeat or a refusal finds room in the last quarter")
+	}
+	for _, sent := range []string{"yes", "unknown"} {
+		d.outcome(testAsk(d, "Ping"), &correlation.Result{}, &failure{Kind: "timeout", Sent: sent})
+	}
+	d.outcome(testAsk(d, "Ping"), &correlation.Result{}, nil)
+	if d.lost.Load() != lost+2 {
+		t.Errorf("%d outcomes of what was sent find no room", d.lost.Load()-lost-2)
+	}
+}
+
+// A record counts as stored when AMI_AUDIT says so, not when another stream does.
+func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
+	nc, _ := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	names := make(chan string, 2)
+	names <- "OTHER"
+	names <- "NOTES"
+	answerAs(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
+		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
+	})
+	j := newJournal(connOf(t, nc), 1<<20, zap.NewNop())
+	told := make(chan string, 2)
+	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
+	again, err := j.storeBatch(t.Context(), batch)
+	if len(again) != 1 || err == nil || !strings.Contains(err.Error(), "OTHER") {
+		t.Errorf("another stream's word: %d are tried again, %v", len(again), err)
+	}
+	if again, err = j.storeBatch(t.Context(), again); len(again) != 0 || err != nil || <-told != "NOTES" || len(told) != 0 {
+		t.Errorf("its own: %d are tried again, %v", len(again), err)
+	}
+}

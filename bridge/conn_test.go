@@ -1,0 +1,182 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// connOf is a conn that has nc, and no other one in its place.
+func connOf(t *testing.T, nc *nats.Conn) *conn {
+	t.Helper()
+	c := newConn("test", zap.NewNop())
+	nc.SetReconnectHandler(func(*nats.Conn) { c.connected() })
+	nc.SetDisconnectErrHandler(func(*nats.Conn, error) { c.changed() })
+	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) })
+	if err := c.adopt(nc); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// testConn is a conn to the server at url, that does not run yet.
+func testConn(t *testing.T, url string) *conn {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Node, cfg.NATS.URL = "test", url
+	b := &Bridge{cfg: cfg, log: zap.NewNop(), natsLogin: newNATSLogin(cfg.NATS, nil, nil)}
+	b.control = b.newConn("control")
+	b.status = newStatus(b.control, b.log)
+	b.streams = newStreams(&b.cfg, b.control, b.log)
+	if err := b.control.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.control.get().Close() })
+	eventuallyUp(t, b.control)
+	return b.control
+}
+
+func eventuallyUp(t *testing.T, c *conn) {
+	t.Helper()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); !c.up(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Fatal("not connected")
+		}
+	}
+}
+
+// echo answers what comes to subject, from one queue for all or one for itself.
+func echo(t *testing.T, c *conn, subject, queue string) *subscription {
+	t.Helper()
+	s, err := c.subscribe(subject, queue, func(m *nats.Msg) {
+		if err := m.Respond(m.Data); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Each request is answered once while its subscription is exchanged all the time,
+// whether others share it or not.
+func TestConn_AnswersEachRequestOnceWhileSubscriptionsAreExchanged(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	c := testConn(t, s.ClientURL())
+	echo(t, c, "shared.*", "q")
+	echo(t, c, "own.*", "private")
+	c.confirm(t.Context())
+	nc, _ := clientOf(t, s.ClientURL())
+	answers := make(chan string, 1<<20)
+	if _, err := nc.Subscribe("answers", func(m *nats.Msg) { answers <- string(m.Data) }); err != nil {
+		t.Fatal(err)
+	}
+	const exchanges = 8
+	ctx, cancel := context.WithCancel(t.Context())
+	requests := 0
+	var group sync.WaitGroup
+	group.Go(func() {
+		for ; ctx.Err() == nil; requests++ {
+			subject := []string{"own.x", "shared.x"}[requests%2]
+			if err := nc.PublishRequest(subject, "answers", []byte(strconv.Itoa(requests))); err != nil {
+				t.Error(err)
+			}
+			_ = nc.Flush()
+		}
+	})
+	for range exchanges {
+		c.renew(t.Context())
+	}
+	cancel()
+	group.Wait()
+	seen := map[string]bool{}
+	for range requests {
+		select {
+		case answer := <-answers:
+			seen[answer] = true
+		case <-time.After(patience):
+			t.Fatalf("%d of %d requests are answered", len(seen), requests)
+		}
+	}
+	c.renew(t.Context()) // behind what is still under way
+	if len(answers) != 0 || len(seen) != requests {
+		t.Errorf("%d requests have %d answers too many; %d were answered", requests, len(answers), len(seen))
+	}
+	if stand, all := c.standing(); stand != 2 || all != 2 {
+		t.Errorf("%d of %d stand", stand, all)
+	}
+}
+
+// A connection that is lost in the middle of an exchange leaves no subscription
+// behind that only the server knows: half of the requests would go there.
+func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	others := int(s.NumSubscriptions())
+	c := testConn(t, s.ClientURL())
+	for i := range 50 {
+		echo(t, c, "s"+strconv.Itoa(i), "q")
+	}
+	c.confirm(t.Context())
+	for i := range 10 {
+		var group sync.WaitGroup
+		group.Go(func() { c.renew(t.Context()) })
+		group.Go(func() { // in the middle, or as the old ones are drained
+			pause(t.Context(), time.Duration(i%5)*overlap/4)
+			_ = c.get().ForceReconnect()
+		})
+		group.Wait()
+		eventuallyUp(t, c)
+	}
+	c.confirm(t.Context())
+	c.renew(t.Context())
+	if err := c.get().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n := int(s.NumSubscriptions()) - others; n != 50 {
+		t.Errorf("the server has %d subscriptions, the connection %d", n, c.get().NumSubscriptions())
+	}
+	nc, _ := clientOf(t, s.ClientURL())
+	for i := range 500 {
+		if _, err := nc.Request("s"+strconv.Itoa(i%50), nil, 5*time.Second); err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+	}
+}
+
+// A server that is at its limit takes no fresh one: the old ones stay, and stand.
+func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
+	s := serveNATS(t, func(o *natsserver.Options) { o.MaxSubs = 2 })
+	c := testConn(t, s.ClientURL())
+	echo(t, c, "a", "q")
+	echo(t, c, "b", "q")
+	c.confirm(t.Context())
+	for range 3 {
+		c.renew(t.Context())
+		if stand, all := c.standing(); stand != 2 || all != 2 || !c.well() {
+			t.Errorf("%d of %d stand: %v", stand, all, c.stand())
+		}
+	}
+	nc, _ := clientOf(t, s.ClientURL())
+	for range 20 {
+		for _, subject := range []string{"a", "b"} {
+			if _, err := nc.Request(subject, nil, patience); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	echo(t, c, "c", "q")
+	c.confirm(t.Context())
+	if c.well() || !errors.Is(c.stand()["c"], errCrowded) {
+		t.Errorf("one over the limit: %v", c.stand())
+	}
+}

@@ -1,0 +1,56 @@
+package bridge
+
+import (
+	"slices"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+// showsSecrets reports whether callers see what is secret in the replies to
+// action: once ACTIONS_ALLOW grants <Action>:secrets, and ACTIONS_DENY does not
+// refuse it.
+func (p *policy) showsSecrets(action actionName) bool {
+	grant := action.text + ":secrets"
+	return p.deny.find(grant) == "" && p.allow.Match(grant)
+}
+
+// mask hides secrets in what Asterisk said. It is set up for one request, and
+// used by whoever delivers its reply, one at a time. Its zero value hides them.
+type mask struct {
+	off   bool
+	names []string // of the headers that were hidden, each once
+}
+
+// result hides secrets in the headers of r's response and of its events. Output,
+// the lines of a Command, stays: they have no names.
+func (m *mask) result(r *correlation.Result) {
+	if m.off {
+		return
+	}
+	var inFields, inEvents []string
+	r.Fields, inFields = redact.Headers(r.Fields)
+	r.Events, inEvents = redact.Headers(r.Events)
+	m.add(inFields)
+	m.add(inEvents)
+}
+
+// part returns an event of a stream without secrets, in bytes of its own, and
+// the names of what was hidden in it.
+func (m *mask) part(event []byte) (own []byte, names []string) {
+	if !m.off {
+		if own, names = redact.Headers(event); names != nil {
+			m.add(names)
+			return own, names
+		}
+	}
+	return slices.Clone(event), nil
+}
+
+func (m *mask) add(names []string) {
+	for _, name := range names {
+		if !slices.Contains(m.names, name) {
+			m.names = append(m.names, name)
+		}
+	}
+}

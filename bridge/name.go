@@ -1,0 +1,82 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// actionName is an Action's name, parsed once from the subject: letters, digits,
+// _ and -. All who read it then read the same: Asterisk skips control characters
+// and blanks in front of a value (manager.c astman_get_header), so that it runs
+// \x01Command, which no comparison here takes for Command. The zero value is
+// what was no name.
+type actionName struct{ text string }
+
+// unknownAction stands for what is no Action's name, in replies and as the
+// subject of its audit, and for all Actions that no Asterisk has where refusals
+// are counted: callers invent their names.
+const unknownAction = "_unknown"
+
+const (
+	maxActionName = 64
+	maxServerName = 32
+)
+
+var errNoAction = errors.New("the subject's last token is no Action: it wants 1 to 64 of A-Z a-z 0-9 _ -")
+
+// parseActionName reads the last token of a request's subject.
+func parseActionName(token string) (actionName, error) {
+	if !isName(token, maxActionName) {
+		return actionName{}, errNoAction
+	}
+	return actionName{token}, nil
+}
+
+// String returns the name as the subject spells it.
+func (n actionName) String() string {
+	if n.text == "" {
+		return unknownAction
+	}
+	return n.text
+}
+
+// is reports whether n is the Action called name: Asterisk ignores the case of
+// it (manager.c action_find).
+func (n actionName) is(name string) bool { return strings.EqualFold(n.text, name) }
+
+// serverName is the name of a server or of a group of them.
+type serverName struct{ text string }
+
+func parseServerName(text string) (serverName, error) {
+	if !isName(text, maxServerName) {
+		return serverName{}, fmt.Errorf("%.40q names no server and no group: wants 1 to 32 of A-Z a-z 0-9 _ -", text)
+	}
+	return serverName{text}, nil
+}
+
+// isName reports whether text is 1 to most of the bytes that NATS, Asterisk and
+// every comparison take for themselves.
+func isName(text string, most int) bool {
+	for i := range len(text) {
+		c := text[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return text != "" && len(text) <= most
+}
+
+// checkHeaderName wants printable ASCII without a colon and without a blank at
+// either end: Asterisk would read another name there, or none.
+func checkHeaderName(name string) error {
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] > '~' || name[i] == ':' {
+			return fmt.Errorf("%.40q is no header's name: wants printable ASCII without a colon", name)
+		}
+	}
+	if name == "" || name[0] == ' ' || name[len(name)-1] == ' ' {
+		return fmt.Errorf("%.40q is no header's name: it is empty, or begins or ends with a blank", name)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package bridge
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// Verdict is what a policy says of an Action that the audit has recorded.
+type Verdict struct {
+	Rule string // that refuses it; "" if none does
+	// Unsure: the record does not hold all that was asked for, so that Rule may
+	// be wrong.
+	Unsure bool
+}
+
+// JudgeRecord says whether the policy in force for a server lets pass what a
+// record of the audit holds. It is false if c has no such server. A record has
+// secrets masked, values cut and headers left out; ACTION_RATES is not looked at.
+func (c *Config) JudgeRecord(server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
+	for i := range c.Servers {
+		if own := &c.Servers[i]; own.Name == server {
+			return newPolicy(c, own).judgeRecord(action, fields, omitted), true
+		}
+	}
+	return v, false
+}
+
+// neutral takes out of a record what the audit put in the place of secrets, and
+// where it cut: neither is text of the request.
+var neutral = strings.NewReplacer(redact.Hidden, "redacted", "…", "")
+
+func (p *policy) judgeRecord(action string, fields json.RawMessage, omitted int) Verdict {
+	name, err := parseActionName(action)
+	if err != nil || action == unknownAction {
+		return Verdict{Rule: "bad_request: " + errNoAction.Error()}
+	}
+	text := neutral.Replace(string(fields))
+	whole := fields != nil && omitted == 0 && text == string(fields)
+	r, err := parseRequest(name, []byte(text))
+	var headers []frames.Header
+	if err == nil {
+		headers, err = r.in(p.charset)
+	}
+	if err != nil {
+		return Verdict{Rule: "bad_request: a header's name, or the body", Unsure: !whole} // err has text of the request
+	}
+	refused := p.refuses(name, headers)
+	if refused == nil {
+		return Verdict{Unsure: !whole}
+	}
+	v := Verdict{Rule: refused.rule, Unsure: !whole && strings.HasPrefix(refused.rule, "ACTIONS_RULES")}
+	// The audit records a variable of an object without the backslashes that kept its value whole.
+	for i := range headers {
+		h := &headers[i]
+		if sameName(h.Key, "Variable") {
+			variable, value, _ := strings.Cut(string(h.Value), "=")
+			h.Value = []byte(variable + "=" + variableEscaper.Replace(value))
+		}
+	}
+	if again := p.refuses(name, headers); again == nil || again.rule != refused.rule {
+		v.Unsure = true
+	}
+	return v
+}

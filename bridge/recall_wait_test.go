@@ -1,0 +1,148 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// Twenty seconds without an answer are waited for, on a live connection: as long
+// as NATS is away it waits on.
+func TestRecall_WaitsTwentySecondsForAnAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		away        time.Duration
+		least, most time.Duration
+	}{
+		"connected": {0, 20 * time.Second, 40 * time.Second},
+		"away":      {time.Hour, time.Hour + 20*time.Second, time.Hour + time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				connected := func() bool { return time.Since(began) > test.away }
+				_, err := recall(t.Context(), connected, func(ctx context.Context) (time.Time, error) {
+					<-ctx.Done()
+					return time.Time{}, ctx.Err()
+				})
+				if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took < test.least || took > test.most {
+					t.Errorf("%v after %v", err, took)
+				}
+			})
+		})
+	}
+}
+
+// An error that is said at once, such as that nobody answers yet, is none that
+// counts; and who ends meanwhile has no answer.
+func TestRecall_AsksUntilThereIsAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want, asked := time.Unix(900, 0), 0
+		last, err := recall(t.Context(), func() bool { return true }, func(context.Context) (time.Time, error) {
+			if asked++; asked < 10*recallTries {
+				return time.Time{}, nats.ErrNoResponders
+			}
+			return want, nil
+		})
+		if err != nil || !last.Equal(want) {
+			t.Errorf("%v, %v", last, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = recall(ctx, func() bool { return true }, func(context.Context) (time.Time, error) { return time.Time{}, nats.ErrNoResponders })
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("at the end %v", err)
+		}
+	})
+}
+
+// Without an answer there is a Gap all the same, which begins at the login; with
+// one that says that nothing was before there is none.
+func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
+	login := time.Now()
+	for name, test := range map[string]struct {
+		last time.Time
+		err  error
+		from int64 // 0: no Gap
+	}{
+		"no answer":          {time.Time{}, context.DeadlineExceeded, login.UnixNano()},
+		"nothing was before": {time.Time{}, nil, 0},
+		"an event before":    {login.Add(-time.Hour), nil, login.Add(-time.Hour).UnixNano()},
+	} {
+		s := pureServer(t)
+		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
+		s.watchRestart(amiconn.Event{At: login, Frame: fullyBooted(t, "1000")})
+		s.outbox.push(outboxEntry{session: "s1", seq: 1}, []byte("1"), false)
+		s.recalled(test.last, test.err)
+		if test.from != 0 {
+			_, _, told, ok := s.outbox.take(nil)
+			if !ok || told == nil || told.reason != gapRestart || !told.unknown || told.from != test.from || told.to != login.UnixNano() {
+				t.Errorf("%s: %+v", name, told)
+			}
+		}
+		if _, payload, told, ok := s.outbox.take(nil); !ok || told != nil || string(payload) != "1" {
+			t.Errorf("%s: then comes %s, %+v", name, payload, told)
+		}
+	}
+}
+
+// A Gap begins when the last event was read, which it says itself, not when the
+// stream took it: that may be long after, where events waited.
+func TestRecall_AGapBeginsWhenTheLastEventWasRead(t *testing.T) {
+	read, stored := time.Unix(1000, 5000), time.Unix(2000, 0)
+	if at := readAt(nats.Header{"Ami-Time": {stamp(read)}}, stored); !at.Equal(read) {
+		t.Errorf("at %v", at)
+	}
+	for _, h := range []nats.Header{nil, {"Ami-Time": {"yesterday"}}} {
+		if at := readAt(h, stored); !at.Equal(stored) {
+			t.Errorf("of an event that does not say: at %v", at)
+		}
+	}
+	s := startNATS(t, t.TempDir(), 0)
+	testBridge(t, s.ClientURL(), DeliverJetStream)
+	_, js := clientOf(t, s.ClientURL())
+	msg := nats.NewMsg("ami.events.pbx1.Test")
+	msg.Header.Set("Ami-Time", stamp(read))
+	if _, err := js.PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := lastEvent(t.Context(), js, "ami.events.pbx1.>"); err != nil || !at.Equal(read) {
+		t.Errorf("at %v, %v", at, err)
+	}
+}
+
+// A session that is lost again before an event has come leaves a Gap of its own,
+// beside that of the loss before.
+func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
+	s, start := pureServer(t), time.Now().Add(-time.Minute)
+	s.outbox.recalled(time.Time{})
+	up := func(session string, after time.Duration) {
+		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: session, At: start.Add(after)})
+	}
+	down := func(session string, reason amiconn.Reason, after time.Duration) {
+		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: session, Reason: reason, At: start.Add(after)})
+	}
+	up("s1", 0)
+	s.watchRestart(amiconn.Event{At: start, Frame: fullyBooted(t, "1000")})
+	down("s1", amiconn.ReasonClosed, time.Second)
+	up("s2", 2*time.Second)
+	down("s2", amiconn.ReasonRead, 3*time.Second)
+	up("s3", 4*time.Second)
+	s.watchRestart(amiconn.Event{At: start.Add(5 * time.Second), Frame: fullyBooted(t, "1005")})
+	var told []string
+	for {
+		_, _, hole, ok := s.outbox.take(nil)
+		if !ok {
+			break
+		}
+		told = append(told, hole.reason)
+	}
+	if len(told) != 2 || told[0] != string(amiconn.ReasonClosed) || told[1] != string(amiconn.ReasonRead) {
+		t.Errorf("told are %v", told)
+	}
+}

@@ -1,0 +1,69 @@
+package bridge
+
+import (
+	"reflect"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// permits is which Actions of a server's callers are taken. It is not changed
+// once made: another takes its place.
+type permits struct {
+	policy *policy
+	limits Rates // that rates hold to
+	rates  limiter
+}
+
+// next returns the permits that all and own ask for. Rates that stay as they
+// are go on where they were: what has been taken is not given again.
+func (p *permits) next(all *Config, own *ServerConfig) *permits {
+	n := &permits{policy: newPolicy(all, own), limits: own.ActionRates, rates: p.rates}
+	if !reflect.DeepEqual(p.limits, n.limits) {
+		n.rates = newLimiter(n.limits)
+	}
+	return n
+}
+
+// Reload puts in force what of cfg, which must be valid, can change while the
+// bridge runs. At once: which Actions are taken and how often, which events are.
+// With the next login or connect: user, secret and TLS of servers, and of NATS
+// where the kinds of credentials are the same as before. A server whose logins
+// are refused is tried again now. All else of cfg is ignored, and so are servers
+// that the bridge does not have; no session is touched. It may be called at any
+// time, by one goroutine at a time.
+func (b *Bridge) Reload(cfg Config) {
+	b.learn(cfg.Secrets()...)
+	b.natsLogin.renew(cfg.NATS)
+	for i := range cfg.Servers {
+		own := &cfg.Servers[i]
+		for _, s := range b.servers {
+			if s.cfg.Name == own.Name {
+				s.reload(&cfg, own)
+			}
+		}
+	}
+}
+
+// reload does so for one server.
+func (s *server) reload(all *Config, asked *ServerConfig) {
+	own := new(ServerConfig)
+	*own = *asked
+	own.Charset = s.cfg.Charset // in which requests are written, rules read
+	s.permits.Store(s.permits.Load().next(all, own))
+	if next := newFilter(own); !reflect.DeepEqual(s.filter.Load(), next) {
+		s.filter.Store(next)
+	}
+	s.link.Renew(own.Config)
+	s.link.Retry()
+}
+
+// learn keeps secrets that were not known at the start out of what is written.
+func (b *Bridge) learn(secrets ...string) {
+	b.audit.concealer.Add(secrets...)
+	if b.deps.Learn != nil {
+		b.deps.Learn(secrets...)
+	}
+}
+
+// learnOne is learn for a secret that a login has read.
+func (b *Bridge) learnOne(secret amiconn.Secret) { b.learn(string(secret)) }

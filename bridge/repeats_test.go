@@ -1,0 +1,215 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+)
+
+// keyedAsk is a request with a key that nobody answers.
+func keyedAsk(r *repeats, subject, key string) *ask {
+	return &ask{
+		endpoint: &endpoint{b: &Bridge{repeats: r}}, subject: subject, options: options{key: key},
+		server: &server{cfg: DefaultServerConfig()},
+	}
+}
+
+// first reports what r makes of a request with a key: it is the first, or the
+// kind of its refusal, or repeat.
+func first(r *repeats, a *ask) string {
+	switch _, first, known, fail := r.enter(a); {
+	case fail != nil:
+		return fail.Kind
+	case known != nil && known.failure != nil:
+		return "repeat of " + known.failure.Kind
+	case known != nil:
+		return "repeat"
+	case first:
+		return "first"
+	}
+	return "waits"
+}
+
+// ends ends the first request of a key with a reply of so many bytes.
+func ends(r *repeats, a *ask, size int, fail *failure) {
+	r.settle(r.known[a.keyName()], make([]byte, size), fail)
+}
+
+// A key is of one subject, and of each server of all.
+func TestRepeats_AKeyIsOfOneSubjectAndServer(t *testing.T) {
+	r := newRepeats(time.Minute)
+	for _, subject := range []string{"ami.actions.pbx1.Originate", "ami.actions.pbx2.Originate", "ami.actions.pbx1.Redirect"} {
+		if got := first(r, keyedAsk(r, subject, "k")); got != "first" {
+			t.Errorf("%s: %s", subject, got)
+		}
+		if got := first(r, keyedAsk(r, subject, "k")); got != "waits" {
+			t.Errorf("%s again: %s", subject, got)
+		}
+	}
+	for _, server := range []string{"pbx1", "pbx2"} {
+		a := keyedAsk(r, "ami.actions.all.Originate", "k")
+		a.endpoint.every, a.server.cfg.Name = true, server
+		if got := first(r, a); got != "first" {
+			t.Errorf("all, %s: %s", server, got)
+		}
+	}
+}
+
+// A key is remembered for the whole window after its end, and no longer; so are
+// the bytes of its reply.
+func TestRepeats_TheWindowAndTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window = time.Minute
+		r := newRepeats(window)
+		fill := func() (n int) {
+			for ; ; n++ {
+				a := keyedAsk(r, "s", fmt.Sprint(n))
+				switch got := first(r, a); got {
+				case "first":
+					ends(r, a, keptReply, nil)
+				case "busy":
+					return n
+				default:
+					t.Fatalf("key %d: %s", n, got)
+				}
+			}
+		}
+		for round := range 2 {
+			if n := fill(); n != maxKeyBytes/keptReply {
+				t.Fatalf("round %d: %d replies of %d bytes are remembered", round, n, keptReply)
+			}
+			time.Sleep(window * 9 / 10)
+			if got := first(r, keyedAsk(r, "s", "0")); got != "repeat" {
+				t.Errorf("within the window: %s", got)
+			}
+			time.Sleep(window/10 - 1)
+			if got := first(r, keyedAsk(r, "s", "new")); got != "busy" {
+				t.Errorf("just before its end: %s", got)
+			}
+			time.Sleep(time.Nanosecond)
+		}
+		if got := first(r, keyedAsk(r, "s", "new")); got != "first" || r.bytes != 0 || len(r.known) != 1 {
+			t.Errorf("after it: %s, %d bytes, %d keys", got, r.bytes, len(r.known))
+		}
+	})
+}
+
+func TestRepeats_AreBounded(t *testing.T) {
+	r := newRepeats(time.Minute)
+	for n := range maxKeys {
+		if got := first(r, keyedAsk(r, "s", fmt.Sprint(n))); got != "first" {
+			t.Fatalf("key %d: %s", n, got)
+		}
+	}
+	if got := first(r, keyedAsk(r, "s", "one more")); got != "busy" || maxKeys != 20_000 {
+		t.Errorf("one key more than %d: %s", maxKeys, got)
+	}
+	for n := range maxRepeats {
+		if got := first(r, keyedAsk(r, "s", "1")); got != "waits" {
+			t.Fatalf("repeat %d: %s", n, got)
+		}
+	}
+	if got := first(r, keyedAsk(r, "s", "1")); got != "busy" || maxRepeats != 64 {
+		t.Errorf("one repeat more than %d: %s", maxRepeats, got)
+	}
+}
+
+// A reply over 64 KiB is not remembered, but that it was given is.
+func TestRepeats_ALargeReplyIsNotRemembered(t *testing.T) {
+	r := newRepeats(time.Minute)
+	for size, want := range map[int]string{64 << 10: "repeat", 64<<10 + 1: "repeat of reply_too_large"} {
+		a := keyedAsk(r, "s", fmt.Sprint(size))
+		first(r, a)
+		ends(r, a, size, nil)
+		if got := first(r, a); got != want {
+			t.Errorf("a repeat of %d bytes: %s", size, got)
+		}
+	}
+	if r.bytes != 64<<10 {
+		t.Errorf("%d bytes are remembered", r.bytes)
+	}
+}
+
+// answered is the reply to m, which a is asked.
+func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.Header) {
+	a.t.Helper()
+	m.Reply = a.nc.NewInbox()
+	sub, err := a.nc.SubscribeSync(m.Reply)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := a.nc.Flush(); err != nil {
+		a.t.Fatal(err)
+	}
+	a.to(m)
+	answer, err := sub.NextMsg(patience)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	var r struct{ Error failure }
+	if err := json.Unmarshal(answer.Data, &r); err != nil {
+		a.t.Fatalf("%v in %s", err, answer.Data)
+	}
+	return r.Error.Kind, r.Error.Sent, r.Error.Message, answer.Header
+}
+
+// A repeat that comes to another bridge is told what the first knows, also that
+// nobody knows, and never sent; while the first is at it the repeat waits as
+// long as its own Ami-Timeout, and then nobody knows either.
+func TestRepeats_AtAnotherBridge(t *testing.T) {
+	url := startNATS(t, t.TempDir(), 0).ClientURL()
+	one := askingAt(t, url, nil)
+	two := askingAt(t, url, func(c *Config) { c.Node = "b2" })
+	request := func(key, timeout string) *nats.Msg {
+		return requestFor("pbx1", "Originate", `{"Channel":"Local/1@x","Exten":"1","Context":"x","Priority":"1"}`,
+			"Ami-Idempotency-Key", key, "Ami-Timeout", timeout)
+	}
+	one.sims["pbx1"].Always("Originate", amisim.Ignore)
+
+	if kind, sent, _, _ := one.answered(request("lost", "200ms")); kind != "timeout" || sent != "unknown" {
+		t.Fatalf("the first: %s, sent %s", kind, sent)
+	}
+	kind, sent, message, header := two.answered(request("lost", "25s"))
+	if kind != "timeout" || sent != "unknown" || strings.Contains(message, "another bridge") || header.Get("Ami-Idempotent-Replay") != "true" {
+		t.Errorf("its repeat elsewhere: %s, sent %s, %s, %v", kind, sent, message, header)
+	}
+
+	one.to(request("slow", "25s"))
+	within(t, "the bucket has the key", func() bool { return one.sims["pbx1"].Received("Originate") == 2 })
+	kind, sent, message, _ = two.answered(request("slow", "300ms"))
+	if kind != "timeout" || sent != "unknown" || !strings.Contains(message, "another bridge has the key") {
+		t.Errorf("a repeat that waits in vain: %s, sent %s, %s", kind, sent, message)
+	}
+	if n := two.sims["pbx1"].Received("Originate"); n != 0 {
+		t.Errorf("repeats were sent %d times", n)
+	}
+}
+
+// A repeat is a request of its own to the audit.
+func TestRepeats_LeaveARecord(t *testing.T) {
+	a := askingBridge(t, nil)
+	records, err := a.nc.SubscribeSync("ami.audit.pbx1.CoreStatus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"answered yes", "repeat no"} {
+		a.answered(requestFor("pbx1", "CoreStatus", "", "Ami-Idempotency-Key", "k"))
+		m, err := records.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := recordOf(t, m); r.Outcome+" "+r.Sent != want {
+			t.Errorf("recorded %s, want %s", m.Data, want)
+		}
+	}
+}

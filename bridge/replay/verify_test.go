@@ -1,0 +1,136 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// ledger is a stream of records that somebody writes by hand.
+type ledger struct {
+	v      Verifier
+	seq    uint64
+	prev   map[string]string // by run
+	number map[string]int
+}
+
+func newLedger() *ledger {
+	return &ledger{v: Verifier{Prefix: "ami"}, prev: make(map[string]string), number: make(map[string]int)}
+}
+
+// add stores a record of a node's run, which follows the one before it, or first
+// if it is the first, and returns its hash.
+func (l *ledger) add(node, run, first string, members ...string) string {
+	l.seq++
+	l.number[run]++
+	if l.prev[run] == "" {
+		l.prev[run] = first
+	}
+	data := fmt.Appendf(nil, `{"at":"2026-11-24T10:00:00.000000Z","server":"pbx1","node":%q,"run":%q,"seq":%d,"prev":%q%s}`,
+		node, run, l.number[run], l.prev[run], strings.Join(members, ""))
+	l.prev[run] = digest(data)
+	l.v.See(&Message{
+		Subject: "ami.audit.pbx1.Ping", Sequence: l.seq, Stored: time.Unix(1, 0), Data: data,
+		Header: nats.Header{"Nats-Msg-Id": {fmt.Sprintf("%s.%s.%d", node, run, l.number[run])}},
+	})
+	return l.prev[run]
+}
+
+// found is what is to be said of pbx1: kinds of breaks, and whether there are
+// live heads of one node.
+func (l *ledger) found() string {
+	var all []string
+	for _, v := range l.v.Verdicts() {
+		for _, b := range v.Breaks {
+			all = append(all, fmt.Sprintf("%s at %d", b.Kind, b.Sequence))
+		}
+		for _, note := range v.Notes {
+			if strings.Contains(note, "live heads") {
+				all = append(all, note[:strings.Index(note, ":")])
+			}
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// A run that somebody makes under the name of a bridge shows as soon as that
+// bridge goes on, and at once if it does not follow the bridge's last record.
+// What honest bridges do is none of it.
+func TestVerify_TwoRunsOfOneNode(t *testing.T) {
+	for name, test := range map[string]struct {
+		write func(l *ledger)
+		want  string
+	}{
+		"a node that starts again": {func(l *ledger) {
+			l.add("b1", "r1", "genesis")
+			l.add("b1", "r2", l.add("b1", "r1", ""))
+			l.add("b1", "r2", "")
+		}, ""},
+		"behind what another node said": {func(l *ledger) {
+			l.add("b1", "r1", "genesis")
+			l.add("b2", "s1", l.add("b1", "r1", ""))
+			l.add("b1", "r2", l.add("b2", "s1", ""))
+			l.add("b2", "s1", "")
+			l.add("b2", "s2", l.add("b1", "r2", ""))
+		}, ""},
+		"another spoke between its start and its first word": {func(l *ledger) {
+			last := l.add("b1", "r1", "genesis")
+			l.add("b2", "s1", last)
+			l.add("b1", "r2", last)
+		}, ""},
+		"the bridge goes on": {func(l *ledger) {
+			l.add("b1", "r1", "genesis")
+			l.add("b1", "forged", l.add("b1", "r1", ""))
+			l.add("b1", "r1", "")
+			l.add("b1", "r1", "")
+		}, "forked at 4; b1 has 2 live heads, of the runs forged, r1"},
+		"it goes on between the forger's": {func(l *ledger) {
+			l.add("b1", "forged", l.add("b1", "r1", "genesis"))
+			l.add("b1", "r1", "")
+			l.add("b1", "forged", "")
+		}, "forked at 3; b1 has 2 live heads, of the runs forged, r1"},
+		"from the middle": {func(l *ledger) {
+			first := l.add("b1", "r1", "genesis")
+			l.add("b1", "r1", "")
+			l.add("b1", "forged", first)
+		}, "forked at 3; b1 has 2 live heads, of the runs forged, r1"},
+		"it does not say from where": {func(l *ledger) {
+			l.add("b1", "r1", "genesis")
+			l.add("b1", "forged", "unknown")
+		}, "b1 has 2 live heads, of the runs forged, r1"},
+		"and the bridge starts again": {func(l *ledger) {
+			l.add("b1", "r1", "genesis")
+			l.add("b1", "r2", l.add("b1", "forged", "unknown"))
+		}, "b1 has 2 live heads, of the runs r1, r2"},
+		"from nowhere": {func(l *ledger) {
+			l.add("b1", "r1", "genesis")
+			l.add("b1", "forged", "genesis")
+		}, "restarted at 2; b1 has 2 live heads, of the runs forged, r1"},
+	} {
+		l := newLedger()
+		test.write(l)
+		if got := l.found(); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+// A record that stands for many is one of the chain, and says for how many.
+func TestVerify_CountsRefusals(t *testing.T) {
+	l := newLedger()
+	l.add("b1", "r1", "genesis")
+	l.add("b1", "r1", "", `,"phase":"refusals","decision":"refused","count":40,"outcomes":{"forbidden":30,"busy":10}`)
+	l.add("b1", "r1", "")
+	if v := l.v.Verdicts()[0]; v.Broken > 0 || v.Records != 3 || v.Counted != 40 {
+		t.Errorf("%+v", v)
+	}
+	r := Record{Phase: "refusals", Decision: "refused", Outcomes: map[string]uint64{"forbidden": 30, "busy": 10}}
+	for outcome, want := range map[string]bool{"refusals": true, "busy": true, "forb*": true, "timeout": false} {
+		if w := (&Wanted{Outcomes: []string{outcome}}); w.Has(&r) != want {
+			t.Errorf("%s selects it: %v", outcome, !want)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package bridge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+)
+
+// What an endpoint's requests hold is bounded: the next one is busy, those of
+// other endpoints are not, and there is room again once some have ended.
+func TestHeld_IsBoundedByEndpoint(t *testing.T) {
+	a := askingBridge(t, func(c *Config) { c.IdempotencyWindow = 0 }, "pbx1", "pbx2")
+	for _, sim := range a.sims {
+		sim.Always("CoreStatus", amisim.Ignore)
+	}
+	one := &a.endpoints[0].held
+	one.limit = 20 * askBytes
+	replies, err := a.nc.SubscribeSync("_INBOX.test.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		a.to(requestFor("pbx1", "CoreStatus", ""))
+	}
+	refused := one.refused.Load()
+	if refused < 20 || refused > 30 || one.bytes.Load() > one.limit {
+		t.Errorf("%d of 40 are refused, %d bytes of %d are held", refused, one.bytes.Load(), one.limit)
+	}
+	for range refused {
+		m, err := replies.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Header.Get("Nats-Service-Error-Code") != "429" || !strings.Contains(string(m.Data), `"kind":"busy","sent":"no","retry_after_ms":100`) {
+			t.Fatalf("refused with %v %s", m.Header, m.Data)
+		}
+	}
+	a.to(requestFor("pbx2", "CoreSettings", ""))
+	if m, err := replies.NextMsg(patience); err != nil || m.Header.Get("Nats-Service-Error-Code") != "" {
+		t.Errorf("another endpoint answers %+v, %v", m, err)
+	}
+	a.sims["pbx1"].Kick()
+	within(t, "room again", func() bool { return one.bytes.Load() == 0 })
+}
+
+// However a request ends, nothing of it stays held.
+func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
+	a := askingBridge(t, func(c *Config) {
+		c.ActionsDeny = Globs{"CoreSettings"}
+		c.Servers[2].Addr = "127.0.0.1:1" // away
+	}, "pbx1", "pbx2", "pbx3")
+	a.sims["pbx1"].Always("Originate", amisim.Deny("no"))
+	body := `{` + members(100, `"Variable":"v#=`+strings.Repeat("x", 900)+`"`) + `}`
+	for _, to := range []string{"pbx1", "pbx3", "any", "all"} {
+		for _, action := range []string{"CoreStatus", "Originate", "CoreSettings", "ping"} {
+			for n, headers := range [][]string{
+				nil, {"Ami-Idempotency-Key", "k"}, {"Ami-Idempotency-Key", "k"}, {"Ami-Idempotency-Key", "k"},
+				{"Ami-Reply", "stream"}, {"Ami-Validate", "strict"}, {"Ami-Timeout", "1ns"}, {"Ami-Group", "x"},
+			} {
+				for _, b := range []string{"", body, body + " ", "{"} {
+					m := requestFor(to, action, b, headers...)
+					a.to(m)
+					if n == 3 {
+						m.Reply = "nowhere"
+						a.to(m)
+					}
+				}
+			}
+		}
+	}
+	for _, sim := range a.sims {
+		sim.Kick()
+	}
+	a.to(requestFor("any", "CoreStatus", body))
+	within(t, "all have ended", func() bool {
+		a.inFlight.mu.Lock()
+		defer a.inFlight.mu.Unlock()
+		return a.inFlight.n == 0
+	})
+	for _, e := range a.endpoints {
+		if n := e.held.bytes.Load(); n != 0 {
+			t.Errorf("%s holds %d bytes of nothing", e.name, n)
+		}
+	}
+}
+
+// Repeats that wait for the first of their key hold nothing of what they ask.
+func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
+	a := askingBridge(t, func(c *Config) { c.Delivery = DeliverCore })
+	a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
+	body := `{` + members(100, `"V#":"`+strings.Repeat("x", 1000)+`"`) + `}`
+	for range maxRepeats {
+		a.to(requestFor("pbx1", "CoreStatus", body, "Ami-Idempotency-Key", "k"))
+	}
+	if n := a.endpoints[0].held.bytes.Load(); n > maxRepeats*8<<10 {
+		t.Errorf("%d repeats of %d bytes hold %d", maxRepeats, len(body), n)
+	}
+}
+
+// What nats.go drops since an endpoint does not keep up is counted, by endpoint,
+// in the metrics, the status and the log; a new subscription counts on.
+func TestDropped_AreCounted(t *testing.T) {
+	a := askingBridge(t, nil)
+	e := a.endpoints[0]
+	current := func() *nats.Subscription {
+		a.control.mu.Lock()
+		defer a.control.mu.Unlock()
+		at := slices.IndexFunc(a.control.subs, func(s *subscription) bool { return s.subject == e.subject() })
+		return a.control.subs[at].sub
+	}
+	if err := current().SetPendingLimits(10, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	flood := func() {
+		a.audit.refusals.mu.Lock() // the endpoint waits for it
+		defer a.audit.refusals.mu.Unlock()
+		before := e.dropped.total()
+		for range 100 {
+			if err := a.nc.PublishMsg(requestFor("pbx1", "Login", "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		within(t, "the drops", func() bool { return e.dropped.total() >= before+80 })
+	}
+	flood()
+	dropped := e.dropped.total()
+	old := current()
+	within(t, "another subscription", func() bool {
+		raise(a.control.denial)
+		return current() != old && !old.IsValid()
+	})
+	sub := current()
+	if msgs, bytes, err := sub.PendingLimits(); msgs != queuedRequests || bytes != queuedBytes || err != nil {
+		t.Errorf("at most %d requests, %d bytes wait, %v", msgs, bytes, err)
+	}
+	if err := sub.SetPendingLimits(10, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	flood()
+	if now := e.dropped.total(); now < dropped+80 {
+		t.Errorf("%d dropped, then %d", dropped, now)
+	}
+	nodes, err := a.nc.SubscribeSync("ami.nodes.b1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := e.dropped.total()
+	within(t, "the status", func() bool {
+		m, err := nodes.NextMsg(patience)
+		return err == nil && strings.Contains(string(m.Data), fmt.Sprintf(`"requests_dropped":%d,`, want))
+	})
+	families, err := a.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "ami_nats_bridge_requests_dropped_total" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if got := m.GetCounter().GetValue(); (m.GetLabel()[0].GetValue() == "pbx1") != (got == float64(want)) {
+				t.Errorf("%v: %v", m.GetLabel(), got)
+			}
+		}
+	}
+}

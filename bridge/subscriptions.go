@@ -1,0 +1,325 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+const (
+	// renewAtOnce is how many subscriptions are exchanged together: while they are,
+	// that many more count against the server's limit.
+	renewAtOnce = 32
+	// overlap is how long both are there, the old one and the fresh one: for that
+	// long a server, this or another of a cluster, may still be at a message for
+	// which it has found the old one only. nats.go has handed over by then what
+	// the server has against the fresh one.
+	overlap = 250 * time.Millisecond
+	// flushTimeout bounds the wait for the server's answer to a ping.
+	flushTimeout = 5 * time.Second
+)
+
+// subscription is one that a conn keeps up. nats.go makes it again on each new
+// connection and at no other time, whereas the server takes it away when the
+// rights go and does not bring it back with them. So it is exchanged, again and
+// again, for a fresh one: first that is made, and some time after the server has
+// it the old one is drained, so that nothing falls between them. Both have the same queue
+// group, so that a request reaches one of them; where nobody else is to share it
+// the group is this process's own. Acknowledgements have none: to hear one twice
+// changes nothing.
+type subscription struct {
+	subject, queue string
+	handle         nats.MsgHandler
+	made           func(*nats.Subscription) error // sets up each one that is made; may be nil
+	look           func()                         // called while the one before is drained; may be nil
+
+	// Of conn.mu.
+	sub     *nats.Subscription // the one in use
+	on      *link
+	stands  bool  // the server has it, as far as is known
+	heard   error // a denial since it was last made
+	denied  error // why it does not stand
+	stopped bool
+}
+
+var (
+	errCrowded = errors.New("the server takes no more subscriptions: its limit, or the account's, is reached")
+	errNotYet  = errors.New("not yet subscribed")
+)
+
+// subscribe keeps up a subscription from now on. It may be used once open was.
+func (c *conn) subscribe(subject, queue string, handle nats.MsgHandler) (*subscription, error) {
+	s := &subscription{subject: subject, queue: queue, handle: handle}
+	return s, c.keep(s)
+}
+
+// keep keeps up s from now on. It may be used once open was.
+func (c *conn) keep(s *subscription) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.get()
+	sub, err := s.make(l)
+	if err != nil {
+		return err
+	}
+	s.use(l, sub)
+	c.subs = append(c.subs, s)
+	raise(c.again)
+	return nil
+}
+
+// make subscribes on l.
+func (s *subscription) make(l *link) (*nats.Subscription, error) {
+	sub, err := l.QueueSubscribe(s.subject, s.queue, s.handle)
+	if err == nil && s.made != nil {
+		err = s.made(sub)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to %s: %w", s.subject, err)
+	}
+	return sub, nil
+}
+
+// use takes sub, made on l, into use. It needs conn.mu.
+func (s *subscription) use(l *link, sub *nats.Subscription) { s.sub, s.on, s.stands = sub, l, false }
+
+// subscribeAll subscribes on a new link, which is not connected yet as a rule.
+func (c *conn) subscribeAll(l *link) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.subs {
+		sub, err := s.make(l)
+		if err != nil {
+			return err
+		}
+		s.use(l, sub)
+	}
+	return nil
+}
+
+// stop takes no more messages; those that have come are still handled.
+func (c *conn) stop(s *subscription) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.stopped = true
+	c.subs = slices.DeleteFunc(c.subs, func(other *subscription) bool { return other == s })
+	if err := s.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("drain %s: %w", s.subject, err)
+	}
+	return nil
+}
+
+// failed hears an error of the server's that nobody waits for.
+func (c *conn) failed(err error) {
+	subject, publish, denied := denial(err)
+	crowded := errors.Is(err, nats.ErrMaxSubscriptionsExceeded)
+	if (denied == nil || publish) && !crowded {
+		return
+	}
+	c.mu.Lock()
+	c.crowded = c.crowded || crowded
+	for _, s := range c.subs {
+		if denied != nil && s.subject == subject {
+			s.heard, s.denied, s.stands = denied, denied, false
+		}
+	}
+	c.mu.Unlock()
+	raise(c.denial)
+}
+
+// stand says of each subject why its subscription does not stand; nil if it does.
+func (c *conn) stand() map[string]error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[string]error, len(c.subs))
+	for _, s := range c.subs {
+		switch {
+		case s.denied != nil:
+			all[s.subject] = s.denied
+		case !s.stands:
+			all[s.subject] = errNotYet
+		default:
+			all[s.subject] = nil
+		}
+	}
+	return all
+}
+
+// standing returns how many subscriptions stand, and how many there are.
+func (c *conn) standing() (stand, all int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.subs {
+		if s.stands {
+			stand++
+		}
+	}
+	return stand, len(c.subs)
+}
+
+// well reports whether the server has denied none.
+func (c *conn) well() bool { return len(c.lost()) == 0 }
+
+// confirm notes what stands of the subscriptions that were made with a new
+// connection, or one by one. It is for run.
+func (c *conn) confirm(ctx context.Context) {
+	l, before := c.get(), c.lost()
+	if l.FlushTimeout(flushTimeout) != nil {
+		return
+	}
+	if l.LastError() != nil {
+		pause(ctx, overlap)
+	}
+	c.mu.Lock()
+	for _, s := range c.subs {
+		switch {
+		case s.on != l || s.stands || s.heard != nil:
+		case c.crowded:
+			s.denied = errCrowded
+		default:
+			s.stands, s.denied = true, nil
+		}
+	}
+	c.mu.Unlock()
+	c.tell(before)
+}
+
+// confirmed reports whether it is known of each whether it stands.
+func (c *conn) confirmed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !slices.ContainsFunc(c.subs, func(s *subscription) bool { return !s.stands && s.denied == nil })
+}
+
+// renew exchanges every subscription for a fresh one. It is for run.
+func (c *conn) renew(ctx context.Context) {
+	l := c.get()
+	c.mu.Lock()
+	all := slices.Clone(c.subs)
+	c.mu.Unlock()
+	before := c.lost()
+	for some := range slices.Chunk(all, renewAtOnce) {
+		if ctx.Err() != nil || !l.IsConnected() || !c.exchange(ctx, l, some) {
+			return
+		}
+	}
+	c.tell(before)
+}
+
+// exchange makes each of some anew on l, and drains those before. It reports
+// whether l is still there.
+func (c *conn) exchange(ctx context.Context, l *link, some []*subscription) bool {
+	reconnects := l.Stats().Reconnects
+	c.mu.Lock()
+	c.crowded = false
+	for _, s := range some {
+		s.heard = nil
+	}
+	c.mu.Unlock()
+	fresh := make([]*nats.Subscription, len(some))
+	for i, s := range some {
+		sub, err := s.make(l)
+		if err != nil { // it is closed for good
+			return false
+		}
+		fresh[i] = sub
+	}
+	// Whatever the server has against them comes before its answer.
+	asked := l.FlushTimeout(flushTimeout) == nil && pause(ctx, overlap)
+	old := c.settle(l, some, fresh, asked)
+	for _, sub := range old {
+		_ = sub.Drain() // its only error is a connection that is closed for good
+	}
+	return c.drained(ctx, l, some, old, reconnects)
+}
+
+// settle takes the fresh ones into use, and returns those that are to be drained.
+// A server that is at its limit may have refused any, so that the old ones stay.
+func (c *conn) settle(l *link, some []*subscription, fresh []*nats.Subscription, asked bool) (old []*nats.Subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, s := range some {
+		switch {
+		case s.stopped || s.on != l:
+			old = append(old, fresh[i])
+			continue
+		case c.crowded:
+			old = append(old, fresh[i])
+			if !s.stands {
+				s.denied = errCrowded
+			}
+			continue
+		}
+		old = append(old, s.sub)
+		s.sub = fresh[i]
+		if asked && s.heard == nil {
+			s.stands, s.denied = true, nil
+		}
+	}
+	return old
+}
+
+// drained waits until old are gone, and reports whether l is still there. If l
+// was connected again meanwhile nats.go may have made one of them once more for
+// the server, which it does not know itself any more: requests would be lost
+// there. Only another connection makes that good.
+func (c *conn) drained(ctx context.Context, l *link, some []*subscription, old []*nats.Subscription, reconnects uint64) bool {
+	for slices.ContainsFunc(old, (*nats.Subscription).IsValid) && !l.IsClosed() {
+		for _, s := range some {
+			if s.look != nil {
+				s.look()
+			}
+		}
+		if !pause(ctx, 5*time.Millisecond) {
+			return false
+		}
+	}
+	if l.Stats().Reconnects == reconnects {
+		return !l.IsClosed()
+	}
+	_ = l.ForceReconnect() // or it is closed for good
+	return false
+}
+
+// pause lets d pass, and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// lost are the subjects that NATS does not let the bridge subscribe to.
+func (c *conn) lost() (subjects []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.subs {
+		if s.denied != nil {
+			subjects = append(subjects, s.subject)
+		}
+	}
+	return subjects
+}
+
+// tell logs a change of what does not stand.
+func (c *conn) tell(before []string) {
+	now := c.lost()
+	if slices.Equal(before, now) {
+		return
+	}
+	if len(now) == 0 {
+		c.log.Info("nats subscriptions stand again")
+		return
+	}
+	c.log.Warn("nats subscriptions missing", zap.Int("count", len(now)),
+		zap.Strings("subjects", now[:min(len(now), 8)]), zap.Error(c.stand()[now[0]]))
+}

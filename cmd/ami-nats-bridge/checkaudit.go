@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+)
+
+// refusedKind are Actions of one server that one rule would refuse.
+type refusedKind struct{ server, action, rule string }
+
+// refusedCount is how many there were of a refusedKind.
+type refusedCount struct{ all, passed int } // passed: that were allowed then
+
+// auditReplay is what the policy in force says of what the audit holds.
+type auditReplay struct {
+	cfg     *bridge.Config
+	kinds   map[refusedKind]*refusedCount
+	asked   int // Actions that are recorded
+	unsure  int // of which the record does not hold enough
+	foreign int // of servers that are not configured
+	none    int // records that are none
+}
+
+// replayAudit prints which of the recorded Actions the policy would refuse.
+func (c *checkCmd) replayAudit(std stdio, cfg *bridge.Config) error {
+	from, err := replay.ParseTime("-"+c.ReplayAudit, time.Now())
+	if err != nil {
+		return usage("--replay-audit wants how long ago, such as 7d, 12h or 90m")
+	}
+	flags := readFlags{natsFlags: c.natsFlags, API: c.API}
+	ctx, source, prefix, end, err := flags.open("check", bridge.AuditStream)
+	if err != nil {
+		return err
+	}
+	defer end()
+	r := auditReplay{cfg: cfg, kinds: map[refusedKind]*refusedCount{}}
+	sel := replay.Selection{Prefix: prefix, Kind: "audit", From: from}
+	progress := newProgress(std)
+	err = source.Read(ctx, sel, replay.MadeAt, progress.tell, r.take)
+	progress.done()
+	if err != nil {
+		return unless(err)
+	}
+	r.print(std, c.ReplayAudit)
+	return nil
+}
+
+// take judges one record. What was recorded before an Action went out is
+// recorded again when it has ended.
+func (r *auditReplay) take(m *replay.Message) error {
+	record, err := replay.RecordOf(m)
+	if err != nil || record.Node == "" {
+		r.none++
+		return nil
+	}
+	if record.Phase == "intent" {
+		return nil
+	}
+	r.asked++
+	v, known := r.cfg.JudgeRecord(record.Server, record.Action, record.Fields, record.Omitted)
+	switch {
+	case !known:
+		r.foreign++
+	case v.Unsure:
+		r.unsure++
+	case v.Rule != "":
+		kind := refusedKind{record.Server, record.Action, v.Rule}
+		if r.kinds[kind] == nil {
+			r.kinds[kind] = new(refusedCount)
+		}
+		r.kinds[kind].all++
+		if record.Decision == "allowed" {
+			r.kinds[kind].passed++
+		}
+	}
+	return nil
+}
+
+// print prints a line for each kind, those that would change the most first.
+func (r *auditReplay) print(std stdio, ago string) {
+	kinds := make([]refusedKind, 0, len(r.kinds))
+	all, passed := 0, 0
+	for kind, n := range r.kinds {
+		kinds = append(kinds, kind)
+		all, passed = all+n.all, passed+n.passed
+	}
+	slices.SortFunc(kinds, func(a, b refusedKind) int {
+		return cmp.Or(cmp.Compare(r.kinds[b].passed, r.kinds[a].passed), cmp.Compare(r.kinds[b].all, r.kinds[a].all),
+			cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
+	})
+	for _, kind := range kinds {
+		n := r.kinds[kind]
+		f := findings{about: kind.server}
+		f.add("note", "%s: %s would refuse %d, of which %d passed then", kind.action, kind.rule, n.all, n.passed)
+		fmt.Fprintln(std.out, printable(f.lines[0]))
+	}
+	f := findings{about: "audit"}
+	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.asked, ago, all, passed)
+	if r.unsure > 0 {
+		f.add("note", "of %d it cannot be told: their records have masked, cut or missing values", r.unsure)
+	}
+	if r.foreign > 0 {
+		f.add("note", "%d are of servers or groups that are not configured here", r.foreign)
+	}
+	if r.none > 0 {
+		f.add("note", "%d messages are no records", r.none)
+	}
+	for _, line := range f.lines {
+		fmt.Fprintln(std.out, printable(line))
+	}
+}

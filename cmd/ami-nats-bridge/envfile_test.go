@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// writeFile returns the name of a new file that holds content.
+func writeFile(t *testing.T, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestEnvFile_IsLikeTheEnvironmentWhichWins(t *testing.T) {
+	name := writeFile(t, "\xef\xbb\xbf# the servers\r\n\r\n  BRIDGE_SERVERS = pbx1 \r\n\tBRIDGE_SERVER_PBX1_ADDR=10.0.0.1:5038\n#BRIDGE_NODE=x\n"+
+		"BRIDGE_SERVER_PBX1_USERNAME=bridge\nBRIDGE_SERVER_PBX1_SECRET="+canary+"=# $x\nBRIDGE_AMI_READ_TIMEOUT=40s\n"+
+		"BRIDGE_AMI_PING_INTERVAL=5s\nBRIDGE_HTTP_ADDR=\nBRIDGE_DATA_DIR=\nBRIDGE_ACTIONS_RULES=Hangup: Channel matches \";\"\nBRIDGE_GROUP_X=pbx1\n"+
+		"BRIDGE_AMI_ACTIONS_DENY=Command\nBRIDGE_STATUS_INTERVAL=7s")
+	setenv(t, "BRIDGE_ENV_FILE="+name, "BRIDGE_AMI_PING_INTERVAL=6s", "BRIDGE_STATUS_INTERVAL=", "BRIDGE_AMI_ACTIONS_DENY=")
+	before := os.Environ()
+	s, problems := loadSettings()
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	server := &s.bridge.Servers[0]
+	if string(server.Secret) != canary+"=# $x" || server.ReadTimeout != 40*time.Second || s.bridge.HTTPAddr != "" || s.DataDir != "./data" ||
+		s.bridge.ActionsRules.String() != `Hangup: Channel matches ";"` || len(s.bridge.Groups) != 1 {
+		t.Errorf("the file is not in force: %v %q %q %q", server.ReadTimeout, s.bridge.HTTPAddr, s.DataDir, s.bridge.ActionsRules)
+	}
+	// An empty variable of the environment is as good as none, but where empty means something.
+	if server.PingInterval != 6*time.Second || len(server.ActionsDeny) != 0 || s.bridge.StatusInterval != 7*time.Second {
+		t.Errorf("the environment does not win: %v %q %v", server.PingInterval, server.ActionsDeny, s.bridge.StatusInterval)
+	}
+	if want := []string{"BRIDGE_AMI_ACTIONS_DENY", "BRIDGE_AMI_PING_INTERVAL"}; !slices.Equal(s.hidden, want) {
+		t.Errorf("hidden are %q, want %q", s.hidden, want)
+	}
+	from := map[string]string{}
+	for _, r := range s.rows() {
+		from[r.name] = r.from
+	}
+	for name, want := range map[string]string{
+		"BRIDGE_SERVERS": "BRIDGE_ENV_FILE", "BRIDGE_AMI_PING_INTERVAL": "set", "BRIDGE_STATUS_INTERVAL": "BRIDGE_ENV_FILE",
+		"BRIDGE_ENV_FILE": "set", "BRIDGE_DATA_DIR": "default", "BRIDGE_SERVER_PBX1_READ_TIMEOUT": "BRIDGE_AMI_READ_TIMEOUT",
+		"BRIDGE_SERVER_PBX1_SECRET": "BRIDGE_ENV_FILE", "BRIDGE_GROUP_X": "BRIDGE_ENV_FILE",
+	} {
+		if from[name] != want {
+			t.Errorf("%s is from %s, want %s", name, from[name], want)
+		}
+	}
+	after := os.Environ()
+	slices.Sort(before)
+	slices.Sort(after)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Error("the process's environment (-before +after):", diff)
+	}
+	var out bytes.Buffer
+	if code := run([]string{"x", "config"}, stdio{"x", &out, &out}); code != 0 || strings.Contains(out.String(), canary) {
+		t.Errorf("config: exit code %d\n%s", code, &out)
+	}
+	if !strings.Contains(out.String(), "BRIDGE_SERVER_PBX1_SECRET ") {
+		t.Errorf("config does not show the file's servers:\n%s", &out)
+	}
+}
+
+func TestEnvFile_ReportsAllProblemsWithoutValues(t *testing.T) {
+	for content, want := range map[string][]string{
+		canary + "\nexport BRIDGE_NODE=x\nBRIDGE_NODE=a\nBRIDGE_NODE=b\nbridge_node=" + canary + "\n= x\n": {
+			"BRIDGE_ENV_FILE: line 1 wants NAME=value", "BRIDGE_ENV_FILE: line 2 wants NAME=value", "BRIDGE_ENV_FILE: line 4 sets BRIDGE_NODE again",
+			"BRIDGE_ENV_FILE: line 5 wants NAME=value", "BRIDGE_ENV_FILE: line 6 wants NAME=value",
+		},
+		"BRIDGE_NODE='" + canary + "'\n\nBRIDGE_ENV_FILE=/x\nNATS_URL=" + canary: {
+			"BRIDGE_ENV_FILE: line 1 has BRIDGE_NODE in quotes, which would be part of its value: leave them out",
+			"BRIDGE_ENV_FILE: line 3 sets BRIDGE_ENV_FILE itself, which only the environment can",
+			"BRIDGE_ENV_FILE: line 4 sets NATS_URL, which is no setting; the nearest is BRIDGE_NATS_URL",
+		},
+		"BRIDGE_NATS_ULR=" + canary + "\nBRIDGE_SERVICE_PORT=1\nBRIDGE_SERVER_PBX9_ADDR=x:1": {
+			"BRIDGE_NATS_ULR: is no setting; the nearest is BRIDGE_NATS_URL",
+			"BRIDGE_SERVER_PBX9_ADDR: no server PBX9 in BRIDGE_SERVERS=pbx1",
+			"BRIDGE_SERVICE_PORT: is no setting; the nearest is BRIDGE_SERVERS",
+		},
+		"BRIDGE_NODE=\x00":               {"BRIDGE_ENV_FILE: its file holds NUL: it is no text in UTF-8"},
+		strings.Repeat("#", 1<<20) + "#": {"BRIDGE_ENV_FILE: its file cannot be read: it is larger than 1MiB"},
+	} {
+		setenv(t, one("BRIDGE_ENV_FILE="+writeFile(t, content))...)
+		_, problems := loadSettings()
+		if diff := cmp.Diff(want, problems); diff != "" {
+			t.Errorf("%.60q (-want +got): %s", content, diff)
+		}
+	}
+	setenv(t, one("BRIDGE_ENV_FILE="+t.TempDir())...)
+	if _, problems := loadSettings(); !slices.Equal(problems, []string{"BRIDGE_ENV_FILE: its file cannot be read: it is a directory"}) {
+		t.Errorf("a directory: %q", problems)
+	}
+	// Whoever uses a running bridge must not go on without what the file says of NATS.
+	var out bytes.Buffer
+	if code := run([]string{"x", "tail"}, stdio{"x", &out, &out}); code != 2 || !strings.Contains(out.String(), "BRIDGE_ENV_FILE") {
+		t.Errorf("tail: exit code %d, %s", code, &out)
+	}
+}

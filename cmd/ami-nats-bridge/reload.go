@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+)
+
+// reloader has the settings of a running bridge read again, each time that
+// somebody asks for it.
+type reloader struct {
+	again    <-chan os.Signal // SIGHUP; nil for never
+	redactor *redactor
+	level    zap.AtomicLevel // of the log
+
+	log     *zap.Logger
+	base    *settings        // as the bridge was started
+	inForce map[string]given // what is set, by variable, as far as it is in force
+}
+
+// start is called before run, with the settings that the bridge starts with.
+func (r *reloader) start(s *settings, log *zap.Logger) {
+	r.log, r.inForce = log, s.given
+	base := *s
+	r.base = &base
+	r.tell(s)
+}
+
+// run reads the settings again with each signal, until ctx ends.
+func (r *reloader) run(ctx context.Context, b *bridge.Bridge) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.again:
+			r.reload(b)
+		}
+	}
+}
+
+// reload puts in force what can change, and names what cannot. With a problem
+// nothing changes.
+func (r *reloader) reload(b *bridge.Bridge) {
+	s, problems := loadSettings()
+	if len(problems) > 0 {
+		r.log.Error("settings not read again: nothing has changed", zap.Strings("problems", problems), zap.Int("count", len(problems)))
+		return
+	}
+	changed, fixed := r.compare(&s)
+	r.level.SetLevel(s.LogLevel)
+	b.Reload(s.bridge)
+	// A count, so that the log does not sum up lines that tell of different things.
+	r.log.Info("settings read again", zap.Strings("changed", changed), zap.Int("count", len(changed)))
+	if len(fixed) > 0 {
+		r.log.Warn("settings that cannot change before a restart", zap.Strings("variables", fixed), zap.Int("count", len(fixed)))
+	}
+	r.tell(&s)
+}
+
+// tell warns of what is said in vain.
+func (r *reloader) tell(s *settings) {
+	s.logIdle(r.log)
+	if len(s.hidden) > 0 {
+		r.log.Warn("settings of "+envFile+" that the environment hides", zap.Strings("variables", s.hidden), zap.Int("count", len(s.hidden)))
+	}
+}
+
+// compare returns the variables that s has otherwise than what is in force, those
+// that can change and those that cannot, and notes the former as in force. What
+// belongs to a server that comes or goes is BRIDGE_SERVERS' matter.
+func (r *reloader) compare(s *settings) (changed, fixed []string) {
+	names := maps.Clone(r.inForce)
+	maps.Copy(names, s.given)
+	shown := func(s *settings) map[string]string {
+		values := make(map[string]string)
+		for _, row := range s.rows() {
+			values[row.name] = row.value
+		}
+		return values
+	}
+	before, after := shown(r.base), shown(s)
+	inForce := maps.Clone(r.inForce)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		was, wasSet := r.inForce[name]
+		is, isSet := s.given[name]
+		if was.value == is.value && wasSet == isSet {
+			continue
+		}
+		setting, server := settingOf(name, r.base.Servers)
+		if server == "" && strings.HasPrefix(name, serverPrefix) {
+			continue
+		}
+		switch {
+		case server != "" && !slices.Contains(s.Servers, server):
+		case canChange(setting, r.base, s):
+			changed = append(changed, name)
+			if delete(inForce, name); isSet {
+				inForce[name] = is
+			}
+		case before[name] != after[name] || before[name] == redact.Hidden:
+			fixed = append(fixed, name)
+		}
+	}
+	r.inForce = inForce
+	return changed, fixed
+}
+
+// settingOf returns the setting that a variable is of, AMI_SECRET for that of a
+// server and that of all, and the server if it is one's own.
+func settingOf(name string, servers []string) (setting, server string) {
+	rest := strings.TrimPrefix(name, prefix+"_")
+	longest := 0
+	for _, s := range servers {
+		own := serverPrefix + bridge.VariableName(s) + "_"
+		if strings.HasPrefix(name, own) && len(own) > longest {
+			setting, server, longest = "AMI_"+name[len(own):], s, len(own)
+		}
+	}
+	if server == "" {
+		return rest, ""
+	}
+	return setting, server
+}
+
+// changeable are the settings that a running bridge can change.
+var changeable = strings.Fields(`LOG_LEVEL ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES
+	AMI_ACTIONS_ALLOW AMI_ACTIONS_DENY AMI_ACTIONS_RULES AMI_ACTION_RATES AMI_EVENTS_ALLOW AMI_EVENTS_DENY AMI_SHED_FIRST
+	AMI_USERNAME AMI_SECRET AMI_SECRET_FILE AMI_TLS_CA_FILE AMI_TLS_SERVER_NAME AMI_TLS_PIN_SHA256 AMI_TLS_LEGACY`)
+
+// natsChangeable are those that it can while the kinds of credentials stay, and
+// nothing but its own connections goes by them.
+var natsChangeable = strings.Fields(`NATS_CREDS_FILE NATS_USER NATS_PASSWORD NATS_PASSWORD_FILE NATS_TOKEN NATS_TOKEN_FILE
+	NATS_TLS_CA_FILE NATS_TLS_CERT_FILE NATS_TLS_KEY_FILE`)
+
+func canChange(setting string, before, after *settings) bool {
+	if slices.Contains(natsChangeable, setting) {
+		return before.bridge.NATS.URL != "" && before.bridge.NATS.Kinds() == after.bridge.NATS.Kinds()
+	}
+	return slices.Contains(changeable, setting)
+}

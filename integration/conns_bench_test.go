@@ -1,0 +1,220 @@
+//go:build unix
+
+package integration
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+)
+
+// saying is a way to a server on which words are put into its mouth.
+type saying struct {
+	addr string
+
+	mu      sync.Mutex // protects the following, and is held while one is written to
+	clients map[net.Conn]bool
+}
+
+func startSaying(t *testing.T, target string) *saying {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &saying{addr: listener.Addr().String(), clients: map[net.Conn]bool{}}
+	var group sync.WaitGroup
+	t.Cleanup(func() {
+		listener.Close()
+		s.mu.Lock()
+		for c := range s.clients {
+			c.Close()
+		}
+		s.mu.Unlock()
+		group.Wait()
+	})
+	group.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", target)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			s.mu.Lock()
+			s.clients[client] = true
+			s.mu.Unlock()
+			group.Go(func() { _, _ = io.Copy(server, client); server.Close() })
+			group.Go(func() { _, _ = io.Copy(&said{s, client}, server); client.Close() })
+		}
+	})
+	return s
+}
+
+// said writes to a client, whole writes only.
+type said struct {
+	s *saying
+	c net.Conn
+}
+
+func (w *said) Write(b []byte) (int, error) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	return w.c.Write(b)
+}
+
+// say has every client hear text from its server.
+func (s *saying) say(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		if _, err := io.WriteString(c, text); err != nil {
+			delete(s.clients, c)
+		}
+	}
+}
+
+// authority signs certificates.
+type authority struct {
+	pem  []byte
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), cert: cert, key: key}
+}
+
+// server is what a server on 127.0.0.1 needs.
+func (a *authority) server(t *testing.T) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
+}
+
+// configured is a nats-server with a configuration file. The user reader is of an
+// account that sees all that the bridge's has.
+type configured struct {
+	t      *testing.T
+	path   string
+	port   int
+	store  string
+	server *natsserver.Server
+}
+
+func newConfigured(t *testing.T) *configured {
+	t.Helper()
+	c := &configured{t: t, path: filepath.Join(t.TempDir(), "conf"), port: reservePort(t), store: t.TempDir()}
+	c.write("", "")
+	options, err := natsserver.ProcessConfigFile(c.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.NoSigs, options.NoLog = true, true
+	if c.server, err = natsserver.NewServer(options); err != nil {
+		t.Fatal(err)
+	}
+	c.server.Start()
+	t.Cleanup(func() { c.server.Shutdown(); c.server.WaitForShutdown() })
+	if !c.server.ReadyForConnections(patience) {
+		t.Fatal("nats-server is not ready")
+	}
+	return c
+}
+
+// write says what holds for the server, and for the bridge's account.
+func (c *configured) write(server, account string) {
+	c.t.Helper()
+	text := fmt.Sprintf(`listen: "127.0.0.1:%d"
+jetstream { store_dir: %q }
+%s
+accounts {
+  AMI {
+    jetstream: enabled
+    users: [ { user: bridge, password: b } ]
+    limits: { %s }
+    exports: [ { stream: ">" }, { service: "ami.actions.>", response_type: stream } , { service: "$JS.API.>", response_type: stream } ]
+  }
+  READERS {
+    users: [ { user: reader, password: r } ]
+    imports: [
+      { stream: { account: AMI, subject: "ami.status.>" } }, { stream: { account: AMI, subject: "ami.nodes.>" } }
+      { service: { account: AMI, subject: "ami.actions.>" } }
+    ]
+  }
+}
+`, c.port, c.store, server, account)
+	if err := os.WriteFile(c.path, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *configured) reload(server, account string) {
+	c.t.Helper()
+	c.write(server, account)
+	if err := c.server.Reload(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// cut ends every connection of a bridge.
+func cut(t *testing.T, s *natsserver.Server) {
+	t.Helper()
+	conns, err := s.Connz(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range conns.Conns {
+		if strings.HasPrefix(c.Name, "ami-nats-bridge/") {
+			_ = s.DisconnectClientByID(c.Cid) // or it is gone
+		}
+	}
+}

@@ -1,0 +1,424 @@
+//go:build unix
+
+package integration
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// backIn is within what everything works again once the cause is gone. The
+// machine may be slow: what a test waits for at most is patience.
+const backIn = 30 * time.Second
+
+// ruled is a bridge to pbx1 on a server whose options change while it runs. The
+// bridge's user is bridge; whoever gives no name may do all.
+type ruled struct {
+	*running
+	sim     *amisim.Server
+	server  *natsserver.Server
+	options *natsserver.Options
+}
+
+func startRuled(t *testing.T, change func(*bridge.Config), options func(*natsserver.Options)) *ruled {
+	t.Helper()
+	r := &ruled{running: &running{t: t}}
+	r.server = natsInProcess(t, func(o *natsserver.Options) {
+		o.NoAuthUser, o.Users = "admin", users(nil)
+		if options != nil {
+			options(o)
+		}
+		r.options = o.Clone()
+	})
+	var addr string
+	r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
+	cfg := bridge.DefaultConfig()
+	chaosConfig(&cfg)
+	asBridge(&cfg)
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", freeAddr(t), r.server.ClientURL()
+	cfg.Servers = []bridge.ServerConfig{chaosServer("pbx1", addr)}
+	if change != nil {
+		change(&cfg)
+	}
+	r.running = startFor(t, zap.NewNop(), r.reader(), cfg)
+	return r
+}
+
+// reader is a client that may do all, and trusts everybody.
+func (r *ruled) reader() *nats.Conn {
+	r.t.Helper()
+	nc, err := nats.Connect(r.server.ClientURL(), nats.Timeout(patience), func(o *nats.Options) error {
+		o.TLSConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // it reads only
+		return nil
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(nc.Close)
+	return nc
+}
+
+// users are the admin and the bridge, with these rights; nil: all.
+func users(p *natsserver.Permissions) []*natsserver.User {
+	return []*natsserver.User{{Username: "admin", Password: "a"}, {Username: "bridge", Password: "b", Permissions: p}}
+}
+
+// reload changes the server's options.
+func (r *ruled) reload(change func(*natsserver.Options)) {
+	r.t.Helper()
+	options := r.options.Clone()
+	change(options)
+	r.options = options.Clone()
+	if err := r.server.ReloadOptions(options); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// rights gives the bridge these.
+func (r *ruled) rights(p *natsserver.Permissions) {
+	r.t.Helper()
+	r.reload(func(o *natsserver.Options) { o.Users = users(p) })
+}
+
+// works wants events to be stored, Actions answered, also with a key, records
+// stored and readyz to say so, within backIn.
+func (r *ruled) works() {
+	r.t.Helper()
+	began := time.Now()
+	r.readyzIs(200)
+	published, stored := r.metric("events_published_total"), r.metric("audit_records_total")
+	r.sim.Emit("Event", "Works")
+	eventually(r.t, "an event is stored", func() bool { return r.metric("events_published_total") > published })
+	answered := func(headers nats.Header) func() bool {
+		return func() bool {
+			// What is asked while the connection goes is lost with it.
+			m, err := r.nc.RequestMsg(&nats.Msg{Subject: "ami.actions.pbx1.CoreStatus", Header: headers}, backIn)
+			return err == nil && m.Header.Get("Nats-Service-Error") == ""
+		}
+	}
+	eventually(r.t, "an Action is answered", answered(nil))
+	eventually(r.t, "an Action with a key is answered", answered(nats.Header{keyHeader: {fmt.Sprint("k", began.UnixNano())}}))
+	eventually(r.t, "the records are stored", func() bool { return r.metric("audit_records_total") >= stored+2 })
+	if took := time.Since(began); took > backIn {
+		r.t.Errorf("it worked again after %v", took)
+	}
+	r.stands(bridge.EventStream, "ok")
+}
+
+func (r *ruled) readyzIs(code int) (body readyz) {
+	r.t.Helper()
+	defer func() {
+		if r.t.Failed() {
+			r.t.Logf("%+v", body)
+		}
+	}()
+	eventually(r.t, fmt.Sprint("/readyz is ", code), func() (ok bool) {
+		var got int
+		got, body = r.readyz()
+		return got == code
+	})
+	return body
+}
+
+// unanswered waits until nobody hears requests for pbx1.
+func (r *ruled) unanswered() {
+	r.t.Helper()
+	eventually(r.t, "nobody answers", func() bool {
+		_, err := r.nc.Request("ami.actions.pbx1.CoreStatus", nil, time.Second)
+		return err == nats.ErrNoResponders
+	})
+}
+
+// big is an event of so many bytes.
+func (r *ruled) big(name string, size int) {
+	text := "Event: " + name + "\r\nPrivilege: call,all\r\n"
+	for n := len(text); n < size; n += 1000 {
+		text += fmt.Sprintf("Header%d: %s\r\n", n, strings.Repeat("x", 1000))
+	}
+	r.sim.EmitRaw([]byte(text + "\r\n"))
+}
+
+// What is too large since a reload is a Gap, and nothing else is lost: the server
+// closes the connection for it, which nats.go does not open again. What is
+// allowed again is stored again.
+func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
+	t.Parallel()
+	r := startRuled(t, nil, nil)
+	r.big("Before", 200<<10)
+	r.settled("pbx1", 1)
+	r.reload(func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
+	gaps := r.subscribe("ami.status.pbx1.gap")
+	for range 5 {
+		r.sim.Emit("Event", "Small")
+		r.big("Large", 200<<10)
+	}
+	r.sim.Emit("Event", "Small")
+	if b := r.settled("pbx1", 12); b.Published != 7 || b.Dropped["oversize"] != 5 {
+		t.Errorf("%+v", b)
+	}
+	r.awaitText(gaps, `"reason":"oversize"`)
+	r.works()
+	r.reload(func(o *natsserver.Options) { o.MaxPayload = 1 << 20 })
+	<-time.After(21 * time.Second) // so old may the server's word be
+	published := r.metric("events_published_total")
+	r.big("After", 200<<10)
+	eventually(t, "a large event is stored", func() bool { return r.metric("events_published_total") == published+1 })
+	got := check(t, r.story("pbx1"))
+	if len(got.gaps) == 0 || got.sessions != 1 {
+		t.Errorf("%d gaps, %d sessions", len(got.gaps), got.sessions)
+	}
+	r.works()
+}
+
+// A reply that is too large since a reload costs the connection once; then it is
+// refused as such, and is a reply again when it may be.
+func TestConns_RepliesWithinTheNewLimit(t *testing.T) {
+	t.Parallel()
+	r := startRuled(t, nil, nil)
+	long := func() reply { return r.call("pbx1", "Command", `{"Command":"long 5000"}`) }
+	succeeds(t, long())
+	r.reload(func(o *natsserver.Options) { o.MaxPayload = 32 << 10 })
+	if _, err := r.nc.Request("ami.actions.pbx1.Command", []byte(`{"Command":"long 5000"}`), time.Second); err == nil {
+		t.Error("a reply over the server's limit arrived")
+	}
+	r.works()
+	r.nc = r.reader()
+	fails(t, long(), "reply_too_large", "yes")
+	r.reload(func(o *natsserver.Options) { o.MaxPayload = 1 << 20 })
+	<-time.After(21 * time.Second)
+	r.nc = r.reader()
+	succeeds(t, long())
+	r.works()
+}
+
+// Rights that were taken and are given back are as good as before, whatever they
+// are to.
+func TestConns_RightsTakenAndGivenBack(t *testing.T) {
+	for name, denied := range map[string]natsserver.Permissions{
+		"actions":       {Subscribe: no("ami.actions.>")},
+		"inboxes":       {Subscribe: no("_INBOX_amibridge_b1.>")},
+		"all to hear":   {Subscribe: no(">")},
+		"events":        {Publish: no("ami.events.>")},
+		"all but hears": {Publish: no(">")},
+		"all":           {Publish: no(">"), Subscribe: no(">")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRuled(t, nil, nil)
+			r.works()
+			r.rights(&denied)
+			if denied.Subscribe != nil && denied.Subscribe.Deny[0] != "_INBOX_amibridge_b1.>" {
+				body := r.readyzIs(503)
+				if !strings.Contains(body.Actions["pbx1"], "subscribe to ami.actions.pbx1.*") {
+					t.Errorf("%+v", body)
+				}
+				r.unanswered()
+			}
+			r.sim.Emit("Event", "Held")
+			<-time.After(3 * time.Second) // there is no end of it to wait for
+			r.rights(nil)
+			r.works()
+			b := r.settled("pbx1", 3)
+			if b.Published != 3 {
+				t.Errorf("%+v", b)
+			}
+		})
+	}
+}
+
+// The same for what nobody used meanwhile.
+func TestConns_RightsTakenAndGivenBackUnused(t *testing.T) {
+	t.Parallel()
+	r := startRuled(t, func(c *bridge.Config) { c.Audit = bridge.AuditStrict }, nil)
+	r.works()
+	r.rights(&natsserver.Permissions{Subscribe: no(">")})
+	r.readyzIs(503)
+	r.rights(nil)
+	<-time.After(backIn)
+	began := time.Now()
+	r.works()
+	if took := time.Since(began); took > ackPatience {
+		t.Errorf("after %v without a cause it took %v", backIn, took)
+	}
+}
+
+// ackPatience is less than a message that is not acknowledged costs.
+const ackPatience = 4 * time.Second
+
+// The limits of an account, and of the server, lowered and raised.
+func TestConns_LimitsReached(t *testing.T) {
+	for name, limit := range map[string]string{
+		"account's connections":   "max_connections: 1",
+		"account's subscriptions": "max_subscriptions: 4",
+		"account's payload":       "max_payload: 150",
+		"connections":             "max_connections: 2",
+		"control line":            "max_control_line: 20",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &ruled{}
+			c := newConfigured(t)
+			r.server = c.server
+			var addr string
+			r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
+			r.running = startBridge(t, "nats://reader:r@"+c.server.Addr().String(), func(cfg *bridge.Config) {
+				chaosConfig(cfg)
+				cfg.NATS.URL = "nats://bridge:b@" + c.server.Addr().String()
+				cfg.HTTPAddr = freeAddr(t)
+			}, chaosServer("pbx1", addr))
+			r.works()
+			if strings.HasPrefix(name, "account's ") {
+				c.reload("", limit)
+			} else {
+				c.reload(limit, "")
+			}
+			cut(t, r.server)
+			r.readyzIs(503)
+			r.sim.Emit("Event", "Held")
+			<-time.After(3 * time.Second)
+			c.reload("", "")
+			r.nc = connect(t, "nats://reader:r@"+c.server.Addr().String())
+			r.works()
+			if b := r.settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
+				t.Errorf("%+v", b)
+			}
+		})
+	}
+}
+
+// Any error that nats.go does not know closes its connection for good.
+func TestConns_AnyErrorOfTheServer(t *testing.T) {
+	t.Parallel()
+	s := natsInProcess(t, nil)
+	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	front := startSaying(t, s.Addr().String())
+	r := &ruled{sim: sim, server: s}
+	r.running = startFor(t, zap.NewNop(), connect(t, s.ClientURL()), func() bridge.Config {
+		cfg := bridge.DefaultConfig()
+		chaosConfig(&cfg)
+		cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", freeAddr(t), "nats://"+front.addr
+		cfg.Servers = []bridge.ServerConfig{chaosServer("pbx1", addr)}
+		return cfg
+	}())
+	for _, text := range []string{
+		"Something New", "Maximum Payload Violation", "Invalid Publish Subject", "Parser Error", "Authentication Timeout",
+		"Authorization Violation", "User Authentication Revoked", "Stale Connection", "maximum connections exceeded",
+		"Unknown Protocol Operation", "maximum control line exceeded", "Secure Connection - TLS Required",
+	} {
+		front.say("-ERR '" + text + "'\r\n")
+		r.works()
+	}
+	front.say("nonsense\r\n")
+	r.works()
+	if n := r.metric("nats_connections_remade_total"); n < 6 {
+		t.Errorf("%v connections were made anew", n)
+	}
+}
+
+// A credentials file, or a user, that goes and comes back.
+func TestConns_UserRemovedAndGivenBack(t *testing.T) {
+	t.Parallel()
+	r := startRuled(t, nil, nil)
+	r.works()
+	for range 2 {
+		r.reload(func(o *natsserver.Options) { o.Users = users(nil)[:1] })
+		r.readyzIs(503)
+		<-time.After(5 * time.Second) // two refusals, and more
+		r.reload(func(o *natsserver.Options) { o.Users = users(nil) })
+		r.works()
+	}
+}
+
+// Requests are answered once each, while their subscriptions are exchanged all
+// the time.
+func TestConns_RequestsAreAnsweredOnceWhileRightsChange(t *testing.T) {
+	t.Parallel()
+	r := startRuled(t, nil, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	asked, answers := 0, 0
+	group.Go(func() {
+		nc := connect(t, r.server.ClientURL())
+		sub, err := nc.SubscribeSync("_INBOX.all.>")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for ctx.Err() == nil {
+			for _, to := range []string{"pbx1", "all", "any"} {
+				inbox := fmt.Sprintf("_INBOX.all.%d", asked)
+				asked++
+				if err := nc.PublishRequest("ami.actions."+to+".CoreStatus", inbox, nil); err != nil {
+					t.Error(err)
+				}
+			}
+			<-time.After(time.Millisecond)
+		}
+		seen := map[string]int{}
+		for {
+			msg, err := sub.NextMsg(2 * time.Second)
+			if err != nil {
+				break
+			}
+			if len(msg.Data) > 0 { // not the end of all's
+				seen[msg.Subject]++
+			}
+		}
+		for subject, n := range seen {
+			if n != 1 {
+				t.Errorf("%s has %d answers", subject, n)
+			}
+		}
+		answers = len(seen)
+	})
+	// A right that comes and goes has all of them exchanged, again and again.
+	for range 5 {
+		r.rights(&natsserver.Permissions{Subscribe: no("$SRV.PING")})
+		<-time.After(300 * time.Millisecond)
+		r.rights(nil)
+		<-time.After(1500 * time.Millisecond)
+	}
+	cancel()
+	group.Wait()
+	if answers != asked {
+		t.Errorf("%d requests, %d answers", asked, answers)
+	}
+}
+
+// A certificate that is exchanged, and its authority with it.
+func TestConns_CertificateExchanged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, second := newAuthority(t), newAuthority(t)
+	ca := filepath.Join(dir, "ca.pem")
+	write := func(pem []byte) {
+		if err := os.WriteFile(ca, pem, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first.pem)
+	r := startRuled(t, func(c *bridge.Config) { c.NATS.TLSCaFile = ca }, func(o *natsserver.Options) {
+		o.TLSConfig, o.TLS, o.TLSTimeout = first.server(t), true, patience.Seconds()
+	})
+	r.works()
+	r.reload(func(o *natsserver.Options) { o.TLSConfig = second.server(t) })
+	relook(t, r.server)
+	r.readyzIs(503)
+	<-time.After(3 * time.Second)
+	write(second.pem)
+	r.works()
+}

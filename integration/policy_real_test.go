@@ -1,0 +1,208 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
+)
+
+// attempt is a line of bridge/testdata/policy: its own test holds the policy
+// alone against the same requests.
+type attempt struct {
+	Kind, Action, Rule, Works string
+	Body                      json.RawMessage
+	mark                      string // the name of a file that it would make
+}
+
+func readAttempts(t *testing.T, name, inside string) (all []attempt) {
+	t.Helper()
+	n := 0
+	for line := range strings.Lines(readText(t, moduleRoot(t), "bridge/testdata/policy", name)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		n++
+		mark := "mark-" + strconv.Itoa(n) + "-"
+		var a attempt
+		if err := json.Unmarshal([]byte(strings.ReplaceAll(line, "{MARK}", inside+"/spool/"+mark)), &a); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		a.mark = mark
+		all = append(all, a)
+	}
+	return all
+}
+
+// attacked is one Asterisk whose calls are attacked.
+type attacked struct {
+	t      *testing.T
+	ctx    context.Context
+	a      *realasterisk.Instance
+	direct *realasterisk.Client
+}
+
+// No attack makes a file or reads a secret, whatever the bridge's user may, and
+// each is refused by the rule that the corpus says. Granted, those that are said
+// to work do: so they are attacks. Ordinary requests reach Asterisk.
+func TestReal_PolicyRefusesAttacks(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		if !a.OwnConfiguration() {
+			t.Skip("an Asterisk given by address is not ours to attack")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
+		defer cancel()
+		w := &attacked{t: t, ctx: ctx, a: a}
+		var err error
+		if w.direct, err = a.Actions(ctx); err != nil {
+			t.Fatal(err)
+		}
+		defer w.direct.Close()
+		w.victims()
+		inside, _ := a.Home()
+		attacks, ordinary := readAttempts(t, "attacks.jsonl", inside), readAttempts(t, "ordinary.jsonl", inside)
+		for _, user := range []realasterisk.User{a.User(), a.Dialer()} {
+			r := startBridge(t, natsURL(t), nil, server("pbx1", a.Addr(), user.Name, user.Secret))
+			w.refused(r, attacks)
+			w.passes(r, ordinary)
+		}
+		r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"*"} },
+			server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+		w.works(r, attacks)
+	})
+}
+
+// victims makes the calls and the conference that the corpus speaks of.
+func (w *attacked) victims() {
+	w.t.Helper()
+	for id, exten := range map[string]string{"victim": "stay", "other": "room-victim"} {
+		w.do("Action: Originate", "Channel: Local/"+exten+"@load", "Application: Wait", "Data: 600", "ChannelId: "+id, "OtherChannelId: "+id+"2")
+	}
+	eventually(w.t, "the conference", func() bool {
+		frames := w.do("Action: ConfbridgeList", "Conference: room-victim")
+		return slices.ContainsFunc(frames, func(f realasterisk.Frame) bool { return f.Event() == "ConfbridgeList" })
+	})
+}
+
+func (w *attacked) do(lines ...string) []realasterisk.Frame {
+	w.t.Helper()
+	frames, err := w.direct.Do(w.ctx, lines...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return frames
+}
+
+// files are what there is in the instance's folder and in the install's folders
+// that Asterisk may write to, but for logs and the database.
+func (w *attacked) files() (all []string) {
+	w.t.Helper()
+	_, home := w.a.Home()
+	root := filepath.Dir(filepath.Dir(home))
+	for _, dir := range []string{
+		filepath.Join(home, "etc"), filepath.Join(home, "spool"), filepath.Join(home, "run"), filepath.Join(home, "cache"),
+		filepath.Join(root, "tmp"), filepath.Join(root, "var/spool/asterisk"), filepath.Join(root, "var/lib/asterisk"),
+	} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			all = append(all, path)
+			return nil // a folder that is not there, or a file that goes, is no file that was made
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// made are the files that were not there before.
+func (w *attacked) made(before []string) []string {
+	return slices.DeleteFunc(w.files(), func(path string) bool { return slices.Contains(before, path) })
+}
+
+// secrets are those that the bench's configuration holds.
+var secrets = []string{"s3cret", "alicepw", "carrierpw"}
+
+func readsSecret(r reply) bool {
+	text, err := json.Marshal(r)
+	return err != nil || slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(string(text), secret) })
+}
+
+// refused wants each attack to be refused by its rule, which the audit has, and
+// without effect.
+func (w *attacked) refused(r *running, attacks []attempt) {
+	w.t.Helper()
+	before, records := w.files(), r.subscribe("ami.audit.>")
+	for _, one := range attacks {
+		got := r.call("pbx1", one.Action, string(one.Body))
+		if got.Error == nil || got.Error.Sent != "no" || readsSecret(got) {
+			w.t.Errorf("%q %s: %+v", one.Action, one.Body, got)
+			continue
+		}
+		rule := r.record(records).Rule
+		if !strings.HasPrefix(rule, one.Rule) || one.Rule != "bad_request" && rule != one.Rule {
+			w.t.Errorf("%q %s is refused by %q, want %q", one.Action, one.Body, rule, one.Rule)
+		}
+	}
+	// Whatever had come through would be behind these two.
+	succeeds(w.t, r.call("pbx1", "Originate", `{"Channel":"Local/answer@load","Application":"Wait","Data":"1","Timeout":5000}`))
+	if made := w.made(before); len(made) > 0 {
+		w.t.Errorf("files were made: %s", made)
+	}
+	w.t.Logf("Asterisk %s: %d attacks refused, %d of them with 400", w.a.Version(), len(attacks),
+		len(slices.DeleteFunc(slices.Clone(attacks), func(a attempt) bool { return a.Rule != "bad_request" })))
+}
+
+// passes wants the policy to let each request through, whatever Asterisk says.
+func (w *attacked) passes(r *running, ordinary []attempt) {
+	w.t.Helper()
+	for _, one := range ordinary {
+		got := r.call("pbx1", one.Action, string(one.Body))
+		if got.Error != nil && (got.Error.Kind != "asterisk_error" || got.Error.Sent != "yes") {
+			w.t.Errorf("%s %s: %+v", one.Action, one.Body, got.Error)
+		}
+	}
+}
+
+// works wants what is said to work to make its file, or to read a secret.
+func (w *attacked) works(r *running, attacks []attempt) {
+	w.t.Helper()
+	version, _, _ := strings.Cut(w.a.Version(), ".")
+	var hoped []attempt
+	for _, one := range attacks {
+		if !slices.Contains(strings.Fields(one.Works), version) {
+			continue
+		}
+		got := r.call("pbx1", one.Action, string(one.Body))
+		if readsSecret(got) {
+			continue
+		}
+		hoped = append(hoped, one)
+		// A command runs when its recording has ended.
+		switch {
+		case one.Action == "ConfbridgeStartRecord":
+			w.do("Action: ConfbridgeStopRecord", "Conference: room-victim")
+		case one.Action == "Monitor":
+			w.do("Action: StopMonitor", "Channel: victim")
+		}
+	}
+	if len(hoped) < 18 {
+		w.t.Errorf("only %d attacks make files", len(hoped))
+	}
+	defer func() {
+		for _, one := range hoped {
+			w.t.Logf("no file of %s %s", one.Action, one.Body)
+		}
+	}()
+	eventually(w.t, "each attack makes its file", func() bool {
+		files := strings.Join(w.files(), "\n")
+		hoped = slices.DeleteFunc(hoped, func(a attempt) bool { return strings.Contains(files, a.mark) })
+		return len(hoped) == 0
+	})
+}
