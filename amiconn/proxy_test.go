@@ -141,7 +141,7 @@ func TestLink_AsksForTheEndOfAListThatIsOnlyAnnounced(t *testing.T) {
 func TestLink_NumbersWhatIsNoEvent(t *testing.T) {
 	for _, sessions := range []int{1, 2} {
 		var kinds []frames.Kind
-		var corrupt atomic.Int64 // the sessions have a goroutine each
+		var corrupt atomic.Int64 // of all sessions, each with a reader
 		inBubble(t, amisim.Config{NotBooted: true}, func(c *Config, d *Deps) {
 			c.Sessions = sessions
 			next := d.Hooks.Event

@@ -272,7 +272,10 @@ func TestConns_LimitsReached(t *testing.T) {
 			t.Parallel()
 			r := &ruled{}
 			c := newConfigured(t)
-			r.server = c.server
+			reload := c.reload
+			if name == "control line" {
+				reload = c.restart
+			}
 			var addr string
 			r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
 			r.running = startBridge(t, "nats://reader:r@"+c.server.Addr().String(), func(cfg *bridge.Config) {
@@ -282,15 +285,15 @@ func TestConns_LimitsReached(t *testing.T) {
 			}, chaosServer("pbx1", addr))
 			r.works()
 			if strings.HasPrefix(name, "account's ") {
-				c.reload("", limit)
+				reload("", limit)
 			} else {
-				c.reload(limit, "")
+				reload(limit, "")
 			}
-			cut(t, r.server)
+			cut(t, c.server)
 			r.readyzIs(503)
 			r.sim.Emit("Event", "Held")
 			<-time.After(3 * time.Second)
-			c.reload("", "")
+			reload("", "")
 			r.nc = connect(t, "nats://reader:r@"+c.server.Addr().String())
 			r.works()
 			if b := r.settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
