@@ -50,8 +50,8 @@ type attacked struct {
 }
 
 // No attack makes a file or reads a secret, whatever the bridge's user may, and
-// each is refused by the rule that the corpus says. Granted, those that are said
-// to work do: so they are attacks. Ordinary requests reach Asterisk.
+// each is refused as the corpus says. Granted, those that are said to work do: so
+// they are attacks. Ordinary requests reach Asterisk.
 func TestReal_PolicyRefusesAttacks(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
@@ -134,20 +134,19 @@ func readsSecret(r reply) bool {
 	return err != nil || slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(string(text), secret) })
 }
 
-// refused wants each attack to be refused by its rule, which the audit has, and
-// without effect.
+// refused wants each attack to be refused, without effect. Which rule refuses it
+// is held by the policy's own test: the audit has no record of each, of so many.
 func (w *attacked) refused(r *running, attacks []attempt) {
 	w.t.Helper()
-	before, records := w.files(), r.subscribe("ami.audit.>")
+	before := w.files()
 	for _, one := range attacks {
-		got := r.call("pbx1", one.Action, string(one.Body))
-		if got.Error == nil || got.Error.Sent != "no" || readsSecret(got) {
-			w.t.Errorf("%q %s: %+v", one.Action, one.Body, got)
-			continue
+		want := "forbidden"
+		if one.Rule == "bad_request" {
+			want = "bad_request"
 		}
-		rule := r.record(records).Rule
-		if !strings.HasPrefix(rule, one.Rule) || one.Rule != "bad_request" && rule != one.Rule {
-			w.t.Errorf("%q %s is refused by %q, want %q", one.Action, one.Body, rule, one.Rule)
+		got := r.call("pbx1", one.Action, string(one.Body))
+		if got.Error == nil || got.Error.Kind != want || got.Error.Sent != "no" || readsSecret(got) {
+			w.t.Errorf("%q %s: %+v, want %s", one.Action, one.Body, got, want)
 		}
 	}
 	// Whatever had come through would be behind these two.
