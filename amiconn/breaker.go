@@ -2,13 +2,10 @@ package amiconn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"sync"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 )
 
 // BreakerState is where a server's breaker stands.
@@ -26,7 +23,6 @@ const (
 	ReasonStart    Reason = "start"    // the state that it begins in
 	ReasonCooldown Reason = "cooldown" // it has been open for long enough
 	ReasonStable   Reason = "stable"   // enough sessions have stayed up
-	ReasonRetry    Reason = "retry"    // somebody says that a refused login may pass now
 )
 
 // BreakerChange is one transition of a server's breaker.
@@ -51,219 +47,209 @@ type BreakerStatus struct {
 	Transitions map[BreakerState]uint64
 }
 
-// breaker decides whether a session may connect, for all sessions of a server
-// together. Every failure counts when it happens, unless the Link keeps it to
-// itself because another session stands; a success counts each time that a
-// session has been up for StableAfter, so that a link which logs in and dies
-// opens it too. A probe gives its place back once it has logged in: the next
-// session need not wait until the first has proved itself.
+// breaker decides when a session may connect, for all sessions of a server
+// together. While none is up, BreakerProbes of them try for all, and what they
+// find out is one round: the first failure ends it, and those of others that
+// were let in before it do not count. A success counts each time that a session
+// which logged in after the last failure has been up for StableAfter, so that a
+// link which logs in and dies opens it too, and an older session that stands
+// does not close it.
 type breaker struct {
 	cfg  *Config
 	tell func(BreakerChange) // called with mu held: must not call back
 
-	mu       sync.Mutex // protects the following
-	cb       *gobreaker.TwoStepCircuitBreaker[struct{}]
-	state    BreakerState
-	failures int
-	cause    *SessionError // of the failure being reported
-	opener   *SessionError // the cause of its last opening
-	owed     *SessionError // a failure while every probe's place was taken
-	retryAt  time.Time
-	counts   map[BreakerState]uint64
-	changed  chan struct{} // closed and replaced when enter should look again
+	mu        sync.Mutex // protects the following
+	state     BreakerState
+	failures  int           // rounds in a row
+	round     uint64        // how many were counted ever
+	failedAt  time.Time     // when the last one was
+	proven    uint64        // the last one that a session has logged in behind
+	opener    *SessionError // the cause of its last opening
+	retryAt   time.Time     // nobody connects before
+	pace      pace
+	refusals  int // of the credentials, in a row
+	retries   int // calls of retry
+	trying    int // connects under way
+	first     int // of them the event session's: 1 or 0
+	standing  int // sessions that are up
+	successes int // since it is half-open
+	counts    map[BreakerState]uint64
+	wake      chan struct{} // closed and replaced when enter should look again
 }
-
-// errNotYet is neither failure nor success: a login that has to prove itself.
-var errNotYet = errors.New("not yet known")
 
 func newBreaker(cfg *Config, tell func(BreakerChange)) *breaker {
-	b := &breaker{
-		cfg: cfg, tell: tell, state: BreakerClosed, changed: make(chan struct{}),
+	return &breaker{
+		cfg: cfg, tell: tell, state: BreakerClosed, wake: make(chan struct{}), pace: pace{cfg: cfg},
 		counts: map[BreakerState]uint64{BreakerClosed: 0, BreakerOpen: 0, BreakerHalfOpen: 0},
 	}
-	b.cb = b.newBreaker()
-	return b
 }
 
-func (b *breaker) newBreaker() *gobreaker.TwoStepCircuitBreaker[struct{}] {
-	return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		MaxRequests: uint32(b.cfg.BreakerProbes),
-		Timeout:     b.cfg.BreakerCooldown,
-		ReadyToTrip: func(gobreaker.Counts) bool {
-			// Nobody's retry mends a wrong secret, and each one holds a thread
-			// of Asterisk's for a second (manager.c authenticate).
-			return b.failures >= b.cfg.BreakerFailures || b.cause.Reason == ReasonAuth
-		},
-		OnStateChange: func(_ string, _, to gobreaker.State) { b.move(BreakerState(to.String())) },
-		IsExcluded:    func(err error) bool { return errors.Is(err, errNotYet) },
-	})
-}
-
-// forgive closes a breaker that a refused login has opened.
-func (b *breaker) forgive() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.state != BreakerOpen || b.opener.Reason != ReasonAuth {
-		return
+// move notes a transition for that reason. It is called with mu held.
+func (b *breaker) move(to BreakerState, why Reason) {
+	c := BreakerChange{At: time.Now(), From: b.state, To: to, Failures: b.failures, Reason: why}
+	if to == BreakerOpen {
+		c.Err, c.RetryIn = b.opener, b.retryAt.Sub(c.At)
 	}
-	c := BreakerChange{At: time.Now(), From: b.state, To: BreakerClosed, Reason: ReasonRetry}
-	b.cb, b.state, b.failures, b.owed = b.newBreaker(), BreakerClosed, 0, nil
-	b.counts[BreakerClosed]++
-	b.tell(c)
-	b.wake()
-}
-
-// move notes a transition. It runs within a call of cb, with mu held.
-func (b *breaker) move(to BreakerState) {
-	c := BreakerChange{At: time.Now(), From: b.state, To: to, Failures: b.failures}
-	switch to {
-	case BreakerOpen:
-		b.opener = b.cause
-		c.Reason, c.Err = b.cause.Reason, b.cause
-		c.RetryIn = b.cooldown(b.cause.Reason)
-		b.retryAt = c.At.Add(c.RetryIn)
-	case BreakerHalfOpen:
-		c.Reason = ReasonCooldown
-	default:
-		c.Reason = ReasonStable
-	}
-	b.state = to
+	b.state, b.successes = to, 0
 	b.counts[to]++
 	b.tell(c)
 }
 
-func (b *breaker) cooldown(why Reason) time.Duration {
-	if why == ReasonAuth {
-		return max(b.cfg.BreakerCooldown, b.cfg.BackoffMax)
-	}
-	return b.cfg.BreakerCooldown
-}
-
-// try is a connect that the breaker has let through. It is ended once.
-type try struct {
-	b     *breaker
-	done  func(error)
-	opens uint64 // how often the breaker had opened by then
-}
-
-// enter waits until a session may connect, or ctx ends.
-func (b *breaker) enter(ctx context.Context) (*try, error) {
+// enter waits until a session may connect, not before own unless retry was called
+// since there were so many calls of it, or until ctx ends. First says that it is
+// the event session, which probes before others: what it misses is lost.
+func (b *breaker) enter(ctx context.Context, own time.Time, retries int, first bool) (*try, error) {
+	b.mu.Lock()
 	for {
-		b.mu.Lock()
-		again, wait := b.changed, time.Duration(0)
-		if b.state == BreakerOpen {
-			wait = time.Until(b.retryAt)
+		if b.retries != retries {
+			own = time.Time{}
 		}
-		if wait <= 0 {
-			done, err := b.cb.Allow()
-			if err == nil {
-				t := &try{b, done, b.counts[BreakerOpen]}
-				b.mu.Unlock()
-				return t, nil
+		wait := max(time.Until(own), time.Until(b.retryAt))
+		switch {
+		case wait <= 0 && b.free(first):
+			if b.state == BreakerOpen {
+				b.move(BreakerHalfOpen, ReasonCooldown)
 			}
-			// Its own clock may be a moment behind the timer, and a place may
-			// become free.
-			if wait = time.Millisecond; errors.Is(err, gobreaker.ErrTooManyRequests) {
-				wait = b.cfg.BreakerCooldown
+			t := &try{b: b, round: b.round, retries: b.retries}
+			if first {
+				t.first = 1
 			}
+			b.trying, b.first = b.trying+1, b.first+t.first
+			b.mu.Unlock()
+			return t, nil
+		case wait <= 0:
+			wait = time.Hour // for a place: wake says when
 		}
+		again := b.wake
 		b.mu.Unlock()
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		case <-again:
-		case <-timer.C:
+		if err := sleep(ctx, wait, again); err != nil {
+			return nil, err
 		}
-		timer.Stop()
+		b.mu.Lock()
 	}
 }
 
-// overruled returns why the breaker has opened since it let t through, or nil.
-func (t *try) overruled() *SessionError {
-	t.b.mu.Lock()
-	defer t.b.mu.Unlock()
-	if t.b.counts[BreakerOpen] == t.opens {
-		return nil
+// free reports whether another session may connect. All may once one is up that
+// has logged in since the last failure, unless the breaker is to be closed first.
+// While none is up, a place is kept for the first. A refused login is asked for
+// once at a time.
+func (b *breaker) free(first bool) bool {
+	switch {
+	case b.state == BreakerClosed && b.standing > 0 && b.proven == b.round:
+		return true
+	case b.refusals > 0:
+		return b.trying == 0 && (first || b.standing > 0)
+	case b.standing == 0 && !first:
+		return b.trying-b.first < b.cfg.BreakerProbes-1
 	}
-	return &SessionError{t.b.opener.Reason, fmt.Errorf("%w: %w", ErrBreakerOpen, t.b.opener.Err)}
+	return b.trying < b.cfg.BreakerProbes
 }
 
-// release ends a try that has logged in or was given up: its place is free.
-func (t *try) release() {
-	t.b.mu.Lock()
-	defer t.b.mu.Unlock()
-	if owed := t.b.owed; owed != nil {
-		t.b.fail(owed, t.done)
-	} else {
-		t.done(errNotYet)
+// sleep waits for d, or until again is closed; an error is that of ctx.
+func sleep(ctx context.Context, d time.Duration, again <-chan struct{}) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-again:
+	case <-timer.C:
 	}
-	t.b.wake()
+	return nil
 }
 
-// failed ends a try that did not lead to a session.
-func (t *try) failed(cause *SessionError) {
-	t.b.mu.Lock()
-	defer t.b.mu.Unlock()
-	t.b.fail(cause, t.done)
-	t.b.wake()
-}
+// openError says that the breaker is open, and what opened it.
+func (b *breaker) openError() error { return fmt.Errorf("%w: %w", ErrBreakerOpen, b.opener) }
 
-// lost counts the end of a session that was up.
-func (b *breaker) lost(cause *SessionError) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.state == BreakerOpen && time.Now().Before(b.retryAt) {
-		return // open already
-	}
-	done, err := b.cb.Allow()
-	if err != nil {
-		b.owed = cause
+// ended gives back the place of t.
+func (b *breaker) ended(t *try) { b.trying, b.first = b.trying-1, b.first-t.first }
+
+// wellAgain forgets what has failed.
+func (b *breaker) wellAgain() { b.failures, b.refusals, b.pace = 0, 0, pace{cfg: b.cfg} }
+
+// succeed closes a half-open breaker after as many successes as it lets probes
+// through.
+func (b *breaker) succeed() {
+	if b.state != BreakerHalfOpen {
 		return
 	}
-	b.fail(cause, done)
-	b.wake()
+	if b.successes++; b.successes >= b.cfg.BreakerProbes {
+		b.wellAgain()
+		b.move(BreakerClosed, ReasonStable)
+		b.rouse()
+	}
 }
 
-// stable counts a session that has stayed up for another StableAfter.
-func (b *breaker) stable() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.state == BreakerOpen {
-		return // what opened it was another session: that one has to prove itself
-	}
-	done, err := b.cb.Allow()
-	if err != nil {
-		return
-	}
-	b.failures = 0
-	done(nil)
-	b.wake()
-}
-
-func (b *breaker) fail(cause *SessionError, done func(error)) {
+// fail ends a round. Nobody's retry mends a wrong secret, and each one holds a
+// thread of Asterisk's for a second (manager.c session_do): a refusal opens the
+// breaker at once.
+func (b *breaker) fail(t *try, cause *SessionError) {
+	now := time.Now()
 	b.failures++
-	b.cause, b.owed = cause, nil
-	if until := time.Now().Add(b.cooldown(cause.Reason)); b.state == BreakerOpen && cause.Reason == ReasonAuth && until.After(b.retryAt) {
-		b.retryAt = until // let through before it opened, and refused since
+	b.round++
+	b.failedAt = now
+	opens := b.state == BreakerHalfOpen || b.failures >= b.cfg.BreakerFailures || cause.Reason == ReasonAuth
+	b.retryAt = now.Add(b.pace.next(now, opens))
+	b.refuse(t, cause)
+	if opens {
+		b.opener = cause
+		b.move(BreakerOpen, cause.Reason)
 	}
-	done(cause)
 }
 
-func (b *breaker) wake() {
-	close(b.changed)
-	b.changed = make(chan struct{})
+// refuse has nobody ask again soon if cause is a refused login, unless somebody
+// called retry meanwhile.
+func (b *breaker) refuse(t *try, cause *SessionError) {
+	if cause.Reason != ReasonAuth || t.retries != b.retries {
+		return
+	}
+	wait := afterRefusal(b.refusals, inUse(cause), b.cfg)
+	b.refusals++
+	if until := time.Now().Add(wait); until.After(b.retryAt) {
+		b.retryAt = until
+	}
 }
 
-// retryIn returns how long no session may connect.
+// retry ends every wait.
+func (b *breaker) retry() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.retries++
+	b.retryAt, b.refusals = time.Time{}, 0
+	b.rouse()
+}
+
+func (b *breaker) rouse() {
+	close(b.wake)
+	b.wake = make(chan struct{})
+}
+
+// retryIn returns how long no session may connect, whatever the state.
 func (b *breaker) retryIn() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.remaining()
+	return max(0, time.Until(b.retryAt))
 }
 
-func (b *breaker) remaining() time.Duration {
+// refuses returns why Actions are refused, or nil.
+func (b *breaker) refuses() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.openFor() > 0 {
+		return b.openError()
+	}
+	return nil
+}
+
+// failing reports whether the server's last round has failed, and whether its
+// outage is still short.
+func (b *breaker) failing() (failing, early bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures > 0, b.failures > 0 && b.pace.early(time.Now())
+}
+
+func (b *breaker) openFor() time.Duration {
 	if b.state != BreakerOpen {
 		return 0
 	}
@@ -274,7 +260,7 @@ func (b *breaker) status() BreakerStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := BreakerStatus{
-		State: b.state, Failures: b.failures, RetryIn: b.remaining(),
+		State: b.state, Failures: b.failures, RetryIn: b.openFor(),
 		Transitions: make(map[BreakerState]uint64, len(b.counts)),
 	}
 	maps.Copy(s.Transitions, b.counts)

@@ -64,13 +64,14 @@ type Config struct {
 	// ActionTimeouts stand in its place for the Actions that they name.
 	ActionTimeouts Timeouts `split_words:"true"`
 
-	// BackoffMin and BackoffMax bound the wait between two connects. It grows
-	// until a session has stayed up for StableAfter.
+	// BackoffMin and BackoffMax bound the wait between two connects, which
+	// stays short for the first two minutes of an outage. It grows until a
+	// session has stayed up for StableAfter.
 	BackoffMin  time.Duration `split_words:"true"`
 	BackoffMax  time.Duration `split_words:"true"`
 	StableAfter time.Duration `split_words:"true"`
-	// BreakerFailures failures in a row, of any session, open the breaker
-	// for BreakerCooldown; then BreakerProbes sessions may try.
+	// BreakerFailures rounds that failed in a row open the breaker, for
+	// BreakerCooldown at the most; then BreakerProbes sessions may try.
 	BreakerFailures int           `split_words:"true"`
 	BreakerCooldown time.Duration `split_words:"true"`
 	BreakerProbes   int           `split_words:"true"`

@@ -16,11 +16,14 @@ type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 const tlsRecord = 1000
 
 // dial connects to the server and, with TLS on, shakes hands and checks the
-// certificate. The whole takes at most ConnectTimeout.
-func dial(ctx context.Context, cfg *Config, d DialFunc) (net.Conn, error) {
+// certificate. The whole takes at most ConnectTimeout, what is before TLS at most
+// timeout.
+func dial(ctx context.Context, cfg *Config, d DialFunc, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
-	conn, err := d(ctx, "tcp", cfg.Addr)
+	dialCtx, answered := context.WithTimeout(ctx, timeout)
+	defer answered()
+	conn, err := d(dialCtx, "tcp", cfg.Addr)
 	if err != nil {
 		return nil, &SessionError{ReasonDial, err}
 	}

@@ -72,11 +72,11 @@ func (l *Link) pick(waits bool) (*Session, string, error) {
 // turn among equals, and one that is behind only if all are. It is called with
 // mu held.
 func (l *Link) choose() (best *Session, err error) {
-	switch {
-	case l.stopping:
+	if l.stopping {
 		return nil, ErrStopping
-	case l.breaker.retryIn() > 0:
-		return nil, fmt.Errorf("%w: the server failed too often", ErrBreakerOpen)
+	}
+	if err := l.breaker.refuses(); err != nil {
+		return nil, err
 	}
 	fewest, behind, next := 0, false, l.turn
 	for i := range l.actions {

@@ -62,6 +62,8 @@ func causeOf(err error) *SessionError {
 	return &SessionError{ReasonRead, err}
 }
 
+func inUse(err error) bool { return errors.Is(err, errInUse) }
+
 var (
 	// ErrNotConnected means that the session an Action needs is not up. The
 	// Action did not reach Asterisk: it may be sent again.
@@ -74,6 +76,14 @@ var (
 	ErrBusy = errors.New("busy")
 	// ErrStopping means that the Link takes no more Actions.
 	ErrStopping = errors.New("shutting down")
+
+	// errInUse is a refusal that is not for the credentials: the user may have one
+	// session, and has it (manager.c check_manager_session_inuse).
+	errInUse = errors.New("the user is logged in already, and may be so once (allowmultiplelogin=no)")
+
+	// errLeaving is what Asterisk says to every Action while it shuts down
+	// (manager.c process_message).
+	errLeaving = errors.New("not a refused login: try again once it is back")
 
 	errSilent     = errors.New("nothing was read for too long")
 	errPingMissed = errors.New("a Ping was not answered")

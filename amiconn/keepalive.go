@@ -27,7 +27,7 @@ func (s *Session) keepAlive(ctx context.Context) {
 		case <-ping.C:
 			s.ping()
 		case <-stable.C:
-			s.stable()
+			s.try.stable()
 		case <-check.C:
 			check.Reset(alive.check(time.Now()))
 		case <-leave:

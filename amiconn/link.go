@@ -24,8 +24,9 @@ type Deps struct {
 	// Dial is net.Dialer.DialContext if nil.
 	Dial DialFunc
 	// Gate waits for a turn to connect; the function that it returns ends the
-	// turn. No gate if nil.
-	Gate func(ctx context.Context) (func(), error)
+	// turn. Last is when the session was last up, zero if it never was. No gate
+	// if nil.
+	Gate func(ctx context.Context, last time.Time) (func(), error)
 	// Learn is told each secret that is read from a file, before it is used, so
 	// that it can be kept out of what is written. It may be nil.
 	Learn func(secret Secret)
@@ -55,7 +56,6 @@ type Link struct {
 	stopping bool
 	turn     int // where among actions the search for the next one begins
 	failed   map[Reason]uint64
-	again    chan struct{} // closed and replaced by Retry
 }
 
 // counts outlive the sessions that they are counted in.
@@ -74,7 +74,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 		deps.Dial = new(net.Dialer).DialContext
 	}
 	if deps.Gate == nil {
-		deps.Gate = func(context.Context) (func(), error) { return func() {}, nil }
+		deps.Gate = func(context.Context, time.Time) (func(), error) { return func() {}, nil }
 	}
 	limits := correlation.Limits{
 		Pending: cfg.MaxPending, ReplyBytes: deps.ReplyBytes, TotalBytes: deps.HeldBytes,
@@ -85,7 +85,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 		ids:    correlation.NewIDs(deps.Node, cfg.Name),
 		table:  correlation.NewTable(limits, cfg.Charset),
 		log:    deps.Logger.Named("amiconn").With(zap.String("server", cfg.Name)),
-		failed: make(map[Reason]uint64), again: make(chan struct{}),
+		failed: make(map[Reason]uint64),
 	}
 	l.login.Store(&l.cfg)
 	for _, reason := range Failures() {
@@ -94,6 +94,10 @@ func NewLink(cfg Config, deps Deps) *Link {
 	l.breaker = newBreaker(&l.cfg, l.onBreaker)
 	return l
 }
+
+// Retry has the sessions that are not up tried at once, whatever they wait for:
+// somebody may have mended what was wrong.
+func (l *Link) Retry() { l.breaker.retry() }
 
 // Run keeps the sessions up until ctx ends. Then it logs off, ends the pending
 // calls and returns nil.
@@ -109,15 +113,22 @@ func (l *Link) Run(ctx context.Context) error {
 	return nil
 }
 
-// onBreaker logs a change of the breaker and tells the hook.
+// onBreaker logs a change of the breaker and tells the hook. That a probe is let
+// through, and fails, several times a second is no news.
 func (l *Link) onBreaker(c BreakerChange) {
 	fields := []zap.Field{
 		zap.String("from", string(c.From)), zap.String("to", string(c.To)), zap.String("reason", string(c.Reason)),
 		zap.Int("failures", c.Failures),
 	}
 	switch {
+	case c.To == BreakerHalfOpen:
+		l.log.Debug("breaker changed", fields...)
 	case c.To == BreakerOpen:
-		l.log.Warn("breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
+		level := zap.WarnLevel
+		if c.From == BreakerHalfOpen && c.RetryIn <= shortWait {
+			level = zap.DebugLevel
+		}
+		l.log.Log(level, "breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
 	case c.From != c.To:
 		l.log.Info("breaker changed", fields...)
 	}

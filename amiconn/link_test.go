@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -64,15 +65,20 @@ func TestLink_NumbersEventsWithoutHoles(t *testing.T) {
 	})
 }
 
-func TestLink_AuthRefusedGoesToTheCapAndLogsOnce(t *testing.T) {
+func TestLink_AuthRefusedWaitsForMinutesAndLogsOnce(t *testing.T) {
 	inBubble(t, amisim.Config{Users: map[string]string{"bridge": "other"}}, func(c *Config, _ *Deps) { c.Sessions = 1 }, func(b *bench) {
-		time.Sleep(100 * time.Second)
-		change, tries := b.last(RoleBoth, StateWaiting)
-		if change.Reason != ReasonAuth || change.RetryIn != 30*time.Second {
-			t.Errorf("after a refused login: %s, again in %v", change.Reason, change.RetryIn)
+		var waits []time.Duration
+		for range 4 {
+			synctest.Wait()
+			change, _ := b.last(RoleBoth, StateWaiting)
+			if change.Reason != ReasonAuth || b.link.RetryIn() != change.RetryIn {
+				t.Errorf("after a refused login: %s, again in %v", change.Reason, change.RetryIn)
+			}
+			waits = append(waits, change.RetryIn)
+			time.Sleep(change.RetryIn)
 		}
-		if tries < 3 || tries > 4 {
-			t.Errorf("%d logins in 100 s, want one each 30 s", tries)
+		if want := []time.Duration{time.Minute, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute}; !slices.Equal(waits, want) {
+			t.Errorf("waits %v, want %v", waits, want)
 		}
 		if n := b.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
 			t.Errorf("%d Error lines, want 1", n)

@@ -26,6 +26,9 @@ func (s *Session) login(ctx context.Context) error {
 		if odd, ok := errors.AsType[*frames.SyntaxError](err); ok {
 			odd.Input = s.quote(odd.Input)
 		}
+		if timedOut(err) {
+			err = fmt.Errorf("connected, and no banner: Asterisk hangs or is starting, or what listens waits for TLS: %w", err)
+		}
 		return &SessionError{ReasonBanner, err}
 	}
 	s.oldLists = oldLists(banner)
@@ -38,6 +41,12 @@ func (s *Session) login(ctx context.Context) error {
 		return err
 	}
 	return s.conn.SetDeadline(noDeadline)
+}
+
+// noChallenge is for who meets a proxy, or another server, that lets in by Secret
+// alone.
+func (s *Session) noChallenge() string {
+	return "a server without Challenge wants " + s.cfg.Variable("AUTH") + "=plain"
 }
 
 // credentials returns the headers of Login. With MD5 it first asks for the
@@ -55,8 +64,14 @@ func (s *Session) credentials() ([]frames.Header, error) {
 	// The username goes along so that an Asterisk with allowmultiplelogin=no
 	// can refuse at once.
 	challenge, err := s.ask("Challenge", append(headers, header("AuthType", "MD5")))
-	if err != nil {
+	switch {
+	case inUse(err) || errors.Is(err, errLeaving):
 		return nil, err
+	case err != nil:
+		cause := causeOf(err)
+		return nil, &SessionError{cause.Reason, fmt.Errorf("%w (%s)", cause.Err, s.noChallenge())}
+	case challenge == "":
+		return nil, &SessionError{ReasonAuth, errors.New("the answer to Challenge holds none: " + s.noChallenge())}
 	}
 	sum := md5.Sum([]byte(challenge + string(s.secret)))
 	s.key = Secret(hex.EncodeToString(sum[:]))
@@ -98,10 +113,24 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 			continue
 		}
 		if string(f.Name()) != "Success" {
-			return "", &SessionError{ReasonAuth, fmt.Errorf("%s refused: %.80q", action, s.quote(string(f.Get("Message"))))}
+			return "", s.refusal(action, string(f.Get("Message")))
 		}
 		return string(f.Get("Challenge")), nil
 	}
+}
+
+// refusal is what it means that an Action of the login was answered by an Error.
+// An Asterisk that shuts down says so to every Action, before it looks at who
+// asks (manager.c process_message): the login was not refused.
+func (s *Session) refusal(action, message string) *SessionError {
+	err := fmt.Errorf("%s refused: %.80q", action, s.quote(message))
+	switch strings.ToLower(strings.TrimSpace(message)) {
+	case "asterisk is shutting down":
+		return &SessionError{ReasonLogin, fmt.Errorf("%w: %w", err, errLeaving)}
+	case "login already in use":
+		return &SessionError{ReasonAuth, fmt.Errorf("%w: %w", err, errInUse)}
+	}
+	return &SessionError{ReasonAuth, err}
 }
 
 // answers reports whether f is the Response to the action of that id. While we log

@@ -73,7 +73,7 @@ func TestRenew_AFileThatIsNotToBeHad(t *testing.T) {
 	})
 }
 
-// A refused login waits for half a minute or more. Another secret in the file
+// A refused login waits for a minute or more. Another secret in the file
 // ends that within seconds; one that Renew brings, and Retry alone, at once.
 func TestRenew_AChangedSecretEndsTheWaitAfterARefusedLogin(t *testing.T) {
 	for what, mend := range map[string]struct {

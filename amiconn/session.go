@@ -53,6 +53,15 @@ type Event struct {
 	Frame *frames.Frame
 }
 
+// Clock is what a Pong says of the server's wall clock.
+type Clock struct {
+	// Born is when the session was connected, before its login.
+	Born time.Time
+	// Server is its time at some moment between Asked, when the Ping was queued,
+	// and Told, when the Pong was read.
+	Asked, Told, Server time.Time
+}
+
 // Hooks are what a Session tells. They are called on its reading goroutine,
 // must not block and may be nil.
 type Hooks struct {
@@ -62,6 +71,8 @@ type Hooks struct {
 	// Corrupt is called for a frame that is neither Event nor Response, after
 	// Event; also on a session that has no events.
 	Corrupt func(size int)
+	// Clock is called for each Pong of a session that reads events.
+	Clock func(Clock)
 	// State is called for each change of a session's state, by the goroutine
 	// that supervises it.
 	State func(Change)
@@ -84,7 +95,7 @@ type Session struct {
 	table  *correlation.Table
 	hooks  Hooks
 	counts *counts
-	stable func() // called each StableAfter that the Session has been up
+	try    *try // what the breaker knows of it, once it is up
 	log    *zap.Logger
 	conn   net.Conn
 	frames *frames.Reader
@@ -112,19 +123,19 @@ type Session struct {
 
 // open connects and logs in. The Session that it returns has no goroutine yet:
 // call Run.
-func (l *Link) open(ctx context.Context, slot *slot) (*Session, error) {
+func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) (*Session, error) {
 	cfg := l.login.Load()
 	secret, err := l.secret(cfg)
 	if err != nil {
 		return nil, &SessionError{ReasonSecret, err}
 	}
-	conn, err := dial(ctx, cfg, l.deps.Dial)
+	conn, err := dial(ctx, cfg, l.deps.Dial, dialTimeout)
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{
 		Token: l.ids.Session(), Role: slot.role, born: time.Now(),
-		cfg: cfg, secret: secret, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts, stable: l.breaker.stable,
+		cfg: cfg, secret: secret, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts,
 		conn: conn, queue: newWriteQueue(int(cfg.WriteBufferBytes)),
 	}
 	s.log = l.log.With(zap.String("role", slot.name), zap.String("session", s.Token))

@@ -260,25 +260,24 @@ func TestSessions_BreakerIsOneForAll(t *testing.T) {
 		b.sim.Always(amisim.Accept, amisim.Refuse)
 		b.sim.Kick()
 		synctest.Wait()
-		soonest := time.Hour
-		for _, s := range b.link.Status().Sessions {
-			if s.Role == RoleActions {
-				soonest = min(soonest, s.RetryIn)
-			}
-		}
-		if in := b.link.RetryIn(); b.link.Takes() || in != soonest || in <= 0 {
-			t.Errorf("all down: takes actions: %v, retry in %v, the first of them in %v", b.link.Takes(), in, soonest)
+		if in := b.link.RetryIn(); b.link.Takes() || in <= 0 || in > 100*time.Millisecond {
+			t.Errorf("all down: takes actions: %v, retry in %v", b.link.Takes(), in)
 		}
 		for b.link.Status().Breaker.State != BreakerOpen {
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(time.Millisecond)
 		}
 		opened := time.Now()
 		_, err := b.link.Do(Action{Name: "Ping", Done: func(*correlation.Result) { t.Error("Done was called") }})
-		if in := b.link.RetryIn(); !errors.Is(err, ErrBreakerOpen) || b.link.Takes() || in < 29*time.Second {
+		in := b.link.RetryIn()
+		if !errors.Is(err, ErrBreakerOpen) || b.link.Takes() || in <= 0 || in > shortWait {
 			t.Errorf("Do = %v, takes actions: %v, retry in %v", err, b.link.Takes(), in)
 		}
-		time.Sleep(29 * time.Second)
-		if n := connects.since(opened); n > 3 { // under way when it opened
+		// Four sessions are down, and one tries for all.
+		if n := connects.since(opened.Add(-in)); n > 4 {
+			t.Errorf("%d connects of four failures", n)
+		}
+		time.Sleep(in - time.Millisecond)
+		if n := connects.since(opened); n != 0 {
 			t.Errorf("%d connects while the breaker was open", n)
 		}
 		b.sim.Always(amisim.Accept, nil)
@@ -317,7 +316,7 @@ func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 					s.Serve(a)
 				})
 				faulty()
-				time.Sleep(45 * time.Second) // the breaker was open for 30 s of it
+				time.Sleep(45 * time.Second) // those that are up have been so for long enough
 				began := time.Now()
 				// Of the two that are up one at least takes Actions.
 				for range 100 {
@@ -326,16 +325,16 @@ func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 						t.Fatalf("an action: %v", r.Outcome)
 					}
 				}
-				if n := connects.since(began); n < 20 || n > 80 {
-					t.Errorf("%d connects of two sessions in 10 minutes, want one each 30 s or so", n)
+				if n := connects.since(began); n < 8 || n > 80 {
+					t.Errorf("%d connects of two sessions in 10 minutes, want one each 30 s to 2 minutes", n)
 				}
-				if got := b.transitions(); len(got) != 4 || got[3] != "half-open>closed:stable" {
-					t.Errorf("transitions %q, want one opening at the start", got)
+				if got := b.transitions(); got[len(got)-1] != "half-open>closed:stable" || strings.Count(strings.Join(got, " "), "closed>open") != 1 {
+					t.Errorf("transitions %q, want it closed for good once those that are up stand", got)
 				}
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				for _, c := range b.changes {
-					if c.Reason == ReasonAuth && c.RetryIn < 30*time.Second {
+					if c.Reason == ReasonAuth && c.RetryIn < 5*time.Second {
 						t.Errorf("%s was refused and asks again in %v", c.Name, c.RetryIn)
 					}
 				}

@@ -151,7 +151,7 @@ func TestLink_ListThatStopsHalfWay(t *testing.T) {
 // A session that waits for its turn at the gate is cancelled with the Link.
 func TestLink_CanBeStoppedAtTheGate(t *testing.T) {
 	inBubble(t, amisim.Config{}, func(_ *Config, d *Deps) {
-		d.Gate = func(ctx context.Context) (func(), error) {
+		d.Gate = func(ctx context.Context, _ time.Time) (func(), error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}

@@ -16,6 +16,14 @@ type slot struct {
 	since    time.Time // of state
 	failures int
 	retryAt  time.Time
+	reason   Reason // why the last one was lost or did not come up
+
+	// The supervisor's own.
+	lastUp time.Time // when its last session ended
+	tries  int       // since the last one that stayed up
+	// retries are the calls of Retry before the last try: another ends the wait
+	// behind it.
+	retries int
 }
 
 // newSlots returns the slots that cfg asks for, the event session's first and

@@ -125,16 +125,20 @@ func (l *Link) Room(bytes int) error {
 }
 
 // RetryIn returns how long it is until the first of the action sessions, or the
-// server if its breaker is open, is tried again; 0 if one is up or being tried.
+// server if none of its sessions may connect, is tried again; 0 if one is up or
+// being tried.
 func (l *Link) RetryIn() time.Duration {
-	open := l.breaker.retryIn()
+	server := l.breaker.retryIn()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	soonest := l.actions[0].retryAt // past unless it waits
 	for _, slot := range l.actions {
+		if slot.session != nil {
+			return l.breaker.status().RetryIn
+		}
 		if slot.retryAt.Before(soonest) {
 			soonest = slot.retryAt
 		}
 	}
-	return max(open, time.Until(soonest))
+	return max(server, time.Until(soonest), 0)
 }

@@ -5,30 +5,23 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
 )
 
 // supervise opens one session after another for s until ctx ends.
 func (l *Link) supervise(ctx context.Context, s *slot) {
-	delays := newBackOff(&l.cfg)
 	refused := false // the last login was, and an Error has been logged
-	for failures := 0; ; {
-		retry := l.retries() // from before the secret is read
+	for own := 0; ; {
 		ended := Change{To: StateWaiting}
-		session, err := l.connect(ctx, s, failures)
+		session, excused, err := l.connect(ctx, s)
 		if err == nil {
 			refused = false
-			up := time.Now()
 			l.change(s, Change{To: StateUp, Session: session.Token, Version: session.Version}, session)
-			err = session.Run(ctx)
-			ended.Session, ended.Version, ended.Events = session.Token, session.Version, session.seq
-			if time.Since(up) >= l.cfg.StableAfter {
-				failures = 0
-				delays.Reset()
-			}
-			if ctx.Err() == nil && !l.othersStand(s) {
-				l.breaker.lost(causeOf(err))
+			ended.Session, ended.Version = session.Token, session.Version
+			excused, err = l.serve(ctx, s, session)
+			ended.Events = session.seq
+			if s.tries == 0 {
+				own = 0
 			}
 		}
 		ended.Reason, ended.Err = ReasonOf(err), err
@@ -37,74 +30,113 @@ func (l *Link) supervise(ctx context.Context, s *slot) {
 			l.change(s, ended)
 			return
 		}
-		failures++
-		ended.Failures, ended.RetryIn = failures, max(delays.NextBackOff(), l.breaker.retryIn())
-		if ended.Reason == ReasonAuth {
-			// While others stand, this does not open the breaker.
-			ended.RetryIn = max(ended.RetryIn, l.cfg.BackoffMax)
-			if !refused {
-				refused = true
-				l.log.Error("login refused: check "+l.cfg.Variable("USERNAME")+" and "+l.secretVariable()+", and the user's permit in manager.conf",
-					zap.String("role", s.name), zap.Error(err))
+		s.tries++
+		ended.Failures, ended.RetryIn = s.tries, l.breaker.retryIn()
+		if excused {
+			ended.RetryIn = max(ended.RetryIn, ownWait(own, &l.cfg))
+			if inUse(err) {
+				ended.RetryIn = max(ended.RetryIn, afterRefusal(own, true, &l.cfg))
 			}
+			own++
+		}
+		if ended.Reason == ReasonAuth && !refused {
+			refused = true
+			l.logRefusal(s, err)
 		}
 		l.change(s, ended)
-		if ended.Reason != ReasonAuth && ended.Reason != ReasonSecret {
-			retry = nil
-		}
-		if !wait(ctx, ended.RetryIn, retry) {
-			l.change(s, Change{To: StateStopped, Reason: ReasonShutdown})
-			return
-		}
 	}
+}
+
+// serve runs a session until it ends, and tells the breaker of it unless others
+// stand: excused reports whether they do.
+func (l *Link) serve(ctx context.Context, s *slot, session *Session) (excused bool, err error) {
+	up := time.Now()
+	err = session.Run(ctx)
+	young := time.Since(up) < l.cfg.StableAfter
+	s.lastUp = time.Now()
+	if !young {
+		s.tries = 0
+	}
+	excused = l.othersStand(s)
+	var cause *SessionError
+	if ctx.Err() == nil && !excused {
+		cause = causeOf(err)
+	}
+	session.try.lost(cause, young)
+	return excused, err
+}
+
+func (l *Link) logRefusal(s *slot, err error) {
+	hint := "login refused: check " + l.cfg.Variable("USERNAME") + " and " + l.secretVariable() + ", and the user's permit in manager.conf"
+	if inUse(err) {
+		hint = "login refused: the user is logged in and may be so once: set " + l.cfg.Variable("SESSIONS") +
+			"=1, or wait until Asterisk notices that an old session is dead"
+	}
+	l.log.Error(hint, zap.String("role", s.name), zap.Error(err))
 }
 
 // connect waits until the breaker and the gate let it through, and opens a
 // session. A breaker that opened while it waited at the gate has the last word.
-// It hears of no failure while others stand: that is the session's own.
-func (l *Link) connect(ctx context.Context, s *slot, failures int) (*Session, error) {
+// The failure of a session is its own, and excused, while others stand.
+func (l *Link) connect(ctx context.Context, s *slot) (session *Session, excused bool, err error) {
 	for {
-		try, err := l.breaker.enter(ctx)
+		try, err := l.breaker.enter(ctx, s.retryAt, s.retries, s.role != RoleActions)
 		if err != nil {
-			return nil, &SessionError{ReasonShutdown, err}
+			return nil, false, &SessionError{ReasonShutdown, err}
 		}
-		l.change(s, Change{To: StateConnecting, Failures: failures})
-		release, err := l.deps.Gate(ctx)
+		s.retries = try.retries
+		l.change(s, Change{To: StateConnecting, Failures: s.tries})
+		release, err := l.deps.Gate(ctx, s.lastUp)
 		if err != nil {
-			try.release()
-			return nil, &SessionError{ReasonShutdown, err}
+			try.excused(nil)
+			return nil, false, &SessionError{ReasonShutdown, err}
 		}
 		if cause := try.overruled(); cause != nil {
 			release()
-			try.release()
+			try.excused(nil)
 			l.change(s, Change{
-				To: StateWaiting, Reason: cause.Reason, Err: cause, Failures: failures,
+				To: StateWaiting, Reason: cause.Reason, Err: cause, Failures: s.tries,
 				RetryIn: l.breaker.retryIn(), overruled: true,
 			})
 			continue
 		}
 		session, err := l.openInTurn(ctx, s, release)
 		switch {
-		case err == nil || ctx.Err() != nil || l.othersStand(s):
-			try.release()
+		case err == nil:
+			session.try = try
+			try.up()
+		case ctx.Err() != nil:
+			try.excused(nil)
+		case l.othersStand(s):
+			excused = true
+			try.excused(causeOf(err))
 		default:
 			try.failed(causeOf(err))
 		}
-		return session, err
+		return session, excused, err
 	}
 }
 
 // openInTurn opens a session and ends its turn at the gate with it, or after
 // gateTurn.
 func (l *Link) openInTurn(ctx context.Context, s *slot, release func()) (*Session, error) {
+	turn, dialTimeout := gateTurn, l.cfg.ConnectTimeout
+	failing, early := l.breaker.failing()
+	if failing {
+		turn = gateTurn / 5
+	}
+	if early {
+		dialTimeout = min(dialTimeout, shortDial)
+	}
 	end := sync.OnceFunc(release)
-	timer := time.AfterFunc(gateTurn, end)
+	timer := time.AfterFunc(turn, end)
 	defer func() { timer.Stop(); end() }()
-	return l.open(ctx, s)
+	return l.open(ctx, s, dialTimeout)
 }
 
-// gateTurn is the longest that a connect holds its place at the gate: a server
-// that does not answer must not delay the others.
+// gateTurn is the longest that a connect holds its place at the gate, a fifth of
+// it if the last one has failed: a server that does not answer must not delay the
+// others.
 const gateTurn = time.Second
 
 // change records c as the state of s, logs the edge and tells the hook. The
@@ -113,6 +145,7 @@ func (l *Link) change(s *slot, c Change, up ...*Session) {
 	c.Role, c.Name, c.At = s.role, s.name, time.Now()
 	l.mu.Lock()
 	c.From = s.state
+	repeats := c.From == StateConnecting && c.Reason == s.reason && c.RetryIn <= shortWait
 	s.session, s.state, s.since = nil, c.To, c.At
 	s.failures, s.retryAt = c.Failures, c.At.Add(c.RetryIn)
 	if len(up) > 0 {
@@ -120,15 +153,18 @@ func (l *Link) change(s *slot, c Change, up ...*Session) {
 	}
 	if c.To == StateWaiting && !c.overruled {
 		l.failed[c.Reason]++
+		s.reason = c.Reason
 	}
 	l.mu.Unlock()
-	l.logChange(c)
+	l.logChange(c, repeats)
 	if l.deps.Hooks.State != nil {
 		l.deps.Hooks.State(c)
 	}
 }
 
-func (l *Link) logChange(c Change) {
+// logChange warns of each session that is lost or does not come up, but for one
+// that is tried several times a second and fails as before.
+func (l *Link) logChange(c Change, repeats bool) {
 	fields := []zap.Field{
 		zap.String("role", c.Name), zap.Stringer("from", c.From), zap.Stringer("to", c.To),
 	}
@@ -136,35 +172,13 @@ func (l *Link) logChange(c Change) {
 	case c.To == StateUp:
 		l.log.Info("session up", append(fields, zap.String("session", c.Session), zap.String("version", c.Version))...)
 	case c.To == StateWaiting && !c.overruled:
-		l.log.Warn("session lost", append(fields, zap.String("reason", string(c.Reason)), zap.Int("failures", c.Failures),
+		level := zap.WarnLevel
+		if repeats {
+			level = zap.DebugLevel
+		}
+		l.log.Log(level, "session lost", append(fields, zap.String("reason", string(c.Reason)), zap.Int("failures", c.Failures),
 			zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
 	default:
 		l.log.Debug("session state", fields...)
-	}
-}
-
-// newBackOff doubles from BackoffMin to BackoffMax, each wait up to half off
-// either way, so that servers which fell together do not come back together.
-func newBackOff(cfg *Config) *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval = cfg.BackoffMin
-	b.MaxInterval = cfg.BackoffMax
-	b.Multiplier = 2
-	b.RandomizationFactor = 0.5
-	b.Reset()
-	return b
-}
-
-// wait reports whether d passed, or retry was closed, before ctx ended.
-func wait(ctx context.Context, d time.Duration, retry <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-retry:
-		return true
-	case <-timer.C:
-		return true
 	}
 }

@@ -48,7 +48,7 @@ func dialTLS(t *testing.T, addr string, change func(*Config)) error {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := dial(t.Context(), &cfg, new(net.Dialer).DialContext)
+	conn, err := dial(t.Context(), &cfg, new(net.Dialer).DialContext, cfg.ConnectTimeout)
 	if err == nil {
 		conn.Close()
 	}
@@ -137,7 +137,7 @@ func TestTLS_CertificateWithACNOnly(t *testing.T) {
 	cfg.Addr, cfg.TLS, cfg.TLSCaFile, cfg.ConnectTimeout = "pbx.test:5039", true, ca, time.Minute
 	_, err = dial(t.Context(), &cfg, func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
-	})
+	}, cfg.ConnectTimeout)
 	wantError(t, "an address that is the CN", err, `no name but its CN, "pbx.test"`)
 	peer, err := AskPeer(t.Context(), func() Config { c := valid(); c.Addr, c.ConnectTimeout = addr, time.Minute; return c }(), new(net.Dialer).DialContext)
 	if err != nil || PinOf(peer.Certificate).String() != good || peer.Version != "TLS 1.3" {

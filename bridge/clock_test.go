@@ -59,12 +59,13 @@ func TestClock_SetWhileASessionIsAway(t *testing.T) {
 			start := time.Now()
 			first := fullyBooted(t, "990")
 			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})
+			s.onClock(pong(start, 0))
 			s.watchRestart(amiconn.Event{At: start, Frame: first})
 			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s1", Reason: amiconn.ReasonClosed, At: start.Add(9 * time.Second)})
 			back := set(t, start.Add(10*time.Second), jump)
 			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s2", At: back})
-			s.watch.since = start // what closes the hole runs by the clock of this test, which has not moved
 			s.watchRestart(amiconn.Event{At: back, Frame: fullyBooted(t, uptime)})
+			s.onClock(pong(back, -jump)) // the server's clock is as it was
 			_, _, told, ok := s.outbox.take(nil)
 			if !ok || told == nil {
 				t.Fatalf("set by %v: no Gap", jump)
@@ -144,6 +145,11 @@ func pureServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	return b.servers[0]
+}
+
+// pong is what a Pong read at that time says of a server whose clock is ahead.
+func pong(at time.Time, ahead time.Duration) amiconn.Clock {
+	return amiconn.Clock{Born: at, Asked: at, Told: at, Server: at.Round(0).Add(ahead)}
 }
 
 func fullyBooted(t *testing.T, uptime string) *frames.Frame {

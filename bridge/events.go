@@ -19,11 +19,11 @@ type eventCounts struct {
 // onEvent takes an event from the reader to the outbox. It runs on the
 // reader's goroutine: it encodes, copies and counts, and never waits.
 func (s *server) onEvent(e amiconn.Event) {
+	s.watchRestart(e)
 	if e.Frame.Kind() == frames.KindOther {
 		s.refuse(e, lostAs(e.Frame))
 		return
 	}
-	s.watchRestart(e)
 	if e.Frame.Truncated {
 		s.refuse(e, dropOversize)
 		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(e.Frame.Name())),

@@ -20,6 +20,7 @@ type gap struct {
 	unknown   bool   // nobody can know how many
 	restarted string // yes, no or unknown after a lost session, else empty
 	recall    bool   // from is when the last event was that the stream holds
+	held      bool   // restarted is to be told; what is behind waits
 	sent      bool   // at least once
 }
 

@@ -311,13 +311,24 @@ func (o *outbox) waiting() bool {
 	return o.again.n > 0 || o.waits.n > o.dead && !o.holds()
 }
 
-// holds reports whether what waits has to wait for what was before this process.
+// holds reports whether what waits has to wait for what was before this process,
+// or for what its first Gap has to say.
 func (o *outbox) holds() bool {
-	if o.known || o.waits.n == 0 {
+	if o.waits.n == 0 {
 		return false
 	}
 	hole := o.waits.at(0).hole
-	return hole != nil && hole.recall
+	return hole != nil && (hole.recall && !o.known || hole.held)
+}
+
+// unhold lets a held Gap go. Empty leaves what it says of a restart.
+func (o *outbox) unhold(hole *gap, restarted string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	hole.held = false
+	if restarted != "" {
+		hole.restarted = restarted
+	}
 }
 
 // recalled says when the last event before this process was; zero if there was

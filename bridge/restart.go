@@ -1,26 +1,29 @@
 package bridge
 
 import (
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // restartWatch makes a Gap of the time between two event sessions. The Gap
-// stands before the new session's first event, which often says whether
-// Asterisk itself was started anew; so it waits for that one, or for some
-// status intervals. The fields belong to the reader and to the supervisor
+// stands before the new session's first event and says whether Asterisk itself
+// was started anew; so it waits for that event, or for some status intervals,
+// and then, holding back what is behind it, at most holdHole for what makes the
+// answer sure (boot.go). The fields belong to the reader and to the supervisor
 // between two of them, but for the hole.
 type restartWatch struct {
 	heard    time.Time // the last event, or the login
+	alive    time.Time // the last event or Pong
+	lost     time.Time // the last sign of life of the session before
 	shutdown bool      // Asterisk said that it shuts down
 	first    bool      // the next event is the session's first
 	fresh    bool      // and the process's, so that only the stream knows the last
-	booted   bool      // the last session began with FullyBooted
-	started  time.Time // when Asterisk was, by its Uptime, or zero
+	before   boot      // what the session before said of when Asterisk was started
+	now      boot      // what this one has said so far
 
 	due atomic.Bool // there is a hole
 	mu  sync.Mutex  // protects the following
@@ -28,11 +31,17 @@ type restartWatch struct {
 	hole    *gap
 	since   time.Time
 	session string
+	held    *gap // in the outbox, and still waits for an answer
 }
 
-// holeIntervals is for how many status intervals a hole waits for an event: an
-// Asterisk that boots takes its time.
-const holeIntervals = 6
+const (
+	// holeIntervals is for how many status intervals a hole waits for an event: an
+	// Asterisk that boots takes its time.
+	holeIntervals = 6
+	// holdHole is how long the events behind a Gap wait for what it says of a
+	// restart: the answer to a Ping, or the next event of an Asterisk that boots.
+	holdHole = time.Second
+)
 
 // watchSession hears that an event session came or went.
 func (s *server) watchSession(c amiconn.Change) {
@@ -52,9 +61,10 @@ func (s *server) watchSession(c amiconn.Change) {
 			w.due.Store(true)
 		}
 		w.mu.Unlock()
-		w.first = true
+		w.first, w.lost, w.alive = true, w.alive, c.At
+		w.before, w.now = w.now, boot{glued: w.now.glued}
 	case c.To == amiconn.StateWaiting && c.Session != "":
-		s.closeHole(time.Now(), "") // of the loss before, if no event came
+		s.closeHole("") // of the loss before, if no event came
 		w.mu.Lock()
 		w.hole = &gap{reason: string(c.Reason), unknown: true, restarted: "unknown"}
 		if w.shutdown {
@@ -69,73 +79,123 @@ func (s *server) watchSession(c amiconn.Change) {
 func (s *server) watchRestart(e amiconn.Event) {
 	w := &s.watch
 	name := e.Frame.Name()
+	if e.Frame.Kind() == frames.KindOther {
+		name = nil // it is no event
+	}
+	said := w.now.hear(name, e, w.first)
 	if w.first {
 		w.first = false
-		heard := w.heard
 		if w.fresh {
-			w.fresh, heard = false, s.outbox.lastBefore()
+			w.fresh, w.before, w.lost = false, boot{}, s.outbox.lastBefore()
 		}
-		s.closeHole(time.Now(), w.restarted(e, heard)) // its own time may be that of the login
-		w.booted = string(name) == "FullyBooted"
+		s.answer(true)
+	} else if said {
+		s.answer(false)
 	}
 	if string(name) == "Shutdown" {
 		w.shutdown = true
 	}
-	w.heard = e.At
+	w.heard, w.alive = e.At, e.At
 }
 
-// restarted judges by the first event of a session; empty is no answer.
-// heard is when the last event before was, or zero if that is not known.
-// FullyBooted comes right behind the login of a user who may read system
-// events, with the Uptime since Asterisk 14 (manager.c action_login); while
-// Asterisk boots it does not.
-func (w *restartWatch) restarted(e amiconn.Event, heard time.Time) string {
-	if string(e.Frame.Name()) != "FullyBooted" {
-		if w.booted {
-			return "yes"
-		}
-		return ""
+// onClock hears what a Pong says of the server's clock.
+func (s *server) onClock(c amiconn.Clock) {
+	w := &s.watch
+	w.alive = c.Told
+	if w.now.time(c) && !w.first {
+		s.answer(false)
 	}
-	uptime, err := strconv.ParseInt(string(e.Frame.Get("Uptime")), 10, 32)
-	if err != nil {
-		return ""
-	}
-	// The Uptime is cut to whole seconds: it was started up to one before this,
-	// a time of the monotonic clock as all here, which no setting of ours moves.
-	started, before := e.At.Add(-time.Duration(uptime)*time.Second), w.started
-	w.started = started
+}
+
+// answer closes the hole, if what is known by now is an answer. The first event
+// of a session cannot wait for one outside of the outbox.
+func (s *server) answer(first bool) {
+	w := &s.watch
+	restarted, wait := w.now.restarted(&w.before, w.lost)
 	switch {
-	case !before.IsZero() && started.Sub(before) > 1500*time.Millisecond:
-		return "yes"
-	case !before.IsZero():
-		return "no"
-	case heard.IsZero():
-		return ""
-	case !started.After(heard):
-		return "no"
-	case started.Add(-time.Second).After(heard):
-		return "yes"
+	case !wait:
+		s.closeHole(restarted)
+	case first:
+		s.holdHole()
 	}
-	return ""
 }
 
-// closeHole puts the Gap into the outbox, if one is due since before now.
-// Without an answer it says what was known when the session was lost.
-func (s *server) closeHole(now time.Time, restarted string) {
+// holdHole puts the Gap into the outbox, if there is one, and has what comes
+// behind it wait for closeHole, or for as long as a Gap is held.
+func (s *server) holdHole() {
+	w := &s.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hole == nil {
+		return
+	}
+	if w.hole.restarted == "yes" { // it has said so itself
+		s.putHole()
+		return
+	}
+	hole := w.hole
+	hole.held = true
+	w.held = hole
+	s.putHole()
+	time.AfterFunc(holdHole, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.held == hole {
+			s.settle("")
+		}
+	})
+}
+
+// putHole puts the hole into the outbox. It is called with w.mu held.
+func (s *server) putHole() {
+	w := &s.watch
+	s.outbox.pushGap(w.session, w.hole)
+	s.scheduler.Ready(s.source)
+	w.hole = nil
+	w.due.Store(w.held != nil)
+}
+
+// settle lets go what is held. It is called with w.mu held.
+func (s *server) settle(restarted string) {
+	w := &s.watch
+	s.outbox.unhold(w.held, restarted)
+	s.scheduler.Ready(s.source)
+	w.held = nil
+	w.due.Store(w.hole != nil)
+}
+
+// closeHole puts the Gap into the outbox, if one is due, or lets it go that is
+// there already. Without an answer it says what was known when the session was
+// lost.
+func (s *server) closeHole(restarted string) {
 	w := &s.watch
 	if !w.due.Load() {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.hole == nil || w.since.After(now) {
+	if w.held != nil {
+		s.settle(restarted)
+	}
+	if w.hole == nil {
 		return
 	}
-	if restarted != "" {
+	if restarted != "" && w.hole.restarted != "yes" {
 		w.hole.restarted = restarted
 	}
-	s.outbox.pushGap(w.session, w.hole)
-	s.scheduler.Ready(s.source)
-	w.hole = nil
-	w.due.Store(false)
+	s.putHole()
+}
+
+// closeOldHole puts a Gap into the outbox that no event has come behind since
+// before that time.
+func (s *server) closeOldHole(before time.Time) {
+	w := &s.watch
+	if !w.due.Load() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hole != nil && w.held == nil && !w.since.After(before) {
+		s.putHole()
+	}
 }

@@ -67,7 +67,7 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
-		Hooks: amiconn.Hooks{Event: s.onEvent, Corrupt: s.onCorrupt, State: s.onState, Breaker: s.onBreaker},
+		Hooks: amiconn.Hooks{Event: s.onEvent, Corrupt: s.onCorrupt, Clock: s.onClock, State: s.onState, Breaker: s.onBreaker},
 	})
 	for _, session := range s.link.Status().Sessions {
 		s.states.sessions = append(s.states.sessions, amiconn.Change{Name: session.Name, Role: session.Role})

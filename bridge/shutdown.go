@@ -55,7 +55,7 @@ func (b *Bridge) shutdown(stage *stages, service *service) error {
 	stage.front.Wait()
 	b.inFlight.wait(ctx)
 	for _, s := range b.servers {
-		s.closeHole(time.Now(), "")
+		s.closeHole("")
 	}
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))

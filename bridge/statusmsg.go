@@ -179,7 +179,7 @@ func (b *Bridge) tick() {
 		s.status.publish(s.subjects.status("buffers", ""), m)
 		s.tellDrops()
 		s.tellStrays()
-		s.closeHole(now.Add(-holeIntervals*b.cfg.StatusInterval), "")
+		s.closeOldHole(now.Add(-holeIntervals * b.cfg.StatusInterval))
 	}
 	b.tellNode(now)
 }

@@ -3,6 +3,8 @@ package fairness
 import (
 	"context"
 	"errors"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -29,7 +31,7 @@ func TestGate_BoundsConcurrencyAndRate(t *testing.T) {
 				began := time.Now()
 				for range test.turns {
 					group.Go(func() {
-						release, err := g.Acquire(t.Context())
+						release, err := g.Acquire(t.Context(), time.Time{})
 						if err != nil {
 							t.Error(err)
 							return
@@ -61,14 +63,14 @@ func TestGate_BoundsConcurrencyAndRate(t *testing.T) {
 func TestGate_CancelledWaiterLeavesNoHole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGate(1, 1000)
-		release, err := g.Acquire(t.Context())
+		release, err := g.Acquire(t.Context(), time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		group.Go(func() {
-			if _, err := g.Acquire(ctx); err == nil {
+			if _, err := g.Acquire(ctx, time.Time{}); err == nil {
 				t.Error("a cancelled waiter got a turn")
 			}
 		})
@@ -76,7 +78,7 @@ func TestGate_CancelledWaiterLeavesNoHole(t *testing.T) {
 		cancel()
 		group.Wait()
 		release()
-		if release, err = g.Acquire(t.Context()); err != nil {
+		if release, err = g.Acquire(t.Context(), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		release()
@@ -88,18 +90,18 @@ func TestGate_CancelledWaiterLeavesNoHole(t *testing.T) {
 func TestGate_ErrorIsTheContextsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGate(1, 1)
-		release, err := g.Acquire(t.Context())
+		release, err := g.Acquire(t.Context(), time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		release()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if _, err := g.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := g.Acquire(ctx, time.Time{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		began := time.Now()
-		if release, err = g.Acquire(t.Context()); err != nil {
+		if release, err = g.Acquire(t.Context(), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		release()
@@ -119,7 +121,7 @@ func TestGate_ServesInTheOrderOfArrival(t *testing.T) {
 		for i := range 20 {
 			group.Go(func() {
 				for range 1 + 4*(i%2) { // every second one flaps
-					release, err := g.Acquire(t.Context())
+					release, err := g.Acquire(t.Context(), time.Time{})
 					if err != nil {
 						t.Error(err)
 						return
@@ -140,5 +142,81 @@ func TestGate_ServesInTheOrderOfArrival(t *testing.T) {
 		if len(seen) < 19 { // the first flapper came back before the last arrived
 			t.Errorf("only %d of 20 had a turn in the first 20: %v", len(seen), order[:20])
 		}
+	})
+}
+
+// While more wait than the rate lets in, whoever was in last goes first, and
+// every fourth turn is that of whoever has waited longest.
+func TestGate_WhoWasInLastGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(1, 10)
+		release, err := g.Acquire(t.Context(), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var order []int
+		var group sync.WaitGroup
+		now := time.Now()
+		for i := range 12 { // the later it comes the later it was in; 0 and 1 never were
+			last := now.Add(time.Duration(i) * time.Minute)
+			if i < 2 {
+				last = time.Time{}
+			}
+			group.Go(func() {
+				release, err := g.Acquire(t.Context(), last)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				order = append(order, i)
+				release()
+			})
+			synctest.Wait()
+		}
+		release()
+		group.Wait()
+		if want := []int{11, 10, 0, 9, 8, 7, 1, 6, 5, 4, 2, 3}; !slices.Equal(order, want) {
+			t.Errorf("turns of %v, want %v", order, want)
+		}
+	})
+}
+
+// Whoever is cancelled just as its turn comes gives the place to the next.
+func TestGate_ACancelledTurnIsGivenOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(1, 1000)
+		for range 200 {
+			if _, err := g.Acquire(t.Context(), time.Time{}); err != nil { // given back by hand
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var group sync.WaitGroup
+			group.Go(func() {
+				if release, err := g.Acquire(ctx, time.Now()); err == nil {
+					release()
+				}
+			})
+			group.Go(func() { // the next
+				release, err := g.Acquire(t.Context(), time.Time{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				release()
+			})
+			time.Sleep(10 * time.Millisecond) // it waits, and the rate would let it in
+			g.mu.Lock()                       // so that it hears of both at once
+			cancel()
+			runtime.Gosched()
+			g.places++
+			g.admit()
+			g.mu.Unlock()
+			group.Wait()
+		}
+		release, err := g.Acquire(t.Context(), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
 	})
 }

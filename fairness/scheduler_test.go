@@ -114,3 +114,109 @@ func BenchmarkScheduler(b *testing.B) {
 		})
 	}
 }
+
+// What a source did not use when it ran empty is gone: it starts afresh.
+func TestScheduler_AnEmptySourceSavesNothingUp(t *testing.T) {
+	s := NewScheduler(100)
+	id := s.Add()
+	for range 10 {
+		s.Ready(id)
+		if _, budget, ok := s.Next(); !ok || budget != 100 {
+			t.Fatalf("a source that ran empty may send %d bytes in its next turn, want the quantum of 100", budget)
+		}
+		s.Served(id, 10, false)
+	}
+}
+
+// A source is in the round once, whatever it says and the consumer says of it
+// between Next and Served.
+func TestScheduler_IsQueuedOnce(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		sent int
+		more bool
+	}{{"cut short", 10, true}, {"used up", 100, true}, {"overdrawn", 150, true}, {"empty", 10, false}} {
+		t.Run(test.name, func(t *testing.T) {
+			s := NewScheduler(100)
+			id, other := s.Add(), s.Add()
+			s.Ready(id)
+			s.Ready(id)
+			s.Next()
+			s.Ready(id)
+			s.Ready(id)
+			s.Served(id, test.sent, test.more)
+			s.Ready(other)
+			turns := map[int]int{}
+			for range 4 {
+				next, _, ok := s.Next()
+				if !ok {
+					break
+				}
+				turns[next]++
+				s.Served(next, 0, false)
+			}
+			if turns[id] != 1 || turns[other] != 1 {
+				t.Errorf("%v turns of source %d and %d, want one each", turns, id, other)
+			}
+		})
+	}
+}
+
+// Wake tells once that the round is no longer empty, and nothing of what was
+// known.
+func TestScheduler_WakeTellsOnce(t *testing.T) {
+	s := NewScheduler(100)
+	a, b := s.Add(), s.Add()
+	woken := func() bool {
+		select {
+		case <-s.Wake():
+			return true
+		default:
+			return false
+		}
+	}
+	if woken() {
+		t.Error("woken before anything was ready")
+	}
+	s.Ready(a)
+	s.Ready(b)
+	if !woken() || woken() {
+		t.Error("two that became ready want to wake once")
+	}
+	s.Ready(a)
+	if woken() {
+		t.Error("woken for what was known")
+	}
+	s.Next()
+	s.Ready(a)
+	if !woken() {
+		t.Error("not woken for a source that became ready in its turn")
+	}
+}
+
+// Any asks of those that are ready, and of no others.
+func TestScheduler_AnyAsksTheReadyOnes(t *testing.T) {
+	s := NewScheduler(100)
+	var ids []int
+	for range 5 {
+		ids = append(ids, s.Add())
+	}
+	asked := map[int]int{}
+	never := func(id int) bool { asked[id]++; return false }
+	if s.Any(never) || len(asked) != 0 {
+		t.Errorf("asked %v while none is ready", asked)
+	}
+	for _, id := range ids[:4] {
+		s.Ready(id)
+	}
+	s.Next() // the first is no longer ready, and the ring no longer begins at 0
+	s.Ready(ids[4])
+	if s.Any(never) || fmt.Sprint(asked) != "map[1:1 2:1 3:1 4:1]" {
+		t.Errorf("asked %v, want 1 to 4 once each", asked)
+	}
+	for id, want := range []bool{false, true, true, true, true} {
+		if got := s.Any(func(other int) bool { return other == id }); got != want {
+			t.Errorf("source %d is ready: %v", id, got)
+		}
+	}
+}

@@ -82,7 +82,7 @@ func TestBridge_ErrorsSayWhatReachedAsterisk(t *testing.T) {
 	}
 	sim.Always(amisim.Accept, amisim.Refuse)
 	sim.Kick()
-	for !strings.Contains(string(r.next(states).Data), `"role":"action","from":"connecting","to":"waiting"`) {
+	for !strings.Contains(string(r.next(states).Data), `"role":"event","from":"connecting","to":"waiting"`) {
 		continue
 	}
 	if e := r.call("pbx1", "Ping", "").Error; e == nil || e.Code != 503 || e.Kind != "not_connected" || e.Sent != "no" {

@@ -92,8 +92,8 @@ func TestChaos_OpenBreakerSaysWhenToComeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait := time.Duration(body.Error.RetryAfter) * time.Millisecond
-	if body.Error.Code != 503 || wait < s.BreakerCooldown/2 || wait > s.BreakerCooldown {
-		t.Errorf("refused with %d, to come again in %v; the breaker is open for %v", body.Error.Code, wait, s.BreakerCooldown)
+	if body.Error.Code != 503 || wait <= 0 || wait > time.Second {
+		t.Errorf("refused with %d, to come again in %v; the breaker is open for less than a second at first", body.Error.Code, wait)
 	}
 	if n := sim.Received("CoreStatus"); n != before {
 		t.Errorf("the server has got %d actions that were refused", n-before)

@@ -214,7 +214,8 @@ func TestChaos_SixtyServersRefuse(t *testing.T) {
 	t.Logf("%d connects in %v, %d for the one tried least", total, took, least)
 }
 
-// With the breaker as it is by default, the connects end altogether.
+// With the breaker as it is by default, one session of each probes, each 0.4 to
+// 0.8 s.
 func TestChaos_SixtyBreakersOpen(t *testing.T) {
 	const sixty = 60
 	down := newCrowd(t, sixty, func(s *bridge.ServerConfig) { s.BreakerFailures, s.BreakerCooldown = 5, time.Hour })
@@ -222,6 +223,7 @@ func TestChaos_SixtyBreakersOpen(t *testing.T) {
 	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = 1000 },
 		append(down.servers, chaosServer("one", oneAddr))...)
 	breakers := r.subscribe("ami.status.*.breaker")
+	began := time.Now()
 	down.fall()
 	eventually(t, "sixty open breakers", func() bool {
 		for i := range sixty {
@@ -234,9 +236,8 @@ func TestChaos_SixtyBreakersOpen(t *testing.T) {
 	opened, _ := down.connects()
 	undisturbed(t, r, one, 300)
 	unharmed(t, r, 300)
-	// The other session of each may have been under way when its breaker opened.
-	if later, _ := down.connects(); later > opened+sixty || opened > 6*sixty {
-		t.Errorf("%d connects until the breakers were open, %d later", opened, later)
+	if later, _ := down.connects(); float64(later) > float64(opened)+sixty*(1+time.Since(began).Seconds()/0.4) {
+		t.Errorf("%d connects until the breakers were open, %d within %v", opened, later, time.Since(began))
 	}
 	open := map[string]bool{}
 	for len(open) < sixty {
@@ -251,14 +252,12 @@ func TestChaos_SixtyBreakersOpen(t *testing.T) {
 		}
 		if b.To == "open" {
 			open[b.Server] = true
-			if b.From != "closed" || b.Failures != 5 || b.RetryInMS != 3_600_000 || b.Reason == "" {
+			if b.RetryInMS <= 0 || b.RetryInMS > 1000 || b.From == "closed" && b.Failures != 5 || b.Reason == "" {
 				t.Errorf("a breaker opened: %s", msg.Data)
 			}
 		}
 	}
-	if n := r.metric("breaker_state", "state", "open"); n != sixty {
-		t.Errorf("breaker_state says that %v are open", n)
-	}
+	eventually(t, "breaker_state", func() bool { return r.metric("breaker_state", "state", "open") == sixty })
 }
 
 // crowd is many servers that fall together.

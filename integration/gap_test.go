@@ -65,8 +65,9 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 	const hangup = "Event: Hangup\r\nPrivilege: call,all\r\n\r\n"
 	for _, test := range []struct{ name, before, after, want string }{
 		{"up for longer than the session", hangup, booted("Uptime: 86400\r\n"), "no"},
-		{"started since the last time", booted("Uptime: 86400\r\n"), booted("Uptime: 5\r\n"), "yes"},
-		{"still booting", booted("Uptime: 86400\r\n"), hangup, "yes"},
+		{"started since the last time", booted("Uptime: 86400\r\n"), booted("Uptime: 0\r\n"), "yes"},
+		{"started while it spoke, by a clock that was set", booted("Uptime: 86400\r\n"), booted("Uptime: 5\r\n"), "unknown"},
+		{"boots, or may not know any more", booted("Uptime: 86400\r\n"), hangup, "unknown"},
 		{"announced", "Event: Shutdown\r\nPrivilege: system,all\r\nShutdown: Cleanly\r\nRestart: True\r\n\r\n", booted(""), "yes"},
 		{"an Asterisk that does not say", hangup, booted(""), "unknown"},
 		{"a user who may not know", hangup, hangup, "unknown"},

@@ -95,7 +95,7 @@ func TestHTTP_ReadyzTellsEveryServer(t *testing.T) {
 	}))
 	kill(one)
 	comes("none is up", http.StatusServiceUnavailable, body(false, "CONNECTED", "ok", map[string]map[string]string{
-		"one": {"event": "connecting", "action": "connecting"}, "two": {"both": "connecting"},
+		"one": {"event": "connecting", "action": "waiting"}, "two": {"both": "connecting"},
 	}))
 	for _, sim := range []*amisim.Server{one, two} {
 		sim.Always(amisim.Accept, nil)

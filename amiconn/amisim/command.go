@@ -43,7 +43,7 @@ func (r *reply) cli(line string) (output []string, known bool) {
 	case "core show version":
 		return []string{"Asterisk amisim-" + r.srv.cfg.Version + " built by nobody @ nowhere on a unknown running Go"}, true
 	case "core show uptime":
-		return []string{fmt.Sprint("System uptime: ", time.Since(r.srv.started).Round(time.Second))}, true
+		return []string{fmt.Sprint("System uptime: ", r.srv.now().Sub(r.srv.started).Round(time.Second))}, true
 	case "core show channels":
 		return r.showChannels(), true
 	}

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"time"
 )
 
 func challenge(r *reply) {
@@ -43,7 +42,8 @@ func login(r *reply) {
 		events = parseMask(word)
 	}
 	if events.has("system") && !r.srv.cfg.NotBooted {
-		uptime := strconv.Itoa(int(time.Since(r.srv.started).Seconds()))
+		// By the wall clock, as it is set (manager.c action_login).
+		uptime := strconv.Itoa(int(r.srv.now().Sub(r.srv.started).Seconds()))
 		r.frame("Event", "FullyBooted", "Privilege", "system,all",
 			"Uptime", uptime, "LastReload", uptime, "Status", "Fully Booted")
 	}

@@ -18,7 +18,7 @@ const maxCounted = 1000
 type Server struct {
 	cfg       Config
 	actions   map[string]row // by lower-case name; read-only
-	started   time.Time
+	started   time.Time      // by its own clock
 	schedule  schedule
 	reads     gate
 	writes    gate
@@ -42,7 +42,6 @@ func New(cfg Config) *Server {
 	s := &Server{
 		cfg:      cfg,
 		actions:  make(map[string]row),
-		started:  time.Now(),
 		sessions: make(map[*Session]struct{}),
 		received: make(map[string]int),
 		scripts:  make(map[string]*script),
@@ -54,6 +53,7 @@ func New(cfg Config) *Server {
 		}
 	}
 	s.skew.Store(int64(cfg.ClockSkew))
+	s.started = s.now()
 	s.schedule.wake = make(chan struct{}, 1)
 	for _, name := range cfg.Channels {
 		s.live.put(s.newChannel(name, "from-internal", "s"))

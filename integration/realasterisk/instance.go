@@ -195,12 +195,20 @@ func (i *Instance) Close() error {
 
 // Restart kills Asterisk, which says goodbye to nobody, and starts it again. It returns when it is ready;
 // what it was seeded with before lives in its database.
-func (i *Instance) Restart(ctx context.Context) error {
+func (i *Instance) Restart(ctx context.Context) error { return i.RestartAfter(ctx, 0) }
+
+// RestartAfter is Restart with that long between the end and the start.
+func (i *Instance) RestartAfter(ctx context.Context, down time.Duration) error {
 	if i.home == nil {
 		return errors.New("an Asterisk given by its address is not ours to restart")
 	}
 	i.kill()
 	i.wg.Wait()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(down):
+	}
 	i.exit, i.exited = nil, make(chan struct{})
 	if err := i.launch(); err != nil {
 		return fmt.Errorf("start again: %w", err)
