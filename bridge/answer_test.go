@@ -327,7 +327,7 @@ func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ends []error
-	j := newJournal(connOf(t, nc), 1<<20, zap.NewNop())
+	j := newJournal(connOf(t, nc), 1<<20, nil, zap.NewNop())
 	write := func(once bool) error {
 		return j.write(journalEntry{msg: note(1), once: once, done: func(a *jetstream.PubAck, err error) {
 			if err == nil && a.Sequence != 7 {

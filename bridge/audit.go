@@ -71,24 +71,24 @@ const (
 	chainUnknown = "unknown" // the last one stored could not be had
 )
 
-func newAudit(cfg *Config, c *conn, log *zap.Logger) *audit {
+// newAudit returns the audit of what is asked for at endpoints. Until the ends of
+// the chains are known records follow nothing.
+func newAudit(cfg *Config, c *conn, endpoints []string, came func(error), log *zap.Logger) *audit {
 	log = log.Named("audit")
-	return &audit{
+	d := &audit{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
 		run:       strings.ToLower(rand.Text()[:12]),
 		concealer: newConcealer(cfg.Secrets()),
-		journal:   newJournal(c, auditQueueBytes, log), log: log,
+		journal:   newJournal(c, auditQueueBytes, came, log), log: log,
 		chains:   make(map[string]*chain),
 		refusals: refusals{span: refusalSpan, of: make(map[refusalKey]*refused)},
 	}
-}
-
-// start is called before run. Until the ends of the chains are known records
-// follow nothing.
-func (d *audit) start(endpoints []*endpoint) {
-	for _, e := range endpoints {
-		d.chains[e.name] = &chain{prev: chainUnknown}
+	for _, name := range endpoints {
+		d.chains[name] = &chain{prev: chainUnknown}
 	}
+	// What nobody may store is worth publishing.
+	d.journal.unheard.Store(cfg.Delivery == DeliverCore && cfg.Audit == AuditOn)
+	return d
 }
 
 // seen hears how the stream stands, from the goroutine that looks at it. Once it

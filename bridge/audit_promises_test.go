@@ -79,7 +79,7 @@ func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 	})
 	core, lines := observer.New(zap.WarnLevel)
 	d := testAudit(zap.New(core))
-	d.start([]*endpoint{{name: "pbx1"}})
+	d.chains["pbx1"] = &chain{prev: chainUnknown}
 	d.seen(t.Context(), js, streamOK)
 	if prev := d.chains["pbx1"].prev; prev != chainUnknown || d.followed || lines.Len() != 1 {
 		t.Errorf("after an error it follows %s; told: %v", prev, lines.All())
@@ -126,7 +126,7 @@ func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
 	answerAs(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
 		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
 	})
-	j := newJournal(connOf(t, nc), 1<<20, zap.NewNop())
+	j := newJournal(connOf(t, nc), 1<<20, nil, zap.NewNop())
 	told := make(chan string, 2)
 	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
 	again, err := j.storeBatch(t.Context(), batch)

@@ -16,7 +16,7 @@ import (
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&Config{Node: "b1", SubjectPrefix: "ami"}, newConn("control", log), log)
+	d := newAudit(&Config{Node: "b1", SubjectPrefix: "ami"}, bareConn(), nil, nil, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -86,7 +86,7 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	if _, err := js.Publish(t.Context(), "ami.audit.pbx1.Ping", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	d.start([]*endpoint{{name: "pbx1"}})
+	d.chains["pbx1"] = &chain{prev: chainUnknown}
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 {

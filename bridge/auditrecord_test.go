@@ -21,7 +21,7 @@ const knownSecret, shortSecret = "k9x7", "q9z"
 func secretiveAudit() *audit {
 	cfg := &Config{Node: "b1", SubjectPrefix: "ami", Servers: []ServerConfig{DefaultServerConfig(), DefaultServerConfig()}}
 	cfg.Servers[0].Secret, cfg.Servers[1].Secret = knownSecret, shortSecret
-	d := newAudit(cfg, newConn("control", zap.NewNop()), zap.NewNop())
+	d := newAudit(cfg, bareConn(), nil, nil, zap.NewNop())
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }

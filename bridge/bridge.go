@@ -59,18 +59,20 @@ type Bridge struct {
 	started   time.Time
 	ready     chan struct{}
 	inFlight  *flight // Actions until their reply is published
+	publisher *publisher
+	service   *service
 
 	events, control *conn
 	dials           dials        // of events
 	way             atomic.Value // in which events are delivered, a string
-	publisher       atomic.Pointer[publisher]
 }
 
 // schedulerQuantum is how many bytes one server may publish before it is the
 // next one's turn: some twenty events.
 const schedulerQuantum = 16 << 10
 
-// New returns a Bridge for cfg, which must be valid. It connects in Run.
+// New returns a Bridge for cfg, which must be valid, with all its parts. It
+// connects in Run.
 func New(cfg Config, deps Deps) (*Bridge, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -78,37 +80,69 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 	if deps.Logger == nil {
 		deps.Logger = zap.NewNop()
 	}
-	registry := deps.Registerer
+	log, registry := deps.Logger.Named("bridge"), deps.Registerer
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
 	b := &Bridge{
 		cfg: cfg, deps: deps, registry: registry,
-		log:       deps.Logger.Named("bridge"),
+		log:       log,
 		scheduler: fairness.NewScheduler(schedulerQuantum),
 		gate:      fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
 		budget:    newOutboxBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
 		ready:     make(chan struct{}),
+		started:   time.Now(),
 		inFlight:  newFlight(),
+		dials:     dials{inProcess: deps.InProcess},
+		leaf:      leaf{connected: deps.Leaf, log: log.Named("leaf")},
 	}
 	b.natsLogin = newNATSLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
-	b.dials.inProcess = deps.InProcess
 	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.option())
 	b.control = b.newConn("control")
 	b.status = newStatus(b.control, b.log)
+	b.events.onReconnect(b.status.again)
+	b.streams = newStreams(&b.cfg, []*conn{b.control, b.events}, b.alarm, b.streamSeen, b.log)
 	b.replier = newReplier(b.control, b.log)
-	b.leaf = leaf{connected: deps.Leaf, log: b.log.Named("leaf")}
-	b.audit = newAudit(&b.cfg, b.control, b.log)
-	b.repeats = newRepeats(cfg.IdempotencyWindow)
-	b.streams = newStreams(&b.cfg, b.control, b.log)
-	b.streams.told, b.streams.came = b.alarm, b.streamSeen
+	b.audit = newAudit(&b.cfg, b.control, endpointNames(&b.cfg), b.stored(AuditStream), b.log)
+	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.stored(keyStream), b.log)
 	for _, s := range cfg.Servers {
 		b.servers = append(b.servers, b.newServer(s))
 	}
 	b.endpoints = b.newEndpoints()
-	return b, nil
+	var err error
+	if b.probes, err = newProbes(b.control); err != nil {
+		return nil, err
+	}
+	if b.publisher, err = b.newPublisher(); err != nil {
+		return nil, err
+	}
+	b.service, err = b.newService()
+	return b, err
+}
+
+// newConn returns one of the connections, which open begins.
+func (b *Bridge) newConn(name string, own ...nats.Option) *conn {
+	return newConn(connOptions{
+		name: name, cfg: &b.cfg, login: b.natsLogin, inProcess: b.deps.InProcess, own: own, log: b.log,
+	})
+}
+
+// newPublisher returns what publishes the servers' events.
+func (b *Bridge) newPublisher() (*publisher, error) {
+	o := publisherOptions{
+		cfg: &b.cfg, conn: b.events, dials: &b.dials, inForce: &b.way, streams: b.streams, scheduler: b.scheduler, log: b.log,
+	}
+	for _, s := range b.servers {
+		o.sources = append(o.sources, source{name: s.cfg.Name, outbox: s.outbox, filter: s.subjects.all(), tellGap: s.tellGap})
+	}
+	return newPublisher(o)
+}
+
+// stored returns what hears of the messages for a stream.
+func (b *Bridge) stored(stream string) func(error) {
+	return func(err error) { b.streams.stored(stream, err) }
 }
 
 // alarm makes the status goroutine look at the buffers. It never waits.
@@ -120,7 +154,6 @@ func (b *Bridge) Ready() <-chan struct{} { return b.ready }
 // Run serves until ctx ends and then shuts down in order, which takes
 // ShutdownTimeout at most. It returns nil if nothing was left behind.
 func (b *Bridge) Run(ctx context.Context) (err error) {
-	b.started = time.Now()
 	var listener net.Listener
 	if b.cfg.HTTPAddr != "" {
 		if listener, err = net.Listen("tcp", b.cfg.HTTPAddr); err != nil {
@@ -191,26 +224,17 @@ func (b *Bridge) await(ctx context.Context) error {
 
 // serve runs everything until ctx ends, and shuts down.
 func (b *Bridge) serve(ctx context.Context, stage *stages) error {
-	publisher, err := b.newPublisher()
-	if err != nil {
-		return err
-	}
-	if b.probes, err = newProbes(b.control); err != nil {
-		return fmt.Errorf("subscribe to what nobody listens to: %w", err)
-	}
-	service, err := b.serveActions()
-	if err != nil {
+	if err := b.service.serve(); err != nil {
 		return err
 	}
 	b.tick()
-	stage.back.Go(func() { publisher.run(stage.backCtx) })
+	stage.back.Go(func() { b.publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
 	stage.back.Go(func() { b.streams.run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
-		shared.ctx = stage.frontCtx
-		stage.back.Go(func() { <-stage.frontCtx.Done(); shared.join() })
+		stage.back.Go(func() { shared.serve(stage.frontCtx) })
 		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != DeliverCore {
@@ -225,18 +249,13 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	b.log.Info("bridge ready", zap.Int("servers", len(b.servers)), zap.Stringer("delivery", b.cfg.Delivery))
 	<-ctx.Done()
 	b.log.Info("shutting down", zap.NamedError("cause", context.Cause(ctx)))
-	return b.shutdown(stage, service)
+	return b.shutdown(stage)
 }
 
 // prepareStreams looks at the streams for the first time, and makes those that
 // are to be made. What is not as it should be may come to be while the bridge
 // runs; but for a stream that captures requests, which somebody has to change.
 func (b *Bridge) prepareStreams(ctx context.Context) error {
-	b.audit.start(b.endpoints)
-	// What nobody may store is worth publishing.
-	b.audit.journal.unheard.Store(b.cfg.Delivery == DeliverCore && b.cfg.Audit == AuditOn)
-	b.audit.journal.came = func(err error) { b.streams.stored(AuditStream, err) }
-	b.repeats.shared = b.newSharedKeys()
 	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
 	defer cancel()
 	b.streams.check(ctx)

@@ -22,3 +22,21 @@ func wallTime(then, now time.Time) int64 {
 const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
 func stamp(t time.Time) string { return t.UTC().Format(timeFormat) }
+
+// raise puts a token into c, of capacity 1, unless there is one.
+func raise(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// millis is d in milliseconds, to the microsecond.
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

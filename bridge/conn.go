@@ -32,13 +32,10 @@ const (
 // nats.Conn for longer than one use: get is the one that there is now.
 //
 // Its methods may be called from any goroutine once open was; run is one of its
-// own.
+// own. What listens, by keep, watch, onReconnect and onError, is best told of
+// before: then it misses nothing.
 type conn struct {
-	log *zap.Logger
-	// dial begins to connect, and returns at once although NATS is not there.
-	dial func() (*nats.Conn, error)
-	// probe connects once more, only to hear what the server says.
-	probe func() (*nats.Conn, error)
+	connOptions
 
 	current  atomic.Pointer[link]
 	made     atomic.Uint64 // links
@@ -47,6 +44,9 @@ type conn struct {
 	denial   chan struct{} // of capacity 1: the server did not take a subscription
 	limit    atomic.Int64  // a payload that has shown to be too large, or 0
 	limitEnd atomic.Int64  // when that counts no more, in Unix nanoseconds
+
+	reconnects []func()      // told of before open, as are the next
+	errors     []func(error) // of the server that nobody waits for
 
 	mu       sync.Mutex // protects the following
 	subs     []*subscription
@@ -62,12 +62,28 @@ type link struct {
 	looked  atomic.Int64 // when its server last said what it takes, in Unix nanoseconds
 }
 
-func newConn(name string, log *zap.Logger) *conn {
-	return &conn{
-		log:   log.Named("nats").With(zap.String("connection", name)),
-		again: make(chan struct{}, 1), denial: make(chan struct{}, 1),
-	}
+// connOptions is what a conn goes by.
+type connOptions struct {
+	name      string
+	cfg       *Config
+	login     *natsLogin
+	inProcess nats.InProcessConnProvider // of a server in this process, or nil
+	own       []nats.Option              // of this one alone
+	log       *zap.Logger
 }
+
+func newConn(o connOptions) *conn {
+	o.log = o.log.Named("nats").With(zap.String("connection", o.name))
+	return &conn{connOptions: o, again: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
+}
+
+// onReconnect has f called whenever the server has taken the connection again. It
+// must not wait. It is for before open.
+func (c *conn) onReconnect(f func()) { c.reconnects = append(c.reconnects, f) }
+
+// onError has f hear the errors of the server's that nobody waits for. It must not
+// wait. It is for before open.
+func (c *conn) onError(f func(error)) { c.errors = append(c.errors, f) }
 
 // open makes a link. NATS need not be there yet.
 func (c *conn) open() error {

@@ -16,7 +16,7 @@ import (
 // connOf is a conn that has nc, and no other one in its place.
 func connOf(t *testing.T, nc *nats.Conn) *conn {
 	t.Helper()
-	c := newConn("test", zap.NewNop())
+	c := bareConn()
 	nc.SetReconnectHandler(func(*nats.Conn) { c.connected() })
 	nc.SetDisconnectErrHandler(func(*nats.Conn, error) { c.changed() })
 	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) })
@@ -26,21 +26,23 @@ func connOf(t *testing.T, nc *nats.Conn) *conn {
 	return c
 }
 
+// bareConn is a conn that connects to nothing.
+func bareConn() *conn {
+	return newConn(connOptions{name: "test", cfg: &Config{Node: "test"}, log: zap.NewNop()})
+}
+
 // testConn is a conn to the server at url, that does not run yet.
 func testConn(t *testing.T, url string) *conn {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Node, cfg.NATS.URL = "test", url
-	b := &Bridge{cfg: cfg, log: zap.NewNop(), natsLogin: newNATSLogin(cfg.NATS, nil, nil)}
-	b.control = b.newConn("control")
-	b.status = newStatus(b.control, b.log)
-	b.streams = newStreams(&b.cfg, b.control, b.log)
-	if err := b.control.open(); err != nil {
+	c := newConn(connOptions{name: "test", cfg: &cfg, login: newNATSLogin(cfg.NATS, nil, nil), log: zap.NewNop()})
+	if err := c.open(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.control.get().Close() })
-	eventuallyUp(t, b.control)
-	return b.control
+	t.Cleanup(func() { c.get().Close() })
+	eventuallyUp(t, c)
+	return c
 }
 
 func eventuallyUp(t *testing.T, c *conn) {

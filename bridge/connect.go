@@ -1,11 +1,13 @@
 package bridge
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,6 +56,9 @@ func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*
 // from reading or forging what the servers answer it.
 func inboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
 
+// inbox returns a new subject below the node's own inbox.
+func (c *conn) inbox() string { return inboxPrefix(c.cfg.Node) + "." + rand.Text() }
+
 // Mismatch adds to err, of a connect as c says, what it may mean that a server
 // wants the TLS handshake first and the bridge does not, or the other way round.
 func (c NATSConfig) Mismatch(err error) error {
@@ -73,32 +78,36 @@ func (c NATSConfig) Mismatch(err error) error {
 // flusherTimeout bounds how long one Publish can block on a frozen server.
 const flusherTimeout = 2 * time.Second
 
-// newConn returns one of the bridge's own connections, which open begins.
-func (b *Bridge) newConn(name string, opts ...nats.Option) *conn {
-	c := newConn(name, b.log)
-	own := []nats.Option{nats.UseOldRequestStyle()}
-	if b.deps.InProcess != nil {
-		own = append(own, nats.InProcessServer(b.deps.InProcess))
-	}
-	c.probe = func() (*nats.Conn, error) {
-		return connect(&b.cfg, b.natsLogin, name+"/limit", append(own, nats.NoReconnect())...)
-	}
-	own = append(own, b.handlers(c)...)
-	c.dial = func() (*nats.Conn, error) { return connect(&b.cfg, b.natsLogin, name, append(own, opts...)...) }
-	return c
+// dial begins to connect, and returns at once although NATS is not there.
+func (c *conn) dial() (*nats.Conn, error) {
+	return connect(c.cfg, c.login, c.name, slices.Concat(c.ours(), c.handlers(), c.own)...)
 }
 
-// handlers are what nats.go is to do, and to tell, about a nats.Conn of c. It
-// comes back although NATS is not there yet: the first connect is retried as well.
-func (b *Bridge) handlers(c *conn) []nats.Option {
+// probe connects once more, only to hear what the server says.
+func (c *conn) probe() (*nats.Conn, error) {
+	return connect(c.cfg, c.login, c.name+"/limit", append(c.ours(), nats.NoReconnect())...)
+}
+
+func (c *conn) ours() []nats.Option {
+	all := []nats.Option{nats.UseOldRequestStyle()}
+	if c.inProcess != nil {
+		all = append(all, nats.InProcessServer(c.inProcess))
+	}
+	return all
+}
+
+// handlers are what nats.go is to do, and to tell. It comes back although NATS is
+// not there yet: the first connect is retried as well.
+func (c *conn) handlers() []nats.Option {
 	connected := func(nc *nats.Conn) {
 		if !c.connected() {
 			c.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
 			return
 		}
 		c.log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
-		b.status.again()
-		b.streams.reconnected()
+		for _, f := range c.reconnects {
+			f()
+		}
 	}
 	lost := onDisconnect(c.log)
 	return []nats.Option{
@@ -109,15 +118,14 @@ func (b *Bridge) handlers(c *conn) []nats.Option {
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			c.log.Warn("nats not reached", zap.Error(b.cfg.NATS.Mismatch(err)))
+			c.log.Warn("nats not reached", zap.Error(c.cfg.NATS.Mismatch(err)))
 		}),
 		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			c.log.Error("nats error", zap.Error(err))
 			c.failed(err)
-			b.streams.connectionError(err)
-			if p := b.publisher.Load(); p != nil {
-				p.denied(err)
+			for _, f := range c.errors {
+				f(err)
 			}
 		}),
 	}

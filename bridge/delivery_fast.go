@@ -83,7 +83,7 @@ type ref struct {
 }
 
 func newFastDelivery(c *conn, w *window) (*fastDelivery, error) {
-	inbox := c.get().NewInbox()
+	inbox := c.inbox()
 	d := &fastDelivery{inbox: inbox + ".", unique: inbox[strings.LastIndexByte(inbox, '.')+1:], window: w}
 	if _, err := c.subscribe(d.inbox+">", "", d.onReply); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)

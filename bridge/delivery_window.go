@@ -26,7 +26,7 @@ type windowDelivery struct {
 }
 
 func newWindowDelivery(c *conn, w *window) (*windowDelivery, error) {
-	d := &windowDelivery{inbox: c.get().NewInbox() + ".", window: w}
+	d := &windowDelivery{inbox: c.inbox() + ".", window: w}
 	if _, err := c.subscribe(d.inbox+"*", "", d.onAck); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}

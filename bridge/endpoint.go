@@ -25,6 +25,17 @@ type endpoint struct {
 	dropped dropped
 }
 
+// endpointNames are those that newEndpoints makes for cfg.
+func endpointNames(cfg *Config) (names []string) {
+	for _, s := range cfg.Servers {
+		names = append(names, s.Name)
+	}
+	for _, g := range cfg.Groups {
+		names = append(names, g.Name)
+	}
+	return append(names, "any", "all")
+}
+
 // newEndpoints returns those of b: one a server, one a group, any and all.
 func (b *Bridge) newEndpoints() []*endpoint {
 	var all []*endpoint

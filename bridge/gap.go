@@ -99,3 +99,6 @@ func (c *gapCounts) all() map[string]uint64 {
 	defer c.mu.Unlock()
 	return maps.Clone(c.by)
 }
+
+// gapRestart is the reason of a Gap between two processes.
+const gapRestart = "bridge_restart"

@@ -76,8 +76,9 @@ var (
 	errJournalEnded = errors.New("the bridge stopped before it was stored")
 )
 
-func newJournal(c *conn, limit int, log *zap.Logger) *journal {
-	return &journal{conn: c, again: c.watch(), limit: limit, log: log, wake: make(chan struct{}, 1)}
+// newJournal returns a journal of at most limit bytes. came may be nil.
+func newJournal(c *conn, limit int, came func(error), log *zap.Logger) *journal {
+	return &journal{conn: c, again: c.watch(), limit: limit, came: came, log: log, wake: make(chan struct{}, 1)}
 }
 
 // write hands over a message and returns at once. With an error it was not

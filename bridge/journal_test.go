@@ -31,7 +31,7 @@ func testJournal(t *testing.T, url string, limit int) (*journal, jetstream.JetSt
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "NOTES", Subjects: []string{"notes.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(connOf(t, nc), limit, zap.NewNop())
+	j := newJournal(connOf(t, nc), limit, nil, zap.NewNop())
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { j.run(ctx) })

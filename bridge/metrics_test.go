@@ -17,7 +17,7 @@ const (
 	dropReasons    = "overflow total shed oversize corrupt"
 	sessionReasons = "secret dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
-	endpointNames  = "pbx1 any all"
+	endpointLabels = "pbx1 any all"
 	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
 	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream unseen no_permission unavailable"
 )
@@ -53,9 +53,9 @@ var startSeries = map[string]string{
 	"audit_records_total":           "",
 	"audit_queue_bytes":             "",
 	"audit_records_lost_total":      "",
-	"requests_held_bytes":           each("endpoint", endpointNames),
-	"requests_busy_total":           each("endpoint", endpointNames),
-	"requests_dropped_total":        each("endpoint", endpointNames),
+	"requests_held_bytes":           each("endpoint", endpointLabels),
+	"requests_busy_total":           each("endpoint", endpointLabels),
+	"requests_dropped_total":        each("endpoint", endpointLabels),
 	"actions_total":                 each("result", "answered failed refused"),
 	"action_duration_seconds":       "",
 	"actions_pending":               "",

@@ -11,7 +11,6 @@ import (
 	"unsafe"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
@@ -55,10 +54,9 @@ type publisher struct {
 	payload []byte
 	text    []byte // what the headers' strings point into
 
-	js      jetstream.JetStream // of link; nil without a stream
-	forgets time.Duration       // see forgetsAfter
-	asking  sync.WaitGroup      // of those who ask what the stream holds
-	answers chan heldAnswer     // has room for one of each server
+	forgets time.Duration   // see forgetsAfter
+	asking  sync.WaitGroup  // of those who ask what the stream holds
+	answers chan heldAnswer // has room for one of each server
 	// mayNotRead is why the stream cannot be asked, if NATS has said so.
 	mayNotRead atomic.Pointer[error]
 
@@ -67,47 +65,70 @@ type publisher struct {
 	failing []int   // the sources that have a retry
 }
 
-// newPublisher wires the publisher of b.
-func (b *Bridge) newPublisher() (*publisher, error) {
+// publisherOptions is what a publisher works with.
+type publisherOptions struct {
+	cfg       *Config
+	conn      *conn
+	dials     *dials        // of conn
+	inForce   *atomic.Value // told the way of delivery, a string
+	streams   *streams
+	scheduler *fairness.Scheduler
+	log       *zap.Logger
+	sources   []source // by the scheduler's numbers
+}
+
+// source is a server whose events are published.
+type source struct {
+	name    string
+	outbox  *outbox
+	filter  string    // for its events in the stream
+	tellGap func(gap) // hears of each Gap that is put into the stream
+}
+
+// newPublisher returns the publisher of the sources.
+func newPublisher(o publisherOptions) (*publisher, error) {
 	p := &publisher{
-		conn: b.events, dials: &b.dials, dialled: b.dials.begun.Load(),
-		inForce: &b.way, streams: b.streams, scheduler: b.scheduler, node: b.cfg.Node, log: b.log.Named("publisher"),
+		conn: o.conn, dials: o.dials, inForce: o.inForce, streams: o.streams, scheduler: o.scheduler, node: o.cfg.Node,
+		log: o.log.Named("publisher"), retries: make([]retry, len(o.sources)), answers: make(chan heldAnswer, len(o.sources)),
+		forgets: forgetsAfter(o.cfg),
 	}
-	p.follow()
-	for _, s := range b.servers {
+	for _, s := range o.sources {
 		p.outboxes = append(p.outboxes, s.outbox)
-		p.names = append(p.names, s.cfg.Name)
-		p.filters = append(p.filters, s.subjects.all())
+		p.names = append(p.names, s.name)
+		p.filters = append(p.filters, s.filter)
 		p.tellGap = append(p.tellGap, s.tellGap)
 	}
-	p.retries, p.answers = make([]retry, len(b.servers)), make(chan heldAnswer, len(b.servers))
-	p.window = newWindow(p.outboxes, b.scheduler.Ready)
+	p.window = newWindow(p.outboxes, o.scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
-	if b.cfg.EventHeaders == EventHeadersCloudEvents {
+	if o.cfg.EventHeaders == EventHeadersCloudEvents {
 		p.cloud = newCloudEvents(p.names)
 	}
-	if b.cfg.Delivery == DeliverCore {
+	if o.cfg.Delivery == DeliverCore {
 		p.use(&coreDelivery{conn: p.conn, dials: p.dials, window: p.window}, nil)
 		return p, nil
 	}
 	p.msg.Header["Nats-Expected-Stream"] = []string{EventStream}
-	p.js, p.forgets = p.link.js, b.forgetsAfter()
+	p.conn.onError(p.denied)
 	var err error
 	if p.fast, err = newFastDelivery(p.conn, p.window); err != nil {
 		return nil, err
 	}
-	if p.windowed, err = newWindowDelivery(p.conn, p.window); err != nil {
-		return nil, err
-	}
+	p.windowed, err = newWindowDelivery(p.conn, p.window)
+	return p, err
+}
+
+// begin takes up the connection, which is up.
+func (p *publisher) begin() {
+	p.dialled = p.dials.begun.Load()
+	p.follow()
 	p.choose()
-	b.publisher.Store(p)
-	return p, nil
 }
 
 // run publishes until ctx ends. What is left in the outboxes then is the
 // caller's to report.
 func (p *publisher) run(ctx context.Context) {
 	defer p.asking.Wait()
+	p.begin()
 	changed := p.conn.watch()
 	check := time.NewTicker(ackCheck)
 	defer check.Stop()
@@ -183,9 +204,6 @@ func (p *publisher) failAll(err error) {
 func (p *publisher) follow() {
 	if l := p.conn.get(); l != p.link {
 		p.link, p.nc = l, l.Conn
-		if p.js != nil {
-			p.js = l.js
-		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
@@ -63,11 +62,8 @@ func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publi
 			t.Fatalf("the streams: %+v", b.streams.states())
 		}
 	}
-	p, err := b.newPublisher()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b, p
+	b.publisher.begin()
+	return b, b.publisher
 }
 
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
@@ -227,7 +223,7 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg := DefaultConfig()
-		k := newStreams(&cfg, connOf(t, nc), zap.NewNop())
+		k := testStreams(&cfg, connOf(t, nc))
 		if f := k.actions(t.Context()); f.state != streamCaptured || !strings.Contains(f.err.Error(), "GREEDY") {
 			t.Errorf("beside a stream over %s: %v, %v, want an error that names it", subjects, f.state, f.err)
 		}

@@ -17,9 +17,6 @@ import (
 // as theirs do, before the first event, and holds back what is behind it until
 // the stream has told where it ended. Neither the start nor a login waits.
 
-// gapRestart is the reason of a Gap between two processes.
-const gapRestart = "bridge_restart"
-
 const (
 	// recallTimeout bounds one question about a server's last event.
 	recallTimeout = 5 * time.Second

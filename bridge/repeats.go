@@ -1,9 +1,12 @@
 package bridge
 
 import (
+	"context"
 	"crypto/sha256"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
@@ -53,8 +56,23 @@ type outcome struct {
 	failure *failure
 }
 
+// newRepeats returns the memory of a bridge whose keys are its own.
 func newRepeats(window time.Duration) *repeats {
 	return &repeats{window: window, known: make(map[[sha256.Size]byte]*keyed)}
+}
+
+// newSharedRepeats returns that of one which shares them, if cfg has it so. The
+// bucket need not be there yet: until it is no key is taken. run names this
+// process; refused hears what became of the claims and must not wait.
+func newSharedRepeats(cfg *Config, run string, c *conn, refused func(error), log *zap.Logger) *repeats {
+	r := newRepeats(cfg.IdempotencyWindow)
+	if cfg.Delivery != DeliverCore && cfg.IdempotencyWindow > 0 {
+		r.shared = &sharedKeys{
+			run: run, conn: c, journal: newJournal(c, keyQueueBytes, refused, log.Named("keys")), log: log, local: r,
+			refused: refused, waits: make(chan struct{}, maxKeyWaits), work: make(chan func(context.Context), maxKeyWaits),
+		}
+	}
+	return r
 }
 
 // claim decides about an ask with a key. True lets it go on, as the first; else

@@ -32,18 +32,14 @@ type service struct {
 	subs      []*subscription
 }
 
-// serveActions subscribes one endpoint a server, a group, any and all, so that
+// serve subscribes one endpoint a server, a group, any and all, so that
 // discovery shows them and one server's requests wait for no other's.
-func (b *Bridge) serveActions() (*service, error) {
-	s, err := b.newService()
-	if err != nil {
-		return nil, err
-	}
-	for i, e := range b.endpoints {
+func (s *service) serve() error {
+	for i, e := range s.endpoints {
 		shown := s.info.Endpoints[i]
 		sub := &subscription{subject: shown.Subject, queue: shown.QueueGroup, handle: e.onRequest, made: e.arrive, look: e.dropped.look}
 		if err := s.add(sub); err != nil {
-			return nil, errors.Join(err, s.stop())
+			return errors.Join(err, s.stop())
 		}
 	}
 	for verb, answer := range map[micro.Verb]func() any{
@@ -52,11 +48,11 @@ func (b *Bridge) serveActions() (*service, error) {
 		micro.StatsVerb: func() any { return s.stats() },
 	} {
 		if err := s.discover(verb, answer); err != nil {
-			return nil, errors.Join(err, s.stop())
+			return errors.Join(err, s.stop())
 		}
 	}
 	// Only now do callers find the endpoints.
-	return s, s.conn.get().FlushTimeout(flushTimeout)
+	return s.conn.get().FlushTimeout(flushTimeout)
 }
 
 // newService describes the service.

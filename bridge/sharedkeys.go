@@ -56,14 +56,35 @@ type sharedKeys struct {
 	kv jetstream.KeyValue // nil until it is first asked for
 	on *link              // that kv is of
 
-	ctx   context.Context // ends the waits
-	waits chan struct{}   // a place for each
+	waits chan struct{}              // a place for each key of another bridge that is waited for
+	work  chan func(context.Context) // those to be begun; has room for all that have a place
 }
 
-// join waits for the waits, and lets no other begin.
-func (s *sharedKeys) join() {
-	for range cap(s.waits) {
-		s.waits <- struct{}{}
+// serve waits for other bridges' keys until ctx ends, which ends the waits too. No
+// other begins afterwards.
+func (s *sharedKeys) serve(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	begin := func(work func(context.Context)) {
+		group.Go(func() {
+			defer func() { <-s.waits }()
+			work(ctx)
+		})
+	}
+	for ctx.Err() == nil {
+		select {
+		case work := <-s.work:
+			begin(work)
+		case <-ctx.Done():
+		}
+	}
+	for taken := 0; taken < cap(s.waits); {
+		select {
+		case work := <-s.work:
+			begin(work)
+		case s.waits <- struct{}{}:
+			taken++
+		}
 	}
 }
 
@@ -161,16 +182,15 @@ func (s *sharedKeys) resolve(k *keyed, a *ask) {
 		s.fail(k, a, errKeyConflict)
 		return
 	}
-	go func() {
-		defer func() { <-s.waits }()
-		patience := a.options.timeout
-		if patience == 0 || patience > keyPatience {
-			patience = keyPatience
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, patience)
+	patience := a.options.timeout
+	if patience == 0 || patience > keyPatience {
+		patience = keyPatience
+	}
+	s.work <- func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		s.follow(ctx, k, a)
-	}()
+	}
 }
 
 // follow looks at the bucket until k has ended there, or is free again.
@@ -244,21 +264,6 @@ func (s *sharedKeys) end(k *keyed, a *ask, o *outcome) {
 	a.keyed = nil
 	a.repeat(o)
 	s.local.answer(k, o)
-}
-
-// newSharedKeys is nil if the keys are to be this bridge's own. The bucket need
-// not be there yet: until it is no key is taken.
-func (b *Bridge) newSharedKeys() *sharedKeys {
-	if b.cfg.Delivery == DeliverCore || b.cfg.IdempotencyWindow == 0 {
-		return nil
-	}
-	journal := newJournal(b.control, keyQueueBytes, b.log.Named("keys"))
-	s := &sharedKeys{
-		run: b.audit.run, conn: b.control, journal: journal, log: b.log, local: b.repeats, waits: make(chan struct{}, maxKeyWaits),
-	}
-	s.refused = func(err error) { b.streams.stored(keyStream, err) }
-	journal.came = s.refused
-	return s
 }
 
 // seen hears how the stream behind the bucket stands, from the goroutine that

@@ -31,7 +31,7 @@ func newStages(ctx context.Context) *stages {
 // pending ones end, the sessions log off, the outboxes drain, the audit's
 // records are stored, NATS drains. It
 // returns what was left, by name, joined.
-func (b *Bridge) shutdown(stage *stages, service *service) error {
+func (b *Bridge) shutdown(stage *stages) error {
 	began := time.Now()
 	deadline := began.Add(b.cfg.ShutdownTimeout)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(stage.backCtx), deadline)
@@ -48,7 +48,7 @@ func (b *Bridge) shutdown(stage *stages, service *service) error {
 		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
 	}
 	stop()
-	if err := service.stop(); err != nil {
+	if err := b.service.stop(); err != nil {
 		left = append(left, fmt.Errorf("stop micro service: %w", err))
 	}
 	stage.endFront()

@@ -29,10 +29,6 @@ type status struct {
 	last    map[statusKey]statusMsg // what was published last
 }
 
-// statusKey is a kind of state: a subject and, where several states share it,
-// which one.
-type statusKey struct{ subject, part string }
-
 type statusMsg struct {
 	key    statusKey
 	body   []byte
@@ -70,14 +66,6 @@ func (s *status) add(m statusMsg) {
 }
 
 func (s *status) signal() { raise(s.wake) }
-
-// raise puts a token into c, of capacity 1, unless there is one.
-func raise(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
 
 // again publishes the last state of everything once more, in order and before
 // what waits, so that the last on each subject is the newest: nobody knows what

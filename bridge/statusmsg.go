@@ -183,10 +183,3 @@ func (b *Bridge) tick() {
 	}
 	b.tellNode(now)
 }
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}

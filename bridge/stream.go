@@ -98,7 +98,7 @@ type probes struct {
 }
 
 func newProbes(c *conn) (*probes, error) {
-	p := &probes{prefix: c.get().NewInbox() + ".", live: make(map[string]*stream)}
+	p := &probes{prefix: c.inbox() + ".", live: make(map[string]*stream)}
 	_, err := c.subscribe(p.prefix+"*", "", p.heard)
 	return p, err
 }

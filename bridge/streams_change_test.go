@@ -12,7 +12,6 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 )
 
 // unheardOf is a field as nats-server may have it some day.
@@ -70,7 +69,7 @@ func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
 	front, updates := newer(t, url)
 	cfg := DefaultConfig()
 	nc, _ := clientOf(t, front)
-	k := newStreams(&cfg, connOf(t, nc), zap.NewNop())
+	k := testStreams(&cfg, connOf(t, nc))
 	k.check(t.Context())
 	k.is(t, EventStream, streamOK)
 	if len(updates()) < 2 {

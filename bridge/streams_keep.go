@@ -57,10 +57,15 @@ type streams struct {
 	rows    []*streamRow
 }
 
-func newStreams(cfg *Config, c *conn, log *zap.Logger) *streams {
+// newStreams returns what keeps the streams of cfg, and asks on the first of conns.
+func newStreams(cfg *Config, conns []*conn, told func(), came func(context.Context, string, streamState), log *zap.Logger) *streams {
 	k := &streams{
-		cfg: cfg, conn: c, log: log.Named("streams"), poke: make(chan struct{}, 1), refused: make(map[string]error),
-		told: func() {}, came: func(context.Context, string, streamState) {},
+		cfg: cfg, conn: conns[0], log: log.Named("streams"), told: told, came: came,
+		poke: make(chan struct{}, 1), refused: make(map[string]error),
+	}
+	for _, c := range conns {
+		c.onReconnect(k.reconnected)
+		c.onError(k.connectionError)
 	}
 	now := time.Now()
 	k.rows = append(k.rows, &streamRow{name: ActionSubjects, since: now})

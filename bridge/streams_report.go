@@ -44,8 +44,8 @@ func (d StreamDifference) String() string { return d.Field + " " + d.Have + " ->
 // bridge does so if NATS lets it, which nobody can ask. It takes up to 3 s a
 // question. The error is that NATS is not reached, or that ctx has ended.
 func CheckStreams(ctx context.Context, cfg Config) ([]StreamReport, error) {
-	c := newConn("check", zap.NewNop())
-	k := newStreams(&cfg, c, zap.NewNop())
+	c := newConn(connOptions{name: "check", cfg: &cfg, log: zap.NewNop()})
+	k := newStreams(&cfg, []*conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
 	k.dry = true
 	nc, err := Connect(cfg, "check", nats.NoReconnect(), nats.UseOldRequestStyle(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { k.connectionError(err) }))

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,7 @@ func lookedAt(t *testing.T) *streams {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Node = "b1"
-	k := newStreams(&cfg, newConn("control", zap.NewNop()), zap.NewNop())
+	k := testStreams(&cfg, bareConn())
 	for _, r := range k.rows {
 		k.set(t.Context(), r.name, finding{state: streamOK})
 	}
@@ -181,4 +182,9 @@ func TestStreams_OneThatPublishesHasAJetStream(t *testing.T) {
 		k.set(t.Context(), EventStream, finding{state: streamOK})
 		k.is(t, EventStream, streamOK)
 	}
+}
+
+// testStreams are those that nobody listens to.
+func testStreams(cfg *Config, c *conn) *streams {
+	return newStreams(cfg, []*conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
 }

@@ -59,3 +59,7 @@ func token(name []byte) string {
 	}
 	return string(t)
 }
+
+// statusKey is a kind of state: a subject and, where several states share it,
+// which one.
+type statusKey struct{ subject, part string }

@@ -52,24 +52,25 @@ var (
 	errNotYet  = errors.New("not yet subscribed")
 )
 
-// subscribe keeps up a subscription from now on. It may be used once open was.
+// subscribe keeps up a subscription from now on, or from open on.
 func (c *conn) subscribe(subject, queue string, handle nats.MsgHandler) (*subscription, error) {
 	s := &subscription{subject: subject, queue: queue, handle: handle}
 	return s, c.keep(s)
 }
 
-// keep keeps up s from now on. It may be used once open was.
+// keep keeps up s from now on, or from open on.
 func (c *conn) keep(s *subscription) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.get()
-	sub, err := s.make(l)
-	if err != nil {
-		return err
+	if l := c.get(); l != nil {
+		sub, err := s.make(l)
+		if err != nil {
+			return err
+		}
+		s.use(l, sub)
+		raise(c.again)
 	}
-	s.use(l, sub)
 	c.subs = append(c.subs, s)
-	raise(c.again)
 	return nil
 }
 

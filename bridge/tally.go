@@ -168,6 +168,3 @@ func (t *tally) stats(d *durations) tallyStats {
 	}
 	return s
 }
-
-// millis is d in milliseconds, to the microsecond.
-func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

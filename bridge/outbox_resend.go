@@ -1,0 +1,95 @@
+package bridge
+
+import "time"
+
+// doubt is why an event may be stored: it was sent, and nobody said what came of
+// it. Those that were sent again together share one. It does not change.
+type doubt struct {
+	since time.Time // when the first of them was first sent, or known not to be stored
+	after uint64    // what the stream had as its last then, as far as was heard; 0: not known
+}
+
+// rewind makes everything that is not acknowledged to be sent again, and reports
+// whether there is anything to send. What was in flight and is acknowledged, by
+// its place there, is released; the rest is in doubt as d says.
+func (o *outbox) rewind(d *doubt, acked func(i int) bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := o.sent.n - 1; i >= 0; i-- {
+		s := *o.sent.at(i)
+		if s.hole == nil {
+			o.inFlight--
+			o.queued++
+		}
+		if acked != nil && acked(i) {
+			o.release(&s)
+			continue
+		}
+		if s.doubt == nil {
+			s.doubt = d
+		}
+		o.again.pushFront(s)
+	}
+	o.sent = deque[slot]{}
+	o.judge(false)
+	return o.left() > 0
+}
+
+// release frees an event that waits to be sent again, as published.
+func (o *outbox) release(s *slot) {
+	if s.hole == nil {
+		o.published++
+		o.queued--
+	}
+	o.free(s)
+}
+
+// doubtful names what is to be sent again, and returns the doubt that is that of
+// all of it: zero without any.
+func (o *outbox) doubtful(name func(e *outboxEntry)) (all doubt) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.again.n {
+		s := o.again.at(i)
+		name(&s.outboxEntry)
+		d := s.doubt
+		switch {
+		case d == nil:
+		case all.since.IsZero():
+			all = *d
+		default:
+			if d.since.Before(all.since) {
+				all.since = d.since
+			}
+			all.after = min(all.after, d.after)
+		}
+	}
+	return all
+}
+
+// doubtAll has what is to be sent again be in doubt as d says.
+func (o *outbox) doubtAll(d doubt) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.again.n {
+		o.again.at(i).doubt = &d
+	}
+}
+
+// stored releases as published what is to be sent again and is held by the
+// stream, and returns how much that was. The rest keeps its order.
+func (o *outbox) stored(held func(e *outboxEntry) bool) (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for range o.again.n {
+		s := o.again.popFront()
+		if !held(&s.outboxEntry) {
+			o.again.pushBack(s)
+			continue
+		}
+		o.release(&s)
+		n++
+	}
+	o.judge(false)
+	return n
+}
