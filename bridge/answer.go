@@ -27,21 +27,6 @@ func (a *answer) stored() bool {
 	return a.err == nil && a.kind == nil && a.sequence > 0 && string(a.stream) == EventStream
 }
 
-// refusal is why the stream did not take an event.
-type refusal struct {
-	Code        int    `json:"err_code"` // of nats-server's errors.json; 0 if it gives none
-	Status      int    `json:"code"`     // as HTTP has it
-	Description string `json:"description"`
-}
-
-func (r *refusal) Error() string {
-	code := r.Code
-	if code == 0 {
-		code = r.Status
-	}
-	return fmt.Sprintf("the stream refused an event: %s (%d)", r.Description, code)
-}
-
 // refusal reads the error of a, nil without one.
 func (a *answer) refusal() *refusal {
 	switch {

@@ -20,9 +20,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// AuditStream is the name of the stream that holds the audit's records.
-const AuditStream = "AMI_AUDIT"
-
 const (
 	// auditQueueBytes bounds the records that wait to be stored. When it is full
 	// a record is lost, counted and told of; with AUDIT=strict no Action goes

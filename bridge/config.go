@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -358,4 +359,50 @@ func choose[T ~uint8](v *T, text []byte, names ...string) error {
 		}
 	}
 	return fmt.Errorf("wants %s", strings.Join(names, ", "))
+}
+
+// Secrets returns the secrets of c, as files have them now, some perhaps empty:
+// those of the servers and of NATS, its URL's as they are spelled there and in
+// plain.
+func (c *Config) Secrets() []string {
+	// A file that cannot be read has none to keep.
+	password, _ := c.NATS.ReadPassword()
+	token, _ := c.NATS.token()
+	secrets := []string{string(password), string(token)}
+	for i := range c.Servers {
+		secret, _ := c.Servers[i].ReadSecret()
+		secrets = append(secrets, string(secret))
+	}
+	for u := range strings.SplitSeq(c.NATS.URL, ",") {
+		if _, rest, ok := strings.Cut(u, "://"); ok {
+			u = rest
+		}
+		userinfo := u[:max(0, strings.LastIndexByte(u, '@'))]
+		secret := userinfo // a token, unless there is a user
+		if _, password, ok := strings.Cut(userinfo, ":"); ok {
+			secret = password
+		}
+		secrets = append(secrets, secret)
+		if plain, err := url.PathUnescape(secret); err == nil {
+			secrets = append(secrets, plain)
+		}
+	}
+	return secrets
+}
+
+// policyOf returns the lists of one server's policy; its own replace the bridge's
+// when they are not empty.
+func (c *Config) policyOf(own *ServerConfig) policyLists {
+	p := policyLists{allow: c.ActionsAllow, deny: c.ActionsDeny, rules: c.ActionsRules, charset: own.Charset}
+	p.variables.allow, p.variables.deny, p.variables.rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
+	if len(own.ActionsAllow) > 0 {
+		p.allow, p.variables.allow = own.ActionsAllow, own.Variable("ACTIONS_ALLOW")
+	}
+	if len(own.ActionsDeny) > 0 {
+		p.deny, p.variables.deny = own.ActionsDeny, own.Variable("ACTIONS_DENY")
+	}
+	if len(own.ActionsRules) > 0 {
+		p.rules, p.variables.rules = own.ActionsRules, own.Variable("ACTIONS_RULES")
+	}
+	return p
 }

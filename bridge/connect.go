@@ -47,7 +47,7 @@ func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*
 		return nil, errors.New("connect to NATS: BRIDGE_NATS_URL has what is no URL") // the error quotes it, password and all
 	}
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", cfg.NATS.Mismatch(err))
+		return nil, fmt.Errorf("connect to NATS: %w", Mismatch(cfg.NATS, err))
 	}
 	return nc, nil
 }
@@ -59,9 +59,9 @@ func inboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
 // inbox returns a new subject below the node's own inbox.
 func (c *conn) inbox() string { return inboxPrefix(c.cfg.Node) + "." + rand.Text() }
 
-// Mismatch adds to err, of a connect as c says, what it may mean that a server
+// Mismatch adds to err, of a connect as c has it, what it may mean that a server
 // wants the TLS handshake first and the bridge does not, or the other way round.
-func (c NATSConfig) Mismatch(err error) error {
+func Mismatch(c NATSConfig, err error) error {
 	var record tls.RecordHeaderError
 	timeout, isTimeout := errors.AsType[net.Error](err)
 	switch {
@@ -118,7 +118,7 @@ func (c *conn) handlers() []nats.Option {
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			c.log.Warn("nats not reached", zap.Error(c.cfg.NATS.Mismatch(err)))
+			c.log.Warn("nats not reached", zap.Error(Mismatch(c.cfg.NATS, err)))
 		}),
 		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -138,4 +138,13 @@ func onDisconnect(log *zap.Logger) nats.ConnErrHandler {
 			log.Warn("nats disconnected", zap.Error(err))
 		}
 	}
+}
+
+// fastIngestSince reports whether a server of that version has fast ingest.
+func fastIngestSince(version string) bool {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+		return true // the first event will show
+	}
+	return major > 2 || major == 2 && minor >= 14
 }

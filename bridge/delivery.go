@@ -6,9 +6,6 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// EventStream is the name of the stream that holds the events.
-const EventStream = "AMI_EVENTS"
-
 // delivery is how published events are acknowledged. Its methods are the
 // publisher's.
 type delivery interface {
@@ -39,14 +36,3 @@ var errNewWay = errors.New("another way of delivery")
 
 // errOthers is a batch that ended because of another server's event.
 var errOthers = errors.New("another server's event was refused")
-
-// errNoStream is a message that nobody took.
-var errNoStream = errors.New("no stream takes the events: is AMI_EVENTS there, and JetStream on?")
-
-// The codes of the server's errors that mean more than "try again later".
-const (
-	streamMessageExceedsMaximum = 10054 // JSStreamMessageExceedsMaximumErr
-	batchPublishDisabled        = 10205 // JSBatchPublishDisabledErr
-	batchPublishInvalidPattern  = 10206 // JSBatchPublishInvalidPatternErr
-	batchPublishUnknownBatch    = 10208 // JSBatchPublishUnknownBatchIDErr
-)

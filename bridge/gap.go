@@ -1,12 +1,8 @@
 package bridge
 
 import (
-	"maps"
 	"strconv"
-	"sync"
 	"time"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
 // gap is a hole in a server's events. In an outbox it stands where they are
@@ -71,33 +67,6 @@ func (g *gap) appendTo(p []byte) []byte {
 		p = append(append(p, `","Restarted":"`...), g.restarted...)
 	}
 	return append(p, `"}`...)
-}
-
-// gapCounts counts the Gaps that were told, by reason.
-type gapCounts struct {
-	mu sync.Mutex
-	by map[string]uint64
-}
-
-// newGapCounts knows every reason from the start.
-func newGapCounts() gapCounts {
-	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, gapRestart: 0}
-	for _, reason := range amiconn.Failures() {
-		by[string(reason)] = 0
-	}
-	return gapCounts{by: by}
-}
-
-func (c *gapCounts) add(reason string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.by[reason]++
-}
-
-func (c *gapCounts) all() map[string]uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.by)
 }
 
 // gapRestart is the reason of a Gap between two processes.

@@ -44,9 +44,6 @@ type readiness struct {
 	Streams map[string]string `json:"streams"`
 }
 
-// sessionUp is the state of each of a server's sessions.
-type sessionUp map[string]string
-
 // readyz answers 200 if both connections to NATS and at least one server are up,
 // with its sessions and its Actions: one dead Asterisk must not restart the bridge
 // of all others.

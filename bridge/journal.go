@@ -286,9 +286,6 @@ func follow(batch []journalEntry) {
 	}
 }
 
-// streamWrongLastMsgID is the server's JSStreamWrongLastMsgIDErrF.
-const streamWrongLastMsgID = 10070
-
 // send publishes msg. Without JetStream there is nothing to wait for.
 func (j *journal) send(msg *nats.Msg) (jetstream.PubAckFuture, error) {
 	if !j.link.IsConnected() {

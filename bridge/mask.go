@@ -7,14 +7,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
-// showsSecrets reports whether callers see what is secret in the replies to
-// action: once ACTIONS_ALLOW grants <Action>:secrets, and ACTIONS_DENY does not
-// refuse it.
-func (p *policy) showsSecrets(action actionName) bool {
-	grant := action.text + ":secrets"
-	return p.deny.find(grant) == "" && p.allow.Match(grant)
-}
-
 // mask hides secrets in what Asterisk said. It is set up for one request, and
 // used by whoever delivers its reply, one at a time. Its zero value hides them.
 type mask struct {

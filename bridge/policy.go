@@ -19,13 +19,7 @@ var refusedByDefault = [...]string{
 
 // policy decides which Actions a server's callers may ask for. It is not
 // changed once made, so that it may be used concurrently.
-type policy struct {
-	allow, deny Globs
-	rules       Rules
-	charset     frames.Charset // of the headers' values
-	// variables are the names of the variables that the lists come from.
-	variables struct{ allow, deny, rules string }
-}
+type policy struct{ policyLists }
 
 // forbidden is why a request is refused. Neither text holds a header's value,
 // which may be a secret.
@@ -34,22 +28,17 @@ type forbidden struct {
 	reason string // for the caller: names the rule and what would grant it
 }
 
-// newPolicy returns the policy of one server; its lists replace the bridge's
-// when they are not empty.
-func newPolicy(all *Config, own *ServerConfig) *policy {
-	p := &policy{allow: all.ActionsAllow, deny: all.ActionsDeny, rules: all.ActionsRules, charset: own.Charset}
-	p.variables.allow, p.variables.deny, p.variables.rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
-	if len(own.ActionsAllow) > 0 {
-		p.allow, p.variables.allow = own.ActionsAllow, own.Variable("ACTIONS_ALLOW")
-	}
-	if len(own.ActionsDeny) > 0 {
-		p.deny, p.variables.deny = own.ActionsDeny, own.Variable("ACTIONS_DENY")
-	}
-	if len(own.ActionsRules) > 0 {
-		p.rules, p.variables.rules = own.ActionsRules, own.Variable("ACTIONS_RULES")
-	}
-	return p
+// policyLists are what a policy goes by. Refusals name the variables that the
+// lists come from.
+type policyLists struct {
+	allow, deny Globs
+	rules       Rules
+	charset     frames.Charset // of the headers' values
+	variables   struct{ allow, deny, rules string }
 }
+
+// newPolicy returns the policy of these lists.
+func newPolicy(lists policyLists) *policy { return &policy{policyLists: lists} }
 
 // refuses returns why a request is refused, or nil. The headers are those that
 // would be written, in their order and charset. Asterisk ignores the case of an
@@ -105,4 +94,12 @@ func findName(names []string, name string) string {
 		}
 	}
 	return ""
+}
+
+// showsSecrets reports whether callers see what is secret in the replies to
+// action: once ACTIONS_ALLOW grants <Action>:secrets, and ACTIONS_DENY does not
+// refuse it.
+func (p *policy) showsSecrets(action actionName) bool {
+	grant := action.text + ":secrets"
+	return p.deny.find(grant) == "" && p.allow.Match(grant)
 }

@@ -18,7 +18,7 @@ func testPolicy(t testing.TB, allow, deny, rules string) *policy {
 		t.Fatal(err)
 	}
 	own := DefaultServerConfig()
-	return newPolicy(&cfg, &own)
+	return newPolicy(cfg.policyOf(&own))
 }
 
 // testHeaders reads lines such as Context: dialer, the blank after the colon
@@ -107,7 +107,7 @@ func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 		t.Fatal(err)
 	}
 	hangup := testHeaders("Channel: PJSIP/1")
-	refused := func(action string) bool { return judged(newPolicy(&cfg, &own), action, hangup) != nil }
+	refused := func(action string) bool { return judged(newPolicy(cfg.policyOf(&own)), action, hangup) != nil }
 	if refused("Command") || !refused("Ping") || !refused("Hangup") {
 		t.Error("the bridge's lists are not in force")
 	}

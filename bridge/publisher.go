@@ -16,13 +16,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
-const (
-	// ackTimeout is how long an acknowledgement may take before a server's
-	// events that are not acknowledged are sent again.
-	ackTimeout = 5 * time.Second
-	// ackCheck is how often that is looked at.
-	ackCheck = 250 * time.Millisecond
-)
+// ackCheck is how often it is looked at whether an acknowledgement is late.
+const ackCheck = 250 * time.Millisecond
 
 // publisher is the only one that publishes events. It drains the outboxes in
 // the scheduler's order, on a connection of its own. What it sent waits in the

@@ -1,10 +1,6 @@
 package bridge
 
-import (
-	"fmt"
-
-	"go.uber.org/zap"
-)
+import "go.uber.org/zap"
 
 // choose takes up fast ingest where the server may have it. Whether the stream
 // has it shows with the first event.
@@ -58,12 +54,3 @@ func (p *publisher) use(d delivery, why error) {
 
 // batched reports whether one event's failure is that of all behind it.
 func (p *publisher) batched() bool { return p.delivery.way() == wayFast }
-
-// fastIngestSince reports whether a server of that version has fast ingest.
-func fastIngestSince(version string) bool {
-	var major, minor int
-	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
-		return true // the first event will show
-	}
-	return major > 2 || major == 2 && minor >= 14
-}

@@ -98,26 +98,6 @@ func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (tim
 	return time.Time{}, err
 }
 
-// lastOn returns the last message on subject that the stream of events holds,
-// nil without one, and the stream, nil if it is not there or does not answer.
-func lastOn(ctx context.Context, js jetstream.JetStream, subject string) (*jetstream.RawStreamMsg, jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, EventStream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	msg, err := stream.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, stream, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return msg, stream, nil
-}
-
 // takenOver is when the last event was stored, whichever server's, if another
 // stream takes them over, so that none need be left; else zero.
 func takenOver(info *jetstream.StreamInfo) time.Time {

@@ -17,7 +17,7 @@ type permits struct {
 // next returns the permits that all and own ask for. Rates that stay as they
 // are go on where they were: what has been taken is not given again.
 func (p *permits) next(all *Config, own *ServerConfig) *permits {
-	n := &permits{policy: newPolicy(all, own), limits: own.ActionRates, rates: p.rates}
+	n := &permits{policy: newPolicy(all.policyOf(own)), limits: own.ActionRates, rates: p.rates}
 	if !reflect.DeepEqual(p.limits, n.limits) {
 		n.rates = newLimiter(n.limits)
 	}

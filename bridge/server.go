@@ -61,7 +61,7 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		toldAt:   time.Now(),
 		recalls:  b.cfg.Delivery != DeliverCore,
 	}
-	s.permits.Store(&permits{policy: newPolicy(&b.cfg, &cfg), limits: cfg.ActionRates, rates: newLimiter(cfg.ActionRates)})
+	s.permits.Store(&permits{policy: newPolicy(b.cfg.policyOf(&cfg)), limits: cfg.ActionRates, rates: newLimiter(cfg.ActionRates)})
 	s.filter.Store(newFilter(&cfg))
 	s.outbox = newOutbox(int(cfg.OutboxBytes), s.subjects.gap(), b.budget, b.alarm)
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
@@ -82,41 +82,3 @@ const (
 	// heldBytes bounds the bodies of one server's replies together.
 	heldBytes = 64 << 20
 )
-
-// tellGap publishes, as a status, a Gap that is being put into the stream.
-func (s *server) tellGap(g gap) {
-	s.gaps.add(g.reason)
-	s.status.publish(s.subjects.status("gap", g.reason), s.gapStatus(g))
-	fields := []zap.Field{
-		zap.String("reason", g.reason), zap.Time("from", time.Unix(0, g.from)), zap.Time("to", time.Unix(0, g.to)),
-	}
-	if !g.unknown {
-		fields = append(fields, zap.Uint64("count", g.lost))
-	}
-	if g.restarted != "" {
-		fields = append(fields, zap.String("restarted", g.restarted))
-	}
-	s.log.Warn("gap in the events", fields...)
-}
-
-// tellDrops logs what was dropped since it was last called; the Gap comes when
-// it is its turn in the stream. It is for the status goroutine.
-func (s *server) tellDrops() {
-	now, dropped := time.Now(), s.outbox.account().dropped
-	for reason, n := range dropped {
-		if lost := n - s.told[reason]; lost > 0 {
-			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", s.toldAt))
-		}
-	}
-	s.told, s.toldAt = dropped, now
-}
-
-// tellStrays logs how many events came behind a reply that had announced none. It
-// is for the status goroutine.
-func (s *server) tellStrays() {
-	calls := s.link.Status().Calls
-	if n := calls.Strays - s.toldStrays; n > 0 {
-		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
-	}
-	s.toldStrays = calls.Strays
-}

@@ -15,9 +15,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// KeyBucket is the KV bucket in which bridges share the requests with a key.
-const KeyBucket = "AMI_IDEMPOTENCY"
-
 const (
 	// keyPoll is how often another bridge's request is looked at until it ends.
 	keyPoll = 250 * time.Millisecond

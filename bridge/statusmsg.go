@@ -183,3 +183,6 @@ func (b *Bridge) tick() {
 	}
 	b.tellNode(now)
 }
+
+// sessionUp is the state of each of a server's sessions.
+type sessionUp map[string]string

@@ -119,3 +119,22 @@ func full(info *jetstream.StreamInfo) bool {
 	}
 	return c.MaxMsgs > 0 && s.Msgs >= uint64(c.MaxMsgs) || c.MaxBytes > 0 && s.Bytes+s.Bytes/s.Msgs > uint64(c.MaxBytes)
 }
+
+// EventStream is the name of the stream that holds the events.
+const EventStream = "AMI_EVENTS"
+
+// AuditStream is the name of the stream that holds the audit's records.
+const AuditStream = "AMI_AUDIT"
+
+// KeyBucket is the KV bucket in which bridges share the requests with a key.
+const KeyBucket = "AMI_IDEMPOTENCY"
+
+// forwarded is want, a stream of events, where another stream takes them over.
+// Each is kept until that one has acknowledged it and no longer. A full stream
+// refuses what comes rather than drop what nobody has: the outbox holds, and
+// what overflows there is a loss that is counted and told.
+func forwarded(want jetstream.StreamConfig) jetstream.StreamConfig {
+	want.Retention, want.Discard = jetstream.WorkQueuePolicy, jetstream.DiscardNew
+	want.MaxAge, want.Duplicates = 0, duplicates(0)
+	return want
+}

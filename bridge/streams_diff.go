@@ -123,25 +123,6 @@ func subjectsField() streamField {
 	}
 }
 
-func coversAny(patterns []string, subject string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool { return covers(pattern, subject) })
-}
-
-// covers reports whether pattern matches all that subject, which may have
-// wildcards, does.
-func covers(pattern, subject string) bool {
-	p, s := strings.Split(pattern, "."), strings.Split(subject, ".")
-	for i, token := range p {
-		switch {
-		case token == ">":
-			return len(s) > i
-		case i >= len(s) || s[i] == ">" || token != "*" && token != s[i]:
-			return false
-		}
-	}
-	return len(p) == len(s)
-}
-
 // spelled is v as the JetStream API spells it, but for durations.
 func spelled(v any) string {
 	if m, ok := v.(json.Marshaler); ok {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -129,30 +128,6 @@ func notMade(err error) finding {
 	}
 	f.err = fmt.Errorf("make it: %w", f.err)
 	return f
-}
-
-var (
-	errDenied = errors.New("NATS does not let the bridge")
-	// deniedText is how nats-server tells of it (client.go, pubPermissionViolation).
-	deniedText = regexp.MustCompile(`(?i)Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
-)
-
-// denial reads what NATS does not let the bridge do: on which subject, and
-// whether that was to publish. The error that it returns is nil if err is
-// something else.
-func denial(err error) (subject string, publish bool, denied error) {
-	if !errors.Is(err, nats.ErrPermissionViolation) {
-		return "", false, nil
-	}
-	match := deniedText.FindStringSubmatch(err.Error())
-	if match == nil {
-		return "", false, nil
-	}
-	verb := "publish"
-	if publish = match[1][0]|0x20 == 'p'; !publish {
-		verb = "subscribe"
-	}
-	return match[2], publish, fmt.Errorf("%w %s to %s", errDenied, verb, match[2])
 }
 
 // denials knows what the bridge may not ask. The server says so beside the

@@ -62,7 +62,7 @@ func (r *auditReplay) take(m *replay.Message) error {
 		return nil
 	}
 	r.asked++
-	v, known := r.cfg.JudgeRecord(record.Server, record.Action, record.Fields, record.Omitted)
+	v, known := bridge.JudgeRecord(r.cfg, record.Server, record.Action, record.Fields, record.Omitted)
 	switch {
 	case !known:
 		r.foreign++

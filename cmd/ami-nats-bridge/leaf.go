@@ -150,7 +150,7 @@ func (h *hub) port(ctx context.Context, u *url.URL) (info leafInfo, err error) {
 	}
 	line, err := bufio.NewReaderSize(conn, 64<<10).ReadSlice('\n')
 	if err != nil {
-		return info, bridge.NATSConfig{TLSFirst: amiconn.Switch(h.first)}.Mismatch(err)
+		return info, bridge.Mismatch(bridge.NATSConfig{TLSFirst: amiconn.Switch(h.first)}, err)
 	}
 	text, ok := bytes.CutPrefix(line, []byte("INFO "))
 	if !ok || json.Unmarshal(text, &info) != nil {

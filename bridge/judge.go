@@ -17,12 +17,12 @@ type Verdict struct {
 }
 
 // JudgeRecord says whether the policy in force for a server lets pass what a
-// record of the audit holds. It is false if c has no such server. A record has
+// record of the audit holds. It is false if cfg has no such server. A record has
 // secrets masked, values cut and headers left out; ACTION_RATES is not looked at.
-func (c *Config) JudgeRecord(server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
-	for i := range c.Servers {
-		if own := &c.Servers[i]; own.Name == server {
-			return newPolicy(c, own).judgeRecord(action, fields, omitted), true
+func JudgeRecord(cfg *Config, server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
+	for i := range cfg.Servers {
+		if own := &cfg.Servers[i]; own.Name == server {
+			return judgeRecord(newPolicy(cfg.policyOf(own)), action, fields, omitted), true
 		}
 	}
 	return v, false
@@ -32,7 +32,7 @@ func (c *Config) JudgeRecord(server, action string, fields json.RawMessage, omit
 // where it cut: neither is text of the request.
 var neutral = strings.NewReplacer(redact.Hidden, "redacted", "…", "")
 
-func (p *policy) judgeRecord(action string, fields json.RawMessage, omitted int) Verdict {
+func judgeRecord(p *policy, action string, fields json.RawMessage, omitted int) Verdict {
 	name, err := parseActionName(action)
 	if err != nil || action == unknownAction {
 		return Verdict{Rule: "bad_request: " + errNoAction.Error()}

@@ -1,0 +1,76 @@
+package bridge
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// gapCounts counts the Gaps that were told, by reason.
+type gapCounts struct {
+	mu sync.Mutex
+	by map[string]uint64
+}
+
+// newGapCounts knows every reason from the start.
+func newGapCounts() gapCounts {
+	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, gapRestart: 0}
+	for _, reason := range amiconn.Failures() {
+		by[string(reason)] = 0
+	}
+	return gapCounts{by: by}
+}
+
+func (c *gapCounts) add(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.by[reason]++
+}
+
+func (c *gapCounts) all() map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.by)
+}
+
+// tellGap publishes, as a status, a Gap that is being put into the stream.
+func (s *server) tellGap(g gap) {
+	s.gaps.add(g.reason)
+	s.status.publish(s.subjects.status("gap", g.reason), s.gapStatus(g))
+	fields := []zap.Field{
+		zap.String("reason", g.reason), zap.Time("from", time.Unix(0, g.from)), zap.Time("to", time.Unix(0, g.to)),
+	}
+	if !g.unknown {
+		fields = append(fields, zap.Uint64("count", g.lost))
+	}
+	if g.restarted != "" {
+		fields = append(fields, zap.String("restarted", g.restarted))
+	}
+	s.log.Warn("gap in the events", fields...)
+}
+
+// tellDrops logs what was dropped since it was last called; the Gap comes when
+// it is its turn in the stream. It is for the status goroutine.
+func (s *server) tellDrops() {
+	now, dropped := time.Now(), s.outbox.account().dropped
+	for reason, n := range dropped {
+		if lost := n - s.told[reason]; lost > 0 {
+			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", s.toldAt))
+		}
+	}
+	s.told, s.toldAt = dropped, now
+}
+
+// tellStrays logs how many events came behind a reply that had announced none. It
+// is for the status goroutine.
+func (s *server) tellStrays() {
+	calls := s.link.Status().Calls
+	if n := calls.Strays - s.toldStrays; n > 0 {
+		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
+	}
+	s.toldStrays = calls.Strays
+}
