@@ -31,8 +31,8 @@ type ask struct {
 	came     time.Time
 	here     bool // with the endpoint's goroutine, which may publish
 
-	server   *server         // that it is with, or nil
-	others   []*server       // that it has not been with, and may
+	server   *target         // that it is with, or nil
+	others   []*target       // that it has not been with, and may
 	declined *failure        // why the last one did not take it
 	deadline time.Time       // of the reply, whoever gives it; from the first server on
 	headers  []frames.Header // in the server's charset
@@ -63,7 +63,7 @@ func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 	if a.request, bad = parseRequest(a.action, m.Data); err == nil {
 		err = bad
 	}
-	a.asked = e.b.audit.asked(a, m, bad == nil)
+	a.asked = e.shared.audit.asked(a, m, bad == nil)
 	a.options.requester, a.request.fields = "", nil
 	if err == nil && a.options.key != "" {
 		a.body = sha256.Sum256(m.Data)
@@ -101,27 +101,25 @@ func (a *ask) fanOut() {
 
 // endOf returns what publishes the end behind so many replies.
 func (a *ask) endOf(replies int) func() {
-	replier, to := a.endpoint.b.replier, a.to
+	replier, to := a.endpoint.shared.replier, a.to
 	return func() { replier.end(to, replies) }
 }
 
 // members are the servers that a request to all is for: those of Ami-Group, or
 // all.
-func (a *ask) members() ([]*server, error) {
+func (a *ask) members() ([]*target, error) {
 	if a.options.group == (serverName{}) {
 		return a.endpoint.servers, nil
 	}
-	for _, e := range a.endpoint.b.endpoints {
-		if e.group && e.name == a.options.group.text {
-			return e.servers, nil
-		}
+	if servers := a.endpoint.groups[a.options.group.text]; servers != nil {
+		return servers, nil
 	}
 	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.text)
 }
 
 // begin lets a on its way, if it is no repeat of another.
 func (a *ask) begin() {
-	if a.counted = a.endpoint.b.inFlight.enter(); !a.counted {
+	if a.counted = a.endpoint.shared.inFlight.enter(); !a.counted {
 		a.refuse(refusalOf(amiconn.ErrStopping, 0))
 		return
 	}
@@ -129,7 +127,7 @@ func (a *ask) begin() {
 		a.refuse(tooMuchHeld())
 		return
 	}
-	if a.options.key == "" || a.endpoint.b.repeats.claim(a) {
+	if a.options.key == "" || a.endpoint.shared.repeats.claim(a) {
 		a.proceed()
 	}
 }
@@ -178,7 +176,7 @@ func (a *ask) decline(fail *failure) {
 // submit sends the Action, with AUDIT=strict once its intent is stored, which
 // nobody waits for: a goes on where that is heard of.
 func (a *ask) submit() {
-	audit := a.endpoint.b.audit
+	audit := a.endpoint.shared.audit
 	if !audit.strict() {
 		a.send()
 		return
@@ -186,7 +184,7 @@ func (a *ask) submit() {
 	// A caller must not make as many intents as it likes of what cannot be sent.
 	err := a.server.link.Room(wireSize(a.headers))
 	if err != nil && !audit.refusals.few(a.server.cfg.Name, a.action.String()) {
-		a.server.watchActions(errors.Is(err, amiconn.ErrBusy))
+		a.server.pressure(errors.Is(err, amiconn.ErrBusy))
 		a.decline(a.server.refusal(err))
 		a.proceed()
 		return
@@ -226,7 +224,7 @@ func (a *ask) send() {
 		a.letGo()
 	}
 	_, err := server.link.Do(action)
-	server.watchActions(errors.Is(err, amiconn.ErrBusy))
+	server.pressure(errors.Is(err, amiconn.ErrBusy))
 	if err == nil {
 		return
 	}
@@ -242,7 +240,7 @@ func (a *ask) finish(r *correlation.Result) {
 	server := a.server
 	if a.failsOver(r) {
 		r.Release()
-		server.watchActions(false)
+		server.pressure(false)
 		a.submit()
 		return
 	}
@@ -251,12 +249,12 @@ func (a *ask) finish(r *correlation.Result) {
 	a.mask.result(r)
 	head := a.head()
 	head.actionID, head.stream, head.masked = r.ActionID, a.stream, a.mask.names
-	a.endpoint.b.audit.outcome(a, r, fail)
+	a.endpoint.shared.audit.outcome(a, r, fail)
 	body := appendReply(nil, head, r, fail)
 	a.settle(body, fail)
-	a.endpoint.b.replier.queue(reply{
+	a.endpoint.shared.replier.queue(reply{
 		to: a.to, body: body, failure: fail, head: head, stream: a.stream,
-		done: func() { r.Release(); a.ended(); server.watchActions(false) },
+		done: func() { r.Release(); a.ended(); server.pressure(false) },
 	})
 }
 
@@ -269,7 +267,7 @@ func (a *ask) failsOver(r *correlation.Result) bool {
 // refuse answers a request that was not given to Asterisk.
 func (a *ask) refuse(fail *failure) {
 	a.count(resultRefused, fail)
-	a.endpoint.b.audit.outcome(a, nil, fail)
+	a.endpoint.shared.audit.outcome(a, nil, fail)
 	head := a.head()
 	body := appendReply(nil, head, nil, fail)
 	a.settle(body, fail)
@@ -281,10 +279,10 @@ func (a *ask) refuse(fail *failure) {
 func (a *ask) answer(r reply) {
 	r.to, r.done = a.to, a.ended
 	if a.here {
-		a.endpoint.b.replier.publish(r)
+		a.endpoint.shared.replier.publish(r)
 		return
 	}
-	a.endpoint.b.replier.queue(r)
+	a.endpoint.shared.replier.queue(r)
 }
 
 // ended is called once the reply is out.
@@ -297,7 +295,7 @@ func (a *ask) ended() {
 	}
 	a.endpoint.held.give(a.held)
 	if a.counted {
-		a.endpoint.b.inFlight.leave()
+		a.endpoint.shared.inFlight.leave()
 	}
 }
 
@@ -313,7 +311,7 @@ func (a *ask) count(r result, fail *failure) {
 // head is what the bridge itself knows of a. Without a server it is the
 // endpoint that answers.
 func (a *ask) head() replyHead {
-	h := replyHead{server: a.endpoint.name, node: a.endpoint.b.cfg.Node, action: a.action.String(), requestID: a.request.requestID}
+	h := replyHead{server: a.endpoint.name, node: a.endpoint.shared.node, action: a.action.String(), requestID: a.request.requestID}
 	if a.server != nil {
 		h.server = a.server.cfg.Name
 	}

@@ -34,7 +34,7 @@ func askOf(d *audit, subject, action, to, text string) *ask {
 			`","issuer_key":"` + text + `","host":"` + text + `","server":"` + text + `"}`},
 	}}
 	a := &ask{
-		endpoint: &endpoint{b: &Bridge{cfg: Config{Node: "b1"}, audit: d}, name: "pbx1"}, subject: subject, action: actionName{action}, to: to, came: time.Now(),
+		endpoint: &endpoint{shared: &shared{node: "b1", audit: d}, name: "pbx1"}, subject: subject, action: actionName{action}, to: to, came: time.Now(),
 	}
 	a.options.requester, a.request.requestID = text, text
 	a.request.fields = []auditField{{name: "Note", values: []string{text}}}

@@ -50,7 +50,6 @@ type Bridge struct {
 	replier   *replier
 	audit     *audit
 	natsLogin *natsLogin
-	probes    *probes
 	repeats   *repeats
 	streams   *streams
 	leaf      leaf
@@ -103,22 +102,31 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 	b.control = b.newConn("control")
 	b.status = newStatus(b.control, b.log)
 	b.events.onReconnect(b.status.again)
-	b.streams = newStreams(&b.cfg, []*conn{b.control, b.events}, b.alarm, b.streamSeen, b.log)
+	b.streams = newStreams(&b.cfg, []*conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
 	b.replier = newReplier(b.control, b.log)
 	b.audit = newAudit(&b.cfg, b.control, endpointNames(&b.cfg), b.stored(AuditStream), b.log)
 	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.stored(keyStream), b.log)
+	var targets []*target
 	for _, s := range cfg.Servers {
-		b.servers = append(b.servers, b.newServer(s))
+		server := b.newServer(s)
+		b.servers, targets = append(b.servers, server), append(targets, server.target)
 	}
-	b.endpoints = b.newEndpoints()
-	var err error
-	if b.probes, err = newProbes(b.control); err != nil {
+	probes, err := newProbes(b.control)
+	if err != nil {
 		return nil, err
 	}
-	if b.publisher, err = b.newPublisher(); err != nil {
+	b.publisher, err = newPublisher(publisherOptions{
+		cfg: &b.cfg, conn: b.events, dials: &b.dials, inForce: &b.way, streams: b.streams, scheduler: b.scheduler, log: b.log,
+		sources: b.sources(),
+	})
+	if err != nil {
 		return nil, err
 	}
-	b.service, err = b.newService()
+	b.endpoints = newEndpoints(&shared{
+		node: cfg.Node, prefix: cfg.SubjectPrefix, audit: b.audit, repeats: b.repeats, replier: b.replier, probes: probes,
+		inFlight: b.inFlight, log: b.log,
+	}, targets, cfg.Groups)
+	b.service, err = newService(cfg.Node, deps.Version, b.control, b.endpoints)
 	return b, err
 }
 
@@ -129,24 +137,18 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *conn {
 	})
 }
 
-// newPublisher returns what publishes the servers' events.
-func (b *Bridge) newPublisher() (*publisher, error) {
-	o := publisherOptions{
-		cfg: &b.cfg, conn: b.events, dials: &b.dials, inForce: &b.way, streams: b.streams, scheduler: b.scheduler, log: b.log,
-	}
+// sources are the servers whose events are published, by the scheduler's numbers.
+func (b *Bridge) sources() (all []source) {
 	for _, s := range b.servers {
-		o.sources = append(o.sources, source{name: s.cfg.Name, outbox: s.outbox, filter: s.subjects.all(), tellGap: s.tellGap})
+		all = append(all, source{name: s.cfg.Name, outbox: s.ingest.outbox, filter: s.ingest.subjects.all(), tellGap: s.status.tellGap})
 	}
-	return newPublisher(o)
+	return all
 }
 
 // stored returns what hears of the messages for a stream.
 func (b *Bridge) stored(stream string) func(error) {
 	return func(err error) { b.streams.stored(stream, err) }
 }
-
-// alarm makes the status goroutine look at the buffers. It never waits.
-func (b *Bridge) alarm() { raise(b.status.alarm) }
 
 // Ready is closed once NATS is up and callers find the endpoints.
 func (b *Bridge) Ready() <-chan struct{} { return b.ready }
@@ -238,7 +240,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != DeliverCore {
-		stage.back.Go(func() { b.recallAll(stage.backCtx) })
+		stage.back.Go(func() { recallAll(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
 	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {

@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
 // buffersMsg is what a server's buffers hold, and the law of conservation:
@@ -65,26 +67,29 @@ func (m *buffersMsg) levels() levels {
 	return levels{m.Outbox.level, m.WriteBuffer.level, m.Pending.level, m.WriteBuffer.Refused, m.Pending.Refused}
 }
 
+// capacities are the bounds of a server's buffers: bytes, bytes and Actions.
+type capacities struct{ outbox, write, pending int64 }
+
 // buffers returns the state of s's buffers. It is for the status goroutine.
-func (s *server) buffers(now time.Time) buffersMsg {
-	link, box, last := s.link.Status(), s.outbox.account(), s.levels
+func (s *serverStatus) buffers(now time.Time, link *amiconn.Status) buffersMsg {
+	box, last := s.outbox.account(), s.levels
 	held := int64(link.Calls.Pending + link.Calls.Held)
 	m := buffersMsg{
-		Server: s.cfg.Name, Node: s.node, At: stamp(now), Trigger: "interval",
+		Server: s.name, Node: s.node, At: stamp(now), Trigger: "interval",
 		Received: box.received, Published: box.published, Filtered: box.filtered,
 		Queued: box.queued, InFlight: box.inFlight, Dropped: box.dropped,
 		Outbox: outboxMsg{
-			Depth: box.queued + box.inFlight, Bytes: box.bytes, Capacity: int64(s.cfg.OutboxBytes),
+			Depth: box.queued + box.inFlight, Bytes: box.bytes, Capacity: s.capacities.outbox,
 			HighWater: box.highWater, level: box.level,
 		},
 		WriteBuffer: writeBufferMsg{
-			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: int64(s.cfg.WriteCapacity()),
+			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: s.capacities.write,
 			HighWater: int64(link.WriteHighWater), Refused: link.WriteRefused,
-			level: last.write.next(int64(link.WriteBytes), int64(s.cfg.WriteCapacity()), link.WriteRefused > last.writeRefused),
+			level: last.write.next(int64(link.WriteBytes), s.capacities.write, link.WriteRefused > last.writeRefused),
 		},
 		Pending: pendingMsg{
-			Depth: held, Capacity: int64(s.cfg.MaxPending), HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
-			level: last.pending.next(held, int64(s.cfg.MaxPending), link.CallsRefused > last.pendingRefused),
+			Depth: held, Capacity: s.capacities.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
+			level: last.pending.next(held, s.capacities.pending, link.CallsRefused > last.pendingRefused),
 		},
 	}
 	m.Outbox.Level, m.WriteBuffer.Level, m.Pending.Level =
@@ -92,21 +97,29 @@ func (s *server) buffers(now time.Time) buffersMsg {
 	return m
 }
 
-// look publishes the buffers whose level has changed.
-func (b *Bridge) look() {
-	if b.streams.changed.Load() {
-		b.tellNode(time.Now())
+// look publishes the buffers if their level has changed.
+func (s *serverStatus) look(link *amiconn.Status) {
+	m := s.buffers(time.Now(), link)
+	before, now := s.levels, m.levels()
+	s.levels = now
+	if m.Trigger = trigger(before, now); m.Trigger != "" {
+		s.publisher.publish(s.subjects.status("buffers", ""), m)
+		s.tellDrops()
+		s.tellStrays(link.Calls)
 	}
-	for _, s := range b.servers {
-		m := s.buffers(time.Now())
-		before, now := s.levels, m.levels()
-		s.levels = now
-		if m.Trigger = trigger(before, now); m.Trigger != "" {
-			s.status.publish(s.subjects.status("buffers", ""), m)
-			s.tellDrops()
-			s.tellStrays()
-		}
+}
+
+// tick publishes where everything of the server stands.
+func (s *serverStatus) tick(now time.Time, link *amiconn.Status) {
+	s.tellStates(link.Breaker)
+	m := s.buffers(now, link)
+	if changed := trigger(s.levels, m.levels()); changed != "" {
+		m.Trigger = changed // the alarm comes too late to tell
 	}
+	s.levels = m.levels()
+	s.publisher.publish(s.subjects.status("buffers", ""), m)
+	s.tellDrops()
+	s.tellStrays(link.Calls)
 }
 
 // trigger says what is worst about a change of levels; it is empty without one.
@@ -126,17 +139,17 @@ func trigger(before, now levels) string {
 	return what
 }
 
-// watchActions raises the alarm when an Action buffer has begun to fill, has
-// refused, or is drained.
-func (s *server) watchActions(refused bool) {
-	write, pending := s.link.Pressure()
+// pressure has the buffers looked at when an Action buffer, of so many bytes or
+// Actions, has begun to fill, has refused, or is drained. It may be called from any
+// goroutine and does not wait.
+func (s *serverStatus) pressure(write, pending int, refused bool) {
 	level := levelNormal
 	if s.busy.Load() {
 		level = levelHigh
 	}
-	high := level.next(int64(write), int64(s.cfg.WriteCapacity()), refused) > levelNormal ||
-		level.next(int64(pending), int64(s.cfg.MaxPending), refused) > levelNormal
+	high := level.next(int64(write), s.capacities.write, refused) > levelNormal ||
+		level.next(int64(pending), s.capacities.pending, refused) > levelNormal
 	if s.busy.Swap(high) != high || refused {
-		s.alarm()
+		s.publisher.notify()
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // check puts the headers into the charset of s and says why s may not have the
 // request.
-func (a *ask) check(s *server) *failure {
+func (a *ask) check(s *target) *failure {
 	var err error
 	if a.headers, err = a.request.in(s.cfg.Charset); err != nil {
 		return badRequest(err)
@@ -49,7 +49,7 @@ func (a *ask) check(s *server) *failure {
 }
 
 // refusal says why the Link did not take an Action.
-func (s *server) refusal(err error) *failure { return refusalOf(err, s.link.RetryIn()) }
+func (s *target) refusal(err error) *failure { return refusalOf(err, s.link.RetryIn()) }
 
 // refusalOf says what it means that nothing was sent because of err. The action
 // session, or the server, is tried again after retryIn.

@@ -55,18 +55,18 @@ func TestClock_SetWhileASessionIsAway(t *testing.T) {
 	for _, jump := range jumps {
 		for uptime, want := range map[string]string{"1000": "no", "3": "yes"} {
 			s := pureServer(t)
-			s.outbox.recalled(time.Time{}) // there was no process before
+			s.ingest.outbox.recalled(time.Time{}) // there was no process before
 			start := time.Now()
 			first := fullyBooted(t, "990")
 			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})
-			s.onClock(pong(start, 0))
-			s.watchRestart(amiconn.Event{At: start, Frame: first})
+			s.ingest.onClock(pong(start, 0))
+			s.ingest.watchRestart(amiconn.Event{At: start, Frame: first})
 			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s1", Reason: amiconn.ReasonClosed, At: start.Add(9 * time.Second)})
 			back := set(t, start.Add(10*time.Second), jump)
 			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s2", At: back})
-			s.watchRestart(amiconn.Event{At: back, Frame: fullyBooted(t, uptime)})
-			s.onClock(pong(back, -jump)) // the server's clock is as it was
-			_, _, told, ok := s.outbox.take(nil)
+			s.ingest.watchRestart(amiconn.Event{At: back, Frame: fullyBooted(t, uptime)})
+			s.ingest.onClock(pong(back, -jump)) // the server's clock is as it was
+			_, _, told, ok := s.ingest.outbox.take(nil)
 			if !ok || told == nil {
 				t.Fatalf("set by %v: no Gap", jump)
 			}
@@ -104,13 +104,13 @@ func TestClock_SetWhileASessionWaits(t *testing.T) {
 		s, start := pureServer(t), time.Now()
 		failure := errors.New("refused")
 		c := amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Reason: amiconn.ReasonDial, Err: failure, RetryIn: 30 * time.Second, At: start}
-		m := s.connectionStatus(c, set(t, start.Add(10*time.Second), jump), triggerInterval, 0)
+		m := s.status.connectionStatus(c, set(t, start.Add(10*time.Second), jump), triggerInterval, 0)
 		if m.RetryInMS != 20_000 || m.Since > m.At {
 			t.Errorf("set by %v: %+v", jump, m)
 		}
 		o := amiconn.BreakerChange{From: amiconn.BreakerClosed, To: amiconn.BreakerOpen, Reason: amiconn.ReasonDial, Err: failure, RetryIn: 30 * time.Second, At: start}
 		now := set(t, start.Add(10*time.Second), jump)
-		b := s.breakerStatus(o, now, triggerInterval, 20*time.Second)
+		b := s.status.breakerStatus(o, now, triggerInterval, 20*time.Second)
 		if b.RetryInMS != 20_000 || b.Since > b.At || b.RetryAt != stamp(now.Add(20*time.Second)) {
 			t.Errorf("set by %v: %+v", jump, b)
 		}

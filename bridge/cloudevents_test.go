@@ -25,7 +25,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 	p.window.timeout = time.Hour
 	startPublisher(t, p)
 	for i, s := range b.servers {
-		s.push(outboxEntry{subject: s.subjects.event([]byte("Hangup")), session: "s1", seq: uint64(i + 1), at: 1_700_000_000_000_000_000}, []byte("{}"), false)
+		s.ingest.push(outboxEntry{subject: s.ingest.subjects.event([]byte("Hangup")), session: "s1", seq: uint64(i + 1), at: 1_700_000_000_000_000_000}, []byte("{}"), false)
 		m, err := sub.NextMsg(patience)
 		if err != nil {
 			t.Fatal(err)

@@ -42,6 +42,7 @@ func testConn(t *testing.T, url string) *conn {
 	}
 	t.Cleanup(func() { c.get().Close() })
 	eventuallyUp(t, c)
+	within(t, "the handler", func() bool { return c.connects.Load() > 0 }) // it comes after
 	return c
 }
 

@@ -52,7 +52,7 @@ func TestFast_NoTailWaits(t *testing.T) {
 		allPublished(t, b)
 	}
 	verifyStream(t, url, events)
-	if n := b.servers[0].outbox.account().resent; n > 0 {
+	if n := b.servers[0].ingest.outbox.account().resent; n > 0 {
 		t.Errorf("%d were sent again although nothing failed", n)
 	}
 	if p.inForce.Load() != any(wayFast) {
@@ -79,7 +79,7 @@ func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
 		t.Errorf("delivered by %v although the stream has fast ingest again", p.inForce.Load())
 	}
 	allPublished(t, b)
-	verifyStream(t, url, int(b.servers[0].outbox.account().published))
+	verifyStream(t, url, int(b.servers[0].ingest.outbox.account().published))
 }
 
 // A message that the stream refuses for its size gives way to a Gap, whoever
@@ -88,11 +88,11 @@ func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
 	b, p, url := fastBridge(t, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 })
 	s := b.servers[0]
 	pushEvents(s, 1, 100)
-	s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 101, at: 1}, make([]byte, 2000), false)
+	s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 101, at: 1}, make([]byte, 2000), false)
 	pushEvents(s, 102, 200)
 	startPublisher(t, p)
 	allPublished(t, b)
-	if a := s.outbox.account(); a.published != 199 || a.dropped[dropOversize] != 1 {
+	if a := s.ingest.outbox.account(); a.published != 199 || a.dropped[dropOversize] != 1 {
 		t.Errorf("account = %+v, want 199 published and 1 dropped", a)
 	}
 	_, js := clientOf(t, url)
@@ -120,7 +120,7 @@ func TestFast_ABatchThatTheServerForgot(t *testing.T) {
 		<-time.After(time.Duration(i) * time.Millisecond) // the fault: some pauses are longer than it remembers
 	}
 	verifyStream(t, s.ClientURL(), 30)
-	if b.servers[0].outbox.account().resent == 0 {
+	if b.servers[0].ingest.outbox.account().resent == 0 {
 		t.Error("nothing was sent again: the server has forgotten no batch")
 	}
 }

@@ -28,7 +28,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		}
 		const events = 2000
 		for i := 1; i <= events; i++ {
-			b.servers[0].push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1},
+			b.servers[0].ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1},
 				[]byte(strings.Repeat("x", i%2*1500)), false)
 		}
 		startPublisher(t, p)

@@ -1,24 +1,62 @@
 package bridge
 
 import (
+	"reflect"
 	"slices"
 	"sync/atomic"
 
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// eventCounts is what the outbox does not count.
-type eventCounts struct {
+// ingest takes the events of one server from its reader to its outbox. The fields
+// from subjects on belong to the reader of the event session and to the supervisor
+// between two of them.
+type ingest struct {
+	charset   frames.Charset
+	log       *zap.Logger
+	filter    atomic.Pointer[filter] // which events are taken
+	outbox    *outbox
+	scheduler *fairness.Scheduler
+	number    int  // the outbox's at the scheduler
+	recalls   bool // the stream is asked for the last event before this process
+
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
+
+	subjects *subjects
+	judged   *filter            // that verdicts are of
+	verdicts map[string]verdict // answers of judge
+	payload  []byte             // the event being encoded
+	watch    restartWatch
+}
+
+// newIngest returns what takes the events of cfg to box. With recalls the Gap that
+// goes before the first event waits until the outbox is told of the last one before
+// this process.
+func newIngest(cfg *ServerConfig, subjects *subjects, box *outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
+	s := &ingest{
+		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), recalls: recalls,
+		subjects: subjects, verdicts: make(map[string]verdict),
+	}
+	s.filter.Store(newFilter(cfg))
+	return s
+}
+
+// refilter puts what cfg says of events' names in force, which the reader takes up
+// with its next event.
+func (s *ingest) refilter(cfg *ServerConfig) {
+	if next := newFilter(cfg); !reflect.DeepEqual(s.filter.Load(), next) {
+		s.filter.Store(next)
+	}
 }
 
 // onEvent takes an event from the reader to the outbox. It runs on the
 // reader's goroutine: it encodes, copies and counts, and never waits.
-func (s *server) onEvent(e amiconn.Event) {
+func (s *ingest) onEvent(e amiconn.Event) {
 	s.watchRestart(e)
 	if e.Frame.Kind() == frames.KindOther {
 		s.refuse(e, lostAs(e.Frame))
@@ -36,7 +74,7 @@ func (s *server) onEvent(e amiconn.Event) {
 		s.outbox.filter()
 		return
 	}
-	payload, replaced := frames.AppendJSON(s.payload[:0], e.Frame, s.cfg.Charset)
+	payload, replaced := frames.AppendJSON(s.payload[:0], e.Frame, s.charset)
 	s.payload = payload
 	if cap(s.payload) > keptPayload {
 		s.payload = nil
@@ -48,7 +86,7 @@ func (s *server) onEvent(e amiconn.Event) {
 		return
 	}
 	if replaced > 0 {
-		s.counts.replaced.Add(uint64(replaced))
+		s.replaced.Add(uint64(replaced))
 	}
 	s.push(outboxEntry{
 		subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano(),
@@ -56,15 +94,15 @@ func (s *server) onEvent(e amiconn.Event) {
 }
 
 // push hands an event to the outbox and tells the scheduler.
-func (s *server) push(e outboxEntry, payload []byte, shed bool) {
+func (s *ingest) push(e outboxEntry, payload []byte, shed bool) {
 	s.outbox.push(e, payload, shed)
-	s.scheduler.Ready(s.source)
+	s.scheduler.Ready(s.number)
 }
 
 // refuse drops what cannot be published.
-func (s *server) refuse(e amiconn.Event, reason string) {
+func (s *ingest) refuse(e amiconn.Event, reason string) {
 	s.outbox.refuseAs(outboxEntry{session: e.Session, seq: e.Seq, at: e.At.UnixNano()}, reason)
-	s.scheduler.Ready(s.source)
+	s.scheduler.Ready(s.number)
 }
 
 // lostAs is why a frame is lost that does not say that it is an event.
@@ -110,7 +148,7 @@ func newFilter(cfg *ServerConfig) *filter {
 
 // judge applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
 // name's answer for as long as they stay the same.
-func (s *server) judge(name []byte) verdict {
+func (s *ingest) judge(name []byte) verdict {
 	f := s.filter.Load()
 	if f.everything {
 		return wanted
@@ -137,7 +175,7 @@ func (s *server) judge(name []byte) verdict {
 
 // onCorrupt counts a frame that is no message. If it came in the place of an
 // event onEvent has told of it.
-func (s *server) onCorrupt(size int) {
-	s.counts.corrupt.Add(1)
+func (s *ingest) onCorrupt(size int) {
+	s.corrupt.Add(1)
 	s.log.Warn("corrupt frame", zap.Int("bytes", size))
 }

@@ -64,13 +64,13 @@ func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		seq++
-		s.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Now(), Frame: f})
-		_, payload, _, ok := s.outbox.take(p.payload)
+		s.ingest.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Now(), Frame: f})
+		_, payload, _, ok := s.ingest.outbox.take(p.payload)
 		if !ok {
 			return // a Response of the capture is no event, but onEvent does not mind
 		}
 		p.payload = payload
-		s.outbox.ack()
+		s.ingest.outbox.ack()
 	}
 	for range 4000 {
 		next() // every subject has been seen, every buffer has grown
@@ -79,8 +79,8 @@ func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
 		t.Errorf("socket to outbox and out: %v allocations an event, want 0", got)
 	}
 
-	s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 1, at: time.Now().UnixNano()}, []byte("{}"), false)
-	e, payload, _, _ := s.outbox.take(p.payload)
+	s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 1, at: time.Now().UnixNano()}, []byte("{}"), false)
+	e, payload, _, _ := s.ingest.outbox.take(p.payload)
 	p.payload = payload
 	whole := allocations(func() {
 		if err := p.publish(0, p.window.add(0, 100), e); err != nil {

@@ -119,7 +119,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
-		d := s.tally.durations()
+		d := s.target.tally.durations()
 		ch <- prometheus.MustNewConstHistogram(m.duration, d.count, d.sum.Seconds(), d.cumulative(), s.cfg.Name)
 	}
 }
@@ -128,7 +128,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *metrics) collectServer(
 	s *server, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string),
 ) {
-	name, box, link := s.cfg.Name, s.outbox.account(), s.link.Status()
+	name, box, link := s.cfg.Name, s.ingest.outbox.account(), s.link.Status()
 	count(m.received, box.received, name)
 	count(m.published, box.published, name)
 	count(m.filtered, box.filtered, name)
@@ -139,10 +139,10 @@ func (m *metrics) collectServer(
 	gauge(m.queued, float64(box.queued), name)
 	gauge(m.inFlight, float64(box.inFlight), name)
 	gauge(m.outboxBytes, float64(box.bytes), name)
-	count(m.corrupt, s.counts.corrupt.Load(), name)
-	count(m.replaced, s.counts.replaced.Load()+link.Calls.Replaced, name)
+	count(m.corrupt, s.ingest.corrupt.Load(), name)
+	count(m.replaced, s.ingest.replaced.Load()+link.Calls.Replaced, name)
 	for r := range results {
-		count(m.actions, s.tally.results[r].Load(), name, r.String())
+		count(m.actions, s.target.tally.results[r].Load(), name, r.String())
 	}
 	gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
 	gauge(m.writeBytes, float64(link.WriteBytes), name)
@@ -153,7 +153,7 @@ func (m *metrics) collectServer(
 	for reason, n := range link.Failed {
 		count(m.failures, n, name, string(reason))
 	}
-	for reason, n := range s.gaps.all() {
+	for reason, n := range s.status.gaps.all() {
 		count(m.gaps, n, name, reason)
 	}
 	count(m.panics, link.Panics, name)
@@ -163,9 +163,9 @@ func (m *metrics) collectServer(
 	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
 	count(m.busy, link.WriteRefused, name, "write_buffer")
 	count(m.busy, link.CallsRefused, name, "pending_actions")
-	count(m.parts, s.streamed.published.Load(), name, "published")
-	count(m.parts, s.streamed.unheard.Load(), name, "unheard")
-	count(m.parts, s.streamed.lost.Load(), name, "lost")
+	count(m.parts, s.target.streamed.published.Load(), name, "published")
+	count(m.parts, s.target.streamed.unheard.Load(), name, "unheard")
+	count(m.parts, s.target.streamed.lost.Load(), name, "lost")
 	count(m.late, link.Calls.Late, name)
 	count(m.strays, link.Calls.Strays, name)
 	count(m.repeated, link.Calls.Repeated, name)

@@ -44,7 +44,7 @@ func serveNATS(t *testing.T, change func(*natsserver.Options)) *natsserver.Serve
 
 func pushEvents(s *server, from, to int) {
 	for i := from; i <= to; i++ {
-		s.push(outboxEntry{subject: "ami.events." + s.cfg.Name + ".Test", session: "s1", seq: uint64(i), at: 1},
+		s.ingest.push(outboxEntry{subject: "ami.events." + s.cfg.Name + ".Test", session: "s1", seq: uint64(i), at: 1},
 			fmt.Appendf(nil, `{"n":"%d"}`, i), false)
 	}
 }
@@ -60,7 +60,7 @@ func awaitResent(t *testing.T, s *server) {
 	t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); s.outbox.account().resent == 0; <-ticker.C {
+	for deadline := time.Now().Add(patience); s.ingest.outbox.account().resent == 0; <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatal("what was refused was not tried again")
 		}
@@ -128,7 +128,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 				t.Fatal("nothing was published")
 			}
 			drainWithin(t, b, 300*time.Millisecond)
-			if a := b.servers[0].outbox.account(); a.published != 0 {
+			if a := b.servers[0].ingest.outbox.account(); a.published != 0 {
 				t.Errorf("%d events count as published on a stranger's word: no stream holds them", a.published)
 			}
 		})
@@ -185,7 +185,7 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 		if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, patience); left > 0 {
 			t.Errorf("%d of pbx1's 5000 events are left beside a refused pbx2", left)
 		}
-		if a := b.servers[1].outbox.account(); a.published != 0 {
+		if a := b.servers[1].ingest.outbox.account(); a.published != 0 {
 			t.Errorf("%d refused events count as published", a.published)
 		}
 	})
@@ -197,7 +197,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	b, p := testBridge(t, s.ClientURL(), DeliverCore)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 1)
-	e, payload, _, _ := srv.outbox.take(nil)
+	e, payload, _, _ := srv.ingest.outbox.take(nil)
 	p.payload = payload
 	p.send(0, e)
 	again := b.events.get().StatusChanged(nats.CONNECTED)
@@ -206,7 +206,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	}
 	<-again
 	if err := p.delivery.settle(true); err == nil {
-		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.outbox.account())
+		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.ingest.outbox.account())
 	}
 }
 
@@ -218,7 +218,7 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 	srv := b.servers[0]
 	pushEvents(srv, 1, 2)
 	for n := range 2 {
-		e, payload, _, _ := srv.outbox.take(nil)
+		e, payload, _, _ := srv.ingest.outbox.take(nil)
 		p.payload = payload
 		p.send(0, e)
 		if failure, _ := p.window.state(0); (failure != nil) != (n == 1) {

@@ -82,7 +82,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 		}
 		s := b.servers[0]
 		for i := 1; i <= events; i++ {
-			s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
+			s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
 			if i == events/3 {
 				nats1.Shutdown()
 				nats1.WaitForShutdown()
@@ -95,7 +95,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 			t.Fatalf("%d events left", left)
 		}
 		verifyStream(t, url, events)
-		if a := s.outbox.account(); a.published != events || a.received != events {
+		if a := s.ingest.outbox.account(); a.published != events || a.received != events {
 			t.Errorf("account = %+v, want %d published", a, events)
 		}
 	})
@@ -151,12 +151,12 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 			startPublisher(t, p)
 			s := b.servers[0]
 			for i, size := range []int{10, 2 << 20, 10} {
-				s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size), false)
+				s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size), false)
 			}
 			if left := drainWithin(t, b, patience); left > 0 {
 				t.Fatalf("%d events left", left)
 			}
-			if a := s.outbox.account(); a.published != 2 || a.dropped[dropOversize] != 1 {
+			if a := s.ingest.outbox.account(); a.published != 2 || a.dropped[dropOversize] != 1 {
 				t.Errorf("account = %+v, want 2 published and 1 dropped", a)
 			}
 		})
@@ -208,7 +208,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	if left := drainWithin(t, b, patience); left > 0 {
 		t.Fatalf("%d events left", left)
 	}
-	if a := b.servers[0].outbox.account(); a.published != events || a.dropped[dropOverflow] != 0 {
+	if a := b.servers[0].ingest.outbox.account(); a.published != events || a.dropped[dropOverflow] != 0 {
 		t.Errorf("account = %+v, want %d published and none dropped", a, events)
 	}
 	verifyStream(t, url, events)

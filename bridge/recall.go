@@ -26,33 +26,35 @@ const (
 	recallTries = 4
 )
 
-// recallAll asks for each server's last event, until all are known or ctx ends.
-// Without an answer for one the others are not asked for.
-func (b *Bridge) recallAll(ctx context.Context) {
+// recallAll asks on c for the last event of each of sources, until all are known or
+// ctx ends. Without an answer for one the others are not asked for. Each outbox is
+// told, and then ready with the source's number.
+func recallAll(ctx context.Context, c *conn, sources []source, ready func(id int), log *zap.Logger) {
 	var failure error
-	for _, s := range b.servers {
+	for id, s := range sources {
 		var last time.Time
 		if failure == nil {
-			last, failure = recall(ctx, b.control.up, func(ctx context.Context) (time.Time, error) {
-				return lastEvent(ctx, b.control.get().js, s.subjects.all())
+			last, failure = recall(ctx, c.up, func(ctx context.Context) (time.Time, error) {
+				return lastEvent(ctx, c.get().js, s.filter)
 			})
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		s.recalled(last, failure)
+		s.recalled(last, failure, log)
+		ready(id)
 	}
 }
 
 // recalled hears when the last event before this process was, zero if there was
 // none, or why that is not to be had.
-func (s *server) recalled(last time.Time, err error) {
+func (s *source) recalled(last time.Time, err error, log *zap.Logger) {
 	if err != nil {
-		s.log.Warn("the last event before this process is not to be had: a Gap begins at the login", zap.Error(err))
+		log.Warn("the last event before this process is not to be had: a Gap begins at the login",
+			zap.String("server", s.name), zap.Error(err))
 		last = time.Now()
 	}
 	s.outbox.recalled(last)
-	s.scheduler.Ready(s.source)
 }
 
 // recall returns what ask does. It asks again while JetStream is away, and gives

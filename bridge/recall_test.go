@@ -94,12 +94,12 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 			s, login := pureServer(t), time.Now()
 			last := login.Add(-time.Minute).Round(0) // as the stream has it
 			if test.known {
-				s.outbox.recalled(last)
+				s.ingest.outbox.recalled(last)
 			}
 			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
-			s.watchRestart(amiconn.Event{At: time.Now(), Frame: fullyBooted(t, test.uptime)})
-			s.outbox.recalled(last)
-			_, _, told, ok := s.outbox.take(nil)
+			s.ingest.watchRestart(amiconn.Event{At: time.Now(), Frame: fullyBooted(t, test.uptime)})
+			s.ingest.outbox.recalled(last)
+			_, _, told, ok := s.ingest.outbox.take(nil)
 			if !ok || told == nil || told.reason != gapRestart || told.restarted != test.want || told.from != last.UnixNano() {
 				t.Errorf("%+v, want restarted %s", told, test.want)
 			}

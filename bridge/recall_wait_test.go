@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
@@ -76,16 +77,16 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 	} {
 		s := pureServer(t)
 		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
-		s.watchRestart(amiconn.Event{At: login, Frame: fullyBooted(t, "1000")})
-		s.outbox.push(outboxEntry{session: "s1", seq: 1}, []byte("1"), false)
-		s.recalled(test.last, test.err)
+		s.ingest.watchRestart(amiconn.Event{At: login, Frame: fullyBooted(t, "1000")})
+		s.ingest.outbox.push(outboxEntry{session: "s1", seq: 1}, []byte("1"), false)
+		(&source{outbox: s.ingest.outbox}).recalled(test.last, test.err, zap.NewNop())
 		if test.from != 0 {
-			_, _, told, ok := s.outbox.take(nil)
+			_, _, told, ok := s.ingest.outbox.take(nil)
 			if !ok || told == nil || told.reason != gapRestart || !told.unknown || told.from != test.from || told.to != login.UnixNano() {
 				t.Errorf("%s: %+v", name, told)
 			}
 		}
-		if _, payload, told, ok := s.outbox.take(nil); !ok || told != nil || string(payload) != "1" {
+		if _, payload, told, ok := s.ingest.outbox.take(nil); !ok || told != nil || string(payload) != "1" {
 			t.Errorf("%s: then comes %s, %+v", name, payload, told)
 		}
 	}
@@ -120,7 +121,7 @@ func TestRecall_AGapBeginsWhenTheLastEventWasRead(t *testing.T) {
 // beside that of the loss before.
 func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 	s, start := pureServer(t), time.Now().Add(-time.Minute)
-	s.outbox.recalled(time.Time{})
+	s.ingest.outbox.recalled(time.Time{})
 	up := func(session string, after time.Duration) {
 		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: session, At: start.Add(after)})
 	}
@@ -128,15 +129,15 @@ func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: session, Reason: reason, At: start.Add(after)})
 	}
 	up("s1", 0)
-	s.watchRestart(amiconn.Event{At: start, Frame: fullyBooted(t, "1000")})
+	s.ingest.watchRestart(amiconn.Event{At: start, Frame: fullyBooted(t, "1000")})
 	down("s1", amiconn.ReasonClosed, time.Second)
 	up("s2", 2*time.Second)
 	down("s2", amiconn.ReasonRead, 3*time.Second)
 	up("s3", 4*time.Second)
-	s.watchRestart(amiconn.Event{At: start.Add(5 * time.Second), Frame: fullyBooted(t, "1005")})
+	s.ingest.watchRestart(amiconn.Event{At: start.Add(5 * time.Second), Frame: fullyBooted(t, "1005")})
 	var told []string
 	for {
-		_, _, hole, ok := s.outbox.take(nil)
+		_, _, hole, ok := s.ingest.outbox.take(nil)
 		if !ok {
 			break
 		}

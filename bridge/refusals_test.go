@@ -16,9 +16,8 @@ import (
 
 // testAsk is a request to pbx1 that d records.
 func testAsk(d *audit, action string) *ask {
-	b := &Bridge{audit: d}
 	return &ask{
-		endpoint: &endpoint{b: b, name: "pbx1"}, subject: "ami.actions.pbx1." + action, action: actionName{action}, to: "_INBOX.x",
+		endpoint: &endpoint{shared: &shared{audit: d}, name: "pbx1"}, subject: "ami.actions.pbx1." + action, action: actionName{action}, to: "_INBOX.x",
 		asked: &asked{id: "x-1"}, came: time.Now(), deadline: time.Now().Add(time.Minute),
 	}
 }

@@ -1,28 +1,8 @@
 package bridge
 
 import (
-	"reflect"
-
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
-
-// permits is which Actions of a server's callers are taken. It is not changed
-// once made: another takes its place.
-type permits struct {
-	policy *policy
-	limits Rates // that rates hold to
-	rates  limiter
-}
-
-// next returns the permits that all and own ask for. Rates that stay as they
-// are go on where they were: what has been taken is not given again.
-func (p *permits) next(all *Config, own *ServerConfig) *permits {
-	n := &permits{policy: newPolicy(all.policyOf(own)), limits: own.ActionRates, rates: p.rates}
-	if !reflect.DeepEqual(p.limits, n.limits) {
-		n.rates = newLimiter(n.limits)
-	}
-	return n
-}
 
 // Reload puts in force what of cfg, which must be valid, can change while the
 // bridge runs. At once: which Actions are taken and how often, which events are.
@@ -49,10 +29,8 @@ func (s *server) reload(all *Config, asked *ServerConfig) {
 	own := new(ServerConfig)
 	*own = *asked
 	own.Charset = s.cfg.Charset // in which requests are written, rules read
-	s.permits.Store(s.permits.Load().next(all, own))
-	if next := newFilter(own); !reflect.DeepEqual(s.filter.Load(), next) {
-		s.filter.Store(next)
-	}
+	s.target.permit(all, own)
+	s.ingest.refilter(own)
 	s.link.Renew(own.Config)
 	s.link.Retry()
 }

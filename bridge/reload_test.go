@@ -22,7 +22,7 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Reload(next)
-	policy := b.servers[0].permits.Load().policy
+	policy := b.servers[0].target.permits.Load().policy
 	if r := policy.refuses(actionName{"Setvar"}, testHeaders("Variable: X\nValue: Ren\xe9")); r != nil {
 		t.Errorf("what is written in Latin-1 is refused: %s", r.reason)
 	}

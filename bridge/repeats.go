@@ -195,7 +195,7 @@ func (a *ask) keyName() [sha256.Size]byte {
 func (a *ask) settle(body []byte, fail *failure) {
 	if k := a.keyed; k != nil {
 		a.keyed = nil
-		a.endpoint.b.repeats.settle(k, body, fail)
+		a.endpoint.shared.repeats.settle(k, body, fail)
 	}
 }
 
@@ -206,6 +206,6 @@ func (a *ask) repeat(o *outcome) {
 	if body == nil {
 		body = appendReply(nil, a.head(), nil, o.failure)
 	}
-	a.endpoint.b.audit.repeat(a, o.failure)
+	a.endpoint.shared.audit.repeat(a, o.failure)
 	a.answer(reply{body: body, failure: o.failure, head: a.head(), repeat: true})
 }

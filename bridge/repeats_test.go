@@ -15,9 +15,9 @@ import (
 
 // keyedAsk is a request with a key that nobody answers.
 func keyedAsk(r *repeats, subject, key string) *ask {
+	cfg := DefaultServerConfig()
 	return &ask{
-		endpoint: &endpoint{b: &Bridge{repeats: r}}, subject: subject, options: options{key: key},
-		server: &server{cfg: DefaultServerConfig()},
+		endpoint: &endpoint{shared: &shared{repeats: r}}, subject: subject, options: options{key: key}, server: &target{cfg: &cfg},
 	}
 }
 

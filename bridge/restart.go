@@ -44,7 +44,7 @@ const (
 )
 
 // watchSession hears that an event session came or went.
-func (s *server) watchSession(c amiconn.Change) {
+func (s *ingest) watchSession(c amiconn.Change) {
 	w := &s.watch
 	switch {
 	case c.To == amiconn.StateUp:
@@ -76,7 +76,7 @@ func (s *server) watchSession(c amiconn.Change) {
 }
 
 // watchRestart looks at an event for what it says of a restart.
-func (s *server) watchRestart(e amiconn.Event) {
+func (s *ingest) watchRestart(e amiconn.Event) {
 	w := &s.watch
 	name := e.Frame.Name()
 	if e.Frame.Kind() == frames.KindOther {
@@ -99,7 +99,7 @@ func (s *server) watchRestart(e amiconn.Event) {
 }
 
 // onClock hears what a Pong says of the server's clock.
-func (s *server) onClock(c amiconn.Clock) {
+func (s *ingest) onClock(c amiconn.Clock) {
 	w := &s.watch
 	w.alive = c.Told
 	if w.now.time(c) && !w.first {
@@ -109,7 +109,7 @@ func (s *server) onClock(c amiconn.Clock) {
 
 // answer closes the hole, if what is known by now is an answer. The first event
 // of a session cannot wait for one outside of the outbox.
-func (s *server) answer(first bool) {
+func (s *ingest) answer(first bool) {
 	w := &s.watch
 	restarted, wait := w.now.restarted(&w.before, w.lost)
 	switch {
@@ -122,7 +122,7 @@ func (s *server) answer(first bool) {
 
 // holdHole puts the Gap into the outbox, if there is one, and has what comes
 // behind it wait for closeHole, or for as long as a Gap is held.
-func (s *server) holdHole() {
+func (s *ingest) holdHole() {
 	w := &s.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -147,19 +147,19 @@ func (s *server) holdHole() {
 }
 
 // putHole puts the hole into the outbox. It is called with w.mu held.
-func (s *server) putHole() {
+func (s *ingest) putHole() {
 	w := &s.watch
 	s.outbox.pushGap(w.session, w.hole)
-	s.scheduler.Ready(s.source)
+	s.scheduler.Ready(s.number)
 	w.hole = nil
 	w.due.Store(w.held != nil)
 }
 
 // settle lets go what is held. It is called with w.mu held.
-func (s *server) settle(restarted string) {
+func (s *ingest) settle(restarted string) {
 	w := &s.watch
 	s.outbox.unhold(w.held, restarted)
-	s.scheduler.Ready(s.source)
+	s.scheduler.Ready(s.number)
 	w.held = nil
 	w.due.Store(w.hole != nil)
 }
@@ -167,7 +167,7 @@ func (s *server) settle(restarted string) {
 // closeHole puts the Gap into the outbox, if one is due, or lets it go that is
 // there already. Without an answer it says what was known when the session was
 // lost.
-func (s *server) closeHole(restarted string) {
+func (s *ingest) closeHole(restarted string) {
 	w := &s.watch
 	if !w.due.Load() {
 		return
@@ -188,7 +188,7 @@ func (s *server) closeHole(restarted string) {
 
 // closeOldHole puts a Gap into the outbox that no event has come behind since
 // before that time.
-func (s *server) closeOldHole(before time.Time) {
+func (s *ingest) closeOldHole(before time.Time) {
 	w := &s.watch
 	if !w.due.Load() {
 		return

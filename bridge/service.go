@@ -55,9 +55,9 @@ func (s *service) serve() error {
 	return s.conn.get().FlushTimeout(flushTimeout)
 }
 
-// newService describes the service.
-func (b *Bridge) newService() (*service, error) {
-	metadata := map[string]string{"node": b.cfg.Node}
+// newService describes the service of endpoints on c. The version is the program's.
+func newService(node, version string, c *conn, endpoints []*endpoint) (*service, error) {
+	metadata := map[string]string{"node": node}
 	ids := make(map[string]string)
 	for name, text := range map[string][]byte{"request_schema": schemas.Request, "reply_schema": schemas.Reply} {
 		var compact bytes.Buffer
@@ -73,15 +73,15 @@ func (b *Bridge) newService() (*service, error) {
 		metadata[name], ids[name] = compact.String(), schema.ID
 	}
 	s := &service{
-		endpoints: b.endpoints, conn: b.control, started: time.Now().UTC(),
+		endpoints: endpoints, conn: c, started: time.Now().UTC(),
 		info: micro.Info{
 			ServiceIdentity: micro.ServiceIdentity{
-				Name: ServiceName, ID: rand.Text(), Version: serviceVersion(b.deps.Version), Metadata: metadata,
+				Name: ServiceName, ID: rand.Text(), Version: serviceVersion(version), Metadata: metadata,
 			},
 			Type: micro.InfoResponseType, Description: "Actions of Asterisk's Manager Interface",
 		},
 	}
-	for _, e := range b.endpoints {
+	for _, e := range endpoints {
 		info := micro.EndpointInfo{
 			Name: e.name, Subject: e.subject(), QueueGroup: micro.DefaultQueueGroup,
 			Metadata: map[string]string{

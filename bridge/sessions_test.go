@@ -31,7 +31,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 	if diff := cmp.Diff(want, ready.Servers["pbx1"]); diff != "" {
 		t.Error("/readyz (-want +got):", diff)
 	}
-	told := b.servers[0].connectionStatus(amiconn.Change{Name: "action3", Role: amiconn.RoleActions}, b.started, triggerChange, 0)
+	told := b.servers[0].status.connectionStatus(amiconn.Change{Name: "action3", Role: amiconn.RoleActions}, b.started, triggerChange, 0)
 	if diff := cmp.Diff(want, told.Sessions); diff != "" || told.Role != "action3" {
 		t.Errorf("status of %s (-want +got): %s", told.Role, diff)
 	}
@@ -53,7 +53,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("metrics (-want +got):", diff)
 	}
-	if most := b.servers[0].buffers(b.started).WriteBuffer.Capacity; capacity != 15<<20 || most != 15<<20 {
+	if most := b.servers[0].status.buffers(b.started, new(b.servers[0].link.Status())).WriteBuffer.Capacity; capacity != 15<<20 || most != 15<<20 {
 		t.Errorf("capacity of three write buffers of 5 MiB: %v in metrics, %d in the status", capacity, most)
 	}
 }

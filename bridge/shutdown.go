@@ -55,7 +55,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	stage.front.Wait()
 	b.inFlight.wait(ctx)
 	for _, s := range b.servers {
-		s.closeHole("")
+		s.ingest.closeHole("")
 	}
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
@@ -92,7 +92,7 @@ func (b *Bridge) drainOutboxes(ctx context.Context) uint64 {
 	for {
 		var left uint64
 		for _, s := range b.servers {
-			left += uint64(s.outbox.account().left)
+			left += uint64(s.ingest.outbox.account().left)
 		}
 		if left == 0 {
 			return 0

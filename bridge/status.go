@@ -44,6 +44,10 @@ func newStatus(c *conn, log *zap.Logger) *status {
 	}
 }
 
+// notify has the buffers be looked at. It may be called from any goroutine and does
+// not wait.
+func (s *status) notify() { raise(s.alarm) }
+
 // publish hands over the newest state of key.
 func (s *status) publish(key statusKey, state any) {
 	body, err := json.Marshal(state)

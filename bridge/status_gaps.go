@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
 // gapCounts counts the Gaps that were told, by reason.
@@ -38,9 +39,9 @@ func (c *gapCounts) all() map[string]uint64 {
 }
 
 // tellGap publishes, as a status, a Gap that is being put into the stream.
-func (s *server) tellGap(g gap) {
+func (s *serverStatus) tellGap(g gap) {
 	s.gaps.add(g.reason)
-	s.status.publish(s.subjects.status("gap", g.reason), s.gapStatus(g))
+	s.publisher.publish(s.subjects.status("gap", g.reason), s.gapStatus(g))
 	fields := []zap.Field{
 		zap.String("reason", g.reason), zap.Time("from", time.Unix(0, g.from)), zap.Time("to", time.Unix(0, g.to)),
 	}
@@ -55,7 +56,7 @@ func (s *server) tellGap(g gap) {
 
 // tellDrops logs what was dropped since it was last called; the Gap comes when
 // it is its turn in the stream. It is for the status goroutine.
-func (s *server) tellDrops() {
+func (s *serverStatus) tellDrops() {
 	now, dropped := time.Now(), s.outbox.account().dropped
 	for reason, n := range dropped {
 		if lost := n - s.told[reason]; lost > 0 {
@@ -67,8 +68,7 @@ func (s *server) tellDrops() {
 
 // tellStrays logs how many events came behind a reply that had announced none. It
 // is for the status goroutine.
-func (s *server) tellStrays() {
-	calls := s.link.Status().Calls
+func (s *serverStatus) tellStrays(calls correlation.Stats) {
 	if n := calls.Strays - s.toldStrays; n > 0 {
 		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
 	}

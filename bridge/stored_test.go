@@ -197,7 +197,7 @@ func pushNamed(s *server, from, to int) {
 		if i%10 == 0 {
 			name = "Other"
 		}
-		s.push(outboxEntry{subject: "ami.events.pbx1." + name, session: "s1", seq: uint64(i), at: 1}, []byte("{}"), false)
+		s.ingest.push(outboxEntry{subject: "ami.events.pbx1." + name, session: "s1", seq: uint64(i), at: 1}, []byte("{}"), false)
 	}
 }
 
@@ -278,15 +278,15 @@ func holeStaysAHole(t *testing.T, b *Bridge, p *publisher, events int, heal func
 	}
 	awaitResent(t, srv)
 	for range 5 { // asked and refused a few times more
-		n := srv.outbox.account().resent
+		n := srv.ingest.outbox.account().resent
 		ticker := time.NewTicker(5 * time.Millisecond)
-		for deadline := time.Now().Add(patience); srv.outbox.account().resent == n; <-ticker.C {
+		for deadline := time.Now().Add(patience); srv.ingest.outbox.account().resent == n; <-ticker.C {
 			if time.Now().After(deadline) {
 				t.Fatal("what was refused is not tried again")
 			}
 		}
 		ticker.Stop()
-		if a := srv.outbox.account(); a.published > settled() {
+		if a := srv.ingest.outbox.account(); a.published > settled() {
 			t.Fatalf("%d count as published, the stream holds %d", a.published, settled())
 		}
 	}
@@ -439,7 +439,7 @@ func TestStored_IDs(t *testing.T) {
 	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 	pushEvents(b.servers[0], 1, 1)
 	for range 2 {
-		b.servers[0].outbox.pushGap("s1", &gap{reason: dropOverflow, lost: 1})
+		b.servers[0].ingest.outbox.pushGap("s1", &gap{reason: dropOverflow, lost: 1})
 	}
 	pushEvents(b.servers[0], 2, 2)
 	startPublisher(t, p)
@@ -611,7 +611,7 @@ func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 	s := serveNATS(t, func(*natsserver.Options) {})
 	b, p := forgetfulBridge(t, s.ClientURL())
 	p.log = zap.NewNop()
-	o := b.servers[0].outbox
+	o := b.servers[0].ingest.outbox
 	pushEvents(b.servers[0], 1, 3)
 	for range 3 {
 		o.take(nil)
@@ -663,7 +663,7 @@ func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
 	}
 	pushEvents(b.servers[0], 1, 1)
 	began := time.Now()
-	b.servers[0].outbox.take(nil)
+	b.servers[0].ingest.outbox.take(nil)
 	p.window.add(0, 100)
 	p.window.fail(0, errAckTimeout)
 	p.window.rewind(0)

@@ -44,9 +44,9 @@ type partCounts struct {
 }
 
 func (a *ask) newStream() *stream {
-	b := a.endpoint.b
+	all := a.endpoint.shared
 	return &stream{
-		to: a.to, server: a.server.cfg.Name, counts: &a.server.streamed, replier: b.replier, probes: b.probes, mask: &a.mask,
+		to: a.to, server: a.server.cfg.Name, counts: &a.server.streamed, replier: all.replier, probes: all.probes, mask: &a.mask,
 	}
 }
 

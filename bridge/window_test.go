@@ -212,7 +212,7 @@ func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 		}
 		for id := range 2 {
 			pushEvents(b.servers[id], 1, 1)
-			b.servers[id].outbox.take(nil)
+			b.servers[id].ingest.outbox.take(nil)
 			number := p.window.add(id, 100)
 			p.delivery.prepare(&p.msg, id, number, false)
 		}
@@ -239,10 +239,10 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 	p.forgets = time.Hour // the stream is not asked
 	now := time.Now()
 	refuse := func(err error) time.Duration {
-		if !b.servers[0].outbox.waiting() {
+		if !b.servers[0].ingest.outbox.waiting() {
 			pushEvents(b.servers[0], 1, 1)
 		}
-		b.servers[0].outbox.take(nil)
+		b.servers[0].ingest.outbox.take(nil)
 		p.window.add(0, 100)
 		p.window.fail(0, err)
 		p.noteFailures(now)
@@ -272,7 +272,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 			t.Errorf("after %v it waits %v", err, wait)
 		}
 	}
-	b.servers[0].outbox.take(nil)
+	b.servers[0].ingest.outbox.take(nil)
 	p.window.ack(0, p.window.add(0, 100))
 	p.recover(t.Context(), now)
 	if len(p.failing) > 0 {
