@@ -63,7 +63,7 @@ func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 	if a.request, bad = parseRequest(a.action, m.Data); err == nil {
 		err = bad
 	}
-	a.asked = e.shared.audit.asked(a, m, bad == nil)
+	a.asked = e.shared.audit.asked(m, a.action, a.options.requester, a.request.fields, bad == nil)
 	a.options.requester, a.request.fields = "", nil
 	if err == nil && a.options.key != "" {
 		a.body = sha256.Sum256(m.Data)
@@ -127,9 +127,11 @@ func (a *ask) begin() {
 		a.refuse(tooMuchHeld())
 		return
 	}
-	if a.options.key == "" || a.endpoint.shared.repeats.claim(a) {
+	if a.options.key == "" {
 		a.proceed()
+		return
 	}
+	a.endpoint.shared.repeats.claim(a.key(), a)
 }
 
 // proceed gives the Action to the next server that may have it. Without one it
@@ -190,7 +192,9 @@ func (a *ask) submit() {
 		return
 	}
 	a.here = false
-	audit.intend(a, func(err error) {
+	q := a.audited()
+	a.intended = true
+	audit.intend(q, func(err error) {
 		if err != nil {
 			a.refuse(auditUnavailable(err))
 			return
@@ -249,7 +253,7 @@ func (a *ask) finish(r *correlation.Result) {
 	a.mask.result(r)
 	head := a.head()
 	head.actionID, head.stream, head.masked = r.ActionID, a.stream, a.mask.names
-	a.endpoint.shared.audit.outcome(a, r, fail)
+	a.endpoint.shared.audit.outcome(a.audited(), r, fail)
 	body := appendReply(nil, head, r, fail)
 	a.settle(body, fail)
 	a.endpoint.shared.replier.queue(reply{
@@ -267,7 +271,7 @@ func (a *ask) failsOver(r *correlation.Result) bool {
 // refuse answers a request that was not given to Asterisk.
 func (a *ask) refuse(fail *failure) {
 	a.count(resultRefused, fail)
-	a.endpoint.shared.audit.outcome(a, nil, fail)
+	a.endpoint.shared.audit.outcome(a.audited(), nil, fail)
 	head := a.head()
 	body := appendReply(nil, head, nil, fail)
 	a.settle(body, fail)
@@ -318,7 +322,22 @@ func (a *ask) head() replyHead {
 	return h
 }
 
+// audited is a as the audit records it.
+func (a *ask) audited() *auditRequest {
+	return &auditRequest{
+		to: a.to, subject: a.subject, action: a.action, server: a.head().server, requestID: a.request.requestID,
+		came: a.came, deadline: a.deadline, intended: a.intended, asked: a.asked,
+	}
+}
+
 // waits reports whether the reply is to be that of the OriginateResponse.
 func (a *ask) waits() bool {
 	return a.options.complete && a.action.is("Originate") && isAsync(a.headers)
+}
+
+func (a *ask) newStream() *stream {
+	all := a.endpoint.shared
+	return &stream{
+		to: a.to, server: a.server.cfg.Name, counts: &a.server.streamed, replier: all.replier, probes: all.probes, mask: &a.mask,
+	}
 }

@@ -145,7 +145,7 @@ func (d *audit) strict() bool { return d.mode == AuditStrict }
 // intend records that a is about to be given to its server, and calls then
 // once: with nil when the record is stored, otherwise with why it is not known
 // to be. It calls then at once, or later on another goroutine.
-func (d *audit) intend(a *ask, then func(error)) {
+func (d *audit) intend(a *auditRequest, then func(error)) {
 	var over atomic.Bool
 	end := func(err error) {
 		if !over.Swap(true) {
@@ -154,7 +154,6 @@ func (d *audit) intend(a *ask, then func(error)) {
 	}
 	r, wait := d.record(a), min(intentTimeout, time.Until(a.deadline))
 	r.Phase = "intent"
-	a.intended = true
 	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
 	err := d.write(r.Server, a.action.String(), r, false, func(err error) {
 		timer.Stop()

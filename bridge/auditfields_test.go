@@ -69,7 +69,7 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 func shown(c concealer, action, body string) (object string, omitted int) {
 	d := &audit{concealer: c}
 	r, err := parseRequest(actionName{action}, []byte(body))
-	k := d.asked(&ask{action: actionName{action}, request: r}, &nats.Msg{}, err == nil)
+	k := d.asked(&nats.Msg{}, actionName{action}, "", r.fields, err == nil)
 	return string(k.fields), k.omitted
 }
 

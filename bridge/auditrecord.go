@@ -73,16 +73,27 @@ const (
 	maxRequestInfo = 4 << 10
 )
 
-// asked returns what is to be recorded of a, which came as m, nil if nothing is.
-// What could not be read has no fields.
-func (d *audit) asked(a *ask, m *nats.Msg, read bool) *asked {
+// auditRequest is a request as it is recorded.
+type auditRequest struct {
+	to, subject    string
+	action         actionName
+	server         string // or the endpoint's name while none is chosen
+	requestID      string
+	came, deadline time.Time
+	intended       bool   // its intent is recorded
+	asked          *asked // nil if nothing is recorded
+}
+
+// asked returns what is to be recorded of a request for action that came as m, nil
+// if nothing is. What could not be read has no fields.
+func (d *audit) asked(m *nats.Msg, action actionName, requester string, fields []auditField, read bool) *asked {
 	if d.off() {
 		return nil
 	}
 	k := &asked{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
-	k.requester = d.concealer.text(a.options.requester, maxRequester)
+	k.requester = d.concealer.text(requester, maxRequester)
 	if read {
-		k.fields, k.omitted = d.concealer.fields(a.action.String(), a.request.fields)
+		k.fields, k.omitted = d.concealer.fields(action.String(), fields)
 	}
 	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
 		k.info = d.requestInfo(values[0])
@@ -108,14 +119,14 @@ func (d *audit) requestInfo(header string) *requestInfo {
 }
 
 // record returns what is known of a while it lasts.
-func (d *audit) record(a *ask) *auditRecord {
+func (d *audit) record(a *auditRequest) *auditRecord {
 	inbox, _, _ := strings.Cut(a.to, ".")
 	return &auditRecord{
-		At: stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.head().server,
+		At: stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.server,
 		Action:  d.concealer.text(a.action.String(), maxAuditText),
 		Subject: d.concealer.text(a.subject, maxAuditText), Inbox: d.concealer.text(inbox, maxAuditText),
 		Requester: a.asked.requester, RequestInfo: a.asked.info,
-		RequestID: d.concealer.text(a.request.requestID, maxRequestID),
+		RequestID: d.concealer.text(a.requestID, maxRequestID),
 		BodyBytes: a.asked.bytes, Fields: a.asked.fields, FieldsOmitted: a.asked.omitted,
 		Decision: "allowed",
 	}
@@ -123,8 +134,8 @@ func (d *audit) record(a *ask) *auditRecord {
 
 // outcome records the end of a: what Asterisk said, if it was asked, and why
 // there is no good answer, if there is none.
-func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
-	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.head().server, a.action.String(), fail.Kind, a.intended) {
+func (d *audit) outcome(a *auditRequest, r *correlation.Result, fail *failure) {
+	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.server, a.action.String(), fail.Kind, a.intended) {
 		return
 	}
 	record := d.record(a)
@@ -144,8 +155,8 @@ func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
 
 // repeat records that a was answered with the outcome of an earlier request of
 // its key, and so was not sent.
-func (d *audit) repeat(a *ask, fail *failure) {
-	if d.off() || !d.refusals.own(a.head().server, a.action.String(), "repeat", false) {
+func (d *audit) repeat(a *auditRequest, fail *failure) {
+	if d.off() || !d.refusals.own(a.server, a.action.String(), "repeat", false) {
 		return
 	}
 	record := d.record(a)
@@ -155,7 +166,7 @@ func (d *audit) repeat(a *ask, fail *failure) {
 
 // end writes the last record of a, which ended because of fail if that is not
 // nil.
-func (d *audit) end(a *ask, record *auditRecord, fail *failure) {
+func (d *audit) end(a *auditRequest, record *auditRecord, fail *failure) {
 	if fail != nil {
 		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxAuditValue)
 	}
@@ -178,9 +189,6 @@ func decisionOf(fail *failure) (decision, rule string) {
 	return "allowed", ""
 }
 
-// kindNoInbox is the outcome of a request that nobody may be told of.
-const kindNoInbox = "no_inbox"
-
 // auditUnavailable is the refusal of an Action whose intent is not stored.
 func auditUnavailable(err error) *failure {
 	return &failure{
@@ -188,3 +196,8 @@ func auditUnavailable(err error) *failure {
 		Message: "the record of intent is not stored, without which BRIDGE_AUDIT=strict sends nothing: " + err.Error(),
 	}
 }
+
+const maxRequester = 256
+
+// maxRequestID bounds what is echoed into a reply.
+const maxRequestID = 256

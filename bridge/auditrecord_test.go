@@ -28,18 +28,16 @@ func secretiveAudit() *audit {
 
 // askOf is a request for action on subject, answered at to, that holds text
 // wherever a caller may write.
-func askOf(d *audit, subject, action, to, text string) *ask {
+func askOf(d *audit, subject, action, to, text string) *auditRequest {
 	msg := &nats.Msg{Subject: subject, Reply: to, Data: []byte(`{"Note":"` + text + `"}`), Header: nats.Header{
 		"Nats-Request-Info": {`{"acc":"` + text + `","svc":"` + text + `","user":"` + text + `","name":"` + text + `","name_tag":"` + text +
 			`","issuer_key":"` + text + `","host":"` + text + `","server":"` + text + `"}`},
 	}}
-	a := &ask{
-		endpoint: &endpoint{shared: &shared{node: "b1", audit: d}, name: "pbx1"}, subject: subject, action: actionName{action}, to: to, came: time.Now(),
+	fields := []auditField{{name: "Note", values: []string{text}}}
+	return &auditRequest{
+		server: "pbx1", subject: subject, action: actionName{action}, to: to, came: time.Now(), requestID: text,
+		asked: d.asked(msg, actionName{action}, text, fields, true),
 	}
-	a.options.requester, a.request.requestID = text, text
-	a.request.fields = []auditField{{name: "Note", values: []string{text}}}
-	a.asked = d.asked(a, msg, true)
-	return a
 }
 
 // recorded returns the records that wait to be stored, with their subjects.

@@ -66,10 +66,6 @@ type Bridge struct {
 	way             atomic.Value // in which events are delivered, a string
 }
 
-// schedulerQuantum is how many bytes one server may publish before it is the
-// next one's turn: some twenty events.
-const schedulerQuantum = 16 << 10
-
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
 // connects in Run.
 func New(cfg Config, deps Deps) (*Bridge, error) {

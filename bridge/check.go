@@ -68,11 +68,3 @@ func refusalOf(err error, retryIn time.Duration) *failure {
 	}
 	return f
 }
-
-// busyRetry is what a caller is told when buffers are full: about the time in
-// which a healthy Asterisk answers a hundred Actions.
-const busyRetry = 100 * time.Millisecond
-
-func badRequest(err error) *failure {
-	return &failure{Code: 400, Kind: "bad_request", Sent: "no", Message: err.Error()}
-}

@@ -169,7 +169,7 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		fail := &failure{Kind: kindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
 		a.count(resultRefused, fail)
-		e.shared.audit.outcome(a, nil, fail)
+		e.shared.audit.outcome(a.audited(), nil, fail)
 		e.shared.log.Warn("request refused", zap.String("reason", fail.Message),
 			zap.String("subject", a.subject))
 		return

@@ -117,8 +117,7 @@ func lostAs(f *frames.Frame) string {
 func short(name []byte) []byte { return name[:min(len(name), maxEventToken)] }
 
 const (
-	// keptPayload is how large an encoding buffer outlives its event.
-	keptPayload = 64 << 10
+
 	// maxPayload is what NATS takes by default (1 MiB) less room for headers.
 	maxPayload = 1<<20 - 1<<10
 )

@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -83,4 +84,20 @@ func (f *failure) text() string { return f.Kind + ": " + f.Message }
 func (f *failure) setError(msg *nats.Msg) {
 	msg.Header.Set("Nats-Service-Error", f.text())
 	msg.Header.Set("Nats-Service-Error-Code", strconv.Itoa(f.Code))
+}
+
+func badRequest(err error) *failure {
+	return &failure{Code: 400, Kind: "bad_request", Sent: "no", Message: err.Error()}
+}
+
+// busyRetry is what a caller is told when buffers are full: about the time in
+// which a healthy Asterisk answers a hundred Actions.
+const busyRetry = 100 * time.Millisecond
+
+// kindNoInbox is the outcome of a request that nobody may be told of.
+const kindNoInbox = "no_inbox"
+
+// busyWith is the refusal for want of room.
+func busyWith(message string) *failure {
+	return &failure{Code: 429, Kind: "busy", Sent: "no", RetryAfter: busyRetry.Milliseconds(), Message: message}
 }

@@ -22,8 +22,7 @@ type options struct {
 }
 
 const (
-	maxRequester = 256
-	maxKey       = 128
+	maxKey = 128
 	// maxOptions is from how many headers on none is looked at but Ami-Requester.
 	maxOptions = 32
 	// maxClaimed bounds what is kept of Ami-Requester until its secrets are

@@ -377,3 +377,6 @@ func (o *outbox) account() account {
 		left: o.left(),
 	}
 }
+
+// keptPayload is how large an encoding buffer outlives its event.
+const keptPayload = 64 << 10

@@ -103,3 +103,7 @@ func (p *policy) showsSecrets(action actionName) bool {
 	grant := action.text + ":secrets"
 	return p.deny.find(grant) == "" && p.allow.Match(grant)
 }
+
+// DefaultRefused returns the Actions that are refused until ActionsAllow names
+// them.
+func DefaultRefused() []string { return slices.Clone(refusedByDefault[:]) }

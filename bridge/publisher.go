@@ -303,3 +303,7 @@ func (p *publisher) last(id int) bool {
 }
 
 func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// schedulerQuantum is how many bytes one server may publish before it is the
+// next one's turn: some twenty events.
+const schedulerQuantum = 16 << 10

@@ -15,9 +15,9 @@ import (
 )
 
 // testAsk is a request to pbx1 that d records.
-func testAsk(d *audit, action string) *ask {
-	return &ask{
-		endpoint: &endpoint{shared: &shared{audit: d}, name: "pbx1"}, subject: "ami.actions.pbx1." + action, action: actionName{action}, to: "_INBOX.x",
+func testAsk(_ *audit, action string) *auditRequest {
+	return &auditRequest{
+		server: "pbx1", subject: "ami.actions.pbx1." + action, action: actionName{action}, to: "_INBOX.x",
 		asked: &asked{id: "x-1"}, came: time.Now(), deadline: time.Now().Add(time.Minute),
 	}
 }
@@ -123,6 +123,7 @@ func TestRefusals_RepeatsCountAndIntentsHaveAnOutcome(t *testing.T) {
 	}
 	a := testAsk(d, "Originate")
 	d.intend(a, func(error) {})
+	a.intended = true
 	d.outcome(a, nil, &failure{Code: 429, Kind: "busy", Sent: "no"})
 	d.tellRefusals()
 	got := taken(t, d, &prev)

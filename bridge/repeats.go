@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
 const (
@@ -47,7 +45,7 @@ type keyed struct {
 
 	outcome *outcome // nil until it has ended
 	until   time.Time
-	waiting []*ask
+	waiting []keyedRequest
 }
 
 // outcome is how a request ended: its reply.
@@ -75,53 +73,69 @@ func newSharedRepeats(cfg *Config, run string, c *conn, refused func(error), log
 	return r
 }
 
-// claim decides about an ask with a key. True lets it go on, as the first; else
-// it was answered, or will be.
-func (r *repeats) claim(a *ask) bool {
-	k, first, known, fail := r.enter(a)
+// key is what a request with an Ami-Idempotency-Key goes by.
+type key struct {
+	name     [sha256.Size]byte // hash of what tells it apart
+	body     [sha256.Size]byte // hash of its content
+	patience time.Duration     // for how long it waits for another bridge's; 0: as long as anybody
+}
+
+// keyedRequest is a request with a key. Its methods do not wait.
+type keyedRequest interface {
+	// first lets it go on, as the first of its key, which ends with settle(k).
+	first(k *keyed)
+	// repeat answers it with the outcome of the first.
+	repeat(*outcome)
+	refuse(*failure)
+	// later is called before any of these is called on another goroutine, and
+	// letGo if that will not be first.
+	later()
+	letGo()
+}
+
+// claim decides about a request with a key. It goes on as the first, or is
+// answered, now or later.
+func (r *repeats) claim(key key, a keyedRequest) {
+	k, first, known, fail := r.enter(key, a)
 	switch {
 	case fail != nil:
 		a.refuse(fail)
 	case known != nil:
 		a.repeat(known)
-	case first:
-		a.keyed = k
-		if r.shared == nil || r.shared.absent.Load() {
-			return true
-		}
-		r.shared.claim(k, a, 0)
+	case !first:
+	case r.shared == nil || r.shared.absent.Load():
+		a.first(k)
+	default:
+		a.later()
+		r.shared.claim(claim{k, key.patience, a}, 0)
 	}
-	return false
 }
 
-// enter finds or makes the request of a's key. A repeat of one that has not
-// ended is put among those that wait.
-func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *failure) {
+// enter finds or makes the request of key. A repeat of one that has not ended is
+// put among those that wait.
+func (r *repeats) enter(key key, a keyedRequest) (k *keyed, first bool, known *outcome, fail *failure) {
 	if r.window == 0 {
 		return nil, false, nil, badRequest(errNoKeys)
 	}
-	name := a.keyName()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forget(time.Now())
-	k = r.known[name]
+	k = r.known[key.name]
 	switch {
 	case k == nil && (len(r.known) >= maxKeys || r.bytes >= maxKeyBytes):
-		fail := refusalOf(amiconn.ErrBusy, 0)
-		fail.Message = "too many requests with a key are remembered"
-		return nil, false, nil, fail
+		return nil, false, nil, busyWith("too many requests with a key are remembered")
 	case k == nil:
-		k = &keyed{name: name, body: a.body}
-		r.known[name] = k
+		k = &keyed{name: key.name, body: key.body}
+		r.known[key.name] = k
 		return k, true, nil, nil
-	case k.body != a.body:
+	case k.body != key.body:
 		return nil, false, nil, badRequest(errOtherBody)
 	case k.outcome != nil:
 		return k, false, k.outcome, nil
 	case len(k.waiting) >= maxRepeats:
-		return nil, false, nil, refusalOf(amiconn.ErrBusy, 0)
+		return nil, false, nil, busyWith("too many requests wait for the outcome of the first with this key")
 	}
-	a.here = false
+	a.later()
 	a.letGo()
 	k.waiting = append(k.waiting, a)
 	return k, false, nil, nil
@@ -179,33 +193,4 @@ func (r *repeats) forget(now time.Time) {
 		r.bytes -= len(k.outcome.body)
 		delete(r.known, k.name)
 	}
-}
-
-// keyName tells apart what an Ami-Idempotency-Key is given for, in as many bytes
-// whatever a caller writes.
-func (a *ask) keyName() [sha256.Size]byte {
-	name := a.subject + "\n" + a.options.key
-	if a.endpoint.every {
-		name += "\n" + a.server.cfg.Name
-	}
-	return sha256.Sum256([]byte(name))
-}
-
-// settle ends what waits for a, if it is the first of its key.
-func (a *ask) settle(body []byte, fail *failure) {
-	if k := a.keyed; k != nil {
-		a.keyed = nil
-		a.endpoint.shared.repeats.settle(k, body, fail)
-	}
-}
-
-// repeat answers a with the outcome of the first request of its key.
-func (a *ask) repeat(o *outcome) {
-	a.count(resultOf(o.failure), o.failure)
-	body := o.body
-	if body == nil {
-		body = appendReply(nil, a.head(), nil, o.failure)
-	}
-	a.endpoint.shared.audit.repeat(a, o.failure)
-	a.answer(reply{body: body, failure: o.failure, head: a.head(), repeat: true})
 }

@@ -24,7 +24,7 @@ func keyedAsk(r *repeats, subject, key string) *ask {
 // first reports what r makes of a request with a key: it is the first, or the
 // kind of its refusal, or repeat.
 func first(r *repeats, a *ask) string {
-	switch _, first, known, fail := r.enter(a); {
+	switch _, first, known, fail := r.enter(a.key(), a); {
 	case fail != nil:
 		return fail.Kind
 	case known != nil && known.failure != nil:
@@ -39,7 +39,7 @@ func first(r *repeats, a *ask) string {
 
 // ends ends the first request of a key with a reply of so many bytes.
 func ends(r *repeats, a *ask, size int, fail *failure) {
-	r.settle(r.known[a.keyName()], make([]byte, size), fail)
+	r.settle(r.known[a.key().name], make([]byte, size), fail)
 }
 
 // A key is of one subject, and of each server of all.

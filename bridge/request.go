@@ -35,8 +35,6 @@ const (
 	// any.
 	maxOwn     = frames.MaxHeaders - 2
 	maxMembers = 2 * frames.MaxHeaders
-	// maxRequestID bounds what is echoed into a reply.
-	maxRequestID = 256
 )
 
 var (

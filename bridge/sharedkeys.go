@@ -94,40 +94,45 @@ type keyEntry struct {
 	Reply json.RawMessage `json:"reply,omitempty"`
 }
 
-// claim asks the bucket for k, whose last revision is known, and lets a go on
-// when it has it.
-func (s *sharedKeys) claim(k *keyed, a *ask, revision uint64) {
-	a.here = false
-	msg := s.message(k, keyEntry{State: "pending"}, revision)
+// claim is the first request of a key here, which another bridge may have had.
+type claim struct {
+	*keyed
+	patience time.Duration // see key
+	request  keyedRequest
+}
+
+// claim asks the bucket for c, of which the last revision is known, and lets the
+// request go on when it has it.
+func (s *sharedKeys) claim(c claim, revision uint64) {
+	msg := s.message(c.keyed, keyEntry{State: "pending"}, revision)
 	err := s.journal.write(journalEntry{msg: msg, once: true, done: func(ack *jetstream.PubAck, err error) {
 		api, _ := errors.AsType[*jetstream.APIError](err)
 		switch {
 		case err == nil:
-			k.revision = ack.Sequence
-			a.proceed()
+			c.revision = ack.Sequence
+			c.request.first(c.keyed)
 		case api != nil && hopeless(api):
-			s.resolve(k, a)
+			s.resolve(c)
 		default:
 			s.refused(err)
-			s.fail(k, a, err)
+			s.fail(c, err)
 		}
 	}})
 	if err != nil {
-		s.fail(k, a, err)
+		s.fail(c, err)
 	}
 }
 
-// fail refuses a. Nothing was sent, though the bucket may have its claim; who
+// fail refuses c. Nothing was sent, though the bucket may have its claim; who
 // asks again finds it there, as one of this process that nobody is at.
-func (s *sharedKeys) fail(k *keyed, a *ask, err error) {
-	s.local.drop(k)
-	a.keyed = nil
+func (s *sharedKeys) fail(c claim, err error) {
+	s.local.drop(c.keyed)
 	f := &failure{
 		Code: 503, Kind: "idempotency_unavailable", Sent: "no", RetryAfter: busyRetry.Milliseconds(),
 		Message: "the key could not be claimed: " + err.Error(),
 	}
-	a.refuse(f)
-	s.local.answer(k, &outcome{failure: f})
+	c.request.refuse(f)
+	s.local.answer(c.keyed, &outcome{failure: f})
 }
 
 // settle tells the other bridges how k ended.
@@ -170,44 +175,44 @@ func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 // token is k's name as a subject token.
 func (k *keyed) token() string { return hex.EncodeToString(k.name[:]) }
 
-// resolve finds out what another bridge has made of k, on a goroutine of its
+// resolve finds out what another bridge has made of c, on a goroutine of its
 // own, since it may have to wait.
-func (s *sharedKeys) resolve(k *keyed, a *ask) {
+func (s *sharedKeys) resolve(c claim) {
 	select {
 	case s.waits <- struct{}{}:
 	default:
-		s.fail(k, a, errKeyConflict)
+		s.fail(c, errKeyConflict)
 		return
 	}
-	patience := a.options.timeout
+	patience := c.patience
 	if patience == 0 || patience > keyPatience {
 		patience = keyPatience
 	}
 	s.work <- func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		s.follow(ctx, k, a)
+		s.follow(ctx, c)
 	}
 }
 
-// follow looks at the bucket until k has ended there, or is free again.
-func (s *sharedKeys) follow(ctx context.Context, k *keyed, a *ask) {
+// follow looks at the bucket until c has ended there, or is free again.
+func (s *sharedKeys) follow(ctx context.Context, c claim) {
 	ticker := time.NewTicker(keyPoll)
 	defer ticker.Stop()
 	for {
-		entry, err := s.get(ctx, k.token())
+		entry, err := s.get(ctx, c.token())
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound):
-			s.claim(k, a, 0)
+			s.claim(c, 0)
 			return
 		case err == nil:
-			if s.judge(k, a, entry) {
+			if s.judge(c, entry) {
 				return
 			}
 		}
 		select {
 		case <-ctx.Done():
-			s.end(k, a, &outcome{failure: &failure{
+			s.end(c, &outcome{failure: &failure{
 				Code: 504, Kind: "timeout", Sent: "unknown", Message: "another bridge has the key, and did not end it in time",
 			}})
 			return
@@ -234,8 +239,8 @@ func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueE
 	return kv.Get(ctx, token)
 }
 
-// judge acts on what the bucket says of k, and reports whether that was all.
-func (s *sharedKeys) judge(k *keyed, a *ask, entry jetstream.KeyValueEntry) bool {
+// judge acts on what the bucket says of c, and reports whether that was all.
+func (s *sharedKeys) judge(c claim, entry jetstream.KeyValueEntry) bool {
 	var e keyEntry
 	if err := json.Unmarshal(entry.Value(), &e); err != nil {
 		s.log.Warn("key not understood", zap.Error(err))
@@ -243,24 +248,23 @@ func (s *sharedKeys) judge(k *keyed, a *ask, entry jetstream.KeyValueEntry) bool
 	}
 	switch {
 	case e.State == "free" || e.State == "pending" && e.Run == s.run:
-		// Of this process only a is at it: what it had claimed was not sent.
-		s.claim(k, a, entry.Revision())
-	case e.Body != hex.EncodeToString(k.body[:]):
-		s.end(k, a, &outcome{failure: badRequest(errOtherBody)})
+		// Of this process only c is at it: what it had claimed was not sent.
+		s.claim(c, entry.Revision())
+	case e.Body != hex.EncodeToString(c.body[:]):
+		s.end(c, &outcome{failure: badRequest(errOtherBody)})
 	case e.State == "ended":
-		s.end(k, a, &outcome{body: e.Reply, failure: e.Error})
+		s.end(c, &outcome{body: e.Reply, failure: e.Error})
 	default:
 		return false
 	}
 	return true
 }
 
-// end answers a, and those that wait with it, with what another bridge knows.
-func (s *sharedKeys) end(k *keyed, a *ask, o *outcome) {
-	s.local.drop(k)
-	a.keyed = nil
-	a.repeat(o)
-	s.local.answer(k, o)
+// end answers c, and those that wait with it, with what another bridge knows.
+func (s *sharedKeys) end(c claim, o *outcome) {
+	s.local.drop(c.keyed)
+	c.request.repeat(o)
+	s.local.answer(c.keyed, o)
 }
 
 // seen hears how the stream behind the bucket stands, from the goroutine that

@@ -43,13 +43,6 @@ type partCounts struct {
 	lost      atomic.Uint64 // not taken by NATS; the reply says so if it can
 }
 
-func (a *ask) newStream() *stream {
-	all := a.endpoint.shared
-	return &stream{
-		to: a.to, server: a.server.cfg.Name, counts: &a.server.streamed, replier: all.replier, probes: all.probes, mask: &a.mask,
-	}
-}
-
 // take queues one part of the reply. It runs on an AMI reader and does not
 // wait. False means that there is no room. If nobody listens any more the rest
 // is only counted.

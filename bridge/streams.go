@@ -49,7 +49,7 @@ func (s streamState) there() bool { return s == streamOK || s == streamDiffers }
 
 // wantedStreams are the streams as they are configured, for a JetStream API of
 // this level.
-func (b *Config) wantedStreams(level int) []jetstream.StreamConfig {
+func wantedStreams(b *Config, level int) []jetstream.StreamConfig {
 	prefix, c := b.SubjectPrefix, b.Stream
 	all := []jetstream.StreamConfig{{
 		Name: StatusStream, Description: "Last status of each subject, by ami-nats-bridge.",
@@ -57,7 +57,7 @@ func (b *Config) wantedStreams(level int) []jetstream.StreamConfig {
 		MaxMsgsPerSubject: 1, Replicas: c.Replicas, AllowDirect: true, Duplicates: duplicates(0),
 	}}
 	if b.Audit != AuditOff {
-		all = append(all, b.auditStream())
+		all = append(all, auditStream(b))
 	}
 	if b.Delivery == DeliverCore {
 		return all
@@ -73,7 +73,7 @@ func (b *Config) wantedStreams(level int) []jetstream.StreamConfig {
 		all[len(all)-1] = forwarded(all[len(all)-1])
 	}
 	if b.IdempotencyWindow > 0 {
-		all = append(all, b.keyStream())
+		all = append(all, keysStream(b))
 	}
 	return all
 }
@@ -81,7 +81,7 @@ func (b *Config) wantedStreams(level int) []jetstream.StreamConfig {
 // auditStream keeps evidence: nothing of it is deleted or purged, no message
 // takes the place of another, and a limit that somebody sets refuses new records
 // rather than drop old ones. What rolls up or expires single messages stays off.
-func (b *Config) auditStream() jetstream.StreamConfig {
+func auditStream(b *Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: AuditStream, Description: "Records of the Actions asked for, by ami-nats-bridge.",
 		Subjects: []string{b.SubjectPrefix + ".audit.>"}, Storage: jetstream.FileStorage,
@@ -91,8 +91,8 @@ func (b *Config) auditStream() jetstream.StreamConfig {
 	}
 }
 
-// keyStream is what a KV bucket is (NATS ADR-8), with one value a key.
-func (b *Config) keyStream() jetstream.StreamConfig {
+// keysStream is what a KV bucket is (NATS ADR-8), with one value a key.
+func keysStream(b *Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: keyStream, Description: "Requests with an Ami-Idempotency-Key, by ami-nats-bridge.",
 		Subjects: []string{"$KV." + KeyBucket + ".>"}, Storage: jetstream.FileStorage,

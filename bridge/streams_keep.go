@@ -69,7 +69,7 @@ func newStreams(cfg *Config, conns []*conn, told func(), came func(context.Conte
 	}
 	now := time.Now()
 	k.rows = append(k.rows, &streamRow{name: ActionSubjects, since: now})
-	for _, want := range cfg.wantedStreams(0) {
+	for _, want := range wantedStreams(cfg, 0) {
 		k.rows = append(k.rows, &streamRow{name: want.Name, subjects: want.Subjects, since: now})
 	}
 	return k
@@ -145,7 +145,7 @@ func (k *streams) check(ctx context.Context) {
 		}
 	}
 	k.set(ctx, ActionSubjects, k.actions(ctx))
-	for _, want := range k.cfg.wantedStreams(level) {
+	for _, want := range wantedStreams(k.cfg, level) {
 		switch {
 		case ctx.Err() != nil:
 			return

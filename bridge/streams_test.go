@@ -145,7 +145,7 @@ func TestStreams_AreDocumented(t *testing.T) {
 func TestStreams_FastIngestWhereItIsKnown(t *testing.T) {
 	cfg := DefaultConfig()
 	for level, want := range map[int]bool{0: false, 3: false, 4: true, 5: true} {
-		for _, s := range cfg.wantedStreams(level) {
+		for _, s := range wantedStreams(&cfg, level) {
 			if got := s.AllowBatchPublish; got != (want && s.Name == EventStream) {
 				t.Errorf("level %d: %s has it %v", level, s.Name, got)
 			}
