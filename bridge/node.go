@@ -78,9 +78,6 @@ func (b *Bridge) tick() {
 	b.tellNode(now)
 }
 
-// sessionUp is the state of each of a server's sessions.
-type sessionUp map[string]string
-
 // look publishes what has changed for the worse or the better since the last tick.
 func (b *Bridge) look() {
 	if b.streams.changed.Load() {

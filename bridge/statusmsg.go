@@ -101,3 +101,6 @@ func (s *serverStatus) gapStatus(g gap) gapMsg {
 	}
 	return m
 }
+
+// sessionUp is the state of each of a server's sessions.
+type sessionUp map[string]string
