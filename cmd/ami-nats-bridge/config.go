@@ -31,7 +31,7 @@ type process struct {
 	EnvFile          string        `split_words:"true"`
 	LogLevel         zapcore.Level `split_words:"true"`
 	LogFormat        logFormat     `split_words:"true"`
-	LogRedactKeys    globList      `split_words:"true"`
+	LogRedactKeys    bridge.Globs  `split_words:"true"`
 	LogRedactPattern pattern       `split_words:"true"`
 	EmbeddedNATSAddr string        `split_words:"true"`
 	DataDir          string        `split_words:"true"`

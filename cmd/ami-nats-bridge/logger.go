@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -47,4 +48,32 @@ func newLogger(w io.Writer, format logFormat, level zapcore.LevelEnabler, r *red
 	out := &logOutput{logSink: sink, repeats: newRepeats()}
 	core := r.wrap(zapcore.NewCore(encoder.Clone(), sink, level))
 	return zap.New(out.repeats.wrap(core)), out
+}
+
+// logFormat is how log lines are written.
+type logFormat bool
+
+const (
+	formatJSON    logFormat = false
+	formatConsole logFormat = true
+)
+
+func (f logFormat) String() string {
+	if f == formatConsole {
+		return "console"
+	}
+	return "json"
+}
+
+// UnmarshalText accepts json and console.
+func (f *logFormat) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "json":
+		*f = formatJSON
+	case "console":
+		*f = formatConsole
+	default:
+		return errors.New("wants json or console")
+	}
+	return nil
 }

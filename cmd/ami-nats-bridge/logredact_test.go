@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
@@ -21,7 +22,7 @@ func (n named) String() string { return string(n) }
 func TestRedact_EveryWayIntoALine(t *testing.T) {
 	const canary = "c4n4ry-v4lue"
 	r := redacting(redact.Options{
-		Known: []string{"literal-secret"}, Names: globList{"card*"}.match, Pattern: regexp.MustCompile(`pin=[0-9]+`),
+		Known: []string{"literal-secret"}, Names: bridge.Globs{"card*"}.Match, Pattern: regexp.MustCompile(`pin=[0-9]+`),
 	})
 	for name, write := range map[string]func(*zap.Logger){
 		"key":             func(l *zap.Logger) { l.Info("x", zap.String("ami_secret", canary)) },
@@ -64,7 +65,7 @@ func TestRedact_EveryWayIntoALine(t *testing.T) {
 
 func TestRedact_LeavesTheRest(t *testing.T) {
 	var out bytes.Buffer
-	log, output := newLogger(&out, formatJSON, zapcore.InfoLevel, newRedactor(new(settings)))
+	log, output := newLogger(&out, formatJSON, zapcore.InfoLevel, redacting(redact.Options{}))
 	log.Info("session lost", zap.String("monkey", "a"), zap.String("author", "b"), zap.String("keypad", "c"),
 		zap.Error(errors.New("dial tcp 10.0.0.1:5038: connection refused")),
 		zap.String("hint", "check USERNAME and SECRET, and the user's permit"), zap.Strings("servers", []string{"pbx1"}))

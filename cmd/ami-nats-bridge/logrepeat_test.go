@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 // output is a buffer for two goroutines.
@@ -48,7 +50,7 @@ type repeatLog struct {
 
 func newRepeatLog(t *testing.T) *repeatLog {
 	l := &repeatLog{t: t, from: time.Now()}
-	l.Logger, l.sink = newLogger(&l.out, formatJSON, zapcore.DebugLevel, newRedactor(new(settings)))
+	l.Logger, l.sink = newLogger(&l.out, formatJSON, zapcore.DebugLevel, redacting(redact.Options{}))
 	return l
 }
 
@@ -224,7 +226,7 @@ func TestRepeats_KeepNothingOfTheCallers(t *testing.T) {
 
 func TestRepeats_SinkNeverWaitsForManyWriters(t *testing.T) {
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, zapcore.InfoLevel, newRedactor(new(settings)))
+	log, sink := newLogger(&out, formatJSON, zapcore.InfoLevel, redacting(redact.Options{}))
 	done := make(chan struct{})
 	for i := range 4 {
 		go func() {

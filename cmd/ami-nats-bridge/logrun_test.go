@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 const patience = time.Minute
@@ -80,7 +81,7 @@ func dialNATS(t *testing.T, url string) *nats.Conn {
 
 // idleReloader is never asked to read the settings again.
 func idleReloader() *reloader {
-	return &reloader{redactor: newRedactor(new(settings)), level: zap.NewAtomicLevel()}
+	return &reloader{redactor: redacting(redact.Options{}), level: zap.NewAtomicLevel()}
 }
 
 // serving runs serve; the function that it returns ends it.

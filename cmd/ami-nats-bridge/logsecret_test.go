@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
@@ -66,7 +67,7 @@ func TestRedactor_HidesInFieldsOfEveryType(t *testing.T) {
 		`"n":"to [redacted]."`:     zap.String("n", "to 4111111111111111."),
 	} {
 		r := redacting(redact.Options{
-			Known: []string{canary}, Names: globList{"CALLER*"}.match, Pattern: regexp.MustCompile(`[0-9]{16}`),
+			Known: []string{canary}, Names: bridge.Globs{"CALLER*"}.Match, Pattern: regexp.MustCompile(`[0-9]{16}`),
 		})
 		for where, got := range map[string]string{
 			"field": line(t, r, nil, "x", field), "With": line(t, r, []zap.Field{field}, "x"),
@@ -77,7 +78,7 @@ func TestRedactor_HidesInFieldsOfEveryType(t *testing.T) {
 			}
 		}
 	}
-	if got, want := line(t, newRedactor(new(settings)), nil, "with Secret: x9"), `"with Secret: [redacted]"}`; got != want {
+	if got, want := line(t, redacting(redact.Options{}), nil, "with Secret: x9"), `"with Secret: [redacted]"}`; got != want {
 		t.Errorf("message %s, want %s", got, want)
 	}
 }
@@ -144,7 +145,7 @@ type owner struct{ name string }
 func (o *owner) String() string { return o.name }
 
 func TestLogger_SurvivesANilStringer(t *testing.T) {
-	if got, want := line(t, newRedactor(new(settings)), nil, "x", zap.Stringer("owner", (*owner)(nil))), `"x","owner":"<nil>"}`; got != want {
+	if got, want := line(t, redacting(redact.Options{}), nil, "x", zap.Stringer("owner", (*owner)(nil))), `"x","owner":"<nil>"}`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

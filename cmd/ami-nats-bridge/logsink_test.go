@@ -14,6 +14,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 // valve is a writer that is stuck until it is opened.
@@ -56,7 +58,7 @@ func TestSink_NeverBlocksOnAPipeThatNobodyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, sink := newLogger(w, formatJSON, zapcore.DebugLevel, newRedactor(new(settings)))
+	log, sink := newLogger(w, formatJSON, zapcore.DebugLevel, redacting(redact.Options{}))
 	for range 4 * sinkLines { // many times what a pipe holds
 		log.Debug("line", zap.String("text", strings.Repeat("x", 200)))
 	}
@@ -75,7 +77,7 @@ func TestSink_NeverBlocksOnAPipeThatNobodyReads(t *testing.T) {
 
 func TestSink_TellsOfTheLossWhenItCanWriteAgain(t *testing.T) {
 	v := &valve{open: make(chan struct{})}
-	log, sink := newLogger(v, formatJSON, zapcore.DebugLevel, newRedactor(new(settings)))
+	log, sink := newLogger(v, formatJSON, zapcore.DebugLevel, redacting(redact.Options{}))
 	const written = 3 * sinkLines
 	for range written {
 		log.Debug("line")
@@ -135,7 +137,7 @@ func TestSink_TellsOfFailedWritesWithTheNextLine(t *testing.T) {
 
 func TestSink_BoundsBytes(t *testing.T) {
 	v := &valve{open: make(chan struct{})}
-	_, sink := newLogger(v, formatJSON, zapcore.DebugLevel, newRedactor(new(settings)))
+	_, sink := newLogger(v, formatJSON, zapcore.DebugLevel, redacting(redact.Options{}))
 	line := []byte(strings.Repeat("x", 64<<10) + "\n")
 	for range 100 {
 		if n, err := sink.Write(line); n != len(line) || err != nil {
@@ -157,7 +159,7 @@ func TestSink_BoundsBytes(t *testing.T) {
 func TestLogger_WritesBothFormatsFromItsLevelOn(t *testing.T) {
 	for format, want := range map[logFormat]string{formatJSON: `"msg":"shown","delay":"1.5s"`, formatConsole: "WARN\tshown\t{\"delay\": \"1.5s\"}"} {
 		var out bytes.Buffer
-		log, sink := newLogger(&out, format, zapcore.WarnLevel, newRedactor(new(settings)))
+		log, sink := newLogger(&out, format, zapcore.WarnLevel, redacting(redact.Options{}))
 		log.Info("hidden")
 		log.Warn("shown", zap.Duration("delay", 1500*time.Millisecond))
 		if err := sink.Close(t.Context()); err != nil {

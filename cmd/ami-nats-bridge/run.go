@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 // flushTimeout is how long the end waits for whoever reads the log.
@@ -104,4 +105,13 @@ type versionCmd struct{}
 func (*versionCmd) Run(std stdio) error {
 	_, err := fmt.Fprintln(std.out, "ami-nats-bridge", version(), goVersion())
 	return err
+}
+
+// newRedactor knows the secrets of s besides what every redactor knows.
+func newRedactor(s *settings) *redactor {
+	common, _ := s.base.ReadSecret() // check has complained
+	return redacting(redact.Options{
+		Known: append(s.bridge.Secrets(), string(common)),
+		Names: s.LogRedactKeys.Match, Pattern: s.LogRedactPattern.Regexp,
+	})
 }

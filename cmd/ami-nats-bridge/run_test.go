@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 // asterisk runs a simulated one and returns its address.
@@ -47,7 +48,7 @@ func TestServe_RunsOnTheEmbeddedServerAndEndsInOrder(t *testing.T) {
 		"BRIDGE_DATA_DIR="+t.TempDir(), "BRIDGE_STREAM_MAX_BYTES=64MiB", "BRIDGE_LOG_LEVEL=debug",
 		"BRIDGE_NATS_PASSWORD="+canary)...)
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, s.LogLevel, newRedactor(new(settings)))
+	log, sink := newLogger(&out, formatJSON, s.LogLevel, redacting(redact.Options{}))
 	ctx, cancel := context.WithCancel(t.Context())
 	up := newUp(zapcore.NewNopCore(), 2, cancel) // ends it once both sessions are up
 	err := serve(ctx, s, zap.New(zapcore.NewTee(log.Core(), up)), sink.Lost, idleReloader())

@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"regexp"
 	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
 // names is a list of servers.
@@ -21,30 +24,26 @@ func (n *names) Decode(text string) error {
 
 func (n names) String() string { return strings.Join(n, ",") }
 
-// logFormat is how log lines are written.
-type logFormat bool
+const ()
 
-const (
-	formatJSON    logFormat = false
-	formatConsole logFormat = true
-)
+// pattern is a regular expression, or none.
+type pattern struct{ *regexp.Regexp }
 
-func (f logFormat) String() string {
-	if f == formatConsole {
-		return "console"
+// Decode reads a regular expression of Go's.
+func (p *pattern) Decode(text string) error {
+	compiled, err := regexp.Compile(text)
+	if err != nil || compiled.MatchString("") {
+		return errors.New("wants a regular expression (RE2) that does not match empty text, such as card=[0-9]+")
 	}
-	return "json"
+	p.Regexp = compiled
+	return nil
 }
 
-// UnmarshalText accepts json and console.
-func (f *logFormat) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "json":
-		*f = formatJSON
-	case "console":
-		*f = formatConsole
-	default:
-		return errors.New("wants json or console")
+// String returns "[redacted]", or "" for none: what is to be hidden may stand
+// in the expression.
+func (p pattern) String() string {
+	if p.Regexp == nil {
+		return ""
 	}
-	return nil
+	return redact.Hidden
 }

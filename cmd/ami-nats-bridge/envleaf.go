@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"crypto/tls"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+)
+
+// hub returns the hub that s names, or nil.
+func (s *settings) hub() (*hub, error) {
+	if s.NATSLeafURL == "" {
+		return nil, nil
+	}
+	h := &hub{domain: s.leafDomain(), creds: s.bridge.NATS.CredsFile}
+	password, err := s.bridge.NATS.ReadPassword()
+	if err != nil {
+		return nil, err
+	}
+	for text := range strings.SplitSeq(s.NATSLeafURL, ",") {
+		u, err := url.Parse(withScheme(text))
+		if err != nil {
+			continue // check has refused it
+		}
+		if user := s.bridge.NATS.User; user != "" {
+			u.User = url.UserPassword(user, string(password))
+		}
+		h.urls = append(h.urls, u)
+	}
+	h.first = bool(s.bridge.NATS.TLSFirst)
+	if h.tls, err = s.bridge.NATS.TLS(); h.first && h.tls == nil && err == nil {
+		h.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return h, err
+}
+
+func (s *settings) leafDomain() string { return cmp.Or(s.NATSLeafDomain, "amibridge-"+s.bridge.Node) }
+
+var domainRule = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+
+// leaf checks what belongs to a leaf.
+func (l *loader) leaf(s *settings) {
+	const name = prefix + "_NATS_LEAF_URL"
+	if s.NATSLeafURL == "" {
+		if s.NATSLeafDomain != "" {
+			l.problem(prefix+"_NATS_LEAF_DOMAIN", "is for a leaf: set "+name+" too")
+		}
+		return
+	}
+	check := func(ok bool, variable, reason string) {
+		if !ok {
+			l.problem(prefix+"_"+variable, reason)
+		}
+	}
+	check(validURLs(s.NATSLeafURL), "NATS_LEAF_URL", "wants URLs of leafnode ports such as nats://10.0.0.1:7422, separated by commas")
+	check(s.bridge.NATS.URL == "", "NATS_LEAF_URL", "and BRIDGE_NATS_URL exclude each other: a leaf is the embedded nats-server")
+	check(s.NATSLeafDomain == "" || domainRule.MatchString(s.NATSLeafDomain), "NATS_LEAF_DOMAIN", "wants 1 to 80 of A-Z a-z 0-9 _ -")
+	check(!s.bridge.NATS.Kinds().Token, "NATS_TOKEN", "is not for leaves: use a user and password, or a credentials file")
+	check(s.bridge.Delivery == bridge.DeliverJetStream, "DELIVERY", "wants jetstream with "+name+": core keeps nothing for the hub")
+	check(s.bridge.Streams == bridge.StreamsManage, "STREAMS", "wants manage with "+name+": the leaf's streams are the bridge's own")
+	check(s.bridge.Stream.Replicas == 1, "STREAM_REPLICAS", "wants 1 with "+name+": the leaf is one server")
+}
