@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -201,14 +200,4 @@ Try in another terminal:
 Ctrl-C ends it.
 
 `, strings.Join(demoServers, " and "), url, name, where)
-}
-
-// terminal reports whether w is one, so that a line can be rewritten.
-func terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

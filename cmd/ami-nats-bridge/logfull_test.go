@@ -136,3 +136,6 @@ func canaries(t *testing.T, seen *observer.ObservedLogs) (messages []string) {
 	}
 	return messages
 }
+
+// md5 is the answer to a challenge.
+const md5 = "0f9a0f9a0f9a0f9a0f9a0f9a0f9a0f9a"

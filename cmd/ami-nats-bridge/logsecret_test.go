@@ -17,8 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
-// md5 is the answer to a challenge.
-const md5 = "0f9a0f9a0f9a0f9a0f9a0f9a0f9a0f9a"
+const canary2 = "c4n4ry"
 
 // card is shown by its text or by its JSON.
 type card struct{ Number, Owner string }
@@ -45,15 +44,15 @@ func line(t *testing.T, r *redactor, with []zap.Field, message string, fields ..
 }
 
 func TestRedactor_HidesInFieldsOfEveryType(t *testing.T) {
-	hidden := "Secret: " + canary
-	secret := card{canary, "Ann"}
+	hidden := "Secret: " + canary2
+	secret := card{canary2, "Ann"}
 	for want, field := range map[string]zap.Field{
 		`"s":"Secret: [redacted]"`:                    zap.String("s", hidden),
 		`"b":"Secret: [redacted]"`:                    zap.ByteString("b", []byte(hidden)),
 		`"c":"card=[redacted]"`:                       zap.Stringer("c", secret),
 		`"error":"x: [redacted]"`:                     zap.Error(fmt.Errorf("x: %w", errors.New("[redacted]"))),
-		`"e":"token: [redacted]"`:                     zap.NamedError("e", errors.New("token: "+canary)),
-		`"l":["a","[redacted]@h"]`:                    zap.Strings("l", []string{"a", canary + "@h"}),
+		`"e":"token: [redacted]"`:                     zap.NamedError("e", errors.New("token: "+canary2)),
+		`"l":["a","[redacted]@h"]`:                    zap.Strings("l", []string{"a", canary2 + "@h"}),
 		`"m":{"Secret":"[redacted]"}`:                 zap.Any("m", map[string]string{"Secret": "hunter2"}),
 		`"v":[{"Number":"[redacted]","Owner":"Ann"}]`: zap.Reflect("v", []card{secret}),
 		`"o":{"age":"1m0s","nested":[{"Number":"[redacted]","Owner":"Ann"}],"pin":"[redacted]"}`: zap.Object("o", secret),
@@ -67,13 +66,13 @@ func TestRedactor_HidesInFieldsOfEveryType(t *testing.T) {
 		`"n":"to [redacted]."`:     zap.String("n", "to 4111111111111111."),
 	} {
 		r := redacting(redact.Options{
-			Known: []string{canary}, Names: bridge.Globs{"CALLER*"}.Match, Pattern: regexp.MustCompile(`[0-9]{16}`),
+			Known: []string{canary2}, Names: bridge.Globs{"CALLER*"}.Match, Pattern: regexp.MustCompile(`[0-9]{16}`),
 		})
 		for where, got := range map[string]string{
 			"field": line(t, r, nil, "x", field), "With": line(t, r, []zap.Field{field}, "x"),
 			"namespace": line(t, r, []zap.Field{zap.Namespace("n1")}, "x", field),
 		} {
-			if !strings.Contains(got, want) || strings.Contains(got, canary) || strings.Contains(got, "hunter2") {
+			if !strings.Contains(got, want) || strings.Contains(got, canary2) || strings.Contains(got, "hunter2") {
 				t.Errorf("%s: %s, want %s", where, got, want)
 			}
 		}
@@ -83,37 +82,8 @@ func TestRedactor_HidesInFieldsOfEveryType(t *testing.T) {
 	}
 }
 
-func TestRedactor_KnowsTheConfiguredSecrets(t *testing.T) {
-	s := load(t, one("BRIDGE_SERVERS=pbx1,pbx2", "BRIDGE_SERVER_PBX2_ADDR=h:1", "BRIDGE_SERVER_PBX2_USERNAME=u",
-		`BRIDGE_SERVER_PBX2_SECRET=q"u o/te`, "BRIDGE_NATS_PASSWORD=pass-word", "BRIDGE_NATS_TOKEN=abc",
-		"BRIDGE_NATS_URL=nats://u:per%40cent@h1,tokentoken@h2", "BRIDGE_LOG_REDACT_KEYS=caller*,*_number",
-		`BRIDGE_LOG_REDACT_PATTERN=\b[0-9]{16}\b`)...)
-	s.bridge.Servers[0].Secret, s.base.Secret = canary, "caf\xe9<>"
-	r := newRedactor(s)
-	for text, want := range map[string]string{
-		"say " + canary + "!":            "say [redacted]!",
-		`a q"u o/te b`:                   "a [redacted] b",
-		fmt.Sprintf("%q", `q"u o/te`):    `"[redacted]"`,
-		"?x=q%22u+o%2Fte":                "?x=[redacted]",
-		"at per@cent, per%40cent":        "at [redacted], [redacted]",
-		"at tokentoken":                  "at [redacted]",
-		"the pass-word":                  "the [redacted]",
-		"abc is too short":               "abc is too short",
-		"caf\xe9<>, café<>, caf\ufffd<>": "[redacted], [redacted], [redacted]",
-		`"café\u003c\u003e"`:             `"[redacted]"`,
-		"card 4111111111111111 here":     "card [redacted] here",
-	} {
-		if got := r.Line(text); got != want {
-			t.Errorf("%q becomes %q, want %q", text, got, want)
-		}
-	}
-	if !r.Key("caller_id") || !r.Key("card_number") || r.Key("server") {
-		t.Error("BRIDGE_LOG_REDACT_KEYS does not hold")
-	}
-}
-
 func TestLogger_CostsNothingBelowItsLevel(t *testing.T) {
-	log, sink := newLogger(new(bytes.Buffer), formatJSON, zapcore.InfoLevel, redacting(redact.Options{Known: []string{canary}}))
+	log, sink := newLogger(new(bytes.Buffer), formatJSON, zapcore.InfoLevel, redacting(redact.Options{Known: []string{canary2}}))
 	named := log.Named("x").With(zap.String("server", "pbx1"))
 	name := []byte("Newexten")
 	if n := testing.AllocsPerRun(1000, func() {
@@ -130,7 +100,7 @@ func TestLogger_CostsNothingBelowItsLevel(t *testing.T) {
 }
 
 func BenchmarkRedactor_Line(b *testing.B) {
-	r := redacting(redact.Options{Known: []string{canary, "pass-word"}})
+	r := redacting(redact.Options{Known: []string{canary2, "pass-word"}})
 	fields := []zap.Field{zap.String("server", "pbx1"), zap.String("reason", "read"), zap.Int("failures", 3),
 		zap.Error(errors.New("read tcp 10.0.0.1:41234->10.0.0.2:5038: connection reset by peer"))}
 	for b.Loop() {

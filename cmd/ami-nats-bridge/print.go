@@ -8,19 +8,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 )
-
-// printable replaces what could drive a terminal: names of callers come from
-// the telephone network.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
-}
 
 // field is one member of a JSON object.
 type field struct{ name, value string }

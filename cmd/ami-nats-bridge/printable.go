@@ -1,0 +1,29 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strings"
+	"unicode"
+)
+
+// printable replaces what could drive a terminal: names of callers come from
+// the telephone network.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
+// terminal reports whether w is one, so that a line can be rewritten.
+func terminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
