@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -78,7 +79,7 @@ func check(ctx context.Context, w io.Writer, s *settings) bool {
 	secrets := newRedactor(s) // a server may say anything
 	for _, f := range all {
 		for _, line := range f.lines {
-			fmt.Fprintln(w, printable(secrets.Known(line)))
+			fmt.Fprintln(w, terminal.Printable(secrets.Known(line)))
 		}
 		good = good && !f.bad
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // refusedKind are Actions of one server that one rule would refuse.
@@ -97,7 +98,7 @@ func (r *auditReplay) print(std stdio, ago string) {
 		n := r.kinds[kind]
 		f := findings{about: kind.server}
 		f.add("note", "%s: %s would refuse %d, of which %d passed then", kind.action, kind.rule, n.all, n.passed)
-		fmt.Fprintln(std.out, printable(f.lines[0]))
+		fmt.Fprintln(std.out, terminal.Printable(f.lines[0]))
 	}
 	f := findings{about: "audit"}
 	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.asked, ago, all, passed)
@@ -111,6 +112,6 @@ func (r *auditReplay) print(std stdio, ago string) {
 		f.add("note", "%d messages are no records", r.none)
 	}
 	for _, line := range f.lines {
-		fmt.Fprintln(std.out, printable(line))
+		fmt.Fprintln(std.out, terminal.Printable(line))
 	}
 }

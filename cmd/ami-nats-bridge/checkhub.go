@@ -16,6 +16,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 )
 
 // hub says whether the ports that a leaf would connect to are what they have to
@@ -29,7 +30,7 @@ func (f *findings) hub(ctx context.Context, s *settings) {
 		f.add("FAIL", "%v", err)
 		return
 	}
-	for _, u := range hub.urls {
+	for _, u := range hub.URLs {
 		info, err := leafPort(ctx, hub, u)
 		switch {
 		case err != nil:
@@ -51,7 +52,7 @@ type leafInfo struct {
 const leafPortTimeout = 5 * time.Second
 
 // leafPort asks what is at u, a URL of h.
-func leafPort(ctx context.Context, h *hub, u *url.URL) (info leafInfo, err error) {
+func leafPort(ctx context.Context, h *embedded.Hub, u *url.URL) (info leafInfo, err error) {
 	addr := u.Host
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		addr = net.JoinHostPort(addr, strconv.Itoa(server.DEFAULT_LEAFNODE_PORT))
@@ -65,14 +66,14 @@ func leafPort(ctx context.Context, h *hub, u *url.URL) (info leafInfo, err error
 	if err := conn.SetDeadline(time.Now().Add(leafPortTimeout)); err != nil {
 		return info, err
 	}
-	if h.first {
-		settings := h.tls.Clone()
+	if h.TLSFirst {
+		settings := h.TLS.Clone()
 		settings.ServerName = u.Hostname()
 		conn = tls.Client(conn, settings)
 	}
 	line, err := bufio.NewReaderSize(conn, 64<<10).ReadSlice('\n')
 	if err != nil {
-		return info, bridge.Mismatch(bridge.NATSConfig{TLSFirst: amiconn.Switch(h.first)}, err)
+		return info, bridge.Mismatch(bridge.NATSConfig{TLSFirst: amiconn.Switch(h.TLSFirst)}, err)
 	}
 	text, ok := bytes.CutPrefix(line, []byte("INFO "))
 	if !ok || json.Unmarshal(text, &info) != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 )
 
 // checkNATS connects as the bridge would. It only subscribes, to subjects that
@@ -41,7 +42,7 @@ func checkNATS(ctx context.Context, s *settings) findings {
 
 // embedded says whether the embedded server could start.
 func (f *findings) embedded(addr string) {
-	if err := free(addr); err != nil {
+	if err := embedded.Free(addr); err != nil {
 		f.add("FAIL", "%v (or is the bridge running?)", err)
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 const (
@@ -28,15 +29,15 @@ const (
 // to know.
 type process struct {
 	Servers          names
-	EnvFile          string        `split_words:"true"`
-	LogLevel         zapcore.Level `split_words:"true"`
-	LogFormat        logFormat     `split_words:"true"`
-	LogRedactKeys    bridge.Globs  `split_words:"true"`
-	LogRedactPattern pattern       `split_words:"true"`
-	EmbeddedNATSAddr string        `split_words:"true"`
-	DataDir          string        `split_words:"true"`
-	NATSLeafURL      string        `split_words:"true"`
-	NATSLeafDomain   string        `split_words:"true"`
+	EnvFile          string         `split_words:"true"`
+	LogLevel         zapcore.Level  `split_words:"true"`
+	LogFormat        logging.Format `split_words:"true"`
+	LogRedactKeys    bridge.Globs   `split_words:"true"`
+	LogRedactPattern pattern        `split_words:"true"`
+	EmbeddedNATSAddr string         `split_words:"true"`
+	DataDir          string         `split_words:"true"`
+	NATSLeafURL      string         `split_words:"true"`
+	NATSLeafDomain   string         `split_words:"true"`
 }
 
 // settings is the whole environment.

@@ -18,6 +18,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 type demoCmd struct {
@@ -40,7 +42,7 @@ func (c *demoCmd) Run(std stdio) error {
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	log, sink := newLogger(std.err, formatConsole, zapcore.WarnLevel, newRedactor(new(settings)))
+	log, sink := logging.New(std.err, logging.Console, zapcore.WarnLevel, newRedactor(new(settings)))
 	err := c.demo(ctx, std, log)
 	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
@@ -59,7 +61,7 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer stopEmbedded(srv)
+	defer embedded.Stop(srv)
 	counter, err := newCounter(srv)
 	if err != nil {
 		return err
@@ -108,7 +110,7 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 func demoNATS(first int, dir string, log *zap.Logger) (*server.Server, error) {
 	var problem error
 	for port := first; port < first+100; port++ {
-		srv, err := startEmbedded(fmt.Sprintf("127.0.0.1:%d", port), dir, nil, log)
+		srv, err := embedded.Start(fmt.Sprintf("127.0.0.1:%d", port), dir, nil, log)
 		if err == nil {
 			return srv, nil
 		}

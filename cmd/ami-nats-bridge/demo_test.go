@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 )
 
 // screen is a terminal that tells when it was written to.
@@ -109,7 +111,7 @@ func TestDemo_TakesTheNextPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stopEmbedded(srv)
+	defer embedded.Stop(srv)
 	var out bytes.Buffer
 	introduce(stdio{name: "bin/ami-nats-bridge", out: &out}, srv.ClientURL())
 	if want := "\n  bin/ami-nats-bridge call --nats " + srv.ClientURL() + " pbx1 QueueStatus\n"; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "127.0.0.1:4222 is taken.") {

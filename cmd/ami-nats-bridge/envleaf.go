@@ -8,14 +8,15 @@ import (
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 )
 
 // hub returns the hub that s names, or nil.
-func (s *settings) hub() (*hub, error) {
+func (s *settings) hub() (*embedded.Hub, error) {
 	if s.NATSLeafURL == "" {
 		return nil, nil
 	}
-	h := &hub{domain: s.leafDomain(), creds: s.bridge.NATS.CredsFile}
+	h := &embedded.Hub{Domain: s.leafDomain(), Creds: s.bridge.NATS.CredsFile}
 	password, err := s.bridge.NATS.ReadPassword()
 	if err != nil {
 		return nil, err
@@ -28,11 +29,11 @@ func (s *settings) hub() (*hub, error) {
 		if user := s.bridge.NATS.User; user != "" {
 			u.User = url.UserPassword(user, string(password))
 		}
-		h.urls = append(h.urls, u)
+		h.URLs = append(h.URLs, u)
 	}
-	h.first = bool(s.bridge.NATS.TLSFirst)
-	if h.tls, err = s.bridge.NATS.TLS(); h.first && h.tls == nil && err == nil {
-		h.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	h.TLSFirst = bool(s.bridge.NATS.TLSFirst)
+	if h.TLS, err = s.bridge.NATS.TLS(); h.TLSFirst && h.TLS == nil && err == nil {
+		h.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	return h, err
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 )
 
 func TestLeaf_RefusesWhatDoesNotGoTogether(t *testing.T) {
@@ -42,7 +44,7 @@ func TestLeaf_ItsPasswordIsShownNowhere(t *testing.T) {
 		t.Errorf("config shows %s", got)
 	}
 	hub, err := s.hub()
-	if err != nil || len(hub.urls) != 2 || hub.urls[0].User.String() != "leaf:"+canary || hub.domain != "amibridge-"+s.bridge.Node {
+	if err != nil || len(hub.URLs) != 2 || hub.URLs[0].User.String() != "leaf:"+canary || hub.Domain != "amibridge-"+s.bridge.Node {
 		t.Errorf("the hub is %+v (%v)", hub, err)
 	}
 }
@@ -56,8 +58,8 @@ func TestLeaf_CheckKnowsTheRightPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv.Start()
-	defer stopEmbedded(srv)
-	if !srv.ReadyForConnections(embeddedReady) {
+	defer embedded.Stop(srv)
+	if !srv.ReadyForConnections(embedded.Ready) {
 		t.Fatal("nats-server is not ready")
 	}
 	varz, err := srv.Varz(nil)

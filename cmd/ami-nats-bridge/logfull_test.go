@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 // echoed is a secret that the configuration does not hold, so that only what
@@ -55,7 +56,7 @@ func TestRedactor_HidesEverySecretOfAFullRun(t *testing.T) {
 		"BRIDGE_STREAM_MAX_BYTES=64MiB", "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_PASSWORD="+password, "BRIDGE_LOG_LEVEL=debug",
 		"BRIDGE_LOG_REDACT_KEYS=subject")...)
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, s.LogLevel, newRedactor(s))
+	log, sink := logging.New(&out, logging.JSON, s.LogLevel, newRedactor(s))
 	raw, seen := observer.New(zapcore.DebugLevel)
 	log = zap.New(zapcore.NewTee(frozen{raw}, log.Core()))
 	stop := serving(t, s, log, sink)
@@ -109,11 +110,11 @@ func TestRedactor_HidesEverySecretOfAFullRun(t *testing.T) {
 type frozen struct{ zapcore.Core }
 
 func (f frozen) With(fields []zapcore.Field) zapcore.Core {
-	return frozen{f.Core.With(freeze(nil, fields))}
+	return frozen{f.Core.With(logging.Freeze(nil, fields))}
 }
 
 func (f frozen) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	return f.Core.Write(e, freeze(nil, fields))
+	return f.Core.Write(e, logging.Freeze(nil, fields))
 }
 
 func (f frozen) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {

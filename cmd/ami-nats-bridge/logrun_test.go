@@ -22,6 +22,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 const patience = time.Minute
@@ -56,7 +58,7 @@ func startNATS(t *testing.T, change func(*server.Options)) *server.Server {
 		t.Fatal(err)
 	}
 	srv.Start()
-	t.Cleanup(func() { stopEmbedded(srv) })
+	t.Cleanup(func() { embedded.Stop(srv) })
 	if !srv.ReadyForConnections(patience) {
 		t.Fatal("nats-server is not ready")
 	}
@@ -81,11 +83,11 @@ func dialNATS(t *testing.T, url string) *nats.Conn {
 
 // idleReloader is never asked to read the settings again.
 func idleReloader() *reloader {
-	return &reloader{redactor: redacting(redact.Options{}), level: zap.NewAtomicLevel()}
+	return &reloader{redactor: logging.NewRedactor(redact.Options{}), level: zap.NewAtomicLevel()}
 }
 
 // serving runs serve; the function that it returns ends it.
-func serving(t *testing.T, s *settings, log *zap.Logger, sink *logOutput) (stop func()) {
+func serving(t *testing.T, s *settings, log *zap.Logger, sink *logging.Output) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -131,7 +133,7 @@ func measure(t *testing.T, reader func(r io.Reader, mayRead <-chan struct{}) str
 	}
 	mayRead, text := make(chan struct{}), make(chan string, 1)
 	go func() { text <- reader(r, mayRead); r.Close() }()
-	log, sink := newLogger(w, formatJSON, s.LogLevel, newRedactor(s))
+	log, sink := logging.New(w, logging.JSON, s.LogLevel, newRedactor(s))
 	stop := serving(t, s, log, sink)
 	if err := sim.WaitEventSessions(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -201,7 +203,7 @@ func next(t *testing.T, sub *nats.Subscription) *nats.Msg {
 }
 
 // toldByTheNode waits until ami.nodes tells of all lines that are lost.
-func toldByTheNode(t *testing.T, nodes *nats.Subscription, sink *logOutput) uint64 {
+func toldByTheNode(t *testing.T, nodes *nats.Subscription, sink *logging.Output) uint64 {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		var node struct {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // field is one member of a JSON object.
@@ -30,7 +32,7 @@ func fieldsOf(raw []byte) []field {
 		if decoder.Decode(&value) != nil {
 			return all
 		}
-		all = append(all, field{printable(fmt.Sprint(name)), printable(plain(value))})
+		all = append(all, field{terminal.Printable(fmt.Sprint(name)), terminal.Printable(plain(value))})
 	}
 	return all
 }

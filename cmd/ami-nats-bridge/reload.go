@@ -11,13 +11,14 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 // reloader has the settings of a running bridge read again, each time that
 // somebody asks for it.
 type reloader struct {
 	again    <-chan os.Signal // SIGHUP; nil for never
-	redactor *redactor
+	redactor *logging.Redactor
 	level    zap.AtomicLevel // of the log
 
 	log     *zap.Logger

@@ -16,6 +16,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 // flushTimeout is how long the end waits for whoever reads the log.
@@ -40,7 +42,7 @@ func (*runCmd) Run(std stdio) error {
 	// The log's reader may die; the bridge goes on and counts the lines.
 	signal.Ignore(syscall.SIGPIPE)
 	r := &reloader{again: again, redactor: newRedactor(&s), level: zap.NewAtomicLevelAt(s.LogLevel)}
-	log, sink := newLogger(std.err, s.LogFormat, r.level, r.redactor)
+	log, sink := logging.New(std.err, s.LogFormat, r.level, r.redactor)
 	err := serve(ctx, &s, log, sink.Lost, r)
 	if err != nil {
 		log.Error("bridge ended", zap.Error(err))
@@ -67,11 +69,11 @@ func serve(ctx context.Context, s *settings, log *zap.Logger, lost func() uint64
 		if err != nil {
 			return err
 		}
-		srv, err := startEmbedded(s.EmbeddedNATSAddr, s.DataDir, hub, log)
+		srv, err := embedded.Start(s.EmbeddedNATSAddr, s.DataDir, hub, log)
 		if err != nil {
 			return err
 		}
-		defer stopEmbedded(srv)
+		defer embedded.Stop(srv)
 		s.bridge.NATS.URL, deps.InProcess = srv.ClientURL(), srv
 		if hub != nil {
 			// What it has of credentials is for the hub.
@@ -108,9 +110,9 @@ func (*versionCmd) Run(std stdio) error {
 }
 
 // newRedactor knows the secrets of s besides what every redactor knows.
-func newRedactor(s *settings) *redactor {
+func newRedactor(s *settings) *logging.Redactor {
 	common, _ := s.base.ReadSecret() // check has complained
-	return redacting(redact.Options{
+	return logging.NewRedactor(redact.Options{
 		Known: append(s.bridge.Secrets(), string(common)),
 		Names: s.LogRedactKeys.Match, Pattern: s.LogRedactPattern.Regexp,
 	})

@@ -14,6 +14,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 // asterisk runs a simulated one and returns its address.
@@ -48,7 +50,7 @@ func TestServe_RunsOnTheEmbeddedServerAndEndsInOrder(t *testing.T) {
 		"BRIDGE_DATA_DIR="+t.TempDir(), "BRIDGE_STREAM_MAX_BYTES=64MiB", "BRIDGE_LOG_LEVEL=debug",
 		"BRIDGE_NATS_PASSWORD="+canary)...)
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, s.LogLevel, redacting(redact.Options{}))
+	log, sink := logging.New(&out, logging.JSON, s.LogLevel, logging.NewRedactor(redact.Options{}))
 	ctx, cancel := context.WithCancel(t.Context())
 	up := newUp(zapcore.NewNopCore(), 2, cancel) // ends it once both sessions are up
 	err := serve(ctx, s, zap.New(zapcore.NewTee(log.Core(), up)), sink.Lost, idleReloader())
@@ -99,7 +101,7 @@ func TestEmbedded_SaysWhichAddressIsTakenAndWhatToSet(t *testing.T) {
 	}
 	defer listener.Close()
 	core, logs := observer.New(zapcore.DebugLevel)
-	_, err = startEmbedded(listener.Addr().String(), t.TempDir(), nil, zap.New(core))
+	_, err = embedded.Start(listener.Addr().String(), t.TempDir(), nil, zap.New(core))
 	if err == nil {
 		t.Fatal("it listens on a taken port")
 	}
@@ -115,11 +117,11 @@ func TestEmbedded_SaysWhichAddressIsTakenAndWhatToSet(t *testing.T) {
 
 func TestCheck_TellsGoodFromBad(t *testing.T) {
 	s := load(t, one("BRIDGE_SERVER_PBX1_ADDR="+asterisk(t), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
-	srv, err := startEmbedded("127.0.0.1:0", t.TempDir(), nil, zap.NewNop())
+	srv, err := embedded.Start("127.0.0.1:0", t.TempDir(), nil, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stopEmbedded(srv)
+	defer embedded.Stop(srv)
 	s.bridge.NATS.URL = srv.ClientURL()
 	var out bytes.Buffer
 	if !check(t.Context(), &out, s) {

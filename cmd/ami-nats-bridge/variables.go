@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // row is one variable as the config command shows it.
@@ -57,7 +58,7 @@ func show(name string, field reflect.Value) string {
 	if strings.HasSuffix(name, "_URL") {
 		text = redactURLs(text)
 	}
-	return printable(text)
+	return terminal.Printable(text)
 }
 
 // redactURLs hides user, password and token in a list of URLs. It does not

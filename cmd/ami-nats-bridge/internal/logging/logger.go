@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"bytes"
@@ -11,27 +11,27 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// logOutput is where a logger's lines go. Close it once.
-type logOutput struct {
+// Output is where a logger's lines go. Close it once.
+type Output struct {
 	*logSink
 	repeats *repeats
 }
 
 // Close writes what was summed, takes no more lines and waits until all are
 // written or ctx ends.
-func (o *logOutput) Close(ctx context.Context) error {
+func (o *Output) Close(ctx context.Context) error {
 	o.repeats.Close()
 	return o.logSink.Close(ctx)
 }
 
-// newLogger makes the process's logger on w: repeats are summed, secrets taken
+// New makes the process's logger on w: repeats are summed, secrets taken
 // out, and the lines written without ever blocking whoever logs.
-func newLogger(w io.Writer, format logFormat, level zapcore.LevelEnabler, r *redactor) (*zap.Logger, *logOutput) {
+func New(w io.Writer, format Format, level zapcore.LevelEnabler, r *Redactor) (*zap.Logger, *Output) {
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
 	encoding.EncodeDuration = zapcore.StringDurationEncoder
 	encoder := zapcore.NewJSONEncoder(encoding)
-	if format == formatConsole {
+	if format == Console {
 		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(encoding)
 	}
@@ -45,33 +45,33 @@ func newLogger(w io.Writer, format logFormat, level zapcore.LevelEnabler, r *red
 		defer line.Free()
 		return bytes.Clone(line.Bytes())
 	})
-	out := &logOutput{logSink: sink, repeats: newRepeats()}
+	out := &Output{logSink: sink, repeats: newRepeats()}
 	core := r.wrap(zapcore.NewCore(encoder.Clone(), sink, level))
 	return zap.New(out.repeats.wrap(core)), out
 }
 
-// logFormat is how log lines are written.
-type logFormat bool
+// Format is how log lines are written.
+type Format bool
 
 const (
-	formatJSON    logFormat = false
-	formatConsole logFormat = true
+	JSON    Format = false
+	Console Format = true
 )
 
-func (f logFormat) String() string {
-	if f == formatConsole {
+func (f Format) String() string {
+	if f == Console {
 		return "console"
 	}
 	return "json"
 }
 
 // UnmarshalText accepts json and console.
-func (f *logFormat) UnmarshalText(text []byte) error {
+func (f *Format) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "json":
-		*f = formatJSON
+		*f = JSON
 	case "console":
-		*f = formatConsole
+		*f = Console
 	default:
 		return errors.New("wants json or console")
 	}

@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"bytes"
@@ -58,7 +58,7 @@ func TestSink_NeverBlocksOnAPipeThatNobodyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, sink := newLogger(w, formatJSON, zapcore.DebugLevel, redacting(redact.Options{}))
+	log, sink := New(w, JSON, zapcore.DebugLevel, NewRedactor(redact.Options{}))
 	for range 4 * sinkLines { // many times what a pipe holds
 		log.Debug("line", zap.String("text", strings.Repeat("x", 200)))
 	}
@@ -77,7 +77,7 @@ func TestSink_NeverBlocksOnAPipeThatNobodyReads(t *testing.T) {
 
 func TestSink_TellsOfTheLossWhenItCanWriteAgain(t *testing.T) {
 	v := &valve{open: make(chan struct{})}
-	log, sink := newLogger(v, formatJSON, zapcore.DebugLevel, redacting(redact.Options{}))
+	log, sink := New(v, JSON, zapcore.DebugLevel, NewRedactor(redact.Options{}))
 	const written = 3 * sinkLines
 	for range written {
 		log.Debug("line")
@@ -137,7 +137,7 @@ func TestSink_TellsOfFailedWritesWithTheNextLine(t *testing.T) {
 
 func TestSink_BoundsBytes(t *testing.T) {
 	v := &valve{open: make(chan struct{})}
-	_, sink := newLogger(v, formatJSON, zapcore.DebugLevel, redacting(redact.Options{}))
+	_, sink := New(v, JSON, zapcore.DebugLevel, NewRedactor(redact.Options{}))
 	line := []byte(strings.Repeat("x", 64<<10) + "\n")
 	for range 100 {
 		if n, err := sink.Write(line); n != len(line) || err != nil {
@@ -157,9 +157,9 @@ func TestSink_BoundsBytes(t *testing.T) {
 }
 
 func TestLogger_WritesBothFormatsFromItsLevelOn(t *testing.T) {
-	for format, want := range map[logFormat]string{formatJSON: `"msg":"shown","delay":"1.5s"`, formatConsole: "WARN\tshown\t{\"delay\": \"1.5s\"}"} {
+	for format, want := range map[Format]string{JSON: `"msg":"shown","delay":"1.5s"`, Console: "WARN\tshown\t{\"delay\": \"1.5s\"}"} {
 		var out bytes.Buffer
-		log, sink := newLogger(&out, format, zapcore.WarnLevel, redacting(redact.Options{}))
+		log, sink := New(&out, format, zapcore.WarnLevel, NewRedactor(redact.Options{}))
 		log.Info("hidden")
 		log.Warn("shown", zap.Duration("delay", 1500*time.Millisecond))
 		if err := sink.Close(t.Context()); err != nil {

@@ -1,4 +1,5 @@
-package main
+// Package terminal knows what may be written to a terminal.
+package terminal
 
 import (
 	"io"
@@ -7,9 +8,9 @@ import (
 	"unicode"
 )
 
-// printable replaces what could drive a terminal: names of callers come from
+// Printable replaces what could drive a terminal: names of callers come from
 // the telephone network.
-func printable(s string) string {
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -18,8 +19,8 @@ func printable(s string) string {
 	}, s)
 }
 
-// terminal reports whether w is one, so that a line can be rewritten.
-func terminal(w io.Writer) bool {
+// Is reports whether w is one, so that a line can be rewritten.
+func Is(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
 		return false

@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"bytes"
@@ -44,13 +44,13 @@ type repeatLog struct {
 	*zap.Logger
 	t    *testing.T
 	out  output
-	sink *logOutput
+	sink *Output
 	from time.Time
 }
 
 func newRepeatLog(t *testing.T) *repeatLog {
 	l := &repeatLog{t: t, from: time.Now()}
-	l.Logger, l.sink = newLogger(&l.out, formatJSON, zapcore.DebugLevel, redacting(redact.Options{}))
+	l.Logger, l.sink = New(&l.out, JSON, zapcore.DebugLevel, NewRedactor(redact.Options{}))
 	return l
 }
 
@@ -226,7 +226,7 @@ func TestRepeats_KeepNothingOfTheCallers(t *testing.T) {
 
 func TestRepeats_SinkNeverWaitsForManyWriters(t *testing.T) {
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, zapcore.InfoLevel, redacting(redact.Options{}))
+	log, sink := New(&out, JSON, zapcore.InfoLevel, NewRedactor(redact.Options{}))
 	done := make(chan struct{})
 	for i := range 4 {
 		go func() {

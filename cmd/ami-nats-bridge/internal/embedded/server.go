@@ -1,4 +1,4 @@
-package main
+package embedded
 
 import (
 	"errors"
@@ -14,16 +14,16 @@ import (
 	"go.uber.org/zap"
 )
 
-const embeddedReady = 10 * time.Second
+const Ready = 10 * time.Second
 
-// startEmbedded starts a nats-server with JetStream on addr; port 0 takes any.
-// It is a leaf of hub, unless that is nil. Whoever calls it calls stopEmbedded.
-func startEmbedded(addr, dataDir string, hub *hub, log *zap.Logger) (*server.Server, error) {
+// Start starts a nats-server with JetStream on addr; port 0 takes any.
+// It is a leaf of hub, unless that is nil. Whoever calls it calls Stop.
+func Start(addr, dataDir string, hub *Hub, log *zap.Logger) (*server.Server, error) {
 	host, port, err := splitAddr(addr)
 	if err != nil {
 		return nil, err
 	}
-	if err := free(addr); err != nil {
+	if err := Free(addr); err != nil {
 		return nil, err
 	}
 	logger := &serverLog{log: log.Named("nats-server")}
@@ -40,17 +40,17 @@ func startEmbedded(addr, dataDir string, hub *hub, log *zap.Logger) (*server.Ser
 	}
 	srv.SetLoggerV2(logger, false, false, false)
 	srv.Start()
-	if srv.ReadyForConnections(embeddedReady) {
+	if srv.ReadyForConnections(Ready) {
 		return srv, nil
 	}
-	stopEmbedded(srv)
-	if err := free(addr); err != nil { // lost a race for the port
+	Stop(srv)
+	if err := Free(addr); err != nil { // lost a race for the port
 		return nil, err
 	}
 	return nil, fmt.Errorf("embedded nats-server on %s with its data in %s: %w", addr, dataDir, logger.cause())
 }
 
-func stopEmbedded(srv *server.Server) {
+func Stop(srv *server.Server) {
 	srv.Shutdown()
 	srv.WaitForShutdown()
 }
@@ -69,8 +69,8 @@ func splitAddr(addr string) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// free reports why addr cannot be listened on, and what to do about it.
-func free(addr string) error {
+// Free reports why addr cannot be listened on, and what to do about it.
+func Free(addr string) error {
 	listener, err := net.Listen("tcp", addr)
 	if err == nil {
 		return listener.Close()
@@ -102,7 +102,7 @@ func (l *serverLog) Errorf(format string, v ...any) {
 	l.log.Error("nats-server failed", zap.String("cause", fmt.Sprintf(format, v...)))
 }
 
-// Fatalf keeps the text for the error that startEmbedded returns.
+// Fatalf keeps the text for the error that Start returns.
 func (l *serverLog) Fatalf(format string, v ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

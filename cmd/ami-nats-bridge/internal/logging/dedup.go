@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"regexp"
@@ -79,7 +79,7 @@ func (r *repeats) hold(key lineKey, core zapcore.Core, e zapcore.Entry, fields [
 	}
 	if line := r.seen[key]; line != nil {
 		line.held++
-		line.core, line.entry, line.fields = core, e, freeze(line.fields[:0], fields)
+		line.core, line.entry, line.fields = core, e, Freeze(line.fields[:0], fields)
 		return true
 	}
 	if len(r.seen) >= repeatKeys {
@@ -145,9 +145,9 @@ func (r *repeats) flush(now time.Time, all bool) (next time.Time, more bool) {
 	return next, more
 }
 
-// freeze appends copies of fields that stay as they are when their owner goes
+// Freeze appends copies of fields that stay as they are when their owner goes
 // on and changes what they point to.
-func freeze(to, fields []zapcore.Field) []zapcore.Field {
+func Freeze(to, fields []zapcore.Field) []zapcore.Field {
 	for _, f := range fields {
 		switch {
 		case f.Type == zapcore.ByteStringType:

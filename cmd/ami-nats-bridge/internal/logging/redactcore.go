@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"bytes"
@@ -18,10 +18,10 @@ import (
 // before a line is to be written, so that one below the level costs nothing.
 type redactCore struct {
 	zapcore.Core
-	r *redactor
+	r *Redactor
 }
 
-func (r *redactor) wrap(core zapcore.Core) zapcore.Core { return &redactCore{core, r} }
+func (r *Redactor) wrap(core zapcore.Core) zapcore.Core { return &redactCore{core, r} }
 
 // With redacts the fields that each line of the new core will carry.
 func (c *redactCore) With(fields []zapcore.Field) zapcore.Core {
@@ -43,7 +43,7 @@ func (c *redactCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 }
 
 // fields returns in redacted; in is left as it is.
-func (r *redactor) fields(in []zapcore.Field) []zapcore.Field {
+func (r *Redactor) fields(in []zapcore.Field) []zapcore.Field {
 	out := make([]zapcore.Field, 0, len(in))
 	for _, f := range in {
 		switch {
@@ -68,7 +68,7 @@ func (r *redactor) fields(in []zapcore.Field) []zapcore.Field {
 }
 
 // rendered returns f itself if there is no secret in what it prints.
-func (r *redactor) rendered(f zapcore.Field) []zapcore.Field {
+func (r *Redactor) rendered(f zapcore.Field) []zapcore.Field {
 	changed := false
 	shown := render(f)
 	for i, s := range shown {
@@ -88,7 +88,7 @@ func (r *redactor) rendered(f zapcore.Field) []zapcore.Field {
 }
 
 // value redacts what render has made.
-func (r *redactor) value(v any) any {
+func (r *Redactor) value(v any) any {
 	switch v := v.(type) {
 	case string:
 		return r.Line(v)

@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ func (n named) String() string { return string(n) }
 // Whatever way a secret takes into a line, it does not come out.
 func TestRedact_EveryWayIntoALine(t *testing.T) {
 	const canary = "c4n4ry-v4lue"
-	r := redacting(redact.Options{
+	r := NewRedactor(redact.Options{
 		Known: []string{"literal-secret"}, Names: bridge.Globs{"card*"}.Match, Pattern: regexp.MustCompile(`pin=[0-9]+`),
 	})
 	for name, write := range map[string]func(*zap.Logger){
@@ -45,7 +45,7 @@ func TestRedact_EveryWayIntoALine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			log, output := newLogger(&out, formatJSON, zapcore.InfoLevel, r)
+			log, output := New(&out, JSON, zapcore.InfoLevel, r)
 			write(log)
 			if err := output.Close(t.Context()); err != nil {
 				t.Fatal(err)
@@ -65,7 +65,7 @@ func TestRedact_EveryWayIntoALine(t *testing.T) {
 
 func TestRedact_LeavesTheRest(t *testing.T) {
 	var out bytes.Buffer
-	log, output := newLogger(&out, formatJSON, zapcore.InfoLevel, redacting(redact.Options{}))
+	log, output := New(&out, JSON, zapcore.InfoLevel, NewRedactor(redact.Options{}))
 	log.Info("session lost", zap.String("monkey", "a"), zap.String("author", "b"), zap.String("keypad", "c"),
 		zap.Error(errors.New("dial tcp 10.0.0.1:5038: connection refused")),
 		zap.String("hint", "check USERNAME and SECRET, and the user's permit"), zap.Strings("servers", []string{"pbx1"}))
