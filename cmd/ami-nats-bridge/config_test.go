@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -15,28 +14,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
-
-// canary stands for everything that must not be printed.
-const canary = "c4n4ry"
-
-// setenv makes the environment hold these BRIDGE_ variables and no others.
-func setenv(t *testing.T, variables ...string) {
-	t.Helper()
-	for name := range environment() {
-		t.Setenv(name, "") // so that it comes back
-		os.Unsetenv(name)
-	}
-	for _, v := range variables {
-		name, value, _ := strings.Cut(v, "=")
-		t.Setenv(name, value)
-	}
-}
-
-// one is a server that is right, as a base for tests of the rest.
-func one(more ...string) []string {
-	return append([]string{"BRIDGE_SERVERS=pbx1", "BRIDGE_SERVER_PBX1_ADDR=10.0.0.1:5038",
-		"BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=" + canary}, more...)
-}
 
 // global and common are the contract's section on configuration.
 var global = `SERVERS OUTBOX_TOTAL_BYTES NATS_URL NATS_CREDS_FILE NATS_USER NATS_PASSWORD NATS_PASSWORD_FILE NATS_TOKEN
@@ -248,83 +225,13 @@ func TestLoad_ReadsSecretsFromFiles(t *testing.T) {
 	}
 }
 
-func TestConfig_PrintsNoSecret(t *testing.T) {
-	for _, more := range [][]string{
-		{"BRIDGE_NATS_PASSWORD=" + canary, "BRIDGE_NATS_TOKEN=" + canary},
-		{"BRIDGE_NATS_URL=nats://u:" + canary + "@n:4222,nats://" + canary + "@n2:4222,u:" + canary + "@n3"},
-		{"BRIDGE_AMI_SECRET=" + canary, "BRIDGE_AMI_READ_TIMEOUT=" + canary, "BRIDGE_XYZ=" + canary},
-		{"BRIDGE_NATS_URL=nats://u:" + canary + "%zz@n:4222"},
-		{"BRIDGE_LOG_REDACT_PATTERN=" + canary},
-	} {
-		setenv(t, one(more...)...)
-		var out, problems bytes.Buffer
-		run([]string{"x", "config"}, stdio{"x", &out, &problems})
-		if !strings.Contains(out.String(), "[redacted]") {
-			t.Error("nothing was hidden:", out.String())
-		}
-		if strings.Contains(out.String()+problems.String(), canary) {
-			t.Errorf("a secret was printed:\n%s%s", &out, &problems)
-		}
+// loaded are settings that must be right.
+func loaded(t *testing.T, variables ...string) *settings {
+	t.Helper()
+	setenv(t, variables...)
+	s, problems := loadSettings()
+	if len(problems) > 0 {
+		t.Fatal(problems)
 	}
-}
-
-func TestURLs_ThatNATSWouldQuoteInAnErrorAreRefused(t *testing.T) {
-	const bad = "nats://u:" + canary + "%zz@n:4222"
-	setenv(t, one("BRIDGE_NATS_URL="+bad)...)
-	if _, problems := loadSettings(); !slices.Equal(problems, []string{"BRIDGE_NATS_URL: " + wantsURLs}) {
-		t.Errorf("%q", problems)
-	}
-	setenv(t)
-	for _, args := range []string{"tail", "call pbx1 Ping"} {
-		var out bytes.Buffer
-		code := run(append([]string{"x"}, strings.Fields(args+" --nats "+bad)...), stdio{"x", &out, &out})
-		if code != 2 || strings.Contains(out.String(), canary) {
-			t.Errorf("%s: exit code %d, %s", args, code, &out)
-		}
-	}
-	for _, good := range []string{"nats://h:4222", "h", "h:4222, tls://u:p@h2", "ws://[::1]:80"} {
-		if !validURLs(good) {
-			t.Errorf("%q is refused", good)
-		}
-	}
-}
-
-func TestConfig_ExitsWith2AndSaysWhereValuesCameFrom(t *testing.T) {
-	const rules = "Originate: Context in (dialer,  outbound); Hangup: Channel matches \";\""
-	setenv(t, one("BRIDGE_AMI_SESSIONS=7", "BRIDGE_AUDIT=off", "BRIDGE_ACTIONS_RULES="+rules)...)
-	var out, problems bytes.Buffer
-	if code := run([]string{"x", "config"}, stdio{"x", &out, &problems}); code != 2 {
-		t.Error("exit code", code)
-	}
-	if want := "BRIDGE_AMI_SESSIONS: wants 1 or 2\n"; problems.String() != want {
-		t.Errorf("stderr %q, want %q", &problems, want)
-	}
-	if !strings.Contains(out.String(), " "+rules+" ") {
-		t.Errorf("the rules are not printed as written:\n%s", &out)
-	}
-	for line := range strings.Lines(out.String()) {
-		if name, rest, _ := strings.Cut(line, " "); name == "BRIDGE_AUDIT" {
-			if want := []string{"off", "on", "set"}; !slices.Equal(strings.Fields(rest)[:3], want) {
-				t.Errorf("%q", line)
-			}
-		}
-	}
-}
-
-func TestDocs_HoldTheTable(t *testing.T) {
-	setenv(t)
-	doc, err := os.ReadFile("../../docs/configuration.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var table bytes.Buffer
-	if err := writeMarkdown(&table); err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- begin: ami-nats-bridge config --format=markdown -->\n\n", "\n<!-- end -->"
-	_, rest, _ := strings.Cut(string(doc), begin)
-	got, _, _ := strings.Cut(rest, end)
-	if diff := cmp.Diff(table.String(), got); diff != "" {
-		t.Error("docs/configuration.md (-want +got):", diff)
-	}
+	return &s
 }
