@@ -17,12 +17,13 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
 // hub says whether the ports that a leaf would connect to are what they have to
 // be. It does not log in.
-func (f *findings) hub(ctx context.Context, s *settings) {
-	hub, err := s.hub()
+func (f *findings) hub(ctx context.Context, s *env.Settings) {
+	hub, err := s.Hub()
 	if hub == nil {
 		return
 	}

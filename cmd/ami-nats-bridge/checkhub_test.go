@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 func TestLeaf_CheckKnowsTheRightPort(t *testing.T) {
@@ -34,11 +35,11 @@ func TestLeaf_CheckKnowsTheRightPort(t *testing.T) {
 		asterisk(t):   "it is no nats-server",
 		"127.0.0.1:1": "refused",
 	} {
-		s := load(t, one("BRIDGE_NATS_LEAF_URL=nats://leaf:"+canary+"@"+addr, "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
+		s := load(t, envtest.One("BRIDGE_NATS_LEAF_URL=nats://leaf:"+envtest.Canary+"@"+addr, "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
 		f := checkNATS(t.Context(), s)
 		var text bytes.Buffer
 		fmt.Fprint(&text, f)
-		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), canary) {
+		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), envtest.Canary) {
 			t.Errorf("%s: no %q in %s", addr, want, &text)
 		}
 	}

@@ -11,21 +11,22 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
 // checkNATS connects as the bridge would. It only subscribes, to subjects that
 // nobody uses, and asks JetStream, so it changes nothing.
-func checkNATS(ctx context.Context, s *settings) findings {
+func checkNATS(ctx context.Context, s *env.Settings) findings {
 	f := findings{about: "NATS"}
-	if s.bridge.NATS.URL == "" {
+	if s.Bridge.NATS.URL == "" {
 		f.embedded(s.EmbeddedNATSAddr)
 		f.hub(ctx, s)
 		return f
 	}
-	nc, err := bridge.Connect(s.bridge, "check", nats.NoReconnect(),
+	nc, err := bridge.Connect(s.Bridge, "check", nats.NoReconnect(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // each is seen where it belongs
 	if err != nil {
-		f.add("FAIL", "%s: %v", redactURLs(s.bridge.NATS.URL), err)
+		f.add("FAIL", "%s: %v", env.RedactURLs(s.Bridge.NATS.URL), err)
 		return f
 	}
 	defer nc.Close()
@@ -33,10 +34,10 @@ func checkNATS(ctx context.Context, s *settings) findings {
 	if trip, err := nc.RTT(); err == nil {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}
-	f.subscriptions(nc, &s.bridge)
-	f.streams(ctx, &s.bridge)
+	f.subscriptions(nc, &s.Bridge)
+	f.streams(ctx, &s.Bridge)
 	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>, $JS.API.STREAM.CREATE, and replies to _INBOX) are not checked: that would take publishing",
-		s.bridge.SubjectPrefix)
+		s.Bridge.SubjectPrefix)
 	return f
 }
 

@@ -11,11 +11,12 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 func TestCheck_ComparesEventsWithWhatTheUserReads(t *testing.T) {
-	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}, Read: "system,call"})
-	_, none := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}, Read: "<none>"})
+	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, Read: "system,call"})
+	_, none := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, Read: "<none>"})
 	at := func(addr, events string) []string {
 		return []string{"BRIDGE_SERVER_PBX1_ADDR=" + addr, "BRIDGE_AMI_EVENTS=" + events}
 	}
@@ -34,7 +35,7 @@ func TestCheck_PrintsThePinThatWouldBeAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
 	const ca, pin = "BRIDGE_AMI_TLS_CA_FILE=../../amiconn/testdata/cn-only-ca.crt", "d8af9f3a3e55c64698592b483e9a1d619db56d76d8d0bdfc118635c648a4c618"
 	prints := "TLS 1.3, certificate of CN=pbx.test,O=My Company, good until 2100-01-01; its public key is accepted by BRIDGE_SERVER_PBX1_TLS_PIN_SHA256=" + pin
 	base := []string{"BRIDGE_SERVER_PBX1_ADDR=" + addr, "BRIDGE_AMI_TLS=on"}
@@ -72,7 +73,7 @@ func TestCheck_APortThatIsSilent(t *testing.T) {
 // lines returns what check says of these settings.
 func lines(t *testing.T, good bool, set ...string) string {
 	t.Helper()
-	s := load(t, append(one(set...), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
+	s := load(t, append(envtest.One(set...), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
 	var out bytes.Buffer
 	if got := check(t.Context(), &out, s); got != good {
 		t.Errorf("good is %v:\n%s", got, &out)

@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // streamsNATS is a server on which whoever gives no name may do all, and the
@@ -69,9 +71,9 @@ func allStreams(t *testing.T, url string) map[string]jetstream.StreamInfo {
 }
 
 // saysOfStreams is what check says of the streams, and fails if it changes any.
-func saysOfStreams(t *testing.T, url string, variables ...string) (lines []string, s *settings) {
+func saysOfStreams(t *testing.T, url string, variables ...string) (lines []string, s *env.Settings) {
 	t.Helper()
-	s = load(t, one(append(variables, "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HTTP_ADDR=")...)...)
+	s = load(t, envtest.One(append(variables, "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HTTP_ADDR=")...)...)
 	before := allStreams(t, url)
 	for _, line := range checkNATS(t.Context(), s).lines {
 		if line = strings.TrimPrefix(line, "NATS         "); strings.Contains(line, "stream") || strings.Contains(line, "JetStream") {
@@ -134,7 +136,7 @@ func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 		"note  stream AMI_EVENTS: no_ack is true, not false: "+changes+"nobody hears what is stored",
 		"note  stream AMI_EVENTS: max_age is 1h0m0s, not 720h0m0s: "+changes+"messages go sooner",
 		"ok    stream KV_AMI_IDEMPOTENCY "+made)
-	runOnce(t, s.bridge)
+	runOnce(t, s.Bridge)
 	lines, _ = saysOfStreams(t, url)
 	says(t, lines, allWell...)
 	lines, _ = saysOfStreams(t, url, "BRIDGE_STREAMS=verify")

@@ -8,44 +8,47 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 func TestConfig_PrintsNoSecret(t *testing.T) {
 	for _, more := range [][]string{
-		{"BRIDGE_NATS_PASSWORD=" + canary, "BRIDGE_NATS_TOKEN=" + canary},
-		{"BRIDGE_NATS_URL=nats://u:" + canary + "@n:4222,nats://" + canary + "@n2:4222,u:" + canary + "@n3"},
-		{"BRIDGE_AMI_SECRET=" + canary, "BRIDGE_AMI_READ_TIMEOUT=" + canary, "BRIDGE_XYZ=" + canary},
-		{"BRIDGE_NATS_URL=nats://u:" + canary + "%zz@n:4222"},
-		{"BRIDGE_LOG_REDACT_PATTERN=" + canary},
+		{"BRIDGE_NATS_PASSWORD=" + envtest.Canary, "BRIDGE_NATS_TOKEN=" + envtest.Canary},
+		{"BRIDGE_NATS_URL=nats://u:" + envtest.Canary + "@n:4222,nats://" + envtest.Canary + "@n2:4222,u:" + envtest.Canary + "@n3"},
+		{"BRIDGE_AMI_SECRET=" + envtest.Canary, "BRIDGE_AMI_READ_TIMEOUT=" + envtest.Canary, "BRIDGE_XYZ=" + envtest.Canary},
+		{"BRIDGE_NATS_URL=nats://u:" + envtest.Canary + "%zz@n:4222"},
+		{"BRIDGE_LOG_REDACT_PATTERN=" + envtest.Canary},
 	} {
-		setenv(t, one(more...)...)
+		envtest.Set(t, envtest.One(more...)...)
 		var out, problems bytes.Buffer
 		run([]string{"x", "config"}, stdio{"x", &out, &problems})
 		if !strings.Contains(out.String(), "[redacted]") {
 			t.Error("nothing was hidden:", out.String())
 		}
-		if strings.Contains(out.String()+problems.String(), canary) {
+		if strings.Contains(out.String()+problems.String(), envtest.Canary) {
 			t.Errorf("a secret was printed:\n%s%s", &out, &problems)
 		}
 	}
 }
 
 func TestURLs_ThatNATSWouldQuoteInAnErrorAreRefused(t *testing.T) {
-	const bad = "nats://u:" + canary + "%zz@n:4222"
-	setenv(t, one("BRIDGE_NATS_URL="+bad)...)
-	if _, problems := loadSettings(); !slices.Equal(problems, []string{"BRIDGE_NATS_URL: " + wantsURLs}) {
+	const bad = "nats://u:" + envtest.Canary + "%zz@n:4222"
+	envtest.Set(t, envtest.One("BRIDGE_NATS_URL="+bad)...)
+	if _, problems := env.Load(); !slices.Equal(problems, []string{"BRIDGE_NATS_URL: " + env.WantsURLs}) {
 		t.Errorf("%q", problems)
 	}
-	setenv(t)
+	envtest.Set(t)
 	for _, args := range []string{"tail", "call pbx1 Ping"} {
 		var out bytes.Buffer
 		code := run(append([]string{"x"}, strings.Fields(args+" --nats "+bad)...), stdio{"x", &out, &out})
-		if code != 2 || strings.Contains(out.String(), canary) {
+		if code != 2 || strings.Contains(out.String(), envtest.Canary) {
 			t.Errorf("%s: exit code %d, %s", args, code, &out)
 		}
 	}
 	for _, good := range []string{"nats://h:4222", "h", "h:4222, tls://u:p@h2", "ws://[::1]:80"} {
-		if !validURLs(good) {
+		if !env.ValidURLs(good) {
 			t.Errorf("%q is refused", good)
 		}
 	}
@@ -53,7 +56,7 @@ func TestURLs_ThatNATSWouldQuoteInAnErrorAreRefused(t *testing.T) {
 
 func TestConfig_ExitsWith2AndSaysWhereValuesCameFrom(t *testing.T) {
 	const rules = "Originate: Context in (dialer,  outbound); Hangup: Channel matches \";\""
-	setenv(t, one("BRIDGE_AMI_SESSIONS=7", "BRIDGE_AUDIT=off", "BRIDGE_ACTIONS_RULES="+rules)...)
+	envtest.Set(t, envtest.One("BRIDGE_AMI_SESSIONS=7", "BRIDGE_AUDIT=off", "BRIDGE_ACTIONS_RULES="+rules)...)
 	var out, problems bytes.Buffer
 	if code := run([]string{"x", "config"}, stdio{"x", &out, &problems}); code != 2 {
 		t.Error("exit code", code)
@@ -74,7 +77,7 @@ func TestConfig_ExitsWith2AndSaysWhereValuesCameFrom(t *testing.T) {
 }
 
 func TestDocs_HoldTheTable(t *testing.T) {
-	setenv(t)
+	envtest.Set(t)
 	doc, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
@@ -94,15 +97,15 @@ func TestDocs_HoldTheTable(t *testing.T) {
 // What a file of variables says is shown without its secrets. Whoever uses a running
 // bridge must not go on without what it says of NATS.
 func TestConfig_ShowsTheFileOfVariables(t *testing.T) {
-	setenv(t, "BRIDGE_ENV_FILE="+writeFile(t, strings.Join(one(), "\n")))
+	envtest.Set(t, "BRIDGE_ENV_FILE="+envtest.File(t, strings.Join(envtest.One(), "\n")))
 	var out bytes.Buffer
-	if code := run([]string{"x", "config"}, stdio{"x", &out, &out}); code != 0 || strings.Contains(out.String(), canary) {
+	if code := run([]string{"x", "config"}, stdio{"x", &out, &out}); code != 0 || strings.Contains(out.String(), envtest.Canary) {
 		t.Errorf("config: exit code %d\n%s", code, &out)
 	}
 	if !strings.Contains(out.String(), "BRIDGE_SERVER_PBX1_SECRET ") {
 		t.Errorf("config does not show the file's servers:\n%s", &out)
 	}
-	setenv(t, one("BRIDGE_ENV_FILE="+t.TempDir())...)
+	envtest.Set(t, envtest.One("BRIDGE_ENV_FILE="+t.TempDir())...)
 	out.Reset()
 	if code := run([]string{"x", "tail"}, stdio{"x", &out, &out}); code != 2 || !strings.Contains(out.String(), "BRIDGE_ENV_FILE") {
 		t.Errorf("tail: exit code %d, %s", code, &out)

@@ -19,6 +19,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
@@ -42,7 +43,7 @@ func (c *demoCmd) Run(std stdio) error {
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	log, sink := logging.New(std.err, logging.Console, zapcore.WarnLevel, newRedactor(new(settings)))
+	log, sink := logging.New(std.err, logging.Console, zapcore.WarnLevel, newRedactor(new(env.Settings)))
 	err := c.demo(ctx, std, log)
 	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // screen is a terminal that tells when it was written to.
@@ -58,7 +59,7 @@ func (s *screen) await(t *testing.T, pattern string) {
 }
 
 func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
-	setenv(t)
+	envtest.Set(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -100,7 +101,7 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 }
 
 func TestDemo_TakesTheNextPort(t *testing.T) {
-	setenv(t)
+	envtest.Set(t)
 	// Not demoPort: another demo may have it and let go of it meanwhile.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

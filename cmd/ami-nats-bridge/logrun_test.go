@@ -23,6 +23,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
@@ -87,7 +89,7 @@ func idleReloader() *reloader {
 }
 
 // serving runs serve; the function that it returns ends it.
-func serving(t *testing.T, s *settings, log *zap.Logger, sink *logging.Output) (stop func()) {
+func serving(t *testing.T, s *env.Settings, log *zap.Logger, sink *logging.Output) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -122,9 +124,9 @@ func slurp(r io.Reader) string {
 // second came through while lines are logged at debug level all the time.
 func measure(t *testing.T, reader func(r io.Reader, mayRead <-chan struct{}) string, stuck bool) (rate float64) {
 	const events = 30_000
-	sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}, NotBooted: true, WriteTimeout: patience})
+	sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, NotBooted: true, WriteTimeout: patience})
 	natsAddr := guardedNATS(t, "p")
-	s := load(t, one("BRIDGE_SERVER_PBX1_ADDR="+addr, "BRIDGE_HTTP_ADDR=", "BRIDGE_NATS_URL=nats://u:p@"+natsAddr,
+	s := load(t, envtest.One("BRIDGE_SERVER_PBX1_ADDR="+addr, "BRIDGE_HTTP_ADDR=", "BRIDGE_NATS_URL=nats://u:p@"+natsAddr,
 		"BRIDGE_STREAM_MAX_BYTES=256MiB", "BRIDGE_LOG_LEVEL=debug", "BRIDGE_AMI_MAX_FRAME_BYTES=4KiB",
 		"BRIDGE_STATUS_INTERVAL=100ms", "BRIDGE_NODE=n1")...)
 	r, w, err := os.Pipe()

@@ -1,4 +1,4 @@
-package main
+package env
 
 import (
 	"cmp"
@@ -18,9 +18,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
-// row is one variable as the config command shows it.
-type row struct {
-	name, value, byDefault, from, meaning string
+// Row is one variable as the config command shows it.
+type Row struct {
+	Name, Value, ByDefault, From, Meaning string
 }
 
 // variable is a name that envconfig reads, and the value in the struct.
@@ -56,14 +56,14 @@ func show(name string, field reflect.Value) string {
 	}
 	text := fmt.Sprint(field.Interface())
 	if strings.HasSuffix(name, "_URL") {
-		text = redactURLs(text)
+		text = RedactURLs(text)
 	}
 	return terminal.Printable(text)
 }
 
-// redactURLs hides user, password and token in a list of URLs. It does not
+// RedactURLs hides user, password and token in a list of URLs. It does not
 // parse them: what cannot be parsed may hold a password too.
-func redactURLs(list string) string {
+func RedactURLs(list string) string {
 	urls := strings.Split(list, ",")
 	for i, u := range urls {
 		scheme, rest, ok := strings.Cut(u, "://")
@@ -81,9 +81,9 @@ func redactURLs(list string) string {
 	return strings.Join(urls, ",")
 }
 
-// validURLs reports whether NATS can parse each URL of list. What it cannot
+// ValidURLs reports whether NATS can parse each URL of list. What it cannot
 // parse it would quote in its error, password and all.
-func validURLs(list string) bool {
+func ValidURLs(list string) bool {
 	for u := range strings.SplitSeq(list, ",") {
 		if parsed, err := url.Parse(withScheme(u)); err != nil || parsed.Host == "" {
 			return false
@@ -100,79 +100,79 @@ func withScheme(u string) string {
 	return u
 }
 
-// wantsURLs is what a list of URLs has to be.
-const wantsURLs = "wants URLs such as nats://10.0.0.1:4222, separated by commas"
+// WantsURLs is what a list of URLs has to be.
+const WantsURLs = "wants URLs such as nats://10.0.0.1:4222, separated by commas"
 
-// rows lists the variables: those of the process, those of every server, and
+// Rows lists the variables: those of the process, those of every server, and
 // for each server what it must have or has of its own.
-func (s *settings) rows() []row {
-	defaults := defaultSettings()
-	all := s.joinRows("", variables(prefix, &s.process), variables(prefix, &defaults.process))
-	all = append(all, s.joinRows("", variables(prefix, &s.bridge), variables(prefix, &defaults.bridge))...)
-	slices.SortStableFunc(all, func(a, b row) int {
-		return cmp.Compare(order(a.name), order(b.name))
+func (s *Settings) Rows() []Row {
+	defaults := Defaults()
+	all := s.joinRows("", variables(Prefix, &s.process), variables(Prefix, &defaults.process))
+	all = append(all, s.joinRows("", variables(Prefix, &s.Bridge), variables(Prefix, &defaults.Bridge))...)
+	slices.SortStableFunc(all, func(a, b Row) int {
+		return cmp.Compare(order(a.Name), order(b.Name))
 	})
 	all = append(all, s.groupRows()...)
-	all = append(all, s.joinRows("AMI_", variables(amiPrefix, &s.base), variables(amiPrefix, &defaults.base))...)
-	common := variables(amiPrefix, &s.base)
-	for i := range s.bridge.Servers {
-		server := &s.bridge.Servers[i]
-		own := serverPrefix + bridge.VariableName(server.Name)
+	all = append(all, s.joinRows("AMI_", variables(amiPrefix, &s.Base), variables(amiPrefix, &defaults.Base))...)
+	common := variables(amiPrefix, &s.Base)
+	for i := range s.Bridge.Servers {
+		server := &s.Bridge.Servers[i]
+		own := ServerPrefix + bridge.VariableName(server.Name)
 		for j, r := range s.joinRows("AMI_", variables(own, server), common) {
-			if r.from == "default" && r.value != "" && s.source(common[j].name) != "default" {
-				r.from = common[j].name
+			if r.From == "default" && r.Value != "" && s.source(common[j].name) != "default" {
+				r.From = common[j].name
 			}
 			all = append(all, r)
 		}
 	}
 	for i := range all {
-		if slices.Contains(s.refused, all[i].name) {
-			all[i].from = "refused"
+		if slices.Contains(s.refused, all[i].Name) {
+			all[i].From = "refused"
 		}
 	}
 	return all
 }
 
 // groupRows are the groups, or the form that their names have.
-func (s *settings) groupRows() []row {
-	if len(s.bridge.Groups) == 0 {
-		return []row{{name: groupPrefix + "<NAME>", from: "default", meaning: meanings["GROUP_"]}}
+func (s *Settings) groupRows() []Row {
+	if len(s.Bridge.Groups) == 0 {
+		return []Row{{Name: groupPrefix + "<NAME>", From: "default", Meaning: meanings["GROUP_"]}}
 	}
-	var all []row
-	for _, g := range s.bridge.Groups {
+	var all []Row
+	for _, g := range s.Bridge.Groups {
 		name := groupPrefix + bridge.VariableName(g.Name)
-		all = append(all, row{name, strings.Join(g.Servers, ","), "", s.source(name), meanings["GROUP_"]})
+		all = append(all, Row{name, strings.Join(g.Servers, ","), "", s.source(name), meanings["GROUP_"]})
 	}
 	return all
 }
 
 // order puts BRIDGE_SERVERS first, for nothing works without it.
 func order(name string) int {
-	if name == prefix+"_SERVERS" {
+	if name == Prefix+"_SERVERS" {
 		return 0
 	}
 	return 1
 }
 
-func (s *settings) joinRows(group string, now, byDefault []variable) []row {
-	all := make([]row, len(now))
+func (s *Settings) joinRows(group string, now, byDefault []variable) []Row {
+	all := make([]Row, len(now))
 	for i, v := range now {
 		var setting string
 		if group == "" {
-			setting = strings.TrimPrefix(v.name, prefix+"_")
+			setting = strings.TrimPrefix(v.name, Prefix+"_")
 		} else {
 			setting = group + strings.TrimPrefix(byDefault[i].name, amiPrefix+"_")
 		}
-		all[i] = row{v.name, v.value, byDefault[i].value, s.source(v.name), meanings[setting]}
+		all[i] = Row{v.name, v.value, byDefault[i].value, s.source(v.name), meanings[setting]}
 	}
 	for i := range all { // a secret is what its file has
-		file := slices.IndexFunc(all, func(r row) bool { return r.name == all[i].name+"_FILE" })
-		if file >= 0 && all[i].value == "" && all[file].value != "" {
-			all[i].value, all[i].from = redact.Hidden, "file"
+		file := slices.IndexFunc(all, func(r Row) bool { return r.Name == all[i].Name+"_FILE" })
+		if file >= 0 && all[i].Value == "" && all[file].Value != "" {
+			all[i].Value, all[i].From = redact.Hidden, "file"
 		}
 	}
 	return all
 }
 
 // source says what gave a variable its value.
-func (s *settings) source(name string) string { return cmp.Or(s.given[name].from, "default") }
+func (s *Settings) source(name string) string { return cmp.Or(s.Given[name].from, "default") }

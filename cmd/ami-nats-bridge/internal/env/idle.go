@@ -1,4 +1,4 @@
-package main
+package env
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ import (
 
 // idle is a variable that has no effect, or an entry of it, and why. It is no
 // problem: what the catalog does not know may be a module's of somebody's own.
-type idle struct{ variable, why string }
+type idle struct{ Variable, Why string }
 
 // idlers collects them.
 type idlers []idle
@@ -27,14 +27,14 @@ func (i *idlers) add(variable, why string, args ...any) {
 	}
 }
 
-// idle returns what is set and has no effect.
-func (s *settings) idle() []idle {
+// Idle returns what is set and has no effect.
+func (s *Settings) Idle() []idle {
 	var i idlers
 	s.idleNATS(&i)
-	own := func(setting string) string { return prefix + "_" + setting }
-	i.policy(own, s.bridge.ActionsAllow, s.bridge.ActionsDeny, s.bridge.ActionsRules)
-	for n := range s.bridge.Servers {
-		server := &s.bridge.Servers[n]
+	own := func(setting string) string { return Prefix + "_" + setting }
+	i.policy(own, s.Bridge.ActionsAllow, s.Bridge.ActionsDeny, s.Bridge.ActionsRules)
+	for n := range s.Bridge.Servers {
+		server := &s.Bridge.Servers[n]
 		i.policy(server.Variable, server.ActionsAllow, server.ActionsDeny, server.ActionsRules)
 		i.emptyLists(s, server)
 		var timeouts, rates []string
@@ -49,22 +49,22 @@ func (s *settings) idle() []idle {
 		i.events(server)
 	}
 	slices.SortFunc(i, func(a, b idle) int {
-		return cmp.Or(strings.Compare(a.variable, b.variable), strings.Compare(a.why, b.why))
+		return cmp.Or(strings.Compare(a.Variable, b.Variable), strings.Compare(a.Why, b.Why))
 	})
 	return i
 }
 
-// logIdle warns of what is set and has no effect.
-func (s *settings) logIdle(log *zap.Logger) {
-	all := s.idle()
+// LogIdle warns of what is set and has no effect.
+func (s *Settings) LogIdle(log *zap.Logger) {
+	all := s.Idle()
 	for _, one := range all {
-		log.Warn("setting without effect", zap.String("variable", one.variable), zap.String("cause", one.why), zap.Int("count", len(all)))
+		log.Warn("setting without effect", zap.String("variable", one.Variable), zap.String("cause", one.Why), zap.Int("count", len(all)))
 	}
 }
 
 // idleNATS finds credentials that nobody is shown.
-func (s *settings) idleNATS(i *idlers) {
-	n, kinds := &s.bridge.NATS, s.bridge.NATS.Kinds()
+func (s *Settings) idleNATS(i *idlers) {
+	n, kinds := &s.Bridge.NATS, s.Bridge.NATS.Kinds()
 	if n.User == "" && n.Password+amiconn.Secret(n.PasswordFile) != "" {
 		i.add(s.setOf("NATS_PASSWORD", "NATS_PASSWORD_FILE"), "it is for BRIDGE_NATS_USER, which is not set")
 	}
@@ -83,10 +83,10 @@ func (s *settings) idleNATS(i *idlers) {
 }
 
 // setOf returns the first of these settings' variables that is set, or "".
-func (s *settings) setOf(names ...string) string {
+func (s *Settings) setOf(names ...string) string {
 	for _, name := range names {
-		if _, ok := s.given[prefix+"_"+name]; ok {
-			return prefix + "_" + name
+		if _, ok := s.Given[Prefix+"_"+name]; ok {
+			return Prefix + "_" + name
 		}
 	}
 	return ""
@@ -94,13 +94,13 @@ func (s *settings) setOf(names ...string) string {
 
 // emptyLists finds lists of a server's own that say nothing, so that all
 // servers' stay in force.
-func (i *idlers) emptyLists(s *settings, server *bridge.ServerConfig) {
+func (i *idlers) emptyLists(s *Settings, server *bridge.ServerConfig) {
 	for setting, rest := range map[string]string{
-		"ACTIONS_ALLOW": s.bridge.ActionsAllow.String(), "ACTIONS_DENY": s.bridge.ActionsDeny.String(), "ACTIONS_RULES": s.bridge.ActionsRules.String(),
+		"ACTIONS_ALLOW": s.Bridge.ActionsAllow.String(), "ACTIONS_DENY": s.Bridge.ActionsDeny.String(), "ACTIONS_RULES": s.Bridge.ActionsRules.String(),
 	} {
 		name := server.Variable(setting)
-		if given, ok := s.given[name]; ok && strings.Trim(given.value, " ,;") == "" && rest != "" {
-			i.add(name, "it is empty, so that %s_%s stays in force", prefix, setting)
+		if given, ok := s.Given[name]; ok && strings.Trim(given.Value, " ,;") == "" && rest != "" {
+			i.add(name, "it is empty, so that %s_%s stays in force", Prefix, setting)
 		}
 	}
 }

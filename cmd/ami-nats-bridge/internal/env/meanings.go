@@ -1,4 +1,4 @@
-package main
+package env
 
 // meanings says in one line what each variable is: those under BRIDGE_ by the
 // rest of their names, those of each server under AMI_.

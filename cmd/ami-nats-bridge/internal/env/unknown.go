@@ -1,4 +1,4 @@
-package main
+package env
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ var injected = regexp.MustCompile(`^BRIDGE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_P
 // foreign reports whether somebody else's BRIDGE_ variable has that name and
 // value.
 func foreign(name, value string) bool {
-	if strings.HasPrefix(name, prefix+"_TEST_") || injected.MatchString(name) {
+	if strings.HasPrefix(name, Prefix+"_TEST_") || injected.MatchString(name) {
 		return true
 	}
 	address := strings.HasPrefix(value, "tcp://") || strings.HasPrefix(value, "udp://")
@@ -27,10 +27,10 @@ func foreign(name, value string) bool {
 
 // unknown complains of each variable that nobody reads: a mistyped name would
 // otherwise be a setting that silently is not in force.
-func (l *loader) unknown(s *settings) {
+func (l *loader) unknown(s *Settings) {
 	known := make(map[string]bool)
-	for _, row := range s.rows() {
-		known[row.name] = true
+	for _, row := range s.Rows() {
+		known[row.Name] = true
 	}
 	candidates := slices.Sorted(maps.Keys(known))
 	for name, value := range l.set {
@@ -39,7 +39,7 @@ func (l *loader) unknown(s *settings) {
 			continue
 		}
 		if server, ok := serverOf(name); ok && !slices.ContainsFunc(s.Servers, func(n string) bool {
-			return strings.HasPrefix(name, serverPrefix+bridge.VariableName(n)+"_")
+			return strings.HasPrefix(name, ServerPrefix+bridge.VariableName(n)+"_")
 		}) {
 			reason := "no server " + server + " in BRIDGE_SERVERS, which is not set"
 			if len(s.Servers) > 0 {
@@ -55,7 +55,7 @@ func (l *loader) unknown(s *settings) {
 // serverOf returns <NAME> of BRIDGE_SERVER_<NAME>_<SETTING>; it is false if
 // what follows is no setting.
 func serverOf(name string) (string, bool) {
-	rest, ok := strings.CutPrefix(name, serverPrefix)
+	rest, ok := strings.CutPrefix(name, ServerPrefix)
 	if !ok {
 		return "", false
 	}

@@ -1,10 +1,12 @@
-package main
+package env
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // What is accepted and does nothing is said, by run and by check.
@@ -54,8 +56,8 @@ func TestIdle_NamesWhatHasNoEffect(t *testing.T) {
 			set = strings.Split(test.set, "|")
 		}
 		var got []string
-		for _, one := range loaded(t, one(set...)...).idle() {
-			got = append(got, one.variable+": "+one.why)
+		for _, one := range loaded(t, envtest.One(set...)...).Idle() {
+			got = append(got, one.Variable+": "+one.Why)
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s (-want +got): %s", test.set, diff)

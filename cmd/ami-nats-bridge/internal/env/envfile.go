@@ -1,4 +1,4 @@
-package main
+package env
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 )
 
-// envFile is the variable that names a file of more variables.
-const envFile = prefix + "_ENV_FILE"
+// EnvFile is the variable that names a file of more variables.
+const EnvFile = Prefix + "_ENV_FILE"
 
 // maxEnvFile bounds that file: some ten thousand variables.
 const maxEnvFile = amiconn.MiB
@@ -24,15 +24,15 @@ var envNameRule = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 // read at all.
 func readEnvFile(name string) (set map[string]string, problems []string) {
 	problem := func(line int, reason string) {
-		problems = append(problems, fmt.Sprintf("%s: line %d %s", envFile, line, reason))
+		problems = append(problems, fmt.Sprintf("%s: line %d %s", EnvFile, line, reason))
 	}
 	content, err := amiconn.ReadFile(name, maxEnvFile)
 	if err != nil {
-		return nil, []string{fmt.Sprintf("%s: its file cannot be read: %v", envFile, err)}
+		return nil, []string{fmt.Sprintf("%s: its file cannot be read: %v", EnvFile, err)}
 	}
 	content = amiconn.TrimMark(content)
 	if bytes.IndexByte(content, 0) >= 0 {
-		return nil, []string{envFile + ": its file holds NUL: it is no text in UTF-8"}
+		return nil, []string{EnvFile + ": its file holds NUL: it is no text in UTF-8"}
 	}
 	set = make(map[string]string)
 	number := 0
@@ -50,9 +50,9 @@ func readEnvFile(name string) (set map[string]string, problems []string) {
 			problem(number, "wants NAME=value") // whatever stands there may be a secret
 		case twice:
 			problem(number, "sets "+variable+" again")
-		case variable == envFile:
-			problem(number, "sets "+envFile+" itself, which only the environment can")
-		case !strings.HasPrefix(variable, prefix+"_"):
+		case variable == EnvFile:
+			problem(number, "sets "+EnvFile+" itself, which only the environment can")
+		case !strings.HasPrefix(variable, Prefix+"_"):
 			problem(number, "sets "+variable+", which is no setting; the nearest is "+catalog.Nearest(variable, settingNames()))
 		case quoted(value):
 			problem(number, "has "+variable+" in quotes, which would be part of its value: leave them out")
@@ -65,10 +65,10 @@ func readEnvFile(name string) (set map[string]string, problems []string) {
 
 // settingNames are the variables that there are without any server.
 func settingNames() []string {
-	s := defaultSettings()
+	s := Defaults()
 	var names []string
-	for _, r := range s.rows() {
-		names = append(names, r.name)
+	for _, r := range s.Rows() {
+		names = append(names, r.Name)
 	}
 	return names
 }

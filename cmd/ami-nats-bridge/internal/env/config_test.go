@@ -1,4 +1,4 @@
-package main
+package env
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // global and common are the contract's section on configuration.
@@ -27,7 +28,7 @@ STABLE_AFTER OUTBOX_BYTES WRITE_BUFFER_BYTES MAX_PENDING MAX_FRAME_BYTES EVENTS_
 ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES`
 
 func TestRows_AreTheContractsVariables(t *testing.T) {
-	setenv(t)
+	envtest.Set(t)
 	var want, got []string
 	for name := range strings.FieldsSeq(global) {
 		want = append(want, "BRIDGE_"+name)
@@ -35,11 +36,11 @@ func TestRows_AreTheContractsVariables(t *testing.T) {
 	for name := range strings.FieldsSeq(common) {
 		want = append(want, "BRIDGE_AMI_"+name)
 	}
-	s := defaultSettings()
-	for _, r := range s.rows() {
-		got = append(got, r.name)
-		if r.meaning == "" {
-			t.Errorf("%s has no meaning", r.name)
+	s := Defaults()
+	for _, r := range s.Rows() {
+		got = append(got, r.Name)
+		if r.Meaning == "" {
+			t.Errorf("%s has no meaning", r.Name)
 		}
 	}
 	slices.Sort(want)
@@ -53,7 +54,7 @@ func TestRows_AreTheContractsVariables(t *testing.T) {
 }
 
 func TestRows_DefaultsAreTheContracts(t *testing.T) {
-	setenv(t)
+	envtest.Set(t)
 	want := map[string]string{}
 	for pair := range strings.FieldsSeq(`AMI_TLS=off AMI_TLS_LEGACY=off AMI_AUTH=md5 AMI_EVENTS=on AMI_SESSIONS=2 AMI_ACTION_SESSIONS=1
 		AMI_CONNECT_TIMEOUT=10s AMI_LOGIN_TIMEOUT=5s AMI_PING_INTERVAL=15s AMI_READ_TIMEOUT=30s AMI_ACTION_TIMEOUT=30s
@@ -68,13 +69,13 @@ func TestRows_DefaultsAreTheContracts(t *testing.T) {
 	}
 	want["BRIDGE_NODE"] = nodeName()
 	got := map[string]string{}
-	s := defaultSettings()
-	for _, r := range s.rows() {
-		if r.byDefault != "" {
-			got[r.name] = r.byDefault
+	s := Defaults()
+	for _, r := range s.Rows() {
+		if r.ByDefault != "" {
+			got[r.Name] = r.ByDefault
 		}
-		if r.value != r.byDefault || r.from != "default" {
-			t.Errorf("%s = %q from %s with an empty environment", r.name, r.value, r.from)
+		if r.Value != r.ByDefault || r.From != "default" {
+			t.Errorf("%s = %q from %s with an empty environment", r.Name, r.Value, r.From)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -83,7 +84,7 @@ func TestRows_DefaultsAreTheContracts(t *testing.T) {
 }
 
 func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
-	setenv(t, "BRIDGE_SERVERS= pbx1 , pbx-2,", "BRIDGE_AMI_USERNAME=bridge", "BRIDGE_AMI_SECRET="+canary,
+	envtest.Set(t, "BRIDGE_SERVERS= pbx1 , pbx-2,", "BRIDGE_AMI_USERNAME=bridge", "BRIDGE_AMI_SECRET="+envtest.Canary,
 		"BRIDGE_AMI_READ_TIMEOUT=40s", "BRIDGE_AMI_EVENTS_DENY=RTCP*, VarSet", "BRIDGE_AMI_ACTION_SESSIONS=4",
 		"BRIDGE_AMI_ACTION_TIMEOUTS=Originate=60s,Command=10s", "BRIDGE_AMI_ACTION_RATES=Originate=0.5",
 		"BRIDGE_SERVER_PBX_2_ACTION_RATES=", "BRIDGE_SERVER_PBX_2_ACTION_SESSIONS=1",
@@ -91,50 +92,50 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 		"BRIDGE_SERVER_PBX_2_READ_TIMEOUT=50s", "BRIDGE_SERVER_PBX_2_EVENTS_DENY=", "BRIDGE_SERVER_PBX_2_TLS=on",
 		"BRIDGE_AMI_ACTIONS_RULES=Hangup: Channel absent", "BRIDGE_SERVER_PBX_2_ACTIONS_RULES=",
 		"BRIDGE_SERVER_PBX1_ACTIONS_RULES= Redirect: Channel  in( a,b );", "BRIDGE_SERVER_PBX_2_CHARSET=latin1", "BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HTTP_ADDR=", "BRIDGE_LOG_LEVEL=")
-	s, problems := loadSettings()
+	s, problems := Load()
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if got := s.bridge.Servers[0].ActionsRules.String(); got != "Redirect: Channel  in( a,b )" {
+	if got := s.Bridge.Servers[0].ActionsRules.String(); got != "Redirect: Channel  in( a,b )" {
 		t.Errorf("the first server's rules are %q", got)
 	}
 	for i, want := range []string{"BRIDGE_AMI_ACTION_RATES", "BRIDGE_SERVER_PBX_2_ACTION_RATES"} {
-		if got := s.bridge.Servers[i].Variable("ACTION_RATES"); got != want {
+		if got := s.Bridge.Servers[i].Variable("ACTION_RATES"); got != want {
 			t.Errorf("ACTION_RATES is called %s, want %s", got, want)
 		}
-		s.bridge.Servers[i].Variables = nil
+		s.Bridge.Servers[i].Variables = nil
 	}
-	s.bridge.Servers[0].ActionsRules = nil
+	s.Bridge.Servers[0].ActionsRules = nil
 	first, second := bridge.DefaultServerConfig(), bridge.DefaultServerConfig()
-	first.Name, first.Addr, first.Username, first.Secret = "pbx1", "10.0.0.1:5038", "bridge", canary
+	first.Name, first.Addr, first.Username, first.Secret = "pbx1", "10.0.0.1:5038", "bridge", envtest.Canary
 	first.ReadTimeout, first.EventsDeny = 40*time.Second, bridge.Globs{"RTCP*", "VarSet"}
 	first.ActionSessions, first.ActionRates = 4, bridge.Rates{{Pattern: "Originate", Value: 0.5}}
 	first.ActionTimeouts = amiconn.Timeouts{{Pattern: "Originate", Value: time.Minute}, {Pattern: "Command", Value: 10 * time.Second}}
 	second.ActionTimeouts = first.ActionTimeouts
-	second.Name, second.Addr, second.Username, second.Secret = "pbx-2", "10.0.0.2:5039", "bridge", canary
+	second.Name, second.Addr, second.Username, second.Secret = "pbx-2", "10.0.0.2:5039", "bridge", envtest.Canary
 	second.ReadTimeout, second.EventsDeny, second.TLS, second.Charset = 50*time.Second, bridge.Globs{}, true, 1
 	second.ActionsRules = bridge.Rules{}
-	if diff := cmp.Diff([]bridge.ServerConfig{first, second}, s.bridge.Servers); diff != "" {
+	if diff := cmp.Diff([]bridge.ServerConfig{first, second}, s.Bridge.Servers); diff != "" {
 		t.Error("servers (-want +got):", diff)
 	}
-	if s.bridge.HTTPAddr != "" || s.bridge.NATS.URL != "nats://n:4222" {
-		t.Errorf("HTTP_ADDR %q, NATS_URL %q", s.bridge.HTTPAddr, s.bridge.NATS.URL)
+	if s.Bridge.HTTPAddr != "" || s.Bridge.NATS.URL != "nats://n:4222" {
+		t.Errorf("HTTP_ADDR %q, NATS_URL %q", s.Bridge.HTTPAddr, s.Bridge.NATS.URL)
 	}
 }
 
 func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
-	setenv(t, "BRIDGE_SERVERS=pbx1,pbx-2", "BRIDGE_SERVER_PBX1_ADDR="+canary, "BRIDGE_SERVER_PBX1_USERNAME=u",
-		"BRIDGE_SERVER_PBX1_SECRET="+canary, "BRIDGE_SERVER_PBX1_SECRET_FILE=/"+canary,
+	envtest.Set(t, "BRIDGE_SERVERS=pbx1,pbx-2", "BRIDGE_SERVER_PBX1_ADDR="+envtest.Canary, "BRIDGE_SERVER_PBX1_USERNAME=u",
+		"BRIDGE_SERVER_PBX1_SECRET="+envtest.Canary, "BRIDGE_SERVER_PBX1_SECRET_FILE=/"+envtest.Canary,
 		"BRIDGE_SERVER_PBX_2_ADDR=h:1", "BRIDGE_SERVER_PBX_2_SECRET=", "BRIDGE_AMI_SESSIONS=3",
-		"BRIDGE_AMI_ACTION_SESSIONS=99", "BRIDGE_AMI_ACTION_TIMEOUTS="+canary, "BRIDGE_AMI_ACTION_RATES="+canary+"=fast",
-		"BRIDGE_AMI_PING_INTERVAL="+canary, "BRIDGE_AMI_TLS="+canary, "BRIDGE_AMI_MAX_PENDING="+canary,
-		"BRIDGE_AMI_CHARSET="+canary, "BRIDGE_AMI_AUTH="+canary, "BRIDGE_AMI_OUTBOX_BYTES="+canary,
-		"BRIDGE_AMI_EVENTS_ALLOW=["+canary, "BRIDGE_CONNECT_RATE="+canary, "BRIDGE_LOG_LEVEL="+canary,
-		"BRIDGE_LOG_FORMAT="+canary, "BRIDGE_DELIVERY="+canary, "BRIDGE_STREAM_REPLICAS=9",
-		"BRIDGE_NATS_PASSWORD_FILE=/nowhere/"+canary, "BRIDGE_HTPP_ADDR="+canary, "BRIDGE_SERVER_PBX9_ADDR="+canary,
-		"BRIDGE_SERVER_PBX1_ADR="+canary, "BRIDGE_EMBEDDED_NATS_ADDR="+canary,
-		"BRIDGE_ACTIONS_RULES=Hangup: Channel absent; Hangup: Cause matches (", "BRIDGE_SERVER_PBX1_ACTIONS_RULES=\""+canary)
-	s, problems := loadSettings()
+		"BRIDGE_AMI_ACTION_SESSIONS=99", "BRIDGE_AMI_ACTION_TIMEOUTS="+envtest.Canary, "BRIDGE_AMI_ACTION_RATES="+envtest.Canary+"=fast",
+		"BRIDGE_AMI_PING_INTERVAL="+envtest.Canary, "BRIDGE_AMI_TLS="+envtest.Canary, "BRIDGE_AMI_MAX_PENDING="+envtest.Canary,
+		"BRIDGE_AMI_CHARSET="+envtest.Canary, "BRIDGE_AMI_AUTH="+envtest.Canary, "BRIDGE_AMI_OUTBOX_BYTES="+envtest.Canary,
+		"BRIDGE_AMI_EVENTS_ALLOW=["+envtest.Canary, "BRIDGE_CONNECT_RATE="+envtest.Canary, "BRIDGE_LOG_LEVEL="+envtest.Canary,
+		"BRIDGE_LOG_FORMAT="+envtest.Canary, "BRIDGE_DELIVERY="+envtest.Canary, "BRIDGE_STREAM_REPLICAS=9",
+		"BRIDGE_NATS_PASSWORD_FILE=/nowhere/"+envtest.Canary, "BRIDGE_HTPP_ADDR="+envtest.Canary, "BRIDGE_SERVER_PBX9_ADDR="+envtest.Canary,
+		"BRIDGE_SERVER_PBX1_ADR="+envtest.Canary, "BRIDGE_EMBEDDED_NATS_ADDR="+envtest.Canary,
+		"BRIDGE_ACTIONS_RULES=Hangup: Channel absent; Hangup: Cause matches (", "BRIDGE_SERVER_PBX1_ACTIONS_RULES=\""+envtest.Canary)
+	s, problems := Load()
 	want := []string{
 		`BRIDGE_ACTIONS_RULES: rule "Hangup: Cause matches (" wants a regular expression (RE2); one that holds ; or a quote stands in quotes`,
 		"BRIDGE_AMI_ACTION_RATES: wants patterns of actions with how many a second, more than 0, such as Originate=5,Queue*=0.5",
@@ -167,14 +168,14 @@ func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
 	if diff := cmp.Diff(want, problems); diff != "" {
 		t.Error("problems (-want +got):", diff)
 	}
-	if os.Getenv("BRIDGE_AMI_TLS") != canary || !slices.Contains(s.refused, "BRIDGE_AMI_TLS") {
+	if os.Getenv("BRIDGE_AMI_TLS") != envtest.Canary || !slices.Contains(s.refused, "BRIDGE_AMI_TLS") {
 		t.Error("the environment was not restored, or the refusal is not remembered")
 	}
 }
 
 func TestLoad_WantsServers(t *testing.T) {
-	setenv(t, "BRIDGE_SERVER_PBX1_ADDR=h:1")
-	_, problems := loadSettings()
+	envtest.Set(t, "BRIDGE_SERVER_PBX1_ADDR=h:1")
+	_, problems := Load()
 	want := []string{
 		"BRIDGE_SERVERS: is missing: name your servers, such as pbx1,pbx2",
 		"BRIDGE_SERVER_PBX1_ADDR: no server PBX1 in BRIDGE_SERVERS, which is not set",
@@ -185,14 +186,14 @@ func TestLoad_WantsServers(t *testing.T) {
 }
 
 func TestLoad_IgnoresWhatOrchestratorsInject(t *testing.T) {
-	setenv(t, one("BRIDGE_SERVICE_HOST=10.0.0.9", "BRIDGE_SERVICE_PORT=9108", "BRIDGE_SERVICE_PORT_HTTP=9108",
+	envtest.Set(t, envtest.One("BRIDGE_SERVICE_HOST=10.0.0.9", "BRIDGE_SERVICE_PORT=9108", "BRIDGE_SERVICE_PORT_HTTP=9108",
 		"BRIDGE_PORT=tcp://10.0.0.9:9108", "BRIDGE_PORT_9108_TCP=tcp://10.0.0.9:9108", "BRIDGE_PORT_9108_TCP_ADDR=10.0.0.9",
 		"BRIDGE_NATS_SERVICE_HOST=10.0.0.8", "BRIDGE_TEST_ASTERISK=x")...)
-	if _, problems := loadSettings(); len(problems) > 0 {
+	if _, problems := Load(); len(problems) > 0 {
 		t.Error(problems)
 	}
-	setenv(t, one("BRIDGE_HTTP_PORT=9108")...)
-	if _, problems := loadSettings(); len(problems) != 1 {
+	envtest.Set(t, envtest.One("BRIDGE_HTTP_PORT=9108")...)
+	if _, problems := Load(); len(problems) != 1 {
 		t.Errorf("a mistyped …_PORT passes as injected: %q", problems)
 	}
 }
@@ -205,31 +206,31 @@ func TestLoad_ReadsSecretsFromFiles(t *testing.T) {
 		}
 		return name
 	}
-	setenv(t, "BRIDGE_SERVERS=pbx1", "BRIDGE_AMI_SECRET=common", "BRIDGE_AMI_USERNAME=u", "BRIDGE_SERVER_PBX1_ADDR=h:1",
-		"BRIDGE_SERVER_PBX1_SECRET_FILE="+file(" "+canary+" \n"), "BRIDGE_NATS_TOKEN_FILE="+file(canary),
-		"BRIDGE_NATS_PASSWORD_FILE="+file(canary+"\r\n"))
-	s, problems := loadSettings()
+	envtest.Set(t, "BRIDGE_SERVERS=pbx1", "BRIDGE_AMI_SECRET=common", "BRIDGE_AMI_USERNAME=u", "BRIDGE_SERVER_PBX1_ADDR=h:1",
+		"BRIDGE_SERVER_PBX1_SECRET_FILE="+file(" "+envtest.Canary+" \n"), "BRIDGE_NATS_TOKEN_FILE="+file(envtest.Canary),
+		"BRIDGE_NATS_PASSWORD_FILE="+file(envtest.Canary+"\r\n"))
+	s, problems := Load()
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	secret, err1 := s.bridge.Servers[0].ReadSecret()
-	password, err2 := s.bridge.NATS.ReadPassword()
-	if err := errors.Join(err1, err2); err != nil || secret != canary || password != canary || s.bridge.Servers[0].Secret != "" {
+	secret, err1 := s.Bridge.Servers[0].ReadSecret()
+	password, err2 := s.Bridge.NATS.ReadPassword()
+	if err := errors.Join(err1, err2); err != nil || secret != envtest.Canary || password != envtest.Canary || s.Bridge.Servers[0].Secret != "" {
 		t.Errorf("secrets differ: lengths %d %d, %v", len(secret), len(password), err)
 	}
 	for content, want := range map[string]string{"\n": "its file is empty", "a\nb\n": "its file holds more than one line, or NUL"} {
-		setenv(t, one("BRIDGE_NATS_TOKEN_FILE="+file(content))...)
-		if _, problems := loadSettings(); !slices.Equal(problems, []string{"BRIDGE_NATS_TOKEN_FILE: " + want}) {
+		envtest.Set(t, envtest.One("BRIDGE_NATS_TOKEN_FILE="+file(content))...)
+		if _, problems := Load(); !slices.Equal(problems, []string{"BRIDGE_NATS_TOKEN_FILE: " + want}) {
 			t.Errorf("%q: %q", content, problems)
 		}
 	}
 }
 
 // loaded are settings that must be right.
-func loaded(t *testing.T, variables ...string) *settings {
+func loaded(t *testing.T, variables ...string) *Settings {
 	t.Helper()
-	setenv(t, variables...)
-	s, problems := loadSettings()
+	envtest.Set(t, variables...)
+	s, problems := Load()
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

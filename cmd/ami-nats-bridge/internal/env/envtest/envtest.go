@@ -1,4 +1,5 @@
-package main
+// Package envtest sets the environment of tests.
+package envtest
 
 import (
 	"os"
@@ -7,8 +8,8 @@ import (
 	"testing"
 )
 
-// setenv makes the environment hold these BRIDGE_ variables and no others.
-func setenv(t *testing.T, variables ...string) {
+// Set makes the environment hold these BRIDGE_ variables and no others.
+func Set(t *testing.T, variables ...string) {
 	t.Helper()
 	for _, entry := range os.Environ() {
 		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "BRIDGE_") {
@@ -22,17 +23,17 @@ func setenv(t *testing.T, variables ...string) {
 	}
 }
 
-// one is a server that is right, as a base for tests of the rest.
-func one(more ...string) []string {
+// One is a server that is right, as a base for tests of the rest.
+func One(more ...string) []string {
 	return append([]string{"BRIDGE_SERVERS=pbx1", "BRIDGE_SERVER_PBX1_ADDR=10.0.0.1:5038",
-		"BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=" + canary}, more...)
+		"BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=" + Canary}, more...)
 }
 
-// canary stands for everything that must not be printed.
-const canary = "c4n4ry"
+// Canary stands for everything that must not be printed.
+const Canary = "c4n4ry"
 
-// writeFile returns the name of a new file that holds content.
-func writeFile(t *testing.T, content string) string {
+// File returns the name of a new file that holds content.
+func File(t *testing.T, content string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {

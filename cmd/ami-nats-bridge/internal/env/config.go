@@ -1,4 +1,4 @@
-package main
+package env
 
 import (
 	"cmp"
@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	prefix       = "BRIDGE"
+	Prefix       = "BRIDGE"
 	amiPrefix    = "BRIDGE_AMI"
-	serverPrefix = "BRIDGE_SERVER_"
+	ServerPrefix = "BRIDGE_SERVER_"
 	groupPrefix  = "BRIDGE_GROUP_"
 )
 
@@ -40,34 +40,34 @@ type process struct {
 	NATSLeafDomain   string         `split_words:"true"`
 }
 
-// settings is the whole environment.
-type settings struct {
+// Settings is the whole environment.
+type Settings struct {
 	process
-	bridge bridge.Config
-	// base holds what BRIDGE_AMI_ says of every server.
-	base bridge.ServerConfig
+	Bridge bridge.Config
+	// Base holds what BRIDGE_AMI_ says of every server.
+	Base bridge.ServerConfig
 	// refused names the variables that could not be read; their defaults stand.
 	refused []string
-	// given are the variables that are set, as they are written, and from where:
+	// Given are the variables that are set, as they are written, and from where:
 	// "set" in the environment, or the variable that names their file.
-	given map[string]given
-	// hidden are variables of that file which the environment has otherwise.
-	hidden []string
+	Given map[string]Given
+	// Hidden are variables of that file which the environment has otherwise.
+	Hidden []string
 }
 
-// given is a variable that is set.
-type given struct{ value, from string }
+// Given is a variable that is set.
+type Given struct{ Value, from string }
 
-func defaultSettings() settings {
-	s := settings{
+func Defaults() Settings {
+	s := Settings{
 		process: process{
 			EmbeddedNATSAddr: "127.0.0.1:4222",
 			DataDir:          "./data",
 		},
-		bridge: bridge.DefaultConfig(),
-		base:   bridge.DefaultServerConfig(),
+		Bridge: bridge.DefaultConfig(),
+		Base:   bridge.DefaultServerConfig(),
 	}
-	s.bridge.Node = nodeName()
+	s.Bridge.Node = nodeName()
 	return s
 }
 
@@ -82,26 +82,26 @@ func nodeName() string {
 	return notNode.ReplaceAllString(host[:min(len(host), 64)], "-")
 }
 
-// loadSettings reads the environment, and the file of more variables that it may
+// Load reads the environment, and the file of more variables that it may
 // name. The settings are usable only if there is no problem; each problem is one
 // line that names its variable, and never holds the value of one. It must not be
 // called by two goroutines at once: envconfig reads the process's environment.
-func loadSettings() (settings, []string) {
-	s := defaultSettings()
+func Load() (Settings, []string) {
+	s := Defaults()
 	l := newLoader()
 	defer l.impose()()
-	l.process(prefix, &s.process)
-	l.process(prefix, &s.bridge)
-	l.process(amiPrefix, &s.base)
-	s.base.Variables = l.variables("")
+	l.process(Prefix, &s.process)
+	l.process(Prefix, &s.Bridge)
+	l.process(amiPrefix, &s.Base)
+	s.Base.Variables = l.variables("")
 	for _, name := range s.Servers {
-		s.bridge.Servers = append(s.bridge.Servers, l.server(s.base, name))
+		s.Bridge.Servers = append(s.Bridge.Servers, l.server(s.Base, name))
 	}
-	s.bridge.Groups = l.groups()
+	s.Bridge.Groups = l.groups()
 	l.check(&s)
 	l.unknown(&s)
-	s.refused, s.given, s.hidden = l.bad, l.given(), l.hidden()
-	if l.file == nil && l.env[envFile] != "" {
+	s.refused, s.Given, s.Hidden = l.bad, l.given(), l.hidden()
+	if l.file == nil && l.env[EnvFile] != "" {
 		l.problems = l.problems[:1] // the others come of that one
 	}
 	slices.Sort(l.problems)
@@ -119,7 +119,7 @@ type loader struct {
 
 func newLoader() *loader {
 	l := &loader{env: environment(), set: make(map[string]string)}
-	if name := l.env[envFile]; name != "" {
+	if name := l.env[EnvFile]; name != "" {
 		l.file, l.problems = readEnvFile(name)
 	}
 	for name, value := range l.file {
@@ -138,7 +138,7 @@ func newLoader() *loader {
 func environment() map[string]string {
 	set := make(map[string]string)
 	for _, entry := range os.Environ() {
-		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, prefix+"_") {
+		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, Prefix+"_") {
 			set[name] = value
 		}
 	}
@@ -171,14 +171,14 @@ func (l *loader) impose() func() {
 }
 
 // given returns what is in force and where it comes from.
-func (l *loader) given() map[string]given {
-	all := make(map[string]given, len(l.set))
+func (l *loader) given() map[string]Given {
+	all := make(map[string]Given, len(l.set))
 	for name, value := range l.set {
-		from := envFile
+		from := EnvFile
 		if own, ok := l.env[name]; ok && own == value {
 			from = "set"
 		}
-		all[name] = given{value, from}
+		all[name] = Given{value, from}
 	}
 	return all
 }
@@ -196,7 +196,7 @@ func (l *loader) hidden() []string {
 }
 
 func emptyMeansSomething(name string) bool {
-	return name == prefix+"_HTTP_ADDR" || strings.HasSuffix(name, "_EVENTS_DENY") || strings.HasSuffix(name, "_SHED_FIRST") ||
+	return name == Prefix+"_HTTP_ADDR" || strings.HasSuffix(name, "_EVENTS_DENY") || strings.HasSuffix(name, "_SHED_FIRST") ||
 		strings.HasSuffix(name, "_ACTIONS_ALLOW") || strings.HasSuffix(name, "_ACTIONS_DENY") ||
 		strings.HasSuffix(name, "_ACTIONS_RULES") || strings.HasSuffix(name, "_ACTION_TIMEOUTS") || strings.HasSuffix(name, "_ACTION_RATES")
 }
@@ -250,7 +250,7 @@ func accepts(e *envconfig.ParseError) string {
 func (l *loader) server(base bridge.ServerConfig, name string) bridge.ServerConfig {
 	s := base
 	s.Name, s.Variables = name, l.variables(name)
-	own := serverPrefix + bridge.VariableName(name)
+	own := ServerPrefix + bridge.VariableName(name)
 	if cmp.Or(l.set[own+"_SECRET"], l.set[own+"_SECRET_FILE"]) != "" {
 		s.Secret, s.SecretFile = "", ""
 	}
@@ -292,30 +292,30 @@ func (l *loader) groups() (groups []bridge.Group) {
 }
 
 // check validates what was read, and looks into the files that are named.
-func (l *loader) check(s *settings) {
-	l.note(s.bridge.Validate(), func(setting string) string { return prefix + "_" + setting })
-	l.files(s.bridge.NATS.CheckFiles())
-	for i := range s.bridge.Servers {
-		server := &s.bridge.Servers[i]
+func (l *loader) check(s *Settings) {
+	l.note(s.Bridge.Validate(), func(setting string) string { return Prefix + "_" + setting })
+	l.files(s.Bridge.NATS.CheckFiles())
+	for i := range s.Bridge.Servers {
+		server := &s.Bridge.Servers[i]
 		l.note(server.Validate(), server.Variable)
 		l.files(server.CheckFiles())
 	}
-	if urls := s.bridge.NATS.URL; urls != "" && !validURLs(urls) {
-		l.problem(prefix+"_NATS_URL", wantsURLs)
+	if urls := s.Bridge.NATS.URL; urls != "" && !ValidURLs(urls) {
+		l.problem(Prefix+"_NATS_URL", WantsURLs)
 	}
 	l.leaf(s)
 	if s.LogLevel < zapcore.DebugLevel || s.LogLevel > zapcore.ErrorLevel {
-		l.problem(prefix+"_LOG_LEVEL", "wants debug, info, warn or error")
+		l.problem(Prefix+"_LOG_LEVEL", "wants debug, info, warn or error")
 	}
 	if _, _, err := net.SplitHostPort(s.EmbeddedNATSAddr); err != nil {
-		l.problem(prefix+"_EMBEDDED_NATS_ADDR", "wants host:port, such as 127.0.0.1:4222")
+		l.problem(Prefix+"_EMBEDDED_NATS_ADDR", "wants host:port, such as 127.0.0.1:4222")
 	}
 }
 
 // where is the variable that gave setting its value for server: its own,
 // unless only the common one is set.
 func (l *loader) where(server, setting string) string {
-	own := serverPrefix + bridge.VariableName(server) + "_" + setting
+	own := ServerPrefix + bridge.VariableName(server) + "_" + setting
 	common := amiPrefix + "_" + setting
 	_, hasOwn := l.set[own]
 	if _, hasCommon := l.set[common]; hasCommon && !hasOwn {

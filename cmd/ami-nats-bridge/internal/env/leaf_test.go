@@ -1,9 +1,11 @@
-package main
+package env
 
 import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 func TestLeaf_RefusesWhatDoesNotGoTogether(t *testing.T) {
@@ -16,14 +18,14 @@ func TestLeaf_RefusesWhatDoesNotGoTogether(t *testing.T) {
 		{"BRIDGE_NATS_LEAF_URL: wants URLs", []string{"BRIDGE_NATS_LEAF_URL=nats://"}},
 		{"BRIDGE_NATS_LEAF_DOMAIN: is for a leaf", []string{"BRIDGE_NATS_LEAF_DOMAIN=x"}},
 		{"BRIDGE_NATS_LEAF_DOMAIN: wants 1 to 80", []string{url, "BRIDGE_NATS_LEAF_DOMAIN=a.b"}},
-		{"BRIDGE_NATS_TOKEN: is not for leaves", []string{url, "BRIDGE_NATS_TOKEN=" + canary}},
+		{"BRIDGE_NATS_TOKEN: is not for leaves", []string{url, "BRIDGE_NATS_TOKEN=" + envtest.Canary}},
 		{"BRIDGE_DELIVERY: wants jetstream", []string{url, "BRIDGE_DELIVERY=core"}},
 		{"BRIDGE_STREAMS: wants manage", []string{url, "BRIDGE_STREAMS=verify"}},
 		{"BRIDGE_STREAM_REPLICAS: wants 1", []string{url, "BRIDGE_STREAM_REPLICAS=3"}},
 	} {
 		t.Run(test.want, func(t *testing.T) {
-			setenv(t, one(test.set...)...)
-			_, problems := loadSettings()
+			envtest.Set(t, envtest.One(test.set...)...)
+			_, problems := Load()
 			if len(problems) != 1 || !strings.HasPrefix(problems[0], test.want) {
 				t.Errorf("%q", problems)
 			}
@@ -32,13 +34,13 @@ func TestLeaf_RefusesWhatDoesNotGoTogether(t *testing.T) {
 }
 
 func TestLeaf_ItsPasswordIsShownNowhere(t *testing.T) {
-	s := loaded(t, one("BRIDGE_NATS_LEAF_URL=nats://leaf:"+canary+"@hub:7422,tls://other")...)
-	at := slices.IndexFunc(s.rows(), func(r row) bool { return r.name == "BRIDGE_NATS_LEAF_URL" })
-	if got := s.rows()[at].value; got != "nats://[redacted]@hub:7422,tls://other" {
+	s := loaded(t, envtest.One("BRIDGE_NATS_LEAF_URL=nats://leaf:"+envtest.Canary+"@hub:7422,tls://other")...)
+	at := slices.IndexFunc(s.Rows(), func(r Row) bool { return r.Name == "BRIDGE_NATS_LEAF_URL" })
+	if got := s.Rows()[at].Value; got != "nats://[redacted]@hub:7422,tls://other" {
 		t.Errorf("config shows %s", got)
 	}
-	hub, err := s.hub()
-	if err != nil || len(hub.URLs) != 2 || hub.URLs[0].User.String() != "leaf:"+canary || hub.Domain != "amibridge-"+s.bridge.Node {
+	hub, err := s.Hub()
+	if err != nil || len(hub.URLs) != 2 || hub.URLs[0].User.String() != "leaf:"+envtest.Canary || hub.Domain != "amibridge-"+s.Bridge.Node {
 		t.Errorf("the hub is %+v (%v)", hub, err)
 	}
 }
