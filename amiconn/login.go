@@ -104,7 +104,7 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 		return "", &SessionError{ReasonLogin, err}
 	}
 	for {
-		f, err := s.frames.Next()
+		f, err := s.next()
 		if err != nil && !errors.Is(err, frames.ErrFrameTooLarge) {
 			return "", &SessionError{ReasonLogin, fmt.Errorf("%s: %w", action, err)}
 		}
