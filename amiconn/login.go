@@ -112,6 +112,7 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 			s.guard(f)
 			continue
 		}
+		s.nameless = len(f.Get("ActionID")) == 0
 		if string(f.Name()) != "Success" {
 			return "", s.refusal(action, string(f.Get("Message")))
 		}

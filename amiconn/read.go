@@ -82,6 +82,9 @@ func (s *Session) handle(f *frames.Frame) {
 			return
 		}
 		s.table.Deliver(s.Token, f)
+		if s.nameless && !f.Continues && answers(f, "", "") {
+			s.table.Unnamed(s.Token)
+		}
 	default:
 		// Raw text is the answer to a few Actions, and otherwise the rest of a
 		// frame that an overloaded Asterisk cut.
@@ -107,11 +110,14 @@ func (s *Session) event(f *frames.Frame) {
 }
 
 // isPong says whether the Response f answers our Ping. A server that names no
-// ActionID in its answers has at most this one Ping of ours to answer so.
+// ActionID in its Pongs has at most this one Ping of ours to answer so: others' are
+// refused there.
 func (s *Session) isPong(f *frames.Frame) bool {
 	id := f.Get("ActionID")
-	if len(id) == 0 {
-		return s.pingAt.Load() != 0 && f.Get("Ping") != nil
+	if len(id) == 0 && f.Get("Ping") != nil {
+		s.nameless = true
+		s.namelessPong.Store(true)
+		return s.pingAt.Load() != 0
 	}
 	return string(id) == s.pingID
 }

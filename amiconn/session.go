@@ -106,6 +106,9 @@ type Session struct {
 	key      Secret // the answer to the challenge
 	oldLists bool
 
+	nameless     bool        // an answer to us had no ActionID; the reader's own
+	namelessPong atomic.Bool // a Pong had none
+
 	number   atomic.Uint64 // of the last ActionID
 	seq      uint64        // of the last event; the reader's own
 	born     time.Time     // what lastRead and pingAt count from, on the monotonic clock
