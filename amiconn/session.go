@@ -95,7 +95,8 @@ type Session struct {
 	table  *correlation.Table
 	hooks  Hooks
 	counts *counts
-	try    *try // what the breaker knows of it, once it is up
+	try    *try   // what the breaker knows of it, once it is up
+	proven func() // called each StableAfter that it stays up
 	log    *zap.Logger
 	conn   net.Conn
 	frames *frames.Reader
