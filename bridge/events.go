@@ -18,13 +18,9 @@ type eventCounts struct {
 
 // onEvent takes an event from the reader to the outbox. It runs on the
 // reader's goroutine: it encodes, copies and counts, and never waits. Whatever
-// becomes of the event, its number is published or told in a Gap; one that is not
-// wanted has none. A panic goes on to the reader.
+// becomes of the event, its number is published, told in a Gap or counted as
+// filtered. A panic goes on to the reader.
 func (s *server) onEvent(e amiconn.Event) {
-	if e.Session != s.session {
-		s.session, s.skipped = e.Session, 0
-	}
-	e.Seq -= s.skipped
 	lost := dropPanic // if nothing else is said
 	defer func() {
 		if lost != "" {
@@ -42,7 +38,6 @@ func (s *server) onEvent(e amiconn.Event) {
 		}
 	case verdict == unwanted:
 		lost = ""
-		s.skipped++
 		s.outbox.filter()
 	default:
 		entry := outboxEntry{subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano()}

@@ -29,8 +29,6 @@ type server struct {
 	streamed  partCounts
 
 	subjects *subjects
-	session  string             // of the last event
-	skipped  uint64             // its events that took no number
 	judged   *filter            // that verdicts are of
 	verdicts map[string]verdict // answers of judge
 	payload  []byte             // the event being encoded

@@ -161,8 +161,8 @@ func TestBridge_FiltersAndCounts(t *testing.T) {
 		sim.Emit("Event", name)
 	}
 	join, hangup := r.next(events), r.next(events)
-	if !strings.HasSuffix(join.Subject, ".QueueCallerJoin") || !strings.HasSuffix(join.Header.Get("Ami-Seq"), ":1") ||
-		!strings.HasSuffix(hangup.Subject, ".Hangup") || !strings.HasSuffix(hangup.Header.Get("Ami-Seq"), ":2") {
+	if !strings.HasSuffix(join.Subject, ".QueueCallerJoin") || !strings.HasSuffix(join.Header.Get("Ami-Seq"), ":3") ||
+		!strings.HasSuffix(hangup.Subject, ".Hangup") || !strings.HasSuffix(hangup.Header.Get("Ami-Seq"), ":5") {
 		t.Errorf("came %s %s and %s %s", join.Subject, join.Header.Get("Ami-Seq"), hangup.Subject, hangup.Header.Get("Ami-Seq"))
 	}
 	buffers := r.subscribe("ami.status.pbx1.buffers")
