@@ -92,6 +92,7 @@ func (b *Bridge) newConn(name string, opts ...nats.Option) *conn {
 // comes back although NATS is not there yet: the first connect is retried as well.
 func (b *Bridge) handlers(c *conn) []nats.Option {
 	connected := func(nc *nats.Conn) {
+		c.said.forget()
 		if !c.connected() {
 			c.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
 			return
@@ -109,11 +110,16 @@ func (b *Bridge) handlers(c *conn) []nats.Option {
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			c.log.Warn("nats not reached", zap.Error(b.cfg.NATS.Mismatch(err)))
+			err = b.cfg.NATS.Mismatch(err)
+			c.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
 		}),
 		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			c.log.Error("nats error", zap.Error(err))
+			level := zap.ErrorLevel
+			if errors.Is(err, nats.ErrPermissionViolation) { // which comes again with each try
+				level = c.said.level(level, err)
+			}
+			c.log.Log(level, "nats error", zap.Error(err))
 			c.failed(err)
 			b.streams.connectionError(err)
 			if p := b.publisher.Load(); p != nil {
