@@ -98,14 +98,12 @@ func (s *serverStatus) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 }
 
 // look publishes the buffers if their level has changed.
-func (s *serverStatus) look(link *amiconn.Status) {
-	m := s.buffers(time.Now(), link)
-	before, now := s.levels, m.levels()
-	s.levels = now
-	if m.Trigger = trigger(before, now); m.Trigger != "" {
-		s.publisher.publish(s.subjects.status("buffers", ""), m)
-		s.tellDrops()
-		s.tellStrays(link.Calls)
+func (s *serverStatus) look(now time.Time, link *amiconn.Status) {
+	m := s.buffers(now, link)
+	before := s.levels
+	s.levels = m.levels()
+	if m.Trigger = trigger(before, s.levels); m.Trigger != "" {
+		s.tellBuffers(m, now, link)
 	}
 }
 
@@ -117,9 +115,13 @@ func (s *serverStatus) tick(now time.Time, link *amiconn.Status) {
 		m.Trigger = changed // the alarm comes too late to tell
 	}
 	s.levels = m.levels()
+	s.tellBuffers(m, now, link)
+}
+
+func (s *serverStatus) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
 	s.publisher.publish(s.subjects.status("buffers", ""), m)
-	s.tellDrops()
-	s.tellStrays(link.Calls)
+	s.tellDrops(now)
+	s.tellStrays(now, link.Calls)
 }
 
 // trigger says what is worst about a change of levels; it is empty without one.

@@ -100,6 +100,7 @@ func (c *conn) ours() []nats.Option {
 // not there yet: the first connect is retried as well.
 func (c *conn) handlers() []nats.Option {
 	connected := func(nc *nats.Conn) {
+		c.said.forget()
 		if !c.connected() {
 			c.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
 			return
@@ -118,11 +119,16 @@ func (c *conn) handlers() []nats.Option {
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			c.log.Warn("nats not reached", zap.Error(Mismatch(c.cfg.NATS, err)))
+			err = Mismatch(c.cfg.NATS, err)
+			c.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
 		}),
 		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			c.log.Error("nats error", zap.Error(err))
+			level := zap.ErrorLevel
+			if errors.Is(err, nats.ErrPermissionViolation) { // which comes again with each try
+				level = c.said.level(level, err)
+			}
+			c.log.Log(level, "nats error", zap.Error(err))
 			c.failed(err)
 			for _, f := range c.errors {
 				f(err)

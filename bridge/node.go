@@ -69,7 +69,7 @@ func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.tellLost()
 	for _, e := range b.endpoints {
-		e.tellDropped()
+		e.tellDropped(now)
 	}
 	for _, s := range b.servers {
 		s.status.tick(now, new(s.link.Status()))
@@ -83,7 +83,19 @@ func (b *Bridge) look() {
 	if b.streams.changed.Load() {
 		b.tellNode(time.Now())
 	}
+	now := time.Now()
 	for _, s := range b.servers {
-		s.status.look(new(s.link.Status()))
+		s.status.look(now, new(s.link.Status()))
+	}
+}
+
+// endSums has all counts be told that the log has not told of yet.
+func (b *Bridge) endSums() {
+	b.audit.told.end()
+	for _, e := range b.endpoints {
+		e.dropped.told.end()
+	}
+	for _, s := range b.servers {
+		s.status.endSums()
 	}
 }

@@ -39,16 +39,15 @@ type serverStatus struct {
 	gaps   gapCounts
 	levels levels // the status goroutine's own
 
-	// What tellDrops has told, and when.
-	told       map[string]uint64
-	toldAt     time.Time
-	toldStrays uint64
+	// What the log has told of.
+	told       map[string]*sum // events dropped, by reason
+	toldStrays sum
 }
 
 // newServerStatus returns that of a server with these sessions.
 func newServerStatus(node string, cfg *ServerConfig, subjects *subjects, box *outbox, publisher *status, log *zap.Logger) *serverStatus {
 	return &serverStatus{
-		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), toldAt: time.Now(),
+		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*sum),
 		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
 	}
 }

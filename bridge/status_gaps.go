@@ -19,7 +19,9 @@ type gapCounts struct {
 
 // newGapCounts knows every reason from the start.
 func newGapCounts() gapCounts {
-	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, gapRestart: 0}
+	by := map[string]uint64{
+		dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, dropPanic: 0, gapRestart: 0,
+	}
 	for _, reason := range amiconn.Failures() {
 		by[string(reason)] = 0
 	}
@@ -54,23 +56,33 @@ func (s *serverStatus) tellGap(g gap) {
 	s.log.Warn("gap in the events", fields...)
 }
 
-// tellDrops logs what was dropped since it was last called; the Gap comes when
-// it is its turn in the stream. It is for the status goroutine.
-func (s *serverStatus) tellDrops() {
-	now, dropped := time.Now(), s.outbox.account().dropped
-	for reason, n := range dropped {
-		if lost := n - s.told[reason]; lost > 0 {
-			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", s.toldAt))
+// tellDrops logs what was dropped, as a sum has it; the Gap comes when it is its
+// turn in the stream. It is for the status goroutine.
+func (s *serverStatus) tellDrops(now time.Time) {
+	for reason, n := range s.outbox.account().dropped {
+		told := s.told[reason]
+		if told == nil {
+			told = &sum{at: now}
+			s.told[reason] = told
+		}
+		if lost, since := told.due(n, now); lost > 0 {
+			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", since))
 		}
 	}
-	s.told, s.toldAt = dropped, now
 }
 
 // tellStrays logs how many events came behind a reply that had announced none. It
 // is for the status goroutine.
-func (s *serverStatus) tellStrays(calls correlation.Stats) {
-	if n := calls.Strays - s.toldStrays; n > 0 {
+func (s *serverStatus) tellStrays(now time.Time, calls correlation.Stats) {
+	if n, _ := s.toldStrays.due(calls.Strays, now); n > 0 {
 		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
 	}
-	s.toldStrays = calls.Strays
+}
+
+// endSums has what the log has not told yet be told the next time.
+func (s *serverStatus) endSums() {
+	s.toldStrays.end()
+	for _, told := range s.told {
+		told.end()
+	}
 }

@@ -1,0 +1,39 @@
+package bridge
+
+import (
+	"sync"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// maxSeen bounds what is remembered: all is forgotten when there is more.
+const maxSeen = 64
+
+// seen remembers which errors the log has told of, so that one that comes with each
+// try is told once. The zero value is ready, and safe for concurrent use.
+type seen struct {
+	mu    sync.Mutex
+	texts map[string]bool
+}
+
+// level returns the level to log err at: debug if it was told already.
+func (s *seen) level(first zapcore.Level, err error) zapcore.Level {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.texts[err.Error()] {
+		return zap.DebugLevel
+	}
+	if s.texts == nil || len(s.texts) >= maxSeen {
+		s.texts = make(map[string]bool)
+	}
+	s.texts[err.Error()] = true
+	return first
+}
+
+// forget has every error be told again.
+func (s *seen) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.texts)
+}
