@@ -1,0 +1,115 @@
+//go:build unix
+
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+)
+
+// whole wants all of so many events in the stream, by one session, without a
+// hole and without a Gap.
+func (r *ruled) whole(t *testing.T, events uint64) {
+	r.t.Helper()
+	if b := r.settled("pbx1", events); b.Received != events || b.Published != events {
+		r.t.Errorf("of %d events %+v", events, b)
+	}
+	got := check(t, r.story("pbx1"))
+	if uint64(len(got.events)) != events || got.holes != 0 || len(got.gaps) != 0 || got.sessions != 1 {
+		r.t.Errorf("%d of %d events, %d holes, %d gaps, %d sessions", len(got.events), events, got.holes, len(got.gaps), got.sessions)
+	}
+}
+
+// A credentials file that is gone changes nothing until NATS is connected to
+// anew, and then only until it is there again.
+func TestConns_CredsFileGoneAndBack(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t)
+	o.works()
+	o.removeCreds()
+	o.works() // nobody asks for it
+	cut(t, o.server)
+	o.readyzIs(503)
+	o.sim.Emit("Event", "Held")
+	<-time.After(5 * time.Second) // tries, and more
+	o.writeCreds(0)
+	o.works()
+	o.whole(t, 4)
+}
+
+// A user's JWT that expires, and is renewed in the file: before, and after.
+func TestConns_UserJWTExpires(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t)
+	o.works()
+	o.writeCreds(5 * time.Second)
+	cut(t, o.server)
+	o.works()
+	o.readyzIs(503) // it has expired
+	o.sim.Emit("Event", "Held")
+	<-time.After(5 * time.Second)
+	o.writeCreds(5 * time.Second)
+	o.works()
+	o.writeCreds(0)
+	<-time.After(5 * time.Second) // it expires
+	o.works()
+	o.whole(t, 5)
+}
+
+// The account, changed by its operator and put back.
+func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
+	for name, change := range map[string]func(*jwt.AccountClaims){
+		"connections":   func(c *jwt.AccountClaims) { c.Limits.Conn = 1 },
+		"subscriptions": func(c *jwt.AccountClaims) { c.Limits.Subs = 4 },
+		"payload":       func(c *jwt.AccountClaims) { c.Limits.Payload = 150 },
+		"JetStream":     func(c *jwt.AccountClaims) { c.Limits.JetStreamLimits = jwt.JetStreamLimits{} },
+		"storage":       func(c *jwt.AccountClaims) { c.Limits.DiskStorage = 1 },
+		"rights":        func(c *jwt.AccountClaims) { c.DefaultPermissions.Sub.Deny.Add(">") },
+		"expired":       func(c *jwt.AccountClaims) { c.Expires = time.Now().Add(2 * time.Second).Unix() },
+		"revoked":       func(c *jwt.AccountClaims) { c.RevokeAt("*", time.Now()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := startOperated(t)
+			o.works()
+			o.limit(change)
+			cut(t, o.server)
+			o.sim.Emit("Event", "Held")
+			if name == "JetStream" || name == "storage" {
+				o.stands("AMI_EVENTS", map[string]string{"JetStream": "no_jetstream", "storage": "full"}[name])
+			} else {
+				o.readyzIs(503)
+			}
+			<-time.After(3 * time.Second)
+			o.limit(func(*jwt.AccountClaims) {})
+			if name == "revoked" {
+				o.writeCreds(0)
+			}
+			o.works()
+			if name == "payload" {
+				if b := o.settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
+					t.Errorf("%+v", b)
+				}
+				check(t, o.story("pbx1"))
+				return
+			}
+			o.whole(t, 3)
+		})
+	}
+}
+
+// The account is deleted, and made again.
+func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t)
+	o.works()
+	o.remove()
+	o.readyzIs(503)
+	o.sim.Emit("Event", "Held")
+	<-time.After(5 * time.Second)
+	o.limit(func(*jwt.AccountClaims) {})
+	o.works()
+	o.whole(t, 3)
+}
