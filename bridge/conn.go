@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,8 @@ const (
 	renewEvery = 20 * time.Second
 	// renewFirst is the first wait before what NATS has denied is tried again.
 	renewFirst = time.Second
+	// loginEvery is how often it is looked whether another login would do.
+	loginEvery = 5 * time.Second
 	// leastLimit is more than a Gap has.
 	leastLimit = 1 << 10
 )
@@ -39,6 +42,8 @@ type conn struct {
 	dial func() (*nats.Conn, error)
 	// probe connects once more, only to hear what the server says.
 	probe func() (*nats.Conn, error)
+	// login is what the next connect logs in with; false if that is not known now.
+	login func() (loginMark, bool)
 
 	current  atomic.Pointer[link]
 	made     atomic.Uint64 // links
@@ -52,6 +57,8 @@ type conn struct {
 	subs     []*subscription
 	crowded  bool            // the server took no more subscriptions
 	watchers []chan struct{} // of capacity 1: connected, or not any more
+	used     loginMark       // what the last connect logged in with, or something older
+	muted    bool            // since it was made NATS did not let it publish something
 }
 
 // link is one nats.Conn of a conn.
@@ -71,6 +78,7 @@ func newConn(name string, log *zap.Logger) *conn {
 
 // open makes a link. NATS need not be there yet.
 func (c *conn) open() error {
+	c.loggingIn()
 	nc, err := c.dial()
 	if err != nil {
 		return err
@@ -126,7 +134,7 @@ func (c *conn) changed() {
 func (c *conn) connected() (before bool) {
 	before = c.connects.Add(1) > 1
 	c.mu.Lock()
-	c.crowded = false
+	c.crowded, c.muted = false, false
 	for _, s := range c.subs {
 		s.stands, s.heard, s.denied = false, nil, nil
 	}
@@ -134,6 +142,38 @@ func (c *conn) connected() (before bool) {
 	c.changed()
 	raise(c.again)
 	return before
+}
+
+// loggingIn notes what the connect that now begins logs in with.
+func (c *conn) loggingIn() {
+	if c.login == nil {
+		return
+	}
+	if mark, ok := c.login(); ok {
+		c.mu.Lock()
+		c.used = mark
+		c.mu.Unlock()
+	}
+}
+
+// outdated reports, once each, that NATS denies something and there is another
+// login, which may be granted it: a user's JWT in a file that has been renewed. The
+// rights in it are those of a connection from its begin to its end.
+func (c *conn) outdated() bool {
+	c.mu.Lock()
+	denied := c.muted || slices.ContainsFunc(c.subs, func(s *subscription) bool { return s.denied != nil })
+	c.mu.Unlock()
+	if !denied || c.login == nil {
+		return false
+	}
+	mark, ok := c.login()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !ok || mark == c.used {
+		return false
+	}
+	c.used = mark
+	return true
 }
 
 // ended hears that nats.go has closed nc for good.
@@ -145,9 +185,13 @@ func (c *conn) ended(nc *nats.Conn) {
 	raise(c.again)
 }
 
-// run makes another link whenever nats.go has closed one for good, and the
-// subscriptions anew at an interval and when NATS has denied one, until ctx ends.
+// run makes another link whenever nats.go has closed one for good, the
+// subscriptions anew at an interval and when NATS has denied one, and connects
+// again with another login if that may be denied less, until ctx ends.
 func (c *conn) run(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { c.renewLogin(ctx) })
 	remakes, retries := delays(250*time.Millisecond, 5*time.Second), delays(renewFirst, renewEvery)
 	wait, denial := renewEvery, c.denial
 	for {
@@ -180,6 +224,16 @@ func (c *conn) run(ctx context.Context) {
 			wait, denial = renewEvery, c.denial
 		} else {
 			wait, denial = retries.NextBackOff(), nil // each try is answered by another denial
+		}
+	}
+}
+
+// renewLogin connects again when that may be granted what was denied, until ctx ends.
+func (c *conn) renewLogin(ctx context.Context) {
+	for pause(ctx, loginEvery) {
+		if c.up() && c.outdated() {
+			c.log.Info("nats connection made anew: something was denied, and its credentials are other ones now")
+			_ = c.get().ForceReconnect() // or it is closed for good, and made anew anyway
 		}
 	}
 }

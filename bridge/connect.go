@@ -19,10 +19,12 @@ const connectTimeout = 2 * time.Second
 // also when authentication is refused, and waits between 250 ms and 2 s.
 // Whoever calls it closes the connection.
 func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
-	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), name, opts...)
+	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), nil, name, opts...)
 }
 
-func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*nats.Conn, error) {
+// connect is Connect that logs in by login, and calls before before it does so; nil
+// calls nothing.
+func connect(cfg *Config, login *natsLogin, before func(), name string, opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
 		nats.MaxReconnects(-1),
@@ -36,7 +38,7 @@ func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*
 		nats.PermissionErrOnSubscribe(true),
 		nats.CustomInboxPrefix(inboxPrefix(cfg.Node)),
 	}
-	credentials, err := login.options()
+	credentials, err := login.options(before)
 	if err != nil {
 		return nil, err
 	}
@@ -81,10 +83,13 @@ func (b *Bridge) newConn(name string, opts ...nats.Option) *conn {
 		own = append(own, nats.InProcessServer(b.deps.InProcess))
 	}
 	c.probe = func() (*nats.Conn, error) {
-		return connect(&b.cfg, b.natsLogin, name+"/limit", append(own, nats.NoReconnect())...)
+		return connect(&b.cfg, b.natsLogin, nil, name+"/limit", append(own, nats.NoReconnect())...)
 	}
 	own = append(own, b.handlers(c)...)
-	c.dial = func() (*nats.Conn, error) { return connect(&b.cfg, b.natsLogin, name, append(own, opts...)...) }
+	c.login = b.natsLogin.mark
+	c.dial = func() (*nats.Conn, error) {
+		return connect(&b.cfg, b.natsLogin, c.loggingIn, name, append(own, opts...)...)
+	}
 	return c
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -54,9 +55,12 @@ func (c NATSConfig) Kinds() NATSKinds {
 	}
 }
 
-// options returns how to log in. An error is that of a file which cannot be
-// read now.
-func (l *natsLogin) options() ([]nats.Option, error) {
+// options returns how to log in; before is called before each login reads what it
+// goes by, and may be nil. An error is that of a file which cannot be read now.
+func (l *natsLogin) options(before func()) ([]nats.Option, error) {
+	if before == nil {
+		before = func() {}
+	}
 	cfg := l.cfg.Load()
 	kinds := cfg.Kinds()
 	var opts []nats.Option
@@ -64,13 +68,14 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 		if err := l.checkCreds(); err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.UserJWT(l.userJWT, l.sign))
+		opts = append(opts, nats.UserJWT(func() (string, error) { before(); return l.userJWT() }, l.sign))
 	}
 	if kinds.User {
 		if _, err := cfg.ReadPassword(); err != nil {
 			return nil, err
 		}
 		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
+			before()
 			cfg := l.cfg.Load()
 			return cfg.User, l.secret(&l.password, cfg.ReadPassword)
 		}))
@@ -79,7 +84,7 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 		if _, err := cfg.token(); err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.TokenHandler(func() string { return l.secret(&l.token, l.cfg.Load().token) }))
+		opts = append(opts, nats.TokenHandler(func() string { before(); return l.secret(&l.token, l.cfg.Load().token) }))
 	}
 	if cfg.TLSFirst {
 		opts = append(opts, nats.TLSHandshakeFirst())
@@ -90,12 +95,36 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 	var certificate nats.TLSCertHandler
 	var authorities nats.RootCAsHandler
 	if kinds.Cert {
-		certificate = func() (tls.Certificate, error) { return l.cfg.Load().certificate() }
+		certificate = func() (tls.Certificate, error) { before(); return l.cfg.Load().certificate() }
 	}
 	if kinds.CA {
 		authorities = func() (*x509.CertPool, error) { return l.cfg.Load().authorities() }
 	}
 	return append(opts, nats.ClientTLSConfig(certificate, authorities)), nil
+}
+
+// loginMark tells two logins from one another, and nothing of either.
+type loginMark [sha256.Size]byte
+
+// mark is that of a login as the next connect would do it; false while a file
+// that it wants cannot be read.
+func (l *natsLogin) mark() (m loginMark, ok bool) {
+	cfg := l.cfg.Load()
+	kinds := cfg.Kinds()
+	parts, errs := []string{cfg.User, "", "", "", ""}, make([]error, 4)
+	var password, token amiconn.Secret
+	password, errs[0] = cfg.ReadPassword()
+	token, errs[1] = cfg.token()
+	parts[1], parts[2] = string(password), string(token)
+	if kinds.Creds {
+		parts[3], errs[2] = l.userJWT()
+	}
+	if kinds.Cert {
+		var cert []byte
+		cert, errs[3] = readNATSFile("TLS_CERT_FILE", cfg.TLSCertFile, amiconn.MaxCertFile)
+		parts[4] = string(cert)
+	}
+	return sha256.Sum256([]byte(strings.Join(parts, "\x00"))), errors.Join(errs...) == nil
 }
 
 // secret reads a secret that may be in a file. If it is not to be had now, the

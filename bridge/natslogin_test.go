@@ -44,7 +44,7 @@ func (f *file) write(content string) {
 // applied returns what options make of nats.go's.
 func applied(t *testing.T, l *natsLogin) nats.Options {
 	t.Helper()
-	all, err := l.options()
+	all, err := l.options(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

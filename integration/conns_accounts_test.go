@@ -34,7 +34,7 @@ func TestConns_CredsFileGoneAndBack(t *testing.T) {
 	o.readyzIs(503)
 	o.sim.Emit("Event", "Held")
 	<-time.After(5 * time.Second) // tries, and more
-	o.writeCreds(0)
+	o.writeCreds(nil)
 	o.works()
 	o.whole(t, 4)
 }
@@ -44,18 +44,46 @@ func TestConns_UserJWTExpires(t *testing.T) {
 	t.Parallel()
 	o := startOperated(t)
 	o.works()
-	o.writeCreds(5 * time.Second)
+	o.writeCreds(expiring(5 * time.Second))
 	cut(t, o.server)
 	o.works()
 	o.readyzIs(503) // it has expired
 	o.sim.Emit("Event", "Held")
 	<-time.After(5 * time.Second)
-	o.writeCreds(5 * time.Second)
+	o.writeCreds(expiring(5 * time.Second))
 	o.works()
-	o.writeCreds(0)
+	o.writeCreds(nil)
 	<-time.After(5 * time.Second) // it expires
 	o.works()
 	o.whole(t, 5)
+}
+
+// Rights that come with the user's JWT are those of the next connect: once the
+// file has more there is one.
+func TestConns_UserJWTWithoutRights(t *testing.T) {
+	for name, deny := range map[string]func(*jwt.UserClaims){
+		"to hear requests":  func(c *jwt.UserClaims) { c.Sub.Deny.Add("ami.actions.>") },
+		"to publish events": func(c *jwt.UserClaims) { c.Pub.Deny.Add("ami.events.>") },
+		"to answer":         func(c *jwt.UserClaims) { c.Pub.Deny.Add("_INBOX.>") },
+		"all":               func(c *jwt.UserClaims) { c.Pub.Deny.Add(">"); c.Sub.Deny.Add(">") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := startOperated(t)
+			o.works()
+			o.writeCreds(deny)
+			cut(t, o.server)
+			eventually(t, "both connections are back", func() bool { return len(ownConns(t, o.server)) == 2 })
+			o.sim.Emit("Event", "Held")
+			if _, err := o.nc.Request("ami.actions.pbx1.CoreStatus", nil, 3*time.Second); err == nil && name != "to publish events" {
+				t.Error("a request is answered")
+			}
+			<-time.After(3 * time.Second)
+			o.writeCreds(nil)
+			o.works()
+			o.whole(t, 3)
+		})
+	}
 }
 
 // The account, changed by its operator and put back.
@@ -85,7 +113,7 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 			<-time.After(3 * time.Second)
 			o.limit(func(*jwt.AccountClaims) {})
 			if name == "revoked" {
-				o.writeCreds(0)
+				o.writeCreds(nil)
 			}
 			o.works()
 			if name == "payload" {

@@ -25,6 +25,9 @@ import (
 // machine may be slow: what a test waits for at most is patience.
 const backIn = 30 * time.Second
 
+// answerIn is how long a request may wait before it is taken for lost.
+const answerIn = 5 * time.Second
+
 // ruled is a bridge to pbx1 on a server whose options change while it runs. The
 // bridge's user is bridge; whoever gives no name may do all.
 type ruled struct {
@@ -106,7 +109,7 @@ func (r *ruled) works() {
 	answered := func(headers nats.Header) func() bool {
 		return func() bool {
 			// What is asked while the connection goes is lost with it.
-			m, err := r.nc.RequestMsg(&nats.Msg{Subject: "ami.actions.pbx1.CoreStatus", Header: headers}, backIn)
+			m, err := r.nc.RequestMsg(&nats.Msg{Subject: "ami.actions.pbx1.CoreStatus", Header: headers}, answerIn)
 			return err == nil && m.Header.Get("Nats-Service-Error") == ""
 		}
 	}

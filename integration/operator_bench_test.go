@@ -51,7 +51,7 @@ func startOperated(t *testing.T) *operated {
 		o.signed(operator, o.operator) // so that it has its times
 		opts.TrustedOperators, opts.AccountResolver, opts.SystemAccount = []*jwt.OperatorClaims{operator}, resolver, o.public(system)
 	})
-	o.writeCreds(0)
+	o.writeCreds(nil)
 	o.sys = o.client(system)
 	var addr string
 	o.sim, addr = startSim(t, amisim.Config{NotBooted: true})
@@ -90,16 +90,12 @@ func (o *operated) signed(claims jwt.Claims, by nkeys.KeyPair) string {
 	return text
 }
 
-// credsOf is a credentials file of user, of account, for that long; 0: for ever.
-func (o *operated) credsOf(user, account nkeys.KeyPair, validity time.Duration) []byte {
+// credsOf is a credentials file of user, of account.
+func (o *operated) credsOf(user, account nkeys.KeyPair, change func(*jwt.UserClaims)) []byte {
 	o.t.Helper()
 	claims := jwt.NewUserClaims(o.public(user))
-	if user != o.user { // the account's default is for the bridge
-		claims.Pub.Allow.Add(">")
-		claims.Sub.Allow.Add(">")
-	}
-	if validity > 0 {
-		claims.Expires = time.Now().Add(validity).Unix()
+	if change != nil {
+		change(claims)
 	}
 	seed, err := user.Seed()
 	if err != nil {
@@ -113,12 +109,20 @@ func (o *operated) credsOf(user, account nkeys.KeyPair, validity time.Duration) 
 }
 
 // writeCreds writes the bridge's file.
-func (o *operated) writeCreds(validity time.Duration) {
+func (o *operated) writeCreds(change func(*jwt.UserClaims)) {
 	o.t.Helper()
-	if err := os.WriteFile(o.creds, o.credsOf(o.user, o.account, validity), 0o600); err != nil {
+	if err := os.WriteFile(o.creds, o.credsOf(o.user, o.account, change), 0o600); err != nil {
 		o.t.Fatal(err)
 	}
 }
+
+// expiring has a user's JWT last that long.
+func expiring(after time.Duration) func(*jwt.UserClaims) {
+	return func(c *jwt.UserClaims) { c.Expires = time.Now().Add(after).Unix() }
+}
+
+// all gives a user every right, whatever the account's default is.
+func all(c *jwt.UserClaims) { c.Pub.Allow.Add(">"); c.Sub.Allow.Add(">") }
 
 func (o *operated) removeCreds() {
 	o.t.Helper()
@@ -130,7 +134,7 @@ func (o *operated) removeCreds() {
 // client is another user of account, who comes back whatever happens.
 func (o *operated) client(account nkeys.KeyPair) *nats.Conn {
 	o.t.Helper()
-	nc, err := nats.Connect(o.server.ClientURL(), nats.UserCredentialBytes(o.credsOf(o.key(nkeys.CreateUser), account, 0)),
+	nc, err := nats.Connect(o.server.ClientURL(), nats.UserCredentialBytes(o.credsOf(o.key(nkeys.CreateUser), account, all)),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.IgnoreAuthErrorAbort(), nats.Timeout(patience))
 	if err != nil {
 		o.t.Fatal(err)
