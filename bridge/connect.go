@@ -28,9 +28,7 @@ func connect(cfg *Config, login *natsLogin, before func(), name string, opts ...
 	all := []nats.Option{
 		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
 		nats.MaxReconnects(-1),
-		nats.CustomReconnectDelay(func(attempts int) time.Duration {
-			return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
-		}),
+		nats.CustomReconnectDelay(reconnectDelay),
 		nats.Timeout(connectTimeout),
 		nats.PingInterval(10 * time.Second),
 		nats.DrainTimeout(5 * time.Second),
@@ -50,6 +48,11 @@ func connect(cfg *Config, login *natsLogin, before func(), name string, opts ...
 		return nil, fmt.Errorf("connect to NATS: %w", cfg.NATS.Mismatch(err))
 	}
 	return nc, nil
+}
+
+// reconnectDelay is the wait before that many'th round over all servers.
+func reconnectDelay(attempts int) time.Duration {
+	return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
 }
 
 // inboxPrefix is the inbox of one node, so that permissions can keep others
@@ -106,6 +109,7 @@ func (b *Bridge) handlers(c *conn) []nats.Option {
 		b.streams.reconnected()
 	}
 	lost := onDisconnect(c.log)
+	notReached := func(err error) { c.log.Warn("nats not reached", zap.Error(b.cfg.NATS.Mismatch(err))) }
 	return []nats.Option{
 		nats.RetryOnFailedConnect(true),
 		nats.FlusherTimeout(flusherTimeout),
@@ -113,8 +117,13 @@ func (b *Bridge) handlers(c *conn) []nats.Option {
 		nats.ConnectHandler(connected),
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			c.log.Warn("nats not reached", zap.Error(b.cfg.NATS.Mismatch(err)))
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { notReached(err) }),
+		// nats.go tells nobody of what fails behind the dialling: the handshakes.
+		nats.CustomReconnectDelay(func(attempts int) time.Duration {
+			if l := c.get(); l != nil && l.LastError() != nil {
+				notReached(l.LastError())
+			}
+			return reconnectDelay(attempts)
 		}),
 		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

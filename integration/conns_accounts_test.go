@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 )
 
 // whole wants all of so many events in the stream, by one session, without a
@@ -33,7 +34,7 @@ func TestConns_CredsFileGoneAndBack(t *testing.T) {
 	cut(t, o.server)
 	o.readyzIs(503)
 	o.sim.Emit("Event", "Held")
-	<-time.After(5 * time.Second) // tries, and more
+	o.logged("nats not reached", "BRIDGE_NATS_CREDS_FILE: its file cannot be read: no such file")
 	o.writeCreds(nil)
 	o.works()
 	o.whole(t, 4)
@@ -49,7 +50,7 @@ func TestConns_UserJWTExpires(t *testing.T) {
 	o.works()
 	o.readyzIs(503) // it has expired
 	o.sim.Emit("Event", "Held")
-	<-time.After(5 * time.Second)
+	o.logged("nats error", "authentication expired")
 	o.writeCreds(expiring(5 * time.Second))
 	o.works()
 	o.writeCreds(nil)
@@ -140,4 +141,37 @@ func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
 	o.limit(func(*jwt.AccountClaims) {})
 	o.works()
 	o.whole(t, 3)
+}
+
+// Rights to publish, taken for long enough that every try waits its longest, and
+// given back.
+func TestConns_PublishRightsTakenForLong(t *testing.T) {
+	for name, test := range map[string]struct {
+		denied []string
+		stream string // that is told of
+	}{
+		"one event":   {[]string{"ami.events.pbx1.Held"}, "AMI_EVENTS"},
+		"one record":  {[]string{"ami.audit.pbx1.CoreStatus"}, "AMI_AUDIT"},
+		"all records": {[]string{"ami.audit.>"}, "AMI_AUDIT"},
+		"answers":     {[]string{"_INBOX.>"}, ""},
+		"status":      {[]string{"ami.status.>", "ami.nodes.>"}, ""},
+		"JetStream":   {[]string{"$JS.>"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRuled(t, nil, nil)
+			r.works()
+			r.rights(&natsserver.Permissions{Publish: no(test.denied...)})
+			r.sim.Emit("Event", "Held")
+			_, _ = r.nc.Request("ami.actions.pbx1.CoreStatus", nil, time.Second) // its record is not taken, or its answer
+			if test.stream != "" {
+				r.stands(test.stream, "no_permission")
+			}
+			<-time.After(20 * time.Second)
+			r.rights(nil)
+			r.works()
+			r.stands("AMI_AUDIT", "ok")
+			r.whole(t, 3)
+		})
+	}
 }

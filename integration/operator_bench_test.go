@@ -12,7 +12,6 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
-	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
@@ -59,7 +58,7 @@ func startOperated(t *testing.T) *operated {
 	chaosConfig(&cfg)
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.NATS.CredsFile = "b1", freeAddr(t), o.server.ClientURL(), o.creds
 	cfg.Servers = []bridge.ServerConfig{chaosServer("pbx1", addr)}
-	o.running = startFor(t, zap.NewNop(), o.client(o.account), cfg)
+	o.run(t, o.client(o.account), cfg)
 	return o
 }
 
