@@ -40,6 +40,7 @@ func testConn(t *testing.T, url string) *conn {
 	}
 	t.Cleanup(func() { b.control.get().Close() })
 	eventuallyUp(t, b.control)
+	within(t, "the handler", func() bool { return b.control.connects.Load() > 0 }) // it comes after
 	return b.control
 }
 

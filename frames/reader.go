@@ -258,7 +258,7 @@ func (r *Reader) replace(size int) {
 
 // atEOF tells an end of input between frames from one inside a frame.
 func (r *Reader) atEOF(err error) error {
-	if errors.Is(err, io.EOF) && r.end > r.start {
+	if errors.Is(err, io.EOF) && (r.end > r.start || r.split || r.dropping) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

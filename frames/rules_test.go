@@ -182,6 +182,15 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
+// A Response that ends behind a piece has not ended.
+func TestReader_ACutBehindAPieceIsACut(t *testing.T) {
+	wire := strings.Repeat("Response: fifteen\r\n"[:14]+"\r\n", 32) // 512 bytes
+	got, err := readPieces(t, strings.NewReader(wire), 512)
+	if len(got) != 0 || err != io.ErrUnexpectedEOF {
+		t.Errorf("%d frames, %v", len(got), err)
+	}
+}
+
 // longest is about the longest line of f.
 func longest(f *Frame) (n int) {
 	for _, h := range f.Headers {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
@@ -26,7 +27,8 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 	delete(schemas, "request") // of these see TestSchemas_HoldForEveryReply
 	delete(schemas, "reply")
 	samples, seen := map[string]map[string]any{}, map[string]bool{}
-	for _, msg := range everyMessage(t) {
+	said, _ := everyMessage(t)
+	for _, msg := range said {
 		name := schemaName(msg.Subject)
 		schema := schemas[name]
 		if schema == nil {
@@ -70,8 +72,8 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 }
 
 // everyMessage runs a bridge through all that it has something to say of, and
-// returns what it said from its start to its end.
-func everyMessage(t *testing.T) (all []*nats.Msg) {
+// returns what it said from its start to its end, and its metrics.
+func everyMessage(t *testing.T) (all []*nats.Msg, registry *prometheus.Registry) {
 	t.Helper()
 	url := natsURL(t)
 	client := &running{t: t, nc: connect(t, url)}
@@ -111,7 +113,7 @@ func everyMessage(t *testing.T) (all []*nats.Msg) {
 	for _, sub := range subs {
 		all = append(all, r.pending(sub)...)
 	}
-	return all
+	return all, r.seen
 }
 
 // breakOff ends the sessions and refuses new ones until the breaker is open.
