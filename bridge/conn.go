@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,8 +21,6 @@ const (
 	renewEvery = 20 * time.Second
 	// renewFirst is the first wait before what NATS has denied is tried again.
 	renewFirst = time.Second
-	// loginEvery is how often it is looked whether another login would do.
-	loginEvery = 5 * time.Second
 	// leastLimit is more than a Gap has.
 	leastLimit = 1 << 10
 )
@@ -46,18 +43,18 @@ type conn struct {
 	login func() (loginMark, bool)
 
 	current  atomic.Pointer[link]
-	made     atomic.Uint64 // links
-	connects atomic.Uint64 // times that one of them was connected
-	again    chan struct{} // of capacity 1: connected, or closed for good
-	denial   chan struct{} // of capacity 1: the server did not take a subscription
-	limit    atomic.Int64  // a payload that has shown to be too large, or 0
-	limitEnd atomic.Int64  // when that counts no more, in Unix nanoseconds
+	made     atomic.Uint64             // links
+	connects atomic.Uint64             // times that one of them was connected
+	used     atomic.Pointer[loginMark] // what the last connect logged in with, or something older
+	again    chan struct{}             // of capacity 1: connected, or closed for good
+	denial   chan struct{}             // of capacity 1: the server did not take a subscription
+	limit    atomic.Int64              // a payload that has shown to be too large, or 0
+	limitEnd atomic.Int64              // when that counts no more, in Unix nanoseconds
 
 	mu       sync.Mutex // protects the following
 	subs     []*subscription
 	crowded  bool            // the server took no more subscriptions
 	watchers []chan struct{} // of capacity 1: connected, or not any more
-	used     loginMark       // what the last connect logged in with, or something older
 	muted    bool            // since it was made NATS did not let it publish something
 }
 
@@ -144,38 +141,6 @@ func (c *conn) connected() (before bool) {
 	return before
 }
 
-// loggingIn notes what the connect that now begins logs in with.
-func (c *conn) loggingIn() {
-	if c.login == nil {
-		return
-	}
-	if mark, ok := c.login(); ok {
-		c.mu.Lock()
-		c.used = mark
-		c.mu.Unlock()
-	}
-}
-
-// outdated reports, once each, that NATS denies something and there is another
-// login, which may be granted it: a user's JWT in a file that has been renewed. The
-// rights in it are those of a connection from its begin to its end.
-func (c *conn) outdated() bool {
-	c.mu.Lock()
-	denied := c.muted || slices.ContainsFunc(c.subs, func(s *subscription) bool { return s.denied != nil })
-	c.mu.Unlock()
-	if !denied || c.login == nil {
-		return false
-	}
-	mark, ok := c.login()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !ok || mark == c.used {
-		return false
-	}
-	c.used = mark
-	return true
-}
-
 // ended hears that nats.go has closed nc for good.
 func (c *conn) ended(nc *nats.Conn) {
 	if l := c.get(); l != nil && l.Conn == nc && oversized(nc.LastError()) {
@@ -224,16 +189,6 @@ func (c *conn) run(ctx context.Context) {
 			wait, denial = renewEvery, c.denial
 		} else {
 			wait, denial = retries.NextBackOff(), nil // each try is answered by another denial
-		}
-	}
-}
-
-// renewLogin connects again when that may be granted what was denied, until ctx ends.
-func (c *conn) renewLogin(ctx context.Context) {
-	for pause(ctx, loginEvery) {
-		if c.up() && c.outdated() {
-			c.log.Info("nats connection made anew: something was denied, and its credentials are other ones now")
-			_ = c.get().ForceReconnect() // or it is closed for good, and made anew anyway
 		}
 	}
 }

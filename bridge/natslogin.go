@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -101,30 +100,6 @@ func (l *natsLogin) options(before func()) ([]nats.Option, error) {
 		authorities = func() (*x509.CertPool, error) { return l.cfg.Load().authorities() }
 	}
 	return append(opts, nats.ClientTLSConfig(certificate, authorities)), nil
-}
-
-// loginMark tells two logins from one another, and nothing of either.
-type loginMark [sha256.Size]byte
-
-// mark is that of a login as the next connect would do it; false while a file
-// that it wants cannot be read.
-func (l *natsLogin) mark() (m loginMark, ok bool) {
-	cfg := l.cfg.Load()
-	kinds := cfg.Kinds()
-	parts, errs := []string{cfg.User, "", "", "", ""}, make([]error, 4)
-	var password, token amiconn.Secret
-	password, errs[0] = cfg.ReadPassword()
-	token, errs[1] = cfg.token()
-	parts[1], parts[2] = string(password), string(token)
-	if kinds.Creds {
-		parts[3], errs[2] = l.userJWT()
-	}
-	if kinds.Cert {
-		var cert []byte
-		cert, errs[3] = readNATSFile("TLS_CERT_FILE", cfg.TLSCertFile, amiconn.MaxCertFile)
-		parts[4] = string(cert)
-	}
-	return sha256.Sum256([]byte(strings.Join(parts, "\x00"))), errors.Join(errs...) == nil
 }
 
 // secret reads a secret that may be in a file. If it is not to be had now, the

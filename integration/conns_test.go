@@ -16,7 +16,6 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
@@ -62,24 +61,6 @@ func startRuled(t *testing.T, change func(*bridge.Config), options func(*natsser
 	}
 	r.run(t, r.reader(), cfg)
 	return r
-}
-
-// run starts the bridge, whose states nc reads.
-func (r *ruled) run(t *testing.T, nc *nats.Conn, cfg bridge.Config) {
-	t.Helper()
-	core, logs := observer.New(zapcore.InfoLevel)
-	r.logs, r.running = logs, startFor(t, zap.New(core), nc, cfg)
-}
-
-// logged waits until the log has a line whose error holds text.
-func (r *ruled) logged(message, text string) {
-	r.t.Helper()
-	eventually(r.t, fmt.Sprintf("the log says %s: %s", message, text), func() bool {
-		return r.logs.Filter(func(e observer.LoggedEntry) bool {
-			err, _ := e.ContextMap()["error"].(string)
-			return e.Message == message && strings.Contains(err, text)
-		}).Len() > 0
-	})
 }
 
 // reader is a client that may do all, and trusts everybody.
