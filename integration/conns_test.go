@@ -27,7 +27,7 @@ import (
 const backIn = 30 * time.Second
 
 // answerIn is how long a request may wait before it is taken for lost.
-const answerIn = 5 * time.Second
+const answerIn = 10 * time.Second
 
 // ruled is a bridge to pbx1 on a server whose options change while it runs. The
 // bridge's user is bridge; whoever gives no name may do all.
