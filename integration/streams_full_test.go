@@ -53,9 +53,20 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 			}
 			emit(10)
 			b := r.settled("pbx1", uint64(sent))
-			got := check(t, r.story("pbx1"))
-			if n := uint64(len(got.events)); n != b.Published || got.told != b.lost() || n+got.told != uint64(sent) || got.told == 0 || got.sessions != 1 {
-				t.Errorf("of %d events %d are stored, %d told; %+v", sent, n, got.told, b)
+			story := r.story("pbx1")
+			if batched { // else what is refused is overtaken (docs/delivery.md), by a Gap too
+				check(t, story)
+			}
+			events, told := map[string]bool{}, uint64(0)
+			for _, e := range story {
+				if lost, err := strconv.ParseUint(e.text("Lost"), 10, 64); err == nil && e.name == "Gap" {
+					told += lost
+					continue
+				}
+				events[e.text("N")] = true
+			}
+			if n := uint64(len(events)); n != b.Published || told != b.lost() || n+told != uint64(sent) || told == 0 {
+				t.Errorf("of %d events %d are stored, %d told; %+v", sent, n, told, b)
 			}
 			r.stands(bridge.EventStream, "differs") // discard
 		})
