@@ -29,12 +29,15 @@ type Action struct {
 
 // Do queues a for the server and returns its ActionID. It does not wait. An
 // error means that nothing reached Asterisk and Done will not be called: it is
-// ErrNotConnected, ErrBreakerOpen, ErrBusy, ErrStopping, or a *frames.HeaderError for an
+// ErrNotConnected, ErrBreakerOpen, ErrBusy, ErrStopping, ErrNoActionID, or a *frames.HeaderError for an
 // Action that cannot be written.
 func (l *Link) Do(a Action) (string, error) {
 	session, events, err := l.pick(a.WaitComplete)
 	if err != nil {
 		return "", err
+	}
+	if session.namelessPong.Load() && (strings.EqualFold(a.Name, "Ping") || correlation.Fenced(a.Name)) {
+		return "", ErrNoActionID
 	}
 	id := l.ids.ActionID(session.Token, session.number.Add(1))
 	headers := make([]frames.Header, 0, len(a.Headers)+2)

@@ -74,6 +74,11 @@ var (
 	// ErrBusy means that the write buffer or the pending actions are full. The
 	// Action did not reach Asterisk: it may be sent again later.
 	ErrBusy = errors.New("busy")
+	// ErrNoActionID means that the server names no ActionID in its Pongs, and that
+	// the Action's answer could not be told from those to our own Pings. It was not
+	// sent, and will not be.
+	ErrNoActionID = errors.New("the server answers Ping without an ActionID, so that the answer could not be told from that to " +
+		"the bridge's own: ask for another Action, such as CoreStatus")
 	// ErrStopping means that the Link takes no more Actions.
 	ErrStopping = errors.New("shutting down")
 

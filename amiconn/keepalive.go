@@ -28,6 +28,7 @@ func (s *Session) keepAlive(ctx context.Context) {
 			s.ping()
 		case <-stable.C:
 			s.try.stable()
+			s.proven()
 		case <-check.C:
 			check.Reset(alive.check(time.Now()))
 		case <-leave:

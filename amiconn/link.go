@@ -44,6 +44,7 @@ type Link struct {
 	log   *zap.Logger
 
 	breaker *breaker
+	opened  told // of the breaker
 	counts  counts
 	login   atomic.Pointer[Config] // what the next login goes by; never changed, only replaced
 	used    atomic.Value           // the Secret of the last login
@@ -111,28 +112,4 @@ func (l *Link) Run(ctx context.Context) error {
 	group.Wait()
 	l.table.FailAll(correlation.ShuttingDown, ErrStopping)
 	return nil
-}
-
-// onBreaker logs a change of the breaker and tells the hook. That a probe is let
-// through, and fails, several times a second is no news.
-func (l *Link) onBreaker(c BreakerChange) {
-	fields := []zap.Field{
-		zap.String("from", string(c.From)), zap.String("to", string(c.To)), zap.String("reason", string(c.Reason)),
-		zap.Int("failures", c.Failures),
-	}
-	switch {
-	case c.To == BreakerHalfOpen:
-		l.log.Debug("breaker changed", fields...)
-	case c.To == BreakerOpen:
-		level := zap.WarnLevel
-		if c.From == BreakerHalfOpen && c.RetryIn <= shortWait {
-			level = zap.DebugLevel
-		}
-		l.log.Log(level, "breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
-	case c.From != c.To:
-		l.log.Info("breaker changed", fields...)
-	}
-	if l.deps.Hooks.Breaker != nil {
-		l.deps.Hooks.Breaker(c)
-	}
 }

@@ -104,7 +104,7 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 		return "", &SessionError{ReasonLogin, err}
 	}
 	for {
-		f, err := s.frames.Next()
+		f, err := s.next()
 		if err != nil && !errors.Is(err, frames.ErrFrameTooLarge) {
 			return "", &SessionError{ReasonLogin, fmt.Errorf("%s: %w", action, err)}
 		}
@@ -112,6 +112,7 @@ func (s *Session) ask(action string, headers []frames.Header) (string, error) {
 			s.guard(f)
 			continue
 		}
+		s.nameless = len(f.Get("ActionID")) == 0
 		if string(f.Name()) != "Success" {
 			return "", s.refusal(action, string(f.Get("Message")))
 		}

@@ -157,8 +157,8 @@ func TestOutage_TheLogTellsWhatIsNew(t *testing.T) {
 			t.Errorf("%d warnings of the breaker", n)
 		}
 		time.Sleep(10 * time.Minute)
-		if n := b.logs.FilterMessage("session lost").FilterLevelExact(zapcore.WarnLevel).Len(); n < 15 || n > 60 {
-			t.Errorf("%d warnings in ten minutes", n)
+		if n := b.logs.FilterMessage("session lost").FilterLevelExact(zapcore.WarnLevel).Len(); n != 3 {
+			t.Errorf("%d warnings in ten minutes, want those of the loss and the first refusal", n)
 		}
 	})
 }

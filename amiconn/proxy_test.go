@@ -1,6 +1,7 @@
 package amiconn
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,19 +96,80 @@ func TestLink_TakesNoStrayResponseForTheAnswerToItsLogin(t *testing.T) {
 	})
 }
 
-// A Pong without ActionID is that of the Ping which is due, and of nothing else:
-// not an answer to a caller's Ping when none of ours waits.
-func TestLink_APongWithoutActionIDIsOursOnce(t *testing.T) {
-	inBubble(t, amisim.Config{NoActionID: true}, func(c *Config, _ *Deps) { c.ActionTimeout = time.Second }, func(b *bench) {
+// A Pong without ActionID is that of the Ping which is due, and of nothing else: a
+// caller's Ping, and what is written between two, is refused there.
+func TestLink_APongWithoutActionIDIsOurs(t *testing.T) {
+	for _, sessions := range []int{1, 2} {
+		inBubble(t, amisim.Config{NoActionID: true}, func(c *Config, _ *Deps) { c.Sessions = sessions }, func(b *bench) {
+			b.up()
+			time.Sleep(time.Second) // the Pings of the beginning are answered
+			asked := b.sim.Received("Ping")
+			for _, name := range []string{"Ping", "pInG", "FAXSession", "IAXnetstats", "Queues"} {
+				done := func(*correlation.Result) { t.Errorf("%s was taken", name) }
+				if _, err := b.link.Do(Action{Name: name, Done: done}); !errors.Is(err, ErrNoActionID) {
+					t.Errorf("a caller's %s: %v", name, err)
+				}
+			}
+			if s := b.link.Status().Calls; s.Unmatched != 0 || s.Pending != 0 || b.sim.Received("Ping") != asked {
+				t.Errorf("%+v, and %d Pings more", s, b.sim.Received("Ping")-asked)
+			}
+			if r := b.do(Action{Name: "CoreStatus"}); r.Outcome != correlation.Answered {
+				t.Errorf("another Action: %v", r.Outcome)
+			}
+		})
+	}
+}
+
+// A caller's Ping that was written before any Pong has come is not answered by
+// ours.
+func TestLink_APingBeforeThePongIsNotAnsweredByOurs(t *testing.T) {
+	inBubble(t, amisim.Config{NoActionID: true}, func(c *Config, d *Deps) {
+		c.Sessions = 1
+	}, func(b *bench) {
+		b.sim.Always("Ping", amisim.Delay(time.Second))
 		b.up()
-		time.Sleep(time.Second) // the Pings of the beginning are answered
-		if r := b.do(Action{Name: "Ping"}); r.Outcome != correlation.TimedOut || r.Sent != correlation.SentUnknown {
-			t.Errorf("a caller's Ping: %v, sent %v", r.Outcome, r.Sent)
-		}
-		if s := b.link.Status().Calls; s.Unmatched != 1 {
-			t.Errorf("%d unmatched", s.Unmatched)
+		r := b.do(Action{Name: "Ping"})
+		if r.Outcome != correlation.TimedOut || !errors.Is(r.Cause, correlation.ErrUnnamed) || r.Duration > 5*time.Second {
+			t.Errorf("%v after %v, %v", r.Outcome, r.Duration, r.Cause)
 		}
 	})
+}
+
+// An answer without ActionID to an Action, of a server that leaves them out, ends
+// at once in an error whose it must be. It answers nobody, and what else waits
+// gets its own.
+func TestLink_AnAnswerWithoutActionIDAnswersNobody(t *testing.T) {
+	for name, message := range map[string]string{
+		"success": "Response: Success\r\nMessage: ok\r\n\r\n", "error": "Response: Error\r\nMessage: No such queue\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, amisim.Config{NoActionID: true}, nil, func(b *bench) {
+				b.up()
+				time.Sleep(time.Second)
+				b.sim.Next("CoreSettings", amisim.Say(message))
+				results := make(chan *correlation.Result, 8)
+				for _, name := range []string{"CoreSettings", "CoreStatus", "QueueStatus"} {
+					if _, err := b.link.Do(Action{Name: name, Done: func(r *correlation.Result) { results <- r }}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 3 {
+					r := <-results
+					switch {
+					case r.Action == "CoreSettings" && (r.Outcome != correlation.TimedOut || !errors.Is(r.Cause, correlation.ErrUnnamed) || r.Sent == correlation.SentNo),
+						r.Action != "CoreSettings" && r.Outcome != correlation.Answered, r.Duration > time.Second:
+						t.Errorf("%s: %v after %v, sent %v, %v", r.Action, r.Outcome, r.Duration, r.Sent, r.Cause)
+					}
+					r.Release()
+				}
+				// What Asterisk says to an empty line answers nobody either.
+				b.sim.Next("CoreStatus", amisim.Before("Response: Error\r\nMessage: Missing action in request\r\n\r\n"))
+				if r := b.do(Action{Name: "CoreStatus"}); r.Outcome != correlation.Answered {
+					t.Errorf("behind a stray line: %v", r.Outcome)
+				}
+			})
+		})
+	}
 }
 
 // The list that is only announced in words gets a Ping behind it, whose Pong is
@@ -172,7 +234,7 @@ func TestLink_NumbersWhatIsNoEvent(t *testing.T) {
 // Output over the limit of a frame reaches a stream, in both formats.
 func TestLink_StreamsOutputOverTheFrameLimit(t *testing.T) {
 	const lines = 40_000
-	for name, sim := range map[string]amisim.Config{"new": {}, "old": {Version: "2.10.6"}, "proxy": {Proxy: "x", Version: "2.10.6"}} {
+	for name, sim := range map[string]amisim.Config{"new": {}, "old": {Version: "2.10.6"}, "proxy": {Proxy: "x", Version: "2.10.6"}, "without ActionID": {NoActionID: true}} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, sim, func(c *Config, _ *Deps) { c.MaxFrameBytes = 64 * KiB }, func(b *bench) {
 				b.up()
@@ -191,4 +253,29 @@ func TestLink_StreamsOutputOverTheFrameLimit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The pieces of a long answer, of which only the first names the ActionID, are not
+// taken for answers without one.
+func TestLink_PiecesOfAnAnswerAreNotUnnamed(t *testing.T) {
+	inBubble(t, amisim.Config{NoActionID: true}, func(c *Config, _ *Deps) { c.MaxFrameBytes = 64 * KiB }, func(b *bench) {
+		b.up()
+		time.Sleep(time.Second)
+		results := make(chan *correlation.Result, 2)
+		done := func(r *correlation.Result) { results <- r }
+		long := Action{Name: "Command", Headers: []frames.Header{header("Command", "long 40000")}, Done: done}
+		long.Part = func(correlation.Part) bool { return true }
+		for _, a := range []Action{long, {Name: "CoreStatus", Done: done}} {
+			if _, err := b.link.Do(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			r := <-results
+			if r.Outcome != correlation.Answered {
+				t.Errorf("%s: %v, %v", r.Action, r.Outcome, r.Cause)
+			}
+			r.Release()
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -18,7 +19,7 @@ import (
 // ends, and says why it did unless somebody else has.
 func (s *Session) read() {
 	for {
-		f, err := s.frames.Next()
+		f, err := s.next()
 		switch {
 		case err == nil, errors.Is(err, frames.ErrFrameTooLarge):
 			s.guard(f)
@@ -30,6 +31,19 @@ func (s *Session) read() {
 			return
 		}
 	}
+}
+
+// next returns the next frame. A panic ends the session: where in the input it is
+// is not known then.
+func (s *Session) next() (f *frames.Frame, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.counts.panics.Add(1)
+			s.log.Error("reader panicked", zap.String("cause", fmt.Sprint(p)), zap.Stack("stack"))
+			f, err = nil, fmt.Errorf("the reader panicked: %v", p)
+		}
+	}()
+	return s.frames.Next()
 }
 
 // guard handles one frame and keeps a panic in it: the frame is lost, the
@@ -49,7 +63,12 @@ func (s *Session) guard(f *frames.Frame) {
 func (s *Session) handle(f *frames.Frame) {
 	switch f.Kind() {
 	case frames.KindEvent:
-		if !s.table.Deliver(s.Token, f) {
+		switch {
+		case correlation.Async(f):
+			// Neither loses it by a panic of the other.
+			defer s.table.Deliver(s.Token, f)
+			s.event(f)
+		case !s.table.Deliver(s.Token, f):
 			s.event(f)
 		}
 	case frames.KindResponse:
@@ -63,6 +82,9 @@ func (s *Session) handle(f *frames.Frame) {
 			return
 		}
 		s.table.Deliver(s.Token, f)
+		if s.nameless && !f.Continues && answers(f, "", "") {
+			s.table.Unnamed(s.Token)
+		}
 	default:
 		// Raw text is the answer to a few Actions, and otherwise the rest of a
 		// frame that an overloaded Asterisk cut.
@@ -88,11 +110,14 @@ func (s *Session) event(f *frames.Frame) {
 }
 
 // isPong says whether the Response f answers our Ping. A server that names no
-// ActionID in its answers has at most this one Ping of ours to answer so.
+// ActionID in its Pongs has at most this one Ping of ours to answer so: others' are
+// refused there.
 func (s *Session) isPong(f *frames.Frame) bool {
 	id := f.Get("ActionID")
-	if len(id) == 0 {
-		return s.pingAt.Load() != 0 && f.Get("Ping") != nil
+	if len(id) == 0 && f.Get("Ping") != nil {
+		s.nameless = true
+		s.namelessPong.Store(true)
+		return s.pingAt.Load() != 0
 	}
 	return string(id) == s.pingID
 }

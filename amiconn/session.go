@@ -95,7 +95,8 @@ type Session struct {
 	table  *correlation.Table
 	hooks  Hooks
 	counts *counts
-	try    *try // what the breaker knows of it, once it is up
+	try    *try   // what the breaker knows of it, once it is up
+	proven func() // called each StableAfter that it stays up
 	log    *zap.Logger
 	conn   net.Conn
 	frames *frames.Reader
@@ -105,6 +106,9 @@ type Session struct {
 	secret   Secret // as it was when the Session logged in
 	key      Secret // the answer to the challenge
 	oldLists bool
+
+	nameless     bool        // an answer to us had no ActionID; the reader's own
+	namelessPong atomic.Bool // a Pong had none
 
 	number   atomic.Uint64 // of the last ActionID
 	seq      uint64        // of the last event; the reader's own

@@ -16,7 +16,7 @@ type slot struct {
 	since    time.Time // of state
 	failures int
 	retryAt  time.Time
-	reason   Reason // why the last one was lost or did not come up
+	told     told
 
 	// The supervisor's own.
 	lastUp time.Time // when its last session ended

@@ -103,7 +103,7 @@ func (l *Link) connect(ctx context.Context, s *slot) (session *Session, excused 
 		session, err := l.openInTurn(ctx, s, release)
 		switch {
 		case err == nil:
-			session.try = try
+			session.try, session.proven = try, func() { l.settled(s) }
 			try.up()
 		case ctx.Err() != nil:
 			try.excused(nil)
@@ -145,7 +145,7 @@ func (l *Link) change(s *slot, c Change, up ...*Session) {
 	c.Role, c.Name, c.At = s.role, s.name, time.Now()
 	l.mu.Lock()
 	c.From = s.state
-	repeats := c.From == StateConnecting && c.Reason == s.reason && c.RetryIn <= shortWait
+	news := s.told.news(&c)
 	s.session, s.state, s.since = nil, c.To, c.At
 	s.failures, s.retryAt = c.Failures, c.At.Add(c.RetryIn)
 	if len(up) > 0 {
@@ -153,32 +153,10 @@ func (l *Link) change(s *slot, c Change, up ...*Session) {
 	}
 	if c.To == StateWaiting && !c.overruled {
 		l.failed[c.Reason]++
-		s.reason = c.Reason
 	}
 	l.mu.Unlock()
-	l.logChange(c, repeats)
+	l.logChange(c, news)
 	if l.deps.Hooks.State != nil {
 		l.deps.Hooks.State(c)
-	}
-}
-
-// logChange warns of each session that is lost or does not come up, but for one
-// that is tried several times a second and fails as before.
-func (l *Link) logChange(c Change, repeats bool) {
-	fields := []zap.Field{
-		zap.String("role", c.Name), zap.Stringer("from", c.From), zap.Stringer("to", c.To),
-	}
-	switch {
-	case c.To == StateUp:
-		l.log.Info("session up", append(fields, zap.String("session", c.Session), zap.String("version", c.Version))...)
-	case c.To == StateWaiting && !c.overruled:
-		level := zap.WarnLevel
-		if repeats {
-			level = zap.DebugLevel
-		}
-		l.log.Log(level, "session lost", append(fields, zap.String("reason", string(c.Reason)), zap.Int("failures", c.Failures),
-			zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
-	default:
-		l.log.Debug("session state", fields...)
 	}
 }

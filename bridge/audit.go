@@ -44,7 +44,7 @@ type audit struct {
 	asks      atomic.Uint64
 	stored    atomic.Uint64
 	lost      atomic.Uint64
-	told      uint64 // of those lost; the status goroutine's own
+	told      sum // of those lost
 	refusals  refusals
 
 	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
@@ -230,11 +230,9 @@ func digest(record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// tellLost logs what was lost since it was last called. It is for the status
-// goroutine.
+// tellLost logs what was lost. It is for the status goroutine.
 func (d *audit) tellLost() {
-	if lost := d.lost.Load(); lost > d.told {
-		d.log.Error("audit records lost", zap.Uint64("count", lost-d.told))
-		d.told = lost
+	if n, _ := d.told.due(d.lost.Load(), time.Now()); n > 0 {
+		d.log.Error("audit records lost", zap.Uint64("count", n))
 	}
 }

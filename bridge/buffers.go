@@ -97,14 +97,15 @@ func (b *Bridge) look() {
 	if b.streams.changed.Load() {
 		b.tellNode(time.Now())
 	}
+	now := time.Now()
 	for _, s := range b.servers {
-		m := s.buffers(time.Now())
-		before, now := s.levels, m.levels()
-		s.levels = now
-		if m.Trigger = trigger(before, now); m.Trigger != "" {
+		m := s.buffers(now)
+		before := s.levels
+		s.levels = m.levels()
+		if m.Trigger = trigger(before, s.levels); m.Trigger != "" {
 			s.status.publish(s.subjects.status("buffers", ""), m)
-			s.tellDrops()
-			s.tellStrays()
+			s.tellDrops(now)
+			s.tellStrays(now)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func refusalOf(err error, retryIn time.Duration) *failure {
 	f := &failure{Code: 503, Kind: "not_connected", Sent: "no", Message: err.Error(), RetryAfter: retryIn.Milliseconds()}
 	_, header := errors.AsType[*frames.HeaderError](err)
 	switch {
-	case header:
+	case header, errors.Is(err, amiconn.ErrNoActionID):
 		return badRequest(err)
 	case errors.Is(err, amiconn.ErrStopping):
 		f.Kind, f.RetryAfter = "shutting_down", 0

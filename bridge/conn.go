@@ -50,6 +50,7 @@ type conn struct {
 	denial   chan struct{}             // of capacity 1: the server did not take a subscription
 	limit    atomic.Int64              // a payload that has shown to be too large, or 0
 	limitEnd atomic.Int64              // when that counts no more, in Unix nanoseconds
+	said     seen                      // errors, since it was connected
 
 	mu       sync.Mutex // protects the following
 	subs     []*subscription

@@ -100,6 +100,7 @@ func (b *Bridge) newConn(name string, opts ...nats.Option) *conn {
 // comes back although NATS is not there yet: the first connect is retried as well.
 func (b *Bridge) handlers(c *conn) []nats.Option {
 	connected := func(nc *nats.Conn) {
+		c.said.forget()
 		if !c.connected() {
 			c.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
 			return
@@ -109,7 +110,10 @@ func (b *Bridge) handlers(c *conn) []nats.Option {
 		b.streams.reconnected()
 	}
 	lost := onDisconnect(c.log)
-	notReached := func(err error) { c.log.Warn("nats not reached", zap.Error(b.cfg.NATS.Mismatch(err))) }
+	notReached := func(err error) {
+		err = b.cfg.NATS.Mismatch(err)
+		c.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
+	}
 	return []nats.Option{
 		nats.RetryOnFailedConnect(true),
 		nats.FlusherTimeout(flusherTimeout),
@@ -127,7 +131,11 @@ func (b *Bridge) handlers(c *conn) []nats.Option {
 		}),
 		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			c.log.Error("nats error", zap.Error(err))
+			level := zap.ErrorLevel
+			if errors.Is(err, nats.ErrPermissionViolation) { // which comes again with each try
+				level = c.said.level(level, err)
+			}
+			c.log.Log(level, "nats error", zap.Error(err))
 			c.failed(err)
 			b.streams.connectionError(err)
 			if p := b.publisher.Load(); p != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -60,7 +61,7 @@ type dropped struct {
 	subs map[*nats.Subscription]uint64 // those that may drop, or have: the last one, and those being drained
 	gone uint64                        // of those that have ended
 
-	told uint64 // the status goroutine's own
+	told sum
 }
 
 const (
@@ -76,14 +77,11 @@ func (e *endpoint) arrive(sub *nats.Subscription) error {
 	return sub.SetPendingLimits(queuedRequests, queuedBytes)
 }
 
-// tellDropped logs how many were dropped since it was last called. It is for the
-// status goroutine.
-func (e *endpoint) tellDropped() {
-	total := e.dropped.total()
-	if n := total - e.dropped.told; n > 0 {
+// tellDropped logs how many were dropped. It is for the status goroutine.
+func (e *endpoint) tellDropped(now time.Time) {
+	if n, _ := e.dropped.told.due(e.dropped.total(), now); n > 0 {
 		e.b.log.Error("requests dropped", zap.String("endpoint", e.name), zap.Uint64("count", n))
 	}
-	e.dropped.told = total
 }
 
 // follow counts those of sub too.

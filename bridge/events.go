@@ -17,42 +17,60 @@ type eventCounts struct {
 }
 
 // onEvent takes an event from the reader to the outbox. It runs on the
-// reader's goroutine: it encodes, copies and counts, and never waits.
+// reader's goroutine: it encodes, copies and counts, and never waits. Whatever
+// becomes of the event, its number is published, told in a Gap or counted as
+// filtered. A panic goes on to the reader.
 func (s *server) onEvent(e amiconn.Event) {
+	lost := dropPanic // if nothing else is said
+	defer func() {
+		if lost != "" {
+			s.refuse(e, lost)
+		}
+	}()
 	s.watchRestart(e)
-	if e.Frame.Kind() == frames.KindOther {
-		s.refuse(e, lostAs(e.Frame))
-		return
-	}
-	if e.Frame.Truncated {
-		s.refuse(e, dropOversize)
-		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(e.Frame.Name())),
-			zap.Int("bytes", e.Frame.Size), zap.Uint64("seq", e.Seq))
-		return
-	}
 	name := e.Frame.Name()
-	verdict := s.judge(name)
-	if verdict == unwanted {
+	verdict, size, reason := s.encode(e.Frame, name)
+	switch {
+	case reason != "":
+		if lost = reason; name != nil {
+			s.log.Warn("event dropped", zap.String("reason", reason), zap.ByteString("event", short(name)),
+				zap.Int("bytes", size), zap.Uint64("seq", e.Seq))
+		}
+	case verdict == unwanted:
+		lost = ""
 		s.outbox.filter()
-		return
+	default:
+		entry := outboxEntry{subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano()}
+		lost = ""
+		s.push(entry, s.payload, verdict == sheddable)
 	}
-	payload, replaced := frames.AppendJSON(s.payload[:0], e.Frame, s.cfg.Charset)
-	s.payload = payload
 	if cap(s.payload) > keptPayload {
 		s.payload = nil
 	}
+}
+
+// encode judges the event of that name and, if it is wanted, has it as JSON in
+// s.payload. Otherwise lost is why it cannot be published, and size how large it is.
+func (s *server) encode(f *frames.Frame, name []byte) (v verdict, size int, lost string) {
+	if f.Kind() == frames.KindOther {
+		return wanted, f.Size, lostAs(f)
+	}
+	v = s.judge(name)
+	switch {
+	case v == unwanted:
+		return v, f.Size, ""
+	case f.Truncated:
+		return v, f.Size, dropOversize
+	}
+	payload, replaced := frames.AppendJSON(s.payload[:0], f, s.cfg.Charset)
+	s.payload = payload
 	if len(payload) > maxPayload {
-		s.refuse(e, dropOversize)
-		s.log.Warn("event dropped", zap.String("reason", dropOversize), zap.ByteString("event", short(name)),
-			zap.Int("bytes", len(payload)), zap.Uint64("seq", e.Seq))
-		return
+		return v, len(payload), dropOversize
 	}
 	if replaced > 0 {
 		s.counts.replaced.Add(uint64(replaced))
 	}
-	s.push(outboxEntry{
-		subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano(),
-	}, payload, verdict == sheddable)
+	return v, len(payload), ""
 }
 
 // push hands an event to the outbox and tells the scheduler.

@@ -63,6 +63,9 @@ func failureOf(r *correlation.Result) *failure {
 		return f
 	case correlation.TimedOut:
 		f.Code, f.Kind, f.Message = 504, "timeout", "no complete answer in time"
+		if errors.Is(r.Cause, correlation.ErrUnnamed) {
+			f.Message = "no answer that is surely to this"
+		}
 	case correlation.ConnectionLost:
 		f.Code, f.Kind, f.Message = 502, "connection_lost", "the session ended before the answer"
 	case correlation.NotSent:

@@ -81,7 +81,9 @@ type gapCounts struct {
 
 // newGapCounts knows every reason from the start.
 func newGapCounts() gapCounts {
-	by := map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, gapRestart: 0}
+	by := map[string]uint64{
+		dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, dropPanic: 0, gapRestart: 0,
+	}
 	for _, reason := range amiconn.Failures() {
 		by[string(reason)] = 0
 	}

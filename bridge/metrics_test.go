@@ -14,7 +14,7 @@ import (
 
 // The reasons and states that metrics have as labels.
 const (
-	dropReasons    = "overflow total shed oversize corrupt"
+	dropReasons    = "overflow total shed oversize corrupt panic"
 	sessionReasons = "secret dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
 	endpointNames  = "pbx1 any all"

@@ -22,6 +22,7 @@ const (
 	dropShed     = "shed"     // SHED_FIRST named it, and the outbox was filling
 	dropOversize = "oversize" // larger than a frame or a message may be
 	dropCorrupt  = "corrupt"  // neither Event nor Response
+	dropPanic    = "panic"    // its handler panicked
 )
 
 // entryBytes is what an entry costs beside its payload.
@@ -85,7 +86,9 @@ func newOutbox(limit int, subject string, budget *outboxBudget, alarm func()) *o
 	return &outbox{
 		limit: int64(limit), subject: subject, budget: budget, alarm: alarm,
 		// The reasons exist from the start, so that absence never means zero.
-		dropped: map[string]uint64{dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0},
+		dropped: map[string]uint64{
+			dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, dropPanic: 0,
+		},
 	}
 }
 

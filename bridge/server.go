@@ -41,10 +41,9 @@ type server struct {
 	gaps   gapCounts
 	levels levels // the status goroutine's own
 
-	// What tellDrops has told, and when.
-	told       map[string]uint64
-	toldAt     time.Time
-	toldStrays uint64
+	// What the log has told of.
+	told       map[string]*sum // events dropped, by reason
+	toldStrays sum
 }
 
 // newServer allocates one server of b.
@@ -58,7 +57,7 @@ func (b *Bridge) newServer(cfg ServerConfig) *server {
 		subjects: newSubjects(b.cfg.SubjectPrefix, cfg.Name),
 		verdicts: make(map[string]verdict),
 		gaps:     newGapCounts(),
-		toldAt:   time.Now(),
+		told:     make(map[string]*sum),
 		recalls:  b.cfg.Delivery != DeliverCore,
 	}
 	s.permits.Store(&permits{policy: newPolicy(&b.cfg, &cfg), limits: cfg.ActionRates, rates: newLimiter(cfg.ActionRates)})
@@ -99,24 +98,26 @@ func (s *server) tellGap(g gap) {
 	s.log.Warn("gap in the events", fields...)
 }
 
-// tellDrops logs what was dropped since it was last called; the Gap comes when
-// it is its turn in the stream. It is for the status goroutine.
-func (s *server) tellDrops() {
-	now, dropped := time.Now(), s.outbox.account().dropped
-	for reason, n := range dropped {
-		if lost := n - s.told[reason]; lost > 0 {
-			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", s.toldAt))
+// tellDrops logs what was dropped, as a sum has it; the Gap comes when it is its
+// turn in the stream. It is for the status goroutine.
+func (s *server) tellDrops(now time.Time) {
+	for reason, n := range s.outbox.account().dropped {
+		told := s.told[reason]
+		if told == nil {
+			told = &sum{at: now}
+			s.told[reason] = told
+		}
+		if lost, since := told.due(n, now); lost > 0 {
+			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", since))
 		}
 	}
-	s.told, s.toldAt = dropped, now
 }
 
 // tellStrays logs how many events came behind a reply that had announced none. It
 // is for the status goroutine.
-func (s *server) tellStrays() {
+func (s *server) tellStrays(now time.Time) {
 	calls := s.link.Status().Calls
-	if n := calls.Strays - s.toldStrays; n > 0 {
+	if n, _ := s.toldStrays.due(calls.Strays, now); n > 0 {
 		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
 	}
-	s.toldStrays = calls.Strays
 }

@@ -70,6 +70,7 @@ func (b *Bridge) shutdown(stage *stages, service *service) error {
 	if records, _ := b.audit.journal.left(); records > 0 {
 		left = append(left, fmt.Errorf("%d audit records were not stored", records))
 	}
+	b.endSums()
 	b.tick()
 	b.status.flush()
 	left = append(left, b.drain(ctx, b.events.get().Conn, "events"), b.drain(ctx, b.control.get().Conn, "control"))

@@ -167,7 +167,7 @@ func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.tellLost()
 	for _, e := range b.endpoints {
-		e.tellDropped()
+		e.tellDropped(now)
 	}
 	for _, s := range b.servers {
 		s.tellStates()
@@ -177,8 +177,8 @@ func (b *Bridge) tick() {
 		}
 		s.levels = m.levels()
 		s.status.publish(s.subjects.status("buffers", ""), m)
-		s.tellDrops()
-		s.tellStrays()
+		s.tellDrops(now)
+		s.tellStrays(now)
 		s.closeOldHole(now.Add(-holeIntervals * b.cfg.StatusInterval))
 	}
 	b.tellNode(now)

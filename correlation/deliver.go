@@ -144,7 +144,7 @@ func (t *Table) endAnnounced(session string, actionID []byte) *pending {
 // event takes the event f.
 func (t *Table) event(session string, f *frames.Frame) (next *pending, consumed bool) {
 	name := f.Name()
-	if value, ok := privilege(f); ok && bytes.HasSuffix(value, []byte(",all")) {
+	if Async(f) {
 		if string(name) == "OriginateResponse" {
 			return t.originate(session, f), false
 		}
@@ -247,6 +247,13 @@ func (t *Table) settle(p *pending) *pending {
 		return p
 	}
 	return nil
+}
+
+// Async reports whether the event f is one that Asterisk raised by itself. Deliver
+// then reports false, though f may end a Call as its OriginateResponse.
+func Async(f *frames.Frame) bool {
+	value, ok := privilege(f)
+	return ok && bytes.HasSuffix(value, []byte(",all"))
 }
 
 // privilege returns the value of a Privilege header directly after Event. It

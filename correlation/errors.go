@@ -28,4 +28,6 @@ var (
 	// ErrOriginateFailed is the Cause of an async Originate whose
 	// OriginateResponse says so, though its Response was Success.
 	ErrOriginateFailed = errors.New("originate failed")
+	// ErrUnnamed is the Cause of a Call that ended by Unnamed.
+	ErrUnnamed = errors.New("the server answered without an ActionID, so that nobody can be sure whose answer that is")
 )

@@ -44,6 +44,32 @@ func (t *Table) FailAll(o Outcome, cause error) {
 	finish(t.fail(o, cause, "", func(*pending) bool { return true }))
 }
 
+// Unnamed ends, TimedOut because of ErrUnnamed, the Call on session that is the
+// first to be answered, if there is one: a Response has come without ActionID, of a
+// server that leaves them out. Asterisk answers the Actions of a session one after
+// another, so that it most likely is that Call's, which is not sure enough to
+// hand it out.
+func (t *Table) Unnamed(session string) {
+	if p := t.endUnnamed(session); p != nil {
+		p.Done(&p.Result)
+	}
+}
+
+func (t *Table) endUnnamed(session string) (first *pending) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.calls {
+		if p.Session == session && p.sent && !p.answered && !p.handing && (first == nil || p.seq < first.seq) {
+			first = p
+		}
+	}
+	if first != nil {
+		first.Cause = ErrUnnamed
+		t.end(first, TimedOut)
+	}
+	return first
+}
+
 // fail takes out the Calls that match, the oldest first.
 func (t *Table) fail(o Outcome, cause error, session string, match func(*pending) bool) []*pending {
 	t.mu.Lock()

@@ -20,7 +20,8 @@ const (
 	// TooLarge is a complete reply over Limits, or with a Truncated frame in
 	// it. It was not kept.
 	TooLarge
-	// TimedOut is a Call that was not complete after its Timeout.
+	// TimedOut is a Call that was not complete after its Timeout, or that has
+	// ended by Unnamed.
 	TimedOut
 	// ConnectionLost is a Call whose session ended after it was written.
 	ConnectionLost
@@ -83,7 +84,7 @@ type Result struct {
 	Outcome Outcome
 	Sent    SentState
 	// Cause says why a Call ended that Asterisk did not end: what FailSession
-	// or FailAll were given, ErrCancelled or ErrOriginateFailed; if it is
+	// or FailAll were given, ErrCancelled, ErrOriginateFailed or ErrUnnamed; if it is
 	// TooLarge frames.ErrFrameTooLarge, ErrReplyFull, ErrTableFull or
 	// ErrPartRefused. It may be nil.
 	Cause error

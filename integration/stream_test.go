@@ -177,6 +177,19 @@ func TestBridge_ThroughAProxy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sim, r := chaosBridge(t, sim, nil)
 			succeeds(t, r.call("pbx1", "QueueStatus", ""))
+			eventually(t, "the first Pongs", func() bool { return sim.Received("Ping") >= 2 })
+			if name == "proxy" {
+				succeeds(t, r.call("pbx1", "Ping", ""))
+			} else {
+				// Once a Pong has come it is refused; before it, it may end in doubt.
+				eventually(t, "a caller's Ping is refused", func() bool {
+					got := r.call("pbx1", "Ping", "")
+					if got.Error == nil {
+						t.Fatal("it was answered by what may be another's Pong")
+					}
+					return got.Error.Kind == "bad_request" && got.Error.Sent == "no" && strings.Contains(got.Error.Message, "CoreStatus")
+				})
+			}
 			events := r.subscribe("ami.events.pbx1.Newchannel")
 			sim.Emit("Event", "Newchannel", "Channel", "x", "Note", "a\nEvent: Hangup\nUniqueid: 1.1")
 			got := string(r.next(events).Data)

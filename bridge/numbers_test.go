@@ -1,0 +1,114 @@
+package bridge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// numbered are events as a session reads and numbers them.
+type numbered struct {
+	t    *testing.T
+	s    *server
+	next uint64
+}
+
+func (n *numbered) read(text string) {
+	n.t.Helper()
+	f, _ := frames.NewReader(strings.NewReader(strings.ReplaceAll(text, ";", "\r\n")+"\r\n\r\n"), 200).Next()
+	n.next++
+	n.s.onEvent(amiconn.Event{Session: "s1", Seq: n.next, At: time.Now(), Frame: f})
+}
+
+// panics has the handler of the event's name panic, as the session's reader lets
+// it.
+func (n *numbered) panics(text string) {
+	n.t.Helper()
+	defer n.s.filter.Store(n.s.filter.Load())
+	defer func() {
+		if recover() == nil {
+			n.t.Error("the panic was swallowed: nobody counts it")
+		}
+	}()
+	n.s.filter.Store(nil)
+	n.read(text)
+}
+
+// Every number is published or told of in a Gap, whatever became of its event:
+// also of one whose handler panics; or it is counted as not wanted.
+func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
+	server := startNATS(t, t.TempDir(), 0)
+	b, p := testBridge(t, server.ClientURL(), DeliverJetStream)
+	nc, js := clientOf(t, server.ClientURL())
+	statuses, err := nc.SubscribeSync("ami.status.pbx1.gap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := b.servers[0]
+	s.outbox.recalled(time.Time{})
+	cfg := s.cfg
+	cfg.EventsDeny = Globs{"Unwanted"}
+	s.filter.Store(newFilter(&cfg))
+	n := &numbered{t: t, s: s}
+	long := strings.Repeat("x", 300)
+	n.read("Event: Wanted")
+	n.read("Event: Unwanted")
+	n.panics("Event: Wanted")
+	n.panics("Event: Wanted")
+	n.read("Event: Wanted")
+	n.read("Event: Unwanted;Text: " + long) // over the limit, and no loss
+	n.read("Event: Wanted;Text: " + long)
+	n.read("neither of them")
+	n.panics("Event: Unwanted")
+	n.read("Event: Wanted")
+	startPublisher(t, p)
+	if left := drainWithin(t, b, patience); left > 0 {
+		t.Fatalf("%d events left", left)
+	}
+	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"Wanted s1:1", "Gap panic 2", "Wanted s1:5", "Gap oversize 1", "Gap corrupt 1", "Gap panic 1", "Wanted s1:10",
+	}
+	var got []string
+	for range want {
+		msg, err := consumer.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, rest := msg.Subject()[strings.LastIndexByte(msg.Subject(), '.')+1:], msg.Headers().Get("Ami-Seq")
+		if name == "Gap" {
+			rest = gapWord(string(msg.Data()), `"Reason":"`) + " " + gapWord(string(msg.Data()), `"Lost":"`)
+		}
+		got = append(got, name+" "+rest)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the stream holds %q, want %q", got, want)
+	}
+	s.status.flush()
+	for _, reason := range []string{"panic", "oversize", "corrupt", "panic"} {
+		msg, err := statuses.NextMsg(patience)
+		if err != nil || !strings.Contains(string(msg.Data), fmt.Sprintf(`"reason":%q`, reason)) {
+			t.Fatalf("the status is %v, want %s (%v)", msg, reason, err)
+		}
+	}
+	a := s.outbox.account()
+	if a.received != n.next || a.published != 3 || a.filtered != 2 || a.dropped["panic"] != 3 || total(a.dropped) != 5 {
+		t.Errorf("account %+v, want %d received, 3 published, 2 filtered, 3 of 5 lost for a panic", a, n.next)
+	}
+}
+
+func gapWord(text, key string) string {
+	_, rest, _ := strings.Cut(text, key)
+	word, _, _ := strings.Cut(rest, `"`)
+	return word
+}
