@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -180,4 +181,33 @@ func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
 	if c.well() || !errors.Is(c.stand()["c"], errCrowded) {
 		t.Errorf("one over the limit: %v", c.stand())
 	}
+}
+
+// Only what is denied has another login be taken up, and each one once: one that is
+// granted no more either must not cost a connection again and again.
+func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
+	c, mark, readable := newConn("test", zap.NewNop()), loginMark{1}, true
+	c.login = func() (loginMark, bool) { return mark, readable }
+	want := func(when string, want bool) {
+		t.Helper()
+		if got := c.outdated(); got != want {
+			t.Errorf("%s: %v", when, got)
+		}
+	}
+	denied := fmt.Errorf(`%w: Permissions Violation for Publish to "x"`, nats.ErrPermissionViolation)
+	c.loggingIn()
+	mark = loginMark{2}
+	want("another login, and nothing is denied", false)
+	c.failed(denied)
+	want("and something is", true)
+	want("once more", false)
+	readable, mark = false, loginMark{3}
+	want("a file is gone", false)
+	readable = true
+	want("and is there again", true)
+	c.connected()
+	mark = loginMark{4}
+	want("on a new connection nothing is denied yet", false)
+	c.subs = []*subscription{{denied: denied}}
+	want("a subscription is", true)
 }

@@ -19,16 +19,16 @@ const connectTimeout = 2 * time.Second
 // also when authentication is refused, and waits between 250 ms and 2 s.
 // Whoever calls it closes the connection.
 func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
-	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), name, opts...)
+	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), nil, name, opts...)
 }
 
-func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*nats.Conn, error) {
+// connect is Connect that logs in by login, and calls before before it does so; nil
+// calls nothing.
+func connect(cfg *Config, login *natsLogin, before func(), name string, opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
 		nats.MaxReconnects(-1),
-		nats.CustomReconnectDelay(func(attempts int) time.Duration {
-			return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
-		}),
+		nats.CustomReconnectDelay(reconnectDelay),
 		nats.Timeout(connectTimeout),
 		nats.PingInterval(10 * time.Second),
 		nats.DrainTimeout(5 * time.Second),
@@ -36,7 +36,7 @@ func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*
 		nats.PermissionErrOnSubscribe(true),
 		nats.CustomInboxPrefix(inboxPrefix(cfg.Node)),
 	}
-	credentials, err := login.options()
+	credentials, err := login.options(before)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +48,11 @@ func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*
 		return nil, fmt.Errorf("connect to NATS: %w", cfg.NATS.Mismatch(err))
 	}
 	return nc, nil
+}
+
+// reconnectDelay is the wait before that many'th round over all servers.
+func reconnectDelay(attempts int) time.Duration {
+	return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
 }
 
 // inboxPrefix is the inbox of one node, so that permissions can keep others
@@ -81,10 +86,13 @@ func (b *Bridge) newConn(name string, opts ...nats.Option) *conn {
 		own = append(own, nats.InProcessServer(b.deps.InProcess))
 	}
 	c.probe = func() (*nats.Conn, error) {
-		return connect(&b.cfg, b.natsLogin, name+"/limit", append(own, nats.NoReconnect())...)
+		return connect(&b.cfg, b.natsLogin, nil, name+"/limit", append(own, nats.NoReconnect())...)
 	}
 	own = append(own, b.handlers(c)...)
-	c.dial = func() (*nats.Conn, error) { return connect(&b.cfg, b.natsLogin, name, append(own, opts...)...) }
+	c.login = b.natsLogin.mark
+	c.dial = func() (*nats.Conn, error) {
+		return connect(&b.cfg, b.natsLogin, c.loggingIn, name, append(own, opts...)...)
+	}
 	return c
 }
 
@@ -102,6 +110,10 @@ func (b *Bridge) handlers(c *conn) []nats.Option {
 		b.streams.reconnected()
 	}
 	lost := onDisconnect(c.log)
+	notReached := func(err error) {
+		err = b.cfg.NATS.Mismatch(err)
+		c.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
+	}
 	return []nats.Option{
 		nats.RetryOnFailedConnect(true),
 		nats.FlusherTimeout(flusherTimeout),
@@ -109,9 +121,13 @@ func (b *Bridge) handlers(c *conn) []nats.Option {
 		nats.ConnectHandler(connected),
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			err = b.cfg.NATS.Mismatch(err)
-			c.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { notReached(err) }),
+		// nats.go tells nobody of what fails behind the dialling: the handshakes.
+		nats.CustomReconnectDelay(func(attempts int) time.Duration {
+			if l := c.get(); l != nil && l.LastError() != nil {
+				notReached(l.LastError())
+			}
+			return reconnectDelay(attempts)
 		}),
 		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

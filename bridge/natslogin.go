@@ -54,9 +54,12 @@ func (c NATSConfig) Kinds() NATSKinds {
 	}
 }
 
-// options returns how to log in. An error is that of a file which cannot be
-// read now.
-func (l *natsLogin) options() ([]nats.Option, error) {
+// options returns how to log in; before is called before each login reads what it
+// goes by, and may be nil. An error is that of a file which cannot be read now.
+func (l *natsLogin) options(before func()) ([]nats.Option, error) {
+	if before == nil {
+		before = func() {}
+	}
 	cfg := l.cfg.Load()
 	kinds := cfg.Kinds()
 	var opts []nats.Option
@@ -64,13 +67,14 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 		if err := l.checkCreds(); err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.UserJWT(l.userJWT, l.sign))
+		opts = append(opts, nats.UserJWT(func() (string, error) { before(); return l.userJWT() }, l.sign))
 	}
 	if kinds.User {
 		if _, err := cfg.ReadPassword(); err != nil {
 			return nil, err
 		}
 		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
+			before()
 			cfg := l.cfg.Load()
 			return cfg.User, l.secret(&l.password, cfg.ReadPassword)
 		}))
@@ -79,7 +83,7 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 		if _, err := cfg.token(); err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.TokenHandler(func() string { return l.secret(&l.token, l.cfg.Load().token) }))
+		opts = append(opts, nats.TokenHandler(func() string { before(); return l.secret(&l.token, l.cfg.Load().token) }))
 	}
 	if cfg.TLSFirst {
 		opts = append(opts, nats.TLSHandshakeFirst())
@@ -90,7 +94,7 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 	var certificate nats.TLSCertHandler
 	var authorities nats.RootCAsHandler
 	if kinds.Cert {
-		certificate = func() (tls.Certificate, error) { return l.cfg.Load().certificate() }
+		certificate = func() (tls.Certificate, error) { before(); return l.cfg.Load().certificate() }
 	}
 	if kinds.CA {
 		authorities = func() (*x509.CertPool, error) { return l.cfg.Load().authorities() }
