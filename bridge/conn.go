@@ -38,13 +38,14 @@ type conn struct {
 	connOptions
 
 	current  atomic.Pointer[link]
-	made     atomic.Uint64 // links
-	connects atomic.Uint64 // times that one of them was connected
-	again    chan struct{} // of capacity 1: connected, or closed for good
-	denial   chan struct{} // of capacity 1: the server did not take a subscription
-	limit    atomic.Int64  // a payload that has shown to be too large, or 0
-	limitEnd atomic.Int64  // when that counts no more, in Unix nanoseconds
-	said     seen          // errors, since it was connected
+	made     atomic.Uint64             // links
+	connects atomic.Uint64             // times that one of them was connected
+	used     atomic.Pointer[loginMark] // what the last connect logged in with, or something older
+	again    chan struct{}             // of capacity 1: connected, or closed for good
+	denial   chan struct{}             // of capacity 1: the server did not take a subscription
+	limit    atomic.Int64              // a payload that has shown to be too large, or 0
+	limitEnd atomic.Int64              // when that counts no more, in Unix nanoseconds
+	said     seen                      // errors, since it was connected
 
 	reconnects []func()      // told of before open, as are the next
 	errors     []func(error) // of the server that nobody waits for
@@ -53,6 +54,7 @@ type conn struct {
 	subs     []*subscription
 	crowded  bool            // the server took no more subscriptions
 	watchers []chan struct{} // of capacity 1: connected, or not any more
+	muted    bool            // since it was made NATS did not let it publish something
 }
 
 // link is one nats.Conn of a conn.
@@ -88,6 +90,7 @@ func (c *conn) onError(f func(error)) { c.errors = append(c.errors, f) }
 
 // open makes a link. NATS need not be there yet.
 func (c *conn) open() error {
+	c.loggingIn()
 	nc, err := c.dial()
 	if err != nil {
 		return err
@@ -143,7 +146,7 @@ func (c *conn) changed() {
 func (c *conn) connected() (before bool) {
 	before = c.connects.Add(1) > 1
 	c.mu.Lock()
-	c.crowded = false
+	c.crowded, c.muted = false, false
 	for _, s := range c.subs {
 		s.stands, s.heard, s.denied = false, nil, nil
 	}
@@ -162,9 +165,13 @@ func (c *conn) ended(nc *nats.Conn) {
 	raise(c.again)
 }
 
-// run makes another link whenever nats.go has closed one for good, and the
-// subscriptions anew at an interval and when NATS has denied one, until ctx ends.
+// run makes another link whenever nats.go has closed one for good, the
+// subscriptions anew at an interval and when NATS has denied one, and connects
+// again with another login if that may be denied less, until ctx ends.
 func (c *conn) run(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { c.renewLogin(ctx) })
 	remakes, retries := delays(250*time.Millisecond, 5*time.Second), delays(renewFirst, renewEvery)
 	wait, denial := renewEvery, c.denial
 	for {

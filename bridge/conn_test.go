@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -182,4 +184,37 @@ func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
 	if c.well() || !errors.Is(c.stand()["c"], errCrowded) {
 		t.Errorf("one over the limit: %v", c.stand())
 	}
+}
+
+// Only what is denied has another login be taken up, and each one once: one that is
+// granted no more either must not cost a connection again and again.
+func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
+	token := newFile(t, "token-1")
+	cfg := DefaultConfig()
+	cfg.NATS.TokenFile = token.name
+	c := newConn(connOptions{name: "test", cfg: &cfg, login: newNATSLogin(cfg.NATS, nil, nil), log: zap.NewNop()})
+	want := func(when string, want bool) {
+		t.Helper()
+		if got := c.outdated(); got != want {
+			t.Errorf("%s: %v", when, got)
+		}
+	}
+	denied := fmt.Errorf(`%w: Permissions Violation for Publish to "x"`, nats.ErrPermissionViolation)
+	c.loggingIn()
+	token.write("token-2")
+	want("another login, and nothing is denied", false)
+	c.failed(denied)
+	want("and something is", true)
+	want("once more", false)
+	if err := os.Remove(token.name); err != nil {
+		t.Fatal(err)
+	}
+	want("a file is gone", false)
+	token.write("token-3")
+	want("and is there again", true)
+	c.connected()
+	token.write("token-4")
+	want("on a new connection nothing is denied yet", false)
+	c.subs = []*subscription{{denied: denied}}
+	want("a subscription is", true)
 }

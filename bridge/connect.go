@@ -21,16 +21,16 @@ const connectTimeout = 2 * time.Second
 // also when authentication is refused, and waits between 250 ms and 2 s.
 // Whoever calls it closes the connection.
 func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
-	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), name, opts...)
+	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), nil, name, opts...)
 }
 
-func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*nats.Conn, error) {
+// connect is Connect that logs in by login, and calls before before it does so; nil
+// calls nothing.
+func connect(cfg *Config, login *natsLogin, before func(), name string, opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
 		nats.MaxReconnects(-1),
-		nats.CustomReconnectDelay(func(attempts int) time.Duration {
-			return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
-		}),
+		nats.CustomReconnectDelay(reconnectDelay),
 		nats.Timeout(connectTimeout),
 		nats.PingInterval(10 * time.Second),
 		nats.DrainTimeout(5 * time.Second),
@@ -38,7 +38,7 @@ func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*
 		nats.PermissionErrOnSubscribe(true),
 		nats.CustomInboxPrefix(inboxPrefix(cfg.Node)),
 	}
-	credentials, err := login.options()
+	credentials, err := login.options(before)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +50,11 @@ func connect(cfg *Config, login *natsLogin, name string, opts ...nats.Option) (*
 		return nil, fmt.Errorf("connect to NATS: %w", Mismatch(cfg.NATS, err))
 	}
 	return nc, nil
+}
+
+// reconnectDelay is the wait before that many'th round over all servers.
+func reconnectDelay(attempts int) time.Duration {
+	return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
 }
 
 // inboxPrefix is the inbox of one node, so that permissions can keep others
@@ -80,12 +85,12 @@ const flusherTimeout = 2 * time.Second
 
 // dial begins to connect, and returns at once although NATS is not there.
 func (c *conn) dial() (*nats.Conn, error) {
-	return connect(c.cfg, c.login, c.name, slices.Concat(c.ours(), c.handlers(), c.own)...)
+	return connect(c.cfg, c.login, c.loggingIn, c.name, slices.Concat(c.ours(), c.handlers(), c.own)...)
 }
 
 // probe connects once more, only to hear what the server says.
 func (c *conn) probe() (*nats.Conn, error) {
-	return connect(c.cfg, c.login, c.name+"/limit", append(c.ours(), nats.NoReconnect())...)
+	return connect(c.cfg, c.login, nil, c.name+"/limit", append(c.ours(), nats.NoReconnect())...)
 }
 
 func (c *conn) ours() []nats.Option {
@@ -111,6 +116,10 @@ func (c *conn) handlers() []nats.Option {
 		}
 	}
 	lost := onDisconnect(c.log)
+	notReached := func(err error) {
+		err = Mismatch(c.cfg.NATS, err)
+		c.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
+	}
 	return []nats.Option{
 		nats.RetryOnFailedConnect(true),
 		nats.FlusherTimeout(flusherTimeout),
@@ -118,9 +127,13 @@ func (c *conn) handlers() []nats.Option {
 		nats.ConnectHandler(connected),
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			err = Mismatch(c.cfg.NATS, err)
-			c.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { notReached(err) }),
+		// nats.go tells nobody of what fails behind the dialling: the handshakes.
+		nats.CustomReconnectDelay(func(attempts int) time.Duration {
+			if l := c.get(); l != nil && l.LastError() != nil {
+				notReached(l.LastError())
+			}
+			return reconnectDelay(attempts)
 		}),
 		nats.ClosedHandler(c.ended),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

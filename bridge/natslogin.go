@@ -40,9 +40,12 @@ func (l *natsLogin) renew(cfg NATSConfig) {
 	}
 }
 
-// options returns how to log in. An error is that of a file which cannot be
-// read now.
-func (l *natsLogin) options() ([]nats.Option, error) {
+// options returns how to log in; before is called before each login reads what it
+// goes by, and may be nil. An error is that of a file which cannot be read now.
+func (l *natsLogin) options(before func()) ([]nats.Option, error) {
+	if before == nil {
+		before = func() {}
+	}
 	cfg := l.cfg.Load()
 	kinds := cfg.Kinds()
 	var opts []nats.Option
@@ -51,7 +54,7 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 			return nil, err
 		}
 		opts = append(opts, nats.UserJWT(
-			func() (string, error) { return l.cfg.Load().userJWT() },
+			func() (string, error) { before(); return l.cfg.Load().userJWT() },
 			func(nonce []byte) ([]byte, error) { return l.cfg.Load().sign(nonce) }))
 	}
 	if kinds.User {
@@ -59,6 +62,7 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 			return nil, err
 		}
 		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
+			before()
 			cfg := l.cfg.Load()
 			return cfg.User, l.secret(&l.password, cfg.ReadPassword)
 		}))
@@ -67,7 +71,7 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 		if _, err := cfg.token(); err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.TokenHandler(func() string { return l.secret(&l.token, l.cfg.Load().token) }))
+		opts = append(opts, nats.TokenHandler(func() string { before(); return l.secret(&l.token, l.cfg.Load().token) }))
 	}
 	if cfg.TLSFirst {
 		opts = append(opts, nats.TLSHandshakeFirst())
@@ -78,7 +82,7 @@ func (l *natsLogin) options() ([]nats.Option, error) {
 	var certificate nats.TLSCertHandler
 	var authorities nats.RootCAsHandler
 	if kinds.Cert {
-		certificate = func() (tls.Certificate, error) { return l.cfg.Load().certificate() }
+		certificate = func() (tls.Certificate, error) { before(); return l.cfg.Load().certificate() }
 	}
 	if kinds.CA {
 		authorities = func() (*x509.CertPool, error) { return l.cfg.Load().authorities() }

@@ -44,7 +44,7 @@ func (f *file) write(content string) {
 // applied returns what options make of nats.go's.
 func applied(t *testing.T, l *natsLogin) nats.Options {
 	t.Helper()
-	all, err := l.options()
+	all, err := l.options(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,6 +176,39 @@ func TestNATSLogin_FilesThatAreNone(t *testing.T) {
 		}
 		if problems := cfg.CheckFiles(); len(problems) != 1 || !strings.HasPrefix(problems[0].Error(), want) {
 			t.Errorf("check: %v, want %q", problems, want)
+		}
+	}
+}
+
+// Another login is known as such whatever of it has changed, and a file that
+// cannot be read makes none.
+func TestNATSLogin_MarkTellsOneFromAnother(t *testing.T) {
+	text, _ := decorated(t, "jwt.first.x")
+	password, token, creds, cert := newFile(t, "p"), newFile(t, "t"), newFile(t, text), newFile(t, "c")
+	l := newNATSLogin(NATSConfig{
+		User: "u", PasswordFile: password.name, TokenFile: token.name, CredsFile: creds.name, TLSCertFile: cert.name,
+	}, nil, nil)
+	first, ok := l.mark()
+	if again, _ := l.mark(); !ok || again != first {
+		t.Error("the same login has two marks, or none")
+	}
+	seen := map[loginMark]bool{first: true}
+	text, _ = decorated(t, "jwt.second.x")
+	for f, content := range map[*file]string{password: "other", token: "other", creds: text, cert: "other"} {
+		f.write(content)
+		if mark, ok := l.mark(); !ok || seen[mark] {
+			t.Errorf("another login has no mark of its own")
+		} else {
+			seen[mark] = true
+		}
+		if err := os.Rename(f.name, f.name+"x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := l.mark(); ok {
+			t.Error("a login of which a file is gone has a mark")
+		}
+		if err := os.Rename(f.name+"x", f.name); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

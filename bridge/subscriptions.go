@@ -119,7 +119,13 @@ func (c *conn) stop(s *subscription) error {
 func (c *conn) failed(err error) {
 	subject, publish, denied := denial(err)
 	crowded := errors.Is(err, nats.ErrMaxSubscriptionsExceeded)
-	if (denied == nil || publish) && !crowded {
+	if publish {
+		c.mu.Lock()
+		c.muted = true
+		c.mu.Unlock()
+		return
+	}
+	if denied == nil && !crowded {
 		return
 	}
 	c.mu.Lock()

@@ -22,6 +22,12 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
 // saying is a way to a server on which words are put into its mouth.
@@ -227,13 +233,40 @@ func (c *configured) restart(server, account string) {
 // cut ends every connection of a bridge.
 func cut(t *testing.T, s *natsserver.Server) {
 	t.Helper()
+	for _, id := range ownConns(t, s) {
+		_ = s.DisconnectClientByID(id) // or it is gone
+	}
+}
+
+// ownConns are the connections of a bridge.
+func ownConns(t *testing.T, s *natsserver.Server) (ids []uint64) {
+	t.Helper()
 	conns, err := s.Connz(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range conns.Conns {
 		if strings.HasPrefix(c.Name, "ami-nats-bridge/") {
-			_ = s.DisconnectClientByID(c.Cid) // or it is gone
+			ids = append(ids, c.Cid)
 		}
 	}
+	return ids
+}
+
+// run starts the bridge, whose states nc reads.
+func (r *ruled) run(t *testing.T, nc *nats.Conn, cfg bridge.Config) {
+	t.Helper()
+	core, logs := observer.New(zapcore.InfoLevel)
+	r.logs, r.running = logs, startFor(t, zap.New(core), nc, cfg)
+}
+
+// logged waits until the log has a line whose error holds text.
+func (r *ruled) logged(message, text string) {
+	r.t.Helper()
+	eventually(r.t, fmt.Sprintf("the log says %s: %s", message, text), func() bool {
+		return r.logs.Filter(func(e observer.LoggedEntry) bool {
+			err, _ := e.ContextMap()["error"].(string)
+			return e.Message == message && strings.Contains(err, text)
+		}).Len() > 0
+	})
 }

@@ -16,6 +16,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
@@ -25,6 +26,9 @@ import (
 // machine may be slow: what a test waits for at most is patience.
 const backIn = 30 * time.Second
 
+// answerIn is how long a request may wait before it is taken for lost.
+const answerIn = 10 * time.Second
+
 // ruled is a bridge to pbx1 on a server whose options change while it runs. The
 // bridge's user is bridge; whoever gives no name may do all.
 type ruled struct {
@@ -32,6 +36,7 @@ type ruled struct {
 	sim     *amisim.Server
 	server  *natsserver.Server
 	options *natsserver.Options
+	logs    *observer.ObservedLogs
 }
 
 func startRuled(t *testing.T, change func(*bridge.Config), options func(*natsserver.Options)) *ruled {
@@ -54,7 +59,7 @@ func startRuled(t *testing.T, change func(*bridge.Config), options func(*natsser
 	if change != nil {
 		change(&cfg)
 	}
-	r.running = startFor(t, zap.NewNop(), r.reader(), cfg)
+	r.run(t, r.reader(), cfg)
 	return r
 }
 
@@ -106,7 +111,7 @@ func (r *ruled) works() {
 	answered := func(headers nats.Header) func() bool {
 		return func() bool {
 			// What is asked while the connection goes is lost with it.
-			m, err := r.nc.RequestMsg(&nats.Msg{Subject: "ami.actions.pbx1.CoreStatus", Header: headers}, backIn)
+			m, err := r.nc.RequestMsg(&nats.Msg{Subject: "ami.actions.pbx1.CoreStatus", Header: headers}, answerIn)
 			return err == nil && m.Header.Get("Nats-Service-Error") == ""
 		}
 	}
@@ -373,7 +378,11 @@ func TestConns_RequestsAreAnsweredOnceWhileRightsChange(t *testing.T) {
 		}
 		seen := map[string]int{}
 		for {
-			msg, err := sub.NextMsg(2 * time.Second)
+			wait := patience
+			if len(seen) == asked {
+				wait = 2 * time.Second // for one too many
+			}
+			msg, err := sub.NextMsg(wait)
 			if err != nil {
 				break
 			}
@@ -421,7 +430,7 @@ func TestConns_CertificateExchanged(t *testing.T) {
 	r.reload(func(o *natsserver.Options) { o.TLSConfig = second.server(t) })
 	relook(t, r.server)
 	r.readyzIs(503)
-	<-time.After(3 * time.Second)
+	r.logged("nats not reached", "certificate signed by unknown authority")
 	write(second.pem)
 	r.works()
 }

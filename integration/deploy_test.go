@@ -99,6 +99,34 @@ func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 	}
 }
 
+// Whoever looks at the dashboard sees all that a bridge counts, and docs/operating.md
+// has a line for each.
+func TestDeploy_EveryMetricIsShownAndDocumented(t *testing.T) {
+	root := moduleRoot(t)
+	dashboard, page := readText(t, root, "deploy/grafana/ami-nats-bridge.json"), readText(t, root, "docs/operating.md")
+	names, own := []string{}, regexp.MustCompile(`ami_nats_bridge_\w+`)
+	for name := range runningMetrics(t) {
+		// A histogram is one metric.
+		if own.MatchString(name) && !regexp.MustCompile(`_seconds_(count|sum|bucket)$`).MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	shown := own.FindAllString(strings.ReplaceAll(dashboard, "_seconds_bucket", "_seconds"), -1)
+	slices.Sort(shown)
+	if diff := cmp.Diff(names, slices.Compact(shown)); diff != "" {
+		t.Errorf("metrics (-bridge +dashboard):\n%s", diff)
+	}
+	var documented []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `ami_nats_bridge_.*$").FindAllString(page, -1) {
+		documented = append(documented, own.FindAllString(strings.Split(row, "|")[1], -1)...)
+	}
+	slices.Sort(documented)
+	if diff := cmp.Diff(names, documented); diff != "" {
+		t.Errorf("metrics (-bridge +docs/operating.md):\n%s", diff)
+	}
+}
+
 // anyValue are the labels whose values are of the place, not of the bridge.
 var anyValue = []string{"job", "instance", "server"}
 

@@ -80,6 +80,31 @@ func limited(r *rig) {
 	})
 }
 
+// limitedBySubject: no subject may hold more than a few beyond the fullest, until
+// it may. The limit comes while nothing does, for it expels what is over it.
+func limitedBySubject(r *rig) {
+	r.bridge.settle(r.asterisks)
+	info, err := r.stream().Info(r.t.Context(), jetstream.WithSubjectFilter("ami.events.>"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	most := uint64(0)
+	for _, n := range info.State.Subjects {
+		most = max(most, n)
+	}
+	cfg := info.Config
+	cfg.Discard, cfg.DiscardNewPerSubject, cfg.MaxMsgsPerSubject = jetstream.DiscardNew, true, int64(most)+20
+	if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
+		r.t.Fatal(err)
+	}
+	r.under(func() {
+		pause(r.t, r.length)
+		if _, err := r.js.UpdateStream(r.t.Context(), info.Config); err != nil {
+			r.t.Fatal(err)
+		}
+	})
+}
+
 // deleted: somebody deletes the stream, and makes it again. What it had
 // acknowledged went with it; all else has to be in the new one.
 func deleted(r *rig) {
@@ -176,6 +201,8 @@ var faults = []fault{
 		length: 5 * time.Second, outage: true, prepare: tinyDisk, happen: diskFull},
 	{id: "max-bytes", name: "the stream's `max_bytes` reached, `discard: new`; raised after 5 s", nodes: 1,
 		length: 5 * time.Second, outage: true, kept: true, singles: true, happen: limited},
+	{id: "per-subject", name: "the stream's `max_msgs_per_subject` reached, `discard_new_per_subject`; raised after 5 s", nodes: 1, short: ways[:1],
+		length: 5 * time.Second, outage: true, kept: true, singles: true, happen: limitedBySubject},
 	{id: "deleted", name: "the stream deleted; made again after 5 s (what it had acknowledged left out)", nodes: 1,
 		length: 5 * time.Second, outage: true, kept: true, happen: deleted},
 	{id: "revoked", name: "credentials revoked; restored after 5 s", nodes: 1, short: ways[:1],
