@@ -73,6 +73,10 @@ func TestLimiter_SaysWhenToComeAgain(t *testing.T) {
 				t.Errorf("%d let through after the wait, want 1", through)
 			}
 		}
+		time.Sleep(150 * time.Millisecond)
+		if _, wait := allowed(l, "Originate", 1); wait < 98*time.Millisecond || wait > 102*time.Millisecond {
+			t.Errorf("after 150 of 250 ms Originate may come again in %v", wait)
+		}
 	})
 }
 

@@ -1,7 +1,11 @@
 package bridge
 
 import (
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -29,4 +33,51 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 	if r := policy.refuses(actionName{"Setvar"}, testHeaders("Variable: X\nValue: Rene")); r == nil {
 		t.Error("the new rule is not in force")
 	}
+}
+
+// Rates that stay are as used up as before; those that change begin anew.
+func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, own := DefaultConfig(), DefaultServerConfig()
+		own.ActionRates = rates(t, "Originate=1")
+		p := new(permits).next(&cfg, &own)
+		if p.rates.Allow("Originate") != 0 {
+			t.Fatal("the first is not taken")
+		}
+		cfg.ActionsDeny = Globs{"Ping"}
+		if p = p.next(&cfg, &own); p.rates.Allow("Originate") == 0 {
+			t.Error("a reload of something else gives a used-up rate back")
+		}
+		own.ActionRates = rates(t, "Originate=2")
+		if p = p.next(&cfg, &own); p.rates.Allow("Originate") != 0 || p.rates.Allow("Originate") != 0 || p.rates.Allow("Originate") == 0 {
+			t.Error("the new rate is not in force")
+		}
+	})
+}
+
+// The next login goes by what was read again, also one that waits since it was
+// refused; what became secret is hidden from then on.
+func TestReload_LoginsGoByIt(t *testing.T) {
+	var learned atomic.Pointer[[]string]
+	a := askingAs(t, startNATS(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) {
+		b.deps.Learn = func(secrets ...string) { learned.Store(&secrets) }
+	})
+	sim, link := a.sims["pbx1"], a.servers[0].link
+	next := a.cfg
+	next.Servers = []ServerConfig{a.cfg.Servers[0]}
+	next.Servers[0].Secret, next.NATS.Password = "wr0ng-one", "n4ts-one"
+	a.Reload(next)
+	if said := learned.Load(); said == nil || !strings.Contains(strings.Join(*said, " "), "wr0ng-one") {
+		t.Errorf("the log is told of the secrets %v", said)
+	}
+	if got := a.audit.concealer.text("say wr0ng-one and n4ts-one", 100); got != "say [redacted] and [redacted]" {
+		t.Errorf("the audit shows %q", got)
+	}
+	if got := a.natsLogin.cfg.Load().Password; got != "n4ts-one" {
+		t.Errorf("the next connect to NATS goes by %q", got)
+	}
+	sim.Kick()
+	within(t, "the login is refused", func() bool { return !link.Ready() && link.RetryIn() > 10*time.Second })
+	a.Reload(a.cfg)
+	within(t, "the login is tried again", link.Ready)
 }
