@@ -239,3 +239,26 @@ func TestAsk_IsNotSentOnceItsTimeIsOver(t *testing.T) {
 		t.Errorf("it was sent %d times", n)
 	}
 }
+
+// Ami-Wait: complete is for an Originate that Asterisk takes for an asynchronous
+// one: by the first header of that name, without leading blanks (manager.c
+// action_originate, astman_get_header, ast_true).
+func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
+	for lines, want := range map[string]bool{
+		"Async: yes": true, "Async: true": true, "Async: y": true, "Async: t": true, "Async: 1": true, "Async: on": true, "ASYNC: TRUE": true,
+		"Async:  \t true": true, "Async: yes\nAsync: no": true, "Exten: 1\nAsync: 1": true,
+		"Async: no\nAsync: yes": false, "Async: no": false, "Async: 0": false, "Async: true ": false, "Async:": false, "Exten: 1": false,
+		"A\u017fync: true": false,
+	} {
+		a := &ask{action: actionName{"Originate"}, options: options{complete: true}, headers: testHeaders(lines)}
+		if got := a.waits(); got != want {
+			t.Errorf("%q is waited for: %v", lines, got)
+		}
+		if a.action.text = "Redirect"; a.waits() {
+			t.Errorf("%q of another Action is waited for", lines)
+		}
+		if a.action.text, a.options.complete = "Originate", false; a.waits() {
+			t.Errorf("%q is waited for without being asked", lines)
+		}
+	}
+}

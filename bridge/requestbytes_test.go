@@ -19,6 +19,9 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 		sim.Always("CoreStatus", amisim.Ignore)
 	}
 	one := &a.endpoints[0].held
+	if one.limit != requestBytes {
+		t.Errorf("at most %d bytes are held", one.limit)
+	}
 	one.limit = 20 * askBytes
 	replies, err := a.nc.SubscribeSync("_INBOX.test.>")
 	if err != nil {
