@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -143,6 +145,20 @@ func TestAsk_AnyAnswersWhereNoServerDoes(t *testing.T) {
 	}
 }
 
+// So it is where a server was chosen, and had no room.
+func TestAsk_AnyAnswersWhereAllAreFull(t *testing.T) {
+	a := askingBridge(t, func(c *Config) { c.Servers[0].MaxPending = 1 })
+	a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
+	a.to(requestFor("pbx1", "CoreStatus", ""))
+	var r struct {
+		Server string
+		Error  failure
+	}
+	if text := a.reply(requestFor("any", "CoreSettings", "")).Data; json.Unmarshal(text, &r) != nil || r.Server != "any" || r.Error.Kind != "busy" || r.Error.RetryAfter == 0 {
+		t.Errorf("the reply is %s", text)
+	}
+}
+
 // The time of a request is that of the first server that it is tried with, and
 // counts from its arrival.
 func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
@@ -260,5 +276,72 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 		if a.action.text, a.options.complete = "Originate", false; a.waits() {
 			t.Errorf("%q is waited for without being asked", lines)
 		}
+	}
+}
+
+// What one server has no room for reaches the next one whole, be it a change,
+// whose headers are kept no longer than one server may want them.
+func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
+	a := askingBridge(t, func(c *Config) { c.Servers[0].WriteBufferBytes = 2 * amiconn.KiB }, "pbx1", "pbx2")
+	got := make(chan string, 1)
+	a.sims["pbx2"].Always("Setvar", func(s *amisim.Session, action *amisim.Action) {
+		got <- action.Get("Variable") + action.Get("Value") + action.Get("Note")
+		s.Serve(action)
+	})
+	want := strings.Repeat("v", 900) + strings.Repeat("w", 900) + strings.Repeat("n", 900)
+	for range 2 {
+		kind, _, _, _ := a.answered(requestFor("any", "Setvar", `{"Variable":"`+want[:900]+`","Value":"`+want[900:1800]+`","Note":"`+want[1800:]+`"}`))
+		if text := <-got; kind != "" || text != want {
+			t.Errorf("%s; it got %d bytes of %d", kind, len(text), len(want))
+		}
+	}
+	within(t, "nothing is held", func() bool {
+		return !slices.ContainsFunc(a.endpoints, func(e *endpoint) bool { return e.held.bytes.Load() != 0 })
+	})
+}
+
+// A bridge that stops takes nothing more, and says so.
+func TestAsk_IsRefusedWhileTheBridgeStops(t *testing.T) {
+	a := unconnected(t, "pbx1")
+	a.inFlight.close()
+	a.to(requestFor("pbx1", "CoreStatus", ""))
+	for _, e := range a.audit.journal.take(10) {
+		if r := recordOf(t, e.msg); r.Outcome != "shutting_down" || r.Sent != "no" {
+			t.Errorf("recorded %s", e.msg.Data)
+		}
+	}
+	if n := a.endpoints[0].tally.results[resultRefused].Load(); n != 1 {
+		t.Errorf("%d are refused", n)
+	}
+}
+
+// A server's own figures have what came by whatever endpoint.
+func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
+	a := askingBridge(t, nil)
+	for _, to := range []string{"pbx1", "any", "all"} {
+		a.answered(requestFor(to, "CoreStatus", ""))
+	}
+	a.answered(requestFor("pbx1", "Login", ""))
+	for of, c := range map[string]struct {
+		tally             *tally
+		answered, refused uint64
+	}{
+		"the server": {&a.servers[0].tally, 3, 1}, "its endpoint": {&a.endpoints[0].tally, 1, 1}, "any": {&a.endpoints[1].tally, 1, 0},
+	} {
+		if answered, refused := c.tally.results[resultAnswered].Load(), c.tally.results[resultRefused].Load(); answered != c.answered || refused != c.refused {
+			t.Errorf("%s: %d answered, %d refused", of, answered, refused)
+		}
+	}
+}
+
+// Once the audit has it, a request keeps neither who asks nor the fields.
+func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
+	a := unconnected(t, "pbx1")
+	one, err := a.endpoints[0].newAsk(requestFor("pbx1", "CoreStatus", `{"Note":"x"}`, "Ami-Requester", "alice"))
+	if err != nil || one.asked.requester != "alice" || !strings.Contains(string(one.asked.fields), "Note") {
+		t.Fatalf("%v; the audit has %+v", err, one.asked)
+	}
+	if one.options.requester != "" || one.request.fields != nil {
+		t.Errorf("it keeps %q and %v", one.options.requester, one.request.fields)
 	}
 }

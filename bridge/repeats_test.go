@@ -165,6 +165,14 @@ func TestRepeats_ThatWaitAreAnsweredElsewhere(t *testing.T) {
 	}
 }
 
+// Without a window keys are refused: who relies on one must hear of it.
+func TestRepeats_WithoutAWindowAreRefused(t *testing.T) {
+	r := newRepeats(0)
+	if got := first(r, keyedAsk(r, "s", "k")); got != "bad_request" || len(r.known) != 0 {
+		t.Errorf("%s, %d keys are remembered", got, len(r.known))
+	}
+}
+
 // A reply over 64 KiB is not remembered, but that it was given is.
 func TestRepeats_ALargeReplyIsNotRemembered(t *testing.T) {
 	r := newRepeats(time.Minute)
