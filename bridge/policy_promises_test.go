@@ -20,6 +20,17 @@ func TestPolicy_EachOfWhatIsListedIsRefused(t *testing.T) {
 		{"Originate", "Application: MeetMe\nData: 7,M", ""},
 		{"Originate", "Application: Dial\nData: PJSIP/1,9,tT", ""},
 		{"UserEvent", "Note: ^{X}", ""},
+		// Functions are in capitals, as Asterisk has them.
+		{"Getvar", "Variable: callerid(num)", "default Getvar:<FUNCTION>"},
+		{"Originate", "Variable: Cdr(x)=1", "default Originate:<FUNCTION>"},
+		// What closes no bracket opens none either.
+		{"Originate", "Variable: A=),SHELL(id)=1", "default Originate:SHELL"},
+		{"Originate", "Variable: A=],SHELL(id)=1", "default Originate:SHELL"},
+		{"Originate", "Variable: A=(,SHELL(id)=1", ""},
+		{"Originate", "Application: Dial\nData: PJSIP/1),9,P", "default Originate:Dial"},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,t\\", "default Originate:Dial"},
+		{"Originate", `Variable: A=x\`, "default Originate:EVAL"},
+		{"Originate", `Variable: A=x\\`, ""},
 	}
 	for _, action := range []string{"Originate", "Setvar", "Redirect", "Atxfer", "BlindTransfer", "DBPut"} {
 		requests = append(requests, request{action, "Note: ^{X}", "default " + action + ":EVAL"})
@@ -38,6 +49,25 @@ func TestPolicy_EachOfWhatIsListedIsRefused(t *testing.T) {
 	for _, r := range requests {
 		if got := ruleOf(judged(p, r.action, testHeaders(r.headers))); got != r.want {
 			t.Errorf("%s %q is refused by %q, want %q", r.action, r.headers, got, r.want)
+		}
+	}
+}
+
+// What is granted is granted, and each header of a name counts: behind one that is
+// listed another's Data is looked at.
+func TestPolicy_GrantsOfWhatIsListed(t *testing.T) {
+	for _, c := range []struct{ allow, action, headers, want string }{
+		{"ListCategories", "ListCategories", "Filename: manager.conf", ""},
+		{"ListCategories", "ListCategories", "Filename: ../x", ""},
+		{"GetConfig", "ListCategories", "Filename: manager.conf", "default"},
+		{"Originate:Set", "Originate", "Application: Set\nApplication: NoOp\nData: SHELL(id)=1", "default Originate:SHELL"},
+		{"Originate:Set", "Originate", "Application: NoOp\nApplication: Set\nData: SHELL(id)=1", "default Originate:SHELL"},
+		{"Originate:Set", "Originate", "Application: NoOp\nData: SHELL(id)=1", ""},
+		{"Status:EVAL", "Status", `Variables: X,Y\`, ""},
+		{"Originate:EVAL", "Originate", `Variable: A=x\`, ""},
+	} {
+		if got := ruleOf(judged(testPolicy(t, c.allow, "", ""), c.action, testHeaders(c.headers))); got != c.want {
+			t.Errorf("with ACTIONS_ALLOW=%s %s %q is refused by %q, want %q", c.allow, c.action, c.headers, got, c.want)
 		}
 	}
 }
@@ -86,10 +116,31 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 		{"Originate", `{"Context":"dialer","Variable":"A=x,SHELL(id)=1"}`, 0, Verdict{Rule: "default Originate:SHELL", Unsure: true}},
 		{"Originate", `{"Context":"dialer","Variable":"SHELL(id)=1"}`, 0, Verdict{Rule: "default Originate:SHELL"}},
 		{"Command", `{}`, 0, Verdict{Rule: "default"}},
+		{"Originate", ``, 0, Verdict{Rule: "ACTIONS_RULES: " + context, Unsure: true}}, // the body could not be read
+		{"Ping", ``, 0, Verdict{Unsure: true}},
+		{"Ping", `{}`, 0, Verdict{}},
 		{unknownAction, `{}`, 0, Verdict{Rule: "bad_request: " + errNoAction.Error()}},
 	} {
-		if got := testPolicy(t, "", "", context).judgeRecord(c.action, json.RawMessage(c.fields), c.omitted); got != c.want {
+		var fields json.RawMessage
+		if c.fields != "" {
+			fields = json.RawMessage(c.fields)
+		}
+		if got := testPolicy(t, "", "", context).judgeRecord(c.action, fields, c.omitted); got != c.want {
 			t.Errorf("%s %s, %d omitted: %+v, want %+v", c.action, c.fields, c.omitted, got, c.want)
 		}
+	}
+}
+
+// A record is judged by the policy of its server.
+func TestPolicy_JudgesRecordsByTheirServer(t *testing.T) {
+	cfg := validConfig()
+	cfg.Servers[1].ActionsDeny = Globs{"Ping"}
+	for server, want := range map[string]Verdict{"pbx1": {}, "pbx-2": {Rule: "ACTIONS_DENY=Ping"}} {
+		if got, known := cfg.JudgeRecord(server, "Ping", json.RawMessage(`{}`), 0); got != want || !known {
+			t.Errorf("%s: %+v, known is %v", server, got, known)
+		}
+	}
+	if _, known := cfg.JudgeRecord("any", "Ping", json.RawMessage(`{}`), 0); known {
+		t.Error("any is a server")
 	}
 }

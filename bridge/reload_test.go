@@ -35,6 +35,47 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 	}
 }
 
+// Which Actions are taken and which events are published changes at once, each
+// server's for itself; a server that the bridge does not have is ignored.
+func TestReload_ChangesEachServersOwn(t *testing.T) {
+	cfg := validConfig()
+	b, err := New(cfg, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range b.servers {
+		for _, event := range []string{"Newexten", "RTCPSent", "Hangup"} {
+			if got := s.judge([]byte(event)); got != wanted {
+				t.Errorf("%s of %s is judged %v before", event, s.cfg.Name, got)
+			}
+		}
+	}
+	same := b.servers[1].filter.Load()
+	next := validConfig()
+	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = Globs{"Ping"}, Globs{"RTCP*"}, Globs{"Newexten"}
+	next.Servers[1].ActionsAllow = Globs{"Command"}
+	next.Servers = append(next.Servers, next.Servers[0])
+	next.Servers[2].Name, next.Servers[2].ActionsDeny = "pbx3", Globs{"*"}
+	b.Reload(next)
+	for i, want := range []map[string]string{
+		{"Ping": "ACTIONS_DENY=Ping", "Command": "default", "CoreStatus": ""}, {"Ping": "", "Command": "", "CoreStatus": ""},
+	} {
+		for action, rule := range want {
+			if got := ruleOf(judged(b.servers[i].permits.Load().policy, action, nil)); got != rule {
+				t.Errorf("%s refuses %s by %q, want %q", b.servers[i].cfg.Name, action, got, rule)
+			}
+		}
+	}
+	for event, want := range map[string]verdict{"Newexten": sheddable, "RTCPSent": unwanted, "Hangup": wanted} {
+		if got := b.servers[0].judge([]byte(event)); got != want {
+			t.Errorf("%s of pbx1 is judged %v, want %v", event, got, want)
+		}
+	}
+	if b.servers[1].filter.Load() != same || len(b.servers) != 2 {
+		t.Error("a filter that stays was made anew, with all that it remembers")
+	}
+}
+
 // Rates that stay are as used up as before; those that change begin anew.
 func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
