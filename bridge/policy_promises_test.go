@@ -11,6 +11,9 @@ func TestPolicy_EachOfWhatIsListedIsRefused(t *testing.T) {
 	requests := []request{
 		{"ListCategories", "Filename: MANAGER_bridge.conf", "default"},
 		{"ListCategories", "Filename: queues.conf", ""},
+		{"ListCategories", "Filename: queues", "default"},
+		{"ListCategories", "Filename: queues.conf.old", "default"},
+		{"ListCategories", "Filename:", ""},
 		{"Status", `Variables: X,Y\`, "default Status:EVAL"},
 		{"Status", "Variables: X,Y", ""},
 		{"Getvar", "Variable: MIXMONITOR_FILENAME", ""},

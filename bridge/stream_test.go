@@ -2,7 +2,9 @@ package bridge
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -96,6 +98,22 @@ func TestStream_PartsThatWaitAreBounded(t *testing.T) {
 	}
 	if waiting := s.counts.waiting.Load(); waiting != 0 || !s.take(part) {
 		t.Errorf("once all are published %d bytes wait", waiting)
+	}
+}
+
+// Secrets are hidden in a part, and named beside it and in the reply.
+func TestStream_PartsAreMasked(t *testing.T) {
+	s := unpublished()
+	for _, off := range []bool{false, true} {
+		s.mask.off = off
+		s.take(correlation.Part{Event: []byte(`{"Event":"AuthList","Password":"c4n4ry"}`)})
+	}
+	hidden, granted := s.replier.waiting[0], s.replier.waiting[1]
+	if strings.Contains(string(hidden.body), "c4n4ry") || !slices.Equal(hidden.masked, []string{"Password"}) || !slices.Equal(s.mask.names, []string{"Password"}) {
+		t.Errorf("%s names %q, the reply %q", hidden.body, hidden.masked, s.mask.names)
+	}
+	if !strings.Contains(string(granted.body), "c4n4ry") || granted.masked != nil {
+		t.Errorf("granted: %s names %q", granted.body, granted.masked)
 	}
 }
 
