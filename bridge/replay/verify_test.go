@@ -210,3 +210,23 @@ func TestVerify_AStreamThatBeginsLater(t *testing.T) {
 		t.Errorf("told: %s", text)
 	}
 }
+
+// A run that follows another is its continuation: one head is left. One that
+// follows what is not there is a break, and what a bridge says it lost is summed.
+func TestVerify_ARunFollowsAnother(t *testing.T) {
+	l := newLedger()
+	last := l.add("b1", "r1", "genesis")
+	last = l.add("b1", "r2", last, `,"lost":3`)
+	l.add("b2", "r3", last, `,"lost":4`)
+	for _, v := range l.v.Verdicts() {
+		if v.Broken != 0 || len(v.Heads) != 1 || v.Heads[0].Run != "r3" || v.Lost != 7 || v.Runs != 3 {
+			t.Errorf("%+v", v)
+		}
+	}
+	l = newLedger()
+	l.add("b1", "r1", "genesis")
+	l.add("b1", "r2", strings.Repeat("ab", 32))
+	if got := l.found(); !strings.HasPrefix(got, "changed or missing at 2") {
+		t.Errorf("found %q", got)
+	}
+}
