@@ -34,6 +34,21 @@ func TestPolicy_EachOfWhatIsListedIsRefused(t *testing.T) {
 		{"Originate", "Application: Dial\nData: PJSIP/1,9,t\\", "default Originate:Dial"},
 		{"Originate", `Variable: A=x\`, "default Originate:EVAL"},
 		{"Originate", `Variable: A=x\\`, ""},
+		{"ConfbridgeStartRecord", "Conference: 7", ""},
+		{"Monitor", "Format: wav49", ""},
+		{"Monitor", "Format: wav;id", "default Monitor:Command"},
+		{"Monitor", "File: a", "default Monitor:File"},
+		{"ChangeMonitor", "File: a", "default ChangeMonitor:File"},
+		{"PRIDebugFileSet", "File: a", "default PRIDebugFileSet:File"},
+		{"MailboxStatus", "Mailbox: 7@default", ""},
+		{"MailboxStatus", "Mailbox: ../7", "default MailboxStatus:Mailbox"},
+		{"MailboxCount", "Mailbox: ../7", "default MailboxCount:Mailbox"},
+	}
+	for _, c := range []string{",", `"`, `\`, "(", "[", "/"} {
+		requests = append(requests, request{"ConfbridgeStartRecord", "Conference: 7" + c, "default ConfbridgeStartRecord:RecordFile"})
+	}
+	for _, c := range []string{";", "`", "$", "|", "&", "\"", "'", "<", "\t", "*"} { // to a shell more than a name
+		requests = append(requests, request{"Monitor", "File: a" + c, "default Monitor:Command"}, request{"ChangeMonitor", "File: a" + c, "default ChangeMonitor:Command"})
 	}
 	for _, action := range []string{"Originate", "Setvar", "Redirect", "Atxfer", "BlindTransfer", "DBPut"} {
 		requests = append(requests, request{action, "Note: ^{X}", "default " + action + ":EVAL"})
