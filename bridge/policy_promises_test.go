@@ -81,6 +81,8 @@ func TestPolicy_GrantsOfWhatIsListed(t *testing.T) {
 		{"Originate:Set", "Originate", "Application: Set\nApplication: NoOp\nData: SHELL(id)=1", "default Originate:SHELL"},
 		{"Originate:Set", "Originate", "Application: NoOp\nApplication: Set\nData: SHELL(id)=1", "default Originate:SHELL"},
 		{"Originate:Set", "Originate", "Application: NoOp\nData: SHELL(id)=1", ""},
+		{"Originate:Set", "Originate", "Application: Set\nData: ENV(PERL5OPT)=x", "default Originate:ENV"},
+		{"Originate:ChanSpy", "Originate", "Application: ChanSpy\nData: PJSIP/1,gU(x)L(60000)", ""},
 		{"Status:EVAL", "Status", `Variables: X,Y\`, ""},
 		{"Originate:EVAL", "Originate", `Variable: A=x\`, ""},
 	} {
