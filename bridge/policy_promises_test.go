@@ -34,6 +34,8 @@ func TestPolicy_EachOfWhatIsListedIsRefused(t *testing.T) {
 		{"Originate", "Application: Dial\nData: PJSIP/1,9,t\\", "default Originate:Dial"},
 		{"Originate", `Variable: A=x\`, "default Originate:EVAL"},
 		{"Originate", `Variable: A=x\\`, ""},
+		{"Originate", "Application: Playback\nData: https://h/x", "default Originate:Playback"},
+		{"Originate", "Application: Park\nData: x://h/x", "default Originate:Park"},
 		{"ConfbridgeStartRecord", "Conference: 7", ""},
 		{"Monitor", "Format: wav49", ""},
 		{"Monitor", "Format: wav;id", "default Monitor:Command"},
