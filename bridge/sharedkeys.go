@@ -163,14 +163,18 @@ func (s *sharedKeys) resolve(k *keyed, a *ask) {
 	}
 	go func() {
 		defer func() { <-s.waits }()
-		patience := a.options.timeout
-		if patience == 0 || patience > keyPatience {
-			patience = keyPatience
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, patience)
+		ctx, cancel := context.WithTimeout(s.ctx, a.patience())
 		defer cancel()
 		s.follow(ctx, k, a)
 	}()
+}
+
+// patience is how long a waits for another bridge.
+func (a *ask) patience() time.Duration {
+	if own := a.options.timeout; own > 0 {
+		return min(own, keyPatience)
+	}
+	return keyPatience
 }
 
 // follow looks at the bucket until k has ended there, or is free again.
