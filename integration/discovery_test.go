@@ -109,7 +109,7 @@ func TestDiscovery_StatisticsAreWhatCallersSaw(t *testing.T) {
 	sims[0].Next("CoreStatus", amisim.Deny("Permission denied"))
 	sims[0].Next("Getvar", amisim.Ignore)
 	fails(t, r.call("pbx1", "CoreStatus", ""), "asterisk_error", "yes")
-	fails(t, r.call("pbx1", "Getvar", "", "Ami-Timeout", "10s"), "timeout", "unknown")
+	fails(t, r.call("pbx1", "Getvar", "", "Ami-Timeout", "4s"), "timeout", "unknown")
 	fails(t, r.call("pbx1", "Login", ""), "forbidden", "no")
 	fails(t, r.call("pbx1", "Ping", "[]"), "bad_request", "no")
 	for range 3 {
