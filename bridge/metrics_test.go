@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -169,4 +170,75 @@ func metricsBridge(t *testing.T) *Bridge {
 	b, _ := connectedBridge(t, cfg, "pbx1")
 	b.deps.LogLost = func() uint64 { return 0 }
 	return b
+}
+
+// The metrics of the events are the outbox's own numbers, each under its name.
+func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
+	s := startNATS(t, t.TempDir(), 0)
+	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
+	server := b.servers[0]
+	o := server.outbox
+	o.recalled(time.Time{})
+	pushEvents(server, 1, 10)
+	for range 5 {
+		o.take(nil)
+	}
+	o.ack()
+	o.ack()
+	o.rewind(nil, nil)
+	o.take(nil)
+	o.filter()
+	o.refuse(outboxEntry{session: "s1", seq: 11})
+	server.counts.replaced.Add(3)
+	server.counts.corrupt.Add(4)
+	server.gaps.add(dropOversize)
+	b.streams.publishRefused(EventStream, 10077, "maximum bytes exceeded")
+	families, err := b.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name := strings.TrimPrefix(family.GetName(), "ami_nats_bridge_")
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	a := o.account()
+	for name, want := range map[string]float64{
+		"events_received_total pbx1": 12, "events_published_total pbx1": 2, "events_resent_total pbx1": 1,
+		"events_filtered_total pbx1": 1, "events_dropped_total oversize pbx1": 1, "events_dropped_total overflow pbx1": 0,
+		"outbox_events pbx1": 7, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.bytes),
+		"outbox_high_water_bytes pbx1": float64(a.highWater), "outbox_capacity_bytes pbx1": float64(server.cfg.OutboxBytes),
+		"characters_replaced_total pbx1": 3, "frames_corrupt_total pbx1": 4, "gaps_total oversize pbx1": 1, "gaps_total overflow pbx1": 0,
+		"delivery fast_ingest": 1, "delivery window": 0, "delivery core": 0,
+		"nats_up events": 1, "nats_up control": 1, "nats_connections_remade_total events": 0,
+		"stream_state full AMI_EVENTS": 1, "stream_state ok AMI_EVENTS": 0, "stream_state ok AMI_AUDIT": 1,
+		"breaker_state pbx1 closed": 1, "breaker_state pbx1 open": 0, "ami_session_up event pbx1": 0,
+	} {
+		if value, ok := got[name]; !ok || value != want {
+			t.Errorf("%s is %v, want %v", name, value, want)
+		}
+	}
+	if a.highWater <= a.bytes {
+		t.Error("the most is not more than what there is")
+	}
+	b.events.get().Close()
+	families, err = b.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "ami_nats_bridge_nats_up" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if up := m.GetLabel()[0].GetValue() == "control"; (m.GetGauge().GetValue() == 1) != up {
+				t.Errorf("%v", m)
+			}
+		}
+	}
 }
