@@ -1,6 +1,9 @@
 package bridge
 
 import (
+	"encoding/json"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,5 +141,62 @@ func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 	b.look()
 	if n := len(b.status.told(t, ".nodes.test")); n != 3 {
 		t.Error("the node is not told of a change")
+	}
+}
+
+// A refused Action is told at once, by the buffer that was full.
+func TestBuffers_RefusedActionsAreTold(t *testing.T) {
+	a := askingBridge(t, func(c *Config) {
+		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.StatusInterval = 1, 2<<10, time.Hour
+	})
+	sub, err := a.nc.SubscribeSync("ami.status.pbx1.buffers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	full := func(body string, is func(buffersMsg) bool) {
+		t.Helper()
+		a.to(requestFor("pbx1", "Setvar", body))
+		for told := (buffersMsg{}); told.Trigger != "full" || !is(told); {
+			m, err := sub.NextMsg(patience)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(m.Data, &told); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	long := `"` + strings.Repeat("x", 900) + `"`
+	full(`{"Variable":[`+long+","+long+","+long+`]}`, func(m buffersMsg) bool { return m.WriteBuffer.Level == "full" })
+	a.sims["pbx1"].Next("CoreStatus", amisim.Ignore)
+	a.to(requestFor("pbx1", "CoreStatus", ""))
+	full(`{"Variable":"x"}`, func(m buffersMsg) bool { return m.Pending.Level == "full" })
+}
+
+// Events behind a reply that announced none are told once, and not at each
+// interval.
+func TestBuffers_StraysAreToldOnce(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	a := askingAs(t, startNATS(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) { b.servers[0].log = zap.New(core) })
+	nodes, err := a.nc.SubscribeSync("ami.nodes.b1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.sims["pbx1"].Next("CoreStatus", func(s *amisim.Session, action *amisim.Action) {
+		s.Write([]byte("Response: Success\r\nActionID: " + action.ActionID + "\r\n\r\nEvent: Item\r\nActionID: " + action.ActionID + "\r\n\r\n"))
+	})
+	a.to(requestFor("pbx1", "CoreStatus", ""))
+	lines := func() int { return logs.FilterMessage("events behind a reply that announced none").Len() }
+	within(t, "it is told", func() bool { return lines() > 0 })
+	for range 4 { // intervals
+		if _, err := nodes.NextMsg(patience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := lines(); n != 1 {
+		t.Errorf("told %d times", n)
 	}
 }

@@ -101,12 +101,19 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 		within(t, name+" is back", a.serverNamed(name).link.Ready)
 	}
 	within(t, "ready in the end", func() bool { return code() == 200 })
-	e := a.endpoints[0]
-	a.control.failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, e.subject()))
-	if why := a.answerable()[e.name]; why != answered { // or it stands again already
-		if got := code(); got != 200 {
-			t.Errorf("with the other server's requests it is %d", got)
+	drop("pbx2")
+	if got := code(); got != 200 {
+		t.Errorf("with all of pbx1 it is %d", got)
+	}
+	a.control.mu.Lock()
+	for _, s := range a.control.subs {
+		if s.subject == "ami.actions.pbx1.*" {
+			s.denied = errCrowded
 		}
+	}
+	a.control.mu.Unlock()
+	if got := code(); got != 503 {
+		t.Errorf("with requests of pbx1 that do not arrive it is %d", got)
 	}
 }
 

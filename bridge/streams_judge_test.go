@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 	"testing"
 	"time"
 
@@ -185,5 +187,85 @@ func TestStreams_VerifyMakesNothing(t *testing.T) {
 	}
 	if stream, err := js.Stream(t.Context(), EventStream); err != nil || stream.CachedInfo().Config.AllowBatchPublish {
 		t.Errorf("it was changed: %v", err)
+	}
+}
+
+// Whatever a publisher hears that is no acknowledgement, the streams are looked at.
+func TestStreams_AreLookedAtWhenNothingIsStored(t *testing.T) {
+	for name, hear := range map[string]func(*streams){
+		"refused":      func(k *streams) { k.publishRefused(EventStream, 10077, "maximum bytes exceeded") },
+		"nobody took":  func(k *streams) { k.nobodyTook(EventStream) },
+		"no answer":    func(k *streams) { k.stored(EventStream, errAckTimeout) },
+		"disconnected": func(k *streams) { k.stored(EventStream, nats.ErrDisconnected) },
+		"a new link":   func(k *streams) { k.reconnected() },
+	} {
+		k := lookedAt(t)
+		hear(k)
+		if len(k.poke) != 1 {
+			t.Errorf("%s: nobody looks", name)
+		}
+	}
+}
+
+// While NATS is away, or the bridge ends, what was seen last holds.
+func TestStreams_ABlindLookChangesNothing(t *testing.T) {
+	k := lookedAt(t)
+	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	k.conn = connOf(t, nc)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, state := range []streamState{streamMissing, streamUnavailable, streamNoJetStream} {
+		k.set(ended, EventStream, finding{state: state})
+		k.allAre(ended, finding{state: state})
+		k.is(t, EventStream, streamOK)
+	}
+	nc.Close()
+	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
+	k.allAre(t.Context(), finding{state: streamUnavailable})
+	k.is(t, EventStream, streamOK)
+	nc, _ = clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	k.conn = connOf(t, nc)
+	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
+	k.is(t, EventStream, streamUnavailable)
+}
+
+// A new connection may have other rights: a change that was refused is tried again.
+func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
+	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	cfg := DefaultConfig()
+	cfg.Streams = StreamsVerify
+	k := newStreams(&cfg, connOf(t, nc), zap.NewNop())
+	k.refused[EventStream] = errDenied
+	k.check(t.Context())
+	if k.refused[EventStream] == nil {
+		t.Error("forgotten on the same connection")
+	}
+	k.conn.connects.Add(1)
+	k.check(t.Context())
+	if k.refused[EventStream] != nil {
+		t.Error("not forgotten")
+	}
+}
+
+// Each change of a state is one line in the log, as loud as it matters.
+func TestStreams_AChangeIsLogged(t *testing.T) {
+	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	c := connOf(t, nc)
+	for state, want := range map[streamState]zapcore.Level{
+		streamDiffers: zap.WarnLevel, streamUnavailable: zap.WarnLevel, streamMissing: zap.ErrorLevel, streamFull: zap.ErrorLevel,
+		streamReadOnly: zap.ErrorLevel, streamNoPermission: zap.ErrorLevel, streamNoJetStream: zap.ErrorLevel, streamCaptured: zap.ErrorLevel,
+	} {
+		k := lookedAt(t)
+		k.conn = c
+		core, logs := observer.New(zap.InfoLevel)
+		k.log = zap.New(core)
+		for range 3 {
+			k.set(t.Context(), EventStream, finding{state: state, err: errors.New("why")})
+		}
+		k.set(t.Context(), EventStream, finding{state: streamOK})
+		all := logs.All()
+		if len(all) != 2 || all[0].Level != want || all[0].ContextMap()["error"] != "why" || all[1].Message != "stream as configured" {
+			t.Errorf("%v: %v", state, all)
+		}
 	}
 }
