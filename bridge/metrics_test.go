@@ -238,11 +238,12 @@ func gathered(t *testing.T, b *Bridge) map[string]float64 {
 	all := make(map[string]float64)
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
-			name := strings.TrimPrefix(family.GetName(), "ami_nats_bridge_")
+			var name strings.Builder
+			name.WriteString(strings.TrimPrefix(family.GetName(), "ami_nats_bridge_"))
 			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
+				name.WriteString(" " + l.GetValue())
 			}
-			all[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			all[name.String()] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
 		}
 	}
 	return all
