@@ -132,16 +132,14 @@ func TestLink_APingBehindALongActionIsNotMissed(t *testing.T) {
 		c.Sessions, c.PingInterval, c.ReadTimeout, c.ActionTimeout = 1, time.Second, 5*time.Second, time.Minute
 	}, func(b *bench) {
 		b.up()
-		b.sim.Next("CoreStatus", amisim.Delay(30*time.Second))
-		var group sync.WaitGroup
-		group.Go(func() {
-			for range 29 {
-				b.sim.Emit("Event", "Tick")
-				time.Sleep(time.Second)
+		b.sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
+			for range 30 { // its events come, and it reads nothing
+				s.Write([]byte("Event: Tick\r\nPrivilege: call,all\r\n\r\n"))
+				s.Sleep(time.Second)
 			}
+			s.Serve(a)
 		})
 		r := b.do(Action{Name: "CoreStatus"})
-		group.Wait()
 		if r.Outcome != correlation.Answered || r.Duration < 30*time.Second {
 			t.Errorf("%v after %v", r.Outcome, r.Duration)
 		}
