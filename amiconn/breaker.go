@@ -67,12 +67,13 @@ type breaker struct {
 	opener    *SessionError // the cause of its last opening
 	retryAt   time.Time     // nobody connects before
 	pace      pace
-	refusals  int // of the credentials, in a row
-	retries   int // calls of retry
-	trying    int // connects under way
-	first     int // of them the event session's: 1 or 0
-	standing  int // sessions that are up
-	successes int // since it is half-open
+	refusals  int    // of the credentials, in a row
+	refused   uint64 // how many of them were counted ever
+	retries   int    // calls of retry
+	trying    int    // connects under way
+	first     int    // of them the event session's: 1 or 0
+	standing  int    // sessions that are up
+	successes int    // since it is half-open
 	counts    map[BreakerState]uint64
 	wake      chan struct{} // closed and replaced when enter should look again
 }
@@ -110,7 +111,7 @@ func (b *breaker) enter(ctx context.Context, own time.Time, retries int, first b
 			if b.state == BreakerOpen {
 				b.move(BreakerHalfOpen, ReasonCooldown)
 			}
-			t := &try{b: b, round: b.round, retries: b.retries}
+			t := &try{b: b, round: b.round, refused: b.refused, retries: b.retries}
 			if first {
 				t.first = 1
 			}
@@ -164,8 +165,9 @@ func (b *breaker) openError() error { return fmt.Errorf("%w: %w", ErrBreakerOpen
 // ended gives back the place of t.
 func (b *breaker) ended(t *try) { b.trying, b.first = b.trying-1, b.first-t.first }
 
-// wellAgain forgets what has failed.
-func (b *breaker) wellAgain() { b.failures, b.refusals, b.pace = 0, 0, pace{cfg: b.cfg} }
+// wellAgain forgets what has failed, but for a refused login, of which a session
+// that stood before it says nothing.
+func (b *breaker) wellAgain() { b.failures, b.pace = 0, pace{cfg: b.cfg} }
 
 // succeed closes a half-open breaker after as many successes as it lets probes
 // through.
@@ -205,6 +207,7 @@ func (b *breaker) refuse(t *try, cause *SessionError) {
 	}
 	wait := afterRefusal(b.refusals, inUse(cause), b.cfg)
 	b.refusals++
+	b.refused++
 	if until := time.Now().Add(wait); until.After(b.retryAt) {
 		b.retryAt = until
 	}

@@ -211,6 +211,63 @@ func TestBreaker_AuthRefusedOpensAtOnce(t *testing.T) {
 	}
 }
 
+// Half open, it closes once as many sessions as may probe have stayed up, and one
+// failure opens it again, however few there were before.
+func TestBreaker_HalfOpenCloseOrOpenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.BreakerProbes = 3
+		b := newBreaker(&cfg, func(BreakerChange) {})
+		enter(t, b).failed(&SessionError{ReasonAuth, errors.New("refused")})
+		b.retry()
+		probe := enter(t, b)
+		if s := b.status(); s.State != BreakerHalfOpen || s.Failures != 1 {
+			t.Fatalf("%+v", s)
+		}
+		probe.failed(errGone)
+		if s := b.status(); s.State != BreakerOpen || s.Failures != 2 {
+			t.Errorf("a probe failed: %+v, want it open after 2", s)
+		}
+		probe = enter(t, b)
+		probe.up()
+		for n := 1; n <= 3; n++ {
+			if s := b.status(); s.State != BreakerHalfOpen {
+				t.Errorf("%+v after %d that stayed up", s, n-1)
+			}
+			probe.stable()
+		}
+		if s := b.status(); s.State != BreakerClosed || s.Failures != 0 {
+			t.Errorf("%+v after all have stayed up", s)
+		}
+	})
+}
+
+// A session that was let in before the last failure proves nothing of what came
+// after it: once it is up, so many as may probe are let in beside it, not all.
+func TestBreaker_ProofIsNewerThanTheFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.BreakerProbes = 2
+		b := newBreaker(&cfg, func(BreakerChange) {})
+		older, failed := enter(t, b), enter(t, b)
+		failed.failed(errGone)
+		older.up()
+		first, _ := enter(t, b), enter(t, b)
+		if b.free(false) {
+			t.Error("a third is let in beside a session that is older than the failure")
+		}
+		first.up()
+		if !b.free(false) {
+			t.Error("nobody is let in though one has logged in since")
+		}
+		enter(t, b)
+		enter(t, b)
+		if !b.free(false) {
+			t.Error("not all are let in though one has logged in since")
+		}
+	})
+}
+
 // A session that dies young counts however it dies, and so does one that
 // never came up: each kind of failure opens the breaker.
 func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {

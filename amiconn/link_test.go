@@ -86,6 +86,25 @@ func TestLink_AuthRefusedWaitsForMinutesAndLogsOnce(t *testing.T) {
 	})
 }
 
+// Each series of refusals is told once: also the second, behind a login that went
+// well.
+func TestLink_EachSeriesOfRefusalsIsLoggedOnce(t *testing.T) {
+	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.Sessions = 1 }, func(b *bench) {
+		b.up()
+		for n := 1; n <= 3; n++ {
+			b.sim.Always("Login", amisim.Deny("Authentication failed"))
+			b.sim.Kick()
+			time.Sleep(25 * time.Minute)
+			if lines := b.logs.FilterMessageSnippet("login refused").Len(); lines != n {
+				t.Errorf("%d lines after %d series", lines, n)
+			}
+			b.sim.Always("Login", nil)
+			b.link.Retry()
+			b.up()
+		}
+	})
+}
+
 func TestLink_SessionsFailApart(t *testing.T) {
 	inBubble(t, amisim.Config{}, nil, func(b *bench) {
 		b.up()

@@ -22,7 +22,7 @@ import (
 type outage struct {
 	away   atomic.Bool
 	silent bool
-	trying atomic.Int64 // connects under way
+	trying atomic.Int64 // connects under way while it is away
 	worst  atomic.Int64
 }
 
@@ -30,11 +30,11 @@ type outage struct {
 func (o *outage) put(d *Deps) {
 	dial := d.Dial
 	d.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		o.worst.Store(max(o.worst.Load(), o.trying.Add(1)))
-		defer o.trying.Add(-1)
 		if !o.away.Load() {
 			return dial(ctx, network, addr)
 		}
+		o.worst.Store(max(o.worst.Load(), o.trying.Add(1)))
+		defer o.trying.Add(-1)
 		if o.silent {
 			<-ctx.Done()
 			return nil, ctx.Err()

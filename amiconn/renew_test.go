@@ -120,6 +120,17 @@ func TestRenew_AChangedSecretEndsTheWaitAfterARefusedLogin(t *testing.T) {
 	}
 }
 
+// A file that has the same secret as before ends no wait, however often it is
+// looked at.
+func TestRenew_TheSameSecretIsNotTriedAgain(t *testing.T) {
+	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { secretIn(t, c, "wrong-one") }, func(b *bench) {
+		time.Sleep(9 * time.Minute)
+		if n := b.sim.Received("Challenge"); n != 2 {
+			t.Errorf("%d logins in nine minutes, want one and, after a minute, another", n)
+		}
+	})
+}
+
 // Sessions that are up go on as they are, and the next login goes by what is new.
 func TestRenew_TouchesNoSession(t *testing.T) {
 	users := map[string]string{"bridge": testSecret, "other": "other-secret"}

@@ -346,6 +346,44 @@ func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 	}
 }
 
+// An action session whose login is refused beside others that stand is its own
+// affair, and a ban daemon counts it all the same: no more than two of its logins
+// fall within ten minutes.
+func TestSessions_ARefusalBesideOthersIsNotAskedForAgainSoon(t *testing.T) {
+	var connects dials
+	inBubble(t, amisim.Config{}, func(c *Config, d *Deps) {
+		c.ActionSessions = 2
+		connects.count(d)
+	}, func(b *bench) {
+		b.up()
+		time.Sleep(11 * time.Second) // stable
+		b.sim.Always("Login", amisim.Deny("Authentication failed"))
+		b.sim.Next("CoreStatus", amisim.Refuse)
+		began := time.Now()
+		b.do(Action{Name: "CoreStatus"})
+		time.Sleep(time.Hour)
+		if s := b.link.Status().Breaker; s.State != BreakerClosed {
+			t.Errorf("the breaker is %s", s.State)
+		}
+		connects.mu.Lock()
+		defer connects.mu.Unlock()
+		var after []time.Time
+		for _, at := range connects.at {
+			if !at.Before(began) {
+				after = append(after, at)
+			}
+		}
+		if len(after) < 5 || len(after) > 8 {
+			t.Errorf("%d logins in an hour", len(after))
+		}
+		for i := 2; i < len(after); i++ {
+			if within := after[i].Sub(after[i-2]); within <= 10*time.Minute {
+				t.Errorf("three logins within %v", within)
+			}
+		}
+	})
+}
+
 // The only session of its role always counts: an event session that stands does
 // not keep the breaker from hearing of an action session that fails for ever.
 func TestSessions_AnOnlyActionSessionFeedsTheBreaker(t *testing.T) {

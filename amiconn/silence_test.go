@@ -125,6 +125,43 @@ func readsNothing(b *bench) {
 	}
 }
 
+// Asterisk runs one Action of a session after another, the Ping among them: one
+// that takes its time is no reason to give up a session that has events.
+func TestLink_APingBehindALongActionIsNotMissed(t *testing.T) {
+	inBubble(t, amisim.Config{NotBooted: true}, func(c *Config, _ *Deps) {
+		c.Sessions, c.PingInterval, c.ReadTimeout, c.ActionTimeout = 1, time.Second, 5*time.Second, time.Minute
+	}, func(b *bench) {
+		b.up()
+		b.sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
+			for range 30 { // its events come, and it reads nothing
+				s.Write([]byte("Event: Tick\r\nPrivilege: call,all\r\n\r\n"))
+				s.Sleep(time.Second)
+			}
+			s.Serve(a)
+		})
+		r := b.do(Action{Name: "CoreStatus"})
+		if r.Outcome != correlation.Answered || r.Duration < 30*time.Second {
+			t.Errorf("%v after %v", r.Outcome, r.Duration)
+		}
+		if c, n := b.last(RoleBoth, StateWaiting); n > 0 {
+			t.Errorf("the session ended by %s", c.Reason)
+		}
+	})
+}
+
+// A server that does not say Goodbye is left after two seconds.
+func TestLink_LogsOffWithoutAGoodbye(t *testing.T) {
+	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.up()
+		b.sim.Always("Logoff", amisim.Ignore)
+		began := time.Now()
+		b.stopLink()
+		if took := time.Since(began); took != logoffWait {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // A list that stops half way ends at its Action's own timeout, and costs neither
 // the session nor the next Action.
 func TestLink_ListThatStopsHalfWay(t *testing.T) {

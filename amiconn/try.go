@@ -7,6 +7,7 @@ import "time"
 type try struct {
 	b       *breaker
 	round   uint64 // the failures that had been counted by then
+	refused uint64 // the refused logins
 	retries int    // the calls of retry
 	first   int    // 1 for the event session
 }
@@ -95,6 +96,9 @@ func (t *try) stable() {
 	defer b.mu.Unlock()
 	if t.round != b.round {
 		return // what has failed since was another session: that one has to prove itself
+	}
+	if t.refused == b.refused {
+		b.refusals = 0
 	}
 	b.wellAgain()
 	b.succeed()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -70,6 +71,93 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 	}
 	if got := d.journal.take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
 		t.Errorf("subject %s", got)
+	}
+}
+
+// Records are messages with an id of their own, each one more of the run, which
+// only AMI_AUDIT may store; the text is as it is, and not as in HTML.
+func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
+	d := testAudit(zap.NewNop())
+	d.chains["pbx2"] = &chain{prev: chainUnknown}
+	for _, server := range []string{"pbx1", "pbx2", "pbx1"} {
+		if err := d.write(server, "Ping", &auditRecord{Message: "<a & b>"}, false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seqs := map[string]int{}
+	for i, e := range d.journal.take(3) {
+		if id, want := e.msg.Header.Get(jetstream.MsgIDHeader), fmt.Sprint("b1.", d.run, ".", i+1); id != want {
+			t.Errorf("record %d has the id %s, want %s", i, id, want)
+		}
+		if stream := e.msg.Header.Get(jetstream.ExpectedStreamHeader); stream != AuditStream {
+			t.Errorf("record %d is for the stream %q", i, stream)
+		}
+		var r struct {
+			Run string
+			Seq int
+		}
+		seqs[e.msg.Subject]++
+		if err := json.Unmarshal(e.msg.Data, &r); err != nil || r.Run != d.run || r.Seq != seqs[e.msg.Subject] || !strings.Contains(string(e.msg.Data), "<a & b>") {
+			t.Errorf("record %d is %s (%v)", i, e.msg.Data, err)
+		}
+	}
+}
+
+// Records that nobody stores are told of once; once the stream is there they are
+// stored again.
+func TestAudit_SaysThatNobodyStores(t *testing.T) {
+	core, lines := observer.New(zapcore.WarnLevel)
+	d := testAudit(zap.New(core))
+	d.seen(t.Context(), nil, streamNoJetStream) // records wait
+	if lines.Len() != 0 {
+		t.Errorf("told: %v", lines.All())
+	}
+	d.journal.unheard.Store(true) // they do not
+	for range 2 {
+		d.seen(t.Context(), nil, streamNoJetStream)
+	}
+	if told := lines.FilterMessage("no JetStream: audit records are published at most once").Len(); told != 1 || lines.Len() != 1 {
+		t.Errorf("told: %v", lines.All())
+	}
+	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	if d.seen(t.Context(), js, streamOK); d.journal.unheard.Load() || !d.followed {
+		t.Error("the stream is there, and records are not stored")
+	}
+}
+
+// A record that was made before the end of its chain was known stands by itself:
+// the chain goes on from it, not from what is stored.
+func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
+	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range []string{"pbx1", "pbx2"} {
+		if _, err := js.Publish(t.Context(), "ami.audit."+server+".Ping", []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := testAudit(zap.NewNop())
+	for _, name := range []string{"pbx1", "pbx2", "pbx3"} {
+		d.chains[name] = &chain{prev: chainUnknown}
+	}
+	if err := d.write("pbx1", "Ping", &auditRecord{}, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	first := d.journal.take(1)[0].msg.Data
+	if !strings.Contains(string(first), `"prev":"unknown"`) {
+		t.Errorf("the first is %s", first)
+	}
+	d.seen(t.Context(), js, streamOK)
+	for server, want := range map[string]string{"pbx1": digest(first), "pbx2": digest([]byte("{}")), "pbx3": chainGenesis} {
+		if got := d.chains[server].prev; got != want {
+			t.Errorf("%s goes on from %s, want %s", server, got, want)
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 		{"Setvar", `{"Variable":"X","Value":"4111"}`, `{"Variable":"X","Value":"4111"}`},
 		{"DBPut", `{"Family":"creds","Key":"k","Val":"4111"}`, `{"Family":"creds","Key":"k","Val":"[redacted]"}`},
 		{"UpdateConfig", `{"Var-000000":"secret","Value-000000":"4111"}`, `{"Var-000000":"secret","Value-000000":"[redacted]"}`},
+		{"UpdateConfig", `{"Var-000000":"secret","Match-000000":"4111"}`, `{"Var-000000":"secret","Match-000000":"[redacted]"}`},
+		{"UpdateConfig", `{"Cat-000000":"pin","Value-000000":"4111","Line-000000":"7"}`, `{"Cat-000000":"pin","Value-000000":"[redacted]","Line-000000":"7"}`},
 		{"Login", `{"Username":"u","Secret":"4111","Key":"4111"}`, `{"Username":"u","Secret":"[redacted]","Key":"[redacted]"}`},
 		{"X", `{"password":["4111","4111"],"pin":4111}`, `{"password":["[redacted]","[redacted]"],"pin":"[redacted]"}`},
 		{"Command", `{"Command":"database put creds pin 4111"}`, `{"Command":"database put creds [redacted]"}`},
@@ -58,6 +60,7 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 		{"X", `{"A":`, ``},
 		{"X", `{"A":["1"` + strings.Repeat(`,"1"`, 200) + `]}`, ``},
 		{"X", `{"A":"` + strings.Repeat("é", 200) + `"}`, `{"A":"` + strings.Repeat("é", 128) + `…"}`},
+		{"X", `{"A":"x` + strings.Repeat("é", 200) + `"}`, `{"A":"x` + strings.Repeat("é", 127) + `�…"}`}, // no half of a character
 	} {
 		if got, _ := shown(c, test.action, test.body); unescaped(got) != test.want {
 			t.Errorf("%s %s\n got %s\nwant %s", test.action, test.body, got, test.want)
@@ -76,6 +79,18 @@ func shown(c concealer, action, body string) (object string, omitted int) {
 // unescaped has what encoding/json escapes as it is read.
 func unescaped(s string) string {
 	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(s)
+}
+
+// Of a request no more than 16 KiB is looked at, be it hidden or shown.
+func TestAudit_FieldsThatAreNotLookedAt(t *testing.T) {
+	var body strings.Builder
+	for range 20 {
+		body.WriteString(`,"Password":"` + strings.Repeat("v", 1000) + `"`) // of one name, each hidden
+	}
+	got, omitted := shown(newConcealer(nil), "X", `{"A":"1"`+body.String()+`,"B":"2"}`)
+	if got != `{"A":"1","B":"2"}` || omitted != 1 {
+		t.Errorf("%.100s, %d omitted", got, omitted)
+	}
 }
 
 func TestAudit_FieldsAreBounded(t *testing.T) {

@@ -106,3 +106,97 @@ func TestAudit_HidesConfiguredSecretsFromFourBytesOn(t *testing.T) {
 		}
 	}
 }
+
+// A record says what it was asked for, how long it took, and which records are of
+// the same request.
+func TestAudit_ARecordTellsItsRequest(t *testing.T) {
+	d := secretiveAudit()
+	a, other := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text"), askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
+	a.asked.omitted, a.came = 7, a.came.Add(-time.Second)
+	d.intend(a, func(error) {})
+	d.outcome(a, &correlation.Result{}, nil)
+	d.outcome(other, nil, &failure{Code: 503, Kind: "not_connected", Sent: "no"})
+	var all []auditRecord
+	for _, e := range d.journal.take(10) {
+		all = append(all, recordOf(t, e.msg))
+	}
+	if len(all) != 3 || all[0].Phase != "intent" || all[1].Phase != "outcome" || all[0].Ask != all[1].Ask || all[0].Ask == all[2].Ask {
+		t.Errorf("recorded: %+v", all)
+	}
+	for i, r := range all[:2] {
+		if r.FieldsOmitted != 7 || r.BodyBytes != len(`{"Note":"text"}`) || string(r.Fields) != `{"Note":"text"}` || r.Inbox != "_INBOX" || r.Decision != "allowed" {
+			t.Errorf("record %d: %+v", i, r)
+		}
+	}
+	if all[0].DurationMS != nil || all[1].DurationMS == nil || *all[1].DurationMS < 1000 {
+		t.Errorf("the intent took %v, the outcome %v", all[0].DurationMS, all[1].DurationMS)
+	}
+	if r := all[1]; r.Outcome != "answered" || r.Sent != "yes" || r.Code != 0 {
+		t.Errorf("the outcome is %+v", r)
+	}
+}
+
+// What nats-server says of a caller stands there once, and is not long: whatever
+// else has that name is the caller's, and not recorded.
+func TestAudit_RequestInfoIsTheServersAlone(t *testing.T) {
+	d := secretiveAudit()
+	for name, test := range map[string]struct {
+		values []string
+		want   bool
+	}{
+		"the server's":     {[]string{`{"acc":"APPS","user":"dialer"}`}, true},
+		"two of them":      {[]string{`{"acc":"APPS"}`, `{"acc":"PBX"}`}, false},
+		"none":             {nil, false},
+		"no JSON":          {[]string{`acc=APPS`}, false},
+		"nothing it knows": {[]string{`{"x":"APPS"}`}, false},
+		"a long one":       {[]string{`{"acc":"APPS","x":"` + strings.Repeat("x", maxRequestInfo) + `"}`}, false},
+	} {
+		k := d.asked(&nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, actionName{"Ping"}, "", nil, true)
+		if (k.info != nil) != test.want || test.want && (k.info.Account != "APPS" || k.info.User != "dialer") {
+			t.Errorf("%s: %+v", name, k.info)
+		}
+	}
+}
+
+// With AUDIT=off nothing is recorded, nor kept for it.
+func TestAudit_OffRecordsNothing(t *testing.T) {
+	d := secretiveAudit()
+	d.mode = AuditOff
+	a := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
+	if a.asked != nil || d.strict() {
+		t.Errorf("kept is %+v, strict is %v", a.asked, d.strict())
+	}
+	d.outcome(a, nil, &failure{Kind: "busy", Sent: "no"})
+	d.outcome(a, &correlation.Result{}, nil)
+	d.repeat(a, nil)
+	if n, _ := d.journal.left(); n != 0 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// Who is refused since its intent is not stored may come again once it could be.
+func TestAudit_UnavailableSaysWhenToComeAgain(t *testing.T) {
+	if f := auditUnavailable(errors.New("why")); f.Code != 503 || f.Kind != "audit_unavailable" || f.Sent != "no" ||
+		f.RetryAfter != intentTimeout.Milliseconds() || !strings.HasSuffix(f.Message, ": why") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A decision is refused where a rule says so, or the request was none; else it
+// was allowed, however it ended.
+func TestAudit_Decisions(t *testing.T) {
+	for _, test := range []struct {
+		fail           failure
+		decision, rule string
+	}{
+		{failure{Kind: "forbidden", rule: "always"}, "refused", "always"},
+		{failure{Kind: "busy", rule: "ACTION_RATES"}, "refused", "ACTION_RATES"},
+		{failure{Kind: "bad_request", Message: "why"}, "refused", "bad_request: why"},
+		{failure{Kind: kindNoInbox, Message: "why"}, "refused", "no_inbox: why"},
+		{failure{Kind: "busy"}, "allowed", ""}, {failure{Kind: "not_connected"}, "allowed", ""}, {failure{Kind: "timeout"}, "allowed", ""},
+	} {
+		if decision, rule := decisionOf(&test.fail); decision != test.decision || rule != test.rule {
+			t.Errorf("%+v: %s by %q", test.fail, decision, rule)
+		}
+	}
+}

@@ -13,6 +13,8 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
 // connOf is a conn that has nc, and no other one in its place.
@@ -217,4 +219,70 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 	want("on a new connection nothing is denied yet", false)
 	c.subs = []*subscription{{denied: denied}}
 	want("a subscription is", true)
+}
+
+// A payload that has shown to be too large is refused for as long as the server's
+// word counts, and a smaller one never. What a Gap has is no such payload.
+func TestConn_ALearnedLimitEnds(t *testing.T) {
+	c := testConn(t, serveNATS(t, func(*natsserver.Options) {}).ClientURL())
+	l := c.get()
+	send := func(size int) error { return c.publish(l, &nats.Msg{Subject: "x", Data: make([]byte, size)}) }
+	l.largest.Store(leastLimit)
+	c.learn(l)
+	if err := send(4096); err != nil {
+		t.Errorf("before anything was too large: %v", err)
+	}
+	c.learn(l)
+	if err := send(4096); !errors.Is(err, nats.ErrMaxPayload) {
+		t.Errorf("as large as what was too large: %v", err)
+	}
+	if err := send(4095); err != nil {
+		t.Errorf("a smaller one: %v", err)
+	}
+	c.limitEnd.Store(time.Now().Add(-time.Second).UnixNano())
+	if err := send(4096); err != nil {
+		t.Errorf("once the server's word is old: %v", err)
+	}
+}
+
+// The server is asked what it takes once each renewEvery, however often something
+// is too large.
+func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
+	c := testConn(t, serveNATS(t, func(*natsserver.Options) {}).ClientURL())
+	asked := 0
+	c.login.learn = func(amiconn.Secret) { asked++ } // each connect reads the token
+	cfg := *c.login.cfg.Load()
+	cfg.Token = "t"
+	c.login.cfg.Store(&cfg)
+	l := c.get()
+	for i, want := range []int{0, 0, 1, 1} {
+		if i == 2 {
+			l.looked.Store(time.Now().Add(-renewEvery - time.Second).UnixNano())
+		}
+		if err := c.publish(l, &nats.Msg{Subject: "x", Data: make([]byte, 2<<20)}); !errors.Is(err, nats.ErrMaxPayload) {
+			t.Errorf("%d: %v", i, err)
+		}
+		if asked != want {
+			t.Errorf("%d: asked %d times, want %d", i, asked, want)
+		}
+	}
+}
+
+// On a new connection nothing is known of what stands until the server has
+// answered.
+func TestConn_NothingStandsOnANewConnection(t *testing.T) {
+	c := testConn(t, serveNATS(t, func(*natsserver.Options) {}).ClientURL())
+	echo(t, c, "a", "q")
+	c.confirm(t.Context())
+	if why := c.stand()["a"]; why != nil || !c.confirmed() {
+		t.Errorf("confirmed: %v", why)
+	}
+	c.connected()
+	if why := c.stand()["a"]; !errors.Is(why, errNotYet) || c.confirmed() {
+		t.Errorf("connected again: %v", why)
+	}
+	c.confirm(t.Context())
+	if why := c.stand()["a"]; why != nil {
+		t.Errorf("confirmed again: %v", why)
+	}
 }

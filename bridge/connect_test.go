@@ -3,6 +3,7 @@ package bridge
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // What is no URL is not quoted: there is a password in it.
@@ -13,6 +14,27 @@ func TestConnect_QuotesNoURL(t *testing.T) {
 		_, err := Connect(cfg, "test")
 		if err == nil || strings.Contains(err.Error(), "c4n4ry") || !strings.Contains(err.Error(), "NATS_URL") {
 			t.Errorf("%v", err)
+		}
+	}
+}
+
+// The bridge comes back from whatever NATS does, for ever, and asks each 0.25 to
+// 2 s.
+func TestConnect_RetriesForEver(t *testing.T) {
+	s := startNATS(t, t.TempDir(), 0)
+	cfg := DefaultConfig()
+	cfg.NATS.URL = s.ClientURL()
+	nc, err := Connect(cfg, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if o := nc.Opts; o.MaxReconnect != -1 || !o.IgnoreAuthErrorAbort || !o.AllowReconnect {
+		t.Errorf("at most %d reconnects, refused logins end it: %v", o.MaxReconnect, !o.IgnoreAuthErrorAbort)
+	}
+	for attempts, want := range map[int]time.Duration{0: 250 * time.Millisecond, 1: 500 * time.Millisecond, 2: time.Second, 3: 2 * time.Second, 1000: 2 * time.Second} {
+		if wait := nc.Opts.CustomReconnectDelayCB(attempts); wait != want {
+			t.Errorf("after %d attempts it waits %v", attempts, wait)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
@@ -256,5 +258,84 @@ func TestJournal_MessagesFollowThoseOfTheirStream(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("from %d on they expect %q, want %q", skip, got, want)
 		}
+	}
+}
+
+// What will never be stored is not tried again; whatever else JetStream says may
+// pass.
+func TestJournal_KnowsWhatIsHopeless(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{nats.ErrMaxPayload, true}, {nats.ErrBadSubject, true}, {&jetstream.APIError{ErrorCode: streamMessageExceedsMaximum}, true},
+		{&jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence}, true},
+		{&jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequenceConstant}, true},
+		{&jetstream.APIError{ErrorCode: streamWrongLastMsgID}, false}, {&jetstream.APIError{ErrorCode: 10023}, false},
+		{nats.ErrTimeout, false}, {jetstream.ErrNoStreamResponse, false}, {nats.ErrDisconnected, false},
+	} {
+		if got := hopeless(fmt.Errorf("wrapped: %w", test.err)); got != test.want {
+			t.Errorf("%v is hopeless: %v", test.err, got)
+		}
+	}
+}
+
+// Without JetStream, and where that was asked for, a message is published and
+// nobody says that it is stored.
+func TestJournal_PublishesUnheard(t *testing.T) {
+	nc, _ := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	sub, err := nc.SubscribeSync("notes.a")
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	j := newJournal(connOf(t, nc), 1<<20, nil, zap.NewNop())
+	j.unheard.Store(true)
+	told := 0
+	again, err := j.storeBatch(t.Context(), []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) {
+		if told++; ack != nil || err != nil {
+			t.Errorf("told %v, %v", ack, err)
+		}
+	}}})
+	if len(again) != 0 || err != nil || told != 1 {
+		t.Errorf("%d are tried again, %v; told %d times", len(again), err, told)
+	}
+	if m, err := sub.NextMsg(patience); err != nil || string(m.Data) != "1" {
+		t.Errorf("heard %+v, %v", m, err)
+	}
+}
+
+// While NATS is away nothing goes into the connection's own buffer, which would
+// send it after what comes later.
+func TestJournal_KeepsWhatItCannotSend(t *testing.T) {
+	server := startNATS(t, t.TempDir(), 0)
+	nc, _ := clientOf(t, server.ClientURL())
+	j := newJournal(connOf(t, nc), 1<<20, nil, zap.NewNop())
+	server.Shutdown()
+	within(t, "the loss", func() bool { return !nc.IsConnected() })
+	for _, unheard := range []bool{false, true} {
+		j.unheard.Store(unheard)
+		again, err := j.storeBatch(t.Context(), []journalEntry{{msg: note(1)}})
+		if buffered, _ := nc.Buffered(); len(again) != 1 || !errors.Is(err, nats.ErrDisconnected) || buffered != 0 {
+			t.Errorf("%d are tried again, %v; %d bytes are buffered", len(again), err, buffered)
+		}
+	}
+}
+
+// What is to be tried once is found in a long queue only while there is some.
+func TestJournal_CountsWhatIsToBeTriedOnce(t *testing.T) {
+	j := newJournal(bareConn(), 1<<20, nil, zap.NewNop())
+	for n := range 6 {
+		if err := j.write(journalEntry{msg: note(n), once: n%2 == 0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if j.take(3); j.once != 1 { // the first and the third
+		t.Errorf("of those that wait %d are to be tried once", j.once)
+	}
+	if once := j.takeOnce(); len(once) != 1 || j.once != 0 || j.waiting.n != 2 {
+		t.Errorf("%d are taken, %d are left, %d wait", len(once), j.once, j.waiting.n)
+	}
+	if once := j.takeOnce(); once != nil {
+		t.Errorf("%d more are taken", len(once))
 	}
 }

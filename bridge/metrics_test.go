@@ -1,12 +1,16 @@
 package bridge
 
 import (
+	"bytes"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/nats-io/nats.go"
 	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -169,4 +173,126 @@ func metricsBridge(t *testing.T) *Bridge {
 	b, _ := connectedBridge(t, cfg, "pbx1")
 	b.deps.LogLost = func() uint64 { return 0 }
 	return b
+}
+
+// The metrics of the events are the outbox's own numbers, each under its name.
+func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
+	s := startNATS(t, t.TempDir(), 0)
+	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b.events.confirm(t.Context())
+	if _, err := b.control.subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
+		t.Fatal(err)
+	}
+	server := b.servers[0]
+	o := server.ingest.outbox
+	o.recalled(time.Time{})
+	pushEvents(server, 1, 10)
+	for range 5 {
+		o.take(nil)
+	}
+	o.ack()
+	o.ack()
+	o.rewind(nil, nil)
+	o.take(nil)
+	o.filter()
+	o.refuse(outboxEntry{session: "s1", seq: 11})
+	server.ingest.replaced.Add(3)
+	server.ingest.corrupt.Add(4)
+	server.status.gaps.add(dropOversize)
+	b.streams.publishRefused(EventStream, 10077, "maximum bytes exceeded")
+	got := gathered(t, b)
+	a := o.account()
+	for name, want := range map[string]float64{
+		"events_received_total pbx1": 12, "events_published_total pbx1": 2, "events_resent_total pbx1": 1,
+		"events_filtered_total pbx1": 1, "events_dropped_total oversize pbx1": 1, "events_dropped_total overflow pbx1": 0,
+		"outbox_events pbx1": 7, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.bytes),
+		"outbox_high_water_bytes pbx1": float64(a.highWater), "outbox_capacity_bytes pbx1": float64(server.cfg.OutboxBytes),
+		"characters_replaced_total pbx1": 3, "frames_corrupt_total pbx1": 4, "gaps_total oversize pbx1": 1, "gaps_total overflow pbx1": 0,
+		"delivery fast_ingest": 1, "delivery window": 0, "delivery core": 0,
+		"nats_up events": 1, "nats_up control": 1, "nats_connections_remade_total events": 0,
+		"nats_subscriptions_missing events": 0, "nats_subscriptions_missing control": 1,
+		"stream_state full AMI_EVENTS": 1, "stream_state ok AMI_EVENTS": 0, "stream_state ok AMI_AUDIT": 1,
+		"breaker_state pbx1 closed": 1, "breaker_state pbx1 open": 0, "ami_session_up event pbx1": 0,
+	} {
+		if value, ok := got[name]; !ok || value != want {
+			t.Errorf("%s is %v, want %v", name, value, want)
+		}
+	}
+	if a.highWater <= a.bytes {
+		t.Error("the most is not more than what there is")
+	}
+	b.events.get().Close()
+	if got := gathered(t, b); got["nats_up events"] != 0 || got["nats_up control"] != 1 {
+		t.Errorf("events up %v, control %v", got["nats_up events"], got["nats_up control"])
+	}
+}
+
+// gathered are the gauges and counters of b, by name and the values of their
+// labels.
+func gathered(t *testing.T, b *Bridge) map[string]float64 {
+	t.Helper()
+	families, err := b.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]float64)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			var name strings.Builder
+			name.WriteString(strings.TrimPrefix(family.GetName(), "ami_nats_bridge_"))
+			for _, l := range m.GetLabel() {
+				name.WriteString(" " + l.GetValue())
+			}
+			all[name.String()] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return all
+}
+
+func (a *asking) gathered() map[string]float64 { return gathered(a.t, a.Bridge) }
+
+// The metrics of the Actions tell apart what is late, what is too much for which
+// buffer, and what was no text; a breaker that opens is told by its state.
+func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
+	a := askingBridge(t, func(c *Config) {
+		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.Servers[0].ActionTimeout = 1, 2<<10, time.Minute
+		c.Servers[0].BreakerCooldown = time.Hour
+	})
+	sim := a.sims["pbx1"]
+	ask := func(action, body string) {
+		t.Helper()
+		idle := func() bool { m := a.gathered(); return m["actions_pending pbx1"] == 0 }
+		within(t, "nothing is pending", idle)
+		a.to(requestFor("pbx1", action, body))
+		within(t, "nothing is pending any more", idle)
+	}
+	sim.Next("CoreStatus", amisim.Twice())
+	ask("CoreStatus", "")
+	sim.Next("CoreSettings", amisim.Rewrite(func(b []byte) []byte {
+		return bytes.Replace(b, []byte("Response: Success\r\n"), []byte("Response: Success\r\nX: \xff\xfe\r\n"), 1)
+	}))
+	ask("CoreSettings", "")
+	ask("Setvar", `{"Variable":["`+strings.Repeat("x", 900)+`","`+strings.Repeat("y", 900)+`","`+strings.Repeat("z", 900)+`"]}`)
+	sim.Next("CoreStatus", amisim.Ignore)
+	a.to(requestFor("pbx1", "CoreStatus", ""))
+	for range 2 {
+		a.to(requestFor("pbx1", "CoreSettings", ""))
+	}
+	within(t, "the refusals are told", func() bool { return a.gathered()["actions_busy_total pending_actions pbx1"] == 2 })
+	got := a.gathered()
+	for name, want := range map[string]float64{
+		"responses_late_total pbx1": 1, "responses_stray_total pbx1": 0, "responses_unmatched_total pbx1": 0, "responses_repeated_total pbx1": 0,
+		"characters_replaced_total pbx1": 2, "actions_busy_total write_buffer pbx1": 1, "actions_busy_total pending_actions pbx1": 2,
+		"actions_pending pbx1": 1, "actions_pending_limit pbx1": 1, "breaker_state pbx1 closed": 1, "breaker_state pbx1 open": 0,
+	} {
+		if value, ok := got[name]; !ok || value != want {
+			t.Errorf("%s is %v (there: %v), want %v", name, value, ok, want)
+		}
+	}
+	sim.Always("Login", amisim.Deny("Authentication failed"))
+	sim.Kick()
+	within(t, "the breaker is open", func() bool { return a.gathered()["breaker_state pbx1 open"] == 1 })
+	if m := a.gathered(); m["breaker_state pbx1 closed"] != 0 || m["breaker_transitions_total pbx1 open"] != 1 || m["session_failures_total auth pbx1"] != 1 {
+		t.Errorf("closed %v, opened %v times, %v refusals", m["breaker_state pbx1 closed"], m["breaker_transitions_total pbx1 open"], m["session_failures_total auth pbx1"])
+	}
 }

@@ -153,3 +153,115 @@ func TestGap_CoversAllOfWhatIsLost(t *testing.T) {
 		}
 	}
 }
+
+// An event costs 128 bytes beside its payload, and a Gap 224: memory is bounded
+// however small the events are.
+func TestOutbox_CountsWhatEachCosts(t *testing.T) {
+	o := testOutbox(1 << 20)
+	o.push(pushed(1), make([]byte, 100), false)
+	o.push(pushed(2), nil, false)
+	if a := o.account(); a.bytes != 100+2*128 {
+		t.Errorf("two events of 100 bytes cost %d", a.bytes)
+	}
+	o.pushGap("s", &gap{reason: gapRestart})
+	if a := o.account(); a.bytes != 100+2*128+224 || a.highWater != a.bytes {
+		t.Errorf("with a Gap %d, at most %d", a.bytes, a.highWater)
+	}
+	drain(t, o)
+	if a := o.account(); a.bytes != 0 || a.highWater != 100+2*128+224 {
+		t.Errorf("in the end %d, at most %d", a.bytes, a.highWater)
+	}
+	small := testOutbox(1000 * 128)
+	for i := range 2000 {
+		small.push(pushed(i), nil, false)
+	}
+	if a := small.account(); a.queued > 1000 {
+		t.Errorf("%d empty events in an outbox for 1000", a.queued)
+	}
+}
+
+// Of one server half its outbox may be in flight: half of what it has whatever
+// others have, so that the newest stay when it is full.
+func TestOutbox_HalfOfItMayBeInFlight(t *testing.T) {
+	for _, test := range []struct{ limit, total, servers, want int64 }{
+		{1 << 20, 1 << 30, 1, 1 << 19},
+		{1 << 20, 1 << 20, 1, 1 << 18}, // a floor of half the total
+		{1 << 20, 1 << 24, 8, 1 << 19},
+		{1 << 20, 1 << 22, 8, 1 << 17},
+	} {
+		o := newOutbox(int(test.limit), "gap", newOutboxBudget(test.total, int(test.servers)), func() {})
+		if got := o.mayBeSent(); got != test.want {
+			t.Errorf("%+v: %d", test, got)
+		}
+		w := newWindow([]*outbox{o}, func(int) {})
+		w.setBatched(true)
+		sent := int64(0)
+		for ; w.room(0); sent += 8192 {
+			o.push(pushed(0), nil, false)
+			o.take(nil)
+			w.add(0, 8192)
+		}
+		if sent < test.want || sent > test.want+8192 {
+			t.Errorf("%+v: %d bytes are in flight", test, sent)
+		}
+	}
+}
+
+// Once high the level stays so until the outbox is under 20 % again.
+func TestOutbox_IsHighUntilItIsDrained(t *testing.T) {
+	o := testOutbox(100 * entryBytes)
+	for i := range 81 {
+		o.push(pushed(i), nil, false)
+	}
+	for n := 81; n > 0; n-- {
+		want := levelHigh
+		if n < 20 {
+			want = levelNormal
+		}
+		if a := o.account(); a.level != want {
+			t.Fatalf("%v at %d %%", a.level, n)
+		}
+		o.take(nil)
+		o.ack()
+	}
+}
+
+// The Gap of an event that NATS refused has its time.
+func TestOutbox_ARefusedEventsGapHasItsTime(t *testing.T) {
+	o := testOutbox(1 << 20)
+	for i := 1; i <= 3; i++ {
+		o.push(pushed(i), nil, false)
+		o.take(nil)
+	}
+	o.refuseSent(1)
+	o.rewind(nil, nil)
+	o.take(nil)
+	_, _, told, ok := o.take(nil)
+	if !ok || told == nil || told.from != 2 || told.to != 2 || told.lost != 1 {
+		t.Errorf("%+v", told)
+	}
+	if a := o.account(); a.dropped[dropOversize] != 1 || a.received != a.queued+a.inFlight+1 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// What a burst took is given back: spare blocks but for 512, and a long queue's
+// ring.
+func TestOutbox_GivesMemoryBack(t *testing.T) {
+	budget := newOutboxBudget(1<<30, 1)
+	o := newOutbox(1<<30, "gap", budget, func() {})
+	for i := range keptBlocks + 100 {
+		o.push(pushed(i), make([]byte, blockBytes), false)
+	}
+	drain(t, o)
+	if n := len(budget.pool); n != keptBlocks {
+		t.Errorf("%d blocks are kept", n)
+	}
+	for i := range 2 * keptRing {
+		o.push(pushed(i), nil, false)
+	}
+	drain(t, o)
+	if n := len(o.waits.ring); n > keptRing {
+		t.Errorf("the ring has room for %d", n)
+	}
+}

@@ -209,7 +209,7 @@ func FuzzHasOption(f *testing.F) {
 func TestHasOption_IsNotMisledByBrackets(t *testing.T) {
 	for options, want := range map[string]bool{
 		"": false, "tTgU(sub^P)L(60000:p)": false, "m(pop)r": false, "M((p))x": false,
-		"p": true, "gP(x)": true, "gU(x)p": true, "gU(x)(p)": true, "(p)": true, "x(p": true, `x("a")p`: true,
+		"p": true, "gP(x)": true, "gU(x)p": true, "gU(x)(p)": true, "(p)": true, "x(p": true, `x("a")p`: true, `x("p)r`: true, `x(\p)r`: true,
 	} {
 		if got := hasOption(options, "pP"); got != want {
 			t.Errorf("%q has option p: %v, want %v", options, got, want)

@@ -111,6 +111,11 @@ func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 	if refused("Command") || !refused("Ping") || !refused("Hangup") {
 		t.Error("the bridge's lists are not in force")
 	}
+	// A variable that is set to nothing gives such a list.
+	own.ActionsAllow, own.ActionsDeny, own.ActionsRules = Globs{}, Globs{}, Rules{}
+	if refused("Command") || !refused("Ping") || !refused("Hangup") {
+		t.Error("empty lists of the server's replace the bridge's")
+	}
 	own.ActionsAllow, own.ActionsDeny = Globs{"GetConfig"}, Globs{"Status"}
 	if err := own.ActionsRules.Decode("Redirect: Channel absent"); err != nil {
 		t.Fatal(err)

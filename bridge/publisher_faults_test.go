@@ -255,12 +255,10 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 // between two of a burst.
 func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
-		if testing.Short() {
-			t.Skip("waits for two acknowledgement timeouts")
-		}
 		s := serveNATS(t, func(*natsserver.Options) {})
 		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
+		p.window.timeout = time.Second // the test waits for two: somebody listens, so that nobody says 503
 		_, js := clientOf(t, s.ClientURL())
 		info, err := js.Stream(t.Context(), EventStream)
 		if err != nil {

@@ -232,3 +232,63 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 		}
 	}
 }
+
+// A message in the stream says when it was read and where it stands. A Gap has the
+// time of the last that is lost, the number 0, and an id of its own.
+func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
+	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		s := serveNATS(t, func(*natsserver.Options) {})
+		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		keep(p)
+		o, at := b.servers[0].ingest.outbox, time.Unix(1000, 123456000)
+		o.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 7, at: at.UnixNano()}, []byte("{}"), false)
+		o.refuse(outboxEntry{session: "s1", seq: 8, at: at.Add(time.Second).UnixNano()})
+		o.refuse(outboxEntry{session: "s1", seq: 9, at: at.Add(2 * time.Second).UnixNano()})
+		o.pushGap("s2", &gap{reason: "closed", from: at.UnixNano(), to: at.Add(time.Minute).UnixNano(), unknown: true, restarted: "no"})
+		b.scheduler.Ready(0)
+		startPublisher(t, p)
+		if left := drainWithin(t, b, patience); left > 0 {
+			t.Fatalf("%d left", left)
+		}
+		_, js := clientOf(t, s.ClientURL())
+		stream, err := js.Stream(t.Context(), EventStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := make(map[string]bool)
+		for i, want := range []struct{ subject, seq, at string }{
+			{"ami.events.pbx1.Test", "s1:7", stamp(at)},
+			{"ami.events.pbx1.Gap", "s1:0", stamp(at.Add(2 * time.Second))},
+			{"ami.events.pbx1.Gap", "s2:0", stamp(at.Add(time.Minute))},
+		} {
+			m, err := stream.GetMsg(t.Context(), uint64(i+1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Subject != want.subject || m.Header.Get("Ami-Seq") != want.seq || m.Header.Get("Ami-Time") != want.at {
+				t.Errorf("%s %v, want %+v", m.Subject, m.Header, want)
+			}
+			ids[m.Header.Get("Nats-Msg-Id")] = true
+		}
+		if len(ids) != 3 {
+			t.Errorf("ids %v", ids)
+		}
+	})
+}
+
+// Without an answer to its ping nothing counts as published.
+func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
+	s := startNATS(t, t.TempDir(), 0)
+	b, p := testBridge(t, s.ClientURL(), DeliverCore)
+	pushEvents(b.servers[0], 1, 3)
+	if !p.turn() {
+		t.Fatal("nothing was sent")
+	}
+	b.events.get().Close()
+	if err := p.delivery.settle(true); err == nil {
+		t.Error("no error")
+	}
+	if a := b.servers[0].ingest.outbox.account(); a.published != 0 || a.inFlight != 3 {
+		t.Errorf("%+v", a)
+	}
+}

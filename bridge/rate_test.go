@@ -73,6 +73,18 @@ func TestLimiter_SaysWhenToComeAgain(t *testing.T) {
 				t.Errorf("%d let through after the wait, want 1", through)
 			}
 		}
+		time.Sleep(150 * time.Millisecond)
+		if _, wait := allowed(l, "Originate", 1); wait < 98*time.Millisecond || wait > 102*time.Millisecond {
+			t.Errorf("after 150 of 250 ms Originate may come again in %v", wait)
+		}
+		thirds := newLimiter(rates(t, "Ping=3")) // of a second, which are no whole milliseconds
+		for range 10 {
+			_, wait := allowed(thirds, "Ping", 10)
+			time.Sleep(wait)
+			if through, _ := allowed(thirds, "Ping", 1); through != 1 {
+				t.Errorf("after %v Ping is not let through", wait)
+			}
+		}
 	})
 }
 

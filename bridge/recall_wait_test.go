@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"go.uber.org/zap/zaptest/observer"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,10 +77,14 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 		"an event before":    {login.Add(-time.Hour), nil, login.Add(-time.Hour).UnixNano()},
 	} {
 		s := pureServer(t)
+		core, logs := observer.New(zap.WarnLevel)
 		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
 		s.ingest.watchRestart(amiconn.Event{At: login, Frame: fullyBooted(t, "1000")})
 		s.ingest.outbox.push(outboxEntry{session: "s1", seq: 1}, []byte("1"), false)
-		(&source{outbox: s.ingest.outbox}).recalled(test.last, test.err, zap.NewNop())
+		(&source{outbox: s.ingest.outbox}).recalled(test.last, test.err, zap.New(core))
+		if n := logs.FilterMessageSnippet("a Gap begins at the login").Len(); (n == 1) != (test.err != nil) {
+			t.Errorf("%s: %d lines say so", name, n)
+		}
 		if test.from != 0 {
 			_, _, told, ok := s.ingest.outbox.take(nil)
 			if !ok || told == nil || told.reason != gapRestart || !told.unknown || told.from != test.from || told.to != login.UnixNano() {
@@ -145,5 +150,31 @@ func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 	}
 	if len(told) != 2 || told[0] != string(amiconn.ReasonClosed) || told[1] != string(amiconn.ReasonRead) {
 		t.Errorf("told are %v", told)
+	}
+}
+
+// The Gap of a lost session begins at the last event, not at the last Pong, and
+// ends at the login.
+func TestRestart_AGapIsFromTheLastEventToTheLogin(t *testing.T) {
+	s, start := pureServer(t), time.Now().Add(-time.Hour).Truncate(time.Second)
+	s.ingest.outbox.recalled(time.Time{})
+	state := func(to amiconn.State, session string, after time.Duration) {
+		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: to, Session: session, Reason: amiconn.ReasonRead, At: start.Add(after)})
+	}
+	state(amiconn.StateUp, "s1", 0)
+	s.ingest.watchRestart(amiconn.Event{At: start.Add(time.Second), Frame: fullyBooted(t, "1000")})
+	clock := func(login, told time.Duration) {
+		c := pong(start.Add(told), 0)
+		c.Born = start.Add(login)
+		s.ingest.onClock(c)
+	}
+	clock(0, 40*time.Second)
+	state(amiconn.StateWaiting, "s1", 50*time.Second)
+	state(amiconn.StateUp, "s2", time.Minute)
+	clock(time.Minute, 61*time.Second)
+	s.ingest.watchRestart(amiconn.Event{At: start.Add(62 * time.Second), Frame: fullyBooted(t, "1061")})
+	_, _, told, ok := s.ingest.outbox.take(nil)
+	if !ok || told == nil || told.from != start.Add(time.Second).UnixNano() || told.to != start.Add(time.Minute).UnixNano() || told.restarted != "no" {
+		t.Errorf("%+v", told)
 	}
 }

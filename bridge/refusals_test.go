@@ -85,6 +85,15 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 		if more := taken(t, d, &prev); len(more) != 0 {
 			t.Errorf("of nothing: %v", more)
 		}
+		for range 30 {
+			d.refuse("Originate", "busy")
+		}
+		d.tellRefusals()
+		own := taken(t, d, &prev)
+		sum := own[len(own)-1] // of these alone
+		if diff := cmp.Diff(map[string]any{"busy": sum["count"]}, sum["outcomes"]); diff != "" || sum["count"] != 21.0 {
+			t.Errorf("%v counted (-want +got): %s", sum["count"], diff)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -121,6 +122,57 @@ func TestRepeats_AreBounded(t *testing.T) {
 	}
 }
 
+// A repeat gets the first one's outcome, also that nobody knows it, unless it did
+// not reach Asterisk; with another body it is refused, before the end and after.
+func TestRepeats_GetTheFirstOnesOutcome(t *testing.T) {
+	for _, test := range []struct {
+		fail *failure
+		want string
+	}{
+		{nil, "repeat"},
+		{&failure{Kind: "timeout", Sent: "unknown"}, "repeat of timeout"},
+		{&failure{Kind: "asterisk_error", Sent: "yes"}, "repeat of asterisk_error"},
+		{&failure{Kind: "busy", Sent: "no"}, "first"},
+	} {
+		r := newRepeats(time.Minute)
+		a, other := keyedAsk(r, "s", "k"), keyedAsk(r, "s", "k")
+		other.body[0] = 1
+		first(r, a)
+		if got := first(r, other); got != "bad_request" {
+			t.Errorf("another body before the end: %s", got)
+		}
+		ends(r, a, 100, test.fail)
+		if test.want != "first" {
+			if got := first(r, other); got != "bad_request" {
+				t.Errorf("another body after the end: %s", got)
+			}
+		}
+		if got := first(r, keyedAsk(r, "s", "k")); got != test.want {
+			t.Errorf("a repeat behind %+v: %s, want %s", test.fail, got, test.want)
+		}
+	}
+}
+
+// A repeat that waits is answered by whoever ends the first, which may be a reader
+// of AMI: the endpoint's goroutine, which may publish, has gone on.
+func TestRepeats_ThatWaitAreAnsweredElsewhere(t *testing.T) {
+	r := newRepeats(time.Minute)
+	first(r, keyedAsk(r, "s", "k"))
+	a := keyedAsk(r, "s", "k")
+	a.here = true
+	if got := first(r, a); got != "waits" || a.here {
+		t.Errorf("it %s, and is answered here: %v", got, a.here)
+	}
+}
+
+// Without a window keys are refused: who relies on one must hear of it.
+func TestRepeats_WithoutAWindowAreRefused(t *testing.T) {
+	r := newRepeats(0)
+	if got := first(r, keyedAsk(r, "s", "k")); got != "bad_request" || len(r.known) != 0 {
+		t.Errorf("%s, %d keys are remembered", got, len(r.known))
+	}
+}
+
 // A reply over 64 KiB is not remembered, but that it was given is.
 func TestRepeats_ALargeReplyIsNotRemembered(t *testing.T) {
 	r := newRepeats(time.Minute)
@@ -137,15 +189,12 @@ func TestRepeats_ALargeReplyIsNotRemembered(t *testing.T) {
 	}
 }
 
-// answered is the reply to m, which a is asked.
-func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.Header) {
+// reply is the one to m, which a is asked.
+func (a *asking) reply(m *nats.Msg) *nats.Msg {
 	a.t.Helper()
 	m.Reply = a.nc.NewInbox()
 	sub, err := a.nc.SubscribeSync(m.Reply)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if err := a.nc.Flush(); err != nil {
+	if err := errors.Join(err, a.nc.Flush()); err != nil {
 		a.t.Fatal(err)
 	}
 	a.to(m)
@@ -153,6 +202,13 @@ func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	return answer
+}
+
+// answered is what the reply to m says of its end.
+func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.Header) {
+	a.t.Helper()
+	answer := a.reply(m)
 	var r struct{ Error failure }
 	if err := json.Unmarshal(answer.Data, &r); err != nil {
 		a.t.Fatalf("%v in %s", err, answer.Data)
@@ -173,8 +229,12 @@ func TestRepeats_AtAnotherBridge(t *testing.T) {
 	}
 	one.sims["pbx1"].Always("Originate", amisim.Ignore)
 
-	if kind, sent, _, _ := one.answered(request("lost", "200ms")); kind != "timeout" || sent != "unknown" {
-		t.Fatalf("the first: %s, sent %s", kind, sent)
+	for timeout, sent := 100*time.Millisecond, "no"; sent == "no"; timeout *= 2 { // until it is sent in time
+		if kind, was, _, _ := one.answered(request("lost", timeout.String())); kind != "timeout" {
+			t.Fatalf("the first: %s, sent %s", kind, was)
+		} else {
+			sent = was
+		}
 	}
 	kind, sent, message, header := two.answered(request("lost", "25s"))
 	if kind != "timeout" || sent != "unknown" || strings.Contains(message, "another bridge") || header.Get("Ami-Idempotent-Replay") != "true" {
@@ -182,7 +242,7 @@ func TestRepeats_AtAnotherBridge(t *testing.T) {
 	}
 
 	one.to(request("slow", "25s"))
-	within(t, "the bucket has the key", func() bool { return one.sims["pbx1"].Received("Originate") == 2 })
+	within(t, "the bucket has the key", func() bool { return one.sims["pbx1"].Received("Originate") == 2 }) // and one that was lost
 	kind, sent, message, _ = two.answered(request("slow", "300ms"))
 	if kind != "timeout" || sent != "unknown" || !strings.Contains(message, "another bridge has the key") {
 		t.Errorf("a repeat that waits in vain: %s, sent %s, %s", kind, sent, message)

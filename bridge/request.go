@@ -286,14 +286,6 @@ func scalar(key string, value json.Token) (string, error) {
 // isAsync reports whether an Originate asks to be answered before the call is
 // (manager.c action_originate, ast_true).
 func isAsync(headers []frames.Header) bool {
-	for _, h := range headers {
-		if strings.EqualFold(string(h.Key), "Async") {
-			switch strings.ToLower(string(h.Value)) {
-			case "yes", "true", "y", "t", "1", "on":
-				return true
-			}
-			return false
-		}
-	}
-	return false
+	all := values(headers, "Async") // of which Asterisk takes the first
+	return len(all) > 0 && slices.Contains([]string{"yes", "true", "y", "t", "1", "on"}, strings.ToLower(all[0]))
 }

@@ -19,6 +19,9 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 		sim.Always("CoreStatus", amisim.Ignore)
 	}
 	one := &a.endpoints[0].held
+	if one.limit != requestBytes {
+		t.Errorf("at most %d bytes are held", one.limit)
+	}
 	one.limit = 20 * askBytes
 	replies, err := a.nc.SubscribeSync("_INBOX.test.>")
 	if err != nil {
@@ -92,6 +95,51 @@ func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
 	}
 }
 
+// A request counts with all of its texts, those that the audit keeps as well; one
+// of several that share a text with itself alone.
+func TestHeld_CountsAllTexts(t *testing.T) {
+	a := unconnected(t, "pbx1")
+	e := a.endpoints[0]
+	one, err := e.newAsk(requestFor("pbx1", "CoreStatus", `{"ActionID":"mine","Note":"text"}`, "Ami-Requester", "alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := len(one.subject) + len(one.to) + len("mine") + len("Note") + len("text") + headerBytes + len("alice") + len(one.asked.fields)
+	if !one.hold() || one.held != int64(askBytes+texts) || e.held.bytes.Load() != one.held {
+		t.Errorf("%d bytes are held, of %d; want %d", one.held, e.held.bytes.Load(), askBytes+texts)
+	}
+	one.shares, one.held = true, 0
+	if !one.hold() || one.held != askBytes {
+		t.Errorf("%d bytes are held beside what is shared", one.held)
+	}
+	e.held.limit = e.held.bytes.Load() + askBytes - 1
+	if before := e.held.bytes.Load(); one.hold() || e.held.bytes.Load() != before || e.held.refused.Load() != 1 {
+		t.Errorf("without room %d bytes are held, were %d; %d are refused", e.held.bytes.Load(), before, e.held.refused.Load())
+	}
+}
+
+// Headers count until they have become a frame; those of a read that another
+// server may have yet, until its end.
+func TestHeld_HeadersCountUntilTheyAreAFrame(t *testing.T) {
+	a := askingBridge(t, nil, "pbx1", "pbx2")
+	for _, sim := range a.sims {
+		sim.Always("CoreStatus", amisim.Ignore)
+		sim.Always("Setvar", amisim.Ignore)
+	}
+	body := `{` + members(100, `"V#":"`+strings.Repeat("x", 1000)+`"`) + `}`
+	for _, test := range []struct {
+		to, action string
+		kept       bool
+	}{{"pbx1", "CoreStatus", false}, {"pbx1", "Setvar", false}, {"any", "Setvar", false}, {"any", "CoreStatus", true}} {
+		e := a.endpoints[slices.IndexFunc(a.endpoints, func(e *endpoint) bool { return e.name == test.to })]
+		before := e.held.bytes.Load()
+		a.to(requestFor(test.to, test.action, body))
+		if n := e.held.bytes.Load() - before; n < askBytes || (n > int64(len(body))/2) != test.kept {
+			t.Errorf("%s to %s, of %d bytes, holds %d", test.action, test.to, len(body), n)
+		}
+	}
+}
+
 // Repeats that wait for the first of their key hold nothing of what they ask.
 func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
 	a := askingBridge(t, func(c *Config) { c.Delivery = DeliverCore })
@@ -103,6 +151,17 @@ func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
 	if n := a.endpoints[0].held.bytes.Load(); n > maxRepeats*8<<10 {
 		t.Errorf("%d repeats of %d bytes hold %d", maxRepeats, len(body), n)
 	}
+	a.sims["pbx1"].Kick()
+	within(t, "they have their answer and nothing of them is kept", func() bool {
+		a.repeats.mu.Lock()
+		defer a.repeats.mu.Unlock()
+		for _, k := range a.repeats.known {
+			if k.outcome == nil || k.waiting != nil {
+				return false
+			}
+		}
+		return a.endpoints[0].held.bytes.Load() == 0
+	})
 }
 
 // What nats.go drops since an endpoint does not keep up is counted, by endpoint,

@@ -43,7 +43,7 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.ShutdownTimeout = "b1", "", url, time.Second
-	cfg.StatusInterval = 100 * time.Millisecond
+	cfg.StatusInterval, cfg.IdempotencyWindow = 100*time.Millisecond, 10*patience
 	a := &asking{t: t, sims: make(map[string]*amisim.Server)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -60,6 +60,7 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 		group.Go(func() { _ = sim.Serve(ctx, listener) })
 		server := DefaultServerConfig()
 		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", amiconn.Secret("s3cret")
+		server.ActionTimeout = 5 * patience // what is to wait does, on a slow machine too
 		cfg.Servers = append(cfg.Servers, server)
 		a.sims[name] = sim
 	}

@@ -40,7 +40,7 @@ const (
 	holeIntervals = 6
 	// holdHole is how long the events behind a Gap wait for what it says of a
 	// restart: the answer to a Ping, or the next event of an Asterisk that boots.
-	holdHole = time.Second
+	holdHole = 3 * time.Second
 )
 
 // watchSession hears that an event session came or went.

@@ -184,15 +184,19 @@ func (s *sharedKeys) resolve(c claim) {
 		s.fail(c, errKeyConflict)
 		return
 	}
-	patience := c.patience
-	if patience == 0 || patience > keyPatience {
-		patience = keyPatience
-	}
 	s.work <- func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, c.wait())
 		defer cancel()
 		s.follow(ctx, c)
 	}
+}
+
+// wait is how long c waits for another bridge.
+func (c *claim) wait() time.Duration {
+	if c.patience > 0 {
+		return min(c.patience, keyPatience)
+	}
+	return keyPatience
 }
 
 // follow looks at the bucket until c has ended there, or is free again.

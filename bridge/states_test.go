@@ -1,6 +1,12 @@
 package bridge
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,5 +40,145 @@ func TestStates_TheWorstSessionIsToldOf(t *testing.T) {
 	}
 	if _, ok := (&states{sessions: []amiconn.Change{{Role: 0}, {Role: 1}}}).worst(); ok {
 		t.Error("there is something to tell before the first change")
+	}
+}
+
+// told are the messages that wait on the status subject what, as JSON objects.
+func (s *status) told(t *testing.T, what string) (all []map[string]any) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.waiting {
+		if !strings.HasSuffix(m.key.subject, what) {
+			continue
+		}
+		var body map[string]any
+		if err := json.Unmarshal(m.body, &body); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, body)
+	}
+	return all
+}
+
+// says reports what of body is not as want has it.
+func says(t *testing.T, body, want map[string]any) {
+	t.Helper()
+	for key, value := range want {
+		if fmt.Sprint(body[key]) != fmt.Sprint(value) {
+			t.Errorf("%s is %v, want %v", key, body[key], value)
+		}
+	}
+}
+
+// A change is told as it was, and at an interval once more with the time of then:
+// since when, and how long it is until the next try, of the session or of the
+// breaker, whichever is longer.
+func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
+	s := pureServer(t)
+	at := time.Now()
+	c := amiconn.Change{
+		Name: "event", Role: amiconn.RoleEvents, From: amiconn.StateUp, To: amiconn.StateWaiting, At: at,
+		Reason: amiconn.ReasonClosed, Err: errors.New("EOF"), Failures: 3, RetryIn: 10 * time.Second,
+	}
+	s.onState(c)
+	told := s.status.publisher.told(t, ".connection")
+	if len(told) != 1 {
+		t.Fatalf("%v", told)
+	}
+	same := map[string]any{
+		"server": "pbx1", "node": "b1", "role": "event", "from": "up", "to": "waiting", "reason": "closed", "error": "EOF",
+		"failures": 3, "since": stamp(at), "sessions": map[string]any{"event": "waiting", "action": "down"},
+	}
+	says(t, told[0], same)
+	says(t, told[0], map[string]any{"trigger": "change", "at": stamp(at), "retry_in_ms": 10_000})
+	later := at.Add(4 * time.Second)
+	for open, want := range map[time.Duration]int64{0: 6000, 2 * time.Second: 6000, 20 * time.Second: 20_000} {
+		m := s.status.connectionStatus(c, later, triggerInterval, open)
+		if m.RetryInMS != want || m.At != stamp(later) || m.Since != stamp(at) || m.Trigger != "interval" {
+			t.Errorf("open for %v: %+v, want %d", open, m, want)
+		}
+	}
+	c.To = amiconn.StateUp
+	if m := s.status.connectionStatus(c, later, triggerInterval, 20*time.Second); m.RetryInMS != 0 {
+		t.Errorf("one that is up is tried again in %d ms", m.RetryInMS)
+	}
+
+	b := amiconn.BreakerChange{At: at, From: amiconn.BreakerClosed, To: amiconn.BreakerOpen, Reason: amiconn.ReasonAuth, Err: errors.New("no"), Failures: 1}
+	m := s.status.breakerStatus(b, later, triggerInterval, 30*time.Second)
+	want := breakerMsg{
+		Server: "pbx1", Node: "b1", At: stamp(later), Trigger: "interval", Since: stamp(at), From: "closed", To: "open",
+		Reason: "auth", Error: "no", Failures: 1, RetryInMS: 30_000, RetryAt: stamp(later.Add(30 * time.Second)),
+	}
+	if m != want {
+		t.Errorf("%+v, want %+v", m, want)
+	}
+	b.To = amiconn.BreakerHalfOpen
+	if m := s.status.breakerStatus(b, later, triggerChange, 0); m.RetryAt != "" || m.RetryInMS != 0 {
+		t.Errorf("half open it is tried again at %q", m.RetryAt)
+	}
+}
+
+// At an interval a session that is down is told of, and the breaker with the
+// failures of then; not a breaker that has changed and is about to say so.
+func TestStates_AnIntervalTellsOfAll(t *testing.T) {
+	s := pureServer(t)
+	now := time.Now()
+	s.status.states.sessions[0] = amiconn.Change{Name: "event", To: amiconn.StateWaiting, At: now, RetryIn: time.Second}
+	s.status.states.sessions[1] = amiconn.Change{Name: "action", Role: amiconn.RoleActions, To: amiconn.StateUp, At: now}
+	s.status.states.breaker = amiconn.BreakerChange{To: amiconn.BreakerClosed, At: now, Failures: 7}
+	s.status.tellStates(s.link.Status().Breaker)
+	if told := s.status.publisher.told(t, ".connection"); len(told) != 1 {
+		t.Errorf("%v", told)
+	} else {
+		says(t, told[0], map[string]any{"trigger": "interval", "role": "event", "to": "waiting"})
+	}
+	if told := s.status.publisher.told(t, ".breaker"); len(told) != 1 {
+		t.Errorf("%v", told)
+	} else {
+		says(t, told[0], map[string]any{"trigger": "interval", "to": "closed", "failures": 0})
+	}
+	s.status.states.breaker.To = amiconn.BreakerOpen // the link's is closed
+	s.status.tellStates(s.link.Status().Breaker)
+	if told := s.status.publisher.told(t, ".breaker"); len(told) != 1 {
+		t.Errorf("a breaker that is no more so is told of: %v", told[1:])
+	}
+}
+
+// A Gap is counted, logged and told, and the last of each reason is what is told
+// again after a reconnect.
+func TestStates_AGapIsTold(t *testing.T) {
+	s := pureServer(t)
+	core, logs := observer.New(zap.WarnLevel)
+	s.status.log = zap.New(core)
+	from, to := time.Unix(1000, 0), time.Unix(2000, 0)
+	for _, g := range []struct {
+		gap
+		lost, restarted any
+	}{
+		{gap{reason: dropOverflow, lost: 9}, 9, nil},
+		{gap{reason: "closed", unknown: true, restarted: "yes"}, nil, true},
+		{gap{reason: "read", unknown: true, restarted: "no"}, nil, false},
+		{gap{reason: "ping", unknown: true, restarted: "unknown"}, nil, nil},
+	} {
+		g.from, g.to = from.UnixNano(), to.UnixNano()
+		s.status.tellGap(g.gap)
+		told := s.status.publisher.told(t, ".gap")
+		says(t, told[len(told)-1], map[string]any{
+			"reason": g.reason, "from": stamp(from), "to": stamp(to), "lost": g.lost, "restarted": g.restarted,
+		})
+		if n := s.status.gaps.all()[g.reason]; n != 1 {
+			t.Errorf("%d Gaps by %s are counted", n, g.reason)
+		}
+	}
+	if n := logs.FilterMessage("gap in the events").Len(); n != 4 {
+		t.Errorf("%d lines", n)
+	}
+	kinds := make(map[statusKey]bool)
+	for _, m := range s.status.publisher.waiting {
+		kinds[m.key] = true
+	}
+	if len(kinds) != 4 {
+		t.Errorf("%d kinds of four reasons", len(kinds))
 	}
 }

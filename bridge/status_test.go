@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -77,5 +79,25 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 	}
 	if len(s.waiting) != kinds {
 		t.Errorf("%d messages wait, want one of each of %d kinds", len(s.waiting), kinds)
+	}
+}
+
+// What is handed over before the end is published.
+func TestStatus_TheEndPublishesTheRest(t *testing.T) {
+	server := startNATS(t, t.TempDir(), 0)
+	nc, _ := clientOf(t, server.ClientURL())
+	sub, err := nc.SubscribeSync("state.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStatus(connOf(t, nc), zap.NewNop())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 20 {
+		s.publish(statusKey{subject: "state.a"}, i)
+		s.run(ended, time.Hour, func() {}, func() {})
+		if msg, err := sub.NextMsg(patience); err != nil || string(msg.Data) != fmt.Sprint(i) {
+			t.Fatalf("%d: %v, %v", i, msg, err)
+		}
 	}
 }

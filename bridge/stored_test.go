@@ -679,3 +679,25 @@ func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
 	}
 	p.asking.Wait()
 }
+
+// The doubt of all that is to be sent again is that of what was sent first, and
+// reaches as far back as that of any.
+func TestStored_TheOldestDoubtCounts(t *testing.T) {
+	at := time.Unix(1000, 0)
+	for name, doubts := range map[string][2]doubt{
+		"older first":    {{at, 9}, {at.Add(time.Minute), 5}},
+		"older last":     {{at.Add(time.Minute), 5}, {at, 9}},
+		"both the first": {{at, 5}, {at.Add(time.Minute), 9}},
+		"both the last":  {{at.Add(time.Minute), 9}, {at, 5}},
+	} {
+		o := testOutbox(1 << 20)
+		for i, d := range doubts {
+			o.push(pushed(i), nil, false)
+			o.again.pushBack(o.waits.popFront())
+			o.again.at(i).doubt = &d
+		}
+		if all := o.doubtful(func(*outboxEntry) {}); !all.since.Equal(at) || all.after != 5 {
+			t.Errorf("%s: %+v", name, all)
+		}
+	}
+}

@@ -130,13 +130,12 @@ func notMade(err error) finding {
 	return f
 }
 
-// denials knows what the bridge may not ask. The server says so beside the
-// question, whose answer never comes.
+// denials knows what the bridge may not ask, or hear the answer of. The server
+// says so beside the question, whose answer never comes.
 type denials struct {
 	mu     sync.Mutex // protects the following
 	asked  string     // the end of the subject of the question that is out
 	cancel context.CancelCauseFunc
-	inbox  error // its answer is not to be heard, or was not
 }
 
 // question asks JetStream what has the subject $JS.API.<what>.
@@ -147,7 +146,7 @@ func question[T any](ctx context.Context, k *streams, what string, ask func(cont
 	defer cancel(nil)
 	d := &k.denials
 	d.mu.Lock()
-	d.asked, d.cancel, d.inbox = what, cancel, nil // its answer has an inbox of its own
+	d.asked, d.cancel = what, cancel
 	d.mu.Unlock()
 	answer, err := ask(ctx)
 	d.mu.Lock()
@@ -155,9 +154,6 @@ func question[T any](ctx context.Context, k *streams, what string, ask func(cont
 	d.asked, d.cancel = "", nil
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errDenied) {
 		return answer, cause
-	}
-	if err != nil && ctx.Err() != nil && d.inbox != nil {
-		return answer, d.inbox
 	}
 	return answer, err
 }
@@ -170,10 +166,11 @@ func (k *streams) connectionError(err error) {
 	}
 	d := &k.denials
 	d.mu.Lock()
-	switch {
-	case !publish && strings.HasPrefix(subject, inboxPrefix(k.cfg.Node)):
-		d.inbox = denied
-	case publish && d.cancel != nil && strings.HasSuffix(subject, "."+d.asked):
+	mine := strings.HasPrefix(subject, inboxPrefix(k.cfg.Node)+".") // each question has an inbox of its own there
+	if publish {
+		mine = strings.HasSuffix(subject, "."+d.asked)
+	}
+	if mine && d.cancel != nil {
 		d.cancel(denied)
 	}
 	d.mu.Unlock()
@@ -200,9 +197,6 @@ func (k *streams) subjects() map[string][]string {
 
 // reconnected hears that a connection is new: rights may be other ones.
 func (k *streams) reconnected() {
-	k.denials.mu.Lock()
-	k.denials.inbox = nil
-	k.denials.mu.Unlock()
 	for name := range k.subjects() {
 		k.update(name, func(r *streamRow) {
 			if r.heard.state == streamNoPermission {

@@ -92,6 +92,35 @@ func TestStreams_WhatNATSDenies(t *testing.T) {
 	k.is(t, StatusStream, streamOK)
 }
 
+// A question that may not be asked, or whose answer may not be heard, has none:
+// what NATS says of that ends it, not its time. What is denied beside it does not.
+func TestStreams_ADenialEndsTheQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for denied, want := range map[string]time.Duration{
+			`Publish to "$JS.API.STREAM.INFO.AMI_EVENTS"`:    0,
+			`Subscription to "_INBOX_amibridge_b1.k7R2"`:     0,
+			`Publish to "$JS.API.STREAM.INFO.AMI_AUDIT"`:     streamTimeout,
+			`Subscription to "ami.actions.pbx1.>"`:           streamTimeout,
+			`Subscription to "_INBOX_amibridge_b2.k7R2"`:     streamTimeout,
+			`Publish to "_INBOX_amibridge_b1.k7R2.response"`: streamTimeout,
+		} {
+			k := lookedAt(t)
+			began := time.Now()
+			_, err := question(t.Context(), k, "STREAM.INFO.AMI_EVENTS", func(ctx context.Context) (string, error) {
+				k.connectionError(fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, denied))
+				<-ctx.Done()
+				return "", ctx.Err()
+			})
+			if took := time.Since(began); took != want {
+				t.Errorf("%s: it took %v, want %v", denied, took, want)
+			}
+			if errors.Is(err, errDenied) != (want == 0) {
+				t.Errorf("%s: %v", denied, err)
+			}
+		}
+	})
+}
+
 func TestStreams_Covers(t *testing.T) {
 	for _, c := range []struct {
 		pattern, subject string

@@ -2,7 +2,11 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -280,5 +284,137 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 	}
 	if wait := refuse(refused); wait > 75*time.Millisecond {
 		t.Errorf("the first wait of the next failure is %v", wait)
+	}
+	// The stream has ended a batch: that is tried at once, but not again and again.
+	b.servers[0].ingest.outbox.take(nil)
+	p.window.ack(0, p.window.add(0, 100))
+	p.recover(t.Context(), now)
+	if first, second := refuse(errBatchEnded), refuse(errBatchEnded); first != 0 || second == 0 {
+		t.Errorf("after an ended batch it waits %v, and then %v", first, second)
+	}
+}
+
+// At most 2048 events are in flight over all servers, whatever each may have, and
+// one that is acknowledged makes room for one.
+func TestWindow_IsBoundedOverAllServers(t *testing.T) {
+	for _, batched := range []bool{true, false} {
+		r := newLaneRig(8)
+		r.setBatched(batched)
+		n := 0
+		for source := range 8 {
+			for ; r.room(source) && n <= windowMsgs; n++ {
+				r.send(source)
+			}
+		}
+		if n != windowMsgs || !r.full() {
+			t.Errorf("batched %v: %d in flight, full %v", batched, n, r.full())
+		}
+		r.ack(0, 0)
+		if r.full() || !r.room(7) {
+			t.Errorf("batched %v: no room after an acknowledgement", batched)
+		}
+		r.send(7)
+		if !r.full() {
+			t.Errorf("batched %v: room for more than one", batched)
+		}
+	}
+}
+
+// What is acknowledged gives back all its bytes, so that a server's share is as
+// large after any number of events.
+func TestWindow_AcknowledgedBytesAreGivenBack(t *testing.T) {
+	r := newLaneRig(1)
+	for range 3 * shareBytes / 100 / 10 {
+		var last uint64
+		for range 10 {
+			last = r.send(0)
+		}
+		for number := last - 9; number <= last; number++ {
+			r.ack(0, number)
+		}
+	}
+	if r.lanes[0].bytes != 0 || r.inFlight != 0 || r.active != 0 {
+		t.Errorf("%d bytes, %d in flight, %d active", r.lanes[0].bytes, r.inFlight, r.active)
+	}
+}
+
+// A turn is 16 KiB, an event's 128 bytes included, so that servers share by bytes.
+func TestPublisher_ATurnIsAQuantum(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := twoServers(t, s.ClientURL(), "")
+	for _, server := range b.servers {
+		server.ingest.outbox.recalled(time.Time{})
+		for i := range 100 {
+			server.ingest.push(outboxEntry{subject: "ami.events.x.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, 1024-entryBytes), false)
+		}
+	}
+	for turn, want := range []uint64{16, 16, 32, 32} {
+		if !p.turn() {
+			t.Fatal("nobody's turn")
+		}
+		if a := b.servers[turn%2].ingest.outbox.account(); a.inFlight+a.published != want {
+			t.Errorf("turn %d: %d are sent, want %d", turn, a.inFlight+a.published, want)
+		}
+	}
+}
+
+// The log says once that events wait, and why, and once that they flow again.
+func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	windowOnly(p)
+	core, logs := observer.New(zap.InfoLevel)
+	p.log, p.forgets = zap.New(core), time.Hour
+	now := time.Now()
+	pushEvents(b.servers[0], 1, 1)
+	b.servers[0].ingest.outbox.recalled(time.Time{})
+	for range 5 {
+		b.servers[0].ingest.outbox.take(nil)
+		p.window.add(0, 100)
+		p.window.fail(0, &refusal{Code: 10077, Description: "maximum bytes exceeded"})
+		p.noteFailures(now)
+		now = p.retries[0].due
+		p.recover(t.Context(), now)
+	}
+	waits := logs.FilterMessage("events wait in the outbox").All()
+	if len(waits) != 1 || !strings.Contains(fmt.Sprint(waits[0].ContextMap()), "maximum bytes exceeded") || !strings.Contains(fmt.Sprint(waits[0].ContextMap()), "pbx1") {
+		t.Errorf("%v", waits)
+	}
+	if n := logs.FilterMessage("events flow again").Len(); n != 0 {
+		t.Errorf("%d lines say that they flow", n)
+	}
+	b.servers[0].ingest.outbox.take(nil)
+	p.window.ack(0, p.window.add(0, 100))
+	for range 3 {
+		p.recover(t.Context(), now)
+	}
+	if n := logs.FilterMessage("events flow again").Len(); n != 1 {
+		t.Errorf("%d lines say that they flow again", n)
+	}
+}
+
+// What NATS denies is the failure of the server whose subject it is, and of no
+// other.
+func TestPublisher_ADenialIsItsServersOwn(t *testing.T) {
+	s := serveNATS(t, func(*natsserver.Options) {})
+	_, p := twoServers(t, s.ClientURL(), "")
+	denied := func(what string) []int {
+		p.denied(fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, what))
+		failed := p.window.takeFailures(nil)
+		for _, id := range failed {
+			p.window.reset(id)
+		}
+		return failed
+	}
+	for what, want := range map[string][]int{
+		`Publish to "ami.events.pbx1.Hangup"`:      {0},
+		`Publish to "ami.events.pbx2.Gap"`:         {1},
+		`Publish to "ami.events.pbx3.Hangup"`:      nil,
+		`Publish to "ami.status.pbx1.gap"`:         nil,
+		`Subscription to "ami.events.pbx1.Hangup"`: nil,
+	} {
+		if got := denied(what); !slices.Equal(got, want) {
+			t.Errorf("%s: failed are %v, want %v", what, got, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package correlation
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -116,5 +117,16 @@ func TestDeliver_CountsWhatWasNoText(t *testing.T) {
 				t.Errorf("body %s", body)
 			}
 		})
+	}
+}
+
+// docs/design.md says how many are remembered.
+func TestDocs_HowManyAreRemembered(t *testing.T) {
+	page, err := os.ReadFile("../docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := fmt.Sprintf("| ended calls, ended sessions remembered | %d, %d |", endedRemembered, deadRemembered); !strings.Contains(string(page), row) {
+		t.Errorf("it has no %q", row)
 	}
 }

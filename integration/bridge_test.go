@@ -64,7 +64,7 @@ func TestBridge_ErrorsSayWhatReachedAsterisk(t *testing.T) {
 	t.Parallel()
 	sim, r := simBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.BreakerFailures = 1000 })
 	sim.Next("CoreStatus", amisim.Stall)
-	if e := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "10s").Error; e == nil || e.Code != 504 || e.Sent != "unknown" {
+	if e := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "4s").Error; e == nil || e.Code != 504 || e.Sent != "unknown" {
 		t.Errorf("a timeout: %+v", e)
 	}
 	// The stalled session answers nothing any more: what is written into it

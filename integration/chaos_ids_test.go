@@ -73,7 +73,7 @@ func TestChaos_ForeignActionIDs(t *testing.T) {
 		t.Errorf("the answer is %+v", got)
 	}
 	one.Next("Getvar", amisim.WithActionID("b2.pbx1.zzzz.1"))
-	foreign := r.ask("pbx1", "Getvar", `{"Variable":"x"}`, "Ami-Timeout", "10s")
+	foreign := r.ask("pbx1", "Getvar", `{"Variable":"x"}`, "Ami-Timeout", "4s")
 	fails(t, r.answer(foreign), "timeout", "unknown")
 	r.noMore("pbx1", pending, foreign)
 	if n := r.metric("responses_unmatched_total", "server", "pbx1"); n != float64(len(strangers)+2) {
@@ -98,9 +98,10 @@ func TestChaos_ResponseAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
+			t.Parallel()
 			sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = sessions })
 			came := hold(t, sim, "QueueStatus")
-			late := r.ask("pbx1", "QueueStatus", "", "Ami-Timeout", "10s")
+			late := r.ask("pbx1", "QueueStatus", "", "Ami-Timeout", "4s")
 			h := within(t, "the action", came)
 			sim.Next("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
 				s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nMessage: second\r\n\r\n"))

@@ -223,7 +223,7 @@ func TestChaos_ListThatStopsHalfWay(t *testing.T) {
 				return b[:bytes.LastIndex(b, []byte("Event: QueueStatusComplete"))]
 			}))
 			sim.Emit("Event", "Tick", "N", "0")
-			list := r.ask("pbx1", "QueueStatus", "", "Ami-Timeout", "10s")
+			list := r.ask("pbx1", "QueueStatus", "", "Ami-Timeout", "4s")
 			fails(t, r.answer(list), "timeout", "yes")
 			again := r.ask("pbx1", "QueueStatus", "")
 			if got := r.answer(again); got.Error != nil || len(got.Events) != 8 {

@@ -20,21 +20,21 @@ import (
 func TestChaos_SilentPeer(t *testing.T) {
 	t.Parallel()
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.PingInterval, s.ReadTimeout = time.Second, 15*time.Second
+		s.PingInterval, s.ReadTimeout = 300*time.Millisecond, 6*time.Second
 	})
 	states, status := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.status.pbx1.gap")
 	sim.Emit("Event", "Tick", "N", "0")
 	r.settled("pbx1", 1)
 	thaw := sim.FreezeWrites()
 	began := time.Now()
-	pending := r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "10s")
+	pending := r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "4s")
 	fails(t, r.answer(pending), "timeout", "unknown")
 	for _, end := range r.await(states, 2, lost) {
 		if end.Reason != "read_timeout" && end.Reason != "ping" {
 			t.Errorf("a session ended with %+v", end)
 		}
 	}
-	if took := time.Since(began); took < 5*time.Second {
+	if took := time.Since(began); took < 3*time.Second {
 		t.Errorf("it took %v to see that the peer is silent", took)
 	}
 	thaw()

@@ -113,8 +113,11 @@ func TestErrors_OfTheServer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			sim, r := chaosBridge(t, amisim.Config{}, test.change)
 			last := test.provoke(t, sim, r)
-			// Only the one that Asterisk ignores waits for this.
-			got := r.call("pbx1", action, "", "Ami-Timeout", "20s")
+			timeout := "20s"
+			if test.kind == "timeout" {
+				timeout = "4s"
+			}
+			got := r.call("pbx1", action, "", "Ami-Timeout", timeout)
 			isError(t, got, test.code, test.kind, test.sent)
 			if test.again && got.Error.RetryAfter == 0 {
 				t.Errorf("again in %d ms", got.Error.RetryAfter)

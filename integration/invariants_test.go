@@ -87,7 +87,7 @@ func TestInvariant_NoSyntheticSuccess(t *testing.T) {
 			t.Parallel()
 			sim, r := chaosBridge(t, amisim.Config{}, nil)
 			sim.Next("CoreSettings", test.fault)
-			fails(t, r.call("pbx1", "CoreSettings", "", "Ami-Timeout", "10s"), test.kind, test.sent)
+			fails(t, r.call("pbx1", "CoreSettings", "", "Ami-Timeout", "4s"), test.kind, test.sent)
 			sim.Kick() // perhaps while the session comes back by itself
 			eventually(t, "a session", func() bool { return r.call("pbx1", "Ping", "").Error == nil })
 			if n := sim.Received("CoreSettings"); n != 1 {

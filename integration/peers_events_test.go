@@ -151,7 +151,7 @@ func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
 func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
 	t.Parallel()
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.Sessions, s.PingInterval, s.ReadTimeout = 1, 20*time.Millisecond, 20*time.Second
+		s.Sessions, s.PingInterval, s.ReadTimeout = 1, 20*time.Millisecond, 5*time.Second
 	})
 	events, states := r.subscribe("ami.events.pbx1.Tick"), r.subscribe("ami.status.pbx1.connection")
 	missed := make(chan bool, 1000)

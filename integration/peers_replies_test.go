@@ -190,7 +190,7 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 	} {
 		before := sim.Received("CoreStatus")
 		sim.Next("CoreStatus", fault)
-		asked[name] = r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "10s")
+		asked[name] = r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "4s")
 		eventually(t, "it is asked for", func() bool { return sim.Received("CoreStatus") > before })
 	}
 	for name, replies := range asked {
@@ -220,7 +220,7 @@ func TestPeers_ACutReplyIsNotMergedIntoTheNext(t *testing.T) {
 	for i, action := range []string{"CoreStatus", "CoreSettings"} {
 		msg := nats.NewMsg("ami.actions.pbx1." + action)
 		msg.Reply = fmt.Sprint(inbox, ".", i)
-		msg.Header.Set("Ami-Timeout", "10s")
+		msg.Header.Set("Ami-Timeout", "4s")
 		if err := r.nc.PublishMsg(msg); err != nil {
 			t.Fatal(err)
 		}

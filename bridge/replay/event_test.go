@@ -104,6 +104,7 @@ func TestHoles_AreWhatNoGapExplains(t *testing.T) {
 		"shed before others":         {true, "a:1 G3 a:3 a:5 a:7 a:9", "1"},
 		"two bridges":                {true, "a:5 b:1 a:6 b:2 b:3 a:7", ""},
 		"again":                      {true, "a:5 a:6 a:5", "again"},
+		"again at once":              {true, "a:5 a:5 a:6", "again"},
 	} {
 		h := Holes{Begun: test.begun}
 		var got strings.Builder

@@ -97,6 +97,96 @@ func TestRead_SelectsByTheTimeOfReading(t *testing.T) {
 	}
 }
 
+// The clocks of the bridge and of NATS may differ by a minute: what was read after
+// From by the one was stored before it by the other, and what was read before To
+// may stand behind what was read a little after it.
+func TestRead_ClocksMayDiffer(t *testing.T) {
+	b := newBench(t)
+	now := time.Now()
+	b.tick("pbx1", "Ahead", now.Add(30*time.Second)) // stored now, by this clock
+	b.tick("pbx1", "Behind", now)
+	b.tick("pbx1", "Last", now.Add(30*time.Second))
+	if got := b.read(t.Context(), Selection{From: now.Add(20 * time.Second)}); fmt.Sprint(got) != "[1 pbx1.Ahead 3 pbx1.Last]" {
+		t.Errorf("from then on read %q", got)
+	}
+	if got := b.read(t.Context(), Selection{To: now.Add(10 * time.Second)}); fmt.Sprint(got) != "[2 pbx1.Behind]" {
+		t.Errorf("before then read %q", got)
+	}
+}
+
+// What the stream takes in after the start is not read, nor waited for.
+func TestRead_EndsWithWhatWasThere(t *testing.T) {
+	b := newBench(t)
+	for range 3 {
+		b.tick("pbx1", "Old", time.Now())
+	}
+	read := 0
+	err := b.source("AMI_EVENTS").Read(t.Context(), Selection{Prefix: "ami", Kind: "events"}, ReadAt, nil, func(*Message) error {
+		if read++; read == 1 {
+			for range 2 * pageMessages { // a page of them too
+				b.tick("pbx1", "New", time.Now())
+			}
+		}
+		return nil
+	})
+	if err != nil || read != 3 {
+		t.Errorf("read %d, %v", read, err)
+	}
+}
+
+// Up to 32 subjects are asked for one by one.
+func TestSelection_AsksForSoManySubjects(t *testing.T) {
+	names := func(n int) (all []string) {
+		for i := range n {
+			all = append(all, fmt.Sprint("n", i))
+		}
+		return all
+	}
+	for _, test := range []struct{ servers, names, want int }{{4, 8, 32}, {3, 11, 1}, {1, 33, 1}, {33, 1, 1}, {1, 32, 32}} {
+		sel := Selection{Prefix: "ami", Kind: "events", Servers: names(test.servers), Names: names(test.names)}
+		p, err := sel.plan(t.Context(), nil) // no stream has to be asked
+		if err != nil || len(p.filters) != test.want || (p.match == nil) != (test.want > 1) {
+			t.Errorf("of %d servers and %d names it asks for %d, %v", test.servers, test.names, len(p.filters), err)
+		}
+		if p.match != nil && (!p.match("ami.events.n0.n0") || p.match("ami.events.n0.other")) {
+			t.Errorf("of %d servers and %d names others are let through", test.servers, test.names)
+		}
+	}
+}
+
+// Patterns select who asked whatever the name holds, a slash too; what a Gap
+// does not say is not known.
+func TestWanted_TakesPatterns(t *testing.T) {
+	r := Record{Requester: "crm/7", Decision: "refused", Outcome: "forbidden"}
+	r.Info.User = "dialer"
+	for _, test := range []struct {
+		w    Wanted
+		want bool
+	}{
+		{Wanted{}, true}, {Wanted{Requesters: []string{"crm*"}}, true}, {Wanted{Requesters: []string{"crm?7"}}, true}, {Wanted{Requesters: []string{"dial*"}}, true},
+		{Wanted{Requesters: []string{"crm"}}, false}, {Wanted{Decisions: []string{"allowed"}}, false}, {Wanted{Outcomes: []string{"timeout", "forb*"}}, true},
+		{Wanted{Requesters: []string{"crm*"}, Decisions: []string{"refused"}, Outcomes: []string{"answered"}}, false},
+	} {
+		if got := test.w.Has(&r); got != test.want {
+			t.Errorf("%+v selects it: %v", test.w, got)
+		}
+	}
+	intent := Record{Phase: "intent"}
+	counted := Record{Phase: "refusals", Outcomes: map[string]uint64{"busy": 3}}
+	for outcome, want := range map[string][2]bool{"intent": {true, false}, "refusals": {false, true}, "busy": {false, true}, "answered": {false, false}} {
+		w := Wanted{Outcomes: []string{outcome}}
+		if got := [2]bool{w.Has(&intent), w.Has(&counted)}; got != want {
+			t.Errorf("%s selects an intent and a sum of refusals: %v, want %v", outcome, got, want)
+		}
+	}
+	for data, want := range map[string]string{`{"Lost":"7"}`: "7", `{"Lost":7}`: "unknown", `x`: "unknown"} {
+		e := Event{Message: &Message{Data: []byte(data)}}
+		if got := e.Gap().Lost; got != want {
+			t.Errorf("%s tells of %s lost", data, got)
+		}
+	}
+}
+
 // Past To it does not read to the end of the stream.
 func TestRead_EndsWhereNothingCanFollow(t *testing.T) {
 	b := newBench(t)

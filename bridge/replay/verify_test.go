@@ -134,3 +134,99 @@ func TestVerify_CountsRefusals(t *testing.T) {
 		}
 	}
 }
+
+// honest are the messages of one run of so many records, from a sequence on.
+func honest(first uint64, records int) (all []*Message) {
+	prev := "genesis"
+	for i := range records {
+		data := fmt.Appendf(nil, `{"at":"2026-11-24T10:00:00.000000Z","server":"pbx1","node":"b1","run":"r1","seq":%d,"prev":%q}`, i+1, prev)
+		prev = digest(data)
+		all = append(all, &Message{
+			Subject: "ami.audit.pbx1.Ping", Sequence: first + uint64(i), Stored: time.Unix(1, 0), Data: data,
+			Header: nats.Header{"Nats-Msg-Id": {fmt.Sprintf("b1.r1.%d", i+1)}},
+		})
+	}
+	return all
+}
+
+// Each thing that somebody may have done to the records is named.
+func TestVerify_NamesEachBreak(t *testing.T) {
+	replaced := func(m *Message, old, by string) { m.Data = []byte(strings.Replace(string(m.Data), old, by, 1)) }
+	numbered := func(all []*Message) []*Message {
+		for i, m := range all {
+			m.Sequence = uint64(i + 1)
+		}
+		return all
+	}
+	for name, test := range map[string]struct {
+		do    func(all []*Message) []*Message
+		nodes []string
+		pins  []string
+		want  string
+	}{
+		"nothing":                   {func(all []*Message) []*Message { return all }, []string{"b1"}, []string{digest(honest(1, 5)[4].Data)}, ""},
+		"a changed one":             {func(all []*Message) []*Message { replaced(all[2], "10:00", "11:00"); return all }, nil, nil, "changed at 3"},
+		"one that is gone":          {func(all []*Message) []*Message { return numbered(append(all[:2:2], all[3:]...)) }, nil, nil, "missing at 3"},
+		"a sequence that is gone":   {func(all []*Message) []*Message { return append(all[:2:2], all[3:]...) }, nil, nil, "missing at 4; missing at 4"},
+		"the first that is gone":    {func(all []*Message) []*Message { return numbered(all[1:]) }, nil, nil, "missing at 1"},
+		"two that changed places":   {func(all []*Message) []*Message { all[1], all[2] = all[2], all[1]; return numbered(all) }, nil, nil, "reordered at 2"},
+		"one that is there again":   {func(all []*Message) []*Message { return numbered(append(all, honest(1, 5)[1])) }, nil, nil, "repeated at 6"},
+		"one of another server":     {func(all []*Message) []*Message { all[4].Subject = "ami.audit.pbx2.Ping"; return all }, nil, nil, "foreign at 5"},
+		"one on another subject":    {func(all []*Message) []*Message { all[4].Subject = "ami.events.pbx1.Ping"; return all }, nil, nil, "foreign at 5"},
+		"one that is none":          {func(all []*Message) []*Message { all[4].Data = []byte("x"); return all }, nil, nil, "foreign at 5"},
+		"one without a place":       {func(all []*Message) []*Message { replaced(all[4], `"run":"r1"`, `"run":""`); return all }, nil, nil, "foreign at 5"},
+		"one with another's id":     {func(all []*Message) []*Message { all[4].Header["Nats-Msg-Id"][0] = "b2.r1.5"; return all }, nil, nil, "foreign at 5"},
+		"one of a node that is not": {func(all []*Message) []*Message { return all[:1] }, []string{"b2", "b3"}, nil, "foreign at 1"},
+		"another node's in the run": {func(all []*Message) []*Message {
+			replaced(all[4], `"b1"`, `"b2"`)
+			all[4].Header = nil
+			return all
+		}, nil, nil, "foreign at 5"},
+		"a head that is gone": {func(all []*Message) []*Message { return all[:4] }, nil, []string{digest(honest(1, 5)[4].Data)}, "absent at 4"},
+	} {
+		l := ledger{v: Verifier{Prefix: "ami", Nodes: test.nodes, Pins: test.pins}}
+		for _, m := range test.do(honest(1, 5)) {
+			l.v.See(m)
+		}
+		if got := l.found(); got != test.want {
+			t.Errorf("%s: found %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+// A stream whose beginning has gone by age is no break, and told.
+func TestVerify_AStreamThatBeginsLater(t *testing.T) {
+	v := Verifier{Prefix: "ami"}
+	for _, m := range honest(1, 5)[2:] {
+		v.See(m)
+	}
+	var notes []string
+	for _, verdict := range v.Verdicts() {
+		if notes = append(notes, verdict.Notes...); verdict.Broken != 0 {
+			t.Errorf("broken: %+v", verdict.Breaks)
+		}
+	}
+	if text := strings.Join(notes, "\n"); !strings.Contains(text, "the stream begins with sequence 3") || !strings.Contains(text, "begins with number 3") {
+		t.Errorf("told: %s", text)
+	}
+}
+
+// A run that follows another is its continuation: one head is left. One that
+// follows what is not there is a break, and what a bridge says it lost is summed.
+func TestVerify_ARunFollowsAnother(t *testing.T) {
+	l := newLedger()
+	last := l.add("b1", "r1", "genesis")
+	last = l.add("b1", "r2", last, `,"lost":3`)
+	l.add("b2", "r3", last, `,"lost":4`)
+	for _, v := range l.v.Verdicts() {
+		if v.Broken != 0 || len(v.Heads) != 1 || v.Heads[0].Run != "r3" || v.Lost != 7 || v.Runs != 3 {
+			t.Errorf("%+v", v)
+		}
+	}
+	l = newLedger()
+	l.add("b1", "r1", "genesis")
+	l.add("b1", "r2", strings.Repeat("ab", 32))
+	if got := l.found(); !strings.HasPrefix(got, "changed or missing at 2") {
+		t.Errorf("found %q", got)
+	}
+}

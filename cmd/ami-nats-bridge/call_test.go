@@ -81,3 +81,23 @@ func TestTail_ShowsTimeSubjectAndMainFields(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// An Action is for one server: what would reach others, or none, is wrong usage
+// before anything is asked.
+func TestCall_IsForOneServer(t *testing.T) {
+	for _, c := range []callCmd{
+		{Server: "all", Action: "Ping"}, {Server: "*", Action: "Ping"}, {Server: "pbx1", Action: ">"}, {Server: "a.b", Action: "Ping"}, {Server: "pbx1", Action: "a b"},
+		{Server: "pbx1", Action: "Ping", Headers: []string{"Key"}},
+	} {
+		if e, ok := c.Run(stdio{}).(*exitError); !ok || e.code != 2 {
+			t.Errorf("%s %s: %+v", c.Server, c.Action, e)
+		}
+	}
+	for list, want := range map[string]string{
+		"nats://u:p@ss@h:4222,tls://h2": "nats://[redacted]@h:4222,tls://h2", "t0ken@h": "[redacted]@h", "nats://h": "nats://h",
+	} {
+		if got := redactURLs(list); got != want {
+			t.Errorf("a list of URLs is shown as %q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// What one server would refuse it refuses before it has any of it, with the rule
+// for the audit, and says when to come again where that helps.
+func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
+	cfg := validConfig()
+	cfg.Servers[0].ActionRates = Rates{{Pattern: "CoreStatus", Value: 0.1}}
+	if err := cfg.Servers[0].Events.UnmarshalText([]byte("system,agent")); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Servers[1].Charset = frames.Latin1
+	cfg.Audit = AuditOff
+	b, err := New(cfg, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const call = `{"Channel":"PJSIP/1","Async":true}`
+	for _, test := range []struct {
+		server       int
+		action, body string
+		headers      []string
+		want         string // kind and rule
+		again        bool
+	}{
+		{0, "Ping", "", nil, " ", false},
+		{0, "Command", `{"Command":"x"}`, nil, "forbidden default", false},
+		{0, "ping", "", nil, "bad_request ", false},
+		{0, "command", "", nil, "forbidden default", false}, // the policy goes first
+		{0, "QueueStatus", `{"Queu":"x"}`, []string{"Ami-Validate", "strict"}, "bad_request ", false},
+		{0, "QueueStatus", `{"Queu":"x"}`, nil, " ", false},
+		{0, "QueueStatus", `{"Queue":"x"}`, []string{"Ami-Validate", "strict"}, " ", false},
+		{0, "MadeUp", `{"Queu":"x"}`, []string{"Ami-Validate", "strict"}, " ", false},
+		{0, "Originate", call, []string{"Ami-Wait", "complete"}, "bad_request ", false},
+		{0, "Originate", call, nil, " ", false},
+		{0, "Originate", `{"Channel":"PJSIP/1"}`, []string{"Ami-Wait", "complete"}, " ", false},
+		{1, "Originate", call, []string{"Ami-Wait", "complete"}, " ", false},
+		{0, "UserEvent", `{"Note":"Ω"}`, nil, " ", false},
+		{1, "UserEvent", `{"Note":"Ω"}`, nil, "bad_request ", false},
+		{0, "CoreStatus", "", nil, " ", false},
+		{0, "CoreStatus", "", nil, "busy ACTION_RATES", true},
+		{1, "CoreStatus", "", nil, " ", false},
+	} {
+		a, err := b.endpoints[test.server].newAsk(requestFor(cfg.Servers[test.server].Name, test.action, test.body, test.headers...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fail := a.check(b.servers[test.server].target)
+		if fail == nil {
+			fail = &failure{Sent: "no"}
+		}
+		if got := fail.Kind + " " + fail.rule; got != test.want || fail.Sent != "no" || (fail.RetryAfter > 0) != test.again {
+			t.Errorf("%s %s %v: %+v, want %q", test.action, test.body, test.headers, fail, test.want)
+		}
+	}
+}
+
+// One of several that is away is passed over before its rate counts the Action.
+func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
+	cfg := validConfig()
+	cfg.Servers[0].ActionRates = Rates{{Pattern: "*", Value: 1}}
+	b, err := New(cfg, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		a, err := b.endpoints[len(b.endpoints)-2].newAsk(requestFor("any", "Ping", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fail := a.check(b.servers[0].target); fail == nil || fail.Kind != "not_connected" {
+			t.Errorf("any: %+v", fail)
+		}
+	}
+}
+
+// Each way for a call to end has its code, and says whether it reached Asterisk.
+func TestFailureOf_EachOutcome(t *testing.T) {
+	why := errors.New("why")
+	for outcome, want := range map[correlation.Outcome]string{
+		correlation.AsteriskError: "422 asterisk_error", correlation.TimedOut: "504 timeout", correlation.ConnectionLost: "502 connection_lost",
+		correlation.NotSent: "503 not_connected", correlation.TooLarge: "413 reply_too_large", correlation.ShuttingDown: "503 shutting_down",
+	} {
+		for _, sent := range []correlation.SentState{correlation.SentNo, correlation.SentYes, correlation.SentUnknown} {
+			f := failureOf(&correlation.Result{Outcome: outcome, Sent: sent, Cause: why})
+			if got := fmt.Sprint(f.Code, " ", f.Kind); got != want || f.Sent != sent.String() {
+				t.Errorf("%v, sent %v: %+v, want %s", outcome, sent, f, want)
+			}
+			if said := len(f.Message) > 5 && f.Message[len(f.Message)-5:] == ": why"; said == (outcome == correlation.TooLarge) {
+				t.Errorf("%v: its cause is said: %v", outcome, said)
+			}
+		}
+	}
+	if f := failureOf(&correlation.Result{Outcome: correlation.Answered}); f != nil {
+		t.Errorf("an answer is %+v", f)
+	}
+}
+
+// What a Link does not take was not sent, and the error says when to come again.
+func TestRefusalOf_EachError(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{amiconn.ErrNotConnected, "503 not_connected 2000"}, {amiconn.ErrBreakerOpen, "503 breaker_open 2000"},
+		{amiconn.ErrBusy, "429 busy 100"}, {amiconn.ErrStopping, "503 shutting_down 0"},
+		{fmt.Errorf("written: %w", &frames.HeaderError{}), "400 bad_request 0"},
+	} {
+		f := refusalOf(test.err, 2_000_000_000)
+		if got := fmt.Sprint(f.Code, " ", f.Kind, " ", f.RetryAfter); got != test.want || f.Sent != "no" {
+			t.Errorf("%v: %+v, want %s", test.err, f, test.want)
+		}
+	}
+}

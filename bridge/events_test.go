@@ -1,0 +1,129 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// came has text, a frame as Asterisk sends it, come to s as the event numbered
+// seq.
+func (s *server) came(t *testing.T, seq uint64, text string) {
+	t.Helper()
+	f, err := frames.NewReader(strings.NewReader(text), 4<<20).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ingest.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Unix(int64(seq), 0), Frame: f})
+	if f.Kind() == frames.KindOther {
+		s.ingest.onCorrupt(f.Size) // as a session does behind it
+	}
+}
+
+func named(name string) string { return "Event: " + name + "\r\n\r\n" }
+
+// An event is published if EVENTS_ALLOW wants it and EVENTS_DENY does not; else it
+// is counted as filtered, and nothing of it is kept.
+func TestEvents_WhatIsWanted(t *testing.T) {
+	for _, test := range []struct {
+		allow, deny Globs
+		wanted      string
+	}{
+		{Globs{"*"}, nil, "Hangup Newexten QueueJoin QueueLeave"},
+		{Globs{"*"}, Globs{"New*"}, "Hangup QueueJoin QueueLeave"},
+		{Globs{"Queue*"}, nil, "QueueJoin QueueLeave"},
+		{Globs{"Queue*", "Hangup"}, Globs{"QueueLeave"}, "Hangup QueueJoin"},
+		{Globs{"Queue*"}, Globs{"*"}, ""},
+	} {
+		s := pureServer(t)
+		cfg := s.cfg
+		cfg.EventsAllow, cfg.EventsDeny = test.allow, test.deny
+		s.ingest.filter.Store(newFilter(&cfg))
+		s.ingest.outbox.recalled(time.Time{})
+		names := []string{"Hangup", "Newexten", "QueueJoin", "QueueLeave"}
+		for round := range 2 { // the second answer is remembered
+			for i, name := range names {
+				s.came(t, uint64(round*len(names)+i+1), named(name))
+			}
+		}
+		var got []string
+		for {
+			e, _, _, ok := s.ingest.outbox.take(nil)
+			if !ok {
+				break
+			}
+			got = append(got, strings.TrimPrefix(e.subject, "ami.events.pbx1."))
+		}
+		if want := strings.TrimSpace(test.wanted + " " + test.wanted); strings.Join(got, " ") != want {
+			t.Errorf("allow %v, deny %v: %v, want %q", test.allow, test.deny, got, want)
+		}
+		if a := s.ingest.outbox.account(); a.received != 8 || a.filtered != 8-uint64(len(got)) || a.inFlight != uint64(len(got)) {
+			t.Errorf("allow %v, deny %v: %+v", test.allow, test.deny, a)
+		}
+	}
+}
+
+// Whatever names a peer makes up, so many are remembered and no more. Each has its
+// subject all the same, cut at 64 bytes.
+func TestEvents_NamesAreBounded(t *testing.T) {
+	s := pureServer(t)
+	cfg := s.cfg
+	cfg.EventsDeny = Globs{"Never"}
+	s.ingest.filter.Store(newFilter(&cfg))
+	s.ingest.outbox.recalled(time.Time{})
+	long := strings.Repeat("n", maxEventToken) + "tail"
+	for i := range 3 * maxEventNames {
+		for _, name := range []string{fmt.Sprint("Name", i), fmt.Sprint(long, i)} {
+			s.came(t, uint64(i+1), named(name))
+			e, _, _, ok := s.ingest.outbox.take(nil)
+			if want := "ami.events.pbx1." + name[:min(len(name), maxEventToken)]; !ok || e.subject != want {
+				t.Fatalf("%s: %q, want %q", name, e.subject, want)
+			}
+			s.ingest.outbox.ack()
+		}
+	}
+	if n := len(s.ingest.subjects.events); n != maxEventNames {
+		t.Errorf("%d subjects are remembered", n)
+	}
+	if n := len(s.ingest.verdicts); n != maxEventNames {
+		t.Errorf("%d answers are remembered", n)
+	}
+}
+
+// What cannot be published is counted with its reason, told in the log and by a
+// Gap in its place; a byte that is no text is replaced and counted.
+func TestEvents_WhatCannotBePublished(t *testing.T) {
+	s := pureServer(t)
+	core, logs := observer.New(zap.WarnLevel)
+	s.ingest.log = zap.New(core)
+	s.ingest.outbox.recalled(time.Time{})
+	line := "X: " + strings.Repeat("\x01", 200) + "\r\n" // each byte is six as JSON
+	s.came(t, 1, "Event: Wide\r\n"+strings.Repeat(line, 900)+"\r\n")
+	s.came(t, 2, "what is this\r\n\r\n")
+	s.came(t, 3, "Event: Text\r\nX: \xff\xfe\r\n\r\n")
+	a := s.ingest.outbox.account()
+	if a.received != 3 || a.queued != 1 || a.dropped[dropOversize] != 1 || a.dropped[dropCorrupt] != 1 {
+		t.Errorf("%+v", a)
+	}
+	if n := s.ingest.corrupt.Load(); n != 1 {
+		t.Errorf("%d corrupt frames", n)
+	}
+	if n := s.ingest.replaced.Load(); n != 2 {
+		t.Errorf("%d bytes were replaced", n)
+	}
+	for message, n := range map[string]int{"event dropped": 1, "corrupt frame": 1} {
+		if got := logs.FilterMessage(message).Len(); got != n {
+			t.Errorf("%d lines %q", got, message)
+		}
+	}
+	if got := drain(t, s.ingest.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,129 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// /readyz and the node's state say of each endpoint whether requests arrive, or
+// why not, and of NATS the state of the connection that is worse off.
+func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
+	s := startNATS(t, t.TempDir(), 0)
+	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
+	wants := func(what, pbx1, others, nats string, connections map[string]string, unanswered string) {
+		t.Helper()
+		recorder := httptest.NewRecorder()
+		b.readyz(recorder, nil)
+		var body readiness
+		if err := json.Unmarshal(recorder.Body.Bytes(), &body); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"pbx1": pbx1, "any": others, "all": others}
+		if recorder.Code != 503 || body.Ready || fmt.Sprint(body.Actions) != fmt.Sprint(want) {
+			t.Errorf("%s: %d, %v, want %v", what, recorder.Code, body.Actions, want)
+		}
+		if body.NATS != nats || fmt.Sprint(body.Connections) != fmt.Sprint(connections) {
+			t.Errorf("%s: NATS is %s, %v", what, body.NATS, body.Connections)
+		}
+		b.tellNode(time.Now())
+		nodes := b.status.told(t, ".nodes.test")
+		says(t, nodes[len(nodes)-1], map[string]any{"unanswered": unanswered, "nats": nats})
+	}
+	up := map[string]string{"events": "CONNECTED", "control": "CONNECTED"}
+	wants("at first", errNotYet.Error(), errNotYet.Error(), "CONNECTED", up, "[all any pbx1]")
+	for _, e := range b.endpoints {
+		echo(t, b.control, e.subject(), "q")
+	}
+	b.control.confirm(t.Context())
+	wants("subscribed", answered, answered, "CONNECTED", up, "[]")
+	b.control.failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
+	wants("denied", "NATS does not let the bridge subscribe to ami.actions.pbx1.*", answered, "CONNECTED", up, "[pbx1]")
+	b.control.confirm(t.Context())
+	b.events.get().Close()
+	down := map[string]string{"events": "CLOSED", "control": "CONNECTED"}
+	wants("without events", "NATS does not let the bridge subscribe to ami.actions.pbx1.*", answered, "CLOSED", down, "[pbx1]")
+	b.control.get().Close()
+	down["control"] = "CLOSED"
+	const away = "the connection control is not up"
+	wants("without control", away, away, "CLOSED", down, "[all any pbx1]")
+}
+
+// /readyz is 200 while both connections and all sessions of one server are up, and
+// its requests arrive; each of these alone makes it 503.
+func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
+	a := askingBridge(t, nil, "pbx1", "pbx2")
+	code := func() int {
+		recorder := httptest.NewRecorder()
+		a.readyz(recorder, nil)
+		return recorder.Code
+	}
+	within(t, "ready", func() bool { return code() == 200 })
+	closed, _ := clientOf(t, a.nc.ConnectedUrl())
+	closed.Close()
+	for name, c := range map[string]*conn{"events": a.events, "control": a.control} {
+		l := c.get()
+		c.current.Store(&link{Conn: closed, js: l.js})
+		if got := code(); got != 503 {
+			t.Errorf("without %s it is %d", name, got)
+		}
+		c.current.Store(l)
+	}
+	within(t, "ready again", func() bool { return code() == 200 })
+	drop := func(name string) { // one of two sessions
+		a.sims[name].Always(amisim.Accept, amisim.Refuse)
+		a.sims[name].Next("CoreStatus", amisim.Refuse)
+		a.to(requestFor(name, "CoreStatus", ""))
+		within(t, name+" has lost one", func() bool {
+			s := a.serverNamed(name)
+			return !s.link.Ready()
+		})
+	}
+	drop("pbx1")
+	if got := code(); got != 200 {
+		t.Errorf("with one of two servers it is %d", got)
+	}
+	drop("pbx2")
+	if got := code(); got != 503 {
+		t.Errorf("with half of each server it is %d", got)
+	}
+	metrics := a.gathered()
+	if metrics["ami_session_up event pbx1"] != 1 || metrics["ami_session_up action pbx1"] != 0 {
+		t.Errorf("sessions %v, %v", metrics["ami_session_up event pbx1"], metrics["ami_session_up action pbx1"])
+	}
+	for _, name := range []string{"pbx1", "pbx2"} {
+		a.sims[name].Always(amisim.Accept, nil)
+		within(t, name+" is back", a.serverNamed(name).link.Ready)
+	}
+	within(t, "ready in the end", func() bool { return code() == 200 })
+	drop("pbx2")
+	if got := code(); got != 200 {
+		t.Errorf("with all of pbx1 it is %d", got)
+	}
+	a.control.mu.Lock()
+	for _, s := range a.control.subs {
+		if s.subject == "ami.actions.pbx1.*" {
+			s.denied = errCrowded
+		}
+	}
+	a.control.mu.Unlock()
+	if got := code(); got != 503 {
+		t.Errorf("with requests of pbx1 that do not arrive it is %d", got)
+	}
+}
+
+// serverNamed is the server of that name.
+func (a *asking) serverNamed(name string) *server {
+	for _, s := range a.servers {
+		if s.cfg.Name == name {
+			return s
+		}
+	}
+	a.t.Fatalf("no server %s", name)
+	return nil
+}

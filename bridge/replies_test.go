@@ -1,0 +1,112 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+// A reply has what the bridge knows of the Action and what Asterisk said; what
+// there is none of is left out.
+func TestReply_HasWhatThereIs(t *testing.T) {
+	head := replyHead{server: "pbx1", node: "b1", action: "Ping"}
+	whole := replyHead{
+		server: "pbx1", node: "b1", action: "Ping", actionID: "b1.pbx1.x.1", requestID: `my "id"`, stream: &stream{parts: 3}, masked: []string{"Password", "Secret"},
+	}
+	result := &correlation.Result{
+		Response: "Success", Message: "m", Fields: []byte(`{"Response":"Success"}`), Events: []byte(`{"Event":"A"},{"Event":"B"}`), Output: []byte(`"a","b"`),
+		Duration: 1_234_567,
+	}
+	for name, test := range map[string]struct {
+		h    replyHead
+		r    *correlation.Result
+		f    *failure
+		want string
+	}{
+		"refused": {head, nil, &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: "m", rule: "r"},
+			`{"server":"pbx1","node":"b1","action":"Ping","error":{"code":403,"kind":"forbidden","sent":"no","message":"m"}}`},
+		"without an answer": {head, &correlation.Result{Duration: 2_000_000}, &failure{Code: 504, Kind: "timeout", Sent: "unknown"},
+			`{"server":"pbx1","node":"b1","action":"Ping","duration_ms":2,"error":{"code":504,"kind":"timeout","sent":"unknown"}}`},
+		"all": {whole, result, nil, `{"server":"pbx1","node":"b1","action":"Ping","action_id":"b1.pbx1.x.1","request_id":"my \"id\"",
+			"response":"Success","message":"m","fields":{"Response":"Success"},"events":[{"Event":"A"},{"Event":"B"}],"output":["a","b"],
+			"duration_ms":1.235,"parts":3,"masked":["Password","Secret"]}`},
+		"no parts": {replyHead{server: "pbx1", node: "b1", action: "Ping", stream: &stream{}}, &correlation.Result{}, nil,
+			`{"server":"pbx1","node":"b1","action":"Ping","duration_ms":0,"parts":0}`},
+		"again": {head, nil, &failure{Code: 429, Kind: "busy", Sent: "no", RetryAfter: 100},
+			`{"server":"pbx1","node":"b1","action":"Ping","error":{"code":429,"kind":"busy","sent":"no","retry_after_ms":100}}`},
+	} {
+		var got, want any
+		text := appendReply(nil, test.h, test.r, test.f)
+		if err := json.Unmarshal(text, &got); err != nil {
+			t.Errorf("%s: %v in %s", name, err, text)
+		}
+		if err := json.Unmarshal([]byte(test.want), &want); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got): %s", name, diff)
+		}
+	}
+}
+
+// The headers of a message say what it is: an error, a repeat, a part with its
+// number, its server and what is hidden in it.
+func TestReply_HasHeaders(t *testing.T) {
+	s := &stream{server: "pbx1"}
+	for name, test := range map[string]struct {
+		r    reply
+		want map[string]string
+	}{
+		"a reply":    {reply{}, map[string]string{}},
+		"an error":   {reply{failure: &failure{Code: 504, Kind: "timeout", Message: "m"}}, map[string]string{"Nats-Service-Error": "timeout: m", "Nats-Service-Error-Code": "504"}},
+		"a repeat":   {reply{repeat: true}, map[string]string{"Ami-Idempotent-Replay": "true"}},
+		"a part":     {reply{part: 7, stream: s}, map[string]string{"Ami-Part": "7", "Ami-Server": "pbx1"}},
+		"the end":    {reply{stream: s}, map[string]string{}},
+		"and masked": {reply{part: 7, stream: s, masked: []string{"Password", "Secret"}}, map[string]string{"Ami-Part": "7", "Ami-Server": "pbx1", "Ami-Masked": "Password,Secret"}},
+	} {
+		got := map[string]string{}
+		for name, values := range test.r.message().Header {
+			got[name] = fmt.Sprint(values[0])
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got): %s", name, diff)
+		}
+	}
+}
+
+// What was queued before the replier ends is published, also what came while it
+// was at that.
+func TestReplier_EndsOnceNothingWaits(t *testing.T) {
+	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	r := newReplier(connOf(t, nc), zap.NewNop())
+	const n = 30
+	published := 0
+	var next func()
+	next = func() {
+		if published++; published < n {
+			r.queue(reply{to: "_INBOX.x", body: []byte("{}"), done: next})
+		}
+	}
+	r.queue(reply{to: "_INBOX.x", body: []byte("{}"), done: next})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r.run(ended); published != n {
+		t.Errorf("%d of %d are published", published, n)
+	}
+}
+
+// A part that nobody listens to is counted and not sent.
+func TestReplier_CountsUnheardParts(t *testing.T) {
+	s := unpublished()
+	s.gone.Store(true)
+	s.replier.publish(reply{to: "_INBOX.x", part: 2, stream: s})
+	if s.counts.unheard.Load() != 1 || s.counts.published.Load() != 0 || s.counts.lost.Load() != 0 {
+		t.Errorf("%d unheard, %d published, %d lost", s.counts.unheard.Load(), s.counts.published.Load(), s.counts.lost.Load())
+	}
+}

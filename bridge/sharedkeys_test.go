@@ -1,0 +1,259 @@
+package bridge
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// bucketEntry is what the bucket has of a key.
+type bucketEntry struct {
+	jetstream.KeyValueEntry
+	value    string
+	revision uint64
+}
+
+func (e bucketEntry) Value() []byte    { return []byte(e.value) }
+func (e bucketEntry) Revision() uint64 { return e.revision }
+
+// waiter is a request with a key that remembers what it was told.
+type waiter struct {
+	told   *[]*outcome // of all
+	keyed  *keyed      // once it may go on
+	goesOn bool
+}
+
+func (w *waiter) first(k *keyed)    { w.keyed, w.goesOn = k, true }
+func (w *waiter) repeat(o *outcome) { *w.told = append(*w.told, o) }
+func (w *waiter) refuse(f *failure) { *w.told = append(*w.told, &outcome{failure: f}) }
+func (w *waiter) later()            {}
+func (w *waiter) letGo()            {}
+
+// sharing are keys that a bucket has which nobody serves: what is written to it
+// waits.
+func sharing() (*sharedKeys, *repeats) {
+	r := newRepeats(time.Minute)
+	r.shared = &sharedKeys{
+		run: "mine", journal: newJournal(bareConn(), keyQueueBytes, nil, zap.NewNop()), log: zap.NewNop(), local: r,
+		waits: make(chan struct{}, 2), work: make(chan func(context.Context), 2), refused: func(error) {},
+	}
+	return r.shared, r
+}
+
+// claiming is a request that is the first of its key at this bridge, and two that
+// wait for it. told is what all of them are told.
+func claiming(r *repeats) (c claim, told *[]*outcome) {
+	told = new([]*outcome)
+	for range 3 {
+		one := &waiter{told: told}
+		if made, first, _, _ := r.enter(key{}, one); first {
+			c = claim{keyed: made, request: one}
+		}
+	}
+	return c, told
+}
+
+// written is the last that is to be written to the bucket.
+func written(t *testing.T, s *sharedKeys) (e keyEntry, entry journalEntry) {
+	t.Helper()
+	batch := s.journal.take(10)
+	if len(batch) != 1 {
+		t.Fatalf("%d are to be written", len(batch))
+	}
+	if err := json.Unmarshal(batch[0].msg.Data, &e); err != nil {
+		t.Fatal(err)
+	}
+	return e, batch[0]
+}
+
+// What the bucket says of a key decides: one that is free, or that this process
+// had claimed and not sent, is claimed again where it stands; of one that another
+// bridge is at nobody knows yet; one that has ended is told, unless the request
+// was another.
+func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
+	same, other := strings.Repeat("00", 32), strings.Repeat("11", 32)
+	for name, test := range map[string]struct {
+		value string
+		want  string // claimed, nothing, or what the replies are
+	}{
+		"free":                  {`{"run":"b2","body":"` + same + `","state":"free"}`, "claimed"},
+		"free for another":      {`{"run":"b2","body":"` + other + `","state":"free"}`, "claimed"},
+		"our own":               {`{"run":"mine","body":"` + same + `","state":"pending"}`, "claimed"},
+		"another bridge's":      {`{"run":"b2","body":"` + same + `","state":"pending"}`, "nothing"},
+		"no entry at all":       {`[`, "nothing"},
+		"answered":              {`{"run":"b2","body":"` + same + `","state":"ended","reply":{"server":"x"}}`, `{"server":"x"}`},
+		"failed":                {`{"run":"b2","body":"` + same + `","state":"ended","error":{"code":504,"kind":"timeout","sent":"unknown"}}`, `"kind":"timeout","sent":"unknown"`},
+		"answered to another":   {`{"run":"b2","body":"` + other + `","state":"ended","reply":{"server":"x"}}`, `"kind":"bad_request","sent":"no"`},
+		"another, not answered": {`{"run":"b2","body":"` + other + `","state":"pending"}`, `"kind":"bad_request","sent":"no"`},
+	} {
+		s, r := sharing()
+		c, told := claiming(r)
+		ended := s.judge(c, bucketEntry{value: test.value, revision: 17})
+		if ended != (test.want != "nothing") {
+			t.Errorf("%s: that was all is %v", name, ended)
+		}
+		switch test.want {
+		case "nothing":
+			if n, _ := s.journal.left(); n != 0 || len(*told) != 0 {
+				t.Errorf("%s: %d are to be written, %d answered", name, n, len(*told))
+			}
+		case "claimed":
+			e, entry := written(t, s)
+			if e.State != "pending" || e.Run != "mine" || e.Body != hex.EncodeToString(c.body[:]) || !entry.once ||
+				entry.msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "17" || entry.msg.Header.Get(jetstream.ExpectedStreamHeader) != keyStream {
+				t.Errorf("%s: to be written is %+v, %v", name, e, entry.msg.Header)
+			}
+		default:
+			if len(*told) != 3 || len(r.known) != 0 || c.request.(*waiter).goesOn {
+				t.Errorf("%s: %d replies, %d keys are known", name, len(*told), len(r.known))
+			}
+			for _, o := range *told {
+				fail, _ := json.Marshal(o.failure)
+				if !strings.Contains(string(o.body)+string(fail), test.want) {
+					t.Errorf("%s: told %s, %s", name, o.body, fail)
+				}
+			}
+		}
+	}
+}
+
+// Without the bucket's word nothing is sent: the first and those that wait hear
+// it, and who asks again is the first again.
+func TestSharedKeys_WithoutAnAnswerNothingIsSent(t *testing.T) {
+	s, r := sharing()
+	c, told := claiming(r)
+	s.claim(c, 0)
+	_, entry := written(t, s)
+	entry.done(nil, errors.New("gone"))
+	if len(*told) != 3 || len(r.known) != 0 {
+		t.Errorf("%d replies, %d keys are known", len(*told), len(r.known))
+	}
+	for _, o := range *told {
+		if f := o.failure; f.Code != 503 || f.Kind != "idempotency_unavailable" || f.Sent != "no" || f.RetryAfter == 0 {
+			t.Errorf("told %+v", f)
+		}
+	}
+}
+
+// A key that cannot be waited for, since as many others are, is refused at once.
+func TestSharedKeys_WaitForSoMany(t *testing.T) {
+	s, r := sharing()
+	for range cap(s.waits) {
+		s.waits <- struct{}{}
+	}
+	c, told := claiming(r)
+	s.claim(c, 0)
+	_, entry := written(t, s)
+	entry.done(nil, &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence})
+	if len(*told) != 3 || (*told)[0].failure.Kind != "idempotency_unavailable" {
+		t.Errorf("told %+v", *told)
+	}
+}
+
+// The other bridges are told how a key ended, in place of its claim: free if it
+// did not reach Asterisk, else the outcome, also that nobody knows it.
+func TestSharedKeys_TellHowItEnded(t *testing.T) {
+	for _, test := range []struct {
+		fail *failure
+		want string
+	}{
+		{nil, "ended"}, {&failure{Kind: "timeout", Sent: "unknown"}, "ended"}, {&failure{Kind: "asterisk_error", Sent: "yes"}, "ended"},
+		{&failure{Kind: "busy", Sent: "no"}, "free"},
+	} {
+		s, r := sharing()
+		c, _ := claiming(r)
+		c.revision = 9
+		r.settle(c.keyed, []byte(`{}`), test.fail)
+		e, entry := written(t, s)
+		if e.State != test.want || entry.msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "9" || !entry.must || entry.once {
+			t.Errorf("%+v: %+v is told, %v", test.fail, e, entry.msg.Header)
+		}
+		if (e.Error == nil) != (test.fail == nil || test.want == "free") {
+			t.Errorf("%+v: told is the error %+v", test.fail, e.Error)
+		}
+	}
+}
+
+// A repeat waits as long as its Ami-Timeout, and no longer than 30 s.
+func TestSharedKeys_Patience(t *testing.T) {
+	for timeout, want := range map[time.Duration]time.Duration{
+		0: 30 * time.Second, time.Second: time.Second, 30 * time.Second: 30 * time.Second, time.Hour: 30 * time.Second,
+	} {
+		if got := (&claim{patience: timeout}).wait(); got != want {
+			t.Errorf("with %v it waits %v, want %v", timeout, got, want)
+		}
+	}
+}
+
+// Keys are this bridge's own only where there is no bucket and none will be made.
+func TestSharedKeys_AreOnesOwnWithoutABucket(t *testing.T) {
+	for _, test := range []struct {
+		state   streamState
+		streams Streams
+		want    bool
+	}{
+		{streamMissing, StreamsManage, false}, {streamMissing, StreamsVerify, true}, {streamMissing, StreamsOff, true},
+		{streamOK, StreamsVerify, false}, {streamNoJetStream, StreamsVerify, false},
+	} {
+		s, _ := sharing()
+		if s.seen(test.state, test.streams); s.absent.Load() != test.want {
+			t.Errorf("%v with %v: keys are its own is %v", test.state, test.streams, !test.want)
+		}
+	}
+}
+
+// A claim that is there no more, since the window is over, leaves the key to who
+// waited for it.
+func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
+	a := askingBridge(t, nil)
+	m := requestFor("pbx1", "CoreStatus", "", "Ami-Idempotency-Key", "k")
+	m.Reply = a.nc.NewInbox()
+	sub, err := a.nc.SubscribeSync(m.Reply)
+	if err := errors.Join(err, a.nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	one, err := a.endpoints[0].newAsk(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.others = a.endpoints[0].servers
+	k, first, _, fail := a.repeats.enter(one.key(), one)
+	if !first || fail != nil {
+		t.Fatalf("%v, %+v", first, fail)
+	}
+	one.later()
+	a.repeats.shared.follow(t.Context(), claim{keyed: k, request: one}) // returns at once
+	answer, err := sub.NextMsg(patience)
+	if err != nil || answer.Header.Get("Nats-Service-Error") != "" || answer.Header.Get("Ami-Idempotent-Replay") != "" {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	if n := a.sims["pbx1"].Received("CoreStatus"); n != 1 {
+		t.Errorf("it was sent %d times", n)
+	}
+}
+
+// Without JetStream, or without a window, no bucket is asked.
+func TestSharedKeys_AreForJetStream(t *testing.T) {
+	for _, test := range []struct {
+		delivery Delivery
+		window   time.Duration
+		want     bool
+	}{{DeliverJetStream, time.Minute, true}, {DeliverCore, time.Minute, false}, {DeliverJetStream, 0, false}} {
+		cfg := validConfig()
+		cfg.Delivery, cfg.IdempotencyWindow = test.delivery, test.window
+		b, err := New(cfg, Deps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.repeats.shared != nil; got != test.want {
+			t.Errorf("%v and a window of %v: they are shared is %v", test.delivery, test.window, got)
+		}
+	}
+}

@@ -1,0 +1,271 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// What the streams are made as: what docs/streams.md says that each holds.
+func TestStreams_AreWantedAsDescribed(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Stream.Replicas, cfg.Stream.MaxBytes = 3, 1<<30
+	for age, window := range map[time.Duration]time.Duration{0: 2 * time.Minute, time.Minute: time.Minute, 2 * time.Hour: 2 * time.Minute} {
+		cfg.Stream.MaxAge, cfg.AuditMaxAge = age, age
+		for _, s := range wantedStreams(&cfg, batchLevel) {
+			most := int64(0)
+			if s.Name == StatusStream || s.Name == keyStream {
+				most = 1
+			}
+			if s.Storage != jetstream.FileStorage || s.Replicas != 3 || !s.AllowDirect || s.MaxMsgsPerSubject != most || s.Retention != jetstream.LimitsPolicy {
+				t.Errorf("%+v", s)
+			}
+			switch s.Name {
+			case EventStream:
+				if s.MaxAge != age || s.MaxBytes != 1<<30 || s.Duplicates != window || s.Discard != jetstream.DiscardOld ||
+					s.Compression != jetstream.S2Compression || !s.AllowBatchPublish || fmt.Sprint(s.Subjects) != "[ami.events.>]" {
+					t.Errorf("%+v", s)
+				}
+			case AuditStream:
+				if s.MaxAge != age || s.Duplicates != window || s.Discard != jetstream.DiscardNew || !s.DenyDelete || !s.DenyPurge ||
+					s.AllowRollup || s.Compression != jetstream.S2Compression || fmt.Sprint(s.Subjects) != "[ami.audit.>]" {
+					t.Errorf("%+v", s)
+				}
+			case StatusStream:
+				if s.MaxAge != 0 || fmt.Sprint(s.Subjects) != "[ami.status.> ami.nodes.>]" {
+					t.Errorf("%+v", s)
+				}
+			}
+		}
+	}
+}
+
+// What a look at a stream shows: what keeps it from taking messages comes before
+// what only differs.
+func TestStreams_AreJudged(t *testing.T) {
+	diffs := []StreamDifference{{Field: "max_age"}}
+	info := func(change func(*jetstream.StreamInfo)) *jetstream.StreamInfo {
+		i := &jetstream.StreamInfo{Cluster: &jetstream.ClusterInfo{Name: "c", Leader: "n1"}}
+		i.State.Msgs, i.State.Bytes = 10, 1000
+		change(i)
+		return i
+	}
+	for name, test := range map[string]struct {
+		info *jetstream.StreamInfo
+		want streamState
+	}{
+		"differs":    {info(func(*jetstream.StreamInfo) {}), streamDiffers},
+		"no cluster": {info(func(i *jetstream.StreamInfo) { i.Cluster = nil }), streamDiffers},
+		"no leader":  {info(func(i *jetstream.StreamInfo) { i.Cluster.Leader = "" }), streamUnavailable},
+		"sealed":     {info(func(i *jetstream.StreamInfo) { i.Config.Sealed = true }), streamReadOnly},
+		"a mirror":   {info(func(i *jetstream.StreamInfo) { i.Config.Mirror = &jetstream.StreamSource{Name: "X"} }), streamReadOnly},
+		"full of bytes": {info(func(i *jetstream.StreamInfo) {
+			i.Config.Discard, i.Config.MaxBytes = jetstream.DiscardNew, 1099
+		}), streamFull},
+		"room for one": {info(func(i *jetstream.StreamInfo) {
+			i.Config.Discard, i.Config.MaxBytes = jetstream.DiscardNew, 1100
+		}), streamDiffers},
+		"full of messages": {info(func(i *jetstream.StreamInfo) {
+			i.Config.Discard, i.Config.MaxMsgs = jetstream.DiscardNew, 10
+		}), streamFull},
+		"drops its oldest": {info(func(i *jetstream.StreamInfo) { i.Config.MaxBytes, i.Config.MaxMsgs = 1000, 10 }), streamDiffers},
+	} {
+		f := judge(test.info, diffs)
+		if f.state != test.want || (f.err == nil) != test.want.there() || f.messages != 10 || f.bytes != 1000 || len(f.diffs) != 1 {
+			t.Errorf("%s: %+v, want %v", name, f, test.want)
+		}
+	}
+	if f := judge(info(func(*jetstream.StreamInfo) {}), nil); f.state != streamOK {
+		t.Errorf("as configured: %+v", f)
+	}
+}
+
+// What an error says of a stream that was asked for, and of one that was to be
+// made.
+func TestStreams_WhatErrorsSay(t *testing.T) {
+	for code, want := range map[jetstream.ErrorCode]streamState{
+		10002: streamFull, 10023: streamFull, 10028: streamFull, 10047: streamFull, 10077: streamFull, 10122: streamFull,
+		10109: streamReadOnly, 10039: streamNoJetStream, 10076: streamNoJetStream, 10059: streamMissing, 10060: streamMissing,
+		10205: streamDiffers, 10054: streamOK, 10065: streamUnavailable, 0: streamUnavailable,
+	} {
+		if got := streamStateOf(int(code)); got != want {
+			t.Errorf("%d: %v, want %v", code, got, want)
+		}
+		made := streamMissing // whatever kept it from being made
+		if want == streamNoJetStream {
+			made = want
+		}
+		if got := notMade(&jetstream.APIError{ErrorCode: code}); got.state != made || got.err == nil {
+			t.Errorf("%d: not made is %v, want %v", code, got.state, made)
+		}
+	}
+	for _, test := range []struct {
+		err  error
+		want streamState
+	}{
+		{nats.ErrNoResponders, streamNoJetStream}, {context.DeadlineExceeded, streamUnavailable}, {nats.ErrTimeout, streamUnavailable},
+		{fmt.Errorf("%w publish to x", errDenied), streamNoPermission}, {errors.New("else"), streamUnavailable},
+	} {
+		if found, made := foundBy(test.err), notMade(test.err); found.state != test.want || made.state != test.want || found.err == nil {
+			t.Errorf("%v: %v, not made is %v, want %v", test.err, found.state, made.state, test.want)
+		}
+	}
+}
+
+// Another difference is told as well as another state, and since when is that of
+// the state.
+func TestStreams_AnotherDifferenceIsTold(t *testing.T) {
+	k := lookedAt(t)
+	told := 0
+	k.told = func() { told++ }
+	differs := func(field string) {
+		k.set(t.Context(), EventStream, finding{state: streamDiffers, diffs: []StreamDifference{{Field: field}}})
+	}
+	since := func() (since time.Time) {
+		for _, r := range k.rows {
+			if r.name == EventStream {
+				since = r.since
+			}
+		}
+		return since
+	}
+	before := since()
+	for i, want := range []int{1, 1, 2, 2} {
+		differs([]string{"max_age", "max_age", "max_bytes", "max_bytes"}[i])
+		if told != want {
+			t.Errorf("look %d: told %d times, want %d", i, told, want)
+		}
+		if i == 0 && !since().After(before) {
+			t.Error("it differs since before")
+		}
+		if i == 0 {
+			before = since()
+		} else if !since().Equal(before) {
+			t.Errorf("look %d: it is as it was, since another time", i)
+		}
+	}
+	if !k.changed.Load() {
+		t.Error("the node does not tell of it")
+	}
+}
+
+// With verify nothing is made; what the stream has is what counts.
+func TestStreams_VerifyMakesNothing(t *testing.T) {
+	nc, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	cfg := DefaultConfig()
+	cfg.Streams = StreamsVerify
+	k := testStreams(&cfg, connOf(t, nc))
+	k.batches.Store(true)
+	k.check(t.Context())
+	k.is(t, EventStream, streamMissing)
+	if _, err := js.Stream(t.Context(), EventStream); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("it was made: %v", err)
+	}
+	config := jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>"}}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	k.check(t.Context())
+	k.is(t, EventStream, streamDiffers)
+	if k.batches.Load() {
+		t.Error("a stream without allow_batched takes fast ingest")
+	}
+	for _, r := range k.states() {
+		for _, d := range r.Differences {
+			if d.Left == "" {
+				t.Errorf("%s: %+v does not say why it is left", r.Name, d)
+			}
+		}
+	}
+	if stream, err := js.Stream(t.Context(), EventStream); err != nil || stream.CachedInfo().Config.AllowBatchPublish {
+		t.Errorf("it was changed: %v", err)
+	}
+}
+
+// Whatever a publisher hears that is no acknowledgement, the streams are looked at.
+func TestStreams_AreLookedAtWhenNothingIsStored(t *testing.T) {
+	for name, hear := range map[string]func(*streams){
+		"refused":      func(k *streams) { k.publishRefused(EventStream, 10077, "maximum bytes exceeded") },
+		"nobody took":  func(k *streams) { k.nobodyTook(EventStream) },
+		"no answer":    func(k *streams) { k.stored(EventStream, errAckTimeout) },
+		"disconnected": func(k *streams) { k.stored(EventStream, nats.ErrDisconnected) },
+		"a new link":   func(k *streams) { k.reconnected() },
+	} {
+		k := lookedAt(t)
+		hear(k)
+		if len(k.poke) != 1 {
+			t.Errorf("%s: nobody looks", name)
+		}
+	}
+}
+
+// While NATS is away, or the bridge ends, what was seen last holds.
+func TestStreams_ABlindLookChangesNothing(t *testing.T) {
+	k := lookedAt(t)
+	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	k.conn = connOf(t, nc)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, state := range []streamState{streamMissing, streamUnavailable, streamNoJetStream} {
+		k.set(ended, EventStream, finding{state: state})
+		k.allAre(ended, finding{state: state})
+		k.is(t, EventStream, streamOK)
+	}
+	nc.Close()
+	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
+	k.allAre(t.Context(), finding{state: streamUnavailable})
+	k.is(t, EventStream, streamOK)
+	nc, _ = clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	k.conn = connOf(t, nc)
+	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
+	k.is(t, EventStream, streamUnavailable)
+}
+
+// A new connection may have other rights: a change that was refused is tried again.
+func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
+	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	cfg := DefaultConfig()
+	cfg.Streams = StreamsVerify
+	k := testStreams(&cfg, connOf(t, nc))
+	k.refused[EventStream] = errDenied
+	k.check(t.Context())
+	if k.refused[EventStream] == nil {
+		t.Error("forgotten on the same connection")
+	}
+	k.conn.connects.Add(1)
+	k.check(t.Context())
+	if k.refused[EventStream] != nil {
+		t.Error("not forgotten")
+	}
+}
+
+// Each change of a state is one line in the log, as loud as it matters.
+func TestStreams_AChangeIsLogged(t *testing.T) {
+	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	c := connOf(t, nc)
+	for state, want := range map[streamState]zapcore.Level{
+		streamDiffers: zap.WarnLevel, streamUnavailable: zap.WarnLevel, streamMissing: zap.ErrorLevel, streamFull: zap.ErrorLevel,
+		streamReadOnly: zap.ErrorLevel, streamNoPermission: zap.ErrorLevel, streamNoJetStream: zap.ErrorLevel, streamCaptured: zap.ErrorLevel,
+	} {
+		k := lookedAt(t)
+		k.conn = c
+		core, logs := observer.New(zap.InfoLevel)
+		k.log = zap.New(core)
+		for range 3 {
+			k.set(t.Context(), EventStream, finding{state: state, err: errors.New("why")})
+		}
+		k.set(t.Context(), EventStream, finding{state: streamOK})
+		all := logs.All()
+		if len(all) != 2 || all[0].Level != want || all[0].ContextMap()["error"] != "why" || all[1].Message != "stream as configured" {
+			t.Errorf("%v: %v", state, all)
+		}
+	}
+}
