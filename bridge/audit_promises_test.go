@@ -55,15 +55,6 @@ func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 	}
 }
 
-// answerAs answers, in place of JetStream, what is asked on subject.
-func answerAs(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg) *nats.Msg) {
-	t.Helper()
-	_, err := nc.Subscribe(subject, func(m *nats.Msg) { _ = m.RespondMsg(answer(m)) })
-	if err := errors.Join(err, nc.Flush()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // What ends a chain is unknown unless the stream says so: an error is not the
 // answer that there is none.
 func TestAudit_AnErrorIsNoGenesis(t *testing.T) {

@@ -9,11 +9,7 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
-
-// patience is how long a test waits for what has to come.
-const patience = 2 * time.Minute
 
 // startPublisher starts p and ends it with the test.
 func startPublisher(t *testing.T, p *publisher) {
@@ -22,24 +18,6 @@ func startPublisher(t *testing.T, p *publisher) {
 	var group sync.WaitGroup
 	group.Go(func() { p.run(ctx) })
 	t.Cleanup(func() { cancel(); group.Wait() })
-}
-
-func serveNATS(t *testing.T, change func(*natsserver.Options)) *natsserver.Server {
-	t.Helper()
-	options := &natsserver.Options{
-		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-	}
-	change(options)
-	s, err := natsserver.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("nats-server is not ready")
-	}
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s
 }
 
 func pushEvents(s *server, from, to int) {
@@ -65,20 +43,6 @@ func awaitResent(t *testing.T, s *server) {
 			t.Fatal("what was refused was not tried again")
 		}
 	}
-}
-
-func clientOf(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
-	t.Helper()
-	nc, err := nats.Connect(url, nats.Timeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nc, js
 }
 
 // eachWay runs f for both ways into a stream. What f is given keeps a publisher

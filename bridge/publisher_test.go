@@ -13,17 +13,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
-// startNATS starts a real nats-server in this process on port, 0 for any.
-func startNATS(t *testing.T, dir string, port int) *natsserver.Server {
-	t.Helper()
-	return serveNATS(t, func(o *natsserver.Options) {
-		o.StoreDir = dir
-		if port != 0 {
-			o.Port = port
-		}
-	})
-}
-
 // testBridge returns a Bridge with one server, connected to NATS but not to
 // any Asterisk, and a publisher of its outbox.
 func testBridge(t *testing.T, url string, delivery Delivery) (*Bridge, *publisher) {

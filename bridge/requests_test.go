@@ -92,18 +92,6 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 	return a
 }
 
-// within waits until something holds.
-func within(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); !holds(); <-ticker.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: waited in vain", what)
-		}
-	}
-}
-
 // request is one for an Action of a server, as nats.go hands it over.
 func requestFor(server, action, body string, headers ...string) *nats.Msg {
 	m := &nats.Msg{Subject: "ami.actions." + server + "." + action, Reply: "_INBOX.test." + action, Data: []byte(body)}
