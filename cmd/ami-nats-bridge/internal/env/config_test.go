@@ -239,40 +239,40 @@ func loaded(t *testing.T, variables ...string) *Settings {
 
 // An empty value is as good as none, except where it takes something away.
 func TestLoad_AnEmptyValueTakesListsAway(t *testing.T) {
-	setenv(t, one("BRIDGE_HTTP_ADDR=", "BRIDGE_AMI_EVENTS_DENY=RTCP*", "BRIDGE_AMI_SHED_FIRST=VarSet", "BRIDGE_AMI_ACTIONS_ALLOW=Command", "BRIDGE_AMI_ACTIONS_DENY=Ping",
+	envtest.Set(t, envtest.One("BRIDGE_HTTP_ADDR=", "BRIDGE_AMI_EVENTS_DENY=RTCP*", "BRIDGE_AMI_SHED_FIRST=VarSet", "BRIDGE_AMI_ACTIONS_ALLOW=Command", "BRIDGE_AMI_ACTIONS_DENY=Ping",
 		"BRIDGE_AMI_ACTIONS_RULES=Hangup: Channel absent", "BRIDGE_AMI_ACTION_TIMEOUTS=Originate=60s", "BRIDGE_AMI_ACTION_RATES=Originate=1", "BRIDGE_AMI_READ_TIMEOUT=40s",
 		"BRIDGE_SERVER_PBX1_EVENTS_DENY=", "BRIDGE_SERVER_PBX1_SHED_FIRST=", "BRIDGE_SERVER_PBX1_ACTIONS_ALLOW=", "BRIDGE_SERVER_PBX1_ACTIONS_DENY=",
 		"BRIDGE_SERVER_PBX1_ACTIONS_RULES=", "BRIDGE_SERVER_PBX1_ACTION_TIMEOUTS=", "BRIDGE_SERVER_PBX1_ACTION_RATES=", "BRIDGE_SERVER_PBX1_READ_TIMEOUT=",
 		"BRIDGE_NODE=", "BRIDGE_SUBJECT_PREFIX=")...)
-	s, problems := loadSettings()
+	s, problems := Load()
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	own := s.bridge.Servers[0]
+	own := s.Bridge.Servers[0]
 	for name, left := range map[string]string{
-		"HTTP_ADDR": s.bridge.HTTPAddr, "EVENTS_DENY": own.EventsDeny.String(), "SHED_FIRST": own.ShedFirst.String(), "ACTIONS_ALLOW": own.ActionsAllow.String(),
+		"HTTP_ADDR": s.Bridge.HTTPAddr, "EVENTS_DENY": own.EventsDeny.String(), "SHED_FIRST": own.ShedFirst.String(), "ACTIONS_ALLOW": own.ActionsAllow.String(),
 		"ACTIONS_DENY": own.ActionsDeny.String(), "ACTIONS_RULES": own.ActionsRules.String(), "ACTION_TIMEOUTS": own.ActionTimeouts.String(), "ACTION_RATES": own.ActionRates.String(),
 	} {
 		if left != "" {
 			t.Errorf("%s is still %q", name, left)
 		}
 	}
-	if own.ReadTimeout != 40*time.Second || s.bridge.SubjectPrefix != "ami" || s.bridge.Node == "" {
-		t.Errorf("READ_TIMEOUT %v, SUBJECT_PREFIX %q, NODE %q", own.ReadTimeout, s.bridge.SubjectPrefix, s.bridge.Node)
+	if own.ReadTimeout != 40*time.Second || s.Bridge.SubjectPrefix != "ami" || s.Bridge.Node == "" {
+		t.Errorf("READ_TIMEOUT %v, SUBJECT_PREFIX %q, NODE %q", own.ReadTimeout, s.Bridge.SubjectPrefix, s.Bridge.Node)
 	}
 }
 
 // A group is called as its variable, in lower case; a level that zap has and the
 // page has not is a problem.
 func TestLoad_GroupsAndLevels(t *testing.T) {
-	setenv(t, one("BRIDGE_GROUP_SALES_EU= pbx1 ,", "BRIDGE_LOG_LEVEL=error")...)
-	s, problems := loadSettings()
-	if want := []bridge.Group{{Name: "sales_eu", Servers: []string{"pbx1"}}}; len(problems) > 0 || !cmp.Equal(s.bridge.Groups, want) {
-		t.Errorf("groups %+v, %v", s.bridge.Groups, problems)
+	envtest.Set(t, envtest.One("BRIDGE_GROUP_SALES_EU= pbx1 ,", "BRIDGE_LOG_LEVEL=error")...)
+	s, problems := Load()
+	if want := []bridge.Group{{Name: "sales_eu", Servers: []string{"pbx1"}}}; len(problems) > 0 || !cmp.Equal(s.Bridge.Groups, want) {
+		t.Errorf("groups %+v, %v", s.Bridge.Groups, problems)
 	}
 	for _, level := range []string{"dpanic", "panic", "fatal"} {
-		setenv(t, one("BRIDGE_LOG_LEVEL="+level)...)
-		if _, problems := loadSettings(); !slices.Equal(problems, []string{"BRIDGE_LOG_LEVEL: wants debug, info, warn or error"}) {
+		envtest.Set(t, envtest.One("BRIDGE_LOG_LEVEL="+level)...)
+		if _, problems := Load(); !slices.Equal(problems, []string{"BRIDGE_LOG_LEVEL: wants debug, info, warn or error"}) {
 			t.Errorf("%s: %q", level, problems)
 		}
 	}
