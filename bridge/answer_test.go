@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // serverErrors is every error with which nats-server 2.10 to 2.15 answers a message
@@ -305,8 +307,8 @@ func TestAnswer_AllocatesNothing(t *testing.T) {
 // The audit and the shared keys take an answer without an error, a sequence or
 // their own stream's name for no acknowledgement either.
 func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
-	nc, _ := clientOf(t, s.ClientURL())
+	s := natstest.Serve(t, func(*natsserver.Options) {})
+	nc, _ := natstest.Client(t, s.ClientURL())
 	const ack = `{"stream":"NOTES","seq":7}`
 	answers := []string{
 		`{"error":{"code":503,"description":"raft: not leader"},"stream":"NOTES","seq":0}`,
@@ -327,7 +329,7 @@ func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ends []error
-	j := newJournal(connOf(t, nc), 1<<20, nil, zap.NewNop())
+	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	write := func(once bool) error {
 		return j.write(journalEntry{msg: note(1), once: once, done: func(a *jetstream.PubAck, err error) {
 			if err == nil && a.Sequence != 7 {
@@ -350,7 +352,7 @@ func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 	if asked.Store(0); write(false) != nil { // as a record of the audit is
 		t.Fatal("not taken")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	for tries := 1; ; tries++ {
 		err := j.store(ctx, 1)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -58,14 +59,14 @@ func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 // What ends a chain is unknown unless the stream says so: an error is not the
 // answer that there is none.
 func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
-	nc, js := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	nc, js := natstest.Client(t, natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
 	info, err := json.Marshal(jetstream.StreamInfo{Config: jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answerAs(t, nc, "$JS.API.STREAM.INFO."+AuditStream, func(*nats.Msg) *nats.Msg { return &nats.Msg{Data: info} })
+	natstest.Answer(t, nc, "$JS.API.STREAM.INFO."+AuditStream, func(*nats.Msg) *nats.Msg { return &nats.Msg{Data: info} })
 	status := "503"
-	answerAs(t, nc, "$JS.API.DIRECT.GET."+AuditStream+".>", func(*nats.Msg) *nats.Msg {
+	natstest.Answer(t, nc, "$JS.API.DIRECT.GET."+AuditStream+".>", func(*nats.Msg) *nats.Msg {
 		return &nats.Msg{Header: nats.Header{"Status": {status}, "Description": {"what it says"}}}
 	})
 	core, lines := observer.New(zap.WarnLevel)
@@ -110,14 +111,14 @@ func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
 
 // A record counts as stored when AMI_AUDIT says so, not when another stream does.
 func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
-	nc, _ := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	nc, _ := natstest.Client(t, natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
 	names := make(chan string, 2)
 	names <- "OTHER"
 	names <- "NOTES"
-	answerAs(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
+	natstest.Answer(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
 		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
 	})
-	j := newJournal(connOf(t, nc), 1<<20, nil, zap.NewNop())
+	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	told := make(chan string, 2)
 	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
 	again, err := j.storeBatch(t.Context(), batch)

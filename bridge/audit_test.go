@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // testAudit is an audit of pbx1 whose records nobody stores.
@@ -119,7 +121,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if told := lines.FilterMessage("no JetStream: audit records are published at most once").Len(); told != 1 || lines.Len() != 1 {
 		t.Errorf("told: %v", lines.All())
 	}
-	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
@@ -132,7 +134,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 // A record that was made before the end of its chain was known stands by itself:
 // the chain goes on from it, not from what is stored.
 func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
-	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
@@ -166,7 +168,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
 	d := testAudit(zap.New(core))
-	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)

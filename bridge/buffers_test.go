@@ -2,13 +2,15 @@ package bridge
 
 import (
 	"encoding/json"
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // The worst of what has changed is said: full before high before drained, and
@@ -59,7 +61,7 @@ func TestBuffers_TellWhatTheyHold(t *testing.T) {
 // that comes before the alarm says so too.
 func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 	for _, first := range []string{"alarm", "interval"} {
-		s := startNATS(t, t.TempDir(), 0)
+		s := natstest.Start(t, t.TempDir(), 0)
 		b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
 		server := b.servers[0]
 		core, logs := observer.New(zap.WarnLevel)
@@ -115,7 +117,7 @@ func TestBuffers_ActionsRaiseTheAlarmAtTheEdges(t *testing.T) {
 // At an interval the node is told, and holes that no event has come behind for six
 // of them are closed; a change of the streams tells the node at once.
 func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
+	s := natstest.Start(t, t.TempDir(), 0)
 	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
 	server := b.servers[0]
 	for intervals, want := range map[time.Duration]int{5: 0, 7: 1} {
@@ -160,7 +162,7 @@ func TestBuffers_RefusedActionsAreTold(t *testing.T) {
 		t.Helper()
 		a.to(requestFor("pbx1", "Setvar", body))
 		for told := (buffersMsg{}); told.Trigger != "full" || !is(told); {
-			m, err := sub.NextMsg(patience)
+			m, err := sub.NextMsg(natstest.Patience)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +182,7 @@ func TestBuffers_RefusedActionsAreTold(t *testing.T) {
 // interval.
 func TestBuffers_StraysAreToldOnce(t *testing.T) {
 	core, logs := observer.New(zap.WarnLevel)
-	a := askingAs(t, startNATS(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) { b.servers[0].status.log = zap.New(core) })
+	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) { b.servers[0].status.log = zap.New(core) })
 	nodes, err := a.nc.SubscribeSync("ami.nodes.b1")
 	if err != nil {
 		t.Fatal(err)
@@ -190,9 +192,9 @@ func TestBuffers_StraysAreToldOnce(t *testing.T) {
 	})
 	a.to(requestFor("pbx1", "CoreStatus", ""))
 	lines := func() int { return logs.FilterMessage("events behind a reply that announced none").Len() }
-	within(t, "it is told", func() bool { return lines() > 0 })
+	natstest.Within(t, "it is told", func() bool { return lines() > 0 })
 	for range 4 { // intervals
-		if _, err := nodes.NextMsg(patience); err != nil {
+		if _, err := nodes.NextMsg(natstest.Patience); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,14 +7,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 func TestCloudEvents_Headers(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	cfg := DefaultConfig()
 	cfg.NATS.URL, cfg.EventHeaders = s.ClientURL(), EventHeadersCloudEvents
 	b, p := connectedBridge(t, cfg, "pbx1", "pbx2")
-	nc, _ := clientOf(t, s.ClientURL())
+	nc, _ := natstest.Client(t, s.ClientURL())
 	sub, err := nc.SubscribeSync("ami.events.>")
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +28,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 	startPublisher(t, p)
 	for i, s := range b.servers {
 		s.ingest.push(outboxEntry{subject: s.ingest.subjects.event([]byte("Hangup")), session: "s1", seq: uint64(i + 1), at: 1_700_000_000_000_000_000}, []byte("{}"), false)
-		m, err := sub.NextMsg(patience)
+		m, err := sub.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,51 +15,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
-
-// connOf is a conn that has nc, and no other one in its place.
-func connOf(t *testing.T, nc *nats.Conn) *conn {
-	t.Helper()
-	c := bareConn()
-	nc.SetReconnectHandler(func(*nats.Conn) { c.connected() })
-	nc.SetDisconnectErrHandler(func(*nats.Conn, error) { c.changed() })
-	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) })
-	if err := c.adopt(nc); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// bareConn is a conn that connects to nothing.
-func bareConn() *conn {
-	return newConn(connOptions{name: "test", cfg: &Config{Node: "test"}, log: zap.NewNop()})
-}
-
-// testConn is a conn to the server at url, that does not run yet.
-func testConn(t *testing.T, url string) *conn {
-	t.Helper()
-	cfg := DefaultConfig()
-	cfg.Node, cfg.NATS.URL = "test", url
-	c := newConn(connOptions{name: "test", cfg: &cfg, login: newNATSLogin(cfg.NATS, nil, nil), log: zap.NewNop()})
-	if err := c.open(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.get().Close() })
-	eventuallyUp(t, c)
-	within(t, "the handler", func() bool { return c.connects.Load() > 0 }) // it comes after
-	return c
-}
-
-func eventuallyUp(t *testing.T, c *conn) {
-	t.Helper()
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); !c.up(); <-ticker.C {
-		if time.Now().After(deadline) {
-			t.Fatal("not connected")
-		}
-	}
-}
 
 // echo answers what comes to subject, from one queue for all or one for itself.
 func echo(t *testing.T, c *conn, subject, queue string) *subscription {
@@ -78,12 +35,12 @@ func echo(t *testing.T, c *conn, subject, queue string) *subscription {
 // Each request is answered once while its subscription is exchanged all the time,
 // whether others share it or not.
 func TestConn_AnswersEachRequestOnceWhileSubscriptionsAreExchanged(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
-	c := testConn(t, s.ClientURL())
+	s := natstest.Serve(t, func(*natsserver.Options) {})
+	c := openConn(t, s.ClientURL())
 	echo(t, c, "shared.*", "q")
 	echo(t, c, "own.*", "private")
 	c.confirm(t.Context())
-	nc, _ := clientOf(t, s.ClientURL())
+	nc, _ := natstest.Client(t, s.ClientURL())
 	answers := make(chan string, 1<<20)
 	if _, err := nc.Subscribe("answers", func(m *nats.Msg) { answers <- string(m.Data) }); err != nil {
 		t.Fatal(err)
@@ -111,7 +68,7 @@ func TestConn_AnswersEachRequestOnceWhileSubscriptionsAreExchanged(t *testing.T)
 		select {
 		case answer := <-answers:
 			seen[answer] = true
-		case <-time.After(patience):
+		case <-time.After(natstest.Patience):
 			t.Fatalf("%d of %d requests are answered", len(seen), requests)
 		}
 	}
@@ -127,9 +84,9 @@ func TestConn_AnswersEachRequestOnceWhileSubscriptionsAreExchanged(t *testing.T)
 // A connection that is lost in the middle of an exchange leaves no subscription
 // behind that only the server knows: half of the requests would go there.
 func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	others := int(s.NumSubscriptions())
-	c := testConn(t, s.ClientURL())
+	c := openConn(t, s.ClientURL())
 	for i := range 50 {
 		echo(t, c, "s"+strconv.Itoa(i), "q")
 	}
@@ -142,7 +99,7 @@ func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
 			_ = c.get().ForceReconnect()
 		})
 		group.Wait()
-		eventuallyUp(t, c)
+		natstest.Within(t, "the connection", c.up)
 	}
 	c.confirm(t.Context())
 	c.renew(t.Context())
@@ -152,7 +109,7 @@ func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
 	if n := int(s.NumSubscriptions()) - others; n != 50 {
 		t.Errorf("the server has %d subscriptions, the connection %d", n, c.get().NumSubscriptions())
 	}
-	nc, _ := clientOf(t, s.ClientURL())
+	nc, _ := natstest.Client(t, s.ClientURL())
 	for i := range 500 {
 		if _, err := nc.Request("s"+strconv.Itoa(i%50), nil, 5*time.Second); err != nil {
 			t.Fatalf("request %d: %v", i, err)
@@ -162,8 +119,8 @@ func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
 
 // A server that is at its limit takes no fresh one: the old ones stay, and stand.
 func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
-	s := serveNATS(t, func(o *natsserver.Options) { o.MaxSubs = 2 })
-	c := testConn(t, s.ClientURL())
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.MaxSubs = 2 })
+	c := openConn(t, s.ClientURL())
 	echo(t, c, "a", "q")
 	echo(t, c, "b", "q")
 	c.confirm(t.Context())
@@ -173,10 +130,10 @@ func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
 			t.Errorf("%d of %d stand: %v", stand, all, c.stand())
 		}
 	}
-	nc, _ := clientOf(t, s.ClientURL())
+	nc, _ := natstest.Client(t, s.ClientURL())
 	for range 20 {
 		for _, subject := range []string{"a", "b"} {
-			if _, err := nc.Request(subject, nil, patience); err != nil {
+			if _, err := nc.Request(subject, nil, natstest.Patience); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -224,7 +181,7 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 // A payload that has shown to be too large is refused for as long as the server's
 // word counts, and a smaller one never. What a Gap has is no such payload.
 func TestConn_ALearnedLimitEnds(t *testing.T) {
-	c := testConn(t, serveNATS(t, func(*natsserver.Options) {}).ClientURL())
+	c := openConn(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	l := c.get()
 	send := func(size int) error { return c.publish(l, &nats.Msg{Subject: "x", Data: make([]byte, size)}) }
 	l.largest.Store(leastLimit)
@@ -248,7 +205,7 @@ func TestConn_ALearnedLimitEnds(t *testing.T) {
 // The server is asked what it takes once each renewEvery, however often something
 // is too large.
 func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
-	c := testConn(t, serveNATS(t, func(*natsserver.Options) {}).ClientURL())
+	c := openConn(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	asked := 0
 	c.login.learn = func(amiconn.Secret) { asked++ } // each connect reads the token
 	cfg := *c.login.cfg.Load()
@@ -271,7 +228,7 @@ func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
 // On a new connection nothing is known of what stands until the server has
 // answered.
 func TestConn_NothingStandsOnANewConnection(t *testing.T) {
-	c := testConn(t, serveNATS(t, func(*natsserver.Options) {}).ClientURL())
+	c := openConn(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	echo(t, c, "a", "q")
 	c.confirm(t.Context())
 	if why := c.stand()["a"]; why != nil || !c.confirmed() {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // What is no URL is not quoted: there is a password in it.
@@ -21,7 +23,7 @@ func TestConnect_QuotesNoURL(t *testing.T) {
 // The bridge comes back from whatever NATS does, for ever, and asks each 0.25 to
 // 2 s.
 func TestConnect_RetriesForEver(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
+	s := natstest.Start(t, t.TempDir(), 0)
 	cfg := DefaultConfig()
 	cfg.NATS.URL = s.ClientURL()
 	nc, err := Connect(cfg, "test")

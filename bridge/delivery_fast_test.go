@@ -9,16 +9,18 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // fastBridge is a bridge of one server that publishes into a stream as change
 // makes it, nil: as it wants it.
 func fastBridge(t *testing.T, change func(*jetstream.StreamConfig)) (*Bridge, *publisher, string) {
 	t.Helper()
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 	if change != nil {
-		_, js := clientOf(t, s.ClientURL())
+		_, js := natstest.Client(t, s.ClientURL())
 		stream, err := js.Stream(t.Context(), EventStream)
 		if err != nil {
 			t.Fatal(err)
@@ -34,7 +36,7 @@ func fastBridge(t *testing.T, change func(*jetstream.StreamConfig)) (*Bridge, *p
 
 func allPublished(t *testing.T, b *Bridge) {
 	t.Helper()
-	if left := drainWithin(t, b, patience); left > 0 {
+	if left := drainWithin(t, b, natstest.Patience); left > 0 {
 		t.Fatalf("%d events left", left)
 	}
 }
@@ -95,7 +97,7 @@ func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
 	if a := s.ingest.outbox.account(); a.published != 199 || a.dropped[dropOversize] != 1 {
 		t.Errorf("account = %+v, want 199 published and 1 dropped", a)
 	}
-	_, js := clientOf(t, url)
+	_, js := natstest.Client(t, url)
 	stream, err := js.Stream(t.Context(), EventStream)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +113,7 @@ func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
 
 // A batch that the server has forgotten begins anew, without a delay.
 func TestFast_ABatchThatTheServerForgot(t *testing.T) {
-	s := serveNATS(t, func(o *natsserver.Options) { o.JetStreamLimits.MaxBatchTimeout = 10 * time.Millisecond })
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStreamLimits.MaxBatchTimeout = 10 * time.Millisecond })
 	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 	startPublisher(t, p)
 	for i := range 30 {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // A stream at its limit refuses large events and stores small ones that came
@@ -13,10 +15,10 @@ import (
 // refused come late, by less than what may be in flight.
 func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
-		s := startNATS(t, t.TempDir(), 0)
+		s := natstest.Start(t, t.TempDir(), 0)
 		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
-		_, js := clientOf(t, s.ClientURL())
+		_, js := natstest.Client(t, s.ClientURL())
 		stream, err := js.Stream(t.Context(), EventStream)
 		if err != nil {
 			t.Fatal(err)
@@ -37,7 +39,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		if _, err := js.UpdateStream(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
-		if left := drainWithin(t, b, patience); left > 0 {
+		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d left", left)
 		}
 		consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
@@ -51,7 +53,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		defer messages.Stop()
 		seen, highest, late := make(map[int]bool), 0, 0
 		for range events {
-			msg, err := messages.Next(jetstream.NextMaxWait(patience))
+			msg, err := messages.Next(jetstream.NextMaxWait(natstest.Patience))
 			if err != nil {
 				t.Fatal(err)
 			}

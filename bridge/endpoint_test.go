@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -42,7 +43,7 @@ func (a *asking) everything(m *nats.Msg) (replies []string, end string) {
 	}
 	a.to(m)
 	for {
-		answer, err := sub.NextMsg(patience)
+		answer, err := sub.NextMsg(natstest.Patience)
 		if err != nil {
 			a.t.Fatalf("%v after %v", err, replies)
 		}
@@ -295,7 +296,7 @@ func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
 			t.Errorf("%s; it got %d bytes of %d", kind, len(text), len(want))
 		}
 	}
-	within(t, "nothing is held", func() bool {
+	natstest.Within(t, "nothing is held", func() bool {
 		return !slices.ContainsFunc(a.endpoints, func(e *endpoint) bool { return e.held.bytes.Load() != 0 })
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -46,7 +47,7 @@ func allocations(f func()) float64 {
 // allocation; nor does the message around it. What nats.go allocates to write
 // the headers is its own and measured beside it.
 func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
+	server := natstest.Start(t, t.TempDir(), 0)
 	b, p := testBridge(t, server.ClientURL(), DeliverCore)
 	s := b.servers[0]
 	source := bytes.NewReader(busy(t))

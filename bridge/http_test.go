@@ -3,18 +3,20 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // /readyz and the node's state say of each endpoint whether requests arrive, or
 // why not, and of NATS the state of the connection that is worse off.
 func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
+	s := natstest.Start(t, t.TempDir(), 0)
 	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
 	wants := func(what, pbx1, others, nats string, connections map[string]string, unanswered string) {
 		t.Helper()
@@ -63,8 +65,8 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 		a.readyz(recorder, nil)
 		return recorder.Code
 	}
-	within(t, "ready", func() bool { return code() == 200 })
-	closed, _ := clientOf(t, a.nc.ConnectedUrl())
+	natstest.Within(t, "ready", func() bool { return code() == 200 })
+	closed, _ := natstest.Client(t, a.nc.ConnectedUrl())
 	closed.Close()
 	for name, c := range map[string]*conn{"events": a.events, "control": a.control} {
 		l := c.get()
@@ -74,12 +76,12 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 		}
 		c.current.Store(l)
 	}
-	within(t, "ready again", func() bool { return code() == 200 })
+	natstest.Within(t, "ready again", func() bool { return code() == 200 })
 	drop := func(name string) { // one of two sessions
 		a.sims[name].Always(amisim.Accept, amisim.Refuse)
 		a.sims[name].Next("CoreStatus", amisim.Refuse)
 		a.to(requestFor(name, "CoreStatus", ""))
-		within(t, name+" has lost one", func() bool {
+		natstest.Within(t, name+" has lost one", func() bool {
 			s := a.serverNamed(name)
 			return !s.link.Ready()
 		})
@@ -98,9 +100,9 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 	}
 	for _, name := range []string{"pbx1", "pbx2"} {
 		a.sims[name].Always(amisim.Accept, nil)
-		within(t, name+" is back", a.serverNamed(name).link.Ready)
+		natstest.Within(t, name+" is back", a.serverNamed(name).link.Ready)
 	}
-	within(t, "ready in the end", func() bool { return code() == 200 })
+	natstest.Within(t, "ready in the end", func() bool { return code() == 200 })
 	drop("pbx2")
 	if got := code(); got != 200 {
 		t.Errorf("with all of pbx1 it is %d", got)

@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // testJournal returns a journal that writes to the server at url, which has a
@@ -33,7 +35,7 @@ func testJournal(t *testing.T, url string, limit int) (*journal, jetstream.JetSt
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "NOTES", Subjects: []string{"notes.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(connOf(t, nc), limit, nil, zap.NewNop())
+	j := newJournal(openConn(t, nc.ConnectedUrl()), limit, nil, zap.NewNop())
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { j.run(ctx) })
@@ -90,7 +92,7 @@ func hear(t *testing.T, told <-chan error) error {
 	select {
 	case err := <-told:
 		return err
-	case <-time.After(patience):
+	case <-time.After(natstest.Patience):
 		t.Fatal("nothing was heard of a message")
 		return nil
 	}
@@ -105,7 +107,7 @@ func count(n int) (numbers []int) {
 
 func TestJournal_StoresOnceAndInOrderThroughARestartOfNATS(t *testing.T) {
 	dir := t.TempDir()
-	server := startNATS(t, dir, 0)
+	server := natstest.Start(t, dir, 0)
 	url := server.ClientURL()
 	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
 	if err != nil {
@@ -120,7 +122,7 @@ func TestJournal_StoresOnceAndInOrderThroughARestartOfNATS(t *testing.T) {
 			server.WaitForShutdown()
 		}
 		if i == 2*n/3 {
-			startNATS(t, dir, port)
+			natstest.Start(t, dir, port)
 		}
 		err := j.write(journalEntry{msg: note(i), done: func(ack *jetstream.PubAck, err error) {
 			if err == nil && ack.Stream == "NOTES" {
@@ -143,7 +145,7 @@ func TestJournal_StoresOnceAndInOrderThroughARestartOfNATS(t *testing.T) {
 // What is to be tried once does not wait for the stream to come back, although
 // it stands behind what does.
 func TestJournal_OnceHearsAnErrorAndIsNotStored(t *testing.T) {
-	j, js, _ := testJournal(t, startNATS(t, t.TempDir(), 0).ClientURL(), 1<<20)
+	j, js, _ := testJournal(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), 1<<20)
 	stream, err := js.Stream(t.Context(), "NOTES")
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +184,7 @@ func TestJournal_OnceHearsAnErrorAndIsNotStored(t *testing.T) {
 
 // A message that JetStream will never take does not stop what is behind it.
 func TestJournal_GivesUpWhatIsHopeless(t *testing.T) {
-	j, js, _ := testJournal(t, startNATS(t, t.TempDir(), 0).ClientURL(), 4<<20)
+	j, js, _ := testJournal(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), 4<<20)
 	large, stale := note(1), note(2)
 	large.Data = make([]byte, 2<<20)
 	stale.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "17")
@@ -209,7 +211,7 @@ func TestJournal_GivesUpWhatIsHopeless(t *testing.T) {
 }
 
 func TestJournal_IsBoundedAndSaysWhatIsLeft(t *testing.T) {
-	j, js, stop := testJournal(t, startNATS(t, t.TempDir(), 0).ClientURL(), 64<<10)
+	j, js, stop := testJournal(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), 64<<10)
 	if err := js.DeleteStream(t.Context(), "NOTES"); err != nil {
 		t.Fatal(err)
 	}
@@ -283,12 +285,12 @@ func TestJournal_KnowsWhatIsHopeless(t *testing.T) {
 // Without JetStream, and where that was asked for, a message is published and
 // nobody says that it is stored.
 func TestJournal_PublishesUnheard(t *testing.T) {
-	nc, _ := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	nc, _ := natstest.Client(t, natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
 	sub, err := nc.SubscribeSync("notes.a")
 	if err := errors.Join(err, nc.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(connOf(t, nc), 1<<20, nil, zap.NewNop())
+	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	j.unheard.Store(true)
 	told := 0
 	again, err := j.storeBatch(t.Context(), []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) {
@@ -299,7 +301,7 @@ func TestJournal_PublishesUnheard(t *testing.T) {
 	if len(again) != 0 || err != nil || told != 1 {
 		t.Errorf("%d are tried again, %v; told %d times", len(again), err, told)
 	}
-	if m, err := sub.NextMsg(patience); err != nil || string(m.Data) != "1" {
+	if m, err := sub.NextMsg(natstest.Patience); err != nil || string(m.Data) != "1" {
 		t.Errorf("heard %+v, %v", m, err)
 	}
 }
@@ -307,11 +309,11 @@ func TestJournal_PublishesUnheard(t *testing.T) {
 // While NATS is away nothing goes into the connection's own buffer, which would
 // send it after what comes later.
 func TestJournal_KeepsWhatItCannotSend(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
-	nc, _ := clientOf(t, server.ClientURL())
-	j := newJournal(connOf(t, nc), 1<<20, nil, zap.NewNop())
+	server := natstest.Start(t, t.TempDir(), 0)
+	nc, _ := natstest.Client(t, server.ClientURL())
+	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	server.Shutdown()
-	within(t, "the loss", func() bool { return !nc.IsConnected() })
+	natstest.Within(t, "the loss", func() bool { return !nc.IsConnected() })
 	for _, unheard := range []bool{false, true} {
 		j.unheard.Store(unheard)
 		again, err := j.storeBatch(t.Context(), []journalEntry{{msg: note(1)}})

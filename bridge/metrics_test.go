@@ -2,8 +2,6 @@ package bridge
 
 import (
 	"bytes"
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/nats-io/nats.go"
 	"maps"
 	"os"
 	"regexp"
@@ -13,7 +11,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // The reasons and states that metrics have as labels.
@@ -169,7 +171,7 @@ func TestMetrics_FollowTheConventions(t *testing.T) {
 func metricsBridge(t *testing.T) *Bridge {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.NATS.URL = startNATS(t, t.TempDir(), 0).ClientURL()
+	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	b, _ := connectedBridge(t, cfg, "pbx1")
 	b.deps.LogLost = func() uint64 { return 0 }
 	return b
@@ -177,7 +179,7 @@ func metricsBridge(t *testing.T) *Bridge {
 
 // The metrics of the events are the outbox's own numbers, each under its name.
 func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
+	s := natstest.Start(t, t.TempDir(), 0)
 	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
 	b.events.confirm(t.Context())
 	if _, err := b.control.subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
@@ -262,9 +264,9 @@ func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
 	ask := func(action, body string) {
 		t.Helper()
 		idle := func() bool { m := a.gathered(); return m["actions_pending pbx1"] == 0 }
-		within(t, "nothing is pending", idle)
+		natstest.Within(t, "nothing is pending", idle)
 		a.to(requestFor("pbx1", action, body))
-		within(t, "nothing is pending any more", idle)
+		natstest.Within(t, "nothing is pending any more", idle)
 	}
 	sim.Next("CoreStatus", amisim.Twice())
 	ask("CoreStatus", "")
@@ -278,7 +280,7 @@ func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
 	for range 2 {
 		a.to(requestFor("pbx1", "CoreSettings", ""))
 	}
-	within(t, "the refusals are told", func() bool { return a.gathered()["actions_busy_total pending_actions pbx1"] == 2 })
+	natstest.Within(t, "the refusals are told", func() bool { return a.gathered()["actions_busy_total pending_actions pbx1"] == 2 })
 	got := a.gathered()
 	for name, want := range map[string]float64{
 		"responses_late_total pbx1": 1, "responses_stray_total pbx1": 0, "responses_unmatched_total pbx1": 0, "responses_repeated_total pbx1": 0,
@@ -291,7 +293,7 @@ func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
 	}
 	sim.Always("Login", amisim.Deny("Authentication failed"))
 	sim.Kick()
-	within(t, "the breaker is open", func() bool { return a.gathered()["breaker_state pbx1 open"] == 1 })
+	natstest.Within(t, "the breaker is open", func() bool { return a.gathered()["breaker_state pbx1 open"] == 1 })
 	if m := a.gathered(); m["breaker_state pbx1 closed"] != 0 || m["breaker_transitions_total pbx1 open"] != 1 || m["session_failures_total auth pbx1"] != 1 {
 		t.Errorf("closed %v, opened %v times, %v refusals", m["breaker_state pbx1 closed"], m["breaker_transitions_total pbx1 open"], m["session_failures_total auth pbx1"])
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -44,9 +45,9 @@ func (n *numbered) panics(text string) {
 // Every number is published or told of in a Gap, whatever became of its event:
 // also of one whose handler panics; or it is counted as not wanted.
 func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
+	server := natstest.Start(t, t.TempDir(), 0)
 	b, p := testBridge(t, server.ClientURL(), DeliverJetStream)
-	nc, js := clientOf(t, server.ClientURL())
+	nc, js := natstest.Client(t, server.ClientURL())
 	statuses, err := nc.SubscribeSync("ami.status.pbx1.gap")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +70,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	n.panics("Event: Unwanted")
 	n.read("Event: Wanted")
 	startPublisher(t, p)
-	if left := drainWithin(t, b, patience); left > 0 {
+	if left := drainWithin(t, b, natstest.Patience); left > 0 {
 		t.Fatalf("%d events left", left)
 	}
 	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
@@ -96,7 +97,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	}
 	b.status.flush()
 	for _, reason := range []string{"panic", "oversize", "corrupt", "panic"} {
-		msg, err := statuses.NextMsg(patience)
+		msg, err := statuses.NextMsg(natstest.Patience)
 		if err != nil || !strings.Contains(string(msg.Data), fmt.Sprintf(`"reason":%q`, reason)) {
 			t.Fatalf("the status is %v, want %s (%v)", msg, reason, err)
 		}

@@ -9,6 +9,8 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // startPublisher starts p and ends it with the test.
@@ -38,7 +40,7 @@ func awaitResent(t *testing.T, s *server) {
 	t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); s.ingest.outbox.account().resent == 0; <-ticker.C {
+	for deadline := time.Now().Add(natstest.Patience); s.ingest.outbox.account().resent == 0; <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatal("what was refused was not tried again")
 		}
@@ -63,10 +65,10 @@ func windowOnly(p *publisher) {
 func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 	for _, answer := range []string{"+OK", `{"stream":"OTHER","seq":1}`, `{"type":"ack","seq":100000,"msgs":1}`} {
 		eachWay(t, func(t *testing.T, keep func(*publisher)) {
-			s := serveNATS(t, func(*natsserver.Options) {})
+			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 			keep(p)
-			nc, js := clientOf(t, s.ClientURL())
+			nc, js := natstest.Client(t, s.ClientURL())
 			if err := js.DeleteStream(t.Context(), EventStream); err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +90,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 			pushEvents(b.servers[0], 1, 10)
 			select {
 			case <-answered:
-			case <-time.After(patience):
+			case <-time.After(natstest.Patience):
 				t.Fatal("nothing was published")
 			}
 			drainWithin(t, b, 300*time.Millisecond)
@@ -102,10 +104,10 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 // What a stranger answers, sooner than the stream, changes nothing.
 func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
-		s := serveNATS(t, func(*natsserver.Options) {})
+		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
-		nc, _ := clientOf(t, s.ClientURL())
+		nc, _ := natstest.Client(t, s.ClientURL())
 		for _, answer := range []string{"+OK", ""} {
 			if _, err := nc.Subscribe("ami.events.>", func(m *nats.Msg) { _ = m.Respond([]byte(answer)) }); err != nil {
 				t.Fatal(err)
@@ -116,7 +118,7 @@ func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
 		}
 		startPublisher(t, p)
 		pushEvents(b.servers[0], 1, 5000)
-		if left := drainWithin(t, b, patience); left > 0 {
+		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Errorf("%d of 5000 events are left beside a subscriber that answers", left)
 		}
 	})
@@ -133,7 +135,7 @@ func twoServers(t *testing.T, url, user string) (*Bridge, *publisher) {
 // What NATS refuses of one server does not hold up another.
 func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
-		s := serveNATS(t, func(o *natsserver.Options) {
+		s := natstest.Serve(t, func(o *natsserver.Options) {
 			o.Users = []*natsserver.User{{Username: "bridge", Password: "p", Permissions: &natsserver.Permissions{
 				Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: []string{"ami.events.pbx2.>"}},
 			}}}
@@ -146,7 +148,7 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 		awaitResent(t, b.servers[1])
 		pushEvents(b.servers[0], 1, 5000)
 		// Only pbx1's: the refused ones stay, which is the point.
-		if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, patience); left > 0 {
+		if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, natstest.Patience); left > 0 {
 			t.Errorf("%d of pbx1's 5000 events are left beside a refused pbx2", left)
 		}
 		if a := b.servers[1].ingest.outbox.account(); a.published != 0 {
@@ -157,7 +159,7 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 
 // A flush that succeeds on a new connection says nothing about the old one.
 func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBridge(t, s.ClientURL(), DeliverCore)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 1)
@@ -177,7 +179,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 // A reconnect that goes by within a turn, unseen, has lost what was sent before
 // it: nothing may be sent behind it.
 func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 2)
@@ -199,7 +201,7 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 // Reconnects at any moment, quick ones too, do not change the order.
 func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
-		s := serveNATS(t, func(*natsserver.Options) {})
+		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		startPublisher(t, p)
@@ -208,7 +210,7 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 			pushEvents(b.servers[0], i, i+1999)
 			_ = b.events.get().ForceReconnect()
 		}
-		if left := drainWithin(t, b, patience); left > 0 {
+		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d left", left)
 		}
 		verifyStream(t, s.ClientURL(), events)
@@ -219,11 +221,11 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 // between two of a burst.
 func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
-		s := serveNATS(t, func(*natsserver.Options) {})
+		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		p.window.timeout = time.Second // the test waits for two: somebody listens, so that nobody says 503
-		_, js := clientOf(t, s.ClientURL())
+		_, js := natstest.Client(t, s.ClientURL())
 		info, err := js.Stream(t.Context(), EventStream)
 		if err != nil {
 			t.Fatal(err)
@@ -233,8 +235,8 @@ func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 		if err := js.DeleteStream(t.Context(), EventStream); err != nil {
 			t.Fatal(err)
 		}
-		_, js2 := clientOf(t, s.ClientURL())
-		nc, _ := clientOf(t, s.ClientURL())
+		_, js2 := natstest.Client(t, s.ClientURL())
+		nc, _ := natstest.Client(t, s.ClientURL())
 		sub, err := nc.SubscribeSync("ami.events.>")
 		if err != nil {
 			t.Fatal(err)
@@ -243,7 +245,7 @@ func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 		startPublisher(t, p)
 		for range 2 { // the second attempt's first event
 			for first := true; first; {
-				m, err := sub.NextMsg(patience)
+				m, err := sub.NextMsg(natstest.Patience)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -254,7 +256,7 @@ func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 		if _, err := js2.CreateStream(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
-		if left := drainWithin(t, b, patience); left > 0 {
+		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d left", left)
 		}
 		verifyStream(t, s.ClientURL(), events)

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // testBridge returns a Bridge with one server, connected to NATS but not to
@@ -46,7 +47,7 @@ func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publi
 	if err := b.prepareStreams(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); !b.streams.well(); b.streams.check(t.Context()) { // or run does
+	for deadline := time.Now().Add(natstest.Patience); !b.streams.well(); b.streams.check(t.Context()) { // or run does
 		if time.Now().After(deadline) {
 			t.Fatalf("the streams: %+v", b.streams.states())
 		}
@@ -58,7 +59,7 @@ func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publi
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		dir := t.TempDir()
-		nats1 := startNATS(t, dir, 0)
+		nats1 := natstest.Start(t, dir, 0)
 		url := nats1.ClientURL()
 		b, p := testBridge(t, url, DeliverJetStream)
 		keep(p)
@@ -77,10 +78,10 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 				nats1.WaitForShutdown()
 			}
 			if i == 2*events/3 {
-				startNATS(t, dir, port)
+				natstest.Start(t, dir, port)
 			}
 		}
-		if left := drainWithin(t, b, patience); left > 0 {
+		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d events left", left)
 		}
 		verifyStream(t, url, events)
@@ -93,7 +94,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 // verifyStream reads the stream back: nothing missing, twice or out of order.
 func verifyStream(t *testing.T, url string, events int) {
 	t.Helper()
-	_, js := clientOf(t, url)
+	_, js := natstest.Client(t, url)
 	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +129,7 @@ func verifyStream(t *testing.T, url string, events int) {
 func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way, func(t *testing.T) {
-			server := startNATS(t, t.TempDir(), 0)
+			server := natstest.Start(t, t.TempDir(), 0)
 			delivery := DeliverJetStream
 			if way == wayCore {
 				delivery = DeliverCore
@@ -142,7 +143,7 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 			for i, size := range []int{10, 2 << 20, 10} {
 				s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size), false)
 			}
-			if left := drainWithin(t, b, patience); left > 0 {
+			if left := drainWithin(t, b, natstest.Patience); left > 0 {
 				t.Fatalf("%d events left", left)
 			}
 			if a := s.ingest.outbox.account(); a.published != 2 || a.dropped[dropOversize] != 1 {
@@ -153,9 +154,9 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 }
 
 func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
+	server := natstest.Start(t, t.TempDir(), 0)
 	b, _ := testBridge(t, server.ClientURL(), DeliverJetStream)
-	nc, _ := clientOf(t, server.ClientURL())
+	nc, _ := natstest.Client(t, server.ClientURL())
 	sub, err := nc.SubscribeSync("_INBOX.caller.1")
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +165,7 @@ func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.replier.publish(reply{to: "_INBOX.caller.1", head: replyHead{server: "pbx1", action: "Status"}, body: make([]byte, 2<<20)})
-	msg, err := sub.NextMsg(patience)
+	msg, err := sub.NextMsg(natstest.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,10 +177,10 @@ func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
 // The stream is the test's own: it is there before the publisher can come back.
 func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	dir := t.TempDir()
-	nats1 := startNATS(t, dir, 0)
+	nats1 := natstest.Start(t, dir, 0)
 	url := nats1.ClientURL()
 	b, p := testBridge(t, url, DeliverCore)
-	_, js := clientOf(t, url)
+	_, js := natstest.Client(t, url)
 	config := jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>"}}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
@@ -193,8 +194,8 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	startNATS(t, dir, port)
-	if left := drainWithin(t, b, patience); left > 0 {
+	natstest.Start(t, dir, port)
+	if left := drainWithin(t, b, natstest.Patience); left > 0 {
 		t.Fatalf("%d events left", left)
 	}
 	if a := b.servers[0].ingest.outbox.account(); a.published != events || a.dropped[dropOverflow] != 0 {
@@ -204,15 +205,15 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 }
 
 func TestStreams_RefusesAStreamOverActions(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
-	nc, js := clientOf(t, s.ClientURL())
+	s := natstest.Start(t, t.TempDir(), 0)
+	nc, js := natstest.Client(t, s.ClientURL())
 	for _, subjects := range []string{"ami.actions.>", "ami.actions.pbx1.Ping", ">"} {
 		config := jetstream.StreamConfig{Name: "GREEDY", Subjects: []string{subjects}, Storage: jetstream.MemoryStorage, NoAck: subjects == ">"}
 		if _, err := js.CreateStream(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
 		cfg := DefaultConfig()
-		k := testStreams(&cfg, connOf(t, nc))
+		k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
 		if f := k.actions(t.Context()); f.state != streamCaptured || !strings.Contains(f.err.Error(), "GREEDY") {
 			t.Errorf("beside a stream over %s: %v, %v, want an error that names it", subjects, f.state, f.err)
 		}
@@ -226,7 +227,7 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 // time of the last that is lost, the number 0, and an id of its own.
 func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
-		s := serveNATS(t, func(*natsserver.Options) {})
+		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		o, at := b.servers[0].ingest.outbox, time.Unix(1000, 123456000)
@@ -236,10 +237,10 @@ func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 		o.pushGap("s2", &gap{reason: "closed", from: at.UnixNano(), to: at.Add(time.Minute).UnixNano(), unknown: true, restarted: "no"})
 		b.scheduler.Ready(0)
 		startPublisher(t, p)
-		if left := drainWithin(t, b, patience); left > 0 {
+		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d left", left)
 		}
-		_, js := clientOf(t, s.ClientURL())
+		_, js := natstest.Client(t, s.ClientURL())
 		stream, err := js.Stream(t.Context(), EventStream)
 		if err != nil {
 			t.Fatal(err)
@@ -267,7 +268,7 @@ func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 
 // Without an answer to its ping nothing counts as published.
 func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
+	s := natstest.Start(t, t.TempDir(), 0)
 	b, p := testBridge(t, s.ClientURL(), DeliverCore)
 	pushEvents(b.servers[0], 1, 3)
 	if !p.turn() {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // recalling is an outbox behind a first login at that time, whose stream has not
@@ -109,8 +110,8 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 
 // A stream whose events another takes over may hold none of what it had.
 func TestRecall_EventsThatWereTakenOver(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
-	_, js := clientOf(t, s.ClientURL())
+	s := natstest.Serve(t, func(*natsserver.Options) {})
+	_, js := natstest.Client(t, s.ClientURL())
 	stream, err := js.CreateStream(t.Context(), forwarded(jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>"}}))
 	if err != nil {
 		t.Fatal(err)

@@ -3,15 +3,16 @@ package bridge
 import (
 	"context"
 	"errors"
-	"go.uber.org/zap/zaptest/observer"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // Twenty seconds without an answer are waited for, on a live connection: as long
@@ -109,9 +110,9 @@ func TestRecall_AGapBeginsWhenTheLastEventWasRead(t *testing.T) {
 			t.Errorf("of an event that does not say: at %v", at)
 		}
 	}
-	s := startNATS(t, t.TempDir(), 0)
+	s := natstest.Start(t, t.TempDir(), 0)
 	testBridge(t, s.ClientURL(), DeliverJetStream)
-	_, js := clientOf(t, s.ClientURL())
+	_, js := natstest.Client(t, s.ClientURL())
 	msg := nats.NewMsg("ami.events.pbx1.Test")
 	msg.Header.Set("Ami-Time", stamp(read))
 	if _, err := js.PublishMsg(t.Context(), msg); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -172,9 +173,9 @@ func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
 	for range asked {
 		a.to(requestFor("pbx1", "CoreStatus", ""))
 	}
-	within(t, "all are refused", func() bool { return a.endpoints[0].tally.results[resultRefused].Load() == asked })
+	natstest.Within(t, "all are refused", func() bool { return a.endpoints[0].tally.results[resultRefused].Load() == asked })
 	a.stop()
-	_, js := clientOf(t, a.nc.ConnectedUrl())
+	_, js := natstest.Client(t, a.nc.ConnectedUrl())
 	stream, err := js.Stream(t.Context(), AuditStream)
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +208,7 @@ func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
 
 // A bridge that runs tells of them each minute, here each 50 ms.
 func TestRefusals_AreToldOfWhileTheBridgeRuns(t *testing.T) {
-	url := startNATS(t, t.TempDir(), 0).ClientURL()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	a := askingAs(t, url, nil, func(b *Bridge) {
 		if b.audit.refusals.span != time.Minute {
 			t.Errorf("each %v", b.audit.refusals.span)
@@ -222,7 +223,7 @@ func TestRefusals_AreToldOfWhileTheBridgeRuns(t *testing.T) {
 		a.to(requestFor("pbx1", "Login", ""))
 	}
 	for own, counted := 0, 0; own+counted < 100; {
-		m, err := records.NextMsg(patience)
+		m, err := records.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatalf("%d records, %d counted, %v", own, counted, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -104,7 +105,7 @@ func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
 // refused; what became secret is hidden from then on.
 func TestReload_LoginsGoByIt(t *testing.T) {
 	var learned atomic.Pointer[[]string]
-	a := askingAs(t, startNATS(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) {
+	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) {
 		b.deps.Learn = func(secrets ...string) { learned.Store(&secrets) }
 	})
 	sim, link := a.sims["pbx1"], a.servers[0].link
@@ -122,7 +123,7 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 		t.Errorf("the next connect to NATS goes by %q", got)
 	}
 	sim.Kick()
-	within(t, "the login is refused", func() bool { return !link.Ready() && link.RetryIn() > 10*time.Second })
+	natstest.Within(t, "the login is refused", func() bool { return !link.Ready() && link.RetryIn() > 10*time.Second })
 	a.Reload(a.cfg)
-	within(t, "the login is tried again", link.Ready)
+	natstest.Within(t, "the login is tried again", link.Ready)
 }

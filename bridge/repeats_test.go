@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // keyedAsk is a request with a key that nobody answers.
@@ -198,7 +199,7 @@ func (a *asking) reply(m *nats.Msg) *nats.Msg {
 		a.t.Fatal(err)
 	}
 	a.to(m)
-	answer, err := sub.NextMsg(patience)
+	answer, err := sub.NextMsg(natstest.Patience)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -220,7 +221,7 @@ func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.
 // nobody knows, and never sent; while the first is at it the repeat waits as
 // long as its own Ami-Timeout, and then nobody knows either.
 func TestRepeats_AtAnotherBridge(t *testing.T) {
-	url := startNATS(t, t.TempDir(), 0).ClientURL()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	one := askingAt(t, url, nil)
 	two := askingAt(t, url, func(c *Config) { c.Node = "b2" })
 	request := func(key, timeout string) *nats.Msg {
@@ -242,7 +243,7 @@ func TestRepeats_AtAnotherBridge(t *testing.T) {
 	}
 
 	one.to(request("slow", "25s"))
-	within(t, "the bucket has the key", func() bool { return one.sims["pbx1"].Received("Originate") == 2 }) // and one that was lost
+	natstest.Within(t, "the bucket has the key", func() bool { return one.sims["pbx1"].Received("Originate") == 2 }) // and one that was lost
 	kind, sent, message, _ = two.answered(request("slow", "300ms"))
 	if kind != "timeout" || sent != "unknown" || !strings.Contains(message, "another bridge has the key") {
 		t.Errorf("a repeat that waits in vain: %s, sent %s, %s", kind, sent, message)
@@ -264,7 +265,7 @@ func TestRepeats_LeaveARecord(t *testing.T) {
 	}
 	for _, want := range []string{"answered yes", "repeat no"} {
 		a.answered(requestFor("pbx1", "CoreStatus", "", "Ami-Idempotency-Key", "k"))
-		m, err := records.NextMsg(patience)
+		m, err := records.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}

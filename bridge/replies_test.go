@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -83,8 +84,8 @@ func TestReply_HasHeaders(t *testing.T) {
 // What was queued before the replier ends is published, also what came while it
 // was at that.
 func TestReplier_EndsOnceNothingWaits(t *testing.T) {
-	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
-	r := newReplier(connOf(t, nc), zap.NewNop())
+	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	r := newReplier(openConn(t, nc.ConnectedUrl()), zap.NewNop())
 	const n = 30
 	published := 0
 	var next func()

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // What an endpoint's requests hold is bounded: the next one is busy, those of
@@ -38,7 +39,7 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 		t.Errorf("%d of 40 are refused, %d bytes of %d are held", refused, one.bytes.Load(), one.limit)
 	}
 	for range refused {
-		m, err := replies.NextMsg(patience)
+		m, err := replies.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,11 +48,11 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 		}
 	}
 	a.to(requestFor("pbx2", "CoreSettings", ""))
-	if m, err := replies.NextMsg(patience); err != nil || m.Header.Get("Nats-Service-Error-Code") != "" {
+	if m, err := replies.NextMsg(natstest.Patience); err != nil || m.Header.Get("Nats-Service-Error-Code") != "" {
 		t.Errorf("another endpoint answers %+v, %v", m, err)
 	}
 	a.sims["pbx1"].Kick()
-	within(t, "room again", func() bool { return one.bytes.Load() == 0 })
+	natstest.Within(t, "room again", func() bool { return one.bytes.Load() == 0 })
 }
 
 // However a request ends, nothing of it stays held.
@@ -83,7 +84,7 @@ func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
 		sim.Kick()
 	}
 	a.to(requestFor("any", "CoreStatus", body))
-	within(t, "all have ended", func() bool {
+	natstest.Within(t, "all have ended", func() bool {
 		a.inFlight.mu.Lock()
 		defer a.inFlight.mu.Unlock()
 		return a.inFlight.n == 0
@@ -152,7 +153,7 @@ func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
 		t.Errorf("%d repeats of %d bytes hold %d", maxRepeats, len(body), n)
 	}
 	a.sims["pbx1"].Kick()
-	within(t, "they have their answer and nothing of them is kept", func() bool {
+	natstest.Within(t, "they have their answer and nothing of them is kept", func() bool {
 		a.repeats.mu.Lock()
 		defer a.repeats.mu.Unlock()
 		for _, k := range a.repeats.known {
@@ -187,12 +188,12 @@ func TestDropped_AreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		within(t, "the drops", func() bool { return e.dropped.total() >= before+80 })
+		natstest.Within(t, "the drops", func() bool { return e.dropped.total() >= before+80 })
 	}
 	flood()
 	dropped := e.dropped.total()
 	old := current()
-	within(t, "another subscription", func() bool {
+	natstest.Within(t, "another subscription", func() bool {
 		raise(a.control.denial)
 		return current() != old && !old.IsValid()
 	})
@@ -212,8 +213,8 @@ func TestDropped_AreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := e.dropped.total()
-	within(t, "the status", func() bool {
-		m, err := nodes.NextMsg(patience)
+	natstest.Within(t, "the status", func() bool {
+		m, err := nodes.NextMsg(natstest.Patience)
 		return err == nil && strings.Contains(string(m.Data), fmt.Sprintf(`"requests_dropped":%d,`, want))
 	})
 	families, err := a.registry.Gather()

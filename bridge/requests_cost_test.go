@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // members are n of them, in which # is the number.
@@ -24,7 +26,7 @@ func members(n int, format string) string {
 func unconnected(t *testing.T, names ...string) *asking {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.NATS.URL = startNATS(t, t.TempDir(), 0).ClientURL()
+	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	b, _ := connectedBridge(t, cfg, names...)
 	return &asking{Bridge: b, t: t}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // asking is a Bridge that runs, with a simulated Asterisk for each of its
@@ -30,7 +31,7 @@ type asking struct {
 // none, until the test ends.
 func askingBridge(t *testing.T, change func(*Config), names ...string) *asking {
 	t.Helper()
-	return askingAt(t, startNATS(t, t.TempDir(), 0).ClientURL(), change, names...)
+	return askingAt(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), change, names...)
 }
 
 func askingAt(t *testing.T, url string, change func(*Config), names ...string) *asking {
@@ -43,7 +44,7 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.ShutdownTimeout = "b1", "", url, time.Second
-	cfg.StatusInterval, cfg.IdempotencyWindow = 100*time.Millisecond, 10*patience
+	cfg.StatusInterval, cfg.IdempotencyWindow = 100*time.Millisecond, 10*natstest.Patience
 	a := &asking{t: t, sims: make(map[string]*amisim.Server)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -56,11 +57,11 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: patience})
+		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
 		group.Go(func() { _ = sim.Serve(ctx, listener) })
 		server := DefaultServerConfig()
 		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", amiconn.Secret("s3cret")
-		server.ActionTimeout = 5 * patience // what is to wait does, on a slow machine too
+		server.ActionTimeout = 5 * natstest.Patience // what is to wait does, on a slow machine too
 		cfg.Servers = append(cfg.Servers, server)
 		a.sims[name] = sim
 	}
@@ -80,15 +81,15 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 	t.Cleanup(a.stop)
 	select {
 	case <-b.Ready():
-	case <-time.After(patience):
+	case <-time.After(natstest.Patience):
 		t.Fatal("the bridge is not ready")
 	}
 	for _, s := range b.servers {
 		if s.cfg.Addr != "127.0.0.1:1" { // where nobody is
-			within(t, s.cfg.Name, s.link.Ready)
+			natstest.Within(t, s.cfg.Name, s.link.Ready)
 		}
 	}
-	a.nc, _ = clientOf(t, url)
+	a.nc, _ = natstest.Client(t, url)
 	return a
 }
 
@@ -160,7 +161,7 @@ func TestRequests_PendingOnesAreSmall(t *testing.T) {
 				a.to(test.request(n))
 			}
 			link := a.servers[0].link
-			within(t, "all are written", func() bool {
+			natstest.Within(t, "all are written", func() bool {
 				s := link.Status()
 				return s.Calls.Pending == test.pending && s.WriteBytes == 0
 			})

@@ -8,13 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // Each action session has a name of its own wherever sessions are told apart,
 // and its own write buffer in what the server's hold together.
 func TestSessions_AreToldApart(t *testing.T) {
 	cfg := DefaultConfig()
-	cfg.NATS.URL = startNATS(t, t.TempDir(), 0).ClientURL()
+	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	server := DefaultServerConfig()
 	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", amiconn.Secret("s")
 	server.ActionSessions = 3

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // bucketEntry is what the bucket has of a key.
@@ -230,7 +232,7 @@ func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
 	}
 	one.later()
 	a.repeats.shared.follow(t.Context(), claim{keyed: k, request: one}) // returns at once
-	answer, err := sub.NextMsg(patience)
+	answer, err := sub.NextMsg(natstest.Patience)
 	if err != nil || answer.Header.Get("Nats-Service-Error") != "" || answer.Header.Get("Ami-Idempotent-Replay") != "" {
 		t.Errorf("%+v, %v", answer, err)
 	}

@@ -9,10 +9,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
+	server := natstest.Start(t, t.TempDir(), 0)
 	nc, err := nats.Connect(server.ClientURL())
 	if err != nil {
 		t.Fatal(err)
@@ -22,14 +24,14 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(connOf(t, nc), zap.NewNop())
+	s := newStatus(openConn(t, nc.ConnectedUrl()), zap.NewNop())
 	const changes = 100
 	for i := range changes {
 		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i % 2)}, i)
 	}
 	s.flush()
 	for i := range changes {
-		msg, err := sub.NextMsg(patience)
+		msg, err := sub.NextMsg(natstest.Patience)
 		if err != nil || string(msg.Data) != fmt.Sprint(i) {
 			t.Fatalf("change %d is %v (%v)", i, msg, err)
 		}
@@ -58,13 +60,13 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 // What is published once more after a reconnect leaves the newest of each
 // subject as the last.
 func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
+	server := natstest.Start(t, t.TempDir(), 0)
 	nc, err := nats.Connect(server.ClientURL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	s := newStatus(connOf(t, nc), zap.NewNop())
+	s := newStatus(openConn(t, nc.ConnectedUrl()), zap.NewNop())
 	const kinds = 20
 	for i := range kinds {
 		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i)}, i)
@@ -84,19 +86,19 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 
 // What is handed over before the end is published.
 func TestStatus_TheEndPublishesTheRest(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
-	nc, _ := clientOf(t, server.ClientURL())
+	server := natstest.Start(t, t.TempDir(), 0)
+	nc, _ := natstest.Client(t, server.ClientURL())
 	sub, err := nc.SubscribeSync("state.>")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(connOf(t, nc), zap.NewNop())
+	s := newStatus(openConn(t, nc.ConnectedUrl()), zap.NewNop())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 20 {
 		s.publish(statusKey{subject: "state.a"}, i)
 		s.run(ended, time.Hour, func() {}, func() {})
-		if msg, err := sub.NextMsg(patience); err != nil || string(msg.Data) != fmt.Sprint(i) {
+		if msg, err := sub.NextMsg(natstest.Patience); err != nil || string(msg.Data) != fmt.Sprint(i) {
 			t.Fatalf("%d: %v, %v", i, msg, err)
 		}
 	}

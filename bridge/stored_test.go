@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // What the stream holds of that which is to be sent again is released as
@@ -161,7 +163,7 @@ func forgetfulBridge(t *testing.T, url string) (*Bridge, *publisher) {
 // storedOnce wants each of the events 1 to n of pbx1 in the stream, once.
 func storedOnce(t *testing.T, url string, n int) {
 	t.Helper()
-	_, js := clientOf(t, url)
+	_, js := natstest.Client(t, url)
 	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +179,7 @@ func storedOnce(t *testing.T, url string, n int) {
 	defer messages.Stop()
 	seen := map[string]int{}
 	for range info.CachedInfo().State.Msgs {
-		m, err := messages.Next(jetstream.NextMaxWait(patience))
+		m, err := messages.Next(jetstream.NextMaxWait(natstest.Patience))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +223,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 				Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
 				Users: user("ami.events.pbx1.Other"),
 			}
-			s := serveNATS(t, func(o *natsserver.Options) { *o = *options.Clone() })
+			s := natstest.Serve(t, func(o *natsserver.Options) { *o = *options.Clone() })
 			options.Port = portOf(t, s.ClientURL())
 			cfg := DefaultConfig()
 			cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = s.ClientURL(), "bridge", "p"
@@ -239,10 +241,10 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 	})
 	t.Run("no room", func(t *testing.T) {
 		eachWay(t, func(t *testing.T, keep func(*publisher)) {
-			s := serveNATS(t, func(*natsserver.Options) {})
+			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := forgetfulBridge(t, s.ClientURL())
 			keep(p)
-			_, js := clientOf(t, s.ClientURL())
+			_, js := natstest.Client(t, s.ClientURL())
 			stream, err := js.Stream(t.Context(), EventStream)
 			if err != nil {
 				t.Fatal(err)
@@ -268,7 +270,7 @@ func holeStaysAHole(t *testing.T, b *Bridge, p *publisher, events int, heal func
 	srv := b.servers[0]
 	pushNamed(srv, 1, events)
 	startPublisher(t, p)
-	_, js := clientOf(t, url)
+	_, js := natstest.Client(t, url)
 	settled := func() (stored uint64) {
 		stream, err := js.Stream(t.Context(), EventStream)
 		if err != nil {
@@ -280,7 +282,7 @@ func holeStaysAHole(t *testing.T, b *Bridge, p *publisher, events int, heal func
 	for range 5 { // asked and refused a few times more
 		n := srv.ingest.outbox.account().resent
 		ticker := time.NewTicker(5 * time.Millisecond)
-		for deadline := time.Now().Add(patience); srv.ingest.outbox.account().resent == n; <-ticker.C {
+		for deadline := time.Now().Add(natstest.Patience); srv.ingest.outbox.account().resent == n; <-ticker.C {
 			if time.Now().After(deadline) {
 				t.Fatal("what was refused is not tried again")
 			}
@@ -291,7 +293,7 @@ func holeStaysAHole(t *testing.T, b *Bridge, p *publisher, events int, heal func
 		}
 	}
 	heal()
-	if left := drainWithin(t, b, patience); left > 0 {
+	if left := drainWithin(t, b, natstest.Patience); left > 0 {
 		t.Fatalf("%d left", left)
 	}
 	storedOnce(t, url, events)
@@ -316,9 +318,9 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 		"forgets at once":         func(c *jetstream.StreamConfig) { c.Duplicates = 100 * time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serveNATS(t, func(*natsserver.Options) {})
+			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := forgetfulBridge(t, s.ClientURL())
-			_, js := clientOf(t, s.ClientURL())
+			_, js := natstest.Client(t, s.ClientURL())
 			stream, err := js.Stream(t.Context(), EventStream)
 			if err != nil {
 				t.Fatal(err)
@@ -410,9 +412,9 @@ func TestStored_ReadsFromBeforeTheFirstTry(t *testing.T) {
 
 // By time too the page holds what was stored since.
 func TestStored_ReadsByTime(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	_, p := forgetfulBridge(t, s.ClientURL())
-	_, js := clientOf(t, s.ClientURL())
+	_, js := natstest.Client(t, s.ClientURL())
 	for range 2 {
 		if _, err := js.Publish(t.Context(), "ami.events.pbx1.Test", nil); err != nil {
 			t.Fatal(err)
@@ -435,7 +437,7 @@ func TestStored_ReadsByTime(t *testing.T) {
 // Events and Gaps are found under the ids that they are published with, of which
 // no two are alike.
 func TestStored_IDs(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 	pushEvents(b.servers[0], 1, 1)
 	for range 2 {
@@ -444,7 +446,7 @@ func TestStored_IDs(t *testing.T) {
 	pushEvents(b.servers[0], 2, 2)
 	startPublisher(t, p)
 	allPublished(t, b)
-	_, js := clientOf(t, s.ClientURL())
+	_, js := natstest.Client(t, s.ClientURL())
 	stream, err := js.Stream(t.Context(), EventStream)
 	if err != nil {
 		t.Fatal(err)
@@ -555,8 +557,8 @@ func TestStored_Answers(t *testing.T) {
 		"no direct gets there": {getRequest{}, []*nats.Msg{status("408", "", "")}, nil, false, errAny},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serveNATS(t, func(o *natsserver.Options) { o.JetStream = false })
-			nc, _ := clientOf(t, s.ClientURL())
+			s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
+			nc, _ := natstest.Client(t, s.ClientURL())
 			if _, err := nc.Subscribe("$JS.API.DIRECT.GET."+EventStream, func(ask *nats.Msg) {
 				for _, m := range test.answer {
 					m.Subject = ask.Reply
@@ -565,8 +567,8 @@ func TestStored_Answers(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			p := &publisher{conn: connOf(t, nc)}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			p := &publisher{conn: openConn(t, nc.ConnectedUrl())}
+			ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 			defer cancel()
 			messages, more, err := p.page(ctx, test.request)
 			if diff := cmp.Diff(test.messages, messages, cmp.AllowUnexported(heldMessage{})); diff != "" || more != test.more {
@@ -583,7 +585,7 @@ var errAny = errors.New("any")
 
 // One who may not ask is told what right is missing.
 func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
-	s := serveNATS(t, func(o *natsserver.Options) {
+	s := natstest.Serve(t, func(o *natsserver.Options) {
 		o.Users = []*natsserver.User{{Username: "bridge", Password: "p", Permissions: &natsserver.Permissions{
 			Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: []string{heldSubject}},
 		}}}
@@ -591,7 +593,7 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = s.ClientURL(), "bridge", "p"
 	_, p := connectedBridge(t, cfg, "pbx1")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	go func() { // as soon as it is known there is nothing to wait for
 		ticker := time.NewTicker(time.Millisecond)
@@ -608,7 +610,7 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 
 // Without an answer nothing is sent again for a minute, and then all of it.
 func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := forgetfulBridge(t, s.ClientURL())
 	p.log = zap.NewNop()
 	o := b.servers[0].ingest.outbox
@@ -656,7 +658,7 @@ func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 // The stream is asked only when it may have forgotten, and one server's question
 // leaves the others alone.
 func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 	if p.forgets != 55*time.Second {
 		t.Errorf("after %v, with a duplicate window of 2 m", p.forgets)

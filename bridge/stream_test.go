@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -31,7 +32,7 @@ func TestStream_PartsAreNumberedAndTheReplyCountsThem(t *testing.T) {
 	}
 	a.to(m)
 	for part := 1; ; part++ {
-		got, err := sub.NextMsg(patience)
+		got, err := sub.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +50,7 @@ func TestStream_PartsAreNumberedAndTheReplyCountsThem(t *testing.T) {
 			t.Errorf("part %d asks whether somebody listens: %v", part, !asks)
 		}
 	}
-	within(t, "nothing is left of it", func() bool {
+	natstest.Within(t, "nothing is left of it", func() bool {
 		p := a.endpoints[0].shared.probes
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -67,7 +68,7 @@ func TestStream_NobodyListens(t *testing.T) {
 	a.sims["pbx1"].Always("CoreShowChannels", amisim.ListChannels(items))
 	a.to(requestFor("pbx1", "CoreShowChannels", "", "Ami-Reply", "stream"))
 	counts := &a.servers[0].target.streamed
-	within(t, "the rest is counted", func() bool { return counts.published.Load()+counts.unheard.Load() == items+1 })
+	natstest.Within(t, "the rest is counted", func() bool { return counts.published.Load()+counts.unheard.Load() == items+1 })
 	if counts.unheard.Load() == 0 {
 		t.Error("all of it was sent to nobody")
 	}
@@ -158,7 +159,7 @@ func TestStream_APartThatDoesNotFitSpoilsTheReply(t *testing.T) {
 	a.replier.publish(reply{to: to, body: []byte(`{}`), stream: s})
 	a.replier.publish(reply{to: to, body: make([]byte, 2<<20)}) // a whole reply is the same
 	for range 2 {
-		m, err := sub.NextMsg(patience)
+		m, err := sub.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}

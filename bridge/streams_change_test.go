@@ -12,6 +12,8 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // unheardOf is a field as nats-server may have it some day.
@@ -21,9 +23,9 @@ const unheardOf = `"some_day":{"count":12345678901234567890}`
 // configuration. It returns its URL, and the updates that it was asked for.
 func newer(t *testing.T, url string) (front string, updates func() []string) {
 	t.Helper()
-	behind, _ := clientOf(t, url)
-	front = serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL()
-	nc, _ := clientOf(t, front)
+	behind, _ := natstest.Client(t, url)
+	front = natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL()
+	nc, _ := natstest.Client(t, front)
 	var mu sync.Mutex
 	var all []string
 	_, err := nc.Subscribe("$JS.API.>", func(m *nats.Msg) {
@@ -34,7 +36,7 @@ func newer(t *testing.T, url string) (front string, updates func() []string) {
 		}
 		// This one would refuse it.
 		data := bytes.Replace(m.Data, []byte(","+unheardOf), nil, 1)
-		answer, err := behind.Request(m.Subject, data, patience)
+		answer, err := behind.Request(m.Subject, data, natstest.Patience)
 		if err != nil {
 			t.Error(err)
 			return
@@ -57,8 +59,8 @@ func newer(t *testing.T, url string) (front string, updates func() []string) {
 // What a newer nats-server has in a stream, and nats.go does not know, is still
 // there after the bridge has changed something else.
 func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
-	url := startNATS(t, t.TempDir(), 0).ClientURL()
-	_, js := clientOf(t, url)
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	_, js := natstest.Client(t, url)
 	older := jetstream.StreamConfig{
 		Name: EventStream, Subjects: []string{"ami.events.>"}, MaxAge: time.Hour, MaxBytes: 1 << 20, NoAck: true,
 		Metadata: map[string]string{"owner": "ops"},
@@ -68,8 +70,8 @@ func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
 	}
 	front, updates := newer(t, url)
 	cfg := DefaultConfig()
-	nc, _ := clientOf(t, front)
-	k := testStreams(&cfg, connOf(t, nc))
+	nc, _ := natstest.Client(t, front)
+	k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
 	k.check(t.Context())
 	k.is(t, EventStream, streamOK)
 	if len(updates()) < 2 {

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // What the streams are made as: what docs/streams.md says that each holds.
@@ -159,10 +161,10 @@ func TestStreams_AnotherDifferenceIsTold(t *testing.T) {
 
 // With verify nothing is made; what the stream has is what counts.
 func TestStreams_VerifyMakesNothing(t *testing.T) {
-	nc, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
+	nc, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	cfg := DefaultConfig()
 	cfg.Streams = StreamsVerify
-	k := testStreams(&cfg, connOf(t, nc))
+	k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
 	k.batches.Store(true)
 	k.check(t.Context())
 	k.is(t, EventStream, streamMissing)
@@ -210,8 +212,7 @@ func TestStreams_AreLookedAtWhenNothingIsStored(t *testing.T) {
 // While NATS is away, or the bridge ends, what was seen last holds.
 func TestStreams_ABlindLookChangesNothing(t *testing.T) {
 	k := lookedAt(t)
-	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
-	k.conn = connOf(t, nc)
+	k.conn = openConn(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, state := range []streamState{streamMissing, streamUnavailable, streamNoJetStream} {
@@ -219,22 +220,21 @@ func TestStreams_ABlindLookChangesNothing(t *testing.T) {
 		k.allAre(ended, finding{state: state})
 		k.is(t, EventStream, streamOK)
 	}
-	nc.Close()
+	k.conn.get().Close()
 	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
 	k.allAre(t.Context(), finding{state: streamUnavailable})
 	k.is(t, EventStream, streamOK)
-	nc, _ = clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
-	k.conn = connOf(t, nc)
+	k.conn = openConn(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
 	k.is(t, EventStream, streamUnavailable)
 }
 
 // A new connection may have other rights: a change that was refused is tried again.
 func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
-	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
 	cfg := DefaultConfig()
 	cfg.Streams = StreamsVerify
-	k := testStreams(&cfg, connOf(t, nc))
+	k := testStreams(&cfg, openConn(t, natstest.Start(t, t.TempDir(), 0).ClientURL()))
+	k.check(t.Context())
 	k.refused[EventStream] = errDenied
 	k.check(t.Context())
 	if k.refused[EventStream] == nil {
@@ -249,8 +249,8 @@ func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
 
 // Each change of a state is one line in the log, as loud as it matters.
 func TestStreams_AChangeIsLogged(t *testing.T) {
-	nc, _ := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
-	c := connOf(t, nc)
+	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	c := openConn(t, nc.ConnectedUrl())
 	for state, want := range map[streamState]zapcore.Level{
 		streamDiffers: zap.WarnLevel, streamUnavailable: zap.WarnLevel, streamMissing: zap.ErrorLevel, streamFull: zap.ErrorLevel,
 		streamReadOnly: zap.ErrorLevel, streamNoPermission: zap.ErrorLevel, streamNoJetStream: zap.ErrorLevel, streamCaptured: zap.ErrorLevel,

@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
-
-	"go.uber.org/zap"
 )
 
 // A count that grows for an hour is told at once, all of it, in a few lines; one

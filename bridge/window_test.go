@@ -3,8 +3,6 @@ package bridge
 import (
 	"errors"
 	"fmt"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +10,10 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // laneRig is a window with outboxes, of which each event costs a hundred bytes.
@@ -208,7 +210,7 @@ func TestWindow_TheShareIsThatOfThoseThatSend(t *testing.T) {
 
 // In a batch what was not acknowledged in time is all of the batch.
 func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	for _, way := range []string{wayFast, wayWindow} {
 		b, p := twoServers(t, s.ClientURL(), "")
 		if way == wayWindow {
@@ -237,7 +239,7 @@ func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 // about 50 ms to about 5 s, and begin anew once it is well. What is no reason to
 // wait is tried at once.
 func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 	windowOnly(p)
 	p.forgets = time.Hour // the stream is not asked
@@ -340,7 +342,7 @@ func TestWindow_AcknowledgedBytesAreGivenBack(t *testing.T) {
 
 // A turn is 16 KiB, an event's 128 bytes included, so that servers share by bytes.
 func TestPublisher_ATurnIsAQuantum(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := twoServers(t, s.ClientURL(), "")
 	for _, server := range b.servers {
 		server.ingest.outbox.recalled(time.Time{})
@@ -360,7 +362,7 @@ func TestPublisher_ATurnIsAQuantum(t *testing.T) {
 
 // The log says once that events wait, and why, and once that they flow again.
 func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
 	windowOnly(p)
 	core, logs := observer.New(zap.InfoLevel)
@@ -396,7 +398,7 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 // What NATS denies is the failure of the server whose subject it is, and of no
 // other.
 func TestPublisher_ADenialIsItsServersOwn(t *testing.T) {
-	s := serveNATS(t, func(*natsserver.Options) {})
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	_, p := twoServers(t, s.ClientURL(), "")
 	denied := func(what string) []int {
 		p.denied(fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, what))
