@@ -1,20 +1,12 @@
 package bridge
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 
-	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // serverErrors is every error with which nats-server 2.10 to 2.15 answers a message
@@ -301,85 +293,5 @@ func TestAnswer_AllocatesNothing(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-// The audit and the shared keys take an answer without an error, a sequence or
-// their own stream's name for no acknowledgement either.
-func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
-	s := natstest.Serve(t, func(*natsserver.Options) {})
-	nc, _ := natstest.Client(t, s.ClientURL())
-	const ack = `{"stream":"NOTES","seq":7}`
-	answers := []string{
-		`{"error":{"code":503,"description":"raft: not leader"},"stream":"NOTES","seq":0}`,
-		`{"error":{"code":503},"stream":"NOTES","seq":7}`,
-		`{"stream":"NOTES","seq":0}`,
-		`{"stream":"NOTES"}`,
-		`{"stream":"OTHER","seq":7}`,
-		`{}`,
-		ack,
-	}
-	var asked atomic.Int64
-	if _, err := nc.Subscribe("notes.a", func(m *nats.Msg) {
-		_ = m.Respond([]byte(answers[min(int(asked.Add(1)), len(answers))-1]))
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	var ends []error
-	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
-	write := func(once bool) error {
-		return j.write(journalEntry{msg: note(1), once: once, done: func(a *jetstream.PubAck, err error) {
-			if err == nil && a.Sequence != 7 {
-				err = errors.New("another sequence")
-			}
-			ends = append(ends, err)
-		}})
-	}
-	for range answers {
-		if err := write(true); err != nil { // as a claim of a key is written
-			t.Fatal(err)
-		}
-		_ = j.store(t.Context(), 1)
-	}
-	for i, err := range ends {
-		if (err == nil) != (answers[i] == ack) {
-			t.Errorf("%s: %v", answers[i], err)
-		}
-	}
-	if asked.Store(0); write(false) != nil { // as a record of the audit is
-		t.Fatal("not taken")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
-	defer cancel()
-	for tries := 1; ; tries++ {
-		err := j.store(ctx, 1)
-		if err == nil && tries == len(answers) {
-			break
-		}
-		if err == nil || tries == len(answers) {
-			t.Fatalf("%d tries, of answers that are no acknowledgement but the %d'th: %v", tries, len(answers), err)
-		}
-	}
-	if n := len(ends); n != len(answers)+1 || ends[n-1] != nil {
-		t.Errorf("%v", ends)
-	}
-}
-
-// A refusal without an err_code is not a stream that is missing.
-func TestAnswer_ALeaderThatIsNoneIsNotAMissingStream(t *testing.T) {
-	k := lookedAt(t)
-	for _, err := range []error{
-		&refusal{Status: 503, Description: "raft: not leader"},
-		&jetstream.APIError{Code: 503, Description: "raft: not leader"},
-	} {
-		k.published(EventStream)
-		k.stored(EventStream, err)
-		k.is(t, EventStream, streamUnavailable)
-	}
-	if text := (&refusal{Status: 503, Description: "raft: not leader"}).Error(); !strings.Contains(text, "raft: not leader (503)") {
-		t.Errorf("it reads %s", text)
 	}
 }

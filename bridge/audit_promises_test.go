@@ -3,7 +3,6 @@ package bridge
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,26 +105,5 @@ func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
 	d.outcome(testAsk(d, "Ping"), &correlation.Result{}, nil)
 	if d.lost.Load() != lost+2 {
 		t.Errorf("%d outcomes of what was sent find no room", d.lost.Load()-lost-2)
-	}
-}
-
-// A record counts as stored when AMI_AUDIT says so, not when another stream does.
-func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
-	nc, _ := natstest.Client(t, natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
-	names := make(chan string, 2)
-	names <- "OTHER"
-	names <- "NOTES"
-	natstest.Answer(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
-		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
-	})
-	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
-	told := make(chan string, 2)
-	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
-	again, err := j.storeBatch(t.Context(), batch)
-	if len(again) != 1 || err == nil || !strings.Contains(err.Error(), "OTHER") {
-		t.Errorf("another stream's word: %d are tried again, %v", len(again), err)
-	}
-	if again, err = j.storeBatch(t.Context(), again); len(again) != 0 || err != nil || <-told != "NOTES" || len(told) != 0 {
-		t.Errorf("its own: %d are tried again, %v", len(again), err)
 	}
 }

@@ -1,12 +1,10 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
-	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -80,28 +78,6 @@ func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
 		if fail := a.check(b.servers[0].target); fail == nil || fail.Kind != "not_connected" {
 			t.Errorf("any: %+v", fail)
 		}
-	}
-}
-
-// Each way for a call to end has its code, and says whether it reached Asterisk.
-func TestFailureOf_EachOutcome(t *testing.T) {
-	why := errors.New("why")
-	for outcome, want := range map[correlation.Outcome]string{
-		correlation.AsteriskError: "422 asterisk_error", correlation.TimedOut: "504 timeout", correlation.ConnectionLost: "502 connection_lost",
-		correlation.NotSent: "503 not_connected", correlation.TooLarge: "413 reply_too_large", correlation.ShuttingDown: "503 shutting_down",
-	} {
-		for _, sent := range []correlation.SentState{correlation.SentNo, correlation.SentYes, correlation.SentUnknown} {
-			f := failureOf(&correlation.Result{Outcome: outcome, Sent: sent, Cause: why})
-			if got := fmt.Sprint(f.Code, " ", f.Kind); got != want || f.Sent != sent.String() {
-				t.Errorf("%v, sent %v: %+v, want %s", outcome, sent, f, want)
-			}
-			if said := len(f.Message) > 5 && f.Message[len(f.Message)-5:] == ": why"; said == (outcome == correlation.TooLarge) {
-				t.Errorf("%v: its cause is said: %v", outcome, said)
-			}
-		}
-	}
-	if f := failureOf(&correlation.Result{Outcome: correlation.Answered}); f != nil {
-		t.Errorf("an answer is %+v", f)
 	}
 }
 

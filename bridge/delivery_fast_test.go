@@ -188,14 +188,6 @@ func TestFast_Replies(t *testing.T) {
 	}
 }
 
-func TestFast_SinceWhichServer(t *testing.T) {
-	for version, want := range map[string]bool{"2.13.9": false, "2.14.0": true, "2.9.1": false, "3.0.0": true, "2.15.0-dev": true, "": true} {
-		if got := fastIngestSince(version); got != want {
-			t.Errorf("%q: %v, want %v", version, got, want)
-		}
-	}
-}
-
 // A new batch begins after a pause in which the server may forget the old one.
 func TestFast_NewBatchAfterAPause(t *testing.T) {
 	d := &fastDelivery{inbox: "in.", unique: "u"}

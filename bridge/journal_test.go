@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -339,5 +340,90 @@ func TestJournal_CountsWhatIsToBeTriedOnce(t *testing.T) {
 	}
 	if once := j.takeOnce(); once != nil {
 		t.Errorf("%d more are taken", len(once))
+	}
+}
+
+// The audit and the shared keys take an answer without an error, a sequence or
+// their own stream's name for no acknowledgement either.
+func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
+	s := natstest.Serve(t, func(*natsserver.Options) {})
+	nc, _ := natstest.Client(t, s.ClientURL())
+	const ack = `{"stream":"NOTES","seq":7}`
+	answers := []string{
+		`{"error":{"code":503,"description":"raft: not leader"},"stream":"NOTES","seq":0}`,
+		`{"error":{"code":503},"stream":"NOTES","seq":7}`,
+		`{"stream":"NOTES","seq":0}`,
+		`{"stream":"NOTES"}`,
+		`{"stream":"OTHER","seq":7}`,
+		`{}`,
+		ack,
+	}
+	var asked atomic.Int64
+	if _, err := nc.Subscribe("notes.a", func(m *nats.Msg) {
+		_ = m.Respond([]byte(answers[min(int(asked.Add(1)), len(answers))-1]))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var ends []error
+	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	write := func(once bool) error {
+		return j.write(journalEntry{msg: note(1), once: once, done: func(a *jetstream.PubAck, err error) {
+			if err == nil && a.Sequence != 7 {
+				err = errors.New("another sequence")
+			}
+			ends = append(ends, err)
+		}})
+	}
+	for range answers {
+		if err := write(true); err != nil { // as a claim of a key is written
+			t.Fatal(err)
+		}
+		_ = j.store(t.Context(), 1)
+	}
+	for i, err := range ends {
+		if (err == nil) != (answers[i] == ack) {
+			t.Errorf("%s: %v", answers[i], err)
+		}
+	}
+	if asked.Store(0); write(false) != nil { // as a record of the audit is
+		t.Fatal("not taken")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
+	defer cancel()
+	for tries := 1; ; tries++ {
+		err := j.store(ctx, 1)
+		if err == nil && tries == len(answers) {
+			break
+		}
+		if err == nil || tries == len(answers) {
+			t.Fatalf("%d tries, of answers that are no acknowledgement but the %d'th: %v", tries, len(answers), err)
+		}
+	}
+	if n := len(ends); n != len(answers)+1 || ends[n-1] != nil {
+		t.Errorf("%v", ends)
+	}
+}
+
+// A record counts as stored when AMI_AUDIT says so, not when another stream does.
+func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
+	nc, _ := natstest.Client(t, natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	names := make(chan string, 2)
+	names <- "OTHER"
+	names <- "NOTES"
+	natstest.Answer(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
+		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
+	})
+	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	told := make(chan string, 2)
+	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
+	again, err := j.storeBatch(t.Context(), batch)
+	if len(again) != 1 || err == nil || !strings.Contains(err.Error(), "OTHER") {
+		t.Errorf("another stream's word: %d are tried again, %v", len(again), err)
+	}
+	if again, err = j.storeBatch(t.Context(), again); len(again) != 0 || err != nil || <-told != "NOTES" || len(told) != 0 {
+		t.Errorf("its own: %d are tried again, %v", len(again), err)
 	}
 }

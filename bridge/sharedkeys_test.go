@@ -11,8 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // bucketEntry is what the bucket has of a key.
@@ -207,55 +205,6 @@ func TestSharedKeys_AreOnesOwnWithoutABucket(t *testing.T) {
 		s, _ := sharing()
 		if s.seen(test.state, test.streams); s.absent.Load() != test.want {
 			t.Errorf("%v with %v: keys are its own is %v", test.state, test.streams, !test.want)
-		}
-	}
-}
-
-// A claim that is there no more, since the window is over, leaves the key to who
-// waited for it.
-func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
-	a := askingBridge(t, nil)
-	m := requestFor("pbx1", "CoreStatus", "", "Ami-Idempotency-Key", "k")
-	m.Reply = a.nc.NewInbox()
-	sub, err := a.nc.SubscribeSync(m.Reply)
-	if err := errors.Join(err, a.nc.Flush()); err != nil {
-		t.Fatal(err)
-	}
-	one, err := a.endpoints[0].newAsk(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one.others = a.endpoints[0].servers
-	k, first, _, fail := a.repeats.enter(one.key(), one)
-	if !first || fail != nil {
-		t.Fatalf("%v, %+v", first, fail)
-	}
-	one.later()
-	a.repeats.shared.follow(t.Context(), claim{keyed: k, request: one}) // returns at once
-	answer, err := sub.NextMsg(natstest.Patience)
-	if err != nil || answer.Header.Get("Nats-Service-Error") != "" || answer.Header.Get("Ami-Idempotent-Replay") != "" {
-		t.Errorf("%+v, %v", answer, err)
-	}
-	if n := a.sims["pbx1"].Received("CoreStatus"); n != 1 {
-		t.Errorf("it was sent %d times", n)
-	}
-}
-
-// Without JetStream, or without a window, no bucket is asked.
-func TestSharedKeys_AreForJetStream(t *testing.T) {
-	for _, test := range []struct {
-		delivery Delivery
-		window   time.Duration
-		want     bool
-	}{{DeliverJetStream, time.Minute, true}, {DeliverCore, time.Minute, false}, {DeliverJetStream, 0, false}} {
-		cfg := validConfig()
-		cfg.Delivery, cfg.IdempotencyWindow = test.delivery, test.window
-		b, err := New(cfg, Deps{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := b.repeats.shared != nil; got != test.want {
-			t.Errorf("%v and a window of %v: they are shared is %v", test.delivery, test.window, got)
 		}
 	}
 }

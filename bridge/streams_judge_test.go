@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -267,5 +268,21 @@ func TestStreams_AChangeIsLogged(t *testing.T) {
 		if len(all) != 2 || all[0].Level != want || all[0].ContextMap()["error"] != "why" || all[1].Message != "stream as configured" {
 			t.Errorf("%v: %v", state, all)
 		}
+	}
+}
+
+// A refusal without an err_code is not a stream that is missing.
+func TestAnswer_ALeaderThatIsNoneIsNotAMissingStream(t *testing.T) {
+	k := lookedAt(t)
+	for _, err := range []error{
+		&refusal{Status: 503, Description: "raft: not leader"},
+		&jetstream.APIError{Code: 503, Description: "raft: not leader"},
+	} {
+		k.published(EventStream)
+		k.stored(EventStream, err)
+		k.is(t, EventStream, streamUnavailable)
+	}
+	if text := (&refusal{Status: 503, Description: "raft: not leader"}).Error(); !strings.Contains(text, "raft: not leader (503)") {
+		t.Errorf("it reads %s", text)
 	}
 }

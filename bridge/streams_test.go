@@ -123,21 +123,6 @@ func TestStreams_ADenialEndsTheQuestion(t *testing.T) {
 	})
 }
 
-func TestStreams_Covers(t *testing.T) {
-	for _, c := range []struct {
-		pattern, subject string
-		want             bool
-	}{
-		{"a.>", "a.b.c", true}, {"a.>", "a", false}, {"a.*", "a.b", true}, {"a.*", "a.b.c", false}, {"a.*.c", "a.>", false},
-		{"a.>", "a.>", true}, {">", "a.>", true}, {"a.b", "a.*", false}, {"a.*", "a.*", true}, {"a.b.>", "a.>", false},
-		{"a.*", "a.>", false}, {"a.b.c", "a.b", false},
-	} {
-		if got := covers(c.pattern, c.subject); got != c.want {
-			t.Errorf("covers(%q, %q) = %v", c.pattern, c.subject, got)
-		}
-	}
-}
-
 // docs/streams.md has each state and each field, and says of each field whether
 // it is ever changed, and in bold whether messages are refused or lost.
 func TestStreams_AreDocumented(t *testing.T) {

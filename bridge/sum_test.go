@@ -1,14 +1,8 @@
 package bridge
 
 import (
-	"errors"
-	"fmt"
 	"testing"
 	"time"
-
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 )
 
 // A count that grows for an hour is told at once, all of it, in a few lines; one
@@ -54,68 +48,5 @@ func TestSum_TellsAllOfAnHourInAFewLines(t *testing.T) {
 	s.end()
 	if step(0); told != total {
 		t.Errorf("the end left %d untold", total-told)
-	}
-}
-
-// What is dropped for an hour is told in a few lines, another reason at once, and
-// at the end all of it.
-func TestServer_DropsOfAnHour(t *testing.T) {
-	s := pureServer(t)
-	core, logs := observer.New(zapcore.InfoLevel)
-	s.status.log = zap.New(core)
-	now := time.Now()
-	said := map[string]uint64{}
-	tell := func() {
-		s.status.tellDrops(now)
-		for _, line := range logs.TakeAll() {
-			said[line.ContextMap()["reason"].(string)] += line.ContextMap()["count"].(uint64)
-			said["lines"]++
-		}
-		now = now.Add(5 * time.Second)
-	}
-	for i := range 720 {
-		s.ingest.outbox.refuseAs(pushed(i), dropOverflow)
-		tell()
-		if i == 300 {
-			before := said["lines"]
-			s.ingest.outbox.refuse(pushed(i))
-			if tell(); said["lines"] != before+1 || said[dropOversize] != 1 {
-				t.Errorf("another reason: %v", said)
-			}
-		}
-	}
-	if said["lines"] > 15 {
-		t.Errorf("%d lines", said["lines"])
-	}
-	for _, told := range s.status.told {
-		told.end()
-	}
-	if tell(); said[dropOverflow] != 720 {
-		t.Errorf("told of %d", said[dropOverflow])
-	}
-}
-
-// What comes with each try is told once, until the connection stands again.
-func TestSeen_TellsWhatIsNew(t *testing.T) {
-	var s seen
-	refused, denied := errors.New("refused"), errors.New("denied")
-	for i, step := range []struct {
-		err  error
-		want zapcore.Level
-	}{
-		{refused, zap.WarnLevel}, {refused, zap.DebugLevel}, {denied, zap.WarnLevel}, {refused, zap.DebugLevel},
-		{nil, 0}, {refused, zap.WarnLevel}, {refused, zap.DebugLevel},
-	} {
-		if step.err == nil {
-			s.forget()
-		} else if got := s.level(zap.WarnLevel, step.err); got != step.want {
-			t.Errorf("step %d: %v, want %v", i, got, step.want)
-		}
-	}
-	for i := range 10 * maxSeen {
-		s.level(zap.WarnLevel, fmt.Errorf("error %d", i))
-	}
-	if len(s.texts) > maxSeen {
-		t.Errorf("%d are remembered", len(s.texts))
 	}
 }

@@ -420,3 +420,30 @@ func TestPublisher_ADenialIsItsServersOwn(t *testing.T) {
 		}
 	}
 }
+
+// Of one server half its outbox may be in flight: half of what it has whatever
+// others have, so that the newest stay when it is full.
+func TestOutbox_HalfOfItMayBeInFlight(t *testing.T) {
+	for _, test := range []struct{ limit, total, servers, want int64 }{
+		{1 << 20, 1 << 30, 1, 1 << 19},
+		{1 << 20, 1 << 20, 1, 1 << 18}, // a floor of half the total
+		{1 << 20, 1 << 24, 8, 1 << 19},
+		{1 << 20, 1 << 22, 8, 1 << 17},
+	} {
+		o := newOutbox(int(test.limit), "gap", newOutboxBudget(test.total, int(test.servers)), func() {})
+		if got := o.mayBeSent(); got != test.want {
+			t.Errorf("%+v: %d", test, got)
+		}
+		w := newWindow([]*outbox{o}, func(int) {})
+		w.setBatched(true)
+		sent := int64(0)
+		for ; w.room(0); sent += 8192 {
+			o.push(pushed(0), nil, false)
+			o.take(nil)
+			w.add(0, 8192)
+		}
+		if sent < test.want || sent > test.want+8192 {
+			t.Errorf("%+v: %d bytes are in flight", test, sent)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+)
+
+// Of events dropped before and after the clock was set one Gap tells, which
+// covers the times of both.
+func TestClock_SetBetweenDroppedEvents(t *testing.T) {
+	for _, jump := range jumps {
+		g, start := gap{reason: dropOverflow}, time.Now()
+		after := set(t, start.Add(time.Second), jump)
+		g.add(start.UnixNano())
+		g.add(after.UnixNano())
+		other := gap{reason: dropOverflow}
+		other.add(after.UnixNano())
+		g.merge(&other)
+		if g.from != min(start.UnixNano(), after.UnixNano()) || g.to != max(start.UnixNano(), after.UnixNano()) || g.lost != 3 {
+			t.Errorf("set by %v: %+v", jump, g)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// What is dropped for an hour is told in a few lines, another reason at once, and
+// at the end all of it.
+func TestServer_DropsOfAnHour(t *testing.T) {
+	s := pureServer(t)
+	core, logs := observer.New(zapcore.InfoLevel)
+	s.status.log = zap.New(core)
+	now := time.Now()
+	said := map[string]uint64{}
+	tell := func() {
+		s.status.tellDrops(now)
+		for _, line := range logs.TakeAll() {
+			said[line.ContextMap()["reason"].(string)] += line.ContextMap()["count"].(uint64)
+			said["lines"]++
+		}
+		now = now.Add(5 * time.Second)
+	}
+	for i := range 720 {
+		s.ingest.outbox.refuseAs(pushed(i), dropOverflow)
+		tell()
+		if i == 300 {
+			before := said["lines"]
+			s.ingest.outbox.refuse(pushed(i))
+			if tell(); said["lines"] != before+1 || said[dropOversize] != 1 {
+				t.Errorf("another reason: %v", said)
+			}
+		}
+	}
+	if said["lines"] > 15 {
+		t.Errorf("%d lines", said["lines"])
+	}
+	for _, told := range s.status.told {
+		told.end()
+	}
+	if tell(); said[dropOverflow] != 720 {
+		t.Errorf("told of %d", said[dropOverflow])
+	}
+}
