@@ -3,6 +3,8 @@ package bridge
 import (
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
 // The worst of what has changed is said: full before high before drained, and
@@ -31,20 +33,21 @@ func TestBuffers_TheWorstIsSaid(t *testing.T) {
 // What is told of an outbox is what it holds: its depth is what waits and what is
 // in flight.
 func TestBuffers_TellWhatTheyHold(t *testing.T) {
-	s := pureServer(t)
-	s.ingest.outbox.recalled(time.Time{})
-	pushEvents(s, 1, 10)
-	for range 4 {
-		s.ingest.outbox.take(nil)
+	s := testServerStatus(t)
+	for i := range 10 {
+		s.outbox.push(pushed(i), make([]byte, 100), false)
 	}
-	s.ingest.outbox.ack()
-	s.ingest.outbox.filter()
-	m := s.status.buffers(time.Now(), new(s.link.Status()))
+	for range 4 {
+		s.outbox.take(nil)
+	}
+	s.outbox.ack()
+	s.outbox.filter()
+	m := s.buffers(time.Now(), new(amiconn.Status))
 	if m.Received != 11 || m.Published != 1 || m.Filtered != 1 || m.Queued != 6 || m.InFlight != 3 {
 		t.Errorf("%+v", m)
 	}
-	a := s.ingest.outbox.account()
-	if o := m.Outbox; o.Depth != 9 || o.Bytes != a.bytes || o.HighWater != a.highWater || o.HighWater <= o.Bytes || o.Capacity != int64(s.cfg.OutboxBytes) || o.Level != "normal" {
+	a := s.outbox.account()
+	if o := m.Outbox; o.Depth != 9 || o.Bytes != a.bytes || o.HighWater != a.highWater || o.HighWater <= o.Bytes || o.Capacity != s.capacities.outbox || o.Level != "normal" {
 		t.Errorf("%+v", o)
 	}
 }
@@ -52,7 +55,7 @@ func TestBuffers_TellWhatTheyHold(t *testing.T) {
 // The alarm is raised when an Action buffer begins to fill, is drained or refuses,
 // and not in between.
 func TestBuffers_ActionsRaiseTheAlarmAtTheEdges(t *testing.T) {
-	s := pureServer(t).status
+	s := testServerStatus(t)
 	for _, step := range []struct {
 		busy, refused bool
 		want          int

@@ -15,15 +15,15 @@ import (
 
 // came has text, a frame as Asterisk sends it, come to s as the event numbered
 // seq.
-func (s *server) came(t *testing.T, seq uint64, text string) {
+func (s *ingest) came(t *testing.T, seq uint64, text string) {
 	t.Helper()
 	f, err := frames.NewReader(strings.NewReader(text), 4<<20).Next()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ingest.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Unix(int64(seq), 0), Frame: f})
+	s.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Unix(int64(seq), 0), Frame: f})
 	if f.Kind() == frames.KindOther {
-		s.ingest.onCorrupt(f.Size) // as a session does behind it
+		s.onCorrupt(f.Size) // as a session does behind it
 	}
 }
 
@@ -42,11 +42,11 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		{Globs{"Queue*", "Hangup"}, Globs{"QueueLeave"}, "Hangup QueueJoin"},
 		{Globs{"Queue*"}, Globs{"*"}, ""},
 	} {
-		s := pureServer(t)
-		cfg := s.cfg
+		s := testIngest(t)
+		cfg := DefaultServerConfig()
 		cfg.EventsAllow, cfg.EventsDeny = test.allow, test.deny
-		s.ingest.filter.Store(newFilter(&cfg))
-		s.ingest.outbox.recalled(time.Time{})
+		s.filter.Store(newFilter(&cfg))
+		s.outbox.recalled(time.Time{})
 		names := []string{"Hangup", "Newexten", "QueueJoin", "QueueLeave"}
 		for round := range 2 { // the second answer is remembered
 			for i, name := range names {
@@ -55,7 +55,7 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		}
 		var got []string
 		for {
-			e, _, _, ok := s.ingest.outbox.take(nil)
+			e, _, _, ok := s.outbox.take(nil)
 			if !ok {
 				break
 			}
@@ -64,7 +64,7 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		if want := strings.TrimSpace(test.wanted + " " + test.wanted); strings.Join(got, " ") != want {
 			t.Errorf("allow %v, deny %v: %v, want %q", test.allow, test.deny, got, want)
 		}
-		if a := s.ingest.outbox.account(); a.received != 8 || a.filtered != 8-uint64(len(got)) || a.inFlight != uint64(len(got)) {
+		if a := s.outbox.account(); a.received != 8 || a.filtered != 8-uint64(len(got)) || a.inFlight != uint64(len(got)) {
 			t.Errorf("allow %v, deny %v: %+v", test.allow, test.deny, a)
 		}
 	}
@@ -73,26 +73,26 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 // Whatever names a peer makes up, so many are remembered and no more. Each has its
 // subject all the same, cut at 64 bytes.
 func TestEvents_NamesAreBounded(t *testing.T) {
-	s := pureServer(t)
-	cfg := s.cfg
+	s := testIngest(t)
+	cfg := DefaultServerConfig()
 	cfg.EventsDeny = Globs{"Never"}
-	s.ingest.filter.Store(newFilter(&cfg))
-	s.ingest.outbox.recalled(time.Time{})
+	s.filter.Store(newFilter(&cfg))
+	s.outbox.recalled(time.Time{})
 	long := strings.Repeat("n", maxEventToken) + "tail"
 	for i := range 3 * maxEventNames {
 		for _, name := range []string{fmt.Sprint("Name", i), fmt.Sprint(long, i)} {
 			s.came(t, uint64(i+1), named(name))
-			e, _, _, ok := s.ingest.outbox.take(nil)
+			e, _, _, ok := s.outbox.take(nil)
 			if want := "ami.events.pbx1." + name[:min(len(name), maxEventToken)]; !ok || e.subject != want {
 				t.Fatalf("%s: %q, want %q", name, e.subject, want)
 			}
-			s.ingest.outbox.ack()
+			s.outbox.ack()
 		}
 	}
-	if n := len(s.ingest.subjects.events); n != maxEventNames {
+	if n := len(s.subjects.events); n != maxEventNames {
 		t.Errorf("%d subjects are remembered", n)
 	}
-	if n := len(s.ingest.verdicts); n != maxEventNames {
+	if n := len(s.verdicts); n != maxEventNames {
 		t.Errorf("%d answers are remembered", n)
 	}
 }
@@ -100,22 +100,22 @@ func TestEvents_NamesAreBounded(t *testing.T) {
 // What cannot be published is counted with its reason, told in the log and by a
 // Gap in its place; a byte that is no text is replaced and counted.
 func TestEvents_WhatCannotBePublished(t *testing.T) {
-	s := pureServer(t)
+	s := testIngest(t)
 	core, logs := observer.New(zap.WarnLevel)
-	s.ingest.log = zap.New(core)
-	s.ingest.outbox.recalled(time.Time{})
+	s.log = zap.New(core)
+	s.outbox.recalled(time.Time{})
 	line := "X: " + strings.Repeat("\x01", 200) + "\r\n" // each byte is six as JSON
 	s.came(t, 1, "Event: Wide\r\n"+strings.Repeat(line, 900)+"\r\n")
 	s.came(t, 2, "what is this\r\n\r\n")
 	s.came(t, 3, "Event: Text\r\nX: \xff\xfe\r\n\r\n")
-	a := s.ingest.outbox.account()
+	a := s.outbox.account()
 	if a.received != 3 || a.queued != 1 || a.dropped[dropOversize] != 1 || a.dropped[dropCorrupt] != 1 {
 		t.Errorf("%+v", a)
 	}
-	if n := s.ingest.corrupt.Load(); n != 1 {
+	if n := s.corrupt.Load(); n != 1 {
 		t.Errorf("%d corrupt frames", n)
 	}
-	if n := s.ingest.replaced.Load(); n != 2 {
+	if n := s.replaced.Load(); n != 2 {
 		t.Errorf("%d bytes were replaced", n)
 	}
 	for message, n := range map[string]int{"event dropped": 1, "corrupt frame": 1} {
@@ -123,7 +123,7 @@ func TestEvents_WhatCannotBePublished(t *testing.T) {
 			t.Errorf("%d lines %q", got, message)
 		}
 	}
-	if got := drain(t, s.ingest.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
+	if got := drain(t, s.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
 		t.Errorf("%q", got)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -77,22 +76,21 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 		"nothing was before": {time.Time{}, nil, 0},
 		"an event before":    {login.Add(-time.Hour), nil, login.Add(-time.Hour).UnixNano()},
 	} {
-		s := pureServer(t)
+		o := newOutbox(1<<20, "ami.events.pbx1.Gap", newOutboxBudget(1<<20, 1), func() {})
 		core, logs := observer.New(zap.WarnLevel)
-		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
-		s.ingest.watchRestart(amiconn.Event{At: login, Frame: fullyBooted(t, "1000")})
-		s.ingest.outbox.push(outboxEntry{session: "s1", seq: 1}, []byte("1"), false)
-		(&source{outbox: s.ingest.outbox}).recalled(test.last, test.err, zap.New(core))
+		o.pushGap("s1", &gap{reason: gapRestart, unknown: true, recall: true, from: login.UnixNano(), to: login.UnixNano()})
+		o.push(outboxEntry{session: "s1", seq: 1}, []byte("1"), false)
+		(&source{outbox: o}).recalled(test.last, test.err, zap.New(core))
 		if n := logs.FilterMessageSnippet("a Gap begins at the login").Len(); (n == 1) != (test.err != nil) {
 			t.Errorf("%s: %d lines say so", name, n)
 		}
 		if test.from != 0 {
-			_, _, told, ok := s.ingest.outbox.take(nil)
+			_, _, told, ok := o.take(nil)
 			if !ok || told == nil || told.reason != gapRestart || !told.unknown || told.from != test.from || told.to != login.UnixNano() {
 				t.Errorf("%s: %+v", name, told)
 			}
 		}
-		if _, payload, told, ok := s.ingest.outbox.take(nil); !ok || told != nil || string(payload) != "1" {
+		if _, payload, told, ok := o.take(nil); !ok || told != nil || string(payload) != "1" {
 			t.Errorf("%s: then comes %s, %+v", name, payload, told)
 		}
 	}

@@ -14,19 +14,19 @@ import (
 func TestClock_SetWhileASessionIsAway(t *testing.T) {
 	for _, jump := range jumps {
 		for uptime, want := range map[string]string{"1000": "no", "3": "yes"} {
-			s := pureServer(t)
-			s.ingest.outbox.recalled(time.Time{}) // there was no process before
+			s := testIngest(t)
+			s.outbox.recalled(time.Time{}) // there was no process before
 			start := time.Now()
 			first := fullyBooted(t, "990")
-			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})
-			s.ingest.onClock(pong(start, 0))
-			s.ingest.watchRestart(amiconn.Event{At: start, Frame: first})
-			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s1", Reason: amiconn.ReasonClosed, At: start.Add(9 * time.Second)})
+			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})
+			s.onClock(pong(start, 0))
+			s.watchRestart(amiconn.Event{At: start, Frame: first})
+			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s1", Reason: amiconn.ReasonClosed, At: start.Add(9 * time.Second)})
 			back := set(t, start.Add(10*time.Second), jump)
-			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s2", At: back})
-			s.ingest.watchRestart(amiconn.Event{At: back, Frame: fullyBooted(t, uptime)})
-			s.ingest.onClock(pong(back, -jump)) // the server's clock is as it was
-			_, _, told, ok := s.ingest.outbox.take(nil)
+			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s2", At: back})
+			s.watchRestart(amiconn.Event{At: back, Frame: fullyBooted(t, uptime)})
+			s.onClock(pong(back, -jump)) // the server's clock is as it was
+			_, _, told, ok := s.outbox.take(nil)
 			if !ok || told == nil {
 				t.Fatalf("set by %v: no Gap", jump)
 			}
@@ -52,19 +52,4 @@ func fullyBooted(t *testing.T, uptime string) *frames.Frame {
 		t.Fatal(err)
 	}
 	return f
-}
-
-// pureServer is a server whose Bridge does not run.
-func pureServer(t *testing.T) *server {
-	t.Helper()
-	cfg := DefaultConfig()
-	cfg.Node, cfg.HTTPAddr = "b1", ""
-	pbx := DefaultServerConfig()
-	pbx.Name, pbx.Addr, pbx.Username, pbx.Secret = "pbx1", "h:1", "u", "s3cret"
-	cfg.Servers = []ServerConfig{pbx}
-	b, err := New(cfg, Deps{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b.servers[0]
 }

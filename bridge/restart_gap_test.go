@@ -20,15 +20,15 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 		{"not known in time", "5", "unknown", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, login := pureServer(t), time.Now()
+			s, login := testIngest(t), time.Now()
 			last := login.Add(-time.Minute).Round(0) // as the stream has it
 			if test.known {
-				s.ingest.outbox.recalled(last)
+				s.outbox.recalled(last)
 			}
-			s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
-			s.ingest.watchRestart(amiconn.Event{At: time.Now(), Frame: fullyBooted(t, test.uptime)})
-			s.ingest.outbox.recalled(last)
-			_, _, told, ok := s.ingest.outbox.take(nil)
+			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
+			s.watchRestart(amiconn.Event{At: time.Now(), Frame: fullyBooted(t, test.uptime)})
+			s.outbox.recalled(last)
+			_, _, told, ok := s.outbox.take(nil)
 			if !ok || told == nil || told.reason != gapRestart || told.restarted != test.want || told.from != last.UnixNano() {
 				t.Errorf("%+v, want restarted %s", told, test.want)
 			}
@@ -39,24 +39,24 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 // A session that is lost again before an event has come leaves a Gap of its own,
 // beside that of the loss before.
 func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
-	s, start := pureServer(t), time.Now().Add(-time.Minute)
-	s.ingest.outbox.recalled(time.Time{})
+	s, start := testIngest(t), time.Now().Add(-time.Minute)
+	s.outbox.recalled(time.Time{})
 	up := func(session string, after time.Duration) {
-		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: session, At: start.Add(after)})
+		s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: session, At: start.Add(after)})
 	}
 	down := func(session string, reason amiconn.Reason, after time.Duration) {
-		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: session, Reason: reason, At: start.Add(after)})
+		s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: session, Reason: reason, At: start.Add(after)})
 	}
 	up("s1", 0)
-	s.ingest.watchRestart(amiconn.Event{At: start, Frame: fullyBooted(t, "1000")})
+	s.watchRestart(amiconn.Event{At: start, Frame: fullyBooted(t, "1000")})
 	down("s1", amiconn.ReasonClosed, time.Second)
 	up("s2", 2*time.Second)
 	down("s2", amiconn.ReasonRead, 3*time.Second)
 	up("s3", 4*time.Second)
-	s.ingest.watchRestart(amiconn.Event{At: start.Add(5 * time.Second), Frame: fullyBooted(t, "1005")})
+	s.watchRestart(amiconn.Event{At: start.Add(5 * time.Second), Frame: fullyBooted(t, "1005")})
 	var told []string
 	for {
-		_, _, hole, ok := s.ingest.outbox.take(nil)
+		_, _, hole, ok := s.outbox.take(nil)
 		if !ok {
 			break
 		}
@@ -70,24 +70,24 @@ func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 // The Gap of a lost session begins at the last event, not at the last Pong, and
 // ends at the login.
 func TestRestart_AGapIsFromTheLastEventToTheLogin(t *testing.T) {
-	s, start := pureServer(t), time.Now().Add(-time.Hour).Truncate(time.Second)
-	s.ingest.outbox.recalled(time.Time{})
+	s, start := testIngest(t), time.Now().Add(-time.Hour).Truncate(time.Second)
+	s.outbox.recalled(time.Time{})
 	state := func(to amiconn.State, session string, after time.Duration) {
-		s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: to, Session: session, Reason: amiconn.ReasonRead, At: start.Add(after)})
+		s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: to, Session: session, Reason: amiconn.ReasonRead, At: start.Add(after)})
 	}
 	state(amiconn.StateUp, "s1", 0)
-	s.ingest.watchRestart(amiconn.Event{At: start.Add(time.Second), Frame: fullyBooted(t, "1000")})
+	s.watchRestart(amiconn.Event{At: start.Add(time.Second), Frame: fullyBooted(t, "1000")})
 	clock := func(login, told time.Duration) {
 		c := pong(start.Add(told), 0)
 		c.Born = start.Add(login)
-		s.ingest.onClock(c)
+		s.onClock(c)
 	}
 	clock(0, 40*time.Second)
 	state(amiconn.StateWaiting, "s1", 50*time.Second)
 	state(amiconn.StateUp, "s2", time.Minute)
 	clock(time.Minute, 61*time.Second)
-	s.ingest.watchRestart(amiconn.Event{At: start.Add(62 * time.Second), Frame: fullyBooted(t, "1061")})
-	_, _, told, ok := s.ingest.outbox.take(nil)
+	s.watchRestart(amiconn.Event{At: start.Add(62 * time.Second), Frame: fullyBooted(t, "1061")})
+	_, _, told, ok := s.outbox.take(nil)
 	if !ok || told == nil || told.from != start.Add(time.Second).UnixNano() || told.to != start.Add(time.Minute).UnixNano() || told.restarted != "no" {
 		t.Errorf("%+v", told)
 	}

@@ -14,7 +14,7 @@ import (
 // the test's own.
 type play struct {
 	t   *testing.T
-	s   *server
+	s   *ingest
 	now time.Time
 	// clock is how far the server's is ahead.
 	clock time.Duration
@@ -22,8 +22,8 @@ type play struct {
 }
 
 func newPlay(t *testing.T) *play {
-	p := &play{t: t, s: pureServer(t), now: time.Now()}
-	p.s.ingest.outbox.recalled(time.Time{}) // there was no process before
+	p := &play{t: t, s: testIngest(t), now: time.Now()}
+	p.s.outbox.recalled(time.Time{}) // there was no process before
 	return p
 }
 
@@ -45,18 +45,18 @@ func (p *play) step(step string) {
 		p.clock += d
 	case "up":
 		p.born = p.now
-		p.s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s", At: p.now})
+		p.s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s", At: p.now})
 	case "lost":
-		p.s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s", Reason: amiconn.ReasonClosed, At: p.now})
+		p.s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s", Reason: amiconn.ReasonClosed, At: p.now})
 	case "pong":
-		p.s.ingest.onClock(amiconn.Clock{Born: p.born, Asked: p.now, Told: p.now, Server: p.now.Round(0).Add(p.clock)})
+		p.s.onClock(amiconn.Clock{Born: p.born, Asked: p.now, Told: p.now, Server: p.now.Round(0).Add(p.clock)})
 	default:
 		text := "Event: " + strings.ReplaceAll(step, ";", "\r\n") + "\r\n\r\n"
 		f, err := frames.NewReader(strings.NewReader(text), 1<<12).Next()
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		p.s.ingest.onEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
+		p.s.onEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
 	}
 }
 
@@ -64,14 +64,14 @@ func (p *play) step(step string) {
 // without one.
 func (p *play) told() (restarted string) {
 	for {
-		_, _, told, ok := p.s.ingest.outbox.take(nil)
+		_, _, told, ok := p.s.outbox.take(nil)
 		if !ok {
 			return restarted
 		}
 		if told != nil {
 			restarted = told.restarted
 		}
-		p.s.ingest.outbox.ack()
+		p.s.outbox.ack()
 	}
 }
 
@@ -126,7 +126,7 @@ func TestRestart_YesIsSaidOnlyWhenItIsSure(t *testing.T) {
 			for _, step := range test.after {
 				p.step(step)
 			}
-			p.s.ingest.closeHole("") // what is held longest
+			p.s.closeHole("") // what is held longest
 			if got := p.told(); got != test.want {
 				t.Errorf("restarted is %q, want %q", got, test.want)
 			}
@@ -147,19 +147,19 @@ func TestRestart_ACorruptFrameStandsBehindTheGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.s.ingest.onEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
+	p.s.onEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
 	p.step("FullyBooted;Privilege: system,all;Uptime: 1001")
 	p.step("pong")
 	var order []string
 	for {
-		_, _, told, ok := p.s.ingest.outbox.take(nil)
+		_, _, told, ok := p.s.outbox.take(nil)
 		if !ok {
 			break
 		}
 		if told != nil {
 			order = append(order, told.reason+" "+told.restarted)
 		}
-		p.s.ingest.outbox.ack()
+		p.s.outbox.ack()
 	}
 	if want := []string{"closed no", "corrupt "}; !slices.Equal(order, want) {
 		t.Errorf("Gaps %q, want %q", order, want)
@@ -197,7 +197,7 @@ func TestRestart_EventsWaitForTheAnswerAndNotForLong(t *testing.T) {
 			if !test.waits {
 				return
 			}
-			if p.s.ingest.outbox.waiting() {
+			if p.s.outbox.waiting() {
 				t.Error("something behind the Gap is to be sent")
 			}
 			if test.ends != "" {

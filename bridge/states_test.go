@@ -76,14 +76,14 @@ func says(t *testing.T, body, want map[string]any) {
 // since when, and how long it is until the next try, of the session or of the
 // breaker, whichever is longer.
 func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
-	s := pureServer(t)
+	s := testServerStatus(t)
 	at := time.Now()
 	c := amiconn.Change{
 		Name: "event", Role: amiconn.RoleEvents, From: amiconn.StateUp, To: amiconn.StateWaiting, At: at,
 		Reason: amiconn.ReasonClosed, Err: errors.New("EOF"), Failures: 3, RetryIn: 10 * time.Second,
 	}
 	s.onState(c)
-	told := s.status.publisher.told(t, ".connection")
+	told := s.publisher.told(t, ".connection")
 	if len(told) != 1 {
 		t.Fatalf("%v", told)
 	}
@@ -95,18 +95,18 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 	says(t, told[0], map[string]any{"trigger": "change", "at": stamp(at), "retry_in_ms": 10_000})
 	later := at.Add(4 * time.Second)
 	for open, want := range map[time.Duration]int64{0: 6000, 2 * time.Second: 6000, 20 * time.Second: 20_000} {
-		m := s.status.connectionStatus(c, later, triggerInterval, open)
+		m := s.connectionStatus(c, later, triggerInterval, open)
 		if m.RetryInMS != want || m.At != stamp(later) || m.Since != stamp(at) || m.Trigger != "interval" {
 			t.Errorf("open for %v: %+v, want %d", open, m, want)
 		}
 	}
 	c.To = amiconn.StateUp
-	if m := s.status.connectionStatus(c, later, triggerInterval, 20*time.Second); m.RetryInMS != 0 {
+	if m := s.connectionStatus(c, later, triggerInterval, 20*time.Second); m.RetryInMS != 0 {
 		t.Errorf("one that is up is tried again in %d ms", m.RetryInMS)
 	}
 
 	b := amiconn.BreakerChange{At: at, From: amiconn.BreakerClosed, To: amiconn.BreakerOpen, Reason: amiconn.ReasonAuth, Err: errors.New("no"), Failures: 1}
-	m := s.status.breakerStatus(b, later, triggerInterval, 30*time.Second)
+	m := s.breakerStatus(b, later, triggerInterval, 30*time.Second)
 	want := breakerMsg{
 		Server: "pbx1", Node: "b1", At: stamp(later), Trigger: "interval", Since: stamp(at), From: "closed", To: "open",
 		Reason: "auth", Error: "no", Failures: 1, RetryInMS: 30_000, RetryAt: stamp(later.Add(30 * time.Second)),
@@ -115,7 +115,7 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 		t.Errorf("%+v, want %+v", m, want)
 	}
 	b.To = amiconn.BreakerHalfOpen
-	if m := s.status.breakerStatus(b, later, triggerChange, 0); m.RetryAt != "" || m.RetryInMS != 0 {
+	if m := s.breakerStatus(b, later, triggerChange, 0); m.RetryAt != "" || m.RetryInMS != 0 {
 		t.Errorf("half open it is tried again at %q", m.RetryAt)
 	}
 }
@@ -123,25 +123,25 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 // At an interval a session that is down is told of, and the breaker with the
 // failures of then; not a breaker that has changed and is about to say so.
 func TestStates_AnIntervalTellsOfAll(t *testing.T) {
-	s := pureServer(t)
+	s := testServerStatus(t)
 	now := time.Now()
-	s.status.states.sessions[0] = amiconn.Change{Name: "event", To: amiconn.StateWaiting, At: now, RetryIn: time.Second}
-	s.status.states.sessions[1] = amiconn.Change{Name: "action", Role: amiconn.RoleActions, To: amiconn.StateUp, At: now}
-	s.status.states.breaker = amiconn.BreakerChange{To: amiconn.BreakerClosed, At: now, Failures: 7}
-	s.status.tellStates(s.link.Status().Breaker)
-	if told := s.status.publisher.told(t, ".connection"); len(told) != 1 {
+	s.states.sessions[0] = amiconn.Change{Name: "event", To: amiconn.StateWaiting, At: now, RetryIn: time.Second}
+	s.states.sessions[1] = amiconn.Change{Name: "action", Role: amiconn.RoleActions, To: amiconn.StateUp, At: now}
+	s.states.breaker = amiconn.BreakerChange{To: amiconn.BreakerClosed, At: now, Failures: 7}
+	s.tellStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
+	if told := s.publisher.told(t, ".connection"); len(told) != 1 {
 		t.Errorf("%v", told)
 	} else {
 		says(t, told[0], map[string]any{"trigger": "interval", "role": "event", "to": "waiting"})
 	}
-	if told := s.status.publisher.told(t, ".breaker"); len(told) != 1 {
+	if told := s.publisher.told(t, ".breaker"); len(told) != 1 {
 		t.Errorf("%v", told)
 	} else {
 		says(t, told[0], map[string]any{"trigger": "interval", "to": "closed", "failures": 0})
 	}
-	s.status.states.breaker.To = amiconn.BreakerOpen // the link's is closed
-	s.status.tellStates(s.link.Status().Breaker)
-	if told := s.status.publisher.told(t, ".breaker"); len(told) != 1 {
+	s.states.breaker.To = amiconn.BreakerOpen // the link's is closed
+	s.tellStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
+	if told := s.publisher.told(t, ".breaker"); len(told) != 1 {
 		t.Errorf("a breaker that is no more so is told of: %v", told[1:])
 	}
 }
@@ -149,9 +149,9 @@ func TestStates_AnIntervalTellsOfAll(t *testing.T) {
 // A Gap is counted, logged and told, and the last of each reason is what is told
 // again after a reconnect.
 func TestStates_AGapIsTold(t *testing.T) {
-	s := pureServer(t)
+	s := testServerStatus(t)
 	core, logs := observer.New(zap.WarnLevel)
-	s.status.log = zap.New(core)
+	s.log = zap.New(core)
 	from, to := time.Unix(1000, 0), time.Unix(2000, 0)
 	for _, g := range []struct {
 		gap
@@ -163,12 +163,12 @@ func TestStates_AGapIsTold(t *testing.T) {
 		{gap{reason: "ping", unknown: true, restarted: "unknown"}, nil, nil},
 	} {
 		g.from, g.to = from.UnixNano(), to.UnixNano()
-		s.status.tellGap(g.gap)
-		told := s.status.publisher.told(t, ".gap")
+		s.tellGap(g.gap)
+		told := s.publisher.told(t, ".gap")
 		says(t, told[len(told)-1], map[string]any{
 			"reason": g.reason, "from": stamp(from), "to": stamp(to), "lost": g.lost, "restarted": g.restarted,
 		})
-		if n := s.status.gaps.all()[g.reason]; n != 1 {
+		if n := s.gaps.all()[g.reason]; n != 1 {
 			t.Errorf("%d Gaps by %s are counted", n, g.reason)
 		}
 	}
@@ -176,7 +176,7 @@ func TestStates_AGapIsTold(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 	kinds := make(map[statusKey]bool)
-	for _, m := range s.status.publisher.waiting {
+	for _, m := range s.publisher.waiting {
 		kinds[m.key] = true
 	}
 	if len(kinds) != 4 {

@@ -12,16 +12,16 @@ import (
 // and its since is never after its at.
 func TestClock_SetWhileASessionWaits(t *testing.T) {
 	for _, jump := range jumps {
-		s, start := pureServer(t), time.Now()
+		s, start := testServerStatus(t), time.Now()
 		failure := errors.New("refused")
 		c := amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Reason: amiconn.ReasonDial, Err: failure, RetryIn: 30 * time.Second, At: start}
-		m := s.status.connectionStatus(c, set(t, start.Add(10*time.Second), jump), triggerInterval, 0)
+		m := s.connectionStatus(c, set(t, start.Add(10*time.Second), jump), triggerInterval, 0)
 		if m.RetryInMS != 20_000 || m.Since > m.At {
 			t.Errorf("set by %v: %+v", jump, m)
 		}
 		o := amiconn.BreakerChange{From: amiconn.BreakerClosed, To: amiconn.BreakerOpen, Reason: amiconn.ReasonDial, Err: failure, RetryIn: 30 * time.Second, At: start}
 		now := set(t, start.Add(10*time.Second), jump)
-		b := s.status.breakerStatus(o, now, triggerInterval, 20*time.Second)
+		b := s.breakerStatus(o, now, triggerInterval, 20*time.Second)
 		if b.RetryInMS != 20_000 || b.Since > b.At || b.RetryAt != stamp(now.Add(20*time.Second)) {
 			t.Errorf("set by %v: %+v", jump, b)
 		}

@@ -12,13 +12,13 @@ import (
 // What is dropped for an hour is told in a few lines, another reason at once, and
 // at the end all of it.
 func TestServer_DropsOfAnHour(t *testing.T) {
-	s := pureServer(t)
+	s := testServerStatus(t)
 	core, logs := observer.New(zapcore.InfoLevel)
-	s.status.log = zap.New(core)
+	s.log = zap.New(core)
 	now := time.Now()
 	said := map[string]uint64{}
 	tell := func() {
-		s.status.tellDrops(now)
+		s.tellDrops(now)
 		for _, line := range logs.TakeAll() {
 			said[line.ContextMap()["reason"].(string)] += line.ContextMap()["count"].(uint64)
 			said["lines"]++
@@ -26,11 +26,11 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 		now = now.Add(5 * time.Second)
 	}
 	for i := range 720 {
-		s.ingest.outbox.refuseAs(pushed(i), dropOverflow)
+		s.outbox.refuseAs(pushed(i), dropOverflow)
 		tell()
 		if i == 300 {
 			before := said["lines"]
-			s.ingest.outbox.refuse(pushed(i))
+			s.outbox.refuse(pushed(i))
 			if tell(); said["lines"] != before+1 || said[dropOversize] != 1 {
 				t.Errorf("another reason: %v", said)
 			}
@@ -39,7 +39,7 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 	if said["lines"] > 15 {
 		t.Errorf("%d lines", said["lines"])
 	}
-	for _, told := range s.status.told {
+	for _, told := range s.told {
 		told.end()
 	}
 	if tell(); said[dropOverflow] != 720 {

@@ -1,0 +1,20 @@
+package bridge
+
+import (
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
+)
+
+// testIngest returns what takes the events of pbx1. Its outbox waits to be told of
+// the last event before this process.
+func testIngest(t *testing.T) *ingest {
+	t.Helper()
+	cfg := DefaultServerConfig()
+	cfg.Name = "pbx1"
+	subjects := newSubjects("ami", cfg.Name)
+	box := newOutbox(int(cfg.OutboxBytes), subjects.gap(), newOutboxBudget(1<<30, 1), func() {})
+	return newIngest(&cfg, subjects, box, fairness.NewScheduler(16<<10), true, zap.NewNop())
+}

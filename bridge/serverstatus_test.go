@@ -1,0 +1,24 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// testServerStatus is that of pbx1, with two sessions, whose messages nobody
+// publishes.
+func testServerStatus(t *testing.T) *serverStatus {
+	t.Helper()
+	cfg := DefaultServerConfig()
+	cfg.Name = "pbx1"
+	subjects := newSubjects("ami", cfg.Name)
+	box := newOutbox(int(cfg.OutboxBytes), subjects.gap(), newOutboxBudget(1<<30, 1), func() {})
+	box.recalled(time.Time{})
+	s := newServerStatus("b1", &cfg, subjects, box, newStatus(bareConn(), zap.NewNop()), zap.NewNop())
+	s.follow([]amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})
+	return s
+}
