@@ -15,7 +15,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
 	cfg := DefaultConfig()
 	cfg.NATS.URL, cfg.EventHeaders = s.ClientURL(), EventHeadersCloudEvents
-	b, p := connectedBridge(t, cfg, "pbx1", "pbx2")
+	b, p := newBench(t, cfg, "pbx1", "pbx2")
 	nc, _ := natstest.Client(t, s.ClientURL())
 	sub, err := nc.SubscribeSync("ami.events.>")
 	if err != nil {
@@ -27,7 +27,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 	p.window.timeout = time.Hour
 	startPublisher(t, p)
 	for i, s := range b.servers {
-		s.ingest.push(outboxEntry{subject: s.ingest.subjects.event([]byte("Hangup")), session: "s1", seq: uint64(i + 1), at: 1_700_000_000_000_000_000}, []byte("{}"), false)
+		s.push(outboxEntry{subject: "ami.events." + s.name + ".Hangup", session: "s1", seq: uint64(i + 1), at: 1_700_000_000_000_000_000}, []byte("{}"), false)
 		m, err := sub.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +35,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 		want := nats.Header{
 			"ce-specversion":     {"1.0"},
 			"ce-id":              {m.Header.Get("Nats-Msg-Id")},
-			"ce-source":          {"/asterisk/" + s.cfg.Name},
+			"ce-source":          {"/asterisk/" + s.name},
 			"ce-type":            {"org.asterisk.ami.Hangup"},
 			"ce-time":            {"2023-11-14T22:13:20.000000Z"},
 			"ce-datacontenttype": {"application/json"},
@@ -47,7 +47,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 			m.Header.Del(own)
 		}
 		if diff := cmp.Diff(want, m.Header); diff != "" {
-			t.Errorf("%s (-want +got): %s", s.cfg.Name, diff)
+			t.Errorf("%s (-want +got): %s", s.name, diff)
 		}
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
-// fastBridge is a bridge of one server that publishes into a stream as change
+// fastBench is a bridge of one server that publishes into a stream as change
 // makes it, nil: as it wants it.
-func fastBridge(t *testing.T, change func(*jetstream.StreamConfig)) (*Bridge, *publisher, string) {
+func fastBench(t *testing.T, change func(*jetstream.StreamConfig)) (*bench, *publisher, string) {
 	t.Helper()
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 	if change != nil {
 		_, js := natstest.Client(t, s.ClientURL())
 		stream, err := js.Stream(t.Context(), EventStream)
@@ -34,7 +34,7 @@ func fastBridge(t *testing.T, change func(*jetstream.StreamConfig)) (*Bridge, *p
 	return b, p, s.ClientURL()
 }
 
-func allPublished(t *testing.T, b *Bridge) {
+func allPublished(t *testing.T, b *bench) {
 	t.Helper()
 	if left := drainWithin(t, b, natstest.Patience); left > 0 {
 		t.Fatalf("%d events left", left)
@@ -44,7 +44,7 @@ func allPublished(t *testing.T, b *Bridge) {
 // A burst of more than the server takes goes in batches that it acknowledges by
 // the hundred, the last few of which are acknowledged as well, by themselves.
 func TestFast_NoTailWaits(t *testing.T) {
-	b, p, url := fastBridge(t, nil)
+	b, p, url := fastBench(t, nil)
 	p.window.timeout = time.Hour
 	startPublisher(t, p)
 	events := 0
@@ -54,7 +54,7 @@ func TestFast_NoTailWaits(t *testing.T) {
 		allPublished(t, b)
 	}
 	verifyStream(t, url, events)
-	if n := b.servers[0].ingest.outbox.account().resent; n > 0 {
+	if n := b.servers[0].outbox.account().resent; n > 0 {
 		t.Errorf("%d were sent again although nothing failed", n)
 	}
 	if p.inForce.Load() != any(wayFast) {
@@ -65,7 +65,7 @@ func TestFast_NoTailWaits(t *testing.T) {
 // A stream without allow_batched gets its events one by one, all of them, until
 // it is seen to have it.
 func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
-	b, p, url := fastBridge(t, func(c *jetstream.StreamConfig) { c.AllowBatchPublish = false })
+	b, p, url := fastBench(t, func(c *jetstream.StreamConfig) { c.AllowBatchPublish = false })
 	startPublisher(t, p)
 	pushEvents(b.servers[0], 1, 5000)
 	allPublished(t, b)
@@ -81,20 +81,20 @@ func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
 		t.Errorf("delivered by %v although the stream has fast ingest again", p.inForce.Load())
 	}
 	allPublished(t, b)
-	verifyStream(t, url, int(b.servers[0].ingest.outbox.account().published))
+	verifyStream(t, url, int(b.servers[0].outbox.account().published))
 }
 
 // A message that the stream refuses for its size gives way to a Gap, whoever
 // else is in its batch.
 func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
-	b, p, url := fastBridge(t, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 })
+	b, p, url := fastBench(t, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 })
 	s := b.servers[0]
 	pushEvents(s, 1, 100)
-	s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 101, at: 1}, make([]byte, 2000), false)
+	s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 101, at: 1}, make([]byte, 2000), false)
 	pushEvents(s, 102, 200)
 	startPublisher(t, p)
 	allPublished(t, b)
-	if a := s.ingest.outbox.account(); a.published != 199 || a.dropped[dropOversize] != 1 {
+	if a := s.outbox.account(); a.published != 199 || a.dropped[dropOversize] != 1 {
 		t.Errorf("account = %+v, want 199 published and 1 dropped", a)
 	}
 	_, js := natstest.Client(t, url)
@@ -114,7 +114,7 @@ func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
 // A batch that the server has forgotten begins anew, without a delay.
 func TestFast_ABatchThatTheServerForgot(t *testing.T) {
 	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStreamLimits.MaxBatchTimeout = 10 * time.Millisecond })
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 	startPublisher(t, p)
 	for i := range 30 {
 		pushEvents(b.servers[0], i+1, i+1)
@@ -122,7 +122,7 @@ func TestFast_ABatchThatTheServerForgot(t *testing.T) {
 		<-time.After(time.Duration(i) * time.Millisecond) // the fault: some pauses are longer than it remembers
 	}
 	verifyStream(t, s.ClientURL(), 30)
-	if b.servers[0].ingest.outbox.account().resent == 0 {
+	if b.servers[0].outbox.account().resent == 0 {
 		t.Error("nothing was sent again: the server has forgotten no batch")
 	}
 }

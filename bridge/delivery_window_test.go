@@ -16,7 +16,7 @@ import (
 func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Start(t, t.TempDir(), 0)
-		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		_, js := natstest.Client(t, s.ClientURL())
 		stream, err := js.Stream(t.Context(), EventStream)
@@ -30,7 +30,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		}
 		const events = 2000
 		for i := 1; i <= events; i++ {
-			b.servers[0].ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1},
+			b.servers[0].push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1},
 				[]byte(strings.Repeat("x", i%2*1500)), false)
 		}
 		startPublisher(t, p)

@@ -182,13 +182,16 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
 	b.events.confirm(t.Context())
+	b.control.confirm(t.Context())
 	if _, err := b.control.subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
 		t.Fatal(err)
 	}
 	server := b.servers[0]
 	o := server.ingest.outbox
 	o.recalled(time.Time{})
-	pushEvents(server, 1, 10)
+	for i := range 10 {
+		server.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1), at: 1}, []byte("{}"), false)
+	}
 	for range 5 {
 		o.take(nil)
 	}

@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,10 +71,11 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	n.read("neither of them")
 	n.panics("Event: Unwanted")
 	n.read("Event: Wanted")
-	startPublisher(t, p)
-	if left := drainWithin(t, b, natstest.Patience); left > 0 {
-		t.Fatalf("%d events left", left)
-	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { p.run(ctx) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+	natstest.Within(t, "all is published", func() bool { return s.ingest.outbox.account().left == 0 })
 	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)

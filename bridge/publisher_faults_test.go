@@ -22,25 +22,31 @@ func startPublisher(t *testing.T, p *publisher) {
 	t.Cleanup(func() { cancel(); group.Wait() })
 }
 
-func pushEvents(s *server, from, to int) {
+func pushEvents(s *benchServer, from, to int) {
 	for i := from; i <= to; i++ {
-		s.ingest.push(outboxEntry{subject: "ami.events." + s.cfg.Name + ".Test", session: "s1", seq: uint64(i), at: 1},
+		s.push(outboxEntry{subject: "ami.events." + s.name + ".Test", session: "s1", seq: uint64(i), at: 1},
 			fmt.Appendf(nil, `{"n":"%d"}`, i), false)
 	}
 }
 
-func drainWithin(t *testing.T, b *Bridge, d time.Duration) uint64 {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	defer cancel()
-	return b.drainOutboxes(ctx)
+// drainWithin waits until every outbox is empty and returns how many events were
+// left at the end of d.
+func drainWithin(t *testing.T, b *bench, d time.Duration) uint64 {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(d); b.left() > 0 && time.Now().Before(deadline); {
+		<-ticker.C
+	}
+	return b.left()
 }
 
 // awaitResent waits until something of s was sent once more.
-func awaitResent(t *testing.T, s *server) {
+func awaitResent(t *testing.T, s *benchServer) {
 	t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(natstest.Patience); s.ingest.outbox.account().resent == 0; <-ticker.C {
+	for deadline := time.Now().Add(natstest.Patience); s.outbox.account().resent == 0; <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatal("what was refused was not tried again")
 		}
@@ -66,7 +72,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 	for _, answer := range []string{"+OK", `{"stream":"OTHER","seq":1}`, `{"type":"ack","seq":100000,"msgs":1}`} {
 		eachWay(t, func(t *testing.T, keep func(*publisher)) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
-			b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+			b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 			keep(p)
 			nc, js := natstest.Client(t, s.ClientURL())
 			if err := js.DeleteStream(t.Context(), EventStream); err != nil {
@@ -94,7 +100,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 				t.Fatal("nothing was published")
 			}
 			drainWithin(t, b, 300*time.Millisecond)
-			if a := b.servers[0].ingest.outbox.account(); a.published != 0 {
+			if a := b.servers[0].outbox.account(); a.published != 0 {
 				t.Errorf("%d events count as published on a stranger's word: no stream holds them", a.published)
 			}
 		})
@@ -105,7 +111,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
-		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		nc, _ := natstest.Client(t, s.ClientURL())
 		for _, answer := range []string{"+OK", ""} {
@@ -125,11 +131,11 @@ func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
 }
 
 // twoServers is testBridge with two servers, logged in to NATS as user.
-func twoServers(t *testing.T, url, user string) (*Bridge, *publisher) {
+func twoServers(t *testing.T, url, user string) (*bench, *publisher) {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = url, user, "p"
-	return connectedBridge(t, cfg, "pbx1", "pbx2")
+	return newBench(t, cfg, "pbx1", "pbx2")
 }
 
 // What NATS refuses of one server does not hold up another.
@@ -148,10 +154,10 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 		awaitResent(t, b.servers[1])
 		pushEvents(b.servers[0], 1, 5000)
 		// Only pbx1's: the refused ones stay, which is the point.
-		if left := drainWithin(t, &Bridge{servers: b.servers[:1]}, natstest.Patience); left > 0 {
+		if left := drainWithin(t, &bench{servers: b.servers[:1]}, natstest.Patience); left > 0 {
 			t.Errorf("%d of pbx1's 5000 events are left beside a refused pbx2", left)
 		}
-		if a := b.servers[1].ingest.outbox.account(); a.published != 0 {
+		if a := b.servers[1].outbox.account(); a.published != 0 {
 			t.Errorf("%d refused events count as published", a.published)
 		}
 	})
@@ -160,10 +166,10 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 // A flush that succeeds on a new connection says nothing about the old one.
 func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverCore)
+	b, p := testBench(t, s.ClientURL(), DeliverCore)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 1)
-	e, payload, _, _ := srv.ingest.outbox.take(nil)
+	e, payload, _, _ := srv.outbox.take(nil)
 	p.payload = payload
 	p.send(0, e)
 	again := b.events.get().StatusChanged(nats.CONNECTED)
@@ -172,7 +178,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	}
 	<-again
 	if err := p.delivery.settle(true); err == nil {
-		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.ingest.outbox.account())
+		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.outbox.account())
 	}
 }
 
@@ -180,11 +186,11 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 // it: nothing may be sent behind it.
 func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 2)
 	for n := range 2 {
-		e, payload, _, _ := srv.ingest.outbox.take(nil)
+		e, payload, _, _ := srv.outbox.take(nil)
 		p.payload = payload
 		p.send(0, e)
 		if failure, _ := p.window.state(0); (failure != nil) != (n == 1) {
@@ -202,7 +208,7 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
-		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		startPublisher(t, p)
 		const events = 60_000
@@ -222,7 +228,7 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
-		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		p.window.timeout = time.Second // the test waits for two: somebody listens, so that nobody says 503
 		_, js := natstest.Client(t, s.ClientURL())

@@ -10,58 +10,15 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
-
-// testBridge returns a Bridge with one server, connected to NATS but not to
-// any Asterisk, and a publisher of its outbox.
-func testBridge(t *testing.T, url string, delivery Delivery) (*Bridge, *publisher) {
-	t.Helper()
-	cfg := DefaultConfig()
-	cfg.NATS.URL, cfg.Delivery = url, delivery
-	return connectedBridge(t, cfg, "pbx1")
-}
-
-// connectedBridge is a Bridge of servers with these names, otherwise as cfg
-// says, connected to NATS but not to any Asterisk, and its publisher.
-func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publisher) {
-	t.Helper()
-	cfg.Node, cfg.HTTPAddr = "test", ""
-	for _, name := range names {
-		server := DefaultServerConfig()
-		server.Name, server.Addr, server.Username, server.Secret = name, "127.0.0.1:1", "u", amiconn.Secret("s")
-		cfg.Servers = append(cfg.Servers, server)
-	}
-	b, err := New(cfg, Deps{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.connectAll(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.events.get().Close(); b.control.get().Close() })
-	if err := b.await(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.prepareStreams(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(natstest.Patience); !b.streams.well(); b.streams.check(t.Context()) { // or run does
-		if time.Now().After(deadline) {
-			t.Fatalf("the streams: %+v", b.streams.states())
-		}
-	}
-	b.publisher.begin()
-	return b, b.publisher
-}
 
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		dir := t.TempDir()
 		nats1 := natstest.Start(t, dir, 0)
 		url := nats1.ClientURL()
-		b, p := testBridge(t, url, DeliverJetStream)
+		b, p := testBench(t, url, DeliverJetStream)
 		keep(p)
 		startPublisher(t, p)
 
@@ -72,7 +29,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 		}
 		s := b.servers[0]
 		for i := 1; i <= events; i++ {
-			s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
+			s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
 			if i == events/3 {
 				nats1.Shutdown()
 				nats1.WaitForShutdown()
@@ -85,7 +42,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 			t.Fatalf("%d events left", left)
 		}
 		verifyStream(t, url, events)
-		if a := s.ingest.outbox.account(); a.published != events || a.received != events {
+		if a := s.outbox.account(); a.published != events || a.received != events {
 			t.Errorf("account = %+v, want %d published", a, events)
 		}
 	})
@@ -134,43 +91,22 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 			if way == wayCore {
 				delivery = DeliverCore
 			}
-			b, p := testBridge(t, server.ClientURL(), delivery)
+			b, p := testBench(t, server.ClientURL(), delivery)
 			if way == wayWindow {
 				windowOnly(p)
 			}
 			startPublisher(t, p)
 			s := b.servers[0]
 			for i, size := range []int{10, 2 << 20, 10} {
-				s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size), false)
+				s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size), false)
 			}
 			if left := drainWithin(t, b, natstest.Patience); left > 0 {
 				t.Fatalf("%d events left", left)
 			}
-			if a := s.ingest.outbox.account(); a.published != 2 || a.dropped[dropOversize] != 1 {
+			if a := s.outbox.account(); a.published != 2 || a.dropped[dropOversize] != 1 {
 				t.Errorf("account = %+v, want 2 published and 1 dropped", a)
 			}
 		})
-	}
-}
-
-func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
-	server := natstest.Start(t, t.TempDir(), 0)
-	b, _ := testBridge(t, server.ClientURL(), DeliverJetStream)
-	nc, _ := natstest.Client(t, server.ClientURL())
-	sub, err := nc.SubscribeSync("_INBOX.caller.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	b.replier.publish(reply{to: "_INBOX.caller.1", head: replyHead{server: "pbx1", action: "Status"}, body: make([]byte, 2<<20)})
-	msg, err := sub.NextMsg(natstest.Patience)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if msg.Header.Get("Nats-Service-Error-Code") != "413" || !strings.Contains(string(msg.Data), `"sent":"yes"`) {
-		t.Errorf("got %v %s", msg.Header, msg.Data)
 	}
 }
 
@@ -179,7 +115,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	dir := t.TempDir()
 	nats1 := natstest.Start(t, dir, 0)
 	url := nats1.ClientURL()
-	b, p := testBridge(t, url, DeliverCore)
+	b, p := testBench(t, url, DeliverCore)
 	_, js := natstest.Client(t, url)
 	config := jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>"}}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
@@ -198,7 +134,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	if left := drainWithin(t, b, natstest.Patience); left > 0 {
 		t.Fatalf("%d events left", left)
 	}
-	if a := b.servers[0].ingest.outbox.account(); a.published != events || a.dropped[dropOverflow] != 0 {
+	if a := b.servers[0].outbox.account(); a.published != events || a.dropped[dropOverflow] != 0 {
 		t.Errorf("account = %+v, want %d published and none dropped", a, events)
 	}
 	verifyStream(t, url, events)
@@ -228,9 +164,9 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
-		b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
-		o, at := b.servers[0].ingest.outbox, time.Unix(1000, 123456000)
+		o, at := b.servers[0].outbox, time.Unix(1000, 123456000)
 		o.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 7, at: at.UnixNano()}, []byte("{}"), false)
 		o.refuse(outboxEntry{session: "s1", seq: 8, at: at.Add(time.Second).UnixNano()})
 		o.refuse(outboxEntry{session: "s1", seq: 9, at: at.Add(2 * time.Second).UnixNano()})
@@ -269,7 +205,7 @@ func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 // Without an answer to its ping nothing counts as published.
 func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	b, p := testBridge(t, s.ClientURL(), DeliverCore)
+	b, p := testBench(t, s.ClientURL(), DeliverCore)
 	pushEvents(b.servers[0], 1, 3)
 	if !p.turn() {
 		t.Fatal("nothing was sent")
@@ -278,7 +214,7 @@ func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
 	if err := p.delivery.settle(true); err == nil {
 		t.Error("no error")
 	}
-	if a := b.servers[0].ingest.outbox.account(); a.published != 0 || a.inFlight != 3 {
+	if a := b.servers[0].outbox.account(); a.published != 0 || a.inFlight != 3 {
 		t.Errorf("%+v", a)
 	}
 }

@@ -109,7 +109,7 @@ func TestRecall_AGapBeginsWhenTheLastEventWasRead(t *testing.T) {
 		}
 	}
 	s := natstest.Start(t, t.TempDir(), 0)
-	testBridge(t, s.ClientURL(), DeliverJetStream)
+	testBench(t, s.ClientURL(), DeliverJetStream)
 	_, js := natstest.Client(t, s.ClientURL())
 	msg := nats.NewMsg("ami.events.pbx1.Test")
 	msg.Header.Set("Ami-Time", stamp(read))

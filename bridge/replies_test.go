@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -109,5 +110,27 @@ func TestReplier_CountsUnheardParts(t *testing.T) {
 	s.replier.publish(reply{to: "_INBOX.x", part: 2, stream: s})
 	if s.counts.unheard.Load() != 1 || s.counts.published.Load() != 0 || s.counts.lost.Load() != 0 {
 		t.Errorf("%d unheard, %d published, %d lost", s.counts.unheard.Load(), s.counts.published.Load(), s.counts.lost.Load())
+	}
+}
+
+// A reply that NATS does not take is answered with why.
+func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
+	server := natstest.Start(t, t.TempDir(), 0)
+	r := newReplier(openConn(t, server.ClientURL()), zap.NewNop())
+	nc, _ := natstest.Client(t, server.ClientURL())
+	sub, err := nc.SubscribeSync("_INBOX.caller.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	r.publish(reply{to: "_INBOX.caller.1", head: replyHead{server: "pbx1", action: "Status"}, body: make([]byte, 2<<20)})
+	msg, err := sub.NextMsg(natstest.Patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if msg.Header.Get("Nats-Service-Error-Code") != "413" || !strings.Contains(string(msg.Data), `"sent":"yes"`) {
+		t.Errorf("got %v %s", msg.Header, msg.Data)
 	}
 }

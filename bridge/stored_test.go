@@ -106,10 +106,10 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 	}
 }
 
-// forgetfulBridge is a bridge whose events the stream may have forgotten at once.
-func forgetfulBridge(t *testing.T, url string) (*Bridge, *publisher) {
+// forgetfulBench is a bridge whose events the stream may have forgotten at once.
+func forgetfulBench(t *testing.T, url string) (*bench, *publisher) {
 	t.Helper()
-	b, p := testBridge(t, url, DeliverJetStream)
+	b, p := testBench(t, url, DeliverJetStream)
 	p.forgets = 0
 	return b, p
 }
@@ -147,13 +147,13 @@ func storedOnce(t *testing.T, url string, n int) {
 }
 
 // pushNamed pushes events, every tenth by the name Other.
-func pushNamed(s *server, from, to int) {
+func pushNamed(s *benchServer, from, to int) {
 	for i := from; i <= to; i++ {
 		name := "Test"
 		if i%10 == 0 {
 			name = "Other"
 		}
-		s.ingest.push(outboxEntry{subject: "ami.events.pbx1." + name, session: "s1", seq: uint64(i), at: 1}, []byte("{}"), false)
+		s.push(outboxEntry{subject: "ami.events.pbx1." + name, session: "s1", seq: uint64(i), at: 1}, []byte("{}"), false)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 			options.Port = portOf(t, s.ClientURL())
 			cfg := DefaultConfig()
 			cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = s.ClientURL(), "bridge", "p"
-			b, p := connectedBridge(t, cfg, "pbx1")
+			b, p := newBench(t, cfg, "pbx1")
 			keep(p)
 			p.forgets = 0
 			holeStaysAHole(t, b, p, events, func() {
@@ -196,7 +196,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 	t.Run("no room", func(t *testing.T) {
 		eachWay(t, func(t *testing.T, keep func(*publisher)) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
-			b, p := forgetfulBridge(t, s.ClientURL())
+			b, p := forgetfulBench(t, s.ClientURL())
 			keep(p)
 			_, js := natstest.Client(t, s.ClientURL())
 			stream, err := js.Stream(t.Context(), EventStream)
@@ -219,7 +219,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 
 // holeStaysAHole publishes events of which some are refused until heal, and wants
 // none to count as published that the stream has not.
-func holeStaysAHole(t *testing.T, b *Bridge, p *publisher, events int, heal func(), url string) {
+func holeStaysAHole(t *testing.T, b *bench, p *publisher, events int, heal func(), url string) {
 	t.Helper()
 	srv := b.servers[0]
 	pushNamed(srv, 1, events)
@@ -234,15 +234,15 @@ func holeStaysAHole(t *testing.T, b *Bridge, p *publisher, events int, heal func
 	}
 	awaitResent(t, srv)
 	for range 5 { // asked and refused a few times more
-		n := srv.ingest.outbox.account().resent
+		n := srv.outbox.account().resent
 		ticker := time.NewTicker(5 * time.Millisecond)
-		for deadline := time.Now().Add(natstest.Patience); srv.ingest.outbox.account().resent == n; <-ticker.C {
+		for deadline := time.Now().Add(natstest.Patience); srv.outbox.account().resent == n; <-ticker.C {
 			if time.Now().After(deadline) {
 				t.Fatal("what was refused is not tried again")
 			}
 		}
 		ticker.Stop()
-		if a := srv.ingest.outbox.account(); a.published > settled() {
+		if a := srv.outbox.account(); a.published > settled() {
 			t.Fatalf("%d count as published, the stream holds %d", a.published, settled())
 		}
 	}
@@ -273,7 +273,7 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
-			b, p := forgetfulBridge(t, s.ClientURL())
+			b, p := forgetfulBench(t, s.ClientURL())
 			_, js := natstest.Client(t, s.ClientURL())
 			stream, err := js.Stream(t.Context(), EventStream)
 			if err != nil {
@@ -367,7 +367,7 @@ func TestStored_ReadsFromBeforeTheFirstTry(t *testing.T) {
 // By time too the page holds what was stored since.
 func TestStored_ReadsByTime(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	_, p := forgetfulBridge(t, s.ClientURL())
+	_, p := forgetfulBench(t, s.ClientURL())
 	_, js := natstest.Client(t, s.ClientURL())
 	for range 2 {
 		if _, err := js.Publish(t.Context(), "ami.events.pbx1.Test", nil); err != nil {
@@ -392,10 +392,10 @@ func TestStored_ReadsByTime(t *testing.T) {
 // no two are alike.
 func TestStored_IDs(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 	pushEvents(b.servers[0], 1, 1)
 	for range 2 {
-		b.servers[0].ingest.outbox.pushGap("s1", &gap{reason: dropOverflow, lost: 1})
+		b.servers[0].outbox.pushGap("s1", &gap{reason: dropOverflow, lost: 1})
 	}
 	pushEvents(b.servers[0], 2, 2)
 	startPublisher(t, p)
@@ -546,7 +546,7 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 	})
 	cfg := DefaultConfig()
 	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = s.ClientURL(), "bridge", "p"
-	_, p := connectedBridge(t, cfg, "pbx1")
+	_, p := newBench(t, cfg, "pbx1")
 	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	go func() { // as soon as it is known there is nothing to wait for
@@ -565,9 +565,9 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 // Without an answer nothing is sent again for a minute, and then all of it.
 func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := forgetfulBridge(t, s.ClientURL())
+	b, p := forgetfulBench(t, s.ClientURL())
 	p.log = zap.NewNop()
-	o := b.servers[0].ingest.outbox
+	o := b.servers[0].outbox
 	pushEvents(b.servers[0], 1, 3)
 	for range 3 {
 		o.take(nil)
@@ -613,13 +613,13 @@ func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 // leaves the others alone.
 func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 	if p.forgets != 55*time.Second {
 		t.Errorf("after %v, with a duplicate window of 2 m", p.forgets)
 	}
 	pushEvents(b.servers[0], 1, 1)
 	began := time.Now()
-	b.servers[0].ingest.outbox.take(nil)
+	b.servers[0].outbox.take(nil)
 	p.window.add(0, 100)
 	p.window.fail(0, errAckTimeout)
 	p.window.rewind(0)

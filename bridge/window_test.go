@@ -218,7 +218,7 @@ func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 		}
 		for id := range 2 {
 			pushEvents(b.servers[id], 1, 1)
-			b.servers[id].ingest.outbox.take(nil)
+			b.servers[id].outbox.take(nil)
 			number := p.window.add(id, 100)
 			p.delivery.prepare(&p.msg, id, number, false)
 		}
@@ -240,15 +240,15 @@ func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 // wait is tried at once.
 func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 	windowOnly(p)
 	p.forgets = time.Hour // the stream is not asked
 	now := time.Now()
 	refuse := func(err error) time.Duration {
-		if !b.servers[0].ingest.outbox.waiting() {
+		if !b.servers[0].outbox.waiting() {
 			pushEvents(b.servers[0], 1, 1)
 		}
-		b.servers[0].ingest.outbox.take(nil)
+		b.servers[0].outbox.take(nil)
 		p.window.add(0, 100)
 		p.window.fail(0, err)
 		p.noteFailures(now)
@@ -278,7 +278,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 			t.Errorf("after %v it waits %v", err, wait)
 		}
 	}
-	b.servers[0].ingest.outbox.take(nil)
+	b.servers[0].outbox.take(nil)
 	p.window.ack(0, p.window.add(0, 100))
 	p.recover(t.Context(), now)
 	if len(p.failing) > 0 {
@@ -288,7 +288,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 		t.Errorf("the first wait of the next failure is %v", wait)
 	}
 	// The stream has ended a batch: that is tried at once, but not again and again.
-	b.servers[0].ingest.outbox.take(nil)
+	b.servers[0].outbox.take(nil)
 	p.window.ack(0, p.window.add(0, 100))
 	p.recover(t.Context(), now)
 	if first, second := refuse(errBatchEnded), refuse(errBatchEnded); first != 0 || second == 0 {
@@ -345,16 +345,16 @@ func TestPublisher_ATurnIsAQuantum(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := twoServers(t, s.ClientURL(), "")
 	for _, server := range b.servers {
-		server.ingest.outbox.recalled(time.Time{})
+		server.outbox.recalled(time.Time{})
 		for i := range 100 {
-			server.ingest.push(outboxEntry{subject: "ami.events.x.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, 1024-entryBytes), false)
+			server.push(outboxEntry{subject: "ami.events.x.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, 1024-entryBytes), false)
 		}
 	}
 	for turn, want := range []uint64{16, 16, 32, 32} {
 		if !p.turn() {
 			t.Fatal("nobody's turn")
 		}
-		if a := b.servers[turn%2].ingest.outbox.account(); a.inFlight+a.published != want {
+		if a := b.servers[turn%2].outbox.account(); a.inFlight+a.published != want {
 			t.Errorf("turn %d: %d are sent, want %d", turn, a.inFlight+a.published, want)
 		}
 	}
@@ -363,15 +363,15 @@ func TestPublisher_ATurnIsAQuantum(t *testing.T) {
 // The log says once that events wait, and why, and once that they flow again.
 func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 	windowOnly(p)
 	core, logs := observer.New(zap.InfoLevel)
 	p.log, p.forgets = zap.New(core), time.Hour
 	now := time.Now()
 	pushEvents(b.servers[0], 1, 1)
-	b.servers[0].ingest.outbox.recalled(time.Time{})
+	b.servers[0].outbox.recalled(time.Time{})
 	for range 5 {
-		b.servers[0].ingest.outbox.take(nil)
+		b.servers[0].outbox.take(nil)
 		p.window.add(0, 100)
 		p.window.fail(0, &refusal{Code: 10077, Description: "maximum bytes exceeded"})
 		p.noteFailures(now)
@@ -385,7 +385,7 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	if n := logs.FilterMessage("events flow again").Len(); n != 0 {
 		t.Errorf("%d lines say that they flow", n)
 	}
-	b.servers[0].ingest.outbox.take(nil)
+	b.servers[0].outbox.take(nil)
 	p.window.ack(0, p.window.add(0, 100))
 	for range 3 {
 		p.recover(t.Context(), now)

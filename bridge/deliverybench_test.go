@@ -1,0 +1,94 @@
+package bridge
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
+)
+
+// bench is a publisher's surroundings: outboxes of servers that are none, and real
+// streams.
+type bench struct {
+	cfg             Config
+	events, control *conn
+	streams         *streams
+	scheduler       *fairness.Scheduler
+	servers         []*benchServer
+}
+
+type benchServer struct {
+	name      string
+	outbox    *outbox
+	scheduler *fairness.Scheduler
+	number    int
+}
+
+// push hands an event to the outbox and tells the scheduler.
+func (s *benchServer) push(e outboxEntry, payload []byte, shed bool) {
+	s.outbox.push(e, payload, shed)
+	s.scheduler.Ready(s.number)
+}
+
+// testBench is a bench of pbx1, otherwise as by default, and its publisher.
+func testBench(t *testing.T, url string, delivery Delivery) (*bench, *publisher) {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.NATS.URL, cfg.Delivery = url, delivery
+	return newBench(t, cfg, "pbx1")
+}
+
+// newBench is a bench of servers with these names, otherwise as cfg says, connected
+// to NATS, and its publisher.
+func newBench(t *testing.T, cfg Config, names ...string) (*bench, *publisher) {
+	t.Helper()
+	cfg.Node = "test"
+	b := &bench{cfg: cfg, scheduler: fairness.NewScheduler(schedulerQuantum)}
+	login, dials := newNATSLogin(cfg.NATS, nil, nil), new(dials)
+	b.events = newConn(connOptions{
+		name: "events", cfg: &b.cfg, login: login, log: zap.NewNop(),
+		own: []nats.Option{nats.ReconnectBufSize(-1), nats.NoEcho(), dials.option()},
+	})
+	b.control = newConn(connOptions{name: "control", cfg: &b.cfg, login: login, log: zap.NewNop()})
+	b.streams = newStreams(&b.cfg, []*conn{b.control, b.events}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
+	budget := newOutboxBudget(int64(cfg.OutboxTotalBytes), len(names))
+	o := publisherOptions{
+		cfg: &b.cfg, conn: b.events, dials: dials, inForce: new(atomic.Value), streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
+	}
+	for _, name := range names {
+		subjects := newSubjects(cfg.SubjectPrefix, name)
+		s := &benchServer{
+			name: name, scheduler: b.scheduler, number: b.scheduler.Add(),
+			outbox: newOutbox(int(DefaultServerConfig().OutboxBytes), subjects.gap(), budget, func() {}),
+		}
+		b.servers = append(b.servers, s)
+		o.sources = append(o.sources, source{name: name, outbox: s.outbox, filter: subjects.all(), tellGap: func(gap) {}})
+	}
+	p, err := newPublisher(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*conn{b.events, b.control} {
+		if err := c.open(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.get().Close() })
+		natstest.Within(t, "the connection", c.up)
+	}
+	natstest.Within(t, "the streams", func() bool { b.streams.check(t.Context()); return b.streams.well() }) // or run does
+	p.begin()
+	return b, p
+}
+
+// left is how many events are not published, of all servers.
+func (b *bench) left() (n uint64) {
+	for _, s := range b.servers {
+		n += uint64(s.outbox.account().left)
+	}
+	return n
+}
