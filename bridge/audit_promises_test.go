@@ -33,28 +33,6 @@ func TestAudit_AnIntentWaitsNoLongerThanTheRequest(t *testing.T) {
 	}
 }
 
-// With AUDIT=strict nothing is sent whose intent does not fit into the queue.
-func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Audit = AuditStrict })
-	full := a.audit.journal
-	full.mu.Lock()
-	limit := full.limit
-	full.limit = 0
-	full.mu.Unlock()
-	if kind, sent, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "audit_unavailable" || sent != "no" {
-		t.Errorf("it ends with %s, sent %s", kind, sent)
-	}
-	if n := a.sims["pbx1"].Received("CoreStatus"); n != 0 {
-		t.Errorf("it was sent %d times", n)
-	}
-	full.mu.Lock()
-	full.limit = limit
-	full.mu.Unlock()
-	if kind, _, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "" {
-		t.Errorf("with room again it ends with %s", kind)
-	}
-}
-
 // What ends a chain is unknown unless the stream says so: an error is not the
 // answer that there is none.
 func TestAudit_AnErrorIsNoGenesis(t *testing.T) {

@@ -254,3 +254,15 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 		}
 	}
 }
+
+// What the publisher asks before it speaks fast ingest.
+func TestStreams_TellsWhetherItIsBatched(t *testing.T) {
+	b, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), DeliverJetStream)
+	if !b.streams.batches.Load() {
+		t.Error("a stream just made on this nats-server takes no fast ingest")
+	}
+	core, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), DeliverCore)
+	if core.streams.batches.Load() {
+		t.Error("a stream that is not there takes fast ingest")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -100,5 +101,24 @@ func TestPolicy_LetsOrdinaryRequestsPass(t *testing.T) {
 	}
 	if len(ordinary) < 25 {
 		t.Errorf("only %d ordinary requests", len(ordinary))
+	}
+}
+
+// What docs/upgrading.md has for going back does bring back all that an Action
+// may hold.
+func TestDocs_GoingBackGrantsWhatPassedBefore(t *testing.T) {
+	page, err := os.ReadFile("../docs/upgrading.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	allow := regexp.MustCompile(`BRIDGE_SERVER_PBX1_ACTIONS_ALLOW=(\S+)`).FindSubmatch(page)
+	if allow == nil {
+		t.Fatal("nothing to go back with")
+	}
+	p := testPolicy(t, string(allow[1]), "", "")
+	for _, a := range readAttempts(t, "attacks.jsonl") {
+		if got := a.rule(p); strings.Contains(a.Rule, ":") && got != "" {
+			t.Errorf("%s %s is still refused by %q", a.Action, a.Body, got)
+		}
 	}
 }

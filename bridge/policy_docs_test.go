@@ -85,22 +85,3 @@ func readTable(t *testing.T) string {
 	}
 	return string(text)
 }
-
-// What docs/upgrading.md has for going back does bring back all that an Action
-// may hold.
-func TestDocs_GoingBackGrantsWhatPassedBefore(t *testing.T) {
-	page, err := os.ReadFile("../docs/upgrading.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	allow := regexp.MustCompile(`BRIDGE_SERVER_PBX1_ACTIONS_ALLOW=(\S+)`).FindSubmatch(page)
-	if allow == nil {
-		t.Fatal("nothing to go back with")
-	}
-	p := testPolicy(t, string(allow[1]), "", "")
-	for _, a := range readAttempts(t, "attacks.jsonl") {
-		if got := a.rule(p); strings.Contains(a.Rule, ":") && got != "" {
-			t.Errorf("%s %s is still refused by %q", a.Action, a.Body, got)
-		}
-	}
-}

@@ -140,25 +140,6 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	verifyStream(t, url, events)
 }
 
-func TestStreams_RefusesAStreamOverActions(t *testing.T) {
-	s := natstest.Start(t, t.TempDir(), 0)
-	nc, js := natstest.Client(t, s.ClientURL())
-	for _, subjects := range []string{"ami.actions.>", "ami.actions.pbx1.Ping", ">"} {
-		config := jetstream.StreamConfig{Name: "GREEDY", Subjects: []string{subjects}, Storage: jetstream.MemoryStorage, NoAck: subjects == ">"}
-		if _, err := js.CreateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
-		}
-		cfg := DefaultConfig()
-		k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
-		if f := k.actions(t.Context()); f.state != streamCaptured || !strings.Contains(f.err.Error(), "GREEDY") {
-			t.Errorf("beside a stream over %s: %v, %v, want an error that names it", subjects, f.state, f.err)
-		}
-		if err := js.DeleteStream(t.Context(), "GREEDY"); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // A message in the stream says when it was read and where it stands. A Gap has the
 // time of the last that is lost, the number 0, and an id of its own.
 func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -11,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -161,78 +159,5 @@ func TestRefusals_AFullQueueLosesNoCount(t *testing.T) {
 	var sum struct{ Count, Lost int }
 	if err := json.Unmarshal(batch[len(batch)-1].msg.Data, &sum); err != nil || len(batch)-1+sum.Count != 20 || sum.Lost != 1 {
 		t.Errorf("%d records, the last %+v (%v)", len(batch), sum, err)
-	}
-}
-
-// With AUDIT=strict nobody can make intents of what cannot be sent: while a
-// server is away they are no more than refusals are. A bridge that stops tells of
-// those that it has counted.
-func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Audit = AuditStrict; c.Servers[0].Addr = "127.0.0.1:1" }, "pbx1", "pbx2")
-	const asked = 500
-	for range asked {
-		a.to(requestFor("pbx1", "CoreStatus", ""))
-	}
-	natstest.Within(t, "all are refused", func() bool { return a.endpoints[0].tally.results[resultRefused].Load() == asked })
-	a.stop()
-	_, js := natstest.Client(t, a.nc.ConnectedUrl())
-	stream, err := js.Stream(t.Context(), AuditStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	intents, outcomes, counted := 0, 0, 0
-	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
-		m, err := stream.GetMsg(t.Context(), seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r struct {
-			Phase string
-			Count int
-		}
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			t.Fatal(err)
-		}
-		counted += r.Count
-		switch r.Phase {
-		case "intent":
-			intents++
-		case "outcome":
-			outcomes++
-		}
-	}
-	if intents > asked/2 || intents == 0 || outcomes < intents || counted == 0 || outcomes+counted != asked {
-		t.Errorf("of %d requests %d intents, %d outcomes, %d counted", asked, intents, outcomes, counted)
-	}
-}
-
-// A bridge that runs tells of them each minute, here each 50 ms.
-func TestRefusals_AreToldOfWhileTheBridgeRuns(t *testing.T) {
-	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	a := askingAs(t, url, nil, func(b *Bridge) {
-		if b.audit.refusals.span != time.Minute {
-			t.Errorf("each %v", b.audit.refusals.span)
-		}
-		b.audit.refusals.span = 50 * time.Millisecond
-	})
-	records, err := a.nc.SubscribeSync("ami.audit.pbx1.Login")
-	if err := errors.Join(err, a.nc.Flush()); err != nil {
-		t.Fatal(err)
-	}
-	for range 100 {
-		a.to(requestFor("pbx1", "Login", ""))
-	}
-	for own, counted := 0, 0; own+counted < 100; {
-		m, err := records.NextMsg(natstest.Patience)
-		if err != nil {
-			t.Fatalf("%d records, %d counted, %v", own, counted, err)
-		}
-		var r struct{ Count int }
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			t.Fatal(err)
-		}
-		if counted += r.Count; r.Count == 0 {
-			own++
-		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
@@ -75,30 +74,6 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 	if b.servers[1].ingest.filter.Load() != same || len(b.servers) != 2 {
 		t.Error("a filter that stays was made anew, with all that it remembers")
 	}
-}
-
-// Rates that stay are as used up as before; those that change begin anew.
-func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg, own := DefaultConfig(), DefaultServerConfig()
-		own.ActionRates = rates(t, "Originate=1")
-		s := newTarget(&cfg, &own, nil, nil)
-		p := s.permits.Load()
-		if p.rates.Allow("Originate") != 0 {
-			t.Fatal("the first is not taken")
-		}
-		cfg.ActionsDeny = Globs{"Ping"}
-		s.permit(&cfg, &own)
-		if p = s.permits.Load(); p.rates.Allow("Originate") == 0 {
-			t.Error("a reload of something else gives a used-up rate back")
-		}
-		own.ActionRates = rates(t, "Originate=2")
-		s.permit(&cfg, &own)
-		p = s.permits.Load()
-		if through, _ := allowed(p.rates, "Originate", 5); through != 2 {
-			t.Errorf("%d are let through at once by the new rate, want 2", through)
-		}
-	})
 }
 
 // The next login goes by what was read again, also one that waits since it was

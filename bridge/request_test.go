@@ -103,3 +103,12 @@ func TestRequest_IsInTheServersCharset(t *testing.T) {
 		t.Errorf("latin1 has no Ω, and it is %q, %v", headers, err)
 	}
 }
+
+// members are n of them, in which # is the number.
+func members(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString("," + strings.ReplaceAll(format, "#", fmt.Sprint(i)))
+	}
+	return b.String()[1:]
+}

@@ -12,15 +12,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
-// members are n of them, in which # is the number.
-func members(n int, format string) string {
-	var b strings.Builder
-	for i := range n {
-		b.WriteString("," + strings.ReplaceAll(format, "#", fmt.Sprint(i)))
-	}
-	return b.String()[1:]
-}
-
 // unconnected is a Bridge whose servers nobody connects to: what it refuses it
 // has looked at.
 func unconnected(t *testing.T, names ...string) *asking {

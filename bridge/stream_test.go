@@ -1,78 +1,15 @@
 package bridge
 
 import (
-	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
-
-// Each event of a list is a message with its number and its server, the reply
-// behind them says how many, and nothing of the stream is left then.
-func TestStream_PartsAreNumberedAndTheReplyCountsThem(t *testing.T) {
-	const items = 200
-	a := askingBridge(t, nil)
-	a.sims["pbx1"].Always("CoreShowChannels", amisim.ListChannels(items))
-	m := requestFor("pbx1", "CoreShowChannels", "", "Ami-Reply", "stream")
-	m.Reply = a.nc.NewInbox()
-	sub, err := a.nc.SubscribeSync(m.Reply)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	a.to(m)
-	for part := 1; ; part++ {
-		got, err := sub.NextMsg(natstest.Patience)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.Header.Get("Ami-Part") == "" {
-			var r struct{ Parts *int }
-			if err := json.Unmarshal(got.Data, &r); err != nil || r.Parts == nil || *r.Parts != items+1 || part != items+2 {
-				t.Errorf("behind %d parts: %s", part-1, got.Data)
-			}
-			break
-		}
-		if got.Header.Get("Ami-Part") != strconv.Itoa(part) || got.Header.Get("Ami-Server") != "pbx1" || !json.Valid(got.Data) {
-			t.Fatalf("part %d has %v and %s", part, got.Header, got.Data)
-		}
-		if asks := part%probeEach == 1; asks != (got.Reply != "") {
-			t.Errorf("part %d asks whether somebody listens: %v", part, !asks)
-		}
-	}
-	natstest.Within(t, "nothing is left of it", func() bool {
-		p := a.endpoints[0].shared.probes
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return len(p.live) == 0 && a.servers[0].target.streamed.waiting.Load() == 0
-	})
-	if n := a.servers[0].target.streamed.published.Load(); n != items+1 {
-		t.Errorf("%d parts are counted", n)
-	}
-}
-
-// A stream to nobody costs what is on the way; the rest is only counted.
-func TestStream_NobodyListens(t *testing.T) {
-	const items = 100_000
-	a := askingBridge(t, nil)
-	a.sims["pbx1"].Always("CoreShowChannels", amisim.ListChannels(items))
-	a.to(requestFor("pbx1", "CoreShowChannels", "", "Ami-Reply", "stream"))
-	counts := &a.servers[0].target.streamed
-	natstest.Within(t, "the rest is counted", func() bool { return counts.published.Load()+counts.unheard.Load() == items+1 })
-	if counts.unheard.Load() == 0 {
-		t.Error("all of it was sent to nobody")
-	}
-}
 
 // unpublished is a stream whose parts nobody publishes.
 func unpublished() *stream {
@@ -140,35 +77,5 @@ func TestStream_BelievesTheServerAlone(t *testing.T) {
 	}
 	if s.end(); len(s.probes.live) != 0 {
 		t.Error("its end does not forget it")
-	}
-}
-
-// A reply behind a part that NATS did not take says that it is too large.
-func TestStream_APartThatDoesNotFitSpoilsTheReply(t *testing.T) {
-	a := askingBridge(t, nil)
-	s := unpublished()
-	to := a.nc.NewInbox()
-	sub, err := a.nc.SubscribeSync(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	a.replier.publish(reply{to: to, body: make([]byte, 2<<20), part: 1, stream: s})
-	a.replier.publish(reply{to: to, body: []byte(`{}`), stream: s})
-	a.replier.publish(reply{to: to, body: make([]byte, 2<<20)}) // a whole reply is the same
-	for range 2 {
-		m, err := sub.NextMsg(natstest.Patience)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r struct{ Error failure }
-		if err := json.Unmarshal(m.Data, &r); err != nil || r.Error.Kind != "reply_too_large" || r.Error.Sent != "yes" || m.Header.Get("Nats-Service-Error-Code") != "413" {
-			t.Errorf("%v: %s", m.Header, m.Data)
-		}
-	}
-	if n := s.counts.lost.Load(); n != 1 {
-		t.Errorf("%d parts are lost", n)
 	}
 }

@@ -193,23 +193,6 @@ func TestStreams_VerifyMakesNothing(t *testing.T) {
 	}
 }
 
-// Whatever a publisher hears that is no acknowledgement, the streams are looked at.
-func TestStreams_AreLookedAtWhenNothingIsStored(t *testing.T) {
-	for name, hear := range map[string]func(*streams){
-		"refused":      func(k *streams) { k.publishRefused(EventStream, 10077, "maximum bytes exceeded") },
-		"nobody took":  func(k *streams) { k.nobodyTook(EventStream) },
-		"no answer":    func(k *streams) { k.stored(EventStream, errAckTimeout) },
-		"disconnected": func(k *streams) { k.stored(EventStream, nats.ErrDisconnected) },
-		"a new link":   func(k *streams) { k.reconnected() },
-	} {
-		k := lookedAt(t)
-		hear(k)
-		if len(k.poke) != 1 {
-			t.Errorf("%s: nobody looks", name)
-		}
-	}
-}
-
 // While NATS is away, or the bridge ends, what was seen last holds.
 func TestStreams_ABlindLookChangesNothing(t *testing.T) {
 	k := lookedAt(t)
@@ -284,5 +267,22 @@ func TestAnswer_ALeaderThatIsNoneIsNotAMissingStream(t *testing.T) {
 	}
 	if text := (&refusal{Status: 503, Description: "raft: not leader"}).Error(); !strings.Contains(text, "raft: not leader (503)") {
 		t.Errorf("it reads %s", text)
+	}
+}
+
+// Whatever a publisher hears that is no acknowledgement, the streams are looked at.
+func TestStreams_AreLookedAtWhenNothingIsStored(t *testing.T) {
+	for name, hear := range map[string]func(*streams){
+		"refused":      func(k *streams) { k.publishRefused(EventStream, 10077, "maximum bytes exceeded") },
+		"nobody took":  func(k *streams) { k.nobodyTook(EventStream) },
+		"no answer":    func(k *streams) { k.stored(EventStream, nats.ErrTimeout) },
+		"disconnected": func(k *streams) { k.stored(EventStream, nats.ErrDisconnected) },
+		"a new link":   func(k *streams) { k.reconnected() },
+	} {
+		k := lookedAt(t)
+		hear(k)
+		if len(k.poke) != 1 {
+			t.Errorf("%s: nobody looks", name)
+		}
 	}
 }

@@ -16,8 +16,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // lookedAt are streams that the last look has found well.
@@ -166,18 +164,6 @@ func TestStreams_FastIngestWhereItIsKnown(t *testing.T) {
 				t.Errorf("level %d: %s has it %v", level, s.Name, got)
 			}
 		}
-	}
-}
-
-// What the publisher asks before it speaks fast ingest.
-func TestStreams_TellsWhetherItIsBatched(t *testing.T) {
-	b, _ := testBridge(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), DeliverJetStream)
-	if !b.streams.batches.Load() {
-		t.Error("a stream just made on this nats-server takes no fast ingest")
-	}
-	core, _ := testBridge(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), DeliverCore)
-	if core.streams.batches.Load() {
-		t.Error("a stream that is not there takes fast ingest")
 	}
 }
 

@@ -1,0 +1,28 @@
+package bridge
+
+import "testing"
+
+func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
+	cfg, own := DefaultConfig(), DefaultServerConfig()
+	cfg.ActionsAllow, cfg.ActionsDeny = Globs{"Command"}, Globs{"Ping"}
+	if err := cfg.ActionsRules.Decode("Hangup: Channel absent"); err != nil {
+		t.Fatal(err)
+	}
+	hangup := testHeaders("Channel: PJSIP/1")
+	refused := func(action string) bool { return judged(newPolicy(cfg.policyOf(&own)), action, hangup) != nil }
+	if refused("Command") || !refused("Ping") || !refused("Hangup") {
+		t.Error("the bridge's lists are not in force")
+	}
+	// A variable that is set to nothing gives such a list.
+	own.ActionsAllow, own.ActionsDeny, own.ActionsRules = Globs{}, Globs{}, Rules{}
+	if refused("Command") || !refused("Ping") || !refused("Hangup") {
+		t.Error("empty lists of the server's replace the bridge's")
+	}
+	own.ActionsAllow, own.ActionsDeny = Globs{"GetConfig"}, Globs{"Status"}
+	if err := own.ActionsRules.Decode("Redirect: Channel absent"); err != nil {
+		t.Fatal(err)
+	}
+	if !refused("Command") || refused("GetConfig") || refused("Ping") || !refused("Status") || refused("Hangup") || !refused("Redirect") {
+		t.Error("the server's lists do not replace the bridge's")
+	}
+}

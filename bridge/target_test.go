@@ -1,0 +1,30 @@
+package bridge
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+// Rates that stay are as used up as before; those that change begin anew.
+func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, own := DefaultConfig(), DefaultServerConfig()
+		own.ActionRates = rates(t, "Originate=1")
+		s := newTarget(&cfg, &own, nil, nil)
+		p := s.permits.Load()
+		if p.rates.Allow("Originate") != 0 {
+			t.Fatal("the first is not taken")
+		}
+		cfg.ActionsDeny = Globs{"Ping"}
+		s.permit(&cfg, &own)
+		if p = s.permits.Load(); p.rates.Allow("Originate") == 0 {
+			t.Error("a reload of something else gives a used-up rate back")
+		}
+		own.ActionRates = rates(t, "Originate=2")
+		s.permit(&cfg, &own)
+		p = s.permits.Load()
+		if through, _ := allowed(p.rates, "Originate", 5); through != 2 {
+			t.Errorf("%d are let through at once by the new rate, want 2", through)
+		}
+	})
+}
