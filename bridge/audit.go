@@ -18,6 +18,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 const (
@@ -41,7 +43,7 @@ type audit struct {
 	asks      atomic.Uint64
 	stored    atomic.Uint64
 	lost      atomic.Uint64
-	told      sum // of those lost
+	told      clock.Sum // of those lost
 	refusals  refusals
 
 	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
@@ -228,7 +230,7 @@ func digest(record []byte) string {
 
 // tellLost logs what was lost. It is for the status goroutine.
 func (d *audit) tellLost() {
-	if n, _ := d.told.due(d.lost.Load(), time.Now()); n > 0 {
+	if n, _ := d.told.Due(d.lost.Load(), time.Now()); n > 0 {
 		d.log.Error("audit records lost", zap.Uint64("count", n))
 	}
 }

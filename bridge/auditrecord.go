@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -122,7 +123,7 @@ func (d *audit) requestInfo(header string) *requestInfo {
 func (d *audit) record(a *auditRequest) *auditRecord {
 	inbox, _, _ := strings.Cut(a.to, ".")
 	return &auditRecord{
-		At: stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.server,
+		At: clock.Stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.server,
 		Action:  d.concealer.text(a.action.String(), maxAuditText),
 		Subject: d.concealer.text(a.subject, maxAuditText), Inbox: d.concealer.text(inbox, maxAuditText),
 		Requester: a.asked.requester, RequestInfo: a.asked.info,
@@ -170,7 +171,7 @@ func (d *audit) end(a *auditRequest, record *auditRecord, fail *failure) {
 	if fail != nil {
 		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxAuditValue)
 	}
-	took := millis(time.Since(a.came))
+	took := clock.Millis(time.Since(a.came))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
 	_ = d.write(record.Server, a.action.String(), record, record.Sent != "no", nil)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // buffersMsg is what a server's buffers hold, and the law of conservation:
@@ -75,7 +76,7 @@ func (s *serverStatus) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	box, last := s.outbox.account(), s.levels
 	held := int64(link.Calls.Pending + link.Calls.Held)
 	m := buffersMsg{
-		Server: s.name, Node: s.node, At: stamp(now), Trigger: "interval",
+		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: "interval",
 		Received: box.received, Published: box.published, Filtered: box.filtered,
 		Queued: box.queued, InFlight: box.inFlight, Dropped: box.dropped,
 		Outbox: outboxMsg{

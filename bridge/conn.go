@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 const (
@@ -136,7 +138,7 @@ func (c *conn) changed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range c.watchers {
-		raise(w)
+		clock.Raise(w)
 	}
 }
 
@@ -152,7 +154,7 @@ func (c *conn) connected() (before bool) {
 	}
 	c.mu.Unlock()
 	c.changed()
-	raise(c.again)
+	clock.Raise(c.again)
 	return before
 }
 
@@ -162,7 +164,7 @@ func (c *conn) ended(nc *nats.Conn) {
 		c.learn(l)
 	}
 	c.changed()
-	raise(c.again)
+	clock.Raise(c.again)
 }
 
 // run makes another link whenever nats.go has closed one for good, the

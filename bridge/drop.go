@@ -13,8 +13,8 @@ func (o *outbox) dropOldest(reason string) bool {
 	var holes []*gap
 	var session string
 	fresh := &gap{reason: reason}
-	for o.bytes > target && o.waits.n > 0 {
-		s := o.waits.popFront()
+	for o.bytes > target && o.waits.Len() > 0 {
+		s := o.waits.PopFront()
 		o.free(&s)
 		switch {
 		case s.dead:
@@ -33,7 +33,7 @@ func (o *outbox) dropOldest(reason string) bool {
 		holes = mergeGap(holes, fresh)
 	}
 	for _, hole := range slices.Backward(holes) {
-		o.waits.pushFront(o.gapSlot(session, hole))
+		o.waits.PushFront(o.gapSlot(session, hole))
 		if hole.reason == dropShed {
 			o.shedding = hole
 		}
@@ -67,15 +67,15 @@ func (o *outbox) count(s *slot, reason string) {
 // lose drops the event that has just come. Its Gap is the last that waits.
 func (o *outbox) lose(e outboxEntry, reason string) {
 	o.dropped[reason]++
-	if o.waits.n > 0 {
-		if last := o.waits.at(o.waits.n - 1).hole; last != nil && last.reason == reason {
+	if o.waits.Len() > 0 {
+		if last := o.waits.At(o.waits.Len() - 1).hole; last != nil && last.reason == reason {
 			last.add(e.at)
 			return
 		}
 	}
 	hole := &gap{reason: reason}
 	hole.add(e.at)
-	o.waits.pushBack(o.gapSlot(e.session, hole))
+	o.waits.PushBack(o.gapSlot(e.session, hole))
 	o.judge(true)
 }
 
@@ -83,27 +83,27 @@ func (o *outbox) lose(e outboxEntry, reason string) {
 // the outbox is free or none is left. One Gap, where the first was, tells of
 // them all: between the others are events that stay.
 func (o *outbox) shedOldest() {
-	for i := 0; i < o.waits.n && o.sheddable > 0 && o.bytes > o.limit/4*3; i++ {
-		if s := o.waits.at(i); s.shed && !s.dead && s.hole == nil {
+	for i := 0; i < o.waits.Len() && o.sheddable > 0 && o.bytes > o.limit/4*3; i++ {
+		if s := o.waits.At(i); s.shed && !s.dead && s.hole == nil {
 			o.queued--
 			o.sheddable--
 			o.shed(s, s.outboxEntry)
 		}
 	}
-	if o.dead > o.waits.n/2 {
+	if o.dead > o.waits.Len()/2 {
 		o.compact()
 	}
 }
 
 // compact takes out what was shed.
 func (o *outbox) compact() {
-	for range o.waits.n {
-		s := o.waits.popFront()
+	for range o.waits.Len() {
+		s := o.waits.PopFront()
 		if s.dead {
 			o.free(&s)
 			continue
 		}
-		o.waits.pushBack(s)
+		o.waits.PushBack(s)
 	}
 	o.dead = 0
 }
@@ -124,7 +124,7 @@ func (o *outbox) shed(s *slot, e outboxEntry) {
 	case fresh && s != nil:
 		*s = o.gapSlot(e.session, o.shedding)
 	case fresh:
-		o.waits.pushBack(o.gapSlot(e.session, o.shedding))
+		o.waits.PushBack(o.gapSlot(e.session, o.shedding))
 	case s != nil:
 		*s = slot{dead: true}
 		o.dead++

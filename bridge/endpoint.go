@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // shared is what all endpoints work with.
@@ -84,7 +86,7 @@ type dropped struct {
 	subs map[*nats.Subscription]uint64 // those that may drop, or have: the last one, and those being drained
 	gone uint64                        // of those that have ended
 
-	told sum // the status goroutine's own
+	told clock.Sum // the status goroutine's own
 }
 
 const (
@@ -102,7 +104,7 @@ func (e *endpoint) arrive(sub *nats.Subscription) error {
 
 // tellDropped logs how many were dropped. It is for the status goroutine.
 func (e *endpoint) tellDropped(now time.Time) {
-	if n, _ := e.dropped.told.due(e.dropped.total(), now); n > 0 {
+	if n, _ := e.dropped.told.Due(e.dropped.total(), now); n > 0 {
 		e.shared.log.Error("requests dropped", zap.String("endpoint", e.name), zap.Uint64("count", n))
 	}
 }

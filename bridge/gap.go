@@ -3,6 +3,8 @@ package bridge
 import (
 	"strconv"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // gap is a hole in a server's events. In an outbox it stands where they are
@@ -54,9 +56,9 @@ func (g *gap) merge(other *gap) {
 // appendTo writes the Gap event.
 func (g *gap) appendTo(p []byte) []byte {
 	p = append(p, `{"Event":"Gap","From":"`...)
-	p = time.Unix(0, g.from).UTC().AppendFormat(p, timeFormat)
+	p = time.Unix(0, g.from).UTC().AppendFormat(p, clock.Format)
 	p = append(p, `","To":"`...)
-	p = time.Unix(0, g.to).UTC().AppendFormat(p, timeFormat)
+	p = time.Unix(0, g.to).UTC().AppendFormat(p, clock.Format)
 	p = append(append(append(p, `","Reason":"`...), g.reason...), `","Lost":"`...)
 	if g.unknown {
 		p = append(p, "unknown"...)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // The stream is read by direct gets, of pages where nats-server has them (2.11),
@@ -95,7 +97,7 @@ func heldFrom(info *jetstream.StreamInfo, d doubt, now time.Time) getRequest {
 	if !info.TimeStamp.IsZero() {
 		at = info.TimeStamp // now, by the server's clock
 	}
-	at = at.Add(-elapsed(d.since, now) - heldMargin)
+	at = at.Add(-clock.Elapsed(d.since, now) - heldMargin)
 	r.StartTime = &at
 	return r
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 )
 
 // journal writes messages into streams, each acknowledged, for those who may
@@ -41,7 +44,7 @@ type journal struct {
 	stored bool                // a message, since came was last called
 
 	mu      sync.Mutex // protects the following
-	waiting deque[journalEntry]
+	waiting deque.Deque[journalEntry]
 	entries int // waiting or being written
 	bytes   int // of them
 	once    int // of those that wait, how many are to be tried once
@@ -96,13 +99,13 @@ func (j *journal) write(e journalEntry) error {
 	case j.bytes+e.size() > room:
 		return errJournalFull
 	}
-	j.waiting.pushBack(e)
+	j.waiting.PushBack(e)
 	if e.once {
 		j.once++
 	}
 	j.entries++
 	j.bytes += e.size()
-	raise(j.wake)
+	clock.Raise(j.wake)
 	return nil
 }
 
@@ -333,9 +336,9 @@ func hopeless(err error) bool {
 func (j *journal) take(most int) []journalEntry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	batch := make([]journalEntry, min(most, j.waiting.n))
+	batch := make([]journalEntry, min(most, j.waiting.Len()))
 	for i := range batch {
-		batch[i] = j.waiting.popFront()
+		batch[i] = j.waiting.PopFront()
 		if batch[i].once {
 			j.once--
 		}
@@ -351,11 +354,11 @@ func (j *journal) takeOnce() (once []journalEntry) {
 		return nil // the queue may be long
 	}
 	j.once = 0
-	for range j.waiting.n {
-		if e := j.waiting.popFront(); e.once {
+	for range j.waiting.Len() {
+		if e := j.waiting.PopFront(); e.once {
 			once = append(once, e)
 		} else {
-			j.waiting.pushBack(e)
+			j.waiting.PushBack(e)
 		}
 	}
 	return once
@@ -366,7 +369,7 @@ func (j *journal) putBack(entries []journalEntry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i := len(entries) - 1; i >= 0; i-- {
-		j.waiting.pushFront(entries[i])
+		j.waiting.PushFront(entries[i])
 	}
 }
 

@@ -335,8 +335,8 @@ func TestJournal_CountsWhatIsToBeTriedOnce(t *testing.T) {
 	if j.take(3); j.once != 1 { // the first and the third
 		t.Errorf("of those that wait %d are to be tried once", j.once)
 	}
-	if once := j.takeOnce(); len(once) != 1 || j.once != 0 || j.waiting.n != 2 {
-		t.Errorf("%d are taken, %d are left, %d wait", len(once), j.once, j.waiting.n)
+	if once := j.takeOnce(); len(once) != 1 || j.once != 0 || j.waiting.Len() != 2 {
+		t.Errorf("%d are taken, %d are left, %d wait", len(once), j.once, j.waiting.Len())
 	}
 	if once := j.takeOnce(); once != nil {
 		t.Errorf("%d more are taken", len(once))

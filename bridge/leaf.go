@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // leaf is how the connection to the hub stands. It is for the status goroutine.
@@ -34,5 +36,5 @@ func (l *leaf) look(now time.Time) *leafMsg {
 			l.log.Warn("hub not connected: events wait on disk")
 		}
 	}
-	return &leafMsg{Connected: l.up, Since: stamp(l.since)}
+	return &leafMsg{Connected: l.up, Since: clock.Stamp(l.since)}
 }

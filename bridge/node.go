@@ -3,6 +3,8 @@ package bridge
 import (
 	"slices"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // nodeMsg is this process.
@@ -34,7 +36,7 @@ type nodeMsg struct {
 func (b *Bridge) tellNode(now time.Time) {
 	b.streams.changed.Store(false)
 	node := nodeMsg{
-		Node: b.cfg.Node, Version: b.deps.Version, At: stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
+		Node: b.cfg.Node, Version: b.deps.Version, At: clock.Stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
 	}
 	for name, state := range b.answerable() {
@@ -91,9 +93,9 @@ func (b *Bridge) look() {
 
 // endSums has all counts be told that the log has not told of yet.
 func (b *Bridge) endSums() {
-	b.audit.told.end()
+	b.audit.told.End()
 	for _, e := range b.endpoints {
-		e.dropped.told.end()
+		e.dropped.told.End()
 	}
 	for _, s := range b.servers {
 		s.status.endSums()

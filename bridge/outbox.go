@@ -4,6 +4,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 )
 
 // outboxEntry is what an outbox knows of an event beside its payload.
@@ -41,9 +43,9 @@ type outbox struct {
 	alarm   func() // called with mu held when the level changes; must not wait
 
 	mu        sync.Mutex // protects the following
-	sent      deque[slot]
-	again     deque[slot] // sent before a failure
-	waits     deque[slot]
+	sent      deque.Deque[slot]
+	again     deque.Deque[slot] // sent before a failure
+	waits     deque.Deque[slot]
 	tails     [2]*block // being filled: with what stays, with what is shed first
 	shedding  *gap      // in waits, not told: takes what else is shed
 	sheddable int       // in waits
@@ -129,7 +131,7 @@ func (o *outbox) push(e outboxEntry, payload []byte, shed bool) {
 		}
 	}
 	s.block, s.offset = o.place(payload, shed)
-	o.waits.pushBack(s)
+	o.waits.PushBack(s)
 	o.queued++
 	if shed {
 		o.sheddable++
@@ -161,7 +163,7 @@ func (o *outbox) refuseAs(e outboxEntry, reason string) {
 func (o *outbox) pushGap(session string, hole *gap) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.waits.pushBack(o.gapSlot(session, hole))
+	o.waits.PushBack(o.gapSlot(session, hole))
 }
 
 // place copies payload into a block and returns where.
@@ -222,9 +224,9 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	payload = scratch[:0]
-	if o.again.n > 0 {
-		s := o.again.popFront()
-		o.sent.pushBack(s)
+	if o.again.Len() > 0 {
+		s := o.again.PopFront()
+		o.sent.PushBack(s)
 		if s.hole != nil {
 			return s.outboxEntry, s.hole.appendTo(payload), s.hole.first(), true
 		}
@@ -233,8 +235,8 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		o.resent++
 		return s.outboxEntry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
 	}
-	for o.waits.n > 0 && !o.holds() {
-		s := o.waits.popFront()
+	for o.waits.Len() > 0 && !o.holds() {
+		s := o.waits.PopFront()
 		if s.hole != nil && s.hole.recall {
 			if o.past == 0 {
 				o.free(&s) // nothing was before: no hole
@@ -250,7 +252,7 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		if s.hole != nil {
 			s.at = s.hole.to
 		}
-		o.sent.pushBack(s)
+		o.sent.PushBack(s)
 		if s.hole == nil {
 			o.queued--
 			o.inFlight++
@@ -278,10 +280,10 @@ func (o *outbox) stores() uint64 {
 func (o *outbox) ack() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.sent.n == 0 {
+	if o.sent.Len() == 0 {
 		return
 	}
-	s := o.sent.popFront()
+	s := o.sent.PopFront()
 	if s.hole == nil {
 		o.published++
 		o.inFlight--
@@ -295,10 +297,10 @@ func (o *outbox) ack() {
 func (o *outbox) refuseSent(i int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if i < 0 || i >= o.sent.n || o.sent.at(i).hole != nil {
+	if i < 0 || i >= o.sent.Len() || o.sent.At(i).hole != nil {
 		return
 	}
-	s := o.sent.at(i)
+	s := o.sent.At(i)
 	o.free(s)
 	o.inFlight--
 	hole := &gap{reason: dropOversize}
@@ -311,16 +313,16 @@ func (o *outbox) refuseSent(i int) {
 func (o *outbox) waiting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.again.n > 0 || o.waits.n > o.dead && !o.holds()
+	return o.again.Len() > 0 || o.waits.Len() > o.dead && !o.holds()
 }
 
 // holds reports whether what waits has to wait for what was before this process,
 // or for what its first Gap has to say.
 func (o *outbox) holds() bool {
-	if o.waits.n == 0 {
+	if o.waits.Len() == 0 {
 		return false
 	}
-	hole := o.waits.at(0).hole
+	hole := o.waits.At(0).hole
 	return hole != nil && (hole.recall && !o.known || hole.held)
 }
 
@@ -357,7 +359,7 @@ func (o *outbox) lastBefore() time.Time {
 }
 
 // left is how much is to be published still, Gaps included.
-func (o *outbox) left() int { return o.sent.n + o.again.n + o.waits.n - o.dead }
+func (o *outbox) left() int { return o.sent.Len() + o.again.Len() + o.waits.Len() - o.dead }
 
 // account is an outbox at one moment. The law holds in each:
 // received = published + dropped + filtered + queued + inFlight.

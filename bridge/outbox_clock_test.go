@@ -3,14 +3,16 @@ package bridge
 import (
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clocktest"
 )
 
 // Of events dropped before and after the clock was set one Gap tells, which
 // covers the times of both.
 func TestClock_SetBetweenDroppedEvents(t *testing.T) {
-	for _, jump := range jumps {
+	for _, jump := range clocktest.Jumps {
 		g, start := gap{reason: dropOverflow}, time.Now()
-		after := set(t, start.Add(time.Second), jump)
+		after := clocktest.Set(t, start.Add(time.Second), jump)
 		g.add(start.UnixNano())
 		g.add(after.UnixNano())
 		other := gap{reason: dropOverflow}

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 )
 
 // What an outbox takes of what all share it gives back when it is drained, by
@@ -146,7 +149,7 @@ func TestGap_CoversAllOfWhatIsLost(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := told
-			want.From, want.To, want.Lost = stamp(time.Unix(test.from, 0)), stamp(time.Unix(test.to, 0)), test.lost
+			want.From, want.To, want.Lost = clock.Stamp(time.Unix(test.from, 0)), clock.Stamp(time.Unix(test.to, 0)), test.lost
 			if told != want {
 				t.Errorf("%s: %+v, want %+v", name, told, want)
 			}
@@ -230,11 +233,11 @@ func TestOutbox_GivesMemoryBack(t *testing.T) {
 	if n := len(budget.pool); n != keptBlocks {
 		t.Errorf("%d blocks are kept", n)
 	}
-	for i := range 2 * keptRing {
+	for i := range 2 * deque.KeptRing {
 		o.push(pushed(i), nil, false)
 	}
 	drain(t, o)
-	if n := len(o.waits.ring); n > keptRing {
+	if n := len(o.waits.Ring); n > deque.KeptRing {
 		t.Errorf("the ring has room for %d", n)
 	}
 }

@@ -1,6 +1,10 @@
 package bridge
 
-import "time"
+import (
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
+)
 
 // doubt is why an event may be stored: it was sent, and nobody said what came of
 // it. Those that were sent again together share one. It does not change.
@@ -15,8 +19,8 @@ type doubt struct {
 func (o *outbox) rewind(d *doubt, acked func(i int) bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := o.sent.n - 1; i >= 0; i-- {
-		s := *o.sent.at(i)
+	for i := o.sent.Len() - 1; i >= 0; i-- {
+		s := *o.sent.At(i)
 		if s.hole == nil {
 			o.inFlight--
 			o.queued++
@@ -28,9 +32,9 @@ func (o *outbox) rewind(d *doubt, acked func(i int) bool) bool {
 		if s.doubt == nil {
 			s.doubt = d
 		}
-		o.again.pushFront(s)
+		o.again.PushFront(s)
 	}
-	o.sent = deque[slot]{}
+	o.sent = deque.Deque[slot]{}
 	o.judge(false)
 	return o.left() > 0
 }
@@ -49,8 +53,8 @@ func (o *outbox) release(s *slot) {
 func (o *outbox) doubtful(name func(e *outboxEntry)) (all doubt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range o.again.n {
-		s := o.again.at(i)
+	for i := range o.again.Len() {
+		s := o.again.At(i)
 		name(&s.outboxEntry)
 		d := s.doubt
 		switch {
@@ -71,8 +75,8 @@ func (o *outbox) doubtful(name func(e *outboxEntry)) (all doubt) {
 func (o *outbox) doubtAll(d doubt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range o.again.n {
-		o.again.at(i).doubt = &d
+	for i := range o.again.Len() {
+		o.again.At(i).doubt = &d
 	}
 }
 
@@ -81,10 +85,10 @@ func (o *outbox) doubtAll(d doubt) {
 func (o *outbox) stored(held func(e *outboxEntry) bool) (n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for range o.again.n {
-		s := o.again.popFront()
+	for range o.again.Len() {
+		s := o.again.PopFront()
 		if !held(&s.outboxEntry) {
-			o.again.pushBack(s)
+			o.again.PushBack(s)
 			continue
 		}
 		o.release(&s)

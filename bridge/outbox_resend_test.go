@@ -66,8 +66,8 @@ func TestStored_TheOldestDoubtCounts(t *testing.T) {
 		o := testOutbox(1 << 20)
 		for i, d := range doubts {
 			o.push(pushed(i), nil, false)
-			o.again.pushBack(o.waits.popFront())
-			o.again.at(i).doubt = &d
+			o.again.PushBack(o.waits.PopFront())
+			o.again.At(i).doubt = &d
 		}
 		if all := o.doubtful(func(*outboxEntry) {}); !all.since.Equal(at) || all.after != 5 {
 			t.Errorf("%s: %+v", name, all)

@@ -185,12 +185,12 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 		o := testOutbox(limit)
 		n, last, lost := 0, 0, uint64(0)
 		out := map[uint64]string{} // the Gaps that were sent, by number
-		gaps := func() int { return o.waits.n + o.again.n + o.sent.n - int(o.queued+o.inFlight) - o.dead }
+		gaps := func() int { return o.waits.Len() + o.again.Len() + o.sent.Len() - int(o.queued+o.inFlight) - o.dead }
 		ack := func() {
-			if o.sent.n == 0 {
+			if o.sent.Len() == 0 {
 				return
 			}
-			s := *o.sent.at(0)
+			s := *o.sent.At(0)
 			switch {
 			case s.hole != nil:
 				lost += s.hole.lost
@@ -239,7 +239,7 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 				}
 			},
 		})
-		for o.waits.n+o.again.n+o.sent.n > 0 {
+		for o.waits.Len()+o.again.Len()+o.sent.Len() > 0 {
 			take()
 			ack()
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -275,7 +276,7 @@ func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
 	t = append(append(t, e.session...), ':')
 	t = strconv.AppendUint(t, e.seq, 10)
 	b := len(t)
-	t = time.Unix(0, e.at).UTC().AppendFormat(t, timeFormat)
+	t = time.Unix(0, e.at).UTC().AppendFormat(t, clock.Format)
 	p.text = t
 	p.msg.Header["Nats-Msg-Id"][0] = borrow(t[:a])
 	p.msg.Header["Ami-Seq"][0] = borrow(t[a:b])

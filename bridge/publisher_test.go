@@ -10,6 +10,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -164,9 +165,9 @@ func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 		}
 		ids := make(map[string]bool)
 		for i, want := range []struct{ subject, seq, at string }{
-			{"ami.events.pbx1.Test", "s1:7", stamp(at)},
-			{"ami.events.pbx1.Gap", "s1:0", stamp(at.Add(2 * time.Second))},
-			{"ami.events.pbx1.Gap", "s2:0", stamp(at.Add(time.Minute))},
+			{"ami.events.pbx1.Test", "s1:7", clock.Stamp(at)},
+			{"ami.events.pbx1.Gap", "s1:0", clock.Stamp(at.Add(2 * time.Second))},
+			{"ami.events.pbx1.Gap", "s2:0", clock.Stamp(at.Add(time.Minute))},
 		} {
 			m, err := stream.GetMsg(t.Context(), uint64(i+1))
 			if err != nil {

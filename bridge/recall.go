@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // A process knows nothing of the one before it, but the stream does: what is
@@ -112,7 +114,7 @@ func takenOver(info *jetstream.StreamInfo) time.Time {
 // readAt is when the bridge read an event: as it says, or else when the stream
 // took it.
 func readAt(h nats.Header, stored time.Time) time.Time {
-	if at, err := time.Parse(timeFormat, h.Get("Ami-Time")); err == nil {
+	if at, err := time.Parse(clock.Format, h.Get("Ami-Time")); err == nil {
 		return at
 	}
 	return stored

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -100,7 +101,7 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 // stream took it: that may be long after, where events waited.
 func TestRecall_AGapBeginsWhenTheLastEventWasRead(t *testing.T) {
 	read, stored := time.Unix(1000, 5000), time.Unix(2000, 0)
-	if at := readAt(nats.Header{"Ami-Time": {stamp(read)}}, stored); !at.Equal(read) {
+	if at := readAt(nats.Header{"Ami-Time": {clock.Stamp(read)}}, stored); !at.Equal(read) {
 		t.Errorf("at %v", at)
 	}
 	for _, h := range []nats.Header{nil, {"Ami-Time": {"yesterday"}}} {
@@ -112,7 +113,7 @@ func TestRecall_AGapBeginsWhenTheLastEventWasRead(t *testing.T) {
 	testBench(t, s.ClientURL(), DeliverJetStream)
 	_, js := natstest.Client(t, s.ClientURL())
 	msg := nats.NewMsg("ami.events.pbx1.Test")
-	msg.Header.Set("Ami-Time", stamp(read))
+	msg.Header.Set("Ami-Time", clock.Stamp(read))
 	if _, err := js.PublishMsg(t.Context(), msg); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 const (
@@ -132,8 +133,8 @@ func (d *audit) tellRefusals() {
 			continue
 		}
 		record := &auditRefusals{
-			At: stamp(now), Phase: "refusals", Node: d.node, Server: key.server, Action: key.action, Decision: "refused",
-			Count: one.count, First: stamp(one.first), Last: stamp(one.last), Outcomes: one.outcomes,
+			At: clock.Stamp(now), Phase: "refusals", Node: d.node, Server: key.server, Action: key.action, Decision: "refused",
+			Count: one.count, First: clock.Stamp(one.first), Last: clock.Stamp(one.last), Outcomes: one.outcomes,
 		}
 		if d.write(key.server, key.action, record, false, nil) == nil {
 			one.count, one.outcomes = 0, make(map[string]uint64)

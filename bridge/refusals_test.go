@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -56,7 +57,7 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 			d.refuse("Originate", "forbidden")
 		}
 		d.refuse("originate", "bad_request") // it is the same one
-		first := stamp(time.Now())
+		first := clock.Stamp(time.Now())
 		d.refuse("Ping", "forbidden") // another is counted by itself
 		time.Sleep(500 * time.Millisecond)
 		for range 8 {
@@ -67,7 +68,7 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 		if own := taken(t, d, &prev); len(own) != 10+1+5+2 {
 			t.Errorf("%d records, want ten, another Action's, five for half a second, and those that were sent", len(own))
 		}
-		last := stamp(time.Now())
+		last := clock.Stamp(time.Now())
 		time.Sleep(59 * time.Second)
 		d.tellRefusals()
 		d.refuse("Originate", "forbidden")

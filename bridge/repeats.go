@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 )
 
 const (
@@ -31,8 +33,8 @@ type repeats struct {
 
 	mu    sync.Mutex // protects the following
 	known map[[sha256.Size]byte]*keyed
-	ended deque[*keyed] // in the order in which they are forgotten
-	bytes int           // of the replies
+	ended deque.Deque[*keyed] // in the order in which they are forgotten
+	bytes int                 // of the replies
 }
 
 // keyed is a request with a key, from when it came until it is forgotten. The
@@ -165,7 +167,7 @@ func (r *repeats) remember(k *keyed, o *outcome) {
 	defer r.mu.Unlock()
 	k.outcome, k.until = o, time.Now().Add(r.window)
 	r.bytes += len(o.body)
-	r.ended.pushBack(k)
+	r.ended.PushBack(k)
 }
 
 // drop forgets k, which has no outcome.
@@ -188,8 +190,8 @@ func (r *repeats) answer(k *keyed, o *outcome) {
 
 // forget removes what is older than the window.
 func (r *repeats) forget(now time.Time) {
-	for r.ended.n > 0 && !now.Before((*r.ended.at(0)).until) {
-		k := r.ended.popFront()
+	for r.ended.Len() > 0 && !now.Before((*r.ended.At(0)).until) {
+		k := r.ended.PopFront()
 		r.bytes -= len(k.outcome.body)
 		delete(r.known, k.name)
 	}

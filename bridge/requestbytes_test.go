@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -194,7 +195,7 @@ func TestDropped_AreCounted(t *testing.T) {
 	dropped := e.dropped.total()
 	old := current()
 	natstest.Within(t, "another subscription", func() bool {
-		raise(a.control.denial)
+		clock.Raise(a.control.denial)
 		return current() != old && !old.IsValid()
 	})
 	sub := current()

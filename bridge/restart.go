@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -56,7 +57,7 @@ func (s *ingest) watchSession(c amiconn.Change) {
 			}
 		}
 		if w.hole != nil {
-			w.hole.from, w.hole.to = wallTime(w.heard, c.At), c.At.UnixNano()
+			w.hole.from, w.hole.to = clock.Wall(w.heard, c.At), c.At.UnixNano()
 			w.since, w.session = c.At, c.Session
 			w.due.Store(true)
 		}

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clocktest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // A clock that is set while a session is away makes no Gap that ends before it
 // begins, and no restart of Asterisk.
 func TestClock_SetWhileASessionIsAway(t *testing.T) {
-	for _, jump := range jumps {
+	for _, jump := range clocktest.Jumps {
 		for uptime, want := range map[string]string{"1000": "no", "3": "yes"} {
 			s := testIngest(t)
 			s.outbox.recalled(time.Time{}) // there was no process before
@@ -22,7 +23,7 @@ func TestClock_SetWhileASessionIsAway(t *testing.T) {
 			s.onClock(pong(start, 0))
 			s.watchRestart(amiconn.Event{At: start, Frame: first})
 			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s1", Reason: amiconn.ReasonClosed, At: start.Add(9 * time.Second)})
-			back := set(t, start.Add(10*time.Second), jump)
+			back := clocktest.Set(t, start.Add(10*time.Second), jump)
 			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s2", At: back})
 			s.watchRestart(amiconn.Event{At: back, Frame: fullyBooted(t, uptime)})
 			s.onClock(pong(back, -jump)) // the server's clock is as it was

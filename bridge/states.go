@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // states is what was told last of a server's sessions and of its breaker.
@@ -40,14 +41,14 @@ type serverStatus struct {
 	levels levels // the status goroutine's own
 
 	// What the log has told of.
-	told       map[string]*sum // events dropped, by reason
-	toldStrays sum
+	told       map[string]*clock.Sum // events dropped, by reason
+	toldStrays clock.Sum
 }
 
 // newServerStatus returns that of a server with these sessions.
 func newServerStatus(node string, cfg *ServerConfig, subjects *subjects, box *outbox, publisher *status, log *zap.Logger) *serverStatus {
 	return &serverStatus{
-		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*sum),
+		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
 		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
 	}
 }

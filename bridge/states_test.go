@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // At an interval an operator hears of the session that is not up; of two, of
@@ -89,14 +90,14 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 	}
 	same := map[string]any{
 		"server": "pbx1", "node": "b1", "role": "event", "from": "up", "to": "waiting", "reason": "closed", "error": "EOF",
-		"failures": 3, "since": stamp(at), "sessions": map[string]any{"event": "waiting", "action": "down"},
+		"failures": 3, "since": clock.Stamp(at), "sessions": map[string]any{"event": "waiting", "action": "down"},
 	}
 	says(t, told[0], same)
-	says(t, told[0], map[string]any{"trigger": "change", "at": stamp(at), "retry_in_ms": 10_000})
+	says(t, told[0], map[string]any{"trigger": "change", "at": clock.Stamp(at), "retry_in_ms": 10_000})
 	later := at.Add(4 * time.Second)
 	for open, want := range map[time.Duration]int64{0: 6000, 2 * time.Second: 6000, 20 * time.Second: 20_000} {
 		m := s.connectionStatus(c, later, triggerInterval, open)
-		if m.RetryInMS != want || m.At != stamp(later) || m.Since != stamp(at) || m.Trigger != "interval" {
+		if m.RetryInMS != want || m.At != clock.Stamp(later) || m.Since != clock.Stamp(at) || m.Trigger != "interval" {
 			t.Errorf("open for %v: %+v, want %d", open, m, want)
 		}
 	}
@@ -108,8 +109,8 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 	b := amiconn.BreakerChange{At: at, From: amiconn.BreakerClosed, To: amiconn.BreakerOpen, Reason: amiconn.ReasonAuth, Err: errors.New("no"), Failures: 1}
 	m := s.breakerStatus(b, later, triggerInterval, 30*time.Second)
 	want := breakerMsg{
-		Server: "pbx1", Node: "b1", At: stamp(later), Trigger: "interval", Since: stamp(at), From: "closed", To: "open",
-		Reason: "auth", Error: "no", Failures: 1, RetryInMS: 30_000, RetryAt: stamp(later.Add(30 * time.Second)),
+		Server: "pbx1", Node: "b1", At: clock.Stamp(later), Trigger: "interval", Since: clock.Stamp(at), From: "closed", To: "open",
+		Reason: "auth", Error: "no", Failures: 1, RetryInMS: 30_000, RetryAt: clock.Stamp(later.Add(30 * time.Second)),
 	}
 	if m != want {
 		t.Errorf("%+v, want %+v", m, want)
@@ -166,7 +167,7 @@ func TestStates_AGapIsTold(t *testing.T) {
 		s.tellGap(g.gap)
 		told := s.publisher.told(t, ".gap")
 		says(t, told[len(told)-1], map[string]any{
-			"reason": g.reason, "from": stamp(from), "to": stamp(to), "lost": g.lost, "restarted": g.restarted,
+			"reason": g.reason, "from": clock.Stamp(from), "to": clock.Stamp(to), "lost": g.lost, "restarted": g.restarted,
 		})
 		if n := s.gaps.all()[g.reason]; n != 1 {
 			t.Errorf("%d Gaps by %s are counted", n, g.reason)

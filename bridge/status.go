@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // status publishes the bridge's own state. Every change goes out while NATS
@@ -46,7 +48,7 @@ func newStatus(c *conn, log *zap.Logger) *status {
 
 // notify has the buffers be looked at. It may be called from any goroutine and does
 // not wait.
-func (s *status) notify() { raise(s.alarm) }
+func (s *status) notify() { clock.Raise(s.alarm) }
 
 // publish hands over the newest state of key.
 func (s *status) publish(key statusKey, state any) {
@@ -69,7 +71,7 @@ func (s *status) add(m statusMsg) {
 	s.waiting = append(s.waiting, m)
 }
 
-func (s *status) signal() { raise(s.wake) }
+func (s *status) signal() { clock.Raise(s.wake) }
 
 // again publishes the last state of everything once more, in order and before
 // what waits, so that the last on each subject is the newest: nobody knows what

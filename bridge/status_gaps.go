@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -62,10 +63,10 @@ func (s *serverStatus) tellDrops(now time.Time) {
 	for reason, n := range s.outbox.account().dropped {
 		told := s.told[reason]
 		if told == nil {
-			told = &sum{at: now}
+			told = &clock.Sum{At: now}
 			s.told[reason] = told
 		}
-		if lost, since := told.due(n, now); lost > 0 {
+		if lost, since := told.Due(n, now); lost > 0 {
 			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", since))
 		}
 	}
@@ -74,15 +75,15 @@ func (s *serverStatus) tellDrops(now time.Time) {
 // tellStrays logs how many events came behind a reply that had announced none. It
 // is for the status goroutine.
 func (s *serverStatus) tellStrays(now time.Time, calls correlation.Stats) {
-	if n, _ := s.toldStrays.due(calls.Strays, now); n > 0 {
+	if n, _ := s.toldStrays.Due(calls.Strays, now); n > 0 {
 		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
 	}
 }
 
 // endSums has what the log has not told yet be told the next time.
 func (s *serverStatus) endSums() {
-	s.toldStrays.end()
+	s.toldStrays.End()
 	for _, told := range s.told {
-		told.end()
+		told.End()
 	}
 }

@@ -40,7 +40,7 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 		t.Errorf("%d lines", said["lines"])
 	}
 	for _, told := range s.told {
-		told.end()
+		told.End()
 	}
 	if tell(); said[dropOverflow] != 720 {
 		t.Errorf("told of %d", said[dropOverflow])

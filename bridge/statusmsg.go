@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // The messages on the status subjects. docs/schemas describes them.
@@ -32,13 +33,13 @@ type connectionMsg struct {
 // c, while the breaker is open for that long. It needs s.states.mu.
 func (s *serverStatus) connectionStatus(c amiconn.Change, now time.Time, trigger string, open time.Duration) connectionMsg {
 	m := connectionMsg{
-		Server: s.name, Node: s.node, At: stamp(now), Trigger: trigger, Since: stamp(time.Unix(0, wallTime(c.At, now))),
+		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: trigger, Since: clock.Stamp(time.Unix(0, clock.Wall(c.At, now))),
 		Role: c.Name, From: c.From.String(), To: c.To.String(),
-		Session: c.Session, Version: c.Version, Reason: string(c.Reason), Error: text(c.Err),
+		Session: c.Session, Version: c.Version, Reason: string(c.Reason), Error: clock.Text(c.Err),
 		Failures: c.Failures, Sessions: make(sessionUp),
 	}
 	if c.To == amiconn.StateWaiting {
-		m.RetryInMS = max(left(c.RetryIn, c.At, now), open).Milliseconds()
+		m.RetryInMS = max(clock.Left(c.RetryIn, c.At, now), open).Milliseconds()
 	}
 	for _, session := range s.states.sessions {
 		m.Sessions[session.Name] = session.To.String()
@@ -66,12 +67,12 @@ type breakerMsg struct {
 // and lets somebody try again after retryIn.
 func (s *serverStatus) breakerStatus(c amiconn.BreakerChange, now time.Time, trigger string, retryIn time.Duration) breakerMsg {
 	m := breakerMsg{
-		Server: s.name, Node: s.node, At: stamp(now), Trigger: trigger, Since: stamp(time.Unix(0, wallTime(c.At, now))),
-		From: string(c.From), To: string(c.To), Reason: string(c.Reason), Error: text(c.Err),
+		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: trigger, Since: clock.Stamp(time.Unix(0, clock.Wall(c.At, now))),
+		From: string(c.From), To: string(c.To), Reason: string(c.Reason), Error: clock.Text(c.Err),
 		Failures: c.Failures, RetryInMS: retryIn.Milliseconds(),
 	}
 	if c.To == amiconn.BreakerOpen {
-		m.RetryAt = stamp(now.Add(retryIn))
+		m.RetryAt = clock.Stamp(now.Add(retryIn))
 	}
 	return m
 }
@@ -90,8 +91,8 @@ type gapMsg struct {
 
 func (s *serverStatus) gapStatus(g gap) gapMsg {
 	m := gapMsg{
-		Server: s.name, Node: s.node, At: stamp(time.Now()), Reason: g.reason,
-		From: stamp(time.Unix(0, g.from)), To: stamp(time.Unix(0, g.to)),
+		Server: s.name, Node: s.node, At: clock.Stamp(time.Now()), Reason: g.reason,
+		From: clock.Stamp(time.Unix(0, g.from)), To: clock.Stamp(time.Unix(0, g.to)),
 	}
 	if !g.unknown {
 		m.Lost = &g.lost

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // What was sent may have been stored although no acknowledgement came back. The
@@ -48,7 +50,7 @@ func (p *publisher) ask(ctx context.Context, id int, now time.Time) bool {
 	}
 	ids := map[string]bool{}
 	d := p.outboxes[id].doubtful(func(e *outboxEntry) { ids[string(p.appendID(nil, id, e))] = false })
-	if d.since.IsZero() || elapsed(d.since, now) < p.forgets {
+	if d.since.IsZero() || clock.Elapsed(d.since, now) < p.forgets {
 		return false
 	}
 	r.asking = true
@@ -73,7 +75,7 @@ func (p *publisher) onHeld(a heldAnswer, now time.Time) {
 		if r.asked.IsZero() {
 			r.asked = now
 		}
-		if elapsed(r.asked, now) < storedPatience {
+		if clock.Elapsed(r.asked, now) < storedPatience {
 			r.due = now.Add(r.delays.NextBackOff())
 			o.doubtAll(a.doubt)
 			return

@@ -13,6 +13,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 const (
@@ -79,7 +81,7 @@ func newStreams(cfg *Config, conns []*conn, told func(), came func(context.Conte
 func (k *streams) js() jetstream.JetStream { return k.conn.get().js }
 
 // recheck has the streams looked at now.
-func (k *streams) recheck() { raise(k.poke) }
+func (k *streams) recheck() { clock.Raise(k.poke) }
 
 // run looks at the streams until ctx ends: at an interval, when it is told to,
 // and with growing waits while something is not to be had.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // heardFor is how long the word of one who publishes holds, unless it is said
@@ -56,8 +58,8 @@ func (k *streams) states() []StreamReport {
 	for i, r := range k.rows {
 		f := r.now()
 		all[i] = StreamReport{
-			Name: r.name, State: f.state.String(), Error: text(f.err), Differences: append([]StreamDifference{}, f.diffs...),
-			Messages: f.messages, Bytes: f.bytes, Since: stamp(r.since),
+			Name: r.name, State: f.state.String(), Error: clock.Text(f.err), Differences: append([]StreamDifference{}, f.diffs...),
+			Messages: f.messages, Bytes: f.bytes, Since: clock.Stamp(r.since),
 		}
 	}
 	return all

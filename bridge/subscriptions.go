@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 const (
@@ -68,7 +70,7 @@ func (c *conn) keep(s *subscription) error {
 			return err
 		}
 		s.use(l, sub)
-		raise(c.again)
+		clock.Raise(c.again)
 	}
 	c.subs = append(c.subs, s)
 	return nil
@@ -136,7 +138,7 @@ func (c *conn) failed(err error) {
 		}
 	}
 	c.mu.Unlock()
-	raise(c.denial)
+	clock.Raise(c.denial)
 }
 
 // stand says of each subject why its subscription does not stand; nil if it does.

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // result is what became of a request.
@@ -157,8 +159,8 @@ func (t *tally) stats(d *durations) tallyStats {
 		Answered: t.results[resultAnswered].Load(), Failed: t.results[resultFailed].Load(),
 		Refused: t.results[resultRefused].Load(), Errors: make(map[string]uint64),
 		Duration: durationStats{
-			Count: d.count, Sum: millis(d.sum), Average: millis(d.average()),
-			P50: millis(d.quantile(0.5)), P99: millis(d.quantile(0.99)), Max: millis(d.longest),
+			Count: d.count, Sum: clock.Millis(d.sum), Average: clock.Millis(d.average()),
+			P50: clock.Millis(d.quantile(0.5)), P99: clock.Millis(d.quantile(0.99)), Max: clock.Millis(d.longest),
 		},
 	}
 	for i, kind := range kinds {

@@ -3,18 +3,20 @@ package bridge
 import (
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clocktest"
 )
 
 // An acknowledgement is late by the time that has passed, not by the clock's.
 func TestClock_SetWhileEventsAreInFlight(t *testing.T) {
-	for _, jump := range jumps {
+	for _, jump := range clocktest.Jumps {
 		w := newWindow([]*outbox{newOutbox(1<<20, "x", newOutboxBudget(1<<20, 1), func() {})}, func(int) {})
 		w.add(0, 100)
 		sent := w.lanes[0].slot(0).at
-		if w.expire(set(t, sent.Add(time.Second), jump)); len(w.takeFailures(nil)) != 0 {
+		if w.expire(clocktest.Set(t, sent.Add(time.Second), jump)); len(w.takeFailures(nil)) != 0 {
 			t.Errorf("set by %v: late after a second", jump)
 		}
-		if w.expire(set(t, sent.Add(ackTimeout+time.Second), jump)); len(w.takeFailures(nil)) != 1 {
+		if w.expire(clocktest.Set(t, sent.Add(ackTimeout+time.Second), jump)); len(w.takeFailures(nil)) != 1 {
 			t.Errorf("set by %v: waits for ever", jump)
 		}
 	}

@@ -1,4 +1,4 @@
-package bridge
+package clock
 
 import "time"
 
@@ -9,23 +9,23 @@ const (
 	longestSum = 10 * time.Minute
 )
 
-// sum says when the log tells that a count has grown: at once, then after waits
+// Sum says when the log tells that a count has grown: at once, then after waits
 // that double while it grows on. So an hour of losses is a dozen lines, that tell of
 // them all. It is the status goroutine's own.
-type sum struct {
+type Sum struct {
 	told uint64
-	at   time.Time // when it was told, or had not grown
+	At   time.Time // when it was told, or had not grown
 	next time.Time // nothing is told before
 	wait time.Duration
 }
 
-// due returns by how much total has grown and since when, if that is to be told
+// Due returns by how much total has grown and since when, if that is to be told
 // now; else 0.
-func (s *sum) due(total uint64, now time.Time) (n uint64, since time.Time) {
-	n, since = total-s.told, s.at
+func (s *Sum) Due(total uint64, now time.Time) (n uint64, since time.Time) {
+	n, since = total-s.told, s.At
 	switch {
 	case n == 0:
-		s.at = now
+		s.At = now
 		if !now.Before(s.next) {
 			s.wait = 0
 		}
@@ -34,9 +34,9 @@ func (s *sum) due(total uint64, now time.Time) (n uint64, since time.Time) {
 		return 0, since
 	}
 	s.wait = min(max(2*s.wait, firstSum), longestSum)
-	s.told, s.at, s.next = total, now, now.Add(s.wait)
+	s.told, s.At, s.next = total, now, now.Add(s.wait)
 	return n, since
 }
 
-// end has what is not told yet be told the next time.
-func (s *sum) end() { s.next = time.Time{} }
+// End has what is not told yet be told the next time.
+func (s *Sum) End() { s.next = time.Time{} }

@@ -1,4 +1,4 @@
-package bridge
+package clock
 
 import (
 	"testing"
@@ -9,12 +9,12 @@ import (
 // that begins to grow again is told at once again.
 func TestSum_TellsAllOfAnHourInAFewLines(t *testing.T) {
 	now := time.Now()
-	s := sum{at: now}
+	s := Sum{At: now}
 	var total, told uint64
 	lines := 0
 	step := func(grows uint64) {
 		total += grows
-		if n, since := s.due(total, now); n > 0 {
+		if n, since := s.Due(total, now); n > 0 {
 			lines++
 			told += n
 			if since.After(now) || lines > 1 && now.Sub(since) > longestSum+5*time.Second {
@@ -45,7 +45,7 @@ func TestSum_TellsAllOfAnHourInAFewLines(t *testing.T) {
 		t.Errorf("what begins anew is not told at once")
 	}
 	step(1)
-	s.end()
+	s.End()
 	if step(0); told != total {
 		t.Errorf("the end left %d untold", total-told)
 	}

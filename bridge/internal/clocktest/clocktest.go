@@ -1,4 +1,5 @@
-package bridge
+// Package clocktest sets wall clocks, for tests.
+package clocktest
 
 import (
 	"testing"
@@ -6,10 +7,10 @@ import (
 	"unsafe"
 )
 
-// set returns t as it is read from a wall clock that was set by a whole number
+// Set returns t as it is read from a wall clock that was set by a whole number
 // of seconds: its monotonic reading stays. The first word of a time.Time with
 // one holds the seconds above the thirty bits of the nanoseconds.
-func set(t *testing.T, at time.Time, by time.Duration) time.Time {
+func Set(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
 	moved := at
 	*(*uint64)(unsafe.Pointer(&moved)) += uint64(by/time.Second) << 30
@@ -19,5 +20,5 @@ func set(t *testing.T, at time.Time, by time.Duration) time.Time {
 	return moved
 }
 
-// jumps are what clocks are set by; none is one.
-var jumps = []time.Duration{0, 3 * time.Hour, -3 * time.Hour, 30 * 24 * time.Hour, -30 * 24 * time.Hour}
+// Jumps are what clocks are set by; none is one.
+var Jumps = []time.Duration{0, 3 * time.Hour, -3 * time.Hour, 30 * 24 * time.Hour, -30 * 24 * time.Hour}
