@@ -63,7 +63,7 @@ func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 	if a.request, bad = parseRequest(a.action, m.Data); err == nil {
 		err = bad
 	}
-	a.asked = e.shared.audit.asked(m, a.action, a.options.requester, a.request.fields, bad == nil)
+	a.asked = e.shared.audit.asked(m, a.action.String(), a.options.requester, a.request.fields, bad == nil)
 	a.options.requester, a.request.fields = "", nil
 	if err == nil && a.options.key != "" {
 		a.body = sha256.Sum256(m.Data)
@@ -111,10 +111,10 @@ func (a *ask) members() ([]*target, error) {
 	if a.options.group == (serverName{}) {
 		return a.endpoint.servers, nil
 	}
-	if servers := a.endpoint.groups[a.options.group.text]; servers != nil {
+	if servers := a.endpoint.groups[a.options.group.String()]; servers != nil {
 		return servers, nil
 	}
-	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.text)
+	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.String())
 }
 
 // begin lets a on its way, if it is no repeat of another.
@@ -325,7 +325,7 @@ func (a *ask) head() replyHead {
 // audited is a as the audit records it.
 func (a *ask) audited() *auditRequest {
 	return &auditRequest{
-		to: a.to, subject: a.subject, action: a.action, server: a.head().server, requestID: a.request.requestID,
+		to: a.to, subject: a.subject, action: a.action.String(), server: a.head().server, requestID: a.request.requestID,
 		came: a.came, deadline: a.deadline, intended: a.intended, asked: a.asked,
 	}
 }

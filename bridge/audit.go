@@ -157,7 +157,7 @@ func (d *audit) intend(a *auditRequest, then func(error)) {
 	r, wait := d.record(a), min(intentTimeout, time.Until(a.deadline))
 	r.Phase = "intent"
 	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
-	err := d.write(r.Server, a.action.String(), r, false, func(err error) {
+	err := d.write(r.Server, a.action, r, false, func(err error) {
 		timer.Stop()
 		end(err)
 	})

@@ -77,7 +77,7 @@ const (
 // auditRequest is a request as it is recorded.
 type auditRequest struct {
 	to, subject    string
-	action         actionName
+	action         string
 	server         string // or the endpoint's name while none is chosen
 	requestID      string
 	came, deadline time.Time
@@ -87,14 +87,14 @@ type auditRequest struct {
 
 // asked returns what is to be recorded of a request for action that came as m, nil
 // if nothing is. What could not be read has no fields.
-func (d *audit) asked(m *nats.Msg, action actionName, requester string, fields []auditField, read bool) *asked {
+func (d *audit) asked(m *nats.Msg, action, requester string, fields []auditField, read bool) *asked {
 	if d.off() {
 		return nil
 	}
 	k := &asked{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
 	k.requester = d.concealer.text(requester, maxRequester)
 	if read {
-		k.fields, k.omitted = d.concealer.fields(action.String(), fields)
+		k.fields, k.omitted = d.concealer.fields(action, fields)
 	}
 	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
 		k.info = d.requestInfo(values[0])
@@ -124,7 +124,7 @@ func (d *audit) record(a *auditRequest) *auditRecord {
 	inbox, _, _ := strings.Cut(a.to, ".")
 	return &auditRecord{
 		At: clock.Stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.server,
-		Action:  d.concealer.text(a.action.String(), maxAuditText),
+		Action:  d.concealer.text(a.action, maxAuditText),
 		Subject: d.concealer.text(a.subject, maxAuditText), Inbox: d.concealer.text(inbox, maxAuditText),
 		Requester: a.asked.requester, RequestInfo: a.asked.info,
 		RequestID: d.concealer.text(a.requestID, maxRequestID),
@@ -136,7 +136,7 @@ func (d *audit) record(a *auditRequest) *auditRecord {
 // outcome records the end of a: what Asterisk said, if it was asked, and why
 // there is no good answer, if there is none.
 func (d *audit) outcome(a *auditRequest, r *correlation.Result, fail *failure) {
-	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.server, a.action.String(), fail.Kind, a.intended) {
+	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.server, a.action, fail.Kind, a.intended) {
 		return
 	}
 	record := d.record(a)
@@ -157,7 +157,7 @@ func (d *audit) outcome(a *auditRequest, r *correlation.Result, fail *failure) {
 // repeat records that a was answered with the outcome of an earlier request of
 // its key, and so was not sent.
 func (d *audit) repeat(a *auditRequest, fail *failure) {
-	if d.off() || !d.refusals.own(a.server, a.action.String(), "repeat", false) {
+	if d.off() || !d.refusals.own(a.server, a.action, "repeat", false) {
 		return
 	}
 	record := d.record(a)
@@ -174,7 +174,7 @@ func (d *audit) end(a *auditRequest, record *auditRecord, fail *failure) {
 	took := clock.Millis(time.Since(a.came))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record.Server, a.action.String(), record, record.Sent != "no", nil)
+	_ = d.write(record.Server, a.action, record, record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells

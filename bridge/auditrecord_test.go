@@ -35,8 +35,8 @@ func askOf(d *audit, subject, action, to, text string) *auditRequest {
 	}}
 	fields := []auditField{{name: "Note", values: []string{text}}}
 	return &auditRequest{
-		server: "pbx1", subject: subject, action: actionName{action}, to: to, came: time.Now(), requestID: text,
-		asked: d.asked(msg, actionName{action}, text, fields, true),
+		server: "pbx1", subject: subject, action: action, to: to, came: time.Now(), requestID: text,
+		asked: d.asked(msg, action, text, fields, true),
 	}
 }
 
@@ -151,7 +151,7 @@ func TestAudit_RequestInfoIsTheServersAlone(t *testing.T) {
 		"nothing it knows": {[]string{`{"x":"APPS"}`}, false},
 		"a long one":       {[]string{`{"acc":"APPS","x":"` + strings.Repeat("x", maxRequestInfo) + `"}`}, false},
 	} {
-		k := d.asked(&nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, actionName{"Ping"}, "", nil, true)
+		k := d.asked(&nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, "Ping", "", nil, true)
 		if (k.info != nil) != test.want || test.want && (k.info.Account != "APPS" || k.info.User != "dialer") {
 			t.Errorf("%s: %+v", name, k.info)
 		}

@@ -267,7 +267,7 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 		"Async: no\nAsync: yes": false, "Async: no": false, "Async: 0": false, "Async: true ": false, "Async:": false, "Exten: 1": false,
 		"A\u017fync: true": false,
 	} {
-		a := &ask{action: actionName{"Originate"}, options: options{complete: true}, headers: testHeaders(lines)}
+		a := &ask{action: actionOf("Originate"), options: options{complete: true}, headers: testHeaders(lines)}
 		if got := a.waits(); got != want {
 			t.Errorf("%q is waited for: %v", lines, got)
 		}

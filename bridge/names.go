@@ -48,6 +48,9 @@ func (n actionName) is(name string) bool { return strings.EqualFold(n.text, name
 // serverName is the name of a server or of a group of them.
 type serverName struct{ text string }
 
+// String returns the name as it was given, or "" for none.
+func (n serverName) String() string { return n.text }
+
 func parseServerName(text string) (serverName, error) {
 	if !isName(text, maxServerName) {
 		return serverName{}, fmt.Errorf("%.40q names no server and no group: wants 1 to 32 of A-Z a-z 0-9 _ -", text)

@@ -44,13 +44,13 @@ func newPolicy(lists policyLists) *policy { return &policy{policyLists: lists} }
 // would be written, in their order and charset. Asterisk ignores the case of an
 // action's name (manager.c process_message), so all lists do too.
 func (p *policy) refuses(action actionName, headers []frames.Header) *forbidden {
-	if name := findName(refusedAlways[:], action.text); name != "" {
+	if name := findName(refusedAlways[:], action.String()); name != "" {
 		return &forbidden{"always", name + " is always refused: it would change the bridge's own session"}
 	}
-	if r := p.denied(action.text); r != nil {
+	if r := p.denied(action.String()); r != nil {
 		return r
 	}
-	if name := findName(refusedByDefault[:], action.text); name != "" && !p.allow.Match(name) {
+	if name := findName(refusedByDefault[:], action.String()); name != "" && !p.allow.Match(name) {
 		return &forbidden{"default", name + " is refused by default: " + p.variables.allow + "=" + name + " grants it"}
 	}
 	if action.is("ListCategories") && !p.allow.Match("ListCategories") && slices.ContainsFunc(values(headers, "Filename"), showsUsers) {
@@ -60,7 +60,7 @@ func (p *policy) refuses(action actionName, headers []frames.Header) *forbidden 
 		return r
 	}
 	for i := range p.rules {
-		if r := p.rules[i].refuses(action.text, headers, p.charset); r != nil {
+		if r := p.rules[i].refuses(action.String(), headers, p.charset); r != nil {
 			r.reason += " refused by " + p.variables.rules + ": " + p.rules[i].text
 			return r
 		}
@@ -100,7 +100,7 @@ func findName(names []string, name string) string {
 // action: once ACTIONS_ALLOW grants <Action>:secrets, and ACTIONS_DENY does not
 // refuse it.
 func (p *policy) showsSecrets(action actionName) bool {
-	grant := action.text + ":secrets"
+	grant := action.String() + ":secrets"
 	return p.deny.find(grant) == "" && p.allow.Match(grant)
 }
 

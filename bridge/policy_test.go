@@ -35,11 +35,16 @@ func testHeaders(lines string) []frames.Header {
 
 // judged is refuses of the Action that a subject names.
 func judged(p *policy, action string, headers []frames.Header) *forbidden {
+	return p.refuses(actionOf(action), headers)
+}
+
+// actionOf is the Action of that name, which is one.
+func actionOf(action string) actionName {
 	name, err := parseActionName(action)
 	if err != nil {
 		panic(err)
 	}
-	return p.refuses(name, headers)
+	return name
 }
 
 // ruleOf is the rule that refuses, or "".

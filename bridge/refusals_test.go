@@ -17,7 +17,7 @@ import (
 // testAsk is a request to pbx1 that d records.
 func testAsk(_ *audit, action string) *auditRequest {
 	return &auditRequest{
-		server: "pbx1", subject: "ami.actions.pbx1." + action, action: actionName{action}, to: "_INBOX.x",
+		server: "pbx1", subject: "ami.actions.pbx1." + action, action: action, to: "_INBOX.x",
 		asked: &asked{id: "x-1"}, came: time.Now(), deadline: time.Now().Add(time.Minute),
 	}
 }

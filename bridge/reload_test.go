@@ -27,10 +27,10 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 	}
 	b.Reload(next)
 	policy := b.servers[0].target.permits.Load().policy
-	if r := policy.refuses(actionName{"Setvar"}, testHeaders("Variable: X\nValue: Ren\xe9")); r != nil {
+	if r := policy.refuses(actionOf("Setvar"), testHeaders("Variable: X\nValue: Ren\xe9")); r != nil {
 		t.Errorf("what is written in Latin-1 is refused: %s", r.reason)
 	}
-	if r := policy.refuses(actionName{"Setvar"}, testHeaders("Variable: X\nValue: Rene")); r == nil {
+	if r := policy.refuses(actionOf("Setvar"), testHeaders("Variable: X\nValue: Rene")); r == nil {
 		t.Error("the new rule is not in force")
 	}
 }

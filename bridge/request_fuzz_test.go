@@ -188,7 +188,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		all, members, ok := askedFor(body)
 		escaped := strings.Contains(strings.ToLower(body), `\ud`)
-		r, err := parseRequest(actionName{"Test"}, []byte(body))
+		r, err := parseRequest(actionOf("Test"), []byte(body))
 		var wire []byte
 		var headers []frames.Header
 		if err == nil {
