@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -23,7 +24,7 @@ import (
 type ask struct {
 	endpoint *endpoint
 	subject  string
-	action   actionName
+	action   name.Action
 	to       string // the caller's inbox
 	options  options
 	request  request           // its headers until they have become a frame
@@ -52,7 +53,7 @@ type ask struct {
 func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 	a := &ask{endpoint: e, subject: m.Subject, to: m.Reply, came: time.Now(), here: true}
 	var err error
-	a.action, err = parseActionName(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
+	a.action, err = name.ParseAction(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
 	if !e.routed && !e.every {
 		a.server = e.servers[0]
 	}
@@ -108,7 +109,7 @@ func (a *ask) endOf(replies int) func() {
 // members are the servers that a request to all is for: those of Ami-Group, or
 // all.
 func (a *ask) members() ([]*target, error) {
-	if a.options.group == (serverName{}) {
+	if a.options.group == (name.Server{}) {
 		return a.endpoint.servers, nil
 	}
 	if servers := a.endpoint.groups[a.options.group.String()]; servers != nil {
@@ -332,7 +333,7 @@ func (a *ask) audited() *auditRequest {
 
 // waits reports whether the reply is to be that of the OriginateResponse.
 func (a *ask) waits() bool {
-	return a.options.complete && a.action.is("Originate") && isAsync(a.headers)
+	return a.options.complete && a.action.Is("Originate") && isAsync(a.headers)
 }
 
 func (a *ask) newStream() *stream {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
 // shared is what all endpoints work with.
@@ -182,7 +183,7 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 		return
 	}
 	switch {
-	case a.options.group != (serverName{}) && !e.every:
+	case a.options.group != (name.Server{}) && !e.every:
 		a.refuse(badRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
 	case e.every:
 		a.fanOut()

@@ -271,10 +271,10 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 		if got := a.waits(); got != want {
 			t.Errorf("%q is waited for: %v", lines, got)
 		}
-		if a.action.text = "Redirect"; a.waits() {
+		if a.action = actionOf("Redirect"); a.waits() {
 			t.Errorf("%q of another Action is waited for", lines)
 		}
-		if a.action.text, a.options.complete = "Originate", false; a.waits() {
+		if a.action, a.options.complete = actionOf("Originate"), false; a.waits() {
 			t.Errorf("%q is waited for without being asked", lines)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -33,13 +34,13 @@ func JudgeRecord(cfg *Config, server, action string, fields json.RawMessage, omi
 var neutral = strings.NewReplacer(redact.Hidden, "redacted", "…", "")
 
 func judgeRecord(p *policy, action string, fields json.RawMessage, omitted int) Verdict {
-	name, err := parseActionName(action)
-	if err != nil || action == unknownAction {
-		return Verdict{Rule: "bad_request: " + errNoAction.Error()}
+	token, err := name.ParseAction(action)
+	if err != nil || action == name.UnknownAction {
+		return Verdict{Rule: "bad_request: " + name.ErrNoAction.Error()}
 	}
 	text := neutral.Replace(string(fields))
 	whole := fields != nil && omitted == 0 && text == string(fields)
-	r, err := parseRequest(name, []byte(text))
+	r, err := parseRequest(token, []byte(text))
 	var headers []frames.Header
 	if err == nil {
 		headers, err = r.in(p.charset)
@@ -47,7 +48,7 @@ func judgeRecord(p *policy, action string, fields json.RawMessage, omitted int) 
 	if err != nil {
 		return Verdict{Rule: "bad_request: a header's name, or the body", Unsure: !whole} // err has text of the request
 	}
-	refused := p.refuses(name, headers)
+	refused := p.refuses(token, headers)
 	if refused == nil {
 		return Verdict{Unsure: !whole}
 	}
@@ -60,7 +61,7 @@ func judgeRecord(p *policy, action string, fields json.RawMessage, omitted int) 
 			h.Value = []byte(variable + "=" + variableEscaper.Replace(value))
 		}
 	}
-	if again := p.refuses(name, headers); again == nil || again.rule != refused.rule {
+	if again := p.refuses(token, headers); again == nil || again.rule != refused.rule {
 		v.Unsure = true
 	}
 	return v

@@ -3,6 +3,8 @@ package bridge
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
 // Of a record that does not hold all that was asked for it is only said what is
@@ -28,7 +30,7 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 		{"Originate", ``, 0, Verdict{Rule: "ACTIONS_RULES: " + context, Unsure: true}}, // the body could not be read
 		{"Ping", ``, 0, Verdict{Unsure: true}},
 		{"Ping", `{}`, 0, Verdict{}},
-		{unknownAction, `{}`, 0, Verdict{Rule: "bad_request: " + errNoAction.Error()}},
+		{name.UnknownAction, `{}`, 0, Verdict{Rule: "bad_request: " + name.ErrNoAction.Error()}},
 	} {
 		var fields json.RawMessage
 		if c.fields != "" {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
 // documentedLimits are the numbers that docs/design.md has behind a name in its
@@ -65,7 +67,7 @@ func TestDocs_PagesHaveTheLimits(t *testing.T) {
 				maxAuditValue, maxAuditFields>>10, maxAuditRead>>10), fmt.Sprintf("in up to %d MiB", auditQueueBytes>>20),
 		},
 		"policy.md": {
-			fmt.Sprintf("is an action: 1 to %d of", maxActionName), fmt.Sprintf("is a name of 1 to %d of", maxServerName),
+			fmt.Sprintf("is an action: 1 to %d of", name.MaxAction), fmt.Sprintf("is a name of 1 to %d of", name.MaxServer),
 		},
 	} {
 		text, err := os.ReadFile("../docs/" + page)

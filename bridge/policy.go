@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -43,7 +44,7 @@ func newPolicy(lists policyLists) *policy { return &policy{policyLists: lists} }
 // refuses returns why a request is refused, or nil. The headers are those that
 // would be written, in their order and charset. Asterisk ignores the case of an
 // action's name (manager.c process_message), so all lists do too.
-func (p *policy) refuses(action actionName, headers []frames.Header) *forbidden {
+func (p *policy) refuses(action name.Action, headers []frames.Header) *forbidden {
 	if name := findName(refusedAlways[:], action.String()); name != "" {
 		return &forbidden{"always", name + " is always refused: it would change the bridge's own session"}
 	}
@@ -53,7 +54,7 @@ func (p *policy) refuses(action actionName, headers []frames.Header) *forbidden 
 	if name := findName(refusedByDefault[:], action.String()); name != "" && !p.allow.Match(name) {
 		return &forbidden{"default", name + " is refused by default: " + p.variables.allow + "=" + name + " grants it"}
 	}
-	if action.is("ListCategories") && !p.allow.Match("ListCategories") && slices.ContainsFunc(values(headers, "Filename"), showsUsers) {
+	if action.Is("ListCategories") && !p.allow.Match("ListCategories") && slices.ContainsFunc(values(headers, "Filename"), showsUsers) {
 		return &forbidden{"default", "ListCategories of manager.conf, or of a file outside its folder, is refused by default: " + p.variables.allow + "=ListCategories grants it"}
 	}
 	if r := p.holds(action, headers); r != nil {
@@ -99,7 +100,7 @@ func findName(names []string, name string) string {
 // showsSecrets reports whether callers see what is secret in the replies to
 // action: once ACTIONS_ALLOW grants <Action>:secrets, and ACTIONS_DENY does not
 // refuse it.
-func (p *policy) showsSecrets(action actionName) bool {
+func (p *policy) showsSecrets(action name.Action) bool {
 	grant := action.String() + ":secrets"
 	return p.deny.find(grant) == "" && p.allow.Match(grant)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -41,7 +42,7 @@ func readAttempts(t testing.TB, name string) (all []attempt) {
 // rule is what refuses an attempt: one of the policy's, or bad_request.
 func (a *attempt) rule(p *policy) string {
 	const badRequest = "bad_request"
-	name, err := parseActionName(a.Action)
+	name, err := name.ParseAction(a.Action)
 	if err != nil {
 		return badRequest
 	}

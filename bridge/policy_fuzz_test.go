@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -88,7 +89,7 @@ func FuzzPolicy(f *testing.F) {
 	p := testPolicy(f, "", "", "")
 	form := regexp.MustCompile(`\A[A-Za-z0-9_-]{1,64}\z`)
 	f.Fuzz(func(t *testing.T, token, body string, latin1 bool) {
-		name, err := parseActionName(token)
+		name, err := name.ParseAction(token)
 		if (err == nil) != form.MatchString(token) {
 			t.Fatalf("%q: %v", token, err)
 		}

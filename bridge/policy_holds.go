@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -59,10 +60,10 @@ var intoDialplan = [...]string{"Originate", "Setvar", "Redirect", "Atxfer", "Bli
 // holds returns a refusal if an Action holds something that reaches the shell,
 // files or the network, and that is not granted. Every header of a name is
 // looked at, whichever Asterisk takes.
-func (p *policy) holds(action actionName, headers []frames.Header) *forbidden {
+func (p *policy) holds(action name.Action, headers []frames.Header) *forbidden {
 	for i := range arguments {
 		row := &arguments[i]
-		if !action.is(row.action) {
+		if !action.Is(row.action) {
 			continue
 		}
 		for _, value := range values(headers, row.header) {
@@ -76,13 +77,13 @@ func (p *policy) holds(action actionName, headers []frames.Header) *forbidden {
 	}
 	var refused *forbidden
 	switch {
-	case action.is("Originate"):
+	case action.Is("Originate"):
 		refused = p.originate(headers)
-	case action.is("Getvar"):
+	case action.Is("Getvar"):
 		refused = p.names("Getvar", values(headers, "Variable"), false)
-	case action.is("Setvar"):
+	case action.Is("Setvar"):
 		refused = p.names("Setvar", values(headers, "Variable"), true)
-	case action.is("Status"):
+	case action.Is("Status"):
 		for _, names := range values(headers, "Variables") {
 			args, whole := splitArguments(names)
 			if refused == nil && !whole {
@@ -97,7 +98,7 @@ func (p *policy) holds(action actionName, headers []frames.Header) *forbidden {
 		return refused
 	}
 	for _, name := range intoDialplan {
-		if action.is(name) && slices.ContainsFunc(headers, func(h frames.Header) bool { return bytes.Contains(h.Value, []byte("^{")) }) {
+		if action.Is(name) && slices.ContainsFunc(headers, func(h frames.Header) bool { return bytes.Contains(h.Value, []byte("^{")) }) {
 			return p.wants(name, expressions)
 		}
 	}
@@ -149,7 +150,7 @@ func notPlain(also string) func(string) bool {
 // isPlain reports whether value is letters, digits and any of also.
 func isPlain(value, also string) bool {
 	for i := range len(value) {
-		if !isName(value[i:i+1], 1) && strings.IndexByte(also, value[i]) < 0 {
+		if !name.Valid(value[i:i+1], 1) && strings.IndexByte(also, value[i]) < 0 {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -39,8 +40,8 @@ func judged(p *policy, action string, headers []frames.Header) *forbidden {
 }
 
 // actionOf is the Action of that name, which is one.
-func actionOf(action string) actionName {
-	name, err := parseActionName(action)
+func actionOf(action string) name.Action {
+	name, err := name.ParseAction(action)
 	if err != nil {
 		panic(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
 const (
@@ -49,7 +50,7 @@ type auditRefusals struct {
 	Phase    string            `json:"phase"` // refusals
 	Node     string            `json:"node"`
 	Server   string            `json:"server"`
-	Action   string            `json:"action"` // or unknownAction
+	Action   string            `json:"action"` // or UnknownAction
 	Decision string            `json:"decision"`
 	Count    uint64            `json:"count"`
 	First    string            `json:"first"`
@@ -89,7 +90,7 @@ func (r *refusals) few(server, action string) bool {
 
 // on finds or makes the count of an Action of server. It is called with mu held.
 func (r *refusals) on(server, action string) *refused {
-	key := refusalKey{server, unknownAction}
+	key := refusalKey{server, name.UnknownAction}
 	if catalog.Known(action) {
 		key.action = catalog.Spelling(action)
 	}

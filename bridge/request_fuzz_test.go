@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -258,7 +259,7 @@ func clean(all []requested, charset frames.Charset) bool {
 	for _, one := range all {
 		_, ok := encoded(one.header+one.variable+one.value, charset)
 		// Escapes double a value at most.
-		if !ok || checkHeaderName(one.header) != nil ||
+		if !ok || name.CheckHeader(one.header) != nil ||
 			strings.ContainsAny(one.variable, "=,\"\\\r\n\x00") || strings.ContainsAny(one.value, "\r\n\x00") ||
 			len(one.header)+len(one.variable)+2*len(one.value)+3 > frames.MaxLine {
 			return false

@@ -1,4 +1,4 @@
-package bridge
+package name
 
 import (
 	"strings"
@@ -12,18 +12,18 @@ func TestName_Limits(t *testing.T) {
 		"Originate": true, "a-b_C9": true, strings.Repeat("x", 64): true, strings.Repeat("x", 65): false, "": false, "a.b": false, "a b": false,
 		"\x01Command": false, "é": false, "a*": false, "a:b": false, "a/b": false,
 	} {
-		if _, err := parseActionName(name); (err == nil) != want {
+		if _, err := ParseAction(name); (err == nil) != want {
 			t.Errorf("the Action %q: %v", name, err)
 		}
 	}
 	for name, want := range map[string]bool{
 		"sales": true, strings.Repeat("x", 32): true, strings.Repeat("x", 33): false, "": false, "a.b": false, "pbx 1": false,
 	} {
-		if _, err := parseServerName(name); (err == nil) != want {
+		if _, err := ParseServer(name); (err == nil) != want {
 			t.Errorf("the server %q: %v", name, err)
 		}
 	}
-	if got := (actionName{}).String(); got != unknownAction {
+	if got := (Action{}).String(); got != UnknownAction {
 		t.Errorf("no name is called %q", got)
 	}
 }
