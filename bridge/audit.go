@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 const (
@@ -178,7 +179,7 @@ func (d *audit) write(server, action string, record any, must bool, done func(er
 	defer d.mu.Unlock()
 	c := d.chains[server]
 	d.records++
-	msg := nats.NewMsg(d.prefix + server + "." + token([]byte(d.concealer.Value(action))))
+	msg := nats.NewMsg(d.prefix + server + "." + subject.Token([]byte(d.concealer.Value(action))))
 	msg.Data = c.link(text, d.run)
 	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
 	msg.Header.Set(jetstream.ExpectedStreamHeader, AuditStream)

@@ -136,7 +136,7 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *conn {
 // sources are the servers whose events are published, by the scheduler's numbers.
 func (b *Bridge) sources() (all []source) {
 	for _, s := range b.servers {
-		all = append(all, source{name: s.cfg.Name, outbox: s.ingest.outbox, filter: s.ingest.subjects.all(), tellGap: s.status.tellGap})
+		all = append(all, source{name: s.cfg.Name, outbox: s.ingest.outbox, filter: s.ingest.subjects.All(), tellGap: s.status.tellGap})
 	}
 	return all
 }

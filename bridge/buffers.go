@@ -120,7 +120,7 @@ func (s *serverStatus) tick(now time.Time, link *amiconn.Status) {
 }
 
 func (s *serverStatus) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
-	s.publisher.publish(s.subjects.status("buffers", ""), m)
+	s.publisher.publish(s.subjects.Status("buffers", ""), m)
 	s.tellDrops(now)
 	s.tellStrays(now, link.Calls)
 }

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -61,13 +62,13 @@ func newBench(t *testing.T, cfg Config, names ...string) (*bench, *publisher) {
 		cfg: &b.cfg, conn: b.events, dials: dials, inForce: new(atomic.Value), streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
 	}
 	for _, name := range names {
-		subjects := newSubjects(cfg.SubjectPrefix, name)
+		subjects := subject.New(cfg.SubjectPrefix, name)
 		s := &benchServer{
 			name: name, scheduler: b.scheduler, number: b.scheduler.Add(),
-			outbox: newOutbox(int(DefaultServerConfig().OutboxBytes), subjects.gap(), budget, func() {}),
+			outbox: newOutbox(int(DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
 		}
 		b.servers = append(b.servers, s)
-		o.sources = append(o.sources, source{name: name, outbox: s.outbox, filter: subjects.all(), tellGap: func(gap) {}})
+		o.sources = append(o.sources, source{name: name, outbox: s.outbox, filter: subjects.All(), tellGap: func(gap) {}})
 	}
 	p, err := newPublisher(o)
 	if err != nil {

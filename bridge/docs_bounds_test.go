@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 // The pages say what the code does: each of these bounds and times is there, as it
@@ -16,7 +18,7 @@ func TestDocs_BoundsAndTimesOfDelivery(t *testing.T) {
 		"design": {
 			fmt.Sprintf("`windowMsgs`, %d;", windowMsgs), fmt.Sprintf("At most %d events are unacknowledged, over all servers, and %d MiB,", windowMsgs, shareBytes>>20),
 			fmt.Sprintf("at most %d events of a server are in flight", laneMsgs), fmt.Sprintf("at most %d events stay when NATS is away", fastMsgs),
-			fmt.Sprintf("`keptBlocks`, %d of %d KiB", keptBlocks, blockBytes>>10), fmt.Sprintf("`maxEventNames`, %d a server; tokens are cut at %d bytes", maxEventNames, maxEventToken),
+			fmt.Sprintf("`keptBlocks`, %d of %d KiB", keptBlocks, blockBytes>>10), fmt.Sprintf("`maxEventNames`, %d a server; tokens are cut at %d bytes", subject.MaxNames, subject.MaxToken),
 			fmt.Sprintf("%d bytes an event included; Gaps, of %d each", entryBytes, entryBytes+gapBytes), fmt.Sprintf("`maxPayload`, 1 MiB - %d KiB", (1<<20-maxPayload)>>10),
 			fmt.Sprintf("deficit round robin, %d KiB a turn", schedulerQuantum>>10), "a lost connection or " + seconds(ackTimeout) + " without one",
 			fmt.Sprintf("every %s and after a denial", seconds(renewEvery)), "or for " + map[time.Duration]string{6: "six"}[holeIntervals] + " `STATUS_INTERVAL`",

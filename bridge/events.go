@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -27,7 +28,7 @@ type ingest struct {
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
 
-	subjects *subjects
+	subjects *subject.Subjects
 	judged   *filter            // that verdicts are of
 	verdicts map[string]verdict // answers of judge
 	payload  []byte             // the event being encoded
@@ -37,7 +38,7 @@ type ingest struct {
 // newIngest returns what takes the events of cfg to box. With recalls the Gap that
 // goes before the first event waits until the outbox is told of the last one before
 // this process.
-func newIngest(cfg *ServerConfig, subjects *subjects, box *outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
+func newIngest(cfg *ServerConfig, subjects *subject.Subjects, box *outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
 	s := &ingest{
 		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), recalls: recalls,
 		subjects: subjects, verdicts: make(map[string]verdict),
@@ -78,7 +79,7 @@ func (s *ingest) onEvent(e amiconn.Event) {
 		lost = ""
 		s.outbox.filter()
 	default:
-		entry := outboxEntry{subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano()}
+		entry := outboxEntry{subject: s.subjects.Event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano()}
 		lost = ""
 		s.push(entry, s.payload, verdict == sheddable)
 	}
@@ -132,7 +133,7 @@ func lostAs(f *frames.Frame) string {
 }
 
 // short is as much of a name as a log line quotes.
-func short(name []byte) []byte { return name[:min(len(name), maxEventToken)] }
+func short(name []byte) []byte { return name[:min(len(name), subject.MaxToken)] }
 
 const (
 
@@ -184,7 +185,7 @@ func (s *ingest) judge(name []byte) verdict {
 	case f.shed.Match(text):
 		v = sheddable
 	}
-	if len(name) <= maxEventToken && len(s.verdicts) < maxEventNames {
+	if len(name) <= subject.MaxToken && len(s.verdicts) < subject.MaxNames {
 		s.verdicts[string(name)] = v
 	}
 	return v

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -78,21 +79,18 @@ func TestEvents_NamesAreBounded(t *testing.T) {
 	cfg.EventsDeny = Globs{"Never"}
 	s.filter.Store(newFilter(&cfg))
 	s.outbox.recalled(time.Time{})
-	long := strings.Repeat("n", maxEventToken) + "tail"
-	for i := range 3 * maxEventNames {
+	long := strings.Repeat("n", subject.MaxToken) + "tail"
+	for i := range 3 * subject.MaxNames {
 		for _, name := range []string{fmt.Sprint("Name", i), fmt.Sprint(long, i)} {
 			s.came(t, uint64(i+1), named(name))
 			e, _, _, ok := s.outbox.take(nil)
-			if want := "ami.events.pbx1." + name[:min(len(name), maxEventToken)]; !ok || e.subject != want {
+			if want := "ami.events.pbx1." + name[:min(len(name), subject.MaxToken)]; !ok || e.subject != want {
 				t.Fatalf("%s: %q, want %q", name, e.subject, want)
 			}
 			s.outbox.ack()
 		}
 	}
-	if n := len(s.subjects.events); n != maxEventNames {
-		t.Errorf("%d subjects are remembered", n)
-	}
-	if n := len(s.verdicts); n != maxEventNames {
+	if n := len(s.verdicts); n != subject.MaxNames {
 		t.Errorf("%d answers are remembered", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -14,7 +15,7 @@ func testIngest(t *testing.T) *ingest {
 	t.Helper()
 	cfg := DefaultServerConfig()
 	cfg.Name = "pbx1"
-	subjects := newSubjects("ami", cfg.Name)
-	box := newOutbox(int(cfg.OutboxBytes), subjects.gap(), newOutboxBudget(1<<30, 1), func() {})
+	subjects := subject.New("ami", cfg.Name)
+	box := newOutbox(int(cfg.OutboxBytes), subjects.Gap(), newOutboxBudget(1<<30, 1), func() {})
 	return newIngest(&cfg, subjects, box, fairness.NewScheduler(16<<10), true, zap.NewNop())
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 // nodeMsg is this process.
@@ -62,7 +63,7 @@ func (b *Bridge) tellNode(now time.Time) {
 			node.Ready = append(node.Ready, s.cfg.Name)
 		}
 	}
-	b.status.publish(statusKey{subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
+	b.status.publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
 }
 
 // tick publishes the state of every session, breaker and buffer and of the

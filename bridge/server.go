@@ -4,6 +4,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
@@ -19,8 +20,8 @@ type server struct {
 // newServer allocates one server of b.
 func (b *Bridge) newServer(cfg ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
-	subjects := newSubjects(b.cfg.SubjectPrefix, cfg.Name)
-	box := newOutbox(int(cfg.OutboxBytes), subjects.gap(), b.budget, b.status.notify)
+	subjects := subject.New(b.cfg.SubjectPrefix, cfg.Name)
+	box := newOutbox(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.notify)
 	s := &server{
 		cfg:    cfg,
 		ingest: newIngest(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != DeliverCore, log),

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 // testServerStatus is that of pbx1, with two sessions, whose messages nobody
@@ -15,8 +16,8 @@ func testServerStatus(t *testing.T) *serverStatus {
 	t.Helper()
 	cfg := DefaultServerConfig()
 	cfg.Name = "pbx1"
-	subjects := newSubjects("ami", cfg.Name)
-	box := newOutbox(int(cfg.OutboxBytes), subjects.gap(), newOutboxBudget(1<<30, 1), func() {})
+	subjects := subject.New("ami", cfg.Name)
+	box := newOutbox(int(cfg.OutboxBytes), subjects.Gap(), newOutboxBudget(1<<30, 1), func() {})
 	box.recalled(time.Time{})
 	s := newServerStatus("b1", &cfg, subjects, box, newStatus(bareConn(), zap.NewNop()), zap.NewNop())
 	s.follow([]amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 // states is what was told last of a server's sessions and of its breaker.
@@ -30,7 +31,7 @@ const (
 type serverStatus struct {
 	name, node string
 	capacities capacities
-	subjects   *subjects
+	subjects   *subject.Subjects
 	outbox     *outbox
 	publisher  *status
 	log        *zap.Logger
@@ -46,7 +47,7 @@ type serverStatus struct {
 }
 
 // newServerStatus returns that of a server with these sessions.
-func newServerStatus(node string, cfg *ServerConfig, subjects *subjects, box *outbox, publisher *status, log *zap.Logger) *serverStatus {
+func newServerStatus(node string, cfg *ServerConfig, subjects *subject.Subjects, box *outbox, publisher *status, log *zap.Logger) *serverStatus {
 	return &serverStatus{
 		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
 		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
@@ -68,7 +69,7 @@ func (s *serverStatus) onState(c amiconn.Change) {
 			s.states.sessions[i] = c
 		}
 	}
-	s.publisher.publish(s.subjects.status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
+	s.publisher.publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
 	s.states.mu.Unlock()
 }
 
@@ -77,7 +78,7 @@ func (s *serverStatus) onBreaker(c amiconn.BreakerChange) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	s.states.breaker = c
-	s.publisher.publish(s.subjects.status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
+	s.publisher.publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
 }
 
 // tellStates publishes where the sessions and the breaker stand. It is for the
@@ -87,11 +88,11 @@ func (s *serverStatus) tellStates(breaker amiconn.BreakerStatus) {
 	defer s.states.mu.Unlock()
 	now := time.Now()
 	if c, ok := s.states.worst(); ok {
-		s.publisher.publish(s.subjects.status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publisher.publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
 	if c := s.states.breaker; c.To == breaker.State { // else it has changed just now, and said so
 		c.Failures = breaker.Failures
-		s.publisher.publish(s.subjects.status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publisher.publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 // At an interval an operator hears of the session that is not up; of two, of
@@ -51,7 +52,7 @@ func (s *status) told(t *testing.T, what string) (all []map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.waiting {
-		if !strings.HasSuffix(m.key.subject, what) {
+		if !strings.HasSuffix(m.key.Subject, what) {
 			continue
 		}
 		var body map[string]any
@@ -176,7 +177,7 @@ func TestStates_AGapIsTold(t *testing.T) {
 	if n := logs.FilterMessage("gap in the events").Len(); n != 4 {
 		t.Errorf("%d lines", n)
 	}
-	kinds := make(map[statusKey]bool)
+	kinds := make(map[subject.Key]bool)
 	for _, m := range s.publisher.waiting {
 		kinds[m.key] = true
 	}

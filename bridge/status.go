@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 // status publishes the bridge's own state. Every change goes out while NATS
@@ -27,12 +28,12 @@ type status struct {
 
 	mu      sync.Mutex // protects the following
 	waiting []statusMsg
-	number  uint64                  // of the last that was handed over
-	last    map[statusKey]statusMsg // what was published last
+	number  uint64                    // of the last that was handed over
+	last    map[subject.Key]statusMsg // what was published last
 }
 
 type statusMsg struct {
-	key    statusKey
+	key    subject.Key
 	body   []byte
 	number uint64 // in the order in which they were handed over
 }
@@ -41,7 +42,7 @@ const maxStatusQueue = 256
 
 func newStatus(c *conn, log *zap.Logger) *status {
 	return &status{
-		conn: c, log: log, last: make(map[statusKey]statusMsg),
+		conn: c, log: log, last: make(map[subject.Key]statusMsg),
 		wake: make(chan struct{}, 1), alarm: make(chan struct{}, 1),
 	}
 }
@@ -51,10 +52,10 @@ func newStatus(c *conn, log *zap.Logger) *status {
 func (s *status) notify() { clock.Raise(s.alarm) }
 
 // publish hands over the newest state of key.
-func (s *status) publish(key statusKey, state any) {
+func (s *status) publish(key subject.Key, state any) {
 	body, err := json.Marshal(state)
 	if err != nil {
-		s.log.Error("status not encoded", zap.String("subject", key.subject), zap.Error(err))
+		s.log.Error("status not encoded", zap.String("subject", key.Subject), zap.Error(err))
 		return
 	}
 	s.mu.Lock()
@@ -78,7 +79,7 @@ func (s *status) signal() { clock.Raise(s.wake) }
 // was lost with the connection that broke.
 func (s *status) again() {
 	s.mu.Lock()
-	newer := make(map[statusKey]bool, len(s.waiting))
+	newer := make(map[subject.Key]bool, len(s.waiting))
 	for _, m := range s.waiting {
 		newer[m.key] = true
 	}
@@ -129,10 +130,10 @@ func (s *status) flush() {
 		s.waiting = slices.Delete(s.waiting, 0, 1)
 		s.last[m.key] = m
 		s.mu.Unlock()
-		err := s.conn.publish(s.conn.get(), &nats.Msg{Subject: m.key.subject, Data: m.body})
+		err := s.conn.publish(s.conn.get(), &nats.Msg{Subject: m.key.Subject, Data: m.body})
 		if err != nil {
 			// The reconnect publishes the last of each again.
-			s.log.Debug("status not published", zap.String("subject", m.key.subject), zap.Error(err))
+			s.log.Debug("status not published", zap.String("subject", m.key.Subject), zap.Error(err))
 		}
 		if err != nil && !errors.Is(err, nats.ErrMaxPayload) {
 			return

@@ -44,7 +44,7 @@ func (c *gapCounts) all() map[string]uint64 {
 // tellGap publishes, as a status, a Gap that is being put into the stream.
 func (s *serverStatus) tellGap(g gap) {
 	s.gaps.add(g.reason)
-	s.publisher.publish(s.subjects.status("gap", g.reason), s.gapStatus(g))
+	s.publisher.publish(s.subjects.Status("gap", g.reason), s.gapStatus(g))
 	fields := []zap.Field{
 		zap.String("reason", g.reason), zap.Time("from", time.Unix(0, g.from)), zap.Time("to", time.Unix(0, g.to)),
 	}

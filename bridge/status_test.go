@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
 
 func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
@@ -27,7 +28,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	s := newStatus(openConn(t, nc.ConnectedUrl()), zap.NewNop())
 	const changes = 100
 	for i := range changes {
-		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i % 2)}, i)
+		s.publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i % 2)}, i)
 	}
 	s.flush()
 	for i := range changes {
@@ -39,7 +40,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	// Nobody takes them now: the newest of each kind has to be among the few
 	// that are kept.
 	for i := range 100_000 {
-		s.publish(statusKey{subject: "state.b", part: fmt.Sprint(i % 3)}, i)
+		s.publish(subject.Key{Subject: "state.b", Part: fmt.Sprint(i % 3)}, i)
 	}
 	if n := len(s.waiting); n > maxStatusQueue+3 {
 		t.Errorf("%d messages wait, want at most %d", n, maxStatusQueue+3)
@@ -50,7 +51,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 		if err := json.Unmarshal(m.body, &n); err != nil {
 			t.Fatal(err)
 		}
-		newest[m.key.part] = n
+		newest[m.key.Part] = n
 	}
 	if newest["0"] != 99_999 || newest["1"] != 99_997 || newest["2"] != 99_998 {
 		t.Errorf("newest kept: %v", newest)
@@ -69,10 +70,10 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 	s := newStatus(openConn(t, nc.ConnectedUrl()), zap.NewNop())
 	const kinds = 20
 	for i := range kinds {
-		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i)}, i)
+		s.publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i)}, i)
 	}
 	s.flush()
-	s.publish(statusKey{subject: "state.a", part: "0"}, kinds)
+	s.publish(subject.Key{Subject: "state.a", Part: "0"}, kinds)
 	s.again()
 	for i, m := range s.waiting {
 		if string(m.body) != fmt.Sprint(i+1) {
@@ -96,7 +97,7 @@ func TestStatus_TheEndPublishesTheRest(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 20 {
-		s.publish(statusKey{subject: "state.a"}, i)
+		s.publish(subject.Key{Subject: "state.a"}, i)
 		s.run(ended, time.Hour, func() {}, func() {})
 		if msg, err := sub.NextMsg(natstest.Patience); err != nil || string(msg.Data) != fmt.Sprint(i) {
 			t.Fatalf("%d: %v, %v", i, msg, err)
