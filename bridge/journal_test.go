@@ -427,3 +427,9 @@ func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
 		t.Errorf("its own: %d are tried again, %v", len(again), err)
 	}
 }
+
+func TestDocs_ARecordCosts(t *testing.T) {
+	if journalEntryBytes != 512 {
+		t.Errorf("docs/design.md says 512 bytes a record; it is %d", journalEntryBytes)
+	}
+}

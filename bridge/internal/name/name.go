@@ -21,15 +21,15 @@ type Action struct{ text string }
 const UnknownAction = "_unknown"
 
 const (
-	MaxAction = 64
-	MaxServer = 32
+	maxAction = 64
+	maxServer = 32
 )
 
 var ErrNoAction = errors.New("the subject's last token is no Action: it wants 1 to 64 of A-Z a-z 0-9 _ -")
 
 // ParseAction reads the last token of a request's subject.
 func ParseAction(token string) (Action, error) {
-	if !Valid(token, MaxAction) {
+	if !Valid(token, maxAction) {
 		return Action{}, ErrNoAction
 	}
 	return Action{token}, nil
@@ -54,7 +54,7 @@ type Server struct{ text string }
 func (n Server) String() string { return n.text }
 
 func ParseServer(text string) (Server, error) {
-	if !Valid(text, MaxServer) {
+	if !Valid(text, maxServer) {
 		return Server{}, fmt.Errorf("%.40q names no server and no group: wants 1 to 32 of A-Z a-z 0-9 _ -", text)
 	}
 	return Server{text}, nil
