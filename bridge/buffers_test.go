@@ -35,7 +35,7 @@ func TestBuffers_TheWorstIsSaid(t *testing.T) {
 func TestBuffers_TellWhatTheyHold(t *testing.T) {
 	s := testServerStatus(t)
 	for i := range 10 {
-		s.outbox.push(pushed(i), make([]byte, 100), false)
+		s.outbox.push(entryOf(i), make([]byte, 100), false)
 	}
 	for range 4 {
 		s.outbox.take(nil)

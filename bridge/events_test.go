@@ -121,7 +121,7 @@ func TestEvents_WhatCannotBePublished(t *testing.T) {
 			t.Errorf("%d lines %q", got, message)
 		}
 	}
-	if got := drain(t, s.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
+	if got := drained(t, s.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
 		t.Errorf("%q", got)
 	}
 }

@@ -55,7 +55,7 @@ func note(number int) *nats.Msg {
 }
 
 // drained waits until j has written everything.
-func drained(t *testing.T, j *journal) {
+func takenNotes(t *testing.T, j *journal) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -134,7 +134,7 @@ func TestJournal_StoresOnceAndInOrderThroughARestartOfNATS(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	drained(t, j)
+	takenNotes(t, j)
 	if got := notes(t, js); !slices.Equal(got, count(n)) {
 		t.Errorf("the stream holds %v", got)
 	}
@@ -177,7 +177,7 @@ func TestJournal_OnceHearsAnErrorAndIsNotStored(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	drained(t, j)
+	takenNotes(t, j)
 	if got := notes(t, js); !slices.Equal(got, []int{0}) {
 		t.Errorf("the stream holds %v", got)
 	}
@@ -205,7 +205,7 @@ func TestJournal_GivesUpWhatIsHopeless(t *testing.T) {
 	if !ok || api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence {
 		t.Errorf("the stale one heard %v", api)
 	}
-	drained(t, j)
+	takenNotes(t, j)
 	if got := notes(t, js); !slices.Equal(got, []int{0}) {
 		t.Errorf("the stream holds %v", got)
 	}

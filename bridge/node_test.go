@@ -30,7 +30,7 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 		}
 		for range 3 { // more than it holds
 			for i := range 30 {
-				server.ingest.push(pushed(i), make([]byte, 1<<20), false)
+				server.ingest.push(entryOf(i), make([]byte, 1<<20), false)
 			}
 		}
 		tell()
@@ -58,7 +58,7 @@ func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
 	server := b.servers[0]
 	for intervals, want := range map[time.Duration]int{5: 0, 7: 1} {
-		server.ingest.outbox = testOutbox(1 << 20)
+		server.ingest.outbox = boxOf(1 << 20)
 		server.ingest.watch.hole, server.ingest.watch.since = &gap{reason: "closed"}, time.Now().Add(-intervals*b.cfg.StatusInterval)
 		server.ingest.watch.due.Store(true)
 		b.tick()

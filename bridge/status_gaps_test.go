@@ -26,11 +26,11 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 		now = now.Add(5 * time.Second)
 	}
 	for i := range 720 {
-		s.outbox.refuseAs(pushed(i), dropOverflow)
+		s.outbox.refuseAs(entryOf(i), dropOverflow)
 		tell()
 		if i == 300 {
 			before := said["lines"]
-			s.outbox.refuse(pushed(i))
+			s.outbox.refuse(entryOf(i))
 			if tell(); said["lines"] != before+1 || said[dropOversize] != 1 {
 				t.Errorf("another reason: %v", said)
 			}

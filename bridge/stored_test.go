@@ -22,10 +22,10 @@ import (
 
 // What was acknowledged behind a hole is stored, and is not sent again.
 func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
-	o := testOutbox(1 << 20)
+	o := boxOf(1 << 20)
 	w := newWindow([]*outbox{o}, func(int) {})
 	for i := 1; i <= 5; i++ {
-		o.push(pushed(i), []byte(strconv.Itoa(i)), false)
+		o.push(entryOf(i), []byte(strconv.Itoa(i)), false)
 		o.take(nil)
 		w.add(0, 100)
 	}
@@ -38,7 +38,7 @@ func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
 	if a := o.account(); a.published != 3 || a.queued != 2 || a.inFlight != 0 {
 		t.Errorf("%+v", a)
 	}
-	if diff := cmp.Diff([]string{"2", "4"}, drain(t, o)); diff != "" {
+	if diff := cmp.Diff([]string{"2", "4"}, drained(t, o)); diff != "" {
 		t.Error(diff)
 	}
 	if a := o.account(); a.bytes != 0 || a.published != 5 {
@@ -50,7 +50,7 @@ func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
 // again since, and no longer than it is; those sent for the first time later are
 // not.
 func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
-	o := testOutbox(1 << 20)
+	o := boxOf(1 << 20)
 	w := newWindow([]*outbox{o}, func(int) {})
 	send := func() uint64 {
 		o.take(nil)
@@ -67,7 +67,7 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 		return o.doubtful(func(e *outboxEntry) { named = append(named, e.seq) })
 	}
 	for i := 1; i <= 3; i++ {
-		o.push(pushed(i), nil, false)
+		o.push(entryOf(i), nil, false)
 	}
 	w.hear(7)
 	before := time.Now()

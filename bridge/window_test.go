@@ -438,7 +438,7 @@ func TestOutbox_HalfOfItMayBeInFlight(t *testing.T) {
 		w.setBatched(true)
 		sent := int64(0)
 		for ; w.room(0); sent += 8192 {
-			o.push(pushed(0), nil, false)
+			o.push(entryOf(0), nil, false)
 			o.take(nil)
 			w.add(0, 8192)
 		}
