@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // serverErrors is every error with which nats-server 2.10 to 2.15 answers a message
@@ -97,34 +99,34 @@ type becameOf struct {
 
 // windowHears has a window of one event hear an answer to it.
 func windowHears(m *nats.Msg) becameOf {
-	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
-	w := newWindow([]*outbox{o}, func(int) {})
+	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
+	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	d := &windowDelivery{inbox: "in.", window: w}
-	o.push(outboxEntry{}, nil, false)
-	o.take(nil)
+	o.Push(outbox.Entry{}, nil, false)
+	o.Take(nil)
 	var sent nats.Msg
 	d.prepare(&sent, 0, w.add(0, 100), false)
 	m.Subject = strings.Clone(sent.Reply)
 	d.onAck(m)
 	failure, _ := w.state(0)
-	a := o.account()
-	return becameOf{a.published, a.dropped[dropOversize], failure != nil}
+	a := o.Account()
+	return becameOf{a.Published, a.Dropped[outbox.DropOversize], failure != nil}
 }
 
 // fastHears has a batch of one event, the last, hear an answer to it.
 func fastHears(m *nats.Msg) becameOf {
-	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
-	w := newWindow([]*outbox{o}, func(int) {})
+	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
+	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	w.setBatched(true)
 	d := &fastDelivery{inbox: "in.", unique: "u", window: w, wary: true}
-	o.push(outboxEntry{}, nil, false)
-	o.take(nil)
+	o.Push(outbox.Entry{}, nil, false)
+	o.Take(nil)
 	var sent nats.Msg
 	d.prepare(&sent, 0, w.add(0, 100), false)
 	m.Subject = strings.Clone(sent.Reply)
 	d.onReply(m)
-	a := o.account()
-	return becameOf{a.published, a.dropped[dropOversize], d.failure != nil}
+	a := o.Account()
+	return becameOf{a.Published, a.Dropped[outbox.DropOversize], d.failure != nil}
 }
 
 // Whatever nats-server has ever answered that is no acknowledgement is none, in
@@ -261,8 +263,8 @@ func FuzzAnswer(f *testing.F) {
 // An acknowledgement tells how far the stream is, in both ways; one that is
 // older than another does not.
 func TestAnswer_TellsHowFarTheStreamIs(t *testing.T) {
-	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
-	w := newWindow([]*outbox{o}, func(int) {})
+	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
+	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	windowed, fast := &windowDelivery{inbox: "in.", window: w}, &fastDelivery{inbox: "in.", unique: "u", window: w, wary: true}
 	var m nats.Msg
 	fast.prepare(&m, 0, 0, false)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -45,7 +46,7 @@ type Bridge struct {
 	registry  *prometheus.Registry
 	scheduler *fairness.Scheduler
 	gate      *fairness.Gate
-	budget    *outboxBudget
+	budget    *outbox.Budget
 	status    *status
 	replier   *replier
 	audit     *audit
@@ -84,7 +85,7 @@ func New(cfg Config, deps Deps) (*Bridge, error) {
 		log:       log,
 		scheduler: fairness.NewScheduler(schedulerQuantum),
 		gate:      fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
-		budget:    newOutboxBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
+		budget:    outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
 		ready:     make(chan struct{}),
 		started:   time.Now(),
 		inFlight:  newFlight(),

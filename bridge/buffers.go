@@ -5,6 +5,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // buffersMsg is what a server's buffers hold, and the law of conservation:
@@ -32,7 +33,7 @@ type outboxMsg struct {
 	Capacity  int64  `json:"capacity"`
 	HighWater int64  `json:"high_water"`
 	Level     string `json:"level"`
-	level     level
+	level     outbox.Level
 }
 
 // writeBufferMsg is the write buffers of all action sessions together: their
@@ -44,7 +45,7 @@ type writeBufferMsg struct {
 	HighWater int64  `json:"high_water"`
 	Refused   uint64 `json:"refused"`
 	Level     string `json:"level"`
-	level     level
+	level     outbox.Level
 }
 
 // pendingMsg is the pending Actions, all in Actions.
@@ -54,13 +55,13 @@ type pendingMsg struct {
 	HighWater int64  `json:"high_water"`
 	Refused   uint64 `json:"refused"`
 	Level     string `json:"level"`
-	level     level
+	level     outbox.Level
 }
 
 // levels are the levels of a server's buffers as they were told last, and how
 // many Actions had been refused by then.
 type levels struct {
-	outbox, write, pending       level
+	outbox, write, pending       outbox.Level
 	writeRefused, pendingRefused uint64
 }
 
@@ -73,24 +74,24 @@ type capacities struct{ outbox, write, pending int64 }
 
 // buffers returns the state of s's buffers. It is for the status goroutine.
 func (s *serverStatus) buffers(now time.Time, link *amiconn.Status) buffersMsg {
-	box, last := s.outbox.account(), s.levels
+	box, last := s.outbox.Account(), s.levels
 	held := int64(link.Calls.Pending + link.Calls.Held)
 	m := buffersMsg{
 		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: "interval",
-		Received: box.received, Published: box.published, Filtered: box.filtered,
-		Queued: box.queued, InFlight: box.inFlight, Dropped: box.dropped,
+		Received: box.Received, Published: box.Published, Filtered: box.Filtered,
+		Queued: box.Queued, InFlight: box.InFlight, Dropped: box.Dropped,
 		Outbox: outboxMsg{
-			Depth: box.queued + box.inFlight, Bytes: box.bytes, Capacity: s.capacities.outbox,
-			HighWater: box.highWater, level: box.level,
+			Depth: box.Queued + box.InFlight, Bytes: box.Bytes, Capacity: s.capacities.outbox,
+			HighWater: box.HighWater, level: box.Level,
 		},
 		WriteBuffer: writeBufferMsg{
 			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: s.capacities.write,
 			HighWater: int64(link.WriteHighWater), Refused: link.WriteRefused,
-			level: last.write.next(int64(link.WriteBytes), s.capacities.write, link.WriteRefused > last.writeRefused),
+			level: last.write.Next(int64(link.WriteBytes), s.capacities.write, link.WriteRefused > last.writeRefused),
 		},
 		Pending: pendingMsg{
 			Depth: held, Capacity: s.capacities.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
-			level: last.pending.next(held, s.capacities.pending, link.CallsRefused > last.pendingRefused),
+			level: last.pending.Next(held, s.capacities.pending, link.CallsRefused > last.pendingRefused),
 		},
 	}
 	m.Outbox.Level, m.WriteBuffer.Level, m.Pending.Level =
@@ -128,12 +129,12 @@ func (s *serverStatus) tellBuffers(m buffersMsg, now time.Time, link *amiconn.St
 // trigger says what is worst about a change of levels; it is empty without one.
 func trigger(before, now levels) string {
 	what := ""
-	for _, c := range [][2]level{{before.outbox, now.outbox}, {before.write, now.write}, {before.pending, now.pending}} {
+	for _, c := range [][2]outbox.Level{{before.outbox, now.outbox}, {before.write, now.write}, {before.pending, now.pending}} {
 		switch {
 		case c[0] == c[1]:
-		case c[1] == levelFull:
+		case c[1] == outbox.LevelFull:
 			return "full"
-		case c[1] == levelHigh:
+		case c[1] == outbox.LevelHigh:
 			what = "high"
 		case what == "":
 			what = "drained"
@@ -146,12 +147,12 @@ func trigger(before, now levels) string {
 // Actions, has begun to fill, has refused, or is drained. It may be called from any
 // goroutine and does not wait.
 func (s *serverStatus) pressure(write, pending int, refused bool) {
-	level := levelNormal
+	level := outbox.LevelNormal
 	if s.busy.Load() {
-		level = levelHigh
+		level = outbox.LevelHigh
 	}
-	high := level.next(int64(write), s.capacities.write, refused) > levelNormal ||
-		level.next(int64(pending), s.capacities.pending, refused) > levelNormal
+	high := level.Next(int64(write), s.capacities.write, refused) > outbox.LevelNormal ||
+		level.Next(int64(pending), s.capacities.pending, refused) > outbox.LevelNormal
 	if s.busy.Swap(high) != high || refused {
 		s.publisher.notify()
 	}

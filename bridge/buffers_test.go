@@ -5,15 +5,17 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
 
 // The worst of what has changed is said: full before high before drained, and
 // nothing without a change.
 func TestBuffers_TheWorstIsSaid(t *testing.T) {
-	at := func(outbox, write, pending level) levels {
+	at := func(outbox, write, pending outbox.Level) levels {
 		return levels{outbox: outbox, write: write, pending: pending}
 	}
-	const n, h, f = levelNormal, levelHigh, levelFull
+	const n, h, f = outbox.LevelNormal, outbox.LevelHigh, outbox.LevelFull
 	for _, test := range []struct {
 		before, now levels
 		want        string
@@ -35,19 +37,19 @@ func TestBuffers_TheWorstIsSaid(t *testing.T) {
 func TestBuffers_TellWhatTheyHold(t *testing.T) {
 	s := testServerStatus(t)
 	for i := range 10 {
-		s.outbox.push(entryOf(i), make([]byte, 100), false)
+		s.outbox.Push(outboxtest.Entry(i), make([]byte, 100), false)
 	}
 	for range 4 {
-		s.outbox.take(nil)
+		s.outbox.Take(nil)
 	}
-	s.outbox.ack()
-	s.outbox.filter()
+	s.outbox.Ack()
+	s.outbox.Filter()
 	m := s.buffers(time.Now(), new(amiconn.Status))
 	if m.Received != 11 || m.Published != 1 || m.Filtered != 1 || m.Queued != 6 || m.InFlight != 3 {
 		t.Errorf("%+v", m)
 	}
-	a := s.outbox.account()
-	if o := m.Outbox; o.Depth != 9 || o.Bytes != a.bytes || o.HighWater != a.highWater || o.HighWater <= o.Bytes || o.Capacity != s.capacities.outbox || o.Level != "normal" {
+	a := s.outbox.Account()
+	if o := m.Outbox; o.Depth != 9 || o.Bytes != a.Bytes || o.HighWater != a.HighWater || o.HighWater <= o.Bytes || o.Capacity != s.capacities.outbox || o.Level != "normal" {
 		t.Errorf("%+v", o)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 func TestCloudEvents_Headers(t *testing.T) {
@@ -27,7 +28,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 	p.window.timeout = time.Hour
 	startPublisher(t, p)
 	for i, s := range b.servers {
-		s.push(outboxEntry{subject: "ami.events." + s.name + ".Hangup", session: "s1", seq: uint64(i + 1), at: 1_700_000_000_000_000_000}, []byte("{}"), false)
+		s.push(outbox.Entry{Subject: "ami.events." + s.name + ".Hangup", Session: "s1", Seq: uint64(i + 1), At: 1_700_000_000_000_000_000}, []byte("{}"), false)
 		m, err := sub.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)

@@ -7,25 +7,27 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // batchRig is a batch whose events are those of one outbox.
 type batchRig struct {
 	*fastDelivery
-	outbox  *outbox
+	outbox  *outbox.Outbox
 	replies []string // the reply subject of each event, in the order of sending
 }
 
 func newBatchRig() *batchRig {
-	o := newOutbox(64<<20, "gap", newOutboxBudget(1<<30, 1), func() {})
-	w := newWindow([]*outbox{o}, func(int) {})
+	o := outbox.New(64<<20, "gap", outbox.NewBudget(1<<30, 1), func() {})
+	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	w.setBatched(true)
 	return &batchRig{fastDelivery: &fastDelivery{inbox: "in.", unique: "u", window: w}, outbox: o}
 }
 
 func (r *batchRig) send(last bool) {
-	r.outbox.push(outboxEntry{seq: uint64(len(r.replies) + 1)}, nil, false)
-	r.outbox.take(nil)
+	r.outbox.Push(outbox.Entry{Seq: uint64(len(r.replies) + 1)}, nil, false)
+	r.outbox.Take(nil)
 	var m nats.Msg
 	r.prepare(&m, 0, r.window.add(0, 100), last)
 	r.replies = append(r.replies, strings.Clone(m.Reply))
@@ -56,7 +58,7 @@ func TestFast_AWordOfAnEarlierBatchChangesNothing(t *testing.T) {
 		r.window.rewind(0)
 		r.window.reset(0)
 		r.wary = false // an acknowledgement in between would be heard
-		r.outbox.take(nil)
+		r.outbox.Take(nil)
 		var m nats.Msg
 		r.prepare(&m, 0, r.window.add(0, 100), false)
 		old := nats.NewMsg(r.replies[0])
@@ -64,7 +66,7 @@ func TestFast_AWordOfAnEarlierBatchChangesNothing(t *testing.T) {
 			old.Header.Set("Status", "503")
 		}
 		r.onReply(old)
-		if a := r.outbox.account(); a.published != 0 || a.dropped[dropOversize] != 0 || r.failure != nil || r.acked != 0 {
+		if a := r.outbox.Account(); a.Published != 0 || a.Dropped[outbox.DropOversize] != 0 || r.failure != nil || r.acked != 0 {
 			t.Errorf("%s of the batch before: %+v, failure %v", late, a, r.failure)
 		}
 	}
@@ -81,8 +83,8 @@ func TestFast_OnlyTheOwnStreamsWordCounts(t *testing.T) {
 		r := newBatchRig()
 		r.send(false)
 		r.answer(1, body)
-		if a := r.outbox.account(); a.published != 0 || r.failure != nil {
-			t.Errorf("%s: %d published, failure %v", body, a.published, r.failure)
+		if a := r.outbox.Account(); a.Published != 0 || r.failure != nil {
+			t.Errorf("%s: %d published, failure %v", body, a.Published, r.failure)
 		}
 	}
 }
@@ -172,9 +174,9 @@ func TestFast_ARefusalDropsWhatItNames(t *testing.T) {
 		}
 		r.answer(1, `{"type":"ack","seq":1,"msgs":1}`)
 		r.answer(2, body)
-		a := r.outbox.account()
-		if a.dropped[dropOversize] != dropped || a.published != 1 {
-			t.Errorf("%s: %d are dropped, %d published", body, a.dropped[dropOversize], a.published)
+		a := r.outbox.Account()
+		if a.Dropped[outbox.DropOversize] != dropped || a.Published != 1 {
+			t.Errorf("%s: %d are dropped, %d published", body, a.Dropped[outbox.DropOversize], a.Published)
 		}
 		if want := map[bool]error{true: errRefused, false: errBatchEnded}[dropped == 1]; !errors.Is(r.failure, want) {
 			t.Errorf("%s: failure %v, want %v", body, r.failure, want)

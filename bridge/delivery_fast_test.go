@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // fastBench is a bridge of one server that publishes into a stream as change
@@ -54,7 +55,7 @@ func TestFast_NoTailWaits(t *testing.T) {
 		allPublished(t, b)
 	}
 	verifyStream(t, url, events)
-	if n := b.servers[0].outbox.account().resent; n > 0 {
+	if n := b.servers[0].outbox.Account().Resent; n > 0 {
 		t.Errorf("%d were sent again although nothing failed", n)
 	}
 	if p.inForce.Load() != any(wayFast) {
@@ -81,7 +82,7 @@ func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
 		t.Errorf("delivered by %v although the stream has fast ingest again", p.inForce.Load())
 	}
 	allPublished(t, b)
-	verifyStream(t, url, int(b.servers[0].outbox.account().published))
+	verifyStream(t, url, int(b.servers[0].outbox.Account().Published))
 }
 
 // A message that the stream refuses for its size gives way to a Gap, whoever
@@ -90,11 +91,11 @@ func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
 	b, p, url := fastBench(t, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 })
 	s := b.servers[0]
 	pushEvents(s, 1, 100)
-	s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 101, at: 1}, make([]byte, 2000), false)
+	s.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: 101, At: 1}, make([]byte, 2000), false)
 	pushEvents(s, 102, 200)
 	startPublisher(t, p)
 	allPublished(t, b)
-	if a := s.outbox.account(); a.published != 199 || a.dropped[dropOversize] != 1 {
+	if a := s.outbox.Account(); a.Published != 199 || a.Dropped[outbox.DropOversize] != 1 {
 		t.Errorf("account = %+v, want 199 published and 1 dropped", a)
 	}
 	_, js := natstest.Client(t, url)
@@ -122,7 +123,7 @@ func TestFast_ABatchThatTheServerForgot(t *testing.T) {
 		<-time.After(time.Duration(i) * time.Millisecond) // the fault: some pauses are longer than it remembers
 	}
 	verifyStream(t, s.ClientURL(), 30)
-	if b.servers[0].outbox.account().resent == 0 {
+	if b.servers[0].outbox.Account().Resent == 0 {
 		t.Error("nothing was sent again: the server has forgotten no batch")
 	}
 }
@@ -156,14 +157,14 @@ func TestFast_Replies(t *testing.T) {
 		"a stranger":         {1, "", `+ACK`, outcome{0, "", true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
-			w := newWindow([]*outbox{o}, func(int) {})
+			o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
+			w := newWindow([]*outbox.Outbox{o}, func(int) {})
 			w.setBatched(true)
 			d := &fastDelivery{inbox: "in.", unique: "u", window: w}
 			var replies []string
 			for range 3 {
-				o.push(outboxEntry{}, nil, false)
-				o.take(nil)
+				o.Push(outbox.Entry{}, nil, false)
+				o.Take(nil)
 				var m nats.Msg
 				d.prepare(&m, 0, w.add(0, 100), false)
 				replies = append(replies, strings.Clone(m.Reply))
@@ -181,8 +182,8 @@ func TestFast_Replies(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got): %s", diff)
 			}
-			if a := o.account(); a.published != c.want.Acked {
-				t.Errorf("%d count as published, want %d", a.published, c.want.Acked)
+			if a := o.Account(); a.Published != c.want.Acked {
+				t.Errorf("%d count as published, want %d", a.Published, c.want.Acked)
 			}
 		})
 	}
@@ -212,8 +213,8 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 		`{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"},"stream":"AMI_EVENTS","seq":0}`
 	const repeat, fresh = `{"stream":"AMI_EVENTS","seq":7,"duplicate": true,"batch":"BATCH","count":1}`,
 		`{"stream":"AMI_EVENTS","seq":8,"batch":"BATCH","count":1}`
-	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
-	w := newWindow([]*outbox{o}, func(int) {})
+	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
+	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	w.setBatched(true)
 	d := &fastDelivery{inbox: "in.", unique: "u", window: w}
 	d.abandon()
@@ -230,8 +231,8 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 		{[]string{ack}, 4, false, ".1.0.$FI"},
 	} {
 		var m nats.Msg
-		o.push(outboxEntry{}, nil, false)
-		o.take(nil)
+		o.Push(outbox.Entry{}, nil, false)
+		o.Take(nil)
 		d.prepare(&m, 0, w.add(0, 100), false)
 		if !strings.HasSuffix(m.Reply, step.op) {
 			t.Errorf("step %d: sent as %s", i, m.Reply)
@@ -244,13 +245,13 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 			to.Data = []byte(strings.ReplaceAll(reply, "BATCH", d.batch))
 			d.onReply(to)
 		}
-		if a := o.account(); a.published != step.published || d.failure != nil != step.fails {
-			t.Errorf("step %d: %d published, failure %v", i, a.published, d.failure)
+		if a := o.Account(); a.Published != step.published || d.failure != nil != step.fails {
+			t.Errorf("step %d: %d published, failure %v", i, a.Published, d.failure)
 		}
 		if step.fails {
 			d.abandon()
 			w.reset(0)
-			o.rewind(nil, nil)
+			o.Rewind(nil, nil)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // A stream at its limit refuses large events and stores small ones that came
@@ -30,7 +31,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		}
 		const events = 2000
 		for i := 1; i <= events; i++ {
-			b.servers[0].push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1},
+			b.servers[0].push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i), At: 1},
 				[]byte(strings.Repeat("x", i%2*1500)), false)
 		}
 		startPublisher(t, p)

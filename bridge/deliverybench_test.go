@@ -10,6 +10,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -25,14 +26,14 @@ type bench struct {
 
 type benchServer struct {
 	name      string
-	outbox    *outbox
+	outbox    *outbox.Outbox
 	scheduler *fairness.Scheduler
 	number    int
 }
 
 // push hands an event to the outbox and tells the scheduler.
-func (s *benchServer) push(e outboxEntry, payload []byte, shed bool) {
-	s.outbox.push(e, payload, shed)
+func (s *benchServer) push(e outbox.Entry, payload []byte, shed bool) {
+	s.outbox.Push(e, payload, shed)
 	s.scheduler.Ready(s.number)
 }
 
@@ -57,7 +58,7 @@ func newBench(t *testing.T, cfg Config, names ...string) (*bench, *publisher) {
 	})
 	b.control = newConn(connOptions{name: "control", cfg: &b.cfg, login: login, log: zap.NewNop()})
 	b.streams = newStreams(&b.cfg, []*conn{b.control, b.events}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
-	budget := newOutboxBudget(int64(cfg.OutboxTotalBytes), len(names))
+	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
 	o := publisherOptions{
 		cfg: &b.cfg, conn: b.events, dials: dials, inForce: new(atomic.Value), streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
 	}
@@ -65,10 +66,10 @@ func newBench(t *testing.T, cfg Config, names ...string) (*bench, *publisher) {
 		subjects := subject.New(cfg.SubjectPrefix, name)
 		s := &benchServer{
 			name: name, scheduler: b.scheduler, number: b.scheduler.Add(),
-			outbox: newOutbox(int(DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
+			outbox: outbox.New(int(DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
 		}
 		b.servers = append(b.servers, s)
-		o.sources = append(o.sources, source{name: name, outbox: s.outbox, filter: subjects.All(), tellGap: func(gap) {}})
+		o.sources = append(o.sources, source{name: name, outbox: s.outbox, filter: subjects.All(), tellGap: func(outbox.Gap) {}})
 	}
 	p, err := newPublisher(o)
 	if err != nil {
@@ -89,7 +90,7 @@ func newBench(t *testing.T, cfg Config, names ...string) (*bench, *publisher) {
 // left is how many events are not published, of all servers.
 func (b *bench) left() (n uint64) {
 	for _, s := range b.servers {
-		n += uint64(s.outbox.account().left)
+		n += uint64(s.outbox.Account().Left)
 	}
 	return n
 }

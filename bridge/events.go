@@ -9,6 +9,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -20,7 +21,7 @@ type ingest struct {
 	charset   frames.Charset
 	log       *zap.Logger
 	filter    atomic.Pointer[filter] // which events are taken
-	outbox    *outbox
+	outbox    *outbox.Outbox
 	scheduler *fairness.Scheduler
 	number    int  // the outbox's at the scheduler
 	recalls   bool // the stream is asked for the last event before this process
@@ -38,7 +39,7 @@ type ingest struct {
 // newIngest returns what takes the events of cfg to box. With recalls the Gap that
 // goes before the first event waits until the outbox is told of the last one before
 // this process.
-func newIngest(cfg *ServerConfig, subjects *subject.Subjects, box *outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
+func newIngest(cfg *ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
 	s := &ingest{
 		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), recalls: recalls,
 		subjects: subjects, verdicts: make(map[string]verdict),
@@ -60,7 +61,7 @@ func (s *ingest) refilter(cfg *ServerConfig) {
 // becomes of the event, its number is published, told in a Gap or counted as
 // filtered. A panic goes on to the reader.
 func (s *ingest) onEvent(e amiconn.Event) {
-	lost := dropPanic // if nothing else is said
+	lost := outbox.DropPanic // if nothing else is said
 	defer func() {
 		if lost != "" {
 			s.refuse(e, lost)
@@ -77,13 +78,13 @@ func (s *ingest) onEvent(e amiconn.Event) {
 		}
 	case verdict == unwanted:
 		lost = ""
-		s.outbox.filter()
+		s.outbox.Filter()
 	default:
-		entry := outboxEntry{subject: s.subjects.Event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano()}
+		entry := outbox.Entry{Subject: s.subjects.Event(name), Session: e.Session, Seq: e.Seq, At: e.At.UnixNano()}
 		lost = ""
 		s.push(entry, s.payload, verdict == sheddable)
 	}
-	if cap(s.payload) > keptPayload {
+	if cap(s.payload) > outbox.KeptPayload {
 		s.payload = nil
 	}
 }
@@ -99,12 +100,12 @@ func (s *ingest) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 	case v == unwanted:
 		return v, f.Size, ""
 	case f.Truncated:
-		return v, f.Size, dropOversize
+		return v, f.Size, outbox.DropOversize
 	}
 	payload, replaced := frames.AppendJSON(s.payload[:0], f, s.charset)
 	s.payload = payload
 	if len(payload) > maxPayload {
-		return v, len(payload), dropOversize
+		return v, len(payload), outbox.DropOversize
 	}
 	if replaced > 0 {
 		s.replaced.Add(uint64(replaced))
@@ -113,23 +114,23 @@ func (s *ingest) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 }
 
 // push hands an event to the outbox and tells the scheduler.
-func (s *ingest) push(e outboxEntry, payload []byte, shed bool) {
-	s.outbox.push(e, payload, shed)
+func (s *ingest) push(e outbox.Entry, payload []byte, shed bool) {
+	s.outbox.Push(e, payload, shed)
 	s.scheduler.Ready(s.number)
 }
 
 // refuse drops what cannot be published.
 func (s *ingest) refuse(e amiconn.Event, reason string) {
-	s.outbox.refuseAs(outboxEntry{session: e.Session, seq: e.Seq, at: e.At.UnixNano()}, reason)
+	s.outbox.RefuseAs(outbox.Entry{Session: e.Session, Seq: e.Seq, At: e.At.UnixNano()}, reason)
 	s.scheduler.Ready(s.number)
 }
 
 // lostAs is why a frame is lost that does not say that it is an event.
 func lostAs(f *frames.Frame) string {
 	if f.Truncated {
-		return dropOversize
+		return outbox.DropOversize
 	}
-	return dropCorrupt
+	return outbox.DropCorrupt
 }
 
 // short is as much of a name as a log line quotes.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -47,7 +49,7 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		cfg := DefaultServerConfig()
 		cfg.EventsAllow, cfg.EventsDeny = test.allow, test.deny
 		s.filter.Store(newFilter(&cfg))
-		s.outbox.recalled(time.Time{})
+		s.outbox.Recalled(time.Time{})
 		names := []string{"Hangup", "Newexten", "QueueJoin", "QueueLeave"}
 		for round := range 2 { // the second answer is remembered
 			for i, name := range names {
@@ -56,16 +58,16 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		}
 		var got []string
 		for {
-			e, _, _, ok := s.outbox.take(nil)
+			e, _, _, ok := s.outbox.Take(nil)
 			if !ok {
 				break
 			}
-			got = append(got, strings.TrimPrefix(e.subject, "ami.events.pbx1."))
+			got = append(got, strings.TrimPrefix(e.Subject, "ami.events.pbx1."))
 		}
 		if want := strings.TrimSpace(test.wanted + " " + test.wanted); strings.Join(got, " ") != want {
 			t.Errorf("allow %v, deny %v: %v, want %q", test.allow, test.deny, got, want)
 		}
-		if a := s.outbox.account(); a.received != 8 || a.filtered != 8-uint64(len(got)) || a.inFlight != uint64(len(got)) {
+		if a := s.outbox.Account(); a.Received != 8 || a.Filtered != 8-uint64(len(got)) || a.InFlight != uint64(len(got)) {
 			t.Errorf("allow %v, deny %v: %+v", test.allow, test.deny, a)
 		}
 	}
@@ -78,16 +80,16 @@ func TestEvents_NamesAreBounded(t *testing.T) {
 	cfg := DefaultServerConfig()
 	cfg.EventsDeny = Globs{"Never"}
 	s.filter.Store(newFilter(&cfg))
-	s.outbox.recalled(time.Time{})
+	s.outbox.Recalled(time.Time{})
 	long := strings.Repeat("n", subject.MaxToken) + "tail"
 	for i := range 3 * subject.MaxNames {
 		for _, name := range []string{fmt.Sprint("Name", i), fmt.Sprint(long, i)} {
 			s.came(t, uint64(i+1), named(name))
-			e, _, _, ok := s.outbox.take(nil)
-			if want := "ami.events.pbx1." + name[:min(len(name), subject.MaxToken)]; !ok || e.subject != want {
-				t.Fatalf("%s: %q, want %q", name, e.subject, want)
+			e, _, _, ok := s.outbox.Take(nil)
+			if want := "ami.events.pbx1." + name[:min(len(name), subject.MaxToken)]; !ok || e.Subject != want {
+				t.Fatalf("%s: %q, want %q", name, e.Subject, want)
 			}
-			s.outbox.ack()
+			s.outbox.Ack()
 		}
 	}
 	if n := len(s.verdicts); n != subject.MaxNames {
@@ -101,13 +103,13 @@ func TestEvents_WhatCannotBePublished(t *testing.T) {
 	s := testIngest(t)
 	core, logs := observer.New(zap.WarnLevel)
 	s.log = zap.New(core)
-	s.outbox.recalled(time.Time{})
+	s.outbox.Recalled(time.Time{})
 	line := "X: " + strings.Repeat("\x01", 200) + "\r\n" // each byte is six as JSON
 	s.came(t, 1, "Event: Wide\r\n"+strings.Repeat(line, 900)+"\r\n")
 	s.came(t, 2, "what is this\r\n\r\n")
 	s.came(t, 3, "Event: Text\r\nX: \xff\xfe\r\n\r\n")
-	a := s.outbox.account()
-	if a.received != 3 || a.queued != 1 || a.dropped[dropOversize] != 1 || a.dropped[dropCorrupt] != 1 {
+	a := s.outbox.Account()
+	if a.Received != 3 || a.Queued != 1 || a.Dropped[outbox.DropOversize] != 1 || a.Dropped[outbox.DropCorrupt] != 1 {
 		t.Errorf("%+v", a)
 	}
 	if n := s.corrupt.Load(); n != 1 {
@@ -121,7 +123,7 @@ func TestEvents_WhatCannotBePublished(t *testing.T) {
 			t.Errorf("%d lines %q", got, message)
 		}
 	}
-	if got := drained(t, s.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
+	if got := outboxtest.Drain(t, s.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
 		t.Errorf("%q", got)
 	}
 }

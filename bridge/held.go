@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // The stream is read by direct gets, of pages where nats-server has them (2.11),
@@ -48,20 +49,20 @@ var (
 // held notes in ids which of them the stream holds, among the messages on filter
 // that may have been stored since d began. The doubt that it returns is that of
 // those it does not note. An error leaves open whether it holds them.
-func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool, d doubt) (doubt, error) {
+func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool, d outbox.Doubt) (outbox.Doubt, error) {
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	now := time.Now()
 	stream, err := p.conn.get().js.Stream(ctx, EventStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return doubt{since: now}, nil
+		return outbox.Doubt{Since: now}, nil
 	}
 	if err != nil {
 		return d, err
 	}
 	info := stream.CachedInfo()
 	if info.State.LastSeq == 0 {
-		return doubt{since: now}, nil
+		return outbox.Doubt{Since: now}, nil
 	}
 	from := heldFrom(info, d, now)
 	from.NextFor = filter
@@ -72,22 +73,22 @@ func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool
 		}
 	}
 	through, err := readHeld(ctx, page, from, ids)
-	if d.after <= info.State.LastSeq {
-		through = max(through, d.after)
+	if d.After <= info.State.LastSeq {
+		through = max(through, d.After)
 	}
 	if err != nil {
-		return doubt{since: d.since, after: through}, err // the next time it goes on there
+		return outbox.Doubt{Since: d.Since, After: through}, err // the next time it goes on there
 	}
-	return doubt{since: now, after: through}, nil
+	return outbox.Doubt{Since: now, After: through}, nil
 }
 
 // heldFrom is where reading begins: behind the last message that was heard of
 // before, or a while before that time.
-func heldFrom(info *jetstream.StreamInfo, d doubt, now time.Time) getRequest {
+func heldFrom(info *jetstream.StreamInfo, d outbox.Doubt, now time.Time) getRequest {
 	r := getRequest{Batch: heldPage, MaxBytes: heldPageBytes}
 	last, first := info.State.LastSeq, max(1, info.State.FirstSeq)
-	if d.after <= last { // else somebody made the stream anew
-		first = max(first, d.after+1)
+	if d.After <= last { // else somebody made the stream anew
+		first = max(first, d.After+1)
 	}
 	if first > last || last-first <= heldNear || !info.Config.AllowDirect {
 		r.Seq = first
@@ -97,7 +98,7 @@ func heldFrom(info *jetstream.StreamInfo, d doubt, now time.Time) getRequest {
 	if !info.TimeStamp.IsZero() {
 		at = info.TimeStamp // now, by the server's clock
 	}
-	at = at.Add(-clock.Elapsed(d.since, now) - heldMargin)
+	at = at.Add(-clock.Elapsed(d.Since, now) - heldMargin)
 	r.StartTime = &at
 	return r
 }

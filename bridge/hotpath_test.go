@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -66,12 +67,12 @@ func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
 		}
 		seq++
 		s.ingest.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Now(), Frame: f})
-		_, payload, _, ok := s.ingest.outbox.take(p.payload)
+		_, payload, _, ok := s.ingest.outbox.Take(p.payload)
 		if !ok {
 			return // a Response of the capture is no event, but onEvent does not mind
 		}
 		p.payload = payload
-		s.ingest.outbox.ack()
+		s.ingest.outbox.Ack()
 	}
 	for range 4000 {
 		next() // every subject has been seen, every buffer has grown
@@ -80,8 +81,8 @@ func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
 		t.Errorf("socket to outbox and out: %v allocations an event, want 0", got)
 	}
 
-	s.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 1, at: time.Now().UnixNano()}, []byte("{}"), false)
-	e, payload, _, _ := s.ingest.outbox.take(p.payload)
+	s.ingest.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: 1, At: time.Now().UnixNano()}, []byte("{}"), false)
+	e, payload, _, _ := s.ingest.outbox.Take(p.payload)
 	p.payload = payload
 	whole := allocations(func() {
 		if err := p.publish(0, p.window.add(0, 100), e); err != nil {

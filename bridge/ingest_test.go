@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -16,6 +17,6 @@ func testIngest(t *testing.T) *ingest {
 	cfg := DefaultServerConfig()
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
-	box := newOutbox(int(cfg.OutboxBytes), subjects.Gap(), newOutboxBudget(1<<30, 1), func() {})
+	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
 	return newIngest(&cfg, subjects, box, fairness.NewScheduler(16<<10), true, zap.NewNop())
 }

@@ -128,17 +128,17 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *metrics) collectServer(
 	s *server, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string),
 ) {
-	name, box, link := s.cfg.Name, s.ingest.outbox.account(), s.link.Status()
-	count(m.received, box.received, name)
-	count(m.published, box.published, name)
-	count(m.filtered, box.filtered, name)
-	count(m.resent, box.resent, name)
-	for reason, n := range box.dropped {
+	name, box, link := s.cfg.Name, s.ingest.outbox.Account(), s.link.Status()
+	count(m.received, box.Received, name)
+	count(m.published, box.Published, name)
+	count(m.filtered, box.Filtered, name)
+	count(m.resent, box.Resent, name)
+	for reason, n := range box.Dropped {
 		count(m.dropped, n, name, reason)
 	}
-	gauge(m.queued, float64(box.queued), name)
-	gauge(m.inFlight, float64(box.inFlight), name)
-	gauge(m.outboxBytes, float64(box.bytes), name)
+	gauge(m.queued, float64(box.Queued), name)
+	gauge(m.inFlight, float64(box.InFlight), name)
+	gauge(m.outboxBytes, float64(box.Bytes), name)
 	count(m.corrupt, s.ingest.corrupt.Load(), name)
 	count(m.replaced, s.ingest.replaced.Load()+link.Calls.Replaced, name)
 	for r := range results {
@@ -158,7 +158,7 @@ func (m *metrics) collectServer(
 	}
 	count(m.panics, link.Panics, name)
 	gauge(m.outboxLimit, float64(s.cfg.OutboxBytes), name)
-	gauge(m.outboxHigh, float64(box.highWater), name)
+	gauge(m.outboxHigh, float64(box.HighWater), name)
 	gauge(m.writeLimit, float64(s.cfg.WriteCapacity()), name)
 	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
 	count(m.busy, link.WriteRefused, name, "write_buffer")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // The reasons and states that metrics have as labels.
@@ -43,7 +44,7 @@ var startSeries = map[string]string{
 	"events_resent_total":           "",
 	"delivery":                      "way=fast_ingest way=window way=core",
 	"events_dropped_total":          each("reason", dropReasons),
-	"gaps_total":                    each("reason", dropReasons, sessionReasons, gapRestart),
+	"gaps_total":                    each("reason", dropReasons, sessionReasons, outbox.GapRestart),
 	"outbox_events":                 "",
 	"outbox_in_flight_events":       "",
 	"outbox_bytes":                  "",
@@ -188,30 +189,30 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	}
 	server := b.servers[0]
 	o := server.ingest.outbox
-	o.recalled(time.Time{})
+	o.Recalled(time.Time{})
 	for i := range 10 {
-		server.ingest.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1), at: 1}, []byte("{}"), false)
+		server.ingest.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i + 1), At: 1}, []byte("{}"), false)
 	}
 	for range 5 {
-		o.take(nil)
+		o.Take(nil)
 	}
-	o.ack()
-	o.ack()
-	o.rewind(nil, nil)
-	o.take(nil)
-	o.filter()
-	o.refuse(outboxEntry{session: "s1", seq: 11})
+	o.Ack()
+	o.Ack()
+	o.Rewind(nil, nil)
+	o.Take(nil)
+	o.Filter()
+	o.Refuse(outbox.Entry{Session: "s1", Seq: 11})
 	server.ingest.replaced.Add(3)
 	server.ingest.corrupt.Add(4)
-	server.status.gaps.add(dropOversize)
+	server.status.gaps.add(outbox.DropOversize)
 	b.streams.publishRefused(EventStream, 10077, "maximum bytes exceeded")
 	got := gathered(t, b)
-	a := o.account()
+	a := o.Account()
 	for name, want := range map[string]float64{
 		"events_received_total pbx1": 12, "events_published_total pbx1": 2, "events_resent_total pbx1": 1,
 		"events_filtered_total pbx1": 1, "events_dropped_total oversize pbx1": 1, "events_dropped_total overflow pbx1": 0,
-		"outbox_events pbx1": 7, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.bytes),
-		"outbox_high_water_bytes pbx1": float64(a.highWater), "outbox_capacity_bytes pbx1": float64(server.cfg.OutboxBytes),
+		"outbox_events pbx1": 7, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.Bytes),
+		"outbox_high_water_bytes pbx1": float64(a.HighWater), "outbox_capacity_bytes pbx1": float64(server.cfg.OutboxBytes),
 		"characters_replaced_total pbx1": 3, "frames_corrupt_total pbx1": 4, "gaps_total oversize pbx1": 1, "gaps_total overflow pbx1": 0,
 		"delivery fast_ingest": 1, "delivery window": 0, "delivery core": 0,
 		"nats_up events": 1, "nats_up control": 1, "nats_connections_remade_total events": 0,
@@ -223,7 +224,7 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, value, want)
 		}
 	}
-	if a.highWater <= a.bytes {
+	if a.HighWater <= a.Bytes {
 		t.Error("the most is not more than what there is")
 	}
 	b.events.get().Close()

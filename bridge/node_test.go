@@ -11,6 +11,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
 
 // A level that changed is told at once, with the drops in the log; an interval
@@ -30,7 +32,7 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 		}
 		for range 3 { // more than it holds
 			for i := range 30 {
-				server.ingest.push(entryOf(i), make([]byte, 1<<20), false)
+				server.ingest.push(outboxtest.Entry(i), make([]byte, 1<<20), false)
 			}
 		}
 		tell()
@@ -58,11 +60,11 @@ func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
 	server := b.servers[0]
 	for intervals, want := range map[time.Duration]int{5: 0, 7: 1} {
-		server.ingest.outbox = boxOf(1 << 20)
-		server.ingest.watch.hole, server.ingest.watch.since = &gap{reason: "closed"}, time.Now().Add(-intervals*b.cfg.StatusInterval)
+		server.ingest.outbox = outboxtest.New(1 << 20)
+		server.ingest.watch.hole, server.ingest.watch.since = &outbox.Gap{Reason: "closed"}, time.Now().Add(-intervals*b.cfg.StatusInterval)
 		server.ingest.watch.due.Store(true)
 		b.tick()
-		if left := server.ingest.outbox.account().left; left != want {
+		if left := server.ingest.outbox.Account().Left; left != want {
 			t.Errorf("after %d intervals %d Gaps are in the outbox", intervals, left)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -55,7 +56,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := b.servers[0]
-	s.ingest.outbox.recalled(time.Time{})
+	s.ingest.outbox.Recalled(time.Time{})
 	cfg := s.cfg
 	cfg.EventsDeny = Globs{"Unwanted"}
 	s.ingest.filter.Store(newFilter(&cfg))
@@ -75,7 +76,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() { p.run(ctx) })
 	t.Cleanup(func() { cancel(); group.Wait() })
-	natstest.Within(t, "all is published", func() bool { return s.ingest.outbox.account().left == 0 })
+	natstest.Within(t, "all is published", func() bool { return s.ingest.outbox.Account().Left == 0 })
 	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -105,8 +106,8 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 			t.Fatalf("the status is %v, want %s (%v)", msg, reason, err)
 		}
 	}
-	a := s.ingest.outbox.account()
-	if a.received != n.next || a.published != 3 || a.filtered != 2 || a.dropped["panic"] != 3 || a.dropped["panic"]+a.dropped[dropOversize]+a.dropped[dropCorrupt] != 5 {
+	a := s.ingest.outbox.Account()
+	if a.Received != n.next || a.Published != 3 || a.Filtered != 2 || a.Dropped["panic"] != 3 || a.Dropped["panic"]+a.Dropped[outbox.DropOversize]+a.Dropped[outbox.DropCorrupt] != 5 {
 		t.Errorf("account %+v, want %d received, 3 published, 2 filtered, 3 of 5 lost for a panic", a, n.next)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -36,11 +37,11 @@ type publisher struct {
 	windowed  *windowDelivery // likewise
 	inForce   *atomic.Value   // the delivery's way, a string; others read it
 	scheduler *fairness.Scheduler
-	outboxes  []*outbox    // by the scheduler's numbers
-	names     []string     // their servers' names
-	filters   []string     // for each one's events in the stream
-	cloud     *cloudEvents // nil unless asked for
-	tellGap   []func(gap)
+	outboxes  []*outbox.Outbox // by the scheduler's numbers
+	names     []string         // their servers' names
+	filters   []string         // for each one's events in the stream
+	cloud     *cloudEvents     // nil unless asked for
+	tellGap   []func(outbox.Gap)
 	streams   *streams // hears what becomes of events
 	node      string
 	log       *zap.Logger
@@ -76,9 +77,9 @@ type publisherOptions struct {
 // source is a server whose events are published.
 type source struct {
 	name    string
-	outbox  *outbox
-	filter  string    // for its events in the stream
-	tellGap func(gap) // hears of each Gap that is put into the stream
+	outbox  *outbox.Outbox
+	filter  string           // for its events in the stream
+	tellGap func(outbox.Gap) // hears of each Gap that is put into the stream
 }
 
 // newPublisher returns the publisher of the sources.
@@ -228,7 +229,7 @@ func (p *publisher) turn() bool {
 	o := p.outboxes[id]
 	used := 0
 	for used < budget && p.window.room(id) && p.delivery.room() {
-		e, payload, told, ok := o.take(p.payload)
+		e, payload, told, ok := o.Take(p.payload)
 		p.payload = payload
 		if !ok {
 			break
@@ -237,23 +238,23 @@ func (p *publisher) turn() bool {
 			p.tellGap[id](*told)
 		}
 		p.send(id, e)
-		used += len(payload) + entryBytes
+		used += len(payload) + outbox.EntryBytes
 	}
-	if cap(p.payload) > keptPayload {
+	if cap(p.payload) > outbox.KeptPayload {
 		p.payload = nil
 	}
-	p.scheduler.Served(id, used, p.window.open(id) && o.waiting())
+	p.scheduler.Served(id, used, p.window.open(id) && o.Waiting())
 	return true
 }
 
 // send publishes p.payload as the event e and notes what came of it.
-func (p *publisher) send(id int, e outboxEntry) {
-	number := p.window.add(id, len(p.payload)+entryBytes)
+func (p *publisher) send(id int, e outbox.Entry) {
+	number := p.window.add(id, len(p.payload)+outbox.EntryBytes)
 	err := p.publish(id, number, e)
 	switch {
 	case err == nil:
-	case errors.Is(err, nats.ErrMaxPayload) && e.gap == 0:
-		p.log.Error("event dropped", zap.String("reason", dropOversize), zap.String("subject", e.subject),
+	case errors.Is(err, nats.ErrMaxPayload) && e.Gap == 0:
+		p.log.Error("event dropped", zap.String("reason", outbox.DropOversize), zap.String("subject", e.Subject),
 			zap.Int("bytes", len(p.payload)), zap.Int64("max_payload", p.nc.MaxPayload()))
 		p.window.refuse(id, number)
 		err = errRefused
@@ -270,18 +271,18 @@ func (p *publisher) send(id int, e outboxEntry) {
 // headers' strings point into p.text, which is safe because PublishMsg copies
 // the headers and the payload into the connection's buffer before it returns
 // (nats.go, Conn.publish). They must not be kept.
-func (p *publisher) publish(id int, number uint64, e outboxEntry) error {
+func (p *publisher) publish(id int, number uint64, e outbox.Entry) error {
 	t := p.appendID(p.text[:0], id, &e)
 	a := len(t)
-	t = append(append(t, e.session...), ':')
-	t = strconv.AppendUint(t, e.seq, 10)
+	t = append(append(t, e.Session...), ':')
+	t = strconv.AppendUint(t, e.Seq, 10)
 	b := len(t)
-	t = time.Unix(0, e.at).UTC().AppendFormat(t, clock.Format)
+	t = time.Unix(0, e.At).UTC().AppendFormat(t, clock.Format)
 	p.text = t
 	p.msg.Header["Nats-Msg-Id"][0] = borrow(t[:a])
 	p.msg.Header["Ami-Seq"][0] = borrow(t[a:b])
 	p.msg.Header["Ami-Time"][0] = borrow(t[b:])
-	p.msg.Subject, p.msg.Data = e.subject, p.payload
+	p.msg.Subject, p.msg.Data = e.Subject, p.payload
 	if p.cloud != nil {
 		p.cloud.describe(&p.msg, id)
 	}
@@ -299,7 +300,7 @@ func (p *publisher) last(id int) bool {
 	if !p.batched() || !p.fast.wantsLast() {
 		return false
 	}
-	more := func(id int) bool { return p.window.room(id) && p.outboxes[id].waiting() }
+	more := func(id int) bool { return p.window.room(id) && p.outboxes[id].Waiting() }
 	return !more(id) && !p.scheduler.Any(more)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // startPublisher starts p and ends it with the test.
@@ -24,7 +25,7 @@ func startPublisher(t *testing.T, p *publisher) {
 
 func pushEvents(s *benchServer, from, to int) {
 	for i := from; i <= to; i++ {
-		s.push(outboxEntry{subject: "ami.events." + s.name + ".Test", session: "s1", seq: uint64(i), at: 1},
+		s.push(outbox.Entry{Subject: "ami.events." + s.name + ".Test", Session: "s1", Seq: uint64(i), At: 1},
 			fmt.Appendf(nil, `{"n":"%d"}`, i), false)
 	}
 }
@@ -46,7 +47,7 @@ func awaitResent(t *testing.T, s *benchServer) {
 	t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(natstest.Patience); s.outbox.account().resent == 0; <-ticker.C {
+	for deadline := time.Now().Add(natstest.Patience); s.outbox.Account().Resent == 0; <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatal("what was refused was not tried again")
 		}
@@ -100,8 +101,8 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 				t.Fatal("nothing was published")
 			}
 			drainWithin(t, b, 300*time.Millisecond)
-			if a := b.servers[0].outbox.account(); a.published != 0 {
-				t.Errorf("%d events count as published on a stranger's word: no stream holds them", a.published)
+			if a := b.servers[0].outbox.Account(); a.Published != 0 {
+				t.Errorf("%d events count as published on a stranger's word: no stream holds them", a.Published)
 			}
 		})
 	}
@@ -157,8 +158,8 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 		if left := drainWithin(t, &bench{servers: b.servers[:1]}, natstest.Patience); left > 0 {
 			t.Errorf("%d of pbx1's 5000 events are left beside a refused pbx2", left)
 		}
-		if a := b.servers[1].outbox.account(); a.published != 0 {
-			t.Errorf("%d refused events count as published", a.published)
+		if a := b.servers[1].outbox.Account(); a.Published != 0 {
+			t.Errorf("%d refused events count as published", a.Published)
 		}
 	})
 }
@@ -169,7 +170,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	b, p := testBench(t, s.ClientURL(), DeliverCore)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 1)
-	e, payload, _, _ := srv.outbox.take(nil)
+	e, payload, _, _ := srv.outbox.Take(nil)
 	p.payload = payload
 	p.send(0, e)
 	again := b.events.get().StatusChanged(nats.CONNECTED)
@@ -178,7 +179,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	}
 	<-again
 	if err := p.delivery.settle(true); err == nil {
-		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.outbox.account())
+		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.outbox.Account())
 	}
 }
 
@@ -190,7 +191,7 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 	srv := b.servers[0]
 	pushEvents(srv, 1, 2)
 	for n := range 2 {
-		e, payload, _, _ := srv.outbox.take(nil)
+		e, payload, _, _ := srv.outbox.Take(nil)
 		p.payload = payload
 		p.send(0, e)
 		if failure, _ := p.window.state(0); (failure != nil) != (n == 1) {
@@ -271,12 +272,12 @@ func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 
 // A turn that ends as its lane fills up leaves the server to be woken.
 func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
-	o := newOutbox(1<<20, "gap", newOutboxBudget(1<<20, 1), func() {})
+	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 	var readied []int
-	w := newWindow([]*outbox{o}, func(source int) { readied = append(readied, source) })
+	w := newWindow([]*outbox.Outbox{o}, func(source int) { readied = append(readied, source) })
 	for range laneMsgs {
-		o.push(outboxEntry{}, nil, false)
-		o.take(nil)
+		o.Push(outbox.Entry{}, nil, false)
+		o.Take(nil)
 		w.add(0, 100)
 	}
 	if w.open(0) {

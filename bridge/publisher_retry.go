@@ -103,7 +103,7 @@ func (p *publisher) again(ctx context.Context, id int, now time.Time) {
 	}
 	p.retries[id].due = time.Time{}
 	p.window.reset(id)
-	if p.outboxes[id].waiting() {
+	if p.outboxes[id].Waiting() {
 		p.scheduler.Ready(id)
 		return
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
@@ -30,7 +31,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 		}
 		s := b.servers[0]
 		for i := 1; i <= events; i++ {
-			s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i), at: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
+			s.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i), At: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
 			if i == events/3 {
 				nats1.Shutdown()
 				nats1.WaitForShutdown()
@@ -43,7 +44,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 			t.Fatalf("%d events left", left)
 		}
 		verifyStream(t, url, events)
-		if a := s.outbox.account(); a.published != events || a.received != events {
+		if a := s.outbox.Account(); a.Published != events || a.Received != events {
 			t.Errorf("account = %+v, want %d published", a, events)
 		}
 	})
@@ -99,12 +100,12 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 			startPublisher(t, p)
 			s := b.servers[0]
 			for i, size := range []int{10, 2 << 20, 10} {
-				s.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, size), false)
+				s.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i + 1)}, make([]byte, size), false)
 			}
 			if left := drainWithin(t, b, natstest.Patience); left > 0 {
 				t.Fatalf("%d events left", left)
 			}
-			if a := s.outbox.account(); a.published != 2 || a.dropped[dropOversize] != 1 {
+			if a := s.outbox.Account(); a.Published != 2 || a.Dropped[outbox.DropOversize] != 1 {
 				t.Errorf("account = %+v, want 2 published and 1 dropped", a)
 			}
 		})
@@ -135,7 +136,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	if left := drainWithin(t, b, natstest.Patience); left > 0 {
 		t.Fatalf("%d events left", left)
 	}
-	if a := b.servers[0].outbox.account(); a.published != events || a.dropped[dropOverflow] != 0 {
+	if a := b.servers[0].outbox.Account(); a.Published != events || a.Dropped[outbox.DropOverflow] != 0 {
 		t.Errorf("account = %+v, want %d published and none dropped", a, events)
 	}
 	verifyStream(t, url, events)
@@ -149,10 +150,10 @@ func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 		keep(p)
 		o, at := b.servers[0].outbox, time.Unix(1000, 123456000)
-		o.push(outboxEntry{subject: "ami.events.pbx1.Test", session: "s1", seq: 7, at: at.UnixNano()}, []byte("{}"), false)
-		o.refuse(outboxEntry{session: "s1", seq: 8, at: at.Add(time.Second).UnixNano()})
-		o.refuse(outboxEntry{session: "s1", seq: 9, at: at.Add(2 * time.Second).UnixNano()})
-		o.pushGap("s2", &gap{reason: "closed", from: at.UnixNano(), to: at.Add(time.Minute).UnixNano(), unknown: true, restarted: "no"})
+		o.Push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: 7, At: at.UnixNano()}, []byte("{}"), false)
+		o.Refuse(outbox.Entry{Session: "s1", Seq: 8, At: at.Add(time.Second).UnixNano()})
+		o.Refuse(outbox.Entry{Session: "s1", Seq: 9, At: at.Add(2 * time.Second).UnixNano()})
+		o.PushGap("s2", &outbox.Gap{Reason: "closed", From: at.UnixNano(), To: at.Add(time.Minute).UnixNano(), Unknown: true, Restarted: "no"})
 		b.scheduler.Ready(0)
 		startPublisher(t, p)
 		if left := drainWithin(t, b, natstest.Patience); left > 0 {
@@ -196,7 +197,7 @@ func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
 	if err := p.delivery.settle(true); err == nil {
 		t.Error("no error")
 	}
-	if a := b.servers[0].outbox.account(); a.published != 0 || a.inFlight != 3 {
+	if a := b.servers[0].outbox.Account(); a.Published != 0 || a.InFlight != 3 {
 		t.Errorf("%+v", a)
 	}
 }

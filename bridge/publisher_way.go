@@ -26,7 +26,7 @@ func (p *publisher) reconsider() {
 	}
 	var stored uint64
 	for _, o := range p.outboxes {
-		stored += o.stores()
+		stored += o.Stores()
 	}
 	if stored != p.stored {
 		p.stored = stored

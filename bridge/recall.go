@@ -56,7 +56,7 @@ func (s *source) recalled(last time.Time, err error, log *zap.Logger) {
 			zap.String("server", s.name), zap.Error(err))
 		last = time.Now()
 	}
-	s.outbox.recalled(last)
+	s.outbox.Recalled(last)
 }
 
 // recall returns what ask does. It asks again while JetStream is away, and gives

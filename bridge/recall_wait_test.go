@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // Twenty seconds without an answer are waited for, on a live connection: as long
@@ -77,21 +78,21 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 		"nothing was before": {time.Time{}, nil, 0},
 		"an event before":    {login.Add(-time.Hour), nil, login.Add(-time.Hour).UnixNano()},
 	} {
-		o := newOutbox(1<<20, "ami.events.pbx1.Gap", newOutboxBudget(1<<20, 1), func() {})
+		o := outbox.New(1<<20, "ami.events.pbx1.Gap", outbox.NewBudget(1<<20, 1), func() {})
 		core, logs := observer.New(zap.WarnLevel)
-		o.pushGap("s1", &gap{reason: gapRestart, unknown: true, recall: true, from: login.UnixNano(), to: login.UnixNano()})
-		o.push(outboxEntry{session: "s1", seq: 1}, []byte("1"), false)
+		o.PushGap("s1", &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Recall: true, From: login.UnixNano(), To: login.UnixNano()})
+		o.Push(outbox.Entry{Session: "s1", Seq: 1}, []byte("1"), false)
 		(&source{outbox: o}).recalled(test.last, test.err, zap.New(core))
 		if n := logs.FilterMessageSnippet("a Gap begins at the login").Len(); (n == 1) != (test.err != nil) {
 			t.Errorf("%s: %d lines say so", name, n)
 		}
 		if test.from != 0 {
-			_, _, told, ok := o.take(nil)
-			if !ok || told == nil || told.reason != gapRestart || !told.unknown || told.from != test.from || told.to != login.UnixNano() {
+			_, _, told, ok := o.Take(nil)
+			if !ok || told == nil || told.Reason != outbox.GapRestart || !told.Unknown || told.From != test.from || told.To != login.UnixNano() {
 				t.Errorf("%s: %+v", name, told)
 			}
 		}
-		if _, payload, told, ok := o.take(nil); !ok || told != nil || string(payload) != "1" {
+		if _, payload, told, ok := o.Take(nil); !ok || told != nil || string(payload) != "1" {
 			t.Errorf("%s: then comes %s, %+v", name, payload, told)
 		}
 	}

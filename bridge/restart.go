@@ -7,6 +7,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -29,10 +30,10 @@ type restartWatch struct {
 	due atomic.Bool // there is a hole
 	mu  sync.Mutex  // protects the following
 	// hole waits for a better answer, since then.
-	hole    *gap
+	hole    *outbox.Gap
 	since   time.Time
 	session string
-	held    *gap // in the outbox, and still waits for an answer
+	held    *outbox.Gap // in the outbox, and still waits for an answer
 }
 
 const (
@@ -53,11 +54,11 @@ func (s *ingest) watchSession(c amiconn.Change) {
 		if w.heard.IsZero() {
 			w.heard, w.fresh = c.At, s.recalls
 			if s.recalls {
-				w.hole = &gap{reason: gapRestart, unknown: true, restarted: "unknown", recall: true}
+				w.hole = &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Restarted: "unknown", Recall: true}
 			}
 		}
 		if w.hole != nil {
-			w.hole.from, w.hole.to = clock.Wall(w.heard, c.At), c.At.UnixNano()
+			w.hole.From, w.hole.To = clock.Wall(w.heard, c.At), c.At.UnixNano()
 			w.since, w.session = c.At, c.Session
 			w.due.Store(true)
 		}
@@ -67,9 +68,9 @@ func (s *ingest) watchSession(c amiconn.Change) {
 	case c.To == amiconn.StateWaiting && c.Session != "":
 		s.closeHole("") // of the loss before, if no event came
 		w.mu.Lock()
-		w.hole = &gap{reason: string(c.Reason), unknown: true, restarted: "unknown"}
+		w.hole = &outbox.Gap{Reason: string(c.Reason), Unknown: true, Restarted: "unknown"}
 		if w.shutdown {
-			w.hole.restarted = "yes"
+			w.hole.Restarted = "yes"
 		}
 		w.mu.Unlock()
 		w.shutdown, w.fresh = false, false
@@ -87,7 +88,7 @@ func (s *ingest) watchRestart(e amiconn.Event) {
 	if w.first {
 		w.first = false
 		if w.fresh {
-			w.fresh, w.before, w.lost = false, boot{}, s.outbox.lastBefore()
+			w.fresh, w.before, w.lost = false, boot{}, s.outbox.LastBefore()
 		}
 		s.answer(true)
 	} else if said {
@@ -130,12 +131,12 @@ func (s *ingest) holdHole() {
 	if w.hole == nil {
 		return
 	}
-	if w.hole.restarted == "yes" { // it has said so itself
+	if w.hole.Restarted == "yes" { // it has said so itself
 		s.putHole()
 		return
 	}
 	hole := w.hole
-	hole.held = true
+	hole.Held = true
 	w.held = hole
 	s.putHole()
 	time.AfterFunc(holdHole, func() {
@@ -150,7 +151,7 @@ func (s *ingest) holdHole() {
 // putHole puts the hole into the outbox. It is called with w.mu held.
 func (s *ingest) putHole() {
 	w := &s.watch
-	s.outbox.pushGap(w.session, w.hole)
+	s.outbox.PushGap(w.session, w.hole)
 	s.scheduler.Ready(s.number)
 	w.hole = nil
 	w.due.Store(w.held != nil)
@@ -159,7 +160,7 @@ func (s *ingest) putHole() {
 // settle lets go what is held. It is called with w.mu held.
 func (s *ingest) settle(restarted string) {
 	w := &s.watch
-	s.outbox.unhold(w.held, restarted)
+	s.outbox.Unhold(w.held, restarted)
 	s.scheduler.Ready(s.number)
 	w.held = nil
 	w.due.Store(w.hole != nil)
@@ -181,8 +182,8 @@ func (s *ingest) closeHole(restarted string) {
 	if w.hole == nil {
 		return
 	}
-	if restarted != "" && w.hole.restarted != "yes" {
-		w.hole.restarted = restarted
+	if restarted != "" && w.hole.Restarted != "yes" {
+		w.hole.Restarted = restarted
 	}
 	s.putHole()
 }

@@ -16,7 +16,7 @@ func TestClock_SetWhileASessionIsAway(t *testing.T) {
 	for _, jump := range clocktest.Jumps {
 		for uptime, want := range map[string]string{"1000": "no", "3": "yes"} {
 			s := testIngest(t)
-			s.outbox.recalled(time.Time{}) // there was no process before
+			s.outbox.Recalled(time.Time{}) // there was no process before
 			start := time.Now()
 			first := fullyBooted(t, "990")
 			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})
@@ -27,14 +27,14 @@ func TestClock_SetWhileASessionIsAway(t *testing.T) {
 			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s2", At: back})
 			s.watchRestart(amiconn.Event{At: back, Frame: fullyBooted(t, uptime)})
 			s.onClock(pong(back, -jump)) // the server's clock is as it was
-			_, _, told, ok := s.outbox.take(nil)
+			_, _, told, ok := s.outbox.Take(nil)
 			if !ok || told == nil {
 				t.Fatalf("set by %v: no Gap", jump)
 			}
-			if told.restarted != want {
-				t.Errorf("set by %v: restarted is %s, want %s", jump, told.restarted, want)
+			if told.Restarted != want {
+				t.Errorf("set by %v: restarted is %s, want %s", jump, told.Restarted, want)
 			}
-			if length := time.Duration(told.to - told.from); told.to != back.UnixNano() || length < 10*time.Second || jump <= 0 && length != 10*time.Second {
+			if length := time.Duration(told.To - told.From); told.To != back.UnixNano() || length < 10*time.Second || jump <= 0 && length != 10*time.Second {
 				t.Errorf("set by %v: the Gap is %v long", jump, length)
 			}
 		}

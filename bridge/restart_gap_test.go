@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // The Gap says as well that Asterisk was not started anew since the last event of
@@ -23,13 +24,13 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 			s, login := testIngest(t), time.Now()
 			last := login.Add(-time.Minute).Round(0) // as the stream has it
 			if test.known {
-				s.outbox.recalled(last)
+				s.outbox.Recalled(last)
 			}
 			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
 			s.watchRestart(amiconn.Event{At: time.Now(), Frame: fullyBooted(t, test.uptime)})
-			s.outbox.recalled(last)
-			_, _, told, ok := s.outbox.take(nil)
-			if !ok || told == nil || told.reason != gapRestart || told.restarted != test.want || told.from != last.UnixNano() {
+			s.outbox.Recalled(last)
+			_, _, told, ok := s.outbox.Take(nil)
+			if !ok || told == nil || told.Reason != outbox.GapRestart || told.Restarted != test.want || told.From != last.UnixNano() {
 				t.Errorf("%+v, want restarted %s", told, test.want)
 			}
 		})
@@ -40,7 +41,7 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 // beside that of the loss before.
 func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 	s, start := testIngest(t), time.Now().Add(-time.Minute)
-	s.outbox.recalled(time.Time{})
+	s.outbox.Recalled(time.Time{})
 	up := func(session string, after time.Duration) {
 		s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: session, At: start.Add(after)})
 	}
@@ -56,11 +57,11 @@ func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 	s.watchRestart(amiconn.Event{At: start.Add(5 * time.Second), Frame: fullyBooted(t, "1005")})
 	var told []string
 	for {
-		_, _, hole, ok := s.outbox.take(nil)
+		_, _, hole, ok := s.outbox.Take(nil)
 		if !ok {
 			break
 		}
-		told = append(told, hole.reason)
+		told = append(told, hole.Reason)
 	}
 	if len(told) != 2 || told[0] != string(amiconn.ReasonClosed) || told[1] != string(amiconn.ReasonRead) {
 		t.Errorf("told are %v", told)
@@ -71,7 +72,7 @@ func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 // ends at the login.
 func TestRestart_AGapIsFromTheLastEventToTheLogin(t *testing.T) {
 	s, start := testIngest(t), time.Now().Add(-time.Hour).Truncate(time.Second)
-	s.outbox.recalled(time.Time{})
+	s.outbox.Recalled(time.Time{})
 	state := func(to amiconn.State, session string, after time.Duration) {
 		s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: to, Session: session, Reason: amiconn.ReasonRead, At: start.Add(after)})
 	}
@@ -87,8 +88,8 @@ func TestRestart_AGapIsFromTheLastEventToTheLogin(t *testing.T) {
 	state(amiconn.StateUp, "s2", time.Minute)
 	clock(time.Minute, 61*time.Second)
 	s.watchRestart(amiconn.Event{At: start.Add(62 * time.Second), Frame: fullyBooted(t, "1061")})
-	_, _, told, ok := s.outbox.take(nil)
-	if !ok || told == nil || told.from != start.Add(time.Second).UnixNano() || told.to != start.Add(time.Minute).UnixNano() || told.restarted != "no" {
+	_, _, told, ok := s.outbox.Take(nil)
+	if !ok || told == nil || told.From != start.Add(time.Second).UnixNano() || told.To != start.Add(time.Minute).UnixNano() || told.Restarted != "no" {
 		t.Errorf("%+v", told)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
@@ -21,7 +22,7 @@ type server struct {
 func (b *Bridge) newServer(cfg ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
 	subjects := subject.New(b.cfg.SubjectPrefix, cfg.Name)
-	box := newOutbox(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.notify)
+	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.notify)
 	s := &server{
 		cfg:    cfg,
 		ingest: newIngest(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != DeliverCore, log),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // testServerStatus is that of pbx1, with two sessions, whose messages nobody
@@ -17,8 +18,8 @@ func testServerStatus(t *testing.T) *serverStatus {
 	cfg := DefaultServerConfig()
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
-	box := newOutbox(int(cfg.OutboxBytes), subjects.Gap(), newOutboxBudget(1<<30, 1), func() {})
-	box.recalled(time.Time{})
+	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
+	box.Recalled(time.Time{})
 	s := newServerStatus("b1", &cfg, subjects, box, newStatus(bareConn(), zap.NewNop()), zap.NewNop())
 	s.follow([]amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})
 	return s

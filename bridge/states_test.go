@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // At an interval an operator hears of the session that is not up; of two, of
@@ -156,22 +157,22 @@ func TestStates_AGapIsTold(t *testing.T) {
 	s.log = zap.New(core)
 	from, to := time.Unix(1000, 0), time.Unix(2000, 0)
 	for _, g := range []struct {
-		gap
+		outbox.Gap
 		lost, restarted any
 	}{
-		{gap{reason: dropOverflow, lost: 9}, 9, nil},
-		{gap{reason: "closed", unknown: true, restarted: "yes"}, nil, true},
-		{gap{reason: "read", unknown: true, restarted: "no"}, nil, false},
-		{gap{reason: "ping", unknown: true, restarted: "unknown"}, nil, nil},
+		{outbox.Gap{Reason: outbox.DropOverflow, Lost: 9}, 9, nil},
+		{outbox.Gap{Reason: "closed", Unknown: true, Restarted: "yes"}, nil, true},
+		{outbox.Gap{Reason: "read", Unknown: true, Restarted: "no"}, nil, false},
+		{outbox.Gap{Reason: "ping", Unknown: true, Restarted: "unknown"}, nil, nil},
 	} {
-		g.from, g.to = from.UnixNano(), to.UnixNano()
-		s.tellGap(g.gap)
+		g.From, g.To = from.UnixNano(), to.UnixNano()
+		s.tellGap(g.Gap)
 		told := s.publisher.told(t, ".gap")
 		says(t, told[len(told)-1], map[string]any{
-			"reason": g.reason, "from": clock.Stamp(from), "to": clock.Stamp(to), "lost": g.lost, "restarted": g.restarted,
+			"reason": g.Reason, "from": clock.Stamp(from), "to": clock.Stamp(to), "lost": g.lost, "restarted": g.restarted,
 		})
-		if n := s.gaps.all()[g.reason]; n != 1 {
-			t.Errorf("%d Gaps by %s are counted", n, g.reason)
+		if n := s.gaps.all()[g.Reason]; n != 1 {
+			t.Errorf("%d Gaps by %s are counted", n, g.Reason)
 		}
 	}
 	if n := logs.FilterMessage("gap in the events").Len(); n != 4 {

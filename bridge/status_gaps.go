@@ -9,6 +9,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -21,7 +22,7 @@ type gapCounts struct {
 // newGapCounts knows every reason from the start.
 func newGapCounts() gapCounts {
 	by := map[string]uint64{
-		dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, dropPanic: 0, gapRestart: 0,
+		outbox.DropOverflow: 0, outbox.DropTotal: 0, outbox.DropShed: 0, outbox.DropOversize: 0, outbox.DropCorrupt: 0, outbox.DropPanic: 0, outbox.GapRestart: 0,
 	}
 	for _, reason := range amiconn.Failures() {
 		by[string(reason)] = 0
@@ -42,17 +43,17 @@ func (c *gapCounts) all() map[string]uint64 {
 }
 
 // tellGap publishes, as a status, a Gap that is being put into the stream.
-func (s *serverStatus) tellGap(g gap) {
-	s.gaps.add(g.reason)
-	s.publisher.publish(s.subjects.Status("gap", g.reason), s.gapStatus(g))
+func (s *serverStatus) tellGap(g outbox.Gap) {
+	s.gaps.add(g.Reason)
+	s.publisher.publish(s.subjects.Status("gap", g.Reason), s.gapStatus(g))
 	fields := []zap.Field{
-		zap.String("reason", g.reason), zap.Time("from", time.Unix(0, g.from)), zap.Time("to", time.Unix(0, g.to)),
+		zap.String("reason", g.Reason), zap.Time("from", time.Unix(0, g.From)), zap.Time("to", time.Unix(0, g.To)),
 	}
-	if !g.unknown {
-		fields = append(fields, zap.Uint64("count", g.lost))
+	if !g.Unknown {
+		fields = append(fields, zap.Uint64("count", g.Lost))
 	}
-	if g.restarted != "" {
-		fields = append(fields, zap.String("restarted", g.restarted))
+	if g.Restarted != "" {
+		fields = append(fields, zap.String("restarted", g.Restarted))
 	}
 	s.log.Warn("gap in the events", fields...)
 }
@@ -60,7 +61,7 @@ func (s *serverStatus) tellGap(g gap) {
 // tellDrops logs what was dropped, as a sum has it; the Gap comes when it is its
 // turn in the stream. It is for the status goroutine.
 func (s *serverStatus) tellDrops(now time.Time) {
-	for reason, n := range s.outbox.account().dropped {
+	for reason, n := range s.outbox.Account().Dropped {
 		told := s.told[reason]
 		if told == nil {
 			told = &clock.Sum{At: now}

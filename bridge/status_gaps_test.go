@@ -7,6 +7,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
 
 // What is dropped for an hour is told in a few lines, another reason at once, and
@@ -26,12 +29,12 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 		now = now.Add(5 * time.Second)
 	}
 	for i := range 720 {
-		s.outbox.refuseAs(entryOf(i), dropOverflow)
+		s.outbox.RefuseAs(outboxtest.Entry(i), outbox.DropOverflow)
 		tell()
 		if i == 300 {
 			before := said["lines"]
-			s.outbox.refuse(entryOf(i))
-			if tell(); said["lines"] != before+1 || said[dropOversize] != 1 {
+			s.outbox.Refuse(outboxtest.Entry(i))
+			if tell(); said["lines"] != before+1 || said[outbox.DropOversize] != 1 {
 				t.Errorf("another reason: %v", said)
 			}
 		}
@@ -42,7 +45,7 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 	for _, told := range s.told {
 		told.End()
 	}
-	if tell(); said[dropOverflow] != 720 {
-		t.Errorf("told of %d", said[dropOverflow])
+	if tell(); said[outbox.DropOverflow] != 720 {
+		t.Errorf("told of %d", said[outbox.DropOverflow])
 	}
 }

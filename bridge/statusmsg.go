@@ -5,6 +5,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // The messages on the status subjects. docs/schemas describes them.
@@ -89,16 +90,16 @@ type gapMsg struct {
 	Restarted *bool   `json:"restarted"` // null: unknown, or no session was lost
 }
 
-func (s *serverStatus) gapStatus(g gap) gapMsg {
+func (s *serverStatus) gapStatus(g outbox.Gap) gapMsg {
 	m := gapMsg{
-		Server: s.name, Node: s.node, At: clock.Stamp(time.Now()), Reason: g.reason,
-		From: clock.Stamp(time.Unix(0, g.from)), To: clock.Stamp(time.Unix(0, g.to)),
+		Server: s.name, Node: s.node, At: clock.Stamp(time.Now()), Reason: g.Reason,
+		From: clock.Stamp(time.Unix(0, g.From)), To: clock.Stamp(time.Unix(0, g.To)),
 	}
-	if !g.unknown {
-		m.Lost = &g.lost
+	if !g.Unknown {
+		m.Lost = &g.Lost
 	}
-	if g.restarted == "yes" || g.restarted == "no" {
-		m.Restarted = new(g.restarted == "yes")
+	if g.Restarted == "yes" || g.Restarted == "no" {
+		m.Restarted = new(g.Restarted == "yes")
 	}
 	return m
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // What was sent may have been stored although no acknowledgement came back. The
@@ -36,7 +37,7 @@ func forgetsAfter(cfg *Config) time.Duration { return duplicates(cfg.Stream.MaxA
 type heldAnswer struct {
 	source int
 	ids    map[string]bool // those asked for: whether it is held
-	doubt  doubt           // of those that are not known to be
+	doubt  outbox.Doubt    // of those that are not known to be
 	err    error           // why not all of the stream was read that may hold them
 }
 
@@ -49,8 +50,8 @@ func (p *publisher) ask(ctx context.Context, id int, now time.Time) bool {
 		return false
 	}
 	ids := map[string]bool{}
-	d := p.outboxes[id].doubtful(func(e *outboxEntry) { ids[string(p.appendID(nil, id, e))] = false })
-	if d.since.IsZero() || clock.Elapsed(d.since, now) < p.forgets {
+	d := p.outboxes[id].Doubtful(func(e *outbox.Entry) { ids[string(p.appendID(nil, id, e))] = false })
+	if d.Since.IsZero() || clock.Elapsed(d.Since, now) < p.forgets {
 		return false
 	}
 	r.asking = true
@@ -67,7 +68,7 @@ func (p *publisher) onHeld(a heldAnswer, now time.Time) {
 	r := &p.retries[a.source]
 	r.asking, r.due = false, now
 	o, server := p.outboxes[a.source], zap.String("server", p.names[a.source])
-	n := o.stored(func(e *outboxEntry) bool { return a.ids[string(p.appendID(nil, a.source, e))] })
+	n := o.Stored(func(e *outbox.Entry) bool { return a.ids[string(p.appendID(nil, a.source, e))] })
 	if n > 0 {
 		p.log.Info("events were stored without an acknowledgement", server, zap.Int("count", n))
 	}
@@ -77,23 +78,23 @@ func (p *publisher) onHeld(a heldAnswer, now time.Time) {
 		}
 		if clock.Elapsed(r.asked, now) < storedPatience {
 			r.due = now.Add(r.delays.NextBackOff())
-			o.doubtAll(a.doubt)
+			o.DoubtAll(a.doubt)
 			return
 		}
 		p.log.Warn("events may be stored twice: what the stream holds of them is not to be had", server, zap.Error(a.err))
-		a.doubt.since = now
+		a.doubt.Since = now
 	}
-	o.doubtAll(a.doubt)
+	o.DoubtAll(a.doubt)
 	r.asked, r.answered = time.Time{}, true
 }
 
 // appendID appends the message id of an event or Gap.
-func (p *publisher) appendID(t []byte, id int, e *outboxEntry) []byte {
+func (p *publisher) appendID(t []byte, id int, e *outbox.Entry) []byte {
 	t = append(append(append(append(t, p.node...), '.'), p.names[id]...), '.')
-	t = append(append(t, e.session...), '.')
-	t = strconv.AppendUint(t, e.seq, 10)
-	if e.gap > 0 {
-		t = strconv.AppendUint(append(t, '.'), e.gap, 10)
+	t = append(append(t, e.Session...), '.')
+	t = strconv.AppendUint(t, e.Seq, 10)
+	if e.Gap > 0 {
+		t = strconv.AppendUint(append(t, '.'), e.Gap, 10)
 	}
 	return t
 }

@@ -18,15 +18,17 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
 
 // What was acknowledged behind a hole is stored, and is not sent again.
 func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
-	o := boxOf(1 << 20)
-	w := newWindow([]*outbox{o}, func(int) {})
+	o := outboxtest.New(1 << 20)
+	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	for i := 1; i <= 5; i++ {
-		o.push(entryOf(i), []byte(strconv.Itoa(i)), false)
-		o.take(nil)
+		o.Push(outboxtest.Entry(i), []byte(strconv.Itoa(i)), false)
+		o.Take(nil)
 		w.add(0, 100)
 	}
 	for _, number := range []uint64{0, 2, 4} { // the first is released at once
@@ -35,13 +37,13 @@ func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
 	w.rewind(0)
 	w.ack(0, 1) // too late to find anything in the outbox
 	w.reset(0)
-	if a := o.account(); a.published != 3 || a.queued != 2 || a.inFlight != 0 {
+	if a := o.Account(); a.Published != 3 || a.Queued != 2 || a.InFlight != 0 {
 		t.Errorf("%+v", a)
 	}
-	if diff := cmp.Diff([]string{"2", "4"}, drained(t, o)); diff != "" {
+	if diff := cmp.Diff([]string{"2", "4"}, outboxtest.Drain(t, o)); diff != "" {
 		t.Error(diff)
 	}
-	if a := o.account(); a.bytes != 0 || a.published != 5 {
+	if a := o.Account(); a.Bytes != 0 || a.Published != 5 {
 		t.Errorf("at the end %+v", a)
 	}
 }
@@ -50,10 +52,10 @@ func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
 // again since, and no longer than it is; those sent for the first time later are
 // not.
 func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
-	o := boxOf(1 << 20)
-	w := newWindow([]*outbox{o}, func(int) {})
+	o := outboxtest.New(1 << 20)
+	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	send := func() uint64 {
-		o.take(nil)
+		o.Take(nil)
 		return w.add(0, 100)
 	}
 	fail := func() {
@@ -62,12 +64,12 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 		w.reset(0)
 	}
 	var named []uint64
-	doubtful := func() doubt {
+	doubtful := func() outbox.Doubt {
 		named = nil
-		return o.doubtful(func(e *outboxEntry) { named = append(named, e.seq) })
+		return o.Doubtful(func(e *outbox.Entry) { named = append(named, e.Seq) })
 	}
 	for i := 1; i <= 3; i++ {
-		o.push(entryOf(i), nil, false)
+		o.Push(outboxtest.Entry(i), nil, false)
 	}
 	w.hear(7)
 	before := time.Now()
@@ -76,7 +78,7 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 	w.hear(9)
 	fail()
 	first := doubtful()
-	if first.since.Before(before) || first.since.After(time.Now()) || first.after != 7 || !slices.Equal(named, []uint64{1, 2}) {
+	if first.Since.Before(before) || first.Since.After(time.Now()) || first.After != 7 || !slices.Equal(named, []uint64{1, 2}) {
 		t.Errorf("%+v of %v", first, named)
 	}
 	for range 3 { // it stays so through any number of failures
@@ -92,16 +94,16 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 		t.Errorf("with one acknowledged %+v of %v", left, named)
 	}
 	w.ack(0, send())
-	if none := doubtful(); none != (doubt{}) || len(named) > 0 {
+	if none := doubtful(); none != (outbox.Doubt{}) || len(named) > 0 {
 		t.Errorf("with all acknowledged %+v of %v", none, named)
 	}
 	send()
 	fail()
-	if fresh := doubtful(); !fresh.since.After(first.since) || fresh.after != 9 || !slices.Equal(named, []uint64{3}) {
+	if fresh := doubtful(); !fresh.Since.After(first.Since) || fresh.After != 9 || !slices.Equal(named, []uint64{3}) {
 		t.Errorf("a failure later on: %+v of %v", fresh, named)
 	}
-	known := doubt{since: time.Now(), after: 12}
-	if o.doubtAll(known); doubtful() != known {
+	known := outbox.Doubt{Since: time.Now(), After: 12}
+	if o.DoubtAll(known); doubtful() != known {
 		t.Errorf("once it is known: %+v", doubtful())
 	}
 }
@@ -153,7 +155,7 @@ func pushNamed(s *benchServer, from, to int) {
 		if i%10 == 0 {
 			name = "Other"
 		}
-		s.push(outboxEntry{subject: "ami.events.pbx1." + name, session: "s1", seq: uint64(i), at: 1}, []byte("{}"), false)
+		s.push(outbox.Entry{Subject: "ami.events.pbx1." + name, Session: "s1", Seq: uint64(i), At: 1}, []byte("{}"), false)
 	}
 }
 
@@ -234,16 +236,16 @@ func holeStaysAHole(t *testing.T, b *bench, p *publisher, events int, heal func(
 	}
 	awaitResent(t, srv)
 	for range 5 { // asked and refused a few times more
-		n := srv.outbox.account().resent
+		n := srv.outbox.Account().Resent
 		ticker := time.NewTicker(5 * time.Millisecond)
-		for deadline := time.Now().Add(natstest.Patience); srv.outbox.account().resent == n; <-ticker.C {
+		for deadline := time.Now().Add(natstest.Patience); srv.outbox.Account().Resent == n; <-ticker.C {
 			if time.Now().After(deadline) {
 				t.Fatal("what was refused is not tried again")
 			}
 		}
 		ticker.Stop()
-		if a := srv.outbox.account(); a.published > settled() {
-			t.Fatalf("%d count as published, the stream holds %d", a.published, settled())
+		if a := srv.outbox.Account(); a.Published > settled() {
+			t.Fatalf("%d count as published, the stream holds %d", a.Published, settled())
 		}
 	}
 	heal()
@@ -286,7 +288,7 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 			}
 			ids := map[string]bool{}
 			publish := func(server string, i int) string {
-				e := outboxEntry{session: "s1", seq: uint64(i)}
+				e := outbox.Entry{Session: "s1", Seq: uint64(i)}
 				msg := nats.NewMsg("ami.events." + server + ".Test")
 				id := string(p.appendID(nil, 0, &e))
 				if server != "pbx1" {
@@ -299,11 +301,11 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 				return id
 			}
 			publish("pbx1", 0)
-			d := doubt{since: time.Now(), after: 1}
+			d := outbox.Doubt{Since: time.Now(), After: 1}
 			want := map[string]bool{}
 			for i := 1; i <= events; i++ {
 				if i%7 == 0 { // a hole
-					id := string(p.appendID(nil, 0, &outboxEntry{session: "s1", seq: uint64(i)}))
+					id := string(p.appendID(nil, 0, &outbox.Entry{Session: "s1", Seq: uint64(i)}))
 					ids[id], want[id] = false, false
 					continue
 				}
@@ -313,7 +315,7 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 					publish("pbx2", i)
 				}
 			}
-			for _, from := range []doubt{d, {since: d.since}, {since: d.since, after: 1 << 40}} {
+			for _, from := range []outbox.Doubt{d, {Since: d.Since}, {Since: d.Since, After: 1 << 40}} {
 				asked := maps.Clone(ids)
 				left, err := p.held(t.Context(), p.filters[0], asked, from)
 				if err != nil {
@@ -322,7 +324,7 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 				if diff := cmp.Diff(want, asked); diff != "" {
 					t.Errorf("from %+v: %s", from, diff)
 				}
-				if !left.since.After(d.since) || left.after == 0 {
+				if !left.Since.After(d.Since) || left.After == 0 {
 					t.Errorf("from %+v the rest is in doubt since %+v", from, left)
 				}
 			}
@@ -341,19 +343,19 @@ func TestStored_ReadsFromBeforeTheFirstTry(t *testing.T) {
 		first, last uint64
 		direct      bool
 		clock       time.Time
-		doubt       doubt
+		doubt       outbox.Doubt
 		seq         uint64
 		at          time.Time
 	}{
-		"behind what was heard of":    {1, 1 << 30, true, theirs, doubt{since, 1<<30 - 100}, 1<<30 - 99, time.Time{}},
-		"which is the last":           {1, 1 << 30, true, theirs, doubt{since, 1 << 30}, 1<<30 + 1, time.Time{}},
-		"that was removed":            {1 << 29, 1<<29 + 9, true, theirs, doubt{since, 7}, 1 << 29, time.Time{}},
-		"nothing was heard of":        {1, 1 << 30, true, theirs, doubt{since, 0}, 0, theirs.Add(-time.Minute - heldMargin)},
-		"what was is long ago":        {1, 1 << 30, true, theirs, doubt{since, 7}, 0, theirs.Add(-time.Minute - heldMargin)},
-		"the server tells no time":    {1, 1 << 30, true, time.Time{}, doubt{since, 7}, 0, since.Add(-heldMargin)},
-		"a small stream":              {5, 90, true, theirs, doubt{since, 0}, 5, time.Time{}},
-		"made anew since":             {1, 90, true, theirs, doubt{since, 1 << 30}, 1, time.Time{}},
-		"no direct gets, nothing was": {5, 1 << 30, false, theirs, doubt{since, 0}, 5, time.Time{}},
+		"behind what was heard of":    {1, 1 << 30, true, theirs, outbox.Doubt{Since: since, After: 1<<30 - 100}, 1<<30 - 99, time.Time{}},
+		"which is the last":           {1, 1 << 30, true, theirs, outbox.Doubt{Since: since, After: 1 << 30}, 1<<30 + 1, time.Time{}},
+		"that was removed":            {1 << 29, 1<<29 + 9, true, theirs, outbox.Doubt{Since: since, After: 7}, 1 << 29, time.Time{}},
+		"nothing was heard of":        {1, 1 << 30, true, theirs, outbox.Doubt{Since: since, After: 0}, 0, theirs.Add(-time.Minute - heldMargin)},
+		"what was is long ago":        {1, 1 << 30, true, theirs, outbox.Doubt{Since: since, After: 7}, 0, theirs.Add(-time.Minute - heldMargin)},
+		"the server tells no time":    {1, 1 << 30, true, time.Time{}, outbox.Doubt{Since: since, After: 7}, 0, since.Add(-heldMargin)},
+		"a small stream":              {5, 90, true, theirs, outbox.Doubt{Since: since, After: 0}, 5, time.Time{}},
+		"made anew since":             {1, 90, true, theirs, outbox.Doubt{Since: since, After: 1 << 30}, 1, time.Time{}},
+		"no direct gets, nothing was": {5, 1 << 30, false, theirs, outbox.Doubt{Since: since, After: 0}, 5, time.Time{}},
 	} {
 		info := &jetstream.StreamInfo{TimeStamp: test.clock}
 		info.Config.AllowDirect, info.State.FirstSeq, info.State.LastSeq = test.direct, test.first, test.last
@@ -395,7 +397,7 @@ func TestStored_IDs(t *testing.T) {
 	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
 	pushEvents(b.servers[0], 1, 1)
 	for range 2 {
-		b.servers[0].outbox.pushGap("s1", &gap{reason: dropOverflow, lost: 1})
+		b.servers[0].outbox.PushGap("s1", &outbox.Gap{Reason: outbox.DropOverflow, Lost: 1})
 	}
 	pushEvents(b.servers[0], 2, 2)
 	startPublisher(t, p)
@@ -416,7 +418,7 @@ func TestStored_IDs(t *testing.T) {
 	if diff := cmp.Diff([]string{"test.pbx1.s1.1", "test.pbx1.s1.0.1", "test.pbx1.s1.0.2", "test.pbx1.s1.2"}, ids); diff != "" {
 		t.Error(diff)
 	}
-	for i, e := range []outboxEntry{{session: "s1", seq: 1}, {session: "s1", gap: 1}, {session: "s1", gap: 2}} {
+	for i, e := range []outbox.Entry{{Session: "s1", Seq: 1}, {Session: "s1", Gap: 1}, {Session: "s1", Gap: 2}} {
 		if id := string(p.appendID(nil, 0, &e)); id != ids[i] {
 			t.Errorf("%s is asked for as %s", ids[i], id)
 		}
@@ -570,7 +572,7 @@ func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 	o := b.servers[0].outbox
 	pushEvents(b.servers[0], 1, 3)
 	for range 3 {
-		o.take(nil)
+		o.Take(nil)
 		p.window.add(0, 100)
 	}
 	began := time.Now()
@@ -589,21 +591,21 @@ func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 	} {
 		now := began.Add(step.after)
 		p.retries[0].asking = true
-		p.onHeld(heldAnswer{source: 0, ids: ids, doubt: doubt{since: began, after: 5}, err: step.err}, now)
+		p.onHeld(heldAnswer{source: 0, ids: ids, doubt: outbox.Doubt{Since: began, After: 5}, err: step.err}, now)
 		if r := &p.retries[0]; r.asking || r.answered != step.answered || !step.answered && !r.due.After(now) {
 			t.Errorf("after %v: %+v", step.after, r)
 		}
-		if a := o.account(); a.published != 1 {
-			t.Errorf("after %v %d of the one that is known to be stored are released", step.after, a.published)
+		if a := o.Account(); a.Published != 1 {
+			t.Errorf("after %v %d of the one that is known to be stored are released", step.after, a.Published)
 		}
 	}
-	if d := o.doubtful(func(*outboxEntry) {}); d.since != began.Add(storedPatience) || d.after != 5 {
+	if d := o.Doubtful(func(*outbox.Entry) {}); d.Since != began.Add(storedPatience) || d.After != 5 {
 		t.Errorf("what is sent again is in doubt since %+v", d)
 	}
 	// An answer ends the minute: the next begins anew.
 	p.retries[0].answered = false
 	p.onHeld(heldAnswer{source: 0, ids: ids, err: errHeldCut}, began.Add(2*storedPatience))
-	p.onHeld(heldAnswer{source: 0, ids: ids, doubt: doubt{since: began.Add(2 * storedPatience)}}, began.Add(2*storedPatience))
+	p.onHeld(heldAnswer{source: 0, ids: ids, doubt: outbox.Doubt{Since: began.Add(2 * storedPatience)}}, began.Add(2*storedPatience))
 	if r := &p.retries[0]; !r.asked.IsZero() || !r.answered {
 		t.Errorf("with an answer: %+v", r)
 	}
@@ -619,7 +621,7 @@ func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
 	}
 	pushEvents(b.servers[0], 1, 1)
 	began := time.Now()
-	b.servers[0].outbox.take(nil)
+	b.servers[0].outbox.Take(nil)
 	p.window.add(0, 100)
 	p.window.fail(0, errAckTimeout)
 	p.window.rewind(0)

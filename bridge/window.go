@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 const (
@@ -34,7 +36,7 @@ type sent struct {
 // lane is one server's part of a window, in the order of sending. Its numbers
 // only grow, so an acknowledgement of an earlier attempt is recognized.
 type lane struct {
-	outbox     *outbox
+	outbox     *outbox.Outbox
 	limit      int    // of bytes in flight, whatever its share
 	ring       []sent // its length is a power of two
 	head, tail uint64 // the number of the oldest, of the next
@@ -72,10 +74,10 @@ type window struct {
 	failures []int // lanes with a failure that the publisher has not seen
 }
 
-func newWindow(outboxes []*outbox, ready func(int)) *window {
+func newWindow(outboxes []*outbox.Outbox, ready func(int)) *window {
 	w := &window{timeout: ackTimeout, changed: make(chan struct{}, 1), ready: ready, lanes: make([]lane, len(outboxes))}
 	for i, o := range outboxes {
-		w.lanes[i].outbox, w.lanes[i].limit = o, int(o.mayBeSent())
+		w.lanes[i].outbox, w.lanes[i].limit = o, int(o.MayBeSent())
 	}
 	return w
 }
@@ -153,7 +155,7 @@ func (w *window) ack(source int, number uint64) {
 func (w *window) refuse(source int, number uint64) {
 	w.mu.Lock()
 	if l := w.lane(source, number); l != nil && !l.slot(number).acked {
-		l.outbox.refuseSent(int(number - l.head))
+		l.outbox.RefuseSent(int(number - l.head))
 		w.failLane(source, errRefused)
 	}
 	w.mu.Unlock()
@@ -202,7 +204,7 @@ func (w *window) advance(l *lane) (unblocked bool) {
 	head, acked := l.head, 0
 	for l.head < l.tail && l.slot(l.head).acked {
 		acked += l.slot(l.head).bytes
-		l.outbox.ack()
+		l.outbox.Ack()
 		l.head++
 		w.inFlight--
 	}
@@ -300,12 +302,12 @@ func (w *window) rewind(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &w.lanes[source]
-	var d *doubt
+	var d *outbox.Doubt
 	if l.head < l.tail {
 		oldest := l.slot(l.head)
-		d = &doubt{since: oldest.at, after: oldest.after}
+		d = &outbox.Doubt{Since: oldest.at, After: oldest.after}
 	}
-	l.outbox.rewind(d, func(i int) bool { return l.slot(l.head + uint64(i)).acked })
+	l.outbox.Rewind(d, func(i int) bool { return l.slot(l.head + uint64(i)).acked })
 }
 
 // settled ends the probing of source, which has nothing to send.

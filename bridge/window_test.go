@@ -14,19 +14,21 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
 
 // laneRig is a window with outboxes, of which each event costs a hundred bytes.
 type laneRig struct {
 	*window
-	outboxes []*outbox
+	outboxes []*outbox.Outbox
 }
 
 func newLaneRig(servers int) *laneRig {
 	r := new(laneRig)
-	budget := newOutboxBudget(1<<30, servers)
+	budget := outbox.NewBudget(1<<30, servers)
 	for range servers {
-		r.outboxes = append(r.outboxes, newOutbox(64<<20, "gap", budget, func() {}))
+		r.outboxes = append(r.outboxes, outbox.New(64<<20, "gap", budget, func() {}))
 	}
 	r.window = newWindow(r.outboxes, func(int) {})
 	return r
@@ -35,10 +37,10 @@ func newLaneRig(servers int) *laneRig {
 // send has an event of source be in flight and returns its number.
 func (r *laneRig) send(source int) uint64 {
 	o := r.outboxes[source]
-	if !o.waiting() {
-		o.push(outboxEntry{seq: o.account().received + 1}, nil, false)
+	if !o.Waiting() {
+		o.Push(outbox.Entry{Seq: o.Account().Received + 1}, nil, false)
 	}
-	o.take(nil)
+	o.Take(nil)
 	return r.add(source, 100)
 }
 
@@ -65,14 +67,14 @@ func TestWindow_AWordOfAnEarlierTryChangesNothing(t *testing.T) {
 	}
 	r.ack(1, third)
 	r.ack(-1, third)
-	if a := r.outboxes[0].account(); a.published != 0 || a.dropped[dropOversize] != 0 || a.inFlight != 1 {
+	if a := r.outboxes[0].Account(); a.Published != 0 || a.Dropped[outbox.DropOversize] != 0 || a.InFlight != 1 {
 		t.Errorf("%+v", a)
 	}
 	if failure, _ := r.state(0); failure != nil {
 		t.Errorf("failed: %v", failure)
 	}
 	r.ack(0, third)
-	if a := r.outboxes[0].account(); a.published != 1 {
+	if a := r.outboxes[0].Account(); a.Published != 1 {
 		t.Errorf("its own acknowledgement: %+v", a)
 	}
 }
@@ -181,8 +183,8 @@ func TestWindow_TheShareIsThatOfThoseThatSend(t *testing.T) {
 	r := newLaneRig(8)
 	room := func() (n int) {
 		for ; r.room(0); n++ {
-			r.outboxes[0].push(outboxEntry{}, nil, false)
-			r.outboxes[0].take(nil)
+			r.outboxes[0].Push(outbox.Entry{}, nil, false)
+			r.outboxes[0].Take(nil)
 			r.add(0, 4096)
 		}
 		r.rewind(0)
@@ -218,7 +220,7 @@ func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 		}
 		for id := range 2 {
 			pushEvents(b.servers[id], 1, 1)
-			b.servers[id].outbox.take(nil)
+			b.servers[id].outbox.Take(nil)
 			number := p.window.add(id, 100)
 			p.delivery.prepare(&p.msg, id, number, false)
 		}
@@ -245,10 +247,10 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 	p.forgets = time.Hour // the stream is not asked
 	now := time.Now()
 	refuse := func(err error) time.Duration {
-		if !b.servers[0].outbox.waiting() {
+		if !b.servers[0].outbox.Waiting() {
 			pushEvents(b.servers[0], 1, 1)
 		}
-		b.servers[0].outbox.take(nil)
+		b.servers[0].outbox.Take(nil)
 		p.window.add(0, 100)
 		p.window.fail(0, err)
 		p.noteFailures(now)
@@ -278,7 +280,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 			t.Errorf("after %v it waits %v", err, wait)
 		}
 	}
-	b.servers[0].outbox.take(nil)
+	b.servers[0].outbox.Take(nil)
 	p.window.ack(0, p.window.add(0, 100))
 	p.recover(t.Context(), now)
 	if len(p.failing) > 0 {
@@ -288,7 +290,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 		t.Errorf("the first wait of the next failure is %v", wait)
 	}
 	// The stream has ended a batch: that is tried at once, but not again and again.
-	b.servers[0].outbox.take(nil)
+	b.servers[0].outbox.Take(nil)
 	p.window.ack(0, p.window.add(0, 100))
 	p.recover(t.Context(), now)
 	if first, second := refuse(errBatchEnded), refuse(errBatchEnded); first != 0 || second == 0 {
@@ -345,17 +347,17 @@ func TestPublisher_ATurnIsAQuantum(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := twoServers(t, s.ClientURL(), "")
 	for _, server := range b.servers {
-		server.outbox.recalled(time.Time{})
+		server.outbox.Recalled(time.Time{})
 		for i := range 100 {
-			server.push(outboxEntry{subject: "ami.events.x.Test", session: "s1", seq: uint64(i + 1)}, make([]byte, 1024-entryBytes), false)
+			server.push(outbox.Entry{Subject: "ami.events.x.Test", Session: "s1", Seq: uint64(i + 1)}, make([]byte, 1024-outbox.EntryBytes), false)
 		}
 	}
 	for turn, want := range []uint64{16, 16, 32, 32} {
 		if !p.turn() {
 			t.Fatal("nobody's turn")
 		}
-		if a := b.servers[turn%2].outbox.account(); a.inFlight+a.published != want {
-			t.Errorf("turn %d: %d are sent, want %d", turn, a.inFlight+a.published, want)
+		if a := b.servers[turn%2].outbox.Account(); a.InFlight+a.Published != want {
+			t.Errorf("turn %d: %d are sent, want %d", turn, a.InFlight+a.Published, want)
 		}
 	}
 }
@@ -369,9 +371,9 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	p.log, p.forgets = zap.New(core), time.Hour
 	now := time.Now()
 	pushEvents(b.servers[0], 1, 1)
-	b.servers[0].outbox.recalled(time.Time{})
+	b.servers[0].outbox.Recalled(time.Time{})
 	for range 5 {
-		b.servers[0].outbox.take(nil)
+		b.servers[0].outbox.Take(nil)
 		p.window.add(0, 100)
 		p.window.fail(0, &refusal{Code: 10077, Description: "maximum bytes exceeded"})
 		p.noteFailures(now)
@@ -385,7 +387,7 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	if n := logs.FilterMessage("events flow again").Len(); n != 0 {
 		t.Errorf("%d lines say that they flow", n)
 	}
-	b.servers[0].outbox.take(nil)
+	b.servers[0].outbox.Take(nil)
 	p.window.ack(0, p.window.add(0, 100))
 	for range 3 {
 		p.recover(t.Context(), now)
@@ -430,16 +432,16 @@ func TestOutbox_HalfOfItMayBeInFlight(t *testing.T) {
 		{1 << 20, 1 << 24, 8, 1 << 19},
 		{1 << 20, 1 << 22, 8, 1 << 17},
 	} {
-		o := newOutbox(int(test.limit), "gap", newOutboxBudget(test.total, int(test.servers)), func() {})
-		if got := o.mayBeSent(); got != test.want {
+		o := outbox.New(int(test.limit), "gap", outbox.NewBudget(test.total, int(test.servers)), func() {})
+		if got := o.MayBeSent(); got != test.want {
 			t.Errorf("%+v: %d", test, got)
 		}
-		w := newWindow([]*outbox{o}, func(int) {})
+		w := newWindow([]*outbox.Outbox{o}, func(int) {})
 		w.setBatched(true)
 		sent := int64(0)
 		for ; w.room(0); sent += 8192 {
-			o.push(entryOf(0), nil, false)
-			o.take(nil)
+			o.Push(outboxtest.Entry(0), nil, false)
+			o.Take(nil)
 			w.add(0, 8192)
 		}
 		if sent < test.want || sent > test.want+8192 {

@@ -1,4 +1,4 @@
-package bridge
+package outbox
 
 import "slices"
 
@@ -8,11 +8,11 @@ import "slices"
 // dropOldest drops the oldest events that wait until a sixteenth of the outbox
 // is free of them, so that the hole is one, with one Gap, and not one before
 // every event. It reports whether there was any.
-func (o *outbox) dropOldest(reason string) bool {
+func (o *Outbox) dropOldest(reason string) bool {
 	target := o.bytes - o.limit/16
-	var holes []*gap
+	var holes []*Gap
 	var session string
-	fresh := &gap{reason: reason}
+	fresh := &Gap{Reason: reason}
 	for o.bytes > target && o.waits.Len() > 0 {
 		s := o.waits.PopFront()
 		o.free(&s)
@@ -21,20 +21,20 @@ func (o *outbox) dropOldest(reason string) bool {
 			o.dead--
 		case s.hole == nil:
 			o.count(&s, reason)
-			fresh.add(s.at)
-			session = s.session
+			fresh.add(s.At)
+			session = s.Session
 		default:
 			holes = mergeGap(holes, s.hole)
-			session = s.session
+			session = s.Session
 		}
 	}
-	dropped := fresh.lost > 0
+	dropped := fresh.Lost > 0
 	if dropped {
 		holes = mergeGap(holes, fresh)
 	}
 	for _, hole := range slices.Backward(holes) {
 		o.waits.PushFront(o.gapSlot(session, hole))
-		if hole.reason == dropShed {
+		if hole.Reason == DropShed {
 			o.shedding = hole
 		}
 	}
@@ -45,9 +45,9 @@ func (o *outbox) dropOldest(reason string) bool {
 }
 
 // mergeGap adds hole to the one of its reason, or to the list.
-func mergeGap(holes []*gap, hole *gap) []*gap {
+func mergeGap(holes []*Gap, hole *Gap) []*Gap {
 	for _, h := range holes {
-		if h.reason == hole.reason {
+		if h.Reason == hole.Reason {
 			h.merge(hole)
 			return holes
 		}
@@ -56,7 +56,7 @@ func mergeGap(holes []*gap, hole *gap) []*gap {
 }
 
 // count takes a waiting event out of the books as dropped.
-func (o *outbox) count(s *slot, reason string) {
+func (o *Outbox) count(s *slot, reason string) {
 	o.dropped[reason]++
 	o.queued--
 	if s.shed {
@@ -65,29 +65,29 @@ func (o *outbox) count(s *slot, reason string) {
 }
 
 // lose drops the event that has just come. Its Gap is the last that waits.
-func (o *outbox) lose(e outboxEntry, reason string) {
+func (o *Outbox) lose(e Entry, reason string) {
 	o.dropped[reason]++
 	if o.waits.Len() > 0 {
-		if last := o.waits.At(o.waits.Len() - 1).hole; last != nil && last.reason == reason {
-			last.add(e.at)
+		if last := o.waits.At(o.waits.Len() - 1).hole; last != nil && last.Reason == reason {
+			last.add(e.At)
 			return
 		}
 	}
-	hole := &gap{reason: reason}
-	hole.add(e.at)
-	o.waits.PushBack(o.gapSlot(e.session, hole))
+	hole := &Gap{Reason: reason}
+	hole.add(e.At)
+	o.waits.PushBack(o.gapSlot(e.Session, hole))
 	o.judge(true)
 }
 
 // shedOldest drops the oldest of what is to be shed first until a quarter of
 // the outbox is free or none is left. One Gap, where the first was, tells of
 // them all: between the others are events that stay.
-func (o *outbox) shedOldest() {
+func (o *Outbox) shedOldest() {
 	for i := 0; i < o.waits.Len() && o.sheddable > 0 && o.bytes > o.limit/4*3; i++ {
 		if s := o.waits.At(i); s.shed && !s.dead && s.hole == nil {
 			o.queued--
 			o.sheddable--
-			o.shed(s, s.outboxEntry)
+			o.shed(s, s.Entry)
 		}
 	}
 	if o.dead > o.waits.Len()/2 {
@@ -96,7 +96,7 @@ func (o *outbox) shedOldest() {
 }
 
 // compact takes out what was shed.
-func (o *outbox) compact() {
+func (o *Outbox) compact() {
 	for range o.waits.Len() {
 		s := o.waits.PopFront()
 		if s.dead {
@@ -110,21 +110,21 @@ func (o *outbox) compact() {
 
 // shed drops an event that SHED_FIRST names: the one in s, or, without a slot,
 // the one that has just come.
-func (o *outbox) shed(s *slot, e outboxEntry) {
-	o.dropped[dropShed]++
+func (o *Outbox) shed(s *slot, e Entry) {
+	o.dropped[DropShed]++
 	fresh := o.shedding == nil
 	if fresh {
-		o.shedding = &gap{reason: dropShed}
+		o.shedding = &Gap{Reason: DropShed}
 	}
-	o.shedding.add(e.at)
+	o.shedding.add(e.At)
 	if s != nil {
 		o.free(s)
 	}
 	switch {
 	case fresh && s != nil:
-		*s = o.gapSlot(e.session, o.shedding)
+		*s = o.gapSlot(e.Session, o.shedding)
 	case fresh:
-		o.waits.PushBack(o.gapSlot(e.session, o.shedding))
+		o.waits.PushBack(o.gapSlot(e.Session, o.shedding))
 	case s != nil:
 		*s = slot{dead: true}
 		o.dead++
@@ -136,42 +136,42 @@ func (o *outbox) shed(s *slot, e outboxEntry) {
 // gapSlot numbers a Gap and pays for it. A Gap is never refused for want of
 // room: there is one for each sixteenth of an outbox, or for each lost session;
 // or, while what is in flight fills it, one for each event that is, at most.
-func (o *outbox) gapSlot(session string, hole *gap) slot {
+func (o *Outbox) gapSlot(session string, hole *Gap) slot {
 	o.gaps++
-	s := slot{outboxEntry: outboxEntry{subject: o.subject, session: session, gap: o.gaps, at: hole.to}, hole: hole}
+	s := slot{Entry: Entry{Subject: o.subject, Session: session, Gap: o.gaps, At: hole.To}, hole: hole}
 	o.charge(s.cost(), true)
 	return s
 }
 
 // judge raises the alarm when the outbox begins to fill, drops or is drained.
-func (o *outbox) judge(dropping bool) {
-	if now := o.level.next(o.bytes, o.limit, dropping); now != o.level {
+func (o *Outbox) judge(dropping bool) {
+	if now := o.level.Next(o.bytes, o.limit, dropping); now != o.level {
 		o.level = now
 		o.alarm()
 	}
 }
 
-// level is how full a buffer is.
-type level uint8
+// Level is how full a buffer is.
+type Level uint8
 
 const (
-	levelNormal level = iota
-	levelHigh         // over 80 %
-	levelFull         // something was refused or dropped
+	LevelNormal Level = iota
+	LevelHigh         // over 80 %
+	LevelFull         // something was refused or dropped
 )
 
-func (l level) String() string { return [...]string{"normal", "high", "full"}[l] }
+func (l Level) String() string { return [...]string{"normal", "high", "full"}[l] }
 
-// next returns the level at depth. Once high it stays so until the buffer is
+// Next returns the level at depth. Once high it stays so until the buffer is
 // under 20 %: a buffer at the edge does not flutter.
-func (l level) next(depth, capacity int64, refused bool) level {
+func (l Level) Next(depth, capacity int64, refused bool) Level {
 	switch {
 	case refused:
-		return levelFull
+		return LevelFull
 	case depth*5 < capacity:
-		return levelNormal
+		return LevelNormal
 	case depth*5 > capacity*4:
-		return max(l, levelHigh)
+		return max(l, LevelHigh)
 	}
 	return l
 }

@@ -1,4 +1,4 @@
-package bridge
+package outbox
 
 import (
 	"fmt"
@@ -10,5 +10,5 @@ import (
 // The pages say what the code does.
 func TestDocs_BoundsOfTheOutbox(t *testing.T) {
 	pagetest.Says(t, "design", fmt.Sprintf("`keptBlocks`, %d of %d KiB", keptBlocks, blockBytes>>10),
-		fmt.Sprintf("%d bytes an event included; Gaps, of %d each", entryBytes, entryBytes+gapBytes))
+		fmt.Sprintf("%d bytes an event included; Gaps, of %d each", EntryBytes, EntryBytes+gapBytes))
 }

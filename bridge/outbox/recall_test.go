@@ -1,4 +1,4 @@
-package bridge
+package outbox
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 
 // recalling is an outbox behind a first login at that time, whose stream has not
 // told yet where it ended.
-func recalling(limit int, login time.Time) *outbox {
+func recalling(limit int, login time.Time) *Outbox {
 	o := testOutbox(limit)
-	o.pushGap("s", &gap{reason: gapRestart, unknown: true, from: login.UnixNano(), to: login.UnixNano(), recall: true})
+	o.PushGap("s", &Gap{Reason: GapRestart, Unknown: true, From: login.UnixNano(), To: login.UnixNano(), Recall: true})
 	return o
 }
 
@@ -30,25 +30,25 @@ func TestRecall_EventsWaitForTheStream(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := recalling(1<<20, login)
-			o.push(pushed(1), []byte("1"), false)
-			if _, _, _, ok := o.take(nil); ok || o.waiting() {
+			o.Push(pushed(1), []byte("1"), false)
+			if _, _, _, ok := o.Take(nil); ok || o.Waiting() {
 				t.Fatal("something goes out before the stream has told where it ended")
 			}
-			o.recalled(test.last)
-			if !o.waiting() {
+			o.Recalled(test.last)
+			if !o.Waiting() {
 				t.Fatal("nothing goes out once it has")
 			}
 			if test.from != 0 {
-				_, _, told, ok := o.take(nil)
-				if !ok || told == nil || told.from != test.from || told.to != login.UnixNano() {
+				_, _, told, ok := o.Take(nil)
+				if !ok || told == nil || told.From != test.from || told.To != login.UnixNano() {
 					t.Fatalf("the first is %+v", told)
 				}
-				o.ack()
+				o.Ack()
 			}
 			if diff := cmp.Diff([]string{"1"}, drain(t, o)); diff != "" {
 				t.Error(diff)
 			}
-			if a := o.account(); a.bytes != 0 || a.left != 0 || a.published != 1 {
+			if a := o.Account(); a.Bytes != 0 || a.Left != 0 || a.Published != 1 {
 				t.Errorf("%+v", a)
 			}
 		})
@@ -57,19 +57,19 @@ func TestRecall_EventsWaitForTheStream(t *testing.T) {
 
 // What does not fit meanwhile is dropped behind the Gap, and told.
 func TestRecall_AnOutboxThatOverflowsMeanwhile(t *testing.T) {
-	o := recalling(entryBytes*64, time.Unix(1000, 0))
+	o := recalling(EntryBytes*64, time.Unix(1000, 0))
 	for i := range 200 {
-		o.push(pushed(i), fmt.Appendf(nil, "%d", i), false)
+		o.Push(pushed(i), fmt.Appendf(nil, "%d", i), false)
 	}
-	if _, _, _, ok := o.take(nil); ok {
+	if _, _, _, ok := o.Take(nil); ok {
 		t.Fatal("something goes out before the stream has told where it ended")
 	}
-	o.recalled(time.Unix(900, 0))
+	o.Recalled(time.Unix(900, 0))
 	got := drain(t, o)
-	if len(got) < 3 || got[0] != gapRestart+":unknown" || !strings.HasPrefix(got[1], dropOverflow) || got[len(got)-1] != "199" {
+	if len(got) < 3 || got[0] != GapRestart+":unknown" || !strings.HasPrefix(got[1], DropOverflow) || got[len(got)-1] != "199" {
 		t.Errorf("%q", got)
 	}
-	if a := o.account(); a.received != a.published+a.dropped[dropOverflow] {
+	if a := o.Account(); a.Received != a.Published+a.Dropped[DropOverflow] {
 		t.Errorf("the law does not hold: %+v", a)
 	}
 }

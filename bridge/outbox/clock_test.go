@@ -1,4 +1,4 @@
-package bridge
+package outbox
 
 import (
 	"testing"
@@ -11,14 +11,14 @@ import (
 // covers the times of both.
 func TestClock_SetBetweenDroppedEvents(t *testing.T) {
 	for _, jump := range clocktest.Jumps {
-		g, start := gap{reason: dropOverflow}, time.Now()
+		g, start := Gap{Reason: DropOverflow}, time.Now()
 		after := clocktest.Set(t, start.Add(time.Second), jump)
 		g.add(start.UnixNano())
 		g.add(after.UnixNano())
-		other := gap{reason: dropOverflow}
+		other := Gap{Reason: DropOverflow}
 		other.add(after.UnixNano())
 		g.merge(&other)
-		if g.from != min(start.UnixNano(), after.UnixNano()) || g.to != max(start.UnixNano(), after.UnixNano()) || g.lost != 3 {
+		if g.From != min(start.UnixNano(), after.UnixNano()) || g.To != max(start.UnixNano(), after.UnixNano()) || g.Lost != 3 {
 			t.Errorf("set by %v: %+v", jump, g)
 		}
 	}

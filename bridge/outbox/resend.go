@@ -1,4 +1,4 @@
-package bridge
+package outbox
 
 import (
 	"time"
@@ -6,17 +6,17 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 )
 
-// doubt is why an event may be stored: it was sent, and nobody said what came of
+// Doubt is why an event may be stored: it was sent, and nobody said what came of
 // it. Those that were sent again together share one. It does not change.
-type doubt struct {
-	since time.Time // when the first of them was first sent, or known not to be stored
-	after uint64    // what the stream had as its last then, as far as was heard; 0: not known
+type Doubt struct {
+	Since time.Time // when the first of them was first sent, or known not to be stored
+	After uint64    // what the stream had as its last then, as far as was heard; 0: not known
 }
 
-// rewind makes everything that is not acknowledged to be sent again, and reports
+// Rewind makes everything that is not acknowledged to be sent again, and reports
 // whether there is anything to send. What was in flight and is acknowledged, by
 // its place there, is released; the rest is in doubt as d says.
-func (o *outbox) rewind(d *doubt, acked func(i int) bool) bool {
+func (o *Outbox) Rewind(d *Doubt, acked func(i int) bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := o.sent.Len() - 1; i >= 0; i-- {
@@ -40,7 +40,7 @@ func (o *outbox) rewind(d *doubt, acked func(i int) bool) bool {
 }
 
 // release frees an event that waits to be sent again, as published.
-func (o *outbox) release(s *slot) {
+func (o *Outbox) release(s *slot) {
 	if s.hole == nil {
 		o.published++
 		o.queued--
@@ -48,31 +48,31 @@ func (o *outbox) release(s *slot) {
 	o.free(s)
 }
 
-// doubtful names what is to be sent again, and returns the doubt that is that of
+// Doubtful names what is to be sent again, and returns the doubt that is that of
 // all of it: zero without any.
-func (o *outbox) doubtful(name func(e *outboxEntry)) (all doubt) {
+func (o *Outbox) Doubtful(name func(e *Entry)) (all Doubt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.again.Len() {
 		s := o.again.At(i)
-		name(&s.outboxEntry)
+		name(&s.Entry)
 		d := s.doubt
 		switch {
 		case d == nil:
-		case all.since.IsZero():
+		case all.Since.IsZero():
 			all = *d
 		default:
-			if d.since.Before(all.since) {
-				all.since = d.since
+			if d.Since.Before(all.Since) {
+				all.Since = d.Since
 			}
-			all.after = min(all.after, d.after)
+			all.After = min(all.After, d.After)
 		}
 	}
 	return all
 }
 
-// doubtAll has what is to be sent again be in doubt as d says.
-func (o *outbox) doubtAll(d doubt) {
+// DoubtAll has what is to be sent again be in doubt as d says.
+func (o *Outbox) DoubtAll(d Doubt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.again.Len() {
@@ -80,14 +80,14 @@ func (o *outbox) doubtAll(d doubt) {
 	}
 }
 
-// stored releases as published what is to be sent again and is held by the
+// Stored releases as published what is to be sent again and is held by the
 // stream, and returns how much that was. The rest keeps its order.
-func (o *outbox) stored(held func(e *outboxEntry) bool) (n int) {
+func (o *Outbox) Stored(held func(e *Entry) bool) (n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for range o.again.Len() {
 		s := o.again.PopFront()
-		if !held(&s.outboxEntry) {
+		if !held(&s.Entry) {
 			o.again.PushBack(s)
 			continue
 		}

@@ -1,4 +1,4 @@
-package bridge
+package outbox
 
 import (
 	"sync"
@@ -17,9 +17,9 @@ const (
 	keptBlocks = 512 // what the pool keeps, 32 MiB
 )
 
-// outboxBudget bounds all outboxes together. Each has a floor of its own, so
+// Budget bounds all outboxes together. Each has a floor of its own, so
 // that a flood on one can fill the rest and never the room of another.
-type outboxBudget struct {
+type Budget struct {
 	floor  int64
 	shared atomic.Int64 // what is left of the rest
 
@@ -27,10 +27,10 @@ type outboxBudget struct {
 	pool []*block
 }
 
-// newOutboxBudget divides total bytes among so many servers: half of it in
+// NewBudget divides total bytes among so many servers: half of it in
 // equal floors, half for whoever needs more.
-func newOutboxBudget(total int64, servers int) *outboxBudget {
-	b := &outboxBudget{floor: total / 2 / int64(max(servers, 1))}
+func NewBudget(total int64, servers int) *Budget {
+	b := &Budget{floor: total / 2 / int64(max(servers, 1))}
 	b.shared.Store(total - b.floor*int64(servers))
 	return b
 }
@@ -38,7 +38,7 @@ func newOutboxBudget(total int64, servers int) *outboxBudget {
 // move accounts for an outbox that goes from one size to another. It reports
 // false, and does nothing, if there is no room; it always makes it for what
 // must be noted.
-func (b *outboxBudget) move(from, to int64, must bool) bool {
+func (b *Budget) move(from, to int64, must bool) bool {
 	delta := max(0, to-b.floor) - max(0, from-b.floor)
 	for {
 		left := b.shared.Load()
@@ -51,7 +51,7 @@ func (b *outboxBudget) move(from, to int64, must bool) bool {
 	}
 }
 
-func (b *outboxBudget) get() *block {
+func (b *Budget) get() *block {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := len(b.pool); n > 0 {
@@ -62,7 +62,7 @@ func (b *outboxBudget) get() *block {
 	return &block{buf: make([]byte, blockBytes)}
 }
 
-func (b *outboxBudget) put(blk *block) {
+func (b *Budget) put(blk *block) {
 	blk.used = 0
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,4 +1,4 @@
-package bridge
+package outbox
 
 import (
 	"maps"
@@ -8,38 +8,38 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 )
 
-// outboxEntry is what an outbox knows of an event beside its payload.
-type outboxEntry struct {
-	subject string
-	session string // token of the login it came by
-	seq     uint64 // its number there, 0 for a Gap
-	gap     uint64 // the number of a Gap among those of its outbox
-	at      int64  // when it was read, Unix nanoseconds
+// Entry is what an outbox knows of an event beside its payload.
+type Entry struct {
+	Subject string
+	Session string // token of the login it came by
+	Seq     uint64 // its number there, 0 for a Gap
+	Gap     uint64 // the number of a Gap among those of its outbox
+	At      int64  // when it was read, Unix nanoseconds
 }
 
 // The reasons for a drop.
 const (
-	dropOverflow = "overflow" // the server's outbox was full
-	dropTotal    = "total"    // all outboxes together were
-	dropShed     = "shed"     // SHED_FIRST named it, and the outbox was filling
-	dropOversize = "oversize" // larger than a frame or a message may be
-	dropCorrupt  = "corrupt"  // neither Event nor Response
-	dropPanic    = "panic"    // its handler panicked
+	DropOverflow = "overflow" // the server's outbox was full
+	DropTotal    = "total"    // all outboxes together were
+	DropShed     = "shed"     // SHED_FIRST named it, and the outbox was filling
+	DropOversize = "oversize" // larger than a frame or a message may be
+	DropCorrupt  = "corrupt"  // neither Event nor Response
+	DropPanic    = "panic"    // its handler panicked
 )
 
-// entryBytes is what an entry costs beside its payload.
-const entryBytes = 128
+// EntryBytes is what an entry costs beside its payload.
+const EntryBytes = 128
 
-// outbox holds one server's events until NATS has acknowledged them, in order:
+// Outbox holds one server's events until NATS has acknowledged them, in order:
 // those that are in flight, those that were before a failure, those that wait.
 // It is bounded in bytes. When it is full, push never waits: the oldest that
 // wait are dropped, and a Gap takes their place. What has been sent is not
 // dropped: it may be stored, and would be counted as lost. The window bounds it.
 // Memory follows the load: payloads lie in blocks that go back to a common pool.
-type outbox struct {
+type Outbox struct {
 	limit   int64
 	subject string // of its Gaps
-	budget  *outboxBudget
+	budget  *Budget
 	alarm   func() // called with mu held when the level changes; must not wait
 
 	mu        sync.Mutex // protects the following
@@ -47,13 +47,13 @@ type outbox struct {
 	again     deque.Deque[slot] // sent before a failure
 	waits     deque.Deque[slot]
 	tails     [2]*block // being filled: with what stays, with what is shed first
-	shedding  *gap      // in waits, not told: takes what else is shed
+	shedding  *Gap      // in waits, not told: takes what else is shed
 	sheddable int       // in waits
 	dead      int       // in waits
 	gaps      uint64    // numbered so far
 	known     bool      // past is, see recall.go
 	past      int64     // when the last event before this process was; 0: none
-	level     level
+	level     Level
 	bytes     int64
 	highWater int64
 	received  uint64
@@ -67,11 +67,11 @@ type outbox struct {
 
 // slot is an event, a Gap, or what is left of an event that was shed.
 type slot struct {
-	outboxEntry
-	hole   *gap
+	Entry
+	hole   *Gap
 	dead   bool
 	shed   bool   // may be shed
-	doubt  *doubt // nil if it was never sent, or is in flight for the first time
+	doubt  *Doubt // nil if it was never sent, or is in flight for the first time
 	block  *block
 	offset int
 	size   int
@@ -79,36 +79,36 @@ type slot struct {
 
 func (s *slot) cost() int64 {
 	if s.hole != nil {
-		return entryBytes + gapBytes
+		return EntryBytes + gapBytes
 	}
-	return int64(s.size + entryBytes)
+	return int64(s.size + EntryBytes)
 }
 
-func newOutbox(limit int, subject string, budget *outboxBudget, alarm func()) *outbox {
-	return &outbox{
+func New(limit int, subject string, budget *Budget, alarm func()) *Outbox {
+	return &Outbox{
 		limit: int64(limit), subject: subject, budget: budget, alarm: alarm,
 		// The reasons exist from the start, so that absence never means zero.
 		dropped: map[string]uint64{
-			dropOverflow: 0, dropTotal: 0, dropShed: 0, dropOversize: 0, dropCorrupt: 0, dropPanic: 0,
+			DropOverflow: 0, DropTotal: 0, DropShed: 0, DropOversize: 0, DropCorrupt: 0, DropPanic: 0,
 		},
 	}
 }
 
-// mayBeSent is how many bytes should be in flight at most: half of what the
+// MayBeSent is how many bytes should be in flight at most: half of what the
 // outbox has whatever others have, so that when it is full there are older ones
 // to drop, and the newest stay.
-func (o *outbox) mayBeSent() int64 { return min(o.limit, o.budget.floor) / 2 }
+func (o *Outbox) MayBeSent() int64 { return min(o.limit, o.budget.floor) / 2 }
 
-// push copies an event in. It never waits: what does not fit pushes out the
+// Push copies an event in. It never waits: what does not fit pushes out the
 // oldest, and is dropped itself only if it could never fit, or is to be shed
 // before others.
-func (o *outbox) push(e outboxEntry, payload []byte, shed bool) {
-	s := slot{outboxEntry: e, size: len(payload), shed: shed}
+func (o *Outbox) Push(e Entry, payload []byte, shed bool) {
+	s := slot{Entry: e, size: len(payload), shed: shed}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.received++
 	if s.cost() > o.limit {
-		o.lose(e, dropOversize)
+		o.lose(e, DropOversize)
 		return
 	}
 	if o.bytes+s.cost() > o.limit/5*4 && (shed || o.sheddable > 0) {
@@ -119,14 +119,14 @@ func (o *outbox) push(e outboxEntry, payload []byte, shed bool) {
 		o.shedOldest()
 	}
 	for o.bytes+s.cost() > o.limit {
-		if !o.dropOldest(dropOverflow) {
-			o.lose(e, dropOverflow) // all else is in flight
+		if !o.dropOldest(DropOverflow) {
+			o.lose(e, DropOverflow) // all else is in flight
 			return
 		}
 	}
 	for !o.charge(s.cost(), false) {
-		if !o.dropOldest(dropTotal) {
-			o.lose(e, dropTotal)
+		if !o.dropOldest(DropTotal) {
+			o.lose(e, DropTotal)
 			return
 		}
 	}
@@ -139,35 +139,35 @@ func (o *outbox) push(e outboxEntry, payload []byte, shed bool) {
 	o.judge(false)
 }
 
-// filter counts an event that is not wanted.
-func (o *outbox) filter() {
+// Filter counts an event that is not wanted.
+func (o *Outbox) Filter() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.received++
 	o.filtered++
 }
 
-// refuse drops an event that is too large to be ever published. A Gap takes its
+// Refuse drops an event that is too large to be ever published. A Gap takes its
 // place.
-func (o *outbox) refuse(e outboxEntry) { o.refuseAs(e, dropOversize) }
+func (o *Outbox) Refuse(e Entry) { o.RefuseAs(e, DropOversize) }
 
-// refuseAs is refuse for another reason.
-func (o *outbox) refuseAs(e outboxEntry, reason string) {
+// RefuseAs is refuse for another reason.
+func (o *Outbox) RefuseAs(e Entry, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.received++
 	o.lose(e, reason)
 }
 
-// pushGap puts a hole behind all that is there.
-func (o *outbox) pushGap(session string, hole *gap) {
+// PushGap puts a hole behind all that is there.
+func (o *Outbox) PushGap(session string, hole *Gap) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.waits.PushBack(o.gapSlot(session, hole))
 }
 
 // place copies payload into a block and returns where.
-func (o *outbox) place(payload []byte, shed bool) (*block, int) {
+func (o *Outbox) place(payload []byte, shed bool) (*block, int) {
 	if len(payload) > blockBytes {
 		return &block{buf: append([]byte(nil), payload...), live: 1}, 0
 	}
@@ -186,7 +186,7 @@ func (o *outbox) place(payload []byte, shed bool) (*block, int) {
 }
 
 // charge accounts for more bytes, or less.
-func (o *outbox) charge(n int64, must bool) bool {
+func (o *Outbox) charge(n int64, must bool) bool {
 	if !o.budget.move(o.bytes, o.bytes+n, must) {
 		return false
 	}
@@ -196,12 +196,12 @@ func (o *outbox) charge(n int64, must bool) bool {
 }
 
 // free gives back what s holds.
-func (o *outbox) free(s *slot) {
+func (o *Outbox) free(s *slot) {
 	o.charge(-s.cost(), true)
 	o.freePayload(s)
 }
 
-func (o *outbox) freePayload(s *slot) {
+func (o *Outbox) freePayload(s *slot) {
 	if s.block == nil {
 		return
 	}
@@ -216,11 +216,11 @@ func (o *outbox) freePayload(s *slot) {
 	s.block = nil
 }
 
-// take copies the next event, or Gap, to send into scratch, so that whatever
+// Take copies the next event, or Gap, to send into scratch, so that whatever
 // is dropped meanwhile cannot change what is being published, and moves on. A
 // gap is returned when it is sent for the first time. It reports false if
 // there is nothing to send.
-func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap, ok bool) {
+func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, told *Gap, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	payload = scratch[:0]
@@ -228,21 +228,21 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 		s := o.again.PopFront()
 		o.sent.PushBack(s)
 		if s.hole != nil {
-			return s.outboxEntry, s.hole.appendTo(payload), s.hole.first(), true
+			return s.Entry, s.hole.appendTo(payload), s.hole.first(), true
 		}
 		o.queued--
 		o.inFlight++
 		o.resent++
-		return s.outboxEntry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
+		return s.Entry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
 	}
 	for o.waits.Len() > 0 && !o.holds() {
 		s := o.waits.PopFront()
-		if s.hole != nil && s.hole.recall {
+		if s.hole != nil && s.hole.Recall {
 			if o.past == 0 {
 				o.free(&s) // nothing was before: no hole
 				continue
 			}
-			s.hole.from, s.hole.recall = min(o.past, s.hole.to), false
+			s.hole.From, s.hole.Recall = min(o.past, s.hole.To), false
 		}
 		if s.dead {
 			o.dead--
@@ -250,7 +250,7 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 			continue
 		}
 		if s.hole != nil {
-			s.at = s.hole.to
+			s.At = s.hole.To
 		}
 		o.sent.PushBack(s)
 		if s.hole == nil {
@@ -259,25 +259,25 @@ func (o *outbox) take(scratch []byte) (e outboxEntry, payload []byte, told *gap,
 			if s.shed {
 				o.sheddable--
 			}
-			return s.outboxEntry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
+			return s.Entry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
 		}
 		if s.hole == o.shedding {
 			o.shedding = nil
 		}
-		return s.outboxEntry, s.hole.appendTo(payload), s.hole.first(), true
+		return s.Entry, s.hole.appendTo(payload), s.hole.first(), true
 	}
-	return outboxEntry{}, payload, nil, false
+	return Entry{}, payload, nil, false
 }
 
-// stores returns how many events were published.
-func (o *outbox) stores() uint64 {
+// Stores returns how many events were published.
+func (o *Outbox) Stores() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.published
 }
 
-// ack releases the oldest in flight, if there is one, as published.
-func (o *outbox) ack() {
+// Ack releases the oldest in flight, if there is one, as published.
+func (o *Outbox) Ack() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.sent.Len() == 0 {
@@ -292,9 +292,9 @@ func (o *outbox) ack() {
 	o.judge(false)
 }
 
-// refuseSent gives up the i'th in flight, which NATS will never take. A Gap
+// RefuseSent gives up the i'th in flight, which NATS will never take. A Gap
 // takes its place, to be sent after a rewind.
-func (o *outbox) refuseSent(i int) {
+func (o *Outbox) RefuseSent(i int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if i < 0 || i >= o.sent.Len() || o.sent.At(i).hole != nil {
@@ -303,14 +303,14 @@ func (o *outbox) refuseSent(i int) {
 	s := o.sent.At(i)
 	o.free(s)
 	o.inFlight--
-	hole := &gap{reason: dropOversize}
-	hole.add(s.at)
-	o.dropped[dropOversize]++
-	*s = o.gapSlot(s.session, hole)
+	hole := &Gap{Reason: DropOversize}
+	hole.add(s.At)
+	o.dropped[DropOversize]++
+	*s = o.gapSlot(s.Session, hole)
 }
 
-// waiting reports whether something is to be sent.
-func (o *outbox) waiting() bool {
+// Waiting reports whether something is to be sent.
+func (o *Outbox) Waiting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.again.Len() > 0 || o.waits.Len() > o.dead && !o.holds()
@@ -318,27 +318,27 @@ func (o *outbox) waiting() bool {
 
 // holds reports whether what waits has to wait for what was before this process,
 // or for what its first Gap has to say.
-func (o *outbox) holds() bool {
+func (o *Outbox) holds() bool {
 	if o.waits.Len() == 0 {
 		return false
 	}
 	hole := o.waits.At(0).hole
-	return hole != nil && (hole.recall && !o.known || hole.held)
+	return hole != nil && (hole.Recall && !o.known || hole.Held)
 }
 
-// unhold lets a held Gap go. Empty leaves what it says of a restart.
-func (o *outbox) unhold(hole *gap, restarted string) {
+// Unhold lets a held Gap go. Empty leaves what it says of a restart.
+func (o *Outbox) Unhold(hole *Gap, restarted string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	hole.held = false
+	hole.Held = false
 	if restarted != "" {
-		hole.restarted = restarted
+		hole.Restarted = restarted
 	}
 }
 
-// recalled says when the last event before this process was; zero if there was
+// Recalled says when the last event before this process was; zero if there was
 // none.
-func (o *outbox) recalled(last time.Time) {
+func (o *Outbox) Recalled(last time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.known = true
@@ -347,9 +347,9 @@ func (o *outbox) recalled(last time.Time) {
 	}
 }
 
-// lastBefore returns when the last event before this process was, or zero if
+// LastBefore returns when the last event before this process was, or zero if
 // there was none or it is not known.
-func (o *outbox) lastBefore() time.Time {
+func (o *Outbox) LastBefore() time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.past == 0 {
@@ -359,29 +359,29 @@ func (o *outbox) lastBefore() time.Time {
 }
 
 // left is how much is to be published still, Gaps included.
-func (o *outbox) left() int { return o.sent.Len() + o.again.Len() + o.waits.Len() - o.dead }
+func (o *Outbox) left() int { return o.sent.Len() + o.again.Len() + o.waits.Len() - o.dead }
 
 // account is an outbox at one moment. The law holds in each:
-// received = published + dropped + filtered + queued + inFlight.
+// received = published + dropped + filtered + queued + InFlight.
 type account struct {
-	received, published, filtered, queued, inFlight uint64
-	resent                                          uint64 // sent once more each time
-	dropped                                         map[string]uint64
-	bytes, highWater                                int64
-	level                                           level
-	left                                            int
+	Received, Published, Filtered, Queued, InFlight uint64
+	Resent                                          uint64 // sent once more each time
+	Dropped                                         map[string]uint64
+	Bytes, HighWater                                int64
+	Level                                           Level
+	Left                                            int
 }
 
-func (o *outbox) account() account {
+func (o *Outbox) Account() account {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return account{
-		received: o.received, published: o.published, filtered: o.filtered,
-		queued: o.queued, inFlight: o.inFlight, resent: o.resent,
-		dropped: maps.Clone(o.dropped), bytes: o.bytes, highWater: o.highWater, level: o.level,
-		left: o.left(),
+		Received: o.received, Published: o.published, Filtered: o.filtered,
+		Queued: o.queued, InFlight: o.inFlight, Resent: o.resent,
+		Dropped: maps.Clone(o.dropped), Bytes: o.bytes, HighWater: o.highWater, Level: o.level,
+		Left: o.left(),
 	}
 }
 
-// keptPayload is how large an encoding buffer outlives its event.
-const keptPayload = 64 << 10
+// KeptPayload is how large an encoding buffer outlives its event.
+const KeptPayload = 64 << 10
