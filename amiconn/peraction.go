@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
 )
 
 // PerAction is a setting that depends on the Action. The first pattern that
@@ -58,45 +57,4 @@ func (p PerAction[T]) String() string {
 		pairs[i] = fmt.Sprint(v.Pattern, "=", v.Value)
 	}
 	return strings.Join(pairs, ",")
-}
-
-// Timeouts are ActionTimeouts of some Actions.
-type Timeouts PerAction[time.Duration]
-
-// Decode reads timeouts such as Originate=60s,Command=10s.
-func (t *Timeouts) Decode(text string) error {
-	all, ok := ReadPerAction(text, func(text string) (time.Duration, bool) {
-		d, err := time.ParseDuration(text)
-		return d, err == nil && d > 0
-	})
-	if !ok {
-		return fmt.Errorf("wants patterns of actions with positive durations, such as Originate=60s,Queue*=5s")
-	}
-	*t = Timeouts(all)
-	return nil
-}
-
-// String returns what Decode reads.
-func (t Timeouts) String() string { return PerAction[time.Duration](t).String() }
-
-// Timeout returns how long an Action may take that asks for so long, or for
-// nothing in particular if 0.
-func (c *Config) Timeout(action string, asked time.Duration) time.Duration {
-	most, ok := PerAction[time.Duration](c.ActionTimeouts).For(action)
-	if !ok {
-		most = c.ActionTimeout
-	}
-	if asked <= 0 || asked > most {
-		return most
-	}
-	return asked
-}
-
-// LongestTimeout returns the most that any Action may take.
-func (c *Config) LongestTimeout() time.Duration {
-	longest := c.ActionTimeout
-	for _, t := range c.ActionTimeouts {
-		longest = max(longest, t.Value)
-	}
-	return longest
 }

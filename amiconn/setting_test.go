@@ -30,14 +30,3 @@ func TestSecret_NeverPrints(t *testing.T) {
 		t.Errorf("printed as %s", text)
 	}
 }
-
-func TestConfig_ReportsEveryProblem(t *testing.T) {
-	cfg := DefaultConfig()
-	cfg.Addr, cfg.Username, cfg.Sessions, cfg.ReadTimeout = "nowhere", "a\nb", 3, cfg.PingInterval
-	err := cfg.Validate()
-	for _, setting := range []string{"ADDR", "USERNAME", "SECRET", "SESSIONS", "READ_TIMEOUT"} {
-		if err == nil || !strings.Contains(err.Error(), setting+": ") {
-			t.Errorf("%s is not in %v", setting, err)
-		}
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path"
 	"regexp"
 	"strings"
 	"time"
@@ -250,43 +249,6 @@ func (c *ServerConfig) Validate() error {
 	return errors.Join(c.Config.Validate(), own)
 }
 
-// Globs is a list of patterns as path.Match has them.
-type Globs []string
-
-// Decode reads patterns separated by commas.
-func (g *Globs) Decode(text string) error {
-	list := Globs{}
-	for pattern := range strings.SplitSeq(text, ",") {
-		if pattern = strings.TrimSpace(pattern); pattern == "" {
-			continue
-		}
-		if _, err := path.Match(pattern, ""); err != nil {
-			return fmt.Errorf("wants patterns such as Queue*,Hangup")
-		}
-		list = append(list, pattern)
-	}
-	*g = list
-	return nil
-}
-
-// String returns the patterns separated by commas.
-func (g Globs) String() string { return strings.Join(g, ",") }
-
-// Match reports whether some pattern matches name, ignoring case as Asterisk
-// does with the names of Actions.
-func (g Globs) Match(name string) bool { return g.find(name) != "" }
-
-// find returns the first pattern that matches name, or "".
-func (g Globs) find(name string) string {
-	for _, pattern := range g {
-		// Decode has refused malformed patterns.
-		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(name)); ok {
-			return pattern
-		}
-	}
-	return ""
-}
-
 // Delivery is how events are published.
 type Delivery uint8
 
@@ -348,18 +310,6 @@ func (s Streams) String() string { return choice(s, "manage", "verify", "off") }
 
 // UnmarshalText accepts manage, verify and off.
 func (s *Streams) UnmarshalText(text []byte) error { return choose(s, text, "manage", "verify", "off") }
-
-func choice[T ~uint8](v T, names ...string) string { return names[v] }
-
-func choose[T ~uint8](v *T, text []byte, names ...string) error {
-	for i, name := range names {
-		if name == string(text) {
-			*v = T(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("wants %s", strings.Join(names, ", "))
-}
 
 // Secrets returns the secrets of c, as files have them now, some perhaps empty:
 // those of the servers and of NATS, its URL's as they are spelled there and in

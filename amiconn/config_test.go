@@ -9,6 +9,34 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
+func TestLink_TimeoutIsTheActions(t *testing.T) {
+	change := func(c *Config, _ *Deps) { c.ActionTimeouts = Timeouts{{"Core*", 2 * time.Second}} }
+	inBubble(t, amisim.Config{}, change, func(b *bench) {
+		b.up()
+		for action, want := range map[string]time.Duration{"CoreStatus": 2 * time.Second, "Getvar": 30 * time.Second} {
+			b.sim.Next(action, amisim.Ignore)
+			if r := b.do(Action{Name: action}); r.Outcome != correlation.TimedOut || r.Duration != want {
+				t.Errorf("%s: %v after %v, want it to time out after %v", action, r.Outcome, r.Duration, want)
+			}
+		}
+	})
+}
+
+func TestConfig_ActionSessions(t *testing.T) {
+	for _, test := range []struct {
+		sessions, actions int
+		bad               bool
+	}{{2, 1, false}, {2, 16, false}, {1, 1, false}, {2, 0, true}, {2, 17, true}, {1, 2, true}} {
+		cfg := DefaultConfig()
+		cfg.Addr, cfg.Username, cfg.Secret = testAddr, "bridge", testSecret
+		cfg.Sessions, cfg.ActionSessions = test.sessions, test.actions
+		err := cfg.Validate()
+		if bad := err != nil && strings.Contains(err.Error(), "ACTION_SESSIONS: wants 1"); bad != test.bad || !bad && err != nil {
+			t.Errorf("SESSIONS=%d, ACTION_SESSIONS=%d: %v", test.sessions, test.actions, err)
+		}
+	}
+}
+
 func TestTimeouts_FirstMatchReplacesDefaultAndCap(t *testing.T) {
 	cfg := DefaultConfig()
 	if err := cfg.ActionTimeouts.Decode(" Originate=90s, Queue*=5s ,*Status=1m,"); err != nil {
@@ -50,30 +78,13 @@ func TestTimeouts_ReadWhatTheyPrint(t *testing.T) {
 	}
 }
 
-func TestLink_TimeoutIsTheActions(t *testing.T) {
-	change := func(c *Config, _ *Deps) { c.ActionTimeouts = Timeouts{{"Core*", 2 * time.Second}} }
-	inBubble(t, amisim.Config{}, change, func(b *bench) {
-		b.up()
-		for action, want := range map[string]time.Duration{"CoreStatus": 2 * time.Second, "Getvar": 30 * time.Second} {
-			b.sim.Next(action, amisim.Ignore)
-			if r := b.do(Action{Name: action}); r.Outcome != correlation.TimedOut || r.Duration != want {
-				t.Errorf("%s: %v after %v, want it to time out after %v", action, r.Outcome, r.Duration, want)
-			}
-		}
-	})
-}
-
-func TestConfig_ActionSessions(t *testing.T) {
-	for _, test := range []struct {
-		sessions, actions int
-		bad               bool
-	}{{2, 1, false}, {2, 16, false}, {1, 1, false}, {2, 0, true}, {2, 17, true}, {1, 2, true}} {
-		cfg := DefaultConfig()
-		cfg.Addr, cfg.Username, cfg.Secret = testAddr, "bridge", testSecret
-		cfg.Sessions, cfg.ActionSessions = test.sessions, test.actions
-		err := cfg.Validate()
-		if bad := err != nil && strings.Contains(err.Error(), "ACTION_SESSIONS: wants 1"); bad != test.bad || !bad && err != nil {
-			t.Errorf("SESSIONS=%d, ACTION_SESSIONS=%d: %v", test.sessions, test.actions, err)
+func TestConfig_ReportsEveryProblem(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Addr, cfg.Username, cfg.Sessions, cfg.ReadTimeout = "nowhere", "a\nb", 3, cfg.PingInterval
+	err := cfg.Validate()
+	for _, setting := range []string{"ADDR", "USERNAME", "SECRET", "SESSIONS", "READ_TIMEOUT"} {
+		if err == nil || !strings.Contains(err.Error(), setting+": ") {
+			t.Errorf("%s is not in %v", setting, err)
 		}
 	}
 }
