@@ -1,6 +1,6 @@
 package amiconn
 
-import "fmt"
+import "github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 
 // Auth is how a session logs in.
 type Auth uint8
@@ -13,22 +13,7 @@ const (
 )
 
 // String returns the spelling that UnmarshalText accepts.
-func (a Auth) String() string {
-	if a == AuthPlain {
-		return "plain"
-	}
-	return "md5"
-}
+func (a Auth) String() string { return setting.Choice(a, "md5", "plain") }
 
 // UnmarshalText accepts md5 and plain.
-func (a *Auth) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "md5":
-		*a = AuthMD5
-	case "plain":
-		*a = AuthPlain
-	default:
-		return fmt.Errorf("wants md5 or plain")
-	}
-	return nil
-}
+func (a *Auth) UnmarshalText(text []byte) error { return setting.Choose(a, text, "md5", "plain") }

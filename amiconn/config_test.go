@@ -10,7 +10,7 @@ import (
 )
 
 func TestLink_TimeoutIsTheActions(t *testing.T) {
-	change := func(c *Config, _ *Deps) { c.ActionTimeouts = Timeouts{{"Core*", 2 * time.Second}} }
+	change := func(c *Config, _ *Deps) { c.ActionTimeouts = Timeouts{{Pattern: "Core*", Value: 2 * time.Second}} }
 	inBubble(t, amisim.Config{}, change, func(b *bench) {
 		b.up()
 		for action, want := range map[string]time.Duration{"CoreStatus": 2 * time.Second, "Getvar": 30 * time.Second} {

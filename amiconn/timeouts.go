@@ -3,12 +3,14 @@ package amiconn
 import (
 	"fmt"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // Timeout returns how long an Action may take that asks for so long, or for
 // nothing in particular if 0.
 func (c *Config) Timeout(action string, asked time.Duration) time.Duration {
-	most, ok := PerAction[time.Duration](c.ActionTimeouts).For(action)
+	most, ok := setting.PerAction[time.Duration](c.ActionTimeouts).For(action)
 	if !ok {
 		most = c.ActionTimeout
 	}
@@ -28,11 +30,11 @@ func (c *Config) LongestTimeout() time.Duration {
 }
 
 // Timeouts are ActionTimeouts of some Actions.
-type Timeouts PerAction[time.Duration]
+type Timeouts setting.PerAction[time.Duration]
 
 // Decode reads timeouts such as Originate=60s,Command=10s.
 func (t *Timeouts) Decode(text string) error {
-	all, ok := ReadPerAction(text, func(text string) (time.Duration, bool) {
+	all, ok := setting.ReadPerAction(text, func(text string) (time.Duration, bool) {
 		d, err := time.ParseDuration(text)
 		return d, err == nil && d > 0
 	})
@@ -44,4 +46,4 @@ func (t *Timeouts) Decode(text string) error {
 }
 
 // String returns what Decode reads.
-func (t Timeouts) String() string { return PerAction[time.Duration](t).String() }
+func (t Timeouts) String() string { return setting.PerAction[time.Duration](t).String() }

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -24,7 +24,7 @@ func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publi
 	cfg.Node, cfg.HTTPAddr = "test", ""
 	for _, name := range names {
 		server := DefaultServerConfig()
-		server.Name, server.Addr, server.Username, server.Secret = name, "127.0.0.1:1", "u", amiconn.Secret("s")
+		server.Name, server.Addr, server.Username, server.Secret = name, "127.0.0.1:1", "u", setting.Secret("s")
 		cfg.Servers = append(cfg.Servers, server)
 	}
 	b, err := New(cfg, Deps{})

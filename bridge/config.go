@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // Config is everything that a Bridge needs to know. Start from DefaultConfig.
@@ -27,7 +28,7 @@ type Config struct {
 	ConnectConcurrency int     `split_words:"true"`
 	ConnectRate        float64 `split_words:"true"`
 	// OutboxTotalBytes bounds the outboxes of all servers together.
-	OutboxTotalBytes amiconn.Bytes `split_words:"true"`
+	OutboxTotalBytes setting.Bytes `split_words:"true"`
 	// StatusInterval is how often the state is published when nothing changes.
 	StatusInterval time.Duration `split_words:"true"`
 	// ShutdownTimeout bounds an orderly shutdown.
@@ -35,9 +36,9 @@ type Config struct {
 
 	// ActionsAllow names default-refused actions to grant, ActionsDeny actions
 	// to refuse on top; both are globs. ActionsRules is what headers must be.
-	ActionsAllow Globs `split_words:"true"`
-	ActionsDeny  Globs `split_words:"true"`
-	ActionsRules Rules `split_words:"true"`
+	ActionsAllow setting.Globs `split_words:"true"`
+	ActionsDeny  setting.Globs `split_words:"true"`
+	ActionsRules Rules         `split_words:"true"`
 
 	// IdempotencyWindow is for how long a request with an Ami-Idempotency-Key is
 	// remembered; 0 refuses keys.
@@ -73,23 +74,23 @@ type NATSConfig struct {
 	URL          string
 	CredsFile    string `split_words:"true"`
 	User         string
-	Password     amiconn.Secret
+	Password     setting.Secret
 	PasswordFile string `split_words:"true"`
-	Token        amiconn.Secret
+	Token        setting.Secret
 	TokenFile    string `split_words:"true"`
 	TLSCaFile    string `split_words:"true"`
 	TLSCertFile  string `split_words:"true"`
 	TLSKeyFile   string `split_words:"true"`
 	// TLSFirst begins with the TLS handshake, before the server says anything: it
 	// must want that too (nats-server's handshake_first).
-	TLSFirst amiconn.Switch `split_words:"true"`
+	TLSFirst setting.Switch `split_words:"true"`
 }
 
 // StreamConfig says how the streams are kept.
 type StreamConfig struct {
 	Replicas int
 	MaxAge   time.Duration `split_words:"true"`
-	MaxBytes amiconn.Bytes `split_words:"true"`
+	MaxBytes setting.Bytes `split_words:"true"`
 	// Forwarded says that the stream of another nats-server takes the events
 	// over (sources them): they are kept until it has them, and MaxAge is its.
 	Forwarded bool `ignored:"true"`
@@ -99,19 +100,19 @@ type StreamConfig struct {
 type ServerConfig struct {
 	amiconn.Config
 	// OutboxBytes bounds the events that wait to be published.
-	OutboxBytes amiconn.Bytes `split_words:"true"`
+	OutboxBytes setting.Bytes `split_words:"true"`
 	// EventsAllow and EventsDeny are globs on the events' names; what is not
 	// allowed or is denied is counted as filtered.
-	EventsAllow Globs `split_words:"true"`
-	EventsDeny  Globs `split_words:"true"`
+	EventsAllow setting.Globs `split_words:"true"`
+	EventsDeny  setting.Globs `split_words:"true"`
 	// ShedFirst are globs on the names of events that go first when the outbox
 	// is over 80 %.
-	ShedFirst Globs `split_words:"true"`
+	ShedFirst setting.Globs `split_words:"true"`
 	// ActionsAllow, ActionsDeny and ActionsRules replace the bridge's for this
 	// server, each when it is not empty.
-	ActionsAllow Globs `split_words:"true"`
-	ActionsDeny  Globs `split_words:"true"`
-	ActionsRules Rules `split_words:"true"`
+	ActionsAllow setting.Globs `split_words:"true"`
+	ActionsDeny  setting.Globs `split_words:"true"`
+	ActionsRules Rules         `split_words:"true"`
 	// ActionRates bound how many Actions a second are taken.
 	ActionRates Rates `split_words:"true"`
 }
@@ -120,8 +121,8 @@ type ServerConfig struct {
 func DefaultServerConfig() ServerConfig {
 	return ServerConfig{
 		Config:      amiconn.DefaultConfig(),
-		OutboxBytes: 64 * amiconn.MiB,
-		EventsAllow: Globs{"*"},
+		OutboxBytes: 64 * setting.MiB,
+		EventsAllow: setting.Globs{"*"},
 	}
 }
 
@@ -133,11 +134,11 @@ func DefaultConfig() Config {
 		HTTPAddr:           "127.0.0.1:9108",
 		ConnectConcurrency: 5,
 		ConnectRate:        50,
-		OutboxTotalBytes:   amiconn.GiB,
+		OutboxTotalBytes:   setting.GiB,
 		StatusInterval:     5 * time.Second,
 		ShutdownTimeout:    20 * time.Second,
 		IdempotencyWindow:  2 * time.Minute,
-		Stream:             StreamConfig{Replicas: 1, MaxAge: 720 * time.Hour, MaxBytes: 10 * amiconn.GiB},
+		Stream:             StreamConfig{Replicas: 1, MaxAge: 720 * time.Hour, MaxBytes: 10 * setting.GiB},
 	}
 }
 
@@ -160,7 +161,7 @@ func (c *Config) Validate() error {
 	check(prefixRule.MatchString(c.SubjectPrefix), "SUBJECT_PREFIX", "wants subject tokens of A-Z a-z 0-9 _ -, such as ami or acme.ami")
 	check(c.ConnectConcurrency >= 1, "CONNECT_CONCURRENCY", "wants 1 or more")
 	check(c.ConnectRate > 0, "CONNECT_RATE", "wants connects a second, more than 0")
-	check(c.OutboxTotalBytes >= amiconn.MiB, "OUTBOX_TOTAL_BYTES", "wants at least 1MiB")
+	check(c.OutboxTotalBytes >= setting.MiB, "OUTBOX_TOTAL_BYTES", "wants at least 1MiB")
 	check(c.StatusInterval >= 100*time.Millisecond, "STATUS_INTERVAL", "wants at least 100ms")
 	check(c.IdempotencyWindow == 0 || c.IdempotencyWindow >= time.Second, "IDEMPOTENCY_WINDOW", "wants at least 1s, or 0 to refuse keys")
 	check(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT", "wants a positive duration such as 20s")
@@ -243,7 +244,7 @@ func VariableName(server string) string {
 // Validate returns every problem of c at once.
 func (c *ServerConfig) Validate() error {
 	var own error
-	if c.OutboxBytes < 64*amiconn.KiB {
+	if c.OutboxBytes < 64*setting.KiB {
 		own = &amiconn.SettingError{Setting: "OUTBOX_BYTES", Reason: "wants at least 64KiB"}
 	}
 	return errors.Join(c.Config.Validate(), own)
@@ -259,10 +260,12 @@ const (
 	DeliverCore
 )
 
-func (d Delivery) String() string { return choice(d, "jetstream", "core") }
+func (d Delivery) String() string { return setting.Choice(d, "jetstream", "core") }
 
 // UnmarshalText accepts jetstream and core.
-func (d *Delivery) UnmarshalText(text []byte) error { return choose(d, text, "jetstream", "core") }
+func (d *Delivery) UnmarshalText(text []byte) error {
+	return setting.Choose(d, text, "jetstream", "core")
+}
 
 // EventHeaders are the headers that events have beside the bridge's own.
 type EventHeaders uint8
@@ -274,10 +277,12 @@ const (
 	EventHeadersCloudEvents
 )
 
-func (h EventHeaders) String() string { return choice(h, "ami", "cloudevents") }
+func (h EventHeaders) String() string { return setting.Choice(h, "ami", "cloudevents") }
 
 // UnmarshalText accepts ami and cloudevents.
-func (h *EventHeaders) UnmarshalText(text []byte) error { return choose(h, text, "ami", "cloudevents") }
+func (h *EventHeaders) UnmarshalText(text []byte) error {
+	return setting.Choose(h, text, "ami", "cloudevents")
+}
 
 // Audit is how Actions are recorded.
 type Audit uint8
@@ -289,10 +294,12 @@ const (
 	AuditOff
 )
 
-func (a Audit) String() string { return choice(a, "on", "strict", "off") }
+func (a Audit) String() string { return setting.Choice(a, "on", "strict", "off") }
 
 // UnmarshalText accepts on, strict and off.
-func (a *Audit) UnmarshalText(text []byte) error { return choose(a, text, "on", "strict", "off") }
+func (a *Audit) UnmarshalText(text []byte) error {
+	return setting.Choose(a, text, "on", "strict", "off")
+}
 
 // Streams is what the bridge does about the streams it publishes into.
 type Streams uint8
@@ -306,10 +313,12 @@ const (
 	StreamsOff
 )
 
-func (s Streams) String() string { return choice(s, "manage", "verify", "off") }
+func (s Streams) String() string { return setting.Choice(s, "manage", "verify", "off") }
 
 // UnmarshalText accepts manage, verify and off.
-func (s *Streams) UnmarshalText(text []byte) error { return choose(s, text, "manage", "verify", "off") }
+func (s *Streams) UnmarshalText(text []byte) error {
+	return setting.Choose(s, text, "manage", "verify", "off")
+}
 
 // Secrets returns the secrets of c, as files have them now, some perhaps empty:
 // those of the servers and of NATS, its URL's as they are spelled there and in

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // NATSKinds says which kinds of credentials there are.
@@ -62,16 +63,16 @@ func (c *NATSConfig) credentials() ([]byte, error) {
 }
 
 // ReadPassword returns the password as it is now, in its file if one is named.
-func (c *NATSConfig) ReadPassword() (amiconn.Secret, error) {
+func (c *NATSConfig) ReadPassword() (setting.Secret, error) {
 	return secretOr(c.Password, "BRIDGE_NATS_PASSWORD_FILE", c.PasswordFile)
 }
 
-func (c *NATSConfig) token() (amiconn.Secret, error) {
+func (c *NATSConfig) token() (setting.Secret, error) {
 	return secretOr(c.Token, "BRIDGE_NATS_TOKEN_FILE", c.TokenFile)
 }
 
 // secretOr returns secret, or what its file has now if one is named.
-func secretOr(secret amiconn.Secret, variable, file string) (amiconn.Secret, error) {
+func secretOr(secret setting.Secret, variable, file string) (setting.Secret, error) {
 	if file == "" {
 		return secret, nil
 	}
@@ -109,7 +110,7 @@ func (c *NATSConfig) authorities() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func readNATSFile(setting, name string, limit amiconn.Bytes) ([]byte, error) {
+func readNATSFile(setting, name string, limit setting.Bytes) ([]byte, error) {
 	content, err := amiconn.ReadFile(name, limit)
 	if err != nil {
 		return nil, fmt.Errorf("BRIDGE_NATS_%s: its file cannot be read: %w", setting, err)

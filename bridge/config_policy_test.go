@@ -1,10 +1,14 @@
 package bridge
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+)
 
 func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 	cfg, own := DefaultConfig(), DefaultServerConfig()
-	cfg.ActionsAllow, cfg.ActionsDeny = Globs{"Command"}, Globs{"Ping"}
+	cfg.ActionsAllow, cfg.ActionsDeny = setting.Globs{"Command"}, setting.Globs{"Ping"}
 	if err := cfg.ActionsRules.Decode("Hangup: Channel absent"); err != nil {
 		t.Fatal(err)
 	}
@@ -14,11 +18,11 @@ func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 		t.Error("the bridge's lists are not in force")
 	}
 	// A variable that is set to nothing gives such a list.
-	own.ActionsAllow, own.ActionsDeny, own.ActionsRules = Globs{}, Globs{}, Rules{}
+	own.ActionsAllow, own.ActionsDeny, own.ActionsRules = setting.Globs{}, setting.Globs{}, Rules{}
 	if refused("Command") || !refused("Ping") || !refused("Hangup") {
 		t.Error("empty lists of the server's replace the bridge's")
 	}
-	own.ActionsAllow, own.ActionsDeny = Globs{"GetConfig"}, Globs{"Status"}
+	own.ActionsAllow, own.ActionsDeny = setting.Globs{"GetConfig"}, setting.Globs{"Status"}
 	if err := own.ActionsRules.Decode("Redirect: Channel absent"); err != nil {
 		t.Fatal(err)
 	}

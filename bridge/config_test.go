@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // validConfig is one without a problem.
@@ -42,8 +43,8 @@ func TestConfig_HasLimits(t *testing.T) {
 		"a prefix of all":     {func(c *Config) { c.SubjectPrefix = "*" }, "SUBJECT_PREFIX"},
 		"no connects":         {func(c *Config) { c.ConnectConcurrency = 0 }, "CONNECT_CONCURRENCY"},
 		"no connects ever":    {func(c *Config) { c.ConnectRate = 0 }, "CONNECT_RATE"},
-		"outboxes of 1 MiB":   {func(c *Config) { c.OutboxTotalBytes = amiconn.MiB }, ""},
-		"outboxes of less":    {func(c *Config) { c.OutboxTotalBytes = amiconn.MiB - 1 }, "OUTBOX_TOTAL_BYTES"},
+		"outboxes of 1 MiB":   {func(c *Config) { c.OutboxTotalBytes = setting.MiB }, ""},
+		"outboxes of less":    {func(c *Config) { c.OutboxTotalBytes = setting.MiB - 1 }, "OUTBOX_TOTAL_BYTES"},
 		"status each 100 ms":  {func(c *Config) { c.StatusInterval = 100 * time.Millisecond }, ""},
 		"status each 99 ms":   {func(c *Config) { c.StatusInterval = 99 * time.Millisecond }, "STATUS_INTERVAL"},
 		"no time to stop":     {func(c *Config) { c.ShutdownTimeout = 0 }, "SHUTDOWN_TIMEOUT"},
@@ -91,7 +92,7 @@ func TestConfig_HasLimits(t *testing.T) {
 	}
 	own := DefaultServerConfig()
 	own.Name, own.Addr, own.Username, own.Secret = "pbx1", "h:1", "u", "s3cret"
-	for bytes, want := range map[amiconn.Bytes]bool{64 * amiconn.KiB: true, 64*amiconn.KiB - 1: false} {
+	for bytes, want := range map[setting.Bytes]bool{64 * setting.KiB: true, 64*setting.KiB - 1: false} {
 		if own.OutboxBytes = bytes; (own.Validate() == nil) != want {
 			t.Errorf("an outbox of %d bytes: %v", bytes, own.Validate())
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -207,7 +207,7 @@ func TestConn_ALearnedLimitEnds(t *testing.T) {
 func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
 	c := openConn(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	asked := 0
-	c.login.learn = func(amiconn.Secret) { asked++ } // each connect reads the token
+	c.login.learn = func(setting.Secret) { asked++ } // each connect reads the token
 	cfg := *c.login.cfg.Load()
 	cfg.Token = "t"
 	c.login.cfg.Store(&cfg)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -67,7 +67,7 @@ func (a *asking) everything(m *nats.Msg) (replies []string, end string) {
 func TestEndpoint_AllAnswerAndThenTheEnd(t *testing.T) {
 	a := askingBridge(t, func(c *Config) {
 		c.Servers[2].Addr = "127.0.0.1:1" // away
-		c.Servers[1].ActionsDeny = Globs{"CoreSettings"}
+		c.Servers[1].ActionsDeny = setting.Globs{"CoreSettings"}
 		c.Groups = []Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
 	}, "pbx1", "pbx2", "pbx3")
 	for name, test := range map[string]struct {
@@ -190,7 +190,7 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 // it, whose rate is used up, that has no room, or that is away.
 func TestAsk_IsPassedOnUntilOneTakesIt(t *testing.T) {
 	a := askingBridge(t, func(c *Config) {
-		c.Servers[0].ActionsDeny = Globs{"CoreSettings"}
+		c.Servers[0].ActionsDeny = setting.Globs{"CoreSettings"}
 		c.Servers[1].ActionRates = Rates{{Pattern: "CoreSettings", Value: 1e-6}}
 		c.Servers[2].MaxPending = 1
 		c.Servers[3].Addr = "127.0.0.1:1" // away
@@ -283,7 +283,7 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 // What one server has no room for reaches the next one whole, be it a change,
 // whose headers are kept no longer than one server may want them.
 func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Servers[0].WriteBufferBytes = 2 * amiconn.KiB }, "pbx1", "pbx2")
+	a := askingBridge(t, func(c *Config) { c.Servers[0].WriteBufferBytes = 2 * setting.KiB }, "pbx1", "pbx2")
 	got := make(chan string, 1)
 	a.sims["pbx2"].Always("Setvar", func(s *amisim.Session, action *amisim.Action) {
 		got <- action.Get("Variable") + action.Get("Value") + action.Get("Note")

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
@@ -154,7 +155,7 @@ const (
 // filter is what the settings say of events' names. It is not changed once
 // made: another takes its place (reload.go).
 type filter struct {
-	allow, deny, shed Globs
+	allow, deny, shed setting.Globs
 	everything        bool // all events are alike
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
@@ -36,14 +37,14 @@ func named(name string) string { return "Event: " + name + "\r\n\r\n" }
 // is counted as filtered, and nothing of it is kept.
 func TestEvents_WhatIsWanted(t *testing.T) {
 	for _, test := range []struct {
-		allow, deny Globs
+		allow, deny setting.Globs
 		wanted      string
 	}{
-		{Globs{"*"}, nil, "Hangup Newexten QueueJoin QueueLeave"},
-		{Globs{"*"}, Globs{"New*"}, "Hangup QueueJoin QueueLeave"},
-		{Globs{"Queue*"}, nil, "QueueJoin QueueLeave"},
-		{Globs{"Queue*", "Hangup"}, Globs{"QueueLeave"}, "Hangup QueueJoin"},
-		{Globs{"Queue*"}, Globs{"*"}, ""},
+		{setting.Globs{"*"}, nil, "Hangup Newexten QueueJoin QueueLeave"},
+		{setting.Globs{"*"}, setting.Globs{"New*"}, "Hangup QueueJoin QueueLeave"},
+		{setting.Globs{"Queue*"}, nil, "QueueJoin QueueLeave"},
+		{setting.Globs{"Queue*", "Hangup"}, setting.Globs{"QueueLeave"}, "Hangup QueueJoin"},
+		{setting.Globs{"Queue*"}, setting.Globs{"*"}, ""},
 	} {
 		s := testIngest(t)
 		cfg := DefaultServerConfig()
@@ -78,7 +79,7 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 func TestEvents_NamesAreBounded(t *testing.T) {
 	s := testIngest(t)
 	cfg := DefaultServerConfig()
-	cfg.EventsDeny = Globs{"Never"}
+	cfg.EventsDeny = setting.Globs{"Never"}
 	s.filter.Store(newFilter(&cfg))
 	s.outbox.Recalled(time.Time{})
 	long := strings.Repeat("n", subject.MaxToken) + "tail"

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
@@ -45,7 +46,7 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 // A record is judged by the policy of its server.
 func TestPolicy_JudgesRecordsByTheirServer(t *testing.T) {
 	cfg := validConfig()
-	cfg.Servers[1].ActionsDeny = Globs{"Ping"}
+	cfg.Servers[1].ActionsDeny = setting.Globs{"Ping"}
 	for server, want := range map[string]Verdict{"pbx1": {}, "pbx-2": {Rule: "ACTIONS_DENY=Ping"}} {
 		if got, known := JudgeRecord(&cfg, server, "Ping", json.RawMessage(`{}`), 0); got != want || !known {
 			t.Errorf("%s: %+v, known is %v", server, got, known)

@@ -9,14 +9,14 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // natsLogin is what the next connect to NATS goes by. Files are read anew for
 // each. It is safe for concurrent use.
 type natsLogin struct {
 	cfg   atomic.Pointer[NATSConfig] // never changed, only replaced
-	learn func(amiconn.Secret)       // told each secret that is read; may be nil
+	learn func(setting.Secret)       // told each secret that is read; may be nil
 	log   *zap.Logger
 
 	password, token lastSecret
@@ -26,7 +26,7 @@ type natsLogin struct {
 // of a password.
 type lastSecret struct{ atomic.Value }
 
-func newNATSLogin(cfg NATSConfig, learn func(amiconn.Secret), log *zap.Logger) *natsLogin {
+func newNATSLogin(cfg NATSConfig, learn func(setting.Secret), log *zap.Logger) *natsLogin {
 	l := &natsLogin{learn: learn, log: log}
 	l.cfg.Store(&cfg)
 	return l
@@ -92,13 +92,13 @@ func (l *natsLogin) options(before func()) ([]nats.Option, error) {
 
 // secret reads a secret that may be in a file. If it is not to be had now, the
 // last one is tried.
-func (l *natsLogin) secret(last *lastSecret, read func() (amiconn.Secret, error)) string {
+func (l *natsLogin) secret(last *lastSecret, read func() (setting.Secret, error)) string {
 	secret, err := read()
 	if err != nil {
 		if l.log != nil {
 			l.log.Error("secret not read: the one before is tried", zap.Error(err))
 		}
-		secret, _ = last.Load().(amiconn.Secret)
+		secret, _ = last.Load().(setting.Secret)
 		return string(secret)
 	}
 	if l.learn != nil {

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // applied returns what options make of nats.go's.
@@ -67,7 +67,7 @@ func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	l := newNATSLogin(NATSConfig{
 		URL: "nats://n", User: "u", PasswordFile: password.name, TokenFile: token.name, CredsFile: creds.name, TLSCaFile: ca.name,
-	}, func(s amiconn.Secret) { mu.Lock(); defer mu.Unlock(); learned = append(learned, string(s)) }, zap.New(core))
+	}, func(s setting.Secret) { mu.Lock(); defer mu.Unlock(); learned = append(learned, string(s)) }, zap.New(core))
 	o := applied(t, l)
 	check := func(when, wantPassword, wantToken, wantJWT, wantKey string, wantCA []byte) {
 		t.Helper()

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -58,7 +59,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	s := b.servers[0]
 	s.ingest.outbox.Recalled(time.Time{})
 	cfg := s.cfg
-	cfg.EventsDeny = Globs{"Unwanted"}
+	cfg.EventsDeny = setting.Globs{"Unwanted"}
 	s.ingest.filter.Store(newFilter(&cfg))
 	n := &numbered{t: t, s: s}
 	long := strings.Repeat("x", 300)

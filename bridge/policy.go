@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -32,7 +33,7 @@ type forbidden struct {
 // policyLists are what a policy goes by. Refusals name the variables that the
 // lists come from.
 type policyLists struct {
-	allow, deny Globs
+	allow, deny setting.Globs
 	rules       Rules
 	charset     frames.Charset // of the headers' values
 	variables   struct{ allow, deny, rules string }
@@ -78,7 +79,7 @@ func showsUsers(file string) bool {
 
 // denied looks for an Action, or <Action>:<what it holds>, in ACTIONS_DENY.
 func (p *policy) denied(name string) *forbidden {
-	glob := p.deny.find(name)
+	glob := p.deny.Find(name)
 	if glob == "" {
 		return nil
 	}
@@ -102,7 +103,7 @@ func findName(names []string, name string) string {
 // refuse it.
 func (p *policy) showsSecrets(action name.Action) bool {
 	grant := action.String() + ":secrets"
-	return p.deny.find(grant) == "" && p.allow.Match(grant)
+	return p.deny.Find(grant) == "" && p.allow.Match(grant)
 }
 
 // DefaultRefused returns the Actions that are refused until ActionsAllow names

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -24,7 +25,7 @@ type Rules []rule
 
 type rule struct {
 	text    string // as written
-	action  Globs
+	action  setting.Globs
 	header  string
 	missing bool // holds where there is no such header
 	not     bool
@@ -80,7 +81,7 @@ func parseRule(text string) (rule, error) {
 	if _, err := path.Match(m[1], ""); err != nil {
 		return rule{}, errors.New("wants an action or a pattern such as Queue*")
 	}
-	r := rule{text: text, action: Globs{m[1]}, header: m[2], not: strings.HasPrefix(m[3], "not")}
+	r := rule{text: text, action: setting.Globs{m[1]}, header: m[2], not: strings.HasPrefix(m[3], "not")}
 	r.missing = m[3] != "" || m[4]+m[5] == "" // not, absent or; absent is a list of nothing
 	var err error
 	switch {

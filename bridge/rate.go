@@ -7,18 +7,18 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // Rates are the most Actions a second that are taken of some Actions.
-type Rates amiconn.PerAction[float64]
+type Rates setting.PerAction[float64]
 
 // maxRate keeps a burst well within an int.
 const maxRate = 1e6
 
 // Decode reads rates such as Originate=5,Queue*=50.
 func (r *Rates) Decode(text string) error {
-	all, ok := amiconn.ReadPerAction(text, func(text string) (float64, bool) {
+	all, ok := setting.ReadPerAction(text, func(text string) (float64, bool) {
 		n, err := strconv.ParseFloat(text, 64)
 		return n, err == nil && n > 0 && n <= maxRate
 	})
@@ -30,11 +30,11 @@ func (r *Rates) Decode(text string) error {
 }
 
 // String returns what Decode reads.
-func (r Rates) String() string { return amiconn.PerAction[float64](r).String() }
+func (r Rates) String() string { return setting.PerAction[float64](r).String() }
 
 // limiter holds a server's Actions to its Rates. All Actions that one pattern
 // decides share its rate. It is safe for concurrent use.
-type limiter amiconn.PerAction[*rate.Limiter]
+type limiter setting.PerAction[*rate.Limiter]
 
 // newLimiter allows as many at once as each rate allows in a second, and one at
 // the least.
@@ -42,7 +42,7 @@ func newLimiter(rates Rates) limiter {
 	var l limiter
 	for _, r := range rates {
 		bucket := rate.NewLimiter(rate.Limit(r.Value), max(1, int(r.Value)))
-		l = append(l, amiconn.ActionValue[*rate.Limiter]{Pattern: r.Pattern, Value: bucket})
+		l = append(l, setting.ActionValue[*rate.Limiter]{Pattern: r.Pattern, Value: bucket})
 	}
 	return l
 }
@@ -50,7 +50,7 @@ func newLimiter(rates Rates) limiter {
 // Allow counts action and returns 0, or how long it is until there is room for
 // it again; then it does not count.
 func (l limiter) Allow(action string) (retryAfter time.Duration) {
-	bucket, ok := amiconn.PerAction[*rate.Limiter](l).For(action)
+	bucket, ok := setting.PerAction[*rate.Limiter](l).For(action)
 	if !ok {
 		return 0
 	}

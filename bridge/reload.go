@@ -1,8 +1,6 @@
 package bridge
 
-import (
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
-)
+import "github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 
 // Reload puts in force what of cfg, which must be valid, can change while the
 // bridge runs. At once: which Actions are taken and how often, which events are.
@@ -44,4 +42,4 @@ func (b *Bridge) learn(secrets ...string) {
 }
 
 // learnOne is learn for a secret that a login has read.
-func (b *Bridge) learnOne(secret amiconn.Secret) { b.learn(string(secret)) }
+func (b *Bridge) learnOne(secret setting.Secret) { b.learn(string(secret)) }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -52,10 +53,10 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 	}
 	same := b.servers[1].ingest.filter.Load()
 	next := validConfig()
-	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = Globs{"Ping"}, Globs{"RTCP*"}, Globs{"Newexten"}
-	next.Servers[1].ActionsAllow = Globs{"Command"}
+	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = setting.Globs{"Ping"}, setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
+	next.Servers[1].ActionsAllow = setting.Globs{"Command"}
 	next.Servers = append(next.Servers, next.Servers[0])
-	next.Servers[2].Name, next.Servers[2].ActionsDeny = "pbx3", Globs{"*"}
+	next.Servers[2].Name, next.Servers[2].ActionsDeny = "pbx3", setting.Globs{"*"}
 	b.Reload(next)
 	for i, want := range []map[string]string{
 		{"Ping": "ACTIONS_DENY=Ping", "Command": "default", "CoreStatus": ""}, {"Ping": "", "Command": "", "CoreStatus": ""},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // Rights that come with a user's JWT are those of a connection from its begin to its
@@ -28,7 +29,7 @@ func (l *natsLogin) mark() (m loginMark, ok bool) {
 	cfg := l.cfg.Load()
 	kinds := cfg.Kinds()
 	parts, errs := []string{cfg.User, "", "", "", ""}, make([]error, 4)
-	var password, token amiconn.Secret
+	var password, token setting.Secret
 	password, errs[0] = cfg.ReadPassword()
 	token, errs[1] = cfg.token()
 	parts[1], parts[2] = string(password), string(token)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
@@ -59,7 +60,7 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 // However a request ends, nothing of it stays held.
 func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
 	a := askingBridge(t, func(c *Config) {
-		c.ActionsDeny = Globs{"CoreSettings"}
+		c.ActionsDeny = setting.Globs{"CoreSettings"}
 		c.Servers[2].Addr = "127.0.0.1:1" // away
 	}, "pbx1", "pbx2", "pbx3")
 	a.sims["pbx1"].Always("Originate", amisim.Deny("no"))

@@ -12,8 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -60,7 +60,7 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
 		group.Go(func() { _ = sim.Serve(ctx, listener) })
 		server := DefaultServerConfig()
-		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", amiconn.Secret("s3cret")
+		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", setting.Secret("s3cret")
 		server.ActionTimeout = 5 * natstest.Patience // what is to wait does, on a slow machine too
 		cfg.Servers = append(cfg.Servers, server)
 		a.sims[name] = sim

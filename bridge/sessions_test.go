@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -17,7 +18,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	server := DefaultServerConfig()
-	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", amiconn.Secret("s")
+	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", setting.Secret("s")
 	server.ActionSessions = 3
 	cfg.Servers = append(cfg.Servers, server)
 	b, _ := connectedBridge(t, cfg)

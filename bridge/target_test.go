@@ -3,6 +3,8 @@ package bridge
 import (
 	"testing"
 	"testing/synctest"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // Rates that stay are as used up as before; those that change begin anew.
@@ -15,7 +17,7 @@ func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
 		if p.rates.Allow("Originate") != 0 {
 			t.Fatal("the first is not taken")
 		}
-		cfg.ActionsDeny = Globs{"Ping"}
+		cfg.ActionsDeny = setting.Globs{"Ping"}
 		s.permit(&cfg, &own)
 		if p = s.permits.Load(); p.rates.Allow("Originate") == 0 {
 			t.Error("a reload of something else gives a used-up rate back")

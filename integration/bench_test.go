@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -77,7 +77,7 @@ func connect(t testing.TB, url string) *nats.Conn {
 // server is the configuration of one Asterisk.
 func server(name, addr, user, secret string) bridge.ServerConfig {
 	s := bridge.DefaultServerConfig()
-	s.Name, s.Addr, s.Username, s.Secret = name, addr, user, amiconn.Secret(secret)
+	s.Name, s.Addr, s.Username, s.Secret = name, addr, user, setting.Secret(secret)
 	s.PingInterval = time.Second
 	s.ConnectTimeout, s.LoginTimeout = patience, patience // a session that is lost at the start ends the test
 	return s

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -29,7 +30,7 @@ func TestBridge_AnswersInEveryForm(t *testing.T) {
 	for _, version := range []string{"11.0.0", "2.5.0", "1.1"} {
 		t.Run(version, func(t *testing.T) {
 			s, addr := startSim(t, amisim.Config{Version: version})
-			allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+			allow := func(c *bridge.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 			r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
 			queues := r.call("pbx1", "QueueStatus", "")
 			if n := len(queues.Events); queues.Error != nil || n < 3 || queues.Events[n-1]["Event"] != "QueueStatusComplete" {
@@ -154,7 +155,7 @@ func TestBridge_Latin1BothWays(t *testing.T) {
 func TestBridge_FiltersAndCounts(t *testing.T) {
 	t.Parallel()
 	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
-		s.EventsAllow, s.EventsDeny = bridge.Globs{"Queue*", "Hangup"}, bridge.Globs{"QueueMember*"}
+		s.EventsAllow, s.EventsDeny = setting.Globs{"Queue*", "Hangup"}, setting.Globs{"QueueMember*"}
 	})
 	events := r.subscribe("ami.events.pbx1.>")
 	for _, name := range []string{"VarSet", "QueueMemberStatus", "QueueCallerJoin", "Newexten", "Hangup"} {

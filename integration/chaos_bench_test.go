@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -35,7 +36,7 @@ func chaosServer(name, addr string) bridge.ServerConfig {
 // chaosConfig has the counters told often.
 func chaosConfig(c *bridge.Config) {
 	c.StatusInterval = 100 * time.Millisecond
-	c.ActionsAllow = bridge.Globs{"Command"}
+	c.ActionsAllow = setting.Globs{"Command"}
 }
 
 // chaosBridge is a bridge to pbx1, which sends no events of its own.

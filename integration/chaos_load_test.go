@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -30,7 +30,7 @@ func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 	nats := startNATS(t)
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)
-	s.OutboxBytes = amiconn.MiB
+	s.OutboxBytes = setting.MiB
 	r := startBridge(t, nats.url, chaosConfig, s)
 	states := r.subscribe("ami.status.pbx1.connection")
 	before := heapNow()
@@ -77,7 +77,7 @@ func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
 	nats := startNATS(t)
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)
-	s.OutboxBytes = amiconn.MiB
+	s.OutboxBytes = setting.MiB
 	r := startBridge(t, nats.url, chaosConfig, s)
 	nats.freeze()
 	flood(t, sim, 1000)
@@ -101,7 +101,7 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 	slow, slowAddr := startSim(t, amisim.Config{NotBooted: true})
 	normal, normalAddr := startSim(t, amisim.Config{NotBooted: true})
 	large := chaosServer("flood", floodAddr)
-	large.OutboxBytes = 512 * amiconn.MiB
+	large.OutboxBytes = 512 * setting.MiB
 	r := startBridge(t, natsURL(t), chaosConfig, large, chaosServer("slow", slowAddr), chaosServer("one", normalAddr))
 	states := r.subscribe("ami.status.*.connection")
 	slow.Always("QueueStatus", amisim.Drip(64, 10*time.Millisecond))

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -15,8 +15,8 @@ import (
 // what was shed; it stands where the first of them was missing.
 func TestChaos_ShedFirstSavesTheRest(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.OutboxBytes, s.ShedFirst = amiconn.MiB, // a window's worth stays in flight
-			bridge.Globs{"VarSet", "Newexten", "RTCP*"}
+		s.OutboxBytes, s.ShedFirst = setting.MiB, // a window's worth stays in flight
+			setting.Globs{"VarSet", "Newexten", "RTCP*"}
 	})
 	bring := r.withoutStream()
 	noise := []string{"VarSet", "Newexten", "RTCPSent", "RTCPReceived"}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -130,7 +130,7 @@ func TestChaos_FINMidListOnTheOnlySession(t *testing.T) {
 func TestChaos_ServerThatReadsNothing(t *testing.T) {
 	const asked, pending = 150, 120
 	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.MaxPending, s.WriteBufferBytes = pending, amiconn.MiB
+		s.MaxPending, s.WriteBufferBytes = pending, setting.MiB
 	})
 	thaw := sim.FreezeReads()
 	// Some 100 KiB each, so that the sockets' buffers fill.

@@ -15,8 +15,8 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -189,7 +189,7 @@ func TestConns_TLSFirstGoneAndBack(t *testing.T) {
 				reads = append(reads, nats.TLSHandshakeFirst())
 			}
 			r := startAt(t, p, func(c *bridge.Config) {
-				c.NATS.TLSCaFile, c.NATS.TLSFirst = ca, amiconn.Switch(first)
+				c.NATS.TLSCaFile, c.NATS.TLSFirst = ca, setting.Switch(first)
 			}, p, reads...)
 			r.works()
 			p.stop()

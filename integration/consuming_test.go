@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -45,7 +46,7 @@ func consumed(t *testing.T) (*amisim.Server, *running) {
 	t.Helper()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)
-	s.EventsDeny = bridge.Globs{"Denied"}
+	s.EventsDeny = setting.Globs{"Denied"}
 	url := natsInProcess(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 }).ClientURL()
 	return sim, startBridge(t, url, chaosConfig, s)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
@@ -26,7 +27,7 @@ func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
 		as := func(name, user, secret string) bridge.ServerConfig { return server(name, a.Addr(), user, secret) }
 		plain, denied, classes := as("plain", a.User().Name, a.User().Secret), as("denied", a.User().Name, a.User().Secret),
 			as("classes", a.User().Name, a.User().Secret)
-		denied.EventsDeny = bridge.Globs{"VarSet", "Newexten"}
+		denied.EventsDeny = setting.Globs{"VarSet", "Newexten"}
 		classes.Events = "call,user"
 		servers := []bridge.ServerConfig{plain, denied, classes, as("filtered", "filtered", "flt")}
 		gone := map[string]string{ // what must not come, by server

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -145,7 +146,7 @@ func overflow(t *testing.T, heard bool) {
 	t.Helper()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := server("pbx1", addr, "bridge", "s3cret")
-	s.OutboxBytes, s.ShedFirst = 256<<10, bridge.Globs{"VarSet"}
+	s.OutboxBytes, s.ShedFirst = 256<<10, setting.Globs{"VarSet"}
 	r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.StatusInterval = 200 * time.Millisecond }, s)
 	buffers := r.subscribe("ami.status.pbx1.buffers")
 	sim.Emit("Event", "Hangup", "N", "0")

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -126,7 +126,7 @@ func session(r reply) string {
 
 // The limit can be set to more than the parser's own buffer ever was.
 func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = 4 * amiconn.MiB })
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = 4 * setting.MiB })
 	events := r.subscribe("ami.events.pbx1.>")
 	// 3.2 MB on the wire, and small enough as JSON for one NATS message.
 	const lines = 50_000

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -76,7 +77,7 @@ func TestPeers_AFailedAsyncOriginateIsAnError(t *testing.T) {
 // Up to Asterisk 13 a Command's output is raw text, in which anything may stand.
 func TestPeers_RawCommandOutputIsKeptWhole(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{Version: "1.1"})
-	allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+	allow := func(c *bridge.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 	r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
 	want := []string{"Name: x", "", "a: b", "", "", "Response: Error", "ActionID: 1", "", "Event: Forged", "--END COMMAND--", "last"}
 	sim.Next("Command", func(s *amisim.Session, a *amisim.Action) {
@@ -96,7 +97,7 @@ func TestPeers_RawCommandOutputIsKeptWhole(t *testing.T) {
 // Since Asterisk 14 each line is a header of its own, all with one name.
 func TestPeers_EveryOutputLineIsKept(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{})
-	allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+	allow := func(c *bridge.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 	r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
 	want := []string{"first", "", "  indented: twice  ", "first", "last"}
 	sim.Next("Command", func(s *amisim.Session, a *amisim.Action) {

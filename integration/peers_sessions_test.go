@@ -11,8 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -46,7 +46,7 @@ func TestPeers_AServersNameIsTakenAsItIsOrRefused(t *testing.T) {
 // accepted is answered, and the session stays.
 func TestPeers_AFullWriteBufferKeepsTheSession(t *testing.T) {
 	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
-		s.WriteBufferBytes, s.ActionTimeout = 256*amiconn.KiB, 110*time.Second
+		s.WriteBufferBytes, s.ActionTimeout = 256*setting.KiB, 110*time.Second
 		s.ReadTimeout = 5 * time.Minute // the events' session is frozen too
 	})
 	states := r.subscribe("ami.status.pbx1.connection")

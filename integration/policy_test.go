@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -15,7 +16,7 @@ func TestPolicy_WhatIsNoActionIsAuditedUnderOneSubject(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	r := startBridge(t, natsURL(t), func(c *bridge.Config) {
 		chaosConfig(c)
-		c.ActionsAllow = bridge.Globs{"*"}
+		c.ActionsAllow = setting.Globs{"*"}
 		c.Groups = []bridge.Group{{Name: "east", Servers: []string{"pbx1"}}}
 	}, chaosServer("pbx1", addr))
 	records := r.subscribe("ami.audit.>")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -60,8 +61,8 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 		t.Errorf("Command is refused with %q", got)
 	}
 	r.bridge.Reload(r.changed(func(all *bridge.Config, own *bridge.ServerConfig) {
-		all.ActionsAllow, all.ActionsDeny = bridge.Globs{"Command"}, bridge.Globs{"CoreStatus"}
-		own.EventsDeny = bridge.Globs{"Un*"}
+		all.ActionsAllow, all.ActionsDeny = setting.Globs{"Command"}, setting.Globs{"CoreStatus"}
+		own.EventsDeny = setting.Globs{"Un*"}
 		own.ActionRates = bridge.Rates{{Pattern: "CoreSettings", Value: 0.001}}
 	}))
 	comes("Hangup", "!Unlink", "Newexten")
@@ -77,7 +78,7 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 	// The same rates again are no new ones: what has been taken is not given back.
 	r.bridge.Reload(r.changed(func(_ *bridge.Config, own *bridge.ServerConfig) {
 		own.ActionRates = bridge.Rates{{Pattern: "CoreSettings", Value: 0.001}}
-		own.EventsDeny = bridge.Globs{"Hangup"}
+		own.EventsDeny = setting.Globs{"Hangup"}
 	}))
 	comes("!Hangup", "Unlink", "Newexten") // nothing of the filter before is remembered
 	if got := refusal("CoreSettings"); !strings.Contains(got, "ACTION_RATES lets it") {
@@ -108,8 +109,8 @@ func TestReload_UnderLoad(t *testing.T) {
 			}
 			r.bridge.Reload(r.changed(func(all *bridge.Config, own *bridge.ServerConfig) {
 				if n%2 == 0 {
-					own.EventsDeny, own.ActionRates = bridge.Globs{"Newexten", "VarSet"}, bridge.Rates{{Pattern: "Ping", Value: 1e6}}
-					all.ActionsDeny = bridge.Globs{"CoreStatus"}
+					own.EventsDeny, own.ActionRates = setting.Globs{"Newexten", "VarSet"}, bridge.Rates{{Pattern: "Ping", Value: 1e6}}
+					all.ActionsDeny = setting.Globs{"CoreStatus"}
 				}
 			}))
 		}
@@ -132,7 +133,7 @@ func TestReload_UnderLoad(t *testing.T) {
 	group.Wait()
 	// The machine may have been too busy for both filters: each is in force once more.
 	judged := r.subscribe("ami.events.pbx1.Judged")
-	for _, deny := range []bridge.Globs{{"Newexten"}, nil} {
+	for _, deny := range []setting.Globs{{"Newexten"}, nil} {
 		r.bridge.Reload(r.changed(func(_ *bridge.Config, own *bridge.ServerConfig) { own.EventsDeny = deny }))
 		sim.Emit("Event", "Newexten")
 		sim.Emit("Event", "Judged")
@@ -172,7 +173,7 @@ func TestReload_NATSPasswordWithTheNextConnect(t *testing.T) {
 			write("first-password\n")
 			credentials := func(value string) func(*bridge.Config) {
 				return func(c *bridge.Config) {
-					c.NATS.User, c.NATS.Password = "bridge", amiconn.Secret(value)
+					c.NATS.User, c.NATS.Password = "bridge", setting.Secret(value)
 					if kind == "file" {
 						c.NATS.Password, c.NATS.PasswordFile = "", file
 					}
@@ -209,7 +210,7 @@ func TestWait_WithoutClassCallIsRefusedAtOnce(t *testing.T) {
 	const body = `{"Channel":"Local/1@x","Application":"Wait","Async":"true"}`
 	for events, refused := range map[amiconn.Events]bool{"agent,system": true, "off": true, "call": false, "on": false} {
 		sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
-			s.Events, s.EventsDeny = events, bridge.Globs{"Originate*"}
+			s.Events, s.EventsDeny = events, setting.Globs{"Originate*"}
 			s.Variables = map[string]string{"EVENTS": "BRIDGE_AMI_EVENTS"}
 		})
 		e := r.call("pbx1", "Originate", body, "Ami-Wait", "complete").Error

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 )
 
@@ -111,7 +112,7 @@ func stuck(t *testing.T, pbx1, pbx2 func(*bridge.ServerConfig)) (
 	jam, addr := simBehind(t, amisim.Config{NotBooted: true}, func(l net.Listener) net.Listener { return narrow{l} })
 	other, otherAddr := startSim(t, amisim.Config{NotBooted: true})
 	one, two := chaosServer("pbx1", addr), chaosServer("pbx2", otherAddr)
-	one.WriteBufferBytes = 64 * amiconn.MiB
+	one.WriteBufferBytes = 64 * setting.MiB
 	pbx1(&one)
 	pbx2(&two)
 	r = startBridge(t, natsURL(t), func(c *bridge.Config) {

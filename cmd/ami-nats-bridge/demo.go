@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
@@ -123,7 +123,7 @@ func demoNATS(first int, dir string, log *zap.Logger) (*server.Server, error) {
 func demoConfig(url string, addrs []string) bridge.Config {
 	cfg := bridge.DefaultConfig()
 	cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = "demo", url, ""
-	cfg.Stream.MaxBytes, cfg.StatusInterval = 256*amiconn.MiB, time.Second
+	cfg.Stream.MaxBytes, cfg.StatusInterval = 256*setting.MiB, time.Second
 	for i, name := range demoServers {
 		s := bridge.DefaultServerConfig()
 		s.Name, s.Addr, s.Username, s.Secret = name, addrs[i], demoUser, demoSecret

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
@@ -32,7 +33,7 @@ type process struct {
 	EnvFile          string         `split_words:"true"`
 	LogLevel         zapcore.Level  `split_words:"true"`
 	LogFormat        logging.Format `split_words:"true"`
-	LogRedactKeys    bridge.Globs   `split_words:"true"`
+	LogRedactKeys    setting.Globs  `split_words:"true"`
 	LogRedactPattern pattern        `split_words:"true"`
 	EmbeddedNATSAddr string         `split_words:"true"`
 	DataDir          string         `split_words:"true"`

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
@@ -108,12 +109,12 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 	s.Bridge.Servers[0].ActionsRules = nil
 	first, second := bridge.DefaultServerConfig(), bridge.DefaultServerConfig()
 	first.Name, first.Addr, first.Username, first.Secret = "pbx1", "10.0.0.1:5038", "bridge", envtest.Canary
-	first.ReadTimeout, first.EventsDeny = 40*time.Second, bridge.Globs{"RTCP*", "VarSet"}
+	first.ReadTimeout, first.EventsDeny = 40*time.Second, setting.Globs{"RTCP*", "VarSet"}
 	first.ActionSessions, first.ActionRates = 4, bridge.Rates{{Pattern: "Originate", Value: 0.5}}
 	first.ActionTimeouts = amiconn.Timeouts{{Pattern: "Originate", Value: time.Minute}, {Pattern: "Command", Value: 10 * time.Second}}
 	second.ActionTimeouts = first.ActionTimeouts
 	second.Name, second.Addr, second.Username, second.Secret = "pbx-2", "10.0.0.2:5039", "bridge", envtest.Canary
-	second.ReadTimeout, second.EventsDeny, second.TLS, second.Charset = 50*time.Second, bridge.Globs{}, true, 1
+	second.ReadTimeout, second.EventsDeny, second.TLS, second.Charset = 50*time.Second, setting.Globs{}, true, 1
 	second.ActionsRules = bridge.Rules{}
 	if diff := cmp.Diff([]bridge.ServerConfig{first, second}, s.Bridge.Servers); diff != "" {
 		t.Error("servers (-want +got):", diff)
@@ -150,7 +151,7 @@ func TestLoad_ReportsAllProblemsAtOnceWithoutValues(t *testing.T) {
 		"BRIDGE_AMI_SESSIONS: wants 1 or 2",
 		"BRIDGE_AMI_TLS: wants on or off",
 		"BRIDGE_CONNECT_RATE: wants a number",
-		"BRIDGE_DELIVERY: wants jetstream, core",
+		"BRIDGE_DELIVERY: wants jetstream or core",
 		"BRIDGE_EMBEDDED_NATS_ADDR: wants host:port, such as 127.0.0.1:4222",
 		"BRIDGE_HTPP_ADDR: is no setting; the nearest is BRIDGE_HTTP_ADDR",
 		"BRIDGE_LOG_FORMAT: wants json or console",

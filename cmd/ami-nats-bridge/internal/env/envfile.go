@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 )
 
@@ -14,7 +15,7 @@ import (
 const EnvFile = Prefix + "_ENV_FILE"
 
 // maxEnvFile bounds that file: some ten thousand variables.
-const maxEnvFile = amiconn.MiB
+const maxEnvFile = setting.MiB
 
 var envNameRule = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 

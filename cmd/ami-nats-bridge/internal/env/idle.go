@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 )
@@ -65,7 +65,7 @@ func (s *Settings) LogIdle(log *zap.Logger) {
 // idleNATS finds credentials that nobody is shown.
 func (s *Settings) idleNATS(i *idlers) {
 	n, kinds := &s.Bridge.NATS, s.Bridge.NATS.Kinds()
-	if n.User == "" && n.Password+amiconn.Secret(n.PasswordFile) != "" {
+	if n.User == "" && n.Password+setting.Secret(n.PasswordFile) != "" {
 		i.add(s.setOf("NATS_PASSWORD", "NATS_PASSWORD_FILE"), "it is for BRIDGE_NATS_USER, which is not set")
 	}
 	credentials := s.setOf("NATS_USER", "NATS_TOKEN", "NATS_TOKEN_FILE", "NATS_CREDS_FILE", "NATS_TLS_CA_FILE", "NATS_TLS_CERT_FILE")
@@ -106,7 +106,7 @@ func (i *idlers) emptyLists(s *Settings, server *bridge.ServerConfig) {
 }
 
 // policy finds entries that no Action can meet.
-func (i *idlers) policy(variable func(string) string, allow, deny bridge.Globs, rules bridge.Rules) {
+func (i *idlers) policy(variable func(string) string, allow, deny setting.Globs, rules bridge.Rules) {
 	for _, glob := range allow {
 		name, part, _ := strings.Cut(glob, ":")
 		met := i.action(variable("ACTIONS_ALLOW"), name)
@@ -168,7 +168,7 @@ func (i *idlers) events(server *bridge.ServerConfig) {
 	for _, e := range events {
 		names = append(names, e.Name)
 	}
-	for setting, globs := range map[string]bridge.Globs{
+	for setting, globs := range map[string]setting.Globs{
 		"EVENTS_ALLOW": server.EventsAllow, "EVENTS_DENY": server.EventsDeny, "SHED_FIRST": server.ShedFirst,
 	} {
 		for _, glob := range globs {

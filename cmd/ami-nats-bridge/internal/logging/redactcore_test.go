@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
@@ -22,7 +22,7 @@ func (n named) String() string { return string(n) }
 func TestRedact_EveryWayIntoALine(t *testing.T) {
 	const canary = "c4n4ry-v4lue"
 	r := NewRedactor(redact.Options{
-		Known: []string{"literal-secret"}, Names: bridge.Globs{"card*"}.Match, Pattern: regexp.MustCompile(`pin=[0-9]+`),
+		Known: []string{"literal-secret"}, Names: setting.Globs{"card*"}.Match, Pattern: regexp.MustCompile(`pin=[0-9]+`),
 	})
 	for name, write := range map[string]func(*zap.Logger){
 		"key":             func(l *zap.Logger) { l.Info("x", zap.String("ami_secret", canary)) },

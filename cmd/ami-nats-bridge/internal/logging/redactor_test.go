@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
@@ -66,7 +66,7 @@ func TestRedactor_HidesInFieldsOfEveryType(t *testing.T) {
 		`"n":"to [redacted]."`:     zap.String("n", "to 4111111111111111."),
 	} {
 		r := NewRedactor(redact.Options{
-			Known: []string{canary}, Names: bridge.Globs{"CALLER*"}.Match, Pattern: regexp.MustCompile(`[0-9]{16}`),
+			Known: []string{canary}, Names: setting.Globs{"CALLER*"}.Match, Pattern: regexp.MustCompile(`[0-9]{16}`),
 		})
 		for where, got := range map[string]string{
 			"field": line(t, r, nil, "x", field), "With": line(t, r, []zap.Field{field}, "x"),

@@ -1,4 +1,4 @@
-package bridge
+package setting
 
 import "testing"
 
@@ -9,7 +9,7 @@ func TestGlobs_IgnoreCase(t *testing.T) {
 		"QueueStatus": "queue*", "QUEUES": "queue*", "originate:shell": "Originate:SHELL", "HANGUP": "[HJ]angup", "coreStatus": "Core?tatus",
 		"Ping": "", "Originate": "", "CoreSettings": "",
 	} {
-		if got := g.find(name); got != want || g.Match(name) != (want != "") {
+		if got := g.Find(name); got != want || g.Match(name) != (want != "") {
 			t.Errorf("%s is matched by %q, want %q", name, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package amiconn
+package setting
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package bridge
+package setting
 
 import (
 	"fmt"
@@ -30,10 +30,10 @@ func (g Globs) String() string { return strings.Join(g, ",") }
 
 // Match reports whether some pattern matches name, ignoring case as Asterisk
 // does with the names of Actions.
-func (g Globs) Match(name string) bool { return g.find(name) != "" }
+func (g Globs) Match(name string) bool { return g.Find(name) != "" }
 
-// find returns the first pattern that matches name, or "".
-func (g Globs) find(name string) string {
+// Find returns the first pattern that matches name, or "".
+func (g Globs) Find(name string) string {
 	for _, pattern := range g {
 		// Decode has refused malformed patterns.
 		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(name)); ok {
