@@ -12,8 +12,8 @@ func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 	if err := cfg.ActionsRules.Decode("Hangup: Channel absent"); err != nil {
 		t.Fatal(err)
 	}
-	hangup := testHeaders("Channel: PJSIP/1")
-	refused := func(action string) bool { return judged(newPolicy(cfg.policyOf(&own)), action, hangup) != nil }
+	hangup := headersIn("Channel: PJSIP/1")
+	refused := func(action string) bool { return ruleFor(newPolicy(cfg.policyOf(&own)), action, hangup) != "" }
 	if refused("Command") || !refused("Ping") || !refused("Hangup") {
 		t.Error("the bridge's lists are not in force")
 	}

@@ -267,14 +267,14 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 		"Async: no\nAsync: yes": false, "Async: no": false, "Async: 0": false, "Async: true ": false, "Async:": false, "Exten: 1": false,
 		"A\u017fync: true": false,
 	} {
-		a := &ask{action: actionOf("Originate"), options: options{complete: true}, headers: testHeaders(lines)}
+		a := &ask{action: nameOf("Originate"), options: options{complete: true}, headers: headersIn(lines)}
 		if got := a.waits(); got != want {
 			t.Errorf("%q is waited for: %v", lines, got)
 		}
-		if a.action = actionOf("Redirect"); a.waits() {
+		if a.action = nameOf("Redirect"); a.waits() {
 			t.Errorf("%q of another Action is waited for", lines)
 		}
-		if a.action, a.options.complete = actionOf("Originate"), false; a.waits() {
+		if a.action, a.options.complete = nameOf("Originate"), false; a.waits() {
 			t.Errorf("%q is waited for without being asked", lines)
 		}
 	}

@@ -23,7 +23,7 @@ type Verdict struct {
 func JudgeRecord(cfg *Config, server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
 	for i := range cfg.Servers {
 		if own := &cfg.Servers[i]; own.Name == server {
-			return judgeRecord(newPolicy(cfg.policyOf(own)), action, fields, omitted), true
+			return judgeRecord(newPolicy(cfg.policyOf(own)), own.Charset, action, fields, omitted), true
 		}
 	}
 	return v, false
@@ -33,7 +33,7 @@ func JudgeRecord(cfg *Config, server, action string, fields json.RawMessage, omi
 // where it cut: neither is text of the request.
 var neutral = strings.NewReplacer(redact.Hidden, "redacted", "…", "")
 
-func judgeRecord(p *policy, action string, fields json.RawMessage, omitted int) Verdict {
+func judgeRecord(p *policy, charset frames.Charset, action string, fields json.RawMessage, omitted int) Verdict {
 	token, err := name.ParseAction(action)
 	if err != nil || action == name.UnknownAction {
 		return Verdict{Rule: "bad_request: " + name.ErrNoAction.Error()}
@@ -43,7 +43,7 @@ func judgeRecord(p *policy, action string, fields json.RawMessage, omitted int) 
 	r, err := parseRequest(token, []byte(text))
 	var headers []frames.Header
 	if err == nil {
-		headers, err = r.in(p.charset)
+		headers, err = r.in(charset)
 	}
 	if err != nil {
 		return Verdict{Rule: "bad_request: a header's name, or the body", Unsure: !whole} // err has text of the request

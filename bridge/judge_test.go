@@ -6,6 +6,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // Of a record that does not hold all that was asked for it is only said what is
@@ -37,7 +38,7 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 		if c.fields != "" {
 			fields = json.RawMessage(c.fields)
 		}
-		if got := judgeRecord(testPolicy(t, "", "", context), c.action, fields, c.omitted); got != c.want {
+		if got := judgeRecord(thePolicy(t, "", "", context), frames.UTF8, c.action, fields, c.omitted); got != c.want {
 			t.Errorf("%s %s, %d omitted: %+v, want %+v", c.action, c.fields, c.omitted, got, c.want)
 		}
 	}

@@ -21,7 +21,7 @@ var refusedByDefault = [...]string{
 
 // policy decides which Actions a server's callers may ask for. It is not
 // changed once made, so that it may be used concurrently.
-type policy struct{ policyLists }
+type policy struct{ lists policyLists }
 
 // forbidden is why a request is refused. Neither text holds a header's value,
 // which may be a secret.
@@ -36,11 +36,14 @@ type policyLists struct {
 	allow, deny setting.Globs
 	rules       Rules
 	charset     frames.Charset // of the headers' values
-	variables   struct{ allow, deny, rules string }
+	variables   policyVariables
 }
 
+// policyVariables are the names of the variables that the lists come from.
+type policyVariables struct{ allow, deny, rules string }
+
 // newPolicy returns the policy of these lists.
-func newPolicy(lists policyLists) *policy { return &policy{policyLists: lists} }
+func newPolicy(lists policyLists) *policy { return &policy{lists: lists} }
 
 // refuses returns why a request is refused, or nil. The headers are those that
 // would be written, in their order and charset. Asterisk ignores the case of an
@@ -52,18 +55,18 @@ func (p *policy) refuses(action name.Action, headers []frames.Header) *forbidden
 	if r := p.denied(action.String()); r != nil {
 		return r
 	}
-	if name := findName(refusedByDefault[:], action.String()); name != "" && !p.allow.Match(name) {
-		return &forbidden{"default", name + " is refused by default: " + p.variables.allow + "=" + name + " grants it"}
+	if name := findName(refusedByDefault[:], action.String()); name != "" && !p.lists.allow.Match(name) {
+		return &forbidden{"default", name + " is refused by default: " + p.lists.variables.allow + "=" + name + " grants it"}
 	}
-	if action.Is("ListCategories") && !p.allow.Match("ListCategories") && slices.ContainsFunc(values(headers, "Filename"), showsUsers) {
-		return &forbidden{"default", "ListCategories of manager.conf, or of a file outside its folder, is refused by default: " + p.variables.allow + "=ListCategories grants it"}
+	if action.Is("ListCategories") && !p.lists.allow.Match("ListCategories") && slices.ContainsFunc(values(headers, "Filename"), showsUsers) {
+		return &forbidden{"default", "ListCategories of manager.conf, or of a file outside its folder, is refused by default: " + p.lists.variables.allow + "=ListCategories grants it"}
 	}
 	if r := p.holds(action, headers); r != nil {
 		return r
 	}
-	for i := range p.rules {
-		if r := p.rules[i].refuses(action.String(), headers, p.charset); r != nil {
-			r.reason += " refused by " + p.variables.rules + ": " + p.rules[i].text
+	for i := range p.lists.rules {
+		if r := p.lists.rules[i].refuses(action.String(), headers, p.lists.charset); r != nil {
+			r.reason += " refused by " + p.lists.variables.rules + ": " + p.lists.rules[i].text
 			return r
 		}
 	}
@@ -79,13 +82,13 @@ func showsUsers(file string) bool {
 
 // denied looks for an Action, or <Action>:<what it holds>, in ACTIONS_DENY.
 func (p *policy) denied(name string) *forbidden {
-	glob := p.deny.Find(name)
+	glob := p.lists.deny.Find(name)
 	if glob == "" {
 		return nil
 	}
 	// What matched may be a caller's text: the glob says enough.
 	action, _, _ := strings.Cut(name, ":")
-	return &forbidden{"ACTIONS_DENY=" + glob, action + " is refused by " + p.variables.deny + "=" + glob + ": it is granted once nothing there matches"}
+	return &forbidden{"ACTIONS_DENY=" + glob, action + " is refused by " + p.lists.variables.deny + "=" + glob + ": it is granted once nothing there matches"}
 }
 
 // findName returns the one of names that is name but for case, or "".
@@ -103,7 +106,7 @@ func findName(names []string, name string) string {
 // refuse it.
 func (p *policy) showsSecrets(action name.Action) bool {
 	grant := action.String() + ":secrets"
-	return p.deny.Find(grant) == "" && p.allow.Match(grant)
+	return p.lists.deny.Find(grant) == "" && p.lists.allow.Match(grant)
 }
 
 // DefaultRefused returns the Actions that are refused until ActionsAllow names

@@ -127,7 +127,7 @@ func (p *policy) wants(action string, h held) *forbidden {
 		}
 	}
 	for _, name := range names {
-		if p.allow.Match(action + ":" + name) {
+		if p.lists.allow.Match(action + ":" + name) {
 			return nil
 		}
 	}
@@ -136,7 +136,7 @@ func (p *policy) wants(action string, h held) *forbidden {
 
 // ungranted is the refusal of what that grant would allow.
 func (p *policy) ungranted(grant, what string) *forbidden {
-	return &forbidden{"default " + grant, what + ", is refused by default: " + p.variables.allow + "=" + grant + " grants it"}
+	return &forbidden{"default " + grant, what + ", is refused by default: " + p.lists.variables.allow + "=" + grant + " grants it"}
 }
 
 func hasAny(chars string) func(string) bool {

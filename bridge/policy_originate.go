@@ -123,14 +123,14 @@ func (p *policy) application(name string, data []string) (listed bool, refused *
 	}
 	i := slices.IndexFunc(applications[:], func(a application) bool { return sameName([]byte(name), a.name) })
 	if i < 0 {
-		if p.allow.Match(grant) {
+		if p.lists.allow.Match(grant) {
 			return false, nil
 		}
 		shown := nameOr(shownApplications[:], name, "<Application>")
 		return false, p.ungranted("Originate:"+shown, "Originate of "+shown+", an application that is not listed as harmless")
 	}
 	for _, text := range data {
-		if harm := applications[i].harms(text); harm != "" && !p.allow.Match(grant) {
+		if harm := applications[i].harms(text); harm != "" && !p.lists.allow.Match(grant) {
 			return true, p.ungranted("Originate:"+applications[i].name, "Originate of "+applications[i].name+" with "+harm)
 		}
 	}

@@ -92,7 +92,7 @@ func TestRules_AllMustHold(t *testing.T) {
 
 func TestRules_AreComparedInTheServersCharset(t *testing.T) {
 	p := testPolicy(t, "", "", "Originate: Context not in (b\u00fcro)")
-	p.charset = frames.Latin1
+	p.lists.charset = frames.Latin1
 	if judged(p, "Originate", testHeaders("Context: b\xfcro")) == nil {
 		t.Error("not in does not see a latin1 value")
 	}

@@ -14,12 +14,12 @@ import (
 // testPolicy makes a policy as the environment would: allow, deny, rules.
 func testPolicy(t testing.TB, allow, deny, rules string) *policy {
 	t.Helper()
-	cfg := DefaultConfig()
-	if err := errors.Join(cfg.ActionsAllow.Decode(allow), cfg.ActionsDeny.Decode(deny), cfg.ActionsRules.Decode(rules)); err != nil {
+	var lists policyLists
+	if err := errors.Join(lists.allow.Decode(allow), lists.deny.Decode(deny), lists.rules.Decode(rules)); err != nil {
 		t.Fatal(err)
 	}
-	own := DefaultServerConfig()
-	return newPolicy(cfg.policyOf(&own))
+	lists.variables.allow, lists.variables.deny, lists.variables.rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
+	return newPolicy(lists)
 }
 
 // testHeaders reads lines such as Context: dialer, the blank after the colon

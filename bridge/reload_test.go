@@ -28,10 +28,10 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 	}
 	b.Reload(next)
 	policy := b.servers[0].target.permits.Load().policy
-	if r := policy.refuses(actionOf("Setvar"), testHeaders("Variable: X\nValue: Ren\xe9")); r != nil {
+	if r := policy.refuses(nameOf("Setvar"), headersIn("Variable: X\nValue: Ren\xe9")); r != nil {
 		t.Errorf("what is written in Latin-1 is refused: %s", r.reason)
 	}
-	if r := policy.refuses(actionOf("Setvar"), testHeaders("Variable: X\nValue: Rene")); r == nil {
+	if r := policy.refuses(nameOf("Setvar"), headersIn("Variable: X\nValue: Rene")); r == nil {
 		t.Error("the new rule is not in force")
 	}
 }
@@ -62,7 +62,7 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 		{"Ping": "ACTIONS_DENY=Ping", "Command": "default", "CoreStatus": ""}, {"Ping": "", "Command": "", "CoreStatus": ""},
 	} {
 		for action, rule := range want {
-			if got := ruleOf(judged(b.servers[i].target.permits.Load().policy, action, nil)); got != rule {
+			if got := ruleFor(b.servers[i].target.permits.Load().policy, action, nil); got != rule {
 				t.Errorf("%s refuses %s by %q, want %q", b.servers[i].cfg.Name, action, got, rule)
 			}
 		}

@@ -189,7 +189,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		all, members, ok := askedFor(body)
 		escaped := strings.Contains(strings.ToLower(body), `\ud`)
-		r, err := parseRequest(actionOf("Test"), []byte(body))
+		r, err := parseRequest(nameOf("Test"), []byte(body))
 		var wire []byte
 		var headers []frames.Header
 		if err == nil {

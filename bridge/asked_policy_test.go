@@ -53,14 +53,14 @@ func (a *attempt) rule(p *policy) string {
 	if _, err := frames.AppendAction(nil, append([]frames.Header{{Key: []byte("Action"), Value: []byte(a.Action)}}, r.headers...)); err != nil {
 		return badRequest
 	}
-	return ruleOf(p.refuses(name, r.headers))
+	return ruleFor(p, name.String(), r.headers)
 }
 
 func TestPolicy_RefusesEachAttack(t *testing.T) {
 	attacks, kinds := readAttempts(t, "attacks.jsonl"), map[string]int{}
 	// The policy is the same whatever else is allowed that has nothing to do with it.
 	for _, allow := range []string{"", "Originate,Getvar,Setvar,Status,MixMonitor,Monitor,ConfbridgeStartRecord"} {
-		p := testPolicy(t, allow, "", "")
+		p := thePolicy(t, allow, "", "")
 		for i := range attacks {
 			a := &attacks[i]
 			kinds[a.Kind]++
@@ -81,20 +81,20 @@ func TestPolicy_EachRefusalNamesItsGrant(t *testing.T) {
 		if !ok || strings.Contains(grant, "<") {
 			continue
 		}
-		if got := a.rule(testPolicy(t, grant, "", "")); got == a.Rule {
+		if got := a.rule(thePolicy(t, grant, "", "")); got == a.Rule {
 			t.Errorf("%s %s is refused by %q although that is granted", a.Action, a.Body, got)
 		}
-		if got := a.rule(testPolicy(t, a.Action+":*", "", "")); got != "" {
+		if got := a.rule(thePolicy(t, a.Action+":*", "", "")); got != "" {
 			t.Errorf("%s %s is refused by %q although all of it is granted", a.Action, a.Body, got)
 		}
-		if got, want := a.rule(testPolicy(t, "*,*:*", grant, "")), "ACTIONS_DENY="+grant; got != want {
+		if got, want := a.rule(thePolicy(t, "*,*:*", grant, "")), "ACTIONS_DENY="+grant; got != want {
 			t.Errorf("%s %s is refused by %q, want %q", a.Action, a.Body, got, want)
 		}
 	}
 }
 
 func TestPolicy_LetsOrdinaryRequestsPass(t *testing.T) {
-	ordinary, p := readAttempts(t, "ordinary.jsonl"), testPolicy(t, "", "", "")
+	ordinary, p := readAttempts(t, "ordinary.jsonl"), thePolicy(t, "", "", "")
 	for i := range ordinary {
 		if got := ordinary[i].rule(p); got != "" {
 			t.Errorf("%s %s is refused by %q", ordinary[i].Action, ordinary[i].Body, got)
@@ -116,7 +116,7 @@ func TestDocs_GoingBackGrantsWhatPassedBefore(t *testing.T) {
 	if allow == nil {
 		t.Fatal("nothing to go back with")
 	}
-	p := testPolicy(t, string(allow[1]), "", "")
+	p := thePolicy(t, string(allow[1]), "", "")
 	for _, a := range readAttempts(t, "attacks.jsonl") {
 		if got := a.rule(p); strings.Contains(a.Rule, ":") && got != "" {
 			t.Errorf("%s %s is still refused by %q", a.Action, a.Body, got)

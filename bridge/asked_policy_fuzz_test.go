@@ -86,7 +86,7 @@ func FuzzPolicy(f *testing.F) {
 	f.Add("Originate", `{"Variable":["A=\"1","B(\"=FILE(x)=1"],"Application":["","Playback"]}`, true)
 	f.Add("Getvar", `{"Variable":"CDR(x)FILE(y)"}`, false)
 	f.Add("Ping", `{"Variable:":"x","X":"\u0085"}`, true)
-	p := testPolicy(f, "", "", "")
+	p := thePolicy(f, "", "", "")
 	form := regexp.MustCompile(`\A[A-Za-z0-9_-]{1,64}\z`)
 	f.Fuzz(func(t *testing.T, token, body string, latin1 bool) {
 		name, err := name.ParseAction(token)
