@@ -213,7 +213,7 @@ func (a *ask) send() {
 		return
 	}
 	server := a.server
-	a.mask = mask{off: server.permits.Load().policy.showsSecrets(a.action)}
+	a.mask = mask{off: server.permits.Load().policy.ShowsSecrets(a.action)}
 	action := amiconn.Action{
 		Name: a.action.String(), Headers: a.headers, Timeout: timeout,
 		WaitComplete: a.waits(), Done: a.finish,

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -86,7 +87,7 @@ func FuzzPolicy(f *testing.F) {
 	f.Add("Originate", `{"Variable":["A=\"1","B(\"=FILE(x)=1"],"Application":["","Playback"]}`, true)
 	f.Add("Getvar", `{"Variable":"CDR(x)FILE(y)"}`, false)
 	f.Add("Ping", `{"Variable:":"x","X":"\u0085"}`, true)
-	p := thePolicy(f, "", "", "")
+	p := policytest.New(f, "", "", "")
 	form := regexp.MustCompile(`\A[A-Za-z0-9_-]{1,64}\z`)
 	f.Fuzz(func(t *testing.T, token, body string, latin1 bool) {
 		name, err := name.ParseAction(token)
@@ -119,7 +120,7 @@ func FuzzPolicy(f *testing.F) {
 		if action != lowerASCII(token) {
 			t.Fatalf("%q was judged, Asterisk runs %q", token, action)
 		}
-		if p.refuses(name, headers) != nil {
+		if p.Refuses(name, headers) != nil {
 			return
 		}
 		if slices.Contains(neverByDefault, action) {

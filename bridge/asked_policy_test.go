@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -40,7 +42,7 @@ func readAttempts(t testing.TB, name string) (all []attempt) {
 }
 
 // rule is what refuses an attempt: one of the policy's, or bad_request.
-func (a *attempt) rule(p *policy) string {
+func (a *attempt) rule(p *policy.Policy) string {
 	const badRequest = "bad_request"
 	name, err := name.ParseAction(a.Action)
 	if err != nil {
@@ -53,14 +55,14 @@ func (a *attempt) rule(p *policy) string {
 	if _, err := frames.AppendAction(nil, append([]frames.Header{{Key: []byte("Action"), Value: []byte(a.Action)}}, r.headers...)); err != nil {
 		return badRequest
 	}
-	return ruleFor(p, name.String(), r.headers)
+	return policytest.Rule(p, name.String(), r.headers)
 }
 
 func TestPolicy_RefusesEachAttack(t *testing.T) {
 	attacks, kinds := readAttempts(t, "attacks.jsonl"), map[string]int{}
 	// The policy is the same whatever else is allowed that has nothing to do with it.
 	for _, allow := range []string{"", "Originate,Getvar,Setvar,Status,MixMonitor,Monitor,ConfbridgeStartRecord"} {
-		p := thePolicy(t, allow, "", "")
+		p := policytest.New(t, allow, "", "")
 		for i := range attacks {
 			a := &attacks[i]
 			kinds[a.Kind]++
@@ -81,20 +83,20 @@ func TestPolicy_EachRefusalNamesItsGrant(t *testing.T) {
 		if !ok || strings.Contains(grant, "<") {
 			continue
 		}
-		if got := a.rule(thePolicy(t, grant, "", "")); got == a.Rule {
+		if got := a.rule(policytest.New(t, grant, "", "")); got == a.Rule {
 			t.Errorf("%s %s is refused by %q although that is granted", a.Action, a.Body, got)
 		}
-		if got := a.rule(thePolicy(t, a.Action+":*", "", "")); got != "" {
+		if got := a.rule(policytest.New(t, a.Action+":*", "", "")); got != "" {
 			t.Errorf("%s %s is refused by %q although all of it is granted", a.Action, a.Body, got)
 		}
-		if got, want := a.rule(thePolicy(t, "*,*:*", grant, "")), "ACTIONS_DENY="+grant; got != want {
+		if got, want := a.rule(policytest.New(t, "*,*:*", grant, "")), "ACTIONS_DENY="+grant; got != want {
 			t.Errorf("%s %s is refused by %q, want %q", a.Action, a.Body, got, want)
 		}
 	}
 }
 
 func TestPolicy_LetsOrdinaryRequestsPass(t *testing.T) {
-	ordinary, p := readAttempts(t, "ordinary.jsonl"), thePolicy(t, "", "", "")
+	ordinary, p := readAttempts(t, "ordinary.jsonl"), policytest.New(t, "", "", "")
 	for i := range ordinary {
 		if got := ordinary[i].rule(p); got != "" {
 			t.Errorf("%s %s is refused by %q", ordinary[i].Action, ordinary[i].Body, got)
@@ -116,7 +118,7 @@ func TestDocs_GoingBackGrantsWhatPassedBefore(t *testing.T) {
 	if allow == nil {
 		t.Fatal("nothing to go back with")
 	}
-	p := thePolicy(t, string(allow[1]), "", "")
+	p := policytest.New(t, string(allow[1]), "", "")
 	for _, a := range readAttempts(t, "attacks.jsonl") {
 		if got := a.rule(p); strings.Contains(a.Rule, ":") && got != "" {
 			t.Errorf("%s %s is still refused by %q", a.Action, a.Body, got)

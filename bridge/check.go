@@ -18,8 +18,8 @@ func (a *ask) check(s *target) *failure {
 		return badRequest(err)
 	}
 	permits := s.permits.Load()
-	if refused := permits.policy.refuses(a.action, a.headers); refused != nil {
-		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.reason, rule: refused.rule}
+	if refused := permits.policy.Refuses(a.action, a.headers); refused != nil {
+		return &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.Reason, rule: refused.Rule}
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
 	// past a rule on Originate.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -12,7 +13,7 @@ import (
 // for the audit, and says when to come again where that helps.
 func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 	cfg := validConfig()
-	cfg.Servers[0].ActionRates = Rates{{Pattern: "CoreStatus", Value: 0.1}}
+	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "CoreStatus", Value: 0.1}}
 	if err := cfg.Servers[0].Events.UnmarshalText([]byte("system,agent")); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 // One of several that is away is passed over before its rate counts the Action.
 func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
 	cfg := validConfig()
-	cfg.Servers[0].ActionRates = Rates{{Pattern: "*", Value: 1}}
+	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "*", Value: 1}}
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // Config is everything that a Bridge needs to know. Start from DefaultConfig.
@@ -38,7 +39,7 @@ type Config struct {
 	// to refuse on top; both are globs. ActionsRules is what headers must be.
 	ActionsAllow setting.Globs `split_words:"true"`
 	ActionsDeny  setting.Globs `split_words:"true"`
-	ActionsRules Rules         `split_words:"true"`
+	ActionsRules policy.Rules  `split_words:"true"`
 
 	// IdempotencyWindow is for how long a request with an Ami-Idempotency-Key is
 	// remembered; 0 refuses keys.
@@ -112,9 +113,9 @@ type ServerConfig struct {
 	// server, each when it is not empty.
 	ActionsAllow setting.Globs `split_words:"true"`
 	ActionsDeny  setting.Globs `split_words:"true"`
-	ActionsRules Rules         `split_words:"true"`
+	ActionsRules policy.Rules  `split_words:"true"`
 	// ActionRates bound how many Actions a second are taken.
-	ActionRates Rates `split_words:"true"`
+	ActionRates policy.Rates `split_words:"true"`
 }
 
 // DefaultServerConfig returns the documented defaults of one server.
@@ -351,17 +352,17 @@ func (c *Config) Secrets() []string {
 
 // policyOf returns the lists of one server's policy; its own replace the bridge's
 // when they are not empty.
-func (c *Config) policyOf(own *ServerConfig) policyLists {
-	p := policyLists{allow: c.ActionsAllow, deny: c.ActionsDeny, rules: c.ActionsRules, charset: own.Charset}
-	p.variables.allow, p.variables.deny, p.variables.rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
+func (c *Config) policyOf(own *ServerConfig) policy.Lists {
+	p := policy.Lists{Allow: c.ActionsAllow, Deny: c.ActionsDeny, Rules: c.ActionsRules, Charset: own.Charset}
+	p.Variables.Allow, p.Variables.Deny, p.Variables.Rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
 	if len(own.ActionsAllow) > 0 {
-		p.allow, p.variables.allow = own.ActionsAllow, own.Variable("ACTIONS_ALLOW")
+		p.Allow, p.Variables.Allow = own.ActionsAllow, own.Variable("ACTIONS_ALLOW")
 	}
 	if len(own.ActionsDeny) > 0 {
-		p.deny, p.variables.deny = own.ActionsDeny, own.Variable("ACTIONS_DENY")
+		p.Deny, p.Variables.Deny = own.ActionsDeny, own.Variable("ACTIONS_DENY")
 	}
 	if len(own.ActionsRules) > 0 {
-		p.rules, p.variables.rules = own.ActionsRules, own.Variable("ACTIONS_RULES")
+		p.Rules, p.Variables.Rules = own.ActionsRules, own.Variable("ACTIONS_RULES")
 	}
 	return p
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 )
 
 func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
@@ -12,13 +14,13 @@ func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 	if err := cfg.ActionsRules.Decode("Hangup: Channel absent"); err != nil {
 		t.Fatal(err)
 	}
-	hangup := headersIn("Channel: PJSIP/1")
-	refused := func(action string) bool { return ruleFor(newPolicy(cfg.policyOf(&own)), action, hangup) != "" }
+	hangup := policytest.Headers("Channel: PJSIP/1")
+	refused := func(action string) bool { return policytest.Rule(policy.New(cfg.policyOf(&own)), action, hangup) != "" }
 	if refused("Command") || !refused("Ping") || !refused("Hangup") {
 		t.Error("the bridge's lists are not in force")
 	}
 	// A variable that is set to nothing gives such a list.
-	own.ActionsAllow, own.ActionsDeny, own.ActionsRules = setting.Globs{}, setting.Globs{}, Rules{}
+	own.ActionsAllow, own.ActionsDeny, own.ActionsRules = setting.Globs{}, setting.Globs{}, policy.Rules{}
 	if refused("Command") || !refused("Ping") || !refused("Hangup") {
 		t.Error("empty lists of the server's replace the bridge's")
 	}

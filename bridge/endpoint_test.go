@@ -13,6 +13,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -191,7 +193,7 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 func TestAsk_IsPassedOnUntilOneTakesIt(t *testing.T) {
 	a := askingBridge(t, func(c *Config) {
 		c.Servers[0].ActionsDeny = setting.Globs{"CoreSettings"}
-		c.Servers[1].ActionRates = Rates{{Pattern: "CoreSettings", Value: 1e-6}}
+		c.Servers[1].ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 1e-6}}
 		c.Servers[2].MaxPending = 1
 		c.Servers[3].Addr = "127.0.0.1:1" // away
 	}, "pbx1", "pbx2", "pbx3", "pbx4", "pbx5")
@@ -267,14 +269,14 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 		"Async: no\nAsync: yes": false, "Async: no": false, "Async: 0": false, "Async: true ": false, "Async:": false, "Exten: 1": false,
 		"A\u017fync: true": false,
 	} {
-		a := &ask{action: nameOf("Originate"), options: options{complete: true}, headers: headersIn(lines)}
+		a := &ask{action: policytest.Name("Originate"), options: options{complete: true}, headers: policytest.Headers(lines)}
 		if got := a.waits(); got != want {
 			t.Errorf("%q is waited for: %v", lines, got)
 		}
-		if a.action = nameOf("Redirect"); a.waits() {
+		if a.action = policytest.Name("Redirect"); a.waits() {
 			t.Errorf("%q of another Action is waited for", lines)
 		}
-		if a.action, a.options.complete = nameOf("Originate"), false; a.waits() {
+		if a.action, a.options.complete = policytest.Name("Originate"), false; a.waits() {
 			t.Errorf("%q is waited for without being asked", lines)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -23,7 +24,7 @@ type Verdict struct {
 func JudgeRecord(cfg *Config, server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
 	for i := range cfg.Servers {
 		if own := &cfg.Servers[i]; own.Name == server {
-			return judgeRecord(newPolicy(cfg.policyOf(own)), own.Charset, action, fields, omitted), true
+			return judgeRecord(policy.New(cfg.policyOf(own)), own.Charset, action, fields, omitted), true
 		}
 	}
 	return v, false
@@ -33,7 +34,7 @@ func JudgeRecord(cfg *Config, server, action string, fields json.RawMessage, omi
 // where it cut: neither is text of the request.
 var neutral = strings.NewReplacer(redact.Hidden, "redacted", "…", "")
 
-func judgeRecord(p *policy, charset frames.Charset, action string, fields json.RawMessage, omitted int) Verdict {
+func judgeRecord(p *policy.Policy, charset frames.Charset, action string, fields json.RawMessage, omitted int) Verdict {
 	token, err := name.ParseAction(action)
 	if err != nil || action == name.UnknownAction {
 		return Verdict{Rule: "bad_request: " + name.ErrNoAction.Error()}
@@ -48,20 +49,20 @@ func judgeRecord(p *policy, charset frames.Charset, action string, fields json.R
 	if err != nil {
 		return Verdict{Rule: "bad_request: a header's name, or the body", Unsure: !whole} // err has text of the request
 	}
-	refused := p.refuses(token, headers)
+	refused := p.Refuses(token, headers)
 	if refused == nil {
 		return Verdict{Unsure: !whole}
 	}
-	v := Verdict{Rule: refused.rule, Unsure: !whole && strings.HasPrefix(refused.rule, "ACTIONS_RULES")}
+	v := Verdict{Rule: refused.Rule, Unsure: !whole && strings.HasPrefix(refused.Rule, "ACTIONS_RULES")}
 	// The audit records a variable of an object without the backslashes that kept its value whole.
 	for i := range headers {
 		h := &headers[i]
-		if sameName(h.Key, "Variable") {
+		if policy.SameName(h.Key, "Variable") {
 			variable, value, _ := strings.Cut(string(h.Value), "=")
 			h.Value = []byte(variable + "=" + variableEscaper.Replace(value))
 		}
 	}
-	if again := p.refuses(token, headers); again == nil || again.rule != refused.rule {
+	if again := p.Refuses(token, headers); again == nil || again.Rule != refused.Rule {
 		v.Unsure = true
 	}
 	return v

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -38,7 +39,7 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 		if c.fields != "" {
 			fields = json.RawMessage(c.fields)
 		}
-		if got := judgeRecord(thePolicy(t, "", "", context), frames.UTF8, c.action, fields, c.omitted); got != c.want {
+		if got := judgeRecord(policytest.New(t, "", "", context), frames.UTF8, c.action, fields, c.omitted); got != c.want {
 			t.Errorf("%s %s, %d omitted: %+v, want %+v", c.action, c.fields, c.omitted, got, c.want)
 		}
 	}

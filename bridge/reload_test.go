@@ -8,6 +8,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -28,10 +29,10 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 	}
 	b.Reload(next)
 	policy := b.servers[0].target.permits.Load().policy
-	if r := policy.refuses(nameOf("Setvar"), headersIn("Variable: X\nValue: Ren\xe9")); r != nil {
-		t.Errorf("what is written in Latin-1 is refused: %s", r.reason)
+	if r := policy.Refuses(policytest.Name("Setvar"), policytest.Headers("Variable: X\nValue: Ren\xe9")); r != nil {
+		t.Errorf("what is written in Latin-1 is refused: %s", r.Reason)
 	}
-	if r := policy.refuses(nameOf("Setvar"), headersIn("Variable: X\nValue: Rene")); r == nil {
+	if r := policy.Refuses(policytest.Name("Setvar"), policytest.Headers("Variable: X\nValue: Rene")); r == nil {
 		t.Error("the new rule is not in force")
 	}
 }
@@ -62,7 +63,7 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 		{"Ping": "ACTIONS_DENY=Ping", "Command": "default", "CoreStatus": ""}, {"Ping": "", "Command": "", "CoreStatus": ""},
 	} {
 		for action, rule := range want {
-			if got := ruleFor(b.servers[i].target.permits.Load().policy, action, nil); got != rule {
+			if got := policytest.Rule(b.servers[i].target.permits.Load().policy, action, nil); got != rule {
 				t.Errorf("%s refuses %s by %q, want %q", b.servers[i].cfg.Name, action, got, rule)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -287,6 +288,6 @@ func scalar(key string, value json.Token) (string, error) {
 // isAsync reports whether an Originate asks to be answered before the call is
 // (manager.c action_originate, ast_true).
 func isAsync(headers []frames.Header) bool {
-	all := values(headers, "Async") // of which Asterisk takes the first
+	all := policy.Values(headers, "Async") // of which Asterisk takes the first
 	return len(all) > 0 && slices.Contains([]string{"yes", "true", "y", "t", "1", "on"}, strings.ToLower(all[0]))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -189,7 +190,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		all, members, ok := askedFor(body)
 		escaped := strings.Contains(strings.ToLower(body), `\ud`)
-		r, err := parseRequest(nameOf("Test"), []byte(body))
+		r, err := parseRequest(policytest.Name("Test"), []byte(body))
 		var wire []byte
 		var headers []frames.Header
 		if err == nil {

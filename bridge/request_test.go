@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // headersOf are the headers that a body of an Originate asks for, one a line, or
 // the beginning of why it is refused.
 func headersOf(body string) string {
-	r, err := parseRequest(nameOf("Originate"), []byte(body))
+	r, err := parseRequest(policytest.Name("Originate"), []byte(body))
 	if err != nil {
 		return "refused: " + err.Error()
 	}
@@ -87,7 +88,7 @@ func TestRequest_IsReadAsDocumented(t *testing.T) {
 // A server of another charset has the text in its own; what that does not have is
 // refused.
 func TestRequest_IsInTheServersCharset(t *testing.T) {
-	r, err := parseRequest(nameOf("Originate"), []byte(`{"A":"Zoë"}`))
+	r, err := parseRequest(policytest.Name("Originate"), []byte(`{"A":"Zoë"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestRequest_IsInTheServersCharset(t *testing.T) {
 			t.Errorf("%v: %q, %v", charset, headers, err)
 		}
 	}
-	if r, err = parseRequest(nameOf("Originate"), []byte(`{"A":"Ω"}`)); err != nil {
+	if r, err = parseRequest(policytest.Name("Originate"), []byte(`{"A":"Ω"}`)); err != nil {
 		t.Fatal(err)
 	}
 	if headers, err := r.in(frames.Latin1); err == nil || !strings.HasPrefix(err.Error(), `"A": `) {

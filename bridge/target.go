@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // target is a server that Actions are for.
@@ -20,25 +21,25 @@ type target struct {
 // newTarget returns one for own, a server of all, with link.
 func newTarget(all *Config, own *ServerConfig, link *amiconn.Link, pressure func(refused bool)) *target {
 	t := &target{cfg: own, link: link, pressure: pressure}
-	t.permits.Store(&permits{policy: newPolicy(all.policyOf(own)), limits: own.ActionRates, rates: newLimiter(own.ActionRates)})
+	t.permits.Store(&permits{policy: policy.New(all.policyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
 	return t
 }
 
 // permits is which Actions are taken. It is not changed once made: another takes
 // its place.
 type permits struct {
-	policy *policy
-	limits Rates // that rates hold to
-	rates  limiter
+	policy *policy.Policy
+	limits policy.Rates // that rates hold to
+	rates  policy.Limiter
 }
 
 // permit puts the permits that all and own ask for in force. Rates that stay as
 // they are go on where they were: what has been taken is not given again.
 func (t *target) permit(all *Config, own *ServerConfig) {
 	before := t.permits.Load()
-	next := &permits{policy: newPolicy(all.policyOf(own)), limits: own.ActionRates, rates: before.rates}
+	next := &permits{policy: policy.New(all.policyOf(own)), limits: own.ActionRates, rates: before.rates}
 	if !reflect.DeepEqual(before.limits, next.limits) {
-		next.rates = newLimiter(next.limits)
+		next.rates = policy.NewLimiter(next.limits)
 	}
 	t.permits.Store(next)
 }

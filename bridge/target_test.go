@@ -5,13 +5,14 @@ import (
 	"testing/synctest"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // Rates that stay are as used up as before; those that change begin anew.
 func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, own := DefaultConfig(), DefaultServerConfig()
-		own.ActionRates = Rates{{Pattern: "Originate", Value: 1}}
+		own.ActionRates = policy.Rates{{Pattern: "Originate", Value: 1}}
 		s := newTarget(&cfg, &own, nil, nil)
 		p := s.permits.Load()
 		if p.rates.Allow("Originate") != 0 {
@@ -22,7 +23,7 @@ func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
 		if p = s.permits.Load(); p.rates.Allow("Originate") == 0 {
 			t.Error("a reload of something else gives a used-up rate back")
 		}
-		own.ActionRates = Rates{{Pattern: "Originate", Value: 2}}
+		own.ActionRates = policy.Rates{{Pattern: "Originate", Value: 2}}
 		s.permit(&cfg, &own)
 		p = s.permits.Load()
 		through := 0

@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // changed is the bridge's configuration with one server changed.
@@ -63,7 +64,7 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 	r.bridge.Reload(r.changed(func(all *bridge.Config, own *bridge.ServerConfig) {
 		all.ActionsAllow, all.ActionsDeny = setting.Globs{"Command"}, setting.Globs{"CoreStatus"}
 		own.EventsDeny = setting.Globs{"Un*"}
-		own.ActionRates = bridge.Rates{{Pattern: "CoreSettings", Value: 0.001}}
+		own.ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 0.001}}
 	}))
 	comes("Hangup", "!Unlink", "Newexten")
 	if got := refusal("Command"); strings.Contains(got, "refused by default") {
@@ -77,7 +78,7 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 	}
 	// The same rates again are no new ones: what has been taken is not given back.
 	r.bridge.Reload(r.changed(func(_ *bridge.Config, own *bridge.ServerConfig) {
-		own.ActionRates = bridge.Rates{{Pattern: "CoreSettings", Value: 0.001}}
+		own.ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 0.001}}
 		own.EventsDeny = setting.Globs{"Hangup"}
 	}))
 	comes("!Hangup", "Unlink", "Newexten") // nothing of the filter before is remembered
@@ -109,7 +110,7 @@ func TestReload_UnderLoad(t *testing.T) {
 			}
 			r.bridge.Reload(r.changed(func(all *bridge.Config, own *bridge.ServerConfig) {
 				if n%2 == 0 {
-					own.EventsDeny, own.ActionRates = setting.Globs{"Newexten", "VarSet"}, bridge.Rates{{Pattern: "Ping", Value: 1e6}}
+					own.EventsDeny, own.ActionRates = setting.Globs{"Newexten", "VarSet"}, policy.Rates{{Pattern: "Ping", Value: 1e6}}
 					all.ActionsDeny = setting.Globs{"CoreStatus"}
 				}
 			}))

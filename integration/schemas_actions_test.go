@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // Every message that a caller gets is what docs/schemas/reply.schema.json says:
@@ -80,7 +81,7 @@ func everyAnswer(t *testing.T) []*nats.Msg {
 	t.Helper()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true, Queues: members(3)})
 	s := chaosServer("pbx1", addr)
-	s.ActionRates = bridge.Rates{{Pattern: "CoreStatus", Value: 0.01}}
+	s.ActionRates = policy.Rates{{Pattern: "CoreStatus", Value: 0.01}}
 	r := startBridge(t, natsURL(t), chaosConfig, s)
 	heard := callers(r)
 	sim.Next("Setvar", amisim.Deny("No such channel"))

@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
@@ -110,12 +111,12 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 	first, second := bridge.DefaultServerConfig(), bridge.DefaultServerConfig()
 	first.Name, first.Addr, first.Username, first.Secret = "pbx1", "10.0.0.1:5038", "bridge", envtest.Canary
 	first.ReadTimeout, first.EventsDeny = 40*time.Second, setting.Globs{"RTCP*", "VarSet"}
-	first.ActionSessions, first.ActionRates = 4, bridge.Rates{{Pattern: "Originate", Value: 0.5}}
+	first.ActionSessions, first.ActionRates = 4, policy.Rates{{Pattern: "Originate", Value: 0.5}}
 	first.ActionTimeouts = amiconn.Timeouts{{Pattern: "Originate", Value: time.Minute}, {Pattern: "Command", Value: 10 * time.Second}}
 	second.ActionTimeouts = first.ActionTimeouts
 	second.Name, second.Addr, second.Username, second.Secret = "pbx-2", "10.0.0.2:5039", "bridge", envtest.Canary
 	second.ReadTimeout, second.EventsDeny, second.TLS, second.Charset = 50*time.Second, setting.Globs{}, true, 1
-	second.ActionsRules = bridge.Rules{}
+	second.ActionsRules = policy.Rules{}
 	if diff := cmp.Diff([]bridge.ServerConfig{first, second}, s.Bridge.Servers); diff != "" {
 		t.Error("servers (-want +got):", diff)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // idle is a variable that has no effect, or an entry of it, and why. It is no
@@ -106,11 +107,11 @@ func (i *idlers) emptyLists(s *Settings, server *bridge.ServerConfig) {
 }
 
 // policy finds entries that no Action can meet.
-func (i *idlers) policy(variable func(string) string, allow, deny setting.Globs, rules bridge.Rules) {
+func (i *idlers) policy(variable func(string) string, allow, deny setting.Globs, rules policy.Rules) {
 	for _, glob := range allow {
 		name, part, _ := strings.Cut(glob, ":")
 		met := i.action(variable("ACTIONS_ALLOW"), name)
-		if met && part == "" && !strings.ContainsAny(glob, `*?[\:`) && !slices.ContainsFunc(bridge.DefaultRefused(), func(refused string) bool {
+		if met && part == "" && !strings.ContainsAny(glob, `*?[\:`) && !slices.ContainsFunc(policy.DefaultRefused(), func(refused string) bool {
 			return strings.EqualFold(refused, glob)
 		}) {
 			i.add(variable("ACTIONS_ALLOW"), "%s is not refused by default, so that to name it grants nothing", glob)

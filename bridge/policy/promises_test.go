@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import "testing"
 
@@ -109,7 +109,7 @@ func TestPolicy_ShowsSecretsOnceTheyAreGranted(t *testing.T) {
 		{"PJSIPShowAuths:secrets", "PJSIPShowAuths:secrets", false},
 		{"*", "PJSIPShowEndpoint:secrets", true},
 	} {
-		if got := testPolicy(t, c.allow, c.deny, "").showsSecrets(actionOf("PJSIPShowAuths")); got != c.want {
+		if got := testPolicy(t, c.allow, c.deny, "").ShowsSecrets(actionOf("PJSIPShowAuths")); got != c.want {
 			t.Errorf("with ACTIONS_ALLOW=%s and ACTIONS_DENY=%s: shown is %v", c.allow, c.deny, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"bytes"
@@ -60,13 +60,13 @@ var intoDialplan = [...]string{"Originate", "Setvar", "Redirect", "Atxfer", "Bli
 // holds returns a refusal if an Action holds something that reaches the shell,
 // files or the network, and that is not granted. Every header of a name is
 // looked at, whichever Asterisk takes.
-func (p *policy) holds(action name.Action, headers []frames.Header) *forbidden {
+func (p *Policy) holds(action name.Action, headers []frames.Header) *Refusal {
 	for i := range arguments {
 		row := &arguments[i]
 		if !action.Is(row.action) {
 			continue
 		}
-		for _, value := range values(headers, row.header) {
+		for _, value := range Values(headers, row.header) {
 			if value == "" || row.harmful != nil && !row.harmful(value) {
 				continue
 			}
@@ -75,16 +75,16 @@ func (p *policy) holds(action name.Action, headers []frames.Header) *forbidden {
 			}
 		}
 	}
-	var refused *forbidden
+	var refused *Refusal
 	switch {
 	case action.Is("Originate"):
 		refused = p.originate(headers)
 	case action.Is("Getvar"):
-		refused = p.names("Getvar", values(headers, "Variable"), false)
+		refused = p.names("Getvar", Values(headers, "Variable"), false)
 	case action.Is("Setvar"):
-		refused = p.names("Setvar", values(headers, "Variable"), true)
+		refused = p.names("Setvar", Values(headers, "Variable"), true)
 	case action.Is("Status"):
-		for _, names := range values(headers, "Variables") {
+		for _, names := range Values(headers, "Variables") {
 			args, whole := splitArguments(names)
 			if refused == nil && !whole {
 				refused = p.wants("Status", openEnd)
@@ -116,7 +116,7 @@ func hasExpression(text string) bool {
 var openEnd = held{shown: "EVAL", what: "a lone backslash at the end of an argument"}
 
 // wants refuses what an Action holds unless it is granted.
-func (p *policy) wants(action string, h held) *forbidden {
+func (p *Policy) wants(action string, h held) *Refusal {
 	names := h.names
 	if names == nil {
 		names = []string{h.shown}
@@ -127,7 +127,7 @@ func (p *policy) wants(action string, h held) *forbidden {
 		}
 	}
 	for _, name := range names {
-		if p.lists.allow.Match(action + ":" + name) {
+		if p.lists.Allow.Match(action + ":" + name) {
 			return nil
 		}
 	}
@@ -135,8 +135,8 @@ func (p *policy) wants(action string, h held) *forbidden {
 }
 
 // ungranted is the refusal of what that grant would allow.
-func (p *policy) ungranted(grant, what string) *forbidden {
-	return &forbidden{"default " + grant, what + ", is refused by default: " + p.lists.variables.allow + "=" + grant + " grants it"}
+func (p *Policy) ungranted(grant, what string) *Refusal {
+	return &Refusal{"default " + grant, what + ", is refused by default: " + p.lists.Variables.Allow + "=" + grant + " grants it"}
 }
 
 func hasAny(chars string) func(string) bool {

@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"errors"
@@ -151,19 +151,19 @@ func splitUnquoted(text string, sep byte) ([]string, bool) {
 
 // refuses returns a refusal if r is about action and does not hold; its reason
 // is to be continued with what refuses.
-func (r *rule) refuses(action string, headers []frames.Header, charset frames.Charset) *forbidden {
+func (r *rule) refuses(action string, headers []frames.Header, charset frames.Charset) *Refusal {
 	if !r.action.Match(action) {
 		return nil
 	}
 	name := "ACTIONS_RULES: " + r.text
-	all := values(headers, r.header)
+	all := Values(headers, r.header)
 	for _, value := range all {
 		if !r.holds(decode(charset, value)) {
-			return &forbidden{name, "the request's " + r.header + " is"}
+			return &Refusal{name, "the request's " + r.header + " is"}
 		}
 	}
 	if len(all) == 0 && !r.missing {
-		return &forbidden{name, "the request has no " + r.header + ":"}
+		return &Refusal{name, "the request has no " + r.header + ":"}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"slices"
@@ -74,11 +74,11 @@ func confbridgeHarms(data string, _ []string) string {
 }
 
 // originate looks at what an Originate runs, sets and names.
-func (p *policy) originate(headers []frames.Header) *forbidden {
+func (p *Policy) originate(headers []frames.Header) *Refusal {
 	const action = "Originate"
-	data := values(headers, "Data")
+	data := Values(headers, "Data")
 	known := true
-	for _, name := range values(headers, "Application") {
+	for _, name := range Values(headers, "Application") {
 		// Asterisk finds none whose name ends in a blank. A grant is not that narrow.
 		listed, r := p.application(strings.TrimRight(name, " \t"), data)
 		if r != nil {
@@ -99,7 +99,7 @@ func (p *policy) originate(headers []frames.Header) *forbidden {
 		}
 	}
 	for _, header := range [...]string{"ChannelId", "OtherChannelId"} {
-		for _, id := range values(headers, header) {
+		for _, id := range Values(headers, header) {
 			// A Uniqueid names recordings (app_queue.c setup_mixmonitor), and no dialplan distrusts it.
 			if !isPlain(id, "._-:@+") {
 				if r := p.wants(action, held{shown: header, what: "a " + header + " that is more than a word, and would name a file"}); r != nil {
@@ -108,12 +108,12 @@ func (p *policy) originate(headers []frames.Header) *forbidden {
 			}
 		}
 	}
-	return p.assigns(action, values(headers, "Variable"))
+	return p.assigns(action, Values(headers, "Variable"))
 }
 
 // application returns whether name is one of applications, and why an Originate
 // may not run it with any of data.
-func (p *policy) application(name string, data []string) (listed bool, refused *forbidden) {
+func (p *Policy) application(name string, data []string) (listed bool, refused *Refusal) {
 	if name == "" {
 		return false, nil // Asterisk then goes to Context
 	}
@@ -121,16 +121,16 @@ func (p *policy) application(name string, data []string) (listed bool, refused *
 	if r := p.denied(grant); r != nil {
 		return false, r
 	}
-	i := slices.IndexFunc(applications[:], func(a application) bool { return sameName([]byte(name), a.name) })
+	i := slices.IndexFunc(applications[:], func(a application) bool { return SameName([]byte(name), a.name) })
 	if i < 0 {
-		if p.lists.allow.Match(grant) {
+		if p.lists.Allow.Match(grant) {
 			return false, nil
 		}
 		shown := nameOr(shownApplications[:], name, "<Application>")
 		return false, p.ungranted("Originate:"+shown, "Originate of "+shown+", an application that is not listed as harmless")
 	}
 	for _, text := range data {
-		if harm := applications[i].harms(text); harm != "" && !p.lists.allow.Match(grant) {
+		if harm := applications[i].harms(text); harm != "" && !p.lists.Allow.Match(grant) {
 			return true, p.ungranted("Originate:"+applications[i].name, "Originate of "+applications[i].name+" with "+harm)
 		}
 	}

@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"fmt"
@@ -32,14 +32,14 @@ func (r *Rates) Decode(text string) error {
 // String returns what Decode reads.
 func (r Rates) String() string { return setting.PerAction[float64](r).String() }
 
-// limiter holds a server's Actions to its Rates. All Actions that one pattern
+// Limiter holds a server's Actions to its Rates. All Actions that one pattern
 // decides share its rate. It is safe for concurrent use.
-type limiter setting.PerAction[*rate.Limiter]
+type Limiter setting.PerAction[*rate.Limiter]
 
-// newLimiter allows as many at once as each rate allows in a second, and one at
+// NewLimiter allows as many at once as each rate allows in a second, and one at
 // the least.
-func newLimiter(rates Rates) limiter {
-	var l limiter
+func NewLimiter(rates Rates) Limiter {
+	var l Limiter
 	for _, r := range rates {
 		bucket := rate.NewLimiter(rate.Limit(r.Value), max(1, int(r.Value)))
 		l = append(l, setting.ActionValue[*rate.Limiter]{Pattern: r.Pattern, Value: bucket})
@@ -49,7 +49,7 @@ func newLimiter(rates Rates) limiter {
 
 // Allow counts action and returns 0, or how long it is until there is room for
 // it again; then it does not count.
-func (l limiter) Allow(action string) (retryAfter time.Duration) {
+func (l Limiter) Allow(action string) (retryAfter time.Duration) {
 	bucket, ok := setting.PerAction[*rate.Limiter](l).For(action)
 	if !ok {
 		return 0

@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"os"
@@ -64,11 +64,11 @@ func TestRules_HoldForEachHeaderAsAsteriskReadsIt(t *testing.T) {
 		got := ""
 		if refused != nil {
 			got = "has another"
-			if strings.Contains(refused.reason, " has no ") {
+			if strings.Contains(refused.Reason, " has no ") {
 				got = "has none"
 			}
-			if refused.rule != "ACTIONS_RULES: "+c.rules || !strings.Contains(refused.reason, refused.rule) {
-				t.Errorf("%s: refused by %q: %q", c.rules, refused.rule, refused.reason)
+			if refused.Rule != "ACTIONS_RULES: "+c.rules || !strings.Contains(refused.Reason, refused.Rule) {
+				t.Errorf("%s: refused by %q: %q", c.rules, refused.Rule, refused.Reason)
 			}
 		}
 		if got != c.want {
@@ -92,7 +92,7 @@ func TestRules_AllMustHold(t *testing.T) {
 
 func TestRules_AreComparedInTheServersCharset(t *testing.T) {
 	p := testPolicy(t, "", "", "Originate: Context not in (b\u00fcro)")
-	p.lists.charset = frames.Latin1
+	p.lists.Charset = frames.Latin1
 	if judged(p, "Originate", testHeaders("Context: b\xfcro")) == nil {
 		t.Error("not in does not see a latin1 value")
 	}
@@ -142,7 +142,7 @@ Originate: Variable absent or matches "^(CAMPAIGN|LEAD)=[A-Za-z0-9_-]*$"`
 
 func TestRules_TheDocumentsExampleConfines(t *testing.T) {
 	const good = "Channel: PJSIP/0301234@trunk\nContext: dialer\nExten: 100\nPriority: 1\nVariable: LEAD=7\nCallerID: 030\nAsync: true"
-	if doc, err := os.ReadFile("../docs/policy.md"); err != nil || !strings.Contains(string(doc), "\n"+confined+"\n") {
+	if doc, err := os.ReadFile("../../docs/policy.md"); err != nil || !strings.Contains(string(doc), "\n"+confined+"\n") {
 		t.Error("docs/policy.md has another example:", err)
 	}
 	p := testPolicy(t, "", "", confined)

@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"regexp"
@@ -59,7 +59,7 @@ func nameOr(names []string, name, otherwise string) string {
 
 // assigns looks at Variable headers, each of which assigns to one variable or
 // several (manager.c astman_get_variables).
-func (p *policy) assigns(action string, headers []string) *forbidden {
+func (p *Policy) assigns(action string, headers []string) *Refusal {
 	for _, header := range headers {
 		assignments, whole := splitArguments(header)
 		if !whole {
@@ -79,7 +79,7 @@ func (p *policy) assigns(action string, headers []string) *forbidden {
 
 // names looks at names of variables, to which action assigns or for which it
 // asks. Values are not evaluated.
-func (p *policy) names(action string, names []string, assigns bool) *forbidden {
+func (p *Policy) names(action string, names []string, assigns bool) *Refusal {
 	for _, name := range names {
 		if hasExpression(name) {
 			if r := p.wants(action, expressions); r != nil {
@@ -100,7 +100,7 @@ func (p *policy) names(action string, names []string, assigns bool) *forbidden {
 }
 
 // function looks at the function called name.
-func (p *policy) function(action, name string) *forbidden {
+func (p *Policy) function(action, name string) *Refusal {
 	if slices.Contains(functions[:], name) {
 		return p.denied(action + ":" + name)
 	}
@@ -117,7 +117,7 @@ func (p *policy) function(action, name string) *forbidden {
 
 // variable looks at the variable called name. One or two _ in front say who
 // inherits it (chanvars.c ast_var_name).
-func (p *policy) variable(action, name string, assigns bool) *forbidden {
+func (p *Policy) variable(action, name string, assigns bool) *Refusal {
 	name = strings.TrimLeft(name, "_ \t")
 	for i := range variables {
 		v := &variables[i]
@@ -141,7 +141,7 @@ var inData = regexp.MustCompile(`((?i:SHELL|EVAL|CURL|FILE|DB|ODBC|REALTIME)[A-Z
 var argumentQuotes = strings.NewReplacer(`\`, "", `"`, "")
 
 // functionsIn looks for functions and variables in Data.
-func (p *policy) functionsIn(action, data string) *forbidden {
+func (p *Policy) functionsIn(action, data string) *Refusal {
 	for _, match := range inData.FindAllStringSubmatch(argumentQuotes.Replace(data), -1) {
 		refused := p.variable(action, match[2], true)
 		if match[1] != "" {

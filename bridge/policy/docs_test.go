@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 
 // docs/policy.md lists what the policy lists.
 func TestDocs_PolicyListsWhatPasses(t *testing.T) {
-	page, err := os.ReadFile("../docs/policy.md")
+	page, err := os.ReadFile("../../docs/policy.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestDocs_PolicyListsWhatPasses(t *testing.T) {
 			t.Errorf("the application %s is not documented", a.name)
 		}
 		if r := judged(testPolicy(t, "", "", ""), "Originate", testHeaders("Application: "+a.name+"\nData: x")); r != nil {
-			t.Errorf("%s with x is refused by %q", a.name, r.rule)
+			t.Errorf("%s with x is refused by %q", a.name, r.Rule)
 		}
 	}
 	words = paragraph("Functions")
@@ -79,7 +79,7 @@ func TestPolicy_EachFileAndCommandHasARow(t *testing.T) {
 
 func readTable(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile("catalog/actions.tsv")
+	text, err := os.ReadFile("../catalog/actions.tsv")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"bytes"
@@ -7,12 +7,12 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// values returns the values of every header called name, as Asterisk reads
+// Values returns the values of every header called name, as Asterisk reads
 // them: without leading blanks (manager.c astman_get_header).
-func values(headers []frames.Header, name string) []string {
+func Values(headers []frames.Header, name string) []string {
 	var all []string
 	for i := range headers {
-		if sameName(headers[i].Key, name) {
+		if SameName(headers[i].Key, name) {
 			all = append(all, string(skipBlanks(headers[i].Value)))
 		}
 	}
@@ -24,10 +24,10 @@ func skipBlanks(value []byte) []byte {
 	return bytes.TrimLeftFunc(value, func(r rune) bool { return r <= ' ' })
 }
 
-// sameName reports whether a header is called name, as Asterisk compares:
+// SameName reports whether a header is called name, as Asterisk compares:
 // ignoring the case of ASCII letters only. A name of the same length in bytes
 // has no room for the letters beyond ASCII that EqualFold takes for s and k.
-func sameName(key []byte, name string) bool {
+func SameName(key []byte, name string) bool {
 	return len(key) == len(name) && strings.EqualFold(string(key), name)
 }
 

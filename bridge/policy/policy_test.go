@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"errors"
@@ -12,14 +12,14 @@ import (
 )
 
 // testPolicy makes a policy as the environment would: allow, deny, rules.
-func testPolicy(t testing.TB, allow, deny, rules string) *policy {
+func testPolicy(t testing.TB, allow, deny, rules string) *Policy {
 	t.Helper()
-	var lists policyLists
-	if err := errors.Join(lists.allow.Decode(allow), lists.deny.Decode(deny), lists.rules.Decode(rules)); err != nil {
+	var lists Lists
+	if err := errors.Join(lists.Allow.Decode(allow), lists.Deny.Decode(deny), lists.Rules.Decode(rules)); err != nil {
 		t.Fatal(err)
 	}
-	lists.variables.allow, lists.variables.deny, lists.variables.rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
-	return newPolicy(lists)
+	lists.Variables.Allow, lists.Variables.Deny, lists.Variables.Rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
+	return New(lists)
 }
 
 // testHeaders reads lines such as Context: dialer, the blank after the colon
@@ -35,8 +35,8 @@ func testHeaders(lines string) []frames.Header {
 }
 
 // judged is refuses of the Action that a subject names.
-func judged(p *policy, action string, headers []frames.Header) *forbidden {
-	return p.refuses(actionOf(action), headers)
+func judged(p *Policy, action string, headers []frames.Header) *Refusal {
+	return p.Refuses(actionOf(action), headers)
 }
 
 // actionOf is the Action of that name, which is one.
@@ -49,11 +49,11 @@ func actionOf(action string) name.Action {
 }
 
 // ruleOf is the rule that refuses, or "".
-func ruleOf(f *forbidden) string {
+func ruleOf(f *Refusal) string {
 	if f == nil {
 		return ""
 	}
-	return f.rule
+	return f.Rule
 }
 
 func TestPolicy_RefusesByDefaultWhatTheContractLists(t *testing.T) {
@@ -61,7 +61,7 @@ func TestPolicy_RefusesByDefaultWhatTheContractLists(t *testing.T) {
 	byDefault := strings.Fields(`Command UpdateConfig CreateConfig GetConfig GetConfigJSON ModuleLoad
 		DialplanExtensionAdd DialplanExtensionRemove AGI PJSIPNotify`)
 	nothing, everything := testPolicy(t, "", "", ""), testPolicy(t, "*", "", "")
-	table, err := os.ReadFile("catalog/actions.tsv")
+	table, err := os.ReadFile("../catalog/actions.tsv")
 	if err != nil {
 		t.Fatal(err)
 	}

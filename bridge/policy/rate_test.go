@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"strings"
@@ -19,7 +19,7 @@ func rates(t *testing.T, text string) Rates {
 
 // allowed asks l for n of action at once and returns how many it let through
 // and the shortest wait that it told the others.
-func allowed(l limiter, action string, n int) (through int, wait time.Duration) {
+func allowed(l Limiter, action string, n int) (through int, wait time.Duration) {
 	for range n {
 		switch w := l.Allow(action); {
 		case w == 0:
@@ -33,7 +33,7 @@ func allowed(l limiter, action string, n int) (through int, wait time.Duration) 
 
 func TestLimiter_FirstMatchDecides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(rates(t, "Originate=5,Queue*=50,AGI=0.5,Core*=2.9"))
+		l := NewLimiter(rates(t, "Originate=5,Queue*=50,AGI=0.5,Core*=2.9"))
 		for _, test := range []struct {
 			action  string
 			through int
@@ -57,7 +57,7 @@ func TestLimiter_FirstMatchDecides(t *testing.T) {
 // rate are, however often they ask.
 func TestLimiter_SaysWhenToComeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(rates(t, "Originate=4,AGI=0.1"))
+		l := NewLimiter(rates(t, "Originate=4,AGI=0.1"))
 		allowed(l, "Originate", 100)
 		allowed(l, "AGI", 100)
 		if _, wait := allowed(l, "AGI", 1); wait < 10*time.Second || wait > 10*time.Second+time.Millisecond {
@@ -77,7 +77,7 @@ func TestLimiter_SaysWhenToComeAgain(t *testing.T) {
 		if _, wait := allowed(l, "Originate", 1); wait < 98*time.Millisecond || wait > 102*time.Millisecond {
 			t.Errorf("after 150 of 250 ms Originate may come again in %v", wait)
 		}
-		thirds := newLimiter(rates(t, "Ping=3")) // of a second, which are no whole milliseconds
+		thirds := NewLimiter(rates(t, "Ping=3")) // of a second, which are no whole milliseconds
 		for range 10 {
 			_, wait := allowed(thirds, "Ping", 10)
 			time.Sleep(wait)
@@ -90,7 +90,7 @@ func TestLimiter_SaysWhenToComeAgain(t *testing.T) {
 
 func TestLimiter_IsSafeForConcurrentUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(rates(t, "*=100"))
+		l := NewLimiter(rates(t, "*=100"))
 		var mu sync.Mutex
 		var group sync.WaitGroup
 		total := 0

@@ -1,4 +1,4 @@
-package bridge
+package policy
 
 import (
 	"strings"
@@ -80,11 +80,11 @@ func TestPolicy_RefusesWhatReachesTheShell(t *testing.T) {
 		if refused == nil {
 			continue
 		}
-		if !strings.Contains(refused.reason, "ACTIONS_ALLOW=") {
-			t.Errorf("%q does not say what would grant it", refused.reason)
+		if !strings.Contains(refused.Reason, "ACTIONS_ALLOW=") {
+			t.Errorf("%q does not say what would grant it", refused.Reason)
 		}
 		if refused := judged(testPolicy(t, c.action+":*", "", ""), c.action, testHeaders(c.headers)); refused != nil {
-			t.Errorf("%s %q is refused by %q though granted", c.action, c.headers, refused.rule)
+			t.Errorf("%s %q is refused by %q though granted", c.action, c.headers, refused.Rule)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func TestPolicy_RefusalsHoldNoValue(t *testing.T) {
 		refused := judged(p, c.action, testHeaders(c.headers))
 		if refused == nil {
 			t.Errorf("%s %q is not refused", c.action, c.headers)
-		} else if strings.Contains(strings.ToLower(refused.rule+refused.reason), canary) {
+		} else if strings.Contains(strings.ToLower(refused.Rule+refused.Reason), canary) {
 			t.Errorf("a value is in %+v", refused)
 		}
 	}
