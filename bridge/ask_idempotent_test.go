@@ -49,7 +49,7 @@ func TestSharedKeys_AreForJetStream(t *testing.T) {
 		window   time.Duration
 		want     bool
 	}{{DeliverJetStream, time.Minute, true}, {DeliverCore, time.Minute, false}, {DeliverJetStream, 0, false}} {
-		cfg := validConfig()
+		cfg := theConfig()
 		cfg.Delivery, cfg.IdempotencyWindow = test.delivery, test.window
 		b, err := New(cfg, Deps{})
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 // What one server would refuse it refuses before it has any of it, with the rule
 // for the audit, and says when to come again where that helps.
 func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
-	cfg := validConfig()
+	cfg := theConfig()
 	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "CoreStatus", Value: 0.1}}
 	if err := cfg.Servers[0].Events.UnmarshalText([]byte("system,agent")); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 
 // One of several that is away is passed over before its rate counts the Action.
 func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
-	cfg := validConfig()
+	cfg := theConfig()
 	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "*", Value: 1}}
 	b, err := New(cfg, Deps{})
 	if err != nil {

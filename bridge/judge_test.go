@@ -47,7 +47,7 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 
 // A record is judged by the policy of its server.
 func TestPolicy_JudgesRecordsByTheirServer(t *testing.T) {
-	cfg := validConfig()
+	cfg := theConfig()
 	cfg.Servers[1].ActionsDeny = setting.Globs{"Ping"}
 	for server, want := range map[string]Verdict{"pbx1": {}, "pbx-2": {Rule: "ACTIONS_DENY=Ping"}} {
 		if got, known := JudgeRecord(&cfg, server, "Ping", json.RawMessage(`{}`), 0); got != want || !known {

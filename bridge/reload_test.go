@@ -40,7 +40,7 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 // Which Actions are taken and which events are published changes at once, each
 // server's for itself; a server that the bridge does not have is ignored.
 func TestReload_ChangesEachServersOwn(t *testing.T) {
-	cfg := validConfig()
+	cfg := theConfig()
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 		}
 	}
 	same := b.servers[1].ingest.filter.Load()
-	next := validConfig()
+	next := theConfig()
 	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = setting.Globs{"Ping"}, setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
 	next.Servers[1].ActionsAllow = setting.Globs{"Command"}
 	next.Servers = append(next.Servers, next.Servers[0])

@@ -13,8 +13,8 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	nc, js := natstest.Client(t, s.ClientURL())
 	for _, subjects := range []string{"ami.actions.>", "ami.actions.pbx1.Ping", ">"} {
-		config := jetstream.StreamConfig{Name: "GREEDY", Subjects: []string{subjects}, Storage: jetstream.MemoryStorage, NoAck: subjects == ">"}
-		if _, err := js.CreateStream(t.Context(), config); err != nil {
+		greedy := jetstream.StreamConfig{Name: "GREEDY", Subjects: []string{subjects}, Storage: jetstream.MemoryStorage, NoAck: subjects == ">"}
+		if _, err := js.CreateStream(t.Context(), greedy); err != nil {
 			t.Fatal(err)
 		}
 		cfg := DefaultConfig()
