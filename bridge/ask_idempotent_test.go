@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -45,11 +47,11 @@ func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
 // Without JetStream, or without a window, no bucket is asked.
 func TestSharedKeys_AreForJetStream(t *testing.T) {
 	for _, test := range []struct {
-		delivery Delivery
+		delivery config.Delivery
 		window   time.Duration
 		want     bool
-	}{{DeliverJetStream, time.Minute, true}, {DeliverCore, time.Minute, false}, {DeliverJetStream, 0, false}} {
-		cfg := theConfig()
+	}{{config.DeliverJetStream, time.Minute, true}, {config.DeliverCore, time.Minute, false}, {config.DeliverJetStream, 0, false}} {
+		cfg := configtest.Valid()
 		cfg.Delivery, cfg.IdempotencyWindow = test.delivery, test.window
 		b, err := New(cfg, Deps{})
 		if err != nil {
@@ -67,7 +69,7 @@ func TestSharedKeys_AreForJetStream(t *testing.T) {
 func TestRepeats_AtAnotherBridge(t *testing.T) {
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	one := askingAt(t, url, nil)
-	two := askingAt(t, url, func(c *Config) { c.Node = "b2" })
+	two := askingAt(t, url, func(c *config.Config) { c.Node = "b2" })
 	request := func(key, timeout string) *nats.Msg {
 		return requestFor("pbx1", "Originate", `{"Channel":"Local/1@x","Exten":"1","Context":"x","Priority":"1"}`,
 			"Ami-Idempotency-Key", key, "Ami-Timeout", timeout)

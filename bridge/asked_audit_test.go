@@ -10,12 +10,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // With AUDIT=strict nothing is sent whose intent does not fit into the queue.
 func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Audit = AuditStrict })
+	a := askingBridge(t, func(c *config.Config) { c.Audit = config.AuditStrict })
 	full := a.audit.journal
 	full.mu.Lock()
 	limit := full.limit
@@ -39,7 +40,7 @@ func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 // server is away they are no more than refusals are. A bridge that stops tells of
 // those that it has counted.
 func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Audit = AuditStrict; c.Servers[0].Addr = "127.0.0.1:1" }, "pbx1", "pbx2")
+	a := askingBridge(t, func(c *config.Config) { c.Audit = config.AuditStrict; c.Servers[0].Addr = "127.0.0.1:1" }, "pbx1", "pbx2")
 	const asked = 500
 	for range asked {
 		a.to(requestFor("pbx1", "CoreStatus", ""))

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 )
@@ -35,7 +36,7 @@ const (
 // audit records what was asked for and what became of it. Whoever records never
 // waits: the records are the journal's from then on.
 type audit struct {
-	mode      Audit
+	mode      config.Audit
 	prefix    string // of the subjects
 	node, run string // run names this process
 	concealer concealer
@@ -73,7 +74,7 @@ const (
 
 // newAudit returns the audit of what is asked for at endpoints. Until the ends of
 // the chains are known records follow nothing.
-func newAudit(cfg *Config, c *conn, endpoints []string, came func(error), log *zap.Logger) *audit {
+func newAudit(cfg *config.Config, c *conn, endpoints []string, came func(error), log *zap.Logger) *audit {
 	log = log.Named("audit")
 	d := &audit{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
@@ -87,7 +88,7 @@ func newAudit(cfg *Config, c *conn, endpoints []string, came func(error), log *z
 		d.chains[name] = &chain{prev: chainUnknown}
 	}
 	// What nobody may store is worth publishing.
-	d.journal.unheard.Store(cfg.Delivery == DeliverCore && cfg.Audit == AuditOn)
+	d.journal.unheard.Store(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
 	return d
 }
 
@@ -140,10 +141,10 @@ func (d *audit) follow(ctx context.Context, js jetstream.JetStream) error {
 }
 
 // off reports whether nothing is recorded.
-func (d *audit) off() bool { return d.mode == AuditOff }
+func (d *audit) off() bool { return d.mode == config.AuditOff }
 
 // strict reports whether an Action goes out only behind its intent.
-func (d *audit) strict() bool { return d.mode == AuditStrict }
+func (d *audit) strict() bool { return d.mode == config.AuditStrict }
 
 // intend records that a is about to be given to its server, and calls then
 // once: with nil when the record is stored, otherwise with why it is not known

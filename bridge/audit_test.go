@@ -14,12 +14,13 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&Config{Node: "b1", SubjectPrefix: "ami"}, bareConn(), nil, nil, log)
+	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, bareConn(), nil, nil, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -19,7 +20,7 @@ const knownSecret, shortSecret = "k9x7", "q9z"
 
 // secretiveAudit is an audit of pbx1 that knows both.
 func secretiveAudit() *audit {
-	cfg := &Config{Node: "b1", SubjectPrefix: "ami", Servers: []ServerConfig{DefaultServerConfig(), DefaultServerConfig()}}
+	cfg := &config.Config{Node: "b1", SubjectPrefix: "ami", Servers: []config.ServerConfig{config.DefaultServerConfig(), config.DefaultServerConfig()}}
 	cfg.Servers[0].Secret, cfg.Servers[1].Secret = knownSecret, shortSecret
 	d := newAudit(cfg, bareConn(), nil, nil, zap.NewNop())
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
@@ -161,7 +162,7 @@ func TestAudit_RequestInfoIsTheServersAlone(t *testing.T) {
 // With AUDIT=off nothing is recorded, nor kept for it.
 func TestAudit_OffRecordsNothing(t *testing.T) {
 	d := secretiveAudit()
-	d.mode = AuditOff
+	d.mode = config.AuditOff
 	a := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
 	if a.asked != nil || d.strict() {
 		t.Errorf("kept is %+v, strict is %v", a.asked, d.strict())

@@ -5,25 +5,26 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // testBridge returns a Bridge with one server, connected to NATS but not to
 // any Asterisk, and a publisher of its outbox.
-func testBridge(t *testing.T, url string, delivery Delivery) (*Bridge, *publisher) {
+func testBridge(t *testing.T, url string, delivery config.Delivery) (*Bridge, *publisher) {
 	t.Helper()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.NATS.URL, cfg.Delivery = url, delivery
 	return connectedBridge(t, cfg, "pbx1")
 }
 
 // connectedBridge is a Bridge of servers with these names, otherwise as cfg
 // says, connected to NATS but not to any Asterisk, and its publisher.
-func connectedBridge(t *testing.T, cfg Config, names ...string) (*Bridge, *publisher) {
+func connectedBridge(t *testing.T, cfg config.Config, names ...string) (*Bridge, *publisher) {
 	t.Helper()
 	cfg.Node, cfg.HTTPAddr = "test", ""
 	for _, name := range names {
-		server := DefaultServerConfig()
+		server := config.DefaultServerConfig()
 		server.Name, server.Addr, server.Username, server.Secret = name, "127.0.0.1:1", "u", setting.Secret("s")
 		cfg.Servers = append(cfg.Servers, server)
 	}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
@@ -40,7 +41,7 @@ type Deps struct {
 
 // Bridge joins any number of Asterisk servers and NATS. It is used once.
 type Bridge struct {
-	cfg       Config
+	cfg       config.Config
 	deps      Deps
 	log       *zap.Logger
 	registry  *prometheus.Registry
@@ -69,7 +70,7 @@ type Bridge struct {
 
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
 // connects in Run.
-func New(cfg Config, deps Deps) (*Bridge, error) {
+func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -236,7 +237,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { shared.serve(stage.frontCtx) })
 		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
 	}
-	if b.cfg.Delivery != DeliverCore {
+	if b.cfg.Delivery != config.DeliverCore {
 		stage.back.Go(func() { recallAll(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
 	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -12,13 +14,13 @@ import (
 // What one server would refuse it refuses before it has any of it, with the rule
 // for the audit, and says when to come again where that helps.
 func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
-	cfg := theConfig()
+	cfg := configtest.Valid()
 	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "CoreStatus", Value: 0.1}}
 	if err := cfg.Servers[0].Events.UnmarshalText([]byte("system,agent")); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Servers[1].Charset = frames.Latin1
-	cfg.Audit = AuditOff
+	cfg.Audit = config.AuditOff
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +67,7 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 
 // One of several that is away is passed over before its rate counts the Action.
 func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
-	cfg := theConfig()
+	cfg := configtest.Valid()
 	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "*", Value: 1}}
 	b, err := New(cfg, Deps{})
 	if err != nil {

@@ -8,14 +8,15 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 func TestCloudEvents_Headers(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	cfg := DefaultConfig()
-	cfg.NATS.URL, cfg.EventHeaders = s.ClientURL(), EventHeadersCloudEvents
+	cfg := config.DefaultConfig()
+	cfg.NATS.URL, cfg.EventHeaders = s.ClientURL(), config.EventHeadersCloudEvents
 	b, p := newBench(t, cfg, "pbx1", "pbx2")
 	nc, _ := natstest.Client(t, s.ClientURL())
 	sub, err := nc.SubscribeSync("ami.events.>")

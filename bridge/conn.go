@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
@@ -70,7 +71,7 @@ type link struct {
 // connOptions is what a conn goes by.
 type connOptions struct {
 	name      string
-	cfg       *Config
+	cfg       *config.Config
 	login     *natsLogin
 	inProcess nats.InProcessConnProvider // of a server in this process, or nil
 	own       []nats.Option              // of this one alone

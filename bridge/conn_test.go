@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -148,9 +149,9 @@ func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
 // Only what is denied has another login be taken up, and each one once: one that is
 // granted no more either must not cost a connection again and again.
 func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
-	token := newFile(t, "token-1")
-	cfg := DefaultConfig()
-	cfg.NATS.TokenFile = token.name
+	token := natstest.NewFile(t, "token-1")
+	cfg := config.DefaultConfig()
+	cfg.NATS.TokenFile = token.Name
 	c := newConn(connOptions{name: "test", cfg: &cfg, login: newNATSLogin(cfg.NATS, nil, nil), log: zap.NewNop()})
 	want := func(when string, want bool) {
 		t.Helper()
@@ -160,19 +161,19 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 	}
 	denied := fmt.Errorf(`%w: Permissions Violation for Publish to "x"`, nats.ErrPermissionViolation)
 	c.loggingIn()
-	token.write("token-2")
+	token.Write("token-2")
 	want("another login, and nothing is denied", false)
 	c.failed(denied)
 	want("and something is", true)
 	want("once more", false)
-	if err := os.Remove(token.name); err != nil {
+	if err := os.Remove(token.Name); err != nil {
 		t.Fatal(err)
 	}
 	want("a file is gone", false)
-	token.write("token-3")
+	token.Write("token-3")
 	want("and is there again", true)
 	c.connected()
-	token.write("token-4")
+	token.Write("token-4")
 	want("on a new connection nothing is denied yet", false)
 	c.subs = []*subscription{{denied: denied}}
 	want("a subscription is", true)

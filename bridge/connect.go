@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // connectTimeout bounds one connect to NATS.
@@ -20,13 +22,13 @@ const connectTimeout = 2 * time.Second
 // Connect connects to NATS as cfg says. It retries for ever once connected,
 // also when authentication is refused, and waits between 250 ms and 2 s.
 // Whoever calls it closes the connection.
-func Connect(cfg Config, name string, opts ...nats.Option) (*nats.Conn, error) {
+func Connect(cfg config.Config, name string, opts ...nats.Option) (*nats.Conn, error) {
 	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), nil, name, opts...)
 }
 
 // connect is Connect that logs in by login, and calls before before it does so; nil
 // calls nothing.
-func connect(cfg *Config, login *natsLogin, before func(), name string, opts ...nats.Option) (*nats.Conn, error) {
+func connect(cfg *config.Config, login *natsLogin, before func(), name string, opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
 		nats.MaxReconnects(-1),
@@ -66,7 +68,7 @@ func (c *conn) inbox() string { return inboxPrefix(c.cfg.Node) + "." + rand.Text
 
 // Mismatch adds to err, of a connect as c has it, what it may mean that a server
 // wants the TLS handshake first and the bridge does not, or the other way round.
-func Mismatch(c NATSConfig, err error) error {
+func Mismatch(c config.NATSConfig, err error) error {
 	var record tls.RecordHeaderError
 	timeout, isTimeout := errors.AsType[net.Error](err)
 	switch {

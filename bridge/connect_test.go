@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // What is no URL is not quoted: there is a password in it.
 func TestConnect_QuotesNoURL(t *testing.T) {
 	for _, url := range []string{"nats://u:c4n4ry%zz@h:4222", "nats://h,nats://u:c4n4ry@h:port", "nats://c4n4ry\x01@h"} {
-		cfg := DefaultConfig()
+		cfg := config.DefaultConfig()
 		cfg.NATS.URL = url
 		_, err := Connect(cfg, "test")
 		if err == nil || strings.Contains(err.Error(), "c4n4ry") || !strings.Contains(err.Error(), "NATS_URL") {
@@ -24,7 +25,7 @@ func TestConnect_QuotesNoURL(t *testing.T) {
 // 2 s.
 func TestConnect_RetriesForEver(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.NATS.URL = s.ClientURL()
 	nc, err := Connect(cfg, "test")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -19,7 +20,7 @@ import (
 func fastBench(t *testing.T, change func(*jetstream.StreamConfig)) (*bench, *publisher, string) {
 	t.Helper()
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	if change != nil {
 		_, js := natstest.Client(t, s.ClientURL())
 		stream, err := js.Stream(t.Context(), EventStream)
@@ -115,7 +116,7 @@ func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
 // A batch that the server has forgotten begins anew, without a delay.
 func TestFast_ABatchThatTheServerForgot(t *testing.T) {
 	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStreamLimits.MaxBatchTimeout = 10 * time.Millisecond })
-	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	startPublisher(t, p)
 	for i := range 30 {
 		pushEvents(b.servers[0], i+1, i+1)
@@ -258,11 +259,11 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 
 // What the publisher asks before it speaks fast ingest.
 func TestStreams_TellsWhetherItIsBatched(t *testing.T) {
-	b, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), DeliverJetStream)
+	b, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), config.DeliverJetStream)
 	if !b.streams.batches.Load() {
 		t.Error("a stream just made on this nats-server takes no fast ingest")
 	}
-	core, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), DeliverCore)
+	core, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), config.DeliverCore)
 	if core.streams.batches.Load() {
 		t.Error("a stream that is not there takes fast ingest")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -17,7 +18,7 @@ import (
 func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Start(t, t.TempDir(), 0)
-		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
 		_, js := natstest.Client(t, s.ClientURL())
 		stream, err := js.Stream(t.Context(), EventStream)

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
@@ -17,7 +18,7 @@ import (
 // bench is a publisher's surroundings: outboxes of servers that are none, and real
 // streams.
 type bench struct {
-	cfg             Config
+	cfg             config.Config
 	events, control *conn
 	streams         *streams
 	scheduler       *fairness.Scheduler
@@ -38,16 +39,16 @@ func (s *benchServer) push(e outbox.Entry, payload []byte, shed bool) {
 }
 
 // testBench is a bench of pbx1, otherwise as by default, and its publisher.
-func testBench(t *testing.T, url string, delivery Delivery) (*bench, *publisher) {
+func testBench(t *testing.T, url string, delivery config.Delivery) (*bench, *publisher) {
 	t.Helper()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.NATS.URL, cfg.Delivery = url, delivery
 	return newBench(t, cfg, "pbx1")
 }
 
 // newBench is a bench of servers with these names, otherwise as cfg says, connected
 // to NATS, and its publisher.
-func newBench(t *testing.T, cfg Config, names ...string) (*bench, *publisher) {
+func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publisher) {
 	t.Helper()
 	cfg.Node = "test"
 	b := &bench{cfg: cfg, scheduler: fairness.NewScheduler(schedulerQuantum)}
@@ -66,7 +67,7 @@ func newBench(t *testing.T, cfg Config, names ...string) (*bench, *publisher) {
 		subjects := subject.New(cfg.SubjectPrefix, name)
 		s := &benchServer{
 			name: name, scheduler: b.scheduler, number: b.scheduler.Add(),
-			outbox: outbox.New(int(DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
+			outbox: outbox.New(int(config.DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
 		}
 		b.servers = append(b.servers, s)
 		o.sources = append(o.sources, source{name: name, outbox: s.outbox, filter: subjects.All(), tellGap: func(outbox.Gap) {}})

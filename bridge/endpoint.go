@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
@@ -42,7 +43,7 @@ type endpoint struct {
 }
 
 // endpointNames are those that newEndpoints makes for cfg.
-func endpointNames(cfg *Config) (names []string) {
+func endpointNames(cfg *config.Config) (names []string) {
 	for _, s := range cfg.Servers {
 		names = append(names, s.Name)
 	}
@@ -53,7 +54,7 @@ func endpointNames(cfg *Config) (names []string) {
 }
 
 // newEndpoints returns one a server, one a group, any and all.
-func newEndpoints(shared *shared, servers []*target, groups []Group) []*endpoint {
+func newEndpoints(shared *shared, servers []*target, groups []config.Group) []*endpoint {
 	var all []*endpoint
 	byName := make(map[string]*target)
 	for _, s := range servers {

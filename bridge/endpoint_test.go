@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
@@ -67,10 +68,10 @@ func (a *asking) everything(m *nats.Msg) (replies []string, end string) {
 // Each server of all answers, or of the group that is named, each by itself, and
 // then the end comes. What is wrong for all of them is one error and the end.
 func TestEndpoint_AllAnswerAndThenTheEnd(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.Servers[2].Addr = "127.0.0.1:1" // away
 		c.Servers[1].ActionsDeny = setting.Globs{"CoreSettings"}
-		c.Groups = []Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
+		c.Groups = []config.Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
 	}, "pbx1", "pbx2", "pbx3")
 	for name, test := range map[string]struct {
 		m    *nats.Msg
@@ -92,7 +93,7 @@ func TestEndpoint_AllAnswerAndThenTheEnd(t *testing.T) {
 // A group is chosen by its name, and Ami-Group elsewhere than with all is refused:
 // it would be taken for a choice that it is not.
 func TestEndpoint_AmiGroupIsForAll(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Groups = []Group{{Name: "sales", Servers: []string{"pbx1"}}} })
+	a := askingBridge(t, func(c *config.Config) { c.Groups = []config.Group{{Name: "sales", Servers: []string{"pbx1"}}} })
 	for _, to := range []string{"pbx1", "any", "sales"} {
 		if kind, sent, _, _ := a.answered(requestFor(to, "CoreStatus", "", "Ami-Group", "sales")); kind != "bad_request" || sent != "no" {
 			t.Errorf("%s: %s, sent %s", to, kind, sent)
@@ -150,7 +151,7 @@ func TestAsk_AnyAnswersWhereNoServerDoes(t *testing.T) {
 
 // So it is where a server was chosen, and had no room.
 func TestAsk_AnyAnswersWhereAllAreFull(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Servers[0].MaxPending = 1 })
+	a := askingBridge(t, func(c *config.Config) { c.Servers[0].MaxPending = 1 })
 	a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
 	a.to(requestFor("pbx1", "CoreStatus", ""))
 	var r struct {
@@ -165,7 +166,7 @@ func TestAsk_AnyAnswersWhereAllAreFull(t *testing.T) {
 // The time of a request is that of the first server that it is tried with, and
 // counts from its arrival.
 func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.IdempotencyWindow = 0
 		c.Servers[0].ActionTimeout, c.Servers[1].ActionTimeout = time.Minute, time.Hour
 	}, "pbx1", "pbx2")
@@ -191,7 +192,7 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 // With any what a server does not take goes to the next: one whose policy refuses
 // it, whose rate is used up, that has no room, or that is away.
 func TestAsk_IsPassedOnUntilOneTakesIt(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.Servers[0].ActionsDeny = setting.Globs{"CoreSettings"}
 		c.Servers[1].ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 1e-6}}
 		c.Servers[2].MaxPending = 1
@@ -285,7 +286,7 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 // What one server has no room for reaches the next one whole, be it a change,
 // whose headers are kept no longer than one server may want them.
 func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Servers[0].WriteBufferBytes = 2 * setting.KiB }, "pbx1", "pbx2")
+	a := askingBridge(t, func(c *config.Config) { c.Servers[0].WriteBufferBytes = 2 * setting.KiB }, "pbx1", "pbx2")
 	got := make(chan string, 1)
 	a.sims["pbx2"].Always("Setvar", func(s *amisim.Session, action *amisim.Action) {
 		got <- action.Get("Variable") + action.Get("Value") + action.Get("Note")

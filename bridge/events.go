@@ -9,6 +9,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
@@ -40,7 +41,7 @@ type ingest struct {
 // newIngest returns what takes the events of cfg to box. With recalls the Gap that
 // goes before the first event waits until the outbox is told of the last one before
 // this process.
-func newIngest(cfg *ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
+func newIngest(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
 	s := &ingest{
 		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), recalls: recalls,
 		subjects: subjects, verdicts: make(map[string]verdict),
@@ -51,7 +52,7 @@ func newIngest(cfg *ServerConfig, subjects *subject.Subjects, box *outbox.Outbox
 
 // refilter puts what cfg says of events' names in force, which the reader takes up
 // with its next event.
-func (s *ingest) refilter(cfg *ServerConfig) {
+func (s *ingest) refilter(cfg *config.ServerConfig) {
 	if next := newFilter(cfg); !reflect.DeepEqual(s.filter.Load(), next) {
 		s.filter.Store(next)
 	}
@@ -159,7 +160,7 @@ type filter struct {
 	everything        bool // all events are alike
 }
 
-func newFilter(cfg *ServerConfig) *filter {
+func newFilter(cfg *config.ServerConfig) *filter {
 	return &filter{
 		allow: cfg.EventsAllow, deny: cfg.EventsDeny, shed: cfg.ShedFirst,
 		everything: len(cfg.EventsDeny)+len(cfg.ShedFirst) == 0 && slices.Contains(cfg.EventsAllow, "*"),

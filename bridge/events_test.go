@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
@@ -47,7 +48,7 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		{setting.Globs{"Queue*"}, setting.Globs{"*"}, ""},
 	} {
 		s := testIngest(t)
-		cfg := DefaultServerConfig()
+		cfg := config.DefaultServerConfig()
 		cfg.EventsAllow, cfg.EventsDeny = test.allow, test.deny
 		s.filter.Store(newFilter(&cfg))
 		s.outbox.Recalled(time.Time{})
@@ -78,7 +79,7 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 // subject all the same, cut at 64 bytes.
 func TestEvents_NamesAreBounded(t *testing.T) {
 	s := testIngest(t)
-	cfg := DefaultServerConfig()
+	cfg := config.DefaultServerConfig()
 	cfg.EventsDeny = setting.Globs{"Never"}
 	s.filter.Store(newFilter(&cfg))
 	s.outbox.Recalled(time.Time{})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -49,7 +50,7 @@ func allocations(f func()) float64 {
 // the headers is its own and measured beside it.
 func TestHotPath_AllocatesNothingOfItsOwn(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
-	b, p := testBridge(t, server.ClientURL(), DeliverCore)
+	b, p := testBridge(t, server.ClientURL(), config.DeliverCore)
 	s := b.servers[0]
 	source := bytes.NewReader(busy(t))
 	reader := frames.NewReader(source, 1<<20)

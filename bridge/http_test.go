@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -17,7 +18,7 @@ import (
 // why not, and of NATS the state of the connection that is worse off.
 func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	wants := func(what, pbx1, others, nats string, connections map[string]string, unanswered string) {
 		t.Helper()
 		recorder := httptest.NewRecorder()

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
@@ -14,7 +15,7 @@ import (
 // the last event before this process.
 func testIngest(t *testing.T) *ingest {
 	t.Helper()
-	cfg := DefaultServerConfig()
+	cfg := config.DefaultServerConfig()
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
@@ -21,10 +22,10 @@ type Verdict struct {
 // JudgeRecord says whether the policy in force for a server lets pass what a
 // record of the audit holds. It is false if cfg has no such server. A record has
 // secrets masked, values cut and headers left out; ACTION_RATES is not looked at.
-func JudgeRecord(cfg *Config, server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
+func JudgeRecord(cfg *config.Config, server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
 	for i := range cfg.Servers {
 		if own := &cfg.Servers[i]; own.Name == server {
-			return judgeRecord(policy.New(cfg.policyOf(own)), own.Charset, action, fields, omitted), true
+			return judgeRecord(policy.New(cfg.PolicyOf(own)), own.Charset, action, fields, omitted), true
 		}
 	}
 	return v, false

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -47,7 +48,7 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 
 // A record is judged by the policy of its server.
 func TestPolicy_JudgesRecordsByTheirServer(t *testing.T) {
-	cfg := theConfig()
+	cfg := configtest.Valid()
 	cfg.Servers[1].ActionsDeny = setting.Globs{"Ping"}
 	for server, want := range map[string]Verdict{"pbx1": {}, "pbx-2": {Rule: "ACTIONS_DENY=Ping"}} {
 		if got, known := JudgeRecord(&cfg, server, "Ping", json.RawMessage(`{}`), 0); got != want || !known {

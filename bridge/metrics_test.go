@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -171,7 +172,7 @@ func TestMetrics_FollowTheConventions(t *testing.T) {
 // metricsBridge is a bridge that has reached NATS and nothing else.
 func metricsBridge(t *testing.T) *Bridge {
 	t.Helper()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	b, _ := connectedBridge(t, cfg, "pbx1")
 	b.deps.LogLost = func() uint64 { return 0 }
@@ -181,7 +182,7 @@ func metricsBridge(t *testing.T) *Bridge {
 // The metrics of the events are the outbox's own numbers, each under its name.
 func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	b.events.confirm(t.Context())
 	b.control.confirm(t.Context())
 	if _, err := b.control.subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
@@ -260,7 +261,7 @@ func (a *asking) gathered() map[string]float64 { return gathered(a.t, a.Bridge) 
 // The metrics of the Actions tell apart what is late, what is too much for which
 // buffer, and what was no text; a breaker that opens is told by its state.
 func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.Servers[0].ActionTimeout = 1, 2<<10, time.Minute
 		c.Servers[0].BreakerCooldown = time.Hour
 	})

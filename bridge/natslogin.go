@@ -10,13 +10,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // natsLogin is what the next connect to NATS goes by. Files are read anew for
 // each. It is safe for concurrent use.
 type natsLogin struct {
-	cfg   atomic.Pointer[NATSConfig] // never changed, only replaced
-	learn func(setting.Secret)       // told each secret that is read; may be nil
+	cfg   atomic.Pointer[config.NATSConfig] // never changed, only replaced
+	learn func(setting.Secret)              // told each secret that is read; may be nil
 	log   *zap.Logger
 
 	password, token lastSecret
@@ -26,7 +27,7 @@ type natsLogin struct {
 // of a password.
 type lastSecret struct{ atomic.Value }
 
-func newNATSLogin(cfg NATSConfig, learn func(setting.Secret), log *zap.Logger) *natsLogin {
+func newNATSLogin(cfg config.NATSConfig, learn func(setting.Secret), log *zap.Logger) *natsLogin {
 	l := &natsLogin{learn: learn, log: log}
 	l.cfg.Store(&cfg)
 	return l
@@ -34,7 +35,7 @@ func newNATSLogin(cfg NATSConfig, learn func(setting.Secret), log *zap.Logger) *
 
 // renew makes the next connects go by cfg. What kinds of credentials there are
 // stays as it was: nats.go is told once.
-func (l *natsLogin) renew(cfg NATSConfig) {
+func (l *natsLogin) renew(cfg config.NATSConfig) {
 	if l.cfg.Load().Kinds() == cfg.Kinds() {
 		l.cfg.Store(&cfg)
 	}
@@ -50,12 +51,12 @@ func (l *natsLogin) options(before func()) ([]nats.Option, error) {
 	kinds := cfg.Kinds()
 	var opts []nats.Option
 	if kinds.Creds {
-		if err := cfg.checkCreds(); err != nil {
+		if err := cfg.CheckCreds(); err != nil {
 			return nil, err
 		}
 		opts = append(opts, nats.UserJWT(
-			func() (string, error) { before(); return l.cfg.Load().userJWT() },
-			func(nonce []byte) ([]byte, error) { return l.cfg.Load().sign(nonce) }))
+			func() (string, error) { before(); return l.cfg.Load().ReadUserJWT() },
+			func(nonce []byte) ([]byte, error) { return l.cfg.Load().Sign(nonce) }))
 	}
 	if kinds.User {
 		if _, err := cfg.ReadPassword(); err != nil {
@@ -68,10 +69,10 @@ func (l *natsLogin) options(before func()) ([]nats.Option, error) {
 		}))
 	}
 	if kinds.Token && !strings.Contains(cfg.URL, "@") { // what a URL has goes first
-		if _, err := cfg.token(); err != nil {
+		if _, err := cfg.ReadToken(); err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.TokenHandler(func() string { before(); return l.secret(&l.token, l.cfg.Load().token) }))
+		opts = append(opts, nats.TokenHandler(func() string { before(); return l.secret(&l.token, l.cfg.Load().ReadToken) }))
 	}
 	if cfg.TLSFirst {
 		opts = append(opts, nats.TLSHandshakeFirst())
@@ -82,10 +83,10 @@ func (l *natsLogin) options(before func()) ([]nats.Option, error) {
 	var certificate nats.TLSCertHandler
 	var authorities nats.RootCAsHandler
 	if kinds.Cert {
-		certificate = func() (tls.Certificate, error) { before(); return l.cfg.Load().certificate() }
+		certificate = func() (tls.Certificate, error) { before(); return l.cfg.Load().ReadCertificate() }
 	}
 	if kinds.CA {
-		authorities = func() (*x509.CertPool, error) { return l.cfg.Load().authorities() }
+		authorities = func() (*x509.CertPool, error) { return l.cfg.Load().ReadAuthorities() }
 	}
 	return append(opts, nats.ClientTLSConfig(certificate, authorities)), nil
 }

@@ -19,6 +19,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // applied returns what options make of nats.go's.
@@ -55,20 +57,20 @@ func decorated(t *testing.T, jwt string) (text, public string) {
 
 // Each connect has what the files have then, and what is read is told before.
 func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
-	password, token := newFile(t, "first\n"), newFile(t, "token-1\r\n")
+	password, token := natstest.NewFile(t, "first\n"), natstest.NewFile(t, "token-1\r\n")
 	text, public := decorated(t, "jwt.first.x")
-	creds := newFile(t, "\xef\xbb\xbf"+text)
+	creds := natstest.NewFile(t, "\xef\xbb\xbf"+text)
 	_, ca1, err1 := amisim.NewCertificate("a")
 	_, ca2, err2 := amisim.NewCertificate("a")
 	if err1 != nil || err2 != nil {
 		t.Fatal(err1, err2)
 	}
-	ca := newFile(t, string(ca1))
+	ca := natstest.NewFile(t, string(ca1))
 	var mu sync.Mutex
 	var learned []string
 	core, logs := observer.New(zapcore.DebugLevel)
-	l := newNATSLogin(NATSConfig{
-		URL: "nats://n", User: "u", PasswordFile: password.name, TokenFile: token.name, CredsFile: creds.name, TLSCaFile: ca.name,
+	l := newNATSLogin(config.NATSConfig{
+		URL: "nats://n", User: "u", PasswordFile: password.Name, TokenFile: token.Name, CredsFile: creds.Name, TLSCaFile: ca.Name,
 	}, func(s setting.Secret) { mu.Lock(); defer mu.Unlock(); learned = append(learned, string(s)) }, zap.New(core))
 	o := applied(t, l)
 	check := func(when, wantPassword, wantToken, wantJWT, wantKey string, wantCA []byte) {
@@ -96,10 +98,10 @@ func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
 	}
 	check("at first", "first", "token-1", "jwt.first.x", public, ca1)
 	text, other := decorated(t, "jwt.second.x")
-	password.write("second")
-	token.write("token-2")
-	creds.write(text)
-	ca.write(string(ca2))
+	password.Write("second")
+	token.Write("token-2")
+	creds.Write(text)
+	ca.Write(string(ca2))
 	check("then", "second", "token-2", "jwt.second.x", other, ca2)
 	for _, secret := range []string{"first", "second", "token-1", "token-2"} {
 		if !slices.Contains(learned, secret) {
@@ -107,7 +109,7 @@ func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
 		}
 	}
 	// nats.go takes no error for a password: the one before is tried, and the log says why.
-	if err := os.Remove(password.name); err != nil {
+	if err := os.Remove(password.Name); err != nil {
 		t.Fatal(err)
 	}
 	check("without the file", "second", "token-2", "jwt.second.x", other, ca2)
@@ -116,7 +118,7 @@ func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
 		t.Errorf("logged: %v", told)
 	}
 	// Of another kind of credentials nothing is taken; of the same all.
-	l.renew(NATSConfig{URL: "nats://n", User: "other", Password: "x"})
+	l.renew(config.NATSConfig{URL: "nats://n", User: "other", Password: "x"})
 	if user, _ := o.UserInfo(); user != "u" {
 		t.Errorf("user %q after another kind of credentials", user)
 	}
@@ -133,9 +135,9 @@ func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
 // cannot be read makes none.
 func TestNATSLogin_MarkTellsOneFromAnother(t *testing.T) {
 	text, _ := decorated(t, "jwt.first.x")
-	password, token, creds, cert := newFile(t, "p"), newFile(t, "t"), newFile(t, text), newFile(t, "c")
-	l := newNATSLogin(NATSConfig{
-		User: "u", PasswordFile: password.name, TokenFile: token.name, CredsFile: creds.name, TLSCertFile: cert.name,
+	password, token, creds, cert := natstest.NewFile(t, "p"), natstest.NewFile(t, "t"), natstest.NewFile(t, text), natstest.NewFile(t, "c")
+	l := newNATSLogin(config.NATSConfig{
+		User: "u", PasswordFile: password.Name, TokenFile: token.Name, CredsFile: creds.Name, TLSCertFile: cert.Name,
 	}, nil, nil)
 	first, ok := l.mark()
 	if again, _ := l.mark(); !ok || again != first {
@@ -143,20 +145,20 @@ func TestNATSLogin_MarkTellsOneFromAnother(t *testing.T) {
 	}
 	seen := map[loginMark]bool{first: true}
 	text, _ = decorated(t, "jwt.second.x")
-	for f, content := range map[*file]string{password: "other", token: "other", creds: text, cert: "other"} {
-		f.write(content)
+	for f, content := range map[*natstest.File]string{password: "other", token: "other", creds: text, cert: "other"} {
+		f.Write(content)
 		if mark, ok := l.mark(); !ok || seen[mark] {
 			t.Errorf("another login has no mark of its own")
 		} else {
 			seen[mark] = true
 		}
-		if err := os.Rename(f.name, f.name+"x"); err != nil {
+		if err := os.Rename(f.Name, f.Name+"x"); err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := l.mark(); ok {
 			t.Error("a login of which a file is gone has a mark")
 		}
-		if err := os.Rename(f.name+"x", f.name); err != nil {
+		if err := os.Rename(f.Name+"x", f.Name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,8 +171,8 @@ func TestNATSLogin_FilesThatAreNone(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	large, text := newFile(t, strings.Repeat("x", 64<<10+1)).name, newFile(t, "x").name
-	for want, cfg := range map[string]NATSConfig{
+	large, text := natstest.NewFile(t, strings.Repeat("x", 64<<10+1)).Name, natstest.NewFile(t, "x").Name
+	for want, cfg := range map[string]config.NATSConfig{
 		"BRIDGE_NATS_CREDS_FILE: its file cannot be read: it is a FIFO, not a regular file":    {CredsFile: fifo},
 		"BRIDGE_NATS_CREDS_FILE: its file cannot be read: it is larger than 64KiB":             {CredsFile: large},
 		"BRIDGE_NATS_CREDS_FILE: its file holds no key":                                        {CredsFile: text},
@@ -182,7 +184,7 @@ func TestNATSLogin_FilesThatAreNone(t *testing.T) {
 		"BRIDGE_NATS_TLS_CERT_FILE and BRIDGE_NATS_TLS_KEY_FILE: tls: ":                        {TLSCertFile: text, TLSKeyFile: text},
 	} {
 		cfg.URL = "nats://127.0.0.1:1"
-		all := DefaultConfig()
+		all := config.DefaultConfig()
 		all.NATS = cfg
 		if _, err := Connect(all, "test", nats.RetryOnFailedConnect(true)); err == nil || !strings.HasPrefix(err.Error(), want) && !strings.Contains(err.Error(), ": "+want) {
 			t.Errorf("connect: %v, want %q", err, want)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
@@ -20,7 +21,7 @@ import (
 func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 	for _, first := range []string{"alarm", "interval"} {
 		s := natstest.Start(t, t.TempDir(), 0)
-		b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
+		b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 		server := b.servers[0]
 		core, logs := observer.New(zap.WarnLevel)
 		server.status.log = zap.New(core)
@@ -57,7 +58,7 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 // of them are closed; a change of the streams tells the node at once.
 func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
+	b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	server := b.servers[0]
 	for intervals, want := range map[time.Duration]int{5: 0, 7: 1} {
 		server.ingest.outbox = outboxtest.New(1 << 20)
@@ -87,7 +88,7 @@ func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 
 // A refused Action is told at once, by the buffer that was full.
 func TestBuffers_RefusedActionsAreTold(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.StatusInterval = 1, 2<<10, time.Hour
 	})
 	sub, err := a.nc.SubscribeSync("ami.status.pbx1.buffers")

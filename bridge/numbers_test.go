@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -50,7 +51,7 @@ func (n *numbered) panics(text string) {
 // also of one whose handler panics; or it is counted as not wanted.
 func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
-	b, p := testBridge(t, server.ClientURL(), DeliverJetStream)
+	b, p := testBridge(t, server.ClientURL(), config.DeliverJetStream)
 	nc, js := natstest.Client(t, server.ClientURL())
 	statuses, err := nc.SubscribeSync("ami.status.pbx1.gap")
 	if err != nil {

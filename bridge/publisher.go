@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
@@ -64,7 +65,7 @@ type publisher struct {
 
 // publisherOptions is what a publisher works with.
 type publisherOptions struct {
-	cfg       *Config
+	cfg       *config.Config
 	conn      *conn
 	dials     *dials        // of conn
 	inForce   *atomic.Value // told the way of delivery, a string
@@ -97,10 +98,10 @@ func newPublisher(o publisherOptions) (*publisher, error) {
 	}
 	p.window = newWindow(p.outboxes, o.scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
-	if o.cfg.EventHeaders == EventHeadersCloudEvents {
+	if o.cfg.EventHeaders == config.EventHeadersCloudEvents {
 		p.cloud = newCloudEvents(p.names)
 	}
-	if o.cfg.Delivery == DeliverCore {
+	if o.cfg.Delivery == config.DeliverCore {
 		p.use(&coreDelivery{conn: p.conn, dials: p.dials, window: p.window}, nil)
 		return p, nil
 	}

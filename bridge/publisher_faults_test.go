@@ -10,6 +10,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -73,7 +74,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 	for _, answer := range []string{"+OK", `{"stream":"OTHER","seq":1}`, `{"type":"ack","seq":100000,"msgs":1}`} {
 		eachWay(t, func(t *testing.T, keep func(*publisher)) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
-			b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+			b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 			keep(p)
 			nc, js := natstest.Client(t, s.ClientURL())
 			if err := js.DeleteStream(t.Context(), EventStream); err != nil {
@@ -112,7 +113,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
-		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
 		nc, _ := natstest.Client(t, s.ClientURL())
 		for _, answer := range []string{"+OK", ""} {
@@ -134,7 +135,7 @@ func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
 // twoServers is testBridge with two servers, logged in to NATS as user.
 func twoServers(t *testing.T, url, user string) (*bench, *publisher) {
 	t.Helper()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = url, user, "p"
 	return newBench(t, cfg, "pbx1", "pbx2")
 }
@@ -167,7 +168,7 @@ func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
 // A flush that succeeds on a new connection says nothing about the old one.
 func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBench(t, s.ClientURL(), DeliverCore)
+	b, p := testBench(t, s.ClientURL(), config.DeliverCore)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 1)
 	e, payload, _, _ := srv.outbox.Take(nil)
@@ -187,7 +188,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 // it: nothing may be sent behind it.
 func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	srv := b.servers[0]
 	pushEvents(srv, 1, 2)
 	for n := range 2 {
@@ -209,7 +210,7 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
-		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
 		startPublisher(t, p)
 		const events = 60_000
@@ -229,7 +230,7 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
-		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
 		p.window.timeout = time.Second // the test waits for two: somebody listens, so that nobody says 503
 		_, js := natstest.Client(t, s.ClientURL())

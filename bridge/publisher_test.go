@@ -10,6 +10,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
@@ -20,7 +21,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 		dir := t.TempDir()
 		nats1 := natstest.Start(t, dir, 0)
 		url := nats1.ClientURL()
-		b, p := testBench(t, url, DeliverJetStream)
+		b, p := testBench(t, url, config.DeliverJetStream)
 		keep(p)
 		startPublisher(t, p)
 
@@ -89,9 +90,9 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way, func(t *testing.T) {
 			server := natstest.Start(t, t.TempDir(), 0)
-			delivery := DeliverJetStream
+			delivery := config.DeliverJetStream
 			if way == wayCore {
-				delivery = DeliverCore
+				delivery = config.DeliverCore
 			}
 			b, p := testBench(t, server.ClientURL(), delivery)
 			if way == wayWindow {
@@ -117,7 +118,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	dir := t.TempDir()
 	nats1 := natstest.Start(t, dir, 0)
 	url := nats1.ClientURL()
-	b, p := testBench(t, url, DeliverCore)
+	b, p := testBench(t, url, config.DeliverCore)
 	_, js := natstest.Client(t, url)
 	config := jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>"}}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
@@ -147,7 +148,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
-		b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
 		o, at := b.servers[0].outbox, time.Unix(1000, 123456000)
 		o.Push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: 7, At: at.UnixNano()}, []byte("{}"), false)
@@ -188,7 +189,7 @@ func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 // Without an answer to its ping nothing counts as published.
 func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	b, p := testBench(t, s.ClientURL(), DeliverCore)
+	b, p := testBench(t, s.ClientURL(), config.DeliverCore)
 	pushEvents(b.servers[0], 1, 3)
 	if !p.turn() {
 		t.Fatal("nothing was sent")

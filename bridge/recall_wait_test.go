@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
@@ -111,7 +112,7 @@ func TestRecall_AGapBeginsWhenTheLastEventWasRead(t *testing.T) {
 		}
 	}
 	s := natstest.Start(t, t.TempDir(), 0)
-	testBench(t, s.ClientURL(), DeliverJetStream)
+	testBench(t, s.ClientURL(), config.DeliverJetStream)
 	_, js := natstest.Client(t, s.ClientURL())
 	msg := nats.NewMsg("ami.events.pbx1.Test")
 	msg.Header.Set("Ami-Time", clock.Stamp(read))

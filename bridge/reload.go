@@ -1,6 +1,9 @@
 package bridge
 
-import "github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+import (
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+)
 
 // Reload puts in force what of cfg, which must be valid, can change while the
 // bridge runs. At once: which Actions are taken and how often, which events are.
@@ -9,7 +12,7 @@ import "github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 // are refused is tried again now. All else of cfg is ignored, and so are servers
 // that the bridge does not have; no session is touched. It may be called at any
 // time, by one goroutine at a time.
-func (b *Bridge) Reload(cfg Config) {
+func (b *Bridge) Reload(cfg config.Config) {
 	b.learn(cfg.Secrets()...)
 	b.natsLogin.renew(cfg.NATS)
 	for i := range cfg.Servers {
@@ -23,8 +26,8 @@ func (b *Bridge) Reload(cfg Config) {
 }
 
 // reload does so for one server.
-func (s *server) reload(all *Config, asked *ServerConfig) {
-	own := new(ServerConfig)
+func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
+	own := new(config.ServerConfig)
 	*own = *asked
 	own.Charset = s.cfg.Charset // in which requests are written, rules read
 	s.target.permit(all, own)

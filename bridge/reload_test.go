@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -14,16 +16,16 @@ import (
 
 // A rule reads values in the charset that requests are written in, which stays.
 func TestReload_KeepsTheCharset(t *testing.T) {
-	cfg, own := DefaultConfig(), DefaultServerConfig()
+	cfg, own := config.DefaultConfig(), config.DefaultServerConfig()
 	own.Name, own.Addr, own.Username, own.Secret, own.Charset = "pbx1", "h:1", "u", "s3cret", frames.Latin1
-	cfg.Node, cfg.Servers = "b1", []ServerConfig{own}
+	cfg.Node, cfg.Servers = "b1", []config.ServerConfig{own}
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	next := cfg
 	own.Charset = frames.UTF8
-	next.Servers = []ServerConfig{own}
+	next.Servers = []config.ServerConfig{own}
 	if err := next.ActionsRules.Decode("Setvar: Value in (René)"); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 // Which Actions are taken and which events are published changes at once, each
 // server's for itself; a server that the bridge does not have is ignored.
 func TestReload_ChangesEachServersOwn(t *testing.T) {
-	cfg := theConfig()
+	cfg := configtest.Valid()
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +55,7 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 		}
 	}
 	same := b.servers[1].ingest.filter.Load()
-	next := theConfig()
+	next := configtest.Valid()
 	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = setting.Globs{"Ping"}, setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
 	next.Servers[1].ActionsAllow = setting.Globs{"Command"}
 	next.Servers = append(next.Servers, next.Servers[0])
@@ -87,7 +89,7 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 	})
 	sim, link := a.sims["pbx1"], a.servers[0].link
 	next := a.cfg
-	next.Servers = []ServerConfig{a.cfg.Servers[0]}
+	next.Servers = []config.ServerConfig{a.cfg.Servers[0]}
 	next.Servers[0].Secret, next.NATS.Password = "wr0ng-one", "n4ts-one"
 	a.Reload(next)
 	if said := learned.Load(); said == nil || !strings.Contains(strings.Join(*said, " "), "wr0ng-one") {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // Rights that come with a user's JWT are those of a connection from its begin to its
@@ -31,14 +32,14 @@ func (l *natsLogin) mark() (m loginMark, ok bool) {
 	parts, errs := []string{cfg.User, "", "", "", ""}, make([]error, 4)
 	var password, token setting.Secret
 	password, errs[0] = cfg.ReadPassword()
-	token, errs[1] = cfg.token()
+	token, errs[1] = cfg.ReadToken()
 	parts[1], parts[2] = string(password), string(token)
 	if kinds.Creds {
-		parts[3], errs[2] = cfg.userJWT()
+		parts[3], errs[2] = cfg.ReadUserJWT()
 	}
 	if kinds.Cert {
 		var cert []byte
-		cert, errs[3] = readNATSFile("TLS_CERT_FILE", cfg.TLSCertFile, amiconn.MaxCertFile)
+		cert, errs[3] = config.ReadNATSFile("TLS_CERT_FILE", cfg.TLSCertFile, amiconn.MaxCertFile)
 		parts[4] = string(cert)
 	}
 	return sha256.Sum256([]byte(strings.Join(parts, "\x00"))), errors.Join(errs...) == nil

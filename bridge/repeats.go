@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 )
 
@@ -64,9 +65,9 @@ func newRepeats(window time.Duration) *repeats {
 // newSharedRepeats returns that of one which shares them, if cfg has it so. The
 // bucket need not be there yet: until it is no key is taken. run names this
 // process; refused hears what became of the claims and must not wait.
-func newSharedRepeats(cfg *Config, run string, c *conn, refused func(error), log *zap.Logger) *repeats {
+func newSharedRepeats(cfg *config.Config, run string, c *conn, refused func(error), log *zap.Logger) *repeats {
 	r := newRepeats(cfg.IdempotencyWindow)
-	if cfg.Delivery != DeliverCore && cfg.IdempotencyWindow > 0 {
+	if cfg.Delivery != config.DeliverCore && cfg.IdempotencyWindow > 0 {
 		r.shared = &sharedKeys{
 			run: run, conn: c, journal: newJournal(c, keyQueueBytes, refused, log.Named("keys")), log: log, local: r,
 			refused: refused, waits: make(chan struct{}, maxKeyWaits), work: make(chan func(context.Context), maxKeyWaits),

@@ -10,12 +10,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // keyedAsk is a request with a key that nobody answers.
 func keyedAsk(r *repeats, subject, key string) *ask {
-	cfg := DefaultServerConfig()
+	cfg := config.DefaultServerConfig()
 	return &ask{
 		endpoint: &endpoint{shared: &shared{repeats: r}}, subject: subject, options: options{key: key}, server: &target{cfg: &cfg},
 	}

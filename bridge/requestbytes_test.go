@@ -10,6 +10,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
@@ -17,7 +18,7 @@ import (
 // What an endpoint's requests hold is bounded: the next one is busy, those of
 // other endpoints are not, and there is room again once some have ended.
 func TestHeld_IsBoundedByEndpoint(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.IdempotencyWindow = 0 }, "pbx1", "pbx2")
+	a := askingBridge(t, func(c *config.Config) { c.IdempotencyWindow = 0 }, "pbx1", "pbx2")
 	for _, sim := range a.sims {
 		sim.Always("CoreStatus", amisim.Ignore)
 	}
@@ -59,7 +60,7 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 
 // However a request ends, nothing of it stays held.
 func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.ActionsDeny = setting.Globs{"CoreSettings"}
 		c.Servers[2].Addr = "127.0.0.1:1" // away
 	}, "pbx1", "pbx2", "pbx3")
@@ -145,7 +146,7 @@ func TestHeld_HeadersCountUntilTheyAreAFrame(t *testing.T) {
 
 // Repeats that wait for the first of their key hold nothing of what they ask.
 func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Delivery = DeliverCore })
+	a := askingBridge(t, func(c *config.Config) { c.Delivery = config.DeliverCore })
 	a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
 	body := `{` + members(100, `"V#":"`+strings.Repeat("x", 1000)+`"`) + `}`
 	for range maxRepeats {

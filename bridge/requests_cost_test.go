@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -16,7 +17,7 @@ import (
 // has looked at.
 func unconnected(t *testing.T, names ...string) *asking {
 	t.Helper()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	b, _ := connectedBridge(t, cfg, names...)
 	return &asking{Bridge: b, t: t}

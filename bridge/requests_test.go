@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -29,20 +30,20 @@ type asking struct {
 
 // askingBridge runs a Bridge of servers with these names, pbx1 if there are
 // none, until the test ends.
-func askingBridge(t *testing.T, change func(*Config), names ...string) *asking {
+func askingBridge(t *testing.T, change func(*config.Config), names ...string) *asking {
 	t.Helper()
 	return askingAt(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), change, names...)
 }
 
-func askingAt(t *testing.T, url string, change func(*Config), names ...string) *asking {
+func askingAt(t *testing.T, url string, change func(*config.Config), names ...string) *asking {
 	t.Helper()
 	return askingAs(t, url, change, func(*Bridge) {}, names...)
 }
 
 // askingAs is askingAt, with made called before the Bridge runs.
-func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge), names ...string) *asking {
+func askingAs(t *testing.T, url string, change func(*config.Config), made func(*Bridge), names ...string) *asking {
 	t.Helper()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.ShutdownTimeout = "b1", "", url, time.Second
 	cfg.StatusInterval, cfg.IdempotencyWindow = 100*time.Millisecond, 10*natstest.Patience
 	a := &asking{t: t, sims: make(map[string]*amisim.Server)}
@@ -59,7 +60,7 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 		}
 		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
 		group.Go(func() { _ = sim.Serve(ctx, listener) })
-		server := DefaultServerConfig()
+		server := config.DefaultServerConfig()
 		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", setting.Secret("s3cret")
 		server.ActionTimeout = 5 * natstest.Patience // what is to wait does, on a slow machine too
 		cfg.Servers = append(cfg.Servers, server)
@@ -154,7 +155,7 @@ func TestRequests_PendingOnesAreSmall(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := askingBridge(t, func(c *Config) { c.Delivery = DeliverCore })
+			a := askingBridge(t, func(c *config.Config) { c.Delivery = config.DeliverCore })
 			a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
 			before := heap()
 			for n := range test.pending {

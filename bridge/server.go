@@ -4,6 +4,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -11,7 +12,7 @@ import (
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
 // events, of its states and of the Actions for it.
 type server struct {
-	cfg    ServerConfig
+	cfg    config.ServerConfig
 	link   *amiconn.Link
 	ingest *ingest
 	status *serverStatus
@@ -19,13 +20,13 @@ type server struct {
 }
 
 // newServer allocates one server of b.
-func (b *Bridge) newServer(cfg ServerConfig) *server {
+func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
 	subjects := subject.New(b.cfg.SubjectPrefix, cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.notify)
 	s := &server{
 		cfg:    cfg,
-		ingest: newIngest(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != DeliverCore, log),
+		ingest: newIngest(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
 		status: newServerStatus(b.cfg.Node, &cfg, subjects, box, b.status, log),
 	}
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -15,7 +16,7 @@ import (
 // publishes.
 func testServerStatus(t *testing.T) *serverStatus {
 	t.Helper()
-	cfg := DefaultServerConfig()
+	cfg := config.DefaultServerConfig()
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})

@@ -9,15 +9,16 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // Each action session has a name of its own wherever sessions are told apart,
 // and its own write buffer in what the server's hold together.
 func TestSessions_AreToldApart(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
-	server := DefaultServerConfig()
+	server := config.DefaultServerConfig()
 	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", setting.Secret("s")
 	server.ActionSessions = 3
 	cfg.Servers = append(cfg.Servers, server)

@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 const (
@@ -273,8 +275,8 @@ func (s *sharedKeys) end(c claim, o *outcome) {
 
 // seen hears how the stream behind the bucket stands, from the goroutine that
 // looks at it.
-func (s *sharedKeys) seen(state streamState, streams Streams) {
-	absent := state == streamMissing && streams != StreamsManage
+func (s *sharedKeys) seen(state streamState, streams config.Streams) {
+	absent := state == streamMissing && streams != config.StreamsManage
 	if absent && !s.absent.Load() {
 		s.log.Warn("no bucket "+KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", streams))
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // bucketEntry is what the bucket has of a key.
@@ -196,11 +198,11 @@ func TestSharedKeys_Patience(t *testing.T) {
 func TestSharedKeys_AreOnesOwnWithoutABucket(t *testing.T) {
 	for _, test := range []struct {
 		state   streamState
-		streams Streams
+		streams config.Streams
 		want    bool
 	}{
-		{streamMissing, StreamsManage, false}, {streamMissing, StreamsVerify, true}, {streamMissing, StreamsOff, true},
-		{streamOK, StreamsVerify, false}, {streamNoJetStream, StreamsVerify, false},
+		{streamMissing, config.StreamsManage, false}, {streamMissing, config.StreamsVerify, true}, {streamMissing, config.StreamsOff, true},
+		{streamOK, config.StreamsVerify, false}, {streamNoJetStream, config.StreamsVerify, false},
 	} {
 		s, _ := sharing()
 		if s.seen(test.state, test.streams); s.absent.Load() != test.want {

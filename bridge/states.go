@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
@@ -48,7 +49,7 @@ type serverStatus struct {
 }
 
 // newServerStatus returns that of a server with these sessions.
-func newServerStatus(node string, cfg *ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *status, log *zap.Logger) *serverStatus {
+func newServerStatus(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *status, log *zap.Logger) *serverStatus {
 	return &serverStatus{
 		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
 		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -31,7 +32,9 @@ const storedPatience = time.Minute
 
 // forgetsAfter is for how long after an event was sent the stream surely knows its
 // id, with time left to send it again.
-func forgetsAfter(cfg *Config) time.Duration { return duplicates(cfg.Stream.MaxAge)/2 - ackTimeout }
+func forgetsAfter(cfg *config.Config) time.Duration {
+	return duplicates(cfg.Stream.MaxAge)/2 - ackTimeout
+}
 
 // heldAnswer is what the stream holds of what a server has to send again.
 type heldAnswer struct {

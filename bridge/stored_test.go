@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
@@ -111,7 +112,7 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 // forgetfulBench is a bridge whose events the stream may have forgotten at once.
 func forgetfulBench(t *testing.T, url string) (*bench, *publisher) {
 	t.Helper()
-	b, p := testBench(t, url, DeliverJetStream)
+	b, p := testBench(t, url, config.DeliverJetStream)
 	p.forgets = 0
 	return b, p
 }
@@ -181,7 +182,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 			}
 			s := natstest.Serve(t, func(o *natsserver.Options) { *o = *options.Clone() })
 			options.Port = portOf(t, s.ClientURL())
-			cfg := DefaultConfig()
+			cfg := config.DefaultConfig()
 			cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = s.ClientURL(), "bridge", "p"
 			b, p := newBench(t, cfg, "pbx1")
 			keep(p)
@@ -394,7 +395,7 @@ func TestStored_ReadsByTime(t *testing.T) {
 // no two are alike.
 func TestStored_IDs(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	pushEvents(b.servers[0], 1, 1)
 	for range 2 {
 		b.servers[0].outbox.PushGap("s1", &outbox.Gap{Reason: outbox.DropOverflow, Lost: 1})
@@ -546,7 +547,7 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 			Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: []string{heldSubject}},
 		}}}
 	})
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = s.ClientURL(), "bridge", "p"
 	_, p := newBench(t, cfg, "pbx1")
 	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
@@ -615,7 +616,7 @@ func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 // leaves the others alone.
 func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	if p.forgets != 55*time.Second {
 		t.Errorf("after %v, with a duplicate window of 2 m", p.forgets)
 	}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // StatusStream is the name of the stream that holds the last status of each
@@ -49,17 +51,17 @@ func (s streamState) there() bool { return s == streamOK || s == streamDiffers }
 
 // wantedStreams are the streams as they are configured, for a JetStream API of
 // this level.
-func wantedStreams(b *Config, level int) []jetstream.StreamConfig {
+func wantedStreams(b *config.Config, level int) []jetstream.StreamConfig {
 	prefix, c := b.SubjectPrefix, b.Stream
 	all := []jetstream.StreamConfig{{
 		Name: StatusStream, Description: "Last status of each subject, by ami-nats-bridge.",
 		Subjects: []string{prefix + ".status.>", prefix + ".nodes.>"}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, Replicas: c.Replicas, AllowDirect: true, Duplicates: duplicates(0),
 	}}
-	if b.Audit != AuditOff {
+	if b.Audit != config.AuditOff {
 		all = append(all, auditStream(b))
 	}
-	if b.Delivery == DeliverCore {
+	if b.Delivery == config.DeliverCore {
 		return all
 	}
 	all = append(all, jetstream.StreamConfig{
@@ -81,7 +83,7 @@ func wantedStreams(b *Config, level int) []jetstream.StreamConfig {
 // auditStream keeps evidence: nothing of it is deleted or purged, no message
 // takes the place of another, and a limit that somebody sets refuses new records
 // rather than drop old ones. What rolls up or expires single messages stays off.
-func auditStream(b *Config) jetstream.StreamConfig {
+func auditStream(b *config.Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: AuditStream, Description: "Records of the Actions asked for, by ami-nats-bridge.",
 		Subjects: []string{b.SubjectPrefix + ".audit.>"}, Storage: jetstream.FileStorage,
@@ -92,7 +94,7 @@ func auditStream(b *Config) jetstream.StreamConfig {
 }
 
 // keysStream is what a KV bucket is (NATS ADR-8), with one value a key.
-func keysStream(b *Config) jetstream.StreamConfig {
+func keysStream(b *config.Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: keyStream, Description: "Requests with an Ami-Idempotency-Key, by ami-nats-bridge.",
 		Subjects: []string{"$KV." + KeyBucket + ".>"}, Storage: jetstream.FileStorage,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -17,7 +18,7 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 		if _, err := js.CreateStream(t.Context(), greedy); err != nil {
 			t.Fatal(err)
 		}
-		cfg := DefaultConfig()
+		cfg := config.DefaultConfig()
 		k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
 		if f := k.actions(t.Context()); f.state != streamCaptured || !strings.Contains(f.err.Error(), "GREEDY") {
 			t.Errorf("beside a stream over %s: %v, %v, want an error that names it", subjects, f.state, f.err)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -69,7 +70,7 @@ func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	front, updates := newer(t, url)
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	nc, _ := natstest.Client(t, front)
 	k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
 	k.check(t.Context())

@@ -14,12 +14,13 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // What the streams are made as: what docs/streams.md says that each holds.
 func TestStreams_AreWantedAsDescribed(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.Stream.Replicas, cfg.Stream.MaxBytes = 3, 1<<30
 	for age, window := range map[time.Duration]time.Duration{0: 2 * time.Minute, time.Minute: time.Minute, 2 * time.Hour: 2 * time.Minute} {
 		cfg.Stream.MaxAge, cfg.AuditMaxAge = age, age
@@ -163,8 +164,8 @@ func TestStreams_AnotherDifferenceIsTold(t *testing.T) {
 // With verify nothing is made; what the stream has is what counts.
 func TestStreams_VerifyMakesNothing(t *testing.T) {
 	nc, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-	cfg := DefaultConfig()
-	cfg.Streams = StreamsVerify
+	cfg := config.DefaultConfig()
+	cfg.Streams = config.StreamsVerify
 	k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
 	k.batches.Store(true)
 	k.check(t.Context())
@@ -215,8 +216,8 @@ func TestStreams_ABlindLookChangesNothing(t *testing.T) {
 
 // A new connection may have other rights: a change that was refused is tried again.
 func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
-	cfg := DefaultConfig()
-	cfg.Streams = StreamsVerify
+	cfg := config.DefaultConfig()
+	cfg.Streams = config.StreamsVerify
 	k := testStreams(&cfg, openConn(t, natstest.Start(t, t.TempDir(), 0).ClientURL()))
 	k.check(t.Context())
 	k.refused[EventStream] = errDenied

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
@@ -36,7 +37,7 @@ const (
 // Only its goroutine, or the start before it, asks JetStream; the other methods
 // may be called from any goroutine and do not wait.
 type streams struct {
-	cfg  *Config
+	cfg  *config.Config
 	log  *zap.Logger
 	dry  bool // make and change nothing
 	conn *conn
@@ -60,7 +61,7 @@ type streams struct {
 }
 
 // newStreams returns what keeps the streams of cfg, and asks on the first of conns.
-func newStreams(cfg *Config, conns []*conn, told func(), came func(context.Context, string, streamState), log *zap.Logger) *streams {
+func newStreams(cfg *config.Config, conns []*conn, told func(), came func(context.Context, string, streamState), log *zap.Logger) *streams {
 	k := &streams{
 		cfg: cfg, conn: conns[0], log: log.Named("streams"), told: told, came: came,
 		poke: make(chan struct{}, 1), refused: make(map[string]error),
@@ -133,7 +134,7 @@ func (k *streams) check(ctx context.Context) {
 		clear(k.refused) // rights may be others
 	}
 	level := 0
-	if k.cfg.Streams != StreamsOff {
+	if k.cfg.Streams != config.StreamsOff {
 		info, err := question(ctx, k, "INFO", k.js().AccountInfo)
 		found := foundBy(err)
 		switch {
@@ -151,7 +152,7 @@ func (k *streams) check(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case k.cfg.Streams == StreamsOff && want.Name != keyStream:
+		case k.cfg.Streams == config.StreamsOff && want.Name != keyStream:
 			k.set(ctx, want.Name, finding{state: streamOff})
 		default:
 			k.set(ctx, want.Name, k.keep(ctx, want))
@@ -187,7 +188,7 @@ func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding
 		return k.js().Stream(ctx, want.Name)
 	})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if k.cfg.Streams != StreamsManage {
+		if k.cfg.Streams != config.StreamsManage {
 			return finding{state: streamMissing, err: errors.New("make it, or set BRIDGE_STREAMS=manage")}
 		}
 		if k.dry {
@@ -207,9 +208,9 @@ func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding
 	info := stream.CachedInfo()
 	diffs := differences(info.Config, want)
 	switch {
-	case k.cfg.Streams == StreamsOff:
+	case k.cfg.Streams == config.StreamsOff:
 		diffs = nil
-	case k.cfg.Streams == StreamsVerify:
+	case k.cfg.Streams == config.StreamsVerify:
 		for i := range diffs {
 			diffs[i].Left = cmp.Or(diffs[i].Left, leftVerify)
 		}

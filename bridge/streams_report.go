@@ -5,6 +5,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // ActionSubjects is the name under which a report says whether a stream
@@ -43,7 +45,7 @@ func (d StreamDifference) String() string { return d.Field + " " + d.Have + " ->
 // stream is missing without an Error, or a difference has nothing in Left: a
 // bridge does so if NATS lets it, which nobody can ask. It takes up to 3 s a
 // question. The error is that NATS is not reached, or that ctx has ended.
-func CheckStreams(ctx context.Context, cfg Config) ([]StreamReport, error) {
+func CheckStreams(ctx context.Context, cfg config.Config) ([]StreamReport, error) {
 	c := newConn(connOptions{name: "check", cfg: &cfg, log: zap.NewNop()})
 	k := newStreams(&cfg, []*conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
 	k.dry = true

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
@@ -190,7 +191,7 @@ func (k *streams) logState(name string, before streamState, f finding) {
 	case streamDiffers:
 		log.Warn("stream differs from the configuration", fields...)
 	case streamNoJetStream:
-		if k.cfg.Delivery == DeliverCore {
+		if k.cfg.Delivery == config.DeliverCore {
 			log.Warn("no JetStream: events are delivered at most once", fields...)
 			return
 		}

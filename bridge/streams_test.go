@@ -16,12 +16,14 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // lookedAt are streams that the last look has found well.
 func lookedAt(t *testing.T) *streams {
 	t.Helper()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.Node = "b1"
 	k := testStreams(&cfg, bareConn())
 	for _, r := range k.rows {
@@ -157,7 +159,7 @@ func TestStreams_AreDocumented(t *testing.T) {
 
 // A server that does not know fast ingest is not asked for it.
 func TestStreams_FastIngestWhereItIsKnown(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	for level, want := range map[int]bool{0: false, 3: false, 4: true, 5: true} {
 		for _, s := range wantedStreams(&cfg, level) {
 			if got := s.AllowBatchPublish; got != (want && s.Name == EventStream) {
@@ -187,6 +189,6 @@ func TestStreams_OneThatPublishesHasAJetStream(t *testing.T) {
 }
 
 // testStreams are those that nobody listens to.
-func testStreams(cfg *Config, c *conn) *streams {
+func testStreams(cfg *config.Config, c *conn) *streams {
 	return newStreams(cfg, []*conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
 }

@@ -5,12 +5,13 @@ import (
 	"sync/atomic"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // target is a server that Actions are for.
 type target struct {
-	cfg      *ServerConfig // does not change, but for what permits says
+	cfg      *config.ServerConfig // does not change, but for what permits says
 	link     *amiconn.Link
 	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
 	permits  atomic.Pointer[permits]
@@ -19,9 +20,9 @@ type target struct {
 }
 
 // newTarget returns one for own, a server of all, with link.
-func newTarget(all *Config, own *ServerConfig, link *amiconn.Link, pressure func(refused bool)) *target {
+func newTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link, pressure func(refused bool)) *target {
 	t := &target{cfg: own, link: link, pressure: pressure}
-	t.permits.Store(&permits{policy: policy.New(all.policyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
+	t.permits.Store(&permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
 	return t
 }
 
@@ -35,9 +36,9 @@ type permits struct {
 
 // permit puts the permits that all and own ask for in force. Rates that stay as
 // they are go on where they were: what has been taken is not given again.
-func (t *target) permit(all *Config, own *ServerConfig) {
+func (t *target) permit(all *config.Config, own *config.ServerConfig) {
 	before := t.permits.Load()
-	next := &permits{policy: policy.New(all.policyOf(own)), limits: own.ActionRates, rates: before.rates}
+	next := &permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: before.rates}
 	if !reflect.DeepEqual(before.limits, next.limits) {
 		next.rates = policy.NewLimiter(next.limits)
 	}

@@ -5,13 +5,14 @@ import (
 	"testing/synctest"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // Rates that stay are as used up as before; those that change begin anew.
 func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg, own := DefaultConfig(), DefaultServerConfig()
+		cfg, own := config.DefaultConfig(), config.DefaultServerConfig()
 		own.ActionRates = policy.Rates{{Pattern: "Originate", Value: 1}}
 		s := newTarget(&cfg, &own, nil, nil)
 		p := s.permits.Load()

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
@@ -242,7 +243,7 @@ func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 // wait is tried at once.
 func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	windowOnly(p)
 	p.forgets = time.Hour // the stream is not asked
 	now := time.Now()
@@ -365,7 +366,7 @@ func TestPublisher_ATurnIsAQuantum(t *testing.T) {
 // The log says once that events wait, and why, and once that they flow again.
 func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	b, p := testBench(t, s.ClientURL(), DeliverJetStream)
+	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	windowOnly(p)
 	core, logs := observer.New(zap.InfoLevel)
 	p.log, p.forgets = zap.New(core), time.Hour

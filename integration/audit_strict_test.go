@@ -9,11 +9,12 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
-func strict(c *bridge.Config) {
+func strict(c *config.Config) {
 	chaosConfig(c)
-	c.Audit = bridge.AuditStrict
+	c.Audit = config.AuditStrict
 }
 
 // Asterisk is not asked before the stream holds the intent.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 )
 
@@ -34,7 +35,7 @@ func evidence(t *testing.T) (r *running, all []*nats.Msg) {
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	second := func(c *bridge.Config) { chaosConfig(c); c.Node = "b2" }
+	second := func(c *config.Config) { chaosConfig(c); c.Node = "b2" }
 	other := startBridge(t, url, second, chaosServer("pbx1", addr))
 	r = startBridge(t, url, chaosConfig, chaosServer("pbx2", addr))
 	ask(r, "pbx2", 2)
@@ -232,10 +233,10 @@ func rechained(t *testing.T, all []*nats.Msg, old, replacement string) (forged [
 func TestAuditVerify_HonestBridgesBreakNothing(t *testing.T) {
 	url := natsURL(t)
 	_, addr := startSim(t, amisim.Config{})
-	as := func(node string) func(*bridge.Config) {
-		return func(c *bridge.Config) {
+	as := func(node string) func(*config.Config) {
+		return func(c *config.Config) {
 			chaosConfig(c)
-			c.Node, c.Audit = node, bridge.AuditStrict
+			c.Node, c.Audit = node, config.AuditStrict
 		}
 	}
 	b1 := startBridge(t, url, as("b1"), chaosServer("pbx1", addr))

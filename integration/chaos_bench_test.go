@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // Each chaos test says what becomes of the events (ticks, check), of the replies
@@ -25,7 +26,7 @@ import (
 
 // chaosServer is a server that is kicked more often than a breaker would bear, and
 // has time on a slow machine.
-func chaosServer(name, addr string) bridge.ServerConfig {
+func chaosServer(name, addr string) config.ServerConfig {
 	s := server(name, addr, "bridge", "s3cret")
 	s.BackoffMin, s.BackoffMax = 20*time.Millisecond, 200*time.Millisecond
 	s.BreakerFailures = 1_000_000
@@ -34,13 +35,13 @@ func chaosServer(name, addr string) bridge.ServerConfig {
 }
 
 // chaosConfig has the counters told often.
-func chaosConfig(c *bridge.Config) {
+func chaosConfig(c *config.Config) {
 	c.StatusInterval = 100 * time.Millisecond
 	c.ActionsAllow = setting.Globs{"Command"}
 }
 
 // chaosBridge is a bridge to pbx1, which sends no events of its own.
-func chaosBridge(t *testing.T, cfg amisim.Config, change func(*bridge.ServerConfig)) (*amisim.Server, *running) {
+func chaosBridge(t *testing.T, cfg amisim.Config, change func(*config.ServerConfig)) (*amisim.Server, *running) {
 	t.Helper()
 	cfg.NotBooted = true
 	sim, addr := startSim(t, cfg)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // heapIsBack waits until the live heap is at most limit larger than before. One
@@ -154,7 +154,7 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 // measured between two readings of time.Now, which Go takes from the monotonic
 // clock.
 func TestChaos_ClockOfTheServerJumps(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *bridge.ServerConfig) {
+	sim, r := chaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *config.ServerConfig) {
 		s.PingInterval = 50 * time.Millisecond
 	})
 	states, events := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.events.pbx1.Tick")

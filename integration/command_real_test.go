@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -43,7 +43,7 @@ func TestReal_CommandOfAnyLengthAsADirectSession(t *testing.T) {
 			if limit > 0 {
 				pbx1.MaxFrameBytes, why = limit, "Ami-Reply: stream"
 			}
-			r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.ActionsAllow = setting.Globs{"Command"} }, pbx1)
+			r := startBridge(t, natsURL(t), func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }, pbx1)
 			plain := r.call("pbx1", "Command", `{"Command":"dialplan show"}`)
 			fails(t, plain, "reply_too_large", "yes")
 			if !strings.Contains(plain.Error.Message, why) || !strings.Contains(plain.Error.Message, "stream") {

@@ -12,6 +12,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // gapEvent is a Gap in the stream of events.
@@ -104,7 +105,7 @@ func TestGap_TakesWhatIsGluedToTheLogin(t *testing.T) {
 // A session that brings no event has its Gap all the same.
 func TestGap_ComesWithoutAnEvent(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.StatusInterval = 100 * time.Millisecond },
+	r := startBridge(t, natsURL(t), func(c *config.Config) { c.StatusInterval = 100 * time.Millisecond },
 		server("pbx1", addr, "bridge", "s3cret"))
 	events := r.subscribe("ami.events.pbx1.>")
 	sim.Kick()
@@ -115,7 +116,7 @@ func TestGap_ComesWithoutAnEvent(t *testing.T) {
 
 // A frame over the limit leaves a Gap in its place.
 func TestGap_StandsWhereAFrameWasTooLarge(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = 4096 })
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.MaxFrameBytes = 4096 })
 	events := r.subscribe("ami.events.pbx1.>")
 	sim.Emit("Event", "Before")
 	sim.Emit("Event", "Large", "Filler", strings.Repeat("x", 10_000))
@@ -147,7 +148,7 @@ func overflow(t *testing.T, heard bool) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := server("pbx1", addr, "bridge", "s3cret")
 	s.OutboxBytes, s.ShedFirst = 256<<10, setting.Globs{"VarSet"}
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.StatusInterval = 200 * time.Millisecond }, s)
+	r := startBridge(t, natsURL(t), func(c *config.Config) { c.StatusInterval = 200 * time.Millisecond }, s)
 	buffers := r.subscribe("ami.status.pbx1.buffers")
 	sim.Emit("Event", "Hangup", "N", "0")
 	r.awaitText(buffers, `"published":1`)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -117,9 +117,9 @@ func TestMask_UntilTheyAreGranted(t *testing.T) {
 			sim.Always("PJSIPShowAuths", showAuths(canary))
 			own := chaosServer("pbx2", addr)
 			own.ActionsAllow = setting.Globs{"Command"}
-			r := startBridge(t, natsURL(t), func(c *bridge.Config) {
+			r := startBridge(t, natsURL(t), func(c *config.Config) {
 				chaosConfig(c)
-				c.Audit = bridge.AuditOff
+				c.Audit = config.AuditOff
 				for to, text := range map[*setting.Globs]string{&c.ActionsAllow: test.allow, &c.ActionsDeny: test.deny} {
 					if err := to.Decode(text); err != nil {
 						t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
@@ -116,7 +117,7 @@ func everyRefusal(t *testing.T) []*nats.Msg {
 	gone, goneAddr := startSim(t, amisim.Config{NotBooted: true})
 	pbx2 := chaosServer("pbx2", sickAddr)
 	pbx2.BreakerFailures = 2
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.Audit = bridge.AuditStrict },
+	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.Audit = config.AuditStrict },
 		chaosServer("pbx1", addr), pbx2, chaosServer("pbx3", goneAddr))
 	heard := callers(r)
 	breaker := r.subscribe("ami.status.pbx2.breaker")

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // soakFor is short by default, so that the soak never rots; make soak asks for
@@ -64,7 +65,7 @@ func TestSoak(t *testing.T) {
 
 func newSoak(t *testing.T) *soak {
 	s := &soak{nats: startNATS(t), sims: map[string]*amisim.Server{}}
-	var servers []bridge.ServerConfig
+	var servers []config.ServerConfig
 	for _, name := range []string{"calm", "kicked", "flood"} {
 		sim, addr := startSim(t, amisim.Config{})
 		s.sims[name] = sim

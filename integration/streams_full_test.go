@@ -9,6 +9,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // A subject that may hold no more, for longer than the outbox has room: what is
@@ -30,9 +31,9 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 			sim, addr := startSim(t, amisim.Config{NotBooted: true})
 			s := chaosServer("pbx1", addr)
 			s.OutboxBytes = 128 << 10
-			r := startBridge(t, url, func(c *bridge.Config) {
+			r := startBridge(t, url, func(c *config.Config) {
 				chaosConfig(c)
-				c.Streams, c.Audit = bridge.StreamsVerify, bridge.AuditOff
+				c.Streams, c.Audit = config.StreamsVerify, config.AuditOff
 			}, s)
 			sent := 0
 			emit := func(n int) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // ruledNATS is a server on which whoever gives no name may do all, and the user
@@ -34,7 +35,7 @@ func ruledNATS(t *testing.T, denied natsserver.Permissions) (s *natsserver.Serve
 	}
 }
 
-func asBridge(c *bridge.Config) { c.NATS.User, c.NATS.Password = "bridge", "b" }
+func asBridge(c *config.Config) { c.NATS.User, c.NATS.Password = "bridge", "b" }
 
 func no(subjects ...string) *natsserver.SubjectPermission {
 	return &natsserver.SubjectPermission{Deny: subjects}
@@ -52,10 +53,10 @@ func TestStreams_NoPermission(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, free := ruledNATS(t, denied)
 			sim, addr := startSim(t, amisim.Config{NotBooted: true})
-			r := startBridge(t, s.ClientURL(), func(c *bridge.Config) {
+			r := startBridge(t, s.ClientURL(), func(c *config.Config) {
 				chaosConfig(c)
 				asBridge(c)
-				c.Audit = bridge.AuditOff
+				c.Audit = config.AuditOff
 			}, chaosServer("pbx1", addr))
 			sim.Emit("Event", "Held")
 			if got := r.stands(bridge.EventStream, "no_permission"); !strings.Contains(got.Error, name) {
@@ -75,7 +76,7 @@ func TestStreams_NoPermissionToChange(t *testing.T) {
 	s, free := ruledNATS(t, natsserver.Permissions{Publish: no("$JS.API.STREAM.UPDATE.*")})
 	before := older(t, connect(t, s.ClientURL()), func(c *jetstream.StreamConfig) { c.AllowBatchPublish = true })
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, s.ClientURL(), func(c *bridge.Config) {
+	r := startBridge(t, s.ClientURL(), func(c *config.Config) {
 		chaosConfig(c)
 		asBridge(c)
 		c.Stream.MaxAge, c.Stream.MaxBytes = 0, 0
@@ -159,9 +160,9 @@ func TestStreams_MoreReplicasThanServers(t *testing.T) {
 	url := natsURL(t)
 	older(t, connect(t, url), func(*jetstream.StreamConfig) {})
 	_, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, url, func(c *bridge.Config) {
+	r := startBridge(t, url, func(c *config.Config) {
 		chaosConfig(c)
-		c.Audit, c.Stream.Replicas = bridge.AuditOff, 3
+		c.Audit, c.Stream.Replicas = config.AuditOff, 3
 	}, chaosServer("pbx1", addr))
 	if got := r.stands(bridge.StatusStream, "missing"); !strings.Contains(got.Error, "replicas > 1") {
 		t.Errorf("%+v", got)
@@ -176,7 +177,7 @@ func TestStreams_MoreReplicasThanServers(t *testing.T) {
 func TestStreams_ToldAtOnce(t *testing.T) {
 	s := natsInProcess(t, func(o *natsserver.Options) { o.JetStream = false })
 	_, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, s.ClientURL(), func(c *bridge.Config) { c.StatusInterval = time.Hour }, chaosServer("pbx1", addr))
+	r := startBridge(t, s.ClientURL(), func(c *config.Config) { c.StatusInterval = time.Hour }, chaosServer("pbx1", addr))
 	nodes := r.subscribe("ami.nodes.b1")
 	enableJetStream(t, s)
 	soon(r, nodes, `{"name":"AMI_EVENTS","state":"ok"`)

@@ -12,19 +12,20 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 const heldEvents = 20
 
 // verify has a bridge change nothing, and do without what is not there.
-func verify(c *bridge.Config) { c.Streams, c.Audit = bridge.StreamsVerify, bridge.AuditOff }
+func verify(c *config.Config) { c.Streams, c.Audit = config.StreamsVerify, config.AuditOff }
 
 // holdsIn runs a bridge that finds the stream of events in state: it serves, and
 // holds what Asterisk sends. When heal has mended it, all is stored, in order.
-func holdsIn(t *testing.T, s *natsserver.Server, state, why string, change func(*bridge.Config), heal func(*running)) {
+func holdsIn(t *testing.T, s *natsserver.Server, state, why string, change func(*config.Config), heal func(*running)) {
 	t.Helper()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, s.ClientURL(), func(c *bridge.Config) {
+	r := startBridge(t, s.ClientURL(), func(c *config.Config) {
 		chaosConfig(c)
 		c.HTTPAddr = freeAddr(t)
 		if change != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
@@ -19,7 +20,7 @@ type refusedCount struct{ all, passed int } // passed: that were allowed then
 
 // auditReplay is what the policy in force says of what the audit holds.
 type auditReplay struct {
-	cfg     *bridge.Config
+	cfg     *config.Config
 	kinds   map[refusedKind]*refusedCount
 	asked   int // Actions that are recorded
 	unsure  int // of which the record does not hold enough
@@ -28,7 +29,7 @@ type auditReplay struct {
 }
 
 // replayAudit prints which of the recorded Actions the policy would refuse.
-func (c *checkCmd) replayAudit(std stdio, cfg *bridge.Config) error {
+func (c *checkCmd) replayAudit(std stdio, cfg *config.Config) error {
 	from, err := replay.ParseTime("-"+c.ReplayAudit, time.Now())
 	if err != nil {
 		return usage("--replay-audit wants how long ago, such as 7d, 12h or 90m")

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
@@ -57,7 +58,7 @@ func (f *findings) embedded(addr string) {
 // subscriptions tries those of the micro service. The last token keeps them
 // clear of real requests: a listener on those would take "no responders" from
 // callers while no bridge runs.
-func (f *findings) subscriptions(nc *nats.Conn, cfg *bridge.Config) {
+func (f *findings) subscriptions(nc *nats.Conn, cfg *config.Config) {
 	subjects := []string{"$SRV.PING.ami-bridge.check-only"}
 	for _, server := range cfg.Servers {
 		subjects = append(subjects, cfg.SubjectPrefix+".actions."+server.Name+".check-only")

@@ -5,11 +5,12 @@ import (
 	"context"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // streams says how each stream stands, in the bridge's own words, and what a
 // bridge that starts would do about it.
-func (f *findings) streams(ctx context.Context, cfg *bridge.Config) {
+func (f *findings) streams(ctx context.Context, cfg *config.Config) {
 	reports, err := bridge.CheckStreams(ctx, *cfg)
 	if err != nil {
 		f.add("FAIL", "streams: %v", err)
@@ -17,7 +18,7 @@ func (f *findings) streams(ctx context.Context, cfg *bridge.Config) {
 	}
 	// Whoever delivers at most once does without, unless no Action goes out
 	// before its record is stored.
-	needed := cfg.Delivery != bridge.DeliverCore || cfg.Audit == bridge.AuditStrict
+	needed := cfg.Delivery != config.DeliverCore || cfg.Audit == config.AuditStrict
 	switch r := reports[0]; {
 	case r.State == "no_jetstream" && !needed: // there is none to look at
 		f.add("note", "no JetStream: BRIDGE_DELIVERY=core does without, and nothing keeps status and audit")
@@ -30,7 +31,7 @@ func (f *findings) streams(ctx context.Context, cfg *bridge.Config) {
 	}
 }
 
-func (f *findings) stream(r *bridge.StreamReport, cfg *bridge.Config, needed bool) {
+func (f *findings) stream(r *bridge.StreamReport, cfg *config.Config, needed bool) {
 	actions := r.Name == bridge.ActionSubjects
 	switch {
 	case actions && r.State == "ok":

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
@@ -95,7 +96,7 @@ func says(t *testing.T, lines []string, want ...string) {
 }
 
 // runOnce starts a bridge and ends it.
-func runOnce(t *testing.T, cfg bridge.Config) {
+func runOnce(t *testing.T, cfg config.Config) {
 	t.Helper()
 	b, err := bridge.New(cfg, bridge.Deps{})
 	if err != nil {

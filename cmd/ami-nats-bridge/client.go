@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
@@ -19,7 +20,7 @@ type natsFlags struct {
 
 // connect connects as the environment and the flag say. The rest of the
 // environment may be wrong or missing. Whoever calls it closes the connection.
-func (f *natsFlags) connect(name string, opts ...nats.Option) (*nats.Conn, bridge.Config, error) {
+func (f *natsFlags) connect(name string, opts ...nats.Option) (*nats.Conn, config.Config, error) {
 	s, problems := env.Load()
 	for _, p := range problems {
 		if strings.HasPrefix(p, env.Prefix+"_NATS_") || strings.HasPrefix(p, env.Prefix+"_SUBJECT_PREFIX") || strings.HasPrefix(p, env.EnvFile) {

@@ -18,6 +18,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
@@ -120,12 +121,12 @@ func demoNATS(first int, dir string, log *zap.Logger) (*server.Server, error) {
 	return nil, problem
 }
 
-func demoConfig(url string, addrs []string) bridge.Config {
-	cfg := bridge.DefaultConfig()
+func demoConfig(url string, addrs []string) config.Config {
+	cfg := config.DefaultConfig()
 	cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = "demo", url, ""
 	cfg.Stream.MaxBytes, cfg.StatusInterval = 256*setting.MiB, time.Second
 	for i, name := range demoServers {
-		s := bridge.DefaultServerConfig()
+		s := config.DefaultServerConfig()
 		s.Name, s.Addr, s.Username, s.Secret = name, addrs[i], demoUser, demoSecret
 		cfg.Servers = append(cfg.Servers, s)
 	}

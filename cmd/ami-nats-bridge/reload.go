@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
@@ -120,7 +121,7 @@ func settingOf(name string, servers []string) (setting, server string) {
 	rest := strings.TrimPrefix(name, env.Prefix+"_")
 	longest := 0
 	for _, s := range servers {
-		own := env.ServerPrefix + bridge.VariableName(s) + "_"
+		own := env.ServerPrefix + config.VariableName(s) + "_"
 		if strings.HasPrefix(name, own) && len(own) > longest {
 			setting, server, longest = "AMI_"+name[len(own):], s, len(own)
 		}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
@@ -78,7 +79,7 @@ func serve(ctx context.Context, s *env.Settings, log *zap.Logger, lost func() ui
 		s.Bridge.NATS.URL, deps.InProcess = srv.ClientURL(), srv
 		if hub != nil {
 			// What it has of credentials is for the hub.
-			s.Bridge.NATS, s.Bridge.Stream.Forwarded = bridge.NATSConfig{URL: srv.ClientURL()}, true
+			s.Bridge.NATS, s.Bridge.Stream.Forwarded = config.NATSConfig{URL: srv.ClientURL()}, true
 			deps.Leaf = func() bool { return srv.NumLeafNodes() > 0 }
 		}
 		log.Info("embedded nats-server started", zap.String("addr", srv.ClientURL()))

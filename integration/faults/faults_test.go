@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 var full = flag.Bool("full", false, "every fault at its full length, as make faults has it")
@@ -43,7 +44,7 @@ type fault struct {
 	// prepare, if set, is called before NATS is started.
 	prepare func(r *rig)
 	// configure, if set, changes the bridge's configuration.
-	configure func(c *bridge.Config)
+	configure func(c *config.Config)
 	happen    func(r *rig)
 }
 

@@ -14,8 +14,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
@@ -44,9 +44,9 @@ type process struct {
 // Settings is the whole environment.
 type Settings struct {
 	process
-	Bridge bridge.Config
+	Bridge config.Config
 	// Base holds what BRIDGE_AMI_ says of every server.
-	Base bridge.ServerConfig
+	Base config.ServerConfig
 	// refused names the variables that could not be read; their defaults stand.
 	refused []string
 	// Given are the variables that are set, as they are written, and from where:
@@ -65,8 +65,8 @@ func Defaults() Settings {
 			EmbeddedNATSAddr: "127.0.0.1:4222",
 			DataDir:          "./data",
 		},
-		Bridge: bridge.DefaultConfig(),
-		Base:   bridge.DefaultServerConfig(),
+		Bridge: config.DefaultConfig(),
+		Base:   config.DefaultServerConfig(),
 	}
 	s.Bridge.Node = nodeName()
 	return s
@@ -248,10 +248,10 @@ func accepts(e *envconfig.ParseError) string {
 
 // server reads what one server has of its own. A secret of its own, in either
 // form, takes the place of the common one in the other form.
-func (l *loader) server(base bridge.ServerConfig, name string) bridge.ServerConfig {
+func (l *loader) server(base config.ServerConfig, name string) config.ServerConfig {
 	s := base
 	s.Name, s.Variables = name, l.variables(name)
-	own := ServerPrefix + bridge.VariableName(name)
+	own := ServerPrefix + config.VariableName(name)
 	if cmp.Or(l.set[own+"_SECRET"], l.set[own+"_SECRET_FILE"]) != "" {
 		s.Secret, s.SecretFile = "", ""
 	}
@@ -262,7 +262,7 @@ func (l *loader) server(base bridge.ServerConfig, name string) bridge.ServerConf
 // variables returns the names by which a server's settings are known; without a
 // server, those of all.
 func (l *loader) variables(server string) map[string]string {
-	base := bridge.DefaultServerConfig()
+	base := config.DefaultServerConfig()
 	names := make(map[string]string)
 	for _, v := range variables("X", &base) {
 		setting := strings.TrimPrefix(v.name, "X_")
@@ -275,7 +275,7 @@ func (l *loader) variables(server string) map[string]string {
 
 // groups reads the variables that name several servers. A group is called as
 // its variable, in lower case.
-func (l *loader) groups() (groups []bridge.Group) {
+func (l *loader) groups() (groups []config.Group) {
 	for variable, value := range l.set {
 		name, ok := strings.CutPrefix(variable, groupPrefix)
 		if !ok || value == "" || foreign(variable, value) {
@@ -286,9 +286,9 @@ func (l *loader) groups() (groups []bridge.Group) {
 			l.problem(variable, err.Error())
 			continue
 		}
-		groups = append(groups, bridge.Group{Name: strings.ToLower(name), Servers: members})
+		groups = append(groups, config.Group{Name: strings.ToLower(name), Servers: members})
 	}
-	slices.SortFunc(groups, func(a, b bridge.Group) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(groups, func(a, b config.Group) int { return strings.Compare(a.Name, b.Name) })
 	return groups
 }
 
@@ -316,7 +316,7 @@ func (l *loader) check(s *Settings) {
 // where is the variable that gave setting its value for server: its own,
 // unless only the common one is set.
 func (l *loader) where(server, setting string) string {
-	own := ServerPrefix + bridge.VariableName(server) + "_" + setting
+	own := ServerPrefix + config.VariableName(server) + "_" + setting
 	common := amiPrefix + "_" + setting
 	_, hasOwn := l.set[own]
 	if _, hasCommon := l.set[common]; hasCommon && !hasOwn {

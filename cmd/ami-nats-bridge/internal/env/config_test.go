@@ -13,7 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
@@ -108,7 +108,7 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 		s.Bridge.Servers[i].Variables = nil
 	}
 	s.Bridge.Servers[0].ActionsRules = nil
-	first, second := bridge.DefaultServerConfig(), bridge.DefaultServerConfig()
+	first, second := config.DefaultServerConfig(), config.DefaultServerConfig()
 	first.Name, first.Addr, first.Username, first.Secret = "pbx1", "10.0.0.1:5038", "bridge", envtest.Canary
 	first.ReadTimeout, first.EventsDeny = 40*time.Second, setting.Globs{"RTCP*", "VarSet"}
 	first.ActionSessions, first.ActionRates = 4, policy.Rates{{Pattern: "Originate", Value: 0.5}}
@@ -117,7 +117,7 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 	second.Name, second.Addr, second.Username, second.Secret = "pbx-2", "10.0.0.2:5039", "bridge", envtest.Canary
 	second.ReadTimeout, second.EventsDeny, second.TLS, second.Charset = 50*time.Second, setting.Globs{}, true, 1
 	second.ActionsRules = policy.Rules{}
-	if diff := cmp.Diff([]bridge.ServerConfig{first, second}, s.Bridge.Servers); diff != "" {
+	if diff := cmp.Diff([]config.ServerConfig{first, second}, s.Bridge.Servers); diff != "" {
 		t.Error("servers (-want +got):", diff)
 	}
 	if s.Bridge.HTTPAddr != "" || s.Bridge.NATS.URL != "nats://n:4222" {
@@ -269,7 +269,7 @@ func TestLoad_AnEmptyValueTakesListsAway(t *testing.T) {
 func TestLoad_GroupsAndLevels(t *testing.T) {
 	envtest.Set(t, envtest.One("BRIDGE_GROUP_SALES_EU= pbx1 ,", "BRIDGE_LOG_LEVEL=error")...)
 	s, problems := Load()
-	if want := []bridge.Group{{Name: "sales_eu", Servers: []string{"pbx1"}}}; len(problems) > 0 || !cmp.Equal(s.Bridge.Groups, want) {
+	if want := []config.Group{{Name: "sales_eu", Servers: []string{"pbx1"}}}; len(problems) > 0 || !cmp.Equal(s.Bridge.Groups, want) {
 		t.Errorf("groups %+v, %v", s.Bridge.Groups, problems)
 	}
 	for _, level := range []string{"dpanic", "panic", "fatal"} {

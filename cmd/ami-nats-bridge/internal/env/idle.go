@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
@@ -95,7 +95,7 @@ func (s *Settings) setOf(names ...string) string {
 
 // emptyLists finds lists of a server's own that say nothing, so that all
 // servers' stay in force.
-func (i *idlers) emptyLists(s *Settings, server *bridge.ServerConfig) {
+func (i *idlers) emptyLists(s *Settings, server *config.ServerConfig) {
 	for setting, rest := range map[string]string{
 		"ACTIONS_ALLOW": s.Bridge.ActionsAllow.String(), "ACTIONS_DENY": s.Bridge.ActionsDeny.String(), "ACTIONS_RULES": s.Bridge.ActionsRules.String(),
 	} {
@@ -163,7 +163,7 @@ func (i *idlers) inTurn(variable string, patterns []string) {
 }
 
 // events finds patterns that match no event, or none that is asked for.
-func (i *idlers) events(server *bridge.ServerConfig) {
+func (i *idlers) events(server *config.ServerConfig) {
 	events := catalog.Events()
 	var names []string
 	for _, e := range events {

@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 )
 
@@ -60,7 +60,7 @@ func (l *loader) leaf(s *Settings) {
 	check(s.Bridge.NATS.URL == "", "NATS_LEAF_URL", "and BRIDGE_NATS_URL exclude each other: a leaf is the embedded nats-server")
 	check(s.NATSLeafDomain == "" || domainRule.MatchString(s.NATSLeafDomain), "NATS_LEAF_DOMAIN", "wants 1 to 80 of A-Z a-z 0-9 _ -")
 	check(!s.Bridge.NATS.Kinds().Token, "NATS_TOKEN", "is not for leaves: use a user and password, or a credentials file")
-	check(s.Bridge.Delivery == bridge.DeliverJetStream, "DELIVERY", "wants jetstream with "+name+": core keeps nothing for the hub")
-	check(s.Bridge.Streams == bridge.StreamsManage, "STREAMS", "wants manage with "+name+": the leaf's streams are the bridge's own")
+	check(s.Bridge.Delivery == config.DeliverJetStream, "DELIVERY", "wants jetstream with "+name+": core keeps nothing for the hub")
+	check(s.Bridge.Streams == config.StreamsManage, "STREAMS", "wants manage with "+name+": the leaf's streams are the bridge's own")
 	check(s.Bridge.Stream.Replicas == 1, "STREAM_REPLICAS", "wants 1 with "+name+": the leaf is one server")
 }

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // injected are the variables that Kubernetes and Docker links make for a
@@ -39,7 +39,7 @@ func (l *loader) unknown(s *Settings) {
 			continue
 		}
 		if server, ok := serverOf(name); ok && !slices.ContainsFunc(s.Servers, func(n string) bool {
-			return strings.HasPrefix(name, ServerPrefix+bridge.VariableName(n)+"_")
+			return strings.HasPrefix(name, ServerPrefix+config.VariableName(n)+"_")
 		}) {
 			reason := "no server " + server + " in BRIDGE_SERVERS, which is not set"
 			if len(s.Servers) > 0 {
@@ -59,7 +59,7 @@ func serverOf(name string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	base := bridge.DefaultServerConfig()
+	base := config.DefaultServerConfig()
 	longest := ""
 	for _, v := range variables("X", &base) {
 		setting := strings.TrimPrefix(v.name, "X")

@@ -13,7 +13,7 @@ import (
 
 	"github.com/kelseyhightower/envconfig"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
@@ -117,7 +117,7 @@ func (s *Settings) Rows() []Row {
 	common := variables(amiPrefix, &s.Base)
 	for i := range s.Bridge.Servers {
 		server := &s.Bridge.Servers[i]
-		own := ServerPrefix + bridge.VariableName(server.Name)
+		own := ServerPrefix + config.VariableName(server.Name)
 		for j, r := range s.joinRows("AMI_", variables(own, server), common) {
 			if r.From == "default" && r.Value != "" && s.source(common[j].name) != "default" {
 				r.From = common[j].name
@@ -140,7 +140,7 @@ func (s *Settings) groupRows() []Row {
 	}
 	var all []Row
 	for _, g := range s.Bridge.Groups {
-		name := groupPrefix + bridge.VariableName(g.Name)
+		name := groupPrefix + config.VariableName(g.Name)
 		all = append(all, Row{name, strings.Join(g.Servers, ","), "", s.source(name), meanings["GROUP_"]})
 	}
 	return all

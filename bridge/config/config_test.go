@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"os"
@@ -171,8 +171,10 @@ func TestConfig_ChoicesReadWhatTheyPrint(t *testing.T) {
 				t.Errorf("%s is read as %s, %v", word, choice.print(), err)
 			}
 		}
+		last := len(choice.words) - 1
+		wants := "wants " + strings.Join(choice.words[:last], ", ") + " or " + choice.words[last]
 		for _, word := range []string{"", "On", strings.ToUpper(choice.words[1])} {
-			if err := choice.read([]byte(word)); err == nil || err.Error() != "wants "+strings.Join(choice.words, ", ") {
+			if err := choice.read([]byte(word)); err == nil || err.Error() != wants {
 				t.Errorf("%q: %v", word, err)
 			}
 		}

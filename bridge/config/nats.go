@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"crypto/tls"
@@ -23,7 +23,7 @@ func (c NATSConfig) Kinds() NATSKinds {
 	}
 }
 
-func (c *NATSConfig) userJWT() (string, error) {
+func (c *NATSConfig) ReadUserJWT() (string, error) {
 	content, err := c.credentials()
 	if err != nil {
 		return "", err
@@ -35,7 +35,7 @@ func (c *NATSConfig) userJWT() (string, error) {
 	return jwt, nil
 }
 
-func (c *NATSConfig) sign(nonce []byte) ([]byte, error) {
+func (c *NATSConfig) Sign(nonce []byte) ([]byte, error) {
 	content, err := c.credentials()
 	if err != nil {
 		return nil, err
@@ -48,17 +48,17 @@ func (c *NATSConfig) sign(nonce []byte) ([]byte, error) {
 	return pair.Sign(nonce)
 }
 
-// checkCreds returns what is wrong with the credentials file now.
-func (c *NATSConfig) checkCreds() error {
-	if _, err := c.userJWT(); err != nil {
+// CheckCreds returns what is wrong with the credentials file now.
+func (c *NATSConfig) CheckCreds() error {
+	if _, err := c.ReadUserJWT(); err != nil {
 		return err
 	}
-	_, err := c.sign(nil)
+	_, err := c.Sign(nil)
 	return err
 }
 
 func (c *NATSConfig) credentials() ([]byte, error) {
-	content, err := readNATSFile("CREDS_FILE", c.CredsFile, amiconn.MaxSecretFile)
+	content, err := ReadNATSFile("CREDS_FILE", c.CredsFile, amiconn.MaxSecretFile)
 	return amiconn.TrimMark(content), err
 }
 
@@ -67,7 +67,7 @@ func (c *NATSConfig) ReadPassword() (setting.Secret, error) {
 	return secretOr(c.Password, "BRIDGE_NATS_PASSWORD_FILE", c.PasswordFile)
 }
 
-func (c *NATSConfig) token() (setting.Secret, error) {
+func (c *NATSConfig) ReadToken() (setting.Secret, error) {
 	return secretOr(c.Token, "BRIDGE_NATS_TOKEN_FILE", c.TokenFile)
 }
 
@@ -83,12 +83,12 @@ func secretOr(secret setting.Secret, variable, file string) (setting.Secret, err
 	return secret, nil
 }
 
-func (c *NATSConfig) certificate() (pair tls.Certificate, err error) {
-	cert, err := readNATSFile("TLS_CERT_FILE", c.TLSCertFile, amiconn.MaxCertFile)
+func (c *NATSConfig) ReadCertificate() (pair tls.Certificate, err error) {
+	cert, err := ReadNATSFile("TLS_CERT_FILE", c.TLSCertFile, amiconn.MaxCertFile)
 	if err != nil {
 		return pair, err
 	}
-	key, err := readNATSFile("TLS_KEY_FILE", c.TLSKeyFile, amiconn.MaxSecretFile)
+	key, err := ReadNATSFile("TLS_KEY_FILE", c.TLSKeyFile, amiconn.MaxSecretFile)
 	if err != nil {
 		return pair, err
 	}
@@ -98,8 +98,8 @@ func (c *NATSConfig) certificate() (pair tls.Certificate, err error) {
 	return pair, nil
 }
 
-func (c *NATSConfig) authorities() (*x509.CertPool, error) {
-	pem, err := readNATSFile("TLS_CA_FILE", c.TLSCaFile, amiconn.MaxCertFile)
+func (c *NATSConfig) ReadAuthorities() (*x509.CertPool, error) {
+	pem, err := ReadNATSFile("TLS_CA_FILE", c.TLSCaFile, amiconn.MaxCertFile)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (c *NATSConfig) authorities() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func readNATSFile(setting, name string, limit setting.Bytes) ([]byte, error) {
+func ReadNATSFile(setting, name string, limit setting.Bytes) ([]byte, error) {
 	content, err := amiconn.ReadFile(name, limit)
 	if err != nil {
 		return nil, fmt.Errorf("BRIDGE_NATS_%s: its file cannot be read: %w", setting, err)
@@ -127,12 +127,12 @@ func (c NATSConfig) TLS() (*tls.Config, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	var err error
 	if kinds.CA {
-		if settings.RootCAs, err = c.authorities(); err != nil {
+		if settings.RootCAs, err = c.ReadAuthorities(); err != nil {
 			return nil, err
 		}
 	}
 	if kinds.Cert {
-		pair, err := c.certificate()
+		pair, err := c.ReadCertificate()
 		if err != nil {
 			return nil, err
 		}
@@ -153,9 +153,9 @@ func (c *NATSConfig) CheckFiles() []error {
 		}
 	}
 	check(c.PasswordFile != "" && c.Password == "", func() error { _, err := c.ReadPassword(); return err })
-	check(c.TokenFile != "" && c.Token == "", func() error { _, err := c.token(); return err })
-	check(kinds.CA, func() error { _, err := c.authorities(); return err })
-	check(kinds.Cert && c.TLSKeyFile != "", func() error { _, err := c.certificate(); return err })
-	check(kinds.Creds, c.checkCreds)
+	check(c.TokenFile != "" && c.Token == "", func() error { _, err := c.ReadToken(); return err })
+	check(kinds.CA, func() error { _, err := c.ReadAuthorities(); return err })
+	check(kinds.Cert && c.TLSKeyFile != "", func() error { _, err := c.ReadCertificate(); return err })
+	check(kinds.Creds, c.CheckCreds)
 	return problems
 }

@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ func TestPolicy_AServersListsReplaceTheBridges(t *testing.T) {
 		t.Fatal(err)
 	}
 	hangup := policytest.Headers("Channel: PJSIP/1")
-	refused := func(action string) bool { return policytest.Rule(policy.New(cfg.policyOf(&own)), action, hangup) != "" }
+	refused := func(action string) bool { return policytest.Rule(policy.New(cfg.PolicyOf(&own)), action, hangup) != "" }
 	if refused("Command") || !refused("Ping") || !refused("Hangup") {
 		t.Error("the bridge's lists are not in force")
 	}

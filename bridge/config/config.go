@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"errors"
@@ -327,7 +327,7 @@ func (s *Streams) UnmarshalText(text []byte) error {
 func (c *Config) Secrets() []string {
 	// A file that cannot be read has none to keep.
 	password, _ := c.NATS.ReadPassword()
-	token, _ := c.NATS.token()
+	token, _ := c.NATS.ReadToken()
 	secrets := []string{string(password), string(token)}
 	for i := range c.Servers {
 		secret, _ := c.Servers[i].ReadSecret()
@@ -350,9 +350,9 @@ func (c *Config) Secrets() []string {
 	return secrets
 }
 
-// policyOf returns the lists of one server's policy; its own replace the bridge's
+// PolicyOf returns the lists of one server's policy; its own replace the bridge's
 // when they are not empty.
-func (c *Config) policyOf(own *ServerConfig) policy.Lists {
+func (c *Config) PolicyOf(own *ServerConfig) policy.Lists {
 	p := policy.Lists{Allow: c.ActionsAllow, Deny: c.ActionsDeny, Rules: c.ActionsRules, Charset: own.Charset}
 	p.Variables.Allow, p.Variables.Deny, p.Variables.Rules = "BRIDGE_ACTIONS_ALLOW", "BRIDGE_ACTIONS_DENY", "BRIDGE_ACTIONS_RULES"
 	if len(own.ActionsAllow) > 0 {
