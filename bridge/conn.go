@@ -143,10 +143,16 @@ func (c *conn) changed() {
 	}
 }
 
-// connected hears that the server has taken the connection, and reports whether
+// connected returns how often the server has taken the connection.
+func (c *conn) connected() uint64 { return c.connects.Load() }
+
+// remade returns how many links were made in place of one that was closed for good.
+func (c *conn) remade() uint64 { return max(1, c.made.Load()) - 1 }
+
+// onConnected hears that the server has taken the connection, and reports whether
 // it had done so before. Every subscription was made once more, with rights that
 // may be other ones.
-func (c *conn) connected() (before bool) {
+func (c *conn) onConnected() (before bool) {
 	before = c.connects.Add(1) > 1
 	c.mu.Lock()
 	c.crowded, c.muted = false, false

@@ -172,7 +172,7 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 	want("a file is gone", false)
 	token.Write("token-3")
 	want("and is there again", true)
-	c.connected()
+	c.onConnected()
 	token.Write("token-4")
 	want("on a new connection nothing is denied yet", false)
 	c.subs = []*subscription{{denied: denied}}
@@ -235,7 +235,7 @@ func TestConn_NothingStandsOnANewConnection(t *testing.T) {
 	if why := c.stand()["a"]; why != nil || !c.confirmed() {
 		t.Errorf("confirmed: %v", why)
 	}
-	c.connected()
+	c.onConnected()
 	if why := c.stand()["a"]; !errors.Is(why, errNotYet) || c.confirmed() {
 		t.Errorf("connected again: %v", why)
 	}

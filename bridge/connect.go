@@ -108,7 +108,7 @@ func (c *conn) ours() []nats.Option {
 func (c *conn) handlers() []nats.Option {
 	connected := func(nc *nats.Conn) {
 		c.said.forget()
-		if !c.connected() {
+		if !c.onConnected() {
 			c.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
 			return
 		}

@@ -26,6 +26,6 @@ func openConn(t *testing.T, url string) *conn {
 	}
 	t.Cleanup(func() { c.get().Close() })
 	// Its handler comes after the connection.
-	natstest.Within(t, "the connection", func() bool { return c.up() && c.connects.Load() > 0 })
+	natstest.Within(t, "the connection", func() bool { return c.up() && c.connected() > 0 })
 	return c
 }

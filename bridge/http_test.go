@@ -41,7 +41,9 @@ func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 	up := map[string]string{"events": "CONNECTED", "control": "CONNECTED"}
 	wants("at first", errNotYet.Error(), errNotYet.Error(), "CONNECTED", up, "[all any pbx1]")
 	for _, e := range b.endpoints {
-		echo(t, b.control, e.subject(), "q")
+		if _, err := b.control.subscribe(e.subject(), "q", func(*nats.Msg) {}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	b.control.confirm(t.Context())
 	wants("subscribed", answered, answered, "CONNECTED", up, "[]")
@@ -67,17 +69,13 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 		return recorder.Code
 	}
 	natstest.Within(t, "ready", func() bool { return code() == 200 })
-	closed, _ := natstest.Client(t, a.nc.ConnectedUrl())
-	closed.Close()
 	for name, c := range map[string]*conn{"events": a.events, "control": a.control} {
-		l := c.get()
-		c.current.Store(&link{Conn: closed, js: l.js})
+		c.get().Close()
 		if got := code(); got != 503 {
 			t.Errorf("without %s it is %d", name, got)
 		}
-		c.current.Store(l)
+		natstest.Within(t, "ready again", func() bool { return code() == 200 })
 	}
-	natstest.Within(t, "ready again", func() bool { return code() == 200 })
 	drop := func(name string) { // one of two sessions
 		a.sims[name].Always(amisim.Accept, amisim.Refuse)
 		a.sims[name].Next("CoreStatus", amisim.Refuse)
@@ -108,13 +106,7 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 	if got := code(); got != 200 {
 		t.Errorf("with all of pbx1 it is %d", got)
 	}
-	a.control.mu.Lock()
-	for _, s := range a.control.subs {
-		if s.subject == "ami.actions.pbx1.*" {
-			s.denied = errCrowded
-		}
-	}
-	a.control.mu.Unlock()
+	a.control.failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
 	if got := code(); got != 503 {
 		t.Errorf("with requests of pbx1 that do not arrive it is %d", got)
 	}

@@ -90,7 +90,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for name, c := range map[string]*conn{"events": b.events, "control": b.control} {
 		stand, all := c.standing()
 		gauge(m.natsUp, one(c.up()), name)
-		count(m.natsRemade, c.made.Load()-1, name)
+		count(m.natsRemade, c.remade(), name)
 		gauge(m.missing, float64(all-stand), name)
 	}
 	inForce, _ := b.way.Load().(string)

@@ -11,7 +11,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -174,10 +173,14 @@ func TestDropped_AreCounted(t *testing.T) {
 	a := askingBridge(t, nil)
 	e := a.endpoints[0]
 	current := func() *nats.Subscription {
-		a.control.mu.Lock()
-		defer a.control.mu.Unlock()
-		at := slices.IndexFunc(a.control.subs, func(s *subscription) bool { return s.subject == e.subject() })
-		return a.control.subs[at].sub
+		e.dropped.mu.Lock()
+		defer e.dropped.mu.Unlock()
+		for sub := range e.dropped.subs {
+			if sub.IsValid() && !sub.IsDraining() {
+				return sub
+			}
+		}
+		return nil
 	}
 	if err := current().SetPendingLimits(10, 1<<20); err != nil {
 		t.Fatal(err)
@@ -197,7 +200,7 @@ func TestDropped_AreCounted(t *testing.T) {
 	dropped := e.dropped.total()
 	old := current()
 	natstest.Within(t, "another subscription", func() bool {
-		clock.Raise(a.control.denial)
+		a.control.failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, e.subject()))
 		return current() != old && !old.IsValid()
 	})
 	sub := current()

@@ -225,7 +225,11 @@ func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
 	if k.refused[EventStream] == nil {
 		t.Error("forgotten on the same connection")
 	}
-	k.conn.connects.Add(1)
+	before := k.conn.connected()
+	if err := k.conn.get().ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+	natstest.Within(t, "another connection", func() bool { return k.conn.connected() > before && k.conn.up() })
 	k.check(t.Context())
 	if k.refused[EventStream] != nil {
 		t.Error("not forgotten")

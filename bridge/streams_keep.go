@@ -129,7 +129,7 @@ func (k *streams) check(ctx context.Context) {
 		return
 	}
 	k.forget()
-	if n := k.conn.connects.Load(); n != k.connects {
+	if n := k.conn.connected(); n != k.connects {
 		k.connects = n
 		clear(k.refused) // rights may be others
 	}
