@@ -16,7 +16,7 @@ import (
 // jetstream_batching.go of 2.10.0, 2.10.29, 2.11.0, 2.11.17, 2.12.0, 2.12.15,
 // 2.14.0 and 2.15.2. Up to 2.12 some have no err_code: whatever the Raft group
 // of the stream says (raft.go) is the description.
-var serverErrors = []refusal{
+var serverErrors = []serverError{
 	{0, 503, "raft: not leader"},
 	{0, 503, "raft: node is closed"},
 	{0, 503, "raft: could not forward proposal: not leader"},
@@ -78,7 +78,13 @@ var serverErrors = []refusal{
 }
 
 // wire is r as nats-server writes it: what is nothing it leaves out.
-func (r refusal) wire() string {
+// serverError is one of them, as refusal has it.
+type serverError struct {
+	Code, Status int
+	Description  string
+}
+
+func (r serverError) wire() string {
 	type apiError struct {
 		Status      int    `json:"code"`
 		Code        int    `json:"err_code,omitempty"`

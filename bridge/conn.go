@@ -38,7 +38,7 @@ const (
 // own. What listens, by keep, watch, onReconnect and onError, is best told of
 // before: then it misses nothing.
 type conn struct {
-	connOptions
+	o connOptions
 
 	current  atomic.Pointer[link]
 	made     atomic.Uint64             // links
@@ -80,7 +80,7 @@ type connOptions struct {
 
 func newConn(o connOptions) *conn {
 	o.log = o.log.Named("nats").With(zap.String("connection", o.name))
-	return &conn{connOptions: o, again: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
+	return &conn{o: o, again: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
 }
 
 // onReconnect has f called whenever the server has taken the connection again. It
@@ -225,9 +225,9 @@ func delays(first, most time.Duration) *backoff.ExponentialBackOff {
 
 // remake makes a link in place of one that is closed for good.
 func (c *conn) remake() bool {
-	c.log.Warn("nats connection closed for good: another is made", zap.Error(c.get().LastError()))
+	c.o.log.Warn("nats connection closed for good: another is made", zap.Error(c.get().LastError()))
 	if err := c.open(); err != nil {
-		c.log.Error("nats connection not made", zap.Error(err))
+		c.o.log.Error("nats connection not made", zap.Error(err))
 		return false
 	}
 	return true

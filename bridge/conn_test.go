@@ -37,7 +37,7 @@ func echo(t *testing.T, c *conn, subject, queue string) *subscription {
 // whether others share it or not.
 func TestConn_AnswersEachRequestOnceWhileSubscriptionsAreExchanged(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	c := openConn(t, s.ClientURL())
+	c := opened(t, s.ClientURL())
 	echo(t, c, "shared.*", "q")
 	echo(t, c, "own.*", "private")
 	c.confirm(t.Context())
@@ -87,7 +87,7 @@ func TestConn_AnswersEachRequestOnceWhileSubscriptionsAreExchanged(t *testing.T)
 func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
 	others := int(s.NumSubscriptions())
-	c := openConn(t, s.ClientURL())
+	c := opened(t, s.ClientURL())
 	for i := range 50 {
 		echo(t, c, "s"+strconv.Itoa(i), "q")
 	}
@@ -121,7 +121,7 @@ func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
 // A server that is at its limit takes no fresh one: the old ones stay, and stand.
 func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
 	s := natstest.Serve(t, func(o *natsserver.Options) { o.MaxSubs = 2 })
-	c := openConn(t, s.ClientURL())
+	c := opened(t, s.ClientURL())
 	echo(t, c, "a", "q")
 	echo(t, c, "b", "q")
 	c.confirm(t.Context())
@@ -182,7 +182,7 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 // A payload that has shown to be too large is refused for as long as the server's
 // word counts, and a smaller one never. What a Gap has is no such payload.
 func TestConn_ALearnedLimitEnds(t *testing.T) {
-	c := openConn(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
+	c := opened(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	l := c.get()
 	send := func(size int) error { return c.publish(l, &nats.Msg{Subject: "x", Data: make([]byte, size)}) }
 	l.largest.Store(leastLimit)
@@ -206,12 +206,12 @@ func TestConn_ALearnedLimitEnds(t *testing.T) {
 // The server is asked what it takes once each renewEvery, however often something
 // is too large.
 func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
-	c := openConn(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
+	c := opened(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	asked := 0
-	c.login.learn = func(setting.Secret) { asked++ } // each connect reads the token
-	cfg := *c.login.cfg.Load()
+	c.o.login.learn = func(setting.Secret) { asked++ } // each connect reads the token
+	cfg := *c.o.login.cfg.Load()
 	cfg.Token = "t"
-	c.login.cfg.Store(&cfg)
+	c.o.login.cfg.Store(&cfg)
 	l := c.get()
 	for i, want := range []int{0, 0, 1, 1} {
 		if i == 2 {
@@ -229,7 +229,7 @@ func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
 // On a new connection nothing is known of what stands until the server has
 // answered.
 func TestConn_NothingStandsOnANewConnection(t *testing.T) {
-	c := openConn(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
+	c := opened(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	echo(t, c, "a", "q")
 	c.confirm(t.Context())
 	if why := c.stand()["a"]; why != nil || !c.confirmed() {
@@ -243,4 +243,19 @@ func TestConn_NothingStandsOnANewConnection(t *testing.T) {
 	if why := c.stand()["a"]; why != nil {
 		t.Errorf("confirmed again: %v", why)
 	}
+}
+
+// opened is a conn that is connected to the server at url. It does not run.
+func opened(t *testing.T, url string) *conn {
+	t.Helper()
+	cfg := config.DefaultConfig()
+	cfg.Node, cfg.NATS.URL = "test", url
+	c := newConn(connOptions{name: "test", cfg: &cfg, login: newNATSLogin(cfg.NATS, nil, nil), log: zap.NewNop()})
+	if err := c.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.get().Close() })
+	// Its handler comes after the connection.
+	natstest.Within(t, "the connection", func() bool { return c.up() && c.connected() > 0 })
+	return c
 }

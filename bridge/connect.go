@@ -64,7 +64,7 @@ func reconnectDelay(attempts int) time.Duration {
 func inboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
 
 // inbox returns a new subject below the node's own inbox.
-func (c *conn) inbox() string { return inboxPrefix(c.cfg.Node) + "." + rand.Text() }
+func (c *conn) inbox() string { return inboxPrefix(c.o.cfg.Node) + "." + rand.Text() }
 
 // Mismatch adds to err, of a connect as c has it, what it may mean that a server
 // wants the TLS handshake first and the bridge does not, or the other way round.
@@ -87,18 +87,18 @@ const flusherTimeout = 2 * time.Second
 
 // dial begins to connect, and returns at once although NATS is not there.
 func (c *conn) dial() (*nats.Conn, error) {
-	return connect(c.cfg, c.login, c.loggingIn, c.name, slices.Concat(c.ours(), c.handlers(), c.own)...)
+	return connect(c.o.cfg, c.o.login, c.loggingIn, c.o.name, slices.Concat(c.ours(), c.handlers(), c.o.own)...)
 }
 
 // probe connects once more, only to hear what the server says.
 func (c *conn) probe() (*nats.Conn, error) {
-	return connect(c.cfg, c.login, nil, c.name+"/limit", append(c.ours(), nats.NoReconnect())...)
+	return connect(c.o.cfg, c.o.login, nil, c.o.name+"/limit", append(c.ours(), nats.NoReconnect())...)
 }
 
 func (c *conn) ours() []nats.Option {
 	all := []nats.Option{nats.UseOldRequestStyle()}
-	if c.inProcess != nil {
-		all = append(all, nats.InProcessServer(c.inProcess))
+	if c.o.inProcess != nil {
+		all = append(all, nats.InProcessServer(c.o.inProcess))
 	}
 	return all
 }
@@ -109,18 +109,18 @@ func (c *conn) handlers() []nats.Option {
 	connected := func(nc *nats.Conn) {
 		c.said.forget()
 		if !c.onConnected() {
-			c.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
+			c.o.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
 			return
 		}
-		c.log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
+		c.o.log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
 		for _, f := range c.reconnects {
 			f()
 		}
 	}
-	lost := onDisconnect(c.log)
+	lost := onDisconnect(c.o.log)
 	notReached := func(err error) {
-		err = Mismatch(c.cfg.NATS, err)
-		c.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
+		err = Mismatch(c.o.cfg.NATS, err)
+		c.o.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
 	}
 	return []nats.Option{
 		nats.RetryOnFailedConnect(true),
@@ -143,7 +143,7 @@ func (c *conn) handlers() []nats.Option {
 			if errors.Is(err, nats.ErrPermissionViolation) { // which comes again with each try
 				level = c.said.level(level, err)
 			}
-			c.log.Log(level, "nats error", zap.Error(err))
+			c.o.log.Log(level, "nats error", zap.Error(err))
 			c.failed(err)
 			for _, f := range c.errors {
 				f(err)

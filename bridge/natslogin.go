@@ -33,6 +33,9 @@ func newNATSLogin(cfg config.NATSConfig, learn func(setting.Secret), log *zap.Lo
 	return l
 }
 
+// config is what the next connect goes by.
+func (l *natsLogin) config() *config.NATSConfig { return l.cfg.Load() }
+
 // renew makes the next connects go by cfg. What kinds of credentials there are
 // stays as it was: nats.go is told once.
 func (l *natsLogin) renew(cfg config.NATSConfig) {

@@ -49,10 +49,10 @@ func (l *natsLogin) mark() (m loginMark, ok bool) {
 // with its lock held, so that it must wait for none that is held over a call to
 // nats.go, as conn.mu is.
 func (c *conn) loggingIn() {
-	if c.login == nil {
+	if c.o.login == nil {
 		return
 	}
-	if mark, ok := c.login.mark(); ok {
+	if mark, ok := c.o.login.mark(); ok {
 		c.used.Store(&mark)
 	}
 }
@@ -63,11 +63,11 @@ func (c *conn) outdated() bool {
 	c.mu.Lock()
 	denied := c.muted || slices.ContainsFunc(c.subs, func(s *subscription) bool { return s.denied != nil })
 	c.mu.Unlock()
-	if !denied || c.login == nil {
+	if !denied || c.o.login == nil {
 		return false
 	}
 	used := c.used.Load()
-	mark, ok := c.login.mark()
+	mark, ok := c.o.login.mark()
 	// Whoever logs in meanwhile has noted what is newer.
 	return ok && (used == nil || mark != *used) && c.used.CompareAndSwap(used, &mark)
 }
@@ -76,7 +76,7 @@ func (c *conn) outdated() bool {
 func (c *conn) renewLogin(ctx context.Context) {
 	for pause(ctx, loginEvery) {
 		if c.up() && c.outdated() {
-			c.log.Info("nats connection made anew: something was denied, and its credentials are other ones now")
+			c.o.log.Info("nats connection made anew: something was denied, and its credentials are other ones now")
 			_ = c.get().ForceReconnect() // or it is closed for good, and made anew anyway
 		}
 	}

@@ -326,9 +326,9 @@ func (c *conn) tell(before []string) {
 		return
 	}
 	if len(now) == 0 {
-		c.log.Info("nats subscriptions stand again")
+		c.o.log.Info("nats subscriptions stand again")
 		return
 	}
-	c.log.Warn("nats subscriptions missing", zap.Int("count", len(now)),
+	c.o.log.Warn("nats subscriptions missing", zap.Int("count", len(now)),
 		zap.Strings("subjects", now[:min(len(now), 8)]), zap.Error(c.stand()[now[0]]))
 }
