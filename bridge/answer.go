@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // answer is what JetStream says of a message that was published: nats-server's
@@ -28,16 +30,16 @@ func (a *answer) stored() bool {
 }
 
 // refusal reads the error of a, nil without one.
-func (a *answer) refusal() *refusal {
+func (a *answer) refusal() *natsconn.Refusal {
 	switch {
 	case a.err != nil:
-		r := new(refusal)
+		r := new(natsconn.Refusal)
 		if json.Unmarshal(a.err, r) != nil {
 			r.Description = fmt.Sprintf("%.100q", a.err)
 		}
 		return r
 	case a.kind == nil && a.sequence == 0 && string(a.stream) == EventStream:
-		return &refusal{Description: "it answered without a sequence"}
+		return &natsconn.Refusal{Description: "it answered without a sequence"}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
@@ -140,7 +141,7 @@ func fastHears(m *nats.Msg) becameOf {
 func TestAnswer_ARefusalIsNoAcknowledgement(t *testing.T) {
 	for _, r := range serverErrors {
 		want := becameOf{failed: true}
-		if r.Code == streamMessageExceedsMaximum {
+		if r.Code == natsconn.StreamMessageExceedsMaximum {
 			want.dropped = 1
 		}
 		for _, shape := range []string{

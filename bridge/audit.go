@@ -22,6 +22,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 const (
@@ -74,7 +75,7 @@ const (
 
 // newAudit returns the audit of what is asked for at endpoints. Until the ends of
 // the chains are known records follow nothing.
-func newAudit(cfg *config.Config, c *conn, endpoints []string, came func(error), log *zap.Logger) *audit {
+func newAudit(cfg *config.Config, c *natsconn.Conn, endpoints []string, came func(error), log *zap.Logger) *audit {
 	log = log.Named("audit")
 	d := &audit{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,

@@ -16,11 +16,12 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, bareConn(), nil, nil, log)
+	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, conntest.Bare(), nil, nil, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -22,7 +23,7 @@ const knownSecret, shortSecret = "k9x7", "q9z"
 func secretiveAudit() *audit {
 	cfg := &config.Config{Node: "b1", SubjectPrefix: "ami", Servers: []config.ServerConfig{config.DefaultServerConfig(), config.DefaultServerConfig()}}
 	cfg.Servers[0].Secret, cfg.Servers[1].Secret = knownSecret, shortSecret
-	d := newAudit(cfg, bareConn(), nil, nil, zap.NewNop())
+	d := newAudit(cfg, conntest.Bare(), nil, nil, zap.NewNop())
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }

@@ -35,7 +35,7 @@ func connectedBridge(t *testing.T, cfg config.Config, names ...string) (*Bridge,
 	if err := b.connectAll(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.events.get().Close(); b.control.get().Close() })
+	t.Cleanup(func() { b.events.Get().Close(); b.control.Get().Close() })
 	if err := b.await(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
@@ -51,7 +52,7 @@ type Bridge struct {
 	status    *status
 	replier   *replier
 	audit     *audit
-	natsLogin *natsLogin
+	natsLogin *natsconn.Login
 	repeats   *repeats
 	streams   *streams
 	leaf      leaf
@@ -63,7 +64,7 @@ type Bridge struct {
 	publisher *publisher
 	service   *service
 
-	events, control *conn
+	events, control *natsconn.Conn
 	dials           dials        // of events
 	way             atomic.Value // in which events are delivered, a string
 }
@@ -93,14 +94,14 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		dials:     dials{inProcess: deps.InProcess},
 		leaf:      leaf{connected: deps.Leaf, log: log.Named("leaf")},
 	}
-	b.natsLogin = newNATSLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
+	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
 	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.option())
 	b.control = b.newConn("control")
 	b.status = newStatus(b.control, b.log)
-	b.events.onReconnect(b.status.again)
-	b.streams = newStreams(&b.cfg, []*conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
+	b.events.OnReconnect(b.status.again)
+	b.streams = newStreams(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
 	b.replier = newReplier(b.control, b.log)
 	b.audit = newAudit(&b.cfg, b.control, endpointNames(&b.cfg), b.stored(AuditStream), b.log)
 	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.stored(keyStream), b.log)
@@ -128,10 +129,10 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	return b, err
 }
 
-// newConn returns one of the connections, which open begins.
-func (b *Bridge) newConn(name string, own ...nats.Option) *conn {
-	return newConn(connOptions{
-		name: name, cfg: &b.cfg, login: b.natsLogin, inProcess: b.deps.InProcess, own: own, log: b.log,
+// New returns one of the connections, which open begins.
+func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
+	return natsconn.New(natsconn.Options{
+		Name: name, Config: &b.cfg, Login: b.natsLogin, InProcess: b.deps.InProcess, Own: own, Log: b.log,
 	})
 }
 
@@ -164,14 +165,14 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 	if err := b.connectAll(); err != nil {
 		return err
 	}
-	defer func() { b.events.get().Close(); b.control.get().Close() }()
+	defer func() { b.events.Get().Close(); b.control.Get().Close() }()
 	stage := newStages(ctx)
 	defer func() {
 		stage.endBack()
 		stage.back.Wait()
 	}()
-	stage.back.Go(func() { b.events.run(stage.backCtx) })
-	stage.back.Go(func() { b.control.run(stage.backCtx) })
+	stage.back.Go(func() { b.events.Run(stage.backCtx) })
+	stage.back.Go(func() { b.control.Run(stage.backCtx) })
 	if listener != nil {
 		// First of all, so that an operator can ask why nothing else works.
 		stage.back.Go(func() {
@@ -191,11 +192,11 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 
 // connectAll opens both connections. Neither has to be up yet.
 func (b *Bridge) connectAll() error {
-	if err := b.events.open(); err != nil {
+	if err := b.events.Open(); err != nil {
 		return err
 	}
-	if err := b.control.open(); err != nil {
-		b.events.get().Close()
+	if err := b.control.Open(); err != nil {
+		b.events.Get().Close()
 		return err
 	}
 	if err := b.registry.Register(newMetrics(b)); err != nil {
@@ -209,10 +210,10 @@ func (b *Bridge) connectAll() error {
 func (b *Bridge) await(ctx context.Context) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	if !b.events.up() || !b.control.up() {
+	if !b.events.Up() || !b.control.Up() {
 		b.log.Warn("waiting for NATS")
 	}
-	for !b.events.up() || !b.control.up() {
+	for !b.events.Up() || !b.control.Up() {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("NATS was never reached: %w", context.Cause(ctx))
@@ -269,7 +270,7 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 func (b *Bridge) streamSeen(ctx context.Context, name string, state streamState) {
 	switch name {
 	case AuditStream:
-		b.audit.seen(ctx, b.control.get().js, state)
+		b.audit.seen(ctx, b.control.Get().JS, state)
 	case keyStream:
 		b.repeats.shared.seen(state, b.cfg.Streams)
 	}

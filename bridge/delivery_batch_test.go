@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
@@ -117,7 +118,7 @@ func TestFast_ATailIsSettledSoon(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if fastTail > ackTimeout/10 {
+	if fastTail > natsconn.AckTimeout/10 {
 		t.Errorf("a moment is %v", fastTail)
 	}
 }

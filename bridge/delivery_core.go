@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // coreDelivery publishes without a stream. An event counts as published once
@@ -13,7 +15,7 @@ import (
 // may see it twice, with the same Nats-Msg-Id. An answer on a new connection
 // says nothing about what was sent on the one before it.
 type coreDelivery struct {
-	conn    *conn
+	conn    *natsconn.Conn
 	dials   *dials // of conn
 	window  *window
 	begun   bool   // something was sent since the last settle
@@ -38,7 +40,7 @@ func (d *coreDelivery) settle(bool) error {
 		return nil
 	}
 	d.begun = false
-	if err := d.conn.get().FlushTimeout(coreFlush); err != nil {
+	if err := d.conn.Get().FlushTimeout(coreFlush); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	if d.dials.begun.Load() != d.dialled {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 const (
@@ -82,10 +84,10 @@ type ref struct {
 	number uint64
 }
 
-func newFastDelivery(c *conn, w *window) (*fastDelivery, error) {
-	inbox := c.inbox()
+func newFastDelivery(c *natsconn.Conn, w *window) (*fastDelivery, error) {
+	inbox := c.Inbox()
 	d := &fastDelivery{inbox: inbox + ".", unique: inbox[strings.LastIndexByte(inbox, '.')+1:], window: w}
-	if _, err := c.subscribe(d.inbox+">", "", d.onReply); err != nil {
+	if _, err := c.Subscribe(d.inbox+">", "", d.onReply); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
 	return d, nil
@@ -202,7 +204,7 @@ func (d *fastDelivery) onReply(m *nats.Msg) {
 // hear takes in a reply to the current batch, and reports whether that failed.
 func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		d.failure = errNoStream
+		d.failure = natsconn.ErrNoStream
 		return true
 	}
 	a, ok := parseAnswer(m.Data)
@@ -246,18 +248,18 @@ func (d *fastDelivery) ended(count uint64) {
 }
 
 // refused returns what a refusal of the number'th means for the batch.
-func (d *fastDelivery) refused(number uint64, why *refusal) error {
+func (d *fastDelivery) refused(number uint64, why *natsconn.Refusal) error {
 	switch why.Code {
-	case streamMessageExceedsMaximum:
+	case natsconn.StreamMessageExceedsMaximum:
 		if number <= d.acked || number > d.sent {
 			return errBatchEnded
 		}
 		event := d.ring[number%windowMsgs]
 		d.window.refuse(event.source, event.number)
 		return errRefused
-	case batchPublishDisabled, batchPublishInvalidPattern:
+	case natsconn.BatchPublishDisabled, natsconn.BatchPublishInvalidPattern:
 		return errNoFastIngest
-	case batchPublishUnknownBatch:
+	case natsconn.BatchPublishUnknownBatch:
 		return errBatchEnded
 	default:
 		return why

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
@@ -154,7 +155,7 @@ func TestFast_Replies(t *testing.T) {
 		"unknown batch":      {2, "", `{"error":{"code":400,"err_code":10208,"description":"x"},"stream":"AMI_EVENTS","seq":0}`, outcome{0, errBatchEnded.Error(), true}},
 		"full":               {2, "", `{"type":"err","seq":2,"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`, outcome{0, "the stream refused an event: maximum bytes exceeded (10077)", true}},
 		"too large":          {2, "", `{"error":{"code":400,"err_code":10054,"description":"x"},"stream":"AMI_EVENTS","seq":0}`, outcome{0, errRefused.Error(), true}},
-		"nobody":             {1, "503", ``, outcome{0, errNoStream.Error(), true}},
+		"nobody":             {1, "503", ``, outcome{0, natsconn.ErrNoStream.Error(), true}},
 		"a stranger":         {1, "", `+ACK`, outcome{0, "", true}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // windowDelivery has each event acknowledged by the stream, where that has no
@@ -25,9 +27,9 @@ type windowDelivery struct {
 	reply  []byte
 }
 
-func newWindowDelivery(c *conn, w *window) (*windowDelivery, error) {
-	d := &windowDelivery{inbox: c.inbox() + ".", window: w}
-	if _, err := c.subscribe(d.inbox+"*", "", d.onAck); err != nil {
+func newWindowDelivery(c *natsconn.Conn, w *window) (*windowDelivery, error) {
+	d := &windowDelivery{inbox: c.Inbox() + ".", window: w}
+	if _, err := c.Subscribe(d.inbox+"*", "", d.onAck); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
 	return d, nil
@@ -59,7 +61,7 @@ func (d *windowDelivery) onAck(m *nats.Msg) {
 		return
 	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		d.window.failNumber(source, number, errNoStream)
+		d.window.failNumber(source, number, natsconn.ErrNoStream)
 		return
 	}
 	a, ok := parseAnswer(m.Data)
@@ -72,7 +74,7 @@ func (d *windowDelivery) onAck(m *nats.Msg) {
 		d.window.hear(a.sequence)
 		d.window.ack(source, number)
 	case refused == nil:
-	case refused.Code == streamMessageExceedsMaximum:
+	case refused.Code == natsconn.StreamMessageExceedsMaximum:
 		d.window.refuse(source, number)
 	default:
 		d.window.failNumber(source, number, refused)

@@ -11,6 +11,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
@@ -19,7 +20,7 @@ import (
 // streams.
 type bench struct {
 	cfg             config.Config
-	events, control *conn
+	events, control *natsconn.Conn
 	streams         *streams
 	scheduler       *fairness.Scheduler
 	servers         []*benchServer
@@ -52,13 +53,13 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publis
 	t.Helper()
 	cfg.Node = "test"
 	b := &bench{cfg: cfg, scheduler: fairness.NewScheduler(schedulerQuantum)}
-	login, dials := newNATSLogin(cfg.NATS, nil, nil), new(dials)
-	b.events = newConn(connOptions{
-		name: "events", cfg: &b.cfg, login: login, log: zap.NewNop(),
-		own: []nats.Option{nats.ReconnectBufSize(-1), nats.NoEcho(), dials.option()},
+	login, dials := natsconn.NewLogin(cfg.NATS, nil, nil), new(dials)
+	b.events = natsconn.New(natsconn.Options{
+		Name: "events", Config: &b.cfg, Login: login, Log: zap.NewNop(),
+		Own: []nats.Option{nats.ReconnectBufSize(-1), nats.NoEcho(), dials.option()},
 	})
-	b.control = newConn(connOptions{name: "control", cfg: &b.cfg, login: login, log: zap.NewNop()})
-	b.streams = newStreams(&b.cfg, []*conn{b.control, b.events}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
+	b.control = natsconn.New(natsconn.Options{Name: "control", Config: &b.cfg, Login: login, Log: zap.NewNop()})
+	b.streams = newStreams(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
 	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
 	o := publisherOptions{
 		cfg: &b.cfg, conn: b.events, dials: dials, inForce: new(atomic.Value), streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
@@ -76,12 +77,12 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publis
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []*conn{b.events, b.control} {
-		if err := c.open(); err != nil {
+	for _, c := range []*natsconn.Conn{b.events, b.control} {
+		if err := c.Open(); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { c.get().Close() })
-		natstest.Within(t, "the connection", c.up)
+		t.Cleanup(func() { c.Get().Close() })
+		natstest.Within(t, "the connection", c.Up)
 	}
 	natstest.Within(t, "the streams", func() bool { b.streams.check(t.Context()); return b.streams.well() }) // or run does
 	p.begin()

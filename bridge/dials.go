@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // dials keeps the order of the events through a quick reconnect, which goes by
@@ -35,7 +37,7 @@ func (d *dials) Dial(network, addr string) (net.Conn, error) {
 	if err := d.begin(); err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{Timeout: connectTimeout}
+	dialer := net.Dialer{Timeout: natsconn.ConnectTimeout}
 	return dialer.Dial(network, addr)
 }
 

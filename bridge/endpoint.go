@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // shared is what all endpoints work with.
@@ -209,5 +210,5 @@ func (e *endpoint) turn() []*target {
 // or _R_.…, behind which nats-server hides that of a caller in another account.
 func isInbox(subject, node string) bool {
 	prefix, _, ok := strings.Cut(subject, ".")
-	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != inboxPrefix(node)
+	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != natsconn.InboxPrefix(node)
 }

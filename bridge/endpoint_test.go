@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
@@ -354,7 +355,7 @@ func TestIsInbox_RefusesTheBridgesOwn(t *testing.T) {
 	for subject, want := range map[string]bool{
 		"_INBOX.abc.1": true, "_R_.a.b": true, "_INBOX_dialer.abc": true,
 		"": false, "_INBOX": false, "ami.events.pbx1.Hangup": false, "_INBOXfoo.x": false, "$JS.API.INFO": false,
-		inboxPrefix("b1") + ".nuid.7": false,
+		natsconn.InboxPrefix("b1") + ".nuid.7": false,
 	} {
 		if got := isInbox(subject, "b1"); got != want {
 			t.Errorf("isInbox(%q) = %v, want %v", subject, got, want)

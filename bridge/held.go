@@ -53,7 +53,7 @@ func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	now := time.Now()
-	stream, err := p.conn.get().js.Stream(ctx, EventStream)
+	stream, err := p.conn.Get().JS.Stream(ctx, EventStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return outbox.Doubt{Since: now}, nil
 	}
@@ -151,7 +151,7 @@ func (p *publisher) page(ctx context.Context, r getRequest) (messages []heldMess
 	if err != nil {
 		return nil, false, err
 	}
-	nc := p.conn.get() // the publisher may take up another one meanwhile
+	nc := p.conn.Get() // the publisher may take up another one meanwhile
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {

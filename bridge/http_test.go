@@ -12,6 +12,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // /readyz and the node's state say of each endpoint whether requests arrive, or
@@ -39,21 +40,21 @@ func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 		says(t, nodes[len(nodes)-1], map[string]any{"unanswered": unanswered, "nats": nats})
 	}
 	up := map[string]string{"events": "CONNECTED", "control": "CONNECTED"}
-	wants("at first", errNotYet.Error(), errNotYet.Error(), "CONNECTED", up, "[all any pbx1]")
+	wants("at first", natsconn.ErrNotYet.Error(), natsconn.ErrNotYet.Error(), "CONNECTED", up, "[all any pbx1]")
 	for _, e := range b.endpoints {
-		if _, err := b.control.subscribe(e.subject(), "q", func(*nats.Msg) {}); err != nil {
+		if _, err := b.control.Subscribe(e.subject(), "q", func(*nats.Msg) {}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.control.confirm(t.Context())
+	b.control.Confirm(t.Context())
 	wants("subscribed", answered, answered, "CONNECTED", up, "[]")
-	b.control.failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
+	b.control.Failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
 	wants("denied", "NATS does not let the bridge subscribe to ami.actions.pbx1.*", answered, "CONNECTED", up, "[pbx1]")
-	b.control.confirm(t.Context())
-	b.events.get().Close()
+	b.control.Confirm(t.Context())
+	b.events.Get().Close()
 	down := map[string]string{"events": "CLOSED", "control": "CONNECTED"}
 	wants("without events", "NATS does not let the bridge subscribe to ami.actions.pbx1.*", answered, "CLOSED", down, "[pbx1]")
-	b.control.get().Close()
+	b.control.Get().Close()
 	down["control"] = "CLOSED"
 	const away = "the connection control is not up"
 	wants("without control", away, away, "CLOSED", down, "[all any pbx1]")
@@ -69,8 +70,8 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 		return recorder.Code
 	}
 	natstest.Within(t, "ready", func() bool { return code() == 200 })
-	for name, c := range map[string]*conn{"events": a.events, "control": a.control} {
-		c.get().Close()
+	for name, c := range map[string]*natsconn.Conn{"events": a.events, "control": a.control} {
+		c.Get().Close()
 		if got := code(); got != 503 {
 			t.Errorf("without %s it is %d", name, got)
 		}
@@ -106,7 +107,7 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 	if got := code(); got != 200 {
 		t.Errorf("with all of pbx1 it is %d", got)
 	}
-	a.control.failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
+	a.control.Failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
 	if got := code(); got != 503 {
 		t.Errorf("with requests of pbx1 that do not arrive it is %d", got)
 	}

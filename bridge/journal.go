@@ -16,6 +16,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // journal writes messages into streams, each acknowledged, for those who may
@@ -27,7 +28,7 @@ import (
 // Its queue is bounded in bytes; what does not fit is refused, so that who
 // hands it over can say so.
 type journal struct {
-	conn  *conn
+	conn  *natsconn.Conn
 	again <-chan struct{} // the connection has come or gone
 	limit int
 	log   *zap.Logger
@@ -39,7 +40,7 @@ type journal struct {
 	came func(error)
 
 	// Of the goroutine that writes.
-	link   *link
+	link   *natsconn.Link
 	js     jetstream.JetStream // of link, the journal's own
 	stored bool                // a message, since came was last called
 
@@ -80,8 +81,8 @@ var (
 )
 
 // newJournal returns a journal of at most limit bytes. came may be nil.
-func newJournal(c *conn, limit int, came func(error), log *zap.Logger) *journal {
-	return &journal{conn: c, again: c.watch(), limit: limit, came: came, log: log, wake: make(chan struct{}, 1)}
+func newJournal(c *natsconn.Conn, limit int, came func(error), log *zap.Logger) *journal {
+	return &journal{conn: c, again: c.Watch(), limit: limit, came: came, log: log, wake: make(chan struct{}, 1)}
 }
 
 // write hands over a message and returns at once. With an error it was not
@@ -136,7 +137,7 @@ func (j *journal) drain(ctx context.Context) {
 
 // run writes until ctx ends. What is left then hears errJournalEnded.
 func (j *journal) run(ctx context.Context) {
-	fresh := time.NewTicker(renewEvery)
+	fresh := time.NewTicker(natsconn.RenewEvery)
 	defer fresh.Stop()
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, 5*time.Second
@@ -183,11 +184,11 @@ func (j *journal) renew() {
 
 // use makes the JetStream context for the link that there is now.
 func (j *journal) use() error {
-	l := j.conn.get()
+	l := j.conn.Get()
 	if l == j.link {
 		return nil
 	}
-	js, err := jetstream.New(l.Conn, jetstream.WithPublishAsyncTimeout(ackTimeout))
+	js, err := jetstream.New(l.Conn, jetstream.WithPublishAsyncTimeout(natsconn.AckTimeout))
 	if err != nil {
 		return err
 	}
@@ -208,7 +209,7 @@ func (j *journal) wait(ctx context.Context, d time.Duration, err error) {
 		select {
 		case <-j.wake:
 		case <-j.again:
-			if j.conn.up() {
+			if j.conn.Up() {
 				return
 			}
 		case <-timer.C:
@@ -233,7 +234,7 @@ func (j *journal) store(ctx context.Context, most int) error {
 		switch api, ok := errors.AsType[*jetstream.APIError](err); {
 		case err == nil:
 			most = journalBatch
-		case ok && api.ErrorCode == streamWrongLastMsgID:
+		case ok && api.ErrorCode == natsconn.StreamWrongLastMsgID:
 			most = 1 // another bridge wrote in between
 		default:
 			return err
@@ -295,7 +296,7 @@ func (j *journal) send(msg *nats.Msg) (jetstream.PubAckFuture, error) {
 		return nil, nats.ErrDisconnected // and not into the connection's buffer
 	}
 	if j.unheard.Load() {
-		return nil, j.conn.publish(j.link, msg)
+		return nil, j.conn.Publish(j.link, msg)
 	}
 	// A retry of the library's would be sent behind what came later.
 	return j.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
@@ -324,7 +325,7 @@ func acknowledged(ctx context.Context, f jetstream.PubAckFuture, msg *nats.Msg) 
 func hopeless(err error) bool {
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		switch api.ErrorCode {
-		case streamMessageExceedsMaximum, jetstream.JSErrCodeStreamWrongLastSequence,
+		case natsconn.StreamMessageExceedsMaximum, jetstream.JSErrCodeStreamWrongLastSequence,
 			jetstream.JSErrCodeStreamWrongLastSequenceConstant:
 			return true
 		}

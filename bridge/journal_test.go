@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 // testJournal returns a journal that writes to the server at url, which has a
@@ -29,14 +31,14 @@ func testJournal(t *testing.T, url string, limit int) (*journal, jetstream.JetSt
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(ackTimeout))
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(natsconn.AckTimeout))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "NOTES", Subjects: []string{"notes.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(openConn(t, nc.ConnectedUrl()), limit, nil, zap.NewNop())
+	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), limit, nil, zap.NewNop())
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { j.run(ctx) })
@@ -271,10 +273,10 @@ func TestJournal_KnowsWhatIsHopeless(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{nats.ErrMaxPayload, true}, {nats.ErrBadSubject, true}, {&jetstream.APIError{ErrorCode: streamMessageExceedsMaximum}, true},
+		{nats.ErrMaxPayload, true}, {nats.ErrBadSubject, true}, {&jetstream.APIError{ErrorCode: natsconn.StreamMessageExceedsMaximum}, true},
 		{&jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence}, true},
 		{&jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequenceConstant}, true},
-		{&jetstream.APIError{ErrorCode: streamWrongLastMsgID}, false}, {&jetstream.APIError{ErrorCode: 10023}, false},
+		{&jetstream.APIError{ErrorCode: natsconn.StreamWrongLastMsgID}, false}, {&jetstream.APIError{ErrorCode: 10023}, false},
 		{nats.ErrTimeout, false}, {jetstream.ErrNoStreamResponse, false}, {nats.ErrDisconnected, false},
 	} {
 		if got := hopeless(fmt.Errorf("wrapped: %w", test.err)); got != test.want {
@@ -291,7 +293,7 @@ func TestJournal_PublishesUnheard(t *testing.T) {
 	if err := errors.Join(err, nc.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	j.unheard.Store(true)
 	told := 0
 	again, err := j.storeBatch(t.Context(), []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) {
@@ -312,7 +314,7 @@ func TestJournal_PublishesUnheard(t *testing.T) {
 func TestJournal_KeepsWhatItCannotSend(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
 	nc, _ := natstest.Client(t, server.ClientURL())
-	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	server.Shutdown()
 	natstest.Within(t, "the loss", func() bool { return !nc.IsConnected() })
 	for _, unheard := range []bool{false, true} {
@@ -326,7 +328,7 @@ func TestJournal_KeepsWhatItCannotSend(t *testing.T) {
 
 // What is to be tried once is found in a long queue only while there is some.
 func TestJournal_CountsWhatIsToBeTriedOnce(t *testing.T) {
-	j := newJournal(bareConn(), 1<<20, nil, zap.NewNop())
+	j := newJournal(conntest.Bare(), 1<<20, nil, zap.NewNop())
 	for n := range 6 {
 		if err := j.write(journalEntry{msg: note(n), once: n%2 == 0}); err != nil {
 			t.Fatal(err)
@@ -368,7 +370,7 @@ func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ends []error
-	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	write := func(once bool) error {
 		return j.write(journalEntry{msg: note(1), once: once, done: func(a *jetstream.PubAck, err error) {
 			if err == nil && a.Sequence != 7 {
@@ -416,7 +418,7 @@ func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
 	natstest.Answer(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
 		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
 	})
-	j := newJournal(openConn(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	told := make(chan string, 2)
 	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
 	again, err := j.storeBatch(t.Context(), batch)

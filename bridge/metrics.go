@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // metrics reads what is counted anyway whenever Prometheus asks, so that
@@ -87,10 +88,10 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	gauge(m.build, 1, b.deps.Version)
-	for name, c := range map[string]*conn{"events": b.events, "control": b.control} {
-		stand, all := c.standing()
-		gauge(m.natsUp, one(c.up()), name)
-		count(m.natsRemade, c.remade(), name)
+	for name, c := range map[string]*natsconn.Conn{"events": b.events, "control": b.control} {
+		stand, all := c.Standing()
+		gauge(m.natsUp, one(c.Up()), name)
+		count(m.natsRemade, c.Remade(), name)
 		gauge(m.missing, float64(all-stand), name)
 	}
 	inForce, _ := b.way.Load().(string)

@@ -183,9 +183,9 @@ func metricsBridge(t *testing.T) *Bridge {
 func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
-	b.events.confirm(t.Context())
-	b.control.confirm(t.Context())
-	if _, err := b.control.subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
+	b.events.Confirm(t.Context())
+	b.control.Confirm(t.Context())
+	if _, err := b.control.Subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
 		t.Fatal(err)
 	}
 	server := b.servers[0]
@@ -228,7 +228,7 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	if a.HighWater <= a.Bytes {
 		t.Error("the most is not more than what there is")
 	}
-	b.events.get().Close()
+	b.events.Get().Close()
 	if got := gathered(t, b); got["nats_up events"] != 0 || got["nats_up control"] != 1 {
 		t.Errorf("events up %v, control %v", got["nats_up events"], got["nats_up control"])
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
@@ -28,11 +29,11 @@ const ackCheck = 250 * time.Millisecond
 // from the oldest on, so that the order holds, and the message id makes the
 // repeats harmless.
 type publisher struct {
-	conn      *conn
-	link      *link      // of conn, that is in use
-	nc        *nats.Conn // of link
-	dials     *dials     // of conn
-	dialled   uint64     // those that were seen
+	conn      *natsconn.Conn
+	link      *natsconn.Link // of conn, that is in use
+	nc        *nats.Conn     // of link
+	dials     *dials         // of conn
+	dialled   uint64         // those that were seen
 	delivery  delivery
 	fast      *fastDelivery   // nil unless there is a stream
 	windowed  *windowDelivery // likewise
@@ -66,7 +67,7 @@ type publisher struct {
 // publisherOptions is what a publisher works with.
 type publisherOptions struct {
 	cfg       *config.Config
-	conn      *conn
+	conn      *natsconn.Conn
 	dials     *dials        // of conn
 	inForce   *atomic.Value // told the way of delivery, a string
 	streams   *streams
@@ -106,7 +107,7 @@ func newPublisher(o publisherOptions) (*publisher, error) {
 		return p, nil
 	}
 	p.msg.Header["Nats-Expected-Stream"] = []string{EventStream}
-	p.conn.onError(p.denied)
+	p.conn.OnError(p.denied)
 	var err error
 	if p.fast, err = newFastDelivery(p.conn, p.window); err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ func (p *publisher) begin() {
 func (p *publisher) run(ctx context.Context) {
 	defer p.asking.Wait()
 	p.begin()
-	changed := p.conn.watch()
+	changed := p.conn.Watch()
 	check := time.NewTicker(ackCheck)
 	defer check.Stop()
 	for ctx.Err() == nil {
@@ -200,7 +201,7 @@ func (p *publisher) failAll(err error) {
 
 // follow takes up the link that there is now.
 func (p *publisher) follow() {
-	if l := p.conn.get(); l != p.link {
+	if l := p.conn.Get(); l != p.link {
 		p.link, p.nc = l, l.Conn
 	}
 }
@@ -292,7 +293,7 @@ func (p *publisher) publish(id int, number uint64, e outbox.Entry) error {
 		return nats.ErrDisconnected
 	}
 	defer p.dials.leave()
-	return p.conn.publish(p.link, &p.msg)
+	return p.conn.Publish(p.link, &p.msg)
 }
 
 // last reports whether nothing follows the event of id that is sent now. It looks

@@ -174,8 +174,8 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 	e, payload, _, _ := srv.outbox.Take(nil)
 	p.payload = payload
 	p.send(0, e)
-	again := b.events.get().StatusChanged(nats.CONNECTED)
-	if err := b.events.get().ForceReconnect(); err != nil {
+	again := b.events.Get().StatusChanged(nats.CONNECTED)
+	if err := b.events.Get().ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
 	<-again
@@ -198,8 +198,8 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 		if failure, _ := p.window.state(0); (failure != nil) != (n == 1) {
 			t.Errorf("event %d was sent with %v", n+1, failure)
 		}
-		again := b.events.get().StatusChanged(nats.CONNECTED)
-		if err := b.events.get().ForceReconnect(); err != nil {
+		again := b.events.Get().StatusChanged(nats.CONNECTED)
+		if err := b.events.Get().ForceReconnect(); err != nil {
 			t.Fatal(err)
 		}
 		<-again
@@ -216,7 +216,7 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 		const events = 60_000
 		for i := 1; i <= events; i += 2000 {
 			pushEvents(b.servers[0], i, i+1999)
-			_ = b.events.get().ForceReconnect()
+			_ = b.events.Get().ForceReconnect()
 		}
 		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d left", left)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // retry is how a server whose events were refused or lost is tried again.
@@ -115,7 +117,7 @@ func (p *publisher) again(ctx context.Context, id int, now time.Time) {
 // beside the events, and nothing in their place. The server whose event it was
 // waits; the others go on at once.
 func (p *publisher) denied(err error) {
-	subject, publish, denied := denial(err)
+	subject, publish, denied := natsconn.Denial(err)
 	if p.windowed == nil || !publish {
 		return
 	}
@@ -123,7 +125,7 @@ func (p *publisher) denied(err error) {
 		p.mayNotRead.Store(&denied)
 	}
 	for id, filter := range p.filters {
-		if covers(filter, subject) {
+		if natsconn.Covers(filter, subject) {
 			p.window.fail(id, denied)
 			if p.fast != nil { // and if it is not in force it has no batch
 				p.fast.fail(errOthers)

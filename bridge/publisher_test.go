@@ -194,7 +194,7 @@ func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
 	if !p.turn() {
 		t.Fatal("nothing was sent")
 	}
-	b.events.get().Close()
+	b.events.Get().Close()
 	if err := p.delivery.settle(true); err == nil {
 		t.Error("no error")
 	}

@@ -1,6 +1,10 @@
 package bridge
 
-import "go.uber.org/zap"
+import (
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+)
 
 // choose takes up fast ingest where the server may have it. Whether the stream
 // has it shows with the first event.
@@ -9,7 +13,7 @@ func (p *publisher) choose() {
 		return
 	}
 	way, why := delivery(p.fast), error(nil)
-	if !fastIngestSince(p.nc.ConnectedServerVersion()) {
+	if !natsconn.FastIngestSince(p.nc.ConnectedServerVersion()) {
 		way, why = p.windowed, errNoFastIngest
 	}
 	if p.delivery != nil && p.delivery != way {

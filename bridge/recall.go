@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // A process knows nothing of the one before it, but the stream does: what is
@@ -31,13 +32,13 @@ const (
 // recallAll asks on c for the last event of each of sources, until all are known or
 // ctx ends. Without an answer for one the others are not asked for. Each outbox is
 // told, and then ready with the source's number.
-func recallAll(ctx context.Context, c *conn, sources []source, ready func(id int), log *zap.Logger) {
+func recallAll(ctx context.Context, c *natsconn.Conn, sources []source, ready func(id int), log *zap.Logger) {
 	var failure error
 	for id, s := range sources {
 		var last time.Time
 		if failure == nil {
-			last, failure = recall(ctx, c.up, func(ctx context.Context) (time.Time, error) {
-				return lastEvent(ctx, c.get().js, s.filter)
+			last, failure = recall(ctx, c.Up, func(ctx context.Context) (time.Time, error) {
+				return lastEvent(ctx, c.Get().JS, s.filter)
 			})
 		}
 		if ctx.Err() != nil {

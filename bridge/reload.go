@@ -14,7 +14,7 @@ import (
 // time, by one goroutine at a time.
 func (b *Bridge) Reload(cfg config.Config) {
 	b.learn(cfg.Secrets()...)
-	b.natsLogin.renew(cfg.NATS)
+	b.natsLogin.Renew(cfg.NATS)
 	for i := range cfg.Servers {
 		own := &cfg.Servers[i]
 		for _, s := range b.servers {

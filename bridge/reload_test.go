@@ -98,7 +98,7 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 	if got := a.audit.concealer.text("say wr0ng-one and n4ts-one", 100); got != "say [redacted] and [redacted]" {
 		t.Errorf("the audit shows %q", got)
 	}
-	if got := a.natsLogin.config().Password; got != "n4ts-one" {
+	if got := a.natsLogin.Config().Password; got != "n4ts-one" {
 		t.Errorf("the next connect to NATS goes by %q", got)
 	}
 	sim.Kick()

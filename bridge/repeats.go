@@ -10,6 +10,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 const (
@@ -65,7 +66,7 @@ func newRepeats(window time.Duration) *repeats {
 // newSharedRepeats returns that of one which shares them, if cfg has it so. The
 // bucket need not be there yet: until it is no key is taken. run names this
 // process; refused hears what became of the claims and must not wait.
-func newSharedRepeats(cfg *config.Config, run string, c *conn, refused func(error), log *zap.Logger) *repeats {
+func newSharedRepeats(cfg *config.Config, run string, c *natsconn.Conn, refused func(error), log *zap.Logger) *repeats {
 	r := newRepeats(cfg.IdempotencyWindow)
 	if cfg.Delivery != config.DeliverCore && cfg.IdempotencyWindow > 0 {
 		r.shared = &sharedKeys{

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -34,7 +35,7 @@ type reply struct {
 // rule, never calls NATS. Its queue is bounded by the calls' slots: each reply
 // holds the one of its Action until it is published.
 type replier struct {
-	conn  *conn
+	conn  *natsconn.Conn
 	again <-chan struct{} // the connection has come or gone
 	log   *zap.Logger
 	wake  chan struct{} // of capacity 1
@@ -43,8 +44,8 @@ type replier struct {
 	waiting []reply
 }
 
-func newReplier(c *conn, log *zap.Logger) *replier {
-	return &replier{conn: c, again: c.watch(), log: log, wake: make(chan struct{}, 1)}
+func newReplier(c *natsconn.Conn, log *zap.Logger) *replier {
+	return &replier{conn: c, again: c.Watch(), log: log, wake: make(chan struct{}, 1)}
 }
 
 // queue hands over a reply and returns at once.
@@ -130,12 +131,12 @@ func (r *replier) send(m *nats.Msg) error {
 	late := time.NewTimer(remakeTime)
 	defer late.Stop()
 	for {
-		l := r.conn.get()
-		err := r.conn.publish(l, m)
+		l := r.conn.Get()
+		err := r.conn.Publish(l, m)
 		if !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrDisconnected) {
 			return err
 		}
-		for r.conn.get() == l && !l.IsConnected() {
+		for r.conn.Get() == l && !l.IsConnected() {
 			select {
 			case <-r.again:
 			case <-late.C:

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -86,7 +87,7 @@ func TestReply_HasHeaders(t *testing.T) {
 // was at that.
 func TestReplier_EndsOnceNothingWaits(t *testing.T) {
 	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-	r := newReplier(openConn(t, nc.ConnectedUrl()), zap.NewNop())
+	r := newReplier(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	const n = 30
 	published := 0
 	var next func()
@@ -116,7 +117,7 @@ func TestReplier_CountsUnheardParts(t *testing.T) {
 // A reply that NATS does not take is answered with why.
 func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
-	r := newReplier(openConn(t, server.ClientURL()), zap.NewNop())
+	r := newReplier(conntest.Open(t, server.ClientURL()), zap.NewNop())
 	nc, _ := natstest.Client(t, server.ClientURL())
 	sub, err := nc.SubscribeSync("_INBOX.caller.1")
 	if err != nil {

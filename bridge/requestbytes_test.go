@@ -200,7 +200,7 @@ func TestDropped_AreCounted(t *testing.T) {
 	dropped := e.dropped.total()
 	old := current()
 	natstest.Within(t, "another subscription", func() bool {
-		a.control.failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, e.subject()))
+		a.control.Failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, e.subject()))
 		return current() != old && !old.IsValid()
 	})
 	sub := current()

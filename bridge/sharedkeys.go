@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 const (
@@ -41,7 +42,7 @@ var (
 // is sent.
 type sharedKeys struct {
 	run     string // names this process
-	conn    *conn
+	conn    *natsconn.Conn
 	journal *journal
 	log     *zap.Logger
 	local   *repeats
@@ -53,7 +54,7 @@ type sharedKeys struct {
 
 	mu sync.Mutex         // protects the following
 	kv jetstream.KeyValue // nil until it is first asked for
-	on *link              // that kv is of
+	on *natsconn.Link     // that kv is of
 
 	waits chan struct{}              // a place for each key of another bridge that is waited for
 	work  chan func(context.Context) // those to be begun; has room for all that have a place
@@ -229,13 +230,13 @@ func (s *sharedKeys) follow(ctx context.Context, c claim) {
 
 // get reads the bucket's entry.
 func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueEntry, error) {
-	l := s.conn.get()
+	l := s.conn.Get()
 	s.mu.Lock()
 	kv, on := s.kv, s.on
 	s.mu.Unlock()
 	if on != l {
 		var err error
-		if kv, err = l.js.KeyValue(ctx, KeyBucket); err != nil {
+		if kv, err = l.JS.KeyValue(ctx, KeyBucket); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()

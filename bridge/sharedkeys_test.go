@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 // bucketEntry is what the bucket has of a key.
@@ -43,7 +44,7 @@ func (w *waiter) letGo()            {}
 func sharing() (*sharedKeys, *repeats) {
 	r := newRepeats(time.Minute)
 	r.shared = &sharedKeys{
-		run: "mine", journal: newJournal(bareConn(), keyQueueBytes, nil, zap.NewNop()), log: zap.NewNop(), local: r,
+		run: "mine", journal: newJournal(conntest.Bare(), keyQueueBytes, nil, zap.NewNop()), log: zap.NewNop(), local: r,
 		waits: make(chan struct{}, 2), work: make(chan func(context.Context), 2), refused: func(error) {},
 	}
 	return r.shared, r

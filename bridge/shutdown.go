@@ -73,7 +73,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	b.endSums()
 	b.tick()
 	b.status.flush()
-	left = append(left, b.drain(ctx, b.events.get().Conn, "events"), b.drain(ctx, b.control.get().Conn, "control"))
+	left = append(left, b.drain(ctx, b.events.Get().Conn, "events"), b.drain(ctx, b.control.Get().Conn, "control"))
 	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
 	return errors.Join(left...)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // status publishes the bridge's own state. Every change goes out while NATS
@@ -21,7 +22,7 @@ import (
 // newest of each kind is kept. So it is bounded by the number of kinds, and
 // whoever publishes never waits.
 type status struct {
-	conn  *conn
+	conn  *natsconn.Conn
 	log   *zap.Logger
 	wake  chan struct{} // of capacity 1: something is to be published
 	alarm chan struct{} // of capacity 1: a buffer is to be looked at
@@ -40,7 +41,7 @@ type statusMsg struct {
 
 const maxStatusQueue = 256
 
-func newStatus(c *conn, log *zap.Logger) *status {
+func newStatus(c *natsconn.Conn, log *zap.Logger) *status {
 	return &status{
 		conn: c, log: log, last: make(map[subject.Key]statusMsg),
 		wake: make(chan struct{}, 1), alarm: make(chan struct{}, 1),
@@ -120,7 +121,7 @@ func (s *status) run(ctx context.Context, interval time.Duration, tick, look fun
 // flush publishes what waits, in order. What NATS does not take is kept for the
 // next time.
 func (s *status) flush() {
-	for s.conn.up() {
+	for s.conn.Up() {
 		s.mu.Lock()
 		if len(s.waiting) == 0 {
 			s.mu.Unlock()
@@ -130,7 +131,7 @@ func (s *status) flush() {
 		s.waiting = slices.Delete(s.waiting, 0, 1)
 		s.last[m.key] = m
 		s.mu.Unlock()
-		err := s.conn.publish(s.conn.get(), &nats.Msg{Subject: m.key.Subject, Data: m.body})
+		err := s.conn.Publish(s.conn.Get(), &nats.Msg{Subject: m.key.Subject, Data: m.body})
 		if err != nil {
 			// The reconnect publishes the last of each again.
 			s.log.Debug("status not published", zap.String("subject", m.key.Subject), zap.Error(err))

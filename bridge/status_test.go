@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
@@ -25,7 +26,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(openConn(t, nc.ConnectedUrl()), zap.NewNop())
+	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	const changes = 100
 	for i := range changes {
 		s.publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i % 2)}, i)
@@ -67,7 +68,7 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	s := newStatus(openConn(t, nc.ConnectedUrl()), zap.NewNop())
+	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	const kinds = 20
 	for i := range kinds {
 		s.publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i)}, i)
@@ -93,7 +94,7 @@ func TestStatus_TheEndPublishesTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(openConn(t, nc.ConnectedUrl()), zap.NewNop())
+	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 20 {

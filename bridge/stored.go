@@ -9,6 +9,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
@@ -33,7 +34,7 @@ const storedPatience = time.Minute
 // forgetsAfter is for how long after an event was sent the stream surely knows its
 // id, with time left to send it again.
 func forgetsAfter(cfg *config.Config) time.Duration {
-	return duplicates(cfg.Stream.MaxAge)/2 - ackTimeout
+	return duplicates(cfg.Stream.MaxAge)/2 - natsconn.AckTimeout
 }
 
 // heldAnswer is what the stream holds of what a server has to send again.

@@ -19,6 +19,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
@@ -524,7 +526,7 @@ func TestStored_Answers(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			p := &publisher{conn: openConn(t, nc.ConnectedUrl())}
+			p := &publisher{conn: conntest.Open(t, nc.ConnectedUrl())}
 			ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 			defer cancel()
 			messages, more, err := p.page(ctx, test.request)
@@ -560,7 +562,7 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 		}
 		cancel()
 	}()
-	if _, _, err := p.page(ctx, getRequest{NextFor: p.filters[0], Batch: 1}); !errors.Is(err, errDenied) || !strings.Contains(err.Error(), heldSubject) {
+	if _, _, err := p.page(ctx, getRequest{NextFor: p.filters[0], Batch: 1}); !errors.Is(err, natsconn.ErrDenied) || !strings.Contains(err.Error(), heldSubject) {
 		t.Errorf("%v", err)
 	}
 }

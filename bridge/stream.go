@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -90,9 +91,9 @@ type probes struct {
 	live map[string]*stream
 }
 
-func newProbes(c *conn) (*probes, error) {
-	p := &probes{prefix: c.inbox() + ".", live: make(map[string]*stream)}
-	_, err := c.subscribe(p.prefix+"*", "", p.heard)
+func newProbes(c *natsconn.Conn) (*probes, error) {
+	p := &probes{prefix: c.Inbox() + ".", live: make(map[string]*stream)}
+	_, err := c.Subscribe(p.prefix+"*", "", p.heard)
 	return p, err
 }
 

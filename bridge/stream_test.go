@@ -8,12 +8,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
 // unpublished is a stream whose parts nobody publishes.
 func unpublished() *stream {
-	c := bareConn()
+	c := conntest.Bare()
 	return &stream{
 		server: "pbx1", counts: new(partCounts), replier: newReplier(c, zap.NewNop()), mask: new(mask),
 		probes: &probes{prefix: "_INBOX.p.", live: make(map[string]*stream)},

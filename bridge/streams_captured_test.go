@@ -8,6 +8,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 func TestStreams_RefusesAStreamOverActions(t *testing.T) {
@@ -19,7 +20,7 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg := config.DefaultConfig()
-		k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
+		k := testStreams(&cfg, conntest.Open(t, nc.ConnectedUrl()))
 		if f := k.actions(t.Context()); f.state != streamCaptured || !strings.Contains(f.err.Error(), "GREEDY") {
 			t.Errorf("beside a stream over %s: %v, %v, want an error that names it", subjects, f.state, f.err)
 		}

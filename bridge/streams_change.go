@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // mend makes the changes that lose nothing, one by one, so that one which the
@@ -35,7 +37,7 @@ func (k *streams) mend(
 		if _, told := errors.AsType[*jetstream.APIError](err); !told {
 			failed = err // the next would end alike
 		}
-		if errors.Is(err, errDenied) {
+		if errors.Is(err, natsconn.ErrDenied) {
 			k.refused[want.Name] = err
 		}
 	}
@@ -92,7 +94,7 @@ func patched(config []byte, field string, want streamConfig) ([]byte, error) {
 // ask asks what has the subject $JS.API.<what> and decodes the answer.
 func (k *streams) ask(ctx context.Context, what string, body []byte, answer any) error {
 	msg, err := question(ctx, k, what, func(ctx context.Context) (*nats.Msg, error) {
-		return k.conn.get().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+what, body)
+		return k.conn.Get().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+what, body)
 	})
 	if err != nil {
 		return err

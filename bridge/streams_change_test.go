@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 // unheardOf is a field as nats-server may have it some day.
@@ -72,7 +73,7 @@ func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
 	front, updates := newer(t, url)
 	cfg := config.DefaultConfig()
 	nc, _ := natstest.Client(t, front)
-	k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
+	k := testStreams(&cfg, conntest.Open(t, nc.ConnectedUrl()))
 	k.check(t.Context())
 	k.is(t, EventStream, streamOK)
 	if len(updates()) < 2 {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 const (
@@ -113,11 +115,11 @@ func subjectsField() streamField {
 		name: "subjects", breaks: "what is published there is not stored",
 		value: func(c *streamConfig) string { return strings.Join(c.Subjects, ",") },
 		differs: func(have, want *streamConfig) bool {
-			return slices.ContainsFunc(want.Subjects, func(s string) bool { return !coversAny(have.Subjects, s) })
+			return slices.ContainsFunc(want.Subjects, func(s string) bool { return !natsconn.CoversAny(have.Subjects, s) })
 		},
 		lesser: func(have, _ *streamConfig) bool { return have.Mirror == nil },
 		change: func(to, want *streamConfig) {
-			to.Subjects = slices.DeleteFunc(slices.Clone(to.Subjects), func(s string) bool { return coversAny(want.Subjects, s) })
+			to.Subjects = slices.DeleteFunc(slices.Clone(to.Subjects), func(s string) bool { return natsconn.CoversAny(want.Subjects, s) })
 			to.Subjects = append(to.Subjects, want.Subjects...)
 		},
 	}

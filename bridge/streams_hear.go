@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // publishRefused hears that the stream called name did not take a message. The
@@ -33,7 +35,7 @@ func (k *streams) nobodyTook(name string) {
 // it is not known to be stored.
 func (k *streams) stored(name string, err error) {
 	api, isAPI := errors.AsType[*jetstream.APIError](err)
-	refused, isRefusal := errors.AsType[*refusal](err)
+	refused, isRefusal := errors.AsType[*natsconn.Refusal](err)
 	switch {
 	case err == nil:
 		k.published(name)
@@ -41,7 +43,7 @@ func (k *streams) stored(name string, err error) {
 		k.publishRefused(name, int(api.ErrorCode), api.Description)
 	case isRefusal:
 		k.publishRefused(name, refused.Code, refused.Description)
-	case errors.Is(err, errNoStream), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+	case errors.Is(err, natsconn.ErrNoStream), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		k.nobodyTook(name)
 	default:
 		k.recheck() // no answer in time, or NATS is away: a look tells
@@ -86,7 +88,7 @@ func streamStateOf(code int) streamState {
 		return streamMissing
 	case 10205: // fast ingest is off
 		return streamDiffers
-	case streamMessageExceedsMaximum, streamWrongLastMsgID, 10071, 10097, 10158, 10164, 10167, 10206, 10207, 10208, 10211:
+	case natsconn.StreamMessageExceedsMaximum, natsconn.StreamWrongLastMsgID, 10071, 10097, 10158, 10164, 10167, 10206, 10207, 10208, 10211:
 		return streamOK
 	}
 	return streamUnavailable
@@ -101,7 +103,7 @@ func foundBy(err error) finding {
 		api = known.APIError()
 	}
 	switch {
-	case errors.Is(err, errDenied):
+	case errors.Is(err, natsconn.ErrDenied):
 		f.state = streamNoPermission
 	case errors.Is(err, nats.ErrNoResponders):
 		f.state = streamNoJetStream
@@ -152,7 +154,7 @@ func question[T any](ctx context.Context, k *streams, what string, ask func(cont
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked, d.cancel = "", nil
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errDenied) {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, natsconn.ErrDenied) {
 		return answer, cause
 	}
 	return answer, err
@@ -160,13 +162,13 @@ func question[T any](ctx context.Context, k *streams, what string, ask func(cont
 
 // connectionError hears the errors of both connections that nobody waits for.
 func (k *streams) connectionError(err error) {
-	subject, publish, denied := denial(err)
+	subject, publish, denied := natsconn.Denial(err)
 	if denied == nil {
 		return
 	}
 	d := &k.denials
 	d.mu.Lock()
-	mine := strings.HasPrefix(subject, inboxPrefix(k.cfg.Node)+".") // each question has an inbox of its own there
+	mine := strings.HasPrefix(subject, natsconn.InboxPrefix(k.cfg.Node)+".") // each question has an inbox of its own there
 	if publish {
 		mine = strings.HasSuffix(subject, "."+d.asked)
 	}
@@ -178,7 +180,7 @@ func (k *streams) connectionError(err error) {
 		return
 	}
 	for name, subjects := range k.subjects() {
-		if coversAny(subjects, subject) {
+		if natsconn.CoversAny(subjects, subject) {
 			k.hear(name, finding{state: streamNoPermission, err: denied})
 		}
 	}

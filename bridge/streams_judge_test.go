@@ -16,6 +16,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 // What the streams are made as: what docs/streams.md says that each holds.
@@ -116,7 +118,7 @@ func TestStreams_WhatErrorsSay(t *testing.T) {
 		want streamState
 	}{
 		{nats.ErrNoResponders, streamNoJetStream}, {context.DeadlineExceeded, streamUnavailable}, {nats.ErrTimeout, streamUnavailable},
-		{fmt.Errorf("%w publish to x", errDenied), streamNoPermission}, {errors.New("else"), streamUnavailable},
+		{fmt.Errorf("%w publish to x", natsconn.ErrDenied), streamNoPermission}, {errors.New("else"), streamUnavailable},
 	} {
 		if found, made := foundBy(test.err), notMade(test.err); found.state != test.want || made.state != test.want || found.err == nil {
 			t.Errorf("%v: %v, not made is %v, want %v", test.err, found.state, made.state, test.want)
@@ -166,7 +168,7 @@ func TestStreams_VerifyMakesNothing(t *testing.T) {
 	nc, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	cfg := config.DefaultConfig()
 	cfg.Streams = config.StreamsVerify
-	k := testStreams(&cfg, openConn(t, nc.ConnectedUrl()))
+	k := testStreams(&cfg, conntest.Open(t, nc.ConnectedUrl()))
 	k.batches.Store(true)
 	k.check(t.Context())
 	k.is(t, EventStream, streamMissing)
@@ -197,7 +199,7 @@ func TestStreams_VerifyMakesNothing(t *testing.T) {
 // While NATS is away, or the bridge ends, what was seen last holds.
 func TestStreams_ABlindLookChangesNothing(t *testing.T) {
 	k := lookedAt(t)
-	k.conn = openConn(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	k.conn = conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, state := range []streamState{streamMissing, streamUnavailable, streamNoJetStream} {
@@ -205,11 +207,11 @@ func TestStreams_ABlindLookChangesNothing(t *testing.T) {
 		k.allAre(ended, finding{state: state})
 		k.is(t, EventStream, streamOK)
 	}
-	k.conn.get().Close()
+	k.conn.Get().Close()
 	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
 	k.allAre(t.Context(), finding{state: streamUnavailable})
 	k.is(t, EventStream, streamOK)
-	k.conn = openConn(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	k.conn = conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
 	k.is(t, EventStream, streamUnavailable)
 }
@@ -218,18 +220,18 @@ func TestStreams_ABlindLookChangesNothing(t *testing.T) {
 func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
 	cfg := config.DefaultConfig()
 	cfg.Streams = config.StreamsVerify
-	k := testStreams(&cfg, openConn(t, natstest.Start(t, t.TempDir(), 0).ClientURL()))
+	k := testStreams(&cfg, conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL()))
 	k.check(t.Context())
-	k.refused[EventStream] = errDenied
+	k.refused[EventStream] = natsconn.ErrDenied
 	k.check(t.Context())
 	if k.refused[EventStream] == nil {
 		t.Error("forgotten on the same connection")
 	}
-	before := k.conn.connected()
-	if err := k.conn.get().ForceReconnect(); err != nil {
+	before := k.conn.Connected()
+	if err := k.conn.Get().ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
-	natstest.Within(t, "another connection", func() bool { return k.conn.connected() > before && k.conn.up() })
+	natstest.Within(t, "another connection", func() bool { return k.conn.Connected() > before && k.conn.Up() })
 	k.check(t.Context())
 	if k.refused[EventStream] != nil {
 		t.Error("not forgotten")
@@ -239,7 +241,7 @@ func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
 // Each change of a state is one line in the log, as loud as it matters.
 func TestStreams_AChangeIsLogged(t *testing.T) {
 	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-	c := openConn(t, nc.ConnectedUrl())
+	c := conntest.Open(t, nc.ConnectedUrl())
 	for state, want := range map[streamState]zapcore.Level{
 		streamDiffers: zap.WarnLevel, streamUnavailable: zap.WarnLevel, streamMissing: zap.ErrorLevel, streamFull: zap.ErrorLevel,
 		streamReadOnly: zap.ErrorLevel, streamNoPermission: zap.ErrorLevel, streamNoJetStream: zap.ErrorLevel, streamCaptured: zap.ErrorLevel,
@@ -263,14 +265,14 @@ func TestStreams_AChangeIsLogged(t *testing.T) {
 func TestAnswer_ALeaderThatIsNoneIsNotAMissingStream(t *testing.T) {
 	k := lookedAt(t)
 	for _, err := range []error{
-		&refusal{Status: 503, Description: "raft: not leader"},
+		&natsconn.Refusal{Status: 503, Description: "raft: not leader"},
 		&jetstream.APIError{Code: 503, Description: "raft: not leader"},
 	} {
 		k.published(EventStream)
 		k.stored(EventStream, err)
 		k.is(t, EventStream, streamUnavailable)
 	}
-	if text := (&refusal{Status: 503, Description: "raft: not leader"}).Error(); !strings.Contains(text, "raft: not leader (503)") {
+	if text := (&natsconn.Refusal{Status: 503, Description: "raft: not leader"}).Error(); !strings.Contains(text, "raft: not leader (503)") {
 		t.Errorf("it reads %s", text)
 	}
 }

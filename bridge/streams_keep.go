@@ -16,6 +16,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 const (
@@ -40,7 +41,7 @@ type streams struct {
 	cfg  *config.Config
 	log  *zap.Logger
 	dry  bool // make and change nothing
-	conn *conn
+	conn *natsconn.Conn
 	told func() // called when something has changed; must not wait
 	// came is called by the goroutine that looks, each time that it has seen
 	// how a stream stands.
@@ -61,14 +62,14 @@ type streams struct {
 }
 
 // newStreams returns what keeps the streams of cfg, and asks on the first of conns.
-func newStreams(cfg *config.Config, conns []*conn, told func(), came func(context.Context, string, streamState), log *zap.Logger) *streams {
+func newStreams(cfg *config.Config, conns []*natsconn.Conn, told func(), came func(context.Context, string, streamState), log *zap.Logger) *streams {
 	k := &streams{
 		cfg: cfg, conn: conns[0], log: log.Named("streams"), told: told, came: came,
 		poke: make(chan struct{}, 1), refused: make(map[string]error),
 	}
 	for _, c := range conns {
-		c.onReconnect(k.reconnected)
-		c.onError(k.connectionError)
+		c.OnReconnect(k.reconnected)
+		c.OnError(k.connectionError)
 	}
 	now := time.Now()
 	k.rows = append(k.rows, &streamRow{name: ActionSubjects, since: now})
@@ -79,7 +80,7 @@ func newStreams(cfg *config.Config, conns []*conn, told func(), came func(contex
 }
 
 // js asks on the connection that there is now.
-func (k *streams) js() jetstream.JetStream { return k.conn.get().js }
+func (k *streams) js() jetstream.JetStream { return k.conn.Get().JS }
 
 // recheck has the streams looked at now.
 func (k *streams) recheck() { clock.Raise(k.poke) }
@@ -125,11 +126,11 @@ func (k *streams) wait(ctx context.Context, d time.Duration) bool {
 
 // check looks at all streams once. While NATS is away what was seen last holds.
 func (k *streams) check(ctx context.Context) {
-	if !k.conn.up() {
+	if !k.conn.Up() {
 		return
 	}
 	k.forget()
-	if n := k.conn.connected(); n != k.connects {
+	if n := k.conn.Connected(); n != k.connects {
 		k.connects = n
 		clear(k.refused) // rights may be others
 	}
@@ -143,7 +144,7 @@ func (k *streams) check(ctx context.Context) {
 		case found.state != streamNoPermission:
 			k.allAre(ctx, found)
 			return
-		case fastIngestSince(k.conn.get().ConnectedServerVersion()):
+		case natsconn.FastIngestSince(k.conn.Get().ConnectedServerVersion()):
 			level = batchLevel
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // ActionSubjects is the name under which a report says whether a stream
@@ -46,16 +47,16 @@ func (d StreamDifference) String() string { return d.Field + " " + d.Have + " ->
 // bridge does so if NATS lets it, which nobody can ask. It takes up to 3 s a
 // question. The error is that NATS is not reached, or that ctx has ended.
 func CheckStreams(ctx context.Context, cfg config.Config) ([]StreamReport, error) {
-	c := newConn(connOptions{name: "check", cfg: &cfg, log: zap.NewNop()})
-	k := newStreams(&cfg, []*conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
+	c := natsconn.New(natsconn.Options{Name: "check", Config: &cfg, Log: zap.NewNop()})
+	k := newStreams(&cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
 	k.dry = true
-	nc, err := Connect(cfg, "check", nats.NoReconnect(), nats.UseOldRequestStyle(),
+	nc, err := natsconn.Connect(cfg, "check", nats.NoReconnect(), nats.UseOldRequestStyle(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { k.connectionError(err) }))
 	if err != nil {
 		return nil, err
 	}
 	defer nc.Close()
-	if err := c.adopt(nc); err != nil {
+	if err := c.Adopt(nc); err != nil {
 		return nil, err
 	}
 	k.check(ctx)

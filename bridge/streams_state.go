@@ -92,7 +92,7 @@ func (k *streams) state(name string) (streamState, error) {
 // blind reports whether f says nothing about a stream: the bridge ends, or NATS
 // went away while it was asked.
 func (k *streams) blind(ctx context.Context, f finding) bool {
-	return errors.Is(ctx.Err(), context.Canceled) || f.state == streamUnavailable && !k.conn.up()
+	return errors.Is(ctx.Err(), context.Canceled) || f.state == streamUnavailable && !k.conn.Up()
 }
 
 // set notes what a look has shown.

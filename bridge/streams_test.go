@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 // lookedAt are streams that the last look has found well.
@@ -25,7 +27,7 @@ func lookedAt(t *testing.T) *streams {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.Node = "b1"
-	k := testStreams(&cfg, bareConn())
+	k := testStreams(&cfg, conntest.Bare())
 	for _, r := range k.rows {
 		k.set(t.Context(), r.name, finding{state: streamOK})
 	}
@@ -69,13 +71,13 @@ func TestStreams_WhatPublishersSay(t *testing.T) {
 		k.forget()
 		k.is(t, AuditStream, streamOK)
 
-		k.stored(EventStream, &refusal{Code: 10109, Description: "invalid operation on sealed stream"})
+		k.stored(EventStream, &natsconn.Refusal{Code: 10109, Description: "invalid operation on sealed stream"})
 		k.is(t, EventStream, streamReadOnly)
-		k.stored(EventStream, errNoStream)
+		k.stored(EventStream, natsconn.ErrNoStream)
 		k.is(t, EventStream, streamMissing)
 		k.stored(EventStream, nil)
 		k.is(t, EventStream, streamOK)
-		k.publishRefused(EventStream, streamMessageExceedsMaximum, "message size exceeds maximum allowed")
+		k.publishRefused(EventStream, natsconn.StreamMessageExceedsMaximum, "message size exceeds maximum allowed")
 		k.is(t, EventStream, streamOK) // that message's fault
 	})
 }
@@ -116,7 +118,7 @@ func TestStreams_ADenialEndsTheQuestion(t *testing.T) {
 			if took := time.Since(began); took != want {
 				t.Errorf("%s: it took %v, want %v", denied, took, want)
 			}
-			if errors.Is(err, errDenied) != (want == 0) {
+			if errors.Is(err, natsconn.ErrDenied) != (want == 0) {
 				t.Errorf("%s: %v", denied, err)
 			}
 		}
@@ -179,7 +181,7 @@ func TestStreams_OneThatPublishesHasAJetStream(t *testing.T) {
 		k.allAre(t.Context(), none)
 		k.is(t, EventStream, streamUnseen)
 		k.is(t, StatusStream, streamNoJetStream)
-		k.stored(EventStream, errNoStream)
+		k.stored(EventStream, natsconn.ErrNoStream)
 		k.is(t, EventStream, streamNoJetStream)
 		k.published(EventStream)
 		k.is(t, EventStream, streamUnseen)
@@ -189,6 +191,6 @@ func TestStreams_OneThatPublishesHasAJetStream(t *testing.T) {
 }
 
 // testStreams are those that nobody listens to.
-func testStreams(cfg *config.Config, c *conn) *streams {
-	return newStreams(cfg, []*conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
+func testStreams(cfg *config.Config, c *natsconn.Conn) *streams {
+	return newStreams(cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
@@ -75,7 +76,7 @@ type window struct {
 }
 
 func newWindow(outboxes []*outbox.Outbox, ready func(int)) *window {
-	w := &window{timeout: ackTimeout, changed: make(chan struct{}, 1), ready: ready, lanes: make([]lane, len(outboxes))}
+	w := &window{timeout: natsconn.AckTimeout, changed: make(chan struct{}, 1), ready: ready, lanes: make([]lane, len(outboxes))}
 	for i, o := range outboxes {
 		w.lanes[i].outbox, w.lanes[i].limit = o, int(o.MayBeSent())
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clocktest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
@@ -17,7 +18,7 @@ func TestClock_SetWhileEventsAreInFlight(t *testing.T) {
 		if w.expire(clocktest.Set(t, sent.Add(time.Second), jump)); len(w.takeFailures(nil)) != 0 {
 			t.Errorf("set by %v: late after a second", jump)
 		}
-		if w.expire(clocktest.Set(t, sent.Add(ackTimeout+time.Second), jump)); len(w.takeFailures(nil)) != 1 {
+		if w.expire(clocktest.Set(t, sent.Add(natsconn.AckTimeout+time.Second), jump)); len(w.takeFailures(nil)) != 1 {
 			t.Errorf("set by %v: waits for ever", jump)
 		}
 	}

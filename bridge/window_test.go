@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
@@ -63,7 +64,7 @@ func TestWindow_AWordOfAnEarlierTryChangesNothing(t *testing.T) {
 	third := r.send(0)
 	for _, late := range []uint64{first, second, third + 1, 1 << 60} {
 		r.ack(0, late)
-		r.failNumber(0, late, errNoStream)
+		r.failNumber(0, late, natsconn.ErrNoStream)
 		r.refuse(0, late)
 	}
 	r.ack(1, third)
@@ -263,7 +264,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 		}
 		return wait
 	}
-	refused := &refusal{Code: 10077, Description: "maximum bytes exceeded"}
+	refused := &natsconn.Refusal{Code: 10077, Description: "maximum bytes exceeded"}
 	var waits []time.Duration
 	for range 25 {
 		waits = append(waits, refuse(refused))
@@ -376,7 +377,7 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	for range 5 {
 		b.servers[0].outbox.Take(nil)
 		p.window.add(0, 100)
-		p.window.fail(0, &refusal{Code: 10077, Description: "maximum bytes exceeded"})
+		p.window.fail(0, &natsconn.Refusal{Code: 10077, Description: "maximum bytes exceeded"})
 		p.noteFailures(now)
 		now = p.retries[0].due
 		p.recover(t.Context(), now)

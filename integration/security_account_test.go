@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // Why readers have an account of their own: in the bridge's, who may only use
@@ -120,7 +121,7 @@ func TestSecurity_NoPasswordWithoutTLS(t *testing.T) {
 	for _, test := range []struct{ url, caFile string }{{plain, s.caFile}, {strings.Replace(plain, "nats:", "tls:", 1), ""}} {
 		cfg := s.config("127.0.0.1:1")
 		cfg.NATS.URL, cfg.NATS.TLSCaFile = test.url, test.caFile
-		nc, err := bridge.Connect(cfg, "check")
+		nc, err := natsconn.Connect(cfg, "check")
 		if err == nil {
 			nc.Close()
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
@@ -75,7 +75,7 @@ func leafPort(ctx context.Context, h *embedded.Hub, u *url.URL) (info leafInfo, 
 	}
 	line, err := bufio.NewReaderSize(conn, 64<<10).ReadSlice('\n')
 	if err != nil {
-		return info, bridge.Mismatch(config.NATSConfig{TLSFirst: setting.Switch(h.TLSFirst)}, err)
+		return info, natsconn.Mismatch(config.NATSConfig{TLSFirst: setting.Switch(h.TLSFirst)}, err)
 	}
 	text, ok := bytes.CutPrefix(line, []byte("INFO "))
 	if !ok || json.Unmarshal(text, &info) != nil {

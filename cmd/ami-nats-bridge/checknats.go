@@ -9,8 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
@@ -24,7 +24,7 @@ func checkNATS(ctx context.Context, s *env.Settings) findings {
 		f.hub(ctx, s)
 		return f
 	}
-	nc, err := bridge.Connect(s.Bridge, "check", nats.NoReconnect(),
+	nc, err := natsconn.Connect(s.Bridge, "check", nats.NoReconnect(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // each is seen where it belongs
 	if err != nil {
 		f.add("FAIL", "%s: %v", env.RedactURLs(s.Bridge.NATS.URL), err)

@@ -7,8 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
@@ -32,7 +32,7 @@ func (f *natsFlags) connect(name string, opts ...nats.Option) (*nats.Conn, confi
 	}
 	cfg := s.Bridge
 	cfg.NATS.URL = cmp.Or(f.NATS, cfg.NATS.URL, nats.DefaultURL)
-	nc, err := bridge.Connect(cfg, name, append(opts, nats.CustomInboxPrefix(f.Inbox))...)
+	nc, err := natsconn.Connect(cfg, name, append(opts, nats.CustomInboxPrefix(f.Inbox))...)
 	if err != nil {
 		return nil, cfg, fmt.Errorf("%w at %s: is the bridge or NATS running there?", err, env.RedactURLs(cfg.NATS.URL))
 	}

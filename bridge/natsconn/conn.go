@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"context"
@@ -19,28 +19,28 @@ import (
 )
 
 const (
-	// renewEvery is how often the subscriptions are made anew, and for how long
+	// RenewEvery is how often the subscriptions are made anew, and for how long
 	// the server's word about the largest message counts.
-	renewEvery = 20 * time.Second
+	RenewEvery = 20 * time.Second
 	// renewFirst is the first wait before what NATS has denied is tried again.
 	renewFirst = time.Second
 	// leastLimit is more than a Gap has.
 	leastLimit = 1 << 10
 )
 
-// conn is one of the bridge's connections to NATS, as long as the bridge runs.
+// Conn is one of the bridge's connections to NATS, as long as the bridge runs.
 // nats.go comes back from most losses by itself, but an error of the server that
 // it does not know, such as 'Maximum Payload Violation', closes a nats.Conn for
 // good (nats.go, Conn.processErr). Then conn makes another. So nobody keeps a
 // nats.Conn for longer than one use: get is the one that there is now.
 //
 // Its methods may be called from any goroutine once open was; run is one of its
-// own. What listens, by keep, watch, onReconnect and onError, is best told of
+// own. What listens, by keep, watch, OnReconnect and OnError, is best told of
 // before: then it misses nothing.
-type conn struct {
-	o connOptions
+type Conn struct {
+	o Options
 
-	current  atomic.Pointer[link]
+	current  atomic.Pointer[Link]
 	made     atomic.Uint64             // links
 	connects atomic.Uint64             // times that one of them was connected
 	used     atomic.Pointer[loginMark] // what the last connect logged in with, or something older
@@ -48,67 +48,67 @@ type conn struct {
 	denial   chan struct{}             // of capacity 1: the server did not take a subscription
 	limit    atomic.Int64              // a payload that has shown to be too large, or 0
 	limitEnd atomic.Int64              // when that counts no more, in Unix nanoseconds
-	said     seen                      // errors, since it was connected
+	said     reported                  // errors, since it was connected
 
 	reconnects []func()      // told of before open, as are the next
 	errors     []func(error) // of the server that nobody waits for
 
 	mu       sync.Mutex // protects the following
-	subs     []*subscription
+	subs     []*Subscription
 	crowded  bool            // the server took no more subscriptions
 	watchers []chan struct{} // of capacity 1: connected, or not any more
 	muted    bool            // since it was made NATS did not let it publish something
 }
 
-// link is one nats.Conn of a conn.
-type link struct {
+// Link is one nats.Conn of a conn.
+type Link struct {
 	*nats.Conn
-	js      jetstream.JetStream
+	JS      jetstream.JetStream
 	largest atomic.Int64 // payload published on it
 	looked  atomic.Int64 // when its server last said what it takes, in Unix nanoseconds
 }
 
-// connOptions is what a conn goes by.
-type connOptions struct {
-	name      string
-	cfg       *config.Config
-	login     *natsLogin
-	inProcess nats.InProcessConnProvider // of a server in this process, or nil
-	own       []nats.Option              // of this one alone
-	log       *zap.Logger
+// Options is what a conn goes by.
+type Options struct {
+	Name      string
+	Config    *config.Config
+	Login     *Login
+	InProcess nats.InProcessConnProvider // of a server in this process, or nil
+	Own       []nats.Option              // of this one alone
+	Log       *zap.Logger
 }
 
-func newConn(o connOptions) *conn {
-	o.log = o.log.Named("nats").With(zap.String("connection", o.name))
-	return &conn{o: o, again: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
+func New(o Options) *Conn {
+	o.Log = o.Log.Named("nats").With(zap.String("connection", o.Name))
+	return &Conn{o: o, again: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
 }
 
-// onReconnect has f called whenever the server has taken the connection again. It
+// OnReconnect has f called whenever the server has taken the connection again. It
 // must not wait. It is for before open.
-func (c *conn) onReconnect(f func()) { c.reconnects = append(c.reconnects, f) }
+func (c *Conn) OnReconnect(f func()) { c.reconnects = append(c.reconnects, f) }
 
-// onError has f hear the errors of the server's that nobody waits for. It must not
+// OnError has f hear the errors of the server's that nobody waits for. It must not
 // wait. It is for before open.
-func (c *conn) onError(f func(error)) { c.errors = append(c.errors, f) }
+func (c *Conn) OnError(f func(error)) { c.errors = append(c.errors, f) }
 
-// open makes a link. NATS need not be there yet.
-func (c *conn) open() error {
+// Open makes a link. NATS need not be there yet.
+func (c *Conn) Open() error {
 	c.loggingIn()
 	nc, err := c.dial()
 	if err != nil {
 		return err
 	}
-	return c.adopt(nc)
+	return c.Adopt(nc)
 }
 
-// adopt takes up nc in place of what was before, and subscribes on it.
-func (c *conn) adopt(nc *nats.Conn) error {
+// Adopt takes up nc in place of what was before, and subscribes on it.
+func (c *Conn) Adopt(nc *nats.Conn) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		nc.Close()
 		return fmt.Errorf("JetStream: %w", err)
 	}
-	l := &link{Conn: nc, js: js}
+	l := &Link{Conn: nc, JS: js}
 	l.looked.Store(time.Now().UnixNano())
 	if err := c.subscribeAll(l); err != nil {
 		nc.Close()
@@ -120,14 +120,14 @@ func (c *conn) adopt(nc *nats.Conn) error {
 	return nil
 }
 
-// get is the link that there is now.
-func (c *conn) get() *link { return c.current.Load() }
+// Get is the link that there is now.
+func (c *Conn) Get() *Link { return c.current.Load() }
 
-// up reports whether it is connected.
-func (c *conn) up() bool { return c.get().IsConnected() }
+// Up reports whether it is connected.
+func (c *Conn) Up() bool { return c.Get().IsConnected() }
 
-// watch returns a channel that receives when the connection has come or gone.
-func (c *conn) watch() <-chan struct{} {
+// Watch returns a channel that receives when the connection has come or gone.
+func (c *Conn) Watch() <-chan struct{} {
 	w := make(chan struct{}, 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,7 +135,7 @@ func (c *conn) watch() <-chan struct{} {
 	return w
 }
 
-func (c *conn) changed() {
+func (c *Conn) changed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range c.watchers {
@@ -143,16 +143,16 @@ func (c *conn) changed() {
 	}
 }
 
-// connected returns how often the server has taken the connection.
-func (c *conn) connected() uint64 { return c.connects.Load() }
+// Connected returns how often the server has taken the connection.
+func (c *Conn) Connected() uint64 { return c.connects.Load() }
 
-// remade returns how many links were made in place of one that was closed for good.
-func (c *conn) remade() uint64 { return max(1, c.made.Load()) - 1 }
+// Remade returns how many links were made in place of one that was closed for good.
+func (c *Conn) Remade() uint64 { return max(1, c.made.Load()) - 1 }
 
 // onConnected hears that the server has taken the connection, and reports whether
 // it had done so before. Every subscription was made once more, with rights that
 // may be other ones.
-func (c *conn) onConnected() (before bool) {
+func (c *Conn) onConnected() (before bool) {
 	before = c.connects.Add(1) > 1
 	c.mu.Lock()
 	c.crowded, c.muted = false, false
@@ -166,23 +166,23 @@ func (c *conn) onConnected() (before bool) {
 }
 
 // ended hears that nats.go has closed nc for good.
-func (c *conn) ended(nc *nats.Conn) {
-	if l := c.get(); l != nil && l.Conn == nc && oversized(nc.LastError()) {
+func (c *Conn) ended(nc *nats.Conn) {
+	if l := c.Get(); l != nil && l.Conn == nc && oversized(nc.LastError()) {
 		c.learn(l)
 	}
 	c.changed()
 	clock.Raise(c.again)
 }
 
-// run makes another link whenever nats.go has closed one for good, the
+// Run makes another link whenever nats.go has closed one for good, the
 // subscriptions anew at an interval and when NATS has denied one, and connects
 // again with another login if that may be denied less, until ctx ends.
-func (c *conn) run(ctx context.Context) {
+func (c *Conn) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { c.renewLogin(ctx) })
-	remakes, retries := delays(250*time.Millisecond, 5*time.Second), delays(renewFirst, renewEvery)
-	wait, denial := renewEvery, c.denial
+	remakes, retries := delays(250*time.Millisecond, 5*time.Second), delays(renewFirst, RenewEvery)
+	wait, denial := RenewEvery, c.denial
 	for {
 		timer, due := time.NewTimer(wait), true
 		select {
@@ -196,21 +196,21 @@ func (c *conn) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if c.get().IsClosed() && !c.remake() {
+		if c.Get().IsClosed() && !c.remake() {
 			wait = remakes.NextBackOff()
 			continue
 		}
 		remakes.Reset()
 		switch {
-		case !c.up():
+		case !c.Up():
 		case !c.confirmed():
-			c.confirm(ctx)
+			c.Confirm(ctx)
 		case due:
 			c.renew(ctx)
 		}
 		if c.well() {
 			retries.Reset()
-			wait, denial = renewEvery, c.denial
+			wait, denial = RenewEvery, c.denial
 		} else {
 			wait, denial = retries.NextBackOff(), nil // each try is answered by another denial
 		}
@@ -224,10 +224,10 @@ func delays(first, most time.Duration) *backoff.ExponentialBackOff {
 }
 
 // remake makes a link in place of one that is closed for good.
-func (c *conn) remake() bool {
-	c.o.log.Warn("nats connection closed for good: another is made", zap.Error(c.get().LastError()))
-	if err := c.open(); err != nil {
-		c.o.log.Error("nats connection not made", zap.Error(err))
+func (c *Conn) remake() bool {
+	c.o.Log.Warn("nats connection closed for good: another is made", zap.Error(c.Get().LastError()))
+	if err := c.Open(); err != nil {
+		c.o.Log.Error("nats connection not made", zap.Error(err))
 		return false
 	}
 	return true
@@ -243,18 +243,18 @@ func oversized(err error) bool {
 // at its begin may be old or, from an older nats-server, not what holds for the
 // account; the largest is too large in any case. No server takes so little that
 // what the bridge itself says would be it.
-func (c *conn) learn(l *link) {
+func (c *Conn) learn(l *Link) {
 	if size := l.largest.Load(); size > leastLimit {
-		c.limitEnd.Store(time.Now().Add(renewEvery).UnixNano())
+		c.limitEnd.Store(time.Now().Add(RenewEvery).UnixNano())
 		c.limit.Store(size)
 	}
 }
 
-// publish sends m on l. Its error is nats.ErrMaxPayload if the server takes no
+// Publish sends m on l. Its error is nats.ErrMaxPayload if the server takes no
 // such message now; nats.ErrDisconnected if it does again, on a connection that is
-// being made. To find out takes up to connectTimeout a server, once each
-// renewEvery.
-func (c *conn) publish(l *link, m *nats.Msg) error {
+// being made. To find out takes up to ConnectTimeout a server, once each
+// RenewEvery.
+func (c *Conn) Publish(l *Link, m *nats.Msg) error {
 	size := int64(len(m.Data))
 	if limit := c.limit.Load(); limit > 0 && size >= limit && time.Now().UnixNano() < c.limitEnd.Load() {
 		return nats.ErrMaxPayload
@@ -271,9 +271,9 @@ func (c *conn) publish(l *link, m *nats.Msg) error {
 
 // takesMore asks the server once more how large a message may be, which it tells
 // each connection at its begin only, and connects l again if that is more now.
-func (c *conn) takesMore(l *link) bool {
+func (c *Conn) takesMore(l *Link) bool {
 	now, looked := time.Now().UnixNano(), l.looked.Load()
-	if now-looked < int64(renewEvery) || !l.looked.CompareAndSwap(looked, now) {
+	if now-looked < int64(RenewEvery) || !l.looked.CompareAndSwap(looked, now) {
 		return false
 	}
 	nc, err := c.probe()
@@ -282,7 +282,7 @@ func (c *conn) takesMore(l *link) bool {
 	}
 	defer nc.Close()
 	// The account's own limit comes behind the first answer.
-	if nc.FlushTimeout(connectTimeout) != nil || nc.MaxPayload() <= l.MaxPayload() {
+	if nc.FlushTimeout(ConnectTimeout) != nil || nc.MaxPayload() <= l.MaxPayload() {
 		return false
 	}
 	return l.ForceReconnect() == nil

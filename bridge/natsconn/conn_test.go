@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"context"
@@ -20,9 +20,9 @@ import (
 )
 
 // echo answers what comes to subject, from one queue for all or one for itself.
-func echo(t *testing.T, c *conn, subject, queue string) *subscription {
+func echo(t *testing.T, c *Conn, subject, queue string) *Subscription {
 	t.Helper()
-	s, err := c.subscribe(subject, queue, func(m *nats.Msg) {
+	s, err := c.Subscribe(subject, queue, func(m *nats.Msg) {
 		if err := m.Respond(m.Data); err != nil {
 			t.Error(err)
 		}
@@ -40,7 +40,7 @@ func TestConn_AnswersEachRequestOnceWhileSubscriptionsAreExchanged(t *testing.T)
 	c := opened(t, s.ClientURL())
 	echo(t, c, "shared.*", "q")
 	echo(t, c, "own.*", "private")
-	c.confirm(t.Context())
+	c.Confirm(t.Context())
 	nc, _ := natstest.Client(t, s.ClientURL())
 	answers := make(chan string, 1<<20)
 	if _, err := nc.Subscribe("answers", func(m *nats.Msg) { answers <- string(m.Data) }); err != nil {
@@ -77,7 +77,7 @@ func TestConn_AnswersEachRequestOnceWhileSubscriptionsAreExchanged(t *testing.T)
 	if len(answers) != 0 || len(seen) != requests {
 		t.Errorf("%d requests have %d answers too many; %d were answered", requests, len(answers), len(seen))
 	}
-	if stand, all := c.standing(); stand != 2 || all != 2 {
+	if stand, all := c.Standing(); stand != 2 || all != 2 {
 		t.Errorf("%d of %d stand", stand, all)
 	}
 }
@@ -91,24 +91,24 @@ func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
 	for i := range 50 {
 		echo(t, c, "s"+strconv.Itoa(i), "q")
 	}
-	c.confirm(t.Context())
+	c.Confirm(t.Context())
 	for i := range 10 {
 		var group sync.WaitGroup
 		group.Go(func() { c.renew(t.Context()) })
 		group.Go(func() { // in the middle, or as the old ones are drained
 			pause(t.Context(), time.Duration(i%5)*overlap/4)
-			_ = c.get().ForceReconnect()
+			_ = c.Get().ForceReconnect()
 		})
 		group.Wait()
-		natstest.Within(t, "the connection", c.up)
+		natstest.Within(t, "the connection", c.Up)
 	}
-	c.confirm(t.Context())
+	c.Confirm(t.Context())
 	c.renew(t.Context())
-	if err := c.get().Flush(); err != nil {
+	if err := c.Get().Flush(); err != nil {
 		t.Fatal(err)
 	}
 	if n := int(s.NumSubscriptions()) - others; n != 50 {
-		t.Errorf("the server has %d subscriptions, the connection %d", n, c.get().NumSubscriptions())
+		t.Errorf("the server has %d subscriptions, the connection %d", n, c.Get().NumSubscriptions())
 	}
 	nc, _ := natstest.Client(t, s.ClientURL())
 	for i := range 500 {
@@ -124,11 +124,11 @@ func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
 	c := opened(t, s.ClientURL())
 	echo(t, c, "a", "q")
 	echo(t, c, "b", "q")
-	c.confirm(t.Context())
+	c.Confirm(t.Context())
 	for range 3 {
 		c.renew(t.Context())
-		if stand, all := c.standing(); stand != 2 || all != 2 || !c.well() {
-			t.Errorf("%d of %d stand: %v", stand, all, c.stand())
+		if stand, all := c.Standing(); stand != 2 || all != 2 || !c.well() {
+			t.Errorf("%d of %d stand: %v", stand, all, c.Stand())
 		}
 	}
 	nc, _ := natstest.Client(t, s.ClientURL())
@@ -140,9 +140,9 @@ func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
 		}
 	}
 	echo(t, c, "c", "q")
-	c.confirm(t.Context())
-	if c.well() || !errors.Is(c.stand()["c"], errCrowded) {
-		t.Errorf("one over the limit: %v", c.stand())
+	c.Confirm(t.Context())
+	if c.well() || !errors.Is(c.Stand()["c"], errCrowded) {
+		t.Errorf("one over the limit: %v", c.Stand())
 	}
 }
 
@@ -152,7 +152,7 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 	token := natstest.NewFile(t, "token-1")
 	cfg := config.DefaultConfig()
 	cfg.NATS.TokenFile = token.Name
-	c := newConn(connOptions{name: "test", cfg: &cfg, login: newNATSLogin(cfg.NATS, nil, nil), log: zap.NewNop()})
+	c := New(Options{Name: "test", Config: &cfg, Login: NewLogin(cfg.NATS, nil, nil), Log: zap.NewNop()})
 	want := func(when string, want bool) {
 		t.Helper()
 		if got := c.outdated(); got != want {
@@ -163,7 +163,7 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 	c.loggingIn()
 	token.Write("token-2")
 	want("another login, and nothing is denied", false)
-	c.failed(denied)
+	c.Failed(denied)
 	want("and something is", true)
 	want("once more", false)
 	if err := os.Remove(token.Name); err != nil {
@@ -175,7 +175,7 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 	c.onConnected()
 	token.Write("token-4")
 	want("on a new connection nothing is denied yet", false)
-	c.subs = []*subscription{{denied: denied}}
+	c.subs = []*Subscription{{denied: denied}}
 	want("a subscription is", true)
 }
 
@@ -183,8 +183,8 @@ func TestConn_IsOutdatedOnceForEachLogin(t *testing.T) {
 // word counts, and a smaller one never. What a Gap has is no such payload.
 func TestConn_ALearnedLimitEnds(t *testing.T) {
 	c := opened(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
-	l := c.get()
-	send := func(size int) error { return c.publish(l, &nats.Msg{Subject: "x", Data: make([]byte, size)}) }
+	l := c.Get()
+	send := func(size int) error { return c.Publish(l, &nats.Msg{Subject: "x", Data: make([]byte, size)}) }
 	l.largest.Store(leastLimit)
 	c.learn(l)
 	if err := send(4096); err != nil {
@@ -203,21 +203,21 @@ func TestConn_ALearnedLimitEnds(t *testing.T) {
 	}
 }
 
-// The server is asked what it takes once each renewEvery, however often something
+// The server is asked what it takes once each RenewEvery, however often something
 // is too large.
 func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
 	c := opened(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	asked := 0
-	c.o.login.learn = func(setting.Secret) { asked++ } // each connect reads the token
-	cfg := *c.o.login.cfg.Load()
+	c.o.Login.learn = func(setting.Secret) { asked++ } // each connect reads the token
+	cfg := *c.o.Login.cfg.Load()
 	cfg.Token = "t"
-	c.o.login.cfg.Store(&cfg)
-	l := c.get()
+	c.o.Login.cfg.Store(&cfg)
+	l := c.Get()
 	for i, want := range []int{0, 0, 1, 1} {
 		if i == 2 {
-			l.looked.Store(time.Now().Add(-renewEvery - time.Second).UnixNano())
+			l.looked.Store(time.Now().Add(-RenewEvery - time.Second).UnixNano())
 		}
-		if err := c.publish(l, &nats.Msg{Subject: "x", Data: make([]byte, 2<<20)}); !errors.Is(err, nats.ErrMaxPayload) {
+		if err := c.Publish(l, &nats.Msg{Subject: "x", Data: make([]byte, 2<<20)}); !errors.Is(err, nats.ErrMaxPayload) {
 			t.Errorf("%d: %v", i, err)
 		}
 		if asked != want {
@@ -231,31 +231,31 @@ func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
 func TestConn_NothingStandsOnANewConnection(t *testing.T) {
 	c := opened(t, natstest.Serve(t, func(*natsserver.Options) {}).ClientURL())
 	echo(t, c, "a", "q")
-	c.confirm(t.Context())
-	if why := c.stand()["a"]; why != nil || !c.confirmed() {
+	c.Confirm(t.Context())
+	if why := c.Stand()["a"]; why != nil || !c.confirmed() {
 		t.Errorf("confirmed: %v", why)
 	}
 	c.onConnected()
-	if why := c.stand()["a"]; !errors.Is(why, errNotYet) || c.confirmed() {
+	if why := c.Stand()["a"]; !errors.Is(why, ErrNotYet) || c.confirmed() {
 		t.Errorf("connected again: %v", why)
 	}
-	c.confirm(t.Context())
-	if why := c.stand()["a"]; why != nil {
+	c.Confirm(t.Context())
+	if why := c.Stand()["a"]; why != nil {
 		t.Errorf("confirmed again: %v", why)
 	}
 }
 
 // opened is a conn that is connected to the server at url. It does not run.
-func opened(t *testing.T, url string) *conn {
+func opened(t *testing.T, url string) *Conn {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.Node, cfg.NATS.URL = "test", url
-	c := newConn(connOptions{name: "test", cfg: &cfg, login: newNATSLogin(cfg.NATS, nil, nil), log: zap.NewNop()})
-	if err := c.open(); err != nil {
+	c := New(Options{Name: "test", Config: &cfg, Login: NewLogin(cfg.NATS, nil, nil), Log: zap.NewNop()})
+	if err := c.Open(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.get().Close() })
+	t.Cleanup(func() { c.Get().Close() })
 	// Its handler comes after the connection.
-	natstest.Within(t, "the connection", func() bool { return c.up() && c.connected() > 0 })
+	natstest.Within(t, "the connection", func() bool { return c.Up() && c.Connected() > 0 })
 	return c
 }

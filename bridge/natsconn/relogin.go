@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"context"
@@ -26,7 +26,7 @@ type loginMark [sha256.Size]byte
 
 // mark is that of a login as the next connect would do it; false while a file
 // that it wants cannot be read.
-func (l *natsLogin) mark() (m loginMark, ok bool) {
+func (l *Login) mark() (m loginMark, ok bool) {
 	cfg := l.cfg.Load()
 	kinds := cfg.Kinds()
 	parts, errs := []string{cfg.User, "", "", "", ""}, make([]error, 4)
@@ -48,36 +48,36 @@ func (l *natsLogin) mark() (m loginMark, ok bool) {
 // loggingIn notes what the connect that now begins logs in with. nats.go calls it
 // with its lock held, so that it must wait for none that is held over a call to
 // nats.go, as conn.mu is.
-func (c *conn) loggingIn() {
-	if c.o.login == nil {
+func (c *Conn) loggingIn() {
+	if c.o.Login == nil {
 		return
 	}
-	if mark, ok := c.o.login.mark(); ok {
+	if mark, ok := c.o.Login.mark(); ok {
 		c.used.Store(&mark)
 	}
 }
 
 // outdated reports, once each, that NATS denies something and there is another
 // login, which may be granted it. It is for renewLogin.
-func (c *conn) outdated() bool {
+func (c *Conn) outdated() bool {
 	c.mu.Lock()
-	denied := c.muted || slices.ContainsFunc(c.subs, func(s *subscription) bool { return s.denied != nil })
+	denied := c.muted || slices.ContainsFunc(c.subs, func(s *Subscription) bool { return s.denied != nil })
 	c.mu.Unlock()
-	if !denied || c.o.login == nil {
+	if !denied || c.o.Login == nil {
 		return false
 	}
 	used := c.used.Load()
-	mark, ok := c.o.login.mark()
+	mark, ok := c.o.Login.mark()
 	// Whoever logs in meanwhile has noted what is newer.
 	return ok && (used == nil || mark != *used) && c.used.CompareAndSwap(used, &mark)
 }
 
 // renewLogin connects again when that may be granted what was denied, until ctx ends.
-func (c *conn) renewLogin(ctx context.Context) {
+func (c *Conn) renewLogin(ctx context.Context) {
 	for pause(ctx, loginEvery) {
-		if c.up() && c.outdated() {
-			c.o.log.Info("nats connection made anew: something was denied, and its credentials are other ones now")
-			_ = c.get().ForceReconnect() // or it is closed for good, and made anew anyway
+		if c.Up() && c.outdated() {
+			c.o.Log.Info("nats connection made anew: something was denied, and its credentials are other ones now")
+			_ = c.Get().ForceReconnect() // or it is closed for good, and made anew anyway
 		}
 	}
 }

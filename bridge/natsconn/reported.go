@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"sync"
@@ -10,15 +10,15 @@ import (
 // maxSeen bounds what is remembered: all is forgotten when there is more.
 const maxSeen = 64
 
-// seen remembers which errors the log has told of, so that one that comes with each
+// reported remembers which errors the log has told of, so that one that comes with each
 // try is told once. The zero value is ready, and safe for concurrent use.
-type seen struct {
+type reported struct {
 	mu    sync.Mutex
 	texts map[string]bool
 }
 
 // level returns the level to log err at: debug if it was told already.
-func (s *seen) level(first zapcore.Level, err error) zapcore.Level {
+func (s *reported) level(first zapcore.Level, err error) zapcore.Level {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.texts[err.Error()] {
@@ -32,7 +32,7 @@ func (s *seen) level(first zapcore.Level, err error) zapcore.Level {
 }
 
 // forget has every error be told again.
-func (s *seen) forget() {
+func (s *reported) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.texts)

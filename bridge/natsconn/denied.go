@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"errors"
@@ -10,15 +10,15 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-var errDenied = errors.New("NATS does not let the bridge")
+var ErrDenied = errors.New("NATS does not let the bridge")
 
 // deniedText is how nats-server tells of it (client.go, pubPermissionViolation).
 var deniedText = regexp.MustCompile(`(?i)Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
 
-// denial reads what NATS does not let the bridge do: on which subject, and
+// Denial reads what NATS does not let the bridge do: on which subject, and
 // whether that was to publish. The error that it returns is nil if err is
 // something else.
-func denial(err error) (subject string, publish bool, denied error) {
+func Denial(err error) (subject string, publish bool, denied error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return "", false, nil
 	}
@@ -30,12 +30,12 @@ func denial(err error) (subject string, publish bool, denied error) {
 	if publish = match[1][0]|0x20 == 'p'; !publish {
 		verb = "subscribe"
 	}
-	return match[2], publish, fmt.Errorf("%w %s to %s", errDenied, verb, match[2])
+	return match[2], publish, fmt.Errorf("%w %s to %s", ErrDenied, verb, match[2])
 }
 
-// covers reports whether pattern matches all that subject, which may have
+// Covers reports whether pattern matches all that subject, which may have
 // wildcards, does.
-func covers(pattern, subject string) bool {
+func Covers(pattern, subject string) bool {
 	p, s := strings.Split(pattern, "."), strings.Split(subject, ".")
 	for i, token := range p {
 		switch {
@@ -48,6 +48,6 @@ func covers(pattern, subject string) bool {
 	return len(p) == len(s)
 }
 
-func coversAny(patterns []string, subject string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool { return covers(pattern, subject) })
+func CoversAny(patterns []string, subject string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return Covers(pattern, subject) })
 }

@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 
 // What comes with each try is told once, until the connection stands again.
 func TestSeen_TellsWhatIsNew(t *testing.T) {
-	var s seen
+	var s reported
 	refused, denied := errors.New("refused"), errors.New("denied")
 	for i, step := range []struct {
 		err  error

@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import "testing"
 
@@ -11,7 +11,7 @@ func TestStreams_Covers(t *testing.T) {
 		{"a.>", "a.>", true}, {">", "a.>", true}, {"a.b", "a.*", false}, {"a.*", "a.*", true}, {"a.b.>", "a.>", false},
 		{"a.*", "a.>", false}, {"a.b.c", "a.b", false},
 	} {
-		if got := covers(c.pattern, c.subject); got != c.want {
+		if got := Covers(c.pattern, c.subject); got != c.want {
 			t.Errorf("covers(%q, %q) = %v", c.pattern, c.subject, got)
 		}
 	}

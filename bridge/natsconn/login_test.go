@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"crypto/x509"
@@ -24,7 +24,7 @@ import (
 )
 
 // applied returns what options make of nats.go's.
-func applied(t *testing.T, l *natsLogin) nats.Options {
+func applied(t *testing.T, l *Login) nats.Options {
 	t.Helper()
 	all, err := l.options(nil)
 	if err != nil {
@@ -69,7 +69,7 @@ func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
 	var mu sync.Mutex
 	var learned []string
 	core, logs := observer.New(zapcore.DebugLevel)
-	l := newNATSLogin(config.NATSConfig{
+	l := NewLogin(config.NATSConfig{
 		URL: "nats://n", User: "u", PasswordFile: password.Name, TokenFile: token.Name, CredsFile: creds.Name, TLSCaFile: ca.Name,
 	}, func(s setting.Secret) { mu.Lock(); defer mu.Unlock(); learned = append(learned, string(s)) }, zap.New(core))
 	o := applied(t, l)
@@ -118,13 +118,13 @@ func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
 		t.Errorf("logged: %v", told)
 	}
 	// Of another kind of credentials nothing is taken; of the same all.
-	l.renew(config.NATSConfig{URL: "nats://n", User: "other", Password: "x"})
+	l.Renew(config.NATSConfig{URL: "nats://n", User: "other", Password: "x"})
 	if user, _ := o.UserInfo(); user != "u" {
 		t.Errorf("user %q after another kind of credentials", user)
 	}
 	next := *l.cfg.Load()
 	next.User, next.Password, next.PasswordFile = "other", "third", ""
-	l.renew(next)
+	l.Renew(next)
 	check2, got := o.UserInfo()
 	if check2 != "other" || got != "third" {
 		t.Errorf("user %q, a password of %d bytes after renew", check2, len(got))
@@ -136,7 +136,7 @@ func TestNATSLogin_ReadsFilesWithEachConnect(t *testing.T) {
 func TestNATSLogin_MarkTellsOneFromAnother(t *testing.T) {
 	text, _ := decorated(t, "jwt.first.x")
 	password, token, creds, cert := natstest.NewFile(t, "p"), natstest.NewFile(t, "t"), natstest.NewFile(t, text), natstest.NewFile(t, "c")
-	l := newNATSLogin(config.NATSConfig{
+	l := NewLogin(config.NATSConfig{
 		User: "u", PasswordFile: password.Name, TokenFile: token.Name, CredsFile: creds.Name, TLSCertFile: cert.Name,
 	}, nil, nil)
 	first, ok := l.mark()

@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"context"
@@ -22,11 +22,11 @@ const (
 	// which it has found the old one only. nats.go has handed over by then what
 	// the server has against the fresh one.
 	overlap = 250 * time.Millisecond
-	// flushTimeout bounds the wait for the server's answer to a ping.
-	flushTimeout = 5 * time.Second
+	// FlushTimeout bounds the wait for the server's answer to a ping.
+	FlushTimeout = 5 * time.Second
 )
 
-// subscription is one that a conn keeps up. nats.go makes it again on each new
+// Subscription is one that a conn keeps up. nats.go makes it again on each new
 // connection and at no other time, whereas the server takes it away when the
 // rights go and does not bring it back with them. So it is exchanged, again and
 // again, for a fresh one: first that is made, and some time after the server has
@@ -34,15 +34,15 @@ const (
 // group, so that a request reaches one of them; where nobody else is to share it
 // the group is this process's own. Acknowledgements have none: to hear one twice
 // changes nothing.
-type subscription struct {
-	subject, queue string
-	handle         nats.MsgHandler
-	made           func(*nats.Subscription) error // sets up each one that is made; may be nil
-	look           func()                         // called while the one before is drained; may be nil
+type Subscription struct {
+	Subject, Queue string
+	Handle         nats.MsgHandler
+	Made           func(*nats.Subscription) error // sets up each one that is made; may be nil
+	Look           func()                         // called while the one before is drained; may be nil
 
 	// Of conn.mu.
 	sub     *nats.Subscription // the one in use
-	on      *link
+	on      *Link
 	stands  bool  // the server has it, as far as is known
 	heard   error // a denial since it was last made
 	denied  error // why it does not stand
@@ -51,20 +51,20 @@ type subscription struct {
 
 var (
 	errCrowded = errors.New("the server takes no more subscriptions: its limit, or the account's, is reached")
-	errNotYet  = errors.New("not yet subscribed")
+	ErrNotYet  = errors.New("not yet subscribed")
 )
 
-// subscribe keeps up a subscription from now on, or from open on.
-func (c *conn) subscribe(subject, queue string, handle nats.MsgHandler) (*subscription, error) {
-	s := &subscription{subject: subject, queue: queue, handle: handle}
-	return s, c.keep(s)
+// Subscribe keeps up a subscription from now on, or from open on.
+func (c *Conn) Subscribe(subject, queue string, handle nats.MsgHandler) (*Subscription, error) {
+	s := &Subscription{Subject: subject, Queue: queue, Handle: handle}
+	return s, c.Keep(s)
 }
 
-// keep keeps up s from now on, or from open on.
-func (c *conn) keep(s *subscription) error {
+// Keep keeps up s from now on, or from open on.
+func (c *Conn) Keep(s *Subscription) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l := c.get(); l != nil {
+	if l := c.Get(); l != nil {
 		sub, err := s.make(l)
 		if err != nil {
 			return err
@@ -77,22 +77,22 @@ func (c *conn) keep(s *subscription) error {
 }
 
 // make subscribes on l.
-func (s *subscription) make(l *link) (*nats.Subscription, error) {
-	sub, err := l.QueueSubscribe(s.subject, s.queue, s.handle)
-	if err == nil && s.made != nil {
-		err = s.made(sub)
+func (s *Subscription) make(l *Link) (*nats.Subscription, error) {
+	sub, err := l.QueueSubscribe(s.Subject, s.Queue, s.Handle)
+	if err == nil && s.Made != nil {
+		err = s.Made(sub)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("subscribe to %s: %w", s.subject, err)
+		return nil, fmt.Errorf("subscribe to %s: %w", s.Subject, err)
 	}
 	return sub, nil
 }
 
 // use takes sub, made on l, into use. It needs conn.mu.
-func (s *subscription) use(l *link, sub *nats.Subscription) { s.sub, s.on, s.stands = sub, l, false }
+func (s *Subscription) use(l *Link, sub *nats.Subscription) { s.sub, s.on, s.stands = sub, l, false }
 
 // subscribeAll subscribes on a new link, which is not connected yet as a rule.
-func (c *conn) subscribeAll(l *link) error {
+func (c *Conn) subscribeAll(l *Link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.subs {
@@ -105,21 +105,21 @@ func (c *conn) subscribeAll(l *link) error {
 	return nil
 }
 
-// stop takes no more messages; those that have come are still handled.
-func (c *conn) stop(s *subscription) error {
+// Stop takes no more messages; those that have come are still handled.
+func (c *Conn) Stop(s *Subscription) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.stopped = true
-	c.subs = slices.DeleteFunc(c.subs, func(other *subscription) bool { return other == s })
+	c.subs = slices.DeleteFunc(c.subs, func(other *Subscription) bool { return other == s })
 	if err := s.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("drain %s: %w", s.subject, err)
+		return fmt.Errorf("drain %s: %w", s.Subject, err)
 	}
 	return nil
 }
 
-// failed hears an error of the server's that nobody waits for.
-func (c *conn) failed(err error) {
-	subject, publish, denied := denial(err)
+// Failed hears an error of the server's that nobody waits for.
+func (c *Conn) Failed(err error) {
+	subject, publish, denied := Denial(err)
 	crowded := errors.Is(err, nats.ErrMaxSubscriptionsExceeded)
 	if publish {
 		c.mu.Lock()
@@ -133,7 +133,7 @@ func (c *conn) failed(err error) {
 	c.mu.Lock()
 	c.crowded = c.crowded || crowded
 	for _, s := range c.subs {
-		if denied != nil && s.subject == subject {
+		if denied != nil && s.Subject == subject {
 			s.heard, s.denied, s.stands = denied, denied, false
 		}
 	}
@@ -141,26 +141,26 @@ func (c *conn) failed(err error) {
 	clock.Raise(c.denial)
 }
 
-// stand says of each subject why its subscription does not stand; nil if it does.
-func (c *conn) stand() map[string]error {
+// Stand says of each subject why its subscription does not stand; nil if it does.
+func (c *Conn) Stand() map[string]error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make(map[string]error, len(c.subs))
 	for _, s := range c.subs {
 		switch {
 		case s.denied != nil:
-			all[s.subject] = s.denied
+			all[s.Subject] = s.denied
 		case !s.stands:
-			all[s.subject] = errNotYet
+			all[s.Subject] = ErrNotYet
 		default:
-			all[s.subject] = nil
+			all[s.Subject] = nil
 		}
 	}
 	return all
 }
 
-// standing returns how many subscriptions stand, and how many there are.
-func (c *conn) standing() (stand, all int) {
+// Standing returns how many subscriptions stand, and how many there are.
+func (c *Conn) Standing() (stand, all int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.subs {
@@ -172,13 +172,13 @@ func (c *conn) standing() (stand, all int) {
 }
 
 // well reports whether the server has denied none.
-func (c *conn) well() bool { return len(c.lost()) == 0 }
+func (c *Conn) well() bool { return len(c.lost()) == 0 }
 
-// confirm notes what stands of the subscriptions that were made with a new
+// Confirm notes what stands of the subscriptions that were made with a new
 // connection, or one by one. It is for run.
-func (c *conn) confirm(ctx context.Context) {
-	l, before := c.get(), c.lost()
-	if l.FlushTimeout(flushTimeout) != nil {
+func (c *Conn) Confirm(ctx context.Context) {
+	l, before := c.Get(), c.lost()
+	if l.FlushTimeout(FlushTimeout) != nil {
 		return
 	}
 	if l.LastError() != nil {
@@ -199,15 +199,15 @@ func (c *conn) confirm(ctx context.Context) {
 }
 
 // confirmed reports whether it is known of each whether it stands.
-func (c *conn) confirmed() bool {
+func (c *Conn) confirmed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !slices.ContainsFunc(c.subs, func(s *subscription) bool { return !s.stands && s.denied == nil })
+	return !slices.ContainsFunc(c.subs, func(s *Subscription) bool { return !s.stands && s.denied == nil })
 }
 
 // renew exchanges every subscription for a fresh one. It is for run.
-func (c *conn) renew(ctx context.Context) {
-	l := c.get()
+func (c *Conn) renew(ctx context.Context) {
+	l := c.Get()
 	c.mu.Lock()
 	all := slices.Clone(c.subs)
 	c.mu.Unlock()
@@ -222,7 +222,7 @@ func (c *conn) renew(ctx context.Context) {
 
 // exchange makes each of some anew on l, and drains those before. It reports
 // whether l is still there.
-func (c *conn) exchange(ctx context.Context, l *link, some []*subscription) bool {
+func (c *Conn) exchange(ctx context.Context, l *Link, some []*Subscription) bool {
 	reconnects := l.Stats().Reconnects
 	c.mu.Lock()
 	c.crowded = false
@@ -239,7 +239,7 @@ func (c *conn) exchange(ctx context.Context, l *link, some []*subscription) bool
 		fresh[i] = sub
 	}
 	// Whatever the server has against them comes before its answer.
-	asked := l.FlushTimeout(flushTimeout) == nil && pause(ctx, overlap)
+	asked := l.FlushTimeout(FlushTimeout) == nil && pause(ctx, overlap)
 	old := c.settle(l, some, fresh, asked)
 	for _, sub := range old {
 		_ = sub.Drain() // its only error is a connection that is closed for good
@@ -249,7 +249,7 @@ func (c *conn) exchange(ctx context.Context, l *link, some []*subscription) bool
 
 // settle takes the fresh ones into use, and returns those that are to be drained.
 // A server that is at its limit may have refused any, so that the old ones stay.
-func (c *conn) settle(l *link, some []*subscription, fresh []*nats.Subscription, asked bool) (old []*nats.Subscription) {
+func (c *Conn) settle(l *Link, some []*Subscription, fresh []*nats.Subscription, asked bool) (old []*nats.Subscription) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, s := range some {
@@ -277,11 +277,11 @@ func (c *conn) settle(l *link, some []*subscription, fresh []*nats.Subscription,
 // was connected again meanwhile nats.go may have made one of them once more for
 // the server, which it does not know itself any more: requests would be lost
 // there. Only another connection makes that good.
-func (c *conn) drained(ctx context.Context, l *link, some []*subscription, old []*nats.Subscription, reconnects uint64) bool {
+func (c *Conn) drained(ctx context.Context, l *Link, some []*Subscription, old []*nats.Subscription, reconnects uint64) bool {
 	for slices.ContainsFunc(old, (*nats.Subscription).IsValid) && !l.IsClosed() {
 		for _, s := range some {
-			if s.look != nil {
-				s.look()
+			if s.Look != nil {
+				s.Look()
 			}
 		}
 		if !pause(ctx, 5*time.Millisecond) {
@@ -308,27 +308,27 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // lost are the subjects that NATS does not let the bridge subscribe to.
-func (c *conn) lost() (subjects []string) {
+func (c *Conn) lost() (subjects []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.subs {
 		if s.denied != nil {
-			subjects = append(subjects, s.subject)
+			subjects = append(subjects, s.Subject)
 		}
 	}
 	return subjects
 }
 
 // tell logs a change of what does not stand.
-func (c *conn) tell(before []string) {
+func (c *Conn) tell(before []string) {
 	now := c.lost()
 	if slices.Equal(before, now) {
 		return
 	}
 	if len(now) == 0 {
-		c.o.log.Info("nats subscriptions stand again")
+		c.o.Log.Info("nats subscriptions stand again")
 		return
 	}
-	c.o.log.Warn("nats subscriptions missing", zap.Int("count", len(now)),
-		zap.Strings("subjects", now[:min(len(now), 8)]), zap.Error(c.stand()[now[0]]))
+	c.o.Log.Warn("nats subscriptions missing", zap.Int("count", len(now)),
+		zap.Strings("subjects", now[:min(len(now), 8)]), zap.Error(c.Stand()[now[0]]))
 }

@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"crypto/tls"
@@ -13,9 +13,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
-// natsLogin is what the next connect to NATS goes by. Files are read anew for
+// Login is what the next connect to NATS goes by. Files are read anew for
 // each. It is safe for concurrent use.
-type natsLogin struct {
+type Login struct {
 	cfg   atomic.Pointer[config.NATSConfig] // never changed, only replaced
 	learn func(setting.Secret)              // told each secret that is read; may be nil
 	log   *zap.Logger
@@ -27,18 +27,18 @@ type natsLogin struct {
 // of a password.
 type lastSecret struct{ atomic.Value }
 
-func newNATSLogin(cfg config.NATSConfig, learn func(setting.Secret), log *zap.Logger) *natsLogin {
-	l := &natsLogin{learn: learn, log: log}
+func NewLogin(cfg config.NATSConfig, learn func(setting.Secret), log *zap.Logger) *Login {
+	l := &Login{learn: learn, log: log}
 	l.cfg.Store(&cfg)
 	return l
 }
 
-// config is what the next connect goes by.
-func (l *natsLogin) config() *config.NATSConfig { return l.cfg.Load() }
+// Config is what the next connect goes by.
+func (l *Login) Config() *config.NATSConfig { return l.cfg.Load() }
 
-// renew makes the next connects go by cfg. What kinds of credentials there are
+// Renew makes the next connects go by cfg. What kinds of credentials there are
 // stays as it was: nats.go is told once.
-func (l *natsLogin) renew(cfg config.NATSConfig) {
+func (l *Login) Renew(cfg config.NATSConfig) {
 	if l.cfg.Load().Kinds() == cfg.Kinds() {
 		l.cfg.Store(&cfg)
 	}
@@ -46,7 +46,7 @@ func (l *natsLogin) renew(cfg config.NATSConfig) {
 
 // options returns how to log in; before is called before each login reads what it
 // goes by, and may be nil. An error is that of a file which cannot be read now.
-func (l *natsLogin) options(before func()) ([]nats.Option, error) {
+func (l *Login) options(before func()) ([]nats.Option, error) {
 	if before == nil {
 		before = func() {}
 	}
@@ -96,7 +96,7 @@ func (l *natsLogin) options(before func()) ([]nats.Option, error) {
 
 // secret reads a secret that may be in a file. If it is not to be had now, the
 // last one is tried.
-func (l *natsLogin) secret(last *lastSecret, read func() (setting.Secret, error)) string {
+func (l *Login) secret(last *lastSecret, read func() (setting.Secret, error)) string {
 	secret, err := read()
 	if err != nil {
 		if l.log != nil {

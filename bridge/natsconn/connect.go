@@ -1,4 +1,4 @@
-package bridge
+package natsconn
 
 import (
 	"crypto/rand"
@@ -16,29 +16,29 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
-// connectTimeout bounds one connect to NATS.
-const connectTimeout = 2 * time.Second
+// ConnectTimeout bounds one connect to NATS.
+const ConnectTimeout = 2 * time.Second
 
 // Connect connects to NATS as cfg says. It retries for ever once connected,
 // also when authentication is refused, and waits between 250 ms and 2 s.
 // Whoever calls it closes the connection.
 func Connect(cfg config.Config, name string, opts ...nats.Option) (*nats.Conn, error) {
-	return connect(&cfg, newNATSLogin(cfg.NATS, nil, nil), nil, name, opts...)
+	return connect(&cfg, NewLogin(cfg.NATS, nil, nil), nil, name, opts...)
 }
 
 // connect is Connect that logs in by login, and calls before before it does so; nil
 // calls nothing.
-func connect(cfg *config.Config, login *natsLogin, before func(), name string, opts ...nats.Option) (*nats.Conn, error) {
+func connect(cfg *config.Config, login *Login, before func(), name string, opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.Name("ami-nats-bridge/" + cfg.Node + "/" + name),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(reconnectDelay),
-		nats.Timeout(connectTimeout),
+		nats.Timeout(ConnectTimeout),
 		nats.PingInterval(10 * time.Second),
 		nats.DrainTimeout(5 * time.Second),
 		nats.IgnoreAuthErrorAbort(),
 		nats.PermissionErrOnSubscribe(true),
-		nats.CustomInboxPrefix(inboxPrefix(cfg.Node)),
+		nats.CustomInboxPrefix(InboxPrefix(cfg.Node)),
 	}
 	credentials, err := login.options(before)
 	if err != nil {
@@ -59,12 +59,12 @@ func reconnectDelay(attempts int) time.Duration {
 	return min(250*time.Millisecond<<min(attempts, 3), 2*time.Second)
 }
 
-// inboxPrefix is the inbox of one node, so that permissions can keep others
+// InboxPrefix is the inbox of one node, so that permissions can keep others
 // from reading or forging what the servers answer it.
-func inboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
+func InboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
 
-// inbox returns a new subject below the node's own inbox.
-func (c *conn) inbox() string { return inboxPrefix(c.o.cfg.Node) + "." + rand.Text() }
+// Inbox returns a new subject below the node's own inbox.
+func (c *Conn) Inbox() string { return InboxPrefix(c.o.Config.Node) + "." + rand.Text() }
 
 // Mismatch adds to err, of a connect as c has it, what it may mean that a server
 // wants the TLS handshake first and the bridge does not, or the other way round.
@@ -86,41 +86,41 @@ func Mismatch(c config.NATSConfig, err error) error {
 const flusherTimeout = 2 * time.Second
 
 // dial begins to connect, and returns at once although NATS is not there.
-func (c *conn) dial() (*nats.Conn, error) {
-	return connect(c.o.cfg, c.o.login, c.loggingIn, c.o.name, slices.Concat(c.ours(), c.handlers(), c.o.own)...)
+func (c *Conn) dial() (*nats.Conn, error) {
+	return connect(c.o.Config, c.o.Login, c.loggingIn, c.o.Name, slices.Concat(c.ours(), c.handlers(), c.o.Own)...)
 }
 
 // probe connects once more, only to hear what the server says.
-func (c *conn) probe() (*nats.Conn, error) {
-	return connect(c.o.cfg, c.o.login, nil, c.o.name+"/limit", append(c.ours(), nats.NoReconnect())...)
+func (c *Conn) probe() (*nats.Conn, error) {
+	return connect(c.o.Config, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect())...)
 }
 
-func (c *conn) ours() []nats.Option {
+func (c *Conn) ours() []nats.Option {
 	all := []nats.Option{nats.UseOldRequestStyle()}
-	if c.o.inProcess != nil {
-		all = append(all, nats.InProcessServer(c.o.inProcess))
+	if c.o.InProcess != nil {
+		all = append(all, nats.InProcessServer(c.o.InProcess))
 	}
 	return all
 }
 
 // handlers are what nats.go is to do, and to tell. It comes back although NATS is
 // not there yet: the first connect is retried as well.
-func (c *conn) handlers() []nats.Option {
+func (c *Conn) handlers() []nats.Option {
 	connected := func(nc *nats.Conn) {
 		c.said.forget()
 		if !c.onConnected() {
-			c.o.log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
+			c.o.Log.Info("nats connected", zap.String("url", nc.ConnectedUrlRedacted()))
 			return
 		}
-		c.o.log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
+		c.o.Log.Info("nats connected again", zap.String("url", nc.ConnectedUrlRedacted()))
 		for _, f := range c.reconnects {
 			f()
 		}
 	}
-	lost := onDisconnect(c.o.log)
+	lost := onDisconnect(c.o.Log)
 	notReached := func(err error) {
-		err = Mismatch(c.o.cfg.NATS, err)
-		c.o.log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
+		err = Mismatch(c.o.Config.NATS, err)
+		c.o.Log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
 	}
 	return []nats.Option{
 		nats.RetryOnFailedConnect(true),
@@ -132,7 +132,7 @@ func (c *conn) handlers() []nats.Option {
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { notReached(err) }),
 		// nats.go tells nobody of what fails behind the dialling: the handshakes.
 		nats.CustomReconnectDelay(func(attempts int) time.Duration {
-			if l := c.get(); l != nil && l.LastError() != nil {
+			if l := c.Get(); l != nil && l.LastError() != nil {
 				notReached(l.LastError())
 			}
 			return reconnectDelay(attempts)
@@ -143,8 +143,8 @@ func (c *conn) handlers() []nats.Option {
 			if errors.Is(err, nats.ErrPermissionViolation) { // which comes again with each try
 				level = c.said.level(level, err)
 			}
-			c.o.log.Log(level, "nats error", zap.Error(err))
-			c.failed(err)
+			c.o.Log.Log(level, "nats error", zap.Error(err))
+			c.Failed(err)
 			for _, f := range c.errors {
 				f(err)
 			}
@@ -161,8 +161,8 @@ func onDisconnect(log *zap.Logger) nats.ConnErrHandler {
 	}
 }
 
-// fastIngestSince reports whether a server of that version has fast ingest.
-func fastIngestSince(version string) bool {
+// FastIngestSince reports whether a server of that version has fast ingest.
+func FastIngestSince(version string) bool {
 	var major, minor int
 	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
 		return true // the first event will show
