@@ -338,7 +338,5 @@ func (a *ask) waits() bool {
 
 func (a *ask) newStream() *stream {
 	all := a.endpoint.shared
-	return &stream{
-		to: a.to, server: a.server.cfg.Name, counts: &a.server.streamed, replier: all.replier, probes: all.probes, mask: &a.mask,
-	}
+	return newStream(a.to, a.server.cfg.Name, &a.server.streamed, all.replier, all.probes, &a.mask)
 }

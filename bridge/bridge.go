@@ -110,7 +110,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		server := b.newServer(s)
 		b.servers, targets = append(b.servers, server), append(targets, server.target)
 	}
-	probes, err := newProbes(b.control)
+	probes, err := newNoResponders(b.control)
 	if err != nil {
 		return nil, err
 	}

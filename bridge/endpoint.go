@@ -22,7 +22,7 @@ type shared struct {
 	audit        *audit
 	repeats      *repeats
 	replier      *replier
-	probes       *probes
+	probes       *noResponders
 	inFlight     *flight // Actions until their reply is published
 	log          *zap.Logger
 }

@@ -19,7 +19,7 @@ type failure struct {
 	RetryAfter int64  `json:"retry_after_ms,omitempty"`
 	Message    string `json:"message,omitempty"`
 
-	rule string // that refuses, for the audit
+	rule string `json:"-"` // that refuses, for the audit
 }
 
 const (

@@ -14,7 +14,6 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
-	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // reply is one message on its way to a caller: a whole reply, or a part of it.
@@ -252,14 +251,4 @@ func appendResult(dst []byte, r *correlation.Result) []byte {
 	dst = append(dst, `,"duration_ms":`...)
 	micros := r.Duration.Round(time.Microsecond) / time.Microsecond
 	return strconv.AppendFloat(dst, float64(micros)/1000, 'f', -1, 64)
-}
-
-func appendMember(dst []byte, name, value string) []byte {
-	dst = append(append(append(dst, ',', '"'), name...), '"', ':')
-	return appendString(dst, value)
-}
-
-func appendString(dst []byte, s string) []byte {
-	dst, _ = frames.AppendJSONString(dst, []byte(s), frames.UTF8)
-	return dst
 }

@@ -28,12 +28,19 @@ type stream struct {
 	server  string
 	counts  *partCounts // of all the server's streams
 	replier *replier
-	probes  *probes
+	probes  *noResponders
 	mask    *mask       // of the ask; of whoever delivers
 	parts   int         // handed over; of whoever delivers
 	id      string      // at probes, from the first part on
 	gone    atomic.Bool // nobody listens
 	spoilt  atomic.Bool // a part did not fit a message
+}
+
+// newStream returns a reply of many messages to a caller, whose parts are masked by
+// mask, count in counts and go out by replier. It asks by probes whether somebody
+// listens.
+func newStream(to, server string, counts *partCounts, replier *replier, probes *noResponders, mask *mask) *stream {
+	return &stream{to: to, server: server, counts: counts, replier: replier, probes: probes, mask: mask}
 }
 
 // partCounts counts the parts of all streams of one server.
@@ -80,10 +87,10 @@ func (s *stream) take(p correlation.Part) bool {
 // end forgets the stream. It is called when its reply is out.
 func (s *stream) end() { s.probes.remove(s.id) }
 
-// probes hear that nobody listens to a stream: the server answers a part that
+// noResponders hear that nobody listens to a stream: the server answers a part that
 // has a reply subject with 503 if its own subject has no subscriber. So a caller
 // that went away costs no more than what is on the way.
-type probes struct {
+type noResponders struct {
 	prefix string
 
 	mu   sync.Mutex // protects the following
@@ -91,13 +98,13 @@ type probes struct {
 	live map[string]*stream
 }
 
-func newProbes(c *natsconn.Conn) (*probes, error) {
-	p := &probes{prefix: c.Inbox() + ".", live: make(map[string]*stream)}
+func newNoResponders(c *natsconn.Conn) (*noResponders, error) {
+	p := &noResponders{prefix: c.Inbox() + ".", live: make(map[string]*stream)}
 	_, err := c.Subscribe(p.prefix+"*", "", p.heard)
 	return p, err
 }
 
-func (p *probes) add(s *stream) string {
+func (p *noResponders) add(s *stream) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last++
@@ -106,13 +113,13 @@ func (p *probes) add(s *stream) string {
 	return id
 }
 
-func (p *probes) remove(id string) {
+func (p *noResponders) remove(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.live, id)
 }
 
-func (p *probes) heard(m *nats.Msg) {
+func (p *noResponders) heard(m *nats.Msg) {
 	if len(m.Data) > 0 || m.Header.Get("Status") != "503" {
 		return
 	}
@@ -121,4 +128,11 @@ func (p *probes) heard(m *nats.Msg) {
 	if s := p.live[strings.TrimPrefix(m.Subject, p.prefix)]; s != nil {
 		s.gone.Store(true)
 	}
+}
+
+// open returns how many streams have a part that asks.
+func (p *noResponders) open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.live)
 }

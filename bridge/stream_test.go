@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -17,7 +19,7 @@ func unpublished() *stream {
 	c := conntest.Bare()
 	return &stream{
 		server: "pbx1", counts: new(partCounts), replier: newReplier(c, zap.NewNop()), mask: new(mask),
-		probes: &probes{prefix: "_INBOX.p.", live: make(map[string]*stream)},
+		probes: &noResponders{prefix: "_INBOX.p.", live: make(map[string]*stream)},
 	}
 }
 
@@ -78,5 +80,37 @@ func TestStream_BelievesTheServerAlone(t *testing.T) {
 	}
 	if s.end(); len(s.probes.live) != 0 {
 		t.Error("its end does not forget it")
+	}
+}
+
+// A reply behind a part that NATS did not take says that it is too large.
+func TestStream_APartThatDoesNotFitSpoilsTheReply(t *testing.T) {
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	nc, _ := natstest.Client(t, url)
+	r := newReplier(conntest.Open(t, url), zap.NewNop())
+	s := unpublished()
+	to := nc.NewInbox()
+	sub, err := nc.SubscribeSync(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	r.publish(reply{to: to, body: make([]byte, 2<<20), part: 1, stream: s})
+	r.publish(reply{to: to, body: []byte(`{}`), stream: s})
+	r.publish(reply{to: to, body: make([]byte, 2<<20)}) // a whole reply is the same
+	for range 2 {
+		m, err := sub.NextMsg(natstest.Patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ Error failure }
+		if err := json.Unmarshal(m.Data, &got); err != nil || got.Error.Kind != "reply_too_large" || got.Error.Sent != "yes" || m.Header.Get("Nats-Service-Error-Code") != "413" {
+			t.Errorf("%v: %s", m.Header, m.Data)
+		}
+	}
+	if n := s.counts.lost.Load(); n != 1 {
+		t.Errorf("%d parts are lost", n)
 	}
 }
