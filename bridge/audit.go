@@ -21,6 +21,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
@@ -217,9 +218,9 @@ func encode(record any) ([]byte, error) {
 
 // link completes a record's text with its place in the chain.
 func (c *chain) link(text []byte, run string) []byte {
-	text = appendMember(text, "run", run)
+	text = jsontext.AppendMember(text, "run", run)
 	text = strconv.AppendUint(append(text, `,"seq":`...), c.seq+1, 10)
-	text = appendMember(text, "prev", c.prev)
+	text = jsontext.AppendMember(text, "prev", c.prev)
 	if c.lost > 0 {
 		text = strconv.AppendUint(append(text, `,"lost":`...), c.lost, 10)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -201,14 +202,14 @@ type replyHead struct {
 // before it was a call.
 func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []byte {
 	dst = append(dst, `{"server":`...)
-	dst = appendString(dst, h.server)
-	dst = appendMember(dst, "node", h.node)
-	dst = appendMember(dst, "action", h.action)
+	dst = jsontext.AppendString(dst, h.server)
+	dst = jsontext.AppendMember(dst, "node", h.node)
+	dst = jsontext.AppendMember(dst, "action", h.action)
 	if h.actionID != "" {
-		dst = appendMember(dst, "action_id", h.actionID)
+		dst = jsontext.AppendMember(dst, "action_id", h.actionID)
 	}
 	if h.requestID != "" {
-		dst = appendMember(dst, "request_id", h.requestID)
+		dst = jsontext.AppendMember(dst, "request_id", h.requestID)
 	}
 	if r != nil {
 		dst = appendResult(dst, r)
@@ -222,7 +223,7 @@ func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []b
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendString(dst, name)
+			dst = jsontext.AppendString(dst, name)
 		}
 		dst = append(dst, ']')
 	}
@@ -238,8 +239,8 @@ func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []b
 // appendResult writes what Asterisk said, as it came, and how long it took.
 func appendResult(dst []byte, r *correlation.Result) []byte {
 	if r.Fields != nil {
-		dst = appendMember(dst, "response", r.Response)
-		dst = appendMember(dst, "message", r.Message)
+		dst = jsontext.AppendMember(dst, "response", r.Response)
+		dst = jsontext.AppendMember(dst, "message", r.Message)
 		dst = append(append(dst, `,"fields":`...), r.Fields...)
 	}
 	if len(r.Events) > 0 {
