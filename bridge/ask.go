@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -34,7 +35,7 @@ type ask struct {
 
 	server   *target         // that it is with, or nil
 	others   []*target       // that it has not been with, and may
-	declined *failure        // why the last one did not take it
+	declined *reply.Error    // why the last one did not take it
 	deadline time.Time       // of the reply, whoever gives it; from the first server on
 	headers  []frames.Header // in the server's charset
 	held     int64           // bytes that count at the endpoint
@@ -42,8 +43,8 @@ type ask struct {
 	intended bool            // its intent is recorded
 	asked    *asked          // for the audit; nil without one
 	keyed    *keyed          // as the first of its Ami-Idempotency-Key, or nil
-	stream   *stream         // of its parts, or nil
-	mask     mask            // of what Asterisk says
+	stream   *reply.Stream   // of its parts, or nil
+	mask     reply.Mask      // of what Asterisk says
 	counted  bool            // among the bridge's Actions in flight
 	after    func()          // called once the reply is out
 }
@@ -77,7 +78,7 @@ func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 func (a *ask) fanOut() {
 	servers, err := a.members()
 	if err != nil {
-		a.refuse(badRequest(err))
+		a.refuse(reply.BadRequest(err))
 		return
 	}
 	if !a.hold() {
@@ -103,7 +104,7 @@ func (a *ask) fanOut() {
 // endOf returns what publishes the end behind so many replies.
 func (a *ask) endOf(replies int) func() {
 	replier, to := a.endpoint.shared.replier, a.to
-	return func() { replier.end(to, replies) }
+	return func() { replier.End(to, replies) }
 }
 
 // members are the servers that a request to all is for: those of Ami-Group, or
@@ -169,7 +170,7 @@ func (a *ask) choose() bool {
 
 // decline notes why a server does not have the Action, and when the first of
 // all can be asked again.
-func (a *ask) decline(fail *failure) {
+func (a *ask) decline(fail *reply.Error) {
 	if last := a.declined; last != nil && last.RetryAfter > 0 && (fail.RetryAfter == 0 || last.RetryAfter < fail.RetryAfter) {
 		fail.RetryAfter = last.RetryAfter
 	}
@@ -209,18 +210,18 @@ func (a *ask) submit() {
 func (a *ask) send() {
 	timeout := time.Until(a.deadline)
 	if timeout <= 0 {
-		a.refuse(&failure{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
+		a.refuse(&reply.Error{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
 		return
 	}
 	server := a.server
-	a.mask = mask{off: server.permits.Load().policy.ShowsSecrets(a.action)}
+	a.mask = reply.Mask{Off: server.permits.Load().policy.ShowsSecrets(a.action)}
 	action := amiconn.Action{
 		Name: a.action.String(), Headers: a.headers, Timeout: timeout,
 		WaitComplete: a.waits(), Done: a.finish,
 	}
 	if a.options.stream {
 		a.stream = a.newStream()
-		action.Part = a.stream.take
+		action.Part = a.stream.Take
 	}
 	// The call may end before Do returns.
 	here, headers := a.here, a.request.headers
@@ -249,17 +250,17 @@ func (a *ask) finish(r *correlation.Result) {
 		a.submit()
 		return
 	}
-	fail := failureOf(r)
+	fail := reply.ErrorOf(r)
 	a.count(resultOf(fail), fail)
-	a.mask.result(r)
+	a.mask.Result(r)
 	head := a.head()
-	head.actionID, head.stream, head.masked = r.ActionID, a.stream, a.mask.names
+	head.ActionID, head.Stream, head.Masked = r.ActionID, a.stream, a.mask.Names
 	a.endpoint.shared.audit.outcome(a.audited(), r, fail)
-	body := appendReply(nil, head, r, fail)
+	body := reply.Append(nil, head, r, fail)
 	a.settle(body, fail)
-	a.endpoint.shared.replier.queue(reply{
-		to: a.to, body: body, failure: fail, head: head, stream: a.stream,
-		done: func() { r.Release(); a.ended(); server.pressure(false) },
+	a.endpoint.shared.replier.Queue(reply.Message{
+		To: a.to, Body: body, Error: fail, Head: head, Stream: a.stream,
+		Done: func() { r.Release(); a.ended(); server.pressure(false) },
 	})
 }
 
@@ -270,30 +271,30 @@ func (a *ask) failsOver(r *correlation.Result) bool {
 }
 
 // refuse answers a request that was not given to Asterisk.
-func (a *ask) refuse(fail *failure) {
+func (a *ask) refuse(fail *reply.Error) {
 	a.count(resultRefused, fail)
 	a.endpoint.shared.audit.outcome(a.audited(), nil, fail)
 	head := a.head()
-	body := appendReply(nil, head, nil, fail)
+	body := reply.Append(nil, head, nil, fail)
 	a.settle(body, fail)
-	a.answer(reply{body: body, failure: fail, head: head})
+	a.answer(reply.Message{Body: body, Error: fail, Head: head})
 }
 
 // answer replies without a call of Asterisk's, which would bound the replier's
 // queue: the endpoint's goroutine publishes itself.
-func (a *ask) answer(r reply) {
-	r.to, r.done = a.to, a.ended
+func (a *ask) answer(r reply.Message) {
+	r.To, r.Done = a.to, a.ended
 	if a.here {
-		a.endpoint.shared.replier.publish(r)
+		a.endpoint.shared.replier.Publish(r)
 		return
 	}
-	a.endpoint.shared.replier.queue(r)
+	a.endpoint.shared.replier.Queue(r)
 }
 
 // ended is called once the reply is out.
 func (a *ask) ended() {
 	if a.stream != nil {
-		a.stream.end()
+		a.stream.End()
 	}
 	if a.after != nil {
 		a.after()
@@ -305,7 +306,7 @@ func (a *ask) ended() {
 }
 
 // count notes what became of a, at its endpoint and at its server.
-func (a *ask) count(r result, fail *failure) {
+func (a *ask) count(r result, fail *reply.Error) {
 	took := time.Since(a.came)
 	a.endpoint.tally.add(r, fail, took)
 	if a.server != nil {
@@ -315,10 +316,10 @@ func (a *ask) count(r result, fail *failure) {
 
 // head is what the bridge itself knows of a. Without a server it is the
 // endpoint that answers.
-func (a *ask) head() replyHead {
-	h := replyHead{server: a.endpoint.name, node: a.endpoint.shared.node, action: a.action.String(), requestID: a.request.requestID}
+func (a *ask) head() reply.Head {
+	h := reply.Head{Server: a.endpoint.name, Node: a.endpoint.shared.node, Action: a.action.String(), RequestID: a.request.requestID}
 	if a.server != nil {
-		h.server = a.server.cfg.Name
+		h.Server = a.server.cfg.Name
 	}
 	return h
 }
@@ -326,7 +327,7 @@ func (a *ask) head() replyHead {
 // audited is a as the audit records it.
 func (a *ask) audited() *auditRequest {
 	return &auditRequest{
-		to: a.to, subject: a.subject, action: a.action.String(), server: a.head().server, requestID: a.request.requestID,
+		to: a.to, subject: a.subject, action: a.action.String(), server: a.head().Server, requestID: a.request.requestID,
 		came: a.came, deadline: a.deadline, intended: a.intended, asked: a.asked,
 	}
 }
@@ -336,7 +337,7 @@ func (a *ask) waits() bool {
 	return a.options.complete && a.action.Is("Originate") && isAsync(a.headers)
 }
 
-func (a *ask) newStream() *stream {
+func (a *ask) newStream() *reply.Stream {
 	all := a.endpoint.shared
-	return newStream(a.to, a.server.cfg.Name, &a.server.streamed, all.replier, all.probes, &a.mask)
+	return reply.NewStream(a.to, a.server.cfg.Name, &a.server.streamed, all.replier, all.probes, &a.mask)
 }

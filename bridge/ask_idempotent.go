@@ -1,6 +1,10 @@
 package bridge
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+)
 
 // key tells apart what an Ami-Idempotency-Key is given for, in as many bytes
 // whatever a caller writes.
@@ -22,7 +26,7 @@ func (a *ask) first(k *keyed) {
 func (a *ask) later() { a.here = false }
 
 // settle ends what waits for a, if it is the first of its key.
-func (a *ask) settle(body []byte, fail *failure) {
+func (a *ask) settle(body []byte, fail *reply.Error) {
 	if k := a.keyed; k != nil {
 		a.keyed = nil
 		a.endpoint.shared.repeats.settle(k, body, fail)
@@ -34,8 +38,8 @@ func (a *ask) repeat(o *outcome) {
 	a.count(resultOf(o.failure), o.failure)
 	body := o.body
 	if body == nil {
-		body = appendReply(nil, a.head(), nil, o.failure)
+		body = reply.Append(nil, a.head(), nil, o.failure)
 	}
 	a.endpoint.shared.audit.repeat(a.audited(), o.failure)
-	a.answer(reply{body: body, failure: o.failure, head: a.head(), repeat: true})
+	a.answer(reply.Message{Body: body, Error: o.failure, Head: a.head(), Repeat: true})
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -73,12 +74,12 @@ func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
 	}
 	lost := d.lost.Load()
 	d.repeat(testAsk(d, "Ping"), nil)
-	d.outcome(testAsk(d, "Ping"), nil, &failure{Kind: "busy", Sent: "no"})
+	d.outcome(testAsk(d, "Ping"), nil, &reply.Error{Kind: "busy", Sent: "no"})
 	if d.lost.Load() != lost+2 {
 		t.Error("a repeat or a refusal finds room in the last quarter")
 	}
 	for _, sent := range []string{"yes", "unknown"} {
-		d.outcome(testAsk(d, "Ping"), &correlation.Result{}, &failure{Kind: "timeout", Sent: sent})
+		d.outcome(testAsk(d, "Ping"), &correlation.Result{}, &reply.Error{Kind: "timeout", Sent: sent})
 	}
 	d.outcome(testAsk(d, "Ping"), &correlation.Result{}, nil)
 	if d.lost.Load() != lost+2 {

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -135,7 +136,7 @@ func (d *audit) record(a *auditRequest) *auditRecord {
 
 // outcome records the end of a: what Asterisk said, if it was asked, and why
 // there is no good answer, if there is none.
-func (d *audit) outcome(a *auditRequest, r *correlation.Result, fail *failure) {
+func (d *audit) outcome(a *auditRequest, r *correlation.Result, fail *reply.Error) {
 	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.server, a.action, fail.Kind, a.intended) {
 		return
 	}
@@ -156,7 +157,7 @@ func (d *audit) outcome(a *auditRequest, r *correlation.Result, fail *failure) {
 
 // repeat records that a was answered with the outcome of an earlier request of
 // its key, and so was not sent.
-func (d *audit) repeat(a *auditRequest, fail *failure) {
+func (d *audit) repeat(a *auditRequest, fail *reply.Error) {
 	if d.off() || !d.refusals.own(a.server, a.action, "repeat", false) {
 		return
 	}
@@ -167,7 +168,7 @@ func (d *audit) repeat(a *auditRequest, fail *failure) {
 
 // end writes the last record of a, which ended because of fail if that is not
 // nil.
-func (d *audit) end(a *auditRequest, record *auditRecord, fail *failure) {
+func (d *audit) end(a *auditRequest, record *auditRecord, fail *reply.Error) {
 	if fail != nil {
 		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxAuditValue)
 	}
@@ -179,20 +180,20 @@ func (d *audit) end(a *auditRequest, record *auditRecord, fail *failure) {
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells
 // how one that was allowed ended.
-func decisionOf(fail *failure) (decision, rule string) {
-	if fail.rule != "" {
-		return "refused", fail.rule
+func decisionOf(fail *reply.Error) (decision, rule string) {
+	if fail.Rule != "" {
+		return "refused", fail.Rule
 	}
 	switch fail.Kind {
-	case "bad_request", kindNoInbox:
+	case "bad_request", reply.KindNoInbox:
 		return "refused", fail.Kind + ": " + fail.Message
 	}
 	return "allowed", ""
 }
 
 // auditUnavailable is the refusal of an Action whose intent is not stored.
-func auditUnavailable(err error) *failure {
-	return &failure{
+func auditUnavailable(err error) *reply.Error {
+	return &reply.Error{
 		Code: 503, Kind: "audit_unavailable", Sent: "no", RetryAfter: intentTimeout.Milliseconds(),
 		Message: "the record of intent is not stored, without which BRIDGE_AUDIT=strict sends nothing: " + err.Error(),
 	}

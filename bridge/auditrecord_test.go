@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -57,10 +58,10 @@ func recorded(d *audit) string {
 func TestAudit_NoTextOfARecordHoldsASecret(t *testing.T) {
 	for what, text := range map[string]string{"known": "say " + knownSecret, "named": "say PIN=c4n4ry"} {
 		d := secretiveAudit()
-		fail := &failure{Code: 400, Kind: "bad_request", Sent: "no", Message: text, rule: "ACTIONS_DENY=" + text}
+		fail := &reply.Error{Code: 400, Kind: "bad_request", Sent: "no", Message: text, Rule: "ACTIONS_DENY=" + text}
 		result := &correlation.Result{Response: text, Message: text}
 		d.outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), result, fail)
-		d.outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), nil, badRequest(errors.New(text))) // its rule is its text
+		d.outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), nil, reply.BadRequest(errors.New(text))) // its rule is its text
 		d.repeat(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), fail)
 		d.intend(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), func(error) {})
 		all := recorded(d)
@@ -117,7 +118,7 @@ func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	a.asked.omitted, a.came = 7, a.came.Add(-time.Second)
 	d.intend(a, func(error) {})
 	d.outcome(a, &correlation.Result{}, nil)
-	d.outcome(other, nil, &failure{Code: 503, Kind: "not_connected", Sent: "no"})
+	d.outcome(other, nil, &reply.Error{Code: 503, Kind: "not_connected", Sent: "no"})
 	var all []auditRecord
 	for _, e := range d.journal.take(10) {
 		all = append(all, recordOf(t, e.msg))
@@ -168,7 +169,7 @@ func TestAudit_OffRecordsNothing(t *testing.T) {
 	if a.asked != nil || d.strict() {
 		t.Errorf("kept is %+v, strict is %v", a.asked, d.strict())
 	}
-	d.outcome(a, nil, &failure{Kind: "busy", Sent: "no"})
+	d.outcome(a, nil, &reply.Error{Kind: "busy", Sent: "no"})
 	d.outcome(a, &correlation.Result{}, nil)
 	d.repeat(a, nil)
 	if n, _ := d.journal.left(); n != 0 {
@@ -188,14 +189,14 @@ func TestAudit_UnavailableSaysWhenToComeAgain(t *testing.T) {
 // was allowed, however it ended.
 func TestAudit_Decisions(t *testing.T) {
 	for _, test := range []struct {
-		fail           failure
+		fail           reply.Error
 		decision, rule string
 	}{
-		{failure{Kind: "forbidden", rule: "always"}, "refused", "always"},
-		{failure{Kind: "busy", rule: "ACTION_RATES"}, "refused", "ACTION_RATES"},
-		{failure{Kind: "bad_request", Message: "why"}, "refused", "bad_request: why"},
-		{failure{Kind: kindNoInbox, Message: "why"}, "refused", "no_inbox: why"},
-		{failure{Kind: "busy"}, "allowed", ""}, {failure{Kind: "not_connected"}, "allowed", ""}, {failure{Kind: "timeout"}, "allowed", ""},
+		{reply.Error{Kind: "forbidden", Rule: "always"}, "refused", "always"},
+		{reply.Error{Kind: "busy", Rule: "ACTION_RATES"}, "refused", "ACTION_RATES"},
+		{reply.Error{Kind: "bad_request", Message: "why"}, "refused", "bad_request: why"},
+		{reply.Error{Kind: reply.KindNoInbox, Message: "why"}, "refused", "no_inbox: why"},
+		{reply.Error{Kind: "busy"}, "allowed", ""}, {reply.Error{Kind: "not_connected"}, "allowed", ""}, {reply.Error{Kind: "timeout"}, "allowed", ""},
 	} {
 		if decision, rule := decisionOf(&test.fail); decision != test.decision || rule != test.rule {
 			t.Errorf("%+v: %s by %q", test.fail, decision, rule)

@@ -15,6 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -50,7 +51,7 @@ type Bridge struct {
 	gate      *fairness.Gate
 	budget    *outbox.Budget
 	status    *status
-	replier   *replier
+	replier   *reply.Sender
 	audit     *audit
 	natsLogin *natsconn.Login
 	repeats   *repeats
@@ -102,7 +103,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.status = newStatus(b.control, b.log)
 	b.events.OnReconnect(b.status.again)
 	b.streams = newStreams(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
-	b.replier = newReplier(b.control, b.log)
+	b.replier = reply.NewSender(b.control, b.log)
 	b.audit = newAudit(&b.cfg, b.control, endpointNames(&b.cfg), b.stored(AuditStream), b.log)
 	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.stored(keyStream), b.log)
 	var targets []*target
@@ -110,7 +111,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		server := b.newServer(s)
 		b.servers, targets = append(b.servers, server), append(targets, server.target)
 	}
-	probes, err := newNoResponders(b.control)
+	probes, err := reply.NewNoResponders(b.control)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +231,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	}
 	b.tick()
 	stage.back.Go(func() { b.publisher.run(stage.backCtx) })
-	stage.back.Go(func() { b.replier.run(stage.backCtx) })
+	stage.back.Go(func() { b.replier.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
 	stage.back.Go(func() { b.streams.run(stage.backCtx) })

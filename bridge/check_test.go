@@ -8,6 +8,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -57,9 +58,9 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 		}
 		fail := a.check(b.servers[test.server].target)
 		if fail == nil {
-			fail = &failure{Sent: "no"}
+			fail = &reply.Error{Sent: "no"}
 		}
-		if got := fail.Kind + " " + fail.rule; got != test.want || fail.Sent != "no" || (fail.RetryAfter > 0) != test.again {
+		if got := fail.Kind + " " + fail.Rule; got != test.want || fail.Sent != "no" || (fail.RetryAfter > 0) != test.again {
 			t.Errorf("%s %s %v: %+v, want %q", test.action, test.body, test.headers, fail, test.want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 // shared is what all endpoints work with.
@@ -21,8 +22,8 @@ type shared struct {
 	node, prefix string
 	audit        *audit
 	repeats      *repeats
-	replier      *replier
-	probes       *noResponders
+	replier      *reply.Sender
+	probes       *reply.NoResponders
 	inFlight     *flight // Actions until their reply is published
 	log          *zap.Logger
 }
@@ -170,7 +171,7 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 	a, err := e.newAsk(m)
 	if !isInbox(a.to, e.shared.node) {
 		// Answering elsewhere would publish under the bridge's own rights.
-		fail := &failure{Kind: kindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
+		fail := &reply.Error{Kind: reply.KindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
 		a.count(resultRefused, fail)
 		e.shared.audit.outcome(a.audited(), nil, fail)
 		e.shared.log.Warn("request refused", zap.String("reason", fail.Message),
@@ -181,12 +182,12 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 		a.after = a.endOf(1) // of a refusal
 	}
 	if err != nil {
-		a.refuse(badRequest(err))
+		a.refuse(reply.BadRequest(err))
 		return
 	}
 	switch {
 	case a.options.group != (name.Server{}) && !e.every:
-		a.refuse(badRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
+		a.refuse(reply.BadRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
 	case e.every:
 		a.fanOut()
 	case e.routed:

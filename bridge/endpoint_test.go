@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -57,7 +58,7 @@ func (a *asking) everything(m *nats.Msg) (replies []string, end string) {
 		}
 		var r struct {
 			Server string
-			Error  failure
+			Error  reply.Error
 		}
 		if err := json.Unmarshal(answer.Data, &r); err != nil {
 			a.t.Fatalf("%v in %s", err, answer.Data)
@@ -115,7 +116,7 @@ func TestEndpoint_ARefusalThatNobodyHearsIsCounted(t *testing.T) {
 		a.to(m)
 	}
 	d := e.tally.durations()
-	if got := e.tally.stats(&d); got.Refused != 2 || got.Errors[kindNoInbox] != 2 {
+	if got := e.tally.stats(&d); got.Refused != 2 || got.Errors[reply.KindNoInbox] != 2 {
 		t.Errorf("counted as %+v", got)
 	}
 }
@@ -129,7 +130,7 @@ func TestAsk_IsRefusedWithTheShortestWait(t *testing.T) {
 	}{{[]int64{100}, 100}, {[]int64{0, 0}, 0}, {[]int64{500, 200, 300}, 200}, {[]int64{300, 0}, 300}, {[]int64{0, 300, 0}, 300}, {[]int64{200, 300, 300}, 200}} {
 		a := new(ask)
 		for i, wait := range test.waits {
-			a.decline(&failure{Message: fmt.Sprint(i), RetryAfter: wait})
+			a.decline(&reply.Error{Message: fmt.Sprint(i), RetryAfter: wait})
 		}
 		if got := a.declined; got.RetryAfter != test.want || got.Message != fmt.Sprint(len(test.waits)-1) {
 			t.Errorf("after %v it is %+v", test.waits, got)
@@ -157,7 +158,7 @@ func TestAsk_AnyAnswersWhereAllAreFull(t *testing.T) {
 	a.to(requestFor("pbx1", "CoreStatus", ""))
 	var r struct {
 		Server string
-		Error  failure
+		Error  reply.Error
 	}
 	if text := a.reply(requestFor("any", "CoreSettings", "")).Data; json.Unmarshal(text, &r) != nil || r.Server != "any" || r.Error.Kind != "busy" || r.Error.RetryAfter == 0 {
 		t.Errorf("the reply is %s", text)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -24,7 +25,7 @@ func testAsk(_ *audit, action string) *auditRequest {
 
 // refuse has d record a refusal of action.
 func (d *audit) refuse(action, kind string) {
-	d.outcome(testAsk(d, action), nil, &failure{Code: 403, Kind: kind, Sent: "no", Message: "m", rule: "r"})
+	d.outcome(testAsk(d, action), nil, &reply.Error{Code: 403, Kind: kind, Sent: "no", Message: "m", Rule: "r"})
 }
 
 // taken are the records that wait, as JSON objects, which are the next of their
@@ -63,7 +64,7 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 		for range 8 {
 			d.refuse("Originate", "busy")
 		}
-		d.outcome(testAsk(d, "Originate"), &correlation.Result{}, &failure{Kind: "timeout", Sent: "unknown"})
+		d.outcome(testAsk(d, "Originate"), &correlation.Result{}, &reply.Error{Kind: "timeout", Sent: "unknown"})
 		d.outcome(testAsk(d, "Originate"), &correlation.Result{}, nil)
 		if own := taken(t, d, &prev); len(own) != 10+1+5+2 {
 			t.Errorf("%d records, want ten, another Action's, five for half a second, and those that were sent", len(own))
@@ -133,7 +134,7 @@ func TestRefusals_RepeatsCountAndIntentsHaveAnOutcome(t *testing.T) {
 	a := testAsk(d, "Originate")
 	d.intend(a, func(error) {})
 	a.intended = true
-	d.outcome(a, nil, &failure{Code: 429, Kind: "busy", Sent: "no"})
+	d.outcome(a, nil, &reply.Error{Code: 429, Kind: "busy", Sent: "no"})
 	d.tellRefusals()
 	got := taken(t, d, &prev)
 	if n := len(got); n < 13 || n > 20 { // a slow machine has more of its own

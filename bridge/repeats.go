@@ -11,6 +11,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 const (
@@ -55,7 +56,7 @@ type keyed struct {
 // outcome is how a request ended: its reply.
 type outcome struct {
 	body    []byte
-	failure *failure
+	failure *reply.Error
 }
 
 // newRepeats returns the memory of a bridge whose keys are its own.
@@ -90,7 +91,7 @@ type keyedRequest interface {
 	first(k *keyed)
 	// repeat answers it with the outcome of the first.
 	repeat(*outcome)
-	refuse(*failure)
+	refuse(*reply.Error)
 	// later is called before any of these is called on another goroutine, and
 	// letGo if that will not be first.
 	later()
@@ -117,9 +118,9 @@ func (r *repeats) claim(key key, a keyedRequest) {
 
 // enter finds or makes the request of key. A repeat of one that has not ended is
 // put among those that wait.
-func (r *repeats) enter(key key, a keyedRequest) (k *keyed, first bool, known *outcome, fail *failure) {
+func (r *repeats) enter(key key, a keyedRequest) (k *keyed, first bool, known *outcome, fail *reply.Error) {
 	if r.window == 0 {
-		return nil, false, nil, badRequest(errNoKeys)
+		return nil, false, nil, reply.BadRequest(errNoKeys)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,17 +128,17 @@ func (r *repeats) enter(key key, a keyedRequest) (k *keyed, first bool, known *o
 	k = r.known[key.name]
 	switch {
 	case k == nil && (len(r.known) >= maxKeys || r.bytes >= maxKeyBytes):
-		return nil, false, nil, busyWith("too many requests with a key are remembered")
+		return nil, false, nil, reply.Busy("too many requests with a key are remembered")
 	case k == nil:
 		k = &keyed{name: key.name, body: key.body}
 		r.known[key.name] = k
 		return k, true, nil, nil
 	case k.body != key.body:
-		return nil, false, nil, badRequest(errOtherBody)
+		return nil, false, nil, reply.BadRequest(errOtherBody)
 	case k.outcome != nil:
 		return k, false, k.outcome, nil
 	case len(k.waiting) >= maxRepeats:
-		return nil, false, nil, busyWith("too many requests wait for the outcome of the first with this key")
+		return nil, false, nil, reply.Busy("too many requests wait for the outcome of the first with this key")
 	}
 	a.later()
 	a.letGo()
@@ -147,11 +148,11 @@ func (r *repeats) enter(key key, a keyedRequest) (k *keyed, first bool, known *o
 
 // settle ends k with its reply. One that did not reach Asterisk is forgotten;
 // those that wait are told the same, and may ask again.
-func (r *repeats) settle(k *keyed, body []byte, fail *failure) {
+func (r *repeats) settle(k *keyed, body []byte, fail *reply.Error) {
 	o := &outcome{body: body, failure: fail}
 	if fail == nil || fail.Sent != "no" {
 		if len(body) > keptReply {
-			o = &outcome{failure: &failure{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the first reply was too large to be remembered"}}
+			o = &outcome{failure: &reply.Error{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the first reply was too large to be remembered"}}
 		}
 		r.remember(k, o)
 	} else {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 // keyedAsk is a request with a key that nobody answers.
@@ -39,7 +40,7 @@ func first(r *repeats, a *ask) string {
 }
 
 // ends ends the first request of a key with a reply of so many bytes.
-func ends(r *repeats, a *ask, size int, fail *failure) {
+func ends(r *repeats, a *ask, size int, fail *reply.Error) {
 	r.settle(r.known[a.key().name], make([]byte, size), fail)
 }
 
@@ -126,13 +127,13 @@ func TestRepeats_AreBounded(t *testing.T) {
 // not reach Asterisk; with another body it is refused, before the end and after.
 func TestRepeats_GetTheFirstOnesOutcome(t *testing.T) {
 	for _, test := range []struct {
-		fail *failure
+		fail *reply.Error
 		want string
 	}{
 		{nil, "repeat"},
-		{&failure{Kind: "timeout", Sent: "unknown"}, "repeat of timeout"},
-		{&failure{Kind: "asterisk_error", Sent: "yes"}, "repeat of asterisk_error"},
-		{&failure{Kind: "busy", Sent: "no"}, "first"},
+		{&reply.Error{Kind: "timeout", Sent: "unknown"}, "repeat of timeout"},
+		{&reply.Error{Kind: "asterisk_error", Sent: "yes"}, "repeat of asterisk_error"},
+		{&reply.Error{Kind: "busy", Sent: "no"}, "first"},
 	} {
 		r := newRepeats(time.Minute)
 		a, other := keyedAsk(r, "s", "k"), keyedAsk(r, "s", "k")
@@ -209,7 +210,7 @@ func (a *asking) reply(m *nats.Msg) *nats.Msg {
 func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.Header) {
 	a.t.Helper()
 	answer := a.reply(m)
-	var r struct{ Error failure }
+	var r struct{ Error reply.Error }
 	if err := json.Unmarshal(answer.Data, &r); err != nil {
 		a.t.Fatalf("%v in %s", err, answer.Data)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 const (
@@ -93,7 +94,7 @@ type keyEntry struct {
 	Run   string          `json:"run"`   // the bridge's process that has it
 	Body  string          `json:"body"`  // hash of the request
 	State string          `json:"state"` // pending, ended, or free: it never reached Asterisk
-	Error *failure        `json:"error,omitempty"`
+	Error *reply.Error    `json:"error,omitempty"`
 	Reply json.RawMessage `json:"reply,omitempty"`
 }
 
@@ -130,8 +131,8 @@ func (s *sharedKeys) claim(c claim, revision uint64) {
 // asks again finds it there, as one of this process that nobody is at.
 func (s *sharedKeys) fail(c claim, err error) {
 	s.local.drop(c.keyed)
-	f := &failure{
-		Code: 503, Kind: "idempotency_unavailable", Sent: "no", RetryAfter: busyRetry.Milliseconds(),
+	f := &reply.Error{
+		Code: 503, Kind: "idempotency_unavailable", Sent: "no", RetryAfter: reply.BusyRetry.Milliseconds(),
 		Message: "the key could not be claimed: " + err.Error(),
 	}
 	c.request.refuse(f)
@@ -168,7 +169,7 @@ func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 	msg.Header.Set(jetstream.ExpectedStreamHeader, keyStream)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
-	if err != nil { // a reply that is not JSON: appendReply is wrong
+	if err != nil { // a reply that is not JSON: Append is wrong
 		s.log.Error("key not encoded", zap.Error(err))
 	}
 	msg.Data = body
@@ -219,7 +220,7 @@ func (s *sharedKeys) follow(ctx context.Context, c claim) {
 		}
 		select {
 		case <-ctx.Done():
-			s.end(c, &outcome{failure: &failure{
+			s.end(c, &outcome{failure: &reply.Error{
 				Code: 504, Kind: "timeout", Sent: "unknown", Message: "another bridge has the key, and did not end it in time",
 			}})
 			return
@@ -258,7 +259,7 @@ func (s *sharedKeys) judge(c claim, entry jetstream.KeyValueEntry) bool {
 		// Of this process only c is at it: what it had claimed was not sent.
 		s.claim(c, entry.Revision())
 	case e.Body != hex.EncodeToString(c.body[:]):
-		s.end(c, &outcome{failure: badRequest(errOtherBody)})
+		s.end(c, &outcome{failure: reply.BadRequest(errOtherBody)})
 	case e.State == "ended":
 		s.end(c, &outcome{body: e.Reply, failure: e.Error})
 	default:

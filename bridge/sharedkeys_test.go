@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 // bucketEntry is what the bucket has of a key.
@@ -33,11 +34,11 @@ type waiter struct {
 	goesOn bool
 }
 
-func (w *waiter) first(k *keyed)    { w.keyed, w.goesOn = k, true }
-func (w *waiter) repeat(o *outcome) { *w.told = append(*w.told, o) }
-func (w *waiter) refuse(f *failure) { *w.told = append(*w.told, &outcome{failure: f}) }
-func (w *waiter) later()            {}
-func (w *waiter) letGo()            {}
+func (w *waiter) first(k *keyed)        { w.keyed, w.goesOn = k, true }
+func (w *waiter) repeat(o *outcome)     { *w.told = append(*w.told, o) }
+func (w *waiter) refuse(f *reply.Error) { *w.told = append(*w.told, &outcome{failure: f}) }
+func (w *waiter) later()                {}
+func (w *waiter) letGo()                {}
 
 // sharing are keys that a bucket has which nobody serves: what is written to it
 // waits.
@@ -164,11 +165,11 @@ func TestSharedKeys_WaitForSoMany(t *testing.T) {
 // did not reach Asterisk, else the outcome, also that nobody knows it.
 func TestSharedKeys_TellHowItEnded(t *testing.T) {
 	for _, test := range []struct {
-		fail *failure
+		fail *reply.Error
 		want string
 	}{
-		{nil, "ended"}, {&failure{Kind: "timeout", Sent: "unknown"}, "ended"}, {&failure{Kind: "asterisk_error", Sent: "yes"}, "ended"},
-		{&failure{Kind: "busy", Sent: "no"}, "free"},
+		{nil, "ended"}, {&reply.Error{Kind: "timeout", Sent: "unknown"}, "ended"}, {&reply.Error{Kind: "asterisk_error", Sent: "yes"}, "ended"},
+		{&reply.Error{Kind: "busy", Sent: "no"}, "free"},
 	} {
 		s, r := sharing()
 		c, _ := claiming(r)

@@ -45,9 +45,9 @@ func TestStream_PartsAreNumberedAndTheReplyCountsThem(t *testing.T) {
 		}
 	}
 	natstest.Within(t, "nothing is left of it", func() bool {
-		return a.endpoints[0].shared.probes.open() == 0 && a.servers[0].target.streamed.waiting.Load() == 0
+		return a.endpoints[0].shared.probes.Open() == 0 && a.servers[0].target.streamed.Waiting.Load() == 0
 	})
-	if n := a.servers[0].target.streamed.published.Load(); n != items+1 {
+	if n := a.servers[0].target.streamed.Published.Load(); n != items+1 {
 		t.Errorf("%d parts are counted", n)
 	}
 }
@@ -59,8 +59,8 @@ func TestStream_NobodyListens(t *testing.T) {
 	a.sims["pbx1"].Always("CoreShowChannels", amisim.ListChannels(items))
 	a.to(requestFor("pbx1", "CoreShowChannels", "", "Ami-Reply", "stream"))
 	counts := &a.servers[0].target.streamed
-	natstest.Within(t, "the rest is counted", func() bool { return counts.published.Load()+counts.unheard.Load() == items+1 })
-	if counts.unheard.Load() == 0 {
+	natstest.Within(t, "the rest is counted", func() bool { return counts.Published.Load()+counts.Unheard.Load() == items+1 })
+	if counts.Unheard.Load() == 0 {
 		t.Error("all of it was sent to nobody")
 	}
 }

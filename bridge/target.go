@@ -7,6 +7,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 // target is a server that Actions are for.
@@ -16,7 +17,7 @@ type target struct {
 	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
 	permits  atomic.Pointer[permits]
 	tally    tally
-	streamed partCounts
+	streamed reply.PartCounts
 }
 
 // newTarget returns one for own, a server of all, with link.

@@ -1,4 +1,4 @@
-package bridge
+package reply
 
 import (
 	"context"
@@ -18,34 +18,34 @@ import (
 // A reply has what the bridge knows of the Action and what Asterisk said; what
 // there is none of is left out.
 func TestReply_HasWhatThereIs(t *testing.T) {
-	head := replyHead{server: "pbx1", node: "b1", action: "Ping"}
-	whole := replyHead{
-		server: "pbx1", node: "b1", action: "Ping", actionID: "b1.pbx1.x.1", requestID: `my "id"`, stream: &stream{parts: 3}, masked: []string{"Password", "Secret"},
+	head := Head{Server: "pbx1", Node: "b1", Action: "Ping"}
+	whole := Head{
+		Server: "pbx1", Node: "b1", Action: "Ping", ActionID: "b1.pbx1.x.1", RequestID: `my "id"`, Stream: &Stream{parts: 3}, Masked: []string{"Password", "Secret"},
 	}
 	result := &correlation.Result{
 		Response: "Success", Message: "m", Fields: []byte(`{"Response":"Success"}`), Events: []byte(`{"Event":"A"},{"Event":"B"}`), Output: []byte(`"a","b"`),
 		Duration: 1_234_567,
 	}
 	for name, test := range map[string]struct {
-		h    replyHead
+		h    Head
 		r    *correlation.Result
-		f    *failure
+		f    *Error
 		want string
 	}{
-		"refused": {head, nil, &failure{Code: 403, Kind: "forbidden", Sent: "no", Message: "m", rule: "r"},
+		"refused": {head, nil, &Error{Code: 403, Kind: "forbidden", Sent: "no", Message: "m", Rule: "r"},
 			`{"server":"pbx1","node":"b1","action":"Ping","error":{"code":403,"kind":"forbidden","sent":"no","message":"m"}}`},
-		"without an answer": {head, &correlation.Result{Duration: 2_000_000}, &failure{Code: 504, Kind: "timeout", Sent: "unknown"},
+		"without an answer": {head, &correlation.Result{Duration: 2_000_000}, &Error{Code: 504, Kind: "timeout", Sent: "unknown"},
 			`{"server":"pbx1","node":"b1","action":"Ping","duration_ms":2,"error":{"code":504,"kind":"timeout","sent":"unknown"}}`},
 		"all": {whole, result, nil, `{"server":"pbx1","node":"b1","action":"Ping","action_id":"b1.pbx1.x.1","request_id":"my \"id\"",
 			"response":"Success","message":"m","fields":{"Response":"Success"},"events":[{"Event":"A"},{"Event":"B"}],"output":["a","b"],
 			"duration_ms":1.235,"parts":3,"masked":["Password","Secret"]}`},
-		"no parts": {replyHead{server: "pbx1", node: "b1", action: "Ping", stream: &stream{}}, &correlation.Result{}, nil,
+		"no parts": {Head{Server: "pbx1", Node: "b1", Action: "Ping", Stream: &Stream{}}, &correlation.Result{}, nil,
 			`{"server":"pbx1","node":"b1","action":"Ping","duration_ms":0,"parts":0}`},
-		"again": {head, nil, &failure{Code: 429, Kind: "busy", Sent: "no", RetryAfter: 100},
+		"again": {head, nil, &Error{Code: 429, Kind: "busy", Sent: "no", RetryAfter: 100},
 			`{"server":"pbx1","node":"b1","action":"Ping","error":{"code":429,"kind":"busy","sent":"no","retry_after_ms":100}}`},
 	} {
 		var got, want any
-		text := appendReply(nil, test.h, test.r, test.f)
+		text := Append(nil, test.h, test.r, test.f)
 		if err := json.Unmarshal(text, &got); err != nil {
 			t.Errorf("%s: %v in %s", name, err, text)
 		}
@@ -61,17 +61,17 @@ func TestReply_HasWhatThereIs(t *testing.T) {
 // The headers of a message say what it is: an error, a repeat, a part with its
 // number, its server and what is hidden in it.
 func TestReply_HasHeaders(t *testing.T) {
-	s := &stream{server: "pbx1"}
+	s := &Stream{server: "pbx1"}
 	for name, test := range map[string]struct {
-		r    reply
+		r    Message
 		want map[string]string
 	}{
-		"a reply":    {reply{}, map[string]string{}},
-		"an error":   {reply{failure: &failure{Code: 504, Kind: "timeout", Message: "m"}}, map[string]string{"Nats-Service-Error": "timeout: m", "Nats-Service-Error-Code": "504"}},
-		"a repeat":   {reply{repeat: true}, map[string]string{"Ami-Idempotent-Replay": "true"}},
-		"a part":     {reply{part: 7, stream: s}, map[string]string{"Ami-Part": "7", "Ami-Server": "pbx1"}},
-		"the end":    {reply{stream: s}, map[string]string{}},
-		"and masked": {reply{part: 7, stream: s, masked: []string{"Password", "Secret"}}, map[string]string{"Ami-Part": "7", "Ami-Server": "pbx1", "Ami-Masked": "Password,Secret"}},
+		"a reply":    {Message{}, map[string]string{}},
+		"an error":   {Message{Error: &Error{Code: 504, Kind: "timeout", Message: "m"}}, map[string]string{"Nats-Service-Error": "timeout: m", "Nats-Service-Error-Code": "504"}},
+		"a repeat":   {Message{Repeat: true}, map[string]string{"Ami-Idempotent-Replay": "true"}},
+		"a part":     {Message{part: 7, Stream: s}, map[string]string{"Ami-Part": "7", "Ami-Server": "pbx1"}},
+		"the end":    {Message{Stream: s}, map[string]string{}},
+		"and masked": {Message{part: 7, Stream: s, masked: []string{"Password", "Secret"}}, map[string]string{"Ami-Part": "7", "Ami-Server": "pbx1", "Ami-Masked": "Password,Secret"}},
 	} {
 		got := map[string]string{}
 		for name, values := range test.r.message().Header {
@@ -87,19 +87,19 @@ func TestReply_HasHeaders(t *testing.T) {
 // was at that.
 func TestReplier_EndsOnceNothingWaits(t *testing.T) {
 	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-	r := newReplier(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	r := NewSender(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	const n = 30
 	published := 0
 	var next func()
 	next = func() {
 		if published++; published < n {
-			r.queue(reply{to: "_INBOX.x", body: []byte("{}"), done: next})
+			r.Queue(Message{To: "_INBOX.x", Body: []byte("{}"), Done: next})
 		}
 	}
-	r.queue(reply{to: "_INBOX.x", body: []byte("{}"), done: next})
+	r.Queue(Message{To: "_INBOX.x", Body: []byte("{}"), Done: next})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r.run(ended); published != n {
+	if r.Run(ended); published != n {
 		t.Errorf("%d of %d are published", published, n)
 	}
 }
@@ -108,16 +108,16 @@ func TestReplier_EndsOnceNothingWaits(t *testing.T) {
 func TestReplier_CountsUnheardParts(t *testing.T) {
 	s := unpublished()
 	s.gone.Store(true)
-	s.replier.publish(reply{to: "_INBOX.x", part: 2, stream: s})
-	if s.counts.unheard.Load() != 1 || s.counts.published.Load() != 0 || s.counts.lost.Load() != 0 {
-		t.Errorf("%d unheard, %d published, %d lost", s.counts.unheard.Load(), s.counts.published.Load(), s.counts.lost.Load())
+	s.replier.Publish(Message{To: "_INBOX.x", part: 2, Stream: s})
+	if s.counts.Unheard.Load() != 1 || s.counts.Published.Load() != 0 || s.counts.Lost.Load() != 0 {
+		t.Errorf("%d unheard, %d published, %d lost", s.counts.Unheard.Load(), s.counts.Published.Load(), s.counts.Lost.Load())
 	}
 }
 
 // A reply that NATS does not take is answered with why.
 func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
-	r := newReplier(conntest.Open(t, server.ClientURL()), zap.NewNop())
+	r := NewSender(conntest.Open(t, server.ClientURL()), zap.NewNop())
 	nc, _ := natstest.Client(t, server.ClientURL())
 	sub, err := nc.SubscribeSync("_INBOX.caller.1")
 	if err != nil {
@@ -126,7 +126,7 @@ func TestReplier_SaysWhenAReplyDoesNotFit(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	r.publish(reply{to: "_INBOX.caller.1", head: replyHead{server: "pbx1", action: "Status"}, body: make([]byte, 2<<20)})
+	r.Publish(Message{To: "_INBOX.caller.1", Head: Head{Server: "pbx1", Action: "Status"}, Body: make([]byte, 2<<20)})
 	msg, err := sub.NextMsg(natstest.Patience)
 	if err != nil {
 		t.Fatal(err)

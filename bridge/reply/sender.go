@@ -1,4 +1,4 @@
-package bridge
+package reply
 
 import (
 	"context"
@@ -17,39 +17,39 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
-// reply is one message on its way to a caller: a whole reply, or a part of it.
-type reply struct {
-	to      string
-	head    replyHead
-	body    []byte
-	failure *failure
-	done    func()   // gives back what the reply holds
-	stream  *stream  // that it is a part of, or the end of
-	part    int      // its number, or 0
-	masked  []string // the headers of the part that are hidden
-	probe   string   // where to hear that nobody listens, or empty
-	repeat  bool     // the outcome of an earlier request
+// Message is one message on its way to a caller: a whole reply, or a part of it.
+type Message struct {
+	To     string
+	Head   Head
+	Body   []byte
+	Error  *Error
+	Done   func()   // gives back what the reply holds
+	Stream *Stream  // that it is a part of, or the end of
+	part   int      // its number, or 0
+	masked []string // the headers of the part that are hidden
+	probe  string   // where to hear that nobody listens, or empty
+	Repeat bool     // the outcome of an earlier request
 }
 
-// replier publishes replies, so that whoever ends a call, an AMI reader as a
+// Sender publishes replies, so that whoever ends a call, an AMI reader as a
 // rule, never calls NATS. Its queue is bounded by the calls' slots: each reply
 // holds the one of its Action until it is published.
-type replier struct {
+type Sender struct {
 	conn  *natsconn.Conn
 	again <-chan struct{} // the connection has come or gone
 	log   *zap.Logger
 	wake  chan struct{} // of capacity 1
 
 	mu      sync.Mutex
-	waiting []reply
+	waiting []Message
 }
 
-func newReplier(c *natsconn.Conn, log *zap.Logger) *replier {
-	return &replier{conn: c, again: c.Watch(), log: log, wake: make(chan struct{}, 1)}
+func NewSender(c *natsconn.Conn, log *zap.Logger) *Sender {
+	return &Sender{conn: c, again: c.Watch(), log: log, wake: make(chan struct{}, 1)}
 }
 
-// queue hands over a reply and returns at once.
-func (r *replier) queue(answer reply) {
+// Queue hands over a reply and returns at once.
+func (r *Sender) Queue(answer Message) {
 	r.mu.Lock()
 	r.waiting = append(r.waiting, answer)
 	r.mu.Unlock()
@@ -59,16 +59,16 @@ func (r *replier) queue(answer reply) {
 	}
 }
 
-// run publishes until ctx ends and nothing waits.
-func (r *replier) run(ctx context.Context) {
-	var batch []reply
+// Run publishes until ctx ends and nothing waits.
+func (r *Sender) Run(ctx context.Context) {
+	var batch []Message
 	for {
 		r.mu.Lock()
 		batch, r.waiting = r.waiting, batch[:0]
 		r.mu.Unlock()
 		for i := range batch {
-			r.publish(batch[i])
-			batch[i] = reply{}
+			r.Publish(batch[i])
+			batch[i] = Message{}
 		}
 		if len(batch) > 0 {
 			continue
@@ -81,12 +81,12 @@ func (r *replier) run(ctx context.Context) {
 	}
 }
 
-// publish sends one reply. A caller that went away costs one message to
+// Publish sends one reply. A caller that went away costs one message to
 // nobody; a connection that is down loses the reply, and the caller times out
 // knowing nothing, as it would have without us.
-func (r *replier) publish(answer reply) {
-	if answer.done != nil {
-		defer answer.done()
+func (r *Sender) Publish(answer Message) {
+	if answer.Done != nil {
+		defer answer.Done()
 	}
 	if answer.part > 0 {
 		r.publishPart(&answer)
@@ -103,18 +103,18 @@ func (r *replier) publish(answer reply) {
 
 // publishPart sends one part of a stream, unless nobody listens. One that does
 // not fit a message spoils the reply behind it.
-func (r *replier) publishPart(answer *reply) {
-	s := answer.stream
+func (r *Sender) publishPart(answer *Message) {
+	s := answer.Stream
 	if s.gone.Load() {
-		s.counts.unheard.Add(1)
+		s.counts.Unheard.Add(1)
 		return
 	}
 	err := r.send(answer.message())
 	if err == nil {
-		s.counts.published.Add(1)
+		s.counts.Published.Add(1)
 		return
 	}
-	s.counts.lost.Add(1)
+	s.counts.Lost.Add(1)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		s.spoilt.Store(true)
 		return
@@ -127,7 +127,7 @@ const remakeTime = 5 * time.Second
 
 // send publishes m. A connection that is down keeps it by itself; one that was
 // closed, for good or because the server takes more now, is waited for.
-func (r *replier) send(m *nats.Msg) error {
+func (r *Sender) send(m *nats.Msg) error {
 	late := time.NewTimer(remakeTime)
 	defer late.Stop()
 	for {
@@ -147,21 +147,21 @@ func (r *replier) send(m *nats.Msg) error {
 }
 
 // message is the answer as NATS has it.
-func (answer *reply) message() *nats.Msg {
-	if answer.part == 0 && answer.stream != nil && answer.stream.spoilt.Load() {
+func (answer *Message) message() *nats.Msg {
+	if answer.part == 0 && answer.Stream != nil && answer.Stream.spoilt.Load() {
 		return answer.tooLarge()
 	}
-	msg := nats.NewMsg(answer.to)
-	msg.Data = answer.body
-	if answer.failure != nil {
-		answer.failure.setError(msg)
+	msg := nats.NewMsg(answer.To)
+	msg.Data = answer.Body
+	if answer.Error != nil {
+		answer.Error.setError(msg)
 	}
-	if answer.repeat {
+	if answer.Repeat {
 		msg.Header.Set("Ami-Idempotent-Replay", "true")
 	}
 	if answer.part > 0 {
 		msg.Header.Set("Ami-Part", strconv.Itoa(answer.part))
-		msg.Header.Set("Ami-Server", answer.stream.server)
+		msg.Header.Set("Ami-Server", answer.Stream.server)
 		if len(answer.masked) > 0 {
 			msg.Header.Set("Ami-Masked", strings.Join(answer.masked, ","))
 		}
@@ -171,19 +171,19 @@ func (answer *reply) message() *nats.Msg {
 }
 
 // tooLarge takes the place of an answer that NATS does not take.
-func (answer *reply) tooLarge() *nats.Msg {
-	f := &failure{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: tooLargeForNATS}
-	msg := nats.NewMsg(answer.to)
-	msg.Data = appendReply(nil, answer.head, nil, f)
+func (answer *Message) tooLarge() *nats.Msg {
+	f := &Error{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: tooLargeForNATS}
+	msg := nats.NewMsg(answer.To)
+	msg.Data = Append(nil, answer.Head, nil, f)
 	f.setError(msg)
 	return msg
 }
 
 // lost notes a reply that NATS did not take.
-func (r *replier) lost(err error) { r.log.Warn("reply lost", zap.Error(err)) }
+func (r *Sender) lost(err error) { r.log.Warn("reply lost", zap.Error(err)) }
 
-// end publishes the empty message that ends so many replies.
-func (r *replier) end(to string, replies int) {
+// End publishes the empty message that ends so many replies.
+func (r *Sender) End(to string, replies int) {
 	msg := nats.NewMsg(to)
 	msg.Header.Set("Ami-Replies", strconv.Itoa(replies))
 	if err := r.send(msg); err != nil {
@@ -191,35 +191,35 @@ func (r *replier) end(to string, replies int) {
 	}
 }
 
-// replyHead is what the bridge itself knows of an Action.
-type replyHead struct {
-	server, node, action, actionID, requestID string
-	stream                                    *stream  // of the parts before it, or nil
-	masked                                    []string // headers that are hidden, in the parts as well
+// Head is what the bridge itself knows of an Action.
+type Head struct {
+	Server, Node, Action, ActionID, RequestID string
+	Stream                                    *Stream  // of the parts before it, or nil
+	Masked                                    []string // headers that are hidden, in the parts as well
 }
 
-// appendReply writes the reply's JSON. r is nil for an Action that was refused
+// Append writes the reply's JSON. r is nil for an Action that was refused
 // before it was a call.
-func appendReply(dst []byte, h replyHead, r *correlation.Result, f *failure) []byte {
+func Append(dst []byte, h Head, r *correlation.Result, f *Error) []byte {
 	dst = append(dst, `{"server":`...)
-	dst = jsontext.AppendString(dst, h.server)
-	dst = jsontext.AppendMember(dst, "node", h.node)
-	dst = jsontext.AppendMember(dst, "action", h.action)
-	if h.actionID != "" {
-		dst = jsontext.AppendMember(dst, "action_id", h.actionID)
+	dst = jsontext.AppendString(dst, h.Server)
+	dst = jsontext.AppendMember(dst, "node", h.Node)
+	dst = jsontext.AppendMember(dst, "action", h.Action)
+	if h.ActionID != "" {
+		dst = jsontext.AppendMember(dst, "action_id", h.ActionID)
 	}
-	if h.requestID != "" {
-		dst = jsontext.AppendMember(dst, "request_id", h.requestID)
+	if h.RequestID != "" {
+		dst = jsontext.AppendMember(dst, "request_id", h.RequestID)
 	}
 	if r != nil {
 		dst = appendResult(dst, r)
 	}
-	if h.stream != nil {
-		dst = strconv.AppendInt(append(dst, `,"parts":`...), int64(h.stream.parts), 10)
+	if h.Stream != nil {
+		dst = strconv.AppendInt(append(dst, `,"parts":`...), int64(h.Stream.parts), 10)
 	}
-	if len(h.masked) > 0 {
+	if len(h.Masked) > 0 {
 		dst = append(dst, `,"masked":[`...)
-		for i, name := range h.masked {
+		for i, name := range h.Masked {
 			if i > 0 {
 				dst = append(dst, ',')
 			}

@@ -1,4 +1,4 @@
-package bridge
+package reply
 
 import (
 	"errors"
@@ -11,15 +11,15 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// failure is why an Action has no good answer: the error of a reply.
-type failure struct {
+// Error is why an Action has no good answer: the error of a reply.
+type Error struct {
 	Code       int    `json:"code"`
 	Kind       string `json:"kind"`
 	Sent       string `json:"sent"`
 	RetryAfter int64  `json:"retry_after_ms,omitempty"`
 	Message    string `json:"message,omitempty"`
 
-	rule string `json:"-"` // that refuses, for the audit
+	Rule string `json:"-"` // that refuses, for the audit
 }
 
 const (
@@ -51,9 +51,9 @@ func whyTooLarge(r *correlation.Result) string {
 	return tooLarge
 }
 
-// failureOf returns what r's outcome means to the caller, nil for an answer.
-func failureOf(r *correlation.Result) *failure {
-	f := &failure{Sent: r.Sent.String()}
+// ErrorOf returns what r's outcome means to the caller, nil for an answer.
+func ErrorOf(r *correlation.Result) *Error {
+	f := &Error{Sent: r.Sent.String()}
 	switch r.Outcome {
 	case correlation.Answered:
 		return nil
@@ -81,26 +81,26 @@ func failureOf(r *correlation.Result) *failure {
 }
 
 // text is the error in the header of a reply: NATS wants one line.
-func (f *failure) text() string { return f.Kind + ": " + f.Message }
+func (f *Error) text() string { return f.Kind + ": " + f.Message }
 
 // setError puts f where NATS services have it (ADR-32).
-func (f *failure) setError(msg *nats.Msg) {
+func (f *Error) setError(msg *nats.Msg) {
 	msg.Header.Set("Nats-Service-Error", f.text())
 	msg.Header.Set("Nats-Service-Error-Code", strconv.Itoa(f.Code))
 }
 
-func badRequest(err error) *failure {
-	return &failure{Code: 400, Kind: "bad_request", Sent: "no", Message: err.Error()}
+func BadRequest(err error) *Error {
+	return &Error{Code: 400, Kind: "bad_request", Sent: "no", Message: err.Error()}
 }
 
-// busyRetry is what a caller is told when buffers are full: about the time in
+// BusyRetry is what a caller is told when buffers are full: about the time in
 // which a healthy Asterisk answers a hundred Actions.
-const busyRetry = 100 * time.Millisecond
+const BusyRetry = 100 * time.Millisecond
 
-// kindNoInbox is the outcome of a request that nobody may be told of.
-const kindNoInbox = "no_inbox"
+// KindNoInbox is the outcome of a request that nobody may be told of.
+const KindNoInbox = "no_inbox"
 
-// busyWith is the refusal for want of room.
-func busyWith(message string) *failure {
-	return &failure{Code: 429, Kind: "busy", Sent: "no", RetryAfter: busyRetry.Milliseconds(), Message: message}
+// Busy is the refusal for want of room.
+func Busy(message string) *Error {
+	return &Error{Code: 429, Kind: "busy", Sent: "no", RetryAfter: BusyRetry.Milliseconds(), Message: message}
 }

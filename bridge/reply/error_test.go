@@ -1,4 +1,4 @@
-package bridge
+package reply
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func TestFailureOf_TooLargeSaysWhatToDo(t *testing.T) {
 		"large part":   {correlation.Call{Part: part}, correlation.ErrReplyFull, false, false, "part"},
 		"refused part": {correlation.Call{Part: part}, correlation.ErrPartRefused, false, false, "slowly"},
 	} {
-		f := failureOf(&correlation.Result{Call: tc.call, Outcome: correlation.TooLarge, Sent: correlation.SentYes, Cause: tc.cause})
+		f := ErrorOf(&correlation.Result{Call: tc.call, Outcome: correlation.TooLarge, Sent: correlation.SentYes, Cause: tc.cause})
 		if f.Code != 413 || f.Kind != "reply_too_large" || f.Sent != "yes" {
 			t.Errorf("%s: %+v", name, f)
 		}
@@ -46,7 +46,7 @@ func TestFailureOf_EachOutcome(t *testing.T) {
 		correlation.NotSent: "503 not_connected", correlation.TooLarge: "413 reply_too_large", correlation.ShuttingDown: "503 shutting_down",
 	} {
 		for _, sent := range []correlation.SentState{correlation.SentNo, correlation.SentYes, correlation.SentUnknown} {
-			f := failureOf(&correlation.Result{Outcome: outcome, Sent: sent, Cause: why})
+			f := ErrorOf(&correlation.Result{Outcome: outcome, Sent: sent, Cause: why})
 			if got := fmt.Sprint(f.Code, " ", f.Kind); got != want || f.Sent != sent.String() {
 				t.Errorf("%v, sent %v: %+v, want %s", outcome, sent, f, want)
 			}
@@ -55,7 +55,7 @@ func TestFailureOf_EachOutcome(t *testing.T) {
 			}
 		}
 	}
-	if f := failureOf(&correlation.Result{Outcome: correlation.Answered}); f != nil {
+	if f := ErrorOf(&correlation.Result{Outcome: correlation.Answered}); f != nil {
 		t.Errorf("an answer is %+v", f)
 	}
 }

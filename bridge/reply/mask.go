@@ -1,4 +1,4 @@
-package bridge
+package reply
 
 import (
 	"slices"
@@ -7,17 +7,17 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
-// mask hides secrets in what Asterisk said. It is set up for one request, and
+// Mask hides secrets in what Asterisk said. It is set up for one request, and
 // used by whoever delivers its reply, one at a time. Its zero value hides them.
-type mask struct {
-	off   bool
-	names []string // of the headers that were hidden, each once
+type Mask struct {
+	Off   bool
+	Names []string // of the headers that were hidden, each once
 }
 
-// result hides secrets in the headers of r's response and of its events. Output,
+// Result hides secrets in the headers of r's response and of its events. Output,
 // the lines of a Command, stays: they have no names.
-func (m *mask) result(r *correlation.Result) {
-	if m.off {
+func (m *Mask) Result(r *correlation.Result) {
+	if m.Off {
 		return
 	}
 	var inFields, inEvents []string
@@ -29,8 +29,8 @@ func (m *mask) result(r *correlation.Result) {
 
 // part returns an event of a stream without secrets, in bytes of its own, and
 // the names of what was hidden in it.
-func (m *mask) part(event []byte) (own []byte, names []string) {
-	if !m.off {
+func (m *Mask) part(event []byte) (own []byte, names []string) {
+	if !m.Off {
 		if own, names = redact.Headers(event); names != nil {
 			m.add(names)
 			return own, names
@@ -39,10 +39,10 @@ func (m *mask) part(event []byte) (own []byte, names []string) {
 	return slices.Clone(event), nil
 }
 
-func (m *mask) add(names []string) {
+func (m *Mask) add(names []string) {
 	for _, name := range names {
-		if !slices.Contains(m.names, name) {
-			m.names = append(m.names, name)
+		if !slices.Contains(m.Names, name) {
+			m.Names = append(m.Names, name)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package bridge
+package reply
 
 import (
 	"encoding/json"
@@ -20,8 +20,8 @@ var maskedParts = []string{
 func TestMask_HidesInEachPartOfAReply(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		r := &correlation.Result{Fields: []byte(`{"Response":"Success","Secret":"c4n4ry"}`), Events: []byte(strings.Join(maskedParts, ","))}
-		m := mask{off: off}
-		m.result(r)
+		m := Mask{Off: off}
+		m.Result(r)
 		if shown := strings.Contains(string(r.Fields), "c4n4ry"); shown != off {
 			t.Errorf("granted is %v: %s", off, r.Fields)
 		}
@@ -32,8 +32,8 @@ func TestMask_HidesInEachPartOfAReply(t *testing.T) {
 		if off {
 			want = nil
 		}
-		if !slices.Equal(m.names, want) {
-			t.Errorf("granted is %v: it names %q", off, m.names)
+		if !slices.Equal(m.Names, want) {
+			t.Errorf("granted is %v: it names %q", off, m.Names)
 		}
 	}
 }
@@ -42,7 +42,7 @@ func TestMask_HidesInEachPartOfAReply(t *testing.T) {
 // all parts names what was hidden in any.
 func TestMask_PartsAreTheirOwn(t *testing.T) {
 	for _, off := range []bool{false, true} {
-		m := mask{off: off}
+		m := Mask{Off: off}
 		for i, text := range maskedParts {
 			buffer := []byte(text)
 			own, names := m.part(buffer)
@@ -54,8 +54,8 @@ func TestMask_PartsAreTheirOwn(t *testing.T) {
 				t.Errorf("granted is %v, part %d: %q", off, i, own)
 			}
 		}
-		if want := []string{"Password", "Md5Cred"}; !off && !slices.Equal(m.names, want) {
-			t.Errorf("the parts together name %q", m.names)
+		if want := []string{"Password", "Md5Cred"}; !off && !slices.Equal(m.Names, want) {
+			t.Errorf("the parts together name %q", m.Names)
 		}
 	}
 }

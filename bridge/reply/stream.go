@@ -1,4 +1,4 @@
-package bridge
+package reply
 
 import (
 	"strconv"
@@ -21,43 +21,43 @@ const (
 	probeEach = 64
 )
 
-// stream is a reply of many messages (Ami-Reply: stream): each event of a list
+// Stream is a reply of many messages (Ami-Reply: stream): each event of a list
 // and each block of output as it comes, then the reply with their number.
-type stream struct {
+type Stream struct {
 	to      string
 	server  string
-	counts  *partCounts // of all the server's streams
-	replier *replier
-	probes  *noResponders
-	mask    *mask       // of the ask; of whoever delivers
+	counts  *PartCounts // of all the server's streams
+	replier *Sender
+	probes  *NoResponders
+	mask    *Mask       // of the ask; of whoever delivers
 	parts   int         // handed over; of whoever delivers
 	id      string      // at probes, from the first part on
 	gone    atomic.Bool // nobody listens
 	spoilt  atomic.Bool // a part did not fit a message
 }
 
-// newStream returns a reply of many messages to a caller, whose parts are masked by
+// NewStream returns a reply of many messages to a caller, whose parts are masked by
 // mask, count in counts and go out by replier. It asks by probes whether somebody
 // listens.
-func newStream(to, server string, counts *partCounts, replier *replier, probes *noResponders, mask *mask) *stream {
-	return &stream{to: to, server: server, counts: counts, replier: replier, probes: probes, mask: mask}
+func NewStream(to, server string, counts *PartCounts, replier *Sender, probes *NoResponders, mask *Mask) *Stream {
+	return &Stream{to: to, server: server, counts: counts, replier: replier, probes: probes, mask: mask}
 }
 
-// partCounts counts the parts of all streams of one server.
-type partCounts struct {
-	waiting   atomic.Int64  // bytes of those that wait to be published
-	published atomic.Uint64 // handed to NATS
-	unheard   atomic.Uint64 // not, since nobody listens any more
-	lost      atomic.Uint64 // not taken by NATS; the reply says so if it can
+// PartCounts counts the parts of all streams of one server.
+type PartCounts struct {
+	Waiting   atomic.Int64  // bytes of those that wait to be published
+	Published atomic.Uint64 // handed to NATS
+	Unheard   atomic.Uint64 // not, since nobody listens any more
+	Lost      atomic.Uint64 // not taken by NATS; the reply says so if it can
 }
 
-// take queues one part of the reply. It runs on an AMI reader and does not
+// Take queues one part of the reply. It runs on an AMI reader and does not
 // wait. False means that there is no room. If nobody listens any more the rest
 // is only counted.
-func (s *stream) take(p correlation.Part) bool {
+func (s *Stream) Take(p correlation.Part) bool {
 	s.parts++
 	if s.gone.Load() {
-		s.counts.unheard.Add(1)
+		s.counts.Unheard.Add(1)
 		return true
 	}
 	var body []byte
@@ -68,43 +68,43 @@ func (s *stream) take(p correlation.Part) bool {
 		body, masked = s.mask.part(p.Event)
 	}
 	size := int64(len(body))
-	if s.counts.waiting.Add(size) > streamBytes {
-		s.counts.waiting.Add(-size)
-		s.counts.lost.Add(1)
+	if s.counts.Waiting.Add(size) > streamBytes {
+		s.counts.Waiting.Add(-size)
+		s.counts.Lost.Add(1)
 		return false
 	}
-	answer := reply{to: s.to, body: body, part: s.parts, masked: masked, stream: s, done: func() { s.counts.waiting.Add(-size) }}
+	answer := Message{To: s.to, Body: body, part: s.parts, masked: masked, Stream: s, Done: func() { s.counts.Waiting.Add(-size) }}
 	if s.parts%probeEach == 1 {
 		if s.id == "" {
 			s.id = s.probes.add(s)
 		}
 		answer.probe = s.probes.prefix + s.id
 	}
-	s.replier.queue(answer)
+	s.replier.Queue(answer)
 	return true
 }
 
-// end forgets the stream. It is called when its reply is out.
-func (s *stream) end() { s.probes.remove(s.id) }
+// End forgets the stream. It is called when its reply is out.
+func (s *Stream) End() { s.probes.remove(s.id) }
 
-// noResponders hear that nobody listens to a stream: the server answers a part that
+// NoResponders hear that nobody listens to a stream: the server answers a part that
 // has a reply subject with 503 if its own subject has no subscriber. So a caller
 // that went away costs no more than what is on the way.
-type noResponders struct {
+type NoResponders struct {
 	prefix string
 
 	mu   sync.Mutex // protects the following
 	last uint64
-	live map[string]*stream
+	live map[string]*Stream
 }
 
-func newNoResponders(c *natsconn.Conn) (*noResponders, error) {
-	p := &noResponders{prefix: c.Inbox() + ".", live: make(map[string]*stream)}
+func NewNoResponders(c *natsconn.Conn) (*NoResponders, error) {
+	p := &NoResponders{prefix: c.Inbox() + ".", live: make(map[string]*Stream)}
 	_, err := c.Subscribe(p.prefix+"*", "", p.heard)
 	return p, err
 }
 
-func (p *noResponders) add(s *stream) string {
+func (p *NoResponders) add(s *Stream) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last++
@@ -113,13 +113,13 @@ func (p *noResponders) add(s *stream) string {
 	return id
 }
 
-func (p *noResponders) remove(id string) {
+func (p *NoResponders) remove(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.live, id)
 }
 
-func (p *noResponders) heard(m *nats.Msg) {
+func (p *NoResponders) heard(m *nats.Msg) {
 	if len(m.Data) > 0 || m.Header.Get("Status") != "503" {
 		return
 	}
@@ -130,8 +130,8 @@ func (p *noResponders) heard(m *nats.Msg) {
 	}
 }
 
-// open returns how many streams have a part that asks.
-func (p *noResponders) open() int {
+// Open returns how many streams have a part that asks.
+func (p *NoResponders) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.live)

@@ -1,4 +1,4 @@
-package bridge
+package reply
 
 import (
 	"encoding/json"
@@ -15,11 +15,11 @@ import (
 )
 
 // unpublished is a stream whose parts nobody publishes.
-func unpublished() *stream {
+func unpublished() *Stream {
 	c := conntest.Bare()
-	return &stream{
-		server: "pbx1", counts: new(partCounts), replier: newReplier(c, zap.NewNop()), mask: new(mask),
-		probes: &noResponders{prefix: "_INBOX.p.", live: make(map[string]*stream)},
+	return &Stream{
+		server: "pbx1", counts: new(PartCounts), replier: NewSender(c, zap.NewNop()), mask: new(Mask),
+		probes: &NoResponders{prefix: "_INBOX.p.", live: make(map[string]*Stream)},
 	}
 }
 
@@ -29,16 +29,16 @@ func TestStream_PartsThatWaitAreBounded(t *testing.T) {
 	s := unpublished()
 	part := correlation.Part{Output: make([]byte, 1<<20)}
 	taken := 0
-	for s.take(part) {
+	for s.Take(part) {
 		taken++
 	}
-	if waiting := s.counts.waiting.Load(); waiting > streamBytes || waiting < streamBytes-2<<20 || taken != 63 || s.counts.lost.Load() != 1 {
-		t.Errorf("%d parts are taken, %d bytes wait, %d are lost", taken, waiting, s.counts.lost.Load())
+	if waiting := s.counts.Waiting.Load(); waiting > streamBytes || waiting < streamBytes-2<<20 || taken != 63 || s.counts.Lost.Load() != 1 {
+		t.Errorf("%d parts are taken, %d bytes wait, %d are lost", taken, waiting, s.counts.Lost.Load())
 	}
 	for _, r := range s.replier.waiting {
-		r.done()
+		r.Done()
 	}
-	if waiting := s.counts.waiting.Load(); waiting != 0 || !s.take(part) {
+	if waiting := s.counts.Waiting.Load(); waiting != 0 || !s.Take(part) {
 		t.Errorf("once all are published %d bytes wait", waiting)
 	}
 }
@@ -47,15 +47,15 @@ func TestStream_PartsThatWaitAreBounded(t *testing.T) {
 func TestStream_PartsAreMasked(t *testing.T) {
 	s := unpublished()
 	for _, off := range []bool{false, true} {
-		s.mask.off = off
-		s.take(correlation.Part{Event: []byte(`{"Event":"AuthList","Password":"c4n4ry"}`)})
+		s.mask.Off = off
+		s.Take(correlation.Part{Event: []byte(`{"Event":"AuthList","Password":"c4n4ry"}`)})
 	}
 	hidden, granted := s.replier.waiting[0], s.replier.waiting[1]
-	if strings.Contains(string(hidden.body), "c4n4ry") || !slices.Equal(hidden.masked, []string{"Password"}) || !slices.Equal(s.mask.names, []string{"Password"}) {
-		t.Errorf("%s names %q, the reply %q", hidden.body, hidden.masked, s.mask.names)
+	if strings.Contains(string(hidden.Body), "c4n4ry") || !slices.Equal(hidden.masked, []string{"Password"}) || !slices.Equal(s.mask.Names, []string{"Password"}) {
+		t.Errorf("%s names %q, the reply %q", hidden.Body, hidden.masked, s.mask.Names)
 	}
-	if !strings.Contains(string(granted.body), "c4n4ry") || granted.masked != nil {
-		t.Errorf("granted: %s names %q", granted.body, granted.masked)
+	if !strings.Contains(string(granted.Body), "c4n4ry") || granted.masked != nil {
+		t.Errorf("granted: %s names %q", granted.Body, granted.masked)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestStream_PartsAreMasked(t *testing.T) {
 // answers, nor a word about another stream.
 func TestStream_BelievesTheServerAlone(t *testing.T) {
 	s, nobody := unpublished(), nats.Header{"Status": {"503"}}
-	s.take(correlation.Part{Event: []byte(`{"Event":"A"}`)})
+	s.Take(correlation.Part{Event: []byte(`{"Event":"A"}`)})
 	for name, m := range map[string]*nats.Msg{
 		"an answer":         {Subject: s.probes.prefix + s.id, Data: []byte("x"), Header: nobody},
 		"an empty answer":   {Subject: s.probes.prefix + s.id},
@@ -75,10 +75,10 @@ func TestStream_BelievesTheServerAlone(t *testing.T) {
 		}
 	}
 	s.probes.heard(&nats.Msg{Subject: s.probes.prefix + s.id, Header: nobody})
-	if !s.gone.Load() || !s.take(correlation.Part{}) || len(s.replier.waiting) != 1 || s.counts.unheard.Load() != 1 {
-		t.Errorf("gone is %v, %d parts wait, %d are unheard", s.gone.Load(), len(s.replier.waiting), s.counts.unheard.Load())
+	if !s.gone.Load() || !s.Take(correlation.Part{}) || len(s.replier.waiting) != 1 || s.counts.Unheard.Load() != 1 {
+		t.Errorf("gone is %v, %d parts wait, %d are unheard", s.gone.Load(), len(s.replier.waiting), s.counts.Unheard.Load())
 	}
-	if s.end(); len(s.probes.live) != 0 {
+	if s.End(); len(s.probes.live) != 0 {
 		t.Error("its end does not forget it")
 	}
 }
@@ -87,7 +87,7 @@ func TestStream_BelievesTheServerAlone(t *testing.T) {
 func TestStream_APartThatDoesNotFitSpoilsTheReply(t *testing.T) {
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, _ := natstest.Client(t, url)
-	r := newReplier(conntest.Open(t, url), zap.NewNop())
+	r := NewSender(conntest.Open(t, url), zap.NewNop())
 	s := unpublished()
 	to := nc.NewInbox()
 	sub, err := nc.SubscribeSync(to)
@@ -97,20 +97,20 @@ func TestStream_APartThatDoesNotFitSpoilsTheReply(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	r.publish(reply{to: to, body: make([]byte, 2<<20), part: 1, stream: s})
-	r.publish(reply{to: to, body: []byte(`{}`), stream: s})
-	r.publish(reply{to: to, body: make([]byte, 2<<20)}) // a whole reply is the same
+	r.Publish(Message{To: to, Body: make([]byte, 2<<20), part: 1, Stream: s})
+	r.Publish(Message{To: to, Body: []byte(`{}`), Stream: s})
+	r.Publish(Message{To: to, Body: make([]byte, 2<<20)}) // a whole reply is the same
 	for range 2 {
 		m, err := sub.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got struct{ Error failure }
+		var got struct{ Error Error }
 		if err := json.Unmarshal(m.Data, &got); err != nil || got.Error.Kind != "reply_too_large" || got.Error.Sent != "yes" || m.Header.Get("Nats-Service-Error-Code") != "413" {
 			t.Errorf("%v: %s", m.Header, m.Data)
 		}
 	}
-	if n := s.counts.lost.Load(); n != 1 {
+	if n := s.counts.Lost.Load(); n != 1 {
 		t.Errorf("%d parts are lost", n)
 	}
 }
