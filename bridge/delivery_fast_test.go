@@ -261,11 +261,11 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 // What the publisher asks before it speaks fast ingest.
 func TestStreams_TellsWhetherItIsBatched(t *testing.T) {
 	b, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), config.DeliverJetStream)
-	if !b.streams.batches.Load() {
+	if !b.streams.takesBatches() {
 		t.Error("a stream just made on this nats-server takes no fast ingest")
 	}
 	core, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), config.DeliverCore)
-	if core.streams.batches.Load() {
+	if core.streams.takesBatches() {
 		t.Error("a stream that is not there takes fast ingest")
 	}
 }

@@ -35,7 +35,7 @@ type nodeMsg struct {
 
 // tellNode publishes the state of this process. It is for the status goroutine.
 func (b *Bridge) tellNode(now time.Time) {
-	b.streams.changed.Store(false)
+	b.streams.toldOfAll()
 	node := nodeMsg{
 		Node: b.cfg.Node, Version: b.deps.Version, At: clock.Stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
@@ -83,7 +83,7 @@ func (b *Bridge) tick() {
 
 // look publishes what has changed for the worse or the better since the last tick.
 func (b *Bridge) look() {
-	if b.streams.changed.Load() {
+	if b.streams.hasChanged() {
 		b.tellNode(time.Now())
 	}
 	now := time.Now()

@@ -74,7 +74,7 @@ func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 		t.Fatalf("%d messages of the node", len(nodes))
 	}
 	says(t, nodes[0], map[string]any{"servers": "[pbx1]", "ready": "[]", "nats": "CONNECTED", "delivery": "jetstream"})
-	b.streams.changed.Store(false)
+	b.streams.toldOfAll()
 	b.look()
 	if n := len(b.status.told(t, ".nodes.test")); n != 2 {
 		t.Error("the node is told without a change")

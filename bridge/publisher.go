@@ -194,7 +194,7 @@ func (p *publisher) failAll(err error) {
 		p.fast.abandon()
 	}
 	if errors.Is(err, errNoFastIngest) {
-		p.streams.batches.Store(false) // until it is seen to have it
+		p.streams.refusedBatch() // until it is seen to have it
 		p.use(p.windowed, err)
 	}
 }

@@ -36,7 +36,7 @@ func (p *publisher) reconsider() {
 		p.stored = stored
 		p.streams.published(EventStream)
 	}
-	if p.delivery.way() == wayWindow && p.fast != nil && p.streams.batches.Load() && p.nc.IsConnected() {
+	if p.delivery.way() == wayWindow && p.fast != nil && p.streams.takesBatches() && p.nc.IsConnected() {
 		p.choose()
 	}
 }

@@ -277,10 +277,10 @@ func (s *sharedKeys) end(c claim, o *outcome) {
 
 // seen hears how the stream behind the bucket stands, from the goroutine that
 // looks at it.
-func (s *sharedKeys) seen(state streamState, streams config.Streams) {
-	absent := state == streamMissing && streams != config.StreamsManage
+func (s *sharedKeys) seen(state streamState, setting config.Streams) {
+	absent := state == streamMissing && setting != config.StreamsManage
 	if absent && !s.absent.Load() {
-		s.log.Warn("no bucket "+KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", streams))
+		s.log.Warn("no bucket "+KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", setting))
 	}
 	s.absent.Store(absent)
 }

@@ -241,3 +241,15 @@ func judge(info *jetstream.StreamInfo, diffs []StreamDifference) finding {
 	}
 	return f
 }
+
+// hasChanged reports whether a state has changed since told was last called.
+func (k *streams) hasChanged() bool { return k.changed.Load() }
+
+// toldOfAll notes that all has been told that there is to tell.
+func (k *streams) toldOfAll() { k.changed.Store(false) }
+
+// takesBatches reports whether AMI_EVENTS takes fast ingest, as far as is known.
+func (k *streams) takesBatches() bool { return k.batches.Load() }
+
+// refusedBatch hears that it did not, which holds until it is seen to do so.
+func (k *streams) refusedBatch() { k.batches.Store(false) }
