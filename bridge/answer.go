@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // answer is what JetStream says of a message that was published: nats-server's
@@ -26,7 +27,7 @@ type answer struct {
 // stored reports whether the stream of events says that it holds the message.
 // A refusal has a stream and a seq too, which is 0 and means nothing.
 func (a *answer) stored() bool {
-	return a.err == nil && a.kind == nil && a.sequence > 0 && string(a.stream) == EventStream
+	return a.err == nil && a.kind == nil && a.sequence > 0 && string(a.stream) == streams.EventStream
 }
 
 // refusal reads the error of a, nil without one.
@@ -38,7 +39,7 @@ func (a *answer) refusal() *natsconn.Refusal {
 			r.Description = fmt.Sprintf("%.100q", a.err)
 		}
 		return r
-	case a.kind == nil && a.sequence == 0 && string(a.stream) == EventStream:
+	case a.kind == nil && a.sequence == 0 && string(a.stream) == streams.EventStream:
 		return &natsconn.Refusal{Description: "it answered without a sequence"}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // serverErrors is every error with which nats-server 2.10 to 2.15 answers a message
@@ -261,7 +262,7 @@ func FuzzAnswer(f *testing.F) {
 		if got := fmt.Sprint(a.sequence); has("seq") && got != string(want["seq"]) || !has("seq") && a.sequence != 0 {
 			t.Errorf("%q: seq %s", body, got)
 		}
-		if a.stored() && (string(want["stream"]) != `"`+EventStream+`"` || has("error")) {
+		if a.stored() && (string(want["stream"]) != `"`+streams.EventStream+`"` || has("error")) {
 			t.Errorf("%q is an acknowledgement", body)
 		}
 	})

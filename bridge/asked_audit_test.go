@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // With AUDIT=strict nothing is sent whose intent does not fit into the queue.
@@ -48,7 +49,7 @@ func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
 	natstest.Within(t, "all are refused", func() bool { return a.endpoints[0].tally.results[resultRefused].Load() == asked })
 	a.stop()
 	_, js := natstest.Client(t, a.nc.ConnectedUrl())
-	stream, err := js.Stream(t.Context(), AuditStream)
+	stream, err := js.Stream(t.Context(), streams.AuditStream)
 	if err != nil {
 		t.Fatal(err)
 	}

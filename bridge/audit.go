@@ -24,6 +24,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 const (
@@ -96,10 +97,10 @@ func newAudit(cfg *config.Config, c *natsconn.Conn, endpoints []string, came fun
 
 // seen hears how the stream stands, from the goroutine that looks at it. Once it
 // is there, and answers, the chains are to go on from its records.
-func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamState) {
+func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streams.State) {
 	switch {
 	case d.off() || d.followed:
-	case state.there(), state == streamOff:
+	case state.There(), state == streams.Off:
 		if err := d.follow(ctx, js); err != nil {
 			if !d.lostEnds {
 				d.lostEnds = true
@@ -109,7 +110,7 @@ func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamSt
 		}
 		d.followed = true
 		d.journal.unheard.Store(false)
-	case state == streamNoJetStream && d.journal.unheard.Load() && !d.warned:
+	case state == streams.NoJetStream && d.journal.unheard.Load() && !d.warned:
 		d.warned = true
 		d.log.Warn("no JetStream: audit records are published at most once")
 	}
@@ -118,9 +119,9 @@ func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamSt
 // follow finds the end of each chain in the stream, for the records that have
 // none before them in this run.
 func (d *audit) follow(ctx context.Context, js jetstream.JetStream) error {
-	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+	ctx, cancel := context.WithTimeout(ctx, streams.QuestionTimeout)
 	defer cancel()
-	stream, err := js.Stream(ctx, AuditStream)
+	stream, err := js.Stream(ctx, streams.AuditStream)
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func (d *audit) write(server, action string, record any, must bool, done func(er
 	msg := nats.NewMsg(d.prefix + server + "." + subject.Token([]byte(d.concealer.Value(action))))
 	msg.Data = c.link(text, d.run)
 	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
-	msg.Header.Set(jetstream.ExpectedStreamHeader, AuditStream)
+	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.AuditStream)
 	err = d.journal.write(journalEntry{msg: msg, must: must, done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			d.lost.Add(1)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -38,24 +39,24 @@ func TestAudit_AnIntentWaitsNoLongerThanTheRequest(t *testing.T) {
 // answer that there is none.
 func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 	nc, js := natstest.Client(t, natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
-	info, err := json.Marshal(jetstream.StreamInfo{Config: jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true}})
+	info, err := json.Marshal(jetstream.StreamInfo{Config: jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	natstest.Answer(t, nc, "$JS.API.STREAM.INFO."+AuditStream, func(*nats.Msg) *nats.Msg { return &nats.Msg{Data: info} })
+	natstest.Answer(t, nc, "$JS.API.STREAM.INFO."+streams.AuditStream, func(*nats.Msg) *nats.Msg { return &nats.Msg{Data: info} })
 	status := "503"
-	natstest.Answer(t, nc, "$JS.API.DIRECT.GET."+AuditStream+".>", func(*nats.Msg) *nats.Msg {
+	natstest.Answer(t, nc, "$JS.API.DIRECT.GET."+streams.AuditStream+".>", func(*nats.Msg) *nats.Msg {
 		return &nats.Msg{Header: nats.Header{"Status": {status}, "Description": {"what it says"}}}
 	})
 	core, lines := observer.New(zap.WarnLevel)
 	d := testAudit(zap.New(core))
 	d.chains["pbx1"] = &chain{prev: chainUnknown}
-	d.seen(t.Context(), js, streamOK)
+	d.seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != chainUnknown || d.followed || lines.Len() != 1 {
 		t.Errorf("after an error it follows %s; told: %v", prev, lines.All())
 	}
 	status = "404"
-	d.seen(t.Context(), js, streamOK)
+	d.seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != chainGenesis || !d.followed {
 		t.Errorf("of an empty stream it follows %s", prev)
 	}

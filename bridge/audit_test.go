@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // testAudit is an audit of pbx1 whose records nobody stores.
@@ -93,7 +94,7 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 		if id, want := e.msg.Header.Get(jetstream.MsgIDHeader), fmt.Sprint("b1.", d.run, ".", i+1); id != want {
 			t.Errorf("record %d has the id %s, want %s", i, id, want)
 		}
-		if stream := e.msg.Header.Get(jetstream.ExpectedStreamHeader); stream != AuditStream {
+		if stream := e.msg.Header.Get(jetstream.ExpectedStreamHeader); stream != streams.AuditStream {
 			t.Errorf("record %d is for the stream %q", i, stream)
 		}
 		var r struct {
@@ -112,23 +113,23 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
 	d := testAudit(zap.New(core))
-	d.seen(t.Context(), nil, streamNoJetStream) // records wait
+	d.seen(t.Context(), nil, streams.NoJetStream) // records wait
 	if lines.Len() != 0 {
 		t.Errorf("told: %v", lines.All())
 	}
 	d.journal.unheard.Store(true) // they do not
 	for range 2 {
-		d.seen(t.Context(), nil, streamNoJetStream)
+		d.seen(t.Context(), nil, streams.NoJetStream)
 	}
 	if told := lines.FilterMessage("no JetStream: audit records are published at most once").Len(); told != 1 || lines.Len() != 1 {
 		t.Errorf("told: %v", lines.All())
 	}
 	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	config := jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	if d.seen(t.Context(), js, streamOK); d.journal.unheard.Load() || !d.followed {
+	if d.seen(t.Context(), js, streams.OK); d.journal.unheard.Load() || !d.followed {
 		t.Error("the stream is there, and records are not stored")
 	}
 }
@@ -137,7 +138,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 // the chain goes on from it, not from what is stored.
 func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	config := jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 	if !strings.Contains(string(first), `"prev":"unknown"`) {
 		t.Errorf("the first is %s", first)
 	}
-	d.seen(t.Context(), js, streamOK)
+	d.seen(t.Context(), js, streams.OK)
 	for server, want := range map[string]string{"pbx1": digest(first), "pbx2": digest([]byte("{}")), "pbx3": chainGenesis} {
 		if got := d.chains[server].prev; got != want {
 			t.Errorf("%s goes on from %s, want %s", server, got, want)
@@ -171,7 +172,7 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
 	d := testAudit(zap.New(core))
 	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	config := jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
@@ -182,12 +183,12 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 {
-		d.seen(late, js, streamOK)
+		d.seen(late, js, streams.OK)
 	}
 	if prev := d.chains["pbx1"].prev; prev != chainUnknown || lines.Len() != 1 {
 		t.Errorf("before an answer it follows %s; told: %v", prev, lines.All())
 	}
-	d.seen(t.Context(), js, streamOK)
+	d.seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != digest([]byte("{}")) {
 		t.Errorf("it follows %s, not the last record stored", prev)
 	}

@@ -42,9 +42,9 @@ func connectedBridge(t *testing.T, cfg config.Config, names ...string) (*Bridge,
 	if err := b.prepareStreams(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(natstest.Patience); !b.streams.well(); b.streams.check(t.Context()) { // or run does
+	for deadline := time.Now().Add(natstest.Patience); !b.streams.Well(); b.streams.Check(t.Context()) { // or run does
 		if time.Now().After(deadline) {
-			t.Fatalf("the streams: %+v", b.streams.states())
+			t.Fatalf("the streams: %+v", b.streams.States())
 		}
 	}
 	b.publisher.begin()

@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -55,7 +56,7 @@ type Bridge struct {
 	audit     *audit
 	natsLogin *natsconn.Login
 	repeats   *repeats
-	streams   *streams
+	streams   *streams.Reconciler
 	leaf      leaf
 	servers   []*server
 	endpoints []*endpoint
@@ -102,10 +103,10 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.control = b.newConn("control")
 	b.status = newStatus(b.control, b.log)
 	b.events.OnReconnect(b.status.again)
-	b.streams = newStreams(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
+	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
 	b.replier = reply.NewSender(b.control, b.log)
-	b.audit = newAudit(&b.cfg, b.control, endpointNames(&b.cfg), b.stored(AuditStream), b.log)
-	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.stored(keyStream), b.log)
+	b.audit = newAudit(&b.cfg, b.control, endpointNames(&b.cfg), b.stored(streams.AuditStream), b.log)
+	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.stored(streams.KeyStream), b.log)
 	var targets []*target
 	for _, s := range cfg.Servers {
 		server := b.newServer(s)
@@ -147,7 +148,7 @@ func (b *Bridge) sources() (all []source) {
 
 // stored returns what hears of the messages for a stream.
 func (b *Bridge) stored(stream string) func(error) {
-	return func(err error) { b.streams.stored(stream, err) }
+	return func(err error) { b.streams.Stored(stream, err) }
 }
 
 // Ready is closed once NATS is up and callers find the endpoints.
@@ -234,7 +235,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { b.replier.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
-	stage.back.Go(func() { b.streams.run(stage.backCtx) })
+	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
 		stage.back.Go(func() { shared.serve(stage.frontCtx) })
 		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
@@ -258,21 +259,21 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 // are to be made. What is not as it should be may come to be while the bridge
 // runs; but for a stream that captures requests, which somebody has to change.
 func (b *Bridge) prepareStreams(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, streams.Timeout)
 	defer cancel()
-	b.streams.check(ctx)
-	if state, err := b.streams.state(ActionSubjects); state == streamCaptured {
+	b.streams.Check(ctx)
+	if state, err := b.streams.State(streams.ActionSubjects); state == streams.Captured {
 		return err
 	}
 	return nil
 }
 
 // streamSeen hands on how a stream stands to whoever waits for it.
-func (b *Bridge) streamSeen(ctx context.Context, name string, state streamState) {
+func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.State) {
 	switch name {
-	case AuditStream:
+	case streams.AuditStream:
 		b.audit.seen(ctx, b.control.Get().JS, state)
-	case keyStream:
+	case streams.KeyStream:
 		b.repeats.shared.seen(state, b.cfg.Streams)
 	}
 }

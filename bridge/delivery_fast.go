@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 const (
@@ -36,7 +37,7 @@ var (
 	// message there: a new leader of the stream, or one that was lost.
 	errBatchEnded = errors.New("the stream ended the batch")
 	// errNoFastIngest is a stream or a server that has none.
-	errNoFastIngest = errors.New("no fast ingest: it wants nats-server 2.14 or later, and allow_batched on " + EventStream)
+	errNoFastIngest = errors.New("no fast ingest: it wants nats-server 2.14 or later, and allow_batched on " + streams.EventStream)
 )
 
 // fastDelivery is JetStream's fast ingest (ADR-50): one batch after another, of
@@ -211,7 +212,7 @@ func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
 	if !ok {
 		return false
 	}
-	why, kind, own := a.refusal(), string(a.kind), string(a.stream) == EventStream
+	why, kind, own := a.refusal(), string(a.kind), string(a.stream) == streams.EventStream
 	switch {
 	case why != nil:
 		number := a.sequence

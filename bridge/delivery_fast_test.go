@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // fastBench is a bridge of one server that publishes into a stream as change
@@ -24,7 +25,7 @@ func fastBench(t *testing.T, change func(*jetstream.StreamConfig)) (*bench, *pub
 	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	if change != nil {
 		_, js := natstest.Client(t, s.ClientURL())
-		stream, err := js.Stream(t.Context(), EventStream)
+		stream, err := js.Stream(t.Context(), streams.EventStream)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +76,7 @@ func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
 	if p.inForce.Load() != any(wayWindow) {
 		t.Errorf("delivered by %v", p.inForce.Load())
 	}
-	b.streams.check(t.Context()) // which gives it to the stream
+	b.streams.Check(t.Context()) // which gives it to the stream
 	for i := 5001; i <= 100_000 && p.inForce.Load() != any(wayFast); i++ {
 		pushEvents(b.servers[0], i, i)
 		allPublished(t, b)
@@ -101,7 +102,7 @@ func TestFast_GivesUpWhatTheStreamRefuses(t *testing.T) {
 		t.Errorf("account = %+v, want 199 published and 1 dropped", a)
 	}
 	_, js := natstest.Client(t, url)
-	stream, err := js.Stream(t.Context(), EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,11 +262,11 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 // What the publisher asks before it speaks fast ingest.
 func TestStreams_TellsWhetherItIsBatched(t *testing.T) {
 	b, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), config.DeliverJetStream)
-	if !b.streams.takesBatches() {
+	if !b.streams.TakesBatches() {
 		t.Error("a stream just made on this nats-server takes no fast ingest")
 	}
 	core, _ := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), config.DeliverCore)
-	if core.streams.takesBatches() {
+	if core.streams.TakesBatches() {
 		t.Error("a stream that is not there takes fast ingest")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // A stream at its limit refuses large events and stores small ones that came
@@ -21,7 +22,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
 		_, js := natstest.Client(t, s.ClientURL())
-		stream, err := js.Stream(t.Context(), EventStream)
+		stream, err := js.Stream(t.Context(), streams.EventStream)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +45,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d left", left)
 		}
-		consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+		consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
 		if err != nil {
 			t.Fatal(err)
 		}

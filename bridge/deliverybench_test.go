@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -21,7 +22,7 @@ import (
 type bench struct {
 	cfg             config.Config
 	events, control *natsconn.Conn
-	streams         *streams
+	streams         *streams.Reconciler
 	scheduler       *fairness.Scheduler
 	servers         []*benchServer
 }
@@ -59,7 +60,7 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publis
 		Own: []nats.Option{nats.ReconnectBufSize(-1), nats.NoEcho(), dials.option()},
 	})
 	b.control = natsconn.New(natsconn.Options{Name: "control", Config: &b.cfg, Login: login, Log: zap.NewNop()})
-	b.streams = newStreams(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
+	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
 	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
 	o := publisherOptions{
 		cfg: &b.cfg, conn: b.events, dials: dials, inForce: new(atomic.Value), streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
@@ -84,7 +85,7 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publis
 		t.Cleanup(func() { c.Get().Close() })
 		natstest.Within(t, "the connection", c.Up)
 	}
-	natstest.Within(t, "the streams", func() bool { b.streams.check(t.Context()); return b.streams.well() }) // or run does
+	natstest.Within(t, "the streams", func() bool { b.streams.Check(t.Context()); return b.streams.Well() }) // or run does
 	p.begin()
 	return b, p
 }

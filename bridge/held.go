@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The stream is read by direct gets, of pages where nats-server has them (2.11),
@@ -22,7 +23,7 @@ import (
 // that; then it is read from a while before that time.
 
 const (
-	heldSubject = jetstream.DefaultAPIPrefix + "DIRECT.GET." + EventStream
+	heldSubject = jetstream.DefaultAPIPrefix + "DIRECT.GET." + streams.EventStream
 	// heldTimeout bounds the reading of what the stream holds.
 	heldTimeout = 10 * time.Second
 	// heldMessages bounds how many messages are read for it, of heldPage and
@@ -53,7 +54,7 @@ func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	now := time.Now()
-	stream, err := p.conn.Get().JS.Stream(ctx, EventStream)
+	stream, err := p.conn.Get().JS.Stream(ctx, streams.EventStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return outbox.Doubt{Since: now}, nil
 	}

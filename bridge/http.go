@@ -53,7 +53,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		NATS: b.nats(), Connections: b.connections(), Actions: b.answerable(),
 		Servers: make(map[string]sessionUp), Streams: make(map[string]string),
 	}
-	for _, s := range b.streams.states() {
+	for _, s := range b.streams.States() {
 		body.Streams[s.Name] = s.State
 	}
 	up := false

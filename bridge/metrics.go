@@ -5,6 +5,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // metrics reads what is counted anyway whenever Prometheus asks, so that
@@ -108,8 +109,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.auditBytes, float64(waiting))
 	count(m.auditStored, b.audit.stored.Load())
 	count(m.auditLost, b.audit.lost.Load())
-	for _, s := range b.streams.states() {
-		for state := range streamStates {
+	for _, s := range b.streams.States() {
+		for state := range streams.NumStates {
 			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())
 		}
 	}

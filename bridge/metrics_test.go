@@ -18,6 +18,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The reasons and states that metrics have as labels.
@@ -206,7 +207,7 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	server.ingest.replaced.Add(3)
 	server.ingest.corrupt.Add(4)
 	server.status.gaps.add(outbox.DropOversize)
-	b.streams.publishRefused(EventStream, 10077, "maximum bytes exceeded")
+	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
 	got := gathered(t, b)
 	a := o.Account()
 	for name, want := range map[string]float64{

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // nodeMsg is this process.
@@ -29,13 +30,13 @@ type nodeMsg struct {
 	// RequestsDropped were never read: too many waited.
 	RequestsDropped uint64 `json:"requests_dropped"`
 
-	Streams []StreamReport `json:"streams"`
-	Leaf    *leafMsg       `json:"leaf,omitempty"`
+	Streams []streams.Report `json:"streams"`
+	Leaf    *leafMsg         `json:"leaf,omitempty"`
 }
 
 // tellNode publishes the state of this process. It is for the status goroutine.
 func (b *Bridge) tellNode(now time.Time) {
-	b.streams.toldOfAll()
+	b.streams.ToldOfAll()
 	node := nodeMsg{
 		Node: b.cfg.Node, Version: b.deps.Version, At: clock.Stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
@@ -49,7 +50,7 @@ func (b *Bridge) tellNode(now time.Time) {
 	node.Way, _ = b.way.Load().(string)
 	node.AuditQueued, _ = b.audit.journal.left()
 	node.AuditLost = b.audit.lost.Load()
-	node.Streams = b.streams.states()
+	node.Streams = b.streams.States()
 	node.Leaf = b.leaf.look(now)
 	for _, e := range b.endpoints {
 		node.RequestsDropped += e.dropped.total()
@@ -83,7 +84,7 @@ func (b *Bridge) tick() {
 
 // look publishes what has changed for the worse or the better since the last tick.
 func (b *Bridge) look() {
-	if b.streams.hasChanged() {
+	if b.streams.HasChanged() {
 		b.tellNode(time.Now())
 	}
 	now := time.Now()

@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // A level that changed is told at once, with the drops in the log; an interval
@@ -74,12 +75,12 @@ func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 		t.Fatalf("%d messages of the node", len(nodes))
 	}
 	says(t, nodes[0], map[string]any{"servers": "[pbx1]", "ready": "[]", "nats": "CONNECTED", "delivery": "jetstream"})
-	b.streams.toldOfAll()
+	b.streams.ToldOfAll()
 	b.look()
 	if n := len(b.status.told(t, ".nodes.test")); n != 2 {
 		t.Error("the node is told without a change")
 	}
-	b.streams.publishRefused(EventStream, 10077, "maximum bytes exceeded")
+	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
 	b.look()
 	if n := len(b.status.told(t, ".nodes.test")); n != 3 {
 		t.Error("the node is not told of a change")

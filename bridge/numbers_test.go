@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -79,7 +80,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	group.Go(func() { p.run(ctx) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 	natstest.Within(t, "all is published", func() bool { return s.ingest.outbox.Account().Left == 0 })
-	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -44,7 +45,7 @@ type publisher struct {
 	filters   []string         // for each one's events in the stream
 	cloud     *cloudEvents     // nil unless asked for
 	tellGap   []func(outbox.Gap)
-	streams   *streams // hears what becomes of events
+	streams   *streams.Reconciler // hears what becomes of events
 	node      string
 	log       *zap.Logger
 	window    *window
@@ -70,7 +71,7 @@ type publisherOptions struct {
 	conn      *natsconn.Conn
 	dials     *dials        // of conn
 	inForce   *atomic.Value // told the way of delivery, a string
-	streams   *streams
+	streams   *streams.Reconciler
 	scheduler *fairness.Scheduler
 	log       *zap.Logger
 	sources   []source // by the scheduler's numbers
@@ -106,7 +107,7 @@ func newPublisher(o publisherOptions) (*publisher, error) {
 		p.use(&coreDelivery{conn: p.conn, dials: p.dials, window: p.window}, nil)
 		return p, nil
 	}
-	p.msg.Header["Nats-Expected-Stream"] = []string{EventStream}
+	p.msg.Header["Nats-Expected-Stream"] = []string{streams.EventStream}
 	p.conn.OnError(p.denied)
 	var err error
 	if p.fast, err = newFastDelivery(p.conn, p.window); err != nil {
@@ -194,7 +195,7 @@ func (p *publisher) failAll(err error) {
 		p.fast.abandon()
 	}
 	if errors.Is(err, errNoFastIngest) {
-		p.streams.refusedBatch() // until it is seen to have it
+		p.streams.RefusedBatch() // until it is seen to have it
 		p.use(p.windowed, err)
 	}
 }

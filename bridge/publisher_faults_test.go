@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // startPublisher starts p and ends it with the test.
@@ -77,7 +78,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 			b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 			keep(p)
 			nc, js := natstest.Client(t, s.ClientURL())
-			if err := js.DeleteStream(t.Context(), EventStream); err != nil {
+			if err := js.DeleteStream(t.Context(), streams.EventStream); err != nil {
 				t.Fatal(err)
 			}
 			answered := make(chan struct{}, 1)
@@ -234,13 +235,13 @@ func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 		keep(p)
 		p.window.timeout = time.Second // the test waits for two: somebody listens, so that nobody says 503
 		_, js := natstest.Client(t, s.ClientURL())
-		info, err := js.Stream(t.Context(), EventStream)
+		info, err := js.Stream(t.Context(), streams.EventStream)
 		if err != nil {
 			t.Fatal(err)
 		}
 		const events = 20_000
 		pushEvents(b.servers[0], 1, events)
-		if err := js.DeleteStream(t.Context(), EventStream); err != nil {
+		if err := js.DeleteStream(t.Context(), streams.EventStream); err != nil {
 			t.Fatal(err)
 		}
 		_, js2 := natstest.Client(t, s.ClientURL())

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // retry is how a server whose events were refused or lost is tried again.
@@ -52,7 +53,7 @@ func (p *publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 	}
 	p.failing = failing
 	if len(well) > 0 {
-		p.streams.stored(EventStream, nil)
+		p.streams.Stored(streams.EventStream, nil)
 		p.log.Info("events flow again", zap.Strings("servers", well))
 	}
 	if next.IsZero() {
@@ -78,7 +79,7 @@ func (p *publisher) noteFailures(now time.Time) {
 			p.failing = append(p.failing, id)
 		}
 		if faulty {
-			p.streams.stored(EventStream, failure)
+			p.streams.Stored(streams.EventStream, failure)
 		}
 		r.due = now.Add(r.delays.NextBackOff())
 		if harmless(failure) || first && errors.Is(failure, errBatchEnded) {

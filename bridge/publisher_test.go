@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
@@ -55,7 +56,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 func verifyStream(t *testing.T, url string, events int) {
 	t.Helper()
 	_, js := natstest.Client(t, url)
-	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func verifyStream(t *testing.T, url string, events int) {
 			t.Fatalf("Ami-Seq = %q, want %q", got, want)
 		}
 	}
-	info, err := js.Stream(t.Context(), EventStream)
+	info, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	url := nats1.ClientURL()
 	b, p := testBench(t, url, config.DeliverCore)
 	_, js := natstest.Client(t, url)
-	config := jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>"}}
+	config := jetstream.StreamConfig{Name: streams.EventStream, Subjects: []string{"ami.events.>"}}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 			t.Fatalf("%d left", left)
 		}
 		_, js := natstest.Client(t, s.ClientURL())
-		stream, err := js.Stream(t.Context(), EventStream)
+		stream, err := js.Stream(t.Context(), streams.EventStream)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // choose takes up fast ingest where the server may have it. Whether the stream
@@ -34,9 +35,9 @@ func (p *publisher) reconsider() {
 	}
 	if stored != p.stored {
 		p.stored = stored
-		p.streams.published(EventStream)
+		p.streams.Published(streams.EventStream)
 	}
-	if p.delivery.way() == wayWindow && p.fast != nil && p.streams.takesBatches() && p.nc.IsConnected() {
+	if p.delivery.way() == wayWindow && p.fast != nil && p.streams.TakesBatches() && p.nc.IsConnected() {
 		p.choose()
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // A process knows nothing of the one before it, but the stream does: what is
@@ -93,7 +94,7 @@ func once(ctx context.Context, ask func(context.Context) (time.Time, error)) (ti
 // lastEvent returns when the last event on subject was read, or zero if the stream
 // holds none.
 func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (time.Time, error) {
-	msg, stream, err := lastOn(ctx, js, subject)
+	msg, stream, err := streams.LastOn(ctx, js, subject)
 	switch {
 	case msg != nil:
 		return readAt(msg.Header, msg.Time), nil

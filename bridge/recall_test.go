@@ -8,13 +8,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // A stream whose events another takes over may hold none of what it had.
 func TestRecall_EventsThatWereTakenOver(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
 	_, js := natstest.Client(t, s.ClientURL())
-	stream, err := js.CreateStream(t.Context(), forwarded(jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>"}}))
+	stream, err := js.CreateStream(t.Context(), streams.Forwarded(jetstream.StreamConfig{Name: streams.EventStream, Subjects: []string{"ami.events.>"}}))
 	if err != nil {
 		t.Fatal(err)
 	}

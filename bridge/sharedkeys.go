@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 const (
@@ -165,8 +166,8 @@ func (s *sharedKeys) store(k *keyed, e keyEntry) {
 // message is the entry e of k, to be written if revision is the last.
 func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 	e.Run, e.Body = s.run, hex.EncodeToString(k.body[:])
-	msg := nats.NewMsg("$KV." + KeyBucket + "." + k.token())
-	msg.Header.Set(jetstream.ExpectedStreamHeader, keyStream)
+	msg := nats.NewMsg("$KV." + streams.KeyBucket + "." + k.token())
+	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.KeyStream)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
 	if err != nil { // a reply that is not JSON: Append is wrong
@@ -237,7 +238,7 @@ func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueE
 	s.mu.Unlock()
 	if on != l {
 		var err error
-		if kv, err = l.JS.KeyValue(ctx, KeyBucket); err != nil {
+		if kv, err = l.JS.KeyValue(ctx, streams.KeyBucket); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
@@ -277,10 +278,10 @@ func (s *sharedKeys) end(c claim, o *outcome) {
 
 // seen hears how the stream behind the bucket stands, from the goroutine that
 // looks at it.
-func (s *sharedKeys) seen(state streamState, setting config.Streams) {
-	absent := state == streamMissing && setting != config.StreamsManage
+func (s *sharedKeys) seen(state streams.State, setting config.Streams) {
+	absent := state == streams.Missing && setting != config.StreamsManage
 	if absent && !s.absent.Load() {
-		s.log.Warn("no bucket "+KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", setting))
+		s.log.Warn("no bucket "+streams.KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", setting))
 	}
 	s.absent.Store(absent)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // bucketEntry is what the bucket has of a key.
@@ -111,7 +112,7 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 		case "claimed":
 			e, entry := written(t, s)
 			if e.State != "pending" || e.Run != "mine" || e.Body != hex.EncodeToString(c.body[:]) || !entry.once ||
-				entry.msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "17" || entry.msg.Header.Get(jetstream.ExpectedStreamHeader) != keyStream {
+				entry.msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "17" || entry.msg.Header.Get(jetstream.ExpectedStreamHeader) != streams.KeyStream {
 				t.Errorf("%s: to be written is %+v, %v", name, e, entry.msg.Header)
 			}
 		default:
@@ -199,12 +200,12 @@ func TestSharedKeys_Patience(t *testing.T) {
 // Keys are this bridge's own only where there is no bucket and none will be made.
 func TestSharedKeys_AreOnesOwnWithoutABucket(t *testing.T) {
 	for _, test := range []struct {
-		state   streamState
+		state   streams.State
 		streams config.Streams
 		want    bool
 	}{
-		{streamMissing, config.StreamsManage, false}, {streamMissing, config.StreamsVerify, true}, {streamMissing, config.StreamsOff, true},
-		{streamOK, config.StreamsVerify, false}, {streamNoJetStream, config.StreamsVerify, false},
+		{streams.Missing, config.StreamsManage, false}, {streams.Missing, config.StreamsVerify, true}, {streams.Missing, config.StreamsOff, true},
+		{streams.OK, config.StreamsVerify, false}, {streams.NoJetStream, config.StreamsVerify, false},
 	} {
 		s, _ := sharing()
 		if s.seen(test.state, test.streams); s.absent.Load() != test.want {

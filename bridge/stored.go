@@ -11,6 +11,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // What was sent may have been stored although no acknowledgement came back. The
@@ -34,7 +35,7 @@ const storedPatience = time.Minute
 // forgetsAfter is for how long after an event was sent the stream surely knows its
 // id, with time left to send it again.
 func forgetsAfter(cfg *config.Config) time.Duration {
-	return duplicates(cfg.Stream.MaxAge)/2 - natsconn.AckTimeout
+	return streams.Duplicates(cfg.Stream.MaxAge)/2 - natsconn.AckTimeout
 }
 
 // heldAnswer is what the stream holds of what a server has to send again.

@@ -23,6 +23,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // What was acknowledged behind a hole is stored, and is not sent again.
@@ -123,11 +124,11 @@ func forgetfulBench(t *testing.T, url string) (*bench, *publisher) {
 func storedOnce(t *testing.T, url string, n int) {
 	t.Helper()
 	_, js := natstest.Client(t, url)
-	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := js.Stream(t.Context(), EventStream)
+	info, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 			b, p := forgetfulBench(t, s.ClientURL())
 			keep(p)
 			_, js := natstest.Client(t, s.ClientURL())
-			stream, err := js.Stream(t.Context(), EventStream)
+			stream, err := js.Stream(t.Context(), streams.EventStream)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -231,7 +232,7 @@ func holeStaysAHole(t *testing.T, b *bench, p *publisher, events int, heal func(
 	startPublisher(t, p)
 	_, js := natstest.Client(t, url)
 	settled := func() (stored uint64) {
-		stream, err := js.Stream(t.Context(), EventStream)
+		stream, err := js.Stream(t.Context(), streams.EventStream)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +281,7 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := forgetfulBench(t, s.ClientURL())
 			_, js := natstest.Client(t, s.ClientURL())
-			stream, err := js.Stream(t.Context(), EventStream)
+			stream, err := js.Stream(t.Context(), streams.EventStream)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -379,7 +380,7 @@ func TestStored_ReadsByTime(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stream, err := js.Stream(t.Context(), EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +407,7 @@ func TestStored_IDs(t *testing.T) {
 	startPublisher(t, p)
 	allPublished(t, b)
 	_, js := natstest.Client(t, s.ClientURL())
-	stream, err := js.Stream(t.Context(), EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -518,7 +519,7 @@ func TestStored_Answers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
 			nc, _ := natstest.Client(t, s.ClientURL())
-			if _, err := nc.Subscribe("$JS.API.DIRECT.GET."+EventStream, func(ask *nats.Msg) {
+			if _, err := nc.Subscribe("$JS.API.DIRECT.GET."+streams.EventStream, func(ask *nats.Msg) {
 				for _, m := range test.answer {
 					m.Subject = ask.Reply
 					_ = nc.PublishMsg(m)

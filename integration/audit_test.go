@@ -16,8 +16,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Each way for a request to end leaves one record that says so.
@@ -188,7 +188,7 @@ func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 	url := natsURL(t)
 	js := api(t, connect(t, url))
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: bridge.AuditStream, Subjects: []string{"ami.audit.>"}, AllowRollup: true, AllowMsgTTL: true,
+		Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, AllowRollup: true, AllowMsgTTL: true,
 		MaxMsgs: 10, SubjectDeleteMarkerTTL: time.Second,
 	})
 	if err != nil {
@@ -208,8 +208,8 @@ func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 			c.Streams, c.Delivery = mode, config.DeliverCore
 		}, chaosServer("pbx1", addr))
 		// What takes too long at the start is done the next time.
-		eventually(t, fmt.Sprint(mode, " leaves ", want), func() bool { return r.stands(bridge.AuditStream, "differs").fields() == want })
-		told := fmt.Sprint(lines.FilterField(zap.String("stream", bridge.AuditStream)).All())
+		eventually(t, fmt.Sprint(mode, " leaves ", want), func() bool { return r.stands(streams.AuditStream, "differs").fields() == want })
+		told := fmt.Sprint(lines.FilterField(zap.String("stream", streams.AuditStream)).All())
 		for _, part := range append(strings.Fields(want), "old, not new", "true, not false") {
 			if !strings.Contains(told, part) {
 				t.Errorf("%v: no %q in %s", mode, part, told)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -205,12 +205,12 @@ func TestBridge_ShutdownLeavesNothing(t *testing.T) {
 		t.Errorf("the pending action was answered %s", msg.Data)
 	}
 	js := api(t, r.nc)
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The flood may have been cut short by the Logoff; what was read counts.
-	status, err := js.Stream(t.Context(), bridge.StatusStream)
+	status, err := js.Stream(t.Context(), streams.StatusStream)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Each chaos test says what becomes of the events (ticks, check), of the replies
@@ -184,7 +184,7 @@ func (r *running) story(server string) (story []stored) {
 	r.t.Helper()
 	filter := "ami.events." + server + ".>"
 	js := api(r.t, r.nc)
-	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
+	stream, err := js.Stream(r.t.Context(), streams.EventStream)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // backIn is within what everything works again once the cause is gone. The
@@ -122,7 +122,7 @@ func (r *ruled) works() {
 	if took := time.Since(began); took > backIn {
 		r.t.Errorf("it worked again after %v", took)
 	}
-	r.stands(bridge.EventStream, "ok")
+	r.stands(streams.EventStream, "ok")
 }
 
 func (r *ruled) readyzIs(code int) (body readyz) {

@@ -11,8 +11,8 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // A server that wants TLS before it says anything, and one that does not: where
@@ -35,7 +35,7 @@ func TestConns_TLSFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			_, err := bridge.CheckStreams(ctx, cfg)
+			_, err := streams.Check(ctx, cfg)
 			cancel()
 			switch {
 			case first == set:

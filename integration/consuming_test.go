@@ -14,7 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The program of docs/consuming.md is docs/examples/consume, and the other lines
@@ -163,7 +163,7 @@ func TestConsuming_RepeatsHaveTheSameID(t *testing.T) {
 	sim.Emit("Event", "A")
 	r.settled("pbx1", 1)
 	js := api(t, r.nc)
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}

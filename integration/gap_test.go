@@ -11,8 +11,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // gapEvent is a Gap in the stream of events.
@@ -152,7 +152,7 @@ func overflow(t *testing.T, heard bool) {
 	buffers := r.subscribe("ami.status.pbx1.buffers")
 	sim.Emit("Event", "Hangup", "N", "0")
 	r.awaitText(buffers, `"published":1`)
-	js, bring := api(t, r.nc), takeStream(t, r.nc, bridge.EventStream)
+	js, bring := api(t, r.nc), takeStream(t, r.nc, streams.EventStream)
 	if heard {
 		r.subscribe("ami.events.>")
 	}
@@ -177,12 +177,12 @@ func overflow(t *testing.T, heard bool) {
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	info := stream.CachedInfo()
-	consumer, err := js.OrderedConsumer(t.Context(), bridge.EventStream, jetstream.OrderedConsumerConfig{})
+	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 const keyHeader = "Ami-Idempotency-Key"
@@ -139,7 +139,7 @@ func TestIdempotency_AnotherBridgeKnows(t *testing.T) {
 // Without the bucket's word nothing is sent.
 func TestIdempotency_NoBucketNoCall(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{}, nil)
-	bring := takeStream(t, r.nc, "KV_"+bridge.KeyBucket)
+	bring := takeStream(t, r.nc, "KV_"+streams.KeyBucket)
 	fails(t, r.call("pbx1", "Originate", phone, keyHeader, "k1"), "idempotency_unavailable", "no")
 	if n := sim.Received("Originate"); n != 0 {
 		t.Errorf("it was sent %d times", n)

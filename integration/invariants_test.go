@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The ten invariants of the design, one test each, through the whole bridge.
@@ -26,7 +27,7 @@ import (
 // in the middle of a first burst gets its end before its beginning.
 func (r *running) withoutStream() (bring func()) {
 	r.t.Helper()
-	bringBack := takeStream(r.t, r.nc, bridge.EventStream)
+	bringBack := takeStream(r.t, r.nc, streams.EventStream)
 	return func() {
 		r.t.Helper()
 		eventually(r.t, "no server sends more than one event at a time", func() bool {
@@ -40,7 +41,7 @@ func (r *running) withoutStream() (bring func()) {
 func (r *running) place(subject string) uint64 {
 	r.t.Helper()
 	js := api(r.t, r.nc)
-	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
+	stream, err := js.Stream(r.t.Context(), streams.EventStream)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Every message that a caller gets is what docs/schemas/reply.schema.json says:
@@ -133,10 +133,10 @@ func everyRefusal(t *testing.T) []*nats.Msg {
 	refused("pbx2", "breaker_open")
 	down(r, gone, "pbx3")
 	refused("pbx3", "not_connected")
-	bring := takeStream(t, r.nc, "KV_"+bridge.KeyBucket)
+	bring := takeStream(t, r.nc, "KV_"+streams.KeyBucket)
 	r.call("pbx1", "Originate", phone, keyHeader, "k")
 	bring()
-	bring = takeStream(t, r.nc, bridge.AuditStream)
+	bring = takeStream(t, r.nc, streams.AuditStream)
 	r.call("pbx1", "Ping", "", "Ami-Timeout", "300ms")
 	bring()
 	return heard()

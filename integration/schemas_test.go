@@ -15,8 +15,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Everything that a bridge publishes about itself is what docs/schemas says of
@@ -145,7 +145,7 @@ func breakOff(sim *amisim.Server, r *running) {
 // then more than it holds.
 func overrun(sim *amisim.Server, r *running) {
 	r.t.Helper()
-	bring := takeStream(r.t, r.nc, bridge.EventStream)
+	bring := takeStream(r.t, r.nc, streams.EventStream)
 	buffers := r.subscribe("ami.status.pbx1.buffers")
 	emit := func(n int) {
 		for range n {

@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Why readers have an account of their own: in the bridge's, who may only use
@@ -23,7 +23,7 @@ func TestSecurity_OneAccountIsNotEnough(t *testing.T) {
 		return strings.Replace(text, "{ user: admin", inside+"\n{ user: admin", 1)
 	})
 	sim, r, _ := s.bridge()
-	s.durable(r, bridge.EventStream, "reader")
+	s.durable(r, streams.EventStream, "reader")
 	s.mayPublish("inside", false, "ami.status.pbx2.connection")
 	forged := r.subscribe("ami.status.pbx2.connection")
 	sim.Emit("Event", "UserEvent", "to", "up")

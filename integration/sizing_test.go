@@ -22,8 +22,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // busyEvents is what Asterisk 22 sent under load: events and nothing else.
@@ -134,7 +134,7 @@ func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 		r.settled("pbx1", count*(round+1))
 	}
 	js := api(t, r.nc)
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func fileBytes(t *testing.T, dir string) (total int64) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // a block was replaced by its compressed self
 		}
-		if err != nil || d.IsDir() || !strings.Contains(path, bridge.EventStream) {
+		if err != nil || d.IsDir() || !strings.Contains(path, streams.EventStream) {
 			return err
 		}
 		info, err := d.Info()

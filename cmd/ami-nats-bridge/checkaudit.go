@@ -9,6 +9,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
@@ -35,7 +36,7 @@ func (c *checkCmd) replayAudit(std stdio, cfg *config.Config) error {
 		return usage("--replay-audit wants how long ago, such as 7d, 12h or 90m")
 	}
 	flags := readFlags{natsFlags: c.natsFlags, API: c.API}
-	ctx, source, prefix, end, err := flags.open("check", bridge.AuditStream)
+	ctx, source, prefix, end, err := flags.open("check", streams.AuditStream)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
@@ -127,7 +128,7 @@ var allWell = []string{
 func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 	url := streamsNATS(t, nil)
 	makes(t, url, jetstream.StreamConfig{
-		Name: bridge.EventStream, Subjects: []string{"ami.events.>"}, MaxAge: time.Hour, MaxBytes: 10 << 30, NoAck: true,
+		Name: streams.EventStream, Subjects: []string{"ami.events.>"}, MaxAge: time.Hour, MaxBytes: 10 << 30, NoAck: true,
 		Compression: jetstream.S2Compression, AllowDirect: true, AllowBatchPublish: true,
 	})
 	const made, changes = "is not there yet: the bridge makes it when it starts",
@@ -148,7 +149,7 @@ func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 func TestCheckStreams_SaysWhatIsLeft(t *testing.T) {
 	url := streamsNATS(t, nil)
 	makes(t, url, jetstream.StreamConfig{
-		Name: bridge.EventStream, Subjects: []string{"ami.events.>"}, Storage: jetstream.MemoryStorage, MaxAge: 1000 * time.Hour,
+		Name: streams.EventStream, Subjects: []string{"ami.events.>"}, Storage: jetstream.MemoryStorage, MaxAge: 1000 * time.Hour,
 		MaxBytes: 1 << 20, AllowDirect: true, AllowBatchPublish: true, NoAck: true,
 	})
 	const byHand, byNobody = "left: the change could lose what is stored: make it by hand", "left: nats-server does not change it: make the stream anew"
@@ -189,13 +190,13 @@ func TestCheckStreams_SaysWhatStopsTheBridge(t *testing.T) {
 		},
 		"mirror": {
 			streamsNATS(t, nil),
-			[]jetstream.StreamConfig{{Name: "OTHER", Subjects: []string{"o"}}, {Name: bridge.EventStream, Mirror: &jetstream.StreamSource{Name: "OTHER"}}},
+			[]jetstream.StreamConfig{{Name: "OTHER", Subjects: []string{"o"}}, {Name: streams.EventStream, Mirror: &jetstream.StreamSource{Name: "OTHER"}}},
 			nil, []string{allWell[0], made[0], "FAIL  stream AMI_EVENTS is read_only: it is a mirror of OTHER"},
 		},
 		"transform": {
 			streamsNATS(t, nil),
 			[]jetstream.StreamConfig{{
-				Name: bridge.EventStream, Subjects: []string{"ami.events.>"}, MaxBytes: 10 << 30, MaxAge: 720 * time.Hour,
+				Name: streams.EventStream, Subjects: []string{"ami.events.>"}, MaxBytes: 10 << 30, MaxAge: 720 * time.Hour,
 				Compression: jetstream.S2Compression, AllowDirect: true, AllowBatchPublish: true,
 				SubjectTransform: &jetstream.SubjectTransformConfig{Source: "ami.>", Destination: "old.>"},
 			}},

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -58,7 +58,7 @@ func (c *replayCmd) Run(std stdio) error {
 	if c.Speed != 1 && c.Pace != "original" {
 		return usage("--speed wants --pace original")
 	}
-	ctx, source, prefix, end, err := c.open("replay", bridge.EventStream)
+	ctx, source, prefix, end, err := c.open("replay", streams.EventStream)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"context"
@@ -14,35 +14,35 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
-// publishRefused hears that the stream called name did not take a message. The
+// PublishRefused hears that the stream called name did not take a message. The
 // code is that of JetStream's error, 0 if it has none: nats-server before 2.13
 // says so of a leader that is none any more. The streams are looked at.
-func (k *streams) publishRefused(name string, code int, description string) {
+func (k *Reconciler) PublishRefused(name string, code int, description string) {
 	k.recheck()
-	if state := streamStateOf(code); !state.there() {
+	if state := streamStateOf(code); !state.There() {
 		k.hear(name, finding{state: state, err: fmt.Errorf("a message was refused: %s (%d)", description, code)})
 	}
 }
 
 // nobodyTook hears that no stream took a message for the one called name. The
 // streams are looked at, and made if they are gone and are to be.
-func (k *streams) nobodyTook(name string) {
+func (k *Reconciler) nobodyTook(name string) {
 	k.recheck()
-	k.hear(name, finding{state: streamMissing, err: errors.New("no stream takes what is published")})
+	k.hear(name, finding{state: Missing, err: errors.New("no stream takes what is published")})
 }
 
-// stored hears what became of a message for the stream called name: nil, or why
+// Stored hears what became of a message for the stream called name: nil, or why
 // it is not known to be stored.
-func (k *streams) stored(name string, err error) {
+func (k *Reconciler) Stored(name string, err error) {
 	api, isAPI := errors.AsType[*jetstream.APIError](err)
 	refused, isRefusal := errors.AsType[*natsconn.Refusal](err)
 	switch {
 	case err == nil:
-		k.published(name)
+		k.Published(name)
 	case isAPI:
-		k.publishRefused(name, int(api.ErrorCode), api.Description)
+		k.PublishRefused(name, int(api.ErrorCode), api.Description)
 	case isRefusal:
-		k.publishRefused(name, refused.Code, refused.Description)
+		k.PublishRefused(name, refused.Code, refused.Description)
 	case errors.Is(err, natsconn.ErrNoStream), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		k.nobodyTook(name)
 	default:
@@ -50,19 +50,19 @@ func (k *streams) stored(name string, err error) {
 	}
 }
 
-// published hears that the stream called name has stored a message.
-func (k *streams) published(name string) { k.hear(name, finding{state: streamOK}) }
+// Published hears that the stream called name has stored a message.
+func (k *Reconciler) Published(name string) { k.hear(name, finding{state: OK}) }
 
-func (k *streams) hear(name string, f finding) {
-	k.update(name, func(r *streamRow) { r.heard, r.heardAt = f, time.Now() })
+func (k *Reconciler) hear(name string, f finding) {
+	k.update(name, func(r *row) { r.heard, r.heardAt = f, time.Now() })
 }
 
 // forget drops what was heard long ago.
-func (k *streams) forget() {
+func (k *Reconciler) forget() {
 	k.mu.Lock()
 	var old []string
 	for _, r := range k.rows {
-		if r.heard.state != streamUnknown && r.heard.state != streamOK && time.Since(r.heardAt) > heardFor {
+		if r.heard.state != Unknown && r.heard.state != OK && time.Since(r.heardAt) > heardFor {
 			old = append(old, r.name)
 		}
 	}
@@ -72,31 +72,31 @@ func (k *streams) forget() {
 	}
 }
 
-// streamStateOf is what an error of JetStream says about the stream; streamOK
+// streamStateOf is what an error of JetStream says about the stream; OK
 // if it is about the message. The codes are those of nats-server's errors.json.
-func streamStateOf(code int) streamState {
+func streamStateOf(code int) State {
 	switch code {
 	case 10002, 10023, 10028, 10047, 10122: // limits of the account, resources
-		return streamFull
+		return Full
 	case 10077: // the store failed: over a limit, or what the disk said
-		return streamFull
+		return Full
 	case 10109:
-		return streamReadOnly
+		return ReadOnly
 	case 10035, 10039, 10076, 10120:
-		return streamNoJetStream
+		return NoJetStream
 	case 10059, 10060: // not found, another stream answers
-		return streamMissing
+		return Missing
 	case 10205: // fast ingest is off
-		return streamDiffers
+		return Differs
 	case natsconn.StreamMessageExceedsMaximum, natsconn.StreamWrongLastMsgID, 10071, 10097, 10158, 10164, 10167, 10206, 10207, 10208, 10211:
-		return streamOK
+		return OK
 	}
-	return streamUnavailable
+	return Unavailable
 }
 
 // foundBy is what an error says of the stream that was asked for.
 func foundBy(err error) finding {
-	f := finding{state: streamUnavailable, err: err}
+	f := finding{state: Unavailable, err: err}
 	api, isAPI := errors.AsType[*jetstream.APIError](err)
 	var known jetstream.JetStreamError
 	if !isAPI && errors.As(err, &known) {
@@ -104,15 +104,15 @@ func foundBy(err error) finding {
 	}
 	switch {
 	case errors.Is(err, natsconn.ErrDenied):
-		f.state = streamNoPermission
+		f.state = NoPermission
 	case errors.Is(err, nats.ErrNoResponders):
-		f.state = streamNoJetStream
+		f.state = NoJetStream
 	case api != nil:
 		f.state = streamStateOf(int(api.ErrorCode))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		f.err = errors.New("JetStream does not answer: no leader, or the servers are overloaded")
 	}
-	if f.state == streamNoJetStream {
+	if f.state == NoJetStream {
 		f.err = fmt.Errorf("%w: enable JetStream, or set BRIDGE_DELIVERY=core", err)
 	}
 	return f
@@ -122,11 +122,11 @@ func foundBy(err error) finding {
 func notMade(err error) finding {
 	f := foundBy(err)
 	switch f.state {
-	case streamNoPermission, streamNoJetStream:
+	case NoPermission, NoJetStream:
 		return f
 	}
 	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
-		f.state = streamMissing
+		f.state = Missing
 	}
 	f.err = fmt.Errorf("make it: %w", f.err)
 	return f
@@ -141,8 +141,8 @@ type denials struct {
 }
 
 // question asks JetStream what has the subject $JS.API.<what>.
-func question[T any](ctx context.Context, k *streams, what string, ask func(context.Context) (T, error)) (T, error) {
-	ctx, done := context.WithTimeout(ctx, streamTimeout)
+func question[T any](ctx context.Context, k *Reconciler, what string, ask func(context.Context) (T, error)) (T, error) {
+	ctx, done := context.WithTimeout(ctx, QuestionTimeout)
 	defer done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -161,7 +161,7 @@ func question[T any](ctx context.Context, k *streams, what string, ask func(cont
 }
 
 // connectionError hears the errors of both connections that nobody waits for.
-func (k *streams) connectionError(err error) {
+func (k *Reconciler) connectionError(err error) {
 	subject, publish, denied := natsconn.Denial(err)
 	if denied == nil {
 		return
@@ -181,13 +181,13 @@ func (k *streams) connectionError(err error) {
 	}
 	for name, subjects := range k.subjects() {
 		if natsconn.CoversAny(subjects, subject) {
-			k.hear(name, finding{state: streamNoPermission, err: denied})
+			k.hear(name, finding{state: NoPermission, err: denied})
 		}
 	}
 }
 
 // subjects are those of each stream.
-func (k *streams) subjects() map[string][]string {
+func (k *Reconciler) subjects() map[string][]string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	all := make(map[string][]string, len(k.rows))
@@ -198,10 +198,10 @@ func (k *streams) subjects() map[string][]string {
 }
 
 // reconnected hears that a connection is new: rights may be other ones.
-func (k *streams) reconnected() {
+func (k *Reconciler) reconnected() {
 	for name := range k.subjects() {
-		k.update(name, func(r *streamRow) {
-			if r.heard.state == streamNoPermission {
+		k.update(name, func(r *row) {
+			if r.heard.state == NoPermission {
 				r.heard = finding{}
 			}
 		})

@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"cmp"
@@ -156,14 +156,14 @@ func shorter(have, want time.Duration) bool    { return want == 0 || have != 0 &
 func lower[T int32 | int64](have, want T) bool { return want == -1 || have != -1 && have < want }
 
 // differences names the fields in which a stream is not as configured.
-func differences(have, want streamConfig) (all []StreamDifference) {
+func differences(have, want streamConfig) (all []Difference) {
 	spell(&have)
 	spell(&want)
 	for _, f := range streamFields {
 		if !f.differs(&have, &want) {
 			continue
 		}
-		d := StreamDifference{Field: f.name, Have: f.value(&have), Want: f.value(&want)}
+		d := Difference{Field: f.name, Have: f.value(&have), Want: f.value(&want)}
 		switch {
 		case f.lesser == nil:
 			d.Left, d.Breaks = leftFixed, f.breaks

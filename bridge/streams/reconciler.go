@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"cmp"
@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	// streamTimeout bounds each question about streams.
-	streamTimeout = 5 * time.Second
-	// streamsTimeout bounds all of them together at the start.
-	streamsTimeout = 10 * time.Second
+	// QuestionTimeout bounds each question about streams.
+	QuestionTimeout = 5 * time.Second
+	// Timeout bounds all of them together at the start.
+	Timeout = 10 * time.Second
 	// streamsInterval is how often the streams are looked at while all is well,
 	// and half of it the longest wait between two tries while it is not, which is
 	// half as long again at most.
@@ -32,12 +32,12 @@ const (
 	streamsGap = 250 * time.Millisecond
 )
 
-// streams keeps the streams as they are configured: it makes, changes or checks
+// Reconciler keeps the streams as they are configured: it makes, changes or checks
 // them as BRIDGE_STREAMS says, looks at them again and again, and knows how each
 // stands. A change that could lose what is stored is told of and never made.
 // Only its goroutine, or the start before it, asks JetStream; the other methods
 // may be called from any goroutine and do not wait.
-type streams struct {
+type Reconciler struct {
 	cfg  *config.Config
 	log  *zap.Logger
 	dry  bool // make and change nothing
@@ -45,7 +45,7 @@ type streams struct {
 	told func() // called when something has changed; must not wait
 	// came is called by the goroutine that looks, each time that it has seen
 	// how a stream stands.
-	came func(ctx context.Context, name string, state streamState)
+	came func(ctx context.Context, name string, state State)
 
 	poke    chan struct{} // of capacity 1: look now
 	changed atomic.Bool   // since the status goroutine told of it
@@ -58,12 +58,12 @@ type streams struct {
 
 	denials denials
 	mu      sync.Mutex // protects the following
-	rows    []*streamRow
+	rows    []*row
 }
 
-// newStreams returns what keeps the streams of cfg, and asks on the first of conns.
-func newStreams(cfg *config.Config, conns []*natsconn.Conn, told func(), came func(context.Context, string, streamState), log *zap.Logger) *streams {
-	k := &streams{
+// New returns what keeps the streams of cfg, and asks on the first of conns.
+func New(cfg *config.Config, conns []*natsconn.Conn, told func(), came func(context.Context, string, State), log *zap.Logger) *Reconciler {
+	k := &Reconciler{
 		cfg: cfg, conn: conns[0], log: log.Named("streams"), told: told, came: came,
 		poke: make(chan struct{}, 1), refused: make(map[string]error),
 	}
@@ -72,25 +72,25 @@ func newStreams(cfg *config.Config, conns []*natsconn.Conn, told func(), came fu
 		c.OnError(k.connectionError)
 	}
 	now := time.Now()
-	k.rows = append(k.rows, &streamRow{name: ActionSubjects, since: now})
+	k.rows = append(k.rows, &row{name: ActionSubjects, since: now})
 	for _, want := range wantedStreams(cfg, 0) {
-		k.rows = append(k.rows, &streamRow{name: want.Name, subjects: want.Subjects, since: now})
+		k.rows = append(k.rows, &row{name: want.Name, subjects: want.Subjects, since: now})
 	}
 	return k
 }
 
 // js asks on the connection that there is now.
-func (k *streams) js() jetstream.JetStream { return k.conn.Get().JS }
+func (k *Reconciler) js() jetstream.JetStream { return k.conn.Get().JS }
 
 // recheck has the streams looked at now.
-func (k *streams) recheck() { clock.Raise(k.poke) }
+func (k *Reconciler) recheck() { clock.Raise(k.poke) }
 
-// run looks at the streams until ctx ends: at an interval, when it is told to,
+// Run looks at the streams until ctx ends: at an interval, when it is told to,
 // and with growing waits while something is not to be had.
-func (k *streams) run(ctx context.Context) {
+func (k *Reconciler) Run(ctx context.Context) {
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = time.Second, streamsInterval/2
-	well := k.well()
+	well := k.Well()
 	for {
 		wait := delays.NextBackOff()
 		if well {
@@ -100,13 +100,13 @@ func (k *streams) run(ctx context.Context) {
 		if !k.wait(ctx, wait) {
 			return
 		}
-		k.check(ctx)
-		well = k.well()
+		k.Check(ctx)
+		well = k.Well()
 	}
 }
 
 // wait lets d pass, or less if it is told to, and reports whether ctx goes on.
-func (k *streams) wait(ctx context.Context, d time.Duration) bool {
+func (k *Reconciler) wait(ctx context.Context, d time.Duration) bool {
 	least, most := time.NewTimer(streamsGap), time.NewTimer(d)
 	defer least.Stop()
 	defer most.Stop()
@@ -124,8 +124,8 @@ func (k *streams) wait(ctx context.Context, d time.Duration) bool {
 	return true
 }
 
-// check looks at all streams once. While NATS is away what was seen last holds.
-func (k *streams) check(ctx context.Context) {
+// Check looks at all streams once. While NATS is away what was seen last holds.
+func (k *Reconciler) Check(ctx context.Context) {
 	if !k.conn.Up() {
 		return
 	}
@@ -141,7 +141,7 @@ func (k *streams) check(ctx context.Context) {
 		switch {
 		case err == nil:
 			level = info.API.Level
-		case found.state != streamNoPermission:
+		case found.state != NoPermission:
 			k.allAre(ctx, found)
 			return
 		case natsconn.FastIngestSince(k.conn.Get().ConnectedServerVersion()):
@@ -153,8 +153,8 @@ func (k *streams) check(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case k.cfg.Streams == config.StreamsOff && want.Name != keyStream:
-			k.set(ctx, want.Name, finding{state: streamOff})
+		case k.cfg.Streams == config.StreamsOff && want.Name != KeyStream:
+			k.set(ctx, want.Name, finding{state: Off})
 		default:
 			k.set(ctx, want.Name, k.keep(ctx, want))
 		}
@@ -163,7 +163,7 @@ func (k *streams) check(ctx context.Context) {
 
 // actions looks for a stream that captures requests: its acknowledgement would
 // reach the caller as the first reply.
-func (k *streams) actions(ctx context.Context) finding {
+func (k *Reconciler) actions(ctx context.Context) finding {
 	subject := k.cfg.SubjectPrefix + ".actions.>"
 	name, err := question(ctx, k, "STREAM.NAMES", func(ctx context.Context) (string, error) {
 		names := k.js().StreamNames(ctx, jetstream.WithStreamListSubject(subject))
@@ -177,23 +177,23 @@ func (k *streams) actions(ctx context.Context) finding {
 	case err != nil:
 		return foundBy(err)
 	case name != "":
-		return finding{state: streamCaptured, err: fmt.Errorf(
+		return finding{state: Captured, err: fmt.Errorf(
 			"stream %s captures %s, so that its acknowledgement reaches callers as the reply: change its subjects", name, subject)}
 	}
-	return finding{state: streamOK}
+	return finding{state: OK}
 }
 
 // keep makes want, or looks at the stream and changes what loses nothing.
-func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding {
+func (k *Reconciler) keep(ctx context.Context, want jetstream.StreamConfig) finding {
 	stream, err := question(ctx, k, "STREAM.INFO."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
 		return k.js().Stream(ctx, want.Name)
 	})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if k.cfg.Streams != config.StreamsManage {
-			return finding{state: streamMissing, err: errors.New("make it, or set BRIDGE_STREAMS=manage")}
+			return finding{state: Missing, err: errors.New("make it, or set BRIDGE_STREAMS=manage")}
 		}
 		if k.dry {
-			return finding{state: streamMissing}
+			return finding{state: Missing}
 		}
 		stream, err = question(ctx, k, "STREAM.CREATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
 			return k.js().CreateStream(ctx, want)
@@ -225,31 +225,31 @@ func (k *streams) keep(ctx context.Context, want jetstream.StreamConfig) finding
 }
 
 // judge says how a stream stands that is there.
-func judge(info *jetstream.StreamInfo, diffs []StreamDifference) finding {
-	f := finding{state: streamOK, diffs: diffs, messages: info.State.Msgs, bytes: info.State.Bytes}
+func judge(info *jetstream.StreamInfo, diffs []Difference) finding {
+	f := finding{state: OK, diffs: diffs, messages: info.State.Msgs, bytes: info.State.Bytes}
 	switch {
 	case info.Cluster != nil && info.Cluster.Name != "" && info.Cluster.Leader == "":
-		f.state, f.err = streamUnavailable, errors.New("it has no leader")
+		f.state, f.err = Unavailable, errors.New("it has no leader")
 	case info.Config.Sealed:
-		f.state, f.err = streamReadOnly, errors.New("it is sealed, for good: delete it, or keep it under another name, and let it be made anew")
+		f.state, f.err = ReadOnly, errors.New("it is sealed, for good: delete it, or keep it under another name, and let it be made anew")
 	case info.Config.Mirror != nil:
-		f.state, f.err = streamReadOnly, fmt.Errorf("it is a mirror of %s: give the mirror another name", info.Config.Mirror.Name)
+		f.state, f.err = ReadOnly, fmt.Errorf("it is a mirror of %s: give the mirror another name", info.Config.Mirror.Name)
 	case full(info):
-		f.state, f.err = streamFull, errors.New("it is at its limit and discards what is new: raise max_bytes or max_msgs, or shorten max_age")
+		f.state, f.err = Full, errors.New("it is at its limit and discards what is new: raise max_bytes or max_msgs, or shorten max_age")
 	case len(diffs) > 0:
-		f.state = streamDiffers
+		f.state = Differs
 	}
 	return f
 }
 
-// hasChanged reports whether a state has changed since told was last called.
-func (k *streams) hasChanged() bool { return k.changed.Load() }
+// HasChanged reports whether a state has changed since told was last called.
+func (k *Reconciler) HasChanged() bool { return k.changed.Load() }
 
-// toldOfAll notes that all has been told that there is to tell.
-func (k *streams) toldOfAll() { k.changed.Store(false) }
+// ToldOfAll notes that all has been told that there is to tell.
+func (k *Reconciler) ToldOfAll() { k.changed.Store(false) }
 
-// takesBatches reports whether AMI_EVENTS takes fast ingest, as far as is known.
-func (k *streams) takesBatches() bool { return k.batches.Load() }
+// TakesBatches reports whether AMI_EVENTS takes fast ingest, as far as is known.
+func (k *Reconciler) TakesBatches() bool { return k.batches.Load() }
 
-// refusedBatch hears that it did not, which holds until it is seen to do so.
-func (k *streams) refusedBatch() { k.batches.Store(false) }
+// RefusedBatch hears that it did not, which holds until it is seen to do so.
+func (k *Reconciler) RefusedBatch() { k.batches.Store(false) }

@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"time"
@@ -12,42 +12,42 @@ import (
 // subject.
 const StatusStream = "AMI_STATUS"
 
-// keyStream is the stream behind KeyBucket.
-const keyStream = "KV_" + KeyBucket
+// KeyStream is the stream behind KeyBucket.
+const KeyStream = "KV_" + KeyBucket
 
 // batchLevel is the level of the JetStream API that knows fast ingest, of
 // nats-server 2.14. An older one refuses the setting or forgets it.
 const batchLevel = 4
 
-// streamState is how a stream stands.
-type streamState uint8
+// State is how a stream stands.
+type State uint8
 
 const (
-	streamUnknown      streamState = iota // not looked at yet
-	streamOff                             // BRIDGE_STREAMS=off: not looked at
-	streamOK                              // as configured
-	streamDiffers                         // takes messages, and is not as configured
-	streamMissing                         // is not there, and could not or must not be made
-	streamFull                            // refuses messages for want of room
-	streamReadOnly                        // takes no message: it is sealed, or a mirror
-	streamCaptured                        // a stream captures the subjects of the Actions
-	streamNoJetStream                     // the server or the account has no JetStream
-	streamUnseen                          // takes messages, and JetStream does not answer questions about it
-	streamNoPermission                    // the bridge may not ask for it, or publish into it
-	streamUnavailable                     // no leader, or no answer in time
-	streamStates
+	Unknown      State = iota // not looked at yet
+	Off                       // BRIDGE_STREAMS=off: not looked at
+	OK                        // as configured
+	Differs                   // takes messages, and is not as configured
+	Missing                   // is not there, and could not or must not be made
+	Full                      // refuses messages for want of room
+	ReadOnly                  // takes no message: it is sealed, or a mirror
+	Captured                  // a stream captures the subjects of the Actions
+	NoJetStream               // the server or the account has no JetStream
+	Unseen                    // takes messages, and JetStream does not answer questions about it
+	NoPermission              // the bridge may not ask for it, or publish into it
+	Unavailable               // no leader, or no answer in time
+	NumStates
 )
 
 // String returns the state as status, logs and metrics spell it.
-func (s streamState) String() string {
+func (s State) String() string {
 	return [...]string{
 		"unknown", "off", "ok", "differs", "missing", "full", "read_only", "captured", "no_jetstream", "unseen", "no_permission", "unavailable",
 	}[s]
 }
 
-// there reports whether the stream is, and takes messages as far as its
+// There reports whether the stream is, and takes messages as far as its
 // configuration goes.
-func (s streamState) there() bool { return s == streamOK || s == streamDiffers }
+func (s State) There() bool { return s == OK || s == Differs }
 
 // wantedStreams are the streams as they are configured, for a JetStream API of
 // this level.
@@ -56,7 +56,7 @@ func wantedStreams(b *config.Config, level int) []jetstream.StreamConfig {
 	all := []jetstream.StreamConfig{{
 		Name: StatusStream, Description: "Last status of each subject, by ami-nats-bridge.",
 		Subjects: []string{prefix + ".status.>", prefix + ".nodes.>"}, Storage: jetstream.FileStorage,
-		MaxMsgsPerSubject: 1, Replicas: c.Replicas, AllowDirect: true, Duplicates: duplicates(0),
+		MaxMsgsPerSubject: 1, Replicas: c.Replicas, AllowDirect: true, Duplicates: Duplicates(0),
 	}}
 	if b.Audit != config.AuditOff {
 		all = append(all, auditStream(b))
@@ -68,11 +68,11 @@ func wantedStreams(b *config.Config, level int) []jetstream.StreamConfig {
 		Name: EventStream, Description: "Events of Asterisk, by ami-nats-bridge.",
 		Subjects: []string{prefix + ".events.>"}, Storage: jetstream.FileStorage,
 		Compression: jetstream.S2Compression, Replicas: c.Replicas, MaxAge: c.MaxAge,
-		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: duplicates(c.MaxAge),
+		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: Duplicates(c.MaxAge),
 		AllowBatchPublish: level >= batchLevel,
 	})
 	if c.Forwarded {
-		all[len(all)-1] = forwarded(all[len(all)-1])
+		all[len(all)-1] = Forwarded(all[len(all)-1])
 	}
 	if b.IdempotencyWindow > 0 {
 		all = append(all, keysStream(b))
@@ -89,23 +89,23 @@ func auditStream(b *config.Config) jetstream.StreamConfig {
 		Subjects: []string{b.SubjectPrefix + ".audit.>"}, Storage: jetstream.FileStorage,
 		Compression: jetstream.S2Compression, Replicas: b.Stream.Replicas, MaxAge: b.AuditMaxAge,
 		Discard: jetstream.DiscardNew, DenyDelete: true, DenyPurge: true,
-		AllowDirect: true, Duplicates: duplicates(b.AuditMaxAge),
+		AllowDirect: true, Duplicates: Duplicates(b.AuditMaxAge),
 	}
 }
 
 // keysStream is what a KV bucket is (NATS ADR-8), with one value a key.
 func keysStream(b *config.Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: keyStream, Description: "Requests with an Ami-Idempotency-Key, by ami-nats-bridge.",
+		Name: KeyStream, Description: "Requests with an Ami-Idempotency-Key, by ami-nats-bridge.",
 		Subjects: []string{"$KV." + KeyBucket + ".>"}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true,
-		MaxAge: b.IdempotencyWindow, MaxBytes: 256 << 20, Replicas: b.Stream.Replicas, Duplicates: duplicates(b.IdempotencyWindow),
+		MaxAge: b.IdempotencyWindow, MaxBytes: 256 << 20, Replicas: b.Stream.Replicas, Duplicates: Duplicates(b.IdempotencyWindow),
 	}
 }
 
-// duplicates is how long the stream recognizes a repeat. The server refuses one
+// Duplicates is how long the stream recognizes a repeat. The server refuses one
 // longer than the age.
-func duplicates(maxAge time.Duration) time.Duration {
+func Duplicates(maxAge time.Duration) time.Duration {
 	if maxAge > 0 {
 		return min(2*time.Minute, maxAge)
 	}
@@ -131,12 +131,12 @@ const AuditStream = "AMI_AUDIT"
 // KeyBucket is the KV bucket in which bridges share the requests with a key.
 const KeyBucket = "AMI_IDEMPOTENCY"
 
-// forwarded is want, a stream of events, where another stream takes them over.
+// Forwarded is want, a stream of events, where another stream takes them over.
 // Each is kept until that one has acknowledged it and no longer. A full stream
 // refuses what comes rather than drop what nobody has: the outbox holds, and
 // what overflows there is a loss that is counted and told.
-func forwarded(want jetstream.StreamConfig) jetstream.StreamConfig {
+func Forwarded(want jetstream.StreamConfig) jetstream.StreamConfig {
 	want.Retention, want.Discard = jetstream.WorkQueuePolicy, jetstream.DiscardNew
-	want.MaxAge, want.Duplicates = 0, duplicates(0)
+	want.MaxAge, want.Duplicates = 0, Duplicates(0)
 	return want
 }

@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// lastOn returns the last message on subject that the stream of events holds,
+// LastOn returns the last message on subject that the stream of events holds,
 // nil without one, and the stream, nil if it is not there or does not answer.
-func lastOn(ctx context.Context, js jetstream.JetStream, subject string) (*jetstream.RawStreamMsg, jetstream.Stream, error) {
+func LastOn(ctx context.Context, js jetstream.JetStream, subject string) (*jetstream.RawStreamMsg, jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, EventStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil, nil

@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"cmp"
@@ -16,9 +16,9 @@ import (
 
 // mend makes the changes that lose nothing, one by one, so that one which the
 // server refuses keeps none of the others from being made.
-func (k *streams) mend(
-	ctx context.Context, info *jetstream.StreamInfo, want jetstream.StreamConfig, diffs []StreamDifference,
-) (*jetstream.StreamInfo, []StreamDifference) {
+func (k *Reconciler) mend(
+	ctx context.Context, info *jetstream.StreamInfo, want jetstream.StreamConfig, diffs []Difference,
+) (*jetstream.StreamInfo, []Difference) {
 	var made []string
 	left, failed := make(map[string]string), k.refused[want.Name] // why, by field
 	for _, d := range diffs {
@@ -56,7 +56,7 @@ func (k *streams) mend(
 // as it is then. It asks for the configuration and sends it without nats.go's
 // StreamConfig between: of a newer nats-server that knows only some fields, and
 // an update without the others would put them back to nothing.
-func (k *streams) change(
+func (k *Reconciler) change(
 	ctx context.Context, field string, info *jetstream.StreamInfo, want jetstream.StreamConfig,
 ) (*jetstream.StreamInfo, error) {
 	var is struct{ Config json.RawMessage }
@@ -92,7 +92,7 @@ func patched(config []byte, field string, want streamConfig) ([]byte, error) {
 }
 
 // ask asks what has the subject $JS.API.<what> and decodes the answer.
-func (k *streams) ask(ctx context.Context, what string, body []byte, answer any) error {
+func (k *Reconciler) ask(ctx context.Context, what string, body []byte, answer any) error {
 	msg, err := question(ctx, k, what, func(ctx context.Context) (*nats.Msg, error) {
 		return k.conn.Get().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+what, body)
 	})

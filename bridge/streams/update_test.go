@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"bytes"
@@ -74,8 +74,8 @@ func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
 	cfg := config.DefaultConfig()
 	nc, _ := natstest.Client(t, front)
 	k := testStreams(&cfg, conntest.Open(t, nc.ConnectedUrl()))
-	k.check(t.Context())
-	k.is(t, EventStream, streamOK)
+	k.Check(t.Context())
+	k.is(t, EventStream, OK)
 	if len(updates()) < 2 {
 		t.Errorf("updates: %q", updates())
 	}

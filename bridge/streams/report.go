@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"context"
@@ -14,19 +14,19 @@ import (
 // captures the subjects of the Actions, which none may.
 const ActionSubjects = "actions"
 
-// StreamReport is how one stream stands, as it is in the status of the node.
-type StreamReport struct {
-	Name        string             `json:"name"`
-	State       string             `json:"state"` // one of docs/streams.md
-	Error       string             `json:"error,omitempty"`
-	Differences []StreamDifference `json:"differences"`
-	Messages    uint64             `json:"messages"`
-	Bytes       uint64             `json:"bytes"`
-	Since       string             `json:"since"`
+// Report is how one stream stands, as it is in the status of the node.
+type Report struct {
+	Name        string       `json:"name"`
+	State       string       `json:"state"` // one of docs/streams.md
+	Error       string       `json:"error,omitempty"`
+	Differences []Difference `json:"differences"`
+	Messages    uint64       `json:"messages"`
+	Bytes       uint64       `json:"bytes"`
+	Since       string       `json:"since"`
 }
 
-// StreamDifference is a field in which a stream is not as configured.
-type StreamDifference struct {
+// Difference is a field in which a stream is not as configured.
+type Difference struct {
 	Field string `json:"field"`
 	Have  string `json:"have"`
 	Want  string `json:"want"`
@@ -38,17 +38,17 @@ type StreamDifference struct {
 	Loses bool `json:"-"`
 }
 
-func (d StreamDifference) String() string { return d.Field + " " + d.Have + " -> " + d.Want }
+func (d Difference) String() string { return d.Field + " " + d.Have + " -> " + d.Want }
 
-// CheckStreams connects to NATS as cfg says, looks at the streams as a bridge
+// Check connects to NATS as cfg says, looks at the streams as a bridge
 // does when it starts, and returns a report of each; that of ActionSubjects is
 // the first. It makes and changes nothing. Where BRIDGE_STREAMS=manage would, a
 // stream is missing without an Error, or a difference has nothing in Left: a
 // bridge does so if NATS lets it, which nobody can ask. It takes up to 3 s a
 // question. The error is that NATS is not reached, or that ctx has ended.
-func CheckStreams(ctx context.Context, cfg config.Config) ([]StreamReport, error) {
+func Check(ctx context.Context, cfg config.Config) ([]Report, error) {
 	c := natsconn.New(natsconn.Options{Name: "check", Config: &cfg, Log: zap.NewNop()})
-	k := newStreams(&cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
+	k := New(&cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, State) {}, zap.NewNop())
 	k.dry = true
 	nc, err := natsconn.Connect(cfg, "check", nats.NoReconnect(), nats.UseOldRequestStyle(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { k.connectionError(err) }))
@@ -59,12 +59,12 @@ func CheckStreams(ctx context.Context, cfg config.Config) ([]StreamReport, error
 	if err := c.Adopt(nc); err != nil {
 		return nil, err
 	}
-	k.check(ctx)
+	k.Check(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case !nc.IsConnected():
 		return nil, nats.ErrDisconnected
 	}
-	return k.states(), nil
+	return k.States(), nil
 }

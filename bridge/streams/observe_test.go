@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"context"
@@ -23,20 +23,20 @@ import (
 )
 
 // lookedAt are streams that the last look has found well.
-func lookedAt(t *testing.T) *streams {
+func lookedAt(t *testing.T) *Reconciler {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.Node = "b1"
 	k := testStreams(&cfg, conntest.Bare())
 	for _, r := range k.rows {
-		k.set(t.Context(), r.name, finding{state: streamOK})
+		k.set(t.Context(), r.name, finding{state: OK})
 	}
 	return k
 }
 
-func (k *streams) is(t *testing.T, name string, want streamState) {
+func (k *Reconciler) is(t *testing.T, name string, want State) {
 	t.Helper()
-	if got, err := k.state(name); got != want {
+	if got, err := k.State(name); got != want {
 		t.Errorf("%s is %v (%v), want %v", name, got, err, want)
 	}
 }
@@ -46,39 +46,39 @@ func (k *streams) is(t *testing.T, name string, want streamState) {
 func TestStreams_WhatPublishersSay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := lookedAt(t)
-		k.publishRefused(EventStream, 10077, "maximum bytes exceeded")
-		k.is(t, EventStream, streamFull)
-		k.is(t, AuditStream, streamOK)
+		k.PublishRefused(EventStream, 10077, "maximum bytes exceeded")
+		k.is(t, EventStream, Full)
+		k.is(t, AuditStream, OK)
 		if len(k.poke) != 1 {
 			t.Error("nobody looks")
 		}
-		k.set(t.Context(), EventStream, finding{state: streamOK}) // the stream itself looks well
-		k.is(t, EventStream, streamFull)
-		k.published(EventStream)
-		k.is(t, EventStream, streamOK)
+		k.set(t.Context(), EventStream, finding{state: OK}) // the stream itself looks well
+		k.is(t, EventStream, Full)
+		k.Published(EventStream)
+		k.is(t, EventStream, OK)
 
 		k.nobodyTook(EventStream)
-		k.is(t, EventStream, streamMissing)
-		k.set(t.Context(), EventStream, finding{state: streamOK})
-		k.is(t, EventStream, streamOK)
+		k.is(t, EventStream, Missing)
+		k.set(t.Context(), EventStream, finding{state: OK})
+		k.is(t, EventStream, OK)
 
-		k.stored(AuditStream, &jetstream.APIError{ErrorCode: 10047, Description: "insufficient storage resources available"})
-		k.is(t, AuditStream, streamFull)
+		k.Stored(AuditStream, &jetstream.APIError{ErrorCode: 10047, Description: "insufficient storage resources available"})
+		k.is(t, AuditStream, Full)
 		time.Sleep(heardFor)
 		k.forget()
-		k.is(t, AuditStream, streamFull)
+		k.is(t, AuditStream, Full)
 		time.Sleep(time.Second)
 		k.forget()
-		k.is(t, AuditStream, streamOK)
+		k.is(t, AuditStream, OK)
 
-		k.stored(EventStream, &natsconn.Refusal{Code: 10109, Description: "invalid operation on sealed stream"})
-		k.is(t, EventStream, streamReadOnly)
-		k.stored(EventStream, natsconn.ErrNoStream)
-		k.is(t, EventStream, streamMissing)
-		k.stored(EventStream, nil)
-		k.is(t, EventStream, streamOK)
-		k.publishRefused(EventStream, natsconn.StreamMessageExceedsMaximum, "message size exceeds maximum allowed")
-		k.is(t, EventStream, streamOK) // that message's fault
+		k.Stored(EventStream, &natsconn.Refusal{Code: 10109, Description: "invalid operation on sealed stream"})
+		k.is(t, EventStream, ReadOnly)
+		k.Stored(EventStream, natsconn.ErrNoStream)
+		k.is(t, EventStream, Missing)
+		k.Stored(EventStream, nil)
+		k.is(t, EventStream, OK)
+		k.PublishRefused(EventStream, natsconn.StreamMessageExceedsMaximum, "message size exceeds maximum allowed")
+		k.is(t, EventStream, OK) // that message's fault
 	})
 }
 
@@ -89,11 +89,11 @@ func TestStreams_WhatNATSDenies(t *testing.T) {
 	denied := errors.Join(nats.ErrPermissionViolation, errors.New(`Permissions Violation for Publish to "ami.status.pbx1.gap"`))
 	k.connectionError(denied)
 	k.connectionError(errors.New(`Permissions Violation for Publish to "ami.audit.x.y"`)) // is no such error
-	k.is(t, StatusStream, streamNoPermission)
-	k.is(t, AuditStream, streamOK)
-	k.is(t, EventStream, streamOK)
+	k.is(t, StatusStream, NoPermission)
+	k.is(t, AuditStream, OK)
+	k.is(t, EventStream, OK)
 	k.reconnected()
-	k.is(t, StatusStream, streamOK)
+	k.is(t, StatusStream, OK)
 }
 
 // A question that may not be asked, or whose answer may not be heard, has none:
@@ -103,10 +103,10 @@ func TestStreams_ADenialEndsTheQuestion(t *testing.T) {
 		for denied, want := range map[string]time.Duration{
 			`Publish to "$JS.API.STREAM.INFO.AMI_EVENTS"`:    0,
 			`Subscription to "_INBOX_amibridge_b1.k7R2"`:     0,
-			`Publish to "$JS.API.STREAM.INFO.AMI_AUDIT"`:     streamTimeout,
-			`Subscription to "ami.actions.pbx1.>"`:           streamTimeout,
-			`Subscription to "_INBOX_amibridge_b2.k7R2"`:     streamTimeout,
-			`Publish to "_INBOX_amibridge_b1.k7R2.response"`: streamTimeout,
+			`Publish to "$JS.API.STREAM.INFO.AMI_AUDIT"`:     QuestionTimeout,
+			`Subscription to "ami.actions.pbx1.>"`:           QuestionTimeout,
+			`Subscription to "_INBOX_amibridge_b2.k7R2"`:     QuestionTimeout,
+			`Publish to "_INBOX_amibridge_b1.k7R2.response"`: QuestionTimeout,
 		} {
 			k := lookedAt(t)
 			began := time.Now()
@@ -128,7 +128,7 @@ func TestStreams_ADenialEndsTheQuestion(t *testing.T) {
 // docs/streams.md has each state and each field, and says of each field whether
 // it is ever changed, and in bold whether messages are refused or lost.
 func TestStreams_AreDocumented(t *testing.T) {
-	page, err := os.ReadFile("../docs/streams.md")
+	page, err := os.ReadFile("../../docs/streams.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestStreams_AreDocumented(t *testing.T) {
 		return all
 	}
 	var states, fields []string
-	for s := range streamStates {
+	for s := range NumStates {
 		states = append(states, s.String())
 	}
 	for _, f := range streamFields {
@@ -175,22 +175,22 @@ func TestStreams_FastIngestWhereItIsKnown(t *testing.T) {
 // no questions about it: it may be in another account.
 func TestStreams_OneThatPublishesHasAJetStream(t *testing.T) {
 	k := lookedAt(t)
-	none := finding{state: streamNoJetStream, err: errors.New("no responders")}
+	none := finding{state: NoJetStream, err: errors.New("no responders")}
 	for range 2 {
-		k.published(EventStream)
+		k.Published(EventStream)
 		k.allAre(t.Context(), none)
-		k.is(t, EventStream, streamUnseen)
-		k.is(t, StatusStream, streamNoJetStream)
-		k.stored(EventStream, natsconn.ErrNoStream)
-		k.is(t, EventStream, streamNoJetStream)
-		k.published(EventStream)
-		k.is(t, EventStream, streamUnseen)
-		k.set(t.Context(), EventStream, finding{state: streamOK})
-		k.is(t, EventStream, streamOK)
+		k.is(t, EventStream, Unseen)
+		k.is(t, StatusStream, NoJetStream)
+		k.Stored(EventStream, natsconn.ErrNoStream)
+		k.is(t, EventStream, NoJetStream)
+		k.Published(EventStream)
+		k.is(t, EventStream, Unseen)
+		k.set(t.Context(), EventStream, finding{state: OK})
+		k.is(t, EventStream, OK)
 	}
 }
 
 // testStreams are those that nobody listens to.
-func testStreams(cfg *config.Config, c *natsconn.Conn) *streams {
-	return newStreams(cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, streamState) {}, zap.NewNop())
+func testStreams(cfg *config.Config, c *natsconn.Conn) *Reconciler {
+	return New(cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, State) {}, zap.NewNop())
 }

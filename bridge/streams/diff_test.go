@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func TestStreams_AreWantedAsDescribed(t *testing.T) {
 		cfg.Stream.MaxAge, cfg.AuditMaxAge = age, age
 		for _, s := range wantedStreams(&cfg, batchLevel) {
 			most := int64(0)
-			if s.Name == StatusStream || s.Name == keyStream {
+			if s.Name == StatusStream || s.Name == KeyStream {
 				most = 1
 			}
 			if s.Storage != jetstream.FileStorage || s.Replicas != 3 || !s.AllowDirect || s.MaxMsgsPerSubject != most || s.Retention != jetstream.LimitsPolicy {
@@ -57,7 +57,7 @@ func TestStreams_AreWantedAsDescribed(t *testing.T) {
 // What a look at a stream shows: what keeps it from taking messages comes before
 // what only differs.
 func TestStreams_AreJudged(t *testing.T) {
-	diffs := []StreamDifference{{Field: "max_age"}}
+	diffs := []Difference{{Field: "max_age"}}
 	info := func(change func(*jetstream.StreamInfo)) *jetstream.StreamInfo {
 		i := &jetstream.StreamInfo{Cluster: &jetstream.ClusterInfo{Name: "c", Leader: "n1"}}
 		i.State.Msgs, i.State.Bytes = 10, 1000
@@ -66,30 +66,30 @@ func TestStreams_AreJudged(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		info *jetstream.StreamInfo
-		want streamState
+		want State
 	}{
-		"differs":    {info(func(*jetstream.StreamInfo) {}), streamDiffers},
-		"no cluster": {info(func(i *jetstream.StreamInfo) { i.Cluster = nil }), streamDiffers},
-		"no leader":  {info(func(i *jetstream.StreamInfo) { i.Cluster.Leader = "" }), streamUnavailable},
-		"sealed":     {info(func(i *jetstream.StreamInfo) { i.Config.Sealed = true }), streamReadOnly},
-		"a mirror":   {info(func(i *jetstream.StreamInfo) { i.Config.Mirror = &jetstream.StreamSource{Name: "X"} }), streamReadOnly},
+		"differs":    {info(func(*jetstream.StreamInfo) {}), Differs},
+		"no cluster": {info(func(i *jetstream.StreamInfo) { i.Cluster = nil }), Differs},
+		"no leader":  {info(func(i *jetstream.StreamInfo) { i.Cluster.Leader = "" }), Unavailable},
+		"sealed":     {info(func(i *jetstream.StreamInfo) { i.Config.Sealed = true }), ReadOnly},
+		"a mirror":   {info(func(i *jetstream.StreamInfo) { i.Config.Mirror = &jetstream.StreamSource{Name: "X"} }), ReadOnly},
 		"full of bytes": {info(func(i *jetstream.StreamInfo) {
 			i.Config.Discard, i.Config.MaxBytes = jetstream.DiscardNew, 1099
-		}), streamFull},
+		}), Full},
 		"room for one": {info(func(i *jetstream.StreamInfo) {
 			i.Config.Discard, i.Config.MaxBytes = jetstream.DiscardNew, 1100
-		}), streamDiffers},
+		}), Differs},
 		"full of messages": {info(func(i *jetstream.StreamInfo) {
 			i.Config.Discard, i.Config.MaxMsgs = jetstream.DiscardNew, 10
-		}), streamFull},
-		"drops its oldest": {info(func(i *jetstream.StreamInfo) { i.Config.MaxBytes, i.Config.MaxMsgs = 1000, 10 }), streamDiffers},
+		}), Full},
+		"drops its oldest": {info(func(i *jetstream.StreamInfo) { i.Config.MaxBytes, i.Config.MaxMsgs = 1000, 10 }), Differs},
 	} {
 		f := judge(test.info, diffs)
-		if f.state != test.want || (f.err == nil) != test.want.there() || f.messages != 10 || f.bytes != 1000 || len(f.diffs) != 1 {
+		if f.state != test.want || (f.err == nil) != test.want.There() || f.messages != 10 || f.bytes != 1000 || len(f.diffs) != 1 {
 			t.Errorf("%s: %+v, want %v", name, f, test.want)
 		}
 	}
-	if f := judge(info(func(*jetstream.StreamInfo) {}), nil); f.state != streamOK {
+	if f := judge(info(func(*jetstream.StreamInfo) {}), nil); f.state != OK {
 		t.Errorf("as configured: %+v", f)
 	}
 }
@@ -97,16 +97,16 @@ func TestStreams_AreJudged(t *testing.T) {
 // What an error says of a stream that was asked for, and of one that was to be
 // made.
 func TestStreams_WhatErrorsSay(t *testing.T) {
-	for code, want := range map[jetstream.ErrorCode]streamState{
-		10002: streamFull, 10023: streamFull, 10028: streamFull, 10047: streamFull, 10077: streamFull, 10122: streamFull,
-		10109: streamReadOnly, 10039: streamNoJetStream, 10076: streamNoJetStream, 10059: streamMissing, 10060: streamMissing,
-		10205: streamDiffers, 10054: streamOK, 10065: streamUnavailable, 0: streamUnavailable,
+	for code, want := range map[jetstream.ErrorCode]State{
+		10002: Full, 10023: Full, 10028: Full, 10047: Full, 10077: Full, 10122: Full,
+		10109: ReadOnly, 10039: NoJetStream, 10076: NoJetStream, 10059: Missing, 10060: Missing,
+		10205: Differs, 10054: OK, 10065: Unavailable, 0: Unavailable,
 	} {
 		if got := streamStateOf(int(code)); got != want {
 			t.Errorf("%d: %v, want %v", code, got, want)
 		}
-		made := streamMissing // whatever kept it from being made
-		if want == streamNoJetStream {
+		made := Missing // whatever kept it from being made
+		if want == NoJetStream {
 			made = want
 		}
 		if got := notMade(&jetstream.APIError{ErrorCode: code}); got.state != made || got.err == nil {
@@ -115,10 +115,10 @@ func TestStreams_WhatErrorsSay(t *testing.T) {
 	}
 	for _, test := range []struct {
 		err  error
-		want streamState
+		want State
 	}{
-		{nats.ErrNoResponders, streamNoJetStream}, {context.DeadlineExceeded, streamUnavailable}, {nats.ErrTimeout, streamUnavailable},
-		{fmt.Errorf("%w publish to x", natsconn.ErrDenied), streamNoPermission}, {errors.New("else"), streamUnavailable},
+		{nats.ErrNoResponders, NoJetStream}, {context.DeadlineExceeded, Unavailable}, {nats.ErrTimeout, Unavailable},
+		{fmt.Errorf("%w publish to x", natsconn.ErrDenied), NoPermission}, {errors.New("else"), Unavailable},
 	} {
 		if found, made := foundBy(test.err), notMade(test.err); found.state != test.want || made.state != test.want || found.err == nil {
 			t.Errorf("%v: %v, not made is %v, want %v", test.err, found.state, made.state, test.want)
@@ -133,7 +133,7 @@ func TestStreams_AnotherDifferenceIsTold(t *testing.T) {
 	told := 0
 	k.told = func() { told++ }
 	differs := func(field string) {
-		k.set(t.Context(), EventStream, finding{state: streamDiffers, diffs: []StreamDifference{{Field: field}}})
+		k.set(t.Context(), EventStream, finding{state: Differs, diffs: []Difference{{Field: field}}})
 	}
 	since := func() (since time.Time) {
 		for _, r := range k.rows {
@@ -170,8 +170,8 @@ func TestStreams_VerifyMakesNothing(t *testing.T) {
 	cfg.Streams = config.StreamsVerify
 	k := testStreams(&cfg, conntest.Open(t, nc.ConnectedUrl()))
 	k.batches.Store(true)
-	k.check(t.Context())
-	k.is(t, EventStream, streamMissing)
+	k.Check(t.Context())
+	k.is(t, EventStream, Missing)
 	if _, err := js.Stream(t.Context(), EventStream); !errors.Is(err, jetstream.ErrStreamNotFound) {
 		t.Errorf("it was made: %v", err)
 	}
@@ -179,12 +179,12 @@ func TestStreams_VerifyMakesNothing(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	k.check(t.Context())
-	k.is(t, EventStream, streamDiffers)
+	k.Check(t.Context())
+	k.is(t, EventStream, Differs)
 	if k.batches.Load() {
 		t.Error("a stream without allow_batched takes fast ingest")
 	}
-	for _, r := range k.states() {
+	for _, r := range k.States() {
 		for _, d := range r.Differences {
 			if d.Left == "" {
 				t.Errorf("%s: %+v does not say why it is left", r.Name, d)
@@ -202,18 +202,18 @@ func TestStreams_ABlindLookChangesNothing(t *testing.T) {
 	k.conn = conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, state := range []streamState{streamMissing, streamUnavailable, streamNoJetStream} {
+	for _, state := range []State{Missing, Unavailable, NoJetStream} {
 		k.set(ended, EventStream, finding{state: state})
 		k.allAre(ended, finding{state: state})
-		k.is(t, EventStream, streamOK)
+		k.is(t, EventStream, OK)
 	}
 	k.conn.Get().Close()
-	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
-	k.allAre(t.Context(), finding{state: streamUnavailable})
-	k.is(t, EventStream, streamOK)
+	k.set(t.Context(), EventStream, finding{state: Unavailable})
+	k.allAre(t.Context(), finding{state: Unavailable})
+	k.is(t, EventStream, OK)
 	k.conn = conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-	k.set(t.Context(), EventStream, finding{state: streamUnavailable})
-	k.is(t, EventStream, streamUnavailable)
+	k.set(t.Context(), EventStream, finding{state: Unavailable})
+	k.is(t, EventStream, Unavailable)
 }
 
 // A new connection may have other rights: a change that was refused is tried again.
@@ -221,9 +221,9 @@ func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
 	cfg := config.DefaultConfig()
 	cfg.Streams = config.StreamsVerify
 	k := testStreams(&cfg, conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL()))
-	k.check(t.Context())
+	k.Check(t.Context())
 	k.refused[EventStream] = natsconn.ErrDenied
-	k.check(t.Context())
+	k.Check(t.Context())
 	if k.refused[EventStream] == nil {
 		t.Error("forgotten on the same connection")
 	}
@@ -232,7 +232,7 @@ func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	natstest.Within(t, "another connection", func() bool { return k.conn.Connected() > before && k.conn.Up() })
-	k.check(t.Context())
+	k.Check(t.Context())
 	if k.refused[EventStream] != nil {
 		t.Error("not forgotten")
 	}
@@ -242,9 +242,9 @@ func TestStreams_ANewConnectionForgetsRefusals(t *testing.T) {
 func TestStreams_AChangeIsLogged(t *testing.T) {
 	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	c := conntest.Open(t, nc.ConnectedUrl())
-	for state, want := range map[streamState]zapcore.Level{
-		streamDiffers: zap.WarnLevel, streamUnavailable: zap.WarnLevel, streamMissing: zap.ErrorLevel, streamFull: zap.ErrorLevel,
-		streamReadOnly: zap.ErrorLevel, streamNoPermission: zap.ErrorLevel, streamNoJetStream: zap.ErrorLevel, streamCaptured: zap.ErrorLevel,
+	for state, want := range map[State]zapcore.Level{
+		Differs: zap.WarnLevel, Unavailable: zap.WarnLevel, Missing: zap.ErrorLevel, Full: zap.ErrorLevel,
+		ReadOnly: zap.ErrorLevel, NoPermission: zap.ErrorLevel, NoJetStream: zap.ErrorLevel, Captured: zap.ErrorLevel,
 	} {
 		k := lookedAt(t)
 		k.conn = c
@@ -253,7 +253,7 @@ func TestStreams_AChangeIsLogged(t *testing.T) {
 		for range 3 {
 			k.set(t.Context(), EventStream, finding{state: state, err: errors.New("why")})
 		}
-		k.set(t.Context(), EventStream, finding{state: streamOK})
+		k.set(t.Context(), EventStream, finding{state: OK})
 		all := logs.All()
 		if len(all) != 2 || all[0].Level != want || all[0].ContextMap()["error"] != "why" || all[1].Message != "stream as configured" {
 			t.Errorf("%v: %v", state, all)
@@ -268,9 +268,9 @@ func TestAnswer_ALeaderThatIsNoneIsNotAMissingStream(t *testing.T) {
 		&natsconn.Refusal{Status: 503, Description: "raft: not leader"},
 		&jetstream.APIError{Code: 503, Description: "raft: not leader"},
 	} {
-		k.published(EventStream)
-		k.stored(EventStream, err)
-		k.is(t, EventStream, streamUnavailable)
+		k.Published(EventStream)
+		k.Stored(EventStream, err)
+		k.is(t, EventStream, Unavailable)
 	}
 	if text := (&natsconn.Refusal{Status: 503, Description: "raft: not leader"}).Error(); !strings.Contains(text, "raft: not leader (503)") {
 		t.Errorf("it reads %s", text)
@@ -279,12 +279,12 @@ func TestAnswer_ALeaderThatIsNoneIsNotAMissingStream(t *testing.T) {
 
 // Whatever a publisher hears that is no acknowledgement, the streams are looked at.
 func TestStreams_AreLookedAtWhenNothingIsStored(t *testing.T) {
-	for name, hear := range map[string]func(*streams){
-		"refused":      func(k *streams) { k.publishRefused(EventStream, 10077, "maximum bytes exceeded") },
-		"nobody took":  func(k *streams) { k.nobodyTook(EventStream) },
-		"no answer":    func(k *streams) { k.stored(EventStream, nats.ErrTimeout) },
-		"disconnected": func(k *streams) { k.stored(EventStream, nats.ErrDisconnected) },
-		"a new link":   func(k *streams) { k.reconnected() },
+	for name, hear := range map[string]func(*Reconciler){
+		"refused":      func(k *Reconciler) { k.PublishRefused(EventStream, 10077, "maximum bytes exceeded") },
+		"nobody took":  func(k *Reconciler) { k.nobodyTook(EventStream) },
+		"no answer":    func(k *Reconciler) { k.Stored(EventStream, nats.ErrTimeout) },
+		"disconnected": func(k *Reconciler) { k.Stored(EventStream, nats.ErrDisconnected) },
+		"a new link":   func(k *Reconciler) { k.reconnected() },
 	} {
 		k := lookedAt(t)
 		hear(k)

@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"strings"
@@ -21,7 +21,7 @@ func TestStreams_RefusesAStreamOverActions(t *testing.T) {
 		}
 		cfg := config.DefaultConfig()
 		k := testStreams(&cfg, conntest.Open(t, nc.ConnectedUrl()))
-		if f := k.actions(t.Context()); f.state != streamCaptured || !strings.Contains(f.err.Error(), "GREEDY") {
+		if f := k.actions(t.Context()); f.state != Captured || !strings.Contains(f.err.Error(), "GREEDY") {
 			t.Errorf("beside a stream over %s: %v, %v, want an error that names it", subjects, f.state, f.err)
 		}
 		if err := js.DeleteStream(t.Context(), "GREEDY"); err != nil {

@@ -1,4 +1,4 @@
-package bridge
+package streams
 
 import (
 	"context"
@@ -18,14 +18,14 @@ const heardFor = time.Minute
 
 // finding is what a look at a stream has shown, or a try to publish into it.
 type finding struct {
-	state           streamState
+	state           State
 	err             error
-	diffs           []StreamDifference
+	diffs           []Difference
 	messages, bytes uint64
 }
 
-// streamRow is how one stream stands.
-type streamRow struct {
+// row is how one stream stands.
+type row struct {
 	name     string
 	subjects []string
 	seen     finding   // by the last look
@@ -35,15 +35,15 @@ type streamRow struct {
 }
 
 // now is what is to be told: what is heard of a stream that seems well counts.
-func (r *streamRow) now() finding {
+func (r *row) now() finding {
 	switch {
-	case r.heard.state == streamOK:
+	case r.heard.state == OK:
 		f := r.seen
-		if f.state == streamNoJetStream {
-			f.state = streamUnseen // it is stored, whoever does
+		if f.state == NoJetStream {
+			f.state = Unseen // it is stored, whoever does
 		}
 		return f
-	case r.heard.state == streamUnknown, !r.seen.state.there() && r.seen.state != streamOff && r.seen.state != streamUnknown:
+	case r.heard.state == Unknown, !r.seen.state.There() && r.seen.state != Off && r.seen.state != Unknown:
 		return r.seen
 	}
 	f := r.seen
@@ -51,33 +51,33 @@ func (r *streamRow) now() finding {
 	return f
 }
 
-// states is how all streams stand.
-func (k *streams) states() []StreamReport {
+// States is how all streams stand.
+func (k *Reconciler) States() []Report {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	all := make([]StreamReport, len(k.rows))
+	all := make([]Report, len(k.rows))
 	for i, r := range k.rows {
 		f := r.now()
-		all[i] = StreamReport{
-			Name: r.name, State: f.state.String(), Error: clock.Text(f.err), Differences: append([]StreamDifference{}, f.diffs...),
+		all[i] = Report{
+			Name: r.name, State: f.state.String(), Error: clock.Text(f.err), Differences: append([]Difference{}, f.diffs...),
 			Messages: f.messages, Bytes: f.bytes, Since: clock.Stamp(r.since),
 		}
 	}
 	return all
 }
 
-// well reports whether there is nothing to be tried again soon.
-func (k *streams) well() bool {
+// Well reports whether there is nothing to be tried again soon.
+func (k *Reconciler) Well() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !slices.ContainsFunc(k.rows, func(r *streamRow) bool {
+	return !slices.ContainsFunc(k.rows, func(r *row) bool {
 		state := r.now().state
-		return !state.there() && state != streamOff && state != streamUnseen
+		return !state.There() && state != Off && state != Unseen
 	})
 }
 
-// state is how the stream called name stands, and why.
-func (k *streams) state(name string) (streamState, error) {
+// State is how the stream called name stands, and why.
+func (k *Reconciler) State(name string) (State, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, r := range k.rows {
@@ -86,23 +86,23 @@ func (k *streams) state(name string) (streamState, error) {
 			return f.state, f.err
 		}
 	}
-	return streamUnknown, nil
+	return Unknown, nil
 }
 
 // blind reports whether f says nothing about a stream: the bridge ends, or NATS
 // went away while it was asked.
-func (k *streams) blind(ctx context.Context, f finding) bool {
-	return errors.Is(ctx.Err(), context.Canceled) || f.state == streamUnavailable && !k.conn.Up()
+func (k *Reconciler) blind(ctx context.Context, f finding) bool {
+	return errors.Is(ctx.Err(), context.Canceled) || f.state == Unavailable && !k.conn.Up()
 }
 
 // set notes what a look has shown.
-func (k *streams) set(ctx context.Context, name string, f finding) {
+func (k *Reconciler) set(ctx context.Context, name string, f finding) {
 	if k.blind(ctx, f) {
 		return
 	}
-	k.update(name, func(r *streamRow) {
+	k.update(name, func(r *row) {
 		r.seen = f
-		if f.state.there() && r.heard.state != streamOK && r.heard.state != streamFull && r.heard.state != streamNoPermission {
+		if f.state.There() && r.heard.state != OK && r.heard.state != Full && r.heard.state != NoPermission {
 			r.heard = finding{} // the look is newer, and sees as much
 		}
 	})
@@ -110,7 +110,7 @@ func (k *streams) set(ctx context.Context, name string, f finding) {
 }
 
 // allAre notes that none of the streams is to be had, and logs it once.
-func (k *streams) allAre(ctx context.Context, f finding) {
+func (k *Reconciler) allAre(ctx context.Context, f finding) {
 	if k.blind(ctx, f) {
 		return
 	}
@@ -122,10 +122,10 @@ func (k *streams) allAre(ctx context.Context, f finding) {
 	k.mu.Unlock()
 	if changed {
 		k.tell()
-		if state, _ := k.state(EventStream); state == streamUnseen {
+		if state, _ := k.State(EventStream); state == Unseen {
 			f.state = state
 		}
-		k.logState("", streamOK, f)
+		k.logState("", OK, f)
 	}
 	for _, r := range k.rows { // the rows themselves do not change
 		k.came(ctx, r.name, f.state)
@@ -133,9 +133,9 @@ func (k *streams) allAre(ctx context.Context, f finding) {
 }
 
 // update changes one row, and tells and logs a change of its state.
-func (k *streams) update(name string, change func(*streamRow)) {
+func (k *Reconciler) update(name string, change func(*row)) {
 	k.mu.Lock()
-	i := slices.IndexFunc(k.rows, func(r *streamRow) bool { return r.name == name })
+	i := slices.IndexFunc(k.rows, func(r *row) bool { return r.name == name })
 	if i < 0 {
 		k.mu.Unlock()
 		return
@@ -153,7 +153,7 @@ func (k *streams) update(name string, change func(*streamRow)) {
 
 // replace makes a change and reports whether the state, or what differs, is
 // another.
-func (r *streamRow) replace(change func()) bool {
+func (r *row) replace(change func()) bool {
 	before := r.now()
 	change()
 	after := r.now()
@@ -164,14 +164,14 @@ func (r *streamRow) replace(change func()) bool {
 }
 
 // tell has the status goroutine publish the node's state at once.
-func (k *streams) tell() {
+func (k *Reconciler) tell() {
 	k.changed.Store(true)
 	k.told()
 }
 
 // logState writes one line of a state that is another now. An empty name is all
 // of them.
-func (k *streams) logState(name string, before streamState, f finding) {
+func (k *Reconciler) logState(name string, before State, f finding) {
 	log := k.log
 	fields := []zap.Field{zap.String("stream", name), zap.Stringer("from", before), zap.Stringer("to", f.state), zap.Error(f.err)}
 	if len(f.diffs) > 0 {
@@ -182,21 +182,21 @@ func (k *streams) logState(name string, before streamState, f finding) {
 		fields = append(fields, zap.Strings("differences", all))
 	}
 	switch f.state {
-	case streamOK, streamOff:
-		if before != streamUnknown {
+	case OK, Off:
+		if before != Unknown {
 			log.Info("stream as configured", fields...)
 		}
-	case streamUnseen:
+	case Unseen:
 		log.Warn("stream takes messages, and cannot be looked at", fields...)
-	case streamDiffers:
+	case Differs:
 		log.Warn("stream differs from the configuration", fields...)
-	case streamNoJetStream:
+	case NoJetStream:
 		if k.cfg.Delivery == config.DeliverCore {
 			log.Warn("no JetStream: events are delivered at most once", fields...)
 			return
 		}
 		log.Error("no JetStream: events wait in the outbox", fields...)
-	case streamUnavailable:
+	case Unavailable:
 		log.Warn("stream not to be had", fields...)
 	default:
 		log.Error("stream not to be had", fields...)
