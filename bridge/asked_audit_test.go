@@ -18,7 +18,7 @@ import (
 // With AUDIT=strict nothing is sent whose intent does not fit into the queue.
 func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 	a := askingBridge(t, func(c *config.Config) { c.Audit = config.AuditStrict })
-	full := a.audit.journal
+	full := a.records
 	full.mu.Lock()
 	limit := full.limit
 	full.limit = 0
@@ -144,10 +144,10 @@ func TestOptions_TheRequesterIsRecordedWhateverIsWrong(t *testing.T) {
 		"the reply subject":     {outside, "alice no_inbox"},
 		"no reply subject":      {nowhere, "alice no_inbox"},
 	} {
-		a.audit.journal.take(1000)
+		a.records.take(1000)
 		clear(a.audit.refusals.of) // or they are too many for a record each
 		a.to(test.m)
-		records := a.audit.journal.take(1000)
+		records := a.records.take(1000)
 		if len(records) != 1 {
 			t.Errorf("%s: %d records", name, len(records))
 			continue

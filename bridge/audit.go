@@ -23,7 +23,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -43,7 +42,7 @@ type audit struct {
 	prefix    string // of the subjects
 	node, run string // run names this process
 	concealer concealer
-	journal   *journal
+	journal   queue
 	log       *zap.Logger
 	asks      atomic.Uint64
 	stored    atomic.Uint64
@@ -75,15 +74,22 @@ const (
 	chainUnknown = "unknown" // the last one stored could not be had
 )
 
-// newAudit returns the audit of what is asked for at endpoints. Until the ends of
-// the chains are known records follow nothing.
-func newAudit(cfg *config.Config, c *natsconn.Conn, endpoints []string, came func(error), log *zap.Logger) *audit {
+// queue is where records wait to be stored: a journal, of auditQueueBytes.
+type queue interface {
+	write(journalEntry) error
+	setUnheard(on bool)
+	isUnheard() bool
+}
+
+// newAudit returns the audit of what is asked for at endpoints, whose records q
+// stores. Until the ends of the chains are known records follow nothing.
+func newAudit(cfg *config.Config, endpoints []string, q queue, log *zap.Logger) *audit {
 	log = log.Named("audit")
 	d := &audit{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
 		run:       strings.ToLower(rand.Text()[:12]),
 		concealer: newConcealer(cfg.Secrets()),
-		journal:   newJournal(c, auditQueueBytes, came, log), log: log,
+		journal:   q, log: log,
 		chains:   make(map[string]*chain),
 		refusals: refusals{span: refusalSpan, of: make(map[refusalKey]*refused)},
 	}
@@ -91,7 +97,7 @@ func newAudit(cfg *config.Config, c *natsconn.Conn, endpoints []string, came fun
 		d.chains[name] = &chain{prev: chainUnknown}
 	}
 	// What nobody may store is worth publishing.
-	d.journal.unheard.Store(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
+	d.journal.setUnheard(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
 	return d
 }
 
@@ -109,8 +115,8 @@ func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streams.
 			return
 		}
 		d.followed = true
-		d.journal.unheard.Store(false)
-	case state == streams.NoJetStream && d.journal.unheard.Load() && !d.warned:
+		d.journal.setUnheard(false)
+	case state == streams.NoJetStream && d.journal.isUnheard() && !d.warned:
 		d.warned = true
 		d.log.Warn("no JetStream: audit records are published at most once")
 	}

@@ -66,7 +66,7 @@ func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 // of what was sent.
 func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
 	d := testAudit(zap.NewNop())
-	d.journal.limit = 64 << 10
+	fakeOf(d).limit = 64 << 10
 	intend := func() (refused bool) {
 		d.intend(testAsk(d, "Ping"), func(err error) { refused = errors.Is(err, errJournalFull) })
 		return refused

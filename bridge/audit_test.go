@@ -16,13 +16,12 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, conntest.Bare(), nil, nil, log)
+	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, nil, &fakeJournal{limit: auditQueueBytes}, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -32,7 +31,7 @@ func testAudit(log *zap.Logger) *audit {
 func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	d := testAudit(zap.New(core))
-	d.journal.limit = 8 << 10
+	fakeOf(d).limit = 8 << 10
 	write := func() error { return d.write("pbx1", "Ping", &auditRecord{}, false, nil) }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
@@ -53,14 +52,14 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	if d.lost.Load() != 3 || queued < 5 {
 		t.Errorf("%d queued, %d lost", queued, d.lost.Load())
 	}
-	batch := d.journal.take(queued)
+	batch := fakeOf(d).take(queued)
 	for _, e := range batch {
-		d.journal.finish(e, nil, nil)
+		fakeOf(d).finish(e, nil, nil)
 	}
 	if err := write(); err != nil {
 		t.Fatal(err)
 	}
-	next := string(d.journal.take(1)[0].msg.Data)
+	next := string(fakeOf(d).take(1)[0].msg.Data)
 	if want := `"prev":"` + digest(batch[queued-1].msg.Data) + `","lost":3}`; !strings.HasSuffix(next, want) {
 		t.Errorf("the next record is %s, want it to end in %s", next, want)
 	}
@@ -74,7 +73,7 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.journal.take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
+	if got := fakeOf(d).take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
 		t.Errorf("subject %s", got)
 	}
 }
@@ -90,7 +89,7 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 		}
 	}
 	seqs := map[string]int{}
-	for i, e := range d.journal.take(3) {
+	for i, e := range fakeOf(d).take(3) {
 		if id, want := e.msg.Header.Get(jetstream.MsgIDHeader), fmt.Sprint("b1.", d.run, ".", i+1); id != want {
 			t.Errorf("record %d has the id %s, want %s", i, id, want)
 		}
@@ -117,7 +116,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if lines.Len() != 0 {
 		t.Errorf("told: %v", lines.All())
 	}
-	d.journal.unheard.Store(true) // they do not
+	d.journal.setUnheard(true) // they do not
 	for range 2 {
 		d.seen(t.Context(), nil, streams.NoJetStream)
 	}
@@ -129,7 +128,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	if d.seen(t.Context(), js, streams.OK); d.journal.unheard.Load() || !d.followed {
+	if d.seen(t.Context(), js, streams.OK); d.journal.isUnheard() || !d.followed {
 		t.Error("the stream is there, and records are not stored")
 	}
 }
@@ -154,7 +153,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 	if err := d.write("pbx1", "Ping", &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	first := d.journal.take(1)[0].msg.Data
+	first := fakeOf(d).take(1)[0].msg.Data
 	if !strings.Contains(string(first), `"prev":"unknown"`) {
 		t.Errorf("the first is %s", first)
 	}
@@ -202,3 +201,6 @@ func recordOf(t *testing.T, m *nats.Msg) (r auditRecord) {
 	}
 	return r
 }
+
+// fakeOf is where the records of d wait.
+func fakeOf(d *audit) *fakeJournal { return d.journal.(*fakeJournal) }

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -24,7 +23,7 @@ const knownSecret, shortSecret = "k9x7", "q9z"
 func secretiveAudit() *audit {
 	cfg := &config.Config{Node: "b1", SubjectPrefix: "ami", Servers: []config.ServerConfig{config.DefaultServerConfig(), config.DefaultServerConfig()}}
 	cfg.Servers[0].Secret, cfg.Servers[1].Secret = knownSecret, shortSecret
-	d := newAudit(cfg, conntest.Bare(), nil, nil, zap.NewNop())
+	d := newAudit(cfg, nil, &fakeJournal{limit: auditQueueBytes}, zap.NewNop())
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -46,7 +45,7 @@ func askOf(d *audit, subject, action, to, text string) *auditRequest {
 // recorded returns the records that wait to be stored, with their subjects.
 func recorded(d *audit) string {
 	var all strings.Builder
-	for _, e := range d.journal.take(100) {
+	for _, e := range fakeOf(d).take(100) {
 		all.WriteString(e.msg.Subject)
 		all.Write(e.msg.Data)
 	}
@@ -120,7 +119,7 @@ func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	d.outcome(a, &correlation.Result{}, nil)
 	d.outcome(other, nil, &reply.Error{Code: 503, Kind: "not_connected", Sent: "no"})
 	var all []auditRecord
-	for _, e := range d.journal.take(10) {
+	for _, e := range fakeOf(d).take(10) {
 		all = append(all, recordOf(t, e.msg))
 	}
 	if len(all) != 3 || all[0].Phase != "intent" || all[1].Phase != "outcome" || all[0].Ask != all[1].Ask || all[0].Ask == all[2].Ask {
@@ -172,7 +171,7 @@ func TestAudit_OffRecordsNothing(t *testing.T) {
 	d.outcome(a, nil, &reply.Error{Kind: "busy", Sent: "no"})
 	d.outcome(a, &correlation.Result{}, nil)
 	d.repeat(a, nil)
-	if n, _ := d.journal.left(); n != 0 {
+	if n := len(fakeOf(d).waiting); n != 0 {
 		t.Errorf("%d records", n)
 	}
 }

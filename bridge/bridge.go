@@ -54,6 +54,8 @@ type Bridge struct {
 	status    *status
 	replier   *reply.Sender
 	audit     *audit
+	records   *journal // the audit's
+	claims    *journal // of idempotency keys
 	natsLogin *natsconn.Login
 	repeats   *repeats
 	streams   *streams.Reconciler
@@ -105,8 +107,10 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.events.OnReconnect(b.status.again)
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
 	b.replier = reply.NewSender(b.control, b.log)
-	b.audit = newAudit(&b.cfg, b.control, endpointNames(&b.cfg), b.stored(streams.AuditStream), b.log)
-	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.stored(streams.KeyStream), b.log)
+	b.records = newJournal(b.control, auditQueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
+	b.audit = newAudit(&b.cfg, endpointNames(&b.cfg), b.records, b.log)
+	b.claims = newJournal(b.control, keyQueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
+	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
 	var targets []*target
 	for _, s := range cfg.Servers {
 		server := b.newServer(s)
@@ -233,12 +237,12 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	b.tick()
 	stage.back.Go(func() { b.publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.Run(stage.backCtx) })
-	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
+	stage.back.Go(func() { b.records.run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
 		stage.back.Go(func() { shared.serve(stage.frontCtx) })
-		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
+		stage.back.Go(func() { b.claims.run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != config.DeliverCore {
 		stage.back.Go(func() { recallAll(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })

@@ -80,6 +80,12 @@ var (
 	errJournalEnded = errors.New("the bridge stopped before it was stored")
 )
 
+// setUnheard has messages published and not acknowledged, or not any more.
+func (j *journal) setUnheard(on bool) { j.unheard.Store(on) }
+
+// isUnheard reports whether they are.
+func (j *journal) isUnheard() bool { return j.unheard.Load() }
+
 // newJournal returns a journal of at most limit bytes. came may be nil.
 func newJournal(c *natsconn.Conn, limit int, came func(error), log *zap.Logger) *journal {
 	return &journal{conn: c, again: c.Watch(), limit: limit, came: came, log: log, wake: make(chan struct{}, 1)}

@@ -32,8 +32,8 @@ func (d *audit) refuse(action, kind string) {
 // chain.
 func taken(t *testing.T, d *audit, prev *string) (all []map[string]any) {
 	t.Helper()
-	for _, e := range d.journal.take(1 << 20) {
-		d.journal.finish(e, nil, nil)
+	for _, e := range fakeOf(d).take(1 << 20) {
+		fakeOf(d).finish(e, nil, nil)
 		var r map[string]any
 		if err := json.Unmarshal(e.msg.Data, &r); err != nil {
 			t.Fatal(err)
@@ -152,12 +152,12 @@ func TestRefusals_AFullQueueLosesNoCount(t *testing.T) {
 	for range 20 {
 		d.refuse("Originate", "forbidden")
 	}
-	limit := d.journal.limit
-	d.journal.limit = 0
+	limit := fakeOf(d).limit
+	fakeOf(d).limit = 0
 	d.tellRefusals()
-	d.journal.limit = limit
+	fakeOf(d).limit = limit
 	d.tellRefusals()
-	batch := d.journal.take(100)
+	batch := fakeOf(d).take(100)
 	var sum struct{ Count, Lost int }
 	if err := json.Unmarshal(batch[len(batch)-1].msg.Data, &sum); err != nil || len(batch)-1+sum.Count != 20 || sum.Lost != 1 {
 		t.Errorf("%d records, the last %+v (%v)", len(batch), sum, err)

@@ -67,11 +67,11 @@ func newRepeats(window time.Duration) *repeats {
 // newSharedRepeats returns that of one which shares them, if cfg has it so. The
 // bucket need not be there yet: until it is no key is taken. run names this
 // process; refused hears what became of the claims and must not wait.
-func newSharedRepeats(cfg *config.Config, run string, c *natsconn.Conn, refused func(error), log *zap.Logger) *repeats {
+func newSharedRepeats(cfg *config.Config, run string, c *natsconn.Conn, q claims, refused func(error), log *zap.Logger) *repeats {
 	r := newRepeats(cfg.IdempotencyWindow)
 	if cfg.Delivery != config.DeliverCore && cfg.IdempotencyWindow > 0 {
 		r.shared = &sharedKeys{
-			run: run, conn: c, journal: newJournal(c, keyQueueBytes, refused, log.Named("keys")), log: log, local: r,
+			run: run, conn: c, journal: q, log: log, local: r,
 			refused: refused, waits: make(chan struct{}, maxKeyWaits), work: make(chan func(context.Context), maxKeyWaits),
 		}
 	}

@@ -38,6 +38,10 @@ var (
 	errKeyConflict = errors.New("another bridge has this key")
 )
 
+// claims is where what is to be written to the bucket waits: a journal, of
+// keyQueueBytes.
+type claims interface{ write(journalEntry) error }
+
 // sharedKeys has the requests with a key in a KV bucket, so that a repeat which
 // comes to another bridge reaches Asterisk no more than one that comes to this.
 // The first to make the key's entry has it; without the bucket's word nothing
@@ -45,7 +49,7 @@ var (
 type sharedKeys struct {
 	run     string // names this process
 	conn    *natsconn.Conn
-	journal *journal
+	journal claims
 	log     *zap.Logger
 	local   *repeats
 	refused func(error) // hears why a claim was not stored; must not wait

@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -46,7 +45,7 @@ func (w *waiter) letGo()                {}
 func sharing() (*sharedKeys, *repeats) {
 	r := newRepeats(time.Minute)
 	r.shared = &sharedKeys{
-		run: "mine", journal: newJournal(conntest.Bare(), keyQueueBytes, nil, zap.NewNop()), log: zap.NewNop(), local: r,
+		run: "mine", journal: &fakeJournal{limit: keyQueueBytes}, log: zap.NewNop(), local: r,
 		waits: make(chan struct{}, 2), work: make(chan func(context.Context), 2), refused: func(error) {},
 	}
 	return r.shared, r
@@ -68,7 +67,7 @@ func claiming(r *repeats) (c claim, told *[]*outcome) {
 // written is the last that is to be written to the bucket.
 func written(t *testing.T, s *sharedKeys) (e keyEntry, entry journalEntry) {
 	t.Helper()
-	batch := s.journal.take(10)
+	batch := s.journal.(*fakeJournal).take(10)
 	if len(batch) != 1 {
 		t.Fatalf("%d are to be written", len(batch))
 	}
@@ -106,7 +105,7 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 		}
 		switch test.want {
 		case "nothing":
-			if n, _ := s.journal.left(); n != 0 || len(*told) != 0 {
+			if n := len(s.journal.(*fakeJournal).waiting); n != 0 || len(*told) != 0 {
 				t.Errorf("%s: %d are to be written, %d answered", name, n, len(*told))
 			}
 		case "claimed":
