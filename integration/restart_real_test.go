@@ -26,6 +26,14 @@ func greeting(ctx context.Context, t *testing.T, addr string) time.Time {
 	return time.Time{}
 }
 
+// booted waits until a can be told to stop: one that still boots has nobody to do it.
+func booted(ctx context.Context, t *testing.T, a *realasterisk.Instance) {
+	t.Helper()
+	if err := a.Booted(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A real Asterisk that restarts, with all settings as they are by default, is
 // served again within a second of its greeting, also the third time in a row, and
 // within three after a minute of downtime. Its Gap says that it was restarted.
@@ -53,8 +61,7 @@ func TestReal_ARestartIsServedWithinASecond(t *testing.T) {
 			}
 		}
 		for _, what := range []string{"first", "second", "third"} {
-			// One that still boots has nobody to stop it in order.
-			<-time.After(3 * time.Second)
+			booted(ctx, t, a)
 			console, err := a.Actions(ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -65,7 +72,7 @@ func TestReal_ARestartIsServedWithinASecond(t *testing.T) {
 			served(what, time.Second)
 			console.Close()
 		}
-		<-time.After(3 * time.Second)
+		booted(ctx, t, a)
 		down := make(chan error, 1)
 		go func() { down <- a.RestartAfter(ctx, time.Minute) }()
 		served("a minute's", 3*time.Second)

@@ -20,6 +20,14 @@ func (i *Instance) ready(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
+	if err := i.Booted(ctx); err != nil {
+		return err
+	}
+	return i.acquaint(ctx)
+}
+
+// Booted waits until Asterisk says FullyBooted, which it does behind each login from then on.
+func (i *Instance) Booted(ctx context.Context) error {
 	c, err := dialUntil(ctx, i.addr)
 	if err != nil {
 		return fmt.Errorf("AMI does not answer: %w", err)
@@ -31,7 +39,7 @@ func (i *Instance) ready(ctx context.Context) error {
 	if _, err := c.Until(ctx, func(f Frame) bool { return f.Event() == "FullyBooted" }); err != nil {
 		return fmt.Errorf("not booted: %w", err)
 	}
-	return i.acquaint(ctx)
+	return nil
 }
 
 // dialUntil dials until somebody answers with a banner or ctx ends.
