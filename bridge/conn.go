@@ -37,8 +37,8 @@ type conn struct {
 	log *zap.Logger
 	// dial begins to connect, and returns at once although NATS is not there.
 	dial func() (*nats.Conn, error)
-	// probe connects once more, only to hear what the server says.
-	probe func() (*nats.Conn, error)
+	// probe connects once more, only to hear what the server at url says.
+	probe func(url string) (*nats.Conn, error)
 	// login is what the next connect logs in with; false if that is not known now.
 	login func() (loginMark, bool)
 
@@ -253,7 +253,7 @@ func (c *conn) takesMore(l *link) bool {
 	if now-looked < int64(renewEvery) || !l.looked.CompareAndSwap(looked, now) {
 		return false
 	}
-	nc, err := c.probe()
+	nc, err := c.probe(l.ConnectedUrl())
 	if err != nil {
 		return false
 	}
@@ -263,4 +263,26 @@ func (c *conn) takesMore(l *link) bool {
 		return false
 	}
 	return l.ForceReconnect() == nil
+}
+
+// allSince asks every server that is known, of a cluster those that it has told of,
+// whether it has fast ingest. The error names one that has not, or that cannot be
+// asked now. It takes up to connectTimeout a server.
+func (c *conn) allSince() error {
+	l := c.get()
+	for _, url := range l.Servers() {
+		version := l.ConnectedServerVersion()
+		if url != l.ConnectedUrl() {
+			nc, err := c.probe(url)
+			if err != nil {
+				return fmt.Errorf("a server cannot be asked: %w", err)
+			}
+			version = nc.ConnectedServerVersion()
+			nc.Close()
+		}
+		if !fastIngestSince(version) {
+			return fmt.Errorf("a server is nats-server %s", version)
+		}
+	}
+	return nil
 }

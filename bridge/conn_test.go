@@ -241,7 +241,7 @@ func TestConn_ALearnedLimitEnds(t *testing.T) {
 func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
 	c := testConn(t, serveNATS(t, func(*natsserver.Options) {}).ClientURL())
 	l, asked := c.get(), 0
-	c.probe = func() (*nats.Conn, error) { asked++; return nil, errors.New("away") }
+	c.probe = func(string) (*nats.Conn, error) { asked++; return nil, errors.New("away") }
 	for i, want := range []int{0, 0, 1, 1} {
 		if i == 2 {
 			l.looked.Store(time.Now().Add(-renewEvery - time.Second).UnixNano())

@@ -85,8 +85,10 @@ func (b *Bridge) newConn(name string, opts ...nats.Option) *conn {
 	if b.deps.InProcess != nil {
 		own = append(own, nats.InProcessServer(b.deps.InProcess))
 	}
-	c.probe = func() (*nats.Conn, error) {
-		return connect(&b.cfg, b.natsLogin, nil, name+"/limit", append(own, nats.NoReconnect())...)
+	c.probe = func(url string) (*nats.Conn, error) {
+		cfg := b.cfg
+		cfg.NATS.URL = url
+		return connect(&cfg, b.natsLogin, nil, name+"/limit", append(own, nats.NoReconnect())...)
 	}
 	own = append(own, b.handlers(c)...)
 	c.login = b.natsLogin.mark

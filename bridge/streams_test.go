@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -210,5 +212,58 @@ func TestStreams_OneThatPublishesHasAJetStream(t *testing.T) {
 		k.is(t, EventStream, streamUnseen)
 		k.set(t.Context(), EventStream, finding{state: streamOK})
 		k.is(t, EventStream, streamOK)
+	}
+}
+
+// older is a server of a cluster that says it is of that version, and no more.
+func older(t *testing.T, version string) (url string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(c, "INFO {\"server_id\":\"x\",\"version\":%q,\"proto\":1,\"max_payload\":1048576}\r\n", version)
+			for lines := bufio.NewScanner(c); lines.Scan(); {
+				if lines.Text() == "PING" {
+					fmt.Fprint(c, "PONG\r\n")
+				}
+			}
+			c.Close()
+		}
+	}()
+	return "nats://" + listener.Addr().String()
+}
+
+// In a cluster that is being upgraded no stream is given what an older server stops
+// it for: only once every server knows it.
+func TestStreams_FastIngestWaitsForEveryServer(t *testing.T) {
+	for version, want := range map[string]bool{"2.12.0": false, "2.13.9": false, "2.14.0": true} {
+		s := startNATS(t, t.TempDir(), 0)
+		c := testConn(t, s.ClientURL())
+		cfg := DefaultConfig()
+		old := older(t, version)
+		k := newStreams(&cfg, c, zap.NewNop())
+		if err := c.allSince(); err != nil {
+			t.Fatalf("alone: %v", err)
+		}
+		all, err := nats.Connect(s.ClientURL()+","+old, nats.DontRandomize())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(all.Close)
+		if err := c.adopt(all); err != nil {
+			t.Fatal(err)
+		}
+		k.check(t.Context())
+		if k.batches.Load() != want {
+			t.Errorf("beside a server of %s AMI_EVENTS takes fast ingest: %v", version, k.batches.Load())
+		}
 	}
 }
