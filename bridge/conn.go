@@ -265,10 +265,10 @@ func (c *conn) takesMore(l *link) bool {
 	return l.ForceReconnect() == nil
 }
 
-// allSince asks every server that is known, of a cluster those that it has told of,
+// hasFastIngestEverywhere asks every server that is known, of a cluster those that it has told of,
 // whether it has fast ingest. The error names one that has not, or that cannot be
 // asked now. It takes up to connectTimeout a server.
-func (c *conn) allSince() error {
+func (c *conn) hasFastIngestEverywhere() error {
 	l := c.get()
 	for _, url := range l.Servers() {
 		version := l.ConnectedServerVersion()

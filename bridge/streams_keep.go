@@ -164,7 +164,7 @@ func (k *streams) knowBatches() bool {
 	if k.batches.Load() || k.cfg.Streams != StreamsManage || k.dry {
 		return true
 	}
-	err := k.conn.allSince()
+	err := k.conn.hasFastIngestEverywhere()
 	if err != nil && err.Error() != k.waits {
 		k.waits = err.Error()
 		k.log.Info("fast ingest waits until every server has it", zap.Error(err))

@@ -250,7 +250,7 @@ func TestStreams_FastIngestWaitsForEveryServer(t *testing.T) {
 		cfg := DefaultConfig()
 		old := older(t, version)
 		k := newStreams(&cfg, c, zap.NewNop())
-		if err := c.allSince(); err != nil {
+		if err := c.hasFastIngestEverywhere(); err != nil {
 			t.Fatalf("alone: %v", err)
 		}
 		all, err := nats.Connect(s.ClientURL()+","+old, nats.DontRandomize())
