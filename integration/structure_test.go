@@ -19,25 +19,26 @@ const module = "github.com/ami-nats-bridge/ami-nats-bridge"
 // arrows says which packages of the module each one may import outside of its
 // tests. integration, which nothing imports, may import all.
 var arrows = map[string][]string{
-	"frames":                {},
-	"fairness":              {},
-	"correlation":           {"frames"},
-	"amiconn":               {"correlation", "frames"},
-	"amiconn/amisim":        {"frames"},
-	"bridge":                {"amiconn", "bridge/catalog", "bridge/redact", "correlation", "docs/schemas", "fairness", "frames"},
-	"bridge/catalog":        {},
-	"bridge/redact":         {},
-	"bridge/replay":         {"frames"},
-	"cmd/ami-nats-bridge":   {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "bridge/redact", "bridge/replay", "correlation", "fairness", "frames"},
-	"docs/examples/consume": {},
-	"docs/examples/go":      {},
-	"docs/schemas":          {},
+	"frames":                    {},
+	"fairness":                  {},
+	"correlation":               {"frames"},
+	"amiconn":                   {"correlation", "frames"},
+	"amiconn/amisim":            {"frames"},
+	"bridge":                    {"amiconn", "bridge/catalog", "bridge/internal/directget", "bridge/redact", "correlation", "docs/schemas", "fairness", "frames"},
+	"bridge/catalog":            {},
+	"bridge/internal/directget": {},
+	"bridge/redact":             {},
+	"bridge/replay":             {"bridge/internal/directget", "frames"},
+	"cmd/ami-nats-bridge":       {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "bridge/redact", "bridge/replay", "correlation", "fairness", "frames"},
+	"docs/examples/consume":     {},
+	"docs/examples/go":          {},
+	"docs/schemas":              {},
 }
 
 // reserved says which packages alone may import what begins so.
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge"},
-	"github.com/nats-io/":                  {"bridge", "bridge/replay", "cmd/ami-nats-bridge", "docs/examples/consume", "docs/examples/go"},
+	"github.com/nats-io/":                  {"bridge", "bridge/internal/directget", "bridge/replay", "cmd/ami-nats-bridge", "docs/examples/consume", "docs/examples/go"},
 	"github.com/prometheus/":               {"bridge", "cmd/ami-nats-bridge"},
 }
 
