@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/directget"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -69,7 +69,7 @@ func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool
 	from.NextFor = filter
 	page := p.page
 	if !info.Config.AllowDirect {
-		page = func(ctx context.Context, r getRequest) ([]heldMessage, bool, error) {
+		page = func(ctx context.Context, r directget.Request) ([]heldMessage, bool, error) {
 			return leaderPage(ctx, stream, r)
 		}
 	}
@@ -85,8 +85,8 @@ func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool
 
 // heldFrom is where reading begins: behind the last message that was heard of
 // before, or a while before that time.
-func heldFrom(info *jetstream.StreamInfo, d outbox.Doubt, now time.Time) getRequest {
-	r := getRequest{Batch: heldPage, MaxBytes: heldPageBytes}
+func heldFrom(info *jetstream.StreamInfo, d outbox.Doubt, now time.Time) directget.Request {
+	r := directget.Request{Batch: heldPage, MaxBytes: heldPageBytes}
 	last, first := info.State.LastSeq, max(1, info.State.FirstSeq)
 	if d.After <= last { // else somebody made the stream anew
 		first = max(first, d.After+1)
@@ -113,7 +113,7 @@ type heldMessage struct {
 // readHeld reads page after page until nothing is left, and returns how far it
 // came.
 func readHeld(
-	ctx context.Context, page func(context.Context, getRequest) ([]heldMessage, bool, error), from getRequest, ids map[string]bool,
+	ctx context.Context, page func(context.Context, directget.Request) ([]heldMessage, bool, error), from directget.Request, ids map[string]bool,
 ) (through uint64, err error) {
 	left := len(ids)
 	for read := 0; left > 0; {
@@ -136,18 +136,9 @@ func readHeld(
 	return through, nil
 }
 
-// getRequest is a direct get (nats-server's JSApiMsgGetRequest).
-type getRequest struct {
-	Seq       uint64     `json:"seq,omitempty"`
-	NextFor   string     `json:"next_by_subj"`
-	Batch     int        `json:"batch"`
-	MaxBytes  int        `json:"max_bytes"`
-	StartTime *time.Time `json:"start_time,omitempty"`
-}
-
 // page asks for messages once, and reports whether there may be more. Before 2.11
 // nats-server gives one, whatever is asked for, and does not know times.
-func (p *publisher) page(ctx context.Context, r getRequest) (messages []heldMessage, more bool, err error) {
+func (p *publisher) page(ctx context.Context, r directget.Request) (messages []heldMessage, more bool, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, false, err
@@ -171,18 +162,18 @@ func (p *publisher) page(ctx context.Context, r getRequest) (messages []heldMess
 			}
 			return messages, false, fmt.Errorf("read the stream: %w", err)
 		}
-		sequence := headerNumber(m.Header, "Nats-Sequence")
+		sequence := directget.Number(m.Header, "Nats-Sequence")
 		if sequence == 0 {
 			more, err = endOf(m, last)
 			return messages, more, err
 		}
-		if headerLast(m.Header, "Nats-Num-Pending") == "" {
+		if directget.Value(m.Header, "Nats-Num-Pending") == "" {
 			if r.StartTime != nil {
 				return nil, false, errHeldTime
 			}
 			return []heldMessage{{m.Header.Get("Nats-Msg-Id"), sequence}}, true, nil
 		}
-		if headerNumber(m.Header, "Nats-Last-Sequence") != last {
+		if directget.Number(m.Header, "Nats-Last-Sequence") != last {
 			return messages, true, errHeldCut
 		}
 		last = sequence
@@ -194,10 +185,10 @@ func (p *publisher) page(ctx context.Context, r getRequest) (messages []heldMess
 // last, and reports whether there are more.
 func endOf(m *nats.Msg, last uint64) (more bool, err error) {
 	switch status := m.Header.Get("Status"); {
-	case status == "204" && headerNumber(m.Header, "Nats-Last-Sequence") != last:
+	case status == "204" && directget.Number(m.Header, "Nats-Last-Sequence") != last:
 		return true, errHeldCut
 	case status == "204":
-		return headerNumber(m.Header, "Nats-Num-Pending") > 0, nil
+		return directget.Number(m.Header, "Nats-Num-Pending") > 0, nil
 	case status == "404":
 		return false, nil
 	default:
@@ -205,25 +196,8 @@ func endOf(m *nats.Msg, last uint64) (more bool, err error) {
 	}
 }
 
-// headerLast is the value that the server added: behind whatever a publisher put
-// there under the same name.
-func headerLast(h nats.Header, name string) string {
-	if values := h.Values(name); len(values) > 0 {
-		return values[len(values)-1]
-	}
-	return ""
-}
-
-func headerNumber(h nats.Header, name string) uint64 {
-	n, err := strconv.ParseUint(headerLast(h, name), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
 // leaderPage is page where the stream allows no direct gets.
-func leaderPage(ctx context.Context, stream jetstream.Stream, r getRequest) ([]heldMessage, bool, error) {
+func leaderPage(ctx context.Context, stream jetstream.Stream, r directget.Request) ([]heldMessage, bool, error) {
 	m, err := stream.GetMsg(ctx, r.Seq, jetstream.WithGetMsgSubject(r.NextFor))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, false, nil

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/directget"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
@@ -388,7 +389,7 @@ func TestStored_ReadsByTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, more, err := p.page(t.Context(), getRequest{NextFor: p.filters[0], Batch: heldPage, MaxBytes: heldPageBytes, StartTime: &second.Time})
+	page, more, err := p.page(t.Context(), directget.Request{NextFor: p.filters[0], Batch: heldPage, MaxBytes: heldPageBytes, StartTime: &second.Time})
 	if err != nil || more || len(page) != 1 || page[0].sequence != 2 {
 		t.Errorf("%+v, %v, %v", page, more, err)
 	}
@@ -430,8 +431,8 @@ func TestStored_IDs(t *testing.T) {
 }
 
 // pages plays a nats-server: whatever it answers to one question after another.
-func pages(answers ...func() ([]heldMessage, bool, error)) func(context.Context, getRequest) ([]heldMessage, bool, error) {
-	return func(context.Context, getRequest) ([]heldMessage, bool, error) {
+func pages(answers ...func() ([]heldMessage, bool, error)) func(context.Context, directget.Request) ([]heldMessage, bool, error) {
+	return func(context.Context, directget.Request) ([]heldMessage, bool, error) {
 		next := answers[0]
 		answers = answers[1:]
 		return next()
@@ -469,7 +470,7 @@ func TestStored_ReadsNoFurtherThanItMust(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ids := map[string]bool{"1": false, "2": false, "3": false}
-			through, err := readHeld(t.Context(), pages(test.pages...), getRequest{}, ids)
+			through, err := readHeld(t.Context(), pages(test.pages...), directget.Request{}, ids)
 			if through != test.through || !errors.Is(err, test.err) {
 				t.Errorf("through %d, %v", through, err)
 			}
@@ -501,20 +502,20 @@ func TestStored_Answers(t *testing.T) {
 	start := time.Now()
 	one := []heldMessage{{"id5", 5}}
 	for name, test := range map[string]struct {
-		request  getRequest
+		request  directget.Request
 		answer   []*nats.Msg
 		messages []heldMessage
 		more     bool
 		fails    error
 	}{
-		"a page":               {getRequest{}, []*nats.Msg{message("5", "0"), status("204", "0", "5")}, one, false, nil},
-		"with more behind it":  {getRequest{}, []*nats.Msg{message("5", "0"), status("204", "3", "5")}, one, true, nil},
-		"none":                 {getRequest{}, []*nats.Msg{status("404", "", "")}, nil, false, nil},
-		"of 2.10":              {getRequest{Seq: 5}, []*nats.Msg{message("5", "")}, one, true, nil},
-		"of 2.10, by time":     {getRequest{StartTime: &start}, []*nats.Msg{message("5", "")}, nil, false, errHeldTime},
-		"a part lost":          {getRequest{}, []*nats.Msg{message("5", "0"), message("7", "6")}, one, true, errHeldCut},
-		"the end lost":         {getRequest{}, []*nats.Msg{message("5", "0"), status("204", "0", "6")}, one, true, errHeldCut},
-		"no direct gets there": {getRequest{}, []*nats.Msg{status("408", "", "")}, nil, false, errAny},
+		"a page":               {directget.Request{}, []*nats.Msg{message("5", "0"), status("204", "0", "5")}, one, false, nil},
+		"with more behind it":  {directget.Request{}, []*nats.Msg{message("5", "0"), status("204", "3", "5")}, one, true, nil},
+		"none":                 {directget.Request{}, []*nats.Msg{status("404", "", "")}, nil, false, nil},
+		"of 2.10":              {directget.Request{Seq: 5}, []*nats.Msg{message("5", "")}, one, true, nil},
+		"of 2.10, by time":     {directget.Request{StartTime: &start}, []*nats.Msg{message("5", "")}, nil, false, errHeldTime},
+		"a part lost":          {directget.Request{}, []*nats.Msg{message("5", "0"), message("7", "6")}, one, true, errHeldCut},
+		"the end lost":         {directget.Request{}, []*nats.Msg{message("5", "0"), status("204", "0", "6")}, one, true, errHeldCut},
+		"no direct gets there": {directget.Request{}, []*nats.Msg{status("408", "", "")}, nil, false, errAny},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
@@ -563,7 +564,7 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 		}
 		cancel()
 	}()
-	if _, _, err := p.page(ctx, getRequest{NextFor: p.filters[0], Batch: 1}); !errors.Is(err, natsconn.ErrDenied) || !strings.Contains(err.Error(), heldSubject) {
+	if _, _, err := p.page(ctx, directget.Request{NextFor: p.filters[0], Batch: 1}); !errors.Is(err, natsconn.ErrDenied) || !strings.Contains(err.Error(), heldSubject) {
 		t.Errorf("%v", err)
 	}
 }

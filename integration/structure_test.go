@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"bridge/internal/clock":                    {},
 	"bridge/internal/clocktest":                {},
 	"bridge/internal/deque":                    {},
+	"bridge/internal/directget":                {},
 	"bridge/internal/name":                     {},
 	"bridge/internal/natstest":                 {},
 	"bridge/internal/pagetest":                 {},
@@ -65,6 +66,7 @@ var arrows = map[string][]string{
 
 	"bridge": {
 		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/internal/clock", "bridge/internal/deque",
+		"bridge/internal/directget",
 		"bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/natsconn", "bridge/outbox",
 		"bridge/policy", "bridge/redact", "bridge/reply", "bridge/streams", "correlation", "docs/schemas", "fairness", "frames",
 	},
@@ -80,7 +82,7 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/config", "bridge/internal/natstest", "bridge/natsconn", "bridge/replay", "bridge/reply", "bridge/streams",
+		"bridge", "bridge/config", "bridge/internal/directget", "bridge/internal/natstest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/streams",
 		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},

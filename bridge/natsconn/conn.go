@@ -276,7 +276,7 @@ func (c *Conn) takesMore(l *Link) bool {
 	if now-looked < int64(RenewEvery) || !l.looked.CompareAndSwap(looked, now) {
 		return false
 	}
-	nc, err := c.probe()
+	nc, err := c.probe(l.ConnectedUrl())
 	if err != nil {
 		return false
 	}

@@ -90,9 +90,11 @@ func (c *Conn) dial() (*nats.Conn, error) {
 	return connect(c.o.Config, c.o.Login, c.loggingIn, c.o.Name, slices.Concat(c.ours(), c.handlers(), c.o.Own)...)
 }
 
-// probe connects once more, only to hear what the server says.
-func (c *Conn) probe() (*nats.Conn, error) {
-	return connect(c.o.Config, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect())...)
+// probe connects once more, only to hear what the server at url says.
+func (c *Conn) probe(url string) (*nats.Conn, error) {
+	cfg := *c.o.Config
+	cfg.NATS.URL = url
+	return connect(&cfg, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect())...)
 }
 
 func (c *Conn) ours() []nats.Option {
@@ -159,13 +161,4 @@ func onDisconnect(log *zap.Logger) nats.ConnErrHandler {
 			log.Warn("nats disconnected", zap.Error(err))
 		}
 	}
-}
-
-// FastIngestSince reports whether a server of that version has fast ingest.
-func FastIngestSince(version string) bool {
-	var major, minor int
-	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
-		return true // the first event will show
-	}
-	return major > 2 || major == 2 && minor >= 14
 }

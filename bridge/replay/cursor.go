@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/directget"
 )
 
 // cursor reads what is on one subject, which may have wildcards, in the order
@@ -64,7 +66,7 @@ func (c *cursor) peek(ctx context.Context) (*Message, error) {
 // turn fetches the next page. Without more there is nothing to fetch; with
 // more and an empty page it may be tried again.
 func (c *cursor) turn(ctx context.Context) (more bool, err error) {
-	r := getRequest{NextFor: c.filter, Seq: c.next, Batch: pageMessages, MaxBytes: pageBytes}
+	r := directget.Request{NextFor: c.filter, Seq: c.next, Batch: pageMessages, MaxBytes: pageBytes}
 	if c.start != nil {
 		r.Seq, r.StartTime = 0, c.start
 	}

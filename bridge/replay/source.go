@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/directget"
 )
 
 // Source is a stream that allows direct gets. Its methods may be called
@@ -26,17 +27,6 @@ type Message struct {
 	Stored   time.Time
 	Header   nats.Header
 	Data     []byte
-}
-
-// getRequest is a direct get (nats-server's JSApiMsgGetRequest).
-type getRequest struct {
-	Seq       uint64     `json:"seq,omitempty"`
-	LastFor   string     `json:"last_by_subj,omitempty"`
-	NextFor   string     `json:"next_by_subj,omitempty"`
-	Batch     int        `json:"batch,omitempty"`
-	MaxBytes  int        `json:"max_bytes,omitempty"`
-	StartTime *time.Time `json:"start_time,omitempty"`
-	MultiLast []string   `json:"multi_last,omitempty"`
 }
 
 const (
@@ -61,7 +51,7 @@ var (
 
 // get asks once and returns what came in its order, and how many more match.
 // With errCut what came before the loss is good.
-func (s *Source) get(ctx context.Context, r getRequest) (page []Message, more uint64, err error) {
+func (s *Source) get(ctx context.Context, r directget.Request) (page []Message, more uint64, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, 0, err
@@ -119,14 +109,14 @@ func (s *Source) next(ctx context.Context, sub *nats.Subscription) (*nats.Msg, e
 
 // ended reads a message that has a status in place of one of the stream's.
 func (s *Source) ended(m *nats.Msg, last uint64) (end bool, more uint64, err error) {
-	switch status := lastValue(m.Header, "Status"); {
-	case status == "" || lastValue(m.Header, "Nats-Sequence") != "":
+	switch status := directget.Value(m.Header, "Status"); {
+	case status == "" || directget.Value(m.Header, "Nats-Sequence") != "":
 		return false, 0, nil
 	case status == "204":
-		if number(m.Header, "Nats-Last-Sequence") != last {
+		if directget.Number(m.Header, "Nats-Last-Sequence") != last {
 			return true, 0, errCut
 		}
-		return true, number(m.Header, "Nats-Num-Pending"), nil
+		return true, directget.Number(m.Header, "Nats-Num-Pending"), nil
 	case status == "404":
 		return true, 0, errNone
 	case status == "413":
@@ -140,35 +130,18 @@ func (s *Source) ended(m *nats.Msg, last uint64) (end bool, more uint64, err err
 // messageOf reads an answer, and the sequence of the message sent before it.
 func messageOf(m *nats.Msg) (one Message, before uint64, err error) {
 	one = Message{
-		Subject: lastValue(m.Header, "Nats-Subject"), Sequence: number(m.Header, "Nats-Sequence"),
+		Subject: directget.Value(m.Header, "Nats-Subject"), Sequence: directget.Number(m.Header, "Nats-Sequence"),
 		Header: m.Header, Data: m.Data,
 	}
-	one.Stored, err = time.Parse(time.RFC3339Nano, lastValue(m.Header, "Nats-Time-Stamp"))
+	one.Stored, err = time.Parse(time.RFC3339Nano, directget.Value(m.Header, "Nats-Time-Stamp"))
 	if err != nil || one.Sequence == 0 {
 		return one, 0, errors.New("an answer that names no message")
 	}
-	return one, number(m.Header, "Nats-Last-Sequence"), nil
-}
-
-// lastValue is the header that the server added: behind whatever the publisher
-// put there under the same name.
-func lastValue(h nats.Header, name string) string {
-	if values := h.Values(name); len(values) > 0 {
-		return values[len(values)-1]
-	}
-	return ""
-}
-
-func number(h nats.Header, name string) uint64 {
-	n, err := strconv.ParseUint(lastValue(h, name), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
+	return one, directget.Number(m.Header, "Nats-Last-Sequence"), nil
 }
 
 // again calls get until it has an answer that is one, a few times.
-func (s *Source) again(ctx context.Context, r getRequest) (page []Message, more uint64, err error) {
+func (s *Source) again(ctx context.Context, r directget.Request) (page []Message, more uint64, err error) {
 	for range attempts {
 		page, more, err = s.get(ctx, r)
 		switch {
@@ -191,7 +164,7 @@ func (s *Source) again(ctx context.Context, r getRequest) (page []Message, more 
 // last returns the last message on a subject, which may have wildcards, or
 // errNone.
 func (s *Source) last(ctx context.Context, subject string) (Message, error) {
-	page, _, err := s.again(ctx, getRequest{LastFor: subject})
+	page, _, err := s.again(ctx, directget.Request{LastFor: subject})
 	if err != nil {
 		return Message{}, err
 	}
@@ -201,7 +174,7 @@ func (s *Source) last(ctx context.Context, subject string) (Message, error) {
 // subjects returns the last sequence of each subject that matches, or false if
 // there are more than the server lists.
 func (s *Source) subjects(ctx context.Context, wide string) (last map[string]uint64, all bool, err error) {
-	page, more, err := s.again(ctx, getRequest{MultiLast: []string{wide}})
+	page, more, err := s.again(ctx, directget.Request{MultiLast: []string{wide}})
 	switch {
 	case errors.Is(err, errTooMany):
 		return nil, false, nil

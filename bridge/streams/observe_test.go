@@ -1,9 +1,11 @@
 package streams
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
@@ -193,4 +196,47 @@ func TestStreams_OneThatPublishesHasAJetStream(t *testing.T) {
 // testStreams are those that nobody listens to.
 func testStreams(cfg *config.Config, c *natsconn.Conn) *Reconciler {
 	return New(cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, State) {}, zap.NewNop())
+}
+
+// older is a server of a cluster that says it is of that version, and no more.
+func older(t *testing.T, version string) (url string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(c, "INFO {\"server_id\":\"x\",\"version\":%q,\"proto\":1,\"max_payload\":1048576}\r\n", version)
+			for lines := bufio.NewScanner(c); lines.Scan(); {
+				if lines.Text() == "PING" {
+					fmt.Fprint(c, "PONG\r\n")
+				}
+			}
+			c.Close()
+		}
+	}()
+	return "nats://" + listener.Addr().String()
+}
+
+// In a cluster that is being upgraded no stream is given what an older server stops
+// it for: only once every server knows it.
+func TestStreams_FastIngestWaitsForEveryServer(t *testing.T) {
+	for version, want := range map[string]bool{"2.12.0": false, "2.13.9": false, "2.14.0": true} {
+		url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+		if err := conntest.Open(t, url).FastIngestEverywhere(); err != nil {
+			t.Fatalf("alone: %v", err)
+		}
+		cfg := config.DefaultConfig()
+		k := testStreams(&cfg, conntest.Open(t, url+","+older(t, version), nats.DontRandomize()))
+		k.Check(t.Context())
+		if k.batches.Load() != want {
+			t.Errorf("beside a server of %s AMI_EVENTS takes fast ingest: %v", version, k.batches.Load())
+		}
+	}
 }

@@ -55,6 +55,7 @@ type Reconciler struct {
 	// stream, since so many connects.
 	refused  map[string]error
 	connects uint64
+	waits    string // why fast ingest waits, as it was told
 
 	denials denials
 	mu      sync.Mutex // protects the following
@@ -148,6 +149,9 @@ func (k *Reconciler) Check(ctx context.Context) {
 			level = batchLevel
 		}
 	}
+	if level >= batchLevel && !k.knowBatches() {
+		level = 0
+	}
 	k.set(ctx, ActionSubjects, k.actions(ctx))
 	for _, want := range wantedStreams(k.cfg, level) {
 		switch {
@@ -159,6 +163,22 @@ func (k *Reconciler) Check(ctx context.Context) {
 			k.set(ctx, want.Name, k.keep(ctx, want))
 		}
 	}
+}
+
+// knowBatches reports whether a stream may be given fast ingest: while a cluster is
+// upgraded its leader may know it, and each older server stops a stream that has what
+// it does not know (nats-server, "Detected unsupported stream"). One that has it
+// already, or a server that is alone, is not asked about.
+func (k *Reconciler) knowBatches() bool {
+	if k.batches.Load() || k.cfg.Streams != config.StreamsManage || k.dry {
+		return true
+	}
+	err := k.conn.FastIngestEverywhere()
+	if err != nil && err.Error() != k.waits {
+		k.waits = err.Error()
+		k.log.Info("fast ingest waits until every server has it", zap.Error(err))
+	}
+	return err == nil
 }
 
 // actions looks for a stream that captures requests: its acknowledgement would

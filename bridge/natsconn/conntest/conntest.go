@@ -4,6 +4,7 @@ package conntest
 import (
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
@@ -18,11 +19,11 @@ func Bare() *natsconn.Conn {
 
 // Open returns one that is connected to the server at url, and closed with the
 // test. It does not run.
-func Open(t *testing.T, url string) *natsconn.Conn {
+func Open(t *testing.T, url string, own ...nats.Option) *natsconn.Conn {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.Node, cfg.NATS.URL = "test", url
-	c := natsconn.New(natsconn.Options{Name: "test", Config: &cfg, Login: natsconn.NewLogin(cfg.NATS, nil, nil), Log: zap.NewNop()})
+	c := natsconn.New(natsconn.Options{Name: "test", Config: &cfg, Login: natsconn.NewLogin(cfg.NATS, nil, nil), Own: own, Log: zap.NewNop()})
 	if err := c.Open(); err != nil {
 		t.Fatal(err)
 	}
