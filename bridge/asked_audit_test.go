@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,23 +16,34 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
+// fullQueue is a queue that has no room while it is full.
+type fullQueue struct {
+	queue
+	is atomic.Bool
+}
+
+func (q *fullQueue) write(e journalEntry) error {
+	if q.is.Load() {
+		return errJournalFull
+	}
+	return q.queue.write(e)
+}
+
 // With AUDIT=strict nothing is sent whose intent does not fit into the queue.
 func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) { c.Audit = config.AuditStrict })
-	full := a.records
-	full.mu.Lock()
-	limit := full.limit
-	full.limit = 0
-	full.mu.Unlock()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	full := &fullQueue{}
+	a := askingAs(t, url, func(c *config.Config) { c.Audit = config.AuditStrict }, func(b *Bridge) {
+		full.queue, b.audit.journal = b.audit.journal, full
+	})
+	full.is.Store(true)
 	if kind, sent, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "audit_unavailable" || sent != "no" {
 		t.Errorf("it ends with %s, sent %s", kind, sent)
 	}
 	if n := a.sims["pbx1"].Received("CoreStatus"); n != 0 {
 		t.Errorf("it was sent %d times", n)
 	}
-	full.mu.Lock()
-	full.limit = limit
-	full.mu.Unlock()
+	full.is.Store(false)
 	if kind, _, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "" {
 		t.Errorf("with room again it ends with %s", kind)
 	}
@@ -144,10 +156,10 @@ func TestOptions_TheRequesterIsRecordedWhateverIsWrong(t *testing.T) {
 		"the reply subject":     {outside, "alice no_inbox"},
 		"no reply subject":      {nowhere, "alice no_inbox"},
 	} {
-		a.records.take(1000)
+		a.unstored.take(1000)
 		clear(a.audit.refusals.of) // or they are too many for a record each
 		a.to(test.m)
-		records := a.records.take(1000)
+		records := a.unstored.take(1000)
 		if len(records) != 1 {
 			t.Errorf("%s: %d records", name, len(records))
 			continue

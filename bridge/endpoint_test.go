@@ -142,7 +142,7 @@ func TestAsk_IsRefusedWithTheShortestWait(t *testing.T) {
 func TestAsk_AnyAnswersWhereNoServerDoes(t *testing.T) {
 	a := unconnected(t, "pbx1", "pbx2")
 	a.to(requestFor("any", "CoreStatus", ""))
-	records := a.records.take(10)
+	records := a.unstored.take(10)
 	if len(records) != 1 {
 		t.Fatalf("%d records", len(records))
 	}
@@ -311,7 +311,7 @@ func TestAsk_IsRefusedWhileTheBridgeStops(t *testing.T) {
 	a := unconnected(t, "pbx1")
 	a.inFlight.close()
 	a.to(requestFor("pbx1", "CoreStatus", ""))
-	for _, e := range a.records.take(10) {
+	for _, e := range a.unstored.take(10) {
 		if r := recordOf(t, e.msg); r.Outcome != "shutting_down" || r.Sent != "no" {
 			t.Errorf("recorded %s", e.msg.Data)
 		}

@@ -13,14 +13,16 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
-// unconnected is a Bridge whose servers nobody connects to: what it refuses it
-// has looked at.
+// unconnected is a Bridge whose servers nobody connects to, and whose records
+// nobody stores: what it refuses it has looked at.
 func unconnected(t *testing.T, names ...string) *asking {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	b, _ := connectedBridge(t, cfg, names...)
-	return &asking{Bridge: b, t: t}
+	a := &asking{Bridge: b, t: t, unstored: &fakeJournal{limit: auditQueueBytes}}
+	b.audit.journal = a.unstored
+	return a
 }
 
 // allocated is how many bytes f allocates: the least of three measurements, since

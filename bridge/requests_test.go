@@ -26,6 +26,8 @@ type asking struct {
 	sims map[string]*amisim.Server
 	nc   *nats.Conn
 	stop func() // the bridge
+	// unstored has the records of one that does not run.
+	unstored *fakeJournal
 }
 
 // askingBridge runs a Bridge of servers with these names, pbx1 if there are
