@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -22,11 +23,11 @@ type fullQueue struct {
 	is atomic.Bool
 }
 
-func (q *fullQueue) write(e journalEntry) error {
+func (q *fullQueue) Write(e journal.Entry) error {
 	if q.is.Load() {
-		return errJournalFull
+		return journal.ErrFull
 	}
-	return q.queue.write(e)
+	return q.queue.Write(e)
 }
 
 // With AUDIT=strict nothing is sent whose intent does not fit into the queue.
@@ -156,15 +157,15 @@ func TestOptions_TheRequesterIsRecordedWhateverIsWrong(t *testing.T) {
 		"the reply subject":     {outside, "alice no_inbox"},
 		"no reply subject":      {nowhere, "alice no_inbox"},
 	} {
-		a.unstored.take(1000)
+		a.unstored.Take(1000)
 		clear(a.audit.refusals.of) // or they are too many for a record each
 		a.to(test.m)
-		records := a.unstored.take(1000)
+		records := a.unstored.Take(1000)
 		if len(records) != 1 {
 			t.Errorf("%s: %d records", name, len(records))
 			continue
 		}
-		r := recordOf(t, records[0].msg)
+		r := recordOf(t, records[0].Msg)
 		if got := fmt.Sprint(r.Requester, " ", r.Outcome); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -76,9 +77,9 @@ const (
 
 // queue is where records wait to be stored: a journal, of auditQueueBytes.
 type queue interface {
-	write(journalEntry) error
-	setUnheard(on bool)
-	isUnheard() bool
+	Write(journal.Entry) error
+	SetUnheard(on bool)
+	IsUnheard() bool
 }
 
 // newAudit returns the audit of what is asked for at endpoints, whose records q
@@ -97,7 +98,7 @@ func newAudit(cfg *config.Config, endpoints []string, q queue, log *zap.Logger) 
 		d.chains[name] = &chain{prev: chainUnknown}
 	}
 	// What nobody may store is worth publishing.
-	d.journal.setUnheard(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
+	d.journal.SetUnheard(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
 	return d
 }
 
@@ -115,8 +116,8 @@ func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streams.
 			return
 		}
 		d.followed = true
-		d.journal.setUnheard(false)
-	case state == streams.NoJetStream && d.journal.isUnheard() && !d.warned:
+		d.journal.SetUnheard(false)
+	case state == streams.NoJetStream && d.journal.IsUnheard() && !d.warned:
 		d.warned = true
 		d.log.Warn("no JetStream: audit records are published at most once")
 	}
@@ -193,7 +194,7 @@ func (d *audit) write(server, action string, record any, must bool, done func(er
 	msg.Data = c.link(text, d.run)
 	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
 	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.AuditStream)
-	err = d.journal.write(journalEntry{msg: msg, must: must, done: func(_ *jetstream.PubAck, err error) {
+	err = d.journal.Write(journal.Entry{Msg: msg, Must: must, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			d.lost.Add(1)
 		} else {

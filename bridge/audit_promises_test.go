@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
@@ -66,9 +67,9 @@ func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 // of what was sent.
 func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
 	d := testAudit(zap.NewNop())
-	fakeOf(d).limit = 64 << 10
+	fakeOf(d).Limit = 64 << 10
 	intend := func() (refused bool) {
-		d.intend(testAsk(d, "Ping"), func(err error) { refused = errors.Is(err, errJournalFull) })
+		d.intend(testAsk(d, "Ping"), func(err error) { refused = errors.Is(err, journal.ErrFull) })
 		return refused
 	}
 	for !intend() { // what is not must

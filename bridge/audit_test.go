@@ -16,12 +16,14 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, nil, &fakeJournal{limit: auditQueueBytes}, log)
+	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, nil, &journaltest.Fake{Limit: auditQueueBytes}, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -31,12 +33,12 @@ func testAudit(log *zap.Logger) *audit {
 func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	d := testAudit(zap.New(core))
-	fakeOf(d).limit = 8 << 10
+	fakeOf(d).Limit = 8 << 10
 	write := func() error { return d.write("pbx1", "Ping", &auditRecord{}, false, nil) }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
 		switch err := write(); {
-		case errors.Is(err, errJournalFull):
+		case errors.Is(err, journal.ErrFull):
 			lost++
 		case err != nil:
 			t.Fatal(err)
@@ -52,15 +54,15 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	if d.lost.Load() != 3 || queued < 5 {
 		t.Errorf("%d queued, %d lost", queued, d.lost.Load())
 	}
-	batch := fakeOf(d).take(queued)
+	batch := fakeOf(d).Take(queued)
 	for _, e := range batch {
-		fakeOf(d).finish(e, nil, nil)
+		fakeOf(d).Finish(e, nil, nil)
 	}
 	if err := write(); err != nil {
 		t.Fatal(err)
 	}
-	next := string(fakeOf(d).take(1)[0].msg.Data)
-	if want := `"prev":"` + digest(batch[queued-1].msg.Data) + `","lost":3}`; !strings.HasSuffix(next, want) {
+	next := string(fakeOf(d).Take(1)[0].Msg.Data)
+	if want := `"prev":"` + digest(batch[queued-1].Msg.Data) + `","lost":3}`; !strings.HasSuffix(next, want) {
 		t.Errorf("the next record is %s, want it to end in %s", next, want)
 	}
 	if d.stored.Load() != uint64(queued) {
@@ -73,7 +75,7 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := fakeOf(d).take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
+	if got := fakeOf(d).Take(1)[0].Msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
 		t.Errorf("subject %s", got)
 	}
 }
@@ -89,20 +91,20 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 		}
 	}
 	seqs := map[string]int{}
-	for i, e := range fakeOf(d).take(3) {
-		if id, want := e.msg.Header.Get(jetstream.MsgIDHeader), fmt.Sprint("b1.", d.run, ".", i+1); id != want {
+	for i, e := range fakeOf(d).Take(3) {
+		if id, want := e.Msg.Header.Get(jetstream.MsgIDHeader), fmt.Sprint("b1.", d.run, ".", i+1); id != want {
 			t.Errorf("record %d has the id %s, want %s", i, id, want)
 		}
-		if stream := e.msg.Header.Get(jetstream.ExpectedStreamHeader); stream != streams.AuditStream {
+		if stream := e.Msg.Header.Get(jetstream.ExpectedStreamHeader); stream != streams.AuditStream {
 			t.Errorf("record %d is for the stream %q", i, stream)
 		}
 		var r struct {
 			Run string
 			Seq int
 		}
-		seqs[e.msg.Subject]++
-		if err := json.Unmarshal(e.msg.Data, &r); err != nil || r.Run != d.run || r.Seq != seqs[e.msg.Subject] || !strings.Contains(string(e.msg.Data), "<a & b>") {
-			t.Errorf("record %d is %s (%v)", i, e.msg.Data, err)
+		seqs[e.Msg.Subject]++
+		if err := json.Unmarshal(e.Msg.Data, &r); err != nil || r.Run != d.run || r.Seq != seqs[e.Msg.Subject] || !strings.Contains(string(e.Msg.Data), "<a & b>") {
+			t.Errorf("record %d is %s (%v)", i, e.Msg.Data, err)
 		}
 	}
 }
@@ -116,7 +118,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if lines.Len() != 0 {
 		t.Errorf("told: %v", lines.All())
 	}
-	d.journal.setUnheard(true) // they do not
+	d.journal.SetUnheard(true) // they do not
 	for range 2 {
 		d.seen(t.Context(), nil, streams.NoJetStream)
 	}
@@ -128,7 +130,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	if d.seen(t.Context(), js, streams.OK); d.journal.isUnheard() || !d.followed {
+	if d.seen(t.Context(), js, streams.OK); d.journal.IsUnheard() || !d.followed {
 		t.Error("the stream is there, and records are not stored")
 	}
 }
@@ -153,7 +155,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 	if err := d.write("pbx1", "Ping", &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	first := fakeOf(d).take(1)[0].msg.Data
+	first := fakeOf(d).Take(1)[0].Msg.Data
 	if !strings.Contains(string(first), `"prev":"unknown"`) {
 		t.Errorf("the first is %s", first)
 	}
@@ -203,4 +205,4 @@ func recordOf(t *testing.T, m *nats.Msg) (r auditRecord) {
 }
 
 // fakeOf is where the records of d wait.
-func fakeOf(d *audit) *fakeJournal { return d.journal.(*fakeJournal) }
+func fakeOf(d *audit) *journaltest.Fake { return d.journal.(*journaltest.Fake) }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -23,7 +24,7 @@ const knownSecret, shortSecret = "k9x7", "q9z"
 func secretiveAudit() *audit {
 	cfg := &config.Config{Node: "b1", SubjectPrefix: "ami", Servers: []config.ServerConfig{config.DefaultServerConfig(), config.DefaultServerConfig()}}
 	cfg.Servers[0].Secret, cfg.Servers[1].Secret = knownSecret, shortSecret
-	d := newAudit(cfg, nil, &fakeJournal{limit: auditQueueBytes}, zap.NewNop())
+	d := newAudit(cfg, nil, &journaltest.Fake{Limit: auditQueueBytes}, zap.NewNop())
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -45,9 +46,9 @@ func askOf(d *audit, subject, action, to, text string) *auditRequest {
 // recorded returns the records that wait to be stored, with their subjects.
 func recorded(d *audit) string {
 	var all strings.Builder
-	for _, e := range fakeOf(d).take(100) {
-		all.WriteString(e.msg.Subject)
-		all.Write(e.msg.Data)
+	for _, e := range fakeOf(d).Take(100) {
+		all.WriteString(e.Msg.Subject)
+		all.Write(e.Msg.Data)
 	}
 	return all.String()
 }
@@ -119,8 +120,8 @@ func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	d.outcome(a, &correlation.Result{}, nil)
 	d.outcome(other, nil, &reply.Error{Code: 503, Kind: "not_connected", Sent: "no"})
 	var all []auditRecord
-	for _, e := range fakeOf(d).take(10) {
-		all = append(all, recordOf(t, e.msg))
+	for _, e := range fakeOf(d).Take(10) {
+		all = append(all, recordOf(t, e.Msg))
 	}
 	if len(all) != 3 || all[0].Phase != "intent" || all[1].Phase != "outcome" || all[0].Ask != all[1].Ask || all[0].Ask == all[2].Ask {
 		t.Errorf("recorded: %+v", all)
@@ -171,7 +172,7 @@ func TestAudit_OffRecordsNothing(t *testing.T) {
 	d.outcome(a, nil, &reply.Error{Kind: "busy", Sent: "no"})
 	d.outcome(a, &correlation.Result{}, nil)
 	d.repeat(a, nil)
-	if n := len(fakeOf(d).waiting); n != 0 {
+	if n := len(fakeOf(d).Take(1000)); n != 0 {
 		t.Errorf("%d records", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
@@ -54,8 +55,8 @@ type Bridge struct {
 	status    *status
 	replier   *reply.Sender
 	audit     *audit
-	records   *journal // the audit's
-	claims    *journal // of idempotency keys
+	records   *journal.Journal // the audit's
+	claims    *journal.Journal // of idempotency keys
 	natsLogin *natsconn.Login
 	repeats   *repeats
 	streams   *streams.Reconciler
@@ -107,9 +108,9 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.events.OnReconnect(b.status.again)
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
 	b.replier = reply.NewSender(b.control, b.log)
-	b.records = newJournal(b.control, auditQueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
+	b.records = journal.New(b.control, auditQueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
 	b.audit = newAudit(&b.cfg, endpointNames(&b.cfg), b.records, b.log)
-	b.claims = newJournal(b.control, keyQueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
+	b.claims = journal.New(b.control, keyQueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
 	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
 	var targets []*target
 	for _, s := range cfg.Servers {
@@ -237,12 +238,12 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	b.tick()
 	stage.back.Go(func() { b.publisher.run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.Run(stage.backCtx) })
-	stage.back.Go(func() { b.records.run(stage.backCtx) })
+	stage.back.Go(func() { b.records.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
 		stage.back.Go(func() { shared.serve(stage.frontCtx) })
-		stage.back.Go(func() { b.claims.run(stage.backCtx) })
+		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != config.DeliverCore {
 		stage.back.Go(func() { recallAll(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })

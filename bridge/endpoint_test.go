@@ -142,12 +142,12 @@ func TestAsk_IsRefusedWithTheShortestWait(t *testing.T) {
 func TestAsk_AnyAnswersWhereNoServerDoes(t *testing.T) {
 	a := unconnected(t, "pbx1", "pbx2")
 	a.to(requestFor("any", "CoreStatus", ""))
-	records := a.unstored.take(10)
+	records := a.unstored.Take(10)
 	if len(records) != 1 {
 		t.Fatalf("%d records", len(records))
 	}
-	if r := recordOf(t, records[0].msg); r.Server != "any" || r.Outcome != "not_connected" || r.Decision != "allowed" {
-		t.Errorf("recorded %s", records[0].msg.Data)
+	if r := recordOf(t, records[0].Msg); r.Server != "any" || r.Outcome != "not_connected" || r.Decision != "allowed" {
+		t.Errorf("recorded %s", records[0].Msg.Data)
 	}
 }
 
@@ -311,9 +311,9 @@ func TestAsk_IsRefusedWhileTheBridgeStops(t *testing.T) {
 	a := unconnected(t, "pbx1")
 	a.inFlight.close()
 	a.to(requestFor("pbx1", "CoreStatus", ""))
-	for _, e := range a.unstored.take(10) {
-		if r := recordOf(t, e.msg); r.Outcome != "shutting_down" || r.Sent != "no" {
-			t.Errorf("recorded %s", e.msg.Data)
+	for _, e := range a.unstored.Take(10) {
+		if r := recordOf(t, e.Msg); r.Outcome != "shutting_down" || r.Sent != "no" {
+			t.Errorf("recorded %s", e.Msg.Data)
 		}
 	}
 	if n := a.endpoints[0].tally.results[resultRefused].Load(); n != 1 {

@@ -105,7 +105,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	if b.deps.LogLost != nil {
 		count(m.log, b.deps.LogLost())
 	}
-	_, waiting := b.records.left()
+	_, waiting := b.records.Left()
 	gauge(m.auditBytes, float64(waiting))
 	count(m.auditStored, b.audit.stored.Load())
 	count(m.auditLost, b.audit.lost.Load())

@@ -48,7 +48,7 @@ func (b *Bridge) tellNode(now time.Time) {
 	}
 	slices.Sort(node.Unanswered)
 	node.Way, _ = b.way.Load().(string)
-	node.AuditQueued, _ = b.records.left()
+	node.AuditQueued, _ = b.records.Left()
 	node.AuditLost = b.audit.lost.Load()
 	node.Streams = b.streams.States()
 	node.Leaf = b.leaf.look(now)

@@ -32,17 +32,17 @@ func (d *audit) refuse(action, kind string) {
 // chain.
 func taken(t *testing.T, d *audit, prev *string) (all []map[string]any) {
 	t.Helper()
-	for _, e := range fakeOf(d).take(1 << 20) {
-		fakeOf(d).finish(e, nil, nil)
+	for _, e := range fakeOf(d).Take(1 << 20) {
+		fakeOf(d).Finish(e, nil, nil)
 		var r map[string]any
-		if err := json.Unmarshal(e.msg.Data, &r); err != nil {
+		if err := json.Unmarshal(e.Msg.Data, &r); err != nil {
 			t.Fatal(err)
 		}
 		if r["prev"] != *prev {
-			t.Errorf("%s does not follow %s", e.msg.Data, *prev)
+			t.Errorf("%s does not follow %s", e.Msg.Data, *prev)
 		}
-		*prev = digest(e.msg.Data)
-		r["subject"] = e.msg.Subject
+		*prev = digest(e.Msg.Data)
+		r["subject"] = e.Msg.Subject
 		all = append(all, r)
 	}
 	return all
@@ -152,14 +152,14 @@ func TestRefusals_AFullQueueLosesNoCount(t *testing.T) {
 	for range 20 {
 		d.refuse("Originate", "forbidden")
 	}
-	limit := fakeOf(d).limit
-	fakeOf(d).limit = 0
+	limit := fakeOf(d).Limit
+	fakeOf(d).Limit = 0
 	d.tellRefusals()
-	fakeOf(d).limit = limit
+	fakeOf(d).Limit = limit
 	d.tellRefusals()
-	batch := fakeOf(d).take(100)
+	batch := fakeOf(d).Take(100)
 	var sum struct{ Count, Lost int }
-	if err := json.Unmarshal(batch[len(batch)-1].msg.Data, &sum); err != nil || len(batch)-1+sum.Count != 20 || sum.Lost != 1 {
+	if err := json.Unmarshal(batch[len(batch)-1].Msg.Data, &sum); err != nil || len(batch)-1+sum.Count != 20 || sum.Lost != 1 {
 		t.Errorf("%d records, the last %+v (%v)", len(batch), sum, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 )
 
 // unconnected is a Bridge whose servers nobody connects to, and whose records
@@ -20,7 +21,7 @@ func unconnected(t *testing.T, names ...string) *asking {
 	cfg := config.DefaultConfig()
 	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	b, _ := connectedBridge(t, cfg, names...)
-	a := &asking{Bridge: b, t: t, unstored: &fakeJournal{limit: auditQueueBytes}}
+	a := &asking{Bridge: b, t: t, unstored: &journaltest.Fake{Limit: auditQueueBytes}}
 	b.audit.journal = a.unstored
 	return a
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 )
 
 // asking is a Bridge that runs, with a simulated Asterisk for each of its
@@ -27,7 +28,7 @@ type asking struct {
 	nc   *nats.Conn
 	stop func() // the bridge
 	// unstored has the records of one that does not run.
-	unstored *fakeJournal
+	unstored *journaltest.Fake
 }
 
 // askingBridge runs a Bridge of servers with these names, pbx1 if there are

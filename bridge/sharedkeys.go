@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -40,7 +41,7 @@ var (
 
 // claims is where what is to be written to the bucket waits: a journal, of
 // keyQueueBytes.
-type claims interface{ write(journalEntry) error }
+type claims interface{ Write(journal.Entry) error }
 
 // sharedKeys has the requests with a key in a KV bucket, so that a repeat which
 // comes to another bridge reaches Asterisk no more than one that comes to this.
@@ -114,13 +115,13 @@ type claim struct {
 // request go on when it has it.
 func (s *sharedKeys) claim(c claim, revision uint64) {
 	msg := s.message(c.keyed, keyEntry{State: "pending"}, revision)
-	err := s.journal.write(journalEntry{msg: msg, once: true, done: func(ack *jetstream.PubAck, err error) {
+	err := s.journal.Write(journal.Entry{Msg: msg, Once: true, Done: func(ack *jetstream.PubAck, err error) {
 		api, _ := errors.AsType[*jetstream.APIError](err)
 		switch {
 		case err == nil:
 			c.revision = ack.Sequence
 			c.request.first(c.keyed)
-		case api != nil && hopeless(api):
+		case api != nil && journal.Hopeless(api):
 			s.resolve(c)
 		default:
 			s.refused(err)
@@ -156,7 +157,7 @@ func (s *sharedKeys) settle(k *keyed, o *outcome) {
 // store writes the state of k until the bucket has it. It takes the place of
 // its own claim only: that may have expired, and the key be another's.
 func (s *sharedKeys) store(k *keyed, e keyEntry) {
-	err := s.journal.write(journalEntry{msg: s.message(k, e, k.revision), must: true, done: func(_ *jetstream.PubAck, err error) {
+	err := s.journal.Write(journal.Entry{Msg: s.message(k, e, k.revision), Must: true, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			s.log.Warn("key not shared", zap.Error(err))
 		}

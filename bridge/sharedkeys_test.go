@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -45,7 +47,7 @@ func (w *waiter) letGo()                {}
 func sharing() (*sharedKeys, *repeats) {
 	r := newRepeats(time.Minute)
 	r.shared = &sharedKeys{
-		run: "mine", journal: &fakeJournal{limit: keyQueueBytes}, log: zap.NewNop(), local: r,
+		run: "mine", journal: &journaltest.Fake{Limit: keyQueueBytes}, log: zap.NewNop(), local: r,
 		waits: make(chan struct{}, 2), work: make(chan func(context.Context), 2), refused: func(error) {},
 	}
 	return r.shared, r
@@ -65,13 +67,13 @@ func claiming(r *repeats) (c claim, told *[]*outcome) {
 }
 
 // written is the last that is to be written to the bucket.
-func written(t *testing.T, s *sharedKeys) (e keyEntry, entry journalEntry) {
+func written(t *testing.T, s *sharedKeys) (e keyEntry, entry journal.Entry) {
 	t.Helper()
-	batch := s.journal.(*fakeJournal).take(10)
+	batch := s.journal.(*journaltest.Fake).Take(10)
 	if len(batch) != 1 {
 		t.Fatalf("%d are to be written", len(batch))
 	}
-	if err := json.Unmarshal(batch[0].msg.Data, &e); err != nil {
+	if err := json.Unmarshal(batch[0].Msg.Data, &e); err != nil {
 		t.Fatal(err)
 	}
 	return e, batch[0]
@@ -105,14 +107,14 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 		}
 		switch test.want {
 		case "nothing":
-			if n := len(s.journal.(*fakeJournal).waiting); n != 0 || len(*told) != 0 {
+			if n := len(s.journal.(*journaltest.Fake).Take(10)); n != 0 || len(*told) != 0 {
 				t.Errorf("%s: %d are to be written, %d answered", name, n, len(*told))
 			}
 		case "claimed":
 			e, entry := written(t, s)
-			if e.State != "pending" || e.Run != "mine" || e.Body != hex.EncodeToString(c.body[:]) || !entry.once ||
-				entry.msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "17" || entry.msg.Header.Get(jetstream.ExpectedStreamHeader) != streams.KeyStream {
-				t.Errorf("%s: to be written is %+v, %v", name, e, entry.msg.Header)
+			if e.State != "pending" || e.Run != "mine" || e.Body != hex.EncodeToString(c.body[:]) || !entry.Once ||
+				entry.Msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "17" || entry.Msg.Header.Get(jetstream.ExpectedStreamHeader) != streams.KeyStream {
+				t.Errorf("%s: to be written is %+v, %v", name, e, entry.Msg.Header)
 			}
 		default:
 			if len(*told) != 3 || len(r.known) != 0 || c.request.(*waiter).goesOn {
@@ -135,7 +137,7 @@ func TestSharedKeys_WithoutAnAnswerNothingIsSent(t *testing.T) {
 	c, told := claiming(r)
 	s.claim(c, 0)
 	_, entry := written(t, s)
-	entry.done(nil, errors.New("gone"))
+	entry.Done(nil, errors.New("gone"))
 	if len(*told) != 3 || len(r.known) != 0 {
 		t.Errorf("%d replies, %d keys are known", len(*told), len(r.known))
 	}
@@ -155,7 +157,7 @@ func TestSharedKeys_WaitForSoMany(t *testing.T) {
 	c, told := claiming(r)
 	s.claim(c, 0)
 	_, entry := written(t, s)
-	entry.done(nil, &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence})
+	entry.Done(nil, &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence})
 	if len(*told) != 3 || (*told)[0].failure.Kind != "idempotency_unavailable" {
 		t.Errorf("told %+v", *told)
 	}
@@ -176,8 +178,8 @@ func TestSharedKeys_TellHowItEnded(t *testing.T) {
 		c.revision = 9
 		r.settle(c.keyed, []byte(`{}`), test.fail)
 		e, entry := written(t, s)
-		if e.State != test.want || entry.msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "9" || !entry.must || entry.once {
-			t.Errorf("%+v: %+v is told, %v", test.fail, e, entry.msg.Header)
+		if e.State != test.want || entry.Msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "9" || !entry.Must || entry.Once {
+			t.Errorf("%+v: %+v is told, %v", test.fail, e, entry.Msg.Header)
 		}
 		if (e.Error == nil) != (test.fail == nil || test.want == "free") {
 			t.Errorf("%+v: told is the error %+v", test.fail, e.Error)

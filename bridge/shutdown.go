@@ -61,13 +61,13 @@ func (b *Bridge) shutdown(stage *stages) error {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
 	b.audit.tellRefusals()
-	b.records.drain(ctx)
+	b.records.Drain(ctx)
 	if shared := b.repeats.shared; shared != nil {
-		b.claims.drain(ctx) // what is left only means that repeats elsewhere time out
+		b.claims.Drain(ctx) // what is left only means that repeats elsewhere time out
 	}
 	stage.endBack()
 	stage.back.Wait()
-	if records, _ := b.records.left(); records > 0 {
+	if records, _ := b.records.Left(); records > 0 {
 		left = append(left, fmt.Errorf("%d audit records were not stored", records))
 	}
 	b.endSums()

@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"bridge/internal/jsontext":             {"frames"},
 	"bridge/outbox":                        {"bridge/internal/clock", "bridge/internal/deque"},
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
-	"bridge/replay":                        {"frames"},
+	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
 	"correlation":                          {"frames"},
 
@@ -60,16 +60,18 @@ var arrows = map[string][]string{
 		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
 	},
 
+	"bridge/journal":           {"bridge/internal/clock", "bridge/internal/deque", "bridge/natsconn"},
 	"bridge/natsconn/conntest": {"bridge/config", "bridge/internal/natstest", "bridge/natsconn"},
 	"bridge/reply":             {"bridge/internal/jsontext", "bridge/natsconn", "bridge/redact", "correlation", "frames"},
 	"bridge/streams":           {"bridge/config", "bridge/internal/clock", "bridge/natsconn"},
 
 	"bridge": {
 		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/internal/clock", "bridge/internal/deque",
-		"bridge/internal/directget",
-		"bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/natsconn", "bridge/outbox",
-		"bridge/policy", "bridge/redact", "bridge/reply", "bridge/streams", "correlation", "docs/schemas", "fairness", "frames",
+		"bridge/internal/directget", "bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
+		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
+		"docs/schemas", "fairness", "frames",
 	},
+	"bridge/journal/journaltest": {"bridge/journal"},
 
 	"cmd/ami-nats-bridge": {
 		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/config", "bridge/natsconn", "bridge/redact", "bridge/replay",
@@ -82,7 +84,8 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/config", "bridge/internal/directget", "bridge/internal/natstest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/streams",
+		"bridge", "bridge/config", "bridge/internal/directget", "bridge/internal/natstest", "bridge/journal",
+		"bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/streams",
 		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},

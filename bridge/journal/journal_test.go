@@ -1,4 +1,4 @@
-package bridge
+package journal
 
 import (
 	"context"
@@ -24,7 +24,7 @@ import (
 
 // testJournal returns a journal that writes to the server at url, which has a
 // stream of all below notes, and what ends it.
-func testJournal(t *testing.T, url string, limit int) (*journal, jetstream.JetStream, func()) {
+func testJournal(t *testing.T, url string, limit int) (*Journal, jetstream.JetStream, func()) {
 	t.Helper()
 	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	if err != nil {
@@ -38,10 +38,10 @@ func testJournal(t *testing.T, url string, limit int) (*journal, jetstream.JetSt
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "NOTES", Subjects: []string{"notes.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), limit, nil, zap.NewNop())
+	j := New(conntest.Open(t, nc.ConnectedUrl()), limit, nil, zap.NewNop())
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { j.run(ctx) })
+	group.Go(func() { j.Run(ctx) })
 	stop := sync.OnceFunc(func() { cancel(); group.Wait() })
 	t.Cleanup(stop)
 	return j, js, stop
@@ -57,12 +57,12 @@ func note(number int) *nats.Msg {
 }
 
 // drained waits until j has written everything.
-func takenNotes(t *testing.T, j *journal) {
+func takenNotes(t *testing.T, j *Journal) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if j.drain(ctx); ctx.Err() != nil {
-		n, bytes := j.left()
+	if j.Drain(ctx); ctx.Err() != nil {
+		n, bytes := j.Left()
 		t.Fatalf("%d messages, %d bytes left", n, bytes)
 	}
 }
@@ -127,7 +127,7 @@ func TestJournal_StoresOnceAndInOrderThroughARestartOfNATS(t *testing.T) {
 		if i == 2*n/3 {
 			natstest.Start(t, dir, port)
 		}
-		err := j.write(journalEntry{msg: note(i), done: func(ack *jetstream.PubAck, err error) {
+		err := j.Write(Entry{Msg: note(i), Done: func(ack *jetstream.PubAck, err error) {
 			if err == nil && ack.Stream == "NOTES" {
 				stored <- i
 			}
@@ -157,11 +157,11 @@ func TestJournal_OnceHearsAnErrorAndIsNotStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	heard := make(chan error, 1)
-	if err := j.write(journalEntry{msg: note(0)}); err != nil {
+	if err := j.Write(Entry{Msg: note(0)}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		err := j.write(journalEntry{msg: note(i + 1), once: true, done: func(_ *jetstream.PubAck, err error) { heard <- err }})
+		err := j.Write(Entry{Msg: note(i + 1), Once: true, Done: func(_ *jetstream.PubAck, err error) { heard <- err }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,11 +193,11 @@ func TestJournal_GivesUpWhatIsHopeless(t *testing.T) {
 	stale.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "17")
 	heard := make(chan error, 2)
 	for _, msg := range []*nats.Msg{large, stale} {
-		if err := j.write(journalEntry{msg: msg, done: func(_ *jetstream.PubAck, err error) { heard <- err }}); err != nil {
+		if err := j.Write(Entry{Msg: msg, Done: func(_ *jetstream.PubAck, err error) { heard <- err }}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := j.write(journalEntry{msg: note(0)}); err != nil {
+	if err := j.Write(Entry{Msg: note(0)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := hear(t, heard); !errors.Is(err, nats.ErrMaxPayload) {
@@ -222,8 +222,8 @@ func TestJournal_IsBoundedAndSaysWhatIsLeft(t *testing.T) {
 	taken := map[bool]int{}
 	for _, must := range []bool{false, true} {
 		for i := 0; ; i++ {
-			e := journalEntry{msg: note(i), must: must, done: func(_ *jetstream.PubAck, err error) { ended <- err }}
-			if err := j.write(e); errors.Is(err, errJournalFull) {
+			e := Entry{Msg: note(i), Must: must, Done: func(_ *jetstream.PubAck, err error) { ended <- err }}
+			if err := j.Write(e); errors.Is(err, ErrFull) {
 				break
 			} else if err != nil {
 				t.Fatal(err)
@@ -231,20 +231,20 @@ func TestJournal_IsBoundedAndSaysWhatIsLeft(t *testing.T) {
 			taken[must]++
 		}
 	}
-	n, bytes := j.left()
+	n, bytes := j.Left()
 	if bytes > 64<<10 || bytes < 60<<10 || taken[false] < 2*taken[true] || taken[true] == 0 || n != taken[false]+taken[true] {
 		t.Errorf("%d messages, %d bytes; taken %v", n, bytes, taken)
 	}
 	stop()
 	for range n {
-		if err := hear(t, ended); !errors.Is(err, errJournalEnded) {
+		if err := hear(t, ended); !errors.Is(err, ErrEnded) {
 			t.Fatalf("heard %v", err)
 		}
 	}
-	if again, _ := j.left(); again != n {
+	if again, _ := j.Left(); again != n {
 		t.Errorf("%d left, then %d", n, again)
 	}
-	if err := j.write(journalEntry{msg: note(0)}); !errors.Is(err, errJournalEnded) {
+	if err := j.Write(Entry{Msg: note(0)}); !errors.Is(err, ErrEnded) {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -253,12 +253,12 @@ func TestJournal_IsBoundedAndSaysWhatIsLeft(t *testing.T) {
 // another one in between; the first follows none, also when it did before.
 func TestJournal_MessagesFollowThoseOfTheirStream(t *testing.T) {
 	other := nats.NewMsg("keys.a")
-	batch := []journalEntry{{msg: note(0)}, {msg: other, once: true}, {msg: note(1)}, {msg: note(2)}}
+	batch := []Entry{{Msg: note(0)}, {Msg: other, Once: true}, {Msg: note(1)}, {Msg: note(2)}}
 	for skip, want := range [][]string{{"", "", "n0", "n1"}, {"", "", "n1"}, {"", "n1"}} {
 		var got []string
 		follow(batch[skip:])
 		for _, e := range batch[skip:] {
-			got = append(got, e.msg.Header.Get(jetstream.ExpectedLastMsgIDHeader))
+			got = append(got, e.Msg.Header.Get(jetstream.ExpectedLastMsgIDHeader))
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("from %d on they expect %q, want %q", skip, got, want)
@@ -279,7 +279,7 @@ func TestJournal_KnowsWhatIsHopeless(t *testing.T) {
 		{&jetstream.APIError{ErrorCode: natsconn.StreamWrongLastMsgID}, false}, {&jetstream.APIError{ErrorCode: 10023}, false},
 		{nats.ErrTimeout, false}, {jetstream.ErrNoStreamResponse, false}, {nats.ErrDisconnected, false},
 	} {
-		if got := hopeless(fmt.Errorf("wrapped: %w", test.err)); got != test.want {
+		if got := Hopeless(fmt.Errorf("wrapped: %w", test.err)); got != test.want {
 			t.Errorf("%v is hopeless: %v", test.err, got)
 		}
 	}
@@ -293,10 +293,10 @@ func TestJournal_PublishesUnheard(t *testing.T) {
 	if err := errors.Join(err, nc.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	j := New(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	j.unheard.Store(true)
 	told := 0
-	again, err := j.storeBatch(t.Context(), []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) {
+	again, err := j.storeBatch(t.Context(), []Entry{{Msg: note(1), Done: func(ack *jetstream.PubAck, err error) {
 		if told++; ack != nil || err != nil {
 			t.Errorf("told %v, %v", ack, err)
 		}
@@ -314,12 +314,12 @@ func TestJournal_PublishesUnheard(t *testing.T) {
 func TestJournal_KeepsWhatItCannotSend(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
 	nc, _ := natstest.Client(t, server.ClientURL())
-	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	j := New(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	server.Shutdown()
 	natstest.Within(t, "the loss", func() bool { return !nc.IsConnected() })
 	for _, unheard := range []bool{false, true} {
 		j.unheard.Store(unheard)
-		again, err := j.storeBatch(t.Context(), []journalEntry{{msg: note(1)}})
+		again, err := j.storeBatch(t.Context(), []Entry{{Msg: note(1)}})
 		if buffered, _ := nc.Buffered(); len(again) != 1 || !errors.Is(err, nats.ErrDisconnected) || buffered != 0 {
 			t.Errorf("%d are tried again, %v; %d bytes are buffered", len(again), err, buffered)
 		}
@@ -328,9 +328,9 @@ func TestJournal_KeepsWhatItCannotSend(t *testing.T) {
 
 // What is to be tried once is found in a long queue only while there is some.
 func TestJournal_CountsWhatIsToBeTriedOnce(t *testing.T) {
-	j := newJournal(conntest.Bare(), 1<<20, nil, zap.NewNop())
+	j := New(conntest.Bare(), 1<<20, nil, zap.NewNop())
 	for n := range 6 {
-		if err := j.write(journalEntry{msg: note(n), once: n%2 == 0}); err != nil {
+		if err := j.Write(Entry{Msg: note(n), Once: n%2 == 0}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -370,9 +370,9 @@ func TestJournal_TakesOnlyAnAcknowledgement(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ends []error
-	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	j := New(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	write := func(once bool) error {
-		return j.write(journalEntry{msg: note(1), once: once, done: func(a *jetstream.PubAck, err error) {
+		return j.Write(Entry{Msg: note(1), Once: once, Done: func(a *jetstream.PubAck, err error) {
 			if err == nil && a.Sequence != 7 {
 				err = errors.New("another sequence")
 			}
@@ -418,20 +418,14 @@ func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
 	natstest.Answer(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
 		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
 	})
-	j := newJournal(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	j := New(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
 	told := make(chan string, 2)
-	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
+	batch := []Entry{{Msg: note(1), Done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
 	again, err := j.storeBatch(t.Context(), batch)
 	if len(again) != 1 || err == nil || !strings.Contains(err.Error(), "OTHER") {
 		t.Errorf("another stream's word: %d are tried again, %v", len(again), err)
 	}
 	if again, err = j.storeBatch(t.Context(), again); len(again) != 0 || err != nil || <-told != "NOTES" || len(told) != 0 {
 		t.Errorf("its own: %d are tried again, %v", len(again), err)
-	}
-}
-
-func TestDocs_ARecordCosts(t *testing.T) {
-	if journalEntryBytes != 512 {
-		t.Errorf("docs/design.md says 512 bytes a record; it is %d", journalEntryBytes)
 	}
 }
