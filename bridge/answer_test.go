@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/costtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -297,7 +298,7 @@ func TestAnswer_TellsHowFarTheStreamIs(t *testing.T) {
 
 func TestAnswer_AllocatesNothing(t *testing.T) {
 	ack := []byte(`{"stream":"AMI_EVENTS", "seq":123456789,"duplicate": true}`)
-	if n := allocations(func() {
+	if n := costtest.Allocations(func() {
 		if a, ok := parseAnswer(ack); !ok || !a.stored() {
 			t.Error("it is no acknowledgement")
 		}

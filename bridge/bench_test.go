@@ -10,8 +10,8 @@ import (
 )
 
 // testBridge returns a Bridge with one server, connected to NATS but not to
-// any Asterisk, and a publisher of its outbox.
-func testBridge(t *testing.T, url string, delivery config.Delivery) (*Bridge, *publisher) {
+// any Asterisk.
+func testBridge(t *testing.T, url string, delivery config.Delivery) *Bridge {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.NATS.URL, cfg.Delivery = url, delivery
@@ -19,8 +19,8 @@ func testBridge(t *testing.T, url string, delivery config.Delivery) (*Bridge, *p
 }
 
 // connectedBridge is a Bridge of servers with these names, otherwise as cfg
-// says, connected to NATS but not to any Asterisk, and its publisher.
-func connectedBridge(t *testing.T, cfg config.Config, names ...string) (*Bridge, *publisher) {
+// says, connected to NATS but not to any Asterisk.
+func connectedBridge(t *testing.T, cfg config.Config, names ...string) *Bridge {
 	t.Helper()
 	cfg.Node, cfg.HTTPAddr = "test", ""
 	for _, name := range names {
@@ -47,6 +47,5 @@ func connectedBridge(t *testing.T, cfg config.Config, names ...string) (*Bridge,
 			t.Fatalf("the streams: %+v", b.streams.States())
 		}
 	}
-	b.publisher.begin()
-	return b, b.publisher
+	return b
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -70,8 +69,7 @@ type Bridge struct {
 	service   *service
 
 	events, control *natsconn.Conn
-	dials           dials        // of events
-	way             atomic.Value // in which events are delivered, a string
+	dials           dials // of events
 }
 
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
@@ -122,7 +120,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		return nil, err
 	}
 	b.publisher, err = newPublisher(publisherOptions{
-		cfg: &b.cfg, conn: b.events, dials: &b.dials, inForce: &b.way, streams: b.streams, scheduler: b.scheduler, log: b.log,
+		cfg: &b.cfg, conn: b.events, dials: &b.dials, streams: b.streams, scheduler: b.scheduler, log: b.log,
 		sources: b.sources(),
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/costtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -58,7 +59,7 @@ func TestCloudEvents_Headers(t *testing.T) {
 func TestCloudEvents_AllocateNothing(t *testing.T) {
 	c := newCloudEvents([]string{"pbx1"})
 	m := &nats.Msg{Subject: "ami.events.pbx1.Hangup", Header: nats.Header{"Nats-Msg-Id": {"x"}, "Ami-Time": {"y"}}}
-	if got := allocations(func() { c.describe(m, 0) }); got != 0 {
+	if got := costtest.Allocations(func() { c.describe(m, 0) }); got != 0 {
 		t.Errorf("%v allocations an event", got)
 	}
 }

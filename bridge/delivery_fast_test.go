@@ -61,8 +61,8 @@ func TestFast_NoTailWaits(t *testing.T) {
 	if n := b.servers[0].outbox.Account().Resent; n > 0 {
 		t.Errorf("%d were sent again although nothing failed", n)
 	}
-	if p.inForce.Load() != any(wayFast) {
-		t.Errorf("delivered by %v", p.inForce.Load())
+	if p.Mode() != wayFast {
+		t.Errorf("delivered by %v", p.Mode())
 	}
 }
 
@@ -73,16 +73,16 @@ func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
 	startPublisher(t, p)
 	pushEvents(b.servers[0], 1, 5000)
 	allPublished(t, b)
-	if p.inForce.Load() != any(wayWindow) {
-		t.Errorf("delivered by %v", p.inForce.Load())
+	if p.Mode() != wayWindow {
+		t.Errorf("delivered by %v", p.Mode())
 	}
 	b.streams.Check(t.Context()) // which gives it to the stream
-	for i := 5001; i <= 100_000 && p.inForce.Load() != any(wayFast); i++ {
+	for i := 5001; i <= 100_000 && p.Mode() != wayFast; i++ {
 		pushEvents(b.servers[0], i, i)
 		allPublished(t, b)
 	}
-	if p.inForce.Load() != any(wayFast) {
-		t.Errorf("delivered by %v although the stream has fast ingest again", p.inForce.Load())
+	if p.Mode() != wayFast {
+		t.Errorf("delivered by %v although the stream has fast ingest again", p.Mode())
 	}
 	allPublished(t, b)
 	verifyStream(t, url, int(b.servers[0].outbox.Account().Published))

@@ -68,7 +68,7 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 			late = max(late, highest-n)
 		}
 		most := 0
-		if p.inForce.Load() == any(wayWindow) {
+		if p.Mode() == wayWindow {
 			most = laneMsgs - 1
 		}
 		if late > most {

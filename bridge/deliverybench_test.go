@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -63,7 +62,7 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publis
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
 	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
 	o := publisherOptions{
-		cfg: &b.cfg, conn: b.events, dials: dials, inForce: new(atomic.Value), streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
+		cfg: &b.cfg, conn: b.events, dials: dials, streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
 	}
 	for _, name := range names {
 		subjects := subject.New(cfg.SubjectPrefix, name)

@@ -19,7 +19,7 @@ import (
 // why not, and of NATS the state of the connection that is worse off.
 func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
+	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	wants := func(what, pbx1, others, nats string, connections map[string]string, unanswered string) {
 		t.Helper()
 		recorder := httptest.NewRecorder()

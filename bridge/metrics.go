@@ -95,9 +95,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		count(m.natsRemade, c.Remade(), name)
 		gauge(m.missing, float64(all-stand), name)
 	}
-	inForce, _ := b.way.Load().(string)
-	for _, way := range ways {
-		gauge(m.delivery, one(way == inForce), way)
+	mode := b.publisher.Mode()
+	for _, each := range ways {
+		gauge(m.delivery, one(each == mode), each)
 	}
 	if up := b.deps.Leaf; up != nil {
 		gauge(m.natsUp, one(up()), "leaf")

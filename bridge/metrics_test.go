@@ -175,7 +175,7 @@ func metricsBridge(t *testing.T) *Bridge {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
-	b, _ := connectedBridge(t, cfg, "pbx1")
+	b := connectedBridge(t, cfg, "pbx1")
 	b.deps.LogLost = func() uint64 { return 0 }
 	return b
 }
@@ -183,7 +183,7 @@ func metricsBridge(t *testing.T) *Bridge {
 // The metrics of the events are the outbox's own numbers, each under its name.
 func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
+	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	b.events.Confirm(t.Context())
 	b.control.Confirm(t.Context())
 	if _, err := b.control.Subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed

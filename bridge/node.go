@@ -47,7 +47,7 @@ func (b *Bridge) tellNode(now time.Time) {
 		}
 	}
 	slices.Sort(node.Unanswered)
-	node.Way, _ = b.way.Load().(string)
+	node.Way = b.publisher.Mode()
 	node.AuditQueued, _ = b.records.Left()
 	node.AuditLost = b.audit.lost.Load()
 	node.Streams = b.streams.States()

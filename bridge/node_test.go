@@ -22,7 +22,7 @@ import (
 func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 	for _, first := range []string{"alarm", "interval"} {
 		s := natstest.Start(t, t.TempDir(), 0)
-		b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
+		b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 		server := b.servers[0]
 		core, logs := observer.New(zap.WarnLevel)
 		server.status.log = zap.New(core)
@@ -59,7 +59,7 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 // of them are closed; a change of the streams tells the node at once.
 func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), config.DeliverJetStream)
+	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	server := b.servers[0]
 	for intervals, want := range map[time.Duration]int{5: 0, 7: 1} {
 		server.ingest.outbox = outboxtest.New(1 << 20)

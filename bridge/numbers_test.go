@@ -52,7 +52,7 @@ func (n *numbered) panics(text string) {
 // also of one whose handler panics; or it is counted as not wanted.
 func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
-	b, p := testBridge(t, server.ClientURL(), config.DeliverJetStream)
+	b := testBridge(t, server.ClientURL(), config.DeliverJetStream)
 	nc, js := natstest.Client(t, server.ClientURL())
 	statuses, err := nc.SubscribeSync("ami.status.pbx1.gap")
 	if err != nil {
@@ -77,7 +77,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	n.read("Event: Wanted")
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
-	group.Go(func() { p.run(ctx) })
+	group.Go(func() { b.publisher.run(ctx) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 	natstest.Within(t, "all is published", func() bool { return s.ingest.outbox.Account().Left == 0 })
 	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})

@@ -38,7 +38,7 @@ type publisher struct {
 	delivery  delivery
 	fast      *fastDelivery   // nil unless there is a stream
 	windowed  *windowDelivery // likewise
-	inForce   *atomic.Value   // the delivery's way, a string; others read it
+	inForce   atomic.Value    // the delivery's way, a string; others read it
 	scheduler *fairness.Scheduler
 	outboxes  []*outbox.Outbox // by the scheduler's numbers
 	names     []string         // their servers' names
@@ -69,8 +69,7 @@ type publisher struct {
 type publisherOptions struct {
 	cfg       *config.Config
 	conn      *natsconn.Conn
-	dials     *dials        // of conn
-	inForce   *atomic.Value // told the way of delivery, a string
+	dials     *dials // of conn
 	streams   *streams.Reconciler
 	scheduler *fairness.Scheduler
 	log       *zap.Logger
@@ -88,7 +87,7 @@ type source struct {
 // newPublisher returns the publisher of the sources.
 func newPublisher(o publisherOptions) (*publisher, error) {
 	p := &publisher{
-		conn: o.conn, dials: o.dials, inForce: o.inForce, streams: o.streams, scheduler: o.scheduler, node: o.cfg.Node,
+		conn: o.conn, dials: o.dials, streams: o.streams, scheduler: o.scheduler, node: o.cfg.Node,
 		log: o.log.Named("publisher"), retries: make([]retry, len(o.sources)), answers: make(chan heldAnswer, len(o.sources)),
 		forgets: forgetsAfter(o.cfg),
 	}
@@ -115,6 +114,13 @@ func newPublisher(o publisherOptions) (*publisher, error) {
 	}
 	p.windowed, err = newWindowDelivery(p.conn, p.window)
 	return p, err
+}
+
+// Mode is how events are acknowledged now, one of Modes; "" before Run. It may be
+// called from any goroutine.
+func (p *publisher) Mode() string {
+	mode, _ := p.inForce.Load().(string)
+	return mode
 }
 
 // begin takes up the connection, which is up.

@@ -22,7 +22,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", setting.Secret("s")
 	server.ActionSessions = 3
 	cfg.Servers = append(cfg.Servers, server)
-	b, _ := connectedBridge(t, cfg)
+	b := connectedBridge(t, cfg)
 	want := sessionUp{"event": "down", "action": "down", "action2": "down", "action3": "down"}
 
 	recorder := httptest.NewRecorder()

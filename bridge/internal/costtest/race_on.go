@@ -1,6 +1,6 @@
 //go:build race
 
-package bridge
+package costtest
 
 // poolsLose is how much more is allocated since a sync.Pool, such as those of
 // regexp and encoding/json, forgets at random under the race detector.
