@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"os"
 	"regexp"
@@ -184,6 +185,9 @@ func metricsBridge(t *testing.T) *Bridge {
 func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.publisher.run(over) // takes up the connection and sends nothing
 	b.events.Confirm(t.Context())
 	b.control.Confirm(t.Context())
 	if _, err := b.control.Subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
