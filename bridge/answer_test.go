@@ -110,7 +110,7 @@ type becameOf struct {
 func windowHears(m *nats.Msg) becameOf {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 	w := newWindow([]*outbox.Outbox{o}, func(int) {})
-	d := &windowDelivery{inbox: "in.", window: w}
+	d := &windowMode{inbox: "in.", window: w}
 	o.Push(outbox.Entry{}, nil, false)
 	o.Take(nil)
 	var sent nats.Msg
@@ -127,7 +127,7 @@ func fastHears(m *nats.Msg) becameOf {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	w.setBatched(true)
-	d := &fastDelivery{inbox: "in.", unique: "u", window: w, wary: true}
+	d := &fastMode{inbox: "in.", unique: "u", window: w, single: true}
 	o.Push(outbox.Entry{}, nil, false)
 	o.Take(nil)
 	var sent nats.Msg
@@ -274,7 +274,7 @@ func FuzzAnswer(f *testing.F) {
 func TestAnswer_TellsHowFarTheStreamIs(t *testing.T) {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 	w := newWindow([]*outbox.Outbox{o}, func(int) {})
-	windowed, fast := &windowDelivery{inbox: "in.", window: w}, &fastDelivery{inbox: "in.", unique: "u", window: w, wary: true}
+	windowed, fast := &windowMode{inbox: "in.", window: w}, &fastMode{inbox: "in.", unique: "u", window: w, single: true}
 	var m nats.Msg
 	fast.prepare(&m, 0, 0, false)
 	for i, step := range []struct {
@@ -290,7 +290,7 @@ func TestAnswer_TellsHowFarTheStreamIs(t *testing.T) {
 		{fast.onReply, strings.Clone(m.Reply), `{"stream":"AMI_EVENTS","seq":8,"batch":"u-1","count":1}`, 8},
 	} {
 		step.hear(&nats.Msg{Subject: step.subject, Data: []byte(step.body)})
-		if heard := w.heard.Load(); heard != step.heard {
+		if heard := w.lastStored.Load(); heard != step.heard {
 			t.Errorf("step %d: %d, want %d", i, heard, step.heard)
 		}
 	}

@@ -69,7 +69,7 @@ type Bridge struct {
 	service   *service
 
 	events, control *natsconn.Conn
-	dials           dials // of events
+	dials           dialGuard // of events
 }
 
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
@@ -94,7 +94,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		ready:     make(chan struct{}),
 		started:   time.Now(),
 		inFlight:  newFlight(),
-		dials:     dials{inProcess: deps.InProcess},
+		dials:     dialGuard{inProcess: deps.InProcess},
 		leaf:      leaf{connected: deps.Leaf, log: log.Named("leaf")},
 	}
 	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
@@ -120,7 +120,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		return nil, err
 	}
 	b.publisher, err = newPublisher(publisherOptions{
-		cfg: &b.cfg, conn: b.events, dials: &b.dials, streams: b.streams, scheduler: b.scheduler, log: b.log,
+		cfg: &b.cfg, conn: b.events, guard: &b.dials, streams: b.streams, scheduler: b.scheduler, log: b.log,
 		sources: b.sources(),
 	})
 	if err != nil {
@@ -244,7 +244,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != config.DeliverCore {
-		stage.back.Go(func() { recallAll(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
+		stage.back.Go(func() { tellLastEvents(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
 	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {

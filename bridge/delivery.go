@@ -6,11 +6,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// delivery is how published events are acknowledged. Its methods are the
+// ackMode is how published events are acknowledged. Its methods are the
 // publisher's.
-type delivery interface {
-	// way names it for operators.
-	way() string
+type ackMode interface {
+	// name names it for operators.
+	name() string
 	// prepare completes msg, which is the number'th of source and is sent next;
 	// last if it is known that none follows now.
 	prepare(msg *nats.Msg, source int, number uint64, last bool)
@@ -24,15 +24,15 @@ type delivery interface {
 
 // The ways of delivery, as ami.nodes and the metrics name them.
 const (
-	wayFast   = "fast_ingest"
-	wayWindow = "window"
-	wayCore   = "core"
+	modeFast   = "fast_ingest"
+	modeWindow = "window"
+	modeCore   = "core"
 )
 
-var ways = []string{wayFast, wayWindow, wayCore}
+var modes = []string{modeFast, modeWindow, modeCore}
 
-// errNewWay has what is in flight be sent again another way.
-var errNewWay = errors.New("another way of delivery")
+// errNewMode has what is in flight be sent again another way.
+var errNewMode = errors.New("another way of delivery")
 
 // errOthers is a batch that ended because of another server's event.
 var errOthers = errors.New("another server's event was refused")

@@ -14,7 +14,7 @@ import (
 
 // batchRig is a batch whose events are those of one outbox.
 type batchRig struct {
-	*fastDelivery
+	*fastMode
 	outbox  *outbox.Outbox
 	replies []string // the reply subject of each event, in the order of sending
 }
@@ -23,7 +23,7 @@ func newBatchRig() *batchRig {
 	o := outbox.New(64<<20, "gap", outbox.NewBudget(1<<30, 1), func() {})
 	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	w.setBatched(true)
-	return &batchRig{fastDelivery: &fastDelivery{inbox: "in.", unique: "u", window: w}, outbox: o}
+	return &batchRig{fastMode: &fastMode{inbox: "in.", unique: "u", window: w}, outbox: o}
 }
 
 func (r *batchRig) send(last bool) {
@@ -58,7 +58,7 @@ func TestFast_AWordOfAnEarlierBatchChangesNothing(t *testing.T) {
 		r.abandon()
 		r.window.rewind(0)
 		r.window.reset(0)
-		r.wary = false // an acknowledgement in between would be heard
+		r.single = false // an acknowledgement in between would be heard
 		r.outbox.Take(nil)
 		var m nats.Msg
 		r.prepare(&m, 0, r.window.add(0, 100), false)
@@ -108,7 +108,7 @@ func TestFast_ATailIsSettledSoon(t *testing.T) {
 		"the last ends the batch": {true, fastTail + time.Second, func(r *batchRig) { r.ending = true }, false},
 	} {
 		r := newBatchRig()
-		r.crowded = true // the batch has a flow
+		r.backlogged = true // the batch has a flow
 		for range 3 {
 			r.send(false)
 		}
@@ -137,11 +137,11 @@ func TestFast_InFlightIsBoundedByAcknowledgementsDue(t *testing.T) {
 	if n := fill(r); n != fastMsgs {
 		t.Errorf("one by one %d are in flight, want %d", n, fastMsgs)
 	}
-	if !r.crowded {
+	if !r.backlogged {
 		t.Error("more waits than the server takes, and the next batch is to be one by one")
 	}
 	r = newBatchRig()
-	r.crowded = true
+	r.backlogged = true
 	r.send(false)
 	if r.flow != fastFlow {
 		t.Fatalf("the flow is %d", r.flow)
@@ -150,7 +150,7 @@ func TestFast_InFlightIsBoundedByAcknowledgementsDue(t *testing.T) {
 		t.Errorf("by the hundred %d are in flight, want %d", n, fastMsgs)
 	}
 	r = newBatchRig()
-	r.crowded = true
+	r.backlogged = true
 	r.send(false)
 	r.answer(1, `{"type":"ack","seq":0,"msgs":10}`) // as the server has it
 	if n := 1 + fill(r); n != fastOutstanding*10 {

@@ -9,14 +9,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
-// coreDelivery publishes without a stream. An event counts as published once
+// coreMode publishes without a stream. An event counts as published once
 // the server has answered a ping that came behind it. Subscribers that are not
 // there miss it; an event whose ping failed is sent again, so that a subscriber
 // may see it twice, with the same Nats-Msg-Id. An answer on a new connection
 // says nothing about what was sent on the one before it.
-type coreDelivery struct {
+type coreMode struct {
 	conn    *natsconn.Conn
-	dials   *dials // of conn
+	dials   *dialGuard // of conn
 	window  *window
 	begun   bool   // something was sent since the last settle
 	dialled uint64 // when it began
@@ -25,17 +25,17 @@ type coreDelivery struct {
 // coreFlush bounds the wait for that ping.
 const coreFlush = 2 * time.Second
 
-func (*coreDelivery) way() string { return wayCore }
+func (*coreMode) name() string { return modeCore }
 
-func (*coreDelivery) room() bool { return true }
+func (*coreMode) room() bool { return true }
 
-func (d *coreDelivery) prepare(*nats.Msg, int, uint64, bool) {
+func (d *coreMode) prepare(*nats.Msg, int, uint64, bool) {
 	if !d.begun {
 		d.begun, d.dialled = true, d.dials.begun.Load()
 	}
 }
 
-func (d *coreDelivery) settle(bool) error {
+func (d *coreMode) settle(bool) error {
 	if !d.begun {
 		return nil
 	}

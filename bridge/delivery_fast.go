@@ -40,7 +40,7 @@ var (
 	errNoFastIngest = errors.New("no fast ingest: it wants nats-server 2.14 or later, and allow_batched on " + streams.EventStream)
 )
 
-// fastDelivery is JetStream's fast ingest (ADR-50): one batch after another, of
+// fastMode is JetStream's fast ingest (ADR-50): one batch after another, of
 // all servers' events. The stream takes the n'th of a batch only behind the one
 // before it, and its acknowledgement is for all up to the n'th. After any
 // failure a new batch begins at the oldest that is not acknowledged. Whatever of
@@ -57,7 +57,7 @@ var (
 // A batch ends with an event that is known to be the last, or by being used no
 // more: a message that only ends it would be on the events' subjects, for all to
 // see.
-type fastDelivery struct {
+type fastMode struct {
 	inbox  string // with the dot; replies come to <inbox><batch>.<flow>.fail.<n>.<op>.$FI
 	unique string
 	window *window
@@ -66,17 +66,17 @@ type fastDelivery struct {
 	batches uint64
 	last    time.Time // when the last one was sent
 
-	mu      sync.Mutex // protects the following
-	batch   string     // empty: the next event begins one
-	flow    uint64     // of it, as asked for
-	due     uint64     // an acknowledgement comes each so many, as the server has it
-	sent    uint64     // in it
-	acked   uint64
-	crowded bool            // more waits than the server takes
-	ending  bool            // its last event was sent
-	wary    bool            // since a failure no event was stored that was not before
-	ring    [windowMsgs]ref // what is in flight, by its number in the batch
-	failure error           // of the batch
+	mu         sync.Mutex // protects the following
+	batch      string     // empty: the next event begins one
+	flow       uint64     // of it, as asked for
+	due        uint64     // an acknowledgement comes each so many, as the server has it
+	sent       uint64     // in it
+	acked      uint64
+	backlogged bool            // more waits than the server takes
+	ending     bool            // its last event was sent
+	single     bool            // since a failure no event was stored that was not before
+	ring       [windowMsgs]ref // what is in flight, by its number in the batch
+	failure    error           // of the batch
 }
 
 // ref is an event in flight.
@@ -85,20 +85,20 @@ type ref struct {
 	number uint64
 }
 
-func newFastDelivery(c *natsconn.Conn, w *window) (*fastDelivery, error) {
+func newFastMode(c *natsconn.Conn, w *window) (*fastMode, error) {
 	inbox := c.Inbox()
-	d := &fastDelivery{inbox: inbox + ".", unique: inbox[strings.LastIndexByte(inbox, '.')+1:], window: w}
+	d := &fastMode{inbox: inbox + ".", unique: inbox[strings.LastIndexByte(inbox, '.')+1:], window: w}
 	if _, err := c.Subscribe(d.inbox+">", "", d.onReply); err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
 	return d, nil
 }
 
-func (*fastDelivery) way() string { return wayFast }
+func (*fastMode) name() string { return modeFast }
 
 // prepare sends the event as the next one of the batch; last if none follows
 // now.
-func (d *fastDelivery) prepare(m *nats.Msg, source int, number uint64, last bool) {
+func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
@@ -110,7 +110,7 @@ func (d *fastDelivery) prepare(m *nats.Msg, source int, number uint64, last bool
 		d.begin()
 		op = "0.$FI"
 	}
-	if d.wary || d.flow > 1 && last || d.flow == 1 && d.crowded {
+	if d.single || d.flow > 1 && last || d.flow == 1 && d.backlogged {
 		op, d.ending = "2.$FI", true
 	}
 	d.last = now
@@ -122,25 +122,25 @@ func (d *fastDelivery) prepare(m *nats.Msg, source int, number uint64, last bool
 	m.Reply = borrow(d.reply)
 }
 
-func (d *fastDelivery) begin() {
+func (d *fastMode) begin() {
 	d.batches++
 	d.batch = d.unique + "-" + strconv.FormatUint(d.batches, 36)
 	d.sent, d.acked, d.ending, d.failure = 0, 0, false, nil
 	d.flow = 1
-	if d.crowded {
+	if d.backlogged {
 		d.flow = fastFlow
 	}
-	d.due, d.crowded = d.flow, false
+	d.due, d.backlogged = d.flow, false
 }
 
 // wantsLast reports whether prepare wants to know which event is the last.
-func (d *fastDelivery) wantsLast() bool {
+func (d *fastMode) wantsLast() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.flow > 1 || d.crowded
+	return d.flow > 1 || d.backlogged
 }
 
-func (d *fastDelivery) room() bool {
+func (d *fastMode) room() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failure != nil || d.ending {
@@ -153,14 +153,14 @@ func (d *fastDelivery) room() bool {
 	if d.sent-d.acked < limit {
 		return true
 	}
-	d.crowded = d.flow == 1
+	d.backlogged = d.flow == 1
 	return false
 }
 
 // settle fails the batch as well if it is idle and nothing came behind events
 // that are not acknowledged by themselves. They are taken for the last only if
 // nothing else waits, but what waits may be dropped.
-func (d *fastDelivery) settle(idle bool) error {
+func (d *fastMode) settle(idle bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	unacked := d.sent - d.acked
@@ -172,14 +172,14 @@ func (d *fastDelivery) settle(idle bool) error {
 
 // abandon has the next event begin a new batch. Whoever calls it sends again
 // what was in flight.
-func (d *fastDelivery) abandon() {
+func (d *fastMode) abandon() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.batch, d.failure, d.sent, d.acked, d.crowded, d.ending, d.wary = "", nil, 0, 0, false, false, true
+	d.batch, d.failure, d.sent, d.acked, d.backlogged, d.ending, d.single = "", nil, 0, 0, false, false, true
 }
 
 // fail has err be the failure of the batch, if it has none.
-func (d *fastDelivery) fail(err error) {
+func (d *fastMode) fail(err error) {
 	d.mu.Lock()
 	if d.failure == nil && d.batch != "" {
 		d.failure = err
@@ -192,18 +192,18 @@ func (d *fastDelivery) fail(err error) {
 // wait. Every subscriber of events sees the reply subject and may answer there,
 // so that only what the stream itself would say counts; whoever may publish to
 // the bridge's inbox can forge it.
-func (d *fastDelivery) onReply(m *nats.Msg) {
+func (d *fastMode) onReply(m *nats.Msg) {
 	batch, rest, _ := strings.Cut(strings.TrimPrefix(m.Subject, d.inbox), ".")
 	d.mu.Lock()
-	woke := batch == d.batch && d.failure == nil && d.hear(m, rest)
+	woke := batch == d.batch && d.failure == nil && d.observe(m, rest)
 	d.mu.Unlock()
 	if woke {
 		d.window.signal()
 	}
 }
 
-// hear takes in a reply to the current batch, and reports whether that failed.
-func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
+// observe takes in a reply to the current batch, and reports whether that failed.
+func (d *fastMode) observe(m *nats.Msg, rest string) (failed bool) {
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		d.failure = natsconn.ErrNoStream
 		return true
@@ -220,15 +220,15 @@ func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
 			number = numberOf(rest)
 		}
 		d.failure = d.refused(number, why)
-	case kind == "ack" && d.wary: // said of a repeat on its way as well
+	case kind == "ack" && d.single: // said of a repeat on its way as well
 	case kind == "ack":
 		d.due = max(a.messages, 1)
 		d.ackTo(a.sequence)
 	case kind == "gap", kind == "err":
 		d.failure = errBatchEnded
 	case kind == "" && own && string(a.batch) == d.batch:
-		d.wary = d.wary && a.repeat
-		d.window.hear(a.sequence)
+		d.single = d.single && a.repeat
+		d.window.observe(a.sequence)
 		d.ended(a.count)
 	case kind == "" && own && len(a.batch) == 0:
 		d.failure = errNoFastIngest // it was taken as a message like any other
@@ -238,7 +238,7 @@ func (d *fastDelivery) hear(m *nats.Msg, rest string) (failed bool) {
 
 // ended takes in that the batch ended with so many events, and begins a new one
 // if that is all of it.
-func (d *fastDelivery) ended(count uint64) {
+func (d *fastMode) ended(count uint64) {
 	d.ackTo(count)
 	if !d.ending || d.acked != d.sent {
 		d.failure = errBatchEnded
@@ -249,7 +249,7 @@ func (d *fastDelivery) ended(count uint64) {
 }
 
 // refused returns what a refusal of the number'th means for the batch.
-func (d *fastDelivery) refused(number uint64, why *natsconn.Refusal) error {
+func (d *fastMode) refused(number uint64, why *natsconn.Refusal) error {
 	switch why.Code {
 	case natsconn.StreamMessageExceedsMaximum:
 		if number <= d.acked || number > d.sent {
@@ -268,7 +268,7 @@ func (d *fastDelivery) refused(number uint64, why *natsconn.Refusal) error {
 }
 
 // ackTo releases what the stream has stored.
-func (d *fastDelivery) ackTo(number uint64) {
+func (d *fastMode) ackTo(number uint64) {
 	if number > d.sent {
 		return
 	}

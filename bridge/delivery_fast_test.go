@@ -61,7 +61,7 @@ func TestFast_NoTailWaits(t *testing.T) {
 	if n := b.servers[0].outbox.Account().Resent; n > 0 {
 		t.Errorf("%d were sent again although nothing failed", n)
 	}
-	if p.Mode() != wayFast {
+	if p.Mode() != modeFast {
 		t.Errorf("delivered by %v", p.Mode())
 	}
 }
@@ -73,15 +73,15 @@ func TestFast_FallsBackWithoutAllowBatched(t *testing.T) {
 	startPublisher(t, p)
 	pushEvents(b.servers[0], 1, 5000)
 	allPublished(t, b)
-	if p.Mode() != wayWindow {
+	if p.Mode() != modeWindow {
 		t.Errorf("delivered by %v", p.Mode())
 	}
 	b.streams.Check(t.Context()) // which gives it to the stream
-	for i := 5001; i <= 100_000 && p.Mode() != wayFast; i++ {
+	for i := 5001; i <= 100_000 && p.Mode() != modeFast; i++ {
 		pushEvents(b.servers[0], i, i)
 		allPublished(t, b)
 	}
-	if p.Mode() != wayFast {
+	if p.Mode() != modeFast {
 		t.Errorf("delivered by %v although the stream has fast ingest again", p.Mode())
 	}
 	allPublished(t, b)
@@ -163,7 +163,7 @@ func TestFast_Replies(t *testing.T) {
 			o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 			w := newWindow([]*outbox.Outbox{o}, func(int) {})
 			w.setBatched(true)
-			d := &fastDelivery{inbox: "in.", unique: "u", window: w}
+			d := &fastMode{inbox: "in.", unique: "u", window: w}
 			var replies []string
 			for range 3 {
 				o.Push(outbox.Entry{}, nil, false)
@@ -194,7 +194,7 @@ func TestFast_Replies(t *testing.T) {
 
 // A new batch begins after a pause in which the server may forget the old one.
 func TestFast_NewBatchAfterAPause(t *testing.T) {
-	d := &fastDelivery{inbox: "in.", unique: "u"}
+	d := &fastMode{inbox: "in.", unique: "u"}
 	var seen []string
 	for _, pause := range []time.Duration{0, time.Second, fastIdle + time.Second} {
 		d.last = time.Now().Add(-pause)
@@ -219,7 +219,7 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 	w := newWindow([]*outbox.Outbox{o}, func(int) {})
 	w.setBatched(true)
-	d := &fastDelivery{inbox: "in.", unique: "u", window: w}
+	d := &fastMode{inbox: "in.", unique: "u", window: w}
 	d.abandon()
 	for i, step := range []struct {
 		replies   []string

@@ -68,8 +68,8 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 			late = max(late, highest-n)
 		}
 		most := 0
-		if p.Mode() == wayWindow {
-			most = laneMsgs - 1
+		if p.Mode() == modeWindow {
+			most = sourceMsgs - 1
 		}
 		if late > most {
 			t.Errorf("an event is late by %d, at most %d were promised", late, most)

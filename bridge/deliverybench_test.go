@@ -53,7 +53,7 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publis
 	t.Helper()
 	cfg.Node = "test"
 	b := &bench{cfg: cfg, scheduler: fairness.NewScheduler(schedulerQuantum)}
-	login, dials := natsconn.NewLogin(cfg.NATS, nil, nil), new(dials)
+	login, dials := natsconn.NewLogin(cfg.NATS, nil, nil), new(dialGuard)
 	b.events = natsconn.New(natsconn.Options{
 		Name: "events", Config: &b.cfg, Login: login, Log: zap.NewNop(),
 		Own: []nats.Option{nats.ReconnectBufSize(-1), nats.NoEcho(), dials.option()},
@@ -62,7 +62,7 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publis
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
 	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
 	o := publisherOptions{
-		cfg: &b.cfg, conn: b.events, dials: dials, streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
+		cfg: &b.cfg, conn: b.events, guard: dials, streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
 	}
 	for _, name := range names {
 		subjects := subject.New(cfg.SubjectPrefix, name)

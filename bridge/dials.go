@@ -10,13 +10,13 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
-// dials keeps the order of the events through a quick reconnect, which goes by
+// dialGuard keeps the order of the events through a quick reconnect, which goes by
 // between two of them: what was lost with the old connection must not be
 // overtaken by what is sent on the new one. nats.go does not tell which
 // connection a message goes out by. So no connection is opened while one is
 // being sent, and none is sent once one was opened that the publisher has not
 // seen. Neither waits: whoever comes second gives up and tries again.
-type dials struct {
+type dialGuard struct {
 	inProcess nats.InProcessConnProvider // or nil
 	begun     atomic.Uint64
 	sending   atomic.Bool
@@ -25,7 +25,7 @@ type dials struct {
 var errSending = errors.New("a message is being sent on the connection before")
 
 // option has nats.go open its connections here.
-func (d *dials) option() nats.Option {
+func (d *dialGuard) option() nats.Option {
 	if d.inProcess != nil {
 		return nats.InProcessServer(d)
 	}
@@ -33,7 +33,7 @@ func (d *dials) option() nats.Option {
 }
 
 // Dial opens a connection for nats.go.
-func (d *dials) Dial(network, addr string) (net.Conn, error) {
+func (d *dialGuard) Dial(network, addr string) (net.Conn, error) {
 	if err := d.begin(); err != nil {
 		return nil, err
 	}
@@ -42,14 +42,14 @@ func (d *dials) Dial(network, addr string) (net.Conn, error) {
 }
 
 // InProcessConn opens one within the process.
-func (d *dials) InProcessConn() (net.Conn, error) {
+func (d *dialGuard) InProcessConn() (net.Conn, error) {
 	if err := d.begin(); err != nil {
 		return nil, err
 	}
 	return d.inProcess.InProcessConn()
 }
 
-func (d *dials) begin() error {
+func (d *dialGuard) begin() error {
 	d.begun.Add(1)
 	if d.sending.Load() {
 		return errSending
@@ -59,7 +59,7 @@ func (d *dials) begin() error {
 
 // enter reports whether a message may be sent by whoever has seen so many
 // connects; if so, leave ends the sending.
-func (d *dials) enter(seen uint64) bool {
+func (d *dialGuard) enter(seen uint64) bool {
 	d.sending.Store(true)
 	if d.begun.Load() == seen {
 		return true
@@ -68,4 +68,4 @@ func (d *dials) enter(seen uint64) bool {
 	return false
 }
 
-func (d *dials) leave() { d.sending.Store(false) }
+func (d *dialGuard) leave() { d.sending.Store(false) }

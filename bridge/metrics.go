@@ -96,7 +96,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.missing, float64(all-stand), name)
 	}
 	mode := b.publisher.Mode()
-	for _, each := range ways {
+	for _, each := range modes {
 		gauge(m.delivery, one(each == mode), each)
 	}
 	if up := b.deps.Leaf; up != nil {

@@ -33,12 +33,12 @@ type publisher struct {
 	conn      *natsconn.Conn
 	link      *natsconn.Link // of conn, that is in use
 	nc        *nats.Conn     // of link
-	dials     *dials         // of conn
+	guard     *dialGuard     // of conn
 	dialled   uint64         // those that were seen
-	delivery  delivery
-	fast      *fastDelivery   // nil unless there is a stream
-	windowed  *windowDelivery // likewise
-	inForce   atomic.Value    // the delivery's way, a string; others read it
+	mode      ackMode
+	fast      *fastMode    // nil unless there is a stream
+	windowed  *windowMode  // likewise
+	modeName  atomic.Value // the delivery's way, a string; others read it
 	scheduler *fairness.Scheduler
 	outboxes  []*outbox.Outbox // by the scheduler's numbers
 	names     []string         // their servers' names
@@ -69,7 +69,7 @@ type publisher struct {
 type publisherOptions struct {
 	cfg       *config.Config
 	conn      *natsconn.Conn
-	dials     *dials // of conn
+	guard     *dialGuard // of conn
 	streams   *streams.Reconciler
 	scheduler *fairness.Scheduler
 	log       *zap.Logger
@@ -87,7 +87,7 @@ type source struct {
 // newPublisher returns the publisher of the sources.
 func newPublisher(o publisherOptions) (*publisher, error) {
 	p := &publisher{
-		conn: o.conn, dials: o.dials, streams: o.streams, scheduler: o.scheduler, node: o.cfg.Node,
+		conn: o.conn, guard: o.guard, streams: o.streams, scheduler: o.scheduler, node: o.cfg.Node,
 		log: o.log.Named("publisher"), retries: make([]retry, len(o.sources)), answers: make(chan heldAnswer, len(o.sources)),
 		forgets: forgetsAfter(o.cfg),
 	}
@@ -103,29 +103,29 @@ func newPublisher(o publisherOptions) (*publisher, error) {
 		p.cloud = newCloudEvents(p.names)
 	}
 	if o.cfg.Delivery == config.DeliverCore {
-		p.use(&coreDelivery{conn: p.conn, dials: p.dials, window: p.window}, nil)
+		p.use(&coreMode{conn: p.conn, dials: p.guard, window: p.window}, nil)
 		return p, nil
 	}
 	p.msg.Header["Nats-Expected-Stream"] = []string{streams.EventStream}
 	p.conn.OnError(p.denied)
 	var err error
-	if p.fast, err = newFastDelivery(p.conn, p.window); err != nil {
+	if p.fast, err = newFastMode(p.conn, p.window); err != nil {
 		return nil, err
 	}
-	p.windowed, err = newWindowDelivery(p.conn, p.window)
+	p.windowed, err = newWindowMode(p.conn, p.window)
 	return p, err
 }
 
 // Mode is how events are acknowledged now, one of Modes; "" before Run. It may be
 // called from any goroutine.
 func (p *publisher) Mode() string {
-	mode, _ := p.inForce.Load().(string)
+	mode, _ := p.modeName.Load().(string)
 	return mode
 }
 
 // begin takes up the connection, which is up.
 func (p *publisher) begin() {
-	p.dialled = p.dials.begun.Load()
+	p.dialled = p.guard.begun.Load()
 	p.follow()
 	p.choose()
 }
@@ -141,7 +141,7 @@ func (p *publisher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		// A reconnect is looked at before anything is sent behind it: what was
 		// lost with the old connection comes first.
-		if n := p.dials.begun.Load(); n != p.dialled {
+		if n := p.guard.begun.Load(); n != p.dialled {
 			p.dialled = n
 			p.failAll(nats.ErrDisconnected)
 		}
@@ -155,10 +155,10 @@ func (p *publisher) run(ctx context.Context) {
 		}
 		due := p.recover(ctx, time.Now())
 		room := p.room()
-		if room && p.turn() {
+		if room && p.sendTurn() {
 			continue
 		}
-		if err := p.delivery.settle(room); err != nil {
+		if err := p.mode.settle(room); err != nil {
 			p.failAll(err)
 			continue
 		}
@@ -192,7 +192,7 @@ func (p *publisher) check(now time.Time) {
 }
 
 // room reports whether more may be sent now.
-func (p *publisher) room() bool { return !p.window.full() && p.delivery.room() }
+func (p *publisher) room() bool { return !p.window.full() && p.mode.room() }
 
 // failAll has all that is in flight be sent again.
 func (p *publisher) failAll(err error) {
@@ -229,15 +229,15 @@ func (p *publisher) onChange() {
 	}
 }
 
-// turn serves the next server and reports whether there was one.
-func (p *publisher) turn() bool {
+// sendTurn serves the next server and reports whether there was one.
+func (p *publisher) sendTurn() bool {
 	id, budget, ok := p.scheduler.Next()
 	if !ok {
 		return false
 	}
 	o := p.outboxes[id]
 	used := 0
-	for used < budget && p.window.room(id) && p.delivery.room() {
+	for used < budget && p.window.room(id) && p.mode.room() {
 		e, payload, told, ok := o.Take(p.payload)
 		p.payload = payload
 		if !ok {
@@ -295,11 +295,11 @@ func (p *publisher) publish(id int, number uint64, e outbox.Entry) error {
 	if p.cloud != nil {
 		p.cloud.describe(&p.msg, id)
 	}
-	p.delivery.prepare(&p.msg, id, number, p.last(id))
-	if !p.dials.enter(p.dialled) {
+	p.mode.prepare(&p.msg, id, number, p.last(id))
+	if !p.guard.enter(p.dialled) {
 		return nats.ErrDisconnected
 	}
-	defer p.dials.leave()
+	defer p.guard.leave()
 	return p.conn.Publish(p.link, &p.msg)
 }
 

@@ -59,8 +59,8 @@ func awaitResent(t *testing.T, s *benchServer) {
 // eachWay runs f for both ways into a stream. What f is given keeps a publisher
 // to one.
 func eachWay(t *testing.T, f func(t *testing.T, keep func(*publisher))) {
-	t.Run(wayFast, func(t *testing.T) { f(t, func(*publisher) {}) })
-	t.Run(wayWindow, func(t *testing.T) { f(t, windowOnly) })
+	t.Run(modeFast, func(t *testing.T) { f(t, func(*publisher) {}) })
+	t.Run(modeWindow, func(t *testing.T) { f(t, windowOnly) })
 }
 
 // windowOnly is for a server without fast ingest.
@@ -180,7 +180,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-again
-	if err := p.delivery.settle(true); err == nil {
+	if err := p.mode.settle(true); err == nil {
 		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.outbox.Account())
 	}
 }
@@ -277,7 +277,7 @@ func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 	var readied []int
 	w := newWindow([]*outbox.Outbox{o}, func(source int) { readied = append(readied, source) })
-	for range laneMsgs {
+	for range sourceMsgs {
 		o.Push(outbox.Entry{}, nil, false)
 		o.Take(nil)
 		w.add(0, 100)

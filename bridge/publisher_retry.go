@@ -42,7 +42,7 @@ func (p *publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 		}
 		if !now.Before(r.due) {
 			if p.nc.IsConnected() {
-				p.again(ctx, id, now)
+				p.rewind(ctx, id, now)
 				continue
 			}
 			r.due = now.Add(r.delays.NextBackOff())
@@ -69,7 +69,7 @@ func (p *publisher) noteFailures(now time.Time) {
 	for _, id := range p.window.takeFailures(nil) {
 		r := &p.retries[id]
 		failure, _ := p.window.state(id)
-		first, faulty := r.delays == nil, !gone(failure) && !harmless(failure)
+		first, faulty := r.delays == nil, !isDisconnected(failure) && !harmless(failure)
 		if first {
 			if faulty {
 				told, why = append(told, p.names[id]), failure
@@ -94,14 +94,14 @@ func (p *publisher) noteFailures(now time.Time) {
 // harmless reports whether err is no reason to wait: a Gap has taken the place
 // of what was refused, or another way of delivery was taken up.
 func harmless(err error) bool {
-	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewWay) || errors.Is(err, errOthers)
+	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewMode) || errors.Is(err, errOthers)
 }
 
-// again goes back to the oldest event of id that is not acknowledged, once it is
+// rewind goes back to the oldest event of id that is not acknowledged, once it is
 // known what the stream holds.
-func (p *publisher) again(ctx context.Context, id int, now time.Time) {
+func (p *publisher) rewind(ctx context.Context, id int, now time.Time) {
 	p.window.rewind(id)
-	if p.ask(ctx, id, now) {
+	if p.askHeld(ctx, id, now) {
 		return
 	}
 	p.retries[id].due = time.Time{}

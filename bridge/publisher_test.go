@@ -88,15 +88,15 @@ func verifyStream(t *testing.T, url string, events int) {
 
 // What NATS will never take must not hold up the rest.
 func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
-	for _, way := range ways {
+	for _, way := range modes {
 		t.Run(way, func(t *testing.T) {
 			server := natstest.Start(t, t.TempDir(), 0)
 			delivery := config.DeliverJetStream
-			if way == wayCore {
+			if way == modeCore {
 				delivery = config.DeliverCore
 			}
 			b, p := testBench(t, server.ClientURL(), delivery)
-			if way == wayWindow {
+			if way == modeWindow {
 				windowOnly(p)
 			}
 			startPublisher(t, p)
@@ -192,11 +192,11 @@ func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	b, p := testBench(t, s.ClientURL(), config.DeliverCore)
 	pushEvents(b.servers[0], 1, 3)
-	if !p.turn() {
+	if !p.sendTurn() {
 		t.Fatal("nothing was sent")
 	}
 	b.events.Get().Close()
-	if err := p.delivery.settle(true); err == nil {
+	if err := p.mode.settle(true); err == nil {
 		t.Error("no error")
 	}
 	if a := b.servers[0].outbox.Account(); a.Published != 0 || a.InFlight != 3 {

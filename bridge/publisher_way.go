@@ -13,12 +13,12 @@ func (p *publisher) choose() {
 	if p.fast == nil {
 		return
 	}
-	way, why := delivery(p.fast), error(nil)
+	way, why := ackMode(p.fast), error(nil)
 	if !natsconn.FastIngestSince(p.nc.ConnectedServerVersion()) {
 		way, why = p.windowed, errNoFastIngest
 	}
-	if p.delivery != nil && p.delivery != way {
-		p.failAll(errNewWay)
+	if p.mode != nil && p.mode != way {
+		p.failAll(errNewMode)
 	}
 	p.use(way, why)
 }
@@ -37,25 +37,25 @@ func (p *publisher) reconsider() {
 		p.stored = stored
 		p.streams.Published(streams.EventStream)
 	}
-	if p.delivery.way() == wayWindow && p.fast != nil && p.streams.TakesBatches() && p.nc.IsConnected() {
+	if p.mode.name() == modeWindow && p.fast != nil && p.streams.TakesBatches() && p.nc.IsConnected() {
 		p.choose()
 	}
 }
 
 // use delivers that way from now on. Nothing may be in flight that another way
 // has sent, but what has failed.
-func (p *publisher) use(d delivery, why error) {
-	p.delivery = d
+func (p *publisher) use(d ackMode, why error) {
+	p.mode = d
 	p.window.setBatched(p.batched())
-	if p.inForce.Swap(d.way()) == d.way() {
+	if p.modeName.Swap(d.name()) == d.name() {
 		return
 	}
 	if why != nil {
-		p.log.Warn("events are acknowledged one by one", zap.String("way", d.way()), zap.Error(why))
+		p.log.Warn("events are acknowledged one by one", zap.String("way", d.name()), zap.Error(why))
 		return
 	}
-	p.log.Info("way of delivery", zap.String("way", d.way()))
+	p.log.Info("way of delivery", zap.String("way", d.name()))
 }
 
 // batched reports whether one event's failure is that of all behind it.
-func (p *publisher) batched() bool { return p.delivery.way() == wayFast }
+func (p *publisher) batched() bool { return p.mode.name() == modeFast }

@@ -22,37 +22,37 @@ import (
 // the stream has told where it ended. Neither the start nor a login waits.
 
 const (
-	// recallTimeout bounds one question about a server's last event.
-	recallTimeout = 5 * time.Second
-	// recallTries is how many of them may go unanswered on a live connection
+	// lastEventTimeout bounds one question about a server's last event.
+	lastEventTimeout = 5 * time.Second
+	// lastEventTries is how many of them may go unanswered on a live connection
 	// before events go out without the answer: a leader is elected sooner, and
 	// one who may not ask gets none.
-	recallTries = 4
+	lastEventTries = 4
 )
 
-// recallAll asks on c for the last event of each of sources, until all are known or
+// tellLastEvents asks on c for the last event of each of sources, until all are known or
 // ctx ends. Without an answer for one the others are not asked for. Each outbox is
 // told, and then ready with the source's number.
-func recallAll(ctx context.Context, c *natsconn.Conn, sources []source, ready func(id int), log *zap.Logger) {
+func tellLastEvents(ctx context.Context, c *natsconn.Conn, sources []source, ready func(id int), log *zap.Logger) {
 	var failure error
 	for id, s := range sources {
 		var last time.Time
 		if failure == nil {
-			last, failure = recall(ctx, c.Up, func(ctx context.Context) (time.Time, error) {
+			last, failure = askUntilAnswered(ctx, c.Up, func(ctx context.Context) (time.Time, error) {
 				return lastEvent(ctx, c.Get().JS, s.filter)
 			})
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		s.recalled(last, failure, log)
+		s.tellLastEvent(last, failure, log)
 		ready(id)
 	}
 }
 
-// recalled hears when the last event before this process was, zero if there was
+// tellLastEvent hears when the last event before this process was, zero if there was
 // none, or why that is not to be had.
-func (s *source) recalled(last time.Time, err error, log *zap.Logger) {
+func (s *source) tellLastEvent(last time.Time, err error, log *zap.Logger) {
 	if err != nil {
 		log.Warn("the last event before this process is not to be had: a Gap begins at the login",
 			zap.String("server", s.name), zap.Error(err))
@@ -61,14 +61,14 @@ func (s *source) recalled(last time.Time, err error, log *zap.Logger) {
 	s.outbox.Recalled(last)
 }
 
-// recall returns what ask does. It asks again while JetStream is away, and gives
+// askUntilAnswered returns what ask does. It asks again while JetStream is away, and gives
 // up when too many questions were not answered on a live connection.
-func recall(
+func askUntilAnswered(
 	ctx context.Context, connected func() bool, ask func(context.Context) (time.Time, error),
 ) (last time.Time, err error) {
 	delays := backoff.NewExponentialBackOff()
-	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, recallTimeout
-	for unanswered := 0; unanswered < recallTries; {
+	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, lastEventTimeout
+	for unanswered := 0; unanswered < lastEventTries; {
 		last, err = once(ctx, ask)
 		if err == nil {
 			return last, nil
@@ -86,7 +86,7 @@ func recall(
 }
 
 func once(ctx context.Context, ask func(context.Context) (time.Time, error)) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, recallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lastEventTimeout)
 	defer cancel()
 	return ask(ctx)
 }

@@ -31,7 +31,7 @@ func TestRecall_WaitsTwentySecondsForAnAnswer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				connected := func() bool { return time.Since(began) > test.away }
-				_, err := recall(t.Context(), connected, func(ctx context.Context) (time.Time, error) {
+				_, err := askUntilAnswered(t.Context(), connected, func(ctx context.Context) (time.Time, error) {
 					<-ctx.Done()
 					return time.Time{}, ctx.Err()
 				})
@@ -48,8 +48,8 @@ func TestRecall_WaitsTwentySecondsForAnAnswer(t *testing.T) {
 func TestRecall_AsksUntilThereIsAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		want, asked := time.Unix(900, 0), 0
-		last, err := recall(t.Context(), func() bool { return true }, func(context.Context) (time.Time, error) {
-			if asked++; asked < 10*recallTries {
+		last, err := askUntilAnswered(t.Context(), func() bool { return true }, func(context.Context) (time.Time, error) {
+			if asked++; asked < 10*lastEventTries {
 				return time.Time{}, nats.ErrNoResponders
 			}
 			return want, nil
@@ -59,7 +59,7 @@ func TestRecall_AsksUntilThereIsAnAnswer(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err = recall(ctx, func() bool { return true }, func(context.Context) (time.Time, error) { return time.Time{}, nats.ErrNoResponders })
+		_, err = askUntilAnswered(ctx, func() bool { return true }, func(context.Context) (time.Time, error) { return time.Time{}, nats.ErrNoResponders })
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("at the end %v", err)
 		}
@@ -83,7 +83,7 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
 		o.PushGap("s1", &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Recall: true, From: login.UnixNano(), To: login.UnixNano()})
 		o.Push(outbox.Entry{Session: "s1", Seq: 1}, []byte("1"), false)
-		(&source{outbox: o}).recalled(test.last, test.err, zap.New(core))
+		(&source{outbox: o}).tellLastEvent(test.last, test.err, zap.New(core))
 		if n := logs.FilterMessageSnippet("a Gap begins at the login").Len(); (n == 1) != (test.err != nil) {
 			t.Errorf("%s: %d lines say so", name, n)
 		}

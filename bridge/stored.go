@@ -46,9 +46,9 @@ type heldAnswer struct {
 	err    error           // why not all of the stream was read that may hold them
 }
 
-// ask asks what the stream holds of that which id has to send again, if it may
+// askHeld asks what the stream holds of that which id has to send again, if it may
 // have forgotten the ids. It reports whether the answer is to be waited for.
-func (p *publisher) ask(ctx context.Context, id int, now time.Time) bool {
+func (p *publisher) askHeld(ctx context.Context, id int, now time.Time) bool {
 	r := &p.retries[id]
 	if p.fast == nil || r.answered {
 		r.answered = false

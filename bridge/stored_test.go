@@ -76,11 +76,11 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 	for i := 1; i <= 3; i++ {
 		o.Push(outboxtest.Entry(i), nil, false)
 	}
-	w.hear(7)
+	w.observe(7)
 	before := time.Now()
 	send()
 	send()
-	w.hear(9)
+	w.observe(9)
 	fail()
 	first := doubtful()
 	if first.Since.Before(before) || first.Since.After(time.Now()) || first.After != 7 || !slices.Equal(named, []uint64{1, 2}) {
@@ -630,14 +630,14 @@ func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
 	p.window.add(0, 100)
 	p.window.fail(0, errAckTimeout)
 	p.window.rewind(0)
-	if p.ask(t.Context(), 0, began.Add(p.forgets-time.Millisecond)) {
+	if p.askHeld(t.Context(), 0, began.Add(p.forgets-time.Millisecond)) {
 		t.Error("asked although the stream knows its id")
 	}
-	if !p.ask(t.Context(), 0, began.Add(p.forgets+time.Minute)) || !p.retries[0].asking {
+	if !p.askHeld(t.Context(), 0, began.Add(p.forgets+time.Minute)) || !p.retries[0].asking {
 		t.Error("not asked although the stream may have forgotten")
 	}
 	p.onHeld(<-p.answers, time.Now())
-	if p.ask(t.Context(), 0, began.Add(time.Hour)) {
+	if p.askHeld(t.Context(), 0, began.Add(time.Hour)) {
 		t.Error("asked again although it has just answered")
 	}
 	p.asking.Wait()

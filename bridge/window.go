@@ -16,10 +16,10 @@ const (
 	// windowMsgs bounds what is sent and not acknowledged, of all servers
 	// together. When it is full the publisher waits and the outboxes fill.
 	windowMsgs = 2048
-	// laneMsgs bounds one server's part where each event is acknowledged by
+	// sourceMsgs bounds one server's part where each event is acknowledged by
 	// itself, so that a server whose events are not leaves room for the others.
-	laneMsgs = windowMsgs / 2
-	minLane  = 16
+	sourceMsgs = windowMsgs / 2
+	minRing    = 16
 	// shareBytes is what the servers that have something in flight share of it
 	// alike, so that who comes first does not fill the window before the others.
 	// One may have a turn's worth in any case, if its outbox is not smaller.
@@ -34,9 +34,9 @@ type sent struct {
 	acked bool
 }
 
-// lane is one server's part of a window, in the order of sending. Its numbers
+// sourceWindow is one server's part of a window, in the order of sending. Its numbers
 // only grow, so an acknowledgement of an earlier attempt is recognized.
-type lane struct {
+type sourceWindow struct {
 	outbox     *outbox.Outbox
 	limit      int    // of bytes in flight, whatever its share
 	ring       []sent // its length is a power of two
@@ -47,38 +47,38 @@ type lane struct {
 	blocked    bool   // the publisher stopped for want of room here
 }
 
-// laneFull reports whether no more of l may be sent for now.
-func (w *window) laneFull(l *lane) bool {
+// sourceFull reports whether no more of l may be sent for now.
+func (w *window) sourceFull(l *sourceWindow) bool {
 	if l.tail == l.head {
 		return false
 	}
 	share := min(max(shareBytes/w.active, schedulerQuantum), l.limit)
-	return l.probing || l.bytes >= share || !w.batched && l.tail-l.head >= laneMsgs
+	return l.probing || l.bytes >= share || !w.batched && l.tail-l.head >= sourceMsgs
 }
 
-func (l *lane) slot(number uint64) *sent { return &l.ring[number&uint64(len(l.ring)-1)] }
+func (l *sourceWindow) slot(number uint64) *sent { return &l.ring[number&uint64(len(l.ring)-1)] }
 
-// window is what was sent and not acknowledged. Each server has a lane of its
+// window is what was sent and not acknowledged. Each server has a part of its
 // own, so that what NATS refuses of one holds up no other. The publisher adds,
 // whoever hears an acknowledgement takes away.
 type window struct {
-	timeout time.Duration    // how long an acknowledgement may take
-	heard   atomic.Uint64    // the greatest sequence of the stream in an acknowledgement
-	changed chan struct{}    // of capacity 1: there is room again, or a failure
-	ready   func(source int) // called without the lock: there is room in a lane
+	timeout    time.Duration    // how long an acknowledgement may take
+	lastStored atomic.Uint64    // the greatest sequence of the stream in an acknowledgement
+	changed    chan struct{}    // of capacity 1: there is room again, or a failure
+	ready      func(source int) // called without the lock: there is room in its part
 
 	mu       sync.Mutex // protects the following
-	lanes    []lane
+	sources  []sourceWindow
 	batched  bool // all servers' events go as one sequence
 	inFlight int
-	active   int   // lanes with something in flight
-	failures []int // lanes with a failure that the publisher has not seen
+	active   int   // sources with something in flight
+	failures []int // sources with a failure that the publisher has not seen
 }
 
 func newWindow(outboxes []*outbox.Outbox, ready func(int)) *window {
-	w := &window{timeout: natsconn.AckTimeout, changed: make(chan struct{}, 1), ready: ready, lanes: make([]lane, len(outboxes))}
+	w := &window{timeout: natsconn.AckTimeout, changed: make(chan struct{}, 1), ready: ready, sources: make([]sourceWindow, len(outboxes))}
 	for i, o := range outboxes {
-		w.lanes[i].outbox, w.lanes[i].limit = o, int(o.MayBeSent())
+		w.sources[i].outbox, w.sources[i].limit = o, int(o.MayBeSent())
 	}
 	return w
 }
@@ -87,18 +87,18 @@ func newWindow(outboxes []*outbox.Outbox, ready func(int)) *window {
 func (w *window) room(source int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := &w.lanes[source]
-	return l.failure == nil && !w.laneFull(l) && w.inFlight < windowMsgs
+	l := &w.sources[source]
+	return l.failure == nil && !w.sourceFull(l) && w.inFlight < windowMsgs
 }
 
 // open reports whether source, at the end of its turn, waits at most for the
-// window as a whole. If its own lane is full it is made ready when there is
+// window as a whole. If its own part is full it is made ready when there is
 // room again; after a failure its reset makes it ready.
 func (w *window) open(source int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := &w.lanes[source]
-	l.blocked = w.laneFull(l)
+	l := &w.sources[source]
+	l.blocked = w.sourceFull(l)
 	return l.failure == nil && !l.blocked
 }
 
@@ -107,9 +107,9 @@ func (w *window) open(source int) bool {
 func (w *window) add(source, bytes int) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := &w.lanes[source]
+	l := &w.sources[source]
 	if l.tail-l.head == uint64(len(l.ring)) {
-		ring := make([]sent, max(minLane, 2*len(l.ring)))
+		ring := make([]sent, max(minRing, 2*len(l.ring)))
 		for n := l.head; n < l.tail; n++ {
 			ring[n&uint64(len(ring)-1)] = *l.slot(n)
 		}
@@ -118,26 +118,26 @@ func (w *window) add(source, bytes int) uint64 {
 	if l.head == l.tail {
 		w.active++
 	}
-	*l.slot(l.tail) = sent{at: time.Now(), after: w.heard.Load(), bytes: bytes}
+	*l.slot(l.tail) = sent{at: time.Now(), after: w.lastStored.Load(), bytes: bytes}
 	l.tail++
 	l.bytes += bytes
 	w.inFlight++
 	return l.tail - 1
 }
 
-// hear notes the sequence of an acknowledgement: what is sent later for the first
+// observe notes the sequence of an acknowledgement: what is sent later for the first
 // time is stored behind it.
-func (w *window) hear(sequence uint64) {
-	for old := w.heard.Load(); sequence > old && !w.heard.CompareAndSwap(old, sequence); {
-		old = w.heard.Load()
+func (w *window) observe(sequence uint64) {
+	for old := w.lastStored.Load(); sequence > old && !w.lastStored.CompareAndSwap(old, sequence); {
+		old = w.lastStored.Load()
 	}
 }
 
 // ack notes that the event called number is safe, and releases what now is at
-// the head of the lane.
+// the head of its part.
 func (w *window) ack(source int, number uint64) {
 	w.mu.Lock()
-	l := w.lane(source, number)
+	l := w.waitingFor(source, number)
 	unblocked := false
 	if l != nil {
 		l.slot(number).acked = true
@@ -155,34 +155,34 @@ func (w *window) ack(source int, number uint64) {
 // is sent again from the oldest on.
 func (w *window) refuse(source int, number uint64) {
 	w.mu.Lock()
-	if l := w.lane(source, number); l != nil && !l.slot(number).acked {
+	if l := w.waitingFor(source, number); l != nil && !l.slot(number).acked {
 		l.outbox.RefuseSent(int(number - l.head))
-		w.failLane(source, errRefused)
+		w.failSource(source, errRefused)
 	}
 	w.mu.Unlock()
 	w.signal()
 }
 
-// errRefused is the failure of a lane whose event was given up.
+// errRefused is the failure of a server whose event was given up.
 var errRefused = errors.New("an event is too large for NATS")
 
-// lane returns the lane in which number is waited for.
-func (w *window) lane(source int, number uint64) *lane {
-	if source < 0 || source >= len(w.lanes) {
+// waitingFor returns the part of source if number is in flight there, else nil.
+func (w *window) waitingFor(source int, number uint64) *sourceWindow {
+	if source < 0 || source >= len(w.sources) {
 		return nil
 	}
-	if l := &w.lanes[source]; number >= l.head && number < l.tail {
+	if l := &w.sources[source]; number >= l.head && number < l.tail {
 		return l
 	}
 	return nil
 }
 
-// ackAll notes that everything sent is safe, but for the lanes that failed.
+// ackAll notes that everything sent is safe, but for the servers that failed.
 func (w *window) ackAll() {
 	w.mu.Lock()
 	var unblocked []int
-	for i := range w.lanes {
-		l := &w.lanes[i]
+	for i := range w.sources {
+		l := &w.sources[i]
 		if l.failure != nil || l.head == l.tail {
 			continue
 		}
@@ -201,7 +201,7 @@ func (w *window) ackAll() {
 }
 
 // advance reports whether the publisher waited for this room.
-func (w *window) advance(l *lane) (unblocked bool) {
+func (w *window) advance(l *sourceWindow) (unblocked bool) {
 	head, acked := l.head, 0
 	for l.head < l.tail && l.slot(l.head).acked {
 		acked += l.slot(l.head).bytes
@@ -223,7 +223,7 @@ func (w *window) advance(l *lane) (unblocked bool) {
 // fail notes a failure of source. The first since its last reset is kept.
 func (w *window) fail(source int, err error) {
 	w.mu.Lock()
-	w.failLane(source, err)
+	w.failSource(source, err)
 	w.mu.Unlock()
 	w.signal()
 }
@@ -231,32 +231,32 @@ func (w *window) fail(source int, err error) {
 // failNumber is fail for the event called number, if it is still waited for.
 func (w *window) failNumber(source int, number uint64, err error) {
 	w.mu.Lock()
-	if w.lane(source, number) != nil {
-		w.failLane(source, err)
+	if w.waitingFor(source, number) != nil {
+		w.failSource(source, err)
 	}
 	w.mu.Unlock()
 	w.signal()
 }
 
-// failAll notes a failure of every lane in which something is in flight.
+// failAll notes a failure of every server that has something in flight.
 func (w *window) failAll(err error) {
 	w.mu.Lock()
-	for i := range w.lanes {
-		if w.lanes[i].head < w.lanes[i].tail {
-			w.failLane(i, err)
+	for i := range w.sources {
+		if w.sources[i].head < w.sources[i].tail {
+			w.failSource(i, err)
 		}
 	}
 	w.mu.Unlock()
 	w.signal()
 }
 
-// expire fails the lanes whose oldest has waited for too long, and reports
+// expire fails the servers whose oldest has waited for too long, and reports
 // whether there was one.
 func (w *window) expire(now time.Time) (any bool) {
 	w.mu.Lock()
-	for i := range w.lanes {
-		if l := &w.lanes[i]; l.head < l.tail && now.Sub(l.slot(l.head).at) > w.timeout {
-			w.failLane(i, errAckTimeout)
+	for i := range w.sources {
+		if l := &w.sources[i]; l.head < l.tail && now.Sub(l.slot(l.head).at) > w.timeout {
+			w.failSource(i, errAckTimeout)
 			any = true
 		}
 	}
@@ -267,14 +267,14 @@ func (w *window) expire(now time.Time) (any bool) {
 
 var errAckTimeout = errors.New("no acknowledgement in time")
 
-func (w *window) failLane(source int, err error) {
-	if l := &w.lanes[source]; l.failure == nil {
+func (w *window) failSource(source int, err error) {
+	if l := &w.sources[source]; l.failure == nil {
 		l.failure = err
 		w.failures = append(w.failures, source)
 	}
 }
 
-// takeFailures appends the lanes that have failed since the last call.
+// takeFailures appends the sources that have failed since the last call.
 func (w *window) takeFailures(to []int) []int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -289,7 +289,7 @@ func (w *window) takeFailures(to []int) []int {
 func (w *window) reset(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := &w.lanes[source]
+	l := &w.sources[source]
 	if l.head < l.tail {
 		w.active--
 	}
@@ -302,7 +302,7 @@ func (w *window) reset(source int) {
 func (w *window) rewind(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := &w.lanes[source]
+	l := &w.sources[source]
 	var d *outbox.Doubt
 	if l.head < l.tail {
 		oldest := l.slot(l.head)
@@ -315,14 +315,14 @@ func (w *window) rewind(source int) {
 func (w *window) settled(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lanes[source].probing = false
+	w.sources[source].probing = false
 }
 
 // state returns the failure of source and whether it still probes.
 func (w *window) state(source int) (failure error, probing bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.lanes[source].failure, w.lanes[source].probing
+	return w.sources[source].failure, w.sources[source].probing
 }
 
 // setBatched says whether all servers' events go as one sequence from now on.
@@ -345,8 +345,8 @@ func (w *window) signal() {
 	}
 }
 
-// gone reports whether err only says that the connection is down, which the
+// isDisconnected reports whether err only says that the connection is down, which the
 // connection itself tells.
-func gone(err error) bool {
+func isDisconnected(err error) bool {
 	return errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed)
 }

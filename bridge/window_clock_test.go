@@ -14,7 +14,7 @@ func TestClock_SetWhileEventsAreInFlight(t *testing.T) {
 	for _, jump := range clocktest.Jumps {
 		w := newWindow([]*outbox.Outbox{outbox.New(1<<20, "x", outbox.NewBudget(1<<20, 1), func() {})}, func(int) {})
 		w.add(0, 100)
-		sent := w.lanes[0].slot(0).at
+		sent := w.sources[0].slot(0).at
 		if w.expire(clocktest.Set(t, sent.Add(time.Second), jump)); len(w.takeFailures(nil)) != 0 {
 			t.Errorf("set by %v: late after a second", jump)
 		}

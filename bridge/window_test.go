@@ -90,7 +90,7 @@ func TestWindow_TheOldestIsWaitedFor(t *testing.T) {
 	}
 	other := r.send(1)
 	now := time.Now()
-	r.lanes[0].slot(0).at = now.Add(-r.timeout - time.Millisecond)
+	r.sources[0].slot(0).at = now.Add(-r.timeout - time.Millisecond)
 	if !r.expire(now) {
 		t.Error("the oldest has waited too long, and is waited for")
 	}
@@ -165,8 +165,8 @@ func TestWindow_FailuresTakeNoRoom(t *testing.T) {
 			r.fail(source, errAckTimeout)
 			r.again(source)
 		}
-		if r.inFlight != 0 || r.active != 0 || r.lanes[0].bytes != 0 {
-			t.Fatalf("round %d: %d in flight, %d active, %d bytes", round, r.inFlight, r.active, r.lanes[0].bytes)
+		if r.inFlight != 0 || r.active != 0 || r.sources[0].bytes != 0 {
+			t.Fatalf("round %d: %d in flight, %d active, %d bytes", round, r.inFlight, r.active, r.sources[0].bytes)
 		}
 	}
 	r.settled(0)
@@ -174,8 +174,8 @@ func TestWindow_FailuresTakeNoRoom(t *testing.T) {
 	for ; r.room(0); n++ {
 		r.send(0)
 	}
-	if n != laneMsgs {
-		t.Errorf("room for %d, want %d", n, laneMsgs)
+	if n != sourceMsgs {
+		t.Errorf("room for %d, want %d", n, sourceMsgs)
 	}
 }
 
@@ -215,26 +215,26 @@ func TestWindow_TheShareIsThatOfThoseThatSend(t *testing.T) {
 // In a batch what was not acknowledged in time is all of the batch.
 func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
-	for _, way := range []string{wayFast, wayWindow} {
+	for _, way := range []string{modeFast, modeWindow} {
 		b, p := twoServers(t, s.ClientURL(), "")
-		if way == wayWindow {
+		if way == modeWindow {
 			windowOnly(p)
 		}
 		for id := range 2 {
 			pushEvents(b.servers[id], 1, 1)
 			b.servers[id].outbox.Take(nil)
 			number := p.window.add(id, 100)
-			p.delivery.prepare(&p.msg, id, number, false)
+			p.mode.prepare(&p.msg, id, number, false)
 		}
 		now := time.Now()
-		p.window.lanes[0].slot(0).at = now.Add(-p.window.timeout - time.Millisecond)
+		p.window.sources[0].slot(0).at = now.Add(-p.window.timeout - time.Millisecond)
 		p.check(now)
 		failed := p.window.takeFailures(nil)
-		if want := map[string][]int{wayFast: {0, 1}, wayWindow: {0}}[way]; !slices.Equal(failed, want) {
+		if want := map[string][]int{modeFast: {0, 1}, modeWindow: {0}}[way]; !slices.Equal(failed, want) {
 			t.Errorf("%s: failed are %v, want %v", way, failed, want)
 		}
-		if way == wayFast && (p.fast.batch != "" || !p.fast.wary) {
-			t.Errorf("the batch %q goes on, wary %v", p.fast.batch, p.fast.wary)
+		if way == modeFast && (p.fast.batch != "" || !p.fast.single) {
+			t.Errorf("the batch %q goes on, wary %v", p.fast.batch, p.fast.single)
 		}
 	}
 }
@@ -277,7 +277,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 			t.Errorf("wait %d is %v", i+15, wait)
 		}
 	}
-	for _, err := range []error{errRefused, errNewWay, errOthers, errNoFastIngest} {
+	for _, err := range []error{errRefused, errNewMode, errOthers, errNoFastIngest} {
 		if wait := refuse(err); wait != 0 {
 			t.Errorf("after %v it waits %v", err, wait)
 		}
@@ -339,8 +339,8 @@ func TestWindow_AcknowledgedBytesAreGivenBack(t *testing.T) {
 			r.ack(0, number)
 		}
 	}
-	if r.lanes[0].bytes != 0 || r.inFlight != 0 || r.active != 0 {
-		t.Errorf("%d bytes, %d in flight, %d active", r.lanes[0].bytes, r.inFlight, r.active)
+	if r.sources[0].bytes != 0 || r.inFlight != 0 || r.active != 0 {
+		t.Errorf("%d bytes, %d in flight, %d active", r.sources[0].bytes, r.inFlight, r.active)
 	}
 }
 
@@ -355,7 +355,7 @@ func TestPublisher_ATurnIsAQuantum(t *testing.T) {
 		}
 	}
 	for turn, want := range []uint64{16, 16, 32, 32} {
-		if !p.turn() {
+		if !p.sendTurn() {
 			t.Fatal("nobody's turn")
 		}
 		if a := b.servers[turn%2].outbox.Account(); a.InFlight+a.Published != want {
