@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
@@ -65,11 +66,11 @@ type Bridge struct {
 	started   time.Time
 	ready     chan struct{}
 	inFlight  *flight // Actions until their reply is published
-	publisher *publisher
+	publisher *delivery.Publisher
 	service   *service
 
 	events, control *natsconn.Conn
-	dials           dialGuard // of events
+	dials           delivery.DialGuard // of events
 }
 
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
@@ -88,19 +89,19 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b := &Bridge{
 		cfg: cfg, deps: deps, registry: registry,
 		log:       log,
-		scheduler: fairness.NewScheduler(schedulerQuantum),
+		scheduler: fairness.NewScheduler(delivery.Quantum),
 		gate:      fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
 		budget:    outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
 		ready:     make(chan struct{}),
 		started:   time.Now(),
 		inFlight:  newFlight(),
-		dials:     dialGuard{inProcess: deps.InProcess},
+		dials:     delivery.DialGuard{InProcess: deps.InProcess},
 		leaf:      leaf{connected: deps.Leaf, log: log.Named("leaf")},
 	}
 	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
-	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.option())
+	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.Option())
 	b.control = b.newConn("control")
 	b.status = newStatus(b.control, b.log)
 	b.events.OnReconnect(b.status.again)
@@ -119,9 +120,9 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.publisher, err = newPublisher(publisherOptions{
-		cfg: &b.cfg, conn: b.events, guard: &b.dials, streams: b.streams, scheduler: b.scheduler, log: b.log,
-		sources: b.sources(),
+	b.publisher, err = delivery.New(delivery.Options{
+		Config: &b.cfg, Conn: b.events, Guard: &b.dials, Streams: b.streams, Scheduler: b.scheduler, Log: b.log,
+		Sources: b.sources(),
 	})
 	if err != nil {
 		return nil, err
@@ -142,9 +143,9 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
 }
 
 // sources are the servers whose events are published, by the scheduler's numbers.
-func (b *Bridge) sources() (all []source) {
+func (b *Bridge) sources() (all []delivery.Source) {
 	for _, s := range b.servers {
-		all = append(all, source{name: s.cfg.Name, outbox: s.ingest.outbox, filter: s.ingest.subjects.All(), tellGap: s.status.tellGap})
+		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.ingest.outbox, Filter: s.ingest.subjects.All(), TellGap: s.status.tellGap})
 	}
 	return all
 }
@@ -234,7 +235,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		return err
 	}
 	b.tick()
-	stage.back.Go(func() { b.publisher.run(stage.backCtx) })
+	stage.back.Go(func() { b.publisher.Run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.Run(stage.backCtx) })
 	stage.back.Go(func() { b.records.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
@@ -244,7 +245,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != config.DeliverCore {
-		stage.back.Go(func() { tellLastEvents(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
+		stage.back.Go(func() { delivery.TellLastEvents(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
 	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -96,7 +97,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.missing, float64(all-stand), name)
 	}
 	mode := b.publisher.Mode()
-	for _, each := range modes {
+	for _, each := range delivery.Modes {
 		gauge(m.delivery, one(each == mode), each)
 	}
 	if up := b.deps.Leaf; up != nil {

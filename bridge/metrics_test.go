@@ -187,7 +187,7 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	b.publisher.run(over) // takes up the connection and sends nothing
+	b.publisher.Run(over) // takes up the connection and sends nothing
 	b.events.Confirm(t.Context())
 	b.control.Confirm(t.Context())
 	if _, err := b.control.Subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed

@@ -77,7 +77,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	n.read("Event: Wanted")
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
-	group.Go(func() { b.publisher.run(ctx) })
+	group.Go(func() { b.publisher.Run(ctx) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 	natstest.Within(t, "all is published", func() bool { return s.ingest.outbox.Account().Left == 0 })
 	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})

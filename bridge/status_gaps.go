@@ -42,7 +42,7 @@ func (c *gapCounts) all() map[string]uint64 {
 	return maps.Clone(c.by)
 }
 
-// tellGap publishes, as a status, a Gap that is being put into the stream.
+// TellGap publishes, as a status, a Gap that is being put into the stream.
 func (s *serverStatus) tellGap(g outbox.Gap) {
 	s.gaps.add(g.Reason)
 	s.publisher.publish(s.subjects.Status("gap", g.Reason), s.gapStatus(g))

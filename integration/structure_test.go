@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"bridge/catalog":                           {},
 	"bridge/internal/clock":                    {},
 	"bridge/internal/clocktest":                {},
+	"bridge/internal/costtest":                 {},
 	"bridge/internal/deque":                    {},
 	"bridge/internal/directget":                {},
 	"bridge/internal/name":                     {},
@@ -65,13 +66,18 @@ var arrows = map[string][]string{
 	"bridge/reply":             {"bridge/internal/jsontext", "bridge/natsconn", "bridge/redact", "correlation", "frames"},
 	"bridge/streams":           {"bridge/config", "bridge/internal/clock", "bridge/natsconn"},
 
+	"bridge/delivery": {
+		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/streams",
+		"fairness",
+	},
+	"bridge/journal/journaltest": {"bridge/journal"},
+
 	"bridge": {
-		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/internal/clock", "bridge/internal/deque",
-		"bridge/internal/directget", "bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
+		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/internal/clock",
+		"bridge/internal/deque", "bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
 		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
 		"docs/schemas", "fairness", "frames",
 	},
-	"bridge/journal/journaltest": {"bridge/journal"},
 
 	"cmd/ami-nats-bridge": {
 		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/config", "bridge/natsconn", "bridge/redact", "bridge/replay",
@@ -84,7 +90,7 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/config", "bridge/internal/directget", "bridge/internal/natstest", "bridge/journal",
+		"bridge", "bridge/config", "bridge/delivery", "bridge/internal/directget", "bridge/internal/natstest", "bridge/journal",
 		"bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/streams",
 		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
 	},

@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func (s *benchServer) push(e outbox.Entry, payload []byte, shed bool) {
 }
 
 // testBench is a bench of pbx1, otherwise as by default, and its publisher.
-func testBench(t *testing.T, url string, delivery config.Delivery) (*bench, *publisher) {
+func testBench(t *testing.T, url string, delivery config.Delivery) (*bench, *Publisher) {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.NATS.URL, cfg.Delivery = url, delivery
@@ -49,20 +49,20 @@ func testBench(t *testing.T, url string, delivery config.Delivery) (*bench, *pub
 
 // newBench is a bench of servers with these names, otherwise as cfg says, connected
 // to NATS, and its publisher.
-func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publisher) {
+func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *Publisher) {
 	t.Helper()
 	cfg.Node = "test"
-	b := &bench{cfg: cfg, scheduler: fairness.NewScheduler(schedulerQuantum)}
-	login, dials := natsconn.NewLogin(cfg.NATS, nil, nil), new(dialGuard)
+	b := &bench{cfg: cfg, scheduler: fairness.NewScheduler(Quantum)}
+	login, dials := natsconn.NewLogin(cfg.NATS, nil, nil), new(DialGuard)
 	b.events = natsconn.New(natsconn.Options{
 		Name: "events", Config: &b.cfg, Login: login, Log: zap.NewNop(),
-		Own: []nats.Option{nats.ReconnectBufSize(-1), nats.NoEcho(), dials.option()},
+		Own: []nats.Option{nats.ReconnectBufSize(-1), nats.NoEcho(), dials.Option()},
 	})
 	b.control = natsconn.New(natsconn.Options{Name: "control", Config: &b.cfg, Login: login, Log: zap.NewNop()})
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
 	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
-	o := publisherOptions{
-		cfg: &b.cfg, conn: b.events, guard: dials, streams: b.streams, scheduler: b.scheduler, log: zap.NewNop(),
+	o := Options{
+		Config: &b.cfg, Conn: b.events, Guard: dials, Streams: b.streams, Scheduler: b.scheduler, Log: zap.NewNop(),
 	}
 	for _, name := range names {
 		subjects := subject.New(cfg.SubjectPrefix, name)
@@ -71,9 +71,9 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *publis
 			outbox: outbox.New(int(config.DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
 		}
 		b.servers = append(b.servers, s)
-		o.sources = append(o.sources, source{name: name, outbox: s.outbox, filter: subjects.All(), tellGap: func(outbox.Gap) {}})
+		o.Sources = append(o.Sources, Source{Name: name, Outbox: s.outbox, Filter: subjects.All(), TellGap: func(outbox.Gap) {}})
 	}
-	p, err := newPublisher(o)
+	p, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

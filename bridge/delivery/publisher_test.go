@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ import (
 )
 
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
-	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 		dir := t.TempDir()
 		nats1 := natstest.Start(t, dir, 0)
 		url := nats1.ClientURL()
@@ -88,7 +88,7 @@ func verifyStream(t *testing.T, url string, events int) {
 
 // What NATS will never take must not hold up the rest.
 func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
-	for _, way := range modes {
+	for _, way := range Modes {
 		t.Run(way, func(t *testing.T) {
 			server := natstest.Start(t, t.TempDir(), 0)
 			delivery := config.DeliverJetStream
@@ -147,7 +147,7 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 // A message in the stream says when it was read and where it stands. A Gap has the
 // time of the last that is lost, the number 0, and an id of its own.
 func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
-	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)

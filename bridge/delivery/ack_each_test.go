@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"strconv"
@@ -17,7 +17,7 @@ import (
 // behind them. All are stored once in the end; with the window those that were
 // refused come late, by less than what may be in flight.
 func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
-	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 		s := natstest.Start(t, t.TempDir(), 0)
 		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)

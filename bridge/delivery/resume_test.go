@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -114,7 +114,7 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 }
 
 // forgetfulBench is a bridge whose events the stream may have forgotten at once.
-func forgetfulBench(t *testing.T, url string) (*bench, *publisher) {
+func forgetfulBench(t *testing.T, url string) (*bench, *Publisher) {
 	t.Helper()
 	b, p := testBench(t, url, config.DeliverJetStream)
 	p.forgets = 0
@@ -179,7 +179,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 		}
 	}
 	t.Run("denied", func(t *testing.T) {
-		eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 			options := &natsserver.Options{
 				Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
 				Users: user("ami.events.pbx1.Other"),
@@ -201,7 +201,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 		})
 	})
 	t.Run("no room", func(t *testing.T) {
-		eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := forgetfulBench(t, s.ClientURL())
 			keep(p)
@@ -226,7 +226,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 
 // holeStaysAHole publishes events of which some are refused until heal, and wants
 // none to count as published that the stream has not.
-func holeStaysAHole(t *testing.T, b *bench, p *publisher, events int, heal func(), url string) {
+func holeStaysAHole(t *testing.T, b *bench, p *Publisher, events int, heal func(), url string) {
 	t.Helper()
 	srv := b.servers[0]
 	pushNamed(srv, 1, events)
@@ -528,7 +528,7 @@ func TestStored_Answers(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			p := &publisher{conn: conntest.Open(t, nc.ConnectedUrl())}
+			p := &Publisher{conn: conntest.Open(t, nc.ConnectedUrl())}
 			ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 			defer cancel()
 			messages, more, err := p.page(ctx, test.request)

@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -23,7 +23,7 @@ type retry struct {
 
 // recover sends again what has failed, each server's after a delay of its own,
 // and returns a channel that receives when the next one is due.
-func (p *publisher) recover(ctx context.Context, now time.Time) <-chan time.Time {
+func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time {
 	p.noteFailures(now)
 	var next time.Time
 	var well []string
@@ -63,7 +63,7 @@ func (p *publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 }
 
 // noteFailures sets when each server that has failed is tried again.
-func (p *publisher) noteFailures(now time.Time) {
+func (p *Publisher) noteFailures(now time.Time) {
 	var told []string
 	var why error
 	for _, id := range p.window.takeFailures(nil) {
@@ -99,7 +99,7 @@ func harmless(err error) bool {
 
 // rewind goes back to the oldest event of id that is not acknowledged, once it is
 // known what the stream holds.
-func (p *publisher) rewind(ctx context.Context, id int, now time.Time) {
+func (p *Publisher) rewind(ctx context.Context, id int, now time.Time) {
 	p.window.rewind(id)
 	if p.askHeld(ctx, id, now) {
 		return
@@ -117,7 +117,7 @@ func (p *publisher) rewind(ctx context.Context, id int, now time.Time) {
 // denied hears that NATS does not let the bridge publish on a subject: it says so
 // beside the events, and nothing in their place. The server whose event it was
 // waits; the others go on at once.
-func (p *publisher) denied(err error) {
+func (p *Publisher) denied(err error) {
 	subject, publish, denied := natsconn.Denial(err)
 	if p.windowed == nil || !publish {
 		return

@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -50,7 +50,7 @@ var (
 // held notes in ids which of them the stream holds, among the messages on filter
 // that may have been stored since d began. The doubt that it returns is that of
 // those it does not note. An error leaves open whether it holds them.
-func (p *publisher) held(ctx context.Context, filter string, ids map[string]bool, d outbox.Doubt) (outbox.Doubt, error) {
+func (p *Publisher) held(ctx context.Context, filter string, ids map[string]bool, d outbox.Doubt) (outbox.Doubt, error) {
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	now := time.Now()
@@ -138,7 +138,7 @@ func readHeld(
 
 // page asks for messages once, and reports whether there may be more. Before 2.11
 // nats-server gives one, whatever is asked for, and does not know times.
-func (p *publisher) page(ctx context.Context, r directget.Request) (messages []heldMessage, more bool, err error) {
+func (p *Publisher) page(ctx context.Context, r directget.Request) (messages []heldMessage, more bool, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, false, err

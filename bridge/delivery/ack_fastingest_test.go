@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"strings"
@@ -19,7 +19,7 @@ import (
 
 // fastBench is a bridge of one server that publishes into a stream as change
 // makes it, nil: as it wants it.
-func fastBench(t *testing.T, change func(*jetstream.StreamConfig)) (*bench, *publisher, string) {
+func fastBench(t *testing.T, change func(*jetstream.StreamConfig)) (*bench, *Publisher, string) {
 	t.Helper()
 	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)

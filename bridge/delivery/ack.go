@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"errors"
@@ -22,16 +22,17 @@ type ackMode interface {
 	settle(idle bool) error
 }
 
-// The ways of delivery, as ami.nodes and the metrics name them.
 const (
 	modeFast   = "fast_ingest"
 	modeWindow = "window"
 	modeCore   = "core"
 )
 
-var modes = []string{modeFast, modeWindow, modeCore}
+// Modes are the ways in which events are acknowledged, as ami.nodes and the metrics
+// name them.
+var Modes = []string{modeFast, modeWindow, modeCore}
 
-// errNewMode has what is in flight be sent again another way.
+// errNewMode has what is in flight be sent again in another mode.
 var errNewMode = errors.New("another way of delivery")
 
 // errOthers is a batch that ended because of another server's event.

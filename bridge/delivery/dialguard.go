@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"errors"
@@ -10,30 +10,32 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
-// dialGuard keeps the order of the events through a quick reconnect, which goes by
+// DialGuard keeps the order of the events through a quick reconnect, which goes by
 // between two of them: what was lost with the old connection must not be
 // overtaken by what is sent on the new one. nats.go does not tell which
 // connection a message goes out by. So no connection is opened while one is
 // being sent, and none is sent once one was opened that the publisher has not
 // seen. Neither waits: whoever comes second gives up and tries again.
-type dialGuard struct {
-	inProcess nats.InProcessConnProvider // or nil
+//
+// Its methods may be called from any goroutine. InProcess is set before its use.
+type DialGuard struct {
+	InProcess nats.InProcessConnProvider // of a server in this process, or nil
 	begun     atomic.Uint64
 	sending   atomic.Bool
 }
 
 var errSending = errors.New("a message is being sent on the connection before")
 
-// option has nats.go open its connections here.
-func (d *dialGuard) option() nats.Option {
-	if d.inProcess != nil {
+// Option has nats.go open its connections here.
+func (d *DialGuard) Option() nats.Option {
+	if d.InProcess != nil {
 		return nats.InProcessServer(d)
 	}
 	return nats.SetCustomDialer(d)
 }
 
 // Dial opens a connection for nats.go.
-func (d *dialGuard) Dial(network, addr string) (net.Conn, error) {
+func (d *DialGuard) Dial(network, addr string) (net.Conn, error) {
 	if err := d.begin(); err != nil {
 		return nil, err
 	}
@@ -42,14 +44,14 @@ func (d *dialGuard) Dial(network, addr string) (net.Conn, error) {
 }
 
 // InProcessConn opens one within the process.
-func (d *dialGuard) InProcessConn() (net.Conn, error) {
+func (d *DialGuard) InProcessConn() (net.Conn, error) {
 	if err := d.begin(); err != nil {
 		return nil, err
 	}
-	return d.inProcess.InProcessConn()
+	return d.InProcess.InProcessConn()
 }
 
-func (d *dialGuard) begin() error {
+func (d *DialGuard) begin() error {
 	d.begun.Add(1)
 	if d.sending.Load() {
 		return errSending
@@ -59,7 +61,7 @@ func (d *dialGuard) begin() error {
 
 // enter reports whether a message may be sent by whoever has seen so many
 // connects; if so, leave ends the sending.
-func (d *dialGuard) enter(seen uint64) bool {
+func (d *DialGuard) enter(seen uint64) bool {
 	d.sending.Store(true)
 	if d.begun.Load() == seen {
 		return true
@@ -68,4 +70,4 @@ func (d *dialGuard) enter(seen uint64) bool {
 	return false
 }
 
-func (d *dialGuard) leave() { d.sending.Store(false) }
+func (d *DialGuard) leave() { d.sending.Store(false) }

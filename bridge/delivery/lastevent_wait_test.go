@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -83,7 +83,7 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
 		o.PushGap("s1", &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Recall: true, From: login.UnixNano(), To: login.UnixNano()})
 		o.Push(outbox.Entry{Session: "s1", Seq: 1}, []byte("1"), false)
-		(&source{outbox: o}).tellLastEvent(test.last, test.err, zap.New(core))
+		(&Source{Outbox: o}).tellLastEvent(test.last, test.err, zap.New(core))
 		if n := logs.FilterMessageSnippet("a Gap begins at the login").Len(); (n == 1) != (test.err != nil) {
 			t.Errorf("%s: %d lines say so", name, n)
 		}

@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"errors"
@@ -52,7 +52,7 @@ func (w *window) sourceFull(l *sourceWindow) bool {
 	if l.tail == l.head {
 		return false
 	}
-	share := min(max(shareBytes/w.active, schedulerQuantum), l.limit)
+	share := min(max(shareBytes/w.active, Quantum), l.limit)
 	return l.probing || l.bytes >= share || !w.batched && l.tail-l.head >= sourceMsgs
 }
 

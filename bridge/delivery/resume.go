@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -48,7 +48,7 @@ type heldAnswer struct {
 
 // askHeld asks what the stream holds of that which id has to send again, if it may
 // have forgotten the ids. It reports whether the answer is to be waited for.
-func (p *publisher) askHeld(ctx context.Context, id int, now time.Time) bool {
+func (p *Publisher) askHeld(ctx context.Context, id int, now time.Time) bool {
 	r := &p.retries[id]
 	if p.fast == nil || r.answered {
 		r.answered = false
@@ -69,7 +69,7 @@ func (p *publisher) askHeld(ctx context.Context, id int, now time.Time) bool {
 }
 
 // onHeld hears what the stream holds.
-func (p *publisher) onHeld(a heldAnswer, now time.Time) {
+func (p *Publisher) onHeld(a heldAnswer, now time.Time) {
 	r := &p.retries[a.source]
 	r.asking, r.due = false, now
 	o, server := p.outboxes[a.source], zap.String("server", p.names[a.source])
@@ -94,7 +94,7 @@ func (p *publisher) onHeld(a heldAnswer, now time.Time) {
 }
 
 // appendID appends the message id of an event or Gap.
-func (p *publisher) appendID(t []byte, id int, e *outbox.Entry) []byte {
+func (p *Publisher) appendID(t []byte, id int, e *outbox.Entry) []byte {
 	t = append(append(append(append(t, p.node...), '.'), p.names[id]...), '.')
 	t = append(append(t, e.Session...), '.')
 	t = strconv.AppendUint(t, e.Seq, 10)

@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"encoding/json"
@@ -186,7 +186,7 @@ func TestAnswer_Table(t *testing.T) {
 		{`{"stream":"AMI_EVENTS","seq":7,"batch":"u-1","count":1}`, stored, stored},
 		{`{"stream":"AMI_EVENTS","seq":7,"duplicate": true,"batch":"u-1","count":1}`, stored, stored},
 		{`{"stream":"AMI_EVENTS","seq":7,"batch":"u-0","count":1}`, stored, nothing},
-		{`{"type":"ack","seq":1,"msgs":1}`, nothing, nothing}, // it is wary
+		{`{"type":"ack","seq":1,"msgs":1}`, nothing, nothing}, // events are sent singly
 		{`{"type":"gap","last_seq":1,"seq":2}`, nothing, failed},
 		{`{"type":"err","seq":1}`, nothing, failed},
 		// The order, blanks and what else there is do not count.

@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"errors"
@@ -20,14 +20,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
 
-// laneRig is a window with outboxes, of which each event costs a hundred bytes.
-type laneRig struct {
+// windowRig is a window with outboxes, of which each event costs a hundred bytes.
+type windowRig struct {
 	*window
 	outboxes []*outbox.Outbox
 }
 
-func newLaneRig(servers int) *laneRig {
-	r := new(laneRig)
+func newWindowRig(servers int) *windowRig {
+	r := new(windowRig)
 	budget := outbox.NewBudget(1<<30, servers)
 	for range servers {
 		r.outboxes = append(r.outboxes, outbox.New(64<<20, "gap", budget, func() {}))
@@ -37,7 +37,7 @@ func newLaneRig(servers int) *laneRig {
 }
 
 // send has an event of source be in flight and returns its number.
-func (r *laneRig) send(source int) uint64 {
+func (r *windowRig) send(source int) uint64 {
 	o := r.outboxes[source]
 	if !o.Waiting() {
 		o.Push(outbox.Entry{Seq: o.Account().Received + 1}, nil, false)
@@ -47,7 +47,7 @@ func (r *laneRig) send(source int) uint64 {
 }
 
 // again has everything of source be sent again.
-func (r *laneRig) again(source int) {
+func (r *windowRig) again(source int) {
 	r.rewind(source)
 	r.reset(source)
 }
@@ -55,7 +55,7 @@ func (r *laneRig) again(source int) {
 // A word of an earlier try, whatever it says, is known as such: it is about an
 // event that was sent again since.
 func TestWindow_AWordOfAnEarlierTryChangesNothing(t *testing.T) {
-	r := newLaneRig(1)
+	r := newWindowRig(1)
 	first := r.send(0)
 	second := r.send(0)
 	r.fail(0, errAckTimeout)
@@ -84,7 +84,7 @@ func TestWindow_AWordOfAnEarlierTryChangesNothing(t *testing.T) {
 // Five seconds without an acknowledgement are those of the oldest in flight: under
 // load there is always a new one.
 func TestWindow_TheOldestIsWaitedFor(t *testing.T) {
-	r := newLaneRig(2)
+	r := newWindowRig(2)
 	for range 3 {
 		r.send(0)
 	}
@@ -107,7 +107,7 @@ func TestWindow_TheOldestIsWaitedFor(t *testing.T) {
 
 // A connection that is lost has lost what was in flight of every server.
 func TestWindow_ALostConnectionFailsEveryServer(t *testing.T) {
-	r := newLaneRig(4)
+	r := newWindowRig(4)
 	for _, source := range []int{0, 1, 3} {
 		r.send(source)
 	}
@@ -128,7 +128,7 @@ func TestWindow_ALostConnectionFailsEveryServer(t *testing.T) {
 // After a failure each server's first goes alone until it is acknowledged, and
 // only that server's.
 func TestWindow_TheFirstGoesAlone(t *testing.T) {
-	r := newLaneRig(2)
+	r := newWindowRig(2)
 	for source := range 2 {
 		r.send(source)
 		r.send(source)
@@ -156,7 +156,7 @@ func TestWindow_TheFirstGoesAlone(t *testing.T) {
 // What failed gives back its place, whatever becomes of it: after any number of
 // failures there is as much room as before.
 func TestWindow_FailuresTakeNoRoom(t *testing.T) {
-	r := newLaneRig(3)
+	r := newWindowRig(3)
 	for round := range 2 * windowMsgs / 100 {
 		for source := range 3 {
 			for range 100 {
@@ -182,7 +182,7 @@ func TestWindow_FailuresTakeNoRoom(t *testing.T) {
 // What the servers that send something share is given back when they stop: alone
 // one has all of it.
 func TestWindow_TheShareIsThatOfThoseThatSend(t *testing.T) {
-	r := newLaneRig(8)
+	r := newWindowRig(8)
 	room := func() (n int) {
 		for ; r.room(0); n++ {
 			r.outboxes[0].Push(outbox.Entry{}, nil, false)
@@ -234,7 +234,7 @@ func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 			t.Errorf("%s: failed are %v, want %v", way, failed, want)
 		}
 		if way == modeFast && (p.fast.batch != "" || !p.fast.single) {
-			t.Errorf("the batch %q goes on, wary %v", p.fast.batch, p.fast.single)
+			t.Errorf("the batch %q goes on, single %v", p.fast.batch, p.fast.single)
 		}
 	}
 }
@@ -304,7 +304,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 // one that is acknowledged makes room for one.
 func TestWindow_IsBoundedOverAllServers(t *testing.T) {
 	for _, batched := range []bool{true, false} {
-		r := newLaneRig(8)
+		r := newWindowRig(8)
 		r.setBatched(batched)
 		n := 0
 		for source := range 8 {
@@ -329,7 +329,7 @@ func TestWindow_IsBoundedOverAllServers(t *testing.T) {
 // What is acknowledged gives back all its bytes, so that a server's share is as
 // large after any number of events.
 func TestWindow_AcknowledgedBytesAreGivenBack(t *testing.T) {
-	r := newLaneRig(1)
+	r := newWindowRig(1)
 	for range 3 * shareBytes / 100 / 10 {
 		var last uint64
 		for range 10 {

@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -30,16 +30,16 @@ const (
 	lastEventTries = 4
 )
 
-// tellLastEvents asks on c for the last event of each of sources, until all are known or
-// ctx ends. Without an answer for one the others are not asked for. Each outbox is
-// told, and then ready with the source's number.
-func tellLastEvents(ctx context.Context, c *natsconn.Conn, sources []source, ready func(id int), log *zap.Logger) {
+// TellLastEvents asks on c for the last event of each of sources, until all are known
+// or ctx ends. Without an answer for one the others are not asked for. Each outbox is
+// told, and then ready hears the source's number.
+func TellLastEvents(ctx context.Context, c *natsconn.Conn, sources []Source, ready func(id int), log *zap.Logger) {
 	var failure error
 	for id, s := range sources {
 		var last time.Time
 		if failure == nil {
 			last, failure = askUntilAnswered(ctx, c.Up, func(ctx context.Context) (time.Time, error) {
-				return lastEvent(ctx, c.Get().JS, s.filter)
+				return lastEvent(ctx, c.Get().JS, s.Filter)
 			})
 		}
 		if ctx.Err() != nil {
@@ -50,15 +50,15 @@ func tellLastEvents(ctx context.Context, c *natsconn.Conn, sources []source, rea
 	}
 }
 
-// tellLastEvent hears when the last event before this process was, zero if there was
-// none, or why that is not to be had.
-func (s *source) tellLastEvent(last time.Time, err error, log *zap.Logger) {
+// tellLastEvent tells the outbox when the last event before this process was, zero if
+// there was none; err is why that is not to be had.
+func (s *Source) tellLastEvent(last time.Time, err error, log *zap.Logger) {
 	if err != nil {
 		log.Warn("the last event before this process is not to be had: a Gap begins at the login",
-			zap.String("server", s.name), zap.Error(err))
+			zap.String("server", s.Name), zap.Error(err))
 		last = time.Now()
 	}
-	s.outbox.Recalled(last)
+	s.Outbox.Recalled(last)
 }
 
 // askUntilAnswered returns what ask does. It asks again while JetStream is away, and gives

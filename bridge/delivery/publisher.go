@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -21,24 +21,29 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
-// ackCheck is how often it is looked at whether an acknowledgement is late.
-const ackCheck = 250 * time.Millisecond
+const (
+	// Quantum is how many bytes one server may publish before it is the next one's
+	// turn: some twenty events.
+	Quantum = 16 << 10
+	// ackCheck is how often it is looked at whether an acknowledgement is late.
+	ackCheck = 250 * time.Millisecond
+)
 
-// publisher is the only one that publishes events. It drains the outboxes in
+// Publisher is the only one that publishes events. It drains the outboxes in
 // the scheduler's order, on a connection of its own. What it sent waits in the
 // window until it is acknowledged; when that fails, what was not is sent again
 // from the oldest on, so that the order holds, and the message id makes the
 // repeats harmless.
-type publisher struct {
+type Publisher struct {
 	conn      *natsconn.Conn
 	link      *natsconn.Link // of conn, that is in use
 	nc        *nats.Conn     // of link
-	guard     *dialGuard     // of conn
+	guard     *DialGuard     // of conn
 	dialled   uint64         // those that were seen
-	mode      ackMode
-	fast      *fastMode    // nil unless there is a stream
-	windowed  *windowMode  // likewise
-	modeName  atomic.Value // the delivery's way, a string; others read it
+	mode      ackMode        // that is in use; modeName is its name, for others
+	modeName  atomic.Value
+	fast      *fastMode   // nil unless there is a stream
+	windowed  *windowMode // likewise
 	scheduler *fairness.Scheduler
 	outboxes  []*outbox.Outbox // by the scheduler's numbers
 	names     []string         // their servers' names
@@ -65,45 +70,48 @@ type publisher struct {
 	failing []int   // the sources that have a retry
 }
 
-// publisherOptions is what a publisher works with.
-type publisherOptions struct {
-	cfg       *config.Config
-	conn      *natsconn.Conn
-	guard     *dialGuard // of conn
-	streams   *streams.Reconciler
-	scheduler *fairness.Scheduler
-	log       *zap.Logger
-	sources   []source // by the scheduler's numbers
+// Options is what a Publisher works with. All of it is wanted.
+type Options struct {
+	Config    *config.Config
+	Conn      *natsconn.Conn // of the events alone, which buffers nothing while it is down
+	Guard     *DialGuard     // whose Option Conn has
+	Streams   *streams.Reconciler
+	Scheduler *fairness.Scheduler
+	Log       *zap.Logger
+	Sources   []Source // by the Scheduler's numbers
 }
 
-// source is a server whose events are published.
-type source struct {
-	name    string
-	outbox  *outbox.Outbox
-	filter  string           // for its events in the stream
-	tellGap func(outbox.Gap) // hears of each Gap that is put into the stream
+// Source is a server whose events are published.
+type Source struct {
+	Name   string
+	Outbox *outbox.Outbox
+	Filter string // the subject, with wildcards, of its events in the stream
+	// TellGap hears of each Gap that is put into the stream, on the Publisher's
+	// goroutine. It must not wait.
+	TellGap func(outbox.Gap)
 }
 
-// newPublisher returns the publisher of the sources.
-func newPublisher(o publisherOptions) (*publisher, error) {
-	p := &publisher{
-		conn: o.conn, guard: o.guard, streams: o.streams, scheduler: o.scheduler, node: o.cfg.Node,
-		log: o.log.Named("publisher"), retries: make([]retry, len(o.sources)), answers: make(chan heldAnswer, len(o.sources)),
-		forgets: forgetsAfter(o.cfg),
+// New returns the Publisher of the sources. It subscribes to acknowledgements, which
+// an error is about.
+func New(o Options) (*Publisher, error) {
+	p := &Publisher{
+		conn: o.Conn, guard: o.Guard, streams: o.Streams, scheduler: o.Scheduler, node: o.Config.Node,
+		log: o.Log.Named("publisher"), retries: make([]retry, len(o.Sources)), answers: make(chan heldAnswer, len(o.Sources)),
+		forgets: forgetsAfter(o.Config),
 	}
-	for _, s := range o.sources {
-		p.outboxes = append(p.outboxes, s.outbox)
-		p.names = append(p.names, s.name)
-		p.filters = append(p.filters, s.filter)
-		p.tellGap = append(p.tellGap, s.tellGap)
+	for _, s := range o.Sources {
+		p.outboxes = append(p.outboxes, s.Outbox)
+		p.names = append(p.names, s.Name)
+		p.filters = append(p.filters, s.Filter)
+		p.tellGap = append(p.tellGap, s.TellGap)
 	}
-	p.window = newWindow(p.outboxes, o.scheduler.Ready)
+	p.window = newWindow(p.outboxes, o.Scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
-	if o.cfg.EventHeaders == config.EventHeadersCloudEvents {
+	if o.Config.EventHeaders == config.EventHeadersCloudEvents {
 		p.cloud = newCloudEvents(p.names)
 	}
-	if o.cfg.Delivery == config.DeliverCore {
-		p.use(&coreMode{conn: p.conn, dials: p.guard, window: p.window}, nil)
+	if o.Config.Delivery == config.DeliverCore {
+		p.use(&coreMode{conn: p.conn, guard: p.guard, window: p.window}, nil)
 		return p, nil
 	}
 	p.msg.Header["Nats-Expected-Stream"] = []string{streams.EventStream}
@@ -118,21 +126,21 @@ func newPublisher(o publisherOptions) (*publisher, error) {
 
 // Mode is how events are acknowledged now, one of Modes; "" before Run. It may be
 // called from any goroutine.
-func (p *publisher) Mode() string {
+func (p *Publisher) Mode() string {
 	mode, _ := p.modeName.Load().(string)
 	return mode
 }
 
 // begin takes up the connection, which is up.
-func (p *publisher) begin() {
+func (p *Publisher) begin() {
 	p.dialled = p.guard.begun.Load()
 	p.follow()
 	p.choose()
 }
 
-// run publishes until ctx ends. What is left in the outboxes then is the
+// Run publishes until ctx ends. What is left in the outboxes then is the
 // caller's to report.
-func (p *publisher) run(ctx context.Context) {
+func (p *Publisher) Run(ctx context.Context) {
 	defer p.asking.Wait()
 	p.begin()
 	changed := p.conn.Watch()
@@ -184,7 +192,7 @@ func (p *publisher) run(ctx context.Context) {
 
 // check looks for what has waited too long for its acknowledgement. In a batch it
 // is all that is behind it as well.
-func (p *publisher) check(now time.Time) {
+func (p *Publisher) check(now time.Time) {
 	if p.window.expire(now) && p.batched() {
 		p.failAll(errAckTimeout)
 	}
@@ -192,10 +200,10 @@ func (p *publisher) check(now time.Time) {
 }
 
 // room reports whether more may be sent now.
-func (p *publisher) room() bool { return !p.window.full() && p.mode.room() }
+func (p *Publisher) room() bool { return !p.window.full() && p.mode.room() }
 
 // failAll has all that is in flight be sent again.
-func (p *publisher) failAll(err error) {
+func (p *Publisher) failAll(err error) {
 	p.window.failAll(err)
 	if p.fast != nil {
 		p.fast.abandon()
@@ -207,7 +215,7 @@ func (p *publisher) failAll(err error) {
 }
 
 // follow takes up the link that there is now.
-func (p *publisher) follow() {
+func (p *Publisher) follow() {
 	if l := p.conn.Get(); l != p.link {
 		p.link, p.nc = l, l.Conn
 	}
@@ -215,7 +223,7 @@ func (p *publisher) follow() {
 
 // onChange hears that the connection went or came. A new server may have what the
 // one before had not.
-func (p *publisher) onChange() {
+func (p *Publisher) onChange() {
 	if !p.nc.IsConnected() {
 		p.failAll(nats.ErrDisconnected)
 		return
@@ -230,7 +238,7 @@ func (p *publisher) onChange() {
 }
 
 // sendTurn serves the next server and reports whether there was one.
-func (p *publisher) sendTurn() bool {
+func (p *Publisher) sendTurn() bool {
 	id, budget, ok := p.scheduler.Next()
 	if !ok {
 		return false
@@ -257,7 +265,7 @@ func (p *publisher) sendTurn() bool {
 }
 
 // send publishes p.payload as the event e and notes what came of it.
-func (p *publisher) send(id int, e outbox.Entry) {
+func (p *Publisher) send(id int, e outbox.Entry) {
 	number := p.window.add(id, len(p.payload)+outbox.EntryBytes)
 	err := p.publish(id, number, e)
 	switch {
@@ -280,7 +288,7 @@ func (p *publisher) send(id int, e outbox.Entry) {
 // headers' strings point into p.text, which is safe because PublishMsg copies
 // the headers and the payload into the connection's buffer before it returns
 // (nats.go, Conn.publish). They must not be kept.
-func (p *publisher) publish(id int, number uint64, e outbox.Entry) error {
+func (p *Publisher) publish(id int, number uint64, e outbox.Entry) error {
 	t := p.appendID(p.text[:0], id, &e)
 	a := len(t)
 	t = append(append(t, e.Session...), ':')
@@ -305,7 +313,7 @@ func (p *publisher) publish(id int, number uint64, e outbox.Entry) error {
 
 // last reports whether nothing follows the event of id that is sent now. It looks
 // only where that matters.
-func (p *publisher) last(id int) bool {
+func (p *Publisher) last(id int) bool {
 	if !p.batched() || !p.fast.wantsLast() {
 		return false
 	}
@@ -314,7 +322,3 @@ func (p *publisher) last(id int) bool {
 }
 
 func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// schedulerQuantum is how many bytes one server may publish before it is the
-// next one's turn: some twenty events.
-const schedulerQuantum = 16 << 10

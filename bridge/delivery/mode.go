@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"go.uber.org/zap"
@@ -9,7 +9,7 @@ import (
 
 // choose takes up fast ingest where the server may have it. Whether the stream
 // has it shows with the first event.
-func (p *publisher) choose() {
+func (p *Publisher) choose() {
 	if p.fast == nil {
 		return
 	}
@@ -25,7 +25,7 @@ func (p *publisher) choose() {
 
 // reconsider says that the stream takes events, if it does, and takes up fast
 // ingest when it has been given that.
-func (p *publisher) reconsider() {
+func (p *Publisher) reconsider() {
 	if p.windowed == nil {
 		return
 	}
@@ -44,7 +44,7 @@ func (p *publisher) reconsider() {
 
 // use delivers that way from now on. Nothing may be in flight that another way
 // has sent, but what has failed.
-func (p *publisher) use(d ackMode, why error) {
+func (p *Publisher) use(d ackMode, why error) {
 	p.mode = d
 	p.window.setBatched(p.batched())
 	if p.modeName.Swap(d.name()) == d.name() {
@@ -58,4 +58,4 @@ func (p *publisher) use(d ackMode, why error) {
 }
 
 // batched reports whether one event's failure is that of all behind it.
-func (p *publisher) batched() bool { return p.mode.name() == modeFast }
+func (p *Publisher) batched() bool { return p.mode.name() == modeFast }

@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 // says nothing about what was sent on the one before it.
 type coreMode struct {
 	conn    *natsconn.Conn
-	dials   *dialGuard // of conn
+	guard   *DialGuard // of conn
 	window  *window
 	begun   bool   // something was sent since the last settle
 	dialled uint64 // when it began
@@ -31,7 +31,7 @@ func (*coreMode) room() bool { return true }
 
 func (d *coreMode) prepare(*nats.Msg, int, uint64, bool) {
 	if !d.begun {
-		d.begun, d.dialled = true, d.dials.begun.Load()
+		d.begun, d.dialled = true, d.guard.begun.Load()
 	}
 }
 
@@ -43,7 +43,7 @@ func (d *coreMode) settle(bool) error {
 	if err := d.conn.Get().FlushTimeout(coreFlush); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
-	if d.dials.begun.Load() != d.dialled {
+	if d.guard.begun.Load() != d.dialled {
 		return nats.ErrDisconnected
 	}
 	d.window.ackAll()

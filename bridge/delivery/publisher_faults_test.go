@@ -1,4 +1,4 @@
-package bridge
+package delivery
 
 import (
 	"context"
@@ -17,11 +17,11 @@ import (
 )
 
 // startPublisher starts p and ends it with the test.
-func startPublisher(t *testing.T, p *publisher) {
+func startPublisher(t *testing.T, p *Publisher) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
-	group.Go(func() { p.run(ctx) })
+	group.Go(func() { p.Run(ctx) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 }
 
@@ -58,13 +58,13 @@ func awaitResent(t *testing.T, s *benchServer) {
 
 // eachWay runs f for both ways into a stream. What f is given keeps a publisher
 // to one.
-func eachWay(t *testing.T, f func(t *testing.T, keep func(*publisher))) {
-	t.Run(modeFast, func(t *testing.T) { f(t, func(*publisher) {}) })
+func eachWay(t *testing.T, f func(t *testing.T, keep func(*Publisher))) {
+	t.Run(modeFast, func(t *testing.T) { f(t, func(*Publisher) {}) })
 	t.Run(modeWindow, func(t *testing.T) { f(t, windowOnly) })
 }
 
 // windowOnly is for a server without fast ingest.
-func windowOnly(p *publisher) {
+func windowOnly(p *Publisher) {
 	p.fast = nil
 	p.use(p.windowed, errNoFastIngest)
 }
@@ -73,7 +73,7 @@ func windowOnly(p *publisher) {
 // only the stream's own acknowledgement makes an event published.
 func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 	for _, answer := range []string{"+OK", `{"stream":"OTHER","seq":1}`, `{"type":"ack","seq":100000,"msgs":1}`} {
-		eachWay(t, func(t *testing.T, keep func(*publisher)) {
+		eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 			keep(p)
@@ -112,7 +112,7 @@ func TestPublisher_TakesOnlyTheStreamsAcknowledgement(t *testing.T) {
 
 // What a stranger answers, sooner than the stream, changes nothing.
 func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
-	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
@@ -134,7 +134,7 @@ func TestPublisher_IgnoresStrangersAnswers(t *testing.T) {
 }
 
 // twoServers is testBridge with two servers, logged in to NATS as user.
-func twoServers(t *testing.T, url, user string) (*bench, *publisher) {
+func twoServers(t *testing.T, url, user string) (*bench, *Publisher) {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = url, user, "p"
@@ -143,7 +143,7 @@ func twoServers(t *testing.T, url, user string) (*bench, *publisher) {
 
 // What NATS refuses of one server does not hold up another.
 func TestPublisher_OneServersRefusalLeavesOthersAlone(t *testing.T) {
-	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 		s := natstest.Serve(t, func(o *natsserver.Options) {
 			o.Users = []*natsserver.User{{Username: "bridge", Password: "p", Permissions: &natsserver.Permissions{
 				Publish: &natsserver.SubjectPermission{Allow: []string{">"}, Deny: []string{"ami.events.pbx2.>"}},
@@ -209,7 +209,7 @@ func TestPublisher_SendsNothingPastAReconnectThatItHasNotSeen(t *testing.T) {
 
 // Reconnects at any moment, quick ones too, do not change the order.
 func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
-	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
@@ -229,7 +229,7 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 // A stream made while its events wait gets them in order, although it appears
 // between two of a burst.
 func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
-	eachWay(t, func(t *testing.T, keep func(*publisher)) {
+	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
@@ -272,7 +272,7 @@ func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 	})
 }
 
-// A turn that ends as its lane fills up leaves the server to be woken.
+// A turn that ends as the server's part of the window fills up leaves the server to be woken.
 func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 	var readied []int
@@ -283,7 +283,7 @@ func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
 		w.add(0, 100)
 	}
 	if w.open(0) {
-		t.Fatal("a full lane is open")
+		t.Fatal("a full part is open")
 	}
 	w.ack(0, 0)
 	if len(readied) != 1 {
