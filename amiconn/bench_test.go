@@ -29,6 +29,7 @@ type bench struct {
 	link *Link
 	logs *observer.ObservedLogs
 
+	start    func() // runs the Link; once
 	stopLink func() // and joins it; once
 
 	mu      sync.Mutex
@@ -39,7 +40,9 @@ type bench struct {
 }
 
 // inBubble runs test with a Link to a simulated Asterisk, each changed as the
-// caller likes, and joins both.
+// caller likes, and joins both. The Link runs from test's start or up on: what
+// the simulated Asterisk is told before holds for the Link's first Action too,
+// such as a late answer to its Ping.
 func inBubble(t *testing.T, sim amisim.Config, change func(*Config, *Deps), test func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -71,7 +74,7 @@ func inBubble(t *testing.T, sim amisim.Config, change func(*Config, *Deps), test
 		group.Go(func() { _ = b.sim.Serve(ctx, listener) })
 		linkCtx, stopLink := context.WithCancel(ctx)
 		var linkGroup sync.WaitGroup
-		linkGroup.Go(func() { _ = b.link.Run(linkCtx) })
+		b.start = sync.OnceFunc(func() { linkGroup.Go(func() { _ = b.link.Run(linkCtx) }) })
 		b.stopLink = sync.OnceFunc(func() { stopLink(); linkGroup.Wait() })
 		test(b)
 		b.stopLink()
@@ -116,8 +119,10 @@ func (b *bench) last(role Role, to State) (c Change, n int) {
 	return c, n
 }
 
+// up starts the Link, unless it runs, and waits until it is ready.
 func (b *bench) up() {
 	b.t.Helper()
+	b.start()
 	for range 1000 {
 		synctest.Wait() // it is ready before it has said so
 		if b.link.Ready() {

@@ -189,6 +189,7 @@ func TestBreaker_AuthRefusedOpensAtOnce(t *testing.T) {
 			c.BreakerCooldown, c.BackoffMax, c.ActionSessions = time.Second, time.Second, sessions
 			connects.count(d)
 		}, func(b *bench) {
+			b.start()
 			time.Sleep(time.Hour)
 			b.stopLink()
 			if n := len(connects.at); n < 6 || n > 8 {
@@ -303,6 +304,7 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 					b.sim.Always(test.point, test.fault)
 				}
 				faulty()
+				b.start()
 				until := time.Now().Add(5 * time.Minute)
 				for b.link.Status().Breaker.State != BreakerOpen && time.Now().Before(until) {
 					b.sim.Emit("Event", "Tick") // a peer that answers no Ping is not silent
@@ -373,6 +375,7 @@ func TestBreaker_HasTheLastWordAtTheGate(t *testing.T) {
 	}, func(b *bench) {
 		actionFails(b, amisim.Refuse)
 		faulty()
+		b.start()
 		for b.link.Status().Breaker.State != BreakerOpen {
 			time.Sleep(time.Millisecond)
 		}

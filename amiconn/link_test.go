@@ -68,6 +68,7 @@ func TestLink_NumbersEventsWithoutHoles(t *testing.T) {
 func TestLink_AuthRefusedWaitsForMinutesAndLogsOnce(t *testing.T) {
 	inBubble(t, amisim.Config{Users: map[string]string{"bridge": "other"}}, func(c *Config, _ *Deps) { c.Sessions = 1 }, func(b *bench) {
 		var waits []time.Duration
+		b.start()
 		for range 4 {
 			synctest.Wait()
 			change, _ := b.last(RoleBoth, StateWaiting)

@@ -41,6 +41,7 @@ func TestLogin_QuotesNoSecret(t *testing.T) {
 			}, func(b *bench) {
 				b.sim.Always(test.point, test.fault)
 				faulty()
+				b.start()
 				time.Sleep(time.Minute)
 				if n := b.link.Status().Failed[test.reason]; test.reason != "" && n == 0 {
 					t.Errorf("failures: %v", b.link.Status().Failed)

@@ -197,12 +197,14 @@ func TestOutage_CountsRoundsAndNotSessions(t *testing.T) {
 		// together.
 		time.Sleep(11 * time.Second)
 		b.sim.Always("Login", amisim.Refuse)
-		b.sim.Always("CoreStatus", amisim.Refuse)
+		// None has fallen while the next is chosen, so that each has one.
+		b.sim.Always("CoreStatus", func(s *amisim.Session, _ *amisim.Action) { s.Sleep(time.Second); s.Close() })
 		for range 5 {
 			if _, err := b.link.Do(Action{Name: "CoreStatus", Done: func(r *correlation.Result) { r.Release() }}); err != nil {
 				t.Fatal(err)
 			}
 		}
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if n := b.link.Status().Breaker.Failures; n != 1 {
 			t.Errorf("%d failures after the action sessions' fall", n)
@@ -220,6 +222,7 @@ func TestOutage_CountsRoundsAndNotSessions(t *testing.T) {
 	}, func(b *bench) {
 		actionFails(b, func(s *amisim.Session, _ *amisim.Action) { s.Sleep(time.Second); s.Close() })
 		faulty()
+		b.start()
 		time.Sleep(1010 * time.Millisecond)
 		if s := b.link.Status(); s.Breaker.Failures != 1 || s.Failed[ReasonLogin] != 5 {
 			t.Errorf("%d failures of one round of %d sessions", s.Breaker.Failures, s.Failed[ReasonLogin])
@@ -232,6 +235,7 @@ func TestOutage_CountsRoundsAndNotSessions(t *testing.T) {
 func TestOutage_FiveFallsOpenTheBreaker(t *testing.T) {
 	inBubble(t, amisim.Config{}, nil, func(b *bench) {
 		b.sim.Always("Ping", amisim.Refuse)
+		b.start()
 		for b.link.Status().Breaker.State != BreakerOpen {
 			time.Sleep(time.Millisecond)
 		}

@@ -70,6 +70,7 @@ func TestLink_TakesARefusalWithoutActionID(t *testing.T) {
 			inBubble(t, amisim.Config{NoActionID: true}, func(_ *Config, d *Deps) { release = holdDials(d) }, func(b *bench) {
 				b.sim.Always(point, amisim.Say("Response: Error\r\nMessage: Authentication failed\r\n\r\n"))
 				release()
+				b.start()
 				time.Sleep(time.Second)
 				if failed := b.link.Status().Failed; failed[ReasonAuth] == 0 || failed[ReasonLogin] != 0 {
 					t.Errorf("failures: %v", failed)

@@ -62,6 +62,7 @@ func TestRenew_AFileThatIsNotToBeHad(t *testing.T) {
 		c.Secret, c.SecretFile = "", "/nowhere/"+testSecret
 		c.Variables = map[string]string{"SECRET_FILE": "BRIDGE_AMI_SECRET_FILE"}
 	}, func(b *bench) {
+		b.start()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		c, _ := b.last(RoleEvents, StateWaiting)
@@ -99,6 +100,7 @@ func TestRenew_AChangedSecretEndsTheWaitAfterARefusedLogin(t *testing.T) {
 			var write func(string)
 			users := map[string]string{"bridge": testSecret}
 			inBubble(t, amisim.Config{Users: users}, func(c *Config, _ *Deps) { write = secretIn(t, c, "wrong-one") }, func(b *bench) {
+				b.start()
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				asked := b.sim.Received("Challenge")
@@ -125,6 +127,7 @@ func TestRenew_AChangedSecretEndsTheWaitAfterARefusedLogin(t *testing.T) {
 // looked at.
 func TestRenew_TheSameSecretIsNotTriedAgain(t *testing.T) {
 	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { secretIn(t, c, "wrong-one") }, func(b *bench) {
+		b.start()
 		time.Sleep(9 * time.Minute)
 		if n := b.sim.Received("Challenge"); n != 2 {
 			t.Errorf("%d logins in nine minutes, want one and, after a minute, another", n)

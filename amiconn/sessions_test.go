@@ -316,6 +316,7 @@ func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 					s.Serve(a)
 				})
 				faulty()
+				b.start()
 				time.Sleep(45 * time.Second) // those that are up have been so for long enough
 				began := time.Now()
 				// Of the two that are up one at least takes Actions.

@@ -193,6 +193,7 @@ func TestLink_CanBeStoppedAtTheGate(t *testing.T) {
 			return nil, ctx.Err()
 		}
 	}, func(b *bench) {
+		b.start()
 		time.Sleep(time.Hour)
 		if c, n := b.last(RoleEvents, StateConnecting); n != 1 {
 			t.Errorf("%d connects, the last %+v", n, c)

@@ -43,6 +43,14 @@ func newSlots(cfg *Config) []*slot {
 	return slots
 }
 
+// down takes down the session of own, which has ended, before anybody asks
+// whether others stand: of those that fall at once the last one stands alone.
+func (l *Link) down(own *slot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own.session = nil
+}
+
 // othersStand reports whether another session that does the same as own has
 // been up for StableAfter: then the server is well and own is one too many, such
 // as one more than Asterisk lets in. The only one of its role always counts.

@@ -57,6 +57,7 @@ func (l *Link) serve(ctx context.Context, s *slot, session *Session) (excused bo
 	if !young {
 		s.tries = 0
 	}
+	l.down(s)
 	excused = l.othersStand(s)
 	var cause *SessionError
 	if ctx.Err() == nil && !excused {
