@@ -90,21 +90,6 @@ func (n *dials) since(t time.Time) (count int) {
 	return count
 }
 
-// holdDials keeps d from connecting until what it returns is called: without it
-// the first session may be up before a fault is set.
-func holdDials(d *Deps) (release func()) {
-	set, dial := make(chan struct{}), d.Dial // of the bubble
-	d.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		select {
-		case <-set:
-			return dial(ctx, network, addr)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return func() { close(set) }
-}
-
 func TestBreaker_OpensHalfOpensAndCloses(t *testing.T) {
 	inBubble(t, amisim.Config{}, nil, func(b *bench) {
 		b.up()
@@ -292,10 +277,8 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 		{ReasonWriteTimeout, "", nil, func(_ *Config, d *Deps) { brittle(d, os.ErrDeadlineExceeded) }},
 	} {
 		t.Run(string(test.want), func(t *testing.T) {
-			var faulty func()
 			inBubble(t, amisim.Config{NotBooted: true}, func(c *Config, d *Deps) {
 				c.Sessions, c.BreakerFailures, c.BreakerCooldown = 1, 2, time.Hour
-				faulty = holdDials(d)
 				if test.change != nil {
 					test.change(c, d)
 				}
@@ -303,7 +286,6 @@ func TestBreaker_EveryKindOfFailureFeedsIt(t *testing.T) {
 				if test.fault != nil {
 					b.sim.Always(test.point, test.fault)
 				}
-				faulty()
 				b.start()
 				until := time.Now().Add(5 * time.Minute)
 				for b.link.Status().Breaker.State != BreakerOpen && time.Now().Before(until) {
@@ -356,12 +338,10 @@ func TestBreaker_HasTheLastWordAtTheGate(t *testing.T) {
 	var connects dials
 	var hold, both chan struct{} // of the bubble
 	var atGate atomic.Int64
-	var faulty func()
 	inBubble(t, amisim.Config{}, func(c *Config, d *Deps) {
 		hold, both = make(chan struct{}), make(chan struct{})
 		c.BreakerFailures, c.ActionSessions = 1, 2
 		connects.count(d)
-		faulty = holdDials(d)
 		d.Gate = func(context.Context, time.Time) (func(), error) {
 			switch atGate.Add(1) {
 			case 2: // behind the event session
@@ -374,7 +354,6 @@ func TestBreaker_HasTheLastWordAtTheGate(t *testing.T) {
 		}
 	}, func(b *bench) {
 		actionFails(b, amisim.Refuse)
-		faulty()
 		b.start()
 		for b.link.Status().Breaker.State != BreakerOpen {
 			time.Sleep(time.Millisecond)

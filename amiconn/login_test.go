@@ -34,13 +34,10 @@ func TestLogin_QuotesNoSecret(t *testing.T) {
 		}), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var faulty func()
 			inBubble(t, amisim.Config{}, func(c *Config, d *Deps) {
 				c.Auth, c.Sessions = test.auth, 1
-				faulty = holdDials(d)
 			}, func(b *bench) {
 				b.sim.Always(test.point, test.fault)
-				faulty()
 				b.start()
 				time.Sleep(time.Minute)
 				if n := b.link.Status().Failed[test.reason]; test.reason != "" && n == 0 {

@@ -215,13 +215,10 @@ func TestOutage_CountsRoundsAndNotSessions(t *testing.T) {
 		}
 	})
 	// Five that are let in together, behind the first event session, fail together.
-	var faulty func()
 	inBubble(t, amisim.Config{}, func(c *Config, d *Deps) {
 		c.ActionSessions = 5
-		faulty = holdDials(d)
 	}, func(b *bench) {
 		actionFails(b, func(s *amisim.Session, _ *amisim.Action) { s.Sleep(time.Second); s.Close() })
-		faulty()
 		b.start()
 		time.Sleep(1010 * time.Millisecond)
 		if s := b.link.Status(); s.Breaker.Failures != 1 || s.Failed[ReasonLogin] != 5 {

@@ -66,10 +66,8 @@ func TestLink_ServesProxiesAndServersThatNameNoActionID(t *testing.T) {
 func TestLink_TakesARefusalWithoutActionID(t *testing.T) {
 	for _, point := range []string{"Challenge", "Login"} {
 		t.Run(point, func(t *testing.T) {
-			var release func()
-			inBubble(t, amisim.Config{NoActionID: true}, func(_ *Config, d *Deps) { release = holdDials(d) }, func(b *bench) {
+			inBubble(t, amisim.Config{NoActionID: true}, nil, func(b *bench) {
 				b.sim.Always(point, amisim.Say("Response: Error\r\nMessage: Authentication failed\r\n\r\n"))
-				release()
 				b.start()
 				time.Sleep(time.Second)
 				if failed := b.link.Status().Failed; failed[ReasonAuth] == 0 || failed[ReasonLogin] != 0 {

@@ -300,11 +300,9 @@ func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var connects dials
-			var faulty func()
 			change := func(c *Config, d *Deps) {
 				c.ActionSessions = 3
 				connects.count(d)
-				faulty = holdDials(d)
 			}
 			inBubble(t, amisim.Config{LoginPenalty: time.Second}, change, func(b *bench) {
 				var logins atomic.Int64
@@ -315,7 +313,6 @@ func TestSessions_OneTooManyIsItsOwnAffair(t *testing.T) {
 					}
 					s.Serve(a)
 				})
-				faulty()
 				b.start()
 				time.Sleep(45 * time.Second) // those that are up have been so for long enough
 				began := time.Now()
