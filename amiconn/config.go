@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -22,13 +23,13 @@ type Config struct {
 	Addr string
 	// Username and Secret are those of manager.conf.
 	Username string
-	Secret   Secret
+	Secret   setting.Secret
 	// SecretFile names a file to read Secret from, anew for each login. Exactly
 	// one of both is set.
 	SecretFile string `split_words:"true"`
 
 	// TLS wraps the connection from its first byte (manager.conf tlsenable).
-	TLS Switch
+	TLS setting.Switch
 	// TLSCaFile holds the PEM certificates to trust in place of the system's.
 	TLSCaFile string `split_words:"true"`
 	// TLSServerName is the name that the certificate has to have in place of
@@ -37,7 +38,7 @@ type Config struct {
 	// TLSPinSha256 are the public keys that the server may have.
 	TLSPinSha256 Pins `split_words:"true"`
 	// TLSLegacy takes TLS 1.0 and 1.1, and key exchange by RSA.
-	TLSLegacy Switch `split_words:"true"`
+	TLSLegacy setting.Switch `split_words:"true"`
 	// Auth is md5 or plain.
 	Auth Auth
 	// Events is what the event session asks for in its Login.
@@ -78,12 +79,12 @@ type Config struct {
 
 	// WriteBufferBytes bounds the Actions that wait to be written to each
 	// session; one more is refused as busy.
-	WriteBufferBytes Bytes `split_words:"true"`
+	WriteBufferBytes setting.Bytes `split_words:"true"`
 	// MaxPending bounds the Actions of all sessions that wait for their end or
 	// for their reply to be published; one more is refused as busy.
 	MaxPending int `split_words:"true"`
 	// MaxFrameBytes bounds one frame; a larger one is discarded and counted.
-	MaxFrameBytes Bytes `split_words:"true"`
+	MaxFrameBytes setting.Bytes `split_words:"true"`
 
 	// Variables are the names by which whoever configures this server knows the
 	// settings, such as BRIDGE_AMI_SECRET for SECRET. One that is not here is
@@ -99,7 +100,9 @@ func (c *Config) Variable(setting string) string { return cmp.Or(c.Variables[set
 const MaxActionSessions = 16
 
 // WriteCapacity is what the write buffers of all action sessions hold together.
-func (c *Config) WriteCapacity() Bytes { return c.WriteBufferBytes * Bytes(c.ActionSessions) }
+func (c *Config) WriteCapacity() setting.Bytes {
+	return c.WriteBufferBytes * setting.Bytes(c.ActionSessions)
+}
 
 // DefaultConfig returns the documented defaults. Name, Addr, Username and
 // Secret are left to the caller.
@@ -121,9 +124,9 @@ func DefaultConfig() Config {
 		BreakerFailures:  5,
 		BreakerCooldown:  30 * time.Second,
 		BreakerProbes:    1,
-		WriteBufferBytes: 5 * MiB,
+		WriteBufferBytes: 5 * setting.MiB,
 		MaxPending:       5000,
-		MaxFrameBytes:    MiB,
+		MaxFrameBytes:    setting.MiB,
 	}
 }
 
@@ -190,8 +193,8 @@ func (c *Config) Validate() error {
 	check(c.BreakerFailures >= 1, "BREAKER_FAILURES", "wants 1 or more")
 	check(c.BreakerProbes >= 1, "BREAKER_PROBES", "wants 1 or more")
 	check(c.MaxPending >= 1, "MAX_PENDING", "wants 1 or more")
-	check(c.WriteBufferBytes >= 2*KiB, "WRITE_BUFFER_BYTES", "wants at least 2KiB")
-	check(c.MaxFrameBytes >= 4*KiB && c.MaxFrameBytes <= GiB, "MAX_FRAME_BYTES", "wants 4KiB to 1GiB")
+	check(c.WriteBufferBytes >= 2*setting.KiB, "WRITE_BUFFER_BYTES", "wants at least 2KiB")
+	check(c.MaxFrameBytes >= 4*setting.KiB && c.MaxFrameBytes <= setting.GiB, "MAX_FRAME_BYTES", "wants 4KiB to 1GiB")
 	return errors.Join(problems...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -65,7 +66,7 @@ func TestLink_OriginateWaitsForTheEvent(t *testing.T) {
 }
 
 func TestLink_WriteBufferFullIsBusy(t *testing.T) {
-	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.WriteBufferBytes = 4 * KiB }, func(b *bench) {
+	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.WriteBufferBytes = 4 * setting.KiB }, func(b *bench) {
 		b.up()
 		thaw := b.sim.FreezeReads()
 		defer thaw()

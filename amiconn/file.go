@@ -9,20 +9,22 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 const (
 	// MaxSecretFile bounds a file that holds a secret.
-	MaxSecretFile = 64 * KiB
+	MaxSecretFile = 64 * setting.KiB
 	// MaxCertFile bounds a file of certificates: a system's own is about 250 KiB.
-	MaxCertFile = MiB
+	MaxCertFile = setting.MiB
 )
 
 // ReadFile returns what the regular file called name holds. It does not wait as
 // os.ReadFile does: a FIFO, a device, a folder and what is larger than limit are
 // errors. The error does not hold the name, which may be a secret in the wrong
 // place.
-func ReadFile(name string, limit Bytes) ([]byte, error) {
+func ReadFile(name string, limit setting.Bytes) ([]byte, error) {
 	info, err := os.Stat(name) // opening a device may already do something
 	if err == nil {
 		err = regular(info)
@@ -45,7 +47,7 @@ func ReadFile(name string, limit Bytes) ([]byte, error) {
 	if err != nil {
 		return nil, withoutName(err)
 	}
-	if Bytes(len(content)) > limit {
+	if setting.Bytes(len(content)) > limit {
 		return nil, fmt.Errorf("it is larger than %v", limit)
 	}
 	return content, nil
@@ -53,7 +55,7 @@ func ReadFile(name string, limit Bytes) ([]byte, error) {
 
 // ReadSecretFile returns the secret in the file called name. Blanks and line
 // ends around it do not count, nor does a byte order mark.
-func ReadSecretFile(name string) (Secret, error) {
+func ReadSecretFile(name string) (setting.Secret, error) {
 	content, err := ReadFile(name, MaxSecretFile)
 	if err != nil {
 		return "", fmt.Errorf("its file cannot be read: %w", err)
@@ -65,7 +67,7 @@ func ReadSecretFile(name string) (Secret, error) {
 	case strings.ContainsAny(text, "\r\n\x00"):
 		return "", errors.New("its file holds more than one line, or NUL")
 	}
-	return Secret(text), nil
+	return setting.Secret(text), nil
 }
 
 // TrimMark returns text without the byte order mark that some editors begin

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 func TestReadSecretFile(t *testing.T) {
@@ -64,7 +66,7 @@ func TestReadFile_NeverWaits(t *testing.T) {
 		"/dev/zero": "it is a device, not a regular file", socket: "it is not a regular file",
 		filepath.Join(dir, "none"): "no such file or directory", filepath.Join(fifo, "none"): "not a directory", "a\x00b": "invalid argument",
 	} {
-		if content, err := ReadFile(name, KiB); err == nil || err.Error() != want || content != nil {
+		if content, err := ReadFile(name, setting.KiB); err == nil || err.Error() != want || content != nil {
 			t.Errorf("%s: %v, want %q", filepath.Base(name), err, want)
 		}
 	}

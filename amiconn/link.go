@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -29,7 +30,7 @@ type Deps struct {
 	Gate func(ctx context.Context, last time.Time) (func(), error)
 	// Learn is told each secret that is read from a file, before it is used, so
 	// that it can be kept out of what is written. It may be nil.
-	Learn func(secret Secret)
+	Learn func(secret setting.Secret)
 	// Hooks are called as events and states come.
 	Hooks Hooks
 }

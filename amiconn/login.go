@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -74,7 +75,7 @@ func (s *Session) credentials() ([]frames.Header, error) {
 		return nil, &SessionError{ReasonAuth, errors.New("the answer to Challenge holds none: " + s.noChallenge())}
 	}
 	sum := md5.Sum([]byte(challenge + string(s.secret)))
-	s.key = Secret(hex.EncodeToString(sum[:]))
+	s.key = setting.Secret(hex.EncodeToString(sum[:]))
 	return append(headers, header("AuthType", "MD5"), header("Key", string(s.key)), header("Events", string(events))), nil
 }
 
@@ -82,7 +83,7 @@ func (s *Session) credentials() ([]frames.Header, error) {
 // or nothing if the secret or the key is in it, for a peer that echoes them
 // would have us publish them. It has to see the text before it is cut.
 func (s *Session) quote(text string) string {
-	for _, secret := range []Secret{s.secret, s.key} {
+	for _, secret := range []setting.Secret{s.secret, s.key} {
 		known := strings.ToLower(strings.TrimSpace(string(secret))) // as a header's value is read
 		if known != "" && strings.Contains(strings.ToLower(text), known) {
 			return secret.String()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -235,7 +236,7 @@ func TestLink_StreamsOutputOverTheFrameLimit(t *testing.T) {
 	const lines = 40_000
 	for name, sim := range map[string]amisim.Config{"new": {}, "old": {Version: "2.10.6"}, "proxy": {Proxy: "x", Version: "2.10.6"}, "without ActionID": {NoActionID: true}} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, sim, func(c *Config, _ *Deps) { c.MaxFrameBytes = 64 * KiB }, func(b *bench) {
+			inBubble(t, sim, func(c *Config, _ *Deps) { c.MaxFrameBytes = 64 * setting.KiB }, func(b *bench) {
 				b.up()
 				command := Action{Name: "Command", Headers: []frames.Header{header("Command", fmt.Sprint("long ", lines))}}
 				if r := b.do(command); r.Outcome != correlation.TooLarge || r.Cause == nil {
@@ -257,7 +258,7 @@ func TestLink_StreamsOutputOverTheFrameLimit(t *testing.T) {
 // The pieces of a long answer, of which only the first names the ActionID, are not
 // taken for answers without one.
 func TestLink_PiecesOfAnAnswerAreNotUnnamed(t *testing.T) {
-	inBubble(t, amisim.Config{NoActionID: true}, func(c *Config, _ *Deps) { c.MaxFrameBytes = 64 * KiB }, func(b *bench) {
+	inBubble(t, amisim.Config{NoActionID: true}, func(c *Config, _ *Deps) { c.MaxFrameBytes = 64 * setting.KiB }, func(b *bench) {
 		b.up()
 		time.Sleep(time.Second)
 		results := make(chan *correlation.Result, 2)

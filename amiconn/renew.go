@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // Renew makes the next logins go by what cfg says of user, secret and TLS; all
@@ -24,7 +26,7 @@ func (l *Link) Renew(cfg Config) bool {
 }
 
 // ReadSecret returns the secret as it is now, in its file if one is named.
-func (c *Config) ReadSecret() (Secret, error) {
+func (c *Config) ReadSecret() (setting.Secret, error) {
 	if c.SecretFile == "" {
 		return c.Secret, nil
 	}
@@ -50,7 +52,7 @@ func (c *Config) CheckFiles() []error {
 }
 
 // secret returns the secret to log in with.
-func (l *Link) secret(cfg *Config) (Secret, error) {
+func (l *Link) secret(cfg *Config) (setting.Secret, error) {
 	secret, err := cfg.ReadSecret()
 	if err != nil {
 		return "", err

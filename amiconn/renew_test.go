@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // secretIn makes the Link read its secret from a file that holds text, and
@@ -31,11 +32,11 @@ func secretIn(t *testing.T, c *Config, text string) (change func(text string)) {
 func TestRenew_TheSecretsFileIsReadWithEachLogin(t *testing.T) {
 	var write func(string)
 	var mu sync.Mutex
-	var learned []Secret
+	var learned []setting.Secret
 	users := map[string]string{"bridge": "first-one"}
 	inBubble(t, amisim.Config{Users: users}, func(c *Config, d *Deps) {
 		write = secretIn(t, c, "first-one\r\n")
-		d.Learn = func(s Secret) { mu.Lock(); defer mu.Unlock(); learned = append(learned, s) }
+		d.Learn = func(s setting.Secret) { mu.Lock(); defer mu.Unlock(); learned = append(learned, s) }
 	}, func(b *bench) {
 		b.up()
 		write("\xef\xbb\xbf" + testSecret + " \n")

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -103,8 +104,8 @@ type Session struct {
 	chunk  int // the most that one write may hold, 0 for any
 	pingID string
 
-	secret   Secret // as it was when the Session logged in
-	key      Secret // the answer to the challenge
+	secret   setting.Secret // as it was when the Session logged in
+	key      setting.Secret // the answer to the challenge
 	oldLists bool
 
 	nameless     bool        // an answer to us had no ActionID; the reader's own

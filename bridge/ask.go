@@ -12,6 +12,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -23,7 +25,7 @@ import (
 type ask struct {
 	endpoint *endpoint
 	subject  string
-	action   actionName
+	action   name.Action
 	to       string // the caller's inbox
 	options  options
 	request  request           // its headers until they have become a frame
@@ -31,9 +33,9 @@ type ask struct {
 	came     time.Time
 	here     bool // with the endpoint's goroutine, which may publish
 
-	server   *server         // that it is with, or nil
-	others   []*server       // that it has not been with, and may
-	declined *failure        // why the last one did not take it
+	server   *target         // that it is with, or nil
+	others   []*target       // that it has not been with, and may
+	declined *reply.Error    // why the last one did not take it
 	deadline time.Time       // of the reply, whoever gives it; from the first server on
 	headers  []frames.Header // in the server's charset
 	held     int64           // bytes that count at the endpoint
@@ -41,8 +43,8 @@ type ask struct {
 	intended bool            // its intent is recorded
 	asked    *asked          // for the audit; nil without one
 	keyed    *keyed          // as the first of its Ami-Idempotency-Key, or nil
-	stream   *stream         // of its parts, or nil
-	mask     mask            // of what Asterisk says
+	stream   *reply.Stream   // of its parts, or nil
+	mask     reply.Mask      // of what Asterisk says
 	counted  bool            // among the bridge's Actions in flight
 	after    func()          // called once the reply is out
 }
@@ -52,7 +54,7 @@ type ask struct {
 func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 	a := &ask{endpoint: e, subject: m.Subject, to: m.Reply, came: time.Now(), here: true}
 	var err error
-	a.action, err = parseActionName(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
+	a.action, err = name.ParseAction(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
 	if !e.routed && !e.every {
 		a.server = e.servers[0]
 	}
@@ -63,7 +65,7 @@ func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 	if a.request, bad = parseRequest(a.action, m.Data); err == nil {
 		err = bad
 	}
-	a.asked = e.b.audit.asked(a, m, bad == nil)
+	a.asked = e.shared.audit.asked(m, a.action.String(), a.options.requester, a.request.fields, bad == nil)
 	a.options.requester, a.request.fields = "", nil
 	if err == nil && a.options.key != "" {
 		a.body = sha256.Sum256(m.Data)
@@ -76,7 +78,7 @@ func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 func (a *ask) fanOut() {
 	servers, err := a.members()
 	if err != nil {
-		a.refuse(badRequest(err))
+		a.refuse(reply.BadRequest(err))
 		return
 	}
 	if !a.hold() {
@@ -101,27 +103,25 @@ func (a *ask) fanOut() {
 
 // endOf returns what publishes the end behind so many replies.
 func (a *ask) endOf(replies int) func() {
-	replier, to := a.endpoint.b.replier, a.to
-	return func() { replier.end(to, replies) }
+	replier, to := a.endpoint.shared.replier, a.to
+	return func() { replier.End(to, replies) }
 }
 
 // members are the servers that a request to all is for: those of Ami-Group, or
 // all.
-func (a *ask) members() ([]*server, error) {
-	if a.options.group == (serverName{}) {
+func (a *ask) members() ([]*target, error) {
+	if a.options.group == (name.Server{}) {
 		return a.endpoint.servers, nil
 	}
-	for _, e := range a.endpoint.b.endpoints {
-		if e.group && e.name == a.options.group.text {
-			return e.servers, nil
-		}
+	if servers := a.endpoint.groups[a.options.group.String()]; servers != nil {
+		return servers, nil
 	}
-	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.text)
+	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.String())
 }
 
 // begin lets a on its way, if it is no repeat of another.
 func (a *ask) begin() {
-	if a.counted = a.endpoint.b.inFlight.enter(); !a.counted {
+	if a.counted = a.endpoint.shared.inFlight.enter(); !a.counted {
 		a.refuse(refusalOf(amiconn.ErrStopping, 0))
 		return
 	}
@@ -129,9 +129,11 @@ func (a *ask) begin() {
 		a.refuse(tooMuchHeld())
 		return
 	}
-	if a.options.key == "" || a.endpoint.b.repeats.claim(a) {
+	if a.options.key == "" {
 		a.proceed()
+		return
 	}
+	a.endpoint.shared.repeats.claim(a.key(), a)
 }
 
 // proceed gives the Action to the next server that may have it. Without one it
@@ -168,7 +170,7 @@ func (a *ask) choose() bool {
 
 // decline notes why a server does not have the Action, and when the first of
 // all can be asked again.
-func (a *ask) decline(fail *failure) {
+func (a *ask) decline(fail *reply.Error) {
 	if last := a.declined; last != nil && last.RetryAfter > 0 && (fail.RetryAfter == 0 || last.RetryAfter < fail.RetryAfter) {
 		fail.RetryAfter = last.RetryAfter
 	}
@@ -178,7 +180,7 @@ func (a *ask) decline(fail *failure) {
 // submit sends the Action, with AUDIT=strict once its intent is stored, which
 // nobody waits for: a goes on where that is heard of.
 func (a *ask) submit() {
-	audit := a.endpoint.b.audit
+	audit := a.endpoint.shared.audit
 	if !audit.strict() {
 		a.send()
 		return
@@ -186,13 +188,15 @@ func (a *ask) submit() {
 	// A caller must not make as many intents as it likes of what cannot be sent.
 	err := a.server.link.Room(wireSize(a.headers))
 	if err != nil && !audit.refusals.few(a.server.cfg.Name, a.action.String()) {
-		a.server.watchActions(errors.Is(err, amiconn.ErrBusy))
+		a.server.pressure(errors.Is(err, amiconn.ErrBusy))
 		a.decline(a.server.refusal(err))
 		a.proceed()
 		return
 	}
 	a.here = false
-	audit.intend(a, func(err error) {
+	q := a.audited()
+	a.intended = true
+	audit.intend(q, func(err error) {
 		if err != nil {
 			a.refuse(auditUnavailable(err))
 			return
@@ -206,18 +210,18 @@ func (a *ask) submit() {
 func (a *ask) send() {
 	timeout := time.Until(a.deadline)
 	if timeout <= 0 {
-		a.refuse(&failure{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
+		a.refuse(&reply.Error{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
 		return
 	}
 	server := a.server
-	a.mask = mask{off: server.permits.Load().policy.showsSecrets(a.action)}
+	a.mask = reply.Mask{Off: server.permits.Load().policy.ShowsSecrets(a.action)}
 	action := amiconn.Action{
 		Name: a.action.String(), Headers: a.headers, Timeout: timeout,
 		WaitComplete: a.waits(), Done: a.finish,
 	}
 	if a.options.stream {
 		a.stream = a.newStream()
-		action.Part = a.stream.take
+		action.Part = a.stream.Take
 	}
 	// The call may end before Do returns.
 	here, headers := a.here, a.request.headers
@@ -226,7 +230,7 @@ func (a *ask) send() {
 		a.letGo()
 	}
 	_, err := server.link.Do(action)
-	server.watchActions(errors.Is(err, amiconn.ErrBusy))
+	server.pressure(errors.Is(err, amiconn.ErrBusy))
 	if err == nil {
 		return
 	}
@@ -242,21 +246,21 @@ func (a *ask) finish(r *correlation.Result) {
 	server := a.server
 	if a.failsOver(r) {
 		r.Release()
-		server.watchActions(false)
+		server.pressure(false)
 		a.submit()
 		return
 	}
-	fail := failureOf(r)
+	fail := reply.ErrorOf(r)
 	a.count(resultOf(fail), fail)
-	a.mask.result(r)
+	a.mask.Result(r)
 	head := a.head()
-	head.actionID, head.stream, head.masked = r.ActionID, a.stream, a.mask.names
-	a.endpoint.b.audit.outcome(a, r, fail)
-	body := appendReply(nil, head, r, fail)
+	head.ActionID, head.Stream, head.Masked = r.ActionID, a.stream, a.mask.Names
+	a.endpoint.shared.audit.outcome(a.audited(), r, fail)
+	body := reply.Append(nil, head, r, fail)
 	a.settle(body, fail)
-	a.endpoint.b.replier.queue(reply{
-		to: a.to, body: body, failure: fail, head: head, stream: a.stream,
-		done: func() { r.Release(); a.ended(); server.watchActions(false) },
+	a.endpoint.shared.replier.Queue(reply.Message{
+		To: a.to, Body: body, Error: fail, Head: head, Stream: a.stream,
+		Done: func() { r.Release(); a.ended(); server.pressure(false) },
 	})
 }
 
@@ -267,42 +271,42 @@ func (a *ask) failsOver(r *correlation.Result) bool {
 }
 
 // refuse answers a request that was not given to Asterisk.
-func (a *ask) refuse(fail *failure) {
+func (a *ask) refuse(fail *reply.Error) {
 	a.count(resultRefused, fail)
-	a.endpoint.b.audit.outcome(a, nil, fail)
+	a.endpoint.shared.audit.outcome(a.audited(), nil, fail)
 	head := a.head()
-	body := appendReply(nil, head, nil, fail)
+	body := reply.Append(nil, head, nil, fail)
 	a.settle(body, fail)
-	a.answer(reply{body: body, failure: fail, head: head})
+	a.answer(reply.Message{Body: body, Error: fail, Head: head})
 }
 
 // answer replies without a call of Asterisk's, which would bound the replier's
 // queue: the endpoint's goroutine publishes itself.
-func (a *ask) answer(r reply) {
-	r.to, r.done = a.to, a.ended
+func (a *ask) answer(r reply.Message) {
+	r.To, r.Done = a.to, a.ended
 	if a.here {
-		a.endpoint.b.replier.publish(r)
+		a.endpoint.shared.replier.Publish(r)
 		return
 	}
-	a.endpoint.b.replier.queue(r)
+	a.endpoint.shared.replier.Queue(r)
 }
 
 // ended is called once the reply is out.
 func (a *ask) ended() {
 	if a.stream != nil {
-		a.stream.end()
+		a.stream.End()
 	}
 	if a.after != nil {
 		a.after()
 	}
 	a.endpoint.held.give(a.held)
 	if a.counted {
-		a.endpoint.b.inFlight.leave()
+		a.endpoint.shared.inFlight.leave()
 	}
 }
 
 // count notes what became of a, at its endpoint and at its server.
-func (a *ask) count(r result, fail *failure) {
+func (a *ask) count(r result, fail *reply.Error) {
 	took := time.Since(a.came)
 	a.endpoint.tally.add(r, fail, took)
 	if a.server != nil {
@@ -312,15 +316,28 @@ func (a *ask) count(r result, fail *failure) {
 
 // head is what the bridge itself knows of a. Without a server it is the
 // endpoint that answers.
-func (a *ask) head() replyHead {
-	h := replyHead{server: a.endpoint.name, node: a.endpoint.b.cfg.Node, action: a.action.String(), requestID: a.request.requestID}
+func (a *ask) head() reply.Head {
+	h := reply.Head{Server: a.endpoint.name, Node: a.endpoint.shared.node, Action: a.action.String(), RequestID: a.request.requestID}
 	if a.server != nil {
-		h.server = a.server.cfg.Name
+		h.Server = a.server.cfg.Name
 	}
 	return h
 }
 
+// audited is a as the audit records it.
+func (a *ask) audited() *auditRequest {
+	return &auditRequest{
+		to: a.to, subject: a.subject, action: a.action.String(), server: a.head().Server, requestID: a.request.requestID,
+		came: a.came, deadline: a.deadline, intended: a.intended, asked: a.asked,
+	}
+}
+
 // waits reports whether the reply is to be that of the OriginateResponse.
 func (a *ask) waits() bool {
-	return a.options.complete && a.action.is("Originate") && isAsync(a.headers)
+	return a.options.complete && a.action.Is("Originate") && isAsync(a.headers)
+}
+
+func (a *ask) newStream() *reply.Stream {
+	all := a.endpoint.shared
+	return reply.NewStream(a.to, a.server.cfg.Name, &a.server.streamed, all.replier, all.probes, &a.mask)
 }

@@ -18,10 +18,14 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
-)
 
-// AuditStream is the name of the stream that holds the audit's records.
-const AuditStream = "AMI_AUDIT"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
 
 const (
 	// auditQueueBytes bounds the records that wait to be stored. When it is full
@@ -35,16 +39,16 @@ const (
 // audit records what was asked for and what became of it. Whoever records never
 // waits: the records are the journal's from then on.
 type audit struct {
-	mode      Audit
+	mode      config.Audit
 	prefix    string // of the subjects
 	node, run string // run names this process
 	concealer concealer
-	journal   *journal
+	journal   queue
 	log       *zap.Logger
 	asks      atomic.Uint64
 	stored    atomic.Uint64
 	lost      atomic.Uint64
-	told      sum // of those lost
+	told      clock.Sum // of those lost
 	refusals  refusals
 
 	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
@@ -71,32 +75,39 @@ const (
 	chainUnknown = "unknown" // the last one stored could not be had
 )
 
-func newAudit(cfg *Config, c *conn, log *zap.Logger) *audit {
+// queue is where records wait to be stored: a journal, of auditQueueBytes.
+type queue interface {
+	Write(journal.Entry) error
+	SetUnheard(on bool)
+	IsUnheard() bool
+}
+
+// newAudit returns the audit of what is asked for at endpoints, whose records q
+// stores. Until the ends of the chains are known records follow nothing.
+func newAudit(cfg *config.Config, endpoints []string, q queue, log *zap.Logger) *audit {
 	log = log.Named("audit")
-	return &audit{
+	d := &audit{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
 		run:       strings.ToLower(rand.Text()[:12]),
 		concealer: newConcealer(cfg.Secrets()),
-		journal:   newJournal(c, auditQueueBytes, log), log: log,
+		journal:   q, log: log,
 		chains:   make(map[string]*chain),
 		refusals: refusals{span: refusalSpan, of: make(map[refusalKey]*refused)},
 	}
-}
-
-// start is called before run. Until the ends of the chains are known records
-// follow nothing.
-func (d *audit) start(endpoints []*endpoint) {
-	for _, e := range endpoints {
-		d.chains[e.name] = &chain{prev: chainUnknown}
+	for _, name := range endpoints {
+		d.chains[name] = &chain{prev: chainUnknown}
 	}
+	// What nobody may store is worth publishing.
+	d.journal.SetUnheard(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
+	return d
 }
 
 // seen hears how the stream stands, from the goroutine that looks at it. Once it
 // is there, and answers, the chains are to go on from its records.
-func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamState) {
+func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streams.State) {
 	switch {
 	case d.off() || d.followed:
-	case state.there(), state == streamOff:
+	case state.There(), state == streams.Off:
 		if err := d.follow(ctx, js); err != nil {
 			if !d.lostEnds {
 				d.lostEnds = true
@@ -105,8 +116,8 @@ func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamSt
 			return
 		}
 		d.followed = true
-		d.journal.unheard.Store(false)
-	case state == streamNoJetStream && d.journal.unheard.Load() && !d.warned:
+		d.journal.SetUnheard(false)
+	case state == streams.NoJetStream && d.journal.IsUnheard() && !d.warned:
 		d.warned = true
 		d.log.Warn("no JetStream: audit records are published at most once")
 	}
@@ -115,9 +126,9 @@ func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streamSt
 // follow finds the end of each chain in the stream, for the records that have
 // none before them in this run.
 func (d *audit) follow(ctx context.Context, js jetstream.JetStream) error {
-	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+	ctx, cancel := context.WithTimeout(ctx, streams.QuestionTimeout)
 	defer cancel()
-	stream, err := js.Stream(ctx, AuditStream)
+	stream, err := js.Stream(ctx, streams.AuditStream)
 	if err != nil {
 		return err
 	}
@@ -140,15 +151,15 @@ func (d *audit) follow(ctx context.Context, js jetstream.JetStream) error {
 }
 
 // off reports whether nothing is recorded.
-func (d *audit) off() bool { return d.mode == AuditOff }
+func (d *audit) off() bool { return d.mode == config.AuditOff }
 
 // strict reports whether an Action goes out only behind its intent.
-func (d *audit) strict() bool { return d.mode == AuditStrict }
+func (d *audit) strict() bool { return d.mode == config.AuditStrict }
 
 // intend records that a is about to be given to its server, and calls then
 // once: with nil when the record is stored, otherwise with why it is not known
 // to be. It calls then at once, or later on another goroutine.
-func (d *audit) intend(a *ask, then func(error)) {
+func (d *audit) intend(a *auditRequest, then func(error)) {
 	var over atomic.Bool
 	end := func(err error) {
 		if !over.Swap(true) {
@@ -157,9 +168,8 @@ func (d *audit) intend(a *ask, then func(error)) {
 	}
 	r, wait := d.record(a), min(intentTimeout, time.Until(a.deadline))
 	r.Phase = "intent"
-	a.intended = true
 	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
-	err := d.write(r.Server, a.action.String(), r, false, func(err error) {
+	err := d.write(r.Server, a.action, r, false, func(err error) {
 		timer.Stop()
 		end(err)
 	})
@@ -180,11 +190,11 @@ func (d *audit) write(server, action string, record any, must bool, done func(er
 	defer d.mu.Unlock()
 	c := d.chains[server]
 	d.records++
-	msg := nats.NewMsg(d.prefix + server + "." + token([]byte(d.concealer.Value(action))))
+	msg := nats.NewMsg(d.prefix + server + "." + subject.Token([]byte(d.concealer.Value(action))))
 	msg.Data = c.link(text, d.run)
 	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
-	msg.Header.Set(jetstream.ExpectedStreamHeader, AuditStream)
-	err = d.journal.write(journalEntry{msg: msg, must: must, done: func(_ *jetstream.PubAck, err error) {
+	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.AuditStream)
+	err = d.journal.Write(journal.Entry{Msg: msg, Must: must, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			d.lost.Add(1)
 		} else {
@@ -216,9 +226,9 @@ func encode(record any) ([]byte, error) {
 
 // link completes a record's text with its place in the chain.
 func (c *chain) link(text []byte, run string) []byte {
-	text = appendMember(text, "run", run)
+	text = jsontext.AppendMember(text, "run", run)
 	text = strconv.AppendUint(append(text, `,"seq":`...), c.seq+1, 10)
-	text = appendMember(text, "prev", c.prev)
+	text = jsontext.AppendMember(text, "prev", c.prev)
 	if c.lost > 0 {
 		text = strconv.AppendUint(append(text, `,"lost":`...), c.lost, 10)
 	}
@@ -232,7 +242,7 @@ func digest(record []byte) string {
 
 // tellLost logs what was lost. It is for the status goroutine.
 func (d *audit) tellLost() {
-	if n, _ := d.told.due(d.lost.Load(), time.Now()); n > 0 {
+	if n, _ := d.told.Due(d.lost.Load(), time.Now()); n > 0 {
 		d.log.Error("audit records lost", zap.Uint64("count", n))
 	}
 }

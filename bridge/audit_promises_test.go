@@ -3,7 +3,6 @@ package bridge
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +13,10 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -33,59 +36,28 @@ func TestAudit_AnIntentWaitsNoLongerThanTheRequest(t *testing.T) {
 	}
 }
 
-// With AUDIT=strict nothing is sent whose intent does not fit into the queue.
-func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Audit = AuditStrict })
-	full := a.audit.journal
-	full.mu.Lock()
-	limit := full.limit
-	full.limit = 0
-	full.mu.Unlock()
-	if kind, sent, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "audit_unavailable" || sent != "no" {
-		t.Errorf("it ends with %s, sent %s", kind, sent)
-	}
-	if n := a.sims["pbx1"].Received("CoreStatus"); n != 0 {
-		t.Errorf("it was sent %d times", n)
-	}
-	full.mu.Lock()
-	full.limit = limit
-	full.mu.Unlock()
-	if kind, _, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "" {
-		t.Errorf("with room again it ends with %s", kind)
-	}
-}
-
-// answerAs answers, in place of JetStream, what is asked on subject.
-func answerAs(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg) *nats.Msg) {
-	t.Helper()
-	_, err := nc.Subscribe(subject, func(m *nats.Msg) { _ = m.RespondMsg(answer(m)) })
-	if err := errors.Join(err, nc.Flush()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // What ends a chain is unknown unless the stream says so: an error is not the
 // answer that there is none.
 func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
-	nc, js := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
-	info, err := json.Marshal(jetstream.StreamInfo{Config: jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true}})
+	nc, js := natstest.Client(t, natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
+	info, err := json.Marshal(jetstream.StreamInfo{Config: jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answerAs(t, nc, "$JS.API.STREAM.INFO."+AuditStream, func(*nats.Msg) *nats.Msg { return &nats.Msg{Data: info} })
+	natstest.Answer(t, nc, "$JS.API.STREAM.INFO."+streams.AuditStream, func(*nats.Msg) *nats.Msg { return &nats.Msg{Data: info} })
 	status := "503"
-	answerAs(t, nc, "$JS.API.DIRECT.GET."+AuditStream+".>", func(*nats.Msg) *nats.Msg {
+	natstest.Answer(t, nc, "$JS.API.DIRECT.GET."+streams.AuditStream+".>", func(*nats.Msg) *nats.Msg {
 		return &nats.Msg{Header: nats.Header{"Status": {status}, "Description": {"what it says"}}}
 	})
 	core, lines := observer.New(zap.WarnLevel)
 	d := testAudit(zap.New(core))
-	d.start([]*endpoint{{name: "pbx1"}})
-	d.seen(t.Context(), js, streamOK)
+	d.chains["pbx1"] = &chain{prev: chainUnknown}
+	d.seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != chainUnknown || d.followed || lines.Len() != 1 {
 		t.Errorf("after an error it follows %s; told: %v", prev, lines.All())
 	}
 	status = "404"
-	d.seen(t.Context(), js, streamOK)
+	d.seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != chainGenesis || !d.followed {
 		t.Errorf("of an empty stream it follows %s", prev)
 	}
@@ -95,45 +67,24 @@ func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 // of what was sent.
 func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
 	d := testAudit(zap.NewNop())
-	d.journal.limit = 64 << 10
+	fakeOf(d).Limit = 64 << 10
 	intend := func() (refused bool) {
-		d.intend(testAsk(d, "Ping"), func(err error) { refused = errors.Is(err, errJournalFull) })
+		d.intend(testAsk(d, "Ping"), func(err error) { refused = errors.Is(err, journal.ErrFull) })
 		return refused
 	}
 	for !intend() { // what is not must
 	}
 	lost := d.lost.Load()
 	d.repeat(testAsk(d, "Ping"), nil)
-	d.outcome(testAsk(d, "Ping"), nil, &failure{Kind: "busy", Sent: "no"})
+	d.outcome(testAsk(d, "Ping"), nil, &reply.Error{Kind: "busy", Sent: "no"})
 	if d.lost.Load() != lost+2 {
 		t.Error("a repeat or a refusal finds room in the last quarter")
 	}
 	for _, sent := range []string{"yes", "unknown"} {
-		d.outcome(testAsk(d, "Ping"), &correlation.Result{}, &failure{Kind: "timeout", Sent: sent})
+		d.outcome(testAsk(d, "Ping"), &correlation.Result{}, &reply.Error{Kind: "timeout", Sent: sent})
 	}
 	d.outcome(testAsk(d, "Ping"), &correlation.Result{}, nil)
 	if d.lost.Load() != lost+2 {
 		t.Errorf("%d outcomes of what was sent find no room", d.lost.Load()-lost-2)
-	}
-}
-
-// A record counts as stored when AMI_AUDIT says so, not when another stream does.
-func TestJournal_AnotherStreamsWordDoesNotCount(t *testing.T) {
-	nc, _ := clientOf(t, serveNATS(t, func(o *natsserver.Options) { o.JetStream = false }).ClientURL())
-	names := make(chan string, 2)
-	names <- "OTHER"
-	names <- "NOTES"
-	answerAs(t, nc, "notes.a", func(m *nats.Msg) *nats.Msg {
-		return &nats.Msg{Data: []byte(`{"stream":"` + <-names + `","seq":1}`)}
-	})
-	j := newJournal(connOf(t, nc), 1<<20, zap.NewNop())
-	told := make(chan string, 2)
-	batch := []journalEntry{{msg: note(1), done: func(ack *jetstream.PubAck, err error) { told <- ack.Stream }}}
-	again, err := j.storeBatch(t.Context(), batch)
-	if len(again) != 1 || err == nil || !strings.Contains(err.Error(), "OTHER") {
-		t.Errorf("another stream's word: %d are tried again, %v", len(again), err)
-	}
-	if again, err = j.storeBatch(t.Context(), again); len(again) != 0 || err != nil || <-told != "NOTES" || len(told) != 0 {
-		t.Errorf("its own: %d are tried again, %v", len(again), err)
 	}
 }

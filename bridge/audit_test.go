@@ -13,11 +13,17 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&Config{Node: "b1", SubjectPrefix: "ami"}, newConn("control", log), log)
+	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, nil, &journaltest.Fake{Limit: auditQueueBytes}, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -27,12 +33,12 @@ func testAudit(log *zap.Logger) *audit {
 func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	d := testAudit(zap.New(core))
-	d.journal.limit = 8 << 10
+	fakeOf(d).Limit = 8 << 10
 	write := func() error { return d.write("pbx1", "Ping", &auditRecord{}, false, nil) }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
 		switch err := write(); {
-		case errors.Is(err, errJournalFull):
+		case errors.Is(err, journal.ErrFull):
 			lost++
 		case err != nil:
 			t.Fatal(err)
@@ -48,15 +54,15 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	if d.lost.Load() != 3 || queued < 5 {
 		t.Errorf("%d queued, %d lost", queued, d.lost.Load())
 	}
-	batch := d.journal.take(queued)
+	batch := fakeOf(d).Take(queued)
 	for _, e := range batch {
-		d.journal.finish(e, nil, nil)
+		fakeOf(d).Finish(e, nil, nil)
 	}
 	if err := write(); err != nil {
 		t.Fatal(err)
 	}
-	next := string(d.journal.take(1)[0].msg.Data)
-	if want := `"prev":"` + digest(batch[queued-1].msg.Data) + `","lost":3}`; !strings.HasSuffix(next, want) {
+	next := string(fakeOf(d).Take(1)[0].Msg.Data)
+	if want := `"prev":"` + digest(batch[queued-1].Msg.Data) + `","lost":3}`; !strings.HasSuffix(next, want) {
 		t.Errorf("the next record is %s, want it to end in %s", next, want)
 	}
 	if d.stored.Load() != uint64(queued) {
@@ -69,7 +75,7 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.journal.take(1)[0].msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
+	if got := fakeOf(d).Take(1)[0].Msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
 		t.Errorf("subject %s", got)
 	}
 }
@@ -85,20 +91,20 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 		}
 	}
 	seqs := map[string]int{}
-	for i, e := range d.journal.take(3) {
-		if id, want := e.msg.Header.Get(jetstream.MsgIDHeader), fmt.Sprint("b1.", d.run, ".", i+1); id != want {
+	for i, e := range fakeOf(d).Take(3) {
+		if id, want := e.Msg.Header.Get(jetstream.MsgIDHeader), fmt.Sprint("b1.", d.run, ".", i+1); id != want {
 			t.Errorf("record %d has the id %s, want %s", i, id, want)
 		}
-		if stream := e.msg.Header.Get(jetstream.ExpectedStreamHeader); stream != AuditStream {
+		if stream := e.Msg.Header.Get(jetstream.ExpectedStreamHeader); stream != streams.AuditStream {
 			t.Errorf("record %d is for the stream %q", i, stream)
 		}
 		var r struct {
 			Run string
 			Seq int
 		}
-		seqs[e.msg.Subject]++
-		if err := json.Unmarshal(e.msg.Data, &r); err != nil || r.Run != d.run || r.Seq != seqs[e.msg.Subject] || !strings.Contains(string(e.msg.Data), "<a & b>") {
-			t.Errorf("record %d is %s (%v)", i, e.msg.Data, err)
+		seqs[e.Msg.Subject]++
+		if err := json.Unmarshal(e.Msg.Data, &r); err != nil || r.Run != d.run || r.Seq != seqs[e.Msg.Subject] || !strings.Contains(string(e.Msg.Data), "<a & b>") {
+			t.Errorf("record %d is %s (%v)", i, e.Msg.Data, err)
 		}
 	}
 }
@@ -108,23 +114,23 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
 	d := testAudit(zap.New(core))
-	d.seen(t.Context(), nil, streamNoJetStream) // records wait
+	d.seen(t.Context(), nil, streams.NoJetStream) // records wait
 	if lines.Len() != 0 {
 		t.Errorf("told: %v", lines.All())
 	}
-	d.journal.unheard.Store(true) // they do not
+	d.journal.SetUnheard(true) // they do not
 	for range 2 {
-		d.seen(t.Context(), nil, streamNoJetStream)
+		d.seen(t.Context(), nil, streams.NoJetStream)
 	}
 	if told := lines.FilterMessage("no JetStream: audit records are published at most once").Len(); told != 1 || lines.Len() != 1 {
 		t.Errorf("told: %v", lines.All())
 	}
-	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
-	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	config := jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	if d.seen(t.Context(), js, streamOK); d.journal.unheard.Load() || !d.followed {
+	if d.seen(t.Context(), js, streams.OK); d.journal.IsUnheard() || !d.followed {
 		t.Error("the stream is there, and records are not stored")
 	}
 }
@@ -132,8 +138,8 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 // A record that was made before the end of its chain was known stands by itself:
 // the chain goes on from it, not from what is stored.
 func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
-	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
-	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	config := jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
@@ -143,15 +149,17 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 		}
 	}
 	d := testAudit(zap.NewNop())
-	d.start([]*endpoint{{name: "pbx1"}, {name: "pbx2"}, {name: "pbx3"}})
+	for _, name := range []string{"pbx1", "pbx2", "pbx3"} {
+		d.chains[name] = &chain{prev: chainUnknown}
+	}
 	if err := d.write("pbx1", "Ping", &auditRecord{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	first := d.journal.take(1)[0].msg.Data
+	first := fakeOf(d).Take(1)[0].Msg.Data
 	if !strings.Contains(string(first), `"prev":"unknown"`) {
 		t.Errorf("the first is %s", first)
 	}
-	d.seen(t.Context(), js, streamOK)
+	d.seen(t.Context(), js, streams.OK)
 	for server, want := range map[string]string{"pbx1": digest(first), "pbx2": digest([]byte("{}")), "pbx3": chainGenesis} {
 		if got := d.chains[server].prev; got != want {
 			t.Errorf("%s goes on from %s, want %s", server, got, want)
@@ -164,24 +172,24 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
 	d := testAudit(zap.New(core))
-	_, js := clientOf(t, startNATS(t, t.TempDir(), 0).ClientURL())
-	config := jetstream.StreamConfig{Name: AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
+	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	config := jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := js.Publish(t.Context(), "ami.audit.pbx1.Ping", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	d.start([]*endpoint{{name: "pbx1"}})
+	d.chains["pbx1"] = &chain{prev: chainUnknown}
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 {
-		d.seen(late, js, streamOK)
+		d.seen(late, js, streams.OK)
 	}
 	if prev := d.chains["pbx1"].prev; prev != chainUnknown || lines.Len() != 1 {
 		t.Errorf("before an answer it follows %s; told: %v", prev, lines.All())
 	}
-	d.seen(t.Context(), js, streamOK)
+	d.seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != digest([]byte("{}")) {
 		t.Errorf("it follows %s, not the last record stored", prev)
 	}
@@ -195,3 +203,6 @@ func recordOf(t *testing.T, m *nats.Msg) (r auditRecord) {
 	}
 	return r
 }
+
+// fakeOf is where the records of d wait.
+func fakeOf(d *audit) *journaltest.Fake { return d.journal.(*journaltest.Fake) }

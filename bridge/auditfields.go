@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 )
 
@@ -64,7 +66,7 @@ func (c concealer) fields(action string, fields []auditField) (object json.RawMe
 			continue
 		}
 		read += f.size()
-		member := appendString(nil, c.text(f.name, maxEventToken))
+		member := jsontext.AppendString(nil, c.text(f.name, subject.MaxToken))
 		member = append(member, ':')
 		for i := range f.values {
 			f.values[i] = c.value(action, f.name, f.values[i], h)

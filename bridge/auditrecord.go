@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -73,16 +75,27 @@ const (
 	maxRequestInfo = 4 << 10
 )
 
-// asked returns what is to be recorded of a, which came as m, nil if nothing is.
-// What could not be read has no fields.
-func (d *audit) asked(a *ask, m *nats.Msg, read bool) *asked {
+// auditRequest is a request as it is recorded.
+type auditRequest struct {
+	to, subject    string
+	action         string
+	server         string // or the endpoint's name while none is chosen
+	requestID      string
+	came, deadline time.Time
+	intended       bool   // its intent is recorded
+	asked          *asked // nil if nothing is recorded
+}
+
+// asked returns what is to be recorded of a request for action that came as m, nil
+// if nothing is. What could not be read has no fields.
+func (d *audit) asked(m *nats.Msg, action, requester string, fields []auditField, read bool) *asked {
 	if d.off() {
 		return nil
 	}
 	k := &asked{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
-	k.requester = d.concealer.text(a.options.requester, maxRequester)
+	k.requester = d.concealer.text(requester, maxRequester)
 	if read {
-		k.fields, k.omitted = d.concealer.fields(a.action.String(), a.request.fields)
+		k.fields, k.omitted = d.concealer.fields(action, fields)
 	}
 	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
 		k.info = d.requestInfo(values[0])
@@ -108,14 +121,14 @@ func (d *audit) requestInfo(header string) *requestInfo {
 }
 
 // record returns what is known of a while it lasts.
-func (d *audit) record(a *ask) *auditRecord {
+func (d *audit) record(a *auditRequest) *auditRecord {
 	inbox, _, _ := strings.Cut(a.to, ".")
 	return &auditRecord{
-		At: stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.head().server,
-		Action:  d.concealer.text(a.action.String(), maxAuditText),
+		At: clock.Stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.server,
+		Action:  d.concealer.text(a.action, maxAuditText),
 		Subject: d.concealer.text(a.subject, maxAuditText), Inbox: d.concealer.text(inbox, maxAuditText),
 		Requester: a.asked.requester, RequestInfo: a.asked.info,
-		RequestID: d.concealer.text(a.request.requestID, maxRequestID),
+		RequestID: d.concealer.text(a.requestID, maxRequestID),
 		BodyBytes: a.asked.bytes, Fields: a.asked.fields, FieldsOmitted: a.asked.omitted,
 		Decision: "allowed",
 	}
@@ -123,8 +136,8 @@ func (d *audit) record(a *ask) *auditRecord {
 
 // outcome records the end of a: what Asterisk said, if it was asked, and why
 // there is no good answer, if there is none.
-func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
-	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.head().server, a.action.String(), fail.Kind, a.intended) {
+func (d *audit) outcome(a *auditRequest, r *correlation.Result, fail *reply.Error) {
+	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.server, a.action, fail.Kind, a.intended) {
 		return
 	}
 	record := d.record(a)
@@ -144,8 +157,8 @@ func (d *audit) outcome(a *ask, r *correlation.Result, fail *failure) {
 
 // repeat records that a was answered with the outcome of an earlier request of
 // its key, and so was not sent.
-func (d *audit) repeat(a *ask, fail *failure) {
-	if d.off() || !d.refusals.own(a.head().server, a.action.String(), "repeat", false) {
+func (d *audit) repeat(a *auditRequest, fail *reply.Error) {
+	if d.off() || !d.refusals.own(a.server, a.action, "repeat", false) {
 		return
 	}
 	record := d.record(a)
@@ -155,36 +168,38 @@ func (d *audit) repeat(a *ask, fail *failure) {
 
 // end writes the last record of a, which ended because of fail if that is not
 // nil.
-func (d *audit) end(a *ask, record *auditRecord, fail *failure) {
+func (d *audit) end(a *auditRequest, record *auditRecord, fail *reply.Error) {
 	if fail != nil {
 		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxAuditValue)
 	}
-	took := millis(time.Since(a.came))
+	took := clock.Millis(time.Since(a.came))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record.Server, a.action.String(), record, record.Sent != "no", nil)
+	_ = d.write(record.Server, a.action, record, record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells
 // how one that was allowed ended.
-func decisionOf(fail *failure) (decision, rule string) {
-	if fail.rule != "" {
-		return "refused", fail.rule
+func decisionOf(fail *reply.Error) (decision, rule string) {
+	if fail.Rule != "" {
+		return "refused", fail.Rule
 	}
 	switch fail.Kind {
-	case "bad_request", kindNoInbox:
+	case "bad_request", reply.KindNoInbox:
 		return "refused", fail.Kind + ": " + fail.Message
 	}
 	return "allowed", ""
 }
 
-// kindNoInbox is the outcome of a request that nobody may be told of.
-const kindNoInbox = "no_inbox"
-
 // auditUnavailable is the refusal of an Action whose intent is not stored.
-func auditUnavailable(err error) *failure {
-	return &failure{
+func auditUnavailable(err error) *reply.Error {
+	return &reply.Error{
 		Code: 503, Kind: "audit_unavailable", Sent: "no", RetryAfter: intentTimeout.Milliseconds(),
 		Message: "the record of intent is not stored, without which BRIDGE_AUDIT=strict sends nothing: " + err.Error(),
 	}
 }
+
+const maxRequester = 256
+
+// maxRequestID bounds what is echoed into a reply.
+const maxRequestID = 256

@@ -10,6 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
@@ -19,35 +22,33 @@ const knownSecret, shortSecret = "k9x7", "q9z"
 
 // secretiveAudit is an audit of pbx1 that knows both.
 func secretiveAudit() *audit {
-	cfg := &Config{Node: "b1", SubjectPrefix: "ami", Servers: []ServerConfig{DefaultServerConfig(), DefaultServerConfig()}}
+	cfg := &config.Config{Node: "b1", SubjectPrefix: "ami", Servers: []config.ServerConfig{config.DefaultServerConfig(), config.DefaultServerConfig()}}
 	cfg.Servers[0].Secret, cfg.Servers[1].Secret = knownSecret, shortSecret
-	d := newAudit(cfg, newConn("control", zap.NewNop()), zap.NewNop())
+	d := newAudit(cfg, nil, &journaltest.Fake{Limit: auditQueueBytes}, zap.NewNop())
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
 
 // askOf is a request for action on subject, answered at to, that holds text
 // wherever a caller may write.
-func askOf(d *audit, subject, action, to, text string) *ask {
+func askOf(d *audit, subject, action, to, text string) *auditRequest {
 	msg := &nats.Msg{Subject: subject, Reply: to, Data: []byte(`{"Note":"` + text + `"}`), Header: nats.Header{
 		"Nats-Request-Info": {`{"acc":"` + text + `","svc":"` + text + `","user":"` + text + `","name":"` + text + `","name_tag":"` + text +
 			`","issuer_key":"` + text + `","host":"` + text + `","server":"` + text + `"}`},
 	}}
-	a := &ask{
-		endpoint: &endpoint{b: &Bridge{cfg: Config{Node: "b1"}, audit: d}, name: "pbx1"}, subject: subject, action: actionName{action}, to: to, came: time.Now(),
+	fields := []auditField{{name: "Note", values: []string{text}}}
+	return &auditRequest{
+		server: "pbx1", subject: subject, action: action, to: to, came: time.Now(), requestID: text,
+		asked: d.asked(msg, action, text, fields, true),
 	}
-	a.options.requester, a.request.requestID = text, text
-	a.request.fields = []auditField{{name: "Note", values: []string{text}}}
-	a.asked = d.asked(a, msg, true)
-	return a
 }
 
 // recorded returns the records that wait to be stored, with their subjects.
 func recorded(d *audit) string {
 	var all strings.Builder
-	for _, e := range d.journal.take(100) {
-		all.WriteString(e.msg.Subject)
-		all.Write(e.msg.Data)
+	for _, e := range fakeOf(d).Take(100) {
+		all.WriteString(e.Msg.Subject)
+		all.Write(e.Msg.Data)
 	}
 	return all.String()
 }
@@ -57,10 +58,10 @@ func recorded(d *audit) string {
 func TestAudit_NoTextOfARecordHoldsASecret(t *testing.T) {
 	for what, text := range map[string]string{"known": "say " + knownSecret, "named": "say PIN=c4n4ry"} {
 		d := secretiveAudit()
-		fail := &failure{Code: 400, Kind: "bad_request", Sent: "no", Message: text, rule: "ACTIONS_DENY=" + text}
+		fail := &reply.Error{Code: 400, Kind: "bad_request", Sent: "no", Message: text, Rule: "ACTIONS_DENY=" + text}
 		result := &correlation.Result{Response: text, Message: text}
 		d.outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), result, fail)
-		d.outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), nil, badRequest(errors.New(text))) // its rule is its text
+		d.outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), nil, reply.BadRequest(errors.New(text))) // its rule is its text
 		d.repeat(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), fail)
 		d.intend(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), func(error) {})
 		all := recorded(d)
@@ -117,10 +118,10 @@ func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	a.asked.omitted, a.came = 7, a.came.Add(-time.Second)
 	d.intend(a, func(error) {})
 	d.outcome(a, &correlation.Result{}, nil)
-	d.outcome(other, nil, &failure{Code: 503, Kind: "not_connected", Sent: "no"})
+	d.outcome(other, nil, &reply.Error{Code: 503, Kind: "not_connected", Sent: "no"})
 	var all []auditRecord
-	for _, e := range d.journal.take(10) {
-		all = append(all, recordOf(t, e.msg))
+	for _, e := range fakeOf(d).Take(10) {
+		all = append(all, recordOf(t, e.Msg))
 	}
 	if len(all) != 3 || all[0].Phase != "intent" || all[1].Phase != "outcome" || all[0].Ask != all[1].Ask || all[0].Ask == all[2].Ask {
 		t.Errorf("recorded: %+v", all)
@@ -153,7 +154,7 @@ func TestAudit_RequestInfoIsTheServersAlone(t *testing.T) {
 		"nothing it knows": {[]string{`{"x":"APPS"}`}, false},
 		"a long one":       {[]string{`{"acc":"APPS","x":"` + strings.Repeat("x", maxRequestInfo) + `"}`}, false},
 	} {
-		k := d.asked(&ask{}, &nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, true)
+		k := d.asked(&nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, "Ping", "", nil, true)
 		if (k.info != nil) != test.want || test.want && (k.info.Account != "APPS" || k.info.User != "dialer") {
 			t.Errorf("%s: %+v", name, k.info)
 		}
@@ -163,15 +164,15 @@ func TestAudit_RequestInfoIsTheServersAlone(t *testing.T) {
 // With AUDIT=off nothing is recorded, nor kept for it.
 func TestAudit_OffRecordsNothing(t *testing.T) {
 	d := secretiveAudit()
-	d.mode = AuditOff
+	d.mode = config.AuditOff
 	a := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
 	if a.asked != nil || d.strict() {
 		t.Errorf("kept is %+v, strict is %v", a.asked, d.strict())
 	}
-	d.outcome(a, nil, &failure{Kind: "busy", Sent: "no"})
+	d.outcome(a, nil, &reply.Error{Kind: "busy", Sent: "no"})
 	d.outcome(a, &correlation.Result{}, nil)
 	d.repeat(a, nil)
-	if n, _ := d.journal.left(); n != 0 {
+	if n := len(fakeOf(d).Take(1000)); n != 0 {
 		t.Errorf("%d records", n)
 	}
 }
@@ -188,14 +189,14 @@ func TestAudit_UnavailableSaysWhenToComeAgain(t *testing.T) {
 // was allowed, however it ended.
 func TestAudit_Decisions(t *testing.T) {
 	for _, test := range []struct {
-		fail           failure
+		fail           reply.Error
 		decision, rule string
 	}{
-		{failure{Kind: "forbidden", rule: "always"}, "refused", "always"},
-		{failure{Kind: "busy", rule: "ACTION_RATES"}, "refused", "ACTION_RATES"},
-		{failure{Kind: "bad_request", Message: "why"}, "refused", "bad_request: why"},
-		{failure{Kind: kindNoInbox, Message: "why"}, "refused", "no_inbox: why"},
-		{failure{Kind: "busy"}, "allowed", ""}, {failure{Kind: "not_connected"}, "allowed", ""}, {failure{Kind: "timeout"}, "allowed", ""},
+		{reply.Error{Kind: "forbidden", Rule: "always"}, "refused", "always"},
+		{reply.Error{Kind: "busy", Rule: "ACTION_RATES"}, "refused", "ACTION_RATES"},
+		{reply.Error{Kind: "bad_request", Message: "why"}, "refused", "bad_request: why"},
+		{reply.Error{Kind: reply.KindNoInbox, Message: "why"}, "refused", "no_inbox: why"},
+		{reply.Error{Kind: "busy"}, "allowed", ""}, {reply.Error{Kind: "not_connected"}, "allowed", ""}, {reply.Error{Kind: "timeout"}, "allowed", ""},
 	} {
 		if decision, rule := decisionOf(&test.fail); decision != test.decision || rule != test.rule {
 			t.Errorf("%+v: %s by %q", test.fail, decision, rule)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,6 +11,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -39,80 +45,115 @@ type Deps struct {
 
 // Bridge joins any number of Asterisk servers and NATS. It is used once.
 type Bridge struct {
-	cfg       Config
+	cfg       config.Config
 	deps      Deps
 	log       *zap.Logger
 	registry  *prometheus.Registry
 	scheduler *fairness.Scheduler
 	gate      *fairness.Gate
-	budget    *outboxBudget
+	budget    *outbox.Budget
 	status    *status
-	replier   *replier
+	replier   *reply.Sender
 	audit     *audit
-	natsLogin *natsLogin
-	probes    *probes
+	records   *journal.Journal // the audit's
+	claims    *journal.Journal // of idempotency keys
+	natsLogin *natsconn.Login
 	repeats   *repeats
-	streams   *streams
+	streams   *streams.Reconciler
 	leaf      leaf
 	servers   []*server
 	endpoints []*endpoint
 	started   time.Time
 	ready     chan struct{}
 	inFlight  *flight // Actions until their reply is published
+	publisher *delivery.Publisher
+	service   *service
 
-	events, control *conn
-	dials           dials        // of events
-	way             atomic.Value // in which events are delivered, a string
-	publisher       atomic.Pointer[publisher]
+	events, control *natsconn.Conn
+	dials           delivery.DialGuard // of events
 }
 
-// schedulerQuantum is how many bytes one server may publish before it is the
-// next one's turn: some twenty events.
-const schedulerQuantum = 16 << 10
-
-// New returns a Bridge for cfg, which must be valid. It connects in Run.
-func New(cfg Config, deps Deps) (*Bridge, error) {
+// New returns a Bridge for cfg, which must be valid, with all its parts. It
+// connects in Run.
+func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if deps.Logger == nil {
 		deps.Logger = zap.NewNop()
 	}
-	registry := deps.Registerer
+	log, registry := deps.Logger.Named("bridge"), deps.Registerer
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
 	b := &Bridge{
 		cfg: cfg, deps: deps, registry: registry,
-		log:       deps.Logger.Named("bridge"),
-		scheduler: fairness.NewScheduler(schedulerQuantum),
+		log:       log,
+		scheduler: fairness.NewScheduler(delivery.Quantum),
 		gate:      fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
-		budget:    newOutboxBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
+		budget:    outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
 		ready:     make(chan struct{}),
+		started:   time.Now(),
 		inFlight:  newFlight(),
+		dials:     delivery.DialGuard{InProcess: deps.InProcess},
+		leaf:      leaf{connected: deps.Leaf, log: log.Named("leaf")},
 	}
-	b.natsLogin = newNATSLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
+	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
-	b.dials.inProcess = deps.InProcess
-	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.option())
+	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.Option())
 	b.control = b.newConn("control")
 	b.status = newStatus(b.control, b.log)
-	b.replier = newReplier(b.control, b.log)
-	b.leaf = leaf{connected: deps.Leaf, log: b.log.Named("leaf")}
-	b.audit = newAudit(&b.cfg, b.control, b.log)
-	b.repeats = newRepeats(cfg.IdempotencyWindow)
-	b.streams = newStreams(&b.cfg, b.control, b.log)
-	b.streams.told, b.streams.came = b.alarm, b.streamSeen
+	b.events.OnReconnect(b.status.again)
+	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
+	b.replier = reply.NewSender(b.control, b.log)
+	b.records = journal.New(b.control, auditQueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
+	b.audit = newAudit(&b.cfg, endpointNames(&b.cfg), b.records, b.log)
+	b.claims = journal.New(b.control, keyQueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
+	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	var targets []*target
 	for _, s := range cfg.Servers {
-		b.servers = append(b.servers, b.newServer(s))
+		server := b.newServer(s)
+		b.servers, targets = append(b.servers, server), append(targets, server.target)
 	}
-	b.endpoints = b.newEndpoints()
-	return b, nil
+	probes, err := reply.NewNoResponders(b.control)
+	if err != nil {
+		return nil, err
+	}
+	b.publisher, err = delivery.New(delivery.Options{
+		Config: &b.cfg, Conn: b.events, Guard: &b.dials, Streams: b.streams, Scheduler: b.scheduler, Log: b.log,
+		Sources: b.sources(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.endpoints = newEndpoints(&shared{
+		node: cfg.Node, prefix: cfg.SubjectPrefix, audit: b.audit, repeats: b.repeats, replier: b.replier, probes: probes,
+		inFlight: b.inFlight, log: b.log,
+	}, targets, cfg.Groups)
+	b.service, err = newService(cfg.Node, deps.Version, b.control, b.endpoints)
+	return b, err
 }
 
-// alarm makes the status goroutine look at the buffers. It never waits.
-func (b *Bridge) alarm() { raise(b.status.alarm) }
+// New returns one of the connections, which open begins.
+func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
+	return natsconn.New(natsconn.Options{
+		Name: name, Config: &b.cfg, Login: b.natsLogin, InProcess: b.deps.InProcess, Own: own, Log: b.log,
+	})
+}
+
+// sources are the servers whose events are published, by the scheduler's numbers.
+func (b *Bridge) sources() (all []delivery.Source) {
+	for _, s := range b.servers {
+		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.ingest.outbox, Filter: s.ingest.subjects.All(), TellGap: s.status.tellGap})
+	}
+	return all
+}
+
+// stored returns what hears of the messages for a stream.
+func (b *Bridge) stored(stream string) func(error) {
+	return func(err error) { b.streams.Stored(stream, err) }
+}
 
 // Ready is closed once NATS is up and callers find the endpoints.
 func (b *Bridge) Ready() <-chan struct{} { return b.ready }
@@ -120,7 +161,6 @@ func (b *Bridge) Ready() <-chan struct{} { return b.ready }
 // Run serves until ctx ends and then shuts down in order, which takes
 // ShutdownTimeout at most. It returns nil if nothing was left behind.
 func (b *Bridge) Run(ctx context.Context) (err error) {
-	b.started = time.Now()
 	var listener net.Listener
 	if b.cfg.HTTPAddr != "" {
 		if listener, err = net.Listen("tcp", b.cfg.HTTPAddr); err != nil {
@@ -131,14 +171,14 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 	if err := b.connectAll(); err != nil {
 		return err
 	}
-	defer func() { b.events.get().Close(); b.control.get().Close() }()
+	defer func() { b.events.Get().Close(); b.control.Get().Close() }()
 	stage := newStages(ctx)
 	defer func() {
 		stage.endBack()
 		stage.back.Wait()
 	}()
-	stage.back.Go(func() { b.events.run(stage.backCtx) })
-	stage.back.Go(func() { b.control.run(stage.backCtx) })
+	stage.back.Go(func() { b.events.Run(stage.backCtx) })
+	stage.back.Go(func() { b.control.Run(stage.backCtx) })
 	if listener != nil {
 		// First of all, so that an operator can ask why nothing else works.
 		stage.back.Go(func() {
@@ -158,11 +198,11 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 
 // connectAll opens both connections. Neither has to be up yet.
 func (b *Bridge) connectAll() error {
-	if err := b.events.open(); err != nil {
+	if err := b.events.Open(); err != nil {
 		return err
 	}
-	if err := b.control.open(); err != nil {
-		b.events.get().Close()
+	if err := b.control.Open(); err != nil {
+		b.events.Get().Close()
 		return err
 	}
 	if err := b.registry.Register(newMetrics(b)); err != nil {
@@ -176,10 +216,10 @@ func (b *Bridge) connectAll() error {
 func (b *Bridge) await(ctx context.Context) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	if !b.events.up() || !b.control.up() {
+	if !b.events.Up() || !b.control.Up() {
 		b.log.Warn("waiting for NATS")
 	}
-	for !b.events.up() || !b.control.up() {
+	for !b.events.Up() || !b.control.Up() {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("NATS was never reached: %w", context.Cause(ctx))
@@ -191,30 +231,21 @@ func (b *Bridge) await(ctx context.Context) error {
 
 // serve runs everything until ctx ends, and shuts down.
 func (b *Bridge) serve(ctx context.Context, stage *stages) error {
-	publisher, err := b.newPublisher()
-	if err != nil {
-		return err
-	}
-	if b.probes, err = newProbes(b.control); err != nil {
-		return fmt.Errorf("subscribe to what nobody listens to: %w", err)
-	}
-	service, err := b.serveActions()
-	if err != nil {
+	if err := b.service.serve(); err != nil {
 		return err
 	}
 	b.tick()
-	stage.back.Go(func() { publisher.run(stage.backCtx) })
-	stage.back.Go(func() { b.replier.run(stage.backCtx) })
-	stage.back.Go(func() { b.audit.journal.run(stage.backCtx) })
+	stage.back.Go(func() { b.publisher.Run(stage.backCtx) })
+	stage.back.Go(func() { b.replier.Run(stage.backCtx) })
+	stage.back.Go(func() { b.records.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
-	stage.back.Go(func() { b.streams.run(stage.backCtx) })
+	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
-		shared.ctx = stage.frontCtx
-		stage.back.Go(func() { <-stage.frontCtx.Done(); shared.join() })
-		stage.back.Go(func() { shared.journal.run(stage.backCtx) })
+		stage.back.Go(func() { shared.serve(stage.frontCtx) })
+		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
-	if b.cfg.Delivery != DeliverCore {
-		stage.back.Go(func() { b.recallAll(stage.backCtx) })
+	if b.cfg.Delivery != config.DeliverCore {
+		stage.back.Go(func() { delivery.TellLastEvents(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
 	}
 	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {
@@ -225,33 +256,28 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	b.log.Info("bridge ready", zap.Int("servers", len(b.servers)), zap.Stringer("delivery", b.cfg.Delivery))
 	<-ctx.Done()
 	b.log.Info("shutting down", zap.NamedError("cause", context.Cause(ctx)))
-	return b.shutdown(stage, service)
+	return b.shutdown(stage)
 }
 
 // prepareStreams looks at the streams for the first time, and makes those that
 // are to be made. What is not as it should be may come to be while the bridge
 // runs; but for a stream that captures requests, which somebody has to change.
 func (b *Bridge) prepareStreams(ctx context.Context) error {
-	b.audit.start(b.endpoints)
-	// What nobody may store is worth publishing.
-	b.audit.journal.unheard.Store(b.cfg.Delivery == DeliverCore && b.cfg.Audit == AuditOn)
-	b.audit.journal.came = func(err error) { b.streams.stored(AuditStream, err) }
-	b.repeats.shared = b.newSharedKeys()
-	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, streams.Timeout)
 	defer cancel()
-	b.streams.check(ctx)
-	if state, err := b.streams.state(ActionSubjects); state == streamCaptured {
+	b.streams.Check(ctx)
+	if state, err := b.streams.State(streams.ActionSubjects); state == streams.Captured {
 		return err
 	}
 	return nil
 }
 
 // streamSeen hands on how a stream stands to whoever waits for it.
-func (b *Bridge) streamSeen(ctx context.Context, name string, state streamState) {
+func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.State) {
 	switch name {
-	case AuditStream:
-		b.audit.seen(ctx, b.control.get().js, state)
-	case keyStream:
+	case streams.AuditStream:
+		b.audit.seen(ctx, b.control.Get().JS, state)
+	case streams.KeyStream:
 		b.repeats.shared.seen(state, b.cfg.Streams)
 	}
 }

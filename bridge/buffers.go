@@ -2,6 +2,10 @@ package bridge
 
 import (
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // buffersMsg is what a server's buffers hold, and the law of conservation:
@@ -29,7 +33,7 @@ type outboxMsg struct {
 	Capacity  int64  `json:"capacity"`
 	HighWater int64  `json:"high_water"`
 	Level     string `json:"level"`
-	level     level
+	level     outbox.Level
 }
 
 // writeBufferMsg is the write buffers of all action sessions together: their
@@ -41,7 +45,7 @@ type writeBufferMsg struct {
 	HighWater int64  `json:"high_water"`
 	Refused   uint64 `json:"refused"`
 	Level     string `json:"level"`
-	level     level
+	level     outbox.Level
 }
 
 // pendingMsg is the pending Actions, all in Actions.
@@ -51,13 +55,13 @@ type pendingMsg struct {
 	HighWater int64  `json:"high_water"`
 	Refused   uint64 `json:"refused"`
 	Level     string `json:"level"`
-	level     level
+	level     outbox.Level
 }
 
 // levels are the levels of a server's buffers as they were told last, and how
 // many Actions had been refused by then.
 type levels struct {
-	outbox, write, pending       level
+	outbox, write, pending       outbox.Level
 	writeRefused, pendingRefused uint64
 }
 
@@ -65,26 +69,29 @@ func (m *buffersMsg) levels() levels {
 	return levels{m.Outbox.level, m.WriteBuffer.level, m.Pending.level, m.WriteBuffer.Refused, m.Pending.Refused}
 }
 
+// capacities are the bounds of a server's buffers: bytes, bytes and Actions.
+type capacities struct{ outbox, write, pending int64 }
+
 // buffers returns the state of s's buffers. It is for the status goroutine.
-func (s *server) buffers(now time.Time) buffersMsg {
-	link, box, last := s.link.Status(), s.outbox.account(), s.levels
+func (s *serverStatus) buffers(now time.Time, link *amiconn.Status) buffersMsg {
+	box, last := s.outbox.Account(), s.levels
 	held := int64(link.Calls.Pending + link.Calls.Held)
 	m := buffersMsg{
-		Server: s.cfg.Name, Node: s.node, At: stamp(now), Trigger: "interval",
-		Received: box.received, Published: box.published, Filtered: box.filtered,
-		Queued: box.queued, InFlight: box.inFlight, Dropped: box.dropped,
+		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: "interval",
+		Received: box.Received, Published: box.Published, Filtered: box.Filtered,
+		Queued: box.Queued, InFlight: box.InFlight, Dropped: box.Dropped,
 		Outbox: outboxMsg{
-			Depth: box.queued + box.inFlight, Bytes: box.bytes, Capacity: int64(s.cfg.OutboxBytes),
-			HighWater: box.highWater, level: box.level,
+			Depth: box.Queued + box.InFlight, Bytes: box.Bytes, Capacity: s.capacities.outbox,
+			HighWater: box.HighWater, level: box.Level,
 		},
 		WriteBuffer: writeBufferMsg{
-			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: int64(s.cfg.WriteCapacity()),
+			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: s.capacities.write,
 			HighWater: int64(link.WriteHighWater), Refused: link.WriteRefused,
-			level: last.write.next(int64(link.WriteBytes), int64(s.cfg.WriteCapacity()), link.WriteRefused > last.writeRefused),
+			level: last.write.Next(int64(link.WriteBytes), s.capacities.write, link.WriteRefused > last.writeRefused),
 		},
 		Pending: pendingMsg{
-			Depth: held, Capacity: int64(s.cfg.MaxPending), HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
-			level: last.pending.next(held, int64(s.cfg.MaxPending), link.CallsRefused > last.pendingRefused),
+			Depth: held, Capacity: s.capacities.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
+			level: last.pending.Next(held, s.capacities.pending, link.CallsRefused > last.pendingRefused),
 		},
 	}
 	m.Outbox.Level, m.WriteBuffer.Level, m.Pending.Level =
@@ -92,33 +99,42 @@ func (s *server) buffers(now time.Time) buffersMsg {
 	return m
 }
 
-// look publishes the buffers whose level has changed.
-func (b *Bridge) look() {
-	if b.streams.changed.Load() {
-		b.tellNode(time.Now())
+// look publishes the buffers if their level has changed.
+func (s *serverStatus) look(now time.Time, link *amiconn.Status) {
+	m := s.buffers(now, link)
+	before := s.levels
+	s.levels = m.levels()
+	if m.Trigger = trigger(before, s.levels); m.Trigger != "" {
+		s.tellBuffers(m, now, link)
 	}
-	now := time.Now()
-	for _, s := range b.servers {
-		m := s.buffers(now)
-		before := s.levels
-		s.levels = m.levels()
-		if m.Trigger = trigger(before, s.levels); m.Trigger != "" {
-			s.status.publish(s.subjects.status("buffers", ""), m)
-			s.tellDrops(now)
-			s.tellStrays(now)
-		}
+}
+
+// tick publishes where everything of the server stands.
+func (s *serverStatus) tick(now time.Time, link *amiconn.Status) {
+	s.tellStates(link.Breaker)
+	m := s.buffers(now, link)
+	if changed := trigger(s.levels, m.levels()); changed != "" {
+		m.Trigger = changed // the alarm comes too late to tell
 	}
+	s.levels = m.levels()
+	s.tellBuffers(m, now, link)
+}
+
+func (s *serverStatus) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
+	s.publisher.publish(s.subjects.Status("buffers", ""), m)
+	s.tellDrops(now)
+	s.tellStrays(now, link.Calls)
 }
 
 // trigger says what is worst about a change of levels; it is empty without one.
 func trigger(before, now levels) string {
 	what := ""
-	for _, c := range [][2]level{{before.outbox, now.outbox}, {before.write, now.write}, {before.pending, now.pending}} {
+	for _, c := range [][2]outbox.Level{{before.outbox, now.outbox}, {before.write, now.write}, {before.pending, now.pending}} {
 		switch {
 		case c[0] == c[1]:
-		case c[1] == levelFull:
+		case c[1] == outbox.LevelFull:
 			return "full"
-		case c[1] == levelHigh:
+		case c[1] == outbox.LevelHigh:
 			what = "high"
 		case what == "":
 			what = "drained"
@@ -127,17 +143,17 @@ func trigger(before, now levels) string {
 	return what
 }
 
-// watchActions raises the alarm when an Action buffer has begun to fill, has
-// refused, or is drained.
-func (s *server) watchActions(refused bool) {
-	write, pending := s.link.Pressure()
-	level := levelNormal
+// pressure has the buffers looked at when an Action buffer, of so many bytes or
+// Actions, has begun to fill, has refused, or is drained. It may be called from any
+// goroutine and does not wait.
+func (s *serverStatus) pressure(write, pending int, refused bool) {
+	level := outbox.LevelNormal
 	if s.busy.Load() {
-		level = levelHigh
+		level = outbox.LevelHigh
 	}
-	high := level.next(int64(write), int64(s.cfg.WriteCapacity()), refused) > levelNormal ||
-		level.next(int64(pending), int64(s.cfg.MaxPending), refused) > levelNormal
+	high := level.Next(int64(write), s.capacities.write, refused) > outbox.LevelNormal ||
+		level.Next(int64(pending), s.capacities.pending, refused) > outbox.LevelNormal
 	if s.busy.Swap(high) != high || refused {
-		s.alarm()
+		s.publisher.notify()
 	}
 }

@@ -1,23 +1,21 @@
 package bridge
 
 import (
-	"encoding/json"
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
 
 // The worst of what has changed is said: full before high before drained, and
 // nothing without a change.
 func TestBuffers_TheWorstIsSaid(t *testing.T) {
-	at := func(outbox, write, pending level) levels {
+	at := func(outbox, write, pending outbox.Level) levels {
 		return levels{outbox: outbox, write: write, pending: pending}
 	}
-	const n, h, f = levelNormal, levelHigh, levelFull
+	const n, h, f = outbox.LevelNormal, outbox.LevelHigh, outbox.LevelFull
 	for _, test := range []struct {
 		before, now levels
 		want        string
@@ -37,166 +35,40 @@ func TestBuffers_TheWorstIsSaid(t *testing.T) {
 // What is told of an outbox is what it holds: its depth is what waits and what is
 // in flight.
 func TestBuffers_TellWhatTheyHold(t *testing.T) {
-	s := pureServer(t)
-	s.outbox.recalled(time.Time{})
-	pushEvents(s, 1, 10)
-	for range 4 {
-		s.outbox.take(nil)
+	s := testServerStatus(t)
+	for i := range 10 {
+		s.outbox.Push(outboxtest.Entry(i), make([]byte, 100), false)
 	}
-	s.outbox.ack()
-	s.outbox.filter()
-	m := s.buffers(time.Now())
+	for range 4 {
+		s.outbox.Take(nil)
+	}
+	s.outbox.Ack()
+	s.outbox.Filter()
+	m := s.buffers(time.Now(), new(amiconn.Status))
 	if m.Received != 11 || m.Published != 1 || m.Filtered != 1 || m.Queued != 6 || m.InFlight != 3 {
 		t.Errorf("%+v", m)
 	}
-	a := s.outbox.account()
-	if o := m.Outbox; o.Depth != 9 || o.Bytes != a.bytes || o.HighWater != a.highWater || o.HighWater <= o.Bytes || o.Capacity != int64(s.cfg.OutboxBytes) || o.Level != "normal" {
+	a := s.outbox.Account()
+	if o := m.Outbox; o.Depth != 9 || o.Bytes != a.Bytes || o.HighWater != a.HighWater || o.HighWater <= o.Bytes || o.Capacity != s.capacities.outbox || o.Level != "normal" {
 		t.Errorf("%+v", o)
-	}
-}
-
-// A level that changed is told at once, with the drops in the log; an interval
-// that comes before the alarm says so too.
-func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
-	for _, first := range []string{"alarm", "interval"} {
-		s := startNATS(t, t.TempDir(), 0)
-		b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
-		server := b.servers[0]
-		core, logs := observer.New(zap.WarnLevel)
-		server.log = zap.New(core)
-		tell := map[string]func(){"alarm": b.look, "interval": b.tick}[first]
-		tell()
-		before := len(b.status.told(t, ".buffers"))
-		if want := map[string]int{"alarm": 0, "interval": 1}[first]; before != want {
-			t.Errorf("%s: %d messages without a change", first, before)
-		}
-		for range 3 { // more than it holds
-			for i := range 30 {
-				server.push(pushed(i), make([]byte, 1<<20), false)
-			}
-		}
-		tell()
-		told := b.status.told(t, ".buffers")
-		if len(told) != before+1 {
-			t.Fatalf("%s: %d messages", first, len(told))
-		}
-		says(t, told[before], map[string]any{"trigger": "full"})
-		tell()
-		if n := logs.FilterMessage("events dropped").Len(); n != 1 {
-			t.Errorf("%s: %d lines of the drops", first, n)
-		}
-		if again := b.status.told(t, ".buffers"); first == "interval" {
-			says(t, again[len(again)-1], map[string]any{"trigger": "interval"})
-		} else if len(again) != len(told) {
-			t.Errorf("told again without a change")
-		}
 	}
 }
 
 // The alarm is raised when an Action buffer begins to fill, is drained or refuses,
 // and not in between.
 func TestBuffers_ActionsRaiseTheAlarmAtTheEdges(t *testing.T) {
-	s := pureServer(t)
-	alarms := 0
-	s.alarm = func() { alarms++ }
+	s := testServerStatus(t)
 	for _, step := range []struct {
 		busy, refused bool
 		want          int
 	}{{false, false, 0}, {true, false, 1}, {false, false, 0}, {false, true, 1}} {
-		alarms = 0
 		s.busy.Store(step.busy) // of empty buffers
-		s.watchActions(step.refused)
-		if alarms != step.want || s.busy.Load() != step.refused {
+		s.pressure(0, 0, step.refused)
+		if alarms := len(s.publisher.alarm); alarms != step.want || s.busy.Load() != step.refused {
 			t.Errorf("%+v: %d alarms, busy %v", step, alarms, s.busy.Load())
 		}
-	}
-}
-
-// At an interval the node is told, and holes that no event has come behind for six
-// of them are closed; a change of the streams tells the node at once.
-func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
-	server := b.servers[0]
-	for intervals, want := range map[time.Duration]int{5: 0, 7: 1} {
-		server.outbox = testOutbox(1 << 20)
-		server.watch.hole, server.watch.since = &gap{reason: "closed"}, time.Now().Add(-intervals*b.cfg.StatusInterval)
-		server.watch.due.Store(true)
-		b.tick()
-		if left := server.outbox.account().left; left != want {
-			t.Errorf("after %d intervals %d Gaps are in the outbox", intervals, left)
+		if step.want > 0 {
+			<-s.publisher.alarm
 		}
-	}
-	nodes := b.status.told(t, ".nodes.test")
-	if len(nodes) != 2 {
-		t.Fatalf("%d messages of the node", len(nodes))
-	}
-	says(t, nodes[0], map[string]any{"servers": "[pbx1]", "ready": "[]", "nats": "CONNECTED", "delivery": "jetstream"})
-	b.streams.changed.Store(false)
-	b.look()
-	if n := len(b.status.told(t, ".nodes.test")); n != 2 {
-		t.Error("the node is told without a change")
-	}
-	b.streams.publishRefused(EventStream, 10077, "maximum bytes exceeded")
-	b.look()
-	if n := len(b.status.told(t, ".nodes.test")); n != 3 {
-		t.Error("the node is not told of a change")
-	}
-}
-
-// A refused Action is told at once, by the buffer that was full.
-func TestBuffers_RefusedActionsAreTold(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
-		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.StatusInterval = 1, 2<<10, time.Hour
-	})
-	sub, err := a.nc.SubscribeSync("ami.status.pbx1.buffers")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	full := func(body string, is func(buffersMsg) bool) {
-		t.Helper()
-		a.to(requestFor("pbx1", "Setvar", body))
-		for told := (buffersMsg{}); told.Trigger != "full" || !is(told); {
-			m, err := sub.NextMsg(patience)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal(m.Data, &told); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	long := `"` + strings.Repeat("x", 900) + `"`
-	full(`{"Variable":[`+long+","+long+","+long+`]}`, func(m buffersMsg) bool { return m.WriteBuffer.Level == "full" })
-	a.sims["pbx1"].Next("CoreStatus", amisim.Ignore)
-	a.to(requestFor("pbx1", "CoreStatus", ""))
-	full(`{"Variable":"x"}`, func(m buffersMsg) bool { return m.Pending.Level == "full" })
-}
-
-// Events behind a reply that announced none are told once, and not at each
-// interval.
-func TestBuffers_StraysAreToldOnce(t *testing.T) {
-	core, logs := observer.New(zap.WarnLevel)
-	a := askingAs(t, startNATS(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) { b.servers[0].log = zap.New(core) })
-	nodes, err := a.nc.SubscribeSync("ami.nodes.b1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.sims["pbx1"].Next("CoreStatus", func(s *amisim.Session, action *amisim.Action) {
-		s.Write([]byte("Response: Success\r\nActionID: " + action.ActionID + "\r\n\r\nEvent: Item\r\nActionID: " + action.ActionID + "\r\n\r\n"))
-	})
-	a.to(requestFor("pbx1", "CoreStatus", ""))
-	lines := func() int { return logs.FilterMessage("events behind a reply that announced none").Len() }
-	within(t, "it is told", func() bool { return lines() > 0 })
-	for range 4 { // intervals
-		if _, err := nodes.NextMsg(patience); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := lines(); n != 1 {
-		t.Errorf("told %d times", n)
 	}
 }

@@ -1,25 +1,27 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
-	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // What one server would refuse it refuses before it has any of it, with the rule
 // for the audit, and says when to come again where that helps.
 func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
-	cfg := validConfig()
-	cfg.Servers[0].ActionRates = Rates{{Pattern: "CoreStatus", Value: 0.1}}
+	cfg := configtest.Valid()
+	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "CoreStatus", Value: 0.1}}
 	if err := cfg.Servers[0].Events.UnmarshalText([]byte("system,agent")); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Servers[1].Charset = frames.Latin1
-	cfg.Audit = AuditOff
+	cfg.Audit = config.AuditOff
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +56,11 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fail := a.check(b.servers[test.server])
+		fail := a.check(b.servers[test.server].target)
 		if fail == nil {
-			fail = &failure{Sent: "no"}
+			fail = &reply.Error{Sent: "no"}
 		}
-		if got := fail.Kind + " " + fail.rule; got != test.want || fail.Sent != "no" || (fail.RetryAfter > 0) != test.again {
+		if got := fail.Kind + " " + fail.Rule; got != test.want || fail.Sent != "no" || (fail.RetryAfter > 0) != test.again {
 			t.Errorf("%s %s %v: %+v, want %q", test.action, test.body, test.headers, fail, test.want)
 		}
 	}
@@ -66,8 +68,8 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 
 // One of several that is away is passed over before its rate counts the Action.
 func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
-	cfg := validConfig()
-	cfg.Servers[0].ActionRates = Rates{{Pattern: "*", Value: 1}}
+	cfg := configtest.Valid()
+	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "*", Value: 1}}
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
@@ -77,31 +79,9 @@ func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fail := a.check(b.servers[0]); fail == nil || fail.Kind != "not_connected" {
+		if fail := a.check(b.servers[0].target); fail == nil || fail.Kind != "not_connected" {
 			t.Errorf("any: %+v", fail)
 		}
-	}
-}
-
-// Each way for a call to end has its code, and says whether it reached Asterisk.
-func TestFailureOf_EachOutcome(t *testing.T) {
-	why := errors.New("why")
-	for outcome, want := range map[correlation.Outcome]string{
-		correlation.AsteriskError: "422 asterisk_error", correlation.TimedOut: "504 timeout", correlation.ConnectionLost: "502 connection_lost",
-		correlation.NotSent: "503 not_connected", correlation.TooLarge: "413 reply_too_large", correlation.ShuttingDown: "503 shutting_down",
-	} {
-		for _, sent := range []correlation.SentState{correlation.SentNo, correlation.SentYes, correlation.SentUnknown} {
-			f := failureOf(&correlation.Result{Outcome: outcome, Sent: sent, Cause: why})
-			if got := fmt.Sprint(f.Code, " ", f.Kind); got != want || f.Sent != sent.String() {
-				t.Errorf("%v, sent %v: %+v, want %s", outcome, sent, f, want)
-			}
-			if said := len(f.Message) > 5 && f.Message[len(f.Message)-5:] == ": why"; said == (outcome == correlation.TooLarge) {
-				t.Errorf("%v: its cause is said: %v", outcome, said)
-			}
-		}
-	}
-	if f := failureOf(&correlation.Result{Outcome: correlation.Answered}); f != nil {
-		t.Errorf("an answer is %+v", f)
 	}
 }
 

@@ -9,49 +9,78 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
+
+// shared is what all endpoints work with.
+type shared struct {
+	node, prefix string
+	audit        *audit
+	repeats      *repeats
+	replier      *reply.Sender
+	probes       *reply.NoResponders
+	inFlight     *flight // Actions until their reply is published
+	log          *zap.Logger
+}
 
 // endpoint is where requests arrive for one server, for one of several (any, or
 // a group), or for all of them.
 type endpoint struct {
-	b       *Bridge
+	shared  *shared
 	name    string // the subject's token
-	servers []*server
+	servers []*target
 	routed  bool // one of them has it, which the endpoint chooses
 	every   bool // each of them has it
 	group   bool
+	groups  map[string][]*target // of every: those that Ami-Group names
 	next    atomic.Uint64
 	tally   tally
 	held    requestBudget
 	dropped dropped
 }
 
-// newEndpoints returns those of b: one a server, one a group, any and all.
-func (b *Bridge) newEndpoints() []*endpoint {
-	var all []*endpoint
-	byName := make(map[string]*server)
-	for _, s := range b.servers {
-		byName[s.cfg.Name] = s
-		all = append(all, &endpoint{b: b, name: s.cfg.Name, servers: []*server{s}})
+// endpointNames are those that newEndpoints makes for cfg.
+func endpointNames(cfg *config.Config) (names []string) {
+	for _, s := range cfg.Servers {
+		names = append(names, s.Name)
 	}
-	for _, g := range b.cfg.Groups {
-		e := &endpoint{b: b, name: g.Name, routed: true, group: true}
+	for _, g := range cfg.Groups {
+		names = append(names, g.Name)
+	}
+	return append(names, "any", "all")
+}
+
+// newEndpoints returns one a server, one a group, any and all.
+func newEndpoints(shared *shared, servers []*target, groups []config.Group) []*endpoint {
+	var all []*endpoint
+	byName := make(map[string]*target)
+	for _, s := range servers {
+		byName[s.cfg.Name] = s
+		all = append(all, &endpoint{name: s.cfg.Name, servers: []*target{s}})
+	}
+	members := make(map[string][]*target)
+	for _, g := range groups {
 		for _, name := range g.Servers {
-			e.servers = append(e.servers, byName[name])
+			members[g.Name] = append(members[g.Name], byName[name])
 		}
-		all = append(all, e)
+		all = append(all, &endpoint{name: g.Name, servers: members[g.Name], routed: true, group: true})
 	}
 	all = append(all,
-		&endpoint{b: b, name: "any", servers: b.servers, routed: true},
-		&endpoint{b: b, name: "all", servers: b.servers, every: true})
+		&endpoint{name: "any", servers: servers, routed: true},
+		&endpoint{name: "all", servers: servers, every: true, groups: members})
 	for _, e := range all {
-		e.held.limit = requestBytes
+		e.shared, e.held.limit = shared, requestBytes
 	}
 	return all
 }
 
 // subject is what e is subscribed to.
-func (e *endpoint) subject() string { return e.b.cfg.SubjectPrefix + ".actions." + e.name + ".*" }
+func (e *endpoint) subject() string { return e.shared.prefix + ".actions." + e.name + ".*" }
 
 // dropped counts the requests that nats.go drops since the endpoint does not take
 // them fast enough: nobody else hears of them. Its methods may be called from any
@@ -61,7 +90,7 @@ type dropped struct {
 	subs map[*nats.Subscription]uint64 // those that may drop, or have: the last one, and those being drained
 	gone uint64                        // of those that have ended
 
-	told sum
+	told clock.Sum // the status goroutine's own
 }
 
 const (
@@ -79,8 +108,8 @@ func (e *endpoint) arrive(sub *nats.Subscription) error {
 
 // tellDropped logs how many were dropped. It is for the status goroutine.
 func (e *endpoint) tellDropped(now time.Time) {
-	if n, _ := e.dropped.told.due(e.dropped.total(), now); n > 0 {
-		e.b.log.Error("requests dropped", zap.String("endpoint", e.name), zap.Uint64("count", n))
+	if n, _ := e.dropped.told.Due(e.dropped.total(), now); n > 0 {
+		e.shared.log.Error("requests dropped", zap.String("endpoint", e.name), zap.Uint64("count", n))
 	}
 }
 
@@ -140,12 +169,12 @@ func (e *endpoint) serverNames() (names []string) {
 // at a time, and waits neither for Asterisk nor for JetStream.
 func (e *endpoint) onRequest(m *nats.Msg) {
 	a, err := e.newAsk(m)
-	if !isInbox(a.to, e.b.cfg.Node) {
+	if !isInbox(a.to, e.shared.node) {
 		// Answering elsewhere would publish under the bridge's own rights.
-		fail := &failure{Kind: kindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
+		fail := &reply.Error{Kind: reply.KindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
 		a.count(resultRefused, fail)
-		e.b.audit.outcome(a, nil, fail)
-		e.b.log.Warn("request refused", zap.String("reason", fail.Message),
+		e.shared.audit.outcome(a.audited(), nil, fail)
+		e.shared.log.Warn("request refused", zap.String("reason", fail.Message),
 			zap.String("subject", a.subject))
 		return
 	}
@@ -153,12 +182,12 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 		a.after = a.endOf(1) // of a refusal
 	}
 	if err != nil {
-		a.refuse(badRequest(err))
+		a.refuse(reply.BadRequest(err))
 		return
 	}
 	switch {
-	case a.options.group != (serverName{}) && !e.every:
-		a.refuse(badRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
+	case a.options.group != (name.Server{}) && !e.every:
+		a.refuse(reply.BadRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
 	case e.every:
 		a.fanOut()
 	case e.routed:
@@ -172,9 +201,9 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 
 // turn returns the servers in the order in which they are to be tried: round
 // robin.
-func (e *endpoint) turn() []*server {
+func (e *endpoint) turn() []*target {
 	first := int(e.next.Add(1)-1) % len(e.servers)
-	return append(append([]*server(nil), e.servers[first:]...), e.servers[:first]...)
+	return append(append([]*target(nil), e.servers[first:]...), e.servers[:first]...)
 }
 
 // isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix
@@ -182,5 +211,5 @@ func (e *endpoint) turn() []*server {
 // or _R_.…, behind which nats-server hides that of a caller in another account.
 func isInbox(subject, node string) bool {
 	prefix, _, ok := strings.Cut(subject, ".")
-	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != inboxPrefix(node)
+	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != natsconn.InboxPrefix(node)
 }

@@ -10,14 +10,20 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
 // Those of whom one gets a request take turns to be the first that is tried.
 func TestEndpoint_ServersTakeTurns(t *testing.T) {
-	e := &endpoint{servers: []*server{{}, {}, {}}}
+	e := &endpoint{servers: []*target{{}, {}, {}}}
 	for n := range 7 {
 		turn := e.turn()
 		for i, s := range turn {
@@ -42,7 +48,7 @@ func (a *asking) everything(m *nats.Msg) (replies []string, end string) {
 	}
 	a.to(m)
 	for {
-		answer, err := sub.NextMsg(patience)
+		answer, err := sub.NextMsg(natstest.Patience)
 		if err != nil {
 			a.t.Fatalf("%v after %v", err, replies)
 		}
@@ -52,7 +58,7 @@ func (a *asking) everything(m *nats.Msg) (replies []string, end string) {
 		}
 		var r struct {
 			Server string
-			Error  failure
+			Error  reply.Error
 		}
 		if err := json.Unmarshal(answer.Data, &r); err != nil {
 			a.t.Fatalf("%v in %s", err, answer.Data)
@@ -64,10 +70,10 @@ func (a *asking) everything(m *nats.Msg) (replies []string, end string) {
 // Each server of all answers, or of the group that is named, each by itself, and
 // then the end comes. What is wrong for all of them is one error and the end.
 func TestEndpoint_AllAnswerAndThenTheEnd(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.Servers[2].Addr = "127.0.0.1:1" // away
-		c.Servers[1].ActionsDeny = Globs{"CoreSettings"}
-		c.Groups = []Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
+		c.Servers[1].ActionsDeny = setting.Globs{"CoreSettings"}
+		c.Groups = []config.Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
 	}, "pbx1", "pbx2", "pbx3")
 	for name, test := range map[string]struct {
 		m    *nats.Msg
@@ -89,7 +95,7 @@ func TestEndpoint_AllAnswerAndThenTheEnd(t *testing.T) {
 // A group is chosen by its name, and Ami-Group elsewhere than with all is refused:
 // it would be taken for a choice that it is not.
 func TestEndpoint_AmiGroupIsForAll(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Groups = []Group{{Name: "sales", Servers: []string{"pbx1"}}} })
+	a := askingBridge(t, func(c *config.Config) { c.Groups = []config.Group{{Name: "sales", Servers: []string{"pbx1"}}} })
 	for _, to := range []string{"pbx1", "any", "sales"} {
 		if kind, sent, _, _ := a.answered(requestFor(to, "CoreStatus", "", "Ami-Group", "sales")); kind != "bad_request" || sent != "no" {
 			t.Errorf("%s: %s, sent %s", to, kind, sent)
@@ -110,7 +116,7 @@ func TestEndpoint_ARefusalThatNobodyHearsIsCounted(t *testing.T) {
 		a.to(m)
 	}
 	d := e.tally.durations()
-	if got := e.tally.stats(&d); got.Refused != 2 || got.Errors[kindNoInbox] != 2 {
+	if got := e.tally.stats(&d); got.Refused != 2 || got.Errors[reply.KindNoInbox] != 2 {
 		t.Errorf("counted as %+v", got)
 	}
 }
@@ -124,7 +130,7 @@ func TestAsk_IsRefusedWithTheShortestWait(t *testing.T) {
 	}{{[]int64{100}, 100}, {[]int64{0, 0}, 0}, {[]int64{500, 200, 300}, 200}, {[]int64{300, 0}, 300}, {[]int64{0, 300, 0}, 300}, {[]int64{200, 300, 300}, 200}} {
 		a := new(ask)
 		for i, wait := range test.waits {
-			a.decline(&failure{Message: fmt.Sprint(i), RetryAfter: wait})
+			a.decline(&reply.Error{Message: fmt.Sprint(i), RetryAfter: wait})
 		}
 		if got := a.declined; got.RetryAfter != test.want || got.Message != fmt.Sprint(len(test.waits)-1) {
 			t.Errorf("after %v it is %+v", test.waits, got)
@@ -136,23 +142,23 @@ func TestAsk_IsRefusedWithTheShortestWait(t *testing.T) {
 func TestAsk_AnyAnswersWhereNoServerDoes(t *testing.T) {
 	a := unconnected(t, "pbx1", "pbx2")
 	a.to(requestFor("any", "CoreStatus", ""))
-	records := a.audit.journal.take(10)
+	records := a.unstored.Take(10)
 	if len(records) != 1 {
 		t.Fatalf("%d records", len(records))
 	}
-	if r := recordOf(t, records[0].msg); r.Server != "any" || r.Outcome != "not_connected" || r.Decision != "allowed" {
-		t.Errorf("recorded %s", records[0].msg.Data)
+	if r := recordOf(t, records[0].Msg); r.Server != "any" || r.Outcome != "not_connected" || r.Decision != "allowed" {
+		t.Errorf("recorded %s", records[0].Msg.Data)
 	}
 }
 
 // So it is where a server was chosen, and had no room.
 func TestAsk_AnyAnswersWhereAllAreFull(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Servers[0].MaxPending = 1 })
+	a := askingBridge(t, func(c *config.Config) { c.Servers[0].MaxPending = 1 })
 	a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
 	a.to(requestFor("pbx1", "CoreStatus", ""))
 	var r struct {
 		Server string
-		Error  failure
+		Error  reply.Error
 	}
 	if text := a.reply(requestFor("any", "CoreSettings", "")).Data; json.Unmarshal(text, &r) != nil || r.Server != "any" || r.Error.Kind != "busy" || r.Error.RetryAfter == 0 {
 		t.Errorf("the reply is %s", text)
@@ -162,7 +168,7 @@ func TestAsk_AnyAnswersWhereAllAreFull(t *testing.T) {
 // The time of a request is that of the first server that it is tried with, and
 // counts from its arrival.
 func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.IdempotencyWindow = 0
 		c.Servers[0].ActionTimeout, c.Servers[1].ActionTimeout = time.Minute, time.Hour
 	}, "pbx1", "pbx2")
@@ -188,9 +194,9 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 // With any what a server does not take goes to the next: one whose policy refuses
 // it, whose rate is used up, that has no room, or that is away.
 func TestAsk_IsPassedOnUntilOneTakesIt(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
-		c.Servers[0].ActionsDeny = Globs{"CoreSettings"}
-		c.Servers[1].ActionRates = Rates{{Pattern: "CoreSettings", Value: 1e-6}}
+	a := askingBridge(t, func(c *config.Config) {
+		c.Servers[0].ActionsDeny = setting.Globs{"CoreSettings"}
+		c.Servers[1].ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 1e-6}}
 		c.Servers[2].MaxPending = 1
 		c.Servers[3].Addr = "127.0.0.1:1" // away
 	}, "pbx1", "pbx2", "pbx3", "pbx4", "pbx5")
@@ -216,19 +222,19 @@ func TestAsk_IsPassedOnUntilOneTakesIt(t *testing.T) {
 // caller's to ask again.
 func TestAsk_FailsOverToAnotherServer(t *testing.T) {
 	a := askingBridge(t, nil, "pbx1", "pbx2")
-	pbx1, pbx2 := a.servers[0], a.servers[1]
+	pbx1, pbx2 := a.servers[0].target, a.servers[1].target
 	for name, test := range map[string]struct {
 		action  string
 		outcome correlation.Outcome
-		others  []*server
+		others  []*target
 		left    time.Duration
 		want    bool
 	}{
-		"a read":                {"CoreStatus", correlation.NotSent, []*server{pbx2}, time.Minute, true},
-		"a change":              {"Setvar", correlation.NotSent, []*server{pbx2}, time.Minute, false},
-		"a read that was sent":  {"CoreStatus", correlation.ConnectionLost, []*server{pbx2}, time.Minute, false},
-		"a read in vain":        {"CoreStatus", correlation.TimedOut, []*server{pbx2}, time.Minute, false},
-		"a read that is late":   {"CoreStatus", correlation.NotSent, []*server{pbx2}, -time.Second, false},
+		"a read":                {"CoreStatus", correlation.NotSent, []*target{pbx2}, time.Minute, true},
+		"a change":              {"Setvar", correlation.NotSent, []*target{pbx2}, time.Minute, false},
+		"a read that was sent":  {"CoreStatus", correlation.ConnectionLost, []*target{pbx2}, time.Minute, false},
+		"a read in vain":        {"CoreStatus", correlation.TimedOut, []*target{pbx2}, time.Minute, false},
+		"a read that is late":   {"CoreStatus", correlation.NotSent, []*target{pbx2}, -time.Second, false},
 		"a read for one server": {"CoreStatus", correlation.NotSent, nil, time.Minute, false},
 	} {
 		e := a.endpoints[slices.IndexFunc(a.endpoints, func(e *endpoint) bool { return e.name == "any" })]
@@ -266,14 +272,14 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 		"Async: no\nAsync: yes": false, "Async: no": false, "Async: 0": false, "Async: true ": false, "Async:": false, "Exten: 1": false,
 		"A\u017fync: true": false,
 	} {
-		a := &ask{action: actionName{"Originate"}, options: options{complete: true}, headers: testHeaders(lines)}
+		a := &ask{action: policytest.Name("Originate"), options: options{complete: true}, headers: policytest.Headers(lines)}
 		if got := a.waits(); got != want {
 			t.Errorf("%q is waited for: %v", lines, got)
 		}
-		if a.action.text = "Redirect"; a.waits() {
+		if a.action = policytest.Name("Redirect"); a.waits() {
 			t.Errorf("%q of another Action is waited for", lines)
 		}
-		if a.action.text, a.options.complete = "Originate", false; a.waits() {
+		if a.action, a.options.complete = policytest.Name("Originate"), false; a.waits() {
 			t.Errorf("%q is waited for without being asked", lines)
 		}
 	}
@@ -282,7 +288,7 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 // What one server has no room for reaches the next one whole, be it a change,
 // whose headers are kept no longer than one server may want them.
 func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Servers[0].WriteBufferBytes = 2 * amiconn.KiB }, "pbx1", "pbx2")
+	a := askingBridge(t, func(c *config.Config) { c.Servers[0].WriteBufferBytes = 2 * setting.KiB }, "pbx1", "pbx2")
 	got := make(chan string, 1)
 	a.sims["pbx2"].Always("Setvar", func(s *amisim.Session, action *amisim.Action) {
 		got <- action.Get("Variable") + action.Get("Value") + action.Get("Note")
@@ -295,7 +301,7 @@ func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
 			t.Errorf("%s; it got %d bytes of %d", kind, len(text), len(want))
 		}
 	}
-	within(t, "nothing is held", func() bool {
+	natstest.Within(t, "nothing is held", func() bool {
 		return !slices.ContainsFunc(a.endpoints, func(e *endpoint) bool { return e.held.bytes.Load() != 0 })
 	})
 }
@@ -305,9 +311,9 @@ func TestAsk_IsRefusedWhileTheBridgeStops(t *testing.T) {
 	a := unconnected(t, "pbx1")
 	a.inFlight.close()
 	a.to(requestFor("pbx1", "CoreStatus", ""))
-	for _, e := range a.audit.journal.take(10) {
-		if r := recordOf(t, e.msg); r.Outcome != "shutting_down" || r.Sent != "no" {
-			t.Errorf("recorded %s", e.msg.Data)
+	for _, e := range a.unstored.Take(10) {
+		if r := recordOf(t, e.Msg); r.Outcome != "shutting_down" || r.Sent != "no" {
+			t.Errorf("recorded %s", e.Msg.Data)
 		}
 	}
 	if n := a.endpoints[0].tally.results[resultRefused].Load(); n != 1 {
@@ -326,7 +332,7 @@ func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
 		tally             *tally
 		answered, refused uint64
 	}{
-		"the server": {&a.servers[0].tally, 3, 1}, "its endpoint": {&a.endpoints[0].tally, 1, 1}, "any": {&a.endpoints[1].tally, 1, 0},
+		"the server": {&a.servers[0].target.tally, 3, 1}, "its endpoint": {&a.endpoints[0].tally, 1, 1}, "any": {&a.endpoints[1].tally, 1, 0},
 	} {
 		if answered, refused := c.tally.results[resultAnswered].Load(), c.tally.results[resultRefused].Load(); answered != c.answered || refused != c.refused {
 			t.Errorf("%s: %d answered, %d refused", of, answered, refused)
@@ -343,5 +349,17 @@ func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
 	}
 	if one.options.requester != "" || one.request.fields != nil {
 		t.Errorf("it keeps %q and %v", one.options.requester, one.request.fields)
+	}
+}
+
+func TestIsInbox_RefusesTheBridgesOwn(t *testing.T) {
+	for subject, want := range map[string]bool{
+		"_INBOX.abc.1": true, "_R_.a.b": true, "_INBOX_dialer.abc": true,
+		"": false, "_INBOX": false, "ami.events.pbx1.Hangup": false, "_INBOXfoo.x": false, "$JS.API.INFO": false,
+		natsconn.InboxPrefix("b1") + ".nuid.7": false,
+	} {
+		if got := isInbox(subject, "b1"); got != want {
+			t.Errorf("isInbox(%q) = %v, want %v", subject, got, want)
+		}
 	}
 }

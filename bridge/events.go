@@ -1,27 +1,69 @@
 package bridge
 
 import (
+	"reflect"
 	"slices"
 	"sync/atomic"
 
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// eventCounts is what the outbox does not count.
-type eventCounts struct {
+// ingest takes the events of one server from its reader to its outbox. The fields
+// from subjects on belong to the reader of the event session and to the supervisor
+// between two of them.
+type ingest struct {
+	charset   frames.Charset
+	log       *zap.Logger
+	filter    atomic.Pointer[filter] // which events are taken
+	outbox    *outbox.Outbox
+	scheduler *fairness.Scheduler
+	number    int  // the outbox's at the scheduler
+	recalls   bool // the stream is asked for the last event before this process
+
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
+
+	subjects *subject.Subjects
+	judged   *filter            // that verdicts are of
+	verdicts map[string]verdict // answers of judge
+	payload  []byte             // the event being encoded
+	watch    restartWatch
+}
+
+// newIngest returns what takes the events of cfg to box. With recalls the Gap that
+// goes before the first event waits until the outbox is told of the last one before
+// this process.
+func newIngest(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
+	s := &ingest{
+		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), recalls: recalls,
+		subjects: subjects, verdicts: make(map[string]verdict),
+	}
+	s.filter.Store(newFilter(cfg))
+	return s
+}
+
+// refilter puts what cfg says of events' names in force, which the reader takes up
+// with its next event.
+func (s *ingest) refilter(cfg *config.ServerConfig) {
+	if next := newFilter(cfg); !reflect.DeepEqual(s.filter.Load(), next) {
+		s.filter.Store(next)
+	}
 }
 
 // onEvent takes an event from the reader to the outbox. It runs on the
 // reader's goroutine: it encodes, copies and counts, and never waits. Whatever
 // becomes of the event, its number is published, told in a Gap or counted as
 // filtered. A panic goes on to the reader.
-func (s *server) onEvent(e amiconn.Event) {
-	lost := dropPanic // if nothing else is said
+func (s *ingest) onEvent(e amiconn.Event) {
+	lost := outbox.DropPanic // if nothing else is said
 	defer func() {
 		if lost != "" {
 			s.refuse(e, lost)
@@ -38,20 +80,20 @@ func (s *server) onEvent(e amiconn.Event) {
 		}
 	case verdict == unwanted:
 		lost = ""
-		s.outbox.filter()
+		s.outbox.Filter()
 	default:
-		entry := outboxEntry{subject: s.subjects.event(name), session: e.Session, seq: e.Seq, at: e.At.UnixNano()}
+		entry := outbox.Entry{Subject: s.subjects.Event(name), Session: e.Session, Seq: e.Seq, At: e.At.UnixNano()}
 		lost = ""
 		s.push(entry, s.payload, verdict == sheddable)
 	}
-	if cap(s.payload) > keptPayload {
+	if cap(s.payload) > outbox.KeptPayload {
 		s.payload = nil
 	}
 }
 
 // encode judges the event of that name and, if it is wanted, has it as JSON in
 // s.payload. Otherwise lost is why it cannot be published, and size how large it is.
-func (s *server) encode(f *frames.Frame, name []byte) (v verdict, size int, lost string) {
+func (s *ingest) encode(f *frames.Frame, name []byte) (v verdict, size int, lost string) {
 	if f.Kind() == frames.KindOther {
 		return wanted, f.Size, lostAs(f)
 	}
@@ -60,45 +102,44 @@ func (s *server) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 	case v == unwanted:
 		return v, f.Size, ""
 	case f.Truncated:
-		return v, f.Size, dropOversize
+		return v, f.Size, outbox.DropOversize
 	}
-	payload, replaced := frames.AppendJSON(s.payload[:0], f, s.cfg.Charset)
+	payload, replaced := frames.AppendJSON(s.payload[:0], f, s.charset)
 	s.payload = payload
 	if len(payload) > maxPayload {
-		return v, len(payload), dropOversize
+		return v, len(payload), outbox.DropOversize
 	}
 	if replaced > 0 {
-		s.counts.replaced.Add(uint64(replaced))
+		s.replaced.Add(uint64(replaced))
 	}
 	return v, len(payload), ""
 }
 
 // push hands an event to the outbox and tells the scheduler.
-func (s *server) push(e outboxEntry, payload []byte, shed bool) {
-	s.outbox.push(e, payload, shed)
-	s.scheduler.Ready(s.source)
+func (s *ingest) push(e outbox.Entry, payload []byte, shed bool) {
+	s.outbox.Push(e, payload, shed)
+	s.scheduler.Ready(s.number)
 }
 
 // refuse drops what cannot be published.
-func (s *server) refuse(e amiconn.Event, reason string) {
-	s.outbox.refuseAs(outboxEntry{session: e.Session, seq: e.Seq, at: e.At.UnixNano()}, reason)
-	s.scheduler.Ready(s.source)
+func (s *ingest) refuse(e amiconn.Event, reason string) {
+	s.outbox.RefuseAs(outbox.Entry{Session: e.Session, Seq: e.Seq, At: e.At.UnixNano()}, reason)
+	s.scheduler.Ready(s.number)
 }
 
 // lostAs is why a frame is lost that does not say that it is an event.
 func lostAs(f *frames.Frame) string {
 	if f.Truncated {
-		return dropOversize
+		return outbox.DropOversize
 	}
-	return dropCorrupt
+	return outbox.DropCorrupt
 }
 
 // short is as much of a name as a log line quotes.
-func short(name []byte) []byte { return name[:min(len(name), maxEventToken)] }
+func short(name []byte) []byte { return name[:min(len(name), subject.MaxToken)] }
 
 const (
-	// keptPayload is how large an encoding buffer outlives its event.
-	keptPayload = 64 << 10
+
 	// maxPayload is what NATS takes by default (1 MiB) less room for headers.
 	maxPayload = 1<<20 - 1<<10
 )
@@ -115,11 +156,11 @@ const (
 // filter is what the settings say of events' names. It is not changed once
 // made: another takes its place (reload.go).
 type filter struct {
-	allow, deny, shed Globs
+	allow, deny, shed setting.Globs
 	everything        bool // all events are alike
 }
 
-func newFilter(cfg *ServerConfig) *filter {
+func newFilter(cfg *config.ServerConfig) *filter {
 	return &filter{
 		allow: cfg.EventsAllow, deny: cfg.EventsDeny, shed: cfg.ShedFirst,
 		everything: len(cfg.EventsDeny)+len(cfg.ShedFirst) == 0 && slices.Contains(cfg.EventsAllow, "*"),
@@ -128,7 +169,7 @@ func newFilter(cfg *ServerConfig) *filter {
 
 // judge applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
 // name's answer for as long as they stay the same.
-func (s *server) judge(name []byte) verdict {
+func (s *ingest) judge(name []byte) verdict {
 	f := s.filter.Load()
 	if f.everything {
 		return wanted
@@ -147,7 +188,7 @@ func (s *server) judge(name []byte) verdict {
 	case f.shed.Match(text):
 		v = sheddable
 	}
-	if len(name) <= maxEventToken && len(s.verdicts) < maxEventNames {
+	if len(name) <= subject.MaxToken && len(s.verdicts) < subject.MaxNames {
 		s.verdicts[string(name)] = v
 	}
 	return v
@@ -155,7 +196,7 @@ func (s *server) judge(name []byte) verdict {
 
 // onCorrupt counts a frame that is no message. If it came in the place of an
 // event onEvent has told of it.
-func (s *server) onCorrupt(size int) {
-	s.counts.corrupt.Add(1)
+func (s *ingest) onCorrupt(size int) {
+	s.corrupt.Add(1)
 	s.log.Warn("corrupt frame", zap.Int("bytes", size))
 }

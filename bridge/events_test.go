@@ -10,12 +10,17 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // came has text, a frame as Asterisk sends it, come to s as the event numbered
 // seq.
-func (s *server) came(t *testing.T, seq uint64, text string) {
+func (s *ingest) came(t *testing.T, seq uint64, text string) {
 	t.Helper()
 	f, err := frames.NewReader(strings.NewReader(text), 4<<20).Next()
 	if err != nil {
@@ -33,20 +38,20 @@ func named(name string) string { return "Event: " + name + "\r\n\r\n" }
 // is counted as filtered, and nothing of it is kept.
 func TestEvents_WhatIsWanted(t *testing.T) {
 	for _, test := range []struct {
-		allow, deny Globs
+		allow, deny setting.Globs
 		wanted      string
 	}{
-		{Globs{"*"}, nil, "Hangup Newexten QueueJoin QueueLeave"},
-		{Globs{"*"}, Globs{"New*"}, "Hangup QueueJoin QueueLeave"},
-		{Globs{"Queue*"}, nil, "QueueJoin QueueLeave"},
-		{Globs{"Queue*", "Hangup"}, Globs{"QueueLeave"}, "Hangup QueueJoin"},
-		{Globs{"Queue*"}, Globs{"*"}, ""},
+		{setting.Globs{"*"}, nil, "Hangup Newexten QueueJoin QueueLeave"},
+		{setting.Globs{"*"}, setting.Globs{"New*"}, "Hangup QueueJoin QueueLeave"},
+		{setting.Globs{"Queue*"}, nil, "QueueJoin QueueLeave"},
+		{setting.Globs{"Queue*", "Hangup"}, setting.Globs{"QueueLeave"}, "Hangup QueueJoin"},
+		{setting.Globs{"Queue*"}, setting.Globs{"*"}, ""},
 	} {
-		s := pureServer(t)
-		cfg := s.cfg
+		s := testIngest(t)
+		cfg := config.DefaultServerConfig()
 		cfg.EventsAllow, cfg.EventsDeny = test.allow, test.deny
 		s.filter.Store(newFilter(&cfg))
-		s.outbox.recalled(time.Time{})
+		s.outbox.Recalled(time.Time{})
 		names := []string{"Hangup", "Newexten", "QueueJoin", "QueueLeave"}
 		for round := range 2 { // the second answer is remembered
 			for i, name := range names {
@@ -55,16 +60,16 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		}
 		var got []string
 		for {
-			e, _, _, ok := s.outbox.take(nil)
+			e, _, _, ok := s.outbox.Take(nil)
 			if !ok {
 				break
 			}
-			got = append(got, strings.TrimPrefix(e.subject, "ami.events.pbx1."))
+			got = append(got, strings.TrimPrefix(e.Subject, "ami.events.pbx1."))
 		}
 		if want := strings.TrimSpace(test.wanted + " " + test.wanted); strings.Join(got, " ") != want {
 			t.Errorf("allow %v, deny %v: %v, want %q", test.allow, test.deny, got, want)
 		}
-		if a := s.outbox.account(); a.received != 8 || a.filtered != 8-uint64(len(got)) || a.inFlight != uint64(len(got)) {
+		if a := s.outbox.Account(); a.Received != 8 || a.Filtered != 8-uint64(len(got)) || a.InFlight != uint64(len(got)) {
 			t.Errorf("allow %v, deny %v: %+v", test.allow, test.deny, a)
 		}
 	}
@@ -73,26 +78,23 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 // Whatever names a peer makes up, so many are remembered and no more. Each has its
 // subject all the same, cut at 64 bytes.
 func TestEvents_NamesAreBounded(t *testing.T) {
-	s := pureServer(t)
-	cfg := s.cfg
-	cfg.EventsDeny = Globs{"Never"}
+	s := testIngest(t)
+	cfg := config.DefaultServerConfig()
+	cfg.EventsDeny = setting.Globs{"Never"}
 	s.filter.Store(newFilter(&cfg))
-	s.outbox.recalled(time.Time{})
-	long := strings.Repeat("n", maxEventToken) + "tail"
-	for i := range 3 * maxEventNames {
+	s.outbox.Recalled(time.Time{})
+	long := strings.Repeat("n", subject.MaxToken) + "tail"
+	for i := range 3 * subject.MaxNames {
 		for _, name := range []string{fmt.Sprint("Name", i), fmt.Sprint(long, i)} {
 			s.came(t, uint64(i+1), named(name))
-			e, _, _, ok := s.outbox.take(nil)
-			if want := "ami.events.pbx1." + name[:min(len(name), maxEventToken)]; !ok || e.subject != want {
-				t.Fatalf("%s: %q, want %q", name, e.subject, want)
+			e, _, _, ok := s.outbox.Take(nil)
+			if want := "ami.events.pbx1." + name[:min(len(name), subject.MaxToken)]; !ok || e.Subject != want {
+				t.Fatalf("%s: %q, want %q", name, e.Subject, want)
 			}
-			s.outbox.ack()
+			s.outbox.Ack()
 		}
 	}
-	if n := len(s.subjects.events); n != maxEventNames {
-		t.Errorf("%d subjects are remembered", n)
-	}
-	if n := len(s.verdicts); n != maxEventNames {
+	if n := len(s.verdicts); n != subject.MaxNames {
 		t.Errorf("%d answers are remembered", n)
 	}
 }
@@ -100,22 +102,22 @@ func TestEvents_NamesAreBounded(t *testing.T) {
 // What cannot be published is counted with its reason, told in the log and by a
 // Gap in its place; a byte that is no text is replaced and counted.
 func TestEvents_WhatCannotBePublished(t *testing.T) {
-	s := pureServer(t)
+	s := testIngest(t)
 	core, logs := observer.New(zap.WarnLevel)
 	s.log = zap.New(core)
-	s.outbox.recalled(time.Time{})
+	s.outbox.Recalled(time.Time{})
 	line := "X: " + strings.Repeat("\x01", 200) + "\r\n" // each byte is six as JSON
 	s.came(t, 1, "Event: Wide\r\n"+strings.Repeat(line, 900)+"\r\n")
 	s.came(t, 2, "what is this\r\n\r\n")
 	s.came(t, 3, "Event: Text\r\nX: \xff\xfe\r\n\r\n")
-	a := s.outbox.account()
-	if a.received != 3 || a.queued != 1 || a.dropped[dropOversize] != 1 || a.dropped[dropCorrupt] != 1 {
+	a := s.outbox.Account()
+	if a.Received != 3 || a.Queued != 1 || a.Dropped[outbox.DropOversize] != 1 || a.Dropped[outbox.DropCorrupt] != 1 {
 		t.Errorf("%+v", a)
 	}
-	if n := s.counts.corrupt.Load(); n != 1 {
+	if n := s.corrupt.Load(); n != 1 {
 		t.Errorf("%d corrupt frames", n)
 	}
-	if n := s.counts.replaced.Load(); n != 2 {
+	if n := s.replaced.Load(); n != 2 {
 		t.Errorf("%d bytes were replaced", n)
 	}
 	for message, n := range map[string]int{"event dropped": 1, "corrupt frame": 1} {
@@ -123,7 +125,7 @@ func TestEvents_WhatCannotBePublished(t *testing.T) {
 			t.Errorf("%d lines %q", got, message)
 		}
 	}
-	if got := drain(t, s.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
+	if got := outboxtest.Drain(t, s.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
 		t.Errorf("%q", got)
 	}
 }

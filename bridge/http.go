@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // serveHTTP serves /healthz, /readyz and /metrics until ctx ends.
@@ -44,9 +45,6 @@ type readiness struct {
 	Streams map[string]string `json:"streams"`
 }
 
-// sessionUp is the state of each of a server's sessions.
-type sessionUp map[string]string
-
 // readyz answers 200 if both connections to NATS and at least one server are up,
 // with its sessions and its Actions: one dead Asterisk must not restart the bridge
 // of all others.
@@ -55,7 +53,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		NATS: b.nats(), Connections: b.connections(), Actions: b.answerable(),
 		Servers: make(map[string]sessionUp), Streams: make(map[string]string),
 	}
-	for _, s := range b.streams.states() {
+	for _, s := range b.streams.States() {
 		body.Streams[s.Name] = s.State
 	}
 	up := false
@@ -69,7 +67,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		body.Servers[s.cfg.Name] = sessions
 		up = up || all
 	}
-	body.Ready = up && b.events.up() && b.control.up()
+	body.Ready = up && b.events.Up() && b.control.Up()
 	w.Header().Set("Content-Type", "application/json")
 	if !body.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -80,15 +78,15 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 
 // connections are the states of both, as nats.go names them.
 func (b *Bridge) connections() map[string]string {
-	return map[string]string{"events": b.events.get().Status().String(), "control": b.control.get().Status().String()}
+	return map[string]string{"events": b.events.Get().Status().String(), "control": b.control.Get().Status().String()}
 }
 
 // nats is the state of the connection that is worse off.
 func (b *Bridge) nats() string {
-	if b.events.up() {
-		return b.control.get().Status().String()
+	if b.events.Up() {
+		return b.control.Get().Status().String()
 	}
-	return b.events.get().Status().String()
+	return b.events.Get().Status().String()
 }
 
 // answered stands for an endpoint whose requests arrive.
@@ -96,14 +94,14 @@ const answered = "ok"
 
 // answerable says of each endpoint whether requests arrive, or why not.
 func (b *Bridge) answerable() map[string]string {
-	stand := b.control.stand()
+	stand := b.control.Stand()
 	all := make(map[string]string, len(b.endpoints))
 	for _, e := range b.endpoints {
 		switch why, known := stand[e.subject()]; {
-		case !b.control.up():
+		case !b.control.Up():
 			all[e.name] = "the connection control is not up"
 		case !known:
-			all[e.name] = errNotYet.Error()
+			all[e.name] = natsconn.ErrNotYet.Error()
 		case why != nil:
 			all[e.name] = why.Error()
 		default:

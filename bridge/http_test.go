@@ -3,19 +3,23 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // /readyz and the node's state say of each endpoint whether requests arrive, or
 // why not, and of NATS the state of the connection that is worse off.
 func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
+	s := natstest.Start(t, t.TempDir(), 0)
+	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	wants := func(what, pbx1, others, nats string, connections map[string]string, unanswered string) {
 		t.Helper()
 		recorder := httptest.NewRecorder()
@@ -36,19 +40,21 @@ func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 		says(t, nodes[len(nodes)-1], map[string]any{"unanswered": unanswered, "nats": nats})
 	}
 	up := map[string]string{"events": "CONNECTED", "control": "CONNECTED"}
-	wants("at first", errNotYet.Error(), errNotYet.Error(), "CONNECTED", up, "[all any pbx1]")
+	wants("at first", natsconn.ErrNotYet.Error(), natsconn.ErrNotYet.Error(), "CONNECTED", up, "[all any pbx1]")
 	for _, e := range b.endpoints {
-		echo(t, b.control, e.subject(), "q")
+		if _, err := b.control.Subscribe(e.subject(), "q", func(*nats.Msg) {}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	b.control.confirm(t.Context())
+	b.control.Confirm(t.Context())
 	wants("subscribed", answered, answered, "CONNECTED", up, "[]")
-	b.control.failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
+	b.control.Failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
 	wants("denied", "NATS does not let the bridge subscribe to ami.actions.pbx1.*", answered, "CONNECTED", up, "[pbx1]")
-	b.control.confirm(t.Context())
-	b.events.get().Close()
+	b.control.Confirm(t.Context())
+	b.events.Get().Close()
 	down := map[string]string{"events": "CLOSED", "control": "CONNECTED"}
 	wants("without events", "NATS does not let the bridge subscribe to ami.actions.pbx1.*", answered, "CLOSED", down, "[pbx1]")
-	b.control.get().Close()
+	b.control.Get().Close()
 	down["control"] = "CLOSED"
 	const away = "the connection control is not up"
 	wants("without control", away, away, "CLOSED", down, "[all any pbx1]")
@@ -63,23 +69,22 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 		a.readyz(recorder, nil)
 		return recorder.Code
 	}
-	within(t, "ready", func() bool { return code() == 200 })
-	closed, _ := clientOf(t, a.nc.ConnectedUrl())
-	closed.Close()
-	for name, c := range map[string]*conn{"events": a.events, "control": a.control} {
-		l := c.get()
-		c.current.Store(&link{Conn: closed, js: l.js})
-		if got := code(); got != 503 {
-			t.Errorf("without %s it is %d", name, got)
+	natstest.Within(t, "ready", func() bool { return code() == 200 })
+	for name, c := range map[string]*natsconn.Conn{"events": a.events, "control": a.control} {
+		for got := 200; got == 200; {
+			closed := c.Get()
+			closed.Close()
+			if got = code(); got == 200 && c.Get() == closed { // else another was made before
+				t.Fatalf("without %s it is %d", name, got)
+			}
 		}
-		c.current.Store(l)
+		natstest.Within(t, "ready again", func() bool { return code() == 200 })
 	}
-	within(t, "ready again", func() bool { return code() == 200 })
 	drop := func(name string) { // one of two sessions
 		a.sims[name].Always(amisim.Accept, amisim.Refuse)
 		a.sims[name].Next("CoreStatus", amisim.Refuse)
 		a.to(requestFor(name, "CoreStatus", ""))
-		within(t, name+" has lost one", func() bool {
+		natstest.Within(t, name+" has lost one", func() bool {
 			s := a.serverNamed(name)
 			return !s.link.Ready()
 		})
@@ -98,20 +103,14 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 	}
 	for _, name := range []string{"pbx1", "pbx2"} {
 		a.sims[name].Always(amisim.Accept, nil)
-		within(t, name+" is back", a.serverNamed(name).link.Ready)
+		natstest.Within(t, name+" is back", a.serverNamed(name).link.Ready)
 	}
-	within(t, "ready in the end", func() bool { return code() == 200 })
+	natstest.Within(t, "ready in the end", func() bool { return code() == 200 })
 	drop("pbx2")
 	if got := code(); got != 200 {
 		t.Errorf("with all of pbx1 it is %d", got)
 	}
-	a.control.mu.Lock()
-	for _, s := range a.control.subs {
-		if s.subject == "ami.actions.pbx1.*" {
-			s.denied = errCrowded
-		}
-	}
-	a.control.mu.Unlock()
+	a.control.Failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, "ami.actions.pbx1.*"))
 	if got := code(); got != 503 {
 		t.Errorf("with requests of pbx1 that do not arrive it is %d", got)
 	}

@@ -3,19 +3,10 @@ package bridge
 import (
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
-)
 
-// forwarded is want, a stream of events, where another stream takes them over.
-// Each is kept until that one has acknowledged it and no longer. A full stream
-// refuses what comes rather than drop what nobody has: the outbox holds, and
-// what overflows there is a loss that is counted and told.
-func forwarded(want jetstream.StreamConfig) jetstream.StreamConfig {
-	want.Retention, want.Discard = jetstream.WorkQueuePolicy, jetstream.DiscardNew
-	want.MaxAge, want.Duplicates = 0, duplicates(0)
-	return want
-}
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+)
 
 // leaf is how the connection to the hub stands. It is for the status goroutine.
 type leaf struct {
@@ -45,5 +36,5 @@ func (l *leaf) look(now time.Time) *leafMsg {
 			l.log.Warn("hub not connected: events wait on disk")
 		}
 	}
-	return &leafMsg{Connected: l.up, Since: stamp(l.since)}
+	return &leafMsg{Connected: l.up, Since: clock.Stamp(l.since)}
 }

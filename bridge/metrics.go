@@ -4,6 +4,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // metrics reads what is counted anyway whenever Prometheus asks, so that
@@ -87,15 +90,15 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	gauge(m.build, 1, b.deps.Version)
-	for name, c := range map[string]*conn{"events": b.events, "control": b.control} {
-		stand, all := c.standing()
-		gauge(m.natsUp, one(c.up()), name)
-		count(m.natsRemade, c.made.Load()-1, name)
+	for name, c := range map[string]*natsconn.Conn{"events": b.events, "control": b.control} {
+		stand, all := c.Standing()
+		gauge(m.natsUp, one(c.Up()), name)
+		count(m.natsRemade, c.Remade(), name)
 		gauge(m.missing, float64(all-stand), name)
 	}
-	inForce, _ := b.way.Load().(string)
-	for _, way := range ways {
-		gauge(m.delivery, one(way == inForce), way)
+	mode := b.publisher.Mode()
+	for _, each := range delivery.Modes {
+		gauge(m.delivery, one(each == mode), each)
 	}
 	if up := b.deps.Leaf; up != nil {
 		gauge(m.natsUp, one(up()), "leaf")
@@ -103,12 +106,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	if b.deps.LogLost != nil {
 		count(m.log, b.deps.LogLost())
 	}
-	_, waiting := b.audit.journal.left()
+	_, waiting := b.records.Left()
 	gauge(m.auditBytes, float64(waiting))
 	count(m.auditStored, b.audit.stored.Load())
 	count(m.auditLost, b.audit.lost.Load())
-	for _, s := range b.streams.states() {
-		for state := range streamStates {
+	for _, s := range b.streams.States() {
+		for state := range streams.NumStates {
 			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())
 		}
 	}
@@ -119,7 +122,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
-		d := s.tally.durations()
+		d := s.target.tally.durations()
 		ch <- prometheus.MustNewConstHistogram(m.duration, d.count, d.sum.Seconds(), d.cumulative(), s.cfg.Name)
 	}
 }
@@ -128,21 +131,21 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *metrics) collectServer(
 	s *server, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string),
 ) {
-	name, box, link := s.cfg.Name, s.outbox.account(), s.link.Status()
-	count(m.received, box.received, name)
-	count(m.published, box.published, name)
-	count(m.filtered, box.filtered, name)
-	count(m.resent, box.resent, name)
-	for reason, n := range box.dropped {
+	name, box, link := s.cfg.Name, s.ingest.outbox.Account(), s.link.Status()
+	count(m.received, box.Received, name)
+	count(m.published, box.Published, name)
+	count(m.filtered, box.Filtered, name)
+	count(m.resent, box.Resent, name)
+	for reason, n := range box.Dropped {
 		count(m.dropped, n, name, reason)
 	}
-	gauge(m.queued, float64(box.queued), name)
-	gauge(m.inFlight, float64(box.inFlight), name)
-	gauge(m.outboxBytes, float64(box.bytes), name)
-	count(m.corrupt, s.counts.corrupt.Load(), name)
-	count(m.replaced, s.counts.replaced.Load()+link.Calls.Replaced, name)
+	gauge(m.queued, float64(box.Queued), name)
+	gauge(m.inFlight, float64(box.InFlight), name)
+	gauge(m.outboxBytes, float64(box.Bytes), name)
+	count(m.corrupt, s.ingest.corrupt.Load(), name)
+	count(m.replaced, s.ingest.replaced.Load()+link.Calls.Replaced, name)
 	for r := range results {
-		count(m.actions, s.tally.results[r].Load(), name, r.String())
+		count(m.actions, s.target.tally.results[r].Load(), name, r.String())
 	}
 	gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
 	gauge(m.writeBytes, float64(link.WriteBytes), name)
@@ -153,19 +156,19 @@ func (m *metrics) collectServer(
 	for reason, n := range link.Failed {
 		count(m.failures, n, name, string(reason))
 	}
-	for reason, n := range s.gaps.all() {
+	for reason, n := range s.status.gaps.all() {
 		count(m.gaps, n, name, reason)
 	}
 	count(m.panics, link.Panics, name)
 	gauge(m.outboxLimit, float64(s.cfg.OutboxBytes), name)
-	gauge(m.outboxHigh, float64(box.highWater), name)
+	gauge(m.outboxHigh, float64(box.HighWater), name)
 	gauge(m.writeLimit, float64(s.cfg.WriteCapacity()), name)
 	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
 	count(m.busy, link.WriteRefused, name, "write_buffer")
 	count(m.busy, link.CallsRefused, name, "pending_actions")
-	count(m.parts, s.streamed.published.Load(), name, "published")
-	count(m.parts, s.streamed.unheard.Load(), name, "unheard")
-	count(m.parts, s.streamed.lost.Load(), name, "lost")
+	count(m.parts, s.target.streamed.Published.Load(), name, "published")
+	count(m.parts, s.target.streamed.Unheard.Load(), name, "unheard")
+	count(m.parts, s.target.streamed.Lost.Load(), name, "lost")
 	count(m.late, link.Calls.Late, name)
 	count(m.strays, link.Calls.Strays, name)
 	count(m.repeated, link.Calls.Repeated, name)

@@ -2,8 +2,7 @@ package bridge
 
 import (
 	"bytes"
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/nats-io/nats.go"
+	"context"
 	"maps"
 	"os"
 	"regexp"
@@ -13,7 +12,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The reasons and states that metrics have as labels.
@@ -21,7 +27,7 @@ const (
 	dropReasons    = "overflow total shed oversize corrupt panic"
 	sessionReasons = "secret dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
-	endpointNames  = "pbx1 any all"
+	endpointLabels = "pbx1 any all"
 	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
 	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream unseen no_permission unavailable"
 )
@@ -41,7 +47,7 @@ var startSeries = map[string]string{
 	"events_resent_total":           "",
 	"delivery":                      "way=fast_ingest way=window way=core",
 	"events_dropped_total":          each("reason", dropReasons),
-	"gaps_total":                    each("reason", dropReasons, sessionReasons, gapRestart),
+	"gaps_total":                    each("reason", dropReasons, sessionReasons, outbox.GapRestart),
 	"outbox_events":                 "",
 	"outbox_in_flight_events":       "",
 	"outbox_bytes":                  "",
@@ -57,9 +63,9 @@ var startSeries = map[string]string{
 	"audit_records_total":           "",
 	"audit_queue_bytes":             "",
 	"audit_records_lost_total":      "",
-	"requests_held_bytes":           each("endpoint", endpointNames),
-	"requests_busy_total":           each("endpoint", endpointNames),
-	"requests_dropped_total":        each("endpoint", endpointNames),
+	"requests_held_bytes":           each("endpoint", endpointLabels),
+	"requests_busy_total":           each("endpoint", endpointLabels),
+	"requests_dropped_total":        each("endpoint", endpointLabels),
 	"actions_total":                 each("result", "answered failed refused"),
 	"action_duration_seconds":       "",
 	"actions_pending":               "",
@@ -168,45 +174,51 @@ func TestMetrics_FollowTheConventions(t *testing.T) {
 // metricsBridge is a bridge that has reached NATS and nothing else.
 func metricsBridge(t *testing.T) *Bridge {
 	t.Helper()
-	cfg := DefaultConfig()
-	cfg.NATS.URL = startNATS(t, t.TempDir(), 0).ClientURL()
-	b, _ := connectedBridge(t, cfg, "pbx1")
+	cfg := config.DefaultConfig()
+	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
+	b := connectedBridge(t, cfg, "pbx1")
 	b.deps.LogLost = func() uint64 { return 0 }
 	return b
 }
 
 // The metrics of the events are the outbox's own numbers, each under its name.
 func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
-	s := startNATS(t, t.TempDir(), 0)
-	b, _ := testBridge(t, s.ClientURL(), DeliverJetStream)
-	b.events.confirm(t.Context())
-	if _, err := b.control.subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
+	s := natstest.Start(t, t.TempDir(), 0)
+	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.publisher.Run(over) // takes up the connection and sends nothing
+	b.events.Confirm(t.Context())
+	b.control.Confirm(t.Context())
+	if _, err := b.control.Subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
 		t.Fatal(err)
 	}
 	server := b.servers[0]
-	o := server.outbox
-	o.recalled(time.Time{})
-	pushEvents(server, 1, 10)
-	for range 5 {
-		o.take(nil)
+	o := server.ingest.outbox
+	o.Recalled(time.Time{})
+	for i := range 10 {
+		server.ingest.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i + 1), At: 1}, []byte("{}"), false)
 	}
-	o.ack()
-	o.ack()
-	o.rewind(nil, nil)
-	o.take(nil)
-	o.filter()
-	o.refuse(outboxEntry{session: "s1", seq: 11})
-	server.counts.replaced.Add(3)
-	server.counts.corrupt.Add(4)
-	server.gaps.add(dropOversize)
-	b.streams.publishRefused(EventStream, 10077, "maximum bytes exceeded")
+	for range 5 {
+		o.Take(nil)
+	}
+	o.Ack()
+	o.Ack()
+	o.Rewind(nil, nil)
+	o.Take(nil)
+	o.Filter()
+	o.Refuse(outbox.Entry{Session: "s1", Seq: 11})
+	server.ingest.replaced.Add(3)
+	server.ingest.corrupt.Add(4)
+	server.status.gaps.add(outbox.DropOversize)
+	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
 	got := gathered(t, b)
-	a := o.account()
+	a := o.Account()
 	for name, want := range map[string]float64{
 		"events_received_total pbx1": 12, "events_published_total pbx1": 2, "events_resent_total pbx1": 1,
 		"events_filtered_total pbx1": 1, "events_dropped_total oversize pbx1": 1, "events_dropped_total overflow pbx1": 0,
-		"outbox_events pbx1": 7, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.bytes),
-		"outbox_high_water_bytes pbx1": float64(a.highWater), "outbox_capacity_bytes pbx1": float64(server.cfg.OutboxBytes),
+		"outbox_events pbx1": 7, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.Bytes),
+		"outbox_high_water_bytes pbx1": float64(a.HighWater), "outbox_capacity_bytes pbx1": float64(server.cfg.OutboxBytes),
 		"characters_replaced_total pbx1": 3, "frames_corrupt_total pbx1": 4, "gaps_total oversize pbx1": 1, "gaps_total overflow pbx1": 0,
 		"delivery fast_ingest": 1, "delivery window": 0, "delivery core": 0,
 		"nats_up events": 1, "nats_up control": 1, "nats_connections_remade_total events": 0,
@@ -218,10 +230,10 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, value, want)
 		}
 	}
-	if a.highWater <= a.bytes {
+	if a.HighWater <= a.Bytes {
 		t.Error("the most is not more than what there is")
 	}
-	b.events.get().Close()
+	b.events.Get().Close()
 	if got := gathered(t, b); got["nats_up events"] != 0 || got["nats_up control"] != 1 {
 		t.Errorf("events up %v, control %v", got["nats_up events"], got["nats_up control"])
 	}
@@ -254,7 +266,7 @@ func (a *asking) gathered() map[string]float64 { return gathered(a.t, a.Bridge) 
 // The metrics of the Actions tell apart what is late, what is too much for which
 // buffer, and what was no text; a breaker that opens is told by its state.
 func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
+	a := askingBridge(t, func(c *config.Config) {
 		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.Servers[0].ActionTimeout = 1, 2<<10, time.Minute
 		c.Servers[0].BreakerCooldown = time.Hour
 	})
@@ -262,9 +274,9 @@ func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
 	ask := func(action, body string) {
 		t.Helper()
 		idle := func() bool { m := a.gathered(); return m["actions_pending pbx1"] == 0 }
-		within(t, "nothing is pending", idle)
+		natstest.Within(t, "nothing is pending", idle)
 		a.to(requestFor("pbx1", action, body))
-		within(t, "nothing is pending any more", idle)
+		natstest.Within(t, "nothing is pending any more", idle)
 	}
 	sim.Next("CoreStatus", amisim.Twice())
 	ask("CoreStatus", "")
@@ -278,7 +290,7 @@ func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
 	for range 2 {
 		a.to(requestFor("pbx1", "CoreSettings", ""))
 	}
-	within(t, "the refusals are told", func() bool { return a.gathered()["actions_busy_total pending_actions pbx1"] == 2 })
+	natstest.Within(t, "the refusals are told", func() bool { return a.gathered()["actions_busy_total pending_actions pbx1"] == 2 })
 	got := a.gathered()
 	for name, want := range map[string]float64{
 		"responses_late_total pbx1": 1, "responses_stray_total pbx1": 0, "responses_unmatched_total pbx1": 0, "responses_repeated_total pbx1": 0,
@@ -291,7 +303,7 @@ func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
 	}
 	sim.Always("Login", amisim.Deny("Authentication failed"))
 	sim.Kick()
-	within(t, "the breaker is open", func() bool { return a.gathered()["breaker_state pbx1 open"] == 1 })
+	natstest.Within(t, "the breaker is open", func() bool { return a.gathered()["breaker_state pbx1 open"] == 1 })
 	if m := a.gathered(); m["breaker_state pbx1 closed"] != 0 || m["breaker_transitions_total pbx1 open"] != 1 || m["session_failures_total auth pbx1"] != 1 {
 		t.Errorf("closed %v, opened %v times, %v refusals", m["breaker_state pbx1 closed"], m["breaker_transitions_total pbx1 open"], m["session_failures_total auth pbx1"])
 	}

@@ -1,15 +1,22 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -24,38 +31,38 @@ func (n *numbered) read(text string) {
 	n.t.Helper()
 	f, _ := frames.NewReader(strings.NewReader(strings.ReplaceAll(text, ";", "\r\n")+"\r\n\r\n"), 200).Next()
 	n.next++
-	n.s.onEvent(amiconn.Event{Session: "s1", Seq: n.next, At: time.Now(), Frame: f})
+	n.s.ingest.onEvent(amiconn.Event{Session: "s1", Seq: n.next, At: time.Now(), Frame: f})
 }
 
 // panics has the handler of the event's name panic, as the session's reader lets
 // it.
 func (n *numbered) panics(text string) {
 	n.t.Helper()
-	defer n.s.filter.Store(n.s.filter.Load())
+	defer n.s.ingest.filter.Store(n.s.ingest.filter.Load())
 	defer func() {
 		if recover() == nil {
 			n.t.Error("the panic was swallowed: nobody counts it")
 		}
 	}()
-	n.s.filter.Store(nil)
+	n.s.ingest.filter.Store(nil)
 	n.read(text)
 }
 
 // Every number is published or told of in a Gap, whatever became of its event:
 // also of one whose handler panics; or it is counted as not wanted.
 func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
-	b, p := testBridge(t, server.ClientURL(), DeliverJetStream)
-	nc, js := clientOf(t, server.ClientURL())
+	server := natstest.Start(t, t.TempDir(), 0)
+	b := testBridge(t, server.ClientURL(), config.DeliverJetStream)
+	nc, js := natstest.Client(t, server.ClientURL())
 	statuses, err := nc.SubscribeSync("ami.status.pbx1.gap")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := b.servers[0]
-	s.outbox.recalled(time.Time{})
+	s.ingest.outbox.Recalled(time.Time{})
 	cfg := s.cfg
-	cfg.EventsDeny = Globs{"Unwanted"}
-	s.filter.Store(newFilter(&cfg))
+	cfg.EventsDeny = setting.Globs{"Unwanted"}
+	s.ingest.filter.Store(newFilter(&cfg))
 	n := &numbered{t: t, s: s}
 	long := strings.Repeat("x", 300)
 	n.read("Event: Wanted")
@@ -68,11 +75,12 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	n.read("neither of them")
 	n.panics("Event: Unwanted")
 	n.read("Event: Wanted")
-	startPublisher(t, p)
-	if left := drainWithin(t, b, patience); left > 0 {
-		t.Fatalf("%d events left", left)
-	}
-	consumer, err := js.OrderedConsumer(t.Context(), EventStream, jetstream.OrderedConsumerConfig{})
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { b.publisher.Run(ctx) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+	natstest.Within(t, "all is published", func() bool { return s.ingest.outbox.Account().Left == 0 })
+	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,15 +102,15 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("the stream holds %q, want %q", got, want)
 	}
-	s.status.flush()
+	b.status.flush()
 	for _, reason := range []string{"panic", "oversize", "corrupt", "panic"} {
-		msg, err := statuses.NextMsg(patience)
+		msg, err := statuses.NextMsg(natstest.Patience)
 		if err != nil || !strings.Contains(string(msg.Data), fmt.Sprintf(`"reason":%q`, reason)) {
 			t.Fatalf("the status is %v, want %s (%v)", msg, reason, err)
 		}
 	}
-	a := s.outbox.account()
-	if a.received != n.next || a.published != 3 || a.filtered != 2 || a.dropped["panic"] != 3 || total(a.dropped) != 5 {
+	a := s.ingest.outbox.Account()
+	if a.Received != n.next || a.Published != 3 || a.Filtered != 2 || a.Dropped["panic"] != 3 || a.Dropped["panic"]+a.Dropped[outbox.DropOversize]+a.Dropped[outbox.DropCorrupt] != 5 {
 		t.Errorf("account %+v, want %d received, 3 published, 2 filtered, 3 of 5 lost for a panic", a, n.next)
 	}
 }

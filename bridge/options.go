@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
 // options are what a request's headers ask for.
@@ -18,12 +20,11 @@ type options struct {
 	strict    bool          // Ami-Validate: strict
 	requester string        // Ami-Requester, until the audit has it
 	key       string        // Ami-Idempotency-Key
-	group     serverName    // Ami-Group; zero: all
+	group     name.Server   // Ami-Group; zero: all
 }
 
 const (
-	maxRequester = 256
-	maxKey       = 128
+	maxKey = 128
 	// maxOptions is from how many headers on none is looked at but Ami-Requester.
 	maxOptions = 32
 	// maxClaimed bounds what is kept of Ami-Requester until its secrets are
@@ -88,7 +89,7 @@ func claimed(h nats.Header, names []string) string {
 }
 
 // set takes the value of a header, whose name is known in lower case.
-func (o *options) set(lower, name, value string) error {
+func (o *options) set(lower, token, value string) error {
 	switch lower {
 	case "ami-timeout":
 		d, err := time.ParseDuration(value)
@@ -97,11 +98,11 @@ func (o *options) set(lower, name, value string) error {
 		}
 		o.timeout = d
 	case "ami-wait":
-		return only(&o.complete, name, value, "complete")
+		return only(&o.complete, token, value, "complete")
 	case "ami-reply":
-		return only(&o.stream, name, value, "stream")
+		return only(&o.stream, token, value, "stream")
 	case "ami-validate":
-		return only(&o.strict, name, value, "strict")
+		return only(&o.strict, token, value, "strict")
 	case "ami-requester":
 		if len(value) > maxRequester {
 			return fmt.Errorf("Ami-Requester wants at most %d bytes", maxRequester)
@@ -112,13 +113,13 @@ func (o *options) set(lower, name, value string) error {
 		}
 		o.key = strings.Clone(value)
 	case "ami-group":
-		group, err := parseServerName(value)
+		group, err := name.ParseServer(value)
 		if err != nil {
 			return fmt.Errorf("Ami-Group: %w", err)
 		}
 		o.group = group
 	default:
-		return fmt.Errorf("%.40q is no header of a request: docs/actions.md has the list", name)
+		return fmt.Errorf("%.40q is no header of a request: docs/actions.md has the list", token)
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
 const (
@@ -48,7 +50,7 @@ type auditRefusals struct {
 	Phase    string            `json:"phase"` // refusals
 	Node     string            `json:"node"`
 	Server   string            `json:"server"`
-	Action   string            `json:"action"` // or unknownAction
+	Action   string            `json:"action"` // or UnknownAction
 	Decision string            `json:"decision"`
 	Count    uint64            `json:"count"`
 	First    string            `json:"first"`
@@ -88,7 +90,7 @@ func (r *refusals) few(server, action string) bool {
 
 // on finds or makes the count of an Action of server. It is called with mu held.
 func (r *refusals) on(server, action string) *refused {
-	key := refusalKey{server, unknownAction}
+	key := refusalKey{server, name.UnknownAction}
 	if catalog.Known(action) {
 		key.action = catalog.Spelling(action)
 	}
@@ -132,8 +134,8 @@ func (d *audit) tellRefusals() {
 			continue
 		}
 		record := &auditRefusals{
-			At: stamp(now), Phase: "refusals", Node: d.node, Server: key.server, Action: key.action, Decision: "refused",
-			Count: one.count, First: stamp(one.first), Last: stamp(one.last), Outcomes: one.outcomes,
+			At: clock.Stamp(now), Phase: "refusals", Node: d.node, Server: key.server, Action: key.action, Decision: "refused",
+			Count: one.count, First: clock.Stamp(one.first), Last: clock.Stamp(one.last), Outcomes: one.outcomes,
 		}
 		if d.write(key.server, key.action, record, false, nil) == nil {
 			one.count, one.outcomes = 0, make(map[string]uint64)

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -11,38 +10,39 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
 // testAsk is a request to pbx1 that d records.
-func testAsk(d *audit, action string) *ask {
-	b := &Bridge{audit: d}
-	return &ask{
-		endpoint: &endpoint{b: b, name: "pbx1"}, subject: "ami.actions.pbx1." + action, action: actionName{action}, to: "_INBOX.x",
+func testAsk(_ *audit, action string) *auditRequest {
+	return &auditRequest{
+		server: "pbx1", subject: "ami.actions.pbx1." + action, action: action, to: "_INBOX.x",
 		asked: &asked{id: "x-1"}, came: time.Now(), deadline: time.Now().Add(time.Minute),
 	}
 }
 
 // refuse has d record a refusal of action.
 func (d *audit) refuse(action, kind string) {
-	d.outcome(testAsk(d, action), nil, &failure{Code: 403, Kind: kind, Sent: "no", Message: "m", rule: "r"})
+	d.outcome(testAsk(d, action), nil, &reply.Error{Code: 403, Kind: kind, Sent: "no", Message: "m", Rule: "r"})
 }
 
 // taken are the records that wait, as JSON objects, which are the next of their
 // chain.
 func taken(t *testing.T, d *audit, prev *string) (all []map[string]any) {
 	t.Helper()
-	for _, e := range d.journal.take(1 << 20) {
-		d.journal.finish(e, nil, nil)
+	for _, e := range fakeOf(d).Take(1 << 20) {
+		fakeOf(d).Finish(e, nil, nil)
 		var r map[string]any
-		if err := json.Unmarshal(e.msg.Data, &r); err != nil {
+		if err := json.Unmarshal(e.Msg.Data, &r); err != nil {
 			t.Fatal(err)
 		}
 		if r["prev"] != *prev {
-			t.Errorf("%s does not follow %s", e.msg.Data, *prev)
+			t.Errorf("%s does not follow %s", e.Msg.Data, *prev)
 		}
-		*prev = digest(e.msg.Data)
-		r["subject"] = e.msg.Subject
+		*prev = digest(e.Msg.Data)
+		r["subject"] = e.Msg.Subject
 		all = append(all, r)
 	}
 	return all
@@ -58,18 +58,18 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 			d.refuse("Originate", "forbidden")
 		}
 		d.refuse("originate", "bad_request") // it is the same one
-		first := stamp(time.Now())
+		first := clock.Stamp(time.Now())
 		d.refuse("Ping", "forbidden") // another is counted by itself
 		time.Sleep(500 * time.Millisecond)
 		for range 8 {
 			d.refuse("Originate", "busy")
 		}
-		d.outcome(testAsk(d, "Originate"), &correlation.Result{}, &failure{Kind: "timeout", Sent: "unknown"})
+		d.outcome(testAsk(d, "Originate"), &correlation.Result{}, &reply.Error{Kind: "timeout", Sent: "unknown"})
 		d.outcome(testAsk(d, "Originate"), &correlation.Result{}, nil)
 		if own := taken(t, d, &prev); len(own) != 10+1+5+2 {
 			t.Errorf("%d records, want ten, another Action's, five for half a second, and those that were sent", len(own))
 		}
-		last := stamp(time.Now())
+		last := clock.Stamp(time.Now())
 		time.Sleep(59 * time.Second)
 		d.tellRefusals()
 		d.refuse("Originate", "forbidden")
@@ -133,7 +133,8 @@ func TestRefusals_RepeatsCountAndIntentsHaveAnOutcome(t *testing.T) {
 	}
 	a := testAsk(d, "Originate")
 	d.intend(a, func(error) {})
-	d.outcome(a, nil, &failure{Code: 429, Kind: "busy", Sent: "no"})
+	a.intended = true
+	d.outcome(a, nil, &reply.Error{Code: 429, Kind: "busy", Sent: "no"})
 	d.tellRefusals()
 	got := taken(t, d, &prev)
 	if n := len(got); n < 13 || n > 20 { // a slow machine has more of its own
@@ -151,87 +152,14 @@ func TestRefusals_AFullQueueLosesNoCount(t *testing.T) {
 	for range 20 {
 		d.refuse("Originate", "forbidden")
 	}
-	limit := d.journal.limit
-	d.journal.limit = 0
+	limit := fakeOf(d).Limit
+	fakeOf(d).Limit = 0
 	d.tellRefusals()
-	d.journal.limit = limit
+	fakeOf(d).Limit = limit
 	d.tellRefusals()
-	batch := d.journal.take(100)
+	batch := fakeOf(d).Take(100)
 	var sum struct{ Count, Lost int }
-	if err := json.Unmarshal(batch[len(batch)-1].msg.Data, &sum); err != nil || len(batch)-1+sum.Count != 20 || sum.Lost != 1 {
+	if err := json.Unmarshal(batch[len(batch)-1].Msg.Data, &sum); err != nil || len(batch)-1+sum.Count != 20 || sum.Lost != 1 {
 		t.Errorf("%d records, the last %+v (%v)", len(batch), sum, err)
-	}
-}
-
-// With AUDIT=strict nobody can make intents of what cannot be sent: while a
-// server is away they are no more than refusals are. A bridge that stops tells of
-// those that it has counted.
-func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Audit = AuditStrict; c.Servers[0].Addr = "127.0.0.1:1" }, "pbx1", "pbx2")
-	const asked = 500
-	for range asked {
-		a.to(requestFor("pbx1", "CoreStatus", ""))
-	}
-	within(t, "all are refused", func() bool { return a.endpoints[0].tally.results[resultRefused].Load() == asked })
-	a.stop()
-	_, js := clientOf(t, a.nc.ConnectedUrl())
-	stream, err := js.Stream(t.Context(), AuditStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	intents, outcomes, counted := 0, 0, 0
-	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
-		m, err := stream.GetMsg(t.Context(), seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r struct {
-			Phase string
-			Count int
-		}
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			t.Fatal(err)
-		}
-		counted += r.Count
-		switch r.Phase {
-		case "intent":
-			intents++
-		case "outcome":
-			outcomes++
-		}
-	}
-	if intents > asked/2 || intents == 0 || outcomes < intents || counted == 0 || outcomes+counted != asked {
-		t.Errorf("of %d requests %d intents, %d outcomes, %d counted", asked, intents, outcomes, counted)
-	}
-}
-
-// A bridge that runs tells of them each minute, here each 50 ms.
-func TestRefusals_AreToldOfWhileTheBridgeRuns(t *testing.T) {
-	url := startNATS(t, t.TempDir(), 0).ClientURL()
-	a := askingAs(t, url, nil, func(b *Bridge) {
-		if b.audit.refusals.span != time.Minute {
-			t.Errorf("each %v", b.audit.refusals.span)
-		}
-		b.audit.refusals.span = 50 * time.Millisecond
-	})
-	records, err := a.nc.SubscribeSync("ami.audit.pbx1.Login")
-	if err := errors.Join(err, a.nc.Flush()); err != nil {
-		t.Fatal(err)
-	}
-	for range 100 {
-		a.to(requestFor("pbx1", "Login", ""))
-	}
-	for own, counted := 0, 0; own+counted < 100; {
-		m, err := records.NextMsg(patience)
-		if err != nil {
-			t.Fatalf("%d records, %d counted, %v", own, counted, err)
-		}
-		var r struct{ Count int }
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			t.Fatal(err)
-		}
-		if counted += r.Count; r.Count == 0 {
-			own++
-		}
 	}
 }

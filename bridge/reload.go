@@ -1,28 +1,9 @@
 package bridge
 
 import (
-	"reflect"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
-
-// permits is which Actions of a server's callers are taken. It is not changed
-// once made: another takes its place.
-type permits struct {
-	policy *policy
-	limits Rates // that rates hold to
-	rates  limiter
-}
-
-// next returns the permits that all and own ask for. Rates that stay as they
-// are go on where they were: what has been taken is not given again.
-func (p *permits) next(all *Config, own *ServerConfig) *permits {
-	n := &permits{policy: newPolicy(all, own), limits: own.ActionRates, rates: p.rates}
-	if !reflect.DeepEqual(p.limits, n.limits) {
-		n.rates = newLimiter(n.limits)
-	}
-	return n
-}
 
 // Reload puts in force what of cfg, which must be valid, can change while the
 // bridge runs. At once: which Actions are taken and how often, which events are.
@@ -31,9 +12,9 @@ func (p *permits) next(all *Config, own *ServerConfig) *permits {
 // are refused is tried again now. All else of cfg is ignored, and so are servers
 // that the bridge does not have; no session is touched. It may be called at any
 // time, by one goroutine at a time.
-func (b *Bridge) Reload(cfg Config) {
+func (b *Bridge) Reload(cfg config.Config) {
 	b.learn(cfg.Secrets()...)
-	b.natsLogin.renew(cfg.NATS)
+	b.natsLogin.Renew(cfg.NATS)
 	for i := range cfg.Servers {
 		own := &cfg.Servers[i]
 		for _, s := range b.servers {
@@ -45,14 +26,12 @@ func (b *Bridge) Reload(cfg Config) {
 }
 
 // reload does so for one server.
-func (s *server) reload(all *Config, asked *ServerConfig) {
-	own := new(ServerConfig)
+func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
+	own := new(config.ServerConfig)
 	*own = *asked
 	own.Charset = s.cfg.Charset // in which requests are written, rules read
-	s.permits.Store(s.permits.Load().next(all, own))
-	if next := newFilter(own); !reflect.DeepEqual(s.filter.Load(), next) {
-		s.filter.Store(next)
-	}
+	s.target.permit(all, own)
+	s.ingest.refilter(own)
 	s.link.Renew(own.Config)
 	s.link.Retry()
 }
@@ -66,4 +45,4 @@ func (b *Bridge) learn(secrets ...string) {
 }
 
 // learnOne is learn for a secret that a login has read.
-func (b *Bridge) learnOne(secret amiconn.Secret) { b.learn(string(secret)) }
+func (b *Bridge) learnOne(secret setting.Secret) { b.learn(string(secret)) }

@@ -4,33 +4,37 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // A rule reads values in the charset that requests are written in, which stays.
 func TestReload_KeepsTheCharset(t *testing.T) {
-	cfg, own := DefaultConfig(), DefaultServerConfig()
+	cfg, own := config.DefaultConfig(), config.DefaultServerConfig()
 	own.Name, own.Addr, own.Username, own.Secret, own.Charset = "pbx1", "h:1", "u", "s3cret", frames.Latin1
-	cfg.Node, cfg.Servers = "b1", []ServerConfig{own}
+	cfg.Node, cfg.Servers = "b1", []config.ServerConfig{own}
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	next := cfg
 	own.Charset = frames.UTF8
-	next.Servers = []ServerConfig{own}
+	next.Servers = []config.ServerConfig{own}
 	if err := next.ActionsRules.Decode("Setvar: Value in (René)"); err != nil {
 		t.Fatal(err)
 	}
 	b.Reload(next)
-	policy := b.servers[0].permits.Load().policy
-	if r := policy.refuses(actionName{"Setvar"}, testHeaders("Variable: X\nValue: Ren\xe9")); r != nil {
-		t.Errorf("what is written in Latin-1 is refused: %s", r.reason)
+	policy := b.servers[0].target.permits.Load().policy
+	if r := policy.Refuses(policytest.Name("Setvar"), policytest.Headers("Variable: X\nValue: Ren\xe9")); r != nil {
+		t.Errorf("what is written in Latin-1 is refused: %s", r.Reason)
 	}
-	if r := policy.refuses(actionName{"Setvar"}, testHeaders("Variable: X\nValue: Rene")); r == nil {
+	if r := policy.Refuses(policytest.Name("Setvar"), policytest.Headers("Variable: X\nValue: Rene")); r == nil {
 		t.Error("the new rule is not in force")
 	}
 }
@@ -38,75 +42,54 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 // Which Actions are taken and which events are published changes at once, each
 // server's for itself; a server that the bridge does not have is ignored.
 func TestReload_ChangesEachServersOwn(t *testing.T) {
-	cfg := validConfig()
+	cfg := configtest.Valid()
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range b.servers {
 		for _, event := range []string{"Newexten", "RTCPSent", "Hangup"} {
-			if got := s.judge([]byte(event)); got != wanted {
+			if got := s.ingest.judge([]byte(event)); got != wanted {
 				t.Errorf("%s of %s is judged %v before", event, s.cfg.Name, got)
 			}
 		}
 	}
-	same := b.servers[1].filter.Load()
-	next := validConfig()
-	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = Globs{"Ping"}, Globs{"RTCP*"}, Globs{"Newexten"}
-	next.Servers[1].ActionsAllow = Globs{"Command"}
+	same := b.servers[1].ingest.filter.Load()
+	next := configtest.Valid()
+	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = setting.Globs{"Ping"}, setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
+	next.Servers[1].ActionsAllow = setting.Globs{"Command"}
 	next.Servers = append(next.Servers, next.Servers[0])
-	next.Servers[2].Name, next.Servers[2].ActionsDeny = "pbx3", Globs{"*"}
+	next.Servers[2].Name, next.Servers[2].ActionsDeny = "pbx3", setting.Globs{"*"}
 	b.Reload(next)
 	for i, want := range []map[string]string{
 		{"Ping": "ACTIONS_DENY=Ping", "Command": "default", "CoreStatus": ""}, {"Ping": "", "Command": "", "CoreStatus": ""},
 	} {
 		for action, rule := range want {
-			if got := ruleOf(judged(b.servers[i].permits.Load().policy, action, nil)); got != rule {
+			if got := policytest.Rule(b.servers[i].target.permits.Load().policy, action, nil); got != rule {
 				t.Errorf("%s refuses %s by %q, want %q", b.servers[i].cfg.Name, action, got, rule)
 			}
 		}
 	}
 	for event, want := range map[string]verdict{"Newexten": sheddable, "RTCPSent": unwanted, "Hangup": wanted} {
-		if got := b.servers[0].judge([]byte(event)); got != want {
+		if got := b.servers[0].ingest.judge([]byte(event)); got != want {
 			t.Errorf("%s of pbx1 is judged %v, want %v", event, got, want)
 		}
 	}
-	if b.servers[1].filter.Load() != same || len(b.servers) != 2 {
+	if b.servers[1].ingest.filter.Load() != same || len(b.servers) != 2 {
 		t.Error("a filter that stays was made anew, with all that it remembers")
 	}
-}
-
-// Rates that stay are as used up as before; those that change begin anew.
-func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg, own := DefaultConfig(), DefaultServerConfig()
-		own.ActionRates = rates(t, "Originate=1")
-		p := new(permits).next(&cfg, &own)
-		if p.rates.Allow("Originate") != 0 {
-			t.Fatal("the first is not taken")
-		}
-		cfg.ActionsDeny = Globs{"Ping"}
-		if p = p.next(&cfg, &own); p.rates.Allow("Originate") == 0 {
-			t.Error("a reload of something else gives a used-up rate back")
-		}
-		own.ActionRates = rates(t, "Originate=2")
-		p = p.next(&cfg, &own)
-		if through, _ := allowed(p.rates, "Originate", 5); through != 2 {
-			t.Errorf("%d are let through at once by the new rate, want 2", through)
-		}
-	})
 }
 
 // The next login goes by what was read again, also one that waits since it was
 // refused; what became secret is hidden from then on.
 func TestReload_LoginsGoByIt(t *testing.T) {
 	var learned atomic.Pointer[[]string]
-	a := askingAs(t, startNATS(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) {
+	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) {
 		b.deps.Learn = func(secrets ...string) { learned.Store(&secrets) }
 	})
 	sim, link := a.sims["pbx1"], a.servers[0].link
 	next := a.cfg
-	next.Servers = []ServerConfig{a.cfg.Servers[0]}
+	next.Servers = []config.ServerConfig{a.cfg.Servers[0]}
 	next.Servers[0].Secret, next.NATS.Password = "wr0ng-one", "n4ts-one"
 	a.Reload(next)
 	if said := learned.Load(); said == nil || !strings.Contains(strings.Join(*said, " "), "wr0ng-one") {
@@ -115,11 +98,11 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 	if got := a.audit.concealer.text("say wr0ng-one and n4ts-one", 100); got != "say [redacted] and [redacted]" {
 		t.Errorf("the audit shows %q", got)
 	}
-	if got := a.natsLogin.cfg.Load().Password; got != "n4ts-one" {
+	if got := a.natsLogin.Config().Password; got != "n4ts-one" {
 		t.Errorf("the next connect to NATS goes by %q", got)
 	}
 	sim.Kick()
-	within(t, "the login is refused", func() bool { return !link.Ready() && link.RetryIn() > 10*time.Second })
+	natstest.Within(t, "the login is refused", func() bool { return !link.Ready() && link.RetryIn() > 10*time.Second })
 	a.Reload(a.cfg)
-	within(t, "the login is tried again", link.Ready)
+	natstest.Within(t, "the login is tried again", link.Ready)
 }

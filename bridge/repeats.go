@@ -1,11 +1,17 @@
 package bridge
 
 import (
+	"context"
 	"crypto/sha256"
 	"sync"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 const (
@@ -30,8 +36,8 @@ type repeats struct {
 
 	mu    sync.Mutex // protects the following
 	known map[[sha256.Size]byte]*keyed
-	ended deque[*keyed] // in the order in which they are forgotten
-	bytes int           // of the replies
+	ended deque.Deque[*keyed] // in the order in which they are forgotten
+	bytes int                 // of the replies
 }
 
 // keyed is a request with a key, from when it came until it is forgotten. The
@@ -44,66 +50,97 @@ type keyed struct {
 
 	outcome *outcome // nil until it has ended
 	until   time.Time
-	waiting []*ask
+	waiting []keyedRequest
 }
 
 // outcome is how a request ended: its reply.
 type outcome struct {
 	body    []byte
-	failure *failure
+	failure *reply.Error
 }
 
+// newRepeats returns the memory of a bridge whose keys are its own.
 func newRepeats(window time.Duration) *repeats {
 	return &repeats{window: window, known: make(map[[sha256.Size]byte]*keyed)}
 }
 
-// claim decides about an ask with a key. True lets it go on, as the first; else
-// it was answered, or will be.
-func (r *repeats) claim(a *ask) bool {
-	k, first, known, fail := r.enter(a)
+// newSharedRepeats returns that of one which shares them, if cfg has it so. The
+// bucket need not be there yet: until it is no key is taken. run names this
+// process; refused hears what became of the claims and must not wait.
+func newSharedRepeats(cfg *config.Config, run string, c *natsconn.Conn, q claims, refused func(error), log *zap.Logger) *repeats {
+	r := newRepeats(cfg.IdempotencyWindow)
+	if cfg.Delivery != config.DeliverCore && cfg.IdempotencyWindow > 0 {
+		r.shared = &sharedKeys{
+			run: run, conn: c, journal: q, log: log, local: r,
+			refused: refused, waits: make(chan struct{}, maxKeyWaits), work: make(chan func(context.Context), maxKeyWaits),
+		}
+	}
+	return r
+}
+
+// key is what a request with an Ami-Idempotency-Key goes by.
+type key struct {
+	name     [sha256.Size]byte // hash of what tells it apart
+	body     [sha256.Size]byte // hash of its content
+	patience time.Duration     // for how long it waits for another bridge's; 0: as long as anybody
+}
+
+// keyedRequest is a request with a key. Its methods do not wait.
+type keyedRequest interface {
+	// first lets it go on, as the first of its key, which ends with settle(k).
+	first(k *keyed)
+	// repeat answers it with the outcome of the first.
+	repeat(*outcome)
+	refuse(*reply.Error)
+	// later is called before any of these is called on another goroutine, and
+	// letGo if that will not be first.
+	later()
+	letGo()
+}
+
+// claim decides about a request with a key. It goes on as the first, or is
+// answered, now or later.
+func (r *repeats) claim(key key, a keyedRequest) {
+	k, first, known, fail := r.enter(key, a)
 	switch {
 	case fail != nil:
 		a.refuse(fail)
 	case known != nil:
 		a.repeat(known)
-	case first:
-		a.keyed = k
-		if r.shared == nil || r.shared.absent.Load() {
-			return true
-		}
-		r.shared.claim(k, a, 0)
+	case !first:
+	case r.shared == nil || r.shared.absent.Load():
+		a.first(k)
+	default:
+		a.later()
+		r.shared.claim(claim{k, key.patience, a}, 0)
 	}
-	return false
 }
 
-// enter finds or makes the request of a's key. A repeat of one that has not
-// ended is put among those that wait.
-func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *failure) {
+// enter finds or makes the request of key. A repeat of one that has not ended is
+// put among those that wait.
+func (r *repeats) enter(key key, a keyedRequest) (k *keyed, first bool, known *outcome, fail *reply.Error) {
 	if r.window == 0 {
-		return nil, false, nil, badRequest(errNoKeys)
+		return nil, false, nil, reply.BadRequest(errNoKeys)
 	}
-	name := a.keyName()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forget(time.Now())
-	k = r.known[name]
+	k = r.known[key.name]
 	switch {
 	case k == nil && (len(r.known) >= maxKeys || r.bytes >= maxKeyBytes):
-		fail := refusalOf(amiconn.ErrBusy, 0)
-		fail.Message = "too many requests with a key are remembered"
-		return nil, false, nil, fail
+		return nil, false, nil, reply.Busy("too many requests with a key are remembered")
 	case k == nil:
-		k = &keyed{name: name, body: a.body}
-		r.known[name] = k
+		k = &keyed{name: key.name, body: key.body}
+		r.known[key.name] = k
 		return k, true, nil, nil
-	case k.body != a.body:
-		return nil, false, nil, badRequest(errOtherBody)
+	case k.body != key.body:
+		return nil, false, nil, reply.BadRequest(errOtherBody)
 	case k.outcome != nil:
 		return k, false, k.outcome, nil
 	case len(k.waiting) >= maxRepeats:
-		return nil, false, nil, refusalOf(amiconn.ErrBusy, 0)
+		return nil, false, nil, reply.Busy("too many requests wait for the outcome of the first with this key")
 	}
-	a.here = false
+	a.later()
 	a.letGo()
 	k.waiting = append(k.waiting, a)
 	return k, false, nil, nil
@@ -111,11 +148,11 @@ func (r *repeats) enter(a *ask) (k *keyed, first bool, known *outcome, fail *fai
 
 // settle ends k with its reply. One that did not reach Asterisk is forgotten;
 // those that wait are told the same, and may ask again.
-func (r *repeats) settle(k *keyed, body []byte, fail *failure) {
+func (r *repeats) settle(k *keyed, body []byte, fail *reply.Error) {
 	o := &outcome{body: body, failure: fail}
 	if fail == nil || fail.Sent != "no" {
 		if len(body) > keptReply {
-			o = &outcome{failure: &failure{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the first reply was too large to be remembered"}}
+			o = &outcome{failure: &reply.Error{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the first reply was too large to be remembered"}}
 		}
 		r.remember(k, o)
 	} else {
@@ -133,7 +170,7 @@ func (r *repeats) remember(k *keyed, o *outcome) {
 	defer r.mu.Unlock()
 	k.outcome, k.until = o, time.Now().Add(r.window)
 	r.bytes += len(o.body)
-	r.ended.pushBack(k)
+	r.ended.PushBack(k)
 }
 
 // drop forgets k, which has no outcome.
@@ -156,38 +193,9 @@ func (r *repeats) answer(k *keyed, o *outcome) {
 
 // forget removes what is older than the window.
 func (r *repeats) forget(now time.Time) {
-	for r.ended.n > 0 && !now.Before((*r.ended.at(0)).until) {
-		k := r.ended.popFront()
+	for r.ended.Len() > 0 && !now.Before((*r.ended.At(0)).until) {
+		k := r.ended.PopFront()
 		r.bytes -= len(k.outcome.body)
 		delete(r.known, k.name)
 	}
-}
-
-// keyName tells apart what an Ami-Idempotency-Key is given for, in as many bytes
-// whatever a caller writes.
-func (a *ask) keyName() [sha256.Size]byte {
-	name := a.subject + "\n" + a.options.key
-	if a.endpoint.every {
-		name += "\n" + a.server.cfg.Name
-	}
-	return sha256.Sum256([]byte(name))
-}
-
-// settle ends what waits for a, if it is the first of its key.
-func (a *ask) settle(body []byte, fail *failure) {
-	if k := a.keyed; k != nil {
-		a.keyed = nil
-		a.endpoint.b.repeats.settle(k, body, fail)
-	}
-}
-
-// repeat answers a with the outcome of the first request of its key.
-func (a *ask) repeat(o *outcome) {
-	a.count(resultOf(o.failure), o.failure)
-	body := o.body
-	if body == nil {
-		body = appendReply(nil, a.head(), nil, o.failure)
-	}
-	a.endpoint.b.audit.repeat(a, o.failure)
-	a.answer(reply{body: body, failure: o.failure, head: a.head(), repeat: true})
 }

@@ -4,28 +4,29 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 // keyedAsk is a request with a key that nobody answers.
 func keyedAsk(r *repeats, subject, key string) *ask {
+	cfg := config.DefaultServerConfig()
 	return &ask{
-		endpoint: &endpoint{b: &Bridge{repeats: r}}, subject: subject, options: options{key: key},
-		server: &server{cfg: DefaultServerConfig()},
+		endpoint: &endpoint{shared: &shared{repeats: r}}, subject: subject, options: options{key: key}, server: &target{cfg: &cfg},
 	}
 }
 
 // first reports what r makes of a request with a key: it is the first, or the
 // kind of its refusal, or repeat.
 func first(r *repeats, a *ask) string {
-	switch _, first, known, fail := r.enter(a); {
+	switch _, first, known, fail := r.enter(a.key(), a); {
 	case fail != nil:
 		return fail.Kind
 	case known != nil && known.failure != nil:
@@ -39,8 +40,8 @@ func first(r *repeats, a *ask) string {
 }
 
 // ends ends the first request of a key with a reply of so many bytes.
-func ends(r *repeats, a *ask, size int, fail *failure) {
-	r.settle(r.known[a.keyName()], make([]byte, size), fail)
+func ends(r *repeats, a *ask, size int, fail *reply.Error) {
+	r.settle(r.known[a.key().name], make([]byte, size), fail)
 }
 
 // A key is of one subject, and of each server of all.
@@ -126,13 +127,13 @@ func TestRepeats_AreBounded(t *testing.T) {
 // not reach Asterisk; with another body it is refused, before the end and after.
 func TestRepeats_GetTheFirstOnesOutcome(t *testing.T) {
 	for _, test := range []struct {
-		fail *failure
+		fail *reply.Error
 		want string
 	}{
 		{nil, "repeat"},
-		{&failure{Kind: "timeout", Sent: "unknown"}, "repeat of timeout"},
-		{&failure{Kind: "asterisk_error", Sent: "yes"}, "repeat of asterisk_error"},
-		{&failure{Kind: "busy", Sent: "no"}, "first"},
+		{&reply.Error{Kind: "timeout", Sent: "unknown"}, "repeat of timeout"},
+		{&reply.Error{Kind: "asterisk_error", Sent: "yes"}, "repeat of asterisk_error"},
+		{&reply.Error{Kind: "busy", Sent: "no"}, "first"},
 	} {
 		r := newRepeats(time.Minute)
 		a, other := keyedAsk(r, "s", "k"), keyedAsk(r, "s", "k")
@@ -198,7 +199,7 @@ func (a *asking) reply(m *nats.Msg) *nats.Msg {
 		a.t.Fatal(err)
 	}
 	a.to(m)
-	answer, err := sub.NextMsg(patience)
+	answer, err := sub.NextMsg(natstest.Patience)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -209,67 +210,9 @@ func (a *asking) reply(m *nats.Msg) *nats.Msg {
 func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.Header) {
 	a.t.Helper()
 	answer := a.reply(m)
-	var r struct{ Error failure }
+	var r struct{ Error reply.Error }
 	if err := json.Unmarshal(answer.Data, &r); err != nil {
 		a.t.Fatalf("%v in %s", err, answer.Data)
 	}
 	return r.Error.Kind, r.Error.Sent, r.Error.Message, answer.Header
-}
-
-// A repeat that comes to another bridge is told what the first knows, also that
-// nobody knows, and never sent; while the first is at it the repeat waits as
-// long as its own Ami-Timeout, and then nobody knows either.
-func TestRepeats_AtAnotherBridge(t *testing.T) {
-	url := startNATS(t, t.TempDir(), 0).ClientURL()
-	one := askingAt(t, url, nil)
-	two := askingAt(t, url, func(c *Config) { c.Node = "b2" })
-	request := func(key, timeout string) *nats.Msg {
-		return requestFor("pbx1", "Originate", `{"Channel":"Local/1@x","Exten":"1","Context":"x","Priority":"1"}`,
-			"Ami-Idempotency-Key", key, "Ami-Timeout", timeout)
-	}
-	one.sims["pbx1"].Always("Originate", amisim.Ignore)
-
-	for timeout, sent := 100*time.Millisecond, "no"; sent == "no"; timeout *= 2 { // until it is sent in time
-		if kind, was, _, _ := one.answered(request("lost", timeout.String())); kind != "timeout" {
-			t.Fatalf("the first: %s, sent %s", kind, was)
-		} else {
-			sent = was
-		}
-	}
-	kind, sent, message, header := two.answered(request("lost", "25s"))
-	if kind != "timeout" || sent != "unknown" || strings.Contains(message, "another bridge") || header.Get("Ami-Idempotent-Replay") != "true" {
-		t.Errorf("its repeat elsewhere: %s, sent %s, %s, %v", kind, sent, message, header)
-	}
-
-	one.to(request("slow", "25s"))
-	within(t, "the bucket has the key", func() bool { return one.sims["pbx1"].Received("Originate") == 2 }) // and one that was lost
-	kind, sent, message, _ = two.answered(request("slow", "300ms"))
-	if kind != "timeout" || sent != "unknown" || !strings.Contains(message, "another bridge has the key") {
-		t.Errorf("a repeat that waits in vain: %s, sent %s, %s", kind, sent, message)
-	}
-	if n := two.sims["pbx1"].Received("Originate"); n != 0 {
-		t.Errorf("repeats were sent %d times", n)
-	}
-}
-
-// A repeat is a request of its own to the audit.
-func TestRepeats_LeaveARecord(t *testing.T) {
-	a := askingBridge(t, nil)
-	records, err := a.nc.SubscribeSync("ami.audit.pbx1.CoreStatus")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"answered yes", "repeat no"} {
-		a.answered(requestFor("pbx1", "CoreStatus", "", "Ami-Idempotency-Key", "k"))
-		m, err := records.NextMsg(patience)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r := recordOf(t, m); r.Outcome+" "+r.Sent != want {
-			t.Errorf("recorded %s, want %s", m.Data, want)
-		}
-	}
 }

@@ -12,6 +12,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -19,7 +21,7 @@ import (
 // request is an Action as a caller asked for it: its text, which every server
 // reads in its own charset. It is not changed once it was read.
 type request struct {
-	action    actionName
+	action    name.Action
 	requestID string          // the caller's ActionID, echoed
 	headers   []frames.Header // text
 	fields    []auditField    // the same as the audit shows it, until that has it
@@ -35,8 +37,6 @@ const (
 	// any.
 	maxOwn     = frames.MaxHeaders - 2
 	maxMembers = 2 * frames.MaxHeaders
-	// maxRequestID bounds what is echoed into a reply.
-	maxRequestID = 256
 )
 
 var (
@@ -47,7 +47,7 @@ var (
 // parseRequest reads the body of a request for action: a JSON object of AMI
 // headers, kept in order, or nothing. It stops where the body goes over a bound,
 // and keeps nothing of it.
-func parseRequest(action actionName, body []byte) (request, error) {
+func parseRequest(action name.Action, body []byte) (request, error) {
 	r := request{action: action}
 	if len(body) > maxBody {
 		return r, fmt.Errorf("the body is of %d bytes: at most %d are read", len(body), maxBody)
@@ -146,7 +146,7 @@ func (r *request) add(d *json.Decoder, key string, value json.Token) error {
 	switch {
 	case strings.EqualFold(key, "Action"):
 		name, err := scalar(key, value)
-		if err != nil || name != r.action.text {
+		if err != nil || name != r.action.String() {
 			return fmt.Errorf("the body's Action is not %s, which the subject names", r.action)
 		}
 		r.record(key, name)
@@ -220,7 +220,7 @@ func (r *request) addVariable(key, name string, value json.Token) error {
 
 // addHeader adds a header: the only place where one comes from.
 func (r *request) addHeader(key, text string) error {
-	if err := checkHeaderName(key); err != nil {
+	if err := name.CheckHeader(key); err != nil {
 		return err
 	}
 	// In no charset it is shorter than its characters.
@@ -288,6 +288,6 @@ func scalar(key string, value json.Token) (string, error) {
 // isAsync reports whether an Originate asks to be answered before the call is
 // (manager.c action_originate, ast_true).
 func isAsync(headers []frames.Header) bool {
-	all := values(headers, "Async") // of which Asterisk takes the first
+	all := policy.Values(headers, "Async") // of which Asterisk takes the first
 	return len(all) > 0 && slices.Contains([]string{"yes", "true", "y", "t", "1", "on"}, strings.ToLower(all[0]))
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -161,20 +163,6 @@ func encoded(s string, charset frames.Charset) (string, bool) {
 	return string(b), true
 }
 
-// clean reports whether there is no reason to refuse all.
-func clean(all []requested, charset frames.Charset) bool {
-	for _, one := range all {
-		_, ok := encoded(one.header+one.variable+one.value, charset)
-		// Escapes double a value at most.
-		if !ok || checkHeaderName(one.header) != nil ||
-			strings.ContainsAny(one.variable, "=,\"\\\r\n\x00") || strings.ContainsAny(one.value, "\r\n\x00") ||
-			len(one.header)+len(one.variable)+2*len(one.value)+3 > frames.MaxLine {
-			return false
-		}
-	}
-	return len(all) <= frames.MaxHeaders-2
-}
-
 // What would reach the socket is one Action of exactly the headers requested for, or
 // the request is refused.
 func FuzzRequest(f *testing.F) {
@@ -202,7 +190,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		all, members, ok := askedFor(body)
 		escaped := strings.Contains(strings.ToLower(body), `\ud`)
-		r, err := parseRequest(actionName{"Test"}, []byte(body))
+		r, err := parseRequest(policytest.Name("Test"), []byte(body))
 		var wire []byte
 		var headers []frames.Header
 		if err == nil {
@@ -265,4 +253,18 @@ func checkWire(t *testing.T, wire []byte, all []requested, charset frames.Charse
 			t.Fatalf("header %d (-requested for +read by Asterisk):\n%s", i, diff)
 		}
 	}
+}
+
+// clean reports whether there is no reason to refuse all.
+func clean(all []requested, charset frames.Charset) bool {
+	for _, one := range all {
+		_, ok := encoded(one.header+one.variable+one.value, charset)
+		// Escapes double a value at most.
+		if !ok || name.CheckHeader(one.header) != nil ||
+			strings.ContainsAny(one.variable, "=,\"\\\r\n\x00") || strings.ContainsAny(one.value, "\r\n\x00") ||
+			len(one.header)+len(one.variable)+2*len(one.value)+3 > frames.MaxLine {
+			return false
+		}
+	}
+	return len(all) <= frames.MaxHeaders-2
 }

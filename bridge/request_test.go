@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // headersOf are the headers that a body of an Originate asks for, one a line, or
 // the beginning of why it is refused.
 func headersOf(body string) string {
-	r, err := parseRequest(actionName{"Originate"}, []byte(body))
+	r, err := parseRequest(policytest.Name("Originate"), []byte(body))
 	if err != nil {
 		return "refused: " + err.Error()
 	}
@@ -87,7 +88,7 @@ func TestRequest_IsReadAsDocumented(t *testing.T) {
 // A server of another charset has the text in its own; what that does not have is
 // refused.
 func TestRequest_IsInTheServersCharset(t *testing.T) {
-	r, err := parseRequest(actionName{"Originate"}, []byte(`{"A":"Zoë"}`))
+	r, err := parseRequest(policytest.Name("Originate"), []byte(`{"A":"Zoë"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestRequest_IsInTheServersCharset(t *testing.T) {
 			t.Errorf("%v: %q, %v", charset, headers, err)
 		}
 	}
-	if r, err = parseRequest(actionName{"Originate"}, []byte(`{"A":"Ω"}`)); err != nil {
+	if r, err = parseRequest(policytest.Name("Originate"), []byte(`{"A":"Ω"}`)); err != nil {
 		t.Fatal(err)
 	}
 	if headers, err := r.in(frames.Latin1); err == nil || !strings.HasPrefix(err.Error(), `"A": `) {
@@ -104,25 +105,11 @@ func TestRequest_IsInTheServersCharset(t *testing.T) {
 	}
 }
 
-// Names of Actions and of servers are of the characters that NATS, Asterisk and
-// every comparison take for themselves.
-func TestName_Limits(t *testing.T) {
-	for name, want := range map[string]bool{
-		"Originate": true, "a-b_C9": true, strings.Repeat("x", 64): true, strings.Repeat("x", 65): false, "": false, "a.b": false, "a b": false,
-		"\x01Command": false, "é": false, "a*": false, "a:b": false, "a/b": false,
-	} {
-		if _, err := parseActionName(name); (err == nil) != want {
-			t.Errorf("the Action %q: %v", name, err)
-		}
+// members are n of them, in which # is the number.
+func members(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString("," + strings.ReplaceAll(format, "#", fmt.Sprint(i)))
 	}
-	for name, want := range map[string]bool{
-		"sales": true, strings.Repeat("x", 32): true, strings.Repeat("x", 33): false, "": false, "a.b": false, "pbx 1": false,
-	} {
-		if _, err := parseServerName(name); (err == nil) != want {
-			t.Errorf("the server %q: %v", name, err)
-		}
-	}
-	if got := (actionName{}).String(); got != unknownAction {
-		t.Errorf("no name is called %q", got)
-	}
+	return b.String()[1:]
 }

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -82,7 +83,7 @@ func wireSize(headers []frames.Header) int {
 	return n
 }
 
-func tooMuchHeld() *failure {
+func tooMuchHeld() *reply.Error {
 	f := refusalOf(amiconn.ErrBusy, 0)
 	f.Message = "the requests that wait hold too many bytes"
 	return f

@@ -9,12 +9,15 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // What an endpoint's requests hold is bounded: the next one is busy, those of
 // other endpoints are not, and there is room again once some have ended.
 func TestHeld_IsBoundedByEndpoint(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.IdempotencyWindow = 0 }, "pbx1", "pbx2")
+	a := askingBridge(t, func(c *config.Config) { c.IdempotencyWindow = 0 }, "pbx1", "pbx2")
 	for _, sim := range a.sims {
 		sim.Always("CoreStatus", amisim.Ignore)
 	}
@@ -38,7 +41,7 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 		t.Errorf("%d of 40 are refused, %d bytes of %d are held", refused, one.bytes.Load(), one.limit)
 	}
 	for range refused {
-		m, err := replies.NextMsg(patience)
+		m, err := replies.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,17 +50,17 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 		}
 	}
 	a.to(requestFor("pbx2", "CoreSettings", ""))
-	if m, err := replies.NextMsg(patience); err != nil || m.Header.Get("Nats-Service-Error-Code") != "" {
+	if m, err := replies.NextMsg(natstest.Patience); err != nil || m.Header.Get("Nats-Service-Error-Code") != "" {
 		t.Errorf("another endpoint answers %+v, %v", m, err)
 	}
 	a.sims["pbx1"].Kick()
-	within(t, "room again", func() bool { return one.bytes.Load() == 0 })
+	natstest.Within(t, "room again", func() bool { return one.bytes.Load() == 0 })
 }
 
 // However a request ends, nothing of it stays held.
 func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
-	a := askingBridge(t, func(c *Config) {
-		c.ActionsDeny = Globs{"CoreSettings"}
+	a := askingBridge(t, func(c *config.Config) {
+		c.ActionsDeny = setting.Globs{"CoreSettings"}
 		c.Servers[2].Addr = "127.0.0.1:1" // away
 	}, "pbx1", "pbx2", "pbx3")
 	a.sims["pbx1"].Always("Originate", amisim.Deny("no"))
@@ -83,7 +86,7 @@ func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
 		sim.Kick()
 	}
 	a.to(requestFor("any", "CoreStatus", body))
-	within(t, "all have ended", func() bool {
+	natstest.Within(t, "all have ended", func() bool {
 		a.inFlight.mu.Lock()
 		defer a.inFlight.mu.Unlock()
 		return a.inFlight.n == 0
@@ -142,7 +145,7 @@ func TestHeld_HeadersCountUntilTheyAreAFrame(t *testing.T) {
 
 // Repeats that wait for the first of their key hold nothing of what they ask.
 func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
-	a := askingBridge(t, func(c *Config) { c.Delivery = DeliverCore })
+	a := askingBridge(t, func(c *config.Config) { c.Delivery = config.DeliverCore })
 	a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
 	body := `{` + members(100, `"V#":"`+strings.Repeat("x", 1000)+`"`) + `}`
 	for range maxRepeats {
@@ -152,7 +155,7 @@ func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
 		t.Errorf("%d repeats of %d bytes hold %d", maxRepeats, len(body), n)
 	}
 	a.sims["pbx1"].Kick()
-	within(t, "they have their answer and nothing of them is kept", func() bool {
+	natstest.Within(t, "they have their answer and nothing of them is kept", func() bool {
 		a.repeats.mu.Lock()
 		defer a.repeats.mu.Unlock()
 		for _, k := range a.repeats.known {
@@ -170,10 +173,14 @@ func TestDropped_AreCounted(t *testing.T) {
 	a := askingBridge(t, nil)
 	e := a.endpoints[0]
 	current := func() *nats.Subscription {
-		a.control.mu.Lock()
-		defer a.control.mu.Unlock()
-		at := slices.IndexFunc(a.control.subs, func(s *subscription) bool { return s.subject == e.subject() })
-		return a.control.subs[at].sub
+		e.dropped.mu.Lock()
+		defer e.dropped.mu.Unlock()
+		for sub := range e.dropped.subs {
+			if sub.IsValid() && !sub.IsDraining() {
+				return sub
+			}
+		}
+		return nil
 	}
 	if err := current().SetPendingLimits(10, 1<<20); err != nil {
 		t.Fatal(err)
@@ -187,13 +194,13 @@ func TestDropped_AreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		within(t, "the drops", func() bool { return e.dropped.total() >= before+80 })
+		natstest.Within(t, "the drops", func() bool { return e.dropped.total() >= before+80 })
 	}
 	flood()
 	dropped := e.dropped.total()
 	old := current()
-	within(t, "another subscription", func() bool {
-		raise(a.control.denial)
+	natstest.Within(t, "another subscription", func() bool {
+		a.control.Failed(fmt.Errorf("%w: Permissions Violation for Subscription to %q", nats.ErrPermissionViolation, e.subject()))
 		return current() != old && !old.IsValid()
 	})
 	sub := current()
@@ -212,8 +219,8 @@ func TestDropped_AreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := e.dropped.total()
-	within(t, "the status", func() bool {
-		m, err := nodes.NextMsg(patience)
+	natstest.Within(t, "the status", func() bool {
+		m, err := nodes.NextMsg(natstest.Patience)
 		return err == nil && strings.Contains(string(m.Data), fmt.Sprintf(`"requests_dropped":%d,`, want))
 	})
 	families, err := a.registry.Gather()

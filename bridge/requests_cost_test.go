@@ -2,45 +2,27 @@ package bridge
 
 import (
 	"fmt"
-	"math"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/costtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 )
 
-// members are n of them, in which # is the number.
-func members(n int, format string) string {
-	var b strings.Builder
-	for i := range n {
-		b.WriteString("," + strings.ReplaceAll(format, "#", fmt.Sprint(i)))
-	}
-	return b.String()[1:]
-}
-
-// unconnected is a Bridge whose servers nobody connects to: what it refuses it
-// has looked at.
+// unconnected is a Bridge whose servers nobody connects to, and whose records
+// nobody stores: what it refuses it has looked at.
 func unconnected(t *testing.T, names ...string) *asking {
 	t.Helper()
-	cfg := DefaultConfig()
-	cfg.NATS.URL = startNATS(t, t.TempDir(), 0).ClientURL()
-	b, _ := connectedBridge(t, cfg, names...)
-	return &asking{Bridge: b, t: t}
-}
-
-// allocated is how many bytes f allocates: the least of three measurements, since
-// others in this process can only add to one.
-func allocated(f func()) int {
-	least := math.MaxInt
-	for range 3 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		f()
-		runtime.ReadMemStats(&after)
-		least = min(least, int(after.TotalAlloc-before.TotalAlloc))
-	}
-	return least / poolsLose
+	cfg := config.DefaultConfig()
+	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
+	b := connectedBridge(t, cfg, names...)
+	a := &asking{Bridge: b, t: t, unstored: &journaltest.Fake{Limit: auditQueueBytes}}
+	b.audit.journal = a.unstored
+	return a
 }
 
 // Whatever a request holds, it costs no more than so many bytes of memory for
@@ -80,7 +62,7 @@ func TestRequests_CostNoMoreThanTheirSize(t *testing.T) {
 			requestFor("pbx1", "Originate", test.body),
 			requestFor("pbx1", "Originate", test.body, "Ami-Validate", "strict"),
 		} {
-			if got := allocated(func() { a.to(m) }); got > test.most {
+			if got := costtest.Bytes(func() { a.to(m) }); got > test.most {
 				t.Errorf("%s, %d bytes with %v, allocates %d", name, len(test.body), m.Header, got)
 			}
 		}
@@ -108,7 +90,7 @@ func TestRequests_HeadersCostNoMoreThanTheirSize(t *testing.T) {
 	} {
 		m := requestFor("pbx1", "Ping", "")
 		m.Header = header
-		if got := allocated(func() { a.to(m) }); got > 2*mib {
+		if got := costtest.Bytes(func() { a.to(m) }); got > 2*mib {
 			t.Errorf("%s allocate %d", name, got)
 		}
 	}
@@ -122,7 +104,7 @@ func TestRequests_OneForAllServersIsReadOnce(t *testing.T) {
 	}
 	a := unconnected(t, names...)
 	m := requestFor("all", "X", `{`+members(120, `"V#":"`+strings.Repeat("x", 1000)+`"`)+`}`)
-	if got := allocated(func() { a.to(m) }); got > len(names)*32<<10+2<<20 {
+	if got := costtest.Bytes(func() { a.to(m) }); got > len(names)*32<<10+2<<20 {
 		t.Errorf("%d bytes for %d servers allocate %d", len(m.Data), len(names), got)
 	}
 }

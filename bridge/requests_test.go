@@ -12,8 +12,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 )
 
 // asking is a Bridge that runs, with a simulated Asterisk for each of its
@@ -24,26 +27,28 @@ type asking struct {
 	sims map[string]*amisim.Server
 	nc   *nats.Conn
 	stop func() // the bridge
+	// unstored has the records of one that does not run.
+	unstored *journaltest.Fake
 }
 
 // askingBridge runs a Bridge of servers with these names, pbx1 if there are
 // none, until the test ends.
-func askingBridge(t *testing.T, change func(*Config), names ...string) *asking {
+func askingBridge(t *testing.T, change func(*config.Config), names ...string) *asking {
 	t.Helper()
-	return askingAt(t, startNATS(t, t.TempDir(), 0).ClientURL(), change, names...)
+	return askingAt(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), change, names...)
 }
 
-func askingAt(t *testing.T, url string, change func(*Config), names ...string) *asking {
+func askingAt(t *testing.T, url string, change func(*config.Config), names ...string) *asking {
 	t.Helper()
 	return askingAs(t, url, change, func(*Bridge) {}, names...)
 }
 
 // askingAs is askingAt, with made called before the Bridge runs.
-func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge), names ...string) *asking {
+func askingAs(t *testing.T, url string, change func(*config.Config), made func(*Bridge), names ...string) *asking {
 	t.Helper()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.ShutdownTimeout = "b1", "", url, time.Second
-	cfg.StatusInterval, cfg.IdempotencyWindow = 100*time.Millisecond, 10*patience
+	cfg.StatusInterval, cfg.IdempotencyWindow = 100*time.Millisecond, 10*natstest.Patience
 	a := &asking{t: t, sims: make(map[string]*amisim.Server)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -56,11 +61,11 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: patience})
+		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
 		group.Go(func() { _ = sim.Serve(ctx, listener) })
-		server := DefaultServerConfig()
-		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", amiconn.Secret("s3cret")
-		server.ActionTimeout = 5 * patience // what is to wait does, on a slow machine too
+		server := config.DefaultServerConfig()
+		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", setting.Secret("s3cret")
+		server.ActionTimeout = 5 * natstest.Patience // what is to wait does, on a slow machine too
 		cfg.Servers = append(cfg.Servers, server)
 		a.sims[name] = sim
 	}
@@ -80,28 +85,16 @@ func askingAs(t *testing.T, url string, change func(*Config), made func(*Bridge)
 	t.Cleanup(a.stop)
 	select {
 	case <-b.Ready():
-	case <-time.After(patience):
+	case <-time.After(natstest.Patience):
 		t.Fatal("the bridge is not ready")
 	}
 	for _, s := range b.servers {
 		if s.cfg.Addr != "127.0.0.1:1" { // where nobody is
-			within(t, s.cfg.Name, s.link.Ready)
+			natstest.Within(t, s.cfg.Name, s.link.Ready)
 		}
 	}
-	a.nc, _ = clientOf(t, url)
+	a.nc, _ = natstest.Client(t, url)
 	return a
-}
-
-// within waits until something holds.
-func within(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); !holds(); <-ticker.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: waited in vain", what)
-		}
-	}
 }
 
 // request is one for an Action of a server, as nats.go hands it over.
@@ -165,14 +158,14 @@ func TestRequests_PendingOnesAreSmall(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := askingBridge(t, func(c *Config) { c.Delivery = DeliverCore })
+			a := askingBridge(t, func(c *config.Config) { c.Delivery = config.DeliverCore })
 			a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
 			before := heap()
 			for n := range test.pending {
 				a.to(test.request(n))
 			}
 			link := a.servers[0].link
-			within(t, "all are written", func() bool {
+			natstest.Within(t, "all are written", func() bool {
 				s := link.Status()
 				return s.Calls.Pending == test.pending && s.WriteBytes == 0
 			})

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -28,10 +30,10 @@ type restartWatch struct {
 	due atomic.Bool // there is a hole
 	mu  sync.Mutex  // protects the following
 	// hole waits for a better answer, since then.
-	hole    *gap
+	hole    *outbox.Gap
 	since   time.Time
 	session string
-	held    *gap // in the outbox, and still waits for an answer
+	held    *outbox.Gap // in the outbox, and still waits for an answer
 }
 
 const (
@@ -44,7 +46,7 @@ const (
 )
 
 // watchSession hears that an event session came or went.
-func (s *server) watchSession(c amiconn.Change) {
+func (s *ingest) watchSession(c amiconn.Change) {
 	w := &s.watch
 	switch {
 	case c.To == amiconn.StateUp:
@@ -52,11 +54,11 @@ func (s *server) watchSession(c amiconn.Change) {
 		if w.heard.IsZero() {
 			w.heard, w.fresh = c.At, s.recalls
 			if s.recalls {
-				w.hole = &gap{reason: gapRestart, unknown: true, restarted: "unknown", recall: true}
+				w.hole = &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Restarted: "unknown", Recall: true}
 			}
 		}
 		if w.hole != nil {
-			w.hole.from, w.hole.to = wallTime(w.heard, c.At), c.At.UnixNano()
+			w.hole.From, w.hole.To = clock.Wall(w.heard, c.At), c.At.UnixNano()
 			w.since, w.session = c.At, c.Session
 			w.due.Store(true)
 		}
@@ -66,9 +68,9 @@ func (s *server) watchSession(c amiconn.Change) {
 	case c.To == amiconn.StateWaiting && c.Session != "":
 		s.closeHole("") // of the loss before, if no event came
 		w.mu.Lock()
-		w.hole = &gap{reason: string(c.Reason), unknown: true, restarted: "unknown"}
+		w.hole = &outbox.Gap{Reason: string(c.Reason), Unknown: true, Restarted: "unknown"}
 		if w.shutdown {
-			w.hole.restarted = "yes"
+			w.hole.Restarted = "yes"
 		}
 		w.mu.Unlock()
 		w.shutdown, w.fresh = false, false
@@ -76,7 +78,7 @@ func (s *server) watchSession(c amiconn.Change) {
 }
 
 // watchRestart looks at an event for what it says of a restart.
-func (s *server) watchRestart(e amiconn.Event) {
+func (s *ingest) watchRestart(e amiconn.Event) {
 	w := &s.watch
 	name := e.Frame.Name()
 	if e.Frame.Kind() == frames.KindOther {
@@ -86,7 +88,7 @@ func (s *server) watchRestart(e amiconn.Event) {
 	if w.first {
 		w.first = false
 		if w.fresh {
-			w.fresh, w.before, w.lost = false, boot{}, s.outbox.lastBefore()
+			w.fresh, w.before, w.lost = false, boot{}, s.outbox.LastBefore()
 		}
 		s.answer(true)
 	} else if said {
@@ -99,7 +101,7 @@ func (s *server) watchRestart(e amiconn.Event) {
 }
 
 // onClock hears what a Pong says of the server's clock.
-func (s *server) onClock(c amiconn.Clock) {
+func (s *ingest) onClock(c amiconn.Clock) {
 	w := &s.watch
 	w.alive = c.Told
 	if w.now.time(c) && !w.first {
@@ -109,7 +111,7 @@ func (s *server) onClock(c amiconn.Clock) {
 
 // answer closes the hole, if what is known by now is an answer. The first event
 // of a session cannot wait for one outside of the outbox.
-func (s *server) answer(first bool) {
+func (s *ingest) answer(first bool) {
 	w := &s.watch
 	restarted, wait := w.now.restarted(&w.before, w.lost)
 	switch {
@@ -122,19 +124,19 @@ func (s *server) answer(first bool) {
 
 // holdHole puts the Gap into the outbox, if there is one, and has what comes
 // behind it wait for closeHole, or for as long as a Gap is held.
-func (s *server) holdHole() {
+func (s *ingest) holdHole() {
 	w := &s.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.hole == nil {
 		return
 	}
-	if w.hole.restarted == "yes" { // it has said so itself
+	if w.hole.Restarted == "yes" { // it has said so itself
 		s.putHole()
 		return
 	}
 	hole := w.hole
-	hole.held = true
+	hole.Held = true
 	w.held = hole
 	s.putHole()
 	time.AfterFunc(holdHole, func() {
@@ -147,19 +149,19 @@ func (s *server) holdHole() {
 }
 
 // putHole puts the hole into the outbox. It is called with w.mu held.
-func (s *server) putHole() {
+func (s *ingest) putHole() {
 	w := &s.watch
-	s.outbox.pushGap(w.session, w.hole)
-	s.scheduler.Ready(s.source)
+	s.outbox.PushGap(w.session, w.hole)
+	s.scheduler.Ready(s.number)
 	w.hole = nil
 	w.due.Store(w.held != nil)
 }
 
 // settle lets go what is held. It is called with w.mu held.
-func (s *server) settle(restarted string) {
+func (s *ingest) settle(restarted string) {
 	w := &s.watch
-	s.outbox.unhold(w.held, restarted)
-	s.scheduler.Ready(s.source)
+	s.outbox.Unhold(w.held, restarted)
+	s.scheduler.Ready(s.number)
 	w.held = nil
 	w.due.Store(w.hole != nil)
 }
@@ -167,7 +169,7 @@ func (s *server) settle(restarted string) {
 // closeHole puts the Gap into the outbox, if one is due, or lets it go that is
 // there already. Without an answer it says what was known when the session was
 // lost.
-func (s *server) closeHole(restarted string) {
+func (s *ingest) closeHole(restarted string) {
 	w := &s.watch
 	if !w.due.Load() {
 		return
@@ -180,15 +182,15 @@ func (s *server) closeHole(restarted string) {
 	if w.hole == nil {
 		return
 	}
-	if restarted != "" && w.hole.restarted != "yes" {
-		w.hole.restarted = restarted
+	if restarted != "" && w.hole.Restarted != "yes" {
+		w.hole.Restarted = restarted
 	}
 	s.putHole()
 }
 
 // closeOldHole puts a Gap into the outbox that no event has come behind since
 // before that time.
-func (s *server) closeOldHole(before time.Time) {
+func (s *ingest) closeOldHole(before time.Time) {
 	w := &s.watch
 	if !w.due.Load() {
 		return

@@ -14,7 +14,7 @@ import (
 // the test's own.
 type play struct {
 	t   *testing.T
-	s   *server
+	s   *ingest
 	now time.Time
 	// clock is how far the server's is ahead.
 	clock time.Duration
@@ -22,8 +22,8 @@ type play struct {
 }
 
 func newPlay(t *testing.T) *play {
-	p := &play{t: t, s: pureServer(t), now: time.Now()}
-	p.s.outbox.recalled(time.Time{}) // there was no process before
+	p := &play{t: t, s: testIngest(t), now: time.Now()}
+	p.s.outbox.Recalled(time.Time{}) // there was no process before
 	return p
 }
 
@@ -45,9 +45,9 @@ func (p *play) step(step string) {
 		p.clock += d
 	case "up":
 		p.born = p.now
-		p.s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s", At: p.now})
+		p.s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s", At: p.now})
 	case "lost":
-		p.s.onState(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s", Reason: amiconn.ReasonClosed, At: p.now})
+		p.s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s", Reason: amiconn.ReasonClosed, At: p.now})
 	case "pong":
 		p.s.onClock(amiconn.Clock{Born: p.born, Asked: p.now, Told: p.now, Server: p.now.Round(0).Add(p.clock)})
 	default:
@@ -64,14 +64,14 @@ func (p *play) step(step string) {
 // without one.
 func (p *play) told() (restarted string) {
 	for {
-		_, _, told, ok := p.s.outbox.take(nil)
+		_, _, told, ok := p.s.outbox.Take(nil)
 		if !ok {
 			return restarted
 		}
 		if told != nil {
-			restarted = told.restarted
+			restarted = told.Restarted
 		}
-		p.s.outbox.ack()
+		p.s.outbox.Ack()
 	}
 }
 
@@ -152,14 +152,14 @@ func TestRestart_ACorruptFrameStandsBehindTheGap(t *testing.T) {
 	p.step("pong")
 	var order []string
 	for {
-		_, _, told, ok := p.s.outbox.take(nil)
+		_, _, told, ok := p.s.outbox.Take(nil)
 		if !ok {
 			break
 		}
 		if told != nil {
-			order = append(order, told.reason+" "+told.restarted)
+			order = append(order, told.Reason+" "+told.Restarted)
 		}
-		p.s.outbox.ack()
+		p.s.outbox.Ack()
 	}
 	if want := []string{"closed no", "corrupt "}; !slices.Equal(order, want) {
 		t.Errorf("Gaps %q, want %q", order, want)
@@ -197,7 +197,7 @@ func TestRestart_EventsWaitForTheAnswerAndNotForLong(t *testing.T) {
 			if !test.waits {
 				return
 			}
-			if p.s.outbox.waiting() {
+			if p.s.outbox.Waiting() {
 				t.Error("something behind the Gap is to be sent")
 			}
 			if test.ends != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/docs/schemas"
 )
 
@@ -28,22 +29,18 @@ type service struct {
 	info      micro.Info
 	started   time.Time
 	endpoints []*endpoint
-	conn      *conn
-	subs      []*subscription
+	conn      *natsconn.Conn
+	subs      []*natsconn.Subscription
 }
 
-// serveActions subscribes one endpoint a server, a group, any and all, so that
+// serve subscribes one endpoint a server, a group, any and all, so that
 // discovery shows them and one server's requests wait for no other's.
-func (b *Bridge) serveActions() (*service, error) {
-	s, err := b.newService()
-	if err != nil {
-		return nil, err
-	}
-	for i, e := range b.endpoints {
+func (s *service) serve() error {
+	for i, e := range s.endpoints {
 		shown := s.info.Endpoints[i]
-		sub := &subscription{subject: shown.Subject, queue: shown.QueueGroup, handle: e.onRequest, made: e.arrive, look: e.dropped.look}
+		sub := &natsconn.Subscription{Subject: shown.Subject, Queue: shown.QueueGroup, Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look}
 		if err := s.add(sub); err != nil {
-			return nil, errors.Join(err, s.stop())
+			return errors.Join(err, s.stop())
 		}
 	}
 	for verb, answer := range map[micro.Verb]func() any{
@@ -52,16 +49,16 @@ func (b *Bridge) serveActions() (*service, error) {
 		micro.StatsVerb: func() any { return s.stats() },
 	} {
 		if err := s.discover(verb, answer); err != nil {
-			return nil, errors.Join(err, s.stop())
+			return errors.Join(err, s.stop())
 		}
 	}
 	// Only now do callers find the endpoints.
-	return s, s.conn.get().FlushTimeout(flushTimeout)
+	return s.conn.Get().FlushTimeout(natsconn.FlushTimeout)
 }
 
-// newService describes the service.
-func (b *Bridge) newService() (*service, error) {
-	metadata := map[string]string{"node": b.cfg.Node}
+// newService describes the service of endpoints on c. The version is the program's.
+func newService(node, version string, c *natsconn.Conn, endpoints []*endpoint) (*service, error) {
+	metadata := map[string]string{"node": node}
 	ids := make(map[string]string)
 	for name, text := range map[string][]byte{"request_schema": schemas.Request, "reply_schema": schemas.Reply} {
 		var compact bytes.Buffer
@@ -77,15 +74,15 @@ func (b *Bridge) newService() (*service, error) {
 		metadata[name], ids[name] = compact.String(), schema.ID
 	}
 	s := &service{
-		endpoints: b.endpoints, conn: b.control, started: time.Now().UTC(),
+		endpoints: endpoints, conn: c, started: time.Now().UTC(),
 		info: micro.Info{
 			ServiceIdentity: micro.ServiceIdentity{
-				Name: ServiceName, ID: rand.Text(), Version: serviceVersion(b.deps.Version), Metadata: metadata,
+				Name: ServiceName, ID: rand.Text(), Version: serviceVersion(version), Metadata: metadata,
 			},
 			Type: micro.InfoResponseType, Description: "Actions of Asterisk's Manager Interface",
 		},
 	}
-	for _, e := range b.endpoints {
+	for _, e := range endpoints {
 		info := micro.EndpointInfo{
 			Name: e.name, Subject: e.subject(), QueueGroup: micro.DefaultQueueGroup,
 			Metadata: map[string]string{
@@ -115,7 +112,7 @@ func (s *service) discover(verb micro.Verb, answer func() any) error {
 				_ = m.Respond(text)
 			}
 		}
-		if err := s.add(&subscription{subject: subject, handle: handle}); err != nil {
+		if err := s.add(&natsconn.Subscription{Subject: subject, Handle: handle}); err != nil {
 			return err
 		}
 	}
@@ -124,9 +121,9 @@ func (s *service) discover(verb micro.Verb, answer func() any) error {
 
 // add keeps up sub, which others share by its queue, or which this process alone
 // is to have without one.
-func (s *service) add(sub *subscription) error {
-	sub.queue = cmp.Or(sub.queue, s.info.ID)
-	if err := s.conn.keep(sub); err != nil {
+func (s *service) add(sub *natsconn.Subscription) error {
+	sub.Queue = cmp.Or(sub.Queue, s.info.ID)
+	if err := s.conn.Keep(sub); err != nil {
 		return err
 	}
 	s.subs = append(s.subs, sub)
@@ -158,7 +155,7 @@ func (s *service) stats() micro.Stats {
 func (s *service) stop() error {
 	var failed []error
 	for _, sub := range s.subs {
-		if err := s.conn.stop(sub); err != nil {
+		if err := s.conn.Stop(sub); err != nil {
 			failed = append(failed, err)
 		}
 	}

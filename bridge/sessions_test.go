@@ -8,18 +8,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 // Each action session has a name of its own wherever sessions are told apart,
 // and its own write buffer in what the server's hold together.
 func TestSessions_AreToldApart(t *testing.T) {
-	cfg := DefaultConfig()
-	cfg.NATS.URL = startNATS(t, t.TempDir(), 0).ClientURL()
-	server := DefaultServerConfig()
-	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", amiconn.Secret("s")
+	cfg := config.DefaultConfig()
+	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
+	server := config.DefaultServerConfig()
+	server.Name, server.Addr, server.Username, server.Secret = "pbx1", "127.0.0.1:1", "u", setting.Secret("s")
 	server.ActionSessions = 3
 	cfg.Servers = append(cfg.Servers, server)
-	b, _ := connectedBridge(t, cfg)
+	b := connectedBridge(t, cfg)
 	want := sessionUp{"event": "down", "action": "down", "action2": "down", "action3": "down"}
 
 	recorder := httptest.NewRecorder()
@@ -31,7 +34,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 	if diff := cmp.Diff(want, ready.Servers["pbx1"]); diff != "" {
 		t.Error("/readyz (-want +got):", diff)
 	}
-	told := b.servers[0].connectionStatus(amiconn.Change{Name: "action3", Role: amiconn.RoleActions}, b.started, triggerChange, 0)
+	told := b.servers[0].status.connectionStatus(amiconn.Change{Name: "action3", Role: amiconn.RoleActions}, b.started, triggerChange, 0)
 	if diff := cmp.Diff(want, told.Sessions); diff != "" || told.Role != "action3" {
 		t.Errorf("status of %s (-want +got): %s", told.Role, diff)
 	}
@@ -53,7 +56,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("metrics (-want +got):", diff)
 	}
-	if most := b.servers[0].buffers(b.started).WriteBuffer.Capacity; capacity != 15<<20 || most != 15<<20 {
+	if most := b.servers[0].status.buffers(b.started, new(b.servers[0].link.Status())).WriteBuffer.Capacity; capacity != 15<<20 || most != 15<<20 {
 		t.Errorf("capacity of three write buffers of 5 MiB: %v in metrics, %d in the status", capacity, most)
 	}
 }

@@ -13,10 +13,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
-)
 
-// KeyBucket is the KV bucket in which bridges share the requests with a key.
-const KeyBucket = "AMI_IDEMPOTENCY"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
 
 const (
 	// keyPoll is how often another bridge's request is looked at until it ends.
@@ -36,14 +39,18 @@ var (
 	errKeyConflict = errors.New("another bridge has this key")
 )
 
+// claims is where what is to be written to the bucket waits: a journal, of
+// keyQueueBytes.
+type claims interface{ Write(journal.Entry) error }
+
 // sharedKeys has the requests with a key in a KV bucket, so that a repeat which
 // comes to another bridge reaches Asterisk no more than one that comes to this.
 // The first to make the key's entry has it; without the bucket's word nothing
 // is sent.
 type sharedKeys struct {
 	run     string // names this process
-	conn    *conn
-	journal *journal
+	conn    *natsconn.Conn
+	journal claims
 	log     *zap.Logger
 	local   *repeats
 	refused func(error) // hears why a claim was not stored; must not wait
@@ -54,16 +61,37 @@ type sharedKeys struct {
 
 	mu sync.Mutex         // protects the following
 	kv jetstream.KeyValue // nil until it is first asked for
-	on *link              // that kv is of
+	on *natsconn.Link     // that kv is of
 
-	ctx   context.Context // ends the waits
-	waits chan struct{}   // a place for each
+	waits chan struct{}              // a place for each key of another bridge that is waited for
+	work  chan func(context.Context) // those to be begun; has room for all that have a place
 }
 
-// join waits for the waits, and lets no other begin.
-func (s *sharedKeys) join() {
-	for range cap(s.waits) {
-		s.waits <- struct{}{}
+// serve waits for other bridges' keys until ctx ends, which ends the waits too. No
+// other begins afterwards.
+func (s *sharedKeys) serve(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	begin := func(work func(context.Context)) {
+		group.Go(func() {
+			defer func() { <-s.waits }()
+			work(ctx)
+		})
+	}
+	for ctx.Err() == nil {
+		select {
+		case work := <-s.work:
+			begin(work)
+		case <-ctx.Done():
+		}
+	}
+	for taken := 0; taken < cap(s.waits); {
+		select {
+		case work := <-s.work:
+			begin(work)
+		case s.waits <- struct{}{}:
+			taken++
+		}
 	}
 }
 
@@ -72,44 +100,49 @@ type keyEntry struct {
 	Run   string          `json:"run"`   // the bridge's process that has it
 	Body  string          `json:"body"`  // hash of the request
 	State string          `json:"state"` // pending, ended, or free: it never reached Asterisk
-	Error *failure        `json:"error,omitempty"`
+	Error *reply.Error    `json:"error,omitempty"`
 	Reply json.RawMessage `json:"reply,omitempty"`
 }
 
-// claim asks the bucket for k, whose last revision is known, and lets a go on
-// when it has it.
-func (s *sharedKeys) claim(k *keyed, a *ask, revision uint64) {
-	a.here = false
-	msg := s.message(k, keyEntry{State: "pending"}, revision)
-	err := s.journal.write(journalEntry{msg: msg, once: true, done: func(ack *jetstream.PubAck, err error) {
+// claim is the first request of a key here, which another bridge may have had.
+type claim struct {
+	*keyed
+	patience time.Duration // see key
+	request  keyedRequest
+}
+
+// claim asks the bucket for c, of which the last revision is known, and lets the
+// request go on when it has it.
+func (s *sharedKeys) claim(c claim, revision uint64) {
+	msg := s.message(c.keyed, keyEntry{State: "pending"}, revision)
+	err := s.journal.Write(journal.Entry{Msg: msg, Once: true, Done: func(ack *jetstream.PubAck, err error) {
 		api, _ := errors.AsType[*jetstream.APIError](err)
 		switch {
 		case err == nil:
-			k.revision = ack.Sequence
-			a.proceed()
-		case api != nil && hopeless(api):
-			s.resolve(k, a)
+			c.revision = ack.Sequence
+			c.request.first(c.keyed)
+		case api != nil && journal.Hopeless(api):
+			s.resolve(c)
 		default:
 			s.refused(err)
-			s.fail(k, a, err)
+			s.fail(c, err)
 		}
 	}})
 	if err != nil {
-		s.fail(k, a, err)
+		s.fail(c, err)
 	}
 }
 
-// fail refuses a. Nothing was sent, though the bucket may have its claim; who
+// fail refuses c. Nothing was sent, though the bucket may have its claim; who
 // asks again finds it there, as one of this process that nobody is at.
-func (s *sharedKeys) fail(k *keyed, a *ask, err error) {
-	s.local.drop(k)
-	a.keyed = nil
-	f := &failure{
-		Code: 503, Kind: "idempotency_unavailable", Sent: "no", RetryAfter: busyRetry.Milliseconds(),
+func (s *sharedKeys) fail(c claim, err error) {
+	s.local.drop(c.keyed)
+	f := &reply.Error{
+		Code: 503, Kind: "idempotency_unavailable", Sent: "no", RetryAfter: reply.BusyRetry.Milliseconds(),
 		Message: "the key could not be claimed: " + err.Error(),
 	}
-	a.refuse(f)
-	s.local.answer(k, &outcome{failure: f})
+	c.request.refuse(f)
+	s.local.answer(c.keyed, &outcome{failure: f})
 }
 
 // settle tells the other bridges how k ended.
@@ -124,7 +157,7 @@ func (s *sharedKeys) settle(k *keyed, o *outcome) {
 // store writes the state of k until the bucket has it. It takes the place of
 // its own claim only: that may have expired, and the key be another's.
 func (s *sharedKeys) store(k *keyed, e keyEntry) {
-	err := s.journal.write(journalEntry{msg: s.message(k, e, k.revision), must: true, done: func(_ *jetstream.PubAck, err error) {
+	err := s.journal.Write(journal.Entry{Msg: s.message(k, e, k.revision), Must: true, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			s.log.Warn("key not shared", zap.Error(err))
 		}
@@ -138,11 +171,11 @@ func (s *sharedKeys) store(k *keyed, e keyEntry) {
 // message is the entry e of k, to be written if revision is the last.
 func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 	e.Run, e.Body = s.run, hex.EncodeToString(k.body[:])
-	msg := nats.NewMsg("$KV." + KeyBucket + "." + k.token())
-	msg.Header.Set(jetstream.ExpectedStreamHeader, keyStream)
+	msg := nats.NewMsg("$KV." + streams.KeyBucket + "." + k.token())
+	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.KeyStream)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
-	if err != nil { // a reply that is not JSON: appendReply is wrong
+	if err != nil { // a reply that is not JSON: Append is wrong
 		s.log.Error("key not encoded", zap.Error(err))
 	}
 	msg.Data = body
@@ -152,49 +185,48 @@ func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 // token is k's name as a subject token.
 func (k *keyed) token() string { return hex.EncodeToString(k.name[:]) }
 
-// resolve finds out what another bridge has made of k, on a goroutine of its
+// resolve finds out what another bridge has made of c, on a goroutine of its
 // own, since it may have to wait.
-func (s *sharedKeys) resolve(k *keyed, a *ask) {
+func (s *sharedKeys) resolve(c claim) {
 	select {
 	case s.waits <- struct{}{}:
 	default:
-		s.fail(k, a, errKeyConflict)
+		s.fail(c, errKeyConflict)
 		return
 	}
-	go func() {
-		defer func() { <-s.waits }()
-		ctx, cancel := context.WithTimeout(s.ctx, a.patience())
+	s.work <- func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, c.wait())
 		defer cancel()
-		s.follow(ctx, k, a)
-	}()
+		s.follow(ctx, c)
+	}
 }
 
-// patience is how long a waits for another bridge.
-func (a *ask) patience() time.Duration {
-	if own := a.options.timeout; own > 0 {
-		return min(own, keyPatience)
+// wait is how long c waits for another bridge.
+func (c *claim) wait() time.Duration {
+	if c.patience > 0 {
+		return min(c.patience, keyPatience)
 	}
 	return keyPatience
 }
 
-// follow looks at the bucket until k has ended there, or is free again.
-func (s *sharedKeys) follow(ctx context.Context, k *keyed, a *ask) {
+// follow looks at the bucket until c has ended there, or is free again.
+func (s *sharedKeys) follow(ctx context.Context, c claim) {
 	ticker := time.NewTicker(keyPoll)
 	defer ticker.Stop()
 	for {
-		entry, err := s.get(ctx, k.token())
+		entry, err := s.get(ctx, c.token())
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound):
-			s.claim(k, a, 0)
+			s.claim(c, 0)
 			return
 		case err == nil:
-			if s.judge(k, a, entry) {
+			if s.judge(c, entry) {
 				return
 			}
 		}
 		select {
 		case <-ctx.Done():
-			s.end(k, a, &outcome{failure: &failure{
+			s.end(c, &outcome{failure: &reply.Error{
 				Code: 504, Kind: "timeout", Sent: "unknown", Message: "another bridge has the key, and did not end it in time",
 			}})
 			return
@@ -205,13 +237,13 @@ func (s *sharedKeys) follow(ctx context.Context, k *keyed, a *ask) {
 
 // get reads the bucket's entry.
 func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueEntry, error) {
-	l := s.conn.get()
+	l := s.conn.Get()
 	s.mu.Lock()
 	kv, on := s.kv, s.on
 	s.mu.Unlock()
 	if on != l {
 		var err error
-		if kv, err = l.js.KeyValue(ctx, KeyBucket); err != nil {
+		if kv, err = l.JS.KeyValue(ctx, streams.KeyBucket); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
@@ -221,8 +253,8 @@ func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueE
 	return kv.Get(ctx, token)
 }
 
-// judge acts on what the bucket says of k, and reports whether that was all.
-func (s *sharedKeys) judge(k *keyed, a *ask, entry jetstream.KeyValueEntry) bool {
+// judge acts on what the bucket says of c, and reports whether that was all.
+func (s *sharedKeys) judge(c claim, entry jetstream.KeyValueEntry) bool {
 	var e keyEntry
 	if err := json.Unmarshal(entry.Value(), &e); err != nil {
 		s.log.Warn("key not understood", zap.Error(err))
@@ -230,47 +262,31 @@ func (s *sharedKeys) judge(k *keyed, a *ask, entry jetstream.KeyValueEntry) bool
 	}
 	switch {
 	case e.State == "free" || e.State == "pending" && e.Run == s.run:
-		// Of this process only a is at it: what it had claimed was not sent.
-		s.claim(k, a, entry.Revision())
-	case e.Body != hex.EncodeToString(k.body[:]):
-		s.end(k, a, &outcome{failure: badRequest(errOtherBody)})
+		// Of this process only c is at it: what it had claimed was not sent.
+		s.claim(c, entry.Revision())
+	case e.Body != hex.EncodeToString(c.body[:]):
+		s.end(c, &outcome{failure: reply.BadRequest(errOtherBody)})
 	case e.State == "ended":
-		s.end(k, a, &outcome{body: e.Reply, failure: e.Error})
+		s.end(c, &outcome{body: e.Reply, failure: e.Error})
 	default:
 		return false
 	}
 	return true
 }
 
-// end answers a, and those that wait with it, with what another bridge knows.
-func (s *sharedKeys) end(k *keyed, a *ask, o *outcome) {
-	s.local.drop(k)
-	a.keyed = nil
-	a.repeat(o)
-	s.local.answer(k, o)
-}
-
-// newSharedKeys is nil if the keys are to be this bridge's own. The bucket need
-// not be there yet: until it is no key is taken.
-func (b *Bridge) newSharedKeys() *sharedKeys {
-	if b.cfg.Delivery == DeliverCore || b.cfg.IdempotencyWindow == 0 {
-		return nil
-	}
-	journal := newJournal(b.control, keyQueueBytes, b.log.Named("keys"))
-	s := &sharedKeys{
-		run: b.audit.run, conn: b.control, journal: journal, log: b.log, local: b.repeats, waits: make(chan struct{}, maxKeyWaits),
-	}
-	s.refused = func(err error) { b.streams.stored(keyStream, err) }
-	journal.came = s.refused
-	return s
+// end answers c, and those that wait with it, with what another bridge knows.
+func (s *sharedKeys) end(c claim, o *outcome) {
+	s.local.drop(c.keyed)
+	c.request.repeat(o)
+	s.local.answer(c.keyed, o)
 }
 
 // seen hears how the stream behind the bucket stands, from the goroutine that
 // looks at it.
-func (s *sharedKeys) seen(state streamState, streams Streams) {
-	absent := state == streamMissing && streams != StreamsManage
+func (s *sharedKeys) seen(state streams.State, setting config.Streams) {
+	absent := state == streams.Missing && setting != config.StreamsManage
 	if absent && !s.absent.Load() {
-		s.log.Warn("no bucket "+KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", streams))
+		s.log.Warn("no bucket "+streams.KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", setting))
 	}
 	s.absent.Store(absent)
 }

@@ -31,7 +31,7 @@ func newStages(ctx context.Context) *stages {
 // pending ones end, the sessions log off, the outboxes drain, the audit's
 // records are stored, NATS drains. It
 // returns what was left, by name, joined.
-func (b *Bridge) shutdown(stage *stages, service *service) error {
+func (b *Bridge) shutdown(stage *stages) error {
 	began := time.Now()
 	deadline := began.Add(b.cfg.ShutdownTimeout)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(stage.backCtx), deadline)
@@ -48,32 +48,32 @@ func (b *Bridge) shutdown(stage *stages, service *service) error {
 		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
 	}
 	stop()
-	if err := service.stop(); err != nil {
+	if err := b.service.stop(); err != nil {
 		left = append(left, fmt.Errorf("stop micro service: %w", err))
 	}
 	stage.endFront()
 	stage.front.Wait()
 	b.inFlight.wait(ctx)
 	for _, s := range b.servers {
-		s.closeHole("")
+		s.ingest.closeHole("")
 	}
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
 	b.audit.tellRefusals()
-	b.audit.journal.drain(ctx)
+	b.records.Drain(ctx)
 	if shared := b.repeats.shared; shared != nil {
-		shared.journal.drain(ctx) // what is left only means that repeats elsewhere time out
+		b.claims.Drain(ctx) // what is left only means that repeats elsewhere time out
 	}
 	stage.endBack()
 	stage.back.Wait()
-	if records, _ := b.audit.journal.left(); records > 0 {
+	if records, _ := b.records.Left(); records > 0 {
 		left = append(left, fmt.Errorf("%d audit records were not stored", records))
 	}
 	b.endSums()
 	b.tick()
 	b.status.flush()
-	left = append(left, b.drain(ctx, b.events.get().Conn, "events"), b.drain(ctx, b.control.get().Conn, "control"))
+	left = append(left, b.drain(ctx, b.events.Get().Conn, "events"), b.drain(ctx, b.control.Get().Conn, "control"))
 	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
 	return errors.Join(left...)
 }
@@ -93,7 +93,7 @@ func (b *Bridge) drainOutboxes(ctx context.Context) uint64 {
 	for {
 		var left uint64
 		for _, s := range b.servers {
-			left += uint64(s.outbox.account().left)
+			left += uint64(s.ingest.outbox.Account().Left)
 		}
 		if left == 0 {
 			return 0

@@ -2,9 +2,16 @@ package bridge
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // states is what was told last of a server's sessions and of its breaker.
@@ -22,42 +29,72 @@ const (
 	triggerInterval = "interval"
 )
 
+// serverStatus publishes the state of one server.
+type serverStatus struct {
+	name, node string
+	capacities capacities
+	subjects   *subject.Subjects
+	outbox     *outbox.Outbox
+	publisher  *status
+	log        *zap.Logger
+
+	busy   atomic.Bool // an Action buffer is over 80 %
+	states states
+	gaps   gapCounts
+	levels levels // the status goroutine's own
+
+	// What the log has told of.
+	told       map[string]*clock.Sum // events dropped, by reason
+	toldStrays clock.Sum
+}
+
+// newServerStatus returns that of a server with these sessions.
+func newServerStatus(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *status, log *zap.Logger) *serverStatus {
+	return &serverStatus{
+		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
+		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
+	}
+}
+
+// follow is told of the sessions that the server has, before any of them changes.
+func (s *serverStatus) follow(sessions []amiconn.SessionStatus) {
+	for _, session := range sessions {
+		s.states.sessions = append(s.states.sessions, amiconn.Change{Name: session.Name, Role: session.Role})
+	}
+}
+
 // onState publishes a session's change.
-func (s *server) onState(c amiconn.Change) {
+func (s *serverStatus) onState(c amiconn.Change) {
 	s.states.mu.Lock()
 	for i := range s.states.sessions {
 		if s.states.sessions[i].Name == c.Name {
 			s.states.sessions[i] = c
 		}
 	}
-	s.status.publish(s.subjects.status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
+	s.publisher.publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
 	s.states.mu.Unlock()
-	if c.Role != amiconn.RoleActions {
-		s.watchSession(c)
-	}
 }
 
 // onBreaker publishes a change of the breaker.
-func (s *server) onBreaker(c amiconn.BreakerChange) {
+func (s *serverStatus) onBreaker(c amiconn.BreakerChange) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	s.states.breaker = c
-	s.status.publish(s.subjects.status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
+	s.publisher.publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
 }
 
 // tellStates publishes where the sessions and the breaker stand. It is for the
 // status goroutine.
-func (s *server) tellStates() {
-	breaker := s.link.Status().Breaker // before the lock: the breaker tells of its change with its own held
+func (s *serverStatus) tellStates(breaker amiconn.BreakerStatus) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	now := time.Now()
 	if c, ok := s.states.worst(); ok {
-		s.status.publish(s.subjects.status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publisher.publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
 	if c := s.states.breaker; c.To == breaker.State { // else it has changed just now, and said so
 		c.Failures = breaker.Failures
-		s.status.publish(s.subjects.status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publisher.publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
 }
 

@@ -4,13 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 	"strings"
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
 // At an interval an operator hears of the session that is not up; of two, of
@@ -49,7 +53,7 @@ func (s *status) told(t *testing.T, what string) (all []map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.waiting {
-		if !strings.HasSuffix(m.key.subject, what) {
+		if !strings.HasSuffix(m.key.Subject, what) {
 			continue
 		}
 		var body map[string]any
@@ -75,27 +79,27 @@ func says(t *testing.T, body, want map[string]any) {
 // since when, and how long it is until the next try, of the session or of the
 // breaker, whichever is longer.
 func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
-	s := pureServer(t)
+	s := testServerStatus(t)
 	at := time.Now()
 	c := amiconn.Change{
 		Name: "event", Role: amiconn.RoleEvents, From: amiconn.StateUp, To: amiconn.StateWaiting, At: at,
 		Reason: amiconn.ReasonClosed, Err: errors.New("EOF"), Failures: 3, RetryIn: 10 * time.Second,
 	}
 	s.onState(c)
-	told := s.status.told(t, ".connection")
+	told := s.publisher.told(t, ".connection")
 	if len(told) != 1 {
 		t.Fatalf("%v", told)
 	}
 	same := map[string]any{
 		"server": "pbx1", "node": "b1", "role": "event", "from": "up", "to": "waiting", "reason": "closed", "error": "EOF",
-		"failures": 3, "since": stamp(at), "sessions": map[string]any{"event": "waiting", "action": "down"},
+		"failures": 3, "since": clock.Stamp(at), "sessions": map[string]any{"event": "waiting", "action": "down"},
 	}
 	says(t, told[0], same)
-	says(t, told[0], map[string]any{"trigger": "change", "at": stamp(at), "retry_in_ms": 10_000})
+	says(t, told[0], map[string]any{"trigger": "change", "at": clock.Stamp(at), "retry_in_ms": 10_000})
 	later := at.Add(4 * time.Second)
 	for open, want := range map[time.Duration]int64{0: 6000, 2 * time.Second: 6000, 20 * time.Second: 20_000} {
 		m := s.connectionStatus(c, later, triggerInterval, open)
-		if m.RetryInMS != want || m.At != stamp(later) || m.Since != stamp(at) || m.Trigger != "interval" {
+		if m.RetryInMS != want || m.At != clock.Stamp(later) || m.Since != clock.Stamp(at) || m.Trigger != "interval" {
 			t.Errorf("open for %v: %+v, want %d", open, m, want)
 		}
 	}
@@ -107,8 +111,8 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 	b := amiconn.BreakerChange{At: at, From: amiconn.BreakerClosed, To: amiconn.BreakerOpen, Reason: amiconn.ReasonAuth, Err: errors.New("no"), Failures: 1}
 	m := s.breakerStatus(b, later, triggerInterval, 30*time.Second)
 	want := breakerMsg{
-		Server: "pbx1", Node: "b1", At: stamp(later), Trigger: "interval", Since: stamp(at), From: "closed", To: "open",
-		Reason: "auth", Error: "no", Failures: 1, RetryInMS: 30_000, RetryAt: stamp(later.Add(30 * time.Second)),
+		Server: "pbx1", Node: "b1", At: clock.Stamp(later), Trigger: "interval", Since: clock.Stamp(at), From: "closed", To: "open",
+		Reason: "auth", Error: "no", Failures: 1, RetryInMS: 30_000, RetryAt: clock.Stamp(later.Add(30 * time.Second)),
 	}
 	if m != want {
 		t.Errorf("%+v, want %+v", m, want)
@@ -122,25 +126,25 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 // At an interval a session that is down is told of, and the breaker with the
 // failures of then; not a breaker that has changed and is about to say so.
 func TestStates_AnIntervalTellsOfAll(t *testing.T) {
-	s := pureServer(t)
+	s := testServerStatus(t)
 	now := time.Now()
 	s.states.sessions[0] = amiconn.Change{Name: "event", To: amiconn.StateWaiting, At: now, RetryIn: time.Second}
 	s.states.sessions[1] = amiconn.Change{Name: "action", Role: amiconn.RoleActions, To: amiconn.StateUp, At: now}
 	s.states.breaker = amiconn.BreakerChange{To: amiconn.BreakerClosed, At: now, Failures: 7}
-	s.tellStates()
-	if told := s.status.told(t, ".connection"); len(told) != 1 {
+	s.tellStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
+	if told := s.publisher.told(t, ".connection"); len(told) != 1 {
 		t.Errorf("%v", told)
 	} else {
 		says(t, told[0], map[string]any{"trigger": "interval", "role": "event", "to": "waiting"})
 	}
-	if told := s.status.told(t, ".breaker"); len(told) != 1 {
+	if told := s.publisher.told(t, ".breaker"); len(told) != 1 {
 		t.Errorf("%v", told)
 	} else {
 		says(t, told[0], map[string]any{"trigger": "interval", "to": "closed", "failures": 0})
 	}
 	s.states.breaker.To = amiconn.BreakerOpen // the link's is closed
-	s.tellStates()
-	if told := s.status.told(t, ".breaker"); len(told) != 1 {
+	s.tellStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
+	if told := s.publisher.told(t, ".breaker"); len(told) != 1 {
 		t.Errorf("a breaker that is no more so is told of: %v", told[1:])
 	}
 }
@@ -148,34 +152,34 @@ func TestStates_AnIntervalTellsOfAll(t *testing.T) {
 // A Gap is counted, logged and told, and the last of each reason is what is told
 // again after a reconnect.
 func TestStates_AGapIsTold(t *testing.T) {
-	s := pureServer(t)
+	s := testServerStatus(t)
 	core, logs := observer.New(zap.WarnLevel)
 	s.log = zap.New(core)
 	from, to := time.Unix(1000, 0), time.Unix(2000, 0)
 	for _, g := range []struct {
-		gap
+		outbox.Gap
 		lost, restarted any
 	}{
-		{gap{reason: dropOverflow, lost: 9}, 9, nil},
-		{gap{reason: "closed", unknown: true, restarted: "yes"}, nil, true},
-		{gap{reason: "read", unknown: true, restarted: "no"}, nil, false},
-		{gap{reason: "ping", unknown: true, restarted: "unknown"}, nil, nil},
+		{outbox.Gap{Reason: outbox.DropOverflow, Lost: 9}, 9, nil},
+		{outbox.Gap{Reason: "closed", Unknown: true, Restarted: "yes"}, nil, true},
+		{outbox.Gap{Reason: "read", Unknown: true, Restarted: "no"}, nil, false},
+		{outbox.Gap{Reason: "ping", Unknown: true, Restarted: "unknown"}, nil, nil},
 	} {
-		g.from, g.to = from.UnixNano(), to.UnixNano()
-		s.tellGap(g.gap)
-		told := s.status.told(t, ".gap")
+		g.From, g.To = from.UnixNano(), to.UnixNano()
+		s.tellGap(g.Gap)
+		told := s.publisher.told(t, ".gap")
 		says(t, told[len(told)-1], map[string]any{
-			"reason": g.reason, "from": stamp(from), "to": stamp(to), "lost": g.lost, "restarted": g.restarted,
+			"reason": g.Reason, "from": clock.Stamp(from), "to": clock.Stamp(to), "lost": g.lost, "restarted": g.restarted,
 		})
-		if n := s.gaps.all()[g.reason]; n != 1 {
-			t.Errorf("%d Gaps by %s are counted", n, g.reason)
+		if n := s.gaps.all()[g.Reason]; n != 1 {
+			t.Errorf("%d Gaps by %s are counted", n, g.Reason)
 		}
 	}
 	if n := logs.FilterMessage("gap in the events").Len(); n != 4 {
 		t.Errorf("%d lines", n)
 	}
-	kinds := make(map[statusKey]bool)
-	for _, m := range s.status.waiting {
+	kinds := make(map[subject.Key]bool)
+	for _, m := range s.publisher.waiting {
 		kinds[m.key] = true
 	}
 	if len(kinds) != 4 {

@@ -11,6 +11,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // status publishes the bridge's own state. Every change goes out while NATS
@@ -18,41 +22,41 @@ import (
 // newest of each kind is kept. So it is bounded by the number of kinds, and
 // whoever publishes never waits.
 type status struct {
-	conn  *conn
+	conn  *natsconn.Conn
 	log   *zap.Logger
 	wake  chan struct{} // of capacity 1: something is to be published
 	alarm chan struct{} // of capacity 1: a buffer is to be looked at
 
 	mu      sync.Mutex // protects the following
 	waiting []statusMsg
-	number  uint64                  // of the last that was handed over
-	last    map[statusKey]statusMsg // what was published last
+	number  uint64                    // of the last that was handed over
+	last    map[subject.Key]statusMsg // what was published last
 }
 
-// statusKey is a kind of state: a subject and, where several states share it,
-// which one.
-type statusKey struct{ subject, part string }
-
 type statusMsg struct {
-	key    statusKey
+	key    subject.Key
 	body   []byte
 	number uint64 // in the order in which they were handed over
 }
 
 const maxStatusQueue = 256
 
-func newStatus(c *conn, log *zap.Logger) *status {
+func newStatus(c *natsconn.Conn, log *zap.Logger) *status {
 	return &status{
-		conn: c, log: log, last: make(map[statusKey]statusMsg),
+		conn: c, log: log, last: make(map[subject.Key]statusMsg),
 		wake: make(chan struct{}, 1), alarm: make(chan struct{}, 1),
 	}
 }
 
+// notify has the buffers be looked at. It may be called from any goroutine and does
+// not wait.
+func (s *status) notify() { clock.Raise(s.alarm) }
+
 // publish hands over the newest state of key.
-func (s *status) publish(key statusKey, state any) {
+func (s *status) publish(key subject.Key, state any) {
 	body, err := json.Marshal(state)
 	if err != nil {
-		s.log.Error("status not encoded", zap.String("subject", key.subject), zap.Error(err))
+		s.log.Error("status not encoded", zap.String("subject", key.Subject), zap.Error(err))
 		return
 	}
 	s.mu.Lock()
@@ -69,22 +73,14 @@ func (s *status) add(m statusMsg) {
 	s.waiting = append(s.waiting, m)
 }
 
-func (s *status) signal() { raise(s.wake) }
-
-// raise puts a token into c, of capacity 1, unless there is one.
-func raise(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
+func (s *status) signal() { clock.Raise(s.wake) }
 
 // again publishes the last state of everything once more, in order and before
 // what waits, so that the last on each subject is the newest: nobody knows what
 // was lost with the connection that broke.
 func (s *status) again() {
 	s.mu.Lock()
-	newer := make(map[statusKey]bool, len(s.waiting))
+	newer := make(map[subject.Key]bool, len(s.waiting))
 	for _, m := range s.waiting {
 		newer[m.key] = true
 	}
@@ -125,7 +121,7 @@ func (s *status) run(ctx context.Context, interval time.Duration, tick, look fun
 // flush publishes what waits, in order. What NATS does not take is kept for the
 // next time.
 func (s *status) flush() {
-	for s.conn.up() {
+	for s.conn.Up() {
 		s.mu.Lock()
 		if len(s.waiting) == 0 {
 			s.mu.Unlock()
@@ -135,10 +131,10 @@ func (s *status) flush() {
 		s.waiting = slices.Delete(s.waiting, 0, 1)
 		s.last[m.key] = m
 		s.mu.Unlock()
-		err := s.conn.publish(s.conn.get(), &nats.Msg{Subject: m.key.subject, Data: m.body})
+		err := s.conn.Publish(s.conn.Get(), &nats.Msg{Subject: m.key.Subject, Data: m.body})
 		if err != nil {
 			// The reconnect publishes the last of each again.
-			s.log.Debug("status not published", zap.String("subject", m.key.subject), zap.Error(err))
+			s.log.Debug("status not published", zap.String("subject", m.key.Subject), zap.Error(err))
 		}
 		if err != nil && !errors.Is(err, nats.ErrMaxPayload) {
 			return

@@ -9,10 +9,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
+	server := natstest.Start(t, t.TempDir(), 0)
 	nc, err := nats.Connect(server.ClientURL())
 	if err != nil {
 		t.Fatal(err)
@@ -22,14 +26,14 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(connOf(t, nc), zap.NewNop())
+	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	const changes = 100
 	for i := range changes {
-		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i % 2)}, i)
+		s.publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i % 2)}, i)
 	}
 	s.flush()
 	for i := range changes {
-		msg, err := sub.NextMsg(patience)
+		msg, err := sub.NextMsg(natstest.Patience)
 		if err != nil || string(msg.Data) != fmt.Sprint(i) {
 			t.Fatalf("change %d is %v (%v)", i, msg, err)
 		}
@@ -37,7 +41,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	// Nobody takes them now: the newest of each kind has to be among the few
 	// that are kept.
 	for i := range 100_000 {
-		s.publish(statusKey{subject: "state.b", part: fmt.Sprint(i % 3)}, i)
+		s.publish(subject.Key{Subject: "state.b", Part: fmt.Sprint(i % 3)}, i)
 	}
 	if n := len(s.waiting); n > maxStatusQueue+3 {
 		t.Errorf("%d messages wait, want at most %d", n, maxStatusQueue+3)
@@ -48,7 +52,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 		if err := json.Unmarshal(m.body, &n); err != nil {
 			t.Fatal(err)
 		}
-		newest[m.key.part] = n
+		newest[m.key.Part] = n
 	}
 	if newest["0"] != 99_999 || newest["1"] != 99_997 || newest["2"] != 99_998 {
 		t.Errorf("newest kept: %v", newest)
@@ -58,19 +62,19 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 // What is published once more after a reconnect leaves the newest of each
 // subject as the last.
 func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
+	server := natstest.Start(t, t.TempDir(), 0)
 	nc, err := nats.Connect(server.ClientURL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	s := newStatus(connOf(t, nc), zap.NewNop())
+	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	const kinds = 20
 	for i := range kinds {
-		s.publish(statusKey{subject: "state.a", part: fmt.Sprint(i)}, i)
+		s.publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i)}, i)
 	}
 	s.flush()
-	s.publish(statusKey{subject: "state.a", part: "0"}, kinds)
+	s.publish(subject.Key{Subject: "state.a", Part: "0"}, kinds)
 	s.again()
 	for i, m := range s.waiting {
 		if string(m.body) != fmt.Sprint(i+1) {
@@ -84,19 +88,19 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 
 // What is handed over before the end is published.
 func TestStatus_TheEndPublishesTheRest(t *testing.T) {
-	server := startNATS(t, t.TempDir(), 0)
-	nc, _ := clientOf(t, server.ClientURL())
+	server := natstest.Start(t, t.TempDir(), 0)
+	nc, _ := natstest.Client(t, server.ClientURL())
 	sub, err := nc.SubscribeSync("state.>")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(connOf(t, nc), zap.NewNop())
+	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 20 {
-		s.publish(statusKey{subject: "state.a"}, i)
+		s.publish(subject.Key{Subject: "state.a"}, i)
 		s.run(ended, time.Hour, func() {}, func() {})
-		if msg, err := sub.NextMsg(patience); err != nil || string(msg.Data) != fmt.Sprint(i) {
+		if msg, err := sub.NextMsg(natstest.Patience); err != nil || string(msg.Data) != fmt.Sprint(i) {
 			t.Fatalf("%d: %v, %v", i, msg, err)
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 // result is what became of a request.
@@ -20,7 +23,7 @@ const (
 func (r result) String() string { return [...]string{"answered", "failed", "refused"}[r] }
 
 // resultOf is that of a request that was given to Asterisk, now or earlier.
-func resultOf(fail *failure) result {
+func resultOf(fail *reply.Error) result {
 	if fail != nil {
 		return resultFailed
 	}
@@ -31,7 +34,7 @@ var (
 	// kinds are those of failures.
 	kinds = [...]string{
 		"asterisk_error", "timeout", "connection_lost", "reply_too_large", "not_connected", "breaker_open", "busy",
-		"forbidden", "bad_request", "shutting_down", "audit_unavailable", "idempotency_unavailable", kindNoInbox,
+		"forbidden", "bad_request", "shutting_down", "audit_unavailable", "idempotency_unavailable", reply.KindNoInbox,
 	}
 	// bounds are the upper ends of the buckets for durations: a local Asterisk
 	// answers in less than 1 ms, a synchronous Originate takes a minute.
@@ -52,12 +55,12 @@ type tally struct {
 	buckets [len(bounds) + 1]atomic.Uint64
 	sum     atomic.Int64 // nanoseconds
 	longest atomic.Int64 // nanoseconds
-	last    atomic.Pointer[failure]
+	last    atomic.Pointer[reply.Error]
 }
 
 // add counts a request that ended after so long, because of fail if it is not
 // nil.
-func (t *tally) add(r result, fail *failure, took time.Duration) {
+func (t *tally) add(r result, fail *reply.Error, took time.Duration) {
 	t.results[r].Add(1)
 	if fail != nil {
 		t.last.Store(fail)
@@ -157,8 +160,8 @@ func (t *tally) stats(d *durations) tallyStats {
 		Answered: t.results[resultAnswered].Load(), Failed: t.results[resultFailed].Load(),
 		Refused: t.results[resultRefused].Load(), Errors: make(map[string]uint64),
 		Duration: durationStats{
-			Count: d.count, Sum: millis(d.sum), Average: millis(d.average()),
-			P50: millis(d.quantile(0.5)), P99: millis(d.quantile(0.99)), Max: millis(d.longest),
+			Count: d.count, Sum: clock.Millis(d.sum), Average: clock.Millis(d.average()),
+			P50: clock.Millis(d.quantile(0.5)), P99: clock.Millis(d.quantile(0.99)), Max: clock.Millis(d.longest),
 		},
 	}
 	for i, kind := range kinds {
@@ -168,6 +171,3 @@ func (t *tally) stats(d *durations) tallyStats {
 	}
 	return s
 }
-
-// millis is d in milliseconds, to the microsecond.
-func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
 func TestTally_CountsByResultAndKind(t *testing.T) {
@@ -17,9 +19,9 @@ func TestTally_CountsByResultAndKind(t *testing.T) {
 	for range 98 {
 		counted.add(resultAnswered, nil, 3*time.Millisecond)
 	}
-	counted.add(resultFailed, &failure{Kind: "asterisk_error"}, 20*time.Millisecond)
-	counted.add(resultFailed, &failure{Kind: "timeout"}, 2*time.Minute)
-	counted.add(resultRefused, &failure{Kind: "forbidden"}, time.Hour) // no duration of Asterisk's
+	counted.add(resultFailed, &reply.Error{Kind: "asterisk_error"}, 20*time.Millisecond)
+	counted.add(resultFailed, &reply.Error{Kind: "timeout"}, 2*time.Minute)
+	counted.add(resultRefused, &reply.Error{Kind: "forbidden"}, time.Hour) // no duration of Asterisk's
 	want := tallyStats{
 		Answered: 98, Failed: 2, Refused: 1,
 		Errors:   map[string]uint64{"asterisk_error": 1, "timeout": 1, "forbidden": 1},
@@ -58,7 +60,7 @@ func TestTally_QuantilesAreOfTheirBucket(t *testing.T) {
 
 func TestTally_IsWholeAndFree(t *testing.T) {
 	var counted tally
-	fail := &failure{Kind: "timeout"}
+	fail := &reply.Error{Kind: "timeout"}
 	if n := testing.AllocsPerRun(100, func() { counted.add(resultFailed, fail, time.Second) }); n != 0 {
 		t.Errorf("%v allocations an Action", n)
 	}
@@ -87,7 +89,7 @@ func TestTally_KnowsEachKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented := []string{kindNoInbox} // of which nobody is told
+	documented := []string{reply.KindNoInbox} // of which nobody is told
 	for _, row := range regexp.MustCompile("(?m)^\\| [45][0-9]{2} \\| (`[^|]+) \\|").FindAllStringSubmatch(string(page), -1) {
 		documented = append(documented, strings.Split(strings.Trim(row[1], "`"), "`, `")...)
 	}

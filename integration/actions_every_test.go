@@ -12,8 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -30,7 +31,7 @@ func TestReal_EveryActionAnswersAsADirectSession(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
 		defer cancel()
-		allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"*"} }
+		allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"*"} }
 		w := &twoWays{t: t, ctx: ctx, r: startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))}
 		var err error
 		if w.direct, err = a.Actions(ctx); err != nil {

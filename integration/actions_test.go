@@ -7,13 +7,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
 func realBridge(t *testing.T, a *realasterisk.Instance) *running {
 	t.Helper()
-	allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+	allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 	return startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // record is a record of the audit, and how it was stored.
@@ -58,7 +58,7 @@ func (r record) end() string {
 func (r *running) auditStream() (jetstream.JetStream, jetstream.Stream) {
 	r.t.Helper()
 	js := api(r.t, r.nc)
-	stream, err := js.Stream(r.t.Context(), bridge.AuditStream)
+	stream, err := js.Stream(r.t.Context(), streams.AuditStream)
 	if err != nil {
 		r.t.Fatal(err)
 	}

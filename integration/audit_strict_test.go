@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
-func strict(c *bridge.Config) {
+func strict(c *config.Config) {
 	chaosConfig(c)
-	c.Audit = bridge.AuditStrict
+	c.Audit = config.AuditStrict
 }
 
 // Asterisk is not asked before the stream holds the intent.
@@ -53,7 +54,7 @@ func TestAudit_StrictSendsNothingWithoutTheStream(t *testing.T) {
 	t.Parallel()
 	sim, addr := startSim(t, amisim.Config{})
 	r := startBridge(t, natsURL(t), strict, chaosServer("pbx1", addr))
-	bring := takeStream(t, r.nc, bridge.AuditStream)
+	bring := takeStream(t, r.nc, streams.AuditStream)
 	for _, timeout := range []string{"300ms", "50s"} {
 		began := time.Now()
 		e := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", timeout).Error
@@ -150,7 +151,7 @@ func TestAudit_SurvivesARestartOfNATS(t *testing.T) {
 func TestAudit_ShutdownWaitsForTheStream(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{})
 	r := startBridge(t, natsURL(t), chaosConfig, chaosServer("pbx1", addr))
-	bring := takeStream(t, r.nc, bridge.AuditStream)
+	bring := takeStream(t, r.nc, streams.AuditStream)
 	for range 5 {
 		r.call("pbx1", "CoreStatus", "")
 	}

@@ -16,7 +16,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Each way for a request to end leaves one record that says so.
@@ -187,7 +188,7 @@ func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 	url := natsURL(t)
 	js := api(t, connect(t, url))
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: bridge.AuditStream, Subjects: []string{"ami.audit.>"}, AllowRollup: true, AllowMsgTTL: true,
+		Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, AllowRollup: true, AllowMsgTTL: true,
 		MaxMsgs: 10, SubjectDeleteMarkerTTL: time.Second,
 	})
 	if err != nil {
@@ -195,20 +196,20 @@ func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 	}
 	_, addr := startSim(t, amisim.Config{})
 	wants := []string{
-		bridge.StreamsVerify: "discard compression max_msgs allow_msg_ttl subject_delete_marker_ttl allow_rollup_hdrs " +
+		config.StreamsVerify: "discard compression max_msgs allow_msg_ttl subject_delete_marker_ttl allow_rollup_hdrs " +
 			"deny_delete deny_purge allow_direct",
-		bridge.StreamsManage: "discard allow_msg_ttl",
+		config.StreamsManage: "discard allow_msg_ttl",
 	}
-	for _, mode := range []bridge.Streams{bridge.StreamsVerify, bridge.StreamsManage} {
+	for _, mode := range []config.Streams{config.StreamsVerify, config.StreamsManage} {
 		want := wants[mode]
 		core, lines := observer.New(zapcore.WarnLevel)
-		r := startLogging(t, zap.New(core), url, func(c *bridge.Config) {
+		r := startLogging(t, zap.New(core), url, func(c *config.Config) {
 			chaosConfig(c)
-			c.Streams, c.Delivery = mode, bridge.DeliverCore
+			c.Streams, c.Delivery = mode, config.DeliverCore
 		}, chaosServer("pbx1", addr))
 		// What takes too long at the start is done the next time.
-		eventually(t, fmt.Sprint(mode, " leaves ", want), func() bool { return r.stands(bridge.AuditStream, "differs").fields() == want })
-		told := fmt.Sprint(lines.FilterField(zap.String("stream", bridge.AuditStream)).All())
+		eventually(t, fmt.Sprint(mode, " leaves ", want), func() bool { return r.stands(streams.AuditStream, "differs").fields() == want })
+		told := fmt.Sprint(lines.FilterField(zap.String("stream", streams.AuditStream)).All())
 		for _, part := range append(strings.Fields(want), "old, not new", "true, not false") {
 			if !strings.Contains(told, part) {
 				t.Errorf("%v: no %q in %s", mode, part, told)
@@ -233,7 +234,7 @@ func TestAudit_WithoutJetStream(t *testing.T) {
 	}
 	_, addr := startSim(t, amisim.Config{})
 	core, lines := observer.New(zapcore.WarnLevel)
-	r := startLogging(t, zap.New(core), s.ClientURL(), func(c *bridge.Config) { c.Delivery = bridge.DeliverCore }, chaosServer("pbx1", addr))
+	r := startLogging(t, zap.New(core), s.ClientURL(), func(c *config.Config) { c.Delivery = config.DeliverCore }, chaosServer("pbx1", addr))
 	records := r.subscribe("ami.audit.>")
 	r.call("pbx1", "CoreStatus", "")
 	if got := r.record(records); got.Outcome != "answered" || got.Prev != "unknown" {
@@ -243,7 +244,7 @@ func TestAudit_WithoutJetStream(t *testing.T) {
 		t.Errorf("told: %v", lines.All())
 	}
 	cfg := r.cfg
-	cfg.Node, cfg.Audit = "b2", bridge.AuditStrict
+	cfg.Node, cfg.Audit = "b2", config.AuditStrict
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

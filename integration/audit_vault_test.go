@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // vaulted is deploy/nats/ami-bridge.conf with what audit-vault.conf says to add.
@@ -90,10 +90,10 @@ func TestAuditVault_KeepsWhatOperatorsTakeAway(t *testing.T) {
 	if info, err := stream.Info(t.Context()); err != nil || info.State.Msgs != 1 {
 		t.Fatalf("the operator shortens the stream, and it holds %+v, %v", info, err)
 	}
-	if err := admin.DeleteStream(t.Context(), bridge.AuditStream); err != nil {
+	if err := admin.DeleteStream(t.Context(), streams.AuditStream); err != nil {
 		t.Fatal(err)
 	}
-	witness := &replay.Source{Conn: s.connect("witness"), API: "$JS.API", Stream: bridge.AuditStream}
+	witness := &replay.Source{Conn: s.connect("witness"), API: "$JS.API", Stream: streams.AuditStream}
 	for _, one := range verdicts(t, witness, new(replay.Verifier)) {
 		if one.Server != "pbx1" || one.Records != 5 || one.Broken > 0 || len(one.Notes) > 0 {
 			t.Errorf("in the mirror: %+v", one)
@@ -145,14 +145,14 @@ func TestSecurity_AReaderReplaysAndAnAuditorVerifies(t *testing.T) {
 		nc := s.connect(user)
 		return &replay.Source{Conn: nc, API: "ami.js", Stream: stream}, nc
 	}
-	reader, nc := source("reader", bridge.EventStream)
+	reader, nc := source("reader", streams.EventStream)
 	n := 0
 	sel := replay.Selection{Prefix: "ami", Kind: "events", Names: []string{"T*"}}
 	err := reader.Read(t.Context(), sel, replay.ReadAt, nil, func(*replay.Message) error { n++; return nil })
 	if err != nil || n != 600 || nc.LastError() != nil {
 		t.Errorf("%d of 600 events, %v, %v", n, err, nc.LastError())
 	}
-	auditor, nc := source("auditor", bridge.AuditStream)
+	auditor, nc := source("auditor", streams.AuditStream)
 	found := verdicts(t, auditor, new(replay.Verifier))
 	if len(found) != 1 || found[0].Records != 1 || found[0].Broken != 0 || nc.LastError() != nil {
 		t.Errorf("%+v, %v", found, nc.LastError())

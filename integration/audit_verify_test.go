@@ -13,8 +13,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // evidence is what two bridges, of which b1 was started three times, left in the
@@ -34,7 +35,7 @@ func evidence(t *testing.T) (r *running, all []*nats.Msg) {
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	second := func(c *bridge.Config) { chaosConfig(c); c.Node = "b2" }
+	second := func(c *config.Config) { chaosConfig(c); c.Node = "b2" }
 	other := startBridge(t, url, second, chaosServer("pbx1", addr))
 	r = startBridge(t, url, chaosConfig, chaosServer("pbx2", addr))
 	ask(r, "pbx2", 2)
@@ -64,11 +65,11 @@ func evidence(t *testing.T) (r *running, all []*nats.Msg) {
 func (r *running) rewrite(messages []*nats.Msg, first uint64) *replay.Source {
 	r.t.Helper()
 	js := api(r.t, r.nc)
-	if err := js.DeleteStream(r.t.Context(), bridge.AuditStream); err != nil {
+	if err := js.DeleteStream(r.t.Context(), streams.AuditStream); err != nil {
 		r.t.Fatal(err)
 	}
 	_, err := js.CreateStream(r.t.Context(), jetstream.StreamConfig{
-		Name: bridge.AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true, FirstSeq: first,
+		Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true, FirstSeq: first,
 		Storage: jetstream.MemoryStorage, // of a stream just deleted files may still be there
 	})
 	if err != nil {
@@ -84,7 +85,7 @@ func (r *running) rewrite(messages []*nats.Msg, first uint64) *replay.Source {
 			r.t.Fatal(err)
 		}
 	}
-	return &replay.Source{Conn: r.nc, API: "$JS.API", Stream: bridge.AuditStream}
+	return &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.AuditStream}
 }
 
 func verdicts(t *testing.T, source *replay.Source, v *replay.Verifier) []replay.Verdict {
@@ -121,7 +122,7 @@ func edited(m *nats.Msg, old, replacement string) *nats.Msg {
 
 func TestAuditVerify_NamesWhatWasDone(t *testing.T) {
 	r, all := evidence(t)
-	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: bridge.AuditStream}
+	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.AuditStream}
 	if got := verdict(t, source, new(replay.Verifier)); got != "" {
 		t.Fatalf("as the bridges left it: %s", got)
 	}
@@ -170,7 +171,7 @@ func moved(m *nats.Msg, subject string) *nats.Msg {
 // What the chain alone cannot show, pinned heads and known nodes do.
 func TestAuditVerify_PinsAndNodes(t *testing.T) {
 	r, all := evidence(t)
-	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: bridge.AuditStream}
+	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.AuditStream}
 	heads := map[string]string{}
 	for _, one := range verdicts(t, source, &replay.Verifier{Nodes: []string{"b1", "b2"}}) {
 		if one.Broken > 0 {
@@ -232,10 +233,10 @@ func rechained(t *testing.T, all []*nats.Msg, old, replacement string) (forged [
 func TestAuditVerify_HonestBridgesBreakNothing(t *testing.T) {
 	url := natsURL(t)
 	_, addr := startSim(t, amisim.Config{})
-	as := func(node string) func(*bridge.Config) {
-		return func(c *bridge.Config) {
+	as := func(node string) func(*config.Config) {
+		return func(c *config.Config) {
 			chaosConfig(c)
-			c.Node, c.Audit = node, bridge.AuditStrict
+			c.Node, c.Audit = node, config.AuditStrict
 		}
 	}
 	b1 := startBridge(t, url, as("b1"), chaosServer("pbx1", addr))
@@ -255,7 +256,7 @@ func TestAuditVerify_HonestBridgesBreakNothing(t *testing.T) {
 	startBridge(t, url, as("b2"), chaosServer("pbx1", addr))
 	ask()
 	b1.recordsOf(t, 2*asked)
-	source := &replay.Source{Conn: b1.nc, API: "$JS.API", Stream: bridge.AuditStream}
+	source := &replay.Source{Conn: b1.nc, API: "$JS.API", Stream: streams.AuditStream}
 	for _, one := range verdicts(t, source, &replay.Verifier{Nodes: []string{"b1", "b2"}}) {
 		if one.Server != "pbx1" || one.Broken > 0 || one.Records != uint64(2*asked) || one.Runs != 3 || len(one.Heads) > one.Runs {
 			t.Errorf("%+v", one)

@@ -16,9 +16,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // patience is how long a test waits for what has to come. The machine may be
@@ -29,7 +30,7 @@ const patience = time.Minute
 type running struct {
 	bridge *bridge.Bridge
 	t      testing.TB
-	cfg    bridge.Config
+	cfg    config.Config
 	nc     *nats.Conn
 	seen   *prometheus.Registry // the bridge's metrics
 	stop   func() error         // ends the bridge and returns what Run returned; once
@@ -75,9 +76,9 @@ func connect(t testing.TB, url string) *nats.Conn {
 }
 
 // server is the configuration of one Asterisk.
-func server(name, addr, user, secret string) bridge.ServerConfig {
-	s := bridge.DefaultServerConfig()
-	s.Name, s.Addr, s.Username, s.Secret = name, addr, user, amiconn.Secret(secret)
+func server(name, addr, user, secret string) config.ServerConfig {
+	s := config.DefaultServerConfig()
+	s.Name, s.Addr, s.Username, s.Secret = name, addr, user, setting.Secret(secret)
 	s.PingInterval = time.Second
 	s.ConnectTimeout, s.LoginTimeout = patience, patience // a session that is lost at the start ends the test
 	return s
@@ -85,15 +86,15 @@ func server(name, addr, user, secret string) bridge.ServerConfig {
 
 // startBridge runs a bridge of servers until the test ends, and returns when
 // every session is up.
-func startBridge(t testing.TB, url string, change func(*bridge.Config), servers ...bridge.ServerConfig) *running {
+func startBridge(t testing.TB, url string, change func(*config.Config), servers ...config.ServerConfig) *running {
 	t.Helper()
 	return startLogging(t, zap.NewNop(), url, change, servers...)
 }
 
 // startLogging is startBridge with a logger.
-func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge.Config), servers ...bridge.ServerConfig) *running {
+func startLogging(t testing.TB, log *zap.Logger, url string, change func(*config.Config), servers ...config.ServerConfig) *running {
 	t.Helper()
-	cfg := bridge.DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = "b1", "", url, servers
 	cfg.ShutdownTimeout = 2 * patience
 	if change != nil {
@@ -103,7 +104,7 @@ func startLogging(t testing.TB, log *zap.Logger, url string, change func(*bridge
 }
 
 // startFor is startLogging of a bridge with all of cfg, whose states nc reads.
-func startFor(t testing.TB, log *zap.Logger, nc *nats.Conn, cfg bridge.Config) *running {
+func startFor(t testing.TB, log *zap.Logger, nc *nats.Conn, cfg config.Config) *running {
 	t.Helper()
 	r := &running{t: t, cfg: cfg, nc: nc, seen: prometheus.NewRegistry()}
 	states := r.subscribe("ami.status.*.connection")

@@ -10,12 +10,14 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // simBridge is a bridge to one simulated Asterisk.
-func simBridge(t *testing.T, cfg amisim.Config, change func(*bridge.ServerConfig)) (*amisim.Server, *running) {
+func simBridge(t *testing.T, cfg amisim.Config, change func(*config.ServerConfig)) (*amisim.Server, *running) {
 	t.Helper()
 	sim, addr := startSim(t, cfg)
 	s := server("pbx1", addr, "bridge", "s3cret")
@@ -29,7 +31,7 @@ func TestBridge_AnswersInEveryForm(t *testing.T) {
 	for _, version := range []string{"11.0.0", "2.5.0", "1.1"} {
 		t.Run(version, func(t *testing.T) {
 			s, addr := startSim(t, amisim.Config{Version: version})
-			allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+			allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 			r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
 			queues := r.call("pbx1", "QueueStatus", "")
 			if n := len(queues.Events); queues.Error != nil || n < 3 || queues.Events[n-1]["Event"] != "QueueStatusComplete" {
@@ -62,7 +64,7 @@ func TestBridge_ListErrorsAfterTheStart(t *testing.T) {
 
 func TestBridge_ErrorsSayWhatReachedAsterisk(t *testing.T) {
 	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.BreakerFailures = 1000 })
+	sim, r := simBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.BreakerFailures = 1000 })
 	sim.Next("CoreStatus", amisim.Stall)
 	if e := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "4s").Error; e == nil || e.Code != 504 || e.Sent != "unknown" {
 		t.Errorf("a timeout: %+v", e)
@@ -134,7 +136,7 @@ func TestBridge_ReconnectIsAGap(t *testing.T) {
 }
 
 func TestBridge_Latin1BothWays(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Charset = frames.Latin1 })
+	sim, r := simBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.Charset = frames.Latin1 })
 	events := r.subscribe("ami.events.pbx1.Caller")
 	sim.EmitRaw([]byte("Event: Caller\r\nPrivilege: call,all\r\nName: Ren\xe9\r\n\r\n"))
 	if msg := r.next(events); !strings.Contains(string(msg.Data), `"Name":"René"`) {
@@ -153,8 +155,8 @@ func TestBridge_Latin1BothWays(t *testing.T) {
 
 func TestBridge_FiltersAndCounts(t *testing.T) {
 	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
-		s.EventsAllow, s.EventsDeny = bridge.Globs{"Queue*", "Hangup"}, bridge.Globs{"QueueMember*"}
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
+		s.EventsAllow, s.EventsDeny = setting.Globs{"Queue*", "Hangup"}, setting.Globs{"QueueMember*"}
 	})
 	events := r.subscribe("ami.events.pbx1.>")
 	for _, name := range []string{"VarSet", "QueueMemberStatus", "QueueCallerJoin", "Newexten", "Hangup"} {
@@ -181,7 +183,7 @@ func TestBridge_FiltersAndCounts(t *testing.T) {
 func TestBridge_ShutdownLeavesNothing(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	const n, allowed = 20_000, 10 * time.Minute
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.ShutdownTimeout = allowed }, server("pbx1", addr, "bridge", "s3cret"))
+	r := startBridge(t, natsURL(t), func(c *config.Config) { c.ShutdownTimeout = allowed }, server("pbx1", addr, "bridge", "s3cret"))
 	if err := sim.Flood(t.Context(), n, amisim.Traffic{Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -203,12 +205,12 @@ func TestBridge_ShutdownLeavesNothing(t *testing.T) {
 		t.Errorf("the pending action was answered %s", msg.Data)
 	}
 	js := api(t, r.nc)
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The flood may have been cut short by the Logoff; what was read counts.
-	status, err := js.Stream(t.Context(), bridge.StatusStream)
+	status, err := js.Stream(t.Context(), streams.StatusStream)
 	if err != nil {
 		t.Fatal(err)
 	}

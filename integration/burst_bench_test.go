@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 func BenchmarkBurst(b *testing.B) {
 	sim, addr := startSim(b, amisim.Config{NotBooted: true, WriteTimeout: time.Minute})
 	s := chaosServer("pbx1", addr)
-	s.OutboxBytes = bridge.DefaultServerConfig().OutboxBytes
+	s.OutboxBytes = config.DefaultServerConfig().OutboxBytes
 	r := startBridge(b, natsURL(b), chaosConfig, s)
 	wire, _ := busyPayloads(b)
 	const each = burstRate / 100

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // A server that refuses is tried less and less often by its own backoff: here
@@ -19,7 +19,7 @@ func TestChaos_BackoffOfOneServerGrows(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)
 	s.Sessions, s.BackoffMin, s.BackoffMax = 1, 40*time.Millisecond, 10*time.Second
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = 1000 }, s)
+	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.ConnectRate = 1000 }, s)
 	tried := make(chan time.Time, 1000)
 	sim.Always(amisim.Accept, func(s *amisim.Session, _ *amisim.Action) {
 		tried <- time.Now()
@@ -50,7 +50,7 @@ func TestChaos_WaitAtTheGateIsCancelled(t *testing.T) {
 	one, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)
 	s.Sessions = 1
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = 0.0001 }, s)
+	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.ConnectRate = 0.0001 }, s)
 	states := r.subscribe("ami.status.pbx1.connection")
 	one.Kick()
 	r.awaitText(states, `"to":"connecting"`) // for the ten thousand seconds of the gate

@@ -14,7 +14,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Each chaos test says what becomes of the events (ticks, check), of the replies
@@ -24,7 +26,7 @@ import (
 
 // chaosServer is a server that is kicked more often than a breaker would bear, and
 // has time on a slow machine.
-func chaosServer(name, addr string) bridge.ServerConfig {
+func chaosServer(name, addr string) config.ServerConfig {
 	s := server(name, addr, "bridge", "s3cret")
 	s.BackoffMin, s.BackoffMax = 20*time.Millisecond, 200*time.Millisecond
 	s.BreakerFailures = 1_000_000
@@ -33,13 +35,13 @@ func chaosServer(name, addr string) bridge.ServerConfig {
 }
 
 // chaosConfig has the counters told often.
-func chaosConfig(c *bridge.Config) {
+func chaosConfig(c *config.Config) {
 	c.StatusInterval = 100 * time.Millisecond
-	c.ActionsAllow = bridge.Globs{"Command"}
+	c.ActionsAllow = setting.Globs{"Command"}
 }
 
 // chaosBridge is a bridge to pbx1, which sends no events of its own.
-func chaosBridge(t *testing.T, cfg amisim.Config, change func(*bridge.ServerConfig)) (*amisim.Server, *running) {
+func chaosBridge(t *testing.T, cfg amisim.Config, change func(*config.ServerConfig)) (*amisim.Server, *running) {
 	t.Helper()
 	cfg.NotBooted = true
 	sim, addr := startSim(t, cfg)
@@ -182,7 +184,7 @@ func (r *running) story(server string) (story []stored) {
 	r.t.Helper()
 	filter := "ami.events." + server + ".>"
 	js := api(r.t, r.nc)
-	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
+	stream, err := js.Stream(r.t.Context(), streams.EventStream)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -13,9 +13,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 func tick(n int) []byte {
@@ -150,7 +150,7 @@ func garbage(rng *rand.Rand, i int) []byte {
 
 // What is over the limit is lost, counted and told, alone.
 func TestChaos_OversizeEvents(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = 64 * amiconn.KiB })
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.MaxFrameBytes = 64 * setting.KiB })
 	statuses := r.subscribe("ami.status.pbx1.gap")
 	before := heapNow()
 	const n, every = 200, 10
@@ -184,9 +184,9 @@ func TestChaos_OversizeEvents(t *testing.T) {
 // and leaves the session as it was.
 func TestChaos_OversizeReplies(t *testing.T) {
 	for _, version := range []string{"11.0.0", "2.5.0"} {
-		for _, limit := range []amiconn.Bytes{64 * amiconn.KiB, 64 * amiconn.MiB} {
+		for _, limit := range []setting.Bytes{64 * setting.KiB, 64 * setting.MiB} {
 			t.Run(version+" "+limit.String(), func(t *testing.T) {
-				sim, r := chaosBridge(t, amisim.Config{Version: version}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = limit })
+				sim, r := chaosBridge(t, amisim.Config{Version: version}, func(s *config.ServerConfig) { s.MaxFrameBytes = limit })
 				states, before := r.subscribe("ami.status.pbx1.connection"), heapNow()
 				sim.Next("CoreStatus", amisim.Oversize(2<<20))
 				header := r.ask("pbx1", "CoreStatus", "")

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 func TestChaos_ResponseTwice(t *testing.T) {
@@ -99,7 +99,7 @@ func TestChaos_ResponseAfterTheTimeout(t *testing.T) {
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
 			t.Parallel()
-			sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = sessions })
+			sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.Sessions = sessions })
 			came := hold(t, sim, "QueueStatus")
 			late := r.ask("pbx1", "QueueStatus", "", "Ami-Timeout", "4s")
 			h := within(t, "the action", came)
@@ -126,7 +126,7 @@ func TestChaos_ResponseAfterTheTimeout(t *testing.T) {
 func TestChaos_ForgedUserEvent(t *testing.T) {
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
-			sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = sessions })
+			sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.Sessions = sessions })
 			events := r.subscribe("ami.events.pbx1.>")
 			// A list in its middle, and an Originate that waits for its event.
 			list := holdInList(t, sim)

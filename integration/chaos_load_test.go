@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // heapIsBack waits until the live heap is at most limit larger than before. One
@@ -30,7 +30,7 @@ func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 	nats := startNATS(t)
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)
-	s.OutboxBytes = amiconn.MiB
+	s.OutboxBytes = setting.MiB
 	r := startBridge(t, nats.url, chaosConfig, s)
 	states := r.subscribe("ami.status.pbx1.connection")
 	before := heapNow()
@@ -77,7 +77,7 @@ func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
 	nats := startNATS(t)
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)
-	s.OutboxBytes = amiconn.MiB
+	s.OutboxBytes = setting.MiB
 	r := startBridge(t, nats.url, chaosConfig, s)
 	nats.freeze()
 	flood(t, sim, 1000)
@@ -101,7 +101,7 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 	slow, slowAddr := startSim(t, amisim.Config{NotBooted: true})
 	normal, normalAddr := startSim(t, amisim.Config{NotBooted: true})
 	large := chaosServer("flood", floodAddr)
-	large.OutboxBytes = 512 * amiconn.MiB
+	large.OutboxBytes = 512 * setting.MiB
 	r := startBridge(t, natsURL(t), chaosConfig, large, chaosServer("slow", slowAddr), chaosServer("one", normalAddr))
 	states := r.subscribe("ami.status.*.connection")
 	slow.Always("QueueStatus", amisim.Drip(64, 10*time.Millisecond))
@@ -154,7 +154,7 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 // measured between two readings of time.Now, which Go takes from the monotonic
 // clock.
 func TestChaos_ClockOfTheServerJumps(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *bridge.ServerConfig) {
+	sim, r := chaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *config.ServerConfig) {
 		s.PingInterval = 50 * time.Millisecond
 	})
 	states, events := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.events.pbx1.Tick")

@@ -5,18 +5,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // A dialer's noise is shed so that every Hangup and queue event survives, though
 // all together are many times what the outbox holds. One Gap at a time tells of
 // what was shed; it stands where the first of them was missing.
 func TestChaos_ShedFirstSavesTheRest(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.OutboxBytes, s.ShedFirst = amiconn.MiB, // a window's worth stays in flight
-			bridge.Globs{"VarSet", "Newexten", "RTCP*"}
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
+		s.OutboxBytes, s.ShedFirst = setting.MiB, // a window's worth stays in flight
+			setting.Globs{"VarSet", "Newexten", "RTCP*"}
 	})
 	bring := r.withoutStream()
 	noise := []string{"VarSet", "Newexten", "RTCPSent", "RTCPReceived"}
@@ -64,12 +64,12 @@ func TestChaos_ShedFirstSavesTheRest(t *testing.T) {
 func TestChaos_AllOutboxesTogetherAreBounded(t *testing.T) {
 	const total, floods, n = 2 << 20, 3, 20_000
 	var sims []*amisim.Server
-	var servers []bridge.ServerConfig
+	var servers []config.ServerConfig
 	for _, name := range []string{"one", "two", "three", "calm"} {
 		sim, addr := startSim(t, amisim.Config{NotBooted: true})
 		sims, servers = append(sims, sim), append(servers, chaosServer(name, addr))
 	}
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.OutboxTotalBytes = total }, servers...)
+	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.OutboxTotalBytes = total }, servers...)
 	bring := r.withoutStream()
 	const quiet = 500
 	for _, sim := range sims[:floods] {
@@ -110,7 +110,7 @@ func TestChaos_BackloggedServersShareByBytes(t *testing.T) {
 	const overhead, backlog = 128, 4 << 20
 	sizes := map[string]int{"small": 400, "middle": 900, "large": 7000, "mixed": 0}
 	sims := map[string]*amisim.Server{}
-	var servers []bridge.ServerConfig
+	var servers []config.ServerConfig
 	for name := range sizes {
 		sim, addr := startSim(t, amisim.Config{NotBooted: true})
 		sims[name], servers = sim, append(servers, chaosServer(name, addr))

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // echo answers an action with its own Variable.
@@ -123,7 +123,7 @@ func TestChaos_ErrorWithoutActionID(t *testing.T) {
 	const stray = "Response: Error\r\nMessage: Missing action in request\r\n\r\n"
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
-			sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = sessions })
+			sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.Sessions = sessions })
 			sim.Next("CoreStatus", amisim.Before(stray), amisim.After(stray))
 			sim.Emit("Event", "Tick", "N", "0")
 			sim.EmitRaw([]byte(stray))
@@ -150,7 +150,7 @@ func TestChaos_ErrorWithoutActionID(t *testing.T) {
 func TestChaos_DrippingReplies(t *testing.T) {
 	t.Parallel()
 	const silence = 15 * time.Second
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.PingInterval, s.ReadTimeout = 200*time.Millisecond, silence
 	})
 	released := make(chan struct{})
@@ -217,7 +217,7 @@ func TestChaos_ListThatStopsHalfWay(t *testing.T) {
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
 			t.Parallel()
-			sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions = sessions })
+			sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.Sessions = sessions })
 			states := r.subscribe("ami.status.pbx1.connection")
 			sim.Next("QueueStatus", amisim.Rewrite(func(b []byte) []byte {
 				return b[:bytes.LastIndex(b, []byte("Event: QueueStatusComplete"))]

@@ -11,15 +11,15 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // A peer that says nothing is given up, its actions end, and the hole is told.
 func TestChaos_SilentPeer(t *testing.T) {
 	t.Parallel()
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.PingInterval, s.ReadTimeout = 300*time.Millisecond, 6*time.Second
 	})
 	states, status := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.status.pbx1.gap")
@@ -62,7 +62,7 @@ func TestChaos_SilentPeer(t *testing.T) {
 // A list that the server breaks off is no success, whether it is cut between
 // two frames or within one, and the session of the events is not touched.
 func TestChaos_FINMidList(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.PingInterval = time.Minute // a Ping into the closed session may end it before it is read to its end
 	})
 	states := r.subscribe("ami.status.pbx1.connection")
@@ -97,7 +97,7 @@ func TestChaos_FINMidList(t *testing.T) {
 
 // With one session for both, the events of a lost session are a gap as well.
 func TestChaos_FINMidListOnTheOnlySession(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.Sessions, s.PingInterval = 1, time.Minute })
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.Sessions, s.PingInterval = 1, time.Minute })
 	states := r.subscribe("ami.status.pbx1.connection")
 	events := r.subscribe("ami.events.pbx1.Tick")
 	const cuts = 5
@@ -129,8 +129,8 @@ func TestChaos_FINMidListOnTheOnlySession(t *testing.T) {
 // buffer. What was given up before it was written is never written.
 func TestChaos_ServerThatReadsNothing(t *testing.T) {
 	const asked, pending = 150, 120
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
-		s.MaxPending, s.WriteBufferBytes = pending, amiconn.MiB
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
+		s.MaxPending, s.WriteBufferBytes = pending, setting.MiB
 	})
 	thaw := sim.FreezeReads()
 	// Some 100 KiB each, so that the sockets' buffers fill.
@@ -177,12 +177,12 @@ func TestChaos_ServerThatReadsNothing(t *testing.T) {
 // what they are tried; two others do not notice.
 func TestChaos_SixtyServersRefuse(t *testing.T) {
 	const sixty, rate = 60, 100
-	down := newCrowd(t, sixty, func(s *bridge.ServerConfig) {
+	down := newCrowd(t, sixty, func(s *config.ServerConfig) {
 		s.BackoffMin, s.BackoffMax = 200*time.Millisecond, 2*time.Second
 	})
 	one, oneAddr := startSim(t, amisim.Config{NotBooted: true})
 	two, twoAddr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = rate },
+	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.ConnectRate = rate },
 		append(down.servers, chaosServer("one", oneAddr), chaosServer("two", twoAddr))...)
 	heap, goroutines := heapNow(), runtime.NumGoroutine()
 	began := time.Now()
@@ -218,9 +218,9 @@ func TestChaos_SixtyServersRefuse(t *testing.T) {
 // 0.8 s.
 func TestChaos_SixtyBreakersOpen(t *testing.T) {
 	const sixty = 60
-	down := newCrowd(t, sixty, func(s *bridge.ServerConfig) { s.BreakerFailures, s.BreakerCooldown = 5, time.Hour })
+	down := newCrowd(t, sixty, func(s *config.ServerConfig) { s.BreakerFailures, s.BreakerCooldown = 5, time.Hour })
 	one, oneAddr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = 1000 },
+	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.ConnectRate = 1000 },
 		append(down.servers, chaosServer("one", oneAddr))...)
 	breakers := r.subscribe("ami.status.*.breaker")
 	began := time.Now()
@@ -264,10 +264,10 @@ func TestChaos_SixtyBreakersOpen(t *testing.T) {
 type crowd struct {
 	sims    []*amisim.Server
 	tried   []atomic.Int64
-	servers []bridge.ServerConfig
+	servers []config.ServerConfig
 }
 
-func newCrowd(t *testing.T, n int, change func(*bridge.ServerConfig)) *crowd {
+func newCrowd(t *testing.T, n int, change func(*config.ServerConfig)) *crowd {
 	t.Helper()
 	c := &crowd{tried: make([]atomic.Int64, n)}
 	for i := range n {

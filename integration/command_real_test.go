@@ -11,8 +11,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -37,13 +37,13 @@ func TestReal_CommandOfAnyLengthAsADirectSession(t *testing.T) {
 		if size := len(strings.Join(want, "\n")); size < 1200<<10 {
 			t.Fatalf("the output is of %d bytes only", size)
 		}
-		for _, limit := range []amiconn.Bytes{0, 8 * amiconn.MiB} {
+		for _, limit := range []setting.Bytes{0, 8 * setting.MiB} {
 			pbx1 := server("pbx1", a.Addr(), a.User().Name, a.User().Secret)
 			why := "BRIDGE_AMI_MAX_FRAME_BYTES"
 			if limit > 0 {
 				pbx1.MaxFrameBytes, why = limit, "Ami-Reply: stream"
 			}
-			r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }, pbx1)
+			r := startBridge(t, natsURL(t), func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }, pbx1)
 			plain := r.call("pbx1", "Command", `{"Command":"dialplan show"}`)
 			fails(t, plain, "reply_too_large", "yes")
 			if !strings.Contains(plain.Error.Message, why) || !strings.Contains(plain.Error.Message, "stream") {

@@ -27,7 +27,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // saying is a way to a server on which words are put into its mouth.
@@ -254,7 +254,7 @@ func ownConns(t *testing.T, s *natsserver.Server) (ids []uint64) {
 }
 
 // run starts the bridge, whose states nc reads.
-func (r *ruled) run(t *testing.T, nc *nats.Conn, cfg bridge.Config) {
+func (r *ruled) run(t *testing.T, nc *nats.Conn, cfg config.Config) {
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	r.logs, r.running = logs, startFor(t, zap.New(core), nc, cfg)

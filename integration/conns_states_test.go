@@ -15,9 +15,9 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // place is where a nats-server runs, from one start to the next.
@@ -68,7 +68,7 @@ func (p *place) url() string { return "nats://127.0.0.1:" + strconv.Itoa(p.port)
 
 // startAt is a bridge to pbx1 that knows only the server at p, and a reader at
 // another.
-func startAt(t *testing.T, p *place, change func(*bridge.Config), reader *place, opts ...nats.Option) *ruled {
+func startAt(t *testing.T, p *place, change func(*config.Config), reader *place, opts ...nats.Option) *ruled {
 	t.Helper()
 	nc, err := nats.Connect(reader.url(), append(opts, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))...)
 	if err != nil {
@@ -78,10 +78,10 @@ func startAt(t *testing.T, p *place, change func(*bridge.Config), reader *place,
 	r := &ruled{server: p.server}
 	var addr string
 	r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
-	cfg := bridge.DefaultConfig()
+	cfg := config.DefaultConfig()
 	chaosConfig(&cfg)
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", freeAddr(t), p.url()
-	cfg.Servers = []bridge.ServerConfig{chaosServer("pbx1", addr)}
+	cfg.Servers = []config.ServerConfig{chaosServer("pbx1", addr)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -148,7 +148,7 @@ func TestConns_SlowConsumerOfTheServer(t *testing.T) {
 	p := newPlace(t)
 	p.start(func(o *natsserver.Options) { o.MaxPending, o.WriteDeadline = 1<<20, time.Second })
 	front := startSaying(t, fmt.Sprint("127.0.0.1:", p.port))
-	r := startAt(t, p, func(c *bridge.Config) { c.NATS.URL = "nats://" + front.addr }, p)
+	r := startAt(t, p, func(c *config.Config) { c.NATS.URL = "nats://" + front.addr }, p)
 	r.works()
 	slow := p.server.NumSlowConsumers()
 	func() {
@@ -188,8 +188,8 @@ func TestConns_TLSFirstGoneAndBack(t *testing.T) {
 			if first {
 				reads = append(reads, nats.TLSHandshakeFirst())
 			}
-			r := startAt(t, p, func(c *bridge.Config) {
-				c.NATS.TLSCaFile, c.NATS.TLSFirst = ca, amiconn.Switch(first)
+			r := startAt(t, p, func(c *config.Config) {
+				c.NATS.TLSCaFile, c.NATS.TLSFirst = ca, setting.Switch(first)
 			}, p, reads...)
 			r.works()
 			p.stop()

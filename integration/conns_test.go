@@ -19,7 +19,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // backIn is within what everything works again once the cause is gone. The
@@ -39,7 +40,7 @@ type ruled struct {
 	logs    *observer.ObservedLogs
 }
 
-func startRuled(t *testing.T, change func(*bridge.Config), options func(*natsserver.Options)) *ruled {
+func startRuled(t *testing.T, change func(*config.Config), options func(*natsserver.Options)) *ruled {
 	t.Helper()
 	r := &ruled{running: &running{t: t}}
 	r.server = natsInProcess(t, func(o *natsserver.Options) {
@@ -51,11 +52,11 @@ func startRuled(t *testing.T, change func(*bridge.Config), options func(*natsser
 	})
 	var addr string
 	r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
-	cfg := bridge.DefaultConfig()
+	cfg := config.DefaultConfig()
 	chaosConfig(&cfg)
 	asBridge(&cfg)
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", freeAddr(t), r.server.ClientURL()
-	cfg.Servers = []bridge.ServerConfig{chaosServer("pbx1", addr)}
+	cfg.Servers = []config.ServerConfig{chaosServer("pbx1", addr)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -121,7 +122,7 @@ func (r *ruled) works() {
 	if took := time.Since(began); took > backIn {
 		r.t.Errorf("it worked again after %v", took)
 	}
-	r.stands(bridge.EventStream, "ok")
+	r.stands(streams.EventStream, "ok")
 }
 
 func (r *ruled) readyzIs(code int) (body readyz) {
@@ -248,7 +249,7 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 // The same for what nobody used meanwhile.
 func TestConns_RightsTakenAndGivenBackUnused(t *testing.T) {
 	t.Parallel()
-	r := startRuled(t, func(c *bridge.Config) { c.Audit = bridge.AuditStrict }, nil)
+	r := startRuled(t, func(c *config.Config) { c.Audit = config.AuditStrict }, nil)
 	r.works()
 	r.rights(&natsserver.Permissions{Subscribe: no(">")})
 	r.readyzIs(503)
@@ -283,7 +284,7 @@ func TestConns_LimitsReached(t *testing.T) {
 			}
 			var addr string
 			r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
-			r.running = startBridge(t, "nats://reader:r@"+c.server.Addr().String(), func(cfg *bridge.Config) {
+			r.running = startBridge(t, "nats://reader:r@"+c.server.Addr().String(), func(cfg *config.Config) {
 				chaosConfig(cfg)
 				cfg.NATS.URL = "nats://bridge:b@" + c.server.Addr().String()
 				cfg.HTTPAddr = freeAddr(t)
@@ -315,11 +316,11 @@ func TestConns_AnyErrorOfTheServer(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	front := startSaying(t, s.Addr().String())
 	r := &ruled{sim: sim, server: s}
-	r.running = startFor(t, zap.NewNop(), connect(t, s.ClientURL()), func() bridge.Config {
-		cfg := bridge.DefaultConfig()
+	r.running = startFor(t, zap.NewNop(), connect(t, s.ClientURL()), func() config.Config {
+		cfg := config.DefaultConfig()
 		chaosConfig(&cfg)
 		cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", freeAddr(t), "nats://"+front.addr
-		cfg.Servers = []bridge.ServerConfig{chaosServer("pbx1", addr)}
+		cfg.Servers = []config.ServerConfig{chaosServer("pbx1", addr)}
 		return cfg
 	}())
 	for _, text := range []string{
@@ -423,7 +424,7 @@ func TestConns_CertificateExchanged(t *testing.T) {
 		}
 	}
 	write(first.pem)
-	r := startRuled(t, func(c *bridge.Config) { c.NATS.TLSCaFile = ca }, func(o *natsserver.Options) {
+	r := startRuled(t, func(c *config.Config) { c.NATS.TLSCaFile = ca }, func(o *natsserver.Options) {
 		o.TLSConfig, o.TLS, o.TLSTimeout = first.server(t), true, patience.Seconds()
 	})
 	r.works()

@@ -11,7 +11,8 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // A server that wants TLS before it says anything, and one that does not: where
@@ -28,13 +29,13 @@ func TestConns_TLSFirst(t *testing.T) {
 			o.TLSConfig, o.TLS, o.TLSTimeout, o.TLSHandshakeFirst = a.server(t), true, patience.Seconds(), first
 		})
 		for _, set := range []bool{false, true} {
-			cfg := bridge.DefaultConfig()
+			cfg := config.DefaultConfig()
 			cfg.Node, cfg.NATS.URL, cfg.NATS.TLSCaFile = "b1", s.ClientURL(), ca
 			if err := cfg.NATS.TLSFirst.UnmarshalText([]byte(map[bool]string{false: "off", true: "on"}[set])); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			_, err := bridge.CheckStreams(ctx, cfg)
+			_, err := streams.Check(ctx, cfg)
 			cancel()
 			switch {
 			case first == set:

@@ -13,7 +13,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The program of docs/consuming.md is docs/examples/consume, and the other lines
@@ -45,7 +46,7 @@ func consumed(t *testing.T) (*amisim.Server, *running) {
 	t.Helper()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := chaosServer("pbx1", addr)
-	s.EventsDeny = bridge.Globs{"Denied"}
+	s.EventsDeny = setting.Globs{"Denied"}
 	url := natsInProcess(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 }).ClientURL()
 	return sim, startBridge(t, url, chaosConfig, s)
 }
@@ -162,7 +163,7 @@ func TestConsuming_RepeatsHaveTheSameID(t *testing.T) {
 	sim.Emit("Event", "A")
 	r.settled("pbx1", 1)
 	js := api(t, r.nc)
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // alertRule is what the alerts have to say.
@@ -176,9 +177,9 @@ func runningMetrics(t *testing.T) map[string]map[string]bool {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	_, addr := startSim(t, amisim.Config{})
-	cfg := bridge.DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", "", natsURL(t)
-	cfg.Servers = []bridge.ServerConfig{server("pbx1", addr, "bridge", "s3cret")}
+	cfg.Servers = []config.ServerConfig{server("pbx1", addr, "bridge", "s3cret")}
 	b, err := bridge.New(cfg, bridge.Deps{Version: "0.0.0", Registerer: registry, LogLost: func() uint64 { return 0 }})
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // The table of errors, through the whole bridge. What other tests show fully:
@@ -92,7 +93,7 @@ func TestErrors_OfTheServer(t *testing.T) {
 	const action = "CoreStatus"
 	for _, test := range []struct {
 		name     string
-		change   func(*bridge.ServerConfig)
+		change   func(*config.ServerConfig)
 		provoke  func(t *testing.T, sim *amisim.Server, r *running) (last func())
 		code     int
 		kind     string
@@ -104,10 +105,10 @@ func TestErrors_OfTheServer(t *testing.T) {
 		{"too large", nil, next(amisim.Oversize(3 << 20)), 413, "reply_too_large", "yes", 1, false},
 		{"lost", nil, next(amisim.Refuse), 502, "connection_lost", "unknown", 1, false},
 		{"no answer", nil, next(amisim.Ignore), 504, "timeout", "unknown", 1, false},
-		{"too many pending", func(s *bridge.ServerConfig) { s.MaxPending = 1 }, holdOne, 429, "busy", "no", 0, true},
-		{"too many a second", func(s *bridge.ServerConfig) { s.ActionRates = bridge.Rates{{Pattern: action, Value: 0.01}} }, once, 429, "busy", "no", 1, true},
+		{"too many pending", func(s *config.ServerConfig) { s.MaxPending = 1 }, holdOne, 429, "busy", "no", 0, true},
+		{"too many a second", func(s *config.ServerConfig) { s.ActionRates = policy.Rates{{Pattern: action, Value: 0.01}} }, once, 429, "busy", "no", 1, true},
 		{"not connected", nil, away, 503, "not_connected", "no", 0, false},
-		{"breaker open", func(s *bridge.ServerConfig) { s.BreakerFailures = 2 }, opened, 503, "breaker_open", "no", 0, true},
+		{"breaker open", func(s *config.ServerConfig) { s.BreakerFailures = 2 }, opened, 503, "breaker_open", "no", 0, true},
 		{"shutting down", nil, stopping, 503, "shutting_down", "no", 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

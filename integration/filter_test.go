@@ -12,7 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -23,12 +24,12 @@ func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address does not have the bench's filtered users")
 		}
-		as := func(name, user, secret string) bridge.ServerConfig { return server(name, a.Addr(), user, secret) }
+		as := func(name, user, secret string) config.ServerConfig { return server(name, a.Addr(), user, secret) }
 		plain, denied, classes := as("plain", a.User().Name, a.User().Secret), as("denied", a.User().Name, a.User().Secret),
 			as("classes", a.User().Name, a.User().Secret)
-		denied.EventsDeny = bridge.Globs{"VarSet", "Newexten"}
+		denied.EventsDeny = setting.Globs{"VarSet", "Newexten"}
 		classes.Events = "call,user"
-		servers := []bridge.ServerConfig{plain, denied, classes, as("filtered", "filtered", "flt")}
+		servers := []config.ServerConfig{plain, denied, classes, as("filtered", "filtered", "flt")}
 		gone := map[string]string{ // what must not come, by server
 			"denied":   `"Event":"(VarSet|Newexten)"`,
 			"filtered": `"Event":"(VarSet|Newexten)"`,
@@ -60,7 +61,7 @@ func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
 // eventsOfCalls makes calls and returns what came by each server between two
 // marks, and how often Ami-Seq jumped meanwhile.
 func eventsOfCalls(
-	t *testing.T, r *running, a *realasterisk.Instance, servers []bridge.ServerConfig,
+	t *testing.T, r *running, a *realasterisk.Instance, servers []config.ServerConfig,
 ) (seen map[string][]string, jumps map[string]int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -22,7 +22,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // simEnv has the test's binary run as a simulated Asterisk that drops every
@@ -100,13 +100,13 @@ func BenchmarkFleet(b *testing.B) {
 	url := natsURL(b)
 	for b.Loop() {
 		before := used(b)
-		var list []bridge.ServerConfig
+		var list []config.ServerConfig
 		for i := range servers {
-			list = append(list, bridge.DefaultServerConfig())
+			list = append(list, config.DefaultServerConfig())
 			s := &list[i]
 			s.Name, s.Addr, s.Username, s.Secret = fmt.Sprintf("pbx%d", i), addr, "bridge", "s3cret"
 		}
-		r := startBridge(b, url, func(c *bridge.Config) { c.ConnectRate = 500 }, list...)
+		r := startBridge(b, url, func(c *config.Config) { c.ConnectRate = 500 }, list...)
 		ready := used(b)
 		b.ReportMetric((ready.memory-before.memory)/servers/1024, "KiB/server")
 		b.ReportMetric((ready.goroutines-before.goroutines)/servers, "goroutines/server")
@@ -115,7 +115,7 @@ func BenchmarkFleet(b *testing.B) {
 		if err := r.stop(); err != nil {
 			b.Error(err)
 		}
-		r = startBridge(b, url, func(c *bridge.Config) { c.ConnectRate = 100 }, list...)
+		r = startBridge(b, url, func(c *config.Config) { c.ConnectRate = 100 }, list...)
 		took, worst := r.comeBack(2*servers, drop)
 		b.ReportMetric(took.Seconds(), "s-to-come-back")
 		b.ReportMetric(float64(worst), "logins-in-the-worst-second")
@@ -166,7 +166,7 @@ func BenchmarkQuiet(b *testing.B) {
 	flood, floodAddr := startSim(b, amisim.Config{NotBooted: true})
 	quiet, quietAddr := startSim(b, amisim.Config{NotBooted: true})
 	// What the flood leaves in the outbox is stored at the end.
-	r := startBridge(b, natsURL(b), func(c *bridge.Config) { c.ShutdownTimeout = 5 * time.Minute },
+	r := startBridge(b, natsURL(b), func(c *config.Config) { c.ShutdownTimeout = 5 * time.Minute },
 		chaosServer("flood", floodAddr), chaosServer("quiet", quietAddr))
 	events := r.subscribe("ami.events.quiet.>")
 	for b.Loop() {

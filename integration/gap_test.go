@@ -10,7 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // gapEvent is a Gap in the stream of events.
@@ -103,7 +105,7 @@ func TestGap_TakesWhatIsGluedToTheLogin(t *testing.T) {
 // A session that brings no event has its Gap all the same.
 func TestGap_ComesWithoutAnEvent(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.StatusInterval = 100 * time.Millisecond },
+	r := startBridge(t, natsURL(t), func(c *config.Config) { c.StatusInterval = 100 * time.Millisecond },
 		server("pbx1", addr, "bridge", "s3cret"))
 	events := r.subscribe("ami.events.pbx1.>")
 	sim.Kick()
@@ -114,7 +116,7 @@ func TestGap_ComesWithoutAnEvent(t *testing.T) {
 
 // A frame over the limit leaves a Gap in its place.
 func TestGap_StandsWhereAFrameWasTooLarge(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = 4096 })
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.MaxFrameBytes = 4096 })
 	events := r.subscribe("ami.events.pbx1.>")
 	sim.Emit("Event", "Before")
 	sim.Emit("Event", "Large", "Filler", strings.Repeat("x", 10_000))
@@ -145,12 +147,12 @@ func overflow(t *testing.T, heard bool) {
 	t.Helper()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	s := server("pbx1", addr, "bridge", "s3cret")
-	s.OutboxBytes, s.ShedFirst = 256<<10, bridge.Globs{"VarSet"}
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.StatusInterval = 200 * time.Millisecond }, s)
+	s.OutboxBytes, s.ShedFirst = 256<<10, setting.Globs{"VarSet"}
+	r := startBridge(t, natsURL(t), func(c *config.Config) { c.StatusInterval = 200 * time.Millisecond }, s)
 	buffers := r.subscribe("ami.status.pbx1.buffers")
 	sim.Emit("Event", "Hangup", "N", "0")
 	r.awaitText(buffers, `"published":1`)
-	js, bring := api(t, r.nc), takeStream(t, r.nc, bridge.EventStream)
+	js, bring := api(t, r.nc), takeStream(t, r.nc, streams.EventStream)
 	if heard {
 		r.subscribe("ami.events.>")
 	}
@@ -175,12 +177,12 @@ func overflow(t *testing.T, heard bool) {
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	info := stream.CachedInfo()
-	consumer, err := js.OrderedConsumer(t.Context(), bridge.EventStream, jetstream.OrderedConsumerConfig{})
+	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

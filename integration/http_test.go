@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // freeAddr is an address that nobody listens on, and nobody else is given.
@@ -64,7 +64,7 @@ func TestHTTP_ReadyzTellsEveryServer(t *testing.T) {
 	two, twoAddr := startSim(t, amisim.Config{NotBooted: true})
 	single := chaosServer("two", twoAddr)
 	single.Sessions = 1
-	r := startBridge(t, nats.url, func(c *bridge.Config) { chaosConfig(c); c.HTTPAddr = freeAddr(t) },
+	r := startBridge(t, nats.url, func(c *config.Config) { chaosConfig(c); c.HTTPAddr = freeAddr(t) },
 		chaosServer("one", oneAddr), single)
 	comes := func(what string, code int, want readyz) {
 		t.Helper()

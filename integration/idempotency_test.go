@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 const keyHeader = "Ami-Idempotency-Key"
@@ -101,7 +102,7 @@ func TestIdempotency_AnotherBridgeKnows(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	url := natsURL(t)
 	one := startBridge(t, url, chaosConfig, chaosServer("pbx1", addr))
-	two := startBridge(t, url, func(c *bridge.Config) { chaosConfig(c); c.Node = "b2" }, chaosServer("pbx1", addr))
+	two := startBridge(t, url, func(c *config.Config) { chaosConfig(c); c.Node = "b2" }, chaosServer("pbx1", addr))
 	asked := func(r *running) float64 { return r.metric("actions_total", "server", "pbx1") }
 	calls := 0
 	for key := 0; calls < 5 || asked(one) == 0 || asked(two) == 0; key++ {
@@ -138,7 +139,7 @@ func TestIdempotency_AnotherBridgeKnows(t *testing.T) {
 // Without the bucket's word nothing is sent.
 func TestIdempotency_NoBucketNoCall(t *testing.T) {
 	sim, r := chaosBridge(t, amisim.Config{}, nil)
-	bring := takeStream(t, r.nc, "KV_"+bridge.KeyBucket)
+	bring := takeStream(t, r.nc, "KV_"+streams.KeyBucket)
 	fails(t, r.call("pbx1", "Originate", phone, keyHeader, "k1"), "idempotency_unavailable", "no")
 	if n := sim.Received("Originate"); n != 0 {
 		t.Errorf("it was sent %d times", n)
@@ -154,7 +155,7 @@ func TestIdempotency_TheWindow(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	short := chaosServer("pbx1", addr)
 	short.ActionTimeout = 9 * time.Second
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.IdempotencyWindow = 10 * time.Second }, short)
+	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.IdempotencyWindow = 10 * time.Second }, short)
 	first := r.call("pbx1", "Originate", phone, keyHeader, "k1")
 	succeeds(t, first)
 	eventually(t, "it is forgotten", func() bool {
@@ -165,6 +166,6 @@ func TestIdempotency_TheWindow(t *testing.T) {
 	if n := sim.Received("Originate"); n != 2 {
 		t.Errorf("%d calls", n)
 	}
-	off := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.Node, c.IdempotencyWindow = "b2", 0 }, chaosServer("pbx1", addr))
+	off := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.Node, c.IdempotencyWindow = "b2", 0 }, chaosServer("pbx1", addr))
 	fails(t, off.call("pbx1", "Originate", phone, keyHeader, "k1"), "bad_request", "no")
 }

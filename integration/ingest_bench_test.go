@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -108,7 +108,7 @@ func busyPayloads(tb testing.TB) (wire []byte, payloads [][]byte) {
 func ingestMsg() *nats.Msg {
 	return &nats.Msg{Subject: "ami.events.pbx1.Newexten", Header: nats.Header{
 		"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {"2026-11-24T12:00:00.000000Z"},
-		"Nats-Expected-Stream": {bridge.EventStream},
+		"Nats-Expected-Stream": {streams.EventStream},
 	}}
 }
 

@@ -16,6 +16,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The ten invariants of the design, one test each, through the whole bridge.
@@ -25,7 +27,7 @@ import (
 // in the middle of a first burst gets its end before its beginning.
 func (r *running) withoutStream() (bring func()) {
 	r.t.Helper()
-	bringBack := takeStream(r.t, r.nc, bridge.EventStream)
+	bringBack := takeStream(r.t, r.nc, streams.EventStream)
 	return func() {
 		r.t.Helper()
 		eventually(r.t, "no server sends more than one event at a time", func() bool {
@@ -39,7 +41,7 @@ func (r *running) withoutStream() (bring func()) {
 func (r *running) place(subject string) uint64 {
 	r.t.Helper()
 	js := api(r.t, r.nc)
-	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
+	stream, err := js.Stream(r.t.Context(), streams.EventStream)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func (r *running) place(subject string) uint64 {
 // does the simulated one. Nothing takes the events, the outbox is full: it must
 // not come to that.
 func TestInvariant_NothingBlocksTheReader(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.OutboxBytes = 256 << 10 })
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.OutboxBytes = 256 << 10 })
 	states := r.subscribe("ami.status.pbx1.connection")
 	bring := r.withoutStream()
 	const n = 50_000
@@ -148,7 +150,7 @@ func TestInvariant_NoCrossNodeContamination(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	url := natsURL(t)
 	one := startBridge(t, url, chaosConfig, chaosServer("pbx1", addr))
-	two := startBridge(t, url, func(c *bridge.Config) { chaosConfig(c); c.Node = "b2" }, chaosServer("pbx2", addr))
+	two := startBridge(t, url, func(c *config.Config) { chaosConfig(c); c.Node = "b2" }, chaosServer("pbx2", addr))
 	came := hold(t, sim, "CoreStatus")
 	pending := one.ask("pbx1", "CoreStatus", "")
 	h := within(t, "the action", came)
@@ -175,7 +177,7 @@ func TestInvariant_NoCrossNodeContamination(t *testing.T) {
 // 5. A flood that nobody takes away does not grow the process.
 func TestInvariant_MemoryIsBounded(t *testing.T) {
 	const outbox = 1 << 20
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) { s.OutboxBytes = outbox })
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.OutboxBytes = outbox })
 	bring := r.withoutStream()
 	before := heapNow()
 	const n = 100_000
@@ -290,7 +292,7 @@ func inWait(t *testing.T, opened []byte) bool {
 // 9. Events are lost in every way there is. The law holds throughout, and the
 // Gaps account for each missing number.
 func TestInvariant_EveryLossIsTold(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.OutboxBytes, s.MaxFrameBytes = 128<<10, 4096
 	})
 	states, statuses := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.status.pbx1.gap")
@@ -345,11 +347,11 @@ func TestInvariant_SecretsNeverLeave(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	url := natsURL(t)
 	all := (&running{t: t, nc: connect(t, url)}).subscribe(">")
-	cfg := func(c *bridge.Config) { chaosConfig(c); c.NATS.User, c.NATS.Password = "user", canary }
+	cfg := func(c *config.Config) { chaosConfig(c); c.NATS.User, c.NATS.Password = "user", canary }
 	r := startLogging(t, zap.New(core), url, cfg, good)
-	other, err := bridge.New(func() bridge.Config {
+	other, err := bridge.New(func() config.Config {
 		c := r.cfg
-		c.Node, c.Servers = "b2", []bridge.ServerConfig{bad}
+		c.Node, c.Servers = "b2", []config.ServerConfig{bad}
 		return c
 	}(), bridge.Deps{Logger: zap.New(core)})
 	if err != nil {

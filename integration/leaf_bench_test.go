@@ -19,7 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // leafBridge is the program, run as a leaf of hub, on one directory and one port
@@ -103,7 +103,7 @@ func streamHolds(t *testing.T, nc *nats.Conn, name string) uint64 {
 func leafConnected(t *testing.T, nc *nats.Conn) bool {
 	t.Helper()
 	js := api(t, nc)
-	stream, err := js.Stream(t.Context(), bridge.StatusStream)
+	stream, err := js.Stream(t.Context(), streams.StatusStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func page(t *testing.T, url string) string {
 func eventsHeld(t *testing.T, nc *nats.Conn) (n uint64) {
 	t.Helper()
 	js := api(t, nc)
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		return 0
 	}

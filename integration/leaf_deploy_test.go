@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The parts of deploy/leaf fit each other: the hub's configuration, its streams,
@@ -80,7 +80,7 @@ func TestLeafDeploy_ThePartsFit(t *testing.T) {
 }
 
 // hubStreamNames are the streams of deploy/leaf.
-var hubStreamNames = []string{bridge.EventStream, bridge.AuditStream, bridge.StatusStream}
+var hubStreamNames = []string{streams.EventStream, streams.AuditStream, streams.StatusStream}
 
 // hubStreams makes the streams of the hub as deploy/leaf has them.
 func hubStreams(t *testing.T, nc *nats.Conn) {

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 var leafKills = flag.Bool("leaf", false, "kill the hub of a leaf: nats-server asks again only after half a minute")
@@ -58,8 +58,8 @@ func theHubIsServed(t *testing.T, program string) {
 	}
 	arrived(t, r, sim, 1)
 	local := leaf.connect()
-	eventually(t, "the leaf has let go of them", func() bool { return streamHolds(t, local, bridge.EventStream) == 0 })
-	eventually(t, "the record of the Action is at the hub", func() bool { return streamHolds(t, r.nc, bridge.AuditStream) > 0 })
+	eventually(t, "the leaf has let go of them", func() bool { return streamHolds(t, local, streams.EventStream) == 0 })
+	eventually(t, "the record of the Action is at the hub", func() bool { return streamHolds(t, r.nc, streams.AuditStream) > 0 })
 	eventually(t, "the node says that it is connected", func() bool { return leafConnected(t, r.nc) })
 	if n, _, err := live.Pending(); n != 0 || err != nil {
 		t.Errorf("%d events more came to who listens at the hub (%v)", n, err)
@@ -74,7 +74,7 @@ func theHubComesLate(t *testing.T, program string) {
 	local := leaf.connect()
 	flood(t, sim, 20_000)
 	sent := uint64(sim.Emitted())
-	eventually(t, "all are on the leaf's disk", func() bool { return streamHolds(t, local, bridge.EventStream) == sent })
+	eventually(t, "all are on the leaf's disk", func() bool { return streamHolds(t, local, streams.EventStream) == sent })
 	if leafConnected(t, local) {
 		t.Error("the node says that it is connected")
 	}
@@ -98,7 +98,7 @@ func theDiskIsFull(t *testing.T, program string) {
 	sent := uint64(sim.Emitted())
 	r.settled("pbx1", sent)
 	here = &running{t: t, nc: leaf.connect()}
-	eventually(t, "the leaf has let go of all", func() bool { return streamHolds(t, here.nc, bridge.EventStream) == 0 })
+	eventually(t, "the leaf has let go of all", func() bool { return streamHolds(t, here.nc, streams.EventStream) == 0 })
 	got := check(t, r.story("pbx1"))
 	if uint64(len(got.events))+got.told != sent || got.told == 0 || got.holes != got.told {
 		t.Errorf("of %d events %d are at the hub, %d are missing and %d told", sent, len(got.events), got.holes, got.told)
@@ -119,8 +119,8 @@ func theHubIsKilled(t *testing.T, program string) {
 			defer close(done)
 			flood(t, sim, 30_000)
 		}()
-		before := streamHolds(t, r.nc, bridge.EventStream)
-		eventually(t, "the hub takes over", func() bool { return streamHolds(t, r.nc, bridge.EventStream) > before+1000 })
+		before := streamHolds(t, r.nc, streams.EventStream)
+		eventually(t, "the hub takes over", func() bool { return streamHolds(t, r.nc, streams.EventStream) > before+1000 })
 		hub.kill()
 		<-done
 		hub.start()

@@ -11,7 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -115,11 +116,11 @@ func TestMask_UntilTheyAreGranted(t *testing.T) {
 			sim, addr := startSim(t, amisim.Config{})
 			sim.Always("PJSIPShowAuths", showAuths(canary))
 			own := chaosServer("pbx2", addr)
-			own.ActionsAllow = bridge.Globs{"Command"}
-			r := startBridge(t, natsURL(t), func(c *bridge.Config) {
+			own.ActionsAllow = setting.Globs{"Command"}
+			r := startBridge(t, natsURL(t), func(c *config.Config) {
 				chaosConfig(c)
-				c.Audit = bridge.AuditOff
-				for to, text := range map[*bridge.Globs]string{&c.ActionsAllow: test.allow, &c.ActionsDeny: test.deny} {
+				c.Audit = config.AuditOff
+				for to, text := range map[*setting.Globs]string{&c.ActionsAllow: test.allow, &c.ActionsDeny: test.deny} {
 					if err := to.Decode(text); err != nil {
 						t.Fatal(err)
 					}

@@ -3,7 +3,8 @@ package integration
 import (
 	"testing"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -11,7 +12,7 @@ import (
 // extra blank line ends at once, and disturbs nothing behind it.
 func TestReal_OddActionsEnd(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"ModuleLoad"} }
+		allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"ModuleLoad"} }
 		r := startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
 		loaded := r.call("pbx1", "ListCommands", "").Fields
 		asked := 0

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // operated is a bridge to pbx1 on a server in operator mode: its account and
@@ -54,10 +54,10 @@ func startOperated(t *testing.T) *operated {
 	o.sys = o.client(system)
 	var addr string
 	o.sim, addr = startSim(t, amisim.Config{NotBooted: true})
-	cfg := bridge.DefaultConfig()
+	cfg := config.DefaultConfig()
 	chaosConfig(&cfg)
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.NATS.CredsFile = "b1", freeAddr(t), o.server.ClientURL(), o.creds
-	cfg.Servers = []bridge.ServerConfig{chaosServer("pbx1", addr)}
+	cfg.Servers = []config.ServerConfig{chaosServer("pbx1", addr)}
 	o.run(t, o.client(o.account), cfg)
 	return o
 }

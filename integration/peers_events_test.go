@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // Each wire is what some client merges, reorders, folds, rejects or loses. The
@@ -77,7 +77,7 @@ func TestPeers_EventsGluedToTheLoginReplyAreKept(t *testing.T) {
 // an action is pending. It costs itself and nothing else.
 func TestPeers_AFrameOverTheLimitCostsOnlyItself(t *testing.T) {
 	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.Sessions = 1 })
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.Sessions = 1 })
 	events, states := r.subscribe("ami.events.pbx1.>"), r.subscribe("ami.status.pbx1.connection")
 	huge := "Event: Huge\r\nX: " + strings.Repeat("x", 1_100_000) + "\r\n\r\n"
 	sim.Next("CoreStatus", amisim.Before(huge+"Event: Behind\r\n\r\n"))
@@ -126,7 +126,7 @@ func session(r reply) string {
 
 // The limit can be set to more than the parser's own buffer ever was.
 func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.MaxFrameBytes = 4 * amiconn.MiB })
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.MaxFrameBytes = 4 * setting.MiB })
 	events := r.subscribe("ami.events.pbx1.>")
 	// 3.2 MB on the wire, and small enough as JSON for one NATS message.
 	const lines = 50_000
@@ -150,7 +150,7 @@ func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
 // actions. If it goes on missing them its session ends and another one follows.
 func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
 	t.Parallel()
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.Sessions, s.PingInterval, s.ReadTimeout = 1, 20*time.Millisecond, 5*time.Second
 	})
 	events, states := r.subscribe("ami.events.pbx1.Tick"), r.subscribe("ami.status.pbx1.connection")
@@ -194,7 +194,7 @@ func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
 // it comes, and what follows is read.
 func TestPeers_AFrameWithoutEndIsNotKept(t *testing.T) {
 	const limit, chunk, chunks = 1 << 20, 64 << 10, 1600 // 100 MiB
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.Sessions, s.MaxFrameBytes = 1, limit // its 100 s are for 100 MiB
 	})
 	events := r.subscribe("ami.events.pbx1.Behind")

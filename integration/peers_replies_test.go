@@ -12,7 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // send requests an action of pbx1 without waiting; the reply goes to inbox.
@@ -76,7 +77,7 @@ func TestPeers_AFailedAsyncOriginateIsAnError(t *testing.T) {
 // Up to Asterisk 13 a Command's output is raw text, in which anything may stand.
 func TestPeers_RawCommandOutputIsKeptWhole(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{Version: "1.1"})
-	allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+	allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 	r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
 	want := []string{"Name: x", "", "a: b", "", "", "Response: Error", "ActionID: 1", "", "Event: Forged", "--END COMMAND--", "last"}
 	sim.Next("Command", func(s *amisim.Session, a *amisim.Action) {
@@ -96,7 +97,7 @@ func TestPeers_RawCommandOutputIsKeptWhole(t *testing.T) {
 // Since Asterisk 14 each line is a header of its own, all with one name.
 func TestPeers_EveryOutputLineIsKept(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{})
-	allow := func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"Command"} }
+	allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 	r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
 	want := []string{"first", "", "  indented: twice  ", "first", "last"}
 	sim.Next("Command", func(s *amisim.Session, a *amisim.Action) {
@@ -126,7 +127,7 @@ func TestPeers_QueueSummaryHasItsEvents(t *testing.T) {
 // A reply in bare LF ends where it ends, and not with the next one, here a Pong
 // that is far.
 func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{}, func(s *bridge.ServerConfig) {
+	sim, r := simBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.PingInterval, s.ReadTimeout = time.Minute, 2*time.Minute
 	})
 	sim.Next("CoreStatus", amisim.BareLF())
@@ -139,7 +140,7 @@ func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
 // and each has its own answer although all chose the same ActionID.
 func TestPeers_AThousandShuffledRepliesReachTheirCallers(t *testing.T) {
 	const n = 1000
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) { s.ActionTimeout = 100 * time.Second })
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.ActionTimeout = 100 * time.Second })
 	var replies [][]byte
 	sim.Always("Getvar", func(s *amisim.Session, a *amisim.Action) {
 		if replies = append(replies, s.Reply(a)); len(replies) == n {
@@ -208,7 +209,7 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 // callers are told that nobody knows; neither gets the other's answer.
 func TestPeers_ACutReplyIsNotMergedIntoTheNext(t *testing.T) {
 	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
 		s.PingInterval, s.ReadTimeout = 5*time.Minute, 10*time.Minute // no Pong comes between the two
 	})
 	eventually(t, "the first Pings", func() bool { return sim.Received("Ping") == 2 })

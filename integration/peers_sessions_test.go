@@ -11,29 +11,30 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // A name is used as it is or refused: it is never turned into another one that
 // replies then do not match.
 func TestPeers_AServersNameIsTakenAsItIsOrRefused(t *testing.T) {
 	for _, name := range []string{"pbx 01", "node-ä", "10.0.0.1:5038", strings.Repeat("n", 33), strings.Repeat("n", 200), "", "a.b", "a>", "any"} {
-		cfg := bridge.DefaultConfig()
-		cfg.Node, cfg.Servers = "b1", []bridge.ServerConfig{server(name, "10.0.0.1:5038", "bridge", "s3cret")}
+		cfg := config.DefaultConfig()
+		cfg.Node, cfg.Servers = "b1", []config.ServerConfig{server(name, "10.0.0.1:5038", "bridge", "s3cret")}
 		if _, err := bridge.New(cfg, bridge.Deps{}); err == nil || !strings.Contains(err.Error(), "SERVERS: ") {
 			t.Errorf("%.40q: %v, want a refusal that names SERVERS", name, err)
 		}
 	}
 	names := []string{"p", "-_-", "PBX-eu_1", strings.Repeat("n", 32)}
 	url := natsURL(t)
-	var servers []bridge.ServerConfig
+	var servers []config.ServerConfig
 	for _, name := range names {
 		_, addr := startSim(t, amisim.Config{NotBooted: true})
 		servers = append(servers, server(name, addr, "bridge", "s3cret"))
 	}
-	r := startBridge(t, url, func(c *bridge.Config) { c.Node = strings.Repeat("b", 64) }, servers...)
+	r := startBridge(t, url, func(c *config.Config) { c.Node = strings.Repeat("b", 64) }, servers...)
 	for _, name := range names {
 		got := r.call(name, "CoreStatus", "")
 		if got.Error != nil || got.Server != name || got.Fields["ActionID"] != got.ActionID || !strings.Contains(got.ActionID, "."+name+".") {
@@ -45,8 +46,8 @@ func TestPeers_AServersNameIsTakenAsItIsOrRefused(t *testing.T) {
 // Actions that find the write buffer full are refused one by one; what was
 // accepted is answered, and the session stays.
 func TestPeers_AFullWriteBufferKeepsTheSession(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
-		s.WriteBufferBytes, s.ActionTimeout = 256*amiconn.KiB, 110*time.Second
+	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
+		s.WriteBufferBytes, s.ActionTimeout = 256*setting.KiB, 110*time.Second
 		s.ReadTimeout = 5 * time.Minute // the events' session is frozen too
 	})
 	states := r.subscribe("ami.status.pbx1.connection")

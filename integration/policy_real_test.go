@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -73,7 +74,7 @@ func TestReal_PolicyRefusesAttacks(t *testing.T) {
 			w.refused(r, attacks)
 			w.passes(r, ordinary)
 		}
-		r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.ActionsAllow = bridge.Globs{"*"} },
+		r := startBridge(t, natsURL(t), func(c *config.Config) { c.ActionsAllow = setting.Globs{"*"} },
 			server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
 		w.works(r, attacks)
 	})

@@ -5,7 +5,8 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // What is no Action's name reaches no server, by whichever way it comes, also
@@ -13,10 +14,10 @@ import (
 func TestPolicy_WhatIsNoActionIsAuditedUnderOneSubject(t *testing.T) {
 	t.Parallel()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) {
+	r := startBridge(t, natsURL(t), func(c *config.Config) {
 		chaosConfig(c)
-		c.ActionsAllow = bridge.Globs{"*"}
-		c.Groups = []bridge.Group{{Name: "east", Servers: []string{"pbx1"}}}
+		c.ActionsAllow = setting.Globs{"*"}
+		c.Groups = []config.Group{{Name: "east", Servers: []string{"pbx1"}}}
 	}, chaosServer("pbx1", addr))
 	records := r.subscribe("ami.audit.>")
 	for _, server := range []string{"pbx1", "any", "all", "east"} {

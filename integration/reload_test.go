@@ -12,13 +12,15 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 )
 
 // changed is the bridge's configuration with one server changed.
-func (r *running) changed(change func(all *bridge.Config, own *bridge.ServerConfig)) bridge.Config {
+func (r *running) changed(change func(all *config.Config, own *config.ServerConfig)) config.Config {
 	cfg := r.cfg
-	cfg.Servers = []bridge.ServerConfig{r.cfg.Servers[0]}
+	cfg.Servers = []config.ServerConfig{r.cfg.Servers[0]}
 	change(&cfg, &cfg.Servers[0])
 	return cfg
 }
@@ -59,10 +61,10 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 	if got := refusal("Command"); !strings.Contains(got, "BRIDGE_ACTIONS_ALLOW=Command grants it") {
 		t.Errorf("Command is refused with %q", got)
 	}
-	r.bridge.Reload(r.changed(func(all *bridge.Config, own *bridge.ServerConfig) {
-		all.ActionsAllow, all.ActionsDeny = bridge.Globs{"Command"}, bridge.Globs{"CoreStatus"}
-		own.EventsDeny = bridge.Globs{"Un*"}
-		own.ActionRates = bridge.Rates{{Pattern: "CoreSettings", Value: 0.001}}
+	r.bridge.Reload(r.changed(func(all *config.Config, own *config.ServerConfig) {
+		all.ActionsAllow, all.ActionsDeny = setting.Globs{"Command"}, setting.Globs{"CoreStatus"}
+		own.EventsDeny = setting.Globs{"Un*"}
+		own.ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 0.001}}
 	}))
 	comes("Hangup", "!Unlink", "Newexten")
 	if got := refusal("Command"); strings.Contains(got, "refused by default") {
@@ -75,15 +77,15 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 		t.Errorf("the first CoreSettings: %q", got)
 	}
 	// The same rates again are no new ones: what has been taken is not given back.
-	r.bridge.Reload(r.changed(func(_ *bridge.Config, own *bridge.ServerConfig) {
-		own.ActionRates = bridge.Rates{{Pattern: "CoreSettings", Value: 0.001}}
-		own.EventsDeny = bridge.Globs{"Hangup"}
+	r.bridge.Reload(r.changed(func(_ *config.Config, own *config.ServerConfig) {
+		own.ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 0.001}}
+		own.EventsDeny = setting.Globs{"Hangup"}
 	}))
 	comes("!Hangup", "Unlink", "Newexten") // nothing of the filter before is remembered
 	if got := refusal("CoreSettings"); !strings.Contains(got, "ACTION_RATES lets it") {
 		t.Errorf("the second CoreSettings: %q", got)
 	}
-	r.bridge.Reload(r.changed(func(*bridge.Config, *bridge.ServerConfig) {}))
+	r.bridge.Reload(r.changed(func(*config.Config, *config.ServerConfig) {}))
 	comes("Hangup", "Unlink", "Newexten")
 	if got := refusal("CoreStatus"); got != "" {
 		t.Errorf("CoreStatus is still refused: %q", got)
@@ -106,10 +108,10 @@ func TestReload_UnderLoad(t *testing.T) {
 				return
 			default:
 			}
-			r.bridge.Reload(r.changed(func(all *bridge.Config, own *bridge.ServerConfig) {
+			r.bridge.Reload(r.changed(func(all *config.Config, own *config.ServerConfig) {
 				if n%2 == 0 {
-					own.EventsDeny, own.ActionRates = bridge.Globs{"Newexten", "VarSet"}, bridge.Rates{{Pattern: "Ping", Value: 1e6}}
-					all.ActionsDeny = bridge.Globs{"CoreStatus"}
+					own.EventsDeny, own.ActionRates = setting.Globs{"Newexten", "VarSet"}, policy.Rates{{Pattern: "Ping", Value: 1e6}}
+					all.ActionsDeny = setting.Globs{"CoreStatus"}
 				}
 			}))
 		}
@@ -132,8 +134,8 @@ func TestReload_UnderLoad(t *testing.T) {
 	group.Wait()
 	// The machine may have been too busy for both filters: each is in force once more.
 	judged := r.subscribe("ami.events.pbx1.Judged")
-	for _, deny := range []bridge.Globs{{"Newexten"}, nil} {
-		r.bridge.Reload(r.changed(func(_ *bridge.Config, own *bridge.ServerConfig) { own.EventsDeny = deny }))
+	for _, deny := range []setting.Globs{{"Newexten"}, nil} {
+		r.bridge.Reload(r.changed(func(_ *config.Config, own *config.ServerConfig) { own.EventsDeny = deny }))
 		sim.Emit("Event", "Newexten")
 		sim.Emit("Event", "Judged")
 		r.next(judged)
@@ -170,9 +172,9 @@ func TestReload_NATSPasswordWithTheNextConnect(t *testing.T) {
 				}
 			}
 			write("first-password\n")
-			credentials := func(value string) func(*bridge.Config) {
-				return func(c *bridge.Config) {
-					c.NATS.User, c.NATS.Password = "bridge", amiconn.Secret(value)
+			credentials := func(value string) func(*config.Config) {
+				return func(c *config.Config) {
+					c.NATS.User, c.NATS.Password = "bridge", setting.Secret(value)
 					if kind == "file" {
 						c.NATS.Password, c.NATS.PasswordFile = "", file
 					}
@@ -182,7 +184,7 @@ func TestReload_NATSPasswordWithTheNextConnect(t *testing.T) {
 			r := startBridge(t, srv.ClientURL(), credentials("first-password"), server("pbx1", addr, "bridge", "s3cret"))
 			logins := sim.Received("Login")
 			write("second-password\r\n")
-			r.bridge.Reload(r.changed(func(all *bridge.Config, _ *bridge.ServerConfig) { credentials("second-password")(all) }))
+			r.bridge.Reload(r.changed(func(all *config.Config, _ *config.ServerConfig) { credentials("second-password")(all) }))
 			options.Users = users("second-password")
 			if err := srv.ReloadOptions(options); err != nil { // ends the connections that have the first
 				t.Fatal(err)
@@ -208,8 +210,8 @@ func TestReload_NATSPasswordWithTheNextConnect(t *testing.T) {
 func TestWait_WithoutClassCallIsRefusedAtOnce(t *testing.T) {
 	const body = `{"Channel":"Local/1@x","Application":"Wait","Async":"true"}`
 	for events, refused := range map[amiconn.Events]bool{"agent,system": true, "off": true, "call": false, "on": false} {
-		sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *bridge.ServerConfig) {
-			s.Events, s.EventsDeny = events, bridge.Globs{"Originate*"}
+		sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
+			s.Events, s.EventsDeny = events, setting.Globs{"Originate*"}
 			s.Variables = map[string]string{"EVENTS": "BRIDGE_AMI_EVENTS"}
 		})
 		e := r.call("pbx1", "Originate", body, "Ami-Wait", "complete").Error

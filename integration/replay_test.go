@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -64,7 +64,7 @@ func TestReplay_IsWhatAsteriskSent(t *testing.T) {
 	sim.Emit("Event", "After")
 	r.settled("pbx1", n+1)
 
-	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: bridge.EventStream}
+	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.EventStream}
 	sel := replay.Selection{Prefix: "ami", Kind: "events", Servers: []string{"pbx1"}}
 	var got []byte
 	var tail []string
@@ -104,7 +104,7 @@ func TestReplay_GathersACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.settled("pbx1", n)
-	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: bridge.EventStream}
+	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.EventStream}
 	sel := replay.Selection{Prefix: "ami", Kind: "events"}
 	var all []replay.Event
 	err := source.Read(t.Context(), sel, replay.ReadAt, nil, func(m *replay.Message) error {

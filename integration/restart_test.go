@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -76,7 +76,7 @@ func TestReal_GapTellsARestart(t *testing.T) {
 		way := startRelay(t, a.Addr())
 		s := server("pbx1", way.addr, a.User().Name, a.User().Secret)
 		s.BreakerFailures = 1000
-		r := startBridge(t, natsURL(t), func(c *bridge.Config) { c.StatusInterval = time.Second }, s)
+		r := startBridge(t, natsURL(t), func(c *config.Config) { c.StatusInterval = time.Second }, s)
 		gaps := r.subscribe("ami.status.pbx1.gap")
 		states := r.subscribe("ami.status.pbx1.connection")
 		// One that is cut before it has said its uptime cannot be told either.

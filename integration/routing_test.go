@@ -11,15 +11,16 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // threeServers is a bridge to pbx1, which change, if not nil, may change, pbx2 and
 // pbx3, which are the group sales.
-func threeServers(t *testing.T, change func(*bridge.ServerConfig)) ([]*amisim.Server, *running) {
+func threeServers(t *testing.T, change func(*config.ServerConfig)) ([]*amisim.Server, *running) {
 	t.Helper()
 	var sims []*amisim.Server
-	var servers []bridge.ServerConfig
+	var servers []config.ServerConfig
 	for _, name := range []string{"pbx1", "pbx2", "pbx3"} {
 		sim, addr := startSim(t, amisim.Config{NotBooted: true})
 		s := chaosServer(name, addr)
@@ -28,9 +29,9 @@ func threeServers(t *testing.T, change func(*bridge.ServerConfig)) ([]*amisim.Se
 		}
 		sims, servers = append(sims, sim), append(servers, s)
 	}
-	groups := func(c *bridge.Config) {
+	groups := func(c *config.Config) {
 		chaosConfig(c)
-		c.Groups = []bridge.Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
+		c.Groups = []config.Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
 	}
 	return sims, startBridge(t, natsURL(t), groups, servers...)
 }
@@ -88,7 +89,7 @@ func TestRouting_AnyTakesTurnsAmongThoseThatAreUp(t *testing.T) {
 
 // What one server has no room for was not sent: another has it.
 func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
-	sims, r := threeServers(t, func(s *bridge.ServerConfig) { s.MaxPending = 1 })
+	sims, r := threeServers(t, func(s *config.ServerConfig) { s.MaxPending = 1 })
 	sims[0].Next("CoreStatus", amisim.Ignore)
 	held := r.ask("pbx1", "CoreStatus", "")
 	eventually(t, "the only place is taken", func() bool { return sims[0].Received("CoreStatus") == 1 })
@@ -104,20 +105,20 @@ func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
 // stuck is a bridge to pbx1, an Asterisk that reads nothing, so that what it is
 // asked for waits in the bridge, and to pbx2. Both groups are of both. wait asks
 // and returns once that is pending at pbx1.
-func stuck(t *testing.T, pbx1, pbx2 func(*bridge.ServerConfig)) (
+func stuck(t *testing.T, pbx1, pbx2 func(*config.ServerConfig)) (
 	jam, other *amisim.Server, r *running, wait func(to, action, body string) *nats.Subscription,
 ) {
 	t.Helper()
 	jam, addr := simBehind(t, amisim.Config{NotBooted: true}, func(l net.Listener) net.Listener { return narrow{l} })
 	other, otherAddr := startSim(t, amisim.Config{NotBooted: true})
 	one, two := chaosServer("pbx1", addr), chaosServer("pbx2", otherAddr)
-	one.WriteBufferBytes = 64 * amiconn.MiB
+	one.WriteBufferBytes = 64 * setting.MiB
 	pbx1(&one)
 	pbx2(&two)
-	r = startBridge(t, natsURL(t), func(c *bridge.Config) {
+	r = startBridge(t, natsURL(t), func(c *config.Config) {
 		chaosConfig(c)
-		c.Audit = bridge.AuditOff
-		c.Groups = []bridge.Group{{Name: "reads", Servers: []string{"pbx1", "pbx2"}}, {Name: "writes", Servers: []string{"pbx1", "pbx2"}}}
+		c.Audit = config.AuditOff
+		c.Groups = []config.Group{{Name: "reads", Servers: []string{"pbx1", "pbx2"}}, {Name: "writes", Servers: []string{"pbx1", "pbx2"}}}
 	}, one, two)
 	t.Cleanup(jam.FreezeReads())
 	pending := 0
@@ -148,7 +149,7 @@ func (n narrow) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-func asItIs(*bridge.ServerConfig) {}
+func asItIs(*config.ServerConfig) {}
 
 // A read that was not written when its session was lost is another server's;
 // what changes something is the caller's to ask again.
@@ -171,10 +172,10 @@ func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
 func TestRouting_AnotherServerHasTheTimeThatIsLeft(t *testing.T) {
 	t.Parallel()
 	jam, other, r, wait := stuck(t,
-		func(s *bridge.ServerConfig) {
+		func(s *config.ServerConfig) {
 			s.ActionTimeouts = amiconn.Timeouts{{Pattern: "CoreStatus", Value: 30 * time.Second}}
 		},
-		func(s *bridge.ServerConfig) { s.ActionTimeout = 3 * patience / 2 })
+		func(s *config.ServerConfig) { s.ActionTimeout = 3 * patience / 2 })
 	other.Next("CoreStatus", amisim.Ignore)
 	read := wait("reads", "CoreStatus", "")
 	jam.Kick()

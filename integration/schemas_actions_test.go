@@ -13,7 +13,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Every message that a caller gets is what docs/schemas/reply.schema.json says:
@@ -80,7 +82,7 @@ func everyAnswer(t *testing.T) []*nats.Msg {
 	t.Helper()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true, Queues: members(3)})
 	s := chaosServer("pbx1", addr)
-	s.ActionRates = bridge.Rates{{Pattern: "CoreStatus", Value: 0.01}}
+	s.ActionRates = policy.Rates{{Pattern: "CoreStatus", Value: 0.01}}
 	r := startBridge(t, natsURL(t), chaosConfig, s)
 	heard := callers(r)
 	sim.Next("Setvar", amisim.Deny("No such channel"))
@@ -115,7 +117,7 @@ func everyRefusal(t *testing.T) []*nats.Msg {
 	gone, goneAddr := startSim(t, amisim.Config{NotBooted: true})
 	pbx2 := chaosServer("pbx2", sickAddr)
 	pbx2.BreakerFailures = 2
-	r := startBridge(t, natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.Audit = bridge.AuditStrict },
+	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.Audit = config.AuditStrict },
 		chaosServer("pbx1", addr), pbx2, chaosServer("pbx3", goneAddr))
 	heard := callers(r)
 	breaker := r.subscribe("ami.status.pbx2.breaker")
@@ -131,10 +133,10 @@ func everyRefusal(t *testing.T) []*nats.Msg {
 	refused("pbx2", "breaker_open")
 	down(r, gone, "pbx3")
 	refused("pbx3", "not_connected")
-	bring := takeStream(t, r.nc, "KV_"+bridge.KeyBucket)
+	bring := takeStream(t, r.nc, "KV_"+streams.KeyBucket)
 	r.call("pbx1", "Originate", phone, keyHeader, "k")
 	bring()
-	bring = takeStream(t, r.nc, bridge.AuditStream)
+	bring = takeStream(t, r.nc, streams.AuditStream)
 	r.call("pbx1", "Ping", "", "Ami-Timeout", "300ms")
 	bring()
 	return heard()

@@ -15,7 +15,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Everything that a bridge publishes about itself is what docs/schemas says of
@@ -87,8 +88,8 @@ func everyMessage(t *testing.T) (all []*nats.Msg, registry *prometheus.Registry)
 	pbx1.OutboxBytes, pbx1.MaxFrameBytes, pbx2.Sessions, pbx3.ActionSessions = 64<<10, 4<<10, 1, 2
 	pbx1.BreakerFailures, pbx1.BreakerCooldown, pbx1.StableAfter = 3, 200*time.Millisecond, 200*time.Millisecond
 	pbx1.BackoffMin, pbx1.BackoffMax = 10*time.Millisecond, 50*time.Millisecond
-	r := startBridge(t, url, func(c *bridge.Config) {
-		c.StatusInterval, c.ConnectRate, c.Audit = 100*time.Millisecond, 4, bridge.AuditStrict
+	r := startBridge(t, url, func(c *config.Config) {
+		c.StatusInterval, c.ConnectRate, c.Audit = 100*time.Millisecond, 4, config.AuditStrict
 	}, pbx1, pbx2, pbx3)
 	sim.Next("Hangup", amisim.Deny("No such channel"))
 	r.call("pbx1", "Hangup", `{"Channel":["PJSIP/a-1","PJSIP/b-1"],"ActionID":"mine"}`, "Ami-Requester", "alice")
@@ -144,7 +145,7 @@ func breakOff(sim *amisim.Server, r *running) {
 // then more than it holds.
 func overrun(sim *amisim.Server, r *running) {
 	r.t.Helper()
-	bring := takeStream(r.t, r.nc, bridge.EventStream)
+	bring := takeStream(r.t, r.nc, streams.EventStream)
 	buffers := r.subscribe("ami.status.pbx1.buffers")
 	emit := func(n int) {
 		for range n {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // An Asterisk that sends back what it was sent, where its message is cut, has
@@ -31,7 +31,7 @@ func TestInvariant_SecretsNeverLeaveInARefusal(t *testing.T) {
 	plain.BreakerFailures, md5.BreakerFailures = 5, 5
 	core, lines := observer.New(zapcore.DebugLevel)
 	web := freeAddr(t)
-	r := startLogging(t, zap.New(core), natsURL(t), func(c *bridge.Config) { chaosConfig(c); c.HTTPAddr = web }, plain, md5)
+	r := startLogging(t, zap.New(core), natsURL(t), func(c *config.Config) { chaosConfig(c); c.HTTPAddr = web }, plain, md5)
 	all := r.subscribe("ami.>")
 	told := r.subscribe("ami.status.*.*")
 	sim.Always("Login", echo)

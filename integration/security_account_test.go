@@ -9,7 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // Why readers have an account of their own: in the bridge's, who may only use
@@ -22,7 +23,7 @@ func TestSecurity_OneAccountIsNotEnough(t *testing.T) {
 		return strings.Replace(text, "{ user: admin", inside+"\n{ user: admin", 1)
 	})
 	sim, r, _ := s.bridge()
-	s.durable(r, bridge.EventStream, "reader")
+	s.durable(r, streams.EventStream, "reader")
 	s.mayPublish("inside", false, "ami.status.pbx2.connection")
 	forged := r.subscribe("ami.status.pbx2.connection")
 	sim.Emit("Event", "UserEvent", "to", "up")
@@ -120,7 +121,7 @@ func TestSecurity_NoPasswordWithoutTLS(t *testing.T) {
 	for _, test := range []struct{ url, caFile string }{{plain, s.caFile}, {strings.Replace(plain, "nats:", "tls:", 1), ""}} {
 		cfg := s.config("127.0.0.1:1")
 		cfg.NATS.URL, cfg.NATS.TLSCaFile = test.url, test.caFile
-		nc, err := bridge.Connect(cfg, "check")
+		nc, err := natsconn.Connect(cfg, "check")
 		if err == nil {
 			nc.Close()
 		}

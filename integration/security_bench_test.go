@@ -17,9 +17,9 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 const permissionsFile = "../deploy/nats/ami-bridge.conf"
@@ -107,17 +107,17 @@ func (s *secured) connect(user string) *nats.Conn {
 
 // config is that of a bridge which logs in as user bridge, with TLS on both
 // sides.
-func (s *secured) config(addr string) bridge.Config {
-	cfg := bridge.DefaultConfig()
+func (s *secured) config(addr string) config.Config {
+	cfg := config.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.StatusInterval = "b1", "", 200*time.Millisecond
 	cfg.ShutdownTimeout = 2 * patience
-	cfg.NATS = bridge.NATSConfig{
-		URL: s.url, User: "bridge", Password: amiconn.Secret(password("bridge")), TLSCaFile: s.caFile,
+	cfg.NATS = config.NATSConfig{
+		URL: s.url, User: "bridge", Password: setting.Secret(password("bridge")), TLSCaFile: s.caFile,
 	}
 	pbx := server("pbx1", addr, "bridge", "s3cret")
 	pbx.TLS, pbx.TLSCaFile = true, s.caFile
-	cfg.Servers = []bridge.ServerConfig{pbx}
-	cfg.ActionsAllow = bridge.Globs{"Command"} // what NATS refuses is not the bridge's doing
+	cfg.Servers = []config.ServerConfig{pbx}
+	cfg.ActionsAllow = setting.Globs{"Command"} // what NATS refuses is not the bridge's doing
 	return cfg
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // twoReaders is deploy/nats/ami-bridge.conf with a second reader as reader.conf
@@ -55,8 +55,8 @@ var liveSubjects = []string{
 func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 	s := twoReaders(t, func(text string) string { return text })
 	sim, r, _ := s.bridge()
-	s.durable(r, bridge.EventStream, "reader")
-	s.durable(r, bridge.EventStream, "reader2")
+	s.durable(r, streams.EventStream, "reader")
+	s.durable(r, streams.EventStream, "reader2")
 	for range 3 {
 		sim.Emit("Event", "UserEvent", "to", "up")
 	}
@@ -122,7 +122,7 @@ func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := js.Consumer(t.Context(), bridge.EventStream, "reader2")
+	consumer, err := js.Consumer(t.Context(), streams.EventStream, "reader2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestSecurity_TwoReadersInOneAccountFoolEachOther(t *testing.T) {
 		return strings.Replace(text, "      { user: reader,", "      "+second+"\n      { user: reader,", 1)
 	})
 	sim, r, _ := s.bridge()
-	s.durable(r, bridge.EventStream, "reader")
+	s.durable(r, streams.EventStream, "reader")
 	sim.Emit("Event", "UserEvent", "to", "up")
 	r.settled("pbx1", 1)
 	fooled, err := s.connect("reader2").SubscribeSync("ami.events.pbx1.Hangup")

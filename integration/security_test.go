@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // With the permissions of deploy/nats, and TLS on both sides, everything works
@@ -97,7 +98,7 @@ func TestSecurity_AWrongPassword(t *testing.T) {
 	s := securedNATS(t, nil)
 	cfg := s.config("127.0.0.1:1")
 	cfg.NATS.Password = "wr0ng-pa55"
-	if nc, err := bridge.Connect(cfg, "check"); err == nil || !strings.Contains(err.Error(), "Authorization Violation") ||
+	if nc, err := natsconn.Connect(cfg, "check"); err == nil || !strings.Contains(err.Error(), "Authorization Violation") ||
 		strings.Contains(err.Error(), "wr0ng") {
 		t.Errorf("the connection is %v, the error %v", nc, err)
 	}

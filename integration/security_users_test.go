@@ -7,7 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // taking is what of JetStream only the admin may do to the bridge's streams.
@@ -32,7 +32,7 @@ func TestSecurity_NobodyTakesFromTheStreams(t *testing.T) {
 func TestSecurity_AReaderReads(t *testing.T) {
 	s := securedNATS(t, nil)
 	sim, r, _ := s.bridge()
-	s.durable(r, bridge.EventStream, "reader")
+	s.durable(r, streams.EventStream, "reader")
 	sim.Emit("Event", "Tick", "N", "1")
 	r.settled("pbx1", 1)
 	reader := s.connect("reader")
@@ -40,7 +40,7 @@ func TestSecurity_AReaderReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := js.Consumer(t.Context(), bridge.EventStream, "reader")
+	consumer, err := js.Consumer(t.Context(), streams.EventStream, "reader")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestSecurity_AccountsAreApart(t *testing.T) {
 		return before + "$AMI_READER_PASSWORD }\n" + after
 	})
 	sim, r, _ := s.bridge()
-	s.durable(r, bridge.EventStream, "reader")
+	s.durable(r, streams.EventStream, "reader")
 	reader := s.connect("reader")
 	seen, err := reader.SubscribeSync("_INBOX_amibridge_b1.>")
 	if err != nil {
@@ -182,7 +182,7 @@ func fetch(t *testing.T, c jetstream.Consumer) jetstream.Msg {
 func (s *secured) stored(r *running, subject string) uint64 {
 	s.t.Helper()
 	js := api(s.t, r.nc)
-	stream, err := js.Stream(s.t.Context(), bridge.EventStream)
+	stream, err := js.Stream(s.t.Context(), streams.EventStream)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -22,7 +22,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // busyEvents is what Asterisk 22 sent under load: events and nothing else.
@@ -124,7 +125,7 @@ func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 	dir := t.TempDir()
 	srv := natsInProcess(t, func(o *natsserver.Options) { o.StoreDir = dir })
 	sim, addr := startSim(t, amisim.Config{NotBooted: true, WriteTimeout: 20 * time.Second})
-	r := startBridge(t, srv.ClientURL(), func(c *bridge.Config) { chaosConfig(c); c.Stream.MaxBytes = 1 << 30 }, server("pbx1", addr, "bridge", "s3cret"))
+	r := startBridge(t, srv.ClientURL(), func(c *config.Config) { chaosConfig(c); c.Stream.MaxBytes = 1 << 30 }, server("pbx1", addr, "bridge", "s3cret"))
 	wire := busyEvents(t)
 	count := uint64(bytes.Count(wire, []byte("\r\n\r\n")))
 	const rounds = 40 // several blocks of the stream: only full ones are compressed
@@ -133,7 +134,7 @@ func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 		r.settled("pbx1", count*(round+1))
 	}
 	js := api(t, r.nc)
-	stream, err := js.Stream(t.Context(), bridge.EventStream)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +155,7 @@ func fileBytes(t *testing.T, dir string) (total int64) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // a block was replaced by its compressed self
 		}
-		if err != nil || d.IsDir() || !strings.Contains(path, bridge.EventStream) {
+		if err != nil || d.IsDir() || !strings.Contains(path, streams.EventStream) {
 			return err
 		}
 		info, err := d.Info()

@@ -20,7 +20,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // soakFor is short by default, so that the soak never rots; make soak asks for
@@ -64,7 +65,7 @@ func TestSoak(t *testing.T) {
 
 func newSoak(t *testing.T) *soak {
 	s := &soak{nats: startNATS(t), sims: map[string]*amisim.Server{}}
-	var servers []bridge.ServerConfig
+	var servers []config.ServerConfig
 	for _, name := range []string{"calm", "kicked", "flood"} {
 		sim, addr := startSim(t, amisim.Config{})
 		s.sims[name] = sim
@@ -226,7 +227,7 @@ func (s *soak) verify() {
 func (s *soak) lostByGaps(server string) (lost uint64) {
 	js := api(s.t, s.nc)
 	subject := "ami.events." + server + ".Gap"
-	consumer, err := js.OrderedConsumer(s.t.Context(), bridge.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+	consumer, err := js.OrderedConsumer(s.t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // spoken is what every status says of itself.
@@ -52,7 +52,7 @@ func TestStatus_NewestOfEachComesFirstOnReturn(t *testing.T) {
 	flapping.BackoffMin, flapping.BackoffMax = time.Millisecond, 2*time.Millisecond
 	flapping.BreakerFailures, flapping.BreakerCooldown, flapping.StableAfter = 3, 10*time.Millisecond, time.Second
 	_, steady.Addr = startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, "nats://"+way.addr, func(c *bridge.Config) { chaosConfig(c); c.ConnectRate = 10_000 }, flapping, steady)
+	r := startBridge(t, "nats://"+way.addr, func(c *config.Config) { chaosConfig(c); c.ConnectRate = 10_000 }, flapping, steady)
 	changes := func() float64 {
 		return r.metric("session_failures_total", "server", "pbx1") + r.metric("breaker_transitions_total", "server", "pbx1")
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // A subject that may hold no more, for longer than the outbox has room: what is
@@ -21,7 +22,7 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 			url := natsURL(t)
 			js := api(t, connect(t, url))
 			cfg := jetstream.StreamConfig{
-				Name: bridge.EventStream, Subjects: []string{"ami.events.>"}, AllowDirect: true, AllowBatchPublish: batched,
+				Name: streams.EventStream, Subjects: []string{"ami.events.>"}, AllowDirect: true, AllowBatchPublish: batched,
 				Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: 50,
 			}
 			if _, err := js.CreateStream(t.Context(), cfg); err != nil {
@@ -30,9 +31,9 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 			sim, addr := startSim(t, amisim.Config{NotBooted: true})
 			s := chaosServer("pbx1", addr)
 			s.OutboxBytes = 128 << 10
-			r := startBridge(t, url, func(c *bridge.Config) {
+			r := startBridge(t, url, func(c *config.Config) {
 				chaosConfig(c)
-				c.Streams, c.Audit = bridge.StreamsVerify, bridge.AuditOff
+				c.Streams, c.Audit = config.StreamsVerify, config.AuditOff
 			}, s)
 			sent := 0
 			emit := func(n int) {
@@ -46,7 +47,7 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 			for r.metric("events_dropped_total", "reason", "overflow") == 0 {
 				emit(500)
 			}
-			r.stands(bridge.EventStream, "full")
+			r.stands(streams.EventStream, "full")
 			cfg.DiscardNewPerSubject, cfg.MaxMsgsPerSubject = false, -1
 			if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
 				t.Fatal(err)
@@ -68,7 +69,7 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 			if n := uint64(len(events)); n != b.Published || told != b.lost() || n+told != uint64(sent) || told == 0 {
 				t.Errorf("of %d events %d are stored, %d told; %+v", sent, n, told, b)
 			}
-			r.stands(bridge.EventStream, "differs") // discard
+			r.stands(streams.EventStream, "differs") // discard
 		})
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // ruledNATS is a server on which whoever gives no name may do all, and the user
@@ -34,7 +35,7 @@ func ruledNATS(t *testing.T, denied natsserver.Permissions) (s *natsserver.Serve
 	}
 }
 
-func asBridge(c *bridge.Config) { c.NATS.User, c.NATS.Password = "bridge", "b" }
+func asBridge(c *config.Config) { c.NATS.User, c.NATS.Password = "bridge", "b" }
 
 func no(subjects ...string) *natsserver.SubjectPermission {
 	return &natsserver.SubjectPermission{Deny: subjects}
@@ -52,17 +53,17 @@ func TestStreams_NoPermission(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, free := ruledNATS(t, denied)
 			sim, addr := startSim(t, amisim.Config{NotBooted: true})
-			r := startBridge(t, s.ClientURL(), func(c *bridge.Config) {
+			r := startBridge(t, s.ClientURL(), func(c *config.Config) {
 				chaosConfig(c)
 				asBridge(c)
-				c.Audit = bridge.AuditOff
+				c.Audit = config.AuditOff
 			}, chaosServer("pbx1", addr))
 			sim.Emit("Event", "Held")
-			if got := r.stands(bridge.EventStream, "no_permission"); !strings.Contains(got.Error, name) {
+			if got := r.stands(streams.EventStream, "no_permission"); !strings.Contains(got.Error, name) {
 				t.Errorf("it is %+v, want an error with %q", got, name)
 			}
 			free()
-			r.stands(bridge.EventStream, "ok")
+			r.stands(streams.EventStream, "ok")
 			if b := r.settled("pbx1", 1); b.Published != 1 {
 				t.Errorf("%+v", b)
 			}
@@ -75,12 +76,12 @@ func TestStreams_NoPermissionToChange(t *testing.T) {
 	s, free := ruledNATS(t, natsserver.Permissions{Publish: no("$JS.API.STREAM.UPDATE.*")})
 	before := older(t, connect(t, s.ClientURL()), func(c *jetstream.StreamConfig) { c.AllowBatchPublish = true })
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, s.ClientURL(), func(c *bridge.Config) {
+	r := startBridge(t, s.ClientURL(), func(c *config.Config) {
 		chaosConfig(c)
 		asBridge(c)
 		c.Stream.MaxAge, c.Stream.MaxBytes = 0, 0
 	}, chaosServer("pbx1", addr))
-	got := r.stands(bridge.EventStream, "differs")
+	got := r.stands(streams.EventStream, "differs")
 	if got.fields() != "compression duplicate_window" || before.Duplicates != time.Minute {
 		t.Errorf("it differs in %s", got.fields())
 	}
@@ -92,7 +93,7 @@ func TestStreams_NoPermissionToChange(t *testing.T) {
 	sim.Emit("Event", "Tick")
 	r.settled("pbx1", 1)
 	free()
-	r.stands(bridge.EventStream, "ok")
+	r.stands(streams.EventStream, "ok")
 }
 
 // A stream over the subjects of the actions that comes later is told of; the
@@ -121,7 +122,7 @@ func TestStreams_DeletedIsMadeAgain(t *testing.T) {
 	r := startBridge(t, natsURL(t), chaosConfig, chaosServer("pbx1", addr))
 	r.call("pbx1", "CoreStatus", "")
 	r.recordsOf(t, 1)
-	if err := api(t, r.nc).DeleteStream(t.Context(), bridge.AuditStream); err != nil {
+	if err := api(t, r.nc).DeleteStream(t.Context(), streams.AuditStream); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -133,7 +134,7 @@ func TestStreams_DeletedIsMadeAgain(t *testing.T) {
 	if all := r.recordsOf(t, 1); all[0].Action != "CoreSettings" {
 		t.Errorf("%s", all[0].text)
 	}
-	r.stands(bridge.AuditStream, "ok")
+	r.stands(streams.AuditStream, "ok")
 }
 
 // Requests with a key are refused until their bucket is there, and then served,
@@ -144,7 +145,7 @@ func TestStreams_TheBucketComesLater(t *testing.T) {
 	r := startBridge(t, s.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
 	fails(t, r.call("pbx1", "Originate", phone, keyHeader, "k1"), "idempotency_unavailable", "no")
 	enableJetStream(t, s)
-	r.stands("KV_"+bridge.KeyBucket, "ok")
+	r.stands("KV_"+streams.KeyBucket, "ok")
 	first := r.call("pbx1", "Originate", phone, keyHeader, "k1")
 	succeeds(t, first)
 	repeated(t, first, r.call("pbx1", "Originate", phone, keyHeader, "k1"))
@@ -159,14 +160,14 @@ func TestStreams_MoreReplicasThanServers(t *testing.T) {
 	url := natsURL(t)
 	older(t, connect(t, url), func(*jetstream.StreamConfig) {})
 	_, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, url, func(c *bridge.Config) {
+	r := startBridge(t, url, func(c *config.Config) {
 		chaosConfig(c)
-		c.Audit, c.Stream.Replicas = bridge.AuditOff, 3
+		c.Audit, c.Stream.Replicas = config.AuditOff, 3
 	}, chaosServer("pbx1", addr))
-	if got := r.stands(bridge.StatusStream, "missing"); !strings.Contains(got.Error, "replicas > 1") {
+	if got := r.stands(streams.StatusStream, "missing"); !strings.Contains(got.Error, "replicas > 1") {
 		t.Errorf("%+v", got)
 	}
-	got := r.stands(bridge.EventStream, "differs")
+	got := r.stands(streams.EventStream, "differs")
 	if got.fields() != "num_replicas max_age max_bytes" || !strings.Contains(got.Differences[0].Left, "replicas > 1") {
 		t.Errorf("%+v", got)
 	}
@@ -176,7 +177,7 @@ func TestStreams_MoreReplicasThanServers(t *testing.T) {
 func TestStreams_ToldAtOnce(t *testing.T) {
 	s := natsInProcess(t, func(o *natsserver.Options) { o.JetStream = false })
 	_, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, s.ClientURL(), func(c *bridge.Config) { c.StatusInterval = time.Hour }, chaosServer("pbx1", addr))
+	r := startBridge(t, s.ClientURL(), func(c *config.Config) { c.StatusInterval = time.Hour }, chaosServer("pbx1", addr))
 	nodes := r.subscribe("ami.nodes.b1")
 	enableJetStream(t, s)
 	soon(r, nodes, `{"name":"AMI_EVENTS","state":"ok"`)

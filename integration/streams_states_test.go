@@ -11,27 +11,28 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 const heldEvents = 20
 
 // verify has a bridge change nothing, and do without what is not there.
-func verify(c *bridge.Config) { c.Streams, c.Audit = bridge.StreamsVerify, bridge.AuditOff }
+func verify(c *config.Config) { c.Streams, c.Audit = config.StreamsVerify, config.AuditOff }
 
 // holdsIn runs a bridge that finds the stream of events in state: it serves, and
 // holds what Asterisk sends. When heal has mended it, all is stored, in order.
-func holdsIn(t *testing.T, s *natsserver.Server, state, why string, change func(*bridge.Config), heal func(*running)) {
+func holdsIn(t *testing.T, s *natsserver.Server, state, why string, change func(*config.Config), heal func(*running)) {
 	t.Helper()
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, s.ClientURL(), func(c *bridge.Config) {
+	r := startBridge(t, s.ClientURL(), func(c *config.Config) {
 		chaosConfig(c)
 		c.HTTPAddr = freeAddr(t)
 		if change != nil {
 			change(c)
 		}
 	}, chaosServer("pbx1", addr))
-	if got := r.stands(bridge.EventStream, state); !strings.Contains(got.Error, why) || got.Since == "" {
+	if got := r.stands(streams.EventStream, state); !strings.Contains(got.Error, why) || got.Since == "" {
 		t.Errorf("it is %+v, want an error with %q", got, why)
 	}
 	for i := range heldEvents {
@@ -48,7 +49,7 @@ func holdsIn(t *testing.T, s *natsserver.Server, state, why string, change func(
 		t.Errorf("an action meanwhile: %+v", reply.Error)
 	}
 	heal(r)
-	r.stands(bridge.EventStream, "ok")
+	r.stands(streams.EventStream, "ok")
 	r.settled("pbx1", heldEvents)
 	story := r.story("pbx1")
 	for i, e := range story {
@@ -65,7 +66,7 @@ func holdsIn(t *testing.T, s *natsserver.Server, state, why string, change func(
 func (r *running) update(change func(*jetstream.StreamConfig)) {
 	r.t.Helper()
 	js := api(r.t, r.nc)
-	stream, err := js.Stream(r.t.Context(), bridge.EventStream)
+	stream, err := js.Stream(r.t.Context(), streams.EventStream)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -80,8 +81,8 @@ func TestStreams_MissingWithVerify(t *testing.T) {
 	s := natsInProcess(t, nil)
 	holdsIn(t, s, "missing", "BRIDGE_STREAMS=manage", verify, func(r *running) {
 		for _, c := range []jetstream.StreamConfig{
-			{Name: bridge.StatusStream, Subjects: []string{"ami.status.>", "ami.nodes.>"}, MaxMsgsPerSubject: 1},
-			{Name: bridge.EventStream, Subjects: []string{"ami.events.>"}, MaxAge: r.cfg.Stream.MaxAge, MaxBytes: int64(r.cfg.Stream.MaxBytes),
+			{Name: streams.StatusStream, Subjects: []string{"ami.status.>", "ami.nodes.>"}, MaxMsgsPerSubject: 1},
+			{Name: streams.EventStream, Subjects: []string{"ami.events.>"}, MaxAge: r.cfg.Stream.MaxAge, MaxBytes: int64(r.cfg.Stream.MaxBytes),
 				Compression: jetstream.S2Compression, AllowDirect: true, AllowBatchPublish: true},
 		} {
 			if _, err := api(t, r.nc).CreateStream(t.Context(), c); err != nil {
@@ -129,7 +130,7 @@ func TestStreams_JetStreamThatDoesNotAnswer(t *testing.T) {
 func TestStreams_Sealed(t *testing.T) {
 	s := natsInProcess(t, nil)
 	js := api(t, connect(t, s.ClientURL()))
-	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: bridge.EventStream, Subjects: []string{"ami.events.>"}})
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: streams.EventStream, Subjects: []string{"ami.events.>"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestStreams_Sealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	holdsIn(t, s, "read_only", "sealed", nil, func(*running) {
-		if err := js.DeleteStream(t.Context(), bridge.EventStream); err != nil {
+		if err := js.DeleteStream(t.Context(), streams.EventStream); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -149,14 +150,14 @@ func TestStreams_AMirror(t *testing.T) {
 	s := natsInProcess(t, nil)
 	js := api(t, connect(t, s.ClientURL()))
 	for _, c := range []jetstream.StreamConfig{
-		{Name: "ORIGIN", Subjects: []string{"origin"}}, {Name: bridge.EventStream, Mirror: &jetstream.StreamSource{Name: "ORIGIN"}},
+		{Name: "ORIGIN", Subjects: []string{"origin"}}, {Name: streams.EventStream, Mirror: &jetstream.StreamSource{Name: "ORIGIN"}},
 	} {
 		if _, err := js.CreateStream(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	holdsIn(t, s, "read_only", "mirror of ORIGIN", nil, func(*running) {
-		if err := js.DeleteStream(t.Context(), bridge.EventStream); err != nil {
+		if err := js.DeleteStream(t.Context(), streams.EventStream); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -167,7 +168,7 @@ func TestStreams_Full(t *testing.T) {
 	s := natsInProcess(t, nil)
 	js := api(t, connect(t, s.ClientURL()))
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: bridge.EventStream, Subjects: []string{"ami.events.>", "other"}, MaxMsgs: 1, Discard: jetstream.DiscardNew,
+		Name: streams.EventStream, Subjects: []string{"ami.events.>", "other"}, MaxMsgs: 1, Discard: jetstream.DiscardNew,
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // older is a stream of events that holds one and is not as configured: before
@@ -24,7 +25,7 @@ func older(t *testing.T, nc *nats.Conn, before func(*jetstream.StreamConfig)) je
 	t.Helper()
 	js := api(t, nc)
 	cfg := jetstream.StreamConfig{
-		Name: bridge.EventStream, Subjects: []string{"ami.events.>", "other.>"}, Storage: jetstream.FileStorage,
+		Name: streams.EventStream, Subjects: []string{"ami.events.>", "other.>"}, Storage: jetstream.FileStorage,
 		Duplicates: time.Minute, AllowDirect: true, Metadata: map[string]string{"owner": "ops"},
 	}
 	before(&cfg)
@@ -47,7 +48,7 @@ func older(t *testing.T, nc *nats.Conn, before func(*jetstream.StreamConfig)) je
 // eventStream is the stream of events as it is now.
 func eventStream(t *testing.T, nc *nats.Conn) *jetstream.StreamInfo {
 	t.Helper()
-	stream, err := api(t, nc).Stream(t.Context(), bridge.EventStream)
+	stream, err := api(t, nc).Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
 	sim, addr := startSim(t, amisim.Config{NotBooted: true})
 	core, lines := observer.New(zapcore.InfoLevel)
 	r := startLogging(t, zap.New(core), url, chaosConfig, chaosServer("pbx1", addr))
-	if s := r.stands(bridge.EventStream, "ok"); len(s.Differences) > 0 || s.Messages == 0 {
+	if s := r.stands(streams.EventStream, "ok"); len(s.Differences) > 0 || s.Messages == 0 {
 		t.Errorf("%+v", s)
 	}
 	want.MaxAge, want.MaxBytes, want.NoAck, want.MaxMsgsPerSubject = 720*time.Hour, 10<<30, false, -1
@@ -99,12 +100,12 @@ func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
 // What could lose something is not changed, but told field by field; nor is
 // anything with verify.
 func TestStreams_NothingIsLostByAChange(t *testing.T) {
-	for _, mode := range []bridge.Streams{bridge.StreamsManage, bridge.StreamsVerify} {
+	for _, mode := range []config.Streams{config.StreamsManage, config.StreamsVerify} {
 		t.Run(mode.String(), func(t *testing.T) {
 			url := natsURL(t)
 			nc := connect(t, url)
 			js := api(t, nc)
-			if mode == bridge.StreamsVerify {
+			if mode == config.StreamsVerify {
 				for _, name := range []string{"status.>", "audit.>"} {
 					if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
 						Name: "AMI_" + strings.ToUpper(strings.TrimSuffix(name, ".>")), Subjects: []string{"ami." + name},
@@ -114,17 +115,17 @@ func TestStreams_NothingIsLostByAChange(t *testing.T) {
 				}
 			}
 			before := older(t, nc, func(c *jetstream.StreamConfig) {
-				c.Duplicates, c.Compression, c.AllowBatchPublish = 3*time.Minute, jetstream.S2Compression, mode == bridge.StreamsManage
+				c.Duplicates, c.Compression, c.AllowBatchPublish = 3*time.Minute, jetstream.S2Compression, mode == config.StreamsManage
 				c.Storage, c.Discard, c.MaxMsgs = jetstream.MemoryStorage, jetstream.DiscardNew, -1
 			})
 			sim, addr := startSim(t, amisim.Config{NotBooted: true})
-			r := startBridge(t, url, func(c *bridge.Config) {
+			r := startBridge(t, url, func(c *config.Config) {
 				chaosConfig(c)
 				c.Streams, c.Stream.MaxAge, c.Stream.MaxBytes = mode, 10*time.Minute, 1<<20
 			}, chaosServer("pbx1", addr))
-			s := r.stands(bridge.EventStream, "differs")
+			s := r.stands(streams.EventStream, "differs")
 			want := "storage discard max_age max_bytes duplicate_window"
-			if mode == bridge.StreamsVerify {
+			if mode == config.StreamsVerify {
 				want += " allow_batched"
 			}
 			if s.fields() != want {
@@ -150,10 +151,10 @@ func TestStreams_NothingIsLostByAChange(t *testing.T) {
 func TestStreams_WhatIsMadeIsAsConfigured(t *testing.T) {
 	url := natsURL(t)
 	_, addr := startSim(t, amisim.Config{NotBooted: true})
-	for _, mode := range []bridge.Streams{bridge.StreamsManage, bridge.StreamsVerify} {
+	for _, mode := range []config.Streams{config.StreamsManage, config.StreamsVerify} {
 		core, lines := observer.New(zapcore.InfoLevel)
-		r := startLogging(t, zap.New(core), url, func(c *bridge.Config) { chaosConfig(c); c.Streams = mode }, chaosServer("pbx1", addr))
-		for _, name := range []string{"actions", bridge.StatusStream, bridge.AuditStream, bridge.EventStream, "KV_" + bridge.KeyBucket} {
+		r := startLogging(t, zap.New(core), url, func(c *config.Config) { chaosConfig(c); c.Streams = mode }, chaosServer("pbx1", addr))
+		for _, name := range []string{"actions", streams.StatusStream, streams.AuditStream, streams.EventStream, "KV_" + streams.KeyBucket} {
 			if s := r.stands(name, "ok"); len(s.Differences) > 0 || s.Error != "" {
 				t.Errorf("%+v", s)
 			}

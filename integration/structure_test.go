@@ -19,27 +19,82 @@ const module = "github.com/ami-nats-bridge/ami-nats-bridge"
 // arrows says which packages of the module each one may import outside of its
 // tests. integration, which nothing imports, may import all.
 var arrows = map[string][]string{
-	"frames":                    {},
-	"fairness":                  {},
-	"correlation":               {"frames"},
-	"amiconn":                   {"correlation", "frames"},
-	"amiconn/amisim":            {"frames"},
-	"bridge":                    {"amiconn", "bridge/catalog", "bridge/internal/directget", "bridge/redact", "correlation", "docs/schemas", "fairness", "frames"},
-	"bridge/catalog":            {},
-	"bridge/internal/directget": {},
-	"bridge/redact":             {},
-	"bridge/replay":             {"bridge/internal/directget", "frames"},
-	"cmd/ami-nats-bridge":       {"amiconn", "amiconn/amisim", "bridge", "bridge/catalog", "bridge/redact", "bridge/replay", "correlation", "fairness", "frames"},
-	"docs/examples/consume":     {},
-	"docs/examples/go":          {},
-	"docs/schemas":              {},
+	"amiconn/amisim":                           {},
+	"amiconn/setting":                          {},
+	"bridge/catalog":                           {},
+	"bridge/internal/clock":                    {},
+	"bridge/internal/clocktest":                {},
+	"bridge/internal/costtest":                 {},
+	"bridge/internal/deque":                    {},
+	"bridge/internal/directget":                {},
+	"bridge/internal/name":                     {},
+	"bridge/internal/natstest":                 {},
+	"bridge/internal/pagetest":                 {},
+	"bridge/internal/subject":                  {},
+	"bridge/redact":                            {},
+	"cmd/ami-nats-bridge/internal/embedded":    {},
+	"cmd/ami-nats-bridge/internal/env/envtest": {},
+	"cmd/ami-nats-bridge/internal/terminal":    {},
+	"docs/examples/consume":                    {},
+	"docs/examples/go":                         {},
+	"docs/schemas":                             {},
+	"fairness":                                 {},
+	"frames":                                   {},
+
+	"bridge/internal/jsontext":             {"frames"},
+	"bridge/outbox":                        {"bridge/internal/clock", "bridge/internal/deque"},
+	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
+	"bridge/replay":                        {"bridge/internal/directget", "frames"},
+	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
+	"correlation":                          {"frames"},
+
+	"amiconn":                  {"amiconn/setting", "correlation", "frames"},
+	"bridge/outbox/outboxtest": {"bridge/outbox"},
+	"bridge/policy/policytest": {"bridge/internal/name", "bridge/policy", "frames"},
+
+	"bridge/config": {"amiconn", "amiconn/setting", "bridge/policy"},
+
+	"bridge/config/configtest": {"bridge/config"},
+	"bridge/natsconn":          {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
+	"cmd/ami-nats-bridge/internal/env": {
+		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/policy", "bridge/redact",
+		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
+	},
+
+	"bridge/journal":           {"bridge/internal/clock", "bridge/internal/deque", "bridge/natsconn"},
+	"bridge/natsconn/conntest": {"bridge/config", "bridge/internal/natstest", "bridge/natsconn"},
+	"bridge/reply":             {"bridge/internal/jsontext", "bridge/natsconn", "bridge/redact", "correlation", "frames"},
+	"bridge/streams":           {"bridge/config", "bridge/internal/clock", "bridge/natsconn"},
+
+	"bridge/delivery": {
+		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/streams",
+		"fairness",
+	},
+	"bridge/journal/journaltest": {"bridge/journal"},
+
+	"bridge": {
+		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/internal/clock",
+		"bridge/internal/deque", "bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
+		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
+		"docs/schemas", "fairness", "frames",
+	},
+
+	"cmd/ami-nats-bridge": {
+		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/config", "bridge/natsconn", "bridge/redact", "bridge/replay",
+		"bridge/streams", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env",
+		"cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal", "correlation", "frames",
+	},
 }
 
 // reserved says which packages alone may import what begins so.
 var reserved = map[string][]string{
-	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge"},
-	"github.com/nats-io/":                  {"bridge", "bridge/internal/directget", "bridge/replay", "cmd/ami-nats-bridge", "docs/examples/consume", "docs/examples/go"},
-	"github.com/prometheus/":               {"bridge", "cmd/ami-nats-bridge"},
+	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
+	"github.com/nats-io/": {
+		"bridge", "bridge/config", "bridge/delivery", "bridge/internal/directget", "bridge/internal/natstest", "bridge/journal",
+		"bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/streams",
+		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
+	},
+	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }
 
 // goPackage is what go list says of a package. Imports are those of its

@@ -5,8 +5,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 type auditCmd struct {
@@ -45,7 +45,7 @@ func (c *auditCmd) Run(std stdio) error {
 			return usage("--expect: %v", err)
 		}
 	}
-	ctx, source, prefix, end, err := c.open("audit", bridge.AuditStream)
+	ctx, source, prefix, end, err := c.open("audit", streams.AuditStream)
 	if err != nil {
 		return err
 	}

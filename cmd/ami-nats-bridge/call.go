@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 type callCmd struct {
@@ -178,7 +180,7 @@ func printReply(std stdio, reply *nats.Msg, raw bool) error {
 	case a.Error != nil:
 		return &exitError{code: 1, text: a.failure()}
 	case reply.Header.Get("Nats-Service-Error") != "":
-		return &exitError{code: 1, text: "error: " + printable(reply.Header.Get("Nats-Service-Error"))}
+		return &exitError{code: 1, text: "error: " + terminal.Printable(reply.Header.Get("Nats-Service-Error"))}
 	case wrong != nil:
 		return fmt.Errorf("the reply is no JSON: %w", wrong)
 	}
@@ -197,13 +199,13 @@ func (a *answer) failure() string {
 	if a.Error.RetryAfterMS > 0 {
 		text += ", retry after " + (time.Duration(a.Error.RetryAfterMS) * time.Millisecond).String()
 	}
-	return printable(text + ")")
+	return terminal.Printable(text + ")")
 }
 
 func printAnswer(w io.Writer, a *answer) error {
 	if len(a.Output) > 0 {
 		for _, line := range a.Output {
-			if _, err := fmt.Fprintln(w, printable(strings.ReplaceAll(line, "\t", "        "))); err != nil {
+			if _, err := fmt.Fprintln(w, terminal.Printable(strings.ReplaceAll(line, "\t", "        "))); err != nil {
 				return err
 			}
 		}

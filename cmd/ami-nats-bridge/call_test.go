@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
 func TestCall_PrintsReplies(t *testing.T) {
@@ -96,7 +98,7 @@ func TestCall_IsForOneServer(t *testing.T) {
 	for list, want := range map[string]string{
 		"nats://u:p@ss@h:4222,tls://h2": "nats://[redacted]@h:4222,tls://h2", "t0ken@h": "[redacted]@h", "nats://h": "nats://h",
 	} {
-		if got := redactURLs(list); got != want {
+		if got := env.RedactURLs(list); got != want {
 			t.Errorf("a list of URLs is shown as %q, want %q", got, want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // call prints a call's events, server by server.
@@ -30,7 +31,7 @@ func (p *eventPrinter) call(call *replay.Call, servers map[string][]replay.Event
 		}
 		channels, bridges := call.Size(server)
 		first, last := events[0].Read, events[len(events)-1].Read
-		fmt.Fprintf(p.out, "%s: from %s for %v, %d events, %d channels, %d bridges\n", printable(server),
+		fmt.Fprintf(p.out, "%s: from %s for %v, %d events, %d channels, %d bridges\n", terminal.Printable(server),
 			first.Local().Format(tableTime), last.Sub(first).Round(time.Millisecond), len(events), channels, bridges)
 		t := newCallTable(events)
 		for j := range events {
@@ -74,7 +75,7 @@ func channelsOf(fields []field) string {
 func (t *callTable) line(w io.Writer, e *replay.Event) error {
 	fields := fieldsOf(e.Data)
 	channel := channelsOf(fields)
-	text := fmt.Sprintf("  %+10.3f  %-*s  %-*s%s", e.Read.Sub(t.first).Seconds(), t.name, printable(e.Name),
+	text := fmt.Sprintf("  %+10.3f  %-*s  %-*s%s", e.Read.Sub(t.first).Seconds(), t.name, terminal.Printable(e.Name),
 		t.channel, channel, t.says(fields, channel))
 	_, err := fmt.Fprintln(w, strings.TrimRight(text, " "))
 	return err

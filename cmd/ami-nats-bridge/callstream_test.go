@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // answering is a bridge that answers each request for pbx1 with parts, numbered
@@ -15,7 +17,7 @@ import (
 func answering(t *testing.T, skip int, reply string, parts ...string) *nats.Conn {
 	t.Helper()
 	url := startNATS(t, func(*server.Options) {}).ClientURL()
-	setenv(t, "BRIDGE_NATS_URL="+url)
+	envtest.Set(t, "BRIDGE_NATS_URL="+url)
 	nc, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -50,12 +52,12 @@ func (f *findings) add(verdict, text string, args ...any) {
 // Run checks everything at once and prints the findings in the order of the
 // configuration.
 func (c *checkCmd) Run(std stdio) error {
-	s, problems := loadSettings()
+	s, problems := env.Load()
 	if err := configError(problems); err != nil {
 		return err
 	}
 	if c.ReplayAudit != "" {
-		return c.replayAudit(std, &s.bridge)
+		return c.replayAudit(std, &s.Bridge)
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
@@ -65,12 +67,12 @@ func (c *checkCmd) Run(std stdio) error {
 	return nil
 }
 
-func check(ctx context.Context, w io.Writer, s *settings) bool {
-	all := make([]findings, len(s.bridge.Servers)+2)
+func check(ctx context.Context, w io.Writer, s *env.Settings) bool {
+	all := make([]findings, len(s.Bridge.Servers)+2)
 	all[len(all)-2].settings(s)
 	var group sync.WaitGroup
-	for i := range s.bridge.Servers {
-		group.Go(func() { all[i] = checkServer(ctx, s.bridge.Node, s.bridge.Servers[i].Config) })
+	for i := range s.Bridge.Servers {
+		group.Go(func() { all[i] = checkServer(ctx, s.Bridge.Node, s.Bridge.Servers[i].Config) })
 	}
 	group.Go(func() { all[len(all)-1] = checkNATS(ctx, s) })
 	group.Wait()
@@ -78,7 +80,7 @@ func check(ctx context.Context, w io.Writer, s *settings) bool {
 	secrets := newRedactor(s) // a server may say anything
 	for _, f := range all {
 		for _, line := range f.lines {
-			fmt.Fprintln(w, printable(secrets.Known(line)))
+			fmt.Fprintln(w, terminal.Printable(secrets.Known(line)))
 		}
 		good = good && !f.bad
 	}
@@ -86,13 +88,13 @@ func check(ctx context.Context, w io.Writer, s *settings) bool {
 }
 
 // settings says what is set and has no effect.
-func (f *findings) settings(s *settings) {
+func (f *findings) settings(s *env.Settings) {
 	f.about = "settings"
-	for _, one := range s.idle() {
-		f.add("note", "%s has no effect: %s", one.variable, one.why)
+	for _, one := range s.Idle() {
+		f.add("note", "%s has no effect: %s", one.Variable, one.Why)
 	}
-	for _, name := range s.hidden {
-		f.add("note", "%s: the environment hides what %s says of it", name, envFile)
+	for _, name := range s.Hidden {
+		f.add("note", "%s: the environment hides what %s says of it", name, env.EnvFile)
 	}
 }
 

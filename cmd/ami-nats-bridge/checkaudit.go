@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // refusedKind are Actions of one server that one rule would refuse.
@@ -18,7 +21,7 @@ type refusedCount struct{ all, passed int } // passed: that were allowed then
 
 // auditReplay is what the policy in force says of what the audit holds.
 type auditReplay struct {
-	cfg     *bridge.Config
+	cfg     *config.Config
 	kinds   map[refusedKind]*refusedCount
 	asked   int // Actions that are recorded
 	unsure  int // of which the record does not hold enough
@@ -27,13 +30,13 @@ type auditReplay struct {
 }
 
 // replayAudit prints which of the recorded Actions the policy would refuse.
-func (c *checkCmd) replayAudit(std stdio, cfg *bridge.Config) error {
+func (c *checkCmd) replayAudit(std stdio, cfg *config.Config) error {
 	from, err := replay.ParseTime("-"+c.ReplayAudit, time.Now())
 	if err != nil {
 		return usage("--replay-audit wants how long ago, such as 7d, 12h or 90m")
 	}
 	flags := readFlags{natsFlags: c.natsFlags, API: c.API}
-	ctx, source, prefix, end, err := flags.open("check", bridge.AuditStream)
+	ctx, source, prefix, end, err := flags.open("check", streams.AuditStream)
 	if err != nil {
 		return err
 	}
@@ -62,7 +65,7 @@ func (r *auditReplay) take(m *replay.Message) error {
 		return nil
 	}
 	r.asked++
-	v, known := r.cfg.JudgeRecord(record.Server, record.Action, record.Fields, record.Omitted)
+	v, known := bridge.JudgeRecord(r.cfg, record.Server, record.Action, record.Fields, record.Omitted)
 	switch {
 	case !known:
 		r.foreign++
@@ -97,7 +100,7 @@ func (r *auditReplay) print(std stdio, ago string) {
 		n := r.kinds[kind]
 		f := findings{about: kind.server}
 		f.add("note", "%s: %s would refuse %d, of which %d passed then", kind.action, kind.rule, n.all, n.passed)
-		fmt.Fprintln(std.out, printable(f.lines[0]))
+		fmt.Fprintln(std.out, terminal.Printable(f.lines[0]))
 	}
 	f := findings{about: "audit"}
 	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.asked, ago, all, passed)
@@ -111,6 +114,6 @@ func (r *auditReplay) print(std stdio, ago string) {
 		f.add("note", "%d messages are no records", r.none)
 	}
 	for _, line := range f.lines {
-		fmt.Fprintln(std.out, printable(line))
+		fmt.Fprintln(std.out, terminal.Printable(line))
 	}
 }

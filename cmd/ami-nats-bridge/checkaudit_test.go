@@ -4,11 +4,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 func TestCheck_ReplaysTheAuditAgainstThePolicyInForce(t *testing.T) {
 	a := newArchive(t)
-	setenv(t, append(one("BRIDGE_NATS_URL="+a.url), "BRIDGE_ACTIONS_RULES=Hangup: Channel in (a)")...)
+	envtest.Set(t, append(envtest.One("BRIDGE_NATS_URL="+a.url), "BRIDGE_ACTIONS_RULES=Hangup: Channel in (a)")...)
 	now := time.Now()
 	add := func(server, action, decision, fields string) {
 		a.record(server, action, now.Add(-time.Hour), `"phase":"outcome","decision":"`+decision+`","fields":`+fields)
@@ -46,7 +48,7 @@ func TestCheck_ReplaysTheAuditAgainstThePolicyInForce(t *testing.T) {
 	if got := strings.TrimSpace(squeeze(out)); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
-	setenv(t, append(one("BRIDGE_NATS_URL="+a.url), "BRIDGE_ACTIONS_ALLOW=Originate:ChanSpy")...)
+	envtest.Set(t, append(envtest.One("BRIDGE_NATS_URL="+a.url), "BRIDGE_ACTIONS_ALLOW=Originate:ChanSpy")...)
 	if out, _ := printed(t, 0, "check", "--replay-audit", "7d"); strings.Contains(out, "ChanSpy") {
 		t.Errorf("what is granted would be refused:\n%s", out)
 	}

@@ -9,22 +9,25 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
 // checkNATS connects as the bridge would. It only subscribes, to subjects that
 // nobody uses, and asks JetStream, so it changes nothing.
-func checkNATS(ctx context.Context, s *settings) findings {
+func checkNATS(ctx context.Context, s *env.Settings) findings {
 	f := findings{about: "NATS"}
-	if s.bridge.NATS.URL == "" {
+	if s.Bridge.NATS.URL == "" {
 		f.embedded(s.EmbeddedNATSAddr)
 		f.hub(ctx, s)
 		return f
 	}
-	nc, err := bridge.Connect(s.bridge, "check", nats.NoReconnect(),
+	nc, err := natsconn.Connect(s.Bridge, "check", nats.NoReconnect(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // each is seen where it belongs
 	if err != nil {
-		f.add("FAIL", "%s: %v", redactURLs(s.bridge.NATS.URL), err)
+		f.add("FAIL", "%s: %v", env.RedactURLs(s.Bridge.NATS.URL), err)
 		return f
 	}
 	defer nc.Close()
@@ -32,16 +35,16 @@ func checkNATS(ctx context.Context, s *settings) findings {
 	if trip, err := nc.RTT(); err == nil {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}
-	f.subscriptions(nc, &s.bridge)
-	f.streams(ctx, &s.bridge)
+	f.subscriptions(nc, &s.Bridge)
+	f.streams(ctx, &s.Bridge)
 	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>, $JS.API.STREAM.CREATE, and replies to _INBOX) are not checked: that would take publishing",
-		s.bridge.SubjectPrefix)
+		s.Bridge.SubjectPrefix)
 	return f
 }
 
 // embedded says whether the embedded server could start.
 func (f *findings) embedded(addr string) {
-	if err := free(addr); err != nil {
+	if err := embedded.Free(addr); err != nil {
 		f.add("FAIL", "%v (or is the bridge running?)", err)
 		return
 	}
@@ -55,7 +58,7 @@ func (f *findings) embedded(addr string) {
 // subscriptions tries those of the micro service. The last token keeps them
 // clear of real requests: a listener on those would take "no responders" from
 // callers while no bridge runs.
-func (f *findings) subscriptions(nc *nats.Conn, cfg *bridge.Config) {
+func (f *findings) subscriptions(nc *nats.Conn, cfg *config.Config) {
 	subjects := []string{"$SRV.PING.ami-bridge.check-only"}
 	for _, server := range cfg.Servers {
 		subjects = append(subjects, cfg.SubjectPrefix+".actions."+server.Name+".check-only")

@@ -4,20 +4,21 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // streams says how each stream stands, in the bridge's own words, and what a
 // bridge that starts would do about it.
-func (f *findings) streams(ctx context.Context, cfg *bridge.Config) {
-	reports, err := bridge.CheckStreams(ctx, *cfg)
+func (f *findings) streams(ctx context.Context, cfg *config.Config) {
+	reports, err := streams.Check(ctx, *cfg)
 	if err != nil {
 		f.add("FAIL", "streams: %v", err)
 		return
 	}
 	// Whoever delivers at most once does without, unless no Action goes out
 	// before its record is stored.
-	needed := cfg.Delivery != bridge.DeliverCore || cfg.Audit == bridge.AuditStrict
+	needed := cfg.Delivery != config.DeliverCore || cfg.Audit == config.AuditStrict
 	switch r := reports[0]; {
 	case r.State == "no_jetstream" && !needed: // there is none to look at
 		f.add("note", "no JetStream: BRIDGE_DELIVERY=core does without, and nothing keeps status and audit")
@@ -30,8 +31,8 @@ func (f *findings) streams(ctx context.Context, cfg *bridge.Config) {
 	}
 }
 
-func (f *findings) stream(r *bridge.StreamReport, cfg *bridge.Config, needed bool) {
-	actions := r.Name == bridge.ActionSubjects
+func (f *findings) stream(r *streams.Report, cfg *config.Config, needed bool) {
+	actions := r.Name == streams.ActionSubjects
 	switch {
 	case actions && r.State == "ok":
 		f.add("ok", "no stream captures %s.actions.>", cfg.SubjectPrefix)
@@ -45,7 +46,7 @@ func (f *findings) stream(r *bridge.StreamReport, cfg *bridge.Config, needed boo
 		f.add("note", "stream %s is not looked at, by the bridge neither: BRIDGE_STREAMS=off", r.Name)
 	case r.State == "missing" && r.Error == "":
 		f.add("ok", "stream %s is not there yet: the bridge makes it when it starts", r.Name)
-	case r.State == "missing" && r.Name == "KV_"+bridge.KeyBucket:
+	case r.State == "missing" && r.Name == "KV_"+streams.KeyBucket:
 		f.add("note", "stream %s is missing: %s; meanwhile an Ami-Idempotency-Key holds for one bridge alone", r.Name, r.Error)
 	case r.State != "differs":
 		f.add(failIf(needed), "stream %s is %s: %s", r.Name, r.State, r.Error)
@@ -58,7 +59,7 @@ func (f *findings) stream(r *bridge.StreamReport, cfg *bridge.Config, needed boo
 	}
 }
 
-func (f *findings) difference(stream string, d *bridge.StreamDifference, needed bool) {
+func (f *findings) difference(stream string, d *streams.Difference, needed bool) {
 	then := "left: " + d.Left
 	if d.Left == "" {
 		then = "the bridge changes it when it starts, if it may publish to $JS.API.STREAM.UPDATE." + stream

@@ -15,6 +15,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // streamsNATS is a server on which whoever gives no name may do all, and the
@@ -69,9 +73,9 @@ func allStreams(t *testing.T, url string) map[string]jetstream.StreamInfo {
 }
 
 // saysOfStreams is what check says of the streams, and fails if it changes any.
-func saysOfStreams(t *testing.T, url string, variables ...string) (lines []string, s *settings) {
+func saysOfStreams(t *testing.T, url string, variables ...string) (lines []string, s *env.Settings) {
 	t.Helper()
-	s = load(t, one(append(variables, "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HTTP_ADDR=")...)...)
+	s = load(t, envtest.One(append(variables, "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HTTP_ADDR=")...)...)
 	before := allStreams(t, url)
 	for _, line := range checkNATS(t.Context(), s).lines {
 		if line = strings.TrimPrefix(line, "NATS         "); strings.Contains(line, "stream") || strings.Contains(line, "JetStream") {
@@ -93,7 +97,7 @@ func says(t *testing.T, lines []string, want ...string) {
 }
 
 // runOnce starts a bridge and ends it.
-func runOnce(t *testing.T, cfg bridge.Config) {
+func runOnce(t *testing.T, cfg config.Config) {
 	t.Helper()
 	b, err := bridge.New(cfg, bridge.Deps{})
 	if err != nil {
@@ -124,7 +128,7 @@ var allWell = []string{
 func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 	url := streamsNATS(t, nil)
 	makes(t, url, jetstream.StreamConfig{
-		Name: bridge.EventStream, Subjects: []string{"ami.events.>"}, MaxAge: time.Hour, MaxBytes: 10 << 30, NoAck: true,
+		Name: streams.EventStream, Subjects: []string{"ami.events.>"}, MaxAge: time.Hour, MaxBytes: 10 << 30, NoAck: true,
 		Compression: jetstream.S2Compression, AllowDirect: true, AllowBatchPublish: true,
 	})
 	const made, changes = "is not there yet: the bridge makes it when it starts",
@@ -134,7 +138,7 @@ func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 		"note  stream AMI_EVENTS: no_ack is true, not false: "+changes+"nobody hears what is stored",
 		"note  stream AMI_EVENTS: max_age is 1h0m0s, not 720h0m0s: "+changes+"messages go sooner",
 		"ok    stream KV_AMI_IDEMPOTENCY "+made)
-	runOnce(t, s.bridge)
+	runOnce(t, s.Bridge)
 	lines, _ = saysOfStreams(t, url)
 	says(t, lines, allWell...)
 	lines, _ = saysOfStreams(t, url, "BRIDGE_STREAMS=verify")
@@ -145,7 +149,7 @@ func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 func TestCheckStreams_SaysWhatIsLeft(t *testing.T) {
 	url := streamsNATS(t, nil)
 	makes(t, url, jetstream.StreamConfig{
-		Name: bridge.EventStream, Subjects: []string{"ami.events.>"}, Storage: jetstream.MemoryStorage, MaxAge: 1000 * time.Hour,
+		Name: streams.EventStream, Subjects: []string{"ami.events.>"}, Storage: jetstream.MemoryStorage, MaxAge: 1000 * time.Hour,
 		MaxBytes: 1 << 20, AllowDirect: true, AllowBatchPublish: true, NoAck: true,
 	})
 	const byHand, byNobody = "left: the change could lose what is stored: make it by hand", "left: nats-server does not change it: make the stream anew"
@@ -186,13 +190,13 @@ func TestCheckStreams_SaysWhatStopsTheBridge(t *testing.T) {
 		},
 		"mirror": {
 			streamsNATS(t, nil),
-			[]jetstream.StreamConfig{{Name: "OTHER", Subjects: []string{"o"}}, {Name: bridge.EventStream, Mirror: &jetstream.StreamSource{Name: "OTHER"}}},
+			[]jetstream.StreamConfig{{Name: "OTHER", Subjects: []string{"o"}}, {Name: streams.EventStream, Mirror: &jetstream.StreamSource{Name: "OTHER"}}},
 			nil, []string{allWell[0], made[0], "FAIL  stream AMI_EVENTS is read_only: it is a mirror of OTHER"},
 		},
 		"transform": {
 			streamsNATS(t, nil),
 			[]jetstream.StreamConfig{{
-				Name: bridge.EventStream, Subjects: []string{"ami.events.>"}, MaxBytes: 10 << 30, MaxAge: 720 * time.Hour,
+				Name: streams.EventStream, Subjects: []string{"ami.events.>"}, MaxBytes: 10 << 30, MaxAge: 720 * time.Hour,
 				Compression: jetstream.S2Compression, AllowDirect: true, AllowBatchPublish: true,
 				SubjectTransform: &jetstream.SubjectTransformConfig{Source: "ami.>", Destination: "old.>"},
 			}},

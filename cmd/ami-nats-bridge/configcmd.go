@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
 type configCmd struct {
@@ -17,8 +19,8 @@ func (c *configCmd) Run(std stdio) error {
 	if c.Format == "markdown" {
 		return writeMarkdown(std.out)
 	}
-	s, problems := loadSettings()
-	if err := writeTable(std.out, s.rows()); err != nil {
+	s, problems := env.Load()
+	if err := writeTable(std.out, s.Rows()); err != nil {
 		return err
 	}
 	return configError(problems)
@@ -32,22 +34,22 @@ func configError(problems []string) error {
 	return &exitError{code: 2, text: strings.Join(problems, "\n")}
 }
 
-func writeTable(w io.Writer, rows []row) error {
+func writeTable(w io.Writer, rows []env.Row) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "VARIABLE\tVALUE\tDEFAULT\tFROM\tMEANING")
 	for _, r := range rows {
-		if strings.HasPrefix(r.name, serverPrefix) && !worthShowing(r) {
+		if strings.HasPrefix(r.Name, env.ServerPrefix) && !worthShowing(r) {
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.name, orDash(r.value), orDash(r.byDefault), r.from, r.meaning)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.Name, orDash(r.Value), orDash(r.ByDefault), r.From, r.Meaning)
 	}
 	return t.Flush()
 }
 
 // worthShowing leaves out what a server merely has in common with all others.
-func worthShowing(r row) bool {
-	must := strings.HasSuffix(r.name, "_ADDR") || strings.HasSuffix(r.name, "_USERNAME") || strings.HasSuffix(r.name, "_SECRET")
-	return must || r.from == "set" || r.from == envFile || r.from == "refused"
+func worthShowing(r env.Row) bool {
+	must := strings.HasSuffix(r.Name, "_ADDR") || strings.HasSuffix(r.Name, "_USERNAME") || strings.HasSuffix(r.Name, "_SECRET")
+	return must || r.From == "set" || r.From == env.EnvFile || r.From == "refused"
 }
 
 func orDash(s string) string {
@@ -60,16 +62,16 @@ func orDash(s string) string {
 // writeMarkdown prints what stands in docs/configuration.md. It does not look
 // at the environment.
 func writeMarkdown(w io.Writer) error {
-	s := defaultSettings()
-	s.bridge.Node = "<hostname>"
+	s := env.Defaults()
+	s.Bridge.Node = "<hostname>"
 	text := new(strings.Builder)
 	text.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for _, r := range s.rows() {
+	for _, r := range s.Rows() {
 		value := ""
-		if r.value != "" {
-			value = "`" + r.value + "`"
+		if r.Value != "" {
+			value = "`" + r.Value + "`"
 		}
-		fmt.Fprintf(text, "| `%s` | %s | %s |\n", r.name, value, strings.ReplaceAll(r.meaning, "<", "&lt;"))
+		fmt.Fprintf(text, "| `%s` | %s | %s |\n", r.Name, value, strings.ReplaceAll(r.Meaning, "<", "&lt;"))
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -16,9 +15,13 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 type demoCmd struct {
@@ -41,7 +44,7 @@ func (c *demoCmd) Run(std stdio) error {
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	log, sink := newLogger(std.err, formatConsole, zapcore.WarnLevel, newRedactor(new(settings)))
+	log, sink := logging.New(std.err, logging.Console, zapcore.WarnLevel, newRedactor(new(env.Settings)))
 	err := c.demo(ctx, std, log)
 	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
@@ -60,7 +63,7 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer stopEmbedded(srv)
+	defer embedded.Stop(srv)
 	counter, err := newCounter(srv)
 	if err != nil {
 		return err
@@ -109,7 +112,7 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 func demoNATS(first int, dir string, log *zap.Logger) (*server.Server, error) {
 	var problem error
 	for port := first; port < first+100; port++ {
-		srv, err := startEmbedded(fmt.Sprintf("127.0.0.1:%d", port), dir, nil, log)
+		srv, err := embedded.Start(fmt.Sprintf("127.0.0.1:%d", port), dir, nil, log)
 		if err == nil {
 			return srv, nil
 		}
@@ -118,12 +121,12 @@ func demoNATS(first int, dir string, log *zap.Logger) (*server.Server, error) {
 	return nil, problem
 }
 
-func demoConfig(url string, addrs []string) bridge.Config {
-	cfg := bridge.DefaultConfig()
+func demoConfig(url string, addrs []string) config.Config {
+	cfg := config.DefaultConfig()
 	cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = "demo", url, ""
-	cfg.Stream.MaxBytes, cfg.StatusInterval = 256*amiconn.MiB, time.Second
+	cfg.Stream.MaxBytes, cfg.StatusInterval = 256*setting.MiB, time.Second
 	for i, name := range demoServers {
-		s := bridge.DefaultServerConfig()
+		s := config.DefaultServerConfig()
 		s.Name, s.Addr, s.Username, s.Secret = name, addrs[i], demoUser, demoSecret
 		cfg.Servers = append(cfg.Servers, s)
 	}
@@ -201,14 +204,4 @@ Try in another terminal:
 Ctrl-C ends it.
 
 `, strings.Join(demoServers, " and "), url, name, where)
-}
-
-// terminal reports whether w is one, so that a line can be rewritten.
-func terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

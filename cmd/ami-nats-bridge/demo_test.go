@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // screen is a terminal that tells when it was written to.
@@ -56,7 +59,7 @@ func (s *screen) await(t *testing.T, pattern string) {
 }
 
 func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
-	setenv(t)
+	envtest.Set(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -98,7 +101,7 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 }
 
 func TestDemo_TakesTheNextPort(t *testing.T) {
-	setenv(t)
+	envtest.Set(t)
 	// Not demoPort: another demo may have it and let go of it meanwhile.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,7 +112,7 @@ func TestDemo_TakesTheNextPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stopEmbedded(srv)
+	defer embedded.Stop(srv)
 	var out bytes.Buffer
 	introduce(stdio{name: "bin/ami-nats-bridge", out: &out}, srv.ClientURL())
 	if want := "\n  bin/ami-nats-bridge call --nats " + srv.ClientURL() + " pbx1 QueueStatus\n"; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "127.0.0.1:4222 is taken.") {

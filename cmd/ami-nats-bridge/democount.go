@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // counter counts the demo's events as any consumer could: by subscribing.
@@ -78,7 +80,7 @@ func (c *counter) count(m *nats.Msg) {
 // rewritten on a terminal, lines elsewhere.
 func (c *counter) show(ctx context.Context, w io.Writer) {
 	begin, end := "", "\n"
-	if terminal(w) {
+	if terminal.Is(w) {
 		begin, end = "\r\x1b[K", ""
 		defer fmt.Fprintln(w)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // program is the bridge as a process, whose log goes to a file.
@@ -88,18 +89,18 @@ func (p *program) ends() {
 
 // settingsFile holds a bridge to a simulated Asterisk.
 func settingsFile(addr string, more ...string) string {
-	lines := []string{"BRIDGE_SERVERS=pbx1", "BRIDGE_SERVER_PBX1_ADDR=" + addr, "BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=" + canary}
+	lines := []string{"BRIDGE_SERVERS=pbx1", "BRIDGE_SERVER_PBX1_ADDR=" + addr, "BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=" + envtest.Canary}
 	return strings.Join(append(lines, more...), "\n") + "\n"
 }
 
 func TestHangup_ReadsTheSettingsAgainAndEndsNothing(t *testing.T) {
-	sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}, NotBooted: true})
+	sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, NotBooted: true})
 	null, err := os.Open(os.DevNull) // a device, as a terminal is
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	env := writeFile(t, settingsFile(addr))
+	env := envtest.File(t, settingsFile(addr))
 	p := startProgram(t, null, env)
 	p.says(`"session up"`, 2)
 	if err := os.WriteFile(env, []byte(settingsFile(addr, "BRIDGE_LOG_LEVEL=debug", "BRIDGE_NODE=x")), 0o600); err != nil {
@@ -109,7 +110,7 @@ func TestHangup_ReadsTheSettingsAgainAndEndsNothing(t *testing.T) {
 	p.signal(syscall.SIGHUP)
 	p.says(`"msg":"settings read again","changed":["BRIDGE_LOG_LEVEL"]`, 1)
 	p.says(`"msg":"settings that cannot change before a restart","variables":["BRIDGE_NODE"]`, 1)
-	if err := os.WriteFile(env, []byte(canary), 0o600); err != nil {
+	if err := os.WriteFile(env, []byte(envtest.Canary), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
@@ -119,16 +120,16 @@ func TestHangup_ReadsTheSettingsAgainAndEndsNothing(t *testing.T) {
 	}
 	p.signal(syscall.SIGTERM)
 	p.ends()
-	if strings.Contains(p.text(), canary) {
+	if strings.Contains(p.text(), envtest.Canary) {
 		t.Errorf("a secret is in the log:\n%s", p.text())
 	}
 }
 
 // A terminal that is closed tells its processes, the shell does once more.
 func TestHangup_OfATerminalEndsInOrder(t *testing.T) {
-	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}, NotBooted: true})
+	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, NotBooted: true})
 	master, terminal := openTerminal(t)
-	p := startProgram(t, terminal, writeFile(t, settingsFile(addr)))
+	p := startProgram(t, terminal, envtest.File(t, settingsFile(addr)))
 	terminal.Close()
 	p.says(`"session up"`, 2)
 	master.Close() // the kernel's SIGHUP

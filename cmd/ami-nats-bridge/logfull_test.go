@@ -14,6 +14,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 // echoed is a secret that the configuration does not hold, so that only what
@@ -21,7 +23,7 @@ import (
 const echoed = "3ch0ed"
 
 func hasSecret(text string) bool {
-	return strings.Contains(text, canary) || strings.Contains(text, echoed) || strings.Contains(text, md5)
+	return strings.Contains(text, envtest.Canary) || strings.Contains(text, echoed) || strings.Contains(text, md5)
 }
 
 // until waits for cond, which changes with what others log.
@@ -41,21 +43,21 @@ func until(t *testing.T, what string, cond func() bool) {
 // The observer stands in front of everything and sees what the bridge logs;
 // behind the redactor no canary may be left of it.
 func TestRedactor_HidesEverySecretOfAFullRun(t *testing.T) {
-	good, goodAddr := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}})
+	good, goodAddr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}})
 	bad, badAddr := simulate(t, amisim.Config{Users: map[string]string{"bridge": "another"}})
 	bad.Always("Challenge", amisim.Deny("Login with Secret: "+echoed))
 	rude, rudeAddr := simulate(t, amisim.Config{})
 	rude.Always(amisim.Accept, amisim.Say("Welcome, token="+echoed+"\r\n"))
-	password := canary + "-nats"
+	password := envtest.Canary + "-nats"
 	natsAddr := guardedNATS(t, password)
 	url := "nats://u:" + password + "@" + natsAddr
-	s := load(t, one("BRIDGE_SERVERS=pbx1,bad,rude", "BRIDGE_SERVER_PBX1_ADDR="+goodAddr, "BRIDGE_HTTP_ADDR=",
-		"BRIDGE_AMI_USERNAME=bridge", "BRIDGE_SERVER_BAD_SECRET=wrong-"+canary, "BRIDGE_SERVER_BAD_ADDR="+badAddr,
-		"BRIDGE_SERVER_RUDE_SECRET="+canary, "BRIDGE_SERVER_RUDE_ADDR="+rudeAddr, "BRIDGE_AMI_MAX_FRAME_BYTES=4KiB",
+	s := load(t, envtest.One("BRIDGE_SERVERS=pbx1,bad,rude", "BRIDGE_SERVER_PBX1_ADDR="+goodAddr, "BRIDGE_HTTP_ADDR=",
+		"BRIDGE_AMI_USERNAME=bridge", "BRIDGE_SERVER_BAD_SECRET=wrong-"+envtest.Canary, "BRIDGE_SERVER_BAD_ADDR="+badAddr,
+		"BRIDGE_SERVER_RUDE_SECRET="+envtest.Canary, "BRIDGE_SERVER_RUDE_ADDR="+rudeAddr, "BRIDGE_AMI_MAX_FRAME_BYTES=4KiB",
 		"BRIDGE_STREAM_MAX_BYTES=64MiB", "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_PASSWORD="+password, "BRIDGE_LOG_LEVEL=debug",
 		"BRIDGE_LOG_REDACT_KEYS=subject")...)
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, s.LogLevel, newRedactor(s))
+	log, sink := logging.New(&out, logging.JSON, s.LogLevel, newRedactor(s))
 	raw, seen := observer.New(zapcore.DebugLevel)
 	log = zap.New(zapcore.NewTee(frozen{raw}, log.Core()))
 	stop := serving(t, s, log, sink)
@@ -69,18 +71,18 @@ func TestRedactor_HidesEverySecretOfAFullRun(t *testing.T) {
 		})
 	}
 	nc := dialNATS(t, url)
-	for _, body := range []string{`{"Channel":"Local/1@x","Application":"Wait","Variable":{"PIN":"` + canary + `"}}`,
-		`{"Secret":"` + canary + `\r\n"}`, `not JSON: secret=` + canary} {
+	for _, body := range []string{`{"Channel":"Local/1@x","Application":"Wait","Variable":{"PIN":"` + envtest.Canary + `"}}`,
+		`{"Secret":"` + envtest.Canary + `\r\n"}`, `not JSON: secret=` + envtest.Canary} {
 		if _, err := nc.Request("ami.actions.pbx1.Originate", []byte(body), patience); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := nc.PublishRequest("ami.actions.pbx1.Token-"+echoed, "elsewhere", []byte(canary)); err != nil {
+	if err := nc.PublishRequest("ami.actions.pbx1.Token-"+echoed, "elsewhere", []byte(envtest.Canary)); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "request refused", logged("request refused", 1))
-	good.Emit("Event", "Say-"+canary, "Pad", strings.Repeat("x", 8<<10))
-	good.EmitRaw([]byte("Secret: " + canary + "\r\n\r\n"))
+	good.Emit("Event", "Say-"+envtest.Canary, "Pad", strings.Repeat("x", 8<<10))
+	good.EmitRaw([]byte("Secret: " + envtest.Canary + "\r\n\r\n"))
 	until(t, "corrupt frame", logged("corrupt frame", 1))
 	for i, text := range []string{"dial nats://u:a,\"<" + echoed + "@h:4222", "Bearer a!" + echoed, "refused: Key: " + md5,
 		`secret="a b"` + echoed, `secret="a ` + echoed} {
@@ -109,11 +111,11 @@ func TestRedactor_HidesEverySecretOfAFullRun(t *testing.T) {
 type frozen struct{ zapcore.Core }
 
 func (f frozen) With(fields []zapcore.Field) zapcore.Core {
-	return frozen{f.Core.With(freeze(nil, fields))}
+	return frozen{f.Core.With(logging.Freeze(nil, fields))}
 }
 
 func (f frozen) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	return f.Core.Write(e, freeze(nil, fields))
+	return f.Core.Write(e, logging.Freeze(nil, fields))
 }
 
 func (f frozen) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -136,3 +138,6 @@ func canaries(t *testing.T, seen *observer.ObservedLogs) (messages []string) {
 	}
 	return messages
 }
+
+// md5 is the answer to a challenge.
+const md5 = "0f9a0f9a0f9a0f9a0f9a0f9a0f9a0f9a"

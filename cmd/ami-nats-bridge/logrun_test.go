@@ -21,6 +21,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 const patience = time.Minute
@@ -55,7 +60,7 @@ func startNATS(t *testing.T, change func(*server.Options)) *server.Server {
 		t.Fatal(err)
 	}
 	srv.Start()
-	t.Cleanup(func() { stopEmbedded(srv) })
+	t.Cleanup(func() { embedded.Stop(srv) })
 	if !srv.ReadyForConnections(patience) {
 		t.Fatal("nats-server is not ready")
 	}
@@ -80,11 +85,11 @@ func dialNATS(t *testing.T, url string) *nats.Conn {
 
 // idleReloader is never asked to read the settings again.
 func idleReloader() *reloader {
-	return &reloader{redactor: newRedactor(new(settings)), level: zap.NewAtomicLevel()}
+	return &reloader{redactor: logging.NewRedactor(redact.Options{}), level: zap.NewAtomicLevel()}
 }
 
 // serving runs serve; the function that it returns ends it.
-func serving(t *testing.T, s *settings, log *zap.Logger, sink *logOutput) (stop func()) {
+func serving(t *testing.T, s *env.Settings, log *zap.Logger, sink *logging.Output) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -119,9 +124,9 @@ func slurp(r io.Reader) string {
 // second came through while lines are logged at debug level all the time.
 func measure(t *testing.T, reader func(r io.Reader, mayRead <-chan struct{}) string, stuck bool) (rate float64) {
 	const events = 30_000
-	sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": canary}, NotBooted: true, WriteTimeout: patience})
+	sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, NotBooted: true, WriteTimeout: patience})
 	natsAddr := guardedNATS(t, "p")
-	s := load(t, one("BRIDGE_SERVER_PBX1_ADDR="+addr, "BRIDGE_HTTP_ADDR=", "BRIDGE_NATS_URL=nats://u:p@"+natsAddr,
+	s := load(t, envtest.One("BRIDGE_SERVER_PBX1_ADDR="+addr, "BRIDGE_HTTP_ADDR=", "BRIDGE_NATS_URL=nats://u:p@"+natsAddr,
 		"BRIDGE_STREAM_MAX_BYTES=256MiB", "BRIDGE_LOG_LEVEL=debug", "BRIDGE_AMI_MAX_FRAME_BYTES=4KiB",
 		"BRIDGE_STATUS_INTERVAL=100ms", "BRIDGE_NODE=n1")...)
 	r, w, err := os.Pipe()
@@ -130,7 +135,7 @@ func measure(t *testing.T, reader func(r io.Reader, mayRead <-chan struct{}) str
 	}
 	mayRead, text := make(chan struct{}), make(chan string, 1)
 	go func() { text <- reader(r, mayRead); r.Close() }()
-	log, sink := newLogger(w, formatJSON, s.LogLevel, newRedactor(s))
+	log, sink := logging.New(w, logging.JSON, s.LogLevel, newRedactor(s))
 	stop := serving(t, s, log, sink)
 	if err := sim.WaitEventSessions(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -200,7 +205,7 @@ func next(t *testing.T, sub *nats.Subscription) *nats.Msg {
 }
 
 // toldByTheNode waits until ami.nodes tells of all lines that are lost.
-func toldByTheNode(t *testing.T, nodes *nats.Subscription, sink *logOutput) uint64 {
+func toldByTheNode(t *testing.T, nodes *nats.Subscription, sink *logging.Output) uint64 {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		var node struct {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,13 +46,13 @@ func TestCompletion_WorksInBash(t *testing.T) {
 }
 
 func TestHelp_NamesEveryCommandAndHoldsNoSecret(t *testing.T) {
-	setenv(t, one("BRIDGE_NATS_PASSWORD="+canary, "BRIDGE_NATS_URL=nats://u:"+canary+"@n")...)
+	envtest.Set(t, envtest.One("BRIDGE_NATS_PASSWORD="+envtest.Canary, "BRIDGE_NATS_URL=nats://u:"+envtest.Canary+"@n")...)
 	for _, args := range append([]string{""}, commands...) {
 		var out bytes.Buffer
 		if code := run(append(append([]string{"x"}, strings.Fields(args)...), "--help"), stdio{"x", &out, &out}); code != 0 {
 			t.Errorf("%s --help: exit code %d", args, code)
 		}
-		if strings.Contains(out.String(), canary) {
+		if strings.Contains(out.String(), envtest.Canary) {
 			t.Errorf("%s --help prints a secret", args)
 		}
 		for _, c := range commands {
@@ -62,7 +64,7 @@ func TestHelp_NamesEveryCommandAndHoldsNoSecret(t *testing.T) {
 }
 
 func TestRun_RefusesABadConfigurationWith2(t *testing.T) {
-	setenv(t, one("BRIDGE_AMI_SESSIONS=3")...)
+	envtest.Set(t, envtest.One("BRIDGE_AMI_SESSIONS=3")...)
 	var out, problems bytes.Buffer
 	if code := run([]string{"x", "run"}, stdio{"x", &out, &problems}); code != 2 || problems.String() != "BRIDGE_AMI_SESSIONS: wants 1 or 2\n" {
 		t.Errorf("exit code %d, %q", code, &problems)
@@ -70,10 +72,10 @@ func TestRun_RefusesABadConfigurationWith2(t *testing.T) {
 }
 
 func TestCall_SaysThatNothingIsThere(t *testing.T) {
-	setenv(t, "BRIDGE_NATS_URL=nats://u:"+canary+"@127.0.0.1:1")
+	envtest.Set(t, "BRIDGE_NATS_URL=nats://u:"+envtest.Canary+"@127.0.0.1:1")
 	var out, problems bytes.Buffer
 	code := run([]string{"x", "call", "pbx1", "Ping"}, stdio{"x", &out, &problems})
-	if code != 1 || !strings.Contains(problems.String(), "is the bridge or NATS running there?") || strings.Contains(problems.String(), canary) {
+	if code != 1 || !strings.Contains(problems.String(), "is the bridge or NATS running there?") || strings.Contains(problems.String(), envtest.Canary) {
 		t.Errorf("exit code %d, %q", code, &problems)
 	}
 }

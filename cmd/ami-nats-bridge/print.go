@@ -8,19 +8,9 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"unicode"
-)
 
-// printable replaces what could drive a terminal: names of callers come from
-// the telephone network.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
-}
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+)
 
 // field is one member of a JSON object.
 type field struct{ name, value string }
@@ -42,7 +32,7 @@ func fieldsOf(raw []byte) []field {
 		if decoder.Decode(&value) != nil {
 			return all
 		}
-		all = append(all, field{printable(fmt.Sprint(name)), printable(plain(value))})
+		all = append(all, field{terminal.Printable(fmt.Sprint(name)), terminal.Printable(plain(value))})
 	}
 	return all
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // readFlags are those of the commands that read a stream.
@@ -89,7 +90,7 @@ type progress struct {
 
 func newProgress(std stdio) *progress {
 	now := time.Now()
-	return &progress{std: std, on: terminal(std.err) && !terminal(std.out), began: now, told: now}
+	return &progress{std: std, on: terminal.Is(std.err) && !terminal.Is(std.out), began: now, told: now}
 }
 
 // tell is called for each message that was read.

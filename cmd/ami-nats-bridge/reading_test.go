@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // A signal ends a replay at once and in order, and the exit code says that this
@@ -39,14 +40,14 @@ func TestReplay_EndsWithASignal(t *testing.T) {
 
 // What NATS does not permit is said at once.
 func TestReplay_SaysWhatIsNotPermitted(t *testing.T) {
-	setenv(t)
+	envtest.Set(t)
 	s := startNATS(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Deny: []string{"$JS.>"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_u.>"}},
 		}}}
 	})
-	setenv(t, "BRIDGE_NATS_URL="+s.ClientURL(), "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD=p")
+	envtest.Set(t, "BRIDGE_NATS_URL="+s.ClientURL(), "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD=p")
 	for args, want := range map[string]string{
 		"replay":                  `"_INBOX.`,
 		"replay --inbox _INBOX_u": `"$JS.API.DIRECT.GET.AMI_EVENTS"`,

@@ -10,24 +10,27 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 // reloader has the settings of a running bridge read again, each time that
 // somebody asks for it.
 type reloader struct {
 	again    <-chan os.Signal // SIGHUP; nil for never
-	redactor *redactor
+	redactor *logging.Redactor
 	level    zap.AtomicLevel // of the log
 
 	log     *zap.Logger
-	base    *settings        // as the bridge was started
-	inForce map[string]given // what is set, by variable, as far as it is in force
+	base    *env.Settings        // as the bridge was started
+	inForce map[string]env.Given // what is set, by variable, as far as it is in force
 }
 
 // start is called before run, with the settings that the bridge starts with.
-func (r *reloader) start(s *settings, log *zap.Logger) {
-	r.log, r.inForce = log, s.given
+func (r *reloader) start(s *env.Settings, log *zap.Logger) {
+	r.log, r.inForce = log, s.Given
 	base := *s
 	r.base = &base
 	r.tell(s)
@@ -48,14 +51,14 @@ func (r *reloader) run(ctx context.Context, b *bridge.Bridge) {
 // reload puts in force what can change, and names what cannot. With a problem
 // nothing changes.
 func (r *reloader) reload(b *bridge.Bridge) {
-	s, problems := loadSettings()
+	s, problems := env.Load()
 	if len(problems) > 0 {
 		r.log.Error("settings not read again: nothing has changed", zap.Strings("problems", problems), zap.Int("count", len(problems)))
 		return
 	}
 	changed, fixed := r.compare(&s)
 	r.level.SetLevel(s.LogLevel)
-	b.Reload(s.bridge)
+	b.Reload(s.Bridge)
 	// A count, so that the log does not sum up lines that tell of different things.
 	r.log.Info("settings read again", zap.Strings("changed", changed), zap.Int("count", len(changed)))
 	if len(fixed) > 0 {
@@ -65,23 +68,23 @@ func (r *reloader) reload(b *bridge.Bridge) {
 }
 
 // tell warns of what is said in vain.
-func (r *reloader) tell(s *settings) {
-	s.logIdle(r.log)
-	if len(s.hidden) > 0 {
-		r.log.Warn("settings of "+envFile+" that the environment hides", zap.Strings("variables", s.hidden), zap.Int("count", len(s.hidden)))
+func (r *reloader) tell(s *env.Settings) {
+	s.LogIdle(r.log)
+	if len(s.Hidden) > 0 {
+		r.log.Warn("settings of "+env.EnvFile+" that the environment hides", zap.Strings("variables", s.Hidden), zap.Int("count", len(s.Hidden)))
 	}
 }
 
 // compare returns the variables that s has otherwise than what is in force, those
 // that can change and those that cannot, and notes the former as in force. What
 // belongs to a server that comes or goes is BRIDGE_SERVERS' matter.
-func (r *reloader) compare(s *settings) (changed, fixed []string) {
+func (r *reloader) compare(s *env.Settings) (changed, fixed []string) {
 	names := maps.Clone(r.inForce)
-	maps.Copy(names, s.given)
-	shown := func(s *settings) map[string]string {
+	maps.Copy(names, s.Given)
+	shown := func(s *env.Settings) map[string]string {
 		values := make(map[string]string)
-		for _, row := range s.rows() {
-			values[row.name] = row.value
+		for _, row := range s.Rows() {
+			values[row.Name] = row.Value
 		}
 		return values
 	}
@@ -89,12 +92,12 @@ func (r *reloader) compare(s *settings) (changed, fixed []string) {
 	inForce := maps.Clone(r.inForce)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, wasSet := r.inForce[name]
-		is, isSet := s.given[name]
-		if was.value == is.value && wasSet == isSet {
+		is, isSet := s.Given[name]
+		if was.Value == is.Value && wasSet == isSet {
 			continue
 		}
 		setting, server := settingOf(name, r.base.Servers)
-		if server == "" && strings.HasPrefix(name, serverPrefix) {
+		if server == "" && strings.HasPrefix(name, env.ServerPrefix) {
 			continue
 		}
 		switch {
@@ -115,10 +118,10 @@ func (r *reloader) compare(s *settings) (changed, fixed []string) {
 // settingOf returns the setting that a variable is of, AMI_SECRET for that of a
 // server and that of all, and the server if it is one's own.
 func settingOf(name string, servers []string) (setting, server string) {
-	rest := strings.TrimPrefix(name, prefix+"_")
+	rest := strings.TrimPrefix(name, env.Prefix+"_")
 	longest := 0
 	for _, s := range servers {
-		own := serverPrefix + bridge.VariableName(s) + "_"
+		own := env.ServerPrefix + config.VariableName(s) + "_"
 		if strings.HasPrefix(name, own) && len(own) > longest {
 			setting, server, longest = "AMI_"+name[len(own):], s, len(own)
 		}
@@ -139,9 +142,9 @@ var changeable = strings.Fields(`LOG_LEVEL ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RU
 var natsChangeable = strings.Fields(`NATS_CREDS_FILE NATS_USER NATS_PASSWORD NATS_PASSWORD_FILE NATS_TOKEN NATS_TOKEN_FILE
 	NATS_TLS_CA_FILE NATS_TLS_CERT_FILE NATS_TLS_KEY_FILE`)
 
-func canChange(setting string, before, after *settings) bool {
+func canChange(setting string, before, after *env.Settings) bool {
 	if slices.Contains(natsChangeable, setting) {
-		return before.bridge.NATS.URL != "" && before.bridge.NATS.Kinds() == after.bridge.NATS.Kinds()
+		return before.Bridge.NATS.URL != "" && before.Bridge.NATS.Kinds() == after.Bridge.NATS.Kinds()
 	}
 	return slices.Contains(changeable, setting)
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // reloading is a bridge that does not run, whose settings are in a file.
@@ -36,7 +37,7 @@ func newReloading(t *testing.T, environment, file []string) *reloading {
 	log := zap.New(core)
 	l.r.start(s, log)
 	var err error
-	if l.bridge, err = bridge.New(s.bridge, bridge.Deps{Logger: log, Learn: l.r.redactor.Add}); err != nil {
+	if l.bridge, err = bridge.New(s.Bridge, bridge.Deps{Logger: log, Learn: l.r.redactor.Add}); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -66,7 +67,7 @@ func (l *reloading) said() (said []string) {
 				said = append(said, fmt.Sprint(entry.Level, ": ", entry.Message, " ", v))
 			}
 		}
-		if strings.Contains(fmt.Sprint(entry.Message, fields), canary) {
+		if strings.Contains(fmt.Sprint(entry.Message, fields), envtest.Canary) {
 			l.t.Errorf("a secret is logged: %s %v", entry.Message, fields)
 		}
 	}
@@ -74,7 +75,7 @@ func (l *reloading) said() (said []string) {
 }
 
 func TestReload_SaysWhatChangedAndWhatCannot(t *testing.T) {
-	base := one("BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD="+canary)
+	base := envtest.One("BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD="+envtest.Canary)
 	l := newReloading(t, []string{"BRIDGE_AMI_SHED_FIRST=VarSet", "BRIDGE_AMI_READ_TIMEOUT=40s"}, append(base, "BRIDGE_AMI_READ_TIMEOUT=50s"))
 	want := func(what string, said []string, want ...string) {
 		t.Helper()
@@ -85,28 +86,28 @@ func TestReload_SaysWhatChangedAndWhatCannot(t *testing.T) {
 	hides := "warn: settings of BRIDGE_ENV_FILE that the environment hides [BRIDGE_AMI_READ_TIMEOUT]"
 	want("at the start", l.said(), hides)
 	want("nothing", l.reload(base...), "info: settings read again []")
-	want("all that can", l.reload(append(base[:3:3], "BRIDGE_SERVER_PBX1_SECRET=new-"+canary, "BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_NATS_USER=u",
-		"BRIDGE_NATS_PASSWORD=other-"+canary, "BRIDGE_LOG_LEVEL=debug", "BRIDGE_ACTIONS_ALLOW=Command", "BRIDGE_AMI_EVENTS_DENY=VarSet",
+	want("all that can", l.reload(append(base[:3:3], "BRIDGE_SERVER_PBX1_SECRET=new-"+envtest.Canary, "BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_NATS_USER=u",
+		"BRIDGE_NATS_PASSWORD=other-"+envtest.Canary, "BRIDGE_LOG_LEVEL=debug", "BRIDGE_ACTIONS_ALLOW=Command", "BRIDGE_AMI_EVENTS_DENY=VarSet",
 		"BRIDGE_AMI_ACTION_RATES=Ping=5", "BRIDGE_SERVER_PBX1_ACTIONS_DENY=Originate")...),
 		"info: settings read again [BRIDGE_ACTIONS_ALLOW BRIDGE_AMI_ACTION_RATES BRIDGE_AMI_EVENTS_DENY BRIDGE_LOG_LEVEL BRIDGE_NATS_PASSWORD "+
 			"BRIDGE_SERVER_PBX1_ACTIONS_DENY BRIDGE_SERVER_PBX1_SECRET]")
 	if l.r.level.Level() != zapcore.DebugLevel {
 		t.Error("the log's level is", l.r.level.Level())
 	}
-	if got := l.r.redactor.Line("say new-" + canary + " and other-" + canary); got != "say [redacted] and [redacted]" {
+	if got := l.r.redactor.Line("say new-" + envtest.Canary + " and other-" + envtest.Canary); got != "say [redacted] and [redacted]" {
 		t.Errorf("the log does not know the new secrets: %q", got)
 	}
 	fixed := append(base, "BRIDGE_NODE=other", "BRIDGE_AMI_SESSIONS=1", "BRIDGE_SERVER_PBX1_EVENTS=call,dialplan", "BRIDGE_GROUP_X=pbx1",
-		"BRIDGE_LOG_REDACT_PATTERN="+canary, "BRIDGE_AMI_PING_INTERVAL=15000ms")
+		"BRIDGE_LOG_REDACT_PATTERN="+envtest.Canary, "BRIDGE_AMI_PING_INTERVAL=15000ms")
 	cannot := "warn: settings that cannot change before a restart [BRIDGE_AMI_SESSIONS BRIDGE_GROUP_X BRIDGE_LOG_REDACT_PATTERN BRIDGE_NODE BRIDGE_SERVER_PBX1_EVENTS]"
 	back := "info: settings read again [BRIDGE_ACTIONS_ALLOW BRIDGE_AMI_ACTION_RATES BRIDGE_AMI_EVENTS_DENY BRIDGE_LOG_LEVEL BRIDGE_NATS_PASSWORD " +
 		"BRIDGE_SERVER_PBX1_ACTIONS_DENY BRIDGE_SERVER_PBX1_SECRET]"
 	want("what cannot, and the rest back", l.reload(fixed...), back, cannot)
 	want("what cannot, once more", l.reload(fixed...), "info: settings read again []", cannot)
 	want("a server that comes, and what belongs to it", l.reload(append(slices.Clone(base[1:]), "BRIDGE_SERVERS=pbx1,pbx2", "BRIDGE_SERVER_PBX2_ADDR=h:1",
-		"BRIDGE_SERVER_PBX2_USERNAME=u", "BRIDGE_SERVER_PBX2_SECRET="+canary)...),
+		"BRIDGE_SERVER_PBX2_USERNAME=u", "BRIDGE_SERVER_PBX2_SECRET="+envtest.Canary)...),
 		"info: settings read again []", "warn: settings that cannot change before a restart [BRIDGE_SERVERS]")
-	want("the kind of credentials", l.reload(append(slices.Clone(base[:5]), "BRIDGE_NATS_TOKEN="+canary)...),
+	want("the kind of credentials", l.reload(append(slices.Clone(base[:5]), "BRIDGE_NATS_TOKEN="+envtest.Canary)...),
 		"info: settings read again []", "warn: settings that cannot change before a restart [BRIDGE_NATS_PASSWORD BRIDGE_NATS_TOKEN BRIDGE_NATS_USER]")
 	want("what has no effect", l.reload(append(slices.Clone(base), "BRIDGE_AMI_EVENTS_DENY=VarSets", "BRIDGE_AMI_SHED_FIRST=Hangup")...),
 		"info: settings read again [BRIDGE_AMI_EVENTS_DENY]", "warn: setting without effect BRIDGE_AMI_EVENTS_DENY",
@@ -115,11 +116,11 @@ func TestReload_SaysWhatChangedAndWhatCannot(t *testing.T) {
 
 // With a problem, whatever it is, nothing changes.
 func TestReload_AFileWithAnErrorChangesNothing(t *testing.T) {
-	base := one("BRIDGE_ACTIONS_ALLOW=Command")
+	base := envtest.One("BRIDGE_ACTIONS_ALLOW=Command")
 	l := newReloading(t, nil, base)
 	for what, lines := range map[string][]string{
 		"[BRIDGE_AMI_SESSIONS: wants 1 or 2]":                                  append(slices.Clone(base), "BRIDGE_LOG_LEVEL=debug", "BRIDGE_AMI_SESSIONS=3"),
-		"[BRIDGE_ENV_FILE: line 6 wants NAME=value]":                           append(slices.Clone(base), canary, "BRIDGE_LOG_LEVEL=debug"),
+		"[BRIDGE_ENV_FILE: line 6 wants NAME=value]":                           append(slices.Clone(base), envtest.Canary, "BRIDGE_LOG_LEVEL=debug"),
 		"[BRIDGE_LOG_LEVLE: is no setting; the nearest is BRIDGE_LOG_LEVEL]":   append(slices.Clone(base), "BRIDGE_LOG_LEVLE=debug", "BRIDGE_LOG_LEVEL=debug"),
 		"[BRIDGE_NATS_TOKEN_FILE: its file cannot be read: it is a directory]": append(slices.Clone(base), "BRIDGE_NATS_TOKEN_FILE="+t.TempDir(), "BRIDGE_LOG_LEVEL=debug"),
 	} {

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -57,7 +58,7 @@ func (c *replayCmd) Run(std stdio) error {
 	if c.Speed != 1 && c.Pace != "original" {
 		return usage("--speed wants --pace original")
 	}
-	ctx, source, prefix, end, err := c.open("replay", bridge.EventStream)
+	ctx, source, prefix, end, err := c.open("replay", streams.EventStream)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (p *eventPrinter) write(e *replay.Event) (err error) {
 		p.buf, err = e.AppendJSON(p.buf[:0])
 	default:
 		if p.buf, err = e.AppendAMI(p.buf[:0], p.charset); err != nil {
-			fmt.Fprintln(p.std.err, "ami-nats-bridge:", printable(err.Error()))
+			fmt.Fprintln(p.std.err, "ami-nats-bridge:", terminal.Printable(err.Error()))
 			p.unwritable++
 			return nil
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 // archive is a NATS server with the streams of a bridge.
@@ -32,7 +34,7 @@ func newArchive(t *testing.T) *archive {
 			t.Fatal(err)
 		}
 	}
-	setenv(t, "BRIDGE_NATS_URL="+a.url)
+	envtest.Set(t, "BRIDGE_NATS_URL="+a.url)
 	return a
 }
 

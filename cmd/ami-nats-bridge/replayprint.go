@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // eventTable prints events as lines whose columns are aligned.
@@ -22,7 +23,7 @@ func (t *eventTable) event(w io.Writer, e *replay.Event) error {
 	fields := fieldsOf(e.Data)
 	text := pairs(mainFields(fields), 6)
 	if fields == nil {
-		text = " " + printable(string(e.Data[:min(len(e.Data), 200)]))
+		text = " " + terminal.Printable(string(e.Data[:min(len(e.Data), 200)]))
 	}
 	return t.line(w, e.Read.Local().Format(tableTime), e.Server, e.Name, text)
 }
@@ -34,7 +35,7 @@ func (t *eventTable) gap(w io.Writer, e *replay.Event) error {
 	if g.Restarted != "" {
 		text += ", Asterisk restarted: " + g.Restarted
 	}
-	return t.line(w, e.Read.Local().Format(tableTime), e.Server, "=== GAP ===", printable(text))
+	return t.line(w, e.Read.Local().Format(tableTime), e.Server, "=== GAP ===", terminal.Printable(text))
 }
 
 // missing marks a hole that nobody tells of.
@@ -46,7 +47,7 @@ func (t *eventTable) missing(w io.Writer, e *replay.Event, n uint64) {
 func (t *eventTable) line(w io.Writer, at, server, name, text string) error {
 	t.server = max(t.server, utf8.RuneCountInString(server), 4)
 	t.name = max(t.name, utf8.RuneCountInString(name), 24)
-	_, err := fmt.Fprintf(w, "%s  %-*s  %-*s %s\n", at, t.server, printable(server), t.name, printable(name), text)
+	_, err := fmt.Fprintf(w, "%s  %-*s  %-*s %s\n", at, t.server, terminal.Printable(server), t.name, terminal.Printable(name), text)
 	return err
 }
 

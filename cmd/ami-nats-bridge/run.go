@@ -15,6 +15,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 // flushTimeout is how long the end waits for whoever reads the log.
@@ -32,14 +37,14 @@ func (*runCmd) Help() string {
 func (*runCmd) Run(std stdio) error {
 	ctx, again, stop := untilEnd(context.Background(), os.Exit, isTerminal(os.Stdin))
 	defer stop()
-	s, problems := loadSettings()
+	s, problems := env.Load()
 	if err := configError(problems); err != nil {
 		return err
 	}
 	// The log's reader may die; the bridge goes on and counts the lines.
 	signal.Ignore(syscall.SIGPIPE)
 	r := &reloader{again: again, redactor: newRedactor(&s), level: zap.NewAtomicLevelAt(s.LogLevel)}
-	log, sink := newLogger(std.err, s.LogFormat, r.level, r.redactor)
+	log, sink := logging.New(std.err, s.LogFormat, r.level, r.redactor)
 	err := serve(ctx, &s, log, sink.Lost, r)
 	if err != nil {
 		log.Error("bridge ended", zap.Error(err))
@@ -54,32 +59,32 @@ func (*runCmd) Run(std stdio) error {
 
 // serve runs the bridge that s describes, with an embedded nats-server where
 // it names none, until ctx ends. Meanwhile r has the settings read again.
-func serve(ctx context.Context, s *settings, log *zap.Logger, lost func() uint64, r *reloader) (err error) {
+func serve(ctx context.Context, s *env.Settings, log *zap.Logger, lost func() uint64, r *reloader) (err error) {
 	r.start(s, log)
 	logStart(s, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	deps := bridge.Deps{Logger: log, Registerer: registry, Version: version(), LogLost: lost, Learn: r.redactor.Add}
-	if s.bridge.NATS.URL == "" {
-		hub, err := s.hub()
+	if s.Bridge.NATS.URL == "" {
+		hub, err := s.Hub()
 		if err != nil {
 			return err
 		}
-		srv, err := startEmbedded(s.EmbeddedNATSAddr, s.DataDir, hub, log)
+		srv, err := embedded.Start(s.EmbeddedNATSAddr, s.DataDir, hub, log)
 		if err != nil {
 			return err
 		}
-		defer stopEmbedded(srv)
-		s.bridge.NATS.URL, deps.InProcess = srv.ClientURL(), srv
+		defer embedded.Stop(srv)
+		s.Bridge.NATS.URL, deps.InProcess = srv.ClientURL(), srv
 		if hub != nil {
 			// What it has of credentials is for the hub.
-			s.bridge.NATS, s.bridge.Stream.Forwarded = bridge.NATSConfig{URL: srv.ClientURL()}, true
+			s.Bridge.NATS, s.Bridge.Stream.Forwarded = config.NATSConfig{URL: srv.ClientURL()}, true
 			deps.Leaf = func() bool { return srv.NumLeafNodes() > 0 }
 		}
 		log.Info("embedded nats-server started", zap.String("addr", srv.ClientURL()))
 	}
-	b, err := bridge.New(s.bridge, deps)
+	b, err := bridge.New(s.Bridge, deps)
 	if err != nil {
 		return err
 	}
@@ -92,10 +97,10 @@ func serve(ctx context.Context, s *settings, log *zap.Logger, lost func() uint64
 }
 
 // logStart writes what a reader of the log needs to know first.
-func logStart(s *settings, log *zap.Logger) {
-	log.Info("bridge started", zap.String("version", version()), zap.String("node", s.bridge.Node),
-		zap.Stringer("servers", s.Servers), zap.String("nats", redactURLs(s.bridge.NATS.URL)),
-		zap.Stringer("delivery", s.bridge.Delivery))
+func logStart(s *env.Settings, log *zap.Logger) {
+	log.Info("bridge started", zap.String("version", version()), zap.String("node", s.Bridge.Node),
+		zap.Stringer("servers", s.Servers), zap.String("nats", env.RedactURLs(s.Bridge.NATS.URL)),
+		zap.Stringer("delivery", s.Bridge.Delivery))
 }
 
 type versionCmd struct{}
@@ -104,4 +109,13 @@ type versionCmd struct{}
 func (*versionCmd) Run(std stdio) error {
 	_, err := fmt.Fprintln(std.out, "ami-nats-bridge", version(), goVersion())
 	return err
+}
+
+// newRedactor knows the secrets of s besides what every redactor knows.
+func newRedactor(s *env.Settings) *logging.Redactor {
+	common, _ := s.Base.ReadSecret() // check has complained
+	return logging.NewRedactor(redact.Options{
+		Known: append(s.Bridge.Secrets(), string(common)),
+		Names: s.LogRedactKeys.Match, Pattern: s.LogRedactPattern.Regexp,
+	})
 }

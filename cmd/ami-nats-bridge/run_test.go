@@ -13,6 +13,11 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
 // asterisk runs a simulated one and returns its address.
@@ -25,17 +30,17 @@ func asterisk(t *testing.T) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() {
-		_ = amisim.New(amisim.Config{Users: map[string]string{"bridge": canary}, WriteTimeout: patience}).Serve(ctx, listener)
+		_ = amisim.New(amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, WriteTimeout: patience}).Serve(ctx, listener)
 	})
 	t.Cleanup(func() { cancel(); group.Wait() })
 	return listener.Addr().String()
 }
 
 // load reads settings that must be right.
-func load(t *testing.T, variables ...string) *settings {
+func load(t *testing.T, variables ...string) *env.Settings {
 	t.Helper()
-	setenv(t, variables...)
-	s, problems := loadSettings()
+	envtest.Set(t, variables...)
+	s, problems := env.Load()
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -43,11 +48,11 @@ func load(t *testing.T, variables ...string) *settings {
 }
 
 func TestServe_RunsOnTheEmbeddedServerAndEndsInOrder(t *testing.T) {
-	s := load(t, one("BRIDGE_SERVER_PBX1_ADDR="+asterisk(t), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0", "BRIDGE_HTTP_ADDR=",
+	s := load(t, envtest.One("BRIDGE_SERVER_PBX1_ADDR="+asterisk(t), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0", "BRIDGE_HTTP_ADDR=",
 		"BRIDGE_DATA_DIR="+t.TempDir(), "BRIDGE_STREAM_MAX_BYTES=64MiB", "BRIDGE_LOG_LEVEL=debug",
-		"BRIDGE_NATS_PASSWORD="+canary)...)
+		"BRIDGE_NATS_PASSWORD="+envtest.Canary)...)
 	var out bytes.Buffer
-	log, sink := newLogger(&out, formatJSON, s.LogLevel, newRedactor(new(settings)))
+	log, sink := logging.New(&out, logging.JSON, s.LogLevel, logging.NewRedactor(redact.Options{}))
 	ctx, cancel := context.WithCancel(t.Context())
 	up := newUp(zapcore.NewNopCore(), 2, cancel) // ends it once both sessions are up
 	err := serve(ctx, s, zap.New(zapcore.NewTee(log.Core(), up)), sink.Lost, idleReloader())
@@ -60,7 +65,7 @@ func TestServe_RunsOnTheEmbeddedServerAndEndsInOrder(t *testing.T) {
 	if want := `"msg":"bridge started"`; !strings.Contains(out.String(), want) {
 		t.Errorf("no %s in the log:\n%s", want, &out)
 	}
-	if strings.Contains(out.String(), canary) {
+	if strings.Contains(out.String(), envtest.Canary) {
 		t.Errorf("a secret is in the log:\n%s", &out)
 	}
 }
@@ -98,7 +103,7 @@ func TestEmbedded_SaysWhichAddressIsTakenAndWhatToSet(t *testing.T) {
 	}
 	defer listener.Close()
 	core, logs := observer.New(zapcore.DebugLevel)
-	_, err = startEmbedded(listener.Addr().String(), t.TempDir(), nil, zap.New(core))
+	_, err = embedded.Start(listener.Addr().String(), t.TempDir(), nil, zap.New(core))
 	if err == nil {
 		t.Fatal("it listens on a taken port")
 	}
@@ -113,13 +118,13 @@ func TestEmbedded_SaysWhichAddressIsTakenAndWhatToSet(t *testing.T) {
 }
 
 func TestCheck_TellsGoodFromBad(t *testing.T) {
-	s := load(t, one("BRIDGE_SERVER_PBX1_ADDR="+asterisk(t), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
-	srv, err := startEmbedded("127.0.0.1:0", t.TempDir(), nil, zap.NewNop())
+	s := load(t, envtest.One("BRIDGE_SERVER_PBX1_ADDR="+asterisk(t), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
+	srv, err := embedded.Start("127.0.0.1:0", t.TempDir(), nil, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stopEmbedded(srv)
-	s.bridge.NATS.URL = srv.ClientURL()
+	defer embedded.Stop(srv)
+	s.Bridge.NATS.URL = srv.ClientURL()
 	var out bytes.Buffer
 	if !check(t.Context(), &out, s) {
 		t.Errorf("a good configuration fails:\n%s", &out)
@@ -130,10 +135,10 @@ func TestCheck_TellsGoodFromBad(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
 	}
-	s.bridge.Servers[0].Secret = "wrong" + canary
-	s.bridge.NATS.URL = "nats://127.0.0.1:1"
+	s.Bridge.Servers[0].Secret = "wrong" + envtest.Canary
+	s.Bridge.NATS.URL = "nats://127.0.0.1:1"
 	out.Reset()
-	if check(t.Context(), &out, s) || strings.Count(out.String(), "FAIL") != 2 || strings.Contains(out.String(), canary) {
+	if check(t.Context(), &out, s) || strings.Count(out.String(), "FAIL") != 2 || strings.Contains(out.String(), envtest.Canary) {
 		t.Errorf("a wrong secret and an absent NATS:\n%s", &out)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 type tailCmd struct {
@@ -122,9 +124,9 @@ func readable(subject, read string, data []byte) string {
 	}
 	text := pairs(mainFields(fields), 6)
 	if fields == nil {
-		text = " " + printable(string(data[:min(len(data), 200)]))
+		text = " " + terminal.Printable(string(data[:min(len(data), 200)]))
 	}
-	return at.Local().Format("15:04:05.000") + " " + printable(subject) + text
+	return at.Local().Format("15:04:05.000") + " " + terminal.Printable(subject) + text
 }
 
 // telling are the fields to show of an event that has some of them.

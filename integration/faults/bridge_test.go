@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 var logged = flag.Bool("log", false, "write the bridge's log to standard error")
@@ -30,13 +31,13 @@ type running struct {
 }
 
 // bridgeConfig is that of a bridge to all at url.
-func bridgeConfig(url string, all []*asterisk) bridge.Config {
-	cfg := bridge.DefaultConfig()
+func bridgeConfig(url string, all []*asterisk) config.Config {
+	cfg := config.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr = "b1", ""
 	cfg.NATS.URL, cfg.NATS.User, cfg.NATS.Password = url, "bridge", "bridge"
 	cfg.Stream.MaxBytes = 0 // a node's whole store may be less than the default
 	for _, a := range all {
-		s := bridge.DefaultServerConfig()
+		s := config.DefaultServerConfig()
 		s.Name, s.Addr, s.Username, s.Secret = a.name, a.addr, "bridge", "s3cret"
 		cfg.Servers = append(cfg.Servers, s)
 	}
@@ -44,7 +45,7 @@ func bridgeConfig(url string, all []*asterisk) bridge.Config {
 }
 
 // startBridge runs one until the test ends.
-func startBridge(t *testing.T, cfg bridge.Config) *running {
+func startBridge(t *testing.T, cfg config.Config) *running {
 	t.Helper()
 	log := zap.NewNop()
 	if *logged {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The faults of three nats-servers that replicate the stream.
@@ -58,7 +58,7 @@ func throughLinks(r *rig) {
 func (r *rig) leader() (leader int) {
 	r.t.Helper()
 	eventually(r.t, "the stream has a leader", func() bool {
-		stream, err := r.js.Stream(r.t.Context(), bridge.EventStream)
+		stream, err := r.js.Stream(r.t.Context(), streams.EventStream)
 		if err != nil || stream.CachedInfo().Cluster == nil {
 			return false
 		}
@@ -76,7 +76,7 @@ func (r *rig) stepDown() {
 		if r.leader() != before {
 			return true
 		}
-		msg, err := r.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+bridge.EventStream, nil, 5*time.Second)
+		msg, err := r.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+streams.EventStream, nil, 5*time.Second)
 		if err != nil {
 			return false
 		}

@@ -16,7 +16,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 var full = flag.Bool("full", false, "every fault at its full length, as make faults has it")
@@ -43,7 +44,7 @@ type fault struct {
 	// prepare, if set, is called before NATS is started.
 	prepare func(r *rig)
 	// configure, if set, changes the bridge's configuration.
-	configure func(c *bridge.Config)
+	configure func(c *config.Config)
 	happen    func(r *rig)
 }
 
@@ -217,7 +218,7 @@ func (r *rig) stream() jetstream.Stream {
 	var stream jetstream.Stream
 	eventually(r.t, "the stream answers", func() (ok bool) {
 		var err error
-		stream, err = r.js.Stream(r.t.Context(), bridge.EventStream)
+		stream, err = r.js.Stream(r.t.Context(), streams.EventStream)
 		return err == nil
 	})
 	return stream

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // process is a bridge in a process of its own, with the same configuration from
@@ -150,7 +150,7 @@ func states(t *testing.T, a *asterisk, g *gapEvent, before, behind stored) {
 // lastReceived is what the last status of a server's buffers says.
 func (r *rig) lastReceived(server string) (received, published uint64) {
 	r.t.Helper()
-	stream, err := r.js.Stream(r.t.Context(), bridge.StatusStream)
+	stream, err := r.js.Stream(r.t.Context(), streams.StatusStream)
 	if err != nil {
 		r.t.Fatal(err)
 	}

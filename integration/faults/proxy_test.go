@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // proxy is a way to a server on which things go wrong.
@@ -246,7 +246,7 @@ func forgotten(r *rig) {
 	unheardOf(r)
 }
 
-func briefWindow(c *bridge.Config) { c.Stream.MaxAge = 2 * ackWait }
+func briefWindow(c *config.Config) { c.Stream.MaxAge = 2 * ackWait }
 
 // ackWait is how long the bridge waits for an acknowledgement.
 const ackWait = 5 * time.Second

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // oldRelease is of nats-server, the first of its line: it answers for a leader
@@ -86,7 +86,7 @@ func (n *node) stop() {
 func (r *rig) awaitReplicas(name string) {
 	r.t.Helper()
 	eventually(r.t, name+" has the stream", func() bool {
-		stream, err := r.js.Stream(r.t.Context(), bridge.EventStream)
+		stream, err := r.js.Stream(r.t.Context(), streams.EventStream)
 		if err != nil || stream.CachedInfo().Cluster == nil {
 			return false
 		}

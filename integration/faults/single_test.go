@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // The faults of a single nats-server.
@@ -110,7 +110,7 @@ func limitedBySubject(r *rig) {
 func deleted(r *rig) {
 	r.under(func() {
 		cfg := r.stream().CachedInfo().Config
-		if err := r.js.DeleteStream(r.t.Context(), bridge.EventStream); err != nil {
+		if err := r.js.DeleteStream(r.t.Context(), streams.EventStream); err != nil {
 			r.t.Fatal(err)
 		}
 		pause(r.t, r.length)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // stored is an event as the stream holds it. Its number is what Asterisk
@@ -47,7 +47,7 @@ func readBack(t *testing.T, js jetstream.JetStream) (all []stored) {
 	var stream jetstream.Stream
 	eventually(t, "the stream of events answers", func() (ok bool) {
 		var err error
-		stream, err = js.Stream(t.Context(), bridge.EventStream)
+		stream, err = js.Stream(t.Context(), streams.EventStream)
 		return err == nil
 	})
 	consumer, err := stream.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{})

@@ -5,7 +5,7 @@ package faults
 import (
 	"testing"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
 // The ways in which events are acknowledged, as the metrics name them.
@@ -27,7 +27,7 @@ func (f *fault) ways() []string {
 // keepStreams has the bridge's streams made beforehand, as it makes them but,
 // for the window, without fast ingest. Then it leaves them as they are: its first
 // event shows whether there is fast ingest.
-func (r *rig) keepStreams(c *bridge.Config) {
+func (r *rig) keepStreams(c *config.Config) {
 	maker := startBridge(r.t, *c)
 	cfg := r.stream().CachedInfo().Config
 	if err := maker.stop(); err != nil {
@@ -38,7 +38,7 @@ func (r *rig) keepStreams(c *bridge.Config) {
 	if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
 		r.t.Fatal(err)
 	}
-	c.Streams = bridge.StreamsVerify
+	c.Streams = config.StreamsVerify
 }
 
 // goesBy wants the events to be acknowledged that way. The stream's word about

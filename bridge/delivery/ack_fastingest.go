@@ -1,0 +1,288 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+const (
+	// fastFlow is how many events the server may acknowledge at once while more
+	// wait than it takes: it saves the server a tenth. Otherwise it acknowledges
+	// each. It says nothing in between, to a ping neither, so that the last few
+	// before a pause must be known as such when they are sent.
+	fastFlow = 100
+	// fastOutstanding bounds what is in flight, in acknowledgements due, up to
+	// fastMsgs. The server makes the flow smaller where publishers share a stream.
+	fastOutstanding = 20
+	fastMsgs        = windowMsgs / 4 * 3
+	// fastIdle is how long a batch is used after its last event. The server
+	// forgets it after ten seconds (streamMaxBatchTimeout).
+	fastIdle = 5 * time.Second
+	// fastTail is how long events are waited for that are acknowledged only with
+	// those behind them, when none come.
+	fastTail = 100 * time.Millisecond
+)
+
+var (
+	// errBatchEnded is a batch that the server knows no more, or that lacks a
+	// message there: a new leader of the stream, or one that was lost.
+	errBatchEnded = errors.New("the stream ended the batch")
+	// errNoFastIngest is a stream or a server that has none.
+	errNoFastIngest = errors.New("no fast ingest: it wants nats-server 2.14 or later, and allow_batched on " + streams.EventStream)
+)
+
+// fastMode is JetStream's fast ingest (ADR-50): one batch after another, of
+// all servers' events. The stream takes the n'th of a batch only behind the one
+// before it, and its acknowledgement is for all up to the n'th. After any
+// failure a new batch begins at the oldest that is not acknowledged. Whatever of
+// the old one still arrives is in the same order, and the message ids make one
+// of the two copies nothing. So no event overtakes another of its server,
+// through changes of the stream's leader as well.
+//
+// Within a batch the server takes an event for stored whose id it has seen, though
+// it may only be on its way to the other replicas, and be lost with a leader that
+// they have left (stream.go, errMsgIdDuplicate). Of a batch of one it says which.
+// So after a failure each event is one, until the stream has stored a new one,
+// and with it what was on its way before it.
+//
+// A batch ends with an event that is known to be the last, or by being used no
+// more: a message that only ends it would be on the events' subjects, for all to
+// see.
+type fastMode struct {
+	inbox  string // with the dot; replies come to <inbox><batch>.<flow>.fail.<n>.<op>.$FI
+	unique string
+	window *window
+
+	reply   []byte // of the publisher, as are the following
+	batches uint64
+	last    time.Time // when the last one was sent
+
+	mu         sync.Mutex // protects the following
+	batch      string     // empty: the next event begins one
+	flow       uint64     // of it, as asked for
+	due        uint64     // an acknowledgement comes each so many, as the server has it
+	sent       uint64     // in it
+	acked      uint64
+	backlogged bool            // more waits than the server takes
+	ending     bool            // its last event was sent
+	single     bool            // since a failure no event was stored that was not before
+	ring       [windowMsgs]ref // what is in flight, by its number in the batch
+	failure    error           // of the batch
+}
+
+// ref is an event in flight.
+type ref struct {
+	source int
+	number uint64
+}
+
+func newFastMode(c *natsconn.Conn, w *window) (*fastMode, error) {
+	inbox := c.Inbox()
+	d := &fastMode{inbox: inbox + ".", unique: inbox[strings.LastIndexByte(inbox, '.')+1:], window: w}
+	if _, err := c.Subscribe(d.inbox+">", "", d.onReply); err != nil {
+		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
+	}
+	return d, nil
+}
+
+func (*fastMode) name() string { return modeFast }
+
+// prepare sends the event as the next one of the batch; last if none follows
+// now.
+func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if d.sent == d.acked && now.Sub(d.last) > fastIdle {
+		d.batch = ""
+	}
+	op := "1.$FI"
+	if d.batch == "" {
+		d.begin()
+		op = "0.$FI"
+	}
+	if d.single || d.flow > 1 && last || d.flow == 1 && d.backlogged {
+		op, d.ending = "2.$FI", true
+	}
+	d.last = now
+	d.sent++
+	d.ring[d.sent%windowMsgs] = ref{source, number}
+	d.reply = append(append(d.reply[:0], d.inbox...), d.batch...)
+	d.reply = append(strconv.AppendUint(append(d.reply, '.'), d.flow, 10), ".fail."...)
+	d.reply = append(append(strconv.AppendUint(d.reply, d.sent, 10), '.'), op...)
+	m.Reply = borrow(d.reply)
+}
+
+func (d *fastMode) begin() {
+	d.batches++
+	d.batch = d.unique + "-" + strconv.FormatUint(d.batches, 36)
+	d.sent, d.acked, d.ending, d.failure = 0, 0, false, nil
+	d.flow = 1
+	if d.backlogged {
+		d.flow = fastFlow
+	}
+	d.due, d.backlogged = d.flow, false
+}
+
+// wantsLast reports whether prepare wants to know which event is the last.
+func (d *fastMode) wantsLast() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.flow > 1 || d.backlogged
+}
+
+func (d *fastMode) room() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failure != nil || d.ending {
+		return false
+	}
+	limit := uint64(fastMsgs)
+	if d.flow > 1 {
+		limit = min(limit, fastOutstanding*d.due)
+	}
+	if d.sent-d.acked < limit {
+		return true
+	}
+	d.backlogged = d.flow == 1
+	return false
+}
+
+// settle fails the batch as well if it is idle and nothing came behind events
+// that are not acknowledged by themselves. They are taken for the last only if
+// nothing else waits, but what waits may be dropped.
+func (d *fastMode) settle(idle bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	unacked := d.sent - d.acked
+	if idle && d.failure == nil && !d.ending && unacked > 0 && unacked < d.due && time.Since(d.last) > fastTail {
+		return errBatchEnded
+	}
+	return d.failure
+}
+
+// abandon has the next event begin a new batch. Whoever calls it sends again
+// what was in flight.
+func (d *fastMode) abandon() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.batch, d.failure, d.sent, d.acked, d.backlogged, d.ending, d.single = "", nil, 0, 0, false, false, true
+}
+
+// fail has err be the failure of the batch, if it has none.
+func (d *fastMode) fail(err error) {
+	d.mu.Lock()
+	if d.failure == nil && d.batch != "" {
+		d.failure = err
+	}
+	d.mu.Unlock()
+	d.window.signal()
+}
+
+// onReply hears the server. It runs on the subscription's goroutine and does not
+// wait. Every subscriber of events sees the reply subject and may answer there,
+// so that only what the stream itself would say counts; whoever may publish to
+// the bridge's inbox can forge it.
+func (d *fastMode) onReply(m *nats.Msg) {
+	batch, rest, _ := strings.Cut(strings.TrimPrefix(m.Subject, d.inbox), ".")
+	d.mu.Lock()
+	woke := batch == d.batch && d.failure == nil && d.observe(m, rest)
+	d.mu.Unlock()
+	if woke {
+		d.window.signal()
+	}
+}
+
+// observe takes in a reply to the current batch, and reports whether that failed.
+func (d *fastMode) observe(m *nats.Msg, rest string) (failed bool) {
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		d.failure = natsconn.ErrNoStream
+		return true
+	}
+	a, ok := parseAnswer(m.Data)
+	if !ok {
+		return false
+	}
+	why, kind, own := a.refusal(), string(a.kind), string(a.stream) == streams.EventStream
+	switch {
+	case why != nil:
+		number := a.sequence
+		if kind == "" {
+			number = numberOf(rest)
+		}
+		d.failure = d.refused(number, why)
+	case kind == "ack" && d.single: // said of a repeat on its way as well
+	case kind == "ack":
+		d.due = max(a.messages, 1)
+		d.ackTo(a.sequence)
+	case kind == "gap", kind == "err":
+		d.failure = errBatchEnded
+	case kind == "" && own && string(a.batch) == d.batch:
+		d.single = d.single && a.repeat
+		d.window.observe(a.sequence)
+		d.ended(a.count)
+	case kind == "" && own && len(a.batch) == 0:
+		d.failure = errNoFastIngest // it was taken as a message like any other
+	}
+	return d.failure != nil
+}
+
+// ended takes in that the batch ended with so many events, and begins a new one
+// if that is all of it.
+func (d *fastMode) ended(count uint64) {
+	d.ackTo(count)
+	if !d.ending || d.acked != d.sent {
+		d.failure = errBatchEnded
+		return
+	}
+	d.batch, d.ending, d.sent, d.acked = "", false, 0, 0
+	d.window.signal()
+}
+
+// refused returns what a refusal of the number'th means for the batch.
+func (d *fastMode) refused(number uint64, why *natsconn.Refusal) error {
+	switch why.Code {
+	case natsconn.StreamMessageExceedsMaximum:
+		if number <= d.acked || number > d.sent {
+			return errBatchEnded
+		}
+		event := d.ring[number%windowMsgs]
+		d.window.refuse(event.source, event.number)
+		return errRefused
+	case natsconn.BatchPublishDisabled, natsconn.BatchPublishInvalidPattern:
+		return errNoFastIngest
+	case natsconn.BatchPublishUnknownBatch:
+		return errBatchEnded
+	default:
+		return why
+	}
+}
+
+// ackTo releases what the stream has stored.
+func (d *fastMode) ackTo(number uint64) {
+	if number > d.sent {
+		return
+	}
+	for d.acked < number {
+		d.acked++
+		event := d.ring[d.acked%windowMsgs]
+		d.window.ack(event.source, event.number)
+	}
+}
+
+// numberOf returns the number in <flow>.fail.<number>.<op>.$FI.
+func numberOf(rest string) uint64 {
+	_, rest, _ = strings.Cut(rest, ".fail.")
+	text, _, _ := strings.Cut(rest, ".")
+	number, _ := strconv.ParseUint(text, 10, 64)
+	return number
+}

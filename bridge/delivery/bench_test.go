@@ -1,0 +1,98 @@
+package delivery
+
+import (
+	"context"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
+)
+
+// bench is a publisher's surroundings: outboxes of servers that are none, and real
+// streams.
+type bench struct {
+	cfg             config.Config
+	events, control *natsconn.Conn
+	streams         *streams.Reconciler
+	scheduler       *fairness.Scheduler
+	servers         []*benchServer
+}
+
+type benchServer struct {
+	name      string
+	outbox    *outbox.Outbox
+	scheduler *fairness.Scheduler
+	number    int
+}
+
+// push hands an event to the outbox and tells the scheduler.
+func (s *benchServer) push(e outbox.Entry, payload []byte, shed bool) {
+	s.outbox.Push(e, payload, shed)
+	s.scheduler.Ready(s.number)
+}
+
+// testBench is a bench of pbx1, otherwise as by default, and its publisher.
+func testBench(t *testing.T, url string, delivery config.Delivery) (*bench, *Publisher) {
+	t.Helper()
+	cfg := config.DefaultConfig()
+	cfg.NATS.URL, cfg.Delivery = url, delivery
+	return newBench(t, cfg, "pbx1")
+}
+
+// newBench is a bench of servers with these names, otherwise as cfg says, connected
+// to NATS, and its publisher.
+func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *Publisher) {
+	t.Helper()
+	cfg.Node = "test"
+	b := &bench{cfg: cfg, scheduler: fairness.NewScheduler(Quantum)}
+	login, dials := natsconn.NewLogin(cfg.NATS, nil, nil), new(DialGuard)
+	b.events = natsconn.New(natsconn.Options{
+		Name: "events", Config: &b.cfg, Login: login, Log: zap.NewNop(),
+		Own: []nats.Option{nats.ReconnectBufSize(-1), nats.NoEcho(), dials.Option()},
+	})
+	b.control = natsconn.New(natsconn.Options{Name: "control", Config: &b.cfg, Login: login, Log: zap.NewNop()})
+	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
+	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
+	o := Options{
+		Config: &b.cfg, Conn: b.events, Guard: dials, Streams: b.streams, Scheduler: b.scheduler, Log: zap.NewNop(),
+	}
+	for _, name := range names {
+		subjects := subject.New(cfg.SubjectPrefix, name)
+		s := &benchServer{
+			name: name, scheduler: b.scheduler, number: b.scheduler.Add(),
+			outbox: outbox.New(int(config.DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
+		}
+		b.servers = append(b.servers, s)
+		o.Sources = append(o.Sources, Source{Name: name, Outbox: s.outbox, Filter: subjects.All(), TellGap: func(outbox.Gap) {}})
+	}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*natsconn.Conn{b.events, b.control} {
+		if err := c.Open(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Get().Close() })
+		natstest.Within(t, "the connection", c.Up)
+	}
+	natstest.Within(t, "the streams", func() bool { b.streams.Check(t.Context()); return b.streams.Well() }) // or run does
+	p.begin()
+	return b, p
+}
+
+// left is how many events are not published, of all servers.
+func (b *bench) left() (n uint64) {
+	for _, s := range b.servers {
+		n += uint64(s.outbox.Account().Left)
+	}
+	return n
+}

@@ -1,0 +1,209 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/directget"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+// The stream is read by direct gets, of pages where nats-server has them (2.11),
+// else of one message after another; where the stream allows no direct gets, by
+// asking its leader for each. It is read from what was its last message before
+// the events were first sent. With fast ingest the acknowledgements do not name
+// that; then it is read from a while before that time.
+
+const (
+	heldSubject = jetstream.DefaultAPIPrefix + "DIRECT.GET." + streams.EventStream
+	// heldTimeout bounds the reading of what the stream holds.
+	heldTimeout = 10 * time.Second
+	// heldMessages bounds how many messages are read for it, of heldPage and
+	// heldPageBytes at once. Those of a server behind the first in doubt are few more
+	// than are in doubt, unless somebody else publishes as that server.
+	heldMessages  = 64 << 10
+	heldPage      = 512
+	heldPageBytes = 1 << 20
+	// heldNear is how many messages of the stream lie between a known place and
+	// its end if that is to be the place to begin: a good deal more than may be
+	// in flight.
+	heldNear = 16 * windowMsgs
+	// heldMargin is how much earlier reading begins than the time says: by it the
+	// clocks of a stream's leaders may differ.
+	heldMargin = 10 * time.Second
+)
+
+var (
+	errHeldFar  = errors.New("too much was published by others since")
+	errHeldCut  = errors.New("a part of the answer was lost")
+	errHeldTime = errors.New("by time nats-server reads the stream since 2.11")
+)
+
+// held notes in ids which of them the stream holds, among the messages on filter
+// that may have been stored since d began. The doubt that it returns is that of
+// those it does not note. An error leaves open whether it holds them.
+func (p *Publisher) held(ctx context.Context, filter string, ids map[string]bool, d outbox.Doubt) (outbox.Doubt, error) {
+	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
+	defer cancel()
+	now := time.Now()
+	stream, err := p.conn.Get().JS.Stream(ctx, streams.EventStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return outbox.Doubt{Since: now}, nil
+	}
+	if err != nil {
+		return d, err
+	}
+	info := stream.CachedInfo()
+	if info.State.LastSeq == 0 {
+		return outbox.Doubt{Since: now}, nil
+	}
+	from := heldFrom(info, d, now)
+	from.NextFor = filter
+	page := p.page
+	if !info.Config.AllowDirect {
+		page = func(ctx context.Context, r directget.Request) ([]heldMessage, bool, error) {
+			return leaderPage(ctx, stream, r)
+		}
+	}
+	through, err := readHeld(ctx, page, from, ids)
+	if d.After <= info.State.LastSeq {
+		through = max(through, d.After)
+	}
+	if err != nil {
+		return outbox.Doubt{Since: d.Since, After: through}, err // the next time it goes on there
+	}
+	return outbox.Doubt{Since: now, After: through}, nil
+}
+
+// heldFrom is where reading begins: behind the last message that was heard of
+// before, or a while before that time.
+func heldFrom(info *jetstream.StreamInfo, d outbox.Doubt, now time.Time) directget.Request {
+	r := directget.Request{Batch: heldPage, MaxBytes: heldPageBytes}
+	last, first := info.State.LastSeq, max(1, info.State.FirstSeq)
+	if d.After <= last { // else somebody made the stream anew
+		first = max(first, d.After+1)
+	}
+	if first > last || last-first <= heldNear || !info.Config.AllowDirect {
+		r.Seq = first
+		return r
+	}
+	at := now
+	if !info.TimeStamp.IsZero() {
+		at = info.TimeStamp // now, by the server's clock
+	}
+	at = at.Add(-clock.Elapsed(d.Since, now) - heldMargin)
+	r.StartTime = &at
+	return r
+}
+
+// heldMessage is what counts of a message in the stream.
+type heldMessage struct {
+	id       string
+	sequence uint64
+}
+
+// readHeld reads page after page until nothing is left, and returns how far it
+// came.
+func readHeld(
+	ctx context.Context, page func(context.Context, directget.Request) ([]heldMessage, bool, error), from directget.Request, ids map[string]bool,
+) (through uint64, err error) {
+	left := len(ids)
+	for read := 0; left > 0; {
+		messages, more, err := page(ctx, from)
+		for _, m := range messages {
+			if held, asked := ids[m.id]; asked && !held {
+				ids[m.id] = true
+				left--
+			}
+			through = m.sequence
+		}
+		if err != nil || !more {
+			return through, err
+		}
+		if read += len(messages); read > heldMessages || len(messages) == 0 {
+			return through, errHeldFar
+		}
+		from.Seq, from.StartTime = through+1, nil
+	}
+	return through, nil
+}
+
+// page asks for messages once, and reports whether there may be more. Before 2.11
+// nats-server gives one, whatever is asked for, and does not know times.
+func (p *Publisher) page(ctx context.Context, r directget.Request) (messages []heldMessage, more bool, err error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, false, err
+	}
+	nc := p.conn.Get() // the publisher may take up another one meanwhile
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, false, err
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // fails only where the connection is gone
+	if err := nc.PublishRequest(heldSubject, inbox, body); err != nil {
+		return nil, false, err
+	}
+	last := uint64(0)
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			if denied := p.mayNotRead.Load(); denied != nil {
+				err = *denied // beside the question, which has no answer
+			}
+			return messages, false, fmt.Errorf("read the stream: %w", err)
+		}
+		sequence := directget.Number(m.Header, "Nats-Sequence")
+		if sequence == 0 {
+			more, err = endOf(m, last)
+			return messages, more, err
+		}
+		if directget.Value(m.Header, "Nats-Num-Pending") == "" {
+			if r.StartTime != nil {
+				return nil, false, errHeldTime
+			}
+			return []heldMessage{{m.Header.Get("Nats-Msg-Id"), sequence}}, true, nil
+		}
+		if directget.Number(m.Header, "Nats-Last-Sequence") != last {
+			return messages, true, errHeldCut
+		}
+		last = sequence
+		messages = append(messages, heldMessage{m.Header.Get("Nats-Msg-Id"), sequence})
+	}
+}
+
+// endOf reads what comes in place of a message, behind that with the sequence
+// last, and reports whether there are more.
+func endOf(m *nats.Msg, last uint64) (more bool, err error) {
+	switch status := m.Header.Get("Status"); {
+	case status == "204" && directget.Number(m.Header, "Nats-Last-Sequence") != last:
+		return true, errHeldCut
+	case status == "204":
+		return directget.Number(m.Header, "Nats-Num-Pending") > 0, nil
+	case status == "404":
+		return false, nil
+	default:
+		return false, fmt.Errorf("read the stream: nats-server says %.10q %.100q", status, m.Header.Get("Description"))
+	}
+}
+
+// leaderPage is page where the stream allows no direct gets.
+func leaderPage(ctx context.Context, stream jetstream.Stream, r directget.Request) ([]heldMessage, bool, error) {
+	m, err := stream.GetMsg(ctx, r.Seq, jetstream.WithGetMsgSubject(r.NextFor))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return []heldMessage{{m.Header.Get("Nats-Msg-Id"), m.Sequence}}, true, nil
+}

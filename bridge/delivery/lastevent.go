@@ -1,0 +1,123 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+// A process knows nothing of the one before it, but the stream does: what is
+// missing between a server's last event there and the first login of this
+// process is a hole like that between two sessions. Its Gap goes into the outbox
+// as theirs do, before the first event, and holds back what is behind it until
+// the stream has told where it ended. Neither the start nor a login waits.
+
+const (
+	// lastEventTimeout bounds one question about a server's last event.
+	lastEventTimeout = 5 * time.Second
+	// lastEventTries is how many of them may go unanswered on a live connection
+	// before events go out without the answer: a leader is elected sooner, and
+	// one who may not ask gets none.
+	lastEventTries = 4
+)
+
+// TellLastEvents asks on c for the last event of each of sources, until all are known
+// or ctx ends. Without an answer for one the others are not asked for. Each outbox is
+// told, and then ready hears the source's number.
+func TellLastEvents(ctx context.Context, c *natsconn.Conn, sources []Source, ready func(id int), log *zap.Logger) {
+	var failure error
+	for id, s := range sources {
+		var last time.Time
+		if failure == nil {
+			last, failure = askUntilAnswered(ctx, c.Up, func(ctx context.Context) (time.Time, error) {
+				return lastEvent(ctx, c.Get().JS, s.Filter)
+			})
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.tellLastEvent(last, failure, log)
+		ready(id)
+	}
+}
+
+// tellLastEvent tells the outbox when the last event before this process was, zero if
+// there was none; err is why that is not to be had.
+func (s *Source) tellLastEvent(last time.Time, err error, log *zap.Logger) {
+	if err != nil {
+		log.Warn("the last event before this process is not to be had: a Gap begins at the login",
+			zap.String("server", s.Name), zap.Error(err))
+		last = time.Now()
+	}
+	s.Outbox.Recalled(last)
+}
+
+// askUntilAnswered returns what ask does. It asks again while JetStream is away, and gives
+// up when too many questions were not answered on a live connection.
+func askUntilAnswered(
+	ctx context.Context, connected func() bool, ask func(context.Context) (time.Time, error),
+) (last time.Time, err error) {
+	delays := backoff.NewExponentialBackOff()
+	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, lastEventTimeout
+	for unanswered := 0; unanswered < lastEventTries; {
+		last, err = once(ctx, ask)
+		if err == nil {
+			return last, nil
+		}
+		if errors.Is(err, context.DeadlineExceeded) && connected() {
+			unanswered++
+		}
+		select {
+		case <-ctx.Done():
+			return time.Time{}, ctx.Err()
+		case <-time.After(delays.NextBackOff()):
+		}
+	}
+	return time.Time{}, err
+}
+
+func once(ctx context.Context, ask func(context.Context) (time.Time, error)) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, lastEventTimeout)
+	defer cancel()
+	return ask(ctx)
+}
+
+// lastEvent returns when the last event on subject was read, or zero if the stream
+// holds none.
+func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (time.Time, error) {
+	msg, stream, err := streams.LastOn(ctx, js, subject)
+	switch {
+	case msg != nil:
+		return readAt(msg.Header, msg.Time), nil
+	case stream != nil:
+		return takenOver(stream.CachedInfo()), nil
+	}
+	return time.Time{}, err
+}
+
+// takenOver is when the last event was stored, whichever server's, if another
+// stream takes them over, so that none need be left; else zero.
+func takenOver(info *jetstream.StreamInfo) time.Time {
+	if info.Config.Retention != jetstream.WorkQueuePolicy || info.State.LastSeq == 0 {
+		return time.Time{}
+	}
+	return info.State.LastTime
+}
+
+// readAt is when the bridge read an event: as it says, or else when the stream
+// took it.
+func readAt(h nats.Header, stored time.Time) time.Time {
+	if at, err := time.Parse(clock.Format, h.Get("Ami-Time")); err == nil {
+		return at
+	}
+	return stored
+}

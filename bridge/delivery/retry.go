@@ -1,0 +1,136 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+// retry is how a server whose events were refused or lost is tried again.
+type retry struct {
+	delays   *backoff.ExponentialBackOff
+	due      time.Time // zero: being tried
+	asking   bool      // what the stream holds, before anything is sent
+	asked    time.Time // since then nobody answers that; zero: somebody did
+	answered bool      // just now
+}
+
+// recover sends again what has failed, each server's after a delay of its own,
+// and returns a channel that receives when the next one is due.
+func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time {
+	p.noteFailures(now)
+	var next time.Time
+	var well []string
+	failing := p.failing[:0]
+	for _, id := range p.failing {
+		r := &p.retries[id]
+		failure, probing := p.window.state(id)
+		if failure == nil && !probing {
+			well = append(well, p.names[id])
+			*r = retry{}
+			continue
+		}
+		failing = append(failing, id)
+		if r.due.IsZero() || r.asking {
+			continue
+		}
+		if !now.Before(r.due) {
+			if p.nc.IsConnected() {
+				p.rewind(ctx, id, now)
+				continue
+			}
+			r.due = now.Add(r.delays.NextBackOff())
+		}
+		if next.IsZero() || r.due.Before(next) {
+			next = r.due
+		}
+	}
+	p.failing = failing
+	if len(well) > 0 {
+		p.streams.Stored(streams.EventStream, nil)
+		p.log.Info("events flow again", zap.Strings("servers", well))
+	}
+	if next.IsZero() {
+		return nil
+	}
+	return time.After(next.Sub(now))
+}
+
+// noteFailures sets when each server that has failed is tried again.
+func (p *Publisher) noteFailures(now time.Time) {
+	var told []string
+	var why error
+	for _, id := range p.window.takeFailures(nil) {
+		r := &p.retries[id]
+		failure, _ := p.window.state(id)
+		first, faulty := r.delays == nil, !isDisconnected(failure) && !harmless(failure)
+		if first {
+			if faulty {
+				told, why = append(told, p.names[id]), failure
+			}
+			r.delays = backoff.NewExponentialBackOff()
+			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
+			p.failing = append(p.failing, id)
+		}
+		if faulty {
+			p.streams.Stored(streams.EventStream, failure)
+		}
+		r.due = now.Add(r.delays.NextBackOff())
+		if harmless(failure) || first && errors.Is(failure, errBatchEnded) {
+			r.due = now
+		}
+	}
+	if why != nil {
+		p.log.Warn("events wait in the outbox", zap.Strings("servers", told), zap.Error(why))
+	}
+}
+
+// harmless reports whether err is no reason to wait: a Gap has taken the place
+// of what was refused, or another way of delivery was taken up.
+func harmless(err error) bool {
+	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewMode) || errors.Is(err, errOthers)
+}
+
+// rewind goes back to the oldest event of id that is not acknowledged, once it is
+// known what the stream holds.
+func (p *Publisher) rewind(ctx context.Context, id int, now time.Time) {
+	p.window.rewind(id)
+	if p.askHeld(ctx, id, now) {
+		return
+	}
+	p.retries[id].due = time.Time{}
+	p.window.reset(id)
+	if p.outboxes[id].Waiting() {
+		p.scheduler.Ready(id)
+		return
+	}
+	// Everything was dropped meanwhile, or is stored: there is nothing to probe with.
+	p.window.settled(id)
+}
+
+// denied hears that NATS does not let the bridge publish on a subject: it says so
+// beside the events, and nothing in their place. The server whose event it was
+// waits; the others go on at once.
+func (p *Publisher) denied(err error) {
+	subject, publish, denied := natsconn.Denial(err)
+	if p.windowed == nil || !publish {
+		return
+	}
+	if subject == heldSubject {
+		p.mayNotRead.Store(&denied)
+	}
+	for id, filter := range p.filters {
+		if natsconn.Covers(filter, subject) {
+			p.window.fail(id, denied)
+			if p.fast != nil { // and if it is not in force it has no batch
+				p.fast.fail(errOthers)
+			}
+		}
+	}
+}

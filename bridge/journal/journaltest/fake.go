@@ -1,0 +1,58 @@
+// Package journaltest has a journal for the tests of those who write into one.
+package journaltest
+
+import (
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+)
+
+// entryBytes is what a message costs besides its subject and payload, as in a real
+// one.
+const entryBytes = 512
+
+// Fake keeps what is written until a test takes it. It has the bound of a real
+// one: the last quarter is for what must be stored. It is for one goroutine.
+type Fake struct {
+	Limit   int // bytes
+	waiting []journal.Entry
+	bytes   int
+	unheard bool
+}
+
+// Write is Journal's.
+func (j *Fake) Write(e journal.Entry) error {
+	room := j.Limit - j.Limit/4
+	if e.Must {
+		room = j.Limit
+	}
+	if j.bytes+size(e) > room {
+		return journal.ErrFull
+	}
+	j.waiting = append(j.waiting, e)
+	j.bytes += size(e)
+	return nil
+}
+
+func size(e journal.Entry) int { return len(e.Msg.Subject) + len(e.Msg.Data) + entryBytes }
+
+// SetUnheard is Journal's.
+func (j *Fake) SetUnheard(on bool) { j.unheard = on }
+
+// IsUnheard is Journal's.
+func (j *Fake) IsUnheard() bool { return j.unheard }
+
+// Take takes out the first that wait, at most so many. They count until Finish.
+func (j *Fake) Take(most int) (all []journal.Entry) {
+	n := min(most, len(j.waiting))
+	all, j.waiting = j.waiting[:n:n], j.waiting[n:]
+	return all
+}
+
+// Finish has e be stored, or not for err.
+func (j *Fake) Finish(e journal.Entry, ack *jetstream.PubAck, err error) {
+	j.bytes -= size(e)
+	if e.Done != nil {
+		e.Done(ack, err)
+	}
+}

@@ -1,0 +1,39 @@
+package natsconn
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// AckTimeout is how long JetStream may take to acknowledge a message, before what
+// is not acknowledged is sent again.
+const AckTimeout = 5 * time.Second
+
+// ErrNoStream is a message that nobody took.
+var ErrNoStream = errors.New("no stream takes the events: is AMI_EVENTS there, and JetStream on?")
+
+// The codes of nats-server's errors (errors.json) that mean more than "try again
+// later".
+const (
+	StreamMessageExceedsMaximum = 10054 // JSStreamMessageExceedsMaximumErr
+	StreamWrongLastMsgID        = 10070 // JSStreamWrongLastMsgIDErrF
+	BatchPublishDisabled        = 10205 // JSBatchPublishDisabledErr
+	BatchPublishInvalidPattern  = 10206 // JSBatchPublishInvalidPatternErr
+	BatchPublishUnknownBatch    = 10208 // JSBatchPublishUnknownBatchIDErr
+)
+
+// Refusal is why the stream did not take an event.
+type Refusal struct {
+	Code        int    `json:"err_code"` // of nats-server's errors.json; 0 if it gives none
+	Status      int    `json:"code"`     // as HTTP has it
+	Description string `json:"description"`
+}
+
+func (r *Refusal) Error() string {
+	code := r.Code
+	if code == 0 {
+		code = r.Status
+	}
+	return fmt.Sprintf("the stream refused an event: %s (%d)", r.Description, code)
+}

@@ -1,0 +1,105 @@
+package bridge
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+// nodeMsg is this process.
+type nodeMsg struct {
+	Node    string   `json:"node"`
+	Version string   `json:"version"`
+	At      string   `json:"at"`
+	UptimeS int64    `json:"uptime_s"`
+	Servers []string `json:"servers"`
+	Ready   []string `json:"ready"`
+	NATS    string   `json:"nats"`
+	// Connections are the states of events and control, Unanswered the endpoints
+	// whose requests do not arrive.
+	Connections  map[string]string `json:"connections"`
+	Unanswered   []string          `json:"unanswered"`
+	Delivery     string            `json:"delivery"`
+	Way          string            `json:"way"`
+	LogLinesLost uint64            `json:"log_lines_lost"`
+	AuditQueued  int               `json:"audit_queued"`
+	AuditLost    uint64            `json:"audit_lost"`
+	// RequestsDropped were never read: too many waited.
+	RequestsDropped uint64 `json:"requests_dropped"`
+
+	Streams []streams.Report `json:"streams"`
+	Leaf    *leafMsg         `json:"leaf,omitempty"`
+}
+
+// tellNode publishes the state of this process. It is for the status goroutine.
+func (b *Bridge) tellNode(now time.Time) {
+	b.streams.ToldOfAll()
+	node := nodeMsg{
+		Node: b.cfg.Node, Version: b.deps.Version, At: clock.Stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
+		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
+	}
+	for name, state := range b.answerable() {
+		if state != answered {
+			node.Unanswered = append(node.Unanswered, name)
+		}
+	}
+	slices.Sort(node.Unanswered)
+	node.Way = b.publisher.Mode()
+	node.AuditQueued, _ = b.records.Left()
+	node.AuditLost = b.audit.lost.Load()
+	node.Streams = b.streams.States()
+	node.Leaf = b.leaf.look(now)
+	for _, e := range b.endpoints {
+		node.RequestsDropped += e.dropped.total()
+	}
+	if b.deps.LogLost != nil {
+		node.LogLinesLost = b.deps.LogLost()
+	}
+	for _, s := range b.servers {
+		node.Servers = append(node.Servers, s.cfg.Name)
+		if s.link.Ready() {
+			node.Ready = append(node.Ready, s.cfg.Name)
+		}
+	}
+	b.status.publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
+}
+
+// tick publishes the state of every session, breaker and buffer and of the
+// node, and closes the holes whose session has brought no event for long.
+func (b *Bridge) tick() {
+	now := time.Now()
+	b.audit.tellLost()
+	for _, e := range b.endpoints {
+		e.tellDropped(now)
+	}
+	for _, s := range b.servers {
+		s.status.tick(now, new(s.link.Status()))
+		s.ingest.closeOldHole(now.Add(-holeIntervals * b.cfg.StatusInterval))
+	}
+	b.tellNode(now)
+}
+
+// look publishes what has changed for the worse or the better since the last tick.
+func (b *Bridge) look() {
+	if b.streams.HasChanged() {
+		b.tellNode(time.Now())
+	}
+	now := time.Now()
+	for _, s := range b.servers {
+		s.status.look(now, new(s.link.Status()))
+	}
+}
+
+// endSums has all counts be told that the log has not told of yet.
+func (b *Bridge) endSums() {
+	b.audit.told.End()
+	for _, e := range b.endpoints {
+		e.dropped.told.End()
+	}
+	for _, s := range b.servers {
+		s.status.endSums()
+	}
+}

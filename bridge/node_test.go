@@ -1,0 +1,145 @@
+package bridge
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+// A level that changed is told at once, with the drops in the log; an interval
+// that comes before the alarm says so too.
+func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
+	for _, first := range []string{"alarm", "interval"} {
+		s := natstest.Start(t, t.TempDir(), 0)
+		b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
+		server := b.servers[0]
+		core, logs := observer.New(zap.WarnLevel)
+		server.status.log = zap.New(core)
+		tell := map[string]func(){"alarm": b.look, "interval": b.tick}[first]
+		tell()
+		before := len(b.status.told(t, ".buffers"))
+		if want := map[string]int{"alarm": 0, "interval": 1}[first]; before != want {
+			t.Errorf("%s: %d messages without a change", first, before)
+		}
+		for range 3 { // more than it holds
+			for i := range 30 {
+				server.ingest.push(outboxtest.Entry(i), make([]byte, 1<<20), false)
+			}
+		}
+		tell()
+		told := b.status.told(t, ".buffers")
+		if len(told) != before+1 {
+			t.Fatalf("%s: %d messages", first, len(told))
+		}
+		says(t, told[before], map[string]any{"trigger": "full"})
+		tell()
+		if n := logs.FilterMessage("events dropped").Len(); n != 1 {
+			t.Errorf("%s: %d lines of the drops", first, n)
+		}
+		if again := b.status.told(t, ".buffers"); first == "interval" {
+			says(t, again[len(again)-1], map[string]any{"trigger": "interval"})
+		} else if len(again) != len(told) {
+			t.Errorf("told again without a change")
+		}
+	}
+}
+
+// At an interval the node is told, and holes that no event has come behind for six
+// of them are closed; a change of the streams tells the node at once.
+func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
+	s := natstest.Start(t, t.TempDir(), 0)
+	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
+	server := b.servers[0]
+	for intervals, want := range map[time.Duration]int{5: 0, 7: 1} {
+		server.ingest.outbox = outboxtest.New(1 << 20)
+		server.ingest.watch.hole, server.ingest.watch.since = &outbox.Gap{Reason: "closed"}, time.Now().Add(-intervals*b.cfg.StatusInterval)
+		server.ingest.watch.due.Store(true)
+		b.tick()
+		if left := server.ingest.outbox.Account().Left; left != want {
+			t.Errorf("after %d intervals %d Gaps are in the outbox", intervals, left)
+		}
+	}
+	nodes := b.status.told(t, ".nodes.test")
+	if len(nodes) != 2 {
+		t.Fatalf("%d messages of the node", len(nodes))
+	}
+	says(t, nodes[0], map[string]any{"servers": "[pbx1]", "ready": "[]", "nats": "CONNECTED", "delivery": "jetstream"})
+	b.streams.ToldOfAll()
+	b.look()
+	if n := len(b.status.told(t, ".nodes.test")); n != 2 {
+		t.Error("the node is told without a change")
+	}
+	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
+	b.look()
+	if n := len(b.status.told(t, ".nodes.test")); n != 3 {
+		t.Error("the node is not told of a change")
+	}
+}
+
+// A refused Action is told at once, by the buffer that was full.
+func TestBuffers_RefusedActionsAreTold(t *testing.T) {
+	a := askingBridge(t, func(c *config.Config) {
+		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.StatusInterval = 1, 2<<10, time.Hour
+	})
+	sub, err := a.nc.SubscribeSync("ami.status.pbx1.buffers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	full := func(body string, is func(buffersMsg) bool) {
+		t.Helper()
+		a.to(requestFor("pbx1", "Setvar", body))
+		for told := (buffersMsg{}); told.Trigger != "full" || !is(told); {
+			m, err := sub.NextMsg(natstest.Patience)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(m.Data, &told); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	long := `"` + strings.Repeat("x", 900) + `"`
+	full(`{"Variable":[`+long+","+long+","+long+`]}`, func(m buffersMsg) bool { return m.WriteBuffer.Level == "full" })
+	a.sims["pbx1"].Next("CoreStatus", amisim.Ignore)
+	a.to(requestFor("pbx1", "CoreStatus", ""))
+	full(`{"Variable":"x"}`, func(m buffersMsg) bool { return m.Pending.Level == "full" })
+}
+
+// Events behind a reply that announced none are told once, and not at each
+// interval.
+func TestBuffers_StraysAreToldOnce(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) { b.servers[0].status.log = zap.New(core) })
+	nodes, err := a.nc.SubscribeSync("ami.nodes.b1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.sims["pbx1"].Next("CoreStatus", func(s *amisim.Session, action *amisim.Action) {
+		s.Write([]byte("Response: Success\r\nActionID: " + action.ActionID + "\r\n\r\nEvent: Item\r\nActionID: " + action.ActionID + "\r\n\r\n"))
+	})
+	a.to(requestFor("pbx1", "CoreStatus", ""))
+	lines := func() int { return logs.FilterMessage("events behind a reply that announced none").Len() }
+	natstest.Within(t, "it is told", func() bool { return lines() > 0 })
+	for range 4 { // intervals
+		if _, err := nodes.NextMsg(natstest.Patience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := lines(); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}

@@ -1,0 +1,177 @@
+package outbox
+
+import "slices"
+
+// What an outbox does when there is no room. All of it runs with the outbox's
+// lock held and never waits.
+
+// dropOldest drops the oldest events that wait until a sixteenth of the outbox
+// is free of them, so that the hole is one, with one Gap, and not one before
+// every event. It reports whether there was any.
+func (o *Outbox) dropOldest(reason string) bool {
+	target := o.bytes - o.limit/16
+	var holes []*Gap
+	var session string
+	fresh := &Gap{Reason: reason}
+	for o.bytes > target && o.waits.Len() > 0 {
+		s := o.waits.PopFront()
+		o.free(&s)
+		switch {
+		case s.dead:
+			o.dead--
+		case s.hole == nil:
+			o.count(&s, reason)
+			fresh.add(s.At)
+			session = s.Session
+		default:
+			holes = mergeGap(holes, s.hole)
+			session = s.Session
+		}
+	}
+	dropped := fresh.Lost > 0
+	if dropped {
+		holes = mergeGap(holes, fresh)
+	}
+	for _, hole := range slices.Backward(holes) {
+		o.waits.PushFront(o.gapSlot(session, hole))
+		if hole.Reason == DropShed {
+			o.shedding = hole
+		}
+	}
+	if dropped {
+		o.judge(true)
+	}
+	return dropped
+}
+
+// mergeGap adds hole to the one of its reason, or to the list.
+func mergeGap(holes []*Gap, hole *Gap) []*Gap {
+	for _, h := range holes {
+		if h.Reason == hole.Reason {
+			h.merge(hole)
+			return holes
+		}
+	}
+	return append(holes, hole)
+}
+
+// count takes a waiting event out of the books as dropped.
+func (o *Outbox) count(s *slot, reason string) {
+	o.dropped[reason]++
+	o.queued--
+	if s.shed {
+		o.sheddable--
+	}
+}
+
+// lose drops the event that has just come. Its Gap is the last that waits.
+func (o *Outbox) lose(e Entry, reason string) {
+	o.dropped[reason]++
+	if o.waits.Len() > 0 {
+		if last := o.waits.At(o.waits.Len() - 1).hole; last != nil && last.Reason == reason {
+			last.add(e.At)
+			return
+		}
+	}
+	hole := &Gap{Reason: reason}
+	hole.add(e.At)
+	o.waits.PushBack(o.gapSlot(e.Session, hole))
+	o.judge(true)
+}
+
+// shedOldest drops the oldest of what is to be shed first until a quarter of
+// the outbox is free or none is left. One Gap, where the first was, tells of
+// them all: between the others are events that stay.
+func (o *Outbox) shedOldest() {
+	for i := 0; i < o.waits.Len() && o.sheddable > 0 && o.bytes > o.limit/4*3; i++ {
+		if s := o.waits.At(i); s.shed && !s.dead && s.hole == nil {
+			o.queued--
+			o.sheddable--
+			o.shed(s, s.Entry)
+		}
+	}
+	if o.dead > o.waits.Len()/2 {
+		o.compact()
+	}
+}
+
+// compact takes out what was shed.
+func (o *Outbox) compact() {
+	for range o.waits.Len() {
+		s := o.waits.PopFront()
+		if s.dead {
+			o.free(&s)
+			continue
+		}
+		o.waits.PushBack(s)
+	}
+	o.dead = 0
+}
+
+// shed drops an event that SHED_FIRST names: the one in s, or, without a slot,
+// the one that has just come.
+func (o *Outbox) shed(s *slot, e Entry) {
+	o.dropped[DropShed]++
+	fresh := o.shedding == nil
+	if fresh {
+		o.shedding = &Gap{Reason: DropShed}
+	}
+	o.shedding.add(e.At)
+	if s != nil {
+		o.free(s)
+	}
+	switch {
+	case fresh && s != nil:
+		*s = o.gapSlot(e.Session, o.shedding)
+	case fresh:
+		o.waits.PushBack(o.gapSlot(e.Session, o.shedding))
+	case s != nil:
+		*s = slot{dead: true}
+		o.dead++
+		o.charge(s.cost(), true)
+	}
+	o.judge(true)
+}
+
+// gapSlot numbers a Gap and pays for it. A Gap is never refused for want of
+// room: there is one for each sixteenth of an outbox, or for each lost session;
+// or, while what is in flight fills it, one for each event that is, at most.
+func (o *Outbox) gapSlot(session string, hole *Gap) slot {
+	o.gaps++
+	s := slot{Entry: Entry{Subject: o.subject, Session: session, Gap: o.gaps, At: hole.To}, hole: hole}
+	o.charge(s.cost(), true)
+	return s
+}
+
+// judge raises the alarm when the outbox begins to fill, drops or is drained.
+func (o *Outbox) judge(dropping bool) {
+	if now := o.level.Next(o.bytes, o.limit, dropping); now != o.level {
+		o.level = now
+		o.alarm()
+	}
+}
+
+// Level is how full a buffer is.
+type Level uint8
+
+const (
+	LevelNormal Level = iota
+	LevelHigh         // over 80 %
+	LevelFull         // something was refused or dropped
+)
+
+func (l Level) String() string { return [...]string{"normal", "high", "full"}[l] }
+
+// Next returns the level at depth. Once high it stays so until the buffer is
+// under 20 %: a buffer at the edge does not flutter.
+func (l Level) Next(depth, capacity int64, refused bool) Level {
+	switch {
+	case refused:
+		return LevelFull
+	case depth*5 < capacity:
+		return LevelNormal
+	case depth*5 > capacity*4:
+		return max(l, LevelHigh)
+	}
+	return l
+}

@@ -1,0 +1,387 @@
+package outbox
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
+)
+
+// Entry is what an outbox knows of an event beside its payload.
+type Entry struct {
+	Subject string
+	Session string // token of the login it came by
+	Seq     uint64 // its number there, 0 for a Gap
+	Gap     uint64 // the number of a Gap among those of its outbox
+	At      int64  // when it was read, Unix nanoseconds
+}
+
+// The reasons for a drop.
+const (
+	DropOverflow = "overflow" // the server's outbox was full
+	DropTotal    = "total"    // all outboxes together were
+	DropShed     = "shed"     // SHED_FIRST named it, and the outbox was filling
+	DropOversize = "oversize" // larger than a frame or a message may be
+	DropCorrupt  = "corrupt"  // neither Event nor Response
+	DropPanic    = "panic"    // its handler panicked
+)
+
+// EntryBytes is what an entry costs beside its payload.
+const EntryBytes = 128
+
+// Outbox holds one server's events until NATS has acknowledged them, in order:
+// those that are in flight, those that were before a failure, those that wait.
+// It is bounded in bytes. When it is full, push never waits: the oldest that
+// wait are dropped, and a Gap takes their place. What has been sent is not
+// dropped: it may be stored, and would be counted as lost. The window bounds it.
+// Memory follows the load: payloads lie in blocks that go back to a common pool.
+type Outbox struct {
+	limit   int64
+	subject string // of its Gaps
+	budget  *Budget
+	alarm   func() // called with mu held when the level changes; must not wait
+
+	mu        sync.Mutex // protects the following
+	sent      deque.Deque[slot]
+	again     deque.Deque[slot] // sent before a failure
+	waits     deque.Deque[slot]
+	tails     [2]*block // being filled: with what stays, with what is shed first
+	shedding  *Gap      // in waits, not told: takes what else is shed
+	sheddable int       // in waits
+	dead      int       // in waits
+	gaps      uint64    // numbered so far
+	known     bool      // past is, see recall.go
+	past      int64     // when the last event before this process was; 0: none
+	level     Level
+	bytes     int64
+	highWater int64
+	received  uint64
+	published uint64
+	filtered  uint64
+	queued    uint64
+	inFlight  uint64
+	resent    uint64
+	dropped   map[string]uint64
+}
+
+// slot is an event, a Gap, or what is left of an event that was shed.
+type slot struct {
+	Entry
+	hole   *Gap
+	dead   bool
+	shed   bool   // may be shed
+	doubt  *Doubt // nil if it was never sent, or is in flight for the first time
+	block  *block
+	offset int
+	size   int
+}
+
+func (s *slot) cost() int64 {
+	if s.hole != nil {
+		return EntryBytes + gapBytes
+	}
+	return int64(s.size + EntryBytes)
+}
+
+func New(limit int, subject string, budget *Budget, alarm func()) *Outbox {
+	return &Outbox{
+		limit: int64(limit), subject: subject, budget: budget, alarm: alarm,
+		// The reasons exist from the start, so that absence never means zero.
+		dropped: map[string]uint64{
+			DropOverflow: 0, DropTotal: 0, DropShed: 0, DropOversize: 0, DropCorrupt: 0, DropPanic: 0,
+		},
+	}
+}
+
+// MayBeSent is how many bytes should be in flight at most: half of what the
+// outbox has whatever others have, so that when it is full there are older ones
+// to drop, and the newest stay.
+func (o *Outbox) MayBeSent() int64 { return min(o.limit, o.budget.floor) / 2 }
+
+// Push copies an event in. It never waits: what does not fit pushes out the
+// oldest, and is dropped itself only if it could never fit, or is to be shed
+// before others.
+func (o *Outbox) Push(e Entry, payload []byte, shed bool) {
+	s := slot{Entry: e, size: len(payload), shed: shed}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.received++
+	if s.cost() > o.limit {
+		o.lose(e, DropOversize)
+		return
+	}
+	if o.bytes+s.cost() > o.limit/5*4 && (shed || o.sheddable > 0) {
+		if shed {
+			o.shed(nil, e)
+			return
+		}
+		o.shedOldest()
+	}
+	for o.bytes+s.cost() > o.limit {
+		if !o.dropOldest(DropOverflow) {
+			o.lose(e, DropOverflow) // all else is in flight
+			return
+		}
+	}
+	for !o.charge(s.cost(), false) {
+		if !o.dropOldest(DropTotal) {
+			o.lose(e, DropTotal)
+			return
+		}
+	}
+	s.block, s.offset = o.place(payload, shed)
+	o.waits.PushBack(s)
+	o.queued++
+	if shed {
+		o.sheddable++
+	}
+	o.judge(false)
+}
+
+// Filter counts an event that is not wanted.
+func (o *Outbox) Filter() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.received++
+	o.filtered++
+}
+
+// Refuse drops an event that is too large to be ever published. A Gap takes its
+// place.
+func (o *Outbox) Refuse(e Entry) { o.RefuseAs(e, DropOversize) }
+
+// RefuseAs is refuse for another reason.
+func (o *Outbox) RefuseAs(e Entry, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.received++
+	o.lose(e, reason)
+}
+
+// PushGap puts a hole behind all that is there.
+func (o *Outbox) PushGap(session string, hole *Gap) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waits.PushBack(o.gapSlot(session, hole))
+}
+
+// place copies payload into a block and returns where.
+func (o *Outbox) place(payload []byte, shed bool) (*block, int) {
+	if len(payload) > blockBytes {
+		return &block{buf: append([]byte(nil), payload...), live: 1}, 0
+	}
+	tail := &o.tails[0]
+	if shed {
+		tail = &o.tails[1] // a block of both would be held by what stays
+	}
+	if *tail == nil || (*tail).used+len(payload) > len((*tail).buf) {
+		*tail = o.budget.get()
+	}
+	b := *tail
+	offset := b.used
+	b.used += copy(b.buf[offset:], payload)
+	b.live++
+	return b, offset
+}
+
+// charge accounts for more bytes, or less.
+func (o *Outbox) charge(n int64, must bool) bool {
+	if !o.budget.move(o.bytes, o.bytes+n, must) {
+		return false
+	}
+	o.bytes += n
+	o.highWater = max(o.highWater, o.bytes)
+	return true
+}
+
+// free gives back what s holds.
+func (o *Outbox) free(s *slot) {
+	o.charge(-s.cost(), true)
+	o.freePayload(s)
+}
+
+func (o *Outbox) freePayload(s *slot) {
+	if s.block == nil {
+		return
+	}
+	if s.block.live--; s.block.live == 0 {
+		for i := range o.tails {
+			if s.block == o.tails[i] {
+				o.tails[i] = nil
+			}
+		}
+		o.budget.put(s.block)
+	}
+	s.block = nil
+}
+
+// Take copies the next event, or Gap, to send into scratch, so that whatever
+// is dropped meanwhile cannot change what is being published, and moves on. A
+// gap is returned when it is sent for the first time. It reports false if
+// there is nothing to send.
+func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, told *Gap, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	payload = scratch[:0]
+	if o.again.Len() > 0 {
+		s := o.again.PopFront()
+		o.sent.PushBack(s)
+		if s.hole != nil {
+			return s.Entry, s.hole.appendTo(payload), s.hole.first(), true
+		}
+		o.queued--
+		o.inFlight++
+		o.resent++
+		return s.Entry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
+	}
+	for o.waits.Len() > 0 && !o.holds() {
+		s := o.waits.PopFront()
+		if s.hole != nil && s.hole.Recall {
+			if o.past == 0 {
+				o.free(&s) // nothing was before: no hole
+				continue
+			}
+			s.hole.From, s.hole.Recall = min(o.past, s.hole.To), false
+		}
+		if s.dead {
+			o.dead--
+			o.free(&s)
+			continue
+		}
+		if s.hole != nil {
+			s.At = s.hole.To
+		}
+		o.sent.PushBack(s)
+		if s.hole == nil {
+			o.queued--
+			o.inFlight++
+			if s.shed {
+				o.sheddable--
+			}
+			return s.Entry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
+		}
+		if s.hole == o.shedding {
+			o.shedding = nil
+		}
+		return s.Entry, s.hole.appendTo(payload), s.hole.first(), true
+	}
+	return Entry{}, payload, nil, false
+}
+
+// Stores returns how many events were published.
+func (o *Outbox) Stores() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.published
+}
+
+// Ack releases the oldest in flight, if there is one, as published.
+func (o *Outbox) Ack() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sent.Len() == 0 {
+		return
+	}
+	s := o.sent.PopFront()
+	if s.hole == nil {
+		o.published++
+		o.inFlight--
+	}
+	o.free(&s)
+	o.judge(false)
+}
+
+// RefuseSent gives up the i'th in flight, which NATS will never take. A Gap
+// takes its place, to be sent after a rewind.
+func (o *Outbox) RefuseSent(i int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if i < 0 || i >= o.sent.Len() || o.sent.At(i).hole != nil {
+		return
+	}
+	s := o.sent.At(i)
+	o.free(s)
+	o.inFlight--
+	hole := &Gap{Reason: DropOversize}
+	hole.add(s.At)
+	o.dropped[DropOversize]++
+	*s = o.gapSlot(s.Session, hole)
+}
+
+// Waiting reports whether something is to be sent.
+func (o *Outbox) Waiting() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.again.Len() > 0 || o.waits.Len() > o.dead && !o.holds()
+}
+
+// holds reports whether what waits has to wait for what was before this process,
+// or for what its first Gap has to say.
+func (o *Outbox) holds() bool {
+	if o.waits.Len() == 0 {
+		return false
+	}
+	hole := o.waits.At(0).hole
+	return hole != nil && (hole.Recall && !o.known || hole.Held)
+}
+
+// Unhold lets a held Gap go. Empty leaves what it says of a restart.
+func (o *Outbox) Unhold(hole *Gap, restarted string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	hole.Held = false
+	if restarted != "" {
+		hole.Restarted = restarted
+	}
+}
+
+// Recalled says when the last event before this process was; zero if there was
+// none.
+func (o *Outbox) Recalled(last time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known = true
+	if !last.IsZero() {
+		o.past = last.UnixNano()
+	}
+}
+
+// LastBefore returns when the last event before this process was, or zero if
+// there was none or it is not known.
+func (o *Outbox) LastBefore() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.past == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, o.past)
+}
+
+// left is how much is to be published still, Gaps included.
+func (o *Outbox) left() int { return o.sent.Len() + o.again.Len() + o.waits.Len() - o.dead }
+
+// account is an outbox at one moment. The law holds in each:
+// received = published + dropped + filtered + queued + InFlight.
+type account struct {
+	Received, Published, Filtered, Queued, InFlight uint64
+	Resent                                          uint64 // sent once more each time
+	Dropped                                         map[string]uint64
+	Bytes, HighWater                                int64
+	Level                                           Level
+	Left                                            int
+}
+
+func (o *Outbox) Account() account {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return account{
+		Received: o.received, Published: o.published, Filtered: o.filtered,
+		Queued: o.queued, InFlight: o.inFlight, Resent: o.resent,
+		Dropped: maps.Clone(o.dropped), Bytes: o.bytes, HighWater: o.highWater, Level: o.level,
+		Left: o.left(),
+	}
+}
+
+// KeptPayload is how large an encoding buffer outlives its event.
+const KeptPayload = 64 << 10

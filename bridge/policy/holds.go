@@ -1,0 +1,158 @@
+package policy
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// held is something that an Action holds and that wants a grant:
+// ACTIONS_ALLOW has to match <Action>:<name> for one of its names, and
+// ACTIONS_DENY none.
+type held struct {
+	shown string   // its name in a refusal: never text of the request
+	names []string // nil: shown
+	what  string   // for the caller: what it is and does
+}
+
+// expressions stands for ${…} and $[…], and for ^{…}, which Queue and MixMonitor
+// read as ${…}: each may make up any name and run any function.
+var expressions = held{shown: "EVAL", what: "an expression, which may run any function"}
+
+// arguments has a row for each header that Asterisk makes a part of a command,
+// or of a file's name, of. harmful says which values it is about; nil: all but
+// an empty one.
+var arguments = [...]struct {
+	action, header string
+	harmful        func(value string) bool
+	grant, what    string
+}{
+	// app_mixmonitor.c manager_mixmonitor joins the three with commas, and takes them apart again.
+	{"MixMonitor", "Command", nil, "Command", "a command for the shell"},
+	{"MixMonitor", "File", hasAny(","), "Command", "a comma, behind which a command for the shell may stand"},
+	{"MixMonitor", "Options", hasAny(","), "Command", "a comma, behind which a command for the shell may stand"},
+	{"MixMonitor", "File", nil, "File", "the name of a file to write"},
+	{"MixMonitor", "Options", hasAny("("), "File", "the name of a file to write"},
+	// app_confbridge.c set_rec_filename: the arguments of MixMonitor.
+	{"ConfbridgeStartRecord", "RecordFile", hasAny(","), "Command", "a comma, behind which a command for the shell may stand"},
+	{"ConfbridgeStartRecord", "RecordFile", nil, "RecordFile", "the name of a file to write"},
+	{"ConfbridgeStartRecord", "Conference", hasAny(`,"\([/`), "RecordFile", "a conference whose name is more than a word, and would name the file to write"},
+	// res_monitor.c ast_monitor_stop puts them into a command in double quotes; without File that is the channel's name.
+	{"Monitor", "Mix", nil, "Command", "Mix, which has the shell join the files"},
+	{"Monitor", "File", notPlain("/._-@+ "), "Command", "what the shell would not take for a file's name"},
+	{"Monitor", "Format", notPlain(""), "Command", "what the shell would not take for a file's name"},
+	{"Monitor", "File", nil, "File", "the name of a file to write"},
+	{"ChangeMonitor", "File", notPlain("/._-@+ "), "Command", "what the shell would not take for a file's name"},
+	{"ChangeMonitor", "File", nil, "File", "the name of a file to write"},
+	{"PRIDebugFileSet", "File", nil, "File", "the name of a file to write"},
+	// app_voicemail.c __has_voicemail counts the files in the folder of that name.
+	{"MailboxStatus", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
+	{"MailboxCount", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
+}
+
+// intoDialplan are the Actions whose values the dialplan may hand on to Queue or
+// MixMonitor.
+var intoDialplan = [...]string{"Originate", "Setvar", "Redirect", "Atxfer", "BlindTransfer", "DBPut"}
+
+// holds returns a refusal if an Action holds something that reaches the shell,
+// files or the network, and that is not granted. Every header of a name is
+// looked at, whichever Asterisk takes.
+func (p *Policy) holds(action name.Action, headers []frames.Header) *Refusal {
+	for i := range arguments {
+		row := &arguments[i]
+		if !action.Is(row.action) {
+			continue
+		}
+		for _, value := range Values(headers, row.header) {
+			if value == "" || row.harmful != nil && !row.harmful(value) {
+				continue
+			}
+			if r := p.wants(row.action, held{shown: row.grant, what: row.what}); r != nil {
+				return r
+			}
+		}
+	}
+	var refused *Refusal
+	switch {
+	case action.Is("Originate"):
+		refused = p.originate(headers)
+	case action.Is("Getvar"):
+		refused = p.names("Getvar", Values(headers, "Variable"), false)
+	case action.Is("Setvar"):
+		refused = p.names("Setvar", Values(headers, "Variable"), true)
+	case action.Is("Status"):
+		for _, names := range Values(headers, "Variables") {
+			args, whole := splitArguments(names)
+			if refused == nil && !whole {
+				refused = p.wants("Status", openEnd)
+			}
+			if refused == nil {
+				refused = p.names("Status", args, false)
+			}
+		}
+	}
+	if refused != nil {
+		return refused
+	}
+	for _, name := range intoDialplan {
+		if action.Is(name) && slices.ContainsFunc(headers, func(h frames.Header) bool { return bytes.Contains(h.Value, []byte("^{")) }) {
+			return p.wants(name, expressions)
+		}
+	}
+	return nil
+}
+
+// hasExpression reports whether an application or the dialplan may take a part
+// of text for an expression.
+func hasExpression(text string) bool {
+	return strings.Contains(text, "${") || strings.Contains(text, "$[") || strings.Contains(text, "^{")
+}
+
+// openEnd is a text that ends in a lone backslash, behind which Asterisk reads
+// whatever lies in its memory.
+var openEnd = held{shown: "EVAL", what: "a lone backslash at the end of an argument"}
+
+// wants refuses what an Action holds unless it is granted.
+func (p *Policy) wants(action string, h held) *Refusal {
+	names := h.names
+	if names == nil {
+		names = []string{h.shown}
+	}
+	for _, name := range names {
+		if r := p.denied(action + ":" + name); r != nil {
+			return r
+		}
+	}
+	for _, name := range names {
+		if p.lists.Allow.Match(action + ":" + name) {
+			return nil
+		}
+	}
+	return p.ungranted(action+":"+h.shown, action+" with "+h.what)
+}
+
+// ungranted is the refusal of what that grant would allow.
+func (p *Policy) ungranted(grant, what string) *Refusal {
+	return &Refusal{"default " + grant, what + ", is refused by default: " + p.lists.Variables.Allow + "=" + grant + " grants it"}
+}
+
+func hasAny(chars string) func(string) bool {
+	return func(value string) bool { return strings.ContainsAny(value, chars) }
+}
+
+func notPlain(also string) func(string) bool {
+	return func(value string) bool { return !isPlain(value, also) }
+}
+
+// isPlain reports whether value is letters, digits and any of also.
+func isPlain(value, also string) bool {
+	for i := range len(value) {
+		if !name.Valid(value[i:i+1], 1) && strings.IndexByte(also, value[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}

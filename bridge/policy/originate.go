@@ -1,0 +1,150 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// application is one that an Originate may run without a grant. harmful, if
+// there is one, says what in its arguments is not harmless, or "".
+type application struct {
+	name    string
+	harmful func(data string, args []string) string
+}
+
+// applications play, wait, queue, dial, bridge, hang up, or go where Context
+// could.
+var applications = [...]application{
+	{"Dial", dialHarms}, {"Queue", queueHarms}, {"MeetMe", meetmeHarms}, {"ConfBridge", confbridgeHarms},
+	{"Bridge", fetches}, {"BridgeWait", fetches}, {"Playback", fetches}, {"ControlPlayback", fetches}, {"BackGround", fetches},
+	{"Wait", nil}, {"WaitExten", nil}, {"WaitForSilence", nil}, {"MusicOnHold", nil}, {"Echo", nil}, {"Milliwatt", nil},
+	{"Answer", nil}, {"Hangup", nil}, {"Busy", nil}, {"Congestion", nil}, {"Ringing", nil}, {"NoOp", nil},
+	{"SayAlpha", nil}, {"SayAlphaCase", nil}, {"SayCountedAdj", nil}, {"SayCountedNoun", nil}, {"SayCountPL", nil},
+	{"SayDigits", nil}, {"SayMoney", nil}, {"SayNumber", nil}, {"SayOrdinal", nil}, {"SayPhonetic", nil},
+	{"SayUnixTime", nil}, {"DateTime", nil},
+	{"Park", fetches}, {"ParkedCall", fetches}, {"PickupChan", nil}, {"AMD", fetches}, {"AgentLogin", nil}, {"AgentRequest", nil},
+	{"Goto", nil}, {"Gosub", nil}, {"Macro", nil}, {"Stasis", nil},
+}
+
+// fetches: a sound may be a URL, which Asterisk gets and keeps in a file (file.c
+// is_remote_path, media_cache.c).
+func fetches(data string, _ []string) string {
+	if strings.Contains(data, "://") {
+		return "a URL, which Asterisk would fetch into a file"
+	}
+	return ""
+}
+
+// dialHarms: privacy (P) and screening (p) record the caller's name into a file
+// that the caller's number names (app_dial.c setup_privacy_args).
+func dialHarms(data string, args []string) string {
+	if hasOption(argument(args, 2), "pP") {
+		return "option p or P, which records into a file"
+	}
+	return fetches(data, args)
+}
+
+// queueHarms: the sixth argument is an AGI (app_queue.c queue_exec).
+func queueHarms(data string, args []string) string {
+	if argument(args, 5) != "" {
+		return "a sixth argument, which is an AGI"
+	}
+	return fetches(data, args)
+}
+
+// meetmeHarms: b runs the AGI in MEETME_AGI_BACKGROUND, r records, i, I and v
+// record the caller's name (app_meetme.c meetme_opts).
+func meetmeHarms(data string, args []string) string {
+	if hasOption(argument(args, 1), "briIv") {
+		return "option b, i, I, r or v, which runs an AGI or records into a file"
+	}
+	return fetches(data, args)
+}
+
+// confbridgeHarms: a recording's file has the conference's name, behind which a
+// comma begins MixMonitor's arguments, of which one is a command
+// (app_confbridge.c set_rec_filename).
+func confbridgeHarms(data string, _ []string) string {
+	if strings.ContainsAny(data, `"\([/`) {
+		return "a conference whose name is more than a word, and would name a recording's file"
+	}
+	return ""
+}
+
+// originate looks at what an Originate runs, sets and names.
+func (p *Policy) originate(headers []frames.Header) *Refusal {
+	const action = "Originate"
+	data := Values(headers, "Data")
+	known := true
+	for _, name := range Values(headers, "Application") {
+		// Asterisk finds none whose name ends in a blank. A grant is not that narrow.
+		listed, r := p.application(strings.TrimRight(name, " \t"), data)
+		if r != nil {
+			return r
+		}
+		known = known && (listed || name == "")
+	}
+	for _, text := range data {
+		if expression := hasExpression(text); expression || !known {
+			if r := p.functionsIn(action, text); r != nil {
+				return r
+			}
+			if expression {
+				if r := p.wants(action, expressions); r != nil {
+					return r
+				}
+			}
+		}
+	}
+	for _, header := range [...]string{"ChannelId", "OtherChannelId"} {
+		for _, id := range Values(headers, header) {
+			// A Uniqueid names recordings (app_queue.c setup_mixmonitor), and no dialplan distrusts it.
+			if !isPlain(id, "._-:@+") {
+				if r := p.wants(action, held{shown: header, what: "a " + header + " that is more than a word, and would name a file"}); r != nil {
+					return r
+				}
+			}
+		}
+	}
+	return p.assigns(action, Values(headers, "Variable"))
+}
+
+// application returns whether name is one of applications, and why an Originate
+// may not run it with any of data.
+func (p *Policy) application(name string, data []string) (listed bool, refused *Refusal) {
+	if name == "" {
+		return false, nil // Asterisk then goes to Context
+	}
+	grant := "Originate:" + name
+	if r := p.denied(grant); r != nil {
+		return false, r
+	}
+	i := slices.IndexFunc(applications[:], func(a application) bool { return SameName([]byte(name), a.name) })
+	if i < 0 {
+		if p.lists.Allow.Match(grant) {
+			return false, nil
+		}
+		shown := nameOr(shownApplications[:], name, "<Application>")
+		return false, p.ungranted("Originate:"+shown, "Originate of "+shown+", an application that is not listed as harmless")
+	}
+	for _, text := range data {
+		if harm := applications[i].harms(text); harm != "" && !p.lists.Allow.Match(grant) {
+			return true, p.ungranted("Originate:"+applications[i].name, "Originate of "+applications[i].name+" with "+harm)
+		}
+	}
+	return true, nil
+}
+
+// harms says what in data is not harmless, or "".
+func (a *application) harms(data string) string {
+	args, whole := splitArguments(data)
+	switch {
+	case !whole:
+		return openEnd.what
+	case a.harmful == nil:
+		return ""
+	}
+	return a.harmful(data, args)
+}

@@ -1,0 +1,12 @@
+package reply
+
+import (
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/pagetest"
+)
+
+// The pages say what the code does.
+func TestDocs_LimitsOfReplies(t *testing.T) {
+	pagetest.Limits(t, map[string]int{"streamBytes": streamBytes})
+}

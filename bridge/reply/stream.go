@@ -1,0 +1,138 @@
+package reply
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+const (
+	// streamBytes bounds the parts of one server's streams that wait to be
+	// published. What does not fit ends its stream as too large: NATS takes
+	// less than Asterisk says, and the reader must not wait.
+	streamBytes = 64 << 20
+	// probeEach is how often a part asks whether somebody still listens.
+	probeEach = 64
+)
+
+// Stream is a reply of many messages (Ami-Reply: stream): each event of a list
+// and each block of output as it comes, then the reply with their number.
+type Stream struct {
+	to      string
+	server  string
+	counts  *PartCounts // of all the server's streams
+	replier *Sender
+	probes  *NoResponders
+	mask    *Mask       // of the ask; of whoever delivers
+	parts   int         // handed over; of whoever delivers
+	id      string      // at probes, from the first part on
+	gone    atomic.Bool // nobody listens
+	spoilt  atomic.Bool // a part did not fit a message
+}
+
+// NewStream returns a reply of many messages to a caller, whose parts are masked by
+// mask, count in counts and go out by replier. It asks by probes whether somebody
+// listens.
+func NewStream(to, server string, counts *PartCounts, replier *Sender, probes *NoResponders, mask *Mask) *Stream {
+	return &Stream{to: to, server: server, counts: counts, replier: replier, probes: probes, mask: mask}
+}
+
+// PartCounts counts the parts of all streams of one server.
+type PartCounts struct {
+	Waiting   atomic.Int64  // bytes of those that wait to be published
+	Published atomic.Uint64 // handed to NATS
+	Unheard   atomic.Uint64 // not, since nobody listens any more
+	Lost      atomic.Uint64 // not taken by NATS; the reply says so if it can
+}
+
+// Take queues one part of the reply. It runs on an AMI reader and does not
+// wait. False means that there is no room. If nobody listens any more the rest
+// is only counted.
+func (s *Stream) Take(p correlation.Part) bool {
+	s.parts++
+	if s.gone.Load() {
+		s.counts.Unheard.Add(1)
+		return true
+	}
+	var body []byte
+	var masked []string
+	if p.Event == nil {
+		body = append(append([]byte(`{"output":[`), p.Output...), ']', '}')
+	} else {
+		body, masked = s.mask.part(p.Event)
+	}
+	size := int64(len(body))
+	if s.counts.Waiting.Add(size) > streamBytes {
+		s.counts.Waiting.Add(-size)
+		s.counts.Lost.Add(1)
+		return false
+	}
+	answer := Message{To: s.to, Body: body, part: s.parts, masked: masked, Stream: s, Done: func() { s.counts.Waiting.Add(-size) }}
+	if s.parts%probeEach == 1 {
+		if s.id == "" {
+			s.id = s.probes.add(s)
+		}
+		answer.probe = s.probes.prefix + s.id
+	}
+	s.replier.Queue(answer)
+	return true
+}
+
+// End forgets the stream. It is called when its reply is out.
+func (s *Stream) End() { s.probes.remove(s.id) }
+
+// NoResponders hear that nobody listens to a stream: the server answers a part that
+// has a reply subject with 503 if its own subject has no subscriber. So a caller
+// that went away costs no more than what is on the way.
+type NoResponders struct {
+	prefix string
+
+	mu   sync.Mutex // protects the following
+	last uint64
+	live map[string]*Stream
+}
+
+func NewNoResponders(c *natsconn.Conn) (*NoResponders, error) {
+	p := &NoResponders{prefix: c.Inbox() + ".", live: make(map[string]*Stream)}
+	_, err := c.Subscribe(p.prefix+"*", "", p.heard)
+	return p, err
+}
+
+func (p *NoResponders) add(s *Stream) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last++
+	id := strconv.FormatUint(p.last, 36)
+	p.live[id] = s
+	return id
+}
+
+func (p *NoResponders) remove(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.live, id)
+}
+
+func (p *NoResponders) heard(m *nats.Msg) {
+	if len(m.Data) > 0 || m.Header.Get("Status") != "503" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.live[strings.TrimPrefix(m.Subject, p.prefix)]; s != nil {
+		s.gone.Store(true)
+	}
+}
+
+// Open returns how many streams have a part that asks.
+func (p *NoResponders) Open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.live)
+}

@@ -1,0 +1,204 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+)
+
+// heardFor is how long the word of one who publishes holds, unless it is said
+// again. It outlasts the longest wait between two tries to publish.
+const heardFor = time.Minute
+
+// finding is what a look at a stream has shown, or a try to publish into it.
+type finding struct {
+	state           State
+	err             error
+	diffs           []Difference
+	messages, bytes uint64
+}
+
+// row is how one stream stands.
+type row struct {
+	name     string
+	subjects []string
+	seen     finding   // by the last look
+	heard    finding   // from those who publish, unknown if nothing
+	heardAt  time.Time // the last time
+	since    time.Time // when the state changed
+}
+
+// now is what is to be told: what is heard of a stream that seems well counts.
+func (r *row) now() finding {
+	switch {
+	case r.heard.state == OK:
+		f := r.seen
+		if f.state == NoJetStream {
+			f.state = Unseen // it is stored, whoever does
+		}
+		return f
+	case r.heard.state == Unknown, !r.seen.state.There() && r.seen.state != Off && r.seen.state != Unknown:
+		return r.seen
+	}
+	f := r.seen
+	f.state, f.err = r.heard.state, r.heard.err
+	return f
+}
+
+// States is how all streams stand.
+func (k *Reconciler) States() []Report {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := make([]Report, len(k.rows))
+	for i, r := range k.rows {
+		f := r.now()
+		all[i] = Report{
+			Name: r.name, State: f.state.String(), Error: clock.Text(f.err), Differences: append([]Difference{}, f.diffs...),
+			Messages: f.messages, Bytes: f.bytes, Since: clock.Stamp(r.since),
+		}
+	}
+	return all
+}
+
+// Well reports whether there is nothing to be tried again soon.
+func (k *Reconciler) Well() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !slices.ContainsFunc(k.rows, func(r *row) bool {
+		state := r.now().state
+		return !state.There() && state != Off && state != Unseen
+	})
+}
+
+// State is how the stream called name stands, and why.
+func (k *Reconciler) State(name string) (State, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range k.rows {
+		if r.name == name {
+			f := r.now()
+			return f.state, f.err
+		}
+	}
+	return Unknown, nil
+}
+
+// blind reports whether f says nothing about a stream: the bridge ends, or NATS
+// went away while it was asked.
+func (k *Reconciler) blind(ctx context.Context, f finding) bool {
+	return errors.Is(ctx.Err(), context.Canceled) || f.state == Unavailable && !k.conn.Up()
+}
+
+// set notes what a look has shown.
+func (k *Reconciler) set(ctx context.Context, name string, f finding) {
+	if k.blind(ctx, f) {
+		return
+	}
+	k.update(name, func(r *row) {
+		r.seen = f
+		if f.state.There() && r.heard.state != OK && r.heard.state != Full && r.heard.state != NoPermission {
+			r.heard = finding{} // the look is newer, and sees as much
+		}
+	})
+	k.came(ctx, name, f.state)
+}
+
+// allAre notes that none of the streams is to be had, and logs it once.
+func (k *Reconciler) allAre(ctx context.Context, f finding) {
+	if k.blind(ctx, f) {
+		return
+	}
+	changed := false
+	k.mu.Lock()
+	for _, r := range k.rows {
+		changed = r.replace(func() { r.seen = f }) || changed
+	}
+	k.mu.Unlock()
+	if changed {
+		k.tell()
+		if state, _ := k.State(EventStream); state == Unseen {
+			f.state = state
+		}
+		k.logState("", OK, f)
+	}
+	for _, r := range k.rows { // the rows themselves do not change
+		k.came(ctx, r.name, f.state)
+	}
+}
+
+// update changes one row, and tells and logs a change of its state.
+func (k *Reconciler) update(name string, change func(*row)) {
+	k.mu.Lock()
+	i := slices.IndexFunc(k.rows, func(r *row) bool { return r.name == name })
+	if i < 0 {
+		k.mu.Unlock()
+		return
+	}
+	r := k.rows[i]
+	before := r.now()
+	changed := r.replace(func() { change(r) })
+	f := r.now()
+	k.mu.Unlock()
+	if changed {
+		k.tell()
+		k.logState(name, before.state, f)
+	}
+}
+
+// replace makes a change and reports whether the state, or what differs, is
+// another.
+func (r *row) replace(change func()) bool {
+	before := r.now()
+	change()
+	after := r.now()
+	if before.state != after.state {
+		r.since = time.Now()
+	}
+	return before.state != after.state || !slices.Equal(before.diffs, after.diffs)
+}
+
+// tell has the status goroutine publish the node's state at once.
+func (k *Reconciler) tell() {
+	k.changed.Store(true)
+	k.told()
+}
+
+// logState writes one line of a state that is another now. An empty name is all
+// of them.
+func (k *Reconciler) logState(name string, before State, f finding) {
+	log := k.log
+	fields := []zap.Field{zap.String("stream", name), zap.Stringer("from", before), zap.Stringer("to", f.state), zap.Error(f.err)}
+	if len(f.diffs) > 0 {
+		var all []string
+		for _, d := range f.diffs {
+			all = append(all, d.Field+" is "+d.Have+", not "+d.Want+": "+d.Left)
+		}
+		fields = append(fields, zap.Strings("differences", all))
+	}
+	switch f.state {
+	case OK, Off:
+		if before != Unknown {
+			log.Info("stream as configured", fields...)
+		}
+	case Unseen:
+		log.Warn("stream takes messages, and cannot be looked at", fields...)
+	case Differs:
+		log.Warn("stream differs from the configuration", fields...)
+	case NoJetStream:
+		if k.cfg.Delivery == config.DeliverCore {
+			log.Warn("no JetStream: events are delivered at most once", fields...)
+			return
+		}
+		log.Error("no JetStream: events wait in the outbox", fields...)
+	case Unavailable:
+		log.Warn("stream not to be had", fields...)
+	default:
+		log.Error("stream not to be had", fields...)
+	}
+}

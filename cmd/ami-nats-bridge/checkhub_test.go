@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+)
+
+func TestLeaf_CheckKnowsTheRightPort(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		LeafNode: server.LeafNodeOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	defer embedded.Stop(srv)
+	if !srv.ReadyForConnections(embedded.Ready) {
+		t.Fatal("nats-server is not ready")
+	}
+	varz, err := srv.Varz(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string]string{
+		srv.Addr().String():                             "is a port for clients",
+		fmt.Sprintf("127.0.0.1:%d", varz.LeafNode.Port): "leafnode port of nats-server",
+		asterisk(t):   "it is no nats-server",
+		"127.0.0.1:1": "refused",
+	} {
+		s := load(t, envtest.One("BRIDGE_NATS_LEAF_URL=nats://leaf:"+envtest.Canary+"@"+addr, "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
+		f := checkNATS(t.Context(), s)
+		var text bytes.Buffer
+		fmt.Fprint(&text, f)
+		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), envtest.Canary) {
+			t.Errorf("%s: no %q in %s", addr, want, &text)
+		}
+	}
+}
