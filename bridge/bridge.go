@@ -145,7 +145,7 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
 // sources are the servers whose events are published, by the scheduler's numbers.
 func (b *Bridge) sources() (all []delivery.Source) {
 	for _, s := range b.servers {
-		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.ingest.outbox, Filter: s.ingest.subjects.All(), TellGap: s.status.tellGap})
+		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.tellGap})
 	}
 	return all
 }

@@ -194,6 +194,10 @@ func (s *ingest) judge(name []byte) verdict {
 	return v
 }
 
+// odd returns how many frames were neither Event nor Response, in any session, and
+// how many bytes that are no text were replaced.
+func (s *ingest) odd() (corrupt, replaced uint64) { return s.corrupt.Load(), s.replaced.Load() }
+
 // onCorrupt counts a frame that is no message. If it came in the place of an
 // event onEvent has told of it.
 func (s *ingest) onCorrupt(size int) {

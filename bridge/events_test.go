@@ -50,7 +50,7 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		s := testIngest(t)
 		cfg := config.DefaultServerConfig()
 		cfg.EventsAllow, cfg.EventsDeny = test.allow, test.deny
-		s.filter.Store(newFilter(&cfg))
+		s.refilter(&cfg)
 		s.outbox.Recalled(time.Time{})
 		names := []string{"Hangup", "Newexten", "QueueJoin", "QueueLeave"}
 		for round := range 2 { // the second answer is remembered
@@ -81,7 +81,7 @@ func TestEvents_NamesAreBounded(t *testing.T) {
 	s := testIngest(t)
 	cfg := config.DefaultServerConfig()
 	cfg.EventsDeny = setting.Globs{"Never"}
-	s.filter.Store(newFilter(&cfg))
+	s.refilter(&cfg)
 	s.outbox.Recalled(time.Time{})
 	long := strings.Repeat("n", subject.MaxToken) + "tail"
 	for i := range 3 * subject.MaxNames {
@@ -127,5 +127,45 @@ func TestEvents_WhatCannotBePublished(t *testing.T) {
 	}
 	if got := outboxtest.Drain(t, s.outbox); strings.Join(got, " ") != "oversize:1 corrupt:1 {\"Event\":\"Text\",\"X\":\"\ufffd\ufffd\"}" {
 		t.Errorf("%q", got)
+	}
+}
+
+// What the settings say of names changes from one event to the next. A filter that
+// stays the same keeps what it remembers.
+func TestEvents_TheFilterChanges(t *testing.T) {
+	s := testIngest(t)
+	cfg := config.DefaultServerConfig()
+	before := s.filter.Load()
+	s.refilter(&cfg)
+	if s.filter.Load() != before {
+		t.Error("a filter that stays was made anew, with all that it remembers")
+	}
+	cfg.EventsDeny, cfg.ShedFirst = setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
+	s.refilter(&cfg)
+	for event, want := range map[string]verdict{"Newexten": sheddable, "RTCPSent": unwanted, "Hangup": wanted} {
+		if got := s.judge([]byte(event)); got != want {
+			t.Errorf("%s is judged %v, want %v", event, got, want)
+		}
+	}
+}
+
+// An event in whose handling the code panics is lost, and counted so: also one that
+// nobody wants.
+func TestEvents_APanicIsALoss(t *testing.T) {
+	s := testIngest(t)
+	s.outbox.Recalled(time.Time{})
+	s.filter.Store(nil)
+	for i, name := range []string{"Wanted", "Unwanted"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed: nobody says what was wrong")
+				}
+			}()
+			s.came(t, uint64(i+1), named(name))
+		}()
+	}
+	if a := s.outbox.Account(); a.Received != 2 || a.Dropped[outbox.DropPanic] != 2 {
+		t.Errorf("%+v", a)
 	}
 }

@@ -131,7 +131,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *metrics) collectServer(
 	s *server, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string),
 ) {
-	name, box, link := s.cfg.Name, s.ingest.outbox.Account(), s.link.Status()
+	name, box, link := s.cfg.Name, s.outbox.Account(), s.link.Status()
 	count(m.received, box.Received, name)
 	count(m.published, box.Published, name)
 	count(m.filtered, box.Filtered, name)
@@ -142,8 +142,9 @@ func (m *metrics) collectServer(
 	gauge(m.queued, float64(box.Queued), name)
 	gauge(m.inFlight, float64(box.InFlight), name)
 	gauge(m.outboxBytes, float64(box.Bytes), name)
-	count(m.corrupt, s.ingest.corrupt.Load(), name)
-	count(m.replaced, s.ingest.replaced.Load()+link.Calls.Replaced, name)
+	corrupt, replaced := s.ingest.odd()
+	count(m.corrupt, corrupt, name)
+	count(m.replaced, replaced+link.Calls.Replaced, name)
 	for r := range results {
 		count(m.actions, s.target.tally.results[r].Load(), name, r.String())
 	}

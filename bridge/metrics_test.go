@@ -15,11 +15,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // The reasons and states that metrics have as labels.
@@ -194,10 +196,18 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := b.servers[0]
-	o := server.ingest.outbox
+	o := server.outbox
 	o.Recalled(time.Time{})
 	for i := range 10 {
-		server.ingest.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i + 1), At: 1}, []byte("{}"), false)
+		o.Push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i + 1), At: 1}, []byte("{}"), false)
+	}
+	odd, err := frames.NewReader(strings.NewReader("Event: Test\r\nX: \xff\xfe\xfd\r\n\r\n"), 1<<10).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.ingest.onEvent(amiconn.Event{Session: "s1", Seq: 11, At: time.Now(), Frame: odd})
+	for range 4 {
+		server.ingest.onCorrupt(1)
 	}
 	for range 5 {
 		o.Take(nil)
@@ -207,17 +217,15 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	o.Rewind(nil, nil)
 	o.Take(nil)
 	o.Filter()
-	o.Refuse(outbox.Entry{Session: "s1", Seq: 11})
-	server.ingest.replaced.Add(3)
-	server.ingest.corrupt.Add(4)
+	o.Refuse(outbox.Entry{Session: "s1", Seq: 12})
 	server.status.gaps.add(outbox.DropOversize)
 	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
 	got := gathered(t, b)
 	a := o.Account()
 	for name, want := range map[string]float64{
-		"events_received_total pbx1": 12, "events_published_total pbx1": 2, "events_resent_total pbx1": 1,
+		"events_received_total pbx1": 13, "events_published_total pbx1": 2, "events_resent_total pbx1": 1,
 		"events_filtered_total pbx1": 1, "events_dropped_total oversize pbx1": 1, "events_dropped_total overflow pbx1": 0,
-		"outbox_events pbx1": 7, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.Bytes),
+		"outbox_events pbx1": 8, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.Bytes),
 		"outbox_high_water_bytes pbx1": float64(a.HighWater), "outbox_capacity_bytes pbx1": float64(server.cfg.OutboxBytes),
 		"characters_replaced_total pbx1": 3, "frames_corrupt_total pbx1": 4, "gaps_total oversize pbx1": 1, "gaps_total overflow pbx1": 0,
 		"delivery fast_ingest": 1, "delivery window": 0, "delivery core": 0,

@@ -9,10 +9,10 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -34,7 +34,7 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 		}
 		for range 3 { // more than it holds
 			for i := range 30 {
-				server.ingest.push(outboxtest.Entry(i), make([]byte, 1<<20), false)
+				server.outbox.Push(outboxtest.Entry(i), make([]byte, 1<<20), false)
 			}
 		}
 		tell()
@@ -61,12 +61,11 @@ func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	server := b.servers[0]
-	for intervals, want := range map[time.Duration]int{5: 0, 7: 1} {
-		server.ingest.outbox = outboxtest.New(1 << 20)
-		server.ingest.watch.hole, server.ingest.watch.since = &outbox.Gap{Reason: "closed"}, time.Now().Add(-intervals*b.cfg.StatusInterval)
-		server.ingest.watch.due.Store(true)
+	for want, intervals := range []time.Duration{5, 7} {
+		up := time.Now().Add(-intervals * b.cfg.StatusInterval)
+		server.ingest.watchSession(amiconn.Change{To: amiconn.StateUp, Session: "s1", At: up})
 		b.tick()
-		if left := server.ingest.outbox.Account().Left; left != want {
+		if left := server.outbox.Account().Left; left != want {
 			t.Errorf("after %d intervals %d Gaps are in the outbox", intervals, left)
 		}
 	}

@@ -12,11 +12,13 @@ import (
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
 // events, of its states and of the Actions for it.
 type server struct {
-	cfg    config.ServerConfig
-	link   *amiconn.Link
-	ingest *ingest
-	status *serverStatus
-	target *target
+	cfg      config.ServerConfig
+	link     *amiconn.Link
+	subjects *subject.Subjects
+	outbox   *outbox.Outbox // of its events
+	ingest   *ingest
+	status   *serverStatus
+	target   *target
 }
 
 // newServer allocates one server of b.
@@ -25,7 +27,7 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 	subjects := subject.New(b.cfg.SubjectPrefix, cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.notify)
 	s := &server{
-		cfg:    cfg,
+		cfg: cfg, subjects: subjects, outbox: box,
 		ingest: newIngest(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
 		status: newServerStatus(b.cfg.Node, &cfg, subjects, box, b.status, log),
 	}

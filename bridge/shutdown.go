@@ -93,7 +93,7 @@ func (b *Bridge) drainOutboxes(ctx context.Context) uint64 {
 	for {
 		var left uint64
 		for _, s := range b.servers {
-			left += uint64(s.ingest.outbox.Account().Left)
+			left += uint64(s.outbox.Account().Left)
 		}
 		if left == 0 {
 			return 0
