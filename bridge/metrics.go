@@ -142,7 +142,7 @@ func (m *metrics) collectServer(
 	gauge(m.queued, float64(box.Queued), name)
 	gauge(m.inFlight, float64(box.InFlight), name)
 	gauge(m.outboxBytes, float64(box.Bytes), name)
-	corrupt, replaced := s.ingest.odd()
+	corrupt, replaced := s.ingest.Odd()
 	count(m.corrupt, corrupt, name)
 	count(m.replaced, replaced+link.Calls.Replaced, name)
 	for r := range results {

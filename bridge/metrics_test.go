@@ -205,9 +205,9 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.ingest.onEvent(amiconn.Event{Session: "s1", Seq: 11, At: time.Now(), Frame: odd})
+	server.ingest.OnEvent(amiconn.Event{Session: "s1", Seq: 11, At: time.Now(), Frame: odd})
 	for range 4 {
-		server.ingest.onCorrupt(1)
+		server.ingest.OnCorrupt(1)
 	}
 	for range 5 {
 		o.Take(nil)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -68,7 +69,7 @@ func (b *Bridge) tellNode(now time.Time) {
 }
 
 // tick publishes the state of every session, breaker and buffer and of the
-// node, and closes the holes whose session has brought no event for long.
+// node, and closes the gaps whose session has brought no event for long.
 func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.tellLost()
@@ -77,7 +78,7 @@ func (b *Bridge) tick() {
 	}
 	for _, s := range b.servers {
 		s.status.tick(now, new(s.link.Status()))
-		s.ingest.closeOldHole(now.Add(-holeIntervals * b.cfg.StatusInterval))
+		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
 	}
 	b.tellNode(now)
 }

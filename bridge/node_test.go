@@ -55,15 +55,15 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 	}
 }
 
-// At an interval the node is told, and holes that no event has come behind for six
+// At an interval the node is told, and gaps that no event has come behind for six
 // of them are closed; a change of the streams tells the node at once.
-func TestBuffers_AnIntervalClosesOldHoles(t *testing.T) {
+func TestBuffers_AnIntervalClosesOldGaps(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
 	server := b.servers[0]
 	for want, intervals := range []time.Duration{5, 7} {
 		up := time.Now().Add(-intervals * b.cfg.StatusInterval)
-		server.ingest.watchSession(amiconn.Change{To: amiconn.StateUp, Session: "s1", At: up})
+		server.ingest.OnSession(amiconn.Change{To: amiconn.StateUp, Session: "s1", At: up})
 		b.tick()
 		if left := server.outbox.Account().Left; left != want {
 			t.Errorf("after %d intervals %d Gaps are in the outbox", intervals, left)

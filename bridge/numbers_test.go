@@ -31,7 +31,7 @@ func (n *numbered) read(text string) {
 	n.t.Helper()
 	f, _ := frames.NewReader(strings.NewReader(strings.ReplaceAll(text, ";", "\r\n")+"\r\n\r\n"), 200).Next()
 	n.next++
-	n.s.ingest.onEvent(amiconn.Event{Session: "s1", Seq: n.next, At: time.Now(), Frame: f})
+	n.s.ingest.OnEvent(amiconn.Event{Session: "s1", Seq: n.next, At: time.Now(), Frame: f})
 }
 
 // panics has the handler of an event panic, as the session's reader lets it.
@@ -43,7 +43,7 @@ func (n *numbered) panics() {
 		}
 	}()
 	n.next++
-	n.s.ingest.onEvent(amiconn.Event{Session: "s1", Seq: n.next, At: time.Now()}) // a Frame is missing
+	n.s.ingest.OnEvent(amiconn.Event{Session: "s1", Seq: n.next, At: time.Now()}) // a Frame is missing
 }
 
 // Every number is published or told of in a Gap, whatever became of its event:
@@ -60,7 +60,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	s.outbox.Recalled(time.Time{})
 	cfg := s.cfg
 	cfg.EventsDeny = setting.Globs{"Unwanted"}
-	s.ingest.refilter(&cfg)
+	s.ingest.SetFilter(&cfg)
 	n := &numbered{t: t, s: s}
 	long := strings.Repeat("x", 300)
 	n.read("Event: Wanted")

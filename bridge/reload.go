@@ -31,7 +31,7 @@ func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
 	*own = *asked
 	own.Charset = s.cfg.Charset // in which requests are written, rules read
 	s.target.permit(all, own)
-	s.ingest.refilter(own)
+	s.ingest.SetFilter(own)
 	s.link.Renew(own.Config)
 	s.link.Retry()
 }

@@ -54,7 +54,7 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.ingest.onEvent(amiconn.Event{Session: "s1", Seq: uint64(i + 1), At: time.Now(), Frame: f})
+			s.ingest.OnEvent(amiconn.Event{Session: "s1", Seq: uint64(i + 1), At: time.Now(), Frame: f})
 		}
 		return s.outbox.Account().Filtered
 	}

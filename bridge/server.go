@@ -5,6 +5,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -16,7 +17,7 @@ type server struct {
 	link     *amiconn.Link
 	subjects *subject.Subjects
 	outbox   *outbox.Outbox // of its events
-	ingest   *ingest
+	ingest   *ingest.Source
 	status   *serverStatus
 	target   *target
 }
@@ -28,14 +29,14 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.notify)
 	s := &server{
 		cfg: cfg, subjects: subjects, outbox: box,
-		ingest: newIngest(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
+		ingest: ingest.New(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
 		status: newServerStatus(b.cfg.Node, &cfg, subjects, box, b.status, log),
 	}
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{
-			Event: s.ingest.onEvent, Corrupt: s.ingest.onCorrupt, Clock: s.ingest.onClock,
+			Event: s.ingest.OnEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
 			State: s.onState, Breaker: s.status.onBreaker,
 		},
 	})
@@ -48,7 +49,7 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 func (s *server) onState(c amiconn.Change) {
 	s.status.onState(c)
 	if c.Role != amiconn.RoleActions {
-		s.ingest.watchSession(c)
+		s.ingest.OnSession(c)
 	}
 }
 

@@ -55,7 +55,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	stage.front.Wait()
 	b.inFlight.wait(ctx)
 	for _, s := range b.servers {
-		s.ingest.closeHole("")
+		s.ingest.CloseGap()
 	}
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))

@@ -78,7 +78,7 @@ func (s *serverStatus) breakerStatus(c amiconn.BreakerChange, now time.Time, tri
 	return m
 }
 
-// gapMsg is a hole in a server's events.
+// gapMsg is a gap in a server's events.
 type gapMsg struct {
 	Server    string  `json:"server"`
 	Node      string  `json:"node"`

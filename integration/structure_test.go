@@ -55,7 +55,11 @@ var arrows = map[string][]string{
 	"bridge/config": {"amiconn", "amiconn/setting", "bridge/policy"},
 
 	"bridge/config/configtest": {"bridge/config"},
-	"bridge/natsconn":          {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
+	"bridge/ingest": {
+		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "fairness",
+		"frames",
+	},
+	"bridge/natsconn": {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
 	"cmd/ami-nats-bridge/internal/env": {
 		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/policy", "bridge/redact",
 		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
@@ -73,7 +77,7 @@ var arrows = map[string][]string{
 	"bridge/journal/journaltest": {"bridge/journal"},
 
 	"bridge": {
-		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/internal/clock",
+		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/ingest", "bridge/internal/clock",
 		"bridge/internal/deque", "bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
 		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
 		"docs/schemas", "fairness", "frames",

@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"testing"
@@ -11,13 +11,13 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
-// testIngest returns what takes the events of pbx1. Its outbox waits to be told of
+// testSource returns what takes the events of pbx1. Its outbox waits to be told of
 // the last event before this process.
-func testIngest(t *testing.T) *ingest {
+func testSource(t *testing.T) *Source {
 	t.Helper()
 	cfg := config.DefaultServerConfig()
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
-	return newIngest(&cfg, subjects, box, fairness.NewScheduler(16<<10), true, zap.NewNop())
+	return New(&cfg, subjects, box, fairness.NewScheduler(16<<10), true, zap.NewNop())
 }

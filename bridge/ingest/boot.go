@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"strconv"
@@ -24,9 +24,9 @@ type boot struct {
 	loads  bool          // an event Load came before FullyBooted
 }
 
-// hear takes what an event of that name says, and reports whether it says
+// observe takes what an event of that name says, and reports whether it says
 // something.
-func (b *boot) hear(name []byte, e amiconn.Event, first bool) bool {
+func (b *boot) observe(name []byte, e amiconn.Event, first bool) bool {
 	switch {
 	case b.known:
 		return false

@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ import (
 // the test's own.
 type play struct {
 	t   *testing.T
-	s   *ingest
+	s   *Source
 	now time.Time
 	// clock is how far the server's is ahead.
 	clock time.Duration
@@ -22,7 +22,7 @@ type play struct {
 }
 
 func newPlay(t *testing.T) *play {
-	p := &play{t: t, s: testIngest(t), now: time.Now()}
+	p := &play{t: t, s: testSource(t), now: time.Now()}
 	p.s.outbox.Recalled(time.Time{}) // there was no process before
 	return p
 }
@@ -45,18 +45,18 @@ func (p *play) step(step string) {
 		p.clock += d
 	case "up":
 		p.born = p.now
-		p.s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s", At: p.now})
+		p.s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s", At: p.now})
 	case "lost":
-		p.s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s", Reason: amiconn.ReasonClosed, At: p.now})
+		p.s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s", Reason: amiconn.ReasonClosed, At: p.now})
 	case "pong":
-		p.s.onClock(amiconn.Clock{Born: p.born, Asked: p.now, Told: p.now, Server: p.now.Round(0).Add(p.clock)})
+		p.s.OnClock(amiconn.Clock{Born: p.born, Asked: p.now, Told: p.now, Server: p.now.Round(0).Add(p.clock)})
 	default:
 		text := "Event: " + strings.ReplaceAll(step, ";", "\r\n") + "\r\n\r\n"
 		f, err := frames.NewReader(strings.NewReader(text), 1<<12).Next()
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		p.s.onEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
+		p.s.OnEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
 	}
 }
 
@@ -126,7 +126,7 @@ func TestRestart_YesIsSaidOnlyWhenItIsSure(t *testing.T) {
 			for _, step := range test.after {
 				p.step(step)
 			}
-			p.s.closeHole("") // what is held longest
+			p.s.closeGap("") // what is held longest
 			if got := p.told(); got != test.want {
 				t.Errorf("restarted is %q, want %q", got, test.want)
 			}
@@ -147,7 +147,7 @@ func TestRestart_ACorruptFrameStandsBehindTheGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.s.onEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
+	p.s.OnEvent(amiconn.Event{Session: "s", Seq: 1, At: p.now, Frame: f})
 	p.step("FullyBooted;Privilege: system,all;Uptime: 1001")
 	p.step("pong")
 	var order []string

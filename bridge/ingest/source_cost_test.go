@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 // busy returns what a busy Asterisk sent, behind its banner.
 func busy(tb testing.TB) []byte {
 	tb.Helper()
-	packed, err := os.ReadFile("../frames/testdata/busy.ami.gz")
+	packed, err := os.ReadFile("../../frames/testdata/busy.ami.gz")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func busy(tb testing.TB) []byte {
 
 // From the socket's bytes to the outbox and out again an event costs no allocation.
 func TestHotPath_AllocatesNothing(t *testing.T) {
-	s := testIngest(t)
+	s := testSource(t)
 	source := bytes.NewReader(busy(t))
 	reader := frames.NewReader(source, 1<<20)
 	seq, buffer := uint64(0), []byte(nil)
@@ -51,10 +51,10 @@ func TestHotPath_AllocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		seq++
-		s.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Now(), Frame: f})
+		s.OnEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Now(), Frame: f})
 		_, payload, _, ok := s.outbox.Take(buffer)
 		if !ok {
-			return // a Response of the capture is no event, but onEvent does not mind
+			return // a Response of the capture is no event, but OnEvent does not mind
 		}
 		buffer = payload
 		s.outbox.Ack()

@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"strings"
@@ -15,18 +15,18 @@ import (
 func TestClock_SetWhileASessionIsAway(t *testing.T) {
 	for _, jump := range clocktest.Jumps {
 		for uptime, want := range map[string]string{"1000": "no", "3": "yes"} {
-			s := testIngest(t)
+			s := testSource(t)
 			s.outbox.Recalled(time.Time{}) // there was no process before
 			start := time.Now()
 			first := fullyBooted(t, "990")
-			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})
-			s.onClock(pong(start, 0))
+			s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})
+			s.OnClock(pong(start, 0))
 			s.watchRestart(amiconn.Event{At: start, Frame: first})
-			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s1", Reason: amiconn.ReasonClosed, At: start.Add(9 * time.Second)})
+			s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s1", Reason: amiconn.ReasonClosed, At: start.Add(9 * time.Second)})
 			back := clocktest.Set(t, start.Add(10*time.Second), jump)
-			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s2", At: back})
+			s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s2", At: back})
 			s.watchRestart(amiconn.Event{At: back, Frame: fullyBooted(t, uptime)})
-			s.onClock(pong(back, -jump)) // the server's clock is as it was
+			s.OnClock(pong(back, -jump)) // the server's clock is as it was
 			_, _, told, ok := s.outbox.Take(nil)
 			if !ok || told == nil {
 				t.Fatalf("set by %v: no Gap", jump)

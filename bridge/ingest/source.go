@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"reflect"
@@ -16,10 +16,11 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// ingest takes the events of one server from its reader to its outbox. The fields
-// from subjects on belong to the reader of the event session and to the supervisor
-// between two of them.
-type ingest struct {
+// Source takes the events of one server from its reader to its outbox. Its handlers
+// are the hooks of a Link: OnEvent and OnClock run on the reader of the event
+// session, OnSession on the supervisor between two of them, OnCorrupt on the reader
+// of any session.
+type Source struct {
 	charset   frames.Charset
 	log       *zap.Logger
 	filter    atomic.Pointer[filter] // which events are taken
@@ -31,6 +32,7 @@ type ingest struct {
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
 
+	// The reader's own.
 	subjects *subject.Subjects
 	judged   *filter            // that verdicts are of
 	verdicts map[string]verdict // answers of judge
@@ -38,11 +40,11 @@ type ingest struct {
 	watch    restartWatch
 }
 
-// newIngest returns what takes the events of cfg to box. With recalls the Gap that
-// goes before the first event waits until the outbox is told of the last one before
-// this process.
-func newIngest(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *ingest {
-	s := &ingest{
+// New returns the Source that takes the events of the server of cfg to box, which
+// it joins to scheduler. With recalls a Gap stands before the first event, and waits
+// until the outbox is told of the last event before this process.
+func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *Source {
+	s := &Source{
 		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), recalls: recalls,
 		subjects: subjects, verdicts: make(map[string]verdict),
 	}
@@ -50,19 +52,19 @@ func newIngest(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox
 	return s
 }
 
-// refilter puts what cfg says of events' names in force, which the reader takes up
-// with its next event.
-func (s *ingest) refilter(cfg *config.ServerConfig) {
+// SetFilter puts EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST of cfg in force: the reader
+// takes them up with its next event. It may be called from any goroutine.
+func (s *Source) SetFilter(cfg *config.ServerConfig) {
 	if next := newFilter(cfg); !reflect.DeepEqual(s.filter.Load(), next) {
 		s.filter.Store(next)
 	}
 }
 
-// onEvent takes an event from the reader to the outbox. It runs on the
+// OnEvent takes an event from the reader to the outbox. It runs on the
 // reader's goroutine: it encodes, copies and counts, and never waits. Whatever
 // becomes of the event, its number is published, told in a Gap or counted as
 // filtered. A panic goes on to the reader.
-func (s *ingest) onEvent(e amiconn.Event) {
+func (s *Source) OnEvent(e amiconn.Event) {
 	lost := outbox.DropPanic // if nothing else is said
 	defer func() {
 		if lost != "" {
@@ -93,7 +95,7 @@ func (s *ingest) onEvent(e amiconn.Event) {
 
 // encode judges the event of that name and, if it is wanted, has it as JSON in
 // s.payload. Otherwise lost is why it cannot be published, and size how large it is.
-func (s *ingest) encode(f *frames.Frame, name []byte) (v verdict, size int, lost string) {
+func (s *Source) encode(f *frames.Frame, name []byte) (v verdict, size int, lost string) {
 	if f.Kind() == frames.KindOther {
 		return wanted, f.Size, lostAs(f)
 	}
@@ -116,13 +118,13 @@ func (s *ingest) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 }
 
 // push hands an event to the outbox and tells the scheduler.
-func (s *ingest) push(e outbox.Entry, payload []byte, shed bool) {
+func (s *Source) push(e outbox.Entry, payload []byte, shed bool) {
 	s.outbox.Push(e, payload, shed)
 	s.scheduler.Ready(s.number)
 }
 
 // refuse drops what cannot be published.
-func (s *ingest) refuse(e amiconn.Event, reason string) {
+func (s *Source) refuse(e amiconn.Event, reason string) {
 	s.outbox.RefuseAs(outbox.Entry{Session: e.Session, Seq: e.Seq, At: e.At.UnixNano()}, reason)
 	s.scheduler.Ready(s.number)
 }
@@ -139,7 +141,6 @@ func lostAs(f *frames.Frame) string {
 func short(name []byte) []byte { return name[:min(len(name), subject.MaxToken)] }
 
 const (
-
 	// maxPayload is what NATS takes by default (1 MiB) less room for headers.
 	maxPayload = 1<<20 - 1<<10
 )
@@ -169,7 +170,7 @@ func newFilter(cfg *config.ServerConfig) *filter {
 
 // judge applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
 // name's answer for as long as they stay the same.
-func (s *ingest) judge(name []byte) verdict {
+func (s *Source) judge(name []byte) verdict {
 	f := s.filter.Load()
 	if f.everything {
 		return wanted
@@ -194,13 +195,13 @@ func (s *ingest) judge(name []byte) verdict {
 	return v
 }
 
-// odd returns how many frames were neither Event nor Response, in any session, and
+// Odd returns how many frames were neither Event nor Response, in any session, and
 // how many bytes that are no text were replaced.
-func (s *ingest) odd() (corrupt, replaced uint64) { return s.corrupt.Load(), s.replaced.Load() }
+func (s *Source) Odd() (corrupt, replaced uint64) { return s.corrupt.Load(), s.replaced.Load() }
 
-// onCorrupt counts a frame that is no message. If it came in the place of an
-// event onEvent has told of it.
-func (s *ingest) onCorrupt(size int) {
+// OnCorrupt counts a frame of size bytes that is no message. If it came in the place
+// of an event, OnEvent was called with it before.
+func (s *Source) OnCorrupt(size int) {
 	s.corrupt.Add(1)
 	s.log.Warn("corrupt frame", zap.Int("bytes", size))
 }

@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"fmt"
@@ -20,15 +20,15 @@ import (
 
 // came has text, a frame as Asterisk sends it, come to s as the event numbered
 // seq.
-func (s *ingest) came(t *testing.T, seq uint64, text string) {
+func (s *Source) came(t *testing.T, seq uint64, text string) {
 	t.Helper()
 	f, err := frames.NewReader(strings.NewReader(text), 4<<20).Next()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.onEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Unix(int64(seq), 0), Frame: f})
+	s.OnEvent(amiconn.Event{Session: "s1", Seq: seq, At: time.Unix(int64(seq), 0), Frame: f})
 	if f.Kind() == frames.KindOther {
-		s.onCorrupt(f.Size) // as a session does behind it
+		s.OnCorrupt(f.Size) // as a session does behind it
 	}
 }
 
@@ -47,10 +47,10 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		{setting.Globs{"Queue*", "Hangup"}, setting.Globs{"QueueLeave"}, "Hangup QueueJoin"},
 		{setting.Globs{"Queue*"}, setting.Globs{"*"}, ""},
 	} {
-		s := testIngest(t)
+		s := testSource(t)
 		cfg := config.DefaultServerConfig()
 		cfg.EventsAllow, cfg.EventsDeny = test.allow, test.deny
-		s.refilter(&cfg)
+		s.SetFilter(&cfg)
 		s.outbox.Recalled(time.Time{})
 		names := []string{"Hangup", "Newexten", "QueueJoin", "QueueLeave"}
 		for round := range 2 { // the second answer is remembered
@@ -78,10 +78,10 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 // Whatever names a peer makes up, so many are remembered and no more. Each has its
 // subject all the same, cut at 64 bytes.
 func TestEvents_NamesAreBounded(t *testing.T) {
-	s := testIngest(t)
+	s := testSource(t)
 	cfg := config.DefaultServerConfig()
 	cfg.EventsDeny = setting.Globs{"Never"}
-	s.refilter(&cfg)
+	s.SetFilter(&cfg)
 	s.outbox.Recalled(time.Time{})
 	long := strings.Repeat("n", subject.MaxToken) + "tail"
 	for i := range 3 * subject.MaxNames {
@@ -102,7 +102,7 @@ func TestEvents_NamesAreBounded(t *testing.T) {
 // What cannot be published is counted with its reason, told in the log and by a
 // Gap in its place; a byte that is no text is replaced and counted.
 func TestEvents_WhatCannotBePublished(t *testing.T) {
-	s := testIngest(t)
+	s := testSource(t)
 	core, logs := observer.New(zap.WarnLevel)
 	s.log = zap.New(core)
 	s.outbox.Recalled(time.Time{})
@@ -133,15 +133,15 @@ func TestEvents_WhatCannotBePublished(t *testing.T) {
 // What the settings say of names changes from one event to the next. A filter that
 // stays the same keeps what it remembers.
 func TestEvents_TheFilterChanges(t *testing.T) {
-	s := testIngest(t)
+	s := testSource(t)
 	cfg := config.DefaultServerConfig()
 	before := s.filter.Load()
-	s.refilter(&cfg)
+	s.SetFilter(&cfg)
 	if s.filter.Load() != before {
 		t.Error("a filter that stays was made anew, with all that it remembers")
 	}
 	cfg.EventsDeny, cfg.ShedFirst = setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
-	s.refilter(&cfg)
+	s.SetFilter(&cfg)
 	for event, want := range map[string]verdict{"Newexten": sheddable, "RTCPSent": unwanted, "Hangup": wanted} {
 		if got := s.judge([]byte(event)); got != want {
 			t.Errorf("%s is judged %v, want %v", event, got, want)
@@ -152,7 +152,7 @@ func TestEvents_TheFilterChanges(t *testing.T) {
 // An event in whose handling the code panics is lost, and counted so: also one that
 // nobody wants.
 func TestEvents_APanicIsALoss(t *testing.T) {
-	s := testIngest(t)
+	s := testSource(t)
 	s.outbox.Recalled(time.Time{})
 	s.filter.Store(nil)
 	for i, name := range []string{"Wanted", "Unwanted"} {

@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"fmt"
@@ -11,6 +11,6 @@ import (
 // The pages say what the code does.
 func TestDocs_BoundsOfEvents(t *testing.T) {
 	pagetest.Says(t, "design", fmt.Sprintf("`maxPayload`, 1 MiB - %d KiB", (1<<20-maxPayload)>>10),
-		"or for "+map[time.Duration]string{6: "six"}[holeIntervals]+" `STATUS_INTERVAL`",
-		"for "+pagetest.Seconds(holdHole)+" at most, if what comes next")
+		"or for "+map[time.Duration]string{6: "six"}[GapIntervals]+" `STATUS_INTERVAL`",
+		"for "+pagetest.Seconds(maxGapHeld)+" at most, if what comes next")
 }

@@ -1,4 +1,4 @@
-package bridge
+package ingest
 
 import (
 	"testing"
@@ -21,12 +21,12 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 		{"not known in time", "5", "unknown", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, login := testIngest(t), time.Now()
+			s, login := testSource(t), time.Now()
 			last := login.Add(-time.Minute).Round(0) // as the stream has it
 			if test.known {
 				s.outbox.Recalled(last)
 			}
-			s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
+			s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
 			s.watchRestart(amiconn.Event{At: time.Now(), Frame: fullyBooted(t, test.uptime)})
 			s.outbox.Recalled(last)
 			_, _, told, ok := s.outbox.Take(nil)
@@ -40,13 +40,13 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 // A session that is lost again before an event has come leaves a Gap of its own,
 // beside that of the loss before.
 func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
-	s, start := testIngest(t), time.Now().Add(-time.Minute)
+	s, start := testSource(t), time.Now().Add(-time.Minute)
 	s.outbox.Recalled(time.Time{})
 	up := func(session string, after time.Duration) {
-		s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: session, At: start.Add(after)})
+		s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: session, At: start.Add(after)})
 	}
 	down := func(session string, reason amiconn.Reason, after time.Duration) {
-		s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: session, Reason: reason, At: start.Add(after)})
+		s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: session, Reason: reason, At: start.Add(after)})
 	}
 	up("s1", 0)
 	s.watchRestart(amiconn.Event{At: start, Frame: fullyBooted(t, "1000")})
@@ -57,11 +57,11 @@ func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 	s.watchRestart(amiconn.Event{At: start.Add(5 * time.Second), Frame: fullyBooted(t, "1005")})
 	var told []string
 	for {
-		_, _, hole, ok := s.outbox.Take(nil)
+		_, _, gap, ok := s.outbox.Take(nil)
 		if !ok {
 			break
 		}
-		told = append(told, hole.Reason)
+		told = append(told, gap.Reason)
 	}
 	if len(told) != 2 || told[0] != string(amiconn.ReasonClosed) || told[1] != string(amiconn.ReasonRead) {
 		t.Errorf("told are %v", told)
@@ -71,17 +71,17 @@ func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 // The Gap of a lost session begins at the last event, not at the last Pong, and
 // ends at the login.
 func TestRestart_AGapIsFromTheLastEventToTheLogin(t *testing.T) {
-	s, start := testIngest(t), time.Now().Add(-time.Hour).Truncate(time.Second)
+	s, start := testSource(t), time.Now().Add(-time.Hour).Truncate(time.Second)
 	s.outbox.Recalled(time.Time{})
 	state := func(to amiconn.State, session string, after time.Duration) {
-		s.watchSession(amiconn.Change{Role: amiconn.RoleEvents, To: to, Session: session, Reason: amiconn.ReasonRead, At: start.Add(after)})
+		s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: to, Session: session, Reason: amiconn.ReasonRead, At: start.Add(after)})
 	}
 	state(amiconn.StateUp, "s1", 0)
 	s.watchRestart(amiconn.Event{At: start.Add(time.Second), Frame: fullyBooted(t, "1000")})
 	clock := func(login, told time.Duration) {
 		c := pong(start.Add(told), 0)
 		c.Born = start.Add(login)
-		s.onClock(c)
+		s.OnClock(c)
 	}
 	clock(0, 40*time.Second)
 	state(amiconn.StateWaiting, "s1", 50*time.Second)
