@@ -34,7 +34,7 @@ func (q *fullQueue) Write(e journal.Entry) error {
 func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	full := &fullQueue{}
-	a := askingAs(t, url, func(c *config.Config) { c.Audit = config.AuditStrict }, func(b *Bridge) {
+	a := askingAs(t, url, func(c *config.Config) { c.Audit = config.AuditStrict }, Deps{}, func(b *Bridge) {
 		full.queue, b.audit.journal = b.audit.journal, full
 	})
 	full.is.Store(true)
@@ -95,7 +95,7 @@ func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
 // A bridge that runs tells of them each minute, here each 50 ms.
 func TestRefusals_AreToldOfWhileTheBridgeRuns(t *testing.T) {
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	a := askingAs(t, url, nil, func(b *Bridge) {
+	a := askingAs(t, url, nil, Deps{}, func(b *Bridge) {
 		if b.audit.refusals.span != time.Minute {
 			t.Errorf("each %v", b.audit.refusals.span)
 		}

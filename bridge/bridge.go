@@ -60,7 +60,7 @@ type Bridge struct {
 	natsLogin *natsconn.Login
 	repeats   *repeats
 	streams   *streams.Reconciler
-	leaf      leaf
+	leaf      *leaf
 	servers   []*server
 	endpoints []*endpoint
 	started   time.Time
@@ -96,7 +96,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		started:   time.Now(),
 		inFlight:  newFlight(),
 		dials:     delivery.DialGuard{InProcess: deps.InProcess},
-		leaf:      leaf{connected: deps.Leaf, log: log.Named("leaf")},
+		leaf:      newLeaf(deps.Leaf, log.Named("leaf")),
 	}
 	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for

@@ -35,9 +35,9 @@ func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 		if body.NATS != nats || fmt.Sprint(body.Connections) != fmt.Sprint(connections) {
 			t.Errorf("%s: NATS is %s, %v", what, body.NATS, body.Connections)
 		}
-		b.tellNode(time.Now())
-		nodes := b.status.told(t, ".nodes.test")
-		says(t, nodes[len(nodes)-1], map[string]any{"unanswered": unanswered, "nats": nats})
+		if node := b.nodeStatus(time.Now()); fmt.Sprint(node.Unanswered) != unanswered || node.NATS != nats {
+			t.Errorf("%s: the node says %v, %s", what, node.Unanswered, node.NATS)
+		}
 	}
 	up := map[string]string{"events": "CONNECTED", "control": "CONNECTED"}
 	wants("at first", natsconn.ErrNotYet.Error(), natsconn.ErrNotYet.Error(), "CONNECTED", up, "[all any pbx1]")

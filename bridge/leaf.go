@@ -17,6 +17,11 @@ type leaf struct {
 	since time.Time
 }
 
+// newLeaf returns that of a leaf; connected is nil if there is none.
+func newLeaf(connected func() bool, log *zap.Logger) *leaf {
+	return &leaf{connected: connected, log: log}
+}
+
 // leafMsg is a leaf as ami.nodes.<node> tells it.
 type leafMsg struct {
 	Connected bool   `json:"connected"`

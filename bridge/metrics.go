@@ -157,7 +157,7 @@ func (m *metrics) collectServer(
 	for reason, n := range link.Failed {
 		count(m.failures, n, name, string(reason))
 	}
-	for reason, n := range s.status.gaps.all() {
+	for reason, n := range s.status.gapsTold() {
 		count(m.gaps, n, name, reason)
 	}
 	count(m.panics, link.Panics, name)

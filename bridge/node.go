@@ -38,6 +38,11 @@ type nodeMsg struct {
 // tellNode publishes the state of this process. It is for the status goroutine.
 func (b *Bridge) tellNode(now time.Time) {
 	b.streams.ToldOfAll()
+	b.status.publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, b.nodeStatus(now))
+}
+
+// nodeStatus is the state of this process at now. It is for the status goroutine.
+func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	node := nodeMsg{
 		Node: b.cfg.Node, Version: b.deps.Version, At: clock.Stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
@@ -65,7 +70,7 @@ func (b *Bridge) tellNode(now time.Time) {
 			node.Ready = append(node.Ready, s.cfg.Name)
 		}
 	}
-	b.status.publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
+	return node
 }
 
 // tick publishes the state of every session, breaker and buffer and of the

@@ -12,6 +12,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -22,13 +23,14 @@ import (
 func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 	for _, first := range []string{"alarm", "interval"} {
 		s := natstest.Start(t, t.TempDir(), 0)
-		b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
-		server := b.servers[0]
 		core, logs := observer.New(zap.WarnLevel)
-		server.status.log = zap.New(core)
+		cfg := config.DefaultConfig()
+		cfg.NATS.URL = s.ClientURL()
+		b := connectedWith(t, cfg, Deps{Logger: zap.New(core)}, "pbx1")
+		server, statuses := b.servers[0], statusesOf(t, b)
 		tell := map[string]func(){"alarm": b.look, "interval": b.tick}[first]
 		tell()
-		before := len(b.status.told(t, ".buffers"))
+		before := len(statuses.told(".buffers"))
 		if want := map[string]int{"alarm": 0, "interval": 1}[first]; before != want {
 			t.Errorf("%s: %d messages without a change", first, before)
 		}
@@ -38,17 +40,17 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 			}
 		}
 		tell()
-		told := b.status.told(t, ".buffers")
+		told := statuses.told(".buffers")
 		if len(told) != before+1 {
 			t.Fatalf("%s: %d messages", first, len(told))
 		}
-		says(t, told[before], map[string]any{"trigger": "full"})
+		jsontest.Says(t, told[before], map[string]any{"trigger": "full"})
 		tell()
 		if n := logs.FilterMessage("events dropped").Len(); n != 1 {
 			t.Errorf("%s: %d lines of the drops", first, n)
 		}
-		if again := b.status.told(t, ".buffers"); first == "interval" {
-			says(t, again[len(again)-1], map[string]any{"trigger": "interval"})
+		if again := statuses.told(".buffers"); first == "interval" {
+			jsontest.Says(t, again[len(again)-1], map[string]any{"trigger": "interval"})
 		} else if len(again) != len(told) {
 			t.Errorf("told again without a change")
 		}
@@ -60,7 +62,7 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 func TestBuffers_AnIntervalClosesOldGaps(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
-	server := b.servers[0]
+	server, statuses := b.servers[0], statusesOf(t, b)
 	for want, intervals := range []time.Duration{5, 7} {
 		up := time.Now().Add(-intervals * b.cfg.StatusInterval)
 		server.ingest.OnSession(amiconn.Change{To: amiconn.StateUp, Session: "s1", At: up})
@@ -69,21 +71,28 @@ func TestBuffers_AnIntervalClosesOldGaps(t *testing.T) {
 			t.Errorf("after %d intervals %d Gaps are in the outbox", intervals, left)
 		}
 	}
-	nodes := b.status.told(t, ".nodes.test")
+	nodes := statuses.told(".nodes.test")
 	if len(nodes) != 2 {
 		t.Fatalf("%d messages of the node", len(nodes))
 	}
-	says(t, nodes[0], map[string]any{"servers": "[pbx1]", "ready": "[]", "nats": "CONNECTED", "delivery": "jetstream"})
+	jsontest.Says(t, nodes[0], map[string]any{"servers": "[pbx1]", "ready": "[]", "nats": "CONNECTED", "delivery": "jetstream"})
 	b.streams.ToldOfAll()
 	b.look()
-	if n := len(b.status.told(t, ".nodes.test")); n != 2 {
+	if n := len(statuses.told(".nodes.test")); n != 2 {
 		t.Error("the node is told without a change")
 	}
 	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
 	b.look()
-	if n := len(b.status.told(t, ".nodes.test")); n != 3 {
+	if n := len(statuses.told(".nodes.test")); n != 3 {
 		t.Error("the node is not told of a change")
 	}
+}
+
+// buffersOf is what a test reads of a message about buffers.
+type buffersOf struct {
+	Trigger        string
+	WriteBuffer    struct{ Level string } `json:"write_buffer"`
+	PendingActions struct{ Level string } `json:"pending_actions"`
 }
 
 // A refused Action is told at once, by the buffer that was full.
@@ -98,10 +107,10 @@ func TestBuffers_RefusedActionsAreTold(t *testing.T) {
 	if err := a.nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	full := func(body string, is func(buffersMsg) bool) {
+	full := func(body string, is func(buffersOf) bool) {
 		t.Helper()
 		a.to(requestFor("pbx1", "Setvar", body))
-		for told := (buffersMsg{}); told.Trigger != "full" || !is(told); {
+		for told := (buffersOf{}); told.Trigger != "full" || !is(told); {
 			m, err := sub.NextMsg(natstest.Patience)
 			if err != nil {
 				t.Fatal(err)
@@ -112,17 +121,17 @@ func TestBuffers_RefusedActionsAreTold(t *testing.T) {
 		}
 	}
 	long := `"` + strings.Repeat("x", 900) + `"`
-	full(`{"Variable":[`+long+","+long+","+long+`]}`, func(m buffersMsg) bool { return m.WriteBuffer.Level == "full" })
+	full(`{"Variable":[`+long+","+long+","+long+`]}`, func(m buffersOf) bool { return m.WriteBuffer.Level == "full" })
 	a.sims["pbx1"].Next("CoreStatus", amisim.Ignore)
 	a.to(requestFor("pbx1", "CoreStatus", ""))
-	full(`{"Variable":"x"}`, func(m buffersMsg) bool { return m.Pending.Level == "full" })
+	full(`{"Variable":"x"}`, func(m buffersOf) bool { return m.PendingActions.Level == "full" })
 }
 
 // Events behind a reply that announced none are told once, and not at each
 // interval.
 func TestBuffers_StraysAreToldOnce(t *testing.T) {
 	core, logs := observer.New(zap.WarnLevel)
-	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) { b.servers[0].status.log = zap.New(core) })
+	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, Deps{Logger: zap.New(core)}, func(*Bridge) {})
 	nodes, err := a.nc.SubscribeSync("ami.nodes.b1")
 	if err != nil {
 		t.Fatal(err)

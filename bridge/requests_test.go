@@ -40,11 +40,11 @@ func askingBridge(t *testing.T, change func(*config.Config), names ...string) *a
 
 func askingAt(t *testing.T, url string, change func(*config.Config), names ...string) *asking {
 	t.Helper()
-	return askingAs(t, url, change, func(*Bridge) {}, names...)
+	return askingAs(t, url, change, Deps{}, func(*Bridge) {}, names...)
 }
 
-// askingAs is askingAt, with made called before the Bridge runs.
-func askingAs(t *testing.T, url string, change func(*config.Config), made func(*Bridge), names ...string) *asking {
+// askingAs is askingAt, of a Bridge with deps that made changes before it runs.
+func askingAs(t *testing.T, url string, change func(*config.Config), deps Deps, made func(*Bridge), names ...string) *asking {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.ShutdownTimeout = "b1", "", url, time.Second
@@ -72,7 +72,7 @@ func askingAs(t *testing.T, url string, change func(*config.Config), made func(*
 	if change != nil {
 		change(&cfg)
 	}
-	b, err := New(cfg, Deps{})
+	b, err := New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

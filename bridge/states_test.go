@@ -3,7 +3,6 @@ package bridge
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
@@ -65,16 +65,6 @@ func (s *status) told(t *testing.T, what string) (all []map[string]any) {
 	return all
 }
 
-// says reports what of body is not as want has it.
-func says(t *testing.T, body, want map[string]any) {
-	t.Helper()
-	for key, value := range want {
-		if fmt.Sprint(body[key]) != fmt.Sprint(value) {
-			t.Errorf("%s is %v, want %v", key, body[key], value)
-		}
-	}
-}
-
 // A change is told as it was, and at an interval once more with the time of then:
 // since when, and how long it is until the next try, of the session or of the
 // breaker, whichever is longer.
@@ -94,8 +84,8 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 		"server": "pbx1", "node": "b1", "role": "event", "from": "up", "to": "waiting", "reason": "closed", "error": "EOF",
 		"failures": 3, "since": clock.Stamp(at), "sessions": map[string]any{"event": "waiting", "action": "down"},
 	}
-	says(t, told[0], same)
-	says(t, told[0], map[string]any{"trigger": "change", "at": clock.Stamp(at), "retry_in_ms": 10_000})
+	jsontest.Says(t, told[0], same)
+	jsontest.Says(t, told[0], map[string]any{"trigger": "change", "at": clock.Stamp(at), "retry_in_ms": 10_000})
 	later := at.Add(4 * time.Second)
 	for open, want := range map[time.Duration]int64{0: 6000, 2 * time.Second: 6000, 20 * time.Second: 20_000} {
 		m := s.connectionStatus(c, later, triggerInterval, open)
@@ -135,12 +125,12 @@ func TestStates_AnIntervalTellsOfAll(t *testing.T) {
 	if told := s.publisher.told(t, ".connection"); len(told) != 1 {
 		t.Errorf("%v", told)
 	} else {
-		says(t, told[0], map[string]any{"trigger": "interval", "role": "event", "to": "waiting"})
+		jsontest.Says(t, told[0], map[string]any{"trigger": "interval", "role": "event", "to": "waiting"})
 	}
 	if told := s.publisher.told(t, ".breaker"); len(told) != 1 {
 		t.Errorf("%v", told)
 	} else {
-		says(t, told[0], map[string]any{"trigger": "interval", "to": "closed", "failures": 0})
+		jsontest.Says(t, told[0], map[string]any{"trigger": "interval", "to": "closed", "failures": 0})
 	}
 	s.states.breaker.To = amiconn.BreakerOpen // the link's is closed
 	s.tellStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
@@ -168,7 +158,7 @@ func TestStates_AGapIsTold(t *testing.T) {
 		g.From, g.To = from.UnixNano(), to.UnixNano()
 		s.tellGap(g.Gap)
 		told := s.publisher.told(t, ".gap")
-		says(t, told[len(told)-1], map[string]any{
+		jsontest.Says(t, told[len(told)-1], map[string]any{
 			"reason": g.Reason, "from": clock.Stamp(from), "to": clock.Stamp(to), "lost": g.lost, "restarted": g.restarted,
 		})
 		if n := s.gaps.all()[g.Reason]; n != 1 {

@@ -42,6 +42,10 @@ func (c *gapCounts) all() map[string]uint64 {
 	return maps.Clone(c.by)
 }
 
+// gapsTold returns how many Gaps were told, by reason. It may be called from any
+// goroutine.
+func (s *serverStatus) gapsTold() map[string]uint64 { return s.gaps.all() }
+
 // TellGap publishes, as a status, a Gap that is being put into the stream.
 func (s *serverStatus) tellGap(g outbox.Gap) {
 	s.gaps.add(g.Reason)

@@ -13,21 +13,22 @@ import (
 // connectionMsg is the last change of one session's state, and where all of
 // the server's sessions stand.
 type connectionMsg struct {
-	Server    string    `json:"server"`
-	Node      string    `json:"node"`
-	At        string    `json:"at"`
-	Trigger   string    `json:"trigger"` // change or interval
-	Since     string    `json:"since"`   // when it changed
-	Role      string    `json:"role"`
-	From      string    `json:"from"`
-	To        string    `json:"to"`
-	Session   string    `json:"session,omitempty"`
-	Version   string    `json:"version,omitempty"`
-	Reason    string    `json:"reason,omitempty"`
-	Error     string    `json:"error,omitempty"`
-	Failures  int       `json:"failures"`
-	RetryInMS int64     `json:"retry_in_ms"`
-	Sessions  sessionUp `json:"sessions"`
+	Server    string `json:"server"`
+	Node      string `json:"node"`
+	At        string `json:"at"`
+	Trigger   string `json:"trigger"` // change or interval
+	Since     string `json:"since"`   // when it changed
+	Role      string `json:"role"`
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Session   string `json:"session,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	Error     string `json:"error,omitempty"`
+	Failures  int    `json:"failures"`
+	RetryInMS int64  `json:"retry_in_ms"`
+	// Sessions are the states of all of the server's sessions, by name.
+	Sessions map[string]string `json:"sessions"`
 }
 
 // connectionStatus is what is to be told at now of the session that changed by
@@ -37,7 +38,7 @@ func (s *serverStatus) connectionStatus(c amiconn.Change, now time.Time, trigger
 		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: trigger, Since: clock.Stamp(time.Unix(0, clock.Wall(c.At, now))),
 		Role: c.Name, From: c.From.String(), To: c.To.String(),
 		Session: c.Session, Version: c.Version, Reason: string(c.Reason), Error: clock.Text(c.Err),
-		Failures: c.Failures, Sessions: make(sessionUp),
+		Failures: c.Failures, Sessions: make(map[string]string),
 	}
 	if c.To == amiconn.StateWaiting {
 		m.RetryInMS = max(clock.Left(c.RetryIn, c.At, now), open).Milliseconds()
@@ -103,6 +104,3 @@ func (s *serverStatus) gapStatus(g outbox.Gap) gapMsg {
 	}
 	return m
 }
-
-// sessionUp is the state of each of a server's sessions.
-type sessionUp map[string]string
