@@ -84,11 +84,3 @@ func (s *serverStatus) tellStrays(now time.Time, calls correlation.Stats) {
 		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
 	}
 }
-
-// endSums has what the log has not told yet be told the next time.
-func (s *serverStatus) endSums() {
-	s.toldStrays.End()
-	for _, told := range s.told {
-		told.End()
-	}
-}
