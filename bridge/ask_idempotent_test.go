@@ -7,17 +7,20 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
 // A claim that is there no more, since the window is over, leaves the key to who
 // waited for it.
 func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
-	a := askingBridge(t, nil)
+	a := askingOf(t, nil)
 	m := requestFor("pbx1", "CoreStatus", "", "Ami-Idempotency-Key", "k")
 	m.Reply = a.nc.NewInbox()
 	sub, err := a.nc.SubscribeSync(m.Reply)
@@ -53,11 +56,8 @@ func TestSharedKeys_AreForJetStream(t *testing.T) {
 	}{{config.DeliverJetStream, time.Minute, true}, {config.DeliverCore, time.Minute, false}, {config.DeliverJetStream, 0, false}} {
 		cfg := configtest.Valid()
 		cfg.Delivery, cfg.IdempotencyWindow = test.delivery, test.window
-		b, err := New(cfg, Deps{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := b.repeats.shared != nil; got != test.want {
+		r := newSharedRepeats(&cfg, "run1", conntest.Bare(), &journaltest.Fake{}, func(error) {}, zap.NewNop())
+		if got := r.shared != nil; got != test.want {
 			t.Errorf("%v and a window of %v: they are shared is %v", test.delivery, test.window, got)
 		}
 	}
@@ -101,7 +101,7 @@ func TestRepeats_AtAnotherBridge(t *testing.T) {
 
 // A repeat is a request of its own to the audit.
 func TestRepeats_LeaveARecord(t *testing.T) {
-	a := askingBridge(t, nil)
+	a := askingOf(t, nil)
 	records, err := a.nc.SubscribeSync("ami.audit.pbx1.CoreStatus")
 	if err != nil {
 		t.Fatal(err)

@@ -1,20 +1,16 @@
 package bridge
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // fullQueue is a queue that has no room while it is full.
@@ -34,8 +30,9 @@ func (q *fullQueue) Write(e journal.Entry) error {
 func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	full := &fullQueue{}
-	a := askingAs(t, url, func(c *config.Config) { c.Audit = config.AuditStrict }, Deps{}, func(b *Bridge) {
-		full.queue, b.audit.journal = b.audit.journal, full
+	a := askingBy(t, url, func(c *config.Config) { c.Audit = config.AuditStrict }, func(j *journal.Journal) queue {
+		full.queue = j
+		return full
 	})
 	full.is.Store(true)
 	if kind, sent, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "audit_unavailable" || sent != "no" {
@@ -50,83 +47,9 @@ func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 	}
 }
 
-// With AUDIT=strict nobody can make intents of what cannot be sent: while a
-// server is away they are no more than refusals are. A bridge that stops tells of
-// those that it has counted.
-func TestRefusals_StrictIntentsOfAServerThatIsAway(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) { c.Audit = config.AuditStrict; c.Servers[0].Addr = "127.0.0.1:1" }, "pbx1", "pbx2")
-	const asked = 500
-	for range asked {
-		a.to(requestFor("pbx1", "CoreStatus", ""))
-	}
-	natstest.Within(t, "all are refused", func() bool { return a.endpoints[0].tally.results[resultRefused].Load() == asked })
-	a.stop()
-	_, js := natstest.Client(t, a.nc.ConnectedUrl())
-	stream, err := js.Stream(t.Context(), streams.AuditStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	intents, outcomes, counted := 0, 0, 0
-	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
-		m, err := stream.GetMsg(t.Context(), seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r struct {
-			Phase string
-			Count int
-		}
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			t.Fatal(err)
-		}
-		counted += r.Count
-		switch r.Phase {
-		case "intent":
-			intents++
-		case "outcome":
-			outcomes++
-		}
-	}
-	if intents > asked/2 || intents == 0 || outcomes < intents || counted == 0 || outcomes+counted != asked {
-		t.Errorf("of %d requests %d intents, %d outcomes, %d counted", asked, intents, outcomes, counted)
-	}
-}
-
-// A bridge that runs tells of them each minute, here each 50 ms.
-func TestRefusals_AreToldOfWhileTheBridgeRuns(t *testing.T) {
-	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	a := askingAs(t, url, nil, Deps{}, func(b *Bridge) {
-		if b.audit.refusals.span != time.Minute {
-			t.Errorf("each %v", b.audit.refusals.span)
-		}
-		b.audit.refusals.span = 50 * time.Millisecond
-	})
-	records, err := a.nc.SubscribeSync("ami.audit.pbx1.Login")
-	if err := errors.Join(err, a.nc.Flush()); err != nil {
-		t.Fatal(err)
-	}
-	for range 100 {
-		a.to(requestFor("pbx1", "Login", ""))
-	}
-	for own, counted := 0, 0; own+counted < 100; {
-		m, err := records.NextMsg(natstest.Patience)
-		if err != nil {
-			t.Fatalf("%d records, %d counted, %v", own, counted, err)
-		}
-		var r struct{ Count int }
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			t.Fatal(err)
-		}
-		if counted += r.Count; r.Count == 0 {
-			own++
-		}
-	}
-}
-
 // Whatever else is wrong with a request, its record says who claims to have made
 // it.
 func TestOptions_TheRequesterIsRecordedWhateverIsWrong(t *testing.T) {
-	a := unconnected(t, "pbx1")
 	long := strings.Repeat("x", maxRequester+1)
 	spoilt := func(m *nats.Msg, name string, values ...string) *nats.Msg { m.Header[name] = values; return m }
 	of := func(server, action, body string) *nats.Msg {
@@ -157,8 +80,7 @@ func TestOptions_TheRequesterIsRecordedWhateverIsWrong(t *testing.T) {
 		"the reply subject":     {outside, "alice no_inbox"},
 		"no reply subject":      {nowhere, "alice no_inbox"},
 	} {
-		a.unstored.Take(1000)
-		clear(a.audit.refusals.of) // or they are too many for a record each
+		a := unconnected(t, "pbx1") // of one, too many would have no record of their own
 		a.to(test.m)
 		records := a.unstored.Take(1000)
 		if len(records) != 1 {

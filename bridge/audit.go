@@ -3,14 +3,12 @@ package bridge
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,16 +81,16 @@ type queue interface {
 }
 
 // newAudit returns the audit of what is asked for at endpoints, whose records q
-// stores. Until the ends of the chains are known records follow nothing.
-func newAudit(cfg *config.Config, endpoints []string, q queue, log *zap.Logger) *audit {
+// stores. run names this process. Until the ends of the chains are known records follow nothing.
+func newAudit(cfg *config.Config, run string, endpoints []string, q queue, log *zap.Logger) *audit {
 	log = log.Named("audit")
 	d := &audit{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
-		run:       strings.ToLower(rand.Text()[:12]),
+		run:       run,
 		concealer: newConcealer(cfg.Secrets()),
 		journal:   q, log: log,
 		chains:   make(map[string]*chain),
-		refusals: refusals{span: refusalSpan, of: make(map[refusalKey]*refused)},
+		refusals: refusals{of: make(map[refusalKey]*refused)},
 	}
 	for _, name := range endpoints {
 		d.chains[name] = &chain{prev: chainUnknown}

@@ -23,7 +23,7 @@ import (
 
 // testAudit is an audit of pbx1 whose records nobody stores.
 func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, nil, &journaltest.Fake{Limit: auditQueueBytes}, log)
+	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, "run1", nil, &journaltest.Fake{Limit: auditQueueBytes}, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }

@@ -87,7 +87,7 @@ func statusesOf(t *testing.T, b *Bridge) *statuses {
 // told returns those on subjects that end so, as JSON objects.
 func (s *statuses) told(what string) (all []map[string]any) {
 	s.t.Helper()
-	s.b.status.flush()
+	s.b.status.Flush()
 	err := errors.Join(s.b.control.Get().Flush(), s.nc.Flush())
 	for n, _, _ := s.sub.Pending(); n > 0 && err == nil; n-- {
 		var m *nats.Msg

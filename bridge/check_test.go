@@ -22,10 +22,7 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 	}
 	cfg.Servers[1].Charset = frames.Latin1
 	cfg.Audit = config.AuditOff
-	b, err := New(cfg, Deps{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := unconnectedAs(t, cfg)
 	const call = `{"Channel":"PJSIP/1","Async":true}`
 	for _, test := range []struct {
 		server       int
@@ -56,7 +53,7 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fail := a.check(b.servers[test.server].target)
+		fail := a.check(b.targets[test.server])
 		if fail == nil {
 			fail = &reply.Error{Sent: "no"}
 		}
@@ -70,16 +67,13 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
 	cfg := configtest.Valid()
 	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "*", Value: 1}}
-	b, err := New(cfg, Deps{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := unconnectedAs(t, cfg)
 	for range 3 {
 		a, err := b.endpoints[len(b.endpoints)-2].newAsk(requestFor("any", "Ping", ""))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fail := a.check(b.servers[0].target); fail == nil || fail.Kind != "not_connected" {
+		if fail := a.check(b.targets[0]); fail == nil || fail.Kind != "not_connected" {
 			t.Errorf("any: %+v", fail)
 		}
 	}

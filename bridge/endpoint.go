@@ -17,17 +17,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
-// shared is what all endpoints work with.
-type shared struct {
-	node, prefix string
-	audit        *audit
-	repeats      *repeats
-	replier      *reply.Sender
-	probes       *reply.NoResponders
-	inFlight     *flight // Actions until their reply is published
-	log          *zap.Logger
-}
-
 // endpoint is where requests arrive for one server, for one of several (any, or
 // a group), or for all of them.
 type endpoint struct {

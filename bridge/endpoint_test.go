@@ -70,7 +70,7 @@ func (a *asking) everything(m *nats.Msg) (replies []string, end string) {
 // Each server of all answers, or of the group that is named, each by itself, and
 // then the end comes. What is wrong for all of them is one error and the end.
 func TestEndpoint_AllAnswerAndThenTheEnd(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) {
+	a := askingOf(t, func(c *config.Config) {
 		c.Servers[2].Addr = "127.0.0.1:1" // away
 		c.Servers[1].ActionsDeny = setting.Globs{"CoreSettings"}
 		c.Groups = []config.Group{{Name: "sales", Servers: []string{"pbx2", "pbx3"}}}
@@ -95,7 +95,7 @@ func TestEndpoint_AllAnswerAndThenTheEnd(t *testing.T) {
 // A group is chosen by its name, and Ami-Group elsewhere than with all is refused:
 // it would be taken for a choice that it is not.
 func TestEndpoint_AmiGroupIsForAll(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) { c.Groups = []config.Group{{Name: "sales", Servers: []string{"pbx1"}}} })
+	a := askingOf(t, func(c *config.Config) { c.Groups = []config.Group{{Name: "sales", Servers: []string{"pbx1"}}} })
 	for _, to := range []string{"pbx1", "any", "sales"} {
 		if kind, sent, _, _ := a.answered(requestFor(to, "CoreStatus", "", "Ami-Group", "sales")); kind != "bad_request" || sent != "no" {
 			t.Errorf("%s: %s, sent %s", to, kind, sent)
@@ -153,7 +153,7 @@ func TestAsk_AnyAnswersWhereNoServerDoes(t *testing.T) {
 
 // So it is where a server was chosen, and had no room.
 func TestAsk_AnyAnswersWhereAllAreFull(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) { c.Servers[0].MaxPending = 1 })
+	a := askingOf(t, func(c *config.Config) { c.Servers[0].MaxPending = 1 })
 	a.sims["pbx1"].Always("CoreStatus", amisim.Ignore)
 	a.to(requestFor("pbx1", "CoreStatus", ""))
 	var r struct {
@@ -168,7 +168,7 @@ func TestAsk_AnyAnswersWhereAllAreFull(t *testing.T) {
 // The time of a request is that of the first server that it is tried with, and
 // counts from its arrival.
 func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) {
+	a := askingOf(t, func(c *config.Config) {
 		c.IdempotencyWindow = 0
 		c.Servers[0].ActionTimeout, c.Servers[1].ActionTimeout = time.Minute, time.Hour
 	}, "pbx1", "pbx2")
@@ -194,7 +194,7 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 // With any what a server does not take goes to the next: one whose policy refuses
 // it, whose rate is used up, that has no room, or that is away.
 func TestAsk_IsPassedOnUntilOneTakesIt(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) {
+	a := askingOf(t, func(c *config.Config) {
 		c.Servers[0].ActionsDeny = setting.Globs{"CoreSettings"}
 		c.Servers[1].ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 1e-6}}
 		c.Servers[2].MaxPending = 1
@@ -221,8 +221,8 @@ func TestAsk_IsPassedOnUntilOneTakesIt(t *testing.T) {
 // it only reads and its time is not over. One that changes something is the
 // caller's to ask again.
 func TestAsk_FailsOverToAnotherServer(t *testing.T) {
-	a := askingBridge(t, nil, "pbx1", "pbx2")
-	pbx1, pbx2 := a.servers[0].target, a.servers[1].target
+	a := askingOf(t, nil, "pbx1", "pbx2")
+	pbx1, pbx2 := a.targets[0], a.targets[1]
 	for name, test := range map[string]struct {
 		action  string
 		outcome correlation.Outcome
@@ -251,7 +251,7 @@ func TestAsk_FailsOverToAnotherServer(t *testing.T) {
 
 // What is late before it could be sent is not.
 func TestAsk_IsNotSentOnceItsTimeIsOver(t *testing.T) {
-	a := askingBridge(t, nil)
+	a := askingOf(t, nil)
 	for _, to := range []string{"pbx1", "any"} {
 		if kind, sent, _, _ := a.answered(requestFor(to, "CoreStatus", "", "Ami-Timeout", "1ns")); kind != "timeout" || sent != "no" {
 			t.Errorf("%s: %s, sent %s", to, kind, sent)
@@ -288,7 +288,7 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 // What one server has no room for reaches the next one whole, be it a change,
 // whose headers are kept no longer than one server may want them.
 func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) { c.Servers[0].WriteBufferBytes = 2 * setting.KiB }, "pbx1", "pbx2")
+	a := askingOf(t, func(c *config.Config) { c.Servers[0].WriteBufferBytes = 2 * setting.KiB }, "pbx1", "pbx2")
 	got := make(chan string, 1)
 	a.sims["pbx2"].Always("Setvar", func(s *amisim.Session, action *amisim.Action) {
 		got <- action.Get("Variable") + action.Get("Value") + action.Get("Note")
@@ -309,7 +309,7 @@ func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
 // A bridge that stops takes nothing more, and says so.
 func TestAsk_IsRefusedWhileTheBridgeStops(t *testing.T) {
 	a := unconnected(t, "pbx1")
-	a.inFlight.close()
+	a.shared.inFlight.close()
 	a.to(requestFor("pbx1", "CoreStatus", ""))
 	for _, e := range a.unstored.Take(10) {
 		if r := recordOf(t, e.Msg); r.Outcome != "shutting_down" || r.Sent != "no" {
@@ -323,7 +323,7 @@ func TestAsk_IsRefusedWhileTheBridgeStops(t *testing.T) {
 
 // A server's own figures have what came by whatever endpoint.
 func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
-	a := askingBridge(t, nil)
+	a := askingOf(t, nil)
 	for _, to := range []string{"pbx1", "any", "all"} {
 		a.answered(requestFor(to, "CoreStatus", ""))
 	}
@@ -332,7 +332,7 @@ func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
 		tally             *tally
 		answered, refused uint64
 	}{
-		"the server": {&a.servers[0].target.tally, 3, 1}, "its endpoint": {&a.endpoints[0].tally, 1, 1}, "any": {&a.endpoints[1].tally, 1, 0},
+		"the server": {&a.targets[0].tally, 3, 1}, "its endpoint": {&a.endpoints[0].tally, 1, 1}, "any": {&a.endpoints[1].tally, 1, 0},
 	} {
 		if answered, refused := c.tally.results[resultAnswered].Load(), c.tally.results[resultRefused].Load(); answered != c.answered || refused != c.refused {
 			t.Errorf("%s: %d answered, %d refused", of, answered, refused)

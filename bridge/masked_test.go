@@ -12,7 +12,7 @@ import (
 // A caller gets the masked reply, and is told what is hidden, until the policy of
 // that server grants it.
 func TestMask_OfAReply(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) { c.Servers[1].ActionsAllow = setting.Globs{"PJSIPShowAuths:secrets"} }, "pbx1", "pbx2")
+	a := askingOf(t, func(c *config.Config) { c.Servers[1].ActionsAllow = setting.Globs{"PJSIPShowAuths:secrets"} }, "pbx1", "pbx2")
 	for name, shown := range map[string]bool{"pbx1": false, "pbx2": true} {
 		a.sims[name].Always("PJSIPShowAuths", func(s *amisim.Session, action *amisim.Action) {
 			s.Write([]byte("Response: Success\r\nActionID: " + action.Get("ActionID") + "\r\nSecret: c4n4ry\r\n\r\n"))

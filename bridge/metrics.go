@@ -115,7 +115,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())
 		}
 	}
-	for _, e := range b.endpoints {
+	for _, e := range b.actions.endpoints {
 		gauge(m.requestBytes, float64(e.held.bytes.Load()), e.name)
 		count(m.requestsBusy, e.held.refused.Load(), e.name)
 		count(m.requestsDropped, e.dropped.total(), e.name)
@@ -157,7 +157,7 @@ func (m *metrics) collectServer(
 	for reason, n := range link.Failed {
 		count(m.failures, n, name, string(reason))
 	}
-	for reason, n := range s.status.gapsTold() {
+	for reason, n := range s.status.Gaps() {
 		count(m.gaps, n, name, reason)
 	}
 	count(m.panics, link.Panics, name)

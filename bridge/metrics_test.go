@@ -218,7 +218,7 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	o.Take(nil)
 	o.Filter()
 	o.Refuse(outbox.Entry{Session: "s1", Seq: 12})
-	server.status.tellGap(outbox.Gap{Reason: outbox.DropOversize})
+	server.status.TellGap(outbox.Gap{Reason: outbox.DropOversize})
 	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
 	got := gathered(t, b)
 	a := o.Account()
@@ -269,22 +269,20 @@ func gathered(t *testing.T, b *Bridge) map[string]float64 {
 	return all
 }
 
-func (a *asking) gathered() map[string]float64 { return gathered(a.t, a.Bridge) }
+func (r *running) gathered() map[string]float64 { return gathered(r.t, r.Bridge) }
 
 // The metrics of the Actions tell apart what is late, what is too much for which
 // buffer, and what was no text; a breaker that opens is told by its state.
 func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) {
+	a := run(t, Deps{}, func(c *config.Config) {
 		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.Servers[0].ActionTimeout = 1, 2<<10, time.Minute
 		c.Servers[0].BreakerCooldown = time.Hour
-	})
+	}, nil)
 	sim := a.sims["pbx1"]
 	ask := func(action, body string) {
 		t.Helper()
-		idle := func() bool { m := a.gathered(); return m["actions_pending pbx1"] == 0 }
-		natstest.Within(t, "nothing is pending", idle)
-		a.to(requestFor("pbx1", action, body))
-		natstest.Within(t, "nothing is pending any more", idle)
+		a.ask(1, "pbx1", action, body)
+		natstest.Within(t, "nothing is pending any more", func() bool { return a.gathered()["actions_pending pbx1"] == 0 })
 	}
 	sim.Next("CoreStatus", amisim.Twice())
 	ask("CoreStatus", "")
@@ -294,11 +292,10 @@ func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
 	ask("CoreSettings", "")
 	ask("Setvar", `{"Variable":["`+strings.Repeat("x", 900)+`","`+strings.Repeat("y", 900)+`","`+strings.Repeat("z", 900)+`"]}`)
 	sim.Next("CoreStatus", amisim.Ignore)
-	a.to(requestFor("pbx1", "CoreStatus", ""))
-	for range 2 {
-		a.to(requestFor("pbx1", "CoreSettings", ""))
+	if err := a.nc.PublishRequest("ami.actions.pbx1.CoreStatus", "_INBOX.test.1", nil); err != nil { // never answered
+		t.Fatal(err)
 	}
-	natstest.Within(t, "the refusals are told", func() bool { return a.gathered()["actions_busy_total pending_actions pbx1"] == 2 })
+	a.ask(2, "pbx1", "CoreSettings", "")
 	got := a.gathered()
 	for name, want := range map[string]float64{
 		"responses_late_total pbx1": 1, "responses_stray_total pbx1": 0, "responses_unmatched_total pbx1": 0, "responses_repeated_total pbx1": 0,

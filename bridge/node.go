@@ -7,6 +7,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -31,14 +32,14 @@ type nodeMsg struct {
 	// RequestsDropped were never read: too many waited.
 	RequestsDropped uint64 `json:"requests_dropped"`
 
-	Streams []streams.Report `json:"streams"`
-	Leaf    *leafMsg         `json:"leaf,omitempty"`
+	Streams []streams.Report   `json:"streams"`
+	Leaf    *status.LeafReport `json:"leaf,omitempty"`
 }
 
 // tellNode publishes the state of this process. It is for the status goroutine.
 func (b *Bridge) tellNode(now time.Time) {
 	b.streams.ToldOfAll()
-	b.status.publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, b.nodeStatus(now))
+	b.status.Publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, b.nodeStatus(now))
 }
 
 // nodeStatus is the state of this process at now. It is for the status goroutine.
@@ -57,10 +58,8 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	node.AuditQueued, _ = b.records.Left()
 	node.AuditLost = b.audit.lost.Load()
 	node.Streams = b.streams.States()
-	node.Leaf = b.leaf.look(now)
-	for _, e := range b.endpoints {
-		node.RequestsDropped += e.dropped.total()
-	}
+	node.Leaf = b.leaf.Look(now)
+	node.RequestsDropped = b.actions.dropped()
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}
@@ -78,11 +77,9 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.tellLost()
-	for _, e := range b.endpoints {
-		e.tellDropped(now)
-	}
+	b.actions.tellDropped(now)
 	for _, s := range b.servers {
-		s.status.tick(now, new(s.link.Status()))
+		s.status.Tick(now, new(s.link.Status()))
 		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
 	}
 	b.tellNode(now)
@@ -95,17 +92,15 @@ func (b *Bridge) look() {
 	}
 	now := time.Now()
 	for _, s := range b.servers {
-		s.status.look(now, new(s.link.Status()))
+		s.status.Look(now, new(s.link.Status()))
 	}
 }
 
-// endSums has all counts be told that the log has not told of yet.
+// EndSums has all counts be told that the log has not told of yet.
 func (b *Bridge) endSums() {
 	b.audit.told.End()
-	for _, e := range b.endpoints {
-		e.dropped.told.End()
-	}
+	b.actions.endSums()
 	for _, s := range b.servers {
-		s.status.endSums()
+		s.status.EndSums()
 	}
 }

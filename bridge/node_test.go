@@ -2,12 +2,16 @@ package bridge
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
@@ -97,9 +101,9 @@ type buffersOf struct {
 
 // A refused Action is told at once, by the buffer that was full.
 func TestBuffers_RefusedActionsAreTold(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) {
+	a := run(t, Deps{}, func(c *config.Config) {
 		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.StatusInterval = 1, 2<<10, time.Hour
-	})
+	}, nil)
 	sub, err := a.nc.SubscribeSync("ami.status.pbx1.buffers")
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +113,7 @@ func TestBuffers_RefusedActionsAreTold(t *testing.T) {
 	}
 	full := func(body string, is func(buffersOf) bool) {
 		t.Helper()
-		a.to(requestFor("pbx1", "Setvar", body))
+		a.ask(1, "pbx1", "Setvar", body)
 		for told := (buffersOf{}); told.Trigger != "full" || !is(told); {
 			m, err := sub.NextMsg(natstest.Patience)
 			if err != nil {
@@ -123,7 +127,10 @@ func TestBuffers_RefusedActionsAreTold(t *testing.T) {
 	long := `"` + strings.Repeat("x", 900) + `"`
 	full(`{"Variable":[`+long+","+long+","+long+`]}`, func(m buffersOf) bool { return m.WriteBuffer.Level == "full" })
 	a.sims["pbx1"].Next("CoreStatus", amisim.Ignore)
-	a.to(requestFor("pbx1", "CoreStatus", ""))
+	if err := a.nc.PublishRequest("ami.actions.pbx1.CoreStatus", "_INBOX.test.1", nil); err != nil { // never answered
+		t.Fatal(err)
+	}
+	natstest.Within(t, "it is written", func() bool { return a.sims["pbx1"].Received("CoreStatus") == 1 })
 	full(`{"Variable":"x"}`, func(m buffersOf) bool { return m.PendingActions.Level == "full" })
 }
 
@@ -131,7 +138,7 @@ func TestBuffers_RefusedActionsAreTold(t *testing.T) {
 // interval.
 func TestBuffers_StraysAreToldOnce(t *testing.T) {
 	core, logs := observer.New(zap.WarnLevel)
-	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, Deps{Logger: zap.New(core)}, func(*Bridge) {})
+	a := run(t, Deps{Logger: zap.New(core)}, nil, nil)
 	nodes, err := a.nc.SubscribeSync("ami.nodes.b1")
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +146,7 @@ func TestBuffers_StraysAreToldOnce(t *testing.T) {
 	a.sims["pbx1"].Next("CoreStatus", func(s *amisim.Session, action *amisim.Action) {
 		s.Write([]byte("Response: Success\r\nActionID: " + action.ActionID + "\r\n\r\nEvent: Item\r\nActionID: " + action.ActionID + "\r\n\r\n"))
 	})
-	a.to(requestFor("pbx1", "CoreStatus", ""))
+	a.ask(1, "pbx1", "CoreStatus", "")
 	lines := func() int { return logs.FilterMessage("events behind a reply that announced none").Len() }
 	natstest.Within(t, "it is told", func() bool { return lines() > 0 })
 	for range 4 { // intervals
@@ -150,4 +157,55 @@ func TestBuffers_StraysAreToldOnce(t *testing.T) {
 	if n := lines(); n != 1 {
 		t.Errorf("told %d times", n)
 	}
+}
+
+// gate is a place in the log where who writes a line of that text waits.
+type gate struct {
+	zapcore.Core
+	text        string
+	here, opens chan struct{}
+}
+
+func (g *gate) Enabled(zapcore.Level) bool        { return true }
+func (g *gate) With([]zapcore.Field) zapcore.Core { return g }
+
+func (g *gate) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if e.Message == g.text {
+		close(g.here)
+		<-g.opens
+	}
+	return c
+}
+
+// Requests that nats.go drops since an endpoint does not keep up are told of in the
+// node's state, in the metrics and in the log.
+func TestNode_TellsOfDroppedRequests(t *testing.T) {
+	core, logs := observer.New(zap.ErrorLevel)
+	g := &gate{Core: zapcore.NewNopCore(), text: "request refused", here: make(chan struct{}), opens: make(chan struct{})}
+	a := run(t, Deps{Logger: zap.New(zapcore.NewTee(core, g))}, func(c *config.Config) { c.Audit = config.AuditOff }, nil)
+	const many = 200
+	msg := &nats.Msg{Subject: "ami.actions.pbx1.Login", Reply: "nowhere"}
+	for n := range 1<<15 + many { // queuedRequests, with the one that is handled, and more
+		if err := a.nc.PublishMsg(msg); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			<-g.here // the endpoint stands still
+			msg.Reply = "_INBOX.test.1"
+		}
+	}
+	natstest.Within(t, "the metrics", func() bool { return a.gathered()["requests_dropped_total pbx1"] == many })
+	if n := a.gathered()["requests_dropped_total any"]; n != 0 {
+		t.Errorf("%v of another endpoint", n)
+	}
+	nodes, err := a.nc.SubscribeSync("ami.nodes.b1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	natstest.Within(t, "the status", func() bool {
+		m, err := nodes.NextMsg(natstest.Patience)
+		return err == nil && strings.Contains(string(m.Data), fmt.Sprintf(`"requests_dropped":%d,`, many))
+	})
+	natstest.Within(t, "the log", func() bool { return logs.FilterMessage("requests dropped").Len() > 0 })
+	close(g.opens)
 }

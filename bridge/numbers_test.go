@@ -100,7 +100,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("the stream holds %q, want %q", got, want)
 	}
-	b.status.flush()
+	b.status.Flush()
 	for _, reason := range []string{"panic", "oversize", "corrupt", "panic"} {
 		msg, err := statuses.NextMsg(natstest.Patience)
 		if err != nil || !strings.Contains(string(msg.Data), fmt.Sprintf(`"reason":%q`, reason)) {

@@ -29,8 +29,6 @@ const (
 // count for each server, or endpoint of several, and Action that Asterisk has,
 // and one for all other Actions; what is not used any more is forgotten.
 type refusals struct {
-	span time.Duration // between two records
-
 	mu sync.Mutex // protects the following
 	of map[refusalKey]*refused
 }
@@ -102,9 +100,10 @@ func (r *refusals) on(server, action string) *refused {
 	return one
 }
 
-// sumUp writes a record of what was counted, each minute until ctx ends.
-func (d *audit) sumUp(ctx context.Context) {
-	ticker := time.NewTicker(d.refusals.span)
+// sumUp writes a record of what was counted, each time that has passed, until ctx
+// ends.
+func (d *audit) sumUp(ctx context.Context, each time.Duration) {
+	ticker := time.NewTicker(each)
 	defer ticker.Stop()
 	for {
 		select {

@@ -92,9 +92,9 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 // refused; what became secret is hidden from then on.
 func TestReload_LoginsGoByIt(t *testing.T) {
 	var learned atomic.Pointer[[]string]
-	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, Deps{
+	a := run(t, Deps{
 		Learn: func(secrets ...string) { learned.Store(&secrets) },
-	}, func(*Bridge) {})
+	}, nil, nil)
 	sim, link := a.sims["pbx1"], a.servers[0].link
 	next := a.cfg
 	next.Servers = []config.ServerConfig{a.cfg.Servers[0]}

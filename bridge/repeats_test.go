@@ -1,17 +1,12 @@
 package bridge
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
@@ -188,31 +183,4 @@ func TestRepeats_ALargeReplyIsNotRemembered(t *testing.T) {
 	if r.bytes != 64<<10 {
 		t.Errorf("%d bytes are remembered", r.bytes)
 	}
-}
-
-// reply is the one to m, which a is asked.
-func (a *asking) reply(m *nats.Msg) *nats.Msg {
-	a.t.Helper()
-	m.Reply = a.nc.NewInbox()
-	sub, err := a.nc.SubscribeSync(m.Reply)
-	if err := errors.Join(err, a.nc.Flush()); err != nil {
-		a.t.Fatal(err)
-	}
-	a.to(m)
-	answer, err := sub.NextMsg(natstest.Patience)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return answer
-}
-
-// answered is what the reply to m says of its end.
-func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.Header) {
-	a.t.Helper()
-	answer := a.reply(m)
-	var r struct{ Error reply.Error }
-	if err := json.Unmarshal(answer.Data, &r); err != nil {
-		a.t.Fatalf("%v in %s", err, answer.Data)
-	}
-	return r.Error.Kind, r.Error.Sent, r.Error.Message, answer.Header
 }

@@ -7,23 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/costtest"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 )
-
-// unconnected is a Bridge whose servers nobody connects to, and whose records
-// nobody stores: what it refuses it has looked at.
-func unconnected(t *testing.T, names ...string) *asking {
-	t.Helper()
-	cfg := config.DefaultConfig()
-	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
-	b := connectedBridge(t, cfg, names...)
-	a := &asking{Bridge: b, t: t, unstored: &journaltest.Fake{Limit: auditQueueBytes}}
-	b.audit.journal = a.unstored
-	return a
-}
 
 // Whatever a request holds, it costs no more than so many bytes of memory for
 // each of its own; one that goes over a bound is not read beyond it. Allocations

@@ -8,6 +8,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 )
 
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
@@ -18,7 +19,7 @@ type server struct {
 	subjects *subject.Subjects
 	outbox   *outbox.Outbox // of its events
 	ingest   *ingest.Source
-	status   *serverStatus
+	status   *status.Server
 	target   *target
 }
 
@@ -26,28 +27,28 @@ type server struct {
 func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
 	subjects := subject.New(b.cfg.SubjectPrefix, cfg.Name)
-	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.notify)
+	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.Notify)
 	s := &server{
 		cfg: cfg, subjects: subjects, outbox: box,
 		ingest: ingest.New(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
-		status: newServerStatus(b.cfg.Node, &cfg, subjects, box, b.status, log),
+		status: status.NewServer(b.cfg.Node, &cfg, subjects, box, b.status, log),
 	}
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{
 			Event: s.ingest.OnEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
-			State: s.onState, Breaker: s.status.onBreaker,
+			State: s.onState, Breaker: s.status.OnBreaker,
 		},
 	})
-	s.status.follow(s.link.Status().Sessions)
+	s.status.Follow(s.link.Status().Sessions)
 	s.target = newTarget(&b.cfg, &cfg, s.link, s.pressure)
 	return s
 }
 
-// onState hears that a session has changed.
+// OnSession hears that a session has changed.
 func (s *server) onState(c amiconn.Change) {
-	s.status.onState(c)
+	s.status.OnSession(c)
 	if c.Role != amiconn.RoleActions {
 		s.ingest.OnSession(c)
 	}
@@ -56,7 +57,7 @@ func (s *server) onState(c amiconn.Change) {
 // pressure hears that the buffers of Actions may have filled or drained.
 func (s *server) pressure(refused bool) {
 	write, pending := s.link.Pressure()
-	s.status.pressure(write, pending, refused)
+	s.status.Pressure(write, pending, refused)
 }
 
 const (

@@ -36,7 +36,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 		t.Error("/readyz (-want +got):", diff)
 	}
 	statuses := statusesOf(t, b)
-	b.servers[0].status.onState(amiconn.Change{Name: "action3", Role: amiconn.RoleActions, At: b.started})
+	b.servers[0].status.OnSession(amiconn.Change{Name: "action3", Role: amiconn.RoleActions, At: b.started})
 	told := statuses.told(".connection")
 	if len(told) != 1 || told[0]["role"] != "action3" || fmt.Sprint(told[0]["sessions"]) != fmt.Sprint(want) {
 		t.Errorf("the status is %v, want of action3 %v", told, want)
@@ -59,7 +59,9 @@ func TestSessions_AreToldApart(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("metrics (-want +got):", diff)
 	}
-	if most := b.servers[0].status.buffers(b.started, new(b.servers[0].link.Status())).WriteBuffer.Capacity; capacity != 15<<20 || most != 15<<20 {
-		t.Errorf("capacity of three write buffers of 5 MiB: %v in metrics, %d in the status", capacity, most)
+	b.tick()
+	buffers := statuses.told(".buffers")
+	if most := buffers[0]["write_buffer"].(map[string]any)["capacity"]; capacity != 15<<20 || most != 15.*(1<<20) {
+		t.Errorf("capacity of three write buffers of 5 MiB: %v in metrics, %v in the status", capacity, most)
 	}
 }

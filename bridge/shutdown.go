@@ -42,18 +42,18 @@ func (b *Bridge) shutdown(stage *stages) error {
 	var left []error
 	// Half of the time is for the pending Actions; what is left of them ends
 	// with its session, with a reply.
-	b.inFlight.close()
+	b.actions.refuseNew()
 	pending, stop := context.WithDeadline(ctx, began.Add(b.cfg.ShutdownTimeout/2))
-	if !b.inFlight.wait(pending) {
+	if !b.actions.wait(pending) {
 		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
 	}
 	stop()
-	if err := b.service.stop(); err != nil {
+	if err := b.actions.stop(); err != nil {
 		left = append(left, fmt.Errorf("stop micro service: %w", err))
 	}
 	stage.endFront()
 	stage.front.Wait()
-	b.inFlight.wait(ctx)
+	b.actions.wait(ctx)
 	for _, s := range b.servers {
 		s.ingest.CloseGap()
 	}
@@ -72,7 +72,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	}
 	b.endSums()
 	b.tick()
-	b.status.flush()
+	b.status.Flush()
 	left = append(left, b.drain(ctx, b.events.Get().Conn, "events"), b.drain(ctx, b.control.Get().Conn, "control"))
 	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
 	return errors.Join(left...)

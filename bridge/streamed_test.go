@@ -13,7 +13,7 @@ import (
 // behind them says how many, and nothing of the stream is left then.
 func TestStream_PartsAreNumberedAndTheReplyCountsThem(t *testing.T) {
 	const items = 200
-	a := askingBridge(t, nil)
+	a := askingOf(t, nil)
 	a.sims["pbx1"].Always("CoreShowChannels", amisim.ListChannels(items))
 	m := requestFor("pbx1", "CoreShowChannels", "", "Ami-Reply", "stream")
 	m.Reply = a.nc.NewInbox()
@@ -45,9 +45,9 @@ func TestStream_PartsAreNumberedAndTheReplyCountsThem(t *testing.T) {
 		}
 	}
 	natstest.Within(t, "nothing is left of it", func() bool {
-		return a.endpoints[0].shared.probes.Open() == 0 && a.servers[0].target.streamed.Waiting.Load() == 0
+		return a.endpoints[0].shared.probes.Open() == 0 && a.targets[0].streamed.Waiting.Load() == 0
 	})
-	if n := a.servers[0].target.streamed.Published.Load(); n != items+1 {
+	if n := a.targets[0].streamed.Published.Load(); n != items+1 {
 		t.Errorf("%d parts are counted", n)
 	}
 }
@@ -55,10 +55,10 @@ func TestStream_PartsAreNumberedAndTheReplyCountsThem(t *testing.T) {
 // A stream to nobody costs what is on the way; the rest is only counted.
 func TestStream_NobodyListens(t *testing.T) {
 	const items = 100_000
-	a := askingBridge(t, nil)
+	a := askingOf(t, nil)
 	a.sims["pbx1"].Always("CoreShowChannels", amisim.ListChannels(items))
 	a.to(requestFor("pbx1", "CoreShowChannels", "", "Ami-Reply", "stream"))
-	counts := &a.servers[0].target.streamed
+	counts := &a.targets[0].streamed
 	natstest.Within(t, "the rest is counted", func() bool { return counts.Published.Load()+counts.Unheard.Load() == items+1 })
 	if counts.Unheard.Load() == 0 {
 		t.Error("all of it was sent to nobody")

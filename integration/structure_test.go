@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"bridge/internal/costtest":                 {},
 	"bridge/internal/deque":                    {},
 	"bridge/internal/directget":                {},
+	"bridge/internal/jsontest":                 {},
 	"bridge/internal/name":                     {},
 	"bridge/internal/natstest":                 {},
 	"bridge/internal/pagetest":                 {},
@@ -68,7 +69,11 @@ var arrows = map[string][]string{
 	"bridge/journal":           {"bridge/internal/clock", "bridge/internal/deque", "bridge/natsconn"},
 	"bridge/natsconn/conntest": {"bridge/config", "bridge/internal/natstest", "bridge/natsconn"},
 	"bridge/reply":             {"bridge/internal/jsontext", "bridge/natsconn", "bridge/redact", "correlation", "frames"},
-	"bridge/streams":           {"bridge/config", "bridge/internal/clock", "bridge/natsconn"},
+	"bridge/status": {
+		"amiconn", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/natsconn", "bridge/outbox",
+		"correlation",
+	},
+	"bridge/streams": {"bridge/config", "bridge/internal/clock", "bridge/natsconn"},
 
 	"bridge/delivery": {
 		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/streams",
@@ -79,8 +84,8 @@ var arrows = map[string][]string{
 	"bridge": {
 		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/ingest", "bridge/internal/clock",
 		"bridge/internal/deque", "bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
-		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
-		"docs/schemas", "fairness", "frames",
+		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/status", "bridge/streams",
+		"correlation", "docs/schemas", "fairness", "frames",
 	},
 
 	"cmd/ami-nats-bridge": {
@@ -95,8 +100,8 @@ var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
 		"bridge", "bridge/config", "bridge/delivery", "bridge/internal/directget", "bridge/internal/natstest", "bridge/journal",
-		"bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/streams",
-		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
+		"bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/status",
+		"bridge/streams", "cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }

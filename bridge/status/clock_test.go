@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 // and its since is never after its at.
 func TestClock_SetWhileASessionWaits(t *testing.T) {
 	for _, jump := range clocktest.Jumps {
-		s, start := testServerStatus(t), time.Now()
+		s, start := testServer(t), time.Now()
 		failure := errors.New("refused")
 		c := amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Reason: amiconn.ReasonDial, Err: failure, RetryIn: 30 * time.Second, At: start}
 		m := s.connectionStatus(c, clocktest.Set(t, start.Add(10*time.Second), jump), triggerInterval, 0)

@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"time"
@@ -73,7 +73,7 @@ func (m *buffersMsg) levels() levels {
 type capacities struct{ outbox, write, pending int64 }
 
 // buffers returns the state of s's buffers. It is for the status goroutine.
-func (s *serverStatus) buffers(now time.Time, link *amiconn.Status) buffersMsg {
+func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	box, last := s.outbox.Account(), s.levels
 	held := int64(link.Calls.Pending + link.Calls.Held)
 	m := buffersMsg{
@@ -99,8 +99,8 @@ func (s *serverStatus) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	return m
 }
 
-// look publishes the buffers if their level has changed.
-func (s *serverStatus) look(now time.Time, link *amiconn.Status) {
+// Look publishes the buffers if the level of one has changed since it was told last.
+func (s *Server) Look(now time.Time, link *amiconn.Status) {
 	m := s.buffers(now, link)
 	before := s.levels
 	s.levels = m.levels()
@@ -109,8 +109,8 @@ func (s *serverStatus) look(now time.Time, link *amiconn.Status) {
 	}
 }
 
-// tick publishes where everything of the server stands.
-func (s *serverStatus) tick(now time.Time, link *amiconn.Status) {
+// Tick publishes where all of the server's sessions, breaker and buffers stand.
+func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 	s.tellStates(link.Breaker)
 	m := s.buffers(now, link)
 	if changed := trigger(s.levels, m.levels()); changed != "" {
@@ -120,8 +120,8 @@ func (s *serverStatus) tick(now time.Time, link *amiconn.Status) {
 	s.tellBuffers(m, now, link)
 }
 
-func (s *serverStatus) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
-	s.publisher.publish(s.subjects.Status("buffers", ""), m)
+func (s *Server) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
+	s.publisher.Publish(s.subjects.Status("buffers", ""), m)
 	s.tellDrops(now)
 	s.tellStrays(now, link.Calls)
 }
@@ -143,10 +143,10 @@ func trigger(before, now levels) string {
 	return what
 }
 
-// pressure has the buffers looked at when an Action buffer, of so many bytes or
+// Pressure has the buffers looked at when an Action buffer, of so many bytes or
 // Actions, has begun to fill, has refused, or is drained. It may be called from any
 // goroutine and does not wait.
-func (s *serverStatus) pressure(write, pending int, refused bool) {
+func (s *Server) Pressure(write, pending int, refused bool) {
 	level := outbox.LevelNormal
 	if s.busy.Load() {
 		level = outbox.LevelHigh
@@ -154,6 +154,6 @@ func (s *serverStatus) pressure(write, pending int, refused bool) {
 	high := level.Next(int64(write), s.capacities.write, refused) > outbox.LevelNormal ||
 		level.Next(int64(pending), s.capacities.pending, refused) > outbox.LevelNormal
 	if s.busy.Swap(high) != high || refused {
-		s.publisher.notify()
+		s.publisher.Notify()
 	}
 }

@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"sync"
@@ -22,38 +22,38 @@ const (
 	triggerInterval = "interval"
 )
 
-// onState publishes a session's change.
-func (s *serverStatus) onState(c amiconn.Change) {
+// OnSession publishes that a session has changed.
+func (s *Server) OnSession(c amiconn.Change) {
 	s.states.mu.Lock()
 	for i := range s.states.sessions {
 		if s.states.sessions[i].Name == c.Name {
 			s.states.sessions[i] = c
 		}
 	}
-	s.publisher.publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
+	s.publisher.Publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
 	s.states.mu.Unlock()
 }
 
-// onBreaker publishes a change of the breaker.
-func (s *serverStatus) onBreaker(c amiconn.BreakerChange) {
+// OnBreaker publishes that the breaker has changed.
+func (s *Server) OnBreaker(c amiconn.BreakerChange) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	s.states.breaker = c
-	s.publisher.publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
+	s.publisher.Publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
 }
 
 // tellStates publishes where the sessions and the breaker stand. It is for the
 // status goroutine.
-func (s *serverStatus) tellStates(breaker amiconn.BreakerStatus) {
+func (s *Server) tellStates(breaker amiconn.BreakerStatus) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	now := time.Now()
 	if c, ok := s.states.worst(); ok {
-		s.publisher.publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publisher.Publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
 	if c := s.states.breaker; c.To == breaker.State { // else it has changed just now, and said so
 		c.Failures = breaker.Failures
-		s.publisher.publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publisher.Publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
 }
 

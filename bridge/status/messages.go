@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"time"
@@ -33,7 +33,7 @@ type connectionMsg struct {
 
 // connectionStatus is what is to be told at now of the session that changed by
 // c, while the breaker is open for that long. It needs s.states.mu.
-func (s *serverStatus) connectionStatus(c amiconn.Change, now time.Time, trigger string, open time.Duration) connectionMsg {
+func (s *Server) connectionStatus(c amiconn.Change, now time.Time, trigger string, open time.Duration) connectionMsg {
 	m := connectionMsg{
 		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: trigger, Since: clock.Stamp(time.Unix(0, clock.Wall(c.At, now))),
 		Role: c.Name, From: c.From.String(), To: c.To.String(),
@@ -67,7 +67,7 @@ type breakerMsg struct {
 
 // breakerStatus is what is to be told at now of the breaker that changed by c
 // and lets somebody try again after retryIn.
-func (s *serverStatus) breakerStatus(c amiconn.BreakerChange, now time.Time, trigger string, retryIn time.Duration) breakerMsg {
+func (s *Server) breakerStatus(c amiconn.BreakerChange, now time.Time, trigger string, retryIn time.Duration) breakerMsg {
 	m := breakerMsg{
 		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: trigger, Since: clock.Stamp(time.Unix(0, clock.Wall(c.At, now))),
 		From: string(c.From), To: string(c.To), Reason: string(c.Reason), Error: clock.Text(c.Err),
@@ -91,7 +91,7 @@ type gapMsg struct {
 	Restarted *bool   `json:"restarted"` // null: unknown, or no session was lost
 }
 
-func (s *serverStatus) gapStatus(g outbox.Gap) gapMsg {
+func (s *Server) gapStatus(g outbox.Gap) gapMsg {
 	m := gapMsg{
 		Server: s.name, Node: s.node, At: clock.Stamp(time.Now()), Reason: g.Reason,
 		From: clock.Stamp(time.Unix(0, g.From)), To: clock.Stamp(time.Unix(0, g.To)),

@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"testing"
@@ -13,16 +13,16 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
-// testServerStatus is that of pbx1, with two sessions, whose messages nobody
+// testServer is that of pbx1, with two sessions, whose messages nobody
 // publishes.
-func testServerStatus(t *testing.T) *serverStatus {
+func testServer(t *testing.T) *Server {
 	t.Helper()
 	cfg := config.DefaultServerConfig()
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
 	box.Recalled(time.Time{})
-	s := newServerStatus("b1", &cfg, subjects, box, newStatus(conntest.Bare(), zap.NewNop()), zap.NewNop())
-	s.follow([]amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})
+	s := NewServer("b1", &cfg, subjects, box, NewPublisher(conntest.Bare(), zap.NewNop()), zap.NewNop())
+	s.Follow([]amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})
 	return s
 }

@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ import (
 // What is dropped for an hour is told in a few lines, another reason at once, and
 // at the end all of it.
 func TestServer_DropsOfAnHour(t *testing.T) {
-	s := testServerStatus(t)
+	s := testServer(t)
 	core, logs := observer.New(zapcore.InfoLevel)
 	s.log = zap.New(core)
 	now := time.Now()

@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"sync/atomic"
@@ -12,13 +12,15 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 )
 
-// serverStatus publishes the state of one server.
-type serverStatus struct {
+// Server publishes the state of one server: of its sessions, its breaker, its buffers
+// and its Gaps. Its hooks, OnSession, OnBreaker, TellGap and Pressure, may be called
+// from any goroutine and do not wait; the rest is for the status goroutine.
+type Server struct {
 	name, node string
 	capacities capacities
 	subjects   *subject.Subjects
 	outbox     *outbox.Outbox
-	publisher  *status
+	publisher  *Publisher
 	log        *zap.Logger
 
 	busy   atomic.Bool // an Action buffer is over 80 %
@@ -31,23 +33,25 @@ type serverStatus struct {
 	toldStrays clock.Sum
 }
 
-// newServerStatus returns that of a server with these sessions.
-func newServerStatus(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *status, log *zap.Logger) *serverStatus {
-	return &serverStatus{
+// NewServer returns the Server of cfg, whose events go through box and whose state
+// publisher publishes.
+func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
+	return &Server{
 		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
 		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
 	}
 }
 
-// follow is told of the sessions that the server has, before any of them changes.
-func (s *serverStatus) follow(sessions []amiconn.SessionStatus) {
+// Follow is told of the sessions that the server has, before any of them changes.
+func (s *Server) Follow(sessions []amiconn.SessionStatus) {
 	for _, session := range sessions {
 		s.states.sessions = append(s.states.sessions, amiconn.Change{Name: session.Name, Role: session.Role})
 	}
 }
 
-// endSums has what the log has not told yet be told the next time.
-func (s *serverStatus) endSums() {
+// EndSums has the next Tick log all counts of what was dropped that no line has told
+// of yet, as the bridge does before it ends.
+func (s *Server) EndSums() {
 	s.toldStrays.End()
 	for _, told := range s.told {
 		told.End()

@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"context"
@@ -26,12 +26,12 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	const changes = 100
 	for i := range changes {
-		s.publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i % 2)}, i)
+		s.Publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i % 2)}, i)
 	}
-	s.flush()
+	s.Flush()
 	for i := range changes {
 		msg, err := sub.NextMsg(natstest.Patience)
 		if err != nil || string(msg.Data) != fmt.Sprint(i) {
@@ -41,10 +41,10 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	// Nobody takes them now: the newest of each kind has to be among the few
 	// that are kept.
 	for i := range 100_000 {
-		s.publish(subject.Key{Subject: "state.b", Part: fmt.Sprint(i % 3)}, i)
+		s.Publish(subject.Key{Subject: "state.b", Part: fmt.Sprint(i % 3)}, i)
 	}
-	if n := len(s.waiting); n > maxStatusQueue+3 {
-		t.Errorf("%d messages wait, want at most %d", n, maxStatusQueue+3)
+	if n := len(s.waiting); n > maxWaiting+3 {
+		t.Errorf("%d messages wait, want at most %d", n, maxWaiting+3)
 	}
 	newest := map[string]int{}
 	for _, m := range s.waiting {
@@ -68,14 +68,14 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	const kinds = 20
 	for i := range kinds {
-		s.publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i)}, i)
+		s.Publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i)}, i)
 	}
-	s.flush()
-	s.publish(subject.Key{Subject: "state.a", Part: "0"}, kinds)
-	s.again()
+	s.Flush()
+	s.Publish(subject.Key{Subject: "state.a", Part: "0"}, kinds)
+	s.Repeat()
 	for i, m := range s.waiting {
 		if string(m.body) != fmt.Sprint(i+1) {
 			t.Fatalf("message %d is %s", i, m.body)
@@ -94,12 +94,12 @@ func TestStatus_TheEndPublishesTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStatus(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 20 {
-		s.publish(subject.Key{Subject: "state.a"}, i)
-		s.run(ended, time.Hour, func() {}, func() {})
+		s.Publish(subject.Key{Subject: "state.a"}, i)
+		s.Run(ended, time.Hour, func() {}, func() {})
 		if msg, err := sub.NextMsg(natstest.Patience); err != nil || string(msg.Data) != fmt.Sprint(i) {
 			t.Fatalf("%d: %v, %v", i, msg, err)
 		}

@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"testing"
@@ -35,7 +35,7 @@ func TestBuffers_TheWorstIsSaid(t *testing.T) {
 // What is told of an outbox is what it holds: its depth is what waits and what is
 // in flight.
 func TestBuffers_TellWhatTheyHold(t *testing.T) {
-	s := testServerStatus(t)
+	s := testServer(t)
 	for i := range 10 {
 		s.outbox.Push(outboxtest.Entry(i), make([]byte, 100), false)
 	}
@@ -57,18 +57,18 @@ func TestBuffers_TellWhatTheyHold(t *testing.T) {
 // The alarm is raised when an Action buffer begins to fill, is drained or refuses,
 // and not in between.
 func TestBuffers_ActionsRaiseTheAlarmAtTheEdges(t *testing.T) {
-	s := testServerStatus(t)
+	s := testServer(t)
 	for _, step := range []struct {
 		busy, refused bool
 		want          int
 	}{{false, false, 0}, {true, false, 1}, {false, false, 0}, {false, true, 1}} {
 		s.busy.Store(step.busy) // of empty buffers
-		s.pressure(0, 0, step.refused)
-		if alarms := len(s.publisher.alarm); alarms != step.want || s.busy.Load() != step.refused {
+		s.Pressure(0, 0, step.refused)
+		if alarms := len(s.publisher.changed); alarms != step.want || s.busy.Load() != step.refused {
 			t.Errorf("%+v: %d alarms, busy %v", step, alarms, s.busy.Load())
 		}
 		if step.want > 0 {
-			<-s.publisher.alarm
+			<-s.publisher.changed
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"maps"
@@ -42,14 +42,14 @@ func (c *gapCounts) all() map[string]uint64 {
 	return maps.Clone(c.by)
 }
 
-// gapsTold returns how many Gaps were told, by reason. It may be called from any
+// Gaps returns how many Gaps were told, by reason. It may be called from any
 // goroutine.
-func (s *serverStatus) gapsTold() map[string]uint64 { return s.gaps.all() }
+func (s *Server) Gaps() map[string]uint64 { return s.gaps.all() }
 
 // TellGap publishes, as a status, a Gap that is being put into the stream.
-func (s *serverStatus) tellGap(g outbox.Gap) {
+func (s *Server) TellGap(g outbox.Gap) {
 	s.gaps.add(g.Reason)
-	s.publisher.publish(s.subjects.Status("gap", g.Reason), s.gapStatus(g))
+	s.publisher.Publish(s.subjects.Status("gap", g.Reason), s.gapStatus(g))
 	fields := []zap.Field{
 		zap.String("reason", g.Reason), zap.Time("from", time.Unix(0, g.From)), zap.Time("to", time.Unix(0, g.To)),
 	}
@@ -64,7 +64,7 @@ func (s *serverStatus) tellGap(g outbox.Gap) {
 
 // tellDrops logs what was dropped, as a sum has it; the Gap comes when it is its
 // turn in the stream. It is for the status goroutine.
-func (s *serverStatus) tellDrops(now time.Time) {
+func (s *Server) tellDrops(now time.Time) {
 	for reason, n := range s.outbox.Account().Dropped {
 		told := s.told[reason]
 		if told == nil {
@@ -79,7 +79,7 @@ func (s *serverStatus) tellDrops(now time.Time) {
 
 // tellStrays logs how many events came behind a reply that had announced none. It
 // is for the status goroutine.
-func (s *serverStatus) tellStrays(now time.Time, calls correlation.Stats) {
+func (s *Server) tellStrays(now time.Time, calls correlation.Stats) {
 	if n, _ := s.toldStrays.Due(calls.Strays, now); n > 0 {
 		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
 	}

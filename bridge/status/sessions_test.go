@@ -1,4 +1,4 @@
-package bridge
+package status
 
 import (
 	"encoding/json"
@@ -48,7 +48,7 @@ func TestStates_TheWorstSessionIsToldOf(t *testing.T) {
 }
 
 // told are the messages that wait on the status subject what, as JSON objects.
-func (s *status) told(t *testing.T, what string) (all []map[string]any) {
+func (s *Publisher) told(t *testing.T, what string) (all []map[string]any) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,13 +69,13 @@ func (s *status) told(t *testing.T, what string) (all []map[string]any) {
 // since when, and how long it is until the next try, of the session or of the
 // breaker, whichever is longer.
 func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
-	s := testServerStatus(t)
+	s := testServer(t)
 	at := time.Now()
 	c := amiconn.Change{
 		Name: "event", Role: amiconn.RoleEvents, From: amiconn.StateUp, To: amiconn.StateWaiting, At: at,
 		Reason: amiconn.ReasonClosed, Err: errors.New("EOF"), Failures: 3, RetryIn: 10 * time.Second,
 	}
-	s.onState(c)
+	s.OnSession(c)
 	told := s.publisher.told(t, ".connection")
 	if len(told) != 1 {
 		t.Fatalf("%v", told)
@@ -116,7 +116,7 @@ func TestStates_AnIntervalTellsTheTimeOfThen(t *testing.T) {
 // At an interval a session that is down is told of, and the breaker with the
 // failures of then; not a breaker that has changed and is about to say so.
 func TestStates_AnIntervalTellsOfAll(t *testing.T) {
-	s := testServerStatus(t)
+	s := testServer(t)
 	now := time.Now()
 	s.states.sessions[0] = amiconn.Change{Name: "event", To: amiconn.StateWaiting, At: now, RetryIn: time.Second}
 	s.states.sessions[1] = amiconn.Change{Name: "action", Role: amiconn.RoleActions, To: amiconn.StateUp, At: now}
@@ -142,7 +142,7 @@ func TestStates_AnIntervalTellsOfAll(t *testing.T) {
 // A Gap is counted, logged and told, and the last of each reason is what is told
 // again after a reconnect.
 func TestStates_AGapIsTold(t *testing.T) {
-	s := testServerStatus(t)
+	s := testServer(t)
 	core, logs := observer.New(zap.WarnLevel)
 	s.log = zap.New(core)
 	from, to := time.Unix(1000, 0), time.Unix(2000, 0)
@@ -156,7 +156,7 @@ func TestStates_AGapIsTold(t *testing.T) {
 		{outbox.Gap{Reason: "ping", Unknown: true, Restarted: "unknown"}, nil, nil},
 	} {
 		g.From, g.To = from.UnixNano(), to.UnixNano()
-		s.tellGap(g.Gap)
+		s.TellGap(g.Gap)
 		told := s.publisher.told(t, ".gap")
 		jsontest.Says(t, told[len(told)-1], map[string]any{
 			"reason": g.Reason, "from": clock.Stamp(from), "to": clock.Stamp(to), "lost": g.lost, "restarted": g.restarted,
