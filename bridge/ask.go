@@ -187,7 +187,7 @@ func (a *ask) submit() {
 	}
 	// A caller must not make as many intents as it likes of what cannot be sent.
 	err := a.server.link.Room(wireSize(a.headers))
-	if err != nil && !audit.refusals.few(a.server.cfg.Name, a.action.String()) {
+	if err != nil && !audit.mayIntend(a.server.cfg.Name, a.action.String()) {
 		a.server.pressure(errors.Is(err, amiconn.ErrBusy))
 		a.decline(a.server.refusal(err))
 		a.proceed()

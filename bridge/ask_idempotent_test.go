@@ -115,7 +115,7 @@ func TestRepeats_LeaveARecord(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := recordOf(t, m); r.Outcome+" "+r.Sent != want {
+		if r := auditOf(t, m); r.Outcome+" "+r.Sent != want {
 			t.Errorf("recorded %s, want %s", m.Data, want)
 		}
 	}

@@ -87,7 +87,7 @@ func TestOptions_TheRequesterIsRecordedWhateverIsWrong(t *testing.T) {
 			t.Errorf("%s: %d records", name, len(records))
 			continue
 		}
-		r := recordOf(t, records[0].Msg)
+		r := auditOf(t, records[0].Msg)
 		if got := fmt.Sprint(r.Requester, " ", r.Outcome); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}

@@ -239,3 +239,14 @@ func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.
 	}
 	return r.Error.Kind, r.Error.Sent, r.Error.Message, answer.Header
 }
+
+// audited is what a test reads of a record of the audit.
+type audited struct{ Server, Requester, Decision, Outcome, Sent string }
+
+func auditOf(t *testing.T, m *nats.Msg) (a audited) {
+	t.Helper()
+	if err := json.Unmarshal(m.Data, &a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

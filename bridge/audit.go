@@ -148,6 +148,17 @@ func (d *audit) follow(ctx context.Context, js jetstream.JetStream) error {
 	return nil
 }
 
+// learn keeps secrets out of what is recorded from now on. It may be called from any
+// goroutine.
+func (d *audit) learn(secrets ...string) { d.concealer.Add(secrets...) }
+
+// counts returns how many records were stored, and how many were lost, since the
+// start. It may be called from any goroutine.
+func (d *audit) counts() (stored, lost uint64) { return d.stored.Load(), d.lost.Load() }
+
+// endSums has the next tellLost log all that no line has told of yet.
+func (d *audit) endSums() { d.told.End() }
+
 // off reports whether nothing is recorded.
 func (d *audit) off() bool { return d.mode == config.AuditOff }
 

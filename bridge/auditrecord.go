@@ -86,6 +86,9 @@ type auditRequest struct {
 	asked          *asked // nil if nothing is recorded
 }
 
+// size is about what k holds, in bytes.
+func (k *asked) size() int { return len(k.fields) + len(k.requester) }
+
 // asked returns what is to be recorded of a request for action that came as m, nil
 // if nothing is. What could not be read has no fields.
 func (d *audit) asked(m *nats.Msg, action, requester string, fields []auditField, read bool) *asked {

@@ -108,8 +108,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	_, waiting := b.records.Left()
 	gauge(m.auditBytes, float64(waiting))
-	count(m.auditStored, b.audit.stored.Load())
-	count(m.auditLost, b.audit.lost.Load())
+	stored, lost := b.audit.counts()
+	count(m.auditStored, stored)
+	count(m.auditLost, lost)
 	for _, s := range b.streams.States() {
 		for state := range streams.NumStates {
 			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())

@@ -56,7 +56,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	slices.Sort(node.Unanswered)
 	node.Way = b.publisher.Mode()
 	node.AuditQueued, _ = b.records.Left()
-	node.AuditLost = b.audit.lost.Load()
+	_, node.AuditLost = b.audit.counts()
 	node.Streams = b.streams.States()
 	node.Leaf = b.leaf.Look(now)
 	node.RequestsDropped = b.actions.dropped()
@@ -98,7 +98,7 @@ func (b *Bridge) look() {
 
 // EndSums has all counts be told that the log has not told of yet.
 func (b *Bridge) endSums() {
-	b.audit.told.End()
+	b.audit.endSums()
 	b.actions.endSums()
 	for _, s := range b.servers {
 		s.status.EndSums()

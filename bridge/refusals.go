@@ -78,6 +78,10 @@ func (r *refusals) own(server, action, outcome string, intended bool) bool {
 	return false
 }
 
+// mayIntend reports whether one that will not be sent may have a record of its intent,
+// and of its outcome behind it.
+func (d *audit) mayIntend(server, action string) bool { return d.refusals.few(server, action) }
+
 // few reports whether one that will not be sent may have a record of its intent,
 // and of its outcome behind it.
 func (r *refusals) few(server, action string) bool {

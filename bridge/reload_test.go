@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -103,8 +104,13 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 	if said := learned.Load(); said == nil || !strings.Contains(strings.Join(*said, " "), "wr0ng-one") {
 		t.Errorf("the log is told of the secrets %v", said)
 	}
-	if got := a.audit.concealer.text("say wr0ng-one and n4ts-one", 100); got != "say [redacted] and [redacted]" {
-		t.Errorf("the audit shows %q", got)
+	records, err := a.nc.SubscribeSync("ami.audit.pbx1.Setvar")
+	if err := errors.Join(err, a.nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	a.ask(1, "pbx1", "Setvar", `{"Variable":"x","Value":"say wr0ng-one and n4ts-one"}`)
+	if record, err := records.NextMsg(natstest.Patience); err != nil || !strings.Contains(string(record.Data), `"say [redacted] and [redacted]"`) {
+		t.Errorf("the audit has %v, %v", record, err)
 	}
 	if got := a.natsLogin.Config().Password; got != "n4ts-one" {
 		t.Errorf("the next connect to NATS goes by %q", got)
