@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
@@ -41,7 +42,7 @@ type ask struct {
 	held     int64           // bytes that count at the endpoint
 	shares   bool            // its text with the others of a request to all
 	intended bool            // its intent is recorded
-	asked    *asked          // for the audit; nil without one
+	asked    *audit.Kept     // for the audit; nil without one
 	keyed    *keyed          // as the first of its Ami-Idempotency-Key, or nil
 	stream   *reply.Stream   // of its parts, or nil
 	mask     reply.Mask      // of what Asterisk says
@@ -65,7 +66,7 @@ func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 	if a.request, bad = parseRequest(a.action, m.Data); err == nil {
 		err = bad
 	}
-	a.asked = e.shared.audit.asked(m, a.action.String(), a.options.requester, a.request.fields, bad == nil)
+	a.asked = e.shared.audit.Keep(m, a.action.String(), a.options.requester, a.request.fields, bad == nil)
 	a.options.requester, a.request.fields = "", nil
 	if err == nil && a.options.key != "" {
 		a.body = sha256.Sum256(m.Data)
@@ -180,14 +181,14 @@ func (a *ask) decline(fail *reply.Error) {
 // submit sends the Action, with AUDIT=strict once its intent is stored, which
 // nobody waits for: a goes on where that is heard of.
 func (a *ask) submit() {
-	audit := a.endpoint.shared.audit
-	if !audit.strict() {
+	recorder := a.endpoint.shared.audit
+	if !recorder.Strict() {
 		a.send()
 		return
 	}
 	// A caller must not make as many intents as it likes of what cannot be sent.
 	err := a.server.link.Room(wireSize(a.headers))
-	if err != nil && !audit.mayIntend(a.server.cfg.Name, a.action.String()) {
+	if err != nil && !recorder.MayIntend(a.server.cfg.Name, a.action.String()) {
 		a.server.pressure(errors.Is(err, amiconn.ErrBusy))
 		a.decline(a.server.refusal(err))
 		a.proceed()
@@ -196,9 +197,9 @@ func (a *ask) submit() {
 	a.here = false
 	q := a.audited()
 	a.intended = true
-	audit.intend(q, func(err error) {
+	recorder.Intend(q, func(err error) {
 		if err != nil {
-			a.refuse(auditUnavailable(err))
+			a.refuse(audit.Unavailable(err))
 			return
 		}
 		a.send()
@@ -255,7 +256,7 @@ func (a *ask) finish(r *correlation.Result) {
 	a.mask.Result(r)
 	head := a.head()
 	head.ActionID, head.Stream, head.Masked = r.ActionID, a.stream, a.mask.Names
-	a.endpoint.shared.audit.outcome(a.audited(), r, fail)
+	a.endpoint.shared.audit.Outcome(a.audited(), r, fail)
 	body := reply.Append(nil, head, r, fail)
 	a.settle(body, fail)
 	a.endpoint.shared.replier.Queue(reply.Message{
@@ -273,7 +274,7 @@ func (a *ask) failsOver(r *correlation.Result) bool {
 // refuse answers a request that was not given to Asterisk.
 func (a *ask) refuse(fail *reply.Error) {
 	a.count(resultRefused, fail)
-	a.endpoint.shared.audit.outcome(a.audited(), nil, fail)
+	a.endpoint.shared.audit.Outcome(a.audited(), nil, fail)
 	head := a.head()
 	body := reply.Append(nil, head, nil, fail)
 	a.settle(body, fail)
@@ -325,10 +326,10 @@ func (a *ask) head() reply.Head {
 }
 
 // audited is a as the audit records it.
-func (a *ask) audited() *auditRequest {
-	return &auditRequest{
-		to: a.to, subject: a.subject, action: a.action.String(), server: a.head().Server, requestID: a.request.requestID,
-		came: a.came, deadline: a.deadline, intended: a.intended, asked: a.asked,
+func (a *ask) audited() *audit.Request {
+	return &audit.Request{
+		To: a.to, Subject: a.subject, Action: a.action.String(), Server: a.head().Server, RequestID: a.request.requestID,
+		Came: a.came, Deadline: a.deadline, Intended: a.intended, Kept: a.asked,
 	}
 }
 

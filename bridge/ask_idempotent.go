@@ -40,6 +40,6 @@ func (a *ask) repeat(o *outcome) {
 	if body == nil {
 		body = reply.Append(nil, a.head(), nil, o.failure)
 	}
-	a.endpoint.shared.audit.repeat(a.audited(), o.failure)
+	a.endpoint.shared.audit.Repeat(a.audited(), o.failure)
 	a.answer(reply.Message{Body: body, Error: o.failure, Head: a.head(), Repeat: true})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
@@ -15,7 +16,7 @@ import (
 
 // fullQueue is a queue that has no room while it is full.
 type fullQueue struct {
-	queue
+	audit.Queue
 	is atomic.Bool
 }
 
@@ -23,15 +24,15 @@ func (q *fullQueue) Write(e journal.Entry) error {
 	if q.is.Load() {
 		return journal.ErrFull
 	}
-	return q.queue.Write(e)
+	return q.Queue.Write(e)
 }
 
 // With AUDIT=strict nothing is sent whose intent does not fit into the queue.
 func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	full := &fullQueue{}
-	a := askingBy(t, url, func(c *config.Config) { c.Audit = config.AuditStrict }, func(j *journal.Journal) queue {
-		full.queue = j
+	a := askingBy(t, url, func(c *config.Config) { c.Audit = config.AuditStrict }, func(j *journal.Journal) audit.Queue {
+		full.Queue = j
 		return full
 	})
 	full.is.Store(true)
@@ -50,7 +51,7 @@ func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 // Whatever else is wrong with a request, its record says who claims to have made
 // it.
 func TestOptions_TheRequesterIsRecordedWhateverIsWrong(t *testing.T) {
-	long := strings.Repeat("x", maxRequester+1)
+	long := strings.Repeat("x", audit.MaxRequester+1)
 	spoilt := func(m *nats.Msg, name string, values ...string) *nats.Msg { m.Header[name] = values; return m }
 	of := func(server, action, body string) *nats.Msg {
 		return requestFor(server, action, body, "Ami-Requester", "alice")

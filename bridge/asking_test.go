@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
@@ -33,7 +34,7 @@ type asking struct {
 	targets []*target
 	sims    map[string]*amisim.Server // a simulated Asterisk each, if it runs
 	nc      *nats.Conn
-	audit   *audit
+	audit   *audit.Recorder
 	repeats *repeats
 	control *natsconn.Conn
 	streams *streams.Reconciler
@@ -44,7 +45,7 @@ type asking struct {
 
 // newAsking returns one that does not run, connected to NATS at url but not to any
 // Asterisk. What records are to be stored by, queueOf makes of a journal.
-func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journal.Journal) queue) *asking {
+func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journal.Journal) audit.Queue) *asking {
 	t.Helper()
 	cfg.NATS.URL = url
 	if err := cfg.Validate(); err != nil {
@@ -58,7 +59,7 @@ func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journa
 	t.Cleanup(func() { a.control.Get().Close() })
 	natstest.Within(t, "the connection", func() bool { return a.control.Up() && a.control.Connected() > 0 })
 	a.streams = streams.New(&a.cfg, []*natsconn.Conn{a.control}, func() {}, a.streamSeen, log)
-	a.audit = newAudit(&a.cfg, "run1", endpointNames(&a.cfg), queueOf(journal.New(a.control, auditQueueBytes, func(error) {}, log)), log)
+	a.audit = audit.New(&a.cfg, "run1", endpointNames(&a.cfg), queueOf(journal.New(a.control, audit.QueueBytes, func(error) {}, log)), log)
 	a.claims = journal.New(a.control, keyQueueBytes, func(error) {}, log)
 	a.repeats = newSharedRepeats(&a.cfg, "run1"+cfg.Node, a.control, a.claims, func(error) {}, log)
 	gate := func(context.Context, time.Time) (func(), error) { return func() {}, nil }
@@ -81,7 +82,7 @@ func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journa
 func (a *asking) streamSeen(ctx context.Context, name string, state streams.State) {
 	switch name {
 	case streams.AuditStream:
-		a.audit.seen(ctx, a.control.Get().JS, state)
+		a.audit.Seen(ctx, a.control.Get().JS, state)
 	case streams.KeyStream:
 		a.repeats.shared.seen(state, a.cfg.Streams)
 	}
@@ -102,8 +103,8 @@ func unconnected(t *testing.T, names ...string) *asking {
 // unconnectedAs is unconnected with the servers and settings of cfg.
 func unconnectedAs(t *testing.T, cfg config.Config) *asking {
 	t.Helper()
-	unstored := &journaltest.Fake{Limit: auditQueueBytes}
-	a := newAsking(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), cfg, func(*journal.Journal) queue { return unstored })
+	unstored := &journaltest.Fake{Limit: audit.QueueBytes}
+	a := newAsking(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), cfg, func(*journal.Journal) audit.Queue { return unstored })
 	a.unstored = unstored
 	return a
 }
@@ -124,11 +125,11 @@ func askingOf(t *testing.T, change func(*config.Config), names ...string) *askin
 
 func askingAt(t *testing.T, url string, change func(*config.Config), names ...string) *asking {
 	t.Helper()
-	return askingBy(t, url, change, func(j *journal.Journal) queue { return j }, names...)
+	return askingBy(t, url, change, func(j *journal.Journal) audit.Queue { return j }, names...)
 }
 
 // askingBy is askingAt, its records stored by what queueOf makes of a journal.
-func askingBy(t *testing.T, url string, change func(*config.Config), queueOf func(*journal.Journal) queue, names ...string) *asking {
+func askingBy(t *testing.T, url string, change func(*config.Config), queueOf func(*journal.Journal) audit.Queue, names ...string) *asking {
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.Node, cfg.IdempotencyWindow = "b1", 10*natstest.Patience
@@ -152,7 +153,7 @@ func askingBy(t *testing.T, url string, change func(*config.Config), queueOf fun
 		change(&cfg)
 	}
 	var records *journal.Journal
-	a := newAsking(t, url, cfg, func(j *journal.Journal) queue { records = j; return queueOf(j) })
+	a := newAsking(t, url, cfg, func(j *journal.Journal) audit.Queue { records = j; return queueOf(j) })
 	a.sims = sims
 	for deadline := time.Now().Add(natstest.Patience); !a.streams.Well(); a.streams.Check(t.Context()) {
 		if time.Now().After(deadline) {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
@@ -57,7 +58,7 @@ type Bridge struct {
 	budget    *outbox.Budget
 	status    *status.Publisher
 	replier   *reply.Sender
-	audit     *audit
+	audit     *audit.Recorder
 	records   *journal.Journal // the audit's
 	claims    *journal.Journal // of idempotency keys
 	natsLogin *natsconn.Login
@@ -96,7 +97,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		budget:    outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
 		ready:     make(chan struct{}),
 
-		refusalsEvery: refusalSpan,
+		refusalsEvery: audit.RefusalSpan,
 		started:       time.Now(),
 		dials:         delivery.DialGuard{InProcess: deps.InProcess},
 		leaf:          status.NewLeaf(deps.Leaf, log.Named("leaf")),
@@ -111,8 +112,8 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.Notify, b.streamSeen, b.log)
 	b.replier = reply.NewSender(b.control, b.log)
 	run := strings.ToLower(rand.Text()[:12]) // names this process
-	b.records = journal.New(b.control, auditQueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
-	b.audit = newAudit(&b.cfg, run, endpointNames(&b.cfg), b.records, b.log)
+	b.records = journal.New(b.control, audit.QueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
+	b.audit = audit.New(&b.cfg, run, endpointNames(&b.cfg), b.records, b.log)
 	b.claims = journal.New(b.control, keyQueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
 	b.repeats = newSharedRepeats(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
 	var targets []*target
@@ -237,7 +238,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { b.publisher.Run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.Run(stage.backCtx) })
 	stage.back.Go(func() { b.records.Run(stage.backCtx) })
-	stage.back.Go(func() { b.audit.sumUp(stage.backCtx, b.refusalsEvery) })
+	stage.back.Go(func() { b.audit.Run(stage.backCtx, b.refusalsEvery) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
 	if shared := b.repeats.shared; shared != nil {
 		stage.back.Go(func() { shared.serve(stage.frontCtx) })
@@ -275,7 +276,7 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.State) {
 	switch name {
 	case streams.AuditStream:
-		b.audit.seen(ctx, b.control.Get().JS, state)
+		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
 		b.repeats.shared.seen(state, b.cfg.Streams)
 	}

@@ -162,7 +162,7 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		fail := &reply.Error{Kind: reply.KindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
 		a.count(resultRefused, fail)
-		e.shared.audit.outcome(a.audited(), nil, fail)
+		e.shared.audit.Outcome(a.audited(), nil, fail)
 		e.shared.log.Warn("request refused", zap.String("reason", fail.Message),
 			zap.String("subject", a.subject))
 		return

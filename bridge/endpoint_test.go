@@ -344,7 +344,7 @@ func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
 func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
 	a := unconnected(t, "pbx1")
 	one, err := a.endpoints[0].newAsk(requestFor("pbx1", "CoreStatus", `{"Note":"x"}`, "Ami-Requester", "alice"))
-	if err != nil || one.asked.size() != len("alice")+len(`{"Note":"x"}`) {
+	if err != nil || one.asked.Size() != len("alice")+len(`{"Note":"x"}`) {
 		t.Fatalf("%v; the audit has %+v", err, one.asked)
 	}
 	if one.options.requester != "" || one.request.fields != nil {

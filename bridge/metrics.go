@@ -108,7 +108,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	_, waiting := b.records.Left()
 	gauge(m.auditBytes, float64(waiting))
-	stored, lost := b.audit.counts()
+	stored, lost := b.audit.Counts()
 	count(m.auditStored, stored)
 	count(m.auditLost, lost)
 	for _, s := range b.streams.States() {

@@ -56,7 +56,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	slices.Sort(node.Unanswered)
 	node.Way = b.publisher.Mode()
 	node.AuditQueued, _ = b.records.Left()
-	_, node.AuditLost = b.audit.counts()
+	_, node.AuditLost = b.audit.Counts()
 	node.Streams = b.streams.States()
 	node.Leaf = b.leaf.Look(now)
 	node.RequestsDropped = b.actions.dropped()
@@ -76,7 +76,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 // node, and closes the gaps whose session has brought no event for long.
 func (b *Bridge) tick() {
 	now := time.Now()
-	b.audit.tellLost()
+	b.audit.TellLost()
 	b.actions.tellDropped(now)
 	for _, s := range b.servers {
 		s.status.Tick(now, new(s.link.Status()))
@@ -98,7 +98,7 @@ func (b *Bridge) look() {
 
 // EndSums has all counts be told that the log has not told of yet.
 func (b *Bridge) endSums() {
-	b.audit.endSums()
+	b.audit.EndSums()
 	b.actions.endSums()
 	for _, s := range b.servers {
 		s.status.EndSums()

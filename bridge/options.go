@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
@@ -28,8 +29,8 @@ const (
 	// maxOptions is from how many headers on none is looked at but Ami-Requester.
 	maxOptions = 32
 	// maxClaimed bounds what is kept of Ami-Requester until its secrets are
-	// hidden and it is cut to maxRequester.
-	maxClaimed = 4 * maxRequester
+	// hidden and it is cut to MaxRequester.
+	maxClaimed = 4 * audit.MaxRequester
 )
 
 // read reads the headers that begin with Ami-, in any case, in the order of
@@ -104,8 +105,8 @@ func (o *options) set(lower, token, value string) error {
 	case "ami-validate":
 		return only(&o.strict, token, value, "strict")
 	case "ami-requester":
-		if len(value) > maxRequester {
-			return fmt.Errorf("Ami-Requester wants at most %d bytes", maxRequester)
+		if len(value) > audit.MaxRequester {
+			return fmt.Errorf("Ami-Requester wants at most %d bytes", audit.MaxRequester)
 		}
 	case "ami-idempotency-key":
 		if value == "" || len(value) > maxKey {

@@ -38,7 +38,7 @@ func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
 
 // learn keeps secrets that were not known at the start out of what is written.
 func (b *Bridge) learn(secrets ...string) {
-	b.audit.learn(secrets...)
+	b.audit.Learn(secrets...)
 	if b.deps.Learn != nil {
 		b.deps.Learn(secrets...)
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
@@ -24,7 +25,7 @@ type request struct {
 	action    name.Action
 	requestID string          // the caller's ActionID, echoed
 	headers   []frames.Header // text
-	fields    []auditField    // the same as the audit shows it, until that has it
+	fields    []audit.Field   // the same as the audit shows it, until that has it
 	members   int             // read so far
 }
 
@@ -153,8 +154,8 @@ func (r *request) add(d *json.Decoder, key string, value json.Token) error {
 		return nil
 	case strings.EqualFold(key, "ActionID"):
 		id, err := scalar(key, value)
-		if err == nil && len(id) > maxRequestID {
-			return fmt.Errorf("ActionID wants at most %d bytes", maxRequestID)
+		if err == nil && len(id) > audit.MaxRequestID {
+			return fmt.Errorf("ActionID wants at most %d bytes", audit.MaxRequestID)
 		}
 		r.requestID = id
 		r.record(key, id)
@@ -236,12 +237,12 @@ func (r *request) addHeader(key, text string) error {
 
 // record keeps what the audit shows of a header.
 func (r *request) record(key, text string) {
-	at := slices.IndexFunc(r.fields, func(f auditField) bool { return f.name == key }) // of at most maxMembers
+	at := slices.IndexFunc(r.fields, func(f audit.Field) bool { return f.Name == key }) // of at most maxMembers
 	if at < 0 {
 		at = len(r.fields)
-		r.fields = append(r.fields, auditField{name: key})
+		r.fields = append(r.fields, audit.Field{Name: key})
 	}
-	r.fields[at].values = append(r.fields[at].values, text)
+	r.fields[at].Values = append(r.fields[at].Values, text)
 }
 
 // in returns the headers as a server of charset has them.

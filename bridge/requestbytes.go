@@ -42,7 +42,7 @@ func (a *ask) hold() bool {
 	if !a.shares {
 		n += int64(len(a.subject) + len(a.to) + len(a.request.requestID) + a.request.size())
 		if a.asked != nil {
-			n += int64(a.asked.size())
+			n += int64(a.asked.Size())
 		}
 	}
 	if !a.endpoint.held.take(n) {

@@ -107,7 +107,7 @@ func TestHeld_CountsAllTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := len(one.subject) + len(one.to) + len("mine") + len("Note") + len("text") + headerBytes + one.asked.size()
+	texts := len(one.subject) + len(one.to) + len("mine") + len("Note") + len("text") + headerBytes + one.asked.Size()
 	if !one.hold() || one.held != int64(askBytes+texts) || e.held.bytes.Load() != one.held {
 		t.Errorf("%d bytes are held, of %d; want %d", one.held, e.held.bytes.Load(), askBytes+texts)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
@@ -17,7 +18,7 @@ import (
 // shared is what all endpoints work with.
 type shared struct {
 	node, prefix string
-	audit        *audit
+	audit        *audit.Recorder
 	repeats      *repeats
 	replier      *reply.Sender
 	probes       *reply.NoResponders
@@ -30,7 +31,7 @@ type serviceOptions struct {
 	Config  *config.Config
 	Version string         // the program's
 	Conn    *natsconn.Conn // by which requests come
-	Audit   *audit
+	Audit   *audit.Recorder
 	Repeats *repeats
 	Sender  *reply.Sender
 	Log     *zap.Logger
@@ -124,7 +125,7 @@ func (s *service) tellDropped(now time.Time) {
 	}
 }
 
-// endSums has the next tellDropped log all that no line has told of yet.
+// EndSums has the next tellDropped log all that no line has told of yet.
 func (s *service) endSums() {
 	for _, e := range s.endpoints {
 		e.dropped.told.End()

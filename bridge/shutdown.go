@@ -60,7 +60,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
-	b.audit.tellRefusals()
+	b.audit.TellRefusals()
 	b.records.Drain(ctx)
 	if shared := b.repeats.shared; shared != nil {
 		b.claims.Drain(ctx) // what is left only means that repeats elsewhere time out

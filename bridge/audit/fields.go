@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"encoding/json"
@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// maxAuditValue and maxAuditFields bound a value and the fields of a record,
-	// in bytes; what is longer is cut, what is more is counted. maxAuditRead
+	// maxValue and maxFields bound a value and the fields of a record,
+	// in bytes; what is longer is cut, what is more is counted. maxRead
 	// bounds what is looked at for that.
-	maxAuditValue  = 256
-	maxAuditFields = 4 << 10
-	maxAuditRead   = 4 * maxAuditFields
+	maxValue  = 256
+	maxFields = 4 << 10
+	maxRead   = 4 * maxFields
 )
 
 // concealer takes secrets out of what is recorded. It is safe for concurrent
@@ -39,15 +39,15 @@ func cut(s string, most int) string {
 	return strings.ToValidUTF8(s, "�")
 }
 
-// auditField is a header of a request: its values, as they would be lines.
-type auditField struct {
-	name   string
-	values []string
+// Field is a header of a request: its values, as they would be lines.
+type Field struct {
+	Name   string
+	Values []string
 }
 
-func (f *auditField) size() int {
-	n := len(f.name)
-	for _, value := range f.values {
+func (f *Field) size() int {
+	n := len(f.Name)
+	for _, value := range f.Values {
 		n += len(value)
 	}
 	return n
@@ -56,26 +56,26 @@ func (f *auditField) size() int {
 // fields returns the fields of a request for action as a JSON object of strings
 // and arrays of strings, without secrets, and how many are missing from it. It
 // changes them.
-func (c concealer) fields(action string, fields []auditField) (object json.RawMessage, omitted int) {
+func (c concealer) fields(action string, fields []Field) (object json.RawMessage, omitted int) {
 	h := hintsOf(fields)
 	object = append(object, '{')
 	read := 0
 	for _, f := range fields {
-		if read+f.size() > maxAuditRead {
+		if read+f.size() > maxRead {
 			omitted++
 			continue
 		}
 		read += f.size()
-		member := jsontext.AppendString(nil, c.text(f.name, subject.MaxToken))
+		member := jsontext.AppendString(nil, c.text(f.Name, subject.MaxToken))
 		member = append(member, ':')
-		for i := range f.values {
-			f.values[i] = c.value(action, f.name, f.values[i], h)
+		for i := range f.Values {
+			f.Values[i] = c.value(action, f.Name, f.Values[i], h)
 		}
-		text, err := json.Marshal(f.values)
-		if len(f.values) == 1 {
-			text, err = json.Marshal(f.values[0])
+		text, err := json.Marshal(f.Values)
+		if len(f.Values) == 1 {
+			text, err = json.Marshal(f.Values[0])
 		}
-		if err != nil || len(object)+len(member)+len(text) > maxAuditFields {
+		if err != nil || len(object)+len(member)+len(text) > maxFields {
 			omitted++
 			continue
 		}
@@ -96,7 +96,7 @@ func (c concealer) value(action, name, value string, h hints) string {
 	case lower == "key" && !strings.HasPrefix(strings.ToLower(action), "db"):
 		return redact.Hidden // the proof in a Login
 	case lower == "command":
-		return cut(c.Command(value), maxAuditValue)
+		return cut(c.Command(value), maxValue)
 	case h.arguments && (lower == "data" || lower == "applicationdata"):
 		arguments := strings.SplitN(value, ",", h.first+1)
 		if len(arguments) <= h.first {
@@ -105,7 +105,7 @@ func (c concealer) value(action, name, value string, h hints) string {
 		arguments[h.first] = redact.Hidden
 		value = strings.Join(arguments, ",")
 	}
-	return c.text(value, maxAuditValue)
+	return c.text(value, maxValue)
 }
 
 // hints are what the fields of a request say of each other.
@@ -119,16 +119,16 @@ type hints struct {
 // which argument (app_authenticate.c, app_disa.c, app_meetme.c).
 var secretArguments = map[string]int{"authenticate": 0, "disa": 0, "meetme": 2}
 
-func hintsOf(fields []auditField) (h hints) {
+func hintsOf(fields []Field) (h hints) {
 	for _, f := range fields {
-		name := strings.ToLower(f.name)
+		name := strings.ToLower(f.Name)
 		if strings.HasPrefix(name, "var") || strings.HasPrefix(name, "cat") || name == "key" || name == "family" {
-			h.values = h.values || slices.ContainsFunc(f.values, redact.Name)
+			h.values = h.values || slices.ContainsFunc(f.Values, redact.Name)
 		}
 		if name != "application" {
 			continue
 		}
-		for _, application := range f.values {
+		for _, application := range f.Values {
 			if first, ok := secretArguments[strings.ToLower(strings.TrimSpace(application))]; ok {
 				h.arguments, h.first = true, first
 			}

@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"errors"
@@ -21,30 +21,30 @@ import (
 const knownSecret, shortSecret = "k9x7", "q9z"
 
 // secretiveAudit is an audit of pbx1 that knows both.
-func secretiveAudit() *audit {
+func secretiveAudit() *Recorder {
 	cfg := &config.Config{Node: "b1", SubjectPrefix: "ami", Servers: []config.ServerConfig{config.DefaultServerConfig(), config.DefaultServerConfig()}}
 	cfg.Servers[0].Secret, cfg.Servers[1].Secret = knownSecret, shortSecret
-	d := newAudit(cfg, "run1", nil, &journaltest.Fake{Limit: auditQueueBytes}, zap.NewNop())
+	d := New(cfg, "run1", nil, &journaltest.Fake{Limit: QueueBytes}, zap.NewNop())
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
 
 // askOf is a request for action on subject, answered at to, that holds text
 // wherever a caller may write.
-func askOf(d *audit, subject, action, to, text string) *auditRequest {
+func askOf(d *Recorder, subject, action, to, text string) *Request {
 	msg := &nats.Msg{Subject: subject, Reply: to, Data: []byte(`{"Note":"` + text + `"}`), Header: nats.Header{
 		"Nats-Request-Info": {`{"acc":"` + text + `","svc":"` + text + `","user":"` + text + `","name":"` + text + `","name_tag":"` + text +
 			`","issuer_key":"` + text + `","host":"` + text + `","server":"` + text + `"}`},
 	}}
-	fields := []auditField{{name: "Note", values: []string{text}}}
-	return &auditRequest{
-		server: "pbx1", subject: subject, action: action, to: to, came: time.Now(), requestID: text,
-		asked: d.asked(msg, action, text, fields, true),
+	fields := []Field{{Name: "Note", Values: []string{text}}}
+	return &Request{
+		Server: "pbx1", Subject: subject, Action: action, To: to, Came: time.Now(), RequestID: text,
+		Kept: d.Keep(msg, action, text, fields, true),
 	}
 }
 
 // recorded returns the records that wait to be stored, with their subjects.
-func recorded(d *audit) string {
+func recorded(d *Recorder) string {
 	var all strings.Builder
 	for _, e := range fakeOf(d).Take(100) {
 		all.WriteString(e.Msg.Subject)
@@ -60,10 +60,10 @@ func TestAudit_NoTextOfARecordHoldsASecret(t *testing.T) {
 		d := secretiveAudit()
 		fail := &reply.Error{Code: 400, Kind: "bad_request", Sent: "no", Message: text, Rule: "ACTIONS_DENY=" + text}
 		result := &correlation.Result{Response: text, Message: text}
-		d.outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), result, fail)
-		d.outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), nil, reply.BadRequest(errors.New(text))) // its rule is its text
-		d.repeat(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), fail)
-		d.intend(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), func(error) {})
+		d.Outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), result, fail)
+		d.Outcome(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), nil, reply.BadRequest(errors.New(text))) // its rule is its text
+		d.Repeat(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), fail)
+		d.Intend(askOf(d, "ami.actions.pbx1."+text, text, text+".x", text), func(error) {})
 		all := recorded(d)
 		if strings.Contains(all, knownSecret) || strings.Contains(all, "c4n4ry") {
 			t.Errorf("%s: %s", what, all)
@@ -115,11 +115,11 @@ func TestAudit_HidesConfiguredSecretsFromFourBytesOn(t *testing.T) {
 func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	d := secretiveAudit()
 	a, other := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text"), askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
-	a.asked.omitted, a.came = 7, a.came.Add(-time.Second)
-	d.intend(a, func(error) {})
-	d.outcome(a, &correlation.Result{}, nil)
-	d.outcome(other, nil, &reply.Error{Code: 503, Kind: "not_connected", Sent: "no"})
-	var all []auditRecord
+	a.Kept.omitted, a.Came = 7, a.Came.Add(-time.Second)
+	d.Intend(a, func(error) {})
+	d.Outcome(a, &correlation.Result{}, nil)
+	d.Outcome(other, nil, &reply.Error{Code: 503, Kind: "not_connected", Sent: "no"})
+	var all []record
 	for _, e := range fakeOf(d).Take(10) {
 		all = append(all, recordOf(t, e.Msg))
 	}
@@ -154,7 +154,7 @@ func TestAudit_RequestInfoIsTheServersAlone(t *testing.T) {
 		"nothing it knows": {[]string{`{"x":"APPS"}`}, false},
 		"a long one":       {[]string{`{"acc":"APPS","x":"` + strings.Repeat("x", maxRequestInfo) + `"}`}, false},
 	} {
-		k := d.asked(&nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, "Ping", "", nil, true)
+		k := d.Keep(&nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, "Ping", "", nil, true)
 		if (k.info != nil) != test.want || test.want && (k.info.Account != "APPS" || k.info.User != "dialer") {
 			t.Errorf("%s: %+v", name, k.info)
 		}
@@ -166,12 +166,12 @@ func TestAudit_OffRecordsNothing(t *testing.T) {
 	d := secretiveAudit()
 	d.mode = config.AuditOff
 	a := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
-	if a.asked != nil || d.strict() {
-		t.Errorf("kept is %+v, strict is %v", a.asked, d.strict())
+	if a.Kept != nil || d.Strict() {
+		t.Errorf("kept is %+v, strict is %v", a.Kept, d.Strict())
 	}
-	d.outcome(a, nil, &reply.Error{Kind: "busy", Sent: "no"})
-	d.outcome(a, &correlation.Result{}, nil)
-	d.repeat(a, nil)
+	d.Outcome(a, nil, &reply.Error{Kind: "busy", Sent: "no"})
+	d.Outcome(a, &correlation.Result{}, nil)
+	d.Repeat(a, nil)
 	if n := len(fakeOf(d).Take(1000)); n != 0 {
 		t.Errorf("%d records", n)
 	}
@@ -179,7 +179,7 @@ func TestAudit_OffRecordsNothing(t *testing.T) {
 
 // Who is refused since its intent is not stored may come again once it could be.
 func TestAudit_UnavailableSaysWhenToComeAgain(t *testing.T) {
-	if f := auditUnavailable(errors.New("why")); f.Code != 503 || f.Kind != "audit_unavailable" || f.Sent != "no" ||
+	if f := Unavailable(errors.New("why")); f.Code != 503 || f.Kind != "audit_unavailable" || f.Sent != "no" ||
 		f.RetryAfter != intentTimeout.Milliseconds() || !strings.HasSuffix(f.Message, ": why") {
 		t.Errorf("%+v", f)
 	}

@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"bytes"
@@ -26,22 +26,22 @@ import (
 )
 
 const (
-	// auditQueueBytes bounds the records that wait to be stored. When it is full
+	// QueueBytes bounds the records that wait to be stored. When it is full
 	// a record is lost, counted and told of; with AUDIT=strict no Action goes
 	// out meanwhile.
-	auditQueueBytes = 16 << 20
+	QueueBytes = 16 << 20
 	// intentTimeout is how long the record of an intent may take.
 	intentTimeout = 5 * time.Second
 )
 
-// audit records what was asked for and what became of it. Whoever records never
+// Recorder records what was asked for and what became of it. Whoever records never
 // waits: the records are the journal's from then on.
-type audit struct {
+type Recorder struct {
 	mode      config.Audit
 	prefix    string // of the subjects
 	node, run string // run names this process
 	concealer concealer
-	journal   queue
+	journal   Queue
 	log       *zap.Logger
 	asks      atomic.Uint64
 	stored    atomic.Uint64
@@ -73,18 +73,18 @@ const (
 	chainUnknown = "unknown" // the last one stored could not be had
 )
 
-// queue is where records wait to be stored: a journal, of auditQueueBytes.
-type queue interface {
+// Queue is where records wait to be stored: a journal, of QueueBytes.
+type Queue interface {
 	Write(journal.Entry) error
 	SetUnheard(on bool)
 	IsUnheard() bool
 }
 
-// newAudit returns the audit of what is asked for at endpoints, whose records q
+// New returns the audit of what is asked for at endpoints, whose records q
 // stores. run names this process. Until the ends of the chains are known records follow nothing.
-func newAudit(cfg *config.Config, run string, endpoints []string, q queue, log *zap.Logger) *audit {
+func New(cfg *config.Config, run string, endpoints []string, q Queue, log *zap.Logger) *Recorder {
 	log = log.Named("audit")
-	d := &audit{
+	d := &Recorder{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
 		run:       run,
 		concealer: newConcealer(cfg.Secrets()),
@@ -100,9 +100,9 @@ func newAudit(cfg *config.Config, run string, endpoints []string, q queue, log *
 	return d
 }
 
-// seen hears how the stream stands, from the goroutine that looks at it. Once it
+// Seen is told how the stream stands, by the goroutine that looks at it. Once it
 // is there, and answers, the chains are to go on from its records.
-func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streams.State) {
+func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state streams.State) {
 	switch {
 	case d.off() || d.followed:
 	case state.There(), state == streams.Off:
@@ -123,7 +123,7 @@ func (d *audit) seen(ctx context.Context, js jetstream.JetStream, state streams.
 
 // follow finds the end of each chain in the stream, for the records that have
 // none before them in this run.
-func (d *audit) follow(ctx context.Context, js jetstream.JetStream) error {
+func (d *Recorder) follow(ctx context.Context, js jetstream.JetStream) error {
 	ctx, cancel := context.WithTimeout(ctx, streams.QuestionTimeout)
 	defer cancel()
 	stream, err := js.Stream(ctx, streams.AuditStream)
@@ -148,37 +148,37 @@ func (d *audit) follow(ctx context.Context, js jetstream.JetStream) error {
 	return nil
 }
 
-// learn keeps secrets out of what is recorded from now on. It may be called from any
+// Learn keeps secrets out of what is recorded from now on. It may be called from any
 // goroutine.
-func (d *audit) learn(secrets ...string) { d.concealer.Add(secrets...) }
+func (d *Recorder) Learn(secrets ...string) { d.concealer.Add(secrets...) }
 
-// counts returns how many records were stored, and how many were lost, since the
+// Counts returns how many records were stored, and how many were lost, since the
 // start. It may be called from any goroutine.
-func (d *audit) counts() (stored, lost uint64) { return d.stored.Load(), d.lost.Load() }
+func (d *Recorder) Counts() (stored, lost uint64) { return d.stored.Load(), d.lost.Load() }
 
-// endSums has the next tellLost log all that no line has told of yet.
-func (d *audit) endSums() { d.told.End() }
+// EndSums has the next TellLost log all that no line has told of yet.
+func (d *Recorder) EndSums() { d.told.End() }
 
 // off reports whether nothing is recorded.
-func (d *audit) off() bool { return d.mode == config.AuditOff }
+func (d *Recorder) off() bool { return d.mode == config.AuditOff }
 
-// strict reports whether an Action goes out only behind its intent.
-func (d *audit) strict() bool { return d.mode == config.AuditStrict }
+// Strict reports whether an Action goes out only behind its intent.
+func (d *Recorder) Strict() bool { return d.mode == config.AuditStrict }
 
-// intend records that a is about to be given to its server, and calls then
+// Intend records that a is about to be given to its server, and calls then
 // once: with nil when the record is stored, otherwise with why it is not known
 // to be. It calls then at once, or later on another goroutine.
-func (d *audit) intend(a *auditRequest, then func(error)) {
+func (d *Recorder) Intend(a *Request, then func(error)) {
 	var over atomic.Bool
 	end := func(err error) {
 		if !over.Swap(true) {
 			then(err)
 		}
 	}
-	r, wait := d.record(a), min(intentTimeout, time.Until(a.deadline))
+	r, wait := d.begin(a), min(intentTimeout, time.Until(a.Deadline))
 	r.Phase = "intent"
 	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
-	err := d.write(r.Server, a.action, r, false, func(err error) {
+	err := d.write(r.Server, a.Action, r, false, func(err error) {
 		timer.Stop()
 		end(err)
 	})
@@ -190,7 +190,7 @@ func (d *audit) intend(a *auditRequest, then func(error)) {
 
 // write links a record of server to the one before, and queues it. done, if not
 // nil, hears whether it was stored, unless write returns an error.
-func (d *audit) write(server, action string, record any, must bool, done func(error)) error {
+func (d *Recorder) write(server, action string, record any, must bool, done func(error)) error {
 	text, err := encode(record)
 	if err != nil {
 		return err
@@ -249,8 +249,8 @@ func digest(record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// tellLost logs what was lost. It is for the status goroutine.
-func (d *audit) tellLost() {
+// TellLost logs what was lost. It is for the status goroutine.
+func (d *Recorder) TellLost() {
 	if n, _ := d.told.Due(d.lost.Load(), time.Now()); n > 0 {
 		d.log.Error("audit records lost", zap.Uint64("count", n))
 	}

@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"context"
@@ -21,9 +21,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
-// testAudit is an audit of pbx1 whose records nobody stores.
-func testAudit(log *zap.Logger) *audit {
-	d := newAudit(&config.Config{Node: "b1", SubjectPrefix: "ami"}, "run1", nil, &journaltest.Fake{Limit: auditQueueBytes}, log)
+// testRecorder is an audit of pbx1 whose records nobody stores.
+func testRecorder(log *zap.Logger) *Recorder {
+	d := New(&config.Config{Node: "b1", SubjectPrefix: "ami"}, "run1", nil, &journaltest.Fake{Limit: QueueBytes}, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }
@@ -32,9 +32,9 @@ func testAudit(log *zap.Logger) *audit {
 // one, which links to the last that was queued.
 func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
-	d := testAudit(zap.New(core))
+	d := testRecorder(zap.New(core))
 	fakeOf(d).Limit = 8 << 10
-	write := func() error { return d.write("pbx1", "Ping", &auditRecord{}, false, nil) }
+	write := func() error { return d.write("pbx1", "Ping", &record{}, false, nil) }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
 		switch err := write(); {
@@ -46,8 +46,8 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 			queued++
 		}
 	}
-	d.tellLost()
-	d.tellLost()
+	d.TellLost()
+	d.TellLost()
 	if told := lines.FilterMessage("audit records lost").All(); len(told) != 1 || told[0].ContextMap()["count"] != uint64(3) {
 		t.Errorf("told: %v", told)
 	}
@@ -71,8 +71,8 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 }
 
 func TestAudit_ActionsAreOneToken(t *testing.T) {
-	d := testAudit(zap.NewNop())
-	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &auditRecord{}, false, nil); err != nil {
+	d := testRecorder(zap.NewNop())
+	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &record{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := fakeOf(d).Take(1)[0].Msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
@@ -83,10 +83,10 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 // Records are messages with an id of their own, each one more of the run, which
 // only AMI_AUDIT may store; the text is as it is, and not as in HTML.
 func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
-	d := testAudit(zap.NewNop())
+	d := testRecorder(zap.NewNop())
 	d.chains["pbx2"] = &chain{prev: chainUnknown}
 	for _, server := range []string{"pbx1", "pbx2", "pbx1"} {
-		if err := d.write(server, "Ping", &auditRecord{Message: "<a & b>"}, false, nil); err != nil {
+		if err := d.write(server, "Ping", &record{Message: "<a & b>"}, false, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,14 +113,14 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 // stored again.
 func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
-	d := testAudit(zap.New(core))
-	d.seen(t.Context(), nil, streams.NoJetStream) // records wait
+	d := testRecorder(zap.New(core))
+	d.Seen(t.Context(), nil, streams.NoJetStream) // records wait
 	if lines.Len() != 0 {
 		t.Errorf("told: %v", lines.All())
 	}
 	d.journal.SetUnheard(true) // they do not
 	for range 2 {
-		d.seen(t.Context(), nil, streams.NoJetStream)
+		d.Seen(t.Context(), nil, streams.NoJetStream)
 	}
 	if told := lines.FilterMessage("no JetStream: audit records are published at most once").Len(); told != 1 || lines.Len() != 1 {
 		t.Errorf("told: %v", lines.All())
@@ -130,7 +130,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	if d.seen(t.Context(), js, streams.OK); d.journal.IsUnheard() || !d.followed {
+	if d.Seen(t.Context(), js, streams.OK); d.journal.IsUnheard() || !d.followed {
 		t.Error("the stream is there, and records are not stored")
 	}
 }
@@ -148,18 +148,18 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d := testAudit(zap.NewNop())
+	d := testRecorder(zap.NewNop())
 	for _, name := range []string{"pbx1", "pbx2", "pbx3"} {
 		d.chains[name] = &chain{prev: chainUnknown}
 	}
-	if err := d.write("pbx1", "Ping", &auditRecord{}, false, nil); err != nil {
+	if err := d.write("pbx1", "Ping", &record{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	first := fakeOf(d).Take(1)[0].Msg.Data
 	if !strings.Contains(string(first), `"prev":"unknown"`) {
 		t.Errorf("the first is %s", first)
 	}
-	d.seen(t.Context(), js, streams.OK)
+	d.Seen(t.Context(), js, streams.OK)
 	for server, want := range map[string]string{"pbx1": digest(first), "pbx2": digest([]byte("{}")), "pbx3": chainGenesis} {
 		if got := d.chains[server].prev; got != want {
 			t.Errorf("%s goes on from %s, want %s", server, got, want)
@@ -171,7 +171,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 // of once; records in between stand by themselves.
 func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
-	d := testAudit(zap.New(core))
+	d := testRecorder(zap.New(core))
 	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	config := jetstream.StreamConfig{Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, Storage: jetstream.MemoryStorage}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
@@ -184,19 +184,19 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 {
-		d.seen(late, js, streams.OK)
+		d.Seen(late, js, streams.OK)
 	}
 	if prev := d.chains["pbx1"].prev; prev != chainUnknown || lines.Len() != 1 {
 		t.Errorf("before an answer it follows %s; told: %v", prev, lines.All())
 	}
-	d.seen(t.Context(), js, streams.OK)
+	d.Seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != digest([]byte("{}")) {
 		t.Errorf("it follows %s, not the last record stored", prev)
 	}
 }
 
 // recordOf is the record in m.
-func recordOf(t *testing.T, m *nats.Msg) (r auditRecord) {
+func recordOf(t *testing.T, m *nats.Msg) (r record) {
 	t.Helper()
 	if err := json.Unmarshal(m.Data, &r); err != nil {
 		t.Fatalf("%v in %s", err, m.Data)
@@ -205,4 +205,4 @@ func recordOf(t *testing.T, m *nats.Msg) (r auditRecord) {
 }
 
 // fakeOf is where the records of d wait.
-func fakeOf(d *audit) *journaltest.Fake { return d.journal.(*journaltest.Fake) }
+func fakeOf(d *Recorder) *journaltest.Fake { return d.journal.(*journaltest.Fake) }

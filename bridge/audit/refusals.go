@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"cmp"
@@ -21,8 +21,8 @@ const (
 	// counted: a caller can make as many as it likes, and the records are kept for
 	// ever.
 	refusalRate = 10
-	// refusalSpan is how often a record tells of those that were counted.
-	refusalSpan = time.Minute
+	// RefusalSpan is how often a record tells of those that were counted.
+	RefusalSpan = time.Minute
 )
 
 // refusals counts the requests that have no record of their own. There is a
@@ -42,8 +42,8 @@ type refused struct {
 	outcomes    map[string]uint64 // of them
 }
 
-// auditRefusals is the record of those that were counted.
-type auditRefusals struct {
+// refusalsRecord is the record of those that were counted.
+type refusalsRecord struct {
 	At       string            `json:"at"`
 	Phase    string            `json:"phase"` // refusals
 	Node     string            `json:"node"`
@@ -78,9 +78,9 @@ func (r *refusals) own(server, action, outcome string, intended bool) bool {
 	return false
 }
 
-// mayIntend reports whether one that will not be sent may have a record of its intent,
+// MayIntend reports whether one that will not be sent may have a record of its intent,
 // and of its outcome behind it.
-func (d *audit) mayIntend(server, action string) bool { return d.refusals.few(server, action) }
+func (d *Recorder) MayIntend(server, action string) bool { return d.refusals.few(server, action) }
 
 // few reports whether one that will not be sent may have a record of its intent,
 // and of its outcome behind it.
@@ -104,24 +104,24 @@ func (r *refusals) on(server, action string) *refused {
 	return one
 }
 
-// sumUp writes a record of what was counted, each time that has passed, until ctx
-// ends.
-func (d *audit) sumUp(ctx context.Context, each time.Duration) {
+// Run calls TellRefusals each time that has passed, until ctx ends. It does not do so
+// at the end.
+func (d *Recorder) Run(ctx context.Context, each time.Duration) {
 	ticker := time.NewTicker(each)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			d.tellRefusals()
+			d.TellRefusals()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// tellRefusals writes a record of what was counted since the last one. What the
+// TellRefusals writes a record of what was counted since the last one. What the
 // queue does not take goes on being counted.
-func (d *audit) tellRefusals() {
+func (d *Recorder) TellRefusals() {
 	r, now := &d.refusals, time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,7 +136,7 @@ func (d *audit) tellRefusals() {
 			}
 			continue
 		}
-		record := &auditRefusals{
+		record := &refusalsRecord{
 			At: clock.Stamp(now), Phase: "refusals", Node: d.node, Server: key.server, Action: key.action, Decision: "refused",
 			Count: one.count, First: clock.Stamp(one.first), Last: clock.Stamp(one.last), Outcomes: one.outcomes,
 		}

@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"encoding/json"
@@ -24,11 +24,11 @@ import (
 func TestAudit_AnIntentWaitsNoLongerThanTheRequest(t *testing.T) {
 	for timeout, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			d, began := testAudit(zap.NewNop()), time.Now()
-			a := testAsk(d, "Ping")
-			a.deadline = began.Add(timeout)
+			d, began := testRecorder(zap.NewNop()), time.Now()
+			a := testRequest(d, "Ping")
+			a.Deadline = began.Add(timeout)
 			told := make(chan error, 1)
-			d.intend(a, func(err error) { told <- err })
+			d.Intend(a, func(err error) { told <- err })
 			if err := <-told; err == nil || time.Since(began) != want {
 				t.Errorf("with %v: %v after %v", timeout, err, time.Since(began))
 			}
@@ -50,14 +50,14 @@ func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 		return &nats.Msg{Header: nats.Header{"Status": {status}, "Description": {"what it says"}}}
 	})
 	core, lines := observer.New(zap.WarnLevel)
-	d := testAudit(zap.New(core))
+	d := testRecorder(zap.New(core))
 	d.chains["pbx1"] = &chain{prev: chainUnknown}
-	d.seen(t.Context(), js, streams.OK)
+	d.Seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != chainUnknown || d.followed || lines.Len() != 1 {
 		t.Errorf("after an error it follows %s; told: %v", prev, lines.All())
 	}
 	status = "404"
-	d.seen(t.Context(), js, streams.OK)
+	d.Seen(t.Context(), js, streams.OK)
 	if prev := d.chains["pbx1"].prev; prev != chainGenesis || !d.followed {
 		t.Errorf("of an empty stream it follows %s", prev)
 	}
@@ -66,24 +66,24 @@ func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 // Refusals cannot fill the last quarter of the queue, which is for the outcomes
 // of what was sent.
 func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
-	d := testAudit(zap.NewNop())
+	d := testRecorder(zap.NewNop())
 	fakeOf(d).Limit = 64 << 10
 	intend := func() (refused bool) {
-		d.intend(testAsk(d, "Ping"), func(err error) { refused = errors.Is(err, journal.ErrFull) })
+		d.Intend(testRequest(d, "Ping"), func(err error) { refused = errors.Is(err, journal.ErrFull) })
 		return refused
 	}
 	for !intend() { // what is not must
 	}
 	lost := d.lost.Load()
-	d.repeat(testAsk(d, "Ping"), nil)
-	d.outcome(testAsk(d, "Ping"), nil, &reply.Error{Kind: "busy", Sent: "no"})
+	d.Repeat(testRequest(d, "Ping"), nil)
+	d.Outcome(testRequest(d, "Ping"), nil, &reply.Error{Kind: "busy", Sent: "no"})
 	if d.lost.Load() != lost+2 {
 		t.Error("a repeat or a refusal finds room in the last quarter")
 	}
 	for _, sent := range []string{"yes", "unknown"} {
-		d.outcome(testAsk(d, "Ping"), &correlation.Result{}, &reply.Error{Kind: "timeout", Sent: sent})
+		d.Outcome(testRequest(d, "Ping"), &correlation.Result{}, &reply.Error{Kind: "timeout", Sent: sent})
 	}
-	d.outcome(testAsk(d, "Ping"), &correlation.Result{}, nil)
+	d.Outcome(testRequest(d, "Ping"), &correlation.Result{}, nil)
 	if d.lost.Load() != lost+2 {
 		t.Errorf("%d outcomes of what was sent find no room", d.lost.Load()-lost-2)
 	}

@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"encoding/json"
@@ -74,9 +74,9 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 
 // shown are the fields of a body, which is read as requests are.
 func shown(c concealer, action, body string) (object string, omitted int) {
-	d := &audit{concealer: c}
+	d := &Recorder{concealer: c}
 	fields, err := fieldsOf(body)
-	k := d.asked(&nats.Msg{}, action, "", fields, err == nil)
+	k := d.Keep(&nats.Msg{}, action, "", fields, err == nil)
 	return string(k.fields), k.omitted
 }
 
@@ -84,18 +84,18 @@ var errBody = errors.New("no body of a request")
 
 // fieldsOf reads an object of texts, numbers and booleans, of arrays of them, and of
 // objects, whose members become name=value.
-func fieldsOf(body string) (fields []auditField, err error) {
+func fieldsOf(body string) (fields []Field, err error) {
 	if body == "" {
 		return nil, nil
 	}
 	add := func(name, value string) {
 		for i := range fields {
-			if fields[i].name == name {
-				fields[i].values = append(fields[i].values, value)
+			if fields[i].Name == name {
+				fields[i].Values = append(fields[i].Values, value)
 				return
 			}
 		}
-		fields = append(fields, auditField{name: name, values: []string{value}})
+		fields = append(fields, Field{Name: name, Values: []string{value}})
 	}
 	d := json.NewDecoder(strings.NewReader(body))
 	d.UseNumber()
@@ -165,7 +165,7 @@ func TestAudit_FieldsAreBounded(t *testing.T) {
 		body.WriteString(`,"N` + strings.Repeat("n", i) + `":"` + strings.Repeat("v", 300) + `"`)
 	}
 	got, omitted := shown(newConcealer(nil), "X", "{"+body.String()[1:]+"}")
-	if len(got) > maxAuditFields+1 || len(got) < maxAuditFields/2 || omitted < 80 || omitted > 99 {
+	if len(got) > maxFields+1 || len(got) < maxFields/2 || omitted < 80 || omitted > 99 {
 		t.Errorf("%d bytes, %d omitted", len(got), omitted)
 	}
 }

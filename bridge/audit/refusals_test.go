@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"encoding/json"
@@ -15,22 +15,22 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
-// testAsk is a request to pbx1 that d records.
-func testAsk(_ *audit, action string) *auditRequest {
-	return &auditRequest{
-		server: "pbx1", subject: "ami.actions.pbx1." + action, action: action, to: "_INBOX.x",
-		asked: &asked{id: "x-1"}, came: time.Now(), deadline: time.Now().Add(time.Minute),
+// testRequest is a request to pbx1 that d records.
+func testRequest(_ *Recorder, action string) *Request {
+	return &Request{
+		Server: "pbx1", Subject: "ami.actions.pbx1." + action, Action: action, To: "_INBOX.x",
+		Kept: &Kept{id: "x-1"}, Came: time.Now(), Deadline: time.Now().Add(time.Minute),
 	}
 }
 
 // refuse has d record a refusal of action.
-func (d *audit) refuse(action, kind string) {
-	d.outcome(testAsk(d, action), nil, &reply.Error{Code: 403, Kind: kind, Sent: "no", Message: "m", Rule: "r"})
+func (d *Recorder) refuse(action, kind string) {
+	d.Outcome(testRequest(d, action), nil, &reply.Error{Code: 403, Kind: kind, Sent: "no", Message: "m", Rule: "r"})
 }
 
 // taken are the records that wait, as JSON objects, which are the next of their
 // chain.
-func taken(t *testing.T, d *audit, prev *string) (all []map[string]any) {
+func taken(t *testing.T, d *Recorder, prev *string) (all []map[string]any) {
 	t.Helper()
 	for _, e := range fakeOf(d).Take(1 << 20) {
 		fakeOf(d).Finish(e, nil, nil)
@@ -52,7 +52,7 @@ func taken(t *testing.T, d *audit, prev *string) (all []map[string]any) {
 // minute, which is one of the chain.
 func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := testAudit(zap.NewNop())
+		d := testRecorder(zap.NewNop())
 		prev := chainGenesis
 		for range 30 {
 			d.refuse("Originate", "forbidden")
@@ -64,14 +64,14 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 		for range 8 {
 			d.refuse("Originate", "busy")
 		}
-		d.outcome(testAsk(d, "Originate"), &correlation.Result{}, &reply.Error{Kind: "timeout", Sent: "unknown"})
-		d.outcome(testAsk(d, "Originate"), &correlation.Result{}, nil)
+		d.Outcome(testRequest(d, "Originate"), &correlation.Result{}, &reply.Error{Kind: "timeout", Sent: "unknown"})
+		d.Outcome(testRequest(d, "Originate"), &correlation.Result{}, nil)
 		if own := taken(t, d, &prev); len(own) != 10+1+5+2 {
 			t.Errorf("%d records, want ten, another Action's, five for half a second, and those that were sent", len(own))
 		}
 		last := clock.Stamp(time.Now())
 		time.Sleep(59 * time.Second)
-		d.tellRefusals()
+		d.TellRefusals()
 		d.refuse("Originate", "forbidden")
 		got := taken(t, d, &prev)
 		want := map[string]any{
@@ -82,14 +82,14 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 		if diff := cmp.Diff(want, got[0]); diff != "" || len(got) != 2 {
 			t.Errorf("%d records, of those counted (-want +got): %s", len(got), diff)
 		}
-		d.tellRefusals()
+		d.TellRefusals()
 		if more := taken(t, d, &prev); len(more) != 0 {
 			t.Errorf("of nothing: %v", more)
 		}
 		for range 30 {
 			d.refuse("Originate", "busy")
 		}
-		d.tellRefusals()
+		d.TellRefusals()
 		own := taken(t, d, &prev)
 		sum := own[len(own)-1] // of these alone
 		if diff := cmp.Diff(map[string]any{"busy": sum["count"]}, sum["outcomes"]); diff != "" || sum["count"] != 21.0 {
@@ -101,7 +101,7 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 // A caller that makes up names has one count for all of them.
 func TestRefusals_OfNamesThatAreMadeUpAreOneCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := testAudit(zap.NewNop())
+		d := testRecorder(zap.NewNop())
 		prev := chainGenesis
 		for i := range 1000 {
 			d.refuse(fmt.Sprint("Made", i), "bad_request")
@@ -110,13 +110,13 @@ func TestRefusals_OfNamesThatAreMadeUpAreOneCount(t *testing.T) {
 		if n := len(d.refusals.of); n != 1 {
 			t.Errorf("%d counts", n)
 		}
-		d.tellRefusals()
+		d.TellRefusals()
 		got := taken(t, d, &prev)
 		if sum := got[len(got)-1]; len(got) != 11 || sum["count"] != 1990.0 || sum["subject"] != "ami.audit.pbx1._unknown" || sum["action"] != "_unknown" {
 			t.Errorf("%d records, the last is %v", len(got), sum)
 		}
 		time.Sleep(time.Minute)
-		d.tellRefusals()
+		d.TellRefusals()
 		if n := len(d.refusals.of); n != 0 {
 			t.Errorf("%d counts of nothing", n)
 		}
@@ -126,16 +126,16 @@ func TestRefusals_OfNamesThatAreMadeUpAreOneCount(t *testing.T) {
 // Repeats of a key cost a caller as little as refusals. A request whose intent
 // is recorded has its outcome too.
 func TestRefusals_RepeatsCountAndIntentsHaveAnOutcome(t *testing.T) {
-	d := testAudit(zap.NewNop())
+	d := testRecorder(zap.NewNop())
 	prev := chainGenesis
 	for range 100 {
-		d.repeat(testAsk(d, "Originate"), nil)
+		d.Repeat(testRequest(d, "Originate"), nil)
 	}
-	a := testAsk(d, "Originate")
-	d.intend(a, func(error) {})
-	a.intended = true
-	d.outcome(a, nil, &reply.Error{Code: 429, Kind: "busy", Sent: "no"})
-	d.tellRefusals()
+	a := testRequest(d, "Originate")
+	d.Intend(a, func(error) {})
+	a.Intended = true
+	d.Outcome(a, nil, &reply.Error{Code: 429, Kind: "busy", Sent: "no"})
+	d.TellRefusals()
 	got := taken(t, d, &prev)
 	if n := len(got); n < 13 || n > 20 { // a slow machine has more of its own
 		t.Fatalf("%d records", n)
@@ -148,15 +148,15 @@ func TestRefusals_RepeatsCountAndIntentsHaveAnOutcome(t *testing.T) {
 
 // What finds no room in the queue goes on being counted.
 func TestRefusals_AFullQueueLosesNoCount(t *testing.T) {
-	d := testAudit(zap.NewNop())
+	d := testRecorder(zap.NewNop())
 	for range 20 {
 		d.refuse("Originate", "forbidden")
 	}
 	limit := fakeOf(d).Limit
 	fakeOf(d).Limit = 0
-	d.tellRefusals()
+	d.TellRefusals()
 	fakeOf(d).Limit = limit
-	d.tellRefusals()
+	d.TellRefusals()
 	batch := fakeOf(d).Take(100)
 	var sum struct{ Count, Lost int }
 	if err := json.Unmarshal(batch[len(batch)-1].Msg.Data, &sum); err != nil || len(batch)-1+sum.Count != 20 || sum.Lost != 1 {

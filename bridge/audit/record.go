@@ -1,4 +1,4 @@
-package bridge
+package audit
 
 import (
 	"encoding/json"
@@ -13,10 +13,10 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
 
-// auditRecord is one message on ami.audit.<server>.<Action>. What is text of a
+// record is one message on ami.audit.<server>.<Action>. What is text of a
 // caller or of Asterisk is bounded and has no secrets. docs/audit.md describes
 // it.
-type auditRecord struct {
+type record struct {
 	At            string          `json:"at"`
 	Phase         string          `json:"phase"` // intent or outcome
 	Ask           string          `json:"ask"`   // the same in all records of one request
@@ -59,9 +59,9 @@ type requestInfo struct {
 	Server  string `json:"server,omitempty"`
 }
 
-// asked is what the audit keeps of a request until it has ended: at most some
+// Kept is what the audit keeps of a request until it has ended: at most some
 // 8 KiB.
-type asked struct {
+type Kept struct {
 	id        string
 	requester string
 	info      *requestInfo
@@ -71,32 +71,33 @@ type asked struct {
 }
 
 const (
-	maxAuditText   = 128
+	maxText        = 128
 	maxRequestInfo = 4 << 10
 )
 
-// auditRequest is a request as it is recorded.
-type auditRequest struct {
-	to, subject    string
-	action         string
-	server         string // or the endpoint's name while none is chosen
-	requestID      string
-	came, deadline time.Time
-	intended       bool   // its intent is recorded
-	asked          *asked // nil if nothing is recorded
+// Request is a request for an Action as it is recorded. It is read only before the
+// method that it is given to returns, or has called back.
+type Request struct {
+	To, Subject    string
+	Action         string
+	Server         string // or the endpoint's name while none is chosen
+	RequestID      string
+	Came, Deadline time.Time
+	Intended       bool  // its intent is recorded
+	Kept           *Kept // nil if nothing is recorded
 }
 
-// size is about what k holds, in bytes.
-func (k *asked) size() int { return len(k.fields) + len(k.requester) }
+// Size is about what k holds, in bytes.
+func (k *Kept) Size() int { return len(k.fields) + len(k.requester) }
 
-// asked returns what is to be recorded of a request for action that came as m, nil
+// Keep returns what is to be recorded of a request for action that came as m, nil
 // if nothing is. What could not be read has no fields.
-func (d *audit) asked(m *nats.Msg, action, requester string, fields []auditField, read bool) *asked {
+func (d *Recorder) Keep(m *nats.Msg, action, requester string, fields []Field, read bool) *Kept {
 	if d.off() {
 		return nil
 	}
-	k := &asked{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
-	k.requester = d.concealer.text(requester, maxRequester)
+	k := &Kept{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
+	k.requester = d.concealer.text(requester, MaxRequester)
 	if read {
 		k.fields, k.omitted = d.concealer.fields(action, fields)
 	}
@@ -107,7 +108,7 @@ func (d *audit) asked(m *nats.Msg, action, requester string, fields []auditField
 }
 
 // requestInfo reads the header, nil if it is none of nats-server's.
-func (d *audit) requestInfo(header string) *requestInfo {
+func (d *Recorder) requestInfo(header string) *requestInfo {
 	var info requestInfo
 	if len(header) > maxRequestInfo {
 		return nil // nats-server's is of some 300 bytes
@@ -118,67 +119,67 @@ func (d *audit) requestInfo(header string) *requestInfo {
 	for _, s := range []*string{
 		&info.Account, &info.Service, &info.User, &info.Name, &info.NameTag, &info.Issuer, &info.Host, &info.Server,
 	} {
-		*s = d.concealer.text(*s, maxAuditText)
+		*s = d.concealer.text(*s, maxText)
 	}
 	return &info
 }
 
-// record returns what is known of a while it lasts.
-func (d *audit) record(a *auditRequest) *auditRecord {
-	inbox, _, _ := strings.Cut(a.to, ".")
-	return &auditRecord{
-		At: clock.Stamp(time.Now()), Ask: a.asked.id, Node: d.node, Server: a.server,
-		Action:  d.concealer.text(a.action, maxAuditText),
-		Subject: d.concealer.text(a.subject, maxAuditText), Inbox: d.concealer.text(inbox, maxAuditText),
-		Requester: a.asked.requester, RequestInfo: a.asked.info,
-		RequestID: d.concealer.text(a.requestID, maxRequestID),
-		BodyBytes: a.asked.bytes, Fields: a.asked.fields, FieldsOmitted: a.asked.omitted,
+// begin returns what is known of a while it lasts.
+func (d *Recorder) begin(a *Request) *record {
+	inbox, _, _ := strings.Cut(a.To, ".")
+	return &record{
+		At: clock.Stamp(time.Now()), Ask: a.Kept.id, Node: d.node, Server: a.Server,
+		Action:  d.concealer.text(a.Action, maxText),
+		Subject: d.concealer.text(a.Subject, maxText), Inbox: d.concealer.text(inbox, maxText),
+		Requester: a.Kept.requester, RequestInfo: a.Kept.info,
+		RequestID: d.concealer.text(a.RequestID, MaxRequestID),
+		BodyBytes: a.Kept.bytes, Fields: a.Kept.fields, FieldsOmitted: a.Kept.omitted,
 		Decision: "allowed",
 	}
 }
 
-// outcome records the end of a: what Asterisk said, if it was asked, and why
+// Outcome records the end of a: what Asterisk said, if it was asked, and why
 // there is no good answer, if there is none.
-func (d *audit) outcome(a *auditRequest, r *correlation.Result, fail *reply.Error) {
-	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.server, a.action, fail.Kind, a.intended) {
+func (d *Recorder) Outcome(a *Request, r *correlation.Result, fail *reply.Error) {
+	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.Server, a.Action, fail.Kind, a.Intended) {
 		return
 	}
-	record := d.record(a)
+	record := d.begin(a)
 	record.Phase, record.Outcome, record.Sent = "outcome", "answered", "yes"
 	if fail != nil {
 		record.Outcome, record.Sent = fail.Kind, fail.Sent
 		record.Decision, record.Rule = decisionOf(fail)
-		record.Rule = d.concealer.text(record.Rule, maxAuditValue)
+		record.Rule = d.concealer.text(record.Rule, maxValue)
 	}
 	if r != nil {
 		record.ActionID = r.ActionID
-		record.Response = d.concealer.text(r.Response, maxAuditText)
-		record.Message = d.concealer.text(r.Message, maxAuditValue)
+		record.Response = d.concealer.text(r.Response, maxText)
+		record.Message = d.concealer.text(r.Message, maxValue)
 	}
 	d.end(a, record, fail)
 }
 
-// repeat records that a was answered with the outcome of an earlier request of
+// Repeat records that a was answered with the outcome of an earlier request of
 // its key, and so was not sent.
-func (d *audit) repeat(a *auditRequest, fail *reply.Error) {
-	if d.off() || !d.refusals.own(a.server, a.action, "repeat", false) {
+func (d *Recorder) Repeat(a *Request, fail *reply.Error) {
+	if d.off() || !d.refusals.own(a.Server, a.Action, "repeat", false) {
 		return
 	}
-	record := d.record(a)
+	record := d.begin(a)
 	record.Phase, record.Outcome, record.Sent = "outcome", "repeat", "no"
 	d.end(a, record, fail)
 }
 
 // end writes the last record of a, which ended because of fail if that is not
 // nil.
-func (d *audit) end(a *auditRequest, record *auditRecord, fail *reply.Error) {
+func (d *Recorder) end(a *Request, record *record, fail *reply.Error) {
 	if fail != nil {
-		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxAuditValue)
+		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxValue)
 	}
-	took := clock.Millis(time.Since(a.came))
+	took := clock.Millis(time.Since(a.Came))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record.Server, a.action, record, record.Sent != "no", nil)
+	_ = d.write(record.Server, a.Action, record, record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells
@@ -194,15 +195,17 @@ func decisionOf(fail *reply.Error) (decision, rule string) {
 	return "allowed", ""
 }
 
-// auditUnavailable is the refusal of an Action whose intent is not stored.
-func auditUnavailable(err error) *reply.Error {
+// Unavailable is the refusal of an Action whose intent is not stored.
+func Unavailable(err error) *reply.Error {
 	return &reply.Error{
 		Code: 503, Kind: "audit_unavailable", Sent: "no", RetryAfter: intentTimeout.Milliseconds(),
 		Message: "the record of intent is not stored, without which BRIDGE_AUDIT=strict sends nothing: " + err.Error(),
 	}
 }
 
-const maxRequester = 256
-
-// maxRequestID bounds what is echoed into a reply.
-const maxRequestID = 256
+const (
+	// MaxRequester bounds Ami-Requester, and MaxRequestID the ActionID of a caller's
+	// own, in bytes.
+	MaxRequester = 256
+	MaxRequestID = 256
+)
