@@ -1,65 +1,45 @@
 package bridge
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 )
 
-// A claim that is there no more, since the window is over, leaves the key to who
-// waited for it.
-func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
-	a := askingOf(t, nil)
-	m := requestFor("pbx1", "CoreStatus", "", "Ami-Idempotency-Key", "k")
-	m.Reply = a.nc.NewInbox()
-	sub, err := a.nc.SubscribeSync(m.Reply)
-	if err := errors.Join(err, a.nc.Flush()); err != nil {
-		t.Fatal(err)
+// A key is of one subject, and of each server of all. What waits for another's end
+// is answered by whoever ends that, which may be a reader of AMI: the endpoint's
+// goroutine, which may publish, has gone on.
+func TestIdempotent_AKeyIsOfOneSubjectAndServer(t *testing.T) {
+	cfg := config.DefaultServerConfig()
+	of := func(subject, server string, every bool) key {
+		own := cfg
+		own.Name = server
+		a := &ask{endpoint: &endpoint{every: every}, subject: subject, options: options{key: "k"}, server: &target{cfg: &own}}
+		return a.key()
 	}
-	one, err := a.endpoints[0].newAsk(m)
-	if err != nil {
-		t.Fatal(err)
+	one := of("ami.actions.pbx1.Originate", "pbx1", false)
+	if again := of("ami.actions.pbx1.Originate", "pbx1", false); again != one {
+		t.Error("the same request has another key")
 	}
-	one.others = a.endpoints[0].servers
-	k, first, _, fail := a.repeats.enter(one.key(), one)
-	if !first || fail != nil {
-		t.Fatalf("%v, %+v", first, fail)
-	}
-	one.later()
-	a.repeats.shared.follow(t.Context(), claim{keyed: k, request: one}) // returns at once
-	answer, err := sub.NextMsg(natstest.Patience)
-	if err != nil || answer.Header.Get("Nats-Service-Error") != "" || answer.Header.Get("Ami-Idempotent-Replay") != "" {
-		t.Errorf("%+v, %v", answer, err)
-	}
-	if n := a.sims["pbx1"].Received("CoreStatus"); n != 1 {
-		t.Errorf("it was sent %d times", n)
-	}
-}
-
-// Without JetStream, or without a window, no bucket is asked.
-func TestSharedKeys_AreForJetStream(t *testing.T) {
-	for _, test := range []struct {
-		delivery config.Delivery
-		window   time.Duration
-		want     bool
-	}{{config.DeliverJetStream, time.Minute, true}, {config.DeliverCore, time.Minute, false}, {config.DeliverJetStream, 0, false}} {
-		cfg := configtest.Valid()
-		cfg.Delivery, cfg.IdempotencyWindow = test.delivery, test.window
-		r := newSharedRepeats(&cfg, "run1", conntest.Bare(), &journaltest.Fake{}, func(error) {}, zap.NewNop())
-		if got := r.shared != nil; got != test.want {
-			t.Errorf("%v and a window of %v: they are shared is %v", test.delivery, test.window, got)
+	seen := map[key]bool{one: true}
+	for _, k := range []key{
+		of("ami.actions.pbx2.Originate", "pbx2", false), of("ami.actions.pbx1.Redirect", "pbx1", false),
+		of("ami.actions.all.Originate", "pbx1", true), of("ami.actions.all.Originate", "pbx2", true),
+	} {
+		if seen[k] {
+			t.Error("two requests share a key")
 		}
+		seen[k] = true
+	}
+	a := &ask{here: true}
+	if a.later(); a.here {
+		t.Error("a request that waits is answered here")
 	}
 }
 

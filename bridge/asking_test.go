@@ -84,7 +84,7 @@ func (a *asking) streamSeen(ctx context.Context, name string, state streams.Stat
 	case streams.AuditStream:
 		a.audit.Seen(ctx, a.control.Get().JS, state)
 	case streams.KeyStream:
-		a.repeats.shared.seen(state, a.cfg.Streams)
+		a.repeats.seen(state, a.cfg.Streams)
 	}
 }
 
@@ -176,8 +176,8 @@ func (a *asking) run(records *journal.Journal) {
 	ran.Go(func() { a.control.Run(ctx) })
 	ran.Go(func() { a.shared.replier.Run(ctx) })
 	ran.Go(func() { records.Run(ctx) })
-	if shared := a.repeats.shared; shared != nil {
-		ran.Go(func() { shared.serve(ctx) })
+	if a.repeats.isShared() {
+		ran.Go(func() { a.repeats.serve(ctx) })
 		ran.Go(func() { a.claims.Run(ctx) })
 	}
 	for _, s := range a.targets {

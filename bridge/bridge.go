@@ -240,8 +240,8 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { b.records.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.Run(stage.backCtx, b.refusalsEvery) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
-	if shared := b.repeats.shared; shared != nil {
-		stage.back.Go(func() { shared.serve(stage.frontCtx) })
+	if b.repeats.isShared() {
+		stage.back.Go(func() { b.repeats.serve(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != config.DeliverCore {
@@ -278,6 +278,6 @@ func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.Stat
 	case streams.AuditStream:
 		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
-		b.repeats.shared.seen(state, b.cfg.Streams)
+		b.repeats.seen(state, b.cfg.Streams)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 const (
@@ -57,6 +58,23 @@ type keyed struct {
 type outcome struct {
 	body    []byte
 	failure *reply.Error
+}
+
+// serve waits for other bridges' keys until ctx ends, which ends the waits too; at
+// once if none are shared. No other begins afterwards.
+func (r *repeats) serve(ctx context.Context) {
+	if r.shared != nil {
+		r.shared.serve(ctx)
+	}
+}
+
+// isShared reports whether other bridges know the keys of this one, by a bucket.
+func (r *repeats) isShared() bool { return r.shared != nil }
+
+// seen is told how the stream behind the bucket stands, by the goroutine that looks
+// at it.
+func (r *repeats) seen(state streams.State, setting config.Streams) {
+	r.shared.seen(state, setting)
 }
 
 // newRepeats returns the memory of a bridge whose keys are its own.

@@ -1,27 +1,22 @@
 package bridge
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
-// keyedAsk is a request with a key that nobody answers.
-func keyedAsk(r *repeats, subject, key string) *ask {
-	cfg := config.DefaultServerConfig()
-	return &ask{
-		endpoint: &endpoint{shared: &shared{repeats: r}}, subject: subject, options: options{key: key}, server: &target{cfg: &cfg},
-	}
-}
+// keyOf is that of a request with this key.
+func keyOf(text string) key { return key{name: sha256.Sum256([]byte(text))} }
 
 // first reports what r makes of a request with a key: it is the first, or the
 // kind of its refusal, or repeat.
-func first(r *repeats, a *ask) string {
-	switch _, first, known, fail := r.enter(a.key(), a); {
+func first(r *repeats, k key) string {
+	switch _, first, known, fail := r.enter(k, new(waiter)); {
 	case fail != nil:
 		return fail.Kind
 	case known != nil && known.failure != nil:
@@ -35,28 +30,8 @@ func first(r *repeats, a *ask) string {
 }
 
 // ends ends the first request of a key with a reply of so many bytes.
-func ends(r *repeats, a *ask, size int, fail *reply.Error) {
-	r.settle(r.known[a.key().name], make([]byte, size), fail)
-}
-
-// A key is of one subject, and of each server of all.
-func TestRepeats_AKeyIsOfOneSubjectAndServer(t *testing.T) {
-	r := newRepeats(time.Minute)
-	for _, subject := range []string{"ami.actions.pbx1.Originate", "ami.actions.pbx2.Originate", "ami.actions.pbx1.Redirect"} {
-		if got := first(r, keyedAsk(r, subject, "k")); got != "first" {
-			t.Errorf("%s: %s", subject, got)
-		}
-		if got := first(r, keyedAsk(r, subject, "k")); got != "waits" {
-			t.Errorf("%s again: %s", subject, got)
-		}
-	}
-	for _, server := range []string{"pbx1", "pbx2"} {
-		a := keyedAsk(r, "ami.actions.all.Originate", "k")
-		a.endpoint.every, a.server.cfg.Name = true, server
-		if got := first(r, a); got != "first" {
-			t.Errorf("all, %s: %s", server, got)
-		}
-	}
+func ends(r *repeats, k key, size int, fail *reply.Error) {
+	r.settle(r.known[k.name], make([]byte, size), fail)
 }
 
 // A key is remembered for the whole window after its end, and no longer; so are
@@ -67,7 +42,7 @@ func TestRepeats_TheWindowAndTheBudget(t *testing.T) {
 		r := newRepeats(window)
 		fill := func() (n int) {
 			for ; ; n++ {
-				a := keyedAsk(r, "s", fmt.Sprint(n))
+				a := keyOf(fmt.Sprint(n))
 				switch got := first(r, a); got {
 				case "first":
 					ends(r, a, keptReply, nil)
@@ -83,16 +58,16 @@ func TestRepeats_TheWindowAndTheBudget(t *testing.T) {
 				t.Fatalf("round %d: %d replies of %d bytes are remembered", round, n, keptReply)
 			}
 			time.Sleep(window * 9 / 10)
-			if got := first(r, keyedAsk(r, "s", "0")); got != "repeat" {
+			if got := first(r, keyOf("0")); got != "repeat" {
 				t.Errorf("within the window: %s", got)
 			}
 			time.Sleep(window/10 - 1)
-			if got := first(r, keyedAsk(r, "s", "new")); got != "busy" {
+			if got := first(r, keyOf("new")); got != "busy" {
 				t.Errorf("just before its end: %s", got)
 			}
 			time.Sleep(time.Nanosecond)
 		}
-		if got := first(r, keyedAsk(r, "s", "new")); got != "first" || r.bytes != 0 || len(r.known) != 1 {
+		if got := first(r, keyOf("new")); got != "first" || r.bytes != 0 || len(r.known) != 1 {
 			t.Errorf("after it: %s, %d bytes, %d keys", got, r.bytes, len(r.known))
 		}
 	})
@@ -101,19 +76,19 @@ func TestRepeats_TheWindowAndTheBudget(t *testing.T) {
 func TestRepeats_AreBounded(t *testing.T) {
 	r := newRepeats(time.Minute)
 	for n := range maxKeys {
-		if got := first(r, keyedAsk(r, "s", fmt.Sprint(n))); got != "first" {
+		if got := first(r, keyOf(fmt.Sprint(n))); got != "first" {
 			t.Fatalf("key %d: %s", n, got)
 		}
 	}
-	if got := first(r, keyedAsk(r, "s", "one more")); got != "busy" || maxKeys != 20_000 {
+	if got := first(r, keyOf("one more")); got != "busy" || maxKeys != 20_000 {
 		t.Errorf("one key more than %d: %s", maxKeys, got)
 	}
 	for n := range maxRepeats {
-		if got := first(r, keyedAsk(r, "s", "1")); got != "waits" {
+		if got := first(r, keyOf("1")); got != "waits" {
 			t.Fatalf("repeat %d: %s", n, got)
 		}
 	}
-	if got := first(r, keyedAsk(r, "s", "1")); got != "busy" || maxRepeats != 64 {
+	if got := first(r, keyOf("1")); got != "busy" || maxRepeats != 64 {
 		t.Errorf("one repeat more than %d: %s", maxRepeats, got)
 	}
 }
@@ -131,7 +106,7 @@ func TestRepeats_GetTheFirstOnesOutcome(t *testing.T) {
 		{&reply.Error{Kind: "busy", Sent: "no"}, "first"},
 	} {
 		r := newRepeats(time.Minute)
-		a, other := keyedAsk(r, "s", "k"), keyedAsk(r, "s", "k")
+		a, other := keyOf("k"), keyOf("k")
 		other.body[0] = 1
 		first(r, a)
 		if got := first(r, other); got != "bad_request" {
@@ -143,28 +118,32 @@ func TestRepeats_GetTheFirstOnesOutcome(t *testing.T) {
 				t.Errorf("another body after the end: %s", got)
 			}
 		}
-		if got := first(r, keyedAsk(r, "s", "k")); got != test.want {
+		if got := first(r, keyOf("k")); got != test.want {
 			t.Errorf("a repeat behind %+v: %s, want %s", test.fail, got, test.want)
 		}
 	}
 }
 
-// A repeat that waits is answered by whoever ends the first, which may be a reader
-// of AMI: the endpoint's goroutine, which may publish, has gone on.
+// A repeat that waits is told before that it will be answered on another goroutine,
+// and that it is not to go on; nothing of it is kept once it is answered.
 func TestRepeats_ThatWaitAreAnsweredElsewhere(t *testing.T) {
 	r := newRepeats(time.Minute)
-	first(r, keyedAsk(r, "s", "k"))
-	a := keyedAsk(r, "s", "k")
-	a.here = true
-	if got := first(r, a); got != "waits" || a.here {
-		t.Errorf("it %s, and is answered here: %v", got, a.here)
+	first(r, keyOf("k"))
+	w := &waiter{told: new([]*outcome)}
+	k, is, _, _ := r.enter(keyOf("k"), w)
+	if is || !w.isLater || !w.let || len(*w.told) != 0 {
+		t.Errorf("it is the first: %v, later: %v, let go: %v, told %v", is, w.isLater, w.let, *w.told)
+	}
+	ends(r, keyOf("k"), 10, nil)
+	if len(*w.told) != 1 || k.waiting != nil {
+		t.Errorf("told %v, %d wait", *w.told, len(k.waiting))
 	}
 }
 
 // Without a window keys are refused: who relies on one must hear of it.
 func TestRepeats_WithoutAWindowAreRefused(t *testing.T) {
 	r := newRepeats(0)
-	if got := first(r, keyedAsk(r, "s", "k")); got != "bad_request" || len(r.known) != 0 {
+	if got := first(r, keyOf("k")); got != "bad_request" || len(r.known) != 0 {
 		t.Errorf("%s, %d keys are remembered", got, len(r.known))
 	}
 }
@@ -173,7 +152,7 @@ func TestRepeats_WithoutAWindowAreRefused(t *testing.T) {
 func TestRepeats_ALargeReplyIsNotRemembered(t *testing.T) {
 	r := newRepeats(time.Minute)
 	for size, want := range map[int]string{64 << 10: "repeat", 64<<10 + 1: "repeat of reply_too_large"} {
-		a := keyedAsk(r, "s", fmt.Sprint(size))
+		a := keyOf(fmt.Sprint(size))
 		first(r, a)
 		ends(r, a, size, nil)
 		if got := first(r, a); got != want {

@@ -13,8 +13,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -31,16 +35,18 @@ func (e bucketEntry) Revision() uint64 { return e.revision }
 
 // waiter is a request with a key that remembers what it was told.
 type waiter struct {
-	told   *[]*outcome // of all
-	keyed  *keyed      // once it may go on
-	goesOn bool
+	told    *[]*outcome // of all
+	keyed   *keyed      // once it may go on
+	goesOn  bool
+	isLater bool
+	let     bool
 }
 
 func (w *waiter) first(k *keyed)        { w.keyed, w.goesOn = k, true }
 func (w *waiter) repeat(o *outcome)     { *w.told = append(*w.told, o) }
 func (w *waiter) refuse(f *reply.Error) { *w.told = append(*w.told, &outcome{failure: f}) }
-func (w *waiter) later()                {}
-func (w *waiter) letGo()                {}
+func (w *waiter) later()                { w.isLater = true }
+func (w *waiter) letGo()                { w.let = true }
 
 // sharing are keys that a bucket has which nobody serves: what is written to it
 // waits.
@@ -211,6 +217,45 @@ func TestSharedKeys_AreOnesOwnWithoutABucket(t *testing.T) {
 		s, _ := sharing()
 		if s.seen(test.state, test.streams); s.absent.Load() != test.want {
 			t.Errorf("%v with %v: keys are its own is %v", test.state, test.streams, !test.want)
+		}
+	}
+}
+
+// A claim that is there no more, since the window is over, leaves the key to who
+// waited for it.
+func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
+	c := conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	cfg := configtest.Valid()
+	all := streams.New(&cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
+	natstest.Within(t, "the bucket", func() bool { all.Check(t.Context()); return all.Well() })
+	unwritten := &journaltest.Fake{Limit: keyQueueBytes}
+	r := newSharedRepeats(&cfg, "mine", c, unwritten, func(error) {}, zap.NewNop())
+	told := new([]*outcome)
+	w := &waiter{told: told}
+	k, first, _, fail := r.enter(keyOf("k"), w)
+	if !first || fail != nil {
+		t.Fatalf("%v, %+v", first, fail)
+	}
+	r.shared.follow(t.Context(), claim{keyed: k, request: w}) // returns at once
+	_, entry := written(t, r.shared)
+	entry.Done(&jetstream.PubAck{Sequence: 5}, nil)
+	if !w.goesOn || k.revision != 5 || len(*told) != 0 {
+		t.Errorf("it goes on is %v, by revision %d; told %v", w.goesOn, k.revision, *told)
+	}
+}
+
+// Without JetStream, or without a window, no bucket is asked.
+func TestSharedKeys_AreForJetStream(t *testing.T) {
+	for _, test := range []struct {
+		delivery config.Delivery
+		window   time.Duration
+		want     bool
+	}{{config.DeliverJetStream, time.Minute, true}, {config.DeliverCore, time.Minute, false}, {config.DeliverJetStream, 0, false}} {
+		cfg := configtest.Valid()
+		cfg.Delivery, cfg.IdempotencyWindow = test.delivery, test.window
+		r := newSharedRepeats(&cfg, "run1", conntest.Bare(), &journaltest.Fake{}, func(error) {}, zap.NewNop())
+		if got := r.shared != nil; got != test.want {
+			t.Errorf("%v and a window of %v: they are shared is %v", test.delivery, test.window, got)
 		}
 	}
 }

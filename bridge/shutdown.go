@@ -62,7 +62,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	}
 	b.audit.TellRefusals()
 	b.records.Drain(ctx)
-	if shared := b.repeats.shared; shared != nil {
+	if b.repeats.isShared() {
 		b.claims.Drain(ctx) // what is left only means that repeats elsewhere time out
 	}
 	stage.endBack()
