@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
@@ -34,20 +35,20 @@ type ask struct {
 	came     time.Time
 	here     bool // with the endpoint's goroutine, which may publish
 
-	server   *target         // that it is with, or nil
-	others   []*target       // that it has not been with, and may
-	declined *reply.Error    // why the last one did not take it
-	deadline time.Time       // of the reply, whoever gives it; from the first server on
-	headers  []frames.Header // in the server's charset
-	held     int64           // bytes that count at the endpoint
-	shares   bool            // its text with the others of a request to all
-	intended bool            // its intent is recorded
-	asked    *audit.Kept     // for the audit; nil without one
-	keyed    *keyed          // as the first of its Ami-Idempotency-Key, or nil
-	stream   *reply.Stream   // of its parts, or nil
-	mask     reply.Mask      // of what Asterisk says
-	counted  bool            // among the bridge's Actions in flight
-	after    func()          // called once the reply is out
+	server   *target            // that it is with, or nil
+	others   []*target          // that it has not been with, and may
+	declined *reply.Error       // why the last one did not take it
+	deadline time.Time          // of the reply, whoever gives it; from the first server on
+	headers  []frames.Header    // in the server's charset
+	held     int64              // bytes that count at the endpoint
+	shares   bool               // its text with the others of a request to all
+	intended bool               // its intent is recorded
+	asked    *audit.Kept        // for the audit; nil without one
+	keyed    *idempotency.Entry // as the first of its Ami-Idempotency-Key, or nil
+	stream   *reply.Stream      // of its parts, or nil
+	mask     reply.Mask         // of what Asterisk says
+	counted  bool               // among the bridge's Actions in flight
+	after    func()             // called once the reply is out
 }
 
 // newAsk reads a request, once for all that want to know of it, and keeps
@@ -79,11 +80,11 @@ func (e *endpoint) newAsk(m *nats.Msg) (*ask, error) {
 func (a *ask) fanOut() {
 	servers, err := a.members()
 	if err != nil {
-		a.refuse(reply.BadRequest(err))
+		a.Refuse(reply.BadRequest(err))
 		return
 	}
 	if !a.hold() {
-		a.refuse(tooMuchHeld())
+		a.Refuse(tooMuchHeld())
 		return
 	}
 	left := new(atomic.Int64)
@@ -123,18 +124,18 @@ func (a *ask) members() ([]*target, error) {
 // begin lets a on its way, if it is no repeat of another.
 func (a *ask) begin() {
 	if a.counted = a.endpoint.shared.inFlight.enter(); !a.counted {
-		a.refuse(refusalOf(amiconn.ErrStopping, 0))
+		a.Refuse(refusalOf(amiconn.ErrStopping, 0))
 		return
 	}
 	if !a.hold() {
-		a.refuse(tooMuchHeld())
+		a.Refuse(tooMuchHeld())
 		return
 	}
 	if a.options.key == "" {
 		a.proceed()
 		return
 	}
-	a.endpoint.shared.repeats.claim(a.key(), a)
+	a.endpoint.shared.repeats.Claim(a.key(), a)
 }
 
 // proceed gives the Action to the next server that may have it. Without one it
@@ -147,7 +148,7 @@ func (a *ask) proceed() {
 	if a.endpoint.routed {
 		a.server = nil
 	}
-	a.refuse(a.declined)
+	a.Refuse(a.declined)
 }
 
 // choose finds the next server that may have the Action now, and reads the
@@ -199,7 +200,7 @@ func (a *ask) submit() {
 	a.intended = true
 	recorder.Intend(q, func(err error) {
 		if err != nil {
-			a.refuse(audit.Unavailable(err))
+			a.Refuse(audit.Unavailable(err))
 			return
 		}
 		a.send()
@@ -211,7 +212,7 @@ func (a *ask) submit() {
 func (a *ask) send() {
 	timeout := time.Until(a.deadline)
 	if timeout <= 0 {
-		a.refuse(&reply.Error{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
+		a.Refuse(&reply.Error{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
 		return
 	}
 	server := a.server
@@ -228,7 +229,7 @@ func (a *ask) send() {
 	here, headers := a.here, a.request.headers
 	a.here, a.headers = false, nil
 	if len(a.others) == 0 || !catalog.Read(a.action.String()) { // failsOver does not need them
-		a.letGo()
+		a.LetGo()
 	}
 	_, err := server.link.Do(action)
 	server.pressure(errors.Is(err, amiconn.ErrBusy))
@@ -271,8 +272,8 @@ func (a *ask) failsOver(r *correlation.Result) bool {
 	return r.Outcome == correlation.NotSent && catalog.Read(a.action.String()) && time.Until(a.deadline) > 0 && a.choose()
 }
 
-// refuse answers a request that was not given to Asterisk.
-func (a *ask) refuse(fail *reply.Error) {
+// Refuse answers a request that was not given to Asterisk.
+func (a *ask) Refuse(fail *reply.Error) {
 	a.count(resultRefused, fail)
 	a.endpoint.shared.audit.Outcome(a.audited(), nil, fail)
 	head := a.head()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
@@ -17,7 +18,7 @@ import (
 // goroutine, which may publish, has gone on.
 func TestIdempotent_AKeyIsOfOneSubjectAndServer(t *testing.T) {
 	cfg := config.DefaultServerConfig()
-	of := func(subject, server string, every bool) key {
+	of := func(subject, server string, every bool) idempotency.Key {
 		own := cfg
 		own.Name = server
 		a := &ask{endpoint: &endpoint{every: every}, subject: subject, options: options{key: "k"}, server: &target{cfg: &own}}
@@ -27,8 +28,8 @@ func TestIdempotent_AKeyIsOfOneSubjectAndServer(t *testing.T) {
 	if again := of("ami.actions.pbx1.Originate", "pbx1", false); again != one {
 		t.Error("the same request has another key")
 	}
-	seen := map[key]bool{one: true}
-	for _, k := range []key{
+	seen := map[idempotency.Key]bool{one: true}
+	for _, k := range []idempotency.Key{
 		of("ami.actions.pbx2.Originate", "pbx2", false), of("ami.actions.pbx1.Redirect", "pbx1", false),
 		of("ami.actions.all.Originate", "pbx1", true), of("ami.actions.all.Originate", "pbx2", true),
 	} {
@@ -38,7 +39,7 @@ func TestIdempotent_AKeyIsOfOneSubjectAndServer(t *testing.T) {
 		seen[k] = true
 	}
 	a := &ask{here: true}
-	if a.later(); a.here {
+	if a.Later(); a.here {
 		t.Error("a request that waits is answered here")
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
@@ -35,7 +36,7 @@ type asking struct {
 	sims    map[string]*amisim.Server // a simulated Asterisk each, if it runs
 	nc      *nats.Conn
 	audit   *audit.Recorder
-	repeats *repeats
+	repeats *idempotency.Cache
 	control *natsconn.Conn
 	streams *streams.Reconciler
 	claims  *journal.Journal
@@ -60,8 +61,8 @@ func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journa
 	natstest.Within(t, "the connection", func() bool { return a.control.Up() && a.control.Connected() > 0 })
 	a.streams = streams.New(&a.cfg, []*natsconn.Conn{a.control}, func() {}, a.streamSeen, log)
 	a.audit = audit.New(&a.cfg, "run1", endpointNames(&a.cfg), queueOf(journal.New(a.control, audit.QueueBytes, func(error) {}, log)), log)
-	a.claims = journal.New(a.control, keyQueueBytes, func(error) {}, log)
-	a.repeats = newSharedRepeats(&a.cfg, "run1"+cfg.Node, a.control, a.claims, func(error) {}, log)
+	a.claims = journal.New(a.control, idempotency.QueueBytes, func(error) {}, log)
+	a.repeats = idempotency.New(&a.cfg, "run1"+cfg.Node, a.control, a.claims, func(error) {}, log)
 	gate := func(context.Context, time.Time) (func(), error) { return func() {}, nil }
 	for i := range a.cfg.Servers {
 		own := &a.cfg.Servers[i]
@@ -84,7 +85,7 @@ func (a *asking) streamSeen(ctx context.Context, name string, state streams.Stat
 	case streams.AuditStream:
 		a.audit.Seen(ctx, a.control.Get().JS, state)
 	case streams.KeyStream:
-		a.repeats.seen(state, a.cfg.Streams)
+		a.repeats.Seen(state, a.cfg.Streams)
 	}
 }
 
@@ -176,8 +177,8 @@ func (a *asking) run(records *journal.Journal) {
 	ran.Go(func() { a.control.Run(ctx) })
 	ran.Go(func() { a.shared.replier.Run(ctx) })
 	ran.Go(func() { records.Run(ctx) })
-	if a.repeats.isShared() {
-		ran.Go(func() { a.repeats.serve(ctx) })
+	if a.repeats.IsShared() {
+		ran.Go(func() { a.repeats.Run(ctx) })
 		ran.Go(func() { a.claims.Run(ctx) })
 	}
 	for _, s := range a.targets {

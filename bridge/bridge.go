@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
@@ -62,7 +63,7 @@ type Bridge struct {
 	records   *journal.Journal // the audit's
 	claims    *journal.Journal // of idempotency keys
 	natsLogin *natsconn.Login
-	repeats   *repeats
+	repeats   *idempotency.Cache
 	streams   *streams.Reconciler
 	leaf      *status.Leaf
 	servers   []*server
@@ -114,8 +115,8 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	run := strings.ToLower(rand.Text()[:12]) // names this process
 	b.records = journal.New(b.control, audit.QueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
 	b.audit = audit.New(&b.cfg, run, endpointNames(&b.cfg), b.records, b.log)
-	b.claims = journal.New(b.control, keyQueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
-	b.repeats = newSharedRepeats(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
+	b.repeats = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
 	var targets []*target
 	for _, s := range cfg.Servers {
 		server := b.newServer(s)
@@ -240,8 +241,8 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { b.records.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.Run(stage.backCtx, b.refusalsEvery) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
-	if b.repeats.isShared() {
-		stage.back.Go(func() { b.repeats.serve(stage.frontCtx) })
+	if b.repeats.IsShared() {
+		stage.back.Go(func() { b.repeats.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != config.DeliverCore {
@@ -278,6 +279,6 @@ func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.Stat
 	case streams.AuditStream:
 		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
-		b.repeats.seen(state, b.cfg.Streams)
+		b.repeats.Seen(state, b.cfg.Streams)
 	}
 }

@@ -171,12 +171,12 @@ func (e *endpoint) onRequest(m *nats.Msg) {
 		a.after = a.endOf(1) // of a refusal
 	}
 	if err != nil {
-		a.refuse(reply.BadRequest(err))
+		a.Refuse(reply.BadRequest(err))
 		return
 	}
 	switch {
 	case a.options.group != (name.Server{}) && !e.every:
-		a.refuse(reply.BadRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
+		a.Refuse(reply.BadRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
 	case e.every:
 		a.fanOut()
 	case e.routed:

@@ -52,9 +52,9 @@ func (a *ask) hold() bool {
 	return true
 }
 
-// letGo gives up the headers, which have become a frame or never will. The text
+// LetGo gives up the headers, which have become a frame or never will. The text
 // that others share is theirs to count.
-func (a *ask) letGo() {
+func (a *ask) LetGo() {
 	if n := int64(a.request.size()); !a.shares {
 		a.endpoint.held.give(n)
 		a.held -= n

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
@@ -19,7 +20,7 @@ import (
 type shared struct {
 	node, prefix string
 	audit        *audit.Recorder
-	repeats      *repeats
+	repeats      *idempotency.Cache
 	replier      *reply.Sender
 	probes       *reply.NoResponders
 	inFlight     *flight // Actions until their reply is published
@@ -32,7 +33,7 @@ type serviceOptions struct {
 	Version string         // the program's
 	Conn    *natsconn.Conn // by which requests come
 	Audit   *audit.Recorder
-	Repeats *repeats
+	Repeats *idempotency.Cache
 	Sender  *reply.Sender
 	Log     *zap.Logger
 }

@@ -62,7 +62,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	}
 	b.audit.TellRefusals()
 	b.records.Drain(ctx)
-	if b.repeats.isShared() {
+	if b.repeats.IsShared() {
 		b.claims.Drain(ctx) // what is left only means that repeats elsewhere time out
 	}
 	stage.endBack()

@@ -83,11 +83,12 @@ var arrows = map[string][]string{
 		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/streams",
 		"fairness",
 	},
+	"bridge/idempotency":         {"bridge/config", "bridge/internal/deque", "bridge/journal", "bridge/natsconn", "bridge/reply", "bridge/streams"},
 	"bridge/journal/journaltest": {"bridge/journal"},
 
 	"bridge": {
-		"amiconn", "amiconn/setting", "bridge/audit", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/ingest",
-		"bridge/internal/clock", "bridge/internal/deque", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
+		"amiconn", "amiconn/setting", "bridge/audit", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/idempotency",
+		"bridge/ingest", "bridge/internal/clock", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
 		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/status", "bridge/streams",
 		"correlation", "docs/schemas", "fairness", "frames",
 	},
@@ -103,10 +104,10 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/internal/directget", "bridge/internal/natstest",
-		"bridge/journal", "bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply",
-		"bridge/status", "bridge/streams", "cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume",
-		"docs/examples/go",
+		"bridge", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency", "bridge/internal/directget",
+		"bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest",
+		"bridge/replay", "bridge/reply", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
+		"cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }

@@ -1,4 +1,4 @@
-package bridge
+package idempotency
 
 import (
 	"context"
@@ -26,9 +26,9 @@ const (
 	keyPoll = 250 * time.Millisecond
 	// keyPatience is how long a repeat waits for it, unless Ami-Timeout says.
 	keyPatience = 30 * time.Second
-	// keyQueueBytes bounds what waits to be written to the bucket. When it is
+	// QueueBytes bounds what waits to be written to the bucket. When it is
 	// full nothing with a key is sent.
-	keyQueueBytes = 16 << 20
+	QueueBytes = 16 << 20
 	// maxKeyWaits bounds how many keys of other bridges are waited for.
 	maxKeyWaits = 256
 )
@@ -39,9 +39,9 @@ var (
 	errKeyConflict = errors.New("another bridge has this key")
 )
 
-// claims is where what is to be written to the bucket waits: a journal, of
-// keyQueueBytes.
-type claims interface{ Write(journal.Entry) error }
+// Queue is where what is to be written to the bucket waits: a journal, of
+// QueueBytes.
+type Queue interface{ Write(journal.Entry) error }
 
 // sharedKeys has the requests with a key in a KV bucket, so that a repeat which
 // comes to another bridge reaches Asterisk no more than one that comes to this.
@@ -50,9 +50,9 @@ type claims interface{ Write(journal.Entry) error }
 type sharedKeys struct {
 	run     string // names this process
 	conn    *natsconn.Conn
-	journal claims
+	journal Queue
 	log     *zap.Logger
-	local   *repeats
+	local   *Cache
 	refused func(error) // hears why a claim was not stored; must not wait
 
 	// absent: there is no bucket and none is to be made, so that the keys are
@@ -95,8 +95,8 @@ func (s *sharedKeys) serve(ctx context.Context) {
 	}
 }
 
-// keyEntry is a key's value in the bucket.
-type keyEntry struct {
+// bucketValue is a key's value in the bucket.
+type bucketValue struct {
 	Run   string          `json:"run"`   // the bridge's process that has it
 	Body  string          `json:"body"`  // hash of the request
 	State string          `json:"state"` // pending, ended, or free: it never reached Asterisk
@@ -106,21 +106,21 @@ type keyEntry struct {
 
 // claim is the first request of a key here, which another bridge may have had.
 type claim struct {
-	*keyed
+	*Entry
 	patience time.Duration // see key
-	request  keyedRequest
+	request  Request
 }
 
 // claim asks the bucket for c, of which the last revision is known, and lets the
 // request go on when it has it.
 func (s *sharedKeys) claim(c claim, revision uint64) {
-	msg := s.message(c.keyed, keyEntry{State: "pending"}, revision)
+	msg := s.message(c.Entry, bucketValue{State: "pending"}, revision)
 	err := s.journal.Write(journal.Entry{Msg: msg, Once: true, Done: func(ack *jetstream.PubAck, err error) {
 		api, _ := errors.AsType[*jetstream.APIError](err)
 		switch {
 		case err == nil:
 			c.revision = ack.Sequence
-			c.request.first(c.keyed)
+			c.request.First(c.Entry)
 		case api != nil && journal.Hopeless(api):
 			s.resolve(c)
 		default:
@@ -136,27 +136,27 @@ func (s *sharedKeys) claim(c claim, revision uint64) {
 // fail refuses c. Nothing was sent, though the bucket may have its claim; who
 // asks again finds it there, as one of this process that nobody is at.
 func (s *sharedKeys) fail(c claim, err error) {
-	s.local.drop(c.keyed)
+	s.local.drop(c.Entry)
 	f := &reply.Error{
 		Code: 503, Kind: "idempotency_unavailable", Sent: "no", RetryAfter: reply.BusyRetry.Milliseconds(),
 		Message: "the key could not be claimed: " + err.Error(),
 	}
-	c.request.refuse(f)
-	s.local.answer(c.keyed, &outcome{failure: f})
+	c.request.Refuse(f)
+	s.local.answer(c.Entry, &Outcome{Error: f})
 }
 
 // settle tells the other bridges how k ended.
-func (s *sharedKeys) settle(k *keyed, o *outcome) {
-	e := keyEntry{State: "ended", Error: o.failure, Reply: o.body}
-	if o.failure != nil && o.failure.Sent == "no" {
-		e = keyEntry{State: "free"}
+func (s *sharedKeys) settle(k *Entry, o *Outcome) {
+	e := bucketValue{State: "ended", Error: o.Error, Reply: o.Body}
+	if o.Error != nil && o.Error.Sent == "no" {
+		e = bucketValue{State: "free"}
 	}
 	s.store(k, e)
 }
 
 // store writes the state of k until the bucket has it. It takes the place of
 // its own claim only: that may have expired, and the key be another's.
-func (s *sharedKeys) store(k *keyed, e keyEntry) {
+func (s *sharedKeys) store(k *Entry, e bucketValue) {
 	err := s.journal.Write(journal.Entry{Msg: s.message(k, e, k.revision), Must: true, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			s.log.Warn("key not shared", zap.Error(err))
@@ -169,7 +169,7 @@ func (s *sharedKeys) store(k *keyed, e keyEntry) {
 }
 
 // message is the entry e of k, to be written if revision is the last.
-func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
+func (s *sharedKeys) message(k *Entry, e bucketValue, revision uint64) *nats.Msg {
 	e.Run, e.Body = s.run, hex.EncodeToString(k.body[:])
 	msg := nats.NewMsg("$KV." + streams.KeyBucket + "." + k.token())
 	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.KeyStream)
@@ -183,7 +183,7 @@ func (s *sharedKeys) message(k *keyed, e keyEntry, revision uint64) *nats.Msg {
 }
 
 // token is k's name as a subject token.
-func (k *keyed) token() string { return hex.EncodeToString(k.name[:]) }
+func (k *Entry) token() string { return hex.EncodeToString(k.name[:]) }
 
 // resolve finds out what another bridge has made of c, on a goroutine of its
 // own, since it may have to wait.
@@ -226,7 +226,7 @@ func (s *sharedKeys) follow(ctx context.Context, c claim) {
 		}
 		select {
 		case <-ctx.Done():
-			s.end(c, &outcome{failure: &reply.Error{
+			s.end(c, &Outcome{Error: &reply.Error{
 				Code: 504, Kind: "timeout", Sent: "unknown", Message: "another bridge has the key, and did not end it in time",
 			}})
 			return
@@ -255,7 +255,7 @@ func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueE
 
 // judge acts on what the bucket says of c, and reports whether that was all.
 func (s *sharedKeys) judge(c claim, entry jetstream.KeyValueEntry) bool {
-	var e keyEntry
+	var e bucketValue
 	if err := json.Unmarshal(entry.Value(), &e); err != nil {
 		s.log.Warn("key not understood", zap.Error(err))
 		return false
@@ -265,9 +265,9 @@ func (s *sharedKeys) judge(c claim, entry jetstream.KeyValueEntry) bool {
 		// Of this process only c is at it: what it had claimed was not sent.
 		s.claim(c, entry.Revision())
 	case e.Body != hex.EncodeToString(c.body[:]):
-		s.end(c, &outcome{failure: reply.BadRequest(errOtherBody)})
+		s.end(c, &Outcome{Error: reply.BadRequest(errOtherBody)})
 	case e.State == "ended":
-		s.end(c, &outcome{body: e.Reply, failure: e.Error})
+		s.end(c, &Outcome{Body: e.Reply, Error: e.Error})
 	default:
 		return false
 	}
@@ -275,10 +275,10 @@ func (s *sharedKeys) judge(c claim, entry jetstream.KeyValueEntry) bool {
 }
 
 // end answers c, and those that wait with it, with what another bridge knows.
-func (s *sharedKeys) end(c claim, o *outcome) {
-	s.local.drop(c.keyed)
-	c.request.repeat(o)
-	s.local.answer(c.keyed, o)
+func (s *sharedKeys) end(c claim, o *Outcome) {
+	s.local.drop(c.Entry)
+	c.request.Repeat(o)
+	s.local.answer(c.Entry, o)
 }
 
 // seen hears how the stream behind the bucket stands, from the goroutine that

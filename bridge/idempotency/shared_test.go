@@ -1,4 +1,4 @@
-package bridge
+package idempotency
 
 import (
 	"context"
@@ -23,37 +23,37 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
-// bucketEntry is what the bucket has of a key.
-type bucketEntry struct {
+// fakeValue is what the bucket has of a key.
+type fakeValue struct {
 	jetstream.KeyValueEntry
 	value    string
 	revision uint64
 }
 
-func (e bucketEntry) Value() []byte    { return []byte(e.value) }
-func (e bucketEntry) Revision() uint64 { return e.revision }
+func (e fakeValue) Value() []byte    { return []byte(e.value) }
+func (e fakeValue) Revision() uint64 { return e.revision }
 
 // waiter is a request with a key that remembers what it was told.
 type waiter struct {
-	told    *[]*outcome // of all
-	keyed   *keyed      // once it may go on
+	told    *[]*Outcome // of all
+	keyed   *Entry      // once it may go on
 	goesOn  bool
 	isLater bool
 	let     bool
 }
 
-func (w *waiter) first(k *keyed)        { w.keyed, w.goesOn = k, true }
-func (w *waiter) repeat(o *outcome)     { *w.told = append(*w.told, o) }
-func (w *waiter) refuse(f *reply.Error) { *w.told = append(*w.told, &outcome{failure: f}) }
-func (w *waiter) later()                { w.isLater = true }
-func (w *waiter) letGo()                { w.let = true }
+func (w *waiter) First(k *Entry)        { w.keyed, w.goesOn = k, true }
+func (w *waiter) Repeat(o *Outcome)     { *w.told = append(*w.told, o) }
+func (w *waiter) Refuse(f *reply.Error) { *w.told = append(*w.told, &Outcome{Error: f}) }
+func (w *waiter) Later()                { w.isLater = true }
+func (w *waiter) LetGo()                { w.let = true }
 
 // sharing are keys that a bucket has which nobody serves: what is written to it
 // waits.
-func sharing() (*sharedKeys, *repeats) {
-	r := newRepeats(time.Minute)
+func sharing() (*sharedKeys, *Cache) {
+	r := newCache(time.Minute)
 	r.shared = &sharedKeys{
-		run: "mine", journal: &journaltest.Fake{Limit: keyQueueBytes}, log: zap.NewNop(), local: r,
+		run: "mine", journal: &journaltest.Fake{Limit: QueueBytes}, log: zap.NewNop(), local: r,
 		waits: make(chan struct{}, 2), work: make(chan func(context.Context), 2), refused: func(error) {},
 	}
 	return r.shared, r
@@ -61,19 +61,19 @@ func sharing() (*sharedKeys, *repeats) {
 
 // claiming is a request that is the first of its key at this bridge, and two that
 // wait for it. told is what all of them are told.
-func claiming(r *repeats) (c claim, told *[]*outcome) {
-	told = new([]*outcome)
+func claiming(r *Cache) (c claim, told *[]*Outcome) {
+	told = new([]*Outcome)
 	for range 3 {
 		one := &waiter{told: told}
-		if made, first, _, _ := r.enter(key{}, one); first {
-			c = claim{keyed: made, request: one}
+		if made, first, _, _ := r.enter(Key{}, one); first {
+			c = claim{Entry: made, request: one}
 		}
 	}
 	return c, told
 }
 
 // written is the last that is to be written to the bucket.
-func written(t *testing.T, s *sharedKeys) (e keyEntry, entry journal.Entry) {
+func written(t *testing.T, s *sharedKeys) (e bucketValue, entry journal.Entry) {
 	t.Helper()
 	batch := s.journal.(*journaltest.Fake).Take(10)
 	if len(batch) != 1 {
@@ -107,7 +107,7 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 	} {
 		s, r := sharing()
 		c, told := claiming(r)
-		ended := s.judge(c, bucketEntry{value: test.value, revision: 17})
+		ended := s.judge(c, fakeValue{value: test.value, revision: 17})
 		if ended != (test.want != "nothing") {
 			t.Errorf("%s: that was all is %v", name, ended)
 		}
@@ -127,9 +127,9 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 				t.Errorf("%s: %d replies, %d keys are known", name, len(*told), len(r.known))
 			}
 			for _, o := range *told {
-				fail, _ := json.Marshal(o.failure)
-				if !strings.Contains(string(o.body)+string(fail), test.want) {
-					t.Errorf("%s: told %s, %s", name, o.body, fail)
+				fail, _ := json.Marshal(o.Error)
+				if !strings.Contains(string(o.Body)+string(fail), test.want) {
+					t.Errorf("%s: told %s, %s", name, o.Body, fail)
 				}
 			}
 		}
@@ -148,7 +148,7 @@ func TestSharedKeys_WithoutAnAnswerNothingIsSent(t *testing.T) {
 		t.Errorf("%d replies, %d keys are known", len(*told), len(r.known))
 	}
 	for _, o := range *told {
-		if f := o.failure; f.Code != 503 || f.Kind != "idempotency_unavailable" || f.Sent != "no" || f.RetryAfter == 0 {
+		if f := o.Error; f.Code != 503 || f.Kind != "idempotency_unavailable" || f.Sent != "no" || f.RetryAfter == 0 {
 			t.Errorf("told %+v", f)
 		}
 	}
@@ -164,7 +164,7 @@ func TestSharedKeys_WaitForSoMany(t *testing.T) {
 	s.claim(c, 0)
 	_, entry := written(t, s)
 	entry.Done(nil, &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence})
-	if len(*told) != 3 || (*told)[0].failure.Kind != "idempotency_unavailable" {
+	if len(*told) != 3 || (*told)[0].Error.Kind != "idempotency_unavailable" {
 		t.Errorf("told %+v", *told)
 	}
 }
@@ -182,7 +182,7 @@ func TestSharedKeys_TellHowItEnded(t *testing.T) {
 		s, r := sharing()
 		c, _ := claiming(r)
 		c.revision = 9
-		r.settle(c.keyed, []byte(`{}`), test.fail)
+		r.Settle(c.Entry, []byte(`{}`), test.fail)
 		e, entry := written(t, s)
 		if e.State != test.want || entry.Msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "9" || !entry.Must || entry.Once {
 			t.Errorf("%+v: %+v is told, %v", test.fail, e, entry.Msg.Header)
@@ -228,15 +228,15 @@ func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
 	cfg := configtest.Valid()
 	all := streams.New(&cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
 	natstest.Within(t, "the bucket", func() bool { all.Check(t.Context()); return all.Well() })
-	unwritten := &journaltest.Fake{Limit: keyQueueBytes}
-	r := newSharedRepeats(&cfg, "mine", c, unwritten, func(error) {}, zap.NewNop())
-	told := new([]*outcome)
+	unwritten := &journaltest.Fake{Limit: QueueBytes}
+	r := New(&cfg, "mine", c, unwritten, func(error) {}, zap.NewNop())
+	told := new([]*Outcome)
 	w := &waiter{told: told}
 	k, first, _, fail := r.enter(keyOf("k"), w)
 	if !first || fail != nil {
 		t.Fatalf("%v, %+v", first, fail)
 	}
-	r.shared.follow(t.Context(), claim{keyed: k, request: w}) // returns at once
+	r.shared.follow(t.Context(), claim{Entry: k, request: w}) // returns at once
 	_, entry := written(t, r.shared)
 	entry.Done(&jetstream.PubAck{Sequence: 5}, nil)
 	if !w.goesOn || k.revision != 5 || len(*told) != 0 {
@@ -253,7 +253,7 @@ func TestSharedKeys_AreForJetStream(t *testing.T) {
 	}{{config.DeliverJetStream, time.Minute, true}, {config.DeliverCore, time.Minute, false}, {config.DeliverJetStream, 0, false}} {
 		cfg := configtest.Valid()
 		cfg.Delivery, cfg.IdempotencyWindow = test.delivery, test.window
-		r := newSharedRepeats(&cfg, "run1", conntest.Bare(), &journaltest.Fake{}, func(error) {}, zap.NewNop())
+		r := New(&cfg, "run1", conntest.Bare(), &journaltest.Fake{}, func(error) {}, zap.NewNop())
 		if got := r.shared != nil; got != test.want {
 			t.Errorf("%v and a window of %v: they are shared is %v", test.delivery, test.window, got)
 		}

@@ -1,4 +1,4 @@
-package bridge
+package idempotency
 
 import (
 	"crypto/sha256"
@@ -11,16 +11,16 @@ import (
 )
 
 // keyOf is that of a request with this key.
-func keyOf(text string) key { return key{name: sha256.Sum256([]byte(text))} }
+func keyOf(text string) Key { return Key{Name: sha256.Sum256([]byte(text))} }
 
 // first reports what r makes of a request with a key: it is the first, or the
 // kind of its refusal, or repeat.
-func first(r *repeats, k key) string {
+func first(r *Cache, k Key) string {
 	switch _, first, known, fail := r.enter(k, new(waiter)); {
 	case fail != nil:
 		return fail.Kind
-	case known != nil && known.failure != nil:
-		return "repeat of " + known.failure.Kind
+	case known != nil && known.Error != nil:
+		return "repeat of " + known.Error.Kind
 	case known != nil:
 		return "repeat"
 	case first:
@@ -30,8 +30,8 @@ func first(r *repeats, k key) string {
 }
 
 // ends ends the first request of a key with a reply of so many bytes.
-func ends(r *repeats, k key, size int, fail *reply.Error) {
-	r.settle(r.known[k.name], make([]byte, size), fail)
+func ends(r *Cache, k Key, size int, fail *reply.Error) {
+	r.Settle(r.known[k.Name], make([]byte, size), fail)
 }
 
 // A key is remembered for the whole window after its end, and no longer; so are
@@ -39,7 +39,7 @@ func ends(r *repeats, k key, size int, fail *reply.Error) {
 func TestRepeats_TheWindowAndTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const window = time.Minute
-		r := newRepeats(window)
+		r := newCache(window)
 		fill := func() (n int) {
 			for ; ; n++ {
 				a := keyOf(fmt.Sprint(n))
@@ -74,7 +74,7 @@ func TestRepeats_TheWindowAndTheBudget(t *testing.T) {
 }
 
 func TestRepeats_AreBounded(t *testing.T) {
-	r := newRepeats(time.Minute)
+	r := newCache(time.Minute)
 	for n := range maxKeys {
 		if got := first(r, keyOf(fmt.Sprint(n))); got != "first" {
 			t.Fatalf("key %d: %s", n, got)
@@ -105,9 +105,9 @@ func TestRepeats_GetTheFirstOnesOutcome(t *testing.T) {
 		{&reply.Error{Kind: "asterisk_error", Sent: "yes"}, "repeat of asterisk_error"},
 		{&reply.Error{Kind: "busy", Sent: "no"}, "first"},
 	} {
-		r := newRepeats(time.Minute)
+		r := newCache(time.Minute)
 		a, other := keyOf("k"), keyOf("k")
-		other.body[0] = 1
+		other.Body[0] = 1
 		first(r, a)
 		if got := first(r, other); got != "bad_request" {
 			t.Errorf("another body before the end: %s", got)
@@ -127,9 +127,9 @@ func TestRepeats_GetTheFirstOnesOutcome(t *testing.T) {
 // A repeat that waits is told before that it will be answered on another goroutine,
 // and that it is not to go on; nothing of it is kept once it is answered.
 func TestRepeats_ThatWaitAreAnsweredElsewhere(t *testing.T) {
-	r := newRepeats(time.Minute)
+	r := newCache(time.Minute)
 	first(r, keyOf("k"))
-	w := &waiter{told: new([]*outcome)}
+	w := &waiter{told: new([]*Outcome)}
 	k, is, _, _ := r.enter(keyOf("k"), w)
 	if is || !w.isLater || !w.let || len(*w.told) != 0 {
 		t.Errorf("it is the first: %v, later: %v, let go: %v, told %v", is, w.isLater, w.let, *w.told)
@@ -142,7 +142,7 @@ func TestRepeats_ThatWaitAreAnsweredElsewhere(t *testing.T) {
 
 // Without a window keys are refused: who relies on one must hear of it.
 func TestRepeats_WithoutAWindowAreRefused(t *testing.T) {
-	r := newRepeats(0)
+	r := newCache(0)
 	if got := first(r, keyOf("k")); got != "bad_request" || len(r.known) != 0 {
 		t.Errorf("%s, %d keys are remembered", got, len(r.known))
 	}
@@ -150,7 +150,7 @@ func TestRepeats_WithoutAWindowAreRefused(t *testing.T) {
 
 // A reply over 64 KiB is not remembered, but that it was given is.
 func TestRepeats_ALargeReplyIsNotRemembered(t *testing.T) {
-	r := newRepeats(time.Minute)
+	r := newCache(time.Minute)
 	for size, want := range map[int]string{64 << 10: "repeat", 64<<10 + 1: "repeat of reply_too_large"} {
 		a := keyOf(fmt.Sprint(size))
 		first(r, a)
