@@ -134,6 +134,15 @@ func (d *dropped) total() uint64 {
 	return total
 }
 
+// holds returns how many bytes its requests hold that have not ended, and how many
+// requests have found no room for theirs.
+func (e *endpoint) holds() (bytes int64, refused uint64) {
+	return e.held.bytes.Load(), e.held.refused.Load()
+}
+
+// lost is how many of its requests were dropped since the start.
+func (e *endpoint) lost() uint64 { return e.dropped.total() }
+
 // kind is what e is, for discovery.
 func (e *endpoint) kind() string {
 	switch {

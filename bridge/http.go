@@ -95,8 +95,8 @@ const answered = "ok"
 // answerable says of each endpoint whether requests arrive, or why not.
 func (b *Bridge) answerable() map[string]string {
 	stand := b.control.Stand()
-	all := make(map[string]string, len(b.actions.endpoints))
-	for _, e := range b.actions.endpoints {
+	all := make(map[string]string, len(b.actions.all()))
+	for _, e := range b.actions.all() {
 		switch why, known := stand[e.subject()]; {
 		case !b.control.Up():
 			all[e.name] = "the connection control is not up"

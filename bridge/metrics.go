@@ -116,15 +116,16 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())
 		}
 	}
-	for _, e := range b.actions.endpoints {
-		gauge(m.requestBytes, float64(e.held.bytes.Load()), e.name)
-		count(m.requestsBusy, e.held.refused.Load(), e.name)
-		count(m.requestsDropped, e.dropped.total(), e.name)
+	for _, e := range b.actions.all() {
+		bytes, refused := e.holds()
+		gauge(m.requestBytes, float64(bytes), e.name)
+		count(m.requestsBusy, refused, e.name)
+		count(m.requestsDropped, e.lost(), e.name)
 	}
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
-		d := s.target.tally.durations()
-		ch <- prometheus.MustNewConstHistogram(m.duration, d.count, d.sum.Seconds(), d.cumulative(), s.cfg.Name)
+		n, sum, buckets := s.target.took()
+		ch <- prometheus.MustNewConstHistogram(m.duration, n, sum.Seconds(), buckets, s.cfg.Name)
 	}
 }
 
@@ -146,8 +147,8 @@ func (m *metrics) collectServer(
 	corrupt, replaced := s.ingest.Odd()
 	count(m.corrupt, corrupt, name)
 	count(m.replaced, replaced+link.Calls.Replaced, name)
-	for r := range results {
-		count(m.actions, s.target.tally.results[r].Load(), name, r.String())
+	for result, n := range s.target.ends() {
+		count(m.actions, n, name, result)
 	}
 	gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
 	gauge(m.writeBytes, float64(link.WriteBytes), name)
@@ -168,9 +169,10 @@ func (m *metrics) collectServer(
 	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
 	count(m.busy, link.WriteRefused, name, "write_buffer")
 	count(m.busy, link.CallsRefused, name, "pending_actions")
-	count(m.parts, s.target.streamed.Published.Load(), name, "published")
-	count(m.parts, s.target.streamed.Unheard.Load(), name, "unheard")
-	count(m.parts, s.target.streamed.Lost.Load(), name, "lost")
+	parts := s.target.parts()
+	count(m.parts, parts.Published.Load(), name, "published")
+	count(m.parts, parts.Unheard.Load(), name, "unheard")
+	count(m.parts, parts.Lost.Load(), name, "lost")
 	count(m.late, link.Calls.Late, name)
 	count(m.strays, link.Calls.Strays, name)
 	count(m.repeated, link.Calls.Repeated, name)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
@@ -46,7 +47,10 @@ func run(t *testing.T, deps Deps, change func(*config.Config), made func(*Bridge
 		}
 		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
 		group.Go(func() { _ = sim.Serve(ctx, listener) })
-		cfg.Servers = append(cfg.Servers, serverAt(name, listener.Addr().String()))
+		server := config.DefaultServerConfig()
+		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", setting.Secret("s3cret")
+		server.ActionTimeout = 5 * natstest.Patience // what is to wait does, on a slow machine too
+		cfg.Servers = append(cfg.Servers, server)
 		r.sims[name] = sim
 	}
 	if change != nil {

@@ -112,6 +112,9 @@ func (s *service) stop() error {
 	return errors.Join(failed...)
 }
 
+// all are its endpoints, which do not change.
+func (s *service) all() []*endpoint { return s.endpoints }
+
 // refuseNew has every request refused that comes from now on. It is called once.
 func (s *service) refuseNew() { s.shared.inFlight.close() }
 

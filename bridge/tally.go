@@ -124,8 +124,9 @@ func (d *durations) quantile(q float64) time.Duration {
 	return 0
 }
 
-// cumulative returns the buckets as Prometheus has them.
-func (d *durations) cumulative() map[float64]uint64 {
+// seconds returns the buckets as Prometheus has them: by their upper end, each with
+// all below it.
+func (d *durations) seconds() map[float64]uint64 {
 	buckets := make(map[float64]uint64, len(bounds))
 	var n uint64
 	for i, bound := range bounds {

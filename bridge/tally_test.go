@@ -78,7 +78,7 @@ func TestTally_IsWholeAndFree(t *testing.T) {
 	if sum := 8000 * 7999 / 2 * time.Microsecond; d.count != 8000 || d.sum != sum || d.longest != 7999*time.Microsecond {
 		t.Errorf("%d of %v, the longest %v", d.count, d.sum, d.longest)
 	}
-	if got := d.cumulative()[0.005]; got != 5001 {
+	if got := d.seconds()[0.005]; got != 5001 {
 		t.Errorf("%d took up to 5 ms", got)
 	}
 }

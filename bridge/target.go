@@ -3,6 +3,7 @@ package bridge
 import (
 	"reflect"
 	"sync/atomic"
+	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
@@ -25,6 +26,29 @@ func newTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link,
 	t := &target{cfg: own, link: link, pressure: pressure}
 	t.permits.Store(&permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
 	return t
+}
+
+// policyNow is the policy in force.
+func (t *target) policyNow() *policy.Policy { return t.permits.Load().policy }
+
+// parts counts what was streamed of its replies.
+func (t *target) parts() *reply.PartCounts { return &t.streamed }
+
+// ends returns how many requests for the server have ended, by result, whatever
+// endpoint they came by.
+func (t *target) ends() map[string]uint64 {
+	all := make(map[string]uint64, results)
+	for r := range results {
+		all[r.String()] = t.tally.results[r].Load()
+	}
+	return all
+}
+
+// took returns how long those took that were not refused: how many there were, the
+// sum, and a histogram's buckets by their upper ends in seconds, each with all below.
+func (t *target) took() (count uint64, sum time.Duration, buckets map[float64]uint64) {
+	d := t.tally.durations()
+	return d.count, d.sum, d.seconds()
 }
 
 // permits is which Actions are taken. It is not changed once made: another takes
