@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
@@ -70,7 +71,7 @@ type Bridge struct {
 	started   time.Time
 	ready     chan struct{}
 	publisher *delivery.Publisher
-	actions   *service
+	actions   *actions.Service
 
 	events, control *natsconn.Conn
 	refusalsEvery   time.Duration      // refusals without a record of their own are recorded
@@ -114,10 +115,10 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.replier = reply.NewSender(b.control, b.log)
 	run := strings.ToLower(rand.Text()[:12]) // names this process
 	b.records = journal.New(b.control, audit.QueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
-	b.audit = audit.New(&b.cfg, run, endpointNames(&b.cfg), b.records, b.log)
+	b.audit = audit.New(&b.cfg, run, actions.EndpointNames(&b.cfg), b.records, b.log)
 	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
 	b.repeats = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
-	var targets []*target
+	var targets []*actions.Target
 	for _, s := range cfg.Servers {
 		server := b.newServer(s)
 		b.servers, targets = append(b.servers, server), append(targets, server.target)
@@ -130,8 +131,8 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.actions, err = newService(serviceOptions{
-		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Repeats: b.repeats, Sender: b.replier, Log: b.log,
+	b.actions, err = actions.New(actions.Options{
+		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.repeats, Sender: b.replier, Log: b.log,
 	}, targets)
 	return b, err
 }
@@ -232,7 +233,7 @@ func (b *Bridge) await(ctx context.Context) error {
 
 // serve runs everything until ctx ends, and shuts down.
 func (b *Bridge) serve(ctx context.Context, stage *stages) error {
-	if err := b.actions.serve(); err != nil {
+	if err := b.actions.Serve(); err != nil {
 		return err
 	}
 	b.tick()

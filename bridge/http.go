@@ -95,17 +95,17 @@ const answered = "ok"
 // answerable says of each endpoint whether requests arrive, or why not.
 func (b *Bridge) answerable() map[string]string {
 	stand := b.control.Stand()
-	all := make(map[string]string, len(b.actions.all()))
-	for _, e := range b.actions.all() {
-		switch why, known := stand[e.subject()]; {
+	all := make(map[string]string, len(b.actions.Endpoints()))
+	for _, e := range b.actions.Endpoints() {
+		switch why, known := stand[e.Subject()]; {
 		case !b.control.Up():
-			all[e.name] = "the connection control is not up"
+			all[e.Name] = "the connection control is not up"
 		case !known:
-			all[e.name] = natsconn.ErrNotYet.Error()
+			all[e.Name] = natsconn.ErrNotYet.Error()
 		case why != nil:
-			all[e.name] = why.Error()
+			all[e.Name] = why.Error()
 		default:
-			all[e.name] = answered
+			all[e.Name] = answered
 		}
 	}
 	return all

@@ -41,8 +41,8 @@ func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 	}
 	up := map[string]string{"events": "CONNECTED", "control": "CONNECTED"}
 	wants("at first", natsconn.ErrNotYet.Error(), natsconn.ErrNotYet.Error(), "CONNECTED", up, "[all any pbx1]")
-	for _, e := range b.actions.endpoints {
-		if _, err := b.control.Subscribe(e.subject(), "q", func(*nats.Msg) {}); err != nil {
+	for _, e := range b.actions.Endpoints() {
+		if _, err := b.control.Subscribe(e.Subject(), "q", func(*nats.Msg) {}); err != nil {
 			t.Fatal(err)
 		}
 	}

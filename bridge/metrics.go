@@ -116,15 +116,15 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())
 		}
 	}
-	for _, e := range b.actions.all() {
-		bytes, refused := e.holds()
-		gauge(m.requestBytes, float64(bytes), e.name)
-		count(m.requestsBusy, refused, e.name)
-		count(m.requestsDropped, e.lost(), e.name)
+	for _, e := range b.actions.Endpoints() {
+		bytes, refused := e.Held()
+		gauge(m.requestBytes, float64(bytes), e.Name)
+		count(m.requestsBusy, refused, e.Name)
+		count(m.requestsDropped, e.Dropped(), e.Name)
 	}
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
-		n, sum, buckets := s.target.took()
+		n, sum, buckets := s.target.Durations()
 		ch <- prometheus.MustNewConstHistogram(m.duration, n, sum.Seconds(), buckets, s.cfg.Name)
 	}
 }
@@ -147,7 +147,7 @@ func (m *metrics) collectServer(
 	corrupt, replaced := s.ingest.Odd()
 	count(m.corrupt, corrupt, name)
 	count(m.replaced, replaced+link.Calls.Replaced, name)
-	for result, n := range s.target.ends() {
+	for result, n := range s.target.Ends() {
 		count(m.actions, n, name, result)
 	}
 	gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
@@ -169,7 +169,7 @@ func (m *metrics) collectServer(
 	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
 	count(m.busy, link.WriteRefused, name, "write_buffer")
 	count(m.busy, link.CallsRefused, name, "pending_actions")
-	parts := s.target.parts()
+	parts := s.target.Parts()
 	count(m.parts, parts.Published.Load(), name, "published")
 	count(m.parts, parts.Unheard.Load(), name, "unheard")
 	count(m.parts, parts.Lost.Load(), name, "lost")

@@ -59,7 +59,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	_, node.AuditLost = b.audit.Counts()
 	node.Streams = b.streams.States()
 	node.Leaf = b.leaf.Look(now)
-	node.RequestsDropped = b.actions.dropped()
+	node.RequestsDropped = b.actions.Dropped()
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}
@@ -77,7 +77,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.TellLost()
-	b.actions.tellDropped(now)
+	b.actions.TellDropped(now)
 	for _, s := range b.servers {
 		s.status.Tick(now, new(s.link.Status()))
 		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
@@ -99,7 +99,7 @@ func (b *Bridge) look() {
 // EndSums has all counts be told that the log has not told of yet.
 func (b *Bridge) endSums() {
 	b.audit.EndSums()
-	b.actions.endSums()
+	b.actions.EndSums()
 	for _, s := range b.servers {
 		s.status.EndSums()
 	}

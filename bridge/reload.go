@@ -30,7 +30,7 @@ func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
 	own := new(config.ServerConfig)
 	*own = *asked
 	own.Charset = s.cfg.Charset // in which requests are written, rules read
-	s.target.permit(all, own)
+	s.target.Permit(all, own)
 	s.ingest.SetFilter(own)
 	s.link.Renew(own.Config)
 	s.link.Retry()

@@ -32,7 +32,7 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Reload(next)
-	policy := b.servers[0].target.policyNow()
+	policy := b.servers[0].target.Policy()
 	if r := policy.Refuses(policytest.Name("Setvar"), policytest.Headers("Variable: X\nValue: Ren\xe9")); r != nil {
 		t.Errorf("what is written in Latin-1 is refused: %s", r.Reason)
 	}
@@ -74,7 +74,7 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 		{"Ping": "ACTIONS_DENY=Ping", "Command": "default", "CoreStatus": ""}, {"Ping": "", "Command": "", "CoreStatus": ""},
 	} {
 		for action, rule := range want {
-			if got := policytest.Rule(b.servers[i].target.policyNow(), action, nil); got != rule {
+			if got := policytest.Rule(b.servers[i].target.Policy(), action, nil); got != rule {
 				t.Errorf("%s refuses %s by %q, want %q", b.servers[i].cfg.Name, action, got, rule)
 			}
 		}

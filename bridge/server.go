@@ -4,6 +4,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
@@ -20,7 +21,7 @@ type server struct {
 	outbox   *outbox.Outbox // of its events
 	ingest   *ingest.Source
 	status   *status.Server
-	target   *target
+	target   *actions.Target
 }
 
 // newServer allocates one server of b.
@@ -42,7 +43,7 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 		},
 	})
 	s.status.Follow(s.link.Status().Sessions)
-	s.target = newTarget(&b.cfg, &cfg, s.link, s.pressure)
+	s.target = actions.NewTarget(&b.cfg, &cfg, s.link, s.pressure)
 	return s
 }
 

@@ -42,18 +42,18 @@ func (b *Bridge) shutdown(stage *stages) error {
 	var left []error
 	// Half of the time is for the pending Actions; what is left of them ends
 	// with its session, with a reply.
-	b.actions.refuseNew()
+	b.actions.Refuse()
 	pending, stop := context.WithDeadline(ctx, began.Add(b.cfg.ShutdownTimeout/2))
-	if !b.actions.wait(pending) {
+	if !b.actions.Wait(pending) {
 		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
 	}
 	stop()
-	if err := b.actions.stop(); err != nil {
+	if err := b.actions.Stop(); err != nil {
 		left = append(left, fmt.Errorf("stop micro service: %w", err))
 	}
 	stage.endFront()
 	stage.front.Wait()
-	b.actions.wait(ctx)
+	b.actions.Wait(ctx)
 	for _, s := range b.servers {
 		s.ingest.CloseGap()
 	}

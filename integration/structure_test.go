@@ -86,17 +86,23 @@ var arrows = map[string][]string{
 	"bridge/idempotency":         {"bridge/config", "bridge/internal/deque", "bridge/journal", "bridge/natsconn", "bridge/reply", "bridge/streams"},
 	"bridge/journal/journaltest": {"bridge/journal"},
 
+	"bridge/actions": {
+		"amiconn", "bridge/audit", "bridge/catalog", "bridge/config", "bridge/idempotency", "bridge/internal/clock",
+		"bridge/internal/name", "bridge/natsconn", "bridge/policy", "bridge/redact", "bridge/reply", "correlation", "docs/schemas",
+		"frames",
+	},
+
 	"bridge": {
-		"amiconn", "amiconn/setting", "bridge/audit", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/idempotency",
-		"bridge/ingest", "bridge/internal/clock", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
-		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/status", "bridge/streams",
-		"correlation", "docs/schemas", "fairness", "frames",
+		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
+		"bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn", "bridge/outbox",
+		"bridge/reply", "bridge/status", "bridge/streams", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
-		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/config", "bridge/natsconn", "bridge/redact", "bridge/replay",
-		"bridge/streams", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env",
-		"cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal", "correlation", "frames",
+		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/config", "bridge/natsconn",
+		"bridge/redact", "bridge/replay", "bridge/streams", "cmd/ami-nats-bridge/internal/embedded",
+		"cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
+		"correlation", "frames",
 	},
 }
 
@@ -104,9 +110,9 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency", "bridge/internal/directget",
-		"bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest",
-		"bridge/replay", "bridge/reply", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
+		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
+		"bridge/internal/directget", "bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
+		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
 		"cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
