@@ -33,7 +33,8 @@ type Endpoint struct {
 	dropped dropped
 }
 
-// EndpointNames are those that newEndpoints makes for cfg.
+// EndpointNames are the names of the endpoints that New makes for cfg: of servers and
+// groups, any and all.
 func EndpointNames(cfg *config.Config) (names []string) {
 	for _, s := range cfg.Servers {
 		names = append(names, s.Name)

@@ -29,13 +29,13 @@ type shared struct {
 
 // Options is what a service works with. All of it is wanted but Version.
 type Options struct {
-	Config  *config.Config
-	Version string         // the program's
-	Conn    *natsconn.Conn // by which requests come
-	Audit   *audit.Recorder
+	Config      *config.Config
+	Version     string         // the program's
+	Conn        *natsconn.Conn // by which requests come
+	Audit       *audit.Recorder
 	Idempotency *idempotency.Cache
-	Sender  *reply.Sender
-	Log     *zap.Logger
+	Sender      *reply.Sender
+	Log         *zap.Logger
 }
 
 // Service takes requests for Actions at its endpoints, and shows these as a micro
@@ -51,8 +51,8 @@ type Service struct {
 	subs      []*natsconn.Subscription
 }
 
-// New returns the service of targets, of which each is an endpoint, as is
-// each group, any and all.
+// New returns the Service of targets, which has one endpoint each, and one for each
+// group, any and all. It takes nothing before Serve.
 func New(o Options, targets []*Target) (*Service, error) {
 	probes, err := reply.NewNoResponders(o.Conn)
 	if err != nil {

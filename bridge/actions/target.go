@@ -11,7 +11,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 )
 
-// Target is a server that Actions are for.
+// Target is a server that Actions are for. Its methods may be called from any
+// goroutine, but for Permit, which one calls at a time.
 type Target struct {
 	cfg      *config.ServerConfig // does not change, but for what permits says
 	link     *amiconn.Link
@@ -21,7 +22,8 @@ type Target struct {
 	streamed reply.PartCounts
 }
 
-// NewTarget returns one for own, a server of all, with link.
+// NewTarget returns the Target of own, a server of all. pressure is told that a buffer
+// of link may have filled or drained, and whether it has refused; it must not wait.
 func NewTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link, pressure func(refused bool)) *Target {
 	t := &Target{cfg: own, link: link, pressure: pressure}
 	t.permits.Store(&permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
