@@ -1,8 +1,13 @@
 package bridge
 
 import (
+	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
@@ -22,13 +27,19 @@ func testBridge(t *testing.T, url string, delivery config.Delivery) *Bridge {
 // says, connected to NATS but not to any Asterisk.
 func connectedBridge(t *testing.T, cfg config.Config, names ...string) *Bridge {
 	t.Helper()
+	return connectedWith(t, cfg, Deps{}, names...)
+}
+
+// connectedWith is connectedBridge with deps.
+func connectedWith(t *testing.T, cfg config.Config, deps Deps, names ...string) *Bridge {
+	t.Helper()
 	cfg.Node, cfg.HTTPAddr = "test", ""
 	for _, name := range names {
 		server := config.DefaultServerConfig()
 		server.Name, server.Addr, server.Username, server.Secret = name, "127.0.0.1:1", "u", setting.Secret("s")
 		cfg.Servers = append(cfg.Servers, server)
 	}
-	b, err := New(cfg, Deps{})
+	b, err := New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,4 +59,50 @@ func connectedBridge(t *testing.T, cfg config.Config, names ...string) *Bridge {
 		}
 	}
 	return b
+}
+
+// statuses are the messages that b publishes of its state, in order.
+type statuses struct {
+	t   *testing.T
+	b   *Bridge
+	nc  *nats.Conn
+	sub *nats.Subscription
+	all []*nats.Msg
+}
+
+func statusesOf(t *testing.T, b *Bridge) *statuses {
+	t.Helper()
+	nc, _ := natstest.Client(t, b.cfg.NATS.URL)
+	s := &statuses{t: t, b: b, nc: nc}
+	var err error
+	if s.sub, err = nc.SubscribeSync("ami.>"); err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// told returns those on subjects that end so, as JSON objects.
+func (s *statuses) told(what string) (all []map[string]any) {
+	s.t.Helper()
+	s.b.status.Flush()
+	err := errors.Join(s.b.control.Get().Flush(), s.nc.Flush())
+	for n, _, _ := s.sub.Pending(); n > 0 && err == nil; n-- {
+		var m *nats.Msg
+		m, err = s.sub.NextMsg(natstest.Patience)
+		s.all = append(s.all, m)
+	}
+	for _, m := range s.all {
+		if err == nil && strings.HasSuffix(m.Subject, what) {
+			var body map[string]any
+			err = json.Unmarshal(m.Data, &body)
+			all = append(all, body)
+		}
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return all
 }

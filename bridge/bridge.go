@@ -2,8 +2,10 @@ package bridge
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,12 +13,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
@@ -52,24 +58,23 @@ type Bridge struct {
 	scheduler *fairness.Scheduler
 	gate      *fairness.Gate
 	budget    *outbox.Budget
-	status    *status
+	status    *status.Publisher
 	replier   *reply.Sender
-	audit     *audit
+	audit     *audit.Recorder
 	records   *journal.Journal // the audit's
 	claims    *journal.Journal // of idempotency keys
 	natsLogin *natsconn.Login
-	repeats   *repeats
+	repeats   *idempotency.Cache
 	streams   *streams.Reconciler
-	leaf      leaf
+	leaf      *status.Leaf
 	servers   []*server
-	endpoints []*endpoint
 	started   time.Time
 	ready     chan struct{}
-	inFlight  *flight // Actions until their reply is published
 	publisher *delivery.Publisher
-	service   *service
+	actions   *actions.Service
 
 	events, control *natsconn.Conn
+	refusalsEvery   time.Duration      // refusals without a record of their own are recorded
 	dials           delivery.DialGuard // of events
 }
 
@@ -93,33 +98,32 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		gate:      fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
 		budget:    outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
 		ready:     make(chan struct{}),
-		started:   time.Now(),
-		inFlight:  newFlight(),
-		dials:     delivery.DialGuard{InProcess: deps.InProcess},
-		leaf:      leaf{connected: deps.Leaf, log: log.Named("leaf")},
+
+		refusalsEvery: audit.RefusalSpan,
+		started:       time.Now(),
+		dials:         delivery.DialGuard{InProcess: deps.InProcess},
+		leaf:          status.NewLeaf(deps.Leaf, log.Named("leaf")),
 	}
 	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
 	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.Option())
 	b.control = b.newConn("control")
-	b.status = newStatus(b.control, b.log)
-	b.events.OnReconnect(b.status.again)
-	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.notify, b.streamSeen, b.log)
+	b.status = status.NewPublisher(b.control, b.log)
+	b.events.OnReconnect(b.status.Repeat)
+	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.Notify, b.streamSeen, b.log)
 	b.replier = reply.NewSender(b.control, b.log)
-	b.records = journal.New(b.control, auditQueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
-	b.audit = newAudit(&b.cfg, endpointNames(&b.cfg), b.records, b.log)
-	b.claims = journal.New(b.control, keyQueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
-	b.repeats = newSharedRepeats(&b.cfg, b.audit.run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
-	var targets []*target
+	run := strings.ToLower(rand.Text()[:12]) // names this process
+	b.records = journal.New(b.control, audit.QueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
+	b.audit = audit.New(&b.cfg, run, actions.EndpointNames(&b.cfg), b.records, b.log)
+	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
+	b.repeats = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	var targets []*actions.Target
 	for _, s := range cfg.Servers {
 		server := b.newServer(s)
 		b.servers, targets = append(b.servers, server), append(targets, server.target)
 	}
-	probes, err := reply.NewNoResponders(b.control)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	b.publisher, err = delivery.New(delivery.Options{
 		Config: &b.cfg, Conn: b.events, Guard: &b.dials, Streams: b.streams, Scheduler: b.scheduler, Log: b.log,
 		Sources: b.sources(),
@@ -127,11 +131,9 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.endpoints = newEndpoints(&shared{
-		node: cfg.Node, prefix: cfg.SubjectPrefix, audit: b.audit, repeats: b.repeats, replier: b.replier, probes: probes,
-		inFlight: b.inFlight, log: b.log,
-	}, targets, cfg.Groups)
-	b.service, err = newService(cfg.Node, deps.Version, b.control, b.endpoints)
+	b.actions, err = actions.New(actions.Options{
+		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.repeats, Sender: b.replier, Log: b.log,
+	}, targets)
 	return b, err
 }
 
@@ -145,7 +147,7 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
 // sources are the servers whose events are published, by the scheduler's numbers.
 func (b *Bridge) sources() (all []delivery.Source) {
 	for _, s := range b.servers {
-		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.ingest.outbox, Filter: s.ingest.subjects.All(), TellGap: s.status.tellGap})
+		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap})
 	}
 	return all
 }
@@ -231,23 +233,23 @@ func (b *Bridge) await(ctx context.Context) error {
 
 // serve runs everything until ctx ends, and shuts down.
 func (b *Bridge) serve(ctx context.Context, stage *stages) error {
-	if err := b.service.serve(); err != nil {
+	if err := b.actions.Serve(); err != nil {
 		return err
 	}
 	b.tick()
 	stage.back.Go(func() { b.publisher.Run(stage.backCtx) })
 	stage.back.Go(func() { b.replier.Run(stage.backCtx) })
 	stage.back.Go(func() { b.records.Run(stage.backCtx) })
-	stage.back.Go(func() { b.audit.sumUp(stage.backCtx) })
+	stage.back.Go(func() { b.audit.Run(stage.backCtx, b.refusalsEvery) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
-	if shared := b.repeats.shared; shared != nil {
-		stage.back.Go(func() { shared.serve(stage.frontCtx) })
+	if b.repeats.IsShared() {
+		stage.back.Go(func() { b.repeats.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != config.DeliverCore {
 		stage.back.Go(func() { delivery.TellLastEvents(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
 	}
-	stage.back.Go(func() { b.status.run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
+	stage.back.Go(func() { b.status.Run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	for _, s := range b.servers {
 		// A Link ends only when it is told to.
 		stage.front.Go(func() { _ = s.link.Run(stage.frontCtx) })
@@ -276,8 +278,8 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.State) {
 	switch name {
 	case streams.AuditStream:
-		b.audit.seen(ctx, b.control.Get().JS, state)
+		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
-		b.repeats.shared.seen(state, b.cfg.Streams)
+		b.repeats.Seen(state, b.cfg.Streams)
 	}
 }

@@ -37,9 +37,9 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 type readiness struct {
 	Ready bool `json:"ready"`
 	// NATS is the state of the connection that is worse off.
-	NATS        string               `json:"nats"`
-	Connections map[string]string    `json:"connections"`
-	Servers     map[string]sessionUp `json:"servers"`
+	NATS        string                       `json:"nats"`
+	Connections map[string]string            `json:"connections"`
+	Servers     map[string]map[string]string `json:"servers"`
 	// Actions is "ok" for each endpoint whose requests arrive, or why they do not.
 	Actions map[string]string `json:"actions"`
 	Streams map[string]string `json:"streams"`
@@ -51,14 +51,14 @@ type readiness struct {
 func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 	body := readiness{
 		NATS: b.nats(), Connections: b.connections(), Actions: b.answerable(),
-		Servers: make(map[string]sessionUp), Streams: make(map[string]string),
+		Servers: make(map[string]map[string]string), Streams: make(map[string]string),
 	}
 	for _, s := range b.streams.States() {
 		body.Streams[s.Name] = s.State
 	}
 	up := false
 	for _, s := range b.servers {
-		sessions := make(sessionUp)
+		sessions := make(map[string]string)
 		all := body.Actions[s.cfg.Name] == answered
 		for _, session := range s.link.Status().Sessions {
 			sessions[session.Name] = session.State.String()
@@ -95,17 +95,17 @@ const answered = "ok"
 // answerable says of each endpoint whether requests arrive, or why not.
 func (b *Bridge) answerable() map[string]string {
 	stand := b.control.Stand()
-	all := make(map[string]string, len(b.endpoints))
-	for _, e := range b.endpoints {
-		switch why, known := stand[e.subject()]; {
+	all := make(map[string]string, len(b.actions.Endpoints()))
+	for _, e := range b.actions.Endpoints() {
+		switch why, known := stand[e.Subject()]; {
 		case !b.control.Up():
-			all[e.name] = "the connection control is not up"
+			all[e.Name] = "the connection control is not up"
 		case !known:
-			all[e.name] = natsconn.ErrNotYet.Error()
+			all[e.Name] = natsconn.ErrNotYet.Error()
 		case why != nil:
-			all[e.name] = why.Error()
+			all[e.Name] = why.Error()
 		default:
-			all[e.name] = answered
+			all[e.Name] = answered
 		}
 	}
 	return all

@@ -35,14 +35,14 @@ func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 		if body.NATS != nats || fmt.Sprint(body.Connections) != fmt.Sprint(connections) {
 			t.Errorf("%s: NATS is %s, %v", what, body.NATS, body.Connections)
 		}
-		b.tellNode(time.Now())
-		nodes := b.status.told(t, ".nodes.test")
-		says(t, nodes[len(nodes)-1], map[string]any{"unanswered": unanswered, "nats": nats})
+		if node := b.nodeStatus(time.Now()); fmt.Sprint(node.Unanswered) != unanswered || node.NATS != nats {
+			t.Errorf("%s: the node says %v, %s", what, node.Unanswered, node.NATS)
+		}
 	}
 	up := map[string]string{"events": "CONNECTED", "control": "CONNECTED"}
 	wants("at first", natsconn.ErrNotYet.Error(), natsconn.ErrNotYet.Error(), "CONNECTED", up, "[all any pbx1]")
-	for _, e := range b.endpoints {
-		if _, err := b.control.Subscribe(e.subject(), "q", func(*nats.Msg) {}); err != nil {
+	for _, e := range b.actions.Endpoints() {
+		if _, err := b.control.Subscribe(e.Subject(), "q", func(*nats.Msg) {}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,7 +63,7 @@ func TestHTTP_TellsWhatIsAnswered(t *testing.T) {
 // /readyz is 200 while both connections and all sessions of one server are up, and
 // its requests arrive; each of these alone makes it 503.
 func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
-	a := askingBridge(t, nil, "pbx1", "pbx2")
+	a := run(t, Deps{}, nil, nil, "pbx1", "pbx2")
 	code := func() int {
 		recorder := httptest.NewRecorder()
 		a.readyz(recorder, nil)
@@ -83,7 +83,7 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 	drop := func(name string) { // one of two sessions
 		a.sims[name].Always(amisim.Accept, amisim.Refuse)
 		a.sims[name].Next("CoreStatus", amisim.Refuse)
-		a.to(requestFor(name, "CoreStatus", ""))
+		a.ask(1, name, "CoreStatus", "")
 		natstest.Within(t, name+" has lost one", func() bool {
 			s := a.serverNamed(name)
 			return !s.link.Ready()
@@ -117,7 +117,7 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 }
 
 // serverNamed is the server of that name.
-func (a *asking) serverNamed(name string) *server {
+func (a *running) serverNamed(name string) *server {
 	for _, s := range a.servers {
 		if s.cfg.Name == name {
 			return s

@@ -108,22 +108,24 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	_, waiting := b.records.Left()
 	gauge(m.auditBytes, float64(waiting))
-	count(m.auditStored, b.audit.stored.Load())
-	count(m.auditLost, b.audit.lost.Load())
+	stored, lost := b.audit.Counts()
+	count(m.auditStored, stored)
+	count(m.auditLost, lost)
 	for _, s := range b.streams.States() {
 		for state := range streams.NumStates {
 			gauge(m.streams, one(s.State == state.String()), s.Name, state.String())
 		}
 	}
-	for _, e := range b.endpoints {
-		gauge(m.requestBytes, float64(e.held.bytes.Load()), e.name)
-		count(m.requestsBusy, e.held.refused.Load(), e.name)
-		count(m.requestsDropped, e.dropped.total(), e.name)
+	for _, e := range b.actions.Endpoints() {
+		bytes, refused := e.Held()
+		gauge(m.requestBytes, float64(bytes), e.Name)
+		count(m.requestsBusy, refused, e.Name)
+		count(m.requestsDropped, e.Dropped(), e.Name)
 	}
 	for _, s := range b.servers {
 		m.collectServer(s, gauge, count)
-		d := s.target.tally.durations()
-		ch <- prometheus.MustNewConstHistogram(m.duration, d.count, d.sum.Seconds(), d.cumulative(), s.cfg.Name)
+		n, sum, buckets := s.target.Durations()
+		ch <- prometheus.MustNewConstHistogram(m.duration, n, sum.Seconds(), buckets, s.cfg.Name)
 	}
 }
 
@@ -131,7 +133,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *metrics) collectServer(
 	s *server, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string),
 ) {
-	name, box, link := s.cfg.Name, s.ingest.outbox.Account(), s.link.Status()
+	name, box, link := s.cfg.Name, s.outbox.Account(), s.link.Status()
 	count(m.received, box.Received, name)
 	count(m.published, box.Published, name)
 	count(m.filtered, box.Filtered, name)
@@ -142,10 +144,11 @@ func (m *metrics) collectServer(
 	gauge(m.queued, float64(box.Queued), name)
 	gauge(m.inFlight, float64(box.InFlight), name)
 	gauge(m.outboxBytes, float64(box.Bytes), name)
-	count(m.corrupt, s.ingest.corrupt.Load(), name)
-	count(m.replaced, s.ingest.replaced.Load()+link.Calls.Replaced, name)
-	for r := range results {
-		count(m.actions, s.target.tally.results[r].Load(), name, r.String())
+	corrupt, replaced := s.ingest.Odd()
+	count(m.corrupt, corrupt, name)
+	count(m.replaced, replaced+link.Calls.Replaced, name)
+	for result, n := range s.target.Ends() {
+		count(m.actions, n, name, result)
 	}
 	gauge(m.pending, float64(link.Calls.Pending+link.Calls.Held), name)
 	gauge(m.writeBytes, float64(link.WriteBytes), name)
@@ -156,7 +159,7 @@ func (m *metrics) collectServer(
 	for reason, n := range link.Failed {
 		count(m.failures, n, name, string(reason))
 	}
-	for reason, n := range s.status.gaps.all() {
+	for reason, n := range s.status.Gaps() {
 		count(m.gaps, n, name, reason)
 	}
 	count(m.panics, link.Panics, name)
@@ -166,9 +169,10 @@ func (m *metrics) collectServer(
 	gauge(m.pendingLimit, float64(s.cfg.MaxPending), name)
 	count(m.busy, link.WriteRefused, name, "write_buffer")
 	count(m.busy, link.CallsRefused, name, "pending_actions")
-	count(m.parts, s.target.streamed.Published.Load(), name, "published")
-	count(m.parts, s.target.streamed.Unheard.Load(), name, "unheard")
-	count(m.parts, s.target.streamed.Lost.Load(), name, "lost")
+	parts := s.target.Parts()
+	count(m.parts, parts.Published.Load(), name, "published")
+	count(m.parts, parts.Unheard.Load(), name, "unheard")
+	count(m.parts, parts.Lost.Load(), name, "lost")
 	count(m.late, link.Calls.Late, name)
 	count(m.strays, link.Calls.Strays, name)
 	count(m.repeated, link.Calls.Repeated, name)

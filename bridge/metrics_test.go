@@ -15,11 +15,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // The reasons and states that metrics have as labels.
@@ -194,10 +196,18 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := b.servers[0]
-	o := server.ingest.outbox
+	o := server.outbox
 	o.Recalled(time.Time{})
 	for i := range 10 {
-		server.ingest.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i + 1), At: 1}, []byte("{}"), false)
+		o.Push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i + 1), At: 1}, []byte("{}"), false)
+	}
+	odd, err := frames.NewReader(strings.NewReader("Event: Test\r\nX: \xff\xfe\xfd\r\n\r\n"), 1<<10).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.ingest.OnEvent(amiconn.Event{Session: "s1", Seq: 11, At: time.Now(), Frame: odd})
+	for range 4 {
+		server.ingest.OnCorrupt(1)
 	}
 	for range 5 {
 		o.Take(nil)
@@ -207,17 +217,15 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	o.Rewind(nil, nil)
 	o.Take(nil)
 	o.Filter()
-	o.Refuse(outbox.Entry{Session: "s1", Seq: 11})
-	server.ingest.replaced.Add(3)
-	server.ingest.corrupt.Add(4)
-	server.status.gaps.add(outbox.DropOversize)
+	o.Refuse(outbox.Entry{Session: "s1", Seq: 12})
+	server.status.TellGap(outbox.Gap{Reason: outbox.DropOversize})
 	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
 	got := gathered(t, b)
 	a := o.Account()
 	for name, want := range map[string]float64{
-		"events_received_total pbx1": 12, "events_published_total pbx1": 2, "events_resent_total pbx1": 1,
+		"events_received_total pbx1": 13, "events_published_total pbx1": 2, "events_resent_total pbx1": 1,
 		"events_filtered_total pbx1": 1, "events_dropped_total oversize pbx1": 1, "events_dropped_total overflow pbx1": 0,
-		"outbox_events pbx1": 7, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.Bytes),
+		"outbox_events pbx1": 8, "outbox_in_flight_events pbx1": 1, "outbox_bytes pbx1": float64(a.Bytes),
 		"outbox_high_water_bytes pbx1": float64(a.HighWater), "outbox_capacity_bytes pbx1": float64(server.cfg.OutboxBytes),
 		"characters_replaced_total pbx1": 3, "frames_corrupt_total pbx1": 4, "gaps_total oversize pbx1": 1, "gaps_total overflow pbx1": 0,
 		"delivery fast_ingest": 1, "delivery window": 0, "delivery core": 0,
@@ -261,22 +269,20 @@ func gathered(t *testing.T, b *Bridge) map[string]float64 {
 	return all
 }
 
-func (a *asking) gathered() map[string]float64 { return gathered(a.t, a.Bridge) }
+func (r *running) gathered() map[string]float64 { return gathered(r.t, r.Bridge) }
 
 // The metrics of the Actions tell apart what is late, what is too much for which
 // buffer, and what was no text; a breaker that opens is told by its state.
 func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
-	a := askingBridge(t, func(c *config.Config) {
+	a := run(t, Deps{}, func(c *config.Config) {
 		c.Servers[0].MaxPending, c.Servers[0].WriteBufferBytes, c.Servers[0].ActionTimeout = 1, 2<<10, time.Minute
 		c.Servers[0].BreakerCooldown = time.Hour
-	})
+	}, nil)
 	sim := a.sims["pbx1"]
 	ask := func(action, body string) {
 		t.Helper()
-		idle := func() bool { m := a.gathered(); return m["actions_pending pbx1"] == 0 }
-		natstest.Within(t, "nothing is pending", idle)
-		a.to(requestFor("pbx1", action, body))
-		natstest.Within(t, "nothing is pending any more", idle)
+		a.ask(1, "pbx1", action, body)
+		natstest.Within(t, "nothing is pending any more", func() bool { return a.gathered()["actions_pending pbx1"] == 0 })
 	}
 	sim.Next("CoreStatus", amisim.Twice())
 	ask("CoreStatus", "")
@@ -286,11 +292,10 @@ func TestMetrics_SayWhatBecomesOfActions(t *testing.T) {
 	ask("CoreSettings", "")
 	ask("Setvar", `{"Variable":["`+strings.Repeat("x", 900)+`","`+strings.Repeat("y", 900)+`","`+strings.Repeat("z", 900)+`"]}`)
 	sim.Next("CoreStatus", amisim.Ignore)
-	a.to(requestFor("pbx1", "CoreStatus", ""))
-	for range 2 {
-		a.to(requestFor("pbx1", "CoreSettings", ""))
+	if err := a.nc.PublishRequest("ami.actions.pbx1.CoreStatus", "_INBOX.test.1", nil); err != nil { // never answered
+		t.Fatal(err)
 	}
-	natstest.Within(t, "the refusals are told", func() bool { return a.gathered()["actions_busy_total pending_actions pbx1"] == 2 })
+	a.ask(2, "pbx1", "CoreSettings", "")
 	got := a.gathered()
 	for name, want := range map[string]float64{
 		"responses_late_total pbx1": 1, "responses_stray_total pbx1": 0, "responses_unmatched_total pbx1": 0, "responses_repeated_total pbx1": 0,

@@ -4,8 +4,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -30,13 +32,18 @@ type nodeMsg struct {
 	// RequestsDropped were never read: too many waited.
 	RequestsDropped uint64 `json:"requests_dropped"`
 
-	Streams []streams.Report `json:"streams"`
-	Leaf    *leafMsg         `json:"leaf,omitempty"`
+	Streams []streams.Report   `json:"streams"`
+	Leaf    *status.LeafReport `json:"leaf,omitempty"`
 }
 
 // tellNode publishes the state of this process. It is for the status goroutine.
 func (b *Bridge) tellNode(now time.Time) {
 	b.streams.ToldOfAll()
+	b.status.Publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, b.nodeStatus(now))
+}
+
+// nodeStatus is the state of this process at now. It is for the status goroutine.
+func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	node := nodeMsg{
 		Node: b.cfg.Node, Version: b.deps.Version, At: clock.Stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
@@ -49,12 +56,10 @@ func (b *Bridge) tellNode(now time.Time) {
 	slices.Sort(node.Unanswered)
 	node.Way = b.publisher.Mode()
 	node.AuditQueued, _ = b.records.Left()
-	node.AuditLost = b.audit.lost.Load()
+	_, node.AuditLost = b.audit.Counts()
 	node.Streams = b.streams.States()
-	node.Leaf = b.leaf.look(now)
-	for _, e := range b.endpoints {
-		node.RequestsDropped += e.dropped.total()
-	}
+	node.Leaf = b.leaf.Look(now)
+	node.RequestsDropped = b.actions.Dropped()
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}
@@ -64,20 +69,18 @@ func (b *Bridge) tellNode(now time.Time) {
 			node.Ready = append(node.Ready, s.cfg.Name)
 		}
 	}
-	b.status.publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, node)
+	return node
 }
 
 // tick publishes the state of every session, breaker and buffer and of the
-// node, and closes the holes whose session has brought no event for long.
+// node, and closes the gaps whose session has brought no event for long.
 func (b *Bridge) tick() {
 	now := time.Now()
-	b.audit.tellLost()
-	for _, e := range b.endpoints {
-		e.tellDropped(now)
-	}
+	b.audit.TellLost()
+	b.actions.TellDropped(now)
 	for _, s := range b.servers {
-		s.status.tick(now, new(s.link.Status()))
-		s.ingest.closeOldHole(now.Add(-holeIntervals * b.cfg.StatusInterval))
+		s.status.Tick(now, new(s.link.Status()))
+		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
 	}
 	b.tellNode(now)
 }
@@ -89,17 +92,15 @@ func (b *Bridge) look() {
 	}
 	now := time.Now()
 	for _, s := range b.servers {
-		s.status.look(now, new(s.link.Status()))
+		s.status.Look(now, new(s.link.Status()))
 	}
 }
 
-// endSums has all counts be told that the log has not told of yet.
+// EndSums has all counts be told that the log has not told of yet.
 func (b *Bridge) endSums() {
-	b.audit.told.End()
-	for _, e := range b.endpoints {
-		e.dropped.told.End()
-	}
+	b.audit.EndSums()
+	b.actions.EndSums()
 	for _, s := range b.servers {
-		s.status.endSums()
+		s.status.EndSums()
 	}
 }

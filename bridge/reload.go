@@ -30,15 +30,15 @@ func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
 	own := new(config.ServerConfig)
 	*own = *asked
 	own.Charset = s.cfg.Charset // in which requests are written, rules read
-	s.target.permit(all, own)
-	s.ingest.refilter(own)
+	s.target.Permit(all, own)
+	s.ingest.SetFilter(own)
 	s.link.Renew(own.Config)
 	s.link.Retry()
 }
 
 // learn keeps secrets that were not known at the start out of what is written.
 func (b *Bridge) learn(secrets ...string) {
-	b.audit.concealer.Add(secrets...)
+	b.audit.Learn(secrets...)
 	if b.deps.Learn != nil {
 		b.deps.Learn(secrets...)
 	}

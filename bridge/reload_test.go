@@ -1,11 +1,13 @@
 package bridge
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config/configtest"
@@ -30,7 +32,7 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Reload(next)
-	policy := b.servers[0].target.permits.Load().policy
+	policy := b.servers[0].target.Policy()
 	if r := policy.Refuses(policytest.Name("Setvar"), policytest.Headers("Variable: X\nValue: Ren\xe9")); r != nil {
 		t.Errorf("what is written in Latin-1 is refused: %s", r.Reason)
 	}
@@ -47,14 +49,21 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range b.servers {
-		for _, event := range []string{"Newexten", "RTCPSent", "Hangup"} {
-			if got := s.ingest.judge([]byte(event)); got != wanted {
-				t.Errorf("%s of %s is judged %v before", event, s.cfg.Name, got)
+	filtered := func(s *server) uint64 {
+		for i, event := range []string{"Newexten", "RTCPSent", "Hangup"} {
+			f, err := frames.NewReader(strings.NewReader("Event: "+event+"\r\n\r\n"), 1<<10).Next()
+			if err != nil {
+				t.Fatal(err)
 			}
+			s.ingest.OnEvent(amiconn.Event{Session: "s1", Seq: uint64(i + 1), At: time.Now(), Frame: f})
+		}
+		return s.outbox.Account().Filtered
+	}
+	for _, s := range b.servers {
+		if n := filtered(s); n != 0 {
+			t.Errorf("%d events of %s are filtered before", n, s.cfg.Name)
 		}
 	}
-	same := b.servers[1].ingest.filter.Load()
 	next := configtest.Valid()
 	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = setting.Globs{"Ping"}, setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
 	next.Servers[1].ActionsAllow = setting.Globs{"Command"}
@@ -65,18 +74,18 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 		{"Ping": "ACTIONS_DENY=Ping", "Command": "default", "CoreStatus": ""}, {"Ping": "", "Command": "", "CoreStatus": ""},
 	} {
 		for action, rule := range want {
-			if got := policytest.Rule(b.servers[i].target.permits.Load().policy, action, nil); got != rule {
+			if got := policytest.Rule(b.servers[i].target.Policy(), action, nil); got != rule {
 				t.Errorf("%s refuses %s by %q, want %q", b.servers[i].cfg.Name, action, got, rule)
 			}
 		}
 	}
-	for event, want := range map[string]verdict{"Newexten": sheddable, "RTCPSent": unwanted, "Hangup": wanted} {
-		if got := b.servers[0].ingest.judge([]byte(event)); got != want {
-			t.Errorf("%s of pbx1 is judged %v, want %v", event, got, want)
+	for i, want := range []uint64{1, 0} {
+		if n := filtered(b.servers[i]); n != want {
+			t.Errorf("%d events of %s are filtered, want %d", n, b.servers[i].cfg.Name, want)
 		}
 	}
-	if b.servers[1].ingest.filter.Load() != same || len(b.servers) != 2 {
-		t.Error("a filter that stays was made anew, with all that it remembers")
+	if len(b.servers) != 2 {
+		t.Errorf("%d servers", len(b.servers))
 	}
 }
 
@@ -84,9 +93,9 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 // refused; what became secret is hidden from then on.
 func TestReload_LoginsGoByIt(t *testing.T) {
 	var learned atomic.Pointer[[]string]
-	a := askingAs(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), nil, func(b *Bridge) {
-		b.deps.Learn = func(secrets ...string) { learned.Store(&secrets) }
-	})
+	a := run(t, Deps{
+		Learn: func(secrets ...string) { learned.Store(&secrets) },
+	}, nil, nil)
 	sim, link := a.sims["pbx1"], a.servers[0].link
 	next := a.cfg
 	next.Servers = []config.ServerConfig{a.cfg.Servers[0]}
@@ -95,8 +104,13 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 	if said := learned.Load(); said == nil || !strings.Contains(strings.Join(*said, " "), "wr0ng-one") {
 		t.Errorf("the log is told of the secrets %v", said)
 	}
-	if got := a.audit.concealer.text("say wr0ng-one and n4ts-one", 100); got != "say [redacted] and [redacted]" {
-		t.Errorf("the audit shows %q", got)
+	records, err := a.nc.SubscribeSync("ami.audit.pbx1.Setvar")
+	if err := errors.Join(err, a.nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	a.ask(1, "pbx1", "Setvar", `{"Variable":"x","Value":"say wr0ng-one and n4ts-one"}`)
+	if record, err := records.NextMsg(natstest.Patience); err != nil || !strings.Contains(string(record.Data), `"say [redacted] and [redacted]"`) {
+		t.Errorf("the audit has %v, %v", record, err)
 	}
 	if got := a.natsLogin.Config().Password; got != "n4ts-one" {
 		t.Errorf("the next connect to NATS goes by %q", got)

@@ -4,56 +4,61 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 )
 
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
 // events, of its states and of the Actions for it.
 type server struct {
-	cfg    config.ServerConfig
-	link   *amiconn.Link
-	ingest *ingest
-	status *serverStatus
-	target *target
+	cfg      config.ServerConfig
+	link     *amiconn.Link
+	subjects *subject.Subjects
+	outbox   *outbox.Outbox // of its events
+	ingest   *ingest.Source
+	status   *status.Server
+	target   *actions.Target
 }
 
 // newServer allocates one server of b.
 func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
 	subjects := subject.New(b.cfg.SubjectPrefix, cfg.Name)
-	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.notify)
+	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.Notify)
 	s := &server{
-		cfg:    cfg,
-		ingest: newIngest(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
-		status: newServerStatus(b.cfg.Node, &cfg, subjects, box, b.status, log),
+		cfg: cfg, subjects: subjects, outbox: box,
+		ingest: ingest.New(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
+		status: status.NewServer(b.cfg.Node, &cfg, subjects, box, b.status, log),
 	}
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{
-			Event: s.ingest.onEvent, Corrupt: s.ingest.onCorrupt, Clock: s.ingest.onClock,
-			State: s.onState, Breaker: s.status.onBreaker,
+			Event: s.ingest.OnEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
+			State: s.onState, Breaker: s.status.OnBreaker,
 		},
 	})
-	s.status.follow(s.link.Status().Sessions)
-	s.target = newTarget(&b.cfg, &cfg, s.link, s.pressure)
+	s.status.Follow(s.link.Status().Sessions)
+	s.target = actions.NewTarget(&b.cfg, &cfg, s.link, s.pressure)
 	return s
 }
 
-// onState hears that a session has changed.
+// OnSession hears that a session has changed.
 func (s *server) onState(c amiconn.Change) {
-	s.status.onState(c)
+	s.status.OnSession(c)
 	if c.Role != amiconn.RoleActions {
-		s.ingest.watchSession(c)
+		s.ingest.OnSession(c)
 	}
 }
 
 // pressure hears that the buffers of Actions may have filled or drained.
 func (s *server) pressure(refused bool) {
 	write, pending := s.link.Pressure()
-	s.status.pressure(write, pending, refused)
+	s.status.Pressure(write, pending, refused)
 }
 
 const (

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 	server.ActionSessions = 3
 	cfg.Servers = append(cfg.Servers, server)
 	b := connectedBridge(t, cfg)
-	want := sessionUp{"event": "down", "action": "down", "action2": "down", "action3": "down"}
+	want := map[string]string{"event": "down", "action": "down", "action2": "down", "action3": "down"}
 
 	recorder := httptest.NewRecorder()
 	b.readyz(recorder, nil)
@@ -34,15 +35,17 @@ func TestSessions_AreToldApart(t *testing.T) {
 	if diff := cmp.Diff(want, ready.Servers["pbx1"]); diff != "" {
 		t.Error("/readyz (-want +got):", diff)
 	}
-	told := b.servers[0].status.connectionStatus(amiconn.Change{Name: "action3", Role: amiconn.RoleActions}, b.started, triggerChange, 0)
-	if diff := cmp.Diff(want, told.Sessions); diff != "" || told.Role != "action3" {
-		t.Errorf("status of %s (-want +got): %s", told.Role, diff)
+	statuses := statusesOf(t, b)
+	b.servers[0].status.OnSession(amiconn.Change{Name: "action3", Role: amiconn.RoleActions, At: b.started})
+	told := statuses.told(".connection")
+	if len(told) != 1 || told[0]["role"] != "action3" || fmt.Sprint(told[0]["sessions"]) != fmt.Sprint(want) {
+		t.Errorf("the status is %v, want of action3 %v", told, want)
 	}
 	families, err := b.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, capacity := sessionUp{}, 0.0
+	got, capacity := map[string]string{}, 0.0
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			switch family.GetName() {
@@ -56,7 +59,9 @@ func TestSessions_AreToldApart(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("metrics (-want +got):", diff)
 	}
-	if most := b.servers[0].status.buffers(b.started, new(b.servers[0].link.Status())).WriteBuffer.Capacity; capacity != 15<<20 || most != 15<<20 {
-		t.Errorf("capacity of three write buffers of 5 MiB: %v in metrics, %d in the status", capacity, most)
+	b.tick()
+	buffers := statuses.told(".buffers")
+	if most := buffers[0]["write_buffer"].(map[string]any)["capacity"]; capacity != 15<<20 || most != 15.*(1<<20) {
+		t.Errorf("capacity of three write buffers of 5 MiB: %v in metrics, %v in the status", capacity, most)
 	}
 }

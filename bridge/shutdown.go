@@ -42,27 +42,27 @@ func (b *Bridge) shutdown(stage *stages) error {
 	var left []error
 	// Half of the time is for the pending Actions; what is left of them ends
 	// with its session, with a reply.
-	b.inFlight.close()
+	b.actions.Refuse()
 	pending, stop := context.WithDeadline(ctx, began.Add(b.cfg.ShutdownTimeout/2))
-	if !b.inFlight.wait(pending) {
+	if !b.actions.Wait(pending) {
 		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
 	}
 	stop()
-	if err := b.service.stop(); err != nil {
+	if err := b.actions.Stop(); err != nil {
 		left = append(left, fmt.Errorf("stop micro service: %w", err))
 	}
 	stage.endFront()
 	stage.front.Wait()
-	b.inFlight.wait(ctx)
+	b.actions.Wait(ctx)
 	for _, s := range b.servers {
-		s.ingest.closeHole("")
+		s.ingest.CloseGap()
 	}
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
-	b.audit.tellRefusals()
+	b.audit.TellRefusals()
 	b.records.Drain(ctx)
-	if shared := b.repeats.shared; shared != nil {
+	if b.repeats.IsShared() {
 		b.claims.Drain(ctx) // what is left only means that repeats elsewhere time out
 	}
 	stage.endBack()
@@ -72,7 +72,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	}
 	b.endSums()
 	b.tick()
-	b.status.flush()
+	b.status.Flush()
 	left = append(left, b.drain(ctx, b.events.Get().Conn, "events"), b.drain(ctx, b.control.Get().Conn, "control"))
 	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
 	return errors.Join(left...)
@@ -93,7 +93,7 @@ func (b *Bridge) drainOutboxes(ctx context.Context) uint64 {
 	for {
 		var left uint64
 		for _, s := range b.servers {
-			left += uint64(s.ingest.outbox.Account().Left)
+			left += uint64(s.outbox.Account().Left)
 		}
 		if left == 0 {
 			return 0

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 )
 
 // discover asks the service for what verb tells, which it says in an object of
@@ -33,7 +33,7 @@ func discover[T any](r *running, verb, kind string) (got T) {
 
 func TestDiscovery_ShowsEachEndpointAndItsSchemas(t *testing.T) {
 	_, r := threeServers(t, nil)
-	info := discover[micro.Info](r, "INFO."+bridge.ServiceName, micro.InfoResponseType)
+	info := discover[micro.Info](r, "INFO."+actions.ServiceName, micro.InfoResponseType)
 	sameSchema(t, "request.schema.json", info.Metadata["request_schema"])
 	sameSchema(t, "reply.schema.json", info.Metadata["reply_schema"])
 	var shown []string
@@ -91,7 +91,7 @@ type figures struct {
 func statistics(r *running) map[string]figures {
 	r.t.Helper()
 	all := map[string]figures{}
-	for _, e := range discover[micro.Stats](r, "STATS."+bridge.ServiceName, micro.StatsResponseType).Endpoints {
+	for _, e := range discover[micro.Stats](r, "STATS."+actions.ServiceName, micro.StatsResponseType).Endpoints {
 		f := figures{EndpointStats: *e}
 		if err := json.Unmarshal(e.Data, &f.data); err != nil {
 			r.t.Fatalf("%s: %v in %s", e.Name, err, e.Data)

@@ -15,7 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
-// attempt is a line of bridge/testdata/policy: its own test holds the policy
+// attempt is a line of bridge/actions/testdata/policy: its own test holds the policy
 // alone against the same requests.
 type attempt struct {
 	Kind, Action, Rule, Works string
@@ -26,7 +26,7 @@ type attempt struct {
 func readAttempts(t *testing.T, name, inside string) (all []attempt) {
 	t.Helper()
 	n := 0
-	for line := range strings.Lines(readText(t, moduleRoot(t), "bridge/testdata/policy", name)) {
+	for line := range strings.Lines(readText(t, moduleRoot(t), "bridge/actions/testdata/policy", name)) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
@@ -38,7 +39,7 @@ func TestSecurity_TheBridgeMayDoWhatItNeeds(t *testing.T) {
 		t.Error("a stream without parts")
 	}
 	succeeds(t, r.call("pbx1", "QueueStatus", ""))
-	if _, err := r.nc.Request("$SRV.STATS."+bridge.ServiceName, nil, patience); err != nil {
+	if _, err := r.nc.Request("$SRV.STATS."+actions.ServiceName, nil, patience); err != nil {
 		t.Errorf("discovery: %v", err)
 	}
 	r.settled("pbx1", 1)

@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"bridge/internal/costtest":                 {},
 	"bridge/internal/deque":                    {},
 	"bridge/internal/directget":                {},
+	"bridge/internal/jsontest":                 {},
 	"bridge/internal/name":                     {},
 	"bridge/internal/natstest":                 {},
 	"bridge/internal/pagetest":                 {},
@@ -55,7 +56,11 @@ var arrows = map[string][]string{
 	"bridge/config": {"amiconn", "amiconn/setting", "bridge/policy"},
 
 	"bridge/config/configtest": {"bridge/config"},
-	"bridge/natsconn":          {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
+	"bridge/ingest": {
+		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "fairness",
+		"frames",
+	},
+	"bridge/natsconn": {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
 	"cmd/ami-nats-bridge/internal/env": {
 		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/policy", "bridge/redact",
 		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
@@ -64,25 +69,40 @@ var arrows = map[string][]string{
 	"bridge/journal":           {"bridge/internal/clock", "bridge/internal/deque", "bridge/natsconn"},
 	"bridge/natsconn/conntest": {"bridge/config", "bridge/internal/natstest", "bridge/natsconn"},
 	"bridge/reply":             {"bridge/internal/jsontext", "bridge/natsconn", "bridge/redact", "correlation", "frames"},
-	"bridge/streams":           {"bridge/config", "bridge/internal/clock", "bridge/natsconn"},
+	"bridge/status": {
+		"amiconn", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/natsconn", "bridge/outbox",
+		"correlation",
+	},
+	"bridge/streams": {"bridge/config", "bridge/internal/clock", "bridge/natsconn"},
 
+	"bridge/audit": {
+		"bridge/catalog", "bridge/config", "bridge/internal/clock", "bridge/internal/jsontext", "bridge/internal/name",
+		"bridge/internal/subject", "bridge/journal", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
+	},
 	"bridge/delivery": {
 		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/streams",
 		"fairness",
 	},
+	"bridge/idempotency":         {"bridge/config", "bridge/internal/deque", "bridge/journal", "bridge/natsconn", "bridge/reply", "bridge/streams"},
 	"bridge/journal/journaltest": {"bridge/journal"},
 
+	"bridge/actions": {
+		"amiconn", "bridge/audit", "bridge/catalog", "bridge/config", "bridge/idempotency", "bridge/internal/clock",
+		"bridge/internal/name", "bridge/natsconn", "bridge/policy", "bridge/redact", "bridge/reply", "correlation", "docs/schemas",
+		"frames",
+	},
+
 	"bridge": {
-		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/delivery", "bridge/internal/clock",
-		"bridge/internal/deque", "bridge/internal/jsontext", "bridge/internal/name", "bridge/internal/subject", "bridge/journal",
-		"bridge/natsconn", "bridge/outbox", "bridge/policy", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
-		"docs/schemas", "fairness", "frames",
+		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
+		"bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn", "bridge/outbox",
+		"bridge/reply", "bridge/status", "bridge/streams", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
-		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/config", "bridge/natsconn", "bridge/redact", "bridge/replay",
-		"bridge/streams", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env",
-		"cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal", "correlation", "frames",
+		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/config", "bridge/natsconn",
+		"bridge/redact", "bridge/replay", "bridge/streams", "cmd/ami-nats-bridge/internal/embedded",
+		"cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
+		"correlation", "frames",
 	},
 }
 
@@ -90,9 +110,10 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/config", "bridge/delivery", "bridge/internal/directget", "bridge/internal/natstest", "bridge/journal",
-		"bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/streams",
-		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
+		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
+		"bridge/internal/directget", "bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
+		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
+		"cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -65,7 +65,7 @@ func (r *auditReplay) take(m *replay.Message) error {
 		return nil
 	}
 	r.asked++
-	v, known := bridge.JudgeRecord(r.cfg, record.Server, record.Action, record.Fields, record.Omitted)
+	v, known := actions.JudgeRecord(r.cfg, record.Server, record.Action, record.Fields, record.Omitted)
 	switch {
 	case !known:
 		r.foreign++

@@ -1,0 +1,214 @@
+package actions
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+)
+
+// Endpoint is where requests arrive for one server, for one of several (any, or
+// a group), or for all of them.
+type Endpoint struct {
+	shared  *shared
+	Name    string // the subject's token
+	servers []*Target
+	routed  bool // one of them has it, which the endpoint chooses
+	every   bool // each of them has it
+	group   bool
+	groups  map[string][]*Target // of every: those that Ami-Group names
+	next    atomic.Uint64
+	stats   requestStats
+	held    requestBudget
+	dropped dropped
+}
+
+// EndpointNames are the names of the endpoints that New makes for cfg: of servers and
+// groups, any and all.
+func EndpointNames(cfg *config.Config) (names []string) {
+	for _, s := range cfg.Servers {
+		names = append(names, s.Name)
+	}
+	for _, g := range cfg.Groups {
+		names = append(names, g.Name)
+	}
+	return append(names, "any", "all")
+}
+
+// newEndpoints returns one a server, one a group, any and all.
+func newEndpoints(shared *shared, servers []*Target, groups []config.Group) []*Endpoint {
+	var all []*Endpoint
+	byName := make(map[string]*Target)
+	for _, s := range servers {
+		byName[s.cfg.Name] = s
+		all = append(all, &Endpoint{Name: s.cfg.Name, servers: []*Target{s}})
+	}
+	members := make(map[string][]*Target)
+	for _, g := range groups {
+		for _, name := range g.Servers {
+			members[g.Name] = append(members[g.Name], byName[name])
+		}
+		all = append(all, &Endpoint{Name: g.Name, servers: members[g.Name], routed: true, group: true})
+	}
+	all = append(all,
+		&Endpoint{Name: "any", servers: servers, routed: true},
+		&Endpoint{Name: "all", servers: servers, every: true, groups: members})
+	for _, e := range all {
+		e.shared, e.held.limit = shared, requestBytes
+	}
+	return all
+}
+
+// Subject is what e is subscribed to.
+func (e *Endpoint) Subject() string { return e.shared.prefix + ".actions." + e.Name + ".*" }
+
+// dropped counts the requests that nats.go drops since the endpoint does not take
+// them fast enough: nobody else hears of them. Its methods may be called from any
+// goroutine.
+type dropped struct {
+	mu   sync.Mutex                    // protects the following
+	subs map[*nats.Subscription]uint64 // those that may drop, or have: the last one, and those being drained
+	gone uint64                        // of those that have ended
+
+	told clock.Sum // the status goroutine's own
+}
+
+const (
+	// queuedRequests and queuedBytes bound what waits for an endpoint. nats.go
+	// drops what comes when either is reached.
+	queuedRequests = 1 << 15
+	queuedBytes    = 64 << 20
+)
+
+// arrive bounds what waits in sub, by which requests come from now on.
+func (e *Endpoint) arrive(sub *nats.Subscription) error {
+	e.dropped.follow(sub)
+	return sub.SetPendingLimits(queuedRequests, queuedBytes)
+}
+
+// TellDropped logs how many were dropped. It is for the status goroutine.
+func (e *Endpoint) tellDropped(now time.Time) {
+	if n, _ := e.dropped.told.Due(e.dropped.total(), now); n > 0 {
+		e.shared.log.Error("requests dropped", zap.String("endpoint", e.Name), zap.Uint64("count", n))
+	}
+}
+
+// follow counts those of sub too.
+func (d *dropped) follow(sub *nats.Subscription) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.subs == nil {
+		d.subs = make(map[*nats.Subscription]uint64)
+	}
+	d.subs[sub] = 0
+}
+
+// look counts. nats.go no longer says how many a subscription has dropped once it
+// has ended, so that somebody has to look while it is drained.
+func (d *dropped) look() { d.total() }
+
+// total is how many were dropped since the start.
+func (d *dropped) total() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	total := d.gone
+	for sub, last := range d.subs {
+		n, err := sub.Dropped()
+		if err != nil { // it has ended
+			delete(d.subs, sub)
+			d.gone, total = d.gone+last, total+last
+			continue
+		}
+		d.subs[sub] = uint64(n)
+		total += uint64(n)
+	}
+	return total
+}
+
+// Held returns how many bytes its requests hold that have not ended, and how many
+// requests have found no room for theirs.
+func (e *Endpoint) Held() (bytes int64, refused uint64) {
+	return e.held.bytes.Load(), e.held.refused.Load()
+}
+
+// Dropped is how many of its requests were dropped since the start.
+func (e *Endpoint) Dropped() uint64 { return e.dropped.total() }
+
+// kind is what e is, for discovery.
+func (e *Endpoint) kind() string {
+	switch {
+	case e.group:
+		return "group"
+	case e.routed:
+		return "any"
+	case e.every:
+		return "all"
+	}
+	return "server"
+}
+
+func (e *Endpoint) serverNames() (names []string) {
+	for _, s := range e.servers {
+		names = append(names, s.cfg.Name)
+	}
+	return names
+}
+
+// onRequest takes a request. It runs on the endpoint's goroutine, one request
+// at a time, and waits neither for Asterisk nor for JetStream.
+func (e *Endpoint) onRequest(m *nats.Msg) {
+	a, err := e.newRequest(m)
+	if !isInbox(a.to, e.shared.node) {
+		// Answering elsewhere would publish under the bridge's own rights.
+		fail := &reply.Error{Kind: reply.KindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
+		a.count(resultRefused, fail)
+		e.shared.audit.Outcome(a.audited(), nil, fail)
+		e.shared.log.Warn("request refused", zap.String("reason", fail.Message),
+			zap.String("subject", a.subject))
+		return
+	}
+	if e.every {
+		a.after = a.endOf(1) // of a refusal
+	}
+	if err != nil {
+		a.Refuse(reply.BadRequest(err))
+		return
+	}
+	switch {
+	case a.options.group != (name.Server{}) && !e.every:
+		a.Refuse(reply.BadRequest(errors.New("Ami-Group is for requests to all: call the group by its name")))
+	case e.every:
+		a.fanOut()
+	case e.routed:
+		a.others = e.turn()
+		a.begin()
+	default:
+		a.others = e.servers
+		a.begin()
+	}
+}
+
+// turn returns the servers in the order in which they are to be tried: round
+// robin.
+func (e *Endpoint) turn() []*Target {
+	first := int(e.next.Add(1)-1) % len(e.servers)
+	return append(append([]*Target(nil), e.servers[first:]...), e.servers[:first]...)
+}
+
+// isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix
+// such as _INBOX_dialer.…, but not that of node, where acknowledgements arrive;
+// or _R_.…, behind which nats-server hides that of a caller in another account.
+func isInbox(subject, node string) bool {
+	prefix, _, ok := strings.Cut(subject, ".")
+	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != natsconn.InboxPrefix(node)
+}

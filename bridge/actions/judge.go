@@ -1,0 +1,70 @@
+package actions
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// Verdict is what a policy says of an Action that the audit has recorded.
+type Verdict struct {
+	Rule string // that refuses it; "" if none does
+	// Unsure: the record does not hold all that was asked for, so that Rule may
+	// be wrong.
+	Unsure bool
+}
+
+// JudgeRecord says whether the policy in force for a server lets pass what a
+// record of the audit holds. It is false if cfg has no such server. A record has
+// secrets masked, values cut and headers left out; ACTION_RATES is not looked at.
+func JudgeRecord(cfg *config.Config, server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
+	for i := range cfg.Servers {
+		if own := &cfg.Servers[i]; own.Name == server {
+			return judgeRecord(policy.New(cfg.PolicyOf(own)), own.Charset, action, fields, omitted), true
+		}
+	}
+	return v, false
+}
+
+// neutral takes out of a record what the audit put in the place of secrets, and
+// where it cut: neither is text of the request.
+var neutral = strings.NewReplacer(redact.Hidden, "redacted", "…", "")
+
+func judgeRecord(p *policy.Policy, charset frames.Charset, action string, fields json.RawMessage, omitted int) Verdict {
+	token, err := name.ParseAction(action)
+	if err != nil || action == name.UnknownAction {
+		return Verdict{Rule: "bad_request: " + name.ErrNoAction.Error()}
+	}
+	text := neutral.Replace(string(fields))
+	whole := fields != nil && omitted == 0 && text == string(fields)
+	r, err := parseBody(token, []byte(text))
+	var headers []frames.Header
+	if err == nil {
+		headers, err = r.in(charset)
+	}
+	if err != nil {
+		return Verdict{Rule: "bad_request: a header's name, or the body", Unsure: !whole} // err has text of the request
+	}
+	refused := p.Refuses(token, headers)
+	if refused == nil {
+		return Verdict{Unsure: !whole}
+	}
+	v := Verdict{Rule: refused.Rule, Unsure: !whole && strings.HasPrefix(refused.Rule, "ACTIONS_RULES")}
+	// The audit records a variable of an object without the backslashes that kept its value whole.
+	for i := range headers {
+		h := &headers[i]
+		if policy.SameName(h.Key, "Variable") {
+			variable, value, _ := strings.Cut(string(h.Value), "=")
+			h.Value = []byte(variable + "=" + variableEscaper.Replace(value))
+		}
+	}
+	if again := p.Refuses(token, headers); again == nil || again.Rule != refused.Rule {
+		v.Unsure = true
+	}
+	return v
+}

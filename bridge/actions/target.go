@@ -1,0 +1,73 @@
+package actions
+
+import (
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+)
+
+// Target is a server that Actions are for. Its methods may be called from any
+// goroutine, but for Permit, which one calls at a time.
+type Target struct {
+	cfg      *config.ServerConfig // does not change, but for what permits says
+	link     *amiconn.Link
+	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
+	permits  atomic.Pointer[permits]
+	stats    requestStats
+	streamed reply.PartCounts
+}
+
+// NewTarget returns the Target of own, a server of all. pressure is told that a buffer
+// of link may have filled or drained, and whether it has refused; it must not wait.
+func NewTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link, pressure func(refused bool)) *Target {
+	t := &Target{cfg: own, link: link, pressure: pressure}
+	t.permits.Store(&permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
+	return t
+}
+
+// Policy is the policy in force.
+func (t *Target) Policy() *policy.Policy { return t.permits.Load().policy }
+
+// Parts counts what was streamed of its replies.
+func (t *Target) Parts() *reply.PartCounts { return &t.streamed }
+
+// Ends returns how many requests for the server have ended, by result, whatever
+// endpoint they came by.
+func (t *Target) Ends() map[string]uint64 {
+	all := make(map[string]uint64, results)
+	for r := range results {
+		all[r.String()] = t.stats.results[r].Load()
+	}
+	return all
+}
+
+// Durations returns how long those took that were not refused: how many there were, the
+// sum, and a histogram's buckets by their upper ends in seconds, each with all below.
+func (t *Target) Durations() (count uint64, sum time.Duration, buckets map[float64]uint64) {
+	d := t.stats.durations()
+	return d.count, d.sum, d.seconds()
+}
+
+// permits is which Actions are taken. It is not changed once made: another takes
+// its place.
+type permits struct {
+	policy *policy.Policy
+	limits policy.Rates // that rates hold to
+	rates  policy.Limiter
+}
+
+// Permit puts the permits that all and own ask for in force. Rates that stay as
+// they are go on where they were: what has been taken is not given again.
+func (t *Target) Permit(all *config.Config, own *config.ServerConfig) {
+	before := t.permits.Load()
+	next := &permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: before.rates}
+	if !reflect.DeepEqual(before.limits, next.limits) {
+		next.rates = policy.NewLimiter(next.limits)
+	}
+	t.permits.Store(next)
+}

@@ -1,0 +1,138 @@
+package audit
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
+)
+
+const (
+	// maxValue and maxFields bound a value and the fields of a record,
+	// in bytes; what is longer is cut, what is more is counted. maxRead
+	// bounds what is looked at for that.
+	maxValue  = 256
+	maxFields = 4 << 10
+	maxRead   = 4 * maxFields
+)
+
+// concealer takes secrets out of what is recorded. It is safe for concurrent
+// use.
+type concealer struct{ *redact.Redactor }
+
+func newConcealer(secrets []string) concealer {
+	return concealer{redact.New(redact.Options{Known: secrets})}
+}
+
+// text returns s without secrets, cut to most bytes.
+func (c concealer) text(s string, most int) string { return cut(c.Value(s), most) }
+
+// cut returns s with at most that many bytes and what shows that there were
+// more.
+func cut(s string, most int) string {
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strings.ToValidUTF8(s, "�")
+}
+
+// Field is a header of a request: its values, as they would be lines.
+type Field struct {
+	Name   string
+	Values []string
+}
+
+func (f *Field) size() int {
+	n := len(f.Name)
+	for _, value := range f.Values {
+		n += len(value)
+	}
+	return n
+}
+
+// fields returns the fields of a request for action as a JSON object of strings
+// and arrays of strings, without secrets, and how many are missing from it. It
+// changes them.
+func (c concealer) fields(action string, fields []Field) (object json.RawMessage, omitted int) {
+	h := hintsOf(fields)
+	object = append(object, '{')
+	read := 0
+	for _, f := range fields {
+		if read+f.size() > maxRead {
+			omitted++
+			continue
+		}
+		read += f.size()
+		member := jsontext.AppendString(nil, c.text(f.Name, subject.MaxToken))
+		member = append(member, ':')
+		for i := range f.Values {
+			f.Values[i] = c.value(action, f.Name, f.Values[i], h)
+		}
+		text, err := json.Marshal(f.Values)
+		if len(f.Values) == 1 {
+			text, err = json.Marshal(f.Values[0])
+		}
+		if err != nil || len(object)+len(member)+len(text) > maxFields {
+			omitted++
+			continue
+		}
+		if len(object) > 1 {
+			object = append(object, ',')
+		}
+		object = append(append(object, member...), text...)
+	}
+	return append(object, '}'), omitted
+}
+
+// value returns a value of the field called name without secrets.
+func (c concealer) value(action, name, value string, h hints) string {
+	lower := strings.ToLower(name)
+	switch {
+	case redact.Name(name), h.values && (strings.HasPrefix(lower, "val") || strings.HasPrefix(lower, "match")):
+		return redact.Hidden
+	case lower == "key" && !strings.HasPrefix(strings.ToLower(action), "db"):
+		return redact.Hidden // the proof in a Login
+	case lower == "command":
+		return cut(c.Command(value), maxValue)
+	case h.arguments && (lower == "data" || lower == "applicationdata"):
+		arguments := strings.SplitN(value, ",", h.first+1)
+		if len(arguments) <= h.first {
+			break
+		}
+		arguments[h.first] = redact.Hidden
+		value = strings.Join(arguments, ",")
+	}
+	return c.text(value, maxValue)
+}
+
+// hints are what the fields of a request say of each other.
+type hints struct {
+	values    bool // some Value is secret: Variable: PIN beside Value, Family: cards beside Val
+	arguments bool // those of Data are secret, from the first on
+	first     int
+}
+
+// secretArguments are the applications that take a secret without a name, and as
+// which argument (app_authenticate.c, app_disa.c, app_meetme.c).
+var secretArguments = map[string]int{"authenticate": 0, "disa": 0, "meetme": 2}
+
+func hintsOf(fields []Field) (h hints) {
+	for _, f := range fields {
+		name := strings.ToLower(f.Name)
+		if strings.HasPrefix(name, "var") || strings.HasPrefix(name, "cat") || name == "key" || name == "family" {
+			h.values = h.values || slices.ContainsFunc(f.Values, redact.Name)
+		}
+		if name != "application" {
+			continue
+		}
+		for _, application := range f.Values {
+			if first, ok := secretArguments[strings.ToLower(strings.TrimSpace(application))]; ok {
+				h.arguments, h.first = true, first
+			}
+		}
+	}
+	return h
+}

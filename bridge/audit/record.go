@@ -1,0 +1,211 @@
+package audit
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+// record is one message on ami.audit.<server>.<Action>. What is text of a
+// caller or of Asterisk is bounded and has no secrets. docs/audit.md describes
+// it.
+type record struct {
+	At            string          `json:"at"`
+	Phase         string          `json:"phase"` // intent or outcome
+	Ask           string          `json:"ask"`   // the same in all records of one request
+	Node          string          `json:"node"`
+	Server        string          `json:"server"` // or the endpoint's name while none is chosen
+	Action        string          `json:"action"`
+	Subject       string          `json:"subject"`
+	Inbox         string          `json:"inbox"` // first token of the reply subject
+	Requester     string          `json:"requester,omitempty"`
+	RequestInfo   *requestInfo    `json:"nats_request_info,omitempty"`
+	RequestID     string          `json:"request_id,omitempty"`
+	BodyBytes     int             `json:"body_bytes"`
+	Fields        json.RawMessage `json:"fields,omitempty"`
+	FieldsOmitted int             `json:"fields_omitted,omitempty"`
+	Decision      string          `json:"decision"` // allowed or refused
+	Rule          string          `json:"rule,omitempty"`
+	ActionID      string          `json:"action_id,omitempty"`
+	Outcome       string          `json:"outcome,omitempty"` // answered, or the kind of the error
+	Code          int             `json:"code,omitempty"`
+	Sent          string          `json:"sent,omitempty"`
+	Error         string          `json:"error,omitempty"`
+	Response      string          `json:"response,omitempty"`
+	Message       string          `json:"message,omitempty"`
+	DurationMS    *float64        `json:"duration_ms,omitempty"`
+}
+
+// requestInfo is what nats-server says of a caller in another account whose
+// request came by a service import: its account always, the rest if the import
+// shares it. Nobody else's header of that name is overwritten: a caller in the
+// bridge's own account can write into it what it likes.
+type requestInfo struct {
+	Account string `json:"acc,omitempty"`
+	Service string `json:"svc,omitempty"`
+	User    string `json:"user,omitempty"`
+	Name    string `json:"name,omitempty"`
+	NameTag string `json:"name_tag,omitempty"`
+	Issuer  string `json:"issuer_key,omitempty"`
+	Host    string `json:"host,omitempty"`
+	ID      uint64 `json:"id,omitempty"`
+	Server  string `json:"server,omitempty"`
+}
+
+// Kept is what the audit keeps of a request until it has ended: at most some
+// 8 KiB.
+type Kept struct {
+	id        string
+	requester string
+	info      *requestInfo
+	fields    json.RawMessage
+	omitted   int
+	bytes     int
+}
+
+const (
+	maxText        = 128
+	maxRequestInfo = 4 << 10
+)
+
+// Request is a request for an Action as it is recorded. It is read only before the
+// method that it is given to returns, or has called back.
+type Request struct {
+	To, Subject    string
+	Action         string
+	Server         string // or the endpoint's name while none is chosen
+	RequestID      string
+	Came, Deadline time.Time
+	Intended       bool  // its intent is recorded
+	Kept           *Kept // nil if nothing is recorded
+}
+
+// Size is about what k holds, in bytes.
+func (k *Kept) Size() int { return len(k.fields) + len(k.requester) }
+
+// Keep returns what is to be recorded of a request for action that came as m, nil
+// if nothing is. What could not be read has no fields.
+func (d *Recorder) Keep(m *nats.Msg, action, requester string, fields []Field, read bool) *Kept {
+	if d.off() {
+		return nil
+	}
+	k := &Kept{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
+	k.requester = d.concealer.text(requester, MaxRequester)
+	if read {
+		k.fields, k.omitted = d.concealer.fields(action, fields)
+	}
+	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
+		k.info = d.requestInfo(values[0])
+	}
+	return k
+}
+
+// requestInfo reads the header, nil if it is none of nats-server's.
+func (d *Recorder) requestInfo(header string) *requestInfo {
+	var info requestInfo
+	if len(header) > maxRequestInfo {
+		return nil // nats-server's is of some 300 bytes
+	}
+	if err := json.Unmarshal([]byte(header), &info); err != nil || info == (requestInfo{}) {
+		return nil
+	}
+	for _, s := range []*string{
+		&info.Account, &info.Service, &info.User, &info.Name, &info.NameTag, &info.Issuer, &info.Host, &info.Server,
+	} {
+		*s = d.concealer.text(*s, maxText)
+	}
+	return &info
+}
+
+// begin returns what is known of a while it lasts.
+func (d *Recorder) begin(a *Request) *record {
+	inbox, _, _ := strings.Cut(a.To, ".")
+	return &record{
+		At: clock.Stamp(time.Now()), Ask: a.Kept.id, Node: d.node, Server: a.Server,
+		Action:  d.concealer.text(a.Action, maxText),
+		Subject: d.concealer.text(a.Subject, maxText), Inbox: d.concealer.text(inbox, maxText),
+		Requester: a.Kept.requester, RequestInfo: a.Kept.info,
+		RequestID: d.concealer.text(a.RequestID, MaxRequestID),
+		BodyBytes: a.Kept.bytes, Fields: a.Kept.fields, FieldsOmitted: a.Kept.omitted,
+		Decision: "allowed",
+	}
+}
+
+// Outcome records the end of a: what Asterisk said, if it was asked, and why
+// there is no good answer, if there is none.
+func (d *Recorder) Outcome(a *Request, r *correlation.Result, fail *reply.Error) {
+	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.Server, a.Action, fail.Kind, a.Intended) {
+		return
+	}
+	record := d.begin(a)
+	record.Phase, record.Outcome, record.Sent = "outcome", "answered", "yes"
+	if fail != nil {
+		record.Outcome, record.Sent = fail.Kind, fail.Sent
+		record.Decision, record.Rule = decisionOf(fail)
+		record.Rule = d.concealer.text(record.Rule, maxValue)
+	}
+	if r != nil {
+		record.ActionID = r.ActionID
+		record.Response = d.concealer.text(r.Response, maxText)
+		record.Message = d.concealer.text(r.Message, maxValue)
+	}
+	d.end(a, record, fail)
+}
+
+// Repeat records that a was answered with the outcome of an earlier request of
+// its key, and so was not sent.
+func (d *Recorder) Repeat(a *Request, fail *reply.Error) {
+	if d.off() || !d.refusals.own(a.Server, a.Action, "repeat", false) {
+		return
+	}
+	record := d.begin(a)
+	record.Phase, record.Outcome, record.Sent = "outcome", "repeat", "no"
+	d.end(a, record, fail)
+}
+
+// end writes the last record of a, which ended because of fail if that is not
+// nil.
+func (d *Recorder) end(a *Request, record *record, fail *reply.Error) {
+	if fail != nil {
+		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxValue)
+	}
+	took := clock.Millis(time.Since(a.Came))
+	record.DurationMS = &took
+	// An error is counted, and nothing else can be done about it.
+	_ = d.write(record.Server, a.Action, record, record.Sent != "no", nil)
+}
+
+// decisionOf says whether fail refuses a request, and by which rule, or tells
+// how one that was allowed ended.
+func decisionOf(fail *reply.Error) (decision, rule string) {
+	if fail.Rule != "" {
+		return "refused", fail.Rule
+	}
+	switch fail.Kind {
+	case "bad_request", reply.KindNoInbox:
+		return "refused", fail.Kind + ": " + fail.Message
+	}
+	return "allowed", ""
+}
+
+// Unavailable is the refusal of an Action whose intent is not stored.
+func Unavailable(err error) *reply.Error {
+	return &reply.Error{
+		Code: 503, Kind: "audit_unavailable", Sent: "no", RetryAfter: intentTimeout.Milliseconds(),
+		Message: "the record of intent is not stored, without which BRIDGE_AUDIT=strict sends nothing: " + err.Error(),
+	}
+}
+
+const (
+	// MaxRequester bounds Ami-Requester, and MaxRequestID the ActionID of a caller's
+	// own, in bytes.
+	MaxRequester = 256
+	MaxRequestID = 256
+)

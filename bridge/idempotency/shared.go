@@ -1,0 +1,292 @@
+package idempotency
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+const (
+	// keyPoll is how often another bridge's request is looked at until it ends.
+	keyPoll = 250 * time.Millisecond
+	// keyPatience is how long a repeat waits for it, unless Ami-Timeout says.
+	keyPatience = 30 * time.Second
+	// QueueBytes bounds what waits to be written to the bucket. When it is
+	// full nothing with a key is sent.
+	QueueBytes = 16 << 20
+	// maxKeyWaits bounds how many keys of other bridges are waited for.
+	maxKeyWaits = 256
+)
+
+var (
+	errNoKeys      = errors.New("Ami-Idempotency-Key is not served: BRIDGE_IDEMPOTENCY_WINDOW is 0")
+	errOtherBody   = errors.New("Ami-Idempotency-Key was given for another request")
+	errKeyConflict = errors.New("another bridge has this key")
+)
+
+// Queue is where what is to be written to the bucket waits: a journal, of
+// QueueBytes.
+type Queue interface{ Write(journal.Entry) error }
+
+// sharedKeys has the requests with a key in a KV bucket, so that a repeat which
+// comes to another bridge reaches Asterisk no more than one that comes to this.
+// The first to make the key's entry has it; without the bucket's word nothing
+// is sent.
+type sharedKeys struct {
+	run     string // names this process
+	conn    *natsconn.Conn
+	journal Queue
+	log     *zap.Logger
+	local   *Cache
+	refused func(error) // hears why a claim was not stored; must not wait
+
+	// absent: there is no bucket and none is to be made, so that the keys are
+	// this bridge's own.
+	absent atomic.Bool
+
+	mu sync.Mutex         // protects the following
+	kv jetstream.KeyValue // nil until it is first asked for
+	on *natsconn.Link     // that kv is of
+
+	waits chan struct{}              // a place for each key of another bridge that is waited for
+	work  chan func(context.Context) // those to be begun; has room for all that have a place
+}
+
+// serve waits for other bridges' keys until ctx ends, which ends the waits too. No
+// other begins afterwards.
+func (s *sharedKeys) serve(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	begin := func(work func(context.Context)) {
+		group.Go(func() {
+			defer func() { <-s.waits }()
+			work(ctx)
+		})
+	}
+	for ctx.Err() == nil {
+		select {
+		case work := <-s.work:
+			begin(work)
+		case <-ctx.Done():
+		}
+	}
+	for taken := 0; taken < cap(s.waits); {
+		select {
+		case work := <-s.work:
+			begin(work)
+		case s.waits <- struct{}{}:
+			taken++
+		}
+	}
+}
+
+// bucketValue is a key's value in the bucket.
+type bucketValue struct {
+	Run   string          `json:"run"`   // the bridge's process that has it
+	Body  string          `json:"body"`  // hash of the request
+	State string          `json:"state"` // pending, ended, or free: it never reached Asterisk
+	Error *reply.Error    `json:"error,omitempty"`
+	Reply json.RawMessage `json:"reply,omitempty"`
+}
+
+// claim is the first request of a key here, which another bridge may have had.
+type claim struct {
+	*Entry
+	patience time.Duration // see key
+	request  Request
+}
+
+// claim asks the bucket for c, of which the last revision is known, and lets the
+// request go on when it has it.
+func (s *sharedKeys) claim(c claim, revision uint64) {
+	msg := s.message(c.Entry, bucketValue{State: "pending"}, revision)
+	err := s.journal.Write(journal.Entry{Msg: msg, Once: true, Done: func(ack *jetstream.PubAck, err error) {
+		api, _ := errors.AsType[*jetstream.APIError](err)
+		switch {
+		case err == nil:
+			c.revision = ack.Sequence
+			c.request.First(c.Entry)
+		case api != nil && journal.Hopeless(api):
+			s.resolve(c)
+		default:
+			s.refused(err)
+			s.fail(c, err)
+		}
+	}})
+	if err != nil {
+		s.fail(c, err)
+	}
+}
+
+// fail refuses c. Nothing was sent, though the bucket may have its claim; who
+// asks again finds it there, as one of this process that nobody is at.
+func (s *sharedKeys) fail(c claim, err error) {
+	s.local.drop(c.Entry)
+	f := &reply.Error{
+		Code: 503, Kind: "idempotency_unavailable", Sent: "no", RetryAfter: reply.BusyRetry.Milliseconds(),
+		Message: "the key could not be claimed: " + err.Error(),
+	}
+	c.request.Refuse(f)
+	s.local.answer(c.Entry, &Outcome{Error: f})
+}
+
+// settle tells the other bridges how k ended.
+func (s *sharedKeys) settle(k *Entry, o *Outcome) {
+	e := bucketValue{State: "ended", Error: o.Error, Reply: o.Body}
+	if o.Error != nil && o.Error.Sent == "no" {
+		e = bucketValue{State: "free"}
+	}
+	s.store(k, e)
+}
+
+// store writes the state of k until the bucket has it. It takes the place of
+// its own claim only: that may have expired, and the key be another's.
+func (s *sharedKeys) store(k *Entry, e bucketValue) {
+	err := s.journal.Write(journal.Entry{Msg: s.message(k, e, k.revision), Must: true, Done: func(_ *jetstream.PubAck, err error) {
+		if err != nil {
+			s.log.Warn("key not shared", zap.Error(err))
+		}
+	}})
+	if err != nil {
+		// Its claim stays: repeats elsewhere end in a timeout.
+		s.log.Error("key not shared", zap.Error(err))
+	}
+}
+
+// message is the entry e of k, to be written if revision is the last.
+func (s *sharedKeys) message(k *Entry, e bucketValue, revision uint64) *nats.Msg {
+	e.Run, e.Body = s.run, hex.EncodeToString(k.body[:])
+	msg := nats.NewMsg("$KV." + streams.KeyBucket + "." + k.token())
+	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.KeyStream)
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
+	body, err := json.Marshal(e)
+	if err != nil { // a reply that is not JSON: Append is wrong
+		s.log.Error("key not encoded", zap.Error(err))
+	}
+	msg.Data = body
+	return msg
+}
+
+// token is k's name as a subject token.
+func (k *Entry) token() string { return hex.EncodeToString(k.name[:]) }
+
+// resolve finds out what another bridge has made of c, on a goroutine of its
+// own, since it may have to wait.
+func (s *sharedKeys) resolve(c claim) {
+	select {
+	case s.waits <- struct{}{}:
+	default:
+		s.fail(c, errKeyConflict)
+		return
+	}
+	s.work <- func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, c.wait())
+		defer cancel()
+		s.follow(ctx, c)
+	}
+}
+
+// wait is how long c waits for another bridge.
+func (c *claim) wait() time.Duration {
+	if c.patience > 0 {
+		return min(c.patience, keyPatience)
+	}
+	return keyPatience
+}
+
+// follow looks at the bucket until c has ended there, or is free again.
+func (s *sharedKeys) follow(ctx context.Context, c claim) {
+	ticker := time.NewTicker(keyPoll)
+	defer ticker.Stop()
+	for {
+		entry, err := s.get(ctx, c.token())
+		switch {
+		case errors.Is(err, jetstream.ErrKeyNotFound):
+			s.claim(c, 0)
+			return
+		case err == nil:
+			if s.judge(c, entry) {
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			s.end(c, &Outcome{Error: &reply.Error{
+				Code: 504, Kind: "timeout", Sent: "unknown", Message: "another bridge has the key, and did not end it in time",
+			}})
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// get reads the bucket's entry.
+func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueEntry, error) {
+	l := s.conn.Get()
+	s.mu.Lock()
+	kv, on := s.kv, s.on
+	s.mu.Unlock()
+	if on != l {
+		var err error
+		if kv, err = l.JS.KeyValue(ctx, streams.KeyBucket); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		s.kv, s.on = kv, l
+		s.mu.Unlock()
+	}
+	return kv.Get(ctx, token)
+}
+
+// judge acts on what the bucket says of c, and reports whether that was all.
+func (s *sharedKeys) judge(c claim, entry jetstream.KeyValueEntry) bool {
+	var e bucketValue
+	if err := json.Unmarshal(entry.Value(), &e); err != nil {
+		s.log.Warn("key not understood", zap.Error(err))
+		return false
+	}
+	switch {
+	case e.State == "free" || e.State == "pending" && e.Run == s.run:
+		// Of this process only c is at it: what it had claimed was not sent.
+		s.claim(c, entry.Revision())
+	case e.Body != hex.EncodeToString(c.body[:]):
+		s.end(c, &Outcome{Error: reply.BadRequest(errOtherBody)})
+	case e.State == "ended":
+		s.end(c, &Outcome{Body: e.Reply, Error: e.Error})
+	default:
+		return false
+	}
+	return true
+}
+
+// end answers c, and those that wait with it, with what another bridge knows.
+func (s *sharedKeys) end(c claim, o *Outcome) {
+	s.local.drop(c.Entry)
+	c.request.Repeat(o)
+	s.local.answer(c.Entry, o)
+}
+
+// seen hears how the stream behind the bucket stands, from the goroutine that
+// looks at it.
+func (s *sharedKeys) seen(state streams.State, setting config.Streams) {
+	absent := state == streams.Missing && setting != config.StreamsManage
+	if absent && !s.absent.Load() {
+		s.log.Warn("no bucket "+streams.KeyBucket+": an idempotency key holds for this bridge alone", zap.Stringer("streams", setting))
+	}
+	s.absent.Store(absent)
+}

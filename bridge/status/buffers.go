@@ -1,0 +1,159 @@
+package status
+
+import (
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+)
+
+// buffersMsg is what a server's buffers hold, and the law of conservation:
+// received = published + dropped + filtered + queued + in_flight.
+type buffersMsg struct {
+	Server      string            `json:"server"`
+	Node        string            `json:"node"`
+	At          string            `json:"at"`
+	Trigger     string            `json:"trigger"` // interval, high, full or drained
+	Received    uint64            `json:"received"`
+	Published   uint64            `json:"published"`
+	Filtered    uint64            `json:"filtered"`
+	Queued      uint64            `json:"queued"`
+	InFlight    uint64            `json:"in_flight"`
+	Dropped     map[string]uint64 `json:"dropped"`
+	Outbox      outboxMsg         `json:"outbox"`
+	WriteBuffer writeBufferMsg    `json:"write_buffer"`
+	Pending     pendingMsg        `json:"pending_actions"`
+}
+
+// outboxMsg is an outbox: its depth in events, the rest in bytes.
+type outboxMsg struct {
+	Depth     uint64 `json:"depth"`
+	Bytes     int64  `json:"bytes"`
+	Capacity  int64  `json:"capacity"`
+	HighWater int64  `json:"high_water"`
+	Level     string `json:"level"`
+	level     outbox.Level
+}
+
+// writeBufferMsg is the write buffers of all action sessions together: their
+// depth in Actions, the rest in bytes.
+type writeBufferMsg struct {
+	Depth     int    `json:"depth"`
+	Bytes     int64  `json:"bytes"`
+	Capacity  int64  `json:"capacity"`
+	HighWater int64  `json:"high_water"`
+	Refused   uint64 `json:"refused"`
+	Level     string `json:"level"`
+	level     outbox.Level
+}
+
+// pendingMsg is the pending Actions, all in Actions.
+type pendingMsg struct {
+	Depth     int64  `json:"depth"`
+	Capacity  int64  `json:"capacity"`
+	HighWater int64  `json:"high_water"`
+	Refused   uint64 `json:"refused"`
+	Level     string `json:"level"`
+	level     outbox.Level
+}
+
+// levels are the levels of a server's buffers as they were told last, and how
+// many Actions had been refused by then.
+type levels struct {
+	outbox, write, pending       outbox.Level
+	writeRefused, pendingRefused uint64
+}
+
+func (m *buffersMsg) levels() levels {
+	return levels{m.Outbox.level, m.WriteBuffer.level, m.Pending.level, m.WriteBuffer.Refused, m.Pending.Refused}
+}
+
+// capacities are the bounds of a server's buffers: bytes, bytes and Actions.
+type capacities struct{ outbox, write, pending int64 }
+
+// buffers returns the state of s's buffers. It is for the status goroutine.
+func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
+	box, last := s.outbox.Account(), s.levels
+	held := int64(link.Calls.Pending + link.Calls.Held)
+	m := buffersMsg{
+		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: "interval",
+		Received: box.Received, Published: box.Published, Filtered: box.Filtered,
+		Queued: box.Queued, InFlight: box.InFlight, Dropped: box.Dropped,
+		Outbox: outboxMsg{
+			Depth: box.Queued + box.InFlight, Bytes: box.Bytes, Capacity: s.capacities.outbox,
+			HighWater: box.HighWater, level: box.Level,
+		},
+		WriteBuffer: writeBufferMsg{
+			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: s.capacities.write,
+			HighWater: int64(link.WriteHighWater), Refused: link.WriteRefused,
+			level: last.write.Next(int64(link.WriteBytes), s.capacities.write, link.WriteRefused > last.writeRefused),
+		},
+		Pending: pendingMsg{
+			Depth: held, Capacity: s.capacities.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
+			level: last.pending.Next(held, s.capacities.pending, link.CallsRefused > last.pendingRefused),
+		},
+	}
+	m.Outbox.Level, m.WriteBuffer.Level, m.Pending.Level =
+		m.Outbox.level.String(), m.WriteBuffer.level.String(), m.Pending.level.String()
+	return m
+}
+
+// Look publishes the buffers if the level of one has changed since it was told last.
+func (s *Server) Look(now time.Time, link *amiconn.Status) {
+	m := s.buffers(now, link)
+	before := s.levels
+	s.levels = m.levels()
+	if m.Trigger = trigger(before, s.levels); m.Trigger != "" {
+		s.tellBuffers(m, now, link)
+	}
+}
+
+// Tick publishes where all of the server's sessions, breaker and buffers stand.
+func (s *Server) Tick(now time.Time, link *amiconn.Status) {
+	s.tellStates(link.Breaker)
+	m := s.buffers(now, link)
+	if changed := trigger(s.levels, m.levels()); changed != "" {
+		m.Trigger = changed // the alarm comes too late to tell
+	}
+	s.levels = m.levels()
+	s.tellBuffers(m, now, link)
+}
+
+func (s *Server) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
+	s.publisher.Publish(s.subjects.Status("buffers", ""), m)
+	s.tellDrops(now)
+	s.tellStrays(now, link.Calls)
+}
+
+// trigger says what is worst about a change of levels; it is empty without one.
+func trigger(before, now levels) string {
+	what := ""
+	for _, c := range [][2]outbox.Level{{before.outbox, now.outbox}, {before.write, now.write}, {before.pending, now.pending}} {
+		switch {
+		case c[0] == c[1]:
+		case c[1] == outbox.LevelFull:
+			return "full"
+		case c[1] == outbox.LevelHigh:
+			what = "high"
+		case what == "":
+			what = "drained"
+		}
+	}
+	return what
+}
+
+// Pressure has the buffers looked at when an Action buffer, of so many bytes or
+// Actions, has begun to fill, has refused, or is drained. It may be called from any
+// goroutine and does not wait.
+func (s *Server) Pressure(write, pending int, refused bool) {
+	level := outbox.LevelNormal
+	if s.busy.Load() {
+		level = outbox.LevelHigh
+	}
+	high := level.Next(int64(write), s.capacities.write, refused) > outbox.LevelNormal ||
+		level.Next(int64(pending), s.capacities.pending, refused) > outbox.LevelNormal
+	if s.busy.Swap(high) != high || refused {
+		s.publisher.Notify()
+	}
+}

@@ -1,0 +1,86 @@
+package status
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+)
+
+// gapCounts counts the Gaps that were told, by reason.
+type gapCounts struct {
+	mu sync.Mutex
+	by map[string]uint64
+}
+
+// newGapCounts knows every reason from the start.
+func newGapCounts() gapCounts {
+	by := map[string]uint64{
+		outbox.DropOverflow: 0, outbox.DropTotal: 0, outbox.DropShed: 0, outbox.DropOversize: 0, outbox.DropCorrupt: 0, outbox.DropPanic: 0, outbox.GapRestart: 0,
+	}
+	for _, reason := range amiconn.Failures() {
+		by[string(reason)] = 0
+	}
+	return gapCounts{by: by}
+}
+
+func (c *gapCounts) add(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.by[reason]++
+}
+
+func (c *gapCounts) all() map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.by)
+}
+
+// Gaps returns how many Gaps were told, by reason. It may be called from any
+// goroutine.
+func (s *Server) Gaps() map[string]uint64 { return s.gaps.all() }
+
+// TellGap publishes, as a status, a Gap that is being put into the stream.
+func (s *Server) TellGap(g outbox.Gap) {
+	s.gaps.add(g.Reason)
+	s.publisher.Publish(s.subjects.Status("gap", g.Reason), s.gapStatus(g))
+	fields := []zap.Field{
+		zap.String("reason", g.Reason), zap.Time("from", time.Unix(0, g.From)), zap.Time("to", time.Unix(0, g.To)),
+	}
+	if !g.Unknown {
+		fields = append(fields, zap.Uint64("count", g.Lost))
+	}
+	if g.Restarted != "" {
+		fields = append(fields, zap.String("restarted", g.Restarted))
+	}
+	s.log.Warn("gap in the events", fields...)
+}
+
+// tellDrops logs what was dropped, as a sum has it; the Gap comes when it is its
+// turn in the stream. It is for the status goroutine.
+func (s *Server) tellDrops(now time.Time) {
+	for reason, n := range s.outbox.Account().Dropped {
+		told := s.told[reason]
+		if told == nil {
+			told = &clock.Sum{At: now}
+			s.told[reason] = told
+		}
+		if lost, since := told.Due(n, now); lost > 0 {
+			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", since))
+		}
+	}
+}
+
+// tellStrays logs how many events came behind a reply that had announced none. It
+// is for the status goroutine.
+func (s *Server) tellStrays(now time.Time, calls correlation.Stats) {
+	if n, _ := s.toldStrays.Due(calls.Strays, now); n > 0 {
+		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
+	}
+}

@@ -1,0 +1,146 @@
+package status
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+)
+
+// Publisher publishes the bridge's own state on its goroutine, Run. Every change goes out while NATS
+// takes them; of those that wait, once there are maxWaiting, only the
+// newest of each kind is kept. So it is bounded by the number of kinds, and
+// whoever publishes never waits.
+type Publisher struct {
+	conn    *natsconn.Conn
+	log     *zap.Logger
+	wake    chan struct{} // of capacity 1: something is to be published
+	changed chan struct{} // of capacity 1: a buffer is to be looked at
+
+	mu      sync.Mutex // protects the following
+	waiting []message
+	number  uint64                  // of the last that was handed over
+	last    map[subject.Key]message // what was published last
+}
+
+type message struct {
+	key    subject.Key
+	body   []byte
+	number uint64 // in the order in which they were handed over
+}
+
+const maxWaiting = 256
+
+// NewPublisher returns one that publishes by c.
+func NewPublisher(c *natsconn.Conn, log *zap.Logger) *Publisher {
+	return &Publisher{
+		conn: c, log: log, last: make(map[subject.Key]message),
+		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+	}
+}
+
+// Notify has Run call look. It may be called from any goroutine and does
+// not wait.
+func (s *Publisher) Notify() { clock.Raise(s.changed) }
+
+// Publish hands over the newest state of key, which is encoded as JSON. It may be
+// called from any goroutine and does not wait.
+func (s *Publisher) Publish(key subject.Key, state any) {
+	body, err := json.Marshal(state)
+	if err != nil {
+		s.log.Error("status not encoded", zap.String("subject", key.Subject), zap.Error(err))
+		return
+	}
+	s.mu.Lock()
+	s.number++
+	s.add(message{key, body, s.number})
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *Publisher) add(m message) {
+	if len(s.waiting) >= maxWaiting {
+		s.waiting = slices.DeleteFunc(s.waiting, func(older message) bool { return older.key == m.key })
+	}
+	s.waiting = append(s.waiting, m)
+}
+
+func (s *Publisher) signal() { clock.Raise(s.wake) }
+
+// Repeat has the last state of everything published once more, in order and before
+// what waits, so that the last on each subject is the newest: nobody knows what
+// was lost with a connection that broke. It is called when there is another one,
+// from any goroutine.
+func (s *Publisher) Repeat() {
+	s.mu.Lock()
+	newer := make(map[subject.Key]bool, len(s.waiting))
+	for _, m := range s.waiting {
+		newer[m.key] = true
+	}
+	var lost []message
+	for key, m := range s.last {
+		if !newer[key] {
+			lost = append(lost, m)
+		}
+	}
+	slices.SortFunc(lost, func(a, b message) int { return cmp.Compare(a.number, b.number) })
+	s.waiting = append(lost, s.waiting...)
+	s.mu.Unlock()
+	s.signal()
+}
+
+// Run publishes what is handed over until ctx ends, and then the rest once more. It
+// calls tick at each interval and look after Notify: both run on this goroutine.
+func (s *Publisher) Run(ctx context.Context, interval time.Duration, tick, look func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.Flush()
+			return
+		case <-ticker.C:
+			tick()
+			s.Flush()
+		case <-s.changed:
+			look()
+			s.Flush()
+		case <-s.wake:
+			s.Flush()
+		}
+	}
+}
+
+// Flush publishes what waits, in order. What NATS does not take is kept for the
+// next time. It is for the goroutine of Run, or for after its end.
+func (s *Publisher) Flush() {
+	for s.conn.Up() {
+		s.mu.Lock()
+		if len(s.waiting) == 0 {
+			s.mu.Unlock()
+			return
+		}
+		m := s.waiting[0]
+		s.waiting = slices.Delete(s.waiting, 0, 1)
+		s.last[m.key] = m
+		s.mu.Unlock()
+		err := s.conn.Publish(s.conn.Get(), &nats.Msg{Subject: m.key.Subject, Data: m.body})
+		if err != nil {
+			// The reconnect publishes the last of each again.
+			s.log.Debug("status not published", zap.String("subject", m.key.Subject), zap.Error(err))
+		}
+		if err != nil && !errors.Is(err, nats.ErrMaxPayload) {
+			return
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
+)
+
+func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
+	server := natstest.Start(t, t.TempDir(), 0)
+	nc, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	sub, err := nc.SubscribeSync("state.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	const changes = 100
+	for i := range changes {
+		s.Publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i % 2)}, i)
+	}
+	s.Flush()
+	for i := range changes {
+		msg, err := sub.NextMsg(natstest.Patience)
+		if err != nil || string(msg.Data) != fmt.Sprint(i) {
+			t.Fatalf("change %d is %v (%v)", i, msg, err)
+		}
+	}
+	// Nobody takes them now: the newest of each kind has to be among the few
+	// that are kept.
+	for i := range 100_000 {
+		s.Publish(subject.Key{Subject: "state.b", Part: fmt.Sprint(i % 3)}, i)
+	}
+	if n := len(s.waiting); n > maxWaiting+3 {
+		t.Errorf("%d messages wait, want at most %d", n, maxWaiting+3)
+	}
+	newest := map[string]int{}
+	for _, m := range s.waiting {
+		var n int
+		if err := json.Unmarshal(m.body, &n); err != nil {
+			t.Fatal(err)
+		}
+		newest[m.key.Part] = n
+	}
+	if newest["0"] != 99_999 || newest["1"] != 99_997 || newest["2"] != 99_998 {
+		t.Errorf("newest kept: %v", newest)
+	}
+}
+
+// What is published once more after a reconnect leaves the newest of each
+// subject as the last.
+func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
+	server := natstest.Start(t, t.TempDir(), 0)
+	nc, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	const kinds = 20
+	for i := range kinds {
+		s.Publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i)}, i)
+	}
+	s.Flush()
+	s.Publish(subject.Key{Subject: "state.a", Part: "0"}, kinds)
+	s.Repeat()
+	for i, m := range s.waiting {
+		if string(m.body) != fmt.Sprint(i+1) {
+			t.Fatalf("message %d is %s", i, m.body)
+		}
+	}
+	if len(s.waiting) != kinds {
+		t.Errorf("%d messages wait, want one of each of %d kinds", len(s.waiting), kinds)
+	}
+}
+
+// What is handed over before the end is published.
+func TestStatus_TheEndPublishesTheRest(t *testing.T) {
+	server := natstest.Start(t, t.TempDir(), 0)
+	nc, _ := natstest.Client(t, server.ClientURL())
+	sub, err := nc.SubscribeSync("state.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 20 {
+		s.Publish(subject.Key{Subject: "state.a"}, i)
+		s.Run(ended, time.Hour, func() {}, func() {})
+		if msg, err := sub.NextMsg(natstest.Patience); err != nil || string(msg.Data) != fmt.Sprint(i) {
+			t.Fatalf("%d: %v, %v", i, msg, err)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package status
+
+import (
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+)
+
+// Server publishes the state of one server: of its sessions, its breaker, its buffers
+// and its Gaps. Its hooks, OnSession, OnBreaker, TellGap and Pressure, may be called
+// from any goroutine and do not wait; the rest is for the status goroutine.
+type Server struct {
+	name, node string
+	capacities capacities
+	subjects   *subject.Subjects
+	outbox     *outbox.Outbox
+	publisher  *Publisher
+	log        *zap.Logger
+
+	busy   atomic.Bool // an Action buffer is over 80 %
+	states states
+	gaps   gapCounts
+	levels levels // the status goroutine's own
+
+	// What the log has told of.
+	told       map[string]*clock.Sum // events dropped, by reason
+	toldStrays clock.Sum
+}
+
+// NewServer returns the Server of cfg, whose events go through box and whose state
+// publisher publishes.
+func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
+	return &Server{
+		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
+		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
+	}
+}
+
+// Follow is told of the sessions that the server has, before any of them changes.
+func (s *Server) Follow(sessions []amiconn.SessionStatus) {
+	for _, session := range sessions {
+		s.states.sessions = append(s.states.sessions, amiconn.Change{Name: session.Name, Role: session.Role})
+	}
+}
+
+// EndSums has the next Tick log all counts of what was dropped that no line has told
+// of yet, as the bridge does before it ends.
+func (s *Server) EndSums() {
+	s.toldStrays.End()
+	for _, told := range s.told {
+		told.End()
+	}
+}

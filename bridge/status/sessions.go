@@ -1,0 +1,71 @@
+package status
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// states is what was told last of a server's sessions and of its breaker.
+// Whoever tells holds mu meanwhile, so that the last message on a subject is
+// the newest; handing one over never waits.
+type states struct {
+	mu       sync.Mutex // protects the following
+	sessions []amiconn.Change
+	breaker  amiconn.BreakerChange
+}
+
+// The triggers of a message about a state.
+const (
+	triggerChange   = "change"
+	triggerInterval = "interval"
+)
+
+// OnSession publishes that a session has changed.
+func (s *Server) OnSession(c amiconn.Change) {
+	s.states.mu.Lock()
+	for i := range s.states.sessions {
+		if s.states.sessions[i].Name == c.Name {
+			s.states.sessions[i] = c
+		}
+	}
+	s.publisher.Publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
+	s.states.mu.Unlock()
+}
+
+// OnBreaker publishes that the breaker has changed.
+func (s *Server) OnBreaker(c amiconn.BreakerChange) {
+	s.states.mu.Lock()
+	defer s.states.mu.Unlock()
+	s.states.breaker = c
+	s.publisher.Publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
+}
+
+// tellStates publishes where the sessions and the breaker stand. It is for the
+// status goroutine.
+func (s *Server) tellStates(breaker amiconn.BreakerStatus) {
+	s.states.mu.Lock()
+	defer s.states.mu.Unlock()
+	now := time.Now()
+	if c, ok := s.states.worst(); ok {
+		s.publisher.Publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
+	}
+	if c := s.states.breaker; c.To == breaker.State { // else it has changed just now, and said so
+		c.Failures = breaker.Failures
+		s.publisher.Publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
+	}
+}
+
+// worst returns the last change of the session that an operator wants to hear
+// of: one that is not up, and of several the one that changed last. There is
+// none before the first change.
+func (s *states) worst() (worst amiconn.Change, ok bool) {
+	for _, c := range s.sessions {
+		down, worstDown := c.To != amiconn.StateUp, worst.To != amiconn.StateUp
+		if !c.At.IsZero() && (!ok || down && !worstDown || down == worstDown && c.At.After(worst.At)) {
+			worst, ok = c, true
+		}
+	}
+	return worst, ok
+}
