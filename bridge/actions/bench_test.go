@@ -239,7 +239,7 @@ func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.
 	if err := json.Unmarshal(answer.Data, &r); err != nil {
 		a.t.Fatalf("%v in %s", err, answer.Data)
 	}
-	return r.Error.Kind, r.Error.Sent, r.Error.Message, answer.Header
+	return string(r.Error.Kind), r.Error.Sent, r.Error.Message, answer.Header
 }
 
 // audited is what a test reads of a record of the audit.

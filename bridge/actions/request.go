@@ -212,7 +212,7 @@ func (a *actionRequest) submit() {
 func (a *actionRequest) send() {
 	timeout := time.Until(a.deadline)
 	if timeout <= 0 {
-		a.Refuse(&reply.Error{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
+		a.Refuse(&reply.Error{Code: 504, Kind: reply.KindTimeout, Sent: "no", Message: "its time was over before it could be sent"})
 		return
 	}
 	server := a.server
