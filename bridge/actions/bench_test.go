@@ -146,8 +146,9 @@ func askingBy(t *testing.T, url string, change func(*config.Config), queueOf fun
 		if err != nil {
 			t.Fatal(err)
 		}
-		sims[name] = amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
-		group.Go(func() { _ = sims[name].Serve(ctx, listener) })
+		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
+		group.Go(func() { _ = sim.Serve(ctx, listener) })
+		sims[name] = sim
 		cfg.Servers = append(cfg.Servers, serverAt(name, listener.Addr().String()))
 	}
 	if change != nil {
