@@ -1,0 +1,293 @@
+package present
+
+import (
+	"bytes"
+	"slices"
+	"time"
+)
+
+// chunk is how many objects are brought right under one hold of the lock, so that
+// the reader of events never waits for a long list: some tens of microseconds.
+const chunk = 64
+
+// Apply brings right what r's list tells of, once its last part has come. It reports
+// false if the list ends nothing, because it came short or the event session is
+// another by now. Nobody else may apply a list of the same server meanwhile.
+func (p *Present) Apply(r *Run, now time.Time) bool {
+	if why := r.short(); why != "" {
+		p.Fail(r, why, now)
+		return false
+	}
+	p.apply(r, now)
+	return r.epoch == p.epochNow()
+}
+
+// Fail ends r without a list: why is Asterisk's Message of an Error, or what else
+// came between. It ends nothing; but where Asterisk says by an Error that there is
+// none, that is an empty list and is applied.
+func (p *Present) Fail(r *Run, why string, now time.Time) {
+	if r.ask.List.emptyBy(why) && len(r.items) == 0 {
+		p.apply(r, now)
+		return
+	}
+	p.enter(now)
+	defer p.mu.Unlock()
+	p.closeRun(r)
+	if r.epoch != p.session.epoch {
+		return
+	}
+	p.lists[r.ask.List].why = reason(why)
+	p.lists[r.ask.List].asked = true
+	p.settle()
+}
+
+func (p *Present) epochNow() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.session.epoch
+}
+
+func (p *Present) apply(r *Run, now time.Time) {
+	items := r.items
+	for {
+		p.enter(now)
+		if r.epoch != p.session.epoch {
+			p.closeRun(r)
+			p.mu.Unlock()
+			return
+		}
+		if !r.begun {
+			p.lists[r.ask.List].full, r.begun = false, true
+		}
+		n := min(chunk, len(items))
+		for i := range items[:n] {
+			p.applyItem(r, &items[i])
+		}
+		items = items[n:]
+		if len(items) == 0 {
+			break
+		}
+		p.mu.Unlock()
+	}
+	p.mu.Unlock()
+	p.sweep(r, r.ask.List, now)
+	if r.ask.List == Conferences {
+		p.sweep(r, Participants, now)
+	}
+	p.finish(r, now)
+}
+
+// applyItem: an item whose object an event touched behind the watermark stays as
+// events made it, any other takes the list's.
+func (p *Present) applyItem(r *Run, it *told) {
+	o := p.index[it.kind][it.index]
+	in := &r.in
+	in.vals, in.idBuf = it.vals, append(in.idBuf[:0], it.index...)
+	in.since, in.until, in.at, in.sip = it.since, it.until, it.at, it.sip
+	if o != nil && o.life == alive {
+		o.seen = r.number
+		if o.stamp > r.mark {
+			return
+		}
+		p.keepRealtime(o, in)
+		if p.change(o, in, fromList) {
+			p.correct(it.kind, Changed)
+			r.changedCallers(o)
+		}
+		return
+	}
+	if p.isEnded(it) {
+		return
+	}
+	if o != nil && o.buried {
+		if o.stamp > r.mark {
+			return
+		}
+		if r.asked-o.ended < tombstoneAge {
+			p.want(r.ask, o.ended+tombstoneAge)
+			return
+		}
+	}
+	if o != nil && o.life == half && o.stamp <= r.mark {
+		o.vals = o.vals[:0] // the list is newer
+	}
+	if o = p.begin(it.kind, o, in, fromList); o != nil {
+		o.seen = r.number
+		p.correct(it.kind, Begun)
+		r.changedCallers(o)
+		if it.kind == Contact {
+			delete(p.unlisted.has, p.hash(in.idBuf))
+		}
+	}
+}
+
+// keepRealtime: the list calls members from a realtime table static (app_queue.c
+// manager_queues_status); what the event said stands.
+func (p *Present) keepRealtime(o *object, in *input) {
+	if o.kind != Member {
+		return
+	}
+	if held, _ := o.vals.field(memberShip); string(held) != "realtime" {
+		return
+	}
+	if told, _ := in.vals.field(memberShip); string(told) == "static" {
+		in.vals = in.vals.with(nil, memberShip, len(kinds[Member].fields), []byte("realtime"))
+	}
+}
+
+// isEnded reports whether the channel that an item depends on has ended in this
+// session: no list begins that again.
+func (p *Present) isEnded(it *told) bool {
+	id := []byte(it.index)
+	switch it.kind {
+	case Channel:
+	case Caller, Parked, Participant:
+		id, _ = it.vals.field(kinds[it.kind].owner)
+	default:
+		return false
+	}
+	_, is := p.ended.has[p.hash(id)]
+	return is
+}
+
+// sweep ends what l holds and the list does not, but for what an event touched
+// behind the watermark.
+func (p *Present) sweep(r *Run, l List, now time.Time) {
+	for i := -1; ; {
+		p.enter(now)
+		all := p.lists[l].objects
+		if i < 0 || i > len(all) {
+			i = len(all)
+		}
+		if r.epoch != p.session.epoch || i == 0 {
+			p.mu.Unlock()
+			return
+		}
+		// From the end on: what takes an ended one's place was looked at.
+		for range min(chunk, i) {
+			i--
+			if all = p.lists[l].objects; i < len(all) && p.isGone(r, l, all[i]) {
+				p.endByList(r, all[i], now)
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *Present) isGone(r *Run, l List, o *object) bool {
+	if o.seen == r.number || o.stamp > r.mark {
+		return false
+	}
+	if l != r.ask.List { // participants, by the list of conferences
+		c := p.index[Conference][firstID(o.kind, o.index)]
+		return c == nil || c.life != alive
+	}
+	return r.scope == "" || firstID(o.kind, o.index) == r.scope
+}
+
+func (p *Present) endByList(r *Run, o *object, now time.Time) {
+	if o.kind == Contact {
+		p.unlisted.add(p.hash([]byte(o.index)))
+	}
+	p.correct(o.kind, Ended)
+	r.changedCallers(o)
+	o.at = now.UnixNano()
+	p.end(o, fromList)
+}
+
+// changedCallers remembers the queue of a caller whom the list changed.
+func (r *Run) changedCallers(o *object) {
+	if o.kind != Caller {
+		return
+	}
+	if q := firstID(o.kind, o.index); !slices.Contains(r.queues, q) && len(r.queues) < maxDue {
+		r.queues = append(r.queues, q)
+	}
+}
+
+// finish closes r, whose list is applied.
+func (p *Present) finish(r *Run, now time.Time) {
+	p.enter(now)
+	defer p.mu.Unlock()
+	p.closeRun(r)
+	if r.epoch != p.session.epoch {
+		return
+	}
+	for _, q := range r.queues {
+		p.rank(q, now)
+		// An event about the queue behind the watermark and a list that changed
+		// its callers: who is where is not certain.
+		if o := p.index[Queue][q]; o != nil && o.life == alive && o.stamp > r.mark {
+			name, _ := o.vals.field(0)
+			p.want(Ask{Queues, string(name)}, p.now)
+		}
+	}
+	h := &p.lists[r.ask.List]
+	h.asked = true
+	if r.ask.Scope == "" {
+		h.why = ""
+	}
+	if r.ask.Scope == "" || r.ask.List == Participants {
+		h.synced = true
+	}
+	if r.ask.List == Conferences {
+		p.wantParticipants()
+	}
+	p.settle()
+}
+
+// rank numbers the callers of a queue from 1 on: Asterisk's list does, and events
+// behind the watermark may have known only some of them.
+func (p *Present) rank(queue string, now time.Time) {
+	all := slices.Clone(p.waiting[queue])
+	slices.SortStableFunc(all, func(a, b *object) int {
+		x, _ := a.vals.field(callerPosition)
+		y, _ := b.vals.field(callerPosition)
+		if d := number(x) - number(y); d != 0 {
+			return d
+		}
+		if a.stamp != b.stamp {
+			return int(a.stamp) - int(b.stamp)
+		}
+		return bytes.Compare([]byte(a.index), []byte(b.index))
+	})
+	for i, o := range all {
+		stamp := o.stamp
+		p.setField(o, callerPosition, appendNumber(nil, i+1), now)
+		o.stamp = stamp
+	}
+}
+
+// wantParticipants asks for who takes part in each conference.
+func (p *Present) wantParticipants() {
+	p.lists[Participants].why = ""
+	for _, o := range p.lists[Conferences].objects {
+		name, _ := o.vals.field(0)
+		p.want(Ask{Participants, string(name)}, p.now)
+	}
+	if len(p.lists[Conferences].objects) == 0 {
+		p.lists[Participants].synced, p.lists[Participants].asked = true, true
+	}
+}
+
+// closeRun drops what was kept for r: halves that no other run of its list waits for.
+func (p *Present) closeRun(r *Run) {
+	h := &p.lists[r.ask.List]
+	if h.open--; h.open > 0 {
+		return
+	}
+	p.dropHalves(h)
+}
+
+func (p *Present) dropHalves(h *held) {
+	for _, o := range h.halves {
+		if o.life == half {
+			o.life = dead
+			p.bytes -= int64(cap(o.vals))
+			o.vals = nil
+			p.mark(o)
+			p.forget(o)
+		}
+	}
+	h.halves = nil
+}

@@ -1,0 +1,311 @@
+package present
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// rule says of an event what its headers do not say. It is called with the lock held
+// before the headers are read.
+type rule func(p *Present, in *input)
+
+var (
+	yes       = []byte("Yes")
+	no        = []byte("No")
+	none      = []byte("")
+	idle      = []byte("AGENT_IDLE")
+	onCall    = []byte("AGENT_ONCALL")
+	loggedOff = []byte("AGENT_LOGGEDOFF")
+)
+
+// ruleUp: it is up since the event came.
+func ruleUp(_ *Present, in *input) { in.since = in.at.UnixNano() }
+
+// ruleNew: a Uniqueid that an Originate chose (ChannelId) may come again.
+func ruleNew(p *Present, in *input) {
+	ruleUp(p, in)
+	delete(p.ended.has, p.hash(in.get("Uniqueid")))
+}
+
+// ruleRename takes a channel's new name (channel.c ast_channel_masquerade up to 11).
+func ruleRename(_ *Present, in *input) { in.put(channelName, in.get("Newname")) }
+
+// ruleHangup ends what ends with a channel. Events about it still follow, and begin
+// nothing.
+func ruleHangup(p *Present, in *input) {
+	id := in.get("Uniqueid")
+	p.ended.add(p.hash(id))
+	for o := range p.ownedBy(id) {
+		if o.kind != Agent { // AgentLogoff says it
+			o.stamp = p.events
+			p.end(o, fromEvent)
+			p.recount(o)
+		}
+	}
+}
+
+// ownedBy yields the objects that depend on the channel id, also while they end.
+func (p *Present) ownedBy(id []byte) func(func(*object) bool) {
+	return func(yield func(*object) bool) {
+		for i := len(p.owned[string(id)]) - 1; i >= 0; i-- {
+			if all := p.owned[string(id)]; i < len(all) && !yield(all[i]) {
+				return
+			}
+		}
+	}
+}
+
+// ruleEnter: a channel that enters a bridge waits in no queue any more, though a
+// caller whom Action Bridge takes gives no QueueCallerLeave (app_queue.c publishes it
+// for a channel that is a zombie by then). It may take another's place, such as that
+// of a Local channel that is optimised away. An agent talks in any bridge but the
+// pool's own (app_agent_pool.c bridge_agent_hold_new).
+func ruleEnter(p *Present, in *input) {
+	in.put(channelBridge, in.get("BridgeUniqueid"))
+	if swapped := in.get("SwapUniqueid"); len(swapped) > 0 {
+		for o := range p.ownedBy(swapped) {
+			p.move(o, in)
+		}
+	}
+	status := onCall
+	if string(in.get("BridgeTechnology")) == "holding_bridge" {
+		status = idle
+	}
+	for o := range p.ownedBy(in.get("Uniqueid")) {
+		switch o.kind {
+		case Caller:
+			o.stamp = p.events
+			p.end(o, fromEvent)
+			p.recount(o)
+		case Agent:
+			p.setField(o, agentStatus, status, in.at)
+		}
+	}
+}
+
+// ruleLeave: who leaves a bridge is in none, unless it has entered another since.
+func ruleLeave(p *Present, in *input) {
+	o := p.index[Channel][string(in.get("Uniqueid"))]
+	if o != nil && o.life == alive {
+		if held, _ := o.vals.field(channelBridge); !bytes.Equal(held, in.get("BridgeUniqueid")) {
+			return
+		}
+	}
+	in.put(channelBridge, none)
+}
+
+// move has a parked call or a participant go on as the channel that entered in its
+// place.
+func (p *Present) move(o *object, in *input) {
+	if o.kind != Parked && o.kind != Participant {
+		return
+	}
+	row := &kinds[o.kind]
+	vals := packed(nil)
+	first, _ := o.vals.field(0)
+	entered := text(in.get("Uniqueid"), in.charset, &in.scratch)
+	held := o.vals
+	for i := range row.fields {
+		var value []byte
+		var has bool
+		value, has, held = held.next()
+		name := row.fields[i].name
+		if o.kind == Parked {
+			name = string(bytes.TrimPrefix([]byte(name), []byte("Parkee")))
+		}
+		switch name {
+		case "Uniqueid", "Channel", "CallerIDNum", "CallerIDName", "Linkedid":
+			if v := in.get(name); v != nil {
+				value, has = text(v, in.charset, &in.scratch), true
+			}
+		}
+		if has {
+			vals = appendField(vals, value)
+		} else {
+			vals = appendNone(vals)
+		}
+	}
+	other := input{headers: in.headers, at: in.at, charset: in.charset, since: o.since, until: o.until, vals: vals}
+	kind := o.kind
+	o.stamp = p.events
+	p.end(o, fromEvent)
+	if !other.index([][]byte{append([]byte(nil), first...), entered}) {
+		return
+	}
+	to := p.index[kind][string(other.idBuf)]
+	if to == nil || to.life != alive {
+		to = p.begin(kind, to, &other, fromEvent)
+	}
+	if to != nil {
+		to.stamp = p.events
+	}
+}
+
+// setField sets one field of o.
+func (p *Present) setField(o *object, field int, value []byte, at time.Time) {
+	o.stamp = p.events
+	if held, has := o.vals.field(field); has && bytes.Equal(held, value) {
+		return
+	}
+	p.scratch = o.vals.with(p.scratch[:0], field, len(kinds[o.kind].fields), value)
+	if p.store(o, p.scratch) && o.life == alive {
+		p.touched(o, at, fromEvent)
+	}
+}
+
+// ruleJoin: who joins before others moves them back.
+func ruleJoin(p *Present, in *input) {
+	in.since = in.at.UnixNano()
+	queue := text(in.get("Queue"), in.charset, &in.scratch)
+	if !in.index([][]byte{queue, in.get("Uniqueid")}) {
+		return
+	}
+	if o := p.index[Caller][string(in.idBuf)]; o != nil && o.life == alive {
+		return
+	}
+	if in.index([][]byte{queue}) {
+		p.shift(string(in.idBuf), number(in.get("Position")), +1, in.at)
+	}
+}
+
+// leave takes a caller that has ended out of its queue: those behind it move up,
+// which no event says (app_queue.c leave_queue).
+func (p *Present) leave(o *object) {
+	queue := firstID(Caller, o.index)
+	rest := without(p.waiting[queue], o)
+	if p.waiting[queue] = rest; len(rest) == 0 {
+		delete(p.waiting, queue)
+		return
+	}
+	if position, has := o.vals.field(callerPosition); has {
+		p.shift(queue, number(position)+1, -1, p.began.Add(p.now))
+	}
+}
+
+// shift moves the callers of queue from position on.
+func (p *Present) shift(queue string, position, by int, at time.Time) {
+	for _, o := range p.waiting[queue] {
+		held, _ := o.vals.field(callerPosition)
+		if n := number(held); n >= position {
+			p.setField(o, callerPosition, appendNumber(nil, n+by), at)
+		}
+	}
+}
+
+// recount sets a queue's Calls after a caller has ended without QueueCallerLeave.
+func (p *Present) recount(o *object) {
+	if o.kind != Caller {
+		return
+	}
+	queue := firstID(Caller, o.index)
+	if q := p.index[Queue][queue]; q != nil && q.life == alive {
+		p.setField(q, queueCalls, appendNumber(nil, len(p.waiting[queue])), p.began.Add(p.now))
+	}
+}
+
+// ruleCount asks for a queue of which Asterisk counts more callers, or fewer, than
+// are held.
+func ruleCount(p *Present, in *input) {
+	queue, count := in.get("Queue"), in.get("Count")
+	if !p.lists[Queues].synced || count == nil || !in.index([][]byte{text(queue, in.charset, &in.scratch)}) {
+		return
+	}
+	if number(count) != len(p.waiting[string(in.idBuf)]) {
+		p.want(Ask{Queues, string(queue)}, p.now)
+	}
+}
+
+// ruleMember: 22 leaves the reason of an unpause in the event, and not in the list.
+func ruleMember(_ *Present, in *input) {
+	if string(in.get("Paused")) == "0" {
+		in.put(memberReason, none)
+	}
+}
+
+// rulePark makes points of what counts up and down.
+func rulePark(_ *Present, in *input) { parkedTimes(in) }
+
+// ruleOpen: a conference begins unlocked and with sound (app_confbridge.c
+// join_conference_bridge).
+func ruleOpen(_ *Present, in *input) {
+	in.put(1, no)
+	in.put(2, no)
+}
+
+// ruleClosed: nobody takes part in a conference that has ended.
+func ruleClosed(p *Present, in *input) {
+	if !in.index([][]byte{text(in.get("Conference"), in.charset, &in.scratch)}) {
+		return
+	}
+	all := slices.Clone(p.lists[Participants].objects)
+	for _, o := range all {
+		if firstID(Participant, o.index) == string(in.idBuf) {
+			o.stamp = p.events
+			p.end(o, fromEvent)
+		}
+	}
+}
+
+func ruleMuted(_ *Present, in *input)   { in.put(participantMute, yes) }
+func ruleUnmuted(_ *Present, in *input) { in.put(participantMute, no) }
+
+func ruleLogin(_ *Present, in *input) { in.put(agentStatus, idle) }
+
+func ruleLogoff(_ *Present, in *input) {
+	in.put(agentStatus, loggedOff)
+	in.put(agentChannel, none)
+	in.put(agentUniqueid, none)
+}
+
+// ruleExtension: a hint that is removed or whose device is says so by a negative
+// Status (pbx.h ast_extension_states).
+func ruleExtension(_ *Present, in *input) {
+	if status := in.get("Status"); len(status) > 0 && status[0] == '-' {
+		in.effect = ends
+	}
+	trimExtension(in)
+}
+
+// ruleContact: a contact that its list does not know, such as one from pjsip.conf,
+// begins only anew.
+func ruleContact(p *Present, in *input) {
+	switch status := in.get("ContactStatus"); string(status) {
+	case "Removed":
+		in.effect = ends
+	case "Created", "NonQualified": // what a new one is, by release
+	default:
+		if in.index([][]byte{in.get("AOR"), in.get("URI")}) {
+			if _, is := p.unlisted.has[p.hash(in.idBuf)]; is {
+				in.effect = changes
+			}
+		}
+	}
+}
+
+// ruleRegistry takes the registrations of those channel drivers whose list can end
+// them.
+func ruleRegistry(_ *Present, in *input) {
+	switch string(in.get("ChannelType")) {
+	case "PJSIP":
+	case "SIP":
+		in.sip = true
+	default:
+		in.skip = true
+	}
+}
+
+// number reads a whole number, 0 if it is none.
+func number(b []byte) int {
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' || n > 1<<40 {
+			return 0
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
+
+func appendNumber(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }
