@@ -1,7 +1,6 @@
 package present
 
 import (
-	"bytes"
 	"slices"
 	"time"
 )
@@ -62,6 +61,7 @@ func (p *Present) apply(r *Run, now time.Time) {
 		n := min(chunk, len(items))
 		for i := range items[:n] {
 			p.applyItem(r, &items[i])
+			r.applied++
 		}
 		items = items[n:]
 		if len(items) == 0 {
@@ -74,29 +74,31 @@ func (p *Present) apply(r *Run, now time.Time) {
 	if r.ask.List == Conferences {
 		p.sweep(r, Participants, now)
 	}
+	if r.ask.List == Queues {
+		p.count(r, now)
+	}
 	p.finish(r, now)
 }
 
-// applyItem: an item whose object an event touched behind the watermark stays as
-// events made it, any other takes the list's.
+// applyItem: what events told of an object behind the watermark stays as it is, field
+// by field; all else is the list's.
 func (p *Present) applyItem(r *Run, it *told) {
 	o := p.index[it.kind][it.index]
 	in := &r.in
 	in.vals, in.idBuf = it.vals, append(in.idBuf[:0], it.index...)
 	in.since, in.until, in.at, in.sip = it.since, it.until, it.at, it.sip
 	if o != nil && o.life == alive {
-		o.seen = r.number
+		o.seen, o.order = r.number, r.applied
 		if o.stamp > r.mark {
-			return
+			in.vals = in.vals.but(in.scratch[:0], o.told)
 		}
 		p.keepRealtime(o, in)
 		if p.change(o, in, fromList) {
 			p.correct(it.kind, Changed)
-			r.changedCallers(o)
 		}
 		return
 	}
-	if p.isEnded(it) {
+	if p.isEnded(it) || p.isElsewhere(r, it) {
 		return
 	}
 	if o != nil && o.buried {
@@ -112,9 +114,8 @@ func (p *Present) applyItem(r *Run, it *told) {
 		o.vals = o.vals[:0] // the list is newer
 	}
 	if o = p.begin(it.kind, o, in, fromList); o != nil {
-		o.seen = r.number
+		o.seen, o.order = r.number, r.applied
 		p.correct(it.kind, Begun)
-		r.changedCallers(o)
 		if it.kind == Contact {
 			delete(p.unlisted.has, p.hash(in.idBuf))
 		}
@@ -148,6 +149,24 @@ func (p *Present) isEnded(it *told) bool {
 	}
 	_, is := p.ended.has[p.hash(id)]
 	return is
+}
+
+// isElsewhere reports whether the channel that an item depends on has entered a
+// bridge behind the watermark, and so waits in no queue, or has lost its place to
+// another, which the next list has.
+func (p *Present) isElsewhere(r *Run, it *told) bool {
+	if it.kind != Caller && it.kind != Parked && it.kind != Participant {
+		return false
+	}
+	id, _ := it.vals.field(kinds[it.kind].owner)
+	if it.kind == Caller {
+		return p.entered[p.hash(id)] > r.mark
+	}
+	if p.swapped[p.hash(id)] <= r.mark {
+		return false
+	}
+	p.want(r.ask, p.now)
+	return true
 }
 
 // sweep ends what l holds and the list does not, but for what an event touched
@@ -190,19 +209,8 @@ func (p *Present) endByList(r *Run, o *object, now time.Time) {
 		p.unlisted.add(p.hash([]byte(o.index)))
 	}
 	p.correct(o.kind, Ended)
-	r.changedCallers(o)
 	o.at = now.UnixNano()
 	p.end(o, fromList)
-}
-
-// changedCallers remembers the queue of a caller whom the list changed.
-func (r *Run) changedCallers(o *object) {
-	if o.kind != Caller {
-		return
-	}
-	if q := firstID(o.kind, o.index); !slices.Contains(r.queues, q) && len(r.queues) < maxDue {
-		r.queues = append(r.queues, q)
-	}
 }
 
 // finish closes r, whose list is applied.
@@ -212,15 +220,6 @@ func (p *Present) finish(r *Run, now time.Time) {
 	p.closeRun(r)
 	if r.epoch != p.session.epoch {
 		return
-	}
-	for _, q := range r.queues {
-		p.rank(q, now)
-		// An event about the queue behind the watermark and a list that changed
-		// its callers: who is where is not certain.
-		if o := p.index[Queue][q]; o != nil && o.life == alive && o.stamp > r.mark {
-			name, _ := o.vals.field(0)
-			p.want(Ask{Queues, string(name)}, p.now)
-		}
 	}
 	h := &p.lists[r.ask.List]
 	h.asked = true
@@ -236,26 +235,47 @@ func (p *Present) finish(r *Run, now time.Time) {
 	p.settle()
 }
 
-// rank numbers the callers of a queue from 1 on: Asterisk's list does, and events
-// behind the watermark may have known only some of them.
-func (p *Present) rank(queue string, now time.Time) {
-	all := slices.Clone(p.waiting[queue])
-	slices.SortStableFunc(all, func(a, b *object) int {
-		x, _ := a.vals.field(callerPosition)
-		y, _ := b.vals.field(callerPosition)
-		if d := number(x) - number(y); d != 0 {
-			return d
+// count brings right what events about a queue can only tell of if all its callers are
+// held, which behind the watermark they may not have been: who is where, and how many
+// there are.
+func (p *Present) count(r *Run, now time.Time) {
+	p.enter(now)
+	queues := slices.Clone(p.lists[Queues].objects)
+	p.mu.Unlock()
+	for _, o := range queues {
+		p.enter(now)
+		if r.epoch == p.session.epoch && o.life == alive && o.kind == Queue && (r.scope == "" || r.scope == o.index) {
+			p.rank(r, o, now)
 		}
-		if a.stamp != b.stamp {
-			return int(a.stamp) - int(b.stamp)
-		}
-		return bytes.Compare([]byte(a.index), []byte(b.index))
-	})
-	for i, o := range all {
-		stamp := o.stamp
-		p.setField(o, callerPosition, appendNumber(nil, i+1), now)
-		o.stamp = stamp
+		p.mu.Unlock()
 	}
+}
+
+// rank numbers the callers of a queue: two that the list has stay as they stand
+// there, and who has joined since is behind them. Where one was let in before others
+// the queue is listed once more.
+func (p *Present) rank(r *Run, queue *object, now time.Time) {
+	all := p.waiting[queue.index]
+	slices.SortStableFunc(all, func(a, b *object) int {
+		x, y := a.seen == r.number, b.seen == r.number
+		switch {
+		case x && y:
+			return a.order - b.order
+		case x:
+			return -1
+		case y:
+			return 1
+		}
+		return 0
+	})
+	p.renumber(queue.index, fromList)
+	for _, o := range all {
+		if o.jumped && o.seen != r.number {
+			name, _ := queue.vals.field(0)
+			p.want(Ask{Queues, string(name)}, p.now)
+		}
+	}
+	p.setField(queue, queueCalls, appendNumber(nil, len(all)), now, fromList)
 }
 
 // wantParticipants asks for who takes part in each conference.
@@ -272,6 +292,7 @@ func (p *Present) wantParticipants() {
 
 // closeRun drops what was kept for r: halves that no other run of its list waits for.
 func (p *Present) closeRun(r *Run) {
+	p.open = slices.DeleteFunc(p.open, func(o *Run) bool { return o == r })
 	h := &p.lists[r.ask.List]
 	if h.open--; h.open > 0 {
 		return

@@ -20,9 +20,12 @@ type input struct {
 	skip    bool   // a rule says that this frame tells nothing of the object
 	effect  effect // as a rule may change it
 	sip     bool   // chan_sip's, see listOf
+	place   int    // of a caller who joins; 0: the last
+	jumped  bool   // it was let in before others
 	since   int64  // Unix nanoseconds, 0: the frame says nothing of it
 	until   int64
 	vals    packed // as read; reused
+	told    uint32 // the fields that vals has, one bit each
 	idBuf   []byte // index; reused
 	scratch []byte // values that were written anew; reused
 }
@@ -36,7 +39,8 @@ type setting struct {
 // reset makes in ready for the next object of a frame.
 func (in *input) reset(f *frames.Frame, at time.Time) {
 	in.headers, in.from, in.at, in.isList = f.Headers, 0, at, false
-	in.sets, in.skip, in.sip, in.since, in.until = 0, false, false, 0, 0
+	in.sets, in.skip, in.sip, in.place, in.jumped = 0, false, false, 0, false
+	in.since, in.until = 0, 0
 	in.scratch = in.scratch[:0]
 }
 
@@ -104,7 +108,7 @@ func (in *input) find(f *field, at *int) (value []byte, has bool) {
 func (in *input) read(k Kind) bool {
 	row := &kinds[k]
 	var ids [2][]byte
-	in.vals = in.vals[:0]
+	in.vals, in.told = in.vals[:0], 0
 	at := in.from
 	for i := range row.fields {
 		f := &row.fields[i]
@@ -124,6 +128,7 @@ func (in *input) read(k Kind) bool {
 				ids[i] = value
 			}
 			in.vals = appendField(in.vals, value)
+			in.told |= 1 << i
 			continue
 		}
 		if i < row.ids {

@@ -164,12 +164,17 @@ func appendIndex(dst []byte, ids [][]byte) []byte {
 		if escapedLen(id) > maxToken {
 			id = appendToken(nil, id)
 		}
-		if i < len(ids)-1 {
-			dst = append(dst, byte(len(id)), byte(len(id)>>8))
-		}
-		dst = append(dst, id...)
+		dst = appendPart(dst, id, i < len(ids)-1)
 	}
 	return dst
+}
+
+// appendPart appends one id of an index, with its length if another follows.
+func appendPart[T string | []byte](dst []byte, id T, more bool) []byte {
+	if more {
+		dst = append(dst, byte(len(id)), byte(len(id)>>8))
+	}
+	return append(dst, id...)
 }
 
 // appendKey appends <server>.<kind>.<id>[.<id>] of an object by its index.

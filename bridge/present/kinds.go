@@ -88,7 +88,7 @@ var kinds = [Kinds]kind{
 	}},
 	Caller: {name: "caller", ids: 2, owner: 1, fields: []field{
 		{name: "Queue"}, {name: "Uniqueid"},
-		{name: "Position"}, {name: "Channel"},
+		{name: "Position", own: true}, {name: "Channel"},
 		{name: "CallerIDNum", text: true}, {name: "CallerIDName", text: true},
 		{name: "ConnectedLineNum", text: true}, {name: "ConnectedLineName", text: true},
 	}},

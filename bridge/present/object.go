@@ -28,10 +28,16 @@ type object struct {
 	until  int64
 	at     int64
 
-	stamp uint64        // the event that touched it last
-	seen  uint64        // the run that listed it last
-	ended time.Duration // since Present.began, if it is a tombstone
-	slot  int           // in its list's objects
+	stamp  uint64        // the event that touched it last
+	window uint64        // of its list, in which events told
+	told   uint32        // these fields, one bit each
+	seen   uint64        // the run that listed it last
+	order  int           // where it stood there
+	ended  time.Duration // since Present.began, if it is a tombstone
+	slot   int           // in its list's objects
+
+	place  int  // of a caller: its Position
+	jumped bool // it was let in before others
 
 	there    bool // the bucket has it, or may have it
 	inFlight bool

@@ -2,6 +2,7 @@ package present
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +40,8 @@ type Present struct {
 	in       input
 	now      time.Duration // since began, of the call that is being served
 	events   uint64        // handled: n of the watermark rule
-	runs     uint64
+	runs     uint64        // begun
+	open     []*Run        // not ended: one, of who asks for one at a time
 	session  session
 	index    [Kinds]map[string]*object
 	lists    [Lists]held
@@ -47,6 +49,8 @@ type Present struct {
 	waiting  map[string][]*object // callers of a queue
 	ended    recent               // Uniqueids of this session
 	unlisted recent               // contacts of this session
+	entered  map[uint64]uint64    // channels that entered bridges, see noteEnter: by which event
+	swapped  map[uint64]uint64    // channels whose place another took
 	due      map[Ask]time.Duration
 	soon     chain // ends
 	later    chain
@@ -63,6 +67,7 @@ type held struct {
 	objects []*object // those that are alive, in any order
 	halves  []*object // begun by nothing yet, while a run is open
 	open    int       // runs that have not ended
+	window  uint64    // grows when the first is begun
 	asked   bool      // one has ended in this session, either way
 	synced  bool      // one was applied in this session
 	why     string    // it is not kept; "" if it is
@@ -73,6 +78,7 @@ type held struct {
 func New(opts Options, now time.Time) *Present {
 	p := &Present{
 		opts: opts, began: now, seed: maphash.MakeSeed(),
+		entered: map[uint64]uint64{}, swapped: map[uint64]uint64{},
 		owned: map[string][]*object{}, waiting: map[string][]*object{}, due: map[Ask]time.Duration{},
 	}
 	p.in.charset = opts.Charset
@@ -118,13 +124,12 @@ func (p *Present) begin(k Kind, o *object, in *input, source string) *object {
 	h := &p.lists[o.list]
 	o.slot = len(h.objects)
 	h.objects = append(h.objects, o)
-	if k == Caller {
-		q := firstID(k, o.index)
-		p.waiting[q] = append(p.waiting[q], o)
-	}
 	p.own(o)
 	p.counts.Objects[k]++
 	p.touched(o, in.at, source)
+	if k == Caller {
+		p.join(o, in.place, source)
+	}
 	return o
 }
 
@@ -226,6 +231,20 @@ func (p *Present) store(o *object, vals packed) bool {
 	return true
 }
 
+// stamp notes that the event that is being handled told these fields of o. Which, is
+// of use while a list of them is under way.
+func (p *Present) stamp(o *object, told uint32) {
+	o.stamp = p.events
+	h := &p.lists[o.list]
+	if h.open == 0 {
+		return
+	}
+	if o.window != h.window {
+		o.window, o.told = h.window, 0
+	}
+	o.told |= told
+}
+
 // touched notes that o has changed.
 func (p *Present) touched(o *object, at time.Time, source string) {
 	o.at, o.source = at.UnixNano(), source
@@ -243,7 +262,7 @@ func (p *Present) end(o *object, source string) {
 		p.counts.Objects[o.kind]--
 		p.disown(o)
 		if o.kind == Caller {
-			p.leave(o)
+			p.leave(o, source)
 		}
 	}
 	o.life = dead
@@ -294,21 +313,13 @@ func (p *Present) disown(o *object) {
 	if o.owner == "" {
 		return
 	}
-	p.owned[o.owner] = without(p.owned[o.owner], o)
+	all := p.owned[o.owner]
+	if i := slices.Index(all, o); i >= 0 {
+		p.owned[o.owner] = slices.Delete(all, i, i+1)
+	}
 	if len(p.owned[o.owner]) == 0 {
 		delete(p.owned, o.owner)
 	}
 	p.bytes -= int64(len(o.owner))
 	o.owner = ""
-}
-
-func without(all []*object, o *object) []*object {
-	for i := range all {
-		if all[i] == o {
-			all[i] = all[len(all)-1]
-			all[len(all)-1] = nil
-			return all[:len(all)-1]
-		}
-	}
-	return all
 }

@@ -105,15 +105,16 @@ func (p *Present) touch(t touch) {
 	case begins:
 		if o == nil || o.life != alive {
 			if o = p.begin(t.kind, o, in, fromEvent); o != nil {
-				o.stamp = p.events
+				p.stamp(o, in.told)
+				o.jumped = in.jumped
 			}
 			return
 		}
-		o.stamp = p.events
+		p.stamp(o, in.told)
 		p.change(o, in, fromEvent)
 	case changes:
 		if o = p.known(o, t.kind); o != nil {
-			o.stamp = p.events
+			p.stamp(o, in.told)
 			p.change(o, in, fromEvent)
 		}
 	}
@@ -158,12 +159,18 @@ func (p *Present) known(o *object, k Kind) *object {
 	return o
 }
 
-// bury forgets tombstones whose time is over: a few each time, so that nobody waits.
+// bury forgets tombstones whose time is over, and of which no list under way was asked
+// for before that: a few each time, so that nobody waits.
 func (p *Present) bury() {
 	for range 4 {
 		o := p.graves.first
 		if o == nil || p.now-o.ended < tombstoneAge {
 			return
+		}
+		for _, r := range p.open {
+			if r.epoch == p.session.epoch && r.asked-o.ended < tombstoneAge {
+				return
+			}
 		}
 		p.graves.remove(o)
 		p.forget(o)

@@ -64,6 +64,7 @@ func (p *Present) ownedBy(id []byte) func(func(*object) bool) {
 // pool's own (app_agent_pool.c bridge_agent_hold_new).
 func ruleEnter(p *Present, in *input) {
 	in.put(channelBridge, in.get("BridgeUniqueid"))
+	p.noteEnter(in)
 	if swapped := in.get("SwapUniqueid"); len(swapped) > 0 {
 		for o := range p.ownedBy(swapped) {
 			p.move(o, in)
@@ -80,8 +81,30 @@ func ruleEnter(p *Present, in *input) {
 			p.end(o, fromEvent)
 			p.recount(o)
 		case Agent:
-			p.setField(o, agentStatus, status, in.at)
+			p.stamp(o, 1<<agentStatus)
+			p.setField(o, agentStatus, status, in.at, fromEvent)
 		}
+	}
+}
+
+// noteEnter remembers a BridgeEnter while a list is under way that may have the
+// channel as a caller still, or another by the name of the one whose place it took.
+// More than are remembered have such lists asked for again.
+func (p *Present) noteEnter(in *input) {
+	if p.lists[Queues].open+p.lists[ParkedCalls].open+p.lists[Participants].open == 0 {
+		clear(p.entered)
+		clear(p.swapped)
+		return
+	}
+	if len(p.entered) >= maxRecent {
+		for _, l := range []List{Queues, ParkedCalls, Conferences} {
+			p.want(Ask{List: l}, p.now)
+		}
+		return
+	}
+	p.entered[p.hash(in.get("Uniqueid"))] = p.events
+	if swapped := in.get("SwapUniqueid"); len(swapped) > 0 {
+		p.swapped[p.hash(swapped)] = p.events
 	}
 }
 
@@ -139,58 +162,65 @@ func (p *Present) move(o *object, in *input) {
 		to = p.begin(kind, to, &other, fromEvent)
 	}
 	if to != nil {
-		to.stamp = p.events
+		p.stamp(to, 1<<len(row.fields)-1)
 	}
 }
 
-// setField sets one field of o.
-func (p *Present) setField(o *object, field int, value []byte, at time.Time) {
-	o.stamp = p.events
+// setField sets one field of o. It is no sign that o is there still.
+func (p *Present) setField(o *object, field int, value []byte, at time.Time, source string) {
 	if held, has := o.vals.field(field); has && bytes.Equal(held, value) {
 		return
 	}
 	p.scratch = o.vals.with(p.scratch[:0], field, len(kinds[o.kind].fields), value)
 	if p.store(o, p.scratch) && o.life == alive {
-		p.touched(o, at, fromEvent)
+		p.touched(o, at, source)
 	}
 }
 
-// ruleJoin: who joins before others moves them back.
-func ruleJoin(p *Present, in *input) {
+// ruleJoin: who joins may be let in before others.
+func ruleJoin(_ *Present, in *input) {
 	in.since = in.at.UnixNano()
-	queue := text(in.get("Queue"), in.charset, &in.scratch)
-	if !in.index([][]byte{queue, in.get("Uniqueid")}) {
-		return
-	}
-	if o := p.index[Caller][string(in.idBuf)]; o != nil && o.life == alive {
-		return
-	}
-	if in.index([][]byte{queue}) {
-		p.shift(string(in.idBuf), number(in.get("Position")), +1, in.at)
-	}
+	in.place = number(in.get("Position"))
+	in.jumped = in.place < number(in.get("Count"))
 }
 
-// leave takes a caller that has ended out of its queue: those behind it move up,
-// which no event says (app_queue.c leave_queue).
-func (p *Present) leave(o *object) {
+// join puts a caller where it joined its queue. Position is never taken from
+// a header: those behind one who joins or leaves move, which no event says
+// (app_queue.c insert_entry, leave_queue), and events that a list was ahead of come
+// with places of their time.
+func (p *Present) join(o *object, place int, source string) {
 	queue := firstID(Caller, o.index)
-	rest := without(p.waiting[queue], o)
-	if p.waiting[queue] = rest; len(rest) == 0 {
-		delete(p.waiting, queue)
-		return
+	all := p.waiting[queue]
+	at := len(all)
+	if place > 0 {
+		at = min(at, place-1)
 	}
-	if position, has := o.vals.field(callerPosition); has {
-		p.shift(queue, number(position)+1, -1, p.began.Add(p.now))
-	}
+	p.waiting[queue] = slices.Insert(all, at, o)
+	o.place = 0
+	p.renumber(queue, source)
 }
 
-// shift moves the callers of queue from position on.
-func (p *Present) shift(queue string, position, by int, at time.Time) {
-	for _, o := range p.waiting[queue] {
-		held, _ := o.vals.field(callerPosition)
-		if n := number(held); n >= position {
-			p.setField(o, callerPosition, appendNumber(nil, n+by), at)
+// leave takes a caller that has ended out of its queue.
+func (p *Present) leave(o *object, source string) {
+	queue := firstID(Caller, o.index)
+	all := p.waiting[queue]
+	if i := slices.Index(all, o); i >= 0 {
+		all = slices.Delete(all, i, i+1)
+	}
+	if p.waiting[queue] = all; len(all) == 0 {
+		delete(p.waiting, queue)
+	}
+	p.renumber(queue, source)
+}
+
+// renumber sets the Position of each caller of queue.
+func (p *Present) renumber(queue, source string) {
+	for i, o := range p.waiting[queue] {
+		if o.place == i+1 {
+			continue
 		}
+		o.place = i + 1
+		p.setField(o, callerPosition, appendNumber(nil, o.place), p.began.Add(p.now), source)
 	}
 }
 
@@ -201,7 +231,7 @@ func (p *Present) recount(o *object) {
 	}
 	queue := firstID(Caller, o.index)
 	if q := p.index[Queue][queue]; q != nil && q.life == alive {
-		p.setField(q, queueCalls, appendNumber(nil, len(p.waiting[queue])), p.began.Add(p.now))
+		p.setField(q, queueCalls, appendNumber(nil, len(p.waiting[queue])), p.began.Add(p.now), fromEvent)
 	}
 }
 

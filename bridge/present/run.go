@@ -28,8 +28,8 @@ type Run struct {
 	complete bool
 	counted  int // ListItems, -1 if it does not say
 	cut      string
-	begun    bool     // it is being applied
-	queues   []string // whose callers it changed, as in an index
+	begun    bool // it is being applied
+	applied  int  // how many of its items were
 }
 
 // told is what an item said of an object.
@@ -52,12 +52,16 @@ func (p *Present) Begin(ask Ask, now time.Time) *Run {
 	p.enter(now)
 	defer p.mu.Unlock()
 	p.runs++
-	p.lists[ask.List].open++
+	h := &p.lists[ask.List]
+	if h.open++; h.open == 1 {
+		h.window++
+	}
 	r := &Run{
 		ask: ask, mark: p.events, epoch: p.session.epoch, number: p.runs, asked: p.now,
 		limit: p.opts.MaxBytes, counted: -1,
 	}
 	r.in.charset = frames.UTF8
+	p.open = append(p.open, r)
 	if ask.Scope != "" {
 		r.scope = string(appendIndex(nil, [][]byte{[]byte(ask.Scope)}))
 	}

@@ -87,6 +87,20 @@ func overlay(dst, base, top packed, n int) packed {
 	return dst
 }
 
+// but appends p without the fields of which told has the bits.
+func (p packed) but(dst packed, told uint32) packed {
+	for i := 0; len(p) > 0; i++ {
+		var value []byte
+		var has bool
+		if value, has, p = p.next(); has && told&(1<<i) == 0 {
+			dst = appendField(dst, value)
+		} else {
+			dst = appendNone(dst)
+		}
+	}
+	return dst
+}
+
 // with appends p with its i'th field set.
 func (p packed) with(dst packed, i, n int, value []byte) packed {
 	for j := range n {

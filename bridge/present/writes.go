@@ -108,11 +108,10 @@ func (p *Present) Found(key string, now time.Time) bool {
 	}
 	p.enter(now)
 	defer p.mu.Unlock()
-	all := make([][]byte, len(ids))
+	var index []byte
 	for i, id := range ids {
-		all[i] = []byte(id)
+		index = appendPart(index, id, i < len(ids)-1)
 	}
-	index := appendIndex(nil, all)
 	o := p.index[k][string(index)]
 	if o == nil {
 		// What the bucket has is never refused: it has to end.
