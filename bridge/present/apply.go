@@ -83,6 +83,9 @@ func (p *Present) apply(r *Run, now time.Time) {
 // applyItem: what events told of an object behind the watermark stays as it is, field
 // by field; all else is the list's.
 func (p *Present) applyItem(r *Run, it *told) {
+	if it.kind == Device && !p.opts.Devices {
+		return
+	}
 	o := p.index[it.kind][it.index]
 	in := &r.in
 	in.vals, in.idBuf = it.vals, append(in.idBuf[:0], it.index...)

@@ -26,6 +26,7 @@ func ruleUp(_ *Present, in *input) { in.since = in.at.UnixNano() }
 // ruleNew: a Uniqueid that an Originate chose (ChannelId) may come again.
 func ruleNew(p *Present, in *input) {
 	ruleUp(p, in)
+	in.put(channelBridge, none)
 	delete(p.ended.has, p.hash(in.get("Uniqueid")))
 }
 
