@@ -50,6 +50,7 @@ const (
 	memberShip      = 4
 	memberReason    = 9
 	callerPosition  = 2
+	contactStatus   = 2
 	participantMute = 6
 	agentStatus     = 1
 	agentChannel    = 2
@@ -192,5 +193,6 @@ var touches = map[string][]touch{
 	"PresenceStateChange": {{Presence, begins, nil}},
 	"DeviceStateChange":   {{Device, changes, nil}},
 	"ContactStatus":       {{Contact, begins, ruleContact}},
+	"PeerStatus":          {{Contact, changes, rulePeer}},
 	"Registry":            {{Registration, begins, ruleRegistry}},
 }

@@ -22,7 +22,8 @@ const (
 	Devices
 	Contacts
 	Registrations
-	SIPRegistrations // chan_sip, up to 20
+	SIPPeers         // chan_sip, up to 20
+	SIPRegistrations // likewise
 	Lists            // how many there are
 )
 
@@ -80,6 +81,7 @@ var lists = [Lists]list{
 		action: "PJSIPShowRegistrationsOutbound", complete: "OutboundRegistrationDetailComplete",
 		items: []item{{"OutboundRegistrationDetail", Registration, trimRegistration}},
 	},
+	SIPPeers: {action: "SIPpeers", complete: "PeerlistComplete", items: []item{{"PeerEntry", Contact, trimPeer}}},
 	SIPRegistrations: {
 		action: "SIPshowregistry", complete: "RegistrationsComplete",
 		items: []item{{"RegistryEntry", Registration, trimSIPRegistration}},
@@ -117,7 +119,10 @@ func (l List) has(k Kind) bool {
 // listOf returns the list that tells of an object: the first with its kind, but
 // for what only chan_sip's knows.
 func listOf(k Kind, sip bool) List {
-	if k == Registration && sip {
+	switch {
+	case sip && k == Contact:
+		return SIPPeers
+	case sip && k == Registration:
 		return SIPRegistrations
 	}
 	return listsOf[k]

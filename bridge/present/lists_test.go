@@ -143,7 +143,7 @@ func TestList_Due(t *testing.T) {
 	}
 	first := []string{
 		"CoreShowChannels", "BridgeList", "QueueStatus", "ParkedCalls", "ConfbridgeListRooms", "Agents", "ExtensionStateList",
-		"PresenceStateList", "PJSIPShowContacts", "PJSIPShowRegistrationsOutbound", "SIPshowregistry",
+		"PresenceStateList", "PJSIPShowContacts", "PJSIPShowRegistrationsOutbound", "SIPpeers", "SIPshowregistry",
 	}
 	w.event("Event: FullyBooted")
 	if d := cmp.Diff(first, due()); d != "" {

@@ -39,6 +39,8 @@ type object struct {
 	place  int  // of a caller: its Position
 	jumped bool // it was let in before others
 
+	uncounted bool // only the bucket has it: no part of the bounds
+
 	there    bool // the bucket has it, or may have it
 	inFlight bool
 	again    bool          // changed while in flight

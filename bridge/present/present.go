@@ -105,6 +105,8 @@ func (p *Present) begin(k Kind, o *object, in *input, source string) *object {
 		if o = p.add(k, in.idBuf, listOf(k, in.sip)); o == nil {
 			return nil
 		}
+	} else if o.uncounted && !p.charge(o) {
+		return nil
 	} else if o.life == half && source == fromList {
 		base, top = in.vals, o.vals
 	}
@@ -136,16 +138,25 @@ func (p *Present) begin(k Kind, o *object, in *input, source string) *object {
 // add makes an object that is not alive yet, or returns nil if there is no room.
 func (p *Present) add(k Kind, index []byte, l List) *object {
 	o := &object{kind: k, list: l, index: string(index)}
-	for p.objects >= p.opts.MaxObjects || p.bytes+o.cost() > p.opts.MaxBytes {
-		if !p.exhume() {
-			p.refuse(k, l)
-			return nil
-		}
+	if !p.charge(o) {
+		return nil
 	}
 	p.index[k][o.index] = o
+	return o
+}
+
+// charge has o count, if there is room for it.
+func (p *Present) charge(o *object) bool {
+	for p.objects >= p.opts.MaxObjects || p.bytes+o.cost() > p.opts.MaxBytes {
+		if !p.exhume() {
+			p.refuse(o.kind, o.list)
+			return false
+		}
+	}
+	o.uncounted = false
 	p.objects++
 	p.bytes += o.cost()
-	return o
+	return true
 }
 
 // exhume gives up the oldest tombstone of which the bucket has nothing. It reports
@@ -288,8 +299,10 @@ func (p *Present) forget(o *object) {
 		return
 	}
 	delete(p.index[o.kind], o.index)
-	p.objects--
-	p.bytes -= o.cost()
+	if !o.uncounted {
+		p.objects--
+		p.bytes -= o.cost()
+	}
 }
 
 // own has o found by the Uniqueid that it depends on.

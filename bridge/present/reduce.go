@@ -153,6 +153,8 @@ func (p *Present) known(o *object, k Kind) *object {
 		if o = p.add(k, p.in.idBuf, l); o == nil {
 			return nil
 		}
+	} else if o.uncounted && !p.charge(o) {
+		return nil
 	}
 	o.life, o.list = half, l
 	p.lists[l].halves = append(p.lists[l].halves, o)

@@ -315,6 +315,17 @@ func ruleContact(p *Present, in *input) {
 	}
 }
 
+// rulePeer: a peer of chan_sip is a contact by the name that events give it. A peer
+// of PJSIP has contacts of its own.
+func rulePeer(_ *Present, in *input) {
+	peer := in.get("Peer")
+	name, is := bytes.CutPrefix(peer, []byte("SIP/"))
+	in.sip, in.skip = true, !is
+	in.put(0, name)
+	in.put(1, peer)
+	in.put(contactStatus, in.get("PeerStatus"))
+}
+
 // ruleRegistry takes the registrations of those channel drivers whose list can end
 // them.
 func ruleRegistry(_ *Present, in *input) {

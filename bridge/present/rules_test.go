@@ -275,6 +275,28 @@ func TestRules_Contact(t *testing.T) {
 	w.want(t, "contact.alice.sip=3Aa=401", nil)
 }
 
+// A peer of chan_sip is a contact too: the list begins it, events change it.
+func TestRules_Peer(t *testing.T) {
+	w := newWorld(t, Options{}).skipFirst()
+	w.event("Event: PeerStatus", "ChannelType: SIP\nPeer: SIP/a\nPeerStatus: Registered\nAddress: 1.2.3.4:5060")
+	w.want(t, "contact.a.SIP=2Fa", nil)
+	entry := "Event: PeerEntry\nChanneltype: SIP\nObjectName: a\nIPaddress: 1.2.3.4\nStatus: "
+	w.list(SIPPeers, entry+"OK (12 ms)", "Event: PeerEntry\nChanneltype: SIP\nObjectName: b\nIPaddress: -none-\nStatus: UNKNOWN")
+	w.want(t, "contact.a.SIP=2Fa", map[string]string{"AOR": "a", "URI": "SIP/a", "Status": "Reachable"})
+	w.want(t, "contact.b.SIP=2Fb", map[string]string{"Status": "Unregistered"})
+	w.event("Event: PeerStatus", "ChannelType: SIP\nPeer: SIP/a\nPeerStatus: Lagged\nTime: 4000")
+	w.event("Event: PeerStatus", "ChannelType: PJSIP\nPeer: PJSIP/b\nPeerStatus: Reachable")
+	w.want(t, "contact.a.SIP=2Fa", map[string]string{"Status": "Lagged"})
+	w.want(t, "contact.b.SIP=2Fb", map[string]string{"Status": "Unregistered"})
+	w.drain()
+	writes := w.writes
+	w.list(SIPPeers, entry+"LAGGED (4000 ms)", "Event: PeerEntry\nObjectName: b\nIPaddress: -none-\nStatus: UNKNOWN")
+	w.list(Contacts)
+	if w.drain(); w.writes != writes {
+		t.Errorf("%d corrections of what is the same", w.writes-writes)
+	}
+}
+
 // The list of registrations comes with passwords in clear: none gets into a value.
 func TestRules_Registration(t *testing.T) {
 	w := newWorld(t, Options{}).skipFirst()

@@ -70,6 +70,27 @@ func trimContact(in *input) {
 	in.put(1, in.get("Uri"))
 }
 
+// trimPeer says in the words of PeerStatus how a peer is: the list has OK, LAGGED or
+// UNREACHABLE with milliseconds, which change by themselves (chan_sip.c peer_status).
+func trimPeer(in *input) {
+	name := in.get("ObjectName")
+	in.sip = true
+	in.put(0, name)
+	in.put(1, append([]byte("SIP/"), name...))
+	word, status := in.get("Status"), "Registered"
+	switch {
+	case string(in.get("IPaddress")) == "-none-":
+		status = "Unregistered"
+	case bytes.HasPrefix(word, []byte("OK")):
+		status = "Reachable"
+	case bytes.HasPrefix(word, []byte("LAGGED")):
+		status = "Lagged"
+	case bytes.HasPrefix(word, []byte("UNREACHABLE")):
+		status = "Unreachable"
+	}
+	in.put(contactStatus, []byte(status))
+}
+
 // trimRegistration: the event has the client's URI as Username and the server's as
 // Domain (res_pjsip_outbound_registration.c).
 func trimRegistration(in *input) {

@@ -114,11 +114,10 @@ func (p *Present) Found(key string, now time.Time) bool {
 	}
 	o := p.index[k][string(index)]
 	if o == nil {
-		// What the bucket has is never refused: it has to end.
-		o = &object{kind: k, list: listsOf[k], index: string(index)}
+		// What the bucket has is never refused, for it has to end, and takes no
+		// room from what is up.
+		o = &object{kind: k, list: listsOf[k], index: string(index), uncounted: true}
 		p.index[k][o.index] = o
-		p.objects++
-		p.bytes += o.cost()
 	}
 	o.there = true
 	if o.life == alive {

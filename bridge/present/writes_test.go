@@ -151,6 +151,26 @@ func TestWrites_PurgesWhatIsNotThere(t *testing.T) {
 	}
 }
 
+// What is left in the bucket takes no room from what is up.
+func TestWrites_WhatIsLeftTakesNoRoom(t *testing.T) {
+	w := newWorld(t, Options{MaxObjects: 10, MaxBytes: 1 << 20})
+	for i := range 30 {
+		key := Key("pbx1", Channel, fmt.Sprintf("1.%d", i))
+		w.bucket[key] = map[string]string{}
+		w.p.Found(key, w.now)
+	}
+	var up []string
+	for i := range 10 {
+		up = append(up, "Event: CoreShowChannel\n"+block(fmt.Sprintf("1.%d", 25+i), "6")+"\nDuration: 00:01:00")
+	}
+	w.list(Channels, up...)
+	w.p.Purge(w.now)
+	w.drain()
+	if c := w.p.Counts(); c.Objects[Channel] != 10 || c.Refused[Channel] != 0 || c.Held != 10 || len(w.bucket) != 10 {
+		t.Errorf("%+v, %d in the bucket", c, len(w.bucket))
+	}
+}
+
 // Who waits for something to write is told when nothing was.
 func TestWrites_TellsThatSomethingIsDirty(t *testing.T) {
 	told := 0
