@@ -18,7 +18,9 @@ func (p *Present) Apply(r *Run, now time.Time) bool {
 		return false
 	}
 	p.apply(r, now)
-	return r.epoch == p.epochNow()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.isCurrent(r)
 }
 
 // Fail ends r without a list: why is Asterisk's Message of an Error, or what else
@@ -32,25 +34,27 @@ func (p *Present) Fail(r *Run, why string, now time.Time) {
 	p.enter(now)
 	defer p.mu.Unlock()
 	p.closeRun(r)
-	if r.epoch != p.session.epoch {
+	if !p.isCurrent(r) {
 		return
 	}
 	p.lists[r.ask.List].why = reason(why)
 	p.lists[r.ask.List].asked = true
+	if r.ask.List == Conferences { // nobody is asked for then
+		p.lists[Participants].why = reason(why)
+	}
 	p.settle()
 }
 
-func (p *Present) epochNow() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.session.epoch
+// isCurrent reports whether the event session is the one of r's watermark.
+func (p *Present) isCurrent(r *Run) bool {
+	return r.epoch == p.session.epoch && p.session.state != Stale
 }
 
 func (p *Present) apply(r *Run, now time.Time) {
 	items := r.items
 	for {
 		p.enter(now)
-		if r.epoch != p.session.epoch {
+		if !p.isCurrent(r) {
 			p.closeRun(r)
 			p.mu.Unlock()
 			return
@@ -181,7 +185,7 @@ func (p *Present) sweep(r *Run, l List, now time.Time) {
 		if i < 0 || i > len(all) {
 			i = len(all)
 		}
-		if r.epoch != p.session.epoch || i == 0 {
+		if !p.isCurrent(r) || i == 0 {
 			p.mu.Unlock()
 			return
 		}
@@ -221,7 +225,7 @@ func (p *Present) finish(r *Run, now time.Time) {
 	p.enter(now)
 	defer p.mu.Unlock()
 	p.closeRun(r)
-	if r.epoch != p.session.epoch {
+	if !p.isCurrent(r) {
 		return
 	}
 	h := &p.lists[r.ask.List]
@@ -247,7 +251,7 @@ func (p *Present) count(r *Run, now time.Time) {
 	p.mu.Unlock()
 	for _, o := range queues {
 		p.enter(now)
-		if r.epoch == p.session.epoch && o.life == alive && o.kind == Queue && (r.scope == "" || r.scope == o.index) {
+		if p.isCurrent(r) && o.life == alive && o.kind == Queue && (r.scope == "" || r.scope == o.index) {
 			p.rank(r, o, now)
 		}
 		p.mu.Unlock()

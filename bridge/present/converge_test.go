@@ -251,7 +251,9 @@ func (a *asterisk) hear(w *world) {
 
 // Whatever the lag of either session, whenever lists are asked for, and whatever a
 // lost session kept from it: once all has come that was on its way, and the lists
-// that are due then, the state is what is up.
+// that are due then, the state is what is up. It fails with a watermark that is taken
+// after the Action is queued, with lists applied whole, without tombstones, and with
+// any event beginning what it names.
 func TestWatermark_ConvergesAtAnyLag(t *testing.T) {
 	for range 20 { // a hundred histories each
 		rapid.Check(t, converges)

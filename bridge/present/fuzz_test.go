@@ -32,7 +32,7 @@ func FuzzKey(f *testing.F) {
 		if !validKey.MatchString(key) {
 			t.Fatalf("%q is no key", key)
 		}
-		for _, token := range strings.Split(key, ".") {
+		for token := range strings.SplitSeq(key, ".") {
 			if len(token) > maxToken {
 				t.Errorf("a token of %d bytes", len(token))
 			}

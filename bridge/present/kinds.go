@@ -154,8 +154,11 @@ type touch struct {
 // channel's block changes that channel (see Present.block).
 var touches = map[string][]touch{
 	"Newchannel": {{Channel, begins, ruleNew}},
-	"Rename":     {{Channel, changes, ruleRename}}, // up to 11, where a masquerade renames
-	"Hangup":     {{Channel, ends, ruleHangup}},
+	// Who calls, of what depends on the channel too.
+	"NewCallerid":      {{Channel, changes, ruleCallerID}},
+	"NewConnectedLine": {{Channel, changes, ruleCallerID}},
+	"Rename":           {{Channel, changes, ruleRename}}, // up to 11, where a masquerade renames
+	"Hangup":           {{Channel, ends, ruleHangup}},
 
 	"BridgeCreate":  {{Bridge, begins, nil}},
 	"BridgeDestroy": {{Bridge, ends, nil}},

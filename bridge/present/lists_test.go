@@ -218,6 +218,21 @@ func TestServer_Value(t *testing.T) {
 	}
 }
 
+// What an unapplied list would have led to is not kept either, and no list is taken
+// for the present without an event session.
+func TestServer_NotKept(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.p.Fail(w.p.Begin(Ask{List: Conferences}, w.now), "Permission denied", w.now)
+	var notKept map[string]string
+	if decodeServer(t, w, &notKept); notKept["participant"] != "denied" {
+		t.Errorf("participants, whose conferences are denied: %q", notKept["participant"])
+	}
+	w.p.Lost(w.now)
+	if w.p.Apply(w.listing(Ask{List: Channels}, "Event: CoreShowChannel\n"+block("1.1", "6")), w.now) || len(w.drain()) != 0 {
+		t.Errorf("a list without an event session was applied: %v", w.bucket)
+	}
+}
+
 // When it is full nothing begins or grows; what is there goes on, and a list that
 // fits makes it whole again.
 func TestBounds_WhenFull(t *testing.T) {

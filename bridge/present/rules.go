@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -120,42 +121,61 @@ func ruleLeave(p *Present, in *input) {
 	in.put(channelBridge, none)
 }
 
+// inBlock returns what a channel's block says of the i'th field of an object that
+// depends on the channel, nil if it is not about that.
+func inBlock(in *input, k Kind, i int) []byte {
+	name := strings.TrimPrefix(kinds[k].fields[i].name, "Parkee")
+	switch name {
+	case "Uniqueid", "Channel", "CallerIDNum", "CallerIDName", "ConnectedLineNum", "ConnectedLineName", "Linkedid":
+		if value := in.get(name); value != nil {
+			return text(value, in.charset, &in.scratch)
+		}
+	}
+	return nil
+}
+
+// ruleCallerID: who waits, is parked or confers is called otherwise from now on.
+func ruleCallerID(p *Present, in *input) {
+	for o := range p.ownedBy(in.get("Uniqueid")) {
+		if o.kind == Agent {
+			continue
+		}
+		for i := range kinds[o.kind].fields {
+			if value := inBlock(in, o.kind, i); value != nil {
+				p.stamp(o, 1<<i)
+				p.setField(o, i, value, in.at, fromEvent)
+			}
+		}
+	}
+}
+
 // move has a parked call or a participant go on as the channel that entered in its
 // place.
 func (p *Present) move(o *object, in *input) {
 	if o.kind != Parked && o.kind != Participant {
 		return
 	}
-	row := &kinds[o.kind]
-	vals := packed(nil)
-	first, _ := o.vals.field(0)
-	entered := text(in.get("Uniqueid"), in.charset, &in.scratch)
+	other := input{headers: in.headers, at: in.at, charset: in.charset, since: o.since, until: o.until}
 	held := o.vals
-	for i := range row.fields {
+	for i := range kinds[o.kind].fields {
 		var value []byte
 		var has bool
 		value, has, held = held.next()
-		name := row.fields[i].name
-		if o.kind == Parked {
-			name = string(bytes.TrimPrefix([]byte(name), []byte("Parkee")))
-		}
-		switch name {
-		case "Uniqueid", "Channel", "CallerIDNum", "CallerIDName", "Linkedid":
-			if v := in.get(name); v != nil {
-				value, has = text(v, in.charset, &in.scratch), true
-			}
+		if entered := inBlock(in, o.kind, i); entered != nil {
+			value, has = entered, true
 		}
 		if has {
-			vals = appendField(vals, value)
+			other.vals = appendField(other.vals, value)
 		} else {
-			vals = appendNone(vals)
+			other.vals = appendNone(other.vals)
 		}
 	}
-	other := input{headers: in.headers, at: in.at, charset: in.charset, since: o.since, until: o.until, vals: vals}
 	kind := o.kind
 	o.stamp = p.events
 	p.end(o, fromEvent)
-	if !other.index([][]byte{append([]byte(nil), first...), entered}) {
+	place, _ := other.vals.field(0)
+	id, _ := other.vals.field(1)
+	if !other.index([][]byte{place, id}) {
 		return
 	}
 	to := p.index[kind][string(other.idBuf)]
@@ -163,7 +183,7 @@ func (p *Present) move(o *object, in *input) {
 		to = p.begin(kind, to, &other, fromEvent)
 	}
 	if to != nil {
-		p.stamp(to, 1<<len(row.fields)-1)
+		p.stamp(to, 1<<len(kinds[kind].fields)-1)
 	}
 }
 
@@ -175,76 +195,6 @@ func (p *Present) setField(o *object, field int, value []byte, at time.Time, sou
 	p.scratch = o.vals.with(p.scratch[:0], field, len(kinds[o.kind].fields), value)
 	if p.store(o, p.scratch) && o.life == alive {
 		p.touched(o, at, source)
-	}
-}
-
-// ruleJoin: who joins may be let in before others.
-func ruleJoin(_ *Present, in *input) {
-	in.since = in.at.UnixNano()
-	in.place = number(in.get("Position"))
-	in.jumped = in.place < number(in.get("Count"))
-}
-
-// join puts a caller where it joined its queue. Position is never taken from
-// a header: those behind one who joins or leaves move, which no event says
-// (app_queue.c insert_entry, leave_queue), and events that a list was ahead of come
-// with places of their time.
-func (p *Present) join(o *object, place int, source string) {
-	queue := firstID(Caller, o.index)
-	all := p.waiting[queue]
-	at := len(all)
-	if place > 0 {
-		at = min(at, place-1)
-	}
-	p.waiting[queue] = slices.Insert(all, at, o)
-	o.place = 0
-	p.renumber(queue, source)
-}
-
-// leave takes a caller that has ended out of its queue.
-func (p *Present) leave(o *object, source string) {
-	queue := firstID(Caller, o.index)
-	all := p.waiting[queue]
-	if i := slices.Index(all, o); i >= 0 {
-		all = slices.Delete(all, i, i+1)
-	}
-	if p.waiting[queue] = all; len(all) == 0 {
-		delete(p.waiting, queue)
-	}
-	p.renumber(queue, source)
-}
-
-// renumber sets the Position of each caller of queue.
-func (p *Present) renumber(queue, source string) {
-	for i, o := range p.waiting[queue] {
-		if o.place == i+1 {
-			continue
-		}
-		o.place = i + 1
-		p.setField(o, callerPosition, appendNumber(nil, o.place), p.began.Add(p.now), source)
-	}
-}
-
-// recount sets a queue's Calls after a caller has ended without QueueCallerLeave.
-func (p *Present) recount(o *object) {
-	if o.kind != Caller {
-		return
-	}
-	queue := firstID(Caller, o.index)
-	if q := p.index[Queue][queue]; q != nil && q.life == alive {
-		p.setField(q, queueCalls, appendNumber(nil, len(p.waiting[queue])), p.began.Add(p.now), fromEvent)
-	}
-}
-
-// ruleCount asks for a queue of which Asterisk counts more callers, or fewer, than
-// are held.
-func ruleCount(p *Present, in *input) {
-	queue, count := in.get("Queue"), in.get("Count")
-	if !p.lists[Queues].synced || count == nil || !in.index([][]byte{text(queue, in.charset, &in.scratch)}) {
-		return
-	}
-	if number(count) != len(p.waiting[string(in.idBuf)]) {
-		p.want(Ask{Queues, string(queue)}, p.now)
 	}
 }
 

@@ -100,6 +100,23 @@ func TestRules_Caller(t *testing.T) {
 	}
 }
 
+// Who calls may change while he waits, is parked or confers: the lists say it then,
+// and so does the event of his channel.
+func TestRules_NewCallerid(t *testing.T) {
+	w := newWorld(t, Options{}).skipFirst()
+	w.event("Event: Newchannel", block("1.1", "6"))
+	w.event(join("q", "1.1", 1, 1)...)
+	w.event("Event: ConfbridgeJoin", "Conference: c", block("1.1", "6"), "Admin: No\nMuted: No")
+	w.event("Event: ParkedCall", parkee("1.1", "PJSIP/1.1"))
+	for _, event := range []string{"NewCallerid", "NewConnectedLine"} {
+		w.event("Event: "+event, strings.Replace(block("1.1", "6"), "Ann", event, 1))
+		w.want(t, "caller.q.1=2E1", map[string]string{"CallerIDName": event, "CallerIDNum": "100"})
+		w.want(t, "participant.c.1=2E1", map[string]string{"CallerIDName": event})
+		w.want(t, "parked.default.1=2E1", map[string]string{"ParkeeCallerIDName": event, "ParkeeChannel": "PJSIP/1.1"})
+		w.want(t, "channel.1=2E1", map[string]string{"CallerIDName": event})
+	}
+}
+
 // The list spells what the event has as <unknown> and escaped otherwise, and tells
 // how long, not since when.
 func TestRules_CallerAsTheListSpellsIt(t *testing.T) {

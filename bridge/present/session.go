@@ -28,7 +28,7 @@ type session struct {
 	token  string
 	state  State
 	since  time.Time // that it is in state
-	synced time.Time // when the last list of a whole round was applied
+	synced time.Time // when a list last ended, since each has
 	booted bool
 }
 
