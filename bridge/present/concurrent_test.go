@@ -77,16 +77,17 @@ func TestConcurrent_ReaderListsAndWriter(t *testing.T) {
 
 // Each operation is a list of 5,000 channels, all as they are held.
 func BenchmarkApply_5000Channels(b *testing.B) {
-	w := &world{t: b, p: newPresent(Options{}), now: start}
+	w := newWorld(b, Options{})
 	var items []string
 	for i := range 5000 {
 		items = append(items, "Event: CoreShowChannel\n"+block(fmt.Sprintf("1.%d", i), "4")+"\nBridgeId: \nDuration: 00:00:01")
 	}
 	collected := w.listing(Ask{List: Channels}, items...)
-	w.p.Apply(collected, start)
 	for b.Loop() {
 		r := w.p.Begin(Ask{List: Channels}, start)
-		r.items, r.complete = collected.items, true
-		w.p.Apply(r, start)
+		r.items, r.complete, r.events = collected.items, true, collected.events
+		if !w.p.Apply(r, start) {
+			b.Fatal("not applied")
+		}
 	}
 }
