@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 	"bridge/internal/jsontext":             {"frames"},
 	"bridge/outbox":                        {"bridge/internal/clock", "bridge/internal/deque"},
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
+	"bridge/present":                       {"bridge/internal/clock", "frames"},
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
 	"correlation":                          {"frames"},

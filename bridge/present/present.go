@@ -1,0 +1,338 @@
+package present
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// Options are what a Present is made with.
+type Options struct {
+	// Server is the first token of its keys.
+	Server string
+	// Charset is that of the server's bytes.
+	Charset frames.Charset
+	// Devices has it keep the kind device, whose keys may be many.
+	Devices bool
+	// Interval is the least time between two writes of a key.
+	Interval time.Duration
+	// MaxObjects and MaxBytes bound what it holds, tombstones included. When it is
+	// full nothing begins and nothing grows: that is counted, and the kind is named
+	// in the server's value until a list of it fits.
+	MaxObjects int
+	MaxBytes   int64
+	// Dirty is called with the lock held when something is to be written where
+	// nothing was. It must not block, nor call the Present. Nil: nobody is told.
+	Dirty func()
+}
+
+// Present is what is up at one Asterisk. See the package's comment for who may call
+// what.
+type Present struct {
+	opts  Options
+	began time.Time
+	seed  maphash.Seed
+
+	mu       sync.Mutex // protects the following; held only for work in memory
+	in       input
+	now      time.Duration // since began, of the call that is being served
+	events   uint64        // handled: n of the watermark rule
+	runs     uint64        // begun
+	open     []*Run        // not ended: one, of who asks for one at a time
+	session  session
+	index    [Kinds]map[string]*object
+	lists    [Lists]held
+	owned    map[string][]*object // by Uniqueid, see kind.owner
+	waiting  map[string][]*object // callers of a queue
+	ended    recent               // Uniqueids of this session
+	unlisted recent               // contacts of this session
+	entered  map[uint64]uint64    // channels that entered bridges, see noteEnter: by which event
+	swapped  map[uint64]uint64    // channels whose place another took
+	due      map[Ask]time.Duration
+	soon     chain // ends
+	later    chain
+	graves   graves
+	found    []*object // in the bucket before this process, and not held
+	objects  int
+	bytes    int64
+	counts   Counts
+	scratch  packed
+}
+
+// held is what a Present holds of a List.
+type held struct {
+	objects []*object // those that are alive, in any order
+	halves  []*object // begun by nothing yet, while a run is open
+	open    int       // runs that have not ended
+	window  uint64    // grows when the first is begun
+	asked   bool      // one has ended in this session, either way
+	synced  bool      // one was applied in this session
+	why     string    // it is not kept; "" if it is
+	full    bool      // something of it did not fit
+}
+
+// New returns a Present of a server that was never heard of.
+func New(opts Options, now time.Time) *Present {
+	p := &Present{
+		opts: opts, began: now, seed: maphash.MakeSeed(),
+		entered: map[uint64]uint64{}, swapped: map[uint64]uint64{},
+		owned: map[string][]*object{}, waiting: map[string][]*object{}, due: map[Ask]time.Duration{},
+	}
+	p.in.charset = opts.Charset
+	for k := range p.index {
+		p.index[k] = map[string]*object{}
+	}
+	p.session.since, p.session.state = now, Stale
+	return p
+}
+
+// enter locks p for a call at now. The monotonic clock decides.
+func (p *Present) enter(now time.Time) {
+	p.mu.Lock()
+	p.now = now.Sub(p.began)
+}
+
+func (p *Present) hash(s []byte) uint64 { return maphash.Bytes(p.seed, s) }
+
+// begin makes an object of what in says, or brings one back that has ended. A half
+// one that a list begins keeps what events said of it.
+func (p *Present) begin(k Kind, o *object, in *input, source string) *object {
+	base, top := packed(nil), in.vals
+	if o == nil {
+		if o = p.add(k, in.idBuf, listOf(k, in.sip)); o == nil {
+			return nil
+		}
+	} else if o.uncounted && !p.charge(o) {
+		return nil
+	} else if o.life == half && source == fromList {
+		base, top = in.vals, o.vals
+	}
+	p.graves.remove(o)
+	if o.queue == &p.soon {
+		o.unqueue()
+	}
+	old := o.life
+	o.life = alive
+	if !p.setVals(o, base, top) {
+		o.life = old
+		p.forget(o)
+		return nil
+	}
+	o.list = listOf(k, in.sip)
+	o.since, o.until = in.since, in.until
+	h := &p.lists[o.list]
+	o.slot = len(h.objects)
+	h.objects = append(h.objects, o)
+	p.own(o)
+	p.counts.Objects[k]++
+	p.touched(o, in.at, source)
+	if k == Caller {
+		p.join(o, in.place, source)
+	}
+	return o
+}
+
+// add makes an object that is not alive yet, or returns nil if there is no room.
+func (p *Present) add(k Kind, index []byte, l List) *object {
+	o := &object{kind: k, list: l, index: string(index)}
+	if !p.charge(o) {
+		return nil
+	}
+	p.index[k][o.index] = o
+	return o
+}
+
+// charge has o count, if there is room for it.
+func (p *Present) charge(o *object) bool {
+	for p.objects >= p.opts.MaxObjects || p.bytes+o.cost() > p.opts.MaxBytes {
+		if !p.exhume() {
+			p.refuse(o.kind, o.list)
+			return false
+		}
+	}
+	o.uncounted = false
+	p.objects++
+	p.bytes += o.cost()
+	return true
+}
+
+// exhume gives up the oldest tombstone of which the bucket has nothing. It reports
+// false if there is none among the oldest few.
+func (p *Present) exhume() bool {
+	o := p.graves.first
+	for range 16 {
+		if o == nil {
+			return false
+		}
+		if !o.there && !o.inFlight {
+			p.graves.remove(o)
+			p.forget(o)
+			return true
+		}
+		o = o.newer
+	}
+	return false
+}
+
+// refuse counts what there is no room for.
+func (p *Present) refuse(k Kind, l List) {
+	p.counts.Refused[k]++
+	p.lists[l].full = true
+}
+
+// change applies what in says to o, which is alive or half.
+func (p *Present) change(o *object, in *input, source string) bool {
+	since, until := o.since, o.until
+	if in.since != 0 {
+		since = point(o.since, in.since)
+	}
+	if in.until != 0 {
+		until = point(o.until, in.until)
+	}
+	changed := o.vals.changesTo(in.vals)
+	if !changed && since == o.since && until == o.until {
+		return false
+	}
+	if changed && !p.setVals(o, o.vals, in.vals) {
+		return false
+	}
+	o.since, o.until = since, until
+	if o.life == alive {
+		p.own(o)
+		p.touched(o, in.at, source)
+	}
+	return true
+}
+
+// near is how far two tellings of one point in time may lie apart: lists tell whole
+// seconds that have gone by, and take time to come.
+const near = 10 * time.Second
+
+// point returns the point held, or the other one if it is far from it.
+func point(held, told int64) int64 {
+	if held != 0 && time.Duration(max(held, told)-min(held, told)) <= near {
+		return held
+	}
+	return told
+}
+
+// setVals makes o's fields those of base with top over them, if they fit.
+func (p *Present) setVals(o *object, base, top packed) bool {
+	p.scratch = overlay(p.scratch[:0], base, top, len(kinds[o.kind].fields))
+	return p.store(o, p.scratch)
+}
+
+func (p *Present) store(o *object, vals packed) bool {
+	if len(vals) <= cap(o.vals) {
+		o.vals = append(o.vals[:0], vals...)
+		return true
+	}
+	grows := int64(len(vals) - cap(o.vals))
+	for p.bytes+grows > p.opts.MaxBytes {
+		if !p.exhume() {
+			p.refuse(o.kind, o.list)
+			return false
+		}
+	}
+	p.bytes += grows
+	o.vals = append(make(packed, 0, len(vals)), vals...)
+	return true
+}
+
+// stamp notes that the event that is being handled told these fields of o. Which, is
+// of use while a list of them is under way.
+func (p *Present) stamp(o *object, told uint32) {
+	o.stamp = p.events
+	h := &p.lists[o.list]
+	if h.open == 0 {
+		return
+	}
+	if o.window != h.window {
+		o.window, o.told = h.window, 0
+	}
+	o.told |= told
+}
+
+// touched notes that o has changed.
+func (p *Present) touched(o *object, at time.Time, source string) {
+	o.at, o.source = at.UnixNano(), source
+	p.mark(o)
+}
+
+// end ends o. What an event ended leaves a tombstone.
+func (p *Present) end(o *object, source string) {
+	if o.life == alive {
+		h := &p.lists[o.list]
+		last := h.objects[len(h.objects)-1]
+		h.objects[o.slot], last.slot = last, o.slot
+		h.objects[len(h.objects)-1] = nil
+		h.objects = h.objects[:len(h.objects)-1]
+		p.counts.Objects[o.kind]--
+		p.disown(o)
+		if o.kind == Caller {
+			p.leave(o, source)
+		}
+	}
+	o.life = dead
+	p.bytes -= int64(cap(o.vals))
+	o.vals = nil
+	o.unqueue()
+	if source == fromEvent {
+		p.graves.remove(o)
+		o.ended = p.now
+		p.graves.push(o)
+	}
+	p.mark(o)
+	p.forget(o)
+}
+
+// forget drops o if nothing asks for it any more.
+func (p *Present) forget(o *object) {
+	if o.life != dead || o.there || o.inFlight || o.buried {
+		return
+	}
+	o.unqueue()
+	if p.index[o.kind][o.index] != o {
+		return
+	}
+	delete(p.index[o.kind], o.index)
+	if !o.uncounted {
+		p.objects--
+		p.bytes -= o.cost()
+	}
+}
+
+// own has o found by the Uniqueid that it depends on.
+func (p *Present) own(o *object) {
+	at := kinds[o.kind].owner
+	if at == 0 {
+		return
+	}
+	id, _ := o.vals.field(at)
+	if string(id) == o.owner {
+		return
+	}
+	p.disown(o)
+	if o.owner = string(id); o.owner != "" {
+		p.bytes += int64(len(o.owner))
+		p.owned[o.owner] = append(p.owned[o.owner], o)
+	}
+}
+
+func (p *Present) disown(o *object) {
+	if o.owner == "" {
+		return
+	}
+	all := p.owned[o.owner]
+	if i := slices.Index(all, o); i >= 0 {
+		p.owned[o.owner] = slices.Delete(all, i, i+1)
+	}
+	if len(p.owned[o.owner]) == 0 {
+		delete(p.owned, o.owner)
+	}
+	p.bytes -= int64(len(o.owner))
+	o.owner = ""
+}

@@ -1,0 +1,148 @@
+package present
+
+import "time"
+
+// Write is one message for the bucket.
+type Write struct {
+	Key   string
+	Kind  Kind
+	Value []byte // reused by the next Take into the same Write
+	End   bool   // the key is to be purged
+
+	o *object
+}
+
+// mark has o written: a value when the interval is over, an end at once. What never
+// reached the bucket needs no end. An object waits once, whatever becomes of it
+// meanwhile: the value is read when it is taken.
+func (p *Present) mark(o *object) {
+	switch {
+	case o.life == half:
+	case o.inFlight:
+		o.again = true
+	case o.life == dead:
+		if o.there && o.queue != &p.soon {
+			o.unqueue()
+			p.enqueue(&p.soon, o, p.now)
+		}
+	case o.queue == nil:
+		p.enqueue(&p.later, o, p.now+p.opts.Interval)
+	}
+}
+
+func (p *Present) enqueue(c *chain, o *object, due time.Duration) {
+	wasEmpty := c.first == nil
+	o.due = due
+	c.push(o)
+	if wasEmpty && p.opts.Dirty != nil {
+		p.opts.Dirty()
+	}
+}
+
+// Take makes w the next write that is due: an end before any value. It reports false
+// if none is. Each that was taken is to be told to Done; until then the key is not
+// taken again.
+func (p *Present) Take(w *Write, now time.Time) bool {
+	p.enter(now)
+	defer p.mu.Unlock()
+	o := p.soon.first
+	if o == nil {
+		o = p.later.first
+	}
+	if o == nil || o.due > p.now {
+		return false
+	}
+	o.unqueue()
+	o.inFlight, o.again = true, false
+	p.scratch = packed(appendKey(p.scratch[:0], p.opts.Server, o.kind, o.index))
+	w.Key, w.Kind, w.o = string(p.scratch), o.kind, o
+	w.End, w.Value = o.life != alive, w.Value[:0]
+	if !w.End {
+		w.Value = o.appendValue(w.Value)
+	}
+	return true
+}
+
+// Done says whether the bucket has taken w. What it has not is written again after
+// the interval, as it is by then; the bucket may have it all the same.
+func (p *Present) Done(w *Write, stored bool, now time.Time) {
+	p.enter(now)
+	defer p.mu.Unlock()
+	o := w.o
+	if o == nil || !o.inFlight {
+		return
+	}
+	w.o = nil
+	o.inFlight = false
+	o.there = !w.End || !stored
+	switch {
+	case !stored:
+		p.enqueue(&p.later, o, p.now+p.opts.Interval)
+	case o.again || w.End == (o.life == alive):
+		p.mark(o)
+	}
+	p.forget(o)
+}
+
+// Next returns in how long something is due, and whether anything is. It is
+// independent of now but for the time that has gone by.
+func (p *Present) Next(now time.Time) (wait time.Duration, any bool) {
+	p.enter(now)
+	defer p.mu.Unlock()
+	wait = -1
+	for _, o := range []*object{p.soon.first, p.later.first} {
+		if o != nil && (wait < 0 || o.due-p.now < wait) {
+			wait = max(0, o.due-p.now)
+		}
+	}
+	return max(0, wait), wait >= 0
+}
+
+// Found says that the bucket has key, as a watch at the start tells. If it is of an
+// object that is held it is written anew; else Purge ends it. It reports false for
+// what is no key of this server's objects.
+func (p *Present) Found(key string, now time.Time) bool {
+	server, k, ids, ok := ParseKey(key)
+	if !ok || server != p.opts.Server {
+		return false
+	}
+	p.enter(now)
+	defer p.mu.Unlock()
+	var index []byte
+	for i, id := range ids {
+		index = appendPart(index, id, i < len(ids)-1)
+	}
+	o := p.index[k][string(index)]
+	if o == nil {
+		// What the bucket has is never refused, for it has to end, and takes no
+		// room from what is up.
+		o = &object{kind: k, list: listsOf[k], index: string(index), uncounted: true}
+		p.index[k][o.index] = o
+	}
+	o.there = true
+	if o.life == alive {
+		p.mark(o)
+	} else {
+		p.found = append(p.found, o)
+	}
+	return true
+}
+
+// Purge has what the bucket has and p does not purged. It is called once, when the
+// first lists have ended: those that were refused too, for what nobody vouches for
+// is not the present.
+func (p *Present) Purge(now time.Time) {
+	for more := true; more; {
+		p.enter(now)
+		n := min(chunk, len(p.found))
+		for _, o := range p.found[:n] {
+			if o.life == dead {
+				p.mark(o)
+			}
+		}
+		if p.found = p.found[n:]; len(p.found) == 0 {
+			p.found, more = nil, false
+		}
+		p.mu.Unlock()
+	}
+}
