@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -38,18 +39,18 @@ type way struct {
 // BRIDGE_TEST_ASTERISK_22 names, else a simulated one in a process of its own.
 func BenchmarkActions(b *testing.B) {
 	what, addr, user := benchAsterisk(b)
-	url := natsURL(b)
-	one := server("one", addr, user.Name, user.Secret)
-	four := server("four", addr, user.Name, user.Secret)
+	url := harness.NATS(b)
+	one := harness.Server("one", addr, user.Name, user.Secret)
+	four := harness.Server("four", addr, user.Name, user.Secret)
 	four.ActionSessions = 4
-	r := startBridge(b, url, nil, one, four)
+	r := harness.Bridge(b, url, nil, one, four)
 	request := nats.NewMsg("ami.actions.one.Getvar")
 	request.Data = []byte(`{"Variable":"GREETING"}`)
-	sample, err := r.nc.RequestMsg(request, patience)
+	sample, err := r.Client.RequestMsg(request, harness.Patience)
 	if err != nil {
 		b.Fatal(err)
 	}
-	echoes := connect(b, url)
+	echoes := harness.Client(b, url)
 	if _, err := echoes.Subscribe("echo", func(m *nats.Msg) { _ = m.Respond(sample.Data) }); err != nil {
 		b.Fatal(err)
 	}
@@ -59,11 +60,11 @@ func BenchmarkActions(b *testing.B) {
 	for _, callers := range []int{1, 16} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			b.Log(what)
-			echo := &way{name: "bare NATS request", ask: r.asks("echo", request.Data)}
+			echo := &way{name: "bare NATS request", ask: askerOf(r, "echo", request.Data)}
 			direct1 := &way{name: "direct AMI, 1 session", ask: direct(b, addr, user, 1)}
 			direct4 := &way{name: "direct AMI, 4 sessions", ask: direct(b, addr, user, 4)}
-			bridge1 := &way{name: "bridge, 1 action session", ask: r.asks("ami.actions.one.Getvar", request.Data)}
-			bridge4 := &way{name: "bridge, 4 action sessions", ask: r.asks("ami.actions.four.Getvar", request.Data)}
+			bridge1 := &way{name: "bridge, 1 action session", ask: askerOf(r, "ami.actions.one.Getvar", request.Data)}
+			bridge4 := &way{name: "bridge, 4 action sessions", ask: askerOf(r, "ami.actions.four.Getvar", request.Data)}
 			ways := []*way{echo, direct1, direct4, bridge1, bridge4}
 			for range benchRounds {
 				for _, w := range ways {
@@ -103,7 +104,7 @@ func benchAsterisk(b *testing.B) (what, addr string, user realasterisk.User) {
 		addr, _ := simProcess(b)
 		return "a simulated Asterisk, since BRIDGE_TEST_ASTERISK_22 is not set", addr, realasterisk.User{Name: "bridge", Secret: "s3cret"}
 	}
-	ctx, cancel := context.WithTimeout(b.Context(), patience)
+	ctx, cancel := context.WithTimeout(b.Context(), harness.Patience)
 	defer cancel()
 	a, err := realasterisk.Start(ctx, dir)
 	if err != nil {
@@ -145,10 +146,10 @@ func (w *way) round(b *testing.B, callers int) {
 // rate is in Actions a second.
 func (w *way) rate() float64 { return float64(len(w.took)) / w.busy.Seconds() }
 
-// asks is a way through NATS.
-func (r *running) asks(subject string, body []byte) func() error {
+// askerOf is a way through NATS.
+func askerOf(r *harness.Running, subject string, body []byte) func() error {
 	return func() error {
-		reply, err := r.nc.Request(subject, body, patience)
+		reply, err := r.Client.Request(subject, body, harness.Patience)
 		if err == nil && reply.Header.Get("Nats-Service-Error") != "" {
 			err = fmt.Errorf("%s", reply.Data)
 		}
@@ -208,7 +209,7 @@ func (s *directSession) ask() error {
 	select {
 	case <-done:
 		return nil
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		return errors.New("no answer")
 	}
 }

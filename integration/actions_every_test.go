@@ -15,6 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -29,10 +30,10 @@ var ways = [3]string{"objA", "objB", "objC"}
 // well, and that it does not have it is checked.
 func TestReal_EveryActionAnswersAsADirectSession(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*harness.Patience)
 		defer cancel()
 		allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"*"} }
-		w := &twoWays{t: t, ctx: ctx, r: startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))}
+		w := &twoWays{t: t, ctx: ctx, r: harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))}
 		var err error
 		if w.direct, err = a.Actions(ctx); err != nil {
 			t.Fatal(err)
@@ -62,7 +63,7 @@ func TestReal_EveryActionAnswersAsADirectSession(t *testing.T) {
 			t.Error("these are too few events: the lists were empty")
 		}
 		for _, name := range []string{"frames_corrupt_total", "responses_late_total", "responses_unmatched_total"} {
-			if n := w.r.metric(name); n != 0 {
+			if n := w.r.Metric(name); n != 0 {
 				t.Errorf("%s is %v", name, n)
 			}
 		}
@@ -98,7 +99,7 @@ type twoWays struct {
 	t      *testing.T
 	ctx    context.Context
 	direct *realasterisk.Client
-	r      *running
+	r      *harness.Running
 }
 
 // outcome is what came of an Action, in a form that both ways have.
@@ -115,7 +116,7 @@ func (w *twoWays) compare(row asked) outcome {
 	w.t.Helper()
 	strict := []string{"Ami-Validate", "strict"}
 	if row.not == refused {
-		fails(w.t, w.r.call("pbx1", row.action, body(w.headers(row, ways[1])), strict...), "forbidden", "no")
+		harness.Fails(w.t, w.r.Call("pbx1", row.action, body(w.headers(row, ways[1])), strict...), "forbidden", "no")
 		return outcome{}
 	}
 	frames, err := w.direct.Do(w.ctx, append([]string{"Action: " + row.action}, w.headers(row, ways[0])...)...)
@@ -123,14 +124,14 @@ func (w *twoWays) compare(row asked) outcome {
 		w.t.Fatal(err)
 	}
 	direct := ofFrames(frames)
-	whole := w.r.call("pbx1", row.action, body(w.headers(row, ways[1])), strict...)
+	whole := w.r.Call("pbx1", row.action, body(w.headers(row, ways[1])), strict...)
 	if diff := cmp.Diff(direct, ofReply(whole)); diff != "" {
 		w.t.Errorf("%s %s (-direct +NATS): %s\n%+v", row.action, row.headers, diff, whole.Error)
 	}
-	replies := w.r.ask("pbx1", row.action, body(w.headers(row, ways[2])), append(strict, "Ami-Reply", "stream")...)
+	replies := w.r.Ask("pbx1", row.action, body(w.headers(row, ways[2])), append(strict, "Ami-Reply", "stream")...)
 	var events []map[string]any
 	var output []string
-	parts, last := streamed(w.r, replies, func(part map[string]any) {
+	parts, last := harness.Streamed(w.r, replies, func(part map[string]any) {
 		lines, isOutput := part["output"].([]any)
 		if !isOutput {
 			events = append(events, part)
@@ -167,7 +168,7 @@ var fieldOfChannel = regexp.MustCompile(`\{(\w+)@([\w-]+)\}`)
 // status returns what Status says of a channel, once it says it.
 func (w *twoWays) status(id, field string) (value string) {
 	w.t.Helper()
-	eventually(w.t, field+" of "+id, func() bool {
+	harness.Eventually(w.t, field+" of "+id, func() bool {
 		for _, f := range w.do("Action: Status", "Channel: "+id) {
 			if f.Event() == "Status" {
 				value = f.Get(field)
@@ -209,7 +210,7 @@ func (w *twoWays) called(way string) {
 // until asks again and again until a frame has that value.
 func (w *twoWays) until(key, value string, lines ...string) {
 	w.t.Helper()
-	eventually(w.t, value+" from "+lines[0], func() bool {
+	harness.Eventually(w.t, value+" from "+lines[0], func() bool {
 		return slices.ContainsFunc(w.do(lines...), func(f realasterisk.Frame) bool { return f.Get(key) == value })
 	})
 }
@@ -233,7 +234,7 @@ func ofFrames(frames []realasterisk.Frame) outcome {
 	var o outcome
 	for _, f := range frames {
 		headers := map[string][]string{}
-		for _, p := range want(f) {
+		for _, p := range harness.FramePairs(f) {
 			headers[p.Key] = p.Values
 		}
 		if f.Event() != "" {
@@ -249,7 +250,7 @@ func ofFrames(frames []realasterisk.Frame) outcome {
 }
 
 // ofReply is the outcome of what NATS brought.
-func ofReply(r reply) outcome {
+func ofReply(r harness.Reply) outcome {
 	o := outcome{Response: r.Response, Message: r.Message, Failed: r.Error != nil && r.Error.Kind == "asterisk_error", Output: r.Output}
 	if r.Fields != nil {
 		o.Fields = flat(r.Fields)

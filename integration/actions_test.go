@@ -9,13 +9,14 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
-func realBridge(t *testing.T, a *realasterisk.Instance) *running {
+func realBridge(t *testing.T, a *realasterisk.Instance) *harness.Running {
 	t.Helper()
 	allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
-	return startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+	return harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
 }
 
 func TestReal_CommandOfHundredsOfLines(t *testing.T) {
@@ -36,11 +37,11 @@ func TestReal_CommandOfHundredsOfLines(t *testing.T) {
 				lines = append(lines, line)
 			}
 		}
-		reply := r.call("pbx1", "Command", `{"Command":"core show functions"}`)
+		reply := r.Call("pbx1", "Command", `{"Command":"core show functions"}`)
 		if diff := cmp.Diff(lines, reply.Output); diff != "" || len(lines) < 100 {
 			t.Errorf("%d lines (-direct +NATS): %s", len(lines), diff)
 		}
-		if reply := r.call("pbx1", "Command", `{"Command":"no such command"}`); reply.Error == nil || len(reply.Output) == 0 {
+		if reply := r.Call("pbx1", "Command", `{"Command":"no such command"}`); reply.Error == nil || len(reply.Output) == 0 {
 			t.Errorf("an unknown command: %+v, want an error with its output", reply)
 		}
 	})
@@ -67,18 +68,18 @@ func TestReal_ErrorsSayWhatAsteriskSaid(t *testing.T) {
 			{"Getvar", `{"Variable":"x\r\nAction: Logoff"}`, 400, "bad_request", "no", ""},
 			{"Getvar", `{"Variable":"` + strings.Repeat("x", 2000) + `"}`, 400, "bad_request", "no", ""},
 		} {
-			reply := r.call("pbx1", test.action, test.body)
+			reply := r.Call("pbx1", test.action, test.body)
 			if e := reply.Error; e == nil || e.Code != test.code || e.Kind != test.kind || e.Sent != test.sent {
 				t.Errorf("%s %.60s: %+v, want %d %s, sent %s", test.action, test.body, e, test.code, test.kind, test.sent)
 			}
 			if !strings.Contains(reply.Message, test.message) {
 				t.Errorf("%s: message %q, want %q", test.action, reply.Message, test.message)
 			}
-			if code := reply.header.Get("Nats-Service-Error-Code"); code != fmt.Sprint(test.code) {
+			if code := reply.Header.Get("Nats-Service-Error-Code"); code != fmt.Sprint(test.code) {
 				t.Errorf("%s: Nats-Service-Error-Code %q", test.action, code)
 			}
 		}
-		if reply := r.call("pbx1", "Ping", `{"ActionID":"mine"}`); reply.Response != "Success" || reply.RequestID != "mine" || reply.Error != nil {
+		if reply := r.Call("pbx1", "Ping", `{"ActionID":"mine"}`); reply.Response != "Success" || reply.RequestID != "mine" || reply.Error != nil {
 			t.Errorf("Ping after all that: %+v", reply)
 		}
 	})
@@ -91,8 +92,8 @@ func TestReal_PermissionDenied(t *testing.T) {
 			t.Skip("an Asterisk given by address does not have the bench's limited user")
 		}
 		u := a.Limited()
-		r := startBridge(t, natsURL(t), nil, server("pbx1", a.Addr(), u.Name, u.Secret))
-		if reply := r.call("pbx1", "Reload", ""); reply.Error == nil || reply.Error.Code != 422 || reply.Message != "Permission denied" {
+		r := harness.Bridge(t, harness.NATS(t), nil, harness.Server("pbx1", a.Addr(), u.Name, u.Secret))
+		if reply := r.Call("pbx1", "Reload", ""); reply.Error == nil || reply.Error.Code != 422 || reply.Message != "Permission denied" {
 			t.Errorf("Reload by a limited user: %+v", reply)
 		}
 	})
@@ -105,25 +106,25 @@ func TestReal_NamesThatAreNotASCII(t *testing.T) {
 		}
 		r := realBridge(t, a)
 		const name = "Zoë Ω 李雷"
-		if reply := r.call("pbx1", "DBPut", `{"Family":"bench","Key":"name","Val":"`+name+`"}`); reply.Error != nil {
+		if reply := r.Call("pbx1", "DBPut", `{"Family":"bench","Key":"name","Val":"`+name+`"}`); reply.Error != nil {
 			t.Fatalf("DBPut: %+v", reply)
 		}
-		reply := r.call("pbx1", "DBGet", `{"Family":"bench","Key":"name"}`)
+		reply := r.Call("pbx1", "DBGet", `{"Family":"bench","Key":"name"}`)
 		if len(reply.Events) == 0 || reply.Events[0]["Val"] != name {
 			t.Errorf("DBGet: %+v, want %q", reply.Events, name)
 		}
 		// A variable's commas, quotes and backslashes arrive whole.
 		const value = `a,b "c" \d é`
-		sets := r.subscribe("ami.events.pbx1.VarSet")
+		sets := r.Subscribe("ami.events.pbx1.VarSet")
 		body := `{"Channel":"Local/answer@load","Application":"Wait","Data":"1","Async":true,"Timeout":3000,
 			"CallerID":"` + name + ` <1>","Variable":{"PROBE":"a,b \"c\" \\d é","OTHER":1}}`
-		reply = r.call("pbx1", "Originate", body, "Ami-Wait", "complete", "Ami-Timeout", "20s")
+		reply = r.Call("pbx1", "Originate", body, "Ami-Wait", "complete", "Ami-Timeout", "20s")
 		if reply.Error != nil || len(reply.Events) != 1 || reply.Events[0]["Event"] != "OriginateResponse" {
 			t.Fatalf("Originate: %+v", reply)
 		}
 		for {
 			event := map[string]string{}
-			for _, p := range got(t, r.next(sets).Data) {
+			for _, p := range harness.PayloadPairs(t, r.Next(sets).Data) {
 				event[p.Key] = p.Values[0]
 			}
 			if event["Variable"] != "PROBE" {
@@ -145,7 +146,7 @@ func TestReal_OriginateThatFailsIsAnError(t *testing.T) {
 		}
 		r := realBridge(t, a)
 		body := `{"Channel":"Local/reject@load","Application":"Wait","Data":"1","Async":"true","Timeout":3000}`
-		reply := r.call("pbx1", "Originate", body, "Ami-Wait", "complete", "Ami-Timeout", "20s")
+		reply := r.Call("pbx1", "Originate", body, "Ami-Wait", "complete", "Ami-Timeout", "20s")
 		if reply.Error == nil || reply.Error.Kind != "asterisk_error" || reply.Error.Sent != "yes" || len(reply.Events) != 1 {
 			t.Errorf("an async Originate to a busy extension: %+v", reply)
 		}

@@ -3,7 +3,6 @@ package integration
 import (
 	"encoding/json"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,49 +12,28 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // vaulted is deploy/nats/ami-bridge.conf with what audit-vault.conf says to add.
-func vaulted(t *testing.T) *secured {
+func vaulted(t *testing.T) *harness.Secured {
 	t.Helper()
-	t.Setenv("AMI_KEEPER_PASSWORD", password("keeper"))
-	t.Setenv("AMI_WITNESS_PASSWORD", password("witness"))
-	return securedNATS(t, adding(t, "audit-vault.conf", 3))
+	t.Setenv("AMI_KEEPER_PASSWORD", harness.Password("keeper"))
+	t.Setenv("AMI_WITNESS_PASSWORD", harness.Password("witness"))
+	return harness.SecuredNATS(t, harness.Adding(t, "audit-vault.conf", 3))
 }
 
-// adding returns what adds to ami-bridge.conf what another file of deploy/nats
-// says to add: so many exports of the bridge's account, and an account.
-func adding(t *testing.T, file string, exports int) func(string) string {
-	t.Helper()
-	extra := readText(t, "../deploy/nats/"+file)
-	all := regexp.MustCompile(`(?m)^#   (\{ .* \})$`).FindAllStringSubmatch(extra, -1)
-	if len(all) != exports {
-		t.Fatalf("%d exports in %s", len(all), file)
-	}
-	_, account, ok := strings.Cut(extra, "accounts {\n")
-	account = strings.TrimSuffix(strings.TrimSpace(account), "}")
-	if !ok {
-		t.Fatalf("no accounts in %s", file)
-	}
-	return func(text string) string {
-		for _, export := range all {
-			text = strings.Replace(text, "    exports: [\n", "    exports: [\n      "+export[1]+"\n", 1)
-		}
-		return strings.Replace(text, "accounts {\n", "accounts {\n"+account, 1)
-	}
-}
-
-// mirror makes the one of audit-vault.json.
-func (s *secured) mirror() jetstream.Stream {
-	s.t.Helper()
+// makeMirror makes the one of audit-vault.json.
+func makeMirror(s *harness.Secured) jetstream.Stream {
+	s.T.Helper()
 	var cfg jetstream.StreamConfig
-	if err := json.Unmarshal([]byte(readText(s.t, "../deploy/nats/audit-vault.json")), &cfg); err != nil {
-		s.t.Fatal(err)
+	if err := json.Unmarshal([]byte(harness.ReadText(s.T, harness.Root(s.T), "deploy/nats/audit-vault.json")), &cfg); err != nil {
+		s.T.Fatal(err)
 	}
-	keeper := api(s.t, s.connect("keeper"))
-	mirror, err := keeper.CreateStream(s.t.Context(), cfg)
+	keeper := harness.JetStream(s.T, s.Connect("keeper"))
+	mirror, err := keeper.CreateStream(s.T.Context(), cfg)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return mirror
 }
@@ -64,22 +42,22 @@ func (s *secured) mirror() jetstream.Stream {
 // and the chain in it is whole.
 func TestAuditVault_KeepsWhatOperatorsTakeAway(t *testing.T) {
 	s := vaulted(t)
-	_, r, _ := s.bridge()
-	mirror := s.mirror()
+	_, r, _ := s.Bridge()
+	mirror := makeMirror(s)
 	for range 5 {
-		succeeds(t, r.call("pbx1", "QueueStatus", ""))
+		harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
 	}
-	r.recordsOf(t, 5)
+	r.RecordsOf(t, 5)
 	inMirror := func(n uint64) func() bool {
 		return func() bool {
 			info, err := mirror.Info(t.Context())
 			return err == nil && info.State.Msgs == n
 		}
 	}
-	eventually(t, "the records in the mirror", inMirror(5))
+	harness.Eventually(t, "the records in the mirror", inMirror(5))
 
-	admin, stream := r.auditStream()
-	if err := r.stop(); err != nil { // or it makes the stream anew before the operator does
+	admin, stream := r.AuditStream()
+	if err := r.Stop(); err != nil { // or it makes the stream anew before the operator does
 		t.Fatal(err)
 	}
 	short := stream.CachedInfo().Config
@@ -93,7 +71,7 @@ func TestAuditVault_KeepsWhatOperatorsTakeAway(t *testing.T) {
 	if err := admin.DeleteStream(t.Context(), streams.AuditStream); err != nil {
 		t.Fatal(err)
 	}
-	witness := &replay.Source{Conn: s.connect("witness"), API: "$JS.API", Stream: streams.AuditStream}
+	witness := &replay.Source{Conn: s.Connect("witness"), API: "$JS.API", Stream: streams.AuditStream}
 	for _, one := range verdicts(t, witness, new(replay.Verifier)) {
 		if one.Server != "pbx1" || one.Records != 5 || one.Broken > 0 || len(one.Notes) > 0 {
 			t.Errorf("in the mirror: %+v", one)
@@ -112,7 +90,7 @@ func TestAuditVault_KeepsWhatOperatorsTakeAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the forged records in the mirror", inMirror(7))
+	harness.Eventually(t, "the forged records in the mirror", inMirror(7))
 	if found := verdicts(t, witness, new(replay.Verifier)); len(found) != 1 || found[0].Records != 7 || found[0].Broken == 0 {
 		t.Errorf("after the forgery: %+v", found)
 	}
@@ -122,27 +100,27 @@ func TestAuditVault_KeepsWhatOperatorsTakeAway(t *testing.T) {
 func TestAuditVault_OpensNoOtherDoor(t *testing.T) {
 	s := vaulted(t)
 	for _, user := range []string{"keeper", "witness"} {
-		s.mayPublish(user, false, "ami.js.CONSUMER.CREATE.AMI_AUDIT", "$JS.FC.AMI_AUDIT.x")
+		s.MayPublish(user, false, "ami.js.CONSUMER.CREATE.AMI_AUDIT", "$JS.FC.AMI_AUDIT.x")
 	}
-	s.mayPublish("witness", false, "$JS.API.STREAM.DELETE.AMI_AUDIT", "$JS.API.STREAM.UPDATE.AMI_AUDIT", "ami.audit.pbx1.Ping")
-	s.maySubscribe("witness", false, ">", "ami.vault.>")
+	s.MayPublish("witness", false, "$JS.API.STREAM.DELETE.AMI_AUDIT", "$JS.API.STREAM.UPDATE.AMI_AUDIT", "ami.audit.pbx1.Ping")
+	s.MaySubscribe("witness", false, ">", "ami.vault.>")
 	for _, user := range []string{"reader", "auditor", "dialer", "bridge"} {
-		s.mayPublish(user, false, "ami.vault.x")
+		s.MayPublish(user, false, "ami.vault.x")
 	}
 }
 
 // Whoever may read a stream, and make no consumer, can replay it.
 func TestSecurity_AReaderReplaysAndAnAuditorVerifies(t *testing.T) {
-	s := securedNATS(t, nil)
-	sim, r, _ := s.bridge()
+	s := harness.SecuredNATS(t, nil)
+	sim, r, _ := s.Bridge()
 	for range 600 { // more than a page
 		sim.Emit("Event", "Tick")
 	}
-	r.settled("pbx1", 600)
-	succeeds(t, r.call("pbx1", "QueueStatus", ""))
-	r.recordsOf(t, 1)
+	r.Settled("pbx1", 600)
+	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
+	r.RecordsOf(t, 1)
 	source := func(user, stream string) (*replay.Source, *nats.Conn) {
-		nc := s.connect(user)
+		nc := s.Connect(user)
 		return &replay.Source{Conn: nc, API: "ami.js", Stream: stream}, nc
 	}
 	reader, nc := source("reader", streams.EventStream)
@@ -162,20 +140,17 @@ func TestSecurity_AReaderReplaysAndAnAuditorVerifies(t *testing.T) {
 // The commands that the pages show for each user work with the permissions of
 // deploy/nats as they are written.
 func TestDocs_EachUsersCommandWorks(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "ami-nats-bridge")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../cmd/ami-nats-bridge").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := harness.BuildBridge(t)
 	s := vaulted(t)
-	_, r, _ := s.bridge()
-	mirror := s.mirror()
-	succeeds(t, r.call("pbx1", "QueueStatus", ""))
-	r.recordsOf(t, 1)
-	eventually(t, "the record in the mirror", func() bool {
+	_, r, _ := s.Bridge()
+	mirror := makeMirror(s)
+	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
+	r.RecordsOf(t, 1)
+	harness.Eventually(t, "the record in the mirror", func() bool {
 		info, err := mirror.Info(t.Context())
 		return err == nil && info.State.Msgs == 1
 	})
-	text := readText(t, "../docs/replay.md") + readText(t, "../docs/audit.md")
+	text := harness.ReadText(t, harness.Root(t), "docs/replay.md") + harness.ReadText(t, harness.Root(t), "docs/audit.md")
 	commands := regexp.MustCompile(`(?m)^    BRIDGE_NATS_USER=(\w+) +ami-nats-bridge (.*)$`).FindAllStringSubmatch(text, -1)
 	if len(commands) != 3 {
 		t.Fatalf("%d commands", len(commands))
@@ -183,8 +158,8 @@ func TestDocs_EachUsersCommandWorks(t *testing.T) {
 	for _, command := range commands {
 		cmd := exec.CommandContext(t.Context(), binary, strings.Fields(command[2])...)
 		cmd.Env = []string{
-			"BRIDGE_NATS_URL=" + s.url, "BRIDGE_NATS_USER=" + command[1], "BRIDGE_NATS_PASSWORD=" + password(command[1]),
-			"BRIDGE_NATS_TLS_CA_FILE=" + s.caFile,
+			"BRIDGE_NATS_URL=" + s.URL, "BRIDGE_NATS_USER=" + command[1], "BRIDGE_NATS_PASSWORD=" + harness.Password(command[1]),
+			"BRIDGE_NATS_TLS_CA_FILE=" + s.CAFile,
 		}
 		out, err := cmd.CombinedOutput()
 		if want := map[bool]string{true: "1 records in 1 runs of b1, whole", false: "events in"}[strings.Contains(command[2], "verify")]; err != nil || !strings.Contains(string(out), want) {

@@ -16,64 +16,65 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // evidence is what two bridges, of which b1 was started three times, left in the
 // stream: b1 on pbx1 the sequences 1 to 5, then on pbx2 6 and 7; b2 on pbx1 8 to
 // 10; b1 on pbx1 11 to 14.
-func evidence(t *testing.T) (r *running, all []*nats.Msg) {
+func evidence(t *testing.T) (r *harness.Running, all []*nats.Msg) {
 	t.Helper()
-	url := natsURL(t)
-	_, addr := startSim(t, amisim.Config{})
-	r = startBridge(t, url, chaosConfig, chaosServer("pbx1", addr), chaosServer("pbx2", addr))
-	ask := func(r *running, server string, times int) {
+	url := harness.NATS(t)
+	_, addr := harness.Sim(t, amisim.Config{})
+	r = harness.Bridge(t, url, harness.ChaosConfig, harness.ChaosServer("pbx1", addr), harness.ChaosServer("pbx2", addr))
+	ask := func(r *harness.Running, server string, times int) {
 		for range times {
-			succeeds(t, r.call(server, "CoreSettings", "", "Ami-Requester", "alice"))
+			harness.Succeeds(t, r.Call(server, "CoreSettings", "", "Ami-Requester", "alice"))
 		}
 	}
 	ask(r, "pbx1", 5)
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	second := func(c *config.Config) { chaosConfig(c); c.Node = "b2" }
-	other := startBridge(t, url, second, chaosServer("pbx1", addr))
-	r = startBridge(t, url, chaosConfig, chaosServer("pbx2", addr))
+	second := func(c *config.Config) { harness.ChaosConfig(c); c.Node = "b2" }
+	other := harness.Bridge(t, url, second, harness.ChaosServer("pbx1", addr))
+	r = harness.Bridge(t, url, harness.ChaosConfig, harness.ChaosServer("pbx2", addr))
 	ask(r, "pbx2", 2)
-	r.recordsOf(t, 7)
+	r.RecordsOf(t, 7)
 	ask(other, "pbx1", 3)
-	if err := other.stop(); err != nil {
+	if err := other.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	r = startBridge(t, url, chaosConfig, chaosServer("pbx1", addr))
+	r = harness.Bridge(t, url, harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	ask(r, "pbx1", 4)
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for _, record := range r.recordsOf(t, 14) {
-		m := nats.NewMsg(record.subject)
-		m.Header.Set("Nats-Msg-Id", record.id)
-		m.Data = record.text
+	for _, record := range r.RecordsOf(t, 14) {
+		m := nats.NewMsg(record.Subject)
+		m.Header.Set("Nats-Msg-Id", record.ID)
+		m.Data = record.Text
 		all = append(all, m)
 	}
 	return r, all
 }
 
-// rewrite puts other messages into the stream, as whoever rules NATS can.
-func (r *running) rewrite(messages []*nats.Msg, first uint64) *replay.Source {
-	r.t.Helper()
-	js := api(r.t, r.nc)
-	if err := js.DeleteStream(r.t.Context(), streams.AuditStream); err != nil {
-		r.t.Fatal(err)
+// rewriteAudit puts other messages into the stream, as whoever rules NATS can.
+func rewriteAudit(r *harness.Running, messages []*nats.Msg, first uint64) *replay.Source {
+	r.T.Helper()
+	js := harness.JetStream(r.T, r.Client)
+	if err := js.DeleteStream(r.T.Context(), streams.AuditStream); err != nil {
+		r.T.Fatal(err)
 	}
-	_, err := js.CreateStream(r.t.Context(), jetstream.StreamConfig{
+	_, err := js.CreateStream(r.T.Context(), jetstream.StreamConfig{
 		Name: streams.AuditStream, Subjects: []string{"ami.audit.>"}, AllowDirect: true, FirstSeq: first,
 		Storage: jetstream.MemoryStorage, // of a stream just deleted files may still be there
 	})
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	for i, m := range messages {
 		again := nats.NewMsg(m.Subject)
@@ -81,11 +82,11 @@ func (r *running) rewrite(messages []*nats.Msg, first uint64) *replay.Source {
 		if slices.Contains(messages[:i], m) {
 			again.Header = nil // the stream would know it again
 		}
-		if _, err := js.PublishMsg(r.t.Context(), again); err != nil {
-			r.t.Fatal(err)
+		if _, err := js.PublishMsg(r.T.Context(), again); err != nil {
+			r.T.Fatal(err)
 		}
 	}
-	return &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.AuditStream}
+	return &replay.Source{Conn: r.Client, API: "$JS.API", Stream: streams.AuditStream}
 }
 
 func verdicts(t *testing.T, source *replay.Source, v *replay.Verifier) []replay.Verdict {
@@ -122,7 +123,7 @@ func edited(m *nats.Msg, old, replacement string) *nats.Msg {
 
 func TestAuditVerify_NamesWhatWasDone(t *testing.T) {
 	r, all := evidence(t)
-	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.AuditStream}
+	source := &replay.Source{Conn: r.Client, API: "$JS.API", Stream: streams.AuditStream}
 	if got := verdict(t, source, new(replay.Verifier)); got != "" {
 		t.Fatalf("as the bridges left it: %s", got)
 	}
@@ -156,7 +157,7 @@ func TestAuditVerify_NamesWhatWasDone(t *testing.T) {
 		"all is there and empty":      {nil, 1, `: note: the stream is empty`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := verdict(t, r.rewrite(test.messages, test.first), new(replay.Verifier))
+			got := verdict(t, rewriteAudit(r, test.messages, test.first), new(replay.Verifier))
 			if !regexp.MustCompile(`^` + test.want + `$`).MatchString(got) {
 				t.Errorf("found %s\nwant %s", got, test.want)
 			}
@@ -171,7 +172,7 @@ func moved(m *nats.Msg, subject string) *nats.Msg {
 // What the chain alone cannot show, pinned heads and known nodes do.
 func TestAuditVerify_PinsAndNodes(t *testing.T) {
 	r, all := evidence(t)
-	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.AuditStream}
+	source := &replay.Source{Conn: r.Client, API: "$JS.API", Stream: streams.AuditStream}
 	heads := map[string]string{}
 	for _, one := range verdicts(t, source, &replay.Verifier{Nodes: []string{"b1", "b2"}}) {
 		if one.Broken > 0 {
@@ -191,7 +192,7 @@ func TestAuditVerify_PinsAndNodes(t *testing.T) {
 	if got := verdict(t, source, &replay.Verifier{Nodes: []string{"b1"}}); !strings.HasPrefix(got, "pbx1: foreign at 8 (0); pbx1: foreign at 9") {
 		t.Errorf("without b2: %s", got)
 	}
-	cut := r.rewrite(all[:12], 1)
+	cut := rewriteAudit(r, all[:12], 1)
 	if got := verdict(t, cut, new(replay.Verifier)); got != "" {
 		t.Errorf("that the newest are missing shows by itself, which docs/audit.md denies: %s", got)
 	}
@@ -200,10 +201,10 @@ func TestAuditVerify_PinsAndNodes(t *testing.T) {
 	}
 	// The whole chain computed anew: only a pin shows it.
 	forged := rechained(t, all, "alice", "mallory")
-	if got := verdict(t, r.rewrite(forged, 1), new(replay.Verifier)); got != "" {
+	if got := verdict(t, rewriteAudit(r, forged, 1), new(replay.Verifier)); got != "" {
 		t.Errorf("a chain made anew shows by itself, which docs/audit.md denies: %s", got)
 	}
-	if got := verdict(t, r.rewrite(forged, 1), &replay.Verifier{Pins: pins}); got != ": absent at 14 (0); : absent at 14 (0)" {
+	if got := verdict(t, rewriteAudit(r, forged, 1), &replay.Verifier{Pins: pins}); got != ": absent at 14 (0); : absent at 14 (0)" {
 		t.Errorf("a chain made anew: %s", got)
 	}
 }
@@ -231,32 +232,32 @@ func rechained(t *testing.T, all []*nats.Msg, old, replacement string) (forged [
 // from the first record on, with intents, and one started again among the calls
 // of the other.
 func TestAuditVerify_HonestBridgesBreakNothing(t *testing.T) {
-	url := natsURL(t)
-	_, addr := startSim(t, amisim.Config{})
+	url := harness.NATS(t)
+	_, addr := harness.Sim(t, amisim.Config{})
 	as := func(node string) func(*config.Config) {
 		return func(c *config.Config) {
-			chaosConfig(c)
+			harness.ChaosConfig(c)
 			c.Node, c.Audit = node, config.AuditStrict
 		}
 	}
-	b1 := startBridge(t, url, as("b1"), chaosServer("pbx1", addr))
-	b2 := startBridge(t, url, as("b2"), chaosServer("pbx1", addr))
+	b1 := harness.Bridge(t, url, as("b1"), harness.ChaosServer("pbx1", addr))
+	b2 := harness.Bridge(t, url, as("b2"), harness.ChaosServer("pbx1", addr))
 	asked := 0
 	ask := func() {
 		for range 40 {
-			succeeds(t, b1.call("pbx1", "CoreSettings", ""))
+			harness.Succeeds(t, b1.Call("pbx1", "CoreSettings", ""))
 			asked++
 		}
 	}
 	ask()
-	if err := b2.stop(); err != nil {
+	if err := b2.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	ask()
-	startBridge(t, url, as("b2"), chaosServer("pbx1", addr))
+	harness.Bridge(t, url, as("b2"), harness.ChaosServer("pbx1", addr))
 	ask()
-	b1.recordsOf(t, 2*asked)
-	source := &replay.Source{Conn: b1.nc, API: "$JS.API", Stream: streams.AuditStream}
+	b1.RecordsOf(t, 2*asked)
+	source := &replay.Source{Conn: b1.Client, API: "$JS.API", Stream: streams.AuditStream}
 	for _, one := range verdicts(t, source, &replay.Verifier{Nodes: []string{"b1", "b2"}}) {
 		if one.Server != "pbx1" || one.Broken > 0 || one.Records != uint64(2*asked) || one.Runs != 3 || len(one.Heads) > one.Runs {
 			t.Errorf("%+v", one)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 const (
@@ -16,10 +17,10 @@ const (
 // BenchmarkBurst prints what a burst at the rate of a busy Asterisk leaves in the
 // default outbox: more for some seconds than JetStream takes on this machine.
 func BenchmarkBurst(b *testing.B) {
-	sim, addr := startSim(b, amisim.Config{NotBooted: true, WriteTimeout: time.Minute})
-	s := chaosServer("pbx1", addr)
+	sim, addr := harness.Sim(b, amisim.Config{NotBooted: true, WriteTimeout: time.Minute})
+	s := harness.ChaosServer("pbx1", addr)
 	s.OutboxBytes = config.DefaultServerConfig().OutboxBytes
-	r := startBridge(b, natsURL(b), chaosConfig, s)
+	r := harness.Bridge(b, harness.NATS(b), harness.ChaosConfig, s)
 	wire, _ := busyPayloads(b)
 	const each = burstRate / 100
 	pieces := piecesOf(wire, each)
@@ -28,29 +29,29 @@ func BenchmarkBurst(b *testing.B) {
 	defer every.Stop()
 	soonEnough := func() {
 		<-every.C
-		if time.Since(began) > 5*patience {
+		if time.Since(began) > 5*harness.Patience {
 			b.Fatal("the burst never came to its end")
 		}
 	}
 	for i := range burstPieces {
 		<-every.C
 		// The simulated one cuts a session that is 16 MiB behind.
-		for float64(i*each)-r.metric("events_received_total") > 20_000 {
+		for float64(i*each)-r.Metric("events_received_total") > 20_000 {
 			soonEnough()
 		}
 		sim.EmitRaw(pieces[i%len(pieces)])
 	}
 	const n = burstPieces * each
-	for r.metric("events_received_total") < n {
+	for r.Metric("events_received_total") < n {
 		soonEnough()
 	}
 	read := time.Since(began)
-	for r.metric("outbox_events")+r.metric("outbox_in_flight_events") > 0 {
+	for r.Metric("outbox_events")+r.Metric("outbox_in_flight_events") > 0 {
 		soonEnough()
 	}
 	stored := time.Since(began)
-	dropped := r.metric("events_dropped_total")
-	full := r.metric("outbox_high_water_bytes") / float64(s.OutboxBytes)
+	dropped := r.Metric("events_dropped_total")
+	full := r.Metric("outbox_high_water_bytes") / float64(s.OutboxBytes)
 	b.Logf("%d events read in %v (%.0f/s), acknowledged in %v: the outbox was %.0f %% full, %v were dropped",
 		n, read.Round(time.Millisecond), n/read.Seconds(), stored.Round(time.Millisecond), full*100, dropped)
 	b.ReportMetric(full, "of-outbox")

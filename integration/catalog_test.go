@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -84,7 +85,7 @@ func documentedHeaders(t *testing.T, c *realasterisk.Client, action string) (hea
 // catalogVersions returns the catalog's second column.
 func catalogVersions(t *testing.T) map[string]string {
 	versions := map[string]string{}
-	for line := range strings.Lines(readText(t, moduleRoot(t), "bridge/catalog/actions.tsv")) {
+	for line := range strings.Lines(harness.ReadText(t, harness.Root(t), "bridge/catalog/actions.tsv")) {
 		if f := strings.Fields(line); !strings.HasPrefix(line, "#") {
 			versions[f[0]] = f[1]
 		}

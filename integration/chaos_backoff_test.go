@@ -8,6 +8,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // A server that refuses is tried less and less often by its own backoff: here
@@ -16,10 +17,10 @@ import (
 func TestChaos_BackoffOfOneServerGrows(t *testing.T) {
 	t.Parallel()
 	const tries = 6
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	s := chaosServer("pbx1", addr)
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	s := harness.ChaosServer("pbx1", addr)
 	s.Sessions, s.BackoffMin, s.BackoffMax = 1, 40*time.Millisecond, 10*time.Second
-	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.ConnectRate = 1000 }, s)
+	r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { harness.ChaosConfig(c); c.ConnectRate = 1000 }, s)
 	tried := make(chan time.Time, 1000)
 	sim.Always(amisim.Accept, func(s *amisim.Session, _ *amisim.Action) {
 		tried <- time.Now()
@@ -28,7 +29,7 @@ func TestChaos_BackoffOfOneServerGrows(t *testing.T) {
 	began := time.Now()
 	sim.Kick()
 	for range tries {
-		within(t, "a connect", tried)
+		harness.Within(t, "a connect", tried)
 	}
 	// Each wait is half of its length at the least, and they double, up to 0.8 s
 	// at first. A slow machine only makes this longer.
@@ -39,7 +40,7 @@ func TestChaos_BackoffOfOneServerGrows(t *testing.T) {
 	if took := time.Since(began); took < least {
 		t.Errorf("%d connects took %v, want %v at least", tries, took, least)
 	}
-	if got := r.call("pbx1", "Ping", ""); got.Error == nil || got.Error.Kind != "not_connected" {
+	if got := r.Call("pbx1", "Ping", ""); got.Error == nil || got.Error.Kind != "not_connected" {
 		t.Errorf("an action to a server that is down: %+v", got.Error)
 	}
 }
@@ -47,21 +48,21 @@ func TestChaos_BackoffOfOneServerGrows(t *testing.T) {
 // A session that waits for its turn at the gate can be cancelled: a bridge whose
 // sessions would not come up for hours stops at once.
 func TestChaos_WaitAtTheGateIsCancelled(t *testing.T) {
-	one, addr := startSim(t, amisim.Config{NotBooted: true})
-	s := chaosServer("pbx1", addr)
+	one, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	s := harness.ChaosServer("pbx1", addr)
 	s.Sessions = 1
-	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.ConnectRate = 0.0001 }, s)
-	states := r.subscribe("ami.status.pbx1.connection")
+	r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { harness.ChaosConfig(c); c.ConnectRate = 0.0001 }, s)
+	states := r.Subscribe("ami.status.pbx1.connection")
 	one.Kick()
-	r.awaitText(states, `"to":"connecting"`) // for the ten thousand seconds of the gate
+	r.AwaitText(states, `"to":"connecting"`) // for the ten thousand seconds of the gate
 	began := time.Now()
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v to stop", took)
 	}
-	r.awaitText(states, `"to":"stopped"`)
+	r.AwaitText(states, `"to":"stopped"`)
 	if n := one.Received("Login"); n != 1 {
 		t.Errorf("%d logins, want the first alone", n)
 	}
@@ -70,18 +71,18 @@ func TestChaos_WaitAtTheGateIsCancelled(t *testing.T) {
 // An action that an open breaker refuses was not sent, and its caller is told
 // when to come again: not before the breaker lets anyone through.
 func TestChaos_OpenBreakerSaysWhenToComeAgain(t *testing.T) {
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	s := chaosServer("pbx1", addr)
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	s := harness.ChaosServer("pbx1", addr)
 	s.BreakerFailures = 2
-	r := startBridge(t, natsURL(t), chaosConfig, s)
+	r := harness.Bridge(t, harness.NATS(t), harness.ChaosConfig, s)
 	sim.Always(amisim.Accept, amisim.Refuse)
-	breaker := r.subscribe("ami.status.pbx1.breaker")
+	breaker := r.Subscribe("ami.status.pbx1.breaker")
 	sim.Kick()
-	r.next(breaker)
+	r.Next(breaker)
 	before := sim.Received("CoreStatus")
-	refused := r.ask("pbx1", "CoreStatus", "")
-	msg := r.next(refused)
-	fails(t, parse(t, msg), "breaker_open", "no")
+	refused := r.Ask("pbx1", "CoreStatus", "")
+	msg := r.Next(refused)
+	harness.Fails(t, harness.ParseReply(t, msg), "breaker_open", "no")
 	var body struct {
 		Error struct {
 			Code       int

@@ -2,20 +2,18 @@ package integration
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 func tick(n int) []byte {
@@ -24,30 +22,30 @@ func tick(n int) []byte {
 
 // The banner, the answers of the login and events come in one piece.
 func TestChaos_BannerGluedToFrames(t *testing.T) {
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	stray := "Response: Error\r\nMessage: Missing action in request\r\n\r\n"
 	sim.Always(amisim.Accept, amisim.After(string(tick(0))+stray+string(tick(1))))
 	sim.Always("Challenge", amisim.Before(string(tick(2))))
 	sim.Always("Login", amisim.Rewrite(func(b []byte) []byte {
 		return bytes.Join([][]byte{tick(3), b, []byte(stray), tick(4), tick(5)}, nil)
 	}))
-	r := startBridge(t, natsURL(t), chaosConfig, chaosServer("pbx1", addr))
-	succeeds(t, r.call("pbx1", "QueueStatus", ""))
+	r := harness.Bridge(t, harness.NATS(t), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
+	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
 	sim.Emit("Event", "Tick", "N", "6")
 	// The action session has read the same bytes, and publishes none of them.
-	r.settled("pbx1", 7)
-	got := check(t, r.story("pbx1"))
-	ticks(t, got, 7)
-	if got.holes != 0 || got.sessions != 1 {
-		t.Errorf("%d holes in the events of %d sessions", got.holes, got.sessions)
+	r.Settled("pbx1", 7)
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	harness.Ticks(t, got, 7)
+	if got.Holes != 0 || got.Sessions != 1 {
+		t.Errorf("%d holes in the events of %d sessions", got.Holes, got.Sessions)
 	}
 }
 
 // A frame that was cut takes the next one into it, wherever it was cut, and
 // nothing beyond that.
 func TestChaos_TruncatedFrames(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
-	ticked, states := r.subscribe("ami.events.pbx1.Tick"), r.subscribe("ami.status.pbx1.connection")
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
+	ticked, states := r.Subscribe("ami.events.pbx1.Tick"), r.Subscribe("ami.status.pbx1.connection")
 	whole := "Event: Cut\r\nPrivilege: call,all\r\nChannel: PJSIP/1\r\nUniqueid: 1.2\r\n\r\n"
 	n, cuts := 0, 0
 	for cut := 1; cut < len(whole); cut++ {
@@ -63,26 +61,26 @@ func TestChaos_TruncatedFrames(t *testing.T) {
 		n++
 	}
 	for range n {
-		r.next(ticked)
+		r.Next(ticked)
 	}
-	corrupt := uint64(r.metric("frames_corrupt_total"))
-	b := r.settled("pbx1", uint64(n)+corrupt)
-	got := check(t, r.story("pbx1"))
-	if b.Dropped["corrupt"] != corrupt || got.told != corrupt || got.holes != corrupt || got.sessions != 1 {
+	corrupt := uint64(r.Metric("frames_corrupt_total"))
+	b := r.Settled("pbx1", uint64(n)+corrupt)
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	if b.Dropped["corrupt"] != corrupt || got.Told != corrupt || got.Holes != corrupt || got.Sessions != 1 {
 		t.Errorf("%d frames are corrupt: dropped %v, the Gaps tell of %d, %d numbers are missing, of %d sessions",
-			corrupt, b.Dropped, got.told, got.holes, got.sessions)
+			corrupt, b.Dropped, got.Told, got.Holes, got.Sessions)
 	}
-	if changes := r.changes(states); changes != 0 {
+	if changes := r.Changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
 	next, rest := 0, 0
-	for _, e := range got.events {
-		if e.name != "Tick" {
+	for _, e := range got.Events {
+		if e.Name != "Tick" {
 			rest++
 			continue
 		}
-		if e.text("N") != strconv.Itoa(next) {
-			t.Fatalf("tick %d is %s", next, e.data)
+		if e.Text("N") != strconv.Itoa(next) {
+			t.Fatalf("tick %d is %s", next, e.Data)
 		}
 		next++
 	}
@@ -95,7 +93,7 @@ func TestChaos_TruncatedFrames(t *testing.T) {
 }
 
 func TestChaos_GarbageBetweenFrames(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	rng := rand.New(rand.NewPCG(7, 7))
 	const n = 500
 	for i := range n {
@@ -105,24 +103,24 @@ func TestChaos_GarbageBetweenFrames(t *testing.T) {
 	// Around answers as well: a frame that is no message completes nothing.
 	for i := range 50 {
 		noise := string(garbage(rng, i)) + "\r\n\r\n"
-		sim.Next("Getvar", func(s *amisim.Session, a *amisim.Action) { s.Write([]byte(noise + echo(a) + noise)) })
-		if got := r.call("pbx1", "Getvar", fmt.Sprintf(`{"Variable":"%d"}`, i)); got.Error != nil || got.Fields["Value"] != strconv.Itoa(i) {
+		sim.Next("Getvar", func(s *amisim.Session, a *amisim.Action) { s.Write([]byte(noise + harness.Echo(a) + noise)) })
+		if got := r.Call("pbx1", "Getvar", fmt.Sprintf(`{"Variable":"%d"}`, i)); got.Error != nil || got.Fields["Value"] != strconv.Itoa(i) {
 			t.Fatalf("after %q: %+v %+v", noise, got, got.Error)
 		}
 	}
-	b := r.settled("pbx1", 2*n)
-	got := check(t, r.story("pbx1"))
-	ticks(t, got, n)
-	if b.Dropped["corrupt"] != n || got.told != n || got.holes != n || got.sessions != 1 {
-		t.Errorf("dropped %v, the Gaps tell of %d, %d numbers are missing, of %d sessions; want %d", b.Dropped, got.told, got.holes, got.sessions, n)
+	b := r.Settled("pbx1", 2*n)
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	harness.Ticks(t, got, n)
+	if b.Dropped["corrupt"] != n || got.Told != n || got.Holes != n || got.Sessions != 1 {
+		t.Errorf("dropped %v, the Gaps tell of %d, %d numbers are missing, of %d sessions; want %d", b.Dropped, got.Told, got.Holes, got.Sessions, n)
 	}
-	for _, gap := range got.gaps {
-		if gap.text("Reason") != "corrupt" {
-			t.Errorf("a gap is %s", gap.data)
+	for _, gap := range got.Gaps {
+		if gap.Text("Reason") != "corrupt" {
+			t.Errorf("a gap is %s", gap.Data)
 		}
 	}
 	// Those around answers, on the action session, are counted and are no events.
-	if corrupt := r.metric("frames_corrupt_total"); corrupt < n+100 {
+	if corrupt := r.Metric("frames_corrupt_total"); corrupt < n+100 {
 		t.Errorf("%v frames were counted as corrupt, of %d", corrupt, n+100)
 	}
 }
@@ -150,9 +148,9 @@ func garbage(rng *rand.Rand, i int) []byte {
 
 // What is over the limit is lost, counted and told, alone.
 func TestChaos_OversizeEvents(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.MaxFrameBytes = 64 * setting.KiB })
-	statuses := r.subscribe("ami.status.pbx1.gap")
-	before := heapNow()
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.MaxFrameBytes = 64 * setting.KiB })
+	statuses := r.Subscribe("ami.status.pbx1.gap")
+	before := harness.HeapNow()
 	const n, every = 200, 10
 	for i := range n {
 		if i%every == every/2 {
@@ -160,24 +158,24 @@ func TestChaos_OversizeEvents(t *testing.T) {
 		}
 		sim.Emit("Event", "Tick", "N", strconv.Itoa(i))
 	}
-	b := r.settled("pbx1", n+n/every)
-	if b.Dropped["oversize"] != n/every || b.lost() != n/every {
+	b := r.Settled("pbx1", n+n/every)
+	if b.Dropped["oversize"] != n/every || b.Lost() != n/every {
 		t.Errorf("dropped %v, want %d oversize", b.Dropped, n/every)
 	}
-	got := check(t, r.story("pbx1"))
-	ticks(t, got, n)
-	if got.holes != n/every || got.told != got.holes {
-		t.Errorf("%d numbers are missing, the Gap events say %d, want %d", got.holes, got.told, n/every)
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	harness.Ticks(t, got, n)
+	if got.Holes != n/every || got.Told != got.Holes {
+		t.Errorf("%d numbers are missing, the Gap events say %d, want %d", got.Holes, got.Told, n/every)
 	}
-	for _, gap := range got.gaps {
-		if gap.text("Reason") != "oversize" {
-			t.Errorf("a gap is %s", gap.data)
+	for _, gap := range got.Gaps {
+		if gap.Text("Reason") != "oversize" {
+			t.Errorf("a gap is %s", gap.Data)
 		}
 	}
-	if msg := r.next(statuses); !bytes.Contains(msg.Data, []byte(`"reason":"oversize"`)) {
+	if msg := r.Next(statuses); !bytes.Contains(msg.Data, []byte(`"reason":"oversize"`)) {
 		t.Errorf("the status is %s", msg.Data)
 	}
-	heapIsBack(t, before, 4<<20)
+	harness.HeapIsBack(t, before, 4<<20)
 }
 
 // An answer over the limit, of a frame or of a message of NATS, is told as such
@@ -186,21 +184,21 @@ func TestChaos_OversizeReplies(t *testing.T) {
 	for _, version := range []string{"11.0.0", "2.5.0"} {
 		for _, limit := range []setting.Bytes{64 * setting.KiB, 64 * setting.MiB} {
 			t.Run(version+" "+limit.String(), func(t *testing.T) {
-				sim, r := chaosBridge(t, amisim.Config{Version: version}, func(s *config.ServerConfig) { s.MaxFrameBytes = limit })
-				states, before := r.subscribe("ami.status.pbx1.connection"), heapNow()
+				sim, r := harness.ChaosBridge(t, amisim.Config{Version: version}, func(s *config.ServerConfig) { s.MaxFrameBytes = limit })
+				states, before := r.Subscribe("ami.status.pbx1.connection"), harness.HeapNow()
 				sim.Next("CoreStatus", amisim.Oversize(2<<20))
-				header := r.ask("pbx1", "CoreStatus", "")
-				fails(t, r.answer(header), "reply_too_large", "yes")
-				output := r.ask("pbx1", "Command", `{"Command":"long 100000"}`)
-				fails(t, r.answer(output), "reply_too_large", "yes")
-				small := r.ask("pbx1", "Command", `{"Command":"long 100"}`)
-				if got := r.answer(small); got.Error != nil || len(got.Output) != 100 {
+				header := r.Ask("pbx1", "CoreStatus", "")
+				harness.Fails(t, r.Answer(header), "reply_too_large", "yes")
+				output := r.Ask("pbx1", "Command", `{"Command":"long 100000"}`)
+				harness.Fails(t, r.Answer(output), "reply_too_large", "yes")
+				small := r.Ask("pbx1", "Command", `{"Command":"long 100"}`)
+				if got := r.Answer(small); got.Error != nil || len(got.Output) != 100 {
 					t.Errorf("the Command after it has %d lines, %+v", len(got.Output), got.Error)
 				}
-				r.noMore("pbx1", header, output, small)
-				r.untouched(t, sim, 0)
-				heapIsBack(t, before, 16<<20)
-				if n := r.changes(states); n != 0 {
+				r.NoMore("pbx1", header, output, small)
+				r.Untouched(t, sim, 0)
+				harness.HeapIsBack(t, before, 16<<20)
+				if n := r.Changes(states); n != 0 {
 					t.Errorf("%d changes of state", n)
 				}
 			})
@@ -211,47 +209,26 @@ func TestChaos_OversizeReplies(t *testing.T) {
 // A handler that panics loses its own frame and no other. The one thing of the
 // bridge's handlers that a test can make panic is the logger.
 func TestChaos_PanickingHandler(t *testing.T) {
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	logger := &explosive{}
-	r := startLogging(t, zap.New(logger), natsURL(t), chaosConfig, chaosServer("pbx1", addr))
-	states := r.subscribe("ami.status.pbx1.connection")
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	logger := &harness.Explosive{}
+	r := harness.BridgeLogging(t, zap.New(logger), harness.NATS(t), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
+	states := r.Subscribe("ami.status.pbx1.connection")
 	const n = 20
 	for i := range n {
 		sim.EmitRaw([]byte("neither event nor response\r\n\r\n"))
 		sim.EmitRaw(tick(i))
 	}
-	r.settled("pbx1", 2*n)
-	got := check(t, r.story("pbx1"))
-	ticks(t, got, n)
-	if got.holes != n || got.told != n || got.sessions != 1 || logger.panics.Load() != n {
-		t.Errorf("%d holes, %d sessions, %d panics", got.holes, got.sessions, logger.panics.Load())
+	r.Settled("pbx1", 2*n)
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	harness.Ticks(t, got, n)
+	if got.Holes != n || got.Told != n || got.Sessions != 1 || logger.Panics.Load() != n {
+		t.Errorf("%d holes, %d sessions, %d panics", got.Holes, got.Sessions, logger.Panics.Load())
 	}
-	succeeds(t, r.call("pbx1", "QueueStatus", ""))
-	if n := r.changes(states); n != 0 {
+	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
+	if n := r.Changes(states); n != 0 {
 		t.Errorf("%d changes of state", n)
 	}
-	if got := r.metric("handler_panics_total", "server", "pbx1"); got != n {
+	if got := r.Metric("handler_panics_total", "server", "pbx1"); got != n {
 		t.Errorf("handler_panics_total is %v, want %d", got, n)
 	}
-}
-
-// explosive is a zapcore.Core that panics on the line of a corrupt frame.
-type explosive struct{ panics atomic.Int64 }
-
-var errExplosive = errors.New("explosive")
-
-func (e *explosive) Enabled(zapcore.Level) bool        { return true }
-func (e *explosive) With([]zapcore.Field) zapcore.Core { return e }
-func (e *explosive) Sync() error                       { return nil }
-
-func (e *explosive) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	return checked.AddCore(entry, e)
-}
-
-func (e *explosive) Write(entry zapcore.Entry, _ []zapcore.Field) error {
-	if entry.Message == "corrupt frame" {
-		e.panics.Add(1)
-		panic(errExplosive)
-	}
-	return nil
 }

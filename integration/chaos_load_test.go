@@ -13,105 +13,99 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
-
-// heapIsBack waits until the live heap is at most limit larger than before. One
-// collection may count what was allocated while it ran; a leak stays.
-func heapIsBack(t *testing.T, before, limit uint64) {
-	t.Helper()
-	eventually(t, fmt.Sprintf("a live heap of %d bytes more at most", limit), func() bool { return heapNow() <= before+limit })
-}
 
 // Two hundred thousand events go into an outbox of a mebibyte, half of them
 // while NATS is frozen. What is lost is the oldest; it is counted, and told where
 // it is missing; and the memory is the outbox's.
 func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 	const n = 200_000
-	nats := startNATS(t)
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	s := chaosServer("pbx1", addr)
+	nats := harness.StartNATS(t)
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	s := harness.ChaosServer("pbx1", addr)
 	s.OutboxBytes = setting.MiB
-	r := startBridge(t, nats.url, chaosConfig, s)
-	states := r.subscribe("ami.status.pbx1.connection")
-	before := heapNow()
-	nats.freeze()
-	flood(t, sim, n/2)
-	everyEventIsRead(t, r, sim)
-	heapIsBack(t, before, 24<<20)
-	nats.thaw()
-	flood(t, sim, n/2)
-	b := r.settled("pbx1", n)
+	r := harness.Bridge(t, nats.URL, harness.ChaosConfig, s)
+	states := r.Subscribe("ami.status.pbx1.connection")
+	before := harness.HeapNow()
+	nats.Freeze()
+	harness.Flood(t, sim, n/2)
+	harness.EveryEventIsRead(t, r, sim)
+	harness.HeapIsBack(t, before, 24<<20)
+	nats.Thaw()
+	harness.Flood(t, sim, n/2)
+	b := r.Settled("pbx1", n)
 	if b.Outbox.HighWater > b.Outbox.Capacity || b.Outbox.Capacity != 1<<20 {
 		t.Errorf("the outbox is %+v", b.Outbox)
 	}
-	if b.Dropped["overflow"] == 0 || b.lost() != b.Dropped["overflow"] {
+	if b.Dropped["overflow"] == 0 || b.Lost() != b.Dropped["overflow"] {
 		t.Errorf("dropped %v, want overflow alone", b.Dropped)
 	}
-	got := check(t, r.story("pbx1"))
-	if stored := uint64(len(got.events)); stored+b.lost() != n || got.holes != b.lost() || got.told != b.lost() {
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	if stored := uint64(len(got.Events)); stored+b.Lost() != n || got.Holes != b.Lost() || got.Told != b.Lost() {
 		t.Errorf("%d of %d events are stored and %d dropped; %d numbers are missing and the Gap events say %d",
-			stored, n, b.lost(), got.holes, got.told)
+			stored, n, b.Lost(), got.Holes, got.Told)
 	}
-	for _, gap := range got.gaps {
-		if gap.text("Reason") != "overflow" {
-			t.Errorf("a gap is %s", gap.data)
+	for _, gap := range got.Gaps {
+		if gap.Text("Reason") != "overflow" {
+			t.Errorf("a gap is %s", gap.Data)
 		}
 	}
 	// The newest is what an outbox keeps.
-	if last := got.events[len(got.events)-1]; last.seq != n || got.sessions != 1 {
-		t.Errorf("the last event is number %d of %d, by %d sessions", last.seq, n, got.sessions)
+	if last := got.Events[len(got.Events)-1]; last.Seq != n || got.Sessions != 1 {
+		t.Errorf("the last event is number %d of %d, by %d sessions", last.Seq, n, got.Sessions)
 	}
-	if told := r.metric("gaps_total", "reason", "overflow"); told != float64(len(got.gaps)) || told == 0 {
-		t.Errorf("gaps_total is %v, the stream holds %d", told, len(got.gaps))
+	if told := r.Metric("gaps_total", "reason", "overflow"); told != float64(len(got.Gaps)) || told == 0 {
+		t.Errorf("gaps_total is %v, the stream holds %d", told, len(got.Gaps))
 	}
-	if changes := r.changes(states); changes != 0 {
+	if changes := r.Changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
-	t.Logf("%d stored, %d dropped, %d gaps", len(got.events), b.lost(), len(got.gaps))
+	t.Logf("%d stored, %d dropped, %d gaps", len(got.Events), b.Lost(), len(got.Gaps))
 }
 
 // Events that were sent, given up after the acknowledgement's five seconds, and
 // then pushed out of the outbox, may have reached NATS nevertheless. What the
 // counters and the Gap events call lost must not be in the stream.
 func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
-	nats := startNATS(t)
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	s := chaosServer("pbx1", addr)
+	nats := harness.StartNATS(t)
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	s := harness.ChaosServer("pbx1", addr)
 	s.OutboxBytes = setting.MiB
-	r := startBridge(t, nats.url, chaosConfig, s)
-	nats.freeze()
-	flood(t, sim, 1000)
-	sentAgain(t, r)
-	flood(t, sim, 20_000)
-	nats.thaw()
-	flood(t, sim, 1000)
+	r := harness.Bridge(t, nats.URL, harness.ChaosConfig, s)
+	nats.Freeze()
+	harness.Flood(t, sim, 1000)
+	harness.SentAgain(t, r)
+	harness.Flood(t, sim, 20_000)
+	nats.Thaw()
+	harness.Flood(t, sim, 1000)
 	sent := uint64(sim.Emitted())
-	b := r.settled("pbx1", sent)
-	got := check(t, r.story("pbx1"))
-	if stored := uint64(len(got.events)); stored+b.lost() != sent || got.holes != b.lost() || got.told != b.lost() {
+	b := r.Settled("pbx1", sent)
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	if stored := uint64(len(got.Events)); stored+b.Lost() != sent || got.Holes != b.Lost() || got.Told != b.Lost() {
 		t.Errorf("%d of %d events are stored and %d dropped; %d numbers are missing and the Gap events say %d",
-			stored, sent, b.lost(), got.holes, got.told)
+			stored, sent, b.Lost(), got.Holes, got.Told)
 	}
 }
 
 // A flood on one server and a slow second cost the third nothing. The flood lasts
 // until the third is done, so that whoever waits for its end waits for ever.
 func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
-	flooding, floodAddr := startSim(t, amisim.Config{NotBooted: true})
-	slow, slowAddr := startSim(t, amisim.Config{NotBooted: true})
-	normal, normalAddr := startSim(t, amisim.Config{NotBooted: true})
-	large := chaosServer("flood", floodAddr)
+	flooding, floodAddr := harness.Sim(t, amisim.Config{NotBooted: true})
+	slow, slowAddr := harness.Sim(t, amisim.Config{NotBooted: true})
+	normal, normalAddr := harness.Sim(t, amisim.Config{NotBooted: true})
+	large := harness.ChaosServer("flood", floodAddr)
 	large.OutboxBytes = 512 * setting.MiB
-	r := startBridge(t, natsURL(t), chaosConfig, large, chaosServer("slow", slowAddr), chaosServer("one", normalAddr))
-	states := r.subscribe("ami.status.*.connection")
+	r := harness.Bridge(t, harness.NATS(t), harness.ChaosConfig, large, harness.ChaosServer("slow", slowAddr), harness.ChaosServer("one", normalAddr))
+	states := r.Subscribe("ami.status.*.connection")
 	slow.Always("QueueStatus", amisim.Drip(64, 10*time.Millisecond))
 	done := make(chan struct{})
 	var group sync.WaitGroup
 	group.Go(func() {
 		for {
-			flood(t, flooding, 10_000)
+			harness.Flood(t, flooding, 10_000)
 			// It need not grow for as long as this takes.
-			for more := true; more; more = r.metric("outbox_bytes", "server", "flood") > 64<<20 {
+			for more := true; more; more = r.Metric("outbox_bytes", "server", "flood") > 64<<20 {
 				select {
 				case <-done:
 					return
@@ -122,28 +116,28 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 	})
 	stop := sync.OnceFunc(func() { close(done); group.Wait() })
 	defer stop()
-	eventually(t, "a flood", func() bool { return flooding.Emitted() > 20_000 })
-	slowly := r.ask("slow", "QueueStatus", "")
+	harness.Eventually(t, "a flood", func() bool { return flooding.Emitted() > 20_000 })
+	slowly := r.Ask("slow", "QueueStatus", "")
 	for i := range 50 {
 		slow.Emit("Event", "Tick", "N", fmt.Sprint(i))
 	}
-	undisturbed(t, r, normal, 60)
+	harness.Undisturbed(t, r, normal, 60)
 	stop()
-	unharmed(t, r, 60)
-	if got := r.answer(slowly); got.Error != nil || len(got.Events) != 8 {
+	harness.Unharmed(t, r, 60)
+	if got := r.Answer(slowly); got.Error != nil || len(got.Events) != 8 {
 		t.Errorf("the slow server's list has %d events, %+v", len(got.Events), got.Error)
 	}
-	r.noMore("slow", slowly)
-	r.settled("slow", 50)
-	ticks(t, check(t, r.story("slow")), 50)
+	r.NoMore("slow", slowly)
+	r.Settled("slow", 50)
+	harness.Ticks(t, harness.CheckStory(t, r.Story("slow")), 50)
 	sent := uint64(flooding.Emitted())
-	if b := r.settled("flood", sent); b.lost() != 0 || b.Received != sent {
+	if b := r.Settled("flood", sent); b.Lost() != 0 || b.Received != sent {
 		t.Errorf("of a flood of %d events %+v", sent, b)
 	}
-	if got := check(t, r.story("flood")); uint64(len(got.events)) != sent || got.holes != 0 {
-		t.Errorf("%d of %d events of the flood are stored, with %d holes", len(got.events), sent, got.holes)
+	if got := harness.CheckStory(t, r.Story("flood")); uint64(len(got.Events)) != sent || got.Holes != 0 {
+		t.Errorf("%d of %d events of the flood are stored, with %d holes", len(got.Events), sent, got.Holes)
 	}
-	if changes := r.changes(states); changes != 0 {
+	if changes := r.Changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
 	t.Logf("a flood of %d events", sent)
@@ -154,24 +148,24 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 // measured between two readings of time.Now, which Go takes from the monotonic
 // clock.
 func TestChaos_ClockOfTheServerJumps(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *config.ServerConfig) {
+	sim, r := harness.ChaosBridge(t, amisim.Config{TimestampEvents: true}, func(s *config.ServerConfig) {
 		s.PingInterval = 50 * time.Millisecond
 	})
-	states, events := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.events.pbx1.Tick")
+	states, events := r.Subscribe("ami.status.pbx1.connection"), r.Subscribe("ami.events.pbx1.Tick")
 	n := 0
 	for _, skew := range []time.Duration{0, 5 * time.Hour, -12 * time.Hour, 90 * 24 * time.Hour, -15 * time.Second} {
 		sim.SetClock(skew)
 		pings := sim.Received("Ping")
-		came := hold(t, sim, "CoreStatus")
-		slow := r.ask("pbx1", "CoreStatus", "")
-		h := within(t, "the action", came)
+		came := harness.Hold(t, sim, "CoreStatus")
+		slow := r.Ask("pbx1", "CoreStatus", "")
+		h := harness.Within(t, "the action", came)
 		// An action is under way while the clock jumps on, and some Pings pass.
 		sim.SetClock(-skew)
-		eventually(t, "Pings", func() bool { return sim.Received("Ping") > pings+3 })
+		harness.Eventually(t, "Pings", func() bool { return sim.Received("Ping") > pings+3 })
 		sim.SetClock(skew)
-		h.release <- ""
-		msg := r.next(slow)
-		succeeds(t, parse(t, msg))
+		h.Release <- ""
+		msg := r.Next(slow)
+		harness.Succeeds(t, harness.ParseReply(t, msg))
 		var took struct {
 			MS float64 `json:"duration_ms"`
 		}
@@ -180,27 +174,27 @@ func TestChaos_ClockOfTheServerJumps(t *testing.T) {
 		}
 		sim.Emit("Event", "Tick", "N", fmt.Sprint(n))
 		n++
-		at, err := time.Parse(time.RFC3339Nano, r.next(events).Header.Get("Ami-Time"))
-		if age := time.Since(at); err != nil || age < -time.Second || age > patience {
+		at, err := time.Parse(time.RFC3339Nano, r.Next(events).Header.Get("Ami-Time"))
+		if age := time.Since(at); err != nil || age < -time.Second || age > harness.Patience {
 			t.Errorf("with the clock %v ahead an event is %v old (%v)", skew, age, err)
 		}
-		r.noMore("pbx1", slow)
+		r.NoMore("pbx1", slow)
 	}
-	r.settled("pbx1", uint64(n))
-	got := check(t, r.story("pbx1"))
-	ticks(t, got, n)
-	if got.sessions != 1 || len(got.gaps) != 0 {
-		t.Errorf("%d sessions and %d gaps", got.sessions, len(got.gaps))
+	r.Settled("pbx1", uint64(n))
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	harness.Ticks(t, got, n)
+	if got.Sessions != 1 || len(got.Gaps) != 0 {
+		t.Errorf("%d sessions and %d gaps", got.Sessions, len(got.Gaps))
 	}
 	// The server's own time goes through as it was sent, back and forth.
 	var stamps []string
-	for _, e := range got.events {
-		stamps = append(stamps, e.text("Timestamp"))
+	for _, e := range got.Events {
+		stamps = append(stamps, e.Text("Timestamp"))
 	}
 	if slices.IsSorted(stamps) || slices.Contains(stamps, "") {
 		t.Errorf("the Timestamps are %q", stamps)
 	}
-	if changes := r.changes(states); changes != 0 {
+	if changes := r.Changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
 	}
 }

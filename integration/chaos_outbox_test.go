@@ -8,17 +8,18 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // A dialer's noise is shed so that every Hangup and queue event survives, though
 // all together are many times what the outbox holds. One Gap at a time tells of
 // what was shed; it stands where the first of them was missing.
 func TestChaos_ShedFirstSavesTheRest(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.OutboxBytes, s.ShedFirst = setting.MiB, // a window's worth stays in flight
 			setting.Globs{"VarSet", "Newexten", "RTCP*"}
 	})
-	bring := r.withoutStream()
+	bring := r.WithoutStream()
 	noise := []string{"VarSet", "Newexten", "RTCPSent", "RTCPReceived"}
 	kept := []string{"Hangup", "QueueCallerJoin", "QueueMemberStatus"}
 	const n, every = 20_000, 40
@@ -29,24 +30,24 @@ func TestChaos_ShedFirstSavesTheRest(t *testing.T) {
 		}
 		sim.Emit("Event", name, "N", fmt.Sprint(i), "Filler", strings.Repeat("x", 100))
 	}
-	eventually(t, "all are read", func() bool { return r.metric("events_received_total", "server", "pbx1") == n })
+	harness.Eventually(t, "all are read", func() bool { return r.Metric("events_received_total", "server", "pbx1") == n })
 	bring()
-	b := r.settled("pbx1", n)
+	b := r.Settled("pbx1", n)
 	saved, shed, told, last := 0, uint64(0), uint64(0), uint64(0)
-	for _, e := range r.story("pbx1") {
-		if e.name == "Gap" {
+	for _, e := range r.Story("pbx1") {
+		if e.Name == "Gap" {
 			var lost uint64
-			if _, err := fmt.Sscan(e.text("Lost"), &lost); err != nil || e.text("Reason") != "shed" {
-				t.Fatalf("a gap is %s", e.data)
+			if _, err := fmt.Sscan(e.Text("Lost"), &lost); err != nil || e.Text("Reason") != "shed" {
+				t.Fatalf("a gap is %s", e.Data)
 			}
 			told += lost
 			continue
 		}
-		if e.seq <= last {
-			t.Fatalf("number %d came after %d", e.seq, last)
+		if e.Seq <= last {
+			t.Fatalf("number %d came after %d", e.Seq, last)
 		}
-		shed, last = shed+e.seq-last-1, e.seq
-		if strings.HasPrefix(e.name, "Queue") || e.name == "Hangup" {
+		shed, last = shed+e.Seq-last-1, e.Seq
+		if strings.HasPrefix(e.Name, "Queue") || e.Name == "Hangup" {
 			saved++
 		}
 	}
@@ -54,7 +55,7 @@ func TestChaos_ShedFirstSavesTheRest(t *testing.T) {
 	if saved != n/every {
 		t.Errorf("%d of %d Hangups and queue events survived", saved, n/every)
 	}
-	if b.Dropped["shed"] == 0 || b.lost() != b.Dropped["shed"] || told != shed || told != b.lost() {
+	if b.Dropped["shed"] == 0 || b.Lost() != b.Dropped["shed"] || told != shed || told != b.Lost() {
 		t.Errorf("dropped %v; %d numbers are missing, the Gaps tell of %d", b.Dropped, shed, told)
 	}
 }
@@ -66,39 +67,39 @@ func TestChaos_AllOutboxesTogetherAreBounded(t *testing.T) {
 	var sims []*amisim.Server
 	var servers []config.ServerConfig
 	for _, name := range []string{"one", "two", "three", "calm"} {
-		sim, addr := startSim(t, amisim.Config{NotBooted: true})
-		sims, servers = append(sims, sim), append(servers, chaosServer(name, addr))
+		sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+		sims, servers = append(sims, sim), append(servers, harness.ChaosServer(name, addr))
 	}
-	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.OutboxTotalBytes = total }, servers...)
-	bring := r.withoutStream()
+	r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { harness.ChaosConfig(c); c.OutboxTotalBytes = total }, servers...)
+	bring := r.WithoutStream()
 	const quiet = 500
 	for _, sim := range sims[:floods] {
-		flood(t, sim, n)
+		harness.Flood(t, sim, n)
 	}
 	for i := range quiet {
 		sims[floods].Emit("Event", "Tick", "N", fmt.Sprint(i))
 	}
-	eventually(t, "all are read", func() bool { return r.metric("events_received_total") == floods*n+quiet })
-	if held := r.metric("outbox_bytes"); held > total+float64(len(servers))*gapsBytes {
+	harness.Eventually(t, "all are read", func() bool { return r.Metric("events_received_total") == floods*n+quiet })
+	if held := r.Metric("outbox_bytes"); held > total+float64(len(servers))*harness.GapsBytes {
 		t.Errorf("the outboxes hold %v bytes, of %d", held, total)
 	}
 	bring()
 	for _, s := range servers[:floods] {
-		b := r.settled(s.Name, n)
-		got := check(t, r.story(s.Name))
-		if b.Dropped["total"] == 0 || b.lost() != b.Dropped["total"] || got.told != b.lost() {
-			t.Errorf("%s: dropped %v, the Gaps tell of %d", s.Name, b.Dropped, got.told)
+		b := r.Settled(s.Name, n)
+		got := harness.CheckStory(t, r.Story(s.Name))
+		if b.Dropped["total"] == 0 || b.Lost() != b.Dropped["total"] || got.Told != b.Lost() {
+			t.Errorf("%s: dropped %v, the Gaps tell of %d", s.Name, b.Dropped, got.Told)
 		}
-		for _, gap := range got.gaps {
-			if gap.text("Reason") != "total" {
-				t.Errorf("%s: a gap is %s", s.Name, gap.data)
+		for _, gap := range got.Gaps {
+			if gap.Text("Reason") != "total" {
+				t.Errorf("%s: a gap is %s", s.Name, gap.Data)
 			}
 		}
 	}
-	if b := r.settled("calm", quiet); b.lost() != 0 {
+	if b := r.Settled("calm", quiet); b.Lost() != 0 {
 		t.Errorf("the calm server lost %v", b.Dropped)
 	}
-	ticks(t, check(t, r.story("calm")), quiet)
+	harness.Ticks(t, harness.CheckStory(t, r.Story("calm")), quiet)
 }
 
 // Backlogged servers are served alike in bytes, whatever the size of their
@@ -112,14 +113,14 @@ func TestChaos_BackloggedServersShareByBytes(t *testing.T) {
 	sims := map[string]*amisim.Server{}
 	var servers []config.ServerConfig
 	for name := range sizes {
-		sim, addr := startSim(t, amisim.Config{NotBooted: true})
-		sims[name], servers = sim, append(servers, chaosServer(name, addr))
+		sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+		sims[name], servers = sim, append(servers, harness.ChaosServer(name, addr))
 	}
-	url := natsURL(t)
-	way := startRelay(t, strings.TrimPrefix(url, "nats://"))
-	r := startBridge(t, "nats://"+way.addr, chaosConfig, servers...)
-	r.nc = connect(t, url)
-	back := way.close() // so that all find NATS again at the same moment
+	url := harness.NATS(t)
+	way := harness.StartRelay(t, strings.TrimPrefix(url, "nats://"))
+	r := harness.Bridge(t, "nats://"+way.Addr, harness.ChaosConfig, servers...)
+	r.Client = harness.Client(t, url)
+	back := way.Close() // so that all find NATS again at the same moment
 	sent := 0
 	for name, sim := range sims {
 		for bytes, i := 0, 0; bytes < backlog; i++ {
@@ -132,19 +133,19 @@ func TestChaos_BackloggedServersShareByBytes(t *testing.T) {
 			sent++
 		}
 	}
-	eventually(t, "all are read", func() bool { return r.metric("events_received_total") == float64(sent) })
+	harness.Eventually(t, "all are read", func() bool { return r.Metric("events_received_total") == float64(sent) })
 	back()
 	for name := range sizes {
-		r.settled(name, 1)
+		r.Settled(name, 1)
 	}
 	// The first half of all: nobody's backlog has come to its end by then.
 	shares, all := map[string]float64{}, 0.0
-	for _, e := range r.story("*") {
+	for _, e := range r.Story("*") {
 		if all > backlog*float64(len(sizes))/2 {
 			break
 		}
-		n := float64(len(e.data) + overhead)
-		shares[e.server], all = shares[e.server]+n, all+n
+		n := float64(len(e.Data) + overhead)
+		shares[e.Server], all = shares[e.Server]+n, all+n
 	}
 	squares := 0.0
 	for _, s := range shares {

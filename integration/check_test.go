@@ -2,10 +2,10 @@ package integration
 
 import (
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -15,11 +15,8 @@ func TestReal_CheckSaysWhatIsMissing(t *testing.T) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address does not have the bench's limited users")
 		}
-		binary := filepath.Join(t.TempDir(), "ami-nats-bridge")
-		if out, err := exec.Command("go", "build", "-o", binary, "../cmd/ami-nats-bridge").CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		url := natsURL(t)
+		binary := harness.BuildBridge(t)
+		url := harness.NATS(t)
 		for _, test := range []struct {
 			user   realasterisk.User
 			events string

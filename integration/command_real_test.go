@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -20,17 +21,12 @@ import (
 // to ask for a stream, a stream and `call --stream` have all that a direct session
 // reads, line by line.
 func TestReal_CommandOfAnyLengthAsADirectSession(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "ami-nats-bridge")
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address has a dialplan of its own")
 		}
-		if _, err := os.Stat(binary); err != nil {
-			if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../cmd/ami-nats-bridge").CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
+		binary := harness.BuildBridge(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*harness.Patience)
 		defer cancel()
 		addDialplan(t, ctx, a)
 		want := directOutput(t, ctx, a, "dialplan show")
@@ -38,28 +34,28 @@ func TestReal_CommandOfAnyLengthAsADirectSession(t *testing.T) {
 			t.Fatalf("the output is of %d bytes only", size)
 		}
 		for _, limit := range []setting.Bytes{0, 8 * setting.MiB} {
-			pbx1 := server("pbx1", a.Addr(), a.User().Name, a.User().Secret)
+			pbx1 := harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret)
 			why := "BRIDGE_AMI_MAX_FRAME_BYTES"
 			if limit > 0 {
 				pbx1.MaxFrameBytes, why = limit, "Ami-Reply: stream"
 			}
-			r := startBridge(t, natsURL(t), func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }, pbx1)
-			plain := r.call("pbx1", "Command", `{"Command":"dialplan show"}`)
-			fails(t, plain, "reply_too_large", "yes")
+			r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }, pbx1)
+			plain := r.Call("pbx1", "Command", `{"Command":"dialplan show"}`)
+			harness.Fails(t, plain, "reply_too_large", "yes")
 			if !strings.Contains(plain.Error.Message, why) || !strings.Contains(plain.Error.Message, "stream") {
 				t.Errorf("the error does not say what to do: %s", plain.Error.Message)
 			}
 			var got []string
-			parts, last := streamed(r, r.ask("pbx1", "Command", `{"Command":"dialplan show"}`, "Ami-Reply", "stream"), func(part map[string]any) {
+			parts, last := harness.Streamed(r, r.Ask("pbx1", "Command", `{"Command":"dialplan show"}`, "Ami-Reply", "stream"), func(part map[string]any) {
 				for _, line := range part["output"].([]any) {
 					got = append(got, line.(string))
 				}
 			})
-			succeeds(t, last)
+			harness.Succeeds(t, last)
 			sameOutput(t, got, want)
 			t.Logf("Asterisk %s, limit %v: %d lines in %d parts", a.Version(), pbx1.MaxFrameBytes, len(got), parts)
 			call := exec.CommandContext(ctx, binary, "call", "pbx1", "Command", "Command=dialplan show", "--stream")
-			call.Env = append(os.Environ(), "BRIDGE_NATS_URL="+r.cfg.NATS.URL)
+			call.Env = append(os.Environ(), "BRIDGE_NATS_URL="+r.Config.NATS.URL)
 			var stderr bytes.Buffer
 			call.Stderr = &stderr
 			out, err := call.Output()
@@ -67,7 +63,7 @@ func TestReal_CommandOfAnyLengthAsADirectSession(t *testing.T) {
 				t.Fatalf("call --stream: %v\n%s", err, stderr.Bytes())
 			}
 			sameOutput(t, strings.Split(strings.TrimSuffix(string(out), "\n"), "\n"), want)
-			succeeds(t, r.call("pbx1", "Ping", ""))
+			harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
 		}
 	})
 }

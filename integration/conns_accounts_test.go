@@ -8,18 +8,20 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // whole wants all of so many events in the stream, by one session, without a
 // hole and without a Gap.
 func (r *ruled) whole(t *testing.T, events uint64) {
-	r.t.Helper()
-	if b := r.settled("pbx1", events); b.Received != events || b.Published != events {
-		r.t.Errorf("of %d events %+v", events, b)
+	r.T.Helper()
+	if b := r.Settled("pbx1", events); b.Received != events || b.Published != events {
+		r.T.Errorf("of %d events %+v", events, b)
 	}
-	got := check(t, r.story("pbx1"))
-	if uint64(len(got.events)) != events || got.holes != 0 || len(got.gaps) != 0 || got.sessions != 1 {
-		r.t.Errorf("%d of %d events, %d holes, %d gaps, %d sessions", len(got.events), events, got.holes, len(got.gaps), got.sessions)
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	if uint64(len(got.Events)) != events || got.Holes != 0 || len(got.Gaps) != 0 || got.Sessions != 1 {
+		r.T.Errorf("%d of %d events, %d holes, %d gaps, %d sessions", len(got.Events), events, got.Holes, len(got.Gaps), got.Sessions)
 	}
 }
 
@@ -76,9 +78,9 @@ func TestConns_UserJWTWithoutRights(t *testing.T) {
 			o.works()
 			o.writeCreds(deny)
 			cut(t, o.server)
-			eventually(t, "both connections are back", func() bool { return len(ownConns(t, o.server)) == 2 })
+			harness.Eventually(t, "both connections are back", func() bool { return len(ownConns(t, o.server)) == 2 })
 			o.sim.Emit("Event", "Held")
-			if _, err := o.nc.Request("ami.actions.pbx1.CoreStatus", nil, 3*time.Second); err == nil && name != "to publish events" {
+			if _, err := o.Client.Request("ami.actions.pbx1.CoreStatus", nil, 3*time.Second); err == nil && name != "to publish events" {
 				t.Error("a request is answered")
 			}
 			<-time.After(3 * time.Second)
@@ -109,7 +111,7 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 			cut(t, o.server)
 			o.sim.Emit("Event", "Held")
 			if name == "JetStream" || name == "storage" {
-				o.stands("AMI_EVENTS", map[string]string{"JetStream": "no_jetstream", "storage": "full"}[name])
+				o.Stands("AMI_EVENTS", map[string]string{"JetStream": "no_jetstream", "storage": "full"}[name])
 			} else {
 				o.readyzIs(503)
 			}
@@ -120,10 +122,10 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 			}
 			o.works()
 			if name == "payload" {
-				if b := o.settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
+				if b := o.Settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
 					t.Errorf("%+v", b)
 				}
-				check(t, o.story("pbx1"))
+				harness.CheckStory(t, o.Story("pbx1"))
 				return
 			}
 			o.whole(t, 3)
@@ -163,16 +165,16 @@ func TestConns_PublishRightsTakenForLong(t *testing.T) {
 			t.Parallel()
 			r := startRuled(t, nil, nil)
 			r.works()
-			r.rights(&natsserver.Permissions{Publish: no(test.denied...)})
+			r.rights(&natsserver.Permissions{Publish: harness.Denied(test.denied...)})
 			r.sim.Emit("Event", "Held")
-			_, _ = r.nc.Request("ami.actions.pbx1.CoreStatus", nil, time.Second) // its record is not taken, or its answer
+			_, _ = r.Client.Request("ami.actions.pbx1.CoreStatus", nil, time.Second) // its record is not taken, or its answer
 			if test.stream != "" {
-				r.stands(test.stream, "no_permission")
+				r.Stands(test.stream, "no_permission")
 			}
 			<-time.After(20 * time.Second)
 			r.rights(nil)
 			r.works()
-			r.stands("AMI_AUDIT", "ok")
+			r.Stands("AMI_AUDIT", "ok")
 			r.whole(t, 3)
 		})
 	}

@@ -3,23 +3,14 @@
 package integration
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -28,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // saying is a way to a server on which words are put into its mouth.
@@ -99,53 +91,6 @@ func (s *saying) say(text string) {
 	}
 }
 
-// authority signs certificates.
-type authority struct {
-	pem  []byte
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "authority"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), cert: cert, key: key}
-}
-
-// server is what a server on 127.0.0.1 needs.
-func (a *authority) server(t *testing.T) *tls.Config {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
-}
-
 // configured is a nats-server with a configuration file. The user reader is of an
 // account that sees all that the bridge's has.
 type configured struct {
@@ -158,7 +103,7 @@ type configured struct {
 
 func newConfigured(t *testing.T) *configured {
 	t.Helper()
-	c := &configured{t: t, path: filepath.Join(t.TempDir(), "conf"), port: reservePort(t), store: t.TempDir()}
+	c := &configured{t: t, path: filepath.Join(t.TempDir(), "conf"), port: harness.Port(t), store: t.TempDir()}
 	c.write("", "")
 	c.start()
 	t.Cleanup(c.stop)
@@ -167,18 +112,7 @@ func newConfigured(t *testing.T) *configured {
 
 func (c *configured) start() {
 	c.t.Helper()
-	options, err := natsserver.ProcessConfigFile(c.path)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	options.NoSigs, options.NoLog = true, true
-	if c.server, err = natsserver.NewServer(options); err != nil {
-		c.t.Fatal(err)
-	}
-	c.server.Start()
-	if !c.server.ReadyForConnections(patience) {
-		c.t.Fatal("nats-server is not ready")
-	}
+	c.server = harness.Launch(c.t, harness.Configuration(c.t, c.path))
 }
 
 func (c *configured) stop() {
@@ -257,13 +191,13 @@ func ownConns(t *testing.T, s *natsserver.Server) (ids []uint64) {
 func (r *ruled) run(t *testing.T, nc *nats.Conn, cfg config.Config) {
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
-	r.logs, r.running = logs, startFor(t, zap.New(core), nc, cfg)
+	r.logs, r.Running = logs, harness.BridgeFor(t, zap.New(core), nc, cfg)
 }
 
 // logged waits until the log has a line whose error holds text.
 func (r *ruled) logged(message, text string) {
-	r.t.Helper()
-	eventually(r.t, fmt.Sprintf("the log says %s: %s", message, text), func() bool {
+	r.T.Helper()
+	harness.Eventually(r.T, fmt.Sprintf("the log says %s: %s", message, text), func() bool {
 		return r.logs.Filter(func(e observer.LoggedEntry) bool {
 			err, _ := e.ContextMap()["error"].(string)
 			return e.Message == message && strings.Contains(err, text)

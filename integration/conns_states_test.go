@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -18,70 +17,25 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
-
-// place is where a nats-server runs, from one start to the next.
-type place struct {
-	t      *testing.T
-	port   int
-	store  string
-	server *natsserver.Server
-}
-
-func newPlace(t *testing.T) *place {
-	t.Helper()
-	p := &place{t: t, port: reservePort(t), store: t.TempDir()}
-	t.Cleanup(func() {
-		if p.server != nil {
-			p.stop()
-		}
-	})
-	return p
-}
-
-func (p *place) start(change func(*natsserver.Options)) {
-	p.t.Helper()
-	options := &natsserver.Options{
-		Host: "127.0.0.1", Port: p.port, JetStream: true, StoreDir: p.store, NoSigs: true, NoLog: true,
-		AuthTimeout: patience.Seconds(), TLSTimeout: patience.Seconds(),
-		LameDuckDuration: 3 * time.Second, LameDuckGracePeriod: 2 * time.Second,
-	}
-	if change != nil {
-		change(options)
-	}
-	var err error
-	if p.server, err = natsserver.NewServer(options); err != nil {
-		p.t.Fatal(err)
-	}
-	p.server.Start()
-	if !p.server.ReadyForConnections(patience) {
-		p.t.Fatal("nats-server is not ready")
-	}
-}
-
-func (p *place) stop() {
-	p.server.Shutdown()
-	p.server.WaitForShutdown()
-}
-
-func (p *place) url() string { return "nats://127.0.0.1:" + strconv.Itoa(p.port) }
 
 // startAt is a bridge to pbx1 that knows only the server at p, and a reader at
 // another.
-func startAt(t *testing.T, p *place, change func(*config.Config), reader *place, opts ...nats.Option) *ruled {
+func startAt(t *testing.T, p *harness.Place, change func(*config.Config), reader *harness.Place, opts ...nats.Option) *ruled {
 	t.Helper()
-	nc, err := nats.Connect(reader.url(), append(opts, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))...)
+	nc, err := nats.Connect(reader.URL(), append(opts, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	r := &ruled{server: p.server}
+	r := &ruled{server: p.Server}
 	var addr string
-	r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
+	r.sim, addr = harness.Sim(t, amisim.Config{NotBooted: true})
 	cfg := config.DefaultConfig()
-	chaosConfig(&cfg)
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", freeAddr(t), p.url()
-	cfg.Servers = []config.ServerConfig{chaosServer("pbx1", addr)}
+	harness.ChaosConfig(&cfg)
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", harness.Addr(t), p.URL()
+	cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -93,15 +47,15 @@ func startAt(t *testing.T, p *place, change func(*config.Config), reader *place,
 // connections for a while, without JetStream.
 func TestConns_LameDuckAlone(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	p.start(nil)
+	p := harness.NewPlace(t)
+	p.Start(nil)
 	r := startAt(t, p, nil, p)
 	r.works()
-	p.server.LameDuckShutdown()
+	p.Server.LameDuckShutdown()
 	r.sim.Emit("Event", "Held")
 	r.readyzIs(503)
 	<-time.After(3 * time.Second)
-	p.start(nil)
+	p.Start(nil)
 	r.works()
 	r.whole(t, 3)
 }
@@ -110,28 +64,28 @@ func TestConns_LameDuckAlone(t *testing.T) {
 // first, and is answered there. What had its only copy on the first waits.
 func TestConns_LameDuckInACluster(t *testing.T) {
 	t.Parallel()
-	first, second := newPlace(t), newPlace(t)
-	routes := map[*place]int{first: reservePort(t), second: reservePort(t)}
-	start := func(p, other *place) {
-		p.start(func(o *natsserver.Options) {
-			o.ServerName, o.Cluster.Name = fmt.Sprint("n", p.port), "two"
+	first, second := harness.NewPlace(t), harness.NewPlace(t)
+	routes := map[*harness.Place]int{first: harness.Port(t), second: harness.Port(t)}
+	start := func(p, other *harness.Place) {
+		p.Start(func(o *natsserver.Options) {
+			o.ServerName, o.Cluster.Name = fmt.Sprint("n", p.Port), "two"
 			o.Cluster.Host, o.Cluster.Port = "127.0.0.1", routes[p]
 			o.Routes = []*url.URL{{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", routes[other])}}
 		})
 	}
 	start(first, second)
 	start(second, first)
-	eventually(t, "JetStream has a leader", func() bool { return first.server.JetStreamIsLeader() || second.server.JetStreamIsLeader() })
+	harness.Eventually(t, "JetStream has a leader", func() bool { return first.Server.JetStreamIsLeader() || second.Server.JetStreamIsLeader() })
 	r := startAt(t, first, nil, second)
 	r.works()
 	var group sync.WaitGroup
 	defer group.Wait()
-	group.Go(first.server.LameDuckShutdown)
-	eventually(t, "both connections are at the other server", func() bool { return len(ownConns(t, second.server)) == 2 })
+	group.Go(first.Server.LameDuckShutdown)
+	harness.Eventually(t, "both connections are at the other server", func() bool { return len(ownConns(t, second.Server)) == 2 })
 	r.sim.Emit("Event", "Held")
 	r.readyzIs(200)
-	eventually(t, "an Action is answered", func() bool {
-		_, err := r.nc.Request("ami.actions.pbx1.CoreStatus", nil, answerIn)
+	harness.Eventually(t, "an Action is answered", func() bool {
+		_, err := r.Client.Request("ami.actions.pbx1.CoreStatus", nil, harness.AnswerIn)
 		return err == nil
 	})
 	group.Wait()
@@ -145,23 +99,23 @@ func TestConns_LameDuckInACluster(t *testing.T) {
 // cuts it off.
 func TestConns_SlowConsumerOfTheServer(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	p.start(func(o *natsserver.Options) { o.MaxPending, o.WriteDeadline = 1<<20, time.Second })
-	front := startSaying(t, fmt.Sprint("127.0.0.1:", p.port))
+	p := harness.NewPlace(t)
+	p.Start(func(o *natsserver.Options) { o.MaxPending, o.WriteDeadline = 1<<20, time.Second })
+	front := startSaying(t, fmt.Sprint("127.0.0.1:", p.Port))
 	r := startAt(t, p, func(c *config.Config) { c.NATS.URL = "nats://" + front.addr }, p)
 	r.works()
-	slow := p.server.NumSlowConsumers()
+	slow := p.Server.NumSlowConsumers()
 	func() {
 		front.mu.Lock() // the bridge hears nothing
 		defer front.mu.Unlock()
 		r.sim.Emit("Event", "Held")
 		// Without an inbox to answer to, each would be an Action that nobody hears of.
 		request := &nats.Msg{Subject: "ami.actions.pbx1.CoreStatus", Reply: "_INBOX.nobody.x", Data: make([]byte, 64<<10)}
-		eventually(t, "the server takes the bridge for slow", func() bool {
-			if err := r.nc.PublishMsg(request); err != nil {
+		harness.Eventually(t, "the server takes the bridge for slow", func() bool {
+			if err := r.Client.PublishMsg(request); err != nil {
 				t.Error(err)
 			}
-			return p.server.NumSlowConsumers() > slow
+			return p.Server.NumSlowConsumers() > slow
 		})
 	}()
 	r.works()
@@ -171,17 +125,17 @@ func TestConns_SlowConsumerOfTheServer(t *testing.T) {
 // A server that wants TLS first, then does not any more, and does again: the log
 // says what to set.
 func TestConns_TLSFirstGoneAndBack(t *testing.T) {
-	a := newAuthority(t)
+	a := harness.NewAuthority(t)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, a.pem, 0o600); err != nil {
+	if err := os.WriteFile(ca, a.PEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, first := range []bool{true, false} {
 		t.Run(fmt.Sprint(first), func(t *testing.T) {
 			t.Parallel()
-			p := newPlace(t)
+			p := harness.NewPlace(t)
 			start := func(first bool) {
-				p.start(func(o *natsserver.Options) { o.TLSConfig, o.TLS, o.TLSHandshakeFirst = a.server(t), true, first })
+				p.Start(func(o *natsserver.Options) { o.TLSConfig, o.TLS, o.TLSHandshakeFirst = a.Server(t), true, first })
 			}
 			start(first)
 			reads := []nats.Option{nats.RootCAs(ca)}
@@ -192,12 +146,12 @@ func TestConns_TLSFirstGoneAndBack(t *testing.T) {
 				c.NATS.TLSCaFile, c.NATS.TLSFirst = ca, setting.Switch(first)
 			}, p, reads...)
 			r.works()
-			p.stop()
+			p.Stop()
 			start(!first)
 			r.sim.Emit("Event", "Held")
 			r.logged("nats not reached", "BRIDGE_NATS_TLS_FIRST="+map[bool]string{false: "on", true: "off"}[first])
 			r.readyzIs(503)
-			p.stop()
+			p.Stop()
 			start(first)
 			r.works()
 			r.whole(t, 3)

@@ -21,19 +21,17 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // backIn is within what everything works again once the cause is gone. The
 // machine may be slow: what a test waits for at most is patience.
 const backIn = 30 * time.Second
 
-// answerIn is how long a request may wait before it is taken for lost.
-const answerIn = 10 * time.Second
-
 // ruled is a bridge to pbx1 on a server whose options change while it runs. The
 // bridge's user is bridge; whoever gives no name may do all.
 type ruled struct {
-	*running
+	*harness.Running
 	sim     *amisim.Server
 	server  *natsserver.Server
 	options *natsserver.Options
@@ -42,8 +40,8 @@ type ruled struct {
 
 func startRuled(t *testing.T, change func(*config.Config), options func(*natsserver.Options)) *ruled {
 	t.Helper()
-	r := &ruled{running: &running{t: t}}
-	r.server = natsInProcess(t, func(o *natsserver.Options) {
+	r := &ruled{Running: &harness.Running{T: t}}
+	r.server = harness.NATSWith(t, func(o *natsserver.Options) {
 		o.NoAuthUser, o.Users = "admin", users(nil)
 		if options != nil {
 			options(o)
@@ -51,12 +49,12 @@ func startRuled(t *testing.T, change func(*config.Config), options func(*natsser
 		r.options = o.Clone()
 	})
 	var addr string
-	r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
+	r.sim, addr = harness.Sim(t, amisim.Config{NotBooted: true})
 	cfg := config.DefaultConfig()
-	chaosConfig(&cfg)
-	asBridge(&cfg)
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", freeAddr(t), r.server.ClientURL()
-	cfg.Servers = []config.ServerConfig{chaosServer("pbx1", addr)}
+	harness.ChaosConfig(&cfg)
+	harness.AsBridge(&cfg)
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", harness.Addr(t), r.server.ClientURL()
+	cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -66,15 +64,15 @@ func startRuled(t *testing.T, change func(*config.Config), options func(*natsser
 
 // reader is a client that may do all, and trusts everybody.
 func (r *ruled) reader() *nats.Conn {
-	r.t.Helper()
-	nc, err := nats.Connect(r.server.ClientURL(), nats.Timeout(patience), func(o *nats.Options) error {
+	r.T.Helper()
+	nc, err := nats.Connect(r.server.ClientURL(), nats.Timeout(harness.Patience), func(o *nats.Options) error {
 		o.TLSConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // it reads only
 		return nil
 	})
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
-	r.t.Cleanup(nc.Close)
+	r.T.Cleanup(nc.Close)
 	return nc
 }
 
@@ -85,56 +83,56 @@ func users(p *natsserver.Permissions) []*natsserver.User {
 
 // reload changes the server's options.
 func (r *ruled) reload(change func(*natsserver.Options)) {
-	r.t.Helper()
+	r.T.Helper()
 	options := r.options.Clone()
 	change(options)
 	r.options = options.Clone()
 	if err := r.server.ReloadOptions(options); err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 }
 
 // rights gives the bridge these.
 func (r *ruled) rights(p *natsserver.Permissions) {
-	r.t.Helper()
+	r.T.Helper()
 	r.reload(func(o *natsserver.Options) { o.Users = users(p) })
 }
 
 // works wants events to be stored, Actions answered, also with a key, records
 // stored and readyz to say so, within backIn.
 func (r *ruled) works() {
-	r.t.Helper()
+	r.T.Helper()
 	began := time.Now()
 	r.readyzIs(200)
-	published, stored := r.metric("events_published_total"), r.metric("audit_records_total")
+	published, stored := r.Metric("events_published_total"), r.Metric("audit_records_total")
 	r.sim.Emit("Event", "Works")
-	eventually(r.t, "an event is stored", func() bool { return r.metric("events_published_total") > published })
+	harness.Eventually(r.T, "an event is stored", func() bool { return r.Metric("events_published_total") > published })
 	answered := func(headers nats.Header) func() bool {
 		return func() bool {
 			// What is asked while the connection goes is lost with it.
-			m, err := r.nc.RequestMsg(&nats.Msg{Subject: "ami.actions.pbx1.CoreStatus", Header: headers}, answerIn)
+			m, err := r.Client.RequestMsg(&nats.Msg{Subject: "ami.actions.pbx1.CoreStatus", Header: headers}, harness.AnswerIn)
 			return err == nil && m.Header.Get("Nats-Service-Error") == ""
 		}
 	}
-	eventually(r.t, "an Action is answered", answered(nil))
-	eventually(r.t, "an Action with a key is answered", answered(nats.Header{keyHeader: {fmt.Sprint("k", began.UnixNano())}}))
-	eventually(r.t, "the records are stored", func() bool { return r.metric("audit_records_total") >= stored+2 })
+	harness.Eventually(r.T, "an Action is answered", answered(nil))
+	harness.Eventually(r.T, "an Action with a key is answered", answered(nats.Header{harness.KeyHeader: {fmt.Sprint("k", began.UnixNano())}}))
+	harness.Eventually(r.T, "the records are stored", func() bool { return r.Metric("audit_records_total") >= stored+2 })
 	if took := time.Since(began); took > backIn {
-		r.t.Errorf("it worked again after %v", took)
+		r.T.Errorf("it worked again after %v", took)
 	}
-	r.stands(streams.EventStream, "ok")
+	r.Stands(streams.EventStream, "ok")
 }
 
-func (r *ruled) readyzIs(code int) (body readyz) {
-	r.t.Helper()
+func (r *ruled) readyzIs(code int) (body harness.Readyz) {
+	r.T.Helper()
 	defer func() {
-		if r.t.Failed() {
-			r.t.Logf("%+v", body)
+		if r.T.Failed() {
+			r.T.Logf("%+v", body)
 		}
 	}()
-	eventually(r.t, fmt.Sprint("/readyz is ", code), func() (ok bool) {
+	harness.Eventually(r.T, fmt.Sprint("/readyz is ", code), func() (ok bool) {
 		var got int
-		got, body = r.readyz()
+		got, body = r.Readyz()
 		return got == code
 	})
 	return body
@@ -142,9 +140,9 @@ func (r *ruled) readyzIs(code int) (body readyz) {
 
 // unanswered waits until nobody hears requests for pbx1.
 func (r *ruled) unanswered() {
-	r.t.Helper()
-	eventually(r.t, "nobody answers", func() bool {
-		_, err := r.nc.Request("ami.actions.pbx1.CoreStatus", nil, time.Second)
+	r.T.Helper()
+	harness.Eventually(r.T, "nobody answers", func() bool {
+		_, err := r.Client.Request("ami.actions.pbx1.CoreStatus", nil, time.Second)
 		return err == nats.ErrNoResponders
 	})
 }
@@ -165,27 +163,27 @@ func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	r.big("Before", 200<<10)
-	r.settled("pbx1", 1)
+	r.Settled("pbx1", 1)
 	r.reload(func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
-	gaps := r.subscribe("ami.status.pbx1.gap")
+	gaps := r.Subscribe("ami.status.pbx1.gap")
 	for range 5 {
 		r.sim.Emit("Event", "Small")
 		r.big("Large", 200<<10)
 	}
 	r.sim.Emit("Event", "Small")
-	if b := r.settled("pbx1", 12); b.Published != 7 || b.Dropped["oversize"] != 5 {
+	if b := r.Settled("pbx1", 12); b.Published != 7 || b.Dropped["oversize"] != 5 {
 		t.Errorf("%+v", b)
 	}
-	r.awaitText(gaps, `"reason":"oversize"`)
+	r.AwaitText(gaps, `"reason":"oversize"`)
 	r.works()
 	r.reload(func(o *natsserver.Options) { o.MaxPayload = 1 << 20 })
 	<-time.After(21 * time.Second) // so old may the server's word be
-	published := r.metric("events_published_total")
+	published := r.Metric("events_published_total")
 	r.big("After", 200<<10)
-	eventually(t, "a large event is stored", func() bool { return r.metric("events_published_total") == published+1 })
-	got := check(t, r.story("pbx1"))
-	if len(got.gaps) == 0 || got.sessions != 1 {
-		t.Errorf("%d gaps, %d sessions", len(got.gaps), got.sessions)
+	harness.Eventually(t, "a large event is stored", func() bool { return r.Metric("events_published_total") == published+1 })
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	if len(got.Gaps) == 0 || got.Sessions != 1 {
+		t.Errorf("%d gaps, %d sessions", len(got.Gaps), got.Sessions)
 	}
 	r.works()
 }
@@ -195,19 +193,19 @@ func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
 func TestConns_RepliesWithinTheNewLimit(t *testing.T) {
 	t.Parallel()
 	r := startRuled(t, nil, nil)
-	long := func() reply { return r.call("pbx1", "Command", `{"Command":"long 5000"}`) }
-	succeeds(t, long())
+	long := func() harness.Reply { return r.Call("pbx1", "Command", `{"Command":"long 5000"}`) }
+	harness.Succeeds(t, long())
 	r.reload(func(o *natsserver.Options) { o.MaxPayload = 32 << 10 })
-	if _, err := r.nc.Request("ami.actions.pbx1.Command", []byte(`{"Command":"long 5000"}`), time.Second); err == nil {
+	if _, err := r.Client.Request("ami.actions.pbx1.Command", []byte(`{"Command":"long 5000"}`), time.Second); err == nil {
 		t.Error("a reply over the server's limit arrived")
 	}
 	r.works()
-	r.nc = r.reader()
-	fails(t, long(), "reply_too_large", "yes")
+	r.Client = r.reader()
+	harness.Fails(t, long(), "reply_too_large", "yes")
 	r.reload(func(o *natsserver.Options) { o.MaxPayload = 1 << 20 })
 	<-time.After(21 * time.Second)
-	r.nc = r.reader()
-	succeeds(t, long())
+	r.Client = r.reader()
+	harness.Succeeds(t, long())
 	r.works()
 }
 
@@ -215,12 +213,12 @@ func TestConns_RepliesWithinTheNewLimit(t *testing.T) {
 // are to.
 func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 	for name, denied := range map[string]natsserver.Permissions{
-		"actions":       {Subscribe: no("ami.actions.>")},
-		"inboxes":       {Subscribe: no("_INBOX_amibridge_b1.>")},
-		"all to hear":   {Subscribe: no(">")},
-		"events":        {Publish: no("ami.events.>")},
-		"all but hears": {Publish: no(">")},
-		"all":           {Publish: no(">"), Subscribe: no(">")},
+		"actions":       {Subscribe: harness.Denied("ami.actions.>")},
+		"inboxes":       {Subscribe: harness.Denied("_INBOX_amibridge_b1.>")},
+		"all to hear":   {Subscribe: harness.Denied(">")},
+		"events":        {Publish: harness.Denied("ami.events.>")},
+		"all but hears": {Publish: harness.Denied(">")},
+		"all":           {Publish: harness.Denied(">"), Subscribe: harness.Denied(">")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -238,7 +236,7 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 			<-time.After(3 * time.Second) // there is no end of it to wait for
 			r.rights(nil)
 			r.works()
-			b := r.settled("pbx1", 3)
+			b := r.Settled("pbx1", 3)
 			if b.Published != 3 {
 				t.Errorf("%+v", b)
 			}
@@ -251,7 +249,7 @@ func TestConns_RightsTakenAndGivenBackUnused(t *testing.T) {
 	t.Parallel()
 	r := startRuled(t, func(c *config.Config) { c.Audit = config.AuditStrict }, nil)
 	r.works()
-	r.rights(&natsserver.Permissions{Subscribe: no(">")})
+	r.rights(&natsserver.Permissions{Subscribe: harness.Denied(">")})
 	r.readyzIs(503)
 	r.rights(nil)
 	<-time.After(backIn)
@@ -283,12 +281,12 @@ func TestConns_LimitsReached(t *testing.T) {
 				reload = c.restart
 			}
 			var addr string
-			r.sim, addr = startSim(t, amisim.Config{NotBooted: true})
-			r.running = startBridge(t, "nats://reader:r@"+c.server.Addr().String(), func(cfg *config.Config) {
-				chaosConfig(cfg)
+			r.sim, addr = harness.Sim(t, amisim.Config{NotBooted: true})
+			r.Running = harness.Bridge(t, "nats://reader:r@"+c.server.Addr().String(), func(cfg *config.Config) {
+				harness.ChaosConfig(cfg)
 				cfg.NATS.URL = "nats://bridge:b@" + c.server.Addr().String()
-				cfg.HTTPAddr = freeAddr(t)
-			}, chaosServer("pbx1", addr))
+				cfg.HTTPAddr = harness.Addr(t)
+			}, harness.ChaosServer("pbx1", addr))
 			r.works()
 			if strings.HasPrefix(name, "account's ") {
 				reload("", limit)
@@ -300,9 +298,9 @@ func TestConns_LimitsReached(t *testing.T) {
 			r.sim.Emit("Event", "Held")
 			<-time.After(3 * time.Second)
 			reload("", "")
-			r.nc = connect(t, "nats://reader:r@"+c.server.Addr().String())
+			r.Client = harness.Client(t, "nats://reader:r@"+c.server.Addr().String())
 			r.works()
-			if b := r.settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
+			if b := r.Settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
 				t.Errorf("%+v", b)
 			}
 		})
@@ -312,15 +310,15 @@ func TestConns_LimitsReached(t *testing.T) {
 // Any error that nats.go does not know closes its connection for good.
 func TestConns_AnyErrorOfTheServer(t *testing.T) {
 	t.Parallel()
-	s := natsInProcess(t, nil)
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	s := harness.NATSWith(t, nil)
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	front := startSaying(t, s.Addr().String())
 	r := &ruled{sim: sim, server: s}
-	r.running = startFor(t, zap.NewNop(), connect(t, s.ClientURL()), func() config.Config {
+	r.Running = harness.BridgeFor(t, zap.NewNop(), harness.Client(t, s.ClientURL()), func() config.Config {
 		cfg := config.DefaultConfig()
-		chaosConfig(&cfg)
-		cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", freeAddr(t), "nats://"+front.addr
-		cfg.Servers = []config.ServerConfig{chaosServer("pbx1", addr)}
+		harness.ChaosConfig(&cfg)
+		cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", harness.Addr(t), "nats://"+front.addr
+		cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
 		return cfg
 	}())
 	for _, text := range []string{
@@ -333,7 +331,7 @@ func TestConns_AnyErrorOfTheServer(t *testing.T) {
 	}
 	front.say("nonsense\r\n")
 	r.works()
-	if n := r.metric("nats_connections_remade_total"); n < 6 {
+	if n := r.Metric("nats_connections_remade_total"); n < 6 {
 		t.Errorf("%v connections were made anew", n)
 	}
 }
@@ -361,7 +359,7 @@ func TestConns_RequestsAreAnsweredOnceWhileRightsChange(t *testing.T) {
 	var group sync.WaitGroup
 	asked, answers := 0, 0
 	group.Go(func() {
-		nc := connect(t, r.server.ClientURL())
+		nc := harness.Client(t, r.server.ClientURL())
 		sub, err := nc.SubscribeSync("_INBOX.all.>")
 		if err != nil {
 			t.Error(err)
@@ -379,7 +377,7 @@ func TestConns_RequestsAreAnsweredOnceWhileRightsChange(t *testing.T) {
 		}
 		seen := map[string]int{}
 		for {
-			wait := patience
+			wait := harness.Patience
 			if len(seen) == asked {
 				wait = 2 * time.Second // for one too many
 			}
@@ -400,7 +398,7 @@ func TestConns_RequestsAreAnsweredOnceWhileRightsChange(t *testing.T) {
 	})
 	// A right that comes and goes has all of them exchanged, again and again.
 	for range 5 {
-		r.rights(&natsserver.Permissions{Subscribe: no("$SRV.PING")})
+		r.rights(&natsserver.Permissions{Subscribe: harness.Denied("$SRV.PING")})
 		<-time.After(300 * time.Millisecond)
 		r.rights(nil)
 		<-time.After(1500 * time.Millisecond)
@@ -416,22 +414,22 @@ func TestConns_RequestsAreAnsweredOnceWhileRightsChange(t *testing.T) {
 func TestConns_CertificateExchanged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first, second := newAuthority(t), newAuthority(t)
+	first, second := harness.NewAuthority(t), harness.NewAuthority(t)
 	ca := filepath.Join(dir, "ca.pem")
 	write := func(pem []byte) {
 		if err := os.WriteFile(ca, pem, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(first.pem)
+	write(first.PEM)
 	r := startRuled(t, func(c *config.Config) { c.NATS.TLSCaFile = ca }, func(o *natsserver.Options) {
-		o.TLSConfig, o.TLS, o.TLSTimeout = first.server(t), true, patience.Seconds()
+		o.TLSConfig, o.TLS, o.TLSTimeout = first.Server(t), true, harness.Patience.Seconds()
 	})
 	r.works()
-	r.reload(func(o *natsserver.Options) { o.TLSConfig = second.server(t) })
-	relook(t, r.server)
+	r.reload(func(o *natsserver.Options) { o.TLSConfig = second.Server(t) })
+	harness.Relook(t, r.server)
 	r.readyzIs(503)
 	r.logged("nats not reached", "certificate signed by unknown authority")
-	write(second.pem)
+	write(second.PEM)
 	r.works()
 }

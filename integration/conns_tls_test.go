@@ -13,20 +13,21 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // A server that wants TLS before it says anything, and one that does not: where
 // the setting does not fit, the error says so.
 func TestConns_TLSFirst(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := harness.NewAuthority(t)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, a.pem, 0o600); err != nil {
+	if err := os.WriteFile(ca, a.PEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, first := range []bool{false, true} {
-		s := natsInProcess(t, func(o *natsserver.Options) {
-			o.TLSConfig, o.TLS, o.TLSTimeout, o.TLSHandshakeFirst = a.server(t), true, patience.Seconds(), first
+		s := harness.NATSWith(t, func(o *natsserver.Options) {
+			o.TLSConfig, o.TLS, o.TLSTimeout, o.TLSHandshakeFirst = a.Server(t), true, harness.Patience.Seconds(), first
 		})
 		for _, set := range []bool{false, true} {
 			cfg := config.DefaultConfig()
@@ -34,7 +35,7 @@ func TestConns_TLSFirst(t *testing.T) {
 			if err := cfg.NATS.TLSFirst.UnmarshalText([]byte(map[bool]string{false: "off", true: "on"}[set])); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 			_, err := streams.Check(ctx, cfg)
 			cancel()
 			switch {

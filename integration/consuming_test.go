@@ -15,18 +15,19 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // The program of docs/consuming.md is docs/examples/consume, and the other lines
 // of Go there are those of the tests below.
 func TestConsuming_ThePageShowsWhatIsRun(t *testing.T) {
-	root := moduleRoot(t)
-	page := readText(t, root, "docs/consuming.md")
-	program := "```go\n" + readText(t, root, "docs/examples/consume/main.go") + "```\n"
+	root := harness.Root(t)
+	page := harness.ReadText(t, root, "docs/consuming.md")
+	program := "```go\n" + harness.ReadText(t, root, "docs/examples/consume/main.go") + "```\n"
 	if !strings.Contains(page, program) {
 		t.Error("docs/consuming.md shows another program than docs/examples/consume/main.go")
 	}
-	tests := readText(t, root, "integration/consuming_test.go")
+	tests := harness.ReadText(t, root, "integration/consuming_test.go")
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(strings.Replace(page, program, "", 1), -1)
 	if len(blocks) < 3 {
 		t.Fatalf("%d blocks of Go", len(blocks))
@@ -42,13 +43,13 @@ func TestConsuming_ThePageShowsWhatIsRun(t *testing.T) {
 
 // consumed is a bridge to pbx1 that wants no Denied, on a NATS that takes no
 // large event.
-func consumed(t *testing.T) (*amisim.Server, *running) {
+func consumed(t *testing.T) (*amisim.Server, *harness.Running) {
 	t.Helper()
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	s := chaosServer("pbx1", addr)
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	s := harness.ChaosServer("pbx1", addr)
 	s.EventsDeny = setting.Globs{"Denied"}
-	url := natsInProcess(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 }).ClientURL()
-	return sim, startBridge(t, url, chaosConfig, s)
+	url := harness.NATSWith(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 }).ClientURL()
+	return sim, harness.Bridge(t, url, harness.ChaosConfig, s)
 }
 
 func TestConsuming_TheExampleFindsTheHoles(t *testing.T) {
@@ -59,16 +60,16 @@ func TestConsuming_TheExampleFindsTheHoles(t *testing.T) {
 	}
 	sim.Emit("Event", "A", "Large", strings.Repeat("x", 100<<10))
 	sim.Emit("Event", "A")
-	r.settled("pbx1", 7)
-	states := r.subscribe("ami.status.pbx1.connection")
+	r.Settled("pbx1", 7)
+	states := r.Subscribe("ami.status.pbx1.connection")
 	sim.Kick()
-	r.awaitText(states, `"role":"event","from":"connecting","to":"up"`)
+	r.AwaitText(states, `"role":"event","from":"connecting","to":"up"`)
 	sim.Emit("Event", "A")
-	r.settled("pbx1", 8)
+	r.Settled("pbx1", 8)
 	run := func() string {
 		t.Helper()
 		example := exec.CommandContext(t.Context(), "go", "run", "./docs/examples/consume", "pbx1")
-		example.Dir, example.Env, example.Stderr = moduleRoot(t), append(os.Environ(), "NATS_URL="+r.cfg.NATS.URL), t.Output()
+		example.Dir, example.Env, example.Stderr = harness.Root(t), append(os.Environ(), "NATS_URL="+r.Config.NATS.URL), t.Output()
 		out, err := example.Output()
 		if err != nil {
 			t.Fatalf("go run: %v", err)
@@ -87,7 +88,7 @@ $`
 	}
 	// A reader that begins again goes on where it was, and misses nothing.
 	sim.Emit("Event", "A")
-	r.settled("pbx1", 9)
+	r.Settled("pbx1", 9)
 	if out := run(); !regexp.MustCompile(`^read to \S+ 2\n$`).MatchString(out) {
 		t.Errorf("the second time it says\n%s", out)
 	}
@@ -95,12 +96,12 @@ $`
 
 func TestConsuming_ChooseAndFollow(t *testing.T) {
 	sim, r := consumed(t)
-	ctx, nc := t.Context(), r.nc
-	js := api(t, nc)
+	ctx, nc := t.Context(), r.Client
+	js := harness.JetStream(t, nc)
 	for _, name := range []string{"Newchannel", "Hangup", "VarSet", "AgentConnect"} {
 		sim.Emit("Event", name)
 	}
-	r.settled("pbx1", 4)
+	r.Settled("pbx1", 4)
 	hour := time.Now().Add(-time.Hour)
 
 	consumer, err := js.OrderedConsumer(ctx, "AMI_EVENTS", jetstream.OrderedConsumerConfig{
@@ -116,7 +117,7 @@ func TestConsuming_ChooseAndFollow(t *testing.T) {
 	}
 	defer messages.Stop()
 	for _, want := range []string{"ami.events.pbx1.Hangup", "ami.events.pbx1.AgentConnect"} {
-		msg, err := messages.Next(jetstream.NextMaxWait(patience))
+		msg, err := messages.Next(jetstream.NextMaxWait(harness.Patience))
 		if err != nil || msg.Subject() != want {
 			t.Fatalf("came %v, want %s (%v)", msg, want, err)
 		}
@@ -125,8 +126,8 @@ func TestConsuming_ChooseAndFollow(t *testing.T) {
 
 func TestConsuming_LastValues(t *testing.T) {
 	_, r := consumed(t)
-	ctx, nc := t.Context(), r.nc
-	js := api(t, nc)
+	ctx, nc := t.Context(), r.Client
+	js := harness.JetStream(t, nc)
 
 	status, err := js.Stream(ctx, "AMI_STATUS")
 	if err != nil {
@@ -150,7 +151,7 @@ func TestConsuming_LastValues(t *testing.T) {
 	defer messages.Stop()
 	missing := map[string]bool{"ami.nodes.b1": true, "ami.status.pbx1.connection": true, "ami.status.pbx1.buffers": true}
 	for len(missing) > 0 {
-		msg, err := messages.Next(jetstream.NextMaxWait(patience))
+		msg, err := messages.Next(jetstream.NextMaxWait(harness.Patience))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,8 +162,8 @@ func TestConsuming_LastValues(t *testing.T) {
 func TestConsuming_RepeatsHaveTheSameID(t *testing.T) {
 	sim, r := consumed(t)
 	sim.Emit("Event", "A")
-	r.settled("pbx1", 1)
-	js := api(t, r.nc)
+	r.Settled("pbx1", 1)
+	js := harness.JetStream(t, r.Client)
 	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)

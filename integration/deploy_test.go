@@ -19,6 +19,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // alertRule is what the alerts have to say.
@@ -32,7 +33,7 @@ type alertRule struct {
 func readAlerts(t *testing.T) (rules []alertRule) {
 	t.Helper()
 	var file struct{ Groups []struct{ Rules []alertRule } }
-	if err := yaml.Unmarshal([]byte(readText(t, moduleRoot(t), "deploy/prometheus/alerts.yml")), &file); err != nil {
+	if err := yaml.Unmarshal([]byte(harness.ReadText(t, harness.Root(t), "deploy/prometheus/alerts.yml")), &file); err != nil {
 		t.Fatal(err)
 	}
 	for _, group := range file.Groups {
@@ -83,7 +84,7 @@ func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 		check(rule.Alert, rule.Expr, rule.Annotations.Summary+rule.Annotations.Description)
 	}
 	var dashboard any
-	if err := json.Unmarshal([]byte(readText(t, moduleRoot(t), "deploy/grafana/ami-nats-bridge.json")), &dashboard); err != nil {
+	if err := json.Unmarshal([]byte(harness.ReadText(t, harness.Root(t), "deploy/grafana/ami-nats-bridge.json")), &dashboard); err != nil {
 		t.Fatal(err)
 	}
 	queries := 0
@@ -103,8 +104,8 @@ func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 // Whoever looks at the dashboard sees all that a bridge counts, and docs/operating.md
 // has a line for each.
 func TestDeploy_EveryMetricIsShownAndDocumented(t *testing.T) {
-	root := moduleRoot(t)
-	dashboard, page := readText(t, root, "deploy/grafana/ami-nats-bridge.json"), readText(t, root, "docs/operating.md")
+	root := harness.Root(t)
+	dashboard, page := harness.ReadText(t, root, "deploy/grafana/ami-nats-bridge.json"), harness.ReadText(t, root, "docs/operating.md")
 	names, own := []string{}, regexp.MustCompile(`ami_nats_bridge_\w+`)
 	for name := range runningMetrics(t) {
 		// A histogram is one metric.
@@ -133,7 +134,7 @@ var anyValue = []string{"job", "instance", "server"}
 
 // Whoever is woken up is told what to do, and finds it in docs/operating.md.
 func TestDeploy_AlertsSayWhatToDo(t *testing.T) {
-	page := readText(t, moduleRoot(t), "docs/operating.md")
+	page := harness.ReadText(t, harness.Root(t), "docs/operating.md")
 	var names, documented []string
 	for _, rule := range readAlerts(t) {
 		names = append(names, rule.Alert+" "+rule.Labels.Severity)
@@ -176,10 +177,10 @@ func runningMetrics(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	_, addr := startSim(t, amisim.Config{})
+	_, addr := harness.Sim(t, amisim.Config{})
 	cfg := config.DefaultConfig()
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", "", natsURL(t)
-	cfg.Servers = []config.ServerConfig{server("pbx1", addr, "bridge", "s3cret")}
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", "", harness.NATS(t)
+	cfg.Servers = []config.ServerConfig{harness.Server("pbx1", addr, "bridge", "s3cret")}
 	b, err := bridge.New(cfg, bridge.Deps{Version: "0.0.0", Registerer: registry, LogLost: func() uint64 { return 0 }})
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +196,7 @@ func runningMetrics(t *testing.T) map[string]map[string]bool {
 	defer cancel()
 	select {
 	case <-b.Ready():
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		t.Fatal("the bridge is not ready")
 	}
 	families, err := registry.Gather()

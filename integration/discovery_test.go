@@ -11,22 +11,23 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // discover asks the service for what verb tells, which it says in an object of
 // that type.
-func discover[T any](r *running, verb, kind string) (got T) {
-	r.t.Helper()
-	msg, err := r.nc.Request("$SRV."+verb, nil, patience)
+func discover[T any](r *harness.Running, verb, kind string) (got T) {
+	r.T.Helper()
+	msg, err := r.Client.Request("$SRV."+verb, nil, harness.Patience)
 	if err != nil {
-		r.t.Fatalf("%s: %v", verb, err)
+		r.T.Fatalf("%s: %v", verb, err)
 	}
 	var head struct{ Type string }
 	if err := json.Unmarshal(msg.Data, &head); err != nil || head.Type != kind {
-		r.t.Fatalf("%s: type %q, %v", verb, head.Type, err)
+		r.T.Fatalf("%s: type %q, %v", verb, head.Type, err)
 	}
 	if err := json.Unmarshal(msg.Data, &got); err != nil {
-		r.t.Fatalf("%s: %v", verb, err)
+		r.T.Fatalf("%s: %v", verb, err)
 	}
 	return got
 }
@@ -34,8 +35,8 @@ func discover[T any](r *running, verb, kind string) (got T) {
 func TestDiscovery_ShowsEachEndpointAndItsSchemas(t *testing.T) {
 	_, r := threeServers(t, nil)
 	info := discover[micro.Info](r, "INFO."+actions.ServiceName, micro.InfoResponseType)
-	sameSchema(t, "request.schema.json", info.Metadata["request_schema"])
-	sameSchema(t, "reply.schema.json", info.Metadata["reply_schema"])
+	harness.SameSchema(t, "request.schema.json", info.Metadata["request_schema"])
+	harness.SameSchema(t, "reply.schema.json", info.Metadata["reply_schema"])
 	var shown []string
 	for _, e := range info.Endpoints {
 		shown = append(shown, strings.Join([]string{e.Name, e.Subject, e.QueueGroup, e.Metadata["kind"], e.Metadata["servers"]}, " "))
@@ -70,10 +71,10 @@ func TestDiscovery_ShowsEachEndpointAndItsSchemas(t *testing.T) {
 			t.Errorf("since %v, %d endpoints", stats.Started, len(stats.Endpoints))
 		}
 	}
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if msg, err := r.nc.Request("$SRV.PING."+info.Name, nil, patience); err != nats.ErrNoResponders {
+	if msg, err := r.Client.Request("$SRV.PING."+info.Name, nil, harness.Patience); err != nats.ErrNoResponders {
 		t.Errorf("after the end: %v, %v", msg, err)
 	}
 }
@@ -88,13 +89,13 @@ type figures struct {
 	}
 }
 
-func statistics(r *running) map[string]figures {
-	r.t.Helper()
+func statistics(r *harness.Running) map[string]figures {
+	r.T.Helper()
 	all := map[string]figures{}
 	for _, e := range discover[micro.Stats](r, "STATS."+actions.ServiceName, micro.StatsResponseType).Endpoints {
 		f := figures{EndpointStats: *e}
 		if err := json.Unmarshal(e.Data, &f.data); err != nil {
-			r.t.Fatalf("%s: %v in %s", e.Name, err, e.Data)
+			r.T.Fatalf("%s: %v in %s", e.Name, err, e.Data)
 		}
 		all[e.Name] = f
 	}
@@ -108,15 +109,15 @@ func TestDiscovery_StatisticsAreWhatCallersSaw(t *testing.T) {
 	sims, r := threeServers(t, nil)
 	sims[0].Next("CoreStatus", amisim.Deny("Permission denied"))
 	sims[0].Next("Getvar", amisim.Ignore)
-	fails(t, r.call("pbx1", "CoreStatus", ""), "asterisk_error", "yes")
-	fails(t, r.call("pbx1", "Getvar", "", "Ami-Timeout", "4s"), "timeout", "unknown")
-	fails(t, r.call("pbx1", "Login", ""), "forbidden", "no")
-	fails(t, r.call("pbx1", "Ping", "[]"), "bad_request", "no")
+	harness.Fails(t, r.Call("pbx1", "CoreStatus", ""), "asterisk_error", "yes")
+	harness.Fails(t, r.Call("pbx1", "Getvar", "", "Ami-Timeout", "4s"), "timeout", "unknown")
+	harness.Fails(t, r.Call("pbx1", "Login", ""), "forbidden", "no")
+	harness.Fails(t, r.Call("pbx1", "Ping", "[]"), "bad_request", "no")
 	for range 3 {
-		succeeds(t, r.call("pbx1", "Ping", ""))
-		succeeds(t, r.call("any", "Ping", ""))
+		harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
+		harness.Succeeds(t, r.Call("any", "Ping", ""))
 	}
-	everyone(r, r.ask("all", "Ping", ""))
+	harness.Everyone(r, r.Ask("all", "Ping", ""))
 	all := statistics(r)
 	for name, want := range map[string][3]int{
 		"pbx1": {3, 2, 2}, "any": {3, 0, 0}, "all": {3, 0, 0}, "pbx2": {}, "pbx3": {}, "sales": {},
@@ -141,18 +142,18 @@ func TestDiscovery_StatisticsAreWhatCallersSaw(t *testing.T) {
 		t.Errorf("durations %+v, of the endpoint %v, on average %v", d, pbx1.ProcessingTime, pbx1.AverageProcessingTime)
 	}
 	for server, want := range map[string]uint64{"pbx1": 7, "pbx2": 2, "pbx3": 2} { // with those of any and all
-		if n, sum := r.durations(server); n != want || server == "pbx1" && sum < 4 {
+		if n, sum := endpointDurations(r, server); n != want || server == "pbx1" && sum < 4 {
 			t.Errorf("%s: the metric has %d actions of %v s", server, n, sum)
 		}
 	}
 }
 
-// durations are the count and the sum in seconds of a server's histogram.
-func (r *running) durations(server string) (count uint64, sum float64) {
-	r.t.Helper()
-	families, err := r.seen.Gather()
+// endpointDurations are the count and the sum in seconds of a server's histogram.
+func endpointDurations(r *harness.Running, server string) (count uint64, sum float64) {
+	r.T.Helper()
+	families, err := r.Metrics.Gather()
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {

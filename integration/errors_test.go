@@ -1,13 +1,13 @@
 package integration
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // The table of errors, through the whole bridge. What other tests show fully:
@@ -17,20 +17,9 @@ import (
 // list, where sent is yes (TestStream_AListOfAnyLength,
 // TestStream_ALostSessionEndsIt).
 
-// isError wants a reply with that error in its body and in the headers of a NATS
-// service.
-func isError(t *testing.T, got reply, code int, kind, sent string) {
-	t.Helper()
-	fails(t, got, kind, sent)
-	text, number := got.header.Get("Nats-Service-Error"), got.header.Get("Nats-Service-Error-Code")
-	if got.Error.Code != code || number != fmt.Sprint(code) || text != kind+": "+got.Error.Message {
-		t.Errorf("%s: error %+v with the headers %q, %q, want %d", got.Action, got.Error, text, number, code)
-	}
-}
-
 // What is wrong with a request itself is refused before Asterisk hears of it.
 func TestErrors_OfTheRequest(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	many := "[" + strings.Repeat(`"1",`, 126) + `"1"]`
 	for _, test := range []struct {
 		name, action, body string
@@ -66,9 +55,9 @@ func TestErrors_OfTheRequest(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			before := sim.Received(test.action)
 			kind := map[int]string{400: "bad_request", 403: "forbidden"}[test.code]
-			isError(t, r.call("pbx1", test.action, test.body, test.header...), test.code, kind, "no")
+			harness.IsError(t, r.Call("pbx1", test.action, test.body, test.header...), test.code, kind, "no")
 			// The same session answers in order.
-			succeeds(t, r.call("pbx1", "Ping", ""))
+			harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
 			if n := sim.Received(test.action); n != before {
 				t.Errorf("it was sent %d times", n-before)
 			}
@@ -79,7 +68,7 @@ func TestErrors_OfTheRequest(t *testing.T) {
 		`{"Variable":"a","Value":"` + strings.Repeat("v", 1022-len("Value: ")) + `"}`,
 		`{"Variable":"a","Value":` + strings.Replace(many, `"1","1",`, "", 1) + `}`,
 	} {
-		succeeds(t, r.call("pbx1", "Setvar", body))
+		harness.Succeeds(t, r.Call("pbx1", "Setvar", body))
 	}
 	if n := sim.Received("Setvar"); n != 2 {
 		t.Errorf("two that are right were sent %d times", n)
@@ -94,7 +83,7 @@ func TestErrors_OfTheServer(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		change   func(*config.ServerConfig)
-		provoke  func(t *testing.T, sim *amisim.Server, r *running) (last func())
+		provoke  func(t *testing.T, sim *amisim.Server, r *harness.Running) (last func())
 		code     int
 		kind     string
 		sent     string
@@ -109,17 +98,17 @@ func TestErrors_OfTheServer(t *testing.T) {
 		{"too many a second", func(s *config.ServerConfig) { s.ActionRates = policy.Rates{{Pattern: action, Value: 0.01}} }, once, 429, "busy", "no", 1, true},
 		{"not connected", nil, away, 503, "not_connected", "no", 0, false},
 		{"breaker open", func(s *config.ServerConfig) { s.BreakerFailures = 2 }, opened, 503, "breaker_open", "no", 0, true},
-		{"shutting down", nil, stopping, 503, "shutting_down", "no", 0, false},
+		{"shutting down", nil, harness.Stopping, 503, "shutting_down", "no", 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			sim, r := chaosBridge(t, amisim.Config{}, test.change)
+			sim, r := harness.ChaosBridge(t, amisim.Config{}, test.change)
 			last := test.provoke(t, sim, r)
 			timeout := "20s"
 			if test.kind == "timeout" {
 				timeout = "4s"
 			}
-			got := r.call("pbx1", action, "", "Ami-Timeout", timeout)
-			isError(t, got, test.code, test.kind, test.sent)
+			got := r.Call("pbx1", action, "", "Ami-Timeout", timeout)
+			harness.IsError(t, got, test.code, test.kind, test.sent)
 			if test.again && got.Error.RetryAfter == 0 {
 				t.Errorf("again in %d ms", got.Error.RetryAfter)
 			}
@@ -135,67 +124,47 @@ func TestErrors_OfTheServer(t *testing.T) {
 }
 
 // next has the action meet a fault.
-func next(f amisim.Fault) func(*testing.T, *amisim.Server, *running) func() {
-	return func(_ *testing.T, sim *amisim.Server, _ *running) func() {
+func next(f amisim.Fault) func(*testing.T, *amisim.Server, *harness.Running) func() {
+	return func(_ *testing.T, sim *amisim.Server, _ *harness.Running) func() {
 		sim.Next("CoreStatus", f)
 		return func() {}
 	}
 }
 
 // holdOne takes the only place for a pending action.
-func holdOne(t *testing.T, sim *amisim.Server, r *running) func() {
-	came := hold(t, sim, "CoreSettings")
-	pending := r.ask("pbx1", "CoreSettings", "")
-	h := within(t, "the first action", came)
+func holdOne(t *testing.T, sim *amisim.Server, r *harness.Running) func() {
+	came := harness.Hold(t, sim, "CoreSettings")
+	pending := r.Ask("pbx1", "CoreSettings", "")
+	h := harness.Within(t, "the first action", came)
 	return func() {
-		h.release <- ""
-		succeeds(t, r.answer(pending))
+		h.Release <- ""
+		harness.Succeeds(t, r.Answer(pending))
 	}
 }
 
 // once takes what the rate allows.
-func once(t *testing.T, _ *amisim.Server, r *running) func() {
-	succeeds(t, r.call("pbx1", "CoreStatus", ""))
-	return func() { succeeds(t, r.call("pbx1", "Ping", "")) }
+func once(t *testing.T, _ *amisim.Server, r *harness.Running) func() {
+	harness.Succeeds(t, r.Call("pbx1", "CoreStatus", ""))
+	return func() { harness.Succeeds(t, r.Call("pbx1", "Ping", "")) }
 }
 
 // away takes the server away; what the bridge had kept it would send when that
 // is back.
-func away(t *testing.T, sim *amisim.Server, r *running) func() {
-	down(r, sim, "pbx1")
+func away(t *testing.T, sim *amisim.Server, r *harness.Running) func() {
+	harness.Down(r, sim, "pbx1")
 	return func() {
-		states := r.subscribe("ami.status.pbx1.connection")
+		states := r.Subscribe("ami.status.pbx1.connection")
 		sim.Always(amisim.Accept, nil)
-		r.awaitText(states, `"role":"action","from":"connecting","to":"up"`)
-		succeeds(t, r.call("pbx1", "Ping", ""))
+		r.AwaitText(states, `"role":"action","from":"connecting","to":"up"`)
+		harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
 	}
 }
 
 // opened has the breaker open.
-func opened(_ *testing.T, sim *amisim.Server, r *running) func() {
-	breaker := r.subscribe("ami.status.pbx1.breaker")
+func opened(_ *testing.T, sim *amisim.Server, r *harness.Running) func() {
+	breaker := r.Subscribe("ami.status.pbx1.breaker")
 	sim.Always(amisim.Accept, amisim.Refuse)
 	sim.Kick()
-	r.awaitText(breaker, `"to":"open"`)
+	r.AwaitText(breaker, `"to":"open"`)
 	return func() {}
-}
-
-// stopping has the bridge shut down while it waits for one action.
-func stopping(t *testing.T, sim *amisim.Server, r *running) func() {
-	came := hold(t, sim, "CoreSettings")
-	pending := r.ask("pbx1", "CoreSettings", "")
-	h := within(t, "the first action", came)
-	stopped := make(chan error, 1)
-	go func() { stopped <- r.stop() }()
-	eventually(t, "it shuts down", func() bool {
-		got := r.call("pbx1", "ListCommands", "", "Ami-Timeout", "1ms")
-		return got.Error != nil && got.Error.Kind == "shutting_down"
-	})
-	return func() {
-		h.release <- ""
-		succeeds(t, r.answer(pending))
-		if err := within(t, "the end", stopped); err != nil {
-			t.Errorf("the bridge ended with: %v", err)
-		}
-	}
 }

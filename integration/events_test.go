@@ -3,7 +3,6 @@ package integration
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,65 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
-
-// pair is a header as it stands in an event's JSON.
-type pair struct {
-	Key    string
-	Values []string
-}
-
-// want is what the event f has to look like on NATS, found without the
-// bridge's own parser.
-func want(f realasterisk.Frame) (pairs []pair) {
-	at := map[string]int{}
-	for _, line := range f.Lines() {
-		key, value, ok := strings.Cut(line, ": ")
-		if !ok {
-			key, value, _ = strings.Cut(line, ":")
-		}
-		// Each byte that is not UTF-8 becomes U+FFFD.
-		value = string([]rune(value))
-		if i, seen := at[key]; seen {
-			pairs[i].Values = append(pairs[i].Values, value)
-			continue
-		}
-		at[key] = len(pairs)
-		pairs = append(pairs, pair{key, []string{value}})
-	}
-	return pairs
-}
-
-// got reads a payload in its own order.
-func got(t *testing.T, payload []byte) (pairs []pair) {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(payload))
-	if _, err := d.Token(); err != nil {
-		t.Fatalf("%v in %s", err, payload)
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			t.Fatalf("%v in %s", err, payload)
-		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			t.Fatalf("%v in %s", err, payload)
-		}
-		p := pair{Key: key.(string), Values: make([]string, 1)}
-		if raw[0] == '[' {
-			err = json.Unmarshal(raw, &p.Values)
-		} else {
-			err = json.Unmarshal(raw, &p.Values[0])
-		}
-		if err != nil {
-			t.Fatalf("%s: %v in %s", key, err, payload)
-		}
-		pairs = append(pairs, p)
-	}
-	return pairs
-}
 
 // What comes out of NATS is what a session of our own sees on the same
 // Asterisk: the same events, in the same order, with the same headers.
@@ -80,8 +23,8 @@ func TestReal_EventsAreThoseOfADirectSession(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		r := startBridge(t, natsURL(t), nil, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
-		events := r.subscribe("ami.events.pbx1.>")
+		r := harness.Bridge(t, harness.NATS(t), nil, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+		events := r.Subscribe("ami.events.pbx1.>")
 		direct, err := a.Events(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -121,13 +64,13 @@ func TestReal_EventsAreThoseOfADirectSession(t *testing.T) {
 		mark := func(payload []byte, text string) bool {
 			return bytes.Contains(payload, []byte(`"Mark":"`+text)) && bytes.Contains(payload, []byte(`"UserEvent":"Mark"`))
 		}
-		for !mark(r.next(events).Data, "begin") {
+		for !mark(r.Next(events).Data, "begin") {
 			continue
 		}
 		session, last := "", uint64(0)
 		for i, f := range all {
-			msg := r.next(events)
-			if diff := cmp.Diff(want(f), got(t, msg.Data)); diff != "" {
+			msg := r.Next(events)
+			if diff := cmp.Diff(harness.FramePairs(f), harness.PayloadPairs(t, msg.Data)); diff != "" {
 				t.Fatalf("event %d (-direct +NATS): %s", i, diff)
 			}
 			if subject := "ami.events.pbx1." + f.Event(); msg.Subject != subject {

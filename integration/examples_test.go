@@ -12,17 +12,18 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // callable is a bridge that the examples of docs/actions.md may call, and runs
 // what calls it: a program, in a folder, with no settings of this machine's.
 func callable(t *testing.T) (run func(dir, name string, args ...string) string) {
 	t.Helper()
-	_, addr := startSim(t, amisim.Config{NotBooted: true, Queues: []amisim.Queue{{Name: "support"}, {Name: "sales"}}})
-	url := natsURL(t)
-	pbx1, pbx2 := chaosServer("pbx1", addr), chaosServer("pbx2", addr)
+	_, addr := harness.Sim(t, amisim.Config{NotBooted: true, Queues: []amisim.Queue{{Name: "support"}, {Name: "sales"}}})
+	url := harness.NATS(t)
+	pbx1, pbx2 := harness.ChaosServer("pbx1", addr), harness.ChaosServer("pbx2", addr)
 	pbx1.ActionTimeouts = amiconn.Timeouts{{Pattern: "Originate", Value: time.Minute}}
-	startBridge(t, url, chaosConfig, pbx1, pbx2)
+	harness.Bridge(t, url, harness.ChaosConfig, pbx1, pbx2)
 	config := t.TempDir()
 	return func(dir, name string, args ...string) string {
 		t.Helper()
@@ -48,7 +49,7 @@ func says(t *testing.T, what, out string, wanted ...string) {
 }
 
 func TestExamples_Go(t *testing.T) {
-	says(t, "Go", callable(t)(moduleRoot(t), "go", "run", "./docs/examples/go"),
+	says(t, "Go", callable(t)(harness.Root(t), "go", "run", "./docs/examples/go"),
 		`^pbx1 2 <nil>$`, // the queue and the end of the list
 		`^403 forbidden \(sent: no\): Login is always refused`, `^pbx1 Success <nil>$`, `^pbx2 Success <nil>$`, `\n<nil>\n\z`)
 }
@@ -79,7 +80,7 @@ func TestExamples_Python(t *testing.T) {
 	library := tool(t, "python", "nats")
 	run := callable(t)
 	t.Setenv("PYTHONPATH", filepath.Dir(library))
-	says(t, "Python", run(moduleRoot(t), "python3", "docs/examples/python/main.py"),
+	says(t, "Python", run(harness.Root(t), "python3", "docs/examples/python/main.py"),
 		`^pbx1 2$`, `^403 forbidden no$`, `^pbx1 Success$`, `^pbx2 Success$`)
 }
 
@@ -88,7 +89,7 @@ func TestExamples_Python(t *testing.T) {
 func TestExamples_NatsCommands(t *testing.T) {
 	nats := tool(t, "nats")
 	run := callable(t)
-	page := strings.ReplaceAll(readText(t, moduleRoot(t), "docs/actions.md"), "\\\n", "")
+	page := strings.ReplaceAll(harness.ReadText(t, harness.Root(t), "docs/actions.md"), "\\\n", "")
 	commands := regexp.MustCompile(`(?m)^    nats (req|micro) .*$`).FindAllString(page, -1)
 	ran := map[string]bool{}
 	for _, kind := range []string{"nats req", "nats micro"} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -24,7 +25,9 @@ func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address does not have the bench's filtered users")
 		}
-		as := func(name, user, secret string) config.ServerConfig { return server(name, a.Addr(), user, secret) }
+		as := func(name, user, secret string) config.ServerConfig {
+			return harness.Server(name, a.Addr(), user, secret)
+		}
 		plain, denied, classes := as("plain", a.User().Name, a.User().Secret), as("denied", a.User().Name, a.User().Secret),
 			as("classes", a.User().Name, a.User().Secret)
 		denied.EventsDeny = setting.Globs{"VarSet", "Newexten"}
@@ -39,7 +42,7 @@ func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
 			servers = append(servers, as("advanced", "advanced", "adv"))
 			gone["advanced"] = `"Event":"(VarSet|Newexten)"|"Event":"Newstate".*"Channel":"Local/`
 		}
-		r := startBridge(t, natsURL(t), nil, servers...)
+		r := harness.Bridge(t, harness.NATS(t), nil, servers...)
 		seen, jumps := eventsOfCalls(t, r, a, servers)
 		for name, unwanted := range gone {
 			match := regexp.MustCompile(unwanted)
@@ -61,7 +64,7 @@ func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
 // eventsOfCalls makes calls and returns what came by each server between two
 // marks, and how often Ami-Seq jumped meanwhile.
 func eventsOfCalls(
-	t *testing.T, r *running, a *realasterisk.Instance, servers []config.ServerConfig,
+	t *testing.T, r *harness.Running, a *realasterisk.Instance, servers []config.ServerConfig,
 ) (seen map[string][]string, jumps map[string]int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -69,14 +72,14 @@ func eventsOfCalls(
 	seen, jumps = map[string][]string{}, map[string]int{}
 	events := map[string]*nats.Subscription{}
 	for _, s := range servers {
-		events[s.Name] = r.subscribe("ami.events." + s.Name + ".>")
+		events[s.Name] = r.Subscribe("ami.events." + s.Name + ".>")
 	}
 	if err := errors.Join(a.Mark(ctx, "begin"), a.Calls(ctx, "call", "busy", "dtmf", "quick"), a.Mark(ctx, "end")); err != nil {
 		t.Fatal(err)
 	}
 	for name, sub := range events {
 		for last, text := 0, ""; !strings.Contains(text, `"UserEvent":"Mark"`) || !strings.Contains(text, `"Mark":"end"`); {
-			msg := r.next(sub)
+			msg := r.Next(sub)
 			text = string(msg.Data)
 			_, number, _ := strings.Cut(msg.Header.Get("Ami-Seq"), ":")
 			n, err := strconv.Atoi(number)
@@ -96,9 +99,9 @@ func eventsOfCalls(
 // The lines that the page shows are those that the test above tries out.
 func TestDocs_EventFiltersAreTriedOut(t *testing.T) {
 	lines := regexp.MustCompile(`(?m)^ *(eventfilter *[(=].*?) *(;.*)?$`)
-	shown := lines.FindAllStringSubmatch(readText(t, moduleRoot(t), "docs/operating.md"), -1)
+	shown := lines.FindAllStringSubmatch(harness.ReadText(t, harness.Root(t), "docs/operating.md"), -1)
 	tried := map[string]bool{}
-	for _, m := range lines.FindAllStringSubmatch(readText(t, moduleRoot(t), "integration/asterisk/etc/manager.conf"), -1) {
+	for _, m := range lines.FindAllStringSubmatch(harness.ReadText(t, harness.Root(t), "integration/asterisk/etc/manager.conf"), -1) {
 		tried[m[1]] = true
 	}
 	if len(shown) < 3 {

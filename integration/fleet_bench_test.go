@@ -23,6 +23,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // simEnv has the test's binary run as a simulated Asterisk that drops every
@@ -34,7 +35,7 @@ func serveSim() int {
 	if err != nil {
 		return 2
 	}
-	sim := amisim.New(amisim.Config{Users: map[string]string{"bridge": "s3cret"}, NotBooted: true, WriteTimeout: patience})
+	sim := amisim.New(amisim.Config{Users: map[string]string{"bridge": "s3cret"}, NotBooted: true, WriteTimeout: harness.Patience})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { _ = sim.Serve(ctx, listener) })
@@ -97,7 +98,7 @@ func used(b *testing.B) usage {
 func BenchmarkFleet(b *testing.B) {
 	const servers, idle = 500, 5 * time.Second
 	addr, drop := simProcess(b)
-	url := natsURL(b)
+	url := harness.NATS(b)
 	for b.Loop() {
 		before := used(b)
 		var list []config.ServerConfig
@@ -106,17 +107,17 @@ func BenchmarkFleet(b *testing.B) {
 			s := &list[i]
 			s.Name, s.Addr, s.Username, s.Secret = fmt.Sprintf("pbx%d", i), addr, "bridge", "s3cret"
 		}
-		r := startBridge(b, url, func(c *config.Config) { c.ConnectRate = 500 }, list...)
+		r := harness.Bridge(b, url, func(c *config.Config) { c.ConnectRate = 500 }, list...)
 		ready := used(b)
 		b.ReportMetric((ready.memory-before.memory)/servers/1024, "KiB/server")
 		b.ReportMetric((ready.goroutines-before.goroutines)/servers, "goroutines/server")
 		<-time.After(idle)
 		b.ReportMetric(float64((used(b).cpu-ready.cpu).Microseconds())/servers/idle.Seconds(), "us-cpu/server/s")
-		if err := r.stop(); err != nil {
+		if err := r.Stop(); err != nil {
 			b.Error(err)
 		}
-		r = startBridge(b, url, func(c *config.Config) { c.ConnectRate = 100 }, list...)
-		took, worst := r.comeBack(2*servers, drop)
+		r = harness.Bridge(b, url, func(c *config.Config) { c.ConnectRate = 100 }, list...)
+		took, worst := comeBack(r, 2*servers, drop)
 		b.ReportMetric(took.Seconds(), "s-to-come-back")
 		b.ReportMetric(float64(worst), "logins-in-the-worst-second")
 		// The gate is exact in virtual time (amiconn); here a machine that stands
@@ -124,29 +125,29 @@ func BenchmarkFleet(b *testing.B) {
 		if worst > 2*100 {
 			b.Errorf("%d logins in one second, 100 a second are allowed", worst)
 		}
-		if err := r.stop(); err != nil {
+		if err := r.Stop(); err != nil {
 			b.Error(err)
 		}
 	}
 }
 
 // comeBack drops every session and waits until as many are up again.
-func (r *running) comeBack(sessions int, drop func()) (took time.Duration, worst int) {
-	states := r.subscribe("ami.status.*.connection")
+func comeBack(r *harness.Running, sessions int, drop func()) (took time.Duration, worst int) {
+	states := r.Subscribe("ami.status.*.connection")
 	began := time.Now()
 	drop()
 	var ups []time.Time
 	for len(ups) < sessions {
 		var c struct{ To, At string }
-		if err := json.Unmarshal(r.next(states).Data, &c); err != nil {
-			r.t.Fatal(err)
+		if err := json.Unmarshal(r.Next(states).Data, &c); err != nil {
+			r.T.Fatal(err)
 		}
 		if c.To != "up" {
 			continue
 		}
 		at, err := time.Parse(time.RFC3339, c.At)
 		if err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		ups = append(ups, at)
 	}
@@ -163,18 +164,18 @@ func (r *running) comeBack(sessions int, drop func()) (took time.Duration, worst
 // BenchmarkQuiet is the latency of a quiet server's events alone and beside a
 // flood, as a ratio of one run.
 func BenchmarkQuiet(b *testing.B) {
-	flood, floodAddr := startSim(b, amisim.Config{NotBooted: true})
-	quiet, quietAddr := startSim(b, amisim.Config{NotBooted: true})
+	flood, floodAddr := harness.Sim(b, amisim.Config{NotBooted: true})
+	quiet, quietAddr := harness.Sim(b, amisim.Config{NotBooted: true})
 	// What the flood leaves in the outbox is stored at the end.
-	r := startBridge(b, natsURL(b), func(c *config.Config) { c.ShutdownTimeout = 5 * time.Minute },
-		chaosServer("flood", floodAddr), chaosServer("quiet", quietAddr))
-	events := r.subscribe("ami.events.quiet.>")
+	r := harness.Bridge(b, harness.NATS(b), func(c *config.Config) { c.ShutdownTimeout = 5 * time.Minute },
+		harness.ChaosServer("flood", floodAddr), harness.ChaosServer("quiet", quietAddr))
+	events := r.Subscribe("ami.events.quiet.>")
 	for b.Loop() {
-		alone50, alone99 := r.latency(quiet, events)
+		alone50, alone99 := latencyOf(r, quiet, events)
 		ctx, stop := context.WithCancel(b.Context())
 		var group sync.WaitGroup
 		group.Go(func() { _ = flood.Flood(ctx, 1<<40, amisim.Traffic{Seed: 3}) })
-		beside50, beside99 := r.latency(quiet, events)
+		beside50, beside99 := latencyOf(r, quiet, events)
 		stop()
 		group.Wait()
 		b.Logf("alone p50 %v p99 %v, beside a flood p50 %v p99 %v", alone50, alone99, beside50, beside99)
@@ -183,14 +184,14 @@ func BenchmarkQuiet(b *testing.B) {
 	}
 }
 
-// latency is from an event's write to its receipt, one after the other.
-func (r *running) latency(sim *amisim.Server, events *nats.Subscription) (p50, p99 time.Duration) {
+// latencyOf is from an event's write to its receipt, one after the other.
+func latencyOf(r *harness.Running, sim *amisim.Server, events *nats.Subscription) (p50, p99 time.Duration) {
 	const n = 1000
 	all := make([]time.Duration, n)
 	for i := range all {
 		began := time.Now()
 		sim.Emit("Event", "Tick")
-		r.next(events)
+		r.Next(events)
 		all[i] = time.Since(began)
 	}
 	slices.Sort(all)

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,50 +12,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
-
-// gapEvent is a Gap in the stream of events.
-type gapEvent struct{ Event, From, To, Reason, Lost, Restarted string }
-
-func gapOf(t *testing.T, data []byte) (g gapEvent) {
-	t.Helper()
-	if err := json.Unmarshal(data, &g); err != nil {
-		t.Fatalf("%v in %s", err, data)
-	}
-	return g
-}
-
-// gapEventAsStatus is what the status of a Gap event has to say.
-func gapEventAsStatus(t *testing.T, data []byte) gapEvent {
-	t.Helper()
-	g := gapOf(t, data)
-	g.Event = ""
-	if g.Restarted == "" {
-		g.Restarted = "unknown" // a status always has it
-	}
-	return g
-}
-
-// gapStatus reads the status of a Gap, in the words of the event.
-func gapStatus(t *testing.T, data []byte) gapEvent {
-	t.Helper()
-	var s struct {
-		From, To, Reason string
-		Lost             *uint64
-		Restarted        *bool
-	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		t.Fatalf("%v in %s", err, data)
-	}
-	g := gapEvent{From: s.From, To: s.To, Reason: s.Reason, Lost: "unknown", Restarted: "unknown"}
-	if s.Lost != nil {
-		g.Lost = fmt.Sprint(*s.Lost)
-	}
-	if s.Restarted != nil {
-		g.Restarted = map[bool]string{true: "yes", false: "no"}[*s.Restarted]
-	}
-	return g
-}
 
 // After a lost session the Gap says whether Asterisk itself was started anew,
 // from the Uptime of the FullyBooted behind the login.
@@ -75,19 +32,19 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 		{"a user who may not know", hangup, hangup, "unknown"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
-			events, states := r.subscribe("ami.events.pbx1.>"), r.subscribe("ami.status.pbx1.connection")
-			gaps := r.subscribe("ami.status.pbx1.gap")
+			sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
+			events, states := r.Subscribe("ami.events.pbx1.>"), r.Subscribe("ami.status.pbx1.connection")
+			gaps := r.Subscribe("ami.status.pbx1.gap")
 			sim.EmitRaw([]byte(test.before))
-			r.next(events)
+			r.Next(events)
 			sim.Kick()
-			r.awaitText(states, `"role":"event","from":"connecting","to":"up"`)
+			r.AwaitText(states, `"role":"event","from":"connecting","to":"up"`)
 			sim.EmitRaw([]byte(test.after))
-			if g := gapOf(t, r.next(events).Data); g.Event != "Gap" || g.Restarted != test.want || !hungUp(g.Reason) || g.Lost != "unknown" {
+			if g := harness.GapOf(t, r.Next(events).Data); g.Event != "Gap" || g.Restarted != test.want || !harness.HungUp(g.Reason) || g.Lost != "unknown" {
 				t.Errorf("%+v, want restarted %s", g, test.want)
 			}
 			word := map[string]string{"no": "false", "yes": "true", "unknown": "null"}[test.want]
-			if status := r.next(gaps); !strings.Contains(string(status.Data), `"restarted":`+word) {
+			if status := r.Next(gaps); !strings.Contains(string(status.Data), `"restarted":`+word) {
 				t.Errorf("status %s", status.Data)
 			}
 		})
@@ -96,36 +53,36 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 
 // FullyBooted comes in the same packet as the answer to the login.
 func TestGap_TakesWhatIsGluedToTheLogin(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{}, nil)
-	gaps := r.subscribe("ami.status.pbx1.gap")
+	sim, r := harness.SimBridge(t, amisim.Config{}, nil)
+	gaps := r.Subscribe("ami.status.pbx1.gap")
 	sim.Kick()
-	r.next(gaps)
+	r.Next(gaps)
 }
 
 // A session that brings no event has its Gap all the same.
 func TestGap_ComesWithoutAnEvent(t *testing.T) {
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, natsURL(t), func(c *config.Config) { c.StatusInterval = 100 * time.Millisecond },
-		server("pbx1", addr, "bridge", "s3cret"))
-	events := r.subscribe("ami.events.pbx1.>")
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { c.StatusInterval = 100 * time.Millisecond },
+		harness.Server("pbx1", addr, "bridge", "s3cret"))
+	events := r.Subscribe("ami.events.pbx1.>")
 	sim.Kick()
-	if g := gapOf(t, r.next(events).Data); g.Event != "Gap" || g.Restarted != "unknown" {
+	if g := harness.GapOf(t, r.Next(events).Data); g.Event != "Gap" || g.Restarted != "unknown" {
 		t.Errorf("%+v", g)
 	}
 }
 
 // A frame over the limit leaves a Gap in its place.
 func TestGap_StandsWhereAFrameWasTooLarge(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.MaxFrameBytes = 4096 })
-	events := r.subscribe("ami.events.pbx1.>")
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.MaxFrameBytes = 4096 })
+	events := r.Subscribe("ami.events.pbx1.>")
 	sim.Emit("Event", "Before")
 	sim.Emit("Event", "Large", "Filler", strings.Repeat("x", 10_000))
 	sim.Emit("Event", "After")
-	r.next(events)
-	if g := gapOf(t, r.next(events).Data); g.Reason != "oversize" || g.Lost != "1" {
+	r.Next(events)
+	if g := harness.GapOf(t, r.Next(events).Data); g.Reason != "oversize" || g.Lost != "1" {
 		t.Errorf("between them came %+v", g)
 	}
-	if after := r.next(events); !strings.HasSuffix(after.Header.Get("Ami-Seq"), ":3") {
+	if after := r.Next(events); !strings.HasSuffix(after.Header.Get("Ami-Seq"), ":3") {
 		t.Errorf("after it %s", after.Header.Get("Ami-Seq"))
 	}
 }
@@ -145,16 +102,16 @@ func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
 
 func overflow(t *testing.T, heard bool) {
 	t.Helper()
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	s := server("pbx1", addr, "bridge", "s3cret")
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	s := harness.Server("pbx1", addr, "bridge", "s3cret")
 	s.OutboxBytes, s.ShedFirst = 256<<10, setting.Globs{"VarSet"}
-	r := startBridge(t, natsURL(t), func(c *config.Config) { c.StatusInterval = 200 * time.Millisecond }, s)
-	buffers := r.subscribe("ami.status.pbx1.buffers")
+	r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { c.StatusInterval = 200 * time.Millisecond }, s)
+	buffers := r.Subscribe("ami.status.pbx1.buffers")
 	sim.Emit("Event", "Hangup", "N", "0")
-	r.awaitText(buffers, `"published":1`)
-	js, bring := api(t, r.nc), takeStream(t, r.nc, streams.EventStream)
+	r.AwaitText(buffers, `"published":1`)
+	js, bring := harness.JetStream(t, r.Client), harness.TakeStream(t, r.Client, streams.EventStream)
 	if heard {
-		r.subscribe("ami.events.>")
+		r.Subscribe("ami.events.>")
 	}
 	const n = 20_000
 	for i := 1; i < n; i++ {
@@ -164,17 +121,17 @@ func overflow(t *testing.T, heard bool) {
 		}
 		sim.Emit("Event", name, "N", fmt.Sprint(i))
 		if i == n/2 {
-			full := r.awaitText(buffers, `"trigger":"full"`)
+			full := r.AwaitText(buffers, `"trigger":"full"`)
 			if !strings.Contains(string(full.Data), `"level":"full"`) {
 				t.Errorf("%s", full.Data)
 			}
-			r.awaitText(buffers, fmt.Sprintf(`"received":%d`, i+1))
+			r.AwaitText(buffers, fmt.Sprintf(`"received":%d`, i+1))
 		}
 	}
-	r.awaitText(buffers, fmt.Sprintf(`"received":%d`, n))
+	r.AwaitText(buffers, fmt.Sprintf(`"received":%d`, n))
 	bring()
-	r.awaitText(buffers, `"trigger":"drained"`)
-	if err := r.stop(); err != nil {
+	r.AwaitText(buffers, `"trigger":"drained"`)
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	stream, err := js.Stream(t.Context(), streams.EventStream)
@@ -193,12 +150,12 @@ func overflow(t *testing.T, heard bool) {
 	defer messages.Stop()
 	lost, seen, last, newest := 0, 1, 0, 0 // one was seen before
 	for range info.State.Msgs {
-		msg, err := messages.Next(jetstream.NextMaxWait(patience))
+		msg, err := messages.Next(jetstream.NextMaxWait(harness.Patience))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if strings.HasSuffix(msg.Subject(), ".Gap") {
-			g := gapOf(t, msg.Data())
+			g := harness.GapOf(t, msg.Data())
 			var k int
 			if _, err := fmt.Sscan(g.Lost, &k); err != nil {
 				t.Fatalf("%+v", g)
@@ -222,7 +179,3 @@ func overflow(t *testing.T, heard bool) {
 		t.Errorf("%d events and %d in Gaps, the last %d up to number %d; want %d together, and the newest kept", seen, lost, newest, last, n)
 	}
 }
-
-// hungUp reports whether reason is that of a server which closed the session:
-// the system may tell it as a reset if something had come that nobody read.
-func hungUp(reason string) bool { return reason == "closed" || reason == "read" }

@@ -3,10 +3,7 @@
 package integration
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -14,74 +11,38 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
-
-// freeAddr is an address that nobody listens on, and nobody else is given.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	return "127.0.0.1:" + strconv.Itoa(reservePort(t))
-}
-
-// get returns what the bridge's HTTP server answers.
-func (r *running) get(path string) (code int, body string) {
-	r.t.Helper()
-	response, err := http.Get("http://" + r.cfg.HTTPAddr + path)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
-}
-
-// readyz is the body of /readyz.
-type readyz struct {
-	Ready       bool
-	NATS        string
-	Connections map[string]string
-	Servers     map[string]map[string]string
-	Actions     map[string]string
-}
-
-func (r *running) readyz() (code int, body readyz) {
-	r.t.Helper()
-	code, text := r.get("/readyz")
-	if err := json.Unmarshal([]byte(text), &body); err != nil {
-		r.t.Fatalf("%v in %s", err, text)
-	}
-	return code, body
-}
 
 // /readyz tells every server's sessions. One dead Asterisk of two does not make
 // the bridge unready; all of them do, and so does NATS. /healthz goes on saying
 // that the process serves.
 func TestHTTP_ReadyzTellsEveryServer(t *testing.T) {
-	nats := startNATS(t)
-	one, oneAddr := startSim(t, amisim.Config{NotBooted: true})
-	two, twoAddr := startSim(t, amisim.Config{NotBooted: true})
-	single := chaosServer("two", twoAddr)
+	nats := harness.StartNATS(t)
+	one, oneAddr := harness.Sim(t, amisim.Config{NotBooted: true})
+	two, twoAddr := harness.Sim(t, amisim.Config{NotBooted: true})
+	single := harness.ChaosServer("two", twoAddr)
 	single.Sessions = 1
-	r := startBridge(t, nats.url, func(c *config.Config) { chaosConfig(c); c.HTTPAddr = freeAddr(t) },
-		chaosServer("one", oneAddr), single)
-	comes := func(what string, code int, want readyz) {
+	r := harness.Bridge(t, nats.URL, func(c *config.Config) { harness.ChaosConfig(c); c.HTTPAddr = harness.Addr(t) },
+		harness.ChaosServer("one", oneAddr), single)
+	comes := func(what string, code int, want harness.Readyz) {
 		t.Helper()
-		var got readyz
+		var got harness.Readyz
 		var status int
-		eventually(t, what, func() bool {
-			status, got = r.readyz()
+		harness.Eventually(t, what, func() bool {
+			status, got = r.Readyz()
 			return status == code && cmp.Equal(want, got)
 		})
-		if code, body := r.get("/healthz"); code != http.StatusOK || body != "ok\n" {
+		if code, body := r.Get("/healthz"); code != http.StatusOK || body != "ok\n" {
 			t.Errorf("%s: /healthz is %d %q", what, code, body)
 		}
 	}
 	up := map[string]map[string]string{"one": {"event": "up", "action": "up"}, "two": {"both": "up"}}
-	body := func(ready bool, nats, actions string, servers map[string]map[string]string) readyz {
-		return readyz{ready, nats, map[string]string{"events": nats, "control": nats}, servers,
-			map[string]string{"one": actions, "two": actions, "any": actions, "all": actions}}
+	body := func(ready bool, nats, actions string, servers map[string]map[string]string) harness.Readyz {
+		return harness.Readyz{
+			Ready: ready, NATS: nats, Connections: map[string]string{"events": nats, "control": nats}, Servers: servers,
+			Actions: map[string]string{"one": actions, "two": actions, "any": actions, "all": actions},
+		}
 	}
 	comes("all are up", http.StatusOK, body(true, "CONNECTED", "ok", up))
 
@@ -102,12 +63,12 @@ func TestHTTP_ReadyzTellsEveryServer(t *testing.T) {
 		sim.Kick()
 	}
 	comes("all are up again", http.StatusOK, body(true, "CONNECTED", "ok", up))
-	nats.stop()
+	nats.Stop()
 	comes("NATS is away", http.StatusServiceUnavailable, body(false, "RECONNECTING", "the connection control is not up", up))
-	nats.start()
+	nats.Start()
 	comes("NATS is back", http.StatusOK, body(true, "CONNECTED", "ok", up))
 
-	code, metrics := r.get("/metrics")
+	code, metrics := r.Get("/metrics")
 	if !strings.Contains(metrics, `ami_nats_bridge_ami_session_up{role="both",server="two"} 1`) || code != http.StatusOK {
 		t.Errorf("/metrics is %d, %.200s", code, metrics)
 	}

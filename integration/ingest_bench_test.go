@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 const (
@@ -30,10 +31,10 @@ const (
 // beside jetstream.PublishMsgAsync with these. They take turns; each ratio is the
 // median of the rounds.
 func BenchmarkIngest(b *testing.B) {
-	nats := natsInProcess(b, nil)
-	sim, addr := startSim(b, amisim.Config{NotBooted: true, WriteTimeout: time.Minute})
-	r := startBridge(b, nats.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
-	nc := connect(b, nats.ClientURL())
+	nats := harness.NATSWith(b, nil)
+	sim, addr := harness.Sim(b, amisim.Config{NotBooted: true, WriteTimeout: time.Minute})
+	r := harness.Bridge(b, nats.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
+	nc := harness.Client(b, nats.ClientURL())
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2000))
 	if err != nil {
 		b.Fatal(err)
@@ -45,7 +46,7 @@ func BenchmarkIngest(b *testing.B) {
 		sim.EmitRaw(wire)
 		every := time.NewTicker(5 * time.Millisecond)
 		defer every.Stop()
-		for r.metric("events_published_total") < published {
+		for r.Metric("events_published_total") < published {
 			<-every.C
 		}
 	}
@@ -61,7 +62,7 @@ func BenchmarkIngest(b *testing.B) {
 			took[i] = append(took[i], time.Since(began))
 		}
 	}
-	if n := r.metric("events_dropped_total"); n > 0 {
+	if n := r.Metric("events_dropped_total"); n > 0 {
 		b.Errorf("%v events were dropped", n)
 	}
 	rate := func(i int) float64 { return ingestEvents / middle(took[i]).Seconds() }

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 // with JetStream and beside it through the least that could be done: a TCP
 // read and nc.Publish of the same bytes. Only the ratio means something.
 func BenchmarkLatency(b *testing.B) {
-	url := natsURL(b)
+	url := harness.NATS(b)
 	bare := bareLatency(b, url)
 	bridged := bridgeLatency(b, url)
 	row := func(name string, l []time.Duration) {
@@ -114,9 +115,9 @@ func collect(b *testing.B, nc *nats.Conn, subject, marker string) func() []time.
 }
 
 func bridgeLatency(b *testing.B, url string) []time.Duration {
-	sim, addr := startSim(b, amisim.Config{})
-	r := startBridge(b, url, nil, server("pbx1", addr, "bridge", "s3cret"))
-	wait := collect(b, r.nc, "ami.events.pbx1.Newexten", `Sent":"`)
+	sim, addr := harness.Sim(b, amisim.Config{})
+	r := harness.Bridge(b, url, nil, harness.Server("pbx1", addr, "bridge", "s3cret"))
+	wait := collect(b, r.Client, "ami.events.pbx1.Newexten", `Sent":"`)
 	pace(func() { sim.Emit(event()...) })
 	return wait()
 }
@@ -127,7 +128,7 @@ func bareLatency(b *testing.B, url string) []time.Duration {
 		b.Fatal(err)
 	}
 	defer listener.Close()
-	from, to := connect(b, url), connect(b, url)
+	from, to := harness.Client(b, url), harness.Client(b, url)
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	defer group.Wait()

@@ -6,10 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // leafBridge is the program, run as a leaf of hub, on one directory and one port
@@ -32,26 +30,14 @@ type leafBridge struct {
 	cmd     *exec.Cmd
 }
 
-// buildBridge builds the program and returns its path.
-func buildBridge(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "ami-nats-bridge")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/ami-nats-bridge")
-	build.Dir, build.Stderr = moduleRoot(t), t.Output()
-	if err := build.Run(); err != nil {
-		t.Fatalf("go build: %v", err)
-	}
-	return path
-}
-
 // startLeaf runs the program for pbx1 at addr until the test ends.
-func startLeaf(t *testing.T, program string, hub *natsProcess, addr string, env ...string) *leafBridge {
+func startLeaf(t *testing.T, program string, hub *harness.NATSProcess, addr string, env ...string) *leafBridge {
 	t.Helper()
-	l := &leafBridge{t: t, program: program, port: reservePort(t)}
+	l := &leafBridge{t: t, program: program, port: harness.Port(t)}
 	l.env = append([]string{
 		"BRIDGE_NODE=b1", "BRIDGE_SERVERS=pbx1", "BRIDGE_SERVER_PBX1_ADDR=" + addr,
 		"BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=s3cret", "BRIDGE_HTTP_ADDR=",
-		"BRIDGE_NATS_LEAF_URL=nats://127.0.0.1:" + strconv.Itoa(hub.leaf), "BRIDGE_DATA_DIR=" + t.TempDir(),
+		"BRIDGE_NATS_LEAF_URL=nats://127.0.0.1:" + strconv.Itoa(hub.LeafPort), "BRIDGE_DATA_DIR=" + t.TempDir(),
 		"BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:" + strconv.Itoa(l.port), "BRIDGE_STREAM_MAX_BYTES=256MiB",
 		"BRIDGE_STATUS_INTERVAL=250ms",
 	}, env...)
@@ -84,14 +70,14 @@ func (l *leafBridge) connect() *nats.Conn {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(nc.Close)
-	eventually(l.t, "the leaf is up", nc.IsConnected)
+	harness.Eventually(l.t, "the leaf is up", nc.IsConnected)
 	return nc
 }
 
 // streamHolds is how many messages a stream holds; 0 if it cannot be had.
 func streamHolds(t *testing.T, nc *nats.Conn, name string) uint64 {
 	t.Helper()
-	js := api(t, nc)
+	js := harness.JetStream(t, nc)
 	stream, err := js.Stream(t.Context(), name)
 	if err != nil {
 		return 0
@@ -102,7 +88,7 @@ func streamHolds(t *testing.T, nc *nats.Conn, name string) uint64 {
 // leafConnected is what ami.nodes.b1 said last of the leaf's connection.
 func leafConnected(t *testing.T, nc *nats.Conn) bool {
 	t.Helper()
-	js := api(t, nc)
+	js := harness.JetStream(t, nc)
 	stream, err := js.Stream(t.Context(), streams.StatusStream)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +104,7 @@ func leafConnected(t *testing.T, nc *nats.Conn) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := compileSchemas(t)["node"].Validate(doc); err != nil {
+	if err := harness.Schemas(t)["node"].Validate(doc); err != nil {
 		t.Error(err)
 	}
 	var node struct{ Leaf struct{ Connected bool } }
@@ -128,25 +114,10 @@ func leafConnected(t *testing.T, nc *nats.Conn) bool {
 	return node.Leaf.Connected
 }
 
-// page is what url shows.
-func page(t *testing.T, url string) string {
-	t.Helper()
-	answer, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // eventsHeld is how many events the stream holds, without the Gap events.
 func eventsHeld(t *testing.T, nc *nats.Conn) (n uint64) {
 	t.Helper()
-	js := api(t, nc)
+	js := harness.JetStream(t, nc)
 	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		return 0

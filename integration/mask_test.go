@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -36,12 +37,12 @@ func showAuths(canary string) amisim.Fault {
 // whole, as a stream, again by its key, and where Asterisk says Error.
 func TestMask_SecretsInReplies(t *testing.T) {
 	const canary = "c4n4ry"
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	sim.Always("PJSIPShowAuths", showAuths(canary))
-	everybody := r.subscribe("_INBOX.>")
-	want := reply{Masked: []string{"secret", "Password", "MD5CRED", "OauthSecret"}}
+	everybody := r.Subscribe("_INBOX.>")
+	want := harness.Reply{Masked: []string{"secret", "Password", "MD5CRED", "OauthSecret"}}
 	for range 2 { // the second is the first one's outcome
-		whole := r.call("pbx1", "PJSIPShowAuths", "", keyHeader, "k")
+		whole := r.Call("pbx1", "PJSIPShowAuths", "", harness.KeyHeader, "k")
 		wantMasked(t, whole, want.Masked)
 		if whole.Fields["secret"] != shadowed || whole.Events[0]["Password"] != shadowed || whole.Events[0]["Md5Cred"] != "" ||
 			whole.Events[1]["MD5CRED"] != shadowed || fmt.Sprint(whole.Events[1]["OauthSecret"]) != "[[redacted] [redacted]]" ||
@@ -49,13 +50,13 @@ func TestMask_SecretsInReplies(t *testing.T) {
 			t.Errorf("fields %v, events %v", whole.Fields, whole.Events)
 		}
 	}
-	replies := r.ask("pbx1", "PJSIPShowAuths", "", "Ami-Reply", "stream")
+	replies := r.Ask("pbx1", "PJSIPShowAuths", "", "Ami-Reply", "stream")
 	for _, masked := range []string{"Password", "MD5CRED,OauthSecret", ""} {
-		if part := r.next(replies); part.Header.Get("Ami-Masked") != masked || part.Header.Get("Ami-Part") == "" {
+		if part := r.Next(replies); part.Header.Get("Ami-Masked") != masked || part.Header.Get("Ami-Part") == "" {
 			t.Errorf("part %s has %v, want Ami-Masked %q", part.Data, part.Header, masked)
 		}
 	}
-	last := parse(t, r.next(replies))
+	last := harness.ParseReply(t, r.Next(replies))
 	slices.Sort(last.Masked)
 	wantMasked(t, last, []string{"MD5CRED", "OauthSecret", "Password", "secret"})
 
@@ -63,30 +64,30 @@ func TestMask_SecretsInReplies(t *testing.T) {
 	sim.Next("SIPshowpeer", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Error\r\nActionID: " + a.Get("ActionID") + "\r\nMessage: no\r\nRemoteSecret: " + canary + "\r\n\r\n"))
 	})
-	fails(t, r.call("pbx1", "CoreSettings", ""), "asterisk_error", "yes")
-	failed := r.call("pbx1", "SIPshowpeer", `{"Peer":"a"}`)
-	fails(t, failed, "asterisk_error", "yes")
+	harness.Fails(t, r.Call("pbx1", "CoreSettings", ""), "asterisk_error", "yes")
+	failed := r.Call("pbx1", "SIPshowpeer", `{"Peer":"a"}`)
+	harness.Fails(t, failed, "asterisk_error", "yes")
 	wantMasked(t, failed, []string{"RemoteSecret"})
-	if plain := r.call("pbx1", "CoreSettings", ""); plain.Masked != nil || plain.Error != nil {
+	if plain := r.Call("pbx1", "CoreSettings", ""); plain.Masked != nil || plain.Error != nil {
 		t.Errorf("nothing is hidden in %+v", plain)
 	}
-	if err := r.nc.Flush(); err != nil {
+	if err := r.Client.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	schema := compileSchemas(t)["reply"]
-	for _, msg := range r.pending(everybody) {
+	schema := harness.Schemas(t)["reply"]
+	for _, msg := range r.Pending(everybody) {
 		if strings.Contains(string(msg.Data)+fmt.Sprint(msg.Header), canary) {
 			t.Errorf("%s %v", msg.Data, msg.Header)
 		}
 		if strings.Contains(string(msg.Data), shadowed) {
-			if err := schema.Validate(document(t, msg.Data)); err != nil {
+			if err := schema.Validate(harness.Document(t, msg.Data)); err != nil {
 				t.Errorf("%v\n%s", err, msg.Data)
 			}
 		}
 	}
 }
 
-func wantMasked(t *testing.T, r reply, names []string) {
+func wantMasked(t *testing.T, r harness.Reply, names []string) {
 	t.Helper()
 	if diff := cmp.Diff(names, r.Masked); diff != "" {
 		t.Errorf("masked (-want +got): %s\n%+v", diff, r)
@@ -113,25 +114,25 @@ func TestMask_UntilTheyAreGranted(t *testing.T) {
 		{"*", "PJSIPShowEndpoint:secrets", true},
 	} {
 		t.Run(test.allow+" but "+test.deny, func(t *testing.T) {
-			sim, addr := startSim(t, amisim.Config{})
+			sim, addr := harness.Sim(t, amisim.Config{})
 			sim.Always("PJSIPShowAuths", showAuths(canary))
-			own := chaosServer("pbx2", addr)
+			own := harness.ChaosServer("pbx2", addr)
 			own.ActionsAllow = setting.Globs{"Command"}
-			r := startBridge(t, natsURL(t), func(c *config.Config) {
-				chaosConfig(c)
+			r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) {
+				harness.ChaosConfig(c)
 				c.Audit = config.AuditOff
 				for to, text := range map[*setting.Globs]string{&c.ActionsAllow: test.allow, &c.ActionsDeny: test.deny} {
 					if err := to.Decode(text); err != nil {
 						t.Fatal(err)
 					}
 				}
-			}, chaosServer("pbx1", addr), own)
+			}, harness.ChaosServer("pbx1", addr), own)
 			for _, server := range []string{"pbx1", "pbx2"} {
 				want := any(shadowed)
 				if test.shown && server == "pbx1" {
 					want = canary
 				}
-				got := r.call(server, "PJSIPShowAuths", "")
+				got := r.Call(server, "PJSIPShowAuths", "")
 				if len(got.Events) != 3 || got.Events[0]["Password"] != want || (got.Masked == nil) != (want == canary) {
 					t.Errorf("%s: %+v", server, got)
 				}
@@ -147,9 +148,9 @@ func TestReal_SecretsAreMasked(t *testing.T) {
 		if !a.OwnConfiguration() {
 			return // whose secrets nobody knows here
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 		defer cancel()
-		r := startBridge(t, natsURL(t), nil, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+		r := harness.Bridge(t, harness.NATS(t), nil, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
 		direct, err := a.Actions(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -171,7 +172,7 @@ func TestReal_SecretsAreMasked(t *testing.T) {
 				t.Fatal(err)
 			}
 			said := ofFrames(frames)
-			whole := r.call("pbx1", test.action, body)
+			whole := r.Call("pbx1", test.action, body)
 			heard, hidden := ofReply(whole), 0
 			for i := range said.Events {
 				for name, values := range said.Events[i] {

@@ -10,22 +10,23 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // While NATS is gone each of the two connections says so once, and why it does not
 // come back once, however often it is tried.
 func TestLog_NATSThatIsGoneIsToldOnce(t *testing.T) {
 	t.Parallel()
-	_, addr := startSim(t, amisim.Config{NotBooted: true})
+	_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	core, logs := observer.New(zapcore.DebugLevel)
 	dir := t.TempDir()
-	srv := natsInProcess(t, func(o *natsserver.Options) { o.StoreDir = dir })
+	srv := harness.NATSWith(t, func(o *natsserver.Options) { o.StoreDir = dir })
 	port := srv.Addr().(*net.TCPAddr).Port
-	r := startLogging(t, zap.New(core), srv.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
+	r := harness.BridgeLogging(t, zap.New(core), srv.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	logs.TakeAll()
 	srv.Shutdown()
 	tries := func() int { return logs.FilterMessage("nats not reached").Len() }
-	eventually(t, "both are tried again and again", func() bool { return tries() >= 8 })
+	harness.Eventually(t, "both are tried again and again", func() bool { return tries() >= 8 })
 	var lines []string
 	for _, entry := range logs.All() {
 		if entry.Level >= zapcore.InfoLevel {
@@ -36,10 +37,10 @@ func TestLog_NATSThatIsGoneIsToldOnce(t *testing.T) {
 		t.Errorf("%d lines of %d tries: %q", len(lines), tries(), lines)
 	}
 	srv.WaitForShutdown()
-	natsInProcess(t, func(o *natsserver.Options) { o.StoreDir, o.Port = dir, port })
+	harness.NATSWith(t, func(o *natsserver.Options) { o.StoreDir, o.Port = dir, port })
 	back := func() int { return logs.FilterMessage("nats connected again").Len() }
-	eventually(t, "it is told that both are back", func() bool { return back() == 2 })
-	if err := r.stop(); err != nil { // before that NATS goes
+	harness.Eventually(t, "it is told that both are back", func() bool { return back() == 2 })
+	if err := r.Stop(); err != nil { // before that NATS goes
 		t.Error(err)
 	}
 }

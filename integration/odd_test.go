@@ -5,6 +5,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -13,8 +14,8 @@ import (
 func TestReal_OddActionsEnd(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"ModuleLoad"} }
-		r := startBridge(t, natsURL(t), allow, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
-		loaded := r.call("pbx1", "ListCommands", "").Fields
+		r := harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+		loaded := r.Call("pbx1", "ListCommands", "").Fields
 		asked := 0
 		for _, tc := range []struct{ action, body, kind string }{
 			{"IAXnetstats", "", ""},          // no channel: one blank line is all
@@ -29,7 +30,7 @@ func TestReal_OddActionsEnd(t *testing.T) {
 				continue
 			}
 			asked++
-			got := r.call("pbx1", tc.action, tc.body, "Ami-Timeout", "20s")
+			got := r.Call("pbx1", tc.action, tc.body, "Ami-Timeout", "20s")
 			kind := ""
 			if got.Error != nil {
 				kind = got.Error.Kind
@@ -37,7 +38,7 @@ func TestReal_OddActionsEnd(t *testing.T) {
 			if kind != tc.kind {
 				t.Errorf("%s: %q, want %q: %+v", tc.action, kind, tc.kind, got)
 			}
-			if pong := r.call("pbx1", "Ping", ""); pong.Fields["Ping"] != "Pong" {
+			if pong := r.Call("pbx1", "Ping", ""); pong.Fields["Ping"] != "Pong" {
 				t.Errorf("the Ping behind %s: %+v", tc.action, pong)
 			}
 		}
@@ -45,7 +46,7 @@ func TestReal_OddActionsEnd(t *testing.T) {
 			t.Errorf("only %d of the odd actions are loaded", asked)
 		}
 		for _, name := range []string{"frames_corrupt_total", "responses_late_total", "responses_unmatched_total"} {
-			if n := r.metric(name); n != 0 {
+			if n := r.Metric(name); n != 0 {
 				t.Errorf("%s is %v", name, n)
 			}
 		}

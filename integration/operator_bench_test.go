@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // operated is a bridge to pbx1 on a server in operator mode: its account and
@@ -30,7 +31,7 @@ type operated struct {
 
 func startOperated(t *testing.T) *operated {
 	t.Helper()
-	o := &operated{ruled: &ruled{running: &running{t: t}}, creds: filepath.Join(t.TempDir(), "bridge.creds")}
+	o := &operated{ruled: &ruled{Running: &harness.Running{T: t}}, creds: filepath.Join(t.TempDir(), "bridge.creds")}
 	o.operator, o.account, o.user = o.key(nkeys.CreateOperator), o.key(nkeys.CreateAccount), o.key(nkeys.CreateUser)
 	system := o.key(nkeys.CreateAccount)
 	operator := jwt.NewOperatorClaims(o.public(o.operator))
@@ -46,72 +47,72 @@ func startOperated(t *testing.T) *operated {
 			t.Fatal(err)
 		}
 	}
-	o.server = natsInProcess(t, func(opts *natsserver.Options) {
+	o.server = harness.NATSWith(t, func(opts *natsserver.Options) {
 		o.signed(operator, o.operator) // so that it has its times
 		opts.TrustedOperators, opts.AccountResolver, opts.SystemAccount = []*jwt.OperatorClaims{operator}, resolver, o.public(system)
 	})
 	o.writeCreds(nil)
 	o.sys = o.client(system)
 	var addr string
-	o.sim, addr = startSim(t, amisim.Config{NotBooted: true})
+	o.sim, addr = harness.Sim(t, amisim.Config{NotBooted: true})
 	cfg := config.DefaultConfig()
-	chaosConfig(&cfg)
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.NATS.CredsFile = "b1", freeAddr(t), o.server.ClientURL(), o.creds
-	cfg.Servers = []config.ServerConfig{chaosServer("pbx1", addr)}
+	harness.ChaosConfig(&cfg)
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.NATS.CredsFile = "b1", harness.Addr(t), o.server.ClientURL(), o.creds
+	cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
 	o.run(t, o.client(o.account), cfg)
 	return o
 }
 
 func (o *operated) key(create func() (nkeys.KeyPair, error)) nkeys.KeyPair {
-	o.t.Helper()
+	o.T.Helper()
 	pair, err := create()
 	if err != nil {
-		o.t.Fatal(err)
+		o.T.Fatal(err)
 	}
 	return pair
 }
 
 func (o *operated) public(pair nkeys.KeyPair) string {
-	o.t.Helper()
+	o.T.Helper()
 	public, err := pair.PublicKey()
 	if err != nil {
-		o.t.Fatal(err)
+		o.T.Fatal(err)
 	}
 	return public
 }
 
 func (o *operated) signed(claims jwt.Claims, by nkeys.KeyPair) string {
-	o.t.Helper()
+	o.T.Helper()
 	text, err := claims.Encode(by)
 	if err != nil {
-		o.t.Fatal(err)
+		o.T.Fatal(err)
 	}
 	return text
 }
 
 // credsOf is a credentials file of user, of account.
 func (o *operated) credsOf(user, account nkeys.KeyPair, change func(*jwt.UserClaims)) []byte {
-	o.t.Helper()
+	o.T.Helper()
 	claims := jwt.NewUserClaims(o.public(user))
 	if change != nil {
 		change(claims)
 	}
 	seed, err := user.Seed()
 	if err != nil {
-		o.t.Fatal(err)
+		o.T.Fatal(err)
 	}
 	text, err := jwt.FormatUserConfig(o.signed(claims, account), seed)
 	if err != nil {
-		o.t.Fatal(err)
+		o.T.Fatal(err)
 	}
 	return text
 }
 
 // writeCreds writes the bridge's file.
 func (o *operated) writeCreds(change func(*jwt.UserClaims)) {
-	o.t.Helper()
+	o.T.Helper()
 	if err := os.WriteFile(o.creds, o.credsOf(o.user, o.account, change), 0o600); err != nil {
-		o.t.Fatal(err)
+		o.T.Fatal(err)
 	}
 }
 
@@ -124,27 +125,27 @@ func expiring(after time.Duration) func(*jwt.UserClaims) {
 func all(c *jwt.UserClaims) { c.Pub.Allow.Add(">"); c.Sub.Allow.Add(">") }
 
 func (o *operated) removeCreds() {
-	o.t.Helper()
+	o.T.Helper()
 	if err := os.Remove(o.creds); err != nil {
-		o.t.Fatal(err)
+		o.T.Fatal(err)
 	}
 }
 
 // client is another user of account, who comes back whatever happens.
 func (o *operated) client(account nkeys.KeyPair) *nats.Conn {
-	o.t.Helper()
+	o.T.Helper()
 	nc, err := nats.Connect(o.server.ClientURL(), nats.UserCredentialBytes(o.credsOf(o.key(nkeys.CreateUser), account, all)),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.IgnoreAuthErrorAbort(), nats.Timeout(patience))
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.IgnoreAuthErrorAbort(), nats.Timeout(harness.Patience))
 	if err != nil {
-		o.t.Fatal(err)
+		o.T.Fatal(err)
 	}
-	o.t.Cleanup(nc.Close)
+	o.T.Cleanup(nc.Close)
 	return nc
 }
 
 // limit pushes the account with other claims.
 func (o *operated) limit(change func(*jwt.AccountClaims)) {
-	o.t.Helper()
+	o.T.Helper()
 	claims := *o.claims
 	change(&claims)
 	o.ask("$SYS.REQ.CLAIMS.UPDATE", o.signed(&claims, o.operator))
@@ -152,17 +153,17 @@ func (o *operated) limit(change func(*jwt.AccountClaims)) {
 
 // remove deletes the account.
 func (o *operated) remove() {
-	o.t.Helper()
+	o.T.Helper()
 	claims := jwt.NewGenericClaims(o.public(o.operator))
 	claims.Data["accounts"] = []string{o.claims.Subject}
 	o.ask("$SYS.REQ.CLAIMS.DELETE", o.signed(claims, o.operator))
 }
 
 func (o *operated) ask(subject, body string) {
-	o.t.Helper()
-	answer, err := o.sys.Request(subject, []byte(body), patience)
+	o.T.Helper()
+	answer, err := o.sys.Request(subject, []byte(body), harness.Patience)
 	if err != nil {
-		o.t.Fatalf("%s: %v", subject, err)
+		o.T.Fatalf("%s: %v", subject, err)
 	}
-	o.t.Logf("%s: %s", subject, answer.Data)
+	o.T.Logf("%s: %s", subject, answer.Data)
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // Each wire is what some client merges, reorders, folds, rejects or loses. The
 // payload is compared to the byte, so that order and case count.
 func TestPeers_EventsKeepWhatWasOnTheWire(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
-	events := r.subscribe("ami.events.pbx1.>")
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
+	events := r.Subscribe("ami.events.pbx1.>")
 	for _, test := range []struct {
 		name, wire string
 		want       []string // subject's last token and payload of each event
@@ -40,7 +41,7 @@ func TestPeers_EventsKeepWhatWasOnTheWire(t *testing.T) {
 	} {
 		sim.EmitRaw([]byte(test.wire))
 		for _, want := range test.want {
-			msg := r.next(events)
+			msg := r.Next(events)
 			got := strings.TrimPrefix(msg.Subject, "ami.events.pbx1.") + " " + string(msg.Data)
 			if strings.HasPrefix(got, "Gap ") { // its times differ
 				var gap struct{ Reason string }
@@ -59,13 +60,13 @@ func TestPeers_EventsKeepWhatWasOnTheWire(t *testing.T) {
 // Asterisk sends the first events right behind the reply to the login, often
 // in the same segment.
 func TestPeers_EventsGluedToTheLoginReplyAreKept(t *testing.T) {
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	sim.Always("Login", amisim.After("Event: First\r\n\r\nEvent: Second\r\n\r\n"))
-	url := natsURL(t)
-	events := (&running{t: t, nc: connect(t, url)}).subscribe("ami.events.pbx1.>")
-	r := startBridge(t, url, nil, server("pbx1", addr, "bridge", "s3cret"))
+	url := harness.NATS(t)
+	events := (&harness.Running{T: t, Client: harness.Client(t, url)}).Subscribe("ami.events.pbx1.>")
+	r := harness.Bridge(t, url, nil, harness.Server("pbx1", addr, "bridge", "s3cret"))
 	for _, want := range []string{"First :1", "Second :2"} {
-		msg := r.next(events)
+		msg := r.Next(events)
 		_, number, _ := strings.Cut(msg.Header.Get("Ami-Seq"), ":")
 		if got := strings.TrimPrefix(msg.Subject, "ami.events.pbx1.") + " :" + number; got != want {
 			t.Errorf("came %s, want %s", got, want)
@@ -77,39 +78,39 @@ func TestPeers_EventsGluedToTheLoginReplyAreKept(t *testing.T) {
 // an action is pending. It costs itself and nothing else.
 func TestPeers_AFrameOverTheLimitCostsOnlyItself(t *testing.T) {
 	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.Sessions = 1 })
-	events, states := r.subscribe("ami.events.pbx1.>"), r.subscribe("ami.status.pbx1.connection")
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.Sessions = 1 })
+	events, states := r.Subscribe("ami.events.pbx1.>"), r.Subscribe("ami.status.pbx1.connection")
 	huge := "Event: Huge\r\nX: " + strings.Repeat("x", 1_100_000) + "\r\n\r\n"
 	sim.Next("CoreStatus", amisim.Before(huge+"Event: Behind\r\n\r\n"))
-	first := r.call("pbx1", "CoreStatus", "")
+	first := r.Call("pbx1", "CoreStatus", "")
 	if first.Error != nil || first.Response != "Success" {
 		t.Errorf("the pending action: %+v", first)
 	}
-	if msg := r.next(events); !strings.HasSuffix(msg.Subject, ".Gap") {
+	if msg := r.Next(events); !strings.HasSuffix(msg.Subject, ".Gap") {
 		t.Errorf("in the place of the huge event came %s, want a Gap", msg.Subject)
 	}
-	if msg := r.next(events); !strings.HasSuffix(msg.Subject, ".Behind") || !strings.HasSuffix(msg.Header.Get("Ami-Seq"), ":2") {
+	if msg := r.Next(events); !strings.HasSuffix(msg.Subject, ".Behind") || !strings.HasSuffix(msg.Header.Get("Ami-Seq"), ":2") {
 		t.Errorf("behind the huge event came %s with %s, want Behind with number 2", msg.Subject, msg.Header.Get("Ami-Seq"))
 	}
 	// A reply over the limit says so, and that it was done.
 	sim.Next("CoreStatus", amisim.Oversize(1_100_000))
-	if e := r.call("pbx1", "CoreStatus", "").Error; e == nil || e.Kind != "reply_too_large" || e.Sent != "yes" {
+	if e := r.Call("pbx1", "CoreStatus", "").Error; e == nil || e.Kind != "reply_too_large" || e.Sent != "yes" {
 		t.Errorf("a reply of 1.1 MB: %+v", e)
 	}
-	last := r.call("pbx1", "CoreStatus", "")
-	if last.Error != nil || session(last) != session(first) {
-		t.Errorf("then %+v, want an answer on session %s", last, session(first))
+	last := r.Call("pbx1", "CoreStatus", "")
+	if last.Error != nil || harness.SessionOf(last) != harness.SessionOf(first) {
+		t.Errorf("then %+v, want an answer on session %s", last, harness.SessionOf(first))
 	}
-	if n := r.changes(states); n != 0 {
+	if n := r.Changes(states); n != 0 {
 		t.Errorf("%d changes of the connection, want none", n)
 	}
-	buffers := r.subscribe("ami.status.pbx1.buffers")
+	buffers := r.Subscribe("ami.status.pbx1.buffers")
 	for {
 		var b struct {
 			Received uint64
 			Dropped  map[string]uint64
 		}
-		if err := json.Unmarshal(r.next(buffers).Data, &b); err != nil {
+		if err := json.Unmarshal(r.Next(buffers).Data, &b); err != nil {
 			t.Fatal(err)
 		}
 		if b.Received == 2 && b.Dropped["oversize"] == 1 {
@@ -118,30 +119,24 @@ func TestPeers_AFrameOverTheLimitCostsOnlyItself(t *testing.T) {
 	}
 }
 
-// session is the part of a reply's ActionID that names its session.
-func session(r reply) string {
-	parts := strings.Split(r.ActionID, ".")
-	return parts[max(0, len(parts)-2)]
-}
-
 // The limit can be set to more than the parser's own buffer ever was.
 func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.MaxFrameBytes = 4 * setting.MiB })
-	events := r.subscribe("ami.events.pbx1.>")
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.MaxFrameBytes = 4 * setting.MiB })
+	events := r.Subscribe("ami.events.pbx1.>")
 	// 3.2 MB on the wire, and small enough as JSON for one NATS message.
 	const lines = 50_000
 	wire := "Event: Wide\r\n" + strings.Repeat(strings.Repeat("n", 60)+": \r\n", lines) + "\r\n"
 	sim.EmitRaw([]byte(wire))
 	sim.Emit("Event", "Behind")
 	var wide map[string]any
-	msg := r.next(events)
+	msg := r.Next(events)
 	if err := json.Unmarshal(msg.Data, &wide); err != nil || wide["Event"] != "Wide" {
 		t.Fatalf("a frame of %d bytes came as %s, %.80s", len(wire), msg.Subject, msg.Data)
 	}
 	if all, ok := wide[strings.Repeat("n", 60)].([]any); !ok || len(all) != lines {
 		t.Errorf("%d of %d headers came", len(all), lines)
 	}
-	if msg := r.next(events); !strings.HasSuffix(msg.Subject, ".Behind") {
+	if msg := r.Next(events); !strings.HasSuffix(msg.Subject, ".Behind") {
 		t.Errorf("then came %s", msg.Subject)
 	}
 }
@@ -150,22 +145,22 @@ func TestPeers_AFrameLimitOver2MiBHolds(t *testing.T) {
 // actions. If it goes on missing them its session ends and another one follows.
 func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
 	t.Parallel()
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.Sessions, s.PingInterval, s.ReadTimeout = 1, 20*time.Millisecond, 5*time.Second
 	})
-	events, states := r.subscribe("ami.events.pbx1.Tick"), r.subscribe("ami.status.pbx1.connection")
+	events, states := r.Subscribe("ami.events.pbx1.Tick"), r.Subscribe("ami.status.pbx1.connection")
 	missed := make(chan bool, 1000)
 	sim.Always("Ping", func(*amisim.Session, *amisim.Action) { missed <- true })
-	within(t, "a Ping that is missed", missed)
+	harness.Within(t, "a Ping that is missed", missed)
 	for i := range 10 {
 		sim.Emit("Event", "Tick", "N", strconv.Itoa(i))
 	}
 	for i := range 10 {
-		if msg := r.next(events); !strings.Contains(string(msg.Data), `"N":"`+strconv.Itoa(i)+`"`) {
+		if msg := r.Next(events); !strings.Contains(string(msg.Data), `"N":"`+strconv.Itoa(i)+`"`) {
 			t.Fatalf("event %d is %s", i, msg.Data)
 		}
 	}
-	succeeds(t, r.call("pbx1", "CoreStatus", ""))
+	harness.Succeeds(t, r.Call("pbx1", "CoreStatus", ""))
 	stop := make(chan struct{})
 	var group sync.WaitGroup
 	group.Go(func() { // so that it is not silent
@@ -180,25 +175,25 @@ func TestPeers_MissedPingsCostNothingButTheSession(t *testing.T) {
 	})
 	defer group.Wait()
 	defer close(stop)
-	for role, end := range r.await(states, 1, lost) {
+	for role, end := range r.Await(states, 1, harness.SessionLost) {
 		if end.Reason != "ping" {
 			t.Errorf("%s ended with %+v", role, end)
 		}
 	}
 	sim.Always("Ping", nil)
-	r.await(states, 1, up)
-	succeeds(t, r.call("pbx1", "CoreStatus", ""))
+	r.Await(states, 1, harness.SessionUp)
+	harness.Succeeds(t, r.Call("pbx1", "CoreStatus", ""))
 }
 
 // A frame that never ends grows nothing: what is over the limit is given up as
 // it comes, and what follows is read.
 func TestPeers_AFrameWithoutEndIsNotKept(t *testing.T) {
 	const limit, chunk, chunks = 1 << 20, 64 << 10, 1600 // 100 MiB
-	sim, r := chaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.Sessions, s.MaxFrameBytes = 1, limit // its 100 s are for 100 MiB
 	})
-	events := r.subscribe("ami.events.pbx1.Behind")
-	before, stopWatch := heapNow(), watchHeap()
+	events := r.Subscribe("ami.events.pbx1.Behind")
+	before, stopWatch := harness.HeapNow(), harness.WatchHeap()
 	sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Event: Endless\r\nX: "))
 		piece := bytes.Repeat([]byte("x"), chunk)
@@ -208,16 +203,16 @@ func TestPeers_AFrameWithoutEndIsNotKept(t *testing.T) {
 		s.Write([]byte("\r\n\r\nEvent: Behind\r\n\r\n"))
 		s.Serve(a)
 	})
-	succeeds(t, r.call("pbx1", "CoreStatus", ""))
-	r.next(events)
+	harness.Succeeds(t, r.Call("pbx1", "CoreStatus", ""))
+	r.Next(events)
 	if peak := stopWatch(); peak > before+8*limit {
 		t.Errorf("the heap went from %d to %d bytes", before, peak)
 	}
-	b := r.settled("pbx1", 2)
-	if b.Dropped["oversize"] != 1 || b.lost() != 1 {
+	b := r.Settled("pbx1", 2)
+	if b.Dropped["oversize"] != 1 || b.Lost() != 1 {
 		t.Errorf("dropped %v", b.Dropped)
 	}
-	if got := check(t, r.story("pbx1")); got.sessions != 1 || got.told != 1 {
-		t.Errorf("%d sessions, the Gaps tell of %d", got.sessions, got.told)
+	if got := harness.CheckStory(t, r.Story("pbx1")); got.Sessions != 1 || got.Told != 1 {
+		t.Errorf("%d sessions, the Gaps tell of %d", got.Sessions, got.Told)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // defects are those that AMI clients and bridges are known for, each with the
@@ -62,11 +64,11 @@ var defects = []struct{ row, what, tests string }{
 func TestPeers_EachDefectHasItsTest(t *testing.T) {
 	known := map[string]bool{}
 	names := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	err := filepath.WalkDir(moduleRoot(t), func(path string, _ os.DirEntry, err error) error {
+	err := filepath.WalkDir(harness.Root(t), func(path string, _ os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		for _, m := range names.FindAllStringSubmatch(readText(t, path), -1) {
+		for _, m := range names.FindAllStringSubmatch(harness.ReadText(t, path), -1) {
 			known[m[1]] = true
 		}
 		return nil

@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // A reply keeps what an event keeps: repeats, order, case, odd names, bytes that
 // are no text.
 func TestPeers_RepliesKeepWhatWasOnTheWire(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nzeta: 1\r\nMember: a\r\nAlpha_x (1): MiXed\r\n" +
 			"Member: b\r\nalpha: 2\r\nName: J\xf6rg\r\nMember: a\r\nChanVariable: X=1=2\r\n\r\n"))
@@ -21,7 +22,7 @@ func TestPeers_RepliesKeepWhatWasOnTheWire(t *testing.T) {
 		ActionID string `json:"action_id"`
 		Fields   json.RawMessage
 	}
-	if err := json.Unmarshal(r.next(r.ask("pbx1", "CoreStatus", "")).Data, &body); err != nil {
+	if err := json.Unmarshal(r.Next(r.Ask("pbx1", "CoreStatus", "")).Data, &body); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"Response":"Success","ActionID":"` + body.ActionID + `","zeta":"1","Member":["a","b","a"],"Alpha_x (1)":"MiXed",` +
@@ -34,12 +35,12 @@ func TestPeers_RepliesKeepWhatWasOnTheWire(t *testing.T) {
 // Whether an action's reply is a list is known by the action and its headers,
 // not by the words of its Message.
 func TestPeers_AMessageThatSpeaksOfAListIsNone(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	for _, message := range []string{"Queue status will follow", "Parked calls will follow", "the text follows", "Added interface; list follows"} {
 		sim.Next("QueueAdd", func(s *amisim.Session, a *amisim.Action) {
 			s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nMessage: " + message + "\r\n\r\n"))
 		})
-		got := r.call("pbx1", "QueueAdd", `{"Queue":"support","Interface":"PJSIP/x"}`)
+		got := r.Call("pbx1", "QueueAdd", `{"Queue":"support","Interface":"PJSIP/x"}`)
 		if got.Error != nil || got.Message != message || len(got.Events) != 0 {
 			t.Errorf("%q: %+v, %+v", message, got, got.Error)
 		}
@@ -49,7 +50,7 @@ func TestPeers_AMessageThatSpeaksOfAListIsNone(t *testing.T) {
 // Two lists that run at once, with events and another's list between their
 // items, each get their own items and end at their own end.
 func TestPeers_ListsThatRunAtOnceStayApart(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	var first string
 	sim.Always("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
 		if first == "" {
@@ -74,8 +75,8 @@ func TestPeers_ListsThatRunAtOnceStayApart(t *testing.T) {
 		}
 		s.Write([]byte(wire.String()))
 	})
-	one, two := r.ask("pbx1", "QueueStatus", ""), r.ask("pbx1", "QueueStatus", "")
-	for _, got := range []reply{r.answer(one), r.answer(two)} {
+	one, two := r.Ask("pbx1", "QueueStatus", ""), r.Ask("pbx1", "QueueStatus", "")
+	for _, got := range []harness.Reply{r.Answer(one), r.Answer(two)} {
 		if got.Error != nil || len(got.Events) != 51 || got.Events[50]["Event"] != "QueueStatusComplete" {
 			t.Fatalf("%d events, %+v", len(got.Events), got.Error)
 		}
@@ -85,5 +86,5 @@ func TestPeers_ListsThatRunAtOnceStayApart(t *testing.T) {
 			}
 		}
 	}
-	r.noMore("pbx1", one, two)
+	r.NoMore("pbx1", one, two)
 }

@@ -14,18 +14,11 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// send requests an action of pbx1 without waiting; the reply goes to inbox.
-func (r *running) send(inbox, action, body string) {
-	r.t.Helper()
-	if err := r.nc.PublishRequest("ami.actions.pbx1."+action, inbox, []byte(body)); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
 func TestPeers_LineEndsInAParameterAreRefused(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{}, nil)
+	sim, r := harness.SimBridge(t, amisim.Config{}, nil)
 	for _, body := range []string{
 		`{"Variable":"x\r\nAction: QueueReload"}`,
 		`{"Variable":"x\r\n\r\nAction: QueueReload\r\n\r\n"}`,
@@ -37,11 +30,11 @@ func TestPeers_LineEndsInAParameterAreRefused(t *testing.T) {
 		`{"Variable\r\n\r\nAction: QueueReload\r\n\r\nX":"x"}`,
 		`{"Variable: x\nAction":"QueueReload"}`,
 	} {
-		if e := r.call("pbx1", "Getvar", body).Error; e == nil || e.Code != 400 || e.Sent != "no" {
+		if e := r.Call("pbx1", "Getvar", body).Error; e == nil || e.Code != 400 || e.Sent != "no" {
 			t.Errorf("%s: %+v, want 400, sent no", body, e)
 		}
 	}
-	if reply := r.call("pbx1", "Getvar", `{"Variable":"x"}`); reply.Error != nil {
+	if reply := r.Call("pbx1", "Getvar", `{"Variable":"x"}`); reply.Error != nil {
 		t.Errorf("then %+v", reply)
 	}
 	if got := sim.Received("QueueReload"); got != 0 || sim.Received("Getvar") != 1 {
@@ -62,8 +55,8 @@ func TestPeers_AFailedAsyncOriginateIsAnError(t *testing.T) {
 		{"succeeds before the reply", amisim.Originated{Ack: 100 * time.Millisecond}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, r := simBridge(t, amisim.Config{Originate: func(*amisim.Action) amisim.Originated { return test.fate }}, nil)
-			got := r.call("pbx1", "Originate", body, "Ami-Wait", "complete")
+			_, r := harness.SimBridge(t, amisim.Config{Originate: func(*amisim.Action) amisim.Originated { return test.fate }}, nil)
+			got := r.Call("pbx1", "Originate", body, "Ami-Wait", "complete")
 			if len(got.Events) != 1 || got.Events[0]["Event"] != "OriginateResponse" {
 				t.Fatalf("%+v, want the OriginateResponse", got)
 			}
@@ -76,15 +69,15 @@ func TestPeers_AFailedAsyncOriginateIsAnError(t *testing.T) {
 
 // Up to Asterisk 13 a Command's output is raw text, in which anything may stand.
 func TestPeers_RawCommandOutputIsKeptWhole(t *testing.T) {
-	sim, addr := startSim(t, amisim.Config{Version: "1.1"})
+	sim, addr := harness.Sim(t, amisim.Config{Version: "1.1"})
 	allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
-	r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
+	r := harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", addr, "bridge", "s3cret"))
 	want := []string{"Name: x", "", "a: b", "", "", "Response: Error", "ActionID: 1", "", "Event: Forged", "--END COMMAND--", "last"}
 	sim.Next("Command", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Follows\r\nPrivilege: Command\r\nActionID: " + a.ActionID + "\r\n" +
 			strings.Join(want, "\n") + "\n--END COMMAND--\r\n\r\n"))
 	})
-	got := r.call("pbx1", "Command", `{"Command":"core show something"}`)
+	got := r.Call("pbx1", "Command", `{"Command":"core show something"}`)
 	if diff := cmp.Diff(want, got.Output); diff != "" || got.Error != nil {
 		t.Errorf("%+v (-want +got):\n%s", got.Error, diff)
 	}
@@ -96,24 +89,24 @@ func TestPeers_RawCommandOutputIsKeptWhole(t *testing.T) {
 
 // Since Asterisk 14 each line is a header of its own, all with one name.
 func TestPeers_EveryOutputLineIsKept(t *testing.T) {
-	sim, addr := startSim(t, amisim.Config{})
+	sim, addr := harness.Sim(t, amisim.Config{})
 	allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
-	r := startBridge(t, natsURL(t), allow, server("pbx1", addr, "bridge", "s3cret"))
+	r := harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", addr, "bridge", "s3cret"))
 	want := []string{"first", "", "  indented: twice  ", "first", "last"}
 	sim.Next("Command", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nMessage: Command output follows\r\nOutput: " +
 			strings.Join(want, "\r\nOutput: ") + "\r\n\r\n"))
 	})
-	if got := r.call("pbx1", "Command", `{"Command":"x"}`); cmp.Diff(want, got.Output) != "" || got.Error != nil {
+	if got := r.Call("pbx1", "Command", `{"Command":"x"}`); cmp.Diff(want, got.Output) != "" || got.Error != nil {
 		t.Errorf("%+v (-want +got):\n%s", got.Error, cmp.Diff(want, got.Output))
 	}
 }
 
 func TestPeers_QueueSummaryHasItsEvents(t *testing.T) {
 	for _, version := range []string{"11.0.0", "2.5.0", "1.1"} {
-		_, r := simBridge(t, amisim.Config{Version: version}, nil)
+		_, r := harness.SimBridge(t, amisim.Config{Version: version}, nil)
 		var got []any
-		reply := r.call("pbx1", "QueueSummary", "")
+		reply := r.Call("pbx1", "QueueSummary", "")
 		for _, e := range reply.Events {
 			got = append(got, e["Event"], e["Queue"])
 		}
@@ -127,11 +120,11 @@ func TestPeers_QueueSummaryHasItsEvents(t *testing.T) {
 // A reply in bare LF ends where it ends, and not with the next one, here a Pong
 // that is far.
 func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
+	sim, r := harness.SimBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.PingInterval, s.ReadTimeout = time.Minute, 2*time.Minute
 	})
 	sim.Next("CoreStatus", amisim.BareLF())
-	if got := r.call("pbx1", "CoreStatus", "", "Ami-Timeout", "20s"); got.Error != nil || got.Response != "Success" {
+	if got := r.Call("pbx1", "CoreStatus", "", "Ami-Timeout", "20s"); got.Error != nil || got.Response != "Success" {
 		t.Errorf("%+v %+v", got, got.Error)
 	}
 }
@@ -140,7 +133,7 @@ func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
 // and each has its own answer although all chose the same ActionID.
 func TestPeers_AThousandShuffledRepliesReachTheirCallers(t *testing.T) {
 	const n = 1000
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.ActionTimeout = 100 * time.Second })
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.ActionTimeout = 100 * time.Second })
 	var replies [][]byte
 	sim.Always("Getvar", func(s *amisim.Session, a *amisim.Action) {
 		if replies = append(replies, s.Reply(a)); len(replies) == n {
@@ -151,14 +144,14 @@ func TestPeers_AThousandShuffledRepliesReachTheirCallers(t *testing.T) {
 		}
 	})
 	inbox := nats.NewInbox()
-	answers := r.subscribe(inbox + ".*")
+	answers := r.Subscribe(inbox + ".*")
 	for i := range n {
-		r.send(fmt.Sprint(inbox, ".", i), "Getvar", fmt.Sprintf(`{"ActionID":"mine","Variable":"v%d"}`, i))
+		r.Send(fmt.Sprint(inbox, ".", i), "Getvar", fmt.Sprintf(`{"ActionID":"mine","Variable":"v%d"}`, i))
 	}
 	ids := map[string]bool{}
 	for range n {
-		msg := r.next(answers)
-		var got reply
+		msg := r.Next(answers)
+		var got harness.Reply
 		if err := json.Unmarshal(msg.Data, &got); err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +170,7 @@ func TestPeers_AThousandShuffledRepliesReachTheirCallers(t *testing.T) {
 // success.
 func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	const success = "Response: Success\r\nMessage: ok\r\n\r\n"
 	asked := map[string]*nats.Subscription{}
 	for name, fault := range map[string]amisim.Fault{
@@ -191,16 +184,16 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 	} {
 		before := sim.Received("CoreStatus")
 		sim.Next("CoreStatus", fault)
-		asked[name] = r.ask("pbx1", "CoreStatus", "", "Ami-Timeout", "4s")
-		eventually(t, "it is asked for", func() bool { return sim.Received("CoreStatus") > before })
+		asked[name] = r.Ask("pbx1", "CoreStatus", "", "Ami-Timeout", "4s")
+		harness.Eventually(t, "it is asked for", func() bool { return sim.Received("CoreStatus") > before })
 	}
 	for name, replies := range asked {
-		got := r.answer(replies)
+		got := r.Answer(replies)
 		if e := got.Error; e == nil || e.Kind != "timeout" || e.Sent != "unknown" || got.Response != "" {
 			t.Errorf("%s: %+v, want a timeout of unknown outcome", name, got)
 		}
 	}
-	if got := r.call("pbx1", "CoreStatus", ""); got.Error != nil {
+	if got := r.Call("pbx1", "CoreStatus", ""); got.Error != nil {
 		t.Errorf("then %+v", got)
 	}
 }
@@ -209,41 +202,41 @@ func TestPeers_OnlyItsOwnReplyIsAnAnswer(t *testing.T) {
 // callers are told that nobody knows; neither gets the other's answer.
 func TestPeers_ACutReplyIsNotMergedIntoTheNext(t *testing.T) {
 	t.Parallel()
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
 		s.PingInterval, s.ReadTimeout = 5*time.Minute, 10*time.Minute // no Pong comes between the two
 	})
-	eventually(t, "the first Pings", func() bool { return sim.Received("Ping") == 2 })
+	harness.Eventually(t, "the first Pings", func() bool { return sim.Received("Ping") == 2 })
 	sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID[:len(a.ActionID)-1]))
 	})
 	inbox := nats.NewInbox()
-	cut := r.subscribe(inbox + ".*")
+	cut := r.Subscribe(inbox + ".*")
 	for i, action := range []string{"CoreStatus", "CoreSettings"} {
 		msg := nats.NewMsg("ami.actions.pbx1." + action)
 		msg.Reply = fmt.Sprint(inbox, ".", i)
 		msg.Header.Set("Ami-Timeout", "4s")
-		if err := r.nc.PublishMsg(msg); err != nil {
+		if err := r.Client.PublishMsg(msg); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 {
-		if got := r.answer(cut); got.Error == nil || got.Error.Kind != "timeout" || got.Error.Sent != "unknown" || got.Fields != nil {
+		if got := r.Answer(cut); got.Error == nil || got.Error.Kind != "timeout" || got.Error.Sent != "unknown" || got.Fields != nil {
 			t.Errorf("%+v, want a timeout of unknown outcome", got)
 		}
 	}
-	if got := r.call("pbx1", "CoreSettings", ""); got.Error != nil || got.Fields["ActionID"] != got.ActionID {
+	if got := r.Call("pbx1", "CoreSettings", ""); got.Error != nil || got.Fields["ActionID"] != got.ActionID {
 		t.Errorf("then %+v", got)
 	}
 	// What a dead session left half read is not the beginning of the next one.
 	sim.Next("CoreStatus", amisim.CutAfter(30))
-	states := r.subscribe("ami.status.pbx1.connection")
-	if e := r.call("pbx1", "CoreStatus", "").Error; e == nil || e.Kind != "connection_lost" {
+	states := r.Subscribe("ami.status.pbx1.connection")
+	if e := r.Call("pbx1", "CoreStatus", "").Error; e == nil || e.Kind != "connection_lost" {
 		t.Errorf("a reply cut by the end of its session: %+v", e)
 	}
-	for !strings.Contains(string(r.next(states).Data), `"to":"up"`) {
+	for !strings.Contains(string(r.Next(states).Data), `"to":"up"`) {
 		continue
 	}
-	if got := r.call("pbx1", "CoreStatus", ""); got.Error != nil || got.Fields["ActionID"] != got.ActionID {
+	if got := r.Call("pbx1", "CoreStatus", ""); got.Error != nil || got.Fields["ActionID"] != got.ActionID {
 		t.Errorf("on the next session: %+v", got)
 	}
 }

@@ -6,41 +6,14 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
-
-// attempt is a line of bridge/actions/testdata/policy: its own test holds the policy
-// alone against the same requests.
-type attempt struct {
-	Kind, Action, Rule, Works string
-	Body                      json.RawMessage
-	mark                      string // the name of a file that it would make
-}
-
-func readAttempts(t *testing.T, name, inside string) (all []attempt) {
-	t.Helper()
-	n := 0
-	for line := range strings.Lines(readText(t, moduleRoot(t), "bridge/actions/testdata/policy", name)) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		n++
-		mark := "mark-" + strconv.Itoa(n) + "-"
-		var a attempt
-		if err := json.Unmarshal([]byte(strings.ReplaceAll(line, "{MARK}", inside+"/spool/"+mark)), &a); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		a.mark = mark
-		all = append(all, a)
-	}
-	return all
-}
 
 // attacked is one Asterisk whose calls are attacked.
 type attacked struct {
@@ -58,7 +31,7 @@ func TestReal_PolicyRefusesAttacks(t *testing.T) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address is not ours to attack")
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*harness.Patience)
 		defer cancel()
 		w := &attacked{t: t, ctx: ctx, a: a}
 		var err error
@@ -68,14 +41,14 @@ func TestReal_PolicyRefusesAttacks(t *testing.T) {
 		defer w.direct.Close()
 		w.victims()
 		inside, _ := a.Home()
-		attacks, ordinary := readAttempts(t, "attacks.jsonl", inside), readAttempts(t, "ordinary.jsonl", inside)
+		attacks, ordinary := harness.ReadAttempts(t, "attacks.jsonl", inside), harness.ReadAttempts(t, "ordinary.jsonl", inside)
 		for _, user := range []realasterisk.User{a.User(), a.Dialer()} {
-			r := startBridge(t, natsURL(t), nil, server("pbx1", a.Addr(), user.Name, user.Secret))
+			r := harness.Bridge(t, harness.NATS(t), nil, harness.Server("pbx1", a.Addr(), user.Name, user.Secret))
 			w.refused(r, attacks)
 			w.passes(r, ordinary)
 		}
-		r := startBridge(t, natsURL(t), func(c *config.Config) { c.ActionsAllow = setting.Globs{"*"} },
-			server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+		r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { c.ActionsAllow = setting.Globs{"*"} },
+			harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
 		w.works(r, attacks)
 	})
 }
@@ -86,7 +59,7 @@ func (w *attacked) victims() {
 	for id, exten := range map[string]string{"victim": "stay", "other": "room-victim"} {
 		w.do("Action: Originate", "Channel: Local/"+exten+"@load", "Application: Wait", "Data: 600", "ChannelId: "+id, "OtherChannelId: "+id+"2")
 	}
-	eventually(w.t, "the conference", func() bool {
+	harness.Eventually(w.t, "the conference", func() bool {
 		frames := w.do("Action: ConfbridgeList", "Conference: room-victim")
 		return slices.ContainsFunc(frames, func(f realasterisk.Frame) bool { return f.Event() == "ConfbridgeList" })
 	})
@@ -130,14 +103,14 @@ func (w *attacked) made(before []string) []string {
 // secrets are those that the bench's configuration holds.
 var secrets = []string{"s3cret", "alicepw", "carrierpw"}
 
-func readsSecret(r reply) bool {
+func readsSecret(r harness.Reply) bool {
 	text, err := json.Marshal(r)
 	return err != nil || slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(string(text), secret) })
 }
 
 // refused wants each attack to be refused, without effect. Which rule refuses it
 // is held by the policy's own test: the audit has no record of each, of so many.
-func (w *attacked) refused(r *running, attacks []attempt) {
+func (w *attacked) refused(r *harness.Running, attacks []harness.Attempt) {
 	w.t.Helper()
 	before := w.files()
 	for _, one := range attacks {
@@ -145,25 +118,25 @@ func (w *attacked) refused(r *running, attacks []attempt) {
 		if one.Rule == "bad_request" {
 			want = "bad_request"
 		}
-		got := r.call("pbx1", one.Action, string(one.Body))
+		got := r.Call("pbx1", one.Action, string(one.Body))
 		if got.Error == nil || got.Error.Kind != want || got.Error.Sent != "no" || readsSecret(got) {
 			w.t.Errorf("%q %s: %+v, want %s", one.Action, one.Body, got, want)
 		}
 	}
 	// Whatever had come through would be behind these two.
-	succeeds(w.t, r.call("pbx1", "Originate", `{"Channel":"Local/answer@load","Application":"Wait","Data":"1","Timeout":5000}`))
+	harness.Succeeds(w.t, r.Call("pbx1", "Originate", `{"Channel":"Local/answer@load","Application":"Wait","Data":"1","Timeout":5000}`))
 	if made := w.made(before); len(made) > 0 {
 		w.t.Errorf("files were made: %s", made)
 	}
 	w.t.Logf("Asterisk %s: %d attacks refused, %d of them with 400", w.a.Version(), len(attacks),
-		len(slices.DeleteFunc(slices.Clone(attacks), func(a attempt) bool { return a.Rule != "bad_request" })))
+		len(slices.DeleteFunc(slices.Clone(attacks), func(a harness.Attempt) bool { return a.Rule != "bad_request" })))
 }
 
 // passes wants the policy to let each request through, whatever Asterisk says.
-func (w *attacked) passes(r *running, ordinary []attempt) {
+func (w *attacked) passes(r *harness.Running, ordinary []harness.Attempt) {
 	w.t.Helper()
 	for _, one := range ordinary {
-		got := r.call("pbx1", one.Action, string(one.Body))
+		got := r.Call("pbx1", one.Action, string(one.Body))
 		if got.Error != nil && (got.Error.Kind != "asterisk_error" || got.Error.Sent != "yes") {
 			w.t.Errorf("%s %s: %+v", one.Action, one.Body, got.Error)
 		}
@@ -171,15 +144,15 @@ func (w *attacked) passes(r *running, ordinary []attempt) {
 }
 
 // works wants what is said to work to make its file, or to read a secret.
-func (w *attacked) works(r *running, attacks []attempt) {
+func (w *attacked) works(r *harness.Running, attacks []harness.Attempt) {
 	w.t.Helper()
 	version, _, _ := strings.Cut(w.a.Version(), ".")
-	var hoped []attempt
+	var hoped []harness.Attempt
 	for _, one := range attacks {
 		if !slices.Contains(strings.Fields(one.Works), version) {
 			continue
 		}
-		got := r.call("pbx1", one.Action, string(one.Body))
+		got := r.Call("pbx1", one.Action, string(one.Body))
 		if readsSecret(got) {
 			continue
 		}
@@ -200,9 +173,9 @@ func (w *attacked) works(r *running, attacks []attempt) {
 			w.t.Logf("no file of %s %s", one.Action, one.Body)
 		}
 	}()
-	eventually(w.t, "each attack makes its file", func() bool {
+	harness.Eventually(w.t, "each attack makes its file", func() bool {
 		files := strings.Join(w.files(), "\n")
-		hoped = slices.DeleteFunc(hoped, func(a attempt) bool { return strings.Contains(files, a.mark) })
+		hoped = slices.DeleteFunc(hoped, func(a harness.Attempt) bool { return strings.Contains(files, a.Mark) })
 		return len(hoped) == 0
 	})
 }

@@ -15,12 +15,13 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// changed is the bridge's configuration with one server changed.
-func (r *running) changed(change func(all *config.Config, own *config.ServerConfig)) config.Config {
-	cfg := r.cfg
-	cfg.Servers = []config.ServerConfig{r.cfg.Servers[0]}
+// changedConfig is the bridge's configuration with one server changed.
+func changedConfig(r *harness.Running, change func(all *config.Config, own *config.ServerConfig)) config.Config {
+	cfg := r.Config
+	cfg.Servers = []config.ServerConfig{r.Config.Servers[0]}
 	change(&cfg, &cfg.Servers[0])
 	return cfg
 }
@@ -28,9 +29,9 @@ func (r *running) changed(change func(all *config.Config, own *config.ServerConf
 // What can change does so at once, for events and Actions, and no session is
 // touched.
 func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	logins := sim.Received("Login")
-	events := r.subscribe("ami.events.pbx1.>")
+	events := r.Subscribe("ami.events.pbx1.>")
 	comes := func(emitted ...string) { // those that begin with a ! do not
 		t.Helper()
 		for _, name := range emitted {
@@ -41,17 +42,17 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 			if name[0] == '!' {
 				continue
 			}
-			if msg := r.next(events); !strings.HasSuffix(msg.Subject, "."+name) {
+			if msg := r.Next(events); !strings.HasSuffix(msg.Subject, "."+name) {
 				t.Errorf("%s came, want %s", msg.Subject, name)
 			}
 		}
-		if msg := r.next(events); !strings.HasSuffix(msg.Subject, ".Mark") {
+		if msg := r.Next(events); !strings.HasSuffix(msg.Subject, ".Mark") {
 			t.Errorf("%s came, want Mark", msg.Subject)
 		}
 	}
 	refusal := func(action string) string {
 		t.Helper()
-		e := r.call("pbx1", action, "").Error
+		e := r.Call("pbx1", action, "").Error
 		if e == nil {
 			return ""
 		}
@@ -61,7 +62,7 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 	if got := refusal("Command"); !strings.Contains(got, "BRIDGE_ACTIONS_ALLOW=Command grants it") {
 		t.Errorf("Command is refused with %q", got)
 	}
-	r.bridge.Reload(r.changed(func(all *config.Config, own *config.ServerConfig) {
+	r.Bridge.Reload(changedConfig(r, func(all *config.Config, own *config.ServerConfig) {
 		all.ActionsAllow, all.ActionsDeny = setting.Globs{"Command"}, setting.Globs{"CoreStatus"}
 		own.EventsDeny = setting.Globs{"Un*"}
 		own.ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 0.001}}
@@ -77,7 +78,7 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 		t.Errorf("the first CoreSettings: %q", got)
 	}
 	// The same rates again are no new ones: what has been taken is not given back.
-	r.bridge.Reload(r.changed(func(_ *config.Config, own *config.ServerConfig) {
+	r.Bridge.Reload(changedConfig(r, func(_ *config.Config, own *config.ServerConfig) {
 		own.ActionRates = policy.Rates{{Pattern: "CoreSettings", Value: 0.001}}
 		own.EventsDeny = setting.Globs{"Hangup"}
 	}))
@@ -85,7 +86,7 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 	if got := refusal("CoreSettings"); !strings.Contains(got, "ACTION_RATES lets it") {
 		t.Errorf("the second CoreSettings: %q", got)
 	}
-	r.bridge.Reload(r.changed(func(*config.Config, *config.ServerConfig) {}))
+	r.Bridge.Reload(changedConfig(r, func(*config.Config, *config.ServerConfig) {}))
 	comes("Hangup", "Unlink", "Newexten")
 	if got := refusal("CoreStatus"); got != "" {
 		t.Errorf("CoreStatus is still refused: %q", got)
@@ -98,7 +99,7 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 // Reloads under load lose nothing and count everything: each event is judged
 // once, by the one filter or by the other.
 func TestReload_UnderLoad(t *testing.T) {
-	sim, r := simBridge(t, amisim.Config{NotBooted: true}, nil)
+	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	done := make(chan struct{})
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -108,7 +109,7 @@ func TestReload_UnderLoad(t *testing.T) {
 				return
 			default:
 			}
-			r.bridge.Reload(r.changed(func(all *config.Config, own *config.ServerConfig) {
+			r.Bridge.Reload(changedConfig(r, func(all *config.Config, own *config.ServerConfig) {
 				if n%2 == 0 {
 					own.EventsDeny, own.ActionRates = setting.Globs{"Newexten", "VarSet"}, policy.Rates{{Pattern: "Ping", Value: 1e6}}
 					all.ActionsDeny = setting.Globs{"CoreStatus"}
@@ -122,7 +123,7 @@ func TestReload_UnderLoad(t *testing.T) {
 			case <-done:
 				return
 			default:
-				r.call("pbx1", "CoreStatus", "")
+				r.Call("pbx1", "CoreStatus", "")
 			}
 		}
 	})
@@ -133,18 +134,18 @@ func TestReload_UnderLoad(t *testing.T) {
 	close(done)
 	group.Wait()
 	// The machine may have been too busy for both filters: each is in force once more.
-	judged := r.subscribe("ami.events.pbx1.Judged")
+	judged := r.Subscribe("ami.events.pbx1.Judged")
 	for _, deny := range []setting.Globs{{"Newexten"}, nil} {
-		r.bridge.Reload(r.changed(func(_ *config.Config, own *config.ServerConfig) { own.EventsDeny = deny }))
+		r.Bridge.Reload(changedConfig(r, func(_ *config.Config, own *config.ServerConfig) { own.EventsDeny = deny }))
 		sim.Emit("Event", "Newexten")
 		sim.Emit("Event", "Judged")
-		r.next(judged)
+		r.Next(judged)
 	}
-	eventually(t, "the law holds with events filtered and published", func() bool {
-		buffers := r.subscribe("ami.status.pbx1.buffers")
+	harness.Eventually(t, "the law holds with events filtered and published", func() bool {
+		buffers := r.Subscribe("ami.status.pbx1.buffers")
 		defer func() { _ = buffers.Unsubscribe() }()
 		var b struct{ Received, Published, Filtered uint64 }
-		if err := json.Unmarshal(r.next(buffers).Data, &b); err != nil {
+		if err := json.Unmarshal(r.Next(buffers).Data, &b); err != nil {
 			t.Fatal(err)
 		}
 		return b.Received >= n && b.Received == b.Published+b.Filtered && b.Filtered > 0 && b.Published > 0
@@ -160,7 +161,7 @@ func TestReload_NATSPasswordWithTheNextConnect(t *testing.T) {
 			users := func(password string) []*natsserver.User {
 				return []*natsserver.User{{Username: "admin", Password: "a"}, {Username: "bridge", Password: password}}
 			}
-			srv := natsInProcess(t, func(o *natsserver.Options) {
+			srv := harness.NATSWith(t, func(o *natsserver.Options) {
 				o.NoAuthUser, o.Users = "admin", users("first-password")
 				options = o.Clone()
 			})
@@ -180,22 +181,22 @@ func TestReload_NATSPasswordWithTheNextConnect(t *testing.T) {
 					}
 				}
 			}
-			sim, addr := startSim(t, amisim.Config{NotBooted: true})
-			r := startBridge(t, srv.ClientURL(), credentials("first-password"), server("pbx1", addr, "bridge", "s3cret"))
+			sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+			r := harness.Bridge(t, srv.ClientURL(), credentials("first-password"), harness.Server("pbx1", addr, "bridge", "s3cret"))
 			logins := sim.Received("Login")
 			write("second-password\r\n")
-			r.bridge.Reload(r.changed(func(all *config.Config, _ *config.ServerConfig) { credentials("second-password")(all) }))
+			r.Bridge.Reload(changedConfig(r, func(all *config.Config, _ *config.ServerConfig) { credentials("second-password")(all) }))
 			options.Users = users("second-password")
 			if err := srv.ReloadOptions(options); err != nil { // ends the connections that have the first
 				t.Fatal(err)
 			}
-			events := r.subscribe("ami.events.pbx1.>")
+			events := r.Subscribe("ami.events.pbx1.>")
 			sim.Emit("Event", "After")
-			if msg := r.next(events); !strings.HasSuffix(msg.Subject, ".After") {
+			if msg := r.Next(events); !strings.HasSuffix(msg.Subject, ".After") {
 				t.Errorf("came %s", msg.Subject)
 			}
-			eventually(t, "actions are answered again", func() bool {
-				reply, err := r.nc.Request("ami.actions.pbx1.CoreStatus", nil, patience) // nobody may be there yet
+			harness.Eventually(t, "actions are answered again", func() bool {
+				reply, err := r.Client.Request("ami.actions.pbx1.CoreStatus", nil, harness.Patience) // nobody may be there yet
 				return err == nil && reply.Header.Get("Nats-Service-Error") == ""
 			})
 			if n := sim.Received("Login") - logins; n != 0 {
@@ -210,11 +211,11 @@ func TestReload_NATSPasswordWithTheNextConnect(t *testing.T) {
 func TestWait_WithoutClassCallIsRefusedAtOnce(t *testing.T) {
 	const body = `{"Channel":"Local/1@x","Application":"Wait","Async":"true"}`
 	for events, refused := range map[amiconn.Events]bool{"agent,system": true, "off": true, "call": false, "on": false} {
-		sim, r := simBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
+		sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
 			s.Events, s.EventsDeny = events, setting.Globs{"Originate*"}
 			s.Variables = map[string]string{"EVENTS": "BRIDGE_AMI_EVENTS"}
 		})
-		e := r.call("pbx1", "Originate", body, "Ami-Wait", "complete").Error
+		e := r.Call("pbx1", "Originate", body, "Ami-Wait", "complete").Error
 		want := "class call, which BRIDGE_AMI_EVENTS=" + string(events) + " does not ask for"
 		switch {
 		case refused && (e == nil || e.Code != 400 || e.Sent != "no" || !strings.Contains(e.Message, want)):
@@ -225,7 +226,7 @@ func TestWait_WithoutClassCallIsRefusedAtOnce(t *testing.T) {
 		if n := sim.Received("Originate"); (n > 0) == refused {
 			t.Errorf("%s: %d were sent", events, n)
 		}
-		if e := r.call("pbx1", "Originate", body).Error; e != nil {
+		if e := r.Call("pbx1", "Originate", body).Error; e != nil {
 			t.Errorf("%s, not waited for: %+v", events, e)
 		}
 	}

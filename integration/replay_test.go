@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // listen logs in to a simulated Asterisk and returns what reads its events, and
@@ -41,8 +42,8 @@ func listen(t *testing.T, addr string) (r *frames.Reader, wire *bytes.Buffer) {
 // What is replayed as AMI is, byte by byte, what Asterisk sent; after a lost
 // session the Gap stands where events are missing.
 func TestReplay_IsWhatAsteriskSent(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
-	events, wire := listen(t, r.cfg.Servers[0].Addr)
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
+	events, wire := listen(t, r.Config.Servers[0].Addr)
 	const n = 1000 // less than what Flood may queue
 	if err := sim.Flood(t.Context(), n, amisim.Traffic{Seed: 1}); err != nil {
 		t.Fatal(err)
@@ -57,14 +58,14 @@ func TestReplay_IsWhatAsteriskSent(t *testing.T) {
 	}
 	start := bytes.Index(wire.Bytes(), []byte("\r\n\r\nEvent: ")) + len("\r\n\r\n")
 	sent := wire.Bytes()[start : start+size]
-	r.settled("pbx1", n)
-	states := r.subscribe("ami.status.pbx1.connection")
+	r.Settled("pbx1", n)
+	states := r.Subscribe("ami.status.pbx1.connection")
 	sim.Kick()
-	r.awaitText(states, `"role":"event","from":"connecting","to":"up"`)
+	r.AwaitText(states, `"role":"event","from":"connecting","to":"up"`)
 	sim.Emit("Event", "After")
-	r.settled("pbx1", n+1)
+	r.Settled("pbx1", n+1)
 
-	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.EventStream}
+	source := &replay.Source{Conn: r.Client, API: "$JS.API", Stream: streams.EventStream}
 	sel := replay.Selection{Prefix: "ami", Kind: "events", Servers: []string{"pbx1"}}
 	var got []byte
 	var tail []string
@@ -76,7 +77,7 @@ func TestReplay_IsWhatAsteriskSent(t *testing.T) {
 		}
 		if m.Sequence > n {
 			tail = append(tail, fmt.Sprint(e.Name, e.Number))
-			if reason := e.Gap().Reason; e.Name == "Gap" && !hungUp(reason) {
+			if reason := e.Gap().Reason; e.Name == "Gap" && !harness.HungUp(reason) {
 				t.Errorf("the session was lost by %q", reason)
 			}
 			return nil
@@ -98,13 +99,13 @@ func TestReplay_IsWhatAsteriskSent(t *testing.T) {
 // A call of the simulated Asterisk is gathered whole: all that names its
 // Linkedid, and what belongs to its channels and bridges without.
 func TestReplay_GathersACall(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	const n = 2000
 	if err := sim.Flood(t.Context(), n, amisim.Traffic{Seed: 7}); err != nil {
 		t.Fatal(err)
 	}
-	r.settled("pbx1", n)
-	source := &replay.Source{Conn: r.nc, API: "$JS.API", Stream: streams.EventStream}
+	r.Settled("pbx1", n)
+	source := &replay.Source{Conn: r.Client, API: "$JS.API", Stream: streams.EventStream}
 	sel := replay.Selection{Prefix: "ami", Kind: "events"}
 	var all []replay.Event
 	err := source.Read(t.Context(), sel, replay.ReadAt, nil, func(m *replay.Message) error {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
@@ -42,21 +43,21 @@ func TestReal_ARestartIsServedWithinASecond(t *testing.T) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by its address is not ours to restart")
 		}
-		r := startBridge(t, natsURL(t), nil, server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
-		states, gaps := r.subscribe("ami.status.pbx1.connection"), r.subscribe("ami.status.pbx1.gap")
+		r := harness.Bridge(t, harness.NATS(t), nil, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
+		states, gaps := r.Subscribe("ami.status.pbx1.connection"), r.Subscribe("ami.status.pbx1.gap")
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		served := func(what string, most time.Duration) {
 			t.Helper()
 			greeted := greeting(ctx, t, a.Addr())
-			r.awaitText(states, `"to":"waiting"`)
-			r.awaitText(states, `"sessions":{"action":"up","event":"up"}`)
+			r.AwaitText(states, `"to":"waiting"`)
+			r.AwaitText(states, `"sessions":{"action":"up","event":"up"}`)
 			took := time.Since(greeted)
 			t.Logf("%s restart: served %v after the greeting", what, took.Round(time.Millisecond))
 			if took > most {
 				t.Errorf("%s restart: served after %v, want %v at most", what, took, most)
 			}
-			if gap := r.next(gaps); !strings.Contains(string(gap.Data), `"restarted":true`) {
+			if gap := r.Next(gaps); !strings.Contains(string(gap.Data), `"restarted":true`) {
 				t.Errorf("%s restart: %s", what, gap.Data)
 			}
 		}
@@ -76,7 +77,7 @@ func TestReal_ARestartIsServedWithinASecond(t *testing.T) {
 		down := make(chan error, 1)
 		go func() { down <- a.RestartAfter(ctx, time.Minute) }()
 		served("a minute's", 3*time.Second)
-		if err := within(t, "the start", down); err != nil {
+		if err := harness.Within(t, "the start", down); err != nil {
 			t.Fatal(err)
 		}
 	})

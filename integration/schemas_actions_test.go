@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,18 +15,19 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // Every message that a caller gets is what docs/schemas/reply.schema.json says:
 // whatever Asterisk answers, each kind of error, each part of a stream.
 func TestSchemas_HoldForEveryReply(t *testing.T) {
-	schema := compileSchemas(t)["reply"]
+	schema := harness.Schemas(t)["reply"]
 	samples, seen := map[string]map[string]any{}, map[string]bool{}
 	for _, msg := range slices.Concat(everyAnswer(t), everyRefusal(t), lastReplies(t), smallReplies(t)) {
 		if len(msg.Data) == 0 {
 			continue // the end of all
 		}
-		doc := document(t, msg.Data)
+		doc := harness.Document(t, msg.Data)
 		if err := schema.Validate(doc); err != nil {
 			t.Errorf("%v\n%.500s", err, msg.Data)
 		}
@@ -65,25 +65,25 @@ func replyKind(msg *nats.Msg, doc map[string]any) string {
 }
 
 // callers hears all that comes to anybody's inbox.
-func callers(r *running) (heard func() []*nats.Msg) {
-	client := &running{t: r.t, nc: connect(r.t, r.nc.ConnectedUrl())}
-	inboxes := client.subscribe("_INBOX.>")
+func callers(r *harness.Running) (heard func() []*nats.Msg) {
+	client := &harness.Running{T: r.T, Client: harness.Client(r.T, r.Client.ConnectedUrl())}
+	inboxes := client.Subscribe("_INBOX.>")
 	return func() []*nats.Msg {
-		if err := client.nc.Flush(); err != nil {
-			client.t.Fatal(err)
+		if err := client.Client.Flush(); err != nil {
+			client.T.Fatal(err)
 		}
 		// This test asks JetStream too.
-		return slices.DeleteFunc(client.pending(inboxes), func(m *nats.Msg) bool { return bytes.HasPrefix(m.Data, []byte(`{"type":"io.nats.`)) })
+		return slices.DeleteFunc(client.Pending(inboxes), func(m *nats.Msg) bool { return bytes.HasPrefix(m.Data, []byte(`{"type":"io.nats.`)) })
 	}
 }
 
 // everyAnswer has Asterisk say all kinds of things.
 func everyAnswer(t *testing.T) []*nats.Msg {
 	t.Helper()
-	sim, addr := startSim(t, amisim.Config{NotBooted: true, Queues: members(3)})
-	s := chaosServer("pbx1", addr)
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true, Queues: harness.Members(3)})
+	s := harness.ChaosServer("pbx1", addr)
 	s.ActionRates = policy.Rates{{Pattern: "CoreStatus", Value: 0.01}}
-	r := startBridge(t, natsURL(t), chaosConfig, s)
+	r := harness.Bridge(t, harness.NATS(t), harness.ChaosConfig, s)
 	heard := callers(r)
 	sim.Next("Setvar", amisim.Deny("No such channel"))
 	sim.Next("Status", amisim.Oversize(3<<20))
@@ -95,49 +95,49 @@ func everyAnswer(t *testing.T) []*nats.Msg {
 		{"Ping", "", nil}, {"CoreStatus", "", nil}, {"CoreStatus", "", nil}, // over its rate
 		{"QueueStatus", `{"ActionID":"mine"}`, nil}, {"Command", `{"Command":"long 10"}`, nil},
 		{"Setvar", `{"ActionID":"mine","Variable":"a"}`, nil}, {"Status", "", nil}, {"Getvar", "", []string{"Ami-Timeout", "300ms"}},
-		{"Originate", phone, []string{keyHeader, "k"}}, {"Originate", phone, []string{keyHeader, "k"}},
-		{"Originate", "{}", []string{keyHeader, "k"}}, {"Ping", "[]", nil}, {"Login", "", nil},
+		{"Originate", harness.Phone, []string{harness.KeyHeader, "k"}}, {"Originate", harness.Phone, []string{harness.KeyHeader, "k"}},
+		{"Originate", "{}", []string{harness.KeyHeader, "k"}}, {"Ping", "[]", nil}, {"Login", "", nil},
 	} {
-		r.call("pbx1", call.action, call.body, call.header...)
+		r.Call("pbx1", call.action, call.body, call.header...)
 	}
 	for _, action := range []string{"QueueStatus", "Command", "Ping"} {
-		streamed(r, r.ask("pbx1", action, `{"Command":"long 300"}`, "Ami-Reply", "stream"), func(map[string]any) {})
+		harness.Streamed(r, r.Ask("pbx1", action, `{"Command":"long 300"}`, "Ami-Reply", "stream"), func(map[string]any) {})
 	}
-	everyone(r, r.ask("all", "Ping", ""))
+	harness.Everyone(r, r.Ask("all", "Ping", ""))
 	sim.Next("Reload", amisim.Refuse)
-	r.call("pbx1", "Reload", "")
+	r.Call("pbx1", "Reload", "")
 	return heard()
 }
 
 // everyRefusal takes from a bridge what it needs to send.
 func everyRefusal(t *testing.T) []*nats.Msg {
 	t.Helper()
-	_, addr := startSim(t, amisim.Config{NotBooted: true})
-	sick, sickAddr := startSim(t, amisim.Config{NotBooted: true})
-	gone, goneAddr := startSim(t, amisim.Config{NotBooted: true})
-	pbx2 := chaosServer("pbx2", sickAddr)
+	_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	sick, sickAddr := harness.Sim(t, amisim.Config{NotBooted: true})
+	gone, goneAddr := harness.Sim(t, amisim.Config{NotBooted: true})
+	pbx2 := harness.ChaosServer("pbx2", sickAddr)
 	pbx2.BreakerFailures = 2
-	r := startBridge(t, natsURL(t), func(c *config.Config) { chaosConfig(c); c.Audit = config.AuditStrict },
-		chaosServer("pbx1", addr), pbx2, chaosServer("pbx3", goneAddr))
+	r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { harness.ChaosConfig(c); c.Audit = config.AuditStrict },
+		harness.ChaosServer("pbx1", addr), pbx2, harness.ChaosServer("pbx3", goneAddr))
 	heard := callers(r)
-	breaker := r.subscribe("ami.status.pbx2.breaker")
+	breaker := r.Subscribe("ami.status.pbx2.breaker")
 	sick.Always(amisim.Accept, amisim.Refuse)
 	sick.Kick()
-	r.awaitText(breaker, `"to":"open"`)
+	r.AwaitText(breaker, `"to":"open"`)
 	refused := func(server, kind string) { // once its intent is stored
-		eventually(t, kind, func() bool {
-			e := r.call(server, "Ping", `{"ActionID":"mine"}`).Error
+		harness.Eventually(t, kind, func() bool {
+			e := r.Call(server, "Ping", `{"ActionID":"mine"}`).Error
 			return e != nil && e.Kind == kind
 		})
 	}
 	refused("pbx2", "breaker_open")
-	down(r, gone, "pbx3")
+	harness.Down(r, gone, "pbx3")
 	refused("pbx3", "not_connected")
-	bring := takeStream(t, r.nc, "KV_"+streams.KeyBucket)
-	r.call("pbx1", "Originate", phone, keyHeader, "k")
+	bring := harness.TakeStream(t, r.Client, "KV_"+streams.KeyBucket)
+	r.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k")
 	bring()
-	bring = takeStream(t, r.nc, streams.AuditStream)
-	r.call("pbx1", "Ping", "", "Ami-Timeout", "300ms")
+	bring = harness.TakeStream(t, r.Client, streams.AuditStream)
+	r.Call("pbx1", "Ping", "", "Ami-Timeout", "300ms")
 	bring()
 	return heard()
 }
@@ -145,28 +145,28 @@ func everyRefusal(t *testing.T) []*nats.Msg {
 // lastReplies are those of a bridge that stops.
 func lastReplies(t *testing.T) []*nats.Msg {
 	t.Helper()
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	heard := callers(r)
-	stopping(t, sim, r)()
+	harness.Stopping(t, sim, r)()
 	return heard()
 }
 
 // smallReplies are those of a bridge whose NATS takes only small messages.
 func smallReplies(t *testing.T) []*nats.Msg {
 	t.Helper()
-	_, addr := startSim(t, amisim.Config{NotBooted: true, Queues: members(1000)})
-	small := natsInProcess(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
-	r := startBridge(t, small.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
+	_, addr := harness.Sim(t, amisim.Config{NotBooted: true, Queues: harness.Members(1000)})
+	small := harness.NATSWith(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
+	r := harness.Bridge(t, small.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	heard := callers(r)
-	fails(t, r.call("pbx1", "QueueStatus", `{"ActionID":"mine"}`), "reply_too_large", "yes")
+	harness.Fails(t, r.Call("pbx1", "QueueStatus", `{"ActionID":"mine"}`), "reply_too_large", "yes")
 	return heard()
 }
 
 // What docs/schemas/request.schema.json refuses the bridge refuses, and it takes
 // what the schema takes.
 func TestSchemas_ARequestIsWhatTheBridgeTakes(t *testing.T) {
-	schema := compileSchemas(t)["request"]
-	_, r := chaosBridge(t, amisim.Config{}, nil)
+	schema := harness.Schemas(t)["request"]
+	_, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	for body, right := range map[string]bool{
 		`{}`: true, `{"Variable":"a","Value":"1"}`: true, `{"Value":1.5}`: true, `{"Value":true}`: true,
 		`{"Value":["a",1,false]}`: true, `{"Value":[]}`: true, `{"Value":""}`: true, `{"X Y":"grün"}`: true,
@@ -183,38 +183,12 @@ func TestSchemas_ARequestIsWhatTheBridgeTakes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
-		got := r.call("pbx1", "Setvar", body)
+		got := r.Call("pbx1", "Setvar", body)
 		if taken := got.Error == nil || got.Error.Code != 400; taken != right {
 			t.Errorf("%s: the bridge says %+v", body, got.Error)
 		}
 		if err := schema.Validate(doc); (err == nil) != right {
 			t.Errorf("%s: the schema says %v", body, err)
 		}
-	}
-}
-
-// document reads a JSON object as jsonschema wants it.
-func document(t *testing.T, text []byte) map[string]any {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatalf("%v in %.200s", err, text)
-	}
-	object, ok := doc.(map[string]any)
-	if !ok {
-		t.Fatalf("%.200s is no object", text)
-	}
-	return object
-}
-
-// sameSchema compares a schema that discovery shows with its file.
-func sameSchema(t *testing.T, file, shown string) {
-	t.Helper()
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, []byte(readText(t, moduleRoot(t), "docs", "schemas", file))); err != nil {
-		t.Fatal(err)
-	}
-	if compact.String() != shown {
-		t.Errorf("discovery shows another schema than %s: %.200s", file, shown)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // Everything that a bridge publishes about itself is what docs/schemas says of
@@ -24,7 +24,7 @@ import (
 // outbox.
 func TestSchemas_HoldForEveryMessage(t *testing.T) {
 	t.Parallel()
-	schemas := compileSchemas(t)
+	schemas := harness.Schemas(t)
 	delete(schemas, "request") // of these see TestSchemas_HoldForEveryReply
 	delete(schemas, "reply")
 	samples, seen := map[string]map[string]any{}, map[string]bool{}
@@ -76,120 +76,88 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 // returns what it said from its start to its end, and its metrics.
 func everyMessage(t *testing.T) (all []*nats.Msg, registry *prometheus.Registry) {
 	t.Helper()
-	url := natsURL(t)
-	client := &running{t: t, nc: connect(t, url)}
+	url := harness.NATS(t)
+	client := &harness.Running{T: t, Client: harness.Client(t, url)}
 	var subs []*nats.Subscription
 	for _, subject := range []string{"ami.status.>", "ami.nodes.>", "ami.events.*.Gap", "ami.audit.>"} {
-		subs = append(subs, client.subscribe(subject))
+		subs = append(subs, client.Subscribe(subject))
 	}
-	sim, addr := startSim(t, amisim.Config{})
-	pbx1, pbx2 := server("pbx1", addr, "bridge", "s3cret"), server("pbx2", addr, "bridge", "s3cret")
-	pbx3 := server("pbx3", addr, "bridge", "s3cret")
+	sim, addr := harness.Sim(t, amisim.Config{})
+	pbx1, pbx2 := harness.Server("pbx1", addr, "bridge", "s3cret"), harness.Server("pbx2", addr, "bridge", "s3cret")
+	pbx3 := harness.Server("pbx3", addr, "bridge", "s3cret")
 	pbx1.OutboxBytes, pbx1.MaxFrameBytes, pbx2.Sessions, pbx3.ActionSessions = 64<<10, 4<<10, 1, 2
 	pbx1.BreakerFailures, pbx1.BreakerCooldown, pbx1.StableAfter = 3, 200*time.Millisecond, 200*time.Millisecond
 	pbx1.BackoffMin, pbx1.BackoffMax = 10*time.Millisecond, 50*time.Millisecond
-	r := startBridge(t, url, func(c *config.Config) {
+	r := harness.Bridge(t, url, func(c *config.Config) {
 		c.StatusInterval, c.ConnectRate, c.Audit = 100*time.Millisecond, 4, config.AuditStrict
 	}, pbx1, pbx2, pbx3)
 	sim.Next("Hangup", amisim.Deny("No such channel"))
-	r.call("pbx1", "Hangup", `{"Channel":["PJSIP/a-1","PJSIP/b-1"],"ActionID":"mine"}`, "Ami-Requester", "alice")
-	r.call("any", "CoreStatus", "", "Nats-Request-Info", `{"acc":"A"}`)
-	eventually(r.t, "a repeat", func() bool {
-		return r.call("pbx1", "CoreSettings", "", "Ami-Idempotency-Key", "k1").header.Get("Ami-Idempotent-Replay") == "true"
+	r.Call("pbx1", "Hangup", `{"Channel":["PJSIP/a-1","PJSIP/b-1"],"ActionID":"mine"}`, "Ami-Requester", "alice")
+	r.Call("any", "CoreStatus", "", "Nats-Request-Info", `{"acc":"A"}`)
+	harness.Eventually(r.T, "a repeat", func() bool {
+		return r.Call("pbx1", "CoreSettings", "", "Ami-Idempotency-Key", "k1").Header.Get("Ami-Idempotent-Replay") == "true"
 	})
-	r.call("all", "CoreStatus", "", "Ami-Group", "none")
-	r.call("pbx1", "Ping", `{"A":`)
+	r.Call("all", "CoreStatus", "", "Ami-Group", "none")
+	r.Call("pbx1", "Ping", `{"A":`)
 	for range 40 { // more than have a record each
-		r.ask("pbx1", "Login", "")
+		r.Ask("pbx1", "Login", "")
 	}
 
 	breakOff(sim, r)
 	overrun(sim, r)
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := client.nc.Flush(); err != nil {
+	if err := client.Client.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	for _, sub := range subs {
-		all = append(all, r.pending(sub)...)
+		all = append(all, r.Pending(sub)...)
 	}
-	return all, r.seen
+	return all, r.Metrics
 }
 
 // breakOff ends the sessions and refuses new ones until the breaker is open.
 // Each is refused so late that the other one waits at the gate by then, and
 // before it is let through.
-func breakOff(sim *amisim.Server, r *running) {
-	r.t.Helper()
-	states, gaps := r.subscribe("ami.status.pbx1.breaker"), r.subscribe("ami.status.pbx1.gap")
-	open, waits := r.subscribe("ami.status.pbx1.breaker"), r.subscribe("ami.status.pbx1.connection")
+func breakOff(sim *amisim.Server, r *harness.Running) {
+	r.T.Helper()
+	states, gaps := r.Subscribe("ami.status.pbx1.breaker"), r.Subscribe("ami.status.pbx1.gap")
+	open, waits := r.Subscribe("ami.status.pbx1.breaker"), r.Subscribe("ami.status.pbx1.connection")
 	sim.Always(amisim.Accept, func(s *amisim.Session, _ *amisim.Action) {
 		s.Sleep(150 * time.Millisecond)
 		s.Close()
 	})
 	sim.Kick()
-	soon(r, states, `"to":"open"`)
-	soon(r, states, `"to":"half-open"`)
+	r.AwaitText(states, `"to":"open"`)
+	r.AwaitText(states, `"to":"half-open"`)
 	// An interval may pass by a state that is short, so it comes again till then.
-	r.hear(open, `"to":"open"`, `"trigger":"interval"`)
-	r.hear(waits, `"to":"waiting"`, `"trigger":"interval"`)
+	r.Hear(open, `"to":"open"`, `"trigger":"interval"`)
+	r.Hear(waits, `"to":"waiting"`, `"trigger":"interval"`)
 	sim.Always(amisim.Accept, nil)
-	soon(r, states, `"to":"closed"`)
-	soon(r, gaps, `"lost":null`)
+	r.AwaitText(states, `"to":"closed"`)
+	r.AwaitText(gaps, `"lost":null`)
 	sim.Emit("Event", "Large", "Filler", strings.Repeat("x", 10_000))
-	soon(r, gaps, `"reason":"oversize"`)
+	r.AwaitText(gaps, `"reason":"oversize"`)
 }
 
 // overrun takes the stream away and sends events: to nine tenths of the outbox,
 // then more than it holds.
-func overrun(sim *amisim.Server, r *running) {
-	r.t.Helper()
-	bring := takeStream(r.t, r.nc, streams.EventStream)
-	buffers := r.subscribe("ami.status.pbx1.buffers")
+func overrun(sim *amisim.Server, r *harness.Running) {
+	r.T.Helper()
+	bring := harness.TakeStream(r.T, r.Client, streams.EventStream)
+	buffers := r.Subscribe("ami.status.pbx1.buffers")
 	emit := func(n int) {
 		for range n {
 			sim.Emit("Event", "Filler", "Filler", strings.Repeat("x", 1000))
 		}
 	}
 	emit(50)
-	soon(r, buffers, `"trigger":"high"`)
+	r.AwaitText(buffers, `"trigger":"high"`)
 	emit(200)
-	soon(r, buffers, `"trigger":"full"`)
+	r.AwaitText(buffers, `"trigger":"full"`)
 	bring()
-	soon(r, buffers, `"trigger":"drained"`)
-}
-
-// soon waits for a message that holds text, which others that go on for ever
-// do not put off.
-func soon(r *running, sub *nats.Subscription, text string) {
-	r.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if bytes.Contains(r.next(sub).Data, []byte(text)) {
-			return
-		}
-	}
-	r.t.Fatalf("%s: no %s", sub.Subject, text)
-}
-
-// compileSchemas reads docs/schemas, by name.
-func compileSchemas(t *testing.T) map[string]*jsonschema.Schema {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(moduleRoot(t), "docs", "schemas", "*.schema.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("schemas: %q, %v", files, err)
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	schemas := map[string]*jsonschema.Schema{}
-	for _, file := range files {
-		schema, err := compiler.Compile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		schemas[strings.TrimSuffix(filepath.Base(file), ".schema.json")] = schema
-	}
-	return schemas
+	r.AwaitText(buffers, `"trigger":"drained"`)
 }
 
 // schemaName says which schema holds for a subject.
@@ -216,7 +184,7 @@ func kindsOf(name string, m map[string]any) []string {
 		return strings.Join(words, " ")
 	}
 	lostBy := func(key string) []string {
-		if reason, _ := m[key].(string); hungUp(reason) {
+		if reason, _ := m[key].(string); harness.HungUp(reason) {
 			return []string{name + " closed"}
 		}
 		return []string{kind(key)}

@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -17,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // An Asterisk that sends back what it was sent, where its message is cut, has
@@ -25,30 +23,30 @@ func TestInvariant_SecretsNeverLeaveInARefusal(t *testing.T) {
 	const canary, part = "c4n4ry-s3cret", "c4n4ry"
 	pad := strings.Repeat("x", 80-len(part))
 	echo := func(s *amisim.Session, a *amisim.Action) { amisim.Deny(pad+a.Get("Secret")+a.Get("Key"))(s, a) }
-	sim, addr := startSim(t, amisim.Config{Users: map[string]string{"bridge": canary}})
-	plain, md5 := chaosServer("pbx1", addr), chaosServer("pbx2", addr)
+	sim, addr := harness.Sim(t, amisim.Config{Users: map[string]string{"bridge": canary}})
+	plain, md5 := harness.ChaosServer("pbx1", addr), harness.ChaosServer("pbx2", addr)
 	plain.Secret, plain.Auth, md5.Secret = canary, amiconn.AuthPlain, canary
 	plain.BreakerFailures, md5.BreakerFailures = 5, 5
 	core, lines := observer.New(zapcore.DebugLevel)
-	web := freeAddr(t)
-	r := startLogging(t, zap.New(core), natsURL(t), func(c *config.Config) { chaosConfig(c); c.HTTPAddr = web }, plain, md5)
-	all := r.subscribe("ami.>")
-	told := r.subscribe("ami.status.*.*")
+	web := harness.Addr(t)
+	r := harness.BridgeLogging(t, zap.New(core), harness.NATS(t), func(c *config.Config) { harness.ChaosConfig(c); c.HTTPAddr = web }, plain, md5)
+	all := r.Subscribe("ami.>")
+	told := r.Subscribe("ami.status.*.*")
 	sim.Always("Login", echo)
 	sim.Kick()
 	for _, server := range []string{"pbx1", "pbx2"} {
 		for _, state := range []string{`"to":"waiting"`, `"to":"open"`} {
-			r.hear(told, `"server":"`+server+`"`, state, `"trigger":"interval"`, `Login refused`)
+			r.Hear(told, `"server":"`+server+`"`, state, `"trigger":"interval"`, `Login refused`)
 		}
 	}
-	shown := []string{get(t, web, "/readyz"), get(t, web, "/metrics"), fmt.Sprint(r.call("pbx1", "Ping", ""))}
-	if err := r.stop(); err != nil {
+	shown := []string{get(t, web, "/readyz"), get(t, web, "/metrics"), fmt.Sprint(r.Call("pbx1", "Ping", ""))}
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.nc.Flush(); err != nil {
+	if err := r.Client.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	for _, msg := range r.pending(all) {
+	for _, msg := range r.Pending(all) {
 		shown = append(shown, fmt.Sprint(msg.Subject, msg.Header, string(msg.Data)))
 	}
 	refusals := 0
@@ -63,20 +61,6 @@ func TestInvariant_SecretsNeverLeaveInARefusal(t *testing.T) {
 	}
 	if refusals == 0 {
 		t.Error("no refusal was logged")
-	}
-}
-
-// hear waits for a message with all of texts.
-func (r *running) hear(sub *nats.Subscription, texts ...string) {
-	r.t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		msg, err := sub.NextMsg(time.Until(deadline))
-		if err != nil {
-			r.t.Fatalf("%s: no %q: %v", sub.Subject, texts, err)
-		}
-		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(string(msg.Data), text) }) {
-			return
-		}
 	}
 }
 

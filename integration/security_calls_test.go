@@ -7,29 +7,31 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 func TestSecurity_ADialerCallsWhatIsGranted(t *testing.T) {
-	s := securedNATS(t, nil)
-	_, r, _ := s.bridge()
-	dialer := s.as(r, "dialer")
-	succeeds(t, dialer.call("pbx1", "QueueStatus", ""))
-	succeeds(t, dialer.call("pbx1", "Originate", `{"Channel":"PJSIP/alice","Application":"Wait","Data":"1","Async":true}`))
-	s.mayPublish("dialer", false, "ami.actions.pbx1.Command", "ami.actions.any.Hangup", "ami.actions.pbx1.originate",
+	s := harness.SecuredNATS(t, nil)
+	_, r, _ := s.Bridge()
+	dialer := s.As(r, "dialer")
+	harness.Succeeds(t, dialer.Call("pbx1", "QueueStatus", ""))
+	harness.Succeeds(t, dialer.Call("pbx1", "Originate", `{"Channel":"PJSIP/alice","Application":"Wait","Data":"1","Async":true}`))
+	s.MayPublish("dialer", false, "ami.actions.pbx1.Command", "ami.actions.any.Hangup", "ami.actions.pbx1.originate",
 		"ami.events.pbx1.Hangup", "_INBOX_reader.x", "_R_.x", "$SRV.PING")
-	s.maySubscribe("dialer", false, ">", "ami.events.>", "ami.actions.>", "_INBOX.>", "_INBOX_reader.>", "_INBOX_amibridge_b1.>", "_R_.>")
+	s.MaySubscribe("dialer", false, ">", "ami.events.>", "ami.actions.>", "_INBOX.>", "_INBOX_reader.>", "_INBOX_amibridge_b1.>", "_R_.>")
 }
 
 // AMI ignores case and NATS does not, so that a deny list alone would let
 // through what is spelled otherwise.
 func TestSecurity_AnotherSpellingIsNoWayAround(t *testing.T) {
-	s := securedNATS(t, func(text string) string {
+	s := harness.SecuredNATS(t, func(text string) string {
 		return strings.Replace(text, `allow: [ "ami.actions.*.Originate", "ami.actions.*.QueueStatus" ]`,
 			`allow: [ "ami.actions.>" ], deny: [ "ami.actions.*.Originate" ]`, 1)
 	})
-	sim, r, _ := s.bridge()
-	s.mayPublish("dialer", false, "ami.actions.pbx1.Originate")
-	fails(t, s.as(r, "dialer").call("pbx1", "originate", `{"Channel":"PJSIP/alice"}`), "bad_request", "no")
+	sim, r, _ := s.Bridge()
+	s.MayPublish("dialer", false, "ami.actions.pbx1.Originate")
+	harness.Fails(t, s.As(r, "dialer").Call("pbx1", "originate", `{"Channel":"PJSIP/alice"}`), "bad_request", "no")
 	if n := sim.Received("Originate"); n != 0 {
 		t.Errorf("Originate was sent %d times", n)
 	}
@@ -38,9 +40,9 @@ func TestSecurity_AnotherSpellingIsNoWayAround(t *testing.T) {
 // A caller may name any subject for the reply. From another account it reaches
 // only that account; from its own the bridge refuses it.
 func TestSecurity_RepliesGoToTheAskerAlone(t *testing.T) {
-	s := securedNATS(t, nil)
-	sim, r, _ := s.bridge()
-	dialer := s.connect("dialer")
+	s := harness.SecuredNATS(t, nil)
+	sim, r, _ := s.Bridge()
+	dialer := s.Connect("dialer")
 	ask := func(nc *nats.Conn, action, reply string, headers ...string) {
 		t.Helper()
 		msg := nats.NewMsg("ami.actions.pbx1." + action)
@@ -52,20 +54,20 @@ func TestSecurity_RepliesGoToTheAskerAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ask(r.nc, "CoreStatus", "ami.events.pbx1.Forged")
-	ask(r.nc, "CoreStatus", "_INBOX_amibridge_b1.x")
+	ask(r.Client, "CoreStatus", "ami.events.pbx1.Forged")
+	ask(r.Client, "CoreStatus", "_INBOX_amibridge_b1.x")
 	ask(dialer, "QueueStatus", "ami.events.pbx1.Forged")
 	// Replies and parts of them are no requests, although an import leads back.
 	ask(dialer, "QueueStatus", "ami.actions.pbx1.CoreStatus")
 	ask(dialer, "QueueStatus", "ami.actions.pbx1.CoreStatus", "Ami-Reply", "stream")
-	eventually(t, "the dialer's questions", func() bool { return sim.Received("QueueStatus") == 3 })
+	harness.Eventually(t, "the dialer's questions", func() bool { return sim.Received("QueueStatus") == 3 })
 	for range 3 {
-		succeeds(t, r.call("pbx1", "Ping", ""))
+		harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
 	}
 	if n := sim.Received("CoreStatus"); n != 0 {
 		t.Errorf("CoreStatus was sent %d times", n)
 	}
-	if n := s.stored(r, "ami.events.pbx1.Forged"); n != 0 {
+	if n := storedOn(s, r, "ami.events.pbx1.Forged"); n != 0 {
 		t.Errorf("%d forged events are stored", n)
 	}
 }
@@ -73,8 +75,8 @@ func TestSecurity_RepliesGoToTheAskerAlone(t *testing.T) {
 // Between accounts nats-server says who asked, whatever the asker says. Within
 // one it says nothing, and does not take out what the sender says.
 func TestSecurity_WhoAsked(t *testing.T) {
-	s := securedNATS(t, nil)
-	admin, dialer := s.connect("admin"), s.connect("dialer")
+	s := harness.SecuredNATS(t, nil)
+	admin, dialer := s.Connect("admin"), s.Connect("dialer")
 	asked, err := admin.SubscribeSync("ami.actions.pbx1.QueueStatus")
 	if err := errors.Join(err, admin.Flush()); err != nil {
 		t.Fatal(err)
@@ -95,7 +97,7 @@ func TestSecurity_WhoAsked(t *testing.T) {
 		if err := test.nc.PublishMsg(msg); err != nil {
 			t.Fatal(err)
 		}
-		got, err := asked.NextMsg(patience)
+		got, err := asked.NextMsg(harness.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}

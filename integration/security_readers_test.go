@@ -8,15 +8,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // twoReaders is deploy/nats/ami-bridge.conf with a second reader as reader.conf
 // has it, and whatever edit changes.
-func twoReaders(t *testing.T, edit func(string) string) *secured {
+func twoReaders(t *testing.T, edit func(string) string) *harness.Secured {
 	t.Helper()
-	t.Setenv("AMI_READER2_PASSWORD", password("reader2"))
-	add := adding(t, "reader.conf", 7)
-	return securedNATS(t, func(text string) string { return edit(add(text)) })
+	t.Setenv("AMI_READER2_PASSWORD", harness.Password("reader2"))
+	add := harness.Adding(t, "reader.conf", 7)
+	return harness.SecuredNATS(t, func(text string) string { return edit(add(text)) })
 }
 
 // replayed is what a reader asks of a stream in order to have old events appear
@@ -54,20 +55,20 @@ var liveSubjects = []string{
 // else sees them: not the next reader, not the bridge's account, no stream.
 func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 	s := twoReaders(t, func(text string) string { return text })
-	sim, r, _ := s.bridge()
-	s.durable(r, streams.EventStream, "reader")
-	s.durable(r, streams.EventStream, "reader2")
+	sim, r, _ := s.Bridge()
+	addDurable(s, r, streams.EventStream, "reader")
+	addDurable(s, r, streams.EventStream, "reader2")
 	for range 3 {
 		sim.Emit("Event", "UserEvent", "to", "up")
 	}
-	r.settled("pbx1", 3)
-	reader, other := s.connect("reader"), s.connect("reader2")
+	r.Settled("pbx1", 3)
+	reader, other := s.Connect("reader"), s.Connect("reader2")
 	own, err := reader.SubscribeSync("ami.events.pbx1.Hangup")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var seen []*nats.Subscription
-	for _, nc := range []*nats.Conn{other, r.nc} {
+	for _, nc := range []*nats.Conn{other, r.Client} {
 		for _, subject := range []string{"ami.events.pbx1.Hangup", "ami.status.pbx1.connection", "ami.nodes.b1", "_INBOX_reader2.x"} {
 			sub, err := nc.SubscribeSync(subject)
 			if err != nil {
@@ -76,7 +77,7 @@ func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 			seen = append(seen, sub)
 		}
 	}
-	dialer := s.connect("dialer")
+	dialer := s.Connect("dialer")
 	inbox, err := dialer.SubscribeSync("_INBOX_dialer.x")
 	if err != nil {
 		t.Fatal(err)
@@ -84,16 +85,16 @@ func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 	seen = append(seen, inbox)
 	replayed(t, reader, liveSubjects...)
 	for range 5 { // what is left: it fools itself
-		if m, err := own.NextMsg(patience); err != nil {
+		if m, err := own.NextMsg(harness.Patience); err != nil {
 			t.Fatal(err)
 		} else if len(m.Data) > 0 && !strings.Contains(string(m.Data), `"to":"up"`) && m.Header.Get("Status") == "" {
 			t.Errorf("came %v %s", m.Header, m.Data)
 		}
 	}
-	succeeds(t, r.call("pbx1", "Ping", ""))
+	harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
 	sim.Emit("Event", "Tick")
-	r.settled("pbx1", 4)
-	last, err := other.Request("ami.js.DIRECT.GET.AMI_EVENTS", []byte(`{"last_by_subj":"ami.events.pbx1.Tick"}`), patience)
+	r.Settled("pbx1", 4)
+	last, err := other.Request("ami.js.DIRECT.GET.AMI_EVENTS", []byte(`{"last_by_subj":"ami.events.pbx1.Tick"}`), harness.Patience)
 	if err != nil || last.Header.Get("Nats-Subject") != "ami.events.pbx1.Tick" {
 		t.Errorf("the second reader reads %+v, %v", last, err)
 	}
@@ -114,7 +115,7 @@ func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 	if n := sim.Received("CoreStatus"); n != 0 {
 		t.Errorf("a reader's replay was asked of Asterisk %d times", n)
 	}
-	if forged, genuine := s.stored(r, "ami.events.pbx1.Hangup"), s.stored(r, "ami.events.pbx1.UserEvent"); forged != 0 || genuine != 3 {
+	if forged, genuine := storedOn(s, r, "ami.events.pbx1.Hangup"), storedOn(s, r, "ami.events.pbx1.UserEvent"); forged != 0 || genuine != 3 {
 		t.Errorf("%d forged events are stored, and %d of 3", forged, genuine)
 	}
 	// The second reader has what the first one has, and nothing of it.
@@ -129,29 +130,29 @@ func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 	if err := fetch(t, consumer).DoubleAck(t.Context()); err != nil {
 		t.Error(err)
 	}
-	s.mayPublish("reader2", false, "ami.js.CONSUMER.MSG.NEXT.AMI_EVENTS.reader", "$JS.ACK.AMI_EVENTS.reader.1", "ami.events.pbx1.Hangup")
+	s.MayPublish("reader2", false, "ami.js.CONSUMER.MSG.NEXT.AMI_EVENTS.reader", "$JS.ACK.AMI_EVENTS.reader.1", "ami.events.pbx1.Hangup")
 }
 
 // Why a second reader is not a second user of the first one's account: what one
 // has replayed comes to the other as a live event.
 func TestSecurity_TwoReadersInOneAccountFoolEachOther(t *testing.T) {
-	s := securedNATS(t, func(text string) string {
-		second := `{ user: reader2, password: "` + password("reader2") + `", permissions: { publish: "none", subscribe: "ami.events.>" } }`
+	s := harness.SecuredNATS(t, func(text string) string {
+		second := `{ user: reader2, password: "` + harness.Password("reader2") + `", permissions: { publish: "none", subscribe: "ami.events.>" } }`
 		return strings.Replace(text, "      { user: reader,", "      "+second+"\n      { user: reader,", 1)
 	})
-	sim, r, _ := s.bridge()
-	s.durable(r, streams.EventStream, "reader")
+	sim, r, _ := s.Bridge()
+	addDurable(s, r, streams.EventStream, "reader")
 	sim.Emit("Event", "UserEvent", "to", "up")
-	r.settled("pbx1", 1)
-	fooled, err := s.connect("reader2").SubscribeSync("ami.events.pbx1.Hangup")
+	r.Settled("pbx1", 1)
+	fooled, err := s.Connect("reader2").SubscribeSync("ami.events.pbx1.Hangup")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := fooled.SetPendingLimits(-1, -1); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a replay", func() bool {
-		replayed(t, s.connect("reader"), "ami.events.pbx1.Hangup")
+	harness.Eventually(t, "a replay", func() bool {
+		replayed(t, s.Connect("reader"), "ami.events.pbx1.Hangup")
 		n, _, err := fooled.Pending()
 		return n > 0 && err == nil
 	})
@@ -161,10 +162,10 @@ func TestSecurity_TwoReadersInOneAccountFoolEachOther(t *testing.T) {
 // points too: within that account, and as a request to the bridge it has no reply
 // subject.
 func TestSecurity_ACallersReplyIsNoRequest(t *testing.T) {
-	s := securedNATS(t, nil)
-	sim, r, _ := s.bridge()
-	events := r.subscribe("ami.events.pbx1.Hangup")
-	dialer := s.connect("dialer")
+	s := harness.SecuredNATS(t, nil)
+	sim, r, _ := s.Bridge()
+	events := r.Subscribe("ami.events.pbx1.Hangup")
+	dialer := s.Connect("dialer")
 	for _, reply := range []string{"ami.events.pbx1.Hangup", "ami.actions.pbx1.CoreStatus", "ami.actions.all.CoreStatus"} {
 		for _, to := range []string{"pbx1", "all"} {
 			if err := dialer.PublishRequest("ami.actions."+to+".QueueStatus", reply, nil); err != nil {
@@ -175,8 +176,8 @@ func TestSecurity_ACallersReplyIsNoRequest(t *testing.T) {
 	if err := dialer.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "they are asked", func() bool { return sim.Received("QueueStatus") == 6 })
-	succeeds(t, s.as(r, "dialer").call("pbx1", "QueueStatus", ""))
+	harness.Eventually(t, "they are asked", func() bool { return sim.Received("QueueStatus") == 6 })
+	harness.Succeeds(t, s.As(r, "dialer").Call("pbx1", "QueueStatus", ""))
 	if n := sim.Received("CoreStatus"); n != 0 {
 		t.Errorf("a reply was asked of Asterisk %d times", n)
 	}

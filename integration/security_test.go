@@ -16,34 +16,35 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // With the permissions of deploy/nats, and TLS on both sides, everything works
 // and nats-server refuses nothing.
 func TestSecurity_TheBridgeMayDoWhatItNeeds(t *testing.T) {
-	s := securedNATS(t, nil)
-	sim, r, lines := s.bridge()
-	reader, dialer := s.as(r, "reader"), s.as(r, "dialer")
-	events, nodes := reader.subscribe("ami.events.>"), reader.subscribe("ami.nodes.*")
-	statuses := reader.subscribe("ami.status.pbx1.buffers")
+	s := harness.SecuredNATS(t, nil)
+	sim, r, lines := s.Bridge()
+	reader, dialer := s.As(r, "reader"), s.As(r, "dialer")
+	events, nodes := reader.Subscribe("ami.events.>"), reader.Subscribe("ami.nodes.*")
+	statuses := reader.Subscribe("ami.status.pbx1.buffers")
 	sim.Emit("Event", "Tick")
-	if msg := reader.next(events); msg.Subject != "ami.events.pbx1.Tick" {
+	if msg := reader.Next(events); msg.Subject != "ami.events.pbx1.Tick" {
 		t.Errorf("came %s", msg.Subject)
 	}
-	reader.next(statuses)
-	reader.next(nodes)
-	succeeds(t, dialer.call("pbx1", "QueueStatus", ""))
-	succeeds(t, dialer.call("any", "QueueStatus", ""))
-	parts, last := streamed(dialer, dialer.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), func(map[string]any) {})
-	if succeeds(t, last); parts == 0 {
+	reader.Next(statuses)
+	reader.Next(nodes)
+	harness.Succeeds(t, dialer.Call("pbx1", "QueueStatus", ""))
+	harness.Succeeds(t, dialer.Call("any", "QueueStatus", ""))
+	parts, last := harness.Streamed(dialer, dialer.Ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), func(map[string]any) {})
+	if harness.Succeeds(t, last); parts == 0 {
 		t.Error("a stream without parts")
 	}
-	succeeds(t, r.call("pbx1", "QueueStatus", ""))
-	if _, err := r.nc.Request("$SRV.STATS."+actions.ServiceName, nil, patience); err != nil {
+	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
+	if _, err := r.Client.Request("$SRV.STATS."+actions.ServiceName, nil, harness.Patience); err != nil {
 		t.Errorf("discovery: %v", err)
 	}
-	r.settled("pbx1", 1)
-	if err := r.stop(); err != nil {
+	r.Settled("pbx1", 1)
+	if err := r.Stop(); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 	for _, line := range lines.FilterLevelExact(zapcore.ErrorLevel).All() {
@@ -61,10 +62,10 @@ func TestSecurity_TheBridgeMayDoNoMore(t *testing.T) {
 		"_INBOX_amibridge_b1.>", "ami.actions.*.*", "$SRV.*", "$SRV.*.ami-bridge", "$SRV.*.ami-bridge.*",
 	} {
 		t.Run(permission, func(t *testing.T) {
-			s := securedNATS(t, func(text string) string { return strings.Replace(text, `"`+permission+`"`, `"none"`, 1) })
-			sim, addr := s.asterisk()
+			s := harness.SecuredNATS(t, func(text string) string { return strings.Replace(text, `"`+permission+`"`, `"none"`, 1) })
+			sim, addr := s.Asterisk()
 			core, lines := observer.New(zapcore.DebugLevel)
-			cfg := s.config(addr)
+			cfg := s.Config(addr)
 			cfg.ShutdownTimeout = time.Second // an event that may not be published never drains
 			b, err := bridge.New(cfg, bridge.Deps{Logger: zap.New(core)})
 			if err != nil {
@@ -75,8 +76,8 @@ func TestSecurity_TheBridgeMayDoNoMore(t *testing.T) {
 			defer group.Wait()
 			defer cancel()
 			group.Go(func() { _ = b.Run(ctx) }) // with an error, where it does not start
-			callers := []*nats.Conn{s.connect("dialer"), s.connect("admin")}
-			eventually(t, "a refusal", func() bool {
+			callers := []*nats.Conn{s.Connect("dialer"), s.Connect("admin")}
+			harness.Eventually(t, "a refusal", func() bool {
 				sim.Emit("Event", "Tick")
 				for _, nc := range callers {
 					if err := nc.PublishRequest("ami.actions.pbx1.QueueStatus", "_INBOX.x", nil); err != nil {
@@ -96,8 +97,8 @@ func TestSecurity_TheBridgeMayDoNoMore(t *testing.T) {
 
 // A wrong password is said to be one, and not told.
 func TestSecurity_AWrongPassword(t *testing.T) {
-	s := securedNATS(t, nil)
-	cfg := s.config("127.0.0.1:1")
+	s := harness.SecuredNATS(t, nil)
+	cfg := s.Config("127.0.0.1:1")
 	cfg.NATS.Password = "wr0ng-pa55"
 	if nc, err := natsconn.Connect(cfg, "check"); err == nil || !strings.Contains(err.Error(), "Authorization Violation") ||
 		strings.Contains(err.Error(), "wr0ng") {
@@ -118,7 +119,7 @@ func TestSecurity_AWrongPassword(t *testing.T) {
 		}
 		return all
 	}
-	eventually(t, "the reason is logged", func() bool { return strings.Contains(said(), "Authorization Violation") })
+	harness.Eventually(t, "the reason is logged", func() bool { return strings.Contains(said(), "Authorization Violation") })
 	cancel()
 	group.Wait()
 	if all := said() + fmt.Sprint(runErr); strings.Contains(all, "wr0ng") {

@@ -8,34 +8,35 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // taking is what of JetStream only the admin may do to the bridge's streams.
 var taking = []string{"DELETE", "UPDATE", "PURGE", "MSG.DELETE", "RESTORE", "SNAPSHOT"}
 
 func TestSecurity_NobodyTakesFromTheStreams(t *testing.T) {
-	s := securedNATS(t, nil)
+	s := harness.SecuredNATS(t, nil)
 	for _, user := range []string{"bridge", "reader", "dialer", "auditor"} {
 		for _, stream := range []string{"AMI_EVENTS", "AMI_STATUS", "AMI_AUDIT"} {
 			for _, what := range taking {
-				s.mayPublish(user, false, "$JS.API.STREAM."+what+"."+stream)
+				s.MayPublish(user, false, "$JS.API.STREAM."+what+"."+stream)
 			}
-			s.mayPublish(user, false, "$JS.API.CONSUMER.CREATE."+stream, "$JS.API.CONSUMER.DURABLE.CREATE."+stream+".x")
+			s.MayPublish(user, false, "$JS.API.CONSUMER.CREATE."+stream, "$JS.API.CONSUMER.DURABLE.CREATE."+stream+".x")
 		}
 	}
-	s.mayPublish("admin", true, "$JS.API.STREAM.PURGE.AMI_EVENTS")
-	s.mayPublish("bridge", true, "$JS.API.DIRECT.GET.AMI_EVENTS")
-	s.maySubscribe("bridge", false, ">", "_INBOX.>", "_INBOX_dialer.>", "ami.events.>", "ami.audit.>")
-	s.mayPublish("bridge", false, "ami.actions.pbx1.Originate", "_INBOX_dialer.x", "_INBOX_amibridge_b1.x")
+	s.MayPublish("admin", true, "$JS.API.STREAM.PURGE.AMI_EVENTS")
+	s.MayPublish("bridge", true, "$JS.API.DIRECT.GET.AMI_EVENTS")
+	s.MaySubscribe("bridge", false, ">", "_INBOX.>", "_INBOX_dialer.>", "ami.events.>", "ami.audit.>")
+	s.MayPublish("bridge", false, "ami.actions.pbx1.Originate", "_INBOX_dialer.x", "_INBOX_amibridge_b1.x")
 }
 
 func TestSecurity_AReaderReads(t *testing.T) {
-	s := securedNATS(t, nil)
-	sim, r, _ := s.bridge()
-	s.durable(r, streams.EventStream, "reader")
+	s := harness.SecuredNATS(t, nil)
+	sim, r, _ := s.Bridge()
+	addDurable(s, r, streams.EventStream, "reader")
 	sim.Emit("Event", "Tick", "N", "1")
-	r.settled("pbx1", 1)
-	reader := s.connect("reader")
+	r.Settled("pbx1", 1)
+	reader := s.Connect("reader")
 	js, err := jetstream.NewWithAPIPrefix(reader, "ami.js")
 	if err != nil {
 		t.Fatal(err)
@@ -51,19 +52,19 @@ func TestSecurity_AReaderReads(t *testing.T) {
 	if err := msg.DoubleAck(t.Context()); err != nil {
 		t.Errorf("acknowledge: %v", err)
 	}
-	last, err := reader.Request("ami.js.DIRECT.GET.AMI_EVENTS", []byte(`{"last_by_subj":"ami.events.pbx1.Tick"}`), patience)
+	last, err := reader.Request("ami.js.DIRECT.GET.AMI_EVENTS", []byte(`{"last_by_subj":"ami.events.pbx1.Tick"}`), harness.Patience)
 	if err != nil || !strings.Contains(string(last.Data), `"N":"1"`) {
 		t.Errorf("direct get: %+v, %v", last, err)
 	}
 }
 
 func TestSecurity_AReaderForgesNothing(t *testing.T) {
-	s := securedNATS(t, nil)
-	s.mayPublish("reader", false, "ami.events.pbx1.Hangup", "ami.status.pbx1.connection", "ami.nodes.b1", "ami.audit.pbx1.Originate",
+	s := harness.SecuredNATS(t, nil)
+	s.MayPublish("reader", false, "ami.events.pbx1.Hangup", "ami.status.pbx1.connection", "ami.nodes.b1", "ami.audit.pbx1.Originate",
 		"ami.actions.pbx1.QueueStatus", "_INBOX.x", "_INBOX_dialer.x", "_INBOX_amibridge_b1.x", "_R_.x",
 		"$JS.ACK.AMI_AUDIT.auditor.1", "$JS.API.DIRECT.GET.AMI_AUDIT", "$KV.AMI_IDEMPOTENCY.x")
-	s.maySubscribe("reader", true, "ami.events.>", "ami.status.*.connection", "_INBOX_reader.>")
-	s.maySubscribe("reader", false, ">", "ami.>", "ami.actions.>", "ami.audit.>", "_INBOX.>", "_INBOX_dialer.>",
+	s.MaySubscribe("reader", true, "ami.events.>", "ami.status.*.connection", "_INBOX_reader.>")
+	s.MaySubscribe("reader", false, ">", "ami.>", "ami.actions.>", "ami.audit.>", "_INBOX.>", "_INBOX_dialer.>",
 		"_INBOX_amibridge_b1.>", "_R_.>", "$JS.ACK.>", "$KV.>")
 }
 
@@ -71,14 +72,14 @@ func TestSecurity_AReaderForgesNothing(t *testing.T) {
 // publish: in the asker's own account, where the subjects of another mean
 // nothing. So it is with all that a reader without any permissions does.
 func TestSecurity_AccountsAreApart(t *testing.T) {
-	s := securedNATS(t, func(text string) string {
+	s := harness.SecuredNATS(t, func(text string) string {
 		before, after, _ := strings.Cut(text, "$AMI_READER_PASSWORD,")
 		_, after, _ = strings.Cut(after, "} }\n")
 		return before + "$AMI_READER_PASSWORD }\n" + after
 	})
-	sim, r, _ := s.bridge()
-	s.durable(r, streams.EventStream, "reader")
-	reader := s.connect("reader")
+	sim, r, _ := s.Bridge()
+	addDurable(s, r, streams.EventStream, "reader")
+	reader := s.Connect("reader")
 	seen, err := reader.SubscribeSync("_INBOX_amibridge_b1.>")
 	if err != nil {
 		t.Fatal(err)
@@ -95,28 +96,28 @@ func TestSecurity_AccountsAreApart(t *testing.T) {
 	for range 3 {
 		sim.Emit("Event", "Tick")
 	}
-	r.settled("pbx1", 3)
+	r.Settled("pbx1", 3)
 	for range 2 { // its own word, and what it had fetched there
-		if _, err := forged.NextMsg(patience); err != nil {
+		if _, err := forged.NextMsg(harness.Patience); err != nil {
 			t.Fatal(err)
 		}
 	}
-	succeeds(t, r.call("pbx1", "Ping", ""))
+	harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
 	if n, _, err := seen.Pending(); n != 0 || err != nil {
 		t.Errorf("the reader saw %d acknowledgements (%v)", n, err)
 	}
 	if n := sim.Received("CoreStatus"); n != 0 {
 		t.Errorf("CoreStatus was sent %d times", n)
 	}
-	if n := s.stored(r, "ami.events.pbx1.Forged"); n != 0 {
+	if n := storedOn(s, r, "ami.events.pbx1.Forged"); n != 0 {
 		t.Errorf("%d forged events are stored", n)
 	}
 }
 
 func TestSecurity_AnAuditorReads(t *testing.T) {
-	s := securedNATS(t, nil)
-	_, r, _ := s.bridge()
-	js := api(t, r.nc)
+	s := harness.SecuredNATS(t, nil)
+	_, r, _ := s.Bridge()
+	js := harness.JetStream(t, r.Client)
 	// The admin makes the stream where the bridge has not.
 	if _, err := js.Stream(t.Context(), "AMI_AUDIT"); errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
@@ -129,8 +130,8 @@ func TestSecurity_AnAuditorReads(t *testing.T) {
 	if _, err := js.Publish(t.Context(), "ami.audit.pbx1.Probe", []byte(`{"action":"Probe"}`)); err != nil {
 		t.Fatal(err)
 	}
-	s.durable(r, "AMI_AUDIT", "auditor")
-	auditor := s.connect("auditor")
+	addDurable(s, r, "AMI_AUDIT", "auditor")
+	auditor := s.Connect("auditor")
 	own, err := jetstream.NewWithAPIPrefix(auditor, "ami.js")
 	if err != nil {
 		t.Fatal(err)
@@ -155,40 +156,40 @@ func TestSecurity_AnAuditorReads(t *testing.T) {
 	if purged, deleted := stream.Purge(t.Context()), stream.DeleteMsg(t.Context(), 1); purged == nil || deleted == nil {
 		t.Errorf("the audit was purged: %v, its first record deleted: %v", purged, deleted)
 	}
-	s.mayPublish("auditor", false, "ami.audit.pbx1.Probe", "ami.actions.pbx1.QueueStatus", "ami.events.pbx1.Tick",
+	s.MayPublish("auditor", false, "ami.audit.pbx1.Probe", "ami.actions.pbx1.QueueStatus", "ami.events.pbx1.Tick",
 		"$JS.API.DIRECT.GET.AMI_EVENTS", "$JS.API.CONSUMER.DELETE.AMI_AUDIT.auditor", "_INBOX_dialer.x")
-	s.maySubscribe("auditor", false, ">", "ami.events.>", "ami.audit.>", "_INBOX_dialer.>", "_INBOX_amibridge_b1.>")
+	s.MaySubscribe("auditor", false, ">", "ami.events.>", "ami.audit.>", "_INBOX_dialer.>", "_INBOX_amibridge_b1.>")
 }
 
-// durable makes the consumer that user may read.
-func (s *secured) durable(r *running, stream, user string) {
-	s.t.Helper()
+// addDurable makes the consumer that user may read.
+func addDurable(s *harness.Secured, r *harness.Running, stream, user string) {
+	s.T.Helper()
 	durable := jetstream.ConsumerConfig{Durable: user, AckPolicy: jetstream.AckExplicitPolicy}
-	if _, err := api(s.t, r.nc).CreateConsumer(s.t.Context(), stream, durable); err != nil {
-		s.t.Fatal(err)
+	if _, err := harness.JetStream(s.T, r.Client).CreateConsumer(s.T.Context(), stream, durable); err != nil {
+		s.T.Fatal(err)
 	}
 }
 
 func fetch(t *testing.T, c jetstream.Consumer) jetstream.Msg {
 	t.Helper()
-	msg, err := c.Next(jetstream.FetchMaxWait(patience))
+	msg, err := c.Next(jetstream.FetchMaxWait(harness.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return msg
 }
 
-// stored is how many events of subject the stream has.
-func (s *secured) stored(r *running, subject string) uint64 {
-	s.t.Helper()
-	js := api(s.t, r.nc)
-	stream, err := js.Stream(s.t.Context(), streams.EventStream)
+// storedOn is how many events of subject the stream has.
+func storedOn(s *harness.Secured, r *harness.Running, subject string) uint64 {
+	s.T.Helper()
+	js := harness.JetStream(s.T, r.Client)
+	stream, err := js.Stream(s.T.Context(), streams.EventStream)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	info, err := stream.Info(s.t.Context(), jetstream.WithSubjectFilter(subject))
+	info, err := stream.Info(s.T.Context(), jetstream.WithSubjectFilter(subject))
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return info.State.Subjects[subject]
 }

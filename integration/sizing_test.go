@@ -24,12 +24,13 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // busyEvents is what Asterisk 22 sent under load: events and nothing else.
 func busyEvents(t testing.TB) (wire []byte) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(moduleRoot(t), "frames", "testdata", "busy.ami.gz"))
+	file, err := os.Open(filepath.Join(harness.Root(t), "frames", "testdata", "busy.ami.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func busyEvents(t testing.TB) (wire []byte) {
 // The sizes in docs/consuming.md: what the events of a busy Asterisk take in the
 // stream and on disk, and what recognizing repeats takes in memory.
 func TestSizing_DocumentedBytesPerEvent(t *testing.T) {
-	page := readText(t, moduleRoot(t), "docs", "consuming.md")
+	page := harness.ReadText(t, harness.Root(t), "docs", "consuming.md")
 	var limit, disk, memory float64
 	for _, figure := range []struct {
 		to   *float64
@@ -123,17 +124,17 @@ func mib(n float64) string { return fmt.Sprintf("%.0f MiB", math.Ceil(n/(1<<20))
 func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 	t.Helper()
 	dir := t.TempDir()
-	srv := natsInProcess(t, func(o *natsserver.Options) { o.StoreDir = dir })
-	sim, addr := startSim(t, amisim.Config{NotBooted: true, WriteTimeout: 20 * time.Second})
-	r := startBridge(t, srv.ClientURL(), func(c *config.Config) { chaosConfig(c); c.Stream.MaxBytes = 1 << 30 }, server("pbx1", addr, "bridge", "s3cret"))
+	srv := harness.NATSWith(t, func(o *natsserver.Options) { o.StoreDir = dir })
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true, WriteTimeout: 20 * time.Second})
+	r := harness.Bridge(t, srv.ClientURL(), func(c *config.Config) { harness.ChaosConfig(c); c.Stream.MaxBytes = 1 << 30 }, harness.Server("pbx1", addr, "bridge", "s3cret"))
 	wire := busyEvents(t)
 	count := uint64(bytes.Count(wire, []byte("\r\n\r\n")))
 	const rounds = 40 // several blocks of the stream: only full ones are compressed
 	for round := range uint64(rounds) {
 		sim.EmitRaw(otherDigits(wire, round))
-		r.settled("pbx1", count*(round+1))
+		r.Settled("pbx1", count*(round+1))
 	}
-	js := api(t, r.nc)
+	js := harness.JetStream(t, r.Client)
 	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +145,7 @@ func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 	}
 	// A block is compressed when it is full, which may take a moment.
 	onDisk := func() float64 { return float64(fileBytes(t, dir)) / float64(state.Msgs) }
-	eventually(t, "full blocks are compressed", func() bool { return onDisk() < atMost })
+	harness.Eventually(t, "full blocks are compressed", func() bool { return onDisk() < atMost })
 	return float64(state.Bytes) / float64(state.Msgs), onDisk()
 }
 
@@ -179,8 +180,8 @@ func fileBytes(t *testing.T, dir string) (total int64) {
 func idBytes(t *testing.T) float64 {
 	t.Helper()
 	const n = 200_000
-	js, err := jetstream.New(connect(t, natsURL(t)), jetstream.WithPublishAsyncMaxPending(1000),
-		jetstream.WithDefaultTimeout(patience))
+	js, err := jetstream.New(harness.Client(t, harness.NATS(t)), jetstream.WithPublishAsyncMaxPending(1000),
+		jetstream.WithDefaultTimeout(harness.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,13 +193,13 @@ func idBytes(t *testing.T) float64 {
 	}
 	for i := range n {
 		id := fmt.Sprintf("node-1.pbx1.mwukn31vwz.%d", i)
-		if _, err := js.PublishAsync("ids", nil, jetstream.WithMsgID(id), jetstream.WithStallWait(patience)); err != nil {
+		if _, err := js.PublishAsync("ids", nil, jetstream.WithMsgID(id), jetstream.WithStallWait(harness.Patience)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	select {
 	case <-js.PublishAsyncComplete():
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		t.Fatal("not all is acknowledged")
 	}
 	with := heapInUse()

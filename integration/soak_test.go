@@ -22,6 +22,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // soakFor is short by default, so that the soak never rots; make soak asks for
@@ -31,8 +32,8 @@ var soakFor = flag.Duration("soak", 6*time.Second, "how long TestSoak runs")
 // soak is a bridge under load and faults: three servers, callers, and a NATS
 // that is killed now and then.
 type soak struct {
-	*running
-	nats    *natsProcess
+	*harness.Running
+	nats    *harness.NATSProcess
 	sims    map[string]*amisim.Server
 	asked   atomic.Int64
 	replies atomic.Int64
@@ -64,39 +65,39 @@ func TestSoak(t *testing.T) {
 }
 
 func newSoak(t *testing.T) *soak {
-	s := &soak{nats: startNATS(t), sims: map[string]*amisim.Server{}}
+	s := &soak{nats: harness.StartNATS(t), sims: map[string]*amisim.Server{}}
 	var servers []config.ServerConfig
 	for _, name := range []string{"calm", "kicked", "flood"} {
-		sim, addr := startSim(t, amisim.Config{})
+		sim, addr := harness.Sim(t, amisim.Config{})
 		s.sims[name] = sim
-		c := chaosServer(name, addr)
+		c := harness.ChaosServer(name, addr)
 		c.MaxFrameBytes = 8 << 10
 		if name == "flood" {
 			c.OutboxBytes = 256 << 10
 		}
 		servers = append(servers, c)
 	}
-	s.running = startBridge(t, s.nats.url, chaosConfig, servers...)
+	s.Running = harness.Bridge(t, s.nats.URL, harness.ChaosConfig, servers...)
 	return s
 }
 
 // monitor is a client that outlives its NATS and checks the law in every
 // status.
 func (s *soak) monitor() *nats.Conn {
-	nc, err := nats.Connect(s.cfg.NATS.URL, nats.Timeout(patience), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(s.Config.NATS.URL, nats.Timeout(harness.Patience), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.t.Cleanup(nc.Close)
+	s.T.Cleanup(nc.Close)
 	_, err = nc.Subscribe("ami.status.*.buffers", func(m *nats.Msg) {
-		var b buffers
-		if json.Unmarshal(m.Data, &b) != nil || b.Received != b.Published+b.lost()+b.Filtered+b.Queued+b.InFlight {
+		var b harness.Buffers
+		if json.Unmarshal(m.Data, &b) != nil || b.Received != b.Published+b.Lost()+b.Filtered+b.Queued+b.InFlight {
 			s.broken.Add(1)
 		}
 		s.seen.Add(1)
 	})
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return nc
 }
@@ -129,8 +130,8 @@ func (s *soak) faults(ctx context.Context) {
 			sim.Next("CoreStatus", amisim.CutAfter(20))
 		}
 		if n%15 == 0 { // each 3 s
-			s.nats.kill()
-			s.nats.start()
+			s.nats.Kill()
+			s.nats.Start()
 		}
 	}
 }
@@ -142,11 +143,11 @@ func (s *soak) callers(ctx context.Context, nc *nats.Conn) {
 	_, err := nc.Subscribe(inbox+".*", func(m *nats.Msg) {
 		s.replies.Add(1)
 		if _, twice := answered.LoadOrStore(m.Subject, true); twice {
-			s.t.Errorf("a second reply to one request: %s", m.Data)
+			s.T.Errorf("a second reply to one request: %s", m.Data)
 		}
 	})
 	if err != nil {
-		s.t.Error(err)
+		s.T.Error(err)
 		return
 	}
 	for n := 0; pause(ctx, 5*time.Millisecond); n++ {
@@ -166,7 +167,7 @@ func (s *soak) sample(ctx context.Context) (heap, goroutines []float64) {
 		if !pause(ctx, *soakFor/30) {
 			break
 		}
-		heap = append(heap, float64(heapNow()))
+		heap = append(heap, float64(harness.HeapNow()))
 		goroutines = append(goroutines, float64(runtime.NumGoroutine()))
 	}
 	return heap, goroutines
@@ -194,29 +195,29 @@ func median(samples []float64) float64 {
 
 // verify reads everything back once all is quiet.
 func (s *soak) verify() {
-	t := s.t.(*testing.T)
-	s.nc = connect(t, s.cfg.NATS.URL)
-	eventually(t, "every session is up", func() bool { return s.metric("ami_session_up") == 6 })
+	t := s.T.(*testing.T)
+	s.Client = harness.Client(t, s.Config.NATS.URL)
+	harness.Eventually(t, "every session is up", func() bool { return s.Metric("ami_session_up") == 6 })
 	for _, name := range []string{"calm", "kicked"} {
-		s.settled(name, 1)
+		s.Settled(name, 1)
 		// What the last login brought comes before this.
-		last := s.subscribe("ami.events." + name + ".Last")
+		last := s.Subscribe("ami.events." + name + ".Last")
 		s.sims[name].Emit("Event", "Last")
-		s.next(last)
-		b := s.settled(name, uint64(s.metric("events_received_total", "server", name)))
-		got := check(t, s.story(name))
-		if uint64(len(got.events)) != b.Published || got.told != b.lost() {
-			t.Errorf("%s: %d events in the stream, %d lost by its Gaps; the counters say %+v", name, len(got.events), got.told, b)
+		s.Next(last)
+		b := s.Settled(name, uint64(s.Metric("events_received_total", "server", name)))
+		got := harness.CheckStory(t, s.Story(name))
+		if uint64(len(got.Events)) != b.Published || got.Told != b.Lost() {
+			t.Errorf("%s: %d events in the stream, %d lost by its Gaps; the counters say %+v", name, len(got.Events), got.Told, b)
 		}
-		t.Logf("%s: %d events, %d sessions, %d Gaps, %d lost", name, len(got.events), got.sessions, len(got.gaps), got.told)
+		t.Logf("%s: %d events, %d sessions, %d Gaps, %d lost", name, len(got.Events), got.Sessions, len(got.Gaps), got.Told)
 	}
-	b := s.settled("flood", 1)
+	b := s.Settled("flood", 1)
 	told := s.lostByGaps("flood")
 	t.Logf("flood: %d received, %d published, dropped %v", b.Received, b.Published, b.Dropped)
-	if told != b.lost() || told == 0 {
+	if told != b.Lost() || told == 0 {
 		t.Errorf("flood: the Gaps tell of %d events, dropped %v", told, b.Dropped)
 	}
-	eventually(t, "no action is pending", func() bool { return s.metric("actions_pending") == 0 })
+	harness.Eventually(t, "no action is pending", func() bool { return s.Metric("actions_pending") == 0 })
 	t.Logf("%d requests, %d replies, %d statuses", s.asked.Load(), s.replies.Load(), s.seen.Load())
 	if s.broken.Load() > 0 || s.seen.Load() == 0 || s.replies.Load() == 0 {
 		t.Errorf("the law was broken in %d of %d statuses; %d replies", s.broken.Load(), s.seen.Load(), s.replies.Load())
@@ -225,16 +226,16 @@ func (s *soak) verify() {
 
 // lostByGaps sums what the Gap events of a server tell.
 func (s *soak) lostByGaps(server string) (lost uint64) {
-	js := api(s.t, s.nc)
+	js := harness.JetStream(s.T, s.Client)
 	subject := "ami.events." + server + ".Gap"
-	consumer, err := js.OrderedConsumer(s.t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+	consumer, err := js.OrderedConsumer(s.T.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	for left := consumer.CachedInfo().NumPending; left > 0; left-- {
 		msg, err := consumer.Next()
 		if err != nil {
-			s.t.Fatal(err)
+			s.T.Fatal(err)
 		}
 		var g struct {
 			Lost uint64 `json:",string"`

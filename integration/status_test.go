@@ -2,8 +2,6 @@ package integration
 
 import (
 	"encoding/json"
-	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // spoken is what every status says of itself.
@@ -45,34 +44,34 @@ func hear(t *testing.T, sub *nats.Subscription) (all []spoken) {
 // since; and what did not change meanwhile is said once more.
 func TestStatus_NewestOfEachComesFirstOnReturn(t *testing.T) {
 	t.Parallel()
-	url := natsURL(t)
-	way := startRelay(t, url[len("nats://"):])
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	flapping, steady := chaosServer("pbx1", addr), chaosServer("pbx2", addr)
+	url := harness.NATS(t)
+	way := harness.StartRelay(t, url[len("nats://"):])
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	flapping, steady := harness.ChaosServer("pbx1", addr), harness.ChaosServer("pbx2", addr)
 	flapping.BackoffMin, flapping.BackoffMax = time.Millisecond, 2*time.Millisecond
 	flapping.BreakerFailures, flapping.BreakerCooldown, flapping.StableAfter = 3, 10*time.Millisecond, time.Second
-	_, steady.Addr = startSim(t, amisim.Config{NotBooted: true})
-	r := startBridge(t, "nats://"+way.addr, func(c *config.Config) { chaosConfig(c); c.ConnectRate = 10_000 }, flapping, steady)
+	_, steady.Addr = harness.Sim(t, amisim.Config{NotBooted: true})
+	r := harness.Bridge(t, "nats://"+way.Addr, func(c *config.Config) { harness.ChaosConfig(c); c.ConnectRate = 10_000 }, flapping, steady)
 	changes := func() float64 {
-		return r.metric("session_failures_total", "server", "pbx1") + r.metric("breaker_transitions_total", "server", "pbx1")
+		return r.Metric("session_failures_total", "server", "pbx1") + r.Metric("breaker_transitions_total", "server", "pbx1")
 	}
-	direct := &running{t: t, nc: connect(t, url)} // sees NATS while the bridge does not
-	statuses, nodes := direct.subscribe("ami.status.>"), direct.subscribe("ami.nodes.>")
+	direct := &harness.Running{T: t, Client: harness.Client(t, url)} // sees NATS while the bridge does not
+	statuses, nodes := direct.Subscribe("ami.status.>"), direct.Subscribe("ami.nodes.>")
 	heard := map[string]spoken{}
-	eventually(t, "each buffers and node before", func() bool {
+	harness.Eventually(t, "each buffers and node before", func() bool {
 		for _, s := range append(hear(t, statuses), hear(t, nodes)...) {
 			heard[s.subject] = s
 		}
 		return len(heard) >= 3 // the rest was said before
 	})
 
-	back := way.close()
+	back := way.Close()
 	sim.Always(amisim.Accept, amisim.Refuse)
 	sim.Kick()
-	eventually(t, "more changes than are kept", func() bool { return changes() > 400 })
+	harness.Eventually(t, "more changes than are kept", func() bool { return changes() > 400 })
 	sim.Always(amisim.Accept, nil)
-	eventually(t, "both sessions are up", func() bool { return r.metric("ami_session_up", "server", "pbx1") == 2 })
-	eventually(t, "the breaker is closed", func() bool { return r.metric("breaker_state", "server", "pbx1", "state", "closed") == 1 })
+	harness.Eventually(t, "both sessions are up", func() bool { return r.Metric("ami_session_up", "server", "pbx1") == 2 })
+	harness.Eventually(t, "the breaker is closed", func() bool { return r.Metric("breaker_state", "server", "pbx1", "state", "closed") == 1 })
 	hear(t, statuses)
 	returned := time.Now()
 	back()
@@ -82,7 +81,7 @@ func TestStatus_NewestOfEachComesFirstOnReturn(t *testing.T) {
 		"connection event of pbx2": true, "connection action of pbx2": true, "breaker of pbx2": true, "buffers of pbx2": true,
 	}
 	newest, order := map[string]spoken{}, []spoken(nil)
-	eventually(t, "each state", func() bool {
+	harness.Eventually(t, "each state", func() bool {
 		for _, s := range append(hear(t, statuses), hear(t, nodes)...) {
 			newest[s.kind()] = s
 			order = append(order, s)
@@ -133,27 +132,4 @@ func (s spoken) kind() string {
 		what += " of " + server
 	}
 	return what
-}
-
-// close cuts the way and lets nobody through until it is opened again.
-func (r *relay) close() (open func()) {
-	r.mu.Lock()
-	r.shut = true
-	r.mu.Unlock()
-	r.cut()
-	return sync.OnceFunc(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.shut = false
-	})
-}
-
-// takes reports whether connections are let through, and notes these.
-func (r *relay) takes(conns ...net.Conn) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.shut {
-		r.open = append(r.open, conns...)
-	}
-	return !r.shut
 }

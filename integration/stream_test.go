@@ -1,9 +1,7 @@
 package integration
 
 import (
-	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -11,52 +9,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	natsserver "github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// members is a queue of n members.
-func members(n int) []amisim.Queue {
-	q := amisim.Queue{Name: "large"}
-	for i := range n {
-		q.Members = append(q.Members, amisim.Member{Name: fmt.Sprintf("Agent %05d", i), Interface: fmt.Sprintf("PJSIP/%05d", i)})
-	}
-	return []amisim.Queue{q}
-}
-
 // largeQueue is a bridge to pbx1, whose queue has n members.
-func largeQueue(t *testing.T, n int) (*amisim.Server, *running) {
+func largeQueue(t *testing.T, n int) (*amisim.Server, *harness.Running) {
 	t.Helper()
-	return chaosBridge(t, amisim.Config{Queues: members(n)}, nil)
-}
-
-// streamed reads the parts of a reply, which must be numbered without holes,
-// and the reply behind them.
-func streamed(r *running, replies *nats.Subscription, part func(map[string]any)) (parts int, last reply) {
-	r.t.Helper()
-	for {
-		msg := r.next(replies)
-		number := msg.Header.Get("Ami-Part")
-		if number == "" {
-			return parts, parse(r.t, msg)
-		}
-		if parts++; number != strconv.Itoa(parts) || msg.Header.Get("Ami-Server") != "pbx1" {
-			r.t.Fatalf("part %d has %v", parts, msg.Header)
-		}
-		var body map[string]any
-		if err := json.Unmarshal(msg.Data, &body); err != nil {
-			r.t.Fatalf("%v in %.200s", err, msg.Data)
-		}
-		part(body)
-	}
+	return harness.ChaosBridge(t, amisim.Config{Queues: harness.Members(n)}, nil)
 }
 
 func TestStream_AListOfAnyLength(t *testing.T) {
 	const n = 50_000
 	sim, r := largeQueue(t, n)
-	whole := r.call("pbx1", "QueueStatus", "")
-	fails(t, whole, "reply_too_large", "yes")
+	whole := r.Call("pbx1", "QueueStatus", "")
+	harness.Fails(t, whole, "reply_too_large", "yes")
 	// It is said no faster than it is taken, or all of it may wait in this test.
 	const piece, ahead = 100 << 10, 8
 	more := make(chan struct{}, n)
@@ -72,9 +40,9 @@ func TestStream_AListOfAnyLength(t *testing.T) {
 			reply = reply[size:]
 		}
 	})
-	before, peak := heapNow(), watchHeap()
+	before, peak := harness.HeapNow(), harness.WatchHeap()
 	next := 0
-	parts, last := streamed(r, r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), func(event map[string]any) {
+	parts, last := harness.Streamed(r, r.Ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), func(event map[string]any) {
 		if event["Event"] == "QueueMember" {
 			if event["Name"] != fmt.Sprintf("Agent %05d", next) {
 				t.Fatalf("member %d is %v", next, event["Name"])
@@ -84,7 +52,7 @@ func TestStream_AListOfAnyLength(t *testing.T) {
 			}
 		}
 	})
-	succeeds(t, last)
+	harness.Succeeds(t, last)
 	if next != n || parts != n+2 || last.Parts != parts || len(last.Events) != 0 {
 		t.Errorf("%d members in %d parts, the reply says %d and holds %d events", next, parts, last.Parts, len(last.Events))
 	}
@@ -99,9 +67,9 @@ func TestStream_AListOfAnyLength(t *testing.T) {
 func TestStream_OutputInBlocks(t *testing.T) {
 	for _, version := range []string{"11.0.0", "2.5.0"} {
 		t.Run(version, func(t *testing.T) {
-			_, r := chaosBridge(t, amisim.Config{Version: version}, nil)
+			_, r := harness.ChaosBridge(t, amisim.Config{Version: version}, nil)
 			lines := 0
-			parts, last := streamed(r, r.ask("pbx1", "Command", `{"Command":"long 1000"}`, "Ami-Reply", "stream"),
+			parts, last := harness.Streamed(r, r.Ask("pbx1", "Command", `{"Command":"long 1000"}`, "Ami-Reply", "stream"),
 				func(block map[string]any) { lines += len(block["output"].([]any)) })
 			if last.Error != nil || lines != 1000 || parts < 2 || last.Parts != parts || len(last.Output) != 0 {
 				t.Errorf("%d lines in %d parts, then %+v", lines, parts, last)
@@ -116,18 +84,18 @@ func TestStream_OutputOverAFrame(t *testing.T) {
 	const lines = 200_000
 	for _, version := range []string{"11.0.0", "2.5.0"} {
 		t.Run(version, func(t *testing.T) {
-			_, r := chaosBridge(t, amisim.Config{Version: version}, nil)
+			_, r := harness.ChaosBridge(t, amisim.Config{Version: version}, nil)
 			ask := fmt.Sprintf(`{"Command":"long %d"}`, lines)
-			plain := r.call("pbx1", "Command", ask)
-			fails(t, plain, "reply_too_large", "yes")
+			plain := r.Call("pbx1", "Command", ask)
+			harness.Fails(t, plain, "reply_too_large", "yes")
 			for _, help := range []string{"Ami-Reply: stream", "BRIDGE_AMI_MAX_FRAME_BYTES"} {
 				if !strings.Contains(plain.Error.Message, help) {
 					t.Errorf("%q does not name %s", plain.Error.Message, help)
 				}
 			}
-			before, peak := heapNow(), watchHeap()
+			before, peak := harness.HeapNow(), harness.WatchHeap()
 			next := 0
-			parts, last := streamed(r, r.ask("pbx1", "Command", ask, "Ami-Reply", "stream"), func(block map[string]any) {
+			parts, last := harness.Streamed(r, r.Ask("pbx1", "Command", ask, "Ami-Reply", "stream"), func(block map[string]any) {
 				for _, line := range block["output"].([]any) {
 					if next++; line != fmt.Sprintf("line %d: a: b, c", next) {
 						t.Fatalf("line %d is %v", next, line)
@@ -140,7 +108,7 @@ func TestStream_OutputOverAFrame(t *testing.T) {
 			if grew := int64(peak()) - int64(before); grew > 96<<20 {
 				t.Errorf("the live heap grew by %d MiB", grew>>20)
 			}
-			succeeds(t, r.call("pbx1", "QueueStatus", ""))
+			harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
 		})
 	}
 }
@@ -148,7 +116,7 @@ func TestStream_OutputOverAFrame(t *testing.T) {
 // A list behind an acknowledgement that announces it in words only is in the reply;
 // what nothing announced is counted.
 func TestBridge_ListsWithoutEventList(t *testing.T) {
-	sim, r := chaosBridge(t, amisim.Config{}, nil)
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	list := func(message string) amisim.Fault {
 		return func(s *amisim.Session, a *amisim.Action) {
 			id := "ActionID: " + a.ActionID + "\r\n"
@@ -159,13 +127,13 @@ func TestBridge_ListsWithoutEventList(t *testing.T) {
 	}
 	sim.Always("MeetmeList", list("Device list will follow"))
 	sim.Always("LocalOptimizeAway", list("ok"))
-	if got := r.call("pbx1", "LocalOptimizeAway", ""); got.Error != nil || len(got.Events) != 0 {
+	if got := r.Call("pbx1", "LocalOptimizeAway", ""); got.Error != nil || len(got.Events) != 0 {
 		t.Errorf("%+v", got)
 	}
-	if got := r.call("pbx1", "MeetmeList", ""); got.Error != nil || len(got.Events) != 2 || got.Events[0]["Device"] != "1" {
+	if got := r.Call("pbx1", "MeetmeList", ""); got.Error != nil || len(got.Events) != 2 || got.Events[0]["Device"] != "1" {
 		t.Errorf("%+v", got)
 	}
-	if stray, late := r.metric("responses_stray_total"), r.metric("responses_late_total"); stray != 2 || late != 2 {
+	if stray, late := r.Metric("responses_stray_total"), r.Metric("responses_late_total"); stray != 2 || late != 2 {
 		t.Errorf("%v stray, %v late; want 2 and 2", stray, late)
 	}
 }
@@ -175,24 +143,24 @@ func TestBridge_ListsWithoutEventList(t *testing.T) {
 func TestBridge_ThroughAProxy(t *testing.T) {
 	for name, sim := range map[string]amisim.Config{"proxy": {Proxy: "10.0.0.1"}, "without ActionID": {NoActionID: true}} {
 		t.Run(name, func(t *testing.T) {
-			sim, r := chaosBridge(t, sim, nil)
-			succeeds(t, r.call("pbx1", "QueueStatus", ""))
-			eventually(t, "the first Pongs", func() bool { return sim.Received("Ping") >= 2 })
+			sim, r := harness.ChaosBridge(t, sim, nil)
+			harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
+			harness.Eventually(t, "the first Pongs", func() bool { return sim.Received("Ping") >= 2 })
 			if name == "proxy" {
-				succeeds(t, r.call("pbx1", "Ping", ""))
+				harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
 			} else {
 				// Once a Pong has come it is refused; before it, it may end in doubt.
-				eventually(t, "a caller's Ping is refused", func() bool {
-					got := r.call("pbx1", "Ping", "")
+				harness.Eventually(t, "a caller's Ping is refused", func() bool {
+					got := r.Call("pbx1", "Ping", "")
 					if got.Error == nil {
 						t.Fatal("it was answered by what may be another's Pong")
 					}
 					return got.Error.Kind == "bad_request" && got.Error.Sent == "no" && strings.Contains(got.Error.Message, "CoreStatus")
 				})
 			}
-			events := r.subscribe("ami.events.pbx1.Newchannel")
+			events := r.Subscribe("ami.events.pbx1.Newchannel")
 			sim.Emit("Event", "Newchannel", "Channel", "x", "Note", "a\nEvent: Hangup\nUniqueid: 1.1")
-			got := string(r.next(events).Data)
+			got := string(r.Next(events).Data)
 			if !strings.Contains(got, `"Event":"Newchannel"`) || !strings.Contains(got, `"Note":"a\nEvent: Hangup\nUniqueid: 1.1"`) {
 				t.Errorf("the event is %s", got)
 			}
@@ -204,14 +172,14 @@ func TestBridge_ThroughAProxy(t *testing.T) {
 func TestStream_WithoutParts(t *testing.T) {
 	sim, r := largeQueue(t, 10)
 	none := func(part map[string]any) { t.Errorf("part %v", part) }
-	_, last := streamed(r, r.ask("pbx1", "Ping", "", "Ami-Reply", "stream"), none)
-	succeeds(t, last)
+	_, last := harness.Streamed(r, r.Ask("pbx1", "Ping", "", "Ami-Reply", "stream"), none)
+	harness.Succeeds(t, last)
 	sim.Next("QueueStatus", amisim.Deny("Permission denied"))
-	_, last = streamed(r, r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), none)
-	fails(t, last, "asterisk_error", "yes")
-	_, last = streamed(r, r.ask("pbx1", "Login", "", "Ami-Reply", "stream"), none)
-	fails(t, last, "forbidden", "no")
-	fails(t, r.call("pbx1", "QueueStatus", "", "Ami-Reply", "all"), "bad_request", "no")
+	_, last = harness.Streamed(r, r.Ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), none)
+	harness.Fails(t, last, "asterisk_error", "yes")
+	_, last = harness.Streamed(r, r.Ask("pbx1", "Login", "", "Ami-Reply", "stream"), none)
+	harness.Fails(t, last, "forbidden", "no")
+	harness.Fails(t, r.Call("pbx1", "QueueStatus", "", "Ami-Reply", "all"), "bad_request", "no")
 }
 
 // A stream that breaks off says so behind what had come.
@@ -222,8 +190,8 @@ func TestStream_ALostSessionEndsIt(t *testing.T) {
 			"Event: QueueMember\r\nActionID: " + a.ActionID + "\r\nName: one\r\n\r\n"))
 		s.Close()
 	})
-	parts, last := streamed(r, r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), func(map[string]any) {})
-	fails(t, last, "connection_lost", "yes")
+	parts, last := harness.Streamed(r, r.Ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream"), func(map[string]any) {})
+	harness.Fails(t, last, "connection_lost", "yes")
 	if parts != 1 || last.Parts != 1 {
 		t.Errorf("%d parts, the reply says %d", parts, last.Parts)
 	}
@@ -231,9 +199,9 @@ func TestStream_ALostSessionEndsIt(t *testing.T) {
 
 // A part that no message holds makes the stream an error.
 func TestStream_APartOverMaxPayload(t *testing.T) {
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	small := natsInProcess(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
-	r := startBridge(t, small.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	small := harness.NATSWith(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
+	r := harness.Bridge(t, small.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	sim.Next("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
 		head := "\r\nActionID: " + a.ActionID + "\r\n"
 		s.Write([]byte("Response: Success" + head + "EventList: start\r\n\r\n"))
@@ -242,15 +210,15 @@ func TestStream_APartOverMaxPayload(t *testing.T) {
 		}
 		s.Write([]byte("Event: QueueStatusComplete" + head + "EventList: Complete\r\n\r\n"))
 	})
-	replies := r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream")
+	replies := r.Ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream")
 	var numbers []string
 	for {
-		msg := r.next(replies)
+		msg := r.Next(replies)
 		if number := msg.Header.Get("Ami-Part"); number != "" {
 			numbers = append(numbers, number)
 			continue
 		}
-		fails(t, parse(t, msg), "reply_too_large", "yes")
+		harness.Fails(t, harness.ParseReply(t, msg), "reply_too_large", "yes")
 		break
 	}
 	if diff := cmp.Diff([]string{"1", "3", "4"}, numbers); diff != "" {
@@ -262,9 +230,9 @@ func TestStream_APartOverMaxPayload(t *testing.T) {
 // is said until the bridge has heard that nobody listens, then all the rest.
 func TestStream_NobodyListens(t *testing.T) {
 	const n, little = 50_000, 100
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
-	nats := natsInProcess(t, nil)
-	r := startBridge(t, nats.ClientURL(), chaosConfig, chaosServer("pbx1", addr))
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	nats := harness.NATSWith(t, nil)
+	r := harness.Bridge(t, nats.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	next := make(chan int)
 	finish := sync.OnceFunc(func() { close(next) })
 	defer finish()
@@ -277,18 +245,18 @@ func TestStream_NobodyListens(t *testing.T) {
 		s.Write([]byte("Event: QueueStatusComplete" + head + "EventList: Complete\r\n\r\n"))
 	})
 	parts := func(result string) float64 {
-		return r.metric("stream_parts_total", "server", "pbx1", "result", result)
+		return r.Metric("stream_parts_total", "server", "pbx1", "result", result)
 	}
-	replies := r.ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream")
+	replies := r.Ask("pbx1", "QueueStatus", "", "Ami-Reply", "stream")
 	if err := replies.Unsubscribe(); err != nil {
 		t.Fatal(err)
 	}
 	said := 0
-	eventually(t, "nobody listens, and it is known", func() bool {
+	harness.Eventually(t, "nobody listens, and it is known", func() bool {
 		select {
 		case next <- little:
 			said += little
-		case <-time.After(patience):
+		case <-time.After(harness.Patience):
 			t.Fatal("the list is not asked for")
 		}
 		return parts("unheard") > 0
@@ -299,14 +267,14 @@ func TestStream_NobodyListens(t *testing.T) {
 	}
 	next <- n
 	finish()
-	eventually(t, "it was answered", func() bool {
-		return r.metric("actions_total", "server", "pbx1", "result", "answered") == 1
+	harness.Eventually(t, "it was answered", func() bool {
+		return r.Metric("actions_total", "server", "pbx1", "result", "answered") == 1
 	})
 	after, err := nats.Varz(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	succeeds(t, r.call("pbx1", "Ping", "")) // its reply is behind the parts
+	harness.Succeeds(t, r.Call("pbx1", "Ping", "")) // its reply is behind the parts
 	if sent := after.InMsgs - before.InMsgs; sent > n/4 {
 		t.Errorf("%d messages for a caller that had gone", sent)
 	}

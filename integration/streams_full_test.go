@@ -10,6 +10,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // A subject that may hold no more, for longer than the outbox has room: what is
@@ -19,8 +20,8 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 	for _, batched := range []bool{true, false} {
 		t.Run("fast ingest "+strconv.FormatBool(batched), func(t *testing.T) {
 			t.Parallel()
-			url := natsURL(t)
-			js := api(t, connect(t, url))
+			url := harness.NATS(t)
+			js := harness.JetStream(t, harness.Client(t, url))
 			cfg := jetstream.StreamConfig{
 				Name: streams.EventStream, Subjects: []string{"ami.events.>"}, AllowDirect: true, AllowBatchPublish: batched,
 				Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: 50,
@@ -28,11 +29,11 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 			if _, err := js.CreateStream(t.Context(), cfg); err != nil {
 				t.Fatal(err)
 			}
-			sim, addr := startSim(t, amisim.Config{NotBooted: true})
-			s := chaosServer("pbx1", addr)
+			sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+			s := harness.ChaosServer("pbx1", addr)
 			s.OutboxBytes = 128 << 10
-			r := startBridge(t, url, func(c *config.Config) {
-				chaosConfig(c)
+			r := harness.Bridge(t, url, func(c *config.Config) {
+				harness.ChaosConfig(c)
 				c.Streams, c.Audit = config.StreamsVerify, config.AuditOff
 			}, s)
 			sent := 0
@@ -43,33 +44,33 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 				}
 			}
 			emit(80)
-			eventually(t, "80 events are stored", func() bool { return r.metric("events_published_total") == 80 })
-			for r.metric("events_dropped_total", "reason", "overflow") == 0 {
+			harness.Eventually(t, "80 events are stored", func() bool { return r.Metric("events_published_total") == 80 })
+			for r.Metric("events_dropped_total", "reason", "overflow") == 0 {
 				emit(500)
 			}
-			r.stands(streams.EventStream, "full")
+			r.Stands(streams.EventStream, "full")
 			cfg.DiscardNewPerSubject, cfg.MaxMsgsPerSubject = false, -1
 			if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
 				t.Fatal(err)
 			}
 			emit(10)
-			b := r.settled("pbx1", uint64(sent))
-			story := r.story("pbx1")
+			b := r.Settled("pbx1", uint64(sent))
+			story := r.Story("pbx1")
 			if batched { // else what is refused is overtaken (docs/delivery.md), by a Gap too
-				check(t, story)
+				harness.CheckStory(t, story)
 			}
 			events, told := map[string]bool{}, uint64(0)
 			for _, e := range story {
-				if lost, err := strconv.ParseUint(e.text("Lost"), 10, 64); err == nil && e.name == "Gap" {
+				if lost, err := strconv.ParseUint(e.Text("Lost"), 10, 64); err == nil && e.Name == "Gap" {
 					told += lost
 					continue
 				}
-				events[e.text("N")] = true
+				events[e.Text("N")] = true
 			}
-			if n := uint64(len(events)); n != b.Published || told != b.lost() || n+told != uint64(sent) || told == 0 {
+			if n := uint64(len(events)); n != b.Published || told != b.Lost() || n+told != uint64(sent) || told == 0 {
 				t.Errorf("of %d events %d are stored, %d told; %+v", sent, n, told, b)
 			}
-			r.stands(streams.EventStream, "differs") // discard
+			r.Stands(streams.EventStream, "differs") // discard
 		})
 	}
 }

@@ -17,13 +17,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // older is a stream of events that holds one and is not as configured: before
 // changes what it is made from.
 func older(t *testing.T, nc *nats.Conn, before func(*jetstream.StreamConfig)) jetstream.StreamConfig {
 	t.Helper()
-	js := api(t, nc)
+	js := harness.JetStream(t, nc)
 	cfg := jetstream.StreamConfig{
 		Name: streams.EventStream, Subjects: []string{"ami.events.>", "other.>"}, Storage: jetstream.FileStorage,
 		Duplicates: time.Minute, AllowDirect: true, Metadata: map[string]string{"owner": "ops"},
@@ -48,7 +49,7 @@ func older(t *testing.T, nc *nats.Conn, before func(*jetstream.StreamConfig)) je
 // eventStream is the stream of events as it is now.
 func eventStream(t *testing.T, nc *nats.Conn) *jetstream.StreamInfo {
 	t.Helper()
-	stream, err := api(t, nc).Stream(t.Context(), streams.EventStream)
+	stream, err := harness.JetStream(t, nc).Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,16 +60,16 @@ func eventStream(t *testing.T, nc *nats.Conn) *jetstream.StreamInfo {
 // added stays.
 func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
 	t.Parallel()
-	url := natsURL(t)
-	nc := connect(t, url)
+	url := harness.NATS(t)
+	nc := harness.Client(t, url)
 	want := older(t, nc, func(c *jetstream.StreamConfig) {
 		c.MaxAge, c.MaxBytes, c.NoAck, c.MaxMsgsPerSubject = time.Hour, 1<<20, true, 5
 		c.Subjects = []string{"ami.events.pbx9.>", "other.>"}
 	})
-	sim, addr := startSim(t, amisim.Config{NotBooted: true})
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	core, lines := observer.New(zapcore.InfoLevel)
-	r := startLogging(t, zap.New(core), url, chaosConfig, chaosServer("pbx1", addr))
-	if s := r.stands(streams.EventStream, "ok"); len(s.Differences) > 0 || s.Messages == 0 {
+	r := harness.BridgeLogging(t, zap.New(core), url, harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
+	if s := r.Stands(streams.EventStream, "ok"); len(s.Differences) > 0 || s.Messages == 0 {
 		t.Errorf("%+v", s)
 	}
 	want.MaxAge, want.MaxBytes, want.NoAck, want.MaxMsgsPerSubject = 720*time.Hour, 10<<30, false, -1
@@ -94,7 +95,7 @@ func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
 		}
 	}
 	sim.Emit("Event", "Tick")
-	r.settled("pbx1", 1)
+	r.Settled("pbx1", 1)
 }
 
 // What could lose something is not changed, but told field by field; nor is
@@ -102,9 +103,9 @@ func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
 func TestStreams_NothingIsLostByAChange(t *testing.T) {
 	for _, mode := range []config.Streams{config.StreamsManage, config.StreamsVerify} {
 		t.Run(mode.String(), func(t *testing.T) {
-			url := natsURL(t)
-			nc := connect(t, url)
-			js := api(t, nc)
+			url := harness.NATS(t)
+			nc := harness.Client(t, url)
+			js := harness.JetStream(t, nc)
 			if mode == config.StreamsVerify {
 				for _, name := range []string{"status.>", "audit.>"} {
 					if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
@@ -118,18 +119,18 @@ func TestStreams_NothingIsLostByAChange(t *testing.T) {
 				c.Duplicates, c.Compression, c.AllowBatchPublish = 3*time.Minute, jetstream.S2Compression, mode == config.StreamsManage
 				c.Storage, c.Discard, c.MaxMsgs = jetstream.MemoryStorage, jetstream.DiscardNew, -1
 			})
-			sim, addr := startSim(t, amisim.Config{NotBooted: true})
-			r := startBridge(t, url, func(c *config.Config) {
-				chaosConfig(c)
+			sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+			r := harness.Bridge(t, url, func(c *config.Config) {
+				harness.ChaosConfig(c)
 				c.Streams, c.Stream.MaxAge, c.Stream.MaxBytes = mode, 10*time.Minute, 1<<20
-			}, chaosServer("pbx1", addr))
-			s := r.stands(streams.EventStream, "differs")
+			}, harness.ChaosServer("pbx1", addr))
+			s := r.Stands(streams.EventStream, "differs")
 			want := "storage discard max_age max_bytes duplicate_window"
 			if mode == config.StreamsVerify {
 				want += " allow_batched"
 			}
-			if s.fields() != want {
-				t.Errorf("it differs in %s, want %s", s.fields(), want)
+			if s.Fields() != want {
+				t.Errorf("it differs in %s, want %s", s.Fields(), want)
 			}
 			for _, d := range s.Differences {
 				if d.Left == "" || d.Have == d.Want || (d.Breaks == "") != strings.Contains("max_age max_bytes duplicate_window", d.Field) {
@@ -137,7 +138,7 @@ func TestStreams_NothingIsLostByAChange(t *testing.T) {
 				}
 			}
 			sim.Emit("Event", "Tick")
-			r.settled("pbx1", 1)
+			r.Settled("pbx1", 1)
 			info := eventStream(t, nc)
 			if diff := cmp.Diff(before, info.Config); diff != "" || info.State.Msgs != 2 {
 				t.Errorf("%d messages, (-before +now):\n%s", info.State.Msgs, diff)
@@ -149,20 +150,20 @@ func TestStreams_NothingIsLostByAChange(t *testing.T) {
 // A stream as the bridge makes it is what it wants: another bridge, and the
 // next start, find nothing to change.
 func TestStreams_WhatIsMadeIsAsConfigured(t *testing.T) {
-	url := natsURL(t)
-	_, addr := startSim(t, amisim.Config{NotBooted: true})
+	url := harness.NATS(t)
+	_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	for _, mode := range []config.Streams{config.StreamsManage, config.StreamsVerify} {
 		core, lines := observer.New(zapcore.InfoLevel)
-		r := startLogging(t, zap.New(core), url, func(c *config.Config) { chaosConfig(c); c.Streams = mode }, chaosServer("pbx1", addr))
+		r := harness.BridgeLogging(t, zap.New(core), url, func(c *config.Config) { harness.ChaosConfig(c); c.Streams = mode }, harness.ChaosServer("pbx1", addr))
 		for _, name := range []string{"actions", streams.StatusStream, streams.AuditStream, streams.EventStream, "KV_" + streams.KeyBucket} {
-			if s := r.stands(name, "ok"); len(s.Differences) > 0 || s.Error != "" {
+			if s := r.Stands(name, "ok"); len(s.Differences) > 0 || s.Error != "" {
 				t.Errorf("%+v", s)
 			}
 		}
 		if n := lines.FilterMessageSnippet("stream differs").Len() + lines.FilterMessage("stream changed").Len(); n != 0 {
 			t.Errorf("%v: %v", mode, lines.All())
 		}
-		if err := r.stop(); err != nil {
+		if err := r.Stop(); err != nil {
 			t.Fatal(err)
 		}
 	}

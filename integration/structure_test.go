@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 const module = "github.com/ami-nats-bridge/ami-nats-bridge"
@@ -132,19 +133,10 @@ func (p goPackage) isIntegration() bool {
 	return p.name() == "integration" || strings.HasPrefix(p.name(), "integration/")
 }
 
-func moduleRoot(t testing.TB) string {
-	t.Helper()
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return root
-}
-
 func packages(t *testing.T) []goPackage {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports", "./...")
-	list.Dir, list.Stderr = moduleRoot(t), t.Output()
+	list.Dir, list.Stderr = harness.Root(t), t.Output()
 	out, err := list.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
@@ -197,9 +189,9 @@ func TestStructure_PackagesAreDocumented(t *testing.T) {
 }
 
 func TestDocs_MetricsExist(t *testing.T) {
-	root := moduleRoot(t)
+	root := harness.Root(t)
 	described := map[string]bool{}
-	for _, m := range regexp.MustCompile(`desc\("(\w+)"`).FindAllStringSubmatch(readText(t, root, "bridge/metrics.go"), -1) {
+	for _, m := range regexp.MustCompile(`desc\("(\w+)"`).FindAllStringSubmatch(harness.ReadText(t, root, "bridge/metrics.go"), -1) {
 		described["ami_nats_bridge_"+m[1]] = true
 	}
 	if len(described) == 0 {
@@ -211,7 +203,7 @@ func TestDocs_MetricsExist(t *testing.T) {
 	}
 	mentioned := map[string]bool{}
 	for _, page := range append(pages, filepath.Join(root, "README.md")) {
-		text := readText(t, page)
+		text := harness.ReadText(t, page)
 		for _, name := range regexp.MustCompile(`ami_nats_bridge_\w+`).FindAllString(text, -1) {
 			mentioned[name] = true
 			if !described[name] {
@@ -224,13 +216,4 @@ func TestDocs_MetricsExist(t *testing.T) {
 			t.Errorf("%s is on no page of docs/", name)
 		}
 	}
-}
-
-func readText(t *testing.T, path ...string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(path...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

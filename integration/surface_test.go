@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 var updateSurface = flag.Bool("surface", false, "write testdata/surface.txt")
@@ -39,7 +41,7 @@ func TestSurface_IsWhatOthersBuildUpon(t *testing.T) {
 	}
 	s.metrics(t, registry)
 	s.variables(t)
-	for _, a := range readAttempts(t, "attacks.jsonl", "") {
+	for _, a := range harness.ReadAttempts(t, "attacks.jsonl", "") {
 		s.add("rule %s", a.Rule)
 	}
 	path := filepath.Join("testdata", "surface.txt")
@@ -49,7 +51,7 @@ func TestSurface_IsWhatOthersBuildUpon(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(readText(t, path), text); diff != "" {
+	if diff := cmp.Diff(harness.ReadText(t, path), text); diff != "" {
 		t.Errorf("it was, and is:\n%s", diff)
 	}
 }
@@ -71,7 +73,7 @@ func (s surface) message(t *testing.T, what string, msg *nats.Msg) {
 		}
 	}
 	if len(msg.Data) > 0 {
-		s.members(what, document(t, msg.Data))
+		s.members(what, harness.Document(t, msg.Data))
 	}
 }
 
@@ -105,7 +107,7 @@ func (s surface) reply(t *testing.T, msg *nats.Msg) {
 	if len(msg.Data) == 0 {
 		return
 	}
-	doc := document(t, msg.Data)
+	doc := harness.Document(t, msg.Data)
 	kind := replyKind(msg, doc)
 	if kind == "part:event" {
 		return // as Asterisk has it
@@ -141,7 +143,7 @@ func (s surface) metrics(t *testing.T, registry *prometheus.Registry) {
 // variables are those of the program, but for what depends on the machine.
 func (s surface) variables(t *testing.T) {
 	t.Helper()
-	config := exec.CommandContext(t.Context(), buildBridge(t), "config", "--format=markdown")
+	config := exec.CommandContext(t.Context(), harness.BuildBridge(t), "config", "--format=markdown")
 	config.Env, config.Stderr = []string{"BRIDGE_NODE=b1"}, t.Output()
 	out, err := config.Output()
 	if err != nil {

@@ -7,18 +7,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
 
 // A real Asterisk with a certificate as its own contrib/scripts/ast_tls_cert
 // makes them: no name but a CN. check says what would take it, and it is taken.
 func TestReal_TLSWithACNOnly(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "ami-nats-bridge")
-	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/ami-nats-bridge").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := harness.BuildBridge(t)
 	// Both parts are in one file, as the script leaves them; Asterisk wants them apart or together.
-	const pem, ca = "../amiconn/testdata/cn-only.pem", "../amiconn/testdata/cn-only-ca.crt"
+	dir := filepath.Join(harness.Root(t), "amiconn/testdata")
+	pem, ca := filepath.Join(dir, "cn-only.pem"), filepath.Join(dir, "cn-only-ca.crt")
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address has a certificate of its own")
@@ -29,7 +28,7 @@ func TestReal_TLSWithACNOnly(t *testing.T) {
 		if err := a.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		url := natsURL(t)
+		url := harness.NATS(t)
 		check := func(good bool, says string, set ...string) string {
 			t.Helper()
 			cmd := exec.Command(binary, "check")

@@ -1,4 +1,4 @@
-package integration
+package harness
 
 import (
 	"encoding/json"
@@ -8,24 +8,16 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
-// api is the JetStream of nc.
-func api(t testing.TB, nc *nats.Conn) jetstream.JetStream {
-	t.Helper()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
-// takeStream deletes a stream and puts another in its place, which takes nothing
+// TakeStream deletes a stream and puts another in its place, which takes nothing
 // of what is published, so that the bridge cannot make it anew until bring has
 // brought it back.
-func takeStream(t testing.TB, nc *nats.Conn, name string) (bring func()) {
+func TakeStream(t testing.TB, nc *nats.Conn, name string) (bring func()) {
 	t.Helper()
-	js := api(t, nc)
+	js := JetStream(t, nc)
 	stream, err := js.Stream(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +26,7 @@ func takeStream(t testing.TB, nc *nats.Conn, name string) (bring func()) {
 	hold := jetstream.StreamConfig{
 		Name: "HOLD", Subjects: []string{strings.Replace(cfg.Subjects[0], ">", "held.held", 1)}, Storage: jetstream.MemoryStorage,
 	}
-	eventually(t, name+" is taken away", func() bool {
+	Eventually(t, name+" is taken away", func() bool {
 		if err := js.DeleteStream(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
@@ -52,16 +44,16 @@ func takeStream(t testing.TB, nc *nats.Conn, name string) (bring func()) {
 	}
 }
 
-// streamStatus is a stream as ami.nodes tells of it.
-type streamStatus struct {
+// StreamStatus is a stream as ami.nodes tells of it.
+type StreamStatus struct {
 	Name, State, Error string
 	Differences        []struct{ Field, Have, Want, Left, Breaks string }
 	Messages, Bytes    uint64
 	Since              string
 }
 
-// fields are those that differ, by name.
-func (s streamStatus) fields() string {
+// Fields are those that differ, by name.
+func (s StreamStatus) Fields() string {
 	var names []string
 	for _, d := range s.Differences {
 		names = append(names, d.Field)
@@ -69,20 +61,20 @@ func (s streamStatus) fields() string {
 	return strings.Join(names, " ")
 }
 
-// stands waits until the bridge tells that the stream called name is in state.
-func (r *running) stands(name, state string) (last streamStatus) {
-	r.t.Helper()
-	nodes := r.subscribe("ami.nodes." + r.cfg.Node)
+// Stands waits until the bridge tells that the stream called name is in state.
+func (r *Running) Stands(name, state string) (last StreamStatus) {
+	r.T.Helper()
+	nodes := r.Subscribe("ami.nodes." + r.Config.Node)
 	defer nodes.Unsubscribe()
 	defer func() {
 		if last.State != state {
-			r.t.Logf("%s is told of as %+v", name, last)
+			r.T.Logf("%s is told of as %+v", name, last)
 		}
 	}()
-	eventually(r.t, name+" is "+state, func() bool {
-		var node struct{ Streams []streamStatus }
-		if err := json.Unmarshal(r.next(nodes).Data, &node); err != nil {
-			r.t.Fatal(err)
+	Eventually(r.T, name+" is "+state, func() bool {
+		var node struct{ Streams []StreamStatus }
+		if err := json.Unmarshal(r.Next(nodes).Data, &node); err != nil {
+			r.T.Fatal(err)
 		}
 		for _, s := range node.Streams {
 			if s.Name == name {
@@ -94,8 +86,8 @@ func (r *running) stands(name, state string) (last streamStatus) {
 	return last
 }
 
-// relook cuts the bridge's connections: with new ones it looks at the streams.
-func relook(t testing.TB, s *natsserver.Server) {
+// Relook cuts the bridge's connections: with new ones it looks at the streams.
+func Relook(t testing.TB, s *natsserver.Server) {
 	t.Helper()
 	conns, err := s.Connz(nil)
 	if err != nil {
@@ -115,13 +107,17 @@ func relook(t testing.TB, s *natsserver.Server) {
 	}
 }
 
-// enableJetStream has s serve JetStream from now on.
-func enableJetStream(t testing.TB, s *natsserver.Server) {
-	t.Helper()
-	if err := s.EnableJetStream(&natsserver.JetStreamConfig{StoreDir: t.TempDir()}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.GlobalAccount().EnableJetStream(nil, nil); err != nil {
-		t.Fatal(err)
+// WithoutStream takes the stream of events away and returns a function that
+// brings it back, once each server has seen that it is gone: a stream that comes
+// in the middle of a first burst gets its end before its beginning.
+func (r *Running) WithoutStream() (bring func()) {
+	r.T.Helper()
+	bringBack := TakeStream(r.T, r.Client, streams.EventStream)
+	return func() {
+		r.T.Helper()
+		Eventually(r.T, "no server sends more than one event at a time", func() bool {
+			return r.Metric("outbox_in_flight_events") <= float64(len(r.Config.Servers))
+		})
+		bringBack()
 	}
 }

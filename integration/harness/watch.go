@@ -1,9 +1,8 @@
-package integration
+package harness
 
 import (
 	"context"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,7 +12,7 @@ import (
 // has to hold for each server of a bridge at any moment, whatever a test does to
 // it: the law of conservation, as Prometheus is told it, and the bounds of its
 // buffers.
-func (r *running) watch() (stop func()) {
+func (r *Running) watch() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -33,13 +32,13 @@ func (r *running) watch() (stop func()) {
 // What may be held beside what a buffer's limit bounds: as many Gaps of 224 bytes
 // as a server may have in flight, and some that wait, in an outbox; Ping and
 // Logoff in a write buffer.
-const gapsBytes, pingsBytes = (1024 + 64) * 224, 4 << 10
+const GapsBytes, pingsBytes = (1024 + 64) * 224, 4 << 10
 
 // holds reports whether all does.
-func (r *running) holds() (ok bool) {
-	servers, err := sums(r.seen)
+func (r *Running) holds() (ok bool) {
+	servers, err := sums(r.Metrics)
 	if err != nil {
-		r.t.Error(err)
+		r.T.Error(err)
 		return false
 	}
 	ok = true
@@ -47,15 +46,15 @@ func (r *running) holds() (ok bool) {
 		received, accounted := m["events_received_total"], m["events_published_total"]+m["events_dropped_total"]+
 			m["events_filtered_total"]+m["outbox_events"]+m["outbox_in_flight_events"]
 		if received != accounted {
-			r.t.Errorf("%s: the law does not hold: %v received, %v accounted for: %v", name, received, accounted, m)
+			r.T.Errorf("%s: the law does not hold: %v received, %v accounted for: %v", name, received, accounted, m)
 			ok = false
 		}
 		for what, limit := range map[string]float64{
-			"outbox_bytes": m["outbox_capacity_bytes"] + gapsBytes, "outbox_high_water_bytes": m["outbox_capacity_bytes"] + gapsBytes,
+			"outbox_bytes": m["outbox_capacity_bytes"] + GapsBytes, "outbox_high_water_bytes": m["outbox_capacity_bytes"] + GapsBytes,
 			"write_buffer_bytes": m["write_buffer_capacity_bytes"] + pingsBytes, "actions_pending": m["actions_pending_limit"],
 		} {
 			if m[what] > limit {
-				r.t.Errorf("%s: %s is %v, over its bound of %v", name, what, m[what], limit)
+				r.T.Errorf("%s: %s is %v, over its bound of %v", name, what, m[what], limit)
 				ok = false
 			}
 		}
@@ -85,34 +84,4 @@ func sums(from prometheus.Gatherer) (servers map[string]map[string]float64, err 
 		}
 	}
 	return servers, nil
-}
-
-// unheard takes what a test that is to fail would say.
-type unheard struct{ testing.TB }
-
-func (unheard) Errorf(string, ...any) {}
-
-// The watch itself, over a registry that says what the test likes.
-func TestWatch_SeesABrokenLawAndABufferOverItsBound(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		values map[string]float64
-		holds  bool
-	}{
-		{"kept", map[string]float64{"events_received_total": 3, "events_published_total": 1, "events_dropped_total": 2}, true},
-		{"one more", map[string]float64{"events_received_total": 3, "events_published_total": 1, "events_dropped_total": 3}, false},
-		{"one is nowhere", map[string]float64{"events_received_total": 3, "outbox_events": 1, "outbox_in_flight_events": 1}, false},
-		{"an outbox over its bound", map[string]float64{"outbox_bytes": 2 << 20, "outbox_capacity_bytes": 1 << 20}, false},
-		{"too many pending", map[string]float64{"actions_pending": 3, "actions_pending_limit": 2}, false},
-	} {
-		registry := prometheus.NewRegistry()
-		for name, value := range test.values {
-			gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ami_nats_bridge_" + name}, []string{"server"})
-			gauge.WithLabelValues("pbx1").Set(value)
-			registry.MustRegister(gauge)
-		}
-		if got := (&running{t: unheard{}, seen: registry}).holds(); got != test.holds {
-			t.Errorf("%s: holds is %v", test.name, got)
-		}
-	}
 }
