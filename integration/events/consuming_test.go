@@ -1,4 +1,4 @@
-package integration
+package events
 
 import (
 	"os"
@@ -27,7 +27,7 @@ func TestConsuming_ThePageShowsWhatIsRun(t *testing.T) {
 	if !strings.Contains(page, program) {
 		t.Error("docs/consuming.md shows another program than docs/examples/consume/main.go")
 	}
-	tests := harness.ReadText(t, root, "integration/consuming_test.go")
+	tests := harness.ReadText(t, root, "integration/events/consuming_test.go")
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(strings.Replace(page, program, "", 1), -1)
 	if len(blocks) < 3 {
 		t.Fatalf("%d blocks of Go", len(blocks))
