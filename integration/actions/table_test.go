@@ -1,4 +1,4 @@
-package integration
+package actions
 
 // asked is one Action as it is asked for, directly and through the bridge.
 type asked struct {

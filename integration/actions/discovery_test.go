@@ -1,4 +1,4 @@
-package integration
+package actions
 
 import (
 	"encoding/json"
