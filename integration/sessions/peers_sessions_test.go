@@ -1,4 +1,4 @@
-package integration
+package sessions
 
 import (
 	"crypto/tls"
