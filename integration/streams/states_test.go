@@ -1,4 +1,4 @@
-package integration
+package streams
 
 import (
 	"fmt"
