@@ -1,4 +1,4 @@
-package integration
+package leaf
 
 import (
 	"os/exec"
