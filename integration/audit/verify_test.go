@@ -1,4 +1,4 @@
-package integration
+package audit
 
 import (
 	"crypto/sha256"
