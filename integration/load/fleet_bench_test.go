@@ -1,6 +1,6 @@
 //go:build unix
 
-package integration
+package load
 
 import (
 	"bufio"
