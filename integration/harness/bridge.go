@@ -25,6 +25,8 @@ type Running struct {
 	Client  *nats.Conn
 	Metrics *prometheus.Registry // the bridge's metrics
 	Stop    func() error         // ends the bridge and returns what Run returned; once
+
+	ended <-chan struct{}
 }
 
 // Server is the configuration of one Asterisk.
@@ -58,24 +60,9 @@ func BridgeLogging(t testing.TB, log *zap.Logger, url string, change func(*confi
 // BridgeFor is BridgeLogging of a bridge with all of cfg, whose states nc reads.
 func BridgeFor(t testing.TB, log *zap.Logger, nc *nats.Conn, cfg config.Config) *Running {
 	t.Helper()
-	r := &Running{T: t, Config: cfg, Client: nc, Metrics: prometheus.NewRegistry()}
+	r := &Running{T: t, Config: cfg, Client: nc}
 	states := r.Subscribe("ami.status.*.connection")
-	b, err := bridge.New(cfg, bridge.Deps{Logger: log, Registerer: r.Metrics, Version: "0.0.0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Bridge = b
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	var runErr error
-	group.Go(func() { runErr = b.Run(ctx) })
-	unwatch := func() {}
-	r.Stop = sync.OnceValue(func() error { cancel(); group.Wait(); unwatch(); return runErr })
-	t.Cleanup(func() {
-		if err := r.Stop(); err != nil {
-			t.Errorf("the bridge ended with: %v", err)
-		}
-	})
+	r.run(log)
 	up := 0
 	for _, s := range cfg.Servers {
 		up += s.Sessions + s.ActionSessions - 1
@@ -93,15 +80,80 @@ func BridgeFor(t testing.TB, log *zap.Logger, nc *nats.Conn, cfg config.Config) 
 			up--
 		}
 	}
-	select {
-	case <-b.Ready():
-	case <-time.After(Patience):
-		t.Fatal("the bridge is not ready")
-	}
+	r.awaitReady()
 	if _, ok := t.(*testing.T); ok { // a benchmark is not to be disturbed
-		unwatch = r.watch()
+		r.While(100*time.Millisecond, r.holds)
 	}
 	return r
+}
+
+// Run runs a bridge with all of cfg until the test ends, and returns when it is
+// ready, be its sessions up or not. It is not watched, and has no client.
+func Run(t testing.TB, log *zap.Logger, cfg config.Config) *Running {
+	t.Helper()
+	r := &Running{T: t, Config: cfg}
+	r.run(log)
+	r.awaitReady()
+	return r
+}
+
+// run starts the bridge. It is ended by Stop, at the latest with the test.
+func (r *Running) run(log *zap.Logger) {
+	r.T.Helper()
+	r.Metrics = prometheus.NewRegistry()
+	b, err := bridge.New(r.Config, bridge.Deps{Logger: log, Registerer: r.Metrics, Version: "0.0.0"})
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	r.Bridge = b
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	r.ended = ended
+	var runErr error
+	go func() { defer close(ended); runErr = b.Run(ctx) }()
+	r.Stop = sync.OnceValue(func() error { cancel(); <-ended; return runErr })
+	r.T.Cleanup(func() {
+		if err := r.Stop(); err != nil {
+			r.T.Errorf("the bridge ended with: %v", err)
+		}
+	})
+}
+
+func (r *Running) awaitReady() {
+	r.T.Helper()
+	select {
+	case <-r.Bridge.Ready():
+	case <-r.ended:
+		r.T.Fatal("the bridge ended before it was ready")
+	case <-time.After(Patience):
+		r.T.Fatal("the bridge is not ready")
+	}
+}
+
+// While has do run again and again, about each interval, until it returns false or
+// the bridge has ended, and then once more.
+func (r *Running) While(interval time.Duration, do func() bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for do() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+	end := r.Stop
+	r.Stop = sync.OnceValue(func() error {
+		err := end()
+		cancel()
+		group.Wait()
+		do()
+		return err
+	})
 }
 
 // SimBridge is a bridge to one simulated Asterisk.

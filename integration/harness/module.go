@@ -2,7 +2,6 @@ package harness
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -34,16 +33,4 @@ func ReadText(t testing.TB, path ...string) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// BuildBridge builds the program and returns its path.
-func BuildBridge(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "ami-nats-bridge")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/ami-nats-bridge")
-	build.Dir, build.Stderr = Root(t), t.Output()
-	if err := build.Run(); err != nil {
-		t.Fatalf("go build: %v", err)
-	}
-	return path
 }

@@ -1,40 +1,17 @@
 package harness
 
 import (
-	"context"
-	"sync"
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// watch checks again and again, until it is stopped, and then once more, what
-// has to hold for each server of a bridge at any moment, whatever a test does to
-// it: the law of conservation, as Prometheus is told it, and the bounds of its
-// buffers.
-func (r *Running) watch() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() {
-		ticker := time.NewTicker(100 * time.Millisecond)
-		defer ticker.Stop()
-		for r.holds() {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-		}
-	})
-	return func() { cancel(); group.Wait(); r.holds() }
-}
 
 // What may be held beside what a buffer's limit bounds: as many Gaps of 224 bytes
 // as a server may have in flight, and some that wait, in an outbox; Ping and
 // Logoff in a write buffer.
 const GapsBytes, pingsBytes = (1024 + 64) * 224, 4 << 10
 
-// holds reports whether all does.
+// holds reports whether for each server of a bridge all holds that has to at any
+// moment, whatever a test does to it: the law of conservation, as Prometheus is
+// told it, and the bounds of its buffers.
 func (r *Running) holds() (ok bool) {
 	servers, err := sums(r.Metrics)
 	if err != nil {

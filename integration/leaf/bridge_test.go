@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,54 +22,36 @@ import (
 // leafBridge is the program, run as a leaf of hub, on one directory and one port
 // from one start to the next.
 type leafBridge struct {
-	t       *testing.T
-	program string
-	port    int // of the embedded nats-server
-	env     []string
-	cmd     *exec.Cmd
+	harness.Process
+	port int // of the embedded nats-server
 }
 
 // startLeaf runs the program for pbx1 at addr until the test ends.
 func startLeaf(t *testing.T, program string, hub *harness.NATSProcess, addr string, env ...string) *leafBridge {
 	t.Helper()
-	l := &leafBridge{t: t, program: program, port: harness.Port(t)}
-	l.env = append([]string{
+	l := &leafBridge{Process: harness.Process{T: t, Program: program, Args: []string{"run"}}, port: harness.Port(t)}
+	l.Env = append([]string{
 		"BRIDGE_NODE=b1", "BRIDGE_SERVERS=pbx1", "BRIDGE_SERVER_PBX1_ADDR=" + addr,
 		"BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=s3cret", "BRIDGE_HTTP_ADDR=",
 		"BRIDGE_NATS_LEAF_URL=nats://127.0.0.1:" + strconv.Itoa(hub.LeafPort), "BRIDGE_DATA_DIR=" + t.TempDir(),
 		"BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:" + strconv.Itoa(l.port), "BRIDGE_STREAM_MAX_BYTES=256MiB",
 		"BRIDGE_STATUS_INTERVAL=250ms",
 	}, env...)
-	t.Cleanup(l.kill)
-	l.start()
+	t.Cleanup(l.Kill)
+	l.Start()
 	return l
-}
-
-func (l *leafBridge) start() {
-	l.t.Helper()
-	l.cmd = exec.Command(l.program, "run")
-	l.cmd.Env, l.cmd.Stderr = l.env, l.t.Output()
-	if err := l.cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-}
-
-// kill ends it at once.
-func (l *leafBridge) kill() {
-	_ = l.cmd.Process.Kill()
-	_ = l.cmd.Wait()
 }
 
 // connect returns a client of the embedded nats-server, once that is up.
 func (l *leafBridge) connect() *nats.Conn {
-	l.t.Helper()
+	l.T.Helper()
 	nc, err := nats.Connect("nats://127.0.0.1:"+strconv.Itoa(l.port), nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
-	l.t.Cleanup(nc.Close)
-	harness.Eventually(l.t, "the leaf is up", nc.IsConnected)
+	l.T.Cleanup(nc.Close)
+	harness.Eventually(l.T, "the leaf is up", nc.IsConnected)
 	return nc
 }
 

@@ -79,9 +79,9 @@ func theHubComesLate(t *testing.T, program string) {
 	if leafConnected(t, local) {
 		t.Error("the node says that it is connected")
 	}
-	leaf.kill()
+	leaf.Kill()
 	harness.Eventually(t, "the sessions are gone", func() bool { return sim.Sessions() == 0 })
-	leaf.start()
+	leaf.Start()
 	await(t, sim)
 	harness.Flood(t, sim, 5000)
 	arrived(t, openHub(t, hub), sim, 2)
