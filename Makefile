@@ -17,11 +17,13 @@ demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C end
 	./$(BIN) demo $(DEMOFLAGS)
 
 .PHONY: test
-test: ## Run the tests. Needs no root, no network and no other service.
-	$(GO) test -parallel 8 -timeout 20m ./...
+test: ## Run the tests but the long ones. Needs no root, no network and no other service.
+	$(GO) test -short -parallel 8 -timeout 20m ./...
+	@echo '!!! NOT RUN, for they wait for real timeouts; make race runs them:'
+	@grep -rhE --include='*_test.go' 'harness\.Long\(' integration | sed 's/.*harness.Long(t, "/    /; s/")$$//' | sort | uniq -c
 
 .PHONY: race
-race: ## Run the tests with the race detector, in random order.
+race: ## Run all tests, the long ones too, with the race detector and in random order.
 	$(GO) test -race -shuffle=on -parallel 8 -timeout 20m ./...
 
 .PHONY: fuzz

@@ -98,6 +98,7 @@ func TestChaos_ErrorWithoutActionID(t *testing.T) {
 // A byte now and then is slow, not dead, although the whole takes longer than a
 // silence may; and the event session is not held up.
 func TestChaos_DrippingReplies(t *testing.T) {
+	harness.Long(t, "a reply takes longer than a silence may, which a slow machine keeps below 15 s")
 	t.Parallel()
 	const silence = 15 * time.Second
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {

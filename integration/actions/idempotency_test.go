@@ -140,6 +140,7 @@ func TestIdempotency_NoBucketNoCall(t *testing.T) {
 }
 
 func TestIdempotency_TheWindow(t *testing.T) {
+	harness.Long(t, "a window is longer than an Action may take, which a slow machine keeps below 9 s")
 	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	short := harness.ChaosServer("pbx1", addr)

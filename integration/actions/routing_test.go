@@ -162,6 +162,7 @@ func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
 // The time of a request is one, whoever has it: pbx2 by itself would take longer
 // than anybody waits here.
 func TestRouting_AnotherServerHasTheTimeThatIsLeft(t *testing.T) {
+	harness.Long(t, "one server's timeout has to end, at 30 s, while another's goes on")
 	t.Parallel()
 	jam, other, r, wait := stuck(t,
 		func(s *config.ServerConfig) {

@@ -41,6 +41,7 @@ func makeMirror(s *harness.Secured) jetstream.Stream {
 // A mirror in an account of its own keeps what the bridge's operators take away,
 // and the chain in it is whole.
 func TestAuditVault_KeepsWhatOperatorsTakeAway(t *testing.T) {
+	harness.Long(t, "nats-server looks for the origin of a mirror again after 10 s")
 	s := vaulted(t)
 	_, r, _ := s.Bridge()
 	mirror := makeMirror(s)

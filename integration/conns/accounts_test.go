@@ -3,6 +3,7 @@
 package conns
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ func TestConns_CredsFileGoneAndBack(t *testing.T) {
 
 // A user's JWT that expires, and is renewed in the file: afterwards, and before.
 func TestConns_UserJWTExpires(t *testing.T) {
+	harness.Long(t, "a JWT lives for five seconds, twice")
 	t.Parallel()
 	o := startOperated(t)
 	o.works()
@@ -66,6 +68,7 @@ func TestConns_UserJWTExpires(t *testing.T) {
 // Rights that come with the user's JWT are those of the next connect: once the
 // file has more there is one.
 func TestConns_UserJWTWithoutRights(t *testing.T) {
+	t.Parallel()
 	for name, deny := range map[string]func(*jwt.UserClaims){
 		"to hear requests":  func(c *jwt.UserClaims) { c.Sub.Deny.Add("ami.actions.>") },
 		"to publish events": func(c *jwt.UserClaims) { c.Pub.Deny.Add("ami.events.>") },
@@ -73,6 +76,9 @@ func TestConns_UserJWTWithoutRights(t *testing.T) {
 		"all":               func(c *jwt.UserClaims) { c.Pub.Deny.Add(">"); c.Sub.Deny.Add(">") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "to answer" {
+				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+			}
 			t.Parallel()
 			o := startOperated(t)
 			o.works()
@@ -93,6 +99,7 @@ func TestConns_UserJWTWithoutRights(t *testing.T) {
 
 // The account, changed by its operator and put back.
 func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*jwt.AccountClaims){
 		"connections":   func(c *jwt.AccountClaims) { c.Limits.Conn = 1 },
 		"subscriptions": func(c *jwt.AccountClaims) { c.Limits.Subs = 4 },
@@ -104,6 +111,9 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 		"revoked":       func(c *jwt.AccountClaims) { c.RevokeAt("*", time.Now()) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			if slices.Contains([]string{"subscriptions", "payload", "JetStream", "rights"}, name) {
+				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+			}
 			t.Parallel()
 			o := startOperated(t)
 			o.works()
@@ -150,6 +160,8 @@ func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
 // Rights to publish, taken for long enough that every try waits its longest, and
 // given back.
 func TestConns_PublishRightsTakenForLong(t *testing.T) {
+	harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+	t.Parallel()
 	for name, test := range map[string]struct {
 		denied []string
 		stream string // that is told of

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -160,6 +161,7 @@ func (r *ruled) big(name string, size int) {
 // closes the connection for it, which nats.go does not open again. What is
 // allowed again is stored again.
 func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
+	harness.Long(t, "the server's word on its limits is good for 20 s (natsconn.RenewEvery)")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	r.big("Before", 200<<10)
@@ -191,6 +193,7 @@ func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
 // A reply that is too large since a reload costs the connection once; then it is
 // refused as such, and is a reply again when it may be.
 func TestConns_RepliesWithinTheNewLimit(t *testing.T) {
+	harness.Long(t, "the server's word on its limits is good for 20 s (natsconn.RenewEvery)")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	long := func() harness.Reply { return r.Call("pbx1", "Command", `{"Command":"long 5000"}`) }
@@ -212,6 +215,7 @@ func TestConns_RepliesWithinTheNewLimit(t *testing.T) {
 // Rights that were taken and are given back are as good as before, whatever they
 // are to.
 func TestConns_RightsTakenAndGivenBack(t *testing.T) {
+	t.Parallel()
 	for name, denied := range map[string]natsserver.Permissions{
 		"actions":       {Subscribe: harness.Denied("ami.actions.>")},
 		"inboxes":       {Subscribe: harness.Denied("_INBOX_amibridge_b1.>")},
@@ -221,6 +225,9 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 		"all":           {Publish: harness.Denied(">"), Subscribe: harness.Denied(">")},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if slices.Contains([]string{"inboxes", "all to hear", "all but hears", "all"}, name) {
+				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+			}
 			t.Parallel()
 			r := startRuled(t, nil, nil)
 			r.works()
@@ -246,6 +253,7 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 
 // The same for what nobody used meanwhile.
 func TestConns_RightsTakenAndGivenBackUnused(t *testing.T) {
+	harness.Long(t, "what nobody used is tried anew every 20 s (natsconn.RenewEvery)")
 	t.Parallel()
 	r := startRuled(t, func(c *config.Config) { c.Audit = config.AuditStrict }, nil)
 	r.works()
@@ -265,6 +273,7 @@ const ackPatience = 4 * time.Second
 
 // The limits of an account, and of the server, lowered and raised.
 func TestConns_LimitsReached(t *testing.T) {
+	t.Parallel()
 	for name, limit := range map[string]string{
 		"account's connections":   "max_connections: 1",
 		"account's subscriptions": "max_subscriptions: 4",
@@ -273,6 +282,9 @@ func TestConns_LimitsReached(t *testing.T) {
 		"control line":            "max_control_line: 20",
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "account's subscriptions" || name == "account's payload" {
+				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+			}
 			t.Parallel()
 			r := &ruled{}
 			c := newConfigured(t)
@@ -338,6 +350,7 @@ func TestConns_AnyErrorOfTheServer(t *testing.T) {
 
 // A credentials file, or a user, that goes and comes back.
 func TestConns_UserRemovedAndGivenBack(t *testing.T) {
+	harness.Long(t, "each of two refusals has to last for longer than nats.go bears")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	r.works()
@@ -353,6 +366,7 @@ func TestConns_UserRemovedAndGivenBack(t *testing.T) {
 // Requests are answered once each, while their subscriptions are exchanged all
 // the time.
 func TestConns_RequestsAreAnsweredOnceWhileRightsChange(t *testing.T) {
+	harness.Long(t, "the rights change for nine seconds")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	ctx, cancel := context.WithCancel(t.Context())

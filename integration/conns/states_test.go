@@ -63,6 +63,7 @@ func TestConns_LameDuckAlone(t *testing.T) {
 // The bridge's own server of two goes as a lame duck: it is told the other by the
 // first, and is answered there. What had its only copy on the first waits.
 func TestConns_LameDuckInACluster(t *testing.T) {
+	harness.Long(t, "a server is a lame duck for three seconds, and a cluster elects")
 	t.Parallel()
 	first, second := harness.NewPlace(t), harness.NewPlace(t)
 	routes := map[*harness.Place]int{first: harness.Port(t), second: harness.Port(t)}
@@ -125,6 +126,7 @@ func TestConns_SlowConsumerOfTheServer(t *testing.T) {
 // A server that wants TLS first, then does not any more, and does again: the log
 // says what to set.
 func TestConns_TLSFirstGoneAndBack(t *testing.T) {
+	t.Parallel()
 	a := harness.NewAuthority(t)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, a.PEM, 0o600); err != nil {

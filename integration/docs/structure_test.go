@@ -18,7 +18,8 @@ import (
 const module = "github.com/ami-nats-bridge/ami-nats-bridge"
 
 // arrows says which packages of the module each one may import outside of its
-// tests. integration, which nothing imports, may import all.
+// tests. The rooms of integration have tests only, and what they share may import
+// all; see TestStructure_RoomsOfIntegrationStandApart.
 var arrows = map[string][]string{
 	"amiconn/amisim":                           {},
 	"amiconn/setting":                          {},
@@ -119,23 +120,29 @@ var reserved = map[string][]string{
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }
 
+// shared are the packages of integration that its rooms import.
+var shared = []string{"integration/asterisk", "integration/harness", "integration/realasterisk"}
+
 // goPackage is what go list says of a package. Imports are those of its
 // non-test files.
 type goPackage struct {
-	ImportPath, Doc string
-	Imports         []string
+	ImportPath, Doc      string
+	Imports, TestImports []string
+	GoFiles, TestGoFiles []string
+	XTestGoFiles         []string
+	Dir                  string
 }
 
 // name is the package's path within the module.
 func (p goPackage) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
 
 func (p goPackage) isIntegration() bool {
-	return p.name() == "integration" || strings.HasPrefix(p.name(), "integration/")
+	return strings.HasPrefix(p.name(), "integration/")
 }
 
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports", "./...")
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports,TestImports,GoFiles,TestGoFiles,XTestGoFiles,Dir", "./...")
 	list.Dir, list.Stderr = harness.Root(t), t.Output()
 	out, err := list.Output()
 	if err != nil {
@@ -177,6 +184,65 @@ func TestStructure_ImportsPointDown(t *testing.T) {
 		if !seen[name] {
 			t.Errorf("%s: there is no such package any more", name)
 		}
+	}
+}
+
+// A room of integration is tests and what they are about. What two rooms need is in
+// what is shared; no room imports another, and nothing but a test imports any.
+func TestStructure_RoomsOfIntegrationStandApart(t *testing.T) {
+	rooms := 0
+	for _, p := range packages(t) {
+		room := p.isIntegration() && !slices.Contains(shared, p.name())
+		if room {
+			rooms++
+			if !slices.Equal(p.GoFiles, []string{"doc.go"}) {
+				t.Errorf("%s has %q beside its tests: what two rooms need is of integration/harness", p.name(), p.GoFiles)
+			}
+		}
+		for _, path := range slices.Concat(p.Imports, p.TestImports) {
+			target := strings.TrimPrefix(path, module+"/")
+			if strings.HasPrefix(target, "integration/") && (!p.isIntegration() || !slices.Contains(shared, target)) {
+				t.Errorf("%s imports %s", p.name(), target)
+			}
+		}
+	}
+	if rooms < 10 {
+		t.Errorf("%d rooms: this test does not see them", rooms)
+	}
+}
+
+// A file that is called a benchmark has one, and what go test -short leaves out
+// says why.
+func TestStructure_TestFilesAreWhatTheirNamesSay(t *testing.T) {
+	benchmarks, long := 0, 0
+	for _, p := range packages(t) {
+		for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+			text := harness.ReadText(t, p.Dir, name)
+			if strings.HasSuffix(name, "bench_test.go") {
+				benchmarks++
+				if !strings.Contains(text, "\nfunc Benchmark") {
+					t.Errorf("%s/%s has no benchmark", p.name(), name)
+				}
+			}
+			if p.name() != "integration/docs" && strings.Contains(text, "testing.Short()") {
+				t.Errorf("%s/%s asks for testing.Short(): harness.Long does, and says why", p.name(), name)
+			}
+			long += strings.Count(text, "harness.Long(t, \"")
+		}
+	}
+	if benchmarks == 0 || long == 0 {
+		t.Errorf("%d files of benchmarks, %d long tests: this test does not see them", benchmarks, long)
+	}
+	// What make test leaves out make race runs, and .ci/run calls both.
+	target := func(name string) string {
+		_, rest, _ := strings.Cut(harness.ReadText(t, harness.Root(t), "Makefile"), "\n"+name+": ")
+		recipe, _, _ := strings.Cut(rest, "\n.PHONY")
+		return recipe
+	}
+	ci := harness.ReadText(t, harness.Root(t), ".ci/run")
+	if !strings.Contains(target("test"), " -short ") || strings.Contains(target("race"), "-short") || !strings.Contains(target("race"), "./...") ||
+		!strings.Contains(ci, "\nmake test\n") || !strings.Contains(ci, "\nmake race\n") {
+		t.Errorf("who runs the long tests? make test: %s\nmake race: %s", target("test"), target("race"))
 	}
 }
 

@@ -107,6 +107,7 @@ func TestChaos_AllOutboxesTogetherAreBounded(t *testing.T) {
 // of each is 0.99 and more. (Much smaller events would meet the bound on how many
 // of one server may be in flight first.)
 func TestChaos_BackloggedServersShareByBytes(t *testing.T) {
+	t.Parallel()
 	// Outbox entries count some bytes beside the payload, 128 each.
 	const overhead, backlog = 128, 4 << 20
 	sizes := map[string]int{"small": 400, "middle": 900, "large": 7000, "mixed": 0}

@@ -18,6 +18,7 @@ import (
 // After a lost session the Gap says whether Asterisk itself was started anew,
 // from the Uptime of the FullyBooted behind the login.
 func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
+	t.Parallel()
 	booted := func(uptime string) string {
 		return "Event: FullyBooted\r\nPrivilege: system,all\r\n" + uptime + "Status: Fully Booted\r\n\r\n"
 	}

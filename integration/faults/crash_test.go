@@ -119,6 +119,7 @@ func callers(ctx context.Context, nc *nats.Conn, all []*asterisk, answered *atom
 
 // TestCrash kills the bridge at random moments under load and starts it again.
 func TestCrash(t *testing.T) {
+	harness.Long(t, "the bridge is killed again and again, for half a minute")
 	times := 3
 	if *full {
 		times = 6
@@ -184,6 +185,7 @@ func TestCrash(t *testing.T) {
 // TestRestart ends the bridge in order under load and starts it again: what was
 // sent between Logoff and login is missing, no more, and is announced.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	r, p, stop := processRig(t, 2)
 	logoffs := make(map[string]time.Time)
 	var mu sync.Mutex
@@ -242,6 +244,7 @@ func TestRestart(t *testing.T) {
 // TestCrash_WithoutJetStreamAtTheStart: a bridge that comes up before JetStream
 // does reads on, and has its Gap before all that it read.
 func TestCrash_WithoutJetStreamAtTheStart(t *testing.T) {
+	t.Parallel()
 	r, p, stop := processRig(t, 1)
 	heard := map[string]string{}
 	r.awaitHeard(heard)

@@ -87,6 +87,9 @@ func TestFaults(t *testing.T) {
 				if !*full && !slices.Contains(f.short, way) {
 					t.Skip("a long one: make faults has it")
 				}
+				if f.id != "killed" {
+					harness.Long(t, "each fault lasts two and a half seconds")
+				}
 				rows = append(rows, f.run(t, program, way))
 			})
 		}

@@ -45,6 +45,7 @@ type soak struct {
 // flood into a small outbox, kicks, garbage, stalls and a NATS that is killed;
 // and at the end, in the stream, every event or the Gap in its place.
 func TestSoak(t *testing.T) {
+	harness.Long(t, "it runs for six seconds, and alone")
 	s := newSoak(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -47,6 +47,7 @@ func TestPeers_AServersNameIsTakenAsItIsOrRefused(t *testing.T) {
 // Actions that find the write buffer full are refused one by one; what was
 // accepted is answered, and the session stays.
 func TestPeers_AFullWriteBufferKeepsTheSession(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) {
 		s.WriteBufferBytes, s.ActionTimeout = 256*setting.KiB, 110*time.Second
 		s.ReadTimeout = 5 * time.Minute // the events' session is frozen too

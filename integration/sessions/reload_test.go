@@ -99,6 +99,7 @@ func TestReload_FiltersPermitsAndRatesAtOnce(t *testing.T) {
 // Reloads under load lose nothing and count everything: each event is judged
 // once, by the one filter or by the other.
 func TestReload_UnderLoad(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	done := make(chan struct{})
 	var group sync.WaitGroup

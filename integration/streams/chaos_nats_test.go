@@ -41,6 +41,7 @@ func wholeStory(t *testing.T, r *harness.Running, sim *amisim.Server) {
 }
 
 func TestChaos_NATSStopped(t *testing.T) {
+	t.Parallel()
 	nats, sim, r := natsBridge(t)
 	harness.Flood(t, sim, 5000)
 	nats.Stop()
@@ -56,6 +57,7 @@ func TestChaos_NATSStopped(t *testing.T) {
 // A frozen NATS acknowledges nothing and breaks nothing off. Nobody but the
 // publisher may feel it.
 func TestChaos_NATSFrozen(t *testing.T) {
+	t.Parallel()
 	nats, sim, r := natsBridge(t)
 	harness.Flood(t, sim, 5000)
 	nats.Freeze()
@@ -69,6 +71,7 @@ func TestChaos_NATSFrozen(t *testing.T) {
 }
 
 func TestChaos_NATSKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	nats, sim, r := natsBridge(t)
 	for range 4 {
 		done := make(chan struct{})

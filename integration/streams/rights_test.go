@@ -46,6 +46,7 @@ func TestStreams_NoPermission(t *testing.T) {
 		"subscribe to _INBOX_amibridge_b1.":           {Subscribe: harness.Denied("_INBOX_amibridge_b1.>")},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, free := ruledNATS(t, denied)
 			sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 			r := harness.Bridge(t, s.ClientURL(), func(c *config.Config) {

@@ -114,6 +114,7 @@ func TestStreams_NoJetStream(t *testing.T) {
 
 // JetStream that does not answer, as without a leader: here, nobody does.
 func TestStreams_JetStreamThatDoesNotAnswer(t *testing.T) {
+	harness.Long(t, "an answer of JetStream is waited for for 10 s (streams.Timeout)")
 	t.Parallel()
 	s := harness.NATSWith(t, func(o *natsserver.Options) { o.JetStream = false })
 	silent, err := harness.Client(t, s.ClientURL()).Subscribe("$JS.API.>", func(*nats.Msg) {})
