@@ -26,7 +26,7 @@ import (
 )
 
 // backIn is within what everything works again once the cause is gone. The
-// machine may be slow: what a test waits for at most is patience.
+// machine may be slow: what a test waits for at most is harness.Patience.
 const backIn = 30 * time.Second
 
 // ruled is a bridge to pbx1 on a server whose options change while it runs. The

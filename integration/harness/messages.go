@@ -63,7 +63,7 @@ func (r *Running) Pending(sub *nats.Subscription) (all []*nats.Msg) {
 	return all
 }
 
-// Changes returns how many have come of what next returns.
+// Changes returns how many have come of what Next returns.
 func (r *Running) Changes(states *nats.Subscription) int {
 	r.T.Helper()
 	return len(slices.DeleteFunc(r.Pending(states), repeats))

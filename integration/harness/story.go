@@ -164,7 +164,7 @@ func Ticks(t *testing.T, got Tale, n int) {
 
 // Undisturbed wants n events of the server one to come one by one, and an action
 // answered at each tenth: whoever waits for a server that is down, or floods for
-// ever, waits longer than next does.
+// ever, waits longer than Next does.
 func Undisturbed(t *testing.T, r *Running, sim *amisim.Server, n int) {
 	t.Helper()
 	events := r.Subscribe("ami.events.one.Tick")

@@ -218,6 +218,7 @@ func TestChaos_SixtyServersRefuse(t *testing.T) {
 // With the breaker as it is by default, one session of each probes, each 0.4 to
 // 0.8 s.
 func TestChaos_SixtyBreakersOpen(t *testing.T) {
+	t.Parallel()
 	const sixty = 60
 	down := newCrowd(t, sixty, func(s *config.ServerConfig) { s.BreakerFailures, s.BreakerCooldown = 5, time.Hour })
 	one, oneAddr := harness.Sim(t, amisim.Config{NotBooted: true})
