@@ -17,11 +17,13 @@ demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C end
 	./$(BIN) demo $(DEMOFLAGS)
 
 .PHONY: test
-test: ## Run the tests. Needs no root, no network and no other service.
-	$(GO) test -parallel 8 -timeout 20m ./...
+test: ## Run the tests but the long ones. Needs no root, no network and no other service.
+	$(GO) test -short -parallel 8 -timeout 20m ./...
+	@echo '!!! NOT RUN, for they wait for real timeouts; make race runs them:'
+	@grep -rhE --include='*_test.go' 'harness\.Long\(' integration | sed 's/.*harness.Long(t, "/    /; s/")$$//' | sort | uniq -c
 
 .PHONY: race
-race: ## Run the tests with the race detector, in random order.
+race: ## Run all tests, the long ones too, with the race detector and in random order.
 	$(GO) test -race -shuffle=on -parallel 8 -timeout 20m ./...
 
 .PHONY: fuzz
@@ -34,7 +36,7 @@ fuzz: ## Fuzz each target for FUZZTIME.
 
 .PHONY: soak
 soak: ## Five minutes under load and faults: memory flat, nothing lost untold.
-	$(GO) test -count=1 -timeout 15m -run '^TestSoak$$' -v ./integration -args -soak=5m
+	$(GO) test -count=1 -timeout 15m -run '^TestSoak$$' -v ./integration/load -args -soak=5m
 
 .PHONY: faults
 faults: ## Have NATS and the bridge fail in every way under load; write the table of docs/delivery.md.
@@ -42,12 +44,12 @@ faults: ## Have NATS and the bridge fail in every way under load; write the tabl
 
 .PHONY: leaf
 leaf: ## Kill the hub that a leaf forwards to: three minutes.
-	$(GO) test -count=1 -timeout 15m -run '^TestLeaf$$' -v ./integration -args -leaf
+	$(GO) test -count=1 -timeout 15m -run '^TestLeaf$$' -v ./integration/leaf -args -leaf
 
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x -timeout 20m ./integration
+	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x -timeout 20m ./integration/load
 
 .PHONY: lint
 lint: ## Check format, vet, fixes, tidiness and staticcheck.
@@ -75,7 +77,7 @@ examples: ## Run the examples of docs/actions.md with nats, node and Python.
 		echo '!!! the JavaScript example is NOT RUN: npm cannot install its modules'
 	@python3 -m pip install --quiet --retries 0 --upgrade --target $(EXAMPLES_DIR)/python $(NATSPY) || \
 		echo '!!! the Python example is NOT RUN: pip cannot install $(NATSPY)'
-	BRIDGE_TEST_EXAMPLES=$(EXAMPLES_DIR) $(GO) test -count=1 -v -run '^TestExamples_' ./integration
+	BRIDGE_TEST_EXAMPLES=$(EXAMPLES_DIR) $(GO) test -count=1 -v -run '^TestExamples_' ./integration/docs
 
 .PHONY: asterisk
 asterisk: ## Install real Asterisk 22 and 16 for make integration (root, Debian).
@@ -87,6 +89,6 @@ REAL := BRIDGE_TEST_ASTERISK_REQUIRED=1 \
 
 .PHONY: integration
 integration: ## Run what needs the real Asterisks: tests, and the Actions' benchmark.
-	$(REAL) $(GO) test -count=1 -timeout 15m -run 'TestReal' ./integration
+	$(REAL) $(GO) test -count=1 -p 1 -timeout 15m -run 'TestReal' ./integration/...
 	$(REAL) $(GO) test -count=1 -timeout 15m ./integration/realasterisk
-	$(REAL) $(GO) test -run '^$$' -bench Actions -benchtime 1x -timeout 20m ./integration
+	$(REAL) $(GO) test -run '^$$' -bench Actions -benchtime 1x -timeout 20m ./integration/load

@@ -229,6 +229,7 @@ func TestPublisher_KeepsOrderThroughQuickReconnects(t *testing.T) {
 // A stream made while its events wait gets them in order, although it appears
 // between two of a burst.
 func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 		s := natstest.Serve(t, func(*natsserver.Options) {})
 		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)

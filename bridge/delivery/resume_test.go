@@ -169,6 +169,7 @@ func pushNamed(s *benchServer, from, to int) {
 // back for what it may have forgotten the ids of, and takes none of the hole for
 // stored.
 func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
+	t.Parallel()
 	const events = 500
 	user := func(deny ...string) []*natsserver.User {
 		return []*natsserver.User{

@@ -7,14 +7,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // asterisk is a simulated one whose events are numbered from 1. What it sends
@@ -29,18 +28,8 @@ type asterisk struct {
 
 func startAsterisk(t *testing.T, name string) *asterisk {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sim := amisim.New(amisim.Config{
-		Users: map[string]string{"bridge": "s3cret"}, NotBooted: true, WriteTimeout: patience,
-	})
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() { _ = sim.Serve(ctx, listener) })
-	t.Cleanup(func() { cancel(); group.Wait() })
-	return &asterisk{name: name, addr: listener.Addr().String(), sim: sim}
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	return &asterisk{name: name, addr: addr, sim: sim}
 }
 
 // emit sends the next event.

@@ -3,26 +3,22 @@
 package faults
 
 import (
-	"context"
 	"flag"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 var logged = flag.Bool("log", false, "write the bridge's log to standard error")
 
 // running is a bridge in this process.
 type running struct {
-	t    *testing.T
-	seen *prometheus.Registry
-	stop func() error // ends it and returns what Run returned; once
+	*harness.Running
 
 	mu      sync.Mutex // protects the following
 	acked   float64    // events, at the last look
@@ -51,36 +47,8 @@ func startBridge(t *testing.T, cfg config.Config) *running {
 	if *logged {
 		log, _ = zap.NewDevelopment()
 	}
-	r := &running{t: t, seen: prometheus.NewRegistry(), since: time.Now()}
-	b, err := bridge.New(cfg, bridge.Deps{Logger: log, Registerer: r.seen, Version: "0.0.0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	ended := make(chan struct{})
-	var runErr error
-	group.Go(func() { defer close(ended); runErr = b.Run(ctx) })
-	r.stop = sync.OnceValue(func() error { cancel(); group.Wait(); return runErr })
-	t.Cleanup(func() {
-		if err := r.stop(); err != nil {
-			t.Errorf("the bridge ended with: %v", err)
-		}
-	})
-	select {
-	case <-b.Ready():
-	case <-ended:
-		t.Fatalf("the bridge ended with: %v", runErr)
-	case <-time.After(patience):
-		t.Fatal("the bridge is not ready")
-	}
-	group.Go(func() {
-		ticker := time.NewTicker(50 * time.Millisecond)
-		defer ticker.Stop()
-		for ctx.Err() == nil && r.look() {
-			<-ticker.C
-		}
-	})
+	r := &running{Running: harness.Run(t, log, cfg), since: time.Now()}
+	r.While(50*time.Millisecond, r.look)
 	return r
 }
 
@@ -93,7 +61,7 @@ func (r *running) look() (ok bool) {
 		accounted := m["events_published_total"] + m["events_dropped_total"] + m["events_filtered_total"] +
 			m["outbox_events"] + m["outbox_in_flight_events"]
 		if m["events_received_total"] != accounted {
-			r.t.Errorf("%s: the law does not hold: %v", name, m)
+			r.T.Errorf("%s: the law does not hold: %v", name, m)
 			return false
 		}
 		acked += m["events_published_total"]
@@ -129,9 +97,9 @@ func (r *running) servers() map[string]map[string]float64 { return r.by("server"
 
 // by returns the metrics that have a label, for each value of it.
 func (r *running) by(label string) map[string]map[string]float64 {
-	families, err := r.seen.Gather()
+	families, err := r.Metrics.Gather()
 	if err != nil {
-		r.t.Error(err)
+		r.T.Error(err)
 		return nil
 	}
 	all := map[string]map[string]float64{}
@@ -156,7 +124,7 @@ func (r *running) by(label string) map[string]map[string]float64 {
 
 // settle waits until every event of all was received and none is under way.
 func (r *running) settle(all []*asterisk) {
-	r.t.Helper()
+	r.T.Helper()
 	published, moved := 0.0, time.Now() // how long it takes in all is the machine's
 	for ticker := time.NewTicker(5 * time.Millisecond); ; <-ticker.C {
 		servers, settled, now := r.servers(), true, 0.0
@@ -171,8 +139,8 @@ func (r *running) settle(all []*asterisk) {
 		if now > published {
 			published, moved = now, time.Now()
 		}
-		if time.Since(moved) > patience {
-			r.t.Fatalf("no more than %v events are acknowledged", published)
+		if time.Since(moved) > harness.Patience {
+			r.T.Fatalf("no more than %v events are acknowledged", published)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // The faults of three nats-servers that replicate the stream.
@@ -18,7 +19,7 @@ import (
 func (r *rig) join() {
 	ports := make([]int, len(r.nodes))
 	for i := range ports {
-		ports[i] = reservePort(r.t)
+		ports[i] = harness.Port(r.t)
 	}
 	for i, n := range r.nodes {
 		var routes []string
@@ -37,9 +38,9 @@ func throughLinks(r *rig) {
 	r.links = map[[2]int]*proxy{}
 	ports := make([]int, len(r.nodes))
 	for i := range ports {
-		ports[i] = reservePort(r.t)
+		ports[i] = harness.Port(r.t)
 	}
-	nowhere := reservePort(r.t)
+	nowhere := harness.Port(r.t)
 	for i, n := range r.nodes {
 		var routes []string
 		for j := range r.nodes {
@@ -57,7 +58,7 @@ func throughLinks(r *rig) {
 // leader is the number of the node that leads the stream of events.
 func (r *rig) leader() (leader int) {
 	r.t.Helper()
-	eventually(r.t, "the stream has a leader", func() bool {
+	harness.Eventually(r.t, "the stream has a leader", func() bool {
 		stream, err := r.js.Stream(r.t.Context(), streams.EventStream)
 		if err != nil || stream.CachedInfo().Cluster == nil {
 			return false
@@ -72,7 +73,7 @@ func (r *rig) leader() (leader int) {
 func (r *rig) stepDown() {
 	r.t.Helper()
 	before := r.leader()
-	eventually(r.t, "another leader", func() bool {
+	harness.Eventually(r.t, "another leader", func() bool {
 		if r.leader() != before {
 			return true
 		}
@@ -113,7 +114,7 @@ func ownServerKilled(r *rig) {
 }
 
 func (r *rig) killFor(i int) {
-	r.nodes[i].kill()
+	r.nodes[i].Kill()
 	pause(r.t, r.length)
 	r.nodes[i].start()
 }
@@ -121,7 +122,7 @@ func (r *rig) killFor(i int) {
 func allKilled(r *rig) {
 	r.under(func() {
 		for _, n := range r.nodes {
-			n.kill()
+			n.Kill()
 		}
 		pause(r.t, r.length)
 		for _, n := range r.nodes {

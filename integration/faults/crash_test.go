@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // processRig is a bridge in a process of its own, under load until stop is
@@ -30,7 +31,7 @@ func processRig(t *testing.T, servers int) (r *rig, p *process, stop func()) {
 		r.asterisks = append(r.asterisks, startAsterisk(t, fmt.Sprintf("pbx%d", i+1)))
 	}
 	p = newProcess(t, r.nodes[0], r.asterisks)
-	p.start()
+	p.Start()
 	r.awaitSessions()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -44,7 +45,7 @@ func processRig(t *testing.T, servers int) (r *rig, p *process, stop func()) {
 func (r *rig) awaitSessions() {
 	r.t.Helper()
 	for _, a := range r.asterisks {
-		ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+		ctx, cancel := context.WithTimeout(r.t.Context(), harness.Patience)
 		defer cancel()
 		if err := a.sim.WaitEventSessions(ctx, 1); err != nil {
 			r.t.Fatalf("%s: no session: %v", a.name, err)
@@ -55,7 +56,7 @@ func (r *rig) awaitSessions() {
 // awaitSilence waits until no session is left.
 func (r *rig) awaitSilence() {
 	r.t.Helper()
-	eventually(r.t, "every session has ended", func() bool {
+	harness.Eventually(r.t, "every session has ended", func() bool {
 		for _, a := range r.asterisks {
 			if a.sim.Sessions() > 0 {
 				return false
@@ -69,7 +70,7 @@ func (r *rig) awaitSilence() {
 func (r *rig) awaitStored() {
 	r.t.Helper()
 	for _, a := range r.asterisks {
-		eventually(r.t, "the last event of "+a.name+" is stored", func() bool {
+		harness.Eventually(r.t, "the last event of "+a.name+" is stored", func() bool {
 			msg, err := r.stream().GetLastMsgForSubject(r.t.Context(), "ami.events."+a.name+".>")
 			var last struct{ N string }
 			return err == nil && json.Unmarshal(msg.Data, &last) == nil && last.N == fmt.Sprint(a.sent)
@@ -82,7 +83,7 @@ func (r *rig) awaitStored() {
 func (r *rig) awaitHeard(heard map[string]string) {
 	r.t.Helper()
 	for _, a := range r.asterisks {
-		eventually(r.t, "an event of a new session of "+a.name+" is stored", func() bool {
+		harness.Eventually(r.t, "an event of a new session of "+a.name+" is stored", func() bool {
 			msg, err := r.stream().GetLastMsgForSubject(r.t.Context(), "ami.events."+a.name+".>")
 			if err != nil || strings.HasSuffix(msg.Subject, ".Gap") {
 				return false
@@ -118,6 +119,7 @@ func callers(ctx context.Context, nc *nats.Conn, all []*asterisk, answered *atom
 
 // TestCrash kills the bridge at random moments under load and starts it again.
 func TestCrash(t *testing.T) {
+	harness.Long(t, "the bridge is killed again and again, for half a minute")
 	times := 3
 	if *full {
 		times = 6
@@ -129,7 +131,7 @@ func TestCrash(t *testing.T) {
 	var answered atomic.Int64
 	group.Go(func() { ids = callers(ctx, r.nc, r.asterisks, &answered) })
 	works := func(since int64) { // the first answer may be one of before
-		eventually(t, "Actions are answered", func() bool { return answered.Load() >= since+2 })
+		harness.Eventually(t, "Actions are answered", func() bool { return answered.Load() >= since+2 })
 	}
 	heard, since := map[string]string{}, int64(0)
 	defer group.Wait()
@@ -139,10 +141,10 @@ func TestCrash(t *testing.T) {
 		r.awaitHeard(heard)
 		works(since)
 		pause(t, 500*time.Millisecond+time.Duration(rng.IntN(1500))*time.Millisecond)
-		p.kill()
+		p.Kill()
 		r.awaitSilence()
 		since = answered.Load()
-		p.start()
+		p.Start()
 		r.awaitSessions()
 	}
 	r.awaitHeard(heard)
@@ -183,6 +185,7 @@ func TestCrash(t *testing.T) {
 // TestRestart ends the bridge in order under load and starts it again: what was
 // sent between Logoff and login is missing, no more, and is announced.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	r, p, stop := processRig(t, 2)
 	logoffs := make(map[string]time.Time)
 	var mu sync.Mutex
@@ -203,13 +206,13 @@ func TestRestart(t *testing.T) {
 	r.awaitSilence()
 	received := map[string]uint64{}
 	for _, a := range r.asterisks {
-		eventually(t, "a last status that has nothing left", func() bool {
+		harness.Eventually(t, "a last status that has nothing left", func() bool {
 			n, published := r.lastReceived(a.name)
 			received[a.name] = n
 			return n > 0 && n == published
 		})
 	}
-	p.start()
+	p.Start()
 	r.awaitSessions()
 	r.awaitHeard(heard)
 	pause(t, time.Second)
@@ -241,13 +244,14 @@ func TestRestart(t *testing.T) {
 // TestCrash_WithoutJetStreamAtTheStart: a bridge that comes up before JetStream
 // does reads on, and has its Gap before all that it read.
 func TestCrash_WithoutJetStreamAtTheStart(t *testing.T) {
+	t.Parallel()
 	r, p, stop := processRig(t, 1)
 	heard := map[string]string{}
 	r.awaitHeard(heard)
-	p.kill()
+	p.Kill()
 	r.awaitSilence()
 	r.restartNATS(true)
-	p.start()
+	p.Start()
 	r.awaitSessions()
 	pause(t, time.Second)
 	r.restartNATS(false)
@@ -264,7 +268,7 @@ func TestCrash_WithoutJetStreamAtTheStart(t *testing.T) {
 // restartNATS ends the only server in the middle of things and starts it again,
 // without JetStream or with it.
 func (r *rig) restartNATS(plain bool) {
-	r.nodes[0].kill()
+	r.nodes[0].Kill()
 	r.nodes[0].plain = plain
 	r.nodes[0].start()
 }

@@ -42,7 +42,7 @@ func diskFull(r *rig) {
 			r.t.Fatal(err)
 		}
 		file.Close()
-		r.nodes[0].kill()
+		r.nodes[0].Kill()
 		r.nodes[0].start()
 	})
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 var full = flag.Bool("full", false, "every fault at its full length, as make faults has it")
@@ -85,6 +86,9 @@ func TestFaults(t *testing.T) {
 			t.Run(f.id+"/"+way, func(t *testing.T) {
 				if !*full && !slices.Contains(f.short, way) {
 					t.Skip("a long one: make faults has it")
+				}
+				if f.id != "killed" {
+					harness.Long(t, "each fault lasts two and a half seconds")
 				}
 				rows = append(rows, f.run(t, program, way))
 			})
@@ -166,7 +170,7 @@ func (r *rig) start(f *fault) {
 		r.keepStreams(&cfg)
 	}
 	r.bridge = startBridge(r.t, cfg)
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), harness.Patience)
 	defer cancel()
 	for _, a := range all {
 		if err := a.sim.WaitEventSessions(ctx, 1); err != nil {
@@ -178,7 +182,7 @@ func (r *rig) start(f *fault) {
 // canReplicate waits until a stream may have as many replicas as there are
 // nodes.
 func (r *rig) canReplicate() {
-	eventually(r.t, "every node takes replicas", func() bool {
+	harness.Eventually(r.t, "every node takes replicas", func() bool {
 		cfg := jetstream.StreamConfig{Name: "PROBE", Subjects: []string{"probe"}, Replicas: len(r.nodes)}
 		if _, err := r.js.CreateOrUpdateStream(r.t.Context(), cfg); err != nil {
 			return false
@@ -216,7 +220,7 @@ func (r *rig) under(do func()) {
 func (r *rig) stream() jetstream.Stream {
 	r.t.Helper()
 	var stream jetstream.Stream
-	eventually(r.t, "the stream answers", func() (ok bool) {
+	harness.Eventually(r.t, "the stream answers", func() (ok bool) {
 		var err error
 		stream, err = r.js.Stream(r.t.Context(), streams.EventStream)
 		return err == nil

@@ -3,10 +3,8 @@
 package faults
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,32 +13,20 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// patience is how long a test waits for what has to come. The machine may be
-// busy with other things.
-const patience = time.Minute
-
-// build makes the program of a package and returns its path.
-func build(t *testing.T, pkg string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), filepath.Base(strings.TrimSuffix(pkg, "/v2")))
-	if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
-		t.Fatalf("go build %s: %v\n%s", pkg, err, out)
-	}
-	return path
-}
-
+// buildNATS returns the program of the module's nats-server.
 func buildNATS(t *testing.T) string {
 	t.Helper()
-	return build(t, "github.com/nats-io/nats-server/v2")
+	return harness.Build(t, "github.com/nats-io/nats-server/v2")
 }
 
 // node is a nats-server in a process of its own, on the same store, ports and
 // configuration file from one start to the next.
 type node struct {
-	t       *testing.T
-	program string
+	harness.Process
 	name    string
 	dir     string
 	port    int
@@ -51,17 +37,15 @@ type node struct {
 	limit   string // a setting of the server's
 	account string // a setting of the account's
 	rights  string // of the bridge's user
-	cmd     *exec.Cmd
 }
 
 // newNode returns one that does not run yet.
 func newNode(t *testing.T, program, name string) *node {
 	t.Helper()
-	n := &node{t: t, program: program, name: name, dir: t.TempDir(), port: reservePort(t)}
+	n := &node{name: name, dir: t.TempDir(), port: harness.Port(t)}
+	n.Process = harness.Process{T: t, Program: program, Args: []string{"-c", filepath.Join(n.dir, "conf")}}
 	t.Cleanup(func() {
-		if n.cmd != nil {
-			n.kill()
-		}
+		n.Kill()
 		if t.Failed() {
 			t.Logf("the log of %s:\n%s", name, tail(filepath.Join(n.dir, "log"), 20))
 		}
@@ -75,7 +59,7 @@ func (n *node) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.port) 
 
 // configure writes the configuration file.
 func (n *node) configure() {
-	n.t.Helper()
+	n.T.Helper()
 	user := "{user: bridge, password: bridge, " + n.rights + "}, "
 	if n.revoked {
 		user = ""
@@ -106,38 +90,21 @@ system_account: SYS
 %s
 `, n.name, n.port, filepath.Join(n.dir, "log"), store, n.limit, enabled, n.account, user, n.cluster)
 	if err := os.WriteFile(filepath.Join(n.dir, "conf"), []byte(text), 0o600); err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 }
 
 func (n *node) start() {
-	n.t.Helper()
+	n.T.Helper()
 	n.configure()
-	n.cmd = exec.Command(n.program, "-c", filepath.Join(n.dir, "conf"))
-	if err := n.cmd.Start(); err != nil {
-		n.t.Fatal(err)
-	}
-}
-
-// kill ends it at once, frozen or not, as a power switch would.
-func (n *node) kill() {
-	_ = n.cmd.Process.Kill()
-	_ = n.cmd.Wait()
-	n.cmd = nil
-}
-
-func (n *node) signal(s syscall.Signal) {
-	n.t.Helper()
-	if err := n.cmd.Process.Signal(s); err != nil {
-		n.t.Fatal(err)
-	}
+	n.Start()
 }
 
 // reload has it read its configuration again.
 func (n *node) reload() {
-	n.t.Helper()
+	n.T.Helper()
 	n.configure()
-	n.signal(syscall.SIGHUP)
+	n.Signal(syscall.SIGHUP)
 }
 
 // client connects as user, who is called like the password, to any of nodes.
@@ -167,47 +134,11 @@ func jetStream(t *testing.T, nc *nats.Conn) jetstream.JetStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "JetStream answers", func() bool {
+	harness.Eventually(t, "JetStream answers", func() bool {
 		_, err := js.AccountInfo(t.Context())
 		return err == nil
 	})
 	return js
-}
-
-// reservePort returns a port that the system hands to nobody until the test
-// ends: a socket that does not listen is bound to it, which keeps no server
-// from it.
-func reservePort(t *testing.T) int {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	syscall.CloseOnExec(fd)
-	err = errors.Join(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1),
-		syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name.(*syscall.SockaddrInet4).Port
-}
-
-// eventually waits for cond.
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); !cond(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never came: %s", what)
-		}
-		<-ticker.C
-	}
 }
 
 // pause is the length of a fault.

@@ -4,80 +4,45 @@ package faults
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // process is a bridge in a process of its own, with the same configuration from
 // one start to the next.
-type process struct {
-	t       *testing.T
-	program string
-	log     string
-	env     []string
-	cmd     *exec.Cmd
-}
+type process struct{ harness.Process }
 
 func newProcess(t *testing.T, n *node, all []*asterisk) *process {
 	t.Helper()
-	p := &process{t: t, program: build(t, "github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge"),
-		log: filepath.Join(t.TempDir(), "log")}
+	p := &process{harness.Process{T: t, Program: harness.BuildBridge(t), Args: []string{"run"}, Log: filepath.Join(t.TempDir(), "log")}}
 	var names []string
 	for _, a := range all {
 		names = append(names, a.name)
 		prefix := "BRIDGE_SERVER_" + strings.ToUpper(a.name) + "_"
-		p.env = append(p.env, prefix+"ADDR="+a.addr, prefix+"USERNAME=bridge", prefix+"SECRET=s3cret")
+		p.Env = append(p.Env, prefix+"ADDR="+a.addr, prefix+"USERNAME=bridge", prefix+"SECRET=s3cret")
 	}
-	p.env = append(p.env, "PATH="+os.Getenv("PATH"), "BRIDGE_SERVERS="+strings.Join(names, ","), "BRIDGE_NODE=b1", "BRIDGE_HTTP_ADDR=",
+	p.Env = append(p.Env, "PATH="+os.Getenv("PATH"), "BRIDGE_SERVERS="+strings.Join(names, ","), "BRIDGE_NODE=b1", "BRIDGE_HTTP_ADDR=",
 		"BRIDGE_NATS_URL="+n.url(), "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=bridge", "BRIDGE_STREAM_MAX_BYTES=1GiB")
 	t.Cleanup(func() {
-		if p.cmd != nil {
-			p.kill()
-		}
+		p.Kill()
 		if t.Failed() {
-			t.Logf("the end of the bridge's log:\n%s", tail(p.log, 40))
+			t.Logf("the end of the bridge's log:\n%s", tail(p.Log, 40))
 		}
 	})
 	return p
 }
 
-func (p *process) start() {
-	p.t.Helper()
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer log.Close()
-	p.cmd = exec.Command(p.program, "run")
-	p.cmd.Env, p.cmd.Stderr = p.env, log
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// kill ends it at once.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-	p.cmd = nil
-}
-
 // stop ends it in order, which leaves nothing behind.
 func (p *process) stop() {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
+	p.T.Helper()
+	if err := p.Stop(); err != nil {
+		p.T.Errorf("the bridge ended with: %v", err)
 	}
-	if err := p.cmd.Wait(); err != nil {
-		p.t.Errorf("the bridge ended with: %v", err)
-	}
-	p.cmd = nil
 }
 
 // incarnation is what one process has stored of a server, and the Gap before it.

@@ -8,11 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // oldRelease is of nats-server, the first of its line: it answers for a leader
@@ -63,8 +63,8 @@ func upgraded(r *rig) {
 	program := buildNATS(r.t)
 	r.under(func() {
 		for i, n := range r.nodes {
-			n.stop()
-			n.program = program
+			_ = n.Stop() // it ends with 1
+			n.Program = program
 			n.start()
 			r.awaitReplicas(n.name)
 			r.t.Logf("node %d of %d is upgraded", i+1, len(r.nodes))
@@ -73,19 +73,11 @@ func upgraded(r *rig) {
 	})
 }
 
-// stop ends it in order.
-func (n *node) stop() {
-	n.t.Helper()
-	n.signal(syscall.SIGTERM)
-	_ = n.cmd.Wait() // it ends with 1
-	n.cmd = nil
-}
-
 // awaitReplicas waits until the node called name has the stream as it is, and so
 // have the others.
 func (r *rig) awaitReplicas(name string) {
 	r.t.Helper()
-	eventually(r.t, name+" has the stream", func() bool {
+	harness.Eventually(r.t, name+" has the stream", func() bool {
 		stream, err := r.js.Stream(r.t.Context(), streams.EventStream)
 		if err != nil || stream.CachedInfo().Cluster == nil {
 			return false

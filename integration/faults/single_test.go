@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // The faults of a single nats-server.
@@ -18,7 +19,7 @@ import (
 // killed: kill -9, and started again.
 func killed(r *rig) {
 	r.under(func() {
-		r.nodes[0].kill()
+		r.nodes[0].Kill()
 		pause(r.t, r.length)
 		r.nodes[0].start()
 	})
@@ -27,9 +28,9 @@ func killed(r *rig) {
 // frozen: connections stay open and nothing moves.
 func frozen(r *rig) {
 	r.under(func() {
-		r.nodes[0].signal(syscall.SIGSTOP)
+		r.nodes[0].Signal(syscall.SIGSTOP)
 		pause(r.t, r.length)
-		r.nodes[0].signal(syscall.SIGCONT)
+		r.nodes[0].Signal(syscall.SIGCONT)
 	})
 }
 
@@ -148,7 +149,7 @@ func lowered(r *rig) {
 	emit := func() { r.loud.sim.EmitRaw(large); pause(r.t, 100*time.Millisecond) }
 	r.under(func() {
 		emit()
-		eventually(r.t, "a large event is stored", func() bool { return count("events_published_total") == 1 })
+		harness.Eventually(r.t, "a large event is stored", func() bool { return count("events_published_total") == 1 })
 		r.nodes[0].limit = "max_payload: 64KB"
 		r.nodes[0].reload()
 		for end := time.Now().Add(r.length); time.Now().Before(end); {
@@ -157,7 +158,7 @@ func lowered(r *rig) {
 		r.nodes[0].limit = ""
 		r.nodes[0].reload()
 		raised := time.Now()
-		eventually(r.t, "a large event is stored again", func() bool { emit(); return count("events_published_total") > 2 })
+		harness.Eventually(r.t, "a large event is stored again", func() bool { emit(); return count("events_published_total") > 2 })
 		if took := time.Since(raised); took > 30*time.Second {
 			r.t.Errorf("a large event was stored %v after it was allowed again", took)
 		}

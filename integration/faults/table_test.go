@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/delivery.md")
@@ -36,7 +38,7 @@ const (
 // split returns the page of docs and what is before, in and behind its table.
 func split(t *testing.T) (path, before, table, behind string) {
 	t.Helper()
-	path = filepath.Join("..", "..", "docs", "delivery.md")
+	path = filepath.Join(harness.Root(t), "docs", "delivery.md")
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

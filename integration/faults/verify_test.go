@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // stored is an event as the stream holds it. Its number is what Asterisk
@@ -45,7 +46,7 @@ func (e *stored) gap(t *testing.T) (g gapEvent) {
 func readBack(t *testing.T, js jetstream.JetStream) (all []stored) {
 	t.Helper()
 	var stream jetstream.Stream
-	eventually(t, "the stream of events answers", func() (ok bool) {
+	harness.Eventually(t, "the stream of events answers", func() (ok bool) {
 		var err error
 		stream, err = js.Stream(t.Context(), streams.EventStream)
 		return err == nil
@@ -60,7 +61,7 @@ func readBack(t *testing.T, js jetstream.JetStream) (all []stored) {
 	}
 	defer messages.Stop()
 	for range stream.CachedInfo().State.Msgs {
-		msg, err := messages.Next(jetstream.NextMaxWait(patience))
+		msg, err := messages.Next(jetstream.NextMaxWait(harness.Patience))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // The ways in which events are acknowledged, as the metrics name them.
@@ -30,7 +31,7 @@ func (f *fault) ways() []string {
 func (r *rig) keepStreams(c *config.Config) {
 	maker := startBridge(r.t, *c)
 	cfg := r.stream().CachedInfo().Config
-	if err := maker.stop(); err != nil {
+	if err := maker.Stop(); err != nil {
 		r.t.Fatal(err)
 	}
 	r.awaitSilence()
@@ -44,8 +45,8 @@ func (r *rig) keepStreams(c *config.Config) {
 // goesBy wants the events to be acknowledged that way. The stream's word about
 // fast ingest may be under way still.
 func (r *running) goesBy(way string) {
-	r.t.Helper()
-	eventually(r.t, "the way of delivery is "+way, func() bool { return r.by("way")[way]["delivery"] == 1 })
+	r.T.Helper()
+	harness.Eventually(r.T, "the way of delivery is "+way, func() bool { return r.by("way")[way]["delivery"] == 1 })
 }
 
 // inFlight bounds what the window has in flight of a server, and so by how much

@@ -1,0 +1,193 @@
+//go:build unix
+
+package conns
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+)
+
+// whole wants all of so many events in the stream, by one session, without a
+// hole and without a Gap.
+func (r *ruled) whole(t *testing.T, events uint64) {
+	r.T.Helper()
+	if b := r.Settled("pbx1", events); b.Received != events || b.Published != events {
+		r.T.Errorf("of %d events %+v", events, b)
+	}
+	got := harness.CheckStory(t, r.Story("pbx1"))
+	if uint64(len(got.Events)) != events || got.Holes != 0 || len(got.Gaps) != 0 || got.Sessions != 1 {
+		r.T.Errorf("%d of %d events, %d holes, %d gaps, %d sessions", len(got.Events), events, got.Holes, len(got.Gaps), got.Sessions)
+	}
+}
+
+// A credentials file that is gone changes nothing until NATS is connected to
+// anew, and then only until it is there again.
+func TestConns_CredsFileGoneAndBack(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t)
+	o.works()
+	o.removeCreds()
+	o.works() // nobody asks for it
+	cut(t, o.server)
+	o.readyzIs(503)
+	o.sim.Emit("Event", "Held")
+	o.logged("nats not reached", "BRIDGE_NATS_CREDS_FILE: its file cannot be read: no such file")
+	o.writeCreds(nil)
+	o.works()
+	o.whole(t, 4)
+}
+
+// A user's JWT that expires, and is renewed in the file: afterwards, and before.
+func TestConns_UserJWTExpires(t *testing.T) {
+	harness.Long(t, "a JWT lives for five seconds, twice")
+	t.Parallel()
+	o := startOperated(t)
+	o.works()
+	o.writeCreds(expiring(5 * time.Second))
+	cut(t, o.server)
+	o.logged("nats error", "auth") // it expired, or a slow machine came with it too late
+	o.readyzIs(503)
+	o.sim.Emit("Event", "Held")
+	o.writeCreds(nil)
+	o.works()
+	o.writeCreds(expiring(5 * time.Second))
+	cut(t, o.server)
+	<-time.After(2 * time.Second) // it is connected with that one
+	o.writeCreds(nil)
+	<-time.After(5 * time.Second) // and that has expired
+	o.works()
+	o.whole(t, 4)
+}
+
+// Rights that come with the user's JWT are those of the next connect: once the
+// file has more there is one.
+func TestConns_UserJWTWithoutRights(t *testing.T) {
+	t.Parallel()
+	for name, deny := range map[string]func(*jwt.UserClaims){
+		"to hear requests":  func(c *jwt.UserClaims) { c.Sub.Deny.Add("ami.actions.>") },
+		"to publish events": func(c *jwt.UserClaims) { c.Pub.Deny.Add("ami.events.>") },
+		"to answer":         func(c *jwt.UserClaims) { c.Pub.Deny.Add("_INBOX.>") },
+		"all":               func(c *jwt.UserClaims) { c.Pub.Deny.Add(">"); c.Sub.Deny.Add(">") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "to answer" {
+				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+			}
+			t.Parallel()
+			o := startOperated(t)
+			o.works()
+			o.writeCreds(deny)
+			cut(t, o.server)
+			harness.Eventually(t, "both connections are back", func() bool { return len(ownConns(t, o.server)) == 2 })
+			o.sim.Emit("Event", "Held")
+			if _, err := o.Client.Request("ami.actions.pbx1.CoreStatus", nil, 3*time.Second); err == nil && name != "to publish events" {
+				t.Error("a request is answered")
+			}
+			<-time.After(3 * time.Second)
+			o.writeCreds(nil)
+			o.works()
+			o.whole(t, 3)
+		})
+	}
+}
+
+// The account, changed by its operator and put back.
+func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*jwt.AccountClaims){
+		"connections":   func(c *jwt.AccountClaims) { c.Limits.Conn = 1 },
+		"subscriptions": func(c *jwt.AccountClaims) { c.Limits.Subs = 4 },
+		"payload":       func(c *jwt.AccountClaims) { c.Limits.Payload = 150 },
+		"JetStream":     func(c *jwt.AccountClaims) { c.Limits.JetStreamLimits = jwt.JetStreamLimits{} },
+		"storage":       func(c *jwt.AccountClaims) { c.Limits.DiskStorage = 1 },
+		"rights":        func(c *jwt.AccountClaims) { c.DefaultPermissions.Sub.Deny.Add(">") },
+		"expired":       func(c *jwt.AccountClaims) { c.Expires = time.Now().Add(2 * time.Second).Unix() },
+		"revoked":       func(c *jwt.AccountClaims) { c.RevokeAt("*", time.Now()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if slices.Contains([]string{"subscriptions", "payload", "JetStream", "rights"}, name) {
+				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+			}
+			t.Parallel()
+			o := startOperated(t)
+			o.works()
+			o.limit(change)
+			cut(t, o.server)
+			o.sim.Emit("Event", "Held")
+			if name == "JetStream" || name == "storage" {
+				o.Stands("AMI_EVENTS", map[string]string{"JetStream": "no_jetstream", "storage": "full"}[name])
+			} else {
+				o.readyzIs(503)
+			}
+			<-time.After(3 * time.Second)
+			o.limit(func(*jwt.AccountClaims) {})
+			if name == "revoked" {
+				o.writeCreds(nil)
+			}
+			o.works()
+			if name == "payload" {
+				if b := o.Settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
+					t.Errorf("%+v", b)
+				}
+				harness.CheckStory(t, o.Story("pbx1"))
+				return
+			}
+			o.whole(t, 3)
+		})
+	}
+}
+
+// The account is deleted, and made again.
+func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t)
+	o.works()
+	o.remove()
+	o.readyzIs(503)
+	o.sim.Emit("Event", "Held")
+	<-time.After(5 * time.Second)
+	o.limit(func(*jwt.AccountClaims) {})
+	o.works()
+	o.whole(t, 3)
+}
+
+// Rights to publish, taken for long enough that every try waits its longest, and
+// given back.
+func TestConns_PublishRightsTakenForLong(t *testing.T) {
+	harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+	t.Parallel()
+	for name, test := range map[string]struct {
+		denied []string
+		stream string // that is told of
+	}{
+		"one event":   {[]string{"ami.events.pbx1.Held"}, "AMI_EVENTS"},
+		"one record":  {[]string{"ami.audit.pbx1.CoreStatus"}, "AMI_AUDIT"},
+		"all records": {[]string{"ami.audit.>"}, "AMI_AUDIT"},
+		"answers":     {[]string{"_INBOX.>"}, ""},
+		"status":      {[]string{"ami.status.>", "ami.nodes.>"}, ""},
+		"JetStream":   {[]string{"$JS.>"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRuled(t, nil, nil)
+			r.works()
+			r.rights(&natsserver.Permissions{Publish: harness.Denied(test.denied...)})
+			r.sim.Emit("Event", "Held")
+			_, _ = r.Client.Request("ami.actions.pbx1.CoreStatus", nil, time.Second) // its record is not taken, or its answer
+			if test.stream != "" {
+				r.Stands(test.stream, "no_permission")
+			}
+			<-time.After(20 * time.Second)
+			r.rights(nil)
+			r.works()
+			r.Stands("AMI_AUDIT", "ok")
+			r.whole(t, 3)
+		})
+	}
+}

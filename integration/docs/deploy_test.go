@@ -1,0 +1,238 @@
+package docs
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+)
+
+// alertRule is what the alerts have to say.
+type alertRule struct {
+	Alert, Expr string
+	For         string
+	Labels      struct{ Severity string }
+	Annotations struct{ Summary, Description string }
+}
+
+func readAlerts(t *testing.T) (rules []alertRule) {
+	t.Helper()
+	var file struct{ Groups []struct{ Rules []alertRule } }
+	if err := yaml.Unmarshal([]byte(harness.ReadText(t, harness.Root(t), "deploy/prometheus/alerts.yml")), &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range file.Groups {
+		rules = append(rules, group.Rules...)
+	}
+	if len(rules) == 0 {
+		t.Fatal("alerts.yml has no rule")
+	}
+	return rules
+}
+
+// Every query of the dashboard and of the alerts names metrics that a running
+// bridge has, labels that they have, and values that these have from the start.
+func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
+	known := runningMetrics(t)
+	check := func(where, expr, text string) {
+		q, err := parseQuery(expr)
+		if err != nil {
+			t.Errorf("%s: %v", where, err)
+			return
+		}
+		labels := map[string]bool{"job": true, "instance": true}
+		for _, metric := range q.metrics {
+			if known[metric] == nil {
+				t.Errorf("%s: there is no metric %s", where, metric)
+			}
+			maps.Copy(labels, known[metric])
+		}
+		if len(q.metrics) == 0 {
+			t.Errorf("%s: no metric in %s", where, expr)
+		}
+		for _, match := range regexp.MustCompile(`\{\{ *(?:\$labels\.)?(\w+) *\}\}`).FindAllStringSubmatch(text, -1) {
+			q.labels = append(q.labels, match[1])
+		}
+		for _, value := range q.values {
+			label, word, _ := strings.Cut(value, "=")
+			if !slices.Contains(anyValue, label) && !labels[value] {
+				t.Errorf("%s: no label %s of %q is ever %q", where, label, q.metrics, word)
+			}
+		}
+		for _, label := range q.labels {
+			if !labels[label] {
+				t.Errorf("%s: none of %q has a label %s", where, q.metrics, label)
+			}
+		}
+	}
+	for _, rule := range readAlerts(t) {
+		check(rule.Alert, rule.Expr, rule.Annotations.Summary+rule.Annotations.Description)
+	}
+	var dashboard any
+	if err := json.Unmarshal([]byte(harness.ReadText(t, harness.Root(t), "deploy/grafana/ami-nats-bridge.json")), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	queries := 0
+	eachObject(dashboard, func(o map[string]any) {
+		text := func(key string) string { s, _ := o[key].(string); return s }
+		expr := strings.ReplaceAll(strings.ReplaceAll(text("expr")+text("definition"), "$__rate_interval", "5m"), "$__range", "3h")
+		if expr != "" {
+			queries++
+			check("dashboard", expr, text("legendFormat")+text("textFormat"))
+		}
+	})
+	if queries < 30 {
+		t.Errorf("only %d queries found in the dashboard", queries)
+	}
+}
+
+// Whoever looks at the dashboard sees all that a bridge counts, and docs/operating.md
+// has a line for each.
+func TestDeploy_EveryMetricIsShownAndDocumented(t *testing.T) {
+	root := harness.Root(t)
+	dashboard, page := harness.ReadText(t, root, "deploy/grafana/ami-nats-bridge.json"), harness.ReadText(t, root, "docs/operating.md")
+	names, own := []string{}, regexp.MustCompile(`ami_nats_bridge_\w+`)
+	for name := range runningMetrics(t) {
+		// A histogram is one metric.
+		if own.MatchString(name) && !regexp.MustCompile(`_seconds_(count|sum|bucket)$`).MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	shown := own.FindAllString(strings.ReplaceAll(dashboard, "_seconds_bucket", "_seconds"), -1)
+	slices.Sort(shown)
+	if diff := cmp.Diff(names, slices.Compact(shown)); diff != "" {
+		t.Errorf("metrics (-bridge +dashboard):\n%s", diff)
+	}
+	var documented []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `ami_nats_bridge_.*$").FindAllString(page, -1) {
+		documented = append(documented, own.FindAllString(strings.Split(row, "|")[1], -1)...)
+	}
+	slices.Sort(documented)
+	if diff := cmp.Diff(names, documented); diff != "" {
+		t.Errorf("metrics (-bridge +docs/operating.md):\n%s", diff)
+	}
+}
+
+// anyValue are the labels whose values are of the place, not of the bridge.
+var anyValue = []string{"job", "instance", "server"}
+
+// Whoever is woken up is told what to do, and finds it in docs/operating.md.
+func TestDeploy_AlertsSayWhatToDo(t *testing.T) {
+	page := harness.ReadText(t, harness.Root(t), "docs/operating.md")
+	var names, documented []string
+	for _, rule := range readAlerts(t) {
+		names = append(names, rule.Alert+" "+rule.Labels.Severity)
+		if rule.For == "" || rule.Annotations.Summary == "" || len(rule.Annotations.Description) < 80 {
+			t.Errorf("%s lacks for, a summary, or a description that helps", rule.Alert)
+		}
+		section := regexp.MustCompile(`docs/operating\.md, "([^"]+)"\.$`).FindStringSubmatch(rule.Annotations.Description)
+		if section == nil {
+			t.Errorf("%s: the description does not end with a section of docs/operating.md", rule.Alert)
+		} else if !strings.Contains(page, "\n## "+section[1]) {
+			t.Errorf("%s: docs/operating.md has no section %q", rule.Alert, section[1])
+		}
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(Ami\\w+)` \\| (\\w+) \\|").FindAllStringSubmatch(page, -1) {
+		documented = append(documented, row[1]+" "+row[2])
+	}
+	if diff := cmp.Diff(names, documented); diff != "" {
+		t.Errorf("alerts (-alerts.yml +docs/operating.md):\n%s", diff)
+	}
+}
+
+// What the test makes of PromQL that is wrong.
+func TestDeploy_WrongQueriesAreRefused(t *testing.T) {
+	for _, expr := range []string{"rate(a[5m]", "a{b}", "a{b=c}", "fault(a)", "sum by (x (a)", "a ? b", `a{b="c"`} {
+		if q, err := parseQuery(expr); err == nil {
+			t.Errorf("%s is read as %+v", expr, q)
+		}
+	}
+	got, err := parseQuery(`sum by (x) (rate(a{b=~"c|d", e!="f"}[5m])) / on (g) group_left () h > 0.5 or vector(0)`)
+	want := query{metrics: []string{"a", "h"}, labels: []string{"x", "b", "e", "g"},
+		values: []string{"b=c", "b=d", "e=f"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(query{})); diff != "" || err != nil {
+		t.Errorf("%v, (-want +got):\n%s", err, diff)
+	}
+}
+
+// runningMetrics are the metrics of a bridge as cmd runs it, with the labels of
+// each, also as label=value, and those that Prometheus adds.
+func runningMetrics(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	_, addr := harness.Sim(t, amisim.Config{})
+	cfg := config.DefaultConfig()
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", "", harness.NATS(t)
+	cfg.Servers = []config.ServerConfig{harness.Server("pbx1", addr, "bridge", "s3cret")}
+	b, err := bridge.New(cfg, bridge.Deps{Version: "0.0.0", Registerer: registry, LogLost: func() uint64 { return 0 }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := b.Run(ctx); err != nil {
+			t.Errorf("the bridge ended with: %v", err)
+		}
+	})
+	defer group.Wait()
+	defer cancel()
+	select {
+	case <-b.Ready():
+	case <-time.After(harness.Patience):
+		t.Fatal("the bridge is not ready")
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]map[string]bool{"up": {}}
+	for _, family := range families {
+		labels := map[string]bool{}
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				labels[label.GetName()], labels[label.GetName()+"="+label.GetValue()] = true, true
+			}
+		}
+		known[family.GetName()] = labels
+		if family.GetMetric()[0].GetHistogram() != nil {
+			known[family.GetName()+"_count"], known[family.GetName()+"_sum"] = labels, labels
+			buckets := maps.Clone(labels)
+			buckets["le"] = true
+			known[family.GetName()+"_bucket"] = buckets
+		}
+	}
+	return known
+}
+
+// eachObject calls f with every object in v.
+func eachObject(v any, f func(map[string]any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		f(v)
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			eachObject(v[key], f)
+		}
+	case []any:
+		for _, element := range v {
+			eachObject(element, f)
+		}
+	}
+}
