@@ -142,12 +142,8 @@ func TestDocs_DesignHasWhatIsReserved(t *testing.T) {
 // Each file of the module that a page names by its path is there.
 func TestDocs_FilesAreThere(t *testing.T) {
 	root := moduleRoot(t)
-	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	file := regexp.MustCompile(`^(?:\w[\w.-]*/)*[\w*.-]+\.(?:go|tsv|txt|jsonl|yml)$|^(?:amiconn|bridge|cmd|correlation|deploy|docs|fairness|frames|integration)/[\w/.*-]+$`)
-	for _, page := range append(pages, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")) {
+	for _, page := range pages(t) {
 		for _, name := range inCode(readText(t, page)) {
 			if !file.MatchString(name) || name == "doc.go" { // which each package has
 				continue
@@ -156,6 +152,32 @@ func TestDocs_FilesAreThere(t *testing.T) {
 				if _, err := os.Stat(filepath.Join(root, "docs", name)); err != nil {
 					t.Errorf("%s names %s, which is not there", filepath.Base(page), name)
 				}
+			}
+		}
+	}
+}
+
+// Who wants to change something finds in CONTRIBUTING.md what to open, and where
+// each kind of test is.
+func TestDocs_ContributorsFindWhatToOpen(t *testing.T) {
+	root := moduleRoot(t)
+	page := readText(t, root, "CONTRIBUTING.md")
+	for heading, column := range map[string]int{"## To change X, open Y": 2, "## Floors": 2} {
+		rows := regexp.MustCompile(`(?m)^\| .+ \|$`).FindAllString(section(t, page, heading), -1)
+		if len(rows) < 10 {
+			t.Errorf("%s: only %d rows", heading, len(rows))
+		}
+		for _, row := range rows[1:] {
+			opens := 0
+			for _, name := range inCode(strings.Split(row, "|")[column]) {
+				if _, err := os.Stat(filepath.Join(root, name)); err == nil {
+					opens++
+				} else if strings.Contains(name, "/") && !strings.HasPrefix(name, "/") {
+					t.Errorf("%s: %v", heading, err)
+				}
+			}
+			if opens == 0 && !strings.HasPrefix(row, "| a log line ") && !strings.HasPrefix(row, "| a bound ") {
+				t.Errorf("%s: nothing to open in %s", heading, row)
 			}
 		}
 	}

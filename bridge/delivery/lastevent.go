@@ -51,10 +51,10 @@ func TellLastEvents(ctx context.Context, c *natsconn.Conn, sources []Source, rea
 }
 
 // tellLastEvent tells the outbox when the last event before this process was, zero if
-// there was none; err is why that is not to be had.
+// there was none; err is why nobody knows.
 func (s *Source) tellLastEvent(last time.Time, err error, log *zap.Logger) {
 	if err != nil {
-		log.Warn("the last event before this process is not to be had: a Gap begins at the login",
+		log.Warn("the last event before this process cannot be read: a Gap begins at the login",
 			zap.String("server", s.Name), zap.Error(err))
 		last = time.Now()
 	}

@@ -197,8 +197,8 @@ func (k *Reconciler) logState(name string, before State, f finding) {
 		}
 		log.Error("no JetStream: events wait in the outbox", fields...)
 	case Unavailable:
-		log.Warn("stream not to be had", fields...)
+		log.Warn("stream cannot be used", fields...)
 	default:
-		log.Error("stream not to be had", fields...)
+		log.Error("stream cannot be used", fields...)
 	}
 }
