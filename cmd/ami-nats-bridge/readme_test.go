@@ -103,7 +103,7 @@ func TestDocs_ReadmeIsRecorded(t *testing.T) {
 		t.Errorf("README does not show what the demo says first:\n%s", &introduction)
 	}
 	counts := regexp.MustCompile(`(?m)^pbx1 .* in all$`).FindString(string(text))
-	if !slices.Contains(shapesOf(show.String()), shapeOf(counts)) {
+	if counts == "" || !slices.Contains(shapesOf(show.String()), shapeOf(counts)) {
 		t.Errorf("README shows %q, and the demo prints\n%s", counts, show)
 	}
 }
