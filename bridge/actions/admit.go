@@ -20,7 +20,7 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 	}
 	permits := s.permits.Load()
 	if refused := permits.policy.Refuses(a.action, a.headers); refused != nil {
-		return &reply.Error{Code: 403, Kind: "forbidden", Sent: "no", Message: refused.Reason, Rule: refused.Rule}
+		return &reply.Error{Code: 403, Kind: reply.KindForbidden, Sent: "no", Message: refused.Reason, Rule: refused.Rule}
 	}
 	// AMI ignores case and NATS permissions do not: originate must not slip
 	// past a rule on Originate.
@@ -42,7 +42,7 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 	}
 	if wait := permits.rates.Allow(name); wait > 0 {
 		return &reply.Error{
-			Code: 429, Kind: "busy", Sent: "no", RetryAfter: wait.Milliseconds(),
+			Code: 429, Kind: reply.KindBusy, Sent: "no", RetryAfter: wait.Milliseconds(),
 			Message: name + " is asked for more often than " + s.cfg.Variable("ACTION_RATES") + " lets it", Rule: "ACTION_RATES",
 		}
 	}
@@ -55,17 +55,17 @@ func (s *Target) refusal(err error) *reply.Error { return refusalOf(err, s.link.
 // refusalOf says what it means that nothing was sent because of err. The action
 // session, or the server, is tried again after retryIn.
 func refusalOf(err error, retryIn time.Duration) *reply.Error {
-	f := &reply.Error{Code: 503, Kind: "not_connected", Sent: "no", Message: err.Error(), RetryAfter: retryIn.Milliseconds()}
+	f := &reply.Error{Code: 503, Kind: reply.KindNotConnected, Sent: "no", Message: err.Error(), RetryAfter: retryIn.Milliseconds()}
 	_, header := errors.AsType[*frames.HeaderError](err)
 	switch {
 	case header, errors.Is(err, amiconn.ErrNoActionID):
 		return reply.BadRequest(err)
 	case errors.Is(err, amiconn.ErrStopping):
-		f.Kind, f.RetryAfter = "shutting_down", 0
+		f.Kind, f.RetryAfter = reply.KindShuttingDown, 0
 	case errors.Is(err, amiconn.ErrBreakerOpen):
-		f.Kind = "breaker_open"
+		f.Kind = reply.KindBreakerOpen
 	case errors.Is(err, amiconn.ErrBusy):
-		f.Code, f.Kind, f.RetryAfter = 429, "busy", reply.BusyRetry.Milliseconds()
+		f.Code, f.Kind, f.RetryAfter = 429, reply.KindBusy, reply.BusyRetry.Milliseconds()
 	}
 	return f
 }

@@ -57,7 +57,7 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 		if fail == nil {
 			fail = &reply.Error{Sent: "no"}
 		}
-		if got := fail.Kind + " " + fail.Rule; got != test.want || fail.Sent != "no" || (fail.RetryAfter > 0) != test.again {
+		if got := string(fail.Kind) + " " + fail.Rule; got != test.want || fail.Sent != "no" || (fail.RetryAfter > 0) != test.again {
 			t.Errorf("%s %s %v: %+v, want %q", test.action, test.body, test.headers, fail, test.want)
 		}
 	}

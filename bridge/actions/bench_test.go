@@ -146,8 +146,9 @@ func askingBy(t *testing.T, url string, change func(*config.Config), queueOf fun
 		if err != nil {
 			t.Fatal(err)
 		}
-		sims[name] = amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
-		group.Go(func() { _ = sims[name].Serve(ctx, listener) })
+		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
+		group.Go(func() { _ = sim.Serve(ctx, listener) })
+		sims[name] = sim
 		cfg.Servers = append(cfg.Servers, serverAt(name, listener.Addr().String()))
 	}
 	if change != nil {
@@ -239,7 +240,7 @@ func (a *asking) answered(m *nats.Msg) (kind, sent, message string, header nats.
 	if err := json.Unmarshal(answer.Data, &r); err != nil {
 		a.t.Fatalf("%v in %s", err, answer.Data)
 	}
-	return r.Error.Kind, r.Error.Sent, r.Error.Message, answer.Header
+	return string(r.Error.Kind), r.Error.Sent, r.Error.Message, answer.Header
 }
 
 // audited is what a test reads of a record of the audit.

@@ -91,7 +91,7 @@ func (s *Service) stats() micro.Stats {
 		}
 		if last := e.stats.last.Load(); last != nil {
 			// What else it says is that caller's.
-			shown.LastError = last.Kind
+			shown.LastError = string(last.Kind)
 		}
 		shown.Data, _ = json.Marshal(data) // numbers and constants
 		stats.Endpoints = append(stats.Endpoints, shown)

@@ -116,7 +116,7 @@ func TestEndpoint_ARefusalThatNobodyHearsIsCounted(t *testing.T) {
 		a.to(m)
 	}
 	d := e.stats.durations()
-	if got := e.stats.stats(&d); got.Refused != 2 || got.Errors[reply.KindNoInbox] != 2 {
+	if got := e.stats.stats(&d); got.Refused != 2 || got.Errors[string(reply.KindNoInbox)] != 2 {
 		t.Errorf("counted as %+v", got)
 	}
 }

@@ -24,7 +24,7 @@ func (a *actionRequest) First(k *idempotency.Entry) {
 }
 
 // Later tells a that it goes on, or is answered, on another goroutine.
-func (a *actionRequest) Later() { a.here = false }
+func (a *actionRequest) Later() { a.answer = (*actionRequest).replyLater }
 
 // settle ends what waits for a, if it is the first of its key.
 func (a *actionRequest) settle(body []byte, fail *reply.Error) {
@@ -42,5 +42,5 @@ func (a *actionRequest) Repeat(o *idempotency.Outcome) {
 		body = reply.Append(nil, a.head(), nil, o.Error)
 	}
 	a.endpoint.shared.audit.Repeat(a.audited(), o.Error)
-	a.answer(reply.Message{Body: body, Error: o.Error, Head: a.head(), Repeat: true})
+	a.answer(a, reply.Message{To: a.to, Body: body, Error: o.Error, Head: a.head(), Repeat: true, Done: a.ended})
 }

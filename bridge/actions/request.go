@@ -33,7 +33,8 @@ type actionRequest struct {
 	body     body              // its headers until they have become a frame
 	bodyHash [sha256.Size]byte // hash of the body, of one with a key
 	came     time.Time
-	here     bool // with the endpoint's goroutine, which may publish
+	// answer is replyNow while the endpoint's goroutine has it, and else replyLater.
+	answer func(*actionRequest, reply.Message)
 
 	server   *Target            // that it is with, or nil
 	others   []*Target          // that it has not been with, and may
@@ -54,7 +55,7 @@ type actionRequest struct {
 // newRequest reads a request, once for all that want to know of it, and keeps
 // neither its body nor its headers as NATS had them. The error is the caller's.
 func (e *Endpoint) newRequest(m *nats.Msg) (*actionRequest, error) {
-	a := &actionRequest{endpoint: e, subject: m.Subject, to: m.Reply, came: time.Now(), here: true}
+	a := &actionRequest{endpoint: e, subject: m.Subject, to: m.Reply, came: time.Now(), answer: (*actionRequest).replyNow}
 	var err error
 	a.action, err = name.ParseAction(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
 	if !e.routed && !e.every {
@@ -195,7 +196,7 @@ func (a *actionRequest) submit() {
 		a.proceed()
 		return
 	}
-	a.here = false
+	a.Later()
 	q := a.audited()
 	a.intended = true
 	recorder.Intend(q, func(err error) {
@@ -212,7 +213,7 @@ func (a *actionRequest) submit() {
 func (a *actionRequest) send() {
 	timeout := time.Until(a.deadline)
 	if timeout <= 0 {
-		a.Refuse(&reply.Error{Code: 504, Kind: "timeout", Sent: "no", Message: "its time was over before it could be sent"})
+		a.Refuse(&reply.Error{Code: 504, Kind: reply.KindTimeout, Sent: "no", Message: "its time was over before it could be sent"})
 		return
 	}
 	server := a.server
@@ -226,8 +227,9 @@ func (a *actionRequest) send() {
 		action.Part = a.stream.Take
 	}
 	// The call may end before Do returns.
-	here, headers := a.here, a.body.headers
-	a.here, a.headers = false, nil
+	answer, headers := a.answer, a.body.headers
+	a.Later()
+	a.headers = nil
 	if len(a.others) == 0 || !catalog.Read(a.action.String()) { // failsOver does not need them
 		a.LetGo()
 	}
@@ -236,7 +238,7 @@ func (a *actionRequest) send() {
 	if err == nil {
 		return
 	}
-	a.here = here
+	a.answer = answer
 	a.takeBack(headers)
 	a.decline(server.refusal(err))
 	a.proceed()
@@ -279,19 +281,15 @@ func (a *actionRequest) Refuse(fail *reply.Error) {
 	head := a.head()
 	body := reply.Append(nil, head, nil, fail)
 	a.settle(body, fail)
-	a.answer(reply.Message{Body: body, Error: fail, Head: head})
+	a.answer(a, reply.Message{To: a.to, Body: body, Error: fail, Head: head, Done: a.ended})
 }
 
-// answer replies without a call of Asterisk's, which would bound the replier's
-// queue: the endpoint's goroutine publishes itself.
-func (a *actionRequest) answer(r reply.Message) {
-	r.To, r.Done = a.to, a.ended
-	if a.here {
-		a.endpoint.shared.sender.Publish(r)
-		return
-	}
-	a.endpoint.shared.sender.Queue(r)
-}
+// replyNow publishes a reply without a call of Asterisk's, which would bound the
+// sender's queue. Only the endpoint's goroutine may wait for NATS so.
+func (a *actionRequest) replyNow(r reply.Message) { a.endpoint.shared.sender.Publish(r) }
+
+// replyLater has the sender publish it.
+func (a *actionRequest) replyLater(r reply.Message) { a.endpoint.shared.sender.Queue(r) }
 
 // ended is called once the reply is out.
 func (a *actionRequest) ended() {

@@ -31,11 +31,6 @@ func resultOf(fail *reply.Error) result {
 }
 
 var (
-	// kinds are those of failures.
-	kinds = [...]string{
-		"asterisk_error", "timeout", "connection_lost", "reply_too_large", "not_connected", "breaker_open", "busy",
-		"forbidden", "bad_request", "shutting_down", "audit_unavailable", "idempotency_unavailable", reply.KindNoInbox,
-	}
 	// bounds are the upper ends of the buckets for durations: a local Asterisk
 	// answers in less than 1 ms, a synchronous Originate takes a minute.
 	bounds = [...]time.Duration{
@@ -51,7 +46,7 @@ var (
 // allocate.
 type requestStats struct {
 	results [results]atomic.Uint64
-	errors  [len(kinds)]atomic.Uint64
+	errors  [len(reply.Kinds)]atomic.Uint64
 	buckets [len(bounds) + 1]atomic.Uint64
 	sum     atomic.Int64 // nanoseconds
 	longest atomic.Int64 // nanoseconds
@@ -64,7 +59,7 @@ func (t *requestStats) add(r result, fail *reply.Error, took time.Duration) {
 	t.results[r].Add(1)
 	if fail != nil {
 		t.last.Store(fail)
-		if i := slices.Index(kinds[:], fail.Kind); i >= 0 {
+		if i := slices.Index(reply.Kinds[:], fail.Kind); i >= 0 {
 			t.errors[i].Add(1)
 		}
 	}
@@ -165,9 +160,9 @@ func (t *requestStats) stats(d *durations) shownStats {
 			P50: clock.Millis(d.quantile(0.5)), P99: clock.Millis(d.quantile(0.99)), Max: clock.Millis(d.longest),
 		},
 	}
-	for i, kind := range kinds {
+	for i, kind := range reply.Kinds {
 		if n := t.errors[i].Load(); n > 0 {
-			s.Errors[kind] = n
+			s.Errors[string(kind)] = n
 		}
 	}
 	return s

@@ -89,12 +89,17 @@ func TestTally_KnowsEachKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented := []string{reply.KindNoInbox} // of which nobody is told
+	documented := []string{string(reply.KindNoInbox)} // of which nobody is told
 	for _, row := range regexp.MustCompile("(?m)^\\| [45][0-9]{2} \\| (`[^|]+) \\|").FindAllStringSubmatch(string(page), -1) {
 		documented = append(documented, strings.Split(strings.Trim(row[1], "`"), "`, `")...)
 	}
 	slices.Sort(documented)
-	if diff := cmp.Diff(slices.Sorted(slices.Values(kinds[:])), slices.Compact(documented)); diff != "" {
+	var counted []string
+	for _, kind := range reply.Kinds {
+		counted = append(counted, string(kind))
+	}
+	slices.Sort(counted)
+	if diff := cmp.Diff(counted, slices.Compact(documented)); diff != "" {
 		t.Errorf("(-counted +in docs/actions.md):\n%s", diff)
 	}
 }

@@ -141,13 +141,13 @@ func (d *Recorder) begin(a *Request) *record {
 // Outcome records the end of a: what Asterisk said, if it was asked, and why
 // there is no good answer, if there is none.
 func (d *Recorder) Outcome(a *Request, r *correlation.Result, fail *reply.Error) {
-	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.Server, a.Action, fail.Kind, a.Intended) {
+	if d.off() || r == nil && fail != nil && fail.Sent == "no" && !d.refusals.own(a.Server, a.Action, string(fail.Kind), a.Intended) {
 		return
 	}
 	record := d.begin(a)
 	record.Phase, record.Outcome, record.Sent = "outcome", "answered", "yes"
 	if fail != nil {
-		record.Outcome, record.Sent = fail.Kind, fail.Sent
+		record.Outcome, record.Sent = string(fail.Kind), fail.Sent
 		record.Decision, record.Rule = decisionOf(fail)
 		record.Rule = d.concealer.text(record.Rule, maxValue)
 	}
@@ -189,8 +189,8 @@ func decisionOf(fail *reply.Error) (decision, rule string) {
 		return "refused", fail.Rule
 	}
 	switch fail.Kind {
-	case "bad_request", reply.KindNoInbox:
-		return "refused", fail.Kind + ": " + fail.Message
+	case reply.KindBadRequest, reply.KindNoInbox:
+		return "refused", string(fail.Kind) + ": " + fail.Message
 	}
 	return "allowed", ""
 }
@@ -198,7 +198,7 @@ func decisionOf(fail *reply.Error) (decision, rule string) {
 // Unavailable is the refusal of an Action whose intent is not stored.
 func Unavailable(err error) *reply.Error {
 	return &reply.Error{
-		Code: 503, Kind: "audit_unavailable", Sent: "no", RetryAfter: intentTimeout.Milliseconds(),
+		Code: 503, Kind: reply.KindAuditUnavailable, Sent: "no", RetryAfter: intentTimeout.Milliseconds(),
 		Message: "the record of intent is not stored, without which BRIDGE_AUDIT=strict sends nothing: " + err.Error(),
 	}
 }

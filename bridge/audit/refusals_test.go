@@ -25,7 +25,7 @@ func testRequest(_ *Recorder, action string) *Request {
 
 // refuse has d record a refusal of action.
 func (d *Recorder) refuse(action, kind string) {
-	d.Outcome(testRequest(d, action), nil, &reply.Error{Code: 403, Kind: kind, Sent: "no", Message: "m", Rule: "r"})
+	d.Outcome(testRequest(d, action), nil, &reply.Error{Code: 403, Kind: reply.Kind(kind), Sent: "no", Message: "m", Rule: "r"})
 }
 
 // taken are the records that wait, as JSON objects, which are the next of their

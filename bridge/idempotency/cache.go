@@ -171,7 +171,7 @@ func (r *Cache) Settle(k *Entry, body []byte, fail *reply.Error) {
 	o := &Outcome{Body: body, Error: fail}
 	if fail == nil || fail.Sent != "no" {
 		if len(body) > keptReply {
-			o = &Outcome{Error: &reply.Error{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: "the first reply was too large to be remembered"}}
+			o = &Outcome{Error: &reply.Error{Code: 413, Kind: reply.KindTooLarge, Sent: "yes", Message: "the first reply was too large to be remembered"}}
 		}
 		r.remember(k, o)
 	} else {

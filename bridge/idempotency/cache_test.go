@@ -18,9 +18,9 @@ func keyOf(text string) Key { return Key{Name: sha256.Sum256([]byte(text))} }
 func first(r *Cache, k Key) string {
 	switch _, first, known, fail := r.enter(k, new(waiter)); {
 	case fail != nil:
-		return fail.Kind
+		return string(fail.Kind)
 	case known != nil && known.Error != nil:
-		return "repeat of " + known.Error.Kind
+		return "repeat of " + string(known.Error.Kind)
 	case known != nil:
 		return "repeat"
 	case first:

@@ -138,7 +138,7 @@ func (s *sharedKeys) claim(c claim, revision uint64) {
 func (s *sharedKeys) fail(c claim, err error) {
 	s.local.drop(c.Entry)
 	f := &reply.Error{
-		Code: 503, Kind: "idempotency_unavailable", Sent: "no", RetryAfter: reply.BusyRetry.Milliseconds(),
+		Code: 503, Kind: reply.KindIdempotencyUnavailable, Sent: "no", RetryAfter: reply.BusyRetry.Milliseconds(),
 		Message: "the key could not be claimed: " + err.Error(),
 	}
 	c.request.Refuse(f)
@@ -227,7 +227,7 @@ func (s *sharedKeys) follow(ctx context.Context, c claim) {
 		select {
 		case <-ctx.Done():
 			s.end(c, &Outcome{Error: &reply.Error{
-				Code: 504, Kind: "timeout", Sent: "unknown", Message: "another bridge has the key, and did not end it in time",
+				Code: 504, Kind: reply.KindTimeout, Sent: "unknown", Message: "another bridge has the key, and did not end it in time",
 			}})
 			return
 		case <-ticker.C:

@@ -361,9 +361,9 @@ func (o *Outbox) LastBefore() time.Time {
 // left is how much is to be published still, Gaps included.
 func (o *Outbox) left() int { return o.sent.Len() + o.again.Len() + o.waits.Len() - o.dead }
 
-// account is an outbox at one moment. The law holds in each:
+// Account is an outbox at one moment. The law holds in each:
 // received = published + dropped + filtered + queued + InFlight.
-type account struct {
+type Account struct {
 	Received, Published, Filtered, Queued, InFlight uint64
 	Resent                                          uint64 // sent once more each time
 	Dropped                                         map[string]uint64
@@ -372,10 +372,10 @@ type account struct {
 	Left                                            int
 }
 
-func (o *Outbox) Account() account {
+func (o *Outbox) Account() Account {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return account{
+	return Account{
 		Received: o.received, Published: o.published, Filtered: o.filtered,
 		Queued: o.queued, InFlight: o.inFlight, Resent: o.resent,
 		Dropped: maps.Clone(o.dropped), Bytes: o.bytes, HighWater: o.highWater, Level: o.level,

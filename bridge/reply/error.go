@@ -14,7 +14,7 @@ import (
 // Error is why an Action has no good answer: the error of a reply.
 type Error struct {
 	Code       int    `json:"code"`
-	Kind       string `json:"kind"`
+	Kind       Kind   `json:"kind"`
 	Sent       string `json:"sent"`
 	RetryAfter int64  `json:"retry_after_ms,omitempty"`
 	Message    string `json:"message,omitempty"`
@@ -58,21 +58,21 @@ func ErrorOf(r *correlation.Result) *Error {
 	case correlation.Answered:
 		return nil
 	case correlation.AsteriskError:
-		f.Code, f.Kind, f.Message = 422, "asterisk_error", "Asterisk refused or failed it"
+		f.Code, f.Kind, f.Message = 422, KindAsteriskError, "Asterisk refused or failed it"
 	case correlation.TooLarge:
-		f.Code, f.Kind, f.Message = 413, "reply_too_large", whyTooLarge(r)
+		f.Code, f.Kind, f.Message = 413, KindTooLarge, whyTooLarge(r)
 		return f
 	case correlation.TimedOut:
-		f.Code, f.Kind, f.Message = 504, "timeout", "no complete answer in time"
+		f.Code, f.Kind, f.Message = 504, KindTimeout, "no complete answer in time"
 		if errors.Is(r.Cause, correlation.ErrUnnamed) {
 			f.Message = "no answer that is surely to this"
 		}
 	case correlation.ConnectionLost:
-		f.Code, f.Kind, f.Message = 502, "connection_lost", "the session ended before the answer"
+		f.Code, f.Kind, f.Message = 502, KindConnectionLost, "the session ended before the answer"
 	case correlation.NotSent:
-		f.Code, f.Kind, f.Message = 503, "not_connected", "the session ended before it was written"
+		f.Code, f.Kind, f.Message = 503, KindNotConnected, "the session ended before it was written"
 	default:
-		f.Code, f.Kind, f.Message = 503, "shutting_down", "the bridge stopped before the answer"
+		f.Code, f.Kind, f.Message = 503, KindShuttingDown, "the bridge stopped before the answer"
 	}
 	if r.Cause != nil {
 		f.Message += ": " + r.Cause.Error()
@@ -81,7 +81,7 @@ func ErrorOf(r *correlation.Result) *Error {
 }
 
 // text is the error in the header of a reply: NATS wants one line.
-func (f *Error) text() string { return f.Kind + ": " + f.Message }
+func (f *Error) text() string { return string(f.Kind) + ": " + f.Message }
 
 // setError puts f where NATS services have it (ADR-32).
 func (f *Error) setError(msg *nats.Msg) {
@@ -89,18 +89,16 @@ func (f *Error) setError(msg *nats.Msg) {
 	msg.Header.Set("Nats-Service-Error-Code", strconv.Itoa(f.Code))
 }
 
+// BadRequest is the refusal of a request that is wrong, as err says.
 func BadRequest(err error) *Error {
-	return &Error{Code: 400, Kind: "bad_request", Sent: "no", Message: err.Error()}
+	return &Error{Code: 400, Kind: KindBadRequest, Sent: "no", Message: err.Error()}
 }
 
 // BusyRetry is what a caller is told when buffers are full: about the time in
 // which a healthy Asterisk answers a hundred Actions.
 const BusyRetry = 100 * time.Millisecond
 
-// KindNoInbox is the outcome of a request that nobody may be told of.
-const KindNoInbox = "no_inbox"
-
 // Busy is the refusal for want of room.
 func Busy(message string) *Error {
-	return &Error{Code: 429, Kind: "busy", Sent: "no", RetryAfter: BusyRetry.Milliseconds(), Message: message}
+	return &Error{Code: 429, Kind: KindBusy, Sent: "no", RetryAfter: BusyRetry.Milliseconds(), Message: message}
 }

@@ -172,7 +172,7 @@ func (answer *Message) message() *nats.Msg {
 
 // tooLarge takes the place of an answer that NATS does not take.
 func (answer *Message) tooLarge() *nats.Msg {
-	f := &Error{Code: 413, Kind: "reply_too_large", Sent: "yes", Message: tooLargeForNATS}
+	f := &Error{Code: 413, Kind: KindTooLarge, Sent: "yes", Message: tooLargeForNATS}
 	msg := nats.NewMsg(answer.To)
 	msg.Data = Append(nil, answer.Head, nil, f)
 	f.setError(msg)

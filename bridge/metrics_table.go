@@ -1,0 +1,152 @@
+package bridge
+
+import (
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+// bridgeMetrics are those of the process.
+func bridgeMetrics() []metric[*Bridge] {
+	return []metric[*Bridge]{
+		{gauge, "build_info", "Always 1; the version is the label.", "version",
+			func(b *Bridge, say say) { say(1, b.deps.Version) }},
+		{gauge, "nats_up", "Whether the connection to NATS is up.", "connection", func(b *Bridge, say say) {
+			for name, c := range b.conns() {
+				say(one(c.Up()), name)
+			}
+			if up := b.deps.Leaf; up != nil {
+				say(one(up()), "leaf")
+			}
+		}},
+		{counter, "nats_connections_remade_total", "Connections to NATS made in place of one that was closed for good.", "connection",
+			func(b *Bridge, say say) {
+				for name, c := range b.conns() {
+					say(float64(c.Remade()), name)
+				}
+			}},
+		{gauge, "nats_subscriptions_missing", "Subscriptions that NATS does not let the bridge have, or that are not made yet.", "connection",
+			func(b *Bridge, say say) {
+				for name, c := range b.conns() {
+					stand, all := c.Standing()
+					say(float64(all-stand), name)
+				}
+			}},
+		{counter, "log_lines_lost_total", "Log lines that could not be written.", "", func(b *Bridge, say say) {
+			if b.deps.LogLost != nil {
+				say(float64(b.deps.LogLost()))
+			}
+		}},
+		{gauge, "delivery", "1 for the way in which events are delivered.", "way", func(b *Bridge, say say) {
+			mode := b.publisher.Mode()
+			for _, each := range delivery.Modes {
+				say(one(each == mode), each)
+			}
+		}},
+		{gauge, "stream_state", "1 for the state that the stream is in.", "stream state", func(b *Bridge, say say) {
+			for _, s := range b.streams.States() {
+				for state := range streams.NumStates {
+					say(one(s.State == state.String()), s.Name, state.String())
+				}
+			}
+		}},
+		{gauge, "audit_queue_bytes", "Bytes of audit records that wait to be stored.", "",
+			single(func(b *Bridge) int { _, bytes := b.records.Left(); return bytes })},
+		{counter, "audit_records_total", "Audit records stored, or published without JetStream.", "",
+			single(func(b *Bridge) uint64 { stored, _ := b.audit.Counts(); return stored })},
+		{counter, "audit_records_lost_total", "Audit records lost.", "",
+			single(func(b *Bridge) uint64 { _, lost := b.audit.Counts(); return lost })},
+	}
+}
+
+// conns are the connections to NATS by their names.
+func (b *Bridge) conns() map[string]*natsconn.Conn {
+	return map[string]*natsconn.Conn{"events": b.events, "control": b.control}
+}
+
+// endpointMetrics are those of one endpoint.
+func endpointMetrics() []metric[*actions.Endpoint] {
+	return []metric[*actions.Endpoint]{
+		{gauge, "requests_held_bytes", "Bytes of requests that have not ended.", "",
+			single(func(e *actions.Endpoint) int64 { bytes, _ := e.Held(); return bytes })},
+		{counter, "requests_busy_total", "Requests refused because those that have not ended hold too many bytes.", "",
+			single(func(e *actions.Endpoint) uint64 { _, refused := e.Held(); return refused })},
+		{counter, "requests_dropped_total", "Requests that were dropped unread because too many waited.", "", single((*actions.Endpoint).Dropped)},
+	}
+}
+
+// serverMetrics are those of one server.
+func serverMetrics() []metric[*counted] {
+	all := eventMetrics()
+	all = append(all, sessionMetrics()...)
+	return append(all, actionMetrics()...)
+}
+
+func eventMetrics() []metric[*counted] {
+	return []metric[*counted]{
+		{counter, "events_received_total", "Events read from Asterisk.", "", single(func(c *counted) uint64 { return c.box.Received })},
+		{counter, "events_published_total", "Events that NATS has taken.", "", single(func(c *counted) uint64 { return c.box.Published })},
+		{counter, "events_filtered_total", "Events that the filters do not want.", "", single(func(c *counted) uint64 { return c.box.Filtered })},
+		{counter, "events_resent_total", "Events that were sent once more, each time.", "", single(func(c *counted) uint64 { return c.box.Resent })},
+		{counter, "events_dropped_total", "Events lost.", "reason", func(c *counted, say say) { counts(c.box.Dropped, say) }},
+		{counter, "gaps_total", "Gap events put into the stream.", "reason", func(c *counted, say say) { counts(c.status.Gaps(), say) }},
+		{gauge, "outbox_events", "Events that wait in the outbox.", "", single(func(c *counted) uint64 { return c.box.Queued })},
+		{gauge, "outbox_in_flight_events", "Events that were sent and not acknowledged.", "", single(func(c *counted) uint64 { return c.box.InFlight })},
+		{gauge, "outbox_bytes", "Bytes in the outbox.", "", single(func(c *counted) int64 { return c.box.Bytes })},
+		{gauge, "outbox_capacity_bytes", "The most bytes that the outbox may hold.", "", single(func(c *counted) int64 { return int64(c.cfg.OutboxBytes) })},
+		{gauge, "outbox_high_water_bytes", "The most bytes that the outbox has held.", "", single(func(c *counted) int64 { return c.box.HighWater })},
+		{counter, "frames_corrupt_total", "Frames that are neither Event nor Response.", "",
+			single(func(c *counted) uint64 { corrupt, _ := c.ingest.Odd(); return corrupt })},
+		{counter, "characters_replaced_total", "Bytes of events that are no text in the charset.", "",
+			single(func(c *counted) uint64 { _, replaced := c.ingest.Odd(); return replaced + c.link.Calls.Replaced })},
+	}
+}
+
+func sessionMetrics() []metric[*counted] {
+	return []metric[*counted]{
+		{gauge, "ami_session_up", "Whether the session is logged in.", "role", func(c *counted, say say) {
+			for _, session := range c.link.Sessions {
+				say(one(session.State == amiconn.StateUp), session.Name)
+			}
+		}},
+		{counter, "session_failures_total", "Sessions that were lost or never came up.", "reason", func(c *counted, say say) { counts(c.link.Failed, say) }},
+		{gauge, "breaker_state", "1 for the state that the server's breaker is in.", "state", func(c *counted, say say) {
+			for state := range c.link.Breaker.Transitions {
+				say(one(c.link.Breaker.State == state), string(state))
+			}
+		}},
+		{counter, "breaker_transitions_total", "Changes of the breaker, by the state they led to.", "to",
+			func(c *counted, say say) { counts(c.link.Breaker.Transitions, say) }},
+		{counter, "handler_panics_total", "Panics while a frame was handled; each lost one frame.", "", single(func(c *counted) uint64 { return c.link.Panics })},
+	}
+}
+
+func actionMetrics() []metric[*counted] {
+	return []metric[*counted]{
+		{counter, "actions_total", "Actions asked for, by outcome.", "result", func(c *counted, say say) { counts(c.target.Ends(), say) }},
+		{gauge, "actions_pending", "Actions that wait for their end or their reply.", "",
+			single(func(c *counted) int { return c.link.Calls.Pending + c.link.Calls.Held })},
+		{gauge, "actions_pending_limit", "The most Actions that may be pending.", "", single(func(c *counted) int { return c.cfg.MaxPending })},
+		{gauge, "write_buffer_bytes", "Bytes of Actions that wait to be written.", "", single(func(c *counted) int { return c.link.WriteBytes })},
+		{gauge, "write_buffer_capacity_bytes", "The most bytes of Actions that may wait to be written.", "",
+			single(func(c *counted) int64 { return int64(c.cfg.WriteCapacity()) })},
+		{counter, "actions_busy_total", "Actions refused because a buffer was full.", "buffer", func(c *counted, say say) {
+			say(float64(c.link.WriteRefused), "write_buffer")
+			say(float64(c.link.CallsRefused), "pending_actions")
+		}},
+		{counter, "stream_parts_total", "Parts of streamed replies, by what became of them.", "result", func(c *counted, say say) {
+			parts := c.target.Parts()
+			say(float64(parts.Published.Load()), "published")
+			say(float64(parts.Unheard.Load()), "unheard")
+			say(float64(parts.Lost.Load()), "lost")
+		}},
+		{counter, "responses_late_total", "Frames for Actions that had ended.", "", single(func(c *counted) uint64 { return c.link.Calls.Late })},
+		{counter, "responses_stray_total", "Events behind a Response that had announced none; counted as late too.", "",
+			single(func(c *counted) uint64 { return c.link.Calls.Strays })},
+		{counter, "responses_repeated_total", "Further Responses of Actions that are known to send more than one.", "",
+			single(func(c *counted) uint64 { return c.link.Calls.Repeated })},
+		{counter, "responses_unmatched_total", "Responses to nothing that was asked.", "", single(func(c *counted) uint64 { return c.link.Calls.Unmatched })},
+	}
+}
