@@ -12,7 +12,7 @@ type Reason string
 // The reasons. Each is a failure of the server or of the network but for
 // ReasonShutdown.
 const (
-	ReasonSecret       Reason = "secret"        // the secret is not to be had: nobody was asked
+	ReasonSecret       Reason = "secret"        // the secret cannot be read: nobody was asked
 	ReasonDial         Reason = "dial"          // no connection
 	ReasonTLS          Reason = "tls"           // handshake or certificate
 	ReasonBanner       Reason = "banner"        // the peer does not greet as Asterisk does

@@ -43,17 +43,19 @@ func newSlots(cfg *Config) []*slot {
 	return slots
 }
 
-// down takes down the session of own, which has ended, before anybody asks
-// whether others stand: of those that fall at once the last one stands alone.
+// down notes that the session of own has ended. It is called before anybody asks
+// whether others stand. So of several that end at once, the last one finds that no
+// other stands.
 func (l *Link) down(own *slot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	own.session = nil
 }
 
-// othersStand reports whether another session that does the same as own has
-// been up for StableAfter: then the server is well and own is one too many, such
-// as one more than Asterisk lets in. The only one of its role always counts.
+// othersStand reports whether another session of own's role has been up for
+// StableAfter. Then the server is well, and the failure is own's alone: Asterisk may
+// let in fewer sessions than are asked for, for example. For the only session of
+// its role it is false.
 func (l *Link) othersStand(own *slot) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

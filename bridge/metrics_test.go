@@ -145,7 +145,7 @@ func TestMetrics_AllSeriesExistAtStart(t *testing.T) {
 }
 
 func TestMetrics_AllThatIsDocumentedExistsAtStart(t *testing.T) {
-	page, err := os.ReadFile("../docs/operating.md")
+	page, err := os.ReadFile("../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestMetrics_AllThatIsDocumentedExistsAtStart(t *testing.T) {
 	}
 	names, known := slices.Sorted(maps.Keys(documented)), slices.Sorted(maps.Keys(startSeries))
 	if diff := cmp.Diff(known, names); diff != "" {
-		t.Errorf("docs/operating.md (-exists +documented):\n%s", diff)
+		t.Errorf("docs/metrics.md (-exists +documented):\n%s", diff)
 	}
 }
 

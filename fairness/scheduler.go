@@ -70,8 +70,8 @@ func (s *Scheduler) enqueue(id int) bool {
 // Wake returns a channel that receives when the round may no longer be empty.
 func (s *Scheduler) Wake() <-chan struct{} { return s.wake }
 
-// Any reports whether one of the sources that are ready is so. It is called with
-// the Scheduler locked.
+// Any reports whether is holds for at least one of the sources that are ready. It
+// calls is with the Scheduler locked.
 func (s *Scheduler) Any(is func(id int) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

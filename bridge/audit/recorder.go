@@ -55,7 +55,7 @@ type Recorder struct {
 
 	// Of the goroutine that looks at the streams.
 	followed bool // the ends of the chains are known
-	lostEnds bool // it was told that they are not to be had
+	lostEnds bool // it was told that they cannot be read
 	warned   bool // that records are published at most once
 }
 
@@ -109,7 +109,7 @@ func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state strea
 		if err := d.follow(ctx, js); err != nil {
 			if !d.lostEnds {
 				d.lostEnds = true
-				d.log.Warn("the last audit record is not to be had, so that the new ones do not follow it", zap.Error(err))
+				d.log.Warn("the last audit record cannot be read: the new ones do not follow it", zap.Error(err))
 			}
 			return
 		}

@@ -167,7 +167,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 	}
 }
 
-// The end of a chain that is not to be had at first is asked for again, and told
+// The end of a chain that cannot be read at first is asked for again, and told
 // of once; records in between stand by themselves.
 func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)

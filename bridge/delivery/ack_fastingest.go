@@ -42,21 +42,22 @@ var (
 
 // fastMode is JetStream's fast ingest (ADR-50): one batch after another, of
 // all servers' events. The stream takes the n'th of a batch only behind the one
-// before it, and its acknowledgement is for all up to the n'th. After any
-// failure a new batch begins at the oldest that is not acknowledged. Whatever of
-// the old one still arrives is in the same order, and the message ids make one
-// of the two copies nothing. So no event overtakes another of its server,
-// through changes of the stream's leader as well.
+// before it, and acknowledges all up to the n'th at once. After any failure a new
+// batch begins at the oldest event that is not acknowledged. What still arrives of
+// the old batch is in the same order, and by its message ids the stream keeps one of
+// the two copies. So no event overtakes another of its server, not even when the
+// stream's leader changes.
 //
-// Within a batch the server takes an event for stored whose id it has seen, though
-// it may only be on its way to the other replicas, and be lost with a leader that
-// they have left (stream.go, errMsgIdDuplicate). Of a batch of one it says which.
-// So after a failure each event is one, until the stream has stored a new one,
-// and with it what was on its way before it.
+// A repeat needs care. Within a batch nats-server acknowledges an event whose id it
+// has seen, though the first copy may not be on the other replicas yet. If they
+// elect another leader then, that copy is lost (stream.go, errMsgIdDuplicate). For a
+// single-message batch the acknowledgement says whether it was a duplicate. So after
+// a failure each event is a batch of its own, until the stream has stored a new one:
+// then everything before it is stored too.
 //
-// A batch ends with an event that is known to be the last, or by being used no
-// more: a message that only ends it would be on the events' subjects, for all to
-// see.
+// A batch ends with an event that is known to be the last, or it is given up. A
+// message that does nothing but end it would be on the events' subjects, for every
+// subscriber to see.
 type fastMode struct {
 	inbox  string // with the dot; replies come to <inbox><batch>.<flow>.fail.<n>.<op>.$FI
 	unique string

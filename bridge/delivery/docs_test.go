@@ -19,5 +19,6 @@ func TestDocs_BoundsOfDelivery(t *testing.T) {
 	pagetest.Says(t, "delivery", "("+thousands(fastMsgs)+" at most) are stored", "up to "+thousands(sourceMsgs-1)+" later events",
 		"waits "+pagetest.Seconds(lastEventTries*lastEventTimeout)+", says so",
 		"Without an answer for "+map[time.Duration]string{time.Minute: "a minute"}[storedPatience])
-	pagetest.Says(t, "operating", fmt.Sprintf("at most %d over all servers", windowMsgs), fmt.Sprintf("in flight (at most %d events)", windowMsgs))
+	pagetest.Says(t, "metrics", fmt.Sprintf("at most %d over all servers", windowMsgs))
+	pagetest.Says(t, "outages", fmt.Sprintf("in flight (at most %d events)", windowMsgs))
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
-// A process knows nothing of the one before it, but the stream does: what is
-// missing between a server's last event there and the first login of this
-// process is a hole like that between two sessions. Its Gap goes into the outbox
-// as theirs do, before the first event, and holds back what is behind it until
-// the stream has told where it ended. Neither the start nor a login waits.
+// A process knows nothing of the one before it, but the stream does. Events are
+// missing between a server's last one there and the first login of this process,
+// just as between two sessions, so a Gap stands there. It goes into the outbox
+// before the first event. What is behind it waits until the stream has said which
+// event was the last. Neither the start nor a login waits for that.
 
 const (
 	// lastEventTimeout bounds one question about a server's last event.
@@ -51,10 +51,10 @@ func TellLastEvents(ctx context.Context, c *natsconn.Conn, sources []Source, rea
 }
 
 // tellLastEvent tells the outbox when the last event before this process was, zero if
-// there was none; err is why that is not to be had.
+// there was none; err is why nobody knows.
 func (s *Source) tellLastEvent(last time.Time, err error, log *zap.Logger) {
 	if err != nil {
-		log.Warn("the last event before this process is not to be had: a Gap begins at the login",
+		log.Warn("the last event before this process cannot be read: a Gap begins at the login",
 			zap.String("server", s.Name), zap.Error(err))
 		last = time.Now()
 	}

@@ -48,8 +48,8 @@ func (p *Publisher) reconsider() {
 	}
 }
 
-// use delivers that way from now on. Nothing may be in flight that another way
-// has sent, but what has failed.
+// use makes d the mode from now on. What another mode has sent must be acknowledged
+// or have failed before.
 func (p *Publisher) use(d ackMode, why error) {
 	p.mode = d
 	p.window.setBatched(p.batched())

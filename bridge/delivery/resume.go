@@ -86,7 +86,7 @@ func (p *Publisher) onHeld(a heldAnswer, now time.Time) {
 			o.DoubtAll(a.doubt)
 			return
 		}
-		p.log.Warn("events may be stored twice: what the stream holds of them is not to be had", server, zap.Error(a.err))
+		p.log.Warn("events may be stored twice: the stream does not say which of them it holds", server, zap.Error(a.err))
 		a.doubt.Since = now
 	}
 	o.DoubtAll(a.doubt)

@@ -283,9 +283,10 @@ func (w *window) takeFailures(to []int) []int {
 	return to
 }
 
-// reset forgets what source has sent; it will be sent again, the first alone:
-// whoever listens should not hear all of it at each try, and outside a batch the
-// rest would overtake it, had they a stream that comes back meanwhile.
+// reset forgets what source has sent: all of it will be sent again. The first goes
+// alone, until it is acknowledged, for two reasons. Subscribers should not hear
+// everything once more at each try. And outside of a batch, if the stream comes back
+// in between, it would store the later ones before the first.
 func (w *window) reset(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

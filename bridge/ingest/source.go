@@ -155,7 +155,7 @@ const (
 )
 
 // filter is what the settings say of events' names. It is not changed once
-// made: another takes its place (reload.go).
+// made: SetFilter puts another in its place.
 type filter struct {
 	allow, deny, shed setting.Globs
 	everything        bool // all events are alike

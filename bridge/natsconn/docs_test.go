@@ -11,6 +11,6 @@ func TestDocs_TimesOfConnections(t *testing.T) {
 	pagetest.Says(t, "design", "every "+pagetest.Seconds(RenewEvery)+" and after a denial", "a lost connection or "+pagetest.Seconds(AckTimeout)+" without one")
 	pagetest.Says(t, "delivery", "what comes "+pagetest.Seconds(RenewEvery)+" later is stored",
 		"a lost connection or "+pagetest.Seconds(AckTimeout)+" without an acknowledgement")
-	pagetest.Says(t, "operating", "`events wait in the outbox` after "+pagetest.Seconds(AckTimeout),
+	pagetest.Says(t, "outages", "`events wait in the outbox` after "+pagetest.Seconds(AckTimeout),
 		"made anew every "+pagetest.Seconds(RenewEvery)+", after a denial within a second")
 }

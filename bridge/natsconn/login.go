@@ -94,7 +94,7 @@ func (l *Login) options(before func()) ([]nats.Option, error) {
 	return append(opts, nats.ClientTLSConfig(certificate, authorities)), nil
 }
 
-// secret reads a secret that may be in a file. If it is not to be had now, the
+// secret reads a secret that may be in a file. If it cannot be read now, the
 // last one is tried.
 func (l *Login) secret(last *lastSecret, read func() (setting.Secret, error)) string {
 	secret, err := read()

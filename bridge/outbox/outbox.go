@@ -51,7 +51,7 @@ type Outbox struct {
 	sheddable int       // in waits
 	dead      int       // in waits
 	gaps      uint64    // numbered so far
-	known     bool      // past is, see recall.go
+	known     bool      // past is, see Recalled
 	past      int64     // when the last event before this process was; 0: none
 	level     Level
 	bytes     int64
@@ -94,9 +94,9 @@ func New(limit int, subject string, budget *Budget, alarm func()) *Outbox {
 	}
 }
 
-// MayBeSent is how many bytes should be in flight at most: half of what the
-// outbox has whatever others have, so that when it is full there are older ones
-// to drop, and the newest stay.
+// MayBeSent is how many bytes should be in flight at most: half of the room that
+// this outbox has for certain. What is in flight cannot be dropped. So a full outbox
+// always has older events that wait, and drops those to keep the newest.
 func (o *Outbox) MayBeSent() int64 { return min(o.limit, o.budget.floor) / 2 }
 
 // Push copies an event in. It never waits: what does not fit pushes out the

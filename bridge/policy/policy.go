@@ -13,7 +13,7 @@ import (
 var refusedAlways = [...]string{"Login", "Logoff", "Challenge", "Events", "Filter", "WaitEvent"}
 
 // refusedByDefault reach files, the shell or the dialplan; ACTIONS_ALLOW has to
-// name them. What other Actions may hold that does is in policy_holds.go.
+// name them. What other Actions may hold that reaches there is in holds.go.
 var refusedByDefault = [...]string{
 	"Command", "UpdateConfig", "CreateConfig", "GetConfig", "GetConfigJSON", "ModuleLoad",
 	"DialplanExtensionAdd", "DialplanExtensionRemove", "AGI", "PJSIPNotify",

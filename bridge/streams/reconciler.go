@@ -87,7 +87,7 @@ func (k *Reconciler) js() jetstream.JetStream { return k.conn.Get().JS }
 func (k *Reconciler) recheck() { clock.Raise(k.poke) }
 
 // Run looks at the streams until ctx ends: at an interval, when it is told to,
-// and with growing waits while something is not to be had.
+// and with growing waits while a stream cannot be used.
 func (k *Reconciler) Run(ctx context.Context) {
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = time.Second, streamsInterval/2

@@ -34,7 +34,8 @@ type row struct {
 	since    time.Time // when the state changed
 }
 
-// now is what is to be told: what is heard of a stream that seems well counts.
+// now is what the row says of its stream. The last look counts. If it found nothing
+// wrong, a failure counts that those who publish have reported since.
 func (r *row) now() finding {
 	switch {
 	case r.heard.state == OK:
@@ -197,8 +198,8 @@ func (k *Reconciler) logState(name string, before State, f finding) {
 		}
 		log.Error("no JetStream: events wait in the outbox", fields...)
 	case Unavailable:
-		log.Warn("stream not to be had", fields...)
+		log.Warn("stream cannot be used", fields...)
 	default:
-		log.Error("stream not to be had", fields...)
+		log.Error("stream cannot be used", fields...)
 	}
 }

@@ -72,7 +72,8 @@ func usage(format string, args ...any) error {
 	return &exitError{code: 2, text: "ami-nats-bridge: " + fmt.Sprintf(format, args...)}
 }
 
-// unless says that a reading which a signal ended is not whole.
+// unless returns err, or if a signal ended the reading, an error that says that
+// what was printed is not all.
 func unless(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return &exitError{code: 1, text: "ami-nats-bridge: interrupted: this is not all"}

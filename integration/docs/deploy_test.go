@@ -101,11 +101,11 @@ func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// Whoever looks at the dashboard sees all that a bridge counts, and docs/operating.md
+// Whoever looks at the dashboard sees all that a bridge counts, and docs/metrics.md
 // has a line for each.
 func TestDeploy_EveryMetricIsShownAndDocumented(t *testing.T) {
 	root := harness.Root(t)
-	dashboard, page := harness.ReadText(t, root, "deploy/grafana/ami-nats-bridge.json"), harness.ReadText(t, root, "docs/operating.md")
+	dashboard, page := harness.ReadText(t, root, "deploy/grafana/ami-nats-bridge.json"), harness.ReadText(t, root, "docs/metrics.md")
 	names, own := []string{}, regexp.MustCompile(`ami_nats_bridge_\w+`)
 	for name := range runningMetrics(t) {
 		// A histogram is one metric.
@@ -125,7 +125,7 @@ func TestDeploy_EveryMetricIsShownAndDocumented(t *testing.T) {
 	}
 	slices.Sort(documented)
 	if diff := cmp.Diff(names, documented); diff != "" {
-		t.Errorf("metrics (-bridge +docs/operating.md):\n%s", diff)
+		t.Errorf("metrics (-bridge +docs/metrics.md):\n%s", diff)
 	}
 }
 
@@ -141,16 +141,18 @@ func TestDeploy_AlertsSayWhatToDo(t *testing.T) {
 		if rule.For == "" || rule.Annotations.Summary == "" || len(rule.Annotations.Description) < 80 {
 			t.Errorf("%s lacks for, a summary, or a description that helps", rule.Alert)
 		}
-		section := regexp.MustCompile(`docs/operating\.md, "([^"]+)"\.$`).FindStringSubmatch(rule.Annotations.Description)
-		if section == nil {
+		named := regexp.MustCompile(`docs/operating\.md, "([^"]+)"\.$`).FindStringSubmatch(rule.Annotations.Description)
+		if named == nil {
 			t.Errorf("%s: the description does not end with a section of docs/operating.md", rule.Alert)
-		} else if !strings.Contains(page, "\n## "+section[1]) {
-			t.Errorf("%s: docs/operating.md has no section %q", rule.Alert, section[1])
+		} else if !strings.Contains(section(t, page, "## "+named[1]), "\n| `"+rule.Alert+"` (") {
+			t.Errorf("%s: docs/operating.md has no line for it in its section %q", rule.Alert, named[1])
 		}
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\| `(Ami\\w+)` \\| (\\w+) \\|").FindAllStringSubmatch(page, -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `(Ami\\w+)` \\((\\w+)\\)").FindAllStringSubmatch(page, -1) {
 		documented = append(documented, row[1]+" "+row[2])
 	}
+	slices.Sort(names)
+	slices.Sort(documented)
 	if diff := cmp.Diff(names, documented); diff != "" {
 		t.Errorf("alerts (-alerts.yml +docs/operating.md):\n%s", diff)
 	}

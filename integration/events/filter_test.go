@@ -19,7 +19,7 @@ import (
 )
 
 // What Asterisk filters has no number; what the bridge filters leaves a jump.
-// The users have the eventfilter lines that docs/operating.md shows.
+// The users have the eventfilter lines that docs/asterisk.md shows.
 func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
@@ -99,17 +99,17 @@ func eventsOfCalls(
 // The lines that the page shows are those that the test above tries out.
 func TestDocs_EventFiltersAreTriedOut(t *testing.T) {
 	lines := regexp.MustCompile(`(?m)^ *(eventfilter *[(=].*?) *(;.*)?$`)
-	shown := lines.FindAllStringSubmatch(harness.ReadText(t, harness.Root(t), "docs/operating.md"), -1)
+	shown := lines.FindAllStringSubmatch(harness.ReadText(t, harness.Root(t), "docs/asterisk.md"), -1)
 	tried := map[string]bool{}
 	for _, m := range lines.FindAllStringSubmatch(harness.ReadText(t, harness.Root(t), "integration/asterisk/etc/manager.conf"), -1) {
 		tried[m[1]] = true
 	}
 	if len(shown) < 3 {
-		t.Fatalf("docs/operating.md shows only %q", shown)
+		t.Fatalf("docs/asterisk.md shows only %q", shown)
 	}
 	for _, m := range shown {
 		if !tried[m[1]] {
-			t.Errorf("docs/operating.md shows %q, which no user of the bench has", m[1])
+			t.Errorf("docs/asterisk.md shows %q, which no user of the bench has", m[1])
 		}
 	}
 }
