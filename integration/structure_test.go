@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 	"bridge/outbox":                        {"bridge/internal/clock", "bridge/internal/deque"},
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
+	"bridge/standby":                       {"bridge/internal/name"},
 	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
 	"correlation":                          {"frames"},
 

@@ -1,0 +1,55 @@
+package standby
+
+// Decision is what is to be done now.
+type Decision uint8
+
+const (
+	Hold       Decision = iota // publish nothing of the server, keep what is read
+	AskTerm                    // read the term record; then SawTerm or Failed
+	WriteTerm                  // write Record behind Fence; then Wrote, Refused or Failed
+	EndBatches                 // end the batches of the leaders before
+	ReadTail                   // read the stream behind the cut; then Read or Failed
+	Publish                    // what the take-over left, the first alone and behind both fences
+	BeginEpoch                 // the same in a new epoch, with its Gap first
+	BeginFirst                 // the same in the server's first epoch, without a Gap
+	Drain                      // send nothing new, wait for what is in flight; then Drained
+	Yield                      // say in the Heartbeat that Heir shall claim
+)
+
+// EventKind is what has happened.
+type EventKind uint8
+
+const (
+	Tick         EventKind = iota // some time has passed; at least every 100 ms
+	Heard                         // a Heartbeat names a Leader
+	SawTerm                       // the record that the stream holds, or that it holds none
+	Wrote                         // the term is stored, at Seq
+	Refused                       // the term, or an event, was not stored for its fence: 10071, 10164
+	Failed                        // what was to be done did not succeed, or nobody knows
+	Read                          // the tail was read; Exact says whether TakeOver succeeds
+	FirstStored                   // the first event behind both fences is acknowledged
+	Drained                       // nothing is in flight
+	Handover                      // another shall lead: on SIGTERM, or as a Move says
+	Disconnected                  // no NATS
+	MadeAnew                      // the stream is another than before, or lacks the record
+)
+
+// Event is what has happened, with what is known of it.
+type Event struct {
+	Kind   EventKind
+	Leader Leader // Heard
+	Term   *Term  // SawTerm; nil: there is none
+	Seq    uint64 // Wrote, SawTerm
+	Exact  bool   // Read
+	Empty  bool   // Read: the stream holds no event of the server
+	To     string // Handover; "": whoever is the Successor
+}
+
+// View is how things stand while an Event is taken in.
+type View struct {
+	Session   bool   // the event session is up
+	InSync    bool   // the Follower is
+	Turn      int    // of the Roster
+	Successor string // of the Roster
+	HeirSync  bool   // the Successor is in sync
+}
