@@ -66,6 +66,9 @@ func (e *proof) begin(at uint64, now time.Time) {
 
 func (e *proof) fit(p uint64) {
 	e.count++
+	if p-e.fits[len(e.fits)-1] < Window/4 {
+		return // those that are kept reach back over a Window
+	}
 	if len(e.fits) == maxFits {
 		e.fits = append(e.fits[:0], e.fits[1:]...)
 	}

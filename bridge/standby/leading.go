@@ -81,6 +81,10 @@ func (l *Leading) Leads() bool { return l.phase >= first }
 // Publishes reports whether events may be sent now.
 func (l *Leading) Publishes() bool { return l.phase == first || l.phase == leading }
 
+// Begins reports whether a batch may begin: not while the term is being renewed, for its
+// fence is another then.
+func (l *Leading) Begins() bool { return l.Publishes() && !l.renewing }
+
 // Term returns the highest term that is known.
 func (l *Leading) Term() uint64 { return l.term }
 
@@ -305,7 +309,7 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 	case e.Kind == Failed:
 		l.renewing = false
 		l.renewed = now.Add(askPause - renewAfter)
-	case e.Kind == Tick && l.phase == leading && !l.renewing && now.Sub(l.renewed) >= renewAfter:
+	case e.Kind == Tick && !l.renewing && now.Sub(l.renewed) >= renewAfter:
 		l.renewing = true
 		l.do(WriteTerm)
 	}
