@@ -10,7 +10,7 @@ const (
 	EndBatches                 // end the batches of the leaders before
 	ReadTail                   // read the stream behind the cut; then Read or Failed
 	Publish                    // what the take-over left, the first alone and behind both fences
-	BeginEpoch                 // the same in a new epoch, with its Gap first
+	BeginEpoch                 // a new epoch, with its Gap first; of one who leads, for its next session
 	BeginFirst                 // the same in the server's first epoch, without a Gap
 	Drain                      // send nothing new, wait for what is in flight; then Drained
 	Yield                      // say in the Heartbeat that Heir shall claim
@@ -30,6 +30,7 @@ const (
 	FirstStored                   // the first event behind both fences is acknowledged
 	Drained                       // nothing is in flight
 	Handover                      // another shall lead: on SIGTERM, or as a Move says
+	SessionLost                   // the event session has ended, be there another already
 	Disconnected                  // no NATS
 	MadeAnew                      // the stream is another than before, or lacks the record
 )

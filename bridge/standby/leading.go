@@ -63,8 +63,10 @@ type Leading struct {
 	ended    time.Time // when batches were ended last
 	renewed  time.Time
 	renewing bool
-	down     time.Time // since when the session is, while leading; or zero
+	lost     bool      // the session that was published ended, and no epoch has begun for the next
+	down     time.Time // since when there is no session; or zero
 	yielded  time.Time
+	refused  bool // nobody has claimed what it yielded
 	heir     string
 	news     bool // the record that was seen is of a claim that was not known
 	out      []Decision
@@ -120,8 +122,10 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 		if l.phase > standing {
 			l.claimAnew(now, "made_anew")
 		}
+	case SessionLost:
+		l.lost = true
 	case Handover:
-		if l.phase == leading && e.To != l.node {
+		if l.Publishes() && e.To != l.node {
 			l.drain(now, e.To, v)
 		}
 	}
@@ -195,7 +199,7 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 
 // stand gives the lead up, or the claim.
 func (l *Leading) stand(now time.Time) {
-	l.phase, l.led, l.heard, l.renewing, l.heir = standing, false, now, false, ""
+	l.phase, l.led, l.heard, l.renewing, l.heir, l.lost, l.refused = standing, false, now, false, "", false, false
 	l.do(Hold)
 }
 
@@ -260,7 +264,7 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 		l.phase = reading
 		l.do(ReadTail)
 	case l.phase == reading && e.Kind == Read:
-		l.phase, l.led = first, false
+		l.phase, l.led, l.lost = first, false, false
 		l.do(l.beginning(e))
 	}
 	l.endBatches(now, e)
@@ -314,16 +318,26 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 		l.do(WriteTerm)
 	}
 	l.endBatches(now, e)
-	if l.phase != leading || l.down.IsZero() || now.Sub(l.yielded) < yieldPatience {
-		return
+	if l.lost {
+		l.onLost(now, v)
 	}
-	if v.Successor != "" && (v.HeirSync || now.Sub(l.down) >= l.silence+coldPause) {
+}
+
+// onLost yields to one that is in sync at once, and goes on with its own next session
+// if there is none: that is a Gap. Without a session it yields to anybody who has one.
+func (l *Leading) onLost(now time.Time, v View) {
+	switch {
+	case v.HeirSync && !l.refused:
+		l.drain(now, v.Successor, v)
+	case v.Session:
+		l.lost, l.refused = false, false
+		l.do(BeginEpoch)
+	case v.Successor != "" && now.Sub(l.down) >= l.silence+coldPause && now.Sub(l.yielded) >= yieldPatience:
 		l.drain(now, v.Successor, v)
 	}
 }
 
-// watchSession notes since when the leader has no session. It yields to one that is in
-// sync at once, and to any other that has one later, for that is a Gap.
+// watchSession notes since when there is no session.
 func (l *Leading) watchSession(now time.Time, v View) {
 	switch {
 	case v.Session:
@@ -357,7 +371,7 @@ func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 		l.phase, l.yielded = yielding, now
 		l.do(Yield)
 	case l.phase == yielding && e.Kind == Tick && now.Sub(l.yielded) >= yieldPatience:
-		l.phase, l.heir = leading, ""
+		l.phase, l.heir, l.refused, l.yielded = leading, "", true, now
 		l.do(Publish)
 	}
 }

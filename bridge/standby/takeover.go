@@ -3,11 +3,15 @@ package standby
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 const (
 	// maxTail bounds what is read of the stream at a take-over.
 	maxTail = 1 << 20
+	// maxRecent is how many of the last events are remembered of a Tail that is not
+	// exact.
+	maxRecent = 4096
 	// owedPatience is after how many events of the session those that are owed are
 	// overdue. Sessions of Asterisk 22.11 differed by up to 327 places.
 	owedPatience = 8192
@@ -21,6 +25,7 @@ type Tail struct {
 	server, epoch string
 	cut, top      uint64 // top is the highest number of the epoch seen
 	hashes        []uint64
+	recent        []uint64 // of the last maxRecent at least, of whatever epoch
 	strays        int
 	seen, other   bool // events of the epoch; those of another before them
 	err           error
@@ -34,8 +39,17 @@ func (f *Follower) Tail(server string) *Tail {
 // Add takes in the next message's id, in the stream's order. The reading may begin
 // anywhere before the cut; it ends with the stream's last event of the server.
 func (t *Tail) Add(id ID) {
+	if id.Server != t.server {
+		return
+	}
+	if len(t.recent) == 2*maxRecent {
+		t.recent = append(t.recent[:0], t.recent[maxRecent:]...)
+	}
+	if id.N > 0 {
+		t.recent = append(t.recent, id.Hash)
+	}
 	switch {
-	case t.err != nil || id.Server != t.server:
+	case t.err != nil:
 	case id.Epoch != t.epoch && t.seen:
 		t.err = fmt.Errorf("the stream goes on with epoch %s, of which no Mark was heard", id.Epoch)
 	case id.Epoch != t.epoch:
@@ -56,6 +70,9 @@ func (t *Tail) Add(id ID) {
 
 // Foreign takes in a message with an id of no epoch, as bridges without HA make them.
 func (t *Tail) Foreign() { t.Add(ID{Server: t.server}) }
+
+// Empty reports whether the stream holds no event of the server.
+func (t *Tail) Empty() bool { return len(t.recent) == 0 && !t.seen && !t.other }
 
 // Strays returns how many events a leader stored that had lost its term: each is a
 // repeat of one that its successor stored, in its own place.
@@ -113,11 +130,61 @@ func (f *Follower) TakeOver(t *Tail, stored func(i int)) (*Ledger, error) {
 	return l, nil
 }
 
+// Begin takes over from the leader in a new epoch, where TakeOver cannot: a Gap tells that
+// events may be missing. What is held behind the last event of the Tail goes out still, and
+// what the Tail holds of the events to come is dropped, as far as the session shows them.
+func (f *Follower) Begin(epoch string, t *Tail, stored func(i int)) *Ledger {
+	l := NewLedger(epoch, f.filters)
+	at, coming := f.last(t.recent)
+	oldest := f.sums.last - f.held + 1
+	for p := oldest; p <= min(at, f.sums.last); p++ {
+		stored(int(p - oldest))
+	}
+	l.owed = owed{counts: map[uint64]uint32{}, guess: true}
+	for h, n := range countOf(coming) {
+		if n == 1 {
+			l.owed.add(h, 1)
+		}
+	}
+	return l
+}
+
+// last returns the position of the last event that is stored, as far as the session
+// shows it, and which stored ones may be to come: none, if the last Window of them is
+// found; else those behind the newest that is held, of those that occur once; else all.
+func (f *Follower) last(recent []uint64) (at uint64, coming []uint64) {
+	if n := len(recent); n >= Window {
+		var sum uint64
+		for _, h := range recent[n-Window:] {
+			sum += h
+		}
+		if at, n := f.sums.find(sum); n == 1 {
+			return at, nil
+		}
+	}
+	counts := countOf(recent)
+	for p := f.sums.last; p > f.sums.last-f.held; p-- {
+		if h := f.sums.hash(p); counts[h] == 1 {
+			return p, recent[slices.Index(recent, h)+1:]
+		}
+	}
+	return 0, recent
+}
+
+func countOf(hashes []uint64) map[uint64]uint32 {
+	counts := make(map[uint64]uint32, len(hashes))
+	for _, h := range hashes {
+		counts[h]++
+	}
+	return counts
+}
+
 // owed is what is stored of a session's events that were not read yet, by their hashes.
 type owed struct {
 	counts map[uint64]uint32
 	left   int
-	passed int // others that came meanwhile
+	passed int  // others that came meanwhile
+	guess  bool // some may never come
 }
 
 func (o *owed) add(hash uint64, n uint32) {
@@ -133,7 +200,9 @@ func (o *owed) drop(hash uint64) bool {
 	if o.take(hash) {
 		return true
 	}
-	o.passed++
+	if o.passed++; o.guess && o.passed > owedPatience {
+		*o = owed{}
+	}
 	return false
 }
 

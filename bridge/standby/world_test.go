@@ -168,6 +168,11 @@ func (b *bridge) takeOver(tail *Tail) error {
 	if err != nil {
 		return err
 	}
+	return b.lead(l, gone)
+}
+
+// lead has the bridge lead without those of what it holds that are gone.
+func (b *bridge) lead(l *Ledger, gone []int) error {
 	kept := b.held[:0:0]
 	for i, e := range b.held {
 		if len(gone) > 0 && gone[0] == i {
