@@ -6,17 +6,17 @@ type Decision uint8
 const (
 	Hold       Decision = iota // publish nothing of the server, keep what is read
 	AskTerm                    // read the term record; then SawTerm or Failed
-	WriteTerm                  // write Record behind Fence; then Wrote, Refused or Failed
+	WriteTerm                  // write Record behind Fence; then Follower.Claim and Wrote, or Refused or Failed
 	EndBatches                 // end the batches of the leaders before
 	ReadTail                   // read the stream behind the cut; then Read or Failed
-	Publish                    // what the take-over left, the first alone and behind both fences
+	Publish                    // what the take-over left, the first alone and behind both fences; or go on
 	BeginEpoch                 // a new epoch, with its Gap first; of one who leads, for its next session
 	BeginFirst                 // the same in the server's first epoch, without a Gap
 	Drain                      // send nothing new, wait for what is in flight; then Drained
 	Yield                      // say in the Heartbeat that Heir shall claim
 )
 
-// EventKind is what has happened.
+// EventKind is what has happened. Whatever is asked for has one answer.
 type EventKind uint8
 
 const (
@@ -29,7 +29,7 @@ const (
 	Read                          // the tail was read; Exact says whether TakeOver succeeds
 	FirstStored                   // the first event behind both fences is acknowledged
 	Drained                       // nothing is in flight
-	Handover                      // another shall lead: on SIGTERM, or as a Move says
+	Handover                      // another shall lead: on SIGTERM, as often as it does not, or as a Move says
 	SessionLost                   // the event session has ended, be there another already
 	Disconnected                  // no NATS
 	MadeAnew                      // the stream is another than before, or lacks the record
@@ -43,7 +43,7 @@ type Event struct {
 	Seq    uint64 // Wrote, SawTerm
 	Exact  bool   // Read
 	Empty  bool   // Read: the stream holds no event of the server
-	To     string // Handover; "": whoever is the Successor
+	To     string // Handover; "": the Successor, if it is in sync
 }
 
 // View is how things stand while an Event is taken in.

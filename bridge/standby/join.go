@@ -81,7 +81,11 @@ func (e *proof) fails() bool { return e.misses > e.count+confirmations }
 
 // holds reports whether the place is proven.
 func (e *proof) holds(s *sums, now time.Time) bool {
-	if e.count < confirmations || !s.distinct(max(e.origin, s.first), e.fits[len(e.fits)-1]) {
+	patient := now.Sub(e.begun) >= nearPatience
+	switch {
+	case e.count < confirmations, !patient && s.last-e.fits[0] < near:
+		return false
+	case !s.distinct(max(e.origin, s.first), e.fits[len(e.fits)-1]):
 		return false
 	}
 	open := false
@@ -94,7 +98,7 @@ func (e *proof) holds(s *sums, now time.Time) bool {
 			open = open || !ruled
 		}
 	}
-	return !open || now.Sub(e.begun) >= nearPatience
+	return !open || patient
 }
 
 // rule reports whether the place that is shift further on, modulo 2^64, is ruled out: the

@@ -13,9 +13,9 @@ const (
 	// and a change of the stream's leader opens one again.
 	endPause = 250 * time.Millisecond
 	endSpan  = 12 * time.Second
-	// renewAfter is the age at which a term is written anew, so that neither the
-	// stream's age nor its bytes take it away.
-	renewAfter = time.Minute
+	// renewAfter is the age at which a term is written anew, before it is a minute old,
+	// so that neither the stream's age nor its bytes take it away.
+	renewAfter = 45 * time.Second
 	// askPause is between two questions or claims that came to nothing.
 	askPause = 250 * time.Millisecond
 	// yieldPatience is how long one who yields waits for the claim.
@@ -125,9 +125,7 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 	case SessionLost:
 		l.lost = true
 	case Handover:
-		if l.Publishes() && e.To != l.node {
-			l.drain(now, e.To, v)
-		}
+		l.onHandover(now, v, e.To)
 	}
 	switch l.phase {
 	case standing:
@@ -214,7 +212,7 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 	if !v.Session {
 		return
 	}
-	if e.Kind == Heard && e.Leader.Yields == l.node && e.Leader.Mark.Term >= l.term {
+	if e.Kind == Heard && e.Leader.Yields == l.node && e.Leader.Mark.Term >= l.term && v.InSync {
 		l.ask(now, "yield")
 		return
 	}
@@ -233,16 +231,21 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 
 // ask asks for the record, to claim behind it: again each askPause until it is seen.
 func (l *Leading) ask(now time.Time, reason string) {
-	l.phase, l.reason, l.asked = asking, reason, now
+	l.phase, l.reason, l.asked, l.renewing = asking, reason, now, false
 	l.do(AskTerm)
 }
 
 // claimAnew claims the server again for a bridge that leads it: its fence is gone, or
-// was refused for a reason that does not say whether somebody else has claimed.
+// was refused for a reason that does not say whether somebody else has claimed. After a
+// claim that was just made it takes its time.
 func (l *Leading) claimAnew(now time.Time, reason string) {
 	l.led = l.led || l.phase >= first
 	l.do(Hold)
-	l.ask(now, reason)
+	if now.Sub(l.claimed) >= askPause {
+		l.ask(now, reason)
+		return
+	}
+	l.phase, l.reason, l.asked, l.renewing = asking, reason, now, false
 }
 
 func (l *Leading) stepClaim(now time.Time, v View, e Event) {
@@ -324,16 +327,27 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 }
 
 // onLost yields to one that is in sync at once, and goes on with its own next session
-// if there is none: that is a Gap. Without a session it yields to anybody who has one.
+// if there is none: that is a Gap. Without a session it leaves the lead to those who
+// have one.
 func (l *Leading) onLost(now time.Time, v View) {
 	switch {
 	case v.HeirSync && !l.refused:
-		l.drain(now, v.Successor, v)
+		l.drain(now, v.Successor)
 	case v.Session:
 		l.lost, l.refused = false, false
 		l.do(BeginEpoch)
-	case v.Successor != "" && now.Sub(l.down) >= l.silence+coldPause && now.Sub(l.yielded) >= yieldPatience:
-		l.drain(now, v.Successor, v)
+	case v.Successor != "" && now.Sub(l.down) >= l.silence+coldPause:
+		l.drain(now, "")
+	}
+}
+
+// onHandover yields to whom it is told, or to the Successor if that is in sync.
+func (l *Leading) onHandover(now time.Time, v View, to string) {
+	if to == "" && v.HeirSync {
+		to = v.Successor
+	}
+	if l.Publishes() && to != "" && to != l.node {
+		l.drain(now, to)
 	}
 }
 
@@ -347,15 +361,9 @@ func (l *Leading) watchSession(now time.Time, v View) {
 	}
 }
 
-// drain begins to yield. A term that is being written, or a first event, is waited for
-// with what else is in flight.
-func (l *Leading) drain(now time.Time, to string, v View) {
-	if to == "" {
-		to = v.Successor
-	}
-	if to == "" {
-		return
-	}
+// drain begins to yield, to nobody in particular if to is empty. A term that is being
+// written, or a first event, is waited for with what else is in flight.
+func (l *Leading) drain(now time.Time, to string) {
 	l.phase, l.heir, l.asked = draining, to, now
 	l.do(Drain)
 }
@@ -368,6 +376,10 @@ func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 	case e.Kind == Wrote:
 		l.renewed, l.renewing = now, false
 	case l.phase == draining && (e.Kind == Drained || e.Kind == Tick && now.Sub(l.asked) >= yieldPatience):
+		if l.heir == "" {
+			l.stand(now)
+			return
+		}
 		l.phase, l.yielded = yielding, now
 		l.do(Yield)
 	case l.phase == yielding && e.Kind == Tick && now.Sub(l.yielded) >= yieldPatience:
