@@ -1,6 +1,7 @@
 package standby
 
 import (
+	"maps"
 	"math/rand/v2"
 	"time"
 )
@@ -113,9 +114,7 @@ func (s *jetstream) end(owner string) {
 
 // stepdown has another replica lead the stream: it has not heard that batches were ended.
 func (s *jetstream) stepdown() {
-	for name, b := range s.ended {
-		s.batches[name] = b
-	}
+	maps.Copy(s.batches, s.ended)
 	clear(s.ended)
 }
 

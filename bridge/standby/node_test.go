@@ -26,25 +26,24 @@ type node struct {
 	conn    int // counts connections
 	offline bool
 
-	next        int // of held: the next to be sent
-	open        string
-	batches     int
-	n           uint64 // in the open batch
-	begun       time.Time
-	flights     []flight
-	ackedAt     time.Time // when the newest acknowledged one was sent
-	last        uint64
-	firstOut    bool
-	opening     bool // an epoch is to begin, or somebody takes over
-	tail        *Tail
-	border      int  // of held: what is behind is of the next epoch
-	due         bool // it is to begin as soon as all of the last is stored
-	beatAt      time.Time
-	ended       bool // since it began to lead: once is told
-	anew        int
-	leaving     bool
-	becameSync  time.Time
-	pausedSince time.Time
+	next       int // of held: the next to be sent
+	open       string
+	batches    int
+	n          uint64 // in the open batch
+	begun      time.Time
+	flights    []flight
+	ackedAt    time.Time // when the newest acknowledged one was sent
+	last       uint64
+	firstOut   bool
+	opening    bool // an epoch is to begin, or somebody takes over
+	tail       *Tail
+	border     int  // of held: what is behind is of the next epoch
+	due        bool // it is to begin as soon as all of the last is stored
+	beatAt     time.Time
+	ended      bool // since it began to lead: once is told
+	anew       int
+	leaving    bool
+	becameSync time.Time
 }
 
 type flight struct {

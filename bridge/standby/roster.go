@@ -198,6 +198,20 @@ func (r *Roster) Ranked(server string, now time.Time) []string {
 	return nodes
 }
 
+// term returns the highest term of the server that anybody leads or follows: who led may
+// have been started anew, and knows nothing of it.
+func (r *Roster) term(server string) (term uint64) {
+	for _, m := range r.members {
+		if l := m.leads(server); l != nil {
+			term = max(term, l.Term)
+		}
+		if s := m.stands(server); s != nil {
+			term = max(term, s.Term)
+		}
+	}
+	return term
+}
+
 // claimant is a standby that might claim.
 type claimant struct {
 	ranked
@@ -209,11 +223,11 @@ type claimant struct {
 // they claim: those in sync with the highest term by rank, then those whose session is
 // the oldest. Bridges that have heard the same have the same order.
 func (r *Roster) claimants(server string, now time.Time) []claimant {
-	l, _ := r.Leader(server)
 	var all []claimant
+	term := r.term(server)
 	for _, m := range r.members {
 		if s := m.stands(server); s != nil && r.alive(m, now) {
-			inSync := s.State == InSync.String() && s.Term == l.Mark.Term
+			inSync := s.State == InSync.String() && s.Term == term
 			all = append(all, claimant{ranked{m.Node, score(server, m.Node, m.Weight)}, inSync, s.AgeMS})
 		}
 	}

@@ -198,6 +198,11 @@ func TestTurn_InSyncThenOldest(t *testing.T) {
 	if to, inSync := all[0].Successor("pbx1", now); to != "b2" || !inSync {
 		t.Errorf("%s %v", to, inSync)
 	}
+	// The leader was started anew at once: who is in sync is so still.
+	deliver(t, all, &Heartbeat{Node: "dead", Incarnation: "y", Seq: 1, Weight: 1, Stands: []Stands{{Server: "pbx1", State: "joining", AgeMS: 99999}}}, now)
+	if got := all[1].Turn("pbx1", now); got != 0 {
+		t.Errorf("b2 has turn %d", got)
+	}
 }
 
 func TestRoster_HearsTheNewestOnly(t *testing.T) {

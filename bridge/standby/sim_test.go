@@ -175,7 +175,7 @@ func TestSim_OneFaultAtATimeLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 3))
 		s := newSim(rng, rapid.IntRange(2, 3).Draw(t, "bridges"), rapid.SampledFrom([]int{0, 30}).Draw(t, "spread"))
-		for _, kind := range rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 3).Draw(t, "faults") {
+		for _, kind := range rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 2).Draw(t, "faults") {
 			if !s.settle() {
 				t.Fatalf("before %s not all are in sync", kind)
 			}
@@ -220,7 +220,7 @@ func TestSim_FaultsThatMeetAreTold(t *testing.T) {
 		if !s.settle() {
 			t.Fatal("not all are in sync")
 		}
-		for _, kind := range rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 20).Draw(t, "faults") {
+		for _, kind := range rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 9).Draw(t, "faults") {
 			all[kind](s, s.nodes[rng.IntN(len(s.nodes))])
 			s.run(s.ms(3000), true)
 			total["faults"]++

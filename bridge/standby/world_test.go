@@ -98,7 +98,6 @@ type bridge struct {
 	follows *Follower
 	leads   *Ledger
 	sent    int // of held
-	dead    bool
 }
 
 const testServer = "pbx1"
