@@ -225,9 +225,11 @@ func (f *Follower) settled(m Mark, now time.Time) (release int) {
 // of the session they may fit still.
 func (f *Follower) despair() {
 	switch {
-	case f.misses > 0 && f.aligned:
+	case f.aligned && !f.synced:
+		f.lose(f.reason)
+	case f.synced && f.misses > 0:
 		f.lose(Differs)
-	case f.aligned:
+	case f.synced:
 		f.reason = Behind
 	}
 }

@@ -82,6 +82,27 @@ func TestFollower_StaysJoiningWithoutEvents(t *testing.T) {
 	p.sync()
 }
 
+// One who has looked for the leader for long is joining, and no more, when it finds it.
+func TestFollower_IsJoiningUntilItIsInSync(t *testing.T) {
+	p := newPair(t)
+	for range 40 { // ten seconds
+		p.l.Send(p.next())
+		p.l.Ack(p.l.Sent())
+		p.hear()
+	}
+	for {
+		p.both(10)
+		p.hear()
+		if s, _ := p.f.State(); s == InSync {
+			return
+		}
+		p.want(Joining, "")
+		if p.now.After(time.Unix(60, 0)) {
+			t.Fatal("it does not join")
+		}
+	}
+}
+
 // A leader that has nothing new keeps its standby in sync for as long as it takes.
 func TestFollower_StaysInSyncWhileNothingHappens(t *testing.T) {
 	p := newPair(t)
@@ -204,6 +225,9 @@ func TestFollower_IgnoresMarksOfTheDead(t *testing.T) {
 	p.l.Ack(p.l.Sent())
 	if n := p.hear(); n != 0 || p.f.Held() != 20 {
 		t.Fatalf("%d were released, %d are held", n, p.f.Held())
+	}
+	if n := p.f.Hear(p.l.Mark(2), p.now); n != 0 { // of another stream, before it was made anew
+		t.Fatalf("%d were released by a Mark of its own term", n)
 	}
 	l, err := p.f.TakeOver(tail, func(int) { t.Error("the tail is empty") })
 	if err != nil {
@@ -376,6 +400,46 @@ func TestLedger_SaysWhenWhatIsOwedIsOverdue(t *testing.T) {
 	l.Restart()
 	if n, overdue := l.Owed(); n != 0 || overdue || !l.Read(missing) {
 		t.Error("a new session owes nothing")
+	}
+}
+
+// What the stream holds is not published again in a new epoch: neither what is held of
+// it, nor what is still to come, nor what was owed before.
+func TestFollower_BeginsBehindWhatIsStored(t *testing.T) {
+	for name, read := range map[string]int{"ahead": 100, "level": 80, "behind": 60, "far behind": 0} {
+		f, tail := NewFollower(1000), &Tail{server: "pbx1"}
+		var all []uint64
+		for i := range 120 {
+			all = append(all, Hash([]byte{byte(i), 1}))
+		}
+		for i, h := range all[:80] {
+			tail.Add(ID{"pbx1", "e1", uint64(i) + 1, h})
+		}
+		for _, h := range all[:read] {
+			f.Read(h)
+		}
+		f.owed = owed{counts: map[uint64]uint32{all[119]: 1}, left: 1}
+		gone := 0
+		l := f.Begin("e2", tail, func(i int) {
+			if i != gone {
+				t.Errorf("%s: %d is told, want %d", name, i, gone)
+			}
+			gone++
+		})
+		if gone != min(read, 80) {
+			t.Errorf("%s: %d of %d are stored", name, gone, read)
+		}
+		for i, h := range all[read:] {
+			if got, want := l.Read(h), read+i >= 80 && read+i < 119; got != want {
+				t.Fatalf("%s: event %d is held: %v, want %v", name, read+i, got, want)
+			}
+		}
+		for i := range owedPatience + 2 {
+			l.Read(uint64(i))
+		}
+		if n, overdue := l.Owed(); overdue || n != 0 {
+			t.Errorf("%s: a guess is overdue", name)
+		}
 	}
 }
 

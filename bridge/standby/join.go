@@ -20,6 +20,7 @@ func (f *Follower) join(now time.Time) {
 		if at, n := f.sums.find(m.Window); n == 1 {
 			f.align(at, m.N, m.Sum)
 			f.proof.begin(at, now)
+			f.since = now
 			f.marks = append(f.marks[:0], f.marks[i+1:]...)
 			return
 		}

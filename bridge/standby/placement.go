@@ -29,7 +29,7 @@ func (r *Roster) Holds(server string, copies int, now time.Time) bool {
 // Move returns the next move that is due, at most one a second: a server that this
 // bridge leads goes to the best of the copies that is in sync, if that ranks before it;
 // a session that it holds and should not is closed, when all the copies hold theirs. It
-// goes through the servers in turn.
+// goes through the servers in turn; it looks at each, so that once a second is enough.
 func (r *Roster) Move(copies func(server string) int, now time.Time) (Move, bool) {
 	if !r.moved.IsZero() && now.Sub(r.moved) < movePause {
 		return Move{}, false

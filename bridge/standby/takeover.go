@@ -124,9 +124,7 @@ func (f *Follower) TakeOver(t *Tail, stored func(i int)) (*Ledger, error) {
 			stored(int(p - oldest))
 		}
 	}
-	for h, n := range f.owed.counts { // of a take-over before
-		l.owed.add(h, n)
-	}
+	l.owed.addAll(f.owed.counts) // of a take-over before
 	return l, nil
 }
 
@@ -146,6 +144,7 @@ func (f *Follower) Begin(epoch string, t *Tail, stored func(i int)) *Ledger {
 			l.owed.add(h, 1)
 		}
 	}
+	l.owed.addAll(f.owed.counts)
 	return l
 }
 
@@ -190,6 +189,12 @@ type owed struct {
 func (o *owed) add(hash uint64, n uint32) {
 	o.counts[hash] += n
 	o.left += int(n)
+}
+
+func (o *owed) addAll(counts map[uint64]uint32) {
+	for h, n := range counts {
+		o.add(h, n)
+	}
 }
 
 // drop reports whether the event that has just been read is stored already.
