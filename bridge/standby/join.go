@@ -43,7 +43,6 @@ func (f *Follower) align(at, n, sum uint64) {
 // both.
 type proof struct {
 	begun  time.Time
-	origin uint64
 	fits   []uint64 // positions, in order
 	ruled  []uint64 // bits, of places -near to near
 	count  int      // Marks that fitted behind the one that joined
@@ -51,9 +50,9 @@ type proof struct {
 }
 
 const (
-	// near is how many events away a place must be ruled out. Within a Window that
-	// needs events on both sides; further away what was not read yet counts as ruled
-	// out after nearPatience: that far no session is behind.
+	// near is how many events away a place must be ruled out. One that the session does
+	// not reach counts as ruled out after nearPatience: no session is behind for that
+	// long and reads on.
 	near         = 8192
 	nearPatience = 10 * time.Second
 	// maxFits bounds the positions that are compared; the oldest go.
@@ -62,7 +61,7 @@ const (
 
 // begin takes in that the Window up to at fits, and so its two ends.
 func (e *proof) begin(at uint64, now time.Time) {
-	*e = proof{begun: now, fits: append(make([]uint64, 0, maxFits), at-Window, at), ruled: make([]uint64, 2*near/64+1), origin: at - Window}
+	*e = proof{begun: now, fits: append(make([]uint64, 0, maxFits), at-Window, at), ruled: make([]uint64, 2*near/64+1)}
 }
 
 func (e *proof) fit(p uint64) {
@@ -83,17 +82,14 @@ func (e *proof) fails() bool { return e.misses > e.count+confirmations }
 // holds reports whether the place is proven.
 func (e *proof) holds(s *sums, now time.Time) bool {
 	patient := now.Sub(e.begun) >= nearPatience
-	switch {
-	case e.count < confirmations, !patient && s.last-e.fits[0] < near:
-		return false
-	case !s.distinct(max(e.origin, s.first), e.fits[len(e.fits)-1]):
+	if e.count < confirmations || !patient && s.last-e.fits[0] < near {
 		return false
 	}
 	open := false
 	for j := uint64(1); j <= near; j++ {
 		for _, shift := range [...]uint64{j, -j} {
 			ruled, known := e.rule(s, shift)
-			if !ruled && (known || j <= Window) {
+			if !ruled && known {
 				return false
 			}
 			open = open || !ruled

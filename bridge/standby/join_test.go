@@ -81,3 +81,63 @@ func TestFollower_BelievesOnlyTheTruePlace(t *testing.T) {
 		t.Error("too few do")
 	}
 }
+
+// follow has a standby that has read the first events of all hear of a leader that has
+// stored stored of them and goes on, step at a time, with the standby as far ahead as it is.
+func follow(f *Follower, all []uint64, read, stored, step, marks int) (place, n uint64) {
+	l, now := NewLedger("e", 0), time.Unix(0, 0)
+	for i := range stored {
+		l.Send(all[i])
+		l.Ack(l.Sent())
+	}
+	for _, h := range all[:read] {
+		f.Read(h)
+	}
+	for range marks {
+		now = now.Add(250 * time.Millisecond)
+		f.Hear(l.Mark(1), now)
+		for range step {
+			l.Send(all[l.Sent()])
+			l.Ack(l.Sent())
+			f.Read(all[read])
+			read++
+		}
+	}
+	return f.cut, f.cutN
+}
+
+// A standby that is one event behind at each Mark has the sums of a place that is off by
+// one, where all Marks fall behind equal events. It does not believe it.
+func TestFollower_DoubtsThePlaceThatIsOffByOne(t *testing.T) {
+	all := make([]uint64, 3000)
+	for i := range all {
+		if n := i + 1; n%20 != 0 && n%20 != 16 {
+			all[i] = Hash([]byte{byte(n), byte(n >> 8)})
+		}
+	}
+	f := NewFollower(1 << 17)
+	follow(f, all, 199, 200, 20, 100)
+	if s, why := f.State(); s != Joining {
+		t.Errorf("%v %s at %d, event %d", s, why, f.cut, f.cutN)
+	}
+	f = NewFollower(1 << 17) // where Marks fall elsewhere it is found
+	place, n := follow(f, all, 206, 207, 20, 100)
+	if s, _ := f.State(); s != InSync || place != n {
+		t.Errorf("%v: event %d is taken for %d", s, place, n)
+	}
+}
+
+// What repeats with a period longer than all that is looked at is found at several
+// places, and none of them is believed.
+func TestFollower_DoubtsPlacesOfALongPeriod(t *testing.T) {
+	const period = near + 2000
+	all := make([]uint64, 6*period)
+	for i := range all {
+		all[i] = Hash([]byte{byte(i % period), byte(i % period >> 8), byte(i % period >> 16)})
+	}
+	f := NewFollower(1 << 17)
+	follow(f, all, 3*period, period+period/2, 100, 100)
+	if s, _ := f.State(); s != Joining {
+		t.Errorf("%v at %d, event %d", s, f.cut, f.cutN)
+	}
+}

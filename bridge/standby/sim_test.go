@@ -1,14 +1,15 @@
 package standby
 
 import (
+	"cmp"
+	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // sim is bridges on one Asterisk and one stream, in a time of its own.
@@ -141,6 +142,24 @@ func (s *sim) check() error {
 	return f.check()
 }
 
+var (
+	sims = flag.Int("sims", 15, "how many simulations are run of each kind; 3000 take minutes")
+	seed = flag.Uint64("sim", 0, "the one simulation that is run")
+)
+
+// simulate runs simulations, each of a seed of its own.
+func simulate(t *testing.T, run func(rng *rand.Rand) error) {
+	for range *sims {
+		n := *seed
+		if n == 0 {
+			n = rand.Uint64()
+		}
+		if err := run(rand.New(rand.NewPCG(n, 3))); err != nil {
+			t.Fatalf("-sim=%d: %v", n, err)
+		}
+	}
+}
+
 // faults are what happens to a bridge, or to the stream.
 func faults() map[string]func(s *sim, n *node) {
 	return map[string]func(s *sim, n *node){
@@ -165,41 +184,36 @@ func faults() map[string]func(s *sim, n *node) {
 
 // One fault at a time, of any kind and at any moment, whenever the others are in sync:
 // nothing is lost, nothing is twice, nothing is out of order, and the numbering has no
-// hole. -rapid.checks=3000 takes some minutes.
+// hole.
 func TestSim_OneFaultAtATimeLosesNothing(t *testing.T) {
 	all := faults()
 	all["purge"] = func(s *sim, _ *node) { s.js.purge(false) }
 	all["made anew"] = func(s *sim, _ *node) { s.js.purge(true) }
 	kinds := slices.Sorted(maps.Keys(all))
 	count, pause := map[string]int{}, map[string]time.Duration{}
-	rapid.Check(t, func(t *rapid.T) {
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 3))
-		s := newSim(rng, rapid.IntRange(2, 3).Draw(t, "bridges"), rapid.SampledFrom([]int{0, 30}).Draw(t, "spread"))
-		for _, kind := range rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 2).Draw(t, "faults") {
-			if !s.settle() {
-				t.Fatalf("before %s not all are in sync", kind)
-			}
+	simulate(t, func(rng *rand.Rand) error {
+		s := newSim(rng, 2+rng.IntN(2), 30*rng.IntN(2))
+		if !s.settle() {
+			return errors.New("not all are in sync at the start")
+		}
+		for range 3 {
+			kind := kinds[rng.IntN(len(kinds))]
 			s.run(s.ms(300), true)
 			n := s.leader()
-			if rapid.IntRange(0, 3).Draw(t, "of a standby") == 0 {
+			if rng.IntN(4) == 0 {
 				n = s.nodes[rng.IntN(len(s.nodes))]
 			}
 			s.paused = 0
 			all[kind](s, n)
 			s.run(500*time.Millisecond, true)
 			if !s.settle() {
-				t.Fatalf("after %s not all are in sync", kind)
+				return fmt.Errorf("after %s not all are in sync", kind)
 			}
 			count[kind]++
 			pause[kind] = max(pause[kind], s.paused)
 		}
 		s.run(5*time.Second, false)
-		if s.failure != nil {
-			t.Fatal(s.failure)
-		}
-		if err := s.check(); err != nil {
-			t.Fatal(err)
-		}
+		return cmp.Or(s.failure, s.check())
 	})
 	for _, kind := range kinds {
 		t.Logf("%-18s %4d times, the longest pause %v", kind, count[kind], pause[kind])
@@ -213,31 +227,25 @@ func TestSim_FaultsThatMeetAreTold(t *testing.T) {
 	all := faults()
 	kinds := slices.Sorted(maps.Keys(all))
 	total := map[string]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 4))
-		s := newSim(rng, rapid.IntRange(1, 4).Draw(t, "bridges"), 0)
+	simulate(t, func(rng *rand.Rand) error {
+		s := newSim(rng, 1+rng.IntN(4), 0)
 		s.a.repeats, s.a.shared, s.lossy = 0, false, true
 		if !s.settle() {
-			t.Fatal("not all are in sync")
+			return errors.New("not all are in sync at the start")
 		}
-		for _, kind := range rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 9).Draw(t, "faults") {
-			all[kind](s, s.nodes[rng.IntN(len(s.nodes))])
+		for range 12 {
+			all[kinds[rng.IntN(len(kinds))]](s, s.nodes[rng.IntN(len(s.nodes))])
 			s.run(s.ms(3000), true)
 			total["faults"]++
 		}
 		if !s.settle() {
-			t.Fatal("in the end not all are in sync")
+			return errors.New("in the end not all are in sync")
 		}
 		s.run(5*time.Second, false)
-		if s.failure != nil {
-			t.Fatal(s.failure)
-		}
-		if err := s.checkHoles(); err != nil {
-			t.Fatal(err)
-		}
 		total["Gaps"] += s.gaps
 		total["lost"] += len(s.a.sent) - len(s.js.log)
 		total["events"] += len(s.a.sent)
+		return cmp.Or(s.failure, s.checkHoles())
 	})
 	t.Log(total)
 }

@@ -88,25 +88,3 @@ func (s *sums) find(window uint64) (at uint64, n int) {
 	}
 	return at, n
 }
-
-// distinct reports whether at least Window different hashes are among those after from
-// and up to to. It looks at the last distinctSpan of them.
-func (s *sums) distinct(from, to uint64) bool {
-	const distinctSpan = 8192
-	var seen [4 * Window]uint64 // open addressing; 0 is a free place
-	count := 0
-	for p, left := to, min(to-from, distinctSpan); left > 0; p, left = p-1, left-1 {
-		h := max(s.hash(p), 1)
-		i := h % uint64(len(seen))
-		for seen[i] != 0 && seen[i] != h {
-			i = (i + 1) % uint64(len(seen))
-		}
-		if seen[i] == 0 {
-			seen[i] = h
-			if count++; count == Window {
-				return true
-			}
-		}
-	}
-	return false
-}
