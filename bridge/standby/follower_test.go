@@ -306,7 +306,7 @@ func TestLedger_BeginsAnEpochBehindAllOfTheLast(t *testing.T) {
 func TestLedger_BoundsWhatIsInFlight(t *testing.T) {
 	l := NewLedger("e1", 0)
 	n := 0
-	for ; ; n++ {
+	for ; n < 2*maxUnacked; n++ {
 		if _, ok := l.Send(uint64(n)); !ok {
 			break
 		}
