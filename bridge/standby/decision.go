@@ -9,14 +9,14 @@ const (
 	WriteTerm                  // write Record behind Fence; then Follower.Claim and Wrote, or Refused or Failed
 	EndBatches                 // end the batches of the leaders before
 	ReadTail                   // read the stream behind the cut; then Read or Failed
-	Publish                    // what the take-over left, the first alone and behind both fences; or go on
-	BeginEpoch                 // a new epoch, with its Gap first; of one who leads, for its next session
-	BeginFirst                 // the same in the server's first epoch, without a Gap
+	Publish                    // what Follower.TakeOver leaves, the first alone and behind both fences; or go on
+	BeginEpoch                 // Follower.Begin, with its Gap first; of one who leads, Ledger.Begin for its next session
+	BeginFirst                 // Follower.Begin of the server's first epoch, without a Gap
 	Drain                      // send nothing new, wait for what is in flight; then Drained
 	Yield                      // say in the Heartbeat that Heir shall claim
 )
 
-// EventKind is what has happened. Whatever is asked for has one answer.
+// EventKind is what has happened. Each question has one answer.
 type EventKind uint8
 
 const (
@@ -26,7 +26,7 @@ const (
 	Wrote                         // the term is stored, at Seq
 	Refused                       // the term, or an event, was not stored for its fence: 10071, 10164
 	Failed                        // what was to be done did not succeed, or nobody knows
-	Read                          // the tail was read; Exact says whether TakeOver succeeds
+	Read                          // the tail was read; Exact says whether Follower.Check has no error
 	FirstStored                   // the first event behind both fences is acknowledged
 	Drained                       // nothing is in flight
 	Handover                      // another shall lead: on SIGTERM, as often as it does not, or as a Move says
@@ -37,13 +37,14 @@ const (
 
 // Event is what has happened, with what is known of it.
 type Event struct {
-	Kind   EventKind
-	Leader Leader // Heard
-	Term   *Term  // SawTerm; nil: there is none
-	Seq    uint64 // Wrote, SawTerm
-	Exact  bool   // Read
-	Empty  bool   // Read: the stream holds no event of the server
-	To     string // Handover; "": the Successor, if it is in sync
+	Kind    EventKind
+	Answers uint64 // the Question that this answers; 0: none, as of an event that was refused
+	Leader  Leader // Heard
+	Term    *Term  // SawTerm; nil: there is none
+	Seq     uint64 // Wrote, SawTerm
+	Exact   bool   // Read
+	Empty   bool   // Read: the stream holds no event of the server
+	To      string // Handover; "": the Successor, if it is in sync
 }
 
 // View is how things stand while an Event is taken in.

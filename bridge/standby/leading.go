@@ -69,6 +69,7 @@ type Leading struct {
 	refused  bool // nobody has claimed what it yielded
 	heir     string
 	news     bool // the record that was seen is of a claim that was not known
+	question uint64
 	out      []Decision
 }
 
@@ -97,6 +98,11 @@ func (l *Leading) Fence() uint64 { return l.fence }
 // Record returns the record to be written.
 func (l *Leading) Record() *Term { r := l.record; return &r }
 
+// Question returns the number of the last question: of AskTerm, WriteTerm or ReadTail, of
+// which a Step asks one at most. Its answer has the number, for one that comes after the
+// next question was asked is none to that.
+func (l *Leading) Question() uint64 { return l.question }
+
 // Heir returns who shall claim, while this bridge yields.
 func (l *Leading) Heir() string {
 	if l.phase == yielding {
@@ -109,6 +115,9 @@ func (l *Leading) Heir() string {
 // next Step.
 func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 	l.out = l.out[:0]
+	if e.Answers != 0 && e.Answers != l.question {
+		return nil
+	}
 	if l.phase != standing && l.superseded(e) {
 		l.stand(now)
 		l.note(now, e)
@@ -140,7 +149,14 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 	return l.out
 }
 
-func (l *Leading) do(d ...Decision) { l.out = append(l.out, d...) }
+func (l *Leading) do(all ...Decision) {
+	for _, d := range all {
+		if d == AskTerm || d == WriteTerm || d == ReadTail {
+			l.question++
+		}
+		l.out = append(l.out, d)
+	}
+}
 
 // mine reports whether the record is of this bridge's claim.
 func (l *Leading) mine(t *Term) bool {

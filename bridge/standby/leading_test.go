@@ -154,6 +154,30 @@ func TestLeading_ClaimOfUnknownOutcomeIsLookedAt(t *testing.T) {
 	}
 }
 
+// An answer to the question before is none to this one.
+func TestLeading_IgnoresLateAnswers(t *testing.T) {
+	s := newScript(t)
+	s.view.InSync = true
+	s.on(s.heard("b2", 4, ""))
+	s.wait(time.Second, AskTerm)
+	s.on(saw("b2", 4, 50), WriteTerm)
+	claim := s.l.Question()
+	s.on(Event{Kind: MadeAnew}, Hold, AskTerm)
+	s.on(Event{Kind: Wrote, Answers: claim, Seq: 60})
+	s.on(saw("", 0, 0), WriteTerm)
+	s.on(Event{Kind: Wrote, Answers: claim, Seq: 60})
+	s.on(Event{Kind: Wrote, Answers: s.l.Question(), Seq: 1}, EndBatches, WriteTerm)
+	s.on(Event{Kind: Wrote, Answers: s.l.Question(), Seq: 2}, ReadTail)
+	tail := s.l.Question()
+	s.on(Event{Kind: Failed, Answers: claim})
+	s.on(Event{Kind: MadeAnew}, Hold)
+	s.wait(askPause, AskTerm)
+	s.on(Event{Kind: Read, Answers: tail, Exact: true})
+	if s.l.Leads() {
+		t.Error("it leads by a tail that was read before")
+	}
+}
+
 // A fence that is refused, be it 10071 or 10164, a record that is gone, and a stream that
 // was made anew end in a new claim.
 func TestLeading_ClaimsAnew(t *testing.T) {

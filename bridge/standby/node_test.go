@@ -245,7 +245,7 @@ func (n *node) step(e Event) {
 }
 
 func (n *node) do(d Decision) {
-	js, conn := n.sim.js, n.conn
+	js, conn, q := n.sim.js, n.conn, n.machine.Question()
 	reply := func(e Event) func() {
 		return func() {
 			if conn == n.conn {
@@ -257,20 +257,20 @@ func (n *node) do(d Decision) {
 	case Hold:
 		n.hold()
 	case AskTerm:
-		n.ask(func(time.Time) func() { return reply(Event{Kind: SawTerm, Term: js.term, Seq: js.termSeq}) })
+		n.ask(func(time.Time) func() { return reply(Event{Kind: SawTerm, Answers: q, Term: js.term, Seq: js.termSeq}) })
 	case WriteTerm:
 		rec, fence := *n.machine.Record(), n.machine.Fence()
 		n.ask(func(time.Time) func() {
 			seq, code := js.write(rec, fence)
 			if code != 0 {
-				return reply(Event{Kind: Refused})
+				return reply(Event{Kind: Refused, Answers: q})
 			}
 			return func() {
 				if conn == n.conn {
 					if n.follows != nil {
 						n.follows.Claim(rec.Term)
 					}
-					n.step(Event{Kind: Wrote, Seq: seq})
+					n.step(Event{Kind: Wrote, Answers: q, Seq: seq})
 				}
 			}
 		})
@@ -303,7 +303,7 @@ func (n *node) hold() {
 }
 
 func (n *node) readTail() {
-	js, conn := n.sim.js, n.conn
+	js, conn, q := n.sim.js, n.conn, n.machine.Question()
 	tail := n.follows.Tail(testServer)
 	n.ask(func(time.Time) func() {
 		for _, m := range js.log[js.from:] {
@@ -314,12 +314,9 @@ func (n *node) readTail() {
 			if conn != n.conn || n.follows == nil {
 				return
 			}
-			n.last = last
-			err := n.takeOver(tail)
-			if err != nil {
-				n.sim.why, n.tail = err, tail
-			}
-			n.step(Event{Kind: Read, Exact: err == nil, Empty: tail.Empty()})
+			n.last, n.tail = last, tail
+			n.sim.why = n.follows.Check(tail)
+			n.step(Event{Kind: Read, Answers: q, Exact: n.sim.why == nil, Empty: tail.Empty()})
 		}
 	})
 }
@@ -334,6 +331,9 @@ func (n *node) begin(d Decision) {
 	}
 	n.next, n.firstOut, n.open = 0, false, ""
 	if d == Publish {
+		if err := n.takeOver(n.tail); err != nil {
+			n.sim.fail("%v", err)
+		}
 		return
 	}
 	var gone []int

@@ -91,6 +91,17 @@ func (t *Tail) Err() error {
 	return nil
 }
 
+// Check returns why TakeOver would fail.
+func (f *Follower) Check(t *Tail) error {
+	if s, why := f.State(); s != InSync {
+		return fmt.Errorf("%w: %v %s", errNotInSync, s, why)
+	}
+	if t.epoch != f.epoch || t.cut != f.cutN {
+		return errors.New("the tail was read behind another cut")
+	}
+	return t.Err()
+}
+
 // TakeOver takes over from the leader. stored hears, in order, which of the held events
 // are in the Tail, the oldest being 0: they are released. The rest go out as the Ledger
 // numbers them, behind the last one stored. What is in the Tail and was not read yet is
@@ -101,14 +112,8 @@ func (t *Tail) Err() error {
 // with the same events, and each thread's in the same order; so what we hold less what is
 // stored is what is missing, in an order that continues each thread's.
 func (f *Follower) TakeOver(t *Tail, stored func(i int)) (*Ledger, error) {
-	if s, why := f.State(); s != InSync {
-		return nil, fmt.Errorf("%w: %v %s", errNotInSync, s, why)
-	}
-	if err := t.Err(); err != nil {
+	if err := f.Check(t); err != nil {
 		return nil, err
-	}
-	if t.epoch != f.epoch || t.cut != f.cutN {
-		return nil, errors.New("the tail was read behind another cut")
 	}
 	l := NewLedger(f.epoch, f.filters)
 	l.sums, l.acked = newSums(f.cutN, *f.sums.at(f.cut)-f.diff, maxUnacked+Window+1), f.cutN
