@@ -23,8 +23,10 @@ func (l *Leading) claimAnew(now time.Time, reason string) {
 
 func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 	switch {
-	case l.phase == asking && !v.Session && !l.led:
-		l.stand(now)
+	case l.phase == asking && !v.Session && !l.led, l.phase == asking && l.lost && v.HeirSync:
+		l.stand(now) // its own claim would be a Gap
+	case l.phase == asking && !v.InSync && !v.Fresh:
+		l.stand(now) // see stepStanding
 	case e.Kind == Failed, e.Kind == Refused:
 		l.phase, l.asked = asking, now
 	case l.phase == asking && e.Kind == Tick && now.Sub(l.asked) >= askPause:
@@ -37,7 +39,12 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 		l.phase, l.claimed, l.ended, l.renewed = barring, now, now, now
 		l.do(EndBatches, WriteTerm)
 	case l.phase == barring && e.Kind == Wrote:
-		l.phase = reading
+		l.phase, l.again = reading, false
+		l.do(ReadTail)
+	case l.phase == reading && e.Kind == Read && !e.Exact && !v.Fresh:
+		l.again, l.asked = true, now
+	case l.phase == reading && e.Kind == Tick && l.again && now.Sub(l.asked) >= askPause:
+		l.again = false
 		l.do(ReadTail)
 	case l.phase == reading && e.Kind == Read:
 		l.phase, l.led, l.lost = first, false, false

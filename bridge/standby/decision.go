@@ -51,6 +51,7 @@ type Event struct {
 type View struct {
 	Session   bool   // the event session is up
 	InSync    bool   // the Follower is
+	Fresh     bool   // the session has answered a Ping since the Leader fell silent: it is not behind
 	Turn      int    // of the Roster
 	Successor string // of the Roster
 	HeirSync  bool   // the Successor is in sync

@@ -63,13 +63,15 @@ type Leading struct {
 	ended    time.Time // when batches were ended last
 	renewed  time.Time
 	renewing bool
-	lost     bool      // the session that was published ended, and no epoch has begun for the next
+	lost     bool // the session that was published ended, and no epoch has begun for the next
+	lostAt   time.Time
 	down     time.Time // since when there is no session; or zero
 	yielded  time.Time
 	refused  bool // nobody has claimed what it yielded
 	heir     string
 	news     bool // the record that was seen is of a claim that was not known
 	question uint64
+	again    bool // the tail is read again, when the session may be caught up
 	out      []Decision
 }
 
@@ -132,7 +134,7 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 			l.claimAnew(now, "made_anew")
 		}
 	case SessionLost:
-		l.lost = true
+		l.lost, l.lostAt = l.phase > standing, now
 	case Handover:
 		l.onHandover(now, v, e.To)
 	}
@@ -235,6 +237,9 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 	wait := l.silence + time.Duration(v.Turn)*turnPause
 	if !v.InSync {
 		wait += coldPause
+		if !v.Fresh {
+			return // what it is to read yet may be stored already
+		}
 	}
 	if e.Kind == Tick && now.Sub(l.heard) >= wait && now.Sub(l.asked) >= askPause {
 		reason := "silence"
@@ -272,13 +277,13 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 }
 
 // onLost yields to one that is in sync at once, and goes on with its own next session
-// if there is none: that is a Gap. Without a session it leaves the lead to those who
-// have one.
+// if none has said for as long as a silence that it is: that is a Gap. Without a session
+// it leaves the lead to those who have one.
 func (l *Leading) onLost(now time.Time, v View) {
 	switch {
 	case v.HeirSync && !l.refused:
 		l.drain(now, v.Successor)
-	case v.Session:
+	case v.Session && now.Sub(l.lostAt) >= l.silence:
 		l.lost, l.refused = false, false
 		l.do(BeginEpoch)
 	case v.Successor != "" && now.Sub(l.down) >= l.silence+coldPause:

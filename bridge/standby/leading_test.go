@@ -16,7 +16,7 @@ type script struct {
 
 func newScript(t *testing.T) *script {
 	now := time.Unix(100, 0)
-	return &script{t: t, l: NewLeading("pbx1", "b1", "i1", time.Second, now), now: now, view: View{Session: true}}
+	return &script{t: t, l: NewLeading("pbx1", "b1", "i1", time.Second, now), now: now, view: View{Session: true, Fresh: true}}
 }
 
 // on has the machine take in e, and wants it to do just this.
@@ -290,13 +290,22 @@ func TestLeading_ALostSession(t *testing.T) {
 	s.wait(yieldPatience, Publish)
 	s.wait(0, BeginEpoch) // its next session is up
 
+	s = newLeader(t) // its fence is refused as well
+	s.now = s.now.Add(time.Second)
+	s.view.Successor, s.view.HeirSync, s.view.InSync = "b2", true, false
+	s.on(Event{Kind: SessionLost}, Drain)
+	s.on(Event{Kind: Refused}, Hold, AskTerm)
+	s.on(saw("b1", 5, s.l.Fence()), Hold)
+	s.wait(time.Second+coldPause, AskTerm) // unless b2 has claimed
+	s.lead(saw("b1", 5, s.l.Fence()), BeginEpoch)
+
 	s = newLeader(t) // nobody is in sync
 	s.view.Session = false
 	s.on(Event{Kind: SessionLost})
 	s.now = s.now.Add(200 * time.Millisecond)
 	s.on(Event{Kind: Tick})
 	s.view.Session = true
-	s.on(Event{Kind: Tick}, BeginEpoch)
+	s.wait(800*time.Millisecond, BeginEpoch) // somebody may be by the next Heartbeat
 	s.on(Event{Kind: Tick})
 
 	s = newLeader(t) // nobody is in sync, and its own session does not come back
@@ -348,6 +357,32 @@ func TestLeading_WaitsAnewAfterADisconnect(t *testing.T) {
 	s.on(saw("b2", 4, 50), WriteTerm)
 	s.on(Event{Kind: Disconnected})
 	s.wait(askPause, AskTerm)
+}
+
+// Who is not in sync and may be behind what is stored does not claim.
+func TestLeading_ClaimsColdOnlyWhenItIsNotBehind(t *testing.T) {
+	s := newScript(t)
+	s.view.Fresh = false
+	if got, _ := s.until(time.Minute); got != nil {
+		t.Errorf("%v", got)
+	}
+	s.view.Fresh = true
+	s.wait(0, AskTerm)
+	s.view.Fresh = false
+	s.on(saw("b2", 4, 50), Hold)
+
+	s = newScript(t) // it was in sync when it claimed
+	s.view.InSync = true
+	s.on(s.heard("b2", 4, ""))
+	s.wait(time.Second, AskTerm)
+	s.on(saw("b2", 4, 50), WriteTerm)
+	s.view.InSync, s.view.Fresh = false, false
+	s.on(Event{Kind: Wrote, Seq: 60}, EndBatches, WriteTerm)
+	s.on(Event{Kind: Wrote, Seq: 61}, ReadTail)
+	s.on(Event{Kind: Read})
+	s.wait(askPause, ReadTail)
+	s.view.Fresh = true
+	s.on(Event{Kind: Read}, BeginEpoch)
 }
 
 // Without a session of its own nobody claims.

@@ -43,6 +43,7 @@ type node struct {
 	ended      bool // since it began to lead: once is told
 	anew       int
 	leaving    bool
+	freshAt    time.Time // when the session had nothing more to read
 	becameSync time.Time
 }
 
@@ -91,6 +92,7 @@ func (n *node) fall(now time.Time) {
 		if !n.opening {
 			n.opening, n.border = true, len(n.held)
 		}
+		n.held = n.held[:n.border] // one Gap tells of both holes, and of what was between
 	}
 	n.step(Event{Kind: SessionLost})
 }
@@ -124,6 +126,9 @@ func (n *node) tick(now time.Time) {
 	}
 	if n.session != nil && !now.Before(n.away) {
 		n.read(1 + n.sim.rng.IntN(10*n.sim.burst))
+		if len(n.session.pending) == 0 {
+			n.freshAt = now
+		}
 	}
 	for len(n.inbox) > 0 && !n.inbox[0].at.After(now) && !now.Before(n.cut) {
 		do := n.inbox[0].do
@@ -176,7 +181,7 @@ func (n *node) state() (State, Reason) {
 func (n *node) view() View {
 	s, _ := n.state()
 	to, inSync := n.roster.Successor(testServer, n.sim.now)
-	return View{Session: n.session != nil, InSync: s == InSync, Turn: n.roster.Turn(testServer, n.sim.now), Successor: to, HeirSync: inSync}
+	return View{Fresh: n.sim.now.Sub(n.freshAt) < 200*time.Millisecond, Session: n.session != nil, InSync: s == InSync, Turn: n.roster.Turn(testServer, n.sim.now), Successor: to, HeirSync: inSync}
 }
 
 func (n *node) beat(now time.Time) {

@@ -187,7 +187,10 @@ func faults() map[string]func(s *sim, n *node) {
 // hole.
 func TestSim_OneFaultAtATimeLosesNothing(t *testing.T) {
 	all := faults()
-	all["purge"] = func(s *sim, _ *node) { s.js.purge(false) }
+	all["purge"] = func(s *sim, _ *node) {
+		s.run(time.Second, false) // one between the events of a batch is a Gap
+		s.js.purge(false)
+	}
 	all["made anew"] = func(s *sim, _ *node) { s.js.purge(true) }
 	kinds := slices.Sorted(maps.Keys(all))
 	count, pause := map[string]int{}, map[string]time.Duration{}
