@@ -170,13 +170,17 @@ func faults() map[string]func(s *sim, n *node) {
 		"deaf to others":   func(s *sim, n *node) { n.deaf = s.now.Add(s.ms(4000)) },
 		"cut from the PBX": func(s *sim, n *node) { n.away = s.now.Add(s.ms(3000)) },
 		"session lost": func(s *sim, n *node) {
-			if n.session != nil {
+			if n.session != nil && !s.now.Before(n.frozen) {
 				n.fall(s.now)
 			}
 		},
 		"stepdown":         func(s *sim, _ *node) { s.js.stepdown() },
 		"freeze, stepdown": func(s *sim, n *node) { n.frozen = s.now.Add(s.ms(3000)); s.run(s.ms(2500), true); s.js.stepdown() },
-		"hand over":        func(s *sim, n *node) { n.step(Event{Kind: Handover}) },
+		"hand over": func(s *sim, n *node) {
+			if !s.now.Before(n.frozen) {
+				n.step(Event{Kind: Handover})
+			}
+		},
 		"fence in process": func(s *sim, _ *node) { s.js.flaky = 0.3; s.run(s.ms(2000), true); s.js.flaky = 0 },
 		"quiet":            func(s *sim, _ *node) { s.run(70*time.Second, false) },
 	}
@@ -244,6 +248,7 @@ func TestSim_FaultsThatMeetAreTold(t *testing.T) {
 		if !s.settle() {
 			return errors.New("in the end not all are in sync")
 		}
+		s.run(time.Second, true)
 		s.run(5*time.Second, false)
 		total["Gaps"] += s.gaps
 		total["lost"] += len(s.a.sent) - len(s.js.log)
