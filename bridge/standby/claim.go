@@ -1,0 +1,81 @@
+package standby
+
+import "time"
+
+// ask asks for the record, to claim behind it: again each askPause until it is seen.
+func (l *Leading) ask(now time.Time, reason string) {
+	l.phase, l.reason, l.asked, l.renewing = asking, reason, now, false
+	l.do(AskTerm)
+}
+
+// claimAnew claims the server again for a bridge that leads it: its fence is gone, or
+// was refused for a reason that does not say whether somebody else has claimed. After a
+// claim that was just made it takes its time.
+func (l *Leading) claimAnew(now time.Time, reason string) {
+	l.led = l.led || l.phase >= first
+	l.do(Hold)
+	if now.Sub(l.claimed) >= askPause {
+		l.ask(now, reason)
+		return
+	}
+	l.phase, l.reason, l.asked, l.renewing = asking, reason, now, false
+}
+
+func (l *Leading) stepClaim(now time.Time, v View, e Event) {
+	switch {
+	case l.phase == asking && !v.Session && !l.led, l.phase == asking && l.lost && v.HeirSync:
+		l.stand(now) // its own claim would be a Gap
+	case l.phase == asking && !v.InSync && !v.Fresh:
+		l.stand(now) // see stepStanding
+	case e.Kind == Failed, e.Kind == Refused:
+		l.phase, l.asked = asking, now
+	case l.phase == asking && e.Kind == Tick && now.Sub(l.asked) >= askPause:
+		l.ask(now, l.reason)
+	case l.phase == asking && e.Kind == SawTerm && l.news:
+		l.stand(now)
+	case l.phase == asking && e.Kind == SawTerm:
+		l.claim(now)
+	case l.phase == claiming && e.Kind == Wrote:
+		l.phase, l.claimed, l.ended, l.renewed = barring, now, now, now
+		l.do(EndBatches, WriteTerm)
+	case l.phase == barring && e.Kind == Wrote:
+		l.phase, l.again = reading, false
+		l.do(ReadTail)
+	case l.phase == reading && e.Kind == Read && !e.Exact && !v.Fresh:
+		l.again, l.asked = true, now
+	case l.phase == reading && e.Kind == Tick && l.again && now.Sub(l.asked) >= askPause:
+		l.again = false
+		l.do(ReadTail)
+	case l.phase == reading && e.Kind == Read:
+		l.phase, l.led, l.lost = first, false, false
+		l.do(l.beginning(e))
+	}
+	l.endBatches(now, e)
+}
+
+// claim claims behind the record that was seen.
+func (l *Leading) claim(now time.Time) {
+	l.record = Term{
+		Server: l.server, Term: l.term + 1, Node: l.node, Incarnation: l.incarnation, Since: now.UTC(), Reason: l.reason,
+	}
+	l.phase = claiming
+	l.do(WriteTerm)
+}
+
+// beginning is how to go on behind what the stream holds.
+func (l *Leading) beginning(e Event) Decision {
+	switch {
+	case e.Exact:
+		return Publish
+	case e.Empty && l.term == 1:
+		return BeginFirst
+	}
+	return BeginEpoch
+}
+
+func (l *Leading) endBatches(now time.Time, e Event) {
+	if e.Kind == Tick && l.phase > claiming && now.Sub(l.claimed) < endSpan && now.Sub(l.ended) >= endPause {
+		l.ended = now
+		l.do(EndBatches)
+	}
+}

@@ -1,0 +1,53 @@
+package standby
+
+import (
+	"testing"
+	"time"
+)
+
+// Who is not in sync and may be behind what is stored does not claim.
+func TestLeading_ClaimsColdOnlyWhenItIsNotBehind(t *testing.T) {
+	s := newScript(t)
+	s.view.Fresh = false
+	if got, _ := s.until(time.Minute); got != nil {
+		t.Errorf("%v", got)
+	}
+	s.view.Fresh = true
+	s.wait(0, AskTerm)
+	s.view.Fresh = false
+	s.on(saw("b2", 4, 50), Hold)
+
+	s = newScript(t) // it was in sync when it claimed
+	s.view.InSync = true
+	s.on(s.heard("b2", 4, ""))
+	s.wait(time.Second, AskTerm)
+	s.on(saw("b2", 4, 50), WriteTerm)
+	s.view.InSync, s.view.Fresh = false, false
+	s.on(Event{Kind: Wrote, Seq: 60}, EndBatches, WriteTerm)
+	s.on(Event{Kind: Wrote, Seq: 61}, ReadTail)
+	s.on(Event{Kind: Read})
+	s.wait(askPause, ReadTail)
+	s.view.Fresh = true
+	s.on(Event{Kind: Read}, BeginEpoch)
+}
+
+// Without a session of its own nobody claims.
+func TestLeading_ClaimsOnlyWithASession(t *testing.T) {
+	s := newScript(t)
+	s.view.Session = false
+	if got, _ := s.until(time.Minute); got != nil {
+		t.Errorf("%v", got)
+	}
+	s.on(s.heard("b2", 4, "b1"))
+	s.view.Session = true
+	s.wait(time.Second+coldPause, AskTerm)
+	s.view.Session = false
+	s.on(saw("b2", 4, 50), Hold)
+}
+
+func TestMayGoOn_IsTheLease(t *testing.T) {
+	now := time.Unix(100, 0)
+	if !MayGoOn(now.Add(-399*time.Millisecond), now) || MayGoOn(now.Add(-400*time.Millisecond), now) {
+		t.Error("a batch goes on for 400 ms after the newest acknowledged event was sent")
+	}
+}

@@ -1,0 +1,242 @@
+package standby
+
+import "time"
+
+// State is how a standby stands to the leader.
+type State uint8
+
+const (
+	Joining State = iota // looks for the leader's place in its own session
+	InSync               // could take over without a Gap
+	Apart                // cannot follow; Reason says why
+)
+
+func (s State) String() string { return [...]string{"joining", "in_sync", "apart"}[s] }
+
+// Reason is why a standby is apart.
+type Reason string
+
+const (
+	Differs  Reason = "differs"  // the two sessions' events do not
+	Behind   Reason = "behind"   // this session has not read what the leader has stored
+	Overflow Reason = "overflow" // events were given up that the leader has not stored
+	Filters  Reason = "filters"  // the two bridges let different events through
+)
+
+const (
+	// Patience is how long a leader's number may move without a cut until a standby
+	// is apart.
+	Patience = 5 * time.Second
+	// maxMarks bounds the Marks that are ahead of the session. When full, newer ones
+	// are ignored: the session comes to the older ones first.
+	maxMarks = 32
+)
+
+// Follower aligns a standby's session with what the leader stores. It knows the hashes
+// of the last events of the session; the outbox holds the last Held of them.
+type Follower struct {
+	sums sums
+	held uint64 // of the last positions, those whose events are held
+
+	term  uint64 // of the leader that is followed
+	epoch string
+	heard uint64 // the highest N of it
+
+	aligned bool   // event n of the epoch is at position n + shift, if the order is the same
+	shift   uint64 // modulo 2^64
+	diff    uint64 // own sum less the leader's, modulo 2^64
+	proof   proof  // of it, until it is believed
+	synced  bool   // it is
+	cut     uint64 // up to this position all is stored, if synced
+	cutN    uint64
+
+	marks   []Mark    // ahead of the session, or not found yet; in order
+	misses  int       // Marks since the last cut that the session came to and did not fit
+	since   time.Time // when the leader's number moved on from the last cut; or zero
+	reason  Reason
+	silent  bool // see Claim
+	filters uint64
+	owed    owed
+}
+
+// NewFollower returns a Follower of a session that has just begun. It knows at least the
+// last most events, which must be as many as the outbox can hold: at 8 bytes each.
+func NewFollower(most int) *Follower {
+	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+Window+1), marks: make([]Mark, 0, maxMarks)}
+}
+
+// Read takes in the next event of the session, and reports whether it is to be held, and
+// not stored already: see Ledger.Read. FullyBooted and what answers an Action of this
+// session is none: the other session does not have it.
+func (f *Follower) Read(hash uint64) (hold bool) {
+	if f.owed.drop(hash) {
+		return false
+	}
+	f.push(hash)
+	return true
+}
+
+func (f *Follower) push(hash uint64) {
+	f.sums.push(hash)
+	f.held++
+}
+
+// Held returns how many events are held.
+func (f *Follower) Held() int { return int(f.held) }
+
+// Forget takes in that the oldest n of those that are held were given up.
+func (f *Follower) Forget(n int) { f.held -= min(uint64(n), f.held) }
+
+// Lag returns how many events the leader has stored behind the last cut.
+func (f *Follower) Lag() uint64 {
+	if f.synced && f.heard > f.cutN {
+		return f.heard - f.cutN
+	}
+	return 0
+}
+
+// State returns how the standby stands, and why if it is apart.
+func (f *Follower) State() (State, Reason) {
+	switch {
+	case f.reason != "":
+		return Apart, f.reason
+	case !f.synced:
+		return Joining, ""
+	case !f.covered():
+		return Apart, Overflow
+	}
+	return InSync, ""
+}
+
+// covered reports whether all behind the cut is held.
+func (f *Follower) covered() bool {
+	return f.sums.has(f.cut) && f.sums.last-f.held <= f.cut
+}
+
+// Restart takes up the bridge's next session: nothing of it is held yet.
+func (f *Follower) Restart() {
+	f.sums = newSums(0, 0, int(f.sums.most))
+	f.held, f.owed = 0, owed{}
+	f.lose("")
+}
+
+// Filter says what the hash is of all that decides which events count here. A leader
+// whose Marks have another is not followed.
+func (f *Follower) Filter(hash uint64) { f.filters = hash }
+
+// Claim takes in that this bridge's own claim of the term is stored. From here on Marks
+// of it and of older terms are ignored: one that a dead leader left on its way must not
+// move the cut that the Tail is read behind.
+func (f *Follower) Claim(term uint64) { f.term, f.silent = max(f.term, term), true }
+
+// Hear takes in a Mark. It returns how many of the oldest that are held are stored,
+// which the outbox then releases; the Follower takes them for released.
+func (f *Follower) Hear(m Mark, now time.Time) (release int) {
+	switch {
+	case m.Term < f.term, m.Term == f.term && f.silent:
+		return 0
+	case m.Epoch != f.epoch:
+		f.epoch, f.heard = m.Epoch, 0
+		f.lose("")
+	}
+	f.term, f.silent = m.Term, false
+	if m.Filters != f.filters {
+		f.lose(Filters)
+		return 0
+	}
+	if f.reason == Filters {
+		f.reason = ""
+	}
+	if m.N > f.heard {
+		f.heard = m.N
+		if len(f.marks) < maxMarks {
+			f.marks = append(f.marks, m)
+		}
+		if f.since.IsZero() {
+			f.since = now
+		}
+	}
+	if !f.aligned {
+		f.join(now)
+	}
+	fitted, cut := f.settle()
+	switch {
+	case f.aligned && !f.synced && f.proof.fails():
+		f.lose(f.reason)
+		return 0
+	case fitted && f.heard == cut.N:
+		f.since = time.Time{}
+	case fitted:
+		f.since = now
+	case !f.since.IsZero() && now.Sub(f.since) > Patience:
+		f.despair()
+	}
+	if !fitted {
+		return 0
+	}
+	return f.settled(cut, now)
+}
+
+// settle compares the Marks that the session has come to. It returns the newest that
+// fits.
+func (f *Follower) settle() (fitted bool, cut Mark) {
+	if !f.aligned {
+		return false, Mark{}
+	}
+	done := 0
+	for _, m := range f.marks {
+		p := m.N + f.shift
+		if int64(p-f.sums.last) > 0 {
+			break
+		}
+		done++
+		if f.sums.has(p) && *f.sums.at(p)-m.Sum == f.diff {
+			fitted, cut = true, m
+			f.misses = 0
+			if !f.synced {
+				f.proof.fit(p)
+			}
+		} else {
+			f.misses++
+			f.proof.misses++
+		}
+	}
+	f.marks = append(f.marks[:0], f.marks[done:]...)
+	return fitted, cut
+}
+
+// settled takes in a Mark that fits, and returns what is to be released.
+func (f *Follower) settled(m Mark, now time.Time) (release int) {
+	p := m.N + f.shift
+	if !f.synced && !f.proof.holds(&f.sums, now) {
+		return 0
+	}
+	f.synced, f.reason, f.proof = true, "", proof{}
+	f.cut, f.cutN = p, m.N
+	if oldest := f.sums.last - f.held; p > oldest {
+		release = int(p - oldest)
+		f.held -= uint64(release)
+	}
+	f.sums.forget(p)
+	return release
+}
+
+// despair gives up a place that Marks did not fit for too long. Where they are all ahead
+// of the session they may fit still.
+func (f *Follower) despair() {
+	switch {
+	case f.aligned && !f.synced:
+		f.lose(f.reason)
+	case f.synced && f.misses > 0:
+		f.lose(Differs)
+	case f.synced:
+		f.reason = Behind
+	}
+}
+
+// lose gives up the place. The leader is looked for anew.
+func (f *Follower) lose(why Reason) {
+	f.aligned, f.synced, f.misses, f.reason = false, false, 0, why
+	f.since = time.Time{}
+	f.marks = f.marks[:0]
+}

@@ -1,0 +1,226 @@
+package standby
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+)
+
+const (
+	// Version is that of the messages that bridges send one another. A reader ignores
+	// fields that it does not know, and refuses a message only if that says that it
+	// needs a newer one. So a bridge works beside those of the version before it and
+	// after it, and a change that needs more is made in two versions.
+	Version = 1
+	needs   = 1 // the oldest version that reads what this one writes
+
+	// MaxMessage bounds a message; NATS takes 1 MiB, with headers.
+	MaxMessage = 1<<20 - 8<<10
+	// MaxServers bounds the servers of one bridge with HA: all in one Heartbeat.
+	MaxServers = 2048
+
+	maxToken  = 32 // bytes of an incarnation or of a reason
+	maxWeight = 100
+)
+
+// Sum is a sum or hash. In JSON it is 16 hexadecimal digits: more than a reader's
+// floating point holds.
+type Sum uint64
+
+// MarshalText writes the 16 digits.
+func (s Sum) MarshalText() ([]byte, error) { return appendHex(nil, uint64(s)), nil }
+
+// UnmarshalText reads the 16 digits.
+func (s *Sum) UnmarshalText(text []byte) error {
+	v, ok := parseHex(string(text))
+	if !ok {
+		return fmt.Errorf("%.20q: wants 16 hexadecimal digits", text)
+	}
+	*s = Sum(v)
+	return nil
+}
+
+// Heartbeat is what a bridge says of itself on `ami.ha.<node>`, four times a second.
+type Heartbeat struct {
+	Version     int      `json:"v"`
+	Needs       int      `json:"needs"`
+	Node        string   `json:"node"`
+	Incarnation string   `json:"incarnation"` // of the process: no other has the same
+	Seq         uint64   `json:"seq"`         // counts its Heartbeats from 1
+	Weight      int      `json:"weight"`      // 1 to 100: its share of the servers
+	List        Sum      `json:"list"`        // ListHash of the servers that it has
+	Servers     []string `json:"servers,omitempty"`
+	Leads       []Leads  `json:"leads,omitempty"`
+	Stands      []Stands `json:"stands,omitempty"`
+}
+
+// Leads is a server that the sender leads: its Mark.
+type Leads struct {
+	Server  string `json:"server"`
+	Term    uint64 `json:"term"`
+	Epoch   string `json:"epoch"`
+	N       uint64 `json:"n"`
+	Sum     Sum    `json:"sum"`
+	Window  *Sum   `json:"window,omitempty"`
+	Filters Sum    `json:"filters"`
+	Yields  string `json:"yields,omitempty"` // the node that shall claim now
+}
+
+// Stands is a server of which the sender has an event session that is up, and which it
+// does not lead.
+type Stands struct {
+	Server string `json:"server"`
+	State  string `json:"state"`
+	Reason Reason `json:"reason,omitempty"`
+	Term   uint64 `json:"term"` // that it follows
+	Lag    uint64 `json:"lag"`
+	AgeMS  int64  `json:"age_ms"` // of the session
+}
+
+// LeadsOf returns what a Heartbeat says of a server with this Mark.
+func LeadsOf(server string, m Mark, yields string) Leads {
+	l := Leads{Server: server, Term: m.Term, Epoch: m.Epoch, N: m.N, Sum: Sum(m.Sum), Filters: Sum(m.Filters), Yields: yields}
+	if m.Wide {
+		window := Sum(m.Window)
+		l.Window = &window
+	}
+	return l
+}
+
+// Mark returns the Mark.
+func (l *Leads) Mark() Mark {
+	m := Mark{Term: l.Term, Epoch: l.Epoch, N: l.N, Sum: uint64(l.Sum), Filters: uint64(l.Filters)}
+	if l.Window != nil {
+		m.Window, m.Wide = uint64(*l.Window), true
+	}
+	return m
+}
+
+// Term is the record on `ami.terms.<server>` in the events' stream. Its sequence there is
+// the fence of the leader whose term it is.
+type Term struct {
+	Version     int       `json:"v"`
+	Needs       int       `json:"needs"`
+	Server      string    `json:"server"`
+	Term        uint64    `json:"term"` // counts the claims of the server, from 1
+	Node        string    `json:"node"`
+	Incarnation string    `json:"incarnation"`
+	Since       time.Time `json:"since"`
+	Reason      string    `json:"reason"` // why it was claimed
+}
+
+// Encode returns the Heartbeat as JSON, with this Version.
+func (h *Heartbeat) Encode() ([]byte, error) {
+	h.Version, h.Needs = Version, needs
+	return encode(h, h.check)
+}
+
+// DecodeHeartbeat reads a Heartbeat.
+func DecodeHeartbeat(data []byte) (*Heartbeat, error) {
+	h := new(Heartbeat)
+	return h, decode(data, h, h.check)
+}
+
+// Encode returns the Term as JSON, with this Version.
+func (t *Term) Encode() ([]byte, error) {
+	t.Version, t.Needs = Version, needs
+	return encode(t, t.check)
+}
+
+// DecodeTerm reads a Term.
+func DecodeTerm(data []byte) (*Term, error) {
+	t := new(Term)
+	return t, decode(data, t, t.check)
+}
+
+// ErrNewer is a message of a bridge that is more than one version ahead: update this one.
+var ErrNewer = errors.New("it needs a newer version of the bridge than this one")
+
+func encode(v any, check func() error) ([]byte, error) {
+	if err := check(); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(v)
+	if err == nil && len(data) > MaxMessage {
+		err = fmt.Errorf("it is of %d bytes, at most %d are allowed", len(data), MaxMessage)
+	}
+	return data, err
+}
+
+// decode reads data into v. What a newer version needs may not fit v: then that it is
+// newer is the error.
+func decode(data []byte, v any, check func() error) error {
+	if len(data) > MaxMessage {
+		return fmt.Errorf("it is of %d bytes, at most %d are read", len(data), MaxMessage)
+	}
+	err := json.Unmarshal(data, v)
+	if err == nil {
+		err = check()
+	}
+	if err == nil {
+		return nil
+	}
+	var newer struct {
+		Needs int `json:"needs"`
+	}
+	if json.Unmarshal(data, &newer) == nil && newer.Needs > Version {
+		return ErrNewer
+	}
+	return fmt.Errorf("no message of a bridge: %w", err)
+}
+
+func (h *Heartbeat) check() error {
+	switch {
+	case badVersion(h.Version, h.Needs):
+		return errVersion
+	case !name.Valid(h.Node, maxNode):
+		return fmt.Errorf("%.40q names no node", h.Node)
+	case !name.Valid(h.Incarnation, maxToken):
+		return fmt.Errorf("%.40q names no incarnation", h.Incarnation)
+	case h.Weight < 1 || h.Weight > maxWeight:
+		return fmt.Errorf("weight %d: wants 1 to %d", h.Weight, maxWeight)
+	case len(h.Servers) > MaxServers || len(h.Leads)+len(h.Stands) > MaxServers:
+		return fmt.Errorf("it names more than %d servers", MaxServers)
+	}
+	for _, s := range h.Servers {
+		if !name.Valid(s, maxServer) {
+			return noServer(s)
+		}
+	}
+	for i := range h.Leads {
+		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || l.Yields != "" && !name.Valid(l.Yields, maxNode) {
+			return fmt.Errorf("what is led has no server, epoch, term or node that is valid: %.40q", l.Server)
+		}
+	}
+	for i := range h.Stands {
+		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || s.AgeMS < 0 {
+			return fmt.Errorf("what is stood by for has no server or state that is valid: %.40q", s.Server)
+		}
+	}
+	return nil
+}
+
+func (t *Term) check() error {
+	switch {
+	case badVersion(t.Version, t.Needs):
+		return errVersion
+	case !name.Valid(t.Server, maxServer):
+		return noServer(t.Server)
+	case !name.Valid(t.Node, maxNode) || !name.Valid(t.Incarnation, maxToken):
+		return fmt.Errorf("%.40q of %.40q is no node's incarnation", t.Incarnation, t.Node)
+	case t.Term == 0:
+		return errors.New("a term is counted from 1")
+	case len(t.Reason) > maxToken:
+		return fmt.Errorf("a reason of %d bytes, at most %d are allowed", len(t.Reason), maxToken)
+	}
+	return nil
+}
+
+var errVersion = errors.New("it names no version that this one reads")
+
+func badVersion(v, needs int) bool { return needs < 1 || needs > Version || v < needs }
+
+func noServer(s string) error { return fmt.Errorf("%.40q names no server", s) }

@@ -1,0 +1,358 @@
+package standby
+
+import (
+	"fmt"
+	"time"
+)
+
+const simSilence = time.Second
+
+// node is a model of a bridge: the driver around the package's parts, for one server.
+type node struct {
+	bridge
+	sim     *sim
+	inc     string
+	roster  *Roster
+	machine *Leading
+	starts  int
+
+	up      time.Time // the session is, from then on
+	frozen  time.Time // until then
+	cut     time.Time // from NATS, until then
+	deaf    time.Time // to other bridges, until then
+	away    time.Time // from the Asterisk, until then: its session is silent, and stands
+	queue   []sending // to NATS
+	inbox   []answer
+	conn    int // counts connections
+	offline bool
+
+	next       int // of held: the next to be sent
+	open       string
+	batches    int
+	n          uint64 // in the open batch
+	begun      time.Time
+	flights    []flight
+	ackedAt    time.Time // when the newest acknowledged one was sent
+	last       uint64
+	firstOut   bool
+	opening    bool // an epoch is to begin, or somebody takes over
+	tail       *Tail
+	border     int  // of held: what is behind is of the next epoch
+	due        bool // it is to begin as soon as all of the last is stored
+	beatAt     time.Time
+	ended      bool // since it began to lead: once is told
+	anew       int
+	leaving    bool
+	freshAt    time.Time // when the session had nothing more to read
+	becameSync time.Time
+}
+
+type flight struct {
+	batch string
+	n     uint64
+	seq   uint64 // of the ledger
+	at    time.Time
+}
+
+// sending is what is on its way to NATS, answer what comes back.
+type sending struct {
+	at time.Time
+	do func(now time.Time) func()
+}
+
+type answer struct {
+	at time.Time
+	do func()
+}
+
+func (n *node) start(now time.Time) {
+	n.starts++
+	s, name := n.sim, n.name
+	if n.session != nil {
+		s.a.logoff(n.session)
+	}
+	starts := n.starts
+	*n = node{bridge: bridge{name: name}, sim: s, starts: starts, inc: fmt.Sprint("i", starts), up: now.Add(s.ms(200)), anew: s.js.anew}
+	n.roster = NewRoster(name, n.inc, 1, simSilence)
+	n.roster.Serve([]string{testServer})
+	n.machine = NewLeading(testServer, name, n.inc, simSilence, now)
+	n.follows = NewFollower(1 << 17)
+}
+
+// fall loses the session. Another comes soon.
+func (n *node) fall(now time.Time) {
+	n.sim.a.logoff(n.session)
+	n.session, n.up = nil, now.Add(n.sim.ms(2000))
+	switch {
+	case n.follows != nil:
+		n.held, n.next = nil, 0
+		n.follows.Restart()
+	case n.leads != nil:
+		n.leads.Restart()
+		if !n.opening {
+			n.opening, n.border = true, len(n.held)
+		}
+		n.held = n.held[:n.border] // one Gap tells of both holes, and of what was between
+	}
+	n.step(Event{Kind: SessionLost})
+}
+
+func (n *node) ask(do func(now time.Time) func()) {
+	n.queue = append(n.queue, sending{n.sim.now.Add(n.sim.ms(5)), do})
+}
+
+// deliver has NATS take what has arrived, in order. It does so while the process is
+// frozen, too: the bytes are on their way.
+func (n *node) deliver(now time.Time) {
+	if now.Before(n.cut) {
+		return
+	}
+	for len(n.queue) > 0 && !n.queue[0].at.After(now) {
+		do := n.queue[0].do
+		n.queue = n.queue[1:]
+		if reply := do(now); reply != nil {
+			n.inbox = append(n.inbox, answer{now.Add(n.sim.ms(5)), reply})
+		}
+	}
+}
+
+func (n *node) tick(now time.Time) {
+	if now.Before(n.frozen) {
+		return
+	}
+	n.heal(now)
+	if n.session == nil && !now.Before(n.up) {
+		n.session = n.sim.a.login(n.sim.spread)
+	}
+	if n.session != nil && !now.Before(n.away) {
+		n.read(1 + n.sim.rng.IntN(10*n.sim.burst))
+		if len(n.session.pending) == 0 {
+			n.freshAt = now
+		}
+	}
+	for len(n.inbox) > 0 && !n.inbox[0].at.After(now) && !now.Before(n.cut) {
+		do := n.inbox[0].do
+		n.inbox = n.inbox[1:]
+		do()
+	}
+	if n.anew != n.sim.js.anew {
+		n.anew = n.sim.js.anew
+		n.step(Event{Kind: MadeAnew})
+	}
+	if now.Sub(n.beatAt) >= 250*time.Millisecond {
+		n.beatAt = now
+		n.beat(now)
+	}
+	n.step(Event{Kind: Tick})
+	n.publish(now)
+	if s, _ := n.state(); s != InSync {
+		n.becameSync = time.Time{}
+	} else if n.becameSync.IsZero() {
+		n.becameSync = now
+	}
+}
+
+// heal looks at the connection: who is cut off for long loses it, and with it what was
+// on its way, or not.
+func (n *node) heal(now time.Time) {
+	if now.Before(n.cut) && !n.offline && n.cut.Sub(now) < n.sim.ms(2000) {
+		n.offline = true
+		if n.sim.rng.IntN(2) == 0 {
+			n.queue = nil
+		}
+		n.inbox = nil
+		n.conn++
+		n.step(Event{Kind: Disconnected})
+		n.step(Event{Kind: Failed})
+		n.rewind()
+	}
+	if !now.Before(n.cut) {
+		n.offline = false
+	}
+}
+
+func (n *node) state() (State, Reason) {
+	if n.follows == nil {
+		return Joining, ""
+	}
+	return n.follows.State()
+}
+
+func (n *node) view() View {
+	s, _ := n.state()
+	to, inSync := n.roster.Successor(testServer, n.sim.now)
+	return View{Fresh: n.sim.now.Sub(n.freshAt) < 200*time.Millisecond, Session: n.session != nil, InSync: s == InSync, Turn: n.roster.Turn(testServer, n.sim.now), Successor: to, HeirSync: inSync}
+}
+
+func (n *node) beat(now time.Time) {
+	var leads []Leads
+	var stands []Stands
+	switch {
+	case n.machine.Leads() && n.leads != nil:
+		leads = []Leads{LeadsOf(testServer, n.leads.Mark(n.machine.Term()), n.machine.Heir())}
+	case n.session != nil && n.follows != nil:
+		s, why := n.follows.State()
+		stands = []Stands{{Server: testServer, State: s.String(), Reason: why, Term: n.follows.term, Lag: n.follows.Lag()}}
+	}
+	h := n.roster.Beat(leads, stands, now)
+	data, err := h.Encode()
+	if err != nil {
+		n.sim.fail("%v", err)
+		return
+	}
+	for _, other := range n.sim.nodes {
+		conn := other.conn
+		if other == n || now.Before(other.deaf) || now.Before(n.deaf) {
+			continue
+		}
+		n.ask(func(now time.Time) func() {
+			if now.Before(other.cut) || conn != other.conn {
+				return nil
+			}
+			other.inbox = append(other.inbox, answer{now.Add(n.sim.ms(5)), func() { other.hear(data) }})
+			return nil
+		})
+	}
+	if m, ok := n.roster.Move(func(string) int { return len(n.sim.nodes) }, now); ok && m.To != "" && n.sim.moves {
+		n.step(Event{Kind: Handover, To: m.To})
+	}
+	if n.leaving {
+		n.step(Event{Kind: Handover})
+	}
+}
+
+func (n *node) hear(data []byte) {
+	h, err := DecodeHeartbeat(data)
+	if err == nil {
+		err = n.roster.Hear(h, n.sim.now)
+	}
+	if err != nil {
+		n.sim.fail("%v", err)
+		return
+	}
+	l, ok := n.roster.Leader(testServer)
+	if !ok || l.Node != h.Node {
+		return
+	}
+	n.step(Event{Kind: Heard, Leader: l})
+	if l.Mark.Term >= n.machine.Term() && n.follows != nil {
+		if gone := n.follows.Hear(l.Mark, n.sim.now); gone > 0 {
+			n.held = n.held[gone:]
+		}
+	}
+}
+
+// step has the machine take in an event, and does what it says.
+func (n *node) step(e Event) {
+	for _, d := range append([]Decision(nil), n.machine.Step(n.sim.now, n.view(), e)...) {
+		n.do(d)
+	}
+}
+
+func (n *node) do(d Decision) {
+	js, conn, q := n.sim.js, n.conn, n.machine.Question()
+	reply := func(e Event) func() {
+		return func() {
+			if conn == n.conn {
+				n.step(e)
+			}
+		}
+	}
+	switch d {
+	case Hold:
+		n.hold()
+	case AskTerm:
+		n.ask(func(time.Time) func() { return reply(Event{Kind: SawTerm, Answers: q, Term: js.term, Seq: js.termSeq}) })
+	case WriteTerm:
+		rec, fence := *n.machine.Record(), n.machine.Fence()
+		n.ask(func(time.Time) func() {
+			seq, code := js.write(rec, fence)
+			if code != 0 {
+				return reply(Event{Kind: Refused, Answers: q})
+			}
+			return func() {
+				if conn == n.conn {
+					if n.follows != nil {
+						n.follows.Claim(rec.Term)
+					}
+					n.step(Event{Kind: Wrote, Answers: q, Seq: seq})
+				}
+			}
+		})
+	case EndBatches:
+		n.ask(func(time.Time) func() { js.end(n.name + n.inc); return nil })
+	case ReadTail:
+		n.readTail()
+	case Publish, BeginEpoch, BeginFirst:
+		n.begin(d)
+	case Drain:
+		n.ended = false
+	case Yield:
+	}
+}
+
+// hold makes a standby of a leader.
+func (n *node) hold() {
+	n.flights, n.open, n.firstOut = nil, "", false
+	if n.leads == nil {
+		return
+	}
+	if n.session == nil || n.opening {
+		n.held, n.leads = nil, nil
+		n.follows = NewFollower(1 << 17)
+		n.next, n.opening, n.due = 0, false, false
+		return
+	}
+	n.depose(n.machine.Term())
+	n.next = 0
+}
+
+func (n *node) readTail() {
+	js, conn, q := n.sim.js, n.conn, n.machine.Question()
+	tail := n.follows.Tail(testServer)
+	n.ask(func(time.Time) func() {
+		for _, m := range js.log[js.from:] {
+			tail.Add(m.id)
+		}
+		last := js.last
+		return func() {
+			if conn != n.conn || n.follows == nil {
+				return
+			}
+			n.last, n.tail = last, tail
+			n.sim.why = n.follows.Check(tail)
+			n.step(Event{Kind: Read, Answers: q, Exact: n.sim.why == nil, Empty: tail.Empty()})
+		}
+	})
+}
+
+func (n *node) begin(d Decision) {
+	switch {
+	case n.leads != nil && d == Publish && n.machine.phase == leading:
+		return // it goes on: nobody has claimed
+	case n.leads != nil && d == BeginEpoch:
+		n.due = true
+		return
+	}
+	n.next, n.firstOut, n.open = 0, false, ""
+	if d == Publish {
+		if err := n.takeOver(n.tail); err != nil {
+			n.sim.fail("%v", err)
+		}
+		return
+	}
+	var gone []int
+	l := n.follows.Begin(n.token(), n.tail, func(i int) { gone = append(gone, i) })
+	if err := n.bridge.lead(l, gone); err != nil {
+		n.sim.fail("%v", err)
+	}
+	n.sim.begun(n, d)
+}
+
+func (n *node) token() string {
+	n.sim.js.tokens++
+	return fmt.Sprint("e", n.sim.js.tokens)
+}
+
+// rewind has what is in flight be sent again, in a new batch.
+func (n *node) rewind() { n.flights, n.open, n.next, n.firstOut = nil, "", 0, false }

@@ -1,0 +1,103 @@
+package standby
+
+import (
+	"fmt"
+	"time"
+)
+
+func (n *node) publish(now time.Time) {
+	if n.machine.phase == draining && len(n.flights) == 0 && !n.ended {
+		n.ended = true
+		n.step(Event{Kind: Drained})
+	}
+	if !n.machine.Publishes() || n.leads == nil || n.offline {
+		return
+	}
+	if len(n.flights) > 0 && now.Sub(n.flights[0].at) > 5*time.Second {
+		n.rewind()
+	}
+	end := len(n.held)
+	if n.opening {
+		end = n.border
+		if n.due && end == 0 && len(n.flights) == 0 {
+			if err := n.leads.Begin(n.token()); err != nil {
+				n.sim.fail("%v", err)
+			}
+			n.opening, n.due = false, false
+			n.sim.begun(n, BeginEpoch)
+			end = len(n.held)
+		}
+	}
+	for sent := 0; n.next < end && len(n.flights) < 200 && sent < 60; sent++ {
+		alone := n.machine.phase == first
+		if alone && n.firstOut {
+			return
+		}
+		reference := n.ackedAt
+		if n.begun.After(reference) {
+			reference = n.begun
+		}
+		if n.open == "" || !MayGoOn(reference, now) {
+			if !n.machine.Begins() {
+				return
+			}
+			if n.open != "" {
+				n.rewind()
+			}
+			n.batches++
+			n.open, n.n, n.begun = fmt.Sprint(n.inc, n.name, "-", n.batches), 0, now
+		}
+		n.send(alone, now)
+	}
+}
+
+func (n *node) send(alone bool, now time.Time) {
+	number := n.leads.Acked() + uint64(n.next) + 1
+	e := n.held[n.next]
+	if number > n.leads.Sent() {
+		if got, ok := n.leads.Send(e.hash()); !ok || got != number {
+			n.sim.fail("%s numbers %d as %d, %v", n.name, number, got, ok)
+		}
+	}
+	n.next++
+	n.n++
+	p := publication{
+		batch: n.open, n: n.n, fence: n.machine.Fence(), whole: alone, last: n.last,
+		stored: stored{ID{testServer, n.leads.Epoch(), number, e.hash()}, e},
+	}
+	n.firstOut = n.firstOut || alone
+	n.flights = append(n.flights, flight{n.open, n.n, number, now})
+	conn, owner := n.conn, n.name+n.inc
+	n.ask(func(now time.Time) func() {
+		code := n.sim.js.publish(owner, p, now)
+		return func() {
+			if conn == n.conn {
+				n.onAck(p, code)
+			}
+		}
+	})
+}
+
+func (n *node) onAck(p publication, code int) {
+	if p.batch != n.open || n.leads == nil {
+		return
+	}
+	switch {
+	case code == wrongLast || code == inProcess:
+		n.step(Event{Kind: Refused})
+	case code != 0:
+		n.rewind()
+	case len(n.flights) > 0 && n.flights[0].n == p.n:
+		f := n.flights[0]
+		n.flights = n.flights[1:]
+		before := n.leads.Acked()
+		n.leads.Ack(f.seq)
+		gone := int(n.leads.Acked() - before)
+		n.held, n.next, n.border = n.held[gone:], n.next-gone, n.border-gone
+		n.ackedAt = f.at
+		if p.whole && n.machine.phase == first {
+			n.open = ""
+			n.step(Event{Kind: FirstStored})
+		}
+	}
+}

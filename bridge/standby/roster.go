@@ -1,0 +1,266 @@
+package standby
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// maxMembers bounds the bridges of one prefix. When there are more, those that
+	// have been silent longest are forgotten, and those that come last not heard.
+	maxMembers = 64
+	// listBeats is in how many Heartbeats the list goes out after a change or when a
+	// bridge is new; it goes out in every listEvery'th as well, for one may be lost.
+	listBeats = 3
+	listEvery = 40
+)
+
+// Roster is who was heard: the bridges of one prefix, this one among them.
+type Roster struct {
+	self      string
+	silence   time.Duration
+	members   map[string]*member
+	servers   []string
+	weight    int
+	seq       uint64
+	listLeft  int
+	moved     time.Time
+	lastMoved string
+}
+
+// member is a bridge, by its last Heartbeat.
+type member struct {
+	Heartbeat
+	before string    // the incarnation that this one has replaced
+	at     time.Time // when it was heard
+	since  time.Time // since when it is heard without a silence
+	has    []string  // its servers, sorted; those of its last list
+}
+
+// NewRoster returns the Roster of a bridge. One that is silent for longer than half as
+// much again as silence has no share in the servers.
+func NewRoster(node, incarnation string, weight int, silence time.Duration) *Roster {
+	self := &member{Heartbeat: Heartbeat{Node: node, Incarnation: incarnation, Weight: weight}}
+	return &Roster{self: node, silence: silence, weight: weight, members: map[string]*member{node: self}}
+}
+
+// Serve says which servers this bridge has.
+func (r *Roster) Serve(servers []string) {
+	r.servers = slices.Clone(servers)
+	slices.Sort(r.servers)
+	r.members[r.self].has = r.servers
+	r.listLeft = listBeats
+}
+
+// Beat returns the next Heartbeat of this bridge, which stands for what the Roster
+// knows of it until the next.
+func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat {
+	r.seq++
+	me := r.members[r.self]
+	if me.since.IsZero() {
+		me.since = now
+	}
+	me.at = now
+	me.Seq, me.List, me.Leads, me.Stands = r.seq, ListHash(r.servers), slices.Clone(leads), slices.Clone(stands)
+	me.sort()
+	h := me.Heartbeat
+	if r.listLeft > 0 || r.seq%listEvery == 1 {
+		r.listLeft = max(0, r.listLeft-1)
+		h.Servers = r.servers
+	}
+	return &h
+}
+
+// ErrSameNode is another live bridge of this one's node name.
+var ErrSameNode = errors.New("another bridge has the same node name: give each its own BRIDGE_NODE")
+
+// Hear takes in another bridge's Heartbeat, which the Roster keeps. One that is older
+// than the last is ignored.
+func (r *Roster) Hear(h *Heartbeat, now time.Time) error {
+	m := r.members[h.Node]
+	switch {
+	case h.Node == r.self && h.Incarnation == m.Incarnation:
+		return nil // its own
+	case h.Node == r.self:
+		return fmt.Errorf("%w: %s", ErrSameNode, h.Node)
+	case m == nil:
+		if !r.admit(now) {
+			return fmt.Errorf("there are %d other bridges already: %s is not heard", maxMembers-1, h.Node)
+		}
+		m = &member{since: now}
+		r.members[h.Node] = m
+		r.listLeft = listBeats
+	case h.Incarnation == m.before, h.Incarnation == m.Incarnation && h.Seq <= m.Seq:
+		return nil
+	case h.Incarnation != m.Incarnation:
+		m.before, m.has, m.since = m.Incarnation, nil, now
+		r.listLeft = listBeats
+	case !r.alive(m, now):
+		m.since = now
+		r.listLeft = listBeats
+	}
+	m.Heartbeat, m.at = *h, now
+	m.sort()
+	if len(h.Servers) > 0 || h.List == ListHash(nil) {
+		m.has = slices.Clone(h.Servers)
+		slices.Sort(m.has)
+	}
+	return nil
+}
+
+// admit makes room for one more.
+func (r *Roster) admit(now time.Time) bool {
+	if len(r.members) < maxMembers {
+		return true
+	}
+	var oldest *member
+	for _, m := range r.members {
+		if m.Node != r.self && !r.alive(m, now) && (oldest == nil || m.at.Before(oldest.at)) {
+			oldest = m
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	delete(r.members, oldest.Node)
+	return true
+}
+
+func (r *Roster) alive(m *member, now time.Time) bool {
+	return m.Node == r.self || now.Sub(m.at) <= r.silence*3/2
+}
+
+func (m *member) sort() {
+	slices.SortFunc(m.Leads, func(a, b Leads) int { return strings.Compare(a.Server, b.Server) })
+	slices.SortFunc(m.Stands, func(a, b Stands) int { return strings.Compare(a.Server, b.Server) })
+}
+
+func (m *member) leads(server string) *Leads {
+	if i, ok := slices.BinarySearchFunc(m.Leads, server, func(l Leads, s string) int { return strings.Compare(l.Server, s) }); ok {
+		return &m.Leads[i]
+	}
+	return nil
+}
+
+func (m *member) stands(server string) *Stands {
+	if i, ok := slices.BinarySearchFunc(m.Stands, server, func(l Stands, s string) int { return strings.Compare(l.Server, s) }); ok {
+		return &m.Stands[i]
+	}
+	return nil
+}
+
+func (m *member) serves(server string) bool {
+	_, ok := slices.BinarySearch(m.has, server)
+	return ok
+}
+
+// Leader is who was last heard to lead a server.
+type Leader struct {
+	Node, Incarnation string
+	At                time.Time // when it was heard
+	Mark              Mark
+	Yields            string
+}
+
+// Leader returns the bridge, dead or alive, that was heard to lead the server with the
+// highest term; of two, in a stream made anew, the one heard last.
+func (r *Roster) Leader(server string) (l Leader, ok bool) {
+	for _, m := range r.members {
+		says := m.leads(server)
+		if says == nil || says.Term < l.Mark.Term {
+			continue
+		}
+		if says.Term > l.Mark.Term || m.at.After(l.At) || m.at.Equal(l.At) && m.Node < l.Node {
+			l, ok = Leader{m.Node, m.Incarnation, m.at, says.Mark(), says.Yields}, true
+		}
+	}
+	return l, ok
+}
+
+// Ranked returns the nodes that are alive and have the server, the best first. The
+// first copies of them hold a session of it, and the first of those leads, once in sync.
+func (r *Roster) Ranked(server string, now time.Time) []string {
+	var all []ranked
+	for _, m := range r.members {
+		if r.alive(m, now) && m.serves(server) {
+			all = append(all, ranked{m.Node, score(server, m.Node, m.Weight)})
+		}
+	}
+	rank(all)
+	nodes := make([]string, len(all))
+	for i := range all {
+		nodes[i] = all[i].node
+	}
+	return nodes
+}
+
+// term returns the highest term of the server that anybody leads or follows: who led may
+// have been started anew, and knows nothing of it.
+func (r *Roster) term(server string) (term uint64) {
+	for _, m := range r.members {
+		if l := m.leads(server); l != nil {
+			term = max(term, l.Term)
+		}
+		if s := m.stands(server); s != nil {
+			term = max(term, s.Term)
+		}
+	}
+	return term
+}
+
+// claimant is a standby that might claim.
+type claimant struct {
+	ranked
+	inSync bool
+	age    int64
+}
+
+// claimants returns who stands by for the server and is alive, in the order in which
+// they claim: those in sync with the highest term by rank, then those whose session is
+// the oldest. Bridges that have heard the same have the same order.
+func (r *Roster) claimants(server string, now time.Time) []claimant {
+	var all []claimant
+	term := r.term(server)
+	for _, m := range r.members {
+		if s := m.stands(server); s != nil && r.alive(m, now) {
+			inSync := s.State == InSync.String() && s.Term == term
+			all = append(all, claimant{ranked{m.Node, score(server, m.Node, m.Weight)}, inSync, s.AgeMS})
+		}
+	}
+	slices.SortFunc(all, func(a, b claimant) int {
+		switch {
+		case a.inSync != b.inSync && a.inSync:
+			return -1
+		case a.inSync != b.inSync:
+			return 1
+		case !a.inSync && a.age != b.age:
+			return cmp.Compare(b.age, a.age)
+		}
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.node, b.node))
+	})
+	return all
+}
+
+// Turn returns how many others claim the server before this bridge.
+func (r *Roster) Turn(server string, now time.Time) int {
+	all := r.claimants(server, now)
+	if i := slices.IndexFunc(all, func(c claimant) bool { return c.node == r.self }); i >= 0 {
+		return i
+	}
+	return len(all)
+}
+
+// Successor returns who would claim first if this bridge did not lead the server, and
+// whether it is in sync; "" if nobody stands by.
+func (r *Roster) Successor(server string, now time.Time) (node string, inSync bool) {
+	for _, c := range r.claimants(server, now) {
+		if c.node != r.self {
+			return c.node, c.inSync
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,287 @@
+package standby
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// sim is bridges on one Asterisk and one stream, in a time of its own.
+type sim struct {
+	rng     *rand.Rand
+	now     time.Time
+	a       *asterisk
+	js      *jetstream
+	nodes   []*node
+	spread  int
+	burst   int
+	moves   bool
+	lossy   bool // a Gap is no failure
+	gaps    int
+	why     error // of the last take-over that was not exact
+	failure error
+	paused  time.Duration // longest without an event stored
+	storedN int
+	storedT time.Time
+}
+
+const simTick = 10 * time.Millisecond
+
+func newSim(rng *rand.Rand, nodes, spread int) *sim {
+	s := &sim{
+		rng: rng, now: time.Unix(1000, 0), spread: spread, burst: 4, js: newJetstream(rng),
+		a: &asterisk{rng: rng, threads: 4, repeats: 0.2, shared: spread == 0},
+	}
+	for i := range nodes {
+		n := &node{bridge: bridge{name: fmt.Sprint("b", i+1)}, sim: s}
+		s.nodes = append(s.nodes, n)
+		n.start(s.now)
+	}
+	s.run(time.Second, false) // all are logged in when the first event comes
+	return s
+}
+
+// ms is a time of up to most milliseconds.
+func (s *sim) ms(most int) time.Duration {
+	return time.Duration(1+s.rng.IntN(most)) * time.Millisecond
+}
+
+func (s *sim) fail(format string, args ...any) {
+	if s.failure == nil {
+		s.failure = fmt.Errorf("at %v: %w", s.now.Sub(time.Unix(1000, 0)), fmt.Errorf(format, args...))
+	}
+}
+
+// begun hears that a leader begins an epoch.
+func (s *sim) begun(n *node, d Decision) {
+	if d == BeginEpoch {
+		s.gaps++
+	}
+	if d == BeginEpoch && !s.lossy {
+		s.fail("%s begins an epoch with a Gap: %v", n.name, s.why)
+	}
+}
+
+// run passes some time. The Asterisk raises events while it is loud.
+func (s *sim) run(d time.Duration, loud bool) {
+	for end := s.now.Add(d); s.now.Before(end) && s.failure == nil; {
+		s.now = s.now.Add(simTick)
+		if loud {
+			s.a.raise(s.rng.IntN(s.burst))
+		}
+		for _, n := range s.nodes {
+			n.deliver(s.now)
+		}
+		for _, n := range s.nodes {
+			n.tick(s.now)
+		}
+		if len(s.js.log) != s.storedN {
+			s.storedN, s.storedT = len(s.js.log), s.now
+		} else if !loud {
+			s.storedT = s.now
+		} else if !s.storedT.IsZero() {
+			s.paused = max(s.paused, s.now.Sub(s.storedT))
+		}
+	}
+}
+
+// settle waits until one leads and all others are in sync.
+func (s *sim) settle() bool {
+	for range 600 {
+		s.run(100*time.Millisecond, true)
+		if s.settled() || s.failure != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *sim) settled() bool {
+	leaders := 0
+	for _, n := range s.nodes {
+		switch state, _ := n.state(); {
+		case n.machine.phase == leading:
+			leaders++
+		case state != InSync || s.now.Sub(n.becameSync) < 500*time.Millisecond:
+			return false
+		}
+		if n.session == nil || n.opening || s.now.Before(n.frozen) || s.now.Before(n.cut) || s.now.Before(n.away) || s.now.Before(n.deaf) {
+			return false
+		}
+	}
+	return leaders == 1
+}
+
+func (s *sim) leader() *node {
+	for _, n := range s.nodes {
+		if n.machine.phase == leading {
+			return n
+		}
+	}
+	return s.nodes[0]
+}
+
+// check compares what is stored with what was sent.
+func (s *sim) check() error {
+	f := fleet{a: s.a, spread: s.spread, leader: 0}
+	seen := map[ID]bool{}
+	for _, m := range s.js.log {
+		if seen[m.id] { // again in a stream that was made anew
+			continue
+		}
+		seen[m.id] = true
+		f.stream = append(f.stream, m.stored)
+	}
+	f.bridges = []*bridge{{leads: NewLedger("e1", 0)}}
+	return f.check()
+}
+
+var (
+	sims = flag.Int("sims", 15, "how many simulations are run of each kind; 3000 take minutes")
+	seed = flag.Uint64("sim", 0, "the one simulation that is run")
+)
+
+// simulate runs simulations, each of a seed of its own.
+func simulate(t *testing.T, run func(rng *rand.Rand) error) {
+	for range *sims {
+		n := *seed
+		if n == 0 {
+			n = rand.Uint64()
+		}
+		if err := run(rand.New(rand.NewPCG(n, 3))); err != nil {
+			t.Fatalf("-sim=%d: %v", n, err)
+		}
+	}
+}
+
+// faults are what happens to a bridge, or to the stream.
+func faults() map[string]func(s *sim, n *node) {
+	return map[string]func(s *sim, n *node){
+		"kill":             func(s *sim, n *node) { n.start(s.now) },
+		"freeze":           func(s *sim, n *node) { n.frozen = s.now.Add(s.ms(3000)) },
+		"freeze for long":  func(s *sim, n *node) { n.frozen = s.now.Add(10*time.Second + s.ms(4000)) },
+		"cut from NATS":    func(s *sim, n *node) { n.cut = s.now.Add(s.ms(6000)) },
+		"deaf to others":   func(s *sim, n *node) { n.deaf = s.now.Add(s.ms(4000)) },
+		"cut from the PBX": func(s *sim, n *node) { n.away = s.now.Add(s.ms(3000)) },
+		"session lost": func(s *sim, n *node) {
+			if n.session != nil && !s.now.Before(n.frozen) {
+				n.fall(s.now)
+			}
+		},
+		"stepdown":         func(s *sim, _ *node) { s.js.stepdown() },
+		"freeze, stepdown": func(s *sim, n *node) { n.frozen = s.now.Add(s.ms(3000)); s.run(s.ms(2500), true); s.js.stepdown() },
+		"hand over": func(s *sim, n *node) {
+			if !s.now.Before(n.frozen) {
+				n.step(Event{Kind: Handover})
+			}
+		},
+		"fence in process": func(s *sim, _ *node) { s.js.flaky = 0.3; s.run(s.ms(2000), true); s.js.flaky = 0 },
+		"quiet":            func(s *sim, _ *node) { s.run(70*time.Second, false) },
+	}
+}
+
+// One fault at a time, of any kind and at any moment, whenever the others are in sync:
+// nothing is lost, nothing is twice, nothing is out of order, and the numbering has no
+// hole.
+func TestSim_OneFaultAtATimeLosesNothing(t *testing.T) {
+	all := faults()
+	all["purge"] = func(s *sim, _ *node) {
+		s.run(time.Second, false) // one between the events of a batch is a Gap
+		s.js.purge(false)
+	}
+	all["made anew"] = func(s *sim, _ *node) {
+		s.run(time.Second, false) // what the last stream alone had is a Gap
+		s.js.purge(true)
+	}
+	kinds := slices.Sorted(maps.Keys(all))
+	count, pause := map[string]int{}, map[string]time.Duration{}
+	simulate(t, func(rng *rand.Rand) error {
+		s := newSim(rng, 2+rng.IntN(2), 30*rng.IntN(2))
+		if !s.settle() {
+			return errors.New("not all are in sync at the start")
+		}
+		for range 3 {
+			kind := kinds[rng.IntN(len(kinds))]
+			s.run(s.ms(300), true)
+			n := s.leader()
+			if rng.IntN(4) == 0 {
+				n = s.nodes[rng.IntN(len(s.nodes))]
+			}
+			s.paused = 0
+			all[kind](s, n)
+			s.run(500*time.Millisecond, true)
+			if !s.settle() {
+				return fmt.Errorf("after %s not all are in sync", kind)
+			}
+			count[kind]++
+			pause[kind] = max(pause[kind], s.paused)
+		}
+		s.run(5*time.Second, false)
+		return cmp.Or(s.failure, s.check())
+	})
+	for _, kind := range kinds {
+		t.Logf("%-18s %4d times, the longest pause %v", kind, count[kind], pause[kind])
+	}
+}
+
+// However faults meet, nothing is twice and nothing out of order, a hole is where an
+// epoch begins and nowhere else, and in the end one bridge leads and all others are in
+// sync.
+func TestSim_FaultsThatMeetAreTold(t *testing.T) {
+	all := faults()
+	kinds := slices.Sorted(maps.Keys(all))
+	total := map[string]int{}
+	simulate(t, func(rng *rand.Rand) error {
+		s := newSim(rng, 1+rng.IntN(4), 0)
+		s.a.repeats, s.a.shared, s.lossy = 0, false, true
+		if !s.settle() {
+			return errors.New("not all are in sync at the start")
+		}
+		for range 12 {
+			all[kinds[rng.IntN(len(kinds))]](s, s.nodes[rng.IntN(len(s.nodes))])
+			s.run(s.ms(3000), true)
+			total["faults"]++
+		}
+		if !s.settle() {
+			return errors.New("in the end not all are in sync")
+		}
+		s.run(time.Second, true)
+		s.run(5*time.Second, false)
+		total["Gaps"] += s.gaps
+		total["lost"] += len(s.a.sent) - len(s.js.log)
+		total["events"] += len(s.a.sent)
+		return cmp.Or(s.failure, s.checkHoles())
+	})
+	t.Log(total)
+}
+
+// checkHoles wants the stored events to be those sent, in order, but for holes where an
+// epoch begins.
+func (s *sim) checkHoles() error {
+	place := map[int]int{}
+	for i, e := range s.a.sent {
+		place[e.content] = i
+	}
+	var last logged
+	for i, m := range s.js.log {
+		step := place[m.content] - place[last.content]
+		switch {
+		case i == 0:
+		case m.id.Epoch == last.id.Epoch && (m.id.N != last.id.N+1 || step != 1):
+			return fmt.Errorf("%v, event %d, is behind %v, event %d", m.id, place[m.content], last.id, place[last.content])
+		case m.id.Epoch != last.id.Epoch && (m.id.N != 1 || step < 1):
+			return fmt.Errorf("%v, event %d, begins an epoch behind %v, event %d", m.id, place[m.content], last.id, place[last.content])
+		}
+		last = m
+	}
+	if left := len(s.a.sent) - 1 - place[last.content]; left != 0 {
+		return fmt.Errorf("%d are not stored in the end", left)
+	}
+	return nil
+}
