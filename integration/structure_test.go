@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"bridge/internal/pagetest":                 {},
 	"bridge/internal/subject":                  {},
 	"bridge/redact":                            {},
+	"bridge/view":                              {},
 	"cmd/ami-nats-bridge/internal/embedded":    {},
 	"cmd/ami-nats-bridge/internal/env/envtest": {},
 	"cmd/ami-nats-bridge/internal/terminal":    {},
