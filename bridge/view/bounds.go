@@ -31,12 +31,13 @@ const (
 
 // The times by which a state is judged.
 const (
-	staleIntervals  = 3                // without a message: nothing is known
-	losingIntervals = 2                // after a drop: it is losing events
-	rateMemory      = 30 * time.Second // of the moving average of an outbox's growth
-	forecastLimit   = 24 * time.Hour   // what is farther off is "not filling"
-	forecastNear    = 5 * time.Minute  // an outbox that is full by then is in trouble
-	lostSpan        = time.Hour        // of Totals.Lost
-	nodeForgotten   = 15 * time.Minute // of a silent bridge whose servers others have
-	shortestRate    = time.Second      // between two messages that make a rate
+	staleIntervals  = 3                  // without a message: nothing is known
+	losingIntervals = 2                  // after a drop: it is losing events
+	rateMemory      = 30 * time.Second   // of the moving average of an outbox's growth
+	forecastLimit   = 24 * time.Hour     // what is farther off is "not filling"
+	forecastNear    = 5 * time.Minute    // an outbox that is full by then is in trouble
+	lostSpan        = time.Hour          // of Totals.Lost
+	nodeForgotten   = time.Hour          // of a silent bridge whose servers others have
+	serverForgotten = 7 * 24 * time.Hour // of a silent server that no bridge names
+	shortestRate    = time.Second        // between two messages that make a rate
 )

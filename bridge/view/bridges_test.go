@@ -119,7 +119,7 @@ func TestBridges(t *testing.T) {
 	w.node("b2", []string{"pbx1", "pbx2"})
 	equal(t, "roles, two silent", roles(), " b1:not known b2:leads 1 b3:not known")
 	equal(t, "what changed", w.snapshot().Changes[0].What, "b2 leads")
-	w.pass(20 * time.Minute)
+	w.pass(61 * time.Minute)
 	w.node("b2", []string{"pbx1", "pbx2"})
 	w.pass(time.Second)
 	equal(t, "whose servers others have is forgotten", roles(), " b2:leads 1")
@@ -163,14 +163,41 @@ func TestBridges_OneSpeaksForAServer(t *testing.T) {
 func TestModel_ForgetsServersOfThePast(t *testing.T) {
 	t.Parallel()
 	w := watch(t)
-	old := text(at(-48 * time.Hour))
+	old := text(at(-8 * 24 * time.Hour))
 	w.Status("ami.status.gone.breaker", []byte(`{"server":"gone","node":"b0","at":"`+old+`","since":"`+old+`","to":"closed","reason":"start","retry_at":""}`), w.now, true)
 	w.pass(time.Second)
 	equal(t, "while no bridge lives", w.of("gone").State, StateUnknown)
+	w.node("b1", []string{"pbx1", "pbx2"})
+	w.up("pbx2")
+	w.pass(time.Second)
+	equal(t, "servers", len(w.snapshot().Servers), 2)
+	equal(t, "one that is named, and silent", w.of("pbx1").Word, "not known")
+	w.node("b1", []string{"pbx1"}) // pbx2 is configured no more
+	w.pass(14 * time.Second)
+	equal(t, "servers, one of them left out just now", len(w.snapshot().Servers), 2)
 	w.node("b1", []string{"pbx1"})
 	w.pass(time.Second)
-	equal(t, "servers", len(w.snapshot().Servers), 1)
-	equal(t, "one that is named, and silent", w.of("pbx1").Word, "not known")
+	equal(t, "servers, one of them left out", len(w.snapshot().Servers), 1)
+}
+
+// The servers of a bridge that has died stay, though another bridge lives.
+func TestModel_KeepsServersOfADeadBridge(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.node("b1", []string{"pbx1", "never-heard"})
+	w.up("pbx1")
+	for range 24 {
+		w.pass(time.Hour)
+		w.node("b2", []string{"pbx2"})
+		w.Tick(w.now)
+	}
+	equal(t, "servers", len(w.snapshot().Servers), 3)
+	equal(t, "state", w.of("pbx1").Word, "not known since 28 Nov 03:00")
+	equal(t, "bridges", len(w.snapshot().Bridges), 2)
+	w.pass(7 * 24 * time.Hour)
+	w.node("b2", []string{"pbx2"})
+	w.Tick(w.now)
+	equal(t, "servers a week later", len(w.snapshot().Servers), 1)
 }
 
 // A bridge's clock that is off does not make its servers silent, nor move its times.

@@ -210,10 +210,24 @@ func (m *Model) isSilent(n *node, heard, now time.Time) bool {
 	return heard.IsZero() || now.Sub(heard) > staleIntervals*m.interval(n)
 }
 
-// isForgotten says whether s is a server of the past: silent, and of no bridge that
-// lives. AMI_STATUS keeps the last word on it for ever.
+// isForgotten says whether s is a server of the past: a bridge that lives spoke for it
+// and names it no more, or it has been silent for days. AMI_STATUS keeps the last word
+// on it for ever. One whose bridge has died just now is not of the past.
 func (m *Model) isForgotten(s *server, now time.Time) bool {
-	return m.isSilent(m.nodes[s.node], s.heard, now) && m.anyLives(now) && !m.isNamed(s.name, now)
+	n := m.nodes[s.node]
+	if !m.isSilent(n, s.heard, now) || m.isNamed(s.name, now) || !m.anyLives(now) {
+		return false
+	}
+	if n != nil && n.told && !m.isSilent(n, n.heard, now) {
+		return true
+	}
+	heard := s.heard
+	for _, n := range m.nodes {
+		if n.names[s.name] && n.heard.After(heard) {
+			heard = n.heard
+		}
+	}
+	return now.Sub(heard) > serverForgotten
 }
 
 // isReplaced says whether n is a bridge of the past: silent for long, and all its

@@ -51,8 +51,8 @@ func (l *Losing) Text(now time.Time) string {
 	return "all since " + Moment(l.Since, now) + ", number unknown"
 }
 
-// judge says how s is at the time now. The first that holds is the verdict; views are
-// silent on a server of which nothing is heard, so that comes before all.
+// judge says how s is at the time now. The first that holds is the verdict. That nothing
+// is heard of s comes before all: what was wrong with it may be over.
 func (m *Model) judge(s *server, now time.Time) Verdict {
 	n := m.nodes[s.node]
 	var v Verdict
