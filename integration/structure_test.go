@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
+	"cmd/ami-nats-bridge/internal/top":     {"bridge/view"},
 	"correlation":                          {"frames"},
 
 	"amiconn":                  {"amiconn/setting", "correlation", "frames"},
@@ -82,8 +83,9 @@ var arrows = map[string][]string{
 
 	"cmd/ami-nats-bridge": {
 		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/config", "bridge/natsconn", "bridge/redact", "bridge/replay",
-		"bridge/streams", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env",
-		"cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal", "correlation", "frames",
+		"bridge/streams", "bridge/view", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env",
+		"cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top", "correlation",
+		"frames",
 	},
 }
 
@@ -93,7 +95,7 @@ var reserved = map[string][]string{
 	"github.com/nats-io/": {
 		"bridge", "bridge/config", "bridge/delivery", "bridge/internal/directget", "bridge/internal/natstest", "bridge/journal",
 		"bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/streams",
-		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
+		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume", "docs/examples/go",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }

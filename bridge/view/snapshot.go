@@ -222,8 +222,8 @@ func (m *Model) Snapshot(now time.Time, numbers Numbers) *Snapshot {
 	return snap
 }
 
-// worse sorts by state, the worst first; of one state who loses most, then who has been
-// so for longest.
+// worse sorts by state, the worst first. Of those that lose it is who loses most, of those
+// in trouble whose outbox is full first, then who has been so for longest.
 func worse(a, b *Server) int {
 	rate := func(s *Server) float64 {
 		if s.Losing == nil {
@@ -236,6 +236,14 @@ func worse(a, b *Server) int {
 		return c
 	case a.State == StateLosing && rate(a) != rate(b):
 		return cmp.Compare(rate(b), rate(a))
+	case a.State == StateTrouble && a.Until != b.Until && a.UntilKind != UntilTry && b.UntilKind != UntilTry:
+		switch {
+		case a.Until.IsZero():
+			return 1
+		case b.Until.IsZero():
+			return -1
+		}
+		return a.Until.Compare(b.Until.Time)
 	case a.State.Ill():
 		return cmp.Or(a.Since.Compare(b.Since.Time), cmp.Compare(a.Name, b.Name))
 	}
