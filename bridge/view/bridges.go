@@ -131,7 +131,7 @@ func (m *Model) natsAt(servers []Server, now time.Time) NATS {
 		if isUp {
 			ups++
 		}
-		if view.Since.IsZero() || since.Before(view.Since.Time) {
+		if since.After(view.Since.Time) { // none of them could, from the last one on
 			view.Since = Time{since}
 		}
 	}

@@ -94,6 +94,23 @@ func TestHeadline_FirstFull(t *testing.T) {
 	}
 }
 
+// NATS is down since the last bridge lost it.
+func TestNATS_Since(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	down := fields{"connections": fields{"events": "RECONNECTING", "control": "RECONNECTING"}}
+	w.node("b0", nil, down) // it was so when the first word came
+	for i, node := range []string{"b1", "b2", "b3"} {
+		w.node(node, nil)
+		w.pass(time.Second)
+		w.node(node, nil, down)
+		equal(t, "up", w.snapshot().NATS.Up, false)
+		same(t, "since", w.snapshot().NATS.Since, at(time.Duration(i+1)*time.Second))
+	}
+	w.node("b2", nil)
+	equal(t, "up, for one", w.snapshot().NATS.Up, true)
+}
+
 // Several bridges: each with its age, and who leads and stands by.
 func TestBridges(t *testing.T) {
 	t.Parallel()

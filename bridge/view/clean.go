@@ -12,6 +12,10 @@ import (
 // keeps none of the memory of s if it cuts.
 func clean(s string) string { return cleanTo(s, maxText) }
 
+// Clean makes any text harmless for a terminal, as a Model does with what it takes, and
+// cuts what is longer than any line.
+func Clean(s string) string { return cleanTo(s, 4096) }
+
 func cleanTo(s string, limit int) string {
 	if len(s) <= limit && isPlain(s) {
 		return s

@@ -27,11 +27,12 @@ type Totals struct {
 	Ill     int `json:"ill"`
 	Unknown int `json:"unknown"`
 	Syncing int `json:"syncing"`
-	// Rates are of the servers that say theirs.
-	In      float64  `json:"in"`      // events a second from Asterisk
-	Stored  float64  `json:"stored"`  // events a second that NATS takes
-	Actions *float64 `json:"actions"` // a second; null: only the bridge itself knows
-	Queued  uint64   `json:"queued"`  // events that wait for NATS
+	// Rates are a second, of the servers that say theirs; null: none does yet, and of
+	// Actions only the bridge itself does.
+	In      *float64 `json:"in"`     // events from Asterisk
+	Stored  *float64 `json:"stored"` // events that NATS takes
+	Actions *float64 `json:"actions"`
+	Queued  uint64   `json:"queued"` // events that wait for NATS
 	// Lost is how many events were lost since LostSince, at most an hour ago.
 	// LostMore says that there are others, which nobody can count: the "+".
 	Lost      uint64 `json:"lost"`
@@ -326,7 +327,7 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 		}
 		t.LostMore = t.LostMore || s.Losing != nil && s.Losing.Events == nil
 		if s.Rates != nil {
-			t.In, t.Stored = t.In+s.Rates.In, t.Stored+s.Rates.Stored
+			t.In, t.Stored = new(orZero(t.In)+s.Rates.In), new(orZero(t.Stored)+s.Rates.Stored)
 			if s.Rates.Actions != nil {
 				t.Actions = new(orZero(t.Actions) + *s.Rates.Actions)
 			}

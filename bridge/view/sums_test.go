@@ -63,8 +63,8 @@ func TestTotals_OfAllServers(t *testing.T) {
 	w.pass(2 * time.Second)
 	w.Actions("pbx1", Actions{Ended: 40, P95: 41 * time.Millisecond}, w.now)
 	totals := w.snapshot().Totals
-	equal(t, "in", totals.In, 210)
-	equal(t, "stored", totals.Stored, 190)
+	equal(t, "in", *totals.In, 210)
+	equal(t, "stored", *totals.Stored, 190)
 	equal(t, "queued", totals.Queued, 100)
 	equal(t, "actions", *totals.Actions, 15)
 	equal(t, "p95", *w.of("pbx1").Rates.P95, 41)

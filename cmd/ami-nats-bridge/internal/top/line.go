@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"charm.land/lipgloss/v2"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
 // Profile is what a terminal can do.
@@ -56,9 +58,9 @@ type line struct {
 	selected bool
 }
 
-// add appends text.
+// add appends text, made harmless: that of a bridge on HTTP has come through no Model.
 func (l *line) add(t tone, text string) *line {
-	if text != "" {
+	if text = view.Clean(text); text != "" {
 		l.spans = append(l.spans, span{text, t})
 	}
 	return l
@@ -150,6 +152,7 @@ func cut(s string, n int) string {
 	if n <= 0 {
 		return ""
 	}
+	s = view.Clean(s)
 	if lipgloss.Width(s) <= n {
 		return s
 	}

@@ -124,7 +124,11 @@ func (a *painter) top() {
 		l.add(bold, "top")
 	}
 	l.add(plain, cut("  "+a.bridges(), max(0, room-l.width())))
-	l.to(a.w - right.width())
+	if a.once {
+		l.add(plain, "  ")
+	} else {
+		l.to(a.w - right.width())
+	}
 	l.spans = append(l.spans, right.spans...)
 }
 
@@ -139,6 +143,8 @@ func (a *painter) clock() time.Time {
 func (a *painter) nats(l *line) {
 	word, up, tone := "up", a.snap.NATS.Up, ok
 	switch {
+	case a.ui.Source.Asking:
+		return
 	case !a.ui.Source.Silent.IsZero():
 		l.add(dim, a.p.either("◌", "?")+" not live")
 		return
@@ -180,8 +186,12 @@ func (a *painter) bridges() string {
 
 // headline is the verdict on all, and the figures that there is room for.
 func (a *painter) headline() {
-	if at := a.ui.Source.Silent; !at.IsZero() {
-		a.silent(at)
+	switch src := a.ui.Source; {
+	case src.Asking:
+		a.next().add(dim, a.p.either("◌", "?")+" asking "+strings.Join(strings.Fields(src.NATS+" "+src.HTTP), ", "))
+		return
+	case !src.Silent.IsZero():
+		a.silent(src.Silent)
 		return
 	}
 	h, t := a.snap.Headline, a.snap.Totals
@@ -200,7 +210,7 @@ func (a *painter) headline() {
 	if a.w < narrow {
 		l = a.next().add(dim, " ")
 		figure("lost", plus(t))
-		figure("events", view.Rate(t.In)+"/s")
+		figure("events", perSecond(t.In))
 		return
 	}
 	if t.Servers == 0 {
@@ -209,16 +219,24 @@ func (a *painter) headline() {
 	if !a.snap.NATS.Up {
 		figure("wait", view.Count(t.Queued))
 	}
-	figure("lost", plus(t)+" in "+view.Age(a.now.Sub(t.LostSince.Time)))
-	figure("events", view.Rate(t.In)+"/s")
+	if !a.once || t.Lost > 0 || t.LostMore { // who looks once has seen nothing get lost
+		figure("lost", plus(t)+" in "+view.Age(a.now.Sub(t.LostSince.Time)))
+	}
+	figure("events", perSecond(t.In))
 	if t.Waiting != nil {
 		figure("waiting", view.Count(uint64(max(0, *t.Waiting))))
 		figure("calls", view.Count(uint64(max(0, *t.Calls))))
 	}
-	if t.Actions != nil {
-		figure("actions", view.Rate(*t.Actions)+"/s")
-	}
+	figure("actions", perSecond(t.Actions))
 	figure("streams", a.streams())
+}
+
+// perSecond is a rate; empty if it is not known.
+func perSecond(rate *float64) string {
+	if rate == nil {
+		return ""
+	}
+	return view.Rate(*rate) + "/s"
 }
 
 // plus is the number of lost events, with a plus if there are others.
@@ -256,14 +274,14 @@ func (a *painter) more() {
 	if !a.snap.NATS.Up {
 		limit = 3
 	}
-	if !a.ui.Source.Silent.IsZero() || a.w < narrow {
+	if !a.ui.Source.Silent.IsZero() || a.ui.Source.Asking || a.w < narrow {
 		return
 	}
 	for _, text := range wrap(a.snap.Headline.More, a.w-4, limit) {
 		a.next().add(plain, "  ").add(dim, text)
 	}
-	if a.ui.Source.ByHTTP {
-		a.next().add(plain, "  ").add(dim, "read from "+a.ui.Source.HTTP+"; goes back by itself when NATS answers")
+	if src := a.ui.Source; src.ByHTTP && src.NATS != "" {
+		a.next().add(plain, "  ").add(dim, "read from "+src.HTTP+"; goes back by itself when NATS answers")
 	}
 }
 
@@ -272,7 +290,9 @@ func (a *painter) silent(at time.Time) {
 	src := a.ui.Source
 	l := a.next()
 	l.add(bad, a.p.either("✖", "X")+" nothing answers since "+view.Moment(view.Time{Time: at}, a.clock())+" ("+view.Clock(a.clock().Sub(at))+")")
-	a.next().add(plain, "  NATS  ").cell(plain, src.NATS, 32).add(dim, src.NATSErr)
+	if src.NATS != "" {
+		a.next().add(plain, "  NATS  ").cell(plain, src.NATS, 32).add(dim, src.NATSErr)
+	}
 	if src.HTTP != "" {
 		a.next().add(plain, "  HTTP  ").cell(plain, src.HTTP, 32).add(dim, src.HTTPErr)
 	}

@@ -1,6 +1,10 @@
 package top
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -39,15 +43,43 @@ func NewScreen(feed Feed, p Profile, clock func() time.Time, write func(string, 
 	return s
 }
 
-type tick time.Time
+// tick tells of the time.
+type tick struct{}
 
 // every is how often the screen is painted anew.
 const every = time.Second
 
-func next() tea.Cmd { return tea.Tick(every, func(t time.Time) tea.Msg { return tick(t) }) }
+// Run shows the screen until the user has seen enough, or ctx ends.
+func (s *Screen) Run(ctx context.Context, options ...tea.ProgramOption) error {
+	program := tea.NewProgram(s, append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}, options...)...)
+	ticking, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticking.Done():
+				return
+			case <-ticker.C:
+				program.Send(tick{})
+			}
+		}
+	})
+	_, err := program.Run()
+	cancel()
+	group.Wait()
+	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("show the screen: %w", err)
+	}
+	return nil
+}
 
 // Init implements tea.Model.
-func (s *Screen) Init() tea.Cmd { return next() }
+func (*Screen) Init() tea.Cmd { return nil }
 
 // look takes the picture of now, unless the user has stopped it.
 func (s *Screen) look() {
@@ -67,7 +99,6 @@ func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tick:
 		s.look()
-		return s, next()
 	case tea.WindowSizeMsg:
 		s.w, s.h = msg.Width, msg.Height
 	case tea.ColorProfileMsg:
@@ -109,6 +140,6 @@ func (s *Screen) View() tea.View {
 	v := tea.NewView(Render(s.snap, s.ui, s.w, s.h, s.profile))
 	v.AltScreen = true
 	sign, _ := s.profile.sign(s.snap.Headline.State)
-	v.WindowTitle = sign + " " + s.profile.text(s.snap.Headline.Text) + " · ami-nats-bridge"
+	v.WindowTitle = sign + " " + s.profile.text(view.Clean(s.snap.Headline.Text)) + " · ami-nats-bridge"
 	return v
 }

@@ -188,6 +188,8 @@ func (a *painter) list(all []*view.Server, below int, rows func(*view.Server) []
 func (a *painter) nothing() {
 	text := "No server matches. Esc shows all."
 	switch {
+	case a.ui.Source.Asking:
+		return
 	case len(a.snap.Servers) == 0:
 		text = "No bridge has told of a server yet."
 	case a.ui.IllOnly && a.ui.Filter == "":

@@ -58,6 +58,8 @@ type Source struct {
 	NATS, HTTP string // their addresses
 	// ByHTTP says that NATS does not answer, and the bridge itself has been asked.
 	ByHTTP bool
+	// Asking says that nothing has answered yet, since it was begun.
+	Asking bool
 	// Silent is since when nothing answers; the picture is as it was then.
 	Silent           time.Time
 	NATSErr, HTTPErr string
