@@ -69,9 +69,8 @@ func (s *server) dropped(about *news, before, msg *buffersMsg) {
 	d.reason, d.last, d.untold = mostDropped(before, msg), about.at, true
 	d.count += more
 	about.m.lost.add(about.at, more)
-	if d.count == more {
-		about.m.changes.add(change(about.at, s.name, "", "drops", "drops begin: "+d.reason))
-	}
+	// Once for each reason, as long as they go on.
+	about.m.changes.add(change(about.at, s.name, "", "drops "+d.reason+d.since.String(), "drops begin: "+d.reason))
 }
 
 // mostDropped is the reason of which most were dropped between two messages.
@@ -149,7 +148,7 @@ func (s *server) gapTold(about *news, msg *gapMsg) {
 	if gap.Reason == s.drops.reason {
 		s.drops.untold = false
 	}
-	about.m.changes.add(change(about.at, s.name, "", "gap", gap.news()))
+	about.m.changes.add(change(about.at, s.name, "", "", gap.news()))
 }
 
 // news is what "What changed" says of g.

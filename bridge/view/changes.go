@@ -12,14 +12,18 @@ type Change struct {
 	Node   string `json:"node,omitempty"`
 	What   string `json:"what"`
 
-	subject string // of one subject the same is told once
+	subject string // of one subject the same is told once; empty: each is told
 }
 
-// change is one of a server or, if that is empty, of a node.
+// change is one of a server or, if that is empty, of a node, about something that may say
+// the same again and again; about nothing if it does not.
 func change(at time.Time, server, node, about, what string) Change {
-	c := Change{At: Time{at}, Server: server, What: what, subject: server + "." + about}
+	c := Change{At: Time{at}, Server: server, What: what}
 	if server == "" {
-		c.Node, c.subject = node, node+"/"+about
+		c.Node = node
+	}
+	if about != "" {
+		c.subject = c.Server + "." + c.Node + "." + about
 	}
 	return c
 }
@@ -38,7 +42,7 @@ func (l *changes) add(c Change) {
 	for i > 0 && l.list[i-1].At.After(c.At.Time) {
 		i--
 	}
-	for j := i - 1; j >= 0; j-- {
+	for j := i - 1; j >= 0 && c.subject != ""; j-- {
 		if l.list[j].subject == c.subject {
 			if l.list[j].What == c.What {
 				return

@@ -55,6 +55,40 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// What happens twice is told twice: each gap, and each series of drops, of which every
+// reason is told once.
+func TestChanges_AgainAndAgain(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.up("pbx1")
+	n := map[string]uint64{}
+	drop := func(reason string) {
+		w.pass(time.Second)
+		n[reason]++
+		all := fields{}
+		for r, k := range n {
+			all[r] = k
+		}
+		w.tell("pbx1", "buffers", buffers(9, 9, fields{"dropped": all}))
+	}
+	for range 2 {
+		for _, reason := range []string{"oversize", "shed", "oversize", "shed"} {
+			drop(reason)
+		}
+		w.tell("pbx1", "gap", fields{"from": text(w.now), "to": text(w.now), "reason": "closed", "lost": nil})
+		w.pass(15 * time.Second)
+		w.connect("pbx1")
+		w.tell("pbx1", "buffers", buffers(9, 9, fields{"dropped": fields{"oversize": n["oversize"], "shed": n["shed"]}}))
+	}
+	want := []string{
+		"23 pbx1 gap closed: closed", "21 pbx1 drops begin: shed", "20 pbx1 drops begin: oversize",
+		"04 pbx1 gap closed: closed", "02 pbx1 drops begin: shed", "01 pbx1 drops begin: oversize", "00 pbx1 up", "00 pbx1 action up",
+	}
+	if got := w.news(); !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // The ring holds the newest 200, by time, whatever the order in which they come.
 func TestChanges_Bounded(t *testing.T) {
 	t.Parallel()

@@ -245,11 +245,11 @@ func (a *painter) server() {
 
 // leaders is who leads a server and who stands by.
 func leaders(ha *view.HA) string {
-	text := ha.Leader + " leads"
+	all := []string{ha.Leader + " leads"}
 	for _, b := range ha.Standbys {
-		text += ", " + b.Node + " " + strings.ReplaceAll(b.State, "_", " ")
+		all = append(all, b.Node+" "+strings.ReplaceAll(b.State, "_", " "))
 	}
-	return text
+	return strings.Join(all, ", ")
 }
 
 func (a *painter) sessionTable(s *view.Server) {

@@ -316,8 +316,8 @@ func TestRender_AnySize(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			snap := s.snap()
-			for _, w := range []int{1, 2, 5, 20, 39, 59, 60, 61, 79, 100, 109, 110, 140, 300} {
-				for _, h := range []int{1, 2, 3, 6, 10, 23, 35, 36, 37, 100} {
+			for _, w := range []int{1, 5, 39, 59, 60, 79, 110, 300} {
+				for _, h := range []int{1, 2, 6, 23, 36, 70} {
 					isScreen(t, Render(snap, s.ui, w, h, s.profile), w, h, s.profile)
 				}
 			}
