@@ -28,7 +28,7 @@ func TestForecast(t *testing.T) {
 	}{
 		"not filling":              {1 << 20, 0, 0, StateWell},
 		"draining":                 {60 << 20, -1 << 20, 0, StateWell},
-		"for longer than a day":    {0, 700, 0, StateWell},
+		"for longer than a day":    {0, 770, 0, StateWell},
 		"for less than a day":      {0, 800, 83866 * time.Second, StateWell},
 		"in more than 5 minutes":   {0, 200 << 10, 307 * time.Second, StateWell},
 		"in less than 5 minutes":   {0, 400 << 10, 143 * time.Second, StateTrouble},
