@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -284,15 +285,18 @@ func (s *server) ratesAt(now time.Time) *Rates {
 	if !s.in.seen {
 		return nil
 	}
-	r := &Rates{In: s.in.rate, Stored: s.out.rate, InPast: s.inPast.all(now, ringStep), StoredPast: s.outPast.all(now, ringStep)}
+	r := &Rates{In: tenths(s.in.rate), Stored: tenths(s.out.rate), InPast: s.inPast.all(now, ringStep), StoredPast: s.outPast.all(now, ringStep)}
 	if s.actions.seen {
-		r.Actions = new(s.actions.rate)
+		r.Actions = new(tenths(s.actions.rate))
 		if s.p95 > 0 {
 			r.P95 = new(float64(s.p95.Microseconds()) / 1000)
 		}
 	}
 	return r
 }
+
+// tenths is x as far as anybody reads it.
+func tenths(x float64) float64 { return math.Round(x*10) / 10 }
 
 func (m *Model) presentAt(s *server, now time.Time) *Present {
 	if s.present.state == "" {

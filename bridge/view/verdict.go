@@ -142,7 +142,7 @@ func (s *server) losing(now time.Time, interval time.Duration) (Verdict, bool) {
 		v.Losing.Since = v.Since
 	}
 	if going {
-		v.Losing.Rate = s.drops.counted.rate
+		v.Losing.Rate = tenths(s.drops.counted.rate)
 	}
 	return v, true
 }

@@ -327,7 +327,7 @@ func TestSnapshot_WorstFirst(t *testing.T) {
 		case "h-losing":
 			w.tell(name, "buffers", buffers(0, 0, dropped("shed", 10)))
 		case "i-losing-more":
-			w.tell(name, "buffers", buffers(0, 0, dropped("shed", 11)))
+			w.tell(name, "buffers", buffers(0, 0, dropped("shed", 110)))
 		default:
 			w.tell(name, "buffers", buffers(0, 0))
 		}

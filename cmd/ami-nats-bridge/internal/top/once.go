@@ -2,6 +2,7 @@ package top
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,7 +49,15 @@ func Ask(ctx context.Context, opts ReaderOptions) (*view.Snapshot, Source, error
 // askNATS reads the last values. If they are old it listens for one interval: it may be
 // that clocks differ.
 func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
-	nc, err := opts.Connect()
+	denied := make(chan error, 1)
+	nc, err := opts.Connect(nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			select {
+			case denied <- err:
+			default:
+			}
+		}
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +82,10 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 		select {
 		case <-ctx.Done():
 			return snap, nil
+		case err := <-denied:
+			if snap.Totals.Servers == 0 {
+				return nil, err // who may not read sees nothing
+			}
 		case m := <-live:
 			r.take(m.Subject, m.Data, time.Now(), false)
 			r.model.Tick(time.Now())

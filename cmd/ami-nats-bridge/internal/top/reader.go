@@ -81,7 +81,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		nats.ConnectHandler(func(*nats.Conn) { r.connected() }), nats.ReconnectHandler(func(*nats.Conn) { r.connected() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { r.disconnected(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { r.disconnected(err) }),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // a slow reader: the next interval tells it again
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { r.denied(err) }),
 	)
 	if err != nil {
 		return err
@@ -106,6 +106,17 @@ func (r *Reader) disconnected(err error) {
 	} else if r.natsErr == "" {
 		r.natsErr = "disconnected"
 	}
+}
+
+// denied keeps an error of the connection that says what may not be read. Others are a
+// slow reader's: the next interval tells it again.
+func (r *Reader) denied(err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.natsErr = err.Error()
 }
 
 // reasonOf is the last part of an error, which says what happened.

@@ -390,3 +390,28 @@ func TestHTTPSource_Hostile(t *testing.T) {
 		t.Errorf("the title is %q", title)
 	}
 }
+
+// Who may not read is told so, and does not see an empty house.
+func TestReader_MayNotRead(t *testing.T) {
+	t.Parallel()
+	server, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, Users: []*natsserver.User{{
+		Username: "u", Password: "p", Permissions: &natsserver.Permissions{Subscribe: &natsserver.SubjectPermission{Allow: []string{"_INBOX.>"}}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	t.Cleanup(server.Shutdown)
+	if !server.ReadyForConnections(patience) {
+		t.Fatal("nats-server does not start")
+	}
+	dial := dialer(strings.Replace(server.ClientURL(), "nats://", "nats://u:p@", 1))
+	if _, _, err := Ask(t.Context(), ReaderOptions{Prefix: "ami", Interval: patience, Connect: dial}); err == nil || !strings.Contains(err.Error(), "ami.") {
+		t.Errorf("asked once: %v", err)
+	}
+	r := start(t, ReaderOptions{Prefix: "ami", Interval: time.Hour, Connect: dial})
+	within(t, "it says what it may not", func() bool {
+		snap, src := r.Picture(time.Now())
+		return strings.Contains(Text(snap, UI{Source: src}, 200, 24, noColor), "ermissions Violation for Subscription")
+	})
+}

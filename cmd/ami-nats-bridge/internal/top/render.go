@@ -119,7 +119,7 @@ func (a *painter) top() {
 	right.add(plain, " ").add(plain, clock).add(plain, " ")
 	room := a.w - right.width() - 1
 	if a.w >= narrow {
-		l.add(bold, "ami-nats-bridge ").add(dim, "top")
+		l.add(bold, "ami-nats-bridge ").add(dim, a.name())
 	} else {
 		l.add(bold, "top")
 	}
@@ -130,6 +130,14 @@ func (a *painter) top() {
 		l.to(a.w - right.width())
 	}
 	l.spans = append(l.spans, right.spans...)
+}
+
+// name is the subcommand's.
+func (a *painter) name() string {
+	if a.once {
+		return "status"
+	}
+	return "top"
 }
 
 // clock is the time that it is. What is shown may be older.

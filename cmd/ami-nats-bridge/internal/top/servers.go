@@ -91,6 +91,9 @@ func (a *painter) nothing() {
 		text = "No server is ill. i shows all."
 	}
 	a.next().add(dim, "  "+text)
+	if why := a.ui.Source.NATSErr; why != "" && len(a.snap.Servers) == 0 {
+		a.next().add(bad, "  "+why)
+	}
 }
 
 // columns are the widths of the columns that there is room for.
