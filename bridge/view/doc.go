@@ -6,8 +6,8 @@
 // A Model is fed with Status, State and Actions, is told the time with Tick, and is
 // asked with Snapshot. It is the same for a bridge, which feeds what it publishes, and
 // for a reader on NATS, which feeds what comes: from several bridges at once, the last
-// values first. What a status message says goes through one door, so nothing is known
-// here that only one of the two could know.
+// values first. Both go through the same door, so they see the same; only the counts of
+// Actions, which no message has, are a bridge's own.
 //
 // It has no goroutine, no network and no clock: the caller gives the time. A Model is
 // not safe for concurrent use. All that it keeps is bounded (bounds.go); what goes over
