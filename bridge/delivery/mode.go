@@ -13,14 +13,20 @@ func (p *Publisher) choose() {
 	if p.fast == nil {
 		return
 	}
-	way, why := ackMode(p.fast), error(nil)
-	if !natsconn.FastIngestSince(p.nc.ConnectedServerVersion()) {
-		way, why = p.windowed, errNoFastIngest
-	}
+	way, why := p.modeAt(p.nc.ConnectedServerVersion())
 	if p.mode != nil && p.mode != way {
 		p.failAll(errNewMode)
 	}
 	p.use(way, why)
+}
+
+// modeAt returns how a nats-server of that version is to acknowledge, and why it is
+// not by fast ingest.
+func (p *Publisher) modeAt(version string) (ackMode, error) {
+	if !natsconn.FastIngestSince(version) {
+		return p.windowed, errNoFastIngest
+	}
+	return p.fast, nil
 }
 
 // reconsider says that the stream takes events, if it does, and takes up fast

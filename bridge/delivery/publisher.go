@@ -124,11 +124,14 @@ func New(o Options) (*Publisher, error) {
 	return p, err
 }
 
-// Mode is how events are acknowledged now, one of Modes; "" before Run. It may be
-// called from any goroutine.
+// Mode is how events are acknowledged now, one of Modes; before Run, how the first
+// are to be. It may be called from any goroutine.
 func (p *Publisher) Mode() string {
-	mode, _ := p.modeName.Load().(string)
-	return mode
+	if name, ok := p.modeName.Load().(string); ok {
+		return name
+	}
+	mode, _ := p.modeAt(p.conn.Get().ConnectedServerVersion())
+	return mode.name()
 }
 
 // begin takes up the connection, which is up.
