@@ -415,3 +415,22 @@ func TestReader_MayNotRead(t *testing.T) {
 		return strings.Contains(Text(snap, UI{Source: src}, 200, 24, noColor), "ermissions Violation for Subscription")
 	})
 }
+
+// NATS answers, but no bridge says anything there: the bridge itself is asked.
+func TestReader_SilentBridge(t *testing.T) {
+	t.Parallel()
+	url := serve(t, 0).ClientURL()
+	nc, _ := connect(t, url)
+	up := new(atomic.Bool)
+	up.Store(true)
+	r := start(t, ReaderOptions{Prefix: "ami", Interval: 50 * time.Millisecond, NATS: url, Connect: dialer(url), HTTP: own(t, up).URL})
+	within(t, "it hears the bridge", func() bool {
+		bridge(t, nc, time.Now(), "pbx1")
+		snap, src := r.Picture(time.Now())
+		return !src.ByHTTP && len(snap.Servers) == 1
+	})
+	within(t, "it asks the bridge", func() bool {
+		snap, src := r.Picture(time.Now())
+		return src.ByHTTP && src.NATSErr == "" && len(snap.Servers) == 12
+	})
+}

@@ -354,3 +354,27 @@ func TestRender_SaysTheSameWords(t *testing.T) {
 
 // sgr are the escapes of colours: bold, faint, reverse and the 16 colours.
 var sgr = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
+func TestUntil(t *testing.T) {
+	t.Parallel()
+	for left, want := range map[time.Duration]string{
+		-time.Second: "try now", 0: "try now", 9 * time.Second: "try 0:09", 592 * time.Second: "try 9:52", time.Hour: "try 1h", 30 * time.Hour: "try 1d6h",
+	} {
+		if got := until(&view.Verdict{Until: view.Time{Time: night.Add(left)}, UntilKind: view.UntilTry}, night); got != want {
+			t.Errorf("in %v: %q, want %q", left, got, want)
+		}
+	}
+	if got := until(&view.Verdict{}, night); got != "" {
+		t.Errorf("without until: %q", got)
+	}
+}
+
+// The waits of a stale queue are as they were then.
+func TestFloor_CallersOfAStaleQueue(t *testing.T) {
+	t.Parallel()
+	screen := Text(floor(), UI{Page: PageFloor, Queue: 4, Callers: true}, 80, 24, noColor)
+	_, callers, found := strings.Cut(screen, "service-muc of pbx-muc-02")
+	if !found || !strings.Contains(callers, "0:52") {
+		t.Errorf("got:\n%s", screen)
+	}
+}
