@@ -15,6 +15,8 @@ type cli struct {
 	Demo       demoCmd       `cmd:"" help:"Show it at work with two simulated Asterisks."`
 	Check      checkCmd      `cmd:"" help:"Log in everywhere, say what is missing, change nothing."`
 	Config     configCmd     `cmd:"" help:"Print every variable and its value, secrets hidden."`
+	Top        topCmd        `cmd:"" help:"Watch all servers: the ill first, and why."`
+	Status     statusCmd     `cmd:"" help:"Print once how all servers are."`
 	Tail       tailCmd       `cmd:"" help:"Print messages from NATS as they come."`
 	Call       callCmd       `cmd:"" help:"Send an action through the bridge, print the reply."`
 	Replay     replayCmd     `cmd:"" help:"Print events that the stream keeps: a time range, or one call."`

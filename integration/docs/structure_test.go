@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"bridge/internal/pagetest":                 {},
 	"bridge/internal/subject":                  {},
 	"bridge/redact":                            {},
+	"bridge/view":                              {},
 	"cmd/ami-nats-bridge/internal/embedded":    {},
 	"cmd/ami-nats-bridge/internal/env/envtest": {},
 	"cmd/ami-nats-bridge/internal/terminal":    {},
@@ -49,7 +50,9 @@ var arrows = map[string][]string{
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
 	"bridge/present":                       {"bridge/internal/clock", "frames"},
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
+	"bridge/standby":                       {"bridge/internal/name"},
 	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
+	"cmd/ami-nats-bridge/internal/top":     {"bridge/view"},
 	"correlation":                          {"frames"},
 
 	"amiconn":                  {"amiconn/setting", "correlation", "frames"},
@@ -105,7 +108,7 @@ var arrows = map[string][]string{
 		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/config", "bridge/natsconn",
 		"bridge/redact", "bridge/replay", "bridge/streams", "cmd/ami-nats-bridge/internal/embedded",
 		"cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
-		"correlation", "frames",
+		"cmd/ami-nats-bridge/internal/top", "correlation", "frames",
 	},
 }
 
@@ -116,7 +119,7 @@ var reserved = map[string][]string{
 		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
 		"bridge/internal/directget", "bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
 		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
-		"cmd/ami-nats-bridge/internal/embedded", "docs/examples/consume", "docs/examples/go",
+		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume", "docs/examples/go",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }

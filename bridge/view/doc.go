@@ -1,0 +1,19 @@
+// Package view says how the bridges and their servers are: from the messages on the
+// status subjects and the objects of the bucket AMI_STATE to one Snapshot, which the
+// live page and the terminal paint and which is the JSON of /status.json. So all
+// three say the same words.
+//
+// A Model is fed with Status, State and Actions, is told the time with Tick, and is
+// asked with Snapshot. It is the same for a bridge, which feeds what it publishes, and
+// for a reader on NATS, which feeds what comes: from several bridges at once, the last
+// values first. Both go through the same door, so they see the same; only the counts of
+// Actions, which no message has, are a bridge's own.
+//
+// It has no goroutine, no network and no clock: the caller gives the time. A Model is
+// not safe for concurrent use. All that it keeps is bounded (bounds.go); what goes over
+// a bound, or is not what it should be, is ignored and counted. Text that comes from
+// Asterisk is cut and made harmless for a terminal as it comes in (clean.go); whoever
+// writes HTML escapes it as well.
+//
+// words.go has the sentences as data, verdict.go the order in which they are chosen.
+package view

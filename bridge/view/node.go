@@ -1,0 +1,162 @@
+package view
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// node is what is known of one bridge process.
+type node struct {
+	name    string
+	heard   time.Time // its newest word, by the caller's clock
+	told    bool      // it has told of itself, not only of its servers
+	version string
+	up      time.Duration
+	servers []string
+	names   map[string]bool // of servers
+	ready   int
+
+	interval    time.Duration // 0: it does not say
+	outboxTotal int64         // 0: it does not say
+	held        int64         // bytes in all its outboxes, at the last Tick
+	growth      float64       // of them, bytes a second
+
+	nats        string
+	connections []Connection
+	delivery    Delivery
+
+	offs []time.Duration // how far its clock seemed off, with the way of the message in it
+}
+
+// hear notes a message made at, by the node's clock.
+func (n *node) hear(m *Model, at stamp, came arrival) *news {
+	if !came.kept {
+		if len(n.offs) == skewPast {
+			n.offs = slices.Delete(n.offs, 0, 1)
+		}
+		n.offs = append(n.offs, came.now.Sub(at.Time))
+	}
+	about := &news{m: m, node: n, at: at.Add(n.skew()), kept: came.kept}
+	if about.at.After(came.now) {
+		about.at = came.now
+	}
+	if about.at.After(n.heard) {
+		n.heard = about.at
+	}
+	return about
+}
+
+// skew is what to add to the node's time to have the caller's: the least that was seen
+// of late, for a message may be late but not early; 0 if it is small.
+func (n *node) skew() time.Duration {
+	if len(n.offs) == 0 {
+		return 0
+	}
+	if least := slices.Min(n.offs); least.Abs() > 2*time.Second {
+		return least
+	}
+	return 0
+}
+
+func (m *Model) nodeStatus(name string, payload []byte, came arrival) bool {
+	var msg nodeMsg
+	if !isName(name, 64) || json.Unmarshal(payload, &msg) != nil || msg.At.IsZero() {
+		return false
+	}
+	n := m.node(name)
+	if n == nil {
+		return false
+	}
+	n.take(n.hear(m, msg.At, came), &msg)
+	return true
+}
+
+func (n *node) take(about *news, msg *nodeMsg) {
+	n.told = true
+	n.version, n.up = cleanTo(msg.Version, 64), time.Duration(min(max(msg.UptimeS, 0), 1<<33))*time.Second
+	n.interval, n.outboxTotal = millis(msg.StatusIntervalMS), max(msg.OutboxTotalBytes, 0)
+	n.servers, n.names = n.servers[:0], make(map[string]bool, len(msg.Servers))
+	for _, name := range msg.Servers {
+		if isName(name, 32) && len(n.servers) < maxServers && about.m.server(name) != nil {
+			n.servers = append(n.servers, name)
+			n.names[name] = true
+		}
+	}
+	n.ready = len(msg.Ready)
+	n.takeConnections(about, msg)
+	n.takeDelivery(about, msg)
+}
+
+// connected is what nats.go says of a connection that is up.
+const connected = "CONNECTED"
+
+func (n *node) takeConnections(about *news, msg *nodeMsg) {
+	n.nats = cleanTo(msg.NATS, 32)
+	before := n.connections
+	n.connections = []Connection{}
+	for _, name := range []string{"events", "control"} {
+		c := Connection{Name: name, State: cleanTo(msg.Connections[name], 32), Since: Time{about.at}}
+		if c.State == "" {
+			c.State = n.nats
+		}
+		if c.State == "" {
+			continue
+		}
+		i := slices.IndexFunc(before, func(b Connection) bool { return b.Name == name })
+		switch {
+		case i < 0:
+			c.Since = Time{} // as it was found
+		case (before[i].State == connected) == (c.State == connected):
+			c.Since = before[i].Since
+		case c.State == connected:
+			about.m.changes.add(change(about.at, "", n.name, name, "NATS "+name+" is up"))
+		default:
+			about.m.changes.add(change(about.at, "", n.name, name, "NATS "+name+" is down"))
+		}
+		n.connections = append(n.connections, c)
+	}
+}
+
+func (n *node) takeDelivery(about *news, msg *nodeMsg) {
+	before := n.delivery.Streams
+	n.delivery = Delivery{
+		Mode: cleanTo(msg.Delivery, 32), Way: cleanTo(msg.Way, 32), AuditQueued: msg.AuditQueued, AuditLost: msg.AuditLost,
+		LogLinesLost: msg.LogLinesLost, RequestsDropped: msg.RequestsDropped, Unanswered: cleanAll(msg.Unanswered), Streams: []Stream{},
+	}
+	if msg.Leaf != nil {
+		n.delivery.Leaf = &Leaf{Connected: msg.Leaf.Connected, Since: Time{about.shift(msg.Leaf.Since)}}
+	}
+	for _, s := range msg.Streams[:min(len(msg.Streams), maxStreams)] {
+		s = Stream{
+			Name: cleanTo(s.Name, 64), State: cleanTo(s.State, 32), Error: clean(s.Error), Messages: s.Messages, Bytes: s.Bytes,
+			Since: shifted(about, s.Since),
+		}
+		i := slices.IndexFunc(before, func(b Stream) bool { return b.Name == s.Name })
+		if i >= 0 && before[i].State != s.State {
+			about.m.changes.add(change(about.at, "", n.name, "stream "+s.Name, s.Name+": "+s.State))
+		}
+		n.delivery.Streams = append(n.delivery.Streams, s)
+	}
+}
+
+func shifted(about *news, t Time) Time { return Time{about.shift(stamp(t))} }
+
+// cleanAll is a bounded list of names.
+func cleanAll(all []string) []string {
+	list := []string{}
+	for _, s := range all[:min(len(all), maxStreams)] {
+		list = append(list, cleanTo(s, 64))
+	}
+	return list
+}
+
+// events says whether the node's connection for events is up, and since when.
+func (n *node) events() (up bool, since time.Time) {
+	for _, c := range n.connections {
+		if c.Name == "events" {
+			return c.State == connected, c.Since.Time
+		}
+	}
+	return true, time.Time{} // nothing is known against it
+}

@@ -1,0 +1,242 @@
+package view
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// server is what is known of one.
+type server struct {
+	name  string
+	node  string    // who speaks for it
+	heard time.Time // the newest word of it, by the caller's clock
+
+	settings settings
+	sessions []session // in the order event or both, action, action2 and so on
+	downAt   time.Time // since when its event session is not up; zero if it is, or not known
+	breaker  Breaker
+	known    bool // any word of a session has come
+
+	buffers   *buffersMsg // the newest
+	buffersAt time.Time
+	levelAt   time.Time // since when a buffer is not normal
+	nearAt    time.Time // since when the outbox is forecast to be full soon
+	in, out   counter
+	inPast    ring
+	outPast   ring
+	growth    growth
+	drops     drops
+	gaps      []Gap // the newest first
+
+	ha      *HA
+	actions counter
+	p95     time.Duration
+
+	objects map[string]*object
+	calls   map[string]int // channels by Linkedid
+	present present
+	queues  map[string]*ring // waiting callers of each minute
+	floor   *floor           // nil: to be made anew
+}
+
+// settings are what a bridge may say of a server's configuration.
+type settings struct {
+	addr                      string
+	loginTimeout, readTimeout time.Duration
+}
+
+// session is the last that is known of one.
+type session struct {
+	role     string
+	state    string
+	since    time.Time
+	reason   string
+	err      string
+	version  string
+	failures int
+	retryAt  time.Time
+}
+
+// readsEvents says whether the loss of the session is the loss of events.
+func (s *session) readsEvents() bool { return s.role == "event" || s.role == "both" }
+
+// up is the state of a session that is logged in.
+const up = "up"
+
+func newServer(name string) *server {
+	return &server{name: name, objects: make(map[string]*object), calls: make(map[string]int), queues: make(map[string]*ring)}
+}
+
+// speaksFor says whether the message of about is to be taken: of two bridges that speak
+// for a server one is heard, until it is silent, or stops, or the other leads; ha is that
+// message if it says who leads.
+func (s *server) speaksFor(about *news, ha *haMsg) bool {
+	if s.node == about.node.name {
+		return true
+	}
+	stopped := slices.ContainsFunc(s.sessions, func(c session) bool { return c.state == "stopped" })
+	leads := s.ha != nil && s.ha.Leader == about.node.name
+	if ha != nil { // of an older term it is from one that slept
+		leads = ha.Leader == about.node.name && (s.ha == nil || ha.Term >= s.ha.Term)
+	}
+	if s.node != "" && !stopped && !leads && !about.m.isSilent(about.m.nodes[s.node], s.heard, about.at) {
+		return false
+	}
+	s.node = about.node.name
+	s.in, s.out, s.actions, s.growth = counter{}, counter{}, counter{}, growth{} // those of another process
+	s.drops.counted, s.buffers, s.buffersAt = counter{}, nil, time.Time{}
+	return true
+}
+
+// session returns the one of that role, a new one if need be; nil if it is none or there
+// are too many.
+func (s *server) session(role string) *session {
+	if !isName(role, 16) {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(s.sessions, role, func(a session, role string) int { return compareRoles(a.role, role) })
+	if !ok {
+		if len(s.sessions) == maxSessions {
+			return nil
+		}
+		s.sessions = slices.Insert(s.sessions, i, session{role: strings.Clone(role)})
+	}
+	return &s.sessions[i]
+}
+
+// compareRoles sorts who reads events first, then the shorter: action2 before action10.
+func compareRoles(a, b string) int {
+	first := func(role string) int {
+		if role == "event" || role == "both" {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+// events returns the session that reads events; nil if none is known.
+func (s *server) events() *session {
+	if len(s.sessions) > 0 && s.sessions[0].readsEvents() {
+		return &s.sessions[0]
+	}
+	return nil
+}
+
+func (s *server) connection(about *news, msg *connectionMsg) {
+	s.known = true
+	if msg.Addr != "" {
+		s.settings.addr = cleanTo(msg.Addr, 128)
+	}
+	s.settings.loginTimeout = cmp.Or(millis(msg.LoginTimeoutMS), s.settings.loginTimeout)
+	s.settings.readTimeout = cmp.Or(millis(msg.ReadTimeoutMS), s.settings.readTimeout)
+	since := about.shift(msg.Since)
+	if since.IsZero() || since.After(about.at) {
+		since = about.at
+	}
+	if c := s.session(msg.Role); c != nil && msg.To != "" {
+		s.changed(about, c, msg, since)
+	}
+	for role, state := range msg.Sessions {
+		if c := s.session(role); c != nil && role != msg.Role && c.state != cleanTo(state, 16) {
+			// Its own message has been missed, or replaced by this one.
+			s.changed(about, c, &connectionMsg{To: state}, since)
+		}
+	}
+}
+
+// changed takes what msg says of the session c, which is in that state since then.
+func (s *server) changed(about *news, c *session, msg *connectionMsg, since time.Time) {
+	before := *c
+	*c = session{role: c.role, state: cleanTo(msg.To, 16), since: since, failures: max(msg.Failures, 0), version: cmp.Or(cleanTo(msg.Version, 64), c.version)}
+	if c.state != up {
+		// A session that tries again has no reason of its own: the one before stands.
+		c.reason, c.err = cleanTo(msg.Reason, 32), clean(msg.Error)
+		if c.reason == "" && before.state != up {
+			c.reason, c.err = before.reason, before.err
+		}
+		if msg.RetryInMS > 0 {
+			c.retryAt = about.at.Add(millis(msg.RetryInMS))
+		}
+	}
+	if c.readsEvents() {
+		switch {
+		case c.state == up:
+			if !s.downAt.IsZero() && since.After(about.m.lost.unknown) {
+				about.m.lost.unknown = since // its Gap comes later
+			}
+			s.downAt = time.Time{}
+		case before.state == up || before.state == "" || s.downAt.IsZero():
+			s.downAt = since
+		}
+	}
+	if what := c.news(before.state); what != "" {
+		about.m.changes.add(change(since, s.name, "", c.role, what))
+	}
+}
+
+// news is what "What changed" says of c, which was in the state before: nothing of a
+// try, and of what goes on.
+func (c *session) news(before string) string {
+	name := c.role + " "
+	if c.readsEvents() {
+		name = ""
+	}
+	switch {
+	case c.state == before && c.state == up, c.state == "connecting", c.state == "down", c.state == "":
+		return ""
+	case c.state == up:
+		return name + "up"
+	case c.reason == "":
+		return name + "down"
+	case name == "":
+		return "down: " + c.reason
+	}
+	return name + c.reason
+}
+
+func (s *server) breakerChanged(about *news, msg *breakerMsg) {
+	s.known = true
+	before := s.breaker.State
+	since := about.shift(msg.Since)
+	if since.IsZero() || since.After(about.at) {
+		since = about.at
+	}
+	s.breaker = Breaker{
+		State: cleanTo(msg.To, 16), Since: Time{since}, Reason: cleanTo(msg.Reason, 32), Error: clean(msg.Error),
+		Failures: max(msg.Failures, 0), RetryAt: Time{about.shift(msg.RetryAt)},
+	}
+	switch {
+	case s.breaker.State == open && before != open && before != halfOpenState:
+		about.m.changes.add(change(since, s.name, "", "breaker", "breaker open, "+Count(uint64(s.breaker.Failures))+" "+
+			plural(s.breaker.Failures, "failure", "failures")))
+	case s.breaker.State == closed && (before == open || before == halfOpenState):
+		about.m.changes.add(change(since, s.name, "", "breaker", "breaker closed"))
+	}
+}
+
+// The states of a breaker.
+const (
+	open          = "open"
+	closed        = "closed"
+	halfOpenState = "half-open"
+)
+
+func (s *server) haTold(about *news, msg *haMsg) {
+	ha := &HA{Leader: cleanTo(msg.Leader, 64), Term: msg.Term, Since: Time{about.shift(msg.Since)}, Reason: cleanTo(msg.Reason, 64), Standbys: []Standby{}}
+	for _, b := range msg.Standbys[:min(len(msg.Standbys), maxStandbys)] {
+		standby := Standby{Node: cleanTo(b.Node, 64), State: cleanTo(b.State, 32)}
+		if lag, err := strconv.ParseFloat(string(b.Lag), 64); err == nil && !math.IsInf(lag, 0) && !math.IsNaN(lag) {
+			standby.Lag = &lag
+		}
+		ha.Standbys = append(ha.Standbys, standby)
+	}
+	if before := s.ha; before != nil && before.Leader != ha.Leader {
+		about.m.changes.add(change(about.at, s.name, "", "ha", ha.Leader+" leads"))
+	}
+	s.ha = ha
+}

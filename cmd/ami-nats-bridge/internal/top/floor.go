@@ -1,0 +1,256 @@
+package top
+
+import (
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+)
+
+// floor is queues, callers and agents.
+func (a *painter) floor() {
+	f := a.snap.Floor
+	if f == nil {
+		a.blank()
+		a.next().add(dim, "The floor is not kept: BRIDGE_STATE is off, or has no bucket.")
+		return
+	}
+	l := a.next()
+	figure := func(name, value string, tone tone) { l.add(dim, name+" ").add(tone, value+"   ") }
+	number := func(n int) string { return view.Count(uint64(max(0, n))) }
+	figure("waiting", number(f.Waiting), bold)
+	if !f.Longest.IsZero() {
+		wait := a.now.Sub(f.Longest.Time)
+		figure("longest", view.Clock(wait), waitTone(wait, bold))
+	}
+	figure("calls", number(f.Calls), bold)
+	figure("free", number(f.Free), bold)
+	figure("talking", number(f.Talking), bold)
+	figure("paused", number(f.Paused), bold)
+	a.blank()
+	if !a.ui.Agents {
+		a.queues(f)
+	}
+	if a.ui.Callers && !a.ui.Agents && len(f.Queues) > 0 {
+		a.callers(&f.Queues[min(max(a.ui.Queue, 0), len(f.Queues)-1)])
+	} else {
+		a.agents(f)
+	}
+	for _, s := range f.Stale {
+		a.next().add(dim, a.p.either("◌", "?")+" "+s.Server+": its calls and queues are as of "+a.ui.when(s.AsOf, a.now)+", and in no sum")
+	}
+}
+
+// waitTone is the tone of a wait.
+func waitTone(wait time.Duration, other tone) tone {
+	switch {
+	case wait >= view.WaitTooLong:
+		return bad
+	case wait >= view.WaitLong:
+		return warn
+	}
+	return other
+}
+
+// queueSign is the sign of a queue.
+func (a *painter) queueSign(q *view.Queue) (string, tone) {
+	wait := q.Wait(a.now)
+	switch {
+	case !q.AsOf.IsZero():
+		return a.p.sign(view.StateUnknown)
+	case wait >= view.WaitTooLong:
+		return a.p.sign(view.StateDown)
+	case wait >= view.WaitLong:
+		return a.p.sign(view.StateTrouble)
+	}
+	return a.p.sign(view.StateWell)
+}
+
+// queueColumns are all of a queue's but its name and its past.
+const queueColumns = 3 + 1 + 6 + 9 + 7 + 7 + 6 + 7 + 1
+
+func (a *painter) queues(f *view.Floor) {
+	name, past := 14, 0
+	if left := a.w - queueColumns - name; left >= 18 {
+		past = min(left, 30)
+		name += min(left-past, 26)
+	}
+	if a.w < narrow {
+		name = max(8, a.w-24)
+	}
+	l := a.next().add(plain, "  ").cell(dim, "QUEUE", name).number(dim, "WAIT", 5).number(dim, "LONGEST", 8)
+	if a.w >= narrow {
+		l.number(dim, "FREE", 6).number(dim, "TALK", 6).number(dim, "RING", 5).number(dim, "PAUSE", 6)
+		if past > 0 {
+			l.add(plain, " ").add(dim, cut("LAST HOUR", past))
+		}
+	}
+	room := max(2, a.room()*3/5)
+	chosen := min(max(a.ui.Queue, 0), max(0, len(f.Queues)-1))
+	start := min(max(0, chosen-room/2), max(0, len(f.Queues)-room))
+	end := min(len(f.Queues), start+room)
+	for i := start; i < end; i++ {
+		a.queue(&f.Queues[i], name, past, i == chosen)
+	}
+	if hidden := len(f.Queues) - (end - start) + f.QueuesHidden; hidden > 0 {
+		a.next().add(dim, "  "+view.Count(uint64(hidden))+" more queues")
+	}
+	if len(f.Queues) == 0 {
+		a.next().add(dim, "  no queue")
+	}
+}
+
+func (a *painter) queue(q *view.Queue, name, past int, chosen bool) {
+	l := new(line)
+	begin := " "
+	if chosen && !a.p.signs() {
+		begin = ">"
+	}
+	sign, tone := a.queueSign(q)
+	l.add(plain, begin).add(tone, sign+" ")
+	l.selected = chosen
+	a.lines = append(a.lines, l)
+	stale := !q.AsOf.IsZero()
+	text := plain
+	if stale {
+		text = dim
+	}
+	wait, longest := q.Wait(a.now), "-"
+	if q.Waiting > 0 && !q.Longest.IsZero() {
+		longest = view.Clock(wait)
+	}
+	number := func(n int) string {
+		if stale {
+			return "?"
+		}
+		return view.Count(uint64(max(0, n)))
+	}
+	l.cell(text, q.Name, name).number(text, view.Count(uint64(max(0, q.Waiting))), 5)
+	if stale {
+		l.number(text, longest, 8)
+	} else {
+		l.number(waitTone(wait, text), longest, 8)
+	}
+	if a.w < narrow {
+		return
+	}
+	l.number(text, number(q.Free), 6).number(text, number(q.Talking), 6).number(text, number(q.Ringing), 5).number(text, number(q.Paused), 6)
+	switch {
+	case stale:
+		l.add(plain, " ").add(dim, "as of "+q.AsOf.In(a.now.Location()).Format("15:04")+", stale")
+	case past > 0:
+		l.add(plain, " ").add(dim, a.p.spark(q.Past, past))
+	}
+}
+
+// callers are those that wait in a queue.
+func (a *painter) callers(q *view.Queue) {
+	a.blank()
+	a.next().add(bold, q.Name).add(dim, " of "+q.Server)
+	now := a.now
+	if !q.AsOf.IsZero() {
+		now = q.AsOf.Time
+	}
+	for _, c := range q.Callers {
+		l := a.next().number(dim, view.Count(uint64(max(0, c.Position))), 4).add(plain, " ").cell(plain, c.Number, 20)
+		if !c.Since.IsZero() {
+			wait := now.Sub(c.Since.Time)
+			l.number(waitTone(wait, plain), view.Clock(wait), 8)
+		}
+	}
+	if more := q.Waiting - len(q.Callers); more > 0 {
+		a.next().add(dim, "  "+view.Count(uint64(more))+" more callers")
+	}
+}
+
+// agents are in as many columns as there is room for.
+func (a *painter) agents(f *view.Floor) {
+	if len(f.Agents) == 0 || a.room() < 3+len(f.Stale) {
+		return
+	}
+	if len(a.lines) > 3 {
+		a.blank()
+	}
+	each := 38
+	columns := max(1, a.w/each)
+	if columns == 1 {
+		each = a.w - 1
+	}
+	each = max(each, (a.w-1)/columns)
+	head := a.next()
+	for range columns {
+		head.add(plain, "  ").cell(dim, "AGENT", each-21).cell(dim, "STATE", 16)
+	}
+	room := a.room() - len(f.Stale)
+	shown := min(len(f.Agents), room*columns)
+	if shown < len(f.Agents) {
+		shown = max(0, room-1) * columns
+	}
+	for i := 0; i < shown; i += columns {
+		l := a.next()
+		for j := i; j < min(i+columns, shown); j++ {
+			a.agent(l, &f.Agents[j], each)
+			l.to(1 + (j-i+1)*each)
+		}
+	}
+	if hidden := len(f.Agents) - shown + f.AgentsHidden; hidden > 0 {
+		a.next().add(dim, "  "+view.Count(uint64(hidden))+" more agents")
+	}
+}
+
+func (a *painter) agent(l *line, g *view.Agent, each int) {
+	signs := map[string][2]string{
+		view.AgentRinging: {"◎", "*"}, view.AgentFree: {"○", "o"}, view.AgentTalking: {"●", "@"}, view.AgentPaused: {"‖", "="}, view.AgentAway: {"-", "-"},
+	}
+	sign := a.p.either("◌", "?")
+	if s, known := signs[g.State]; known && g.AsOf.IsZero() {
+		sign = a.p.either(s[0], s[1])
+	}
+	now := a.now
+	if !g.AsOf.IsZero() {
+		now = g.AsOf.Time
+	}
+	lasts := ""
+	if !g.Since.IsZero() && (g.State == view.AgentFree || g.State == view.AgentTalking) {
+		lasts = view.Clock(now.Sub(g.Since.Time))
+	}
+	text := g.State
+	switch {
+	case g.State == view.AgentTalking && g.Queue != "":
+		text = strings.TrimSpace(lasts + " " + g.Queue)
+	case lasts != "":
+		text += " " + lasts
+	case g.State == view.AgentPaused && g.Reason != "":
+		text += ", " + g.Reason
+	}
+	l.add(plain, sign+" ").cell(plain, g.Name, each-21).add(dim, cut(text, 17))
+}
+
+// keysPage says what the keys do, and what the signs mean.
+func (a *painter) keysPage() {
+	a.next().add(bold, "Keys")
+	a.blank()
+	for _, k := range []hint{
+		{a.p.either("↑ ↓ j k", "j k"), "move"}, {"Enter, l", "open"}, {"Esc, h", "back"}, {"g G", "first, last; of a server g: its gaps"}, {"Tab, f", "servers, floor"},
+		{"/", "find: text in name, state or reason; Esc clears"}, {"s S", "sort by the next column; turn round. Ill ones stay first"}, {"i", "ill ones only"},
+		{"c", "calls of this server"}, {"space", "stop and go on"}, {"y", "copy this screen as text, for a ticket (OSC 52)"}, {"w", "write it to a file"},
+		{"z", "times as clock, as age, in UTC"}, {"?", "this"}, {"q, Ctrl-C", "quit"},
+	} {
+		a.next().add(plain, "  ").add(blue, k.key).to(17).add(plain, k.what)
+	}
+	a.blank()
+	l := a.next().add(plain, "  ")
+	for _, s := range []struct {
+		state view.State
+		word  string
+	}{
+		{view.StateLosing, "loses events"}, {view.StateDown, "not connected"}, {view.StateTrouble, "in trouble"}, {view.StateUnknown, "not known now"}, {view.StateWell, "well"},
+	} {
+		sign, tone := a.p.sign(s.state)
+		if l.width()+lipgloss.Width(s.word)+4 < a.w {
+			l.add(tone, sign+" ").add(plain, s.word+"  ")
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package top
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+)
+
+// Ask returns how all is now, without callers' numbers: by NATS or, if that does not answer or no bridge says
+// anything there, by the bridge itself. It returns an error if neither answers.
+func Ask(ctx context.Context, opts ReaderOptions) (*view.Snapshot, Source, error) {
+	src := Source{NATS: opts.NATS, HTTP: opts.HTTP}
+	var snap *view.Snapshot
+	var natsErr error
+	if opts.Connect != nil {
+		snap, natsErr = askNATS(ctx, opts)
+		if natsErr != nil {
+			src.NATSErr = reasonOf(natsErr)
+		}
+		if snap != nil && snap.Totals.Unknown < snap.Totals.Servers {
+			return snap, src, nil
+		}
+	}
+	if opts.HTTP == "" {
+		return snap, src, natsErr
+	}
+	own := newHTTPSource(opts.HTTP)
+	src.HTTP = own.shown
+	answer, err := own.get(ctx)
+	switch {
+	case err == nil:
+		answer.At = view.Time{Time: answer.At.In(time.Now().Location())}
+		src.ByHTTP = true
+		return answer, src, nil
+	case snap != nil:
+		return snap, src, nil // NATS answers, and knows of no bridge that lives
+	case natsErr != nil:
+		return nil, src, fmt.Errorf("%w; %w", natsErr, err)
+	}
+	return nil, src, err
+}
+
+// askNATS reads the last values. If they are old it listens for one interval: it may be
+// that clocks differ.
+func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
+	denied := make(chan error, 1)
+	nc, err := opts.Connect(nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			select {
+			case denied <- err:
+			default:
+			}
+		}
+	}))
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	r := NewReader(opts)
+	live := make(chan *nats.Msg, liveQueue)
+	for _, subject := range []string{".status.>", ".nodes.>"} {
+		if _, err := nc.ChanSubscribe(opts.Prefix+subject, live); err != nil {
+			return nil, err
+		}
+	}
+	r.load(ctx, js)
+	r.loadState(ctx, js)
+	snap := r.model.Snapshot(time.Now(), view.NumbersNone)
+	ctx, cancel := context.WithTimeout(ctx, opts.Interval+time.Second)
+	defer cancel()
+	for snap.Totals.Servers == 0 || snap.Totals.Unknown > 0 {
+		select {
+		case <-ctx.Done():
+			return snap, nil
+		case err := <-denied:
+			if snap.Totals.Servers == 0 {
+				return nil, err // who may not read sees nothing
+			}
+		case m := <-live:
+			r.take(m.Subject, m.Data, time.Now(), false)
+			r.model.Tick(time.Now())
+			snap = r.model.Snapshot(time.Now(), view.NumbersNone)
+		}
+	}
+	return snap, nil
+}
+
+// loadState reads what AMI_STATE holds now, if it is there.
+func (r *Reader) loadState(ctx context.Context, js jetstream.JetStream) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	state := &stateWatch{js: js, keys: make(map[string]bool)}
+	state.start(ctx)
+	defer state.stop()
+	for state.watcher != nil && !state.begun {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-state.updates():
+			if !ok {
+				return
+			}
+			r.takeState(state, e)
+		}
+	}
+}

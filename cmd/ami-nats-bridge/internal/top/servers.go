@@ -1,0 +1,302 @@
+package top
+
+import (
+	"slices"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+)
+
+// servers is the list.
+func (a *painter) servers() {
+	a.headline()
+	a.more()
+	if a.ui.Filter != "" && !a.ui.Typing {
+		hidden, n := a.matches()
+		a.next().add(dim, "  /"+a.ui.Filter+": "+view.Count(uint64(n))+" of "+view.Count(uint64(len(a.snap.Servers)))+" match"+hidden)
+	}
+	all := Visible(a.snap, a.ui)
+	split := !a.once && a.h >= tall && a.w >= wide && a.ui.Source.Silent.IsZero() && len(all) > 0
+	below := 0
+	if split {
+		below = 15
+	}
+	if a.w < narrow {
+		a.blank()
+		a.list(all, below, func(s *view.Server) []*line { return a.narrowRow(s) })
+		return
+	}
+	if a.room() > smallest {
+		a.blank()
+	}
+	c := a.columns()
+	a.header(c)
+	a.list(all, below, func(s *view.Server) []*line { return a.row(s, c) })
+	if split {
+		a.fill(a.h - 1 - below)
+		a.details(chosen(all, a.ui.Selected))
+	}
+}
+
+// chosen is the server of that name, or the first.
+func chosen(all []*view.Server, name string) *view.Server {
+	for _, s := range all {
+		if s.Name == name {
+			return s
+		}
+	}
+	return all[0]
+}
+
+// list paints as many servers as there is room for, and has the chosen one among them.
+// Ill ones are at the top of it.
+func (a *painter) list(all []*view.Server, below int, rows func(*view.Server) []*line) {
+	room := a.h - 1 - below - len(a.lines)
+	var lines []*line
+	first, last := 0, 0 // of the chosen one
+	for i, s := range all {
+		if i > 0 && all[i-1].State.Ill() && !s.State.Ill() && len(all) > i {
+			lines = append(lines, new(line))
+		}
+		row := rows(s)
+		if !a.once && (s.Name == a.ui.Selected || a.ui.Selected == "" && i == 0) {
+			row[0].selected = true
+			first, last = len(lines), len(lines)+len(row)
+		}
+		lines = append(lines, row...)
+	}
+	if len(lines) > room && room > 1 {
+		start := min(max(0, last-(room-1)), first)
+		end := min(len(lines), start+room-1)
+		more := len(lines) - end + start
+		lines = append(slices.Clone(lines[start:end]), new(line).add(dim, "   "+view.Count(uint64(more))+" more lines"))
+	}
+	a.lines = append(a.lines, lines[:min(len(lines), max(room, 0))]...)
+	if len(all) == 0 {
+		a.nothing()
+	}
+}
+
+// nothing says why there is no server.
+func (a *painter) nothing() {
+	text := "No server matches. Esc shows all."
+	switch {
+	case a.ui.Source.Asking:
+		return
+	case len(a.snap.Servers) == 0:
+		text = "No bridge has told of a server yet."
+	case a.ui.IllOnly && a.ui.Filter == "":
+		text = "No server is ill. i shows all."
+	}
+	a.next().add(dim, "  "+text)
+	if why := a.ui.Source.NATSErr; why != "" && len(a.snap.Servers) == 0 {
+		a.next().add(bad, "  "+why)
+	}
+}
+
+// columns are the widths of the columns that there is room for.
+type columns struct {
+	name, since, until, spark, bar, lost int
+	memory                               bool // NATS is down: how full the memory is in place of since when
+}
+
+// fixedColumns are sign, state, events, outbox, calls and waiting, with their blanks.
+const fixedColumns = 3 + 14 + 7 + 8 + 6 + 5
+
+func (a *painter) columns() columns {
+	c := columns{since: 5, until: 5, memory: !a.snap.NATS.Up}
+	for i := range a.snap.Servers {
+		s := &a.snap.Servers[i]
+		c.name = max(c.name, lipgloss.Width(s.Name))
+		c.since, c.until = max(c.since, lipgloss.Width(a.since(s))), max(c.until, lipgloss.Width(until(&s.Verdict, a.now)))
+	}
+	if c.memory {
+		c.since, c.until = 10, max(5, c.until-len(view.UntilFull+" "))
+	}
+	left := a.w - fixedColumns - c.since - c.until - 2
+	c.name = min(max(c.name, 6), max(8, left-1))
+	left -= c.name + 1
+	for _, more := range []struct {
+		to *int
+		n  int
+	}{{&c.lost, 10}, {&c.spark, 10}, {&c.bar, 10}, {&c.spark, 20}} {
+		if need := more.n - *more.to; left >= need+2 {
+			left -= need + 2
+			*more.to = more.n
+		}
+	}
+	if c.memory {
+		c.bar = 0
+	}
+	return c
+}
+
+func (a *painter) header(c columns) {
+	l := a.next()
+	mark := func(s Sort, text string) string {
+		switch {
+		case s != a.ui.Sort || s == SortName && !a.ui.Turned:
+			return text
+		case a.ui.Turned:
+			return text + a.p.either("↑", "^")
+		}
+		return text + a.p.either("↓", "v")
+	}
+	l.add(plain, "  ").cell(dim, mark(SortName, "SERVER"), c.name).cell(dim, "STATE", 13)
+	if c.memory {
+		l.cell(dim, "MEMORY", c.since).cell(dim, "LASTS", c.until)
+	} else {
+		l.cell(dim, "SINCE", c.since).cell(dim, "UNTIL", c.until)
+	}
+	l.number(dim, mark(SortEvents, "EV/S"), 6)
+	if c.spark > 0 {
+		l.add(plain, " ").cell(dim, "10 MIN", c.spark)
+	}
+	l.number(dim, mark(SortOutbox, "OUTBOX"), 7)
+	if c.bar > 0 {
+		l.add(plain, strings.Repeat(" ", c.bar+1))
+	}
+	l.number(dim, mark(SortCalls, "CALLS"), 5).number(dim, mark(SortWaiting, "WAIT"), 4)
+	if c.lost > 0 {
+		l.add(plain, " ").cell(dim, "LOST", c.lost)
+	}
+}
+
+// row is a server in one line, or in two if it is ill.
+func (a *painter) row(s *view.Server, c columns) []*line {
+	l := new(line).add(plain, a.p.either(" ", " "))
+	sign, tone := a.p.sign(s.State)
+	if !a.ui.Source.Silent.IsZero() {
+		sign, tone = a.p.sign(view.StateUnknown)
+	}
+	if !a.p.signs() && s.Name == a.chosenName() {
+		l = new(line).add(plain, ">")
+	}
+	l.add(tone, sign+" ")
+	word, name := a.quiet(s), plain
+	if s.State.Ill() {
+		word, name = strings.ToUpper(s.State.Word()), bold
+	} else {
+		tone = dim
+	}
+	l.cell(name, s.Name, c.name).cell(tone, word, 13)
+	if c.memory && s.Buffers != nil {
+		l.cell(a.level(s), a.p.bar(s.Buffers.Outbox.Percent(), c.since), c.since)
+	} else {
+		l.cell(plain, a.since(s), c.since)
+	}
+	next := until(&s.Verdict, a.now)
+	if c.memory {
+		next = strings.TrimPrefix(next, view.UntilFull+" ")
+	}
+	l.cell(plain, next, c.until)
+	a.figures(l, s, c)
+	if !s.State.Ill() || a.isAsAll(s) {
+		return []*line{l}
+	}
+	return []*line{l, new(line).add(plain, "   ").add(dim, reason(s))}
+}
+
+// isAsAll says whether what is wrong with s is in the headline already: that NATS is down.
+func (a *painter) isAsAll(s *view.Server) bool {
+	return !a.snap.NATS.Up && s.State == view.StateTrouble && s.Reason == "" && s.Losing == nil
+}
+
+func (a *painter) chosenName() string {
+	if a.ui.Selected != "" || a.once {
+		return a.ui.Selected
+	}
+	if all := Visible(a.snap, a.ui); len(all) > 0 {
+		return all[0].Name
+	}
+	return ""
+}
+
+// quiet is the word of a server that is not ill.
+func (a *painter) quiet(s *view.Server) string {
+	switch {
+	case s.State == view.StateWell && s.Since.IsZero():
+		return "up"
+	case s.State == view.StateWell:
+		return "up " + short(a.now.Sub(s.Since.Time))
+	case s.State == view.StateUnknown:
+		return "not known"
+	}
+	return s.State.Word()
+}
+
+// since is since when a server is as it is; what is well says for how long.
+func (a *painter) since(s *view.Server) string {
+	if s.State == view.StateWell || s.Since.IsZero() {
+		return ""
+	}
+	return a.ui.when(s.Since, a.now)
+}
+
+func (a *painter) figures(l *line, s *view.Server, c columns) {
+	live := s.State != view.StateDown && s.State != view.StateRefused && s.State != view.StateUnknown
+	events, past := "-", ""
+	if s.Rates != nil {
+		if live {
+			events = brief(s.Rates.In)
+		}
+		past = a.p.spark(s.Rates.InPast, c.spark)
+	}
+	l.number(plain, events, 6)
+	if c.spark > 0 {
+		l.add(plain, " ").cell(dim, past, c.spark)
+	}
+	full, bar := "-", ""
+	if s.Buffers != nil && s.State != view.StateUnknown {
+		full = percent(&s.Buffers.Outbox)
+		if p := s.Buffers.Outbox.Percent(); p >= 1 {
+			bar = a.p.bar(p, c.bar)
+		}
+	}
+	l.number(plain, full, 7)
+	if c.bar > 0 {
+		l.cell(a.level(s), bar, c.bar)
+	}
+	calls, waiting := "-", "-"
+	if p := s.Present; p != nil && p.State != "stale" {
+		calls, waiting = view.Count(uint64(max(0, p.Calls))), view.Count(uint64(max(0, p.Waiting)))
+	}
+	l.number(plain, calls, 5).number(plain, waiting, 4)
+	if c.lost > 0 {
+		l.add(plain, " ").cell(bad, lostShort(s.Losing), c.lost)
+	}
+}
+
+// level is the tone of a server's outbox.
+func (a *painter) level(s *view.Server) tone {
+	switch {
+	case s.State == view.StateLosing:
+		return bad
+	case s.Buffers != nil && (s.Buffers.Outbox.Level == "high" || s.Buffers.Outbox.Level == "full"):
+		return warn
+	}
+	return dim
+}
+
+// narrowRow is a server where there are few columns.
+func (a *painter) narrowRow(s *view.Server) []*line {
+	l := new(line)
+	begin := " "
+	if !a.p.signs() && s.Name == a.chosenName() {
+		begin = ">"
+	}
+	sign, tone := a.p.sign(s.State)
+	l.add(plain, begin).add(tone, sign+" ")
+	name := max(6, a.w-28)
+	if s.State.Ill() {
+		l.cell(bold, s.Name, name).cell(tone, strings.ToUpper(s.State.Word()), 13).add(plain, until(&s.Verdict, a.now))
+		return []*line{l, new(line).add(plain, "   ").add(dim, reason(s))}
+	}
+	l.cell(plain, s.Name, name).cell(dim, a.quiet(s), 10)
+	if s.Rates != nil {
+		l.number(plain, brief(s.Rates.In)+"/s", 8)
+	}
+	return []*line{l}
+}

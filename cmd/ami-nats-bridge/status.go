@@ -1,0 +1,125 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sys/unix"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/top"
+)
+
+// watchFlags are those of the commands that show how all servers are.
+type watchFlags struct {
+	natsFlags
+	HTTP string `name:"http" placeholder:"URL" help:"Ask the bridge itself there, and not NATS; if not given it is asked at BRIDGE_HTTP_ADDR while NATS does not answer."`
+}
+
+// reader says where to read from, for the command called name.
+func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
+	s, _ := env.Load() // what is wrong in it for NATS, connect says
+	cfg := s.Bridge
+	opts := top.ReaderOptions{Prefix: cfg.SubjectPrefix, Interval: cfg.StatusInterval}
+	if f.HTTP != "" {
+		url, err := top.BridgeURL(f.HTTP)
+		if err != nil {
+			return opts, &exitError{code: 2, text: "--http: " + err.Error()}
+		}
+		opts.HTTP = url
+		return opts, nil
+	}
+	if url, err := top.BridgeURL(cfg.HTTPAddr); err == nil {
+		opts.HTTP = url
+	}
+	opts.NATS = env.RedactURLs(cmp.Or(f.NATS, cfg.NATS.URL, nats.DefaultURL))
+	opts.Connect = func(more ...nats.Option) (*nats.Conn, error) {
+		nc, _, err := f.connect(name, more...)
+		return nc, err
+	}
+	return opts, nil
+}
+
+type statusCmd struct {
+	watchFlags
+	Output string `short:"o" enum:"table,json" default:"table" help:"table, or json: that of the bridge's /status.json."`
+}
+
+// Help is printed below the command's line in its own help.
+func (*statusCmd) Help() string {
+	return "Exit code: 0 if all servers are well or syncing; 1 if one is ill; 2 if none is, and one is not known, or nothing answers."
+}
+
+// Run prints how all is.
+func (c *statusCmd) Run(std stdio) error {
+	ctx, stop := untilSignal(context.Background(), os.Exit)
+	defer stop()
+	return c.print(ctx, std, "status", c.Output == "json")
+}
+
+// print prints how all is and returns the exit code as an error.
+func (f *watchFlags) print(ctx context.Context, std stdio, name string, asJSON bool) error {
+	opts, err := f.reader(name)
+	if err != nil {
+		return err
+	}
+	snap, src, err := top.Ask(ctx, opts)
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e
+	}
+	if err != nil {
+		return &exitError{code: 2, text: "ami-nats-bridge: " + terminal.Printable(err.Error())}
+	}
+	if asJSON {
+		encoder := json.NewEncoder(std.out)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		err = encoder.Encode(snap)
+	} else {
+		_, err = io.WriteString(std.out, top.Once(snap, src, columns(std.out), profile(std.out)))
+	}
+	if err != nil {
+		return fmt.Errorf("write the status: %w", err)
+	}
+	if code := snap.ExitCode(); code != 0 {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// unboundedColumns is for what is no terminal: nothing is to be cut there.
+const unboundedColumns = 400
+
+// columns is how wide w is.
+func columns(w io.Writer) int {
+	if file, ok := w.(*os.File); ok && isTerminal(file) {
+		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+			return int(size.Col)
+		}
+		return 80
+	}
+	return unboundedColumns
+}
+
+// isScreen says whether w is a terminal that can be drawn on; /dev/null is none.
+func isScreen(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && isTerminal(file)
+}
+
+// profile is what w can show, by the environment.
+func profile(w io.Writer) top.Profile {
+	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
+	return top.Profile{
+		Colour: isScreen(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		UTF8:   strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8"),
+	}
+}

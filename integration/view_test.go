@@ -1,0 +1,57 @@
+package integration
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+)
+
+// What a bridge says of itself, in good days and in bad ones, package view
+// understands to the last message: it ignores none, each server has a state and a
+// word at any moment, and the worst days have been seen.
+func TestView_UnderstandsEveryMessage(t *testing.T) {
+	t.Parallel()
+	said, _ := everyMessage(t)
+	model := view.New(view.Options{Interval: 100 * time.Millisecond})
+	states, changes := map[view.State]bool{}, map[string]bool{}
+	for _, msg := range said {
+		if !strings.HasPrefix(msg.Subject, "ami.status.") && !strings.HasPrefix(msg.Subject, "ami.nodes.") {
+			continue
+		}
+		var about struct{ At time.Time }
+		if err := json.Unmarshal(msg.Data, &about); err != nil {
+			t.Fatal(err)
+		}
+		model.Status(msg.Subject, msg.Data, about.At, false)
+		model.Tick(about.At)
+		snap := model.Snapshot(about.At, view.NumbersNone)
+		if snap.Ignored != 0 {
+			t.Fatalf("it ignores %s %s", msg.Subject, msg.Data)
+		}
+		for _, s := range snap.Servers {
+			states[s.State] = true
+			if s.Word == "" || s.State.Ill() && s.Why == "" {
+				t.Errorf("it says nothing of %s after %s %s", s.Name, msg.Subject, msg.Data)
+			}
+			if a := s.Account; a != nil && a.Received != a.Published+a.Filtered+a.Queued+a.InFlight+a.DroppedSum() {
+				t.Errorf("the account of %s does not add up: %+v", s.Name, a)
+			}
+		}
+		for _, c := range snap.Changes {
+			changes[c.Server+" "+c.What] = true
+		}
+	}
+	for _, want := range []view.State{view.StateWell, view.StateDown, view.StateLosing, view.StateTrouble} {
+		if !states[want] {
+			t.Errorf("no server was ever %s", want.Word())
+		}
+	}
+	for _, want := range []string{"pbx1 up", "pbx1 breaker closed", "pbx1 drops begin: overflow", "pbx1 outbox full", "pbx1 outbox drained"} {
+		if !changes[want] {
+			t.Errorf("%q was no news; there was %v", want, changes)
+		}
+	}
+}
