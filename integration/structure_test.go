@@ -80,7 +80,7 @@ var arrows = map[string][]string{
 	},
 
 	"cmd/ami-nats-bridge": {
-		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/config", "bridge/natsconn", "bridge/redact", "bridge/replay",
+		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/catalog", "bridge/config", "bridge/natsconn", "bridge/redact", "bridge/replay",
 		"bridge/streams", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env",
 		"cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal", "correlation", "frames",
 	},

@@ -11,11 +11,11 @@ import (
 
 type auditCmd struct {
 	readFlags
+	outputFlag
 	Action    []string `placeholder:"GLOB" help:"Only these Actions; may be repeated."`
 	Requester []string `placeholder:"GLOB" help:"Only what these say to have asked for."`
 	Decision  []string `placeholder:"GLOB" help:"allowed or refused."`
 	Outcome   []string `placeholder:"GLOB" help:"answered, asterisk_error, timeout and so on; intent for what was recorded before."`
-	Format    string   `enum:"table,json" default:"table" help:"table or json (one line a record)."`
 	Verify    bool     `help:"Walk the hash chain of the whole stream, and name where it breaks."`
 	Node      []string `placeholder:"NAME" help:"With --verify: the bridges that may have made records."`
 	Expect    []string `placeholder:"HASH" help:"With --verify: a record that must be there, as noted from an earlier run's head."`
@@ -61,7 +61,7 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 	wanted := replay.Wanted{Requesters: c.Requester, Decisions: c.Decision, Outcomes: c.Outcome}
 	out := bufio.NewWriterSize(std.out, 64<<10)
 	progress := newProgress(std)
-	var table recordTable
+	table := recordTable{screen: std.screen()}
 	var line []byte
 	records, none := 0, 0
 	err := source.Read(ctx, sel, replay.MadeAt, progress.tell, func(m *replay.Message) error {
@@ -72,7 +72,7 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 			return nil
 		}
 		records++
-		if c.Format == "table" {
+		if !c.json() {
 			return table.record(out, &r)
 		}
 		if line, err = r.AppendJSON(line[:0]); err != nil {
@@ -82,6 +82,9 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 		return err
 	})
 	progress.done()
+	if printed := table.end(out); err == nil {
+		err = printed
+	}
 	if flushed := out.Flush(); err == nil {
 		err = flushed
 	}
@@ -105,7 +108,7 @@ func (c *auditCmd) verify(ctx context.Context, std stdio, source *replay.Source,
 		fmt.Fprintln(std.err, "--node compares names that the records give themselves: it does not prove who made them")
 	}
 	verdicts := v.Verdicts()
-	if err := printVerdicts(std.out, verdicts, c.Format); err != nil {
+	if err := printVerdicts(std.out, verdicts, c.Output); err != nil {
 		return err
 	}
 	broken := uint64(0)

@@ -21,16 +21,17 @@ func TestAudit_SelectsAndShows(t *testing.T) {
 		"--decision refused": 2, "--outcome intent": 2, "--outcome t*,forbidden": 3, "--server pbx1 --outcome timeout": 2,
 	} {
 		out, problems := printed(t, 0, append([]string{"audit"}, strings.Fields(args)...)...)
-		if n := strings.Count(out, "\n"); n != want || !strings.Contains(problems, "records") {
+		if n := strings.Count(out, "\n") - 1; n != want || !strings.Contains(problems, "records") {
 			t.Errorf("%s: %d lines, want %d\n%s%s", args, n, want, out, problems)
 		}
 	}
 	out, _ := printed(t, 0, "audit")
 	lines := strings.Split(squeeze(clock.ReplaceAllString(out, "")), "\n")
 	for i, want := range []string{
-		"pbx1 Originate crm/7 allowed intent sent: - ",
-		"pbx1 Originate crm/7 allowed timeout 504 sent: unknown no response",
-		"pbx2 Ping dialer as bob refused forbidden 403 sent: no ACTIONS_DENY=Ping",
+		"WHEN WHO → WHAT → WHOM OUTCOME",
+		"crm/7 → Originate → pbx1 intent: recorded before it is sent",
+		"crm/7 → Originate → pbx1 timeout 504: no response (it may have been done)",
+		"dialer as bob → Ping → pbx2 refused, forbidden 403: ACTIONS_DENY=Ping (nothing was sent)",
 		"ami.audit.pbx1.Ping: no record of a bridge: \uFFFD no record",
 	} {
 		if lines[i] != want {
@@ -38,10 +39,10 @@ func TestAudit_SelectsAndShows(t *testing.T) {
 		}
 	}
 	a.record("pbx3", "Ping", now, `"phase":"refusals","decision":"refused","count":40,"first":"a","last":"b","outcomes":{"forbidden":30,"busy":10}`)
-	if out, _ = printed(t, 0, "audit", "--outcome", "busy"); !strings.Contains(squeeze(out), "pbx3 Ping - refused refusals sent: - 40 requests from a to b: 10 busy, 30 forbidden") {
+	if out, _ = printed(t, 0, "audit", "--outcome", "busy"); !strings.Contains(squeeze(out), "- → Ping → pbx3 refused: 40 requests from a to b: 10 busy, 30 forbidden") {
 		t.Errorf("many refusals: %s", out)
 	}
-	out, _ = printed(t, 0, "audit", "--format", "json", "--server", "pbx2")
+	out, _ = printed(t, 0, "audit", "-o", "json", "--server", "pbx2")
 	var line struct {
 		Seq    int
 		Record struct{ Rule string }
@@ -79,7 +80,7 @@ func TestAudit_VerifyNamesTheBreak(t *testing.T) {
 	if !strings.Contains(problems, "the chain does not hold in 1 places") {
 		t.Errorf("said %s", problems)
 	}
-	out, _ = printed(t, 1, "audit", "--verify", "--format", "json", "--expect", strings.Repeat("a", 64))
+	out, _ = printed(t, 1, "audit", "--verify", "-o", "json", "--expect", strings.Repeat("a", 64))
 	var stream, server struct {
 		Server string
 		Broken int

@@ -18,12 +18,12 @@ import (
 
 type callCmd struct {
 	natsFlags
+	outputFlag
 	Server  string        `arg:"" help:"Name of the server, or any."`
 	Action  string        `arg:"" help:"Name of the action as Asterisk spells it, such as QueueStatus."`
 	Headers []string      `arg:"" optional:"" name:"key=value" help:"Headers of the action; one may be repeated."`
 	Timeout time.Duration `default:"30s" help:"How long the action may take."`
 	Stream  bool          `help:"Print what comes as it comes: an event a line, a Command's output of any length."`
-	JSON    bool          `name:"json" help:"Print the reply as it is."`
 }
 
 // answer is a reply of the bridge.
@@ -72,7 +72,7 @@ func (c *callCmd) Run(std stdio) error {
 	var reply *nats.Msg
 	if c.Stream {
 		var parts int
-		if reply, parts, err = c.stream(ctx, std, nc, request); parts > 0 && !c.JSON {
+		if reply, parts, err = c.stream(ctx, std, nc, request); parts > 0 && !c.json() {
 			std.out = io.Discard // as without a stream: what there is of it says enough
 		}
 	} else {
@@ -87,7 +87,7 @@ func (c *callCmd) Run(std stdio) error {
 	case err != nil:
 		return fmt.Errorf("%s: %w (sent: unknown)", c.Action, err)
 	}
-	return printReply(std, reply, c.JSON)
+	return printReply(std, reply, c.json())
 }
 
 // stream sends request, prints each part as it comes, and returns the reply behind
@@ -114,7 +114,7 @@ func (c *callCmd) stream(ctx context.Context, std stdio, nc *nats.Conn, request 
 		if number != strconv.Itoa(parts+1) {
 			return nil, parts, fmt.Errorf("part %d is missing, part %.20q came: NATS dropped it", parts+1, number)
 		}
-		if err := printPart(std.out, msg.Data, c.JSON); err != nil {
+		if err := printPart(std.out, msg.Data, c.json()); err != nil {
 			return nil, parts, err
 		}
 	}
@@ -136,7 +136,7 @@ func printPart(w io.Writer, part []byte, raw bool) error {
 		_, err := fmt.Fprintf(w, "%s\n", part)
 		return err
 	}
-	return printAnswer(w, &answer{Output: a.Output})
+	return printAnswer(w, terminal.Screen{}, &answer{Output: a.Output})
 }
 
 // payloadOf makes the JSON of headers; what is repeated becomes an array.
@@ -172,7 +172,7 @@ func printReply(std stdio, reply *nats.Msg, raw bool) error {
 		fmt.Fprintf(std.out, "%s\n", reply.Data)
 	case wrong != nil:
 	default:
-		if err := printAnswer(std.out, &a); err != nil {
+		if err := printAnswer(std.out, std.screen(), &a); err != nil {
 			return err
 		}
 	}
@@ -202,7 +202,7 @@ func (a *answer) failure() string {
 	return terminal.Printable(text + ")")
 }
 
-func printAnswer(w io.Writer, a *answer) error {
+func printAnswer(w io.Writer, screen terminal.Screen, a *answer) error {
 	if len(a.Output) > 0 {
 		for _, line := range a.Output {
 			if _, err := fmt.Fprintln(w, terminal.Printable(strings.ReplaceAll(line, "\t", "        "))); err != nil {
@@ -212,7 +212,7 @@ func printAnswer(w io.Writer, a *answer) error {
 		return nil
 	}
 	if len(a.Events) > 0 {
-		return printTables(w, a.Events)
+		return printTables(w, screen, a.Events, nil)
 	}
 	if a.Error != nil {
 		return nil // Response and Message are in the error

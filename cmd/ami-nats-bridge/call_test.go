@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -69,18 +68,6 @@ func TestCall_MakesThePayload(t *testing.T) {
 	}
 	if _, err := payloadOf([]string{"Queue"}); err == nil {
 		t.Error("a header without = is taken")
-	}
-}
-
-func TestTail_ShowsTimeSubjectAndMainFields(t *testing.T) {
-	got := readable("ami.events.pbx1.Hangup", "2026-11-23T10:00:00.123456Z",
-		[]byte(`{"Event":"Hangup","Privilege":"call,all","Channel":"PJSIP/a-1","Uniqueid":"1.1","Cause":"16","Cause-txt":"Normal Clearing"}`))
-	_, got, _ = strings.Cut(got, " ") // the time is local
-	if want := `ami.events.pbx1.Hangup Channel=PJSIP/a-1 Cause=16 Cause-txt="Normal Clearing"`; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if got := readable("a.b", "", []byte("not JSON\x1b")); !strings.HasSuffix(got, " a.b not JSON\uFFFD") {
-		t.Errorf("%q", got)
 	}
 }
 

@@ -21,7 +21,7 @@ func TestCompletion_NamesEveryCommandAndFlag(t *testing.T) {
 		if code := run([]string{"x", "completion", shell}, stdio{"x", &out, &out}); code != 0 {
 			t.Fatalf("%s: exit code %d: %s", shell, code, &out)
 		}
-		for _, word := range append(commands, "format", "count", "json", "timeout", "rate", "for", "nats", "zsh") {
+		for _, word := range append(commands, "output", "count", "grep", "timeout", "rate", "for", "nats", "zsh") {
 			if !strings.Contains(out.String(), word) {
 				t.Errorf("%s: no %q", shell, word)
 			}

@@ -18,10 +18,10 @@ type replayCmd struct {
 	readFlags
 	Event   []string `placeholder:"GLOB" help:"Only these events, and Gap; may be repeated."`
 	Call    string   `placeholder:"LINKEDID" help:"All events of one call, server by server."`
-	Format  string   `enum:"table,json,ami" default:"table" help:"table, json (one line an event) or ami (as Asterisk sent it)."`
+	Output  string   `short:"o" enum:"table,json,ami" default:"table" placeholder:"FORMAT" help:"table, json (one object a line), or ami (as Asterisk sent it)."`
 	Pace    string   `enum:"fast,original" default:"fast" help:"fast, or original: with the time that was between them."`
 	Speed   speed    `default:"1" placeholder:"N" help:"With --pace original: so many times as fast, such as 10x."`
-	Charset string   `enum:"utf-8,latin1" default:"utf-8" help:"With --format ami: BRIDGE_AMI_CHARSET of the bridge."`
+	Charset string   `enum:"utf-8,latin1" default:"utf-8" help:"With -o ami: BRIDGE_AMI_CHARSET of the bridge."`
 }
 
 // speed is a factor.
@@ -91,7 +91,7 @@ type eventPrinter struct {
 	format  string
 	charset frames.Charset
 	buf     []byte
-	table   eventTable
+	table   messageTable
 	holes   *replay.Holes // nil where not all events are read
 	began   time.Time
 
@@ -99,7 +99,8 @@ type eventPrinter struct {
 }
 
 func (c *replayCmd) printer(std stdio, sel *replay.Selection) *eventPrinter {
-	p := &eventPrinter{std: std, out: bufio.NewWriterSize(std.out, 64<<10), format: c.Format, began: time.Now()}
+	p := &eventPrinter{std: std, out: bufio.NewWriterSize(std.out, 64<<10), format: c.Output, began: time.Now()}
+	p.table.screen = std.screen()
 	_ = p.charset.UnmarshalText([]byte(c.Charset)) // kong has checked it
 	if len(sel.Names) == 0 && c.Call == "" {
 		p.holes = &replay.Holes{Begun: true}
@@ -134,7 +135,7 @@ func (p *eventPrinter) print(e *replay.Event) error {
 func (p *eventPrinter) write(e *replay.Event) (err error) {
 	switch p.format {
 	case "table":
-		return p.table.event(p.out, e)
+		return p.table.event(p.out, e, tableTime)
 	case "json":
 		p.buf, err = e.AppendJSON(p.buf[:0])
 	default:

@@ -20,18 +20,18 @@ func TestReplay_Table(t *testing.T) {
 	out, problems := printed(t, 0, "replay", "--from", "-1h")
 	lines := strings.Split(clock.ReplaceAllString(out, ""), "\n")
 	for i, want := range []string{
-		`pbx1  Newchannel                Channel=PJSIP/alice-00000001 CallerIDNum=100 Exten=800 ChannelStateDesc=Up`,
-		`pbx2  Hangup                    Channel=PJSIP/else-1 Cause=16`,
-		`pbx1  Newchannel                Channel=PJSIP/bob-00000002 ChannelStateDesc=Down`,
-		`pbx1  QueueCallerJoin           Channel=PJSIP/alice-00000001 CallerIDNum=100 Queue=support ChannelStateDesc=Up`,
-		`pbx1  === GAP ===               overflow, 2 lost, from `,
-		`pbx1  AgentConnect              Channel=PJSIP/alice-00000001 DestChannel=PJSIP/bob-00000002 CallerIDNum=100 Queue=support MemberName=Bob ChannelStateDesc=Up`,
+		`pbx1  Newchannel         Channel=PJSIP/alice-00000001 ChannelStateDesc=Up CallerIDNum=100 CallerIDName=Alice Exten=800`,
+		`pbx2  Hangup             Channel=PJSIP/else-1 Cause=16`,
+		`pbx1  Newchannel         Channel=PJSIP/bob-00000002 ChannelStateDesc=Down`,
+		`pbx1  QueueCallerJoin    Queue=support Position=1 Channel=PJSIP/alice-00000001 CallerIDNum=100 CallerIDName=Alice`,
+		`pbx1  === GAP ===        overflow, 2 lost, from `,
+		`pbx1  AgentConnect       Queue=support MemberName=Bob HoldTime=1 Channel=PJSIP/alice-00000001 DestChannel=PJSIP/bob-00000002 CallerIDNum=100`,
 	} {
 		if !strings.HasPrefix(lines[i], want) {
 			t.Errorf("line %d: %s\nwant    %s", i, lines[i], want)
 		}
 	}
-	if !strings.Contains(out, "=== MISSING ===           3 left out by the bridge's filters, or gone from the stream\n") {
+	if !strings.Contains(out, "=== MISSING ===         3 left out by the bridge's filters, or gone from the stream\n") {
 		t.Errorf("no missing events in\n%s", out)
 	}
 	if !regexp.MustCompile(`^11 events in \d.*; 1 Gaps: 2 lost; 3 more numbers are missing: .*\n$`).MatchString(problems) {
@@ -49,7 +49,7 @@ func TestReplay_Table(t *testing.T) {
 func TestReplay_JSON(t *testing.T) {
 	a := newArchive(t)
 	a.story()
-	out, _ := printed(t, 0, "replay", "--format", "json", "--event=Agent*")
+	out, _ := printed(t, 0, "replay", "-o", "json", "--event=Agent*")
 	var lines []struct {
 		Subject string
 		Seq     int
@@ -80,7 +80,7 @@ func TestReplay_AMI(t *testing.T) {
 	a := newArchive(t)
 	a.story()
 	a.event("pbx1", a.story(), "Event", "Forged", "A", "b\r\n\r\nEvent: Hangup")
-	out, problems := printed(t, 1, "replay", "--format=ami", "--server=pbx1")
+	out, problems := printed(t, 1, "replay", "-oami", "--server=pbx1")
 	if !strings.HasPrefix(out, "Event: Newchannel\r\nChannel: PJSIP/alice-00000001\r\n") || !strings.Contains(out, "\r\n\r\nEvent: Gap\r\nFrom: ") {
 		t.Errorf("%q", out)
 	}
@@ -127,7 +127,7 @@ func TestReplay_ACall(t *testing.T) {
 	if !strings.Contains(other, "1 events") || !strings.Contains(other, "SIP/x") {
 		t.Errorf("the same Linkedid on pbx2: %s", other)
 	}
-	if out, _ := printed(t, 0, "replay", "--call", storyID, "--format=json", "--server", "pbx1"); strings.Count(out, "\n") != 8 {
+	if out, _ := printed(t, 0, "replay", "--call", storyID, "-ojson", "--server", "pbx1"); strings.Count(out, "\n") != 8 {
 		t.Errorf("as JSON %s", out)
 	}
 	printed(t, 1, "replay", "--call", "1.1")
@@ -140,7 +140,7 @@ func TestReplay_RefusesWhatMakesNoSense(t *testing.T) {
 	newArchive(t)
 	for _, args := range [][]string{
 		{"replay", "--from", "tomorrow"}, {"replay", "--server", "a.b"}, {"replay", "--call", "1.1", "--event", "Hangup"},
-		{"replay", "--speed", "2"}, {"replay", "--pace=original", "--speed=0x"}, {"replay", "--format", "xml"},
+		{"replay", "--speed", "2"}, {"replay", "--pace=original", "--speed=0x"}, {"replay", "-o", "xml"},
 		{"audit", "--verify", "--server", "pbx1"}, {"audit", "--expect", strings.Repeat("a", 64)}, {"audit", "--verify", "--expect", "zz"},
 	} {
 		printed(t, 2, args...)

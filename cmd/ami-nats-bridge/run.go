@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -103,10 +104,13 @@ func logStart(s *env.Settings, log *zap.Logger) {
 		zap.Stringer("delivery", s.Bridge.Delivery))
 }
 
-type versionCmd struct{}
+type versionCmd struct{ outputFlag }
 
 // Run prints the version.
-func (*versionCmd) Run(std stdio) error {
+func (c *versionCmd) Run(std stdio) error {
+	if c.json() {
+		return json.NewEncoder(std.out).Encode(map[string]string{"version": version(), "go": goVersion()})
+	}
 	_, err := fmt.Fprintln(std.out, "ami-nats-bridge", version(), goVersion())
 	return err
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+)
+
+// messageTable prints messages as lines whose columns are aligned: when, of which
+// server, what it is, and what matters of it.
+type messageTable struct {
+	screen       terminal.Screen
+	server, name int // widths
+}
+
+// row is a message to be shown.
+type row struct {
+	at, server, name string
+	style            terminal.Style // of the name
+	says             terminal.Line
+}
+
+// print writes r.
+func (t *messageTable) print(w io.Writer, r row) error {
+	t.server = max(t.server, terminal.Width(r.server), 4)
+	t.name = max(t.name, terminal.Width(r.name), 18)
+	if r.style == terminal.Plain {
+		r.style = terminal.Bold
+	}
+	return t.screen.Print(w, append(terminal.Line{
+		{Style: terminal.Dim, Text: r.at + "  "},
+		{Text: terminal.Pad(terminal.Printable(r.server), t.server) + "  "},
+		{Style: r.style, Text: terminal.Pad(terminal.Printable(r.name), t.name)},
+	}, r.says...))
+}
+
+// bad are the fields that say what is wrong.
+var bad = []string{"error", "reason", "dropped", "lost", "retry_in_ms", "unanswered", "requests_dropped", "audit_lost", "log_lines_lost"}
+
+// fieldLine is fields as Name=value, each with a space before it. What is of
+// nothing, such as dropped=0, is left out.
+func fieldLine(fields []field) terminal.Line {
+	var line terminal.Line
+	for _, f := range fields {
+		style := terminal.Plain
+		if slices.Contains(bad, f.name) {
+			if style = terminal.Bad; f.value == "0" || f.value == "null" {
+				continue
+			}
+		}
+		line = append(line, terminal.Piece{Style: terminal.Dim, Text: " " + f.name + "="}, terminal.Piece{Style: style, Text: quoted(f.value)})
+	}
+	return line
+}
+
+// quoted is value with quotes where its end would not show without.
+func quoted(value string) string {
+	if strings.ContainsAny(value, " =") {
+		return fmt.Sprintf("%q", value)
+	}
+	return value
+}
+
+// rawLine is what no JSON is told of by.
+func rawLine(data []byte) terminal.Line {
+	return terminal.Line{{Text: " " + terminal.Printable(string(data[:min(len(data), 200)]))}}
+}
