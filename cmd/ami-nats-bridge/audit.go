@@ -93,7 +93,10 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 		fmt.Fprintf(std.err, "; %d of them are none", none)
 	}
 	fmt.Fprintln(std.err)
-	return unless(err)
+	if err != nil {
+		return unless(err)
+	}
+	return sayUnmatched(ctx, std, source, sel, c.Action, records > 0)
 }
 
 func (c *auditCmd) verify(ctx context.Context, std stdio, source *replay.Source, prefix string) error {

@@ -13,10 +13,8 @@ import (
 // unlike says that none of those called kind matches pattern, and which is the
 // nearest; "" if one does.
 func unlike(kind, pattern string, those []string) string {
-	for _, name := range those {
-		if ok, _ := path.Match(pattern, name); ok {
-			return ""
-		}
+	if matchesAny(pattern, those) {
+		return ""
 	}
 	if len(those) == 0 {
 		return fmt.Sprintf("no %s is called %.80s", kind, pattern)
@@ -38,12 +36,9 @@ func nearest(pattern string, those []string) string {
 // unknownEvents says which of patterns match no event that some Asterisk sends.
 // It may still be one of a newer Asterisk or of a foreign module.
 func unknownEvents(patterns []string) []string {
-	var those, notes []string
-	for _, e := range catalog.Events() {
-		those = append(those, e.Name)
-	}
+	var notes []string
 	for _, p := range patterns {
-		if why := unlike("event of Asterisk 1.8 to 23", p, append(those, "Gap")); why != "" {
+		if why := unlike("event of Asterisk 1.8 to 23", p, append(eventNames(), "Gap")); why != "" {
 			notes = append(notes, why)
 		}
 	}

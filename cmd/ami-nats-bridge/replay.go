@@ -81,7 +81,10 @@ func (c *replayCmd) Run(std stdio) error {
 		return p.print(&e)
 	})
 	progress.done()
-	return p.end(err)
+	if err = p.end(err); err != nil {
+		return err
+	}
+	return sayUnmatched(ctx, std, source, sel, c.Event, p.events > p.gaps)
 }
 
 // eventPrinter prints events in a format, and counts them.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -154,5 +155,35 @@ func TestReplay_OriginalPace(t *testing.T) {
 	a.story()
 	if out, _ := printed(t, 0, "replay", "--pace", "original", "--speed", "1000x"); strings.Count(out, "\n") != 13 {
 		t.Errorf("%s", out)
+	}
+}
+
+// What matches nothing is said, with the nearest that is there.
+func TestReplay_SaysWhatMatchesNothing(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	a.record("pbx1", "Originate", time.Now(), `"phase":"outcome"`)
+	for args, want := range map[string]string{
+		"replay --server pbx7":                   "no server in AMI_EVENTS is called pbx7: the nearest is pbx1\n",
+		"replay --event hangup":                  "no event in AMI_EVENTS is called hangup: the nearest is Hangup\n",
+		"replay --event queuecaller*":            "no event in AMI_EVENTS is called queuecaller*: the nearest is QueueCallerJoin\n",
+		"replay --server PBX*":                   "no server in AMI_EVENTS is called PBX*: the nearest is pbx1\n",
+		"replay --event DialEnd --server pbx2":   "AMI_EVENTS has no DialEnd\n",
+		"audit --action originate":               "no Action in AMI_AUDIT is called originate: the nearest is Originate\n",
+		"audit --server lab --action Originate":  "no server in AMI_AUDIT is called lab: the nearest is pbx1\n",
+		"replay --call 1763980000.42 --server x": "no event of call",
+	} {
+		if _, problems := printed(t, 1, strings.Fields(args)...); !strings.Contains(problems, want) {
+			t.Errorf("%s: %s", args, problems)
+		}
+	}
+	// Of several, the one that is not there; the others are shown.
+	out, problems := printed(t, 0, "replay", "--event", "Hangup,hangpu")
+	if !strings.Contains(out, "Hangup") || !strings.Contains(problems, "is called hangpu: the nearest is Hangup") {
+		t.Errorf("%s%s", out, problems)
+	}
+	// What is there, though not at that time, is no mistake.
+	if _, problems := printed(t, 0, "replay", "--event", "Hangup", "--to=-1h"); strings.Contains(problems, "called") {
+		t.Errorf("%s", problems)
 	}
 }
