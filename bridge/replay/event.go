@@ -103,7 +103,7 @@ type line struct {
 	Event   json.RawMessage `json:"event,omitempty"`
 	Record  json.RawMessage `json:"record,omitempty"`
 	Status  json.RawMessage `json:"status,omitempty"` // of whatever is neither
-	Raw     string          `json:"raw,omitempty"` // a payload that is no JSON
+	Raw     string          `json:"raw,omitempty"`    // a payload that is no JSON
 }
 
 // AppendJSON appends e as one line of JSON.

@@ -187,3 +187,31 @@ func TestReplay_SaysWhatMatchesNothing(t *testing.T) {
 		t.Errorf("%s", problems)
 	}
 }
+
+func TestReplay_FindsTheCallsOfANumber(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	for _, what := range []string{"100", "PJSIP/alice", "800"} {
+		out, problems := printed(t, 0, "replay", "--find", what, "--from", "-2h")
+		if want := `BEGAN LINKEDID CALLER CALLED LASTED SERVER END CHANNELS
+1763980000.42 100 800 9s pbx1 Normal Clearing 1
+`; squeeze(regexp.MustCompile(`(?m)^\d{4}-\S+ \S+ +`).ReplaceAllString(out, "")) != want || problems != "1 calls; one of them in full: replay --call LINKEDID\n" {
+			t.Errorf("%s: %s%s", what, out, problems)
+		}
+	}
+	out, _ := printed(t, 0, "replay", "--find", "100", "-o", "json")
+	var f struct {
+		Linkedid, Server string
+		Lasted           float64
+	}
+	if err := json.Unmarshal([]byte(out), &f); err != nil || f.Linkedid != storyID || f.Server != "pbx1" || f.Lasted != 9 {
+		t.Errorf("%s: %v", out, err)
+	}
+	_, problems := printed(t, 1, "replay", "--find", "+4930", "--server", "pbx7")
+	if !strings.Contains(problems, "no call of +4930 since ") || !strings.Contains(problems, "called pbx7: the nearest is pbx1") {
+		t.Error(problems)
+	}
+	for _, args := range []string{"--find 1 --call 1", "--find 1 --event Hangup", "--find 1 -o ami", "--find 1 --pace original"} {
+		printed(t, 2, append([]string{"replay"}, strings.Fields(args)...)...)
+	}
+}
