@@ -54,6 +54,9 @@ func (c *tailCmd) Run(std stdio) error {
 	broken := make(chan error, 1)
 	nc, cfg, err := c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
+			if strings.Contains(err.Error(), discovery) {
+				return // it is only a note that is missing
+			}
 			select {
 			case broken <- err:
 			default:
@@ -77,7 +80,7 @@ func (c *tailCmd) Run(std stdio) error {
 	if err := nc.Flush(); err != nil {
 		return fmt.Errorf("subscribe to %.80q: %w", filter.subject, err)
 	}
-	for _, note := range filter.notes {
+	for _, note := range append(filter.notes, filter.unserved(ctx, nc)...) {
 		fmt.Fprintln(std.err, "ami-nats-bridge:", note)
 	}
 	out := newTailPrinter(std, cfg.SubjectPrefix, c.json())

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
@@ -16,6 +19,7 @@ type tailFilter struct {
 	match   func(subject string) bool
 	grep    matching
 	prefix  string
+	servers []string // patterns
 	notes   []string // why it may match nothing
 }
 
@@ -40,7 +44,7 @@ func (c *tailCmd) filter(prefix string) (tailFilter, error) {
 	if err := sel.Check(); err != nil {
 		return f, usage("%v", err)
 	}
-	f.subject, f.match, f.notes = sel.Wide(), sel.Matches, unknownEvents(events)
+	f.subject, f.match, f.servers, f.notes = sel.Wide(), sel.Matches, c.Server, unknownEvents(events)
 	return f, nil
 }
 
@@ -75,7 +79,29 @@ func (f *tailFilter) bySubject(subject string) error {
 	if why := noSubject(tokens, f.prefix); why != "" {
 		f.notes = append(f.notes, why)
 	}
+	kind, server, _ := subjectParts(subject, f.prefix)
+	if (kind == "events" || kind == "status") && server != ">" && server != "" {
+		f.servers = []string{server}
+	}
 	return nil
+}
+
+// unserved says which servers no running bridge has. Where none answers, or the
+// user may not ask, nobody knows.
+func (f *tailFilter) unserved(ctx context.Context, nc *nats.Conn) (notes []string) {
+	if len(f.servers) == 0 {
+		return nil
+	}
+	served, err := discover(ctx, nc, f.prefix)
+	if err != nil || len(served.names) == 0 {
+		return nil
+	}
+	for _, p := range f.servers {
+		if why := unlike("server of a running bridge", p, served.names); why != "" {
+			notes = append(notes, why)
+		}
+	}
+	return notes
 }
 
 // takes reports whether m is to be shown.

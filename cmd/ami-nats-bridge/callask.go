@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+)
+
+// replies are what comes for one request, from one server or from each.
+type replies struct {
+	c     *callCmd
+	std   stdio
+	every bool
+	// ends is how many bridges there are that each say how many servers they
+	// have asked.
+	ends  int
+	parts map[string]int // of streams, by server
+	// shown is how many replies came, said how many the bridges say there are.
+	shown, said int
+	failed      error
+}
+
+// ask publishes request, prints what comes as it comes, and returns when all is
+// there.
+func (c *callCmd) ask(ctx context.Context, std stdio, nc *nats.Conn, request *nats.Msg) error {
+	r := replies{c: c, std: std, every: c.Server == "all", ends: 1, parts: map[string]int{}}
+	if r.every { // each bridge answers for its own servers
+		if served, err := discover(ctx, nc, prefixOf(request.Subject)); err == nil && served.bridges > 0 {
+			r.ends = served.bridges
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout+replyGrace)
+	defer cancel()
+	request.Reply = nc.NewInbox()
+	sub, err := nc.SubscribeSync(request.Reply)
+	if err != nil {
+		return err
+	}
+	if err := nc.PublishMsg(request); err != nil {
+		return fmt.Errorf("%s: %w (sent: no)", c.Action, err)
+	}
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		switch {
+		case err != nil && r.shown > 0:
+			return fmt.Errorf("%d replies came, the others not: %w (sent: unknown)", r.shown, context.Cause(ctx))
+		case errors.Is(err, nats.ErrNoResponders):
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s: %w (sent: unknown)", c.Action, context.Cause(ctx))
+		case err != nil:
+			return fmt.Errorf("%s: %w (sent: unknown)", c.Action, err)
+		}
+		if done, err := r.take(m); done || err != nil {
+			return err
+		}
+	}
+}
+
+// take prints a message, and reports whether it is the last.
+func (r *replies) take(m *nats.Msg) (done bool, err error) {
+	if part := m.Header.Get("Ami-Part"); part != "" {
+		return false, r.part(m, part)
+	}
+	if said := m.Header.Get("Ami-Replies"); said != "" && r.every {
+		n, _ := strconv.Atoi(said)
+		r.said, r.ends = r.said+n, r.ends-1
+		if r.ends > 0 {
+			return false, nil
+		}
+		if r.said != r.shown && r.failed == nil {
+			return true, fmt.Errorf("%d of %d replies came: NATS dropped the others", r.shown, r.said)
+		}
+		return true, r.failed
+	}
+	r.shown++
+	var from struct {
+		Server string
+		Parts  *int
+	}
+	_ = json.Unmarshal(m.Data, &from) // what is no JSON is told of when it is printed
+	if n := r.parts[from.Server]; from.Parts != nil && *from.Parts != n {
+		return true, fmt.Errorf("%d of %d parts came: NATS dropped the others", n, *from.Parts)
+	}
+	if err := r.reply(m, r.parts[from.Server] > 0); err != nil {
+		if _, ok := errors.AsType[*exitError](err); !ok || !r.every {
+			return true, err
+		}
+		r.failed = &exitError{code: 1}
+	}
+	return !r.every, nil
+}
+
+// part prints a part of a streamed reply.
+func (r *replies) part(m *nats.Msg, number string) error {
+	server := m.Header.Get("Ami-Server")
+	r.parts[server]++
+	if want := strconv.Itoa(r.parts[server]); number != want {
+		return fmt.Errorf("part %s is missing, part %.20q came: NATS dropped it", want, number)
+	}
+	return r.printPart(server, m.Data)
+}
