@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
@@ -37,6 +38,9 @@ func (c *auditCmd) Run(std stdio) error {
 	if c.Verify && selects {
 		return usage("--verify walks the whole stream: nothing can be selected")
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	if !c.Verify && len(c.Node)+len(c.Expect) > 0 {
 		return usage("--node and --expect want --verify")
 	}
@@ -55,6 +59,58 @@ func (c *auditCmd) Run(std stdio) error {
 		return c.verify(ctx, std, source, prefix)
 	}
 	return c.list(ctx, std, source, sel)
+}
+
+// check refuses what no record can match.
+func (c *auditCmd) check() error {
+	for _, d := range c.Decision {
+		if why := unlike("decision", d, replay.Decisions()); why != "" {
+			return usage("--decision: %s", why)
+		}
+	}
+	for _, o := range c.Outcome {
+		if why := unlike("outcome", o, replay.Ends()); why != "" {
+			return usage("--outcome: %s", why)
+		}
+	}
+	wanted := replay.Wanted{Decisions: c.Decision, Outcomes: c.Outcome}
+	if err := wanted.Check(); err != nil {
+		return usage("%v", err)
+	}
+	return nil
+}
+
+// maxChain is how many records are walked to say how the chain stands behind a
+// list: more takes longer than a second.
+const maxChain = 20_000
+
+// errLong ends the walk of a longer chain.
+var errLong = errors.New("the chain is long")
+
+// chainState says how the chain of the whole stream stands.
+func chainState(ctx context.Context, source *replay.Source, prefix string) (string, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	v := replay.Verifier{Prefix: prefix}
+	err := source.Verify(ctx, &v, func(at replay.Progress) {
+		if at.Total > maxChain {
+			cancel(errLong)
+		}
+	})
+	if errors.Is(err, errLong) || errors.Is(context.Cause(ctx), errLong) {
+		return "not walked, it is long: audit --verify does", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var records, broken uint64
+	for _, verdict := range v.Verdicts() {
+		records, broken = records+verdict.Records, broken+verdict.Broken
+	}
+	if broken > 0 {
+		return fmt.Sprintf("BROKEN in %d places: audit --verify names them", broken), nil
+	}
+	return fmt.Sprintf("whole, %d records", records), nil
 }
 
 func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, sel replay.Selection) error {
@@ -92,10 +148,15 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 	if none > 0 {
 		fmt.Fprintf(std.err, "; %d of them are none", none)
 	}
-	fmt.Fprintln(std.err)
+	if err != nil {
+		fmt.Fprintln(std.err)
+		return unless(err)
+	}
+	state, err := chainState(ctx, source, sel.Prefix)
 	if err != nil {
 		return unless(err)
 	}
+	fmt.Fprintf(std.err, "; chain: %s\n", state)
 	return sayUnmatched(ctx, std, source, sel, c.Action, records > 0)
 }
 

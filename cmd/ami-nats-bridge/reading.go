@@ -20,7 +20,7 @@ type readFlags struct {
 	Stream string   `placeholder:"NAME" help:"Another stream than the bridge's, such as a mirror of it."`
 	API    string   `name:"js-api" placeholder:"PREFIX" help:"Where JetStream answers, if not at $$JS.API: $$JS.<domain>.API, or what your account imports it as."`
 	Server []string `placeholder:"GLOB" help:"Only these servers; may be repeated."`
-	From   string   `placeholder:"TIME" help:"From then on: 2026-11-24T10:00:00Z, 2026-11-24 10:00 (local), -90s, -1h, -2d."`
+	From   string   `placeholder:"TIME" help:"From then on: 2026-11-24T10:00:00Z, 2026-11-24 10:00 (local), yesterday, 14:00, -90s, -7d."`
 	To     string   `placeholder:"TIME" help:"Before then."`
 }
 
@@ -42,8 +42,13 @@ func (f *readFlags) selection(kind string, names []string) (replay.Selection, er
 			sel.To = t
 		}
 	}
-	if err := sel.Check(); err != nil {
+	switch err := sel.Check(); {
+	case err != nil:
 		return sel, usage("%v", err)
+	case sel.From.After(now.Add(time.Minute)): // clocks differ
+		return sel, usage("--from: %s is not yet", sel.From.Local().Format(time.DateTime))
+	case !sel.To.IsZero() && !sel.From.Before(sel.To):
+		return sel, usage("nothing is from %s on and before %s", sel.From.Local().Format(time.DateTime), sel.To.Local().Format(time.DateTime))
 	}
 	return sel, nil
 }
