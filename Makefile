@@ -12,6 +12,14 @@ help: ## Show the targets.
 build: ## Build the static binary into bin/.
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/ami-nats-bridge
 
+.PHONY: man
+man: build ## Write the man pages into bin/man, from what --help says.
+	mkdir -p bin/man
+	./$(BIN) man > bin/man/ami-nats-bridge.1
+	for c in run demo check config tail call replay audit version completion man help; do \
+		./$(BIN) man $$c > bin/man/ami-nats-bridge-$$c.1; \
+	done
+
 .PHONY: demo
 demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C ends it.
 	./$(BIN) demo $(DEMOFLAGS)

@@ -25,7 +25,12 @@ type auditCmd struct {
 // Help is printed below the command's line in its own help.
 func (*auditCmd) Help() string {
 	return `--verify ends with 1 where a chain does not hold.
---node compares names that the records give themselves: whoever may publish to the audit's subjects can write any.`
+
+--node compares names that the records give themselves: whoever may publish to the audit's subjects can write any.
+
+  ami-nats-bridge audit --from yesterday --decision refused
+  ami-nats-bridge audit --action Originate --requester 'crm*'
+  ami-nats-bridge audit --verify`
 }
 
 // Run prints records, or what is to be said of their chain.

@@ -33,11 +33,14 @@ type callCmd struct {
 
 // Help is printed below the command's line in its own help.
 func (*callCmd) Help() string {
-	return `ami-nats-bridge call pbx1 QueueStatus Queue=sales
-ami-nats-bridge call any CoreStatus
-ami-nats-bridge call all CoreShowChannels --group sales
-ami-nats-bridge call pbx1 Originate Channel=PJSIP/100 Application=Playback Data=hello-world Async=true --wait
-ami-nats-bridge call pbx1 Command 'Command=dialplan show' --stream`
+	return `The exit code is 1 if a reply is an error, which says whether it reached Asterisk.
+
+  ami-nats-bridge call pbx1 QueueStatus Queue=sales --columns Name,Paused
+  ami-nats-bridge call any CoreStatus
+  ami-nats-bridge call all CoreShowChannels --group sales
+  ami-nats-bridge call pbx1 Originate Channel=PJSIP/100 \
+    Application=Playback Data=hello-world Async=true --wait
+  ami-nats-bridge call pbx1 Command 'Command=dialplan show' --stream`
 }
 
 // replyGrace is how much longer than the action its reply may take.
@@ -143,10 +146,10 @@ func (c *callCmd) setHeaders(request *nats.Msg) {
 func (c *callCmd) nobody(ctx context.Context, nc *nats.Conn, prefix string) error {
 	text := fmt.Sprintf("no bridge serves %s.actions.%s on %s (sent: no)", prefix, c.Server, nc.ConnectedUrlRedacted())
 	served, _ := discover(ctx, nc, prefix)
-	if len(served.names) == 0 {
+	if len(served.names()) == 0 {
 		return errors.New(text + ": is it running, and is there such a server?")
 	}
-	return fmt.Errorf("%s: %s", text, unlike("server or group", c.Server, served.names))
+	return fmt.Errorf("%s: %s", text, unlike("server or group", c.Server, served.names()))
 }
 
 // headerNames are the keys of headers.

@@ -30,7 +30,8 @@ type checkCmd struct {
 // Help is printed below the command's line in its own help.
 func (*checkCmd) Help() string {
 	return "It logs in as the bridge would and asks; it writes nothing to Asterisk or NATS. Exit code 1 if something FAILs. " +
-		"--replay-audit asks NATS alone, for what AMI_AUDIT holds."
+		"--replay-audit asks NATS alone, for what AMI_AUDIT holds.\n\n" +
+		"  ami-nats-bridge check --server pbx1\n  ami-nats-bridge check --quiet"
 }
 
 // checkTimeout bounds the check of one server, and that of NATS.

@@ -24,9 +24,12 @@ const (
 
 // served is what the bridges on a NATS serve.
 type served struct {
-	bridges int
-	names   []string // servers and groups, sorted
+	bridges         int
+	servers, groups []string // sorted
 }
+
+// names are those of servers and groups.
+func (s *served) names() []string { return slices.Concat(s.servers, s.groups) }
 
 // discover asks the bridges whose subjects have that prefix. A user who may not
 // ask finds none.
@@ -47,7 +50,8 @@ func discover(ctx context.Context, nc *nats.Conn, prefix string) (served, error)
 		cancel()
 		switch {
 		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			slices.Sort(all.names)
+			slices.Sort(all.servers)
+			slices.Sort(all.groups)
 			return all, nil
 		case err != nil:
 			return all, err
@@ -68,8 +72,14 @@ func (s *served) add(data []byte, prefix string) {
 			continue
 		}
 		ours = true
-		if kind := e.Metadata["kind"]; (kind == "server" || kind == "group") && !slices.Contains(s.names, e.Name) {
-			s.names = append(s.names, e.Name)
+		if slices.Contains(s.names(), e.Name) {
+			continue
+		}
+		switch e.Metadata["kind"] {
+		case "server":
+			s.servers = append(s.servers, e.Name)
+		case "group":
+			s.groups = append(s.groups, e.Name)
 		}
 	}
 	if ours {

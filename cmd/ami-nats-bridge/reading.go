@@ -74,7 +74,7 @@ func (f *readFlags) open(name, stream string) (ctx context.Context, source *repl
 
 // usage is an error of the command line.
 func usage(format string, args ...any) error {
-	return &exitError{code: 2, text: "ami-nats-bridge: " + fmt.Sprintf(format, args...)}
+	return &exitError{code: 2, text: "ami-nats-bridge: " + fmt.Sprintf(format, args...), usage: true}
 }
 
 // unless says that a reading which a signal ended is not whole.

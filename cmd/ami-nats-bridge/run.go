@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"sync"
@@ -102,17 +100,6 @@ func logStart(s *env.Settings, log *zap.Logger) {
 	log.Info("bridge started", zap.String("version", version()), zap.String("node", s.Bridge.Node),
 		zap.Stringer("servers", s.Servers), zap.String("nats", env.RedactURLs(s.Bridge.NATS.URL)),
 		zap.Stringer("delivery", s.Bridge.Delivery))
-}
-
-type versionCmd struct{ outputFlag }
-
-// Run prints the version.
-func (c *versionCmd) Run(std stdio) error {
-	if c.json() {
-		return json.NewEncoder(std.out).Encode(map[string]string{"version": version(), "go": goVersion()})
-	}
-	_, err := fmt.Fprintln(std.out, "ami-nats-bridge", version(), goVersion())
-	return err
 }
 
 // newRedactor knows the secrets of s besides what every redactor knows.

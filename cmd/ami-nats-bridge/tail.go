@@ -29,9 +29,10 @@ type tailCmd struct {
 // Help is printed below the command's line in its own help.
 func (*tailCmd) Help() string {
 	return `A line shows what matters of an event; -o json has all of it. Of a state (ami.status, ami.nodes) it first shows what is now.
-ami-nats-bridge tail 'Queue*' --server pbx1
-ami-nats-bridge tail --grep 'CallerIDNum=\+49'
-ami-nats-bridge tail 'ami.status.>' --grep 'reason='`
+
+  ami-nats-bridge tail 'Queue*' --server pbx1
+  ami-nats-bridge tail --grep 'CallerIDNum=\+49'
+  ami-nats-bridge tail 'ami.status.>' --grep 'error='`
 }
 
 // matching is a regular expression, or none.

@@ -93,11 +93,11 @@ func (f *tailFilter) unserved(ctx context.Context, nc *nats.Conn) (notes []strin
 		return nil
 	}
 	served, err := discover(ctx, nc, f.prefix)
-	if err != nil || len(served.names) == 0 {
+	if err != nil || len(served.servers) == 0 {
 		return nil
 	}
 	for _, p := range f.servers {
-		if why := unlike("server of a running bridge", p, served.names); why != "" {
+		if why := unlike("server of a running bridge", p, served.servers); why != "" {
 			notes = append(notes, why)
 		}
 	}
