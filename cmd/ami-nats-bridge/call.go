@@ -97,7 +97,7 @@ func (c *callCmd) Run(std stdio) error {
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	nc, cfg, err := c.connect("call", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	nc, err := c.connect("call", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) && !strings.Contains(err.Error(), discovery) {
 			cancel(err)
 		}
@@ -106,16 +106,19 @@ func (c *callCmd) Run(std stdio) error {
 		return err
 	}
 	defer nc.Close()
-	request := nats.NewMsg(cfg.SubjectPrefix + ".actions." + c.Server + "." + c.Action)
+	if remote(nc.ConnectedUrl()) {
+		fmt.Fprintf(std.err, "NATS is at %s (%s)\n", nc.ConnectedUrlRedacted(), nc.from)
+	}
+	request := nats.NewMsg(nc.cfg.SubjectPrefix + ".actions." + c.Server + "." + c.Action)
 	request.Data, err = payloadOf(c.Headers)
 	if err != nil {
 		return err
 	}
 	c.setHeaders(request)
-	err = c.ask(ctx, std, nc, request)
+	err = c.ask(ctx, std, nc.Conn, request)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return c.nobody(ctx, nc, cfg.SubjectPrefix)
+		return c.nobody(ctx, nc.Conn, nc.cfg.SubjectPrefix)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no reply within %v (sent: unknown)", c.Timeout+replyGrace)
 	}

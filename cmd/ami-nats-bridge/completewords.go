@@ -78,21 +78,25 @@ func (l *completing) served() (servers, groups []string) {
 	if len(servers) > 0 {
 		return servers, groups
 	}
-	flags := natsFlags{Inbox: "_INBOX"}
+	var flags natsFlags
 	for i, word := range l.before {
-		if i > 0 && (l.before[i-1] == "-s" || l.before[i-1] == "--nats") {
+		switch {
+		case i == 0:
+		case l.before[i-1] == "-s" || l.before[i-1] == "--nats":
 			flags.NATS = word
+		case l.before[i-1] == "--context":
+			flags.Context = word
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*completeWait)
 	defer cancel()
-	nc, cfg, err := flags.connect("completion", nats.Timeout(completeWait), nats.NoReconnect(),
+	nc, err := flags.connect("completion", nats.Timeout(completeWait), nats.NoReconnect(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		return nil, nil
 	}
 	defer nc.Close()
-	running, err := discover(ctx, nc, cfg.SubjectPrefix)
+	running, err := discover(ctx, nc.Conn, nc.cfg.SubjectPrefix)
 	if err != nil {
 		return nil, nil
 	}

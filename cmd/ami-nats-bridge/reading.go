@@ -58,7 +58,7 @@ func (f *readFlags) selection(kind string, names []string) (replay.Selection, er
 func (f *readFlags) open(name, stream string) (ctx context.Context, source *replay.Source, prefix string, end func(), err error) {
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	ctx, cancel := context.WithCancelCause(ctx)
-	nc, cfg, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	nc, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			cancel(fmt.Errorf("%w: --js-api and --inbox say where the user may ask and hear", err))
 		}
@@ -68,8 +68,8 @@ func (f *readFlags) open(name, stream string) (ctx context.Context, source *repl
 		stop()
 		return nil, nil, "", nil, err
 	}
-	source = &replay.Source{Conn: nc, API: cmp.Or(f.API, "$JS.API"), Stream: cmp.Or(f.Stream, stream)}
-	return ctx, source, cfg.SubjectPrefix, func() { nc.Close(); cancel(nil); stop() }, nil
+	source = &replay.Source{Conn: nc.Conn, API: cmp.Or(f.API, nc.api), Stream: cmp.Or(f.Stream, stream)}
+	return ctx, source, nc.cfg.SubjectPrefix, func() { nc.Close(); cancel(nil); stop() }, nil
 }
 
 // usage is an error of the command line.

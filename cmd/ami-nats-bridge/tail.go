@@ -53,7 +53,7 @@ func (c *tailCmd) Run(std stdio) error {
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
 	broken := make(chan error, 1)
-	nc, cfg, err := c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	nc, err := c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			if strings.Contains(err.Error(), discovery) {
 				return // it is only a note that is missing
@@ -70,7 +70,8 @@ func (c *tailCmd) Run(std stdio) error {
 		return err
 	}
 	defer nc.Close()
-	filter, err := c.filter(cfg.SubjectPrefix)
+	prefix := nc.cfg.SubjectPrefix
+	filter, err := c.filter(prefix)
 	if err != nil {
 		return err
 	}
@@ -81,17 +82,17 @@ func (c *tailCmd) Run(std stdio) error {
 	if err := nc.Flush(); err != nil {
 		return fmt.Errorf("subscribe to %.80q: %w", filter.subject, err)
 	}
-	for _, note := range append(filter.notes, filter.unserved(ctx, nc)...) {
+	for _, note := range append(filter.notes, filter.unserved(ctx, nc.Conn)...) {
 		fmt.Fprintln(std.err, "ami-nats-bridge:", note)
 	}
-	out := newTailPrinter(std, cfg.SubjectPrefix, c.json())
+	out := newTailPrinter(std, prefix, c.json())
 	show := func(m *replay.Message) (enough bool, err error) {
 		if filter.takes(m) {
 			err = out.print(m)
 		}
 		return c.Count > 0 && out.printed >= c.Count, err
 	}
-	enough, err := lastValues(ctx, nc, cfg.SubjectPrefix, filter.subject, show)
+	enough, err := lastValues(ctx, nc.Conn, prefix, filter.subject, show)
 	for !enough && err == nil {
 		select {
 		case <-ctx.Done():
