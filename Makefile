@@ -1,6 +1,7 @@
 GO       ?= go
 BIN      := bin/ami-nats-bridge
 FUZZTIME ?= 10s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # Linters stay out of go.mod: they are no dependency of the bridge.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -10,7 +11,7 @@ help: ## Show the targets.
 
 .PHONY: build
 build: ## Build the static binary into bin/.
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/ami-nats-bridge
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.release=$(VERSION)' -o $(BIN) ./cmd/ami-nats-bridge
 
 .PHONY: man
 man: build ## Write the man pages into bin/man, from what --help says.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,24 +37,37 @@ func bridged(t *testing.T, lists ...string) (url string, sims map[string]*amisim
 			cfg.Servers, sims[name] = append(cfg.Servers, s), sim
 		}
 		cfg.Groups = []config.Group{{Name: "sales", Servers: strings.Fields(list)[:1]}}
-		startBridge(t, cfg)
+		startBridge(t, cfg, "connection", `"role":"action"`, `"to":"up"`)
 	}
 	envtest.Set(t, "BRIDGE_NATS_URL="+url)
 	return url, sims
 }
 
-// startBridge runs a bridge until the test ends, and returns once it is ready and
-// all of its servers are up.
-func startBridge(t *testing.T, cfg config.Config) {
+// refused runs a bridge that pbx1 does not let in, and returns once its breaker is
+// open.
+func refused(t *testing.T) {
 	t.Helper()
-	b, err := bridge.New(cfg, bridge.Deps{})
+	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": "right"}})
+	cfg, s := config.DefaultConfig(), config.DefaultServerConfig()
+	cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = "b1", startNATS(t, func(*server.Options) {}).ClientURL(), ""
+	s.Name, s.Addr, s.Username, s.Secret = "pbx1", addr, "bridge", "wrong"
+	cfg.Servers = append(cfg.Servers, s)
+	startBridge(t, cfg, "breaker", `"to":"open"`)
+	envtest.Set(t, "BRIDGE_NATS_URL="+cfg.NATS.URL)
+}
+
+// startBridge runs a bridge until the test ends, and returns once each of its
+// servers has had a status of that name with all of parts.
+func startBridge(t *testing.T, cfg config.Config, status string, parts ...string) {
+	t.Helper()
+	b, err := bridge.New(cfg, bridge.Deps{Version: version()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	nc := dialNATS(t, cfg.NATS.URL)
 	up := make(chan string, 64)
-	_, err = nc.Subscribe("ami.status.*.connection", func(m *nats.Msg) {
-		if strings.Contains(string(m.Data), `"role":"action"`) && strings.Contains(string(m.Data), `"to":"up"`) {
+	_, err = nc.Subscribe("ami.status.*."+status, func(m *nats.Msg) {
+		if !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(string(m.Data), p) }) {
 			up <- strings.Split(m.Subject, ".")[2]
 		}
 	})
