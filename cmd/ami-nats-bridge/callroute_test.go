@@ -30,7 +30,7 @@ func bridged(t *testing.T, lists ...string) (url string, sims map[string]*amisim
 	for i, list := range lists {
 		cfg := config.DefaultConfig()
 		cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = fmt.Sprintf("b%d", i+1), url, ""
-		for _, name := range strings.Fields(list) {
+		for name := range strings.FieldsSeq(list) {
 			sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": "secret"}})
 			s := config.DefaultServerConfig()
 			s.Name, s.Addr, s.Username, s.Secret = name, addr, "bridge", "secret"

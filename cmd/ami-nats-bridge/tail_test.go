@@ -74,7 +74,7 @@ func TestTelling_NamesWhatThereIs(t *testing.T) {
 	for _, e := range catalog.Events() {
 		there[e.Name] = true
 	}
-	for _, item := range strings.Fields(`Agents ConfbridgeList ConfbridgeListRooms ContactList CoreShowChannel EndpointList PeerEntry QueueEntry QueueMember
+	for item := range strings.FieldsSeq(`Agents ConfbridgeList ConfbridgeListRooms ContactList CoreShowChannel EndpointList PeerEntry QueueEntry QueueMember
 		QueueParams QueueSummary Status .connection .breaker .buffers .gap .node`) {
 		there[item] = true
 	}
