@@ -93,18 +93,21 @@ func never(time.Time) bool { return false }
 
 // mentions finds the first event that a selection has of call on each server. It
 // ends before the selection does where enough says so for the time at which an
-// event was read, on whatever server.
+// event was read, on whatever server, and soon after the first that it finds.
 func (s *Source) mentions(
 	ctx context.Context, sel Selection, call *Call, told func(Progress), enough func(read time.Time) bool,
 ) (map[string]uint64, error) {
 	found := make(map[string]uint64)
+	var since time.Time // the first was found
 	err := s.Read(ctx, sel, ReadAt, told, func(m *Message) error {
 		e := sel.EventOf(m)
-		if enough(e.Read) {
+		if enough(e.Read) || len(found) > 0 && e.Read.After(since.Add(beginSlack)) {
 			return errEnough
 		}
 		if found[e.Server] == 0 && call.Learn(&e) {
-			found[e.Server] = m.Sequence
+			if found[e.Server] = m.Sequence; len(found) == 1 {
+				since = e.Read
+			}
 		}
 		return nil
 	})

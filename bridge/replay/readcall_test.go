@@ -71,6 +71,10 @@ func TestReadCall_ReadsNoMoreThanTheCallLasts(t *testing.T) {
 	if most := 20*60 + 300 + 2*60; got != wholeCall || read > most {
 		t.Errorf("%s\n%d messages of %d read, want at most %d", got, read, stored, most)
 	}
+	// From a time that is given it looks no further than it has to.
+	if got, read := b.readCall(id(began), Selection{From: began.Add(-time.Minute)}); got != wholeCall || read > 20*60+300+6*60*2+2*60 {
+		t.Errorf("from a time: %s, %d messages of %d read", got, read, stored)
+	}
 	// One that is not there: what its first minute may hold is read as well.
 	if got, read := b.readCall(id(began.Add(5*time.Second)), Selection{}); got != "" || read > 13_000 {
 		t.Errorf("not there: %s, %d messages of %d read", got, read, stored)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 type auditCmd struct {
@@ -139,7 +140,7 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 		if line, err = r.AppendJSON(line[:0]); err != nil {
 			return err
 		}
-		_, err = out.Write(line)
+		_, err = out.Write(terminal.JSON(line))
 		return err
 	})
 	progress.done()

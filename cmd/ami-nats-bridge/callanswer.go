@@ -37,7 +37,7 @@ func (r *replies) reply(m *nats.Msg, behindParts bool) error {
 	var a answer
 	wrong := json.Unmarshal(m.Data, &a)
 	if r.c.json() {
-		fmt.Fprintf(r.std.out, "%s\n", m.Data)
+		fmt.Fprintf(r.std.out, "%s\n", terminal.JSON(m.Data))
 	} else if wrong == nil {
 		if err := r.show(&a, behindParts); err != nil {
 			return err
@@ -118,7 +118,7 @@ func (r *replies) printPart(server string, part []byte) error {
 		before = terminal.Printable(server) + ": "
 	}
 	if r.c.json() || json.Unmarshal(part, &a) != nil || a.Output == nil {
-		_, err := fmt.Fprintf(r.std.out, "%s%s\n", before, part)
+		_, err := fmt.Fprintf(r.std.out, "%s%s\n", before, terminal.JSON(part))
 		return err
 	}
 	for _, line := range a.Output {

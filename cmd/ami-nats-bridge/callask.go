@@ -29,8 +29,14 @@ type replies struct {
 func (c *callCmd) ask(ctx context.Context, std stdio, nc *nats.Conn, request *nats.Msg) error {
 	r := replies{c: c, std: std, every: c.Server == "all", ends: 1, parts: map[string]int{}}
 	if r.every { // each bridge answers for its own servers
-		if served, err := discover(ctx, nc, prefixOf(request.Subject)); err == nil && served.bridges > 0 {
+		served, err := discover(ctx, nc, prefixOf(request.Subject))
+		switch {
+		case err != nil:
+			return err
+		case served.bridges > 0:
 			r.ends = served.bridges
+		default: // what there is may still answer
+			fmt.Fprintf(std.err, "how many bridges there are is not known, as %s has no answer: replies of the first are shown\n", discovery)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout+replyGrace)

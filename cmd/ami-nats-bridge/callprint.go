@@ -133,7 +133,7 @@ var ownFields = []labelled{
 func joined(fields []field, headers []string) string {
 	var values []string
 	for _, h := range headers {
-		if value := valueOf(fields, h); value != "" && value != "<unknown>" {
+		if value := saying(valueOf(fields, h)); value != "" {
 			values = append(values, value)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 // bridged runs a bridge for each list of servers, each with a simulated Asterisk
@@ -186,6 +187,25 @@ func TestCall_ChoosesColumns(t *testing.T) {
 	out, _ := printed(t, 0, "call", "pbx1", "QueueStatus", "--columns", "Name,Queue,Nothing")
 	if !strings.Contains(out, "QueueMember\n  Name") || strings.Contains(out, "Penalty") {
 		t.Errorf("%s", out)
+	}
+}
+
+// What a terminal has no room for is named, whatever there is of it.
+func TestCall_NamesTheColumnsThatDoNotFit(t *testing.T) {
+	bridged(t, "pbx1")
+	t.Setenv("NO_COLOR", "1")
+	file, shown := terminalOf(t, 60)
+	code := run([]string{"x", "call", "pbx1", "QueueStatus"}, stdio{"x", file, file})
+	out := shown()
+	for line := range strings.Lines(out) {
+		if width := terminal.Width(strings.TrimSuffix(line, "\n")); width > 60 {
+			t.Errorf("%q has %d columns", line, width)
+		}
+	}
+	for _, want := range []string{"  Queue ", "not shown (--columns): ", "Wrapuptime"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, no %q in\n%s", code, want, out)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
@@ -57,15 +56,31 @@ func printItems(w io.Writer, screen terminal.Screen, kind string, items [][]fiel
 	for _, item := range items {
 		cells := make([]string, len(head))
 		for i, c := range head {
-			cells[i] = orDash(valueOf(item, c))
+			cells[i] = orDash(saying(valueOf(item, c)))
 		}
 		t.Rows = append(t.Rows, cells)
 	}
 	left, err := screen.PrintTable(w, &t)
-	if err == nil && len(left) > 0 {
-		err = screen.Print(w, terminal.Line{{Style: terminal.Dim, Text: "  not shown (--columns): " + strings.Join(left, ", ")}})
+	if err != nil || len(left) == 0 {
+		return err
 	}
-	return err
+	return printWrapped(w, screen, "  not shown (--columns): ", left)
+}
+
+// printWrapped prints a list behind a head, in as many lines as it takes.
+func printWrapped(w io.Writer, screen terminal.Screen, head string, list []string) error {
+	line := head + list[0]
+	for _, item := range list[1:] {
+		if screen.Width > 0 && terminal.Width(line+", "+item)+1 > screen.Width {
+			if err := screen.Print(w, terminal.Line{{Style: terminal.Dim, Text: line + ","}}); err != nil {
+				return err
+			}
+			line = "    " + item
+			continue
+		}
+		line += ", " + item
+	}
+	return screen.Print(w, terminal.Line{{Style: terminal.Dim, Text: line}})
 }
 
 // columnsOf are the headers that some item has, those that matter first.
@@ -73,7 +88,7 @@ func columnsOf(kind string, items [][]field) []string {
 	var there []string
 	for _, item := range items {
 		for _, f := range item {
-			if f.value != "" && !slices.Contains(plumbing, f.name) && !slices.Contains(there, f.name) {
+			if saying(f.value) != "" && !slices.Contains(plumbing, f.name) && !slices.Contains(there, f.name) {
 				there = append(there, f.name)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
@@ -37,23 +38,44 @@ func (t *messageTable) print(w io.Writer, r row) error {
 	}, r.says...))
 }
 
-// bad are the fields that say what is wrong.
-var bad = []string{"error", "reason", "dropped", "lost", "retry_in_ms", "unanswered", "requests_dropped", "audit_lost", "log_lines_lost"}
+// bad are the fields of a status that say what is wrong, quiet those that say
+// nothing while they are 0, and times those that are times.
+var (
+	bad   = []string{"error", "reason", "dropped", "lost", "retry_in_ms", "unanswered", "requests_dropped", "audit_lost", "log_lines_lost"}
+	quiet = append([]string{"failures", "audit_queued"}, bad...)
+	times = []string{"since", "retry_at", "from", "to"}
+)
 
-// fieldLine is fields as Name=value, each with a space before it. What is of
-// nothing, such as dropped=0, is left out.
+// fieldLine is fields as Name=value, each with a space before it.
 func fieldLine(fields []field) terminal.Line {
 	var line terminal.Line
 	for _, f := range fields {
+		if slices.Contains(quiet, f.name) && (f.value == "0" || f.value == "null") {
+			continue
+		}
 		style := terminal.Plain
 		if slices.Contains(bad, f.name) {
-			if style = terminal.Bad; f.value == "0" || f.value == "null" {
-				continue
-			}
+			style = terminal.Bad
+		}
+		if slices.Contains(times, f.name) {
+			f.value = localTime(f.value, time.Now())
 		}
 		line = append(line, terminal.Piece{Style: terminal.Dim, Text: " " + f.name + "="}, terminal.Piece{Style: style, Text: quoted(f.value)})
 	}
 	return line
+}
+
+// localTime is the local time that text, RFC 3339, is, with its day if that is not
+// today; text itself if it is no time.
+func localTime(text string, now time.Time) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	if t = t.Local(); t.Format(time.DateOnly) == now.Local().Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format("2006-01-02T15:04:05")
 }
 
 // quoted is value with quotes where its end would not show without.

@@ -161,7 +161,9 @@ func (p *eventPrinter) write(e *replay.Event) (err error) {
 	case "table":
 		return p.table.event(p.out, e, tableTime)
 	case "json":
-		p.buf, err = e.AppendJSON(p.buf[:0])
+		if p.buf, err = e.AppendJSON(p.buf[:0]); err == nil {
+			p.buf = terminal.JSON(p.buf)
+		}
 	default:
 		if p.buf, err = e.AppendAMI(p.buf[:0], p.charset); err != nil {
 			fmt.Fprintln(p.std.err, "ami-nats-bridge:", terminal.Printable(err.Error()))

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 type tailCmd struct {
@@ -161,7 +162,7 @@ func (p *tailPrinter) print(m *replay.Message) (err error) {
 	if p.json {
 		p.buf, err = m.AppendLive(p.buf[:0], kind, at)
 		if err == nil {
-			_, err = p.out.Write(p.buf)
+			_, err = p.out.Write(terminal.JSON(p.buf))
 		}
 	} else {
 		err = p.line(m, kind, server, name, at, fields)

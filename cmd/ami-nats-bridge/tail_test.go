@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -42,7 +44,7 @@ func TestTail_ShowsWhatMatters(t *testing.T) {
 			`pbx1  === GAP ===        overflow, 912 lost, from x to y`},
 		"why a session is down": {"ami.status.pbx1.connection",
 			`{"server":"pbx1","node":"b1","at":"2026-11-23T10:00:00Z","trigger":"change","since":"2026-11-23T09:00:00Z","role":"event","from":"connecting","to":"waiting","session":"","reason":"auth","error":"Login refused: Authentication failed","failures":3,"retry_in_ms":60000}`,
-			`pbx1  connection         role=event from=connecting to=waiting reason=auth error="Login refused: Authentication failed" failures=3 retry_in_ms=60000 since=2026-11-23T09:00:00Z`},
+			`pbx1  connection         role=event from=connecting to=waiting reason=auth error="Login refused: Authentication failed" failures=3 retry_in_ms=60000 since=` + localTime("2026-11-23T09:00:00Z", time.Time{})},
 		"what is being lost": {"ami.status.pbx1.buffers",
 			`{"server":"pbx1","node":"b1","at":"2026-11-23T10:00:00Z","trigger":"full","received":9,"published":1,"filtered":0,"queued":7,"in_flight":1,"dropped":{"overflow":3,"total":0,"shed":2},"outbox":{"depth":8,"level":"full"},"write_buffer":{"depth":0,"level":"normal"},"pending_actions":{"depth":0,"level":"normal"}}`,
 			`pbx1  buffers            trigger=full dropped=overflow:3,shed:2 queued=7 in_flight=1 outbox=full:8 write_buffer=normal:0 pending_actions=normal:0 received=9 published=1 filtered=0`},
@@ -52,6 +54,9 @@ func TestTail_ShowsWhatMatters(t *testing.T) {
 		"how an Action ended": {"ami.audit.pbx1.Originate",
 			`{"at":"2026-11-23T10:00:00Z","node":"b1","server":"pbx1","action":"Originate","requester":"crm/7","phase":"outcome","decision":"allowed","outcome":"timeout","code":504,"sent":"unknown","error":"no response","fields":{"Channel":"PJSIP/1","Exten":"5"}}`,
 			`pbx1  audit Originate    crm/7 → Originate Channel=PJSIP/1 Exten=5 → pbx1  timeout 504: no response (it may have been done)`},
+		"no zeros and no unknowns": {"ami.status.pbx1.connection",
+			`{"server":"pbx1","at":"2026-11-23T10:00:00Z","role":"event","from":"connecting","to":"up","failures":0,"session":"<unknown>"}`,
+			`pbx1  connection         role=event from=connecting to=up`},
 		"another's message": {"other.subject", `{"a":{"b":1,"c":[]},"d":null}`, `-     other.subject      a=b:1 d=null`},
 		"no JSON":           {"ami.events.pbx1.X", "not\x1b", "pbx1  X                  not\uFFFD"},
 	} {
@@ -95,6 +100,7 @@ func TestTail_TakesFiltersAsReplayDoes(t *testing.T) {
 		"all":               {tailCmd{}, "ami.events.*.*", "ami.events.pbx1.Hangup", "", "", ""},
 		"an event":          {tailCmd{Subject: "Hangup"}, "ami.events.*.Hangup", "ami.events.pbx1.Hangup", "", "", ""},
 		"a pattern":         {tailCmd{Subject: "Queue*"}, "ami.events.*.*", "ami.events.pbx1.QueueCallerJoin", "ami.events.pbx1.Hangup", "", ""},
+		"several":           {tailCmd{Subject: "Queue*,Hangup"}, "ami.events.*.*", "ami.events.pbx1.Hangup", "ami.events.pbx1.Newchannel", "", ""},
 		"of a server":       {tailCmd{Subject: "Queue*", Server: []string{"pbx1"}}, "ami.events.pbx1.*", "ami.events.pbx1.QueueCallerJoin", "ami.events.pbx1.Hangup", "", ""},
 		"servers":           {tailCmd{Server: []string{"pbx?", "lab"}, Event: []string{"Hangup"}}, "ami.events.*.Hangup", "ami.events.lab.Hangup", "ami.events.x.Hangup", "", ""},
 		"in a subject":      {tailCmd{Subject: "ami.events.pbx?.Queue*"}, "ami.events.*.*", "ami.events.pbx1.QueueCallerJoin", "ami.events.lab.QueueCallerJoin", "", ""},
@@ -136,8 +142,8 @@ func TestTail_TakesFiltersAsReplayDoes(t *testing.T) {
 	}
 }
 
-// publishing has a server publish these to whoever subscribes to what, and
-// returns once run has ended.
+// tailOf has these published once tail has subscribed to what, and returns its exit
+// code.
 func tailOf(t *testing.T, what string, messages []*nats.Msg, show stdio, args ...string) (code int) {
 	t.Helper()
 	s := startNATS(t, func(*server.Options) {})
@@ -232,18 +238,12 @@ func terminalOf(t *testing.T, columns uint16) (file *os.File, shown func() strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	return file, func() string {
-		file.Close()
-		var all []byte
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			all = append(all, buf[:n]...)
-			if err != nil { // EIO: nobody has the other end any more
-				return strings.ReplaceAll(string(all), "\r\n", "\n")
-			}
-		}
-	}
+	read := make(chan string, 1)
+	go func() { // meanwhile: it holds a page only
+		all, _ := io.ReadAll(master) // EIO: nobody has the other end any more
+		read <- strings.ReplaceAll(string(all), "\r\n", "\n")
+	}()
+	return file, func() string { file.Close(); return <-read }
 }
 
 // A terminal gets colour and lines of its width, and no colour with NO_COLOR.
@@ -263,6 +263,17 @@ func TestTail_FitsTheTerminal(t *testing.T) {
 		}
 		if _, line, _ := strings.Cut(out, "  "); strings.Contains(out, "\x1b") || line != "pbx1  Hangup             Channel=PJSIP/alice-…\n" {
 			t.Errorf("%q", out)
+		}
+	}
+}
+
+func TestLocalTime_HasTheDayOnlyIfItIsAnother(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.Local)
+	for text, want := range map[string]string{
+		now.Add(-time.Hour).Format(time.RFC3339Nano): "11:00:00", now.AddDate(0, 0, -1).UTC().Format(time.RFC3339): "2026-11-23T12:00:00", "up": "up",
+	} {
+		if got := localTime(text, now); got != want {
+			t.Errorf("%s is %s, want %s", text, got, want)
 		}
 	}
 }

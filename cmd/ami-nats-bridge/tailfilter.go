@@ -38,7 +38,7 @@ func (c *tailCmd) filter(prefix string) (tailFilter, error) {
 		}
 		return f, nil
 	case c.Subject != "":
-		events = append(slices.Clone(events), c.Subject)
+		events = append(slices.Clone(events), strings.Split(c.Subject, ",")...)
 	}
 	sel := replay.Selection{Prefix: prefix, Kind: "events", Servers: c.Server, Names: events}
 	if err := sel.Check(); err != nil {

@@ -34,7 +34,7 @@ var repeated = []string{"ChannelState", "ChannelStateDesc", "ConnectedLineNum", 
 func told(name string, fields []field) []field {
 	var all []field
 	for _, h := range telling()[name] {
-		if value := valueOf(fields, h); value != "" {
+		if value := saying(valueOf(fields, h)); value != "" {
 			all = append(all, field{h, value})
 		}
 	}
@@ -50,9 +50,17 @@ func others(fields []field) []field {
 	for _, f := range fields {
 		usual := slices.Contains(plumbing, f.name) || slices.Contains([]string{"at", "server", "node"}, f.name) ||
 			!strings.HasPrefix(f.name, "Bridge") && slices.ContainsFunc(repeated, func(h string) bool { return strings.HasSuffix(f.name, h) })
-		if f.value != "" && !usual {
+		if saying(f.value) != "" && !usual {
 			all = append(all, f)
 		}
 	}
 	return all
+}
+
+// saying is value, or "" where Asterisk says that it has none.
+func saying(value string) string {
+	if value == "<unknown>" || value == "<none>" {
+		return ""
+	}
+	return value
 }

@@ -1,6 +1,9 @@
 package terminal
 
 import (
+	"encoding/json"
+	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +74,19 @@ func TestLine_IsCutToTheScreenAndColoured(t *testing.T) {
 		var out strings.Builder
 		if err := test.screen.Print(&out, line); err != nil || out.String() != test.want {
 			t.Errorf("%+v: %q, want %q, %v", test.screen, &out, test.want, err)
+		}
+	}
+}
+
+func TestJSON_DrivesNoTerminalAndSaysTheSame(t *testing.T) {
+	for raw, want := range map[string]string{
+		`{"a":"Zoë 山田"}`: `{"a":"Zoë 山田"}`, "{\"a\":\"\u009b31m\u007f\"}": `{"a":"\u009b31m\u007f"}`,
+		"\"\u2028\U000e0001\"": `"\u2028\udb40\udc01"`,
+	} {
+		got := JSON([]byte(raw))
+		var before, after any
+		if err := errors.Join(json.Unmarshal([]byte(raw), &before), json.Unmarshal(got, &after)); err != nil || string(got) != want || !reflect.DeepEqual(before, after) {
+			t.Errorf("%q becomes %q, want %q, %v", raw, got, want, err)
 		}
 	}
 }
