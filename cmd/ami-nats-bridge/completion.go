@@ -16,8 +16,9 @@ func (*completionCmd) Help() string {
 }
 
 // scripts ask the program itself what there is: it knows servers, which change.
-// bash cuts words at = and :, so it is given the line; and none of them is to
-// put a blank behind what ends with =.
+// bash cuts words at = and :, so it gives the line, and it alone does not quote
+// what it is given, such as ami.status.>; and none of them is to put a blank behind
+// what ends with =.
 var scripts = map[string]string{
 	"bash": `_ami_nats_bridge() {
   local IFS=$'\n' line="${COMP_LINE:0:COMP_POINT}" cur="${COMP_WORDS[COMP_CWORD]}"
@@ -25,7 +26,8 @@ var scripts = map[string]string{
   local word="${line##*[[:space:]]}"
   local head="${word%"$cur"}"
   COMPREPLY=($("${COMP_WORDS[0]}" __complete --line "$line" 2>/dev/null | cut -f1))
-  COMPREPLY=("${COMPREPLY[@]#"$head"}")
+  local i
+  for i in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[i]" %q "${COMPREPLY[i]#"$head"}"; done
   case "${COMPREPLY[*]}" in *=) compopt -o nospace 2>/dev/null ;; esac
 }
 complete -F _ami_nats_bridge ami-nats-bridge

@@ -119,7 +119,9 @@ function try; complete -C $argv[1] | string replace -r '\t.*' '' | string join '
 			envtest.Set(t, "BRIDGE_SERVERS=pbx1,pbx2")
 			// What bash is given is what stands behind the =, where it cuts words.
 			value := map[string]string{"bash": "json", "zsh": "--output=json", "fish": "--output=json"}[shell]
+			subject := map[string]string{"bash": `ami.status.\>`, "zsh": "ami.status.>", "fish": "ami.status.>"}[shell] // the others quote
 			for _, line := range [][2]string{
+				{"ami-nats-bridge tail ami.st", subject},
 				{"ami-nats-bridge ch", "check"}, {"ami-nats-bridge call pb", "pbx1 pbx2"}, {"ami-nats-bridge call pbx1 QueueSu", "QueueSummary"},
 				{"ami-nats-bridge call pbx1 QueueStatus Mem", "Member="}, {"ami-nats-bridge tail --gre", "--grep"},
 				{"ami-nats-bridge call pbx1 Ping --output=js", value},

@@ -93,3 +93,17 @@ func TestHelp_IsACommandToo(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 }
+
+// What prints can print for programs, by the same flag everywhere.
+func TestOutput_IsOneFlagEverywhere(t *testing.T) {
+	parser, err := newParser(stdio{}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range strings.Fields("check config tail call replay audit version") {
+		f := flagOf(child(parser.Model.Node, name), "-o")
+		if f == nil || f.Name != "output" || f.Default != "table" || !strings.HasPrefix(f.Enum, "table,json") {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}

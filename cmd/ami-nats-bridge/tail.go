@@ -53,12 +53,9 @@ const tailQueue = 8192
 func (c *tailCmd) Run(std stdio) error {
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	broken := make(chan error, 1)
+	broken := make(chan error, 16)
 	nc, err := c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
-			if strings.Contains(err.Error(), discovery) {
-				return // it is only a note that is missing
-			}
 			select {
 			case broken <- err:
 			default:
@@ -99,6 +96,9 @@ func (c *tailCmd) Run(std stdio) error {
 		case <-ctx.Done():
 			return nil
 		case err = <-broken:
+			if !strings.Contains(err.Error(), `"`+filter.subject+`"`) {
+				err = nil // a note is missing, or what is now: the messages come
+			}
 		case m := <-messages:
 			enough, err = show(&replay.Message{Subject: m.Subject, Header: m.Header, Data: m.Data})
 		}

@@ -169,6 +169,35 @@ func tailOf(t *testing.T, what string, messages []*nats.Msg, show stdio, args ..
 	return <-done
 }
 
+// Who may do nothing but subscribe sees what comes; who may not, hears so.
+func TestTail_NeedsNoRightButToSubscribe(t *testing.T) {
+	s := startNATS(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "admin", Password: "p"}, {Username: "u", Password: "p", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Deny: []string{">"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"ami.events.>", "ami.status.>"}},
+		}}}
+	})
+	admin := dialNATS(t, strings.Replace(s.ClientURL(), "://", "://admin:p@", 1))
+	envtest.Set(t, "BRIDGE_NATS_URL="+s.ClientURL(), "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD=p")
+	for subject, message := range map[string]string{"ami.events.pbx1.*": "ami.events.pbx1.Hangup", "ami.status.pbx1.gap": "ami.status.pbx1.gap"} {
+		show, problems := newScreen(), newScreen()
+		done := make(chan int, 1)
+		go func() { done <- run([]string{"x", "tail", subject, "--count", "1"}, stdio{"x", show, problems}) }()
+		for !subscribed(s, subject) {
+			_ = admin.Flush() // a round trip
+		}
+		if err := admin.Publish(message, []byte(`{"reason":"overflow"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if code := <-done; code != 0 || show.String() == "" || problems.String() != "" {
+			t.Errorf("%s: exit code %d, %s%s", subject, code, show, problems)
+		}
+	}
+	if _, problems := printed(t, 1, "tail", "ami.audit.>"); !strings.Contains(problems, `Subscription to "ami.audit.>"`) {
+		t.Errorf("%s", problems)
+	}
+}
+
 func subscribed(s *server.Server, subject string) bool {
 	z, err := s.Subsz(&server.SubszOptions{Subscriptions: true, Limit: 1000})
 	if err != nil {
