@@ -100,7 +100,7 @@ func TestOutput_IsOneFlagEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range strings.Fields("check config tail call replay audit version") {
+	for name := range strings.FieldsSeq("check config tail call replay audit version") {
 		f := flagOf(child(parser.Model.Node, name), "-o")
 		if f == nil || f.Name != "output" || f.Default != "table" || !strings.HasPrefix(f.Enum, "table,json") {
 			t.Errorf("%s: %+v", name, f)
