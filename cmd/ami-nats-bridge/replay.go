@@ -210,6 +210,7 @@ const maxCallEvents = 200_000
 func (c *replayCmd) call(ctx context.Context, std stdio, source *replay.Source, sel replay.Selection) error {
 	call := replay.NewCall(c.Call)
 	progress := newProgress(std)
+	progress.on = terminal.Is(std.err) // what is found is printed behind it
 	p := c.printer(std, &sel)
 	servers := map[string][]replay.Event{}
 	err := source.ReadCall(ctx, sel, call, progress.tell, func(e *replay.Event) error {

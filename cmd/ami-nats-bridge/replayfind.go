@@ -17,6 +17,7 @@ func (c *replayCmd) find(ctx context.Context, std stdio, source *replay.Source, 
 		sel.From = time.Now().AddDate(0, 0, -1)
 	}
 	progress := newProgress(std)
+	progress.on = terminal.Is(std.err) // what is found is printed behind it
 	found, err := source.Find(ctx, sel, c.Find, progress.tell)
 	progress.done()
 	if err != nil {

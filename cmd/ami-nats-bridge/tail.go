@@ -21,7 +21,7 @@ type tailCmd struct {
 	natsFlags
 	outputFlag
 	Subject string   `arg:"" optional:"" help:"A subject, such as ami.status.>, or an event, such as Hangup or 'Queue*'; all events if not given. Quote > and * for your shell."`
-	Server  []string `placeholder:"GLOB" help:"Only events of these servers; may be repeated."`
+	Server  []string `placeholder:"GLOB" help:"Only these servers; may be repeated."`
 	Event   []string `placeholder:"GLOB" help:"Only these events; may be repeated."`
 	Grep    matching `placeholder:"REGEXP" help:"Only messages whose subject, or one of whose fields as Name=value, matches; (?i) in front ignores case."`
 	Count   int      `help:"End after so many messages." placeholder:"N"`

@@ -30,13 +30,13 @@ func (c *tailCmd) filter(prefix string) (tailFilter, error) {
 	events := c.Event
 	switch {
 	case strings.ContainsAny(c.Subject, ".>"):
-		if len(c.Server)+len(c.Event) > 0 {
-			return f, usage("--server and --event select events: they go with no subject")
+		if len(c.Event) > 0 {
+			return f, usage("--event selects events: it goes with no subject")
 		}
 		if err := f.bySubject(c.Subject); err != nil {
 			return f, err
 		}
-		return f, nil
+		return f, f.ofServers(c.Server)
 	case c.Subject != "":
 		events = append(slices.Clone(events), strings.Split(c.Subject, ",")...)
 	}
@@ -82,6 +82,25 @@ func (f *tailFilter) bySubject(subject string) error {
 	kind, server, _ := subjectParts(subject, f.prefix)
 	if (kind == "events" || kind == "status") && server != ">" && server != "" {
 		f.servers = []string{server}
+	}
+	return nil
+}
+
+// ofServers lets through only what is of servers that match a pattern.
+func (f *tailFilter) ofServers(patterns []string) error {
+	if len(patterns) == 0 {
+		return nil
+	}
+	for _, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil {
+			return usage("--server: %.80q is no pattern of names", p)
+		}
+	}
+	all := f.match
+	f.servers = patterns
+	f.match = func(subject string) bool {
+		_, server, _ := subjectParts(subject, f.prefix)
+		return all(subject) && slices.ContainsFunc(patterns, func(p string) bool { return matchesAny(p, []string{server}) })
 	}
 	return nil
 }
