@@ -115,12 +115,8 @@ func (c *callCmd) Run(std stdio) error {
 		return err
 	}
 	c.setHeaders(request)
-	err = c.ask(ctx, std, nc.Conn, request)
-	switch {
-	case errors.Is(err, nats.ErrNoResponders):
+	if err = c.ask(ctx, std, nc.Conn, request); errors.Is(err, nats.ErrNoResponders) {
 		return c.nobody(ctx, nc.Conn, nc.cfg.SubjectPrefix)
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no reply within %v (sent: unknown)", c.Timeout+replyGrace)
 	}
 	return err
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -61,6 +63,35 @@ func TestCall_PrintsReplies(t *testing.T) {
 				t.Error("no error")
 			}
 		})
+	}
+}
+
+// What ended the waiting is said, and what had come by then.
+func TestCall_SaysWhyNothingMoreComes(t *testing.T) {
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	interrupted, stop := context.WithCancel(t.Context())
+	stop()
+	denied, deny := context.WithCancelCause(t.Context())
+	deny(errors.New("Permissions Violation"))
+	for _, test := range []struct {
+		ctx   context.Context
+		err   error
+		every bool
+		shown int
+		want  string
+	}{
+		{late, late.Err(), false, 0, "Ping: no reply: nothing more within 3s (sent: unknown)"},
+		{late, late.Err(), true, 2, "Ping: 2 replies came: nothing more within 3s (sent: unknown)"},
+		{interrupted, interrupted.Err(), false, 0, "Ping: no reply: interrupted (sent: unknown)"},
+		{denied, denied.Err(), true, 1, "Ping: 1 reply came: Permissions Violation (sent: unknown)"},
+		{t.Context(), nats.ErrConnectionClosed, false, 0, "Ping: no reply: nats: connection closed (sent: unknown)"},
+		{t.Context(), nats.ErrNoResponders, true, 0, nats.ErrNoResponders.Error()},
+	} {
+		r := replies{c: &callCmd{Action: "Ping", Timeout: time.Second}, every: test.every, shown: test.shown}
+		if got := r.broken(test.ctx, test.err); got.Error() != test.want {
+			t.Errorf("%v, want %s", got, test.want)
+		}
 	}
 }
 

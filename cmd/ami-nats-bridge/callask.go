@@ -51,20 +51,32 @@ func (c *callCmd) ask(ctx context.Context, std stdio, nc *nats.Conn, request *na
 	}
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
-		switch {
-		case err != nil && r.shown > 0:
-			return fmt.Errorf("%d replies came, the others not: %w (sent: unknown)", r.shown, context.Cause(ctx))
-		case errors.Is(err, nats.ErrNoResponders):
-			return err
-		case ctx.Err() != nil:
-			return fmt.Errorf("%s: %w (sent: unknown)", c.Action, context.Cause(ctx))
-		case err != nil:
-			return fmt.Errorf("%s: %w (sent: unknown)", c.Action, err)
+		if err != nil {
+			return r.broken(ctx, err)
 		}
 		if done, err := r.take(m); done || err != nil {
 			return err
 		}
 	}
+}
+
+// broken says what it means that nothing more comes because of err.
+func (r *replies) broken(ctx context.Context, err error) error {
+	if errors.Is(err, nats.ErrNoResponders) {
+		return err
+	}
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, context.DeadlineExceeded):
+		err = fmt.Errorf("nothing more within %v", r.c.Timeout+replyGrace)
+	case errors.Is(cause, context.Canceled):
+		err = errors.New("interrupted")
+	case cause != nil:
+		err = cause
+	}
+	if r.every {
+		return fmt.Errorf("%s: %s came: %w (sent: unknown)", r.c.Action, count(r.shown, "reply"), err)
+	}
+	return fmt.Errorf("%s: no reply: %w (sent: unknown)", r.c.Action, err)
 }
 
 // take prints a message, and reports whether it is the last.
