@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -38,43 +39,56 @@ const maxFound = 10_000
 // with or without what Asterisk adds: PJSIP/alice, PJSIP/alice-00000042.
 func (s *Source) Find(ctx context.Context, sel Selection, what string, told func(Progress)) ([]*Found, error) {
 	sel.Names = findIn
-	w := wantedIn(what)
-	calls := make(map[[2]string]*Found)
-	matched := 0
+	f := finder{wanted: wantedIn(what), calls: make(map[[2]string]*Found)}
 	err := s.Read(ctx, sel, ReadAt, told, func(m *Message) error {
 		e := sel.EventOf(m)
-		fields := Fields(e.Data)
-		id := or(named(fields, "Linkedid"), named(fields, "Uniqueid"))
-		key := [2]string{e.Server, id}
-		f := calls[key]
-		if f == nil {
-			if id == "" || e.Name == "Hangup" && !w.in(fields) {
-				return nil
-			}
-			f = &Found{Server: e.Server, Linkedid: id, Began: e.Read}
-			calls[key] = f
-		}
-		f.take(&e, fields)
-		if !f.matched && w.in(fields) {
-			f.matched = true
-			if matched++; matched > maxFound {
-				return fmt.Errorf("over %d calls: narrow it with --server, --from and --to", maxFound)
-			}
-		}
-		if f.up <= 0 && !f.matched && e.Name == "Hangup" {
-			delete(calls, key)
-		}
-		return nil
+		return f.see(&e)
 	})
-	maps.DeleteFunc(calls, func(_ [2]string, f *Found) bool { return !f.matched })
-	all := slices.Collect(maps.Values(calls))
+	return f.found(), err
+}
+
+// finder knows the calls that match, and those that are up and may.
+type finder struct {
+	wanted  wanted
+	calls   map[[2]string]*Found // by server and Linkedid
+	matched int
+}
+
+// see takes the next event.
+func (f *finder) see(e *Event) error {
+	fields := Fields(e.Data)
+	id := or(named(fields, "Linkedid"), named(fields, "Uniqueid"))
+	matches := f.wanted.in(fields)
+	key := [2]string{e.Server, id}
+	call := f.calls[key]
+	if call == nil {
+		if id == "" || e.Name == "Hangup" && !matches {
+			return nil
+		}
+		call = &Found{Server: e.Server, Linkedid: id, Began: e.Read}
+		f.calls[key] = call
+	}
+	call.take(e, fields)
+	if matches && !call.matched {
+		call.matched = true
+		if f.matched++; f.matched > maxFound {
+			return fmt.Errorf("over %d calls: narrow it with --server, --from and --to", maxFound)
+		}
+	}
+	if call.up <= 0 && !call.matched && e.Name == "Hangup" {
+		delete(f.calls, key)
+	}
+	return nil
+}
+
+// found are the calls that match, in the order in which they began.
+func (f *finder) found() []*Found {
+	maps.DeleteFunc(f.calls, func(_ [2]string, call *Found) bool { return !call.matched })
+	all := slices.Collect(maps.Values(f.calls))
 	slices.SortFunc(all, func(a, b *Found) int {
-		if c := a.Began.Compare(b.Began); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Linkedid, b.Linkedid)
+		return cmp.Or(a.Began.Compare(b.Began), strings.Compare(a.Linkedid, b.Linkedid))
 	})
-	return all, err
+	return all
 }
 
 // take notes what e, an event of the call with these fields, tells of it.

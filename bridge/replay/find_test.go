@@ -73,3 +73,20 @@ func TestFind_FindsCalls(t *testing.T) {
 		}
 	}
 }
+
+// Of calls that are over and do not match nothing is kept.
+func TestFind_ForgetsWhatDoesNotMatch(t *testing.T) {
+	f := finder{wanted: wantedIn("999"), calls: map[[2]string]*Found{}}
+	for i := range 100 {
+		id := fmt.Sprintf("1.%d", i)
+		for _, name := range []string{"Newchannel", "Hangup"} {
+			data := fmt.Sprintf(`{"CallerIDNum":"100","Uniqueid":%q,"Linkedid":%q}`, id, id)
+			if err := f.see(&Event{Message: &Message{Data: []byte(data)}, Server: "pbx1", Name: name}); err != nil {
+				t.Fatal(err)
+			}
+			if up := len(f.calls); name == "Newchannel" && up != 1 || name == "Hangup" && up != 0 {
+				t.Fatalf("after %s of the %d. call %d are kept", name, i, up)
+			}
+		}
+	}
+}

@@ -107,6 +107,24 @@ func TestReadCall_WithoutItsEnd(t *testing.T) {
 	}
 }
 
+// A call of which something is heard behind a Gap is not over.
+func TestReadCall_GoesOnBehindAGap(t *testing.T) {
+	b := newBench(t)
+	began := time.Now().Add(-5 * time.Hour).Truncate(time.Second)
+	id := fmt.Sprintf("%d.42", began.Unix())
+	say := func(minutes int, name string) {
+		b.event("pbx1", name, "s:1", began.Add(time.Duration(minutes)*time.Minute), fmt.Sprintf(`{"Uniqueid":%q,"Linkedid":%q}`, id, id))
+	}
+	say(0, "Newchannel")
+	b.event("pbx1", "Gap", "s:0", began.Add(time.Minute), `{"Event":"Gap","Lost":"3"}`)
+	say(2, "Hold")
+	b.tick("pbx1", "VarSet", began.Add(40*time.Minute))
+	say(60, "Hangup")
+	if got, _ := b.readCall(id, Selection{}); got != "pbx1.Newchannel pbx1.Hold pbx1.Hangup" {
+		t.Error(got)
+	}
+}
+
 // A channel that joins is of the call, and the call goes on until it hangs up too.
 func TestReadCall_LastsAsLongAsAChannelOfIts(t *testing.T) {
 	b := newBench(t)

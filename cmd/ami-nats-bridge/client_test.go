@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +56,7 @@ func TestClient_FindsNATSInOrder(t *testing.T) {
 		"embedded":                    {natsFlags{}, nil, "nats://127.0.0.1:4222", "the bridge's embedded server", "", ""},
 		"embedded elsewhere":          {natsFlags{}, []string{"BRIDGE_EMBEDDED_NATS_ADDR=0.0.0.0:5222"}, "nats://127.0.0.1:5222", "the bridge's embedded server", "", ""},
 		"embedded, a user":            {natsFlags{}, []string{"BRIDGE_NATS_USER=b", "BRIDGE_NATS_PASSWORD=bp"}, "nats://127.0.0.1:4222", "the bridge's embedded server", "b", ""},
+		"embedded, of a leaf":         {natsFlags{}, []string{"BRIDGE_NATS_LEAF_URL=nats://hub:7422", "BRIDGE_NATS_USER=b", "BRIDGE_NATS_PASSWORD=bp"}, "nats://127.0.0.1:4222", "the bridge's embedded server", "", ""},
 		"flag and context":            {natsFlags{NATS: "nats://flag:1", Context: "prod"}, nil, "", "", "", "--nats and --context both say"},
 		"context beside the bridge's": {natsFlags{Context: "prod"}, all, "", "", "", "--context has no effect while BRIDGE_NATS_URL is set"},
 		"no such context":             {natsFlags{Context: "pord"}, nil, "", "", "", "--context pord: no context of the nats command line is called pord: the nearest is prod"},
@@ -74,6 +77,19 @@ func TestClient_FindsNATSInOrder(t *testing.T) {
 				t.Errorf("%s by %s as %q, %v", p.nats.URL, p.from, p.nats.User, err)
 			}
 		})
+	}
+}
+
+// Bridges of another prefix on the same NATS are none of ours.
+func TestDiscover_KnowsOwnBridgesOnly(t *testing.T) {
+	var s served
+	for _, subject := range []string{"ami.actions.pbx1.*", "ami.actions.sales.*", "other.actions.pbx2.*"} {
+		name := strings.Split(subject, ".")[2]
+		kind := map[string]string{"sales": "group"}[name]
+		s.add([]byte(`{"endpoints":[{"name":"`+name+`","subject":"`+subject+`","metadata":{"kind":"`+cmp.Or(kind, "server")+`"}}]}`), "ami")
+	}
+	if s.bridges != 2 || !slices.Equal(s.servers, []string{"pbx1"}) || !slices.Equal(s.groups, []string{"sales"}) {
+		t.Errorf("%+v", s)
 	}
 }
 
