@@ -56,8 +56,10 @@ func TestFind_FindsCalls(t *testing.T) {
 	say("pbx1", 60, "Hangup", `"Channel":"PJSIP/trunk-2","Uniqueid":"1.2","Linkedid":"1.1","Cause-txt":"Normal"`)
 	say("pbx1", 61, "Hangup", `"Channel":"PJSIP/alice-1","Uniqueid":"1.1","Linkedid":"1.1","Cause-txt":"Normal Clearing"`)
 	say("pbx2", 90, "Newchannel", `"Channel":"PJSIP/trunk-9","CallerIDNum":"+49301234567","Exten":"800","Uniqueid":"7.1","Linkedid":"7.1"`)
+	say("pbx2", 91, "Hangup", `"Uniqueid":"7.1","Linkedid":"7.1","Cause-txt":"Normal"`)
+	say("pbx2", 92, "Newchannel", `"Channel":"PJSIP/b-9","Uniqueid":"7.2","Linkedid":"7.1"`) // so it is up again
 	for what, want := range map[string]string{
-		"+49 30 1234567": "pbx1 1.1 100>0301234567 61 Normal Clearing 2; pbx2 7.1 +49301234567>800 0  1",
+		"+49 30 1234567": "pbx1 1.1 100>0301234567 61 Normal Clearing 2; pbx2 7.1 +49301234567>800 0  2",
 		"PJSIP/alice":    "pbx1 1.1 100>0301234567 61 Normal Clearing 2",
 		"201":            "pbx1 1.3 200>201 1 Normal 1",
 		"999":            "",
@@ -68,7 +70,7 @@ func TestFind_FindsCalls(t *testing.T) {
 		for _, f := range found {
 			got = append(got, fmt.Sprintf("%s %s %s>%s %v %s %d", f.Server, f.Linkedid, f.Caller, f.Called, f.Lasted, f.Cause, f.Channels))
 		}
-		if text := strings.Join(got, "; "); err != nil || text != want || read != 8 {
+		if text := strings.Join(got, "; "); err != nil || text != want || read != 10 {
 			t.Errorf("%s: %s, %v, want %s; %d read", what, text, err, want, read)
 		}
 	}

@@ -109,6 +109,7 @@ func TestAudit_RefusesWhatNoRecordCanMatch(t *testing.T) {
 		}
 	}
 	printed(t, 0, "audit", "--decision", "allowed,refused", "--outcome", "forbidden,repeat")
+	printed(t, 0, "audit", "--decision", "refused", "--outcome", "busy")
 }
 
 // Each kind of error that docs/actions.md has can be asked for.
