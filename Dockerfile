@@ -3,7 +3,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -o /ami-nats-bridge ./cmd/ami-nats-bridge \
+# docker build --build-arg VERSION=$(git describe --tags --always): the repository is not in here.
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-X main.release=$VERSION" -o /ami-nats-bridge ./cmd/ami-nats-bridge \
 	&& mkdir /data
 
 # Nothing but the binary, the certificates that TLS trusts and a folder that the

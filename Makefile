@@ -1,6 +1,7 @@
 GO       ?= go
 BIN      := bin/ami-nats-bridge
 FUZZTIME ?= 10s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # Linters stay out of go.mod: they are no dependency of the bridge.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -10,7 +11,15 @@ help: ## Show the targets.
 
 .PHONY: build
 build: ## Build the static binary into bin/.
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/ami-nats-bridge
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.release=$(VERSION)' -o $(BIN) ./cmd/ami-nats-bridge
+
+.PHONY: man
+man: build ## Write the man pages into bin/man, from what --help says.
+	mkdir -p bin/man
+	./$(BIN) man > bin/man/ami-nats-bridge.1
+	for c in run demo check config tail call replay audit version completion man help; do \
+		./$(BIN) man $$c > bin/man/ami-nats-bridge-$$c.1; \
+	done
 
 .PHONY: demo
 demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C ends it.

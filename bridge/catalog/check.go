@@ -34,6 +34,17 @@ func Check(action string, headers []string) error {
 	return errors.New(strings.Join(reasons, "; "))
 }
 
+// Headers are those that action takes, beside Action and ActionID; a 0 in one
+// stands for any digit. None are known of an Action that is not, or that takes
+// any. Nobody changes them.
+func Headers(action string) []string {
+	r, ok := find(action)
+	if !ok || slices.Contains(r.headers, "*") {
+		return nil
+	}
+	return r.headers
+}
+
 // takes reports whether the Action has that header. Every one has Action and
 // ActionID.
 func (r row) takes(header string) bool {

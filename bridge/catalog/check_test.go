@@ -86,3 +86,13 @@ func TestDistance(t *testing.T) {
 		}
 	}
 }
+
+func TestHeaders(t *testing.T) {
+	for action, want := range map[string]string{
+		"QueueStatus": "Queue Member", "queuestatus": "Queue Member", "Ping": "", "Odd": "", "UserEvent": "",
+	} {
+		if got := strings.Join(Headers(action), " "); got != want {
+			t.Errorf("%s takes %q, want %q", action, got, want)
+		}
+	}
+}

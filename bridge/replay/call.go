@@ -17,7 +17,8 @@ type Call struct {
 
 // members is what belongs to the call on one server.
 type members struct {
-	ids     map[string]bool // Uniqueids of channels
+	ids     map[string]bool // Uniqueids of channels; true once it has hung up
+	up      int             // of them that have not
 	bridges map[string]bool
 	names   map[string]*span // of channels; some technologies use one again
 }
@@ -47,29 +48,60 @@ func (c *Call) Began() (time.Time, bool) {
 	return time.Unix(seconds, 0), true
 }
 
-// Learn takes in what e tells of the call's channels and bridges.
-func (c *Call) Learn(e *Event) {
-	if !bytes.Contains(e.Data, []byte(c.linkedid)) {
-		return
+// Learn takes in what e tells of the call's channels and bridges, and reports
+// whether it told anything of the call.
+func (c *Call) Learn(e *Event) (tells bool) {
+	m := c.servers[e.Server]
+	if !bytes.Contains(e.Data, []byte(c.linkedid)) && (m == nil || e.Name != "Hangup") {
+		return false
 	}
 	fields := Fields(e.Data)
 	for _, f := range fields {
 		prefix, ok := cutSuffixFold(f.Name, "linkedid")
 		if ok && first(f) == c.linkedid {
 			c.of(e.Server).learn(fields, prefix, e.Read)
+			tells = true
 		}
 	}
 	for _, f := range fields { // an Asterisk that has no Linkedid in its events
 		if prefix, ok := cutSuffixFold(f.Name, "uniqueid"); ok && first(f) == c.linkedid {
 			c.of(e.Server).learn(fields, prefix, e.Read)
+			tells = true
 		}
 	}
+	if e.Name == "Hangup" {
+		tells = c.servers[e.Server].hangUp(fields) || tells
+	}
+	return tells
+}
+
+// hangUp takes in the end of a channel, and reports whether it is the call's. m may
+// be nil: nothing is known of the call.
+func (m *members) hangUp(fields []Field) bool {
+	for _, f := range fields {
+		if m == nil || !strings.EqualFold(f.Name, "Uniqueid") {
+			continue
+		}
+		gone, ours := m.ids[first(f)]
+		if ours && !gone {
+			m.ids[first(f)] = true
+			m.up--
+		}
+		return ours
+	}
+	return false
+}
+
+// over reports whether every channel that the call had on e's server has hung up.
+func (c *Call) over(e *Event) bool {
+	m := c.servers[e.Server]
+	return m != nil && m.up == 0
 }
 
 func (c *Call) of(server string) *members {
 	m := c.servers[server]
 	if m == nil {
-		m = &members{ids: map[string]bool{c.linkedid: true}, bridges: map[string]bool{}, names: map[string]*span{}}
+		m = &members{ids: map[string]bool{c.linkedid: false}, up: 1, bridges: map[string]bool{}, names: map[string]*span{}}
 		c.servers[server] = m
 	}
 	return m
@@ -83,7 +115,10 @@ func (m *members) learn(fields []Field, prefix string, at time.Time) {
 		switch {
 		case value == "":
 		case strings.EqualFold(f.Name, prefix+"Uniqueid"):
-			m.ids[value] = true
+			if _, known := m.ids[value]; !known {
+				m.ids[value] = false
+				m.up++
+			}
 		case strings.EqualFold(f.Name, prefix+"Channel"):
 			if m.names[value] == nil {
 				m.names[value] = &span{from: at}
@@ -115,7 +150,7 @@ func (c *Call) Has(e *Event) bool {
 			}
 			identified = true
 		case strings.HasSuffix(name, "uniqueid"):
-			if m.ids[value] {
+			if _, ours := m.ids[value]; ours {
 				return true
 			}
 			identified = true

@@ -22,8 +22,8 @@ type cursor struct {
 	begun  bool
 }
 
-// newCursor returns nil if there is nothing on filter.
-func (s *Source) newCursor(ctx context.Context, filter string, from time.Time) (*cursor, error) {
+// newCursor returns nil if there is nothing on filter. It begins with the stream.
+func (s *Source) newCursor(ctx context.Context, filter string) (*cursor, error) {
 	m, err := s.last(ctx, filter)
 	if errors.Is(err, errNone) {
 		return nil, nil
@@ -31,11 +31,7 @@ func (s *Source) newCursor(ctx context.Context, filter string, from time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	c := &cursor{source: s, filter: filter, next: 1, last: m.Sequence}
-	if !from.IsZero() {
-		c.start = &from
-	}
-	return c, nil
+	return &cursor{source: s, filter: filter, next: 1, last: m.Sequence}, nil
 }
 
 // peek returns the next message, nil at the end.
@@ -119,15 +115,17 @@ func pause(ctx context.Context, d time.Duration) error {
 // merged is several cursors as one.
 type merged []*cursor
 
-// open returns what reads filters, which do not overlap, from a time on.
-func (s *Source) open(ctx context.Context, filters []string, from time.Time) (merged, error) {
+// open returns what reads filters, which do not overlap, from where start sets
+// each.
+func (s *Source) open(ctx context.Context, filters []string, start func(*cursor)) (merged, error) {
 	var all merged
 	for _, filter := range filters {
-		c, err := s.newCursor(ctx, filter, from)
+		c, err := s.newCursor(ctx, filter)
 		if err != nil {
 			return nil, err
 		}
 		if c != nil {
+			start(c)
 			all = append(all, c)
 		}
 	}

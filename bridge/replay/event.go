@@ -93,16 +93,17 @@ func valuesOf(value json.RawMessage) []string {
 	return []string{string(value)}
 }
 
-// line is an event in one line of JSON.
+// line is an event, or another message, in one line of JSON.
 type line struct {
 	Subject string          `json:"subject"`
-	Seq     uint64          `json:"seq"`
-	Time    string          `json:"time"`
-	Stored  string          `json:"stored"`
+	Seq     uint64          `json:"seq,omitempty"`
+	Time    string          `json:"time,omitempty"`
+	Stored  string          `json:"stored,omitempty"`
 	AmiSeq  string          `json:"ami_seq,omitempty"`
 	Event   json.RawMessage `json:"event,omitempty"`
 	Record  json.RawMessage `json:"record,omitempty"`
-	Raw     string          `json:"raw,omitempty"` // a payload that is no JSON
+	Status  json.RawMessage `json:"status,omitempty"` // of whatever is neither
+	Raw     string          `json:"raw,omitempty"`    // a payload that is no JSON
 }
 
 // AppendJSON appends e as one line of JSON.
@@ -111,6 +112,24 @@ func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 	l.AmiSeq = e.Header.Get("Ami-Seq")
 	if l.Raw == "" {
 		l.Event = e.Data
+	}
+	return l.appendTo(dst)
+}
+
+// AppendLive appends a message that no stream was asked for as one line of JSON,
+// its kind being events, audit or any other token behind the prefix of its
+// subject. It has no sequence, and at, RFC 3339, or none, for its time.
+func (m *Message) AppendLive(dst []byte, kind, at string) ([]byte, error) {
+	l := line{Subject: m.Subject, Time: at, AmiSeq: m.Header.Get("Ami-Seq")}
+	switch {
+	case !json.Valid(m.Data):
+		l.Raw = string(m.Data)
+	case kind == "events":
+		l.Event = m.Data
+	case kind == "audit":
+		l.Record = m.Data
+	default:
+		l.Status = m.Data
 	}
 	return l.appendTo(dst)
 }

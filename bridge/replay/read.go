@@ -49,10 +49,29 @@ func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time
 func (s *Source) scan(
 	ctx context.Context, filters []string, from time.Time, told func(Progress), each func(*Message) (more bool, err error),
 ) error {
-	all, err := s.open(ctx, filters, from)
+	all, err := s.open(ctx, filters, func(c *cursor) {
+		if !from.IsZero() {
+			c.start = &from
+		}
+	})
 	if err != nil {
 		return err
 	}
+	return all.scan(ctx, told, each)
+}
+
+// scanAt is scan from a sequence on.
+func (s *Source) scanAt(
+	ctx context.Context, filters []string, first uint64, told func(Progress), each func(*Message) (more bool, err error),
+) error {
+	all, err := s.open(ctx, filters, func(c *cursor) { c.next = first })
+	if err != nil {
+		return err
+	}
+	return all.scan(ctx, told, each)
+}
+
+func (all merged) scan(ctx context.Context, told func(Progress), each func(*Message) (more bool, err error)) error {
 	for n := uint64(1); ; n++ {
 		m, err := all.next(ctx)
 		if m == nil || err != nil {

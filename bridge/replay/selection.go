@@ -51,11 +51,11 @@ type plan struct {
 
 // plan asks the stream for its subjects where it has to.
 func (s *Selection) plan(ctx context.Context, source *Source) (plan, error) {
-	wide := s.subject(only(s.Servers), only(s.Names))
+	wide := s.Wide()
 	exact := exactly(s.Servers) && exactly(s.Names)
 	p := plan{filters: []string{wide}}
 	if !exact || len(s.Servers)*len(s.Names) > maxFilters {
-		p.match = s.matches
+		p.match = s.Matches
 	} else {
 		p.filters = s.product()
 	}
@@ -66,7 +66,7 @@ func (s *Selection) plan(ctx context.Context, source *Source) (plan, error) {
 	if err != nil || !all {
 		return p, err
 	}
-	maps.DeleteFunc(subjects, func(subject string, _ uint64) bool { return !s.matches(subject) })
+	maps.DeleteFunc(subjects, func(subject string, _ uint64) bool { return !s.Matches(subject) })
 	p.servers = map[string]uint64{}
 	for subject, last := range subjects {
 		server, _ := s.parts(subject)
@@ -77,6 +77,9 @@ func (s *Selection) plan(ctx context.Context, source *Source) (plan, error) {
 	}
 	return p, nil
 }
+
+// Wide is the narrowest subject, with wildcards, on which all that is selected is.
+func (s *Selection) Wide() string { return s.subject(only(s.Servers), only(s.Names)) }
 
 func (s *Selection) subject(server, name string) string {
 	return s.Prefix + "." + s.Kind + "." + server + "." + name
@@ -107,7 +110,9 @@ func (s *Selection) product() (filters []string) {
 	return filters
 }
 
-func (s *Selection) matches(subject string) bool {
+// Matches reports whether what is on subject, one that Wide covers, is selected by
+// its server and name. It does not look at times.
+func (s *Selection) Matches(subject string) bool {
 	server, name := s.parts(subject)
 	return anyMatch(s.Servers, server) && anyMatch(s.Names, name)
 }

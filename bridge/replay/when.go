@@ -12,8 +12,9 @@ var layouts = [...]string{
 	"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly,
 }
 
-// ParseTime reads RFC 3339, a date and time in now's zone, or how long before
-// now: -90s, -1h30m, -2d.
+// ParseTime reads RFC 3339; a date and time in now's zone; a time of this day
+// (14:00), of today or of yesterday (yesterday 14:00), which without one begin
+// with their midnight; now; or how long before now: -90s, -1h30m, -2d, -1w.
 func ParseTime(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
@@ -24,14 +25,51 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	if ago, ok := strings.CutPrefix(text, "-"); ok {
-		if days, ok := strings.CutSuffix(ago, "d"); ok {
-			if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-				return now.AddDate(0, 0, -int(n)), nil
-			}
-		}
-		if d, err := time.ParseDuration(ago); err == nil && d >= 0 {
-			return now.Add(-d), nil
+		if t, ok := before(now, ago); ok {
+			return t, nil
 		}
 	}
-	return time.Time{}, errors.New("wants RFC 3339 (2026-11-24T10:00:00Z), a local date and time (2026-11-24 10:00), or how long ago (-90s, -1h, -2d)")
+	if text == "now" {
+		return now, nil
+	}
+	if t, ok := ofDay(now, text); ok {
+		return t, nil
+	}
+	return time.Time{}, errors.New("wants RFC 3339 (2026-11-24T10:00:00Z), a local date and time (2026-11-24 10:00), 14:00, today, yesterday, " +
+		"yesterday 14:00, now, or how long ago (-90s, -1h, -2d, -1w)")
+}
+
+// before is now less some days, weeks or a duration.
+func before(now time.Time, ago string) (time.Time, bool) {
+	for unit, days := range map[string]int{"d": 1, "w": 7} {
+		if count, ok := strings.CutSuffix(ago, unit); ok {
+			n, err := strconv.ParseUint(count, 10, 16)
+			return now.AddDate(0, 0, -days*int(n)), err == nil
+		}
+	}
+	d, err := time.ParseDuration(ago)
+	return now.Add(-d), err == nil && d >= 0
+}
+
+// ofDay is a time of today or yesterday.
+func ofDay(now time.Time, text string) (time.Time, bool) {
+	day, clock, _ := strings.Cut(text, " ")
+	back := 0
+	switch day {
+	case "today":
+	case "yesterday":
+		back = 1
+	default:
+		clock = text
+	}
+	year, month, date := now.Date()
+	if clock == "" {
+		return time.Date(year, month, date-back, 0, 0, 0, 0, now.Location()), text != ""
+	}
+	for _, layout := range []string{"15:04", time.TimeOnly} {
+		if t, err := time.Parse(layout, clock); err == nil {
+			return time.Date(year, month, date-back, t.Hour(), t.Minute(), t.Second(), 0, now.Location()), true
+		}
+	}
+	return time.Time{}, false
 }

@@ -1,62 +1,85 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
-// recordTable prints records as lines whose columns are aligned.
-type recordTable struct{ server, action, requester, end int }
+// recordTable prints records as sentences under a head, their parts aligned.
+type recordTable struct {
+	screen          terminal.Screen
+	held            []recordRow // until the widths are known
+	headed          bool
+	who, what, whom int
+}
+
+// recordRow is a sentence, or what is no record, and when it was made.
+type recordRow struct {
+	at string
+	sentence
+	none string
+}
+
+const (
+	// heldRows is how many records the widths are taken from. Later ones that are
+	// wider are not cut.
+	heldRows = 500
+	// widestWhat is how far the column of what was asked for is widened.
+	widestWhat = 60
+)
 
 func (t *recordTable) record(w io.Writer, r *replay.Record) error {
-	at := replay.MadeAt(r.Message).Local().Format(tableTime)
+	row := recordRow{at: replay.MadeAt(r.Message).Local().Format(tableTime)}
 	if r.Node == "" { // it is none
-		_, err := fmt.Fprintf(w, "%s  %s: no record of a bridge: %s\n", at, terminal.Printable(r.Subject), terminal.Printable(string(r.Data[:min(len(r.Data), 100)])))
+		row.none = terminal.Printable(r.Subject) + ": no record of a bridge: " + terminal.Printable(string(r.Data[:min(len(r.Data), 100)]))
+	} else {
+		row.sentence = sentenceOf(r)
+	}
+	if t.headed {
+		return t.print(w, row)
+	}
+	if t.held = append(t.held, row); len(t.held) < heldRows {
+		return nil
+	}
+	return t.end(w)
+}
+
+// end prints what is held, with the head before it.
+func (t *recordTable) end(w io.Writer) error {
+	if t.headed || len(t.held) == 0 {
+		return nil
+	}
+	t.headed, t.who, t.whom = true, 3, 4
+	for _, row := range t.held {
+		t.who, t.whom = max(t.who, terminal.Width(row.who)), max(t.whom, terminal.Width(row.whom))
+		t.what = max(t.what, min(terminal.Width(row.what), widestWhat), 4)
+	}
+	head := sentence{who: "WHO", what: "WHAT", whom: "WHOM", end: "OUTCOME", style: terminal.Bold}
+	if err := t.print(w, recordRow{at: terminal.Pad("WHEN", len(tableTime)), sentence: head}); err != nil {
 		return err
 	}
-	who := cmp.Or(r.Info.User, r.Info.Account)
-	if r.Requester != "" {
-		who = strings.TrimPrefix(who+" as "+r.Requester, " as ")
+	for _, row := range t.held {
+		if err := t.print(w, row); err != nil {
+			return err
+		}
 	}
-	said := cmp.Or(r.Text, r.Error, r.Rule)
-	if r.Decision == "refused" {
-		said = cmp.Or(r.Rule, r.Error)
-	}
-	if r.Count > 0 {
-		said = countedText(r)
-	}
-	end := r.End()
-	if r.Code != 0 {
-		end = fmt.Sprintf("%s %d", end, r.Code)
-	}
-	_, err := fmt.Fprintf(w, "%s  %s  %s  %s  %-8s  %s  sent: %-7s  %s\n", at, column(&t.server, r.Server), column(&t.action, r.Action),
-		column(&t.requester, orDash(who)), terminal.Printable(r.Decision), column(&t.end, end), orDash(r.Sent), terminal.Printable(said))
-	return err
+	t.held = nil
+	return nil
 }
 
-// countedText says what a record stands for that is of many requests.
-func countedText(r *replay.Record) string {
-	var each []string
-	for _, outcome := range slices.Sorted(maps.Keys(r.Outcomes)) {
-		each = append(each, fmt.Sprintf("%d %s", r.Outcomes[outcome], outcome))
+func (t *recordTable) print(w io.Writer, row recordRow) error {
+	line := terminal.Line{{Style: terminal.Dim, Text: row.at + "  "}}
+	if row.none != "" {
+		return t.screen.Print(w, append(line, terminal.Piece{Style: terminal.Bad, Text: row.none}))
 	}
-	return fmt.Sprintf("%d requests from %s to %s: %s", r.Count, r.First, r.Last, strings.Join(each, ", "))
-}
-
-// column is a text as wide as the widest that was there before.
-func column(width *int, text string) string {
-	text = terminal.Printable(text)
-	*width = max(*width, utf8.RuneCountInString(text))
-	return text + strings.Repeat(" ", *width-utf8.RuneCountInString(text))
+	return t.screen.Print(w, append(line,
+		terminal.Piece{Text: terminal.Pad(row.who, t.who) + " → " + terminal.Pad(row.what, t.what) + " → " + terminal.Pad(row.whom, t.whom) + "  "},
+		terminal.Piece{Style: row.style, Text: row.end}))
 }
 
 func printVerdicts(w io.Writer, verdicts []replay.Verdict, format string) error {

@@ -1,142 +1,176 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 )
 
 type callCmd struct {
 	natsFlags
-	Server  string        `arg:"" help:"Name of the server, or any."`
-	Action  string        `arg:"" help:"Name of the action as Asterisk spells it, such as QueueStatus."`
-	Headers []string      `arg:"" optional:"" name:"key=value" help:"Headers of the action; one may be repeated."`
-	Timeout time.Duration `default:"30s" help:"How long the action may take."`
-	Stream  bool          `help:"Print what comes as it comes: an event a line, a Command's output of any length."`
-	JSON    bool          `name:"json" help:"Print the reply as it is."`
+	outputFlag
+	Server    string        `arg:"" help:"A server, a group, any (one that is up) or all (each)."`
+	Action    string        `arg:"" help:"Name of the action as Asterisk spells it, such as QueueStatus."`
+	Headers   []string      `arg:"" optional:"" name:"key=value" sep:"none" help:"Headers of the action; one may be repeated."`
+	Timeout   time.Duration `default:"30s" help:"How long the action may take; the bridge has a limit of its own."`
+	Stream    bool          `help:"Print what comes as it comes: an event a line, a Command's output of any length."`
+	Wait      bool          `help:"Of an Originate with Async=true wait for its OriginateResponse: whether somebody answered."`
+	Key       string        `placeholder:"TEXT" help:"Idempotency key: the same again within minutes gets the first one's reply, and is no second phone call."`
+	Requester string        `placeholder:"TEXT" help:"Who asks, for the audit; you at this machine if not given."`
+	Group     string        `placeholder:"NAME" help:"With all: only the servers of that group."`
+	Columns   []string      `placeholder:"NAME" help:"Only these columns of a list, in this order."`
+	Validate  bool          `default:"true" negatable:"" help:"Refuse an action or a header that no Asterisk of 1.8 to 23 has; --no-validate sends it."`
 }
 
-// answer is a reply of the bridge.
-type answer struct {
-	Server   string            `json:"server"`
-	Action   string            `json:"action"`
-	Response string            `json:"response"`
-	Message  string            `json:"message"`
-	Fields   json.RawMessage   `json:"fields"`
-	Events   []json.RawMessage `json:"events"`
-	Output   []string          `json:"output"`
-	Error    *struct {
-		Code         int    `json:"code"`
-		Kind         string `json:"kind"`
-		Sent         string `json:"sent"`
-		RetryAfterMS int64  `json:"retry_after_ms"`
-		Message      string `json:"message"`
-	} `json:"error"`
+// Help is printed below the command's line in its own help.
+func (*callCmd) Help() string {
+	return `The exit code is 1 if a reply is an error, which says whether it reached Asterisk.
+
+  ami-nats-bridge call pbx1 QueueStatus Queue=sales --columns Name,Paused
+  ami-nats-bridge call any CoreStatus
+  ami-nats-bridge call all CoreShowChannels --group sales
+  ami-nats-bridge call pbx1 Originate Channel=PJSIP/100 \
+    Application=Playback Data=hello-world Async=true --wait
+  ami-nats-bridge call pbx1 Command 'Command=dialplan show' --stream`
 }
 
 // replyGrace is how much longer than the action its reply may take.
 const replyGrace = 2 * time.Second
 
-// Run sends the action and prints the reply.
-func (c *callCmd) Run(std stdio) error {
-	payload, err := payloadOf(c.Headers)
-	if err != nil {
-		return &exitError{code: 2, text: "ami-nats-bridge: " + err.Error()}
-	}
-	if strings.ContainsAny(c.Server+c.Action, ".*> \t\r\n") || c.Server == "all" {
-		return &exitError{code: 2, text: "ami-nats-bridge: wants the name of one server and of one action"}
-	}
-	ctx, stop := untilSignal(context.Background(), os.Exit)
-	defer stop()
-	nc, cfg, err := c.connect("call")
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	request := nats.NewMsg(cfg.SubjectPrefix + ".actions." + c.Server + "." + c.Action)
-	request.Data = payload
-	request.Header.Set("Ami-Timeout", c.Timeout.String())
-	request.Header.Set("Ami-Requester", "ami-nats-bridge call")
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout+replyGrace)
-	defer cancel()
-	var reply *nats.Msg
-	if c.Stream {
-		var parts int
-		if reply, parts, err = c.stream(ctx, std, nc, request); parts > 0 && !c.JSON {
-			std.out = io.Discard // as without a stream: what there is of it says enough
-		}
-	} else {
-		reply, err = nc.RequestMsgWithContext(ctx, request)
-	}
-	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("no bridge serves %s.actions.%s on %s: is it running, and is there such a server? (sent: no)",
-			cfg.SubjectPrefix, c.Server, nc.ConnectedUrlRedacted())
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no reply within %v (sent: unknown)", c.Timeout+replyGrace)
+// check refuses what makes no sense before anything is asked, with the nearest
+// that does.
+func (c *callCmd) check() error {
+	names, err := headerNames(c.Headers)
+	switch every := c.Server == "all"; {
 	case err != nil:
-		return fmt.Errorf("%s: %w (sent: unknown)", c.Action, err)
+		return usage("%v", err)
+	case c.Server == "" || c.Action == "" || strings.ContainsAny(c.Server+c.Action, ".*> \t\r\n"):
+		return usage("wants the name of a server, a group, any or all, and of one action")
+	case c.Group != "" && !every:
+		return usage("--group is for all; for one server of the group: call %.40s %.40s", c.Group, c.Action)
+	case c.Timeout <= 0:
+		return usage("--timeout wants more than 0")
+	case c.Key != "" && c.Stream:
+		return usage("--key and --stream do not go together: what was streamed is not remembered")
+	case len(c.Columns) > 0 && (c.Stream || c.json()):
+		return usage("--columns is for tables")
+	case c.Wait && c.Action != "Originate":
+		return usage("--wait is for Originate")
+	case c.Wait && !isTrue(valueOfHeader(c.Headers, "Async")):
+		return usage("--wait wants Async=true: otherwise Asterisk itself answers only when the call is answered")
+	case !c.Validate:
+		return nil
 	}
-	return printReply(std, reply, c.JSON)
-}
-
-// stream sends request, prints each part as it comes, and returns the reply behind
-// them and how many there were.
-func (c *callCmd) stream(ctx context.Context, std stdio, nc *nats.Conn, request *nats.Msg) (reply *nats.Msg, parts int, err error) {
-	request.Reply = nc.NewInbox()
-	request.Header.Set("Ami-Reply", "stream")
-	replies, err := nc.SubscribeSync(request.Reply)
-	if err != nil {
-		return nil, 0, err
+	if why := unlike("Action of Asterisk 1.8 to 23", c.Action, catalog.Actions()); why != "" {
+		return usage("%s (--no-validate sends it)", why)
 	}
-	if err := nc.PublishMsg(request); err != nil {
-		return nil, 0, err
-	}
-	for ; ; parts++ {
-		msg, err := replies.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, parts, err
-		}
-		number := msg.Header.Get("Ami-Part")
-		if number == "" {
-			return msg, parts, missing(msg, parts)
-		}
-		if number != strconv.Itoa(parts+1) {
-			return nil, parts, fmt.Errorf("part %d is missing, part %.20q came: NATS dropped it", parts+1, number)
-		}
-		if err := printPart(std.out, msg.Data, c.JSON); err != nil {
-			return nil, parts, err
-		}
-	}
-}
-
-// missing says so if the reply behind so many parts counts others.
-func missing(reply *nats.Msg, parts int) error {
-	var r struct{ Parts *int }
-	if json.Unmarshal(reply.Data, &r) == nil && r.Parts != nil && *r.Parts != parts {
-		return fmt.Errorf("%d of %d parts came: NATS dropped the others", parts, *r.Parts)
+	if err := catalog.Check(c.Action, names); err != nil {
+		return usage("%v (--no-validate sends it)", err)
 	}
 	return nil
 }
 
-// printPart prints lines of output as they are and an event as a line.
-func printPart(w io.Writer, part []byte, raw bool) error {
-	var a answer
-	if raw || json.Unmarshal(part, &a) != nil || a.Output == nil {
-		_, err := fmt.Fprintf(w, "%s\n", part)
+// isTrue is ast_true of Asterisk (main/utils.c).
+func isTrue(text string) bool {
+	switch strings.ToLower(text) {
+	case "yes", "true", "y", "t", "1", "on":
+		return true
+	}
+	return false
+}
+
+// Run sends the action and prints the reply, or that of each server.
+func (c *callCmd) Run(std stdio) error {
+	if err := c.check(); err != nil {
 		return err
 	}
-	return printAnswer(w, &answer{Output: a.Output})
+	ctx, stop := untilSignal(context.Background(), os.Exit)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	nc, err := c.connect("call", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) && !strings.Contains(err.Error(), discovery) {
+			cancel(err)
+		}
+	}))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if remote(nc.ConnectedUrl()) {
+		fmt.Fprintf(std.err, "NATS is at %s (%s)\n", nc.ConnectedUrlRedacted(), nc.from)
+	}
+	request := nats.NewMsg(nc.cfg.SubjectPrefix + ".actions." + c.Server + "." + c.Action)
+	request.Data, err = payloadOf(c.Headers)
+	if err != nil {
+		return err
+	}
+	c.setHeaders(request)
+	if err = c.ask(ctx, std, nc.Conn, request); errors.Is(err, nats.ErrNoResponders) {
+		return c.nobody(ctx, nc.Conn, nc.cfg.SubjectPrefix)
+	}
+	return err
+}
+
+// setHeaders says how the request is to be treated.
+func (c *callCmd) setHeaders(request *nats.Msg) {
+	set := func(name, value string) {
+		if value != "" {
+			request.Header.Set(name, value)
+		}
+	}
+	set("Ami-Timeout", c.Timeout.String())
+	set("Ami-Requester", cmp.Or(c.Requester, requester()))
+	set("Ami-Idempotency-Key", c.Key)
+	set("Ami-Group", c.Group)
+	if c.Wait {
+		set("Ami-Wait", "complete")
+	}
+	if c.Stream {
+		set("Ami-Reply", "stream")
+	}
+}
+
+// nobody says that no bridge serves what was asked for, and what those do that are
+// there.
+func (c *callCmd) nobody(ctx context.Context, nc *nats.Conn, prefix string) error {
+	text := fmt.Sprintf("no bridge serves %s.actions.%s on %s (sent: no)", prefix, c.Server, nc.ConnectedUrlRedacted())
+	served, _ := discover(ctx, nc, prefix)
+	if len(served.names()) == 0 {
+		return errors.New(text + ": is it running, and is there such a server?")
+	}
+	return fmt.Errorf("%s: %s", text, unlike("server or group", c.Server, served.names()))
+}
+
+// headerNames are the keys of headers.
+func headerNames(headers []string) (names []string, err error) {
+	for _, h := range headers {
+		key, _, ok := strings.Cut(h, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("%.80q is no Key=Value", h)
+		}
+		names = append(names, key)
+	}
+	return names, nil
+}
+
+// valueOfHeader is the value of the last header called name, in any case.
+func valueOfHeader(headers []string, name string) (value string) {
+	for _, h := range headers {
+		if key, v, _ := strings.Cut(h, "="); strings.EqualFold(key, name) {
+			value = v
+		}
+	}
+	return value
 }
 
 // payloadOf makes the JSON of headers; what is repeated becomes an array.
@@ -144,12 +178,12 @@ func payloadOf(headers []string) ([]byte, error) {
 	if len(headers) == 0 {
 		return nil, nil
 	}
+	if _, err := headerNames(headers); err != nil {
+		return nil, err
+	}
 	values := make(map[string][]string)
 	for _, h := range headers {
-		key, value, ok := strings.Cut(h, "=")
-		if !ok || key == "" {
-			return nil, fmt.Errorf("%.80q is no Key=Value", h)
-		}
+		key, value, _ := strings.Cut(h, "=")
 		values[key] = append(values[key], value)
 	}
 	object := make(map[string]any, len(values))
@@ -160,70 +194,4 @@ func payloadOf(headers []string) ([]byte, error) {
 		}
 	}
 	return json.Marshal(object)
-}
-
-// printReply prints what Asterisk said; an error goes to stderr and into the
-// exit code, after whatever came with it.
-func printReply(std stdio, reply *nats.Msg, raw bool) error {
-	var a answer
-	wrong := json.Unmarshal(reply.Data, &a)
-	switch {
-	case raw:
-		fmt.Fprintf(std.out, "%s\n", reply.Data)
-	case wrong != nil:
-	default:
-		if err := printAnswer(std.out, &a); err != nil {
-			return err
-		}
-	}
-	switch {
-	case a.Error != nil:
-		return &exitError{code: 1, text: a.failure()}
-	case reply.Header.Get("Nats-Service-Error") != "":
-		return &exitError{code: 1, text: "error: " + terminal.Printable(reply.Header.Get("Nats-Service-Error"))}
-	case wrong != nil:
-		return fmt.Errorf("the reply is no JSON: %w", wrong)
-	}
-	return nil
-}
-
-func (a *answer) failure() string {
-	text := "error: " + a.Error.Kind
-	switch {
-	case a.Error.Kind == "asterisk_error" && a.Message != "":
-		text += ": " + a.Message
-	case a.Error.Message != "":
-		text += ": " + a.Error.Message
-	}
-	text = fmt.Sprintf("%s (sent: %s", text, a.Error.Sent)
-	if a.Error.RetryAfterMS > 0 {
-		text += ", retry after " + (time.Duration(a.Error.RetryAfterMS) * time.Millisecond).String()
-	}
-	return terminal.Printable(text + ")")
-}
-
-func printAnswer(w io.Writer, a *answer) error {
-	if len(a.Output) > 0 {
-		for _, line := range a.Output {
-			if _, err := fmt.Fprintln(w, terminal.Printable(strings.ReplaceAll(line, "\t", "        "))); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(a.Events) > 0 {
-		return printTables(w, a.Events)
-	}
-	if a.Error != nil {
-		return nil // Response and Message are in the error
-	}
-	for _, f := range fieldsOf(a.Fields) {
-		if f.name == "ActionID" || f.name == "EventList" {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "%s: %s\n", f.name, f.value); err != nil {
-			return err
-		}
-	}
-	return nil
 }

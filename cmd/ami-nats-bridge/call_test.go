@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -34,6 +36,10 @@ func TestCall_PrintsReplies(t *testing.T) {
 			reply: `{"response":"Error","message":"Permission denied","fields":{"Response":"Error"},"error":{"code":422,"kind":"asterisk_error","sent":"yes","message":"Asterisk refused or failed it"}}`,
 			err:   "error: asterisk_error: Permission denied (sent: yes)",
 		},
+		"breaker open": { // its message begins with the kind
+			reply: `{"error":{"code":503,"kind":"breaker_open","sent":"no","retry_after_ms":60000,"message":"breaker open: auth: Login refused: Authentication failed"}}`,
+			err:   "error: breaker open: auth: Login refused: Authentication failed (sent: no, retry after 1m0s)",
+		},
 		"not connected": {
 			reply: `{"error":{"code":503,"kind":"not_connected","sent":"no","retry_after_ms":1200}}`,
 			err:   "error: not_connected (sent: no, retry after 1.2s)",
@@ -41,7 +47,8 @@ func TestCall_PrintsReplies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := printReply(stdio{out: &out}, &nats.Msg{Data: []byte(c.reply)}, false)
+			r := replies{c: &callCmd{Server: "pbx1"}, std: stdio{out: &out, err: &out}}
+			err := r.reply(&nats.Msg{Data: []byte(strings.Replace(c.reply, "{", `{"server":"pbx1",`, 1))}, false)
 			if out.String() != c.out {
 				t.Errorf("printed\n%q, want\n%q", &out, c.out)
 			}
@@ -59,6 +66,35 @@ func TestCall_PrintsReplies(t *testing.T) {
 	}
 }
 
+// What ended the waiting is said, and what had come by then.
+func TestCall_SaysWhyNothingMoreComes(t *testing.T) {
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	interrupted, stop := context.WithCancel(t.Context())
+	stop()
+	denied, deny := context.WithCancelCause(t.Context())
+	deny(errors.New("Permissions Violation"))
+	for _, test := range []struct {
+		ctx   context.Context
+		err   error
+		every bool
+		shown int
+		want  string
+	}{
+		{late, late.Err(), false, 0, "Ping: no reply: nothing more within 3s (sent: unknown)"},
+		{late, late.Err(), true, 2, "Ping: 2 replies came: nothing more within 3s (sent: unknown)"},
+		{interrupted, interrupted.Err(), false, 0, "Ping: no reply: interrupted (sent: unknown)"},
+		{denied, denied.Err(), true, 1, "Ping: 1 reply came: Permissions Violation (sent: unknown)"},
+		{t.Context(), nats.ErrConnectionClosed, false, 0, "Ping: no reply: nats: connection closed (sent: unknown)"},
+		{t.Context(), nats.ErrNoResponders, true, 0, nats.ErrNoResponders.Error()},
+	} {
+		r := replies{c: &callCmd{Action: "Ping", Timeout: time.Second}, every: test.every, shown: test.shown}
+		if got := r.broken(test.ctx, test.err); got.Error() != test.want {
+			t.Errorf("%v, want %s", got, test.want)
+		}
+	}
+}
+
 func TestCall_MakesThePayload(t *testing.T) {
 	got, err := payloadOf([]string{"Queue=sales", "Variable=a=1", "Variable=b=2", "Empty="})
 	if want := `{"Empty":"","Queue":"sales","Variable":["a=1","b=2"]}`; err != nil || string(got) != want {
@@ -72,29 +108,41 @@ func TestCall_MakesThePayload(t *testing.T) {
 	}
 }
 
-func TestTail_ShowsTimeSubjectAndMainFields(t *testing.T) {
-	got := readable("ami.events.pbx1.Hangup", "2026-11-23T10:00:00.123456Z",
-		[]byte(`{"Event":"Hangup","Privilege":"call,all","Channel":"PJSIP/a-1","Uniqueid":"1.1","Cause":"16","Cause-txt":"Normal Clearing"}`))
-	_, got, _ = strings.Cut(got, " ") // the time is local
-	if want := `ami.events.pbx1.Hangup Channel=PJSIP/a-1 Cause=16 Cause-txt="Normal Clearing"`; got != want {
-		t.Errorf("%q, want %q", got, want)
+// What makes no sense is wrong usage before anything is asked, with the nearest
+// that does.
+func TestCall_RefusesBeforeItAsks(t *testing.T) {
+	for args, want := range map[string]string{
+		"* Ping":                         "the name of a server",
+		"pbx1 >":                         "of one action",
+		"a.b Ping":                       "the name of a server",
+		"pbx1 Ping Key":                  `"Key" is no Key=Value`,
+		"pbx1 QueueStatsu":               "no Action of Asterisk 1.8 to 23 is called QueueStatsu: the nearest is QueueStatus (--no-validate sends it)",
+		"pbx1 queuestatus":               "the nearest is QueueStatus",
+		"pbx1 QueueStatus Qeue=sales":    "Qeue is no header of QueueStatus: did you mean Queue? (--no-validate sends it)",
+		"pbx1 Ping Queue=sales":          "Queue is no header of Ping, which takes none",
+		"pbx1 Ping --timeout 0s":         "--timeout wants more than 0",
+		"pbx1 Ping --group sales":        "--group is for all",
+		"pbx1 Ping --key 1 --stream":     "do not go together",
+		"pbx1 Ping --wait":               "--wait is for Originate",
+		"pbx1 Originate --wait":          "--wait wants Async=true",
+		"pbx1 Ping --columns a -o json":  "--columns is for tables",
+		"pbx1 Originate Async=no --wait": "--wait wants Async=true",
+	} {
+		if _, problems := printed(t, 2, append([]string{"call"}, strings.Fields(args)...)...); !strings.Contains(problems, want) {
+			t.Errorf("%s: %s", args, problems)
+		}
 	}
-	if got := readable("a.b", "", []byte("not JSON\x1b")); !strings.HasSuffix(got, " a.b not JSON\uFFFD") {
-		t.Errorf("%q", got)
+	for _, c := range []callCmd{
+		{Server: "all", Action: "Odd", Timeout: 1}, {Server: "pbx1", Action: "Ping", Headers: []string{"Odd=1"}, Timeout: 1},
+		{Server: "pbx1", Action: "Originate", Headers: []string{"async=yes"}, Wait: true, Validate: true, Timeout: 1},
+	} {
+		if err := c.check(); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }
 
-// An Action is for one server: what would reach others, or none, is wrong usage
-// before anything is asked.
-func TestCall_IsForOneServer(t *testing.T) {
-	for _, c := range []callCmd{
-		{Server: "all", Action: "Ping"}, {Server: "*", Action: "Ping"}, {Server: "pbx1", Action: ">"}, {Server: "a.b", Action: "Ping"}, {Server: "pbx1", Action: "a b"},
-		{Server: "pbx1", Action: "Ping", Headers: []string{"Key"}},
-	} {
-		if e, ok := c.Run(stdio{}).(*exitError); !ok || e.code != 2 {
-			t.Errorf("%s %s: %+v", c.Server, c.Action, e)
-		}
-	}
+func TestURLs_AreShownWithoutSecrets(t *testing.T) {
 	for list, want := range map[string]string{
 		"nats://u:p@ss@h:4222,tls://h2": "nats://[redacted]@h:4222,tls://h2", "t0ken@h": "[redacted]@h", "nats://h": "nats://h",
 	} {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
@@ -33,7 +32,7 @@ func (p *eventPrinter) call(call *replay.Call, servers map[string][]replay.Event
 		first, last := events[0].Read, events[len(events)-1].Read
 		fmt.Fprintf(p.out, "%s: from %s for %v, %d events, %d channels, %d bridges\n", terminal.Printable(server),
 			first.Local().Format(tableTime), last.Sub(first).Round(time.Millisecond), len(events), channels, bridges)
-		t := newCallTable(events)
+		t := newCallTable(p.std.screen(), events)
 		for j := range events {
 			if err := t.line(p.out, &events[j]); err != nil {
 				return err
@@ -46,6 +45,7 @@ func (p *eventPrinter) call(call *replay.Call, servers map[string][]replay.Event
 // callTable prints the events of one call on one server. What a channel says of
 // itself in each event is printed when it is new.
 type callTable struct {
+	screen        terminal.Screen
 	first         time.Time
 	known         map[string]string // by channel and label
 	name, channel int
@@ -54,11 +54,11 @@ type callTable struct {
 // maxChannelColumn is how wide the channels' column becomes at most.
 const maxChannelColumn = 60
 
-func newCallTable(events []replay.Event) *callTable {
-	t := &callTable{first: events[0].Read, known: map[string]string{}}
+func newCallTable(screen terminal.Screen, events []replay.Event) *callTable {
+	t := &callTable{screen: screen, first: events[0].Read, known: map[string]string{}}
 	for i := range events {
-		t.name = max(t.name, utf8.RuneCountInString(events[i].Name))
-		t.channel = min(max(t.channel, utf8.RuneCountInString(channelsOf(fieldsOf(events[i].Data)))), maxChannelColumn)
+		t.name = max(t.name, terminal.Width(events[i].Name))
+		t.channel = min(max(t.channel, terminal.Width(channelsOf(fieldsOf(events[i].Data)))), maxChannelColumn)
 	}
 	return t
 }
@@ -75,20 +75,18 @@ func channelsOf(fields []field) string {
 func (t *callTable) line(w io.Writer, e *replay.Event) error {
 	fields := fieldsOf(e.Data)
 	channel := channelsOf(fields)
-	text := fmt.Sprintf("  %+10.3f  %-*s  %-*s%s", e.Read.Sub(t.first).Seconds(), t.name, terminal.Printable(e.Name),
-		t.channel, channel, t.says(fields, channel))
-	_, err := fmt.Fprintln(w, strings.TrimRight(text, " "))
-	return err
+	return t.screen.Print(w, terminal.Line{
+		{Style: terminal.Dim, Text: fmt.Sprintf("  %+10.3f  ", e.Read.Sub(t.first).Seconds())},
+		{Style: terminal.Bold, Text: terminal.Pad(terminal.Printable(e.Name), t.name) + "  "},
+		{Text: terminal.Pad(channel, t.channel)}, {Text: t.says(fields, channel)},
+	})
 }
 
 // says are the fields that tell something at this point of the call.
 func (t *callTable) says(fields []field, channel string) string {
 	var text strings.Builder
 	say := func(label, value string) {
-		if strings.ContainsAny(value, " =") {
-			value = fmt.Sprintf("%q", value)
-		}
-		fmt.Fprintf(&text, "  %s=%s", label, value)
+		fmt.Fprintf(&text, "  %s=%s", label, quoted(value))
 	}
 	for _, s := range standing {
 		value := joined(fields, s.headers)
@@ -135,7 +133,7 @@ var ownFields = []labelled{
 func joined(fields []field, headers []string) string {
 	var values []string
 	for _, h := range headers {
-		if value := valueOf(fields, h); value != "" && value != "<unknown>" {
+		if value := saying(valueOf(fields, h)); value != "" {
 			values = append(values, value)
 		}
 	}

@@ -66,7 +66,7 @@ func TestCall_Stream(t *testing.T) {
 	}{
 		"output":         {"--stream", 0, done(2), []string{one, two}, 0, "one\n\n\uFFFDtwo\nthree\n", ""},
 		"events":         {"--stream", 0, done(2), []string{event, event}, 0, event + "\n" + event + "\n", ""},
-		"json":           {"--stream --json", 0, done(2), []string{one, event}, 0, one + "\n" + event + "\n" + done(2) + "\n", ""},
+		"json":           {"--stream -o json", 0, done(2), []string{one, event}, 0, one + "\n" + event + "\n" + done(2) + "\n", ""},
 		"no list":        {"--stream", 0, done(0), nil, 0, "Response: Success\nPing: Pong\n", ""},
 		"an error":       {"--stream", 0, failed, []string{one, two}, 1, "one\n\n\uFFFDtwo\nthree\n", "reply_too_large: NATS took the parts too slowly (sent: yes)"},
 		"part missing":   {"--stream", 1, done(2), []string{one, two}, 1, "", "part 1 is missing"},

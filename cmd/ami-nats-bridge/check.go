@@ -3,30 +3,35 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
+	"path"
+	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
-	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 type checkCmd struct {
-	ReplayAudit string `placeholder:"AGO" help:"Instead: which Actions that the audit has from then on, such as 7d or 12h ago, the policy in force would refuse."`
-	API         string `name:"js-api" placeholder:"PREFIX" help:"With --replay-audit: where JetStream answers, if not at $$JS.API."`
+	ReplayAudit string   `placeholder:"AGO" help:"Instead: which Actions that the audit has from then on, such as 7d or 12h ago, the policy in force would refuse."`
+	API         string   `name:"js-api" placeholder:"PREFIX" help:"With --replay-audit: where JetStream answers, if not at $$JS.API."`
+	Server      []string `placeholder:"GLOB" help:"Only these servers, and not NATS; may be repeated."`
+	Quiet       bool     `short:"q" help:"Print what FAILs, and nothing if all is well."`
 	natsFlags
+	outputFlag
 }
 
 // Help is printed below the command's line in its own help.
 func (*checkCmd) Help() string {
 	return "It logs in as the bridge would and asks; it writes nothing to Asterisk or NATS. Exit code 1 if something FAILs. " +
-		"--replay-audit asks NATS alone, for what AMI_AUDIT holds."
+		"--replay-audit asks NATS alone, for what AMI_AUDIT holds.\n\n" +
+		"  ami-nats-bridge check --server pbx1\n  ami-nats-bridge check --quiet"
 }
 
 // checkTimeout bounds the check of one server, and that of NATS.
@@ -37,18 +42,6 @@ const checkTimeout = 20 * time.Second
 // then tell different stories.
 const maxSkew = time.Second
 
-// findings is what a check of one thing found, in order.
-type findings struct {
-	about string
-	lines []string
-	bad   bool
-}
-
-func (f *findings) add(verdict, text string, args ...any) {
-	f.bad = f.bad || verdict == "FAIL"
-	f.lines = append(f.lines, fmt.Sprintf("%-12s %-4s  %s", f.about, verdict, fmt.Sprintf(text, args...)))
-}
-
 // Run checks everything at once and prints the findings in the order of the
 // configuration.
 func (c *checkCmd) Run(std stdio) error {
@@ -57,34 +50,63 @@ func (c *checkCmd) Run(std stdio) error {
 		return err
 	}
 	if c.ReplayAudit != "" {
-		return c.replayAudit(std, &s.Bridge)
+		return c.replayAudit(std, &s)
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	if !check(ctx, std.out, &s) {
-		return &exitError{code: 1}
+	good, err := c.check(ctx, std, &s)
+	if err == nil && !good {
+		err = &exitError{code: 1}
 	}
-	return nil
+	return err
 }
 
-func check(ctx context.Context, w io.Writer, s *env.Settings) bool {
-	all := make([]findings, len(s.Bridge.Servers)+2)
+// check checks all at once, prints what it found in the order of the
+// configuration, and reports whether nothing FAILs.
+func (c *checkCmd) check(ctx context.Context, std stdio, s *env.Settings) (good bool, err error) {
+	servers, err := c.servers(s.Bridge.Servers)
+	if err != nil {
+		return false, err
+	}
+	all := make([]findings, len(servers)+2)
 	all[len(all)-2].settings(s)
 	var group sync.WaitGroup
-	for i := range s.Bridge.Servers {
-		group.Go(func() { all[i] = checkServer(ctx, s.Bridge.Node, s.Bridge.Servers[i].Config) })
+	for i := range servers {
+		group.Go(func() { all[i] = checkServer(ctx, s.Bridge.Node, servers[i].Config) })
 	}
-	group.Go(func() { all[len(all)-1] = checkNATS(ctx, s) })
+	if len(c.Server) == 0 {
+		group.Go(func() { all[len(all)-1] = checkNATS(ctx, s) })
+	}
 	group.Wait()
-	good := true
-	secrets := newRedactor(s) // a server may say anything
+	p := c.printer(std, s)
 	for _, f := range all {
-		for _, line := range f.lines {
-			fmt.Fprintln(w, terminal.Printable(secrets.Known(line)))
+		if err := p.print(f.found); err != nil {
+			return false, err
 		}
-		good = good && !f.bad
 	}
-	return good
+	return p.fails == 0, p.end()
+}
+
+// servers are those to be checked.
+func (c *checkCmd) servers(all []config.ServerConfig) ([]config.ServerConfig, error) {
+	if len(c.Server) == 0 {
+		return all, nil
+	}
+	names := make([]string, len(all))
+	for i := range all {
+		names[i] = all[i].Name
+	}
+	for _, p := range c.Server {
+		if _, err := path.Match(p, ""); err != nil {
+			return nil, usage("--server: %.80q is no pattern of names", p)
+		}
+		if why := unlike("server in BRIDGE_SERVERS", p, names); why != "" {
+			return nil, usage("--server: %s", why)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(s config.ServerConfig) bool {
+		return !slices.ContainsFunc(c.Server, func(p string) bool { return matchesAny(p, []string{s.Name}) })
+	}), nil
 }
 
 // settings says what is set and has no effect.

@@ -10,7 +10,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
-	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
 // refusedKind are Actions of one server that one rule would refuse.
@@ -30,7 +30,10 @@ type auditReplay struct {
 }
 
 // replayAudit prints which of the recorded Actions the policy would refuse.
-func (c *checkCmd) replayAudit(std stdio, cfg *config.Config) error {
+func (c *checkCmd) replayAudit(std stdio, s *env.Settings) error {
+	if len(c.Server) > 0 {
+		return usage("--server and --replay-audit do not go together: the policy is that of all")
+	}
 	from, err := replay.ParseTime("-"+c.ReplayAudit, time.Now())
 	if err != nil {
 		return usage("--replay-audit wants how long ago, such as 7d, 12h or 90m")
@@ -41,7 +44,7 @@ func (c *checkCmd) replayAudit(std stdio, cfg *config.Config) error {
 		return err
 	}
 	defer end()
-	r := auditReplay{cfg: cfg, kinds: map[refusedKind]*refusedCount{}}
+	r := auditReplay{cfg: &s.Bridge, kinds: map[refusedKind]*refusedCount{}}
 	sel := replay.Selection{Prefix: prefix, Kind: "audit", From: from}
 	progress := newProgress(std)
 	err = source.Read(ctx, sel, replay.MadeAt, progress.tell, r.take)
@@ -49,8 +52,7 @@ func (c *checkCmd) replayAudit(std stdio, cfg *config.Config) error {
 	if err != nil {
 		return unless(err)
 	}
-	r.print(std, c.ReplayAudit)
-	return nil
+	return c.printer(std, s).print(r.findings(c.ReplayAudit)) // which ends with a sum of its own
 }
 
 // take judges one record. What was recorded before an Action went out is
@@ -84,8 +86,9 @@ func (r *auditReplay) take(m *replay.Message) error {
 	return nil
 }
 
-// print prints a line for each kind, those that would change the most first.
-func (r *auditReplay) print(std stdio, ago string) {
+// findings are one for each kind, those that would change the most first, and the
+// sum.
+func (r *auditReplay) findings(ago string) (found []finding) {
 	kinds := make([]refusedKind, 0, len(r.kinds))
 	all, passed := 0, 0
 	for kind, n := range r.kinds {
@@ -100,7 +103,7 @@ func (r *auditReplay) print(std stdio, ago string) {
 		n := r.kinds[kind]
 		f := findings{about: kind.server}
 		f.add("note", "%s: %s would refuse %d, of which %d passed then", kind.action, kind.rule, n.all, n.passed)
-		fmt.Fprintln(std.out, terminal.Printable(f.lines[0]))
+		found = append(found, f.found...)
 	}
 	f := findings{about: "audit"}
 	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.asked, ago, all, passed)
@@ -113,7 +116,5 @@ func (r *auditReplay) print(std stdio, ago string) {
 	if r.none > 0 {
 		f.add("note", "%d messages are no records", r.none)
 	}
-	for _, line := range f.lines {
-		fmt.Fprintln(std.out, terminal.Printable(line))
-	}
+	return append(found, f.found...)
 }

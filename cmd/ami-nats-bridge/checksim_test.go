@@ -75,7 +75,7 @@ func lines(t *testing.T, good bool, set ...string) string {
 	t.Helper()
 	s := load(t, append(envtest.One(set...), "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
 	var out bytes.Buffer
-	if got := check(t.Context(), &out, s); got != good {
+	if got := checked(t, &out, s); got != good {
 		t.Errorf("good is %v:\n%s", got, &out)
 	}
 	return out.String()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -77,8 +78,8 @@ func saysOfStreams(t *testing.T, url string, variables ...string) (lines []strin
 	t.Helper()
 	s = load(t, envtest.One(append(variables, "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HTTP_ADDR=")...)...)
 	before := allStreams(t, url)
-	for _, line := range checkNATS(t.Context(), s).lines {
-		if line = strings.TrimPrefix(line, "NATS         "); strings.Contains(line, "stream") || strings.Contains(line, "JetStream") {
+	for _, f := range checkNATS(t.Context(), s).found {
+		if line := fmt.Sprintf("%-4s  %s", f.Verdict, f.Text); strings.Contains(line, "stream") || strings.Contains(line, "JetStream") {
 			lines = append(lines, line)
 		}
 	}

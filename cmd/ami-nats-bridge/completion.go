@@ -1,12 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"io"
-	"strings"
-
-	"github.com/alecthomas/kong"
-)
+import "fmt"
 
 type completionCmd struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
@@ -14,76 +8,55 @@ type completionCmd struct {
 
 // Help is printed below the command's line in its own help.
 func (*completionCmd) Help() string {
-	return `bash: source <(ami-nats-bridge completion bash)
-zsh:  source <(ami-nats-bridge completion zsh)
-fish: ami-nats-bridge completion fish | source`
+	return `Commands, flags, servers, groups, events, actions and their headers are completed. In a file that the shell reads:
+
+  bash: source <(ami-nats-bridge completion bash)
+  zsh:  source <(ami-nats-bridge completion zsh)
+  fish: ami-nats-bridge completion fish | source`
+}
+
+// scripts ask the program itself what there is: it knows servers, which change.
+// bash cuts words at = and :, so it gives the line, and it alone does not quote
+// what it is given, such as ami.status.>; and none of them is to put a blank behind
+// what ends with =.
+var scripts = map[string]string{
+	"bash": `_ami_nats_bridge() {
+  local IFS=$'\n' line="${COMP_LINE:0:COMP_POINT}" cur="${COMP_WORDS[COMP_CWORD]}"
+  [ "$cur" = "=" ] && cur=""
+  local word="${line##*[[:space:]]}"
+  local head="${word%"$cur"}"
+  COMPREPLY=($("${COMP_WORDS[0]}" __complete --line "$line" 2>/dev/null | cut -f1))
+  local i
+  for i in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[i]" %q "${COMPREPLY[i]#"$head"}"; done
+  case "${COMPREPLY[*]}" in *=) compopt -o nospace 2>/dev/null ;; esac
+}
+complete -F _ami_nats_bridge ami-nats-bridge
+`,
+	"zsh": `#compdef ami-nats-bridge
+_ami_nats_bridge() {
+  local word
+  local -a whole open
+  for word in ${(f)"$(${words[1]} __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)"}; do
+    word=${word%%$'\t'*}
+    if [[ $word == *= ]]; then open+=("$word"); else whole+=("$word"); fi
+  done
+  compadd -S '' -a open
+  compadd -a whole
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+compdef _ami_nats_bridge ami-nats-bridge
+`,
+	"fish": `function __ami_nats_bridge
+  set -l words (commandline -opc)
+  set -l current (commandline -ct)
+  $words[1] __complete -- $words[2..-1] "$current" 2>/dev/null
+end
+complete -c ami-nats-bridge -f -a '(__ami_nats_bridge)'
+`,
 }
 
 // Run prints the script.
 func (c *completionCmd) Run(std stdio) error {
-	parser, err := newParser(std, func(int) {})
-	if err != nil {
-		return err
-	}
-	return writeCompletion(std.out, c.Shell, parser.Model.Node)
-}
-
-func writeCompletion(w io.Writer, shell string, app *kong.Node) error {
-	if shell == "fish" {
-		return writeFish(w, app)
-	}
-	var cases, commands strings.Builder
-	for _, c := range app.Children {
-		fmt.Fprintf(&commands, "%s ", c.Name)
-		fmt.Fprintf(&cases, "    %s) words=%q ;;\n", c.Name, strings.Join(append(flags(c), choices(c)...), " "))
-	}
-	script := `_ami_nats_bridge() {
-  local words="` + strings.TrimSpace(commands.String()) + `"
-  case "${COMP_WORDS[1]}" in
-` + cases.String() + `  esac
-  [ "$COMP_CWORD" -eq 1 ] && words="` + strings.TrimSpace(commands.String()) + ` --help"
-  COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
-}
-complete -F _ami_nats_bridge ami-nats-bridge
-`
-	if shell == "zsh" {
-		script = "autoload -Uz compinit bashcompinit && compinit && bashcompinit\n" + script
-	}
-	_, err := io.WriteString(w, script)
+	_, err := fmt.Fprint(std.out, scripts[c.Shell])
 	return err
-}
-
-func writeFish(w io.Writer, app *kong.Node) error {
-	var script strings.Builder
-	script.WriteString("complete -c ami-nats-bridge -f\n")
-	quote := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
-	for _, c := range app.Children {
-		fmt.Fprintf(&script, "complete -c ami-nats-bridge -n __fish_use_subcommand -a %s -d '%s'\n", c.Name, quote.Replace(c.Help))
-		for _, f := range c.Flags {
-			fmt.Fprintf(&script, "complete -c ami-nats-bridge -n '__fish_seen_subcommand_from %s' -l %s -d '%s'\n",
-				c.Name, f.Name, quote.Replace(f.Help))
-		}
-		for _, word := range choices(c) {
-			fmt.Fprintf(&script, "complete -c ami-nats-bridge -n '__fish_seen_subcommand_from %s' -a %s\n", c.Name, word)
-		}
-	}
-	_, err := io.WriteString(w, script.String())
-	return err
-}
-
-func flags(c *kong.Node) []string {
-	words := []string{"--help"}
-	for _, f := range c.Flags {
-		words = append(words, "--"+f.Name)
-	}
-	return words
-}
-
-// choices are the words that a positional argument may be.
-func choices(c *kong.Node) []string {
-	var words []string
-	for _, p := range c.Positional {
-		words = append(words, p.EnumSlice()...)
-	}
-	return words
 }

@@ -1,26 +1,32 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 type configCmd struct {
-	Format string `enum:"text,markdown" default:"text" help:"text: the values in force; markdown: the table of docs/configuration.md, defaults only."`
+	Output string `short:"o" enum:"table,json,markdown" default:"table" placeholder:"FORMAT" help:"table, or json (one object a line): the values in force; markdown: the table of docs/configuration.md, defaults only."`
 }
 
 // Run prints the variables and returns problems after them, so that one look
 // shows both.
 func (c *configCmd) Run(std stdio) error {
-	if c.Format == "markdown" {
+	if c.Output == "markdown" {
 		return writeMarkdown(std.out)
 	}
 	s, problems := env.Load()
-	if err := writeTable(std.out, s.Rows()); err != nil {
+	write := writeTable
+	if c.Output == "json" {
+		write = writeRows
+	}
+	if err := write(std, s.Rows()); err != nil {
 		return err
 	}
 	return configError(problems)
@@ -34,16 +40,40 @@ func configError(problems []string) error {
 	return &exitError{code: 2, text: strings.Join(problems, "\n")}
 }
 
-func writeTable(w io.Writer, rows []env.Row) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "VARIABLE\tVALUE\tDEFAULT\tFROM\tMEANING")
-	for _, r := range rows {
-		if strings.HasPrefix(r.Name, env.ServerPrefix) && !worthShowing(r) {
-			continue
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.Name, orDash(r.Value), orDash(r.ByDefault), r.From, r.Meaning)
+// writeTable leaves no column out: what does not fit goes on in the next line.
+func writeTable(std stdio, rows []env.Row) error {
+	t := terminal.Table{Head: []string{"VARIABLE", "VALUE", "DEFAULT", "FROM", "MEANING"}}
+	for _, r := range shown(rows) {
+		t.Rows = append(t.Rows, []string{r.Name, orDash(r.Value), orDash(r.ByDefault), r.From, r.Meaning})
 	}
-	return t.Flush()
+	_, err := terminal.Screen{Colour: std.screen().Colour}.PrintTable(std.out, &t)
+	return err
+}
+
+// writeRows is writeTable for programs.
+func writeRows(std stdio, rows []env.Row) error {
+	encoder := json.NewEncoder(std.out)
+	encoder.SetEscapeHTML(false)
+	for _, r := range shown(rows) {
+		err := encoder.Encode(struct {
+			Variable string `json:"variable"`
+			Value    string `json:"value"`
+			Default  string `json:"default"`
+			From     string `json:"from"`
+			Meaning  string `json:"meaning"`
+		}{r.Name, r.Value, r.ByDefault, r.From, r.Meaning})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shown are the rows without what a server has in common with all others.
+func shown(rows []env.Row) []env.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r env.Row) bool {
+		return strings.HasPrefix(r.Name, env.ServerPrefix) && !worthShowing(r)
+	})
 }
 
 // worthShowing leaves out what a server merely has in common with all others.

@@ -86,7 +86,7 @@ func TestDocs_HoldTheTable(t *testing.T) {
 	if err := writeMarkdown(&table); err != nil {
 		t.Fatal(err)
 	}
-	const begin, end = "<!-- begin: ami-nats-bridge config --format=markdown -->\n\n", "\n<!-- end -->"
+	const begin, end = "<!-- begin: ami-nats-bridge config -o markdown -->\n\n", "\n<!-- end -->"
 	_, rest, _ := strings.Cut(string(doc), begin)
 	got, _, _ := strings.Cut(rest, end)
 	if diff := cmp.Diff(table.String(), got); diff != "" {

@@ -183,7 +183,7 @@ func introduce(std stdio, url string) {
 	if strings.ContainsAny(name, " '\"$\\") {
 		name = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 	}
-	if url != nats.DefaultURL || os.Getenv("BRIDGE_NATS_URL") != "" {
+	if elsewhere := os.Getenv("BRIDGE_NATS_URL") + os.Getenv("NATS_URL") + os.Getenv("NATS_CONTEXT"); url != nats.DefaultURL || elsewhere != "" {
 		where = " --nats " + url
 	}
 	if url != nats.DefaultURL {

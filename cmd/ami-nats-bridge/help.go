@@ -32,3 +32,19 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	_, err := fmt.Fprint(ctx.Stdout, examples)
 	return err
 }
+
+type helpCmd struct {
+	Command string `arg:"" optional:"" help:"Its name."`
+}
+
+// Run shows the help of the command, or of the program.
+func (c *helpCmd) Run(std stdio) error {
+	args := []string{std.name, c.Command, "--help"}
+	if c.Command == "" {
+		args = []string{std.name, "--help"}
+	}
+	if code := run(args, std); code != 0 {
+		return &exitError{code: code} // it has said why
+	}
+	return nil
+}

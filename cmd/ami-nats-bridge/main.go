@@ -23,6 +23,11 @@ type cli struct {
 	Audit      auditCmd      `cmd:"" help:"Print the audit's records, or verify their chain."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
+	Man        manCmd        `cmd:"" help:"Print a man page: of the program, or of a command."`
+	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
+	Complete   completeCmd   `cmd:"" name:"__complete" hidden:""`
+
+	ShowVersion versionFlag `name:"version" help:"Print the version."`
 }
 
 // stdio is what a command reads its arguments' name from and writes to.
@@ -51,10 +56,10 @@ func run(args []string, std stdio) (code int) {
 	}
 	command, err := parser.Parse(args[1:])
 	if err != nil {
-		fmt.Fprintf(std.err, "ami-nats-bridge: %v (see %s --help)\n", err, std.name)
+		fmt.Fprintf(std.err, "ami-nats-bridge: %v%s\n", err, see(std, err))
 		return 2
 	}
-	return report(std, command.Run(std))
+	return report(std, pointed(command.Run(std), std, command.Selected()))
 }
 
 func newParser(std stdio, exit func(int)) (*kong.Kong, error) {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	"os/exec"
+	"os"
 	"strings"
 	"testing"
 
@@ -11,39 +11,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var commands = strings.Fields("run demo check config tail call replay audit version completion")
-
-func TestCompletion_NamesEveryCommandAndFlag(t *testing.T) {
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		var out bytes.Buffer
-		if code := run([]string{"x", "completion", shell}, stdio{"x", &out, &out}); code != 0 {
-			t.Fatalf("%s: exit code %d: %s", shell, code, &out)
-		}
-		for _, word := range append(commands, "format", "count", "json", "timeout", "rate", "for", "nats", "zsh") {
-			if !strings.Contains(out.String(), word) {
-				t.Errorf("%s: no %q", shell, word)
-			}
-		}
+func TestMain(m *testing.M) {
+	if os.Getenv("AMI_NATS_BRIDGE_AS_PROGRAM") != "" { // that a shell calls
+		os.Exit(run(os.Args, stdio{name: os.Args[0], out: os.Stdout, err: os.Stderr}))
 	}
+	goleak.VerifyTestMain(m)
 }
 
-func TestCompletion_WorksInBash(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("no bash")
-	}
-	var script bytes.Buffer
-	run([]string{"x", "completion", "bash"}, stdio{"x", &script, &script})
-	for words, want := range map[string]string{"ami-nats-bridge ch": "check", "ami-nats-bridge tail --co": "--count", "ami-nats-bridge completion f": "fish"} {
-		test := script.String() + "\nCOMP_WORDS=(" + words + "); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _ami_nats_bridge; echo \"${COMPREPLY[@]}\""
-		got, err := exec.CommandContext(t.Context(), bash, "--norc", "-c", test).CombinedOutput()
-		if err != nil || strings.TrimSpace(string(got)) != want {
-			t.Errorf("%q completes to %q, %v; want %q", words, got, err, want)
-		}
-	}
-}
+var commands = strings.Fields("run demo check config tail call replay audit version completion man help")
 
 func TestHelp_NamesEveryCommandAndHoldsNoSecret(t *testing.T) {
 	envtest.Set(t, envtest.One("BRIDGE_NATS_PASSWORD="+envtest.Canary, "BRIDGE_NATS_URL=nats://u:"+envtest.Canary+"@n")...)
@@ -77,5 +52,58 @@ func TestCall_SaysThatNothingIsThere(t *testing.T) {
 	code := run([]string{"x", "call", "pbx1", "Ping"}, stdio{"x", &out, &problems})
 	if code != 1 || !strings.Contains(problems.String(), "is the bridge or NATS running there?") || strings.Contains(problems.String(), envtest.Canary) {
 		t.Errorf("exit code %d, %q", code, &problems)
+	}
+}
+
+// An error of the command line names the help that explains it.
+func TestErrors_PointToTheCommandsHelp(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                           "(see ami-nats-bridge --help)\n",
+		"tial":                       `did you mean "tail"`,
+		"call":                       "(see ami-nats-bridge call --help)\n",
+		"call pbx1 Ping --tiemout 1": `did you mean "--timeout"? (see ami-nats-bridge call --help)`,
+		"call pbx1 Pnig":             "(see ami-nats-bridge call --help)\n",
+		"replay --speed 2":           "(see ami-nats-bridge replay --help)\n",
+		"audit --decision x":         "(see ami-nats-bridge audit --help)\n",
+		"man x":                      "(see ami-nats-bridge man --help)\n",
+		"help x":                     "(see ami-nats-bridge --help)\n",
+	} {
+		if out, problems := printed(t, 2, strings.Fields(args)...); out != "" || !strings.Contains(problems, want) {
+			t.Errorf("%q: %s%s", args, out, problems)
+		}
+	}
+}
+
+func TestHelp_IsACommandToo(t *testing.T) {
+	for _, command := range append([]string{""}, commands...) {
+		want, _ := printed(t, 0, append(strings.Fields(command), "--help")...)
+		if got, _ := printed(t, 0, append([]string{"help"}, strings.Fields(command)...)...); got != want || got == "" {
+			t.Errorf("help %s prints\n%s", command, got)
+		}
+	}
+	want, _ := printed(t, 0, "version")
+	if got, _ := printed(t, 0, "--version"); got != want || !strings.HasPrefix(got, "ami-nats-bridge ") {
+		t.Errorf("--version prints %q, version %q", got, want)
+	}
+	if out, _ := printed(t, 0, "version", "-o", "json"); !strings.Contains(out, `"version":"`) {
+		t.Errorf("%s", out)
+	}
+	// Examples stand as they are written.
+	if out, _ := printed(t, 0, "help", "call"); !strings.Contains(out, "\n  ami-nats-bridge call any CoreStatus\n") && !strings.Contains(out, "\n    ami-nats-bridge call any CoreStatus\n") {
+		t.Errorf("%s", out)
+	}
+}
+
+// What prints can print for programs, by the same flag everywhere.
+func TestOutput_IsOneFlagEverywhere(t *testing.T) {
+	parser, err := newParser(stdio{}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.FieldsSeq("check config tail call replay audit version") {
+		f := flagOf(child(parser.Model.Node, name), "-o")
+		if f == nil || f.Name != "output" || f.Default != "table" || !strings.HasPrefix(f.Enum, "table,json") {
+			t.Errorf("%s: %+v", name, f)
+		}
 	}
 }

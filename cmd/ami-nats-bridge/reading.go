@@ -20,7 +20,7 @@ type readFlags struct {
 	Stream string   `placeholder:"NAME" help:"Another stream than the bridge's, such as a mirror of it."`
 	API    string   `name:"js-api" placeholder:"PREFIX" help:"Where JetStream answers, if not at $$JS.API: $$JS.<domain>.API, or what your account imports it as."`
 	Server []string `placeholder:"GLOB" help:"Only these servers; may be repeated."`
-	From   string   `placeholder:"TIME" help:"From then on: 2026-11-24T10:00:00Z, 2026-11-24 10:00 (local), -90s, -1h, -2d."`
+	From   string   `placeholder:"TIME" help:"From then on: 2026-11-24T10:00:00Z, 2026-11-24 10:00 (local), yesterday, 14:00, -90s, -7d."`
 	To     string   `placeholder:"TIME" help:"Before then."`
 }
 
@@ -42,8 +42,13 @@ func (f *readFlags) selection(kind string, names []string) (replay.Selection, er
 			sel.To = t
 		}
 	}
-	if err := sel.Check(); err != nil {
+	switch err := sel.Check(); {
+	case err != nil:
 		return sel, usage("%v", err)
+	case sel.From.After(now.Add(time.Minute)): // clocks differ
+		return sel, usage("--from: %s is not yet", sel.From.Local().Format(time.DateTime))
+	case !sel.To.IsZero() && !sel.From.Before(sel.To):
+		return sel, usage("nothing is from %s on and before %s", sel.From.Local().Format(time.DateTime), sel.To.Local().Format(time.DateTime))
 	}
 	return sel, nil
 }
@@ -53,7 +58,7 @@ func (f *readFlags) selection(kind string, names []string) (replay.Selection, er
 func (f *readFlags) open(name, stream string) (ctx context.Context, source *replay.Source, prefix string, end func(), err error) {
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	ctx, cancel := context.WithCancelCause(ctx)
-	nc, cfg, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	nc, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			cancel(fmt.Errorf("%w: --js-api and --inbox say where the user may ask and hear", err))
 		}
@@ -63,13 +68,13 @@ func (f *readFlags) open(name, stream string) (ctx context.Context, source *repl
 		stop()
 		return nil, nil, "", nil, err
 	}
-	source = &replay.Source{Conn: nc, API: cmp.Or(f.API, "$JS.API"), Stream: cmp.Or(f.Stream, stream)}
-	return ctx, source, cfg.SubjectPrefix, func() { nc.Close(); cancel(nil); stop() }, nil
+	source = &replay.Source{Conn: nc.Conn, API: cmp.Or(f.API, nc.api), Stream: cmp.Or(f.Stream, stream)}
+	return ctx, source, nc.cfg.SubjectPrefix, func() { nc.Close(); cancel(nil); stop() }, nil
 }
 
 // usage is an error of the command line.
 func usage(format string, args ...any) error {
-	return &exitError{code: 2, text: "ami-nats-bridge: " + fmt.Sprintf(format, args...)}
+	return &exitError{code: 2, text: "ami-nats-bridge: " + fmt.Sprintf(format, args...), usage: true}
 }
 
 // unless returns err, or if a signal ended the reading, an error that says that

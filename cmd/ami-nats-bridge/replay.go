@@ -18,10 +18,11 @@ type replayCmd struct {
 	readFlags
 	Event   []string `placeholder:"GLOB" help:"Only these events, and Gap; may be repeated."`
 	Call    string   `placeholder:"LINKEDID" help:"All events of one call, server by server."`
-	Format  string   `enum:"table,json,ami" default:"table" help:"table, json (one line an event) or ami (as Asterisk sent it)."`
+	Find    string   `placeholder:"NUMBER" help:"The calls of a number or a channel, such as +49301234567, 100 or PJSIP/alice; of the last day without --from."`
+	Output  string   `short:"o" enum:"table,json,ami" default:"table" placeholder:"FORMAT" help:"table, json (one object a line), or ami (as Asterisk sent it)."`
 	Pace    string   `enum:"fast,original" default:"fast" help:"fast, or original: with the time that was between them."`
 	Speed   speed    `default:"1" placeholder:"N" help:"With --pace original: so many times as fast, such as 10x."`
-	Charset string   `enum:"utf-8,latin1" default:"utf-8" help:"With --format ami: BRIDGE_AMI_CHARSET of the bridge."`
+	Charset string   `enum:"utf-8,latin1" default:"utf-8" help:"With -o ami: BRIDGE_AMI_CHARSET of the bridge."`
 }
 
 // speed is a factor.
@@ -39,7 +40,12 @@ func (s *speed) UnmarshalText(text []byte) error {
 
 // Help is printed below the command's line in its own help.
 func (*replayCmd) Help() string {
-	return `Selects by the time at which the bridge read an event. Holes are shown where they were.`
+	return `Selects by the time at which the bridge read an event. Holes are shown where they were.
+
+  ami-nats-bridge replay --from -1h --event 'Queue*' --server pbx1
+  ami-nats-bridge replay --from yesterday --to today -o json
+  ami-nats-bridge replay --find +49301234567 --from -2h
+  ami-nats-bridge replay --call 1763980000.42`
 }
 
 // Run prints what the stream holds, and sums up on stderr.
@@ -52,11 +58,8 @@ func (c *replayCmd) Run(std stdio) error {
 	if err != nil {
 		return err
 	}
-	if c.Call != "" && (len(names) > 0 || c.Pace == "original") {
-		return usage("--call shows all events of a call at once: it goes with neither --event nor --pace")
-	}
-	if c.Speed != 1 && c.Pace != "original" {
-		return usage("--speed wants --pace original")
+	if err := c.check(); err != nil {
+		return err
 	}
 	ctx, source, prefix, end, err := c.open("replay", streams.EventStream)
 	if err != nil {
@@ -64,8 +67,11 @@ func (c *replayCmd) Run(std stdio) error {
 	}
 	defer end()
 	sel.Prefix = prefix
-	if c.Call != "" {
+	switch {
+	case c.Call != "":
 		return c.call(ctx, std, source, sel)
+	case c.Find != "":
+		return c.find(ctx, std, source, sel)
 	}
 	p := c.printer(std, &sel)
 	progress := newProgress(std)
@@ -81,7 +87,25 @@ func (c *replayCmd) Run(std stdio) error {
 		return p.print(&e)
 	})
 	progress.done()
-	return p.end(err)
+	if err = p.end(err); err != nil {
+		return err
+	}
+	return sayUnmatched(ctx, std, source, sel, c.Event, p.events > p.gaps)
+}
+
+// check refuses flags that do not go together.
+func (c *replayCmd) check() error {
+	switch one := c.Call != "" || c.Find != ""; {
+	case c.Call != "" && c.Find != "":
+		return usage("--find finds calls, --call shows one: give either")
+	case one && (len(c.Event) > 0 || c.Pace == "original"):
+		return usage("--call and --find are for whole calls: they go with neither --event nor --pace")
+	case c.Find != "" && c.Output == "ami":
+		return usage("--find lists calls: -o table or json")
+	case c.Speed != 1 && c.Pace != "original":
+		return usage("--speed wants --pace original")
+	}
+	return nil
 }
 
 // eventPrinter prints events in a format, and counts them.
@@ -91,7 +115,7 @@ type eventPrinter struct {
 	format  string
 	charset frames.Charset
 	buf     []byte
-	table   eventTable
+	table   messageTable
 	holes   *replay.Holes // nil where not all events are read
 	began   time.Time
 
@@ -99,7 +123,8 @@ type eventPrinter struct {
 }
 
 func (c *replayCmd) printer(std stdio, sel *replay.Selection) *eventPrinter {
-	p := &eventPrinter{std: std, out: bufio.NewWriterSize(std.out, 64<<10), format: c.Format, began: time.Now()}
+	p := &eventPrinter{std: std, out: bufio.NewWriterSize(std.out, 64<<10), format: c.Output, began: time.Now()}
+	p.table.screen = std.screen()
 	_ = p.charset.UnmarshalText([]byte(c.Charset)) // kong has checked it
 	if len(sel.Names) == 0 && c.Call == "" {
 		p.holes = &replay.Holes{Begun: true}
@@ -134,9 +159,11 @@ func (p *eventPrinter) print(e *replay.Event) error {
 func (p *eventPrinter) write(e *replay.Event) (err error) {
 	switch p.format {
 	case "table":
-		return p.table.event(p.out, e)
+		return p.table.event(p.out, e, tableTime)
 	case "json":
-		p.buf, err = e.AppendJSON(p.buf[:0])
+		if p.buf, err = e.AppendJSON(p.buf[:0]); err == nil {
+			p.buf = terminal.JSON(p.buf)
+		}
 	default:
 		if p.buf, err = e.AppendAMI(p.buf[:0], p.charset); err != nil {
 			fmt.Fprintln(p.std.err, "ami-nats-bridge:", terminal.Printable(err.Error()))
@@ -179,41 +206,35 @@ func (p *eventPrinter) end(err error) error {
 // maxCallEvents bounds what one call may hold in memory.
 const maxCallEvents = 200_000
 
-// call reads twice: what belongs to a call is known at its end.
+// call prints all events of one call.
 func (c *replayCmd) call(ctx context.Context, std stdio, source *replay.Source, sel replay.Selection) error {
 	call := replay.NewCall(c.Call)
-	if began, ok := call.Began(); ok && sel.From.IsZero() {
-		sel.From = began.Add(-callSlack)
-	}
 	progress := newProgress(std)
+	progress.on = terminal.Is(std.err) // what is found is printed behind it
 	p := c.printer(std, &sel)
-	err := source.Read(ctx, sel, replay.ReadAt, progress.tell, func(m *replay.Message) error {
-		e := sel.EventOf(m)
-		call.Learn(&e)
+	servers := map[string][]replay.Event{}
+	err := source.ReadCall(ctx, sel, call, progress.tell, func(e *replay.Event) error {
+		if servers[e.Server] = append(servers[e.Server], *e); len(servers[e.Server]) > maxCallEvents {
+			return fmt.Errorf("over %d events: narrow it with --server, --from and --to", maxCallEvents)
+		}
 		return nil
 	})
-	servers := map[string][]replay.Event{}
-	if err == nil {
-		err = source.Read(ctx, sel, replay.ReadAt, progress.tell, func(m *replay.Message) error {
-			e := sel.EventOf(m)
-			if e.IsGap() || !call.Has(&e) {
-				return nil
-			}
-			if servers[e.Server] = append(servers[e.Server], e); len(servers[e.Server]) > maxCallEvents {
-				return fmt.Errorf("over %d events: narrow it with --server, --from and --to", maxCallEvents)
-			}
-			return nil
-		})
-	}
 	progress.done()
 	if err == nil {
 		err = p.call(call, servers)
 	}
 	if err == nil && len(servers) == 0 {
-		return &exitError{code: 1, text: fmt.Sprintf("ami-nats-bridge: no event of call %.80q there", c.Call)}
+		return c.noCall(call)
 	}
 	return p.end(err)
 }
 
-// callSlack is how far Asterisk's clock may be off.
-const callSlack = 5 * time.Minute
+// noCall says where the call was looked for.
+func (c *replayCmd) noCall(call *replay.Call) error {
+	text := fmt.Sprintf("ami-nats-bridge: no event of call %.80q there", c.Call)
+	if began, ok := call.Began(); ok && c.From == "" {
+		text += fmt.Sprintf(", near %s, when its name says that it began: --from looks elsewhere, --find finds the calls of a number",
+			began.Local().Format(time.DateTime))
+	}
+	return &exitError{code: 1, text: text}
+}

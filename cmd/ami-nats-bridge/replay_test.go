@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -20,18 +21,18 @@ func TestReplay_Table(t *testing.T) {
 	out, problems := printed(t, 0, "replay", "--from", "-1h")
 	lines := strings.Split(clock.ReplaceAllString(out, ""), "\n")
 	for i, want := range []string{
-		`pbx1  Newchannel                Channel=PJSIP/alice-00000001 CallerIDNum=100 Exten=800 ChannelStateDesc=Up`,
-		`pbx2  Hangup                    Channel=PJSIP/else-1 Cause=16`,
-		`pbx1  Newchannel                Channel=PJSIP/bob-00000002 ChannelStateDesc=Down`,
-		`pbx1  QueueCallerJoin           Channel=PJSIP/alice-00000001 CallerIDNum=100 Queue=support ChannelStateDesc=Up`,
-		`pbx1  === GAP ===               overflow, 2 lost, from `,
-		`pbx1  AgentConnect              Channel=PJSIP/alice-00000001 DestChannel=PJSIP/bob-00000002 CallerIDNum=100 Queue=support MemberName=Bob ChannelStateDesc=Up`,
+		`pbx1  Newchannel         Channel=PJSIP/alice-00000001 ChannelStateDesc=Up CallerIDNum=100 CallerIDName=Alice Exten=800`,
+		`pbx2  Hangup             Channel=PJSIP/else-1 Cause=16`,
+		`pbx1  Newchannel         Channel=PJSIP/bob-00000002 ChannelStateDesc=Down`,
+		`pbx1  QueueCallerJoin    Queue=support Position=1 Channel=PJSIP/alice-00000001 CallerIDNum=100 CallerIDName=Alice`,
+		`pbx1  === GAP ===        overflow, 2 lost, from `,
+		`pbx1  AgentConnect       Queue=support MemberName=Bob HoldTime=1 Channel=PJSIP/alice-00000001 DestChannel=PJSIP/bob-00000002 CallerIDNum=100`,
 	} {
 		if !strings.HasPrefix(lines[i], want) {
 			t.Errorf("line %d: %s\nwant    %s", i, lines[i], want)
 		}
 	}
-	if !strings.Contains(out, "=== MISSING ===           3 left out by the bridge's filters, or gone from the stream\n") {
+	if !strings.Contains(out, "=== MISSING ===         3 left out by the bridge's filters, or gone from the stream\n") {
 		t.Errorf("no missing events in\n%s", out)
 	}
 	if !regexp.MustCompile(`^11 events in \d.*; 1 Gaps: 2 lost; 3 more numbers are missing: .*\n$`).MatchString(problems) {
@@ -49,7 +50,7 @@ func TestReplay_Table(t *testing.T) {
 func TestReplay_JSON(t *testing.T) {
 	a := newArchive(t)
 	a.story()
-	out, _ := printed(t, 0, "replay", "--format", "json", "--event=Agent*")
+	out, _ := printed(t, 0, "replay", "-o", "json", "--event=Agent*")
 	var lines []struct {
 		Subject string
 		Seq     int
@@ -80,7 +81,7 @@ func TestReplay_AMI(t *testing.T) {
 	a := newArchive(t)
 	a.story()
 	a.event("pbx1", a.story(), "Event", "Forged", "A", "b\r\n\r\nEvent: Hangup")
-	out, problems := printed(t, 1, "replay", "--format=ami", "--server=pbx1")
+	out, problems := printed(t, 1, "replay", "-oami", "--server=pbx1")
 	if !strings.HasPrefix(out, "Event: Newchannel\r\nChannel: PJSIP/alice-00000001\r\n") || !strings.Contains(out, "\r\n\r\nEvent: Gap\r\nFrom: ") {
 		t.Errorf("%q", out)
 	}
@@ -127,7 +128,7 @@ func TestReplay_ACall(t *testing.T) {
 	if !strings.Contains(other, "1 events") || !strings.Contains(other, "SIP/x") {
 		t.Errorf("the same Linkedid on pbx2: %s", other)
 	}
-	if out, _ := printed(t, 0, "replay", "--call", storyID, "--format=json", "--server", "pbx1"); strings.Count(out, "\n") != 8 {
+	if out, _ := printed(t, 0, "replay", "--call", storyID, "-ojson", "--server", "pbx1"); strings.Count(out, "\n") != 8 {
 		t.Errorf("as JSON %s", out)
 	}
 	printed(t, 1, "replay", "--call", "1.1")
@@ -140,7 +141,7 @@ func TestReplay_RefusesWhatMakesNoSense(t *testing.T) {
 	newArchive(t)
 	for _, args := range [][]string{
 		{"replay", "--from", "tomorrow"}, {"replay", "--server", "a.b"}, {"replay", "--call", "1.1", "--event", "Hangup"},
-		{"replay", "--speed", "2"}, {"replay", "--pace=original", "--speed=0x"}, {"replay", "--format", "xml"},
+		{"replay", "--speed", "2"}, {"replay", "--pace=original", "--speed=0x"}, {"replay", "-o", "xml"},
 		{"audit", "--verify", "--server", "pbx1"}, {"audit", "--expect", strings.Repeat("a", 64)}, {"audit", "--verify", "--expect", "zz"},
 	} {
 		printed(t, 2, args...)
@@ -154,5 +155,63 @@ func TestReplay_OriginalPace(t *testing.T) {
 	a.story()
 	if out, _ := printed(t, 0, "replay", "--pace", "original", "--speed", "1000x"); strings.Count(out, "\n") != 13 {
 		t.Errorf("%s", out)
+	}
+}
+
+// What matches nothing is said, with the nearest that is there.
+func TestReplay_SaysWhatMatchesNothing(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	a.record("pbx1", "Originate", time.Now(), `"phase":"outcome"`)
+	for args, want := range map[string]string{
+		"replay --server pbx7":                   "no server in AMI_EVENTS is called pbx7: the nearest is pbx1\n",
+		"replay --event hangup":                  "no event in AMI_EVENTS is called hangup: the nearest is Hangup\n",
+		"replay --event queuecaller*":            "no event in AMI_EVENTS is called queuecaller*: the nearest is QueueCallerJoin\n",
+		"replay --server PBX*":                   "no server in AMI_EVENTS is called PBX*: the nearest is pbx1\n",
+		"replay --event DialEnd --server pbx2":   "AMI_EVENTS has no DialEnd\n",
+		"audit --action originate":               "no Action in AMI_AUDIT is called originate: the nearest is Originate\n",
+		"audit --server lab --action Originate":  "no server in AMI_AUDIT is called lab: the nearest is pbx1\n",
+		"replay --call 1763980000.42 --server x": "no event of call",
+	} {
+		if _, problems := printed(t, 1, strings.Fields(args)...); !strings.Contains(problems, want) {
+			t.Errorf("%s: %s", args, problems)
+		}
+	}
+	// Of several, the one that is not there; the others are shown.
+	out, problems := printed(t, 0, "replay", "--event", "Hangup,hangpu")
+	if !strings.Contains(out, "Hangup") || !strings.Contains(problems, "is called hangpu: the nearest is Hangup") {
+		t.Errorf("%s%s", out, problems)
+	}
+	// What is there, though not at that time, is no mistake.
+	if _, problems := printed(t, 0, "replay", "--event", "Hangup", "--to=-1h"); strings.Contains(problems, "called") {
+		t.Errorf("%s", problems)
+	}
+}
+
+func TestReplay_FindsTheCallsOfANumber(t *testing.T) {
+	a := newArchive(t)
+	a.story()
+	for _, what := range []string{"100", "PJSIP/alice", "800"} {
+		out, problems := printed(t, 0, "replay", "--find", what, "--from", "-2h")
+		if want := `BEGAN LINKEDID CALLER CALLED LASTED SERVER END CHANNELS
+1763980000.42 100 800 9s pbx1 Normal Clearing 1
+`; squeeze(regexp.MustCompile(`(?m)^\d{4}-\S+ \S+ +`).ReplaceAllString(out, "")) != want || problems != "1 calls; one of them in full: replay --call LINKEDID\n" {
+			t.Errorf("%s: %s%s", what, out, problems)
+		}
+	}
+	out, _ := printed(t, 0, "replay", "--find", "100", "-o", "json")
+	var f struct {
+		Linkedid, Server string
+		Lasted           float64
+	}
+	if err := json.Unmarshal([]byte(out), &f); err != nil || f.Linkedid != storyID || f.Server != "pbx1" || f.Lasted != 9 {
+		t.Errorf("%s: %v", out, err)
+	}
+	_, problems := printed(t, 1, "replay", "--find", "+4930", "--server", "pbx7")
+	if !strings.Contains(problems, "no call of +4930 since ") || !strings.Contains(problems, "called pbx7: the nearest is pbx1") {
+		t.Error(problems)
+	}
+	for _, args := range []string{"--find 1 --call 1", "--find 1 --event Hangup", "--find 1 -o ami", "--find 1 --pace original"} {
+		printed(t, 2, append([]string{"replay"}, strings.Fields(args)...)...)
 	}
 }

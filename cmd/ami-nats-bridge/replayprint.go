@@ -4,51 +4,42 @@ import (
 	"fmt"
 	"io"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
-// eventTable prints events as lines whose columns are aligned.
-type eventTable struct{ server, name int }
-
 // tableTime is local.
 const tableTime = "2006-01-02 15:04:05.000"
 
-func (t *eventTable) event(w io.Writer, e *replay.Event) error {
-	if e.IsGap() {
-		return t.gap(w, e)
+// event prints an event, or the hole that a Gap is.
+func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error {
+	r := row{at: e.Read.Local().Format(layout), server: e.Server, name: e.Name}
+	switch fields := fieldsOf(e.Data); {
+	case e.IsGap():
+		r.name, r.style, r.says = "=== GAP ===", terminal.Note, gapLine(e.Gap())
+	case fields == nil:
+		r.says = rawLine(e.Data)
+	default:
+		r.says = fieldLine(told(e.Name, fields))
 	}
-	fields := fieldsOf(e.Data)
-	text := pairs(mainFields(fields), 6)
-	if fields == nil {
-		text = " " + terminal.Printable(string(e.Data[:min(len(e.Data), 200)]))
-	}
-	return t.line(w, e.Read.Local().Format(tableTime), e.Server, e.Name, text)
+	return t.print(w, r)
 }
 
-// gap marks a hole.
-func (t *eventTable) gap(w io.Writer, e *replay.Event) error {
-	g := e.Gap()
+// gapLine says what is missing.
+func gapLine(g replay.Gap) terminal.Line {
 	text := " " + g.Reason + ", " + g.Lost + " lost, from " + shortTime(g.From) + " to " + shortTime(g.To)
 	if g.Restarted != "" {
 		text += ", Asterisk restarted: " + g.Restarted
 	}
-	return t.line(w, e.Read.Local().Format(tableTime), e.Server, "=== GAP ===", terminal.Printable(text))
+	return terminal.Line{{Style: terminal.Note, Text: terminal.Printable(text)}}
 }
 
 // missing marks a hole that nobody tells of.
-func (t *eventTable) missing(w io.Writer, e *replay.Event, n uint64) {
+func (t *messageTable) missing(w io.Writer, e *replay.Event, n uint64) {
 	text := fmt.Sprintf(" %d left out by the bridge's filters, or gone from the stream", n)
-	_ = t.line(w, e.Read.Local().Format(tableTime), e.Server, "=== MISSING ===", text) // a bufio.Writer keeps the error
-}
-
-func (t *eventTable) line(w io.Writer, at, server, name, text string) error {
-	t.server = max(t.server, utf8.RuneCountInString(server), 4)
-	t.name = max(t.name, utf8.RuneCountInString(name), 24)
-	_, err := fmt.Fprintf(w, "%s  %-*s  %-*s %s\n", at, t.server, terminal.Printable(server), t.name, terminal.Printable(name), text)
-	return err
+	_ = t.print(w, row{at: e.Read.Local().Format(tableTime), server: e.Server, name: "=== MISSING ===", style: terminal.Note,
+		says: terminal.Line{{Style: terminal.Note, Text: text}}}) // a bufio.Writer keeps the error
 }
 
 // shortTime is the local time of day of an RFC 3339 time.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"sync"
@@ -101,14 +100,6 @@ func logStart(s *env.Settings, log *zap.Logger) {
 	log.Info("bridge started", zap.String("version", version()), zap.String("node", s.Bridge.Node),
 		zap.Stringer("servers", s.Servers), zap.String("nats", env.RedactURLs(s.Bridge.NATS.URL)),
 		zap.Stringer("delivery", s.Bridge.Delivery))
-}
-
-type versionCmd struct{}
-
-// Run prints the version.
-func (*versionCmd) Run(std stdio) error {
-	_, err := fmt.Fprintln(std.out, "ami-nats-bridge", version(), goVersion())
-	return err
 }
 
 // newRedactor knows the secrets of s besides what every redactor knows.

@@ -126,7 +126,7 @@ func TestCheck_TellsGoodFromBad(t *testing.T) {
 	defer embedded.Stop(srv)
 	s.Bridge.NATS.URL = srv.ClientURL()
 	var out bytes.Buffer
-	if !check(t.Context(), &out, s) {
+	if !checked(t, &out, s) {
 		t.Errorf("a good configuration fails:\n%s", &out)
 	}
 	for _, want := range []string{"logged in as bridge, 2 sessions", "round trip", "clock skew", "no stream captures ami.actions.>",
@@ -138,7 +138,7 @@ func TestCheck_TellsGoodFromBad(t *testing.T) {
 	s.Bridge.Servers[0].Secret = "wrong" + envtest.Canary
 	s.Bridge.NATS.URL = "nats://127.0.0.1:1"
 	out.Reset()
-	if check(t.Context(), &out, s) || strings.Count(out.String(), "FAIL") != 2 || strings.Contains(out.String(), envtest.Canary) {
+	if checked(t, &out, s) || strings.Count(out.String(), "FAIL") != 2 || strings.Contains(out.String(), envtest.Canary) {
 		t.Errorf("a wrong secret and an absent NATS:\n%s", &out)
 	}
 }

@@ -40,10 +40,17 @@ func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
 	if url, err := top.BridgeURL(cfg.HTTPAddr); err == nil {
 		opts.HTTP = url
 	}
-	opts.NATS = env.RedactURLs(cmp.Or(f.NATS, cfg.NATS.URL, nats.DefaultURL))
+	where, err := f.where(&s)
+	if err != nil {
+		return opts, err
+	}
+	opts.NATS = env.RedactURLs(where.nats.URL)
 	opts.Connect = func(more ...nats.Option) (*nats.Conn, error) {
-		nc, _, err := f.connect(name, more...)
-		return nc, err
+		c, err := f.connect(name, more...)
+		if err != nil {
+			return nil, err
+		}
+		return c.Conn, nil
 	}
 	return opts, nil
 }

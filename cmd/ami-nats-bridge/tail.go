@@ -1,25 +1,48 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 type tailCmd struct {
 	natsFlags
-	Subject string `arg:"" optional:"" help:"What to subscribe to; all events if not given. Quote the > for your shell."`
-	Count   int    `help:"End after so many messages." placeholder:"N"`
-	JSON    bool   `name:"json" help:"Print the payloads as they are."`
+	outputFlag
+	Subject string   `arg:"" optional:"" help:"A subject, such as ami.status.>, or an event, such as Hangup or 'Queue*'; all events if not given. Quote > and * for your shell."`
+	Server  []string `placeholder:"GLOB" help:"Only these servers; may be repeated."`
+	Event   []string `placeholder:"GLOB" help:"Only these events; may be repeated."`
+	Grep    matching `placeholder:"REGEXP" help:"Only messages whose subject, or one of whose fields as Name=value, matches; (?i) in front ignores case."`
+	Count   int      `help:"End after so many messages." placeholder:"N"`
+}
+
+// Help is printed below the command's line in its own help.
+func (*tailCmd) Help() string {
+	return `A line shows what matters of an event; -o json has all of it. Of a state (ami.status, ami.nodes) it first shows what is now.
+
+  ami-nats-bridge tail 'Queue*' --server pbx1
+  ami-nats-bridge tail --grep 'CallerIDNum=\+49'
+  ami-nats-bridge tail 'ami.status.>' --grep 'error='`
+}
+
+// matching is a regular expression, or none.
+type matching struct{ *regexp.Regexp }
+
+// UnmarshalText reads one of Go's (RE2).
+func (m *matching) UnmarshalText(text []byte) (err error) {
+	m.Regexp, err = regexp.Compile(string(text))
+	return err
 }
 
 // tailQueue bounds what waits for the terminal; beyond it NATS drops for this
@@ -30,8 +53,8 @@ const tailQueue = 8192
 func (c *tailCmd) Run(std stdio) error {
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	broken := make(chan error, 1)
-	nc, cfg, err := c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	broken := make(chan error, 16)
+	nc, err := c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			select {
 			case broken <- err:
@@ -45,41 +68,53 @@ func (c *tailCmd) Run(std stdio) error {
 		return err
 	}
 	defer nc.Close()
-	subject := c.Subject
-	if subject == "" {
-		subject = cfg.SubjectPrefix + ".events.>"
+	prefix := nc.cfg.SubjectPrefix
+	filter, err := c.filter(prefix)
+	if err != nil {
+		return err
 	}
 	messages := make(chan *nats.Msg, tailQueue)
-	if _, err := nc.ChanSubscribe(subject, messages); err != nil {
-		return fmt.Errorf("subscribe to %.80q: %w", subject, err)
+	if _, err := nc.ChanSubscribe(filter.subject, messages); err != nil {
+		return fmt.Errorf("subscribe to %.80q: %w", filter.subject, err)
 	}
 	if err := nc.Flush(); err != nil {
-		return fmt.Errorf("subscribe to %.80q: %w", subject, err)
+		return fmt.Errorf("subscribe to %.80q: %w", filter.subject, err)
 	}
-	printed := c.lastValues(ctx, std.out, nc, cfg.SubjectPrefix, subject)
-	for c.Count <= 0 || printed < c.Count {
+	for _, note := range append(filter.notes, filter.unserved(ctx, nc.Conn)...) {
+		fmt.Fprintln(std.err, "ami-nats-bridge:", note)
+	}
+	out := newTailPrinter(std, prefix, c.json())
+	show := func(m *replay.Message) (enough bool, err error) {
+		if filter.takes(m) {
+			err = out.print(m)
+		}
+		return c.Count > 0 && out.printed >= c.Count, err
+	}
+	enough, err := lastValues(ctx, nc.Conn, prefix, filter.subject, show)
+	for !enough && err == nil {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-broken:
-			return err
+		case err = <-broken:
+			if !strings.Contains(err.Error(), `"`+filter.subject+`"`) {
+				err = nil // a note is missing, or what is now: the messages come
+			}
 		case m := <-messages:
-			c.print(std.out, m.Subject, m.Header.Get("Ami-Time"), m.Data)
-			printed++
+			enough, err = show(&replay.Message{Subject: m.Subject, Header: m.Header, Data: m.Data})
 		}
 	}
-	return nil
+	return err
 }
 
-// lastValues prints what AMI_STATUS keeps of a state subject, so that a state
-// that does not change is seen too. Without that stream it prints nothing.
-func (c *tailCmd) lastValues(ctx context.Context, w io.Writer, nc *nats.Conn, prefix, subject string) (printed int) {
+// lastValues shows what AMI_STATUS keeps of a state subject, so that a state
+// that does not change is seen too. Without that stream it shows nothing.
+func lastValues(ctx context.Context, nc *nats.Conn, prefix, subject string, show func(*replay.Message) (bool, error)) (enough bool, err error) {
 	if !strings.HasPrefix(subject, prefix+".status.") && !strings.HasPrefix(subject, prefix+".nodes.") {
-		return 0
+		return false, nil
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return 0
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -87,67 +122,92 @@ func (c *tailCmd) lastValues(ctx context.Context, w io.Writer, nc *nats.Conn, pr
 		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 	})
 	if err != nil {
-		return 0
+		return false, nil
 	}
 	batch, err := consumer.FetchNoWait(1000)
 	if err != nil {
-		return 0
+		return false, nil
 	}
 	for m := range batch.Messages() {
-		if c.Count > 0 && printed >= c.Count {
-			continue
+		if !enough && err == nil {
+			enough, err = show(&replay.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 		}
-		c.print(w, m.Subject(), "", m.Data())
-		printed++
 	}
-	return printed
+	return enough, err
 }
 
-// print writes one message in one line.
-func (c *tailCmd) print(w io.Writer, subject, read string, data []byte) {
-	if c.JSON {
-		fmt.Fprintf(w, "%s\n", data)
-		return
-	}
-	fmt.Fprintln(w, readable(subject, read, data))
+// tailPrinter prints messages as they come.
+type tailPrinter struct {
+	prefix  string
+	json    bool
+	out     *bufio.Writer // flushed after each message
+	table   messageTable
+	printed int
+	buf     []byte
 }
 
-// readable is a message's time, subject and first fields.
-func readable(subject, read string, data []byte) string {
-	fields := fieldsOf(data)
-	if read == "" {
-		read = valueOf(fields, "at")
+func newTailPrinter(std stdio, prefix string, json bool) *tailPrinter {
+	return &tailPrinter{prefix: prefix, json: json, out: bufio.NewWriter(std.out), table: messageTable{screen: std.screen()}}
+}
+
+// print prints one message in one line.
+func (p *tailPrinter) print(m *replay.Message) (err error) {
+	p.printed++
+	kind, server, name := subjectParts(m.Subject, p.prefix)
+	at := m.Header.Get("Ami-Time")
+	fields := fieldsOf(m.Data)
+	if at == "" {
+		at = valueOf(fields, "at")
 	}
-	at, err := time.Parse(time.RFC3339, read)
+	if p.json {
+		p.buf, err = m.AppendLive(p.buf[:0], kind, at)
+		if err == nil {
+			_, err = p.out.Write(terminal.JSON(p.buf))
+		}
+	} else {
+		err = p.line(m, kind, server, name, at, fields)
+	}
+	if flushed := p.out.Flush(); err == nil {
+		err = flushed
+	}
+	return err
+}
+
+// tailTime is local.
+const tailTime = "15:04:05.000"
+
+func (p *tailPrinter) line(m *replay.Message, kind, server, name, at string, fields []field) error {
+	read, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		at = time.Now()
+		read = time.Now()
 	}
-	text := pairs(mainFields(fields), 6)
+	if kind == "events" {
+		return p.table.event(p.out, &replay.Event{Message: m, Server: server, Name: name, Read: read}, tailTime)
+	}
+	r := row{at: read.Local().Format(tailTime), server: server, name: name}
+	switch kind {
+	case "status":
+		r.says = fieldLine(told("."+name, fields))
+	case "nodes":
+		r.name, r.says = "node", fieldLine(told(".node", fields))
+	case "audit":
+		r.name, r.says = "audit "+name, auditLine(m)
+	default:
+		r.says = fieldLine(others(fields))
+	}
 	if fields == nil {
-		text = " " + terminal.Printable(string(data[:min(len(data), 200)]))
+		r.says = rawLine(m.Data)
 	}
-	return at.Local().Format("15:04:05.000") + " " + terminal.Printable(subject) + text
+	return p.table.print(p.out, r)
 }
 
-// telling are the fields to show of an event that has some of them.
-var telling = []string{"Channel", "DestChannel", "CallerIDNum", "ConnectedLineNum", "Exten", "Queue", "MemberName",
-	"Interface", "Application", "Device", "State", "ChannelStateDesc", "DialStatus", "Cause", "Cause-txt",
-	"UserEvent", "Peer", "PeerStatus", "Endpoint", "Variable", "Value"}
-
-func mainFields(fields []field) []field {
-	var main []field
-	for _, name := range telling {
-		if value := valueOf(fields, name); value != "" {
-			main = append(main, field{name, value})
-		}
+// subjectParts splits a subject of the bridge; of another, name is all of it.
+func subjectParts(subject, prefix string) (kind, server, name string) {
+	rest, ours := strings.CutPrefix(subject, prefix+".")
+	kind, rest, more := strings.Cut(rest, ".")
+	if !ours || !more {
+		return "", "-", subject
 	}
-	if len(main) > 0 {
-		return main
-	}
-	for _, f := range fields {
-		if f.name != "at" && f.name != "server" && f.name != "node" {
-			main = append(main, f)
-		}
-	}
-	return main
+	server, name, _ = strings.Cut(rest, ".")
+	return kind, server, name
 }

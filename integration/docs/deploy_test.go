@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -236,5 +238,28 @@ func eachObject(v any, f func(map[string]any)) {
 		for _, element := range v {
 			eachObject(element, f)
 		}
+	}
+}
+
+// The unit gives the bridge no right that it does not need, and no secret by its
+// environment, which child processes and the journal may see.
+func TestDeploy_UnitIsHardened(t *testing.T) {
+	unit := readText(t, moduleRoot(t), "deploy/ami-nats-bridge.service")
+	for _, line := range []string{"LoadCredential=", "Environment=BRIDGE_ENV_FILE=", "ExecReload=/bin/kill -HUP", "DynamicUser=yes"} {
+		if !strings.Contains(unit, "\n"+line) {
+			t.Errorf("the unit has no %s", line)
+		}
+	}
+	if strings.Contains(unit, "\nEnvironmentFile=") {
+		t.Error("the unit has an EnvironmentFile, which SIGHUP does not read again")
+	}
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("no systemd-analyze here: how exposed the unit is, is not known")
+	}
+	out, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=30",
+		filepath.Join(moduleRoot(t), "deploy/ami-nats-bridge.service")).CombinedOutput()
+	if err != nil {
+		t.Errorf("its exposure is over 3: %v\n%s", err, out)
 	}
 }

@@ -143,7 +143,7 @@ func (s surface) metrics(t *testing.T, registry *prometheus.Registry) {
 // variables are those of the program, but for what depends on the machine.
 func (s surface) variables(t *testing.T) {
 	t.Helper()
-	config := exec.CommandContext(t.Context(), harness.BuildBridge(t), "config", "--format=markdown")
+	config := exec.CommandContext(t.Context(), harness.BuildBridge(t), "config", "-o", "markdown")
 	config.Env, config.Stderr = []string{"BRIDGE_NODE=b1"}, t.Output()
 	out, err := config.Output()
 	if err != nil {

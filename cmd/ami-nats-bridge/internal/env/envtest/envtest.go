@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// Set makes the environment hold these BRIDGE_ variables and no others.
+// Set makes the environment hold these BRIDGE_ and NATS_ variables and no others.
 func Set(t *testing.T, variables ...string) {
 	t.Helper()
 	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "BRIDGE_") {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "BRIDGE_") || strings.HasPrefix(name, "NATS_") {
 			t.Setenv(name, "") // so that it comes back
 			os.Unsetenv(name)
 		}

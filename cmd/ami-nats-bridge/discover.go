@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
+)
+
+const (
+	// discovery is where services are asked for what they are (NATS ADR-32).
+	discovery = "$SRV.INFO." + actions.ServiceName
+	// discoveryWait is how long the first bridge may take to answer, and
+	// discoveryMore how long the next one after each.
+	discoveryWait, discoveryMore = time.Second, 200 * time.Millisecond
+)
+
+// served is what the bridges on a NATS serve.
+type served struct {
+	bridges         int
+	servers, groups []string // sorted
+}
+
+// names are those of servers and groups.
+func (s *served) names() []string { return slices.Concat(s.servers, s.groups) }
+
+// discover asks the bridges whose subjects have that prefix. A user who may not
+// ask finds none.
+func discover(ctx context.Context, nc *nats.Conn, prefix string) (served, error) {
+	var all served
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return all, err
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // fails only where the connection is gone
+	if err := nc.PublishRequest(discovery, inbox, nil); err != nil {
+		return all, err
+	}
+	for wait := discoveryWait; ; wait = discoveryMore {
+		next, cancel := context.WithTimeout(ctx, wait)
+		m, err := sub.NextMsgWithContext(next)
+		cancel()
+		switch {
+		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			slices.Sort(all.servers)
+			slices.Sort(all.groups)
+			return all, nil
+		case err != nil:
+			return all, err
+		}
+		all.add(m.Data, prefix)
+	}
+}
+
+// add takes in what one bridge says.
+func (s *served) add(data []byte, prefix string) {
+	var info micro.Info
+	if json.Unmarshal(data, &info) != nil {
+		return
+	}
+	ours := false
+	for _, e := range info.Endpoints {
+		if !strings.HasPrefix(e.Subject, prefix+".actions.") {
+			continue
+		}
+		ours = true
+		if slices.Contains(s.names(), e.Name) {
+			continue
+		}
+		switch e.Metadata["kind"] {
+		case "server":
+			s.servers = append(s.servers, e.Name)
+		case "group":
+			s.groups = append(s.groups, e.Name)
+		}
+	}
+	if ours {
+		s.bridges++
+	}
+}
+
+// prefixOf is what stands before .actions. in a request's subject.
+func prefixOf(subject string) string {
+	prefix, _, _ := strings.Cut(subject, ".actions.")
+	return prefix
+}

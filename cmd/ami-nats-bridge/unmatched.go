@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+)
+
+// sayUnmatched tells which servers and names that were asked for are not in the
+// stream, and the nearest that are. With nothing read it is an error.
+func sayUnmatched(ctx context.Context, std stdio, source *replay.Source, sel replay.Selection, names []string, read bool) error {
+	if len(sel.Servers)+len(names) == 0 {
+		return nil
+	}
+	sel.Names = names
+	u, err := source.Unmatched(ctx, &sel)
+	if err != nil {
+		return err
+	}
+	what, known := "event", eventNames()
+	if sel.Kind == "audit" {
+		what, known = "Action", catalog.Actions()
+	}
+	for _, p := range u.Servers {
+		fmt.Fprintln(std.err, "ami-nats-bridge:", unlike("server in "+source.Stream, p, u.KnownServers))
+	}
+	for _, p := range u.Names {
+		if matchesAny(p, known) { // it may come yet
+			fmt.Fprintf(std.err, "ami-nats-bridge: %s has no %s\n", source.Stream, p)
+			continue
+		}
+		fmt.Fprintln(std.err, "ami-nats-bridge:", unlike(what+" in "+source.Stream, p, slices.Concat(u.KnownNames, known)))
+	}
+	if !read && len(u.Servers)+len(u.Names) > 0 {
+		return &exitError{code: 1}
+	}
+	return nil
+}
+
+func matchesAny(pattern string, those []string) bool {
+	return slices.ContainsFunc(those, func(name string) bool {
+		ok, _ := path.Match(pattern, name)
+		return ok
+	})
+}
+
+// eventNames are all that some Asterisk sends.
+func eventNames() (all []string) {
+	for _, e := range catalog.Events() {
+		all = append(all, e.Name)
+	}
+	return all
+}
