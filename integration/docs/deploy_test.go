@@ -244,7 +244,7 @@ func eachObject(v any, f func(map[string]any)) {
 // The unit gives the bridge no right that it does not need, and no secret by its
 // environment, which child processes and the journal may see.
 func TestDeploy_UnitIsHardened(t *testing.T) {
-	unit := readText(t, moduleRoot(t), "deploy/ami-nats-bridge.service")
+	unit := harness.ReadText(t, harness.Root(t), "deploy/ami-nats-bridge.service")
 	for _, line := range []string{"LoadCredential=", "Environment=BRIDGE_ENV_FILE=", "ExecReload=/bin/kill -HUP", "DynamicUser=yes"} {
 		if !strings.Contains(unit, "\n"+line) {
 			t.Errorf("the unit has no %s", line)
@@ -258,7 +258,7 @@ func TestDeploy_UnitIsHardened(t *testing.T) {
 		t.Skip("no systemd-analyze here: how exposed the unit is, is not known")
 	}
 	out, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=30",
-		filepath.Join(moduleRoot(t), "deploy/ami-nats-bridge.service")).CombinedOutput()
+		filepath.Join(harness.Root(t), "deploy/ami-nats-bridge.service")).CombinedOutput()
 	if err != nil {
 		t.Errorf("its exposure is over 3: %v\n%s", err, out)
 	}
