@@ -56,7 +56,7 @@ func TestIdempotency_ATimeoutIsRemembered(t *testing.T) {
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	sim.Next("Originate", amisim.Ignore)
 	first := r.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1", "Ami-Timeout", "100ms")
-	for timeout := 200 * time.Millisecond; first.Error != nil && first.Error.Sent == "no"; timeout *= 2 { // until it is sent in time
+	for timeout := 200 * time.Millisecond; first.Error != nil && first.Error.Sent == "no"; timeout = min(2*timeout, harness.Patience/2) { // until it is sent in time
 		first = r.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1", "Ami-Timeout", timeout.String())
 	}
 	harness.Fails(t, first, "timeout", "unknown")

@@ -254,7 +254,7 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 // The same for what nobody used meanwhile.
 func TestConns_RightsTakenAndGivenBackUnused(t *testing.T) {
 	harness.Long(t, "what nobody used is tried anew every 20 s (natsconn.RenewEvery)")
-	t.Parallel()
+	// Not beside others: it wants something within seconds.
 	r := startRuled(t, func(c *config.Config) { c.Audit = config.AuditStrict }, nil)
 	r.works()
 	r.rights(&natsserver.Permissions{Subscribe: harness.Denied(">")})
