@@ -94,7 +94,15 @@ func TestDocs_LogLinesAreTheLogs(t *testing.T) {
 			t.Errorf("docs/logs.md does not have %q", line[1])
 		}
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\| (`.+?) \\| .+ \\|$").FindAllStringSubmatch(page, -1) {
+	rows := regexp.MustCompile("(?m)^\\| (`.+?) \\| .+ \\|$")
+	for _, row := range rows.FindAllStringSubmatch(readText(t, root, "docs/operating.md"), -1) {
+		for _, line := range inCode(strings.Split(row[1], "|")[0]) {
+			if strings.Contains(line, " ") && !strings.Contains(page, "`"+line) {
+				t.Errorf("docs/operating.md has the line %q, which docs/logs.md does not have", line)
+			}
+		}
+	}
+	for _, row := range rows.FindAllStringSubmatch(page, -1) {
 		for _, line := range inCode(row[1]) {
 			line, _, _ = strings.Cut(line, "BRIDGE_ENV_FILE") // a name that the code has apart
 			line = strings.TrimSuffix(strings.TrimRight(line, " …:"), "AMI_IDEMPOTENCY")
