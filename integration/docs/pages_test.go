@@ -95,7 +95,7 @@ func TestDocs_LogLinesAreTheLogs(t *testing.T) {
 		}
 	}
 	rows := regexp.MustCompile("(?m)^\\| (`.+?) \\| .+ \\|$")
-	for _, row := range rows.FindAllStringSubmatch(readText(t, root, "docs/operating.md"), -1) {
+	for _, row := range rows.FindAllStringSubmatch(harness.ReadText(t, root, "docs/operating.md"), -1) {
 		for _, line := range inCode(strings.Split(row[1], "|")[0]) {
 			if strings.Contains(line, " ") && !strings.Contains(page, "`"+line) {
 				t.Errorf("docs/operating.md has the line %q, which docs/logs.md does not have", line)
