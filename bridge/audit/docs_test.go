@@ -11,8 +11,8 @@ import (
 // The pages say what the code does.
 func TestDocs_LimitsOfTheAudit(t *testing.T) {
 	pagetest.Limits(t, map[string]int{
-		"maxRequestInfo": maxRequestInfo, "auditQueueBytes": QueueBytes, "refusalRate": refusalRate,
-		"maxAuditFields": maxFields, "maxAuditRead": maxRead,
+		"maxRequestInfo": maxRequestInfo, "QueueBytes": QueueBytes, "refusalRate": refusalRate,
+		"maxFields": maxFields, "maxRead": maxRead,
 	})
 	pagetest.Says(t, "actions", fmt.Sprintf("`ActionID`, at most %d bytes", MaxRequestID), fmt.Sprintf("at most %d bytes; a claim", MaxRequester),
 		fmt.Sprintf("within %.0f s or `Ami-Timeout`", intentTimeout.Seconds()))

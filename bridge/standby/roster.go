@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxMembers bounds the bridges of one prefix. When there are more, those that
+	// maxBridges bounds the bridges of one prefix. When there are more, those that
 	// have been silent longest are forgotten, and those that come last not heard.
-	maxMembers = 64
+	maxBridges = 64
 	// listBeats is in how many Heartbeats the list goes out after a change or when a
 	// bridge is new; it goes out in every listEvery'th as well, for one may be lost.
 	listBeats = 3
@@ -89,7 +89,7 @@ func (r *Roster) Hear(h *Heartbeat, now time.Time) error {
 		return fmt.Errorf("%w: %s", ErrSameNode, h.Node)
 	case m == nil:
 		if !r.admit(now) {
-			return fmt.Errorf("there are %d other bridges already: %s is not heard", maxMembers-1, h.Node)
+			return fmt.Errorf("there are %d other bridges already: %s is not heard", maxBridges-1, h.Node)
 		}
 		m = &member{since: now}
 		r.members[h.Node] = m
@@ -114,7 +114,7 @@ func (r *Roster) Hear(h *Heartbeat, now time.Time) error {
 
 // admit makes room for one more.
 func (r *Roster) admit(now time.Time) bool {
-	if len(r.members) < maxMembers {
+	if len(r.members) < maxBridges {
 		return true
 	}
 	var oldest *member

@@ -294,7 +294,7 @@ func TestRoster_IsBounded(t *testing.T) {
 	hear := func(i int, now time.Time) error {
 		return r.Hear(&Heartbeat{Node: fmt.Sprint("n", i), Incarnation: "x", Seq: 1, Weight: 1}, now)
 	}
-	for i := range maxMembers - 1 {
+	for i := range maxBridges - 1 {
 		if err := hear(i, now.Add(time.Duration(i))); err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +305,7 @@ func TestRoster_IsBounded(t *testing.T) {
 	if err := hear(999, now.Add(time.Minute)); err != nil {
 		t.Errorf("in the place of one that is gone: %v", err)
 	}
-	if _, ok := r.members["n0"]; ok || len(r.members) != maxMembers {
+	if _, ok := r.members["n0"]; ok || len(r.members) != maxBridges {
 		t.Errorf("%d are known", len(r.members))
 	}
 }
