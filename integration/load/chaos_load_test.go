@@ -68,6 +68,7 @@ func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 // then pushed out of the outbox, may have reached NATS nevertheless. What the
 // counters and the Gap events call lost must not be in the stream.
 func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
+	t.Parallel()
 	nats := harness.StartNATS(t)
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	s := harness.ChaosServer("pbx1", addr)

@@ -228,6 +228,7 @@ func TestInvariant_APanicStaysWhereItIs(t *testing.T) {
 // 8. A server that logs in and dies opens its breaker, and is tried less and less
 // often; one that is down is not hammered either.
 func TestInvariant_ReconnectsCannotStorm(t *testing.T) {
+	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	pbx1 := harness.Server("pbx1", addr, "bridge", "s3cret")
 	pbx1.BreakerCooldown = time.Hour

@@ -54,6 +54,7 @@ func busyEvents(t testing.TB) (wire []byte) {
 // The sizes in docs/consuming.md: what the events of a busy Asterisk take in the
 // stream and on disk, and what recognizing repeats takes in memory.
 func TestSizing_DocumentedBytesPerEvent(t *testing.T) {
+	harness.Long(t, "sizes are measured over two hundred thousand events")
 	page := harness.ReadText(t, harness.Root(t), "docs", "consuming.md")
 	var limit, disk, memory float64
 	for _, figure := range []struct {
