@@ -28,8 +28,8 @@ demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C end
 .PHONY: test
 test: ## Run the tests but the long ones. Needs no root, no network and no other service.
 	$(GO) test -short -parallel 8 -timeout 20m ./...
-	@echo '!!! NOT RUN, for they wait for real timeouts; make race runs them:'
-	@grep -rhE --include='*_test.go' 'harness\.Long\(' integration | sed 's/.*harness.Long(t, "/    /; s/")$$//' | sort | uniq -c
+	@echo '!!! NOT RUN, for they take long; make race runs them:'
+	@grep -rhE --include='*_test.go' '^\s*harness\.Long\(' integration | sed 's/.*harness.Long(t, "/    /; s/")$$//' | sort | uniq -c
 
 .PHONY: race
 race: ## Run all tests, the long ones too, with the race detector and in random order.
