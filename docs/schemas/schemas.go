@@ -1,4 +1,3 @@
-// Package schemas holds the JSON Schemas of what the bridge takes and says.
 package schemas
 
 import _ "embed" // Request and Reply

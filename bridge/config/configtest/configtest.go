@@ -1,4 +1,3 @@
-// Package configtest has configurations for the tests of other packages.
 package configtest
 
 import "github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"

@@ -1,4 +1,3 @@
-// Package clocktest sets wall clocks, for tests.
 package clocktest
 
 import (

@@ -1,4 +1,3 @@
-// Package deque is a queue with two ends.
 package deque
 
 // Deque is a queue with two ends in a ring that grows as needed and is given

@@ -1,4 +1,3 @@
-// Package jsontest compares what a test has decoded from JSON with what it wants.
 package jsontest
 
 import (

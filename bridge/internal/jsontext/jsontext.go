@@ -1,4 +1,3 @@
-// Package jsontext appends members of JSON objects.
 package jsontext
 
 import "github.com/ami-nats-bridge/ami-nats-bridge/frames"

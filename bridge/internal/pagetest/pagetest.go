@@ -1,4 +1,3 @@
-// Package pagetest holds the pages of docs/ to what the code does.
 package pagetest
 
 import (

@@ -1,4 +1,3 @@
-// Package subject makes the subjects of one server.
 package subject
 
 // Subjects are the subjects of one server, made once.

@@ -1,4 +1,3 @@
-// Package journaltest has a journal for the tests of those who write into one.
 package journaltest
 
 import (

@@ -1,4 +1,3 @@
-// Package conntest has connections for the tests of other packages.
 package conntest
 
 import (

@@ -1,4 +1,3 @@
-// Package outboxtest makes and reads outboxes for the tests of other packages.
 package outboxtest
 
 import (

@@ -1,4 +1,3 @@
-// Package policytest makes and asks policies for the tests of other packages.
 package policytest
 
 import (

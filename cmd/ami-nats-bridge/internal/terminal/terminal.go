@@ -1,4 +1,3 @@
-// Package terminal knows what may be written to a terminal, and how it fits.
 package terminal
 
 import (

@@ -1,4 +1,3 @@
-// Package envtest sets the environment of tests.
 package envtest
 
 import (

@@ -1,0 +1,2 @@
+// Package configtest has configurations for the tests of other packages.
+package configtest

@@ -1,0 +1,2 @@
+// Package clocktest sets wall clocks, for tests.
+package clocktest

@@ -1,0 +1,2 @@
+// Package deque is a queue with two ends.
+package deque

@@ -1,0 +1,2 @@
+// Package jsontest compares what a test has decoded from JSON with what it wants.
+package jsontest

@@ -1,0 +1,2 @@
+// Package jsontext appends members of JSON objects.
+package jsontext

@@ -1,0 +1,3 @@
+// Package natstest runs real nats-servers within a test, and what a test asks of
+// them.
+package natstest

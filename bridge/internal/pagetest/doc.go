@@ -1,0 +1,2 @@
+// Package pagetest holds the pages of docs/ to what the code does.
+package pagetest

@@ -1,0 +1,2 @@
+// Package subject makes the subjects of one server.
+package subject

@@ -1,0 +1,2 @@
+// Package journaltest has a journal for the tests of those who write into one.
+package journaltest

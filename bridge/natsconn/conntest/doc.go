@@ -1,0 +1,2 @@
+// Package conntest has connections for the tests of other packages.
+package conntest

@@ -1,0 +1,2 @@
+// Package envtest sets the environment of tests.
+package envtest

@@ -1,0 +1,2 @@
+// Package terminal knows what may be written to a terminal, and how it fits.
+package terminal
