@@ -10,7 +10,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 // A stream at its limit refuses large events and stores small ones that came
@@ -21,16 +20,9 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		s := natstest.Start(t, t.TempDir(), 0)
 		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 		keep(p)
-		_, js := natstest.Client(t, s.ClientURL())
-		stream, err := js.Stream(t.Context(), streams.EventStream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config := stream.CachedInfo().Config
-		config.Discard, config.MaxBytes = jetstream.DiscardNew, 100_000
-		if _, err := js.UpdateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
-		}
+		changeStream(t, s.ClientURL(), func(c *jetstream.StreamConfig) {
+			c.Discard, c.MaxBytes = jetstream.DiscardNew, 100_000
+		})
 		const events = 2000
 		for i := 1; i <= events; i++ {
 			b.servers[0].push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i), At: 1},
@@ -38,22 +30,11 @@ func TestPublisher_StoresOnceWhatALimitRefused(t *testing.T) {
 		}
 		startPublisher(t, p)
 		awaitResent(t, b.servers[0])
-		config.MaxBytes = -1
-		if _, err := js.UpdateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
-		}
+		changeStream(t, s.ClientURL(), func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
 		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d left", left)
 		}
-		consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		messages, err := consumer.Messages()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer messages.Stop()
+		messages := storedEvents(t, s.ClientURL())
 		seen, highest, late := make(map[int]bool), 0, 0
 		for range events {
 			msg, err := messages.Next(jetstream.NextMaxWait(natstest.Patience))

@@ -24,16 +24,7 @@ func fastBench(t *testing.T, change func(*jetstream.StreamConfig)) (*bench, *Pub
 	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 	if change != nil {
-		_, js := natstest.Client(t, s.ClientURL())
-		stream, err := js.Stream(t.Context(), streams.EventStream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config := stream.CachedInfo().Config
-		change(&config)
-		if _, err := js.UpdateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
-		}
+		changeStream(t, s.ClientURL(), change)
 	}
 	return b, p, s.ClientURL()
 }

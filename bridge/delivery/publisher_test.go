@@ -56,15 +56,7 @@ func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 func verifyStream(t *testing.T, url string, events int) {
 	t.Helper()
 	_, js := natstest.Client(t, url)
-	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer messages.Stop()
+	messages := storedEvents(t, url)
 	for i := 1; i <= events; i++ {
 		msg, err := messages.Next()
 		if err != nil {

@@ -125,19 +125,11 @@ func forgetfulBench(t *testing.T, url string) (*bench, *Publisher) {
 func storedOnce(t *testing.T, url string, n int) {
 	t.Helper()
 	_, js := natstest.Client(t, url)
-	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	info, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer messages.Stop()
+	messages := storedEvents(t, url)
 	seen := map[string]int{}
 	for range info.CachedInfo().State.Msgs {
 		m, err := messages.Next(jetstream.NextMaxWait(natstest.Patience))
@@ -206,18 +198,10 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := forgetfulBench(t, s.ClientURL())
 			keep(p)
-			_, js := natstest.Client(t, s.ClientURL())
-			stream, err := js.Stream(t.Context(), streams.EventStream)
-			if err != nil {
-				t.Fatal(err)
-			}
-			config := stream.CachedInfo().Config
-			config.Discard, config.DiscardNewPerSubject, config.MaxMsgsPerSubject = jetstream.DiscardNew, true, 480
 			limit := func(each int64) {
-				config.MaxMsgsPerSubject = each
-				if _, err := js.UpdateStream(t.Context(), config); err != nil {
-					t.Fatal(err)
-				}
+				changeStream(t, s.ClientURL(), func(c *jetstream.StreamConfig) {
+					c.Discard, c.DiscardNewPerSubject, c.MaxMsgsPerSubject = jetstream.DiscardNew, true, each
+				})
 			}
 			limit(20)
 			holeStaysAHole(t, b, p, events, func() { limit(10_000) }, s.ClientURL())
@@ -282,16 +266,8 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := forgetfulBench(t, s.ClientURL())
+			changeStream(t, s.ClientURL(), change)
 			_, js := natstest.Client(t, s.ClientURL())
-			stream, err := js.Stream(t.Context(), streams.EventStream)
-			if err != nil {
-				t.Fatal(err)
-			}
-			config := stream.CachedInfo().Config
-			change(&config)
-			if _, err := js.UpdateStream(t.Context(), config); err != nil {
-				t.Fatal(err)
-			}
 			ids := map[string]bool{}
 			publish := func(server string, i int) string {
 				e := outbox.Entry{Session: "s1", Seq: uint64(i)}

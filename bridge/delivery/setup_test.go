@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
@@ -95,4 +96,35 @@ func (b *bench) left() (n uint64) {
 		n += uint64(s.outbox.Account().Left)
 	}
 	return n
+}
+
+// changeStream changes the configuration of the stream of events.
+func changeStream(t *testing.T, url string, change func(*jetstream.StreamConfig)) {
+	t.Helper()
+	_, js := natstest.Client(t, url)
+	stream, err := js.Stream(t.Context(), streams.EventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	change(&config)
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// storedEvents are the messages of the stream of events, from its first on.
+func storedEvents(t *testing.T, url string) jetstream.MessagesContext {
+	t.Helper()
+	_, js := natstest.Client(t, url)
+	consumer, err := js.OrderedConsumer(t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(messages.Stop)
+	return messages
 }
