@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -10,9 +9,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/simtest"
 )
 
 // running is a Bridge that runs, with a simulated Asterisk for each of its servers,
@@ -33,26 +32,11 @@ func run(t *testing.T, deps Deps, change func(*config.Config), made func(*Bridge
 	cfg.Node, cfg.HTTPAddr, cfg.ShutdownTimeout = "b1", "", time.Second
 	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
 	cfg.StatusInterval, cfg.IdempotencyWindow = 100*time.Millisecond, 10*natstest.Patience
-	r := &running{t: t, sims: make(map[string]*amisim.Server)}
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	t.Cleanup(func() { cancel(); group.Wait() })
 	if len(names) == 0 {
 		names = []string{"pbx1"}
 	}
-	for _, name := range names {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
-		group.Go(func() { _ = sim.Serve(ctx, listener) })
-		server := config.DefaultServerConfig()
-		server.Name, server.Addr, server.Username, server.Secret = name, listener.Addr().String(), "u", setting.Secret("s3cret")
-		server.ActionTimeout = 5 * natstest.Patience // what is to wait does, on a slow machine too
-		cfg.Servers = append(cfg.Servers, server)
-		r.sims[name] = sim
-	}
+	r := &running{t: t}
+	r.sims, cfg.Servers = simtest.Start(t, names...)
 	if change != nil {
 		change(&cfg)
 	}

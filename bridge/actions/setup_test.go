@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -15,11 +14,11 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/simtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
@@ -96,7 +95,7 @@ func unconnected(t *testing.T, names ...string) *asking {
 	cfg := config.DefaultConfig()
 	cfg.Node, cfg.IdempotencyWindow = "test", 10*natstest.Patience
 	for _, name := range names {
-		cfg.Servers = append(cfg.Servers, serverAt(name, "127.0.0.1:1"))
+		cfg.Servers = append(cfg.Servers, simtest.Server(name, "127.0.0.1:1"))
 	}
 	return unconnectedAs(t, cfg)
 }
@@ -108,13 +107,6 @@ func unconnectedAs(t *testing.T, cfg config.Config) *asking {
 	a := newAsking(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), cfg, func(*journal.Journal) audit.Queue { return unstored })
 	a.unstored = unstored
 	return a
-}
-
-func serverAt(name, addr string) config.ServerConfig {
-	server := config.DefaultServerConfig()
-	server.Name, server.Addr, server.Username, server.Secret = name, addr, "u", setting.Secret("s3cret")
-	server.ActionTimeout = 5 * natstest.Patience // what is to wait does, on a slow machine too
-	return server
 }
 
 // askingOf is one of servers with these names, pbx1 if there are none, that runs
@@ -134,23 +126,11 @@ func askingBy(t *testing.T, url string, change func(*config.Config), queueOf fun
 	t.Helper()
 	cfg := config.DefaultConfig()
 	cfg.Node, cfg.IdempotencyWindow = "b1", 10*natstest.Patience
-	sims := make(map[string]*amisim.Server)
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	t.Cleanup(func() { cancel(); group.Wait() })
 	if len(names) == 0 {
 		names = []string{"pbx1"}
 	}
-	for _, name := range names {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		sim := amisim.New(amisim.Config{Users: map[string]string{"u": "s3cret"}, NotBooted: true, WriteTimeout: natstest.Patience})
-		group.Go(func() { _ = sim.Serve(ctx, listener) })
-		sims[name] = sim
-		cfg.Servers = append(cfg.Servers, serverAt(name, listener.Addr().String()))
-	}
+	sims, servers := simtest.Start(t, names...)
+	cfg.Servers = servers
 	if change != nil {
 		change(&cfg)
 	}

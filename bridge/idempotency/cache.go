@@ -60,19 +60,15 @@ type Outcome struct {
 	Error *reply.Error
 }
 
-// Run waits for other bridges' keys until ctx ends, which ends the waits too; at
-// once if none are shared. No other begins afterwards.
-func (r *Cache) Run(ctx context.Context) {
-	if r.shared != nil {
-		r.shared.serve(ctx)
-	}
-}
+// Run waits for other bridges' keys until ctx ends, which ends the waits too. No other
+// begins afterwards. It is for a Cache that IsShared.
+func (r *Cache) Run(ctx context.Context) { r.shared.serve(ctx) }
 
 // IsShared reports whether other bridges know the keys of this one, by a bucket.
 func (r *Cache) IsShared() bool { return r.shared != nil }
 
 // Seen is told how the stream behind the bucket stands, by the goroutine that looks
-// at it.
+// at it. It is for a Cache that IsShared.
 func (r *Cache) Seen(state streams.State, setting config.Streams) {
 	r.shared.seen(state, setting)
 }

@@ -66,7 +66,8 @@ var arrows = map[string][]string{
 		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "fairness",
 		"frames",
 	},
-	"bridge/natsconn": {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
+	"bridge/internal/simtest": {"amiconn/amisim", "bridge/config", "bridge/internal/natstest"},
+	"bridge/natsconn":         {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
 	"cmd/ami-nats-bridge/internal/env": {
 		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/policy", "bridge/redact",
 		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",

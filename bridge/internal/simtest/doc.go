@@ -1,0 +1,3 @@
+// Package simtest has simulated Asterisks that listen on loopback, for tests of the
+// bridge's rooms.
+package simtest
