@@ -108,7 +108,7 @@ func (p *Present) applyItem(r *Run, it *told) {
 	if p.isEnded(it) || p.isElsewhere(r, it) {
 		return
 	}
-	if o != nil && o.buried {
+	if o != nil && o.isBuried() {
 		if o.stamp > r.mark {
 			return
 		}

@@ -41,7 +41,6 @@ func ruleHangup(p *Present, in *input) {
 	p.ended.add(p.hash(id))
 	for o := range p.ownedBy(id) {
 		if o.kind != Agent { // AgentLogoff says it
-			o.stamp = p.events
 			p.end(o, fromEvent)
 			p.recount(o)
 		}
@@ -79,7 +78,6 @@ func ruleEnter(p *Present, in *input) {
 	for o := range p.ownedBy(in.get("Uniqueid")) {
 		switch o.kind {
 		case Caller:
-			o.stamp = p.events
 			p.end(o, fromEvent)
 			p.recount(o)
 		case Agent:
@@ -171,7 +169,6 @@ func (p *Present) move(o *object, in *input) {
 		}
 	}
 	kind := o.kind
-	o.stamp = p.events
 	p.end(o, fromEvent)
 	place, _ := other.vals.field(0)
 	id, _ := other.vals.field(1)
@@ -223,7 +220,6 @@ func ruleClosed(p *Present, in *input) {
 	all := slices.Clone(p.lists[Participants].objects)
 	for _, o := range all {
 		if firstID(Participant, o.index) == string(in.idBuf) {
-			o.stamp = p.events
 			p.end(o, fromEvent)
 		}
 	}

@@ -60,7 +60,7 @@ func (p *Present) become(s State, token string, now time.Time) {
 	p.unlisted.reset()
 	for p.graves.first != nil {
 		o := p.graves.first
-		p.graves.remove(o)
+		o.unlink(toBury)
 		p.forget(o)
 	}
 	for l := range p.lists {
