@@ -250,8 +250,12 @@ func (p *Present) count(r *Run, now time.Time) {
 	queues := slices.Clone(p.lists[Queues].objects)
 	p.mu.Unlock()
 	for _, o := range queues {
+		// What an object is, and its index, never change.
+		if o.kind != Queue || r.scope != "" && r.scope != o.index {
+			continue
+		}
 		p.enter(now)
-		if p.isCurrent(r) && o.life == alive && o.kind == Queue && (r.scope == "" || r.scope == o.index) {
+		if p.isCurrent(r) && o.life == alive {
 			p.rank(r, o, now)
 		}
 		p.mu.Unlock()

@@ -162,11 +162,7 @@ func (p *Present) move(o *object, in *input) {
 		if entered := inBlock(in, o.kind, i); entered != nil {
 			value, has = entered, true
 		}
-		if has {
-			other.vals = appendField(other.vals, value)
-		} else {
-			other.vals = appendNone(other.vals)
-		}
+		other.vals = appendField(other.vals, value, has)
 	}
 	kind := o.kind
 	p.end(o, fromEvent)
