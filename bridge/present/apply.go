@@ -59,8 +59,8 @@ func (p *Present) apply(r *Run, now time.Time) {
 			p.mu.Unlock()
 			return
 		}
-		if !r.begun {
-			p.lists[r.ask.List].full, r.begun = false, true
+		if r.applied == 0 {
+			p.lists[r.ask.List].full = false
 		}
 		n := min(chunk, len(items))
 		for i := range items[:n] {
@@ -304,11 +304,19 @@ func (p *Present) wantParticipants() {
 // closeRun drops what was kept for r: halves that no other run of its list waits for.
 func (p *Present) closeRun(r *Run) {
 	p.open = slices.DeleteFunc(p.open, func(o *Run) bool { return o == r })
-	h := &p.lists[r.ask.List]
-	if h.open--; h.open > 0 {
-		return
+	if !p.isOpen(r.ask.List) {
+		p.dropHalves(&p.lists[r.ask.List])
 	}
-	p.dropHalves(h)
+}
+
+// isOpen reports whether a run of l has not ended.
+func (p *Present) isOpen(l List) bool {
+	for _, r := range p.open {
+		if r.ask.List == l {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Present) dropHalves(h *held) {

@@ -66,8 +66,7 @@ type Present struct {
 type held struct {
 	objects []*object // those that are alive, in any order
 	halves  []*object // begun by nothing yet, while a run is open
-	open    int       // runs that have not ended
-	window  uint64    // grows when the first is begun
+	window  uint64    // grows when a run is begun and none is open
 	asked   bool      // one has ended in this session, either way
 	synced  bool      // one was applied in this session
 	why     string    // it is not kept; "" if it is
@@ -251,10 +250,10 @@ func (p *Present) store(o *object, vals packed) bool {
 // of use while a list of them is under way.
 func (p *Present) stamp(o *object, told uint32) {
 	o.stamp = p.events
-	h := &p.lists[o.list]
-	if h.open == 0 {
+	if !p.isOpen(o.list) {
 		return
 	}
+	h := &p.lists[o.list]
 	if o.window != h.window {
 		o.window, o.told = h.window, 0
 	}

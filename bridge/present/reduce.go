@@ -145,7 +145,7 @@ func (p *Present) known(o *object, k Kind) *object {
 		return o
 	}
 	l := listOf(k, p.in.sip)
-	if p.lists[l].open == 0 {
+	if !p.isOpen(l) {
 		return nil
 	}
 	if o == nil {

@@ -91,7 +91,7 @@ func ruleEnter(p *Present, in *input) {
 // channel as a caller still, or another by the name of the one whose place it took.
 // More than are remembered have such lists asked for again.
 func (p *Present) noteEnter(in *input) {
-	if p.lists[Queues].open+p.lists[ParkedCalls].open+p.lists[Participants].open == 0 {
+	if !p.isOpen(Queues) && !p.isOpen(ParkedCalls) && !p.isOpen(Participants) {
 		clear(p.entered)
 		clear(p.swapped)
 		return
@@ -199,7 +199,7 @@ func ruleMember(_ *Present, in *input) {
 }
 
 // rulePark makes points of what counts up and down.
-func rulePark(_ *Present, in *input) { parkedTimes(in) }
+func rulePark(_ *Present, in *input) { trimParked(in) }
 
 // ruleOpen: a conference begins unlocked and with sound (app_confbridge.c
 // join_conference_bridge).
