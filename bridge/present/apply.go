@@ -59,8 +59,8 @@ func (p *Present) apply(r *Run, now time.Time) {
 			p.mu.Unlock()
 			return
 		}
-		if !r.begun {
-			p.lists[r.ask.List].full, r.begun = false, true
+		if r.applied == 0 {
+			p.lists[r.ask.List].full = false
 		}
 		n := min(chunk, len(items))
 		for i := range items[:n] {
@@ -108,7 +108,7 @@ func (p *Present) applyItem(r *Run, it *told) {
 	if p.isEnded(it) || p.isElsewhere(r, it) {
 		return
 	}
-	if o != nil && o.buried {
+	if o != nil && o.isBuried() {
 		if o.stamp > r.mark {
 			return
 		}
@@ -250,8 +250,12 @@ func (p *Present) count(r *Run, now time.Time) {
 	queues := slices.Clone(p.lists[Queues].objects)
 	p.mu.Unlock()
 	for _, o := range queues {
+		// What an object is, and its index, never change.
+		if o.kind != Queue || r.scope != "" && r.scope != o.index {
+			continue
+		}
 		p.enter(now)
-		if p.isCurrent(r) && o.life == alive && o.kind == Queue && (r.scope == "" || r.scope == o.index) {
+		if p.isCurrent(r) && o.life == alive {
 			p.rank(r, o, now)
 		}
 		p.mu.Unlock()
@@ -300,11 +304,19 @@ func (p *Present) wantParticipants() {
 // closeRun drops what was kept for r: halves that no other run of its list waits for.
 func (p *Present) closeRun(r *Run) {
 	p.open = slices.DeleteFunc(p.open, func(o *Run) bool { return o == r })
-	h := &p.lists[r.ask.List]
-	if h.open--; h.open > 0 {
-		return
+	if !p.isOpen(r.ask.List) {
+		p.dropHalves(&p.lists[r.ask.List])
 	}
-	p.dropHalves(h)
+}
+
+// isOpen reports whether a run of l has not ended.
+func (p *Present) isOpen(l List) bool {
+	for _, r := range p.open {
+		if r.ask.List == l {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Present) dropHalves(h *held) {

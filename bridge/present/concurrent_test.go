@@ -24,6 +24,15 @@ func TestConcurrent_ReaderListsAndWriter(t *testing.T) {
 	var all sync.WaitGroup
 	stop := make(chan struct{})
 	bucket := map[string]string{}
+	var one Write
+	writeAll := func() {
+		for p.Take(&one, start.Add(time.Hour)) {
+			if bucket[one.Key] = string(one.Value); one.End {
+				delete(bucket, one.Key)
+			}
+			p.Done(&one, true, start)
+		}
+	}
 	all.Go(func() {
 		for i := range n {
 			p.Reduce(frame("Event: Newstate\n"+block(fmt.Sprintf("1.%d", i), "6")), start)
@@ -36,14 +45,8 @@ func TestConcurrent_ReaderListsAndWriter(t *testing.T) {
 		close(stop)
 	})
 	all.Go(func() {
-		var one Write
 		for done := false; ; {
-			for p.Take(&one, start.Add(time.Hour)) {
-				if bucket[one.Key] = string(one.Value); one.End {
-					delete(bucket, one.Key)
-				}
-				p.Done(&one, true, start)
-			}
+			writeAll()
 			if done {
 				return
 			}
@@ -57,13 +60,7 @@ func TestConcurrent_ReaderListsAndWriter(t *testing.T) {
 		}
 	})
 	all.Wait()
-	var one Write
-	for p.Take(&one, start.Add(time.Hour)) {
-		if bucket[one.Key] = string(one.Value); one.End {
-			delete(bucket, one.Key)
-		}
-		p.Done(&one, true, start)
-	}
+	writeAll()
 	if c := p.Counts(); c.Objects[Channel] != n || len(bucket) != n {
 		t.Errorf("%d channels are held, %d in the bucket, %d are up", c.Objects[Channel], len(bucket), n)
 	}

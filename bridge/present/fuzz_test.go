@@ -1,14 +1,12 @@
 package present
 
 import (
-	"encoding/json"
 	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -123,7 +121,7 @@ func FuzzFrames(f *testing.F) {
 					run = nil
 				}
 			case 2:
-				checkValues(t, w)
+				w.drain()
 			}
 			if c := w.p.Counts(); c.Held > o.MaxObjects || c.Bytes > o.MaxBytes+int64(8*maxField) {
 				t.Fatalf("%d objects of %d bytes", c.Held, c.Bytes)
@@ -137,7 +135,7 @@ func FuzzFrames(f *testing.F) {
 			w.list(l)
 		}
 		w.list(Conferences)
-		checkValues(t, w)
+		w.drain()
 		w.now = w.now.Add(2 * tombstoneAge)
 		for range 40 {
 			w.event("Event: X")
@@ -146,29 +144,4 @@ func FuzzFrames(f *testing.F) {
 			t.Fatalf("nothing is up: %+v, %v", c, w.bucket)
 		}
 	})
-}
-
-func checkValues(t *testing.T, w *world) {
-	var one Write
-	for w.p.Take(&one, w.now) {
-		if one.End {
-			delete(w.bucket, one.Key)
-		} else {
-			var value map[string]string
-			if err := json.Unmarshal(one.Value, &value); err != nil || !utf8.Valid(one.Value) {
-				t.Fatalf("%s: %v: %s", one.Key, err, one.Value)
-			}
-			for name := range value {
-				if !slices.Contains([]string{"At", "Source", "Since", "Until"}, name) &&
-					!slices.ContainsFunc(kinds[one.Kind].fields, func(f field) bool { return f.name == name }) {
-					t.Errorf("%s has %s", one.Key, name)
-				}
-			}
-			w.bucket[one.Key] = value
-		}
-		if !validKey.MatchString(one.Key) {
-			t.Errorf("%q is no key", one.Key)
-		}
-		w.p.Done(&one, true, w.now)
-	}
 }

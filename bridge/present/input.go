@@ -116,25 +116,20 @@ func (in *input) read(k Kind) bool {
 		if !has && !f.own {
 			value, has = in.find(f, &at)
 		}
-		if value == nil && has {
-			has = false
-		}
-		if has {
+		if has = has && value != nil; has {
 			value = text(value, in.charset, &in.scratch)
 			if f.text && in.isList {
 				value = in.listText(value)
 			}
-			if i < row.ids {
-				ids[i] = value
-			}
-			in.vals = appendField(in.vals, value)
 			in.told |= 1 << i
-			continue
 		}
 		if i < row.ids {
-			return false
+			if !has {
+				return false
+			}
+			ids[i] = value
 		}
-		in.vals = appendNone(in.vals)
+		in.vals = appendField(in.vals, value, has)
 	}
 	return in.index(ids[:row.ids])
 }
@@ -153,9 +148,6 @@ func (in *input) index(ids [][]byte) bool {
 func (in *input) override(field int) (value []byte, has bool) {
 	for i := range in.sets {
 		if in.set[i].field == field {
-			if in.set[i].value == nil {
-				return nil, true
-			}
 			return in.set[i].value, true
 		}
 	}

@@ -151,7 +151,7 @@ type touch struct {
 }
 
 // touches says which events touch which objects. Besides, each event with a
-// channel's block changes that channel (see Present.block).
+// channel's block changes that channel (see Reduce).
 var touches = map[string][]touch{
 	"Newchannel": {{Channel, begins, ruleNew}},
 	// Who calls, of what depends on the channel too.

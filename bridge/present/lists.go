@@ -34,8 +34,8 @@ type item struct {
 	trim  trim // what the item says in other words; nil: nothing
 }
 
-// list is what there is to know of a List (reference: the sources named in
-// docs/actions.md's table of list Actions).
+// list is what there is to know of a List (reference: the sources that
+// correlation/rules.go names).
 type list struct {
 	action   string
 	scope    string // the Action's header for a scope, "" if it takes none
@@ -128,12 +128,12 @@ func listOf(k Kind, sip bool) List {
 	return listsOf[k]
 }
 
-// listsOf is the list of each kind.
+// listsOf is the list of each kind; Lists if none has it.
 var listsOf = func() (of [Kinds]List) {
 	for k := range Kinds {
-		of[k] = List(slices.IndexFunc(lists[:], func(l list) bool {
-			return slices.ContainsFunc(l.items, func(i item) bool { return i.kind == k })
-		}))
+		for of[k] < Lists && !of[k].has(k) {
+			of[k]++
+		}
 	}
 	return of
 }()

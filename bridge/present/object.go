@@ -45,13 +45,8 @@ type object struct {
 	inFlight bool
 	again    bool          // changed while in flight
 	due      time.Duration // when it is to be written
-	queue    *chain        // that it waits in, nil: none
-	prev     *object
-	next     *object
 
-	buried bool // it is a tombstone
-	older  *object
-	newer  *object
+	links [places]link
 }
 
 // objectBytes is what an object costs beside its text.
@@ -61,68 +56,58 @@ func (o *object) cost() int64 {
 	return int64(objectBytes + 2*len(o.index) + len(o.owner) + cap(o.vals))
 }
 
-// chain is objects that wait to be written, the first due first. It needs no memory
-// of its own.
-type chain struct{ first, last *object }
+// place is one of the two chains that an object may stand in at a time.
+type place uint8
+
+const (
+	toWrite place = iota // soon or later
+	toBury               // it is a tombstone
+	places
+)
+
+// link is where an object stands in a chain; in is nil if it stands in none.
+type link struct {
+	in         *chain
+	prev, next *object
+}
+
+// chain is objects in the order in which they came: the first is due first, or is the
+// oldest. It needs no memory of its own.
+type chain struct {
+	place       place
+	first, last *object
+}
 
 func (c *chain) push(o *object) {
-	o.queue, o.prev, o.next = c, c.last, nil
+	o.links[c.place] = link{in: c, prev: c.last}
 	if c.last != nil {
-		c.last.next = o
+		c.last.links[c.place].next = o
 	} else {
 		c.first = o
 	}
 	c.last = o
 }
 
-// unqueue takes o out of the chain that it waits in, if it does.
-func (o *object) unqueue() {
-	c := o.queue
-	if c == nil {
+// unlink takes o out of the chain that it stands in, if it does.
+func (o *object) unlink(at place) {
+	l := o.links[at]
+	if l.in == nil {
 		return
 	}
-	if o.prev != nil {
-		o.prev.next = o.next
+	if l.prev != nil {
+		l.prev.links[at].next = l.next
 	} else {
-		c.first = o.next
+		l.in.first = l.next
 	}
-	if o.next != nil {
-		o.next.prev = o.prev
+	if l.next != nil {
+		l.next.links[at].prev = l.prev
 	} else {
-		c.last = o.prev
+		l.in.last = l.prev
 	}
-	o.queue, o.prev, o.next = nil, nil, nil
+	o.links[at] = link{}
 }
 
-// graves are the tombstones, the oldest first.
-type graves struct{ first, last *object }
-
-func (g *graves) push(o *object) {
-	o.buried, o.older, o.newer = true, g.last, nil
-	if g.last != nil {
-		g.last.newer = o
-	} else {
-		g.first = o
-	}
-	g.last = o
-}
-
-func (g *graves) remove(o *object) {
-	if !o.buried {
-		return
-	}
-	if o.older != nil {
-		o.older.newer = o.newer
-	} else {
-		g.first = o.newer
-	}
-	if o.newer != nil {
-		o.newer.older = o.older
-	} else {
-		g.last = o.older
-	}
-	o.buried, o.older, o.newer = false, nil, nil
-}
+func (o *object) isBuried() bool { return o.links[toBury].in != nil }
 
 // recent is Uniqueids that have ended, or contacts that their list does not know, by
 // their hash: the newest of a session, bounded.

@@ -54,7 +54,7 @@ type Present struct {
 	due      map[Ask]time.Duration
 	soon     chain // ends
 	later    chain
-	graves   graves
+	graves   chain     // tombstones
 	found    []*object // in the bucket before this process, and not held
 	objects  int
 	bytes    int64
@@ -66,8 +66,7 @@ type Present struct {
 type held struct {
 	objects []*object // those that are alive, in any order
 	halves  []*object // begun by nothing yet, while a run is open
-	open    int       // runs that have not ended
-	window  uint64    // grows when the first is begun
+	window  uint64    // grows when a run is begun and none is open
 	asked   bool      // one has ended in this session, either way
 	synced  bool      // one was applied in this session
 	why     string    // it is not kept; "" if it is
@@ -80,6 +79,7 @@ func New(opts Options, now time.Time) *Present {
 		opts: opts, began: now, seed: maphash.MakeSeed(),
 		entered: map[uint64]uint64{}, swapped: map[uint64]uint64{},
 		owned: map[string][]*object{}, waiting: map[string][]*object{}, due: map[Ask]time.Duration{},
+		graves: chain{place: toBury},
 	}
 	p.in.charset = opts.Charset
 	for k := range p.index {
@@ -110,9 +110,9 @@ func (p *Present) begin(k Kind, o *object, in *input, source string) *object {
 	} else if o.life == half && source == fromList {
 		base, top = in.vals, o.vals
 	}
-	p.graves.remove(o)
-	if o.queue == &p.soon {
-		o.unqueue()
+	o.unlink(toBury)
+	if o.links[toWrite].in == &p.soon {
+		o.unlink(toWrite)
 	}
 	old := o.life
 	o.life = alive
@@ -147,15 +147,24 @@ func (p *Present) add(k Kind, index []byte, l List) *object {
 
 // charge has o count, if there is room for it.
 func (p *Present) charge(o *object) bool {
-	for p.objects >= p.opts.MaxObjects || p.bytes+o.cost() > p.opts.MaxBytes {
+	if !p.room(o, 1, o.cost()) {
+		return false
+	}
+	o.uncounted = false
+	return true
+}
+
+// room takes room for so many more objects, and bytes, for the sake of o. Tombstones
+// give way.
+func (p *Present) room(o *object, more int, bytes int64) bool {
+	for p.objects+more > p.opts.MaxObjects || p.bytes+bytes > p.opts.MaxBytes {
 		if !p.exhume() {
 			p.refuse(o.kind, o.list)
 			return false
 		}
 	}
-	o.uncounted = false
-	p.objects++
-	p.bytes += o.cost()
+	p.objects += more
+	p.bytes += bytes
 	return true
 }
 
@@ -168,11 +177,11 @@ func (p *Present) exhume() bool {
 			return false
 		}
 		if !o.there && !o.inFlight {
-			p.graves.remove(o)
+			o.unlink(toBury)
 			p.forget(o)
 			return true
 		}
-		o = o.newer
+		o = o.links[toBury].next
 	}
 	return false
 }
@@ -230,14 +239,9 @@ func (p *Present) store(o *object, vals packed) bool {
 		o.vals = append(o.vals[:0], vals...)
 		return true
 	}
-	grows := int64(len(vals) - cap(o.vals))
-	for p.bytes+grows > p.opts.MaxBytes {
-		if !p.exhume() {
-			p.refuse(o.kind, o.list)
-			return false
-		}
+	if !p.room(o, 0, int64(len(vals)-cap(o.vals))) {
+		return false
 	}
-	p.bytes += grows
 	o.vals = append(make(packed, 0, len(vals)), vals...)
 	return true
 }
@@ -246,10 +250,10 @@ func (p *Present) store(o *object, vals packed) bool {
 // of use while a list of them is under way.
 func (p *Present) stamp(o *object, told uint32) {
 	o.stamp = p.events
-	h := &p.lists[o.list]
-	if h.open == 0 {
+	if !p.isOpen(o.list) {
 		return
 	}
+	h := &p.lists[o.list]
 	if o.window != h.window {
 		o.window, o.told = h.window, 0
 	}
@@ -262,7 +266,7 @@ func (p *Present) touched(o *object, at time.Time, source string) {
 	p.mark(o)
 }
 
-// end ends o. What an event ended leaves a tombstone.
+// end ends o. What an event ended bears its stamp and leaves a tombstone.
 func (p *Present) end(o *object, source string) {
 	if o.life == alive {
 		h := &p.lists[o.list]
@@ -279,10 +283,10 @@ func (p *Present) end(o *object, source string) {
 	o.life = dead
 	p.bytes -= int64(cap(o.vals))
 	o.vals = nil
-	o.unqueue()
+	o.unlink(toWrite)
 	if source == fromEvent {
-		p.graves.remove(o)
-		o.ended = p.now
+		o.stamp, o.ended = p.events, p.now
+		o.unlink(toBury)
 		p.graves.push(o)
 	}
 	p.mark(o)
@@ -291,10 +295,10 @@ func (p *Present) end(o *object, source string) {
 
 // forget drops o if nothing asks for it any more.
 func (p *Present) forget(o *object) {
-	if o.life != dead || o.there || o.inFlight || o.buried {
+	if o.life != dead || o.there || o.inFlight || o.isBuried() {
 		return
 	}
-	o.unqueue()
+	o.unlink(toWrite)
 	if p.index[o.kind][o.index] != o {
 		return
 	}
@@ -326,13 +330,18 @@ func (p *Present) disown(o *object) {
 	if o.owner == "" {
 		return
 	}
-	all := p.owned[o.owner]
-	if i := slices.Index(all, o); i >= 0 {
-		p.owned[o.owner] = slices.Delete(all, i, i+1)
-	}
-	if len(p.owned[o.owner]) == 0 {
-		delete(p.owned, o.owner)
-	}
+	drop(p.owned, o.owner, o)
 	p.bytes -= int64(len(o.owner))
 	o.owner = ""
+}
+
+// drop takes o out of those of key.
+func drop(m map[string][]*object, key string, o *object) {
+	all := m[key]
+	if i := slices.Index(all, o); i >= 0 {
+		all = slices.Delete(all, i, i+1)
+	}
+	if m[key] = all; len(all) == 0 {
+		delete(m, key)
+	}
 }

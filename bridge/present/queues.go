@@ -28,13 +28,7 @@ func (p *Present) join(o *object, place int, source string) {
 // leave takes a caller that has ended out of its queue.
 func (p *Present) leave(o *object, source string) {
 	queue := firstID(Caller, o.index)
-	all := p.waiting[queue]
-	if i := slices.Index(all, o); i >= 0 {
-		all = slices.Delete(all, i, i+1)
-	}
-	if p.waiting[queue] = all; len(all) == 0 {
-		delete(p.waiting, queue)
-	}
+	drop(p.waiting, queue, o)
 	p.renumber(queue, source)
 }
 

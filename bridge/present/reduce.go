@@ -131,7 +131,6 @@ func (p *Present) endBy(o *object, k Kind) {
 			return
 		}
 	}
-	o.stamp = p.events
 	p.end(o, fromEvent)
 }
 
@@ -139,14 +138,14 @@ func (p *Present) endBy(o *object, k Kind) {
 // while a list is under way what events say of others is kept, for the list may be
 // older than they are.
 func (p *Present) known(o *object, k Kind) *object {
-	if o != nil && (o.life != dead || o.buried) {
+	if o != nil && (o.life != dead || o.isBuried()) {
 		if o.life == dead {
 			return nil
 		}
 		return o
 	}
 	l := listOf(k, p.in.sip)
-	if p.lists[l].open == 0 {
+	if !p.isOpen(l) {
 		return nil
 	}
 	if o == nil {
@@ -174,7 +173,7 @@ func (p *Present) bury() {
 				return
 			}
 		}
-		p.graves.remove(o)
+		o.unlink(toBury)
 		p.forget(o)
 	}
 }

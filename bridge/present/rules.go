@@ -41,7 +41,6 @@ func ruleHangup(p *Present, in *input) {
 	p.ended.add(p.hash(id))
 	for o := range p.ownedBy(id) {
 		if o.kind != Agent { // AgentLogoff says it
-			o.stamp = p.events
 			p.end(o, fromEvent)
 			p.recount(o)
 		}
@@ -79,7 +78,6 @@ func ruleEnter(p *Present, in *input) {
 	for o := range p.ownedBy(in.get("Uniqueid")) {
 		switch o.kind {
 		case Caller:
-			o.stamp = p.events
 			p.end(o, fromEvent)
 			p.recount(o)
 		case Agent:
@@ -93,7 +91,7 @@ func ruleEnter(p *Present, in *input) {
 // channel as a caller still, or another by the name of the one whose place it took.
 // More than are remembered have such lists asked for again.
 func (p *Present) noteEnter(in *input) {
-	if p.lists[Queues].open+p.lists[ParkedCalls].open+p.lists[Participants].open == 0 {
+	if !p.isOpen(Queues) && !p.isOpen(ParkedCalls) && !p.isOpen(Participants) {
 		clear(p.entered)
 		clear(p.swapped)
 		return
@@ -164,14 +162,9 @@ func (p *Present) move(o *object, in *input) {
 		if entered := inBlock(in, o.kind, i); entered != nil {
 			value, has = entered, true
 		}
-		if has {
-			other.vals = appendField(other.vals, value)
-		} else {
-			other.vals = appendNone(other.vals)
-		}
+		other.vals = appendField(other.vals, value, has)
 	}
 	kind := o.kind
-	o.stamp = p.events
 	p.end(o, fromEvent)
 	place, _ := other.vals.field(0)
 	id, _ := other.vals.field(1)
@@ -206,7 +199,7 @@ func ruleMember(_ *Present, in *input) {
 }
 
 // rulePark makes points of what counts up and down.
-func rulePark(_ *Present, in *input) { parkedTimes(in) }
+func rulePark(_ *Present, in *input) { trimParked(in) }
 
 // ruleOpen: a conference begins unlocked and with sound (app_confbridge.c
 // join_conference_bridge).
@@ -223,7 +216,6 @@ func ruleClosed(p *Present, in *input) {
 	all := slices.Clone(p.lists[Participants].objects)
 	for _, o := range all {
 		if firstID(Participant, o.index) == string(in.idBuf) {
-			o.stamp = p.events
 			p.end(o, fromEvent)
 		}
 	}

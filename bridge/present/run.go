@@ -28,8 +28,7 @@ type Run struct {
 	complete bool
 	counted  int // ListItems, -1 if it does not say
 	cut      string
-	begun    bool // it is being applied
-	applied  int  // how many of its items were
+	applied  int // how many of its items were
 }
 
 // told is what an item said of an object.
@@ -52,9 +51,8 @@ func (p *Present) Begin(ask Ask, now time.Time) *Run {
 	p.enter(now)
 	defer p.mu.Unlock()
 	p.runs++
-	h := &p.lists[ask.List]
-	if h.open++; h.open == 1 {
-		h.window++
+	if !p.isOpen(ask.List) {
+		p.lists[ask.List].window++
 	}
 	r := &Run{
 		ask: ask, mark: p.events, epoch: p.session.epoch, number: p.runs, asked: p.now,

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/jsontext"
 )
 
 // State says how far the present is to be believed.
@@ -60,7 +60,7 @@ func (p *Present) become(s State, token string, now time.Time) {
 	p.unlisted.reset()
 	for p.graves.first != nil {
 		o := p.graves.first
-		p.graves.remove(o)
+		o.unlink(toBury)
 		p.forget(o)
 	}
 	for l := range p.lists {
@@ -223,22 +223,19 @@ func (p *Present) notKept(k Kind) string {
 func (p *Present) AppendServer(dst []byte, node string, now time.Time) []byte {
 	p.enter(now)
 	defer p.mu.Unlock()
-	text := func(name, value string) {
-		dst = appendName(append(dst, ','), name)
-		dst, _ = frames.AppendJSONString(dst, []byte(value), frames.UTF8)
-	}
 	dst = append(appendName(append(dst, '{'), "state"), '"')
 	dst = append(append(dst, p.session.state.String()...), '"', ',')
 	dst = appendTime(appendName(dst, "since"), p.session.since.UnixNano())
-	text("session", p.session.token)
-	text("node", node)
+	dst = jsontext.AppendMember(dst, "session", p.session.token)
+	dst = jsontext.AppendMember(dst, "node", node)
 	if !p.session.synced.IsZero() {
 		dst = appendTime(appendName(append(dst, ','), "synced_at"), p.session.synced.UnixNano())
 	}
 	dst = append(appendName(append(dst, ','), "kinds"), '[')
+	var why [Kinds]string
 	first := true
 	for k := range Kinds {
-		if p.notKept(k) == "" {
+		if why[k] = p.notKept(k); why[k] == "" {
 			if !first {
 				dst = append(dst, ',')
 			}
@@ -249,13 +246,13 @@ func (p *Present) AppendServer(dst []byte, node string, now time.Time) []byte {
 	dst = append(appendName(append(dst, ']', ','), "not_kept"), '{')
 	first = true
 	for k := range Kinds {
-		if why := p.notKept(k); why != "" {
+		if why[k] != "" {
 			if !first {
 				dst = append(dst, ',')
 			}
 			first = false
 			dst = appendName(dst, k.String())
-			dst, _ = frames.AppendJSONString(dst, []byte(why), frames.UTF8)
+			dst = jsontext.AppendString(dst, why[k])
 		}
 	}
 	return append(dst, '}', '}')

@@ -22,11 +22,8 @@ func trimChannel(in *input) {
 	}
 }
 
-// trimMember: the list calls members from a realtime table static, as it does those
-// of queues.conf; which of the two one is only its events say.
-func trimMember(in *input) {
-	ruleMember(nil, in)
-}
+// trimMember: who is not paused has no reason, as by ruleMember in the events.
+func trimMember(in *input) { ruleMember(nil, in) }
 
 // trimCaller: Wait is for how many seconds it has waited.
 func trimCaller(in *input) {
@@ -35,11 +32,9 @@ func trimCaller(in *input) {
 	}
 }
 
-func trimParked(in *input) { parkedTimes(in) }
-
-// parkedTimes: ParkingDuration counts up, ParkingTimeout down, both in seconds
+// trimParked: ParkingDuration counts up, ParkingTimeout down, both in seconds
 // (parking_manager.c). Without a timeout that is 0.
-func parkedTimes(in *input) {
+func trimParked(in *input) {
 	in.since = in.at.Add(-time.Duration(number(in.get("ParkingDuration"))) * time.Second).UnixNano()
 	if left := number(in.get("ParkingTimeout")); left > 0 {
 		in.until = in.at.Add(time.Duration(left) * time.Second).UnixNano()

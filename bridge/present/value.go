@@ -40,7 +40,10 @@ func (p packed) field(i int) (value []byte, has bool) {
 	return value, has
 }
 
-func appendField(dst packed, value []byte) packed {
+func appendField(dst packed, value []byte, has bool) packed {
+	if !has {
+		return append(dst, 0, 0)
+	}
 	if len(value) > maxField {
 		end := maxField
 		for end > maxField-utf8.UTFMax && !utf8.RuneStart(value[end]) {
@@ -51,8 +54,6 @@ func appendField(dst packed, value []byte) packed {
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(value)+1))
 	return append(dst, value...)
 }
-
-func appendNone(dst packed) packed { return append(dst, 0, 0) }
 
 // changesTo reports whether top has a field that base has otherwise.
 func (p packed) changesTo(top packed) bool {
@@ -75,14 +76,10 @@ func overlay(dst, base, top packed, n int) packed {
 		var had, has bool
 		old, had, base = base.next()
 		value, has, top = top.next()
-		switch {
-		case has:
-			dst = appendField(dst, value)
-		case had:
-			dst = appendField(dst, old)
-		default:
-			dst = appendNone(dst)
+		if !has {
+			value, has = old, had
 		}
+		dst = appendField(dst, value, has)
 	}
 	return dst
 }
@@ -92,11 +89,8 @@ func (p packed) but(dst packed, told uint32) packed {
 	for i := 0; len(p) > 0; i++ {
 		var value []byte
 		var has bool
-		if value, has, p = p.next(); has && told&(1<<i) == 0 {
-			dst = appendField(dst, value)
-		} else {
-			dst = appendNone(dst)
-		}
+		value, has, p = p.next()
+		dst = appendField(dst, value, has && told&(1<<i) == 0)
 	}
 	return dst
 }
@@ -107,14 +101,10 @@ func (p packed) with(dst packed, i, n int, value []byte) packed {
 		var old []byte
 		var had bool
 		old, had, p = p.next()
-		switch {
-		case j == i:
-			dst = appendField(dst, value)
-		case had:
-			dst = appendField(dst, old)
-		default:
-			dst = appendNone(dst)
+		if j == i {
+			old, had = value, true
 		}
+		dst = appendField(dst, old, had)
 	}
 	return dst
 }
@@ -158,28 +148,30 @@ func appendTime(dst []byte, at int64) []byte {
 // text returns value as UTF-8: what no text is in c becomes U+FFFD, as in the
 // events. scratch is for what must be written anew.
 func text(value []byte, c frames.Charset, scratch *[]byte) []byte {
-	plain := true
-	for _, b := range value {
-		if b >= utf8.RuneSelf {
-			plain = false
-			break
-		}
-	}
-	if plain || c == frames.UTF8 && utf8.Valid(value) {
+	if isASCII(value) || c == frames.UTF8 && utf8.Valid(value) {
 		return value
 	}
 	from := len(*scratch)
-	for i := 0; i < len(value); {
-		if c == frames.Latin1 {
-			*scratch = utf8.AppendRune(*scratch, rune(value[i]))
-			i++
-			continue
+	if c == frames.Latin1 {
+		for _, b := range value {
+			*scratch = utf8.AppendRune(*scratch, rune(b))
 		}
-		r, size := utf8.DecodeRune(value[i:])
+		return (*scratch)[from:]
+	}
+	for _, r := range string(value) {
 		*scratch = utf8.AppendRune(*scratch, r)
-		i += size
 	}
 	return (*scratch)[from:]
+}
+
+// isASCII is inlined, and quicker than utf8.Valid for what is as short as a field.
+func isASCII(value []byte) bool {
+	for _, b := range value {
+		if b >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // appendC appends value as ast_escape_c (main/utils.c) has it, which Asterisk since

@@ -7,9 +7,11 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -91,12 +93,16 @@ func (w *world) list(l List, items ...string) {
 	}
 }
 
-// drain has what is due written, and checks each value.
+// drain has what is due written. Each key is one, each value JSON of strings with no
+// field that is not its kind's, and what ends was written.
 func (w *world) drain() map[string]map[string]string {
 	w.t.Helper()
 	var one Write
 	for w.p.Take(&one, w.now) {
 		w.writes++
+		if !validKey.MatchString(one.Key) {
+			w.t.Fatalf("%q is no key", one.Key)
+		}
 		if one.End {
 			if w.bucket[one.Key] == nil {
 				w.t.Fatalf("%s ends, and was never written", one.Key)
@@ -104,8 +110,14 @@ func (w *world) drain() map[string]map[string]string {
 			delete(w.bucket, one.Key)
 		} else {
 			var value map[string]string
-			if err := json.Unmarshal(one.Value, &value); err != nil {
+			if err := json.Unmarshal(one.Value, &value); err != nil || !utf8.Valid(one.Value) {
 				w.t.Fatalf("%s: %v: %s", one.Key, err, one.Value)
+			}
+			for name := range value {
+				if !slices.Contains([]string{"At", "Source", "Since", "Until"}, name) &&
+					!slices.ContainsFunc(kinds[one.Kind].fields, func(f field) bool { return f.name == name }) {
+					w.t.Fatalf("%s has %s", one.Key, name)
+				}
 			}
 			w.bucket[one.Key] = value
 		}

@@ -21,11 +21,11 @@ func (p *Present) mark(o *object) {
 	case o.inFlight:
 		o.again = true
 	case o.life == dead:
-		if o.there && o.queue != &p.soon {
-			o.unqueue()
+		if o.there && o.links[toWrite].in != &p.soon {
+			o.unlink(toWrite)
 			p.enqueue(&p.soon, o, p.now)
 		}
-	case o.queue == nil:
+	case o.links[toWrite].in == nil:
 		p.enqueue(&p.later, o, p.now+p.opts.Interval)
 	}
 }
@@ -52,7 +52,7 @@ func (p *Present) Take(w *Write, now time.Time) bool {
 	if o == nil || o.due > p.now {
 		return false
 	}
-	o.unqueue()
+	o.unlink(toWrite)
 	o.inFlight, o.again = true, false
 	p.scratch = packed(appendKey(p.scratch[:0], p.opts.Server, o.kind, o.index))
 	w.Key, w.Kind, w.o = string(p.scratch), o.kind, o

@@ -4,8 +4,13 @@ import "time"
 
 // ask asks for the record, to claim behind it: again each askPause until it is seen.
 func (l *Leading) ask(now time.Time, reason string) {
-	l.phase, l.reason, l.asked, l.renewing = asking, reason, now, false
+	l.askLater(now, reason)
 	l.do(AskTerm)
+}
+
+// askLater is ask, but for the first askPause.
+func (l *Leading) askLater(now time.Time, reason string) {
+	l.phase, l.reason, l.asked, l.renewing = asking, reason, now, false
 }
 
 // claimAnew claims the server again for a bridge that leads it: its fence is gone, or
@@ -18,7 +23,7 @@ func (l *Leading) claimAnew(now time.Time, reason string) {
 		l.ask(now, reason)
 		return
 	}
-	l.phase, l.reason, l.asked, l.renewing = asking, reason, now, false
+	l.askLater(now, reason)
 }
 
 func (l *Leading) stepClaim(now time.Time, v View, e Event) {

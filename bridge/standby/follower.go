@@ -47,8 +47,7 @@ type Follower struct {
 	diff    uint64 // own sum less the leader's, modulo 2^64
 	proof   proof  // of it, until it is believed
 	synced  bool   // it is
-	cut     uint64 // up to this position all is stored, if synced
-	cutN    uint64
+	cutN    uint64 // up to this event of the epoch all is stored, if synced
 
 	marks   []Mark    // ahead of the session, or not found yet; in order
 	misses  int       // Marks since the last cut that the session came to and did not fit
@@ -108,9 +107,12 @@ func (f *Follower) State() (State, Reason) {
 	return InSync, ""
 }
 
+// cut returns the position up to which all is stored, if it is in sync.
+func (f *Follower) cut() uint64 { return f.cutN + f.shift }
+
 // covered reports whether all behind the cut is held.
 func (f *Follower) covered() bool {
-	return f.sums.has(f.cut) && f.sums.last-f.held <= f.cut
+	return f.sums.has(f.cut()) && f.sums.last-f.held <= f.cut()
 }
 
 // Restart takes up the bridge's next session: nothing of it is held yet.
@@ -207,17 +209,16 @@ func (f *Follower) settle() (fitted bool, cut Mark) {
 
 // settled takes in a Mark that fits, and returns what is to be released.
 func (f *Follower) settled(m Mark, now time.Time) (release int) {
-	p := m.N + f.shift
 	if !f.synced && !f.proof.holds(&f.sums, now) {
 		return 0
 	}
 	f.synced, f.reason, f.proof = true, "", proof{}
-	f.cut, f.cutN = p, m.N
-	if oldest := f.sums.last - f.held; p > oldest {
-		release = int(p - oldest)
+	f.cutN = m.N
+	if oldest := f.sums.last - f.held; f.cut() > oldest {
+		release = int(f.cut() - oldest)
 		f.held -= uint64(release)
 	}
-	f.sums.forget(p)
+	f.sums.forget(f.cut())
 	return release
 }
 

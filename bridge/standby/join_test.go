@@ -64,7 +64,7 @@ func TestFollower_BelievesOnlyTheTruePlace(t *testing.T) {
 				t.Fatalf("of the session from %d on all up to %d is released, %d are stored", start, released, l.Acked())
 			}
 			if s, _ := f.State(); s == InSync {
-				if cut := start + int(f.cut); cut != int(f.cutN) {
+				if cut := start + int(f.cut()); cut != int(f.cutN) {
 					t.Fatalf("event %d is taken for %d", cut, f.cutN)
 				}
 				if len(all) == int(l.Sent()) {
@@ -103,7 +103,7 @@ func follow(f *Follower, all []uint64, read, stored, step, marks int) (place, n 
 			read++
 		}
 	}
-	return f.cut, f.cutN
+	return f.cut(), f.cutN
 }
 
 // A standby that is one event behind at each Mark has the sums of a place that is off by
@@ -118,7 +118,7 @@ func TestFollower_DoubtsThePlaceThatIsOffByOne(t *testing.T) {
 	f := NewFollower(1 << 17)
 	follow(f, all, 199, 200, 20, 100)
 	if s, why := f.State(); s != Joining {
-		t.Errorf("%v %s at %d, event %d", s, why, f.cut, f.cutN)
+		t.Errorf("%v %s at %d, event %d", s, why, f.cut(), f.cutN)
 	}
 	f = NewFollower(1 << 17) // where Marks fall elsewhere it is found
 	place, n := follow(f, all, 206, 207, 20, 100)
@@ -138,6 +138,6 @@ func TestFollower_DoubtsPlacesOfALongPeriod(t *testing.T) {
 	f := NewFollower(1 << 17)
 	follow(f, all, 3*period, period+period/2, 100, 100)
 	if s, _ := f.State(); s != Joining {
-		t.Errorf("%v at %d, event %d", s, f.cut, f.cutN)
+		t.Errorf("%v at %d, event %d", s, f.cut(), f.cutN)
 	}
 }

@@ -333,7 +333,7 @@ func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 		l.phase, l.yielded = yielding, now
 		l.do(Yield)
 	case l.phase == yielding && e.Kind == Tick && now.Sub(l.yielded) >= yieldPatience:
-		l.phase, l.heir, l.refused, l.yielded = leading, "", true, now
+		l.phase, l.heir, l.refused = leading, "", true
 		l.do(Publish)
 	}
 }

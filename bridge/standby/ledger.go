@@ -113,7 +113,7 @@ func (l *Ledger) Follow(term uint64, most int, held iter.Seq[uint64]) *Follower 
 	f := NewFollower(most)
 	f.term, f.epoch, f.heard, f.filters, f.owed = term, l.epoch, l.acked, l.filters, l.owed
 	f.align(0, l.acked, *l.sums.at(l.acked))
-	f.cut, f.cutN, f.synced = 0, l.acked, true
+	f.cutN, f.synced = l.acked, true
 	for h := range held {
 		f.push(h)
 	}

@@ -34,9 +34,10 @@ func (r *Roster) Move(copies func(server string) int, now time.Time) (Move, bool
 	if !r.moved.IsZero() && now.Sub(r.moved) < movePause {
 		return Move{}, false
 	}
-	start, _ := slices.BinarySearch(r.servers, r.lastMoved+"\x00")
-	for i := range r.servers {
-		server := r.servers[(start+i)%len(r.servers)]
+	servers := r.members[r.self].has
+	start, _ := slices.BinarySearch(servers, r.lastMoved+"\x00")
+	for i := range servers {
+		server := servers[(start+i)%len(servers)]
 		if to, ok := r.moveOf(server, copies(server), now); ok {
 			r.moved, r.lastMoved = now, server
 			return Move{server, to}, true

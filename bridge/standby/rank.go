@@ -2,7 +2,6 @@ package standby
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -32,11 +31,9 @@ func score(server, node string, weight int) (best uint64) {
 	return best
 }
 
-// rank orders nodes by what they drew, the best first.
-func rank(nodes []ranked) {
-	slices.SortFunc(nodes, func(a, b ranked) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.node, b.node))
-	})
+// byScore orders nodes by what they drew, the best first.
+func byScore(a, b ranked) int {
+	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.node, b.node))
 }
 
 // ListHash is the hash of a list of servers, in whatever order.

@@ -24,9 +24,6 @@ type Roster struct {
 	self      string
 	silence   time.Duration
 	members   map[string]*member
-	servers   []string
-	weight    int
-	seq       uint64
 	listLeft  int
 	moved     time.Time
 	lastMoved string
@@ -45,32 +42,32 @@ type member struct {
 // much again as silence has no share in the servers.
 func NewRoster(node, incarnation string, weight int, silence time.Duration) *Roster {
 	self := &member{Heartbeat: Heartbeat{Node: node, Incarnation: incarnation, Weight: weight}}
-	return &Roster{self: node, silence: silence, weight: weight, members: map[string]*member{node: self}}
+	return &Roster{self: node, silence: silence, members: map[string]*member{node: self}}
 }
 
 // Serve says which servers this bridge has.
 func (r *Roster) Serve(servers []string) {
-	r.servers = slices.Clone(servers)
-	slices.Sort(r.servers)
-	r.members[r.self].has = r.servers
+	me := r.members[r.self]
+	me.has, me.List = slices.Clone(servers), ListHash(servers)
+	slices.Sort(me.has)
 	r.listLeft = listBeats
 }
 
 // Beat returns the next Heartbeat of this bridge, which stands for what the Roster
 // knows of it until the next.
 func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat {
-	r.seq++
 	me := r.members[r.self]
 	if me.since.IsZero() {
 		me.since = now
 	}
 	me.at = now
-	me.Seq, me.List, me.Leads, me.Stands = r.seq, ListHash(r.servers), slices.Clone(leads), slices.Clone(stands)
+	me.Seq++
+	me.Leads, me.Stands = slices.Clone(leads), slices.Clone(stands)
 	me.sort()
 	h := me.Heartbeat
-	if r.listLeft > 0 || r.seq%listEvery == 1 {
+	if r.listLeft > 0 || me.Seq%listEvery == 1 {
 		r.listLeft = max(0, r.listLeft-1)
-		h.Servers = r.servers
+		h.Servers = me.has
 	}
 	return &h
 }
@@ -119,7 +116,7 @@ func (r *Roster) admit(now time.Time) bool {
 	}
 	var oldest *member
 	for _, m := range r.members {
-		if m.Node != r.self && !r.alive(m, now) && (oldest == nil || m.at.Before(oldest.at)) {
+		if !r.alive(m, now) && (oldest == nil || m.at.Before(oldest.at)) {
 			oldest = m
 		}
 	}
@@ -190,7 +187,7 @@ func (r *Roster) Ranked(server string, now time.Time) []string {
 			all = append(all, ranked{m.Node, score(server, m.Node, m.Weight)})
 		}
 	}
-	rank(all)
+	slices.SortFunc(all, byScore)
 	nodes := make([]string, len(all))
 	for i := range all {
 		nodes[i] = all[i].node
@@ -227,8 +224,7 @@ func (r *Roster) claimants(server string, now time.Time) []claimant {
 	term := r.term(server)
 	for _, m := range r.members {
 		if s := m.stands(server); s != nil && r.alive(m, now) {
-			inSync := s.State == InSync.String() && s.Term == term
-			all = append(all, claimant{ranked{m.Node, score(server, m.Node, m.Weight)}, inSync, s.AgeMS})
+			all = append(all, claimant{ranked{m.Node, score(server, m.Node, m.Weight)}, m.inSync(server, term), s.AgeMS})
 		}
 	}
 	slices.SortFunc(all, func(a, b claimant) int {
@@ -240,7 +236,7 @@ func (r *Roster) claimants(server string, now time.Time) []claimant {
 		case !a.inSync && a.age != b.age:
 			return cmp.Compare(b.age, a.age)
 		}
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.node, b.node))
+		return byScore(a.ranked, b.ranked)
 	})
 	return all
 }

@@ -116,7 +116,7 @@ func (f *Follower) TakeOver(t *Tail, stored func(i int)) (*Ledger, error) {
 		return nil, err
 	}
 	l := NewLedger(f.epoch, f.filters)
-	l.sums, l.acked = newSums(f.cutN, *f.sums.at(f.cut)-f.diff, maxUnacked+Window+1), f.cutN
+	l.sums, l.acked = newSums(f.cutN, *f.sums.at(f.cut())-f.diff, maxUnacked+Window+1), f.cutN
 	l.owed.counts = make(map[uint64]uint32, len(t.hashes))
 	for _, h := range t.hashes {
 		l.owed.add(h, 1)
@@ -125,7 +125,7 @@ func (f *Follower) TakeOver(t *Tail, stored func(i int)) (*Ledger, error) {
 	}
 	oldest := f.sums.last - f.held + 1
 	for p := oldest; p <= f.sums.last; p++ {
-		if p <= f.cut || l.owed.take(f.sums.hash(p)) {
+		if p <= f.cut() || l.owed.take(f.sums.hash(p)) {
 			stored(int(p - oldest))
 		}
 	}

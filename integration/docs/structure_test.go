@@ -48,7 +48,6 @@ var arrows = map[string][]string{
 	"bridge/internal/jsontext":             {"frames"},
 	"bridge/outbox":                        {"bridge/internal/clock", "bridge/internal/deque"},
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
-	"bridge/present":                       {"bridge/internal/clock", "frames"},
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"bridge/standby":                       {"bridge/internal/name"},
 	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
@@ -58,6 +57,7 @@ var arrows = map[string][]string{
 	"amiconn":                  {"amiconn/setting", "correlation", "frames"},
 	"bridge/outbox/outboxtest": {"bridge/outbox"},
 	"bridge/policy/policytest": {"bridge/internal/name", "bridge/policy", "frames"},
+	"bridge/present":           {"bridge/internal/clock", "bridge/internal/jsontext", "frames"},
 
 	"bridge/config": {"amiconn", "amiconn/setting", "bridge/policy"},
 
