@@ -123,12 +123,17 @@ func (s *stamp) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &text); err != nil {
 		return err
 	}
+	s.Time = parseTime(text)
+	return nil
+}
+
+// parseTime reads RFC 3339; the zero time if it is none.
+func parseTime(text string) time.Time {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || at.Year() < 2000 || at.Year() > 9000 { // far enough from where durations overflow
-		at = time.Time{}
+		return time.Time{}
 	}
-	s.Time = at
-	return nil
+	return at
 }
 
 // millis is n milliseconds as far as a duration of use goes.

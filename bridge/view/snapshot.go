@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // Snapshot is all there is to see at one time: what the page and the terminal paint, and
@@ -289,7 +291,7 @@ func (s *server) ratesAt(now time.Time) *Rates {
 	if s.actions.seen {
 		r.Actions = new(tenths(s.actions.rate))
 		if s.p95 > 0 {
-			r.P95 = new(float64(s.p95.Microseconds()) / 1000)
+			r.P95 = new(clock.Millis(s.p95))
 		}
 	}
 	return r
