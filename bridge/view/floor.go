@@ -135,21 +135,6 @@ func (q *Queue) wait(o *object) {
 	}
 }
 
-func (q *Queue) count(state string) {
-	switch state {
-	case AgentFree:
-		q.Free++
-	case AgentTalking:
-		q.Talking++
-	case AgentRinging:
-		q.Ringing++
-	case AgentPaused:
-		q.Paused++
-	default:
-		q.Away++
-	}
-}
-
 func (q *Queue) finish() {
 	slices.SortFunc(q.Callers, func(a, b Caller) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), a.Since.Compare(b.Since.Time), cmp.Compare(a.id, b.id))

@@ -58,14 +58,6 @@ type buffersMsg struct {
 	Pending   Buffer            `json:"pending_actions"`
 }
 
-// dropped is the sum over all reasons.
-func (m *buffersMsg) dropped() (sum uint64) {
-	for _, n := range m.Dropped {
-		sum += n
-	}
-	return sum
-}
-
 type gapMsg struct {
 	from
 	From      stamp   `json:"from"`
@@ -148,6 +140,6 @@ type objectMsg struct {
 	Status, Paused, PausedReason            string
 	InCall, LastCall                        string
 	Position, CallerIDNum, ConnectedLineNum string
-	Channel, ChannelStateDesc, Exten        string
+	Channel, ChannelStateDesc               string
 	Linkedid, Uniqueid                      string
 }

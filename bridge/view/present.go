@@ -34,7 +34,6 @@ type object struct {
 	with     string
 	channel  string
 	state    string
-	exten    string
 	linkedid string
 	since    time.Time // begin; of a member, when its state was seen to change
 	lastCall time.Time
@@ -78,7 +77,9 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 	if s == nil {
 		return false
 	}
-	s.floor = nil
+	if kind != kindServer && kind != kindChannel { // makeFloor reads neither
+		s.floor = nil
+	}
 	if kind == kindServer {
 		m.hasState = m.hasState || value != nil
 		s.presentTold(value != nil, &msg, now)
@@ -163,7 +164,7 @@ func newObject(kind, id string, msg *objectMsg) *object {
 	case kindChannel:
 		o.linkedid = clean(cmp.Or(msg.Linkedid, msg.Uniqueid, unescape(first)))
 		o.number, o.with = cleanTo(msg.CallerIDNum, 64), cleanTo(msg.ConnectedLineNum, 64)
-		o.channel, o.state, o.exten = cleanTo(msg.Channel, 128), cleanTo(msg.ChannelStateDesc, 32), cleanTo(msg.Exten, 64)
+		o.channel, o.state = cleanTo(msg.Channel, 128), cleanTo(msg.ChannelStateDesc, 32)
 	case kindQueue:
 		o.queue = clean(cmp.Or(msg.Queue, unescape(first)))
 	case kindCaller:
@@ -241,7 +242,7 @@ func (s *server) sample(now time.Time) {
 	}
 	f := s.look()
 	for name := range s.queues {
-		if !slices.ContainsFunc(f.queues, func(q Queue) bool { return q.Name == name }) {
+		if _, there := slices.BinarySearchFunc(f.queues, name, func(q Queue, name string) int { return cmp.Compare(q.Name, name) }); !there {
 			delete(s.queues, name)
 		}
 	}

@@ -168,12 +168,7 @@ type Accounting struct {
 }
 
 // DroppedSum is the sum over all reasons.
-func (a *Accounting) DroppedSum() (sum uint64) {
-	for _, n := range a.Dropped {
-		sum += n
-	}
-	return sum
-}
+func (a *Accounting) DroppedSum() uint64 { return sum(a.Dropped) }
 
 // Gap is a hole in a server's events.
 type Gap struct {
@@ -257,12 +252,7 @@ func worse(a, b *Server) int {
 func (m *Model) serverAt(s *server, now time.Time) Server {
 	view := Server{Name: s.name, Node: s.node, Verdict: m.judge(s, now), HA: s.ha}
 	view.Gaps = s.allGaps(view.Losing, view.Reason)
-	view.Sessions = make([]Session, 0, len(s.sessions))
-	for _, c := range s.sessions {
-		view.Sessions = append(view.Sessions, Session{
-			Role: c.role, State: c.state, Since: Time{c.since}, Reason: c.reason, Error: c.err, Failures: c.failures, RetryAt: Time{c.retryAt}, Version: c.version,
-		})
-	}
+	view.Sessions = append([]Session{}, s.sessions...)
 	if s.breaker.State != "" {
 		view.Breaker = new(s.breaker)
 	}
@@ -318,8 +308,8 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 		t.LostSince = Time{hour}
 	}
 	t.LostMore = !m.lost.unknown.IsZero() && now.Sub(m.lost.unknown) < lostSpan
-	if m.hasState {
-		t.Calls, t.Waiting = new(int), new(int)
+	if f := snap.Floor; f != nil {
+		t.Calls, t.Waiting = new(f.Calls), new(f.Waiting)
 	}
 	for i := range snap.Servers {
 		s := &snap.Servers[i]
@@ -340,10 +330,6 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 		}
 		if s.Account != nil && s.State != StateUnknown {
 			t.Queued += s.Account.Queued + s.Account.InFlight
-		}
-		if p := s.Present; p != nil && p.State != stale && m.hasState {
-			*t.Calls += p.Calls
-			*t.Waiting += p.Waiting
 		}
 	}
 	return t
