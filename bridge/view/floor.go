@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// Numbers says how much of a caller's number is shown, BRIDGE_WEB_NUMBERS.
+// Numbers says how much of a caller's number is shown.
 type Numbers string
 
 // The values of Numbers. Any other is as NumbersNone.

@@ -9,8 +9,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
-// Snapshot is all there is to see at one time: what the page and the terminal paint, and
-// the JSON of /status.json (docs/schemas/status.schema.json).
+// Snapshot is all there is to see at one time: what the terminal paints, and the JSON of
+// docs/schemas/status.schema.json.
 type Snapshot struct {
 	At       Time     `json:"at"`
 	Headline Headline `json:"headline"`

@@ -20,7 +20,7 @@ import (
 // watchFlags are those of the commands that show how all servers are.
 type watchFlags struct {
 	natsFlags
-	HTTP string `name:"http" placeholder:"URL" help:"Ask the bridge itself there, and not NATS; if not given it is asked at BRIDGE_HTTP_ADDR while NATS does not answer."`
+	HTTP string `name:"http" placeholder:"URL" help:"Ask the bridge itself there, and not NATS; if not given it is asked at BRIDGE_HTTP_ADDR while NATS does not answer. Its /status.json is not served by a bridge yet."`
 }
 
 // reader says where to read from, for the command called name.
@@ -56,7 +56,7 @@ func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
 
 type statusCmd struct {
 	watchFlags
-	Output string `short:"o" enum:"table,json" default:"table" help:"table, or json: that of the bridge's /status.json."`
+	Output string `short:"o" enum:"table,json" default:"table" help:"table, or json: one object, as docs/schemas/status.schema.json has it."`
 }
 
 // Help is printed below the command's line in its own help.
