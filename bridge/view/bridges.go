@@ -48,9 +48,6 @@ type Connection struct {
 	Since Time   `json:"since"` // null: since before it was looked at
 }
 
-// Up says whether it is connected.
-func (c *Connection) Up() bool { return c.State == connected }
-
 // Delivery is how a bridge gives away what it has.
 type Delivery struct {
 	Mode            string   `json:"delivery"`
@@ -89,7 +86,7 @@ func (m *Model) bridges(now time.Time) []Bridge {
 		}
 		b := Bridge{
 			Node: n.name, Version: n.version, At: Time{n.heard}, Live: !m.isSilent(n, n.heard, now), Since: Time{n.heard.Add(-n.up)},
-			Servers: len(n.servers), Ready: n.ready, Connections: n.connections, Delivery: n.delivery,
+			Servers: len(n.names), Ready: n.ready, Connections: n.connections, Delivery: n.delivery,
 		}
 		m.roles(&b)
 		all = append(all, b)

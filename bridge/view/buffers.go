@@ -27,6 +27,7 @@ func (s *server) buffersTold(about *news, msg *buffersMsg) {
 	if about.at.Before(s.buffersAt) {
 		return
 	}
+	// All of msg is kept: no text in it may be long.
 	msg.Trigger = cleanTo(msg.Trigger, 16)
 	msg.Dropped = boundDropped(msg.Dropped)
 	for _, b := range []*Buffer{&msg.Outbox, &msg.Write, &msg.Pending} {
@@ -58,7 +59,7 @@ func (s *server) buffersTold(about *news, msg *buffersMsg) {
 
 // dropped notes what was lost between the message before, if there is one, and msg.
 func (s *server) dropped(about *news, before, msg *buffersMsg) {
-	more, ok := s.drops.counted.add(msg.dropped(), about.at)
+	more, ok := s.drops.counted.add(sum(msg.Dropped), about.at)
 	if !ok || more == 0 {
 		return
 	}
@@ -71,6 +72,14 @@ func (s *server) dropped(about *news, before, msg *buffersMsg) {
 	about.m.lost.add(about.at, more)
 	// Once for each reason, as long as they go on.
 	about.m.changes.add(change(about.at, s.name, "", "drops "+d.reason+d.since.String(), "drops begin: "+d.reason))
+}
+
+// sum is that of the drops for all reasons.
+func sum(dropped map[string]uint64) (n uint64) {
+	for _, more := range dropped {
+		n += more
+	}
+	return n
 }
 
 // mostDropped is the reason of which most were dropped between two messages.
@@ -112,9 +121,6 @@ func (s *server) leveled(about *news, msg *buffersMsg) {
 }
 
 func boundDropped(all map[string]uint64) map[string]uint64 {
-	if all != nil && len(all) <= maxDropped && !slices.ContainsFunc(slices.Collect(maps.Keys(all)), func(r string) bool { return !isName(r, 32) }) {
-		return all
-	}
 	bounded := make(map[string]uint64)
 	for _, reason := range slices.Sorted(maps.Keys(all)) {
 		if isName(reason, 32) && len(bounded) < maxDropped {
@@ -180,7 +186,7 @@ func (s *server) allGaps(losing *Losing, reason string) []Gap {
 // is said, in all outboxes of its bridge together.
 func (m *Model) fills(s *server, now time.Time) (d time.Duration, total, ok bool) {
 	n := m.nodes[s.node]
-	if s.buffers == nil || !s.growth.seen || !(s.growth.average > 0) || m.isSilent(n, s.heard, now) {
+	if s.buffers == nil || !(s.growth.average > 0) || m.isSilent(n, s.heard, now) {
 		return 0, false, false
 	}
 	d, ok = left(s.buffers.Outbox.Capacity-s.buffers.Outbox.Bytes, s.growth.average)

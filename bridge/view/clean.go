@@ -1,9 +1,12 @@
 package view
 
 import (
+	"encoding/hex"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 )
 
 // clean makes a text from Asterisk harmless and bounds it to maxText bytes: control
@@ -49,18 +52,7 @@ func isPlain(s string) bool {
 }
 
 // isName says whether s may be the name of a server or of a node.
-func isName(s string, longest int) bool {
-	if s == "" || len(s) > longest {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-') {
-			return false
-		}
-	}
-	return true
-}
+func isName(s string, longest int) bool { return name.Valid(s, longest) }
 
 // unescape undoes the =XX of an id in a key of AMI_STATE. What is no such escape stays.
 func unescape(id string) string {
@@ -70,8 +62,8 @@ func unescape(id string) string {
 	var b strings.Builder
 	for i := 0; i < len(id); i++ {
 		if id[i] == '=' && i+2 < len(id) {
-			if hi, lo := nibble(id[i+1]), nibble(id[i+2]); hi >= 0 && lo >= 0 {
-				b.WriteByte(byte(hi<<4 | lo))
+			if char, err := hex.DecodeString(id[i+1 : i+3]); err == nil {
+				b.Write(char)
 				i += 2
 				continue
 			}
@@ -79,16 +71,4 @@ func unescape(id string) string {
 		b.WriteByte(id[i])
 	}
 	return b.String()
-}
-
-func nibble(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	}
-	return -1
 }

@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// Numbers says how much of a caller's number is shown, BRIDGE_WEB_NUMBERS.
+// Numbers says how much of a caller's number is shown.
 type Numbers string
 
 // The values of Numbers. Any other is as NumbersNone.
@@ -132,21 +132,6 @@ func (q *Queue) wait(o *object) {
 	q.Callers = append(q.Callers, Caller{Number: o.number, Since: Time{o.since}, Position: o.position, id: o.id})
 	if !o.since.IsZero() && (q.Longest.IsZero() || o.since.Before(q.Longest.Time)) {
 		q.Longest = Time{o.since}
-	}
-}
-
-func (q *Queue) count(state string) {
-	switch state {
-	case AgentFree:
-		q.Free++
-	case AgentTalking:
-		q.Talking++
-	case AgentRinging:
-		q.Ringing++
-	case AgentPaused:
-		q.Paused++
-	default:
-		q.Away++
 	}
 }
 

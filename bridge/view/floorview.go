@@ -11,17 +11,37 @@ type Floor struct {
 	Waiting int  `json:"waiting"`
 	Longest Time `json:"longest"`
 	Calls   int  `json:"calls"`
-	Free    int  `json:"free"`
-	Talking int  `json:"talking"`
-	Ringing int  `json:"ringing"`
-	Paused  int  `json:"paused"`
-	Away    int  `json:"away"`
+	Counts
 	// Queues keep their place: they are by name. Agents are by state, then by name.
 	Queues       []Queue  `json:"queues"`
 	QueuesHidden int      `json:"queues_hidden"`
 	Agents       []Agent  `json:"agents"`
 	AgentsHidden int      `json:"agents_hidden"`
 	Stale        []Frozen `json:"stale"`
+}
+
+// Counts are how many agents are in each state; Away are those in any other.
+type Counts struct {
+	Free    int `json:"free"`
+	Talking int `json:"talking"`
+	Ringing int `json:"ringing"`
+	Paused  int `json:"paused"`
+	Away    int `json:"away"`
+}
+
+func (c *Counts) count(state string) {
+	switch state {
+	case AgentFree:
+		c.Free++
+	case AgentTalking:
+		c.Talking++
+	case AgentRinging:
+		c.Ringing++
+	case AgentPaused:
+		c.Paused++
+	default:
+		c.Away++
+	}
 }
 
 // Frozen is a server whose part of the floor is as it was then. It is in no sum.
@@ -37,11 +57,7 @@ type Queue struct {
 	Waiting int      `json:"waiting"`
 	Longest Time     `json:"longest"` // since when the one that waits longest does
 	Callers []Caller `json:"callers"` // the first
-	Free    int      `json:"free"`
-	Talking int      `json:"talking"`
-	Ringing int      `json:"ringing"`
-	Paused  int      `json:"paused"`
-	Away    int      `json:"away"`
+	Counts
 	// Past is the most that waited in each minute of the last hour, the oldest first.
 	Past []uint64 `json:"past"`
 	AsOf Time     `json:"as_of"` // not null: stale, and its numbers are as they were then
@@ -172,21 +188,6 @@ func (view *Floor) add(s *server, f *floor) {
 		view.Longest = Time{f.longest}
 	}
 	for i := range f.agents {
-		view.countAgent(f.agents[i].State)
-	}
-}
-
-func (view *Floor) countAgent(state string) {
-	switch state {
-	case AgentFree:
-		view.Free++
-	case AgentTalking:
-		view.Talking++
-	case AgentRinging:
-		view.Ringing++
-	case AgentPaused:
-		view.Paused++
-	default:
-		view.Away++
+		view.count(f.agents[i].State)
 	}
 }

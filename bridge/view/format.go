@@ -5,20 +5,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // Time is a point in time; in JSON it is RFC 3339 in UTC with microseconds, or null
 // if it is not known.
 type Time struct{ time.Time }
 
-const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
-
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) {
 	if t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
 		return []byte("null"), nil
 	}
-	return t.UTC().AppendFormat(nil, `"`+timeFormat+`"`), nil
+	return t.UTC().AppendFormat(nil, `"`+clock.Format+`"`), nil
 }
 
 // thin is the space between thousands; it does not break a line.

@@ -70,7 +70,7 @@ func natsHeadline(snap *Snapshot, now time.Time) Headline {
 
 func isUp(sessions []Session) bool {
 	for _, c := range sessions {
-		if c.State != up && (c.Role == "event" || c.Role == "both") {
+		if c.State != up && readsEvents(c.Role) {
 			return false
 		}
 	}

@@ -152,7 +152,7 @@ func TestBounds(t *testing.T) {
 	}
 	w.Status("ami.status.s1.connection", marshal(fields{"node": "b1", "at": text(w.now), "role": "event", "to": "up", "sessions": sessions}), w.now, false)
 	equal(t, "sessions", len(w.servers["s1"].sessions), maxSessions)
-	equal(t, "who reads events comes first", w.servers["s1"].sessions[0].role, "event")
+	equal(t, "who reads events comes first", w.servers["s1"].sessions[0].Role, "event")
 	drops := fields{}
 	for i := range 1000 {
 		drops[fmt.Sprintf("reason%d", i)] = 1

@@ -58,14 +58,6 @@ type buffersMsg struct {
 	Pending   Buffer            `json:"pending_actions"`
 }
 
-// dropped is the sum over all reasons.
-func (m *buffersMsg) dropped() (sum uint64) {
-	for _, n := range m.Dropped {
-		sum += n
-	}
-	return sum
-}
-
 type gapMsg struct {
 	from
 	From      stamp   `json:"from"`
@@ -123,12 +115,17 @@ func (s *stamp) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &text); err != nil {
 		return err
 	}
+	s.Time = parseTime(text)
+	return nil
+}
+
+// parseTime reads RFC 3339; the zero time if it is none.
+func parseTime(text string) time.Time {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || at.Year() < 2000 || at.Year() > 9000 { // far enough from where durations overflow
-		at = time.Time{}
+		return time.Time{}
 	}
-	s.Time = at
-	return nil
+	return at
 }
 
 // millis is n milliseconds as far as a duration of use goes.
@@ -143,6 +140,6 @@ type objectMsg struct {
 	Status, Paused, PausedReason            string
 	InCall, LastCall                        string
 	Position, CallerIDNum, ConnectedLineNum string
-	Channel, ChannelStateDesc, Exten        string
+	Channel, ChannelStateDesc               string
 	Linkedid, Uniqueid                      string
 }

@@ -107,6 +107,14 @@ func (n *news) shift(t stamp) time.Time {
 	return t.Add(n.node.skew())
 }
 
+// since is t by the caller's clock; when the message was made, if t is not known or later.
+func (n *news) since(t stamp) time.Time {
+	if since := n.shift(t); !since.IsZero() && !since.After(n.at) {
+		return since
+	}
+	return n.at
+}
+
 // take reads payload and hands it to the server, if it is from the node that speaks for it.
 func take[T any, P interface {
 	*T
@@ -236,7 +244,7 @@ func (m *Model) isReplaced(n *node, now time.Time) bool {
 	if now.Sub(n.heard) < nodeForgotten || !m.isSilent(n, n.heard, now) || !m.anyLives(now) {
 		return false
 	}
-	for _, name := range n.servers {
+	for name := range n.names {
 		if !m.isNamed(name, now) {
 			return false
 		}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // t0 is when the tests begin.
@@ -15,7 +17,7 @@ var t0 = time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
 func at(d time.Duration) time.Time { return t0.Add(d) }
 
 // text is a time as a message has it.
-func text(t time.Time) string { return t.UTC().Format(timeFormat) }
+func text(t time.Time) string { return clock.Stamp(t) }
 
 // fields are those of a message.
 type fields map[string]any

@@ -13,8 +13,7 @@ type node struct {
 	told    bool      // it has told of itself, not only of its servers
 	version string
 	up      time.Duration
-	servers []string
-	names   map[string]bool // of servers
+	names   map[string]bool // of its servers
 	ready   int
 
 	interval    time.Duration // 0: it does not say
@@ -22,7 +21,6 @@ type node struct {
 	held        int64         // bytes in all its outboxes, at the last Tick
 	growth      float64       // of them, bytes a second
 
-	nats        string
 	connections []Connection
 	delivery    Delivery
 
@@ -76,10 +74,9 @@ func (n *node) take(about *news, msg *nodeMsg) {
 	n.told = true
 	n.version, n.up = cleanTo(msg.Version, 64), time.Duration(min(max(msg.UptimeS, 0), 1<<33))*time.Second
 	n.interval, n.outboxTotal = millis(msg.StatusIntervalMS), max(msg.OutboxTotalBytes, 0)
-	n.servers, n.names = n.servers[:0], make(map[string]bool, len(msg.Servers))
+	n.names = make(map[string]bool)
 	for _, name := range msg.Servers {
-		if isName(name, 32) && len(n.servers) < maxServers && about.m.server(name) != nil {
-			n.servers = append(n.servers, name)
+		if isName(name, 32) && len(n.names) < maxServers && about.m.server(name) != nil {
 			n.names[name] = true
 		}
 	}
@@ -92,13 +89,13 @@ func (n *node) take(about *news, msg *nodeMsg) {
 const connected = "CONNECTED"
 
 func (n *node) takeConnections(about *news, msg *nodeMsg) {
-	n.nats = cleanTo(msg.NATS, 32)
+	both := cleanTo(msg.NATS, 32) // of a connection that is not told of by itself
 	before := n.connections
 	n.connections = []Connection{}
 	for _, name := range []string{"events", "control"} {
 		c := Connection{Name: name, State: cleanTo(msg.Connections[name], 32), Since: Time{about.at}}
 		if c.State == "" {
-			c.State = n.nats
+			c.State = both
 		}
 		if c.State == "" {
 			continue

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -33,7 +34,6 @@ type object struct {
 	with     string
 	channel  string
 	state    string
-	exten    string
 	linkedid string
 	since    time.Time // begin; of a member, when its state was seen to change
 	lastCall time.Time
@@ -77,7 +77,9 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 	if s == nil {
 		return false
 	}
-	s.floor = nil
+	if kind != kindServer && kind != kindChannel { // makeFloor reads neither
+		s.floor = nil
+	}
 	if kind == kindServer {
 		m.hasState = m.hasState || value != nil
 		s.presentTold(value != nil, &msg, now)
@@ -160,17 +162,17 @@ func newObject(kind, id string, msg *objectMsg) *object {
 	o := &object{kind: kind, id: cleanTo(id, maxText), since: readTime(msg.Since)}
 	switch kind {
 	case kindChannel:
-		o.linkedid = clean(orElse(msg.Linkedid, orElse(msg.Uniqueid, unescape(first))))
+		o.linkedid = clean(cmp.Or(msg.Linkedid, msg.Uniqueid, unescape(first)))
 		o.number, o.with = cleanTo(msg.CallerIDNum, 64), cleanTo(msg.ConnectedLineNum, 64)
-		o.channel, o.state, o.exten = cleanTo(msg.Channel, 128), cleanTo(msg.ChannelStateDesc, 32), cleanTo(msg.Exten, 64)
+		o.channel, o.state = cleanTo(msg.Channel, 128), cleanTo(msg.ChannelStateDesc, 32)
 	case kindQueue:
-		o.queue = clean(orElse(msg.Queue, unescape(first)))
+		o.queue = clean(cmp.Or(msg.Queue, unescape(first)))
 	case kindCaller:
-		o.queue = clean(orElse(msg.Queue, unescape(first)))
+		o.queue = clean(cmp.Or(msg.Queue, unescape(first)))
 		o.number, o.position = cleanTo(msg.CallerIDNum, 64), readInt(msg.Position)
 	case kindMember:
-		o.queue, o.iface = clean(orElse(msg.Queue, unescape(first))), clean(orElse(msg.Interface, unescape(second)))
-		o.agent = orElse(clean(msg.MemberName), o.iface)
+		o.queue, o.iface = clean(cmp.Or(msg.Queue, unescape(first))), clean(cmp.Or(msg.Interface, unescape(second)))
+		o.agent = cmp.Or(clean(msg.MemberName), o.iface)
 		o.status, o.paused = byte(min(max(readInt(msg.Status), 0), 255)), isTrue(msg.Paused)
 		o.pausedBy, o.inCall = cleanTo(msg.PausedReason, 64), isTrue(msg.InCall)
 		if n, err := strconv.ParseInt(msg.LastCall, 10, 64); err == nil && n > 0 && n < 1<<36 {
@@ -192,13 +194,6 @@ func memberSince(before, o *object, msg *objectMsg, now time.Time) time.Time {
 	return now
 }
 
-func orElse(s, other string) string {
-	if s != "" {
-		return s
-	}
-	return other
-}
-
 // readTime reads RFC 3339 or seconds since 1970; the zero time if it is neither.
 func readTime(text string) time.Time {
 	if len(text) > 64 {
@@ -207,11 +202,7 @@ func readTime(text string) time.Time {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 && n < 1<<36 {
 		return time.Unix(n, 0)
 	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || at.Year() < 2000 || at.Year() > 9000 {
-		return time.Time{}
-	}
-	return at
+	return parseTime(text)
 }
 
 func readInt(text string) int {
@@ -251,7 +242,7 @@ func (s *server) sample(now time.Time) {
 	}
 	f := s.look()
 	for name := range s.queues {
-		if !slices.ContainsFunc(f.queues, func(q Queue) bool { return q.Name == name }) {
+		if _, there := slices.BinarySearchFunc(f.queues, name, func(q Queue, name string) int { return cmp.Compare(q.Name, name) }); !there {
 			delete(s.queues, name)
 		}
 	}

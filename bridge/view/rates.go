@@ -38,8 +38,7 @@ type growth struct {
 	bytes       int64
 	at          time.Time
 	sum, weight float64
-	average     float64 // bytes a second
-	seen        bool
+	average     float64 // bytes a second; 0 before the second word
 }
 
 func (g *growth) add(bytes int64, at time.Time) {
@@ -54,7 +53,7 @@ func (g *growth) add(bytes int64, at time.Time) {
 	decay := math.Exp(-d.Seconds() / rateMemory.Seconds())
 	g.sum = g.sum*decay + float64(bytes-g.bytes)/d.Seconds()*(1-decay)
 	g.weight = g.weight*decay + (1 - decay)
-	g.average, g.seen = g.sum/g.weight, true
+	g.average = g.sum / g.weight
 	g.bytes, g.at = bytes, at
 }
 

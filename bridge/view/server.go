@@ -16,7 +16,7 @@ type server struct {
 	heard time.Time // the newest word of it, by the caller's clock
 
 	settings settings
-	sessions []session // in the order event or both, action, action2 and so on
+	sessions []Session // in the order event or both, action, action2 and so on
 	downAt   time.Time // since when its event session is not up; zero if it is, or not known
 	breaker  Breaker
 	known    bool // any word of a session has come
@@ -49,20 +49,8 @@ type settings struct {
 	loginTimeout, readTimeout time.Duration
 }
 
-// session is the last that is known of one.
-type session struct {
-	role     string
-	state    string
-	since    time.Time
-	reason   string
-	err      string
-	version  string
-	failures int
-	retryAt  time.Time
-}
-
-// readsEvents says whether the loss of the session is the loss of events.
-func (s *session) readsEvents() bool { return s.role == "event" || s.role == "both" }
+// readsEvents says whether the loss of the session in that role is the loss of events.
+func readsEvents(role string) bool { return role == "event" || role == "both" }
 
 // up is the state of a session that is logged in.
 const up = "up"
@@ -78,7 +66,7 @@ func (s *server) speaksFor(about *news, ha *haMsg) bool {
 	if s.node == about.node.name {
 		return true
 	}
-	stopped := slices.ContainsFunc(s.sessions, func(c session) bool { return c.state == "stopped" })
+	stopped := slices.ContainsFunc(s.sessions, func(c Session) bool { return c.State == "stopped" })
 	leads := s.ha != nil && s.ha.Leader == about.node.name
 	if ha != nil { // of an older term it is from one that slept
 		leads = ha.Leader == about.node.name && (s.ha == nil || ha.Term >= s.ha.Term)
@@ -94,16 +82,16 @@ func (s *server) speaksFor(about *news, ha *haMsg) bool {
 
 // session returns the one of that role, a new one if need be; nil if it is none or there
 // are too many.
-func (s *server) session(role string) *session {
+func (s *server) session(role string) *Session {
 	if !isName(role, 16) {
 		return nil
 	}
-	i, ok := slices.BinarySearchFunc(s.sessions, role, func(a session, role string) int { return compareRoles(a.role, role) })
+	i, ok := slices.BinarySearchFunc(s.sessions, role, func(a Session, role string) int { return compareRoles(a.Role, role) })
 	if !ok {
 		if len(s.sessions) == maxSessions {
 			return nil
 		}
-		s.sessions = slices.Insert(s.sessions, i, session{role: strings.Clone(role)})
+		s.sessions = slices.Insert(s.sessions, i, Session{Role: strings.Clone(role)})
 	}
 	return &s.sessions[i]
 }
@@ -111,7 +99,7 @@ func (s *server) session(role string) *session {
 // compareRoles sorts who reads events first, then the shorter: action2 before action10.
 func compareRoles(a, b string) int {
 	first := func(role string) int {
-		if role == "event" || role == "both" {
+		if readsEvents(role) {
 			return 0
 		}
 		return 1
@@ -120,8 +108,8 @@ func compareRoles(a, b string) int {
 }
 
 // events returns the session that reads events; nil if none is known.
-func (s *server) events() *session {
-	if len(s.sessions) > 0 && s.sessions[0].readsEvents() {
+func (s *server) events() *Session {
+	if len(s.sessions) > 0 && readsEvents(s.sessions[0].Role) {
 		return &s.sessions[0]
 	}
 	return nil
@@ -134,15 +122,12 @@ func (s *server) connection(about *news, msg *connectionMsg) {
 	}
 	s.settings.loginTimeout = cmp.Or(millis(msg.LoginTimeoutMS), s.settings.loginTimeout)
 	s.settings.readTimeout = cmp.Or(millis(msg.ReadTimeoutMS), s.settings.readTimeout)
-	since := about.shift(msg.Since)
-	if since.IsZero() || since.After(about.at) {
-		since = about.at
-	}
+	since := about.since(msg.Since)
 	if c := s.session(msg.Role); c != nil && msg.To != "" {
 		s.changed(about, c, msg, since)
 	}
 	for role, state := range msg.Sessions {
-		if c := s.session(role); c != nil && role != msg.Role && c.state != cleanTo(state, 16) {
+		if c := s.session(role); c != nil && role != msg.Role && c.State != cleanTo(state, 16) {
 			// Its own message has been missed, or replaced by this one.
 			s.changed(about, c, &connectionMsg{To: state}, since)
 		}
@@ -150,62 +135,59 @@ func (s *server) connection(about *news, msg *connectionMsg) {
 }
 
 // changed takes what msg says of the session c, which is in that state since then.
-func (s *server) changed(about *news, c *session, msg *connectionMsg, since time.Time) {
+func (s *server) changed(about *news, c *Session, msg *connectionMsg, since time.Time) {
 	before := *c
-	*c = session{role: c.role, state: cleanTo(msg.To, 16), since: since, failures: max(msg.Failures, 0), version: cmp.Or(cleanTo(msg.Version, 64), c.version)}
-	if c.state != up {
+	*c = Session{Role: c.Role, State: cleanTo(msg.To, 16), Since: Time{since}, Failures: max(msg.Failures, 0), Version: cmp.Or(cleanTo(msg.Version, 64), c.Version)}
+	if c.State != up {
 		// A session that tries again has no reason of its own: the one before stands.
-		c.reason, c.err = cleanTo(msg.Reason, 32), clean(msg.Error)
-		if c.reason == "" && before.state != up {
-			c.reason, c.err = before.reason, before.err
+		c.Reason, c.Error = cleanTo(msg.Reason, 32), clean(msg.Error)
+		if c.Reason == "" && before.State != up {
+			c.Reason, c.Error = before.Reason, before.Error
 		}
 		if msg.RetryInMS > 0 {
-			c.retryAt = about.at.Add(millis(msg.RetryInMS))
+			c.RetryAt = Time{about.at.Add(millis(msg.RetryInMS))}
 		}
 	}
-	if c.readsEvents() {
+	if readsEvents(c.Role) {
 		switch {
-		case c.state == up:
+		case c.State == up:
 			if !s.downAt.IsZero() && since.After(about.m.lost.unknown) {
 				about.m.lost.unknown = since // its Gap comes later
 			}
 			s.downAt = time.Time{}
-		case before.state == up || before.state == "" || s.downAt.IsZero():
+		case before.State == up || before.State == "" || s.downAt.IsZero():
 			s.downAt = since
 		}
 	}
-	if what := c.news(before.state); what != "" {
-		about.m.changes.add(change(since, s.name, "", c.role, what))
+	if what := c.news(before.State); what != "" {
+		about.m.changes.add(change(since, s.name, "", c.Role, what))
 	}
 }
 
 // news is what "What changed" says of c, which was in the state before: nothing of a
 // try, and of what goes on.
-func (c *session) news(before string) string {
-	name := c.role + " "
-	if c.readsEvents() {
+func (c *Session) news(before string) string {
+	name := c.Role + " "
+	if readsEvents(c.Role) {
 		name = ""
 	}
 	switch {
-	case c.state == before && c.state == up, c.state == "connecting", c.state == "down", c.state == "":
+	case c.State == before && c.State == up, c.State == "connecting", c.State == "down", c.State == "":
 		return ""
-	case c.state == up:
+	case c.State == up:
 		return name + "up"
-	case c.reason == "":
+	case c.Reason == "":
 		return name + "down"
 	case name == "":
-		return "down: " + c.reason
+		return "down: " + c.Reason
 	}
-	return name + c.reason
+	return name + c.Reason
 }
 
 func (s *server) breakerChanged(about *news, msg *breakerMsg) {
 	s.known = true
 	before := s.breaker.State
-	since := about.shift(msg.Since)
-	if since.IsZero() || since.After(about.at) {
-		since = about.at
-	}
+	since := about.since(msg.Since)
 	s.breaker = Breaker{
 		State: cleanTo(msg.To, 16), Since: Time{since}, Reason: cleanTo(msg.Reason, 32), Error: clean(msg.Error),
 		Failures: max(msg.Failures, 0), RetryAt: Time{about.shift(msg.RetryAt)},

@@ -5,10 +5,12 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
-// Snapshot is all there is to see at one time: what the page and the terminal paint, and
-// the JSON of /status.json (docs/schemas/status.schema.json).
+// Snapshot is all there is to see at one time: what the terminal paints, and the JSON of
+// docs/schemas/status.schema.json.
 type Snapshot struct {
 	At       Time     `json:"at"`
 	Headline Headline `json:"headline"`
@@ -166,12 +168,7 @@ type Accounting struct {
 }
 
 // DroppedSum is the sum over all reasons.
-func (a *Accounting) DroppedSum() (sum uint64) {
-	for _, n := range a.Dropped {
-		sum += n
-	}
-	return sum
-}
+func (a *Accounting) DroppedSum() uint64 { return sum(a.Dropped) }
 
 // Gap is a hole in a server's events.
 type Gap struct {
@@ -255,12 +252,7 @@ func worse(a, b *Server) int {
 func (m *Model) serverAt(s *server, now time.Time) Server {
 	view := Server{Name: s.name, Node: s.node, Verdict: m.judge(s, now), HA: s.ha}
 	view.Gaps = s.allGaps(view.Losing, view.Reason)
-	view.Sessions = make([]Session, 0, len(s.sessions))
-	for _, c := range s.sessions {
-		view.Sessions = append(view.Sessions, Session{
-			Role: c.role, State: c.state, Since: Time{c.since}, Reason: c.reason, Error: c.err, Failures: c.failures, RetryAt: Time{c.retryAt}, Version: c.version,
-		})
-	}
+	view.Sessions = append([]Session{}, s.sessions...)
 	if s.breaker.State != "" {
 		view.Breaker = new(s.breaker)
 	}
@@ -289,7 +281,7 @@ func (s *server) ratesAt(now time.Time) *Rates {
 	if s.actions.seen {
 		r.Actions = new(tenths(s.actions.rate))
 		if s.p95 > 0 {
-			r.P95 = new(float64(s.p95.Microseconds()) / 1000)
+			r.P95 = new(clock.Millis(s.p95))
 		}
 	}
 	return r
@@ -316,8 +308,8 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 		t.LostSince = Time{hour}
 	}
 	t.LostMore = !m.lost.unknown.IsZero() && now.Sub(m.lost.unknown) < lostSpan
-	if m.hasState {
-		t.Calls, t.Waiting = new(int), new(int)
+	if f := snap.Floor; f != nil {
+		t.Calls, t.Waiting = new(f.Calls), new(f.Waiting)
 	}
 	for i := range snap.Servers {
 		s := &snap.Servers[i]
@@ -338,10 +330,6 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 		}
 		if s.Account != nil && s.State != StateUnknown {
 			t.Queued += s.Account.Queued + s.Account.InFlight
-		}
-		if p := s.Present; p != nil && p.State != stale && m.hasState {
-			*t.Calls += p.Calls
-			*t.Waiting += p.Waiting
 		}
 	}
 	return t

@@ -115,7 +115,7 @@ func (v *Verdict) text(now time.Time) string {
 // isDown says whether the session that reads events is not up: all is lost then.
 func (s *server) isDown() bool {
 	c := s.events()
-	return c != nil && c.state != up
+	return c != nil && c.State != up
 }
 
 // losing: drops go on, or the outbox is full.
@@ -151,7 +151,7 @@ func (s *server) losing(now time.Time, interval time.Duration) (Verdict, bool) {
 // login of any was refused.
 func (s *server) notConnected() (Verdict, bool) {
 	c := s.events()
-	if c == nil || c.state == up {
+	if c == nil || c.State == up {
 		c = s.refused()
 	}
 	if c == nil && s.breaker.State != open {
@@ -159,7 +159,7 @@ func (s *server) notConnected() (Verdict, bool) {
 	}
 	reason, err := "", ""
 	if c != nil {
-		reason, err = c.reason, c.err
+		reason, err = c.Reason, c.Error
 	}
 	if (c == nil || reason == "") && s.breaker.State != closed && sentences[s.breaker.Reason] != (sentence{}) {
 		reason, err = s.breaker.Reason, s.breaker.Error
@@ -174,10 +174,10 @@ func (s *server) notConnected() (Verdict, bool) {
 	}
 	v := verdict(state, words, append(s.facts(reason, err), "{session}", sessionState(c)))
 	v.Reason = reason
-	if c != nil && c.readsEvents() {
+	if c != nil && readsEvents(c.Role) {
 		v.Since = Time{s.downSince()}
 	} else if c != nil {
-		v.Since = Time{c.since}
+		v.Since = c.Since
 	} else {
 		v.Since = s.breaker.Since
 	}
@@ -190,17 +190,17 @@ func (s *server) notConnected() (Verdict, bool) {
 	return v, true
 }
 
-func sessionState(c *session) string {
+func sessionState(c *Session) string {
 	if c == nil {
 		return "breaker open"
 	}
-	return c.state
+	return c.State
 }
 
 // refused returns the session whose login was refused; nil if none is.
-func (s *server) refused() *session {
+func (s *server) refused() *Session {
 	for i := range s.sessions {
-		if c := &s.sessions[i]; c.state != up && c.reason == "auth" {
+		if c := &s.sessions[i]; c.State != up && c.Reason == "auth" {
 			return c
 		}
 	}
@@ -227,9 +227,9 @@ func (s *server) downSince() time.Time {
 }
 
 // nextTry is when the session c, or any, is tried again.
-func (s *server) nextTry(c *session) (at time.Time) {
-	if c != nil && c.state == "waiting" {
-		at = c.retryAt
+func (s *server) nextTry(c *Session) (at time.Time) {
+	if c != nil && c.State == "waiting" {
+		at = c.RetryAt.Time
 	}
 	if s.breaker.State == open && s.breaker.RetryAt.After(at) {
 		at = s.breaker.RetryAt.Time
@@ -247,7 +247,7 @@ func (m *Model) trouble(s *server, n *node, now time.Time) (Verdict, bool) {
 		}
 	}
 	for i := range s.sessions {
-		if c := &s.sessions[i]; c.state != up && c.state != "" {
+		if c := &s.sessions[i]; c.State != up && c.State != "" {
 			return s.sessionTrouble(c), true
 		}
 	}
@@ -281,14 +281,14 @@ func (m *Model) trouble(s *server, n *node, now time.Time) (Verdict, bool) {
 }
 
 // sessionTrouble is of a session that carries Actions only.
-func (s *server) sessionTrouble(c *session) Verdict {
-	words, ok := sentences[c.reason]
+func (s *server) sessionTrouble(c *Session) Verdict {
+	words, ok := sentences[c.Reason]
 	if !ok {
 		words = noReason
 	}
-	v := verdict(StateTrouble, words, append(s.facts(c.reason, c.err), "{session}", c.state))
-	v.Why = "Session " + c.role + ": " + v.Why
-	v.Reason, v.Since = c.reason, Time{c.since}
+	v := verdict(StateTrouble, words, append(s.facts(c.Reason, c.Error), "{session}", c.State))
+	v.Why = "Session " + c.Role + ": " + v.Why
+	v.Reason, v.Since = c.Reason, c.Since
 	if at := s.nextTry(c); !at.IsZero() {
 		v.Until, v.UntilKind = Time{at}, UntilTry
 	}
@@ -311,7 +311,7 @@ func (s *server) quiet() Verdict {
 	}
 	v := Verdict{State: StateWell}
 	if c := s.events(); c != nil {
-		v.Since = Time{c.since}
+		v.Since = c.Since
 	}
 	return v
 }

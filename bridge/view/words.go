@@ -29,15 +29,6 @@ var stateWords = []struct {
 	{StateWell, "up for"},
 }
 
-// States are all states, worst first.
-func States() []State {
-	all := make([]State, len(stateWords))
-	for i, row := range stateWords {
-		all[i] = row.State
-	}
-	return all
-}
-
 // rank is 0 for the worst state. A state that it does not know is as bad as unknown.
 func (s State) rank() int {
 	unknown := 0

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
-	"golang.org/x/sys/unix"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
@@ -21,7 +20,7 @@ import (
 // watchFlags are those of the commands that show how all servers are.
 type watchFlags struct {
 	natsFlags
-	HTTP string `name:"http" placeholder:"URL" help:"Ask the bridge itself there, and not NATS; if not given it is asked at BRIDGE_HTTP_ADDR while NATS does not answer."`
+	HTTP string `name:"http" placeholder:"URL" help:"Ask the bridge itself there, and not NATS; if not given it is asked at BRIDGE_HTTP_ADDR while NATS does not answer. Its /status.json is not served by a bridge yet."`
 }
 
 // reader says where to read from, for the command called name.
@@ -57,7 +56,7 @@ func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
 
 type statusCmd struct {
 	watchFlags
-	Output string `short:"o" enum:"table,json" default:"table" help:"table, or json: that of the bridge's /status.json."`
+	Output string `short:"o" enum:"table,json" default:"table" help:"table, or json: one object, as docs/schemas/status.schema.json has it."`
 }
 
 // Help is printed below the command's line in its own help.
@@ -107,11 +106,8 @@ const unboundedColumns = 400
 
 // columns is how wide w is.
 func columns(w io.Writer) int {
-	if file, ok := w.(*os.File); ok && isTerminal(file) {
-		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
-			return int(size.Col)
-		}
-		return 80
+	if isScreen(w) {
+		return cmp.Or(terminal.ScreenOf(w).Width, 80)
 	}
 	return unboundedColumns
 }
@@ -126,7 +122,7 @@ func isScreen(w io.Writer) bool {
 func profile(w io.Writer) top.Profile {
 	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
 	return top.Profile{
-		Colour: isScreen(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		Colour: terminal.ScreenOf(w).Colour,
 		UTF8:   strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8"),
 	}
 }

@@ -35,7 +35,6 @@ var arrows = map[string][]string{
 	"bridge/internal/pagetest":                 {},
 	"bridge/internal/subject":                  {},
 	"bridge/redact":                            {},
-	"bridge/view":                              {},
 	"cmd/ami-nats-bridge/internal/embedded":    {},
 	"cmd/ami-nats-bridge/internal/env/envtest": {},
 	"cmd/ami-nats-bridge/internal/terminal":    {},
@@ -50,14 +49,15 @@ var arrows = map[string][]string{
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"bridge/standby":                       {"bridge/internal/name"},
+	"bridge/view":                          {"bridge/internal/clock", "bridge/internal/name"},
 	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
-	"cmd/ami-nats-bridge/internal/top":     {"bridge/view"},
 	"correlation":                          {"frames"},
 
-	"amiconn":                  {"amiconn/setting", "correlation", "frames"},
-	"bridge/outbox/outboxtest": {"bridge/outbox"},
-	"bridge/policy/policytest": {"bridge/internal/name", "bridge/policy", "frames"},
-	"bridge/present":           {"bridge/internal/clock", "bridge/internal/jsontext", "frames"},
+	"amiconn":                          {"amiconn/setting", "correlation", "frames"},
+	"bridge/outbox/outboxtest":         {"bridge/outbox"},
+	"bridge/policy/policytest":         {"bridge/internal/name", "bridge/policy", "frames"},
+	"bridge/present":                   {"bridge/internal/clock", "bridge/internal/jsontext", "frames"},
+	"cmd/ami-nats-bridge/internal/top": {"bridge/view"},
 
 	"bridge/config": {"amiconn", "amiconn/setting", "bridge/policy"},
 

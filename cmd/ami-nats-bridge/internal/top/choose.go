@@ -31,6 +31,16 @@ func Visible(snap *view.Snapshot, ui *UI) []*view.Server {
 	return all
 }
 
+// find returns the server of that name; nil if there is none.
+func find(snap *view.Snapshot, name string) *view.Server {
+	for i := range snap.Servers {
+		if snap.Servers[i].Name == name {
+			return &snap.Servers[i]
+		}
+	}
+	return nil
+}
+
 // boolCompare sorts false before true.
 func boolCompare(a, b bool) int {
 	switch {
@@ -109,5 +119,5 @@ func (a *painter) matches() (hidden string, n int) {
 	case 1:
 		return ", 1 ill does not", n
 	}
-	return ", " + view.Count(uint64(ill)) + " ill do not", n
+	return ", " + number(ill) + " ill do not", n
 }

@@ -14,9 +14,6 @@ import (
 func (a *painter) details(s *view.Server) {
 	left := a.w * 3 / 5
 	rule := a.p.either("─", "-")
-	if !a.p.UTF8 {
-		rule = "-"
-	}
 	head := func(text string, n int) string {
 		text = rule + rule + " " + cut(text, n-6) + " "
 		return text + strings.Repeat(rule, max(0, n-lipgloss.Width(text)-2))
@@ -128,11 +125,10 @@ func (a *painter) buffers(s *view.Server) []buffer {
 		}
 		return dim
 	}
-	number := func(n int64) string { return view.Count(uint64(max(0, n))) }
 	return []buffer{
 		{"outbox", tone(&s.Buffers.Outbox), &s.Buffers.Outbox, bytes},
 		{"write", tone(&s.Buffers.Write), &s.Buffers.Write, bytes},
-		{"pending", tone(&s.Buffers.Pending), &s.Buffers.Pending, number},
+		{"pending", tone(&s.Buffers.Pending), &s.Buffers.Pending, number[int64]},
 	}
 }
 
@@ -205,13 +201,11 @@ func (a *painter) trail(s *view.Server, more string) {
 
 // selected is the server that is chosen; nil if it is there no more.
 func (a *painter) selected() *view.Server {
-	for i := range a.snap.Servers {
-		if a.snap.Servers[i].Name == a.ui.Selected {
-			return &a.snap.Servers[i]
-		}
+	s := find(a.snap, a.ui.Selected)
+	if s == nil {
+		a.next().add(dim, "servers / "+a.ui.Selected+" is there no more. Esc goes back.")
 	}
-	a.next().add(dim, "servers / "+a.ui.Selected+" is there no more. Esc goes back.")
-	return nil
+	return s
 }
 
 // server is the page of one.
@@ -257,7 +251,7 @@ func (a *painter) sessionTable(s *view.Server) {
 	row := func(name, state string, up bool, since view.Time, failures int, reason string, retry view.Time) {
 		l := a.next().cell(plain, name, 10)
 		sign, tone := a.upSign(up)
-		text := view.Count(uint64(max(0, failures)))
+		text := number(failures)
 		if reason != "" && !up {
 			text += " " + reason
 		}
@@ -335,7 +329,7 @@ func (a *painter) calls() {
 	case s.Present.State == "stale":
 		a.next().add(warn, "as of "+a.ui.when(s.Present.AsOf, a.now)+", not known since")
 	}
-	a.next().add(dim, view.Count(uint64(max(0, a.ui.CallsOf)))+" calls")
+	a.next().add(dim, number(a.ui.CallsOf)+" calls")
 	who := 12
 	if a.w >= wide {
 		who = 20

@@ -19,7 +19,6 @@ func (a *painter) floor() {
 	}
 	l := a.next()
 	figure := func(name, value string, tone tone) { l.add(dim, name+" ").add(tone, value+"   ") }
-	number := func(n int) string { return view.Count(uint64(max(0, n))) }
 	figure("waiting", number(f.Waiting), bold)
 	if !f.Longest.IsZero() {
 		wait := a.now.Sub(f.Longest.Time)
@@ -95,7 +94,7 @@ func (a *painter) queues(f *view.Floor) {
 		a.queue(&f.Queues[i], name, past, i == chosen)
 	}
 	if hidden := len(f.Queues) - (end - start) + f.QueuesHidden; hidden > 0 {
-		a.next().add(dim, "  "+view.Count(uint64(hidden))+" more queues")
+		a.next().add(dim, "  "+number(hidden)+" more queues")
 	}
 	if len(f.Queues) == 0 {
 		a.next().add(dim, "  no queue")
@@ -103,14 +102,11 @@ func (a *painter) queues(f *view.Floor) {
 }
 
 func (a *painter) queue(q *view.Queue, name, past int, chosen bool) {
-	l := new(line)
-	begin := " "
-	if chosen && !a.p.signs() {
-		begin = ">"
-	}
 	sign, tone := a.queueSign(q)
-	l.add(plain, begin).add(tone, sign+" ")
-	l.selected = chosen
+	l := new(line).add(plain, " ").add(tone, sign+" ")
+	if chosen {
+		a.mark(l)
+	}
 	a.lines = append(a.lines, l)
 	stale := !q.AsOf.IsZero()
 	text := plain
@@ -121,13 +117,13 @@ func (a *painter) queue(q *view.Queue, name, past int, chosen bool) {
 	if q.Waiting > 0 && !q.Longest.IsZero() {
 		longest = view.Clock(wait)
 	}
-	number := func(n int) string {
+	agents := func(n int) string {
 		if stale {
 			return "?"
 		}
-		return view.Count(uint64(max(0, n)))
+		return number(n)
 	}
-	l.cell(text, q.Name, name).number(text, view.Count(uint64(max(0, q.Waiting))), 5)
+	l.cell(text, q.Name, name).number(text, number(q.Waiting), 5)
 	if stale {
 		l.number(text, longest, 8)
 	} else {
@@ -136,7 +132,7 @@ func (a *painter) queue(q *view.Queue, name, past int, chosen bool) {
 	if a.w < narrow {
 		return
 	}
-	l.number(text, number(q.Free), 6).number(text, number(q.Talking), 6).number(text, number(q.Ringing), 5).number(text, number(q.Paused), 6)
+	l.number(text, agents(q.Free), 6).number(text, agents(q.Talking), 6).number(text, agents(q.Ringing), 5).number(text, agents(q.Paused), 6)
 	switch {
 	case stale:
 		l.add(plain, " ").add(dim, "as of "+q.AsOf.In(a.now.Location()).Format("15:04")+", stale")
@@ -154,14 +150,14 @@ func (a *painter) callers(q *view.Queue) {
 		now = q.AsOf.Time
 	}
 	for _, c := range q.Callers {
-		l := a.next().number(dim, view.Count(uint64(max(0, c.Position))), 4).add(plain, " ").cell(plain, c.Number, 20)
+		l := a.next().number(dim, number(c.Position), 4).add(plain, " ").cell(plain, c.Number, 20)
 		if !c.Since.IsZero() {
 			wait := now.Sub(c.Since.Time)
 			l.number(waitTone(wait, plain), view.Clock(wait), 8)
 		}
 	}
 	if more := q.Waiting - len(q.Callers); more > 0 {
-		a.next().add(dim, "  "+view.Count(uint64(more))+" more callers")
+		a.next().add(dim, "  "+number(more)+" more callers")
 	}
 }
 
@@ -196,7 +192,7 @@ func (a *painter) agents(f *view.Floor) {
 		}
 	}
 	if hidden := len(f.Agents) - shown + f.AgentsHidden; hidden > 0 {
-		a.next().add(dim, "  "+view.Count(uint64(hidden))+" more agents")
+		a.next().add(dim, "  "+number(hidden)+" more agents")
 	}
 }
 

@@ -82,11 +82,10 @@ func (s *httpSource) last(now time.Time) (*view.Snapshot, string) {
 	if s.snap == nil || now.Sub(s.at) > httpFresh {
 		return nil, s.err
 	}
-	snap := *s.snap
-	snap.At = view.Time{Time: snap.At.In(now.Location())}
-	return &snap, s.err
+	return s.snap, s.err
 }
 
+// get asks once. Of the answer the time is in the zone of this machine.
 func (s *httpSource) get(ctx context.Context) (*view.Snapshot, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
@@ -111,5 +110,6 @@ func (s *httpSource) get(ctx context.Context) (*view.Snapshot, error) {
 	if len(raw) > httpBytes || json.Unmarshal(raw, snap) != nil || snap.At.IsZero() {
 		return nil, fmt.Errorf("ask %s: its answer is no status of a bridge", s.shown)
 	}
+	snap.At = view.Time{Time: snap.At.Local()}
 	return snap, nil
 }

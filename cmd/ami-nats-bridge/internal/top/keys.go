@@ -157,17 +157,12 @@ func (ui *UI) move(snap *view.Snapshot, by int) {
 	case PageCalls:
 		ui.Scroll = min(max(ui.Scroll+by, 0), max(0, len(ui.Calls)-1))
 	case PageGaps:
-		ui.Scroll = min(max(ui.Scroll+by, 0), max(0, gapsOf(snap, ui.Selected)-1))
-	}
-}
-
-func gapsOf(snap *view.Snapshot, name string) int {
-	for i := range snap.Servers {
-		if snap.Servers[i].Name == name {
-			return len(snap.Servers[i].Gaps)
+		last := 0
+		if s := find(snap, ui.Selected); s != nil {
+			last = max(0, len(s.Gaps)-1)
 		}
+		ui.Scroll = min(max(ui.Scroll+by, 0), last)
 	}
-	return 0
 }
 
 // typed is a key while the filter is being typed.

@@ -35,7 +35,6 @@ func Ask(ctx context.Context, opts ReaderOptions) (*view.Snapshot, Source, error
 	answer, err := own.get(ctx)
 	switch {
 	case err == nil:
-		answer.At = view.Time{Time: answer.At.In(time.Now().Location())}
 		src.ByHTTP = true
 		return answer, src, nil
 	case snap != nil:
@@ -67,11 +66,9 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 		return nil, err
 	}
 	r := NewReader(opts)
-	live := make(chan *nats.Msg, liveQueue)
-	for _, subject := range []string{".status.>", ".nodes.>"} {
-		if _, err := nc.ChanSubscribe(opts.Prefix+subject, live); err != nil {
-			return nil, err
-		}
+	live, err := subscribe(nc, opts.Prefix)
+	if err != nil {
+		return nil, err
 	}
 	r.load(ctx, js)
 	r.loadState(ctx, js)

@@ -138,13 +138,27 @@ func (r *Reader) raise() {
 // Retry implements Feed.
 func (r *Reader) Retry() { r.raise() }
 
+// statusSubjects are all on which bridges say how they and their servers are.
+func statusSubjects(prefix string) []string {
+	return []string{prefix + ".status.>", prefix + ".nodes.>"}
+}
+
+// subscribe returns what comes on the status subjects from now on, until nc is closed.
+func subscribe(nc *nats.Conn, prefix string) (<-chan *nats.Msg, error) {
+	live := make(chan *nats.Msg, liveQueue)
+	for _, subject := range statusSubjects(prefix) {
+		if _, err := nc.ChanSubscribe(subject, live); err != nil {
+			return nil, err
+		}
+	}
+	return live, nil
+}
+
 // follow reads what NATS brings: first the last values that are kept, then what comes.
 func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
-	live := make(chan *nats.Msg, liveQueue)
-	for _, subject := range []string{".status.>", ".nodes.>"} {
-		if _, err := nc.ChanSubscribe(r.opts.Prefix+subject, live); err != nil {
-			return err
-		}
+	live, err := subscribe(nc, r.opts.Prefix)
+	if err != nil {
+		return err
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -229,7 +243,7 @@ func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
 // lastValues calls take with the last message of each status subject.
 func lastValues(ctx context.Context, js jetstream.JetStream, prefix string, take func(string, []byte)) error {
 	consumer, err := js.OrderedConsumer(ctx, "AMI_STATUS", jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{prefix + ".status.>", prefix + ".nodes.>"}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubjects: statusSubjects(prefix), DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 	})
 	if err != nil {
 		return err
@@ -348,21 +362,14 @@ func (r *Reader) Picture(now time.Time) (*view.Snapshot, Source) {
 		if r.silent.IsZero() {
 			r.silent = now
 		}
-		if r.shown == nil {
-			src.Asking = now.Sub(r.silent) < asking
-			return r.model.Snapshot(now, view.NumbersLast4), src.since(r.silent)
+		if src.Asking = r.shown == nil && now.Sub(r.silent) < asking; !src.Asking {
+			src.Silent = r.silent
 		}
-		src.Silent = r.silent
+		if r.shown == nil {
+			return r.model.Snapshot(now, view.NumbersLast4), src
+		}
 	}
 	return r.shown, src
-}
-
-// since is s that is silent since then, unless it is still being asked for the first time.
-func (s Source) since(at time.Time) Source {
-	if !s.Asking {
-		s.Silent = at
-	}
-	return s
 }
 
 // hears says whether NATS brings words of a bridge.

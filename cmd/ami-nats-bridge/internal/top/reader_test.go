@@ -1,6 +1,7 @@
 package top
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -21,7 +22,7 @@ import (
 // serve runs a nats-server with JetStream on a port; 0 chooses one.
 func serve(t *testing.T, port int) *natsserver.Server {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: max(port, 0) - b2i(port == 0), JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: cmp.Or(port, natsserver.RANDOM_PORT), JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,13 +32,6 @@ func serve(t *testing.T, port int) *natsserver.Server {
 		t.Fatal("nats-server does not start")
 	}
 	return s
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // patience is for what happens at once on a machine that has time.

@@ -187,7 +187,7 @@ func (a *painter) bridges() string {
 		all = append(all, text)
 	}
 	if len(all) > 4 {
-		all = append(all[:3], view.Count(uint64(len(a.snap.Bridges)-3))+" more")
+		all = append(all[:3], number(len(a.snap.Bridges)-3)+" more")
 	}
 	return strings.Join(all, ", ")
 }
@@ -232,8 +232,8 @@ func (a *painter) headline() {
 	}
 	figure("events", perSecond(t.In))
 	if t.Waiting != nil {
-		figure("waiting", view.Count(uint64(max(0, *t.Waiting))))
-		figure("calls", view.Count(uint64(max(0, *t.Calls))))
+		figure("waiting", number(*t.Waiting))
+		figure("calls", number(*t.Calls))
 	}
 	figure("actions", perSecond(t.Actions))
 	figure("streams", a.streams())
@@ -313,7 +313,7 @@ func (a *painter) keys() {
 	switch {
 	case a.ui.Typing:
 		ill, match := a.matches()
-		l.add(blue, "/").add(plain, a.ui.Filter+"_").add(dim, "   "+view.Count(uint64(match))+" of "+view.Count(uint64(len(a.snap.Servers)))+" match"+ill)
+		l.add(blue, "/").add(plain, a.ui.Filter+"_").add(dim, "   "+number(match)+" of "+number(len(a.snap.Servers))+" match"+ill)
 		return
 	case a.ui.Note != "":
 		l.add(plain, a.ui.Note)
@@ -324,14 +324,13 @@ func (a *painter) keys() {
 	for _, k := range last {
 		room -= k.width()
 	}
-	for _, k := range append(a.hints(), last...) {
-		isLast := k.key == "?" || k.key == "q"
-		if !isLast {
-			if k.width() > room {
-				continue
-			}
-			room -= k.width()
+	var shown []hint
+	for _, k := range a.hints() {
+		if k.width() <= room {
+			shown, room = append(shown, k), room-k.width()
 		}
+	}
+	for _, k := range append(shown, last...) {
 		l.add(blue, k.key).add(dim, " "+k.what+"  ")
 	}
 }

@@ -15,7 +15,7 @@ func (a *painter) servers() {
 	a.more()
 	if a.ui.Filter != "" && !a.ui.Typing {
 		hidden, n := a.matches()
-		a.next().add(dim, "  /"+a.ui.Filter+": "+view.Count(uint64(n))+" of "+view.Count(uint64(len(a.snap.Servers)))+" match"+hidden)
+		a.next().add(dim, "  /"+a.ui.Filter+": "+number(n)+" of "+number(len(a.snap.Servers))+" match"+hidden)
 	}
 	all := Visible(a.snap, a.ui)
 	split := !a.once && a.h >= tall && a.w >= wide && a.ui.Source.Silent.IsZero() && len(all) > 0
@@ -62,7 +62,7 @@ func (a *painter) list(all []*view.Server, below int, rows func(*view.Server) []
 		}
 		row := rows(s)
 		if !a.once && (s.Name == a.ui.Selected || a.ui.Selected == "" && i == 0) {
-			row[0].selected = true
+			a.mark(row[0])
 			first, last = len(lines), len(lines)+len(row)
 		}
 		lines = append(lines, row...)
@@ -71,11 +71,20 @@ func (a *painter) list(all []*view.Server, below int, rows func(*view.Server) []
 		start := min(max(0, last-(room-1)), first)
 		end := min(len(lines), start+room-1)
 		more := len(lines) - end + start
-		lines = append(slices.Clone(lines[start:end]), new(line).add(dim, "   "+view.Count(uint64(more))+" more lines"))
+		lines = append(slices.Clone(lines[start:end]), new(line).add(dim, "   "+number(more)+" more lines"))
 	}
 	a.lines = append(a.lines, lines[:min(len(lines), max(room, 0))]...)
 	if len(all) == 0 {
 		a.nothing()
+	}
+}
+
+// mark has l show that it is the chosen one's. Where the signs are not Unicode's, a > takes
+// the place of the blank that it begins with.
+func (a *painter) mark(l *line) {
+	l.selected = true
+	if !a.p.signs() {
+		l.spans[0].text = ">"
 	}
 }
 
@@ -166,13 +175,10 @@ func (a *painter) header(c columns) {
 
 // row is a server in one line, or in two if it is ill.
 func (a *painter) row(s *view.Server, c columns) []*line {
-	l := new(line).add(plain, a.p.either(" ", " "))
+	l := new(line).add(plain, " ")
 	sign, tone := a.p.sign(s.State)
 	if !a.ui.Source.Silent.IsZero() {
 		sign, tone = a.p.sign(view.StateUnknown)
-	}
-	if !a.p.signs() && s.Name == a.chosenName() {
-		l = new(line).add(plain, ">")
 	}
 	l.add(tone, sign+" ")
 	word, name := a.quiet(s), plain
@@ -202,16 +208,6 @@ func (a *painter) row(s *view.Server, c columns) []*line {
 // isAsAll says whether what is wrong with s is in the headline already: that NATS is down.
 func (a *painter) isAsAll(s *view.Server) bool {
 	return !a.snap.NATS.Up && s.State == view.StateTrouble && s.Reason == "" && s.Losing == nil
-}
-
-func (a *painter) chosenName() string {
-	if a.ui.Selected != "" || a.once {
-		return a.ui.Selected
-	}
-	if all := Visible(a.snap, a.ui); len(all) > 0 {
-		return all[0].Name
-	}
-	return ""
 }
 
 // quiet is the word of a server that is not ill.
@@ -261,7 +257,7 @@ func (a *painter) figures(l *line, s *view.Server, c columns) {
 	}
 	calls, waiting := "-", "-"
 	if p := s.Present; p != nil && p.State != "stale" {
-		calls, waiting = view.Count(uint64(max(0, p.Calls))), view.Count(uint64(max(0, p.Waiting)))
+		calls, waiting = number(p.Calls), number(p.Waiting)
 	}
 	l.number(plain, calls, 5).number(plain, waiting, 4)
 	if c.lost > 0 {
@@ -282,13 +278,8 @@ func (a *painter) level(s *view.Server) tone {
 
 // narrowRow is a server where there are few columns.
 func (a *painter) narrowRow(s *view.Server) []*line {
-	l := new(line)
-	begin := " "
-	if !a.p.signs() && s.Name == a.chosenName() {
-		begin = ">"
-	}
 	sign, tone := a.p.sign(s.State)
-	l.add(plain, begin).add(tone, sign+" ")
+	l := new(line).add(plain, " ").add(tone, sign+" ")
 	name := max(6, a.w-28)
 	if s.State.Ill() {
 		l.cell(bold, s.Name, name).cell(tone, strings.ToUpper(s.State.Word()), 13).add(plain, until(&s.Verdict, a.now))

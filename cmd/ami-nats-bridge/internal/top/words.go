@@ -153,14 +153,14 @@ func (p Profile) bar(percent float64, n int) string {
 // percent is how full a buffer is.
 func percent(b *view.Buffer) string {
 	x := b.Percent()
-	switch {
-	case x <= 0:
+	if x <= 0 {
 		return "0 %"
-	case x < 10:
-		return strings.TrimSuffix(view.Rate(max(x, 0.1)), ".0") + " %"
 	}
-	return view.Rate(min(x, 999)) + " %"
+	return view.Rate(min(max(x, 0.1), 999)) + " %"
 }
+
+// number is n, and 0 for what cannot be.
+func number[N int | int64](n N) string { return view.Count(uint64(max(0, n))) }
 
 // bytes is n bytes in the largest unit.
 func bytes(n int64) string {
@@ -169,8 +169,5 @@ func bytes(n int64) string {
 	for len(units) > 1 && x >= 1024 {
 		x, units = x/1024, units[1:]
 	}
-	if units[0] == "B" || x >= 100 {
-		return view.Count(uint64(x+0.5)) + " " + units[0]
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(view.Rate(x), ".0"), " ") + " " + units[0]
+	return view.Rate(x) + " " + units[0]
 }
