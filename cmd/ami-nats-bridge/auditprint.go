@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -86,7 +85,7 @@ func printVerdicts(w io.Writer, verdicts []replay.Verdict, format string) error 
 	for i := range verdicts {
 		v := &verdicts[i]
 		if format == "json" {
-			if err := json.NewEncoder(w).Encode(v); err != nil {
+			if err := encodeLine(w, v); err != nil {
 				return err
 			}
 			continue
