@@ -33,7 +33,7 @@ const (
 )
 
 func (t *recordTable) record(w io.Writer, r *replay.Record) error {
-	row := recordRow{at: replay.MadeAt(r.Message).Local().Format(tableTime)}
+	row := recordRow{at: r.Made().Local().Format(tableTime)}
 	if r.Node == "" { // it is none
 		row.none = terminal.Printable(r.Subject) + ": no record of a bridge: " + terminal.Printable(string(r.Data[:min(len(r.Data), 100)]))
 	} else {
