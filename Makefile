@@ -17,7 +17,7 @@ build: ## Build the static binary into bin/.
 man: build ## Write the man pages into bin/man, from what --help says.
 	mkdir -p bin/man
 	./$(BIN) man > bin/man/ami-nats-bridge.1
-	for c in run demo check config tail call replay audit version completion man help; do \
+	for c in $$(./$(BIN) __complete --line 'ami-nats-bridge man ' | cut -f1); do \
 		./$(BIN) man $$c > bin/man/ami-nats-bridge-$$c.1; \
 	done
 

@@ -287,8 +287,8 @@ func scalar(key string, value json.Token) (string, error) {
 }
 
 // isAsync reports whether an Originate asks to be answered before the call is
-// (manager.c action_originate, ast_true).
+// (manager.c action_originate).
 func isAsync(headers []frames.Header) bool {
 	all := policy.Values(headers, "Async") // of which Asterisk takes the first
-	return len(all) > 0 && slices.Contains([]string{"yes", "true", "y", "t", "1", "on"}, strings.ToLower(all[0]))
+	return len(all) > 0 && frames.True(all[0])
 }

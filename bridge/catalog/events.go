@@ -29,6 +29,15 @@ var Events = sync.OnceValue(func() []Event {
 	return all
 })
 
+// EventNames returns the names of Events.
+func EventNames() []string {
+	names := make([]string, len(Events()))
+	for i, e := range Events() {
+		names[i] = e.Name
+	}
+	return names
+}
+
 // Actions returns the names of the Actions that are known, sorted.
 func Actions() []string {
 	names := make(map[string]bool)

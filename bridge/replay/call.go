@@ -56,17 +56,12 @@ func (c *Call) Learn(e *Event) (tells bool) {
 		return false
 	}
 	fields := Fields(e.Data)
-	for _, f := range fields {
-		prefix, ok := cutSuffixFold(f.Name, "linkedid")
-		if ok && first(f) == c.linkedid {
-			c.of(e.Server).learn(fields, prefix, e.Read)
-			tells = true
-		}
-	}
-	for _, f := range fields { // an Asterisk that has no Linkedid in its events
-		if prefix, ok := cutSuffixFold(f.Name, "uniqueid"); ok && first(f) == c.linkedid {
-			c.of(e.Server).learn(fields, prefix, e.Read)
-			tells = true
+	for _, suffix := range []string{"linkedid", "uniqueid"} { // some Asterisks have no Linkedid in their events
+		for _, f := range fields {
+			if prefix, ok := cutSuffixFold(f.Name, suffix); ok && first(f) == c.linkedid {
+				c.of(e.Server).learn(fields, prefix, e.Read)
+				tells = true
+			}
 		}
 	}
 	if e.Name == "Hangup" {

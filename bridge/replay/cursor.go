@@ -22,7 +22,7 @@ type cursor struct {
 	begun  bool
 }
 
-// newCursor returns nil if there is nothing on filter. It begins with the stream.
+// newCursor returns nil if there is nothing on filter. Where it begins, open sets.
 func (s *Source) newCursor(ctx context.Context, filter string) (*cursor, error) {
 	m, err := s.last(ctx, filter)
 	if errors.Is(err, errNone) {
@@ -31,7 +31,7 @@ func (s *Source) newCursor(ctx context.Context, filter string) (*cursor, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &cursor{source: s, filter: filter, next: 1, last: m.Sequence}, nil
+	return &cursor{source: s, filter: filter, last: m.Sequence}, nil
 }
 
 // peek returns the next message, nil at the end.
@@ -115,9 +115,9 @@ func pause(ctx context.Context, d time.Duration) error {
 // merged is several cursors as one.
 type merged []*cursor
 
-// open returns what reads filters, which do not overlap, from where start sets
-// each.
-func (s *Source) open(ctx context.Context, filters []string, start func(*cursor)) (merged, error) {
+// open returns what reads filters, which do not overlap, from a time on, or without
+// one from a sequence on.
+func (s *Source) open(ctx context.Context, filters []string, from time.Time, first uint64) (merged, error) {
 	var all merged
 	for _, filter := range filters {
 		c, err := s.newCursor(ctx, filter)
@@ -125,7 +125,9 @@ func (s *Source) open(ctx context.Context, filters []string, start func(*cursor)
 			return nil, err
 		}
 		if c != nil {
-			start(c)
+			if c.next = first; !from.IsZero() {
+				c.start = &from
+			}
 			all = append(all, c)
 		}
 	}

@@ -13,8 +13,8 @@ type Progress struct {
 
 // Read calls each for the messages of a selection that the stream holds when it
 // is called, in their order, and told, if not nil, for each message read. at is
-// when the bridge read the event or made the record. It returns when it has read
-// the last, ctx ends, or each returns an error.
+// when the bridge read the event or made the record; it is asked once, before each.
+// Read returns when it has read the last, ctx ends, or each returns an error.
 //
 // A stream is in the order in which it stored, and what waited in an outbox was
 // stored late. So it is read from the moment From on, for nothing is stored
@@ -29,7 +29,7 @@ func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time
 	if !from.IsZero() {
 		from = from.Add(-clockSlack)
 	}
-	return s.scan(ctx, p.filters, from, told, func(m *Message) (more bool, err error) {
+	return s.scan(ctx, p.filters, from, 1, told, func(m *Message) (more bool, err error) {
 		if p.match != nil && !p.match(m.Subject) {
 			return true, nil
 		}
@@ -44,34 +44,16 @@ func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time
 	})
 }
 
-// scan hands what the stream holds on these subjects from a time on to each, in
-// order, until that has enough, and says before each how far it is.
+// scan hands what the stream holds on these subjects from a time on, or without
+// one from a sequence on, to each, in order, until that has enough, and says before
+// each how far it is.
 func (s *Source) scan(
-	ctx context.Context, filters []string, from time.Time, told func(Progress), each func(*Message) (more bool, err error),
+	ctx context.Context, filters []string, from time.Time, first uint64, told func(Progress), each func(*Message) (more bool, err error),
 ) error {
-	all, err := s.open(ctx, filters, func(c *cursor) {
-		if !from.IsZero() {
-			c.start = &from
-		}
-	})
+	all, err := s.open(ctx, filters, from, first)
 	if err != nil {
 		return err
 	}
-	return all.scan(ctx, told, each)
-}
-
-// scanAt is scan from a sequence on.
-func (s *Source) scanAt(
-	ctx context.Context, filters []string, first uint64, told func(Progress), each func(*Message) (more bool, err error),
-) error {
-	all, err := s.open(ctx, filters, func(c *cursor) { c.next = first })
-	if err != nil {
-		return err
-	}
-	return all.scan(ctx, told, each)
-}
-
-func (all merged) scan(ctx context.Context, told func(Progress), each func(*Message) (more bool, err error)) error {
 	for n := uint64(1); ; n++ {
 		m, err := all.next(ctx)
 		if m == nil || err != nil {

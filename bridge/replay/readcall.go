@@ -40,7 +40,7 @@ func (s *Source) ReadCall(ctx context.Context, sel Selection, call *Call, told f
 		if err != nil {
 			return err
 		}
-		err = s.scanAt(ctx, []string{one.Wide()}, first, told, func(m *Message) (more bool, err error) {
+		err = s.scan(ctx, []string{one.Wide()}, time.Time{}, first, told, func(m *Message) (more bool, err error) {
 			if m.Sequence > last {
 				return false, nil
 			}
@@ -122,7 +122,7 @@ func (s *Source) mentions(
 func (s *Source) learn(ctx context.Context, sel *Selection, call *Call, first uint64, told func(Progress)) (last uint64, err error) {
 	var heard, ended time.Time // of the call; since when all of it has hung up
 	gap := false               // since it was heard of
-	err = s.scanAt(ctx, []string{sel.Wide()}, first, told, func(m *Message) (more bool, err error) {
+	err = s.scan(ctx, []string{sel.Wide()}, time.Time{}, first, told, func(m *Message) (more bool, err error) {
 		e := sel.EventOf(m)
 		quiet := silence
 		if gap {

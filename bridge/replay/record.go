@@ -60,12 +60,16 @@ func RecordOf(m *Message) (Record, error) {
 
 // MadeAt is when the bridge made a record; when it was stored, if m is none.
 func MadeAt(m *Message) time.Time {
-	if r, err := RecordOf(m); err == nil {
-		if t, err := time.Parse(time.RFC3339, r.At); err == nil {
-			return t
-		}
+	r, _ := RecordOf(m)
+	return r.Made()
+}
+
+// Made is when the bridge made r; when it was stored, if it does not tell.
+func (r *Record) Made() time.Time {
+	if t, err := time.Parse(time.RFC3339, r.At); err == nil {
+		return t
 	}
-	return m.Stored
+	return r.Stored
 }
 
 // Wanted selects records beyond what their subjects say. Its texts are patterns
@@ -94,7 +98,7 @@ func (r *Record) End() string {
 
 // AppendJSON appends r as one line of JSON.
 func (r *Record) AppendJSON(dst []byte) ([]byte, error) {
-	l := lineOf(r.Message, MadeAt(r.Message))
+	l := lineOf(r.Message, r.Made())
 	if l.Raw == "" {
 		l.Record = r.Data
 	}

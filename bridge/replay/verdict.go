@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Kind is what is wrong at a place of the chain.
@@ -67,8 +66,6 @@ type Verdict struct {
 
 // maxBreaks is how many breaks and notes are kept for each server.
 const maxBreaks = 100
-
-var timeZero time.Time
 
 func (v *Verdict) broken(b *Break) {
 	if v.Broken++; len(v.Breaks) < maxBreaks {

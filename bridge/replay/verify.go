@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Verifier walks the audit's chain. Each record names the hash of the one before
@@ -55,7 +56,7 @@ type place struct {
 
 // Verify reads the whole stream into v.
 func (s *Source) Verify(ctx context.Context, v *Verifier, told func(Progress)) error {
-	return s.scan(ctx, []string{">"}, timeZero, told, func(m *Message) (more bool, err error) {
+	return s.scan(ctx, []string{">"}, time.Time{}, 1, told, func(m *Message) (more bool, err error) {
 		v.See(m)
 		return true, nil
 	})

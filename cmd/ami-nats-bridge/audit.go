@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -103,7 +104,7 @@ func chainState(ctx context.Context, source *replay.Source, prefix string) (stri
 			cancel(errLong)
 		}
 	})
-	if errors.Is(err, errLong) || errors.Is(context.Cause(ctx), errLong) {
+	if errors.Is(context.Cause(ctx), errLong) {
 		return "not walked, it is long: audit --verify does", nil
 	}
 	if err != nil {
@@ -126,9 +127,14 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 	table := recordTable{screen: std.screen()}
 	var line []byte
 	records, none := 0, 0
-	err := source.Read(ctx, sel, replay.MadeAt, progress.tell, func(m *replay.Message) error {
-		r, err := replay.RecordOf(m)
-		if err != nil {
+	var r replay.Record
+	var isNone error
+	made := func(m *replay.Message) time.Time {
+		r, isNone = replay.RecordOf(m)
+		return r.Made()
+	}
+	err := source.Read(ctx, sel, made, progress.tell, func(*replay.Message) (err error) {
+		if isNone != nil {
 			none++ // shown like the others: somebody put it there
 		} else if !wanted.Has(&r) {
 			return nil

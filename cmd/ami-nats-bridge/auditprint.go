@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -34,7 +33,7 @@ const (
 )
 
 func (t *recordTable) record(w io.Writer, r *replay.Record) error {
-	row := recordRow{at: replay.MadeAt(r.Message).Local().Format(tableTime)}
+	row := recordRow{at: r.Made().Local().Format(tableTime)}
 	if r.Node == "" { // it is none
 		row.none = terminal.Printable(r.Subject) + ": no record of a bridge: " + terminal.Printable(string(r.Data[:min(len(r.Data), 100)]))
 	} else {
@@ -86,7 +85,7 @@ func printVerdicts(w io.Writer, verdicts []replay.Verdict, format string) error 
 	for i := range verdicts {
 		v := &verdicts[i]
 		if format == "json" {
-			if err := json.NewEncoder(w).Encode(v); err != nil {
+			if err := encodeLine(w, v); err != nil {
 				return err
 			}
 			continue

@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 type callCmd struct {
@@ -65,7 +67,7 @@ func (c *callCmd) check() error {
 		return usage("--columns is for tables")
 	case c.Wait && c.Action != "Originate":
 		return usage("--wait is for Originate")
-	case c.Wait && !isTrue(valueOfHeader(c.Headers, "Async")):
+	case c.Wait && !frames.True(valueOfHeader(c.Headers, "Async")):
 		return usage("--wait wants Async=true: otherwise Asterisk itself answers only when the call is answered")
 	case !c.Validate:
 		return nil
@@ -79,15 +81,6 @@ func (c *callCmd) check() error {
 	return nil
 }
 
-// isTrue is ast_true of Asterisk (main/utils.c).
-func isTrue(text string) bool {
-	switch strings.ToLower(text) {
-	case "yes", "true", "y", "t", "1", "on":
-		return true
-	}
-	return false
-}
-
 // Run sends the action and prints the reply, or that of each server.
 func (c *callCmd) Run(std stdio) error {
 	if err := c.check(); err != nil {
@@ -98,7 +91,7 @@ func (c *callCmd) Run(std stdio) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	nc, err := c.connect("call", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		if errors.Is(err, nats.ErrPermissionViolation) && !strings.Contains(err.Error(), discovery) {
+		if subject, _, _ := natsconn.Denial(err); subject != discovery && errors.Is(err, nats.ErrPermissionViolation) {
 			cancel(err)
 		}
 	}))
@@ -163,23 +156,22 @@ func headerNames(headers []string) (names []string, err error) {
 	return names, nil
 }
 
-// valueOfHeader is the value of the last header called name, in any case.
-func valueOfHeader(headers []string, name string) (value string) {
+// valueOfHeader is the value of the first header called name, in any case:
+// Asterisk takes that one (manager.c astman_get_header).
+func valueOfHeader(headers []string, name string) string {
 	for _, h := range headers {
-		if key, v, _ := strings.Cut(h, "="); strings.EqualFold(key, name) {
-			value = v
+		if key, value, _ := strings.Cut(h, "="); strings.EqualFold(key, name) {
+			return value
 		}
 	}
-	return value
+	return ""
 }
 
-// payloadOf makes the JSON of headers; what is repeated becomes an array.
+// payloadOf makes the JSON of headers, which check took; what is repeated becomes
+// an array.
 func payloadOf(headers []string) ([]byte, error) {
 	if len(headers) == 0 {
 		return nil, nil
-	}
-	if _, err := headerNames(headers); err != nil {
-		return nil, err
 	}
 	values := make(map[string][]string)
 	for _, h := range headers {

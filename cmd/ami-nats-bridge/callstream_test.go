@@ -18,12 +18,8 @@ func answering(t *testing.T, skip int, reply string, parts ...string) *nats.Conn
 	t.Helper()
 	url := startNATS(t, func(*server.Options) {}).ClientURL()
 	envtest.Set(t, "BRIDGE_NATS_URL="+url)
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	_, err = nc.Subscribe("ami.actions.pbx1.*", func(m *nats.Msg) {
+	nc := dialNATS(t, url)
+	_, err := nc.Subscribe("ami.actions.pbx1.*", func(m *nats.Msg) {
 		if m.Header.Get("Ami-Reply") != "stream" {
 			_ = m.Respond([]byte(`{"error":{"code":413,"kind":"reply_too_large","sent":"yes","message":"ask for a stream"}}`))
 			return

@@ -105,7 +105,7 @@ func (c *checkCmd) servers(all []config.ServerConfig) ([]config.ServerConfig, er
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(s config.ServerConfig) bool {
-		return !slices.ContainsFunc(c.Server, func(p string) bool { return matchesAny(p, []string{s.Name}) })
+		return !anyOf(c.Server, s.Name)
 	}), nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
@@ -50,7 +51,7 @@ func (f *findings) embedded(addr string) {
 	}
 	host, _, _ := net.SplitHostPort(addr)
 	f.add("ok", "BRIDGE_NATS_URL is empty: an embedded nats-server will listen on %s", addr)
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !loopback(host) {
 		f.add("note", "it takes anybody who reaches %s: it has no passwords", addr)
 	}
 }
@@ -59,7 +60,7 @@ func (f *findings) embedded(addr string) {
 // clear of real requests: a listener on those would take "no responders" from
 // callers while no bridge runs.
 func (f *findings) subscriptions(nc *nats.Conn, cfg *config.Config) {
-	subjects := []string{"$SRV.PING.ami-bridge.check-only"}
+	subjects := []string{"$SRV.PING." + actions.ServiceName + ".check-only"}
 	for _, server := range cfg.Servers {
 		subjects = append(subjects, cfg.SubjectPrefix+".actions."+server.Name+".check-only")
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -40,7 +39,7 @@ type checkPrinter struct {
 	failed           []string // about what
 }
 
-// checkPrinter is for what c was told.
+// printer prints as c was told to.
 func (c *checkCmd) printer(std stdio, s *env.Settings) *checkPrinter {
 	return &checkPrinter{
 		w: std.out, screen: terminal.Screen{Colour: std.screen().Colour}, json: c.json(), quiet: c.Quiet, known: newRedactor(s).Known,
@@ -106,11 +105,4 @@ func count(n int, thing string) string {
 		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// encodeLine writes v as one line of JSON.
-func encodeLine(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
 }

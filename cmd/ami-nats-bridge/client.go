@@ -138,6 +138,10 @@ func remote(dialled string) bool {
 	if err != nil {
 		return true
 	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	return !loopback(u.Hostname())
+}
+
+// loopback reports whether host is surely this machine.
+func loopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }

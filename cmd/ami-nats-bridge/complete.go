@@ -87,10 +87,8 @@ func (l *completing) candidates() []candidate {
 }
 
 func (l *completing) commands() (all []candidate) {
-	for _, c := range l.app.Children {
-		if !c.Hidden {
-			all = append(all, candidate{c.Name, c.Help})
-		}
+	for _, c := range commandsOf(l.app) {
+		all = append(all, candidate{c.Name, c.Help})
 	}
 	return all
 }
@@ -137,7 +135,7 @@ func (l *completing) values(f *kong.Flag) []candidate {
 		_, groups := l.served()
 		return plainly(groups)
 	case "event":
-		return plainly(eventNames())
+		return plainly(catalog.EventNames())
 	case "action":
 		return plainly(catalog.Actions())
 	case "outcome":

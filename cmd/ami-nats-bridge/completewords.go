@@ -21,7 +21,7 @@ func (l *completing) positional(command *kong.Node) []candidate {
 		return l.commands()
 	case command.Name == "tail" && n == 0:
 		subjects := []candidate{{"ami.status.>", "the state of the bridge"}, {"ami.nodes.>", "the bridges themselves"}, {"ami.audit.>", "who asked for what"}}
-		return append(subjects, plainly(eventNames())...)
+		return append(subjects, plainly(catalog.EventNames())...)
 	case command.Name == "call" && n == 0:
 		servers, groups := l.served()
 		return append(plainly(slices.Concat(servers, groups)), candidate{"any", "one server that is up"}, candidate{"all", "each server"})

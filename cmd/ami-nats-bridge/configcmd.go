@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -52,10 +51,8 @@ func writeTable(std stdio, rows []env.Row) error {
 
 // writeRows is writeTable for programs.
 func writeRows(std stdio, rows []env.Row) error {
-	encoder := json.NewEncoder(std.out)
-	encoder.SetEscapeHTML(false)
 	for _, r := range shown(rows) {
-		err := encoder.Encode(struct {
+		err := encodeLine(std.out, struct {
 			Variable string `json:"variable"`
 			Value    string `json:"value"`
 			Default  string `json:"default"`

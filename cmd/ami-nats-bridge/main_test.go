@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-var commands = strings.Fields("run demo check config tail call replay audit version completion man help")
+var commands = strings.Fields("run demo check config top status tail call replay audit version completion man help")
 
 func TestHelp_NamesEveryCommandAndHoldsNoSecret(t *testing.T) {
 	envtest.Set(t, envtest.One("BRIDGE_NATS_PASSWORD="+envtest.Canary, "BRIDGE_NATS_URL=nats://u:"+envtest.Canary+"@n")...)

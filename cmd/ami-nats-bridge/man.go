@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -32,11 +33,14 @@ func (c *manCmd) Run(std stdio) error {
 	return writeMan(std.out, app, node)
 }
 
+// commandsOf are the commands that are shown.
+func commandsOf(app *kong.Node) []*kong.Node {
+	return slices.DeleteFunc(slices.Clone(app.Children), func(c *kong.Node) bool { return c.Hidden })
+}
+
 func commandNames(app *kong.Node) (names []string) {
-	for _, c := range app.Children {
-		if !c.Hidden {
-			names = append(names, c.Name)
-		}
+	for _, c := range commandsOf(app) {
+		names = append(names, c.Name)
 	}
 	return names
 }
@@ -68,10 +72,8 @@ func writeMan(w io.Writer, app, node *kong.Node) error {
 		say(".SH SYNOPSIS\n.B %s\n.I command\n[flags]", roff(name))
 		say(".SH DESCRIPTION\n%s", roff(description))
 		say(".SH COMMANDS")
-		for _, c := range app.Children {
-			if !c.Hidden {
-				say(".TP\n.BR %s (1)\n%s", roff(name+"-"+c.Name), roff(c.Help))
-			}
+		for _, c := range commandsOf(app) {
+			say(".TP\n.BR %s (1)\n%s", roff(name+"-"+c.Name), roff(c.Help))
 		}
 	} else {
 		say(".SH SYNOPSIS\n.B %s\n%s", roff(name+" "+node.Name), roff(strings.TrimPrefix(node.Summary(), node.Name+" ")))

@@ -38,7 +38,7 @@ func nearest(pattern string, those []string) string {
 func unknownEvents(patterns []string) []string {
 	var notes []string
 	for _, p := range patterns {
-		if why := unlike("event of Asterisk 1.8 to 23", p, append(eventNames(), "Gap")); why != "" {
+		if why := unlike("event of Asterisk 1.8 to 23", p, append(catalog.EventNames(), "Gap")); why != "" {
 			notes = append(notes, why)
 		}
 	}

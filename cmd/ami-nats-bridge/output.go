@@ -1,6 +1,12 @@
 package main
 
-import "github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+)
 
 // outputFlag is that of every command that prints.
 type outputFlag struct {
@@ -11,3 +17,15 @@ func (f *outputFlag) json() bool { return f.Output == "json" }
 
 // screen is what standard output is shown on.
 func (s stdio) screen() terminal.Screen { return terminal.ScreenOf(s.out) }
+
+// encodeLine writes v as one line of JSON in which nothing drives a terminal.
+func encodeLine(w io.Writer, v any) error {
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(terminal.JSON(line.Bytes()))
+	return err
+}

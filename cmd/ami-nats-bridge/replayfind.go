@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -24,9 +22,8 @@ func (c *replayCmd) find(ctx context.Context, std stdio, source *replay.Source, 
 		return unless(err)
 	}
 	if c.Output == "json" {
-		encoder := json.NewEncoder(std.out)
 		for _, f := range found {
-			if err := encoder.Encode(f); err != nil {
+			if err := encodeLine(std.out, f); err != nil {
 				return err
 			}
 		}
@@ -57,7 +54,7 @@ func printFound(std stdio, found []*replay.Found) error {
 		}
 		row := []string{f.Began.Local().Format(time.DateTime), f.Linkedid, f.Caller, f.Called, lasted, f.Server, f.Cause, fmt.Sprint(f.Channels)}
 		for i := range row {
-			row[i] = terminal.Printable(cmp.Or(row[i], "-"))
+			row[i] = terminal.Printable(orDash(row[i]))
 		}
 		t.Rows = append(t.Rows, row)
 	}

@@ -20,20 +20,11 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
 )
 
-// asterisk runs a simulated one and returns its address.
+// asterisk is the address of a simulated one that knows the bridge.
 func asterisk(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() {
-		_ = amisim.New(amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, WriteTimeout: patience}).Serve(ctx, listener)
-	})
-	t.Cleanup(func() { cancel(); group.Wait() })
-	return listener.Addr().String()
+	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}})
+	return addr
 }
 
 // load reads settings that must be right.

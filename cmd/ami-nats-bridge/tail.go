@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
@@ -96,7 +97,7 @@ func (c *tailCmd) Run(std stdio) error {
 		case <-ctx.Done():
 			return nil
 		case err = <-broken:
-			if !strings.Contains(err.Error(), `"`+filter.subject+`"`) {
+			if subject, _, _ := natsconn.Denial(err); subject != "" {
 				err = nil // a note is missing, or what is now: the messages come
 			}
 		case m := <-messages:

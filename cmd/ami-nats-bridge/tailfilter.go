@@ -100,7 +100,7 @@ func (f *tailFilter) ofServers(patterns []string) error {
 	f.servers = patterns
 	f.match = func(subject string) bool {
 		_, server, _ := subjectParts(subject, f.prefix)
-		return all(subject) && slices.ContainsFunc(patterns, func(p string) bool { return matchesAny(p, []string{server}) })
+		return all(subject) && anyOf(patterns, server)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func sayUnmatched(ctx context.Context, std stdio, source *replay.Source, sel rep
 	if err != nil {
 		return err
 	}
-	what, known := "event", eventNames()
+	what, known := "event", catalog.EventNames()
 	if sel.Kind == "audit" {
 		what, known = "Action", catalog.Actions()
 	}
@@ -48,10 +48,7 @@ func matchesAny(pattern string, those []string) bool {
 	})
 }
 
-// eventNames are all that some Asterisk sends.
-func eventNames() (all []string) {
-	for _, e := range catalog.Events() {
-		all = append(all, e.Name)
-	}
-	return all
+// anyOf reports whether one of patterns matches name.
+func anyOf(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matchesAny(p, []string{name}) })
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"runtime"
@@ -60,7 +59,7 @@ type versionCmd struct{ outputFlag }
 // Run prints the version.
 func (c *versionCmd) Run(std stdio) error {
 	if c.json() {
-		return json.NewEncoder(std.out).Encode(map[string]string{"version": version(), "go": goVersion()})
+		return encodeLine(std.out, map[string]string{"version": version(), "go": goVersion()})
 	}
 	_, err := fmt.Fprintln(std.out, "ami-nats-bridge", version(), goVersion())
 	return err

@@ -84,7 +84,7 @@ func TestConns_UserJWTWithoutRights(t *testing.T) {
 			o.works()
 			o.writeCreds(deny)
 			cut(t, o.server)
-			harness.Eventually(t, "both connections are back", func() bool { return len(ownConns(t, o.server)) == 2 })
+			harness.Eventually(t, "both connections are back", func() bool { return len(harness.OwnConns(t, o.server)) == 2 })
 			o.sim.Emit("Event", "Held")
 			if _, err := o.Client.Request("ami.actions.pbx1.CoreStatus", nil, 3*time.Second); err == nil && name != "to publish events" {
 				t.Error("a request is answered")

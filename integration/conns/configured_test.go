@@ -167,24 +167,9 @@ func (c *configured) restart(server, account string) {
 // cut ends every connection of a bridge.
 func cut(t *testing.T, s *natsserver.Server) {
 	t.Helper()
-	for _, id := range ownConns(t, s) {
+	for _, id := range harness.OwnConns(t, s) {
 		_ = s.DisconnectClientByID(id) // or it is gone
 	}
-}
-
-// ownConns are the connections of a bridge.
-func ownConns(t *testing.T, s *natsserver.Server) (ids []uint64) {
-	t.Helper()
-	conns, err := s.Connz(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range conns.Conns {
-		if strings.HasPrefix(c.Name, "ami-nats-bridge/") {
-			ids = append(ids, c.Cid)
-		}
-	}
-	return ids
 }
 
 // run starts the bridge, whose states nc reads.

@@ -82,7 +82,7 @@ func TestConns_LameDuckInACluster(t *testing.T) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(first.Server.LameDuckShutdown)
-	harness.Eventually(t, "both connections are at the other server", func() bool { return len(ownConns(t, second.Server)) == 2 })
+	harness.Eventually(t, "both connections are at the other server", func() bool { return len(harness.OwnConns(t, second.Server)) == 2 })
 	r.sim.Emit("Event", "Held")
 	r.readyzIs(200)
 	harness.Eventually(t, "an Action is answered", func() bool {

@@ -55,12 +55,10 @@ func startBridge(t *testing.T, cfg config.Config) *running {
 // look checks the law for each server and notes for how long nothing was
 // acknowledged while something waited. False ends the looking.
 func (r *running) look() (ok bool) {
-	servers := r.servers()
+	servers := r.By("server")
 	var acked, open float64
 	for name, m := range servers {
-		accounted := m["events_published_total"] + m["events_dropped_total"] + m["events_filtered_total"] +
-			m["outbox_events"] + m["outbox_in_flight_events"]
-		if m["events_received_total"] != accounted {
+		if m["events_received_total"] != harness.Accounted(m) {
 			r.T.Errorf("%s: the law does not hold: %v", name, m)
 			return false
 		}
@@ -86,40 +84,10 @@ func (r *running) worst() time.Duration {
 
 // resent is how often an event was sent once more.
 func (r *running) resent() (n int) {
-	for _, m := range r.servers() {
+	for _, m := range r.By("server") {
 		n += int(m["events_resent_total"])
 	}
 	return n
-}
-
-// servers returns each server's metrics, those with further labels summed.
-func (r *running) servers() map[string]map[string]float64 { return r.by("server") }
-
-// by returns the metrics that have a label, for each value of it.
-func (r *running) by(label string) map[string]map[string]float64 {
-	families, err := r.Metrics.Gather()
-	if err != nil {
-		r.T.Error(err)
-		return nil
-	}
-	all := map[string]map[string]float64{}
-	const prefix = "ami_nats_bridge_"
-	for _, family := range families {
-		for _, sample := range family.GetMetric() {
-			for _, l := range sample.GetLabel() {
-				if l.GetName() != label {
-					continue
-				}
-				m := all[l.GetValue()]
-				if m == nil {
-					m = map[string]float64{}
-					all[l.GetValue()] = m
-				}
-				m[family.GetName()[len(prefix):]] += sample.GetCounter().GetValue() + sample.GetGauge().GetValue()
-			}
-		}
-	}
-	return all
 }
 
 // settle waits until every event of all was received and none is under way.
@@ -127,7 +95,7 @@ func (r *running) settle(all []*asterisk) {
 	r.T.Helper()
 	published, moved := 0.0, time.Now() // how long it takes in all is the machine's
 	for ticker := time.NewTicker(5 * time.Millisecond); ; <-ticker.C {
-		servers, settled, now := r.servers(), true, 0.0
+		servers, settled, now := r.By("server"), true, 0.0
 		for _, a := range all {
 			m := servers[a.name]
 			settled = settled && m["events_received_total"] >= float64(a.sent) && m["outbox_events"]+m["outbox_in_flight_events"] == 0

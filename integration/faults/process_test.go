@@ -48,7 +48,7 @@ func (p *process) stop() {
 // incarnation is what one process has stored of a server, and the Gap before it.
 type incarnation struct {
 	session     string
-	gap         *gapEvent
+	gap         *harness.GapEvent
 	first, last int // numbers
 }
 
@@ -82,7 +82,7 @@ func continuous(t *testing.T, all []stored, a *asterisk) (found []incarnation) {
 			seen[e.session] = true
 			in := incarnation{session: e.session, first: e.number, last: e.number}
 			if gap != nil {
-				in.gap = new(gap.gap(t))
+				in.gap = new(harness.GapOf(t, gap.data))
 			}
 			if len(found) > 0 {
 				states(t, a, in.gap, last, e)
@@ -97,7 +97,7 @@ func continuous(t *testing.T, all []stored, a *asterisk) (found []incarnation) {
 }
 
 // states wants a Gap to state the hole between two events.
-func states(t *testing.T, a *asterisk, g *gapEvent, before, behind stored) {
+func states(t *testing.T, a *asterisk, g *harness.GapEvent, before, behind stored) {
 	t.Helper()
 	if g == nil || g.Reason != "bridge_restart" || g.Lost != "unknown" || g.Restarted != "unknown" {
 		t.Errorf("%s: between %d and %d stands %+v", a.name, before.number, behind.number, g)

@@ -116,7 +116,7 @@ func deleted(r *rig) {
 		}
 		pause(r.t, r.length)
 		// Every acknowledgement of the old one has come by now.
-		for name, m := range r.bridge.servers() {
+		for name, m := range r.bridge.By("server") {
 			r.gone[name] = int(m["events_published_total"])
 		}
 		if _, err := r.js.CreateStream(r.t.Context(), cfg); err != nil {
@@ -145,7 +145,7 @@ func withLoud(r *rig) { r.loud = startAsterisk(r.t, "loud") }
 // stored. The connection that the server closes for it carries all others.
 func lowered(r *rig) {
 	large := []byte("Event: Large\r\nPrivilege: call,all\r\n" + strings.Repeat("V: "+strings.Repeat("x", 1000)+"\r\n", 100) + "\r\n")
-	count := func(name string) float64 { return r.bridge.servers()["loud"][name] }
+	count := func(name string) float64 { return r.bridge.By("server")["loud"][name] }
 	emit := func() { r.loud.sim.EmitRaw(large); pause(r.t, 100*time.Millisecond) }
 	r.under(func() {
 		emit()

@@ -29,18 +29,7 @@ type stored struct {
 	data            []byte
 }
 
-// gapEvent is a Gap in the stream.
-type gapEvent struct{ Event, From, To, Reason, Lost, Restarted string }
-
 func (e *stored) isGap() bool { return strings.HasSuffix(e.subject, ".Gap") }
-
-func (e *stored) gap(t *testing.T) (g gapEvent) {
-	t.Helper()
-	if err := json.Unmarshal(e.data, &g); err != nil {
-		t.Fatalf("%v in %s", err, e.data)
-	}
-	return g
-}
 
 // readBack returns all that the stream of events holds, in order.
 func readBack(t *testing.T, js jetstream.JetStream) (all []stored) {

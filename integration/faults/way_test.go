@@ -46,7 +46,7 @@ func (r *rig) keepStreams(c *config.Config) {
 // fast ingest may be under way still.
 func (r *running) goesBy(way string) {
 	r.T.Helper()
-	harness.Eventually(r.T, "the way of delivery is "+way, func() bool { return r.by("way")[way]["delivery"] == 1 })
+	harness.Eventually(r.T, "the way of delivery is "+way, func() bool { return r.By("way")[way]["delivery"] == 1 })
 }
 
 // inFlight bounds what the window has in flight of a server, and so by how much

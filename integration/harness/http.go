@@ -19,16 +19,7 @@ type Readyz struct {
 // Get returns what the bridge's HTTP server answers.
 func (r *Running) Get(path string) (code int, body string) {
 	r.T.Helper()
-	response, err := http.Get("http://" + r.Config.HTTPAddr + path)
-	if err != nil {
-		r.T.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		r.T.Fatal(err)
-	}
-	return response.StatusCode, string(text)
+	return fetch(r.T, "http://"+r.Config.HTTPAddr+path)
 }
 
 // Readyz returns what /readyz answers.
@@ -41,8 +32,17 @@ func (r *Running) Readyz() (code int, body Readyz) {
 	return code, body
 }
 
-// Page is what url shows.
+// Page is what url shows, which is something.
 func Page(t *testing.T, url string) string {
+	t.Helper()
+	code, body := fetch(t, url)
+	if body == "" {
+		t.Fatalf("%s shows nothing, %d", url, code)
+	}
+	return body
+}
+
+func fetch(t testing.TB, url string) (code int, body string) {
 	t.Helper()
 	answer, err := http.Get(url)
 	if err != nil {
@@ -53,5 +53,5 @@ func Page(t *testing.T, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return answer.StatusCode, string(text)
 }

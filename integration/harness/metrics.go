@@ -34,6 +34,39 @@ func (r *Running) Metric(name string, labels ...string) (sum float64) {
 	return sum
 }
 
+// By returns the metrics that have a label, summed for each value of it; nil, with
+// the error told, if they cannot be had.
+func (r *Running) By(label string) map[string]map[string]float64 {
+	families, err := r.Metrics.Gather()
+	if err != nil {
+		r.T.Error(err)
+		return nil
+	}
+	all := map[string]map[string]float64{}
+	const prefix = "ami_nats_bridge_"
+	for _, family := range families {
+		for _, sample := range family.GetMetric() {
+			for _, l := range sample.GetLabel() {
+				if l.GetName() != label {
+					continue
+				}
+				if all[l.GetValue()] == nil {
+					all[l.GetValue()] = map[string]float64{}
+				}
+				all[l.GetValue()][family.GetName()[len(prefix):]] += sample.GetCounter().GetValue() + sample.GetGauge().GetValue()
+			}
+		}
+	}
+	return all
+}
+
+// Accounted is how many events a server's metrics account for: by the law of
+// conservation as many as were received.
+func Accounted(server map[string]float64) float64 {
+	return server["events_published_total"] + server["events_dropped_total"] + server["events_filtered_total"] +
+		server["outbox_events"] + server["outbox_in_flight_events"]
+}
+
 // Buffers is ami.status.<server>.buffers.
 type Buffers struct {
 	Received, Published, Filtered, Queued uint64
@@ -54,6 +87,12 @@ func (b *Buffers) Lost() (n uint64) {
 	return n
 }
 
+// Lawful reports whether the law of conservation holds: each event that was
+// received is accounted for.
+func (b *Buffers) Lawful() bool {
+	return b.Received == b.Published+b.Lost()+b.Filtered+b.Queued+b.InFlight
+}
+
 // Settled waits until so many events were received and none is under way, for as
 // long as some are on their way, and returns the counters of then. The law has
 // to hold in every status meanwhile.
@@ -67,7 +106,7 @@ func (r *Running) Settled(server string, received uint64) Buffers {
 		if err := json.Unmarshal(r.Next(statuses).Data, &b); err != nil {
 			r.T.Fatal(err)
 		}
-		if b.Received != b.Published+b.Lost()+b.Filtered+b.Queued+b.InFlight {
+		if !b.Lawful() {
 			r.T.Errorf("the law does not hold: %+v", b)
 		}
 		if b.Received >= received && b.Queued+b.InFlight == 0 {

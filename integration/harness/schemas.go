@@ -2,7 +2,6 @@ package harness
 
 import (
 	"bytes"
-	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,16 +41,4 @@ func Document(t *testing.T, text []byte) map[string]any {
 		t.Fatalf("%.200s is no object", text)
 	}
 	return object
-}
-
-// SameSchema compares a schema that discovery shows with its file.
-func SameSchema(t *testing.T, file, shown string) {
-	t.Helper()
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, []byte(ReadText(t, Root(t), "docs", "schemas", file))); err != nil {
-		t.Fatal(err)
-	}
-	if compact.String() != shown {
-		t.Errorf("discovery shows another schema than %s: %.200s", file, shown)
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 )
@@ -44,16 +43,6 @@ func SimBehind(t testing.TB, cfg amisim.Config, behind func(net.Listener) net.Li
 func Flood(t *testing.T, sim *amisim.Server, n int) {
 	t.Helper()
 	if err := sim.Flood(t.Context(), n, amisim.Traffic{Seed: 1}); err != nil {
-		t.Error(err)
-	}
-}
-
-// Traffic is five thousand events a second until then.
-func Traffic(t *testing.T, sim *amisim.Server, until time.Time) {
-	t.Helper()
-	ctx, cancel := context.WithDeadline(t.Context(), until)
-	defer cancel()
-	if err := sim.RunTraffic(ctx, amisim.Traffic{EventsPerSecond: 5000, Seed: 2}); err != nil {
 		t.Error(err)
 	}
 }

@@ -64,13 +64,13 @@ func (r *Running) Story(server string) (story []Stored) {
 		if err != nil {
 			r.T.Fatal(err)
 		}
-		story = append(story, ReadStored(r.T, msg.Subject(), msg.Headers(), msg.Data()))
+		story = append(story, readStored(r.T, msg.Subject(), msg.Headers(), msg.Data()))
 	}
 	return story
 }
 
-// ReadStored reads an event of the stream.
-func ReadStored(t testing.TB, subject string, header nats.Header, data []byte) Stored {
+// readStored reads an event of the stream.
+func readStored(t testing.TB, subject string, header nats.Header, data []byte) Stored {
 	t.Helper()
 	session, number, _ := strings.Cut(header.Get("Ami-Seq"), ":")
 	seq, err := strconv.ParseUint(number, 10, 64)

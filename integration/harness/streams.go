@@ -89,22 +89,30 @@ func (r *Running) Stands(name, state string) (last StreamStatus) {
 // Relook cuts the bridge's connections: with new ones it looks at the streams.
 func Relook(t testing.TB, s *natsserver.Server) {
 	t.Helper()
+	conns := OwnConns(t, s)
+	for _, id := range conns {
+		if err := s.DisconnectClientByID(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(conns) != 2 {
+		t.Fatalf("%d connections of the bridge", len(conns))
+	}
+}
+
+// OwnConns are the connections of a bridge at s.
+func OwnConns(t testing.TB, s *natsserver.Server) (ids []uint64) {
+	t.Helper()
 	conns, err := s.Connz(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cut := 0
 	for _, c := range conns.Conns {
 		if strings.HasPrefix(c.Name, "ami-nats-bridge/") {
-			cut++
-			if err := s.DisconnectClientByID(c.Cid); err != nil {
-				t.Fatal(err)
-			}
+			ids = append(ids, c.Cid)
 		}
 	}
-	if cut != 2 {
-		t.Fatalf("%d connections of the bridge", cut)
-	}
+	return ids
 }
 
 // WithoutStream takes the stream of events away and returns a function that

@@ -315,7 +315,7 @@ func TestInvariant_EveryLossIsTold(t *testing.T) {
 		t.Errorf("%v Gaps counted, %d in the stream", told, len(story.Gaps))
 	}
 	for i, gap := range story.Gaps {
-		if status, event := harness.GapStatus(t, r.Next(statuses).Data), harness.GapEventAsStatus(t, gap.Data); status != event {
+		if status, event := gapStatus(t, r.Next(statuses).Data), gapEventAsStatus(t, gap.Data); status != event {
 			t.Errorf("status %d is %+v, its event says %+v", i, status, event)
 		}
 	}

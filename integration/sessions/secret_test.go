@@ -2,8 +2,6 @@ package sessions
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -39,7 +37,7 @@ func TestInvariant_SecretsNeverLeaveInARefusal(t *testing.T) {
 			r.Hear(told, `"server":"`+server+`"`, state, `"trigger":"interval"`, `Login refused`)
 		}
 	}
-	shown := []string{get(t, web, "/readyz"), get(t, web, "/metrics"), fmt.Sprint(r.Call("pbx1", "Ping", ""))}
+	shown := []string{harness.Page(t, "http://"+web+"/readyz"), harness.Page(t, "http://"+web+"/metrics"), fmt.Sprint(r.Call("pbx1", "Ping", ""))}
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -62,19 +60,4 @@ func TestInvariant_SecretsNeverLeaveInARefusal(t *testing.T) {
 	if refusals == 0 {
 		t.Error("no refusal was logged")
 	}
-}
-
-// get returns the body of a page.
-func get(t *testing.T, addr, path string) string {
-	t.Helper()
-	answer, err := http.Get("http://" + addr + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil || len(body) == 0 {
-		t.Fatalf("%s: %q, %v", path, body, err)
-	}
-	return string(body)
 }

@@ -3,6 +3,7 @@
 package streams
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -40,6 +41,16 @@ func wholeStory(t *testing.T, r *harness.Running, sim *amisim.Server) {
 	}
 }
 
+// traffic is five thousand events a second until then.
+func traffic(t *testing.T, sim *amisim.Server, until time.Time) {
+	t.Helper()
+	ctx, cancel := context.WithDeadline(t.Context(), until)
+	defer cancel()
+	if err := sim.RunTraffic(ctx, amisim.Traffic{EventsPerSecond: 5000, Seed: 2}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestChaos_NATSStopped(t *testing.T) {
 	t.Parallel()
 	nats, sim, r := natsBridge(t)
@@ -47,7 +58,7 @@ func TestChaos_NATSStopped(t *testing.T) {
 	nats.Stop()
 	gone := time.Now()
 	harness.Flood(t, sim, 20_000)
-	harness.Traffic(t, sim, gone.Add(4*time.Second))
+	traffic(t, sim, gone.Add(4*time.Second))
 	harness.EveryEventIsRead(t, r, sim)
 	nats.Start()
 	harness.Flood(t, sim, 5000)
@@ -65,7 +76,7 @@ func TestChaos_NATSFrozen(t *testing.T) {
 	// It is frozen until the end: whoever waited for it would wait for ever.
 	harness.EveryEventIsRead(t, r, sim)
 	harness.SentAgain(t, r)
-	harness.Traffic(t, sim, time.Now().Add(500*time.Millisecond))
+	traffic(t, sim, time.Now().Add(500*time.Millisecond))
 	nats.Thaw()
 	wholeStory(t, r, sim)
 }

@@ -123,14 +123,11 @@ func newLoader() *loader {
 	if name := l.env[EnvFile]; name != "" {
 		l.file, l.problems = readEnvFile(name)
 	}
-	for name, value := range l.file {
-		if value != "" || emptyMeansSomething(name) {
-			l.set[name] = value
-		}
-	}
-	for name, value := range l.env {
-		if value != "" || emptyMeansSomething(name) {
-			l.set[name] = value
+	for _, given := range []map[string]string{l.file, l.env} {
+		for name, value := range given {
+			if value != "" || emptyMeansSomething(name) {
+				l.set[name] = value
+			}
 		}
 	}
 	return l

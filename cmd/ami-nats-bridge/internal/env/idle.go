@@ -164,17 +164,13 @@ func (i *idlers) inTurn(variable string, patterns []string) {
 
 // events finds patterns that match no event, or none that is asked for.
 func (i *idlers) events(server *config.ServerConfig) {
-	events := catalog.Events()
-	var names []string
-	for _, e := range events {
-		names = append(names, e.Name)
-	}
+	names := catalog.EventNames()
 	for setting, globs := range map[string]setting.Globs{
 		"EVENTS_ALLOW": server.EventsAllow, "EVENTS_DENY": server.EventsDeny, "SHED_FIRST": server.ShedFirst,
 	} {
 		for _, glob := range globs {
 			matches := matching(glob, names)
-			asked := slices.ContainsFunc(events, func(e catalog.Event) bool {
+			asked := slices.ContainsFunc(catalog.Events(), func(e catalog.Event) bool {
 				return slices.Contains(matches, e.Name) && !slices.ContainsFunc(e.Classes, func(class string) bool { return !server.Events.Has(class) })
 			})
 			switch {

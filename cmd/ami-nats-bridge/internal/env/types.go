@@ -24,8 +24,6 @@ func (n *names) Decode(text string) error {
 
 func (n names) String() string { return strings.Join(n, ",") }
 
-const ()
-
 // pattern is a regular expression, or none.
 type pattern struct{ *regexp.Regexp }
 

@@ -71,7 +71,7 @@ func RedactURLs(list string) string {
 			scheme, rest = "", u
 		}
 		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-			rest = "[redacted]" + rest[at:]
+			rest = redact.Hidden + rest[at:]
 		}
 		if ok {
 			rest = scheme + "://" + rest
@@ -113,8 +113,8 @@ func (s *Settings) Rows() []Row {
 		return cmp.Compare(order(a.Name), order(b.Name))
 	})
 	all = append(all, s.groupRows()...)
-	all = append(all, s.joinRows("AMI_", variables(amiPrefix, &s.Base), variables(amiPrefix, &defaults.Base))...)
 	common := variables(amiPrefix, &s.Base)
+	all = append(all, s.joinRows("AMI_", common, variables(amiPrefix, &defaults.Base))...)
 	for i := range s.Bridge.Servers {
 		server := &s.Bridge.Servers[i]
 		own := ServerPrefix + config.VariableName(server.Name)
