@@ -124,7 +124,7 @@ func (p *Present) applyItem(r *Run, it *told) {
 		o.seen, o.order = r.number, r.applied
 		p.correct(it.kind, Begun)
 		if it.kind == Contact {
-			delete(p.unlisted.has, p.hash(in.idBuf))
+			p.unlisted.forget(p.hash(in.idBuf))
 		}
 	}
 }
@@ -154,8 +154,7 @@ func (p *Present) isEnded(it *told) bool {
 	default:
 		return false
 	}
-	_, is := p.ended.has[p.hash(id)]
-	return is
+	return p.ended.holds(p.hash(id))
 }
 
 // isElsewhere reports whether the channel that an item depends on has entered a

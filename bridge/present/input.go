@@ -145,6 +145,14 @@ func (in *input) index(ids [][]byte) bool {
 	return true
 }
 
+// indexOf is index, of ids as a frame has them.
+func (in *input) indexOf(ids ...[]byte) bool {
+	for i := range ids {
+		ids[i] = text(ids[i], in.charset, &in.scratch)
+	}
+	return in.index(ids)
+}
+
 func (in *input) override(field int) (value []byte, has bool) {
 	for i := range in.sets {
 		if in.set[i].field == field {

@@ -289,4 +289,15 @@ func TestCharset(t *testing.T) {
 	w.want(t, "channel.1=2E1", map[string]string{"CallerIDName": "Jörg"})
 	w.list(Channels, "Event: CoreShowChannel\n"+strings.ReplaceAll(block("1.1", "0"), "Ann", "J\xf6rg"))
 	w.want(t, "channel.1=2E1", map[string]string{"Source": "event"})
+
+	contact := func(status string) {
+		w.event("Event: ContactStatus", "URI: sip:j@1\nContactStatus: "+status+"\nAOR: J\xf6rg\nEndpointName: j")
+	}
+	const key = "contact.J=C3=B6rg.sip=3Aj=401"
+	contact("Created")
+	w.want(t, key, map[string]string{"AOR": "Jörg"})
+	w.list(Contacts)
+	w.want(t, key, nil)
+	contact("Reachable") // its list does not know it
+	w.want(t, key, nil)
 }

@@ -112,7 +112,7 @@ func (o *object) isBuried() bool { return o.links[toBury].in != nil }
 // recent is Uniqueids that have ended, or contacts that their list does not know, by
 // their hash: the newest of a session, bounded.
 type recent struct {
-	has  map[uint64]struct{}
+	at   map[uint64]int // where in the ring
 	ring []uint64
 	next int
 }
@@ -122,23 +122,29 @@ type recent struct {
 const maxRecent = 16384
 
 func (r *recent) add(h uint64) {
-	if _, ok := r.has[h]; ok {
+	if r.holds(h) {
 		return
 	}
-	if r.has == nil {
-		r.has = make(map[uint64]struct{})
+	if r.at == nil {
+		r.at = make(map[uint64]int)
 	}
-	r.has[h] = struct{}{}
 	if len(r.ring) < maxRecent {
-		r.ring = append(r.ring, h)
-		return
+		r.ring = append(r.ring, 0)
+	} else if old := r.ring[r.next]; r.at[old] == r.next {
+		delete(r.at, old) // unless it was forgotten and added again
 	}
-	delete(r.has, r.ring[r.next])
-	r.ring[r.next] = h
+	r.ring[r.next], r.at[h] = h, r.next
 	r.next = (r.next + 1) % maxRecent
 }
 
+func (r *recent) holds(h uint64) bool {
+	_, ok := r.at[h]
+	return ok
+}
+
+func (r *recent) forget(h uint64) { delete(r.at, h) }
+
 func (r *recent) reset() {
-	clear(r.has)
+	clear(r.at)
 	r.ring, r.next = r.ring[:0], 0
 }

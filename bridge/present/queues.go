@@ -58,7 +58,7 @@ func (p *Present) recount(o *object) {
 // are held.
 func ruleCount(p *Present, in *input) {
 	queue, count := in.get("Queue"), in.get("Count")
-	if !p.lists[Queues].synced || count == nil || !in.index([][]byte{text(queue, in.charset, &in.scratch)}) {
+	if !p.lists[Queues].synced || count == nil || !in.indexOf(queue) {
 		return
 	}
 	if number(count) != len(p.waiting[string(in.idBuf)]) {

@@ -28,7 +28,7 @@ func ruleUp(_ *Present, in *input) { in.since = in.at.UnixNano() }
 func ruleNew(p *Present, in *input) {
 	ruleUp(p, in)
 	in.put(channelBridge, none)
-	delete(p.ended.has, p.hash(in.get("Uniqueid")))
+	p.ended.forget(p.hash(in.get("Uniqueid")))
 }
 
 // ruleRename takes a channel's new name (channel.c ast_channel_masquerade up to 11).
@@ -210,7 +210,7 @@ func ruleOpen(_ *Present, in *input) {
 
 // ruleClosed: nobody takes part in a conference that has ended.
 func ruleClosed(p *Present, in *input) {
-	if !in.index([][]byte{text(in.get("Conference"), in.charset, &in.scratch)}) {
+	if !in.indexOf(in.get("Conference")) {
 		return
 	}
 	all := slices.Clone(p.lists[Participants].objects)
@@ -249,10 +249,8 @@ func ruleContact(p *Present, in *input) {
 		in.effect = ends
 	case "Created", "NonQualified": // what a new one is, by release
 	default:
-		if in.index([][]byte{in.get("AOR"), in.get("URI")}) {
-			if _, is := p.unlisted.has[p.hash(in.idBuf)]; is {
-				in.effect = changes
-			}
+		if in.indexOf(in.get("AOR"), in.get("URI")) && p.unlisted.holds(p.hash(in.idBuf)) {
+			in.effect = changes
 		}
 	}
 }

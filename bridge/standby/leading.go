@@ -286,7 +286,7 @@ func (l *Leading) onLost(now time.Time, v View) {
 	case v.Session && now.Sub(l.lostAt) >= l.silence:
 		l.lost, l.refused = false, false
 		l.do(BeginEpoch)
-	case v.Successor != "" && now.Sub(l.down) >= l.silence+coldPause:
+	case !v.Session && v.Successor != "" && now.Sub(l.down) >= l.silence+coldPause:
 		l.drain(now, "")
 	}
 }

@@ -308,6 +308,13 @@ func TestLeading_ALostSession(t *testing.T) {
 	s.wait(800*time.Millisecond, BeginEpoch) // somebody may be by the next Heartbeat
 	s.on(Event{Kind: Tick})
 
+	s = newLeader(t) // nobody is in sync, and its own session is back at once
+	s.view.Session, s.view.Successor = false, "b2"
+	s.on(Event{Kind: SessionLost})
+	s.view.Session = true
+	s.on(Event{Kind: Tick})
+	s.wait(time.Second-50*time.Millisecond, BeginEpoch)
+
 	s = newLeader(t) // nobody is in sync, and its own session does not come back
 	s.view.Session, s.view.Successor = false, "b2"
 	s.on(Event{Kind: SessionLost})
