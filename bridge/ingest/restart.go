@@ -153,7 +153,7 @@ func (s *Source) holdGap() {
 func (s *Source) putGap() {
 	w := &s.watch
 	s.outbox.PushGap(w.session, w.gap)
-	s.scheduler.Ready(s.number)
+	s.ready()
 	w.gap = nil
 	w.due.Store(w.held != nil)
 }
@@ -162,7 +162,7 @@ func (s *Source) putGap() {
 func (s *Source) release(restarted string) {
 	w := &s.watch
 	s.outbox.Unhold(w.held, restarted)
-	s.scheduler.Ready(s.number)
+	s.ready()
 	w.held = nil
 	w.due.Store(w.gap != nil)
 }
