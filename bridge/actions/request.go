@@ -167,7 +167,7 @@ func (a *actionRequest) choose() bool {
 		if fail == nil {
 			a.server = next
 			if a.deadline.IsZero() {
-				a.deadline = a.came.Add(next.cfg.Timeout(a.action.String(), a.options.timeout))
+				a.deadline = a.came.Add(next.timeout(a.action.String(), a.options.timeout))
 			}
 			return true
 		}
