@@ -30,7 +30,7 @@ const (
 	sessionReasons = "secret dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
 	endpointLabels = "pbx1 any all"
-	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
+	streamNames    = "actions AMI_STATUS AMI_AUDIT KV_AMI_STATE AMI_EVENTS KV_AMI_IDEMPOTENCY"
 	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream unseen no_permission unavailable"
 )
 
