@@ -45,6 +45,17 @@ func (p *Present) Fail(r *Run, why string, now time.Time) {
 	p.settle()
 }
 
+// Retry ends r, whose Action never came to Asterisk or whose session was lost, and asks
+// for the list again from at on. It ends nothing.
+func (p *Present) Retry(r *Run, at, now time.Time) {
+	p.enter(now)
+	defer p.mu.Unlock()
+	p.closeRun(r)
+	if p.isCurrent(r) {
+		p.want(r.ask, at.Sub(p.began))
+	}
+}
+
 // isCurrent reports whether the event session is the one of r's watermark.
 func (p *Present) isCurrent(r *Run) bool {
 	return r.epoch == p.session.epoch && p.session.state != Stale
@@ -87,7 +98,7 @@ func (p *Present) apply(r *Run, now time.Time) {
 // applyItem: what events told of an object behind the watermark stays as it is, field
 // by field; all else is the list's.
 func (p *Present) applyItem(r *Run, it *told) {
-	if it.kind == Device && !p.opts.Devices {
+	if !p.opts.Keep.Has(it.kind) {
 		return
 	}
 	o := p.index[it.kind][it.index]
@@ -178,21 +189,31 @@ func (p *Present) isElsewhere(r *Run, it *told) bool {
 // sweep ends what l holds and the list does not, but for what an event touched
 // behind the watermark.
 func (p *Present) sweep(r *Run, l List, now time.Time) {
-	for i := -1; ; {
+	p.walk(l, now, func(o *object) (more bool) {
+		if !p.isCurrent(r) {
+			return false
+		}
+		if p.isGone(r, l, o) {
+			p.endByList(r, o, now)
+		}
+		return true
+	})
+}
+
+// walk has visit see each object of l, some under each hold of the lock. It goes from
+// the end on, so that what takes the place of one that ends was seen; what begins
+// meanwhile is not.
+func (p *Present) walk(l List, now time.Time, visit func(o *object) (more bool)) {
+	for i := -1; i != 0; {
 		p.enter(now)
-		all := p.lists[l].objects
-		if i < 0 || i > len(all) {
-			i = len(all)
+		if n := len(p.lists[l].objects); i < 0 || i > n {
+			i = n
 		}
-		if !p.isCurrent(r) || i == 0 {
-			p.mu.Unlock()
-			return
-		}
-		// From the end on: what takes an ended one's place was looked at.
 		for range min(chunk, i) {
 			i--
-			if all = p.lists[l].objects; i < len(all) && p.isGone(r, l, all[i]) {
-				p.endByList(r, all[i], now)
+			if all := p.lists[l].objects; i < len(all) && !visit(all[i]) {
+				i = 0
+				break
 			}
 		}
 		p.mu.Unlock()
