@@ -25,17 +25,17 @@ func (p *Present) Apply(r *Run, now time.Time) bool {
 
 // Fail ends r without a list: why is Asterisk's Message of an Error, or what else
 // came between. It ends nothing; but where Asterisk says by an Error that there is
-// none, that is an empty list and is applied.
-func (p *Present) Fail(r *Run, why string, now time.Time) {
+// none, that is an empty list and is applied, and reported as true.
+func (p *Present) Fail(r *Run, why string, now time.Time) (empty bool) {
 	if r.ask.List.emptyBy(why) && len(r.items) == 0 {
 		p.apply(r, now)
-		return
+		return true
 	}
 	p.enter(now)
 	defer p.mu.Unlock()
 	p.closeRun(r)
 	if !p.isCurrent(r) {
-		return
+		return false
 	}
 	p.lists[r.ask.List].why = reason(why)
 	p.lists[r.ask.List].asked = true
@@ -43,6 +43,7 @@ func (p *Present) Fail(r *Run, why string, now time.Time) {
 		p.lists[Participants].why = reason(why)
 	}
 	p.settle()
+	return false
 }
 
 // Retry ends r, whose Action never came to Asterisk or whose session was lost, and asks
