@@ -280,6 +280,9 @@ const (
 	Corrections // how many there are
 )
 
+// String returns the word for c.
+func (c Correction) String() string { return [...]string{"begun", "changed", "ended"}[c] }
+
 // Counts are figures of a Present.
 type Counts struct {
 	Objects     [Kinds]int                 // alive

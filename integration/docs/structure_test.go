@@ -106,7 +106,7 @@ var arrows = map[string][]string{
 	"bridge": {
 		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
 		"bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn", "bridge/outbox",
-		"bridge/reply", "bridge/state", "bridge/status", "bridge/streams", "fairness",
+		"bridge/present", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
