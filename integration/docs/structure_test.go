@@ -111,9 +111,9 @@ var arrows = map[string][]string{
 
 	"cmd/ami-nats-bridge": {
 		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/catalog", "bridge/config",
-		"bridge/natsconn", "bridge/redact", "bridge/replay", "bridge/streams", "cmd/ami-nats-bridge/internal/embedded",
-		"cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
-		"cmd/ami-nats-bridge/internal/top", "correlation", "frames",
+		"bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/streams",
+		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging",
+		"cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top", "correlation", "frames",
 	},
 }
 
