@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
@@ -78,8 +80,9 @@ func (p *pbx) end(id string, silent bool) {
 
 // board is somebody who watches the bucket: who came late has the truth first.
 type board struct {
-	t  *testing.T
-	kv jetstream.KeyValue
+	t       *testing.T
+	kv      jetstream.KeyValue
+	schemas map[string]*jsonschema.Schema // by kind
 
 	mu   sync.Mutex
 	up   map[string]map[string]any
@@ -92,7 +95,7 @@ func watchState(t *testing.T, nc *nats.Conn) *board {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &board{t: t, up: map[string]map[string]any{}}
+	b := &board{t: t, schemas: harness.Schemas(t, "state"), up: map[string]map[string]any{}}
 	harness.Eventually(t, "the bucket", func() bool {
 		b.kv, err = js.KeyValue(t.Context(), streams.StateBucket)
 		return err == nil
@@ -126,6 +129,13 @@ func (b *board) take(e jetstream.KeyValueEntry) {
 	var value map[string]any
 	if err := json.Unmarshal(e.Value(), &value); err != nil {
 		b.t.Errorf("%s: %v", e.Key(), err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(e.Value()))
+	if err == nil {
+		err = b.schemas[strings.Split(e.Key(), ".")[1]].Validate(doc)
+	}
+	if err != nil {
+		b.t.Errorf("%s: %v: %s", e.Key(), err, e.Value())
 	}
 	b.up[e.Key()] = value
 	if strings.HasSuffix(e.Key(), ".server") {
