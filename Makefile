@@ -78,7 +78,7 @@ NATSCLI := github.com/nats-io/natscli/nats@v0.5.1
 NATSPY  := nats-py==2.16.0
 
 .PHONY: examples
-examples: ## Run the examples of docs/actions.md with nats, node and Python.
+examples: ## Run the examples of docs/actions.md and docs/state.md with nats, node and Python.
 	mkdir -p $(EXAMPLES_DIR)
 	cp -r docs/examples/javascript $(EXAMPLES_DIR)
 	GOBIN=$(EXAMPLES_DIR) $(GO) install $(NATSCLI)

@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"cmd/ami-nats-bridge/internal/terminal":    {},
 	"docs/examples/consume":                    {},
 	"docs/examples/go":                         {},
+	"docs/examples/screenpop":                  {},
 	"docs/schemas":                             {},
 	"fairness":                                 {},
 	"frames":                                   {},
@@ -125,7 +126,7 @@ var reserved = map[string][]string{
 		"bridge/internal/directget", "bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
 		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams",
 		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume",
-		"docs/examples/go",
+		"docs/examples/go", "docs/examples/screenpop",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }
