@@ -46,6 +46,7 @@ type writer struct {
 
 	// Of its goroutine.
 	active []*Server // those that have something to write
+	at     int       // whose turn was last
 	delays *backoff.ExponentialBackOff
 	pause  time.Time // nothing is sent before
 
@@ -126,12 +127,13 @@ func (w *writer) round(now time.Time, servers []*Server) time.Duration {
 	case now.Before(w.pause):
 		return w.pause.Sub(now)
 	}
-	for sent := true; sent && most > 0; {
-		sent = false
-		for _, s := range w.active {
-			n := w.take(s, now, min(turn, most))
-			most -= n
-			sent = sent || n > 0
+	for idle := 0; most > 0 && idle < len(w.active); {
+		w.at = (w.at + 1) % len(w.active) // goes on where the last round ended
+		n := w.take(w.active[w.at], now, min(turn, most))
+		if most -= n; n > 0 {
+			idle = 0
+		} else {
+			idle++
 		}
 	}
 	if most == 0 {
