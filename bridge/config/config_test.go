@@ -114,12 +114,12 @@ func TestConfig_HasLimits(t *testing.T) {
 		own := DefaultServerConfig()
 		own.Name, own.Addr, own.Username, own.Secret = "pbx1", "h:1", "u", "s3cret"
 		test.change(&own)
-		got := ""
+		var got strings.Builder
 		for problem := range problemsOf(own.Validate()) {
-			got += problem.Setting
+			got.WriteString(problem.Setting)
 		}
-		if got != test.want {
-			t.Errorf("%s: problems of %q, want %q", name, got, test.want)
+		if got.String() != test.want {
+			t.Errorf("%s: problems of %q, want %q", name, got.String(), test.want)
 		}
 	}
 }

@@ -143,7 +143,7 @@ func TestWriter_ProbesWhileTheBucketRefuses(t *testing.T) {
 		}
 		answer(t, probe, `{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`)
 	}
-	for stores := 0; stores < 40; stores++ {
+	for range 40 {
 		answer(t, w.next(t, 1), stored)
 	}
 	natstest.Within(t, "all is stored", func() bool { return w.servers[0].Counts().Writes == 40 })

@@ -1,4 +1,4 @@
-package integration
+package state
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ import (
 
 // After mixed calls at a real Asterisk, with lists in the middle of them, the lists find
 // nothing that events have otherwise.
-func TestPresent_OfARealAsteriskNeedsNoCorrection(t *testing.T) {
+func TestReal_ThePresentNeedsNoCorrection(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -81,7 +81,11 @@ func TestPresent_OfARealAsteriskNeedsNoCorrection(t *testing.T) {
 		}
 		load := p.Counts().Corrections
 		// Events of other threads of Asterisk may come behind those of the calls.
-		time.Sleep(2 * time.Second)
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			t.Fatal(ctx.Err())
+		}
 		pass.write()
 		rest := maps.Clone(pass.bucket)
 		p.Resync(time.Now())
