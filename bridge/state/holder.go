@@ -22,7 +22,8 @@ type holder struct {
 	ttl      time.Duration
 
 	revision uint64    // of the last write; 0: it is not held
-	tried    []byte    // by the last write, stored or not
+	written  []byte    // by that
+	unsure   []byte    // by a later one of which nobody knows whether it is stored
 	next     time.Time // when it is written, or looked at, again
 	ever     bool      // it was held by this process
 	said     string    // the last error that the log has told of
@@ -63,7 +64,7 @@ func (h *holder) setOther(node string) (changed bool) {
 func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Logger) (came bool) {
 	now := time.Now()
 	if h.revision > 0 {
-		if now.Before(h.next) && bytes.Equal(value, h.tried) {
+		if now.Before(h.next) && bytes.Equal(value, h.written) {
 			return false
 		}
 		err := h.write(ctx, b, value, h.revision)
@@ -91,7 +92,7 @@ func (h *holder) claim(ctx context.Context, b *bucket, value []byte, log *zap.Lo
 		return false
 	}
 	// A write whose acknowledgement was lost is this process's own.
-	if !last.gone && (last.node != h.node || h.ever) && !bytes.Equal(last.value, h.tried) {
+	if !last.gone && (last.node != h.node || h.ever) && !bytes.Equal(last.value, h.unsure) {
 		if last.ttl > 0 { // what is left of it is no more than that
 			h.next = time.Now().Add(min(h.interval, last.ttl/4))
 		}
@@ -117,11 +118,14 @@ func (h *holder) claim(ctx context.Context, b *bucket, value []byte, log *zap.Lo
 
 func (h *holder) write(ctx context.Context, b *bucket, value []byte, after uint64) error {
 	sent := time.Now()
-	h.tried = append(h.tried[:0], value...)
 	revision, err := b.put(ctx, h.key, value, h.ttl, after)
 	if err != nil {
+		if !isTaken(err) {
+			h.unsure = append(h.unsure[:0], value...)
+		}
 		return err
 	}
+	h.written = append(h.written[:0], value...)
 	h.revision, h.next, h.said = revision, sent.Add(h.interval), ""
 	h.until.Store(int64(sent.Add(h.ttl * 5 / 6).Sub(h.began)))
 	return nil

@@ -135,3 +135,28 @@ func TestState_IsOffWhereNothingMends(t *testing.T) {
 		t.Error("nobody makes the bucket, and it is waited for")
 	}
 }
+
+// others is the Leader of a bridge that has only some servers.
+type others map[string]bool
+
+func (o others) Leads(server string) bool { return o[server] }
+
+// Who is told that a server is another bridge's writes none of it, key or no key.
+func TestServer_LeadsWhatItIsToldTo(t *testing.T) {
+	stands := streams.OK
+	s, server := aState(&stands)
+	server.holder.until.Store(int64(time.Hour))
+	if server.leads(time.Now()) {
+		t.Error("it leads before there is a bucket")
+	}
+	s.Seen(stands)
+	for leads, leader := range map[bool]Leader{true: others{"pbx1": true}, false: others{"pbx2": true}} {
+		s.o.Leader = leader
+		if server.leads(time.Now()) != leads {
+			t.Errorf("told %v, it leads: %v", leader, !leads)
+		}
+	}
+	if s.o.Leader = nil; !server.leads(time.Now()) {
+		t.Error("with the key, and nobody to say otherwise, it does not lead")
+	}
+}

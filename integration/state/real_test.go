@@ -26,7 +26,7 @@ func TestReal_TheBucketNeedsNoCorrection(t *testing.T) {
 		start := func() *harness.Running {
 			return harness.BridgeLogging(t, zap.NewNop(), url, func(c *config.Config) {
 				c.Servers[0].StateResync = 10 * time.Second
-				c.Servers[0].State = append(c.Servers[0].State, "agents", "presence", "contacts", "registrations")
+				c.Servers[0].State = append(c.Servers[0].State, "agents", "presence", "contacts") // a registration changes by itself after 30 s
 			}, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
 		}
 		calls := func() {

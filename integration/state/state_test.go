@@ -85,16 +85,21 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	asked := p.Received("CoreShowChannels")
 	second := stated(t, "b2", url, p, nil)
 	first.AwaitText(nodes, `"elsewhere":{"pbx1":"b1"}`)
-	asked := p.Received("CoreShowChannels")
 	p.begin("1.1", false)
 	p.begin("1.2", false)
 	b.wants("1.1", "1.2")
+	harness.Eventually(t, "the other has reduced them too", func() bool { return second.Metric("state_objects", "kind", "channel") == 2 })
 	if now := p.Received("CoreShowChannels"); now != asked {
 		t.Errorf("a bridge that does not write asked for %d lists", now-asked)
 	}
-	// What it may not do it is not seen to do: no value is from its node.
+	for _, name := range []string{"state_lists_total", "state_writes_total", "state_leads"} {
+		if n := second.Metric(name); n != 0 {
+			t.Errorf("%s of a bridge that does not write is %v", name, n)
+		}
+	}
 	if v := b.server("pbx1"); v["node"] != "b1" {
 		t.Errorf("written by %v", v["node"])
 	}
