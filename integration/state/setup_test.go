@@ -35,18 +35,21 @@ func startPBX(t *testing.T) *pbx {
 	t.Helper()
 	p := new(pbx)
 	p.Server, p.addr = harness.Sim(t, amisim.Config{})
-	p.Always("CoreShowChannels", func(s *amisim.Session, a *amisim.Action) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		var b strings.Builder
-		fmt.Fprintf(&b, "Response: Success\r\nActionID: %s\r\nEventList: start\r\nMessage: Channels will follow\r\n\r\n", a.ActionID)
-		for _, id := range p.channels {
-			fmt.Fprintf(&b, "Event: CoreShowChannel\r\nActionID: %s\r\n%s\r\n", a.ActionID, p.block(id))
-		}
-		fmt.Fprintf(&b, "Event: CoreShowChannelsComplete\r\nActionID: %s\r\nEventList: Complete\r\nListItems: %d\r\n\r\n", a.ActionID, len(p.channels))
-		s.Write([]byte(b.String()))
-	})
+	p.Always("CoreShowChannels", func(s *amisim.Session, a *amisim.Action) { s.Write(p.listing(a)) })
 	return p
+}
+
+// listing is what is up now, as the list says it.
+func (p *pbx) listing(a *amisim.Action) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "Response: Success\r\nActionID: %s\r\nEventList: start\r\nMessage: Channels will follow\r\n\r\n", a.ActionID)
+	for _, id := range p.channels {
+		fmt.Fprintf(&b, "Event: CoreShowChannel\r\nActionID: %s\r\n%s\r\n", a.ActionID, p.block(id))
+	}
+	fmt.Fprintf(&b, "Event: CoreShowChannelsComplete\r\nActionID: %s\r\nEventList: Complete\r\nListItems: %d\r\n\r\n", a.ActionID, len(p.channels))
+	return b.Bytes()
 }
 
 func (p *pbx) block(id string) string {

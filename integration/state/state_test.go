@@ -136,6 +136,38 @@ func TestState_ALostSession(t *testing.T) {
 	b.is("pbx1", "live", "b1")
 }
 
+// A list that is old when it comes undoes nothing of what events have told since.
+func TestState_AListThatLags(t *testing.T) {
+	t.Parallel()
+	p := startPBX(t)
+	r := stated(t, "b1", harness.NATS(t), p, nil)
+	b := watchState(t, r.Client)
+	p.begin("1.1", false)
+	p.begin("1.2", false)
+	b.wants("1.1", "1.2")
+	b.is("pbx1", "live", "b1")
+	before := b.server("pbx1")["synced_at"]
+	made, send := make(chan struct{}), make(chan struct{})
+	p.Next("CoreShowChannels", func(s *amisim.Session, a *amisim.Action) {
+		old := p.listing(a)
+		close(made)
+		<-send
+		s.Write(old)
+	})
+	inbox := r.Ask("pbx1", "Reload", "")
+	<-made
+	p.end("1.1", false)
+	p.begin("1.3", false)
+	b.wants("1.2", "1.3")
+	close(send)
+	r.Answer(inbox)
+	harness.Eventually(t, "the lists have come", func() bool { return b.server("pbx1")["synced_at"] != before })
+	b.wants("1.2", "1.3")
+	if n := r.Metric("state_corrections_total", "kind", "channel"); n != 0 {
+		t.Errorf("%v corrections by a list that was old", n)
+	}
+}
+
 // A list that is denied, or comes short, ends nothing, and is named.
 func TestState_AListThatIsDenied(t *testing.T) {
 	t.Parallel()
