@@ -64,7 +64,7 @@ func (h *holder) setOther(node string) (changed bool) {
 func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Logger) (came bool) {
 	now := time.Now()
 	if h.revision > 0 {
-		if now.Before(h.next) && bytes.Equal(value, h.written) {
+		if now.Before(h.next) && h.says(value) {
 			return false
 		}
 		err := h.write(ctx, b, value, h.revision)
@@ -130,6 +130,9 @@ func (h *holder) write(ctx context.Context, b *bucket, value []byte, after uint6
 	h.until.Store(int64(sent.Add(h.ttl * 5 / 6).Sub(h.began)))
 	return nil
 }
+
+// says reports whether value is what the key was last written with.
+func (h *holder) says(value []byte) bool { return h.revision > 0 && bytes.Equal(value, h.written) }
 
 // let gives the key up.
 func (h *holder) let() {

@@ -43,7 +43,9 @@ type Server struct {
 		syncNanos       atomic.Int64
 	}
 
-	up atomic.Int64 // when the event session came, in Unix nanoseconds; 0: it is not up
+	up      atomic.Int64  // when the event session came, in Unix nanoseconds; 0: it is not up
+	changes atomic.Uint64 // of the event session
+	told    atomic.Uint64 // up to which of them the server's key says it
 
 	// Of its goroutine.
 	asked     *present.Run // the list that is under way
@@ -135,6 +137,7 @@ func (s *Server) OnSession(c amiconn.Change) {
 		s.up.Store(0)
 		s.present.Lost(c.At)
 	}
+	s.changes.Add(1)
 	s.wakeUp()
 }
 
@@ -183,10 +186,14 @@ func (s *Server) run(ctx context.Context) {
 // hold writes or awaits the server's key, and looks once at what the bucket has from
 // before.
 func (s *Server) hold(ctx context.Context) {
+	changes := s.changes.Load()
 	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, time.Now())
 	before := s.holder.elsewhere()
 	if s.holder.keep(ctx, s.state.bucket, s.value, s.log) {
 		s.left = toList
+	}
+	if s.holder.says(s.value) {
+		s.told.Store(changes)
 	}
 	if s.holder.elsewhere() != before {
 		s.state.tell()
@@ -312,10 +319,11 @@ func (s *Server) ended(end listEnd) {
 	s.wakeUp()
 }
 
-// isDrained reports whether the bucket has been told all.
+// isDrained reports whether the bucket has been told all, that no session is up as
+// well.
 func (s *Server) isDrained(now time.Time) bool {
 	_, waits := s.present.Next(now)
-	return !waits && s.up.Load() == 0
+	return !waits && s.up.Load() == 0 && s.told.Load() == s.changes.Load()
 }
 
 // Counts are figures of a Server.

@@ -160,3 +160,29 @@ func TestServer_LeadsWhatItIsToldTo(t *testing.T) {
 		t.Error("with the key, and nobody to say otherwise, it does not lead")
 	}
 }
+
+// Who shuts down has told that no session is up any more: the key, not only the objects.
+func TestServer_IsDrainedOnceItsKeySaysStale(t *testing.T) {
+	stands := streams.OK
+	s, server := aState(&stands)
+	s.Seen(stands)
+	s.bucket = aBucket(t)
+	session := amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, At: time.Now(), Session: "s1"}
+	server.OnSession(session)
+	server.hold(t.Context())
+	if !server.leads(time.Now()) || server.isDrained(time.Now()) {
+		t.Fatal("a server whose session is up is drained, or has no key")
+	}
+	session.From, session.To = amiconn.StateUp, amiconn.StateStopped
+	server.OnSession(session)
+	if server.isDrained(time.Now()) {
+		t.Error("drained, and the key says that it is syncing")
+	}
+	server.hold(t.Context())
+	if last, err := s.bucket.last(t.Context(), "pbx1.server"); err != nil || !strings.Contains(string(last.value), `"state":"stale"`) {
+		t.Errorf("the key says %s, %v", last.value, err)
+	}
+	if !server.isDrained(time.Now()) {
+		t.Error("it says stale, and is not drained")
+	}
+}

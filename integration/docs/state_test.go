@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
@@ -64,31 +63,19 @@ func (r *reading) wants(t *testing.T, text string) {
 	})
 }
 
-// has waits until the bucket has text under key.
-func has(t *testing.T, r *harness.Running, key, text string) {
-	t.Helper()
-	kv, err := harness.JetStream(t, r.Client).KeyValue(t.Context(), streams.StateBucket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	harness.Eventually(t, key, func() bool {
-		e, err := kv.Get(t.Context(), key)
-		return err == nil && strings.Contains(string(e.Value()), text)
-	})
-}
-
 // The screen pop says who rings, also who did before it began, once, and when it is over.
 func TestExamples_ScreenPop(t *testing.T) {
 	t.Parallel()
 	p, r := harness.SimBridge(t, amisim.Config{}, nil)
-	has(t, r, "pbx1.server", `"state":"live"`)
+	b := harness.WatchState(t, r.Client)
+	b.Is("pbx1", "live", "b1")
 	url := r.Config.NATS.URL
 	ring := func(id, num string) {
 		p.Emit("Event", "Newchannel", "Channel", "PJSIP/alice-"+id, "ChannelState", "5", "ChannelStateDesc", "Ringing", "CallerIDNum", "100",
 			"ConnectedLineNum", num, "ConnectedLineName", "Zoë", "Uniqueid", id, "Linkedid", "1."+id)
 	}
 	ring("1", "0301")
-	has(t, r, "pbx1.channel.1", "Ringing")
+	b.Wants("1")
 	binary := filepath.Join(t.TempDir(), "screenpop")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./docs/examples/screenpop")
 	build.Dir = harness.Root(t)
@@ -110,7 +97,7 @@ func TestExamples_QueueBoard(t *testing.T) {
 		t.Skipf("NOT RUN: the board's module could not be installed: %v", err)
 	}
 	p, r := harness.SimBridge(t, amisim.Config{}, nil)
-	has(t, r, "pbx1.server", `"state":"live"`)
+	harness.WatchState(t, r.Client).Is("pbx1", "live", "b1")
 	board := reads(t, r.Config.NATS.URL, filepath.Dir(modules), "node", "board.mjs", "pbx1")
 	board.wants(t, "sales: 0 waiting\n  José Peña: free\n  李雷: free\n")
 	join := func(id, place string) {

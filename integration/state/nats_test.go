@@ -15,10 +15,10 @@ func TestState_NATSAway(t *testing.T) {
 	p := startPBX(t)
 	n := harness.StartNATS(t)
 	r := stated(t, "b1", n.URL, p, nil)
-	b := watchState(t, r.Client)
+	b := harness.WatchState(t, r.Client)
 	p.begin("1.1", false)
 	p.begin("1.2", false)
-	b.wants("1.1", "1.2")
+	b.Wants("1.1", "1.2")
 	n.Kill()
 	p.end("1.1", false)
 	for i := range 2000 { // more than may be on its way
@@ -32,7 +32,7 @@ func TestState_NATSAway(t *testing.T) {
 	for i := 1990; i < 2000; i++ {
 		want = append(want, fmt.Sprintf("2.%d", i))
 	}
-	late := watchState(t, harness.Client(t, n.URL))
-	late.wants(want...)
-	late.is("pbx1", "live", "b1")
+	late := harness.WatchState(t, harness.Client(t, n.URL))
+	late.Wants(want...)
+	late.Is("pbx1", "live", "b1")
 }

@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -38,16 +37,16 @@ func TestReal_TheBucketNeedsNoCorrection(t *testing.T) {
 			}
 		}
 		first := start()
-		b := watchState(t, first.Client)
-		b.is("pbx1", "live", "b1")
+		b := harness.WatchState(t, first.Client)
+		b.Is("pbx1", "live", "b1")
 		calls()
 		if err := first.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		b = watchState(t, harness.Client(t, url))
-		b.is("pbx1", "stale", "b1")
+		b = harness.WatchState(t, harness.Client(t, url))
+		b.Is("pbx1", "stale", "b1")
 		second := start()
-		b.is("pbx1", "live", "b1")
+		b.Is("pbx1", "live", "b1")
 		calls()
 		select { // events of other threads of Asterisk may come behind those of the calls
 		case <-time.After(2 * time.Second):
@@ -56,17 +55,10 @@ func TestReal_TheBucketNeedsNoCorrection(t *testing.T) {
 		}
 		corrections := func() float64 { return second.Metric("state_corrections_total") }
 		lists := func() float64 { return second.Metric("state_lists_total") }
-		up := func() map[string]map[string]any {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			all := maps.Clone(b.up)
-			delete(all, "pbx1.server")
-			return all
-		}
-		load, rest, asked := corrections(), up(), lists()
+		load, rest, asked := corrections(), b.Up(), lists()
 		// At the most one round was under way.
 		harness.Eventually(t, "two rounds of lists", func() bool { return lists() >= asked+24 })
-		if diff := cmp.Diff(rest, up()); diff != "" || corrections() != load {
+		if diff := cmp.Diff(rest, b.Up()); diff != "" || corrections() != load {
 			t.Errorf("%v corrections 2 s after rest (-before +after):\n%s", corrections()-load, diff)
 		}
 		for key, value := range rest {
@@ -74,6 +66,6 @@ func TestReal_TheBucketNeedsNoCorrection(t *testing.T) {
 				t.Errorf("%s: %v", key, value)
 			}
 		}
-		t.Logf("%d keys at rest, %v corrections under load, of %v writes; %v", len(rest), load, second.Metric("state_writes_total"), b.server("pbx1"))
+		t.Logf("%d keys at rest, %v corrections under load, of %v writes; %v", len(rest), load, second.Metric("state_writes_total"), b.Server("pbx1"))
 	})
 }

@@ -22,24 +22,24 @@ func TestState_IsWhatIsUp(t *testing.T) {
 	p.begin("1.1", true)
 	url := harness.NATS(t)
 	r := stated(t, "b1", url, p, func(c *config.Config) { c.Servers[0].EventsAllow = setting.Globs{"Nothing"} })
-	b := watchState(t, r.Client)
-	b.is("pbx1", "live", "b1")
-	b.wants("1.1")
+	b := harness.WatchState(t, r.Client)
+	b.Is("pbx1", "live", "b1")
+	b.Wants("1.1")
 	p.begin("1.2", false)
-	b.wants("1.1", "1.2")
+	b.Wants("1.1", "1.2")
 	p.end("1.1", false)
-	b.wants("1.2")
+	b.Wants("1.2")
 	p.begin("1.3", true)
 	p.end("1.2", true)
 	if reply := r.Call("pbx1", "Reload", ""); reply.Error != nil && reply.Error.Sent != "yes" {
 		t.Fatal(reply.Error)
 	}
-	b.wants("1.3")
-	entry, err := b.kv.Get(t.Context(), "pbx1.channel.1=2E3")
+	b.Wants("1.3")
+	entry, err := b.KV.Get(t.Context(), "pbx1.channel.1=2E3")
 	if err != nil || !strings.Contains(string(entry.Value()), `"Source":"list"`) {
 		t.Errorf("%v, %v", entry, err)
 	}
-	if _, err := b.kv.Get(t.Context(), "pbx1.channel.1=2E1"); !errors.Is(err, jetstream.ErrKeyNotFound) {
+	if _, err := b.KV.Get(t.Context(), "pbx1.channel.1=2E1"); !errors.Is(err, jetstream.ErrKeyNotFound) {
 		t.Errorf("what has ended: %v", err)
 	}
 }
@@ -51,23 +51,21 @@ func TestState_ARestartOfTheBridge(t *testing.T) {
 	p := startPBX(t)
 	url := harness.NATS(t)
 	r := stated(t, "b1", url, p, func(c *config.Config) { c.StatusInterval = 20 * time.Second })
-	b := watchState(t, harness.Client(t, url))
+	b := harness.WatchState(t, harness.Client(t, url))
 	p.begin("1.1", false)
 	p.begin("1.2", false)
-	b.wants("1.1", "1.2")
+	b.Wants("1.1", "1.2")
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	b.is("pbx1", "stale", "b1")
-	b.wants("1.1", "1.2") // as it was
+	b.Is("pbx1", "stale", "b1")
+	b.Wants("1.1", "1.2") // as it was
 	p.end("1.1", true)
 	p.begin("1.3", true)
 	stated(t, "b1", url, p, func(c *config.Config) { c.StatusInterval = 20 * time.Second })
-	b.wants("1.2", "1.3")
-	b.is("pbx1", "live", "b1")
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if told := strings.Join(b.told, ","); !strings.Contains(told, "stale b1,syncing b1") {
+	b.Wants("1.2", "1.3")
+	b.Is("pbx1", "live", "b1")
+	if told := strings.Join(b.Told(), ","); !strings.Contains(told, "stale b1,syncing b1") {
 		t.Errorf("the server was %s", told)
 	}
 }
@@ -79,8 +77,8 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 	p := startPBX(t)
 	url := harness.NATS(t)
 	first := stated(t, "b1", url, p, nil)
-	b := watchState(t, harness.Client(t, url))
-	b.is("pbx1", "live", "b1")
+	b := harness.WatchState(t, harness.Client(t, url))
+	b.Is("pbx1", "live", "b1")
 	nodes, err := first.Client.SubscribeSync("ami.nodes.b2")
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +88,7 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 	first.AwaitText(nodes, `"elsewhere":{"pbx1":"b1"}`)
 	p.begin("1.1", false)
 	p.begin("1.2", false)
-	b.wants("1.1", "1.2")
+	b.Wants("1.1", "1.2")
 	harness.Eventually(t, "the other has reduced them too", func() bool { return second.Metric("state_objects", "kind", "channel") == 2 })
 	if now := p.Received("CoreShowChannels"); now != asked {
 		t.Errorf("a bridge that does not write asked for %d lists", now-asked)
@@ -100,7 +98,7 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 			t.Errorf("%s of a bridge that does not write is %v", name, n)
 		}
 	}
-	if v := b.server("pbx1"); v["node"] != "b1" {
+	if v := b.Server("pbx1"); v["node"] != "b1" {
 		t.Errorf("written by %v", v["node"])
 	}
 	if err := first.Stop(); err != nil {
@@ -108,11 +106,11 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 	}
 	gone := time.Now()
 	p.end("1.1", true)
-	b.is("pbx1", "live", "b2")
+	b.Is("pbx1", "live", "b2")
 	t.Logf("taken over after %v, of a time to live of 1s", time.Since(gone).Round(10*time.Millisecond))
-	b.wants("1.2")
+	b.Wants("1.2")
 	p.begin("1.3", false)
-	b.wants("1.2", "1.3")
+	b.Wants("1.2", "1.3")
 	second.AwaitText(second.Subscribe("ami.nodes.b2"), `"state":{"state":"on"}`)
 }
 
@@ -121,19 +119,19 @@ func TestState_ALostSession(t *testing.T) {
 	t.Parallel()
 	p := startPBX(t)
 	r := stated(t, "b1", harness.NATS(t), p, nil)
-	b := watchState(t, r.Client)
+	b := harness.WatchState(t, r.Client)
 	p.begin("1.1", false)
-	b.wants("1.1")
-	b.is("pbx1", "live", "b1")
+	b.Wants("1.1")
+	b.Is("pbx1", "live", "b1")
 	p.Always(amisim.Accept, amisim.Refuse)
 	p.Abort()
-	b.is("pbx1", "stale", "b1")
+	b.Is("pbx1", "stale", "b1")
 	p.end("1.1", true)
 	p.begin("1.2", true)
-	b.wants("1.1")
+	b.Wants("1.1")
 	p.Always(amisim.Accept, nil)
-	b.wants("1.2")
-	b.is("pbx1", "live", "b1")
+	b.Wants("1.2")
+	b.Is("pbx1", "live", "b1")
 }
 
 // A list that is old when it comes undoes nothing of what events have told since.
@@ -141,12 +139,12 @@ func TestState_AListThatLags(t *testing.T) {
 	t.Parallel()
 	p := startPBX(t)
 	r := stated(t, "b1", harness.NATS(t), p, nil)
-	b := watchState(t, r.Client)
+	b := harness.WatchState(t, r.Client)
 	p.begin("1.1", false)
 	p.begin("1.2", false)
-	b.wants("1.1", "1.2")
-	b.is("pbx1", "live", "b1")
-	before := b.server("pbx1")["synced_at"]
+	b.Wants("1.1", "1.2")
+	b.Is("pbx1", "live", "b1")
+	before := b.Server("pbx1")["synced_at"]
 	made, send := make(chan struct{}), make(chan struct{})
 	p.Next("CoreShowChannels", func(s *amisim.Session, a *amisim.Action) {
 		old := p.listing(a)
@@ -158,11 +156,11 @@ func TestState_AListThatLags(t *testing.T) {
 	<-made
 	p.end("1.1", false)
 	p.begin("1.3", false)
-	b.wants("1.2", "1.3")
+	b.Wants("1.2", "1.3")
 	close(send)
 	r.Answer(inbox)
-	harness.Eventually(t, "the lists have come", func() bool { return b.server("pbx1")["synced_at"] != before })
-	b.wants("1.2", "1.3")
+	harness.Eventually(t, "the lists have come", func() bool { return b.Server("pbx1")["synced_at"] != before })
+	b.Wants("1.2", "1.3")
 	if n := r.Metric("state_corrections_total", "kind", "channel"); n != 0 {
 		t.Errorf("%v corrections by a list that was old", n)
 	}
@@ -173,10 +171,10 @@ func TestState_AListThatIsDenied(t *testing.T) {
 	t.Parallel()
 	p := startPBX(t)
 	r := stated(t, "b1", harness.NATS(t), p, nil)
-	b := watchState(t, r.Client)
+	b := harness.WatchState(t, r.Client)
 	p.begin("1.1", false)
-	b.wants("1.1")
-	b.is("pbx1", "live", "b1")
+	b.Wants("1.1")
+	b.Is("pbx1", "live", "b1")
 	p.end("1.1", true)
 	for want, fault := range map[string]amisim.Fault{
 		"denied":           amisim.Deny("Permission denied"),
@@ -192,13 +190,13 @@ func TestState_AListThatIsDenied(t *testing.T) {
 		p.Next("CoreShowChannels", fault)
 		r.Call("pbx1", "Reload", "")
 		harness.Eventually(t, want, func() bool {
-			notKept, _ := b.server("pbx1")["not_kept"].(map[string]any)
+			notKept, _ := b.Server("pbx1")["not_kept"].(map[string]any)
 			return notKept["channel"] == want
 		})
-		b.wants("1.1")
+		b.Wants("1.1")
 	}
 	r.Call("pbx1", "Reload", "")
-	b.wants()
+	b.Wants()
 }
 
 // Without a bucket, where the bridge makes none, the state is off for this run, and
