@@ -204,10 +204,12 @@ func (w *writer) slot() (at int, ok bool) {
 	return at, true
 }
 
-func (w *writer) giveBack(at int) {
+// giveBack frees a slot and returns how many are.
+func (w *writer) giveBack(at int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.free = append(w.free, at)
+	return len(w.free)
 }
 
 // occupy has the slot wait for an acknowledgement, and returns where that is to go.
@@ -267,7 +269,7 @@ func (w *writer) end(at int, turn uint64, err error) {
 	} else {
 		w.well = true
 	}
-	wake := len(w.free) == 0 || w.probes || err != nil
+	wake := w.probes || err != nil
 	w.mu.Unlock()
 	if err == nil {
 		s.counts.writes.Add(1)
@@ -275,8 +277,8 @@ func (w *writer) end(at int, turn uint64, err error) {
 		s.counts.refused.Add(1)
 	}
 	s.present.Done(&sl.write, err == nil, time.Now())
-	w.giveBack(at)
-	if wake {
+	// Who waits for room waits for a quarter of it: a round costs a look at all servers.
+	if free := w.giveBack(at); wake || free == window/4 {
 		clock.Raise(w.wake)
 	}
 }
