@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
@@ -101,13 +100,15 @@ func fill(b *testing.B, cfg *config.Config, conn *natsconn.Conn, servers, channe
 	var group sync.WaitGroup
 	began := time.Now()
 	group.Go(func() { s.writer.run(ctx, s.servers) })
-	for stored := 0; stored < servers*channels; time.Sleep(10 * time.Millisecond) {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for stored := 0; stored < servers*channels; <-ticker.C {
 		stored = 0
 		for _, one := range s.servers {
 			c := one.Counts()
 			stored += int(c.Writes)
 			if c.WritesRefused > 0 {
-				b.Fatal(nats.ErrBadSubscription)
+				b.Fatalf("%d writes were refused", c.WritesRefused)
 			}
 		}
 	}
