@@ -201,26 +201,6 @@ func (p *Present) sweep(r *Run, l List, now time.Time) {
 	})
 }
 
-// walk has visit see each object of l, some under each hold of the lock. It goes from
-// the end on, so that what takes the place of one that ends was seen; what begins
-// meanwhile is not.
-func (p *Present) walk(l List, now time.Time, visit func(o *object) (more bool)) {
-	for i := -1; i != 0; {
-		p.enter(now)
-		if n := len(p.lists[l].objects); i < 0 || i > n {
-			i = n
-		}
-		for range min(chunk, i) {
-			i--
-			if all := p.lists[l].objects; i < len(all) && !visit(all[i]) {
-				i = 0
-				break
-			}
-		}
-		p.mu.Unlock()
-	}
-}
-
 func (p *Present) isGone(r *Run, l List, o *object) bool {
 	if o.seen == r.number || o.stamp > r.mark {
 		return false

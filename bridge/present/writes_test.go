@@ -2,7 +2,6 @@ package present
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,31 +204,5 @@ func TestWrites_AllAnew(t *testing.T) {
 	w.drain()
 	if got := w.writes - before; got != 3*chunk {
 		t.Errorf("%d writes of %d objects and an end", got, 3*chunk-1)
-	}
-}
-
-// An object that ends while others are looked at hides none of them.
-func TestWalk_SeesAllThatStay(t *testing.T) {
-	w := newWorld(t, Options{}).skipFirst()
-	for i := range 3 * chunk {
-		w.event("Event: Newchannel", block(fmt.Sprintf("1.%d", i), "0"))
-	}
-	seen := map[*object]bool{}
-	all := slices.Clone(w.p.lists[Channels].objects)
-	w.p.walk(Channels, w.now, func(o *object) bool {
-		seen[o] = true
-		if len(seen) <= chunk {
-			for _, other := range all[2*(len(seen)-1):][:2] { // two ends for each that is seen
-				if other.life == alive {
-					w.p.end(other, fromEvent)
-				}
-			}
-		}
-		return true
-	})
-	for _, o := range w.p.lists[Channels].objects {
-		if !seen[o] {
-			t.Errorf("%s was not seen", o.index)
-		}
 	}
 }

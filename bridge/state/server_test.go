@@ -186,3 +186,26 @@ func TestServer_IsDrainedOnceItsKeySaysStale(t *testing.T) {
 		t.Error("it says stale, and is not drained")
 	}
 }
+
+// What is up can be seen without NATS, and not when nothing is kept.
+func TestState_ObjectsAreThereWithoutNATS(t *testing.T) {
+	stands := streams.Unavailable
+	s, server := aState(&stands)
+	s.Seen(stands)
+	server.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, At: time.Now(), Session: "s1"})
+	server.OnEvent(amiconn.Event{At: time.Now(), Frame: frame(t, "Event: Newchannel\n"+aChannel)})
+	all := map[string]string{}
+	for key, value := range s.Objects() {
+		all[key] = string(value)
+	}
+	if len(all) != 2 || !strings.Contains(all["pbx1.server"], `"state":"syncing"`) || !strings.Contains(all["pbx1.channel.1=2E1"], `"Channel":"PJSIP/a"`) {
+		t.Errorf("%v", all)
+	}
+	for range s.Objects() {
+		break
+	}
+	s.Seen(streams.Off)
+	for key := range s.Objects() {
+		t.Errorf("off, and %s is up", key)
+	}
+}

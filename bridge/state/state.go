@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -189,6 +190,30 @@ func (s *State) Report() Report {
 		}
 	}
 	return r
+}
+
+// Objects yields what is up at each server: keys and values as the bucket has them once
+// all is written, the servers' own keys among them. It asks nobody, so that it is there
+// while NATS is not, and nothing waits for who takes long. Of a server whose state another
+// bridge writes it is what events have told, and no list. Nothing is yielded while the
+// state is off. A value is good until the next is yielded.
+func (s *State) Objects() iter.Seq2[string, []byte] {
+	return func(yield func(key string, value []byte) bool) {
+		for _, one := range s.servers {
+			if s.is(off) {
+				return
+			}
+			about := one.present.AppendServer(nil, s.o.Config.Node, time.Now())
+			if !yield(one.cfg.Name+serverSuffix, about) {
+				return
+			}
+			for key, value := range one.present.All() {
+				if !yield(key, value) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Run drives all servers and writes, until ctx ends.
