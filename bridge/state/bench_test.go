@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -49,20 +50,64 @@ func BenchmarkWriter(b *testing.B) {
 	for range b.N {
 		fill(b, &cfg, conn, servers, channels)
 	}
-	for name, filter := range map[string]string{"one-server-ms": "pbx7.>", "all-ms": ">"} {
-		began := time.Now()
-		watch, err := kv.Watch(b.Context(), filter)
-		if err != nil {
+	info, err := kv.Status(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(info.Bytes())/float64(info.Values()), "stored-B/key")
+	one, all := watched(b, kv, "pbx7.>", channels), watched(b, kv, ">", servers*channels)
+	b.ReportMetric(one.Seconds()*1000, "ms-to-watch-one")
+	b.ReportMetric(all.Seconds()*1000, "ms-to-watch-all")
+	b.ReportMetric(one.Seconds()/all.Seconds(), "watch-one/all")
+}
+
+// watched returns how long it takes until a watcher has seen all want keys of filter.
+func watched(b *testing.B, kv jetstream.KeyValue, filter string, want int) time.Duration {
+	b.Helper()
+	began := time.Now()
+	watch, err := kv.Watch(b.Context(), filter)
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for e := range watch.Updates() {
+		if e == nil {
+			break
+		}
+		n++
+	}
+	took := time.Since(began)
+	_ = watch.Stop() // the connection ends
+	if n != want {
+		b.Fatalf("%d keys of %s, want %d", n, filter, want)
+	}
+	return took
+}
+
+// bare returns how many of the same keys a second nats.go itself stores in a bucket of
+// its own, with as many on their way.
+func bare(b *testing.B, conn *natsconn.Conn, all func(func(string, []byte) bool)) float64 {
+	b.Helper()
+	js, err := jetstream.New(conn.Get().Conn, jetstream.WithPublishAsyncMaxPending(window))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := js.CreateKeyValue(b.Context(), jetstream.KeyValueConfig{Bucket: "BARE", LimitMarkerTTL: time.Minute}); err != nil {
+		b.Fatal(err)
+	}
+	began, n := time.Now(), 0
+	for key, value := range all {
+		if _, err := js.PublishAsync("$KV.BARE."+key, bytes.Clone(value)); err != nil {
 			b.Fatal(err)
 		}
-		for e := range watch.Updates() {
-			if e == nil {
-				break
-			}
-		}
-		b.ReportMetric(float64(time.Since(began).Microseconds())/1000, name)
-		_ = watch.Stop() // the connection ends
+		n++
 	}
+	<-js.PublishAsyncComplete()
+	took := time.Since(began)
+	if err := js.DeleteKeyValue(b.Context(), "BARE"); err != nil {
+		b.Fatal(err)
+	}
+	return float64(n) / took.Seconds()
 }
 
 func fill(b *testing.B, cfg *config.Config, conn *natsconn.Conn, servers, channels int) {
@@ -112,7 +157,9 @@ func fill(b *testing.B, cfg *config.Config, conn *natsconn.Conn, servers, channe
 			}
 		}
 	}
-	b.ReportMetric(float64(servers*channels)/time.Since(began).Seconds(), "keys/s")
+	rate := float64(servers*channels) / time.Since(began).Seconds()
 	cancel()
 	group.Wait()
+	b.ReportMetric(rate, "keys/s")
+	b.ReportMetric(rate/bare(b, conn, s.Objects()), "keys/nats.go's")
 }

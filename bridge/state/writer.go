@@ -26,6 +26,9 @@ const (
 	// window is how many messages may be on their way to the bucket: what else
 	// changes meanwhile waits as an object.
 	window = 512
+	// enough is the room for which a round is worth a look at all servers: who waits
+	// for room waits until there is so much.
+	enough = window / 4
 	// turn is how many writes are taken from one server before the next has its.
 	turn = 32
 	// acksQueued bounds the acknowledgements that wait to be heard: each message has
@@ -81,10 +84,13 @@ func newWriter(c *natsconn.Conn, log *zap.Logger) *writer {
 }
 
 // underWay returns how many messages are.
-func (w *writer) underWay() int {
+func (w *writer) underWay() int { return window - w.room() }
+
+// room returns how many more may be.
+func (w *writer) room() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return window - len(w.free)
+	return len(w.free)
 }
 
 // run writes until ctx ends.
@@ -137,6 +143,9 @@ func (w *writer) round(now time.Time, servers []*Server) time.Duration {
 		}
 	}
 	if most == 0 {
+		if w.room() >= enough { // it came during the round, and wakes nobody any more
+			return 0
+		}
 		return look // or an acknowledgement, which wakes
 	}
 	return w.next(now)
@@ -277,8 +286,7 @@ func (w *writer) end(at int, turn uint64, err error) {
 		s.counts.refused.Add(1)
 	}
 	s.present.Done(&sl.write, err == nil, time.Now())
-	// Who waits for room waits for a quarter of it: a round costs a look at all servers.
-	if free := w.giveBack(at); wake || free == window/4 {
+	if free := w.giveBack(at); wake || free == enough {
 		clock.Raise(w.wake)
 	}
 }

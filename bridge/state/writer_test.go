@@ -31,6 +31,17 @@ type writing struct {
 
 func startWriting(t *testing.T, servers, channels int) *writing {
 	t.Helper()
+	w := aWriting(t, servers, channels)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { w.writer.run(ctx, w.servers) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+	return w
+}
+
+// aWriting is one whose writer does not run yet.
+func aWriting(t *testing.T, servers, channels int) *writing {
+	t.Helper()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, _ := natstest.Client(t, url)
 	came, err := nc.SubscribeSync(subjectPrefix + ">")
@@ -63,10 +74,6 @@ func startWriting(t *testing.T, servers, channels int) *writing {
 		}
 		return true
 	})
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	group.Go(func() { s.writer.run(ctx, s.servers) })
-	t.Cleanup(func() { cancel(); group.Wait() })
 	return &writing{s, nc, came, logged}
 }
 
@@ -126,6 +133,30 @@ func TestWriter_IsBoundedAndFair(t *testing.T) {
 		answer(t, w.next(t, window), stored)
 	}
 	natstest.Within(t, "all is stored", func() bool { return w.servers[0].Counts().Writes == perServer && w.writer.underWay() == 0 })
+}
+
+// hurried is a Leader that is asked in the middle of a round, and has then come what the
+// round did not know of.
+type hurried struct{ come func() }
+
+func (h *hurried) Leads(string) bool { h.come(); return true }
+
+// Room that comes while a round goes on is used at once: no acknowledgement tells of it
+// again. It was found by BenchmarkWriter, whose writer slept half a second now and then.
+func TestWriter_SeesRoomThatCameMeanwhile(t *testing.T) {
+	w := aWriting(t, 1, 2)
+	for range window - 1 {
+		w.writer.slot()
+	}
+	at := 0
+	w.o.Leader = &hurried{come: func() {
+		for ; at < window-1; at++ {
+			w.writer.giveBack(at)
+		}
+	}}
+	if wait := w.writer.round(time.Now(), w.servers); wait != 0 || w.writer.underWay() != 1 {
+		t.Errorf("a round with room for one of two waits %v, with %d on their way", wait, w.writer.underWay())
+	}
 }
 
 // While the bucket refuses one message at a time probes; then all that changed is
