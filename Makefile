@@ -59,6 +59,7 @@ leaf: ## Kill the hub that a leaf forwards to: three minutes.
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
 	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x -timeout 20m ./integration/load
+	$(GO) test -run '^$$' -bench 'Writer|List' -benchtime 1x -timeout 20m ./bridge/state ./integration/state
 
 .PHONY: lint
 lint: ## Check format, vet, fixes, tidiness and staticcheck.

@@ -10,7 +10,7 @@ import (
 )
 
 // Schemas reads docs/schemas, or a folder below, by name.
-func Schemas(t *testing.T, below ...string) map[string]*jsonschema.Schema {
+func Schemas(t testing.TB, below ...string) map[string]*jsonschema.Schema {
 	t.Helper()
 	path := append([]string{Root(t), "docs", "schemas"}, below...)
 	files, err := filepath.Glob(filepath.Join(append(path, "*.schema.json")...))

@@ -19,7 +19,7 @@ import (
 
 // Board is somebody who watches the bucket: who came late has the truth first.
 type Board struct {
-	t       *testing.T
+	t       testing.TB
 	KV      jetstream.KeyValue
 	schemas map[string]*jsonschema.Schema // by kind
 
@@ -45,7 +45,7 @@ func (b *Board) Told() []string {
 }
 
 // WatchState returns a Board that sees the bucket as soon as there is one.
-func WatchState(t *testing.T, nc *nats.Conn) *Board {
+func WatchState(t testing.TB, nc *nats.Conn) *Board {
 	t.Helper()
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(Patience))
 	if err != nil {

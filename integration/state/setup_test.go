@@ -24,7 +24,7 @@ type pbx struct {
 	channels []string // their Uniqueids
 }
 
-func startPBX(t *testing.T) *pbx {
+func startPBX(t testing.TB) *pbx {
 	t.Helper()
 	p := new(pbx)
 	p.Server, p.addr = harness.Sim(t, amisim.Config{})
@@ -75,7 +75,7 @@ func (p *pbx) end(id string, silent bool) {
 }
 
 // stated is a bridge of node that keeps the state of p, called pbx1.
-func stated(t *testing.T, node, url string, p *pbx, change func(*config.Config)) *harness.Running {
+func stated(t testing.TB, node, url string, p *pbx, change func(*config.Config)) *harness.Running {
 	t.Helper()
 	return harness.BridgeLogging(t, zap.NewNop(), url, func(c *config.Config) {
 		c.Node, c.StatusInterval, c.StateInterval, c.StateMarkerAge = node, 200*time.Millisecond, 20*time.Millisecond, time.Minute
