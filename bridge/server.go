@@ -12,6 +12,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 )
 
@@ -25,6 +26,7 @@ type server struct {
 	source   *delivery.Source
 	ingest   *ingest.Source
 	status   *status.Server
+	state    *state.Server // nil: nothing of it is kept
 	target   *actions.Target
 
 	end   context.CancelFunc // has the Link end; nil before it runs
@@ -56,20 +58,30 @@ func (b *Bridge) another(s *server, all *config.Config, cfg *config.ServerConfig
 // join makes the Link of s and what works by it.
 func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
 	s.cfg, s.ended = *cfg, make(chan struct{})
+	s.state = b.state.Add(&s.cfg)
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{
-			Event: s.ingest.OnEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
+			Event: s.onEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
 			State: s.onState, Breaker: s.status.OnBreaker,
 		},
 	})
 	s.status.Follow(cfg, s.link.Status().Sessions)
-	s.target = actions.NewTarget(all, &s.cfg, s.link, s.pressure)
+	s.state.Ask(s.link)
+	s.target = actions.NewTarget(all, &s.cfg, s.link, s.pressure, s.state.Acted)
 }
 
 // recalls reports whether a server's last event before this process is asked for.
 func (b *Bridge) recalls() bool { return b.cfg.Delivery != config.DeliverCore }
+
+// onEvent has an event published and reduced, both on the reader's goroutine. Neither
+// takes note of what the other makes of it: filters and a full outbox do not change what
+// is up.
+func (s *server) onEvent(e amiconn.Event) {
+	s.ingest.OnEvent(e)
+	s.state.OnEvent(e)
+}
 
 // onState hears that a session has changed.
 func (s *server) onState(c amiconn.Change) {
@@ -77,6 +89,7 @@ func (s *server) onState(c amiconn.Change) {
 	if c.Role != amiconn.RoleActions {
 		s.ingest.OnSession(c)
 	}
+	s.state.OnSession(c)
 }
 
 // pressure hears that the buffers of Actions may have filled or drained.

@@ -171,8 +171,10 @@ func (b *Bridge) begin(s *server, before ...*server) {
 		for _, earlier := range before {
 			if earlier != nil {
 				earlier.stop()
+				b.state.End(ctx, earlier.state)
 			}
 		}
+		b.state.Begin(s.state)
 		_ = s.link.Run(ctx) // it ends only when it is told to
 	})
 }
@@ -197,7 +199,10 @@ func (b *Bridge) remove(s *server) {
 		close(s.ended)
 		return
 	}
-	stage.front.Go(s.stop)
+	stage.front.Go(func() {
+		s.stop()
+		b.state.End(stage.frontCtx, s.state)
+	})
 }
 
 // stop ends the Link of s, and returns once it has ended.

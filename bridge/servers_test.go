@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/simtest"
@@ -245,4 +246,56 @@ func TestReload_BeforeItRunsAndAsItEnds(t *testing.T) {
 	if got := r.server("pbx2").link.Status().Sessions[0].State; got != amiconn.StateStopped {
 		t.Errorf("pbx2 is %v", got)
 	}
+}
+
+// The state of a server that goes is stale, that of one that comes back, or logs in anew,
+// is what is up there now.
+func TestReload_StateGoesAlong(t *testing.T) {
+	r := run(t, Deps{}, nil, nil, "pbx1", "pbx2")
+	pbx1, pbx2 := r.cfg.Servers[0], r.cfg.Servers[1]
+	_, js := natstest.Client(t, r.cfg.NATS.URL)
+	bucket, err := js.KeyValue(t.Context(), "AMI_STATE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := func(key, text string) {
+		t.Helper()
+		natstest.Within(t, key+" has "+text, func() bool {
+			value, err := bucket.Get(t.Context(), key)
+			return err == nil && strings.Contains(string(value.Value()), text)
+		})
+	}
+	boot := func(sim *amisim.Server) {
+		natstest.Within(t, "the sessions", func() bool { return sim.Sessions() == 2 })
+		sim.Emit("Event", "FullyBooted", "Privilege", "system,all", "Status", "Fully Booted")
+	}
+	const live, stale = `"state":"live"`, `"state":"stale"`
+	boot(r.sims["pbx1"])
+	boot(r.sims["pbx2"])
+	is("pbx1.server", live)
+	is("pbx2.server", live)
+	r.sims["pbx1"].Emit("Event", "Newchannel", "Channel", "SIP/a", "ChannelState", "6", "Uniqueid", "1.1")
+	is("pbx1.channel.1=2E1", "SIP/a")
+
+	mustReload(t, r.Bridge, with(r.cfg, nil, pbx1))
+	natstest.Within(t, "pbx2 has left", func() bool { return len(r.servers.all()) == 1 })
+	if value, err := bucket.Get(t.Context(), "pbx2.server"); err == nil && !strings.Contains(string(value.Value()), stale) {
+		t.Errorf("pbx2 is %s", value.Value())
+	}
+	natstest.Within(t, "its key expires", func() bool {
+		_, err := bucket.Get(t.Context(), "pbx2.server")
+		return errors.Is(err, jetstream.ErrKeyNotFound)
+	})
+	mustReload(t, r.Bridge, with(r.cfg, nil, pbx1, pbx2))
+	boot(r.sims["pbx2"])
+	is("pbx2.server", live)
+
+	sims, moved := simtest.Start(t, "pbx1") // without the channel
+	mustReload(t, r.Bridge, with(r.cfg, nil, moved[0], pbx2))
+	boot(sims["pbx1"])
+	natstest.Within(t, "the channel of before is not there", func() bool {
+		_, err := bucket.Get(t.Context(), "pbx1.channel.1=2E1")
+		return errors.Is(err, jetstream.ErrKeyNotFound)
+	})
+	is("pbx1.server", live)
 }
