@@ -51,14 +51,14 @@ func (e *UnknownClassError) Error() string {
 func (e *Events) UnmarshalText(text []byte) error {
 	entries := strings.Split(strings.ToLower(string(text)), ",")
 	known := EventClasses()
-	var asked []string
+	var wanted []string
 	all := false
 	for i, entry := range entries {
 		entry = strings.TrimSpace(entry)
 		switch {
-		case entry == "" || slices.Contains(asked, entry):
+		case entry == "" || slices.Contains(wanted, entry):
 		case slices.Contains(known, entry):
-			asked = append(asked, entry)
+			wanted = append(wanted, entry)
 		case entry == "all":
 			all = true
 		case entry == "on" || entry == "off":
@@ -78,10 +78,10 @@ func (e *Events) UnmarshalText(text []byte) error {
 	switch {
 	case all:
 		*e = AllEvents
-	case len(asked) == 0:
+	case len(wanted) == 0:
 		return errors.New(wantsEvents)
 	default:
-		*e = Events(strings.Join(asked, ","))
+		*e = Events(strings.Join(wanted, ","))
 	}
 	return nil
 }

@@ -51,31 +51,31 @@ type Deps struct {
 
 // Bridge joins any number of Asterisk servers and NATS. It is used once.
 type Bridge struct {
-	cfg       config.Config
-	deps      Deps
-	log       *zap.Logger
-	registry  *prometheus.Registry
-	scheduler *fairness.Scheduler
-	gate      *fairness.Gate
-	budget    *outbox.Budget
-	status    *status.Publisher
-	replier   *reply.Sender
-	audit     *audit.Recorder
-	records   *journal.Journal // the audit's
-	claims    *journal.Journal // of idempotency keys
-	natsLogin *natsconn.Login
-	repeats   *idempotency.Cache
-	streams   *streams.Reconciler
-	leaf      *status.Leaf
-	servers   []*server
-	started   time.Time
-	ready     chan struct{}
-	publisher *delivery.Publisher
-	actions   *actions.Service
+	cfg         config.Config
+	deps        Deps
+	log         *zap.Logger
+	registry    *prometheus.Registry
+	scheduler   *fairness.Scheduler
+	gate        *fairness.Gate
+	budget      *outbox.Budget
+	status      *status.Publisher
+	replier     *reply.Sender
+	audit       *audit.Recorder
+	records     *journal.Journal // the audit's
+	claims      *journal.Journal // of idempotency keys
+	natsLogin   *natsconn.Login
+	idempotency *idempotency.Cache
+	streams     *streams.Reconciler
+	leaf        *status.Leaf
+	servers     []*server
+	started     time.Time
+	ready       chan struct{}
+	publisher   *delivery.Publisher
+	actions     *actions.Service
 
 	events, control *natsconn.Conn
 	refusalsEvery   time.Duration      // refusals without a record of their own are recorded
-	dials           delivery.DialGuard // of events
+	dialGuard       delivery.DialGuard // of events
 }
 
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
@@ -101,13 +101,13 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 
 		refusalsEvery: audit.RefusalSpan,
 		started:       time.Now(),
-		dials:         delivery.DialGuard{InProcess: deps.InProcess},
+		dialGuard:     delivery.DialGuard{InProcess: deps.InProcess},
 		leaf:          status.NewLeaf(deps.Leaf, log.Named("leaf")),
 	}
 	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
-	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.Option())
+	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dialGuard.Option())
 	b.control = b.newConn("control")
 	b.status = status.NewPublisher(b.control, b.log)
 	b.events.OnReconnect(b.status.Repeat)
@@ -117,7 +117,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.records = journal.New(b.control, audit.QueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
 	b.audit = audit.New(&b.cfg, run, actions.EndpointNames(&b.cfg), b.records, b.log)
 	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
-	b.repeats = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	b.idempotency = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
 	var targets []*actions.Target
 	for _, s := range cfg.Servers {
 		server := b.newServer(s)
@@ -125,14 +125,14 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	}
 	var err error
 	b.publisher, err = delivery.New(delivery.Options{
-		Config: &b.cfg, Conn: b.events, Guard: &b.dials, Streams: b.streams, Scheduler: b.scheduler, Log: b.log,
+		Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Scheduler: b.scheduler, Log: b.log,
 		Sources: b.sources(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.actions, err = actions.New(actions.Options{
-		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.repeats, Sender: b.replier, Log: b.log,
+		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.idempotency, Sender: b.replier, Log: b.log,
 	}, targets)
 	return b, err
 }
@@ -147,12 +147,12 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
 // sources are the servers whose events are published, by the scheduler's numbers.
 func (b *Bridge) sources() (all []delivery.Source) {
 	for _, s := range b.servers {
-		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap})
+		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.PublishGap})
 	}
 	return all
 }
 
-// stored returns what hears of the messages for a stream.
+// stored returns what observes the messages for a stream.
 func (b *Bridge) stored(stream string) func(error) {
 	return func(err error) { b.streams.Stored(stream, err) }
 }
@@ -242,8 +242,8 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { b.records.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.Run(stage.backCtx, b.refusalsEvery) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
-	if b.repeats.IsShared() {
-		stage.back.Go(func() { b.repeats.Run(stage.frontCtx) })
+	if b.idempotency.IsShared() {
+		stage.back.Go(func() { b.idempotency.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.cfg.Delivery != config.DeliverCore {
@@ -280,6 +280,6 @@ func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.Stat
 	case streams.AuditStream:
 		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
-		b.repeats.Seen(state, b.cfg.Streams)
+		b.idempotency.Seen(state, b.cfg.Streams)
 	}
 }

@@ -36,9 +36,9 @@ type nodeMsg struct {
 	Leaf    *status.LeafReport `json:"leaf,omitempty"`
 }
 
-// tellNode publishes the state of this process. It is for the status goroutine.
-func (b *Bridge) tellNode(now time.Time) {
-	b.streams.ToldOfAll()
+// publishNode publishes the state of this process. It is for the status goroutine.
+func (b *Bridge) publishNode(now time.Time) {
+	b.streams.MarkPublished()
 	b.status.Publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, b.nodeStatus(now))
 }
 
@@ -76,19 +76,19 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 // node, and closes the gaps whose session has brought no event for long.
 func (b *Bridge) tick() {
 	now := time.Now()
-	b.audit.TellLost()
-	b.actions.TellDropped(now)
+	b.audit.LogLost()
+	b.actions.LogDropped(now)
 	for _, s := range b.servers {
 		s.status.Tick(now, new(s.link.Status()))
 		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
 	}
-	b.tellNode(now)
+	b.publishNode(now)
 }
 
 // look publishes what has changed for the worse or the better since the last tick.
 func (b *Bridge) look() {
 	if b.streams.HasChanged() {
-		b.tellNode(time.Now())
+		b.publishNode(time.Now())
 	}
 	now := time.Now()
 	for _, s := range b.servers {

@@ -26,9 +26,9 @@ func (b *Bridge) Reload(cfg config.Config) {
 }
 
 // reload does so for one server.
-func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
+func (s *server) reload(all *config.Config, wanted *config.ServerConfig) {
 	own := new(config.ServerConfig)
-	*own = *asked
+	*own = *wanted
 	own.Charset = s.cfg.Charset // in which requests are written, rules read
 	s.target.Permit(all, own)
 	s.ingest.SetFilter(own)

@@ -47,7 +47,7 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 	return s
 }
 
-// OnSession hears that a session has changed.
+// OnSession is called when a session has changed.
 func (s *server) onState(c amiconn.Change) {
 	s.status.OnSession(c)
 	if c.Role != amiconn.RoleActions {
@@ -55,7 +55,7 @@ func (s *server) onState(c amiconn.Change) {
 	}
 }
 
-// pressure hears that the buffers of Actions may have filled or drained.
+// pressure is called when the buffers of Actions may have filled or drained.
 func (s *server) pressure(refused bool) {
 	write, pending := s.link.Pressure()
 	s.status.Pressure(write, pending, refused)

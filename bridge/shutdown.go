@@ -60,9 +60,9 @@ func (b *Bridge) shutdown(stage *stages) error {
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
-	b.audit.TellRefusals()
+	b.audit.RecordRefusals()
 	b.records.Drain(ctx)
-	if b.repeats.IsShared() {
+	if b.idempotency.IsShared() {
 		b.claims.Drain(ctx) // what is left only means that repeats elsewhere time out
 	}
 	stage.endBack()

@@ -22,7 +22,7 @@ type shared struct {
 	audit        *audit.Recorder
 	cache        *idempotency.Cache
 	sender       *reply.Sender
-	watch        *reply.NoResponders
+	watch        *reply.NoResponderWatch
 	inFlight     *inFlight // Actions until their reply is published
 	log          *zap.Logger
 }
@@ -54,12 +54,12 @@ type Service struct {
 // New returns the Service of targets, which has one endpoint each, and one for each
 // group, any and all. It takes nothing before Serve.
 func New(o Options, targets []*Target) (*Service, error) {
-	probes, err := reply.NewNoResponders(o.Conn)
+	watch, err := reply.NewNoResponderWatch(o.Conn)
 	if err != nil {
 		return nil, err
 	}
 	s := &Service{conn: o.Conn, started: time.Now().UTC(), shared: &shared{
-		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: probes,
+		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: watch,
 		inFlight: newInFlight(), log: o.Log,
 	}}
 	s.endpoints = newEndpoints(s.shared, targets, o.Config.Groups)
@@ -94,7 +94,7 @@ func (s *Service) Serve() error {
 // is to have without one.
 func (s *Service) add(sub *natsconn.Subscription) error {
 	sub.Queue = cmp.Or(sub.Queue, s.info.ID)
-	if err := s.conn.Keep(sub); err != nil {
+	if err := s.conn.Add(sub); err != nil {
 		return err
 	}
 	s.subs = append(s.subs, sub)
@@ -122,17 +122,17 @@ func (s *Service) Refuse() { s.shared.inFlight.close() }
 // after Refuse.
 func (s *Service) Wait(ctx context.Context) bool { return s.shared.inFlight.wait(ctx) }
 
-// TellDropped logs how many requests were dropped. It is for the status goroutine.
-func (s *Service) TellDropped(now time.Time) {
+// LogDropped logs how many requests were dropped. It is for the status goroutine.
+func (s *Service) LogDropped(now time.Time) {
 	for _, e := range s.endpoints {
-		e.tellDropped(now)
+		e.logDropped(now)
 	}
 }
 
 // EndSums has the next TellDropped log all that no line has told of yet.
 func (s *Service) EndSums() {
 	for _, e := range s.endpoints {
-		e.dropped.told.End()
+		e.dropped.logged.End()
 	}
 }
 

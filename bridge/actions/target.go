@@ -16,7 +16,7 @@ import (
 type Target struct {
 	cfg      *config.ServerConfig // does not change, but for what permits says
 	link     *amiconn.Link
-	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
+	pressure func(refused bool) // called when a buffer may have filled or drained; must not wait
 	permits  atomic.Pointer[permits]
 	stats    requestStats
 	streamed reply.PartCounts

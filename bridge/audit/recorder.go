@@ -37,17 +37,17 @@ const (
 // Recorder records what was asked for and what became of it. Whoever records never
 // waits: the records are the journal's from then on.
 type Recorder struct {
-	mode      config.Audit
-	prefix    string // of the subjects
-	node, run string // run names this process
-	concealer concealer
-	journal   Queue
-	log       *zap.Logger
-	asks      atomic.Uint64
-	stored    atomic.Uint64
-	lost      atomic.Uint64
-	told      clock.Sum // of those lost
-	refusals  refusals
+	mode       config.Audit
+	prefix     string // of the subjects
+	node, run  string // run names this process
+	concealer  concealer
+	journal    Queue
+	log        *zap.Logger
+	requests   atomic.Uint64
+	stored     atomic.Uint64
+	lost       atomic.Uint64
+	loggedLost clock.Sum // of those lost
+	refusals   refusals
 
 	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
 	records uint64
@@ -76,8 +76,8 @@ const (
 // Queue is where records wait to be stored: a journal, of QueueBytes.
 type Queue interface {
 	Write(journal.Entry) error
-	SetUnheard(on bool)
-	IsUnheard() bool
+	SetUnacknowledged(on bool)
+	IsUnacknowledged() bool
 }
 
 // New returns the audit of what is asked for at endpoints, whose records q
@@ -96,7 +96,7 @@ func New(cfg *config.Config, run string, endpoints []string, q Queue, log *zap.L
 		d.chains[name] = &chain{prev: chainUnknown}
 	}
 	// What nobody may store is worth publishing.
-	d.journal.SetUnheard(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
+	d.journal.SetUnacknowledged(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
 	return d
 }
 
@@ -114,8 +114,8 @@ func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state strea
 			return
 		}
 		d.followed = true
-		d.journal.SetUnheard(false)
-	case state == streams.NoJetStream && d.journal.IsUnheard() && !d.warned:
+		d.journal.SetUnacknowledged(false)
+	case state == streams.NoJetStream && d.journal.IsUnacknowledged() && !d.warned:
 		d.warned = true
 		d.log.Warn("no JetStream: audit records are published at most once")
 	}
@@ -157,7 +157,7 @@ func (d *Recorder) Learn(secrets ...string) { d.concealer.Add(secrets...) }
 func (d *Recorder) Counts() (stored, lost uint64) { return d.stored.Load(), d.lost.Load() }
 
 // EndSums has the next TellLost log all that no line has told of yet.
-func (d *Recorder) EndSums() { d.told.End() }
+func (d *Recorder) EndSums() { d.loggedLost.End() }
 
 // off reports whether nothing is recorded.
 func (d *Recorder) off() bool { return d.mode == config.AuditOff }
@@ -189,7 +189,7 @@ func (d *Recorder) Intend(a *Request, then func(error)) {
 }
 
 // write links a record of server to the one before, and queues it. done, if not
-// nil, hears whether it was stored, unless write returns an error.
+// nil, is told whether it was stored, unless write returns an error.
 func (d *Recorder) write(server, action string, record any, must bool, done func(error)) error {
 	text, err := encode(record)
 	if err != nil {
@@ -249,9 +249,9 @@ func digest(record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// TellLost logs what was lost. It is for the status goroutine.
-func (d *Recorder) TellLost() {
-	if n, _ := d.told.Due(d.lost.Load(), time.Now()); n > 0 {
+// LogLost logs what was lost. It is for the status goroutine.
+func (d *Recorder) LogLost() {
+	if n, _ := d.loggedLost.Due(d.lost.Load(), time.Now()); n > 0 {
 		d.log.Error("audit records lost", zap.Uint64("count", n))
 	}
 }

@@ -87,7 +87,7 @@ func New(cfg *config.Config, run string, c *natsconn.Conn, q Queue, refused func
 	if cfg.Delivery != config.DeliverCore && cfg.IdempotencyWindow > 0 {
 		r.shared = &sharedKeys{
 			run: run, conn: c, journal: q, log: log, local: r,
-			refused: refused, waits: make(chan struct{}, maxKeyWaits), work: make(chan func(context.Context), maxKeyWaits),
+			refused: refused, places: make(chan struct{}, maxKeysAwaited), work: make(chan func(context.Context), maxKeysAwaited),
 		}
 	}
 	return r
@@ -161,9 +161,9 @@ func (r *Cache) enter(key Key, a Request) (k *Entry, first bool, known *Outcome,
 	return k, false, nil, nil
 }
 
-// Settle ends k with its reply. One that did not reach Asterisk is forgotten;
+// Finish ends k with its reply. One that did not reach Asterisk is forgotten;
 // those that wait are told the same, and may ask again.
-func (r *Cache) Settle(k *Entry, body []byte, fail *reply.Error) {
+func (r *Cache) Finish(k *Entry, body []byte, fail *reply.Error) {
 	o := &Outcome{Body: body, Error: fail}
 	if fail == nil || fail.Sent != "no" {
 		if len(body) > keptReply {
@@ -174,7 +174,7 @@ func (r *Cache) Settle(k *Entry, body []byte, fail *reply.Error) {
 		r.drop(k)
 	}
 	if k.revision > 0 { // it was claimed in the bucket
-		r.shared.settle(k, o)
+		r.shared.share(k, o)
 	}
 	r.answer(k, o)
 }

@@ -27,25 +27,25 @@ type Source struct {
 	outbox    *outbox.Outbox
 	scheduler *fairness.Scheduler
 	number    int  // the outbox's at the scheduler
-	recalls   bool // the stream is asked for the last event before this process
+	resumes   bool // the stream is asked for the last event before this process
 
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
 
 	// The reader's own.
-	subjects *subject.Subjects
-	judged   *filter            // that verdicts are of
-	verdicts map[string]verdict // answers of judge
-	payload  []byte             // the event being encoded
-	watch    restartWatch
+	subjects   *subject.Subjects
+	verdictsOf *filter            // that verdicts are of
+	verdicts   map[string]verdict // answers of judge
+	payload    []byte             // the event being encoded
+	watch      restartWatch
 }
 
 // New returns the Source that takes the events of the server of cfg to box, which
 // it joins to scheduler. With recalls a Gap stands before the first event, and waits
 // until the outbox is told of the last event before this process.
-func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *Source {
+func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, resumes bool, log *zap.Logger) *Source {
 	s := &Source{
-		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), recalls: recalls,
+		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), resumes: resumes,
 		subjects: subjects, verdicts: make(map[string]verdict),
 	}
 	s.filter.Store(newFilter(cfg))
@@ -99,7 +99,7 @@ func (s *Source) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 	if f.Kind() == frames.KindOther {
 		return wanted, f.Size, lostAs(f)
 	}
-	v = s.judge(name)
+	v = s.classify(name)
 	switch {
 	case v == unwanted:
 		return v, f.Size, ""
@@ -168,15 +168,15 @@ func newFilter(cfg *config.ServerConfig) *filter {
 	}
 }
 
-// judge applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
+// classify applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
 // name's answer for as long as they stay the same.
-func (s *Source) judge(name []byte) verdict {
+func (s *Source) classify(name []byte) verdict {
 	f := s.filter.Load()
 	if f.everything {
 		return wanted
 	}
-	if f != s.judged {
-		s.judged = f
+	if f != s.verdictsOf {
+		s.verdictsOf = f
 		clear(s.verdicts)
 	}
 	if v, ok := s.verdicts[string(name)]; ok {

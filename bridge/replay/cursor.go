@@ -66,7 +66,7 @@ func (c *cursor) turn(ctx context.Context) (more bool, err error) {
 	if c.start != nil {
 		r.Seq, r.StartTime = 0, c.start
 	}
-	page, left, err := c.source.again(ctx, r)
+	page, left, err := c.source.getAnswered(ctx, r)
 	if errors.Is(err, errNone) {
 		return c.vanished(ctx)
 	}

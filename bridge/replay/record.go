@@ -79,12 +79,12 @@ type Wanted struct{ Requesters, Decisions, Outcomes []string }
 // Has reports whether r is wanted. An intent has the outcome intent, and what
 // nats-server says of the user counts as a requester too.
 func (w *Wanted) Has(r *Record) bool {
-	asked := anyMatch(w.Requesters, r.Requester) || anyMatch(w.Requesters, r.Info.User)
+	requested := anyMatch(w.Requesters, r.Requester) || anyMatch(w.Requesters, r.Info.User)
 	ended := anyMatch(w.Outcomes, r.End())
 	for outcome := range r.Outcomes {
 		ended = ended || anyMatch(w.Outcomes, outcome)
 	}
-	return asked && anyMatch(w.Decisions, r.Decision) && ended
+	return requested && anyMatch(w.Decisions, r.Decision) && ended
 }
 
 // End is how the request ended, intent where the record was made before, or

@@ -140,8 +140,8 @@ func messageOf(m *nats.Msg) (one Message, before uint64, err error) {
 	return one, directget.Number(m.Header, "Nats-Last-Sequence"), nil
 }
 
-// again calls get until it has an answer that is one, a few times.
-func (s *Source) again(ctx context.Context, r directget.Request) (page []Message, more uint64, err error) {
+// getAnswered calls get until it has an answer that is one, a few times.
+func (s *Source) getAnswered(ctx context.Context, r directget.Request) (page []Message, more uint64, err error) {
 	for range attempts {
 		page, more, err = s.get(ctx, r)
 		switch {
@@ -164,7 +164,7 @@ func (s *Source) again(ctx context.Context, r directget.Request) (page []Message
 // last returns the last message on a subject, which may have wildcards, or
 // errNone.
 func (s *Source) last(ctx context.Context, subject string) (Message, error) {
-	page, _, err := s.again(ctx, directget.Request{LastFor: subject})
+	page, _, err := s.getAnswered(ctx, directget.Request{LastFor: subject})
 	if err != nil {
 		return Message{}, err
 	}
@@ -174,7 +174,7 @@ func (s *Source) last(ctx context.Context, subject string) (Message, error) {
 // subjects returns the last sequence of each subject that matches, or false if
 // there are more than the server lists.
 func (s *Source) subjects(ctx context.Context, wide string) (last map[string]uint64, all bool, err error) {
-	page, more, err := s.again(ctx, directget.Request{MultiLast: []string{wide}})
+	page, more, err := s.getAnswered(ctx, directget.Request{MultiLast: []string{wide}})
 	switch {
 	case errors.Is(err, errTooMany):
 		return nil, false, nil

@@ -55,8 +55,8 @@ type place struct {
 }
 
 // Verify reads the whole stream into v.
-func (s *Source) Verify(ctx context.Context, v *Verifier, told func(Progress)) error {
-	return s.scan(ctx, []string{">"}, time.Time{}, 1, told, func(m *Message) (more bool, err error) {
+func (s *Source) Verify(ctx context.Context, v *Verifier, onProgress func(Progress)) error {
+	return s.scan(ctx, []string{">"}, time.Time{}, 1, onProgress, func(m *Message) (more bool, err error) {
 		v.See(m)
 		return true, nil
 	})

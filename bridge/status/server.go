@@ -29,15 +29,15 @@ type Server struct {
 	levels levels // the status goroutine's own
 
 	// What the log has told of.
-	told       map[string]*clock.Sum // events dropped, by reason
-	toldStrays clock.Sum
+	logged       map[string]*clock.Sum // events dropped, by reason
+	loggedStrays clock.Sum
 }
 
 // NewServer returns the Server of cfg, whose events go through box and whose state
 // publisher publishes.
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
 	return &Server{
-		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
+		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), logged: make(map[string]*clock.Sum),
 		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
 	}
 }
@@ -52,8 +52,8 @@ func (s *Server) Follow(sessions []amiconn.SessionStatus) {
 // EndSums has the next Tick log all counts of what was dropped that no line has told
 // of yet, as the bridge does before it ends.
 func (s *Server) EndSums() {
-	s.toldStrays.End()
-	for _, told := range s.told {
-		told.End()
+	s.loggedStrays.End()
+	for _, sum := range s.logged {
+		sum.End()
 	}
 }

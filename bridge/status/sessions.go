@@ -42,9 +42,9 @@ func (s *Server) OnBreaker(c amiconn.BreakerChange) {
 	s.publisher.Publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
 }
 
-// tellStates publishes where the sessions and the breaker stand. It is for the
+// publishStates publishes where the sessions and the breaker stand. It is for the
 // status goroutine.
-func (s *Server) tellStates(breaker amiconn.BreakerStatus) {
+func (s *Server) publishStates(breaker amiconn.BreakerStatus) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	now := time.Now()
@@ -57,7 +57,7 @@ func (s *Server) tellStates(breaker amiconn.BreakerStatus) {
 	}
 }
 
-// worst returns the last change of the session that an operator wants to hear
+// worst returns the last change of the session that an operator wants to read
 // of: one that is not up, and of several the one that changed last. There is
 // none before the first change.
 func (s *states) worst() (worst amiconn.Change, ok bool) {

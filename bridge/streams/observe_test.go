@@ -67,7 +67,7 @@ func TestStreams_WhatPublishersSay(t *testing.T) {
 
 		k.Stored(AuditStream, &jetstream.APIError{ErrorCode: 10047, Description: "insufficient storage resources available"})
 		k.is(t, AuditStream, Full)
-		time.Sleep(heardFor)
+		time.Sleep(reportedFor)
 		k.forget()
 		k.is(t, AuditStream, Full)
 		time.Sleep(time.Second)

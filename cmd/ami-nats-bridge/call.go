@@ -108,7 +108,7 @@ func (c *callCmd) Run(std stdio) error {
 		return err
 	}
 	c.setHeaders(request)
-	if err = c.ask(ctx, std, nc.Conn, request); errors.Is(err, nats.ErrNoResponders) {
+	if err = c.request(ctx, std, nc.Conn, request); errors.Is(err, nats.ErrNoResponders) {
 		return c.nobody(ctx, nc.Conn, nc.cfg.SubjectPrefix)
 	}
 	return err

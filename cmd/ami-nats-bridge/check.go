@@ -150,7 +150,7 @@ func checkServer(ctx context.Context, node string, cfg amiconn.Config) findings 
 		return f
 	}
 	f.add("ok", "%s: logged in as %s, %d sessions, AMI %s", cfg.Addr, cfg.Username, sessions, version)
-	f.ask(ctx, link, &cfg, seen)
+	f.askServer(ctx, link, &cfg, seen)
 	return f
 }
 
@@ -173,10 +173,10 @@ func awaitUp(ctx context.Context, sessions int, changes <-chan amiconn.Change) (
 	return version, nil
 }
 
-// ask adds what Asterisk says of itself, and what it does not let us ask.
-func (f *findings) ask(ctx context.Context, link *amiconn.Link, cfg *amiconn.Config, seen *seenClasses) {
+// askServer adds what Asterisk says of itself, and what it does not let us ask.
+func (f *findings) askServer(ctx context.Context, link *amiconn.Link, cfg *amiconn.Config, seen *seenClasses) {
 	began := time.Now()
-	ping, err := ask(ctx, link, "Ping")
+	ping, err := do(ctx, link, "Ping")
 	if err != nil {
 		f.add("FAIL", "Ping: %v", err)
 		return
@@ -185,7 +185,7 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link, cfg *amiconn.Con
 	f.clock(valueOf(ping.fields, "Timestamp"), began, ping.took)
 	missing := false
 	for _, action := range []string{"CoreSettings", "CoreStatus"} {
-		reply, err := ask(ctx, link, action)
+		reply, err := do(ctx, link, action)
 		switch {
 		case err != nil:
 			f.add("FAIL", "%s: %v", action, err)
@@ -203,7 +203,7 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link, cfg *amiconn.Con
 		f.add("note", "the user's write= has neither system nor reporting: the bridge works, but cannot tell version and restarts")
 	}
 	mayCommand := false
-	if list, err := ask(ctx, link, "ListCommands"); err == nil && list.response != "Error" {
+	if list, err := do(ctx, link, "ListCommands"); err == nil && list.response != "Error" {
 		mayCommand = valueOf(list.fields, "Command") != ""
 		f.add("ok", "the user may send %d actions; others are answered with Permission denied", max(0, len(list.fields)-2))
 		if missing := missingClasses(list.fields); missing != "" {
@@ -237,8 +237,8 @@ type said struct {
 	took              time.Duration
 }
 
-// ask sends an Action and waits for its end.
-func ask(ctx context.Context, link *amiconn.Link, action string, headers ...frames.Header) (said, error) {
+// do sends an Action and waits for its end.
+func do(ctx context.Context, link *amiconn.Link, action string, headers ...frames.Header) (said, error) {
 	done := make(chan said, 1)
 	failed := make(chan error, 1)
 	_, err := link.Do(amiconn.Action{Name: action, Headers: headers, Done: func(r *correlation.Result) {

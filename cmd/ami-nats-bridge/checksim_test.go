@@ -65,7 +65,7 @@ func TestCheck_APortThatIsSilent(t *testing.T) {
 	defer func() { cancel(); listener.Close(); group.Wait() }()
 	cfg := amiconn.DefaultConfig()
 	cfg.Addr, cfg.ConnectTimeout = listener.Addr().String(), 1
-	if _, err := amiconn.AskPeer(t.Context(), cfg, new(net.Dialer).DialContext); err == nil {
+	if _, err := amiconn.PeerOf(t.Context(), cfg, new(net.Dialer).DialContext); err == nil {
 		t.Error("a silent port has a certificate")
 	}
 }

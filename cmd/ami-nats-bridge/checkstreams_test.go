@@ -136,7 +136,7 @@ func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 		"the bridge changes it when it starts, if it may publish to $JS.API.STREAM.UPDATE.AMI_EVENTS; meanwhile "
 	lines, s := saysOfStreams(t, url)
 	says(t, lines, allWell[0], "ok    stream AMI_STATUS "+made, "ok    stream AMI_AUDIT "+made,
-		"note  stream AMI_EVENTS: no_ack is true, not false: "+changes+"nobody hears what is stored",
+		"note  stream AMI_EVENTS: no_ack is true, not false: "+changes+"nothing that is stored is acknowledged",
 		"note  stream AMI_EVENTS: max_age is 1h0m0s, not 720h0m0s: "+changes+"messages go sooner",
 		"ok    stream KV_AMI_IDEMPOTENCY "+made)
 	runOnce(t, s.Bridge)

@@ -21,7 +21,7 @@ func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error 
 	case fields == nil:
 		r.says = rawLine(e.Data)
 	default:
-		r.says = fieldLine(told(e.Name, fields))
+		r.says = fieldLine(shownFields(e.Name, fields))
 	}
 	return t.print(w, r)
 }

@@ -136,9 +136,9 @@ func IsError(t *testing.T, got Reply, code int, kind, sent string) {
 
 // Stopping has the bridge shut down while it waits for one action.
 func Stopping(t *testing.T, sim *amisim.Server, r *Running) func() {
-	came := Hold(t, sim, "CoreSettings")
+	held := Hold(t, sim, "CoreSettings")
 	pending := r.Ask("pbx1", "CoreSettings", "")
-	h := Within(t, "the first action", came)
+	h := Within(t, "the first action", held)
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.Stop() }()
 	Eventually(t, "it shuts down", func() bool {

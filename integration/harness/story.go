@@ -94,39 +94,39 @@ type Tale struct {
 // them to be told by Gap events in its place.
 func CheckStory(t *testing.T, story []Stored) (got Tale) {
 	t.Helper()
-	last, sessions, told, wrong := Stored{}, map[string]bool{}, uint64(0), 0
+	last, sessions, explained, wrong := Stored{}, map[string]bool{}, uint64(0), 0
 	for _, e := range story {
 		if e.Name == "Gap" {
 			got.Gaps = append(got.Gaps, e)
 			if lost, err := strconv.ParseUint(e.Text("Lost"), 10, 64); err == nil {
-				told += lost
+				explained += lost
 			}
 			continue
 		}
 		got.Events = append(got.Events, e)
-		hole := uint64(0)
+		missing := uint64(0)
 		switch {
 		case e.session == last.session && e.Seq > last.Seq:
-			hole = e.Seq - last.Seq - 1
+			missing = e.Seq - last.Seq - 1
 		case e.session == last.session || sessions[e.session]:
 			t.Fatalf("%s %s:%d came after %s:%d", e.Name, e.session, e.Seq, last.session, last.Seq)
 		default:
 			sessions[e.session] = true
-			hole = e.Seq - 1
+			missing = e.Seq - 1
 		}
-		if hole != told {
+		if missing != explained {
 			wrong++
 		}
-		if hole != told && wrong <= 3 {
-			t.Errorf("before %s:%d %d numbers are missing, and the Gap events say %d", e.session, e.Seq, hole, told)
+		if missing != explained && wrong <= 3 {
+			t.Errorf("before %s:%d %d numbers are missing, and the Gap events say %d", e.session, e.Seq, missing, explained)
 		}
-		got.Holes, got.Told = got.Holes+hole, got.Told+told
-		last, told = e, 0
+		got.Holes, got.Told = got.Holes+missing, got.Told+explained
+		last, explained = e, 0
 	}
 	if wrong > 3 {
 		t.Errorf("and so in %d places more", wrong-3)
 	}
-	got.Told += told
+	got.Told += explained
 	got.Sessions = len(sessions)
 	return got
 }

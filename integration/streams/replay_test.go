@@ -69,7 +69,7 @@ func TestReplay_IsWhatAsteriskSent(t *testing.T) {
 	sel := replay.Selection{Prefix: "ami", Kind: "events", Servers: []string{"pbx1"}}
 	var got []byte
 	var tail []string
-	holes := replay.Holes{}
+	holes := replay.GapFinder{}
 	err := source.Read(t.Context(), sel, replay.ReadAt, nil, func(m *replay.Message) (err error) {
 		e := sel.EventOf(m)
 		if missing, again := holes.See(&e); missing > 0 || again {

@@ -13,16 +13,16 @@ const (
 // that double while it grows on. So an hour of losses is a dozen lines, that tell of
 // them all. It is the status goroutine's own.
 type Sum struct {
-	told uint64
-	At   time.Time // when it was told, or had not grown
-	next time.Time // nothing is told before
-	wait time.Duration
+	logged uint64
+	At     time.Time // when it was told, or had not grown
+	next   time.Time // nothing is told before
+	wait   time.Duration
 }
 
 // Due returns by how much total has grown and since when, if that is to be told
 // now; else 0.
 func (s *Sum) Due(total uint64, now time.Time) (n uint64, since time.Time) {
-	n, since = total-s.told, s.At
+	n, since = total-s.logged, s.At
 	switch {
 	case n == 0:
 		s.At = now
@@ -34,7 +34,7 @@ func (s *Sum) Due(total uint64, now time.Time) (n uint64, since time.Time) {
 		return 0, since
 	}
 	s.wait = min(max(2*s.wait, firstSum), longestSum)
-	s.told, s.At, s.next = total, now, now.Add(s.wait)
+	s.logged, s.At, s.next = total, now, now.Add(s.wait)
 	return n, since
 }
 

@@ -170,13 +170,13 @@ func (i *idlers) events(server *config.ServerConfig) {
 	} {
 		for _, glob := range globs {
 			matches := matching(glob, names)
-			asked := slices.ContainsFunc(catalog.Events(), func(e catalog.Event) bool {
+			wanted := slices.ContainsFunc(catalog.Events(), func(e catalog.Event) bool {
 				return slices.Contains(matches, e.Name) && !slices.ContainsFunc(e.Classes, func(class string) bool { return !server.Events.Has(class) })
 			})
 			switch {
 			case len(matches) == 0:
 				i.add(server.Variable(setting), "%s is no event of Asterisk 1.8 to 23: the nearest is %s", glob, nearest(glob, names))
-			case !asked && glob != "*":
+			case !wanted && glob != "*":
 				i.add(server.Variable(setting), "%s is of a class that %s does not ask for", glob, server.Variable("EVENTS"))
 			}
 		}

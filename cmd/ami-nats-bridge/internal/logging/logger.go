@@ -14,13 +14,13 @@ import (
 // Output is where a logger's lines go. Close it once.
 type Output struct {
 	*logSink
-	repeats *repeats
+	dedup *dedup
 }
 
 // Close writes what was summed, takes no more lines and waits until all are
 // written or ctx ends.
 func (o *Output) Close(ctx context.Context) error {
-	o.repeats.Close()
+	o.dedup.Close()
 	return o.logSink.Close(ctx)
 }
 
@@ -45,9 +45,9 @@ func New(w io.Writer, format Format, level zapcore.LevelEnabler, r *Redactor) (*
 		defer line.Free()
 		return bytes.Clone(line.Bytes())
 	})
-	out := &Output{logSink: sink, repeats: newRepeats()}
+	out := &Output{logSink: sink, dedup: newDedup()}
 	core := r.wrap(zapcore.NewCore(encoder.Clone(), sink, level))
-	return zap.New(out.repeats.wrap(core)), out
+	return zap.New(out.dedup.wrap(core)), out
 }
 
 // Format is how log lines are written.
