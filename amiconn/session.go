@@ -43,7 +43,7 @@ const logoffWait = 2 * time.Second
 // Event is one AMI event as it was read.
 type Event struct {
 	// Session is the token of the login that it came by, Seq its number there,
-	// from 1 without holes.
+	// from 1 without gaps.
 	Session string
 	Seq     uint64
 	// At is when its last bytes were read.

@@ -40,7 +40,7 @@ func (s *speed) UnmarshalText(text []byte) error {
 
 // Help is printed below the command's line in its own help.
 func (*replayCmd) Help() string {
-	return `Selects by the time at which the bridge read an event. Holes are shown where they were.
+	return `Selects by the time at which the bridge read an event. Gaps are shown where they were.
 
   ami-nats-bridge replay --from -1h --event 'Queue*' --server pbx1
   ami-nats-bridge replay --from yesterday --to today -o json

@@ -168,7 +168,7 @@ func Everyone(r *Running, replies *nats.Subscription) (byServer map[string]Reply
 	}
 }
 
-// Streamed reads the parts of a reply, which must be numbered without holes,
+// Streamed reads the parts of a reply, which must be numbered without gaps,
 // and the reply behind them.
 func Streamed(r *Running, replies *nats.Subscription, part func(map[string]any)) (parts int, last Reply) {
 	r.T.Helper()

@@ -121,7 +121,7 @@ func (p *place) read(msg jetstream.Msg) error {
 		fmt.Println("login:", p.session)
 	}
 	if missing > 0 {
-		fmt.Println("hole:", missing, "missing before", p.n, "untold", untold)
+		fmt.Println("gap:", missing, "missing before", p.n, "untold", untold)
 	}
 	return nil
 }
