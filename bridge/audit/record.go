@@ -14,7 +14,7 @@ import (
 )
 
 // record is one message on ami.audit.<server>.<Action>. What is text of a
-// caller or of Asterisk is bounded and has no secrets. docs/audit.md describes
+// caller or of Asterisk is bounded and has no secrets. docs/audit-records.md describes
 // it.
 type record struct {
 	At            string          `json:"at"`

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Record is one of the audit's, as far as it is selected and shown by. docs/audit.md
+// Record is one of the audit's, as far as it is selected and shown by. docs/audit-records.md
 // describes all of it.
 type Record struct {
 	*Message `json:"-"`

@@ -164,7 +164,7 @@ func TestCheckStreams_SaysWhatIsLeft(t *testing.T) {
 	lines, _ = saysOfStreams(t, url, "BRIDGE_STREAMS=verify")
 	says(t, lines, allWell[0], "FAIL  stream AMI_STATUS is missing: make it, or set BRIDGE_STREAMS=manage",
 		"FAIL  stream AMI_AUDIT is missing", "FAIL  stream AMI_EVENTS: storage is memory",
-		"FAIL  stream AMI_EVENTS: no_ack is true, not false: "+verify+"; meanwhile nobody hears",
+		"FAIL  stream AMI_EVENTS: no_ack is true, not false: "+verify+"; meanwhile nothing",
 		"note  stream AMI_EVENTS: compression is none, not s2: "+verify, "note  stream AMI_EVENTS: max_age is 1000h0m0s, not 720h0m0s: "+byHand,
 		"note  stream AMI_EVENTS: max_bytes is 1048576, not 10737418240: "+verify+"; meanwhile less is kept",
 		"note  stream KV_AMI_IDEMPOTENCY is missing: make it, or set BRIDGE_STREAMS=manage; meanwhile an Ami-Idempotency-Key")

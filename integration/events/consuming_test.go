@@ -76,9 +76,9 @@ func TestConsuming_TheExampleFindsTheHoles(t *testing.T) {
 		}
 		return string(out)
 	}
-	const first = `^gap: 2 missing before 5 untold 2
+	const first = `^missing: 2 before 5 without a Gap 2
 gap: oversize from \S+ to \S+ lost 1
-gap: 1 missing before 7 untold 0
+missing: 1 before 7 without a Gap 0
 gap: (?:closed|read) from \S+ to \S+ lost unknown
 login: \S+
 read to \S+ 1

@@ -24,9 +24,10 @@ type place struct {
 	announced uint64 // lost events that Gap events have told of, not seen as a jump yet
 }
 
-// next takes the next event's Ami-Seq and says what is missing before it. Again
-// is an event that came before: it was delivered and not acknowledged.
-func (p *place) next(seq string) (missing, untold uint64, login, repeated bool, err error) {
+// next takes the next event's Ami-Seq and says what is missing before it, and how
+// much of that no Gap event explains. An event that was delivered before, and not
+// acknowledged, is repeated.
+func (p *place) next(seq string) (missing, unexplained uint64, login, repeated bool, err error) {
 	session, number, _ := strings.Cut(seq, ":")
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
@@ -111,7 +112,7 @@ func (p *place) read(msg jetstream.Msg) error {
 		}
 		return nil
 	}
-	missing, untold, login, repeated, err := p.next(msg.Headers().Get("Ami-Seq"))
+	missing, unexplained, login, repeated, err := p.next(msg.Headers().Get("Ami-Seq"))
 	switch {
 	case err != nil:
 		return err
@@ -121,7 +122,7 @@ func (p *place) read(msg jetstream.Msg) error {
 		fmt.Println("login:", p.session)
 	}
 	if missing > 0 {
-		fmt.Println("gap:", missing, "missing before", p.n, "untold", untold)
+		fmt.Println("missing:", missing, "before", p.n, "without a Gap", unexplained)
 	}
 	return nil
 }
