@@ -43,7 +43,7 @@ type UnknownClassError struct {
 
 // Error does not hold the name, which may be a secret in the wrong place.
 func (e *UnknownClassError) Error() string {
-	return fmt.Sprintf("entry %d is no class of events: %s", e.Number, wantsEvents)
+	return fmt.Sprintf("entry %d is not a class of events: %s", e.Number, wantsEvents)
 }
 
 // UnmarshalText accepts on, off, all, and lists of classes in any case with
@@ -70,7 +70,7 @@ func (e *Events) UnmarshalText(text []byte) error {
 		case strings.ContainsAny(entry, " \t\r\n;|:/+&"):
 			return errors.New("has something else than a comma between two classes: " + wantsEvents)
 		case strings.Trim(entry, "0123456789") == "":
-			return errors.New("has a number, which is no class: " + wantsEvents)
+			return errors.New("has a number, which is not a class: " + wantsEvents)
 		default:
 			return &UnknownClassError{Number: i + 1, Name: entry}
 		}

@@ -28,7 +28,7 @@ func (s *Session) login(ctx context.Context) error {
 			odd.Input = s.quote(odd.Input)
 		}
 		if timedOut(err) {
-			err = fmt.Errorf("connected, and no banner: Asterisk hangs or is starting, or what listens waits for TLS: %w", err)
+			err = fmt.Errorf("connected, but no banner came: Asterisk hangs or is starting, or the server waits for TLS: %w", err)
 		}
 		return &SessionError{ReasonBanner, err}
 	}
@@ -72,7 +72,7 @@ func (s *Session) credentials() ([]frames.Header, error) {
 		cause := causeOf(err)
 		return nil, &SessionError{cause.Reason, fmt.Errorf("%w (%s)", cause.Err, s.noChallenge())}
 	case challenge == "":
-		return nil, &SessionError{ReasonAuth, errors.New("the answer to Challenge holds none: " + s.noChallenge())}
+		return nil, &SessionError{ReasonAuth, errors.New("the answer to Challenge has no challenge: " + s.noChallenge())}
 	}
 	sum := md5.Sum([]byte(challenge + string(s.secret)))
 	s.key = setting.Secret(hex.EncodeToString(sum[:]))

@@ -26,7 +26,7 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 	// past a rule on Originate.
 	name := a.action.String()
 	if spelling := catalog.Canonical(name); spelling != name {
-		return reply.BadRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", name, spelling))
+		return reply.BadRequest(fmt.Errorf("the subject has the Action %s, which Asterisk spells %s", name, spelling))
 	}
 	if a.options.strict {
 		if err := catalog.Check(name, a.body.names()); err != nil {

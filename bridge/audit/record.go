@@ -19,7 +19,7 @@ import (
 type record struct {
 	At            string          `json:"at"`
 	Phase         string          `json:"phase"` // intent or outcome
-	Request       string          `json:"ask"`   // the same in all records of one request
+	Ask           string          `json:"ask"`   // the same in all records of one request
 	Node          string          `json:"node"`
 	Server        string          `json:"server"` // or the endpoint's name while none is chosen
 	Action        string          `json:"action"`
@@ -128,7 +128,7 @@ func (d *Recorder) requestInfo(header string) *requestInfo {
 func (d *Recorder) begin(a *Request) *record {
 	inbox, _, _ := strings.Cut(a.To, ".")
 	return &record{
-		At: clock.Stamp(time.Now()), Request: a.Recorded.id, Node: d.node, Server: a.Server,
+		At: clock.Stamp(time.Now()), Ask: a.Recorded.id, Node: d.node, Server: a.Server,
 		Action:  d.concealer.text(a.Action, maxText),
 		Subject: d.concealer.text(a.Subject, maxText), Inbox: d.concealer.text(inbox, maxText),
 		Requester: a.Recorded.requester, RequestInfo: a.Recorded.info,

@@ -123,7 +123,7 @@ func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	for _, e := range fakeOf(d).Take(10) {
 		all = append(all, recordOf(t, e.Msg))
 	}
-	if len(all) != 3 || all[0].Phase != "intent" || all[1].Phase != "outcome" || all[0].Request != all[1].Request || all[0].Request == all[2].Request {
+	if len(all) != 3 || all[0].Phase != "intent" || all[1].Phase != "outcome" || all[0].Ask != all[1].Ask || all[0].Ask == all[2].Ask {
 		t.Errorf("recorded: %+v", all)
 	}
 	for i, r := range all[:2] {

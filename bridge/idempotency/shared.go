@@ -159,12 +159,12 @@ func (s *sharedKeys) share(k *Entry, o *Outcome) {
 func (s *sharedKeys) store(k *Entry, e bucketValue) {
 	err := s.journal.Write(journal.Entry{Msg: s.message(k, e, k.revision), Must: true, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
-			s.log.Warn("key not shared", zap.Error(err))
+			s.log.Warn("idempotency key not shared", zap.Error(err))
 		}
 	}})
 	if err != nil {
 		// Its claim stays: repeats elsewhere end in a timeout.
-		s.log.Error("key not shared", zap.Error(err))
+		s.log.Error("idempotency key not shared", zap.Error(err))
 	}
 }
 
@@ -176,7 +176,7 @@ func (s *sharedKeys) message(k *Entry, e bucketValue, revision uint64) *nats.Msg
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
 	if err != nil { // a reply that is not JSON: Append is wrong
-		s.log.Error("key not encoded", zap.Error(err))
+		s.log.Error("idempotency key not encoded", zap.Error(err))
 	}
 	msg.Data = body
 	return msg
@@ -257,7 +257,7 @@ func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueE
 func (s *sharedKeys) apply(c claim, entry jetstream.KeyValueEntry) bool {
 	var e bucketValue
 	if err := json.Unmarshal(entry.Value(), &e); err != nil {
-		s.log.Warn("key not understood", zap.Error(err))
+		s.log.Warn("idempotency key not understood", zap.Error(err))
 		return false
 	}
 	switch {

@@ -76,7 +76,7 @@ const (
 
 var (
 	// ErrFull is why Write did not take a message that the queue has no room for.
-	ErrFull = errors.New("too much waits to be stored")
+	ErrFull = errors.New("the queue of messages to be stored is full")
 	// ErrEnded is what Done gets of a message that was left when Run ended.
 	ErrEnded = errors.New("the bridge stopped before it was stored")
 )
@@ -159,7 +159,7 @@ func (j *Journal) Run(ctx context.Context) {
 		j.stored = false
 		if err == nil {
 			if most == 1 {
-				j.log.Info("stored again")
+				j.log.Info("messages stored again")
 			}
 			most = batchSize
 			delays.Reset()
@@ -174,7 +174,7 @@ func (j *Journal) Run(ctx context.Context) {
 		j.renew()
 		if most != 1 && ctx.Err() == nil {
 			n, _ := j.Left()
-			j.log.Warn("what is to be stored waits", zap.Int("count", n), zap.Error(err))
+			j.log.Warn("messages wait to be stored", zap.Int("count", n), zap.Error(err))
 		}
 		most = 1 // one probes
 		j.wait(ctx, delays.NextBackOff(), err)

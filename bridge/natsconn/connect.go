@@ -46,7 +46,7 @@ func connect(cfg *config.Config, login *Login, before func(), name string, opts 
 	}
 	nc, err := nats.Connect(cfg.NATS.URL, append(append(all, credentials...), opts...)...)
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return nil, errors.New("connect to NATS: a part of BRIDGE_NATS_URL is no URL") // the error quotes it, password and all
+		return nil, errors.New("connect to NATS: a part of BRIDGE_NATS_URL is not a URL") // the error quotes it, password and all
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", Mismatch(cfg.NATS, err))

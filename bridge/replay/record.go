@@ -52,7 +52,7 @@ type Record struct {
 func RecordOf(m *Message) (Record, error) {
 	r := Record{}
 	if err := json.Unmarshal(m.Data, &r); err != nil {
-		return Record{Message: m}, fmt.Errorf("sequence %d, %s, is no record: %w", m.Sequence, m.Subject, err)
+		return Record{Message: m}, fmt.Errorf("sequence %d, %s, is not a record: %w", m.Sequence, m.Subject, err)
 	}
 	r.Message = m
 	return r, nil

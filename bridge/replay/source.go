@@ -135,7 +135,7 @@ func messageOf(m *nats.Msg) (one Message, before uint64, err error) {
 	}
 	one.Stored, err = time.Parse(time.RFC3339Nano, directget.Value(m.Header, "Nats-Time-Stamp"))
 	if err != nil || one.Sequence == 0 {
-		return one, 0, errors.New("an answer that names no message")
+		return one, 0, errors.New("the answer names no message")
 	}
 	return one, directget.Number(m.Header, "Nats-Last-Sequence"), nil
 }
@@ -156,7 +156,7 @@ func (s *Source) getAnswered(ctx context.Context, r directget.Request) (page []M
 		}
 	}
 	if errors.Is(err, errNobody) {
-		return nil, 0, fmt.Errorf("stream %s is not to be read at %s: is it there, and does it allow direct gets?", s.Stream, s.API)
+		return nil, 0, fmt.Errorf("stream %s cannot be read at %s: is it there, and does it allow direct gets?", s.Stream, s.API)
 	}
 	return nil, 0, fmt.Errorf("read stream %s: %s.DIRECT.GET does not answer: may the user ask there, and is the stream's server up?", s.Stream, s.API)
 }

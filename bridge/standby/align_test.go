@@ -202,7 +202,7 @@ func sameOrder(want, got []int) error {
 }
 
 // However bridges read, lag, hear or miss Marks, come, go and take over: what is stored
-// is what the Asterisk sent, each once, numbered without a gap; in its order, or, where
+// is what the Asterisk sent, each once, numbered without a hole; in its order, or, where
 // the sessions differ in order, in each thread's.
 func TestTakeOver_StoresEachEventOnceInOrder(t *testing.T) {
 	for name, order := range map[string]struct {

@@ -1,6 +1,6 @@
 // Package standby decides how two or more bridges share the Asterisks: which of them
 // leads a server, and which of the events that a standby holds are stored already when
-// it takes over, so that each is stored once, in order, under a numbering without a gap.
+// it takes over, so that each is stored once, in order, under a numbering without a hole.
 //
 // An event is known by its Hash alone. Sessions of one Asterisk see the same events; up to
 // 22.10 in the same order, from 22.11 on in the same order within a thread. So the sum of
@@ -15,7 +15,7 @@
 //	Heartbeat, Term, ID   what crosses NATS: bounded, versioned, unknown fields ignored
 //
 // What holds in the stream, and what its readers may rely on: the events of an epoch are
-// numbered 1, 2, 3 without a gap; a Gap, numbered 0, begins each epoch but a server's
+// numbered 1, 2, 3 without a hole; a Gap, numbered 0, begins each epoch but a server's
 // first. So whoever leads and drops an event begins an epoch (Ledger.Begin).
 //
 // It is not the driver: it has no network, no goroutine, no lock, no clock and no chance.

@@ -98,7 +98,7 @@ func TestTail_IsExactOrSaysWhyNot(t *testing.T) {
 		"behind it":           {[]ID{id("e1", 101), id("e1", 102)}, 2, 0, ""},
 		"from an older epoch": {[]ID{id("e0", 7), id("e1", 0), id("e1", 1)}, 0, 0, "lost events 2 to 100"},
 		"from before":         {[]ID{id("e0", 7), id("e1", 99), id("e1", 100), id("e1", 101)}, 1, 0, ""},
-		"a gap":              {[]ID{id("e1", 101), id("e1", 103)}, 1, 0, "lacks events 102 to 102"},
+		"a hole":              {[]ID{id("e1", 101), id("e1", 103)}, 1, 0, "lacks events 102 to 102"},
 		"a hole at the cut":   {[]ID{id("e1", 103)}, 0, 0, "lacks events 101 to 102"},
 		"a stray":             {[]ID{id("e1", 101), id("e1", 102), id("e1", 101), id("e1", 103)}, 3, 1, ""},
 		"a new epoch":         {[]ID{id("e1", 101), id("e2", 0)}, 1, 0, "epoch e2"},

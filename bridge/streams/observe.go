@@ -128,7 +128,7 @@ func notMade(err error) finding {
 	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
 		f.state = Missing
 	}
-	f.err = fmt.Errorf("make it: %w", f.err)
+	f.err = fmt.Errorf("it could not be made: %w", f.err)
 	return f
 }
 

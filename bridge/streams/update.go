@@ -101,7 +101,7 @@ func (k *Reconciler) request(ctx context.Context, what string, body []byte, answ
 	}
 	var refused struct{ Error *jetstream.APIError }
 	if err := errors.Join(json.Unmarshal(msg.Data, &refused), json.Unmarshal(msg.Data, answer)); err != nil {
-		return fmt.Errorf("what JetStream answers to %s: %w", what, err)
+		return fmt.Errorf("the answer of JetStream to %s: %w", what, err)
 	}
 	if refused.Error != nil {
 		return refused.Error

@@ -149,7 +149,7 @@ func headerNames(headers []string) (names []string, err error) {
 	for _, h := range headers {
 		key, _, ok := strings.Cut(h, "=")
 		if !ok || key == "" {
-			return nil, fmt.Errorf("%.80q is no Key=Value", h)
+			return nil, fmt.Errorf("%.80q is not Key=Value", h)
 		}
 		names = append(names, key)
 	}

@@ -98,7 +98,7 @@ func (c *checkCmd) servers(all []config.ServerConfig) ([]config.ServerConfig, er
 	}
 	for _, p := range c.Server {
 		if _, err := path.Match(p, ""); err != nil {
-			return nil, usage("--server: %.80q is no pattern of names", p)
+			return nil, usage("--server: %.80q is not a pattern of names", p)
 		}
 		if why := unlike("server in BRIDGE_SERVERS", p, names); why != "" {
 			return nil, usage("--server: %s", why)

@@ -114,7 +114,7 @@ func (r *auditReplay) findings(ago string) (found []finding) {
 		f.add("note", "%d are of servers or groups that are not configured here", r.foreign)
 	}
 	if r.none > 0 {
-		f.add("note", "%d messages are no records", r.none)
+		f.add("note", "%d messages are not records", r.none)
 	}
 	return append(found, f.found...)
 }

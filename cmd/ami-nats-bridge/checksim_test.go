@@ -25,7 +25,7 @@ func TestCheck_ComparesEventsWithWhatTheUserReads(t *testing.T) {
 	wantLines(t, lines(t, false, at(addr, "call,agent")...), "FAIL  BRIDGE_AMI_EVENTS asks for agent, which the user's read= does not have")
 	wantLines(t, lines(t, false, at(none, "on")...), "FAIL  no event ever comes: BRIDGE_AMI_EVENTS=on, and the user's read= has -")
 	wantLines(t, lines(t, true, append(at(addr, "call"), "BRIDGE_AMI_EVENTS_DENY=VarSat")...),
-		"settings     note  BRIDGE_AMI_EVENTS_DENY has no effect: VarSat is no event", "the nearest is VarSet")
+		"settings     note  BRIDGE_AMI_EVENTS_DENY has no effect: VarSat is not an event", "the nearest is VarSet")
 }
 
 // check prints the pin of whoever is there, also of one that is not trusted, and

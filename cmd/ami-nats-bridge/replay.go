@@ -32,7 +32,7 @@ type speed float64
 func (s *speed) UnmarshalText(text []byte) error {
 	f, err := strconv.ParseFloat(strings.TrimSuffix(string(text), "x"), 64)
 	if err != nil || f <= 0 || f > 1e6 {
-		return fmt.Errorf("%.20q is no factor such as 10x", text)
+		return fmt.Errorf("%.20q is not a factor such as 10x", text)
 	}
 	*s = speed(f)
 	return nil

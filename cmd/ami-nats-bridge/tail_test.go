@@ -116,10 +116,10 @@ func TestTail_TakesFiltersAsReplayDoes(t *testing.T) {
 		"another prefix":      {tailCmd{Subject: "pbx.events.>"}, "pbx.events.>", "", "", "begin with ami. (BRIDGE_SUBJECT_PREFIX), not with pbx.", ""},
 		"NATS's own":          {tailCmd{Subject: "$SYS.>"}, "$SYS.>", "$SYS.x", "", "", ""},
 		"everything":          {tailCmd{Subject: ">"}, ">", "a.b", "", "", ""},
-		"no subject":          {tailCmd{Subject: "ami.>.x"}, "", "", "", "", "is no subject"},
-		"no pattern":          {tailCmd{Subject: "Queue["}, "", "", "", "", "is no pattern"},
+		"no subject":          {tailCmd{Subject: "ami.>.x"}, "", "", "", "", "is not a subject"},
+		"no pattern":          {tailCmd{Subject: "Queue["}, "", "", "", "", "is not a pattern"},
 		"a subject's server":  {tailCmd{Subject: "ami.status.>", Server: []string{"pbx?"}}, "ami.status.>", "ami.status.pbx1.gap", "ami.status.lab.gap", "", ""},
-		"no server's pattern": {tailCmd{Subject: "ami.status.>", Server: []string{"pbx["}}, "", "", "", "", "is no pattern"},
+		"no server's pattern": {tailCmd{Subject: "ami.status.>", Server: []string{"pbx["}}, "", "", "", "", "is not a pattern"},
 		"subject and event":   {tailCmd{Subject: "ami.>", Event: []string{"Hangup"}}, "", "", "", "", "it goes with no subject"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,7 +80,7 @@ func TestAudit_SaysWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
 	reply := r.Call("pbx1", "Hangup", `{"Channel":["PJSIP/a-1"],"ActionID":"mine"}`, "Ami-Requester", "alice")
 	got := r.Record(records)
 	want := harness.Record{
-		Phase: "outcome", Request: got.Request, Node: "b1", Server: "pbx1", Action: "Hangup", Inbox: "_INBOX", Requester: "alice",
+		Phase: "outcome", Ask: got.Ask, Node: "b1", Server: "pbx1", Action: "Hangup", Inbox: "_INBOX", Requester: "alice",
 		RequestID: "mine", ActionID: reply.ActionID, Decision: "allowed", Outcome: "asterisk_error", Sent: "yes",
 		Response: "Error", Message: "No such channel", Code: 422, DurationMS: got.DurationMS, Run: got.Run, Prev: "genesis", Seq: 1,
 		Subject: "ami.audit.pbx1.Hangup", ID: got.ID, Text: got.Text,
@@ -90,7 +90,7 @@ func TestAudit_SaysWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) || fields != "map[ActionID:mine Channel:PJSIP/a-1]" || reply.ActionID == "" {
 		t.Errorf("%s, fields %s", got.Text, fields)
 	}
-	if got.DurationMS <= 0 || got.Request == "" || !strings.HasPrefix(got.ID, "b1."+got.Run+".") {
+	if got.DurationMS <= 0 || got.Ask == "" || !strings.HasPrefix(got.ID, "b1."+got.Run+".") {
 		t.Errorf("%s with the id %q", got.Text, got.ID)
 	}
 }

@@ -35,7 +35,7 @@ func TestAudit_StrictStoresTheIntentFirst(t *testing.T) {
 		t.Errorf("when Asterisk was asked the stream held %+v", got)
 	}
 	all := r.RecordsOf(t, 2)
-	if all[1].End() != "pbx1 outcome allowed answered yes 0\n" || all[1].Request != all[0].Request || all[1].ActionID == "" {
+	if all[1].End() != "pbx1 outcome allowed answered yes 0\n" || all[1].Ask != all[0].Ask || all[1].ActionID == "" {
 		t.Errorf("%s", all[1].Text)
 	}
 	if e := r.Call("pbx1", "Login", "").Error; e == nil || e.Kind != "forbidden" {
@@ -103,7 +103,7 @@ func TestAudit_StrictNamesEveryServerThatIsTried(t *testing.T) {
 	asks := map[string]bool{}
 	for _, one := range r.RecordsOf(t, 6)[1:] {
 		tried = append(tried, one.Server+" "+one.Phase)
-		asks[one.Request] = true
+		asks[one.Ask] = true
 	}
 	const straight, over = "pbx2 intent,pbx2 outcome", "pbx1 intent,pbx2 intent,pbx2 outcome"
 	if got := strings.Join(tried, ","); got != straight+","+over && got != over+","+straight || len(asks) != 2 {

@@ -13,7 +13,7 @@ import (
 
 // Record is a record of the audit, and how it was stored.
 type Record struct {
-	Phase, Request, Node, Server, Action, Inbox, Requester string
+	Phase, Ask, Node, Server, Action, Inbox, Requester string
 	RequestID                                              string `json:"request_id"`
 	ActionID                                               string `json:"action_id"`
 	Fields                                                 map[string]any

@@ -61,7 +61,7 @@ func splitAddr(addr string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("address of the embedded nats-server: %w", err)
 	}
 	if port, err = strconv.Atoi(text); err != nil {
-		return "", 0, fmt.Errorf("address of the embedded nats-server: port %.20q is no number", text)
+		return "", 0, fmt.Errorf("address of the embedded nats-server: port %.20q is not a number", text)
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT
