@@ -58,8 +58,8 @@ type Event struct {
 type Clock struct {
 	// Born is when the session was connected, before its login.
 	Born time.Time
-	// Server is its time at some moment between Asked, when the Ping was queued,
-	// and Told, when the Pong was read.
+	// Server is its time at some moment between Sent, when the Ping was queued,
+	// and Received, when the Pong was read.
 	Sent, Received, Server time.Time
 }
 

@@ -66,8 +66,8 @@ func (s *Server) broadcast(class string, event []byte) {
 // awaitRoom waits until no session has much queued.
 func (s *Server) awaitRoom(ctx context.Context) error {
 	return s.wait(ctx, func() bool {
-		crowded := false
-		s.each(func(sess *Session) { crowded = crowded || sess.backlogged() })
-		return !crowded
+		backlogged := false
+		s.each(func(sess *Session) { backlogged = backlogged || sess.backlogged() })
+		return !backlogged
 	})
 }

@@ -96,7 +96,7 @@ func (e *Endpoint) arrive(sub *nats.Subscription) error {
 	return sub.SetPendingLimits(queuedRequests, queuedBytes)
 }
 
-// TellDropped logs how many were dropped. It is for the status goroutine.
+// logDropped logs how many were dropped. It is for the status goroutine.
 func (e *Endpoint) logDropped(now time.Time) {
 	if n, _ := e.dropped.logged.Due(e.dropped.total(), now); n > 0 {
 		e.shared.log.Error("requests dropped", zap.String("endpoint", e.Name), zap.Uint64("count", n))

@@ -156,7 +156,7 @@ func (d *Recorder) Learn(secrets ...string) { d.concealer.Add(secrets...) }
 // start. It may be called from any goroutine.
 func (d *Recorder) Counts() (stored, lost uint64) { return d.stored.Load(), d.lost.Load() }
 
-// EndSums has the next TellLost log all that no line has told of yet.
+// EndSums has the next LogLost log all that no line has told of yet.
 func (d *Recorder) EndSums() { d.loggedLost.End() }
 
 // off reports whether nothing is recorded.

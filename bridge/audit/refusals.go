@@ -104,7 +104,7 @@ func (r *refusals) on(server, action string) *refused {
 	return one
 }
 
-// Run calls TellRefusals each time that has passed, until ctx ends. It does not do so
+// Run calls RecordRefusals each time that has passed, until ctx ends. It does not do so
 // at the end.
 func (d *Recorder) Run(ctx context.Context, each time.Duration) {
 	ticker := time.NewTicker(each)

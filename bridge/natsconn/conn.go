@@ -78,6 +78,7 @@ type Options struct {
 	Log       *zap.Logger
 }
 
+// New returns a connection that Open opens and Run keeps up.
 func New(o Options) *Conn {
 	o.Log = o.Log.Named("nats").With(zap.String("connection", o.Name))
 	return &Conn{o: o, wake: make(chan struct{}, 1), denial: make(chan struct{}, 1)}

@@ -48,6 +48,7 @@ func Covers(pattern, subject string) bool {
 	return len(p) == len(s)
 }
 
+// CoversAny reports whether one of patterns covers subject.
 func CoversAny(patterns []string, subject string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool { return Covers(pattern, subject) })
 }

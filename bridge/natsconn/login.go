@@ -27,6 +27,8 @@ type Login struct {
 // of a password.
 type lastSecret struct{ atomic.Value }
 
+// NewLogin returns the credentials of cfg. learn gets each secret that is read, before
+// it is used.
 func NewLogin(cfg config.NATSConfig, learn func(setting.Secret), log *zap.Logger) *Login {
 	l := &Login{learn: learn, log: log}
 	l.cfg.Store(&cfg)

@@ -120,18 +120,18 @@ func (c *Conn) Stop(s *Subscription) error {
 // Failed takes an error of the server's that nobody waits for.
 func (c *Conn) Failed(err error) {
 	subject, publish, denied := Denial(err)
-	crowded := errors.Is(err, nats.ErrMaxSubscriptionsExceeded)
+	atLimit := errors.Is(err, nats.ErrMaxSubscriptionsExceeded)
 	if publish {
 		c.mu.Lock()
 		c.muted = true
 		c.mu.Unlock()
 		return
 	}
-	if denied == nil && !crowded {
+	if denied == nil && !atLimit {
 		return
 	}
 	c.mu.Lock()
-	c.atLimit = c.atLimit || crowded
+	c.atLimit = c.atLimit || atLimit
 	for _, s := range c.subs {
 		if denied != nil && s.Subject == subject {
 			s.reported, s.denied, s.stands = denied, denied, false

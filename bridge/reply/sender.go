@@ -44,6 +44,7 @@ type Sender struct {
 	waiting []Message
 }
 
+// NewSender returns a Sender of replies on c, which Run starts.
 func NewSender(c *natsconn.Conn, log *zap.Logger) *Sender {
 	return &Sender{conn: c, connChanged: c.Watch(), log: log, wake: make(chan struct{}, 1)}
 }

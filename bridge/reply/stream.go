@@ -98,6 +98,7 @@ type NoResponderWatch struct {
 	live map[string]*Stream
 }
 
+// NewNoResponderWatch subscribes on c to what the server says of parts.
 func NewNoResponderWatch(c *natsconn.Conn) (*NoResponderWatch, error) {
 	p := &NoResponderWatch{prefix: c.Inbox() + ".", live: make(map[string]*Stream)}
 	_, err := c.Subscribe(p.prefix+"*", "", p.onNoResponders)

@@ -13,7 +13,7 @@ import (
 )
 
 // Server publishes the state of one server: of its sessions, its breaker, its buffers
-// and its Gaps. Its hooks, OnSession, OnBreaker, TellGap and Pressure, may be called
+// and its Gaps. Its hooks, OnSession, OnBreaker, PublishGap and Pressure, may be called
 // from any goroutine and do not wait; the rest is for the status goroutine.
 type Server struct {
 	name, node string

@@ -14,13 +14,13 @@ import (
 // Record is a record of the audit, and how it was stored.
 type Record struct {
 	Phase, Ask, Node, Server, Action, Inbox, Requester string
-	RequestID                                              string `json:"request_id"`
-	ActionID                                               string `json:"action_id"`
-	Fields                                                 map[string]any
-	Decision, Rule, Outcome, Sent, Response, Message       string
-	Code                                                   int
-	DurationMS                                             float64 `json:"duration_ms"`
-	Info                                                   *struct {
+	RequestID                                          string `json:"request_id"`
+	ActionID                                           string `json:"action_id"`
+	Fields                                             map[string]any
+	Decision, Rule, Outcome, Sent, Response, Message   string
+	Code                                               int
+	DurationMS                                         float64 `json:"duration_ms"`
+	Info                                               *struct {
 		Account string `json:"acc"`
 		User    string
 	} `json:"nats_request_info"`

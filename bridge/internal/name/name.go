@@ -51,6 +51,7 @@ type Server struct{ text string }
 // String returns the name as it was given, or "" for none.
 func (n Server) String() string { return n.text }
 
+// ParseServer reads the name of a server or a group: 1 to 32 of A-Z a-z 0-9 _ -.
 func ParseServer(text string) (Server, error) {
 	if !Valid(text, maxServer) {
 		return Server{}, fmt.Errorf("%.40q names no server and no group: wants 1 to 32 of A-Z a-z 0-9 _ -", text)

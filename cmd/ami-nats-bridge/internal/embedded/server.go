@@ -50,6 +50,7 @@ func Start(addr, dataDir string, hub *Hub, log *zap.Logger) (*server.Server, err
 	return nil, fmt.Errorf("embedded nats-server on %s with its data in %s: %w", addr, dataDir, logger.cause())
 }
 
+// Stop shuts srv down, and waits until it is.
 func Stop(srv *server.Server) {
 	srv.Shutdown()
 	srv.WaitForShutdown()
