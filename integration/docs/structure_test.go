@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"bridge/standby":                       {"bridge/internal/name"},
 	"bridge/view":                          {"bridge/internal/clock", "bridge/internal/name"},
-	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
+	"cmd/ami-nats-bridge/internal/logging": {"amiconn/setting", "bridge/redact"},
 	"correlation":                          {"frames"},
 
 	"amiconn":                          {"amiconn/setting", "correlation", "frames"},

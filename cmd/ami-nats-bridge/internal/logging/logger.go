@@ -3,12 +3,13 @@ package logging
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // Output is where a logger's lines go. Close it once.
@@ -51,29 +52,14 @@ func New(w io.Writer, format Format, level zapcore.LevelEnabler, r *Redactor) (*
 }
 
 // Format is how log lines are written.
-type Format bool
+type Format uint8
 
 const (
-	JSON    Format = false
-	Console Format = true
+	JSON Format = iota
+	Console
 )
 
-func (f Format) String() string {
-	if f == Console {
-		return "console"
-	}
-	return "json"
-}
+func (f Format) String() string { return setting.Choice(f, "json", "console") }
 
 // UnmarshalText accepts json and console.
-func (f *Format) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "json":
-		*f = JSON
-	case "console":
-		*f = Console
-	default:
-		return errors.New("wants json or console")
-	}
-	return nil
-}
+func (f *Format) UnmarshalText(text []byte) error { return setting.Choose(f, text, "json", "console") }
