@@ -9,12 +9,12 @@ import (
 const (
 	// lasting is for how long a session is up that no longer flaps.
 	lasting = 5 * time.Minute
-	// fewFalls of sessions that did not last are told of, one by one.
+	// fewFalls of sessions that did not last are logged, one by one.
 	fewFalls = 3
 )
 
 // logState is what the log has said of one session, or of the breaker, since it was
-// last well, so that an outage of hours is not told again with each try, nor a
+// last well, so that an outage of hours is not logged again with each try, nor a
 // server that comes up and falls each time that it does. What is no news is logged
 // at debug.
 type logState struct {
@@ -26,8 +26,7 @@ type logState struct {
 }
 
 // news reports whether c is to be logged for who reads what is new: a session that
-// comes up, or a loss whose reason was not told yet or that the log does not know
-// of. Behind fewFalls the next session has to last first, see proven.
+// comes up, or a loss whose reason was not logged yet, or that was not logged at all. Behind fewFalls the next session has to last first, see proven.
 func (t *logState) news(c *Change) bool {
 	switch {
 	case c.To == StateUp:
@@ -107,7 +106,7 @@ func stateFields(c *Change) []zap.Field {
 
 // onBreaker logs a change of the breaker and tells the hook. That a probe is let
 // through and fails as before is no news. It is called with the breaker's lock
-// held, which guards what was told.
+// held, which guards what was logged.
 func (l *Link) onBreaker(c BreakerChange) {
 	fields := []zap.Field{
 		zap.String("from", string(c.From)), zap.String("to", string(c.To)), zap.String("reason", string(c.Reason)),

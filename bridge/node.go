@@ -96,7 +96,7 @@ func (b *Bridge) look() {
 	}
 }
 
-// EndSums has all counts be told that the log has not told of yet.
+// EndSums has all counts logged that no line has had yet.
 func (b *Bridge) endSums() {
 	b.audit.EndSums()
 	b.actions.EndSums()

@@ -129,7 +129,7 @@ func (s *Service) LogDropped(now time.Time) {
 	}
 }
 
-// EndSums has the next LogDropped log all that no line has told of yet.
+// EndSums has the next LogDropped log all that no line has had yet.
 func (s *Service) EndSums() {
 	for _, e := range s.endpoints {
 		e.dropped.logged.End()

@@ -27,7 +27,7 @@ import (
 
 const (
 	// QueueBytes bounds the records that wait to be stored. When it is full
-	// a record is lost, counted and told of; with AUDIT=strict no Action goes
+	// a record is lost, counted and logged; with AUDIT=strict no Action goes
 	// out meanwhile.
 	QueueBytes = 16 << 20
 	// intentTimeout is how long the record of an intent may take.
@@ -55,7 +55,7 @@ type Recorder struct {
 
 	// Of the goroutine that looks at the streams.
 	followed bool // the ends of the chains are known
-	lostEnds bool // it was told that they cannot be read
+	lostEnds bool // it was logged that they cannot be read
 	warned   bool // that records are published at most once
 }
 
@@ -70,7 +70,7 @@ type chain struct {
 // What stands in place of a hash.
 const (
 	chainGenesis = "genesis" // no record is stored
-	chainUnknown = "unknown" // the last one stored could not be had
+	chainUnknown = "unknown" // the last one stored could not be read
 )
 
 // Queue is where records wait to be stored: a journal, of QueueBytes.
@@ -100,7 +100,7 @@ func New(cfg *config.Config, run string, endpoints []string, q Queue, log *zap.L
 	return d
 }
 
-// Seen is told how the stream stands, by the goroutine that looks at it. Once it
+// Seen takes how the stream stands, from the goroutine that looks at it. Once it
 // is there, and answers, the chains are to go on from its records.
 func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state streams.State) {
 	switch {
@@ -156,7 +156,7 @@ func (d *Recorder) Learn(secrets ...string) { d.concealer.Add(secrets...) }
 // start. It may be called from any goroutine.
 func (d *Recorder) Counts() (stored, lost uint64) { return d.stored.Load(), d.lost.Load() }
 
-// EndSums has the next LogLost log all that no line has told of yet.
+// EndSums has the next LogLost log all that no line has had yet.
 func (d *Recorder) EndSums() { d.loggedLost.End() }
 
 // off reports whether nothing is recorded.
@@ -189,7 +189,7 @@ func (d *Recorder) Intend(a *Request, then func(error)) {
 }
 
 // write links a record of server to the one before, and queues it. done, if not
-// nil, is told whether it was stored, unless write returns an error.
+// nil, is called with nil once it is stored, or with why it was not, unless write returns an error.
 func (d *Recorder) write(server, action string, record any, must bool, done func(error)) error {
 	text, err := encode(record)
 	if err != nil {

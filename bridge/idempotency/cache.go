@@ -67,7 +67,7 @@ func (r *Cache) Run(ctx context.Context) { r.shared.serve(ctx) }
 // IsShared reports whether other bridges know the keys of this one, by a bucket.
 func (r *Cache) IsShared() bool { return r.shared != nil }
 
-// Seen is told how the stream behind the bucket stands, by the goroutine that looks
+// Seen takes how the stream behind the bucket stands, from the goroutine that looks
 // at it. It is for a Cache that IsShared.
 func (r *Cache) Seen(state streams.State, setting config.Streams) {
 	r.shared.seen(state, setting)
@@ -80,7 +80,7 @@ func newCache(window time.Duration) *Cache {
 
 // New returns an empty Cache, which shares its keys with other bridges by c if cfg has
 // it so: it wants JetStream and a window. The bucket need not be there yet: until it is
-// no key is taken. run names this process. refused is told what became of the claims,
+// no key is taken. run names this process. refused is called with what became of the claims,
 // and must not wait.
 func New(cfg *config.Config, run string, c *natsconn.Conn, q Queue, refused func(error), log *zap.Logger) *Cache {
 	r := newCache(cfg.IdempotencyWindow)
@@ -102,7 +102,7 @@ type Key struct {
 
 // Request is a request with a key. Its methods do not wait.
 type Request interface {
-	// First lets it go on, as the first of its key, which ends with Settle(k).
+	// First lets it go on, as the first of its key, which ends with Finish(k).
 	First(k *Entry)
 	// Repeat answers it with the outcome of the first.
 	Repeat(*Outcome)

@@ -65,7 +65,7 @@ func (b *boot) start() (first, last time.Time, ok bool) {
 	return first, last, true
 }
 
-// restarted tells whether Asterisk was started anew since the session of before,
+// restarted says whether Asterisk was started anew since the session of before,
 // of which lastSign is the last sign of life, or zero if that is not known: yes, no,
 // or empty if it cannot be told. With wait it may be told by what comes next.
 func (b *boot) restarted(before *boot, lastSign time.Time) (answer string, wait bool) {

@@ -45,7 +45,7 @@ const (
 	maxGapHeld = 3 * time.Second
 )
 
-// OnSession is told that the event session came or went. It runs on the session's
+// OnSession is called when the event session comes up or ends. It runs on the session's
 // supervisor, while no reader runs.
 func (s *Source) OnSession(c amiconn.Change) {
 	w := &s.watch
@@ -101,7 +101,7 @@ func (s *Source) watchRestart(e amiconn.Event) {
 	w.lastEvent, w.lastSign = e.At, e.At
 }
 
-// OnClock is told the server's clock, as a Pong says it. It runs on the reader.
+// OnClock takes the server's clock, as a Pong says it. It runs on the reader.
 func (s *Source) OnClock(c amiconn.Clock) {
 	w := &s.watch
 	w.lastSign = c.Received

@@ -42,7 +42,7 @@ type Source struct {
 
 // New returns the Source that takes the events of the server of cfg to box, which
 // it joins to scheduler. With resumes a Gap stands before the first event, and waits
-// until the outbox is told of the last event before this process.
+// until the outbox knows the last event before this process.
 func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, resumes bool, log *zap.Logger) *Source {
 	s := &Source{
 		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), resumes: resumes,

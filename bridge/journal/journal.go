@@ -24,7 +24,7 @@ import (
 // messages that name their stream (Nats-Expected-Stream) and have an id are
 // stored once and in order.
 //
-// Its queue is bounded in bytes; what does not fit is refused, so that who
+// Its queue is bounded in bytes; what does not fit is refused, so that whoever
 // hands it over can say so.
 type Journal struct {
 	conn        *natsconn.Conn
@@ -81,10 +81,11 @@ var (
 	ErrEnded = errors.New("the bridge stopped before it was stored")
 )
 
-// SetUnacknowledged has messages published and not acknowledged, or not any more.
+// SetUnacknowledged says whether messages are published without waiting for an
+// acknowledgement, because nobody may store them.
 func (j *Journal) SetUnacknowledged(on bool) { j.unacknowledged.Store(on) }
 
-// IsUnacknowledged reports whether they are.
+// IsUnacknowledged reports whether messages are published so.
 func (j *Journal) IsUnacknowledged() bool { return j.unacknowledged.Load() }
 
 // New returns a journal whose queue holds at most limit bytes; the last quarter is

@@ -32,11 +32,11 @@ const (
 // nats.go comes back from most losses by itself, but an error of the server that
 // it does not know, such as 'Maximum Payload Violation', closes a nats.Conn for
 // good (nats.go, Conn.processErr). Then conn makes another. So nobody keeps a
-// nats.Conn for longer than one use: get is the one that there is now.
+// nats.Conn for longer than one use: Get returns the one that there is now.
 //
 // Its methods may be called from any goroutine once open was; run is one of its
-// own. What listens, by keep, watch, OnReconnect and OnError, is best told of
-// before: then it misses nothing.
+// own. Give it its listeners, by Add, Watch, OnReconnect and OnError, before Open: then
+// they miss nothing.
 type Conn struct {
 	o Options
 
@@ -50,7 +50,7 @@ type Conn struct {
 	limitEnd atomic.Int64              // when that counts no more, in Unix nanoseconds
 	said     reported                  // errors, since it was connected
 
-	reconnects []func()      // told of before open, as are the next
+	reconnects []func()      // given before Open, as are the next
 	errors     []func(error) // of the server that nobody waits for
 
 	mu       sync.Mutex // protects the following
@@ -85,11 +85,11 @@ func New(o Options) *Conn {
 }
 
 // OnReconnect has f called whenever the server has taken the connection again. It
-// must not wait. It is for before open.
+// must not wait. Call it before Open.
 func (c *Conn) OnReconnect(f func()) { c.reconnects = append(c.reconnects, f) }
 
 // OnError has f called with the errors of the server's that nobody waits for. It must not
-// wait. It is for before open.
+// wait. Call it before Open.
 func (c *Conn) OnError(f func(error)) { c.errors = append(c.errors, f) }
 
 // Open makes a link. NATS need not be there yet.

@@ -12,7 +12,7 @@ import (
 
 var ErrDenied = errors.New("NATS does not let the bridge")
 
-// deniedText is how nats-server tells of it (client.go, pubPermissionViolation).
+// deniedText is how nats-server says it (client.go, pubPermissionViolation).
 var deniedText = regexp.MustCompile(`(?i)Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
 
 // Denial reads what NATS does not let the bridge do: on which subject, and

@@ -39,7 +39,7 @@ func NewLogin(cfg config.NATSConfig, learn func(setting.Secret), log *zap.Logger
 func (l *Login) Config() *config.NATSConfig { return l.cfg.Load() }
 
 // Renew makes the next connects go by cfg. What kinds of credentials there are
-// stays as it was: nats.go is told once.
+// stays as it was: nats.go takes them once.
 func (l *Login) Renew(cfg config.NATSConfig) {
 	if l.cfg.Load().Kinds() == cfg.Kinds() {
 		l.cfg.Store(&cfg)

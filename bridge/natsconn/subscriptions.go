@@ -51,16 +51,17 @@ type Subscription struct {
 
 var (
 	errAtLimit = errors.New("the server takes no more subscriptions: its limit, or the account's, is reached")
-	ErrNotYet  = errors.New("not yet subscribed")
+	// ErrNotYet is of a subscription that the server has not confirmed yet.
+	ErrNotYet = errors.New("not yet subscribed")
 )
 
-// Subscribe keeps up a subscription from now on, or from open on.
+// Subscribe keeps up a subscription from now on, or from Open on.
 func (c *Conn) Subscribe(subject, queue string, handle nats.MsgHandler) (*Subscription, error) {
 	s := &Subscription{Subject: subject, Queue: queue, Handle: handle}
 	return s, c.Add(s)
 }
 
-// Add keeps up s from now on, or from open on.
+// Add keeps up s from now on, or from Open on.
 func (c *Conn) Add(s *Subscription) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -48,8 +48,8 @@ func (c *Call) Began() (time.Time, bool) {
 	return time.Unix(seconds, 0), true
 }
 
-// Learn takes in what e tells of the call's channels and bridges, and reports
-// whether it told anything of the call.
+// Learn takes in what e says of the call's channels and bridges, and reports
+// whether it said anything of the call.
 func (c *Call) Learn(e *Event) (learned bool) {
 	m := c.servers[e.Server]
 	if !bytes.Contains(e.Data, []byte(c.linkedid)) && (m == nil || e.Name != "Hangup") {

@@ -91,7 +91,7 @@ func (f *finder) found() []*Found {
 	return all
 }
 
-// take notes what e, an event of the call with these fields, tells of it.
+// take notes what e, an event of the call with these fields, says of it.
 func (f *Found) take(e *Event, fields []Field) {
 	switch e.Name {
 	case "Newchannel":

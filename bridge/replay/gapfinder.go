@@ -16,7 +16,7 @@ type numbers struct {
 	announced uint64            // lost, as Gaps said, and not met yet
 }
 
-// See returns how many events are missing before e that no Gap tells of, and
+// See returns how many events are missing before e that no Gap explains, and
 // whether e is one that was there before.
 func (h *GapFinder) See(e *Event) (missing uint64, repeated bool) {
 	n := h.servers[e.Server]

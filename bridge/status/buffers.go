@@ -99,7 +99,7 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	return m
 }
 
-// Look publishes the buffers if the level of one has changed since it was told last.
+// Look publishes the buffers if the level of one has changed since it was published last.
 func (s *Server) Look(now time.Time, link *amiconn.Status) {
 	m := s.buffers(now, link)
 	before := s.levels

@@ -28,7 +28,7 @@ type Server struct {
 	gaps   gapCounts
 	levels levels // the status goroutine's own
 
-	// What the log has told of.
+	// What was logged.
 	logged       map[string]*clock.Sum // events dropped, by reason
 	loggedStrays clock.Sum
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
-// states is what was told last of a server's sessions and of its breaker.
+// states is what was published last of a server's sessions and of its breaker.
 // Whoever tells holds mu meanwhile, so that the last message on a subject is
 // the newest; handing one over never waits.
 type states struct {

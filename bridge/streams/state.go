@@ -110,7 +110,7 @@ func (k *Reconciler) set(ctx context.Context, name string, f finding) {
 	k.onState(ctx, name, f.state)
 }
 
-// allAre notes that none of the streams is to be had, and logs it once.
+// allAre notes that none of the streams can be used, and logs it once.
 func (k *Reconciler) allAre(ctx context.Context, f finding) {
 	if k.blind(ctx, f) {
 		return

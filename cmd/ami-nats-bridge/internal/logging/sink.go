@@ -51,7 +51,7 @@ func (l losses) reason() string {
 	return "the log's reader was too slow, and the log could not be written"
 }
 
-// newLogSink starts writing to w. notice makes the line that tells of a loss.
+// newLogSink starts writing to w. notice makes the line that reports a loss.
 func newLogSink(w io.Writer, notice func(lost uint64, reason string) []byte) *logSink {
 	s := &logSink{w: w, notice: notice, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go s.drain() // joined by Close
