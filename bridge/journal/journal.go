@@ -32,6 +32,9 @@ type Journal struct {
 	limit int
 	log   *zap.Logger
 	wake  chan struct{} // of capacity 1
+	// linger raises wake once what came Later has waited.
+	linger time.Duration
+	timer  *time.Timer
 	// unheard has messages published and not acknowledged.
 	unheard atomic.Bool
 	// came, if not nil, hears of those that were tried together the failure, or
@@ -60,6 +63,9 @@ type Entry struct {
 	Once bool
 	// Must may fill the last quarter of the queue.
 	Must bool
+	// Later is for what nobody waits for: it waits a moment for others, so that
+	// they share a write, a wake-up and a turn of the server.
+	Later bool
 	// Done, if not nil, is called once, on the journal's goroutine, which it must
 	// not hold up. The error is that of JetStream, such as *jetstream.APIError;
 	// unless it is one, nobody knows whether the message is stored.
@@ -72,6 +78,8 @@ const (
 	batchSize = 256
 	// entryBytes is what a message costs besides its subject and payload.
 	entryBytes = 512
+	// linger is how long what nobody waits for waits for others.
+	linger = 2 * time.Millisecond
 )
 
 var (
@@ -91,7 +99,7 @@ func (j *Journal) IsUnheard() bool { return j.unheard.Load() }
 // for what must be stored. came, on the journal's goroutine, hears what became of
 // each try to store: nil, or why it failed. It must not wait, and may be nil.
 func New(c *natsconn.Conn, limit int, came func(error), log *zap.Logger) *Journal {
-	return &Journal{conn: c, again: c.Watch(), limit: limit, came: came, log: log, wake: make(chan struct{}, 1)}
+	return &Journal{conn: c, again: c.Watch(), limit: limit, came: came, log: log, wake: make(chan struct{}, 1), linger: linger}
 }
 
 // Write hands over a message and returns at once. With an error it was not
@@ -115,7 +123,15 @@ func (j *Journal) Write(e Entry) error {
 	}
 	j.entries++
 	j.bytes += e.size()
-	clock.Raise(j.wake)
+	switch {
+	case !e.Later:
+		clock.Raise(j.wake)
+	case j.waiting.Len() > 1: // the first has set the timer, or is one that waits for nobody
+	case j.timer == nil:
+		j.timer = time.AfterFunc(j.linger, func() { clock.Raise(j.wake) })
+	default:
+		j.timer.Reset(j.linger)
+	}
 	return nil
 }
 
