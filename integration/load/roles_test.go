@@ -244,7 +244,7 @@ func actResponder(ctx context.Context) error {
 				return
 			}
 			if f.Get("Response") == "Success" {
-				_ = m.Respond([]byte(fmt.Sprintf(`{"response":"Success","fields":{"Value":%q}}`, f.Get("Value")))) // the caller waits
+				_ = m.Respond(fmt.Appendf(nil, `{"response":"Success","fields":{"Value":%q}}`, f.Get("Value"))) // the caller waits
 				return
 			}
 		}
