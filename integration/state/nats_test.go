@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
@@ -25,16 +26,16 @@ func TestState_NATSAway(t *testing.T) {
 	n := harness.StartNATS(t)
 	r := stated(t, "b1", n.URL, p, nil)
 	b := harness.WatchState(t, r.Client)
-	p.begin("1.1", false)
-	p.begin("1.2", false)
+	p.Begin("1.1", amisim.Raised)
+	p.Begin("1.2", amisim.Raised)
 	b.Wants("1.1", "1.2")
 	n.Kill()
-	p.end("1.1", false)
+	p.End("1.1", amisim.Raised)
 	for i := range 2000 { // more than may be on its way
-		p.begin(fmt.Sprintf("2.%d", i), false)
+		p.Begin(fmt.Sprintf("2.%d", i), amisim.Raised)
 	}
 	for i := range 1990 {
-		p.end(fmt.Sprintf("2.%d", i), false)
+		p.End(fmt.Sprintf("2.%d", i), amisim.Raised)
 	}
 	n.Start()
 	want := []string{"1.2"}
@@ -56,7 +57,7 @@ func TestState_OffBesideAnOldNATS(t *testing.T) {
 	r := harness.BridgeLogging(t, zap.New(core), n.URL, func(c *config.Config) { c.StatusInterval = 200 * time.Millisecond }, harness.Server("pbx1", p.addr, "bridge", "s3cret"))
 	nodes, events := r.Subscribe("ami.nodes.b1"), r.Subscribe("ami.events.pbx1.Newchannel")
 	r.AwaitText(nodes, `"state":{"state":"off","reason":"the bucket is off: it wants nats-server 2.11 or later`)
-	p.begin("1.1", false)
+	p.Begin("1.1", amisim.Raised)
 	r.Next(events)
 	harness.Succeeds(t, r.Call("pbx1", "CoreShowChannels", ""))
 	if n := p.Received("CoreShowChannels"); n != 1 {
