@@ -7,7 +7,9 @@
 // lists in the modern and the old form, and a cut after the write timeout. A
 // [Fault] takes over at any action, or before the banner, and has the whole
 // connection to misbehave with. A [Network] carries it all in memory, also
-// inside a testing/synctest bubble. [Server.RunTraffic] makes calls.
+// inside a testing/synctest bubble. [Server.RunTraffic] makes calls; the channels of a
+// [Floor] begin, change, masquerade and end as a test has them, with events or silently, and
+// their list may lag.
 //
 // It is not a PBX: no call is made, actions that change a PBX are only
 // acknowledged, and a user who is logged in may do everything.

@@ -104,7 +104,7 @@ func TestFaults(t *testing.T) {
 
 func (f *fault) run(t *testing.T, program, way string) row {
 	if f.release != "" {
-		program = installNATS(t, f.release)
+		program = harness.InstallNATS(t, f.release)
 	}
 	r := &rig{t: t, program: program, delivery: way, length: brief, margin: brief / 5, gone: map[string]int{}}
 	if *full {

@@ -3,12 +3,7 @@
 package faults
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -18,29 +13,6 @@ import (
 // oldRelease is of nats-server, the first of its line: it answers for a leader
 // that is none any more without an error's number.
 const oldRelease = "2.12.0"
-
-// installNATS returns the program of a release, which is built once and kept in
-// the cache of the user. It comes through the Go module proxy; without that the
-// test is not run, and says so.
-func installNATS(t *testing.T, release string) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "ami-nats-bridge", "nats-server-"+release)
-	program := filepath.Join(dir, "nats-server")
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	install := exec.Command("go", "install", "github.com/nats-io/nats-server/v2@v"+release)
-	install.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if out, err := install.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "!!! %s is NOT RUN: nats-server %s cannot be built: %v\n%s\n", t.Name(), release, err, out)
-		t.Skipf("NOT RUN: nats-server %s cannot be built", release)
-	}
-	return program
-}
 
 // leadersChanged: the leader steps down so many times.
 func leadersChanged(times int) func(r *rig) {

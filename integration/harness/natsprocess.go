@@ -54,12 +54,24 @@ type NATSProcess struct {
 	Addr     string // where clients connect
 	URL      string // the same
 	LeafPort int    // where leaves connect, if they may
+
+	conf string // the path of its configuration
 }
 
 // StartNATS starts one.
 func StartNATS(t testing.TB) *NATSProcess {
 	t.Helper()
 	p := newNATS(t, "")
+	p.Start()
+	return p
+}
+
+// StartOldNATS starts one of an earlier release.
+func StartOldNATS(t testing.TB, release string) *NATSProcess {
+	t.Helper()
+	program := InstallNATS(t, release)
+	p := newNATS(t, "")
+	p.Program, p.Args, p.Env = program, []string{"-c", p.conf}, nil
 	p.Start()
 	return p
 }
@@ -81,7 +93,7 @@ func newNATS(t testing.TB, more string) *NATSProcess {
 	conf := write(t, fmt.Sprintf("listen: %q\njetstream { store_dir: %q }\n%s", addr, t.TempDir(), more))
 	p := &NATSProcess{
 		Process: Process{T: t, Program: os.Args[0], Env: append(os.Environ(), natsEnv+"="+conf)},
-		Addr:    addr, URL: "nats://" + addr,
+		Addr:    addr, URL: "nats://" + addr, conf: conf,
 	}
 	t.Cleanup(p.Kill)
 	return p

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -64,6 +66,30 @@ func theHubIsServed(t *testing.T, program string) {
 	harness.Eventually(t, "the node says that it is connected", func() bool { return leafConnected(t, r.Client) })
 	if n, _, err := live.Pending(); n != 0 || err != nil {
 		t.Errorf("%d events more came to who listens at the hub (%v)", n, err)
+	}
+	stateAtTheHub(t, sim, leaf, harness.WatchState(t, r.Client))
+}
+
+// What is up begins and ends at the hub too, and when the bridge is gone, so is the
+// server's key there.
+func stateAtTheHub(t *testing.T, sim *amisim.Server, leaf *leafBridge, board *harness.Board) {
+	t.Helper()
+	up := func(id string) bool { return board.Up()["pbx1.channel.1=2E"+id] != nil }
+	for _, id := range []string{"7771", "7772"} {
+		sim.Emit("Event", "Newchannel", "Channel", "PJSIP/a-"+id, "ChannelState", "6", "Uniqueid", "1."+id)
+	}
+	harness.Eventually(t, "both are up at the hub", func() bool { return up("7771") && up("7772") })
+	sim.Emit("Event", "Hangup", "Channel", "PJSIP/a-7771", "ChannelState", "6", "Uniqueid", "1.7771")
+	harness.Eventually(t, "one has ended at the hub", func() bool { return !up("7771") })
+	if _, err := board.KV.Get(t.Context(), "pbx1.channel.1=2E7771"); !errors.Is(err, jetstream.ErrKeyNotFound) {
+		t.Errorf("what has ended: %v", err)
+	}
+	if err := leaf.Stop(); err != nil {
+		t.Error(err)
+	}
+	harness.Eventually(t, "the server's key has expired at the hub", func() bool { return slices.Contains(board.Said(), "gone") })
+	if !up("7772") {
+		t.Error("what was up is not there any more")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
@@ -28,7 +29,7 @@ func listed(b *testing.B, n int) (lists, all time.Duration, heap uint64) {
 	b.Helper()
 	p := startPBX(b)
 	for i := range n {
-		p.begin(fmt.Sprintf("1.%d", i), true)
+		p.Begin(fmt.Sprintf("1.%d", i), amisim.Silent)
 	}
 	url := harness.NATS(b)
 	before, began := harness.HeapNow(), time.Now()

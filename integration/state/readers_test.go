@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,5 +88,74 @@ func TestState_AReaderOfSomeKinds(t *testing.T) {
 	}
 	if _, err := kv.PutString(t.Context(), "pbx1.queue.sales", "x"); err == nil || errors.Is(err, jetstream.ErrKeyNotFound) {
 		t.Errorf("he may write: %v", err)
+	}
+}
+
+// A queue board of deploy/nats watches several kinds at once, in a bucket of its own that
+// has no others, and sees what ends.
+func TestState_ABoardOfSeveralKinds(t *testing.T) {
+	t.Setenv("AMI_WALLBOARD_PASSWORD", harness.Password("wallboard"))
+	folder := filepath.Join(harness.Root(t), "deploy", "nats")
+	s := harness.SecuredNATS(t, func(text string) string {
+		return strings.Replace(text, "      { user: admin,", harness.ReadText(t, folder, "board.conf")+"      { user: admin,", 1)
+	})
+	sim, r, _ := s.Bridge()
+	admin := harness.WatchState(t, r.Client)
+	admin.Is("pbx1", "syncing", "b1") // this Asterisk does not boot
+	answer, err := r.Client.Request("$JS.API.STREAM.CREATE.KV_AMI_BOARD", []byte(harness.ReadText(t, folder, "KV_AMI_BOARD.json")), harness.Patience)
+	if err != nil || strings.Contains(string(answer.Data), `"error"`) {
+		t.Fatalf("%v, %s", err, answer.Data)
+	}
+	js, err := jetstream.New(s.Connect("wallboard"), jetstream.WithDefaultTimeout(time.Second)) // what is denied is never answered
+	if err != nil {
+		t.Fatal(err)
+	}
+	board, err := js.KeyValue(t.Context(), "AMI_BOARD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	watcher, err := board.WatchFiltered(t.Context(), []string{"*.queue.>", "*.member.>", "*.caller.>", "*.server"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sees := func(key string, op jetstream.KeyValueOp) {
+		t.Helper()
+		for deadline := time.After(harness.Patience); ; {
+			select {
+			case e := <-watcher.Updates():
+				if e != nil && e.Key() == key && e.Operation() == op {
+					return
+				}
+			case <-deadline:
+				t.Fatalf("%v of %s never came", op, key)
+			}
+		}
+	}
+	sees("pbx1.server", jetstream.KeyValuePut)
+	sim.Emit("Event", "QueueMemberAdded", "Queue", "sales", "MemberName", "Zoë", "Interface", "PJSIP/a", "Status", "1")
+	sim.Emit("Event", "Newchannel", "Channel", "PJSIP/x", "ChannelState", "6", "Uniqueid", "1.1")
+	sim.Emit("Event", "QueueCallerJoin", "Queue", "sales", "Position", "1", "Count", "1", "Channel", "PJSIP/x", "CallerIDNum", "0301", "Uniqueid", "1.1")
+	sees("pbx1.member.sales.PJSIP=2Fa", jetstream.KeyValuePut)
+	sees("pbx1.caller.sales.1=2E1", jetstream.KeyValuePut)
+	admin.Wants("1.1")
+	sim.Emit("Event", "Hangup", "Channel", "PJSIP/x", "ChannelState", "6", "Uniqueid", "1.1")
+	sees("pbx1.caller.sales.1=2E1", jetstream.KeyValuePurge)
+	info, err := board.Status(t.Context())
+	if err != nil || info.Values() == 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if keys, err := board.ListKeysFiltered(t.Context(), "*.channel.>"); err == nil {
+		for key := range keys.Keys() {
+			t.Errorf("the board has %s", key)
+		}
+	}
+	if _, err := js.KeyValue(t.Context(), streams.StateBucket); err == nil {
+		t.Error("it may look into the bucket of all")
+	}
+	if _, err := board.PutString(t.Context(), "pbx1.queue.sales", "x"); err == nil {
+		t.Error("it may write")
+	}
+	if err := watcher.Stop(); err != nil {
+		t.Error(err)
 	}
 }

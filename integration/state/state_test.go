@@ -19,18 +19,18 @@ import (
 func TestState_IsWhatIsUp(t *testing.T) {
 	t.Parallel()
 	p := startPBX(t)
-	p.begin("1.1", true)
+	p.Begin("1.1", amisim.Silent)
 	url := harness.NATS(t)
 	r := stated(t, "b1", url, p, func(c *config.Config) { c.Servers[0].EventsAllow = setting.Globs{"Nothing"} })
 	b := harness.WatchState(t, r.Client)
 	b.Is("pbx1", "live", "b1")
 	b.Wants("1.1")
-	p.begin("1.2", false)
+	p.Begin("1.2", amisim.Raised)
 	b.Wants("1.1", "1.2")
-	p.end("1.1", false)
+	p.End("1.1", amisim.Raised)
 	b.Wants("1.2")
-	p.begin("1.3", true)
-	p.end("1.2", true)
+	p.Begin("1.3", amisim.Silent)
+	p.End("1.2", amisim.Silent)
 	if reply := r.Call("pbx1", "Reload", ""); reply.Error != nil && reply.Error.Sent != "yes" {
 		t.Fatal(reply.Error)
 	}
@@ -52,16 +52,16 @@ func TestState_ARestartOfTheBridge(t *testing.T) {
 	url := harness.NATS(t)
 	r := stated(t, "b1", url, p, func(c *config.Config) { c.StatusInterval = 20 * time.Second })
 	b := harness.WatchState(t, harness.Client(t, url))
-	p.begin("1.1", false)
-	p.begin("1.2", false)
+	p.Begin("1.1", amisim.Raised)
+	p.Begin("1.2", amisim.Raised)
 	b.Wants("1.1", "1.2")
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	b.Is("pbx1", "stale", "b1")
 	b.Wants("1.1", "1.2") // as it was
-	p.end("1.1", true)
-	p.begin("1.3", true)
+	p.End("1.1", amisim.Silent)
+	p.Begin("1.3", amisim.Silent)
 	stated(t, "b1", url, p, func(c *config.Config) { c.StatusInterval = 20 * time.Second })
 	b.Wants("1.2", "1.3")
 	b.Is("pbx1", "live", "b1")
@@ -86,8 +86,8 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 	asked := p.Received("CoreShowChannels")
 	second := stated(t, "b2", url, p, nil)
 	first.AwaitText(nodes, `"elsewhere":{"pbx1":"b1"}`)
-	p.begin("1.1", false)
-	p.begin("1.2", false)
+	p.Begin("1.1", amisim.Raised)
+	p.Begin("1.2", amisim.Raised)
 	b.Wants("1.1", "1.2")
 	harness.Eventually(t, "the other has reduced them too", func() bool { return second.Metric("state_objects", "kind", "channel") == 2 })
 	if now := p.Received("CoreShowChannels"); now != asked {
@@ -105,11 +105,11 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := time.Now()
-	p.end("1.1", true)
+	p.End("1.1", amisim.Silent)
 	b.Is("pbx1", "live", "b2")
 	t.Logf("taken over after %v, of a time to live of 1s", time.Since(gone).Round(10*time.Millisecond))
 	b.Wants("1.2")
-	p.begin("1.3", false)
+	p.Begin("1.3", amisim.Raised)
 	b.Wants("1.2", "1.3")
 	second.AwaitText(second.Subscribe("ami.nodes.b2"), `"state":{"state":"on"}`)
 }
@@ -120,14 +120,14 @@ func TestState_ALostSession(t *testing.T) {
 	p := startPBX(t)
 	r := stated(t, "b1", harness.NATS(t), p, nil)
 	b := harness.WatchState(t, r.Client)
-	p.begin("1.1", false)
+	p.Begin("1.1", amisim.Raised)
 	b.Wants("1.1")
 	b.Is("pbx1", "live", "b1")
 	p.Always(amisim.Accept, amisim.Refuse)
 	p.Abort()
 	b.Is("pbx1", "stale", "b1")
-	p.end("1.1", true)
-	p.begin("1.2", true)
+	p.End("1.1", amisim.Silent)
+	p.Begin("1.2", amisim.Silent)
 	b.Wants("1.1")
 	p.Always(amisim.Accept, nil)
 	b.Wants("1.2")
@@ -140,24 +140,18 @@ func TestState_AListThatLags(t *testing.T) {
 	p := startPBX(t)
 	r := stated(t, "b1", harness.NATS(t), p, nil)
 	b := harness.WatchState(t, r.Client)
-	p.begin("1.1", false)
-	p.begin("1.2", false)
+	p.Begin("1.1", amisim.Raised)
+	p.Begin("1.2", amisim.Raised)
 	b.Wants("1.1", "1.2")
 	b.Is("pbx1", "live", "b1")
 	before := b.Server("pbx1")["synced_at"]
-	made, send := make(chan struct{}), make(chan struct{})
-	p.Next("CoreShowChannels", func(s *amisim.Session, a *amisim.Action) {
-		old := p.listing(a)
-		close(made)
-		<-send
-		s.Write(old)
-	})
+	lag := p.Lag()
 	inbox := r.Ask("pbx1", "Reload", "")
-	<-made
-	p.end("1.1", false)
-	p.begin("1.3", false)
+	<-lag.Made
+	p.End("1.1", amisim.Raised)
+	p.Begin("1.3", amisim.Raised)
 	b.Wants("1.2", "1.3")
-	close(send)
+	close(lag.Send)
 	r.Answer(inbox)
 	harness.Eventually(t, "the lists have come", func() bool { return b.Server("pbx1")["synced_at"] != before })
 	b.Wants("1.2", "1.3")
@@ -172,10 +166,10 @@ func TestState_AListThatIsDenied(t *testing.T) {
 	p := startPBX(t)
 	r := stated(t, "b1", harness.NATS(t), p, nil)
 	b := harness.WatchState(t, r.Client)
-	p.begin("1.1", false)
+	p.Begin("1.1", amisim.Raised)
 	b.Wants("1.1")
 	b.Is("pbx1", "live", "b1")
-	p.end("1.1", true)
+	p.End("1.1", amisim.Silent)
 	for want, fault := range map[string]amisim.Fault{
 		"denied":           amisim.Deny("Permission denied"),
 		"cut: 1 of 5 came": amisim.Rewrite(func([]byte) []byte { return nil }),
@@ -183,7 +177,7 @@ func TestState_AListThatIsDenied(t *testing.T) {
 		if want != "denied" {
 			fault = func(s *amisim.Session, a *amisim.Action) {
 				s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nEventList: start\r\nMessage: Channels will follow\r\n\r\n" +
-					"Event: CoreShowChannel\r\nActionID: " + a.ActionID + "\r\n" + p.block("1.9") + "\r\n" +
+					"Event: CoreShowChannel\r\nActionID: " + a.ActionID + "\r\n" + "Channel: PJSIP/9\r\nChannelState: 6\r\nUniqueid: 1.9\r\n" + "\r\n" +
 					"Event: CoreShowChannelsComplete\r\nActionID: " + a.ActionID + "\r\nEventList: Complete\r\nListItems: 5\r\n\r\n"))
 			}
 		}
