@@ -22,6 +22,7 @@
 //	idempotency.Cache         Bridge.Run
 //	streams.Reconciler        Bridge.Run
 //	status.Publisher, http    Bridge.Run
+//	watch.Watch               Bridge.Run
 //
 // Shutdown goes against the stream: no new Actions, pending ones end, sessions log
 // off, outboxes drain, the audit is stored, NATS drains.

@@ -5,24 +5,30 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/web"
 )
 
-// serveHTTP serves /healthz, /readyz and /metrics until ctx ends.
+// serveHTTP serves /healthz, /readyz, /metrics and what package web shows until ctx ends.
 func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", b.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}))
+	mux.Handle("/", web.New(web.Options{Snapshot: b.picture.Snapshot}))
 	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		Handler: web.Guard(l.Addr(), mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
@@ -36,6 +42,8 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 // readiness is the body of /readyz.
 type readiness struct {
 	Ready bool `json:"ready"`
+	// Reasons are what is not as it should be, in the words of package view.
+	Reasons []string `json:"reasons"`
 	// NATS is the state of the connection that is worse off.
 	NATS        string                       `json:"nats"`
 	Connections map[string]string            `json:"connections"`
@@ -68,12 +76,36 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		up = up || all
 	}
 	body.Ready = up && b.events.Up() && b.control.Up()
+	body.Reasons = b.reasons(&body)
 	w.Header().Set("Content-Type", "application/json")
 	if !body.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	// The client that went away is told nothing.
 	_ = json.NewEncoder(w).Encode(body)
+}
+
+// reasons says what is not as it should be, each in a sentence: connections to NATS,
+// servers, and requests that do not arrive.
+func (b *Bridge) reasons(body *readiness) []string {
+	all := []string{}
+	for _, name := range []string{"events", "control"} {
+		if state := body.Connections[name]; state != nats.CONNECTED.String() {
+			all = append(all, "NATS "+name+" is "+state)
+		}
+	}
+	snap := b.picture.Snapshot(view.NumbersNone)
+	for i := range snap.Servers {
+		if s := &snap.Servers[i]; s.State.Ill() || s.State == view.StateUnknown {
+			all = append(all, s.Name+": "+s.Word+": "+s.Why)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(body.Actions)) {
+		if why := body.Actions[name]; why != answered && b.control.Up() {
+			all = append(all, "requests for "+name+" do not arrive: "+why)
+		}
+	}
+	return all
 }
 
 // connections are the states of both, as nats.go names them.

@@ -19,6 +19,7 @@ type Target struct {
 	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
 	permits  atomic.Pointer[permits]
 	stats    requestStats
+	recent   recent
 	streamed reply.PartCounts
 }
 
@@ -51,6 +52,14 @@ func (t *Target) Ends() map[string]uint64 {
 func (t *Target) Durations() (count uint64, sum time.Duration, buckets map[float64]uint64) {
 	d := t.stats.durations()
 	return d.count, d.sum, d.seconds()
+}
+
+// Recent returns how many Actions have ended, answered or failed, and the 95th
+// percentile of how long those took that ended in the last minute or two. It may be
+// called from any goroutine.
+func (t *Target) Recent(now time.Time) (ended uint64, p95 time.Duration) {
+	d := t.stats.durations()
+	return d.count, t.recent.p95(now, d)
 }
 
 // permits is which Actions are taken. It is not changed once made: another takes

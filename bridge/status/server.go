@@ -2,6 +2,7 @@ package status
 
 import (
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -17,16 +18,20 @@ import (
 // from any goroutine and do not wait; the rest is for the status goroutine.
 type Server struct {
 	name, node string
+	addr       string
 	capacities capacities
-	subjects   *subject.Subjects
-	outbox     *outbox.Outbox
-	publisher  *Publisher
-	log        *zap.Logger
+
+	loginTimeout, readTimeout time.Duration
+
+	subjects  *subject.Subjects
+	outbox    *outbox.Outbox
+	publisher *Publisher
+	log       *zap.Logger
 
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
 	gaps   gapCounts
-	levels levels // the status goroutine's own
+	levels atomic.Pointer[levels] // that were told last; the status goroutine sets them
 
 	// What the log has told of.
 	told       map[string]*clock.Sum // events dropped, by reason
@@ -36,10 +41,13 @@ type Server struct {
 // NewServer returns the Server of cfg, whose events go through box and whose state
 // publisher publishes.
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
-	return &Server{
-		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
+	s := &Server{
+		name: cfg.Name, node: node, addr: cfg.Addr, loginTimeout: cfg.LoginTimeout, readTimeout: cfg.ReadTimeout, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
 		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
 	}
+	s.states.began = time.Now()
+	s.levels.Store(&levels{})
+	return s
 }
 
 // Follow is told of the sessions that the server has, before any of them changes.

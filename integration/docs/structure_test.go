@@ -50,6 +50,8 @@ var arrows = map[string][]string{
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"bridge/standby":                       {"bridge/internal/name"},
 	"bridge/view":                          {"bridge/internal/clock", "bridge/internal/name"},
+	"bridge/watch":                         {"bridge/view"},
+	"bridge/web":                           {"bridge/view"},
 	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
 	"correlation":                          {"frames"},
 
@@ -102,7 +104,7 @@ var arrows = map[string][]string{
 	"bridge": {
 		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
 		"bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn", "bridge/outbox",
-		"bridge/reply", "bridge/status", "bridge/streams", "fairness",
+		"bridge/reply", "bridge/status", "bridge/streams", "bridge/view", "bridge/watch", "bridge/web", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
