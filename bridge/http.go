@@ -9,12 +9,14 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/web"
@@ -26,7 +28,17 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", b.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}))
-	mux.Handle("/", web.New(web.Options{Snapshot: b.picture.Snapshot}))
+	options, err := b.webOptions(l.Addr())
+	if err != nil {
+		return err
+	}
+	page := web.New(options)
+	var group sync.WaitGroup
+	defer group.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group.Go(func() { page.Run(ctx) })
+	mux.Handle("/", page)
 	server := &http.Server{
 		Handler: web.Guard(l.Addr(), mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
@@ -37,6 +49,29 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil
+}
+
+// webOptions are those of the page that is served at addr. Off loopback there is none unless it
+// is asked for, and without a password no caller's number is on it.
+func (b *Bridge) webOptions(addr net.Addr) (o web.Options, err error) {
+	password, err := b.cfg.ReadWebPassword()
+	if err != nil {
+		return o, err
+	}
+	o = web.Options{
+		Node: b.cfg.Node, Snapshot: b.picture.Snapshot, Calls: b.picture.Calls, Password: string(password),
+		Numbers: view.Numbers(b.cfg.WebNumbers.String()),
+	}
+	loopback := web.IsLoopback(addr)
+	switch {
+	case b.cfg.Web == config.WebOff:
+		o.Off = "There is no page here: BRIDGE_WEB is off."
+	case b.cfg.Web == config.WebAuto && !loopback:
+		o.Off = "There is no page here: it is on a loopback address only, unless BRIDGE_WEB=on asks for it. Set BRIDGE_WEB_PASSWORD too."
+	case !loopback && password == "":
+		o.Numbers = view.NumbersNone
+	}
+	return o, nil
 }
 
 // readiness is the body of /readyz.
