@@ -60,6 +60,15 @@ bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
 	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x -timeout 20m ./integration/load
 
+# The browser that the page is tested in, a command or a path: Debian's by default.
+BROWSER ?= chromium
+
+.PHONY: browser
+browser: ## Run the page's tests in chromium (apt-get install chromium); the pictures go to bin/browser.
+	mkdir -p bin/browser
+	@command -v $(BROWSER) > /dev/null || { echo '!!! the page is NOT TESTED: there is no $(BROWSER)'; exit 1; }
+	BRIDGE_TEST_BROWSER=$(BROWSER) $(GO) test -count=1 -timeout 5m -run '^TestBrowser_' -artifacts -outputdir bin/browser ./bridge/web
+
 .PHONY: lint
 lint: ## Check format, vet, fixes, tidiness and staticcheck.
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w'; exit 1; }

@@ -58,7 +58,6 @@ type tile struct {
 	Longest                       template.HTML
 	LongestWord                   string
 	Callers                       []callerRow
-	More                          string
 	Past, Most                    string
 	Free, Talking, Ringing, Pause string
 }
@@ -75,6 +74,7 @@ const shownCallers = 3
 // queues are the tiles, each in its place.
 type queues struct {
 	Tiles  []tile
+	Across int // on a wide screen: no row of it is much shorter than the others
 	Hidden string
 	None   bool // the state is on, and no queue is known
 }
@@ -96,11 +96,23 @@ func (p *painter) queues() any {
 		}
 		all.Tiles = append(all.Tiles, t)
 	}
+	all.Across = across(len(all.Tiles))
 	if f.QueuesHidden > 0 {
 		all.Hidden = count(f.QueuesHidden) + " more queues are not shown."
 	}
 	all.None = len(f.Queues) == 0
 	return all
+}
+
+// across is into how many columns, 3 to 6, n tiles are put.
+func across(n int) int {
+	best := 4
+	for _, c := range []int{5, 6, 3} {
+		if free := func(c int) int { return (c - n%c) % c }; n > 2*best && free(c) < free(best) {
+			best = c
+		}
+	}
+	return best
 }
 
 func (p *painter) tile(q *view.Queue) tile {
@@ -128,9 +140,6 @@ func (p *painter) tile(q *view.Queue) tile {
 	for i, c := range q.Callers[:min(len(q.Callers), shownCallers)] {
 		number := cmp.Or(c.Number, "caller")
 		t.Callers = append(t.Callers, callerRow{count(cmp.Or(max(c.Position, 0), i+1)), number, p.waiting(q, c.Since)})
-	}
-	if n := q.Waiting - len(t.Callers); n > 0 && len(t.Callers) > 0 {
-		t.More = count(n) + " more"
 	}
 	return t
 }
@@ -162,6 +171,7 @@ func steps(points []uint64) string {
 type agentRow struct {
 	ID, Name, Icon, What string
 	Clock                template.HTML
+	First                bool // the clock goes before what
 	Stale                bool
 }
 
@@ -192,10 +202,7 @@ func (p *painter) agents() any {
 		row := agentRow{ID: id, Name: a.Name, Icon: cmp.Or(agentIcons[a.State], "away"), What: a.State, Stale: !a.AsOf.IsZero()}
 		switch a.State {
 		case view.AgentTalking:
-			row.What = a.Queue
-			if a.Queue == "" {
-				row.What = a.State
-			}
+			row.What, row.First = cmp.Or(a.Queue, a.State), true
 		case view.AgentPaused:
 			row.What = cmp.Or(a.Reason, a.State)
 		}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
@@ -241,4 +243,18 @@ func served(w *world, change func(*Options)) *Server {
 		change(&o)
 	}
 	return New(o)
+}
+
+// listen listens at addr, which was somebody else's a moment ago.
+func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			return l
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
 }
