@@ -22,6 +22,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
@@ -69,6 +70,7 @@ type Bridge struct {
 	natsLogin *natsconn.Login
 	repeats   *idempotency.Cache
 	streams   *streams.Reconciler
+	state     *state.State
 	leaf      *status.Leaf
 	servers   []*server
 	started   time.Time
@@ -125,6 +127,10 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.audit = audit.New(&b.cfg, run, actions.EndpointNames(&b.cfg), b.records, b.log)
 	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
 	b.repeats = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	b.state = state.New(state.Options{
+		Config: &b.cfg, Conn: b.control, Changed: b.status.Notify, Log: b.log,
+		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) },
+	})
 	var targets []*actions.Target
 	for _, s := range cfg.Servers {
 		server := b.newServer(s)
@@ -250,6 +256,7 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { b.records.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.Run(stage.backCtx, b.refusalsEvery) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
+	stage.back.Go(func() { b.state.Run(stage.backCtx) })
 	if b.repeats.IsShared() {
 		stage.back.Go(func() { b.repeats.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
@@ -289,5 +296,7 @@ func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.Stat
 		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
 		b.repeats.Seen(state, b.cfg.Streams)
+	case streams.StateStream:
+		b.state.Seen(state)
 	}
 }

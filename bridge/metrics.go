@@ -9,6 +9,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 )
 
 // metrics reads what is counted anyway whenever Prometheus asks, so that
@@ -50,6 +51,7 @@ type counted struct {
 	*server
 	box  outbox.Account
 	link amiconn.Status
+	up   state.Counts
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -84,7 +86,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		collect(ch, m.ofEndpoint, e, e.Name)
 	}
 	for _, s := range m.bridge.servers {
-		collect(ch, m.ofServer, &counted{s, s.outbox.Account(), s.link.Status()}, s.cfg.Name)
+		collect(ch, m.ofServer, &counted{s, s.outbox.Account(), s.link.Status(), s.state.Counts()}, s.cfg.Name)
 		n, sum, buckets := s.target.Durations()
 		ch <- prometheus.MustNewConstHistogram(m.ofDurations, n, sum.Seconds(), buckets, s.cfg.Name)
 	}

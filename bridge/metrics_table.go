@@ -5,6 +5,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -81,6 +82,7 @@ func endpointMetrics() []metric[*actions.Endpoint] {
 func serverMetrics() []metric[*counted] {
 	all := eventMetrics()
 	all = append(all, sessionMetrics()...)
+	all = append(all, stateMetrics()...)
 	return append(all, actionMetrics()...)
 }
 
@@ -120,6 +122,36 @@ func sessionMetrics() []metric[*counted] {
 		{counter, "breaker_transitions_total", "Changes of the breaker, by the state they led to.", "to",
 			func(c *counted, say say) { counts(c.link.Breaker.Transitions, say) }},
 		{counter, "handler_panics_total", "Panics while a frame was handled; each lost one frame.", "", single(func(c *counted) uint64 { return c.link.Panics })},
+	}
+}
+
+func stateMetrics() []metric[*counted] {
+	return []metric[*counted]{
+		{gauge, "state_leads", "Whether this bridge writes the server's state.", "", func(c *counted, say say) { say(one(c.up.Leads)) }},
+		{gauge, "state_objects", "What is up at the server, by kind.", "kind", func(c *counted, say say) {
+			for k, n := range c.up.Objects {
+				say(float64(n), present.Kind(k).String())
+			}
+		}},
+		{counter, "state_corrections_total", "What lists had to correct while the state was live, by what they made of it.", "kind change", func(c *counted, say say) {
+			for k, by := range c.up.Corrections {
+				for change, n := range by {
+					say(float64(n), present.Kind(k).String(), present.Correction(change).String())
+				}
+			}
+		}},
+		{counter, "state_full_total", "What did not fit into the state, by kind.", "kind", func(c *counted, say say) {
+			for k, n := range c.up.Refused {
+				say(float64(n), present.Kind(k).String())
+			}
+		}},
+		{counter, "state_writes_total", "Writes of the state, by what became of them.", "result", func(c *counted, say say) {
+			say(float64(c.up.Writes), "stored")
+			say(float64(c.up.WritesRefused), "refused")
+		}},
+		{counter, "state_lists_total", "Lists asked for to bring the state right.", "", single(func(c *counted) uint64 { return c.up.Lists })},
+		{counter, "state_lists_failed_total", "Those that did not come, or not whole.", "", single(func(c *counted) uint64 { return c.up.ListsFailed })},
+		{gauge, "state_sync_seconds", "How long the last round of lists took.", "", single(func(c *counted) float64 { return c.up.Sync.Seconds() })},
 	}
 }
 

@@ -30,7 +30,8 @@ const (
 	sessionReasons = "secret dial tls banner login auth closed read read_timeout ping write write_timeout"
 	breakerStates  = "closed open half-open"
 	endpointLabels = "pbx1 any all"
-	streamNames    = "actions AMI_STATUS AMI_AUDIT AMI_EVENTS KV_AMI_IDEMPOTENCY"
+	streamNames    = "actions AMI_STATUS AMI_AUDIT KV_AMI_STATE AMI_EVENTS KV_AMI_IDEMPOTENCY"
+	stateKinds     = "channel bridge queue member caller parked conference participant agent extension presence device contact registration"
 	streamWords    = "unknown off ok differs missing full read_only captured no_jetstream unseen no_permission unavailable"
 )
 
@@ -80,6 +81,25 @@ var startSeries = map[string]string{
 	"responses_stray_total":         "",
 	"responses_repeated_total":      "",
 	"responses_unmatched_total":     "",
+	"state_leads":                   "",
+	"state_objects":                 each("kind", stateKinds),
+	"state_corrections_total":       correctionSeries(),
+	"state_full_total":              each("kind", stateKinds),
+	"state_writes_total":            each("result", "stored refused"),
+	"state_lists_total":             "",
+	"state_lists_failed_total":      "",
+	"state_sync_seconds":            "",
+}
+
+// correctionSeries is what a list may do to each kind.
+func correctionSeries() string {
+	var all []string
+	for kind := range strings.FieldsSeq(stateKinds) {
+		for change := range strings.FieldsSeq("begun changed ended") {
+			all = append(all, "change="+change+",kind="+kind)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // streamSeries is each stream in each state.

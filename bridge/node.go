@@ -7,6 +7,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -37,6 +38,7 @@ type nodeMsg struct {
 	OutboxTotalBytes int64 `json:"outbox_total_bytes"`
 
 	Streams []streams.Report   `json:"streams"`
+	State   state.Report       `json:"state"`
 	Leaf    *status.LeafReport `json:"leaf,omitempty"`
 }
 
@@ -64,7 +66,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	node.Way = b.publisher.Mode()
 	node.AuditQueued, _ = b.records.Left()
 	_, node.AuditLost = b.audit.Counts()
-	node.Streams = b.streams.States()
+	node.Streams, node.State = b.streams.States(), b.state.Report()
 	node.Leaf = b.leaf.Look(now)
 	node.RequestsDropped = b.actions.Dropped()
 	if b.deps.LogLost != nil {
@@ -94,7 +96,7 @@ func (b *Bridge) tick() {
 
 // look publishes what has changed for the worse or the better since the last tick.
 func (b *Bridge) look() {
-	if b.streams.HasChanged() {
+	if b.streams.HasChanged() || b.state.HasChanged() {
 		b.tellNode(time.Now())
 	}
 	now := time.Now()

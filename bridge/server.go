@@ -9,6 +9,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 )
 
@@ -21,6 +22,7 @@ type server struct {
 	outbox   *outbox.Outbox // of its events
 	ingest   *ingest.Source
 	status   *status.Server
+	state    *state.Server // nil: nothing of it is kept
 	target   *actions.Target
 }
 
@@ -33,18 +35,28 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 		cfg: cfg, subjects: subjects, outbox: box,
 		ingest: ingest.New(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
 		status: status.NewServer(b.cfg.Node, &cfg, subjects, box, b.status, log),
+		state:  b.state.Add(&cfg),
 	}
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{
-			Event: s.ingest.OnEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
+			Event: s.onEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
 			State: s.onState, Breaker: s.status.OnBreaker,
 		},
 	})
 	s.status.Follow(s.link.Status().Sessions)
-	s.target = actions.NewTarget(&b.cfg, &cfg, s.link, s.pressure)
+	s.state.Ask(s.link)
+	s.target = actions.NewTarget(&b.cfg, &cfg, s.link, s.pressure, s.state.Acted)
 	return s
+}
+
+// onEvent has an event published and reduced, both on the reader's goroutine. Neither
+// takes note of what the other makes of it: filters and a full outbox do not change what
+// is up.
+func (s *server) onEvent(e amiconn.Event) {
+	s.ingest.OnEvent(e)
+	s.state.OnEvent(e)
 }
 
 // OnSession hears that a session has changed.
@@ -53,6 +65,7 @@ func (s *server) onState(c amiconn.Change) {
 	if c.Role != amiconn.RoleActions {
 		s.ingest.OnSession(c)
 	}
+	s.state.OnSession(c)
 }
 
 // pressure hears that the buffers of Actions may have filled or drained.

@@ -28,9 +28,8 @@ func newStages(ctx context.Context) *stages {
 }
 
 // shutdown ends everything in order within ShutdownTimeout: no new Actions,
-// pending ones end, the sessions log off, the outboxes drain, the audit's
-// records are stored, NATS drains. It
-// returns what was left, by name, joined.
+// pending ones end, the sessions log off, the outboxes drain, the state says
+// that it is stale, the audit's records are stored, NATS drains. It returns what was left, by name, joined.
 func (b *Bridge) shutdown(stage *stages) error {
 	began := time.Now()
 	deadline := began.Add(b.cfg.ShutdownTimeout)
@@ -60,6 +59,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
+	b.state.Drain(ctx) // what is left of it shows as stale when its time is over
 	b.audit.TellRefusals()
 	b.records.Drain(ctx)
 	if b.repeats.IsShared() {

@@ -254,6 +254,9 @@ func (a *actionRequest) finish(r *correlation.Result) {
 		a.submit()
 		return
 	}
+	if r.Sent == correlation.SentYes {
+		server.acted(a.action.String())
+	}
 	fail := reply.ErrorOf(r)
 	a.count(resultOf(fail), fail)
 	a.mask.Result(r)

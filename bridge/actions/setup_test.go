@@ -66,7 +66,7 @@ func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journa
 	for i := range a.cfg.Servers {
 		own := &a.cfg.Servers[i]
 		link := amiconn.NewLink(own.Config, amiconn.Deps{Node: cfg.Node, Logger: log, Gate: gate, ReplyBytes: 1 << 20, HeldBytes: 64 << 20})
-		a.targets = append(a.targets, NewTarget(&a.cfg, own, link, func(bool) {}))
+		a.targets = append(a.targets, NewTarget(&a.cfg, own, link, func(bool) {}, func(string) {}))
 	}
 	var err error
 	a.Service, err = New(Options{

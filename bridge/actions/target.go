@@ -17,6 +17,7 @@ type Target struct {
 	cfg      *config.ServerConfig // does not change, but for what permits says
 	link     *amiconn.Link
 	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
+	acted    func(name string)  // hears of each Action that Asterisk has answered; must not wait
 	permits  atomic.Pointer[permits]
 	stats    requestStats
 	recent   recent
@@ -24,9 +25,10 @@ type Target struct {
 }
 
 // NewTarget returns the Target of own, a server of all. pressure is told that a buffer
-// of link may have filled or drained, and whether it has refused; it must not wait.
-func NewTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link, pressure func(refused bool)) *Target {
-	t := &Target{cfg: own, link: link, pressure: pressure}
+// of link may have filled or drained, and whether it has refused; acted, the name of each
+// Action that Asterisk has answered, by an Error too. Neither must wait.
+func NewTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link, pressure func(refused bool), acted func(name string)) *Target {
+	t := &Target{cfg: own, link: link, pressure: pressure, acted: acted}
 	t.permits.Store(&permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
 	return t
 }

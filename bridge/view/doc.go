@@ -9,7 +9,6 @@
 // same door (package watch), and so sees the same: only the counts of Actions, which no
 // message has, are its own.
 //
-// AMI_STATE, of which the floor is, is not served by a bridge yet.
 //
 // It has no goroutine, no network and no clock: the caller gives the time. A Model is
 // not safe for concurrent use. All that it keeps is bounded (bounds.go); what goes over

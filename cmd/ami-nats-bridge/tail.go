@@ -97,7 +97,7 @@ func (c *tailCmd) Run(std stdio) error {
 		case <-ctx.Done():
 			return nil
 		case err = <-broken:
-			if subject, _, _ := natsconn.Denial(err); subject != "" {
+			if subject, publish, _ := natsconn.Denial(err); publish || subject != filter.subject {
 				err = nil // a note is missing, or what is now: the messages come
 			}
 		case m := <-messages:
