@@ -85,7 +85,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range m.bridge.actions.Endpoints() {
 		collect(ch, m.ofEndpoint, e, e.Name)
 	}
-	for _, s := range m.bridge.servers {
+	for _, s := range m.bridge.servers.all() {
 		collect(ch, m.ofServer, &counted{s, s.outbox.Account(), s.link.Status(), s.state.Counts()}, s.cfg.Name)
 		n, sum, buckets := s.target.Durations()
 		ch <- prometheus.MustNewConstHistogram(m.ofDurations, n, sum.Seconds(), buckets, s.cfg.Name)

@@ -215,7 +215,7 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	if _, err := b.control.Subscribe("x", "", func(*nats.Msg) {}); err != nil { // not confirmed
 		t.Fatal(err)
 	}
-	server := b.servers[0]
+	server := b.servers.here()[0]
 	o := server.outbox
 	o.Recalled(time.Time{})
 	for i := range 10 {

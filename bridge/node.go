@@ -72,7 +72,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}
-	for _, s := range b.servers {
+	for _, s := range b.servers.here() {
 		node.Servers = append(node.Servers, s.cfg.Name)
 		if s.link.Ready() {
 			node.Ready = append(node.Ready, s.cfg.Name)
@@ -82,14 +82,24 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 }
 
 // tick publishes the state of every session, breaker and buffer and of the
-// node, and closes the gaps whose session has brought no event for long.
+// node, and closes the gaps whose session has brought no event for long. A server that
+// leaves goes with its last state, once nothing of it is left.
 func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.TellLost()
 	b.actions.TellDropped(now)
-	for _, s := range b.servers {
+	for _, s := range b.servers.here() {
 		s.status.Tick(now, new(s.link.Status()))
 		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
+	}
+	for _, s := range b.servers.leaving() {
+		empty := s.isEmpty()
+		if empty {
+			s.status.EndSums()
+		}
+		if s.status.Tick(now, new(s.link.Status())); empty {
+			b.forget(s)
+		}
 	}
 	b.tellNode(now)
 }
@@ -100,7 +110,7 @@ func (b *Bridge) look() {
 		b.tellNode(time.Now())
 	}
 	now := time.Now()
-	for _, s := range b.servers {
+	for _, s := range b.servers.all() {
 		s.status.Look(now, new(s.link.Status()))
 	}
 }
@@ -109,7 +119,7 @@ func (b *Bridge) look() {
 func (b *Bridge) endSums() {
 	b.audit.EndSums()
 	b.actions.EndSums()
-	for _, s := range b.servers {
+	for _, s := range b.servers.all() {
 		s.status.EndSums()
 	}
 }

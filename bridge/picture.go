@@ -21,7 +21,7 @@ func (b *Bridge) show(now time.Time, model *view.Model) {
 		model.Status(subject, body, now, false)
 	}
 	tell(b.nodeSubject(), b.nodeStatus(now))
-	for _, s := range b.servers {
+	for _, s := range b.servers.here() {
 		s.status.Show(now, new(s.link.Status()), tell)
 		ended, p95 := s.target.Recent(now)
 		model.Actions(s.cfg.Name, view.Actions{Ended: ended, P95: p95}, now)

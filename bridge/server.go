@@ -1,11 +1,14 @@
 package bridge
 
 import (
+	"context"
+
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
@@ -16,27 +19,46 @@ import (
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
 // events, of its states and of the Actions for it.
 type server struct {
-	cfg      config.ServerConfig
+	cfg      config.ServerConfig // as it was made; what Reload changes since is where it is used
 	link     *amiconn.Link
 	subjects *subject.Subjects
 	outbox   *outbox.Outbox // of its events
+	source   *delivery.Source
 	ingest   *ingest.Source
 	status   *status.Server
 	state    *state.Server // nil: nothing of it is kept
 	target   *actions.Target
+
+	end   context.CancelFunc // has the Link end; nil before it runs
+	ended chan struct{}      // closed once it has
 }
 
-// newServer allocates one server of b.
-func (b *Bridge) newServer(cfg config.ServerConfig) *server {
+// newServer allocates one server of b, cfg of all.
+func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
-	subjects := subject.New(b.cfg.SubjectPrefix, cfg.Name)
-	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.Notify)
-	s := &server{
-		cfg: cfg, subjects: subjects, outbox: box,
-		ingest: ingest.New(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
-		status: status.NewServer(b.cfg.Node, &cfg, subjects, box, b.status, log),
-		state:  b.state.Add(&cfg),
-	}
+	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name)}
+	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, b.status.Notify)
+	s.status = status.NewServer(b.cfg.Node, cfg, s.subjects, s.outbox, b.status, log)
+	s.source = b.publisher.Add(delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap})
+	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.recalls(), log)
+	b.join(s, all, cfg)
+	return s
+}
+
+// another returns s with another Link, as cfg of all has it. What is on its way to NATS, and what
+// is known of the events, stays.
+func (b *Bridge) another(s *server, all *config.Config, cfg *config.ServerConfig) *server {
+	next := &server{subjects: s.subjects, outbox: s.outbox, source: s.source, ingest: s.ingest, status: s.status}
+	next.outbox.SetLimit(int(cfg.OutboxBytes))
+	next.ingest.SetFilter(cfg)
+	b.join(next, all, cfg)
+	return next
+}
+
+// join makes the Link of s and what works by it.
+func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
+	s.cfg, s.ended = *cfg, make(chan struct{})
+	s.state = b.state.Add(&s.cfg)
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
@@ -45,11 +67,13 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 			State: s.onState, Breaker: s.status.OnBreaker,
 		},
 	})
-	s.status.Follow(s.link.Status().Sessions)
+	s.status.Follow(cfg, s.link.Status().Sessions)
 	s.state.Ask(s.link)
-	s.target = actions.NewTarget(&b.cfg, &cfg, s.link, s.pressure, s.state.Acted)
-	return s
+	s.target = actions.NewTarget(all, &s.cfg, s.link, s.pressure, s.state.Acted)
 }
+
+// recalls reports whether a server's last event before this process is asked for.
+func (b *Bridge) recalls() bool { return b.cfg.Delivery != config.DeliverCore }
 
 // onEvent has an event published and reduced, both on the reader's goroutine. Neither
 // takes note of what the other makes of it: filters and a full outbox do not change what
@@ -59,7 +83,7 @@ func (s *server) onEvent(e amiconn.Event) {
 	s.state.OnEvent(e)
 }
 
-// OnSession hears that a session has changed.
+// onState hears that a session has changed.
 func (s *server) onState(c amiconn.Change) {
 	s.status.OnSession(c)
 	if c.Role != amiconn.RoleActions {

@@ -35,7 +35,8 @@ func (b *Bridge) shutdown(stage *stages) error {
 	deadline := began.Add(b.cfg.ShutdownTimeout)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(stage.backCtx), deadline)
 	defer cancel()
-	for _, s := range b.servers {
+	b.stopServers()
+	for _, s := range b.servers.all() {
 		s.link.StopActions()
 	}
 	var left []error
@@ -53,7 +54,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 	stage.endFront()
 	stage.front.Wait()
 	b.actions.Wait(ctx)
-	for _, s := range b.servers {
+	for _, s := range b.servers.all() {
 		s.ingest.CloseGap()
 	}
 	if events := b.drainOutboxes(ctx); events > 0 {
@@ -79,7 +80,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 }
 
 func (b *Bridge) pendingActions() (n int) {
-	for _, s := range b.servers {
+	for _, s := range b.servers.all() {
 		n += s.link.Status().Calls.Pending
 	}
 	return n
@@ -92,7 +93,7 @@ func (b *Bridge) drainOutboxes(ctx context.Context) uint64 {
 	defer ticker.Stop()
 	for {
 		var left uint64
-		for _, s := range b.servers {
+		for _, s := range b.servers.all() {
 			left += uint64(s.outbox.Account().Left)
 		}
 		if left == 0 {

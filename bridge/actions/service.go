@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/micro"
@@ -43,17 +46,20 @@ type Options struct {
 // measures its callbacks, which here only hand over, and would show neither an error
 // nor a duration of Asterisk's.
 type Service struct {
-	info      micro.Info
+	info      micro.Info // but for its endpoints
 	started   time.Time
 	shared    *shared
-	endpoints []*Endpoint
+	endpoints atomic.Pointer[[]*Endpoint] // now
+	gone      atomic.Uint64               // requests dropped at endpoints that there are no more
 	conn      *natsconn.Conn
-	subs      []*natsconn.Subscription
+
+	mu      sync.Mutex               // held while endpoints come and go; protects the following
+	serving bool                     // from Serve to Stop
+	subs    []*natsconn.Subscription // of discovery
 }
 
-// New returns the Service of targets, which has one endpoint each, and one for each
-// group, any and all. It takes nothing before Serve.
-func New(o Options, targets []*Target) (*Service, error) {
+// New returns a Service without servers. It takes nothing before Serve.
+func New(o Options) (*Service, error) {
 	probes, err := reply.NewNoResponders(o.Conn)
 	if err != nil {
 		return nil, err
@@ -62,58 +68,97 @@ func New(o Options, targets []*Target) (*Service, error) {
 		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: probes,
 		inFlight: newInFlight(), log: o.Log,
 	}}
-	s.endpoints = newEndpoints(s.shared, targets, o.Config.Groups)
-	s.info, err = describe(o.Config.Node, o.Version, s.endpoints)
+	s.endpoints.Store(new([]*Endpoint))
+	s.info, err = describe(o.Config.Node, o.Version)
 	return s, err
+}
+
+// Has says which servers it has from now on, and which groups of them: there is one
+// endpoint for each, one for any and one for all. While it serves, those that it has not
+// had are subscribed and those that it has no more are ended; requests that have come to
+// them are still handled. It may be called from any goroutine. After an error, which is
+// NATS's, it may be called again.
+func (s *Service) Has(targets []*Target, groups []config.Group) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.Endpoints()
+	all := endpointsOf(before, s.shared, targets, groups)
+	s.endpoints.Store(&all)
+	var failed []error
+	for _, e := range before {
+		if slices.Contains(all, e) {
+			continue
+		}
+		if e.sub != nil {
+			failed = append(failed, s.conn.Stop(e.sub))
+		}
+		s.gone.Add(e.dropped.total())
+	}
+	return errors.Join(append(failed, s.subscribe())...)
 }
 
 // Serve subscribes one endpoint a server, a group, any and all, so that
 // discovery shows them and one server's requests wait for no other's.
 func (s *Service) Serve() error {
-	for i, e := range s.endpoints {
-		shown := s.info.Endpoints[i]
-		sub := &natsconn.Subscription{Subject: shown.Subject, Queue: shown.QueueGroup, Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look}
-		if err := s.add(sub); err != nil {
-			return errors.Join(err, s.Stop())
-		}
-	}
+	s.mu.Lock()
+	s.serving = true
+	err := s.subscribe()
 	for verb, answer := range map[micro.Verb]func() any{
 		micro.PingVerb:  func() any { return micro.Ping{ServiceIdentity: s.info.ServiceIdentity, Type: micro.PingResponseType} },
-		micro.InfoVerb:  func() any { return s.info },
+		micro.InfoVerb:  func() any { return s.shown() },
 		micro.StatsVerb: func() any { return s.stats() },
 	} {
-		if err := s.discover(verb, answer); err != nil {
-			return errors.Join(err, s.Stop())
+		if err == nil {
+			err = s.discover(verb, answer)
 		}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return errors.Join(err, s.Stop())
 	}
 	// Only now do callers find the endpoints.
 	return s.conn.Get().FlushTimeout(natsconn.FlushTimeout)
 }
 
-// add keeps up sub, which others share by its queue, or which this process alone
-// is to have without one.
-func (s *Service) add(sub *natsconn.Subscription) error {
-	sub.Queue = cmp.Or(sub.Queue, s.info.ID)
-	if err := s.conn.Keep(sub); err != nil {
-		return err
+// subscribe subscribes the endpoints that are not, if s serves. It needs mu.
+func (s *Service) subscribe() error {
+	if !s.serving {
+		return nil
 	}
-	s.subs = append(s.subs, sub)
+	for _, e := range s.Endpoints() {
+		if e.sub != nil {
+			continue
+		}
+		sub := &natsconn.Subscription{
+			Subject: e.Subject(), Queue: cmp.Or(e.queue(), s.info.ID), Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look,
+		}
+		if err := s.conn.Keep(sub); err != nil {
+			return err
+		}
+		e.sub = sub
+	}
 	return nil
 }
 
 // Stop takes no more requests; those that have come are still handled.
 func (s *Service) Stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving = false
 	var failed []error
 	for _, sub := range s.subs {
-		if err := s.conn.Stop(sub); err != nil {
-			failed = append(failed, err)
+		failed = append(failed, s.conn.Stop(sub))
+	}
+	for _, e := range s.Endpoints() {
+		if e.sub != nil {
+			failed = append(failed, s.conn.Stop(e.sub))
 		}
 	}
 	return errors.Join(failed...)
 }
 
-// Endpoints are its endpoints, which do not change.
-func (s *Service) Endpoints() []*Endpoint { return s.endpoints }
+// Endpoints are its endpoints now.
+func (s *Service) Endpoints() []*Endpoint { return *s.endpoints.Load() }
 
 // Refuse has every request refused that comes from now on. It is called once.
 func (s *Service) Refuse() { s.shared.inFlight.close() }
@@ -124,21 +169,22 @@ func (s *Service) Wait(ctx context.Context) bool { return s.shared.inFlight.wait
 
 // TellDropped logs how many requests were dropped. It is for the status goroutine.
 func (s *Service) TellDropped(now time.Time) {
-	for _, e := range s.endpoints {
+	for _, e := range s.Endpoints() {
 		e.tellDropped(now)
 	}
 }
 
 // EndSums has the next TellDropped log all that no line has told of yet.
 func (s *Service) EndSums() {
-	for _, e := range s.endpoints {
+	for _, e := range s.Endpoints() {
 		e.dropped.told.End()
 	}
 }
 
 // Dropped is how many requests were dropped since the start, at all endpoints.
 func (s *Service) Dropped() (n uint64) {
-	for _, e := range s.endpoints {
+	n = s.gone.Load()
+	for _, e := range s.Endpoints() {
 		n += e.dropped.total()
 	}
 	return n

@@ -14,7 +14,7 @@ import (
 // Target is a server that Actions are for. Its methods may be called from any
 // goroutine, but for Permit, which one calls at a time.
 type Target struct {
-	cfg      *config.ServerConfig // does not change, but for what permits says
+	cfg      *config.ServerConfig // does not change, but for what permits say
 	link     *amiconn.Link
 	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
 	acted    func(name string)  // hears of each Action that Asterisk has answered; must not wait
@@ -29,12 +29,17 @@ type Target struct {
 // Action that Asterisk has answered, by an Error too. Neither must wait.
 func NewTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link, pressure func(refused bool), acted func(name string)) *Target {
 	t := &Target{cfg: own, link: link, pressure: pressure, acted: acted}
-	t.permits.Store(&permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
+	t.permits.Store(&permits{own: own, policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
 	return t
 }
 
 // Policy is the policy in force.
 func (t *Target) Policy() *policy.Policy { return t.permits.Load().policy }
+
+// timeout is how long an Action may take of which the request says asked, 0 for nothing.
+func (t *Target) timeout(action string, asked time.Duration) time.Duration {
+	return t.permits.Load().own.Timeout(action, asked)
+}
 
 // Parts counts what was streamed of its replies.
 func (t *Target) Parts() *reply.PartCounts { return &t.streamed }
@@ -64,9 +69,10 @@ func (t *Target) Recent(now time.Time) (ended uint64, p95 time.Duration) {
 	return d.count, t.recent.p95(now, d)
 }
 
-// permits is which Actions are taken. It is not changed once made: another takes
-// its place.
+// permits is which Actions are taken, and how long each may take. It is not changed once
+// made: another takes its place.
 type permits struct {
+	own    *config.ServerConfig
 	policy *policy.Policy
 	limits policy.Rates // that rates hold to
 	rates  policy.Limiter
@@ -76,7 +82,7 @@ type permits struct {
 // they are go on where they were: what has been taken is not given again.
 func (t *Target) Permit(all *config.Config, own *config.ServerConfig) {
 	before := t.permits.Load()
-	next := &permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: before.rates}
+	next := &permits{own: own, policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: before.rates}
 	if !reflect.DeepEqual(before.limits, next.limits) {
 		next.rates = policy.NewLimiter(next.limits)
 	}

@@ -176,6 +176,10 @@ var (
 	prefixRule = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
 
+// NoServers is what is wrong with a Config without a server. A bridge that runs may have
+// none.
+const NoServers = "is missing: name your servers, such as pbx1,pbx2"
+
 // Validate returns every problem of c but those of its servers at once, each
 // an *amiconn.SettingError, joined. Each server is checked by its own Validate.
 func (c *Config) Validate() error {
@@ -203,7 +207,7 @@ func (c *Config) Validate() error {
 	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and $NATS_TOKEN_FILE are both set: keep one")
 	check(c.WebPassword == "" || c.WebPasswordFile == "", "WEB_PASSWORD", "and $WEB_PASSWORD_FILE are both set: keep one")
 	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and $NATS_TLS_KEY_FILE belong together: set both")
-	check(len(c.Servers) > 0, "SERVERS", "is missing: name your servers, such as pbx1,pbx2")
+	check(len(c.Servers) > 0, "SERVERS", NoServers)
 	for _, s := range c.Servers {
 		// Else another bridge could claim a key while its Action is out.
 		check(c.IdempotencyWindow == 0 || c.IdempotencyWindow > s.LongestTimeout(), "IDEMPOTENCY_WINDOW",

@@ -124,6 +124,7 @@ func fill(b *testing.B, cfg *config.Config, conn *natsconn.Conn, servers, channe
 		own := config.DefaultServerConfig()
 		own.Name = fmt.Sprintf("pbx%d", i)
 		one := s.Add(&own)
+		s.Begin(one)
 		one.holder.until.Store(int64(time.Hour))
 		one.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, At: time.Now(), Session: "s1"})
 		for n := range channels {
@@ -144,12 +145,12 @@ func fill(b *testing.B, cfg *config.Config, conn *natsconn.Conn, servers, channe
 	ctx, cancel := context.WithCancel(b.Context())
 	var group sync.WaitGroup
 	began := time.Now()
-	group.Go(func() { s.writer.run(ctx, s.servers) })
+	group.Go(func() { s.writer.run(ctx, s.servers.all) })
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for stored := 0; stored < servers*channels; <-ticker.C {
 		stored = 0
-		for _, one := range s.servers {
+		for _, one := range s.servers.all() {
 			c := one.Counts()
 			stored += int(c.Writes)
 			if c.WritesRefused > 0 {

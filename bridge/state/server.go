@@ -33,8 +33,11 @@ type Server struct {
 	link    Link
 	present *present.Present
 	holder  *holder
-	wake    chan struct{} // of capacity 1: a session has changed, or what is due has
-	done    chan listEnd  // of capacity 1: only one list is under way
+	cancel  context.CancelFunc // of its goroutine; nil before that runs
+	over    chan struct{}      // closed with it
+	gone    atomic.Bool        // nothing is written of it any more
+	wake    chan struct{}      // of capacity 1: a session has changed, or what is due has
+	done    chan listEnd       // of capacity 1: only one list is under way
 
 	dirty  atomic.Bool // something is to be written; the writer takes it off
 	counts struct {
@@ -98,7 +101,7 @@ func newServer(state *State, cfg *config.ServerConfig) *Server {
 	all := state.o.Config
 	s := &Server{
 		state: state, cfg: cfg, log: state.o.Log.With(zap.String("server", cfg.Name)),
-		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), wake: make(chan struct{}, 1), done: make(chan listEnd, 1),
+		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), wake: make(chan struct{}, 1), done: make(chan listEnd, 1), over: make(chan struct{}),
 		left: toList,
 	}
 	s.present = present.New(present.Options{

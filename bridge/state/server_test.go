@@ -27,7 +27,9 @@ func aState(stands *streams.State) (*State, *Server) {
 	})
 	own := config.DefaultServerConfig()
 	own.Name = "pbx1"
-	return s, s.Add(&own)
+	one := s.Add(&own)
+	s.Begin(one)
+	return s, one
 }
 
 func frame(t *testing.T, text string) *frames.Frame {

@@ -39,7 +39,7 @@ type State struct {
 	o       Options
 	bucket  *bucket
 	writer  *writer
-	servers []*Server
+	servers servers
 
 	mode    atomic.Uint32 // a mode
 	changed atomic.Bool   // the Report, since it was told
@@ -72,17 +72,6 @@ func New(o Options) *State {
 		s.why = "BRIDGE_STATE=off"
 	}
 	return s
-}
-
-// Add returns the Server of cfg, nil if nothing of it is to be kept. It is for before
-// Run.
-func (s *State) Add(cfg *config.ServerConfig) *Server {
-	if s.is(off) || len(cfg.State) == 0 {
-		return nil
-	}
-	one := newServer(s, cfg)
-	s.servers = append(s.servers, one)
-	return one
 }
 
 func (s *State) is(m mode) bool { return mode(s.mode.Load()) == m }
@@ -147,8 +136,8 @@ func (s *State) become(m mode, why string) {
 	case m == off:
 		s.o.Log.Warn("state is off for this run", zap.String("reason", why))
 	case m == on:
-		s.o.Log.Info("state is kept", zap.Int("servers", len(s.servers)))
-		for _, one := range s.servers {
+		s.o.Log.Info("state is kept", zap.Int("servers", len(s.servers.all())))
+		for _, one := range s.servers.all() {
 			one.wakeUp()
 		}
 	}
@@ -181,7 +170,7 @@ func (s *State) Report() Report {
 	if r.State != on.String() {
 		return r
 	}
-	for _, one := range s.servers {
+	for _, one := range s.servers.all() {
 		if node := one.holder.elsewhere(); node != "" {
 			if r.Elsewhere == nil {
 				r.Elsewhere = make(map[string]string)
@@ -199,7 +188,7 @@ func (s *State) Report() Report {
 // state is off. A value is good until the next is yielded.
 func (s *State) Objects() iter.Seq2[string, []byte] {
 	return func(yield func(key string, value []byte) bool) {
-		for _, one := range s.servers {
+		for _, one := range s.servers.all() {
 			if s.is(off) {
 				return
 			}
@@ -223,10 +212,8 @@ func (s *State) Run(ctx context.Context) {
 	}
 	var group sync.WaitGroup
 	defer group.Wait()
-	group.Go(func() { s.writer.run(ctx, s.servers) })
-	for _, one := range s.servers {
-		group.Go(func() { one.run(ctx) })
-	}
+	group.Go(func() { s.writer.run(ctx, s.servers.all) })
+	s.servers.run(ctx)
 }
 
 // drainTime bounds Drain: what the bucket does not take by then it shows as stale when
@@ -235,12 +222,14 @@ const drainTime = 2 * time.Second
 
 // Drain waits until the bucket has all that has changed, once no session is up any
 // more, but not for long.
-func (s *State) Drain(ctx context.Context) {
+func (s *State) Drain(ctx context.Context) { s.drain(ctx, s.isDrained) }
+
+func (s *State) drain(ctx context.Context, is func(now time.Time) bool) {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for s.is(on) && s.o.Conn.Up() && !s.isDrained() {
+	for s.is(on) && s.o.Conn.Up() && !is(time.Now()) {
 		select {
 		case <-ctx.Done():
 			return
@@ -249,9 +238,8 @@ func (s *State) Drain(ctx context.Context) {
 	}
 }
 
-func (s *State) isDrained() bool {
-	now := time.Now()
-	for _, one := range s.servers {
+func (s *State) isDrained(now time.Time) bool {
+	for _, one := range s.servers.all() {
 		if one.holder.leads(now) && !one.isDrained(now) {
 			return false
 		}

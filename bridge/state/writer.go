@@ -94,7 +94,7 @@ func (w *writer) room() int {
 }
 
 // run writes until ctx ends.
-func (w *writer) run(ctx context.Context, servers []*Server) {
+func (w *writer) run(ctx context.Context, servers func() []*Server) {
 	sub := &natsconn.Subscription{Subject: w.inbox + ".*", Handle: w.acknowledged, Made: func(sub *nats.Subscription) error {
 		return sub.SetPendingLimits(acksQueued, -1)
 	}}
@@ -106,7 +106,7 @@ func (w *writer) run(ctx context.Context, servers []*Server) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		timer.Reset(w.round(time.Now(), servers))
+		timer.Reset(w.round(time.Now(), servers()))
 		select {
 		case <-timer.C:
 		case <-w.wake:
@@ -122,6 +122,7 @@ func (w *writer) run(ctx context.Context, servers []*Server) {
 func (w *writer) round(now time.Time, servers []*Server) time.Duration {
 	w.expire(now)
 	most := w.judge(now)
+	w.active = slices.DeleteFunc(w.active, func(s *Server) bool { return s.gone.Load() })
 	for _, s := range servers {
 		if s.dirty.Swap(false) && !slices.Contains(w.active, s) {
 			w.active = append(w.active, s)

@@ -34,7 +34,7 @@ func startWriting(t *testing.T, servers, channels int) *writing {
 	w := aWriting(t, servers, channels)
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
-	group.Go(func() { w.writer.run(ctx, w.servers) })
+	group.Go(func() { w.writer.run(ctx, w.servers.all) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 	return w
 }
@@ -59,6 +59,7 @@ func aWriting(t *testing.T, servers, channels int) *writing {
 		own := config.DefaultServerConfig()
 		own.Name = fmt.Sprintf("pbx%d", i)
 		one := s.Add(&own)
+		s.Begin(one)
 		one.holder.until.Store(int64(time.Hour))
 		one.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, At: time.Now(), Session: "s1"})
 		for n := range channels {
@@ -67,7 +68,7 @@ func aWriting(t *testing.T, servers, channels int) *writing {
 	}
 	s.Seen(streams.OK)
 	natstest.Within(t, "all is due", func() bool {
-		for _, one := range s.servers { // in the order in which they began
+		for _, one := range s.servers.all() { // in the order in which they began
 			if wait, any := one.present.Next(time.Now().Add(-cfg.StateInterval)); !any || wait > 0 {
 				return false
 			}
@@ -132,7 +133,7 @@ func TestWriter_IsBoundedAndFair(t *testing.T) {
 	for range 2 {
 		answer(t, w.next(t, window), stored)
 	}
-	natstest.Within(t, "all is stored", func() bool { return w.servers[0].Counts().Writes == perServer && w.writer.underWay() == 0 })
+	natstest.Within(t, "all is stored", func() bool { return w.servers.all()[0].Counts().Writes == perServer && w.writer.underWay() == 0 })
 }
 
 // hurried is a Leader that is asked in the middle of a round, and has then come what the
@@ -154,7 +155,7 @@ func TestWriter_SeesRoomThatCameMeanwhile(t *testing.T) {
 			w.writer.giveBack(at)
 		}
 	}}
-	if wait := w.writer.round(time.Now(), w.servers); wait != 0 || w.writer.underWay() != 1 {
+	if wait := w.writer.round(time.Now(), w.servers.all()); wait != 0 || w.writer.underWay() != 1 {
 		t.Errorf("a round with room for one of two waits %v, with %d on their way", wait, w.writer.underWay())
 	}
 }
@@ -177,7 +178,7 @@ func TestWriter_ProbesWhileTheBucketRefuses(t *testing.T) {
 	for range 40 {
 		answer(t, w.next(t, 1), stored)
 	}
-	natstest.Within(t, "all is stored", func() bool { return w.servers[0].Counts().Writes == 40 })
+	natstest.Within(t, "all is stored", func() bool { return w.servers.all()[0].Counts().Writes == 40 })
 	for text, want := range map[string]int{"state: the bucket does not take what has changed": 1, "state: the bucket takes what has changed again": 1} {
 		natstest.Within(t, text, func() bool { return w.logged.FilterMessage(text).Len() >= want })
 		if n := w.logged.FilterMessage(text).Len(); n != want {

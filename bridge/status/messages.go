@@ -43,8 +43,9 @@ func (s *Server) connectionStatus(c amiconn.Change, now time.Time, trigger strin
 		Role: c.Name, From: c.From.String(), To: c.To.String(),
 		Session: c.Session, Version: c.Version, Reason: string(c.Reason), Error: clock.Text(c.Err),
 		Failures: c.Failures, Sessions: make(map[string]string),
-		Addr: s.addr, LoginTimeoutMS: s.loginTimeout.Milliseconds(), ReadTimeoutMS: s.readTimeout.Milliseconds(),
 	}
+	about := s.words.Load()
+	m.Addr, m.LoginTimeoutMS, m.ReadTimeoutMS = about.addr, about.loginTimeoutMS, about.readTimeoutMS
 	if c.To == amiconn.StateWaiting {
 		m.RetryInMS = max(clock.Left(c.RetryIn, c.At, now), open).Milliseconds()
 	}

@@ -18,20 +18,18 @@ import (
 // from any goroutine and do not wait; the rest is for the status goroutine.
 type Server struct {
 	name, node string
-	addr       string
-	capacities capacities
-
-	loginTimeout, readTimeout time.Duration
-
-	subjects  *subject.Subjects
-	outbox    *outbox.Outbox
-	publisher *Publisher
-	log       *zap.Logger
+	capacities atomic.Pointer[capacities]
+	words      atomic.Pointer[words]
+	subjects   *subject.Subjects
+	outbox     *outbox.Outbox
+	publisher  *Publisher
+	log        *zap.Logger
 
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
 	gaps   gapCounts
 	levels atomic.Pointer[levels] // that were told last; the status goroutine sets them
+	anew   atomic.Bool            // the Link is another one, whose counts begin at zero
 
 	// What the log has told of.
 	told       map[string]*clock.Sum // events dropped, by reason
@@ -41,19 +39,43 @@ type Server struct {
 // NewServer returns the Server of cfg, whose events go through box and whose state
 // publisher publishes.
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
-	s := &Server{
-		name: cfg.Name, node: node, addr: cfg.Addr, loginTimeout: cfg.LoginTimeout, readTimeout: cfg.ReadTimeout, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
-		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
-	}
+	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum)}
 	s.states.began = time.Now()
 	s.levels.Store(&levels{})
+	s.Bound(cfg)
 	return s
 }
 
-// Follow is told of the sessions that the server has, before any of them changes.
-func (s *Server) Follow(sessions []amiconn.SessionStatus) {
-	for _, session := range sessions {
-		s.states.sessions = append(s.states.sessions, amiconn.Change{Name: session.Name, Role: session.Role})
+// words are what a server is configured to be, for those who put in words how it is.
+type words struct {
+	addr                          string
+	loginTimeoutMS, readTimeoutMS int64
+}
+
+// Bound is told what bounds the buffers have from now on, and what else is told of the
+// configuration. It may be called from any
+// goroutine.
+func (s *Server) Bound(cfg *config.ServerConfig) {
+	s.capacities.Store(&capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)})
+	s.words.Store(&words{cfg.Addr, cfg.LoginTimeout.Milliseconds(), cfg.ReadTimeout.Milliseconds()})
+}
+
+// Follow is told of the sessions that the server has by its Link, before any of them
+// changes, and with another Link again. Of a session of the same name what is known stays.
+// It may be called from any goroutine.
+func (s *Server) Follow(cfg *config.ServerConfig, sessions []amiconn.SessionStatus) {
+	s.Bound(cfg)
+	s.anew.Store(true)
+	s.states.follow(sessions)
+}
+
+// begin has the counts of another Link told from zero. It is for the status goroutine.
+func (s *Server) begin() {
+	if s.anew.Swap(false) {
+		s.toldStrays = clock.Sum{}
+		now := *s.levels.Load()
+		now.writeRefused, now.pendingRefused = 0, 0
+		s.levels.Store(&now)
 	}
 }
 

@@ -9,7 +9,6 @@
 // same door (package watch), and so sees the same: only the counts of Actions, which no
 // message has, are its own.
 //
-//
 // It has no goroutine, no network and no clock: the caller gives the time. A Model is
 // not safe for concurrent use. All that it keeps is bounded (bounds.go); what goes over
 // a bound, or is not what it should be, is ignored and counted. Text that comes from

@@ -66,8 +66,7 @@ var arrows = map[string][]string{
 
 	"bridge/config/configtest": {"bridge/config"},
 	"bridge/ingest": {
-		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "fairness",
-		"frames",
+		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "frames",
 	},
 	"bridge/internal/simtest": {"amiconn/amisim", "bridge/config", "bridge/internal/natstest"},
 	"bridge/natsconn":         {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
