@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"iter"
 	"net"
 	"strings"
 	"time"
@@ -115,7 +116,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.control = b.newConn("control")
 	b.picture = watch.New(watch.Options{
 		View: view.Options{Prefix: cfg.SubjectPrefix, Interval: cfg.StatusInterval, OutboxTotal: int64(cfg.OutboxTotalBytes)},
-		Look: b.show,
+		Look: b.show, Objects: func() iter.Seq2[string, []byte] { return b.state.Objects() },
 	})
 	b.status = status.NewPublisher(b.control, b.picture.Observe, b.log)
 	b.events.OnReconnect(b.status.Repeat)

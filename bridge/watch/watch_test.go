@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"iter"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -90,6 +91,54 @@ func TestRun_LooksByItself(t *testing.T) {
 		synctest.Wait()
 		if *looks != 12 {
 			t.Errorf("in a minute it looked %d times", *looks)
+		}
+	})
+}
+
+// What is up at the servers is on the floor; what has ended is not any more, and what has not changed is not
+// read again.
+func TestSnapshot_HasWhatIsUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		objects := map[string]string{
+			"pbx1.server":         `{"state":"live","since":"2026-01-01T00:00:00Z"}`,
+			"pbx1.queue.support":  `{"Queue":"support"}`,
+			"pbx1.caller.support": `{"Queue":"support","Position":"1","CallerIDNum":"+4930123456","Since":"2026-01-01T00:00:00Z"}`,
+		}
+		w := New(Options{Look: func(time.Time, *view.Model) {}, Objects: func() iter.Seq2[string, []byte] {
+			return func(yield func(string, []byte) bool) {
+				var scratch []byte // as package state has it: good until the next
+				for key, value := range objects {
+					scratch = append(scratch[:0], value...)
+					if !yield(key, scratch) {
+						return
+					}
+				}
+			}
+		}})
+		floor := func() *view.Floor {
+			t.Helper()
+			time.Sleep(time.Second)
+			f := w.Snapshot(view.NumbersLast4).Floor
+			if f == nil {
+				t.Fatal("there is no floor")
+			}
+			return f
+		}
+		if f := floor(); f.Waiting != 1 || len(f.Queues) != 1 || f.Queues[0].Callers[0].Number != "…3456" {
+			t.Errorf("the floor is %+v", f)
+		}
+		delete(objects, "pbx1.caller.support")
+		objects["pbx1.queue.sales"] = `{"Queue":"sales"}`
+		if f := floor(); f.Waiting != 0 || len(f.Queues) != 2 {
+			t.Errorf("the floor is %+v", f)
+		}
+		clear(objects)
+		if f := floor(); len(f.Queues) != 0 && f.Queues[0].AsOf.IsZero() {
+			t.Errorf("the floor is %+v when nothing is told any more", f)
+		}
+		if snap := w.Snapshot(view.NumbersLast4); snap.Ignored != 0 || len(w.known) != 0 {
+			t.Errorf("%d ignored, %d known", snap.Ignored, len(w.known))
 		}
 	})
 }
