@@ -40,6 +40,7 @@ func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
 	if err != nil {
 		return opts, err
 	}
+	opts.Tap = tapping(cfg.SubjectPrefix)
 	opts.NATS = env.RedactURLs(where.nats.URL)
 	opts.Connect = func(more ...nats.Option) (*nats.Conn, error) {
 		c, err := f.connect(name, more...)
