@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -165,4 +167,65 @@ func TestHTTP_AnswersThisMachineOnly(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The page of a bridge has its server, its queues and its calls, with numbers as far as they are to be shown, and is there when
+// NATS is not. With a password it is there for who knows it.
+func TestPage_OfABridge(t *testing.T) {
+	t.Parallel()
+	nats := harness.StartNATS(t)
+	sim, addr := harness.Sim(t, amisim.Config{})
+	r := harness.Bridge(t, nats.URL, func(c *config.Config) {
+		harness.ChaosConfig(c)
+		c.HTTPAddr, c.WebPassword = harness.Addr(t), "open sesame"
+	}, harness.ChaosServer("one", addr))
+	page := func(path, password string) (int, string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.Config.HTTPAddr+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.SetBasicAuth("me", password)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(body)
+	}
+	if code, body := page("/", "wrong"); code != http.StatusUnauthorized || strings.Contains(body, "one") {
+		t.Errorf("without the password it is %d %s", code, body)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	group.Go(func() { _ = sim.RunTraffic(ctx, amisim.Traffic{CallsPerSecond: 20, Seed: 7}) })
+	number := regexp.MustCompile(`<td>…\d{4}</td>`)
+	harness.Eventually(t, "calls are on the page", func() bool {
+		code, body := page("/?view=calls", "open sesame")
+		_, floor := page("/?view=floor", "open sesame")
+		return code == http.StatusOK && number.MatchString(body) && strings.Contains(floor, "support")
+	})
+	if _, body := page("/?view=calls", "open sesame"); regexp.MustCompile(`\+\d{7,}`).MatchString(body) {
+		t.Error("a whole number is on the page")
+	}
+	code, body := r.Get("/status.json")
+	if code != http.StatusOK || strings.Contains(body, `"number": "…`) || !strings.Contains(body, `"support"`) {
+		t.Errorf("the status is %d: %.300s", code, body)
+	}
+	nats.Stop()
+	harness.Eventually(t, "it says that NATS is down", func() bool {
+		code, body := page("/", "open sesame")
+		return code == http.StatusOK && strings.Contains(body, "NATS is down")
+	})
+	if code, body := page("/?view=floor", "open sesame"); code != http.StatusOK || !strings.Contains(body, "support") {
+		t.Errorf("without NATS the floor is %d", code)
+	}
+	nats.Start()
+	harness.Eventually(t, "NATS is back", func() bool { _, body := page("/", "open sesame"); return !strings.Contains(body, "NATS is down") })
 }
