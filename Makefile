@@ -58,7 +58,7 @@ leaf: ## Kill the hub that a leaf forwards to: three minutes.
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Pages|Actions' -benchtime 1x -timeout 20m ./integration/load
+	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Pages|Actions|Replay' -benchtime 1x -timeout 20m ./integration/load
 	$(GO) test -run '^$$' -bench 'Writer|List' -benchtime 1x -timeout 20m ./bridge/state ./integration/state
 
 # The browser that the page is tested in, a command or a path: Debian's by default.

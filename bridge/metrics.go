@@ -40,6 +40,17 @@ const (
 // say takes a value, and what the metric's own labels are for it.
 type say func(value float64, labels ...string)
 
+// once takes no value as long as it is 0. It is for what no rule of
+// deploy/prometheus needs before something has happened: a scrape of a thousand
+// servers is a third of what it would be.
+func (s say) once() say {
+	return func(value float64, labels ...string) {
+		if value != 0 {
+			s(value, labels...)
+		}
+	}
+}
+
 // series is a metric with its Desc.
 type series[T any] struct {
 	metric[T]
@@ -87,8 +98,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range m.bridge.servers.all() {
 		collect(ch, m.ofServer, &counted{s, s.outbox.Account(), s.link.Status(), s.state.Counts()}, s.cfg.Name)
-		n, sum, buckets := s.target.Durations()
-		ch <- prometheus.MustNewConstHistogram(m.ofDurations, n, sum.Seconds(), buckets, s.cfg.Name)
+		if n, sum, buckets := s.target.Durations(); n > 0 {
+			ch <- prometheus.MustNewConstHistogram(m.ofDurations, n, sum.Seconds(), buckets, s.cfg.Name)
+		}
 	}
 }
 
@@ -104,6 +116,11 @@ func collect[T any](ch chan<- prometheus.Metric, all []series[T], of T, labels .
 // single is the values of a metric without a label of its own.
 func single[T any, N ~int | ~int64 | ~uint64 | ~float64](value func(T) N) func(T, say) {
 	return func(of T, say say) { say(float64(value(of))) }
+}
+
+// rare is single for what is told once it is not 0.
+func rare[T any, N ~int | ~int64 | ~uint64 | ~float64](value func(T) N) func(T, say) {
+	return func(of T, say say) { say.once()(float64(value(of))) }
 }
 
 // counts says each count by its label.

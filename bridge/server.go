@@ -39,8 +39,8 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name)}
 	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, b.status.Notify)
 	s.status = status.NewServer(b.cfg.Node, cfg, s.subjects, s.outbox, b.status, log)
-	s.source = b.publisher.Add(delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap})
-	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.recalls(), log)
+	s.source = b.publisher.Add(delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.PublishGap})
+	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.resumes(), log)
 	b.join(s, all, cfg)
 	return s
 }
@@ -72,8 +72,8 @@ func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
 	s.target = actions.NewTarget(all, &s.cfg, s.link, s.pressure, s.state.Acted)
 }
 
-// recalls reports whether a server's last event before this process is asked for.
-func (b *Bridge) recalls() bool { return b.cfg.Delivery != config.DeliverCore }
+// resumes reports whether a server's last event before this process is asked for.
+func (b *Bridge) resumes() bool { return b.cfg.Delivery != config.DeliverCore }
 
 // onEvent has an event published and reduced, both on the reader's goroutine. Neither
 // takes note of what the other makes of it: filters and a full outbox do not change what
@@ -92,7 +92,7 @@ func (s *server) onState(c amiconn.Change) {
 	s.state.OnSession(c)
 }
 
-// pressure hears that the buffers of Actions may have filled or drained.
+// pressure is called when the buffers of Actions may have filled or drained.
 func (s *server) pressure(refused bool) {
 	write, pending := s.link.Pressure()
 	s.status.Pressure(write, pending, refused)

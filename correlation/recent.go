@@ -6,9 +6,9 @@ const (
 	// endedRemembered Calls are enough to recognise what still comes for one
 	// that timed out. Of older ones a late frame counts as Unmatched.
 	endedRemembered = 256
-	// deadRemembered sessions cover the moment in which an Action is
+	// sessionsRemembered sessions cover the moment in which an Action is
 	// registered for a session that is just ending. Tokens are never reused.
-	deadRemembered = 16
+	sessionsRemembered = 16
 )
 
 // endedCall is what is remembered of a Call.
@@ -20,10 +20,11 @@ type endedCall struct {
 	pongs             uint8 // still to come around plain text
 }
 
-// endedCalls are the Calls that ended last. A full one forgets the oldest.
+// endedCalls are the Calls that ended last. A full one forgets the oldest. A
+// thousand servers of which nobody asks anything have no room for any.
 type endedCalls struct {
-	ring [endedRemembered]endedCall
-	next int
+	ring []endedCall // of at most endedRemembered
+	next int         // the oldest of a full one
 }
 
 func (e *endedCalls) add(p *pending) {
@@ -33,6 +34,10 @@ func (e *endedCalls) add(p *pending) {
 		if c.pongs = 2; p.fence {
 			c.pongs = 1
 		}
+	}
+	if len(e.ring) < endedRemembered {
+		e.ring = append(e.ring, c)
+		return
 	}
 	e.ring[e.next] = c
 	e.next = (e.next + 1) % len(e.ring)
@@ -76,13 +81,13 @@ func (t *Table) missed(session string, f *frames.Frame) {
 	t.late++
 }
 
-// deadSessions are the sessions that ended last. A full one forgets the oldest.
-type deadSessions struct {
-	ring [deadRemembered]string
+// endedSessions are the sessions that ended last. A full one forgets the oldest.
+type endedSessions struct {
+	ring [sessionsRemembered]string
 	next int
 }
 
-func (d *deadSessions) add(session string) {
+func (d *endedSessions) add(session string) {
 	if d.has(session) {
 		return
 	}
@@ -90,7 +95,7 @@ func (d *deadSessions) add(session string) {
 	d.next = (d.next + 1) % len(d.ring)
 }
 
-func (d *deadSessions) has(session string) bool {
+func (d *endedSessions) has(session string) bool {
 	for i := range d.ring {
 		if d.ring[i] == session {
 			return session != ""

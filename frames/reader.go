@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// minBuffer serves a thousand quiet sessions cheaply and still reads some
-	// forty events a call on a busy one.
-	minBuffer = 16 << 10
+	// firstBuffer serves a thousand quiet sessions cheaply; minBuffer, from the
+	// first read that fills it on, reads some forty events a call on a busy one.
+	firstBuffer = 2 << 10
+	minBuffer   = 16 << 10
 	// minFrame holds a first line that tells an old Command from a frame.
 	minFrame = 64
 	// headBytes is how much of a frame over the limit is looked at.
@@ -53,12 +54,12 @@ type Reader struct {
 
 	// The frame that begins at start, as far as it was looked at. Offsets
 	// count from start, so that the buffer may move.
-	mode   mode
-	judged bool  // a line has said what it is
-	bareLF bool  // some line holds an LF of its own
-	line   int   // where the line being searched begins
-	seen   int   // where the search goes on
-	ends   []int // where each complete line ends
+	mode      mode
+	modeKnown bool  // a line has said what it is
+	bareLF    bool  // some line holds an LF of its own
+	line      int   // where the line being searched begins
+	seen      int   // where the search goes on
+	ends      []int // where each complete line ends
 
 	wanted func(*Frame) bool // see Split
 	split  bool              // pieces of the frame were handed out
@@ -76,7 +77,7 @@ type Reader struct {
 // at least. The Reader holds at most about maxFrame bytes and, for a frame of
 // many short lines, the list of its headers.
 func NewReader(src io.Reader, maxFrame int) *Reader {
-	return &Reader{src: src, max: max(maxFrame, minFrame), buf: make([]byte, minBuffer)}
+	return &Reader{src: src, max: max(maxFrame, minFrame), buf: make([]byte, firstBuffer)}
 }
 
 // Stats returns what was counted so far. Only the goroutine that calls Next
@@ -161,8 +162,8 @@ func (r *Reader) scan() int {
 		} else if r.mode == modeUnknown {
 			r.mode = modeCRLF
 		}
-		if !r.judged {
-			r.judge(b[line:seen], seen)
+		if !r.modeKnown {
+			r.detectMode(b[line:seen], seen)
 		}
 		line = seen
 		r.ends = append(r.ends, line)
@@ -197,7 +198,7 @@ func (r *Reader) headers(b []byte) []Header {
 
 // forget makes ready for the frame after this one.
 func (r *Reader) forget() {
-	r.mode, r.judged, r.bareLF, r.line, r.seen, r.ends = modeUnknown, false, false, 0, 0, r.ends[:0]
+	r.mode, r.modeKnown, r.bareLF, r.line, r.seen, r.ends = modeUnknown, false, false, 0, 0, r.ends[:0]
 	r.split, r.dropping, r.dropped = false, false, 0
 }
 
@@ -238,8 +239,8 @@ func (r *Reader) makeRoom() {
 		if cap(r.frame.Headers) > keptHeaders {
 			r.frame.Headers = nil
 		}
-	case held == len(r.buf):
-		r.replace(min(2*held, r.max))
+	case held == len(r.buf), r.end == len(r.buf) && len(r.buf) < minBuffer:
+		r.replace(max(minBuffer, min(2*held, r.max)))
 		fallthrough
 	default:
 		r.quiet = 0

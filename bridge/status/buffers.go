@@ -99,34 +99,34 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	return m
 }
 
-// Look publishes the buffers if the level of one has changed since it was told last.
+// Look publishes the buffers if the level of one has changed since it was published last.
 func (s *Server) Look(now time.Time, link *amiconn.Status) {
 	s.begin()
 	m := s.buffers(now, link)
 	before, after := s.levels.Load(), m.levels()
 	s.levels.Store(&after)
 	if m.Trigger = trigger(before, &after); m.Trigger != "" {
-		s.tellBuffers(m, now, link)
+		s.publishBuffers(m, now, link)
 	}
 }
 
 // Tick publishes where all of the server's sessions, breaker and buffers stand.
 func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 	s.begin()
-	s.tellStates(link.Breaker)
+	s.publishStates(link.Breaker)
 	m := s.buffers(now, link)
 	after := m.levels()
 	if changed := trigger(s.levels.Load(), &after); changed != "" {
 		m.Trigger = changed // the alarm comes too late to tell
 	}
 	s.levels.Store(&after)
-	s.tellBuffers(m, now, link)
+	s.publishBuffers(m, now, link)
 }
 
-func (s *Server) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
+func (s *Server) publishBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
 	s.publisher.Publish(s.subjects.Status("buffers", ""), m)
-	s.tellDrops(now)
-	s.tellStrays(now, link.Calls)
+	s.logDrops(now)
+	s.logStrays(now, link.Calls)
 }
 
 // trigger says what is worst about a change of levels; it is empty without one.

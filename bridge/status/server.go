@@ -14,7 +14,7 @@ import (
 )
 
 // Server publishes the state of one server: of its sessions, its breaker, its buffers
-// and its Gaps. Its hooks, OnSession, OnBreaker, TellGap and Pressure, may be called
+// and its Gaps. Its hooks, OnSession, OnBreaker, PublishGap and Pressure, may be called
 // from any goroutine and do not wait; the rest is for the status goroutine.
 type Server struct {
 	name, node string
@@ -31,15 +31,15 @@ type Server struct {
 	levels atomic.Pointer[levels] // that were told last; the status goroutine sets them
 	anew   atomic.Bool            // the Link is another one, whose counts begin at zero
 
-	// What the log has told of.
-	told       map[string]*clock.Sum // events dropped, by reason
-	toldStrays clock.Sum
+	// What was logged.
+	logged       map[string]*clock.Sum // events dropped, by reason
+	loggedStrays clock.Sum
 }
 
 // NewServer returns the Server of cfg, whose events go through box and whose state
 // publisher publishes.
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
-	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum)}
+	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), logged: make(map[string]*clock.Sum)}
 	s.states.began = time.Now()
 	s.levels.Store(&levels{})
 	s.Bound(cfg)
@@ -72,7 +72,7 @@ func (s *Server) Follow(cfg *config.ServerConfig, sessions []amiconn.SessionStat
 // begin has the counts of another Link told from zero. It is for the status goroutine.
 func (s *Server) begin() {
 	if s.anew.Swap(false) {
-		s.toldStrays = clock.Sum{}
+		s.loggedStrays = clock.Sum{}
 		now := *s.levels.Load()
 		now.writeRefused, now.pendingRefused = 0, 0
 		s.levels.Store(&now)
@@ -82,8 +82,8 @@ func (s *Server) begin() {
 // EndSums has the next Tick log all counts of what was dropped that no line has told
 // of yet, as the bridge does before it ends.
 func (s *Server) EndSums() {
-	s.toldStrays.End()
-	for _, told := range s.told {
-		told.End()
+	s.loggedStrays.End()
+	for _, sum := range s.logged {
+		sum.End()
 	}
 }

@@ -43,8 +43,8 @@ type Watch struct {
 	objects func() iter.Seq2[string, []byte]
 	every   time.Duration
 
-	told sync.Mutex // protects the following; nothing is done while it is held
-	news []message
+	newsMu sync.Mutex // protects the following; nothing is done while it is held
+	news   []message
 
 	mu     sync.Mutex // protects the following
 	model  *view.Model
@@ -81,8 +81,8 @@ func New(o Options) *Watch {
 // Observe takes a message of a status subject. It does not wait, and keeps body.
 func (w *Watch) Observe(subject string, body []byte) {
 	m := message{subject, body, time.Now()}
-	w.told.Lock()
-	defer w.told.Unlock()
+	w.newsMu.Lock()
+	defer w.newsMu.Unlock()
 	if len(w.news) == queued {
 		w.news = append(w.news[:0], w.news[queued/2:]...)
 	}
@@ -90,8 +90,8 @@ func (w *Watch) Observe(subject string, body []byte) {
 }
 
 func (w *Watch) hasNews() bool {
-	w.told.Lock()
-	defer w.told.Unlock()
+	w.newsMu.Lock()
+	defer w.newsMu.Unlock()
 	return len(w.news) > 0
 }
 
@@ -124,10 +124,10 @@ func (w *Watch) refresh(now time.Time, objects time.Duration) {
 	if age < fresh && (age < freshNews || !w.hasNews()) {
 		return
 	}
-	w.told.Lock()
+	w.newsMu.Lock()
 	news := w.news
 	w.news = nil
-	w.told.Unlock()
+	w.newsMu.Unlock()
 	for _, m := range news {
 		w.model.Status(m.subject, m.body, m.at, false)
 	}

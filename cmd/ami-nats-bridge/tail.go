@@ -161,10 +161,8 @@ func (p *tailPrinter) print(m *replay.Message) (err error) {
 		at = valueOf(fields, "at")
 	}
 	if p.json {
-		p.buf, err = m.AppendLive(p.buf[:0], kind, at)
-		if err == nil {
-			_, err = p.out.Write(terminal.JSON(p.buf))
-		}
+		p.buf = m.AppendLive(p.buf[:0], kind, at)
+		_, err = p.out.Write(terminal.JSON(p.buf))
 	} else {
 		err = p.line(m, kind, server, name, at, fields)
 	}
@@ -188,9 +186,9 @@ func (p *tailPrinter) line(m *replay.Message, kind, server, name, at string, fie
 	r := row{at: read.Local().Format(tailTime), server: server, name: name}
 	switch kind {
 	case "status":
-		r.says = fieldLine(told("."+name, fields))
+		r.says = fieldLine(shownFields("."+name, fields))
 	case "nodes":
-		r.name, r.says = "node", fieldLine(told(".node", fields))
+		r.name, r.says = "node", fieldLine(shownFields(".node", fields))
 	case "audit":
 		r.name, r.says = "audit "+name, auditLine(m)
 	default:

@@ -49,7 +49,7 @@ func eventOf(m *replay.Message, prefix string) top.Event {
 	case fields == nil:
 		e.Says = lineText(rawLine(m.Data))
 	default:
-		e.Says = lineText(fieldLine(told(name, fields)))
+		e.Says = lineText(fieldLine(shownFields(name, fields)))
 	}
 	for _, f := range fields {
 		if f.value != "" {

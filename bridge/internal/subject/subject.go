@@ -14,6 +14,7 @@ const (
 	MaxToken = 64
 )
 
+// New returns the subjects of a server, which begin with prefix.
 func New(prefix, server string) *Subjects {
 	return &Subjects{prefix: prefix, server: server, events: make(map[string]string)}
 }
@@ -34,6 +35,7 @@ func (s *Subjects) Event(name []byte) string {
 // All is the filter for every event of the server.
 func (s *Subjects) All() string { return s.prefix + ".events." + s.server + ".>" }
 
+// Gap is the subject of the server's Gap events.
 func (s *Subjects) Gap() string { return s.prefix + ".events." + s.server + ".Gap" }
 
 // Status is the key of a state of the server; part tells apart those that share
