@@ -17,6 +17,8 @@ COPY --from=build --chown=65532:65532 /data /data
 USER 65532:65532
 ENV BRIDGE_DATA_DIR=/data BRIDGE_HTTP_ADDR=0.0.0.0:9108
 EXPOSE 9108
+# Whether it serves. Not whether it is ready: a restart while NATS is away loses what waits in memory.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["/ami-nats-bridge", "healthcheck"]
 VOLUME /data
 ENTRYPOINT ["/ami-nats-bridge"]
 CMD ["run"]

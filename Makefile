@@ -59,8 +59,17 @@ leaf: ## Kill the hub that a leaf forwards to: three minutes.
 .PHONY: bench
 bench: ## Print the benchmarks' ratios; BENCHSECONDS=1 for a quick look.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -v -run '^$$' -bench 'Table|Replay|Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x -timeout 20m ./integration/load -args -seconds=$(BENCHSECONDS)
+	$(GO) test -v -run '^$$' -bench 'Table|Replay|Latency|Quiet|Fleet|Ingest|Burst|Pages|Actions' -benchtime 1x -timeout 20m ./integration/load -args -seconds=$(BENCHSECONDS)
 	$(GO) test -run '^$$' -bench 'Writer|List' -benchtime 1x -timeout 20m ./bridge/state ./integration/state
+
+# The browser that the page is tested in, a command or a path: Debian's by default.
+BROWSER ?= chromium
+
+.PHONY: browser
+browser: ## Run the page's tests in chromium (apt-get install chromium); the pictures go to bin/browser.
+	mkdir -p bin/browser
+	@command -v $(BROWSER) > /dev/null || { echo '!!! the page is NOT TESTED: there is no $(BROWSER)'; exit 1; }
+	BRIDGE_TEST_BROWSER=$(BROWSER) $(GO) test -count=1 -timeout 5m -run '^TestBrowser_' -artifacts -outputdir bin/browser ./bridge/web
 
 .PHONY: lint
 lint: ## Check format, vet, fixes, tidiness and staticcheck.

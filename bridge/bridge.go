@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"iter"
 	"net"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/watch"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -59,6 +62,7 @@ type Bridge struct {
 	gate        *fairness.Gate
 	budget      *outbox.Budget
 	status      *status.Publisher
+	picture     *watch.Watch // of what status publishes
 	replier     *reply.Sender
 	audit       *audit.Recorder
 	records     *journal.Journal // the audit's
@@ -110,7 +114,11 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	// events buffers nothing while it is down.
 	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dialGuard.Option())
 	b.control = b.newConn("control")
-	b.status = status.NewPublisher(b.control, b.log)
+	b.picture = watch.New(watch.Options{
+		View: view.Options{Prefix: cfg.SubjectPrefix, Interval: cfg.StatusInterval, OutboxTotal: int64(cfg.OutboxTotalBytes)},
+		Look: b.show, Objects: func() iter.Seq2[string, []byte] { return b.state.Objects() },
+	})
+	b.status = status.NewPublisher(b.control, b.picture.Observe, b.log)
 	b.events.OnReconnect(b.status.Repeat)
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, b.status.Notify, b.streamSeen, b.log)
 	b.replier = reply.NewSender(b.control, b.log)
@@ -174,6 +182,7 @@ func (b *Bridge) Run(ctx context.Context) (err error) {
 	}()
 	stage.back.Go(func() { b.events.Run(stage.backCtx) })
 	stage.back.Go(func() { b.control.Run(stage.backCtx) })
+	stage.back.Go(func() { b.picture.Run(stage.backCtx) })
 	if listener != nil {
 		// First of all, so that an operator can ask why nothing else works.
 		stage.back.Go(func() {

@@ -24,6 +24,7 @@
 //	streams.Reconciler        Bridge.Run
 //	state.State               Bridge.Run
 //	status.Publisher, http    Bridge.Run
+//	watch.Watch               Bridge.Run
 //
 // Shutdown goes against the stream: no new Actions, pending ones end, sessions log
 // off, outboxes drain, the state turns stale, the audit is stored, NATS drains.

@@ -5,24 +5,42 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/web"
 )
 
-// serveHTTP serves /healthz, /readyz and /metrics until ctx ends.
+// serveHTTP serves /healthz, /readyz, /metrics and what package web shows until ctx ends.
 func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", b.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}))
+	options, err := b.webOptions(l.Addr())
+	if err != nil {
+		return err
+	}
+	page := web.New(options)
+	var group sync.WaitGroup
+	defer group.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group.Go(func() { page.Run(ctx) })
+	mux.Handle("/", page)
 	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		Handler: web.Guard(l.Addr(), mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
@@ -33,9 +51,34 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
+// webOptions are those of the page that is served at addr. Off loopback there is none unless it
+// is asked for, and without a password no caller's number is on it.
+func (b *Bridge) webOptions(addr net.Addr) (o web.Options, err error) {
+	password, err := b.cfg.ReadWebPassword()
+	if err != nil {
+		return o, err
+	}
+	o = web.Options{
+		Node: b.cfg.Node, Snapshot: b.picture.Snapshot, Calls: b.picture.Calls, Password: string(password),
+		Numbers: view.Numbers(b.cfg.WebNumbers.String()),
+	}
+	loopback := web.IsLoopback(addr)
+	switch {
+	case b.cfg.Web == config.WebOff:
+		o.Off = "There is no page here: BRIDGE_WEB is off."
+	case b.cfg.Web == config.WebAuto && !loopback:
+		o.Off = "There is no page here: it is on a loopback address only, unless BRIDGE_WEB=on asks for it. Set BRIDGE_WEB_PASSWORD too."
+	case !loopback && password == "":
+		o.Numbers = view.NumbersNone
+	}
+	return o, nil
+}
+
 // readiness is the body of /readyz.
 type readiness struct {
 	Ready bool `json:"ready"`
+	// Reasons are what is not as it should be, in the words of package view.
+	Reasons []string `json:"reasons"`
 	// NATS is the state of the connection that is worse off.
 	NATS        string                       `json:"nats"`
 	Connections map[string]string            `json:"connections"`
@@ -68,12 +111,36 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		up = up || all
 	}
 	body.Ready = up && b.events.Up() && b.control.Up()
+	body.Reasons = b.reasons(&body)
 	w.Header().Set("Content-Type", "application/json")
 	if !body.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	// The client that went away is told nothing.
 	_ = json.NewEncoder(w).Encode(body)
+}
+
+// reasons says what is not as it should be, each in a sentence: connections to NATS,
+// servers, and requests that do not arrive.
+func (b *Bridge) reasons(body *readiness) []string {
+	all := []string{}
+	for _, name := range []string{"events", "control"} {
+		if state := body.Connections[name]; state != nats.CONNECTED.String() {
+			all = append(all, "NATS "+name+" is "+state)
+		}
+	}
+	snap := b.picture.Snapshot(view.NumbersNone)
+	for i := range snap.Servers {
+		if s := &snap.Servers[i]; s.State.Ill() || s.State == view.StateUnknown {
+			all = append(all, s.Name+": "+s.Word+": "+s.Why)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(body.Actions)) {
+		if why := body.Actions[name]; why != answered && b.control.Up() {
+			all = append(all, "requests for "+name+" do not arrive: "+why)
+		}
+	}
+	return all
 }
 
 // connections are the states of both, as nats.go names them.

@@ -33,6 +33,10 @@ type nodeMsg struct {
 	// RequestsDropped were never read: too many waited.
 	RequestsDropped uint64 `json:"requests_dropped"`
 
+	// StatusIntervalMS is how often it says so, OutboxTotalBytes what all outboxes may hold.
+	StatusIntervalMS int64 `json:"status_interval_ms"`
+	OutboxTotalBytes int64 `json:"outbox_total_bytes"`
+
 	Streams []streams.Report   `json:"streams"`
 	State   state.Report       `json:"state"`
 	Leaf    *status.LeafReport `json:"leaf,omitempty"`
@@ -41,14 +45,17 @@ type nodeMsg struct {
 // publishNode publishes the state of this process. It is for the status goroutine.
 func (b *Bridge) publishNode(now time.Time) {
 	b.streams.MarkPublished()
-	b.status.Publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, b.nodeStatus(now))
+	b.status.Publish(subject.Key{Subject: b.nodeSubject()}, b.nodeStatus(now))
 }
 
-// nodeStatus is the state of this process at now. It is for the status goroutine.
+func (b *Bridge) nodeSubject() string { return b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node }
+
+// nodeStatus is the state of this process at now.
 func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	node := nodeMsg{
 		Node: b.cfg.Node, Version: b.deps.Version, At: clock.Stamp(now), UptimeS: int64(now.Sub(b.started).Seconds()),
 		Servers: []string{}, Ready: []string{}, NATS: b.nats(), Connections: b.connections(), Unanswered: []string{}, Delivery: b.cfg.Delivery.String(),
+		StatusIntervalMS: b.cfg.StatusInterval.Milliseconds(), OutboxTotalBytes: int64(b.cfg.OutboxTotalBytes),
 	}
 	for name, state := range b.answerable() {
 		if state != answered {

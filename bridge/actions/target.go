@@ -20,6 +20,7 @@ type Target struct {
 	acted    func(name string)  // hears of each Action that Asterisk has answered; must not wait
 	permits  atomic.Pointer[permits]
 	stats    requestStats
+	recent   recent
 	streamed reply.PartCounts
 }
 
@@ -58,6 +59,14 @@ func (t *Target) Ends() map[string]uint64 {
 func (t *Target) Durations() (count uint64, sum time.Duration, buckets map[float64]uint64) {
 	d := t.stats.durations()
 	return d.count, d.sum, d.seconds()
+}
+
+// Recent returns how many Actions have ended, answered or failed, and the 95th
+// percentile of how long those took that ended in the last minute or two. It may be
+// called from any goroutine.
+func (t *Target) Recent(now time.Time) (ended uint64, p95 time.Duration) {
+	d := t.stats.durations()
+	return d.count, t.recent.p95(now, d)
 }
 
 // permits is which Actions are taken, and how long each may take. It is not changed once

@@ -21,8 +21,15 @@ type Config struct {
 	Node string
 	// SubjectPrefix is the first token of every subject.
 	SubjectPrefix string `split_words:"true"`
-	// HTTPAddr serves /healthz, /readyz and /metrics; empty for none.
+	// HTTPAddr serves /healthz, /readyz, /metrics, /status.json and the page; empty for none.
 	HTTPAddr string `split_words:"true"`
+	// Web says where the page is served.
+	Web Web
+	// WebPassword is asked for before the page is shown, if it is set, of any user.
+	WebPassword     setting.Secret `split_words:"true"`
+	WebPasswordFile string         `split_words:"true"`
+	// WebNumbers is how much of callers' numbers the page shows.
+	WebNumbers WebNumbers `split_words:"true"`
 
 	// ConnectConcurrency and ConnectRate (a second) bound the connects of all
 	// servers together.
@@ -148,6 +155,7 @@ func DefaultConfig() Config {
 	return Config{
 		SubjectPrefix:      "ami",
 		HTTPAddr:           "127.0.0.1:9108",
+		WebNumbers:         WebNumbersLast4,
 		ConnectConcurrency: 5,
 		ConnectRate:        50,
 		OutboxTotalBytes:   setting.GiB,
@@ -197,6 +205,7 @@ func (c *Config) Validate() error {
 	check(c.StateMaxBytes >= setting.MiB, "STATE_MAX_BYTES", "wants at least 1MiB")
 	check(c.NATS.Password == "" || c.NATS.PasswordFile == "", "NATS_PASSWORD", "and $NATS_PASSWORD_FILE are both set: keep one")
 	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and $NATS_TOKEN_FILE are both set: keep one")
+	check(c.WebPassword == "" || c.WebPasswordFile == "", "WEB_PASSWORD", "and $WEB_PASSWORD_FILE are both set: keep one")
 	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and $NATS_TLS_KEY_FILE belong together: set both")
 	check(len(c.Servers) > 0, "SERVERS", NoServers)
 	for _, s := range c.Servers {
@@ -359,7 +368,8 @@ func (c *Config) Secrets() []string {
 	// A file that cannot be read has none to keep.
 	password, _ := c.NATS.ReadPassword()
 	token, _ := c.NATS.ReadToken()
-	secrets := []string{string(password), string(token)}
+	web, _ := c.ReadWebPassword()
+	secrets := []string{string(password), string(token), string(web)}
 	for i := range c.Servers {
 		secret, _ := c.Servers[i].ReadSecret()
 		secrets = append(secrets, string(secret))

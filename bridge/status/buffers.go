@@ -72,9 +72,9 @@ func (m *buffersMsg) levels() levels {
 // capacities are the bounds of a server's buffers: bytes, bytes and Actions.
 type capacities struct{ outbox, write, pending int64 }
 
-// buffers returns the state of s's buffers. It is for the status goroutine.
+// buffers returns the state of s's buffers.
 func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
-	box, last := s.outbox.Account(), s.levels
+	box, last := s.outbox.Account(), s.levels.Load()
 	held, most := int64(link.Calls.Pending+link.Calls.Held), s.capacities.Load()
 	m := buffersMsg{
 		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: "interval",
@@ -103,9 +103,9 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 func (s *Server) Look(now time.Time, link *amiconn.Status) {
 	s.begin()
 	m := s.buffers(now, link)
-	before := s.levels
-	s.levels = m.levels()
-	if m.Trigger = trigger(before, s.levels); m.Trigger != "" {
+	before, after := s.levels.Load(), m.levels()
+	s.levels.Store(&after)
+	if m.Trigger = trigger(before, &after); m.Trigger != "" {
 		s.publishBuffers(m, now, link)
 	}
 }
@@ -115,10 +115,11 @@ func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 	s.begin()
 	s.publishStates(link.Breaker)
 	m := s.buffers(now, link)
-	if changed := trigger(s.levels, m.levels()); changed != "" {
+	after := m.levels()
+	if changed := trigger(s.levels.Load(), &after); changed != "" {
 		m.Trigger = changed // the alarm comes too late to tell
 	}
-	s.levels = m.levels()
+	s.levels.Store(&after)
 	s.publishBuffers(m, now, link)
 }
 
@@ -129,7 +130,7 @@ func (s *Server) publishBuffers(m buffersMsg, now time.Time, link *amiconn.Statu
 }
 
 // trigger says what is worst about a change of levels; it is empty without one.
-func trigger(before, now levels) string {
+func trigger(before, now *levels) string {
 	what := ""
 	for _, c := range [][2]outbox.Level{{before.outbox, now.outbox}, {before.write, now.write}, {before.pending, now.pending}} {
 		switch {

@@ -26,7 +26,7 @@ func TestBuffers_TheWorstIsSaid(t *testing.T) {
 		{at(n, n, n), at(n, f, h), "full"}, {at(h, n, n), at(n, n, n), "drained"}, {at(h, n, n), at(n, h, n), "high"},
 		{at(n, h, h), at(h, n, n), "high"}, {at(f, f, n), at(n, n, n), "drained"},
 	} {
-		if got := trigger(test.before, test.now); got != test.want {
+		if got := trigger(&test.before, &test.now); got != test.want {
 			t.Errorf("%+v to %+v is %q, want %q", test.before, test.now, got, test.want)
 		}
 	}

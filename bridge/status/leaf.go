@@ -1,6 +1,7 @@
 package status
 
 import (
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -8,11 +9,12 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
-// Leaf is how the connection to the hub stands. It is for the status goroutine.
+// Leaf is how the connection to the hub stands. It may be asked from any goroutine.
 type Leaf struct {
 	connected func() bool // nil: there is no hub
 	log       *zap.Logger
 
+	mu    sync.Mutex // protects the following
 	up    bool
 	since time.Time
 }
@@ -33,6 +35,8 @@ func (l *Leaf) Look(now time.Time) *LeafReport {
 	if l.connected == nil {
 		return nil
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if up := l.connected(); l.since.IsZero() || up != l.up {
 		l.up, l.since = up, now
 		if up {

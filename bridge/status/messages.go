@@ -29,6 +29,10 @@ type connectionMsg struct {
 	RetryInMS int64  `json:"retry_in_ms"`
 	// Sessions are the states of all of the server's sessions, by name.
 	Sessions map[string]string `json:"sessions"`
+	// What the server is configured to be, for those who put it in words.
+	Addr           string `json:"addr"`
+	LoginTimeoutMS int64  `json:"login_timeout_ms"`
+	ReadTimeoutMS  int64  `json:"read_timeout_ms"`
 }
 
 // connectionStatus is what is to be told at now of the session that changed by
@@ -40,6 +44,8 @@ func (s *Server) connectionStatus(c amiconn.Change, now time.Time, trigger strin
 		Session: c.Session, Version: c.Version, Reason: string(c.Reason), Error: clock.Text(c.Err),
 		Failures: c.Failures, Sessions: make(map[string]string),
 	}
+	about := s.words.Load()
+	m.Addr, m.LoginTimeoutMS, m.ReadTimeoutMS = about.addr, about.loginTimeoutMS, about.readTimeoutMS
 	if c.To == amiconn.StateWaiting {
 		m.RetryInMS = max(clock.Left(c.RetryIn, c.At, now), open).Milliseconds()
 	}

@@ -23,6 +23,7 @@ import (
 // whoever publishes never waits.
 type Publisher struct {
 	conn    *natsconn.Conn
+	observe func(subject string, body []byte)
 	log     *zap.Logger
 	wake    chan struct{} // of capacity 1: something is to be published
 	changed chan struct{} // of capacity 1: a buffer is to be looked at
@@ -41,10 +42,11 @@ type message struct {
 
 const maxWaiting = 256
 
-// NewPublisher returns one that publishes by c.
-func NewPublisher(c *natsconn.Conn, log *zap.Logger) *Publisher {
+// NewPublisher returns one that publishes by c. All that is handed over observe
+// hears as well, NATS or not; it may be called from any goroutine and must not wait.
+func NewPublisher(c *natsconn.Conn, observe func(subject string, body []byte), log *zap.Logger) *Publisher {
 	return &Publisher{
-		conn: c, log: log, last: make(map[subject.Key]message),
+		conn: c, observe: observe, log: log, last: make(map[subject.Key]message),
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
 }
@@ -65,6 +67,7 @@ func (s *Publisher) Publish(key subject.Key, state any) {
 	s.number++
 	s.add(message{key, body, s.number})
 	s.mu.Unlock()
+	s.observe(key.Subject, body)
 	s.signal()
 }
 

@@ -26,7 +26,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), func(string, []byte) {}, zap.NewNop())
 	const changes = 100
 	for i := range changes {
 		s.Publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i % 2)}, i)
@@ -68,7 +68,7 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), func(string, []byte) {}, zap.NewNop())
 	const kinds = 20
 	for i := range kinds {
 		s.Publish(subject.Key{Subject: "state.a", Part: fmt.Sprint(i)}, i)
@@ -94,7 +94,7 @@ func TestStatus_TheEndPublishesTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), zap.NewNop())
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), func(string, []byte) {}, zap.NewNop())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 20 {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -18,6 +19,7 @@ import (
 type Server struct {
 	name, node string
 	capacities atomic.Pointer[capacities]
+	words      atomic.Pointer[words]
 	subjects   *subject.Subjects
 	outbox     *outbox.Outbox
 	publisher  *Publisher
@@ -26,8 +28,8 @@ type Server struct {
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
 	gaps   gapCounts
-	levels levels      // the status goroutine's own
-	anew   atomic.Bool // the Link is another one, whose counts begin at zero
+	levels atomic.Pointer[levels] // that were told last; the status goroutine sets them
+	anew   atomic.Bool            // the Link is another one, whose counts begin at zero
 
 	// What was logged.
 	logged       map[string]*clock.Sum // events dropped, by reason
@@ -38,14 +40,24 @@ type Server struct {
 // publisher publishes.
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
 	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), logged: make(map[string]*clock.Sum)}
+	s.states.began = time.Now()
+	s.levels.Store(&levels{})
 	s.Bound(cfg)
 	return s
 }
 
-// Bound is told what bounds the buffers have from now on. It may be called from any
+// words are what a server is configured to be, for those who put in words how it is.
+type words struct {
+	addr                          string
+	loginTimeoutMS, readTimeoutMS int64
+}
+
+// Bound is told what bounds the buffers have from now on, and what else is told of the
+// configuration. It may be called from any
 // goroutine.
 func (s *Server) Bound(cfg *config.ServerConfig) {
 	s.capacities.Store(&capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)})
+	s.words.Store(&words{cfg.Addr, cfg.LoginTimeout.Milliseconds(), cfg.ReadTimeout.Milliseconds()})
 }
 
 // Follow is told of the sessions that the server has by its Link, before any of them
@@ -61,7 +73,9 @@ func (s *Server) Follow(cfg *config.ServerConfig, sessions []amiconn.SessionStat
 func (s *Server) begin() {
 	if s.anew.Swap(false) {
 		s.loggedStrays = clock.Sum{}
-		s.levels.writeRefused, s.levels.pendingRefused = 0, 0
+		now := *s.levels.Load()
+		now.writeRefused, now.pendingRefused = 0, 0
+		s.levels.Store(&now)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // the newest; handing one over never waits.
 type states struct {
 	mu       sync.Mutex // protects the following
+	began    time.Time  // nothing has changed since, of what has not changed yet
 	sessions []amiconn.Change
 	breaker  amiconn.BreakerChange
 }
@@ -71,6 +72,37 @@ func (s *Server) publishStates(breaker amiconn.BreakerStatus) {
 		c.Failures = breaker.Failures
 		s.publisher.Publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
+}
+
+// Show has tell hear where each session, the breaker and the buffers stand, by the
+// message that would be published. Nothing is. It may be called from any goroutine.
+func (s *Server) Show(now time.Time, link *amiconn.Status, tell func(subject string, msg any)) {
+	for _, m := range s.showStates(now, link.Breaker) {
+		tell(m.subject, m.body)
+	}
+	tell(s.subjects.Status("buffers", "").Subject, s.buffers(now, link))
+}
+
+// shown is a message that nobody publishes.
+type shown struct {
+	subject string
+	body    any
+}
+
+func (s *Server) showStates(now time.Time, breaker amiconn.BreakerStatus) (all []shown) {
+	s.states.mu.Lock()
+	defer s.states.mu.Unlock()
+	for _, c := range s.states.sessions {
+		if c.At.IsZero() { // not tried yet
+			c.At = s.states.began
+		}
+		all = append(all, shown{s.subjects.Status("connection", c.Name).Subject, s.connectionStatus(c, now, triggerInterval, breaker.RetryIn)})
+	}
+	if c := s.states.breaker; c.To == breaker.State {
+		c.Failures = breaker.Failures
+		all = append(all, shown{s.subjects.Status("breaker", "").Subject, s.breakerStatus(c, now, triggerInterval, breaker.RetryIn)})
+	}
+	return all
 }
 
 // worst returns the last change of the session that an operator wants to read

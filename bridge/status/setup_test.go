@@ -22,7 +22,7 @@ func testServer(t *testing.T) *Server {
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
 	box.Recalled(time.Time{})
-	s := NewServer("b1", &cfg, subjects, box, NewPublisher(conntest.Bare(), zap.NewNop()), zap.NewNop())
+	s := NewServer("b1", &cfg, subjects, box, NewPublisher(conntest.Bare(), func(string, []byte) {}, zap.NewNop()), zap.NewNop())
 	s.Follow(&cfg, []amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})
 	return s
 }

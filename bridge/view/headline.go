@@ -58,6 +58,11 @@ func natsHeadline(snap *Snapshot, now time.Time) Headline {
 	if !snap.NATS.Since.IsZero() {
 		more = append(more, "Since "+Moment(snap.NATS.Since, now)+".")
 	}
+	if sessions == 0 {
+		more = append(more, "No Asterisk is connected. The bridge goes on by itself once NATS is back.")
+		h.More = strings.Join(more, " ")
+		return h
+	}
 	more = append(more, Count(uint64(sessions))+" of "+Count(uint64(snap.Totals.Servers))+
 		plural(snap.Totals.Servers, " Asterisk stays", " Asterisks stay")+" connected, and events wait in memory. Callers of actions get no answer.")
 	if !snap.NATS.FirstFull.IsZero() {

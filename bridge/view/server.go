@@ -18,6 +18,7 @@ type server struct {
 	settings settings
 	sessions []Session // in the order event or both, action, action2 and so on
 	downAt   time.Time // since when its event session is not up; zero if it is, or not known
+	wasUp    bool      // it has been up since the Model was made
 	breaker  Breaker
 	known    bool // any word of a session has come
 
@@ -151,10 +152,12 @@ func (s *server) changed(about *news, c *Session, msg *connectionMsg, since time
 	if readsEvents(c.Role) {
 		switch {
 		case c.State == up:
-			if !s.downAt.IsZero() && since.After(about.m.lost.unknown) {
+			// Before it is up for the first time nobody knows whether there was
+			// anything to lose: a Gap tells if there was.
+			if !s.downAt.IsZero() && s.wasUp && since.After(about.m.lost.unknown) {
 				about.m.lost.unknown = since // its Gap comes later
 			}
-			s.downAt = time.Time{}
+			s.downAt, s.wasUp = time.Time{}, true
 		case before.State == up || before.State == "" || s.downAt.IsZero():
 			s.downAt = since
 		}

@@ -30,7 +30,7 @@ func TestComplete_OffersWhatMayStandThere(t *testing.T) {
 	envtest.Set(t, "BRIDGE_SERVERS=pbx1,pbx2", "BRIDGE_GROUP_SALES=pbx1")
 	for line, want := range map[string]string{
 		"x ch":                                 "check",
-		"x ":                                   "run demo check config top status tail call state replay audit version completion man help --help --version",
+		"x ":                                   "run demo check config top status healthcheck tail call state replay audit version completion man help --help --version",
 		"x --v":                                "--version",
 		"x call ":                              "pbx1 pbx2 sales any all",
 		"x call p":                             "pbx1 pbx2",

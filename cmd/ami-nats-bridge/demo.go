@@ -31,6 +31,7 @@ type demoCmd struct {
 
 const (
 	demoPort   = 4222 // where tail and call look if not told otherwise
+	demoHTTP   = 9108 // where status --http does
 	demoUser   = "bridge"
 	demoSecret = "demo"
 )
@@ -74,7 +75,11 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 		return err
 	}
 	defer sims.stop()
-	b, err := bridge.New(demoConfig(srv.ClientURL(), sims.addrs),
+	page, err := freeAddr(demoHTTP)
+	if err != nil {
+		return err
+	}
+	b, err := bridge.New(demoConfig(srv.ClientURL(), page, sims.addrs),
 		bridge.Deps{Logger: log, Version: version(), InProcess: srv})
 	if err != nil {
 		return err
@@ -86,7 +91,7 @@ func (c *demoCmd) demo(ctx context.Context, std stdio, log *zap.Logger) error {
 	group.Go(func() { ended <- b.Run(bridgeCtx) })
 	select {
 	case <-b.Ready():
-		introduce(std, srv.ClientURL())
+		introduce(std, srv.ClientURL(), page)
 		if c.For > 0 {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, c.For)
@@ -121,10 +126,24 @@ func demoNATS(first int, dir string, log *zap.Logger) (*server.Server, error) {
 	return nil, problem
 }
 
-func demoConfig(url string, addrs []string) config.Config {
+// freeAddr returns the first address of this machine that is free, from the port first on.
+func freeAddr(first int) (string, error) {
+	var problem error
+	for port := first; port < first+100; port++ {
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		listener, err := net.Listen("tcp", addr)
+		if err == nil {
+			return addr, listener.Close()
+		}
+		problem = err
+	}
+	return "", fmt.Errorf("no address for the page: %w", problem)
+}
+
+func demoConfig(url, page string, addrs []string) config.Config {
 	cfg := config.DefaultConfig()
-	cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = "demo", url, ""
-	cfg.Stream.MaxBytes, cfg.StatusInterval = 256*setting.MiB, time.Second
+	cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = "demo", url, page
+	cfg.Stream.MaxBytes, cfg.StateMaxBytes, cfg.StatusInterval = 256*setting.MiB, 64*setting.MiB, time.Second
 	for i, name := range demoServers {
 		s := config.DefaultServerConfig()
 		s.Name, s.Addr, s.Username, s.Secret = name, addrs[i], demoUser, demoSecret
@@ -177,8 +196,8 @@ func (s *simulated) stop() {
 	s.group.Wait()
 }
 
-// introduce says what there is to see and three ways to see it.
-func introduce(std stdio, url string) {
+// introduce says what there is to see, and ways to see it.
+func introduce(std stdio, url, page string) {
 	name, where := std.name, ""
 	if strings.ContainsAny(name, " '\"$\\") {
 		name = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
@@ -191,17 +210,19 @@ func introduce(std stdio, url string) {
 	}
 	fmt.Fprintf(std.out, `Two simulated Asterisks, %s, are making calls; NATS is at %s.
 
+  http://%-27[5]s  the page: servers, queues, agents, calls
+
   ami.events.<server>.<Event>     what happens at each server
   ami.actions.<server>.<Action>   requests, answered by the server
   ami.status.<server>.…           the state of the bridge's connections and buffers
 
 Try in another terminal:
 
+  %[3]s top%[4]s
   %[3]s tail%[4]s 'ami.events.>'
   %[3]s call%[4]s pbx1 QueueStatus
-  %[3]s tail%[4]s 'ami.status.>'
 
 Ctrl-C ends it.
 
-`, strings.Join(demoServers, " and "), url, name, where)
+`, strings.Join(demoServers, " and "), url, name, where, page)
 }

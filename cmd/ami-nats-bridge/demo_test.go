@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
@@ -71,7 +73,7 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 	defer cancel()
 	show.await(t, `pbx1 +[1-9]\d* events/s +\d+ in all   pbx2 +[1-9]`)
 
-	printed := regexp.MustCompile(`(?m)^  (ami-nats-bridge (?:tail|call) .*)$`).FindAllStringSubmatch(show.String(), -1)
+	printed := regexp.MustCompile(`(?m)^  (ami-nats-bridge (?:tail|call|top).*)$`).FindAllStringSubmatch(show.String(), -1)
 	if len(printed) != 3 {
 		t.Fatalf("%d commands in\n%s", len(printed), show)
 	}
@@ -84,10 +86,18 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 		if code := run(args, stdio{args[0], &out, &problems}); code != 0 || problems.Len() > 0 {
 			t.Errorf("%s: exit code %d, %s", command[1], code, &problems)
 		}
+		if args[1] == "top" && !strings.Contains(out.String(), "All 2 servers are well") {
+			t.Errorf("top says %s", &out)
+		}
 		if lines := strings.Count(out.String(), "\n"); lines < 3 {
 			t.Errorf("%s: %q", command[1], &out)
 		}
 	}
+	page := regexp.MustCompile(`(?m)^  (http://127\.0\.0\.1:\d+) `).FindStringSubmatch(show.String())
+	if page == nil {
+		t.Fatalf("no address of the page in\n%s", show)
+	}
+	moves(t, page[1])
 	cancel()
 	if err := <-done; err != nil {
 		t.Error("demo:", err)
@@ -97,6 +107,27 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) > 0 {
 		t.Error("left behind:", left)
+	}
+}
+
+// moves wants calls that go through queues with agents on the page at url.
+func moves(t *testing.T, url string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		_, body, err := askHTTP(t.Context(), url+"/status.json")
+		var snap view.Snapshot
+		if err != nil || json.Unmarshal(body, &snap) != nil {
+			t.Fatalf("%v: %.200s", err, body)
+		}
+		if f := snap.Floor; f != nil && f.Calls > 0 && len(f.Queues) >= 4 && len(f.Agents) >= 5 && f.Talking > 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no calls on the floor: %s", body)
+		}
+	}
+	if code, body, err := askHTTP(t.Context(), url+"/?view=floor"); err != nil || code != 200 || !strings.Contains(string(body), "support") {
+		t.Errorf("the floor is %d, %v: %s", code, err, body)
 	}
 }
 
@@ -114,7 +145,7 @@ func TestDemo_TakesTheNextPort(t *testing.T) {
 	}
 	defer embedded.Stop(srv)
 	var out bytes.Buffer
-	introduce(stdio{name: "bin/ami-nats-bridge", out: &out}, srv.ClientURL())
+	introduce(stdio{name: "bin/ami-nats-bridge", out: &out}, srv.ClientURL(), "127.0.0.1:9109")
 	if want := "\n  bin/ami-nats-bridge call --nats " + srv.ClientURL() + " pbx1 QueueStatus\n"; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "127.0.0.1:4222 is taken.") {
 		t.Errorf("no %q in\n%s", want, &out)
 	}

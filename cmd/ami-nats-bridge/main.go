@@ -11,22 +11,23 @@ import (
 // cli is the command line. Nothing of the configuration is in it: that is the
 // environment's.
 type cli struct {
-	Run        runCmd        `cmd:"" help:"Run the bridge, configured by BRIDGE_ variables."`
-	Demo       demoCmd       `cmd:"" help:"Show it at work with two simulated Asterisks."`
-	Check      checkCmd      `cmd:"" help:"Log in everywhere, say what is missing, change nothing."`
-	Config     configCmd     `cmd:"" help:"Print every variable and its value, secrets hidden."`
-	Top        topCmd        `cmd:"" help:"Watch all servers: the ill first, and why."`
-	Status     statusCmd     `cmd:"" help:"Print once how all servers are."`
-	Tail       tailCmd       `cmd:"" help:"Print messages from NATS as they come."`
-	Call       callCmd       `cmd:"" help:"Send an action through the bridge, print the reply."`
-	State      stateCmd      `cmd:"" help:"Print what is up now: channels, callers, members and so on."`
-	Replay     replayCmd     `cmd:"" help:"Print events that the stream keeps: a time range, or one call."`
-	Audit      auditCmd      `cmd:"" help:"Print the audit's records, or verify their chain."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
-	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
-	Man        manCmd        `cmd:"" help:"Print a man page: of the program, or of a command."`
-	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
-	Complete   completeCmd   `cmd:"" name:"__complete" hidden:""`
+	Run        runCmd         `cmd:"" help:"Run the bridge, configured by BRIDGE_ variables."`
+	Demo       demoCmd        `cmd:"" help:"Show it at work with two simulated Asterisks."`
+	Check      checkCmd       `cmd:"" help:"Log in everywhere, say what is missing, change nothing."`
+	Config     configCmd      `cmd:"" help:"Print every variable and its value, secrets hidden."`
+	Top        topCmd         `cmd:"" help:"Watch all servers: the ill first, and why."`
+	Status     statusCmd      `cmd:"" help:"Print once how all servers are."`
+	Health     healthcheckCmd `cmd:"" name:"healthcheck" help:"Ask a bridge whether it is well, as containers do."`
+	Tail       tailCmd        `cmd:"" help:"Print messages from NATS as they come."`
+	Call       callCmd        `cmd:"" help:"Send an action through the bridge, print the reply."`
+	State      stateCmd       `cmd:"" help:"Print what is up now: channels, callers, members and so on."`
+	Replay     replayCmd      `cmd:"" help:"Print events that the stream keeps: a time range, or one call."`
+	Audit      auditCmd       `cmd:"" help:"Print the audit's records, or verify their chain."`
+	Version    versionCmd     `cmd:"" help:"Print the version."`
+	Completion completionCmd  `cmd:"" help:"Print a completion script for a shell."`
+	Man        manCmd         `cmd:"" help:"Print a man page: of the program, or of a command."`
+	Help       helpCmd        `cmd:"" help:"Show the help of a command."`
+	Complete   completeCmd    `cmd:"" name:"__complete" hidden:""`
 
 	ShowVersion versionFlag `name:"version" help:"Print the version."`
 }

@@ -103,7 +103,7 @@ func TestDocs_ReadmeIsRecorded(t *testing.T) {
 	}
 
 	var introduction bytes.Buffer
-	introduce(stdio{name: "./bin/ami-nats-bridge", out: &introduction}, nats.DefaultURL)
+	introduce(stdio{name: "./bin/ami-nats-bridge", out: &introduction}, nats.DefaultURL, "127.0.0.1:9108")
 	if !strings.Contains(string(text), introduction.String()) {
 		t.Errorf("README does not show what the demo says first:\n%s", &introduction)
 	}

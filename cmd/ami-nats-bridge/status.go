@@ -20,7 +20,7 @@ import (
 // watchFlags are those of the commands that show how all servers are.
 type watchFlags struct {
 	natsFlags
-	HTTP string `name:"http" placeholder:"URL" help:"Ask the bridge itself there, and not NATS; if not given it is asked at BRIDGE_HTTP_ADDR while NATS does not answer. Its /status.json is not served by a bridge yet."`
+	HTTP httpFlag `name:"http" placeholder:"URL" help:"Ask the bridge itself, and not NATS: there or, without a URL, at BRIDGE_HTTP_ADDR. If not given it is asked while NATS does not answer."`
 }
 
 // reader says where to read from, for the command called name.
@@ -28,13 +28,10 @@ func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
 	s, _ := env.Load() // what is wrong in it for NATS, connect says
 	cfg := s.Bridge
 	opts := top.ReaderOptions{Prefix: cfg.SubjectPrefix, Interval: cfg.StatusInterval}
-	if f.HTTP != "" {
-		url, err := top.BridgeURL(f.HTTP)
-		if err != nil {
-			return opts, &exitError{code: 2, text: "--http: " + err.Error()}
-		}
+	if f.HTTP.given {
+		url, err := f.HTTP.url(&s)
 		opts.HTTP = url
-		return opts, nil
+		return opts, err
 	}
 	if url, err := top.BridgeURL(cfg.HTTPAddr); err == nil {
 		opts.HTTP = url
@@ -43,6 +40,7 @@ func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
 	if err != nil {
 		return opts, err
 	}
+	opts.Tap = tapping(cfg.SubjectPrefix)
 	opts.NATS = env.RedactURLs(where.nats.URL)
 	opts.Connect = func(more ...nats.Option) (*nats.Conn, error) {
 		c, err := f.connect(name, more...)

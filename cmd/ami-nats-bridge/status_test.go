@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/sys/unix"
 
@@ -162,5 +163,41 @@ func TestTop_Terminal(t *testing.T) {
 	read("it has ended")
 	if code := <-done; code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// The events of a server are shown in top as tail shows them, and filtered as it filters.
+func TestTop_TapsAsTailDoes(t *testing.T) {
+	how, err := tapping("ami")("pbx1", "Hangup, Queue*|Dial*")
+	if err != nil || how.Subject != "ami.events.pbx1.*" {
+		t.Fatalf("%+v, %v", how, err)
+	}
+	see := func(name, body string) (string, bool) {
+		e, ok := how.Event(&nats.Msg{Subject: "ami.events.pbx1." + name, Data: []byte(body), Header: nats.Header{"Ami-Time": {"2026-11-29T14:00:01.5Z"}}})
+		return fmt.Sprintf("%s|%s|%v|%d", e.Name, e.Says, e.Gap, len(e.Fields)), ok
+	}
+	for _, test := range []struct {
+		name, body, want string
+		shown            bool
+	}{
+		{"Hangup", `{"Event":"Hangup","Channel":"PJSIP/\u001b[2Ja","Cause":"16","Cause-txt":"Normal Clearing","Exten":""}`, `Hangup|Channel=PJSIP/`, true},
+		{"QueueCallerJoin", `{"Event":"QueueCallerJoin","Queue":"support","Position":"2"}`, `QueueCallerJoin|`, true},
+		{"VarSet", `{"Event":"VarSet"}`, "", false},
+		{"Hangup", `no JSON`, "Hangup|no JSON|false|0", true},
+		{"Gap", `{"Event":"Gap","From":"2026-11-29T14:00:00Z","To":"2026-11-29T14:00:01Z","Reason":"shed","Lost":"7"}`, "GAP|shed, 7 lost", true},
+	} {
+		got, shown := see(test.name, test.body)
+		if shown != test.shown || shown && !strings.HasPrefix(got, test.want) || strings.Contains(got, "\x1b") {
+			t.Errorf("%s %s: %q %v", test.name, test.body, got, shown)
+		}
+	}
+	if how, err := tapping("ami")("pbx1", ""); err != nil || how.Note != "" {
+		t.Errorf("without a filter: %+v, %v", how, err)
+	}
+	if how, err := tapping("ami")("pbx1", "Hangupp"); err != nil || !strings.Contains(how.Note, "Hangup") {
+		t.Errorf("of a name that nobody has it says %+v, %v", how, err)
+	}
+	if _, err := tapping("ami")("pbx1", "["); err == nil {
+		t.Error("what is no pattern is taken")
 	}
 }

@@ -51,6 +51,8 @@ var arrows = map[string][]string{
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"bridge/standby":                       {"bridge/internal/name"},
 	"bridge/view":                          {"bridge/internal/clock", "bridge/internal/name"},
+	"bridge/watch":                         {"bridge/view"},
+	"bridge/web":                           {"bridge/view"},
 	"cmd/ami-nats-bridge/internal/logging": {"amiconn/setting", "bridge/redact"},
 	"correlation":                          {"frames"},
 
@@ -106,7 +108,8 @@ var arrows = map[string][]string{
 	"bridge": {
 		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
 		"bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn", "bridge/outbox",
-		"bridge/present", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams", "fairness",
+		"bridge/present", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams", "bridge/view",
+		"bridge/watch", "bridge/web", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {

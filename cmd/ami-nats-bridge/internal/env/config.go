@@ -297,6 +297,9 @@ func (l *loader) groups() (groups []config.Group) {
 func (l *loader) check(s *Settings) {
 	l.note(s.Bridge.Validate(), func(setting string) string { return Prefix + "_" + setting })
 	l.files(s.Bridge.NATS.CheckFiles())
+	if _, err := s.Bridge.ReadWebPassword(); err != nil {
+		l.files([]error{err})
+	}
 	for i := range s.Bridge.Servers {
 		server := &s.Bridge.Servers[i]
 		l.note(server.Validate(), server.Variable)

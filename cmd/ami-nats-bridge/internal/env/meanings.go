@@ -15,7 +15,11 @@ var meanings = map[string]string{
 
 	"NODE":                "this process's name: subject token and part of each ActionID",
 	"SUBJECT_PREFIX":      "first token of every subject",
-	"HTTP_ADDR":           "serves /healthz, /readyz and /metrics; empty for none",
+	"HTTP_ADDR":           "serves /healthz, /readyz, /metrics, /status.json and the page; empty for none",
+	"WEB":                 "auto: the page is on a loopback address only; on: wherever BRIDGE_HTTP_ADDR is; off",
+	"WEB_PASSWORD":        "password that the page asks for, of any user",
+	"WEB_PASSWORD_FILE":   "file that holds it, in place of BRIDGE_WEB_PASSWORD",
+	"WEB_NUMBERS":         "callers' numbers on the page: full, last4 or none; off loopback without a password: none",
 	"CONNECT_CONCURRENCY": "most servers that are connected to at once",
 	"CONNECT_RATE":        "most connects a second, all servers together",
 	"OUTBOX_TOTAL_BYTES":  "most bytes of events that wait to be published, all servers together",

@@ -231,7 +231,7 @@ func (a *painter) keysPage() {
 	for _, k := range []hint{
 		{a.p.either("↑ ↓ j k", "j k"), "move"}, {"Enter, l", "open"}, {"Esc, h", "back"}, {"g G", "first, last; of a server g: its gaps"}, {"Tab, f", "servers, floor"},
 		{"/", "find: text in name, state or reason; Esc clears"}, {"s S", "sort by the next column; turn round. Ill ones stay first"}, {"i", "ill ones only"},
-		{"c", "calls of this server"}, {"space", "stop and go on"}, {"y", "copy this screen as text, for a ticket (OSC 52)"}, {"w", "write it to a file"},
+		{"c", "calls of this server"}, {"e", "its events, as they come"}, {"space", "stop and go on"}, {"y", "copy this screen as text, for a ticket (OSC 52)"}, {"w", "write it to a file"},
 		{"z", "times as clock, as age, in UTC"}, {"?", "this"}, {"q, Ctrl-C", "quit"},
 	} {
 		a.next().add(plain, "  ").add(blue, k.key).to(17).add(plain, k.what)

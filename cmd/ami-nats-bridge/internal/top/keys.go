@@ -81,6 +81,10 @@ func (ui *UI) pressOn(snap *view.Snapshot, key string) {
 		ui.Agents, ui.Callers = false, !ui.Callers
 	case ui.Page == PageServer && key == "c":
 		ui.open(PageCalls)
+	case ui.Page == PageServer && key == "e":
+		ui.open(PageEvents)
+	case ui.Page == PageEvents && key == "/":
+		ui.Typing = true
 	case ui.Page == PageServer && (key == "g" || key == "enter" || key == "l"):
 		ui.open(PageGaps)
 	case key == "g":
@@ -94,6 +98,8 @@ func (ui *UI) pressServers(snap *view.Snapshot, key string) {
 		ui.choose(snap, PageServer)
 	case "c":
 		ui.choose(snap, PageCalls)
+	case "e":
+		ui.choose(snap, PageEvents)
 	case "g":
 		ui.move(snap, -1<<20)
 	case "/":
@@ -131,7 +137,7 @@ func (ui *UI) back() {
 	switch {
 	case ui.Page == PageServers:
 		ui.Filter, ui.IllOnly = "", false
-	case ui.Page == PageCalls, ui.Page == PageGaps:
+	case ui.Page == PageCalls, ui.Page == PageGaps, ui.Page == PageEvents:
 		ui.open(PageServer)
 	case ui.Page == PageFloor && (ui.Callers || ui.Agents):
 		ui.Callers, ui.Agents = false, false
@@ -156,6 +162,8 @@ func (ui *UI) move(snap *view.Snapshot, by int) {
 		}
 	case PageCalls:
 		ui.Scroll = min(max(ui.Scroll+by, 0), max(0, len(ui.Calls)-1))
+	case PageEvents:
+		ui.Scroll = min(max(ui.Scroll+by, 0), max(0, len(ui.Events.Events)-1))
 	case PageGaps:
 		last := 0
 		if s := find(snap, ui.Selected); s != nil {
@@ -167,19 +175,23 @@ func (ui *UI) move(snap *view.Snapshot, by int) {
 
 // typed is a key while the filter is being typed.
 func (ui *UI) typed(key string) {
+	text := &ui.Filter
+	if ui.Page == PageEvents {
+		text = &ui.EventFilter
+	}
 	switch key {
 	case "enter":
 		ui.Typing = false
 	case "esc":
-		ui.Typing, ui.Filter = false, ""
+		ui.Typing, *text = false, ""
 	case "backspace":
-		_, n := utf8.DecodeLastRuneInString(ui.Filter)
-		ui.Filter = ui.Filter[:len(ui.Filter)-n]
+		_, n := utf8.DecodeLastRuneInString(*text)
+		*text = (*text)[:len(*text)-n]
 	case "space":
-		ui.Filter += " "
+		*text += " "
 	default:
-		if r, n := utf8.DecodeRuneInString(key); n == len(key) && unicode.IsPrint(r) && len(ui.Filter)+n <= longestFilter {
-			ui.Filter += key
+		if r, n := utf8.DecodeRuneInString(key); n == len(key) && unicode.IsPrint(r) && len(*text)+n <= longestFilter {
+			*text += key
 		}
 	}
 }

@@ -37,6 +37,8 @@ func TestPress(t *testing.T) {
 		"open the first":          {snap, UI{}, "enter", UI{Page: PageServer, Selected: "pbx-ber-03"}},
 		"next server":             {snap, UI{}, "enter j", UI{Page: PageServer, Selected: "pbx-muc-02"}},
 		"calls, and back twice":   {snap, UI{}, "c esc esc", UI{Selected: "pbx-ber-03"}},
+		"events, of the first":    {snap, UI{}, "e esc", UI{Page: PageServer, Selected: "pbx-ber-03"}},
+		"events, filtered":        {snap, UI{Selected: "pbx-stg-01"}, "enter e / H * enter", UI{Page: PageEvents, Selected: "pbx-stg-01", EventFilter: "H*"}},
 		"gaps":                    {snap, UI{Selected: "pbx-stg-01"}, "enter g", UI{Page: PageGaps, Selected: "pbx-stg-01"}},
 		"gaps do not scroll away": {snap, UI{Page: PageGaps, Selected: "pbx-stg-01"}, "j j j", UI{Page: PageGaps, Selected: "pbx-stg-01"}},
 		"floor":                   {onFloor, UI{}, "f j j", UI{Page: PageFloor, Queue: 2}},
@@ -105,11 +107,16 @@ type fed struct {
 	snap    *view.Snapshot
 	asked   int
 	retried int
+	taps    []string
 }
 
 func (f *fed) Picture(time.Time) (*view.Snapshot, Source) { f.asked++; return f.snap, Source{} }
 func (f *fed) Calls(string) ([]view.Call, int)            { return []view.Call{{Caller: "4711"}}, 1 }
-func (f *fed) Retry()                                     { f.retried++ }
+func (f *fed) Tap(server, filter string)                  { f.taps = append(f.taps, server+" "+filter) }
+func (f *fed) Events() Tapped {
+	return Tapped{Subject: "ami.events.x.*", Seen: 1, Of: 7, Events: []Event{{At: night, Name: "Hangup", Says: "Cause=16", Fields: []Field{{"Cause", "16"}, {"Channel", "PJSIP/1"}}}}}
+}
+func (f *fed) Retry() { f.retried++ }
 
 // The program paints what its feed shows, asks it once a second unless it is stopped,
 // and does what the keys ask for.

@@ -71,6 +71,8 @@ func paint(snap *view.Snapshot, ui UI, w, h int, p Profile) []*line {
 		a.calls()
 	case PageGaps:
 		a.gaps()
+	case PageEvents:
+		a.events()
 	case PageFloor:
 		a.floor()
 	case PageKeys:
@@ -311,6 +313,9 @@ func (a *painter) silent(at time.Time) {
 func (a *painter) keys() {
 	l := a.next()
 	switch {
+	case a.ui.Typing && a.ui.Page == PageEvents:
+		l.add(blue, "/").add(plain, a.ui.EventFilter+"_").add(dim, "   events as tail takes them: Hangup, Queue*,Dial*")
+		return
 	case a.ui.Typing:
 		ill, match := a.matches()
 		l.add(blue, "/").add(plain, a.ui.Filter+"_").add(dim, "   "+number(match)+" of "+number(len(a.snap.Servers))+" match"+ill)
@@ -345,7 +350,9 @@ func (a *painter) hints() []hint {
 	enter := a.p.either("⏎", "Enter")
 	switch a.ui.Page {
 	case PageServer:
-		return []hint{{"Esc", "back"}, {move.key, "next server"}, {"c", "calls"}, {"g", "gaps"}, {"y", "copy"}}
+		return []hint{{"Esc", "back"}, {move.key, "next server"}, {"c", "calls"}, {"e", "events"}, {"g", "gaps"}, {"y", "copy"}}
+	case PageEvents:
+		return []hint{{"Esc", "back"}, {move.key, "look at one"}, {"/", "names"}, {"space", "stop"}, {"y", "copy"}}
 	case PageCalls, PageGaps:
 		return []hint{{"Esc", "back"}, {move.key, "scroll"}, {"y", "copy"}}
 	case PageFloor:
@@ -356,5 +363,5 @@ func (a *painter) hints() []hint {
 	if a.ui.Paused {
 		return []hint{{"space", "go on"}, move, {enter, "open"}}
 	}
-	return []hint{move, {enter, "open"}, {"f", "floor"}, {"c", "calls"}, {"/", "find"}, {"s", "sort: " + a.ui.Sort.String()}, {"i", "ill only"}, {"space", "stop"}, {"y", "copy"}, {"z", "times"}}
+	return []hint{move, {enter, "open"}, {"f", "floor"}, {"c", "calls"}, {"e", "events"}, {"/", "find"}, {"s", "sort: " + a.ui.Sort.String()}, {"i", "ill only"}, {"space", "stop"}, {"y", "copy"}, {"z", "times"}}
 }

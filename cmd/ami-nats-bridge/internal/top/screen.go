@@ -19,6 +19,10 @@ type Feed interface {
 	Picture(now time.Time) (*view.Snapshot, Source)
 	// Calls returns the calls that are up at a server, and how many there are.
 	Calls(server string) ([]view.Call, int)
+	// Tap has the events of a server looked at through a filter; of none, if server is empty.
+	Tap(server, filter string)
+	// Events returns those that have come since.
+	Events() Tapped
 	// Retry has what does not answer be tried at once.
 	Retry()
 }
@@ -30,9 +34,10 @@ type Screen struct {
 	profile Profile
 	clock   func() time.Time
 
-	ui   UI
-	snap *view.Snapshot
-	w, h int
+	ui     UI
+	tapped [2]string // server and filter of the events that are looked at
+	snap   *view.Snapshot
+	w, h   int
 }
 
 // NewScreen returns a Screen. write keeps a screen's text in a file, of which it returns
@@ -89,6 +94,9 @@ func (s *Screen) look() {
 		return
 	}
 	s.snap, s.ui.Source = s.feed.Picture(now)
+	if s.ui.Page == PageEvents {
+		s.ui.Events = s.feed.Events()
+	}
 	if s.ui.Page == PageCalls {
 		s.ui.Calls, s.ui.CallsOf = s.feed.Calls(s.ui.Selected)
 	}
@@ -129,10 +137,29 @@ func (s *Screen) press(key string) (tea.Model, tea.Cmd) {
 	case DoRetry:
 		s.feed.Retry()
 	}
+	s.tap()
 	if s.ui.Page != page {
 		s.look()
 	}
 	return s, nil
+}
+
+// tap has those events looked at that the page is of, if it is of any.
+func (s *Screen) tap() {
+	var want [2]string
+	if s.ui.Page == PageEvents {
+		if want = [2]string{s.ui.Selected, s.ui.EventFilter}; s.ui.Typing {
+			want[1] = s.tapped[1] // until it is whole
+		}
+	}
+	if want == s.tapped {
+		return
+	}
+	s.tapped = want
+	s.feed.Tap(want[0], want[1])
+	if s.ui.Events = (Tapped{}); want[0] != "" {
+		s.ui.Scroll, s.ui.Events = 0, s.feed.Events()
+	}
 }
 
 // View implements tea.Model.

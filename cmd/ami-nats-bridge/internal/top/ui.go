@@ -15,6 +15,7 @@ const (
 	PageServer       // one server
 	PageCalls        // its calls
 	PageGaps         // its gaps
+	PageEvents       // its events, as they come
 	PageFloor        // queues and agents
 	PageKeys
 )
@@ -36,19 +37,22 @@ type UI struct {
 	Queue    int    // the queue that is chosen on the floor
 	Filter   string // a text in name, state or reason
 	Typing   bool   // the filter is being typed
-	IllOnly  bool
-	Sort     Sort
-	Turned   bool // sorted the other way round
-	Paused   bool
-	Agents   bool // the floor: agents only
-	Callers  bool // the floor: the callers of the queue in place of agents
-	Scroll   int  // of a long page
-	Times    Times
-	Note     string // said once on the line of keys
+	// EventFilter is which events are shown: names and globs, as tail takes them.
+	EventFilter string
+	IllOnly     bool
+	Sort        Sort
+	Turned      bool // sorted the other way round
+	Paused      bool
+	Agents      bool // the floor: agents only
+	Callers     bool // the floor: the callers of the queue in place of agents
+	Scroll      int  // of a long page
+	Times       Times
+	Note        string // said once on the line of keys
 
 	// Now is the time of the clock; that of the picture, if it is zero.
 	Now     time.Time
 	Source  Source
+	Events  Tapped      // of the server that is chosen
 	Calls   []view.Call // of the server that is chosen
 	CallsOf int
 }

@@ -1,0 +1,10 @@
+package watch
+
+import (
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/pagetest"
+)
+
+// The pages say what the code does.
+func TestDocs_Bounds(t *testing.T) { pagetest.Limits(t, map[string]int{"queued": queued}) }

@@ -1,0 +1,15 @@
+package web
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/pagetest"
+)
+
+// The pages say what the code does.
+func TestDocs_Bounds(t *testing.T) {
+	pagetest.Limits(t, map[string]int{"maxListeners": maxListeners, "waiting": waiting})
+	pagetest.Says(t, "design", "and "+pagetest.Seconds(writeTimeout)+" for a write")
+	pagetest.Says(t, "status", fmt.Sprintf("%d pages may be open", maxListeners), "is given up after "+pagetest.Seconds(writeTimeout))
+}

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// maxListeners bounds the pages that are open; the next is refused.
+	maxListeners = 128
+	// waiting bounds what waits for one of them. One whose queue is full is given up: its
+	// browser comes again, and gets all anew.
+	waiting = 16
+	// writeTimeout is the most time that one write to a browser may take.
+	writeTimeout = 5 * time.Second
+	// beat is how often a page is rendered, and told that all is alive.
+	beat = time.Second
+	// slowest is the same where pages are large: each roomyBytes add a beat.
+	slowest    = 5 * time.Second
+	roomyBytes = 128 << 10
+)
+
+// fragment is an element of a page, whole, by its id.
+type fragment struct{ ID, HTML string }
+
+// hub has the pages that are open, by what they show. Each is rendered once for all that
+// show the same.
+type hub struct {
+	render func(what) ([]fragment, error)
+	clock  func() time.Time // what pages show
+
+	mu    sync.Mutex // protects the following
+	rooms map[what]*room
+	open  int
+}
+
+// room is a page that is open somewhere.
+type room struct {
+	last      map[string]string // what each fragment was
+	all       []fragment
+	listeners map[*listener]bool
+	due       time.Time // when it is to be rendered again
+}
+
+// listener is one that is open.
+type listener struct {
+	queue chan []byte   // of capacity waiting
+	gone  chan struct{} // closed: it is given up
+}
+
+// join returns a listener of a page, in whose queue the page is; nil if too many are open.
+func (h *hub) join(page what) (*listener, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open >= maxListeners {
+		return nil, nil
+	}
+	r := h.rooms[page]
+	if r == nil {
+		r = &room{last: make(map[string]string), listeners: make(map[*listener]bool)}
+		if _, err := r.renew(h.render, page); err != nil {
+			return nil, err
+		}
+		if h.rooms == nil {
+			h.rooms = make(map[what]*room)
+		}
+		h.rooms[page] = r
+	}
+	l := &listener{queue: make(chan []byte, waiting), gone: make(chan struct{})}
+	l.queue <- encode(r.all, h.clock())
+	r.listeners[l] = true
+	h.open++
+	return l, nil
+}
+
+func (h *hub) leave(page what, l *listener) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[page]
+	if r == nil || !r.listeners[l] {
+		return // given up before
+	}
+	h.remove(page, r, l)
+}
+
+func (h *hub) remove(page what, r *room, l *listener) {
+	delete(r.listeners, l)
+	h.open--
+	if len(r.listeners) == 0 {
+		delete(h.rooms, page)
+	}
+}
+
+// renew renders the page and returns what has changed.
+func (r *room) renew(render func(what) ([]fragment, error), page what) (changed []fragment, err error) {
+	all, err := render(page)
+	if err != nil {
+		return nil, err
+	}
+	size := 0
+	for _, f := range all {
+		if size += len(f.HTML); r.last[f.ID] != f.HTML {
+			changed = append(changed, f)
+			r.last[f.ID] = f.HTML
+		}
+	}
+	r.all, r.due = all, time.Now().Add(min(slowest, beat+beat*time.Duration(size/roomyBytes)))
+	return changed, nil
+}
+
+// tell renders what is due and tells all listeners. One that has not taken what was told
+// before is given up.
+func (h *hub) tell() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for page, r := range h.rooms {
+		var changed []fragment
+		if !time.Now().Before(r.due) {
+			changed, _ = r.renew(h.render, page) // what cannot be rendered stays as it was
+		}
+		text := encode(changed, h.clock())
+		for l := range r.listeners {
+			select {
+			case l.queue <- text:
+			default:
+				close(l.gone)
+				h.remove(page, r, l)
+			}
+		}
+	}
+}
+
+// encode is fragments as server-sent events, and the time as a sign of life.
+func encode(all []fragment, now time.Time) []byte {
+	var b bytes.Buffer
+	for _, f := range all {
+		data, err := json.Marshal(f) // in one line, as the protocol wants it
+		if err != nil {
+			continue // strings can be encoded
+		}
+		fmt.Fprintf(&b, "event: patch\ndata: %s\n\n", data)
+	}
+	fmt.Fprintf(&b, "event: beat\ndata: %d\n\n", now.UnixMilli())
+	return b.Bytes()
+}
+
+// Run has the pages that are open live until ctx ends.
+func (s *Server) Run(ctx context.Context) {
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.live.tell()
+		}
+	}
+}
+
+// serveLive tells a page what changes on it, until it is closed or does not read.
+func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
+	page := asked(r)
+	l, err := s.live.join(page)
+	switch {
+	case err != nil:
+		http.Error(w, "The page cannot be made: report it.", http.StatusInternalServerError)
+		return
+	case l == nil:
+		w.Header().Set("Retry-After", "10")
+		http.Error(w, fmt.Sprintf("%d pages are open: close one.", maxListeners), http.StatusServiceUnavailable)
+		return
+	}
+	defer s.live.leave(page, l)
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	_ = out.SetReadDeadline(time.Time{}) // that of the request; who cannot set one has none
+	text := []byte("retry: 1000\n\n")
+	for {
+		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if _, err := w.Write(text); err != nil {
+			return
+		}
+		if err := out.Flush(); err != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-l.gone:
+			return
+		case text = <-l.queue:
+		}
+	}
+}

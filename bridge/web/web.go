@@ -1,0 +1,152 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+)
+
+// Options are what a Server needs.
+type Options struct {
+	// Node is the name of the bridge.
+	Node string
+	// Snapshot returns how all is now, Calls the calls that are up at a server and how many
+	// there are. They may be called from any goroutine, and nobody changes what they return.
+	Snapshot func(view.Numbers) *view.Snapshot
+	Calls    func(server string, numbers view.Numbers) ([]view.Call, int)
+	// Clock is that of Snapshot; time.Now if nil.
+	Clock func() time.Time
+	// Off says why there is no page; empty if there is one.
+	Off string
+	// Password is asked for before the page is shown, of any user, unless it is empty.
+	Password string
+	// Numbers is how much of callers' numbers the page shows.
+	Numbers view.Numbers
+}
+
+// Server answers browsers. It implements http.Handler.
+type Server struct {
+	opts  Options
+	mux   *http.ServeMux
+	pages *template.Template
+	live  hub
+}
+
+//go:embed html/*.html
+var pages embed.FS
+
+//go:embed asset
+var assets embed.FS
+
+// New returns a Server; Run has its pages live.
+func New(o Options) *Server {
+	s := &Server{opts: o, mux: http.NewServeMux(), pages: template.Must(template.New("").ParseFS(pages, "html/*.html"))}
+	s.live.render, s.live.clock = s.fragments, time.Now
+	if o.Clock != nil {
+		s.live.clock = o.Clock
+	}
+	s.mux.HandleFunc("GET /status.json", s.status)
+	s.mux.HandleFunc("GET /{$}", s.guarded(s.page))
+	s.mux.HandleFunc("GET /live", s.guarded(s.serveLive))
+	s.mux.HandleFunc("GET /page.js", s.guarded(asset("text/javascript; charset=utf-8", "asset/page.js")))
+	s.mux.HandleFunc("GET /page.css", s.guarded(asset("text/css; charset=utf-8", "asset/base.css", "asset/servers.css", "asset/floor.css")))
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	s.mux.ServeHTTP(w, r)
+}
+
+// status answers with all there is to see, without callers' numbers.
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(s.opts.Snapshot(view.NumbersNone)) // the client that went away is told nothing
+}
+
+// policy lets a page load what is from here, and nothing else; no other page frames it.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guarded lets next answer if there is a page, and whoever asks may see it.
+func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		switch {
+		case s.opts.Off != "":
+			http.Error(w, s.opts.Off, http.StatusNotFound)
+		case s.opts.Password != "" && !authorized(r, s.opts.Password):
+			w.Header().Set("WWW-Authenticate", `Basic realm="ami-nats-bridge", charset="UTF-8"`)
+			http.Error(w, "The page wants its password, BRIDGE_WEB_PASSWORD; any user will do.", http.StatusUnauthorized)
+		default:
+			next(w, r)
+		}
+	}
+}
+
+// asset answers with files that are embedded, one behind the other.
+func asset(contentType string, names ...string) http.HandlerFunc {
+	var text bytes.Buffer
+	for _, name := range names {
+		part, err := assets.ReadFile(name)
+		if err != nil {
+			panic(err) // the program is not whole; every test sees it
+		}
+		text.Write(part)
+	}
+	made := time.Now()
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Cache-Control", "no-cache") // another version of the bridge has others
+		http.ServeContent(w, r, "", made, bytes.NewReader(text.Bytes()))
+	}
+}
+
+// what says which page it is.
+type what struct{ view, server, sort, find string }
+
+// longestFind bounds what is looked for.
+const longestFind = 64
+
+// asked is the page that r asks for. What it says of nothing that there is, is left out.
+func asked(r *http.Request) what {
+	q := r.URL.Query()
+	w := what{view: q.Get("view"), server: q.Get("server"), sort: q.Get("sort"), find: strings.TrimSpace(view.Clean(q.Get("find")))}
+	if len(w.find) > longestFind {
+		w.find = strings.ToValidUTF8(w.find[:longestFind], "")
+	}
+	switch {
+	case w.server != "" && len(w.server) <= 32:
+		return what{view: viewServer, server: w.server}
+	case w.view == viewFloor || w.view == viewWall || w.view == viewCalls:
+		return what{view: w.view}
+	}
+	if _, ok := sorts[w.sort]; !ok {
+		w.sort = ""
+	}
+	return what{view: viewServers, sort: w.sort, find: w.find}
+}
+
+// page answers with a whole page.
+func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	var body bytes.Buffer
+	if err := s.renderPage(&body, asked(r)); err != nil {
+		http.Error(w, "The page cannot be made: report it.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(body.Bytes()) // the client that went away is told nothing
+}

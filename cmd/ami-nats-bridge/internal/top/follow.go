@@ -1,0 +1,140 @@
+package top
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// statusSubjects are all on which bridges say how they and their servers are.
+func statusSubjects(prefix string) []string {
+	return []string{prefix + ".status.>", prefix + ".nodes.>"}
+}
+
+// subscribe returns what comes on the status subjects from now on, until nc is closed.
+func subscribe(nc *nats.Conn, prefix string) (<-chan *nats.Msg, error) {
+	live := make(chan *nats.Msg, liveQueue)
+	for _, subject := range statusSubjects(prefix) {
+		if _, err := nc.ChanSubscribe(subject, live); err != nil {
+			return nil, err
+		}
+	}
+	return live, nil
+}
+
+// follow reads what NATS brings: first the last values that are kept, then what comes.
+func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
+	live, err := subscribe(nc, r.opts.Prefix)
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	state := &stateWatch{js: js, keys: make(map[string]bool)}
+	defer state.stop()
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var tried time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-live:
+			r.take(m.Subject, m.Data, time.Now(), false)
+		case e, ok := <-state.updates():
+			if !ok {
+				state.stop()
+				continue
+			}
+			r.takeState(state, e)
+		case <-r.again:
+			tried = time.Time{}
+			state.stop() // what ended meanwhile is told only to a new watch
+		case <-ticker.C:
+			r.mu.Lock()
+			r.model.Tick(time.Now())
+			r.mu.Unlock()
+		}
+		if r.wants() && time.Since(tried) > loadAgain {
+			tried = time.Now()
+			r.load(ctx, js)
+		}
+		if r.isUp() && state.due(time.Now()) {
+			state.start(ctx)
+		}
+	}
+}
+
+func (r *Reader) isUp() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.up
+}
+
+// wants says whether the last values are to be read.
+func (r *Reader) wants() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.up && !r.loaded
+}
+
+func (r *Reader) take(subject string, data []byte, now time.Time, kept bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.model.Status(subject, data, now, kept)
+	if !kept {
+		r.heard = now
+	}
+}
+
+// load reads the last value of each subject in AMI_STATUS. Without that stream what
+// comes is all there is.
+func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	any := false
+	err := lastValues(ctx, js, r.opts.Prefix, func(subject string, data []byte) {
+		r.take(subject, data, time.Now(), true)
+		any = true
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if any {
+		r.heard = time.Now() // what comes next shows within an interval whether they are old
+	}
+	r.loaded = err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
+	r.model.Tick(time.Now())
+}
+
+// lastValues calls take with the last message of each status subject.
+func lastValues(ctx context.Context, js jetstream.JetStream, prefix string, take func(string, []byte)) error {
+	consumer, err := js.OrderedConsumer(ctx, "AMI_STATUS", jetstream.OrderedConsumerConfig{
+		FilterSubjects: statusSubjects(prefix), DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+	})
+	if err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		batch, err := consumer.FetchNoWait(1000)
+		if err != nil {
+			return err
+		}
+		n, left := 0, uint64(0)
+		for m := range batch.Messages() {
+			n++
+			take(m.Subject(), m.Data())
+			if about, err := m.Metadata(); err == nil {
+				left = about.NumPending
+			}
+		}
+		if n == 0 || left == 0 {
+			return batch.Error()
+		}
+	}
+	return ctx.Err()
+}
