@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ha"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
@@ -71,6 +72,7 @@ type Bridge struct {
 	started   time.Time
 	ready     chan struct{}
 	publisher *delivery.Publisher
+	ha        *ha.Node // nil unless bridges share the servers
 	actions   *actions.Service
 
 	events, control *natsconn.Conn
@@ -80,7 +82,7 @@ type Bridge struct {
 
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
 // connects in Run.
-func New(cfg config.Config, deps Deps) (*Bridge, error) {
+func New(cfg config.Config, deps Deps) (_ *Bridge, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -118,17 +120,24 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.audit = audit.New(&b.cfg, run, actions.EndpointNames(&b.cfg), b.records, b.log)
 	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
 	b.repeats = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	if cfg.HA {
+		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Incarnation: run, Epoch: newEpoch, Log: b.log}); err != nil {
+			return nil, err
+		}
+	}
 	var targets []*actions.Target
 	for _, s := range cfg.Servers {
 		server := b.newServer(s)
 		b.servers, targets = append(b.servers, server), append(targets, server.target)
 	}
-	var err error
-	b.publisher, err = delivery.New(delivery.Options{
+	o := delivery.Options{
 		Config: &b.cfg, Conn: b.events, Guard: &b.dials, Streams: b.streams, Scheduler: b.scheduler, Log: b.log,
 		Sources: b.sources(),
-	})
-	if err != nil {
+	}
+	if b.ha != nil {
+		o.Incarnation = run
+	}
+	if b.publisher, err = delivery.New(o); err != nil {
 		return nil, err
 	}
 	b.actions, err = actions.New(actions.Options{
@@ -147,10 +156,17 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
 // sources are the servers whose events are published, by the scheduler's numbers.
 func (b *Bridge) sources() (all []delivery.Source) {
 	for _, s := range b.servers {
-		all = append(all, delivery.Source{Name: s.cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap})
+		source := delivery.Source{Name: s.cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap}
+		if s.shared != nil {
+			source.Lead = s.shared.Lead()
+		}
+		all = append(all, source)
 	}
 	return all
 }
+
+// newEpoch makes the name of an epoch: no other has the same.
+func newEpoch() string { return strings.ToLower(rand.Text()[:16]) }
 
 // stored returns what hears of the messages for a stream.
 func (b *Bridge) stored(stream string) func(error) {
@@ -246,7 +262,9 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { b.repeats.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
-	if b.cfg.Delivery != config.DeliverCore {
+	if b.ha != nil {
+		stage.back.Go(func() { b.ha.Run(stage.backCtx) })
+	} else if b.cfg.Delivery != config.DeliverCore {
 		stage.back.Go(func() { delivery.TellLastEvents(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
 	}
 	stage.back.Go(func() { b.status.Run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })

@@ -1,14 +1,18 @@
 package bridge
 
 import (
+	"fmt"
+
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ha"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 )
 
@@ -22,6 +26,7 @@ type server struct {
 	ingest   *ingest.Source
 	status   *status.Server
 	target   *actions.Target
+	shared   *ha.Handle // nil unless several bridges share it
 }
 
 // newServer allocates one server of b.
@@ -31,14 +36,17 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.Notify)
 	s := &server{
 		cfg: cfg, subjects: subjects, outbox: box,
-		ingest: ingest.New(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, log),
+		ingest: ingest.New(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, bool(b.cfg.HA), log),
 		status: status.NewServer(b.cfg.Node, &cfg, subjects, box, b.status, log),
+	}
+	if b.ha != nil {
+		s.shared = b.share(s, len(b.servers))
 	}
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{
-			Event: s.ingest.OnEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
+			Event: s.ingest.OnEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.onClock,
 			State: s.onState, Breaker: s.status.OnBreaker,
 		},
 	})
@@ -52,7 +60,36 @@ func (s *server) onState(c amiconn.Change) {
 	s.status.OnSession(c)
 	if c.Role != amiconn.RoleActions {
 		s.ingest.OnSession(c)
+		if s.shared != nil && (c.To == amiconn.StateUp || c.Session != "") {
+			s.shared.Session(c.To == amiconn.StateUp)
+		}
 	}
+}
+
+// onClock hears that a Ping was answered.
+func (s *server) onClock(c amiconn.Clock) {
+	s.ingest.OnClock(c)
+	if s.shared != nil {
+		s.shared.Pong(c.Asked)
+	}
+}
+
+// share has s, the server of that number, be shared with other bridges.
+func (b *Bridge) share(s *server, number int) *ha.Handle {
+	return b.ha.Add(ha.Server{
+		Name: s.cfg.Name, Outbox: s.outbox, Events: s.subjects.All(), Terms: s.subjects.Term(),
+		Most: int(s.cfg.OutboxBytes) / outbox.EntryBytes, Filters: filtersOf(&s.cfg),
+		Ready:  func() { b.scheduler.Ready(number) },
+		Forget: func() { b.publisher.Forget(number) },
+		Ping:   func() { s.link.Ping() },
+		Led:    func(bool) {},
+	})
+}
+
+// filtersOf is the hash of all that decides which events of a server count, and how they
+// are written.
+func filtersOf(cfg *config.ServerConfig) uint64 {
+	return standby.Hash(fmt.Append(nil, cfg.EventsAllow, cfg.EventsDeny, cfg.Events, cfg.MaxFrameBytes, cfg.Charset))
 }
 
 // pressure hears that the buffers of Actions may have filled or drained.

@@ -56,6 +56,13 @@ type Config struct {
 	NATS   NATSConfig
 	Stream StreamConfig
 
+	// HA has the bridges of one prefix share the servers: all read, one leads each.
+	HA setting.Switch
+	// HASilence is after how long without a word from the leader another takes over.
+	HASilence time.Duration `split_words:"true"`
+	// HAWeight is this bridge's share of the leads.
+	HAWeight int `split_words:"true"`
+
 	// Servers are the Asterisks, each with a name of its own.
 	Servers []ServerConfig `ignored:"true"`
 	// Groups are names for several of them: an Action for a group goes to one
@@ -139,6 +146,8 @@ func DefaultConfig() Config {
 		StatusInterval:     5 * time.Second,
 		ShutdownTimeout:    20 * time.Second,
 		IdempotencyWindow:  2 * time.Minute,
+		HASilence:          time.Second,
+		HAWeight:           1,
 		Stream:             StreamConfig{Replicas: 1, MaxAge: 720 * time.Hour, MaxBytes: 10 * setting.GiB},
 	}
 }
@@ -169,6 +178,8 @@ func (c *Config) Validate() error {
 	check(c.Stream.Replicas >= 1 && c.Stream.Replicas <= 5, "STREAM_REPLICAS", "wants 1 to 5")
 	check(c.AuditMaxAge >= 0, "AUDIT_MAX_AGE", "wants a duration such as 8760h, or 0 for no limit")
 	check(c.Stream.MaxAge >= 0, "STREAM_MAX_AGE", "wants a duration such as 720h, or 0 for no limit")
+	check(c.HASilence >= 500*time.Millisecond && c.HASilence <= time.Minute, "HA_SILENCE", "wants 500ms to 1m")
+	check(c.HAWeight >= 1 && c.HAWeight <= 100, "HA_WEIGHT", "wants 1 to 100")
 	check(c.NATS.Password == "" || c.NATS.PasswordFile == "", "NATS_PASSWORD", "and $NATS_PASSWORD_FILE are both set: keep one")
 	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and $NATS_TOKEN_FILE are both set: keep one")
 	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and $NATS_TLS_KEY_FILE belong together: set both")
@@ -178,7 +189,7 @@ func (c *Config) Validate() error {
 		check(c.IdempotencyWindow == 0 || c.IdempotencyWindow > s.LongestTimeout(), "IDEMPOTENCY_WINDOW",
 			fmt.Sprintf("wants more than the longest %s of %.40q, or 0 to refuse keys", s.Variable("ACTION_TIMEOUT"), s.Name))
 	}
-	return errors.Join(append(problems, c.checkNames(), c.checkGroups())...)
+	return errors.Join(append(problems, c.checkNames(), c.checkGroups(), c.checkHA())...)
 }
 
 // checkGroups wants groups of servers that are there, with names that no server

@@ -49,6 +49,7 @@ type Publisher struct {
 	names     []string         // their servers' names
 	filters   []string         // for each one's events in the stream
 	cloud     *cloudEvents     // nil unless asked for
+	lead      *leadMode        // nil unless several bridges share the servers
 	tellGap   []func(outbox.Gap)
 	streams   *streams.Reconciler // hears what becomes of events
 	node      string
@@ -79,6 +80,9 @@ type Options struct {
 	Scheduler *fairness.Scheduler
 	Log       *zap.Logger
 	Sources   []Source // by the Scheduler's numbers
+	// Incarnation names this process where several bridges share the servers; then
+	// each Source has a Lead.
+	Incarnation string
 }
 
 // Source is a server whose events are published.
@@ -89,6 +93,8 @@ type Source struct {
 	// TellGap hears of each Gap that is put into the stream, on the Publisher's
 	// goroutine. It must not wait.
 	TellGap func(outbox.Gap)
+	// Lead is what its events are sent behind where several bridges share it.
+	Lead *Lead
 }
 
 // New returns the Publisher of the sources. It subscribes to acknowledgements, which
@@ -119,6 +125,10 @@ func New(o Options) (*Publisher, error) {
 	var err error
 	if p.fast, err = newFastMode(p.conn, p.window); err != nil {
 		return nil, err
+	}
+	if o.Incarnation != "" {
+		p.lead = newLeadMode(o.Incarnation, o.Sources)
+		p.fast.lead = p.lead
 	}
 	p.windowed, err = newWindowMode(p.conn, p.window)
 	return p, err
@@ -207,6 +217,9 @@ func (p *Publisher) room() bool { return !p.window.full() && p.mode.room() }
 
 // failAll has all that is in flight be sent again.
 func (p *Publisher) failAll(err error) {
+	if p.lead != nil && errors.Is(err, errNoFastIngest) {
+		err = errSharedNeedsFast
+	}
 	p.window.failAll(err)
 	if p.fast != nil {
 		p.fast.abandon()
@@ -247,8 +260,11 @@ func (p *Publisher) sendTurn() bool {
 		return false
 	}
 	o := p.outboxes[id]
-	used := 0
+	used, held := 0, false
 	for used < budget && p.window.room(id) && p.mode.room() {
+		if held = !p.leads(id); held {
+			break // whoever lets it go makes it ready
+		}
 		e, payload, told, ok := o.Take(p.payload)
 		p.payload = payload
 		if !ok {
@@ -263,7 +279,7 @@ func (p *Publisher) sendTurn() bool {
 	if cap(p.payload) > outbox.KeptPayload {
 		p.payload = nil
 	}
-	p.scheduler.Served(id, used, p.window.open(id) && o.Waiting())
+	p.scheduler.Served(id, used, !held && p.window.open(id) && o.Waiting())
 	return true
 }
 
@@ -307,6 +323,9 @@ func (p *Publisher) publish(id int, number uint64, e outbox.Entry) error {
 		p.cloud.describe(&p.msg, id)
 	}
 	p.mode.prepare(&p.msg, id, number, p.last(id))
+	if p.lead != nil {
+		p.fence(id)
+	}
 	if !p.guard.enter(p.dialled) {
 		return nats.ErrDisconnected
 	}

@@ -94,13 +94,17 @@ func (p *Publisher) noteFailures(now time.Time) {
 // harmless reports whether err is no reason to wait: a Gap has taken the place
 // of what was refused, or another way of delivery was taken up.
 func harmless(err error) bool {
-	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewMode) || errors.Is(err, errOthers)
+	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewMode) || errors.Is(err, errOthers) ||
+		errors.Is(err, errFence) || errors.Is(err, errForgotten)
 }
 
 // rewind goes back to the oldest event of id that is not acknowledged, once it is
 // known what the stream holds.
 func (p *Publisher) rewind(ctx context.Context, id int, now time.Time) {
 	p.window.rewind(id)
+	if p.lead != nil {
+		p.lead.whole[id] = false
+	}
 	if p.askHeld(ctx, id, now) {
 		return
 	}

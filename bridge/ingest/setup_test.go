@@ -19,5 +19,5 @@ func testSource(t *testing.T) *Source {
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
-	return New(&cfg, subjects, box, fairness.NewScheduler(16<<10), true, zap.NewNop())
+	return New(&cfg, subjects, box, fairness.NewScheduler(16<<10), true, false, zap.NewNop())
 }

@@ -28,6 +28,7 @@ type Source struct {
 	scheduler *fairness.Scheduler
 	number    int  // the outbox's at the scheduler
 	recalls   bool // the stream is asked for the last event before this process
+	shared    bool // by several bridges
 
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
@@ -42,11 +43,13 @@ type Source struct {
 
 // New returns the Source that takes the events of the server of cfg to box, which
 // it joins to scheduler. With recalls a Gap stands before the first event, and waits
-// until the outbox is told of the last event before this process.
-func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls bool, log *zap.Logger) *Source {
+// until the outbox is told of the last event before this process. A shared server is read
+// by several bridges: then whoever leads says what is missing before, and FullyBooted,
+// which each session gets of its own, is filtered.
+func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls, shared bool, log *zap.Logger) *Source {
 	s := &Source{
-		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(), recalls: recalls,
-		subjects: subjects, verdicts: make(map[string]verdict),
+		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(),
+		recalls: recalls && !shared, shared: shared, subjects: subjects, verdicts: make(map[string]verdict),
 	}
 	s.filter.Store(newFilter(cfg))
 	return s
@@ -101,6 +104,8 @@ func (s *Source) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 	}
 	v = s.judge(name)
 	switch {
+	case s.shared && string(name) == "FullyBooted":
+		return unwanted, f.Size, ""
 	case v == unwanted:
 		return v, f.Size, ""
 	case f.Truncated:

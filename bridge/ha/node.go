@@ -1,0 +1,298 @@
+package ha
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+)
+
+const (
+	// tick is how often the machines are told that time passes, beat how often this
+	// bridge says how it stands.
+	tick = 50 * time.Millisecond
+	beat = 250 * time.Millisecond
+	// frozenAfter is how long a tick may be late until this process is taken for one that
+	// was frozen: what others said meanwhile is not read yet, so that nobody is silent.
+	frozenAfter = 500 * time.Millisecond
+	// moveEvery is how often it is looked whether a server is to move.
+	moveEvery = time.Second
+	// maxHeard bounds the Heartbeats that wait to be read. When it is full the newest is
+	// dropped: another comes.
+	maxHeard = 256
+)
+
+// Options is what a Node works with.
+type Options struct {
+	Config *config.Config
+	Conn   *natsconn.Conn // by which bridges speak, and the stream is asked
+	// Incarnation names this process; no other has the same.
+	Incarnation string
+	Epoch       func() string // makes the name of an epoch that no other has had
+	Log         *zap.Logger
+}
+
+// Node is this bridge among those that share the servers.
+type Node struct {
+	o       Options
+	log     *zap.Logger
+	servers []*server
+	names   map[string]*server
+	roster  *standby.Roster
+
+	heard   chan []byte   // Heartbeats
+	noted   chan struct{} // of capacity 1: a server has a note
+	asks    chan ask      // for the stream
+	answers chan func()   // from the stream, for the Node's goroutine
+	failed  []func()      // answers to what could not be asked
+	leaves  chan struct{} // closed when another shall lead what this one leads
+	left    chan struct{} // closed when none is led that another could lead
+	leave   sync.Once
+
+	beatAt, lookedAt, movedAt time.Time
+	leaving                   bool   // what this bridge leads it hands over, and takes nothing
+	same                      string // the incarnation of another bridge of this name, which was told of
+}
+
+// New returns a Node without servers. It subscribes to what other bridges say.
+func New(o Options) (*Node, error) {
+	n := &Node{
+		o: o, log: o.Log.Named("ha"), names: make(map[string]*server),
+		roster: standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
+		heard:  make(chan []byte, maxHeard), noted: make(chan struct{}, 1), answers: make(chan func(), askers),
+		leaves: make(chan struct{}), left: make(chan struct{}),
+	}
+	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
+		select {
+		case n.heard <- m.Data:
+		default:
+		}
+	})
+	return n, err
+}
+
+func (n *Node) subject(node string) string { return n.o.Config.SubjectPrefix + ".ha." + node }
+
+// Add adds a server, before Run, and shares its Outbox.
+func (n *Node) Add(s Server) *Handle {
+	now := time.Now()
+	added := &server{
+		Server: s, began: now, wake: func() { clock.Raise(n.noted) },
+		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, now),
+	}
+	s.Outbox.Share(outbox.ShareOptions{
+		Most: s.Most, Epoch: n.o.Epoch, Filters: s.Filters, Stored: added.onStored, Drained: added.onDrained,
+	})
+	n.servers = append(n.servers, added)
+	n.names[s.Name] = added
+	return &Handle{added}
+}
+
+// Handle is what others tell of a server. Its methods may be called from any goroutine and
+// do not wait.
+type Handle struct{ s *server }
+
+// Session hears that the event session came up or has ended, between two of its events.
+func (h *Handle) Session(up bool) { h.s.onSession(up) }
+
+// Pong hears that a Ping of the event session was answered that was asked then.
+func (h *Handle) Pong(asked time.Time) { h.s.onPong(asked) }
+
+// Lead is what the server's events are sent behind.
+func (h *Handle) Lead() *delivery.Lead {
+	return &delivery.Lead{Terms: h.s.Terms, Fence: h.s.Fence, Refused: h.s.Refused}
+}
+
+// Leads reports whether this bridge leads the server.
+func (h *Handle) Leads() bool { return h.s.Outbox.Shared(0).Leads }
+
+// Run takes part until ctx ends.
+func (n *Node) Run(ctx context.Context) {
+	n.asks = make(chan ask, 2*len(n.servers)+askers)
+	var group sync.WaitGroup
+	defer group.Wait()
+	for range askers {
+		group.Go(func() { n.askAll(ctx) })
+	}
+	var names []string
+	for _, s := range n.servers {
+		names = append(names, s.Name)
+	}
+	n.roster.Serve(names)
+	changed := n.o.Conn.Watch()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	n.lookedAt = time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case data := <-n.heard:
+			n.hear(data)
+		case answer := <-n.answers:
+			answer()
+		case <-n.noted:
+			for _, s := range n.servers {
+				s.takeNotes(func(kind standby.EventKind) { n.step(s, standby.Event{Kind: kind}) })
+			}
+		case <-changed:
+			if !n.o.Conn.Up() {
+				n.all(standby.Disconnected)
+			}
+		case <-ticker.C:
+			n.tick()
+		}
+		for failed := n.failed; len(failed) > 0; failed = n.failed {
+			n.failed = nil
+			for _, f := range failed {
+				f()
+			}
+		}
+		if now := time.Now(); now.Sub(n.beatAt) >= beat {
+			n.beatAt = now
+			n.beat(now)
+		}
+	}
+}
+
+func (n *Node) all(kind standby.EventKind) {
+	for _, s := range n.servers {
+		n.step(s, standby.Event{Kind: kind})
+	}
+}
+
+// tick has time pass.
+func (n *Node) tick() {
+	for len(n.heard) > 0 {
+		n.hear(<-n.heard)
+	}
+	now := time.Now()
+	if now.Sub(n.lookedAt) > frozenAfter {
+		n.all(standby.Disconnected)
+	}
+	n.lookedAt = now
+	for _, s := range n.servers {
+		if v := n.view(s, now); v.Session && !v.InSync && !v.Fresh && !s.led {
+			s.Ping()
+		}
+		n.step(s, standby.Event{Kind: standby.Tick})
+	}
+	n.move(now)
+}
+
+// move hands over what others shall lead.
+func (n *Node) move(now time.Time) {
+	if now.Sub(n.movedAt) >= moveEvery {
+		n.movedAt = now
+		every := func(string) int { return math.MaxInt } // bridge reads each server
+		if m, ok := n.roster.Move(every, now); ok && m.To != "" {
+			n.step(n.names[m.Server], standby.Event{Kind: standby.Handover, To: m.To})
+		}
+	}
+	select {
+	case <-n.leaves:
+		n.leaving = true
+	default:
+		return
+	}
+	left := true
+	for _, s := range n.servers {
+		if !s.led {
+			continue
+		}
+		n.step(s, standby.Event{Kind: standby.Handover})
+		if v := n.view(s, now); v.HeirSync {
+			left = false
+		}
+	}
+	if left {
+		n.leave.Do(func() { close(n.left) })
+	}
+}
+
+// Leave hands over every server to a standby that is in sync, and returns when none is led
+// that has one, or ctx ends. What is led still may be published to its end. It is called
+// once, while Run runs.
+func (n *Node) Leave(ctx context.Context) {
+	close(n.leaves)
+	select {
+	case <-n.left:
+	case <-ctx.Done():
+	}
+	for _, s := range n.servers {
+		s.Outbox.NextEpoch()
+	}
+}
+
+// beat says how this bridge stands.
+func (n *Node) beat(now time.Time) {
+	var leads []standby.Leads
+	var stands []standby.Stands
+	for _, s := range n.servers {
+		how, up := s.Outbox.Shared(s.machine.Term()), s.up.Load()
+		switch {
+		case s.machine.Leads() && how.Leads:
+			leads = append(leads, standby.LeadsOf(s.Name, how.Mark, s.machine.Heir()))
+		case up != 0 && !how.Leads && !n.leaving:
+			age := time.Since(s.began) - time.Duration(up)
+			stands = append(stands, standby.Stands{
+				Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
+			})
+		}
+	}
+	data, err := n.roster.Beat(leads, stands, now).Encode()
+	if err == nil {
+		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
+	}
+	if err != nil && n.o.Conn.Up() {
+		n.log.Error("no word to the other bridges", zap.Error(err))
+	}
+}
+
+// hear takes in what another bridge says of itself.
+func (n *Node) hear(data []byte) {
+	now := time.Now()
+	h, err := standby.DecodeHeartbeat(data)
+	if err == nil {
+		err = n.roster.Hear(h, now)
+	}
+	switch {
+	case errors.Is(err, standby.ErrSameNode) && n.same == h.Incarnation:
+		return
+	case errors.Is(err, standby.ErrSameNode):
+		n.same = h.Incarnation
+		fallthrough
+	case err != nil:
+		n.log.Error("another bridge is not heard", zap.Error(err))
+		return
+	}
+	if h.Node == n.o.Config.Node {
+		return
+	}
+	for i := range h.Leads {
+		s := n.names[h.Leads[i].Server]
+		if s == nil {
+			continue
+		}
+		l, ok := n.roster.Leader(s.Name)
+		if !ok || l.Node != h.Node {
+			continue
+		}
+		s.knew(l.Incarnation)
+		n.step(s, standby.Event{Kind: standby.Heard, Leader: l})
+		if l.Mark.Term >= s.machine.Term() {
+			s.Outbox.Hear(l.Mark, now)
+		}
+	}
+}
