@@ -20,6 +20,7 @@ type share struct {
 	epochs   bool              // a Gap between two sessions may begin an epoch
 	first    bool              // nothing was stored since it leads
 	refused  bool              // an event that was numbered was given up
+	lost     int               // sessions that ended since it leads, and whose Gap has begun no epoch
 	released uint64
 }
 
@@ -44,6 +45,7 @@ func (o *Outbox) Share(options ShareOptions) {
 // anew begins to follow from nothing.
 func (h *share) anew() {
 	h.follows, h.leads, h.open, h.refused = standby.NewFollower(h.o.Most), nil, false, false
+	h.lost = 0
 	h.follows.Filter(h.filters)
 }
 
@@ -83,6 +85,9 @@ func (h *share) number(s *slot, payload []byte) {
 	}
 	_ = h.leads.Begin(h.o.Epoch()) // mayBegin has seen to it that all is stored
 	h.refused = false
+	if s.hole.asks {
+		h.lost--
+	}
 	s.Session, s.Seq, s.Hash = h.leads.Epoch(), 0, standby.Hash(payload)
 }
 
@@ -219,6 +224,7 @@ func (o *Outbox) Restart() {
 	h.epochs = false
 	if h.leads != nil {
 		h.leads.Restart()
+		h.lost++
 		return
 	}
 	o.giveUp(0)
@@ -363,6 +369,9 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 			}
 		}
 	}
+	if border < 0 && h.lost > 0 {
+		border = o.waits.Len() - 1
+	}
 	for range border + 1 {
 		if s := o.waits.PopFront(); s.hole == nil {
 			o.releaseHeld(&s)
@@ -370,7 +379,7 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 			o.free(&s)
 		}
 	}
-	if holes > 0 || h.refused {
+	if holes > 0 || h.refused || h.lost > 0 {
 		h.anew()
 		for hash := range o.held {
 			h.follows.Read(hash)

@@ -1,10 +1,12 @@
+//go:build unix
+
 package ha
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,11 +14,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
@@ -24,17 +24,16 @@ import (
 
 const server = "pbx1"
 
-var debug = os.Getenv("HADEBUG") != ""
-
-// pair is two bridges on one simulated Asterisk, each with ways of its own to it and to
-// NATS.
-type pair struct {
+// fleet is bridges on one simulated Asterisk, each a process of its own, with ways of its
+// own to the Asterisk and to NATS.
+type fleet struct {
 	t       *testing.T
+	program string
 	sim     *amisim.Server
 	addr    string
-	url     string
+	nats    *harness.Place
 	nc      *nats.Conn
-	bridges map[string]*member
+	bridges map[string]*bridge
 
 	mu    sync.Mutex
 	heard map[string]word // by node
@@ -42,9 +41,12 @@ type pair struct {
 	sent, alike int
 }
 
-type member struct {
-	*harness.Running
+// bridge is one of them.
+type bridge struct {
+	harness.Process
+	node          string
 	toNATS, toPBX *harness.Relay
+	away          bool // is not waited for
 }
 
 // word is what a bridge said last of the server.
@@ -52,205 +54,200 @@ type word struct {
 	at    time.Time
 	leads bool
 	state string
-	n     uint64
-	term  uint64
 }
 
-func newPair(t *testing.T) *pair {
+func newFleet(t *testing.T, nodes ...string) *fleet {
 	t.Helper()
-	p := &pair{t: t, url: harness.NATS(t), bridges: map[string]*member{}, heard: map[string]word{}}
-	p.sim, p.addr = harness.Sim(t, amisim.Config{})
-	p.nc = harness.Client(t, p.url)
-	_, err := p.nc.Subscribe("ami.ha.*", func(m *nats.Msg) {
-		h, err := standby.DecodeHeartbeat(m.Data)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		w := word{at: time.Now()}
-		for _, l := range h.Leads {
-			w.leads, w.n, w.term = true, l.N, l.Term
-		}
-		for _, s := range h.Stands {
-			w.state, w.term = s.State, s.Term
-		}
-		p.mu.Lock()
-		if debug {
-			t.Logf("%s: %s", h.Node, m.Data)
-		}
-		p.heard[h.Node] = w
-		p.mu.Unlock()
-	})
-	if err != nil {
+	f := &fleet{t: t, program: harness.BuildBridge(t), nats: harness.NewPlace(t), bridges: map[string]*bridge{}, heard: map[string]word{}}
+	f.nats.Start(nil)
+	f.sim, f.addr = harness.Sim(t, amisim.Config{})
+	f.nc = harness.Client(t, f.nats.URL())
+	if _, err := f.nc.Subscribe("ami.ha.*", f.hear); err != nil {
 		t.Fatal(err)
 	}
-	return p
-}
-
-// start starts a bridge.
-func (p *pair) start(node string) *member {
-	p.t.Helper()
-	m := &member{toNATS: harness.StartRelay(p.t, strings.TrimPrefix(p.url, "nats://")), toPBX: harness.StartRelay(p.t, p.addr)}
-	s := harness.ChaosServer(server, m.toPBX.Addr)
-	cfg := config.DefaultConfig()
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = node, "", "nats://"+m.toNATS.Addr, []config.ServerConfig{s}
-	cfg.HA, cfg.ShutdownTimeout = true, 20*time.Second
-	m.Running = harness.Run(p.t, log(p.t, node), cfg)
-	p.bridges[node] = m
-	return m
-}
-
-func log(t *testing.T, node string) *zap.Logger { return zaptest.NewLogger(t).Named(node) }
-
-// cut takes a bridge off the world: nothing of it reaches anybody, and it hears nothing,
-// until it is healed.
-func (p *pair) cut(node string) (heal func()) {
-	m := p.bridges[node]
-	toNATS, toPBX := m.toNATS.Close(), m.toPBX.Close()
-	delete(p.bridges, node)
-	return func() {
-		toNATS()
-		toPBX()
-		p.bridges[node] = m
+	for _, node := range nodes {
+		f.start(node)
 	}
+	if err := f.sim.WaitEventSessions(t.Context(), len(nodes)); err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
-// says waits until the bridges say so.
-func (p *pair) says(what string, holds func(map[string]word) bool) {
-	p.t.Helper()
-	harness.Eventually(p.t, what, func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return holds(p.heard)
-	})
+func (f *fleet) hear(m *nats.Msg) {
+	h, err := standby.DecodeHeartbeat(m.Data)
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	w := word{at: time.Now(), leads: len(h.Leads) > 0}
+	for _, s := range h.Stands {
+		w.state = s.State
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard[h.Node] = w
+}
+
+// start starts a bridge, or starts it again.
+func (f *fleet) start(node string) {
+	f.t.Helper()
+	b := f.bridges[node]
+	if b == nil {
+		b = &bridge{
+			node: node, toNATS: harness.StartRelay(f.t, strings.TrimPrefix(f.nats.URL(), "nats://")), toPBX: harness.StartRelay(f.t, f.addr),
+			Process: harness.Process{T: f.t, Program: f.program, Args: []string{"run"}, Log: filepath.Join(f.t.TempDir(), node)},
+		}
+		b.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "BRIDGE_NODE=" + node, "BRIDGE_HTTP_ADDR=", "BRIDGE_HA=on", "BRIDGE_NATS_URL=nats://" + b.toNATS.Addr,
+			"BRIDGE_SERVERS=" + server, "BRIDGE_SERVER_PBX1_ADDR=" + b.toPBX.Addr, "BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=s3cret",
+			"BRIDGE_AMI_BACKOFF_MIN=20ms", "BRIDGE_AMI_BACKOFF_MAX=200ms", "BRIDGE_AMI_BREAKER_FAILURES=1000000",
+		}
+		f.bridges[node] = b
+		f.t.Cleanup(func() {
+			b.Kill()
+			if f.t.Failed() {
+				log, _ := os.ReadFile(b.Log)
+				f.t.Logf("%s:\n%s", node, log[max(0, len(log)-8000):])
+			}
+		})
+	}
+	b.away = false
+	b.Start()
 }
 
 // settled waits until one of the bridges that run leads, and the others are in sync, while
 // the Asterisk goes on.
-func (p *pair) settled() (leader string) {
-	p.t.Helper()
-	p.says("one leads, the others are in sync", func(said map[string]word) bool {
-		p.emit(5)
-		leader = ""
-		for node := range p.bridges {
-			w := said[node]
-			switch {
-			case time.Since(w.at) > time.Second:
+func (f *fleet) settled() (leader, standby *bridge) {
+	f.t.Helper()
+	harness.Eventually(f.t, "one leads, the others are in sync", func() bool {
+		f.emit(1 + rand.IntN(3))
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		leader, standby = nil, nil
+		for node, b := range f.bridges {
+			switch w := f.heard[node]; {
+			case b.away:
+			case time.Since(w.at) > 600*time.Millisecond:
 				return false
-			case w.leads && leader != "":
+			case w.leads && leader != nil:
 				return false
 			case w.leads:
-				leader = node
+				leader = b
 			case w.state != "in_sync":
 				return false
+			default:
+				standby = b
 			}
 		}
-		return leader != ""
+		return leader != nil
 	})
-	return leader
+	return leader, standby
 }
 
-// emit has the Asterisk raise n events, of which some are alike.
-func (p *pair) emit(n int) {
+// emit has the Asterisk raise n events with a number of their own, and others that are all
+// alike.
+func (f *fleet) emit(n int) {
 	for range n {
-		p.sent++
-		p.sim.Emit("Event", "UserEvent", "UserEvent", "n", "N", strconv.Itoa(p.sent))
+		f.sent++
+		f.sim.Emit("Event", "UserEvent", "UserEvent", "n", "N", strconv.Itoa(f.sent))
 		for range rand.IntN(3) {
-			p.alike++
-			p.sim.Emit("Event", "UserEvent", "UserEvent", "alike")
+			f.alike++
+			f.sim.Emit("Event", "UserEvent", "UserEvent", "alike")
 		}
 	}
 }
 
+// emitFor has it do so for some time, about 2,000 events a second.
+func (f *fleet) emitFor(d time.Duration) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); <-ticker.C {
+		f.emit(5)
+	}
+}
+
+// message is an event as the stream holds it.
 type message struct {
-	subject, id, epoch string
-	seq                uint64
-	n                  int // 0: one of those that are alike, or a Gap
-	data               string
+	subject, epoch, data string
+	seq                  uint64
+	n                    int // 0: one of those that are alike, or a Gap
+	at                   time.Time
 }
 
-// stored returns what the stream holds, once the last event that was raised is there.
-func (p *pair) stored() (all []message) {
-	p.t.Helper()
-	js := harness.JetStream(p.t, p.nc)
-	last := fmt.Sprintf(`"N":"%d"`, p.sent)
-	harness.Eventually(p.t, "the last event is stored", func() bool {
-		m, _, err := streams.LastOn(p.t.Context(), js, "ami.events."+server+".>")
-		if err != nil || m == nil {
-			return false
-		}
-		prev, err := js.Stream(p.t.Context(), streams.EventStream)
-		if err != nil {
-			return false
-		}
-		for seq := m.Sequence; seq > 0 && seq+40 > m.Sequence; seq-- {
-			if b, err := prev.GetMsg(p.t.Context(), seq); err == nil && strings.Contains(string(b.Data), last) {
-				return true
-			}
-		}
-		return false
-	})
-	sub, err := p.nc.SubscribeSync(nats.NewInbox())
+// stored returns what the stream holds, once all that was raised is there.
+func (f *fleet) stored() (all []message) {
+	f.t.Helper()
+	js := harness.JetStream(f.t, f.nc)
+	consumer, err := js.OrderedConsumer(f.t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"ami.events.>"}})
 	if err != nil {
-		p.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	defer sub.Unsubscribe()
-	stream, err := js.Stream(p.t.Context(), streams.EventStream)
+	messages, err := consumer.Messages()
 	if err != nil {
-		p.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	info := stream.CachedInfo().State
-	for seq := info.FirstSeq; seq <= info.LastSeq; seq++ {
-		m, err := stream.GetMsg(p.t.Context(), seq)
+	defer messages.Stop()
+	for number, alike := 0, 0; number < f.sent || alike < f.alike; {
+		m, err := messages.Next(jetstream.NextMaxWait(20 * time.Second))
 		if err != nil {
-			p.t.Fatal(err)
+			f.t.Errorf("the last of %d is %d, %d of %d are alike: %v", f.sent, number, alike, f.alike, err)
+			return all
 		}
-		if !strings.HasPrefix(m.Subject, "ami.events.") {
-			continue
-		}
-		one := message{subject: m.Subject, id: m.Header.Get("Nats-Msg-Id"), data: string(m.Data)}
-		if one.epoch, one.seq, err = standby.ParseSeq(m.Header.Get("Ami-Seq")); err != nil {
-			p.t.Fatalf("%v: %q", err, m.Header)
+		one := message{subject: m.Subject(), data: string(m.Data())}
+		if one.epoch, one.seq, err = standby.ParseSeq(m.Headers().Get("Ami-Seq")); err != nil {
+			f.t.Fatalf("%v: %q", err, m.Headers())
 		}
 		var event struct{ N string }
-		if err := json.Unmarshal(m.Data, &event); err != nil {
-			p.t.Fatal(err)
+		if err := json.Unmarshal(m.Data(), &event); err != nil {
+			f.t.Fatal(err)
 		}
-		one.n, _ = strconv.Atoi(event.N)
+		if meta, err := m.Metadata(); err == nil {
+			one.at = meta.Timestamp
+		}
+		switch one.n, _ = strconv.Atoi(event.N); {
+		case one.n > 0:
+			number = max(number, one.n)
+		case !strings.HasSuffix(one.subject, ".Gap"):
+			alike++
+		}
 		all = append(all, one)
 	}
 	return all
 }
 
 // verify wants each event to be stored once, in order, under one numbering without a hole.
-func (p *pair) verify() {
-	p.t.Helper()
-	all := p.stored()
-	number, alike, seq, epoch := 0, 0, uint64(0), ""
-	for i, m := range all {
+func (f *fleet) verify() {
+	f.t.Helper()
+	number, alike, last := 0, 0, message{}
+	problems := 0
+	problem := func(format string, args ...any) {
+		if problems++; problems < 20 {
+			f.t.Errorf(format, args...)
+		}
+	}
+	pause := time.Duration(0)
+	for i, m := range f.stored() {
+		if i > 0 {
+			pause = max(pause, m.at.Sub(last.at))
+		}
 		switch {
 		case strings.HasSuffix(m.subject, ".Gap"):
-			p.t.Errorf("at %d: %s", i, m.data)
-			epoch, seq = m.epoch, 0
-			continue
-		case epoch == "":
-			epoch = m.epoch
+			problem("at %d: %s", i, m.data)
+		case i > 0 && (m.epoch != last.epoch || m.seq != last.seq+1), i == 0 && m.seq != 1:
+			problem("at %d: %s:%d comes behind %s:%d", i, m.epoch, m.seq, last.epoch, last.seq)
 		}
-		if seq++; m.epoch != epoch || m.seq != seq {
-			p.t.Errorf("at %d: %s:%d comes behind %s:%d", i, m.epoch, m.seq, epoch, seq-1)
-			epoch, seq = m.epoch, m.seq
-		}
-		switch {
+		switch last = m; {
 		case m.n == 0:
 			alike++
+			continue
 		case m.n != number+1:
-			p.t.Errorf("at %d: number %d comes behind %d", i, m.n, number)
-			number = m.n
-		default:
-			number = m.n
+			problem("at %d: number %d comes behind %d", i, m.n, number)
 		}
+		number = m.n
 	}
-	if number != p.sent || alike != p.alike {
-		p.t.Errorf("the last is number %d of %d, %d of %d are alike", number, p.sent, alike, p.alike)
+	if number != f.sent || alike != f.alike {
+		problem("the last is number %d of %d, %d of %d are alike", number, f.sent, alike, f.alike)
 	}
+	f.t.Logf("%s: %d events, the longest pause %v", f.t.Name(), number+alike, pause.Round(time.Millisecond))
 }

@@ -1,0 +1,68 @@
+//go:build unix
+
+package ha
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// fault is what happens to a bridge while the Asterisk goes on; what it returns undoes it.
+type fault func(f *fleet, b *bridge) (undo func())
+
+func faults() map[string]fault {
+	return map[string]fault{
+		"kill": func(f *fleet, b *bridge) func() {
+			b.Kill()
+			return func() { f.start(b.node) }
+		},
+		"freeze": func(_ *fleet, b *bridge) func() {
+			b.Freeze()
+			return b.Thaw
+		},
+		"end": func(f *fleet, b *bridge) func() {
+			if err := b.Stop(); err != nil {
+				f.t.Errorf("%s ended with: %v", b.node, err)
+			}
+			return func() { f.start(b.node) }
+		},
+		"cut off": func(_ *fleet, b *bridge) func() {
+			toNATS, toPBX := b.toNATS.Close(), b.toPBX.Close()
+			return func() { toNATS(); toPBX() }
+		},
+		"cut from NATS":    func(_ *fleet, b *bridge) func() { return b.toNATS.Close() },
+		"cut from the PBX": func(_ *fleet, b *bridge) func() { return b.toPBX.Close() },
+		"session lost":     func(_ *fleet, b *bridge) func() { b.toPBX.Cut(); return func() {} },
+	}
+}
+
+// One fault at a time, of the leader or of the standby, at any moment: nothing is lost,
+// nothing twice, nothing out of order, and the numbering has no hole.
+func TestTwo_OneFaultAtATime(t *testing.T) {
+	all := faults()
+	for _, kind := range slices.Sorted(maps.Keys(all)) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, "b1", "b2")
+			for i := range 3 {
+				leader, standby := f.settled()
+				victim := leader
+				if i == 2 {
+					victim = standby
+				}
+				f.emitFor(time.Duration(rand.IntN(300)) * time.Millisecond)
+				victim.away = kind != "session lost"
+				undo := all[kind](f, victim)
+				f.emitFor(time.Duration(1500+rand.IntN(2000)) * time.Millisecond)
+				undo()
+				victim.away = false
+				f.emitFor(time.Second)
+			}
+			f.settled()
+			f.verify()
+		})
+	}
+}
