@@ -56,12 +56,13 @@ type Config struct {
 	NATS   NATSConfig
 	Stream StreamConfig
 
-	// HA has the bridges of one prefix share the servers: all read, one leads each.
-	HA setting.Switch
+	// HA has the bridges of one prefix share the servers: all read, one leads each. No
+	// variable fills these three yet: Actions to any, all and groups do not know of it.
+	HA setting.Switch `ignored:"true"`
 	// HASilence is after how long without a word from the leader another takes over.
-	HASilence time.Duration `split_words:"true"`
+	HASilence time.Duration `ignored:"true"`
 	// HAWeight is this bridge's share of the leads.
-	HAWeight int `split_words:"true"`
+	HAWeight int `ignored:"true"`
 
 	// Servers are the Asterisks, each with a name of its own.
 	Servers []ServerConfig `ignored:"true"`

@@ -147,9 +147,7 @@ func (n *Node) Run(ctx context.Context) {
 				s.takeNotes(func(kind standby.EventKind) { n.step(s, standby.Event{Kind: kind}) })
 			}
 		case <-changed:
-			if !n.o.Conn.Up() {
-				n.all(standby.Disconnected)
-			}
+			n.all(standby.Disconnected) // it went or came: what others said meanwhile is not heard
 		case <-ticker.C:
 			n.tick()
 		}
@@ -178,7 +176,7 @@ func (n *Node) tick() {
 		n.hear(<-n.heard)
 	}
 	now := time.Now()
-	if now.Sub(n.lookedAt) > frozenAfter {
+	if now.Sub(n.lookedAt) > frozenAfter || !n.o.Conn.Up() {
 		n.all(standby.Disconnected)
 	}
 	n.lookedAt = now

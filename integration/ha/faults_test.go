@@ -11,31 +11,31 @@ import (
 )
 
 // fault is what happens to a bridge while the Asterisk goes on; what it returns undoes it.
-type fault func(f *fleet, b *bridge) (undo func())
+type fault func(f *fleet, b *node) (undo func())
 
 func faults() map[string]fault {
 	return map[string]fault{
-		"kill": func(f *fleet, b *bridge) func() {
+		"kill": func(f *fleet, b *node) func() {
 			b.Kill()
-			return func() { f.start(b.node) }
+			return func() { f.start(b.name) }
 		},
-		"freeze": func(_ *fleet, b *bridge) func() {
+		"freeze": func(_ *fleet, b *node) func() {
 			b.Freeze()
 			return b.Thaw
 		},
-		"end": func(f *fleet, b *bridge) func() {
+		"end": func(f *fleet, b *node) func() {
 			if err := b.Stop(); err != nil {
-				f.t.Errorf("%s ended with: %v", b.node, err)
+				f.t.Errorf("%s ended with: %v", b.name, err)
 			}
-			return func() { f.start(b.node) }
+			return func() { f.start(b.name) }
 		},
-		"cut off": func(_ *fleet, b *bridge) func() {
+		"cut off": func(_ *fleet, b *node) func() {
 			toNATS, toPBX := b.toNATS.Close(), b.toPBX.Close()
 			return func() { toNATS(); toPBX() }
 		},
-		"cut from NATS":    func(_ *fleet, b *bridge) func() { return b.toNATS.Close() },
-		"cut from the PBX": func(_ *fleet, b *bridge) func() { return b.toPBX.Close() },
-		"session lost":     func(_ *fleet, b *bridge) func() { b.toPBX.Cut(); return func() {} },
+		"cut from NATS":    func(_ *fleet, b *node) func() { return b.toNATS.Close() },
+		"cut from the PBX": func(_ *fleet, b *node) func() { return b.toPBX.Close() },
+		"session lost":     func(_ *fleet, b *node) func() { b.toPBX.Cut(); return func() {} },
 	}
 }
 

@@ -33,7 +33,7 @@ type fleet struct {
 	addr    string
 	nats    *harness.Place
 	nc      *nats.Conn
-	bridges map[string]*bridge
+	bridges map[string]*node
 
 	mu    sync.Mutex
 	heard map[string]word // by node
@@ -41,10 +41,10 @@ type fleet struct {
 	sent, alike int
 }
 
-// bridge is one of them.
-type bridge struct {
+// node is one of them.
+type node struct {
 	harness.Process
-	node          string
+	name          string
 	toNATS, toPBX *harness.Relay
 	away          bool // is not waited for
 }
@@ -56,19 +56,23 @@ type word struct {
 	state string
 }
 
-func newFleet(t *testing.T, nodes ...string) *fleet {
+func newFleet(t *testing.T, names ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, program: harness.BuildBridge(t), nats: harness.NewPlace(t), bridges: map[string]*bridge{}, heard: map[string]word{}}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{t: t, program: program, nats: harness.NewPlace(t), bridges: map[string]*node{}, heard: map[string]word{}}
 	f.nats.Start(nil)
 	f.sim, f.addr = harness.Sim(t, amisim.Config{})
 	f.nc = harness.Client(t, f.nats.URL())
 	if _, err := f.nc.Subscribe("ami.ha.*", f.hear); err != nil {
 		t.Fatal(err)
 	}
-	for _, node := range nodes {
-		f.start(node)
+	for _, name := range names {
+		f.start(name)
 	}
-	if err := f.sim.WaitEventSessions(t.Context(), len(nodes)); err != nil {
+	if err := f.sim.WaitEventSessions(t.Context(), len(names)); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -90,25 +94,21 @@ func (f *fleet) hear(m *nats.Msg) {
 }
 
 // start starts a bridge, or starts it again.
-func (f *fleet) start(node string) {
+func (f *fleet) start(name string) {
 	f.t.Helper()
-	b := f.bridges[node]
+	b := f.bridges[name]
 	if b == nil {
-		b = &bridge{
-			node: node, toNATS: harness.StartRelay(f.t, strings.TrimPrefix(f.nats.URL(), "nats://")), toPBX: harness.StartRelay(f.t, f.addr),
-			Process: harness.Process{T: f.t, Program: f.program, Args: []string{"run"}, Log: filepath.Join(f.t.TempDir(), node)},
+		b = &node{
+			name: name, toNATS: harness.StartRelay(f.t, strings.TrimPrefix(f.nats.URL(), "nats://")), toPBX: harness.StartRelay(f.t, f.addr),
+			Process: harness.Process{T: f.t, Program: f.program, Log: filepath.Join(f.t.TempDir(), name)},
 		}
-		b.Env = []string{
-			"PATH=" + os.Getenv("PATH"), "BRIDGE_NODE=" + node, "BRIDGE_HTTP_ADDR=", "BRIDGE_HA=on", "BRIDGE_NATS_URL=nats://" + b.toNATS.Addr,
-			"BRIDGE_SERVERS=" + server, "BRIDGE_SERVER_PBX1_ADDR=" + b.toPBX.Addr, "BRIDGE_SERVER_PBX1_USERNAME=bridge", "BRIDGE_SERVER_PBX1_SECRET=s3cret",
-			"BRIDGE_AMI_BACKOFF_MIN=20ms", "BRIDGE_AMI_BACKOFF_MAX=200ms", "BRIDGE_AMI_BREAKER_FAILURES=1000000",
-		}
-		f.bridges[node] = b
+		b.Env = append(os.Environ(), asBridge+"="+name, "HA_NATS=nats://"+b.toNATS.Addr, "HA_PBX="+b.toPBX.Addr)
+		f.bridges[name] = b
 		f.t.Cleanup(func() {
 			b.Kill()
 			if f.t.Failed() {
 				log, _ := os.ReadFile(b.Log)
-				f.t.Logf("%s:\n%s", node, log[max(0, len(log)-8000):])
+				f.t.Logf("%s:\n%s", name, log[max(0, len(log)-8000):])
 			}
 		})
 	}
@@ -118,15 +118,15 @@ func (f *fleet) start(node string) {
 
 // settled waits until one of the bridges that run leads, and the others are in sync, while
 // the Asterisk goes on.
-func (f *fleet) settled() (leader, standby *bridge) {
+func (f *fleet) settled() (leader, standby *node) {
 	f.t.Helper()
 	harness.Eventually(f.t, "one leads, the others are in sync", func() bool {
 		f.emit(1 + rand.IntN(3))
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		leader, standby = nil, nil
-		for node, b := range f.bridges {
-			switch w := f.heard[node]; {
+		for name, b := range f.bridges {
+			switch w := f.heard[name]; {
 			case b.away:
 			case time.Since(w.at) > 600*time.Millisecond:
 				return false
