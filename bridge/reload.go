@@ -32,6 +32,9 @@ func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
 	own.Charset = s.cfg.Charset // in which requests are written, rules read
 	s.target.Permit(all, own)
 	s.ingest.SetFilter(own)
+	if s.shared != nil {
+		s.outbox.SetFilters(filtersOf(own))
+	}
 	s.link.Renew(own.Config)
 	s.link.Retry()
 }

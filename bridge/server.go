@@ -52,6 +52,10 @@ func (b *Bridge) newServer(cfg config.ServerConfig) *server {
 	})
 	s.status.Follow(s.link.Status().Sessions)
 	s.target = actions.NewTarget(&b.cfg, &cfg, s.link, s.pressure)
+	if s.shared != nil {
+		s.status.Share(s.shared.Leads)
+		s.target.Share(s.shared.Leads)
+	}
 	return s
 }
 
@@ -82,8 +86,18 @@ func (b *Bridge) share(s *server, number int) *ha.Handle {
 		Ready:  func() { b.scheduler.Ready(number) },
 		Forget: func() { b.publisher.Forget(number) },
 		Ping:   func() { s.link.Ping() },
-		Led:    func(bool) {},
+		Led:    func(leads bool) { b.led(s, leads) },
 	})
+}
+
+// led hears whether this bridge leads s, which others share.
+func (b *Bridge) led(s *server, leads bool) {
+	if !leads {
+		s.status.Withdraw()
+	}
+	if err := b.actions.Lead(s.cfg.Name, leads); err != nil {
+		b.log.Error("requests are not taken", zap.String("server", s.cfg.Name), zap.Error(err))
+	}
 }
 
 // filtersOf is the hash of all that decides which events of a server count, and how they

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/micro"
@@ -48,7 +51,12 @@ type Service struct {
 	shared    *shared
 	endpoints []*Endpoint
 	conn      *natsconn.Conn
-	subs      []*natsconn.Subscription
+	subs      []*natsconn.Subscription // of discovery
+
+	mu      sync.Mutex                           // protects the following
+	led     map[string]bool                      // servers that this bridge leads, of those that others share
+	taken   map[*Endpoint]*natsconn.Subscription // of requests
+	stopped bool
 }
 
 // New returns the Service of targets, which has one endpoint each, and one for each
@@ -58,7 +66,7 @@ func New(o Options, targets []*Target) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{conn: o.Conn, started: time.Now().UTC(), shared: &shared{
+	s := &Service{conn: o.Conn, started: time.Now().UTC(), led: make(map[string]bool), taken: make(map[*Endpoint]*natsconn.Subscription), shared: &shared{
 		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: probes,
 		inFlight: newInFlight(), log: o.Log,
 	}}
@@ -70,12 +78,8 @@ func New(o Options, targets []*Target) (*Service, error) {
 // Serve subscribes one endpoint a server, a group, any and all, so that
 // discovery shows them and one server's requests wait for no other's.
 func (s *Service) Serve() error {
-	for i, e := range s.endpoints {
-		shown := s.info.Endpoints[i]
-		sub := &natsconn.Subscription{Subject: shown.Subject, Queue: shown.QueueGroup, Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look}
-		if err := s.add(sub); err != nil {
-			return errors.Join(err, s.Stop())
-		}
+	if err := s.take(); err != nil {
+		return errors.Join(err, s.Stop())
 	}
 	for verb, answer := range map[micro.Verb]func() any{
 		micro.PingVerb:  func() any { return micro.Ping{ServiceIdentity: s.info.ServiceIdentity, Type: micro.PingResponseType} },
@@ -88,6 +92,44 @@ func (s *Service) Serve() error {
 	}
 	// Only now do callers find the endpoints.
 	return s.conn.Get().FlushTimeout(natsconn.FlushTimeout)
+}
+
+// Lead says whether this bridge leads a server that others share: its requests come here
+// only then. It may wait for NATS.
+func (s *Service) Lead(server string, leads bool) error {
+	s.mu.Lock()
+	s.led[server] = leads
+	s.mu.Unlock()
+	return s.take()
+}
+
+// take takes the requests for endpoints of which this bridge has a server, and no others.
+func (s *Service) take() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	for i, e := range s.endpoints {
+		wanted := slices.ContainsFunc(e.servers, func(t *Target) bool { return t.leads == nil || s.led[t.cfg.Name] })
+		switch sub := s.taken[e]; {
+		case wanted && sub == nil:
+			shown := s.info.Endpoints[i]
+			sub = &natsconn.Subscription{
+				Subject: shown.Subject, Queue: cmp.Or(shown.QueueGroup, s.info.ID), Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look,
+			}
+			if err := s.conn.Keep(sub); err != nil {
+				return err
+			}
+			s.taken[e] = sub
+		case !wanted && sub != nil:
+			if err := s.conn.Stop(sub); err != nil {
+				return err
+			}
+			delete(s.taken, e)
+		}
+	}
+	return nil
 }
 
 // add keeps up sub, which others share by its queue, or which this process alone
@@ -104,7 +146,12 @@ func (s *Service) add(sub *natsconn.Subscription) error {
 // Stop takes no more requests; those that have come are still handled.
 func (s *Service) Stop() error {
 	var failed []error
-	for _, sub := range s.subs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	all := slices.AppendSeq(slices.Clone(s.subs), maps.Values(s.taken))
+	clear(s.taken)
+	for _, sub := range all {
 		if err := s.conn.Stop(sub); err != nil {
 			failed = append(failed, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,6 +61,10 @@ type Node struct {
 	left    chan struct{} // closed when none is led that another could lead
 	leave   sync.Once
 
+	began time.Time    // what the next two count from, in nanoseconds
+	awake atomic.Int64 // when it last looked
+	sure  atomic.Int64 // until then it may have slept through the claim of another
+
 	beatAt, lookedAt, movedAt time.Time
 	leaving                   bool   // what this bridge leads it hands over, and takes nothing
 	same                      string // the incarnation of another bridge of this name, which was told of
@@ -68,7 +73,7 @@ type Node struct {
 // New returns a Node without servers. It subscribes to what other bridges say.
 func New(o Options) (*Node, error) {
 	n := &Node{
-		o: o, log: o.Log.Named("ha"), names: make(map[string]*server),
+		o: o, log: o.Log.Named("ha"), began: time.Now(), names: make(map[string]*server),
 		roster: standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
 		heard:  make(chan []byte, maxHeard), noted: make(chan struct{}, 1), answers: make(chan func(), askers),
 		leaves: make(chan struct{}), left: make(chan struct{}),
@@ -86,7 +91,7 @@ func (n *Node) subject(node string) string { return n.o.Config.SubjectPrefix + "
 
 // Add adds a server, before Run, and shares its Outbox.
 func (n *Node) Add(s Server) *Handle {
-	now := time.Now()
+	now := n.began
 	added := &server{
 		Server: s, began: now, wake: func() { clock.Raise(n.noted) },
 		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, now),
@@ -96,12 +101,15 @@ func (n *Node) Add(s Server) *Handle {
 	})
 	n.servers = append(n.servers, added)
 	n.names[s.Name] = added
-	return &Handle{added}
+	return &Handle{n, added}
 }
 
 // Handle is what others tell of a server. Its methods may be called from any goroutine and
 // do not wait.
-type Handle struct{ s *server }
+type Handle struct {
+	n *Node
+	s *server
+}
 
 // Session hears that the event session came up or has ended, between two of its events.
 func (h *Handle) Session(up bool) { h.s.onSession(up) }
@@ -114,8 +122,12 @@ func (h *Handle) Lead() *delivery.Lead {
 	return &delivery.Lead{Terms: h.s.Terms, Fence: h.s.Fence, Refused: h.s.Refused}
 }
 
-// Leads reports whether this bridge leads the server.
-func (h *Handle) Leads() bool { return h.s.Outbox.Shared(0).Leads }
+// Leads reports whether this bridge leads the server, as far as it can know: not if it has
+// just woken from a freeze, and may not have heard yet that another one leads.
+func (h *Handle) Leads() bool {
+	now := time.Since(h.s.began)
+	return h.s.leading.Load() && now-time.Duration(h.n.awake.Load()) < frozenAfter && now >= time.Duration(h.n.sure.Load())
+}
 
 // Run takes part until ctx ends.
 func (n *Node) Run(ctx context.Context) {
@@ -177,10 +189,15 @@ func (n *Node) tick() {
 	}
 	now := time.Now()
 	if now.Sub(n.lookedAt) > frozenAfter || !n.o.Conn.Up() {
+		n.sure.Store(int64(now.Add(n.o.Config.HASilence).Sub(n.began)))
 		n.all(standby.Disconnected)
 	}
 	n.lookedAt = now
+	n.awake.Store(int64(now.Sub(n.began)))
 	for _, s := range n.servers {
+		if s.untold {
+			n.tell(s)
+		}
 		if v := n.view(s, now); v.Session && !v.InSync && !v.Fresh && !s.led {
 			s.Ping()
 		}

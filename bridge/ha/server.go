@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 )
 
-// Server is a server that several bridges share. Its functions do not wait.
+// Server is a server that several bridges share. Its functions do not wait, but for Led.
 type Server struct {
 	Name   string
 	Outbox *outbox.Outbox
@@ -23,10 +24,11 @@ type Server struct {
 	Most   int    // events that its outbox can hold
 	// Filters is the hash of all that decides which of its events count.
 	Filters uint64
-	Ready   func()           // the publisher is to look at it
-	Forget  func()           // the publisher is to forget what is in flight
-	Ping    func()           // the event session is to ask for a Pong
-	Led     func(leads bool) // hears whether this bridge leads it
+	Ready   func() // the publisher is to look at it
+	Forget  func() // the publisher is to forget what is in flight
+	Ping    func() // the event session is to ask for a Pong
+	// Led hears whether this bridge leads it, on a goroutine of the Node's. It may wait.
+	Led func(leads bool)
 }
 
 // server is a Server as the Node knows it. It is the Node's goroutine's but for what says
@@ -39,6 +41,7 @@ type server struct {
 	held    delivery.Since // of the tail
 	ended   uint64         // the term since which the batches of those before were ended
 	led     bool
+	untold  bool // it is to be told of led again
 	drains  bool
 
 	wake  func()       // has the Node look at what was noted
@@ -48,6 +51,10 @@ type server struct {
 	why   error        // of the last take-over that was not exact
 
 	lost, stored, drained atomic.Bool // noted, for the Node
+	leading               atomic.Bool // led, for others
+
+	telling sync.Mutex // protects the following
+	told    bool       // of led
 
 	mu      sync.Mutex // protects the following
 	fence   delivery.Fence
@@ -185,7 +192,8 @@ func (n *Node) let(s *server) {
 	}
 	if leads := s.machine.Leads(); leads != s.led {
 		s.led = leads
-		s.Led(leads)
+		s.leading.Store(leads)
+		n.tell(s)
 		record := s.machine.Record()
 		if leads {
 			n.log.Info("leads", zap.String("server", s.Name), zap.Uint64("term", record.Term), zap.String("reason", record.Reason))
@@ -194,6 +202,20 @@ func (n *Node) let(s *server) {
 		}
 		n.beatAt = time.Time{} // the others are to know at once
 	}
+}
+
+// tell tells whoever wants to know whether this bridge leads s.
+func (n *Node) tell(s *server) {
+	s.untold = false
+	n.ask(func(context.Context) func() {
+		s.telling.Lock()
+		defer s.telling.Unlock()
+		if leads := s.leading.Load(); leads != s.told {
+			s.told = leads
+			s.Led(leads)
+		}
+		return nil
+	}, func() { s.untold = true })
 }
 
 // do does what the machine has decided.

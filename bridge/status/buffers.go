@@ -121,7 +121,7 @@ func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 }
 
 func (s *Server) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
-	s.publisher.Publish(s.subjects.Status("buffers", ""), m)
+	s.publish(s.subjects.Status("buffers", ""), m)
 	s.tellDrops(now)
 	s.tellStrays(now, link.Calls)
 }

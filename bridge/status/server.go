@@ -23,6 +23,7 @@ type Server struct {
 	publisher  *Publisher
 	log        *zap.Logger
 
+	leads  func() bool // whether this bridge is the one to publish; nil: it is
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
 	gaps   gapCounts
@@ -39,6 +40,20 @@ func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects
 	return &Server{
 		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
 		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
+	}
+}
+
+// Share has the state be published while leads reports that this bridge leads the server,
+// which others share. It is called before anything changes.
+func (s *Server) Share(leads func() bool) { s.leads = leads }
+
+// Withdraw forgets what was published: another bridge leads the server.
+func (s *Server) Withdraw() { s.publisher.withdraw(s.subjects.Status("", "").Subject) }
+
+// publish publishes a state of the server, if that is this bridge's to do.
+func (s *Server) publish(key subject.Key, state any) {
+	if s.leads == nil || s.leads() {
+		s.publisher.Publish(key, state)
 	}
 }
 
