@@ -45,7 +45,7 @@ var arrows = map[string][]string{
 	"frames":                                   {},
 
 	"bridge/internal/jsontext":             {"frames"},
-	"bridge/outbox":                        {"bridge/internal/clock", "bridge/internal/deque"},
+	"bridge/outbox":                        {"bridge/internal/clock", "bridge/internal/deque", "bridge/standby"},
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"bridge/standby":                       {"bridge/internal/name"},
@@ -87,8 +87,11 @@ var arrows = map[string][]string{
 		"bridge/internal/subject", "bridge/journal", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
 	},
 	"bridge/delivery": {
-		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/streams",
-		"fairness",
+		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/standby",
+		"bridge/streams", "fairness",
+	},
+	"bridge/ha": {
+		"bridge/config", "bridge/delivery", "bridge/internal/clock", "bridge/natsconn", "bridge/outbox", "bridge/standby", "bridge/streams",
 	},
 	"bridge/idempotency":         {"bridge/config", "bridge/internal/deque", "bridge/journal", "bridge/natsconn", "bridge/reply", "bridge/streams"},
 	"bridge/journal/journaltest": {"bridge/journal"},
@@ -100,9 +103,9 @@ var arrows = map[string][]string{
 	},
 
 	"bridge": {
-		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
-		"bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn", "bridge/outbox",
-		"bridge/reply", "bridge/status", "bridge/streams", "fairness",
+		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha",
+		"bridge/idempotency", "bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn",
+		"bridge/outbox", "bridge/reply", "bridge/standby", "bridge/status", "bridge/streams", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
@@ -117,7 +120,7 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
+		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha", "bridge/idempotency",
 		"bridge/internal/directget", "bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
 		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
 		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume", "docs/examples/go",
