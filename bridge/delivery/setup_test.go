@@ -32,6 +32,7 @@ type benchServer struct {
 	outbox    *outbox.Outbox
 	scheduler *fairness.Scheduler
 	number    int
+	lead      *testLead // with HA
 }
 
 // push hands an event to the outbox and tells the scheduler.
@@ -72,7 +73,13 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *Publis
 			outbox: outbox.New(int(config.DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
 		}
 		b.servers = append(b.servers, s)
-		o.Sources = append(o.Sources, Source{Name: name, Outbox: s.outbox, Filter: subjects.All(), TellGap: func(outbox.Gap) {}})
+		source := Source{Name: name, Outbox: s.outbox, Filter: subjects.All(), TellGap: func(outbox.Gap) {}}
+		if cfg.HA {
+			o.Incarnation = "incarnation"
+			s.lead = newTestLead(s)
+			source.Lead = &Lead{Terms: subjects.Term(), Fence: s.lead.fence, Refused: s.lead.refuse}
+		}
+		o.Sources = append(o.Sources, source)
 	}
 	p, err := New(o)
 	if err != nil {
