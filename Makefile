@@ -58,7 +58,8 @@ leaf: ## Kill the hub that a leaf forwards to: three minutes.
 .PHONY: bench
 bench: ## Print the benchmarks' ratios.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x -timeout 20m ./integration/load
+	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions|Replay' -benchtime 1x -timeout 20m ./integration/load
+	$(GO) test -run '^$$' -bench 'Writer|List' -benchtime 1x -timeout 20m ./bridge/state ./integration/state
 
 .PHONY: lint
 lint: ## Check format, vet, fixes, tidiness and staticcheck.
@@ -78,7 +79,7 @@ NATSCLI := github.com/nats-io/natscli/nats@v0.5.1
 NATSPY  := nats-py==2.16.0
 
 .PHONY: examples
-examples: ## Run the examples of docs/actions.md with nats, node and Python.
+examples: ## Run the examples of docs/actions.md and docs/state.md with nats, node and Python.
 	mkdir -p $(EXAMPLES_DIR)
 	cp -r docs/examples/javascript $(EXAMPLES_DIR)
 	GOBIN=$(EXAMPLES_DIR) $(GO) install $(NATSCLI)

@@ -23,6 +23,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
@@ -52,11 +53,10 @@ type Deps struct {
 
 // Bridge joins any number of Asterisk servers and NATS. It is used once.
 type Bridge struct {
-	cfg       config.Config
+	cfg       config.Config // but for its Servers and Groups, which come and go
 	deps      Deps
 	log       *zap.Logger
 	registry  *prometheus.Registry
-	scheduler *fairness.Scheduler
 	gate      *fairness.Gate
 	budget    *outbox.Budget
 	status    *status.Publisher
@@ -67,8 +67,9 @@ type Bridge struct {
 	natsLogin *natsconn.Login
 	repeats   *idempotency.Cache
 	streams   *streams.Reconciler
+	state     *state.State
 	leaf      *status.Leaf
-	servers   []*server
+	servers   servers
 	started   time.Time
 	ready     chan struct{}
 	publisher *delivery.Publisher
@@ -82,7 +83,7 @@ type Bridge struct {
 
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
 // connects in Run.
-func New(cfg config.Config, deps Deps) (_ *Bridge, err error) {
+func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -95,17 +96,17 @@ func New(cfg config.Config, deps Deps) (_ *Bridge, err error) {
 	}
 	b := &Bridge{
 		cfg: cfg, deps: deps, registry: registry,
-		log:       log,
-		scheduler: fairness.NewScheduler(delivery.Quantum),
-		gate:      fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
-		budget:    outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
-		ready:     make(chan struct{}),
+		log:    log,
+		gate:   fairness.NewGate(cfg.ConnectConcurrency, cfg.ConnectRate),
+		budget: outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(cfg.Servers)),
+		ready:  make(chan struct{}),
 
 		refusalsEvery: audit.RefusalSpan,
 		started:       time.Now(),
 		dials:         delivery.DialGuard{InProcess: deps.InProcess},
 		leaf:          status.NewLeaf(deps.Leaf, log.Named("leaf")),
 	}
+	b.servers.now.Store(new(roster))
 	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
@@ -117,32 +118,32 @@ func New(cfg config.Config, deps Deps) (_ *Bridge, err error) {
 	b.replier = reply.NewSender(b.control, b.log)
 	run := strings.ToLower(rand.Text()[:12]) // names this process
 	b.records = journal.New(b.control, audit.QueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
-	b.audit = audit.New(&b.cfg, run, actions.EndpointNames(&b.cfg), b.records, b.log)
+	b.audit = audit.New(&b.cfg, run, b.records, b.log)
 	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
 	b.repeats = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	o := state.Options{
+		Config: &b.cfg, Conn: b.control, Changed: b.status.Notify, Log: b.log,
+		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) },
+	}
+	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dials, Streams: b.streams, Log: b.log}
+	var err error
 	if cfg.HA {
 		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Incarnation: run, Epoch: newEpoch, Log: b.log}); err != nil {
 			return nil, err
 		}
+		o.Leader, p.Incarnation = b.ha, run
 	}
-	var targets []*actions.Target
-	for _, s := range cfg.Servers {
-		server := b.newServer(s)
-		b.servers, targets = append(b.servers, server), append(targets, server.target)
-	}
-	o := delivery.Options{
-		Config: &b.cfg, Conn: b.events, Guard: &b.dials, Streams: b.streams, Scheduler: b.scheduler, Log: b.log,
-		Sources: b.sources(),
-	}
-	if b.ha != nil {
-		o.Incarnation = run
-	}
-	if b.publisher, err = delivery.New(o); err != nil {
+	b.state = state.New(o)
+	if b.publisher, err = delivery.New(p); err != nil {
 		return nil, err
 	}
 	b.actions, err = actions.New(actions.Options{
 		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.repeats, Sender: b.replier, Log: b.log,
-	}, targets)
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = b.have(&cfg)
 	return b, err
 }
 
@@ -151,18 +152,6 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
 	return natsconn.New(natsconn.Options{
 		Name: name, Config: &b.cfg, Login: b.natsLogin, InProcess: b.deps.InProcess, Own: own, Log: b.log,
 	})
-}
-
-// sources are the servers whose events are published, by the scheduler's numbers.
-func (b *Bridge) sources() (all []delivery.Source) {
-	for _, s := range b.servers {
-		source := delivery.Source{Name: s.cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap}
-		if s.shared != nil {
-			source.Lead = s.shared.Lead()
-		}
-		all = append(all, source)
-	}
-	return all
 }
 
 // newEpoch makes the name of an epoch: no other has the same.
@@ -258,22 +247,18 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { b.records.Run(stage.backCtx) })
 	stage.back.Go(func() { b.audit.Run(stage.backCtx, b.refusalsEvery) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
+	stage.back.Go(func() { b.state.Run(stage.backCtx) })
 	if b.repeats.IsShared() {
 		stage.back.Go(func() { b.repeats.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.ha != nil {
 		stage.back.Go(func() { b.ha.Run(stage.backCtx) })
-	} else if b.cfg.Delivery != config.DeliverCore {
-		stage.back.Go(func() { delivery.TellLastEvents(stage.backCtx, b.control, b.sources(), b.scheduler.Ready, b.log) })
 	}
 	stage.back.Go(func() { b.status.Run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
-	for _, s := range b.servers {
-		// A Link ends only when it is told to.
-		stage.front.Go(func() { _ = s.link.Run(stage.frontCtx) })
-	}
+	n := b.runServers(stage)
 	close(b.ready)
-	b.log.Info("bridge ready", zap.Int("servers", len(b.servers)), zap.Stringer("delivery", b.cfg.Delivery))
+	b.log.Info("bridge ready", zap.Int("servers", n), zap.Stringer("delivery", b.cfg.Delivery))
 	<-ctx.Done()
 	b.log.Info("shutting down", zap.NamedError("cause", context.Cause(ctx)))
 	return b.shutdown(stage)
@@ -299,5 +284,7 @@ func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.Stat
 		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
 		b.repeats.Seen(state, b.cfg.Streams)
+	case streams.StateStream:
+		b.state.Seen(state)
 	}
 }

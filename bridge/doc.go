@@ -5,7 +5,8 @@
 //
 // The way of an event: a Link's reader -> ingest.Source -> outbox.Outbox ->
 // fairness.Scheduler -> delivery.Publisher -> NATS, whose acknowledgement releases it
-// from the outbox. The way of an Action: NATS -> actions.Endpoint -> idempotency.Cache
+// from the outbox. Beside it state.Server reduces the event to what is up now, and
+// writes that into the bucket AMI_STATE. The way of an Action: NATS -> actions.Endpoint -> idempotency.Cache
 // -> policy.Policy -> audit.Recorder -> amiconn.Link -> correlation.Table ->
 // reply.Sender -> NATS.
 //
@@ -21,8 +22,9 @@
 //	audit.Recorder            Bridge.Run
 //	idempotency.Cache         Bridge.Run
 //	streams.Reconciler        Bridge.Run
+//	state.State               Bridge.Run
 //	status.Publisher, http    Bridge.Run
 //
 // Shutdown goes against the stream: no new Actions, pending ones end, sessions log
-// off, outboxes drain, the audit is stored, NATS drains.
+// off, outboxes drain, the state turns stale, the audit is stored, NATS drains.
 package bridge

@@ -57,7 +57,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		body.Streams[s.Name] = s.State
 	}
 	up := false
-	for _, s := range b.servers {
+	for _, s := range b.servers.here() {
 		sessions := make(map[string]string)
 		all := body.Actions[s.cfg.Name] == answered
 		for _, session := range s.link.Status().Sessions {

@@ -118,7 +118,7 @@ func TestHTTP_ReadyWantsAllOfOneServer(t *testing.T) {
 
 // serverNamed is the server of that name.
 func (a *running) serverNamed(name string) *server {
-	for _, s := range a.servers {
+	for _, s := range a.servers.here() {
 		if s.cfg.Name == name {
 			return s
 		}

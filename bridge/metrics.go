@@ -9,6 +9,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 )
 
 // metrics reads what is counted anyway whenever Prometheus asks, so that
@@ -39,6 +40,17 @@ const (
 // say takes a value, and what the metric's own labels are for it.
 type say func(value float64, labels ...string)
 
+// once takes no value as long as it is 0. It is for what no rule of
+// deploy/prometheus needs before something has happened: a scrape of a thousand
+// servers is a third of what it would be.
+func (s say) once() say {
+	return func(value float64, labels ...string) {
+		if value != 0 {
+			s(value, labels...)
+		}
+	}
+}
+
 // series is a metric with its Desc.
 type series[T any] struct {
 	metric[T]
@@ -50,6 +62,7 @@ type counted struct {
 	*server
 	box  outbox.Account
 	link amiconn.Status
+	up   state.Counts
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -83,10 +96,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range m.bridge.actions.Endpoints() {
 		collect(ch, m.ofEndpoint, e, e.Name)
 	}
-	for _, s := range m.bridge.servers {
-		collect(ch, m.ofServer, &counted{s, s.outbox.Account(), s.link.Status()}, s.cfg.Name)
-		n, sum, buckets := s.target.Durations()
-		ch <- prometheus.MustNewConstHistogram(m.ofDurations, n, sum.Seconds(), buckets, s.cfg.Name)
+	for _, s := range m.bridge.servers.all() {
+		collect(ch, m.ofServer, &counted{s, s.outbox.Account(), s.link.Status(), s.state.Counts()}, s.cfg.Name)
+		if n, sum, buckets := s.target.Durations(); n > 0 {
+			ch <- prometheus.MustNewConstHistogram(m.ofDurations, n, sum.Seconds(), buckets, s.cfg.Name)
+		}
 	}
 }
 
@@ -102,6 +116,11 @@ func collect[T any](ch chan<- prometheus.Metric, all []series[T], of T, labels .
 // single is the values of a metric without a label of its own.
 func single[T any, N ~int | ~int64 | ~uint64 | ~float64](value func(T) N) func(T, say) {
 	return func(of T, say say) { say(float64(value(of))) }
+}
+
+// rare is single for what is told once it is not 0.
+func rare[T any, N ~int | ~int64 | ~uint64 | ~float64](value func(T) N) func(T, say) {
+	return func(of T, say say) { say.once()(float64(value(of))) }
 }
 
 // counts says each count by its label.

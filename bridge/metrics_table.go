@@ -5,6 +5,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -81,6 +82,7 @@ func endpointMetrics() []metric[*actions.Endpoint] {
 func serverMetrics() []metric[*counted] {
 	all := eventMetrics()
 	all = append(all, sessionMetrics()...)
+	all = append(all, stateMetrics()...)
 	return append(all, actionMetrics()...)
 }
 
@@ -88,20 +90,20 @@ func eventMetrics() []metric[*counted] {
 	return []metric[*counted]{
 		{counter, "events_received_total", "Events read from Asterisk.", "", single(func(c *counted) uint64 { return c.box.Received })},
 		{counter, "events_published_total", "Events that NATS has taken.", "", single(func(c *counted) uint64 { return c.box.Published })},
-		{counter, "events_filtered_total", "Events that the filters do not want.", "", single(func(c *counted) uint64 { return c.box.Filtered })},
-		{counter, "events_released_total", "Events that a standby gave up, for the leader has them.", "", single(func(c *counted) uint64 { return c.box.Released })},
-		{counter, "events_resent_total", "Events that were sent once more, each time.", "", single(func(c *counted) uint64 { return c.box.Resent })},
+		{counter, "events_filtered_total", "Events that the filters do not want.", "", rare(func(c *counted) uint64 { return c.box.Filtered })},
+		{counter, "events_released_total", "Events that a standby gave up, for the leader has them.", "", rare(func(c *counted) uint64 { return c.box.Released })},
+		{counter, "events_resent_total", "Events that were sent once more, each time.", "", rare(func(c *counted) uint64 { return c.box.Resent })},
 		{counter, "events_dropped_total", "Events lost.", "reason", func(c *counted, say say) { counts(c.box.Dropped, say) }},
-		{counter, "gaps_total", "Gap events put into the stream.", "reason", func(c *counted, say say) { counts(c.status.Gaps(), say) }},
+		{counter, "gaps_total", "Gap events put into the stream.", "reason", func(c *counted, say say) { counts(c.status.Gaps(), say.once()) }},
 		{gauge, "outbox_events", "Events that wait in the outbox.", "", single(func(c *counted) uint64 { return c.box.Queued })},
 		{gauge, "outbox_in_flight_events", "Events that were sent and not acknowledged.", "", single(func(c *counted) uint64 { return c.box.InFlight })},
 		{gauge, "outbox_bytes", "Bytes in the outbox.", "", single(func(c *counted) int64 { return c.box.Bytes })},
 		{gauge, "outbox_capacity_bytes", "The most bytes that the outbox may hold.", "", single(func(c *counted) int64 { return int64(c.cfg.OutboxBytes) })},
 		{gauge, "outbox_high_water_bytes", "The most bytes that the outbox has held.", "", single(func(c *counted) int64 { return c.box.HighWater })},
 		{counter, "frames_corrupt_total", "Frames that are neither Event nor Response.", "",
-			single(func(c *counted) uint64 { corrupt, _ := c.ingest.Odd(); return corrupt })},
+			rare(func(c *counted) uint64 { corrupt, _ := c.ingest.Odd(); return corrupt })},
 		{counter, "characters_replaced_total", "Bytes of events that are no text in the charset.", "",
-			single(func(c *counted) uint64 { _, replaced := c.ingest.Odd(); return replaced + c.link.Calls.Replaced })},
+			rare(func(c *counted) uint64 { _, replaced := c.ingest.Odd(); return replaced + c.link.Calls.Replaced })},
 	}
 }
 
@@ -112,21 +114,52 @@ func sessionMetrics() []metric[*counted] {
 				say(one(session.State == amiconn.StateUp), session.Name)
 			}
 		}},
-		{counter, "session_failures_total", "Sessions that were lost or never came up.", "reason", func(c *counted, say say) { counts(c.link.Failed, say) }},
-		{gauge, "breaker_state", "1 for the state that the server's breaker is in.", "state", func(c *counted, say say) {
-			for state := range c.link.Breaker.Transitions {
-				say(one(c.link.Breaker.State == state), string(state))
+		{counter, "session_failures_total", "Sessions that were lost or never came up.", "reason", func(c *counted, say say) { counts(c.link.Failed, say.once()) }},
+		{gauge, "breaker_state", "1 for the state that the server's breaker is in; 0 for closed where it is not.", "state", func(c *counted, say say) {
+			say(one(c.link.Breaker.State == amiconn.BreakerClosed), string(amiconn.BreakerClosed))
+			if state := c.link.Breaker.State; state != amiconn.BreakerClosed {
+				say(1, string(state))
 			}
 		}},
 		{counter, "breaker_transitions_total", "Changes of the breaker, by the state they led to.", "to",
-			func(c *counted, say say) { counts(c.link.Breaker.Transitions, say) }},
+			func(c *counted, say say) { counts(c.link.Breaker.Transitions, say.once()) }},
 		{counter, "handler_panics_total", "Panics while a frame was handled; each lost one frame.", "", single(func(c *counted) uint64 { return c.link.Panics })},
+	}
+}
+
+func stateMetrics() []metric[*counted] {
+	return []metric[*counted]{
+		{gauge, "state_leads", "Whether this bridge writes the server's state.", "", func(c *counted, say say) { say(one(c.up.Leads)) }},
+		{gauge, "state_objects", "What is up at the server, by kind.", "kind", func(c *counted, say say) {
+			for k, n := range c.up.Objects {
+				say.once()(float64(n), present.Kind(k).String())
+			}
+		}},
+		{counter, "state_corrections_total", "What lists had to correct while the state was live, by what they made of it.", "kind change", func(c *counted, say say) {
+			for k, by := range c.up.Corrections {
+				for change, n := range by {
+					say.once()(float64(n), present.Kind(k).String(), present.Correction(change).String())
+				}
+			}
+		}},
+		{counter, "state_full_total", "What did not fit into the state, by kind.", "kind", func(c *counted, say say) {
+			for k, n := range c.up.Refused {
+				say.once()(float64(n), present.Kind(k).String())
+			}
+		}},
+		{counter, "state_writes_total", "Writes of the state, by what became of them.", "result", func(c *counted, say say) {
+			say.once()(float64(c.up.Writes), "stored")
+			say(float64(c.up.WritesRefused), "refused")
+		}},
+		{counter, "state_lists_total", "Lists asked for to bring the state right.", "", rare(func(c *counted) uint64 { return c.up.Lists })},
+		{counter, "state_lists_failed_total", "Those that did not come, or not whole.", "", rare(func(c *counted) uint64 { return c.up.ListsFailed })},
+		{gauge, "state_sync_seconds", "How long the last round of lists took.", "", rare(func(c *counted) float64 { return c.up.Sync.Seconds() })},
 	}
 }
 
 func actionMetrics() []metric[*counted] {
 	return []metric[*counted]{
-		{counter, "actions_total", "Actions asked for, by outcome.", "result", func(c *counted, say say) { counts(c.target.Ends(), say) }},
+		{counter, "actions_total", "Actions asked for, by outcome.", "result", func(c *counted, say say) { counts(c.target.Ends(), say.once()) }},
 		{gauge, "actions_pending", "Actions that wait for their end or their reply.", "",
 			single(func(c *counted) int { return c.link.Calls.Pending + c.link.Calls.Held })},
 		{gauge, "actions_pending_limit", "The most Actions that may be pending.", "", single(func(c *counted) int { return c.cfg.MaxPending })},
@@ -139,15 +172,15 @@ func actionMetrics() []metric[*counted] {
 		}},
 		{counter, "stream_parts_total", "Parts of streamed replies, by what became of them.", "result", func(c *counted, say say) {
 			parts := c.target.Parts()
-			say(float64(parts.Published.Load()), "published")
-			say(float64(parts.Unheard.Load()), "unheard")
+			say.once()(float64(parts.Published.Load()), "published")
+			say.once()(float64(parts.Unheard.Load()), "unheard")
 			say(float64(parts.Lost.Load()), "lost")
 		}},
-		{counter, "responses_late_total", "Frames for Actions that had ended.", "", single(func(c *counted) uint64 { return c.link.Calls.Late })},
+		{counter, "responses_late_total", "Frames for Actions that had ended.", "", rare(func(c *counted) uint64 { return c.link.Calls.Late })},
 		{counter, "responses_stray_total", "Events behind a Response that had announced none; counted as late too.", "",
 			single(func(c *counted) uint64 { return c.link.Calls.Strays })},
 		{counter, "responses_repeated_total", "Further Responses of Actions that are known to send more than one.", "",
-			single(func(c *counted) uint64 { return c.link.Calls.Repeated })},
-		{counter, "responses_unmatched_total", "Responses to nothing that was asked.", "", single(func(c *counted) uint64 { return c.link.Calls.Unmatched })},
+			rare(func(c *counted) uint64 { return c.link.Calls.Repeated })},
+		{counter, "responses_unmatched_total", "Responses to nothing that was asked.", "", rare(func(c *counted) uint64 { return c.link.Calls.Unmatched })},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -33,6 +34,7 @@ type nodeMsg struct {
 	RequestsDropped uint64 `json:"requests_dropped"`
 
 	Streams []streams.Report   `json:"streams"`
+	State   state.Report       `json:"state"`
 	Leaf    *status.LeafReport `json:"leaf,omitempty"`
 }
 
@@ -57,13 +59,13 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	node.Way = b.publisher.Mode()
 	node.AuditQueued, _ = b.records.Left()
 	_, node.AuditLost = b.audit.Counts()
-	node.Streams = b.streams.States()
+	node.Streams, node.State = b.streams.States(), b.state.Report()
 	node.Leaf = b.leaf.Look(now)
 	node.RequestsDropped = b.actions.Dropped()
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}
-	for _, s := range b.servers {
+	for _, s := range b.servers.here() {
 		node.Servers = append(node.Servers, s.cfg.Name)
 		if s.link.Ready() {
 			node.Ready = append(node.Ready, s.cfg.Name)
@@ -73,25 +75,35 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 }
 
 // tick publishes the state of every session, breaker and buffer and of the
-// node, and closes the gaps whose session has brought no event for long.
+// node, and closes the gaps whose session has brought no event for long. A server that
+// leaves goes with its last state, once nothing of it is left.
 func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.TellLost()
 	b.actions.TellDropped(now)
-	for _, s := range b.servers {
+	for _, s := range b.servers.here() {
 		s.status.Tick(now, new(s.link.Status()))
 		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
+	}
+	for _, s := range b.servers.leaving() {
+		empty := s.isEmpty()
+		if empty {
+			s.status.EndSums()
+		}
+		if s.status.Tick(now, new(s.link.Status())); empty {
+			b.forget(s)
+		}
 	}
 	b.tellNode(now)
 }
 
 // look publishes what has changed for the worse or the better since the last tick.
 func (b *Bridge) look() {
-	if b.streams.HasChanged() {
+	if b.streams.HasChanged() || b.state.HasChanged() {
 		b.tellNode(time.Now())
 	}
 	now := time.Now()
-	for _, s := range b.servers {
+	for _, s := range b.servers.all() {
 		s.status.Look(now, new(s.link.Status()))
 	}
 }
@@ -100,7 +112,7 @@ func (b *Bridge) look() {
 func (b *Bridge) endSums() {
 	b.audit.EndSums()
 	b.actions.EndSums()
-	for _, s := range b.servers {
+	for _, s := range b.servers.all() {
 		s.status.EndSums()
 	}
 }

@@ -31,7 +31,7 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 		cfg := config.DefaultConfig()
 		cfg.NATS.URL = s.ClientURL()
 		b := connectedWith(t, cfg, Deps{Logger: zap.New(core)}, "pbx1")
-		server, statuses := b.servers[0], statusesOf(t, b)
+		server, statuses := b.servers.here()[0], statusesOf(t, b)
 		tell := map[string]func(){"alarm": b.look, "interval": b.tick}[first]
 		tell()
 		before := len(statuses.told(".buffers"))
@@ -66,7 +66,7 @@ func TestBuffers_AChangeIsToldByWhoeverSeesIt(t *testing.T) {
 func TestBuffers_AnIntervalClosesOldGaps(t *testing.T) {
 	s := natstest.Start(t, t.TempDir(), 0)
 	b := testBridge(t, s.ClientURL(), config.DeliverJetStream)
-	server, statuses := b.servers[0], statusesOf(t, b)
+	server, statuses := b.servers.here()[0], statusesOf(t, b)
 	for want, intervals := range []time.Duration{5, 7} {
 		up := time.Now().Add(-intervals * b.cfg.StatusInterval)
 		server.ingest.OnSession(amiconn.Change{To: amiconn.StateUp, Session: "s1", At: up})

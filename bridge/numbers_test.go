@@ -56,7 +56,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := b.servers[0]
+	s := b.servers.here()[0]
 	s.outbox.Recalled(time.Time{})
 	cfg := s.cfg
 	cfg.EventsDeny = setting.Globs{"Unwanted"}

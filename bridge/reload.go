@@ -5,36 +5,30 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
-// Reload puts in force what of cfg, which must be valid, can change while the
-// bridge runs. At once: which Actions are taken and how often, which events are.
-// With the next login or connect: user, secret and TLS of servers, and of NATS
-// where the kinds of credentials are the same as before. A server whose logins
-// are refused is tried again now. All else of cfg is ignored, and so are servers
-// that the bridge does not have; no session is touched. It may be called at any
-// time, by one goroutine at a time.
-func (b *Bridge) Reload(cfg config.Config) {
+// Reload puts in force what of cfg, which must be valid but may have no server, can
+// change while the bridge runs, and returns what has become of the servers. At once: which
+// servers and groups there are, which Actions are taken, how often and for how long, which
+// events are, how many wait. With the next login or connect: user, secret and TLS of
+// servers, and of NATS where the kinds of credentials are the same as before. A server
+// whose logins are refused is tried again now. A server of which something else has
+// changed logs in anew; no other session is touched. All else of cfg is ignored. An error
+// is NATS's, and says which requests do not arrive. Reload may be called at any time, by
+// one goroutine at a time.
+func (b *Bridge) Reload(cfg config.Config) (Change, error) {
 	b.learn(cfg.Secrets()...)
 	b.natsLogin.Renew(cfg.NATS)
-	for i := range cfg.Servers {
-		own := &cfg.Servers[i]
-		for _, s := range b.servers {
-			if s.cfg.Name == own.Name {
-				s.reload(&cfg, own)
-			}
-		}
-	}
+	return b.have(&cfg)
 }
 
-// reload does so for one server.
-func (s *server) reload(all *config.Config, asked *config.ServerConfig) {
-	own := new(config.ServerConfig)
-	*own = *asked
-	own.Charset = s.cfg.Charset // in which requests are written, rules read
+// reload puts own, of all, in force as far as its sessions stay.
+func (s *server) reload(all *config.Config, own *config.ServerConfig) {
 	s.target.Permit(all, own)
 	s.ingest.SetFilter(own)
 	if s.shared != nil {
 		s.outbox.SetFilters(filtersOf(own))
 	}
+	s.outbox.SetLimit(int(own.OutboxBytes))
+	s.status.Bound(own)
 	s.link.Renew(own.Config)
 	s.link.Retry()
 }

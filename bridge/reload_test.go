@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,23 +17,25 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// A rule reads values in the charset that requests are written in, which stays.
-func TestReload_KeepsTheCharset(t *testing.T) {
+// With another charset, rules read values in it, and so do requests and events.
+func TestReload_TakesUpAnotherCharset(t *testing.T) {
 	cfg, own := config.DefaultConfig(), config.DefaultServerConfig()
-	own.Name, own.Addr, own.Username, own.Secret, own.Charset = "pbx1", "h:1", "u", "s3cret", frames.Latin1
+	own.Name, own.Addr, own.Username, own.Secret, own.Charset = "pbx1", "h:1", "u", "s3cret", frames.UTF8
 	cfg.Node, cfg.Servers = "b1", []config.ServerConfig{own}
 	b, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	next := cfg
-	own.Charset = frames.UTF8
+	own.Charset = frames.Latin1
 	next.Servers = []config.ServerConfig{own}
 	if err := next.ActionsRules.Decode("Setvar: Value in (René)"); err != nil {
 		t.Fatal(err)
 	}
-	b.Reload(next)
-	policy := b.servers[0].target.Policy()
+	if c, err := b.Reload(next); err != nil || !slices.Equal(c.Restarted, []string{"pbx1"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	policy := b.servers.here()[0].target.Policy()
 	if r := policy.Refuses(policytest.Name("Setvar"), policytest.Headers("Variable: X\nValue: Ren\xe9")); r != nil {
 		t.Errorf("what is written in Latin-1 is refused: %s", r.Reason)
 	}
@@ -42,7 +45,7 @@ func TestReload_KeepsTheCharset(t *testing.T) {
 }
 
 // Which Actions are taken and which events are published changes at once, each
-// server's for itself; a server that the bridge does not have is ignored.
+// server's for itself.
 func TestReload_ChangesEachServersOwn(t *testing.T) {
 	cfg := configtest.Valid()
 	b, err := New(cfg, Deps{})
@@ -59,7 +62,7 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 		}
 		return s.outbox.Account().Filtered
 	}
-	for _, s := range b.servers {
+	for _, s := range b.servers.here() {
 		if n := filtered(s); n != 0 {
 			t.Errorf("%d events of %s are filtered before", n, s.cfg.Name)
 		}
@@ -67,25 +70,28 @@ func TestReload_ChangesEachServersOwn(t *testing.T) {
 	next := configtest.Valid()
 	next.Servers[0].ActionsDeny, next.Servers[0].EventsDeny, next.Servers[0].ShedFirst = setting.Globs{"Ping"}, setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
 	next.Servers[1].ActionsAllow = setting.Globs{"Command"}
-	next.Servers = append(next.Servers, next.Servers[0])
-	next.Servers[2].Name, next.Servers[2].ActionsDeny = "pbx3", setting.Globs{"*"}
-	b.Reload(next)
+	links := []*amiconn.Link{b.servers.here()[0].link, b.servers.here()[1].link}
+	if c, err := b.Reload(next); err != nil || len(c.Added)+len(c.Removed)+len(c.Restarted) > 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
 	for i, want := range []map[string]string{
 		{"Ping": "ACTIONS_DENY=Ping", "Command": "default", "CoreStatus": ""}, {"Ping": "", "Command": "", "CoreStatus": ""},
 	} {
 		for action, rule := range want {
-			if got := policytest.Rule(b.servers[i].target.Policy(), action, nil); got != rule {
-				t.Errorf("%s refuses %s by %q, want %q", b.servers[i].cfg.Name, action, got, rule)
+			if got := policytest.Rule(b.servers.here()[i].target.Policy(), action, nil); got != rule {
+				t.Errorf("%s refuses %s by %q, want %q", b.servers.here()[i].cfg.Name, action, got, rule)
 			}
 		}
 	}
 	for i, want := range []uint64{1, 0} {
-		if n := filtered(b.servers[i]); n != want {
-			t.Errorf("%d events of %s are filtered, want %d", n, b.servers[i].cfg.Name, want)
+		if n := filtered(b.servers.here()[i]); n != want {
+			t.Errorf("%d events of %s are filtered, want %d", n, b.servers.here()[i].cfg.Name, want)
 		}
 	}
-	if len(b.servers) != 2 {
-		t.Errorf("%d servers", len(b.servers))
+	for i, s := range b.servers.here() {
+		if s.link != links[i] {
+			t.Errorf("%s has another Link", s.cfg.Name)
+		}
 	}
 }
 
@@ -96,11 +102,11 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 	a := run(t, Deps{
 		Learn: func(secrets ...string) { learned.Store(&secrets) },
 	}, nil, nil)
-	sim, link := a.sims["pbx1"], a.servers[0].link
+	sim, link := a.sims["pbx1"], a.servers.here()[0].link
 	next := a.cfg
 	next.Servers = []config.ServerConfig{a.cfg.Servers[0]}
 	next.Servers[0].Secret, next.NATS.Password = "wr0ng-one", "n4ts-one"
-	a.Reload(next)
+	mustReload(t, a.Bridge, next)
 	if said := learned.Load(); said == nil || !strings.Contains(strings.Join(*said, " "), "wr0ng-one") {
 		t.Errorf("the log is told of the secrets %v", said)
 	}
@@ -117,6 +123,6 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 	}
 	sim.Kick()
 	natstest.Within(t, "the login is refused", func() bool { return !link.Ready() && link.RetryIn() > 10*time.Second })
-	a.Reload(a.cfg)
+	mustReload(t, a.Bridge, a.cfg)
 	natstest.Within(t, "the login is tried again", link.Ready)
 }

@@ -58,7 +58,7 @@ func run(t *testing.T, deps Deps, change func(*config.Config), made func(*Bridge
 	case <-time.After(natstest.Patience):
 		t.Fatal("the bridge is not ready")
 	}
-	for _, s := range b.servers {
+	for _, s := range b.servers.here() {
 		if s.cfg.Addr != "127.0.0.1:1" { // where nobody is
 			natstest.Within(t, s.cfg.Name, s.link.Ready)
 		}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -8,58 +9,98 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ha"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 )
 
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
 // events, of its states and of the Actions for it.
 type server struct {
-	cfg      config.ServerConfig
+	cfg      config.ServerConfig // as it was made; what Reload changes since is where it is used
 	link     *amiconn.Link
 	subjects *subject.Subjects
 	outbox   *outbox.Outbox // of its events
+	source   *delivery.Source
 	ingest   *ingest.Source
 	status   *status.Server
+	state    *state.Server // nil: nothing of it is kept
 	target   *actions.Target
 	shared   *ha.Handle // nil unless several bridges share it
+
+	end   context.CancelFunc // has the Link end; nil before it runs
+	ended chan struct{}      // closed once it has
 }
 
-// newServer allocates one server of b.
-func (b *Bridge) newServer(cfg config.ServerConfig) *server {
+// newServer allocates one server of b, cfg of all.
+func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
-	subjects := subject.New(b.cfg.SubjectPrefix, cfg.Name)
-	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), b.budget, b.status.Notify)
-	s := &server{
-		cfg: cfg, subjects: subjects, outbox: box,
-		ingest: ingest.New(&cfg, subjects, box, b.scheduler, b.cfg.Delivery != config.DeliverCore, bool(b.cfg.HA), log),
-		status: status.NewServer(b.cfg.Node, &cfg, subjects, box, b.status, log),
-	}
+	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name)}
+	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, b.status.Notify)
+	s.status = status.NewServer(b.cfg.Node, cfg, s.subjects, s.outbox, b.status, log)
+	source := delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap}
 	if b.ha != nil {
-		s.shared = b.share(s, len(b.servers))
+		b.share(s, cfg)
+		source.Lead = s.shared.Lead()
+		s.status.Share(s.shared.Leads)
 	}
+	s.source = b.publisher.Add(source)
+	s.shared.Begin(s.source.Ready, func() { b.publisher.Forget(s.source) })
+	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.recalls(), bool(b.cfg.HA), log)
+	b.join(s, all, cfg)
+	return s
+}
+
+// another returns s with another Link, as cfg of all has it. What is on its way to NATS, and what
+// is known of the events, stays.
+func (b *Bridge) another(s *server, all *config.Config, cfg *config.ServerConfig) *server {
+	next := &server{subjects: s.subjects, outbox: s.outbox, source: s.source, ingest: s.ingest, status: s.status, shared: s.shared}
+	next.outbox.SetLimit(int(cfg.OutboxBytes))
+	next.ingest.SetFilter(cfg)
+	b.join(next, all, cfg)
+	return next
+}
+
+// join makes the Link of s and what works by it.
+func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
+	s.cfg, s.ended = *cfg, make(chan struct{})
+	s.state = b.state.Add(&s.cfg)
 	s.link = amiconn.NewLink(cfg.Config, amiconn.Deps{
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{
-			Event: s.ingest.OnEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.onClock,
+			Event: s.onEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.onClock,
 			State: s.onState, Breaker: s.status.OnBreaker,
 		},
 	})
-	s.status.Follow(s.link.Status().Sessions)
-	s.target = actions.NewTarget(&b.cfg, &cfg, s.link, s.pressure)
+	s.status.Follow(cfg, s.link.Status().Sessions)
+	s.state.Ask(s.link)
+	s.target = actions.NewTarget(all, &s.cfg, s.link, s.pressure, s.state.Acted)
 	if s.shared != nil {
-		s.status.Share(s.shared.Leads)
+		s.shared.Follow(s.link.Ping)
 		s.target.Share(s.shared.Leads)
+		s.outbox.SetFilters(filtersOf(cfg))
 	}
-	return s
 }
 
-// OnSession hears that a session has changed.
+// recalls reports whether a server's last event before this process is asked for: where
+// several bridges share it, who leads looks itself.
+func (b *Bridge) recalls() bool { return b.cfg.Delivery != config.DeliverCore && b.ha == nil }
+
+// onEvent has an event published and reduced, both on the reader's goroutine. Neither
+// takes note of what the other makes of it: filters and a full outbox do not change what
+// is up.
+func (s *server) onEvent(e amiconn.Event) {
+	s.ingest.OnEvent(e)
+	s.state.OnEvent(e)
+}
+
+// onState hears that a session has changed.
 func (s *server) onState(c amiconn.Change) {
 	s.status.OnSession(c)
 	if c.Role != amiconn.RoleActions {
@@ -68,6 +109,7 @@ func (s *server) onState(c amiconn.Change) {
 			s.shared.Session(c.To == amiconn.StateUp)
 		}
 	}
+	s.state.OnSession(c)
 }
 
 // onClock hears that a Ping was answered.
@@ -78,25 +120,22 @@ func (s *server) onClock(c amiconn.Clock) {
 	}
 }
 
-// share has s, the server of that number, be shared with other bridges.
-func (b *Bridge) share(s *server, number int) *ha.Handle {
-	return b.ha.Add(ha.Server{
-		Name: s.cfg.Name, Outbox: s.outbox, Events: s.subjects.All(), Terms: s.subjects.Term(),
-		Most: int(s.cfg.OutboxBytes) / outbox.EntryBytes, Filters: filtersOf(&s.cfg),
-		Ready:  func() { b.scheduler.Ready(number) },
-		Forget: func() { b.publisher.Forget(number) },
-		Ping:   func() { s.link.Ping() },
-		Led:    func(leads bool) { b.led(s, leads) },
+// share has s be shared with other bridges.
+func (b *Bridge) share(s *server, cfg *config.ServerConfig) {
+	s.shared = b.ha.Add(ha.Server{
+		Name: cfg.Name, Outbox: s.outbox, Events: s.subjects.All(), Terms: s.subjects.Term(),
+		Most: int(cfg.OutboxBytes) / outbox.EntryBytes, Filters: filtersOf(cfg),
+		Led: func(leads bool) { b.led(cfg.Name, s.status, leads) },
 	})
 }
 
-// led hears whether this bridge leads s, which others share.
-func (b *Bridge) led(s *server, leads bool) {
+// led hears whether this bridge leads a server that others share.
+func (b *Bridge) led(name string, told *status.Server, leads bool) {
 	if !leads {
-		s.status.Withdraw()
+		told.Withdraw()
 	}
-	if err := b.actions.Lead(s.cfg.Name, leads); err != nil {
-		b.log.Error("requests are not taken", zap.String("server", s.cfg.Name), zap.Error(err))
+	if err := b.actions.Lead(name, leads); err != nil {
+		b.log.Error("requests are not taken", zap.String("server", name), zap.Error(err))
 	}
 }
 

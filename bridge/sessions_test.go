@@ -36,7 +36,7 @@ func TestSessions_AreToldApart(t *testing.T) {
 		t.Error("/readyz (-want +got):", diff)
 	}
 	statuses := statusesOf(t, b)
-	b.servers[0].status.OnSession(amiconn.Change{Name: "action3", Role: amiconn.RoleActions, At: b.started})
+	b.servers.here()[0].status.OnSession(amiconn.Change{Name: "action3", Role: amiconn.RoleActions, At: b.started})
 	told := statuses.told(".connection")
 	if len(told) != 1 || told[0]["role"] != "action3" || fmt.Sprint(told[0]["sessions"]) != fmt.Sprint(want) {
 		t.Errorf("the status is %v, want of action3 %v", told, want)

@@ -28,9 +28,8 @@ func newStages(ctx context.Context) *stages {
 }
 
 // shutdown ends everything in order within ShutdownTimeout: no new Actions,
-// pending ones end, the sessions log off, the outboxes drain, the audit's
-// records are stored, NATS drains. It
-// returns what was left, by name, joined.
+// pending ones end, the sessions log off, the outboxes drain, the state says
+// that it is stale, the audit's records are stored, NATS drains. It returns what was left, by name, joined.
 func (b *Bridge) shutdown(stage *stages) error {
 	began := time.Now()
 	deadline := began.Add(b.cfg.ShutdownTimeout)
@@ -42,7 +41,8 @@ func (b *Bridge) shutdown(stage *stages) error {
 		b.ha.Leave(over)
 		stop()
 	}
-	for _, s := range b.servers {
+	b.stopServers()
+	for _, s := range b.servers.all() {
 		s.link.StopActions()
 	}
 	var left []error
@@ -60,12 +60,13 @@ func (b *Bridge) shutdown(stage *stages) error {
 	stage.endFront()
 	stage.front.Wait()
 	b.actions.Wait(ctx)
-	for _, s := range b.servers {
+	for _, s := range b.servers.all() {
 		s.ingest.CloseGap()
 	}
 	if events := b.drainOutboxes(ctx); events > 0 {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
+	b.state.Drain(ctx) // what is left of it shows as stale when its time is over
 	b.audit.TellRefusals()
 	b.records.Drain(ctx)
 	if b.repeats.IsShared() {
@@ -85,7 +86,7 @@ func (b *Bridge) shutdown(stage *stages) error {
 }
 
 func (b *Bridge) pendingActions() (n int) {
-	for _, s := range b.servers {
+	for _, s := range b.servers.all() {
 		n += s.link.Status().Calls.Pending
 	}
 	return n
@@ -98,7 +99,7 @@ func (b *Bridge) drainOutboxes(ctx context.Context) uint64 {
 	defer ticker.Stop()
 	for {
 		var left uint64
-		for _, s := range b.servers {
+		for _, s := range b.servers.all() {
 			left += uint64(s.outbox.Account().Left)
 		}
 		if left == 0 {

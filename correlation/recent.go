@@ -20,10 +20,11 @@ type endedCall struct {
 	pongs             uint8 // still to come around plain text
 }
 
-// endedCalls are the Calls that ended last. A full one forgets the oldest.
+// endedCalls are the Calls that ended last. A full one forgets the oldest. A
+// thousand servers of which nobody asks anything have no room for any.
 type endedCalls struct {
-	ring [endedRemembered]endedCall
-	next int
+	ring []endedCall // of at most endedRemembered
+	next int         // the oldest of a full one
 }
 
 func (e *endedCalls) add(p *pending) {
@@ -33,6 +34,10 @@ func (e *endedCalls) add(p *pending) {
 		if c.pongs = 2; p.fence {
 			c.pongs = 1
 		}
+	}
+	if len(e.ring) < endedRemembered {
+		e.ring = append(e.ring, c)
+		return
 	}
 	e.ring[e.next] = c
 	e.next = (e.next + 1) % len(e.ring)

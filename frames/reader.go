@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// minBuffer serves a thousand quiet sessions cheaply and still reads some
-	// forty events a call on a busy one.
-	minBuffer = 16 << 10
+	// firstBuffer serves a thousand quiet sessions cheaply; minBuffer, from the
+	// first read that fills it on, reads some forty events a call on a busy one.
+	firstBuffer = 2 << 10
+	minBuffer   = 16 << 10
 	// minFrame holds a first line that tells an old Command from a frame.
 	minFrame = 64
 	// headBytes is how much of a frame over the limit is looked at.
@@ -76,7 +77,7 @@ type Reader struct {
 // at least. The Reader holds at most about maxFrame bytes and, for a frame of
 // many short lines, the list of its headers.
 func NewReader(src io.Reader, maxFrame int) *Reader {
-	return &Reader{src: src, max: max(maxFrame, minFrame), buf: make([]byte, minBuffer)}
+	return &Reader{src: src, max: max(maxFrame, minFrame), buf: make([]byte, firstBuffer)}
 }
 
 // Stats returns what was counted so far. Only the goroutine that calls Next
@@ -238,8 +239,8 @@ func (r *Reader) makeRoom() {
 		if cap(r.frame.Headers) > keptHeaders {
 			r.frame.Headers = nil
 		}
-	case held == len(r.buf):
-		r.replace(min(2*held, r.max))
+	case held == len(r.buf), r.end == len(r.buf) && len(r.buf) < minBuffer:
+		r.replace(max(minBuffer, min(2*held, r.max)))
 		fallthrough
 	default:
 		r.quiet = 0

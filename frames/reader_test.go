@@ -172,6 +172,26 @@ func TestReader_GivesItsBufferBack(t *testing.T) {
 	}
 }
 
+// A session that says little keeps little, however long; the first read that fills
+// that makes room for a busy one.
+func TestReader_IsSmallUntilItIsBusy(t *testing.T) {
+	event := "Event: Small\r\nA: b\r\n\r\n"
+	little, much := strings.Repeat(event, 1000), strings.Repeat(event, 1000)
+	r := NewReader(io.MultiReader(chunkReader{strings.NewReader(little), len(event)}, strings.NewReader(much)), 1<<20)
+	for range 1000 {
+		nextFrame(t, r)
+	}
+	if len(r.buf) != firstBuffer {
+		t.Errorf("%d bytes for single events", len(r.buf))
+	}
+	for range 1000 {
+		nextFrame(t, r)
+	}
+	if len(r.buf) != minBuffer {
+		t.Errorf("%d bytes for many at once", len(r.buf))
+	}
+}
+
 func TestReader_EndOfInput(t *testing.T) {
 	for wire, want := range map[string]error{
 		"":                               io.EOF,

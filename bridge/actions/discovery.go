@@ -18,47 +18,63 @@ import (
 // ServiceName is the name of the micro service (NATS ADR-32).
 const ServiceName = "ami-bridge"
 
-// describe returns what discovery shows of endpoints. The version is the program's.
-func describe(node, version string, endpoints []*Endpoint) (info micro.Info, err error) {
+// describe returns what discovery shows of the service. The version is the program's.
+func describe(node, version string) (info micro.Info, err error) {
 	metadata := map[string]string{"node": node}
-	ids := make(map[string]string)
-	for name, text := range map[string][]byte{"request_schema": schemas.Request, "reply_schema": schemas.Reply} {
+	for name, text := range schemaTexts() {
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, text); err != nil {
 			return info, fmt.Errorf("%s: %w", name, err)
 		}
-		var schema struct {
-			ID string `json:"$id"`
-		}
-		if err := json.Unmarshal(text, &schema); err != nil {
-			return info, fmt.Errorf("%s: %w", name, err)
-		}
-		metadata[name], ids[name] = compact.String(), schema.ID
+		metadata[name] = compact.String()
 	}
-	info = micro.Info{
+	return micro.Info{
 		ServiceIdentity: micro.ServiceIdentity{
 			Name: ServiceName, ID: rand.Text(), Version: serviceVersion(version), Metadata: metadata,
 		},
 		Type: micro.InfoResponseType, Description: "Actions of Asterisk's Manager Interface",
+	}, nil
+}
+
+// schemaTexts are the schemas that discovery shows, by their names there.
+func schemaTexts() map[string][]byte {
+	return map[string][]byte{"request_schema": schemas.Request, "reply_schema": schemas.Reply}
+}
+
+// shown is what discovery shows of the service and its endpoints.
+func (s *Service) shown() micro.Info {
+	ids := make(map[string]string)
+	for name, text := range schemaTexts() {
+		var schema struct {
+			ID string `json:"$id"`
+		}
+		_ = json.Unmarshal(text, &schema) // it is JSON, as describe has seen
+		ids[name] = schema.ID
 	}
-	for _, e := range endpoints {
-		shown := micro.EndpointInfo{
-			Name: e.Name, Subject: e.Subject(), QueueGroup: micro.DefaultQueueGroup,
+	info := s.info
+	for _, e := range s.Endpoints() {
+		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{
+			Name: e.Name, Subject: e.Subject(), QueueGroup: e.queue(),
 			Metadata: map[string]string{
 				"kind": e.kind(), "servers": strings.Join(e.serverNames(), ","),
 				"request_schema": ids["request_schema"], "reply_schema": ids["reply_schema"],
 			},
-		}
-		if e.every {
-			shown.QueueGroup = "" // each bridge answers for its own servers
-		}
-		info.Endpoints = append(info.Endpoints, shown)
+		})
 	}
-	return info, nil
+	return info
+}
+
+// queue is the queue group that e shares with other bridges, empty if each is to have
+// all requests: it answers for its own servers.
+func (e *Endpoint) queue() string {
+	if e.every {
+		return ""
+	}
+	return micro.DefaultQueueGroup
 }
 
 // discover answers verb on its three subjects: for all services, for those of
-// this name, and for this one.
+// this name, and for this one. It needs mu.
 func (s *Service) discover(verb micro.Verb, answer func() any) error {
 	for _, to := range [][2]string{{"", ""}, {s.info.Name, ""}, {s.info.Name, s.info.ID}} {
 		subject, err := micro.ControlSubject(verb, to[0], to[1])
@@ -71,9 +87,11 @@ func (s *Service) discover(verb micro.Verb, answer func() any) error {
 				_ = m.Respond(text)
 			}
 		}
-		if err := s.add(&natsconn.Subscription{Subject: subject, Handle: handle}); err != nil {
+		sub := &natsconn.Subscription{Subject: subject, Queue: s.info.ID, Handle: handle} // this process alone has it
+		if err := s.conn.Keep(sub); err != nil {
 			return err
 		}
+		s.subs = append(s.subs, sub)
 	}
 	return nil
 }
@@ -81,11 +99,11 @@ func (s *Service) discover(verb micro.Verb, answer func() any) error {
 // stats are the figures of all endpoints. A request counts once it has ended.
 func (s *Service) stats() micro.Stats {
 	stats := micro.Stats{ServiceIdentity: s.info.ServiceIdentity, Type: micro.StatsResponseType, Started: s.started}
-	for i, e := range s.endpoints {
+	for _, e := range s.Endpoints() {
 		d := e.stats.durations()
 		data := e.stats.stats(&d)
 		shown := &micro.EndpointStats{
-			Name: e.Name, Subject: s.info.Endpoints[i].Subject, QueueGroup: s.info.Endpoints[i].QueueGroup,
+			Name: e.Name, Subject: e.Subject(), QueueGroup: e.queue(),
 			NumRequests: int(data.Answered + data.Failed + data.Refused), NumErrors: int(data.Failed + data.Refused),
 			ProcessingTime: d.sum, AverageProcessingTime: d.average(),
 		}

@@ -2,6 +2,7 @@ package actions
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,15 +23,22 @@ import (
 type Endpoint struct {
 	shared  *shared
 	Name    string // the subject's token
-	servers []*Target
-	routed  bool // one of them has it, which the endpoint chooses
-	every   bool // each of them has it
+	routed  bool   // one of its servers has it, which the endpoint chooses
+	every   bool   // each of them has it
 	group   bool
-	groups  map[string][]*Target // of every: those that Ami-Group names
+	behind  atomic.Pointer[behind] // now
 	next    atomic.Uint64
 	stats   requestStats
 	held    requestBudget
 	dropped dropped
+	sub     *natsconn.Subscription // nil before it is subscribed
+}
+
+// behind are the servers of an endpoint. They do not change once made: others take
+// their place.
+type behind struct {
+	servers []*Target
+	groups  map[string][]*Target // of every: those that Ami-Group names
 }
 
 // EndpointNames are the names of the endpoints that New makes for cfg: of servers and
@@ -45,28 +53,41 @@ func EndpointNames(cfg *config.Config) (names []string) {
 	return append(names, "any", "all")
 }
 
-// newEndpoints returns one a server, one a group, any and all.
-func newEndpoints(shared *shared, servers []*Target, groups []config.Group) []*Endpoint {
-	var all []*Endpoint
+// endpointsOf returns one a server, one a group, any and all: those of before that
+// there are still, and others.
+func endpointsOf(before []*Endpoint, shared *shared, servers []*Target, groups []config.Group) (all []*Endpoint) {
+	add := func(e *Endpoint, m behind) {
+		at := slices.IndexFunc(before, func(b *Endpoint) bool { return b.Name == e.Name && b.kind() == e.kind() })
+		if at >= 0 {
+			e = before[at]
+		} else {
+			e.shared, e.held.limit = shared, requestBytes
+		}
+		e.behind.Store(&m)
+		all = append(all, e)
+	}
 	byName := make(map[string]*Target)
 	for _, s := range servers {
 		byName[s.cfg.Name] = s
-		all = append(all, &Endpoint{Name: s.cfg.Name, servers: []*Target{s}})
+		add(&Endpoint{Name: s.cfg.Name}, behind{servers: []*Target{s}})
 	}
-	members := make(map[string][]*Target)
+	named := make(map[string][]*Target)
 	for _, g := range groups {
 		for _, name := range g.Servers {
-			members[g.Name] = append(members[g.Name], byName[name])
+			named[g.Name] = append(named[g.Name], byName[name])
 		}
-		all = append(all, &Endpoint{Name: g.Name, servers: members[g.Name], routed: true, group: true})
+		add(&Endpoint{Name: g.Name, routed: true, group: true}, behind{servers: named[g.Name]})
 	}
-	all = append(all,
-		&Endpoint{Name: "any", servers: servers, routed: true},
-		&Endpoint{Name: "all", servers: servers, every: true, groups: members})
-	for _, e := range all {
-		e.shared, e.held.limit = shared, requestBytes
-	}
+	add(&Endpoint{Name: "any", routed: true}, behind{servers: servers})
+	add(&Endpoint{Name: "all", every: true}, behind{servers: servers, groups: named})
 	return all
+}
+
+// isFor reports whether requests for e are for this bridge: of the servers that others
+// share it leads those in led.
+func (e *Endpoint) isFor(led map[string]bool) bool {
+	servers := e.behind.Load().servers
+	return len(servers) == 0 || slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || led[t.cfg.Name] })
 }
 
 // Subject is what e is subscribed to.
@@ -158,7 +179,7 @@ func (e *Endpoint) kind() string {
 }
 
 func (e *Endpoint) serverNames() (names []string) {
-	for _, s := range e.servers {
+	for _, s := range e.behind.Load().servers {
 		names = append(names, s.cfg.Name)
 	}
 	return names
@@ -190,19 +211,24 @@ func (e *Endpoint) onRequest(m *nats.Msg) {
 	case e.every:
 		a.fanOut()
 	case e.routed:
-		a.others = e.turn()
+		a.others, a.declined = e.turn(a.behind.servers), refusalOf(errNoServer, 0)
 		a.begin()
 	default:
-		a.others = e.servers
+		a.others = a.behind.servers
 		a.begin()
 	}
 }
 
-// turn returns the servers in the order in which they are to be tried: round
-// robin.
-func (e *Endpoint) turn() []*Target {
-	first := int(e.next.Add(1)-1) % len(e.servers)
-	return append(append([]*Target(nil), e.servers[first:]...), e.servers[:first]...)
+// errNoServer is why an Action for any server has none.
+var errNoServer = errors.New("this bridge has no server")
+
+// turn returns servers in the order in which they are to be tried: round robin.
+func (e *Endpoint) turn(servers []*Target) []*Target {
+	if len(servers) == 0 {
+		return nil
+	}
+	first := int(e.next.Add(1)-1) % len(servers)
+	return append(append([]*Target(nil), servers[first:]...), servers[:first]...)
 }
 
 // isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix

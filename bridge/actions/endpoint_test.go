@@ -23,11 +23,11 @@ import (
 
 // Those of whom one gets a request take turns to be the first that is tried.
 func TestEndpoint_ServersTakeTurns(t *testing.T) {
-	e := &Endpoint{servers: []*Target{{}, {}, {}}}
+	e, servers := new(Endpoint), []*Target{{}, {}, {}}
 	for n := range 7 {
-		turn := e.turn()
+		turn := e.turn(servers)
 		for i, s := range turn {
-			if s != e.servers[(n+i)%3] || len(turn) != 3 {
+			if s != servers[(n+i)%3] || len(turn) != 3 {
 				t.Errorf("turn %d: the server tried after %d others is not the next one of %d", n, i, len(turn))
 			}
 		}
@@ -109,7 +109,7 @@ func TestEndpoint_AmiGroupIsForAll(t *testing.T) {
 // Nobody is told of a request whose reply subject is no inbox, so it is counted.
 func TestEndpoint_ARefusalThatNobodyHearsIsCounted(t *testing.T) {
 	a := unconnected(t, "pbx1")
-	e := a.endpoints[0]
+	e := a.Endpoints()[0]
 	for _, to := range []string{"", "ami.events.pbx1.Hangup"} {
 		m := requestFor("pbx1", "CoreStatus", "")
 		m.Reply = to
@@ -172,7 +172,7 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 		c.IdempotencyWindow = 0
 		c.Servers[0].ActionTimeout, c.Servers[1].ActionTimeout = time.Minute, time.Hour
 	}, "pbx1", "pbx2")
-	e := a.endpoints[slices.IndexFunc(a.endpoints, func(e *Endpoint) bool { return e.Name == "any" })]
+	e := a.Endpoints()[slices.IndexFunc(a.Endpoints(), func(e *Endpoint) bool { return e.Name == "any" })]
 	for timeout, want := range map[string]time.Duration{"": time.Minute, "10s": 10 * time.Second, "2m": time.Minute} {
 		m := requestFor("any", "CoreStatus", "")
 		if timeout != "" {
@@ -182,8 +182,8 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one.others = e.servers
-		for range e.servers {
+		one.others = one.behind.servers
+		for range one.behind.servers {
 			if !one.choose() || one.deadline != one.came.Add(want) {
 				t.Errorf("Ami-Timeout %q, with %s: until %v after its arrival, want %v", timeout, one.server.cfg.Name, one.deadline.Sub(one.came), want)
 			}
@@ -237,7 +237,7 @@ func TestAsk_FailsOverToAnotherServer(t *testing.T) {
 		"a read that is late":   {"CoreStatus", correlation.NotSent, []*Target{pbx2}, -time.Second, false},
 		"a read for one server": {"CoreStatus", correlation.NotSent, nil, time.Minute, false},
 	} {
-		e := a.endpoints[slices.IndexFunc(a.endpoints, func(e *Endpoint) bool { return e.Name == "any" })]
+		e := a.Endpoints()[slices.IndexFunc(a.Endpoints(), func(e *Endpoint) bool { return e.Name == "any" })]
 		one, err := e.newRequest(requestFor("any", test.action, ""))
 		if err != nil {
 			t.Fatal(err)
@@ -302,7 +302,7 @@ func TestAsk_ReachesTheNextServerWhole(t *testing.T) {
 		}
 	}
 	natstest.Within(t, "nothing is held", func() bool {
-		return !slices.ContainsFunc(a.endpoints, func(e *Endpoint) bool { return e.held.bytes.Load() != 0 })
+		return !slices.ContainsFunc(a.Endpoints(), func(e *Endpoint) bool { return e.held.bytes.Load() != 0 })
 	})
 }
 
@@ -316,7 +316,7 @@ func TestAsk_IsRefusedWhileTheBridgeStops(t *testing.T) {
 			t.Errorf("recorded %s", e.Msg.Data)
 		}
 	}
-	if n := a.endpoints[0].stats.results[resultRefused].Load(); n != 1 {
+	if n := a.Endpoints()[0].stats.results[resultRefused].Load(); n != 1 {
 		t.Errorf("%d are refused", n)
 	}
 }
@@ -332,7 +332,7 @@ func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
 		tally             *requestStats
 		answered, refused uint64
 	}{
-		"the server": {&a.targets[0].stats, 3, 1}, "its endpoint": {&a.endpoints[0].stats, 1, 1}, "any": {&a.endpoints[1].stats, 1, 0},
+		"the server": {&a.targets[0].stats, 3, 1}, "its endpoint": {&a.Endpoints()[0].stats, 1, 1}, "any": {&a.Endpoints()[1].stats, 1, 0},
 	} {
 		if answered, refused := c.tally.results[resultAnswered].Load(), c.tally.results[resultRefused].Load(); answered != c.answered || refused != c.refused {
 			t.Errorf("%s: %d answered, %d refused", of, answered, refused)
@@ -343,7 +343,7 @@ func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
 // Once the audit has it, a request keeps neither who asks nor the fields.
 func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
 	a := unconnected(t, "pbx1")
-	one, err := a.endpoints[0].newRequest(requestFor("pbx1", "CoreStatus", `{"Note":"x"}`, "Ami-Requester", "alice"))
+	one, err := a.Endpoints()[0].newRequest(requestFor("pbx1", "CoreStatus", `{"Note":"x"}`, "Ami-Requester", "alice"))
 	if err != nil || one.asked.Size() != len("alice")+len(`{"Note":"x"}`) {
 		t.Fatalf("%v; the audit has %+v", err, one.asked)
 	}

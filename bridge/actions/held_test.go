@@ -22,7 +22,7 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 	for _, sim := range a.sims {
 		sim.Always("CoreStatus", amisim.Ignore)
 	}
-	one := &a.endpoints[0].held
+	one := &a.Endpoints()[0].held
 	if one.limit != requestBytes {
 		t.Errorf("at most %d bytes are held", one.limit)
 	}
@@ -92,7 +92,7 @@ func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
 		defer a.shared.inFlight.mu.Unlock()
 		return a.shared.inFlight.n == 0
 	})
-	for _, e := range a.endpoints {
+	for _, e := range a.Endpoints() {
 		if n := e.held.bytes.Load(); n != 0 {
 			t.Errorf("%s holds %d bytes of nothing", e.Name, n)
 		}
@@ -103,7 +103,7 @@ func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
 // of several that share a text with itself alone.
 func TestHeld_CountsAllTexts(t *testing.T) {
 	a := unconnected(t, "pbx1")
-	e := a.endpoints[0]
+	e := a.Endpoints()[0]
 	one, err := e.newRequest(requestFor("pbx1", "CoreStatus", `{"ActionID":"mine","Note":"text"}`, "Ami-Requester", "alice"))
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestHeld_HeadersCountUntilTheyAreAFrame(t *testing.T) {
 		to, action string
 		kept       bool
 	}{{"pbx1", "CoreStatus", false}, {"pbx1", "Setvar", false}, {"any", "Setvar", false}, {"any", "CoreStatus", true}} {
-		e := a.endpoints[slices.IndexFunc(a.endpoints, func(e *Endpoint) bool { return e.Name == test.to })]
+		e := a.Endpoints()[slices.IndexFunc(a.Endpoints(), func(e *Endpoint) bool { return e.Name == test.to })]
 		before := e.held.bytes.Load()
 		a.to(requestFor(test.to, test.action, body))
 		if n := e.held.bytes.Load() - before; n < askBytes || (n > int64(len(body))/2) != test.kept {
@@ -157,7 +157,7 @@ func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
 	for range repeats {
 		a.to(requestFor("pbx1", "CoreStatus", body, "Ami-Idempotency-Key", "k"))
 	}
-	if n := a.endpoints[0].held.bytes.Load(); n > repeats*8<<10 {
+	if n := a.Endpoints()[0].held.bytes.Load(); n > repeats*8<<10 {
 		t.Errorf("%d repeats of %d bytes hold %d", repeats, len(body), n)
 	}
 	a.sims["pbx1"].Kick()
@@ -166,14 +166,14 @@ func TestHeld_RepeatsThatWaitAreSmall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	natstest.Within(t, "nothing of them is kept", func() bool { return a.endpoints[0].held.bytes.Load() == 0 })
+	natstest.Within(t, "nothing of them is kept", func() bool { return a.Endpoints()[0].held.bytes.Load() == 0 })
 }
 
 // What nats.go drops since an endpoint does not keep up is counted; a new
 // subscription counts on.
 func TestDropped_AreCounted(t *testing.T) {
 	a := askingOf(t, nil)
-	e := a.endpoints[0]
+	e := a.Endpoints()[0]
 	current := func() *nats.Subscription {
 		e.dropped.mu.Lock()
 		defer e.dropped.mu.Unlock()

@@ -26,6 +26,7 @@ import (
 // at once.
 type actionRequest struct {
 	endpoint *Endpoint
+	behind   *behind // of the endpoint, when the request came
 	subject  string
 	action   name.Action
 	to       string // the caller's inbox
@@ -58,8 +59,8 @@ func (e *Endpoint) newRequest(m *nats.Msg) (*actionRequest, error) {
 	a := &actionRequest{endpoint: e, subject: m.Subject, to: m.Reply, came: time.Now(), answer: (*actionRequest).replyNow}
 	var err error
 	a.action, err = name.ParseAction(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
-	if !e.routed && !e.every {
-		a.server = e.servers[0]
+	if a.behind = e.behind.Load(); !e.routed && !e.every {
+		a.server = a.behind.servers[0]
 	}
 	if odd := a.options.read(m.Header); err == nil {
 		err = odd
@@ -79,7 +80,7 @@ func (e *Endpoint) newRequest(m *nats.Msg) (*actionRequest, error) {
 // fanOut asks each server. Behind the last reply comes an empty message with
 // their number, the end that NATS clients know (ADR-47).
 func (a *actionRequest) fanOut() {
-	servers, err := a.members()
+	servers, err := a.asks()
 	if err != nil {
 		a.Refuse(reply.BadRequest(err))
 		return
@@ -91,6 +92,10 @@ func (a *actionRequest) fanOut() {
 	left := new(atomic.Int64)
 	left.Store(int64(len(servers)))
 	end, held := a.endOf(len(servers)), a.held
+	if len(servers) == 0 {
+		a.endpoint.held.give(held)
+		end()
+	}
 	for i, s := range servers {
 		one := *a
 		one.server, one.others, one.shares, one.held = s, servers[i:i+1], true, 0
@@ -110,13 +115,13 @@ func (a *actionRequest) endOf(replies int) func() {
 	return func() { replier.End(to, replies) }
 }
 
-// members are the servers that a request to all is for: those of Ami-Group, or
+// asks returns the servers that a request to all is for: those of Ami-Group, or
 // all.
-func (a *actionRequest) members() ([]*Target, error) {
+func (a *actionRequest) asks() ([]*Target, error) {
 	if a.options.group == (name.Server{}) {
-		return a.endpoint.servers, nil
+		return a.behind.servers, nil
 	}
-	if servers := a.endpoint.groups[a.options.group.String()]; servers != nil {
+	if servers := a.behind.groups[a.options.group.String()]; servers != nil {
 		return servers, nil
 	}
 	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.String())
@@ -162,7 +167,7 @@ func (a *actionRequest) choose() bool {
 		if fail == nil {
 			a.server = next
 			if a.deadline.IsZero() {
-				a.deadline = a.came.Add(next.cfg.Timeout(a.action.String(), a.options.timeout))
+				a.deadline = a.came.Add(next.timeout(a.action.String(), a.options.timeout))
 			}
 			return true
 		}
@@ -253,6 +258,9 @@ func (a *actionRequest) finish(r *correlation.Result) {
 		server.pressure(false)
 		a.submit()
 		return
+	}
+	if r.Sent == correlation.SentYes {
+		server.acted(a.action.String())
 	}
 	fail := reply.ErrorOf(r)
 	a.count(resultOf(fail), fail)

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/micro"
@@ -46,121 +46,137 @@ type Options struct {
 // measures its callbacks, which here only hand over, and would show neither an error
 // nor a duration of Asterisk's.
 type Service struct {
-	info      micro.Info
+	info      micro.Info // but for its endpoints
 	started   time.Time
 	shared    *shared
-	endpoints []*Endpoint
+	endpoints atomic.Pointer[[]*Endpoint] // now
+	gone      atomic.Uint64               // requests dropped at endpoints that there are no more
 	conn      *natsconn.Conn
-	subs      []*natsconn.Subscription // of discovery
 
-	mu      sync.Mutex                           // protects the following
-	led     map[string]bool                      // servers that this bridge leads, of those that others share
-	taken   map[*Endpoint]*natsconn.Subscription // of requests
-	stopped bool
+	mu      sync.Mutex               // held while endpoints come and go; protects the following
+	serving bool                     // from Serve to Stop
+	subs    []*natsconn.Subscription // of discovery
+	led     map[string]bool          // servers that this bridge leads, of those that others share
 }
 
-// New returns the Service of targets, which has one endpoint each, and one for each
-// group, any and all. It takes nothing before Serve.
-func New(o Options, targets []*Target) (*Service, error) {
+// New returns a Service without servers. It takes nothing before Serve.
+func New(o Options) (*Service, error) {
 	probes, err := reply.NewNoResponders(o.Conn)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{conn: o.Conn, started: time.Now().UTC(), led: make(map[string]bool), taken: make(map[*Endpoint]*natsconn.Subscription), shared: &shared{
+	s := &Service{conn: o.Conn, started: time.Now().UTC(), led: make(map[string]bool), shared: &shared{
 		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: probes,
 		inFlight: newInFlight(), log: o.Log,
 	}}
-	s.endpoints = newEndpoints(s.shared, targets, o.Config.Groups)
-	s.info, err = describe(o.Config.Node, o.Version, s.endpoints)
+	s.endpoints.Store(new([]*Endpoint))
+	s.info, err = describe(o.Config.Node, o.Version)
 	return s, err
+}
+
+// Has says which servers it has from now on, and which groups of them: there is one
+// endpoint for each, one for any and one for all. While it serves, those that it has not
+// had are subscribed and those that it has no more are ended; requests that have come to
+// them are still handled. It may be called from any goroutine. After an error, which is
+// NATS's, it may be called again.
+func (s *Service) Has(targets []*Target, groups []config.Group) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.Endpoints()
+	all := endpointsOf(before, s.shared, targets, groups)
+	s.endpoints.Store(&all)
+	var failed []error
+	for _, e := range before {
+		if slices.Contains(all, e) {
+			continue
+		}
+		if e.sub != nil {
+			failed = append(failed, s.conn.Stop(e.sub))
+		}
+		s.gone.Add(e.dropped.total())
+	}
+	return errors.Join(append(failed, s.subscribe())...)
 }
 
 // Serve subscribes one endpoint a server, a group, any and all, so that
 // discovery shows them and one server's requests wait for no other's.
 func (s *Service) Serve() error {
-	if err := s.take(); err != nil {
-		return errors.Join(err, s.Stop())
-	}
+	s.mu.Lock()
+	s.serving = true
+	err := s.subscribe()
 	for verb, answer := range map[micro.Verb]func() any{
 		micro.PingVerb:  func() any { return micro.Ping{ServiceIdentity: s.info.ServiceIdentity, Type: micro.PingResponseType} },
-		micro.InfoVerb:  func() any { return s.info },
+		micro.InfoVerb:  func() any { return s.shown() },
 		micro.StatsVerb: func() any { return s.stats() },
 	} {
-		if err := s.discover(verb, answer); err != nil {
-			return errors.Join(err, s.Stop())
+		if err == nil {
+			err = s.discover(verb, answer)
 		}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return errors.Join(err, s.Stop())
 	}
 	// Only now do callers find the endpoints.
 	return s.conn.Get().FlushTimeout(natsconn.FlushTimeout)
 }
 
-// Lead says whether this bridge leads a server that others share: its requests come here
-// only then. It may wait for NATS.
+// Lead says whether this bridge leads a server that others share: requests come here to
+// endpoints of which it leads a server, and to no others. It may wait for NATS.
 func (s *Service) Lead(server string, leads bool) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.led[server] = leads
-	s.mu.Unlock()
-	return s.take()
+	return s.subscribe()
 }
 
-// take takes the requests for endpoints of which this bridge has a server, and no others.
-func (s *Service) take() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
+// subscribe subscribes the endpoints that are not, if s serves, and ends those of servers
+// that other bridges lead. It needs mu.
+func (s *Service) subscribe() error {
+	if !s.serving {
 		return nil
 	}
-	for i, e := range s.endpoints {
-		wanted := slices.ContainsFunc(e.servers, func(t *Target) bool { return t.leads == nil || s.led[t.cfg.Name] })
-		switch sub := s.taken[e]; {
-		case wanted && sub == nil:
-			shown := s.info.Endpoints[i]
-			sub = &natsconn.Subscription{
-				Subject: shown.Subject, Queue: cmp.Or(shown.QueueGroup, s.info.ID), Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look,
-			}
-			if err := s.conn.Keep(sub); err != nil {
-				return err
-			}
-			s.taken[e] = sub
-		case !wanted && sub != nil:
+	for _, e := range s.Endpoints() {
+		if wanted := e.isFor(s.led); wanted == (e.sub != nil) {
+			continue
+		} else if !wanted {
+			sub := e.sub
+			e.sub = nil
 			if err := s.conn.Stop(sub); err != nil {
 				return err
 			}
-			delete(s.taken, e)
+			continue
 		}
+		sub := &natsconn.Subscription{
+			Subject: e.Subject(), Queue: cmp.Or(e.queue(), s.info.ID), Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look,
+		}
+		if err := s.conn.Keep(sub); err != nil {
+			return err
+		}
+		e.sub = sub
 	}
-	return nil
-}
-
-// add keeps up sub, which others share by its queue, or which this process alone
-// is to have without one.
-func (s *Service) add(sub *natsconn.Subscription) error {
-	sub.Queue = cmp.Or(sub.Queue, s.info.ID)
-	if err := s.conn.Keep(sub); err != nil {
-		return err
-	}
-	s.subs = append(s.subs, sub)
 	return nil
 }
 
 // Stop takes no more requests; those that have come are still handled.
 func (s *Service) Stop() error {
-	var failed []error
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped = true
-	all := slices.AppendSeq(slices.Clone(s.subs), maps.Values(s.taken))
-	clear(s.taken)
-	for _, sub := range all {
-		if err := s.conn.Stop(sub); err != nil {
-			failed = append(failed, err)
+	s.serving = false
+	var failed []error
+	for _, sub := range s.subs {
+		failed = append(failed, s.conn.Stop(sub))
+	}
+	for _, e := range s.Endpoints() {
+		if e.sub != nil {
+			failed = append(failed, s.conn.Stop(e.sub))
 		}
 	}
 	return errors.Join(failed...)
 }
 
-// Endpoints are its endpoints, which do not change.
-func (s *Service) Endpoints() []*Endpoint { return s.endpoints }
+// Endpoints are its endpoints now.
+func (s *Service) Endpoints() []*Endpoint { return *s.endpoints.Load() }
 
 // Refuse has every request refused that comes from now on. It is called once.
 func (s *Service) Refuse() { s.shared.inFlight.close() }
@@ -171,21 +187,22 @@ func (s *Service) Wait(ctx context.Context) bool { return s.shared.inFlight.wait
 
 // TellDropped logs how many requests were dropped. It is for the status goroutine.
 func (s *Service) TellDropped(now time.Time) {
-	for _, e := range s.endpoints {
+	for _, e := range s.Endpoints() {
 		e.tellDropped(now)
 	}
 }
 
 // EndSums has the next TellDropped log all that no line has told of yet.
 func (s *Service) EndSums() {
-	for _, e := range s.endpoints {
+	for _, e := range s.Endpoints() {
 		e.dropped.told.End()
 	}
 }
 
 // Dropped is how many requests were dropped since the start, at all endpoints.
 func (s *Service) Dropped() (n uint64) {
-	for _, e := range s.endpoints {
+	n = s.gone.Load()
+	for _, e := range s.Endpoints() {
 		n += e.dropped.total()
 	}
 	return n

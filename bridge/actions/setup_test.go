@@ -59,20 +59,24 @@ func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journa
 	t.Cleanup(func() { a.control.Get().Close() })
 	natstest.Within(t, "the connection", func() bool { return a.control.Up() && a.control.Connected() > 0 })
 	a.streams = streams.New(&a.cfg, []*natsconn.Conn{a.control}, func() {}, a.streamSeen, log)
-	a.audit = audit.New(&a.cfg, "run1", EndpointNames(&a.cfg), queueOf(journal.New(a.control, audit.QueueBytes, func(error) {}, log)), log)
+	a.audit = audit.New(&a.cfg, "run1", queueOf(journal.New(a.control, audit.QueueBytes, func(error) {}, log)), log)
+	a.audit.Open(EndpointNames(&a.cfg))
 	a.claims = journal.New(a.control, idempotency.QueueBytes, func(error) {}, log)
 	a.repeats = idempotency.New(&a.cfg, "run1"+cfg.Node, a.control, a.claims, func(error) {}, log)
 	gate := func(context.Context, time.Time) (func(), error) { return func() {}, nil }
 	for i := range a.cfg.Servers {
 		own := &a.cfg.Servers[i]
 		link := amiconn.NewLink(own.Config, amiconn.Deps{Node: cfg.Node, Logger: log, Gate: gate, ReplyBytes: 1 << 20, HeldBytes: 64 << 20})
-		a.targets = append(a.targets, NewTarget(&a.cfg, own, link, func(bool) {}))
+		a.targets = append(a.targets, NewTarget(&a.cfg, own, link, func(bool) {}, func(string) {}))
 	}
 	var err error
 	a.Service, err = New(Options{
 		Config: &a.cfg, Conn: a.control, Audit: a.audit, Idempotency: a.repeats, Sender: reply.NewSender(a.control, log), Log: log,
-	}, a.targets)
+	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Has(a.targets, cfg.Groups); err != nil {
 		t.Fatal(err)
 	}
 	a.nc, _ = natstest.Client(t, url)
@@ -187,7 +191,7 @@ func requestFor(server, action, body string, headers ...string) *nats.Msg {
 // to hands m to its endpoint.
 func (a *asking) to(m *nats.Msg) {
 	a.t.Helper()
-	for _, e := range a.endpoints {
+	for _, e := range a.Endpoints() {
 		if strings.HasPrefix(m.Subject, "ami.actions."+e.Name+".") {
 			e.onRequest(m)
 			return

@@ -45,7 +45,7 @@ func TestStream_PartsAreNumberedAndTheReplyCountsThem(t *testing.T) {
 		}
 	}
 	natstest.Within(t, "nothing is left of it", func() bool {
-		return a.endpoints[0].shared.watch.Open() == 0 && a.targets[0].streamed.Waiting.Load() == 0
+		return a.Endpoints()[0].shared.watch.Open() == 0 && a.targets[0].streamed.Waiting.Load() == 0
 	})
 	if n := a.targets[0].streamed.Published.Load(); n != items+1 {
 		t.Errorf("%d parts are counted", n)

@@ -14,9 +14,10 @@ import (
 // Target is a server that Actions are for. Its methods may be called from any
 // goroutine, but for Permit, which one calls at a time.
 type Target struct {
-	cfg      *config.ServerConfig // does not change, but for what permits says
+	cfg      *config.ServerConfig // does not change, but for what permits say
 	link     *amiconn.Link
 	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
+	acted    func(name string)  // hears of each Action that Asterisk has answered; must not wait
 	permits  atomic.Pointer[permits]
 	leads    func() bool // whether this bridge leads the server, which others share; nil: nobody shares it
 	stats    requestStats
@@ -24,10 +25,11 @@ type Target struct {
 }
 
 // NewTarget returns the Target of own, a server of all. pressure is told that a buffer
-// of link may have filled or drained, and whether it has refused; it must not wait.
-func NewTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link, pressure func(refused bool)) *Target {
-	t := &Target{cfg: own, link: link, pressure: pressure}
-	t.permits.Store(&permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
+// of link may have filled or drained, and whether it has refused; acted, the name of each
+// Action that Asterisk has answered, by an Error too. Neither must wait.
+func NewTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link, pressure func(refused bool), acted func(name string)) *Target {
+	t := &Target{cfg: own, link: link, pressure: pressure, acted: acted}
+	t.permits.Store(&permits{own: own, policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
 	return t
 }
 
@@ -37,6 +39,11 @@ func (t *Target) Share(leads func() bool) { t.leads = leads }
 
 // Policy is the policy in force.
 func (t *Target) Policy() *policy.Policy { return t.permits.Load().policy }
+
+// timeout is how long an Action may take of which the request says asked, 0 for nothing.
+func (t *Target) timeout(action string, asked time.Duration) time.Duration {
+	return t.permits.Load().own.Timeout(action, asked)
+}
 
 // Parts counts what was streamed of its replies.
 func (t *Target) Parts() *reply.PartCounts { return &t.streamed }
@@ -58,9 +65,10 @@ func (t *Target) Durations() (count uint64, sum time.Duration, buckets map[float
 	return d.count, d.sum, d.seconds()
 }
 
-// permits is which Actions are taken. It is not changed once made: another takes
-// its place.
+// permits is which Actions are taken, and how long each may take. It is not changed once
+// made: another takes its place.
 type permits struct {
+	own    *config.ServerConfig
 	policy *policy.Policy
 	limits policy.Rates // that rates hold to
 	rates  policy.Limiter
@@ -70,7 +78,7 @@ type permits struct {
 // they are go on where they were: what has been taken is not given again.
 func (t *Target) Permit(all *config.Config, own *config.ServerConfig) {
 	before := t.permits.Load()
-	next := &permits{policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: before.rates}
+	next := &permits{own: own, policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: before.rates}
 	if !reflect.DeepEqual(before.limits, next.limits) {
 		next.rates = policy.NewLimiter(next.limits)
 	}

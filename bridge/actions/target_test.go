@@ -14,7 +14,7 @@ func TestReload_KeepsWhatARateHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, own := config.DefaultConfig(), config.DefaultServerConfig()
 		own.ActionRates = policy.Rates{{Pattern: "Originate", Value: 1}}
-		s := NewTarget(&cfg, &own, nil, nil)
+		s := NewTarget(&cfg, &own, nil, nil, nil)
 		p := s.permits.Load()
 		if p.rates.Allow("Originate") != 0 {
 			t.Fatal("the first is not taken")

@@ -51,14 +51,14 @@ func TestAudit_AnErrorIsNoGenesis(t *testing.T) {
 	})
 	core, lines := observer.New(zap.WarnLevel)
 	d := testRecorder(zap.New(core))
-	d.chains["pbx1"] = &chain{prev: chainUnknown}
+	openAnew(d, "pbx1")
 	d.Seen(t.Context(), js, streams.OK)
-	if prev := d.chains["pbx1"].prev; prev != chainUnknown || d.followed || lines.Len() != 1 {
+	if prev := d.chains["pbx1"].prev; prev != chainUnknown || !d.behind || lines.Len() != 1 {
 		t.Errorf("after an error it follows %s; told: %v", prev, lines.All())
 	}
 	status = "404"
 	d.Seen(t.Context(), js, streams.OK)
-	if prev := d.chains["pbx1"].prev; prev != chainGenesis || !d.followed {
+	if prev := d.chains["pbx1"].prev; prev != chainGenesis || d.behind {
 		t.Errorf("of an empty stream it follows %s", prev)
 	}
 }

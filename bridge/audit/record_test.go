@@ -24,7 +24,7 @@ const knownSecret, shortSecret = "k9x7", "q9z"
 func secretiveAudit() *Recorder {
 	cfg := &config.Config{Node: "b1", SubjectPrefix: "ami", Servers: []config.ServerConfig{config.DefaultServerConfig(), config.DefaultServerConfig()}}
 	cfg.Servers[0].Secret, cfg.Servers[1].Secret = knownSecret, shortSecret
-	d := New(cfg, "run1", nil, &journaltest.Fake{Limit: QueueBytes}, zap.NewNop())
+	d := New(cfg, "run1", &journaltest.Fake{Limit: QueueBytes}, zap.NewNop())
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -51,10 +52,10 @@ type Recorder struct {
 
 	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
 	records uint64
-	chains  map[string]*chain // by the name in the subject; the map does not change
+	chains  map[string]*chain // by the name in the subject
+	behind  bool              // the ends of some are not known
 
 	// Of the goroutine that looks at the streams.
-	followed bool // the ends of the chains are known
 	lostEnds bool // it was told that they cannot be read
 	warned   bool // that records are published at most once
 }
@@ -80,9 +81,9 @@ type Queue interface {
 	IsUnheard() bool
 }
 
-// New returns the audit of what is asked for at endpoints, whose records q
-// stores. run names this process. Until the ends of the chains are known records follow nothing.
-func New(cfg *config.Config, run string, endpoints []string, q Queue, log *zap.Logger) *Recorder {
+// New returns the audit of what is asked for at the endpoints that Open names, whose
+// records q stores. run names this process.
+func New(cfg *config.Config, run string, q Queue, log *zap.Logger) *Recorder {
 	log = log.Named("audit")
 	d := &Recorder{
 		mode: cfg.Audit, prefix: cfg.SubjectPrefix + ".audit.", node: cfg.Node,
@@ -92,28 +93,50 @@ func New(cfg *config.Config, run string, endpoints []string, q Queue, log *zap.L
 		chains:   make(map[string]*chain),
 		refusals: refusals{of: make(map[refusalKey]*refused)},
 	}
-	for _, name := range endpoints {
-		d.chains[name] = &chain{prev: chainUnknown}
-	}
 	// What nobody may store is worth publishing.
 	d.journal.SetUnheard(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
 	return d
 }
 
+// Open has records of what is asked for at endpoints go on from the last ones that are
+// stored. Until these are known they follow nothing. It is called before the first such
+// record, from any goroutine. The chains of endpoints that there are no more stay, for
+// when these come back.
+func (d *Recorder) Open(endpoints []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range endpoints {
+		if d.chains[name] == nil {
+			d.chains[name], d.behind = &chain{prev: chainUnknown}, true
+		}
+	}
+}
+
+// ends returns those chains whose ends are to be found, all if those of some are.
+func (d *Recorder) ends() map[string]*chain {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.behind {
+		return nil
+	}
+	return maps.Clone(d.chains)
+}
+
 // Seen is told how the stream stands, by the goroutine that looks at it. Once it
 // is there, and answers, the chains are to go on from its records.
 func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state streams.State) {
+	chains := d.ends()
 	switch {
-	case d.off() || d.followed:
+	case d.off() || len(chains) == 0:
 	case state.There(), state == streams.Off:
-		if err := d.follow(ctx, js); err != nil {
+		if err := d.follow(ctx, js, chains); err != nil {
 			if !d.lostEnds {
 				d.lostEnds = true
 				d.log.Warn("the last audit record cannot be read: the new ones do not follow it", zap.Error(err))
 			}
 			return
 		}
-		d.followed = true
+		d.lostEnds = false
 		d.journal.SetUnheard(false)
 	case state == streams.NoJetStream && d.journal.IsUnheard() && !d.warned:
 		d.warned = true
@@ -121,16 +144,16 @@ func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state strea
 	}
 }
 
-// follow finds the end of each chain in the stream, for the records that have
+// follow finds the end of each of chains in the stream, for the records that have
 // none before them in this run.
-func (d *Recorder) follow(ctx context.Context, js jetstream.JetStream) error {
+func (d *Recorder) follow(ctx context.Context, js jetstream.JetStream, chains map[string]*chain) error {
 	ctx, cancel := context.WithTimeout(ctx, streams.QuestionTimeout)
 	defer cancel()
 	stream, err := js.Stream(ctx, streams.AuditStream)
 	if err != nil {
 		return err
 	}
-	for name, c := range d.chains {
+	for name, c := range chains {
 		prev := chainGenesis
 		last, err := stream.GetLastMsgForSubject(ctx, d.prefix+name+".>")
 		switch {
@@ -145,6 +168,9 @@ func (d *Recorder) follow(ctx context.Context, js jetstream.JetStream) error {
 		}
 		d.mu.Unlock()
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.behind = len(d.chains) > len(chains)
 	return nil
 }
 

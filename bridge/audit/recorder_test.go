@@ -23,9 +23,15 @@ import (
 
 // testRecorder is an audit of pbx1 whose records nobody stores.
 func testRecorder(log *zap.Logger) *Recorder {
-	d := New(&config.Config{Node: "b1", SubjectPrefix: "ami"}, "run1", nil, &journaltest.Fake{Limit: QueueBytes}, log)
+	d := New(&config.Config{Node: "b1", SubjectPrefix: "ami"}, "run1", &journaltest.Fake{Limit: QueueBytes}, log)
 	d.chains["pbx1"] = &chain{prev: chainGenesis}
 	return d
+}
+
+// openAnew has d know nothing of these names' chains.
+func openAnew(d *Recorder, names ...string) {
+	clear(d.chains)
+	d.Open(names)
 }
 
 // A record that finds no room is counted, told of once, and named by the next
@@ -84,7 +90,7 @@ func TestAudit_ActionsAreOneToken(t *testing.T) {
 // only AMI_AUDIT may store; the text is as it is, and not as in HTML.
 func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 	d := testRecorder(zap.NewNop())
-	d.chains["pbx2"] = &chain{prev: chainUnknown}
+	d.Open([]string{"pbx2"})
 	for _, server := range []string{"pbx1", "pbx2", "pbx1"} {
 		if err := d.write(server, "Ping", &record{Message: "<a & b>"}, false, nil); err != nil {
 			t.Fatal(err)
@@ -114,6 +120,7 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	core, lines := observer.New(zapcore.WarnLevel)
 	d := testRecorder(zap.New(core))
+	openAnew(d, "pbx1")
 	d.Seen(t.Context(), nil, streams.NoJetStream) // records wait
 	if lines.Len() != 0 {
 		t.Errorf("told: %v", lines.All())
@@ -130,7 +137,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	if d.Seen(t.Context(), js, streams.OK); d.journal.IsUnheard() || !d.followed {
+	if d.Seen(t.Context(), js, streams.OK); d.journal.IsUnheard() || d.behind {
 		t.Error("the stream is there, and records are not stored")
 	}
 }
@@ -149,9 +156,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 		}
 	}
 	d := testRecorder(zap.NewNop())
-	for _, name := range []string{"pbx1", "pbx2", "pbx3"} {
-		d.chains[name] = &chain{prev: chainUnknown}
-	}
+	openAnew(d, "pbx1", "pbx2", "pbx3")
 	if err := d.write("pbx1", "Ping", &record{}, false, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +185,7 @@ func TestAudit_AsksAgainForTheEndsOfTheChains(t *testing.T) {
 	if _, err := js.Publish(t.Context(), "ami.audit.pbx1.Ping", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	d.chains["pbx1"] = &chain{prev: chainUnknown}
+	openAnew(d, "pbx1")
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 {

@@ -53,6 +53,14 @@ type Config struct {
 	AuditMaxAge time.Duration `split_words:"true"`
 	Streams     Streams
 
+	// State has what is up at each server kept in a bucket. A key of it is written
+	// at most once each StateInterval, an end is told there for StateMarkerAge, and
+	// all of it takes StateMaxBytes at most.
+	State          setting.Switch
+	StateInterval  time.Duration `split_words:"true"`
+	StateMarkerAge time.Duration `split_words:"true"`
+	StateMaxBytes  setting.Bytes `split_words:"true"`
+
 	NATS   NATSConfig
 	Stream StreamConfig
 
@@ -124,6 +132,11 @@ type ServerConfig struct {
 	ActionsRules policy.Rules  `split_words:"true"`
 	// ActionRates bound how many Actions a second are taken.
 	ActionRates policy.Rates `split_words:"true"`
+	// State is what of this server is kept in the bucket. Its lists are asked for
+	// again each StateResync, and StateMaxObjects of it are held at most.
+	State           StateKinds
+	StateResync     time.Duration `split_words:"true"`
+	StateMaxObjects int           `split_words:"true"`
 }
 
 // DefaultServerConfig returns the documented defaults of one server.
@@ -132,6 +145,8 @@ func DefaultServerConfig() ServerConfig {
 		Config:      amiconn.DefaultConfig(),
 		OutboxBytes: 64 * setting.MiB,
 		EventsAllow: setting.Globs{"*"},
+		State:       StateKinds{"channels", "bridges", "queues", "parking", "conferences", "extensions"},
+		StateResync: 5 * time.Minute, StateMaxObjects: 50_000,
 	}
 }
 
@@ -149,6 +164,10 @@ func DefaultConfig() Config {
 		IdempotencyWindow:  2 * time.Minute,
 		HASilence:          time.Second,
 		HAWeight:           1,
+		State:              true,
+		StateInterval:      200 * time.Millisecond,
+		StateMarkerAge:     10 * time.Minute,
+		StateMaxBytes:      setting.GiB,
 		Stream:             StreamConfig{Replicas: 1, MaxAge: 720 * time.Hour, MaxBytes: 10 * setting.GiB},
 	}
 }
@@ -158,6 +177,10 @@ var (
 	serverRule = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 	prefixRule = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
+
+// NoServers is what is wrong with a Config without a server. A bridge that runs may have
+// none.
+const NoServers = "is missing: name your servers, such as pbx1,pbx2"
 
 // Validate returns every problem of c but those of its servers at once, each
 // an *amiconn.SettingError, joined. Each server is checked by its own Validate.
@@ -181,10 +204,13 @@ func (c *Config) Validate() error {
 	check(c.Stream.MaxAge >= 0, "STREAM_MAX_AGE", "wants a duration such as 720h, or 0 for no limit")
 	check(c.HASilence >= 500*time.Millisecond && c.HASilence <= time.Minute, "HA_SILENCE", "wants 500ms to 1m")
 	check(c.HAWeight >= 1 && c.HAWeight <= 100, "HA_WEIGHT", "wants 1 to 100")
+	check(c.StateInterval >= 10*time.Millisecond && c.StateInterval <= time.Minute, "STATE_INTERVAL", "wants 10ms to 1m")
+	check(c.StateMarkerAge >= time.Second, "STATE_MARKER_AGE", "wants at least 1s")
+	check(c.StateMaxBytes >= setting.MiB, "STATE_MAX_BYTES", "wants at least 1MiB")
 	check(c.NATS.Password == "" || c.NATS.PasswordFile == "", "NATS_PASSWORD", "and $NATS_PASSWORD_FILE are both set: keep one")
 	check(c.NATS.Token == "" || c.NATS.TokenFile == "", "NATS_TOKEN", "and $NATS_TOKEN_FILE are both set: keep one")
 	check((c.NATS.TLSCertFile == "") == (c.NATS.TLSKeyFile == ""), "NATS_TLS_CERT_FILE", "and $NATS_TLS_KEY_FILE belong together: set both")
-	check(len(c.Servers) > 0, "SERVERS", "is missing: name your servers, such as pbx1,pbx2")
+	check(len(c.Servers) > 0, "SERVERS", NoServers)
 	for _, s := range c.Servers {
 		// Else another bridge could claim a key while its Action is out.
 		check(c.IdempotencyWindow == 0 || c.IdempotencyWindow > s.LongestTimeout(), "IDEMPOTENCY_WINDOW",
@@ -256,11 +282,16 @@ func VariableName(server string) string {
 
 // Validate returns every problem of c at once.
 func (c *ServerConfig) Validate() error {
-	var own error
-	if c.OutboxBytes < 64*setting.KiB {
-		own = &amiconn.SettingError{Setting: "OUTBOX_BYTES", Reason: "wants at least 64KiB"}
+	problems := []error{c.Config.Validate()}
+	check := func(ok bool, setting, reason string) {
+		if !ok {
+			problems = append(problems, &amiconn.SettingError{Setting: setting, Reason: reason})
+		}
 	}
-	return errors.Join(c.Config.Validate(), own)
+	check(c.OutboxBytes >= 64*setting.KiB, "OUTBOX_BYTES", "wants at least 64KiB")
+	check(c.StateResync >= 10*time.Second, "STATE_RESYNC", "wants at least 10s")
+	check(c.StateMaxObjects >= 100, "STATE_MAX_OBJECTS", "wants at least 100")
+	return errors.Join(problems...)
 }
 
 // Delivery is how events are published.

@@ -54,6 +54,11 @@ func TestConfig_HasLimits(t *testing.T) {
 		"an audit for ever":   {func(c *Config) { c.AuditMaxAge = 0 }, ""},
 		"an audit of before":  {func(c *Config) { c.AuditMaxAge = -1 }, "AUDIT_MAX_AGE"},
 		"events of before":    {func(c *Config) { c.Stream.MaxAge = -1 }, "STREAM_MAX_AGE"},
+		"state every 10ms":    {func(c *Config) { c.StateInterval = 10 * time.Millisecond }, ""},
+		"state all the time":  {func(c *Config) { c.StateInterval = 0 }, "STATE_INTERVAL"},
+		"state now and then":  {func(c *Config) { c.StateInterval = time.Minute + 1 }, "STATE_INTERVAL"},
+		"ends for a moment":   {func(c *Config) { c.StateMarkerAge = time.Second - 1 }, "STATE_MARKER_AGE"},
+		"no room for state":   {func(c *Config) { c.StateMaxBytes = setting.MiB - 1 }, "STATE_MAX_BYTES"},
 		"two passwords":       {func(c *Config) { c.NATS.Password, c.NATS.PasswordFile = "a", "b" }, "NATS_PASSWORD"},
 		"two tokens":          {func(c *Config) { c.NATS.Token, c.NATS.TokenFile = "a", "b" }, "NATS_TOKEN"},
 		"no key":              {func(c *Config) { c.NATS.TLSCertFile = "a" }, "NATS_TLS_CERT_FILE"},
@@ -95,6 +100,43 @@ func TestConfig_HasLimits(t *testing.T) {
 	for bytes, want := range map[setting.Bytes]bool{64 * setting.KiB: true, 64*setting.KiB - 1: false} {
 		if own.OutboxBytes = bytes; (own.Validate() == nil) != want {
 			t.Errorf("an outbox of %d bytes: %v", bytes, own.Validate())
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*ServerConfig)
+		want   string
+	}{
+		"as it is":           {func(*ServerConfig) {}, ""},
+		"lists all the time": {func(c *ServerConfig) { c.StateResync = 10*time.Second - 1 }, "STATE_RESYNC"},
+		"100 objects":        {func(c *ServerConfig) { c.StateMaxObjects = 100 }, ""},
+		"99 objects":         {func(c *ServerConfig) { c.StateMaxObjects = 99 }, "STATE_MAX_OBJECTS"},
+	} {
+		own := DefaultServerConfig()
+		own.Name, own.Addr, own.Username, own.Secret = "pbx1", "h:1", "u", "s3cret"
+		test.change(&own)
+		var got strings.Builder
+		for problem := range problemsOf(own.Validate()) {
+			got.WriteString(problem.Setting)
+		}
+		if got.String() != test.want {
+			t.Errorf("%s: problems of %q, want %q", name, got.String(), test.want)
+		}
+	}
+}
+
+func TestStateKinds_AreWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"channels": "channels", " Queues , channels,queues,": "queues,channels", "none": "none", "devices,presence": "devices,presence",
+	} {
+		var k StateKinds
+		if err := k.UnmarshalText([]byte(text)); err != nil || k.String() != want {
+			t.Errorf("%q is %v, %v, want %s", text, k, err, want)
+		}
+	}
+	for _, text := range []string{"channel", "calls,queues", "none,queues"} {
+		k := StateKinds{"queues"}
+		if err := k.UnmarshalText([]byte(text)); err == nil || k.String() != "queues" {
+			t.Errorf("%q is %v, %v", text, k, err)
 		}
 	}
 }

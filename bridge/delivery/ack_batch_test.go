@@ -21,7 +21,7 @@ type batchRig struct {
 
 func newBatchRig() *batchRig {
 	o := outbox.New(64<<20, "gap", outbox.NewBudget(1<<30, 1), func() {})
-	w := newWindow([]*outbox.Outbox{o}, func(int) {})
+	w := windowOf(func(int) {}, o)
 	w.setBatched(true)
 	return &batchRig{fastMode: &fastMode{inbox: "in.", unique: "u", window: w}, outbox: o}
 }

@@ -152,7 +152,7 @@ func TestFast_Replies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
-			w := newWindow([]*outbox.Outbox{o}, func(int) {})
+			w := windowOf(func(int) {}, o)
 			w.setBatched(true)
 			d := &fastMode{inbox: "in.", unique: "u", window: w}
 			var replies []string
@@ -208,7 +208,7 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 	const repeat, fresh = `{"stream":"AMI_EVENTS","seq":7,"duplicate": true,"batch":"BATCH","count":1}`,
 		`{"stream":"AMI_EVENTS","seq":8,"batch":"BATCH","count":1}`
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
-	w := newWindow([]*outbox.Outbox{o}, func(int) {})
+	w := windowOf(func(int) {}, o)
 	w.setBatched(true)
 	d := &fastMode{inbox: "in.", unique: "u", window: w}
 	d.abandon()

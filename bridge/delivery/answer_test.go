@@ -109,7 +109,7 @@ type becameOf struct {
 // windowHears has a window of one event hear an answer to it.
 func windowHears(m *nats.Msg) becameOf {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
-	w := newWindow([]*outbox.Outbox{o}, func(int) {})
+	w := windowOf(func(int) {}, o)
 	d := &windowMode{inbox: "in.", window: w}
 	o.Push(outbox.Entry{}, nil, false)
 	o.Take(nil)
@@ -125,7 +125,7 @@ func windowHears(m *nats.Msg) becameOf {
 // fastHears has a batch of one event, the last, hear an answer to it.
 func fastHears(m *nats.Msg) becameOf {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
-	w := newWindow([]*outbox.Outbox{o}, func(int) {})
+	w := windowOf(func(int) {}, o)
 	w.setBatched(true)
 	d := &fastMode{inbox: "in.", unique: "u", window: w, single: true}
 	o.Push(outbox.Entry{}, nil, false)
@@ -273,7 +273,7 @@ func FuzzAnswer(f *testing.F) {
 // older than another does not.
 func TestAnswer_TellsHowFarTheStreamIs(t *testing.T) {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
-	w := newWindow([]*outbox.Outbox{o}, func(int) {})
+	w := windowOf(func(int) {}, o)
 	windowed, fast := &windowMode{inbox: "in.", window: w}, &fastMode{inbox: "in.", unique: "u", window: w, single: true}
 	var m nats.Msg
 	fast.prepare(&m, 0, 0, false)

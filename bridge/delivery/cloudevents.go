@@ -11,30 +11,24 @@ import (
 // among them. No value needs the binding's percent-encoding: names are subject
 // tokens.
 type cloudEvents struct {
-	sources []string // by the scheduler's numbers
-	kind    []byte   // of the event described last
+	kind []byte // of the event described last
 }
 
 const cloudEventType = "org.asterisk.ami."
 
-func newCloudEvents(servers []string) *cloudEvents {
-	c := new(cloudEvents)
-	for _, name := range servers {
-		c.sources = append(c.sources, "/asterisk/"+name)
-	}
-	return c
-}
+// sourceURI is the source of a server's events.
+func sourceURI(server string) string { return "/asterisk/" + server }
 
-// describe adds the headers to m, which has the bridge's own. Their strings are
-// valid until the next call.
-func (c *cloudEvents) describe(m *nats.Msg, source int) {
+// describe adds the headers to m, which has the bridge's own and is of the source
+// with that URI. Their strings are valid until the next call.
+func (c *cloudEvents) describe(m *nats.Msg, uri string) {
 	c.kind = append(append(c.kind[:0], cloudEventType...), m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]...)
 	h := m.Header
 	setHeader(h, "ce-specversion", "1.0")
 	setHeader(h, "ce-datacontenttype", "application/json")
 	setHeader(h, "ce-id", h["Nats-Msg-Id"][0])
 	setHeader(h, "ce-time", h["Ami-Time"][0])
-	setHeader(h, "ce-source", c.sources[source])
+	setHeader(h, "ce-source", uri)
 	setHeader(h, "ce-type", borrow(c.kind))
 }
 

@@ -57,9 +57,10 @@ func TestCloudEvents_Headers(t *testing.T) {
 
 // The headers cost nothing but what nats.go needs to write them.
 func TestCloudEvents_AllocateNothing(t *testing.T) {
-	c := newCloudEvents([]string{"pbx1"})
+	c := new(cloudEvents)
+	uri := sourceURI("pbx1")
 	m := &nats.Msg{Subject: "ami.events.pbx1.Hangup", Header: nats.Header{"Nats-Msg-Id": {"x"}, "Ami-Time": {"y"}}}
-	if got := costtest.Allocations(func() { c.describe(m, 0) }); got != 0 {
+	if got := costtest.Allocations(func() { c.describe(m, uri) }); got != 0 {
 		t.Errorf("%v allocations an event", got)
 	}
 }

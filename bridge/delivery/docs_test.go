@@ -15,7 +15,7 @@ func TestDocs_BoundsOfDelivery(t *testing.T) {
 	pagetest.Says(t, "design", fmt.Sprintf("`windowMsgs`, %d;", windowMsgs),
 		fmt.Sprintf("At most %d events are unacknowledged, over all servers, and %d MiB,", windowMsgs, shareBytes>>20),
 		fmt.Sprintf("at most %d events of a server are in flight", sourceMsgs), fmt.Sprintf("at most %d events stay when NATS is away", fastMsgs),
-		fmt.Sprintf("deficit round robin, %d KiB a turn", Quantum>>10))
+		fmt.Sprintf("deficit round robin, %d KiB a turn", quantum>>10))
 	pagetest.Says(t, "delivery", "("+thousands(fastMsgs)+" at most) are stored", "up to "+thousands(sourceMsgs-1)+" later events",
 		"waits "+pagetest.Seconds(lastEventTries*lastEventTimeout)+", says so",
 		"Without an answer for "+map[time.Duration]string{time.Minute: "a minute"}[storedPatience])

@@ -32,10 +32,10 @@ const (
 
 // TellLastEvents asks on c for the last event of each of sources, until all are known
 // or ctx ends. Without an answer for one the others are not asked for. Each outbox is
-// told, and then ready hears the source's number.
-func TellLastEvents(ctx context.Context, c *natsconn.Conn, sources []Source, ready func(id int), log *zap.Logger) {
+// told, and is ready then.
+func TellLastEvents(ctx context.Context, c *natsconn.Conn, sources []*Source, log *zap.Logger) {
 	var failure error
-	for id, s := range sources {
+	for _, s := range sources {
 		var last time.Time
 		if failure == nil {
 			last, failure = askUntilAnswered(ctx, c.Up, func(ctx context.Context) (time.Time, error) {
@@ -46,7 +46,7 @@ func TellLastEvents(ctx context.Context, c *natsconn.Conn, sources []Source, rea
 			return
 		}
 		s.tellLastEvent(last, failure, log)
-		ready(id)
+		s.Ready()
 	}
 }
 

@@ -62,25 +62,27 @@ var (
 // for refused.
 type leadMode struct {
 	incarnation string
-	leads       []*Lead
-	whole       []bool   // the leader's first event is out
-	in          []uint64 // the batch that the source has sent in last
+	source      func(number int) *Source
+	sources     []led    // by their numbers, see of
 	next        Fence    // of the event that is sent next
 	seq, on     []string // headers
 }
 
-func newLeadMode(incarnation string, sources []Source) *leadMode {
-	l := &leadMode{
-		incarnation: incarnation, whole: make([]bool, len(sources)), in: make([]uint64, len(sources)),
-		seq: []string{""}, on: []string{""},
-	}
-	for _, s := range sources {
-		l.leads = append(l.leads, s.Lead)
-	}
-	return l
+// led is what is known of one source.
+type led struct {
+	whole bool   // the leader's first event is out
+	in    uint64 // the batch that it has sent in last
 }
 
-func (l *leadMode) refused(source int) { l.leads[source].Refused() }
+// of returns what is known of the source with that number, until the next of.
+func (l *leadMode) of(number int) *led {
+	if missing := number + 1 - len(l.sources); missing > 0 {
+		l.sources = append(l.sources, make([]led, missing)...)
+	}
+	return &l.sources[number]
+}
+
+func (l *leadMode) refused(number int) { l.source(number).Lead.Refused() }
 
 // leads reports whether the next event of id may be sent.
 func (p *Publisher) leads(id int) bool {
@@ -88,8 +90,8 @@ func (p *Publisher) leads(id int) bool {
 	if l == nil {
 		return true
 	}
-	f, ok := l.leads[id].Fence()
-	if !ok || f.Whole && l.whole[id] {
+	f, ok := p.source(id).Lead.Fence()
+	if !ok || f.Whole && l.of(id).whole {
 		return false
 	}
 	if l.next = f; f.Whole {
@@ -102,25 +104,25 @@ func (p *Publisher) leads(id int) bool {
 // publish it allocates nothing for an event of a batch that is open.
 func (p *Publisher) fence(id int) {
 	l, h := p.lead, p.msg.Header
-	batch := p.fast.batches
+	s, own, batch := p.source(id), l.of(id), p.fast.batches
 	switch {
 	case l.next.Whole:
-		l.on[0], l.seq[0] = p.filters[id], strconv.FormatUint(l.next.Last, 10)
-		l.whole[id] = true
-	case l.in[id] != batch:
-		l.on[0], l.seq[0] = l.leads[id].Terms, strconv.FormatUint(l.next.Term, 10)
+		l.on[0], l.seq[0] = s.Filter, strconv.FormatUint(l.next.Last, 10)
+		own.whole = true
+	case own.in != batch:
+		l.on[0], l.seq[0] = s.Lead.Terms, strconv.FormatUint(l.next.Term, 10)
 	default:
 		delete(h, lastSubjectSequence)
 		delete(h, lastSubject)
 		return
 	}
-	l.in[id] = batch
+	own.in = batch
 	h[lastSubjectSequence], h[lastSubject] = l.seq, l.on
 }
 
-// Forget has all that is in flight of source be forgotten, which its outbox holds again
+// Forget has all that is in flight of s be forgotten, which its outbox holds again
 // for a standby. It may be called from any goroutine and does not wait.
-func (p *Publisher) Forget(source int) { p.window.fail(source, errForgotten) }
+func (p *Publisher) Forget(s *Source) { p.window.fail(s.number, errForgotten) }
 
 // alone has the next event end its batch.
 func (d *fastMode) alone() {

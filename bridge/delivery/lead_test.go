@@ -71,7 +71,7 @@ func (l *testLead) let(f Fence) {
 	l.mu.Lock()
 	l.next, l.ok = f, true
 	l.mu.Unlock()
-	l.server.scheduler.Ready(l.server.number)
+	l.server.source.Ready()
 }
 
 // sharedBench is a bench of servers that several bridges share, its publisher running, and
@@ -160,7 +160,7 @@ func TestLead_FencesStandBeforeTheFirstOfEachBatch(t *testing.T) {
 	for i := range 20 {
 		if i == 1 {
 			natstest.Within(t, "the first is stored", func() bool { f, _ := s.lead.fence(); return !f.Whole })
-			s.scheduler.Ready(s.number)
+			s.source.Ready()
 		}
 		m, err := heard.NextMsg(natstest.Patience)
 		if err != nil {

@@ -36,8 +36,8 @@ func (p *Publisher) reconsider() {
 		return
 	}
 	var stored uint64
-	for _, o := range p.outboxes {
-		stored += o.Stores()
+	for _, s := range p.all() {
+		stored += s.Outbox.Stores()
 	}
 	if stored != p.stored {
 		p.stored = stored

@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	// Quantum is how many bytes one server may publish before it is the next one's
+	// quantum is how many bytes one server may publish before it is the next one's
 	// turn: some twenty events.
-	Quantum = 16 << 10
+	quantum = 16 << 10
 	// ackCheck is how often it is looked at whether an acknowledgement is late.
 	ackCheck = 250 * time.Millisecond
 )
@@ -45,13 +45,10 @@ type Publisher struct {
 	fast      *fastMode   // nil unless there is a stream
 	windowed  *windowMode // likewise
 	scheduler *fairness.Scheduler
-	outboxes  []*outbox.Outbox // by the scheduler's numbers
-	names     []string         // their servers' names
-	filters   []string         // for each one's events in the stream
-	cloud     *cloudEvents     // nil unless asked for
-	lead      *leadMode        // nil unless several bridges share the servers
-	tellGap   []func(outbox.Gap)
-	streams   *streams.Reconciler // hears what becomes of events
+	sources   atomic.Pointer[[]*Source] // by their numbers; see all
+	cloud     *cloudEvents              // nil unless asked for
+	lead      *leadMode                 // nil unless several bridges share the servers
+	streams   *streams.Reconciler       // hears what becomes of events
 	node      string
 	log       *zap.Logger
 	window    *window
@@ -62,59 +59,45 @@ type Publisher struct {
 
 	forgets time.Duration   // see forgetsAfter
 	asking  sync.WaitGroup  // of those who ask what the stream holds
-	answers chan heldAnswer // has room for one of each server
+	answers chan heldAnswer // who brings one waits until it is taken
 	// mayNotRead is why the stream cannot be asked, if NATS has said so.
 	mayNotRead atomic.Pointer[error]
 
 	stored  uint64  // events, when the streams were last told
-	retries []retry // by the scheduler's numbers
+	retries []retry // by the sources' numbers, see retry
 	failing []int   // the sources that have a retry
+
+	changing   sync.Mutex  // held while sources come and go; protects the following
+	free       []int       // numbers of sources that have left
+	leaving    []*Source   // they keep their numbers yet
+	departures atomic.Bool // there are some
 }
 
 // Options is what a Publisher works with. All of it is wanted.
 type Options struct {
-	Config    *config.Config
-	Conn      *natsconn.Conn // of the events alone, which buffers nothing while it is down
-	Guard     *DialGuard     // whose Option Conn has
-	Streams   *streams.Reconciler
-	Scheduler *fairness.Scheduler
-	Log       *zap.Logger
-	Sources   []Source // by the Scheduler's numbers
+	Config  *config.Config
+	Conn    *natsconn.Conn // of the events alone, which buffers nothing while it is down
+	Guard   *DialGuard     // whose Option Conn has
+	Streams *streams.Reconciler
+	Log     *zap.Logger
 	// Incarnation names this process where several bridges share the servers; then
 	// each Source has a Lead.
 	Incarnation string
 }
 
-// Source is a server whose events are published.
-type Source struct {
-	Name   string
-	Outbox *outbox.Outbox
-	Filter string // the subject, with wildcards, of its events in the stream
-	// TellGap hears of each Gap that is put into the stream, on the Publisher's
-	// goroutine. It must not wait.
-	TellGap func(outbox.Gap)
-	// Lead is what its events are sent behind where several bridges share it.
-	Lead *Lead
-}
-
-// New returns the Publisher of the sources. It subscribes to acknowledgements, which
+// New returns a Publisher without sources. It subscribes to acknowledgements, which
 // an error is about.
 func New(o Options) (*Publisher, error) {
 	p := &Publisher{
-		conn: o.Conn, guard: o.Guard, streams: o.Streams, scheduler: o.Scheduler, node: o.Config.Node,
-		log: o.Log.Named("publisher"), retries: make([]retry, len(o.Sources)), answers: make(chan heldAnswer, len(o.Sources)),
+		conn: o.Conn, guard: o.Guard, streams: o.Streams, scheduler: fairness.NewScheduler(quantum), node: o.Config.Node,
+		log: o.Log.Named("publisher"), answers: make(chan heldAnswer),
 		forgets: forgetsAfter(o.Config),
 	}
-	for _, s := range o.Sources {
-		p.outboxes = append(p.outboxes, s.Outbox)
-		p.names = append(p.names, s.Name)
-		p.filters = append(p.filters, s.Filter)
-		p.tellGap = append(p.tellGap, s.TellGap)
-	}
-	p.window = newWindow(p.outboxes, o.Scheduler.Ready)
+	p.sources.Store(new([]*Source))
+	p.window = newWindow(p.scheduler.Ready)
 	p.msg.Header = nats.Header{"Nats-Msg-Id": {""}, "Ami-Seq": {""}, "Ami-Time": {""}}
 	if o.Config.EventHeaders == config.EventHeadersCloudEvents {
-		p.cloud = newCloudEvents(p.names)
+		p.cloud = new(cloudEvents)
 	}
 	if o.Config.Delivery == config.DeliverCore {
 		p.use(&coreMode{conn: p.conn, guard: p.guard, window: p.window}, nil)
@@ -127,7 +110,7 @@ func New(o Options) (*Publisher, error) {
 		return nil, err
 	}
 	if o.Incarnation != "" {
-		p.lead = newLeadMode(o.Incarnation, o.Sources)
+		p.lead = &leadMode{incarnation: o.Incarnation, source: p.source, seq: []string{""}, on: []string{""}}
 		p.fast.lead = p.lead
 	}
 	p.windowed, err = newWindowMode(p.conn, p.window)
@@ -210,6 +193,7 @@ func (p *Publisher) check(now time.Time) {
 		p.failAll(errAckTimeout)
 	}
 	p.reconsider()
+	p.release()
 }
 
 // room reports whether more may be sent now.
@@ -247,7 +231,7 @@ func (p *Publisher) onChange() {
 	p.mayNotRead.Store(nil)
 	p.choose()
 	for _, id := range p.failing {
-		if r := &p.retries[id]; !r.due.IsZero() {
+		if r := p.retry(id); !r.due.IsZero() {
 			r.due = time.Now()
 		}
 	}
@@ -259,7 +243,8 @@ func (p *Publisher) sendTurn() bool {
 	if !ok {
 		return false
 	}
-	o := p.outboxes[id]
+	s := p.source(id)
+	o := s.Outbox
 	used, held := 0, false
 	for used < budget && p.window.room(id) && p.mode.room() {
 		if held = !p.leads(id); held {
@@ -271,7 +256,7 @@ func (p *Publisher) sendTurn() bool {
 			break
 		}
 		if told != nil {
-			p.tellGap[id](*told)
+			s.TellGap(*told)
 		}
 		p.send(id, e)
 		used += len(payload) + outbox.EntryBytes
@@ -320,7 +305,7 @@ func (p *Publisher) publish(id int, number uint64, e outbox.Entry) error {
 	p.msg.Header["Ami-Time"][0] = borrow(t[b:])
 	p.msg.Subject, p.msg.Data = e.Subject, p.payload
 	if p.cloud != nil {
-		p.cloud.describe(&p.msg, id)
+		p.cloud.describe(&p.msg, p.source(id).uri)
 	}
 	p.mode.prepare(&p.msg, id, number, p.last(id))
 	if p.lead != nil {
@@ -339,7 +324,7 @@ func (p *Publisher) last(id int) bool {
 	if !p.batched() || !p.fast.wantsLast() {
 		return false
 	}
-	more := func(id int) bool { return p.window.room(id) && p.outboxes[id].Waiting() }
+	more := func(id int) bool { return p.window.room(id) && p.source(id).Outbox.Waiting() }
 	return !more(id) && !p.scheduler.Any(more)
 }
 

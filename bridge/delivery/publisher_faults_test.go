@@ -277,7 +277,7 @@ func TestPublisher_KeepsOrderWhenTheStreamAppears(t *testing.T) {
 func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
 	o := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 	var readied []int
-	w := newWindow([]*outbox.Outbox{o}, func(source int) { readied = append(readied, source) })
+	w := windowOf(func(source int) { readied = append(readied, source) }, o)
 	for range sourceMsgs {
 		o.Push(outbox.Entry{}, nil, false)
 		o.Take(nil)

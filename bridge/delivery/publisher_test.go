@@ -148,7 +148,7 @@ func TestPublisher_MessagesSayWhenAndWhere(t *testing.T) {
 		o.Refuse(outbox.Entry{Session: "s1", Seq: 8, At: at.Add(time.Second).UnixNano()})
 		o.Refuse(outbox.Entry{Session: "s1", Seq: 9, At: at.Add(2 * time.Second).UnixNano()})
 		o.PushGap("s2", &outbox.Gap{Reason: "closed", From: at.UnixNano(), To: at.Add(time.Minute).UnixNano(), Unknown: true, Restarted: "no"})
-		b.scheduler.Ready(0)
+		b.servers[0].source.Ready()
 		startPublisher(t, p)
 		if left := drainWithin(t, b, natstest.Patience); left > 0 {
 			t.Fatalf("%d left", left)

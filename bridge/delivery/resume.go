@@ -50,30 +50,33 @@ type heldAnswer struct {
 // askHeld asks what the stream holds of that which id has to send again, if it may
 // have forgotten the ids. It reports whether the answer is to be waited for.
 func (p *Publisher) askHeld(ctx context.Context, id int, now time.Time) bool {
-	r := &p.retries[id]
+	r := p.retry(id)
 	if p.fast == nil || r.answered {
 		r.answered = false
 		return false
 	}
 	ids := map[string]bool{}
-	d := p.outboxes[id].Doubtful(func(e *outbox.Entry) { ids[string(p.appendID(nil, id, e))] = false })
+	d := p.source(id).Outbox.Doubtful(func(e *outbox.Entry) { ids[string(p.appendID(nil, id, e))] = false })
 	if d.Since.IsZero() || clock.Elapsed(d.Since, now) < p.forgets {
 		return false
 	}
 	r.asking = true
 	p.asking.Go(func() {
 		a := heldAnswer{source: id, ids: ids}
-		a.doubt, a.err = p.held(ctx, p.filters[id], ids, d)
-		p.answers <- a
+		a.doubt, a.err = p.held(ctx, p.source(id).Filter, ids, d)
+		select {
+		case p.answers <- a:
+		case <-ctx.Done():
+		}
 	})
 	return true
 }
 
 // onHeld hears what the stream holds.
 func (p *Publisher) onHeld(a heldAnswer, now time.Time) {
-	r := &p.retries[a.source]
+	r := p.retry(a.source)
 	r.asking, r.due = false, now
-	o, server := p.outboxes[a.source], zap.String("server", p.names[a.source])
+	o, server := p.source(a.source).Outbox, zap.String("server", p.source(a.source).Name)
 	n := o.Stored(func(e *outbox.Entry) bool { return a.ids[string(p.appendID(nil, a.source, e))] })
 	if n > 0 {
 		p.log.Info("events were stored without an acknowledgement", server, zap.Int("count", n))
@@ -97,9 +100,9 @@ func (p *Publisher) onHeld(a heldAnswer, now time.Time) {
 // appendID appends the message id of an event or Gap.
 func (p *Publisher) appendID(t []byte, id int, e *outbox.Entry) []byte {
 	if p.lead != nil {
-		return standby.ID{Server: p.names[id], Epoch: e.Session, N: e.Seq, Hash: e.Hash}.AppendTo(t)
+		return standby.ID{Server: p.source(id).Name, Epoch: e.Session, N: e.Seq, Hash: e.Hash}.AppendTo(t)
 	}
-	t = append(append(append(append(t, p.node...), '.'), p.names[id]...), '.')
+	t = append(append(append(append(t, p.node...), '.'), p.source(id).Name...), '.')
 	t = append(append(t, e.Session...), '.')
 	t = strconv.AppendUint(t, e.Seq, 10)
 	if e.Gap > 0 {

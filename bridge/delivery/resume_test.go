@@ -30,7 +30,7 @@ import (
 // What was acknowledged behind a hole is stored, and is not sent again.
 func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
 	o := outboxtest.New(1 << 20)
-	w := newWindow([]*outbox.Outbox{o}, func(int) {})
+	w := windowOf(func(int) {}, o)
 	for i := 1; i <= 5; i++ {
 		o.Push(outboxtest.Entry(i), []byte(strconv.Itoa(i)), false)
 		o.Take(nil)
@@ -58,7 +58,7 @@ func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
 // not.
 func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 	o := outboxtest.New(1 << 20)
-	w := newWindow([]*outbox.Outbox{o}, func(int) {})
+	w := windowOf(func(int) {}, o)
 	send := func() uint64 {
 		o.Take(nil)
 		return w.add(0, 100)
@@ -299,7 +299,7 @@ func TestStored_FindsWhatTheStreamHolds(t *testing.T) {
 			}
 			for _, from := range []outbox.Doubt{d, {Since: d.Since}, {Since: d.Since, After: 1 << 40}} {
 				asked := maps.Clone(ids)
-				left, err := p.held(t.Context(), p.filters[0], asked, from)
+				left, err := p.held(t.Context(), p.source(0).Filter, asked, from)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -366,7 +366,7 @@ func TestStored_ReadsByTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, more, err := p.page(t.Context(), directget.Request{NextFor: p.filters[0], Batch: heldPage, MaxBytes: heldPageBytes, StartTime: &second.Time})
+	page, more, err := p.page(t.Context(), directget.Request{NextFor: p.source(0).Filter, Batch: heldPage, MaxBytes: heldPageBytes, StartTime: &second.Time})
 	if err != nil || more || len(page) != 1 || page[0].sequence != 2 {
 		t.Errorf("%+v, %v, %v", page, more, err)
 	}
@@ -541,7 +541,7 @@ func TestStored_NamesTheRightThatIsMissing(t *testing.T) {
 		}
 		cancel()
 	}()
-	if _, _, err := p.page(ctx, directget.Request{NextFor: p.filters[0], Batch: 1}); !errors.Is(err, natsconn.ErrDenied) || !strings.Contains(err.Error(), heldSubject) {
+	if _, _, err := p.page(ctx, directget.Request{NextFor: p.source(0).Filter, Batch: 1}); !errors.Is(err, natsconn.ErrDenied) || !strings.Contains(err.Error(), heldSubject) {
 		t.Errorf("%v", err)
 	}
 }

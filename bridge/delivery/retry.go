@@ -29,10 +29,10 @@ func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 	var well []string
 	failing := p.failing[:0]
 	for _, id := range p.failing {
-		r := &p.retries[id]
+		r := p.retry(id)
 		failure, probing := p.window.state(id)
 		if failure == nil && !probing {
-			well = append(well, p.names[id])
+			well = append(well, p.source(id).Name)
 			*r = retry{}
 			continue
 		}
@@ -67,12 +67,12 @@ func (p *Publisher) noteFailures(now time.Time) {
 	var told []string
 	var why error
 	for _, id := range p.window.takeFailures(nil) {
-		r := &p.retries[id]
+		r := p.retry(id)
 		failure, _ := p.window.state(id)
 		first, faulty := r.delays == nil, !isDisconnected(failure) && !harmless(failure)
 		if first {
 			if faulty {
-				told, why = append(told, p.names[id]), failure
+				told, why = append(told, p.source(id).Name), failure
 			}
 			r.delays = backoff.NewExponentialBackOff()
 			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
@@ -103,14 +103,14 @@ func harmless(err error) bool {
 func (p *Publisher) rewind(ctx context.Context, id int, now time.Time) {
 	p.window.rewind(id)
 	if p.lead != nil {
-		p.lead.whole[id] = false
+		p.lead.of(id).whole = false
 	}
 	if p.askHeld(ctx, id, now) {
 		return
 	}
-	p.retries[id].due = time.Time{}
+	p.retry(id).due = time.Time{}
 	p.window.reset(id)
-	if p.outboxes[id].Waiting() {
+	if p.source(id).Outbox.Waiting() {
 		p.scheduler.Ready(id)
 		return
 	}
@@ -129,8 +129,8 @@ func (p *Publisher) denied(err error) {
 	if subject == heldSubject {
 		p.mayNotRead.Store(&denied)
 	}
-	for id, filter := range p.filters {
-		if natsconn.Covers(filter, subject) {
+	for id, s := range p.all() {
+		if natsconn.Covers(s.Filter, subject) {
 			p.window.fail(id, denied)
 			if p.fast != nil { // and if it is not in force it has no batch
 				p.fast.fail(errOthers)

@@ -14,7 +14,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
-	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
 // bench is a publisher's surroundings: outboxes of servers that are none, and real
@@ -23,22 +22,20 @@ type bench struct {
 	cfg             config.Config
 	events, control *natsconn.Conn
 	streams         *streams.Reconciler
-	scheduler       *fairness.Scheduler
 	servers         []*benchServer
 }
 
 type benchServer struct {
-	name      string
-	outbox    *outbox.Outbox
-	scheduler *fairness.Scheduler
-	number    int
-	lead      *testLead // with HA
+	name   string
+	outbox *outbox.Outbox
+	source *Source
+	lead   *testLead // with HA
 }
 
-// push hands an event to the outbox and tells the scheduler.
+// push hands an event to the outbox and says so.
 func (s *benchServer) push(e outbox.Entry, payload []byte, shed bool) {
 	s.outbox.Push(e, payload, shed)
-	s.scheduler.Ready(s.number)
+	s.source.Ready()
 }
 
 // testBench is a bench of pbx1, otherwise as by default, and its publisher.
@@ -54,7 +51,7 @@ func testBench(t *testing.T, url string, delivery config.Delivery) (*bench, *Pub
 func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *Publisher) {
 	t.Helper()
 	cfg.Node = "test"
-	b := &bench{cfg: cfg, scheduler: fairness.NewScheduler(Quantum)}
+	b := &bench{cfg: cfg}
 	login, dials := natsconn.NewLogin(cfg.NATS, nil, nil), new(DialGuard)
 	b.events = natsconn.New(natsconn.Options{
 		Name: "events", Config: &b.cfg, Login: login, Log: zap.NewNop(),
@@ -63,27 +60,16 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *Publis
 	b.control = natsconn.New(natsconn.Options{Name: "control", Config: &b.cfg, Login: login, Log: zap.NewNop()})
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
 	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
-	o := Options{
-		Config: &b.cfg, Conn: b.events, Guard: dials, Streams: b.streams, Scheduler: b.scheduler, Log: zap.NewNop(),
-	}
-	for _, name := range names {
-		subjects := subject.New(cfg.SubjectPrefix, name)
-		s := &benchServer{
-			name: name, scheduler: b.scheduler, number: b.scheduler.Add(),
-			outbox: outbox.New(int(config.DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {}),
-		}
-		b.servers = append(b.servers, s)
-		source := Source{Name: name, Outbox: s.outbox, Filter: subjects.All(), TellGap: func(outbox.Gap) {}}
-		if cfg.HA {
-			o.Incarnation = "incarnation"
-			s.lead = newTestLead(s)
-			source.Lead = &Lead{Terms: subjects.Term(), Fence: s.lead.fence, Refused: s.lead.refuse}
-		}
-		o.Sources = append(o.Sources, source)
+	o := Options{Config: &b.cfg, Conn: b.events, Guard: dials, Streams: b.streams, Log: zap.NewNop()}
+	if cfg.HA {
+		o.Incarnation = "incarnation"
 	}
 	p, err := New(o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range names {
+		b.servers = append(b.servers, join(p, name, cfg.SubjectPrefix, budget))
 	}
 	for _, c := range []*natsconn.Conn{b.events, b.control} {
 		if err := c.Open(); err != nil {
@@ -95,6 +81,19 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *Publis
 	natstest.Within(t, "the streams", func() bool { b.streams.Check(t.Context()); return b.streams.Well() }) // or run does
 	p.begin()
 	return b, p
+}
+
+// join has p publish the events of a server.
+func join(p *Publisher, name, prefix string, budget *outbox.Budget) *benchServer {
+	subjects := subject.New(prefix, name)
+	box := outbox.New(int(config.DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {})
+	s, source := &benchServer{name: name, outbox: box}, Source{Name: name, Outbox: box, Filter: subjects.All(), TellGap: func(outbox.Gap) {}}
+	if p.lead != nil {
+		s.lead = newTestLead(s)
+		source.Lead = &Lead{Terms: subjects.Term(), Fence: s.lead.fence, Refused: s.lead.refuse}
+	}
+	s.source = p.Add(source)
+	return s
 }
 
 // left is how many events are not published, of all servers.
@@ -134,4 +133,13 @@ func storedEvents(t *testing.T, url string) jetstream.MessagesContext {
 	}
 	t.Cleanup(messages.Stop)
 	return messages
+}
+
+// windowOf is a window of outboxes.
+func windowOf(ready func(int), outboxes ...*outbox.Outbox) *window {
+	w := newWindow(ready)
+	for i, o := range outboxes {
+		w.place(i, o)
+	}
+	return w
 }

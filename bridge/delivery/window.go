@@ -52,7 +52,7 @@ func (w *window) sourceFull(l *sourceWindow) bool {
 	if l.tail == l.head {
 		return false
 	}
-	share := min(max(shareBytes/w.active, Quantum), l.limit)
+	share := min(max(shareBytes/w.active, quantum), l.limit)
 	return l.probing || l.bytes >= share || !w.batched && l.tail-l.head >= sourceMsgs
 }
 
@@ -75,12 +75,31 @@ type window struct {
 	failures []int // sources with a failure that the publisher has not seen
 }
 
-func newWindow(outboxes []*outbox.Outbox, ready func(int)) *window {
-	w := &window{timeout: natsconn.AckTimeout, changed: make(chan struct{}, 1), ready: ready, sources: make([]sourceWindow, len(outboxes))}
-	for i, o := range outboxes {
-		w.sources[i].outbox, w.sources[i].limit = o, int(o.MayBeSent())
+func newWindow(ready func(int)) *window {
+	return &window{timeout: natsconn.AckTimeout, changed: make(chan struct{}, 1), ready: ready}
+}
+
+// place gives the part of that number to o, either the next one or an idle one. Its
+// numbers go on. With one more to share with, the others may have less room.
+func (w *window) place(number int, o *outbox.Outbox) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if number == len(w.sources) {
+		w.sources = append(w.sources, sourceWindow{})
 	}
-	return w
+	l := &w.sources[number]
+	l.outbox, l.failure, l.probing, l.blocked = o, nil, false, false
+	for i := range w.sources {
+		w.sources[i].limit = int(w.sources[i].outbox.MayBeSent())
+	}
+}
+
+// idle reports whether nothing of source is in flight, and nothing of it has failed.
+func (w *window) idle(source int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := &w.sources[source]
+	return l.head == l.tail && l.failure == nil && !l.probing
 }
 
 // room reports whether another event of source may be sent.

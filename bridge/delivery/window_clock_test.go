@@ -12,7 +12,7 @@ import (
 // An acknowledgement is late by the time that has passed, not by the clock's.
 func TestClock_SetWhileEventsAreInFlight(t *testing.T) {
 	for _, jump := range clocktest.Jumps {
-		w := newWindow([]*outbox.Outbox{outbox.New(1<<20, "x", outbox.NewBudget(1<<20, 1), func() {})}, func(int) {})
+		w := windowOf(func(int) {}, outbox.New(1<<20, "x", outbox.NewBudget(1<<20, 1), func() {}))
 		w.add(0, 100)
 		sent := w.sources[0].slot(0).at
 		if w.expire(clocktest.Set(t, sent.Add(time.Second), jump)); len(w.takeFailures(nil)) != 0 {

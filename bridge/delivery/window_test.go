@@ -32,7 +32,7 @@ func newWindowRig(servers int) *windowRig {
 	for range servers {
 		r.outboxes = append(r.outboxes, outbox.New(64<<20, "gap", budget, func() {}))
 	}
-	r.window = newWindow(r.outboxes, func(int) {})
+	r.window = windowOf(func(int) {}, r.outboxes...)
 	return r
 }
 
@@ -438,7 +438,7 @@ func TestOutbox_HalfOfItMayBeInFlight(t *testing.T) {
 		if got := o.MayBeSent(); got != test.want {
 			t.Errorf("%+v: %d", test, got)
 		}
-		w := newWindow([]*outbox.Outbox{o}, func(int) {})
+		w := windowOf(func(int) {}, o)
 		w.setBatched(true)
 		sent := int64(0)
 		for ; w.room(0); sent += 8192 {

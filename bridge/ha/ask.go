@@ -17,6 +17,8 @@ import (
 )
 
 const (
+	// maxAsks bounds the questions that wait.
+	maxAsks = 4096
 	// askers ask the stream, each one question at a time.
 	askers = 16
 	// askTimeout bounds a question about a term, tailTimeout the reading of a tail.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,11 +47,12 @@ type Options struct {
 
 // Node is this bridge among those that share the servers.
 type Node struct {
-	o       Options
-	log     *zap.Logger
-	servers []*server
-	names   map[string]*server
-	roster  *standby.Roster
+	o      Options
+	log    *zap.Logger
+	now    atomic.Pointer[servers] // not changed once made: Add and Remove put another in its place
+	adding sync.Mutex              // held meanwhile
+	served *servers                // what the Roster was told of
+	roster *standby.Roster
 
 	heard   chan []byte   // Heartbeats
 	noted   chan struct{} // of capacity 1: a server has a note
@@ -73,11 +75,12 @@ type Node struct {
 // New returns a Node without servers. It subscribes to what other bridges say.
 func New(o Options) (*Node, error) {
 	n := &Node{
-		o: o, log: o.Log.Named("ha"), began: time.Now(), names: make(map[string]*server),
+		o: o, log: o.Log.Named("ha"), began: time.Now(),
 		roster: standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
-		heard:  make(chan []byte, maxHeard), noted: make(chan struct{}, 1), answers: make(chan func(), askers),
+		heard:  make(chan []byte, maxHeard), noted: make(chan struct{}, 1), answers: make(chan func(), askers), asks: make(chan ask, maxAsks),
 		leaves: make(chan struct{}), left: make(chan struct{}),
 	}
+	n.now.Store(new(servers))
 	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
 		select {
 		case n.heard <- m.Data:
@@ -89,7 +92,24 @@ func New(o Options) (*Node, error) {
 
 func (n *Node) subject(node string) string { return n.o.Config.SubjectPrefix + ".ha." + node }
 
-// Add adds a server, before Run, and shares its Outbox.
+// servers are those that a Node has. They are not changed once made.
+type servers struct {
+	all []*server
+	by  map[string]*server
+}
+
+// have makes all the servers of the Node.
+func (n *Node) have(all []*server) {
+	now := &servers{all, make(map[string]*server, len(all))}
+	for _, s := range all {
+		now.by[s.Name] = s
+	}
+	n.now.Store(now)
+}
+
+func (n *Node) named(name string) *server { return n.now.Load().by[name] }
+
+// Add adds a server and shares its Outbox. It may be called at any time, from any goroutine.
 func (n *Node) Add(s Server) *Handle {
 	now := n.began
 	added := &server{
@@ -99,9 +119,25 @@ func (n *Node) Add(s Server) *Handle {
 	s.Outbox.Share(outbox.ShareOptions{
 		Most: s.Most, Epoch: n.o.Epoch, Filters: s.Filters, Stored: added.onStored, Drained: added.onDrained,
 	})
-	n.servers = append(n.servers, added)
-	n.names[s.Name] = added
+	n.adding.Lock()
+	defer n.adding.Unlock()
+	n.have(append(slices.Clone(n.now.Load().all), added))
 	return &Handle{n, added}
+}
+
+// Remove takes a server away of which nothing is left. It may be called at any time, from
+// any goroutine.
+func (n *Node) Remove(h *Handle) {
+	n.adding.Lock()
+	defer n.adding.Unlock()
+	n.have(slices.DeleteFunc(slices.Clone(n.now.Load().all), func(s *server) bool { return s == h.s }))
+}
+
+// Leads reports whether this bridge leads the server of that name. It may be called from any
+// goroutine and does not wait.
+func (n *Node) Leads(name string) bool {
+	s := n.named(name)
+	return s != nil && (&Handle{n, s}).Leads()
 }
 
 // Handle is what others tell of a server. Its methods may be called from any goroutine and
@@ -110,6 +146,18 @@ type Handle struct {
 	n *Node
 	s *server
 }
+
+// Begin tells what has the publisher look at the server, and what has it forget what is in
+// flight of it. Nothing happens before. A nil Handle does nothing.
+func (h *Handle) Begin(ready, forget func()) {
+	if h != nil {
+		h.s.ready, h.s.forget = ready, forget
+		h.s.begun.Store(true)
+	}
+}
+
+// Follow tells what has the event session ask for a Pong.
+func (h *Handle) Follow(ping func()) { h.s.ping.Store(&ping) }
 
 // Session hears that the event session came up or has ended, between two of its events.
 func (h *Handle) Session(up bool) { h.s.onSession(up) }
@@ -131,22 +179,17 @@ func (h *Handle) Leads() bool {
 
 // Run takes part until ctx ends.
 func (n *Node) Run(ctx context.Context) {
-	n.asks = make(chan ask, 2*len(n.servers)+askers)
 	var group sync.WaitGroup
 	defer group.Wait()
 	for range askers {
 		group.Go(func() { n.askAll(ctx) })
 	}
-	var names []string
-	for _, s := range n.servers {
-		names = append(names, s.Name)
-	}
-	n.roster.Serve(names)
 	changed := n.o.Conn.Watch()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	n.lookedAt = time.Now()
 	for {
+		n.serve()
 		select {
 		case <-ctx.Done():
 			return
@@ -155,7 +198,7 @@ func (n *Node) Run(ctx context.Context) {
 		case answer := <-n.answers:
 			answer()
 		case <-n.noted:
-			for _, s := range n.servers {
+			for _, s := range n.begun() {
 				s.takeNotes(func(kind standby.EventKind) { n.step(s, standby.Event{Kind: kind}) })
 			}
 		case <-changed:
@@ -176,8 +219,25 @@ func (n *Node) Run(ctx context.Context) {
 	}
 }
 
+// serve tells the Roster which servers there are, if there are others.
+func (n *Node) serve() {
+	if now := n.now.Load(); now != n.served {
+		n.served = now
+		var names []string
+		for _, s := range now.all {
+			names = append(names, s.Name)
+		}
+		n.roster.Serve(names)
+	}
+}
+
+// begun are the servers that the publisher knows.
+func (n *Node) begun() []*server {
+	return slices.DeleteFunc(slices.Clone(n.now.Load().all), func(s *server) bool { return !s.begun.Load() })
+}
+
 func (n *Node) all(kind standby.EventKind) {
-	for _, s := range n.servers {
+	for _, s := range n.begun() {
 		n.step(s, standby.Event{Kind: kind})
 	}
 }
@@ -194,12 +254,14 @@ func (n *Node) tick() {
 	}
 	n.lookedAt = now
 	n.awake.Store(int64(now.Sub(n.began)))
-	for _, s := range n.servers {
+	for _, s := range n.begun() {
 		if s.untold {
 			n.tell(s)
 		}
 		if v := n.view(s, now); v.Session && !v.InSync && !v.Fresh && !s.led {
-			s.Ping()
+			if ping := s.ping.Load(); ping != nil {
+				(*ping)()
+			}
 		}
 		n.step(s, standby.Event{Kind: standby.Tick})
 	}
@@ -212,7 +274,9 @@ func (n *Node) move(now time.Time) {
 		n.movedAt = now
 		every := func(string) int { return math.MaxInt } // bridge reads each server
 		if m, ok := n.roster.Move(every, now); ok && m.To != "" {
-			n.step(n.names[m.Server], standby.Event{Kind: standby.Handover, To: m.To})
+			if s := n.named(m.Server); s != nil {
+				n.step(s, standby.Event{Kind: standby.Handover, To: m.To})
+			}
 		}
 	}
 	select {
@@ -222,7 +286,7 @@ func (n *Node) move(now time.Time) {
 		return
 	}
 	left := true
-	for _, s := range n.servers {
+	for _, s := range n.begun() {
 		if !s.led {
 			continue
 		}
@@ -245,7 +309,7 @@ func (n *Node) Leave(ctx context.Context) {
 	case <-n.left:
 	case <-ctx.Done():
 	}
-	for _, s := range n.servers {
+	for _, s := range n.begun() {
 		s.Outbox.NextEpoch()
 	}
 }
@@ -254,7 +318,7 @@ func (n *Node) Leave(ctx context.Context) {
 func (n *Node) beat(now time.Time) {
 	var leads []standby.Leads
 	var stands []standby.Stands
-	for _, s := range n.servers {
+	for _, s := range n.begun() {
 		how, up := s.Outbox.Shared(s.machine.Term()), s.up.Load()
 		switch {
 		case s.machine.Leads() && how.Leads:
@@ -296,8 +360,8 @@ func (n *Node) hear(data []byte) {
 		return
 	}
 	for i := range h.Leads {
-		s := n.names[h.Leads[i].Server]
-		if s == nil {
+		s := n.named(h.Leads[i].Server)
+		if s == nil || !s.begun.Load() {
 			continue
 		}
 		l, ok := n.roster.Leader(s.Name)

@@ -24,9 +24,6 @@ type Server struct {
 	Most   int    // events that its outbox can hold
 	// Filters is the hash of all that decides which of its events count.
 	Filters uint64
-	Ready   func() // the publisher is to look at it
-	Forget  func() // the publisher is to forget what is in flight
-	Ping    func() // the event session is to ask for a Pong
 	// Led hears whether this bridge leads it, on a goroutine of the Node's. It may wait.
 	Led func(leads bool)
 }
@@ -36,7 +33,11 @@ type Server struct {
 type server struct {
 	Server
 	machine *standby.Leading
-	before  []string // incarnations of those who led, the newest last
+	begun   atomic.Bool            // ready and forget are set
+	ready   func()                 // the publisher is to look at it
+	forget  func()                 // the publisher is to forget what is in flight
+	ping    atomic.Pointer[func()] // has the event session ask for a Pong
+	before  []string               // incarnations of those who led, the newest last
 	tail    *standby.Tail
 	held    delivery.Since // of the tail
 	ended   uint64         // the term since which the batches of those before were ended
@@ -188,7 +189,7 @@ func (n *Node) let(s *server) {
 	s.open, s.fence.Term = open, s.machine.Fence()
 	s.mu.Unlock()
 	if opened {
-		s.Ready()
+		s.ready()
 	}
 	if leads := s.machine.Leads(); leads != s.led {
 		s.led = leads
@@ -227,7 +228,7 @@ func (n *Node) do(s *server, d standby.Decision, now time.Time) {
 		s.open = false
 		s.mu.Unlock()
 		s.Outbox.Stand(s.machine.Term(), now)
-		s.Forget()
+		s.forget()
 	case standby.AskTerm:
 		n.askTerm(s)
 	case standby.WriteTerm:
@@ -256,7 +257,7 @@ func (n *Node) begin(s *server, d standby.Decision, now time.Time) {
 		} else {
 			s.Outbox.NextEpoch()
 		}
-		s.Ready()
+		s.ready()
 		return
 	}
 	s.mu.Lock()

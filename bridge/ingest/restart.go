@@ -66,10 +66,14 @@ func (s *Source) OnSession(c amiconn.Change) {
 		w.mu.Unlock()
 		w.first, w.signBefore, w.lastSign = true, w.lastSign, c.At
 		w.before, w.now = w.now, boot{glued: w.now.glued}
-	case c.To == amiconn.StateWaiting && c.Session != "":
+	case (c.To == amiconn.StateWaiting || c.To == amiconn.StateStopped) && c.Session != "":
 		s.closeGap("") // of the loss before, if no event came
+		reason := string(c.Reason)
+		if c.To == amiconn.StateStopped { // another Link may go on
+			reason = outbox.GapRestart
+		}
 		w.mu.Lock()
-		w.gap = &outbox.Gap{Reason: string(c.Reason), Unknown: true, Restarted: "unknown"}
+		w.gap = &outbox.Gap{Reason: reason, Unknown: true, Restarted: "unknown"}
 		if w.shutdown {
 			w.gap.Restarted = "yes"
 		}
@@ -153,7 +157,7 @@ func (s *Source) holdGap() {
 func (s *Source) putGap() {
 	w := &s.watch
 	s.outbox.PushGap(w.session, w.gap)
-	s.scheduler.Ready(s.number)
+	s.ready()
 	w.gap = nil
 	w.due.Store(w.held != nil)
 }
@@ -162,7 +166,7 @@ func (s *Source) putGap() {
 func (s *Source) release(restarted string) {
 	w := &s.watch
 	s.outbox.Unhold(w.held, restarted)
-	s.scheduler.Ready(s.number)
+	s.ready()
 	w.held = nil
 	w.due.Store(w.gap != nil)
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
-	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
 // testSource returns what takes the events of pbx1. Its outbox waits to be told of
@@ -19,5 +18,5 @@ func testSource(t *testing.T) *Source {
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
-	return New(&cfg, subjects, box, fairness.NewScheduler(16<<10), true, false, zap.NewNop())
+	return New(&cfg, subjects, box, func() {}, true, false, zap.NewNop())
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
-	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -21,14 +20,12 @@ import (
 // session, OnSession on the supervisor between two of them, OnCorrupt on the reader
 // of any session.
 type Source struct {
-	charset   frames.Charset
-	log       *zap.Logger
-	filter    atomic.Pointer[filter] // which events are taken
-	outbox    *outbox.Outbox
-	scheduler *fairness.Scheduler
-	number    int  // the outbox's at the scheduler
-	recalls   bool // the stream is asked for the last event before this process
-	shared    bool // by several bridges
+	log     *zap.Logger
+	filter  atomic.Pointer[filter] // which events are taken, and how they are read
+	outbox  *outbox.Outbox
+	ready   func() // hears that the outbox has something to send; must not wait
+	recalls bool   // the stream is asked for the last event before this process
+	shared  bool   // by several bridges
 
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
@@ -41,22 +38,23 @@ type Source struct {
 	watch    restartWatch
 }
 
-// New returns the Source that takes the events of the server of cfg to box, which
-// it joins to scheduler. With recalls a Gap stands before the first event, and waits
-// until the outbox is told of the last event before this process. A shared server is read
-// by several bridges: then whoever leads says what is missing before, and FullyBooted,
-// which each session gets of its own, is filtered.
-func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, scheduler *fairness.Scheduler, recalls, shared bool, log *zap.Logger) *Source {
+// New returns the Source that takes the events of the server of cfg to box, and calls
+// ready when that has something to send, which must not wait. With recalls a Gap stands
+// before the first event, and waits until the outbox is told of the last event before
+// this process. A shared server is read by several bridges: then whoever leads
+// says what is missing before, and FullyBooted, which each session gets of its own, is
+// filtered.
+func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, ready func(), recalls, shared bool, log *zap.Logger) *Source {
 	s := &Source{
-		charset: cfg.Charset, log: log, outbox: box, scheduler: scheduler, number: scheduler.Add(),
+		log: log, outbox: box, ready: ready,
 		recalls: recalls && !shared, shared: shared, subjects: subjects, verdicts: make(map[string]verdict),
 	}
 	s.filter.Store(newFilter(cfg))
 	return s
 }
 
-// SetFilter puts EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST of cfg in force: the reader
-// takes them up with its next event. It may be called from any goroutine.
+// SetFilter puts EVENTS_ALLOW, EVENTS_DENY, SHED_FIRST and CHARSET of cfg in force: the
+// reader takes them up with its next event. It may be called from any goroutine.
 func (s *Source) SetFilter(cfg *config.ServerConfig) {
 	if next := newFilter(cfg); !reflect.DeepEqual(s.filter.Load(), next) {
 		s.filter.Store(next)
@@ -111,7 +109,7 @@ func (s *Source) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 	case f.Truncated:
 		return v, f.Size, outbox.DropOversize
 	}
-	payload, replaced := frames.AppendJSON(s.payload[:0], f, s.charset)
+	payload, replaced := frames.AppendJSON(s.payload[:0], f, s.filter.Load().charset)
 	s.payload = payload
 	if len(payload) > maxPayload {
 		return v, len(payload), outbox.DropOversize
@@ -122,16 +120,16 @@ func (s *Source) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 	return v, len(payload), ""
 }
 
-// push hands an event to the outbox and tells the scheduler.
+// push hands an event to the outbox, which has something to send then.
 func (s *Source) push(e outbox.Entry, payload []byte, shed bool) {
 	s.outbox.Push(e, payload, shed)
-	s.scheduler.Ready(s.number)
+	s.ready()
 }
 
 // refuse drops what cannot be published.
 func (s *Source) refuse(e amiconn.Event, reason string) {
 	s.outbox.RefuseAs(outbox.Entry{Session: e.Session, Seq: e.Seq, At: e.At.UnixNano()}, reason)
-	s.scheduler.Ready(s.number)
+	s.ready()
 }
 
 // lostAs is why a frame is lost that does not say that it is an event.
@@ -159,16 +157,17 @@ const (
 	sheddable // wanted, and the first to go
 )
 
-// filter is what the settings say of events' names. It is not changed once
+// filter is what the settings say of events' names and texts. It is not changed once
 // made: SetFilter puts another in its place.
 type filter struct {
 	allow, deny, shed setting.Globs
 	everything        bool // all events are alike
+	charset           frames.Charset
 }
 
 func newFilter(cfg *config.ServerConfig) *filter {
 	return &filter{
-		allow: cfg.EventsAllow, deny: cfg.EventsDeny, shed: cfg.ShedFirst,
+		allow: cfg.EventsAllow, deny: cfg.EventsDeny, shed: cfg.ShedFirst, charset: cfg.Charset,
 		everything: len(cfg.EventsDeny)+len(cfg.ShedFirst) == 0 && slices.Contains(cfg.EventsAllow, "*"),
 	}
 }

@@ -5,12 +5,19 @@ import (
 )
 
 // FastIngestSince reports whether a server of that version has fast ingest.
-func FastIngestSince(version string) bool {
-	var major, minor int
-	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
-		return true // the first event will show
+func FastIngestSince(version string) bool { return isSince(version, 14) }
+
+// MessageTTLSince reports whether one lets a message expire by itself (Nats-TTL).
+func MessageTTLSince(version string) bool { return isSince(version, 11) }
+
+// isSince reports whether version is 2.minor or later, as one that cannot be read is:
+// the first message will show.
+func isSince(version string, minor int) bool {
+	var have [2]int
+	if _, err := fmt.Sscanf(version, "%d.%d", &have[0], &have[1]); err != nil {
+		return true
 	}
-	return major > 2 || major == 2 && minor >= 14
+	return have[0] > 2 || have[0] == 2 && have[1] >= minor
 }
 
 // FastIngestEverywhere asks every server that is known, of a cluster those that it

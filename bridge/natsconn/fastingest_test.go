@@ -9,3 +9,11 @@ func TestFast_SinceWhichServer(t *testing.T) {
 		}
 	}
 }
+
+func TestVersion_OfMessagesThatExpire(t *testing.T) {
+	for version, want := range map[string]bool{"2.10.29": false, "2.9.0": false, "2.11.0": true, "2.15.2": true, "3.0.0": true, "1.4.1": false, "?": true} {
+		if got := MessageTTLSince(version); got != want {
+			t.Errorf("%s: %v", version, got)
+		}
+	}
+}

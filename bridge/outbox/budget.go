@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -18,10 +19,16 @@ const (
 )
 
 // Budget bounds all outboxes together. Each has a floor of its own, so
-// that a flood on one can fill the rest and never the room of another.
+// that a flood on one can fill the rest and never the room of another. Its methods
+// may be called from any goroutine.
 type Budget struct {
-	floor  int64
-	shared atomic.Int64 // what is left of the rest
+	total  int64
+	shared atomic.Int64 // what is left of what no floor is; below zero while floors grow into what is used
+
+	dividing sync.Mutex // protects the following, and is taken before an Outbox's own
+	servers  int64
+	floor    int64
+	members  []*Outbox
 
 	mu   sync.Mutex // protects the following
 	pool []*block
@@ -30,16 +37,45 @@ type Budget struct {
 // NewBudget divides total bytes among so many servers: half of it in
 // equal floors, half for whoever needs more.
 func NewBudget(total int64, servers int) *Budget {
-	b := &Budget{floor: total / 2 / int64(max(servers, 1))}
-	b.shared.Store(total - b.floor*int64(servers))
+	b := &Budget{total: total}
+	b.shared.Store(total)
+	b.Divide(servers)
 	return b
 }
 
-// move accounts for an outbox that goes from one size to another. It reports
-// false, and does nothing, if there is no room; it always makes it for what
+// Divide divides it among so many servers from now on. An outbox that holds more than
+// is left for it keeps what it holds and gets no more.
+func (b *Budget) Divide(servers int) {
+	b.dividing.Lock()
+	defer b.dividing.Unlock()
+	n := int64(servers)
+	floor := b.total / 2 / max(n, 1)
+	b.shared.Add(b.servers*b.floor - n*floor)
+	for _, o := range b.members {
+		o.refloor(floor)
+	}
+	b.servers, b.floor = n, floor
+}
+
+// join returns the floor of o.
+func (b *Budget) join(o *Outbox) (floor int64) {
+	b.dividing.Lock()
+	defer b.dividing.Unlock()
+	b.members = append(b.members, o)
+	return b.floor
+}
+
+func (b *Budget) leave(o *Outbox) {
+	b.dividing.Lock()
+	defer b.dividing.Unlock()
+	b.members = slices.DeleteFunc(b.members, func(other *Outbox) bool { return other == o })
+}
+
+// move accounts for an outbox with that floor that goes from one size to another. It
+// reports false, and does nothing, if there is no room; it always makes it for what
 // must be noted.
-func (b *Budget) move(from, to int64, must bool) bool {
-	delta := max(0, to-b.floor) - max(0, from-b.floor)
+func (b *Budget) move(floor, from, to int64, must bool) bool {
+	delta := max(0, to-floor) - max(0, from-floor)
 	for {
 		left := b.shared.Load()
 		if delta > 0 && left < delta && !must {
@@ -50,6 +86,18 @@ func (b *Budget) move(from, to int64, must bool) bool {
 		}
 	}
 }
+
+// refloor gives o another floor, and makes the Budget right for it.
+func (o *Outbox) refloor(floor int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.budget.shared.Add(max(0, o.bytes-o.floor) - max(0, o.bytes-floor))
+	o.floor = floor
+}
+
+// Leave ends the Outbox, which is empty, and of which nobody tells more: it has no
+// part in its Budget any more.
+func (o *Outbox) Leave() { o.budget.leave(o) }
 
 func (b *Budget) get() *block {
 	b.mu.Lock()

@@ -39,13 +39,14 @@ const EntryBytes = 128
 // dropped: it may be stored, and would be counted as lost. The window bounds it.
 // Memory follows the load: payloads lie in blocks that go back to a common pool.
 type Outbox struct {
-	limit   int64
 	subject string // of its Gaps
 	budget  *Budget
 	alarm   func() // called with mu held when the level changes; must not wait
 
 	mu        sync.Mutex // protects the following
 	share     *share     // nil unless several bridges share the server
+	limit     int64
+	floor     int64 // of it, what is its own whatever others have
 	sent      deque.Deque[slot]
 	again     deque.Deque[slot] // sent before a failure
 	waits     deque.Deque[slot]
@@ -87,20 +88,36 @@ func (s *slot) cost() int64 {
 	return int64(s.size + EntryBytes)
 }
 
+// New returns an Outbox of so many bytes, which budget bounds too. Its Gaps go to
+// subject. alarm is called when its Level changes, and must not wait.
 func New(limit int, subject string, budget *Budget, alarm func()) *Outbox {
-	return &Outbox{
+	o := &Outbox{
 		limit: int64(limit), subject: subject, budget: budget, alarm: alarm,
 		// The reasons exist from the start, so that absence never means zero.
 		dropped: map[string]uint64{
 			DropOverflow: 0, DropTotal: 0, DropShed: 0, DropOversize: 0, DropCorrupt: 0, DropPanic: 0,
 		},
 	}
+	o.floor = budget.join(o)
+	return o
+}
+
+// SetLimit bounds the Outbox by so many bytes from now on. What it holds beyond them
+// stays until the next event comes.
+func (o *Outbox) SetLimit(limit int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.limit = int64(limit)
 }
 
 // MayBeSent is how many bytes should be in flight at most: half of the room that
 // this outbox has for certain. What is in flight cannot be dropped. So a full outbox
 // always has older events that wait, and drops those to keep the newest.
-func (o *Outbox) MayBeSent() int64 { return min(o.limit, o.budget.floor) / 2 }
+func (o *Outbox) MayBeSent() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return min(o.limit, o.floor) / 2
+}
 
 // Push copies an event in. It never waits: what does not fit pushes out the
 // oldest, and is dropped itself only if it could never fit, or is to be shed
@@ -204,7 +221,7 @@ func (o *Outbox) place(payload []byte, shed bool) (*block, int) {
 
 // charge accounts for more bytes, or less.
 func (o *Outbox) charge(n int64, must bool) bool {
-	if !o.budget.move(o.bytes, o.bytes+n, must) {
+	if !o.budget.move(o.floor, o.bytes, o.bytes+n, must) {
 		return false
 	}
 	o.bytes += n

@@ -25,17 +25,17 @@ func (p *Present) Apply(r *Run, now time.Time) bool {
 
 // Fail ends r without a list: why is Asterisk's Message of an Error, or what else
 // came between. It ends nothing; but where Asterisk says by an Error that there is
-// none, that is an empty list and is applied.
-func (p *Present) Fail(r *Run, why string, now time.Time) {
+// none, that is an empty list and is applied, and reported as true.
+func (p *Present) Fail(r *Run, why string, now time.Time) (empty bool) {
 	if r.ask.List.emptyBy(why) && len(r.items) == 0 {
 		p.apply(r, now)
-		return
+		return true
 	}
 	p.enter(now)
 	defer p.mu.Unlock()
 	p.closeRun(r)
 	if !p.isCurrent(r) {
-		return
+		return false
 	}
 	p.lists[r.ask.List].why = reason(why)
 	p.lists[r.ask.List].asked = true
@@ -43,6 +43,18 @@ func (p *Present) Fail(r *Run, why string, now time.Time) {
 		p.lists[Participants].why = reason(why)
 	}
 	p.settle()
+	return false
+}
+
+// Retry ends r, whose Action never came to Asterisk or whose session was lost, and asks
+// for the list again from at on. It ends nothing.
+func (p *Present) Retry(r *Run, at, now time.Time) {
+	p.enter(now)
+	defer p.mu.Unlock()
+	p.closeRun(r)
+	if p.isCurrent(r) {
+		p.want(r.ask, at.Sub(p.began))
+	}
 }
 
 // isCurrent reports whether the event session is the one of r's watermark.
@@ -87,7 +99,7 @@ func (p *Present) apply(r *Run, now time.Time) {
 // applyItem: what events told of an object behind the watermark stays as it is, field
 // by field; all else is the list's.
 func (p *Present) applyItem(r *Run, it *told) {
-	if it.kind == Device && !p.opts.Devices {
+	if !p.opts.Keep.Has(it.kind) {
 		return
 	}
 	o := p.index[it.kind][it.index]
@@ -178,25 +190,15 @@ func (p *Present) isElsewhere(r *Run, it *told) bool {
 // sweep ends what l holds and the list does not, but for what an event touched
 // behind the watermark.
 func (p *Present) sweep(r *Run, l List, now time.Time) {
-	for i := -1; ; {
-		p.enter(now)
-		all := p.lists[l].objects
-		if i < 0 || i > len(all) {
-			i = len(all)
+	p.walk(l, now, func(o *object) (more bool) {
+		if !p.isCurrent(r) {
+			return false
 		}
-		if !p.isCurrent(r) || i == 0 {
-			p.mu.Unlock()
-			return
+		if p.isGone(r, l, o) {
+			p.endByList(r, o, now)
 		}
-		// From the end on: what takes an ended one's place was looked at.
-		for range min(chunk, i) {
-			i--
-			if all = p.lists[l].objects; i < len(all) && p.isGone(r, l, all[i]) {
-				p.endByList(r, all[i], now)
-			}
-		}
-		p.mu.Unlock()
-	}
+		return true
+	})
 }
 
 func (p *Present) isGone(r *Run, l List, o *object) bool {

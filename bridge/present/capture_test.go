@@ -70,7 +70,7 @@ func listOfEvent(name string) (List, bool) {
 func TestCapture_ListsAndEventsAgree(t *testing.T) {
 	for _, version := range []string{"16", "22"} {
 		t.Run(version, func(t *testing.T) {
-			w := newWorld(t, Options{Devices: true})
+			w := newWorld(t, Options{Keep: AllKinds})
 			applied := w.replay(capture(t, "testdata/asterisk-"+version+".ami.gz"))
 			for _, l := range []List{Channels, Bridges, Queues, ParkedCalls, Conferences, Participants, Presences, Agents, Devices} {
 				if applied[l] == 0 {

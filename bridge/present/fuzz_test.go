@@ -94,7 +94,7 @@ func FuzzFrames(f *testing.F) {
 	}
 	f.Add([]byte("Event: QueueCallerJoin\r\nQueue: "+strings.Repeat("q", 2000)+"\r\nUniqueid: 1\r\n\r\n"), uint64(1), true)
 	f.Fuzz(func(t *testing.T, wire []byte, seed uint64, latin bool) {
-		o := Options{Devices: true, MaxObjects: 40, MaxBytes: 24 << 10}
+		o := Options{Keep: AllKinds, MaxObjects: 40, MaxBytes: 24 << 10}
 		if latin {
 			o.Charset = frames.Latin1
 		}

@@ -25,6 +25,23 @@ const (
 // String returns the token of k in keys.
 func (k Kind) String() string { return kinds[k].name }
 
+// Set is some kinds.
+type Set uint32
+
+// AllKinds is each of them.
+const AllKinds Set = 1<<Kinds - 1
+
+// SetOf returns those kinds.
+func SetOf(kinds ...Kind) (s Set) {
+	for _, k := range kinds {
+		s |= 1 << k
+	}
+	return s
+}
+
+// Has reports whether k is in s.
+func (s Set) Has(k Kind) bool { return s&(1<<k) != 0 }
+
 // field is one name that a value may have, and nothing else may be in one.
 type field struct {
 	name string

@@ -111,9 +111,12 @@ func (l List) emptyBy(message string) bool {
 	return slices.Contains(lists[l].empty, strings.TrimSpace(message))
 }
 
-// has reports whether l tells of k.
-func (l List) has(k Kind) bool {
-	return slices.ContainsFunc(lists[l].items, func(i item) bool { return i.kind == k })
+// kinds returns the kinds that l tells of.
+func (l List) kinds() (s Set) {
+	for _, i := range lists[l].items {
+		s |= SetOf(i.kind)
+	}
+	return s
 }
 
 // listOf returns the list that tells of an object: the first with its kind, but
@@ -131,7 +134,7 @@ func listOf(k Kind, sip bool) List {
 // listsOf is the list of each kind; Lists if none has it.
 var listsOf = func() (of [Kinds]List) {
 	for k := range Kinds {
-		for of[k] < Lists && !of[k].has(k) {
+		for of[k] < Lists && !of[k].kinds().Has(k) {
 			of[k]++
 		}
 	}

@@ -301,3 +301,58 @@ func TestCharset(t *testing.T) {
 	contact("Reachable") // its list does not know it
 	w.want(t, key, nil)
 }
+
+// A list whose Action never went out ends nothing, is no answer, and is asked for again.
+func TestLists_AreAskedForAgain(t *testing.T) {
+	w := newWorld(t, Options{}).skipFirst()
+	w.event("Event: Newchannel", block("1.1", "0"))
+	var before, after map[string]string
+	decodeServer(t, w, &before)
+	w.p.Retry(w.p.Begin(Ask{List: Channels}, w.now), w.now.Add(time.Second), w.now)
+	decodeServer(t, w, &after)
+	if before["channel"] != after["channel"] {
+		t.Errorf("a channel was %q, and is %q", before["channel"], after["channel"])
+	}
+	if ask, due := w.p.Due(w.now); due && ask.List == Channels {
+		t.Error("it is asked for at once")
+	}
+	w.now = w.now.Add(time.Second)
+	if ask, due := w.p.Due(w.now); !due || ask.List != Channels {
+		t.Errorf("due is %v, %v", ask, due)
+	}
+	w.want(t, "channel.1=2E1", map[string]string{"ChannelState": "0"})
+	old := w.p.Begin(Ask{List: Channels}, w.now)
+	w.p.Lost(w.now)
+	w.p.Retry(old, w.now, w.now)
+	w.p.Login("s2", w.now)
+	if ask, due := w.p.Due(w.now); due {
+		t.Errorf("of a session that was lost %v is due", ask)
+	}
+}
+
+// What is not to be kept is not listed, not held and named as off; what depends on it
+// goes on.
+func TestLists_OfWhatIsKeptAlone(t *testing.T) {
+	w := newWorld(t, Options{Keep: SetOf(Queue, Member, Caller)})
+	w.p.Booted(w.now)
+	for {
+		ask, due := w.p.Due(w.now)
+		if !due {
+			break
+		}
+		if ask.List != Queues {
+			t.Errorf("%s is asked for", ask.Action())
+		}
+		w.list(ask.List, "Event: QueueParams\nActionID: 1\nQueue: q\nStrategy: ringall\nCalls: 0")
+	}
+	w.event("Event: Newchannel", block("1.1", "4"))
+	w.event("Event: QueueCallerJoin", block("1.1", "4")+"\nQueue: q\nPosition: 1\nCount: 1")
+	w.want(t, "channel.1=2E1", nil)
+	w.want(t, "caller.q.1=2E1", map[string]string{"Position": "1"})
+	w.event("Event: Hangup", block("1.1", "4"))
+	w.want(t, "caller.q.1=2E1", nil)
+	var notKept map[string]string
+	if v := decodeServer(t, w, &notKept); v["state"] != "live" || notKept["channel"] != "off" || notKept["queue"] != "" {
+		t.Errorf("%v", v)
+	}
+}

@@ -15,8 +15,9 @@ type Options struct {
 	Server string
 	// Charset is that of the server's bytes.
 	Charset frames.Charset
-	// Devices has it keep the kind device, whose keys may be many.
-	Devices bool
+	// Keep are the kinds that it keeps. None are all but device, whose keys may be
+	// many.
+	Keep Set
 	// Interval is the least time between two writes of a key.
 	Interval time.Duration
 	// MaxObjects and MaxBytes bound what it holds, tombstones included. When it is
@@ -80,6 +81,9 @@ func New(opts Options, now time.Time) *Present {
 		entered: map[uint64]uint64{}, swapped: map[uint64]uint64{},
 		owned: map[string][]*object{}, waiting: map[string][]*object{}, due: map[Ask]time.Duration{},
 		graves: chain{place: toBury},
+	}
+	if p.opts.Keep == 0 {
+		p.opts.Keep = AllKinds &^ SetOf(Device)
 	}
 	p.in.charset = opts.Charset
 	for k := range p.index {

@@ -95,7 +95,7 @@ func (p *Present) touch(t touch) {
 	if t.rule != nil {
 		t.rule(p, in)
 	}
-	if in.skip || t.kind == Device && !p.opts.Devices || !in.read(t.kind) {
+	if in.skip || !p.opts.Keep.Has(t.kind) || !in.read(t.kind) {
 		return
 	}
 	o := p.index[t.kind][string(in.idBuf)]

@@ -56,7 +56,7 @@ func TestRules_Channel(t *testing.T) {
 // What a user of AMI or a dialplan may write at will changes no object, and neither
 // does the item of a list.
 func TestRules_WhatIsNoEventOfAsterisks(t *testing.T) {
-	w := newWorld(t, Options{Devices: true}).skipFirst()
+	w := newWorld(t, Options{Keep: AllKinds}).skipFirst()
 	w.event("Event: Newchannel", block("1.1", "0"))
 	w.event("Event: UserEvent", "UserEvent: X", block("1.1", "6"))
 	w.event("Event: OriginateResponse", "ActionID: 1\nResponse: Failure\nChannel: X\nExten: 666\nUniqueid: 1.1")
@@ -266,7 +266,7 @@ func TestRules_HintsAndPresence(t *testing.T) {
 // numbers that were dialled.
 func TestRules_Device(t *testing.T) {
 	for _, kept := range []bool{false, true} {
-		w := newWorld(t, Options{Devices: kept}).skipFirst()
+		w := newWorld(t, Options{Keep: map[bool]Set{true: AllKinds}[kept]}).skipFirst()
 		w.event("Event: DeviceStateChange", "Device: Local/0123456@out\nState: INUSE")
 		w.list(Devices, "Event: DeviceStateChange\nActionID: 1\nDevice: PJSIP/a\nState: NOT_INUSE")
 		w.event("Event: DeviceStateChange", "Device: PJSIP/a\nState: INUSE")

@@ -96,7 +96,7 @@ func (p *Present) Resync(now time.Time) {
 
 func (p *Present) allDue() {
 	for l := range Lists {
-		if l == Devices && !p.opts.Devices || l == Participants {
+		if l == Participants || !p.keeps(l) {
 			continue
 		}
 		p.want(Ask{List: l}, p.now)
@@ -112,9 +112,15 @@ func (p *Present) Acted(action string, now time.Time) {
 	case "reload":
 		p.allDue()
 	case "queuereload":
-		p.want(Ask{List: Queues}, p.now)
+		p.wantKept(Queues)
 	case "confbridgelock", "confbridgeunlock":
-		p.want(Ask{List: Conferences}, p.now)
+		p.wantKept(Conferences)
+	}
+}
+
+func (p *Present) wantKept(l List) {
+	if p.keeps(l) {
+		p.want(Ask{List: l}, p.now)
 	}
 }
 
@@ -149,9 +155,14 @@ func (p *Present) Due(now time.Time) (ask Ask, ok bool) {
 			ask, ok = a, true
 		}
 	}
-	delete(p.due, ask)
+	if ok {
+		delete(p.due, ask)
+	}
 	return ask, ok
 }
+
+// keeps reports whether l tells of a kind that is kept.
+func (p *Present) keeps(l List) bool { return p.opts.Keep&l.kinds() != 0 }
 
 // settle has it live once each list of the first round has ended.
 func (p *Present) settle() {
@@ -162,7 +173,7 @@ func (p *Present) settle() {
 	}
 	for l := range Lists {
 		h := &p.lists[l]
-		if !h.asked && (l != Devices || p.opts.Devices) && (l != Participants || p.lists[Conferences].synced) {
+		if !h.asked && p.keeps(l) && (l != Participants || p.lists[Conferences].synced) {
 			return
 		}
 	}
@@ -191,12 +202,12 @@ const unknownAction = "Invalid/unknown command"
 
 // notKept returns why k is not kept right, "" if it is.
 func (p *Present) notKept(k Kind) string {
-	if k == Device && !p.opts.Devices {
+	if !p.opts.Keep.Has(k) {
 		return "off"
 	}
 	why, kept := "", false
 	for l := range Lists {
-		if !l.has(k) {
+		if !l.kinds().Has(k) {
 			continue
 		}
 		switch h := &p.lists[l]; {
@@ -268,6 +279,9 @@ const (
 	Ended
 	Corrections // how many there are
 )
+
+// String returns the word for c.
+func (c Correction) String() string { return [...]string{"begun", "changed", "ended"}[c] }
 
 // Counts are figures of a Present.
 type Counts struct {

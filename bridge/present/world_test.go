@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,11 +112,8 @@ func (w *world) drain() map[string]map[string]string {
 			if err := json.Unmarshal(one.Value, &value); err != nil || !utf8.Valid(one.Value) {
 				w.t.Fatalf("%s: %v: %s", one.Key, err, one.Value)
 			}
-			for name := range value {
-				if !slices.Contains([]string{"At", "Source", "Since", "Until"}, name) &&
-					!slices.ContainsFunc(kinds[one.Kind].fields, func(f field) bool { return f.name == name }) {
-					w.t.Fatalf("%s has %s", one.Key, name)
-				}
+			if err := followsSchema(&one); err != nil {
+				w.t.Fatalf("%s: %v: %s", one.Key, err, one.Value)
 			}
 			w.bucket[one.Key] = value
 		}

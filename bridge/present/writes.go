@@ -98,6 +98,13 @@ func (p *Present) Next(now time.Time) (wait time.Duration, any bool) {
 	return max(0, wait), wait >= 0
 }
 
+// Rewrite has all that is up written anew: what the bucket has may be another's.
+func (p *Present) Rewrite(now time.Time) {
+	for l := range Lists {
+		p.walk(l, now, func(o *object) bool { p.mark(o); return true })
+	}
+}
+
 // Found says that the bucket has key, as a watch at the start tells. If it is of an
 // object that is held it is written anew; else Purge ends it. It reports false for
 // what is no key of this server's objects.

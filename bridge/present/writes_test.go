@@ -188,3 +188,21 @@ func TestWrites_TellsThatSomethingIsDirty(t *testing.T) {
 		t.Errorf("told %d times of two", told)
 	}
 }
+
+// Who takes a server over from another bridge writes all that is up.
+func TestWrites_AllAnew(t *testing.T) {
+	w := newWorld(t, Options{Interval: interval}).skipFirst()
+	for i := range 3 * chunk {
+		w.event("Event: Newchannel", block(fmt.Sprintf("1.%d", i), "0"))
+	}
+	w.now = w.now.Add(interval)
+	w.drain()
+	before := w.writes
+	w.event("Event: Hangup", block("1.0", "0"))
+	w.p.Rewrite(w.now)
+	w.now = w.now.Add(interval)
+	w.drain()
+	if got := w.writes - before; got != 3*chunk {
+		t.Errorf("%d writes of %d objects and an end", got, 3*chunk-1)
+	}
+}

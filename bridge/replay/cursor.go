@@ -10,15 +10,18 @@ import (
 )
 
 // cursor reads what is on one subject, which may have wildcards, in the order
-// of the stream, a page at a time.
+// of the stream. It asks for a page at a time, and hands out a message as soon as
+// it has come.
 type cursor struct {
 	source *Source
 	filter string
-	start  *time.Time // of the first page; nil: the beginning
-	next   uint64     // of the following pages
+	start  *time.Time // where it begins; nil: at next
+	next   uint64     // what it has not seen yet begins here
 	last   uint64     // what the stream held when the cursor was made ends here
-	page   []Message
-	total  uint64 // as the first page told: what came after last included
+	share  int        // of what is read ahead: one part of so many
+	page   *answer    // nil: the next one is to be asked for
+	head   *Message   // what pop takes; nil: none yet
+	total  uint64     // as the first message told: what came after last included
 	begun  bool
 }
 
@@ -36,70 +39,89 @@ func (s *Source) newCursor(ctx context.Context, filter string) (*cursor, error) 
 
 // peek returns the next message, nil at the end.
 func (c *cursor) peek(ctx context.Context) (*Message, error) {
-	for behind := 0; len(c.page) == 0 && c.next <= c.last; {
-		more, err := c.turn(ctx)
-		switch {
-		case err != nil:
-			return nil, err
-		case len(c.page) > 0 || !more:
-			continue
+	for tried := 1; c.head == nil && c.next <= c.last; tried++ {
+		err := c.pull(ctx)
+		if err == nil {
+			break
 		}
-		// The replica that answered has not all of the stream yet.
-		if behind++; behind == attempts {
+		wait := again(ctx, err)
+		if errors.Is(err, errNone) {
+			wait = c.vanished(ctx)
+		}
+		switch {
+		case wait != nil:
+			return nil, wait
+		case tried == attempts && errors.Is(err, errNone):
 			return nil, fmt.Errorf("stream %s: the server that answers is behind: it has nothing of %s from %d to %d",
 				c.source.Stream, c.filter, c.next, c.last)
-		}
-		if err := pause(ctx, retryWait); err != nil {
-			return nil, err
+		case tried == attempts:
+			return nil, c.source.failed(err)
 		}
 	}
-	if len(c.page) == 0 || c.page[0].Sequence > c.last {
+	if c.head == nil || c.head.Sequence > c.last {
+		c.close()
 		return nil, nil
 	}
-	return &c.page[0], nil
+	return c.head, nil
 }
 
-// turn fetches the next page. Without more there is nothing to fetch; with
-// more and an empty page it may be tried again.
-func (c *cursor) turn(ctx context.Context) (more bool, err error) {
-	r := directget.Request{NextFor: c.filter, Seq: c.next, Batch: pageMessages, MaxBytes: pageBytes}
-	if c.start != nil {
-		r.Seq, r.StartTime = 0, c.start
+// pull takes the next message that comes, and asks for a page where it has to.
+func (c *cursor) pull(ctx context.Context) (err error) {
+	if c.page == nil {
+		r := directget.Request{NextFor: c.filter, Seq: c.next, Batch: aheadMessages / c.share, MaxBytes: aheadBytes / c.share}
+		if c.start != nil {
+			r.Seq, r.StartTime = 0, c.start
+		}
+		if c.page, err = c.source.ask(r); err != nil {
+			return err
+		}
 	}
-	page, left, err := c.source.again(ctx, r)
-	if errors.Is(err, errNone) {
-		return c.vanished(ctx)
+	begun := c.page.last > 0
+	m, err := c.page.next(ctx)
+	if err == nil {
+		c.take(m)
+		return nil
 	}
-	if err != nil {
-		return false, err
+	c.close()
+	if begun && (errors.Is(err, errEnd) || errors.Is(err, errCut)) {
+		return c.pull(ctx) // what is missing comes with the next page
 	}
+	return err
+}
+
+// take has m be the next message.
+func (c *cursor) take(m *Message) {
 	if !c.begun {
-		c.begun, c.total = true, uint64(len(page))+left
+		c.begun, c.total = true, c.page.more+1
 	}
-	c.page, c.start = page, nil
-	if len(page) > 0 {
-		c.next = page[len(page)-1].Sequence + 1
-	}
-	return true, nil
+	c.head, c.start, c.next = m, nil, m.Sequence+1
 }
 
-// vanished asks why there is nothing more although the last is not reached:
-// it was stored before the start, it is no longer there, or this server does
-// not have it yet.
-func (c *cursor) vanished(ctx context.Context) (more bool, err error) {
+// vanished asks why there is nothing more although the last is not reached: it
+// was stored before the start, it is no longer there, or this server does not
+// have it yet. Then it waits.
+func (c *cursor) vanished(ctx context.Context) error {
 	m, err := c.source.last(ctx, c.filter)
 	if err != nil && !errors.Is(err, errNone) {
-		return false, err
+		return err
 	}
 	if err == nil && m.Sequence >= c.last && (c.start == nil || !m.Stored.Before(*c.start)) {
-		return true, nil
+		return pause(ctx, retryWait)
 	}
 	c.next = c.last + 1
-	return false, nil
+	return nil
 }
 
 // pop takes what peek returned.
-func (c *cursor) pop() { c.page = c.page[1:] }
+func (c *cursor) pop() { c.head = nil }
+
+// close gives up the page that is being read.
+func (c *cursor) close() {
+	if c.page != nil {
+		c.page.close()
+		c.page = nil
+	}
+}
 
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
@@ -131,6 +153,9 @@ func (s *Source) open(ctx context.Context, filters []string, from time.Time, fir
 			all = append(all, c)
 		}
 	}
+	for _, c := range all {
+		c.share = len(all)
+	}
 	return all, nil
 }
 
@@ -151,6 +176,13 @@ func (all merged) next(ctx context.Context) (*Message, error) {
 		of.pop()
 	}
 	return first, nil
+}
+
+// close ends the reading.
+func (all merged) close() {
+	for _, c := range all {
+		c.close()
+	}
 }
 
 // total is about how many messages there are.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // Event is an event of Asterisk, or a Gap, as the stream keeps it.
@@ -93,63 +95,65 @@ func valuesOf(value json.RawMessage) []string {
 	return []string{string(value)}
 }
 
-// line is an event, or another message, in one line of JSON.
-type line struct {
-	Subject string          `json:"subject"`
-	Seq     uint64          `json:"seq,omitempty"`
-	Time    string          `json:"time,omitempty"`
-	Stored  string          `json:"stored,omitempty"`
-	AmiSeq  string          `json:"ami_seq,omitempty"`
-	Event   json.RawMessage `json:"event,omitempty"`
-	Record  json.RawMessage `json:"record,omitempty"`
-	Status  json.RawMessage `json:"status,omitempty"` // of whatever is neither
-	Raw     string          `json:"raw,omitempty"`    // a payload that is no JSON
-}
-
 // AppendJSON appends e as one line of JSON.
-func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
-	l := lineOf(e.Message, e.Read)
-	l.AmiSeq = e.Header.Get("Ami-Seq")
-	if l.Raw == "" {
-		l.Event = e.Data
-	}
-	return l.appendTo(dst)
+func (e *Event) AppendJSON(dst []byte) []byte {
+	dst = e.appendPlace(dst, e.Read)
+	return e.appendPayload(appendText(dst, "ami_seq", e.Header.Get("Ami-Seq")), "event")
 }
 
 // AppendLive appends a message that no stream was asked for as one line of JSON,
 // its kind being events, audit or any other token behind the prefix of its
 // subject. It has no sequence, and at, RFC 3339, or none, for its time.
-func (m *Message) AppendLive(dst []byte, kind, at string) ([]byte, error) {
-	l := line{Subject: m.Subject, Time: at, AmiSeq: m.Header.Get("Ami-Seq")}
-	switch {
-	case !json.Valid(m.Data):
-		l.Raw = string(m.Data)
-	case kind == "events":
-		l.Event = m.Data
-	case kind == "audit":
-		l.Record = m.Data
-	default:
-		l.Status = m.Data
+func (m *Message) AppendLive(dst []byte, kind, at string) []byte {
+	dst = appendText(appendText(append(dst, '{'), "subject", m.Subject), "time", at)
+	dst = appendText(dst, "ami_seq", m.Header.Get("Ami-Seq"))
+	switch kind {
+	case "events":
+		return m.appendPayload(dst, "event")
+	case "audit":
+		return m.appendPayload(dst, "record")
 	}
-	return l.appendTo(dst)
+	return m.appendPayload(dst, "status")
 }
 
-func lineOf(m *Message, at time.Time) line {
-	l := line{
-		Subject: m.Subject, Seq: m.Sequence, Time: at.Format(time.RFC3339Nano), Stored: m.Stored.Format(time.RFC3339Nano),
-	}
-	if !json.Valid(m.Data) {
-		l.Raw = string(m.Data)
-	}
-	return l
+// appendPlace begins an object with where m stands in the stream, and the time
+// at which it was read or made.
+func (m *Message) appendPlace(dst []byte, at time.Time) []byte {
+	dst = appendText(append(dst, '{'), "subject", m.Subject)
+	dst = strconv.AppendUint(append(dst, `,"seq":`...), m.Sequence, 10)
+	dst = at.AppendFormat(append(dst, `,"time":"`...), time.RFC3339Nano)
+	dst = m.Stored.AppendFormat(append(dst, `","stored":"`...), time.RFC3339Nano)
+	return append(dst, '"')
 }
 
-func (l *line) appendTo(dst []byte) ([]byte, error) {
-	out := bytes.NewBuffer(dst)
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(l); err != nil {
-		return dst, err
+// appendPayload ends an object, and a line, with the payload: a member of that
+// name, or raw if it is no JSON.
+func (m *Message) appendPayload(dst []byte, name string) []byte {
+	if isFlat(m.Data) {
+		return append(append(appendName(dst, name), m.Data...), "}\n"...)
 	}
-	return out.Bytes(), nil
+	out := bytes.NewBuffer(appendName(dst, name))
+	if json.Compact(out, m.Data) == nil {
+		dst = out.Bytes()
+	} else {
+		dst = appendText(dst, "raw", string(m.Data))
+	}
+	return append(dst, "}\n"...)
+}
+
+// appendText appends a member, behind a comma where it is not the first, unless
+// it is empty.
+func appendText(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	dst, _ = frames.AppendJSONString(appendName(dst, name), []byte(value), frames.UTF8)
+	return dst
+}
+
+func appendName(dst []byte, name string) []byte {
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(append(append(dst, '"'), name...), `":`...)
 }

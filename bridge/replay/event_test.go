@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -68,15 +69,19 @@ func TestEvent_AsAMIRefusesAForgery(t *testing.T) {
 func TestEvent_AsJSON(t *testing.T) {
 	e := eventOf("pbx1.Hangup", "s:42", `{"Event":"Hangup","B":"<1>","A":["2","3"]}`)
 	e.Read = time.Date(2026, 11, 24, 10, 0, 0, 123456000, time.UTC)
-	got, err := e.AppendJSON(nil)
+	got := e.AppendJSON(nil)
 	want := `{"subject":"ami.events.pbx1.Hangup","seq":7,"time":"2026-11-24T10:00:00.123456Z","stored":"0001-01-01T00:00:00Z",` +
 		`"ami_seq":"s:42","event":{"Event":"Hangup","B":"<1>","A":["2","3"]}}` + "\n"
-	if err != nil || string(got) != want {
-		t.Errorf("%s, %v\nwant %s", got, err, want)
+	if string(got) != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
-	e = eventOf("pbx1.Hangup", "", "{no JSON")
-	if got, err := e.AppendJSON(nil); err != nil || !bytes.Contains(got, []byte(`"raw":"{no JSON"}`)) {
-		t.Errorf("%s, %v", got, err)
+	for payload, want := range map[string]string{
+		"{no JSON": `"raw":"{no JSON"}`, "{\n \"A\": [ ]}": `"event":{"A":[]}}`, "": `"stored":"0001-01-01T00:00:00Z"}`, "\xff\n": "\"raw\":\"\ufffd\\n\"}",
+	} {
+		e = eventOf("pbx1.Hangup", "", payload)
+		if got := e.AppendJSON([]byte("before")); !bytes.HasPrefix(got, []byte(`before{"subject":`)) || !bytes.HasSuffix(got, []byte(","+want+"\n")) || !json.Valid(got[6:]) {
+			t.Errorf("%q becomes %s, want %s at its end", payload, got, want)
+		}
 	}
 }
 

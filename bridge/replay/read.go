@@ -54,6 +54,7 @@ func (s *Source) scan(
 	if err != nil {
 		return err
 	}
+	defer all.close()
 	for n := uint64(1); ; n++ {
 		m, err := all.next(ctx)
 		if m == nil || err != nil {

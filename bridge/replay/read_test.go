@@ -123,7 +123,7 @@ func TestRead_EndsWithWhatWasThere(t *testing.T) {
 	read := 0
 	err := b.source("AMI_EVENTS").Read(t.Context(), Selection{Prefix: "ami", Kind: "events"}, ReadAt, nil, func(*Message) error {
 		if read++; read == 1 {
-			for range 2 * pageMessages { // a page of them too
+			for range 2 * aheadMessages { // a page of them too
 				b.tick("pbx1", "New", time.Now())
 			}
 		}
@@ -193,7 +193,7 @@ func TestRead_EndsWhereNothingCanFollow(t *testing.T) {
 	now := time.Now()
 	b.tick("pbx1", "In", now.Add(-30*time.Minute))
 	b.tick("pbx2", "In", now.Add(-30*time.Minute))
-	for range 3 * pageMessages {
+	for range 3 * aheadMessages {
 		b.tick("pbx1", "Later", now)
 	}
 	read := uint64(0)
@@ -299,7 +299,7 @@ func TestRead_AsksAgainForWhatIsLost(t *testing.T) {
 // A server that is started anew in the middle costs nothing but time.
 func TestRead_OutlivesARestart(t *testing.T) {
 	b := newBench(t)
-	const events = 3 * pageMessages
+	const events = 3 * aheadMessages
 	for range events {
 		b.tick("pbx1", "Hangup", time.Now())
 	}

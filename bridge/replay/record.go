@@ -97,12 +97,8 @@ func (r *Record) End() string {
 }
 
 // AppendJSON appends r as one line of JSON.
-func (r *Record) AppendJSON(dst []byte) ([]byte, error) {
-	l := lineOf(r.Message, r.Made())
-	if l.Raw == "" {
-		l.Record = r.Data
-	}
-	return l.appendTo(dst)
+func (r *Record) AppendJSON(dst []byte) []byte {
+	return r.appendPayload(r.appendPlace(dst, r.Made()), "record")
 }
 
 // digest is what the next record calls this one's payload.

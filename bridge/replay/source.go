@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -30,151 +29,81 @@ type Message struct {
 }
 
 const (
-	pageMessages = 512
-	pageBytes    = 1 << 20
-	// answerTimeout is how long the server may take for its next message.
-	answerTimeout = 5 * time.Second
-	// attempts at one page without a message of it, while NATS comes back.
+	// attempts at one answer without a message of it, while NATS comes back.
 	attempts = 6
 	// retryWait is between two of them where the server answered at once.
 	retryWait = 500 * time.Millisecond
 )
 
-var (
-	errNone    = errors.New("no such message")
-	errTooMany = errors.New("too many subjects")
-	// errNobody is what a server says that has no such stream, or not yet.
-	errNobody = errors.New("nobody answers for it")
-	// errCut is a page of which something is missing: it is asked for again.
-	errCut = errors.New("the connection lost a part of the answer")
-)
+// get asks and returns all of the answer, and how many more match. It asks again
+// a few times where something is missing.
+func (s *Source) get(ctx context.Context, r directget.Request) (all []*Message, more uint64, err error) {
+	for range attempts {
+		if all, more, err = s.once(ctx, r); err == nil {
+			return all, more, nil
+		}
+		if hopeless := again(ctx, err); hopeless != nil {
+			return nil, 0, hopeless
+		}
+	}
+	return nil, 0, s.failed(err)
+}
 
-// get asks once and returns what came in its order, and how many more match.
-// With errCut what came before the loss is good.
-func (s *Source) get(ctx context.Context, r directget.Request) (page []Message, more uint64, err error) {
-	body, err := json.Marshal(r)
+// again waits, where it has to, before what ended in err is asked for again. It
+// returns err where that is of no use.
+func again(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, errNobody):
+		return pause(ctx, retryWait)
+	case errors.Is(err, errCut):
+		return nil
+	}
+	return err
+}
+
+// failed is what err, in which the last of several attempts ended, is told as.
+func (s *Source) failed(err error) error {
+	if errors.Is(err, errNobody) {
+		return fmt.Errorf("stream %s is not to be read at %s: is it there, and does it allow direct gets?", s.Stream, s.API)
+	}
+	return fmt.Errorf("read stream %s: %s.DIRECT.GET does not answer: may the user ask there, and is the stream's server up?", s.Stream, s.API)
+}
+
+// once asks once.
+func (s *Source) once(ctx context.Context, r directget.Request) (all []*Message, more uint64, err error) {
+	a, err := s.ask(r)
 	if err != nil {
 		return nil, 0, err
 	}
-	inbox := s.Conn.NewInbox()
-	sub, err := s.Conn.SubscribeSync(inbox)
-	if err != nil {
-		return nil, 0, fmt.Errorf("read stream %s: %w", s.Stream, err)
-	}
-	defer sub.Unsubscribe() //nolint:errcheck // fails only where the connection is gone
-	if err := s.Conn.PublishRequest(s.API+".DIRECT.GET."+s.Stream, inbox, body); err != nil {
-		return nil, 0, fmt.Errorf("read stream %s: %w", s.Stream, err)
-	}
-	var last uint64
+	defer a.close()
 	for {
-		m, err := s.next(ctx, sub)
-		if err != nil {
-			return page, 0, err
-		}
-		if end, more, err := s.ended(m, last); end {
-			return page, more, err
-		}
-		one, before, err := messageOf(m)
-		if err != nil {
-			return page, 0, fmt.Errorf("read stream %s: %w", s.Stream, err)
-		}
-		if r.Batch > 0 && before != last {
-			return page, 0, errCut
-		}
-		last = one.Sequence
-		page = append(page, one)
-		if r.Batch == 0 && r.MultiLast == nil {
-			return page, 0, nil
-		}
-	}
-}
-
-// next waits for a message. Silence is errCut.
-func (s *Source) next(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
-	wait, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	m, err := sub.NextMsgWithContext(wait)
-	switch {
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, errCut
-	case errors.Is(err, nats.ErrNoResponders):
-		return nil, errNobody
-	case err != nil:
-		return nil, fmt.Errorf("read stream %s: %w", s.Stream, err)
-	}
-	return m, nil
-}
-
-// ended reads a message that has a status in place of one of the stream's.
-func (s *Source) ended(m *nats.Msg, last uint64) (end bool, more uint64, err error) {
-	switch status := directget.Value(m.Header, "Status"); {
-	case status == "" || directget.Value(m.Header, "Nats-Sequence") != "":
-		return false, 0, nil
-	case status == "204":
-		if directget.Number(m.Header, "Nats-Last-Sequence") != last {
-			return true, 0, errCut
-		}
-		return true, directget.Number(m.Header, "Nats-Num-Pending"), nil
-	case status == "404":
-		return true, 0, errNone
-	case status == "413":
-		return true, 0, errTooMany
-	default:
-		return true, 0, fmt.Errorf("read stream %s: the server says %s %s (wants nats-server 2.11 or later)",
-			s.Stream, status, m.Header.Get("Description"))
-	}
-}
-
-// messageOf reads an answer, and the sequence of the message sent before it.
-func messageOf(m *nats.Msg) (one Message, before uint64, err error) {
-	one = Message{
-		Subject: directget.Value(m.Header, "Nats-Subject"), Sequence: directget.Number(m.Header, "Nats-Sequence"),
-		Header: m.Header, Data: m.Data,
-	}
-	one.Stored, err = time.Parse(time.RFC3339Nano, directget.Value(m.Header, "Nats-Time-Stamp"))
-	if err != nil || one.Sequence == 0 {
-		return one, 0, errors.New("an answer that names no message")
-	}
-	return one, directget.Number(m.Header, "Nats-Last-Sequence"), nil
-}
-
-// again calls get until it has an answer that is one, a few times.
-func (s *Source) again(ctx context.Context, r directget.Request) (page []Message, more uint64, err error) {
-	for range attempts {
-		page, more, err = s.get(ctx, r)
+		m, err := a.next(ctx)
 		switch {
-		case errors.Is(err, errNobody):
-			if err := pause(ctx, retryWait); err != nil {
-				return nil, 0, err
-			}
-		case !errors.Is(err, errCut):
-			return page, more, err
-		case len(page) > 0 && r.Batch > 0:
-			return page, 1, nil // what is missing comes with the next page
+		case errors.Is(err, errEnd):
+			return all, a.more, nil
+		case err != nil:
+			return nil, 0, err
+		}
+		if all = append(all, m); r.LastFor != "" {
+			return all, 0, nil
 		}
 	}
-	if errors.Is(err, errNobody) {
-		return nil, 0, fmt.Errorf("stream %s is not to be read at %s: is it there, and does it allow direct gets?", s.Stream, s.API)
-	}
-	return nil, 0, fmt.Errorf("read stream %s: %s.DIRECT.GET does not answer: may the user ask there, and is the stream's server up?", s.Stream, s.API)
 }
 
 // last returns the last message on a subject, which may have wildcards, or
 // errNone.
-func (s *Source) last(ctx context.Context, subject string) (Message, error) {
-	page, _, err := s.again(ctx, directget.Request{LastFor: subject})
+func (s *Source) last(ctx context.Context, subject string) (*Message, error) {
+	all, _, err := s.get(ctx, directget.Request{LastFor: subject})
 	if err != nil {
-		return Message{}, err
+		return nil, err
 	}
-	return page[0], nil
+	return all[0], nil
 }
 
 // subjects returns the last sequence of each subject that matches, or false if
 // there are more than the server lists.
 func (s *Source) subjects(ctx context.Context, wide string) (last map[string]uint64, all bool, err error) {
-	page, more, err := s.again(ctx, directget.Request{MultiLast: []string{wide}})
+	page, more, err := s.get(ctx, directget.Request{MultiLast: []string{wide}})
 	switch {
 	case errors.Is(err, errTooMany):
 		return nil, false, nil

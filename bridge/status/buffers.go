@@ -76,23 +76,23 @@ type capacities struct{ outbox, write, pending int64 }
 // buffers returns the state of s's buffers. It is for the status goroutine.
 func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	box, last := s.outbox.Account(), s.levels
-	held := int64(link.Calls.Pending + link.Calls.Held)
+	held, most := int64(link.Calls.Pending+link.Calls.Held), s.capacities.Load()
 	m := buffersMsg{
 		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: "interval",
 		Received: box.Received, Published: box.Published, Filtered: box.Filtered,
 		Queued: box.Queued, InFlight: box.InFlight, Released: box.Released, Dropped: box.Dropped,
 		Outbox: outboxMsg{
-			Depth: box.Queued + box.InFlight, Bytes: box.Bytes, Capacity: s.capacities.outbox,
+			Depth: box.Queued + box.InFlight, Bytes: box.Bytes, Capacity: most.outbox,
 			HighWater: box.HighWater, level: box.Level,
 		},
 		WriteBuffer: writeBufferMsg{
-			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: s.capacities.write,
+			Depth: link.WriteDepth, Bytes: int64(link.WriteBytes), Capacity: most.write,
 			HighWater: int64(link.WriteHighWater), Refused: link.WriteRefused,
-			level: last.write.Next(int64(link.WriteBytes), s.capacities.write, link.WriteRefused > last.writeRefused),
+			level: last.write.Next(int64(link.WriteBytes), most.write, link.WriteRefused > last.writeRefused),
 		},
 		Pending: pendingMsg{
-			Depth: held, Capacity: s.capacities.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
-			level: last.pending.Next(held, s.capacities.pending, link.CallsRefused > last.pendingRefused),
+			Depth: held, Capacity: most.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
+			level: last.pending.Next(held, most.pending, link.CallsRefused > last.pendingRefused),
 		},
 	}
 	m.Outbox.Level, m.WriteBuffer.Level, m.Pending.Level =
@@ -102,6 +102,7 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 
 // Look publishes the buffers if the level of one has changed since it was told last.
 func (s *Server) Look(now time.Time, link *amiconn.Status) {
+	s.begin()
 	m := s.buffers(now, link)
 	before := s.levels
 	s.levels = m.levels()
@@ -112,6 +113,7 @@ func (s *Server) Look(now time.Time, link *amiconn.Status) {
 
 // Tick publishes where all of the server's sessions, breaker and buffers stand.
 func (s *Server) Tick(now time.Time, link *amiconn.Status) {
+	s.begin()
 	s.tellStates(link.Breaker)
 	m := s.buffers(now, link)
 	if changed := trigger(s.levels, m.levels()); changed != "" {
@@ -152,8 +154,9 @@ func (s *Server) Pressure(write, pending int, refused bool) {
 	if s.busy.Load() {
 		level = outbox.LevelHigh
 	}
-	high := level.Next(int64(write), s.capacities.write, refused) > outbox.LevelNormal ||
-		level.Next(int64(pending), s.capacities.pending, refused) > outbox.LevelNormal
+	most := s.capacities.Load()
+	high := level.Next(int64(write), most.write, refused) > outbox.LevelNormal ||
+		level.Next(int64(pending), most.pending, refused) > outbox.LevelNormal
 	if s.busy.Swap(high) != high || refused {
 		s.publisher.Notify()
 	}

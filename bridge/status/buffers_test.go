@@ -49,7 +49,7 @@ func TestBuffers_TellWhatTheyHold(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	a := s.outbox.Account()
-	if o := m.Outbox; o.Depth != 9 || o.Bytes != a.Bytes || o.HighWater != a.HighWater || o.HighWater <= o.Bytes || o.Capacity != s.capacities.outbox || o.Level != "normal" {
+	if o := m.Outbox; o.Depth != 9 || o.Bytes != a.Bytes || o.HighWater != a.HighWater || o.HighWater <= o.Bytes || o.Capacity != s.capacities.Load().outbox || o.Level != "normal" {
 		t.Errorf("%+v", o)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // from any goroutine and do not wait; the rest is for the status goroutine.
 type Server struct {
 	name, node string
-	capacities capacities
+	capacities atomic.Pointer[capacities]
 	subjects   *subject.Subjects
 	outbox     *outbox.Outbox
 	publisher  *Publisher
@@ -27,7 +27,8 @@ type Server struct {
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
 	gaps   gapCounts
-	levels levels // the status goroutine's own
+	levels levels      // the status goroutine's own
+	anew   atomic.Bool // the Link is another one, whose counts begin at zero
 
 	// What the log has told of.
 	told       map[string]*clock.Sum // events dropped, by reason
@@ -37,10 +38,9 @@ type Server struct {
 // NewServer returns the Server of cfg, whose events go through box and whose state
 // publisher publishes.
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
-	return &Server{
-		name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum),
-		capacities: capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)},
-	}
+	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum)}
+	s.Bound(cfg)
+	return s
 }
 
 // Share has the state be published while leads reports that this bridge leads the server,
@@ -57,10 +57,26 @@ func (s *Server) publish(key subject.Key, state any) {
 	}
 }
 
-// Follow is told of the sessions that the server has, before any of them changes.
-func (s *Server) Follow(sessions []amiconn.SessionStatus) {
-	for _, session := range sessions {
-		s.states.sessions = append(s.states.sessions, amiconn.Change{Name: session.Name, Role: session.Role})
+// Bound is told what bounds the buffers have from now on. It may be called from any
+// goroutine.
+func (s *Server) Bound(cfg *config.ServerConfig) {
+	s.capacities.Store(&capacities{outbox: int64(cfg.OutboxBytes), write: int64(cfg.WriteCapacity()), pending: int64(cfg.MaxPending)})
+}
+
+// Follow is told of the sessions that the server has by its Link, before any of them
+// changes, and with another Link again. Of a session of the same name what is known stays.
+// It may be called from any goroutine.
+func (s *Server) Follow(cfg *config.ServerConfig, sessions []amiconn.SessionStatus) {
+	s.Bound(cfg)
+	s.anew.Store(true)
+	s.states.follow(sessions)
+}
+
+// begin has the counts of another Link told from zero. It is for the status goroutine.
+func (s *Server) begin() {
+	if s.anew.Swap(false) {
+		s.toldStrays = clock.Sum{}
+		s.levels.writeRefused, s.levels.pendingRefused = 0, 0
 	}
 }
 

@@ -22,6 +22,22 @@ const (
 	triggerInterval = "interval"
 )
 
+// follow keeps what is known of sessions, and of no others.
+func (s *states) follow(sessions []amiconn.SessionStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]amiconn.Change, len(sessions))
+	for i, session := range sessions {
+		all[i] = amiconn.Change{Name: session.Name, Role: session.Role}
+		for _, c := range s.sessions {
+			if c.Name == session.Name && c.Role == session.Role {
+				all[i] = c
+			}
+		}
+	}
+	s.sessions = all
+}
+
 // OnSession publishes that a session has changed.
 func (s *Server) OnSession(c amiconn.Change) {
 	s.states.mu.Lock()

@@ -23,6 +23,6 @@ func testServer(t *testing.T) *Server {
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
 	box.Recalled(time.Time{})
 	s := NewServer("b1", &cfg, subjects, box, NewPublisher(conntest.Bare(), zap.NewNop()), zap.NewNop())
-	s.Follow([]amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})
+	s.Follow(&cfg, []amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})
 	return s
 }

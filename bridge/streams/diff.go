@@ -26,6 +26,7 @@ type streamConfig = jetstream.StreamConfig
 type streamField struct {
 	name, breaks string
 	loses        bool // what breaks is that messages are refused, or lost
+	stays        bool // nats-server does not take it back
 	value        func(*streamConfig) string
 	differs      func(have, want *streamConfig) bool
 	// lesser reports whether the stream has less than is wanted, so that the
@@ -57,9 +58,11 @@ var streamFields = []streamField{
 	changed("max_msgs_per_subject", "less is kept of each subject", func(c *streamConfig) *int64 { return &c.MaxMsgsPerSubject }, lower[int64]),
 	changed("max_msg_size", "larger messages are refused", func(c *streamConfig) *int32 { return &c.MaxMsgSize }, lower[int32]).losing(),
 	changed("duplicate_window", "a repeat after it is stored twice", func(c *streamConfig) *time.Duration { return &c.Duplicates }, less[time.Duration]),
-	fixed("allow_msg_ttl", "whoever publishes may have a message expire (Nats-TTL)", func(c *streamConfig) bool { return c.AllowMsgTTL }),
+	changed("allow_msg_ttl", "with it whoever publishes may have a message expire (Nats-TTL); the bucket of the state wants it",
+		func(c *streamConfig) *bool { return &c.AllowMsgTTL }, unset).oneWay(),
 	fixed("allow_msg_schedules", "it rolls up messages", func(c *streamConfig) bool { return c.AllowMsgSchedules }),
-	changed("subject_delete_marker_ttl", "it rolls up messages", func(c *streamConfig) *time.Duration { return &c.SubjectDeleteMarkerTTL }, always),
+	changed("subject_delete_marker_ttl", "it rolls up messages, which the bucket of the state alone wants",
+		func(c *streamConfig) *time.Duration { return &c.SubjectDeleteMarkerTTL }, always),
 	changed("allow_rollup_hdrs", "with it whoever publishes may replace what is stored (Nats-Rollup); a bucket wants it",
 		func(c *streamConfig) *bool { return &c.AllowRollup }, always),
 	changed("deny_delete", "single messages can be deleted", func(c *streamConfig) *bool { return &c.DenyDelete }, unset).onlyLesser(),
@@ -82,6 +85,12 @@ func changed[T comparable](name, breaks string, at func(*streamConfig) *T, lesse
 // losing is a field without which messages are refused, or lost.
 func (f streamField) losing() streamField {
 	f.loses = true
+	return f
+}
+
+// oneWay is a field that nats-server sets and does not take back.
+func (f streamField) oneWay() streamField {
+	f.stays = true
 	return f
 }
 
@@ -171,6 +180,8 @@ func differences(have, want streamConfig) (all []Difference) {
 			d.Left, d.Breaks = leftLoses, f.breaks
 		case f.lesser(&have, &want):
 			d.Breaks = f.breaks
+		case f.stays:
+			d.Left, d.Breaks = leftFixed, f.breaks
 		default:
 			d.Left = leftLoses
 		}

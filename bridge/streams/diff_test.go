@@ -28,7 +28,7 @@ func TestStreams_AreWantedAsDescribed(t *testing.T) {
 		cfg.Stream.MaxAge, cfg.AuditMaxAge = age, age
 		for _, s := range wantedStreams(&cfg, batchLevel) {
 			most := int64(0)
-			if s.Name == StatusStream || s.Name == KeyStream {
+			if s.Name == StatusStream || s.Name == KeyStream || s.Name == StateStream {
 				most = 1
 			}
 			if s.Storage != jetstream.FileStorage || s.Replicas != 3 || !s.AllowDirect || s.MaxMsgsPerSubject != most || s.Retention != jetstream.LimitsPolicy {
@@ -43,6 +43,11 @@ func TestStreams_AreWantedAsDescribed(t *testing.T) {
 			case AuditStream:
 				if s.MaxAge != age || s.Duplicates != window || s.Discard != jetstream.DiscardNew || !s.DenyDelete || !s.DenyPurge ||
 					s.AllowRollup || s.Compression != jetstream.S2Compression || fmt.Sprint(s.Subjects) != "[ami.audit.>]" {
+					t.Errorf("%+v", s)
+				}
+			case StateStream: // an end and a dead bridge are told by markers, and nothing else expires
+				if s.MaxAge != 0 || !s.AllowMsgTTL || s.SubjectDeleteMarkerTTL != cfg.StateMarkerAge || s.MaxBytes != int64(cfg.StateMaxBytes) ||
+					s.Discard != jetstream.DiscardNew || !s.AllowRollup || s.DenyPurge || fmt.Sprint(s.Subjects) != "[$KV.AMI_STATE.>]" {
 					t.Errorf("%+v", s)
 				}
 			case StatusStream:

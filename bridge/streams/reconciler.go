@@ -157,13 +157,18 @@ func (k *Reconciler) Check(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case k.cfg.Streams == config.StreamsOff && want.Name != KeyStream:
+		case k.cfg.Streams == config.StreamsOff && want.Name != KeyStream && want.Name != StateStream:
 			k.set(ctx, want.Name, finding{state: Off})
+		case want.Name == StateStream && !natsconn.MessageTTLSince(k.conn.Get().ConnectedServerVersion()):
+			k.set(ctx, want.Name, finding{state: Off, err: errNoTTL})
 		default:
 			k.set(ctx, want.Name, k.keep(ctx, want))
 		}
 	}
 }
+
+// errNoTTL is why there is no bucket of the state beside an old server.
+var errNoTTL = errors.New("it wants nats-server 2.11 or later, where a message may have a time to live")
 
 // knowBatches reports whether a stream may be given fast ingest: while a cluster is
 // upgraded its leader may know it, and each older server stops a stream that has what

@@ -15,6 +15,9 @@ const StatusStream = "AMI_STATUS"
 // KeyStream is the stream behind KeyBucket.
 const KeyStream = "KV_" + KeyBucket
 
+// StateStream is the stream behind StateBucket.
+const StateStream = "KV_" + StateBucket
+
 // batchLevel is the level of the JetStream API that knows fast ingest, of
 // nats-server 2.14. An older one refuses the setting or forgets it.
 const batchLevel = 4
@@ -61,6 +64,9 @@ func wantedStreams(b *config.Config, level int) []jetstream.StreamConfig {
 	if b.Audit != config.AuditOff {
 		all = append(all, auditStream(b))
 	}
+	if b.State {
+		all = append(all, stateStream(b))
+	}
 	if b.Delivery == config.DeliverCore {
 		return all
 	}
@@ -106,6 +112,18 @@ func keysStream(b *config.Config) jetstream.StreamConfig {
 	}
 }
 
+// stateStream is a KV bucket as well, with markers of what has ended: those that the
+// bridge writes (a purge with a Nats-TTL), and the server's of what has expired.
+func stateStream(b *config.Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: StateStream, Description: "What is up at each Asterisk now, by ami-nats-bridge.",
+		Subjects: []string{"$KV." + StateBucket + ".>"}, Storage: jetstream.FileStorage,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		AllowMsgTTL: true, SubjectDeleteMarkerTTL: b.StateMarkerAge,
+		MaxBytes: int64(b.StateMaxBytes), Replicas: b.Stream.Replicas, Duplicates: Duplicates(0),
+	}
+}
+
 // Duplicates is how long the stream recognizes a repeat. The server refuses one
 // longer than the age.
 func Duplicates(maxAge time.Duration) time.Duration {
@@ -130,6 +148,9 @@ const EventStream = "AMI_EVENTS"
 
 // AuditStream is the name of the stream that holds the audit's records.
 const AuditStream = "AMI_AUDIT"
+
+// StateBucket is the KV bucket of what is up at each server now.
+const StateBucket = "AMI_STATE"
 
 // KeyBucket is the KV bucket in which bridges share the requests with a key.
 const KeyBucket = "AMI_IDEMPOTENCY"

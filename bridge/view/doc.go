@@ -9,7 +9,7 @@
 // door, and so see the same; only the counts of Actions, which no message has, would be
 // its own.
 //
-// Neither AMI_STATE, of which the floor is, nor /status.json is served by a bridge yet.
+// /status.json is not served by a bridge yet.
 //
 // It has no goroutine, no network and no clock: the caller gives the time. A Model is
 // not safe for concurrent use. All that it keeps is bounded (bounds.go); what goes over

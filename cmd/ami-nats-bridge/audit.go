@@ -143,9 +143,7 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 		if !c.json() {
 			return table.record(out, &r)
 		}
-		if line, err = r.AppendJSON(line[:0]); err != nil {
-			return err
-		}
+		line = r.AppendJSON(line[:0])
 		_, err = out.Write(terminal.JSON(line))
 		return err
 	})

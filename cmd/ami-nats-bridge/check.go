@@ -72,7 +72,7 @@ func (c *checkCmd) check(ctx context.Context, std stdio, s *env.Settings) (good 
 	all[len(all)-2].settings(s)
 	var group sync.WaitGroup
 	for i := range servers {
-		group.Go(func() { all[i] = checkServer(ctx, s.Bridge.Node, servers[i].Config) })
+		group.Go(func() { all[i] = checkServer(ctx, &s.Bridge, &servers[i]) })
 	}
 	if len(c.Server) == 0 {
 		group.Go(func() { all[len(all)-1] = checkNATS(ctx, s) })
@@ -121,8 +121,11 @@ func (f *findings) settings(s *env.Settings) {
 }
 
 // checkServer logs in to one Asterisk and asks it about itself.
-func checkServer(ctx context.Context, node string, cfg amiconn.Config) findings {
-	f := findings{about: cfg.Name}
+func checkServer(ctx context.Context, bridge *config.Config, own *config.ServerConfig) findings {
+	cfg, f := own.Config, findings{about: own.Name}
+	if bridge.State {
+		f.state = own.State
+	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -131,7 +134,7 @@ func checkServer(ctx context.Context, node string, cfg amiconn.Config) findings 
 	changes := make(chan amiconn.Change, 8*amiconn.MaxActionSessions)
 	seen := new(seenClasses)
 	link := amiconn.NewLink(cfg, amiconn.Deps{
-		Node: node, Logger: zap.NewNop(), ReplyBytes: 1 << 20, HeldBytes: 4 << 20,
+		Node: bridge.Node, Logger: zap.NewNop(), ReplyBytes: 1 << 20, HeldBytes: 4 << 20,
 		Hooks: amiconn.Hooks{
 			Event: func(e amiconn.Event) { seen.add(e.Frame) }, Corrupt: func(int) {},
 			State: func(c amiconn.Change) {
@@ -209,6 +212,7 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link, cfg *amiconn.Con
 		if missing := missingClasses(list.fields); missing != "" {
 			f.add("note", "write= lacks, or no module loaded uses: %s", missing)
 		}
+		f.stateLists(list.fields)
 	}
 	f.events(ctx, link, cfg, mayCommand, seen)
 }

@@ -55,6 +55,7 @@ func (f *findings) events(ctx context.Context, link *amiconn.Link, cfg *amiconn.
 			return
 		}
 	}
+	f.stateEvents(cfg, func(string) bool { return true })
 	came := seen.list()
 	if cfg.Events.Has("system") && !slices.Contains(came, "system") {
 		f.add("note", "no FullyBooted came with the login: the user's read= has no system (a Gap then cannot say whether Asterisk restarted), or Asterisk is still starting")
@@ -91,6 +92,7 @@ func (f *findings) compare(cfg *amiconn.Config, read []string) {
 	default:
 		f.add("ok", "the user may read all classes of events that are asked for")
 	}
+	f.stateEvents(cfg, func(class string) bool { return slices.Contains(read, class) })
 	if slices.Contains(missing, "call") || !cfg.Events.Has("call") {
 		f.add("note", "without class call an Originate with Ami-Wait: complete has no end: it is refused, or times out if only read= lacks the class")
 	}

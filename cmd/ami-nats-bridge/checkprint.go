@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
@@ -20,6 +21,7 @@ type finding struct {
 // findings is what a check of one thing found, in order.
 type findings struct {
 	about string
+	state config.StateKinds // what is kept of a server
 	found []finding
 }
 

@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
@@ -22,10 +27,53 @@ func TestCheck_ComparesEventsWithWhatTheUserReads(t *testing.T) {
 	}
 	wantLines(t, lines(t, true, at(addr, "call")...), "the user may read all classes of events that are asked for")
 	wantLines(t, lines(t, true, at(addr, "on")...), "note  read= lacks log,verbose,", ",message: none of these events ever comes")
+	const byLists = "note  without events of class %s the state of %s is right only when lists have come"
+	wantLines(t, lines(t, true, at(addr, "on")...), fmt.Sprintf(byLists, "agent", "queues"),
+		"note  the state of bridges,", " is never brought right: the user may not send BridgeList,")
+	wantLines(t, lines(t, true, append(at(addr, "system"), "BRIDGE_AMI_STATE=channels,agents,contacts")...),
+		fmt.Sprintf(byLists, "call", "channels"), fmt.Sprintf(byLists, "agent", "agents"))
+	for _, off := range []string{"BRIDGE_AMI_STATE=contacts", "BRIDGE_STATE=off"} {
+		if text := lines(t, true, append(at(addr, "on"), off)...); strings.Contains(text, "only when lists have come") {
+			t.Errorf("%s: %s", off, text)
+		}
+	}
 	wantLines(t, lines(t, false, at(addr, "call,agent")...), "FAIL  BRIDGE_AMI_EVENTS asks for agent, which the user's read= does not have")
 	wantLines(t, lines(t, false, at(none, "on")...), "FAIL  no event ever comes: BRIDGE_AMI_EVENTS=on, and the user's read= has -")
 	wantLines(t, lines(t, true, append(at(addr, "call"), "BRIDGE_AMI_EVENTS_DENY=VarSat")...),
 		"settings     note  BRIDGE_AMI_EVENTS_DENY has no effect: VarSat is no event", "the nearest is VarSet")
+}
+
+// What the state wants of the user is what catalog knows of its events, and what the
+// reducer asks for.
+func TestCheck_WhatTheStateWants(t *testing.T) {
+	first := map[string]string{
+		"channels": "Newchannel", "bridges": "BridgeCreate", "queues": "QueueCallerJoin", "parking": "ParkedCall", "conferences": "ConfbridgeJoin",
+		"extensions": "ExtensionStatus", "agents": "AgentLogin", "presence": "PresenceStateChange", "contacts": "ContactStatus",
+		"registrations": "Registry", "devices": "DeviceStateChange",
+	}
+	for word, wants := range stateWants {
+		if err := new(config.StateKinds).UnmarshalText([]byte(word)); err != nil {
+			t.Error(err)
+		}
+		i := slices.IndexFunc(catalog.Events(), func(e catalog.Event) bool { return e.Name == first[word] })
+		if i < 0 || catalog.Events()[i].Classes[0] != wants.classes[0] {
+			t.Errorf("%s wants %v of %s", word, wants.classes, first[word])
+		}
+	}
+	var asked []string
+	for l := range present.Lists {
+		asked = append(asked, present.Ask{List: l}.Action())
+	}
+	for word, wants := range stateWants {
+		for _, action := range wants.lists {
+			if !slices.Contains(asked, action) {
+				t.Errorf("%s: nobody asks for %s", word, action)
+			}
+		}
+	}
+	if len(stateWants) != len(first) {
+		t.Errorf("%d words", len(stateWants))
+	}
 }
 
 // check prints the pin of whoever is there, also of one that is not trusted, and

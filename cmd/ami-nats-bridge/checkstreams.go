@@ -42,12 +42,15 @@ func (f *findings) stream(r *streams.Report, cfg *config.Config, needed bool) {
 		f.add("note", "whether a stream captures %s.actions.> is not known: %s", cfg.SubjectPrefix, r.Error)
 	case r.State == "ok":
 		f.add("ok", "stream %s is as configured", r.Name)
-	case r.State == "off":
+	case r.State == "off" && r.Error == "":
 		f.add("note", "stream %s is not looked at, by the bridge neither: BRIDGE_STREAMS=off", r.Name)
 	case r.State == "missing" && r.Error == "":
 		f.add("ok", "stream %s is not there yet: the bridge makes it when it starts", r.Name)
 	case r.State == "missing" && r.Name == "KV_"+streams.KeyBucket:
 		f.add("note", "stream %s is missing: %s; meanwhile an Ami-Idempotency-Key holds for one bridge alone", r.Name, r.Error)
+	case r.Name == streams.StateStream && r.State != "differs":
+		f.add("note", "stream %s is %s: %s; the state of the servers is off until the bridge starts and finds it", r.Name, r.State, r.Error)
+		return
 	case r.State != "differs":
 		f.add(failIf(needed), "stream %s is %s: %s", r.Name, r.State, r.Error)
 	}
@@ -55,7 +58,7 @@ func (f *findings) stream(r *streams.Report, cfg *config.Config, needed bool) {
 		return // it is to be made anew
 	}
 	for _, d := range r.Differences {
-		f.difference(r.Name, &d, needed)
+		f.difference(r.Name, &d, needed && r.Name != streams.StateStream)
 	}
 }
 

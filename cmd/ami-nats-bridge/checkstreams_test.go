@@ -122,7 +122,7 @@ func runOnce(t *testing.T, cfg config.Config) {
 
 var allWell = []string{
 	"ok    no stream captures ami.actions.>", "ok    stream AMI_STATUS is as configured", "ok    stream AMI_AUDIT is as configured",
-	"ok    stream AMI_EVENTS is as configured", "ok    stream KV_AMI_IDEMPOTENCY is as configured",
+	"ok    stream KV_AMI_STATE is as configured", "ok    stream AMI_EVENTS is as configured", "ok    stream KV_AMI_IDEMPOTENCY is as configured",
 }
 
 // What check says that the bridge makes and changes it does make and change.
@@ -135,7 +135,7 @@ func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 	const made, changes = "is not there yet: the bridge makes it when it starts",
 		"the bridge changes it when it starts, if it may publish to $JS.API.STREAM.UPDATE.AMI_EVENTS; meanwhile "
 	lines, s := saysOfStreams(t, url)
-	says(t, lines, allWell[0], "ok    stream AMI_STATUS "+made, "ok    stream AMI_AUDIT "+made,
+	says(t, lines, allWell[0], "ok    stream AMI_STATUS "+made, "ok    stream AMI_AUDIT "+made, "ok    stream KV_AMI_STATE "+made,
 		"note  stream AMI_EVENTS: no_ack is true, not false: "+changes+"nobody hears what is stored",
 		"note  stream AMI_EVENTS: max_age is 1h0m0s, not 720h0m0s: "+changes+"messages go sooner",
 		"ok    stream KV_AMI_IDEMPOTENCY "+made)
@@ -154,7 +154,7 @@ func TestCheckStreams_SaysWhatIsLeft(t *testing.T) {
 		MaxBytes: 1 << 20, AllowDirect: true, AllowBatchPublish: true, NoAck: true,
 	})
 	const byHand, byNobody = "left: the change could lose what is stored: make it by hand", "left: nats-server does not change it: make the stream anew"
-	lines, _ := saysOfStreams(t, url, "BRIDGE_AUDIT=off", "BRIDGE_IDEMPOTENCY_WINDOW=0")
+	lines, _ := saysOfStreams(t, url, "BRIDGE_AUDIT=off", "BRIDGE_IDEMPOTENCY_WINDOW=0", "BRIDGE_STATE=off")
 	says(t, lines, allWell[0], "ok    stream AMI_STATUS is not there yet",
 		"FAIL  stream AMI_EVENTS: storage is memory, not file: "+byNobody+", or leave it; meanwhile what is in memory is lost with its server",
 		"note  stream AMI_EVENTS: no_ack is true", "note  stream AMI_EVENTS: compression is none, not s2: the bridge changes it",
@@ -163,19 +163,20 @@ func TestCheckStreams_SaysWhatIsLeft(t *testing.T) {
 	const verify = "left: BRIDGE_STREAMS=verify changes nothing"
 	lines, _ = saysOfStreams(t, url, "BRIDGE_STREAMS=verify")
 	says(t, lines, allWell[0], "FAIL  stream AMI_STATUS is missing: make it, or set BRIDGE_STREAMS=manage",
-		"FAIL  stream AMI_AUDIT is missing", "FAIL  stream AMI_EVENTS: storage is memory",
+		"FAIL  stream AMI_AUDIT is missing", "note  stream KV_AMI_STATE is missing: make it, or set BRIDGE_STREAMS=manage; the state of the servers is off",
+		"FAIL  stream AMI_EVENTS: storage is memory",
 		"FAIL  stream AMI_EVENTS: no_ack is true, not false: "+verify+"; meanwhile nobody hears",
 		"note  stream AMI_EVENTS: compression is none, not s2: "+verify, "note  stream AMI_EVENTS: max_age is 1000h0m0s, not 720h0m0s: "+byHand,
 		"note  stream AMI_EVENTS: max_bytes is 1048576, not 10737418240: "+verify+"; meanwhile less is kept",
 		"note  stream KV_AMI_IDEMPOTENCY is missing: make it, or set BRIDGE_STREAMS=manage; meanwhile an Ami-Idempotency-Key")
-	lines, _ = saysOfStreams(t, url, "BRIDGE_STREAMS=off", "BRIDGE_IDEMPOTENCY_WINDOW=0", "BRIDGE_AUDIT=off")
+	lines, _ = saysOfStreams(t, url, "BRIDGE_STREAMS=off", "BRIDGE_IDEMPOTENCY_WINDOW=0", "BRIDGE_AUDIT=off", "BRIDGE_STATE=off")
 	says(t, lines, allWell[0], "note  stream AMI_STATUS is not looked at", "note  stream AMI_EVENTS is not looked at")
 }
 
 // No bridge starts beside a stream that captures requests, nor works with one
 // that takes nothing.
 func TestCheckStreams_SaysWhatStopsTheBridge(t *testing.T) {
-	quiet := []string{"BRIDGE_AUDIT=off", "BRIDGE_IDEMPOTENCY_WINDOW=0"}
+	quiet := []string{"BRIDGE_AUDIT=off", "BRIDGE_IDEMPOTENCY_WINDOW=0", "BRIDGE_STATE=off"}
 	made := []string{"ok    stream AMI_STATUS is not there yet", "ok    stream AMI_EVENTS is not there yet"}
 	for name, test := range map[string]struct {
 		url  string

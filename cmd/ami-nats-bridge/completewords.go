@@ -10,11 +10,12 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
 // positional are the words that may stand where no flag does.
-func (l *completing) positional(command *kong.Node) []candidate {
+func (l *completing) positional(command *kong.Node) (all []candidate) {
 	given := l.given(command)
 	switch n := len(given); {
 	case command.Name == "help" || command.Name == "man":
@@ -27,6 +28,14 @@ func (l *completing) positional(command *kong.Node) []candidate {
 		return append(plainly(slices.Concat(servers, groups)), candidate{"any", "one server that is up"}, candidate{"all", "each server"})
 	case command.Name == "call" && n == 1:
 		return plainly(catalog.Actions())
+	case command.Name == "state" && n == 0:
+		servers, _ := l.served()
+		return plainly(servers)
+	case command.Name == "state" && n == 1:
+		for k := range present.Kinds {
+			all = append(all, candidate{k.String(), ""})
+		}
+		return all
 	case command.Name == "call":
 		return headers(given[1], given[2:])
 	case n < len(command.Positional):

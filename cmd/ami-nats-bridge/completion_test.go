@@ -30,7 +30,7 @@ func TestComplete_OffersWhatMayStandThere(t *testing.T) {
 	envtest.Set(t, "BRIDGE_SERVERS=pbx1,pbx2", "BRIDGE_GROUP_SALES=pbx1")
 	for line, want := range map[string]string{
 		"x ch":                                 "check",
-		"x ":                                   "run demo check config top status tail call replay audit version completion man help --help --version",
+		"x ":                                   "run demo check config top status tail call state replay audit version completion man help --help --version",
 		"x --v":                                "--version",
 		"x call ":                              "pbx1 pbx2 sales any all",
 		"x call p":                             "pbx1 pbx2",
@@ -48,6 +48,8 @@ func TestComplete_OffersWhatMayStandThere(t *testing.T) {
 		"x tail --server pbx":                          "pbx1 pbx2",
 		"x tail QueueCallerA":                          "QueueCallerAbandon",
 		"x tail ami.st":                                "ami.status.>",
+		"x state ":                                     "pbx1 pbx2",
+		"x state pbx1 c":                               "channel caller conference contact",
 		"x replay --event Hang":                        "Hangup HangupHandlerPop HangupHandlerPush HangupHandlerRun HangupRequest",
 		"x replay -o ":                                 "table json ami",
 		"x audit --outcome time":                       "timeout",

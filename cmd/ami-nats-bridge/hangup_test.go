@@ -107,9 +107,23 @@ func TestHangup_ReadsTheSettingsAgainAndEndsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	logins := sim.Received("Login")
+	other, addr2 := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, NotBooted: true})
 	p.signal(syscall.SIGHUP)
 	p.says(`"msg":"settings read again","changed":["BRIDGE_LOG_LEVEL"]`, 1)
 	p.says(`"msg":"settings that cannot change before a restart","variables":["BRIDGE_NODE"]`, 1)
+	if err := os.WriteFile(env, []byte(settingsFile(addr, "BRIDGE_LOG_LEVEL=debug", "BRIDGE_NODE=x", "BRIDGE_SERVER_PBX2_ADDR="+addr2,
+		"BRIDGE_SERVER_PBX2_USERNAME=bridge", "BRIDGE_SERVER_PBX2_SECRET="+envtest.Canary)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, env, "BRIDGE_SERVERS=pbx1", "BRIDGE_SERVERS=pbx1,pbx2")
+	p.signal(syscall.SIGHUP)
+	p.says(`"msg":"servers changed","added":["pbx2"],"removed":[],"restarted":[]`, 1)
+	until(t, "pbx2 is served", func() bool { return other.Sessions() == 2 })
+	rewrite(t, env, "BRIDGE_SERVERS=pbx1,pbx2", "BRIDGE_SERVERS=pbx1")
+	rewrite(t, env, "BRIDGE_SERVER_PBX2_", "# BRIDGE_SERVER_PBX2_")
+	p.signal(syscall.SIGHUP)
+	p.says(`"msg":"servers changed","added":[],"removed":["pbx2"],"restarted":[]`, 1)
+	until(t, "pbx2 is let go", func() bool { return other.Sessions() == 0 })
 	if err := os.WriteFile(env, []byte(envtest.Canary), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +136,18 @@ func TestHangup_ReadsTheSettingsAgainAndEndsNothing(t *testing.T) {
 	p.ends()
 	if strings.Contains(p.text(), envtest.Canary) {
 		t.Errorf("a secret is in the log:\n%s", p.text())
+	}
+}
+
+// rewrite has all that is before in the file be after.
+func rewrite(t *testing.T, file, before, after string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, []byte(strings.ReplaceAll(string(text), before, after)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -17,6 +17,7 @@ Examples:
     ami-nats-bridge run
   ami-nats-bridge tail 'ami.events.*.Hangup'
   ami-nats-bridge call pbx1 QueueStatus Queue=sales
+  ami-nats-bridge state pbx1 caller --watch
   ami-nats-bridge replay --from -1h --event 'Queue*'
   ami-nats-bridge audit --verify
 `

@@ -19,6 +19,7 @@ type cli struct {
 	Status     statusCmd     `cmd:"" help:"Print once how all servers are."`
 	Tail       tailCmd       `cmd:"" help:"Print messages from NATS as they come."`
 	Call       callCmd       `cmd:"" help:"Send an action through the bridge, print the reply."`
+	State      stateCmd      `cmd:"" help:"Print what is up now: channels, callers, members and so on."`
 	Replay     replayCmd     `cmd:"" help:"Print events that the stream keeps: a time range, or one call."`
 	Audit      auditCmd      `cmd:"" help:"Print the audit's records, or verify their chain."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`

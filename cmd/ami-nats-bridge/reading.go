@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -56,6 +57,9 @@ func (f *readFlags) selection(kind string, names []string) (replay.Selection, er
 // open connects. The context ends with a signal, or with what NATS does not
 // permit as its cause. Whoever calls it calls end.
 func (f *readFlags) open(name, stream string) (ctx context.Context, source *replay.Source, prefix string, end func(), err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // what is read is garbage soon, and little is kept
+	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	ctx, cancel := context.WithCancelCause(ctx)
 	nc, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -24,8 +25,9 @@ type reloader struct {
 	level    zap.AtomicLevel // of the log
 
 	log     *zap.Logger
-	base    *env.Settings        // as the bridge was started
+	base    *env.Settings        // as the bridge was started, but for the servers, which are those in force
 	inForce map[string]env.Given // what is set, by variable, as far as it is in force
+	doubted []string             // servers that the last reading left, which were too few; nil if they were not
 }
 
 // start is called before run, with the settings that the bridge starts with.
@@ -49,22 +51,53 @@ func (r *reloader) run(ctx context.Context, b *bridge.Bridge) {
 }
 
 // reload puts in force what can change, and names what cannot. With a problem
-// nothing changes.
+// nothing changes, nor with servers that look like a mistake, the first time.
 func (r *reloader) reload(b *bridge.Bridge) {
 	s, problems := env.Load()
+	problems = slices.DeleteFunc(problems, func(p string) bool { return p == env.NoServers })
 	if len(problems) > 0 {
 		r.log.Error("settings not read again: nothing has changed", zap.Strings("problems", problems), zap.Int("count", len(problems)))
 		return
 	}
+	if r.doubts(s.Servers) {
+		return
+	}
 	changed, fixed := r.compare(&s)
 	r.level.SetLevel(s.LogLevel)
-	b.Reload(s.Bridge)
+	servers, err := b.Reload(s.Bridge)
 	// A count, so that the log does not sum up lines that tell of different things.
 	r.log.Info("settings read again", zap.Strings("changed", changed), zap.Int("count", len(changed)))
+	if n := len(servers.Added) + len(servers.Removed) + len(servers.Restarted); n > 0 {
+		r.log.Info("servers changed", zap.Strings("added", servers.Added), zap.Strings("removed", servers.Removed), zap.Strings("restarted", servers.Restarted), zap.Int("count", n))
+	}
+	if err != nil {
+		r.log.Error("some requests do not arrive", zap.Error(err))
+	}
 	if len(fixed) > 0 {
 		r.log.Warn("settings that cannot change before a restart", zap.Strings("variables", fixed), zap.Int("count", len(fixed)))
 	}
 	r.tell(&s)
+}
+
+// doubts reports whether servers are none, or less than half of those in force are among
+// them, and nobody has said so twice: an unfinished file must not end a call centre.
+func (r *reloader) doubts(servers []string) bool {
+	var gone []string
+	for _, name := range r.base.Servers {
+		if !slices.Contains(servers, name) {
+			gone = append(gone, name)
+		}
+	}
+	again := r.doubted != nil && slices.Equal(r.doubted, servers)
+	r.doubted = nil
+	if again || len(servers) > 0 && 2*len(gone) <= len(r.base.Servers) || len(gone) == 0 {
+		return false
+	}
+	r.doubted = append([]string{}, servers...)
+	r.log.Error("settings not read again: nothing has changed", zap.Strings("problems", []string{
+		fmt.Sprintf("BRIDGE_SERVERS: %d of %d servers would go: %s; SIGHUP once more has them go", len(gone), len(r.base.Servers), strings.Join(gone, " ")),
+	}), zap.Int("count", 1))
+	return true
 }
 
 // tell warns of what is said in vain.
@@ -76,8 +109,8 @@ func (r *reloader) tell(s *env.Settings) {
 }
 
 // compare returns the variables that s has otherwise than what is in force, those
-// that can change and those that cannot, and notes the former as in force. What
-// belongs to a server that comes or goes is BRIDGE_SERVERS' matter.
+// that can change and those that cannot, and notes the former and the servers as in
+// force. What belongs to a server that comes or goes is BRIDGE_SERVERS' matter.
 func (r *reloader) compare(s *env.Settings) (changed, fixed []string) {
 	names := maps.Clone(r.inForce)
 	maps.Copy(names, s.Given)
@@ -96,14 +129,13 @@ func (r *reloader) compare(s *env.Settings) (changed, fixed []string) {
 		if was.Value == is.Value && wasSet == isSet {
 			continue
 		}
-		setting, server := settingOf(name, r.base.Servers)
-		if server == "" && strings.HasPrefix(name, env.ServerPrefix) {
-			continue
-		}
+		setting, server := settingOf(name, slices.Concat(r.base.Servers, s.Servers))
+		stays := server == "" || slices.Contains(s.Servers, server) && slices.Contains(r.base.Servers, server)
 		switch {
-		case server != "" && !slices.Contains(s.Servers, server):
 		case canChange(setting, r.base, s):
-			changed = append(changed, name)
+			if stays {
+				changed = append(changed, name)
+			}
 			if delete(inForce, name); isSet {
 				inForce[name] = is
 			}
@@ -111,7 +143,7 @@ func (r *reloader) compare(s *env.Settings) (changed, fixed []string) {
 			fixed = append(fixed, name)
 		}
 	}
-	r.inForce = inForce
+	r.inForce, r.base.Servers, r.base.Bridge.Servers = inForce, s.Servers, s.Bridge.Servers
 	return changed, fixed
 }
 
@@ -132,10 +164,9 @@ func settingOf(name string, servers []string) (setting, server string) {
 	return setting, server
 }
 
-// changeable are the settings that a running bridge can change.
-var changeable = strings.Fields(`LOG_LEVEL ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES
-	AMI_ACTIONS_ALLOW AMI_ACTIONS_DENY AMI_ACTIONS_RULES AMI_ACTION_RATES AMI_EVENTS_ALLOW AMI_EVENTS_DENY AMI_SHED_FIRST
-	AMI_USERNAME AMI_SECRET AMI_SECRET_FILE AMI_TLS_CA_FILE AMI_TLS_SERVER_NAME AMI_TLS_PIN_SHA256 AMI_TLS_LEGACY`)
+// changeable are the settings that a running bridge can change, beside all of servers
+// and groups.
+var changeable = strings.Fields(`SERVERS LOG_LEVEL ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES`)
 
 // natsChangeable are those that it can while the kinds of credentials stay, and
 // nothing but its own connections goes by them.
@@ -146,5 +177,5 @@ func canChange(setting string, before, after *env.Settings) bool {
 	if slices.Contains(natsChangeable, setting) {
 		return before.Bridge.NATS.URL != "" && before.Bridge.NATS.Kinds() == after.Bridge.NATS.Kinds()
 	}
-	return slices.Contains(changeable, setting)
+	return slices.Contains(changeable, setting) || strings.HasPrefix(setting, "AMI_") || strings.HasPrefix(setting, "GROUP_")
 }

@@ -62,6 +62,9 @@ func (l *reloading) reload(lines ...string) (said []string) {
 func (l *reloading) said() (said []string) {
 	for _, entry := range l.logs.TakeAll() {
 		fields := entry.ContextMap()
+		if entry.Message == "servers changed" {
+			said = append(said, fmt.Sprint("info: servers changed ", fields["added"], " ", fields["removed"], " ", fields["restarted"]))
+		}
 		for _, key := range []string{"changed", "variables", "problems", "variable"} {
 			if v, ok := fields[key]; ok {
 				said = append(said, fmt.Sprint(entry.Level, ": ", entry.Message, " ", v))
@@ -98,20 +101,58 @@ func TestReload_SaysWhatChangedAndWhatCannot(t *testing.T) {
 		t.Errorf("the log does not know the new secrets: %q", got)
 	}
 	fixed := append(base, "BRIDGE_NODE=other", "BRIDGE_AMI_SESSIONS=1", "BRIDGE_SERVER_PBX1_EVENTS=call,dialplan", "BRIDGE_GROUP_X=pbx1",
-		"BRIDGE_LOG_REDACT_PATTERN="+envtest.Canary, "BRIDGE_AMI_PING_INTERVAL=15000ms")
-	cannot := "warn: settings that cannot change before a restart [BRIDGE_AMI_SESSIONS BRIDGE_GROUP_X BRIDGE_LOG_REDACT_PATTERN BRIDGE_NODE BRIDGE_SERVER_PBX1_EVENTS]"
-	back := "info: settings read again [BRIDGE_ACTIONS_ALLOW BRIDGE_AMI_ACTION_RATES BRIDGE_AMI_EVENTS_DENY BRIDGE_LOG_LEVEL BRIDGE_NATS_PASSWORD " +
-		"BRIDGE_SERVER_PBX1_ACTIONS_DENY BRIDGE_SERVER_PBX1_SECRET]"
-	want("what cannot, and the rest back", l.reload(fixed...), back, cannot)
+		"BRIDGE_LOG_REDACT_PATTERN="+envtest.Canary, "BRIDGE_CONNECT_RATE=50.0")
+	cannot := "warn: settings that cannot change before a restart [BRIDGE_LOG_REDACT_PATTERN BRIDGE_NODE]"
+	back := "info: settings read again [BRIDGE_ACTIONS_ALLOW BRIDGE_AMI_ACTION_RATES BRIDGE_AMI_EVENTS_DENY BRIDGE_AMI_SESSIONS BRIDGE_GROUP_X BRIDGE_LOG_LEVEL " +
+		"BRIDGE_NATS_PASSWORD BRIDGE_SERVER_PBX1_ACTIONS_DENY BRIDGE_SERVER_PBX1_EVENTS BRIDGE_SERVER_PBX1_SECRET]"
+	want("what cannot, and the rest back", l.reload(fixed...), back, "info: servers changed [] [] [pbx1]", cannot)
 	want("what cannot, once more", l.reload(fixed...), "info: settings read again []", cannot)
-	want("a server that comes, and what belongs to it", l.reload(append(slices.Clone(base[1:]), "BRIDGE_SERVERS=pbx1,pbx2", "BRIDGE_SERVER_PBX2_ADDR=h:1",
-		"BRIDGE_SERVER_PBX2_USERNAME=u", "BRIDGE_SERVER_PBX2_SECRET="+envtest.Canary)...),
-		"info: settings read again []", "warn: settings that cannot change before a restart [BRIDGE_SERVERS]")
+	two := append(slices.Clone(base[1:]), "BRIDGE_SERVERS=pbx1,pbx2", "BRIDGE_SERVER_PBX2_ADDR=h:1", "BRIDGE_SERVER_PBX2_USERNAME=u", "BRIDGE_SERVER_PBX2_SECRET="+envtest.Canary)
+	want("a server that comes, and what belongs to it", l.reload(two...),
+		"info: settings read again [BRIDGE_AMI_SESSIONS BRIDGE_GROUP_X BRIDGE_SERVERS BRIDGE_SERVER_PBX1_EVENTS]", "info: servers changed [pbx2] [] [pbx1]")
+	want("what belongs to it", l.reload(append(two, "BRIDGE_SERVER_PBX2_EVENTS=call")...),
+		"info: settings read again [BRIDGE_SERVER_PBX2_EVENTS]", "info: servers changed [] [] [pbx2]", "warn: setting without effect BRIDGE_AMI_SHED_FIRST")
+	want("it goes, and what belongs to it", l.reload(base...), "info: settings read again [BRIDGE_SERVERS]", "info: servers changed [] [pbx2] []")
 	want("the kind of credentials", l.reload(append(slices.Clone(base[:5]), "BRIDGE_NATS_TOKEN="+envtest.Canary)...),
 		"info: settings read again []", "warn: settings that cannot change before a restart [BRIDGE_NATS_PASSWORD BRIDGE_NATS_TOKEN BRIDGE_NATS_USER]")
 	want("what has no effect", l.reload(append(slices.Clone(base), "BRIDGE_AMI_EVENTS_DENY=VarSets", "BRIDGE_AMI_SHED_FIRST=Hangup")...),
 		"info: settings read again [BRIDGE_AMI_EVENTS_DENY]", "warn: setting without effect BRIDGE_AMI_EVENTS_DENY",
 		"warn: settings of BRIDGE_ENV_FILE that the environment hides [BRIDGE_AMI_SHED_FIRST]")
+}
+
+// A file that leaves no server, or less than half of them, changes nothing before it is
+// read twice.
+func TestReload_FewServersWantASecondWord(t *testing.T) {
+	lines := func(names ...string) []string {
+		all := []string{"BRIDGE_AMI_USERNAME=u", "BRIDGE_AMI_SECRET=" + envtest.Canary, "BRIDGE_SERVERS=" + strings.Join(names, ",")}
+		for _, name := range names {
+			all = append(all, "BRIDGE_SERVER_"+strings.ToUpper(name)+"_ADDR=h:1")
+		}
+		return all
+	}
+	l := newReloading(t, nil, lines("a", "b", "c", "d"))
+	go1 := "error: settings not read again: nothing has changed [BRIDGE_SERVERS: "
+	for i, step := range []struct {
+		lines []string
+		want  []string
+	}{
+		{lines("a"), []string{go1 + "3 of 4 servers would go: b c d; SIGHUP once more has them go]"}},
+		{lines("b"), []string{go1 + "3 of 4 servers would go: a c d; SIGHUP once more has them go]"}}, // others
+		{lines("a", "b", "c", "d"), []string{"info: settings read again []"}},
+		{lines("b"), []string{go1 + "3 of 4 servers would go: a c d; SIGHUP once more has them go]"}},
+		{lines("b"), []string{"info: settings read again [BRIDGE_SERVERS]", "info: servers changed [] [a c d] []"}},
+		{lines("b", "a"), []string{"info: settings read again [BRIDGE_SERVERS]", "info: servers changed [a] [] []"}},
+		{lines("a"), []string{"info: settings read again [BRIDGE_SERVERS]", "info: servers changed [] [b] []"}}, // half of them
+		{lines(), []string{go1 + "1 of 1 servers would go: a; SIGHUP once more has them go]"}},
+		{lines(), []string{"info: settings read again [BRIDGE_SERVERS]", "info: servers changed [] [a] []"}},
+		{lines(), []string{"info: settings read again []"}},
+		{lines("c"), []string{"info: settings read again [BRIDGE_SERVERS]", "info: servers changed [c] [] []"}},
+		{[]string{}, []string{go1 + "1 of 1 servers would go: c; SIGHUP once more has them go]"}},
+	} {
+		if diff := cmp.Diff(step.want, l.reload(step.lines...)); diff != "" {
+			t.Errorf("step %d (-want +got): %s", i+1, diff)
+		}
+	}
 }
 
 // With a problem, whatever it is, nothing changes.

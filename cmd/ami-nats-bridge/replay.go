@@ -161,18 +161,13 @@ func (p *eventPrinter) write(e *replay.Event) (err error) {
 	case "table":
 		return p.table.event(p.out, e, tableTime)
 	case "json":
-		if p.buf, err = e.AppendJSON(p.buf[:0]); err == nil {
-			p.buf = terminal.JSON(p.buf)
-		}
+		p.buf = terminal.JSON(e.AppendJSON(p.buf[:0]))
 	default:
 		if p.buf, err = e.AppendAMI(p.buf[:0], p.charset); err != nil {
 			fmt.Fprintln(p.std.err, "ami-nats-bridge:", terminal.Printable(err.Error()))
 			p.unwritable++
 			return nil
 		}
-	}
-	if err != nil {
-		return err
 	}
 	_, err = p.out.Write(p.buf)
 	return err

@@ -97,7 +97,7 @@ func (c *tailCmd) Run(std stdio) error {
 		case <-ctx.Done():
 			return nil
 		case err = <-broken:
-			if subject, _, _ := natsconn.Denial(err); subject != "" {
+			if subject, publish, _ := natsconn.Denial(err); publish || subject != filter.subject {
 				err = nil // a note is missing, or what is now: the messages come
 			}
 		case m := <-messages:
@@ -161,10 +161,8 @@ func (p *tailPrinter) print(m *replay.Message) (err error) {
 		at = valueOf(fields, "at")
 	}
 	if p.json {
-		p.buf, err = m.AppendLive(p.buf[:0], kind, at)
-		if err == nil {
-			_, err = p.out.Write(terminal.JSON(p.buf))
-		}
+		p.buf = m.AppendLive(p.buf[:0], kind, at)
+		_, err = p.out.Write(terminal.JSON(p.buf))
 	} else {
 		err = p.line(m, kind, server, name, at, fields)
 	}

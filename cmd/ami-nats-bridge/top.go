@@ -19,7 +19,7 @@ type topCmd struct {
 // Help is printed below the command's line in its own help.
 func (*topCmd) Help() string {
 	return "Reads AMI_STATUS and AMI_STATE from NATS or, while that does not answer, the bridge's own /status.json. " +
-		"Neither AMI_STATE nor /status.json is served by a bridge yet. ? shows the keys. " +
+		"/status.json is not served by a bridge yet. ? shows the keys. " +
 		"Without a terminal it prints one screen, as status does, and its exit code is that of status. NO_COLOR turns colours off."
 }
 

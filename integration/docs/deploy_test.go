@@ -48,7 +48,8 @@ func readAlerts(t *testing.T) (rules []alertRule) {
 }
 
 // Every query of the dashboard and of the alerts names metrics that a running
-// bridge has, labels that they have, and values that these have from the start.
+// bridge has or that docs/metrics.md says it will have, labels that they have, and
+// values that these have.
 func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 	known := runningMetrics(t)
 	check := func(where, expr, text string) {
@@ -82,7 +83,13 @@ func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 			}
 		}
 	}
+	documented, increase := harness.DocumentedMetrics(t), regexp.MustCompile(`increase\((ami_nats_bridge_\w+)`)
 	for _, rule := range readAlerts(t) {
+		for _, match := range increase.FindAllStringSubmatch(rule.Expr, -1) {
+			if documented[match[1]].Rare && !strings.Contains(rule.Expr, "unless "+match[1]) {
+				t.Errorf("%s misses the first of %s, whose series begins with it", rule.Alert, match[1])
+			}
+		}
 		check(rule.Alert, rule.Expr, rule.Annotations.Summary+rule.Annotations.Description)
 	}
 	var dashboard any
@@ -107,7 +114,7 @@ func TestDeploy_QueriesNameMetricsThatExist(t *testing.T) {
 // has a line for each.
 func TestDeploy_EveryMetricIsShownAndDocumented(t *testing.T) {
 	root := harness.Root(t)
-	dashboard, page := harness.ReadText(t, root, "deploy/grafana/ami-nats-bridge.json"), harness.ReadText(t, root, "docs/metrics.md")
+	dashboard := harness.ReadText(t, root, "deploy/grafana/ami-nats-bridge.json")
 	names, own := []string{}, regexp.MustCompile(`ami_nats_bridge_\w+`)
 	for name := range runningMetrics(t) {
 		// A histogram is one metric.
@@ -121,11 +128,7 @@ func TestDeploy_EveryMetricIsShownAndDocumented(t *testing.T) {
 	if diff := cmp.Diff(names, slices.Compact(shown)); diff != "" {
 		t.Errorf("metrics (-bridge +dashboard):\n%s", diff)
 	}
-	var documented []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `ami_nats_bridge_.*$").FindAllString(page, -1) {
-		documented = append(documented, own.FindAllString(strings.Split(row, "|")[1], -1)...)
-	}
-	slices.Sort(documented)
+	documented := slices.Sorted(maps.Keys(harness.DocumentedMetrics(t)))
 	if diff := cmp.Diff(names, documented); diff != "" {
 		t.Errorf("metrics (-bridge +docs/metrics.md):\n%s", diff)
 	}
@@ -216,11 +219,21 @@ func runningMetrics(t *testing.T) map[string]map[string]bool {
 			}
 		}
 		known[family.GetName()] = labels
-		if family.GetMetric()[0].GetHistogram() != nil {
-			known[family.GetName()+"_count"], known[family.GetName()+"_sum"] = labels, labels
-			buckets := maps.Clone(labels)
+	}
+	for name, m := range harness.DocumentedMetrics(t) {
+		if known[name] == nil {
+			known[name] = map[string]bool{}
+		}
+		for _, label := range m.Labels {
+			known[name][label] = true
+			for _, value := range m.Values {
+				known[name][label+"="+value] = true
+			}
+		}
+		if histogram, is := strings.CutSuffix(name, "_seconds"); is {
+			buckets := maps.Clone(known[name])
 			buckets["le"] = true
-			known[family.GetName()+"_bucket"] = buckets
+			known[histogram+"_seconds_bucket"] = buckets
 		}
 	}
 	return known

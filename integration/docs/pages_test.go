@@ -11,15 +11,19 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// docs/actions.md shows the programs that are run.
+// Pages show the programs that are run.
 func TestDocs_ExamplesAreShown(t *testing.T) {
 	root := harness.Root(t)
-	page := harness.ReadText(t, root, "docs/actions.md")
-	for fence, file := range map[string]string{"go": "go/main.go", "js": "javascript/main.mjs", "python": "python/main.py"} {
-		if !strings.Contains(page, "\n```"+fence+"\n"+harness.ReadText(t, root, "docs/examples", file)+"```\n") {
-			t.Errorf("docs/actions.md shows another program than docs/examples/%s", file)
+	shows := func(name, fence, file string) {
+		if !strings.Contains(harness.ReadText(t, root, "docs", name), "\n```"+fence+"\n"+harness.ReadText(t, root, "docs/examples", file)+"```\n") {
+			t.Errorf("docs/%s shows another program than docs/examples/%s", name, file)
 		}
 	}
+	for fence, file := range map[string]string{"go": "go/main.go", "js": "javascript/main.mjs", "python": "python/main.py"} {
+		shows("actions.md", fence, file)
+	}
+	shows("state.md", "go", "screenpop/main.go")
+	shows("state.md", "js", "javascript/board.mjs")
 }
 
 // pages are all that people read, by path.

@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"cmd/ami-nats-bridge/internal/terminal":    {},
 	"docs/examples/consume":                    {},
 	"docs/examples/go":                         {},
+	"docs/examples/screenpop":                  {},
 	"docs/schemas":                             {},
 	"fairness":                                 {},
 	"frames":                                   {},
@@ -63,8 +64,7 @@ var arrows = map[string][]string{
 
 	"bridge/config/configtest": {"bridge/config"},
 	"bridge/ingest": {
-		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "fairness",
-		"frames",
+		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "frames",
 	},
 	"bridge/internal/simtest": {"amiconn/amisim", "bridge/config", "bridge/internal/natstest"},
 	"bridge/natsconn":         {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
@@ -95,6 +95,10 @@ var arrows = map[string][]string{
 	},
 	"bridge/idempotency":         {"bridge/config", "bridge/internal/deque", "bridge/journal", "bridge/natsconn", "bridge/reply", "bridge/streams"},
 	"bridge/journal/journaltest": {"bridge/journal"},
+	"bridge/state": {
+		"amiconn", "bridge/config", "bridge/internal/clock", "bridge/natsconn", "bridge/present", "bridge/streams", "correlation",
+		"frames",
+	},
 
 	"bridge/actions": {
 		"amiconn", "bridge/audit", "bridge/catalog", "bridge/config", "bridge/idempotency", "bridge/internal/clock",
@@ -105,14 +109,14 @@ var arrows = map[string][]string{
 	"bridge": {
 		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha",
 		"bridge/idempotency", "bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn",
-		"bridge/outbox", "bridge/reply", "bridge/standby", "bridge/status", "bridge/streams", "fairness",
+		"bridge/outbox", "bridge/present", "bridge/reply", "bridge/standby", "bridge/state", "bridge/status", "bridge/streams", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
 		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/catalog", "bridge/config",
-		"bridge/natsconn", "bridge/redact", "bridge/replay", "bridge/streams", "cmd/ami-nats-bridge/internal/embedded",
-		"cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
-		"cmd/ami-nats-bridge/internal/top", "correlation", "frames",
+		"bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/streams",
+		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging",
+		"cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top", "correlation", "frames",
 	},
 }
 
@@ -122,8 +126,9 @@ var reserved = map[string][]string{
 	"github.com/nats-io/": {
 		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha", "bridge/idempotency",
 		"bridge/internal/directget", "bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
-		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
-		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume", "docs/examples/go",
+		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams",
+		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume",
+		"docs/examples/go", "docs/examples/screenpop",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }

@@ -2,6 +2,10 @@ package harness
 
 import (
 	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
 	"time"
 )
 
@@ -119,4 +123,36 @@ func (r *Running) Settled(server string, received uint64) Buffers {
 			r.T.Fatalf("%s does not settle: %+v, want %d received", server, b, received)
 		}
 	}
+}
+
+// DocumentedMetric is a row of docs/metrics.md, which the tests of package bridge
+// compare with the bridge's own tables.
+type DocumentedMetric struct {
+	Labels []string
+	Values []string // words that stand between backquotes: values of the labels, and others
+	Rare   bool     // not there as long as it is 0
+}
+
+// DocumentedMetrics reads docs/metrics.md.
+func DocumentedMetrics(t testing.TB) map[string]DocumentedMetric {
+	t.Helper()
+	quoted := regexp.MustCompile("`([^`]+)`")
+	all := map[string]DocumentedMetric{}
+	for line := range strings.Lines(ReadText(t, Root(t), "docs", "metrics.md")) {
+		cells := strings.SplitN(line, "|", 4)
+		if len(cells) < 4 || !strings.Contains(cells[1], "`ami_nats_bridge_") {
+			continue
+		}
+		m := DocumentedMetric{
+			Labels: slices.Sorted(slices.Values(strings.FieldsFunc(cells[2], func(r rune) bool { return r == ',' || r == ' ' }))),
+			Rare:   strings.Contains(cells[1], "⁺"),
+		}
+		for _, match := range quoted.FindAllStringSubmatch(cells[3], -1) {
+			m.Values = append(m.Values, match[1])
+		}
+		for _, match := range quoted.FindAllStringSubmatch(cells[1], -1) {
+			all[match[1]] = m
+		}
+	}
+	return all
 }

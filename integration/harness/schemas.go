@@ -9,10 +9,11 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Schemas reads docs/schemas, by name.
-func Schemas(t *testing.T) map[string]*jsonschema.Schema {
+// Schemas reads docs/schemas, or a folder below, by name.
+func Schemas(t testing.TB, below ...string) map[string]*jsonschema.Schema {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(Root(t), "docs", "schemas", "*.schema.json"))
+	path := append([]string{Root(t), "docs", "schemas"}, below...)
+	files, err := filepath.Glob(filepath.Join(append(path, "*.schema.json")...))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("schemas: %q, %v", files, err)
 	}

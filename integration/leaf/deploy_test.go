@@ -81,7 +81,7 @@ func TestLeafDeploy_ThePartsFit(t *testing.T) {
 }
 
 // hubStreamNames are the streams of deploy/leaf.
-var hubStreamNames = []string{streams.EventStream, streams.AuditStream, streams.StatusStream}
+var hubStreamNames = []string{streams.EventStream, streams.AuditStream, streams.StatusStream, streams.StateStream}
 
 // hubStreams makes the streams of the hub as deploy/leaf has them.
 func hubStreams(t *testing.T, nc *nats.Conn) {

@@ -142,9 +142,9 @@ func bareFastIngest(tb testing.TB, nc *nats.Conn, payloads [][]byte, batch strin
 		tb.Fatal(err)
 	}
 	defer sub.Unsubscribe()
-	ids, prefix := make([]string, len(payloads)), inbox+"."+batch+".500.fail."
+	ids, seqs, prefix := make([]string, len(payloads)), make([]string, len(payloads)), inbox+"."+batch+".500.fail."
 	for i := range payloads {
-		ids[i] = "b1.pbx1." + batch + "." + strconv.Itoa(i)
+		ids[i], seqs[i] = "b1.pbx1."+batch+"."+strconv.Itoa(i), batch+":"+strconv.Itoa(i+1)
 	}
 	msg := ingestMsg()
 	for i, payload := range payloads {
@@ -158,7 +158,7 @@ func bareFastIngest(tb testing.TB, nc *nats.Conn, payloads [][]byte, batch strin
 		case len(payloads) - 1:
 			op = ".2.$FI"
 		}
-		msg.Header["Nats-Msg-Id"][0], msg.Header["Ami-Seq"][0] = ids[i], ids[i]
+		msg.Header["Nats-Msg-Id"][0], msg.Header["Ami-Seq"][0] = ids[i], seqs[i]
 		msg.Data, msg.Reply = payload, prefix+strconv.Itoa(i+1)+op
 		if err := nc.PublishMsg(msg); err != nil {
 			tb.Fatal(err)

@@ -13,5 +13,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(simEnv) != "" {
 		os.Exit(serveSim())
 	}
+	if url := os.Getenv(plainEnv); url != "" {
+		os.Exit(consumePlainly(url))
+	}
 	harness.Main(m)
 }

@@ -147,7 +147,7 @@ func breakOff(sim *amisim.Server, r *harness.Running) {
 func overrun(sim *amisim.Server, r *harness.Running) {
 	r.T.Helper()
 	bring := harness.TakeStream(r.T, r.Client, streams.EventStream)
-	buffers := r.Subscribe("ami.status.pbx1.buffers")
+	buffers, nodes := r.Subscribe("ami.status.pbx1.buffers"), r.Subscribe("ami.nodes.*")
 	emit := func(n int) {
 		for range n {
 			sim.Emit("Event", "Filler", "Filler", strings.Repeat("x", 1000))
@@ -157,6 +157,7 @@ func overrun(sim *amisim.Server, r *harness.Running) {
 	r.AwaitText(buffers, `"trigger":"high"`)
 	emit(200)
 	r.AwaitText(buffers, `"trigger":"full"`)
+	r.AwaitText(nodes, `"error":"`) // of the stream
 	bring()
 	r.AwaitText(buffers, `"trigger":"drained"`)
 }

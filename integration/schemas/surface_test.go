@@ -138,6 +138,11 @@ func (s surface) metrics(t *testing.T, registry *prometheus.Registry) {
 			s.add("metric %s %v %q", f.GetName(), f.GetType(), labels)
 		}
 	}
+	for name, m := range harness.DocumentedMetrics(t) {
+		if m.Rare && strings.HasSuffix(name, "_total") {
+			s.add("metric %s COUNTER %q", name, m.Labels)
+		}
+	}
 }
 
 // variables are those of the program, but for what depends on the machine.

@@ -44,9 +44,12 @@ func TestSecurity_TheBridgeMayDoWhatItNeeds(t *testing.T) {
 		t.Errorf("discovery: %v", err)
 	}
 	r.Settled("pbx1", 1)
+	board := harness.WatchState(t, r.Client)
+	board.Is("pbx1", "syncing", "b1") // this Asterisk does not boot
 	if err := r.Stop(); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
+	board.Is("pbx1", "stale", "b1")
 	for _, line := range lines.FilterLevelExact(zapcore.ErrorLevel).All() {
 		t.Errorf("logged: %s %v", line.Message, line.ContextMap())
 	}

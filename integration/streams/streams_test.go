@@ -155,7 +155,7 @@ func TestStreams_WhatIsMadeIsAsConfigured(t *testing.T) {
 	for _, mode := range []config.Streams{config.StreamsManage, config.StreamsVerify} {
 		core, lines := observer.New(zapcore.InfoLevel)
 		r := harness.BridgeLogging(t, zap.New(core), url, func(c *config.Config) { harness.ChaosConfig(c); c.Streams = mode }, harness.ChaosServer("pbx1", addr))
-		for _, name := range []string{"actions", streams.StatusStream, streams.AuditStream, streams.EventStream, "KV_" + streams.KeyBucket} {
+		for _, name := range []string{"actions", streams.StatusStream, streams.AuditStream, streams.StateStream, streams.EventStream, "KV_" + streams.KeyBucket} {
 			if s := r.Stands(name, "ok"); len(s.Differences) > 0 || s.Error != "" {
 				t.Errorf("%+v", s)
 			}

@@ -20,7 +20,10 @@ import (
 )
 
 const (
-	Prefix       = "BRIDGE"
+	Prefix = "BRIDGE"
+	// NoServers is the problem of settings without a server.
+	NoServers = Prefix + "_SERVERS: " + config.NoServers
+
 	amiPrefix    = "BRIDGE_AMI"
 	ServerPrefix = "BRIDGE_SERVER_"
 	groupPrefix  = "BRIDGE_GROUP_"

@@ -31,6 +31,11 @@ var meanings = map[string]string{
 	"AUDIT_MAX_AGE":       "how long audit records are kept; 0: for ever",
 	"STREAMS":             "manage: make what is missing, change what loses nothing; verify: only check; off",
 
+	"STATE":            "on: what is up at each server is kept in the bucket AMI_STATE; off",
+	"STATE_INTERVAL":   "least time between two writes of a key of it; an end is written at once",
+	"STATE_MARKER_AGE": "how long the bucket tells that a key has ended",
+	"STATE_MAX_BYTES":  "most bytes of the bucket",
+
 	"NATS_URL":           "servers separated by commas; empty: an embedded nats-server",
 	"NATS_LEAF_URL":      "leafnode ports of another nats-server, separated by commas: events are kept on disk here until it has them",
 	"NATS_LEAF_DOMAIN":   "JetStream domain of the embedded nats-server then; empty: amibridge- and BRIDGE_NODE",
@@ -82,6 +87,9 @@ var meanings = map[string]string{
 	"AMI_EVENTS_ALLOW":       "globs: events to publish",
 	"AMI_EVENTS_DENY":        "globs: events not to publish",
 	"AMI_SHED_FIRST":         "globs: events that go first when the outbox is over 80 %",
+	"AMI_STATE":              "what is kept of a server: some of channels,bridges,queues,parking,conferences,extensions,agents,presence,contacts,registrations,devices; or none",
+	"AMI_STATE_RESYNC":       "how often its lists are asked for, to bring that right",
+	"AMI_STATE_MAX_OBJECTS":  "most channels, callers and so on that are held of a server",
 	"AMI_ACTIONS_ALLOW":      "if set, in place of BRIDGE_ACTIONS_ALLOW",
 	"AMI_ACTIONS_DENY":       "if set, in place of BRIDGE_ACTIONS_DENY",
 	"AMI_ACTIONS_RULES":      "if set, in place of BRIDGE_ACTIONS_RULES",

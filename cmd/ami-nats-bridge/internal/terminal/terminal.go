@@ -29,7 +29,11 @@ func Printable(s string) string {
 // same.
 func JSON(raw []byte) []byte {
 	odd := func(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
-	if !bytes.ContainsFunc(raw, odd) {
+	plain := 0 // so many bytes need no look as runes
+	for plain < len(raw) && raw[plain] < 0x7f {
+		plain++
+	}
+	if !bytes.ContainsFunc(raw[plain:], odd) {
 		return raw
 	}
 	var out []byte

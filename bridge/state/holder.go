@@ -1,0 +1,149 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// holder has the key <server>.server, or waits for it. Whoever has it writes the
+// server's state: each write of it takes the place of the holder's own last one and of
+// nothing else, and it expires when the holder has written none for three intervals of
+// the status.
+//
+// The fields but for the last two are the server's goroutine's.
+type holder struct {
+	key      string
+	node     string
+	interval time.Duration // between two writes
+	ttl      time.Duration
+
+	revision uint64    // of the last write; 0: it is not held
+	written  []byte    // by that
+	unsure   []byte    // by a later one of which nobody knows whether it is stored
+	next     time.Time // when it is written, or looked at, again
+	ever     bool      // it was held by this process
+	said     string    // the last error that the log has told of
+
+	began time.Time    // what until counts from, on the monotonic clock
+	until atomic.Int64 // nanoseconds: held for sure
+	other atomic.Pointer[string]
+}
+
+func newHolder(server, node string, interval time.Duration) *holder {
+	// A time to live is of whole seconds.
+	ttl := max(time.Second, (3*interval + time.Second - 1).Truncate(time.Second))
+	return &holder{key: server + serverSuffix, node: node, interval: interval, ttl: ttl, began: time.Now()}
+}
+
+// leads reports whether the key is held at now. It looks at no bucket: the time that a
+// write is good for, less a sixth of it, counts from before it was sent. So a bridge
+// that was frozen, or cut off, knows that another may write by now.
+func (h *holder) leads(now time.Time) bool { return int64(now.Sub(h.began)) < h.until.Load() }
+
+// elsewhere returns the node that holds the key, "" if it is this one, or none.
+func (h *holder) elsewhere() string {
+	if other := h.other.Load(); other != nil {
+		return *other
+	}
+	return ""
+}
+
+func (h *holder) setOther(node string) (changed bool) {
+	changed = h.elsewhere() != node
+	h.other.Store(&node)
+	return changed
+}
+
+// keep writes the key again if it is held and value is another or the interval is
+// over, and looks at it if another has it. It reports whether it came to be held by
+// this, after which all that is in the bucket may be another's.
+func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Logger) (came bool) {
+	now := time.Now()
+	if h.revision > 0 {
+		if now.Before(h.next) && h.says(value) {
+			return false
+		}
+		err := h.write(ctx, b, value, h.revision)
+		if err == nil {
+			return false
+		}
+		if !isTaken(err) {
+			h.tell(log, "state: the server's key was not written", err)
+			h.next = time.Now().Add(h.interval)
+			return false
+		}
+		h.let()
+	} else if now.Before(h.next) {
+		return false
+	}
+	return h.claim(ctx, b, value, log)
+}
+
+// claim takes the key if nobody has it, or an earlier process of the same node.
+func (h *holder) claim(ctx context.Context, b *bucket, value []byte, log *zap.Logger) bool {
+	last, err := b.last(ctx, h.key)
+	h.next = time.Now().Add(h.interval)
+	if err != nil {
+		h.tell(log, "state: the server's key was not read", err)
+		return false
+	}
+	// A write whose acknowledgement was lost is this process's own.
+	if !last.gone && (last.node != h.node || h.ever) && !bytes.Equal(last.value, h.unsure) {
+		if last.ttl > 0 { // what is left of it is no more than that
+			h.next = time.Now().Add(min(h.interval, last.ttl/4))
+		}
+		if h.setOther(last.node) {
+			log.Info("state is written by another node", zap.String("node", last.node))
+		}
+		return false
+	}
+	if err := h.write(ctx, b, value, last.revision); err != nil {
+		if isTaken(err) {
+			h.next = time.Now() // by whom, the next look tells
+		} else {
+			h.tell(log, "state: the server's key was not written", err)
+		}
+		return false
+	}
+	if h.setOther("") {
+		log.Info("state is written by this node")
+	}
+	h.ever = true
+	return true
+}
+
+func (h *holder) write(ctx context.Context, b *bucket, value []byte, after uint64) error {
+	sent := time.Now()
+	revision, err := b.put(ctx, h.key, value, h.ttl, after)
+	if err != nil {
+		if !isTaken(err) {
+			h.unsure = append(h.unsure[:0], value...)
+		}
+		return err
+	}
+	h.written = append(h.written[:0], value...)
+	h.revision, h.next, h.said = revision, sent.Add(h.interval), ""
+	h.until.Store(int64(sent.Add(h.ttl * 5 / 6).Sub(h.began)))
+	return nil
+}
+
+// says reports whether value is what the key was last written with.
+func (h *holder) says(value []byte) bool { return h.revision > 0 && bytes.Equal(value, h.written) }
+
+// let gives the key up.
+func (h *holder) let() {
+	h.revision = 0
+	h.until.Store(0)
+}
+
+// tell logs an error that was not told of last.
+func (h *holder) tell(log *zap.Logger, what string, err error) {
+	if err.Error() != h.said {
+		h.said = err.Error()
+		log.Warn(what, zap.Error(err))
+	}
+}

@@ -1,0 +1,351 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// Link is how lists are asked for: an amiconn.Link.
+type Link interface {
+	Do(amiconn.Action) (string, error)
+	Takes() bool
+}
+
+// Server is what is up at one server. OnEvent and OnSession are hooks of its Link, and
+// Acted may be called from any goroutine; none of them waits. A nil Server, of which
+// nothing is kept, takes them all.
+type Server struct {
+	state   *State
+	cfg     *config.ServerConfig
+	log     *zap.Logger
+	link    Link
+	present *present.Present
+	holder  *holder
+	cancel  context.CancelFunc // of its goroutine; nil before that runs
+	over    chan struct{}      // closed with it
+	gone    atomic.Bool        // nothing is written of it any more
+	wake    chan struct{}      // of capacity 1: a session has changed, or what is due has
+	done    chan listEnd       // of capacity 1: only one list is under way
+
+	dirty  atomic.Bool // something is to be written; the writer takes it off
+	counts struct {
+		lists, failed   atomic.Uint64
+		writes, refused atomic.Uint64
+		syncNanos       atomic.Int64
+	}
+
+	up      atomic.Int64  // when the event session came, in Unix nanoseconds; 0: it is not up
+	changes atomic.Uint64 // of the event session
+	told    atomic.Uint64 // up to which of them the server's key says it
+
+	// Of its goroutine.
+	asked     *present.Run // the list that is under way
+	left      string       // "": what was left in the bucket is known, and purged; or how far that is
+	resync    time.Time
+	roundFrom time.Time // of the lists that are being asked for
+	value     []byte    // of the key; reused
+}
+
+// What is to be done about keys that the bucket has from before.
+const (
+	toList  = "list"
+	toPurge = "purge"
+)
+
+const (
+	// look is how often a server's goroutine looks at what is due.
+	look = 500 * time.Millisecond
+	// bootTime is how long FullyBooted may take. Asterisk sends it right behind the
+	// login, but not to a user who may not read class system.
+	bootTime = 10 * time.Second
+	// retryTime is how soon a list that never came is asked for again.
+	retryTime = time.Second
+	// objectBytes is what an object may take, of all that may be held.
+	objectBytes = 2 << 10
+	// leftFactor is how many more keys than objects are taken up from before.
+	leftFactor = 10
+)
+
+// kindsOf are the kinds behind the words of BRIDGE_AMI_STATE.
+var kindsOf = map[string]present.Set{
+	"channels":      present.SetOf(present.Channel),
+	"bridges":       present.SetOf(present.Bridge),
+	"queues":        present.SetOf(present.Queue, present.Member, present.Caller),
+	"parking":       present.SetOf(present.Parked),
+	"conferences":   present.SetOf(present.Conference, present.Participant),
+	"extensions":    present.SetOf(present.Extension),
+	"agents":        present.SetOf(present.Agent),
+	"presence":      present.SetOf(present.Presence),
+	"contacts":      present.SetOf(present.Contact),
+	"registrations": present.SetOf(present.Registration),
+	"devices":       present.SetOf(present.Device),
+}
+
+func newServer(state *State, cfg *config.ServerConfig) *Server {
+	var keep present.Set
+	for _, word := range cfg.State {
+		keep |= kindsOf[word]
+	}
+	all := state.o.Config
+	s := &Server{
+		state: state, cfg: cfg, log: state.o.Log.With(zap.String("server", cfg.Name)),
+		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), wake: make(chan struct{}, 1), done: make(chan listEnd, 1), over: make(chan struct{}),
+		left: toList,
+	}
+	s.present = present.New(present.Options{
+		Server: cfg.Name, Charset: cfg.Charset, Keep: keep, Interval: all.StateInterval,
+		MaxObjects: cfg.StateMaxObjects, MaxBytes: int64(cfg.StateMaxObjects) * objectBytes,
+		Dirty: func() { s.dirty.Store(true); clock.Raise(state.writer.wake) },
+	}, time.Now())
+	return s
+}
+
+// Ask has lists asked for by l. It is for before Run.
+func (s *Server) Ask(l Link) {
+	if s != nil {
+		s.link = l
+	}
+}
+
+// OnEvent reduces an event, on the goroutine that reads them, whatever filters make of
+// it. It allocates nothing unless something begins or grows.
+func (s *Server) OnEvent(e amiconn.Event) {
+	if s == nil || s.state.is(off) || e.Frame.Truncated || e.Frame.Kind() == frames.KindOther {
+		return
+	}
+	s.present.Reduce(e.Frame, e.At)
+}
+
+// OnSession hears of the event session, between two of its events.
+func (s *Server) OnSession(c amiconn.Change) {
+	switch {
+	case s == nil || c.Role == amiconn.RoleActions:
+		return
+	case c.To == amiconn.StateUp:
+		s.present.Login(c.Session, c.At)
+		s.up.Store(c.At.UnixNano())
+	case c.From == amiconn.StateUp:
+		s.up.Store(0)
+		s.present.Lost(c.At)
+	}
+	s.changes.Add(1)
+	s.wakeUp()
+}
+
+// Acted hears that an Action has been answered, of which perhaps no event tells.
+func (s *Server) Acted(action string) {
+	if s == nil || s.state.is(off) {
+		return
+	}
+	switch strings.ToLower(action) {
+	case "reload", "queuereload", "confbridgelock", "confbridgeunlock":
+		s.present.Acted(action, time.Now())
+		s.wakeUp()
+	}
+}
+
+func (s *Server) wakeUp() { clock.Raise(s.wake) }
+
+// leads is the seam: whether this bridge writes the server's state at now.
+func (s *Server) leads(now time.Time) bool { return s.mayLead() && s.holder.leads(now) }
+
+func (s *Server) mayLead() bool {
+	l := s.state.o.Leader
+	return s.state.is(on) && (l == nil || l.Leads(s.cfg.Name))
+}
+
+// run holds the server's key, and has lists bring right what is up, until ctx ends.
+func (s *Server) run(ctx context.Context) {
+	ticker := time.NewTicker(min(look, s.holder.interval))
+	defer ticker.Stop()
+	for {
+		if s.mayLead() && s.state.o.Conn.Up() {
+			s.hold(ctx)
+		}
+		s.lists(time.Now())
+		select {
+		case <-ticker.C:
+		case <-s.wake:
+		case end := <-s.done:
+			s.ended(end)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hold writes or awaits the server's key, and looks once at what the bucket has from
+// before.
+func (s *Server) hold(ctx context.Context) {
+	changes := s.changes.Load()
+	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, time.Now())
+	before := s.holder.elsewhere()
+	if s.holder.keep(ctx, s.state.bucket, s.value, s.log) {
+		s.left = toList
+	}
+	if s.holder.says(s.value) {
+		s.told.Store(changes)
+	}
+	if s.holder.elsewhere() != before {
+		s.state.tell()
+	}
+	if s.left == toList && s.leads(time.Now()) {
+		s.takeUp(ctx)
+	}
+}
+
+// takeUp finds what the bucket has: of another bridge, or of this node's last process.
+func (s *Server) takeUp(ctx context.Context) {
+	s.present.Rewrite(time.Now())
+	all, err := s.state.bucket.keys(ctx, s.cfg.Name, leftFactor*s.cfg.StateMaxObjects, func(key string) { s.present.Found(key, time.Now()) })
+	switch {
+	case err != nil:
+		s.log.Warn("state: what the bucket has was not read", zap.Error(err))
+		return // and again at the next look
+	case !all:
+		s.log.Warn("state: the bucket has more keys of the server than are looked at", zap.Int("keys", leftFactor*s.cfg.StateMaxObjects))
+	}
+	s.left = toPurge
+}
+
+// lists asks for the next list that is due. A bridge that does not write the state
+// asks for none.
+func (s *Server) lists(now time.Time) {
+	up := s.up.Load()
+	if up == 0 || !s.leads(now) {
+		s.roundFrom = time.Time{}
+		return
+	}
+	if now.UnixNano()-up > int64(bootTime) {
+		s.present.Booted(now)
+	}
+	if s.resync.IsZero() {
+		s.resync = now.Add(s.cfg.StateResync)
+	} else if now.After(s.resync) {
+		s.resync = now.Add(s.cfg.StateResync)
+		s.present.Resync(now)
+	}
+	if s.left == toPurge && s.present.Counts().State == present.Live {
+		s.present.Purge(now)
+		s.left = ""
+	}
+	if s.asked != nil || !s.link.Takes() {
+		return
+	}
+	ask, due := s.present.Due(now)
+	switch {
+	case due:
+		if s.roundFrom.IsZero() {
+			s.roundFrom = now
+		}
+		s.ask(ask)
+	case !s.roundFrom.IsZero():
+		s.counts.syncNanos.Store(int64(now.Sub(s.roundFrom)))
+		s.roundFrom = time.Time{}
+	}
+}
+
+// listEnd is how a list has ended: why is "" if it came.
+type listEnd struct {
+	why   string
+	retry bool
+}
+
+// ask asks for a list. Its parts come on the goroutine that reads the action session.
+func (s *Server) ask(ask present.Ask) {
+	run := s.present.Begin(ask, time.Now())
+	action := amiconn.Action{
+		Name: ask.Action(),
+		Part: func(p correlation.Part) bool {
+			if p.Event != nil {
+				run.Part(p.Event, time.Now())
+			}
+			return true
+		},
+		Done: func(r *correlation.Result) {
+			end := endOf(r)
+			r.Release()
+			s.done <- end
+		},
+	}
+	if name, value := ask.Header(); name != "" {
+		action.Headers = []frames.Header{{Key: []byte(name), Value: []byte(value)}}
+	}
+	s.asked = run
+	s.counts.lists.Add(1)
+	if _, err := s.link.Do(action); err != nil {
+		s.ended(listEnd{why: err.Error(), retry: refused(err)})
+	}
+}
+
+// refused reports whether err says that a list may be had later.
+func refused(err error) bool {
+	return errors.Is(err, amiconn.ErrNotConnected) || errors.Is(err, amiconn.ErrBreakerOpen) ||
+		errors.Is(err, amiconn.ErrBusy) || errors.Is(err, amiconn.ErrStopping)
+}
+
+func endOf(r *correlation.Result) listEnd {
+	switch r.Outcome {
+	case correlation.Answered:
+		return listEnd{}
+	case correlation.AsteriskError:
+		return listEnd{why: r.Message}
+	case correlation.ConnectionLost, correlation.NotSent, correlation.ShuttingDown:
+		return listEnd{why: r.Outcome.String(), retry: true}
+	}
+	return listEnd{why: r.Outcome.String()}
+}
+
+// ended applies the list that was under way.
+func (s *Server) ended(end listEnd) {
+	run, now := s.asked, time.Now()
+	s.asked = nil
+	switch {
+	case end.retry:
+		s.counts.failed.Add(1)
+		s.present.Retry(run, now.Add(retryTime), now)
+	case end.why != "" && !s.present.Fail(run, end.why, now), end.why == "" && !s.present.Apply(run, now):
+		s.counts.failed.Add(1)
+	}
+	s.wakeUp()
+}
+
+// isDrained reports whether the bucket has been told all, that no session is up as
+// well.
+func (s *Server) isDrained(now time.Time) bool {
+	_, waits := s.present.Next(now)
+	return !waits && s.up.Load() == 0 && s.told.Load() == s.changes.Load()
+}
+
+// Counts are figures of a Server.
+type Counts struct {
+	present.Counts
+	Lists, ListsFailed    uint64
+	Writes, WritesRefused uint64
+	Sync                  time.Duration // that the last round of lists took
+	Leads                 bool
+}
+
+// Counts returns the figures, all zero for a nil Server.
+func (s *Server) Counts() (c Counts) {
+	if s == nil {
+		return c
+	}
+	c.Counts = s.present.Counts()
+	c.Lists, c.ListsFailed = s.counts.lists.Load(), s.counts.failed.Load()
+	c.Writes, c.WritesRefused = s.counts.writes.Load(), s.counts.refused.Load()
+	c.Sync, c.Leads = time.Duration(s.counts.syncNanos.Load()), s.leads(time.Now())
+	return c
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+type stateCmd struct {
+	natsFlags
+	outputFlag
+	Server  string `arg:"" optional:"" help:"The server; all if not given."`
+	Kind    string `arg:"" optional:"" help:"What of it, such as channel, member or caller; all if not given."`
+	Watch   bool   `help:"Go on with each change, until a signal."`
+	Count   int    `help:"End after so many changes." placeholder:"N"`
+	Purge   bool   `help:"Take out all of a server that is gone for good, with its callers' numbers."`
+	Confirm string `placeholder:"SERVER" help:"The server once more, for --purge."`
+}
+
+const (
+	// stateTimeout bounds reading what is up.
+	stateTimeout = 30 * time.Second
+	// purgedFor is how long the bucket tells that a purged key is gone.
+	purgedFor = 10 * time.Minute
+)
+
+// Help is printed below the command's line in its own help.
+func (*stateCmd) Help() string {
+	return `The head of a server says how far what follows is to be believed: live, syncing or stale.
+
+  ami-nats-bridge state pbx1
+  ami-nats-bridge state pbx1 caller --watch
+  ami-nats-bridge state pbx9 --purge --confirm pbx9`
+}
+
+// Run prints what is up, or purges it.
+func (c *stateCmd) Run(std stdio) error {
+	switch {
+	case strings.ContainsAny(c.Server+c.Kind, ".*> \t"):
+		return usage("wants the name of one server, and one kind, without dots or wildcards")
+	case c.Purge && (c.Server == "" || c.Kind != "" || c.Watch):
+		return usage("--purge takes one server and nothing else: ami-nats-bridge state SERVER --purge --confirm SERVER")
+	}
+	ctx, stop := untilSignal(context.Background(), os.Exit)
+	defer stop()
+	nc, err := c.connect("state")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.NewWithAPIPrefix(nc.Conn, nc.api)
+	if err != nil {
+		return err
+	}
+	kv, err := js.KeyValue(ctx, streams.StateBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return fmt.Errorf("there is no bucket %s: is a bridge running there, with BRIDGE_STATE=on?", streams.StateBucket)
+	}
+	if err != nil {
+		return fmt.Errorf("the bucket %s: %w", streams.StateBucket, err)
+	}
+	if c.Purge {
+		return c.purge(ctx, std, kv)
+	}
+	return c.show(ctx, std, kv)
+}
+
+// filter is the keys that are asked for.
+func (c *stateCmd) filter() string {
+	switch {
+	case c.Server == "":
+		return ">"
+	case c.Kind == "":
+		return c.Server + ".>"
+	case c.Kind == "server":
+		return c.Server + ".server"
+	}
+	return c.Server + "." + c.Kind + ".>"
+}
+
+// show prints what is up, and with --watch each change behind it.
+func (c *stateCmd) show(ctx context.Context, std stdio, kv jetstream.KeyValue) error {
+	filters := []string{c.filter()}
+	if c.Server != "" && c.Kind != "" && c.Kind != "server" {
+		filters = append(filters, c.Server+".server") // how far it is to be believed
+	}
+	watcher, err := kv.WatchFiltered(ctx, filters)
+	if err != nil {
+		return fmt.Errorf("watch the bucket: %w", err)
+	}
+	defer func() { _ = watcher.Stop() }() // the connection ends with the command
+	up, err := upNow(ctx, watcher)
+	if err != nil {
+		return err
+	}
+	out := statePrinter{out: std.out, screen: std.screen(), json: c.json()}
+	if err := out.all(up); err != nil {
+		return err
+	}
+	if len(up) == 0 && !c.Watch {
+		return &exitError{code: 1, text: "nothing is up there, and no bridge writes it"}
+	}
+	for n := 0; c.Watch && (c.Count <= 0 || n < c.Count); n++ {
+		select {
+		case e := <-watcher.Updates():
+			if e == nil {
+				return errors.New("the watch has ended")
+			}
+			if err := out.one(e); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// upNow returns what the bucket has, by key.
+func upNow(ctx context.Context, watcher jetstream.KeyWatcher) (up []jetstream.KeyValueEntry, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	defer cancel()
+	for {
+		select {
+		case e := <-watcher.Updates():
+			if e == nil {
+				slices.SortFunc(up, func(a, b jetstream.KeyValueEntry) int { return strings.Compare(a.Key(), b.Key()) })
+				return up, nil
+			}
+			if e.Operation() == jetstream.KeyValuePut {
+				up = append(up, e)
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("reading the bucket: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// purge takes out all of a server that nobody writes.
+func (c *stateCmd) purge(ctx context.Context, std stdio, kv jetstream.KeyValue) error {
+	watcher, err := kv.WatchFiltered(ctx, []string{c.filter()}, jetstream.MetaOnly())
+	if err != nil {
+		return fmt.Errorf("watch the bucket: %w", err)
+	}
+	up, err := upNow(ctx, watcher)
+	_ = watcher.Stop() // what it had to say it has said
+	if err != nil {
+		return err
+	}
+	for _, e := range up {
+		if e.Key() == c.Server+".server" {
+			return &exitError{code: 1, text: fmt.Sprintf("a bridge writes %s: end it, or take the server from its BRIDGE_SERVERS, and wait until %s is gone", c.Server, e.Key())}
+		}
+	}
+	if c.Confirm != c.Server {
+		return usage("%d keys of %s would go for good: say so with --confirm %s", len(up), c.Server, c.Server)
+	}
+	for _, e := range up {
+		if err := kv.Purge(ctx, e.Key(), jetstream.PurgeTTL(purgedFor)); err != nil {
+			return fmt.Errorf("purge %.80q: %w", e.Key(), err)
+		}
+	}
+	fmt.Fprintf(std.out, "%d keys of %s are gone\n", len(up), c.Server)
+	return nil
+}
