@@ -63,23 +63,17 @@ var (
 type leadMode struct {
 	incarnation string
 	source      func(number int) *Source
-	sources     []led    // by their numbers, see of
+	in          []uint64 // by the sources' numbers, the batch that each has sent in last
 	next        Fence    // of the event that is sent next
 	seq, on     []string // headers
 }
 
-// led is what is known of one source.
-type led struct {
-	whole bool   // the leader's first event is out
-	in    uint64 // the batch that it has sent in last
-}
-
-// of returns what is known of the source with that number, until the next of.
-func (l *leadMode) of(number int) *led {
-	if missing := number + 1 - len(l.sources); missing > 0 {
-		l.sources = append(l.sources, make([]led, missing)...)
+// batchOf returns the batch that the source with that number has sent in last.
+func (l *leadMode) batchOf(number int) *uint64 {
+	if missing := number + 1 - len(l.in); missing > 0 {
+		l.in = append(l.in, make([]uint64, missing)...)
 	}
-	return &l.sources[number]
+	return &l.in[number]
 }
 
 func (l *leadMode) refused(number int) { l.source(number).Lead.Refused() }
@@ -91,7 +85,7 @@ func (p *Publisher) leads(id int) bool {
 		return true
 	}
 	f, ok := p.source(id).Lead.Fence()
-	if !ok || f.Whole && l.of(id).whole {
+	if !ok {
 		return false
 	}
 	if l.next = f; f.Whole {
@@ -104,19 +98,18 @@ func (p *Publisher) leads(id int) bool {
 // publish it allocates nothing for an event of a batch that is open.
 func (p *Publisher) fence(id int) {
 	l, h := p.lead, p.msg.Header
-	s, own, batch := p.source(id), l.of(id), p.fast.batches
+	s, last, batch := p.source(id), l.batchOf(id), p.fast.batches
 	switch {
 	case l.next.Whole:
 		l.on[0], l.seq[0] = s.Filter, strconv.FormatUint(l.next.Last, 10)
-		own.whole = true
-	case own.in != batch:
+	case *last != batch:
 		l.on[0], l.seq[0] = s.Lead.Terms, strconv.FormatUint(l.next.Term, 10)
 	default:
 		delete(h, lastSubjectSequence)
 		delete(h, lastSubject)
 		return
 	}
-	own.in = batch
+	*last = batch
 	h[lastSubjectSequence], h[lastSubject] = l.seq, l.on
 }
 

@@ -314,6 +314,18 @@ func TestLead_ABatchGoesOnWhileItIsHeardOf(t *testing.T) {
 	}
 }
 
+// The publisher asks that before each event.
+func TestLead_NothingGoesIntoABatchThatIsNotHeardOf(t *testing.T) {
+	long := time.Now().Add(-time.Hour)
+	d := &fastMode{lead: new(leadMode), batch: "b", begun: long, ackedAt: long, sent: 2, acked: 1, flow: 1, due: 1}
+	if d.room() {
+		t.Error("the next event may go into it")
+	}
+	if d.lead = nil; !d.room() {
+		t.Error("it may not where nobody shares the servers")
+	}
+}
+
 // Where bridges share servers nothing goes without fast ingest: it waits, and another way
 // is not taken.
 func TestLead_NothingGoesWithoutFastIngest(t *testing.T) {

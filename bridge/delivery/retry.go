@@ -102,9 +102,6 @@ func harmless(err error) bool {
 // known what the stream holds.
 func (p *Publisher) rewind(ctx context.Context, id int, now time.Time) {
 	p.window.rewind(id)
-	if p.lead != nil {
-		p.lead.of(id).whole = false
-	}
 	if p.askHeld(ctx, id, now) {
 		return
 	}

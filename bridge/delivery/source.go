@@ -68,7 +68,7 @@ func (p *Publisher) release() {
 		if idle {
 			p.free = append(p.free, s.number)
 			if p.lead != nil {
-				*p.lead.of(s.number) = led{}
+				*p.lead.batchOf(s.number) = 0
 			}
 		}
 		return idle

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
 // fault is what happens to a bridge while the Asterisk goes on; what it returns undoes it.
@@ -42,6 +44,7 @@ func faults() map[string]fault {
 // One fault at a time, of the leader or of the standby, at any moment: nothing is lost,
 // nothing twice, nothing out of order, and the numbering has no hole.
 func TestTwo_OneFaultAtATime(t *testing.T) {
+	harness.Long(t, "a place in another session is believed after ten seconds, a silence lasts one")
 	all := faults()
 	for _, kind := range slices.Sorted(maps.Keys(all)) {
 		t.Run(kind, func(t *testing.T) {
