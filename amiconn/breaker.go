@@ -55,8 +55,8 @@ type BreakerStatus struct {
 // link which logs in and dies opens it too, and an older session that stands
 // does not close it.
 type breaker struct {
-	cfg  *Config
-	tell func(BreakerChange) // called with mu held: must not call back
+	cfg      *Config
+	onChange func(BreakerChange) // called with mu held: must not call back
 
 	mu        sync.Mutex // protects the following
 	state     BreakerState
@@ -78,9 +78,9 @@ type breaker struct {
 	wake      chan struct{} // closed and replaced when enter should look again
 }
 
-func newBreaker(cfg *Config, tell func(BreakerChange)) *breaker {
+func newBreaker(cfg *Config, onChange func(BreakerChange)) *breaker {
 	return &breaker{
-		cfg: cfg, tell: tell, state: BreakerClosed, wake: make(chan struct{}), pace: pace{cfg: cfg},
+		cfg: cfg, onChange: onChange, state: BreakerClosed, wake: make(chan struct{}), pace: pace{cfg: cfg},
 		counts: map[BreakerState]uint64{BreakerClosed: 0, BreakerOpen: 0, BreakerHalfOpen: 0},
 	}
 }
@@ -93,7 +93,7 @@ func (b *breaker) move(to BreakerState, why Reason) {
 	}
 	b.state, b.successes = to, 0
 	b.counts[to]++
-	b.tell(c)
+	b.onChange(c)
 }
 
 // enter waits until a session may connect, not before own unless retry was called
@@ -121,9 +121,9 @@ func (b *breaker) enter(ctx context.Context, own time.Time, retries int, first b
 		case wait <= 0:
 			wait = time.Hour // for a place: wake says when
 		}
-		again := b.wake
+		wake := b.wake
 		b.mu.Unlock()
-		if err := sleep(ctx, wait, again); err != nil {
+		if err := sleep(ctx, wait, wake); err != nil {
 			return nil, err
 		}
 		b.mu.Lock()
@@ -147,13 +147,13 @@ func (b *breaker) free(first bool) bool {
 }
 
 // sleep waits for d, or until again is closed; an error is that of ctx.
-func sleep(ctx context.Context, d time.Duration, again <-chan struct{}) error {
+func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-again:
+	case <-wake:
 	case <-timer.C:
 	}
 	return nil
@@ -165,9 +165,9 @@ func (b *breaker) openError() error { return fmt.Errorf("%w: %w", ErrBreakerOpen
 // ended gives back the place of t.
 func (b *breaker) ended(t *try) { b.trying, b.first = b.trying-1, b.first-t.first }
 
-// wellAgain forgets what has failed, but for a refused login, of which a session
+// recovered forgets what has failed, but for a refused login, of which a session
 // that stood before it says nothing.
-func (b *breaker) wellAgain() { b.failures, b.pace = 0, pace{cfg: b.cfg} }
+func (b *breaker) recovered() { b.failures, b.pace = 0, pace{cfg: b.cfg} }
 
 // succeed closes a half-open breaker after as many successes as it lets probes
 // through.
@@ -176,7 +176,7 @@ func (b *breaker) succeed() {
 		return
 	}
 	if b.successes++; b.successes >= b.cfg.BreakerProbes {
-		b.wellAgain()
+		b.recovered()
 		b.move(BreakerClosed, ReasonStable)
 		b.rouse()
 	}

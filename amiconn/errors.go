@@ -90,7 +90,7 @@ var (
 	// (manager.c process_message).
 	errLeaving = errors.New("not a refused login: try again once it is back")
 
-	errSilent     = errors.New("nothing was read for too long")
+	errSilent     = errors.New("the server sent nothing for too long")
 	errPingMissed = errors.New("a Ping was not answered")
 	errLoggedOff  = errors.New("logged off")
 )

@@ -43,7 +43,7 @@ type UnknownClassError struct {
 
 // Error does not hold the name, which may be a secret in the wrong place.
 func (e *UnknownClassError) Error() string {
-	return fmt.Sprintf("entry %d is no class of events: %s", e.Number, wantsEvents)
+	return fmt.Sprintf("entry %d is not a class of events: %s", e.Number, wantsEvents)
 }
 
 // UnmarshalText accepts on, off, all, and lists of classes in any case with
@@ -51,14 +51,14 @@ func (e *UnknownClassError) Error() string {
 func (e *Events) UnmarshalText(text []byte) error {
 	entries := strings.Split(strings.ToLower(string(text)), ",")
 	known := EventClasses()
-	var asked []string
+	var wanted []string
 	all := false
 	for i, entry := range entries {
 		entry = strings.TrimSpace(entry)
 		switch {
-		case entry == "" || slices.Contains(asked, entry):
+		case entry == "" || slices.Contains(wanted, entry):
 		case slices.Contains(known, entry):
-			asked = append(asked, entry)
+			wanted = append(wanted, entry)
 		case entry == "all":
 			all = true
 		case entry == "on" || entry == "off":
@@ -70,7 +70,7 @@ func (e *Events) UnmarshalText(text []byte) error {
 		case strings.ContainsAny(entry, " \t\r\n;|:/+&"):
 			return errors.New("has something else than a comma between two classes: " + wantsEvents)
 		case strings.Trim(entry, "0123456789") == "":
-			return errors.New("has a number, which is no class: " + wantsEvents)
+			return errors.New("has a number, which is not a class: " + wantsEvents)
 		default:
 			return &UnknownClassError{Number: i + 1, Name: entry}
 		}
@@ -78,10 +78,10 @@ func (e *Events) UnmarshalText(text []byte) error {
 	switch {
 	case all:
 		*e = AllEvents
-	case len(asked) == 0:
+	case len(wanted) == 0:
 		return errors.New(wantsEvents)
 	default:
-		*e = Events(strings.Join(asked, ","))
+		*e = Events(strings.Join(wanted, ","))
 	}
 	return nil
 }

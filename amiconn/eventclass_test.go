@@ -25,22 +25,22 @@ func TestEvents_AreClassesOrAnError(t *testing.T) {
 	for text, want := range map[string]string{
 		"":              wantsEvents,
 		" , ":           wantsEvents,
-		"calls":         "entry 1 is no class of events: " + wantsEvents,
-		"call,agents":   "entry 2 is no class of events: " + wantsEvents,
-		"c":             "entry 1 is no class of events: " + wantsEvents, // Asterisk: call, command, config, cdr and cc
-		"none":          "entry 1 is no class of events: " + wantsEvents,
-		"yes":           "entry 1 is no class of events: " + wantsEvents,
+		"calls":         "entry 1 is not a class of events: " + wantsEvents,
+		"call,agents":   "entry 2 is not a class of events: " + wantsEvents,
+		"c":             "entry 1 is not a class of events: " + wantsEvents, // Asterisk: call, command, config, cdr and cc
+		"none":          "entry 1 is not a class of events: " + wantsEvents,
+		"yes":           "entry 1 is not a class of events: " + wantsEvents,
 		"call;agent":    "has something else than a comma between two classes: " + wantsEvents,
 		"call agent":    "has something else than a comma between two classes: " + wantsEvents,
 		"ca ll,agent":   "has something else than a comma between two classes: " + wantsEvents,
 		"call\nagent":   "has something else than a comma between two classes: " + wantsEvents,
 		"call|agent":    "has something else than a comma between two classes: " + wantsEvents,
-		"3":             "has a number, which is no class: " + wantsEvents,
-		"0":             "has a number, which is no class: " + wantsEvents,
-		"call,2":        "has a number, which is no class: " + wantsEvents,
+		"3":             "has a number, which is not a class: " + wantsEvents,
+		"0":             "has a number, which is not a class: " + wantsEvents,
+		"call,2":        "has a number, which is not a class: " + wantsEvents,
 		"on,call":       "on stands alone: " + wantsEvents,
 		"call,off":      "off stands alone: " + wantsEvents,
-		"call,\xc3\xa4": "entry 2 is no class of events: " + wantsEvents,
+		"call,\xc3\xa4": "entry 2 is not a class of events: " + wantsEvents,
 	} {
 		got := Events("before")
 		if err := got.UnmarshalText([]byte(text)); err == nil || err.Error() != want || got != "before" {

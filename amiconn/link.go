@@ -45,7 +45,7 @@ type Link struct {
 	log   *zap.Logger
 
 	breaker *breaker
-	opened  told // of the breaker
+	opened  logState // of the breaker
 	counts  counts
 	login   atomic.Pointer[Config] // what the next login goes by; never changed, only replaced
 	used    atomic.Value           // the Secret of the last login

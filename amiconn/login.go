@@ -28,7 +28,7 @@ func (s *Session) login(ctx context.Context) error {
 			odd.Input = s.quote(odd.Input)
 		}
 		if timedOut(err) {
-			err = fmt.Errorf("connected, and no banner: Asterisk hangs or is starting, or what listens waits for TLS: %w", err)
+			err = fmt.Errorf("connected, but no banner came: Asterisk hangs or is starting, or the server waits for TLS: %w", err)
 		}
 		return &SessionError{ReasonBanner, err}
 	}
@@ -38,7 +38,7 @@ func (s *Session) login(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.ask("Login", headers); err != nil {
+	if _, err := s.roundTrip("Login", headers); err != nil {
 		return err
 	}
 	return s.conn.SetDeadline(noDeadline)
@@ -64,7 +64,7 @@ func (s *Session) credentials() ([]frames.Header, error) {
 	}
 	// The username goes along so that an Asterisk with allowmultiplelogin=no
 	// can refuse at once.
-	challenge, err := s.ask("Challenge", append(headers, header("AuthType", "MD5")))
+	challenge, err := s.roundTrip("Challenge", append(headers, header("AuthType", "MD5")))
 	switch {
 	case inUse(err) || errors.Is(err, errLeaving):
 		return nil, err
@@ -72,7 +72,7 @@ func (s *Session) credentials() ([]frames.Header, error) {
 		cause := causeOf(err)
 		return nil, &SessionError{cause.Reason, fmt.Errorf("%w (%s)", cause.Err, s.noChallenge())}
 	case challenge == "":
-		return nil, &SessionError{ReasonAuth, errors.New("the answer to Challenge holds none: " + s.noChallenge())}
+		return nil, &SessionError{ReasonAuth, errors.New("the answer to Challenge has no challenge: " + s.noChallenge())}
 	}
 	sum := md5.Sum([]byte(challenge + string(s.secret)))
 	s.key = setting.Secret(hex.EncodeToString(sum[:]))
@@ -92,9 +92,9 @@ func (s *Session) quote(text string) string {
 	return text
 }
 
-// ask writes an Action and reads until its Response, whose Challenge header it
+// roundTrip writes an Action and reads until its Response, whose Challenge header it
 // returns. It is for the login only, before the goroutines run.
-func (s *Session) ask(action string, headers []frames.Header) (string, error) {
+func (s *Session) roundTrip(action string, headers []frames.Header) (string, error) {
 	id := s.ids.ActionID(s.Token, s.number.Add(1))
 	headers = append([]frames.Header{header("Action", action), header("ActionID", id)}, headers...)
 	data, err := frames.AppendAction(nil, headers)

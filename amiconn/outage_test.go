@@ -388,7 +388,7 @@ func TestOutage_TellsWhatWentWrong(t *testing.T) {
 		text   string
 		not    string
 	}{
-		"accepted, no banner":       {amisim.Accept, amisim.Stall, ReasonBanner, "no banner: Asterisk hangs or is starting", "not an AMI"},
+		"accepted, no banner":       {amisim.Accept, amisim.Stall, ReasonBanner, "no banner came: Asterisk hangs or is starting", "not an AMI"},
 		"closed":                    {amisim.Accept, amisim.Refuse, ReasonBanner, "closed before the banner", "not an AMI"},
 		"another protocol":          {amisim.Accept, amisim.Say("220 smtp ready\r\n"), ReasonBanner, "not an AMI banner", ""},
 		"Challenge unknown":         {"Challenge", amisim.Deny("Invalid/unknown command"), ReasonAuth, "AUTH=plain", ""},

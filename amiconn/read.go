@@ -125,7 +125,7 @@ func (s *Session) isPong(f *frames.Frame) bool {
 // pong notes the answer to a Ping and how far the server's clock is ahead. Its
 // Timestamp has microseconds (manager.c action_ping).
 func (s *Session) pong(f *frames.Frame) {
-	asked := s.born.Add(time.Duration(s.pingAt.Swap(0)))
+	sent := s.born.Add(time.Duration(s.pingAt.Swap(0)))
 	seconds, fraction, _ := strings.Cut(string(f.Get("Timestamp")), ".")
 	sec, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *Session) pong(f *frames.Frame) {
 	server := time.Unix(sec, micros*1000)
 	s.skew.Store(int64(time.Until(server)))
 	if s.hooks.Clock != nil && s.Role != RoleActions {
-		s.hooks.Clock(Clock{Born: s.born, Asked: asked, Told: s.readAt, Server: server})
+		s.hooks.Clock(Clock{Born: s.born, Sent: sent, Received: s.readAt, Server: server})
 	}
 }
 

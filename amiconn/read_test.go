@@ -31,7 +31,7 @@ func TestRead_APongTellsTheServersClock(t *testing.T) {
 		if !told.Server.Equal(test.want) {
 			t.Errorf("%q: %v, want %v", test.timestamp, told.Server, test.want)
 		}
-		if !test.want.IsZero() && (!told.Born.Equal(s.born) || told.Asked.Sub(s.born) != 30*time.Second || !told.Told.Equal(s.readAt)) {
+		if !test.want.IsZero() && (!told.Born.Equal(s.born) || told.Sent.Sub(s.born) != 30*time.Second || !told.Received.Equal(s.readAt)) {
 			t.Errorf("%q: %+v", test.timestamp, told)
 		}
 		if s.pingAt.Load() != 0 {

@@ -43,7 +43,7 @@ const logoffWait = 2 * time.Second
 // Event is one AMI event as it was read.
 type Event struct {
 	// Session is the token of the login that it came by, Seq its number there,
-	// from 1 without holes.
+	// from 1 without gaps.
 	Session string
 	Seq     uint64
 	// At is when its last bytes were read.
@@ -58,9 +58,9 @@ type Event struct {
 type Clock struct {
 	// Born is when the session was connected, before its login.
 	Born time.Time
-	// Server is its time at some moment between Asked, when the Ping was queued,
-	// and Told, when the Pong was read.
-	Asked, Told, Server time.Time
+	// Server is its time at some moment between Sent, when the Ping was queued,
+	// and Received, when the Pong was read.
+	Sent, Received, Server time.Time
 }
 
 // Hooks are what a Session tells. They are called on its reading goroutine,
@@ -111,14 +111,14 @@ type Session struct {
 	nameless     bool        // an answer to us had no ActionID; the reader's own
 	namelessPong atomic.Bool // a Pong had none
 
-	number   atomic.Uint64 // of the last ActionID
-	seq      uint64        // of the last event; the reader's own
-	born     time.Time     // what lastRead and pingAt count from, on the monotonic clock
-	readAt   time.Time     // of the last read; the reader's own
-	lastRead atomic.Int64  // nanoseconds
-	pingAt   atomic.Int64  // nanoseconds, of the unanswered Ping; 0 for none
-	skew     atomic.Int64  // nanoseconds that the server's clock is ahead
-	askedAt  atomic.Int64  // nanoseconds, since when something is owed; 0 for nothing
+	number         atomic.Uint64 // of the last ActionID
+	seq            uint64        // of the last event; the reader's own
+	born           time.Time     // what lastRead and pingAt count from, on the monotonic clock
+	readAt         time.Time     // of the last read; the reader's own
+	lastRead       atomic.Int64  // nanoseconds
+	pingAt         atomic.Int64  // nanoseconds, of the unanswered Ping; 0 for none
+	skew           atomic.Int64  // nanoseconds that the server's clock is ahead
+	expectingSince atomic.Int64  // nanoseconds, since when something is owed; 0 for nothing
 
 	queue *writeQueue
 	dead  context.Context // done once the Session has died
@@ -165,7 +165,7 @@ func (s *Session) Read(p []byte) (int, error) {
 	if n > 0 {
 		s.readAt = time.Now()
 		s.lastRead.Store(int64(s.readAt.Sub(s.born)))
-		s.askedAt.Store(0)
+		s.expectingSince.Store(0)
 	}
 	return n, err
 }
@@ -202,7 +202,7 @@ const slowAnswer = 100 * time.Millisecond
 // behind reports whether Asterisk has said nothing for slowAnswer though there
 // are Actions to be answered, also those whose callers have given up.
 func (s *Session) behind(pending int) bool {
-	since := s.askedAt.Load()
+	since := s.expectingSince.Load()
 	if since == 0 {
 		if pending == 0 {
 			return false
@@ -217,15 +217,15 @@ func (s *Session) behind(pending int) bool {
 func (s *Session) watch(done func(*correlation.Result)) func(*correlation.Result) {
 	return func(r *correlation.Result) {
 		if r.Outcome == correlation.TimedOut && r.Sent == correlation.SentUnknown {
-			s.asked()
+			s.expectAnswer()
 		}
 		done(r)
 	}
 }
 
-// asked notes that Asterisk owes something from now on, if it does not already.
-func (s *Session) asked() {
-	s.askedAt.CompareAndSwap(0, max(1, int64(time.Since(s.born))))
+// expectAnswer notes that Asterisk owes something from now on, if it does not already.
+func (s *Session) expectAnswer() {
+	s.expectingSince.CompareAndSwap(0, max(1, int64(time.Since(s.born))))
 }
 
 // end kills the Session with the cause, unless it is dead already.
@@ -266,7 +266,7 @@ func (s *Session) send(call correlation.Call, data []byte) error {
 		s.counts.callsRefused.Add(1)
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
-	s.asked()
+	s.expectAnswer()
 	// A Session that died since the reservation has perhaps failed its calls
 	// already: this one then has to be failed here.
 	if !s.queue.commit(outgoing{id: call.ActionID, data: data}) {

@@ -16,7 +16,7 @@ type slot struct {
 	since    time.Time // of state
 	failures int
 	retryAt  time.Time
-	told     told
+	logged   logState
 
 	// The supervisor's own.
 	lastUp time.Time // when its last session ended

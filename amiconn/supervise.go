@@ -104,7 +104,7 @@ func (l *Link) connect(ctx context.Context, s *slot) (session *Session, excused 
 		session, err := l.openInTurn(ctx, s, release)
 		switch {
 		case err == nil:
-			session.try, session.proven = try, func() { l.settled(s) }
+			session.try, session.proven = try, func() { l.onStable(s) }
 			try.up()
 		case ctx.Err() != nil:
 			try.excused(nil)
@@ -146,7 +146,7 @@ func (l *Link) change(s *slot, c Change, up ...*Session) {
 	c.Role, c.Name, c.At = s.role, s.name, time.Now()
 	l.mu.Lock()
 	c.From = s.state
-	news := s.told.news(&c)
+	news := s.logged.news(&c)
 	s.session, s.state, s.since = nil, c.To, c.At
 	s.failures, s.retryAt = c.Failures, c.At.Add(c.RetryIn)
 	if len(up) > 0 {

@@ -9,15 +9,15 @@ import (
 
 // Timeout returns how long an Action may take that asks for so long, or for
 // nothing in particular if 0.
-func (c *Config) Timeout(action string, asked time.Duration) time.Duration {
+func (c *Config) Timeout(action string, wanted time.Duration) time.Duration {
 	most, ok := setting.PerAction[time.Duration](c.ActionTimeouts).For(action)
 	if !ok {
 		most = c.ActionTimeout
 	}
-	if asked <= 0 || asked > most {
+	if wanted <= 0 || wanted > most {
 		return most
 	}
-	return asked
+	return wanted
 }
 
 // LongestTimeout returns the most that any Action may take.

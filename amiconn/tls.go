@@ -214,9 +214,9 @@ type Peer struct {
 	Version string
 }
 
-// AskPeer shakes hands with the server of cfg and hangs up: whoever is there is
+// PeerOf shakes hands with the server of cfg and hangs up: whoever is there is
 // told nothing, and need not be trusted.
-func AskPeer(ctx context.Context, cfg Config, d DialFunc) (Peer, error) {
+func PeerOf(ctx context.Context, cfg Config, d DialFunc) (Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
 	conn, err := d(ctx, "tcp", cfg.Addr)

@@ -139,7 +139,7 @@ func TestTLS_CertificateWithACNOnly(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}, cfg.ConnectTimeout)
 	wantError(t, "an address that is the CN", err, `no name but its CN, "pbx.test"`)
-	peer, err := AskPeer(t.Context(), func() Config { c := valid(); c.Addr, c.ConnectTimeout = addr, time.Minute; return c }(), new(net.Dialer).DialContext)
+	peer, err := PeerOf(t.Context(), func() Config { c := valid(); c.Addr, c.ConnectTimeout = addr, time.Minute; return c }(), new(net.Dialer).DialContext)
 	if err != nil || PinOf(peer.Certificate).String() != good || peer.Version != "TLS 1.3" {
 		t.Errorf("the peer is %v, %v", peer.Version, err)
 	}

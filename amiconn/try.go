@@ -100,6 +100,6 @@ func (t *try) stable() {
 	if t.refused == b.refused {
 		b.refusals = 0
 	}
-	b.wellAgain()
+	b.recovered()
 	b.succeed()
 }

@@ -53,32 +53,32 @@ type Deps struct {
 
 // Bridge joins any number of Asterisk servers and NATS. It is used once.
 type Bridge struct {
-	cfg       config.Config // but for its Servers and Groups, which come and go
-	deps      Deps
-	log       *zap.Logger
-	registry  *prometheus.Registry
-	gate      *fairness.Gate
-	budget    *outbox.Budget
-	status    *status.Publisher
-	replier   *reply.Sender
-	audit     *audit.Recorder
-	records   *journal.Journal // the audit's
-	claims    *journal.Journal // of idempotency keys
-	natsLogin *natsconn.Login
-	repeats   *idempotency.Cache
-	streams   *streams.Reconciler
-	state     *state.State
-	leaf      *status.Leaf
-	servers   servers
-	started   time.Time
-	ready     chan struct{}
-	publisher *delivery.Publisher
-	ha        *ha.Node // nil unless bridges share the servers
-	actions   *actions.Service
+	cfg         config.Config // but for its Servers and Groups, which come and go
+	deps        Deps
+	log         *zap.Logger
+	registry    *prometheus.Registry
+	gate        *fairness.Gate
+	budget      *outbox.Budget
+	status      *status.Publisher
+	replier     *reply.Sender
+	audit       *audit.Recorder
+	records     *journal.Journal // the audit's
+	claims      *journal.Journal // of idempotency keys
+	natsLogin   *natsconn.Login
+	idempotency *idempotency.Cache
+	streams     *streams.Reconciler
+	state       *state.State
+	leaf        *status.Leaf
+	servers     servers
+	started     time.Time
+	ready       chan struct{}
+	publisher   *delivery.Publisher
+	ha          *ha.Node // nil unless bridges share the servers
+	actions     *actions.Service
 
 	events, control *natsconn.Conn
 	refusalsEvery   time.Duration      // refusals without a record of their own are recorded
-	dials           delivery.DialGuard // of events
+	dialGuard       delivery.DialGuard // of events
 }
 
 // New returns a Bridge for cfg, which must be valid, with all its parts. It
@@ -103,14 +103,14 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 
 		refusalsEvery: audit.RefusalSpan,
 		started:       time.Now(),
-		dials:         delivery.DialGuard{InProcess: deps.InProcess},
+		dialGuard:     delivery.DialGuard{InProcess: deps.InProcess},
 		leaf:          status.NewLeaf(deps.Leaf, log.Named("leaf")),
 	}
 	b.servers.now.Store(new(roster))
 	b.natsLogin = natsconn.NewLogin(cfg.NATS, b.learnOne, b.log.Named("nats"))
 	// Waiting happens in the outbox and nowhere else, so the connection for
 	// events buffers nothing while it is down.
-	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dials.Option())
+	b.events = b.newConn("events", nats.ReconnectBufSize(-1), nats.NoEcho(), b.dialGuard.Option())
 	b.control = b.newConn("control")
 	b.status = status.NewPublisher(b.control, b.log)
 	b.events.OnReconnect(b.status.Repeat)
@@ -120,12 +120,12 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.records = journal.New(b.control, audit.QueueBytes, b.stored(streams.AuditStream), b.log.Named("audit"))
 	b.audit = audit.New(&b.cfg, run, b.records, b.log)
 	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
-	b.repeats = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	b.idempotency = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
 	o := state.Options{
 		Config: &b.cfg, Conn: b.control, Changed: b.status.Notify, Log: b.log,
 		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) },
 	}
-	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dials, Streams: b.streams, Log: b.log}
+	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log}
 	var err error
 	if cfg.HA {
 		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Incarnation: run, Epoch: newEpoch, Log: b.log}); err != nil {
@@ -138,7 +138,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 		return nil, err
 	}
 	b.actions, err = actions.New(actions.Options{
-		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.repeats, Sender: b.replier, Log: b.log,
+		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.idempotency, Sender: b.replier, Log: b.log,
 	})
 	if err != nil {
 		return nil, err
@@ -248,8 +248,8 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	stage.back.Go(func() { b.audit.Run(stage.backCtx, b.refusalsEvery) })
 	stage.back.Go(func() { b.streams.Run(stage.backCtx) })
 	stage.back.Go(func() { b.state.Run(stage.backCtx) })
-	if b.repeats.IsShared() {
-		stage.back.Go(func() { b.repeats.Run(stage.frontCtx) })
+	if b.idempotency.IsShared() {
+		stage.back.Go(func() { b.idempotency.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	if b.ha != nil {
@@ -283,7 +283,7 @@ func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.Stat
 	case streams.AuditStream:
 		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
-		b.repeats.Seen(state, b.cfg.Streams)
+		b.idempotency.Seen(state, b.cfg.Streams)
 	case streams.StateStream:
 		b.state.Seen(state)
 	}

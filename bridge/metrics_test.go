@@ -247,7 +247,7 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	o.Take(nil)
 	o.Filter()
 	o.Refuse(outbox.Entry{Session: "s1", Seq: 12})
-	server.status.TellGap(outbox.Gap{Reason: outbox.DropOversize})
+	server.status.PublishGap(outbox.Gap{Reason: outbox.DropOversize})
 	b.streams.PublishRefused(streams.EventStream, 10077, "maximum bytes exceeded")
 	got := gathered(t, b)
 	a := o.Account()

@@ -38,9 +38,9 @@ type nodeMsg struct {
 	Leaf    *status.LeafReport `json:"leaf,omitempty"`
 }
 
-// tellNode publishes the state of this process. It is for the status goroutine.
-func (b *Bridge) tellNode(now time.Time) {
-	b.streams.ToldOfAll()
+// publishNode publishes the state of this process. It is for the status goroutine.
+func (b *Bridge) publishNode(now time.Time) {
+	b.streams.MarkPublished()
 	b.status.Publish(subject.Key{Subject: b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node}, b.nodeStatus(now))
 }
 
@@ -79,8 +79,8 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 // leaves goes with its last state, once nothing of it is left.
 func (b *Bridge) tick() {
 	now := time.Now()
-	b.audit.TellLost()
-	b.actions.TellDropped(now)
+	b.audit.LogLost()
+	b.actions.LogDropped(now)
 	for _, s := range b.servers.here() {
 		s.status.Tick(now, new(s.link.Status()))
 		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
@@ -94,13 +94,13 @@ func (b *Bridge) tick() {
 			b.forget(s)
 		}
 	}
-	b.tellNode(now)
+	b.publishNode(now)
 }
 
 // look publishes what has changed for the worse or the better since the last tick.
 func (b *Bridge) look() {
 	if b.streams.HasChanged() || b.state.HasChanged() {
-		b.tellNode(time.Now())
+		b.publishNode(time.Now())
 	}
 	now := time.Now()
 	for _, s := range b.servers.all() {
@@ -108,7 +108,7 @@ func (b *Bridge) look() {
 	}
 }
 
-// EndSums has all counts be told that the log has not told of yet.
+// EndSums has all counts logged that no line has had yet.
 func (b *Bridge) endSums() {
 	b.audit.EndSums()
 	b.actions.EndSums()

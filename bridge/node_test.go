@@ -80,7 +80,7 @@ func TestBuffers_AnIntervalClosesOldGaps(t *testing.T) {
 		t.Fatalf("%d messages of the node", len(nodes))
 	}
 	jsontest.Says(t, nodes[0], map[string]any{"servers": "[pbx1]", "ready": "[]", "nats": "CONNECTED", "delivery": "jetstream"})
-	b.streams.ToldOfAll()
+	b.streams.MarkPublished()
 	b.look()
 	if n := len(statuses.told(".nodes.test")); n != 2 {
 		t.Error("the node is told without a change")

@@ -43,7 +43,7 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name)}
 	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, b.status.Notify)
 	s.status = status.NewServer(b.cfg.Node, cfg, s.subjects, s.outbox, b.status, log)
-	source := delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.TellGap}
+	source := delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.PublishGap}
 	if b.ha != nil {
 		b.share(s, cfg)
 		source.Lead = s.shared.Lead()
@@ -51,7 +51,7 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 	}
 	s.source = b.publisher.Add(source)
 	s.shared.Begin(s.source.Ready, func() { b.publisher.Forget(s.source) })
-	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.recalls(), bool(b.cfg.HA), log)
+	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.resumes(), bool(b.cfg.HA), log)
 	b.join(s, all, cfg)
 	return s
 }
@@ -88,9 +88,9 @@ func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
 	}
 }
 
-// recalls reports whether a server's last event before this process is asked for: where
+// resumes reports whether a server's last event before this process is asked for: where
 // several bridges share it, who leads looks itself.
-func (b *Bridge) recalls() bool { return b.cfg.Delivery != config.DeliverCore && b.ha == nil }
+func (b *Bridge) resumes() bool { return b.cfg.Delivery != config.DeliverCore && b.ha == nil }
 
 // onEvent has an event published and reduced, both on the reader's goroutine. Neither
 // takes note of what the other makes of it: filters and a full outbox do not change what
@@ -116,7 +116,7 @@ func (s *server) onState(c amiconn.Change) {
 func (s *server) onClock(c amiconn.Clock) {
 	s.ingest.OnClock(c)
 	if s.shared != nil {
-		s.shared.Pong(c.Asked)
+		s.shared.Pong(c.Sent)
 	}
 }
 
@@ -130,9 +130,9 @@ func (b *Bridge) share(s *server, cfg *config.ServerConfig) {
 }
 
 // led hears whether this bridge leads a server that others share.
-func (b *Bridge) led(name string, told *status.Server, leads bool) {
+func (b *Bridge) led(name string, states *status.Server, leads bool) {
 	if !leads {
-		told.Withdraw()
+		states.Withdraw()
 	}
 	if err := b.actions.Lead(name, leads); err != nil {
 		b.log.Error("requests are not taken", zap.String("server", name), zap.Error(err))
@@ -145,7 +145,7 @@ func filtersOf(cfg *config.ServerConfig) uint64 {
 	return standby.Hash(fmt.Append(nil, cfg.EventsAllow, cfg.EventsDeny, cfg.Events, cfg.MaxFrameBytes, cfg.Charset))
 }
 
-// pressure hears that the buffers of Actions may have filled or drained.
+// pressure is called when the buffers of Actions may have filled or drained.
 func (s *server) pressure(refused bool) {
 	write, pending := s.link.Pressure()
 	s.status.Pressure(write, pending, refused)

@@ -90,7 +90,7 @@ func (b *Bridge) have(cfg *config.Config) (c Change, err error) {
 	for _, name := range slices.Concat(c.Added, c.Restarted) {
 		b.begin(named(next.here, name), named(before.here, name), named(before.leaving, name))
 	}
-	b.recall(fresh)
+	b.resume(fresh)
 	for _, name := range c.Removed {
 		b.remove(named(left, name))
 	}
@@ -146,7 +146,7 @@ func (b *Bridge) runServers(stage *stages) int {
 	for _, s := range here {
 		b.begin(s)
 	}
-	b.recall(here)
+	b.resume(here)
 	return len(here)
 }
 
@@ -158,7 +158,7 @@ func (b *Bridge) stopServers() {
 }
 
 // begin has the Link of s run, behind those of before, which are nil or of the same name.
-// It needs changing, as do recall and remove.
+// It needs changing, as do resume and remove.
 func (b *Bridge) begin(s *server, before ...*server) {
 	stage := b.servers.stage
 	if stage == nil {
@@ -179,10 +179,10 @@ func (b *Bridge) begin(s *server, before ...*server) {
 	})
 }
 
-// recall has the last events of servers before this process be told.
-func (b *Bridge) recall(all []*server) {
+// resume has the last events of servers before this process be told.
+func (b *Bridge) resume(all []*server) {
 	stage := b.servers.stage
-	if stage == nil || len(all) == 0 || !b.recalls() {
+	if stage == nil || len(all) == 0 || !b.resumes() {
 		return
 	}
 	sources := make([]*delivery.Source, 0, len(all))

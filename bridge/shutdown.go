@@ -67,9 +67,9 @@ func (b *Bridge) shutdown(stage *stages) error {
 		left = append(left, fmt.Errorf("%d events were not published", events))
 	}
 	b.state.Drain(ctx) // what is left of it shows as stale when its time is over
-	b.audit.TellRefusals()
+	b.audit.RecordRefusals()
 	b.records.Drain(ctx)
-	if b.repeats.IsShared() {
+	if b.idempotency.IsShared() {
 		b.claims.Drain(ctx) // what is left only means that repeats elsewhere time out
 	}
 	stage.endBack()

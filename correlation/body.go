@@ -6,9 +6,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// keepResponse puts the Response f into p's Result. A later Response, an Error
+// addResponse puts the Response f into p's Result. A later Response, an Error
 // in the middle of a list, takes the place of the first.
-func (t *Table) keepResponse(p *pending, f *frames.Frame) {
+func (t *Table) addResponse(p *pending, f *frames.Frame) {
 	if f.Truncated {
 		t.discard(p, frames.ErrFrameTooLarge)
 	}
@@ -17,7 +17,7 @@ func (t *Table) keepResponse(p *pending, f *frames.Frame) {
 	}
 	p.Response = text(f.Name(), t.charset)
 	p.Message = text(f.Get("Message"), t.charset)
-	headers := t.keepOutput(p, f)
+	headers := t.addOutput(p, f)
 	if p.Fields == nil {
 		p.Fields = make([]byte, 0, roomFor(headers))
 	}
@@ -28,9 +28,9 @@ func (t *Table) keepResponse(p *pending, f *frames.Frame) {
 	p.handing = p.handing && !p.tooLarge
 }
 
-// keepPiece has a further piece of p's Response handed out. Only Output is
+// addPiece has a further piece of p's Response handed out. Only Output is
 // handed out: other headers would have to be kept.
-func (t *Table) keepPiece(p *pending, f *frames.Frame) {
+func (t *Table) addPiece(p *pending, f *frames.Frame) {
 	switch {
 	case f.Truncated:
 		t.discard(p, frames.ErrFrameTooLarge)
@@ -49,9 +49,9 @@ func roomFor(headers []frames.Header) int {
 	return room
 }
 
-// keepOutput appends the Output headers of f, lines of a Command or of raw text,
+// addOutput appends the Output headers of f, lines of a Command or of raw text,
 // to p's Output, or has them handed out, and returns the other headers.
-func (t *Table) keepOutput(p *pending, f *frames.Frame) []frames.Header {
+func (t *Table) addOutput(p *pending, f *frames.Frame) []frames.Header {
 	lines := 0
 	for i := range f.Headers {
 		if isOutput(&f.Headers[i]) {
@@ -92,8 +92,8 @@ func hasOutput(f *frames.Frame) bool {
 	return slices.ContainsFunc(f.Headers, func(h frames.Header) bool { return isOutput(&h) })
 }
 
-// keepEvent appends the event f to p's Result, or has it handed out.
-func (t *Table) keepEvent(p *pending, f *frames.Frame) {
+// addEvent appends the event f to p's Result, or has it handed out.
+func (t *Table) addEvent(p *pending, f *frames.Frame) {
 	if f.Truncated {
 		t.discard(p, frames.ErrFrameTooLarge)
 	}

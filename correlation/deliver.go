@@ -25,11 +25,11 @@ func (t *Table) Deliver(session string, f *frames.Frame) (consumed bool) {
 		if !f.Continues {
 			t.answered(session, f.Get("ActionID"))
 		}
-		var probe func()
-		p, probe = t.response(session, f)
+		var onProbe func()
+		p, onProbe = t.response(session, f)
 		consumed = true
-		if probe != nil {
-			defer probe()
+		if onProbe != nil {
+			defer onProbe()
 		}
 	case frames.KindEvent:
 		p, consumed = t.event(session, f)
@@ -50,7 +50,7 @@ func (t *Table) Deliver(session string, f *frames.Frame) (consumed bool) {
 // response takes the Response f. Like event, text and originate it returns the
 // Call that Deliver has to go on with, if any: to hand out a Part or because it
 // has ended; and what to call when it has, if anything.
-func (t *Table) response(session string, f *frames.Frame) (next *pending, probe func()) {
+func (t *Table) response(session string, f *frames.Frame) (next *pending, onProbe func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.answers(session, f)
@@ -60,10 +60,10 @@ func (t *Table) response(session string, f *frames.Frame) (next *pending, probe 
 	running := p.running()
 	switch {
 	case f.Continues:
-		t.keepPiece(p, f)
+		t.addPiece(p, f)
 	case !p.pong(f):
 		p.respond(f)
-		t.keepResponse(p, f)
+		t.addResponse(p, f)
 	}
 	if p.unfinished = f.More; f.More {
 		t.long[session] = p
@@ -71,13 +71,13 @@ func (t *Table) response(session string, f *frames.Frame) (next *pending, probe 
 	if !running && p.running() {
 		t.running = append(t.running, p)
 		if p.announced {
-			probe = p.Probe
+			onProbe = p.Probe
 		}
 	}
 	if p.awaitsOriginate() {
 		t.vacate(p)
 	}
-	return t.settle(p), probe
+	return t.endIfComplete(p), onProbe
 }
 
 // answers returns the Call that the Response f, or a piece of it, answers, if it
@@ -182,8 +182,8 @@ func (t *Table) event(session string, f *frames.Frame) (next *pending, consumed 
 	case p.last(f):
 		p.completed = true
 	}
-	t.keepEvent(p, f)
-	return t.settle(p), true
+	t.addEvent(p, f)
+	return t.endIfComplete(p), true
 }
 
 // originate takes the OriginateResponse f, which may come while the Call's own
@@ -237,9 +237,9 @@ func (t *Table) listWithoutID(session string, f *frames.Frame) *pending {
 	return one
 }
 
-// settle ends p if it is complete, and returns it if Deliver has to go on with
+// endIfComplete ends p if it is complete, and returns it if Deliver has to go on with
 // it.
-func (t *Table) settle(p *pending) *pending {
+func (t *Table) endIfComplete(p *pending) *pending {
 	if p.complete() {
 		t.end(p, p.verdict())
 	}

@@ -75,7 +75,7 @@ func (t *Table) fail(o Outcome, cause error, session string, match func(*pending
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if session != "" {
-		t.dead.add(session)
+		t.endedSessions.add(session)
 		delete(t.long, session)
 	}
 	var failed []*pending

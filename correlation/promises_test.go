@@ -39,11 +39,11 @@ func TestEnded_ManyTimeoutsAreAllLate(t *testing.T) {
 func TestDead_ManySessionsAreAllRefused(t *testing.T) {
 	d := newDesk(t, roomy)
 	session := func(i int) string { return fmt.Sprint("s", i) }
-	for i := range deadRemembered + 1 {
+	for i := range sessionsRemembered + 1 {
 		d.FailSession(session(i), errGone)
 		d.FailSession(session(i), errGone)
 	}
-	for i := range deadRemembered + 1 {
+	for i := range sessionsRemembered + 1 {
 		want := ErrSessionEnded
 		if i == 0 {
 			want = nil // forgotten
@@ -126,7 +126,7 @@ func TestDocs_HowManyAreRemembered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if row := fmt.Sprintf("| ended calls, ended sessions remembered | %d, %d |", endedRemembered, deadRemembered); !strings.Contains(string(page), row) {
+	if row := fmt.Sprintf("| ended calls, ended sessions remembered | %d, %d |", endedRemembered, sessionsRemembered); !strings.Contains(string(page), row) {
 		t.Errorf("it has no %q", row)
 	}
 }

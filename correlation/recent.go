@@ -6,9 +6,9 @@ const (
 	// endedRemembered Calls are enough to recognise what still comes for one
 	// that timed out. Of older ones a late frame counts as Unmatched.
 	endedRemembered = 256
-	// deadRemembered sessions cover the moment in which an Action is
+	// sessionsRemembered sessions cover the moment in which an Action is
 	// registered for a session that is just ending. Tokens are never reused.
-	deadRemembered = 16
+	sessionsRemembered = 16
 )
 
 // endedCall is what is remembered of a Call.
@@ -81,13 +81,13 @@ func (t *Table) missed(session string, f *frames.Frame) {
 	t.late++
 }
 
-// deadSessions are the sessions that ended last. A full one forgets the oldest.
-type deadSessions struct {
-	ring [deadRemembered]string
+// endedSessions are the sessions that ended last. A full one forgets the oldest.
+type endedSessions struct {
+	ring [sessionsRemembered]string
 	next int
 }
 
-func (d *deadSessions) add(session string) {
+func (d *endedSessions) add(session string) {
 	if d.has(session) {
 		return
 	}
@@ -95,7 +95,7 @@ func (d *deadSessions) add(session string) {
 	d.next = (d.next + 1) % len(d.ring)
 }
 
-func (d *deadSessions) has(session string) bool {
+func (d *endedSessions) has(session string) bool {
 	for i := range d.ring {
 		if d.ring[i] == session {
 			return session != ""

@@ -41,17 +41,17 @@ type Table struct {
 	limits  Limits
 	charset frames.Charset
 
-	mu      sync.Mutex
-	calls   map[string]*pending // by ActionID, until they end
-	running []*pending          // those in the middle of a list, or between fences
-	busy    map[string]int      // Calls that occupy a session, by its token
-	seq     uint64
-	held    int
-	most    int // of calls and held
-	bytes   int
-	long    map[string]*pending // whose Response comes in pieces, by session
-	ended   endedCalls
-	dead    deadSessions
+	mu            sync.Mutex
+	calls         map[string]*pending // by ActionID, until they end
+	running       []*pending          // those in the middle of a list, or between fences
+	busy          map[string]int      // Calls that occupy a session, by its token
+	seq           uint64
+	held          int
+	most          int // of calls and held
+	bytes         int
+	long          map[string]*pending // whose Response comes in pieces, by session
+	ended         endedCalls
+	endedSessions endedSessions
 
 	late, strays, repeated, unmatched, replaced uint64
 	stray                                       string
@@ -74,7 +74,7 @@ func (t *Table) Register(c Call) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.dead.has(c.Session), c.WaitComplete && t.dead.has(c.WaitSession):
+	case t.endedSessions.has(c.Session), c.WaitComplete && t.endedSessions.has(c.WaitSession):
 		return ErrSessionEnded
 	case t.calls[c.ActionID] != nil:
 		return fmt.Errorf("%w: %q", ErrDuplicate, c.ActionID)

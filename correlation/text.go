@@ -29,10 +29,10 @@ func (t *Table) text(session string, f *frames.Frame) (next *pending, consumed b
 			if p.OutputLines == 0 {
 				f.Headers = f.Headers[1:]
 			}
-			t.keepOutput(p, f)
+			t.addOutput(p, f)
 			t.account(p)
 		}
-		return t.settle(p), true
+		return t.endIfComplete(p), true
 	}
 	if t.ended.hasText(session) {
 		t.late++

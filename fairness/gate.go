@@ -12,7 +12,7 @@ import (
 // that wait, whoever was in last goes first: what has just fallen comes back
 // while what has been down for long waits. Every fourth turn is that of whoever
 // has waited longest, so that nobody waits for ever. Whoever is cancelled while
-// waiting leaves no hole.
+// waiting leaves no gap.
 type Gate struct {
 	mu      sync.Mutex // protects the following
 	places  int        // free

@@ -73,14 +73,14 @@ func AppendEvent(dst []byte, headers []Header) ([]byte, error) {
 // ends no line but the first, whose end says how all others end, and one that is
 // empty.
 func misread(line []byte, h *Header, first bool) (reason string) {
-	switch again := splitHeader(line); {
+	switch reread := splitHeader(line); {
 	case h.Key != nil && (len(h.Key) == 0 || bytes.IndexByte(h.Key, '\n') >= 0):
 		return "name is empty, or holds LF"
 	case len(line) == 0, line[0] == '\n':
 		return "a line without a name is empty"
 	case bytes.Contains(line, []byte("\r\n")), line[len(line)-1] == '\r', first && bytes.IndexByte(line, '\n') >= 0:
 		return "it holds a line end"
-	case (again.Key == nil) != (h.Key == nil), !bytes.Equal(again.Key, h.Key):
+	case (reread.Key == nil) != (h.Key == nil), !bytes.Equal(reread.Key, h.Key):
 		return "the name would be read as another"
 	}
 	return ""

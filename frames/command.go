@@ -11,21 +11,21 @@ const commandMarker = "--END COMMAND--\r\n\r\n"
 // outputKey names the header that Asterisk 14 and later give each line.
 var outputKey = []byte("Output")
 
-// judge looks at a line, which ends at end, until one says what the frame is.
-func (r *Reader) judge(line []byte, end int) {
+// detectMode looks at a line, which ends at end, until one says what the frame is.
+func (r *Reader) detectMode(line []byte, end int) {
 	if len(line) > len("Event:") && line[len("Event")] == ':' && equalFold(line[:len("Event")], "Event") {
-		r.judged = true // as good as always
+		r.modeKnown = true // as good as always
 		return
 	}
 	h := splitHeader(trimLineEnd(line))
 	if equalFold(h.Key, "Response") {
-		r.judged = true
+		r.modeKnown = true
 		// The rest of a frame over the limit is not looked at.
 		if r.mode == modeCRLF && end <= r.max && string(h.Value) == "Follows" {
 			r.mode = modeCommand
 		}
 	}
-	r.judged = r.judged || h.Key == nil
+	r.modeKnown = r.modeKnown || h.Key == nil
 }
 
 // scanCommand is scan for the rest of an old Command's reply.

@@ -54,12 +54,12 @@ type Reader struct {
 
 	// The frame that begins at start, as far as it was looked at. Offsets
 	// count from start, so that the buffer may move.
-	mode   mode
-	judged bool  // a line has said what it is
-	bareLF bool  // some line holds an LF of its own
-	line   int   // where the line being searched begins
-	seen   int   // where the search goes on
-	ends   []int // where each complete line ends
+	mode      mode
+	modeKnown bool  // a line has said what it is
+	bareLF    bool  // some line holds an LF of its own
+	line      int   // where the line being searched begins
+	seen      int   // where the search goes on
+	ends      []int // where each complete line ends
 
 	wanted func(*Frame) bool // see Split
 	split  bool              // pieces of the frame were handed out
@@ -162,8 +162,8 @@ func (r *Reader) scan() int {
 		} else if r.mode == modeUnknown {
 			r.mode = modeCRLF
 		}
-		if !r.judged {
-			r.judge(b[line:seen], seen)
+		if !r.modeKnown {
+			r.detectMode(b[line:seen], seen)
 		}
 		line = seen
 		r.ends = append(r.ends, line)
@@ -198,7 +198,7 @@ func (r *Reader) headers(b []byte) []Header {
 
 // forget makes ready for the frame after this one.
 func (r *Reader) forget() {
-	r.mode, r.judged, r.bareLF, r.line, r.seen, r.ends = modeUnknown, false, false, 0, 0, r.ends[:0]
+	r.mode, r.modeKnown, r.bareLF, r.line, r.seen, r.ends = modeUnknown, false, false, 0, 0, r.ends[:0]
 	r.split, r.dropping, r.dropped = false, false, 0
 }
 

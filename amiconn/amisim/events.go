@@ -63,11 +63,11 @@ func (s *Server) broadcast(class string, event []byte) {
 	s.each(func(sess *Session) { sess.enqueue(class, event) })
 }
 
-// waitRoom waits until no session has much queued.
-func (s *Server) waitRoom(ctx context.Context) error {
+// awaitRoom waits until no session has much queued.
+func (s *Server) awaitRoom(ctx context.Context) error {
 	return s.wait(ctx, func() bool {
-		crowded := false
-		s.each(func(sess *Session) { crowded = crowded || sess.crowded() })
-		return !crowded
+		backlogged := false
+		s.each(func(sess *Session) { backlogged = backlogged || sess.backlogged() })
+		return !backlogged
 	})
 }

@@ -34,7 +34,7 @@ func NewNetwork() *Network { return &Network{listeners: make(map[string]*listene
 
 // Listen listens on addr, any text that nobody listens on yet. A listener that
 // is never asked to Accept makes an address where a client is connected and
-// hears nothing.
+// gets nothing.
 func (n *Network) Listen(addr string) (net.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

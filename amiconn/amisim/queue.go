@@ -69,7 +69,7 @@ func (s *Session) wantsEvents() bool {
 	return s.mask.on()
 }
 
-func (s *Session) crowded() bool {
+func (s *Session) backlogged() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.queued > roomy

@@ -24,7 +24,7 @@ type Session struct {
 	raw      net.Conn
 	done     chan struct{} // closed by end
 	endOnce  sync.Once
-	gone     chan struct{} // closed when the client has hung up
+	hungUp   chan struct{} // closed when the client has hung up
 	actions  chan *Action  // unbuffered: one action at a time
 	wake     chan struct{} // events are queued
 
@@ -44,7 +44,7 @@ func (s *Server) newSession(raw net.Conn, l net.Listener) *Session {
 	sess := &Session{
 		srv: s, listener: l, conn: raw, raw: raw,
 		done:    make(chan struct{}),
-		gone:    make(chan struct{}),
+		hungUp:  make(chan struct{}),
 		actions: make(chan *Action),
 		wake:    make(chan struct{}, 1),
 	}
@@ -71,7 +71,7 @@ func (s *Session) run() {
 	for !s.ended() {
 		select {
 		case <-s.done:
-		case <-s.gone:
+		case <-s.hungUp:
 			return
 		case a := <-s.actions:
 			s.perform(a)
@@ -132,7 +132,7 @@ func (s *Session) Sleep(d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-s.done:
-	case <-s.gone:
+	case <-s.hungUp:
 	}
 }
 
@@ -141,7 +141,7 @@ func (s *Session) Sleep(d time.Duration) {
 func (s *Session) Stall() {
 	select {
 	case <-s.done:
-	case <-s.gone:
+	case <-s.hungUp:
 	}
 }
 
@@ -181,7 +181,7 @@ func (s *Session) ended() bool {
 
 // read parses what the client sends and hands it over, action by action.
 func (s *Session) read() {
-	defer close(s.gone)
+	defer close(s.hungUp)
 	var in input
 	var rest []byte
 	buf := make([]byte, writeSize)

@@ -70,7 +70,7 @@ func (s *Server) Flood(ctx context.Context, n int, t Traffic) error {
 	defer g.stop()
 	for i := range n {
 		if i%between == 0 {
-			if err := s.waitRoom(ctx); err != nil {
+			if err := s.awaitRoom(ctx); err != nil {
 				return err
 			}
 		}

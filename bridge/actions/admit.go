@@ -28,15 +28,15 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 	// AMI ignores case and NATS permissions do not: originate must not slip
 	// past a rule on Originate.
 	name := a.action.String()
-	if spelling := catalog.Spelling(name); spelling != name {
-		return reply.BadRequest(fmt.Errorf("the subject spells %s otherwise than Asterisk: %s", name, spelling))
+	if spelling := catalog.Canonical(name); spelling != name {
+		return reply.BadRequest(fmt.Errorf("the subject has the Action %s, which Asterisk spells %s", name, spelling))
 	}
 	if a.options.strict {
 		if err := catalog.Check(name, a.body.names()); err != nil {
 			return reply.BadRequest(err)
 		}
 	}
-	if a.waits() && !s.cfg.Events.Has("call") {
+	if a.awaitsOriginate() && !s.cfg.Events.Has("call") {
 		return reply.BadRequest(fmt.Errorf("Ami-Wait: complete waits for OriginateResponse, an event of class call, which %s=%s does not ask for",
 			s.cfg.Variable("EVENTS"), s.cfg.Events))
 	}

@@ -51,14 +51,14 @@ var (
 func parseBody(action name.Action, text []byte) (body, error) {
 	r := body{action: action}
 	if len(text) > maxBody {
-		return r, fmt.Errorf("the body is of %d bytes: at most %d are read", len(text), maxBody)
+		return r, fmt.Errorf("the body has %d bytes, and at most %d are read", len(text), maxBody)
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
 		return r, nil
 	}
 	// The decoder would put U+FFFD in their place.
 	if !utf8.Valid(text) || halfCharacter(text) {
-		return r, errors.New("the body holds what is no character: it must be UTF-8, without half a surrogate pair")
+		return r, errors.New("the body is not UTF-8, or holds half a surrogate pair")
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber() // as it is written
@@ -209,7 +209,7 @@ func (r *body) addVariable(key, name string, value json.Token) error {
 		return err
 	}
 	if strings.ContainsAny(name, "=,\"\\") || name == "" {
-		return fmt.Errorf("%.40q is no variable's name", name)
+		return fmt.Errorf("%.40q is not a variable's name", name)
 	}
 	shown := redact.Hidden
 	if !redact.Name(name) {

@@ -29,7 +29,7 @@ func headersOf(body string) string {
 // A body is read as docs/actions.md says, and refused at each of its limits.
 func TestRequest_IsReadAsDocumented(t *testing.T) {
 	x := func(n int) string { return strings.Repeat("x", n) }
-	const nameless = "no header's name"
+	const nameless = "not a header's name"
 	for name, test := range map[string]struct{ body, want string }{
 		"nothing":                      {"", ""},
 		"an empty object":              {" {} ", ""},
@@ -52,11 +52,11 @@ func TestRequest_IsReadAsDocumented(t *testing.T) {
 		"variables as text":            {`{"Variable":"A=1,B=2"}`, "Variable: A=1,B=2"},
 		"an object of others":          {`{"Other":{"A":"1"}}`, "refused: \"Other\" is an object"},
 		"an object in an object":       {`{"Variable":{"A":{"B":"1"}}}`, "refused: \"Variable\" wants a string"},
-		"a variable with a comma":      {`{"Variable":{"A,B":"1"}}`, "refused: \"A,B\" is no variable's name"},
-		"a variable with a quote":      {`{"Variable":{"A\"B":"1"}}`, "refused: \"A\\\"B\" is no variable's name"},
-		"a variable with a backslash":  {`{"Variable":{"A\\B":"1"}}`, "refused: \"A\\\\B\" is no variable's name"},
-		"a variable with =":            {`{"Variable":{"A=B":"1"}}`, "refused: \"A=B\" is no variable's name"},
-		"a variable without a name":    {`{"Variable":{"":"1"}}`, "refused: \"\" is no variable's name"},
+		"a variable with a comma":      {`{"Variable":{"A,B":"1"}}`, "refused: \"A,B\" is not a variable's name"},
+		"a variable with a quote":      {`{"Variable":{"A\"B":"1"}}`, "refused: \"A\\\"B\" is not a variable's name"},
+		"a variable with a backslash":  {`{"Variable":{"A\\B":"1"}}`, "refused: \"A\\\\B\" is not a variable's name"},
+		"a variable with =":            {`{"Variable":{"A=B":"1"}}`, "refused: \"A=B\" is not a variable's name"},
+		"a variable without a name":    {`{"Variable":{"":"1"}}`, "refused: \"\" is not a variable's name"},
 		"a name with a blank and dots": {`{"a.b c":"1"}`, "a.b c: 1"},
 		"a name behind a blank":        {`{" a":"1"}`, `refused: " a" is ` + nameless},
 		"a name before a blank":        {`{"a ":"1"}`, `refused: "a " is ` + nameless},
@@ -71,13 +71,13 @@ func TestRequest_IsReadAsDocumented(t *testing.T) {
 		"256 members":                  {`{` + members(256, `"A":[]`) + `}`, ""},
 		"257 members":                  {`{` + members(257, `"A":[]`) + `}`, "refused: the body has more headers"},
 		"a body of 256 KiB":            {`{"A":"1"}` + strings.Repeat(" ", 256<<10-9), "A: 1"},
-		"a body of more":               {`{"A":"1"}` + strings.Repeat(" ", 256<<10-8), "refused: the body is of 262145 bytes: at most 262144"},
+		"a body of more":               {`{"A":"1"}` + strings.Repeat(" ", 256<<10-8), "refused: the body has 262145 bytes, and at most 262144"},
 		"an array of all":              {`["A"]`, "refused: the body is not a JSON object"},
 		"two objects":                  {`{"A":"1"} {}`, "refused: the body holds more than one JSON object"},
 		"half an object":               {`{"A":"1"`, "refused: the body is not valid JSON"},
-		"half a character":             {`{"A":"\ud800"}`, "refused: the body holds what is no character"},
+		"half a character":             {`{"A":"\ud800"}`, "refused: the body is not UTF-8, or holds half"},
 		"a whole one":                  {`{"A":"\ud83d\ude00"}`, "A: \U0001F600"},
-		"no UTF-8":                     {"{\"A\":\"\xff\"}", "refused: the body holds what is no character"},
+		"no UTF-8":                     {"{\"A\":\"\xff\"}", "refused: the body is not UTF-8, or holds half"},
 	} {
 		if got := headersOf(test.body); got != test.want && (!strings.HasPrefix(test.want, "refused: ") || !strings.HasPrefix(got, test.want)) {
 			t.Errorf("%s: %.200q, want %.200q", name, got, test.want)

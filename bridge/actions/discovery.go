@@ -88,7 +88,7 @@ func (s *Service) discover(verb micro.Verb, answer func() any) error {
 			}
 		}
 		sub := &natsconn.Subscription{Subject: subject, Queue: s.info.ID, Handle: handle} // this process alone has it
-		if err := s.conn.Keep(sub); err != nil {
+		if err := s.conn.Add(sub); err != nil {
 			return err
 		}
 		s.subs = append(s.subs, sub)

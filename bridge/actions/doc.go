@@ -4,7 +4,7 @@
 // replies.
 //
 // It makes nothing up: a reply is Asterisk's own, or an error that says whether the
-// Action was sent. It logs in nowhere, and judges by rules that package policy has.
+// Action was sent. It logs in nowhere. What is refused, package policy decides.
 //
 // A [Service] has one endpoint a server, a group, any and all. An endpoint's requests
 // come on the goroutine of its subscription, which waits neither for Asterisk nor for

@@ -14,7 +14,7 @@ func TestDocs_LimitsOfRequests(t *testing.T) {
 		"requestBytes": requestBytes, "queuedRequests": queuedRequests, "queuedBytes": queuedBytes,
 	})
 	pagetest.Says(t, "actions", fmt.Sprintf("1 to %d bytes; see", maxKey))
-	if askBytes != 1<<10 {
-		t.Errorf("docs/design.md says 1 KiB a request; it is %d", askBytes)
+	if requestOverhead != 1<<10 {
+		t.Errorf("docs/design.md says 1 KiB a request; it is %d", requestOverhead)
 	}
 }

@@ -94,14 +94,14 @@ func (e *Endpoint) isFor(led map[string]bool) bool {
 func (e *Endpoint) Subject() string { return e.shared.prefix + ".actions." + e.Name + ".*" }
 
 // dropped counts the requests that nats.go drops since the endpoint does not take
-// them fast enough: nobody else hears of them. Its methods may be called from any
+// them fast enough: nobody else reports them. Its methods may be called from any
 // goroutine.
 type dropped struct {
-	mu   sync.Mutex                    // protects the following
-	subs map[*nats.Subscription]uint64 // those that may drop, or have: the last one, and those being drained
-	gone uint64                        // of those that have ended
+	mu    sync.Mutex                    // protects the following
+	subs  map[*nats.Subscription]uint64 // those that may drop, or have: the last one, and those being drained
+	ended uint64                        // of those that have ended
 
-	told clock.Sum // the status goroutine's own
+	logged clock.Sum // the status goroutine's own
 }
 
 const (
@@ -117,9 +117,9 @@ func (e *Endpoint) arrive(sub *nats.Subscription) error {
 	return sub.SetPendingLimits(queuedRequests, queuedBytes)
 }
 
-// TellDropped logs how many were dropped. It is for the status goroutine.
-func (e *Endpoint) tellDropped(now time.Time) {
-	if n, _ := e.dropped.told.Due(e.dropped.total(), now); n > 0 {
+// logDropped logs how many were dropped. It is for the status goroutine.
+func (e *Endpoint) logDropped(now time.Time) {
+	if n, _ := e.dropped.logged.Due(e.dropped.total(), now); n > 0 {
 		e.shared.log.Error("requests dropped", zap.String("endpoint", e.Name), zap.Uint64("count", n))
 	}
 }
@@ -142,12 +142,12 @@ func (d *dropped) look() { d.total() }
 func (d *dropped) total() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	total := d.gone
+	total := d.ended
 	for sub, last := range d.subs {
 		n, err := sub.Dropped()
 		if err != nil { // it has ended
 			delete(d.subs, sub)
-			d.gone, total = d.gone+last, total+last
+			d.ended, total = d.ended+last, total+last
 			continue
 		}
 		d.subs[sub] = uint64(n)

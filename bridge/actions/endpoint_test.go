@@ -184,8 +184,8 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 		}
 		one.others = one.behind.servers
 		for range one.behind.servers {
-			if !one.choose() || one.deadline != one.came.Add(want) {
-				t.Errorf("Ami-Timeout %q, with %s: until %v after its arrival, want %v", timeout, one.server.cfg.Name, one.deadline.Sub(one.came), want)
+			if !one.choose() || one.deadline != one.received.Add(want) {
+				t.Errorf("Ami-Timeout %q, with %s: until %v after its arrival, want %v", timeout, one.server.cfg.Name, one.deadline.Sub(one.received), want)
 			}
 		}
 	}
@@ -273,13 +273,13 @@ func TestAsk_WaitsForTheCallOfAnAsyncOriginate(t *testing.T) {
 		"A\u017fync: true": false,
 	} {
 		a := &actionRequest{action: policytest.Name("Originate"), options: options{complete: true}, headers: policytest.Headers(lines)}
-		if got := a.waits(); got != want {
+		if got := a.awaitsOriginate(); got != want {
 			t.Errorf("%q is waited for: %v", lines, got)
 		}
-		if a.action = policytest.Name("Redirect"); a.waits() {
+		if a.action = policytest.Name("Redirect"); a.awaitsOriginate() {
 			t.Errorf("%q of another Action is waited for", lines)
 		}
-		if a.action, a.options.complete = policytest.Name("Originate"), false; a.waits() {
+		if a.action, a.options.complete = policytest.Name("Originate"), false; a.awaitsOriginate() {
 			t.Errorf("%q is waited for without being asked", lines)
 		}
 	}
@@ -344,8 +344,8 @@ func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
 func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
 	a := unconnected(t, "pbx1")
 	one, err := a.Endpoints()[0].newRequest(requestFor("pbx1", "CoreStatus", `{"Note":"x"}`, "Ami-Requester", "alice"))
-	if err != nil || one.asked.Size() != len("alice")+len(`{"Note":"x"}`) {
-		t.Fatalf("%v; the audit has %+v", err, one.asked)
+	if err != nil || one.recorded.Size() != len("alice")+len(`{"Note":"x"}`) {
+		t.Fatalf("%v; the audit has %+v", err, one.recorded)
 	}
 	if one.options.requester != "" || one.body.fields != nil {
 		t.Errorf("it keeps %q and %v", one.options.requester, one.body.fields)

@@ -53,7 +53,7 @@ func (o *options) read(h nats.Header) error {
 	for _, name := range names {
 		lower := strings.ToLower(name)
 		if seen[lower] || len(h[name]) != 1 {
-			return fmt.Errorf("%.40q is there more than once", name)
+			return fmt.Errorf("the header %.40q is there more than once", name)
 		}
 		seen[lower] = true
 		if err := o.set(lower, name, h[name][0]); err != nil {
@@ -120,7 +120,7 @@ func (o *options) set(lower, token, value string) error {
 		}
 		o.group = group
 	default:
-		return fmt.Errorf("%.40q is no header of a request: docs/actions.md has the list", token)
+		return fmt.Errorf("%.40q is not a header of a request: docs/actions.md has the list", token)
 	}
 	return nil
 }

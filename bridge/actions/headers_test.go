@@ -17,13 +17,13 @@ func TestOptions_AHeaderIsThereOnce(t *testing.T) {
 	}{
 		"as documented":       {nats.Header{"Ami-Timeout": {"1s"}, "Ami-Requester": {"alice"}}, ""},
 		"in another spelling": {nats.Header{"ami-timeout": {"1s"}, "AMI-REQUESTER": {"alice"}}, ""},
-		"two spellings":       {nats.Header{"Ami-Timeout": {"1s"}, "ami-timeout": {"9s"}}, `"ami-timeout" is there more than once`},
-		"two that agree":      {nats.Header{"Ami-Timeout": {"1s"}, "AMI-Timeout": {"1s"}}, `"Ami-Timeout" is there more than once`},
-		"two requesters":      {nats.Header{"Ami-Requester": {"alice"}, "ami-requester": {"bob"}}, `"ami-requester" is there more than once`},
-		"two values":          {nats.Header{"Ami-Requester": {"alice", "bob"}}, `"Ami-Requester" is there more than once`},
+		"two spellings":       {nats.Header{"Ami-Timeout": {"1s"}, "ami-timeout": {"9s"}}, `the header "ami-timeout" is there more than once`},
+		"two that agree":      {nats.Header{"Ami-Timeout": {"1s"}, "AMI-Timeout": {"1s"}}, `the header "Ami-Timeout" is there more than once`},
+		"two requesters":      {nats.Header{"Ami-Requester": {"alice"}, "ami-requester": {"bob"}}, `the header "ami-requester" is there more than once`},
+		"two values":          {nats.Header{"Ami-Requester": {"alice", "bob"}}, `the header "Ami-Requester" is there more than once`},
 		"letters beyond ASCII": {nats.Header{"Ami-Idempotency-Key": {"1"}, "Ami-Idempotency-\u212aey": {"2"}},
-			`"Ami-Idempotency-` + "\u212a" + `ey" is there more than once`},
-		"two that are wrong": {nats.Header{"Ami-A": {"1"}, "Ami-B": {"1"}}, `"Ami-A" is no header`},
+			`the header "Ami-Idempotency-` + "\u212a" + `ey" is there more than once`},
+		"two that are wrong": {nats.Header{"Ami-A": {"1"}, "Ami-B": {"1"}}, `"Ami-A" is not a header`},
 		"one of each": {nats.Header{"Ami-Wait": {"no"}, "Ami-Reply": {"no"}, "Ami-Timeout": {"no"}, "Ami-Validate": {"no"}},
 			"Ami-Reply wants stream"},
 		"too many": {func() nats.Header {
@@ -57,7 +57,7 @@ func TestOptions_TakeWhatThePageSays(t *testing.T) {
 		{"Ami-Idempotency-Key", x(1), ""}, {"Ami-Idempotency-Key", x(128), ""},
 		{"Ami-Idempotency-Key", "", "Ami-Idempotency-Key wants 1 to 128"}, {"Ami-Idempotency-Key", x(129), "Ami-Idempotency-Key wants 1 to 128"},
 		{"Ami-Group", "sales", ""}, {"Ami-Group", x(32), ""}, {"Ami-Group", x(33), "Ami-Group: "}, {"Ami-Group", "", "Ami-Group: "}, {"Ami-Group", "a b", "Ami-Group: "},
-		{"Ami-Idempotenty-Key", "k", `"Ami-Idempotenty-Key" is no header of a request`}, {"AMI-", "k", `"AMI-" is no header of a request`},
+		{"Ami-Idempotenty-Key", "k", `"Ami-Idempotenty-Key" is not a header of a request`}, {"AMI-", "k", `"AMI-" is not a header of a request`},
 		{"Am-Timeout", "x", ""}, {"X-Ami-Timeout", "x", ""},
 	} {
 		for _, name := range []string{test.name, strings.ToLower(test.name)} {
@@ -91,7 +91,7 @@ func TestOptions_SoManyAreLookedAt(t *testing.T) {
 	for i := range 31 {
 		h[fmt.Sprintf("Ami-%02d", i)] = []string{"1"}
 	}
-	if err := new(options).read(h); err == nil || !strings.HasPrefix(err.Error(), `"Ami-00" is no header`) {
+	if err := new(options).read(h); err == nil || !strings.HasPrefix(err.Error(), `"Ami-00" is not a header`) {
 		t.Error(err)
 	}
 	h["Ami-31"] = []string{"1"}

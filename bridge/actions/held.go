@@ -12,8 +12,8 @@ const (
 	// requestBytes bounds what an endpoint's requests hold from their arrival to
 	// their reply. One that does not fit is busy.
 	requestBytes = 64 << 20
-	// askBytes is what a request costs besides its texts.
-	askBytes = 1 << 10
+	// requestOverhead is what a request costs besides its texts.
+	requestOverhead = 1 << 10
 )
 
 // requestBudget counts the bytes of an endpoint's requests that have not ended.
@@ -38,11 +38,11 @@ func (h *requestBudget) give(n int64) { h.bytes.Add(-n) }
 
 // hold reports whether there is room for a.
 func (a *actionRequest) hold() bool {
-	n := int64(askBytes)
+	n := int64(requestOverhead)
 	if !a.shares {
 		n += int64(len(a.subject) + len(a.to) + len(a.body.requestID) + a.body.size())
-		if a.asked != nil {
-			n += int64(a.asked.Size())
+		if a.recorded != nil {
+			n += int64(a.recorded.Size())
 		}
 	}
 	if !a.endpoint.held.take(n) {

@@ -26,7 +26,7 @@ func TestHeld_IsBoundedByEndpoint(t *testing.T) {
 	if one.limit != requestBytes {
 		t.Errorf("at most %d bytes are held", one.limit)
 	}
-	one.limit = 20 * askBytes
+	one.limit = 20 * requestOverhead
 	replies, err := a.nc.SubscribeSync("_INBOX.test.>")
 	if err != nil {
 		t.Fatal(err)
@@ -108,15 +108,15 @@ func TestHeld_CountsAllTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := len(one.subject) + len(one.to) + len("mine") + len("Note") + len("text") + headerBytes + one.asked.Size()
-	if !one.hold() || one.held != int64(askBytes+texts) || e.held.bytes.Load() != one.held {
-		t.Errorf("%d bytes are held, of %d; want %d", one.held, e.held.bytes.Load(), askBytes+texts)
+	texts := len(one.subject) + len(one.to) + len("mine") + len("Note") + len("text") + headerBytes + one.recorded.Size()
+	if !one.hold() || one.held != int64(requestOverhead+texts) || e.held.bytes.Load() != one.held {
+		t.Errorf("%d bytes are held, of %d; want %d", one.held, e.held.bytes.Load(), requestOverhead+texts)
 	}
 	one.shares, one.held = true, 0
-	if !one.hold() || one.held != askBytes {
+	if !one.hold() || one.held != requestOverhead {
 		t.Errorf("%d bytes are held beside what is shared", one.held)
 	}
-	e.held.limit = e.held.bytes.Load() + askBytes - 1
+	e.held.limit = e.held.bytes.Load() + requestOverhead - 1
 	if before := e.held.bytes.Load(); one.hold() || e.held.bytes.Load() != before || e.held.refused.Load() != 1 {
 		t.Errorf("without room %d bytes are held, were %d; %d are refused", e.held.bytes.Load(), before, e.held.refused.Load())
 	}
@@ -138,7 +138,7 @@ func TestHeld_HeadersCountUntilTheyAreAFrame(t *testing.T) {
 		e := a.Endpoints()[slices.IndexFunc(a.Endpoints(), func(e *Endpoint) bool { return e.Name == test.to })]
 		before := e.held.bytes.Load()
 		a.to(requestFor(test.to, test.action, body))
-		if n := e.held.bytes.Load() - before; n < askBytes || (n > int64(len(body))/2) != test.kept {
+		if n := e.held.bytes.Load() - before; n < requestOverhead || (n > int64(len(body))/2) != test.kept {
 			t.Errorf("%s to %s, of %d bytes, holds %d", test.action, test.to, len(body), n)
 		}
 	}

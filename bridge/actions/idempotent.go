@@ -19,18 +19,18 @@ func (a *actionRequest) key() idempotency.Key {
 
 // First lets a go on as the first of its key.
 func (a *actionRequest) First(k *idempotency.Entry) {
-	a.keyed = k
+	a.entry = k
 	a.proceed()
 }
 
 // Later tells a that it goes on, or is answered, on another goroutine.
 func (a *actionRequest) Later() { a.answer = (*actionRequest).replyLater }
 
-// settle ends what waits for a, if it is the first of its key.
-func (a *actionRequest) settle(body []byte, fail *reply.Error) {
-	if k := a.keyed; k != nil {
-		a.keyed = nil
-		a.endpoint.shared.cache.Settle(k, body, fail)
+// finishKey ends what waits for a, if it is the first of its key.
+func (a *actionRequest) finishKey(body []byte, fail *reply.Error) {
+	if k := a.entry; k != nil {
+		a.entry = nil
+		a.endpoint.shared.cache.Finish(k, body, fail)
 	}
 }
 

@@ -33,7 +33,7 @@ type actionRequest struct {
 	options  options
 	body     body              // its headers until they have become a frame
 	bodyHash [sha256.Size]byte // hash of the body, of one with a key
-	came     time.Time
+	received time.Time
 	// answer is replyNow while the endpoint's goroutine has it, and else replyLater.
 	answer func(*actionRequest, reply.Message)
 
@@ -45,8 +45,8 @@ type actionRequest struct {
 	held     int64              // bytes that count at the endpoint
 	shares   bool               // its text with the others of a request to all
 	intended bool               // its intent is recorded
-	asked    *audit.Kept        // for the audit; nil without one
-	keyed    *idempotency.Entry // as the first of its Ami-Idempotency-Key, or nil
+	recorded *audit.Recorded    // for the audit; nil without one
+	entry    *idempotency.Entry // as the first of its Ami-Idempotency-Key, or nil
 	stream   *reply.Stream      // of its parts, or nil
 	mask     reply.Mask         // of what Asterisk says
 	counted  bool               // among the bridge's Actions in flight
@@ -56,7 +56,7 @@ type actionRequest struct {
 // newRequest reads a request, once for all that want to know of it, and keeps
 // neither its body nor its headers as NATS had them. The error is the caller's.
 func (e *Endpoint) newRequest(m *nats.Msg) (*actionRequest, error) {
-	a := &actionRequest{endpoint: e, subject: m.Subject, to: m.Reply, came: time.Now(), answer: (*actionRequest).replyNow}
+	a := &actionRequest{endpoint: e, subject: m.Subject, to: m.Reply, received: time.Now(), answer: (*actionRequest).replyNow}
 	var err error
 	a.action, err = name.ParseAction(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
 	if a.behind = e.behind.Load(); !e.routed && !e.every {
@@ -69,7 +69,7 @@ func (e *Endpoint) newRequest(m *nats.Msg) (*actionRequest, error) {
 	if a.body, bad = parseBody(a.action, m.Data); err == nil {
 		err = bad
 	}
-	a.asked = e.shared.audit.Keep(m, a.action.String(), a.options.requester, a.body.fields, bad == nil)
+	a.recorded = e.shared.audit.Record(m, a.action.String(), a.options.requester, a.body.fields, bad == nil)
 	a.options.requester, a.body.fields = "", nil
 	if err == nil && a.options.key != "" {
 		a.bodyHash = sha256.Sum256(m.Data)
@@ -167,7 +167,7 @@ func (a *actionRequest) choose() bool {
 		if fail == nil {
 			a.server = next
 			if a.deadline.IsZero() {
-				a.deadline = a.came.Add(next.timeout(a.action.String(), a.options.timeout))
+				a.deadline = a.received.Add(next.timeout(a.action.String(), a.options.timeout))
 			}
 			return true
 		}
@@ -186,7 +186,7 @@ func (a *actionRequest) decline(fail *reply.Error) {
 }
 
 // submit sends the Action, with AUDIT=strict once its intent is stored, which
-// nobody waits for: a goes on where that is heard of.
+// nobody waits for: a goes on where that is reported.
 func (a *actionRequest) submit() {
 	recorder := a.endpoint.shared.audit
 	if !recorder.Strict() {
@@ -225,7 +225,7 @@ func (a *actionRequest) send() {
 	a.mask = reply.Mask{Off: server.permits.Load().policy.ShowsSecrets(a.action)}
 	action := amiconn.Action{
 		Name: a.action.String(), Headers: a.headers, Timeout: timeout,
-		WaitComplete: a.waits(), Done: a.finish,
+		WaitComplete: a.awaitsOriginate(), Done: a.finish,
 	}
 	if a.options.stream {
 		a.stream = a.newStream()
@@ -269,7 +269,7 @@ func (a *actionRequest) finish(r *correlation.Result) {
 	head.ActionID, head.Stream, head.Masked = r.ActionID, a.stream, a.mask.Names
 	a.endpoint.shared.audit.Outcome(a.audited(), r, fail)
 	body := reply.Append(nil, head, r, fail)
-	a.settle(body, fail)
+	a.finishKey(body, fail)
 	a.endpoint.shared.sender.Queue(reply.Message{
 		To: a.to, Body: body, Error: fail, Head: head, Stream: a.stream,
 		Done: func() { r.Release(); a.ended(); server.pressure(false) },
@@ -288,7 +288,7 @@ func (a *actionRequest) Refuse(fail *reply.Error) {
 	a.endpoint.shared.audit.Outcome(a.audited(), nil, fail)
 	head := a.head()
 	body := reply.Append(nil, head, nil, fail)
-	a.settle(body, fail)
+	a.finishKey(body, fail)
 	a.answer(a, reply.Message{To: a.to, Body: body, Error: fail, Head: head, Done: a.ended})
 }
 
@@ -315,7 +315,7 @@ func (a *actionRequest) ended() {
 
 // count notes what became of a, at its endpoint and at its server.
 func (a *actionRequest) count(r result, fail *reply.Error) {
-	took := time.Since(a.came)
+	took := time.Since(a.received)
 	a.endpoint.stats.add(r, fail, took)
 	if a.server != nil {
 		a.server.stats.add(r, fail, took)
@@ -336,12 +336,12 @@ func (a *actionRequest) head() reply.Head {
 func (a *actionRequest) audited() *audit.Request {
 	return &audit.Request{
 		To: a.to, Subject: a.subject, Action: a.action.String(), Server: a.head().Server, RequestID: a.body.requestID,
-		Came: a.came, Deadline: a.deadline, Intended: a.intended, Kept: a.asked,
+		Received: a.received, Deadline: a.deadline, Intended: a.intended, Recorded: a.recorded,
 	}
 }
 
-// waits reports whether the reply is to be that of the OriginateResponse.
-func (a *actionRequest) waits() bool {
+// awaitsOriginate reports whether the reply is to be that of the OriginateResponse.
+func (a *actionRequest) awaitsOriginate() bool {
 	return a.options.complete && a.action.Is("Originate") && isAsync(a.headers)
 }
 

@@ -25,7 +25,7 @@ type shared struct {
 	audit        *audit.Recorder
 	cache        *idempotency.Cache
 	sender       *reply.Sender
-	watch        *reply.NoResponders
+	watch        *reply.NoResponderWatch
 	inFlight     *inFlight // Actions until their reply is published
 	log          *zap.Logger
 }
@@ -61,12 +61,12 @@ type Service struct {
 
 // New returns a Service without servers. It takes nothing before Serve.
 func New(o Options) (*Service, error) {
-	probes, err := reply.NewNoResponders(o.Conn)
+	watch, err := reply.NewNoResponderWatch(o.Conn)
 	if err != nil {
 		return nil, err
 	}
 	s := &Service{conn: o.Conn, started: time.Now().UTC(), led: make(map[string]bool), shared: &shared{
-		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: probes,
+		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: watch,
 		inFlight: newInFlight(), log: o.Log,
 	}}
 	s.endpoints.Store(new([]*Endpoint))
@@ -150,7 +150,7 @@ func (s *Service) subscribe() error {
 		sub := &natsconn.Subscription{
 			Subject: e.Subject(), Queue: cmp.Or(e.queue(), s.info.ID), Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look,
 		}
-		if err := s.conn.Keep(sub); err != nil {
+		if err := s.conn.Add(sub); err != nil {
 			return err
 		}
 		e.sub = sub
@@ -185,17 +185,17 @@ func (s *Service) Refuse() { s.shared.inFlight.close() }
 // after Refuse.
 func (s *Service) Wait(ctx context.Context) bool { return s.shared.inFlight.wait(ctx) }
 
-// TellDropped logs how many requests were dropped. It is for the status goroutine.
-func (s *Service) TellDropped(now time.Time) {
+// LogDropped logs how many requests were dropped. It is for the status goroutine.
+func (s *Service) LogDropped(now time.Time) {
 	for _, e := range s.Endpoints() {
-		e.tellDropped(now)
+		e.logDropped(now)
 	}
 }
 
-// EndSums has the next TellDropped log all that no line has told of yet.
+// EndSums has the next LogDropped log all that no line has had yet.
 func (s *Service) EndSums() {
 	for _, e := range s.Endpoints() {
-		e.dropped.told.End()
+		e.dropped.logged.End()
 	}
 }
 

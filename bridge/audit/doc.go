@@ -7,10 +7,10 @@
 // or missing shows.
 //
 // A [Recorder] is safe for concurrent use, and its methods do not wait, but for
-// [Recorder.Seen], which asks NATS. Its one goroutine, [Recorder.Run], tells of the
-// refusals that are too many for a record each.
+// [Recorder.Seen], which asks NATS. Its one goroutine, [Recorder.Run], writes a
+// record of the refusals that were too many for a record each.
 //
-// What crosses the seam: a [Request] with what [Recorder.Keep] has kept of its
+// What crosses the seam: a [Request] with what [Recorder.Record] has kept of its
 // message, a [correlation.Result] and a [reply.Error] come in; what goes out is
 // [journal.Entry], by a [Queue].
 package audit

@@ -76,7 +76,7 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 func shown(c concealer, action, body string) (object string, omitted int) {
 	d := &Recorder{concealer: c}
 	fields, err := fieldsOf(body)
-	k := d.Keep(&nats.Msg{}, action, "", fields, err == nil)
+	k := d.Record(&nats.Msg{}, action, "", fields, err == nil)
 	return string(k.fields), k.omitted
 }
 

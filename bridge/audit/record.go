@@ -14,7 +14,7 @@ import (
 )
 
 // record is one message on ami.audit.<server>.<Action>. What is text of a
-// caller or of Asterisk is bounded and has no secrets. docs/audit.md describes
+// caller or of Asterisk is bounded and has no secrets. docs/audit-records.md describes
 // it.
 type record struct {
 	At            string          `json:"at"`
@@ -59,9 +59,9 @@ type requestInfo struct {
 	Server  string `json:"server,omitempty"`
 }
 
-// Kept is what the audit keeps of a request until it has ended: at most some
+// Recorded is what the audit keeps of a request until it has ended: at most some
 // 8 KiB.
-type Kept struct {
+type Recorded struct {
 	id        string
 	requester string
 	info      *requestInfo
@@ -78,25 +78,25 @@ const (
 // Request is a request for an Action as it is recorded. It is read only before the
 // method that it is given to returns, or has called back.
 type Request struct {
-	To, Subject    string
-	Action         string
-	Server         string // or the endpoint's name while none is chosen
-	RequestID      string
-	Came, Deadline time.Time
-	Intended       bool  // its intent is recorded
-	Kept           *Kept // nil if nothing is recorded
+	To, Subject        string
+	Action             string
+	Server             string // or the endpoint's name while none is chosen
+	RequestID          string
+	Received, Deadline time.Time
+	Intended           bool      // its intent is recorded
+	Recorded           *Recorded // nil if nothing is recorded
 }
 
 // Size is about what k holds, in bytes.
-func (k *Kept) Size() int { return len(k.fields) + len(k.requester) }
+func (k *Recorded) Size() int { return len(k.fields) + len(k.requester) }
 
-// Keep returns what is to be recorded of a request for action that came as m, nil
+// Record returns what is to be recorded of a request for action that came as m, nil
 // if nothing is. What could not be read has no fields.
-func (d *Recorder) Keep(m *nats.Msg, action, requester string, fields []Field, read bool) *Kept {
+func (d *Recorder) Record(m *nats.Msg, action, requester string, fields []Field, read bool) *Recorded {
 	if d.off() {
 		return nil
 	}
-	k := &Kept{id: d.run + "-" + strconv.FormatUint(d.asks.Add(1), 10), bytes: len(m.Data)}
+	k := &Recorded{id: d.run + "-" + strconv.FormatUint(d.requests.Add(1), 10), bytes: len(m.Data)}
 	k.requester = d.concealer.text(requester, MaxRequester)
 	if read {
 		k.fields, k.omitted = d.concealer.fields(action, fields)
@@ -128,12 +128,12 @@ func (d *Recorder) requestInfo(header string) *requestInfo {
 func (d *Recorder) begin(a *Request) *record {
 	inbox, _, _ := strings.Cut(a.To, ".")
 	return &record{
-		At: clock.Stamp(time.Now()), Ask: a.Kept.id, Node: d.node, Server: a.Server,
+		At: clock.Stamp(time.Now()), Ask: a.Recorded.id, Node: d.node, Server: a.Server,
 		Action:  d.concealer.text(a.Action, maxText),
 		Subject: d.concealer.text(a.Subject, maxText), Inbox: d.concealer.text(inbox, maxText),
-		Requester: a.Kept.requester, RequestInfo: a.Kept.info,
+		Requester: a.Recorded.requester, RequestInfo: a.Recorded.info,
 		RequestID: d.concealer.text(a.RequestID, MaxRequestID),
-		BodyBytes: a.Kept.bytes, Fields: a.Kept.fields, FieldsOmitted: a.Kept.omitted,
+		BodyBytes: a.Recorded.bytes, Fields: a.Recorded.fields, FieldsOmitted: a.Recorded.omitted,
 		Decision: "allowed",
 	}
 }
@@ -176,7 +176,7 @@ func (d *Recorder) end(a *Request, record *record, fail *reply.Error) {
 	if fail != nil {
 		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxValue)
 	}
-	took := clock.Millis(time.Since(a.Came))
+	took := clock.Millis(time.Since(a.Received))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
 	_ = d.write(record.Server, a.Action, record, record.Sent != "no", nil)

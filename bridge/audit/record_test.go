@@ -38,8 +38,8 @@ func askOf(d *Recorder, subject, action, to, text string) *Request {
 	}}
 	fields := []Field{{Name: "Note", Values: []string{text}}}
 	return &Request{
-		Server: "pbx1", Subject: subject, Action: action, To: to, Came: time.Now(), RequestID: text,
-		Kept: d.Keep(msg, action, text, fields, true),
+		Server: "pbx1", Subject: subject, Action: action, To: to, Received: time.Now(), RequestID: text,
+		Recorded: d.Record(msg, action, text, fields, true),
 	}
 }
 
@@ -115,7 +115,7 @@ func TestAudit_HidesConfiguredSecretsFromFourBytesOn(t *testing.T) {
 func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	d := secretiveAudit()
 	a, other := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text"), askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
-	a.Kept.omitted, a.Came = 7, a.Came.Add(-time.Second)
+	a.Recorded.omitted, a.Received = 7, a.Received.Add(-time.Second)
 	d.Intend(a, func(error) {})
 	d.Outcome(a, &correlation.Result{}, nil)
 	d.Outcome(other, nil, &reply.Error{Code: 503, Kind: "not_connected", Sent: "no"})
@@ -154,7 +154,7 @@ func TestAudit_RequestInfoIsTheServersAlone(t *testing.T) {
 		"nothing it knows": {[]string{`{"x":"APPS"}`}, false},
 		"a long one":       {[]string{`{"acc":"APPS","x":"` + strings.Repeat("x", maxRequestInfo) + `"}`}, false},
 	} {
-		k := d.Keep(&nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, "Ping", "", nil, true)
+		k := d.Record(&nats.Msg{Header: nats.Header{"Nats-Request-Info": test.values}}, "Ping", "", nil, true)
 		if (k.info != nil) != test.want || test.want && (k.info.Account != "APPS" || k.info.User != "dialer") {
 			t.Errorf("%s: %+v", name, k.info)
 		}
@@ -166,8 +166,8 @@ func TestAudit_OffRecordsNothing(t *testing.T) {
 	d := secretiveAudit()
 	d.mode = config.AuditOff
 	a := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
-	if a.Kept != nil || d.Strict() {
-		t.Errorf("kept is %+v, strict is %v", a.Kept, d.Strict())
+	if a.Recorded != nil || d.Strict() {
+		t.Errorf("kept is %+v, strict is %v", a.Recorded, d.Strict())
 	}
 	d.Outcome(a, nil, &reply.Error{Kind: "busy", Sent: "no"})
 	d.Outcome(a, &correlation.Result{}, nil)

@@ -28,7 +28,7 @@ import (
 
 const (
 	// QueueBytes bounds the records that wait to be stored. When it is full
-	// a record is lost, counted and told of; with AUDIT=strict no Action goes
+	// a record is lost, counted and logged; with AUDIT=strict no Action goes
 	// out meanwhile.
 	QueueBytes = 16 << 20
 	// intentTimeout is how long the record of an intent may take.
@@ -38,17 +38,17 @@ const (
 // Recorder records what was asked for and what became of it. Whoever records never
 // waits: the records are the journal's from then on.
 type Recorder struct {
-	mode      config.Audit
-	prefix    string // of the subjects
-	node, run string // run names this process
-	concealer concealer
-	journal   Queue
-	log       *zap.Logger
-	asks      atomic.Uint64
-	stored    atomic.Uint64
-	lost      atomic.Uint64
-	told      clock.Sum // of those lost
-	refusals  refusals
+	mode       config.Audit
+	prefix     string // of the subjects
+	node, run  string // run names this process
+	concealer  concealer
+	journal    Queue
+	log        *zap.Logger
+	requests   atomic.Uint64
+	stored     atomic.Uint64
+	lost       atomic.Uint64
+	loggedLost clock.Sum // of those lost
+	refusals   refusals
 
 	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
 	records uint64
@@ -71,14 +71,14 @@ type chain struct {
 // What stands in place of a hash.
 const (
 	chainGenesis = "genesis" // no record is stored
-	chainUnknown = "unknown" // the last one stored could not be had
+	chainUnknown = "unknown" // the last one stored could not be read
 )
 
 // Queue is where records wait to be stored: a journal, of QueueBytes.
 type Queue interface {
 	Write(journal.Entry) error
-	SetUnheard(on bool)
-	IsUnheard() bool
+	SetUnacknowledged(on bool)
+	IsUnacknowledged() bool
 }
 
 // New returns the audit of what is asked for at the endpoints that Open names, whose
@@ -94,7 +94,7 @@ func New(cfg *config.Config, run string, q Queue, log *zap.Logger) *Recorder {
 		refusals: refusals{of: make(map[refusalKey]*refused)},
 	}
 	// What nobody may store is worth publishing.
-	d.journal.SetUnheard(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
+	d.journal.SetUnacknowledged(cfg.Delivery == config.DeliverCore && cfg.Audit == config.AuditOn)
 	return d
 }
 
@@ -137,8 +137,8 @@ func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state strea
 			return
 		}
 		d.lostEnds = false
-		d.journal.SetUnheard(false)
-	case state == streams.NoJetStream && d.journal.IsUnheard() && !d.warned:
+		d.journal.SetUnacknowledged(false)
+	case state == streams.NoJetStream && d.journal.IsUnacknowledged() && !d.warned:
 		d.warned = true
 		d.log.Warn("no JetStream: audit records are published at most once")
 	}
@@ -182,8 +182,8 @@ func (d *Recorder) Learn(secrets ...string) { d.concealer.Add(secrets...) }
 // start. It may be called from any goroutine.
 func (d *Recorder) Counts() (stored, lost uint64) { return d.stored.Load(), d.lost.Load() }
 
-// EndSums has the next TellLost log all that no line has told of yet.
-func (d *Recorder) EndSums() { d.told.End() }
+// EndSums has the next LogLost log all that no line has had yet.
+func (d *Recorder) EndSums() { d.loggedLost.End() }
 
 // off reports whether nothing is recorded.
 func (d *Recorder) off() bool { return d.mode == config.AuditOff }
@@ -215,7 +215,7 @@ func (d *Recorder) Intend(a *Request, then func(error)) {
 }
 
 // write links a record of server to the one before, and queues it. done, if not
-// nil, hears whether it was stored, unless write returns an error.
+// nil, is called with nil once it is stored, or with why it was not, unless write returns an error.
 func (d *Recorder) write(server, action string, record any, must bool, done func(error)) error {
 	text, err := encode(record)
 	if err != nil {
@@ -275,9 +275,9 @@ func digest(record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// TellLost logs what was lost. It is for the status goroutine.
-func (d *Recorder) TellLost() {
-	if n, _ := d.told.Due(d.lost.Load(), time.Now()); n > 0 {
+// LogLost logs what was lost. It is for the status goroutine.
+func (d *Recorder) LogLost() {
+	if n, _ := d.loggedLost.Due(d.lost.Load(), time.Now()); n > 0 {
 		d.log.Error("audit records lost", zap.Uint64("count", n))
 	}
 }

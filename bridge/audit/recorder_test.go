@@ -52,8 +52,8 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 			queued++
 		}
 	}
-	d.TellLost()
-	d.TellLost()
+	d.LogLost()
+	d.LogLost()
 	if told := lines.FilterMessage("audit records lost").All(); len(told) != 1 || told[0].ContextMap()["count"] != uint64(3) {
 		t.Errorf("told: %v", told)
 	}
@@ -125,7 +125,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if lines.Len() != 0 {
 		t.Errorf("told: %v", lines.All())
 	}
-	d.journal.SetUnheard(true) // they do not
+	d.journal.SetUnacknowledged(true) // they do not
 	for range 2 {
 		d.Seen(t.Context(), nil, streams.NoJetStream)
 	}
@@ -137,7 +137,7 @@ func TestAudit_SaysThatNobodyStores(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	if d.Seen(t.Context(), js, streams.OK); d.journal.IsUnheard() || d.behind {
+	if d.Seen(t.Context(), js, streams.OK); d.journal.IsUnacknowledged() || d.behind {
 		t.Error("the stream is there, and records are not stored")
 	}
 }

@@ -94,7 +94,7 @@ func (r *refusals) few(server, action string) bool {
 func (r *refusals) on(server, action string) *refused {
 	key := refusalKey{server, name.UnknownAction}
 	if catalog.Known(action) {
-		key.action = catalog.Spelling(action)
+		key.action = catalog.Canonical(action)
 	}
 	one := r.of[key]
 	if one == nil {
@@ -104,7 +104,7 @@ func (r *refusals) on(server, action string) *refused {
 	return one
 }
 
-// Run calls TellRefusals each time that has passed, until ctx ends. It does not do so
+// Run calls RecordRefusals each time that has passed, until ctx ends. It does not do so
 // at the end.
 func (d *Recorder) Run(ctx context.Context, each time.Duration) {
 	ticker := time.NewTicker(each)
@@ -112,16 +112,16 @@ func (d *Recorder) Run(ctx context.Context, each time.Duration) {
 	for {
 		select {
 		case <-ticker.C:
-			d.TellRefusals()
+			d.RecordRefusals()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// TellRefusals writes a record of what was counted since the last one. What the
+// RecordRefusals writes a record of what was counted since the last one. What the
 // queue does not take goes on being counted.
-func (d *Recorder) TellRefusals() {
+func (d *Recorder) RecordRefusals() {
 	r, now := &d.refusals, time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()

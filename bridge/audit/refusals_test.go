@@ -19,7 +19,7 @@ import (
 func testRequest(_ *Recorder, action string) *Request {
 	return &Request{
 		Server: "pbx1", Subject: "ami.actions.pbx1." + action, Action: action, To: "_INBOX.x",
-		Kept: &Kept{id: "x-1"}, Came: time.Now(), Deadline: time.Now().Add(time.Minute),
+		Recorded: &Recorded{id: "x-1"}, Received: time.Now(), Deadline: time.Now().Add(time.Minute),
 	}
 }
 
@@ -71,7 +71,7 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 		}
 		last := clock.Stamp(time.Now())
 		time.Sleep(59 * time.Second)
-		d.TellRefusals()
+		d.RecordRefusals()
 		d.refuse("Originate", "forbidden")
 		got := taken(t, d, &prev)
 		want := map[string]any{
@@ -82,14 +82,14 @@ func TestRefusals_BeyondTenASecondAreCounted(t *testing.T) {
 		if diff := cmp.Diff(want, got[0]); diff != "" || len(got) != 2 {
 			t.Errorf("%d records, of those counted (-want +got): %s", len(got), diff)
 		}
-		d.TellRefusals()
+		d.RecordRefusals()
 		if more := taken(t, d, &prev); len(more) != 0 {
 			t.Errorf("of nothing: %v", more)
 		}
 		for range 30 {
 			d.refuse("Originate", "busy")
 		}
-		d.TellRefusals()
+		d.RecordRefusals()
 		own := taken(t, d, &prev)
 		sum := own[len(own)-1] // of these alone
 		if diff := cmp.Diff(map[string]any{"busy": sum["count"]}, sum["outcomes"]); diff != "" || sum["count"] != 21.0 {
@@ -110,13 +110,13 @@ func TestRefusals_OfNamesThatAreMadeUpAreOneCount(t *testing.T) {
 		if n := len(d.refusals.of); n != 1 {
 			t.Errorf("%d counts", n)
 		}
-		d.TellRefusals()
+		d.RecordRefusals()
 		got := taken(t, d, &prev)
 		if sum := got[len(got)-1]; len(got) != 11 || sum["count"] != 1990.0 || sum["subject"] != "ami.audit.pbx1._unknown" || sum["action"] != "_unknown" {
 			t.Errorf("%d records, the last is %v", len(got), sum)
 		}
 		time.Sleep(time.Minute)
-		d.TellRefusals()
+		d.RecordRefusals()
 		if n := len(d.refusals.of); n != 0 {
 			t.Errorf("%d counts of nothing", n)
 		}
@@ -135,7 +135,7 @@ func TestRefusals_RepeatsCountAndIntentsHaveAnOutcome(t *testing.T) {
 	d.Intend(a, func(error) {})
 	a.Intended = true
 	d.Outcome(a, nil, &reply.Error{Code: 429, Kind: "busy", Sent: "no"})
-	d.TellRefusals()
+	d.RecordRefusals()
 	got := taken(t, d, &prev)
 	if n := len(got); n < 13 || n > 20 { // a slow machine has more of its own
 		t.Fatalf("%d records", n)
@@ -154,9 +154,9 @@ func TestRefusals_AFullQueueLosesNoCount(t *testing.T) {
 	}
 	limit := fakeOf(d).Limit
 	fakeOf(d).Limit = 0
-	d.TellRefusals()
+	d.RecordRefusals()
 	fakeOf(d).Limit = limit
-	d.TellRefusals()
+	d.RecordRefusals()
 	batch := fakeOf(d).Take(100)
 	var sum struct{ Count, Lost int }
 	if err := json.Unmarshal(batch[len(batch)-1].Msg.Data, &sum); err != nil || len(batch)-1+sum.Count != 20 || sum.Lost != 1 {

@@ -40,9 +40,9 @@ func find(action string) (row, bool) {
 	return r, ok
 }
 
-// Spelling returns action as Asterisk spells it, or action itself if it is none
+// Canonical returns action as Asterisk spells it, or action itself if it is none
 // that is known. AMI ignores the case of an Action.
-func Spelling(action string) string {
+func Canonical(action string) string {
 	if r, ok := find(action); ok {
 		return r.action
 	}

@@ -49,7 +49,7 @@ func TestSpelling(t *testing.T) {
 		"Originate": "Originate", "originate": "Originate", "SIPPEERS": "SIPpeers", "pjsipnotify": "PJSIPNotify",
 		"Frobnicate": "Frobnicate", "": "",
 	} {
-		if got := Spelling(action); got != want {
+		if got := Canonical(action); got != want {
 			t.Errorf("%q is spelled %q, want %q", action, got, want)
 		}
 	}
@@ -57,7 +57,7 @@ func TestSpelling(t *testing.T) {
 
 // It is asked for every request.
 func TestSpelling_OfARightNameAllocatesNothing(t *testing.T) {
-	if n := testing.AllocsPerRun(100, func() { Spelling("QueueStatus") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { Canonical("QueueStatus") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -81,6 +81,6 @@ func TestRead(t *testing.T) {
 
 func BenchmarkSpelling(b *testing.B) {
 	for b.Loop() {
-		Spelling("WaitEvent")
+		Canonical("WaitEvent")
 	}
 }

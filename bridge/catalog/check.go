@@ -22,11 +22,11 @@ func Check(action string, headers []string) error {
 		}
 		wrong = append(wrong, h)
 		if len(r.headers) == 0 {
-			reasons = append(reasons, fmt.Sprintf("%.64s is no header of %s, which takes none", h, r.action))
+			reasons = append(reasons, fmt.Sprintf("%.64s is not a header of %s, which takes none", h, r.action))
 			continue
 		}
 		reasons = append(reasons,
-			fmt.Sprintf("%.64s is no header of %s: did you mean %s?", h, r.action, Nearest(h, r.headers)))
+			fmt.Sprintf("%.64s is not a header of %s: did you mean %s?", h, r.action, Nearest(h, r.headers)))
 	}
 	if len(reasons) == 0 {
 		return nil

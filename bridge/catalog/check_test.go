@@ -27,17 +27,17 @@ func TestCheck_TakesWhatIsKnown(t *testing.T) {
 
 func TestCheck_SuggestsTheRightHeader(t *testing.T) {
 	for _, c := range []struct{ action, headers, want string }{
-		{"Originate", "Chanel", "Chanel is no header of Originate: did you mean Channel?"},
-		{"originate", "Channel exntension", "exntension is no header of Originate: did you mean Exten?"},
-		{"QueueAdd", "Que Queue Interface Intreface Que", "Que is no header of QueueAdd: did you mean Queue?; " +
-			"Intreface is no header of QueueAdd: did you mean Interface?"},
-		{"Ping", "Channel", "Channel is no header of Ping, which takes none"},
+		{"Originate", "Chanel", "Chanel is not a header of Originate: did you mean Channel?"},
+		{"originate", "Channel exntension", "exntension is not a header of Originate: did you mean Exten?"},
+		{"QueueAdd", "Que Queue Interface Intreface Que", "Que is not a header of QueueAdd: did you mean Queue?; " +
+			"Intreface is not a header of QueueAdd: did you mean Interface?"},
+		{"Ping", "Channel", "Channel is not a header of Ping, which takes none"},
 		// Asterisk looks for six digits.
-		{"UpdateConfig", "Action-1", "Action-1 is no header of UpdateConfig: did you mean Action-000000?"},
-		{"AOCMessage", "UnitAmuont(3)", "UnitAmuont(3) is no header of AOCMessage: did you mean UnitAmount(0)?"},
-		{"Bridge", "Channel3", "Channel3 is no header of Bridge: did you mean Channel1?"},
-		{"Getvar", "Variables", "Variables is no header of Getvar: did you mean Variable?"},
-		{"DBGet", strings.Repeat("K", 1000), strings.Repeat("K", 64) + " is no header of DBGet: did you mean Key?"},
+		{"UpdateConfig", "Action-1", "Action-1 is not a header of UpdateConfig: did you mean Action-000000?"},
+		{"AOCMessage", "UnitAmuont(3)", "UnitAmuont(3) is not a header of AOCMessage: did you mean UnitAmount(0)?"},
+		{"Bridge", "Channel3", "Channel3 is not a header of Bridge: did you mean Channel1?"},
+		{"Getvar", "Variables", "Variables is not a header of Getvar: did you mean Variable?"},
+		{"DBGet", strings.Repeat("K", 1000), strings.Repeat("K", 64) + " is not a header of DBGet: did you mean Key?"},
 	} {
 		err := Check(c.action, strings.Fields(c.headers))
 		if err == nil || err.Error() != c.want {

@@ -3,6 +3,6 @@
 // classes. Its tables, actions.tsv and events.tsv, say how they were made.
 //
 // It decides nothing: an Action, a header or an event that it does not know may
-// be a newer Asterisk's or a foreign module's. All functions may be called from
-// any goroutine.
+// be a newer Asterisk's or a foreign module's. It starts no goroutine; its
+// functions may be called from any.
 package catalog

@@ -263,7 +263,7 @@ func (c *Config) checkNames() error {
 		switch {
 		case !serverRule.MatchString(name):
 			problems = append(problems, &amiconn.SettingError{Setting: "SERVERS",
-				Reason: fmt.Sprintf("%.40q is no server name: wants 1 to 32 of A-Z a-z 0-9 _ -", name)})
+				Reason: fmt.Sprintf("%.40q is not a server name: wants 1 to 32 of A-Z a-z 0-9 _ -", name)})
 		case reserved(name):
 			problems = append(problems, &amiconn.SettingError{Setting: "SERVERS", Reason: name + " is reserved: choose another name"})
 		case seen[variable] != "":

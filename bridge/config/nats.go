@@ -23,6 +23,7 @@ func (c NATSConfig) Kinds() NATSKinds {
 	}
 }
 
+// ReadUserJWT returns the user's JWT that CredsFile holds now.
 func (c *NATSConfig) ReadUserJWT() (string, error) {
 	content, err := c.credentials()
 	if err != nil {
@@ -35,6 +36,7 @@ func (c *NATSConfig) ReadUserJWT() (string, error) {
 	return jwt, nil
 }
 
+// Sign signs nonce, by which nats-server asks who connects, with the key in CredsFile.
 func (c *NATSConfig) Sign(nonce []byte) ([]byte, error) {
 	content, err := c.credentials()
 	if err != nil {
@@ -67,6 +69,7 @@ func (c *NATSConfig) ReadPassword() (setting.Secret, error) {
 	return secretOr(c.Password, "BRIDGE_NATS_PASSWORD_FILE", c.PasswordFile)
 }
 
+// ReadToken returns the token as it is now, from its file if one is named.
 func (c *NATSConfig) ReadToken() (setting.Secret, error) {
 	return secretOr(c.Token, "BRIDGE_NATS_TOKEN_FILE", c.TokenFile)
 }
@@ -83,6 +86,7 @@ func secretOr(secret setting.Secret, variable, file string) (setting.Secret, err
 	return secret, nil
 }
 
+// ReadCertificate returns the client certificate and its key as the files have them now.
 func (c *NATSConfig) ReadCertificate() (pair tls.Certificate, err error) {
 	cert, err := ReadNATSFile("TLS_CERT_FILE", c.TLSCertFile, amiconn.MaxCertFile)
 	if err != nil {
@@ -98,6 +102,7 @@ func (c *NATSConfig) ReadCertificate() (pair tls.Certificate, err error) {
 	return pair, nil
 }
 
+// ReadAuthorities returns the authorities that TLSCaFile holds now.
 func (c *NATSConfig) ReadAuthorities() (*x509.CertPool, error) {
 	pem, err := ReadNATSFile("TLS_CA_FILE", c.TLSCaFile, amiconn.MaxCertFile)
 	if err != nil {
@@ -110,6 +115,8 @@ func (c *NATSConfig) ReadAuthorities() (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// ReadNATSFile returns what a file of credentials or certificates holds. The error names
+// the variable BRIDGE_NATS_<setting>, and never the content.
 func ReadNATSFile(setting, name string, limit setting.Bytes) ([]byte, error) {
 	content, err := amiconn.ReadFile(name, limit)
 	if err != nil {

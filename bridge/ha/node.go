@@ -30,9 +30,9 @@ const (
 	frozenAfter = 500 * time.Millisecond
 	// moveEvery is how often it is looked whether a server is to move.
 	moveEvery = time.Second
-	// maxHeard bounds the Heartbeats that wait to be read. When it is full the newest is
+	// maxReceived bounds the Heartbeats that wait to be read. When it is full the newest is
 	// dropped: another comes.
-	maxHeard = 256
+	maxReceived = 256
 )
 
 // Options is what a Node works with.
@@ -54,14 +54,14 @@ type Node struct {
 	served *servers                // what the Roster was told of
 	roster *standby.Roster
 
-	heard   chan []byte   // Heartbeats
-	noted   chan struct{} // of capacity 1: a server has a note
-	asks    chan ask      // for the stream
-	answers chan func()   // from the stream, for the Node's goroutine
-	failed  []func()      // answers to what could not be asked
-	leaves  chan struct{} // closed when another shall lead what this one leads
-	left    chan struct{} // closed when none is led that another could lead
-	leave   sync.Once
+	received chan []byte   // Heartbeats
+	noted    chan struct{} // of capacity 1: a server has a note
+	asks     chan ask      // for the stream
+	answers  chan func()   // from the stream, for the Node's goroutine
+	failed   []func()      // answers to what could not be asked
+	leaves   chan struct{} // closed when another shall lead what this one leads
+	left     chan struct{} // closed when none is led that another could lead
+	leave    sync.Once
 
 	began time.Time    // what the next two count from, in nanoseconds
 	awake atomic.Int64 // when it last looked
@@ -76,14 +76,14 @@ type Node struct {
 func New(o Options) (*Node, error) {
 	n := &Node{
 		o: o, log: o.Log.Named("ha"), began: time.Now(),
-		roster: standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
-		heard:  make(chan []byte, maxHeard), noted: make(chan struct{}, 1), answers: make(chan func(), askers), asks: make(chan ask, maxAsks),
+		roster:   standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
+		received: make(chan []byte, maxReceived), noted: make(chan struct{}, 1), answers: make(chan func(), askers), asks: make(chan ask, maxAsks),
 		leaves: make(chan struct{}), left: make(chan struct{}),
 	}
 	n.now.Store(new(servers))
 	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
 		select {
-		case n.heard <- m.Data:
+		case n.received <- m.Data:
 		default:
 		}
 	})
@@ -193,8 +193,8 @@ func (n *Node) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case data := <-n.heard:
-			n.hear(data)
+		case data := <-n.received:
+			n.receive(data)
 		case answer := <-n.answers:
 			answer()
 		case <-n.noted:
@@ -244,8 +244,8 @@ func (n *Node) all(kind standby.EventKind) {
 
 // tick has time pass.
 func (n *Node) tick() {
-	for len(n.heard) > 0 {
-		n.hear(<-n.heard)
+	for len(n.received) > 0 {
+		n.receive(<-n.received)
 	}
 	now := time.Now()
 	if now.Sub(n.lookedAt) > frozenAfter || !n.o.Conn.Up() {
@@ -339,8 +339,8 @@ func (n *Node) beat(now time.Time) {
 	}
 }
 
-// hear takes in what another bridge says of itself.
-func (n *Node) hear(data []byte) {
+// receive takes in what another bridge says of itself.
+func (n *Node) receive(data []byte) {
 	now := time.Now()
 	h, err := standby.DecodeHeartbeat(data)
 	if err == nil {

@@ -54,8 +54,8 @@ type server struct {
 	lost, stored, drained atomic.Bool // noted, for the Node
 	leading               atomic.Bool // led, for others
 
-	telling sync.Mutex // protects the following
-	told    bool       // of led
+	telling   sync.Mutex // protects the following
+	published bool       // of led
 
 	mu      sync.Mutex // protects the following
 	fence   delivery.Fence
@@ -164,12 +164,12 @@ func (n *Node) inSync(s *server) bool {
 // fresh reports whether the session is not behind: it has answered a Ping that was asked
 // after the leader was heard last.
 func (n *Node) fresh(s *server) bool {
-	heard := s.began
+	last := s.began
 	if l, ok := n.roster.Leader(s.Name); ok && l.Node != n.o.Config.Node {
-		heard = l.At
+		last = l.At
 	}
 	asked := s.asked.Load()
-	return asked != 0 && asked > int64(heard.Sub(s.began))
+	return asked != 0 && asked > int64(last.Sub(s.began))
 }
 
 // step has the machine take in an event, and does what it says.
@@ -211,8 +211,8 @@ func (n *Node) tell(s *server) {
 	n.ask(func(context.Context) func() {
 		s.telling.Lock()
 		defer s.telling.Unlock()
-		if leads := s.leading.Load(); leads != s.told {
-			s.told = leads
+		if leads := s.leading.Load(); leads != s.published {
+			s.published = leads
 			s.Led(leads)
 		}
 		return nil
@@ -278,13 +278,13 @@ func (n *Node) begin(s *server, d standby.Decision, now time.Time) {
 	if !s.held.At.IsZero() {
 		from = clock.Wall(s.held.At, now)
 	}
-	hole := &outbox.Gap{Reason: outbox.GapTakeOver, Unknown: true, From: from, To: now.UnixNano()}
+	gap := &outbox.Gap{Reason: outbox.GapTakeOver, Unknown: true, From: from, To: now.UnixNano()}
 	if s.machine.Record().Reason == "start" {
-		hole.Reason, hole.Restarted = outbox.GapRestart, "unknown"
+		gap.Reason, gap.Restarted = outbox.GapRestart, "unknown"
 	}
 	if why == nil {
 		why = s.why
 	}
 	n.log.Warn("a take-over leaves a Gap", zap.String("server", s.Name), zap.Uint64("term", s.machine.Term()), zap.Error(why))
-	s.Outbox.Begin(s.tail, hole)
+	s.Outbox.Begin(s.tail, gap)
 }

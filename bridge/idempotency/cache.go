@@ -67,7 +67,7 @@ func (r *Cache) Run(ctx context.Context) { r.shared.serve(ctx) }
 // IsShared reports whether other bridges know the keys of this one, by a bucket.
 func (r *Cache) IsShared() bool { return r.shared != nil }
 
-// Seen is told how the stream behind the bucket stands, by the goroutine that looks
+// Seen takes how the stream behind the bucket stands, from the goroutine that looks
 // at it. It is for a Cache that IsShared.
 func (r *Cache) Seen(state streams.State, setting config.Streams) {
 	r.shared.seen(state, setting)
@@ -80,14 +80,14 @@ func newCache(window time.Duration) *Cache {
 
 // New returns an empty Cache, which shares its keys with other bridges by c if cfg has
 // it so: it wants JetStream and a window. The bucket need not be there yet: until it is
-// no key is taken. run names this process. refused is told what became of the claims,
+// no key is taken. run names this process. refused is called with what became of the claims,
 // and must not wait.
 func New(cfg *config.Config, run string, c *natsconn.Conn, q Queue, refused func(error), log *zap.Logger) *Cache {
 	r := newCache(cfg.IdempotencyWindow)
 	if cfg.Delivery != config.DeliverCore && cfg.IdempotencyWindow > 0 {
 		r.shared = &sharedKeys{
 			run: run, conn: c, journal: q, log: log, local: r,
-			refused: refused, waits: make(chan struct{}, maxKeyWaits), work: make(chan func(context.Context), maxKeyWaits),
+			refused: refused, places: make(chan struct{}, maxKeysAwaited), work: make(chan func(context.Context), maxKeysAwaited),
 		}
 	}
 	return r
@@ -102,7 +102,7 @@ type Key struct {
 
 // Request is a request with a key. Its methods do not wait.
 type Request interface {
-	// First lets it go on, as the first of its key, which ends with Settle(k).
+	// First lets it go on, as the first of its key, which ends with Finish(k).
 	First(k *Entry)
 	// Repeat answers it with the outcome of the first.
 	Repeat(*Outcome)
@@ -161,9 +161,9 @@ func (r *Cache) enter(key Key, a Request) (k *Entry, first bool, known *Outcome,
 	return k, false, nil, nil
 }
 
-// Settle ends k with its reply. One that did not reach Asterisk is forgotten;
+// Finish ends k with its reply. One that did not reach Asterisk is forgotten;
 // those that wait are told the same, and may ask again.
-func (r *Cache) Settle(k *Entry, body []byte, fail *reply.Error) {
+func (r *Cache) Finish(k *Entry, body []byte, fail *reply.Error) {
 	o := &Outcome{Body: body, Error: fail}
 	if fail == nil || fail.Sent != "no" {
 		if len(body) > keptReply {
@@ -174,7 +174,7 @@ func (r *Cache) Settle(k *Entry, body []byte, fail *reply.Error) {
 		r.drop(k)
 	}
 	if k.revision > 0 { // it was claimed in the bucket
-		r.shared.settle(k, o)
+		r.shared.share(k, o)
 	}
 	r.answer(k, o)
 }

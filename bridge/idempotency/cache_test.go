@@ -31,7 +31,7 @@ func first(r *Cache, k Key) string {
 
 // ends ends the first request of a key with a reply of so many bytes.
 func ends(r *Cache, k Key, size int, fail *reply.Error) {
-	r.Settle(r.known[k.Name], make([]byte, size), fail)
+	r.Finish(r.known[k.Name], make([]byte, size), fail)
 }
 
 // A key is remembered for the whole window after its end, and no longer; so are

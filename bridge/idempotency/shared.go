@@ -29,8 +29,8 @@ const (
 	// QueueBytes bounds what waits to be written to the bucket. When it is
 	// full nothing with a key is sent.
 	QueueBytes = 16 << 20
-	// maxKeyWaits bounds how many keys of other bridges are waited for.
-	maxKeyWaits = 256
+	// maxKeysAwaited bounds how many keys of other bridges are waited for.
+	maxKeysAwaited = 256
 )
 
 var (
@@ -53,7 +53,7 @@ type sharedKeys struct {
 	journal Queue
 	log     *zap.Logger
 	local   *Cache
-	refused func(error) // hears why a claim was not stored; must not wait
+	refused func(error) // called with why a claim was not stored; must not wait
 
 	// absent: there is no bucket and none is to be made, so that the keys are
 	// this bridge's own.
@@ -63,8 +63,8 @@ type sharedKeys struct {
 	kv jetstream.KeyValue // nil until it is first asked for
 	on *natsconn.Link     // that kv is of
 
-	waits chan struct{}              // a place for each key of another bridge that is waited for
-	work  chan func(context.Context) // those to be begun; has room for all that have a place
+	places chan struct{}              // a place for each key of another bridge that is waited for
+	work   chan func(context.Context) // those to be begun; has room for all that have a place
 }
 
 // serve waits for other bridges' keys until ctx ends, which ends the waits too. No
@@ -74,7 +74,7 @@ func (s *sharedKeys) serve(ctx context.Context) {
 	defer group.Wait()
 	begin := func(work func(context.Context)) {
 		group.Go(func() {
-			defer func() { <-s.waits }()
+			defer func() { <-s.places }()
 			work(ctx)
 		})
 	}
@@ -85,11 +85,11 @@ func (s *sharedKeys) serve(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	for taken := 0; taken < cap(s.waits); {
+	for taken := 0; taken < cap(s.places); {
 		select {
 		case work := <-s.work:
 			begin(work)
-		case s.waits <- struct{}{}:
+		case s.places <- struct{}{}:
 			taken++
 		}
 	}
@@ -145,8 +145,8 @@ func (s *sharedKeys) fail(c claim, err error) {
 	s.local.answer(c.Entry, &Outcome{Error: f})
 }
 
-// settle tells the other bridges how k ended.
-func (s *sharedKeys) settle(k *Entry, o *Outcome) {
+// share tells the other bridges how k ended.
+func (s *sharedKeys) share(k *Entry, o *Outcome) {
 	e := bucketValue{State: "ended", Error: o.Error, Reply: o.Body}
 	if o.Error != nil && o.Error.Sent == "no" {
 		e = bucketValue{State: "free"}
@@ -159,12 +159,12 @@ func (s *sharedKeys) settle(k *Entry, o *Outcome) {
 func (s *sharedKeys) store(k *Entry, e bucketValue) {
 	err := s.journal.Write(journal.Entry{Msg: s.message(k, e, k.revision), Must: true, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
-			s.log.Warn("key not shared", zap.Error(err))
+			s.log.Warn("idempotency key not shared", zap.Error(err))
 		}
 	}})
 	if err != nil {
 		// Its claim stays: repeats elsewhere end in a timeout.
-		s.log.Error("key not shared", zap.Error(err))
+		s.log.Error("idempotency key not shared", zap.Error(err))
 	}
 }
 
@@ -176,7 +176,7 @@ func (s *sharedKeys) message(k *Entry, e bucketValue, revision uint64) *nats.Msg
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
 	if err != nil { // a reply that is not JSON: Append is wrong
-		s.log.Error("key not encoded", zap.Error(err))
+		s.log.Error("idempotency key not encoded", zap.Error(err))
 	}
 	msg.Data = body
 	return msg
@@ -189,7 +189,7 @@ func (k *Entry) token() string { return hex.EncodeToString(k.name[:]) }
 // own, since it may have to wait.
 func (s *sharedKeys) resolve(c claim) {
 	select {
-	case s.waits <- struct{}{}:
+	case s.places <- struct{}{}:
 	default:
 		s.fail(c, errKeyConflict)
 		return
@@ -220,7 +220,7 @@ func (s *sharedKeys) follow(ctx context.Context, c claim) {
 			s.claim(c, 0)
 			return
 		case err == nil:
-			if s.judge(c, entry) {
+			if s.apply(c, entry) {
 				return
 			}
 		}
@@ -253,11 +253,11 @@ func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueE
 	return kv.Get(ctx, token)
 }
 
-// judge acts on what the bucket says of c, and reports whether that was all.
-func (s *sharedKeys) judge(c claim, entry jetstream.KeyValueEntry) bool {
+// apply acts on what the bucket says of c, and reports whether that was all.
+func (s *sharedKeys) apply(c claim, entry jetstream.KeyValueEntry) bool {
 	var e bucketValue
 	if err := json.Unmarshal(entry.Value(), &e); err != nil {
-		s.log.Warn("key not understood", zap.Error(err))
+		s.log.Warn("idempotency key not understood", zap.Error(err))
 		return false
 	}
 	switch {
@@ -281,7 +281,7 @@ func (s *sharedKeys) end(c claim, o *Outcome) {
 	s.local.answer(c.Entry, o)
 }
 
-// seen hears how the stream behind the bucket stands, from the goroutine that
+// seen observes how the stream behind the bucket stands, from the goroutine that
 // looks at it.
 func (s *sharedKeys) seen(state streams.State, setting config.Streams) {
 	absent := state == streams.Missing && setting != config.StreamsManage

@@ -54,7 +54,7 @@ func sharing() (*sharedKeys, *Cache) {
 	r := newCache(time.Minute)
 	r.shared = &sharedKeys{
 		run: "mine", journal: &journaltest.Fake{Limit: QueueBytes}, log: zap.NewNop(), local: r,
-		waits: make(chan struct{}, 2), work: make(chan func(context.Context), 2), refused: func(error) {},
+		places: make(chan struct{}, 2), work: make(chan func(context.Context), 2), refused: func(error) {},
 	}
 	return r.shared, r
 }
@@ -107,7 +107,7 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 	} {
 		s, r := sharing()
 		c, told := claiming(r)
-		ended := s.judge(c, fakeValue{value: test.value, revision: 17})
+		ended := s.apply(c, fakeValue{value: test.value, revision: 17})
 		if ended != (test.want != "nothing") {
 			t.Errorf("%s: that was all is %v", name, ended)
 		}
@@ -157,8 +157,8 @@ func TestSharedKeys_WithoutAnAnswerNothingIsSent(t *testing.T) {
 // A key that cannot be waited for, since as many others are, is refused at once.
 func TestSharedKeys_WaitForSoMany(t *testing.T) {
 	s, r := sharing()
-	for range cap(s.waits) {
-		s.waits <- struct{}{}
+	for range cap(s.places) {
+		s.places <- struct{}{}
 	}
 	c, told := claiming(r)
 	s.claim(c, 0)
@@ -182,7 +182,7 @@ func TestSharedKeys_TellHowItEnded(t *testing.T) {
 		s, r := sharing()
 		c, _ := claiming(r)
 		c.revision = 9
-		r.Settle(c.Entry, []byte(`{}`), test.fail)
+		r.Finish(c.Entry, []byte(`{}`), test.fail)
 		e, entry := written(t, s)
 		if e.State != test.want || entry.Msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "9" || !entry.Must || entry.Once {
 			t.Errorf("%+v: %+v is told, %v", test.fail, e, entry.Msg.Header)

@@ -45,7 +45,7 @@ func (b *boot) observe(name []byte, e amiconn.Event, first bool) bool {
 // time takes the server's clock, until it is known of the time of FullyBooted,
 // and reports whether that helps.
 func (b *boot) time(c amiconn.Clock) bool {
-	if b.known && !b.clock.Told.IsZero() {
+	if b.known && !b.clock.Received.IsZero() {
 		return false
 	}
 	b.clock = c
@@ -57,18 +57,18 @@ func (b *boot) time(c amiconn.Clock) bool {
 // FullyBooted was read, the Pong's time after its Ping was sent and before it was
 // read, and up to a second of the Uptime is cut off.
 func (b *boot) start() (first, last time.Time, ok bool) {
-	if !b.timed || b.clock.Told.IsZero() {
+	if !b.timed || b.clock.Received.IsZero() {
 		return first, last, false
 	}
-	first = b.clock.Server.Add(b.clock.Born.Sub(b.clock.Told) - b.uptime - time.Second)
-	last = b.clock.Server.Add(b.at.Sub(b.clock.Asked) - b.uptime)
+	first = b.clock.Server.Add(b.clock.Born.Sub(b.clock.Received) - b.uptime - time.Second)
+	last = b.clock.Server.Add(b.at.Sub(b.clock.Sent) - b.uptime)
 	return first, last, true
 }
 
-// restarted tells whether Asterisk was started anew since the session of before,
-// of which heard is the last sign of life, or zero if that is not known: yes, no,
+// restarted says whether Asterisk was started anew since the session of before,
+// of which lastSign is the last sign of life, or zero if that is not known: yes, no,
 // or empty if it cannot be told. With wait it may be told by what comes next.
-func (b *boot) restarted(before *boot, heard time.Time) (answer string, wait bool) {
+func (b *boot) restarted(before *boot, lastSign time.Time) (answer string, wait bool) {
 	switch {
 	case !b.known && before.known && before.glued:
 		// It comes right behind the answer to the login, unless the user may not
@@ -89,11 +89,11 @@ func (b *boot) restarted(before *boot, heard time.Time) (answer string, wait boo
 	seems := b.at.Add(-b.uptime) // the latest that it can have been, as no clock was set
 	apart := beforeOK && (first.After(beforeLast) || last.Before(beforeFirst))
 	switch {
-	case heard.IsZero():
+	case lastSign.IsZero():
 		return "", false
-	case apart && seems.After(heard):
+	case apart && seems.After(lastSign):
 		return "yes", false
-	case apart, !beforeOK && seems.After(heard):
+	case apart, !beforeOK && seems.After(lastSign):
 		return "", false
 	}
 	return "no", false

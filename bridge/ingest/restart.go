@@ -45,7 +45,7 @@ const (
 	maxGapHeld = 3 * time.Second
 )
 
-// OnSession is told that the event session came or went. It runs on the session's
+// OnSession is called when the event session comes up or ends. It runs on the session's
 // supervisor, while no reader runs.
 func (s *Source) OnSession(c amiconn.Change) {
 	w := &s.watch
@@ -53,8 +53,8 @@ func (s *Source) OnSession(c amiconn.Change) {
 	case c.To == amiconn.StateUp:
 		w.mu.Lock()
 		if w.lastEvent.IsZero() {
-			w.lastEvent, w.fresh = c.At, s.recalls
-			if s.recalls {
+			w.lastEvent, w.fresh = c.At, s.resumes
+			if s.resumes {
 				w.gap = &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Restarted: "unknown", Recall: true}
 			}
 		}
@@ -105,10 +105,10 @@ func (s *Source) watchRestart(e amiconn.Event) {
 	w.lastEvent, w.lastSign = e.At, e.At
 }
 
-// OnClock is told the server's clock, as a Pong says it. It runs on the reader.
+// OnClock takes the server's clock, as a Pong says it. It runs on the reader.
 func (s *Source) OnClock(c amiconn.Clock) {
 	w := &s.watch
-	w.lastSign = c.Told
+	w.lastSign = c.Received
 	if w.now.time(c) && !w.first {
 		s.decide(false)
 	}

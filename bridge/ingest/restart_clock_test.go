@@ -43,7 +43,7 @@ func TestClock_SetWhileASessionIsAway(t *testing.T) {
 
 // pong is what a Pong read at that time says of a server whose clock is ahead.
 func pong(at time.Time, ahead time.Duration) amiconn.Clock {
-	return amiconn.Clock{Born: at, Asked: at, Told: at, Server: at.Round(0).Add(ahead)}
+	return amiconn.Clock{Born: at, Sent: at, Received: at, Server: at.Round(0).Add(ahead)}
 }
 
 func fullyBooted(t *testing.T, uptime string) *frames.Frame {

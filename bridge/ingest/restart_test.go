@@ -49,7 +49,7 @@ func (p *play) step(step string) {
 	case "lost":
 		p.s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateWaiting, Session: "s", Reason: amiconn.ReasonClosed, At: p.now})
 	case "pong":
-		p.s.OnClock(amiconn.Clock{Born: p.born, Asked: p.now, Told: p.now, Server: p.now.Round(0).Add(p.clock)})
+		p.s.OnClock(amiconn.Clock{Born: p.born, Sent: p.now, Received: p.now, Server: p.now.Round(0).Add(p.clock)})
 	default:
 		text := "Event: " + strings.ReplaceAll(step, ";", "\r\n") + "\r\n\r\n"
 		f, err := frames.NewReader(strings.NewReader(text), 1<<12).Next()

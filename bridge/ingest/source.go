@@ -24,30 +24,30 @@ type Source struct {
 	filter  atomic.Pointer[filter] // which events are taken, and how they are read
 	outbox  *outbox.Outbox
 	ready   func() // hears that the outbox has something to send; must not wait
-	recalls bool   // the stream is asked for the last event before this process
+	resumes bool   // the stream is asked for the last event before this process
 	shared  bool   // by several bridges
 
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
 
 	// The reader's own.
-	subjects *subject.Subjects
-	judged   *filter            // that verdicts are of
-	verdicts map[string]verdict // answers of judge
-	payload  []byte             // the event being encoded
-	watch    restartWatch
+	subjects   *subject.Subjects
+	verdictsOf *filter            // that verdicts are of
+	verdicts   map[string]verdict // answers of judge
+	payload    []byte             // the event being encoded
+	watch      restartWatch
 }
 
 // New returns the Source that takes the events of the server of cfg to box, and calls
-// ready when that has something to send, which must not wait. With recalls a Gap stands
+// ready when that has something to send, which must not wait. With resumes a Gap stands
 // before the first event, and waits until the outbox is told of the last event before
 // this process. A shared server is read by several bridges: then whoever leads
 // says what is missing before, and FullyBooted, which each session gets of its own, is
 // filtered.
-func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, ready func(), recalls, shared bool, log *zap.Logger) *Source {
+func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, ready func(), resumes, shared bool, log *zap.Logger) *Source {
 	s := &Source{
 		log: log, outbox: box, ready: ready,
-		recalls: recalls && !shared, shared: shared, subjects: subjects, verdicts: make(map[string]verdict),
+		resumes: resumes && !shared, shared: shared, subjects: subjects, verdicts: make(map[string]verdict),
 	}
 	s.filter.Store(newFilter(cfg))
 	return s
@@ -100,7 +100,7 @@ func (s *Source) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 	if f.Kind() == frames.KindOther {
 		return wanted, f.Size, lostAs(f)
 	}
-	v = s.judge(name)
+	v = s.classify(name)
 	switch {
 	case s.shared && string(name) == "FullyBooted":
 		return unwanted, f.Size, ""
@@ -172,15 +172,15 @@ func newFilter(cfg *config.ServerConfig) *filter {
 	}
 }
 
-// judge applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
+// classify applies EVENTS_ALLOW, EVENTS_DENY and SHED_FIRST, remembering each
 // name's answer for as long as they stay the same.
-func (s *Source) judge(name []byte) verdict {
+func (s *Source) classify(name []byte) verdict {
 	f := s.filter.Load()
 	if f.everything {
 		return wanted
 	}
-	if f != s.judged {
-		s.judged = f
+	if f != s.verdictsOf {
+		s.verdictsOf = f
 		clear(s.verdicts)
 	}
 	if v, ok := s.verdicts[string(name)]; ok {

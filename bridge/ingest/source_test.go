@@ -143,7 +143,7 @@ func TestEvents_TheFilterChanges(t *testing.T) {
 	cfg.EventsDeny, cfg.ShedFirst = setting.Globs{"RTCP*"}, setting.Globs{"Newexten"}
 	s.SetFilter(&cfg)
 	for event, want := range map[string]verdict{"Newexten": sheddable, "RTCPSent": unwanted, "Hangup": wanted} {
-		if got := s.judge([]byte(event)); got != want {
+		if got := s.classify([]byte(event)); got != want {
 			t.Errorf("%s is judged %v, want %v", event, got, want)
 		}
 	}

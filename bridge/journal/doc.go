@@ -4,5 +4,5 @@
 // docs/design.md says what that costs.
 //
 // It makes no stream, and does not know what its messages mean. Journal.Run is its
-// goroutine; what waits for a message hears of it there.
+// goroutine; what waits for a message is called there.
 package journal

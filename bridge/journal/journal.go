@@ -24,19 +24,19 @@ import (
 // messages that name their stream (Nats-Expected-Stream) and have an id are
 // stored once and in order.
 //
-// Its queue is bounded in bytes; what does not fit is refused, so that who
+// Its queue is bounded in bytes; what does not fit is refused, so that whoever
 // hands it over can say so.
 type Journal struct {
-	conn  *natsconn.Conn
-	again <-chan struct{} // the connection has come or gone
-	limit int
-	log   *zap.Logger
-	wake  chan struct{} // of capacity 1
-	// unheard has messages published and not acknowledged.
-	unheard atomic.Bool
-	// came, if not nil, hears of those that were tried together the failure, or
+	conn        *natsconn.Conn
+	connChanged <-chan struct{} // the connection has come or gone
+	limit       int
+	log         *zap.Logger
+	wake        chan struct{} // of capacity 1
+	// unacknowledged has messages published and not acknowledged.
+	unacknowledged atomic.Bool
+	// onStored, if not nil, is called once for those that were tried together: with the failure, or
 	// else that one is stored.
-	came func(error)
+	onStored func(error)
 
 	// Of the goroutine that writes.
 	link   *natsconn.Link
@@ -54,7 +54,7 @@ type Journal struct {
 // Entry is a message on its way into a stream.
 type Entry struct {
 	Msg *nats.Msg // the journal's own from now on
-	// Once is for what is worth nothing later: it is tried one time, and hears
+	// Once is for what is worth nothing later: it is tried one time, and gets
 	// an error at once while NATS is away or refuses what was before it.
 	// Without it the message waits, and is tried until it is stored.
 	Once bool
@@ -76,22 +76,23 @@ const (
 
 var (
 	// ErrFull is why Write did not take a message that the queue has no room for.
-	ErrFull = errors.New("too much waits to be stored")
-	// ErrEnded is what a message hears that was left when Run ended.
+	ErrFull = errors.New("the queue of messages to be stored is full")
+	// ErrEnded is what Done gets of a message that was left when Run ended.
 	ErrEnded = errors.New("the bridge stopped before it was stored")
 )
 
-// SetUnheard has messages published and not acknowledged, or not any more.
-func (j *Journal) SetUnheard(on bool) { j.unheard.Store(on) }
+// SetUnacknowledged says whether messages are published without waiting for an
+// acknowledgement, because nobody may store them.
+func (j *Journal) SetUnacknowledged(on bool) { j.unacknowledged.Store(on) }
 
-// IsUnheard reports whether they are.
-func (j *Journal) IsUnheard() bool { return j.unheard.Load() }
+// IsUnacknowledged reports whether messages are published so.
+func (j *Journal) IsUnacknowledged() bool { return j.unacknowledged.Load() }
 
 // New returns a journal whose queue holds at most limit bytes; the last quarter is
-// for what must be stored. came, on the journal's goroutine, hears what became of
+// for what must be stored. onStored, on the journal's goroutine, is called with what became of
 // each try to store: nil, or why it failed. It must not wait, and may be nil.
-func New(c *natsconn.Conn, limit int, came func(error), log *zap.Logger) *Journal {
-	return &Journal{conn: c, again: c.Watch(), limit: limit, came: came, log: log, wake: make(chan struct{}, 1)}
+func New(c *natsconn.Conn, limit int, onStored func(error), log *zap.Logger) *Journal {
+	return &Journal{conn: c, connChanged: c.Watch(), limit: limit, onStored: onStored, log: log, wake: make(chan struct{}, 1)}
 }
 
 // Write hands over a message and returns at once. With an error it was not
@@ -144,7 +145,7 @@ func (j *Journal) Drain(ctx context.Context) {
 	}
 }
 
-// Run writes until ctx ends. What is left then hears ErrEnded.
+// Run writes until ctx ends. Done of what is left then gets ErrEnded.
 func (j *Journal) Run(ctx context.Context) {
 	fresh := time.NewTicker(natsconn.RenewEvery)
 	defer fresh.Stop()
@@ -153,13 +154,13 @@ func (j *Journal) Run(ctx context.Context) {
 	most := batchSize
 	for ctx.Err() == nil {
 		err := j.store(ctx, most)
-		if j.came != nil && ctx.Err() == nil && (err != nil || j.stored) {
-			j.came(err)
+		if j.onStored != nil && ctx.Err() == nil && (err != nil || j.stored) {
+			j.onStored(err)
 		}
 		j.stored = false
 		if err == nil {
 			if most == 1 {
-				j.log.Info("stored again")
+				j.log.Info("messages stored again")
 			}
 			most = batchSize
 			delays.Reset()
@@ -174,7 +175,7 @@ func (j *Journal) Run(ctx context.Context) {
 		j.renew()
 		if most != 1 && ctx.Err() == nil {
 			n, _ := j.Left()
-			j.log.Warn("what is to be stored waits", zap.Int("count", n), zap.Error(err))
+			j.log.Warn("messages wait to be stored", zap.Int("count", n), zap.Error(err))
 		}
 		most = 1 // one probes
 		j.wait(ctx, delays.NextBackOff(), err)
@@ -182,7 +183,7 @@ func (j *Journal) Run(ctx context.Context) {
 	j.end()
 }
 
-// renew has the next message's acknowledgement be heard by a new subscription:
+// renew has the next message's acknowledgement come to a new subscription:
 // the server may have taken the one that there is away, for want of rights. It is
 // called while nothing is waited for.
 func (j *Journal) renew() {
@@ -207,7 +208,7 @@ func (j *Journal) use() error {
 }
 
 // wait lets d pass, or less if NATS comes back; meanwhile what is to be tried
-// once hears err.
+// once gets err.
 func (j *Journal) wait(ctx context.Context, d time.Duration, err error) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -217,7 +218,7 @@ func (j *Journal) wait(ctx context.Context, d time.Duration, err error) {
 		}
 		select {
 		case <-j.wake:
-		case <-j.again:
+		case <-j.connChanged:
 			if j.conn.Up() {
 				return
 			}

@@ -294,7 +294,7 @@ func TestJournal_PublishesUnheard(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := New(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
-	j.unheard.Store(true)
+	j.unacknowledged.Store(true)
 	told := 0
 	again, err := j.storeBatch(t.Context(), []Entry{{Msg: note(1), Done: func(ack *jetstream.PubAck, err error) {
 		if told++; ack != nil || err != nil {
@@ -318,7 +318,7 @@ func TestJournal_KeepsWhatItCannotSend(t *testing.T) {
 	server.Shutdown()
 	natstest.Within(t, "the loss", func() bool { return !nc.IsConnected() })
 	for _, unheard := range []bool{false, true} {
-		j.unheard.Store(unheard)
+		j.unacknowledged.Store(unheard)
 		again, err := j.storeBatch(t.Context(), []Entry{{Msg: note(1)}})
 		if buffered, _ := nc.Buffered(); len(again) != 1 || !errors.Is(err, nats.ErrDisconnected) || buffered != 0 {
 			t.Errorf("%d are tried again, %v; %d bytes are buffered", len(again), err, buffered)

@@ -20,8 +20,8 @@ func (j *Journal) store(ctx context.Context, most int) error {
 		if len(batch) == 0 {
 			return nil
 		}
-		again, err := j.storeBatch(ctx, batch)
-		j.putBack(again)
+		retry, err := j.storeBatch(ctx, batch)
+		j.putBack(retry)
 		switch api, ok := errors.AsType[*jetstream.APIError](err); {
 		case err == nil:
 			most = batchSize
@@ -35,7 +35,7 @@ func (j *Journal) store(ctx context.Context, most int) error {
 
 // storeBatch sends batch, waits for what becomes of it, and returns what has to
 // be tried again and why.
-func (j *Journal) storeBatch(ctx context.Context, batch []Entry) (again []Entry, failure error) {
+func (j *Journal) storeBatch(ctx context.Context, batch []Entry) (retry []Entry, failure error) {
 	futures := make([]jetstream.PubAckFuture, len(batch))
 	failures := make([]error, len(batch))
 	follow(batch)
@@ -54,12 +54,12 @@ func (j *Journal) storeBatch(ctx context.Context, batch []Entry) (again []Entry,
 			j.finish(e, ack, err)
 			continue
 		}
-		again = append(again, e)
+		retry = append(retry, e)
 		if failure == nil {
 			failure = err
 		}
 	}
-	return again, failure
+	return retry, failure
 }
 
 // follow has a stream refuse what comes without the one of the batch that was
@@ -86,7 +86,7 @@ func (j *Journal) send(msg *nats.Msg) (jetstream.PubAckFuture, error) {
 	if !j.link.IsConnected() {
 		return nil, nats.ErrDisconnected // and not into the connection's buffer
 	}
-	if j.unheard.Load() {
+	if j.unacknowledged.Load() {
 		return nil, j.conn.Publish(j.link, msg)
 	}
 	// A retry of the library's would be sent behind what came later.

@@ -32,11 +32,11 @@ const (
 // nats.go comes back from most losses by itself, but an error of the server that
 // it does not know, such as 'Maximum Payload Violation', closes a nats.Conn for
 // good (nats.go, Conn.processErr). Then conn makes another. So nobody keeps a
-// nats.Conn for longer than one use: get is the one that there is now.
+// nats.Conn for longer than one use: Get returns the one that there is now.
 //
 // Its methods may be called from any goroutine once open was; run is one of its
-// own. What listens, by keep, watch, OnReconnect and OnError, is best told of
-// before: then it misses nothing.
+// own. Give it its listeners, by Add, Watch, OnReconnect and OnError, before Open: then
+// they miss nothing.
 type Conn struct {
 	o Options
 
@@ -44,18 +44,18 @@ type Conn struct {
 	made     atomic.Uint64             // links
 	connects atomic.Uint64             // times that one of them was connected
 	used     atomic.Pointer[loginMark] // what the last connect logged in with, or something older
-	again    chan struct{}             // of capacity 1: connected, or closed for good
+	wake     chan struct{}             // of capacity 1: connected, or closed for good
 	denial   chan struct{}             // of capacity 1: the server did not take a subscription
 	limit    atomic.Int64              // a payload that has shown to be too large, or 0
 	limitEnd atomic.Int64              // when that counts no more, in Unix nanoseconds
 	said     reported                  // errors, since it was connected
 
-	reconnects []func()      // told of before open, as are the next
+	reconnects []func()      // given before Open, as are the next
 	errors     []func(error) // of the server that nobody waits for
 
 	mu       sync.Mutex // protects the following
 	subs     []*Subscription
-	crowded  bool            // the server took no more subscriptions
+	atLimit  bool            // the server took no more subscriptions
 	watchers []chan struct{} // of capacity 1: connected, or not any more
 	muted    bool            // since it was made NATS did not let it publish something
 }
@@ -78,17 +78,18 @@ type Options struct {
 	Log       *zap.Logger
 }
 
+// New returns a connection that Open opens and Run keeps up.
 func New(o Options) *Conn {
 	o.Log = o.Log.Named("nats").With(zap.String("connection", o.Name))
-	return &Conn{o: o, again: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
+	return &Conn{o: o, wake: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
 }
 
 // OnReconnect has f called whenever the server has taken the connection again. It
-// must not wait. It is for before open.
+// must not wait. Call it before Open.
 func (c *Conn) OnReconnect(f func()) { c.reconnects = append(c.reconnects, f) }
 
-// OnError has f hear the errors of the server's that nobody waits for. It must not
-// wait. It is for before open.
+// OnError has f called with the errors of the server's that nobody waits for. It must not
+// wait. Call it before Open.
 func (c *Conn) OnError(f func(error)) { c.errors = append(c.errors, f) }
 
 // Open makes a link. NATS need not be there yet.
@@ -149,29 +150,29 @@ func (c *Conn) Connected() uint64 { return c.connects.Load() }
 // Remade returns how many links were made in place of one that was closed for good.
 func (c *Conn) Remade() uint64 { return max(1, c.made.Load()) - 1 }
 
-// onConnected hears that the server has taken the connection, and reports whether
+// onConnected notes that the server has taken the connection, and reports whether
 // it had done so before. Every subscription was made once more, with rights that
 // may be other ones.
 func (c *Conn) onConnected() (before bool) {
 	before = c.connects.Add(1) > 1
 	c.mu.Lock()
-	c.crowded, c.muted = false, false
+	c.atLimit, c.muted = false, false
 	for _, s := range c.subs {
-		s.stands, s.heard, s.denied = false, nil, nil
+		s.stands, s.reported, s.denied = false, nil, nil
 	}
 	c.mu.Unlock()
 	c.changed()
-	clock.Raise(c.again)
+	clock.Raise(c.wake)
 	return before
 }
 
-// ended hears that nats.go has closed nc for good.
+// ended notes that nats.go has closed nc for good.
 func (c *Conn) ended(nc *nats.Conn) {
 	if l := c.Get(); l != nil && l.Conn == nc && oversized(nc.LastError()) {
 		c.learn(l)
 	}
 	c.changed()
-	clock.Raise(c.again)
+	clock.Raise(c.wake)
 }
 
 // Run makes another link whenever nats.go has closed one for good, the
@@ -189,7 +190,7 @@ func (c *Conn) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-denial:
-		case <-c.again:
+		case <-c.wake:
 			due = false
 		}
 		timer.Stop()
@@ -276,7 +277,7 @@ func (c *Conn) takesMore(l *Link) bool {
 	if now-looked < int64(RenewEvery) || !l.looked.CompareAndSwap(looked, now) {
 		return false
 	}
-	nc, err := c.probe(l.ConnectedUrl())
+	nc, err := c.connectOnce(l.ConnectedUrl())
 	if err != nil {
 		return false
 	}

@@ -141,7 +141,7 @@ func TestConn_KeepsWhatStandsAtTheServersLimit(t *testing.T) {
 	}
 	echo(t, c, "c", "q")
 	c.Confirm(t.Context())
-	if c.well() || !errors.Is(c.Stand()["c"], errCrowded) {
+	if c.well() || !errors.Is(c.Stand()["c"], errAtLimit) {
 		t.Errorf("one over the limit: %v", c.Stand())
 	}
 }

@@ -46,7 +46,7 @@ func connect(cfg *config.Config, login *Login, before func(), name string, opts 
 	}
 	nc, err := nats.Connect(cfg.NATS.URL, append(append(all, credentials...), opts...)...)
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return nil, errors.New("connect to NATS: a part of BRIDGE_NATS_URL is no URL") // the error quotes it, password and all
+		return nil, errors.New("connect to NATS: a part of BRIDGE_NATS_URL is not a URL") // the error quotes it, password and all
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", Mismatch(cfg.NATS, err))
@@ -90,8 +90,8 @@ func (c *Conn) dial() (*nats.Conn, error) {
 	return connect(c.o.Config, c.o.Login, c.loggingIn, c.o.Name, slices.Concat(c.ours(), c.handlers(), c.o.Own)...)
 }
 
-// probe connects once more, only to hear what the server at url says.
-func (c *Conn) probe(url string) (*nats.Conn, error) {
+// connectOnce connects once more, only to read what the server at url says.
+func (c *Conn) connectOnce(url string) (*nats.Conn, error) {
 	cfg := *c.o.Config
 	cfg.NATS.URL = url
 	return connect(&cfg, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect())...)

@@ -12,7 +12,7 @@ import (
 
 var ErrDenied = errors.New("NATS does not let the bridge")
 
-// deniedText is how nats-server tells of it (client.go, pubPermissionViolation).
+// deniedText is how nats-server says it (client.go, pubPermissionViolation).
 var deniedText = regexp.MustCompile(`(?i)Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
 
 // Denial reads what NATS does not let the bridge do: on which subject, and
@@ -48,6 +48,7 @@ func Covers(pattern, subject string) bool {
 	return len(p) == len(s)
 }
 
+// CoversAny reports whether one of patterns covers subject.
 func CoversAny(patterns []string, subject string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool { return Covers(pattern, subject) })
 }

@@ -28,7 +28,7 @@ func (c *Conn) FastIngestEverywhere() error {
 	for _, url := range l.Servers() {
 		version := l.ConnectedServerVersion()
 		if url != l.ConnectedUrl() {
-			nc, err := c.probe(url)
+			nc, err := c.connectOnce(url)
 			if err != nil {
 				return fmt.Errorf("a server cannot be asked: %w", err)
 			}

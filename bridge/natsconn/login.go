@@ -27,6 +27,8 @@ type Login struct {
 // of a password.
 type lastSecret struct{ atomic.Value }
 
+// NewLogin returns the credentials of cfg. learn gets each secret that is read, before
+// it is used.
 func NewLogin(cfg config.NATSConfig, learn func(setting.Secret), log *zap.Logger) *Login {
 	l := &Login{learn: learn, log: log}
 	l.cfg.Store(&cfg)
@@ -37,7 +39,7 @@ func NewLogin(cfg config.NATSConfig, learn func(setting.Secret), log *zap.Logger
 func (l *Login) Config() *config.NATSConfig { return l.cfg.Load() }
 
 // Renew makes the next connects go by cfg. What kinds of credentials there are
-// stays as it was: nats.go is told once.
+// stays as it was: nats.go takes them once.
 func (l *Login) Renew(cfg config.NATSConfig) {
 	if l.cfg.Load().Kinds() == cfg.Kinds() {
 		l.cfg.Store(&cfg)

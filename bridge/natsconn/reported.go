@@ -10,14 +10,14 @@ import (
 // maxSeen bounds what is remembered: all is forgotten when there is more.
 const maxSeen = 64
 
-// reported remembers which errors the log has told of, so that one that comes with each
-// try is told once. The zero value is ready, and safe for concurrent use.
+// reported remembers which errors were logged, so that one that comes with each
+// try is logged once. The zero value is ready, and safe for concurrent use.
 type reported struct {
 	mu    sync.Mutex
 	texts map[string]bool
 }
 
-// level returns the level to log err at: debug if it was told already.
+// level returns the level to log err at: debug if it was logged already.
 func (s *reported) level(first zapcore.Level, err error) zapcore.Level {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -32,7 +32,7 @@ const (
 // again, for a fresh one: first that is made, and some time after the server has
 // it the old one is drained, so that nothing falls between them. Both have the same queue
 // group, so that a request reaches one of them; where nobody else is to share it
-// the group is this process's own. Acknowledgements have none: to hear one twice
+// the group is this process's own. Acknowledgements have none: to take one twice
 // changes nothing.
 type Subscription struct {
 	Subject, Queue string
@@ -41,27 +41,28 @@ type Subscription struct {
 	Look           func()                         // called while the one before is drained; may be nil
 
 	// Of conn.mu.
-	sub     *nats.Subscription // the one in use
-	on      *Link
-	stands  bool  // the server has it, as far as is known
-	heard   error // a denial since it was last made
-	denied  error // why it does not stand
-	stopped bool
+	sub      *nats.Subscription // the one in use
+	on       *Link
+	stands   bool  // the server has it, as far as is known
+	reported error // a denial since it was last made
+	denied   error // why it does not stand
+	stopped  bool
 }
 
 var (
-	errCrowded = errors.New("the server takes no more subscriptions: its limit, or the account's, is reached")
-	ErrNotYet  = errors.New("not yet subscribed")
+	errAtLimit = errors.New("the server takes no more subscriptions: its limit, or the account's, is reached")
+	// ErrNotYet is of a subscription that the server has not confirmed yet.
+	ErrNotYet = errors.New("not yet subscribed")
 )
 
-// Subscribe keeps up a subscription from now on, or from open on.
+// Subscribe keeps up a subscription from now on, or from Open on.
 func (c *Conn) Subscribe(subject, queue string, handle nats.MsgHandler) (*Subscription, error) {
 	s := &Subscription{Subject: subject, Queue: queue, Handle: handle}
-	return s, c.Keep(s)
+	return s, c.Add(s)
 }
 
-// Keep keeps up s from now on, or from open on.
-func (c *Conn) Keep(s *Subscription) error {
+// Add keeps up s from now on, or from Open on.
+func (c *Conn) Add(s *Subscription) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.Get(); l != nil {
@@ -70,7 +71,7 @@ func (c *Conn) Keep(s *Subscription) error {
 			return err
 		}
 		s.use(l, sub)
-		clock.Raise(c.again)
+		clock.Raise(c.wake)
 	}
 	c.subs = append(c.subs, s)
 	return nil
@@ -117,24 +118,24 @@ func (c *Conn) Stop(s *Subscription) error {
 	return nil
 }
 
-// Failed hears an error of the server's that nobody waits for.
+// Failed takes an error of the server's that nobody waits for.
 func (c *Conn) Failed(err error) {
 	subject, publish, denied := Denial(err)
-	crowded := errors.Is(err, nats.ErrMaxSubscriptionsExceeded)
+	atLimit := errors.Is(err, nats.ErrMaxSubscriptionsExceeded)
 	if publish {
 		c.mu.Lock()
 		c.muted = true
 		c.mu.Unlock()
 		return
 	}
-	if denied == nil && !crowded {
+	if denied == nil && !atLimit {
 		return
 	}
 	c.mu.Lock()
-	c.crowded = c.crowded || crowded
+	c.atLimit = c.atLimit || atLimit
 	for _, s := range c.subs {
 		if denied != nil && s.Subject == subject {
-			s.heard, s.denied, s.stands = denied, denied, false
+			s.reported, s.denied, s.stands = denied, denied, false
 		}
 	}
 	c.mu.Unlock()
@@ -187,15 +188,15 @@ func (c *Conn) Confirm(ctx context.Context) {
 	c.mu.Lock()
 	for _, s := range c.subs {
 		switch {
-		case s.on != l || s.stands || s.heard != nil:
-		case c.crowded:
-			s.denied = errCrowded
+		case s.on != l || s.stands || s.reported != nil:
+		case c.atLimit:
+			s.denied = errAtLimit
 		default:
 			s.stands, s.denied = true, nil
 		}
 	}
 	c.mu.Unlock()
-	c.tell(before)
+	c.logMissing(before)
 }
 
 // confirmed reports whether it is known of each whether it stands.
@@ -217,7 +218,7 @@ func (c *Conn) renew(ctx context.Context) {
 			return
 		}
 	}
-	c.tell(before)
+	c.logMissing(before)
 }
 
 // exchange makes each of some anew on l, and drains those before. It reports
@@ -225,9 +226,9 @@ func (c *Conn) renew(ctx context.Context) {
 func (c *Conn) exchange(ctx context.Context, l *Link, some []*Subscription) bool {
 	reconnects := l.Stats().Reconnects
 	c.mu.Lock()
-	c.crowded = false
+	c.atLimit = false
 	for _, s := range some {
-		s.heard = nil
+		s.reported = nil
 	}
 	c.mu.Unlock()
 	fresh := make([]*nats.Subscription, len(some))
@@ -239,17 +240,17 @@ func (c *Conn) exchange(ctx context.Context, l *Link, some []*Subscription) bool
 		fresh[i] = sub
 	}
 	// Whatever the server has against them comes before its answer.
-	asked := l.FlushTimeout(FlushTimeout) == nil && pause(ctx, overlap)
-	old := c.settle(l, some, fresh, asked)
+	answered := l.FlushTimeout(FlushTimeout) == nil && pause(ctx, overlap)
+	old := c.swap(l, some, fresh, answered)
 	for _, sub := range old {
 		_ = sub.Drain() // its only error is a connection that is closed for good
 	}
 	return c.drained(ctx, l, some, old, reconnects)
 }
 
-// settle takes the fresh ones into use, and returns those that are to be drained.
+// swap takes the fresh ones into use, and returns those that are to be drained.
 // A server that is at its limit may have refused any, so that the old ones stay.
-func (c *Conn) settle(l *Link, some []*Subscription, fresh []*nats.Subscription, asked bool) (old []*nats.Subscription) {
+func (c *Conn) swap(l *Link, some []*Subscription, fresh []*nats.Subscription, answered bool) (old []*nats.Subscription) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, s := range some {
@@ -257,16 +258,16 @@ func (c *Conn) settle(l *Link, some []*Subscription, fresh []*nats.Subscription,
 		case s.stopped || s.on != l:
 			old = append(old, fresh[i])
 			continue
-		case c.crowded:
+		case c.atLimit:
 			old = append(old, fresh[i])
 			if !s.stands {
-				s.denied = errCrowded
+				s.denied = errAtLimit
 			}
 			continue
 		}
 		old = append(old, s.sub)
 		s.sub = fresh[i]
-		if asked && s.heard == nil {
+		if answered && s.reported == nil {
 			s.stands, s.denied = true, nil
 		}
 	}
@@ -319,8 +320,8 @@ func (c *Conn) lost() (subjects []string) {
 	return subjects
 }
 
-// tell logs a change of what does not stand.
-func (c *Conn) tell(before []string) {
+// logMissing logs a change of what does not stand.
+func (c *Conn) logMissing(before []string) {
 	now := c.lost()
 	if slices.Equal(before, now) {
 		return

@@ -10,9 +10,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 )
 
-// docs/policy.md lists what the policy lists.
+// docs/policy-rules.md lists what the policy lists.
 func TestDocs_PolicyListsWhatPasses(t *testing.T) {
-	page, err := os.ReadFile("../../docs/policy.md")
+	page, err := os.ReadFile("../../docs/policy-rules.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestPolicy_EachFileAndCommandHasARow(t *testing.T) {
 	p := testPolicy(t, "", "", "")
 	for name, action := range harmful {
 		_, header, _ := strings.Cut(name, " ")
-		if judged(p, catalog.Spelling(action), testHeaders(header+": /tmp/x")) == nil {
+		if judged(p, catalog.Canonical(action), testHeaders(header+": /tmp/x")) == nil {
 			t.Errorf("%s passes", name)
 		}
 	}

@@ -2,7 +2,7 @@ package policy
 
 import "testing"
 
-// What docs/policy.md lists one by one is refused one by one.
+// What docs/policy-rules.md lists one by one is refused one by one.
 func TestPolicy_EachOfWhatIsListedIsRefused(t *testing.T) {
 	type request struct{ action, headers, want string }
 	requests := []request{

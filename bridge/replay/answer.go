@@ -33,14 +33,14 @@ var (
 )
 
 // answer is what the server says to one request: messages, each of which is taken
-// while the next are under way, and an end. They wait in came, which has room for
+// while the next are under way, and an end. They wait in received, which has room for
 // all of them.
 type answer struct {
-	source *Source
-	paged  bool // each message names the one sent before it
-	came   chan *nats.Msg
-	sub    *nats.Subscription
-	timer  *time.Timer
+	source   *Source
+	paged    bool // each message names the one sent before it
+	received chan *nats.Msg
+	sub      *nats.Subscription
+	timer    *time.Timer
 
 	last uint64 // sequence of the last message; 0: none yet
 	more uint64 // how many match that are not in the answer, as the last message or the end says
@@ -52,9 +52,9 @@ func (s *Source) ask(r directget.Request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{source: s, paged: r.Batch > 0, came: make(chan *nats.Msg, aheadMessages+1)}
+	a := &answer{source: s, paged: r.Batch > 0, received: make(chan *nats.Msg, aheadMessages+1)}
 	inbox := s.Conn.NewInbox()
-	if a.sub, err = s.Conn.ChanSubscribe(inbox, a.came); err != nil {
+	if a.sub, err = s.Conn.ChanSubscribe(inbox, a.received); err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", s.Stream, err)
 	}
 	if err := s.Conn.PublishRequest(s.API+".DIRECT.GET."+s.Stream, inbox, body); err != nil {
@@ -95,13 +95,13 @@ func (a *answer) next(ctx context.Context) (*Message, error) {
 // wait waits for what comes next. Silence is errCut.
 func (a *answer) wait(ctx context.Context) (*nats.Msg, error) {
 	select {
-	case m := <-a.came:
+	case m := <-a.received:
 		return m, nil
 	default:
 	}
 	a.timer.Reset(answerTimeout)
 	select {
-	case m := <-a.came:
+	case m := <-a.received:
 		return m, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)

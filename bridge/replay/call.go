@@ -48,9 +48,9 @@ func (c *Call) Began() (time.Time, bool) {
 	return time.Unix(seconds, 0), true
 }
 
-// Learn takes in what e tells of the call's channels and bridges, and reports
-// whether it told anything of the call.
-func (c *Call) Learn(e *Event) (tells bool) {
+// Learn takes in what e says of the call's channels and bridges, and reports
+// whether it said anything of the call.
+func (c *Call) Learn(e *Event) (learned bool) {
 	m := c.servers[e.Server]
 	if !bytes.Contains(e.Data, []byte(c.linkedid)) && (m == nil || e.Name != "Hangup") {
 		return false
@@ -60,14 +60,14 @@ func (c *Call) Learn(e *Event) (tells bool) {
 		for _, f := range fields {
 			if prefix, ok := cutSuffixFold(f.Name, suffix); ok && first(f) == c.linkedid {
 				c.of(e.Server).learn(fields, prefix, e.Read)
-				tells = true
+				learned = true
 			}
 		}
 	}
 	if e.Name == "Hangup" {
-		tells = c.servers[e.Server].hangUp(fields) || tells
+		learned = c.servers[e.Server].hangUp(fields) || learned
 	}
-	return tells
+	return learned
 }
 
 // hangUp takes in the end of a channel, and reports whether it is the call's. m may
@@ -77,8 +77,8 @@ func (m *members) hangUp(fields []Field) bool {
 		if m == nil || !strings.EqualFold(f.Name, "Uniqueid") {
 			continue
 		}
-		gone, ours := m.ids[first(f)]
-		if ours && !gone {
+		hungUp, ours := m.ids[first(f)]
+		if ours && !hungUp {
 			m.ids[first(f)] = true
 			m.up--
 		}

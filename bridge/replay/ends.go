@@ -7,7 +7,7 @@ import (
 )
 
 // ends is how a record can end, each with the decisions that it goes with; none:
-// both. docs/audit.md describes them.
+// both. docs/audit-records.md describes them.
 var ends = map[string][]string{
 	"answered": {"allowed"}, "asterisk_error": {"allowed"}, "intent": {"allowed"},
 	"forbidden": {"refused"}, "bad_request": {"refused"}, "no_inbox": {"refused"}, "refusals": {"refused"},

@@ -40,10 +40,10 @@ func ReadAt(m *Message) time.Time {
 	return m.Stored
 }
 
-// IsGap reports whether e is a hole.
+// IsGap reports whether e is a Gap event.
 func (e *Event) IsGap() bool { return e.Name == "Gap" }
 
-// Gap is what a Gap event says of a hole.
+// Gap is what a Gap event says of a gap.
 type Gap struct{ From, To, Reason, Lost, Restarted string }
 
 // Gap returns what e says, which is a Gap.

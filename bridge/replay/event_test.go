@@ -111,7 +111,7 @@ func TestHoles_AreWhatNoGapExplains(t *testing.T) {
 		"again":                      {true, "a:5 a:6 a:5", "again"},
 		"again at once":              {true, "a:5 a:5 a:6", "again"},
 	} {
-		h := Holes{Begun: test.begun}
+		h := GapFinder{Begun: test.begun}
 		var got strings.Builder
 		for step := range bytes.FieldsSeq([]byte(test.steps)) {
 			e := eventOf("pbx1.Hangup", string(step), `{}`)

@@ -37,10 +37,10 @@ const maxFound = 10_000
 // calls or is called, in the order in which they began. A number is found in each
 // of its forms: +49 30 1234, 0049301234, 0301234. A channel is found by its name
 // with or without what Asterisk adds: PJSIP/alice, PJSIP/alice-00000042.
-func (s *Source) Find(ctx context.Context, sel Selection, what string, told func(Progress)) ([]*Found, error) {
+func (s *Source) Find(ctx context.Context, sel Selection, what string, onProgress func(Progress)) ([]*Found, error) {
 	sel.Names = findIn
 	f := finder{wanted: wantedIn(what), calls: make(map[[2]string]*Found)}
-	err := s.Read(ctx, sel, ReadAt, told, func(m *Message) error {
+	err := s.Read(ctx, sel, ReadAt, onProgress, func(m *Message) error {
 		e := sel.EventOf(m)
 		return f.see(&e)
 	})
@@ -91,7 +91,7 @@ func (f *finder) found() []*Found {
 	return all
 }
 
-// take notes what e, an event of the call with these fields, tells of it.
+// take notes what e, an event of the call with these fields, says of it.
 func (f *Found) take(e *Event, fields []Field) {
 	switch e.Name {
 	case "Newchannel":

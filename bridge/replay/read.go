@@ -12,7 +12,7 @@ type Progress struct {
 }
 
 // Read calls each for the messages of a selection that the stream holds when it
-// is called, in their order, and told, if not nil, for each message read. at is
+// is called, in their order, and onProgress, if not nil, for each message read. at is
 // when the bridge read the event or made the record; it is asked once, before each.
 // Read returns when it has read the last, ctx ends, or each returns an error.
 //
@@ -20,7 +20,7 @@ type Progress struct {
 // stored late. So it is read from the moment From on, for nothing is stored
 // before it is read; and past To until each server has shown something later
 // than To, or has no more.
-func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time.Time, told func(Progress), each func(*Message) error) error {
+func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time.Time, onProgress func(Progress), each func(*Message) error) error {
 	p, err := sel.plan(ctx, s)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time
 	if !from.IsZero() {
 		from = from.Add(-clockSlack)
 	}
-	return s.scan(ctx, p.filters, from, 1, told, func(m *Message) (more bool, err error) {
+	return s.scan(ctx, p.filters, from, 1, onProgress, func(m *Message) (more bool, err error) {
 		if p.match != nil && !p.match(m.Subject) {
 			return true, nil
 		}
@@ -48,7 +48,7 @@ func (s *Source) Read(ctx context.Context, sel Selection, at func(*Message) time
 // one from a sequence on, to each, in order, until that has enough, and says before
 // each how far it is.
 func (s *Source) scan(
-	ctx context.Context, filters []string, from time.Time, first uint64, told func(Progress), each func(*Message) (more bool, err error),
+	ctx context.Context, filters []string, from time.Time, first uint64, onProgress func(Progress), each func(*Message) (more bool, err error),
 ) error {
 	all, err := s.open(ctx, filters, from, first)
 	if err != nil {
@@ -60,8 +60,8 @@ func (s *Source) scan(
 		if m == nil || err != nil {
 			return err
 		}
-		if told != nil {
-			told(Progress{Read: n, Total: all.total(), At: m.Stored})
+		if onProgress != nil {
+			onProgress(Progress{Read: n, Total: all.total(), At: m.Stored})
 		}
 		if more, err := each(m); !more || err != nil {
 			return err

@@ -322,7 +322,7 @@ func TestRead_SaysWhatIsWrong(t *testing.T) {
 	b := newBench(t)
 	none := func(*Message) error { return nil }
 	sel := Selection{Prefix: "ami", Kind: "events"}
-	if err := b.source("NONE").Read(t.Context(), sel, ReadAt, nil, none); err == nil || !strings.Contains(err.Error(), "stream NONE is not to be read at $JS.API") {
+	if err := b.source("NONE").Read(t.Context(), sel, ReadAt, nil, none); err == nil || !strings.Contains(err.Error(), "stream NONE cannot be read at $JS.API") {
 		t.Errorf("no stream: %v", err)
 	}
 	b.tick("pbx1", "Hangup", time.Now())

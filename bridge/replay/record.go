@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Record is one of the audit's, as far as it is selected and shown by. docs/audit.md
+// Record is one of the audit's, as far as it is selected and shown by. docs/audit-records.md
 // describes all of it.
 type Record struct {
 	*Message `json:"-"`
@@ -52,7 +52,7 @@ type Record struct {
 func RecordOf(m *Message) (Record, error) {
 	r := Record{}
 	if err := json.Unmarshal(m.Data, &r); err != nil {
-		return Record{Message: m}, fmt.Errorf("sequence %d, %s, is no record: %w", m.Sequence, m.Subject, err)
+		return Record{Message: m}, fmt.Errorf("sequence %d, %s, is not a record: %w", m.Sequence, m.Subject, err)
 	}
 	r.Message = m
 	return r, nil
@@ -79,12 +79,12 @@ type Wanted struct{ Requesters, Decisions, Outcomes []string }
 // Has reports whether r is wanted. An intent has the outcome intent, and what
 // nats-server says of the user counts as a requester too.
 func (w *Wanted) Has(r *Record) bool {
-	asked := anyMatch(w.Requesters, r.Requester) || anyMatch(w.Requesters, r.Info.User)
+	requested := anyMatch(w.Requesters, r.Requester) || anyMatch(w.Requesters, r.Info.User)
 	ended := anyMatch(w.Outcomes, r.End())
 	for outcome := range r.Outcomes {
 		ended = ended || anyMatch(w.Outcomes, outcome)
 	}
-	return asked && anyMatch(w.Decisions, r.Decision) && ended
+	return requested && anyMatch(w.Decisions, r.Decision) && ended
 }
 
 // End is how the request ended, intent where the record was made before, or

@@ -35,7 +35,7 @@ const (
 func (s *Selection) Check() error {
 	for _, pattern := range slices.Concat(s.Servers, s.Names) {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" || strings.ContainsAny(pattern, ".> \t\r\n") {
-			return fmt.Errorf("%.80q is no pattern of names", pattern)
+			return fmt.Errorf("%.80q is not a pattern of names", pattern)
 		}
 	}
 	return nil

@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,8 +30,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t}
-	b.serve(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
-	t.Cleanup(b.stop)
+	b.s = natstest.Serve(t, func(*server.Options) {})
 	nc, err := nats.Connect(b.s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -44,29 +45,13 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) serve(options *server.Options) {
-	b.t.Helper()
-	s, err := server.NewServer(options)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
-		b.t.Fatal("nats-server is not ready")
-	}
-	b.s = s
-}
-
-func (b *bench) stop() { b.s.Shutdown(); b.s.WaitForShutdown() }
-
 // restart stops the server and starts it again in its place.
 func (b *bench) restart() {
 	b.t.Helper()
 	port, dir := b.s.Addr().(*net.TCPAddr).Port, b.s.StoreDir()
-	b.stop()
-	b.serve(&server.Options{
-		Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Dir(dir),
-	})
+	b.s.Shutdown()
+	b.s.WaitForShutdown()
+	b.s = natstest.Start(b.t, filepath.Dir(dir), port)
 }
 
 // stream makes one, anew if it is there.

@@ -64,7 +64,7 @@ func again(ctx context.Context, err error) error {
 // failed is what err, in which the last of several attempts ended, is told as.
 func (s *Source) failed(err error) error {
 	if errors.Is(err, errNobody) {
-		return fmt.Errorf("stream %s is not to be read at %s: is it there, and does it allow direct gets?", s.Stream, s.API)
+		return fmt.Errorf("stream %s cannot be read at %s: is it there, and does it allow direct gets?", s.Stream, s.API)
 	}
 	return fmt.Errorf("read stream %s: %s.DIRECT.GET does not answer: may the user ask there, and is the stream's server up?", s.Stream, s.API)
 }

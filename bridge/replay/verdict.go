@@ -123,16 +123,16 @@ func (v *Verifier) Verdicts() (all []Verdict) {
 				c.Heads = append(c.Heads, Head{Hash: run.digest, Node: run.node, Run: token, place: run.place})
 			}
 		}
-		c.tellHeads()
+		c.noteHeads()
 		slices.SortFunc(c.Heads, func(a, b Head) int { return int(a.Sequence) - int(b.Sequence) })
 		all = append(all, c.Verdict)
 	}
 	return all
 }
 
-// tellHeads notes nodes with several ends that nobody has gone on from: one
+// noteHeads notes nodes with several ends that nobody has gone on from: one
 // process of a name has one.
-func (c *chain) tellHeads() {
+func (c *chain) noteHeads() {
 	live := make(map[string][]string)
 	for token, run := range c.runs {
 		if c.open[run.digest] && !run.past {

@@ -55,8 +55,8 @@ type place struct {
 }
 
 // Verify reads the whole stream into v.
-func (s *Source) Verify(ctx context.Context, v *Verifier, told func(Progress)) error {
-	return s.scan(ctx, []string{">"}, time.Time{}, 1, told, func(m *Message) (more bool, err error) {
+func (s *Source) Verify(ctx context.Context, v *Verifier, onProgress func(Progress)) error {
+	return s.scan(ctx, []string{">"}, time.Time{}, 1, onProgress, func(m *Message) (more bool, err error) {
 		v.See(m)
 		return true, nil
 	})
@@ -65,7 +65,7 @@ func (s *Source) Verify(ctx context.Context, v *Verifier, told func(Progress)) e
 // CheckPin reports a text that is no hash.
 func CheckPin(pin string) error {
 	if raw, err := hex.DecodeString(pin); err != nil || len(raw) != sha256.Size {
-		return fmt.Errorf("%.80q is no hash: wants 64 hexadecimal digits, as --verify prints them", pin)
+		return fmt.Errorf("%.80q is not a hash: wants 64 hexadecimal digits, as --verify prints them", pin)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (v *Verifier) of(server string) *chain {
 func misplaced(r *Record, server string, err error) string {
 	switch {
 	case err != nil:
-		return "it is no record"
+		return "it is not a record"
 	case r.Server != server:
 		return fmt.Sprintf("it is a record of %.40q", r.Server)
 	case r.Run == "" || r.Number == 0:

@@ -94,7 +94,7 @@ func BadRequest(err error) *Error {
 	return &Error{Code: 400, Kind: KindBadRequest, Sent: "no", Message: err.Error()}
 }
 
-// BusyRetry is what a caller is told when buffers are full: about the time in
+// BusyRetry is the retry_after_ms when buffers are full: about the time in
 // which a healthy Asterisk answers a hundred Actions.
 const BusyRetry = 100 * time.Millisecond
 

@@ -19,33 +19,34 @@ import (
 
 // Message is one message on its way to a caller: a whole reply, or a part of it.
 type Message struct {
-	To     string
-	Head   Head
-	Body   []byte
-	Error  *Error
-	Done   func()   // gives back what the reply holds
-	Stream *Stream  // that it is a part of, or the end of
-	part   int      // its number, or 0
-	masked []string // the headers of the part that are hidden
-	probe  string   // where to hear that nobody listens, or empty
-	Repeat bool     // the outcome of an earlier request
+	To         string
+	Head       Head
+	Body       []byte
+	Error      *Error
+	Done       func()   // gives back what the reply holds
+	Stream     *Stream  // that it is a part of, or the end of
+	part       int      // its number, or 0
+	masked     []string // the headers of the part that are hidden
+	watchInbox string   // where the server says that nobody listens, or empty
+	Repeat     bool     // the outcome of an earlier request
 }
 
 // Sender publishes replies, so that whoever ends a call, an AMI reader as a
 // rule, never calls NATS. Its queue is bounded by the calls' slots: each reply
 // holds the one of its Action until it is published.
 type Sender struct {
-	conn  *natsconn.Conn
-	again <-chan struct{} // the connection has come or gone
-	log   *zap.Logger
-	wake  chan struct{} // of capacity 1
+	conn        *natsconn.Conn
+	connChanged <-chan struct{} // the connection has come or gone
+	log         *zap.Logger
+	wake        chan struct{} // of capacity 1
 
 	mu      sync.Mutex
 	waiting []Message
 }
 
+// NewSender returns a Sender of replies on c, which Run starts.
 func NewSender(c *natsconn.Conn, log *zap.Logger) *Sender {
-	return &Sender{conn: c, again: c.Watch(), log: log, wake: make(chan struct{}, 1)}
+	return &Sender{conn: c, connChanged: c.Watch(), log: log, wake: make(chan struct{}, 1)}
 }
 
 // Queue hands over a reply and returns at once.
@@ -105,7 +106,7 @@ func (r *Sender) Publish(answer Message) {
 // not fit a message spoils the reply behind it.
 func (r *Sender) publishPart(answer *Message) {
 	s := answer.Stream
-	if s.gone.Load() {
+	if s.unheard.Load() {
 		s.counts.Unheard.Add(1)
 		return
 	}
@@ -138,7 +139,7 @@ func (r *Sender) send(m *nats.Msg) error {
 		}
 		for r.conn.Get() == l && !l.IsConnected() {
 			select {
-			case <-r.again:
+			case <-r.connChanged:
 			case <-late.C:
 				return err
 			}
@@ -165,7 +166,7 @@ func (answer *Message) message() *nats.Msg {
 		if len(answer.masked) > 0 {
 			msg.Header.Set("Ami-Masked", strings.Join(answer.masked, ","))
 		}
-		msg.Reply = answer.probe
+		msg.Reply = answer.watchInbox
 	}
 	return msg
 }

@@ -107,7 +107,7 @@ func TestReplier_EndsOnceNothingWaits(t *testing.T) {
 // A part that nobody listens to is counted and not sent.
 func TestReplier_CountsUnheardParts(t *testing.T) {
 	s := unpublished()
-	s.gone.Store(true)
+	s.unheard.Store(true)
 	s.replier.Publish(Message{To: "_INBOX.x", part: 2, Stream: s})
 	if s.counts.Unheard.Load() != 1 || s.counts.Published.Load() != 0 || s.counts.Lost.Load() != 0 {
 		t.Errorf("%d unheard, %d published, %d lost", s.counts.Unheard.Load(), s.counts.Published.Load(), s.counts.Lost.Load())

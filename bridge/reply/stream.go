@@ -17,8 +17,8 @@ const (
 	// published. What does not fit ends its stream as too large: NATS takes
 	// less than Asterisk says, and the reader must not wait.
 	streamBytes = 64 << 20
-	// probeEach is how often a part asks whether somebody still listens.
-	probeEach = 64
+	// watchEach is how often a part asks whether somebody still listens.
+	watchEach = 64
 )
 
 // Stream is a reply of many messages (Ami-Reply: stream): each event of a list
@@ -28,19 +28,19 @@ type Stream struct {
 	server  string
 	counts  *PartCounts // of all the server's streams
 	replier *Sender
-	probes  *NoResponders
+	watch   *NoResponderWatch
 	mask    *Mask       // of the ask; of whoever delivers
 	parts   int         // handed over; of whoever delivers
 	id      string      // at probes, from the first part on
-	gone    atomic.Bool // nobody listens
+	unheard atomic.Bool // nobody listens
 	spoilt  atomic.Bool // a part did not fit a message
 }
 
 // NewStream returns a reply of many messages to a caller, whose parts are masked by
-// mask, count in counts and go out by replier. It asks by probes whether somebody
+// mask, count in counts and go out by replier. It asks by watch whether somebody
 // listens.
-func NewStream(to, server string, counts *PartCounts, replier *Sender, probes *NoResponders, mask *Mask) *Stream {
-	return &Stream{to: to, server: server, counts: counts, replier: replier, probes: probes, mask: mask}
+func NewStream(to, server string, counts *PartCounts, replier *Sender, watch *NoResponderWatch, mask *Mask) *Stream {
+	return &Stream{to: to, server: server, counts: counts, replier: replier, watch: watch, mask: mask}
 }
 
 // PartCounts counts the parts of all streams of one server.
@@ -56,7 +56,7 @@ type PartCounts struct {
 // is only counted.
 func (s *Stream) Take(p correlation.Part) bool {
 	s.parts++
-	if s.gone.Load() {
+	if s.unheard.Load() {
 		s.counts.Unheard.Add(1)
 		return true
 	}
@@ -74,23 +74,23 @@ func (s *Stream) Take(p correlation.Part) bool {
 		return false
 	}
 	answer := Message{To: s.to, Body: body, part: s.parts, masked: masked, Stream: s, Done: func() { s.counts.Waiting.Add(-size) }}
-	if s.parts%probeEach == 1 {
+	if s.parts%watchEach == 1 {
 		if s.id == "" {
-			s.id = s.probes.add(s)
+			s.id = s.watch.add(s)
 		}
-		answer.probe = s.probes.prefix + s.id
+		answer.watchInbox = s.watch.prefix + s.id
 	}
 	s.replier.Queue(answer)
 	return true
 }
 
 // End forgets the stream. It is called when its reply is out.
-func (s *Stream) End() { s.probes.remove(s.id) }
+func (s *Stream) End() { s.watch.remove(s.id) }
 
-// NoResponders hear that nobody listens to a stream: the server answers a part that
+// NoResponderWatch finds out that nobody listens to a stream: the server answers a part that
 // has a reply subject with 503 if its own subject has no subscriber. So a caller
 // that went away costs no more than what is on the way.
-type NoResponders struct {
+type NoResponderWatch struct {
 	prefix string
 
 	mu   sync.Mutex // protects the following
@@ -98,13 +98,14 @@ type NoResponders struct {
 	live map[string]*Stream
 }
 
-func NewNoResponders(c *natsconn.Conn) (*NoResponders, error) {
-	p := &NoResponders{prefix: c.Inbox() + ".", live: make(map[string]*Stream)}
-	_, err := c.Subscribe(p.prefix+"*", "", p.heard)
+// NewNoResponderWatch subscribes on c to what the server says of parts.
+func NewNoResponderWatch(c *natsconn.Conn) (*NoResponderWatch, error) {
+	p := &NoResponderWatch{prefix: c.Inbox() + ".", live: make(map[string]*Stream)}
+	_, err := c.Subscribe(p.prefix+"*", "", p.onNoResponders)
 	return p, err
 }
 
-func (p *NoResponders) add(s *Stream) string {
+func (p *NoResponderWatch) add(s *Stream) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last++
@@ -113,25 +114,25 @@ func (p *NoResponders) add(s *Stream) string {
 	return id
 }
 
-func (p *NoResponders) remove(id string) {
+func (p *NoResponderWatch) remove(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.live, id)
 }
 
-func (p *NoResponders) heard(m *nats.Msg) {
+func (p *NoResponderWatch) onNoResponders(m *nats.Msg) {
 	if len(m.Data) > 0 || m.Header.Get("Status") != "503" {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s := p.live[strings.TrimPrefix(m.Subject, p.prefix)]; s != nil {
-		s.gone.Store(true)
+		s.unheard.Store(true)
 	}
 }
 
 // Open returns how many streams have a part that asks.
-func (p *NoResponders) Open() int {
+func (p *NoResponderWatch) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.live)

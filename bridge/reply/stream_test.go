@@ -19,7 +19,7 @@ func unpublished() *Stream {
 	c := conntest.Bare()
 	return &Stream{
 		server: "pbx1", counts: new(PartCounts), replier: NewSender(c, zap.NewNop()), mask: new(Mask),
-		probes: &NoResponders{prefix: "_INBOX.p.", live: make(map[string]*Stream)},
+		watch: &NoResponderWatch{prefix: "_INBOX.p.", live: make(map[string]*Stream)},
 	}
 }
 
@@ -65,20 +65,20 @@ func TestStream_BelievesTheServerAlone(t *testing.T) {
 	s, nobody := unpublished(), nats.Header{"Status": {"503"}}
 	s.Take(correlation.Part{Event: []byte(`{"Event":"A"}`)})
 	for name, m := range map[string]*nats.Msg{
-		"an answer":         {Subject: s.probes.prefix + s.id, Data: []byte("x"), Header: nobody},
-		"an empty answer":   {Subject: s.probes.prefix + s.id},
-		"another status":    {Subject: s.probes.prefix + s.id, Header: nats.Header{"Status": {"404"}}},
-		"of another stream": {Subject: s.probes.prefix + "other", Header: nobody},
+		"an answer":         {Subject: s.watch.prefix + s.id, Data: []byte("x"), Header: nobody},
+		"an empty answer":   {Subject: s.watch.prefix + s.id},
+		"another status":    {Subject: s.watch.prefix + s.id, Header: nats.Header{"Status": {"404"}}},
+		"of another stream": {Subject: s.watch.prefix + "other", Header: nobody},
 	} {
-		if s.probes.heard(m); s.gone.Load() {
+		if s.watch.onNoResponders(m); s.unheard.Load() {
 			t.Fatalf("%s: it is taken for gone", name)
 		}
 	}
-	s.probes.heard(&nats.Msg{Subject: s.probes.prefix + s.id, Header: nobody})
-	if !s.gone.Load() || !s.Take(correlation.Part{}) || len(s.replier.waiting) != 1 || s.counts.Unheard.Load() != 1 {
-		t.Errorf("gone is %v, %d parts wait, %d are unheard", s.gone.Load(), len(s.replier.waiting), s.counts.Unheard.Load())
+	s.watch.onNoResponders(&nats.Msg{Subject: s.watch.prefix + s.id, Header: nobody})
+	if !s.unheard.Load() || !s.Take(correlation.Part{}) || len(s.replier.waiting) != 1 || s.counts.Unheard.Load() != 1 {
+		t.Errorf("gone is %v, %d parts wait, %d are unheard", s.unheard.Load(), len(s.replier.waiting), s.counts.Unheard.Load())
 	}
-	if s.End(); len(s.probes.live) != 0 {
+	if s.End(); len(s.watch.live) != 0 {
 		t.Error("its end does not forget it")
 	}
 }

@@ -59,9 +59,9 @@ func (h *holder) setOther(node string) (changed bool) {
 }
 
 // keep writes the key again if it is held and value is another or the interval is
-// over, and looks at it if another has it. It reports whether it came to be held by
+// over, and looks at it if another has it. It reports whether it is newly held by
 // this, after which all that is in the bucket may be another's.
-func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Logger) (came bool) {
+func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Logger) (isNew bool) {
 	now := time.Now()
 	if h.revision > 0 {
 		if now.Before(h.next) && h.says(value) {

@@ -48,7 +48,7 @@ type Server struct {
 
 	up      atomic.Int64  // when the event session came, in Unix nanoseconds; 0: it is not up
 	changes atomic.Uint64 // of the event session
-	told    atomic.Uint64 // up to which of them the server's key says it
+	written atomic.Uint64 // up to which of them the server's key says it
 
 	// Of its goroutine.
 	asked     *present.Run // the list that is under way
@@ -196,7 +196,7 @@ func (s *Server) hold(ctx context.Context) {
 		s.left = toList
 	}
 	if s.holder.says(s.value) {
-		s.told.Store(changes)
+		s.written.Store(changes)
 	}
 	if s.holder.elsewhere() != before {
 		s.state.tell()
@@ -326,7 +326,7 @@ func (s *Server) ended(end listEnd) {
 // well.
 func (s *Server) isDrained(now time.Time) bool {
 	_, waits := s.present.Next(now)
-	return !waits && s.up.Load() == 0 && s.told.Load() == s.changes.Load()
+	return !waits && s.up.Load() == 0 && s.written.Load() == s.changes.Load()
 }
 
 // Counts are figures of a Server.

@@ -66,7 +66,7 @@ func New(o Options) *State {
 	s := &State{o: o, bucket: &bucket{conn: o.Conn}, why: "the bucket was not looked at yet"}
 	s.writer = newWriter(o.Conn, o.Log)
 	s.writer.purge = o.Config.StateMarkerAge
-	s.writer.failed = s.heard
+	s.writer.failed = s.onFailed
 	if !o.Config.State {
 		s.mode.Store(uint32(off))
 		s.why = "BRIDGE_STATE=off"
@@ -110,8 +110,8 @@ func (s *State) Seen(state streams.State) {
 // errors.json, JSMessageTTLDisabledErr).
 const noTTL = 10166
 
-// heard hears why a message was not stored.
-func (s *State) heard(err error) {
+// onFailed hears why a message was not stored.
+func (s *State) onFailed(err error) {
 	if api, is := errors.AsType[*jetstream.APIError](err); is && api.ErrorCode == noTTL {
 		s.become(off, "the bucket's stream lets no message expire: allow_msg_ttl")
 		return

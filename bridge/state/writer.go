@@ -98,7 +98,7 @@ func (w *writer) run(ctx context.Context, servers func() []*Server) {
 	sub := &natsconn.Subscription{Subject: w.inbox + ".*", Handle: w.acknowledged, Made: func(sub *nats.Subscription) error {
 		return sub.SetPendingLimits(acksQueued, -1)
 	}}
-	if err := w.conn.Keep(sub); err != nil {
+	if err := w.conn.Add(sub); err != nil {
 		w.log.Error("state: acknowledgements are not heard", zap.Error(err))
 		return
 	}
@@ -121,7 +121,7 @@ func (w *writer) run(ctx context.Context, servers func() []*Server) {
 // so again.
 func (w *writer) round(now time.Time, servers []*Server) time.Duration {
 	w.expire(now)
-	most := w.judge(now)
+	most := w.pace(now)
 	w.active = slices.DeleteFunc(w.active, func(s *Server) bool { return s.gone.Load() })
 	for _, s := range servers {
 		if s.dirty.Swap(false) && !slices.Contains(w.active, s) {
@@ -329,9 +329,9 @@ func (w *writer) expire(now time.Time) {
 	}
 }
 
-// judge returns how many messages may be sent now: while they fail one at a time
+// pace returns how many messages may be sent now: while they fail one at a time
 // probes, after waits that grow.
-func (w *writer) judge(now time.Time) (most int) {
+func (w *writer) pace(now time.Time) (most int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	failed := w.fails

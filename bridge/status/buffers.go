@@ -100,33 +100,33 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	return m
 }
 
-// Look publishes the buffers if the level of one has changed since it was told last.
+// Look publishes the buffers if the level of one has changed since it was published last.
 func (s *Server) Look(now time.Time, link *amiconn.Status) {
 	s.begin()
 	m := s.buffers(now, link)
 	before := s.levels
 	s.levels = m.levels()
 	if m.Trigger = trigger(before, s.levels); m.Trigger != "" {
-		s.tellBuffers(m, now, link)
+		s.publishBuffers(m, now, link)
 	}
 }
 
 // Tick publishes where all of the server's sessions, breaker and buffers stand.
 func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 	s.begin()
-	s.tellStates(link.Breaker)
+	s.publishStates(link.Breaker)
 	m := s.buffers(now, link)
 	if changed := trigger(s.levels, m.levels()); changed != "" {
 		m.Trigger = changed // the alarm comes too late to tell
 	}
 	s.levels = m.levels()
-	s.tellBuffers(m, now, link)
+	s.publishBuffers(m, now, link)
 }
 
-func (s *Server) tellBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
+func (s *Server) publishBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
 	s.publish(s.subjects.Status("buffers", ""), m)
-	s.tellDrops(now)
-	s.tellStrays(now, link.Calls)
+	s.logDrops(now)
+	s.logStrays(now, link.Calls)
 }
 
 // trigger says what is worst about a change of levels; it is empty without one.

@@ -1,8 +1,8 @@
 // Package status publishes how the bridge is doing: each change of a session or a
 // breaker, what the buffers hold, the Gaps, and all of it once more at an interval.
 //
-// It decides nothing and heals nothing: who logs in, sends or drops is told of here
-// by those who do. It keeps the last message of each kind, and no history: the
+// It decides nothing and repairs nothing: whoever logs in, sends or drops reports it
+// here. It keeps the last message of each kind, and no history: the
 // stream AMI_STATUS does, for late subscribers.
 //
 // A [Publisher] owns one goroutine, the status goroutine, which publishes what it is

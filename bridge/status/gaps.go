@@ -46,8 +46,8 @@ func (c *gapCounts) all() map[string]uint64 {
 // goroutine.
 func (s *Server) Gaps() map[string]uint64 { return s.gaps.all() }
 
-// TellGap publishes, as a status, a Gap that is being put into the stream.
-func (s *Server) TellGap(g outbox.Gap) {
+// PublishGap publishes, as a status, a Gap that is being put into the stream.
+func (s *Server) PublishGap(g outbox.Gap) {
 	s.gaps.add(g.Reason)
 	s.publish(s.subjects.Status("gap", g.Reason), s.gapStatus(g))
 	fields := []zap.Field{
@@ -62,25 +62,25 @@ func (s *Server) TellGap(g outbox.Gap) {
 	s.log.Warn("gap in the events", fields...)
 }
 
-// tellDrops logs what was dropped, as a sum has it; the Gap comes when it is its
+// logDrops logs what was dropped, as a sum has it; the Gap comes when it is its
 // turn in the stream. It is for the status goroutine.
-func (s *Server) tellDrops(now time.Time) {
+func (s *Server) logDrops(now time.Time) {
 	for reason, n := range s.outbox.Account().Dropped {
-		told := s.told[reason]
-		if told == nil {
-			told = &clock.Sum{At: now}
-			s.told[reason] = told
+		sum := s.logged[reason]
+		if sum == nil {
+			sum = &clock.Sum{At: now}
+			s.logged[reason] = sum
 		}
-		if lost, since := told.Due(n, now); lost > 0 {
+		if lost, since := sum.Due(n, now); lost > 0 {
 			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", since))
 		}
 	}
 }
 
-// tellStrays logs how many events came behind a reply that had announced none. It
+// logStrays logs how many events came behind a reply that had announced none. It
 // is for the status goroutine.
-func (s *Server) tellStrays(now time.Time, calls correlation.Stats) {
-	if n, _ := s.toldStrays.Due(calls.Strays, now); n > 0 {
+func (s *Server) logStrays(now time.Time, calls correlation.Stats) {
+	if n, _ := s.loggedStrays.Due(calls.Strays, now); n > 0 {
 		s.log.Warn("events behind a reply that announced none", zap.String("action", calls.Stray), zap.Uint64("count", n))
 	}
 }

@@ -21,7 +21,7 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 	now := time.Now()
 	said := map[string]uint64{}
 	tell := func() {
-		s.tellDrops(now)
+		s.logDrops(now)
 		for _, line := range logs.TakeAll() {
 			said[line.ContextMap()["reason"].(string)] += line.ContextMap()["count"].(uint64)
 			said["lines"]++
@@ -42,7 +42,7 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 	if said["lines"] > 15 {
 		t.Errorf("%d lines", said["lines"])
 	}
-	for _, told := range s.told {
+	for _, told := range s.logged {
 		told.End()
 	}
 	if tell(); said[outbox.DropOverflow] != 720 {

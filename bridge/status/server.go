@@ -13,7 +13,7 @@ import (
 )
 
 // Server publishes the state of one server: of its sessions, its breaker, its buffers
-// and its Gaps. Its hooks, OnSession, OnBreaker, TellGap and Pressure, may be called
+// and its Gaps. Its hooks, OnSession, OnBreaker, PublishGap and Pressure, may be called
 // from any goroutine and do not wait; the rest is for the status goroutine.
 type Server struct {
 	name, node string
@@ -30,15 +30,15 @@ type Server struct {
 	levels levels      // the status goroutine's own
 	anew   atomic.Bool // the Link is another one, whose counts begin at zero
 
-	// What the log has told of.
-	told       map[string]*clock.Sum // events dropped, by reason
-	toldStrays clock.Sum
+	// What was logged.
+	logged       map[string]*clock.Sum // events dropped, by reason
+	loggedStrays clock.Sum
 }
 
 // NewServer returns the Server of cfg, whose events go through box and whose state
 // publisher publishes.
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
-	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), told: make(map[string]*clock.Sum)}
+	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), logged: make(map[string]*clock.Sum)}
 	s.Bound(cfg)
 	return s
 }
@@ -75,7 +75,7 @@ func (s *Server) Follow(cfg *config.ServerConfig, sessions []amiconn.SessionStat
 // begin has the counts of another Link told from zero. It is for the status goroutine.
 func (s *Server) begin() {
 	if s.anew.Swap(false) {
-		s.toldStrays = clock.Sum{}
+		s.loggedStrays = clock.Sum{}
 		s.levels.writeRefused, s.levels.pendingRefused = 0, 0
 	}
 }
@@ -83,8 +83,8 @@ func (s *Server) begin() {
 // EndSums has the next Tick log all counts of what was dropped that no line has told
 // of yet, as the bridge does before it ends.
 func (s *Server) EndSums() {
-	s.toldStrays.End()
-	for _, told := range s.told {
-		told.End()
+	s.loggedStrays.End()
+	for _, sum := range s.logged {
+		sum.End()
 	}
 }

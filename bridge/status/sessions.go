@@ -7,7 +7,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 )
 
-// states is what was told last of a server's sessions and of its breaker.
+// states is what was published last of a server's sessions and of its breaker.
 // Whoever tells holds mu meanwhile, so that the last message on a subject is
 // the newest; handing one over never waits.
 type states struct {
@@ -58,9 +58,9 @@ func (s *Server) OnBreaker(c amiconn.BreakerChange) {
 	s.publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
 }
 
-// tellStates publishes where the sessions and the breaker stand. It is for the
+// publishStates publishes where the sessions and the breaker stand. It is for the
 // status goroutine.
-func (s *Server) tellStates(breaker amiconn.BreakerStatus) {
+func (s *Server) publishStates(breaker amiconn.BreakerStatus) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	now := time.Now()
@@ -73,7 +73,7 @@ func (s *Server) tellStates(breaker amiconn.BreakerStatus) {
 	}
 }
 
-// worst returns the last change of the session that an operator wants to hear
+// worst returns the last change of the session that an operator wants to read
 // of: one that is not up, and of several the one that changed last. There is
 // none before the first change.
 func (s *states) worst() (worst amiconn.Change, ok bool) {

@@ -121,7 +121,7 @@ func TestStates_AnIntervalTellsOfAll(t *testing.T) {
 	s.states.sessions[0] = amiconn.Change{Name: "event", To: amiconn.StateWaiting, At: now, RetryIn: time.Second}
 	s.states.sessions[1] = amiconn.Change{Name: "action", Role: amiconn.RoleActions, To: amiconn.StateUp, At: now}
 	s.states.breaker = amiconn.BreakerChange{To: amiconn.BreakerClosed, At: now, Failures: 7}
-	s.tellStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
+	s.publishStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
 	if told := s.publisher.told(t, ".connection"); len(told) != 1 {
 		t.Errorf("%v", told)
 	} else {
@@ -133,7 +133,7 @@ func TestStates_AnIntervalTellsOfAll(t *testing.T) {
 		jsontest.Says(t, told[0], map[string]any{"trigger": "interval", "to": "closed", "failures": 0})
 	}
 	s.states.breaker.To = amiconn.BreakerOpen // the link's is closed
-	s.tellStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
+	s.publishStates(amiconn.BreakerStatus{State: amiconn.BreakerClosed})
 	if told := s.publisher.told(t, ".breaker"); len(told) != 1 {
 		t.Errorf("a breaker that is no more so is told of: %v", told[1:])
 	}
@@ -156,7 +156,7 @@ func TestStates_AGapIsTold(t *testing.T) {
 		{outbox.Gap{Reason: "ping", Unknown: true, Restarted: "unknown"}, nil, nil},
 	} {
 		g.From, g.To = from.UnixNano(), to.UnixNano()
-		s.TellGap(g.Gap)
+		s.PublishGap(g.Gap)
 		told := s.publisher.told(t, ".gap")
 		jsontest.Says(t, told[len(told)-1], map[string]any{
 			"reason": g.Reason, "from": clock.Stamp(from), "to": clock.Stamp(to), "lost": g.lost, "restarted": g.restarted,

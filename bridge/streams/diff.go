@@ -48,7 +48,7 @@ var streamFields = []streamField{
 	fixed("persist_mode", "async acknowledges before it is written", func(c *streamConfig) jetstream.PersistModeType { return c.PersistMode }).losing(),
 	fixed("allow_msg_counter", "it takes counters alone", func(c *streamConfig) bool { return c.AllowMsgCounter }).losing(),
 	never("subject_transform", "messages are stored under other subjects", transformOf).losing(),
-	changed("no_ack", "nobody hears what is stored, so that the outbox never empties", func(c *streamConfig) *bool { return &c.NoAck }, always).losing(),
+	changed("no_ack", "nothing that is stored is acknowledged, so that the outbox never empties", func(c *streamConfig) *bool { return &c.NoAck }, always).losing(),
 	changed("compression", "", func(c *streamConfig) *jetstream.StoreCompression { return &c.Compression },
 		func(_, want jetstream.StoreCompression) bool { return want != jetstream.NoCompression }).onlyLesser(),
 	changed("num_replicas", "fewer servers may fail", func(c *streamConfig) *int { return &c.Replicas }, less[int]),
@@ -75,7 +75,7 @@ var streamFields = []streamField{
 func changed[T comparable](name, breaks string, at func(*streamConfig) *T, lesser func(have, want T) bool) streamField {
 	return streamField{
 		name: name, breaks: breaks,
-		value:   func(c *streamConfig) string { return spelled(*at(c)) },
+		value:   func(c *streamConfig) string { return asJSON(*at(c)) },
 		differs: func(have, want *streamConfig) bool { return *at(have) != *at(want) },
 		lesser:  func(have, want *streamConfig) bool { return lesser(*at(have), *at(want)) },
 		change:  func(to, want *streamConfig) { *at(to) = *at(want) },
@@ -112,7 +112,7 @@ func never[T comparable](name, breaks string, at func(*streamConfig) T) streamFi
 func fixed[T comparable](name, breaks string, at func(*streamConfig) T) streamField {
 	return streamField{
 		name: name, breaks: breaks,
-		value:   func(c *streamConfig) string { return spelled(at(c)) },
+		value:   func(c *streamConfig) string { return asJSON(at(c)) },
 		differs: func(have, want *streamConfig) bool { return at(have) != at(want) },
 	}
 }
@@ -134,8 +134,8 @@ func subjectsField() streamField {
 	}
 }
 
-// spelled is v as the JetStream API spells it, but for durations.
-func spelled(v any) string {
+// asJSON is v as the JetStream API spells it, but for durations.
+func asJSON(v any) string {
 	if m, ok := v.(json.Marshaler); ok {
 		if text, err := m.MarshalJSON(); err == nil {
 			return strings.Trim(string(text), `"`)
@@ -166,8 +166,8 @@ func lower[T int32 | int64](have, want T) bool { return want == -1 || have != -1
 
 // differences names the fields in which a stream is not as configured.
 func differences(have, want streamConfig) (all []Difference) {
-	spell(&have)
-	spell(&want)
+	normalize(&have)
+	normalize(&want)
 	for _, f := range streamFields {
 		if !f.differs(&have, &want) {
 			continue
@@ -194,8 +194,8 @@ func differences(have, want streamConfig) (all []Difference) {
 // changeOf returns have with the field called name as it is wanted, unless that
 // could lose something: since it was found less, somebody may have made it more.
 func changeOf(name string, have, want streamConfig) streamConfig {
-	spell(&have)
-	spell(&want)
+	normalize(&have)
+	normalize(&want)
 	for _, f := range streamFields {
 		if f.name == name && f.lesser(&have, &want) {
 			f.change(&have, &want)
@@ -204,8 +204,8 @@ func changeOf(name string, have, want streamConfig) streamConfig {
 	return have
 }
 
-// spell writes the limits that are not set as the server does.
-func spell(c *streamConfig) {
+// normalize writes the limits that are not set as the server does.
+func normalize(c *streamConfig) {
 	c.MaxMsgs, c.MaxBytes = orNone(c.MaxMsgs), orNone(c.MaxBytes)
 	c.MaxMsgsPerSubject, c.MaxMsgSize = orNone(c.MaxMsgsPerSubject), orNone(c.MaxMsgSize)
 	c.Replicas = max(c.Replicas, 1)

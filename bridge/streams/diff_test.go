@@ -89,12 +89,12 @@ func TestStreams_AreJudged(t *testing.T) {
 		}), Full},
 		"drops its oldest": {info(func(i *jetstream.StreamInfo) { i.Config.MaxBytes, i.Config.MaxMsgs = 1000, 10 }), Differs},
 	} {
-		f := judge(test.info, diffs)
+		f := stateOf(test.info, diffs)
 		if f.state != test.want || (f.err == nil) != test.want.There() || f.messages != 10 || f.bytes != 1000 || len(f.diffs) != 1 {
 			t.Errorf("%s: %+v, want %v", name, f, test.want)
 		}
 	}
-	if f := judge(info(func(*jetstream.StreamInfo) {}), nil); f.state != OK {
+	if f := stateOf(info(func(*jetstream.StreamInfo) {}), nil); f.state != OK {
 		t.Errorf("as configured: %+v", f)
 	}
 }
@@ -136,7 +136,7 @@ func TestStreams_WhatErrorsSay(t *testing.T) {
 func TestStreams_AnotherDifferenceIsTold(t *testing.T) {
 	k := lookedAt(t)
 	told := 0
-	k.told = func() { told++ }
+	k.onChange = func() { told++ }
 	differs := func(field string) {
 		k.set(t.Context(), EventStream, finding{state: Differs, diffs: []Difference{{Field: field}}})
 	}

@@ -14,24 +14,24 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
-// PublishRefused hears that the stream called name did not take a message. The
+// PublishRefused observes that the stream called name did not take a message. The
 // code is that of JetStream's error, 0 if it has none: nats-server before 2.13
 // says so of a leader that is none any more. The streams are looked at.
 func (k *Reconciler) PublishRefused(name string, code int, description string) {
 	k.recheck()
 	if state := streamStateOf(code); !state.There() {
-		k.hear(name, finding{state: state, err: fmt.Errorf("a message was refused: %s (%d)", description, code)})
+		k.observe(name, finding{state: state, err: fmt.Errorf("a message was refused: %s (%d)", description, code)})
 	}
 }
 
-// nobodyTook hears that no stream took a message for the one called name. The
+// nobodyTook observes that no stream took a message for the one called name. The
 // streams are looked at, and made if they are gone and are to be.
 func (k *Reconciler) nobodyTook(name string) {
 	k.recheck()
-	k.hear(name, finding{state: Missing, err: errors.New("no stream takes what is published")})
+	k.observe(name, finding{state: Missing, err: errors.New("no stream takes what is published")})
 }
 
-// Stored hears what became of a message for the stream called name: nil, or why
+// Stored observes what became of a message for the stream called name: nil, or why
 // it is not known to be stored.
 func (k *Reconciler) Stored(name string, err error) {
 	api, isAPI := errors.AsType[*jetstream.APIError](err)
@@ -50,25 +50,25 @@ func (k *Reconciler) Stored(name string, err error) {
 	}
 }
 
-// Published hears that the stream called name has stored a message.
-func (k *Reconciler) Published(name string) { k.hear(name, finding{state: OK}) }
+// Published observes that the stream called name has stored a message.
+func (k *Reconciler) Published(name string) { k.observe(name, finding{state: OK}) }
 
-func (k *Reconciler) hear(name string, f finding) {
-	k.update(name, func(r *row) { r.heard, r.heardAt = f, time.Now() })
+func (k *Reconciler) observe(name string, f finding) {
+	k.update(name, func(r *row) { r.reported, r.reportedAt = f, time.Now() })
 }
 
-// forget drops what was heard long ago.
+// forget drops what was reported long ago.
 func (k *Reconciler) forget() {
 	k.mu.Lock()
 	var old []string
 	for _, r := range k.rows {
-		if r.heard.state != Unknown && r.heard.state != OK && time.Since(r.heardAt) > heardFor {
+		if r.reported.state != Unknown && r.reported.state != OK && time.Since(r.reportedAt) > reportedFor {
 			old = append(old, r.name)
 		}
 	}
 	k.mu.Unlock()
 	for _, name := range old {
-		k.hear(name, finding{})
+		k.observe(name, finding{})
 	}
 }
 
@@ -128,39 +128,39 @@ func notMade(err error) finding {
 	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
 		f.state = Missing
 	}
-	f.err = fmt.Errorf("make it: %w", f.err)
+	f.err = fmt.Errorf("it could not be made: %w", f.err)
 	return f
 }
 
-// denials knows what the bridge may not ask, or hear the answer of. The server
+// denials knows what the bridge may not ask, or receive the answer of. The server
 // says so beside the question, whose answer never comes.
 type denials struct {
-	mu     sync.Mutex // protects the following
-	asked  string     // the end of the subject of the question that is out
-	cancel context.CancelCauseFunc
+	mu       sync.Mutex // protects the following
+	question string     // the end of the subject of the question that is out
+	cancel   context.CancelCauseFunc
 }
 
 // question asks JetStream what has the subject $JS.API.<what>.
-func question[T any](ctx context.Context, k *Reconciler, what string, ask func(context.Context) (T, error)) (T, error) {
+func question[T any](ctx context.Context, k *Reconciler, what string, request func(context.Context) (T, error)) (T, error) {
 	ctx, done := context.WithTimeout(ctx, QuestionTimeout)
 	defer done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	d := &k.denials
 	d.mu.Lock()
-	d.asked, d.cancel = what, cancel
+	d.question, d.cancel = what, cancel
 	d.mu.Unlock()
-	answer, err := ask(ctx)
+	answer, err := request(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked, d.cancel = "", nil
+	d.question, d.cancel = "", nil
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, natsconn.ErrDenied) {
 		return answer, cause
 	}
 	return answer, err
 }
 
-// connectionError hears the errors of both connections that nobody waits for.
+// connectionError takes the errors of both connections that nobody waits for.
 func (k *Reconciler) connectionError(err error) {
 	subject, publish, denied := natsconn.Denial(err)
 	if denied == nil {
@@ -170,7 +170,7 @@ func (k *Reconciler) connectionError(err error) {
 	d.mu.Lock()
 	mine := strings.HasPrefix(subject, natsconn.InboxPrefix(k.cfg.Node)+".") // each question has an inbox of its own there
 	if publish {
-		mine = strings.HasSuffix(subject, "."+d.asked)
+		mine = strings.HasSuffix(subject, "."+d.question)
 	}
 	if mine && d.cancel != nil {
 		d.cancel(denied)
@@ -181,7 +181,7 @@ func (k *Reconciler) connectionError(err error) {
 	}
 	for name, subjects := range k.subjects() {
 		if natsconn.CoversAny(subjects, subject) {
-			k.hear(name, finding{state: NoPermission, err: denied})
+			k.observe(name, finding{state: NoPermission, err: denied})
 		}
 	}
 }
@@ -197,12 +197,12 @@ func (k *Reconciler) subjects() map[string][]string {
 	return all
 }
 
-// reconnected hears that a connection is new: rights may be other ones.
+// reconnected observes that a connection is new: rights may be other ones.
 func (k *Reconciler) reconnected() {
 	for name := range k.subjects() {
 		k.update(name, func(r *row) {
-			if r.heard.state == NoPermission {
-				r.heard = finding{}
+			if r.reported.state == NoPermission {
+				r.reported = finding{}
 			}
 		})
 	}

@@ -67,7 +67,7 @@ func TestStreams_WhatPublishersSay(t *testing.T) {
 
 		k.Stored(AuditStream, &jetstream.APIError{ErrorCode: 10047, Description: "insufficient storage resources available"})
 		k.is(t, AuditStream, Full)
-		time.Sleep(heardFor)
+		time.Sleep(reportedFor)
 		k.forget()
 		k.is(t, AuditStream, Full)
 		time.Sleep(time.Second)
@@ -128,10 +128,10 @@ func TestStreams_ADenialEndsTheQuestion(t *testing.T) {
 	})
 }
 
-// docs/streams.md has each state and each field, and says of each field whether
+// docs/stream-states.md has each state and each field, and says of each field whether
 // it is ever changed, and in bold whether messages are refused or lost.
 func TestStreams_AreDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/streams.md")
+	page, err := os.ReadFile("../../docs/stream-states.md")
 	if err != nil {
 		t.Fatal(err)
 	}

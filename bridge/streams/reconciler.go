@@ -34,28 +34,28 @@ const (
 
 // Reconciler keeps the streams as they are configured: it makes, changes or checks
 // them as BRIDGE_STREAMS says, looks at them again and again, and knows how each
-// stands. A change that could lose what is stored is told of and never made.
+// stands. A change that could lose what is stored is reported and never made.
 // Only its goroutine, or the start before it, asks JetStream; the other methods
 // may be called from any goroutine and do not wait.
 type Reconciler struct {
-	cfg  *config.Config
-	log  *zap.Logger
-	dry  bool // make and change nothing
-	conn *natsconn.Conn
-	told func() // called when something has changed; must not wait
-	// came is called by the goroutine that looks, each time that it has seen
+	cfg      *config.Config
+	log      *zap.Logger
+	dry      bool // make and change nothing
+	conn     *natsconn.Conn
+	onChange func() // called when something has changed; must not wait
+	// onState is called by the goroutine that looks, each time that it has seen
 	// how a stream stands.
-	came func(ctx context.Context, name string, state State)
+	onState func(ctx context.Context, name string, state State)
 
 	poke    chan struct{} // of capacity 1: look now
-	changed atomic.Bool   // since the status goroutine told of it
+	changed atomic.Bool   // since the status goroutine published it
 	batches atomic.Bool   // AMI_EVENTS takes fast ingest
 
 	// Of the goroutine that looks: updates that the bridge may not make, by
 	// stream, since so many connects.
-	refused  map[string]error
-	connects uint64
-	waits    string // why fast ingest waits, as it was told
+	refused    map[string]error
+	connects   uint64
+	waitReason string // why fast ingest waits, as it was logged
 
 	denials denials
 	mu      sync.Mutex // protects the following
@@ -63,9 +63,9 @@ type Reconciler struct {
 }
 
 // New returns what keeps the streams of cfg, and asks on the first of conns.
-func New(cfg *config.Config, conns []*natsconn.Conn, told func(), came func(context.Context, string, State), log *zap.Logger) *Reconciler {
+func New(cfg *config.Config, conns []*natsconn.Conn, onChange func(), onState func(context.Context, string, State), log *zap.Logger) *Reconciler {
 	k := &Reconciler{
-		cfg: cfg, conn: conns[0], log: log.Named("streams"), told: told, came: came,
+		cfg: cfg, conn: conns[0], log: log.Named("streams"), onChange: onChange, onState: onState,
 		poke: make(chan struct{}, 1), refused: make(map[string]error),
 	}
 	for _, c := range conns {
@@ -162,7 +162,7 @@ func (k *Reconciler) Check(ctx context.Context) {
 		case want.Name == StateStream && !natsconn.MessageTTLSince(k.conn.Get().ConnectedServerVersion()):
 			k.set(ctx, want.Name, finding{state: Off, err: errNoTTL})
 		default:
-			k.set(ctx, want.Name, k.keep(ctx, want))
+			k.set(ctx, want.Name, k.reconcile(ctx, want))
 		}
 	}
 }
@@ -179,8 +179,8 @@ func (k *Reconciler) knowBatches() bool {
 		return true
 	}
 	err := k.conn.FastIngestEverywhere()
-	if err != nil && err.Error() != k.waits {
-		k.waits = err.Error()
+	if err != nil && err.Error() != k.waitReason {
+		k.waitReason = err.Error()
 		k.log.Info("fast ingest waits until every server has it", zap.Error(err))
 	}
 	return err == nil
@@ -208,8 +208,8 @@ func (k *Reconciler) actions(ctx context.Context) finding {
 	return finding{state: OK}
 }
 
-// keep makes want, or looks at the stream and changes what loses nothing.
-func (k *Reconciler) keep(ctx context.Context, want jetstream.StreamConfig) finding {
+// reconcile makes want, or looks at the stream and changes what loses nothing.
+func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig) finding {
 	stream, err := question(ctx, k, "STREAM.INFO."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
 		return k.js().Stream(ctx, want.Name)
 	})
@@ -241,16 +241,16 @@ func (k *Reconciler) keep(ctx context.Context, want jetstream.StreamConfig) find
 			diffs[i].Left = cmp.Or(diffs[i].Left, leftVerify)
 		}
 	case !k.dry:
-		info, diffs = k.mend(ctx, info, want, diffs)
+		info, diffs = k.applyChanges(ctx, info, want, diffs)
 	}
 	if want.Name == EventStream {
 		k.batches.Store(info.Config.AllowBatchPublish)
 	}
-	return judge(info, diffs)
+	return stateOf(info, diffs)
 }
 
-// judge says how a stream stands that is there.
-func judge(info *jetstream.StreamInfo, diffs []Difference) finding {
+// stateOf says how a stream stands that is there.
+func stateOf(info *jetstream.StreamInfo, diffs []Difference) finding {
 	f := finding{state: OK, diffs: diffs, messages: info.State.Msgs, bytes: info.State.Bytes}
 	switch {
 	case info.Cluster != nil && info.Cluster.Name != "" && info.Cluster.Leader == "":
@@ -267,14 +267,14 @@ func judge(info *jetstream.StreamInfo, diffs []Difference) finding {
 	return f
 }
 
-// HasChanged reports whether a state has changed since told was last called.
+// HasChanged reports whether a state has changed since MarkPublished was last called.
 func (k *Reconciler) HasChanged() bool { return k.changed.Load() }
 
-// ToldOfAll notes that all has been told that there is to tell.
-func (k *Reconciler) ToldOfAll() { k.changed.Store(false) }
+// MarkPublished notes that the states are published as they are.
+func (k *Reconciler) MarkPublished() { k.changed.Store(false) }
 
 // TakesBatches reports whether AMI_EVENTS takes fast ingest, as far as is known.
 func (k *Reconciler) TakesBatches() bool { return k.batches.Load() }
 
-// RefusedBatch hears that it did not, which holds until it is seen to do so.
+// RefusedBatch observes that it did not, which holds until it is seen to do so.
 func (k *Reconciler) RefusedBatch() { k.batches.Store(false) }

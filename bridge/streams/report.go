@@ -17,7 +17,7 @@ const ActionSubjects = "actions"
 // Report is how one stream stands, as it is in the status of the node.
 type Report struct {
 	Name        string       `json:"name"`
-	State       string       `json:"state"` // one of docs/streams.md
+	State       string       `json:"state"` // one of docs/stream-states.md
 	Error       string       `json:"error,omitempty"`
 	Differences []Difference `json:"differences"`
 	Messages    uint64       `json:"messages"`

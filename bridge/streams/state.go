@@ -12,9 +12,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
-// heardFor is how long the word of one who publishes holds, unless it is said
+// reportedFor is how long the word of one who publishes holds, unless it is said
 // again. It outlasts the longest wait between two tries to publish.
-const heardFor = time.Minute
+const reportedFor = time.Minute
 
 // finding is what a look at a stream has shown, or a try to publish into it.
 type finding struct {
@@ -26,29 +26,29 @@ type finding struct {
 
 // row is how one stream stands.
 type row struct {
-	name     string
-	subjects []string
-	seen     finding   // by the last look
-	heard    finding   // from those who publish, unknown if nothing
-	heardAt  time.Time // the last time
-	since    time.Time // when the state changed
+	name       string
+	subjects   []string
+	seen       finding   // by the last look
+	reported   finding   // from those who publish, unknown if nothing
+	reportedAt time.Time // the last time
+	since      time.Time // when the state changed
 }
 
 // now is what the row says of its stream. The last look counts. If it found nothing
 // wrong, a failure counts that those who publish have reported since.
 func (r *row) now() finding {
 	switch {
-	case r.heard.state == OK:
+	case r.reported.state == OK:
 		f := r.seen
 		if f.state == NoJetStream {
 			f.state = Unseen // it is stored, whoever does
 		}
 		return f
-	case r.heard.state == Unknown, !r.seen.state.There() && r.seen.state != Off && r.seen.state != Unknown:
+	case r.reported.state == Unknown, !r.seen.state.There() && r.seen.state != Off && r.seen.state != Unknown:
 		return r.seen
 	}
 	f := r.seen
-	f.state, f.err = r.heard.state, r.heard.err
+	f.state, f.err = r.reported.state, r.reported.err
 	return f
 }
 
@@ -103,14 +103,14 @@ func (k *Reconciler) set(ctx context.Context, name string, f finding) {
 	}
 	k.update(name, func(r *row) {
 		r.seen = f
-		if f.state.There() && r.heard.state != OK && r.heard.state != Full && r.heard.state != NoPermission {
-			r.heard = finding{} // the look is newer, and sees as much
+		if f.state.There() && r.reported.state != OK && r.reported.state != Full && r.reported.state != NoPermission {
+			r.reported = finding{} // the look is newer, and sees as much
 		}
 	})
-	k.came(ctx, name, f.state)
+	k.onState(ctx, name, f.state)
 }
 
-// allAre notes that none of the streams is to be had, and logs it once.
+// allAre notes that none of the streams can be used, and logs it once.
 func (k *Reconciler) allAre(ctx context.Context, f finding) {
 	if k.blind(ctx, f) {
 		return
@@ -122,14 +122,14 @@ func (k *Reconciler) allAre(ctx context.Context, f finding) {
 	}
 	k.mu.Unlock()
 	if changed {
-		k.tell()
+		k.notify()
 		if state, _ := k.State(EventStream); state == Unseen {
 			f.state = state
 		}
 		k.logState("", OK, f)
 	}
 	for _, r := range k.rows { // the rows themselves do not change
-		k.came(ctx, r.name, f.state)
+		k.onState(ctx, r.name, f.state)
 	}
 }
 
@@ -147,7 +147,7 @@ func (k *Reconciler) update(name string, change func(*row)) {
 	f := r.now()
 	k.mu.Unlock()
 	if changed {
-		k.tell()
+		k.notify()
 		k.logState(name, before.state, f)
 	}
 }
@@ -164,10 +164,10 @@ func (r *row) replace(change func()) bool {
 	return before.state != after.state || !slices.Equal(before.diffs, after.diffs)
 }
 
-// tell has the status goroutine publish the node's state at once.
-func (k *Reconciler) tell() {
+// notify has the status goroutine publish the node's state at once.
+func (k *Reconciler) notify() {
 	k.changed.Store(true)
-	k.told()
+	k.onChange()
 }
 
 // logState writes one line of a state that is another now. An empty name is all

@@ -14,9 +14,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
-// mend makes the changes that lose nothing, one by one, so that one which the
+// applyChanges makes the changes that lose nothing, one by one, so that one which the
 // server refuses keeps none of the others from being made.
-func (k *Reconciler) mend(
+func (k *Reconciler) applyChanges(
 	ctx context.Context, info *jetstream.StreamInfo, want jetstream.StreamConfig, diffs []Difference,
 ) (*jetstream.StreamInfo, []Difference) {
 	var made []string
@@ -34,7 +34,7 @@ func (k *Reconciler) mend(
 			continue
 		}
 		left[d.Field] = "not changed: " + err.Error()
-		if _, told := errors.AsType[*jetstream.APIError](err); !told {
+		if _, answered := errors.AsType[*jetstream.APIError](err); !answered {
 			failed = err // the next would end alike
 		}
 		if errors.Is(err, natsconn.ErrDenied) {
@@ -60,7 +60,7 @@ func (k *Reconciler) change(
 	ctx context.Context, field string, info *jetstream.StreamInfo, want jetstream.StreamConfig,
 ) (*jetstream.StreamInfo, error) {
 	var is struct{ Config json.RawMessage }
-	if err := k.ask(ctx, "STREAM.INFO."+want.Name, nil, &is); err != nil {
+	if err := k.request(ctx, "STREAM.INFO."+want.Name, nil, &is); err != nil {
 		return info, err
 	}
 	config, err := patched(is.Config, field, want)
@@ -68,7 +68,7 @@ func (k *Reconciler) change(
 		return info, err
 	}
 	now := new(jetstream.StreamInfo)
-	if err := k.ask(ctx, "STREAM.UPDATE."+want.Name, config, now); err != nil {
+	if err := k.request(ctx, "STREAM.UPDATE."+want.Name, config, now); err != nil {
 		return info, err
 	}
 	return now, nil
@@ -91,8 +91,8 @@ func patched(config []byte, field string, want streamConfig) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// ask asks what has the subject $JS.API.<what> and decodes the answer.
-func (k *Reconciler) ask(ctx context.Context, what string, body []byte, answer any) error {
+// request asks what has the subject $JS.API.<what> and decodes the answer.
+func (k *Reconciler) request(ctx context.Context, what string, body []byte, answer any) error {
 	msg, err := question(ctx, k, what, func(ctx context.Context) (*nats.Msg, error) {
 		return k.conn.Get().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+what, body)
 	})
@@ -101,7 +101,7 @@ func (k *Reconciler) ask(ctx context.Context, what string, body []byte, answer a
 	}
 	var refused struct{ Error *jetstream.APIError }
 	if err := errors.Join(json.Unmarshal(msg.Data, &refused), json.Unmarshal(msg.Data, answer)); err != nil {
-		return fmt.Errorf("what JetStream answers to %s: %w", what, err)
+		return fmt.Errorf("the answer of JetStream to %s: %w", what, err)
 	}
 	if refused.Error != nil {
 		return refused.Error

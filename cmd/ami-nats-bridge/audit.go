@@ -133,7 +133,7 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 		r, isNone = replay.RecordOf(m)
 		return r.Made()
 	}
-	err := source.Read(ctx, sel, made, progress.tell, func(*replay.Message) (err error) {
+	err := source.Read(ctx, sel, made, progress.show, func(*replay.Message) (err error) {
 		if isNone != nil {
 			none++ // shown like the others: somebody put it there
 		} else if !wanted.Has(&r) {
@@ -173,7 +173,7 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 func (c *auditCmd) verify(ctx context.Context, std stdio, source *replay.Source, prefix string) error {
 	v := replay.Verifier{Prefix: prefix, Nodes: c.Node, Pins: c.Expect}
 	progress := newProgress(std)
-	err := source.Verify(ctx, &v, progress.tell)
+	err := source.Verify(ctx, &v, progress.show)
 	progress.done()
 	if err != nil {
 		return unless(err)

@@ -108,7 +108,7 @@ func (c *callCmd) Run(std stdio) error {
 		return err
 	}
 	c.setHeaders(request)
-	if err = c.ask(ctx, std, nc.Conn, request); errors.Is(err, nats.ErrNoResponders) {
+	if err = c.request(ctx, std, nc.Conn, request); errors.Is(err, nats.ErrNoResponders) {
 		return c.nobody(ctx, nc.Conn, nc.cfg.SubjectPrefix)
 	}
 	return err
@@ -149,7 +149,7 @@ func headerNames(headers []string) (names []string, err error) {
 	for _, h := range headers {
 		key, _, ok := strings.Cut(h, "=")
 		if !ok || key == "" {
-			return nil, fmt.Errorf("%.80q is no Key=Value", h)
+			return nil, fmt.Errorf("%.80q is not Key=Value", h)
 		}
 		names = append(names, key)
 	}

@@ -52,7 +52,7 @@ func (r *replies) reply(m *nats.Msg, behindParts bool) error {
 	case m.Header.Get("Nats-Service-Error") != "":
 		return &exitError{code: 1, text: "error: " + terminal.Printable(m.Header.Get("Nats-Service-Error"))}
 	case wrong != nil:
-		return fmt.Errorf("the reply is no JSON: %w", wrong)
+		return fmt.Errorf("the reply is not JSON: %w", wrong)
 	}
 	return nil
 }

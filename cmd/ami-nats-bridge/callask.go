@@ -24,9 +24,9 @@ type replies struct {
 	failed      error
 }
 
-// ask publishes request, prints what comes as it comes, and returns when all is
+// request publishes request, prints what comes as it comes, and returns when all is
 // there.
-func (c *callCmd) ask(ctx context.Context, std stdio, nc *nats.Conn, request *nats.Msg) error {
+func (c *callCmd) request(ctx context.Context, std stdio, nc *nats.Conn, request *nats.Msg) error {
 	r := replies{c: c, std: std, every: c.Server == "all", ends: 1, parts: map[string]int{}}
 	if r.every { // each bridge answers for its own servers
 		served, err := discover(ctx, nc, prefixOf(request.Subject))

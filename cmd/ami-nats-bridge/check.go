@@ -98,7 +98,7 @@ func (c *checkCmd) servers(all []config.ServerConfig) ([]config.ServerConfig, er
 	}
 	for _, p := range c.Server {
 		if _, err := path.Match(p, ""); err != nil {
-			return nil, usage("--server: %.80q is no pattern of names", p)
+			return nil, usage("--server: %.80q is not a pattern of names", p)
 		}
 		if why := unlike("server in BRIDGE_SERVERS", p, names); why != "" {
 			return nil, usage("--server: %s", why)
@@ -153,7 +153,7 @@ func checkServer(ctx context.Context, bridge *config.Config, own *config.ServerC
 		return f
 	}
 	f.add("ok", "%s: logged in as %s, %d sessions, AMI %s", cfg.Addr, cfg.Username, sessions, version)
-	f.ask(ctx, link, &cfg, seen)
+	f.askServer(ctx, link, &cfg, seen)
 	return f
 }
 
@@ -176,10 +176,10 @@ func awaitUp(ctx context.Context, sessions int, changes <-chan amiconn.Change) (
 	return version, nil
 }
 
-// ask adds what Asterisk says of itself, and what it does not let us ask.
-func (f *findings) ask(ctx context.Context, link *amiconn.Link, cfg *amiconn.Config, seen *seenClasses) {
+// askServer adds what Asterisk says of itself, and what it does not let us ask.
+func (f *findings) askServer(ctx context.Context, link *amiconn.Link, cfg *amiconn.Config, seen *seenClasses) {
 	began := time.Now()
-	ping, err := ask(ctx, link, "Ping")
+	ping, err := do(ctx, link, "Ping")
 	if err != nil {
 		f.add("FAIL", "Ping: %v", err)
 		return
@@ -188,7 +188,7 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link, cfg *amiconn.Con
 	f.clock(valueOf(ping.fields, "Timestamp"), began, ping.took)
 	missing := false
 	for _, action := range []string{"CoreSettings", "CoreStatus"} {
-		reply, err := ask(ctx, link, action)
+		reply, err := do(ctx, link, action)
 		switch {
 		case err != nil:
 			f.add("FAIL", "%s: %v", action, err)
@@ -206,7 +206,7 @@ func (f *findings) ask(ctx context.Context, link *amiconn.Link, cfg *amiconn.Con
 		f.add("note", "the user's write= has neither system nor reporting: the bridge works, but cannot tell version and restarts")
 	}
 	mayCommand := false
-	if list, err := ask(ctx, link, "ListCommands"); err == nil && list.response != "Error" {
+	if list, err := do(ctx, link, "ListCommands"); err == nil && list.response != "Error" {
 		mayCommand = valueOf(list.fields, "Command") != ""
 		f.add("ok", "the user may send %d actions; others are answered with Permission denied", max(0, len(list.fields)-2))
 		if missing := missingClasses(list.fields); missing != "" {
@@ -241,8 +241,8 @@ type said struct {
 	took              time.Duration
 }
 
-// ask sends an Action and waits for its end.
-func ask(ctx context.Context, link *amiconn.Link, action string, headers ...frames.Header) (said, error) {
+// do sends an Action and waits for its end.
+func do(ctx context.Context, link *amiconn.Link, action string, headers ...frames.Header) (said, error) {
 	done := make(chan said, 1)
 	failed := make(chan error, 1)
 	_, err := link.Do(amiconn.Action{Name: action, Headers: headers, Done: func(r *correlation.Result) {

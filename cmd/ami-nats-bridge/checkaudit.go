@@ -21,12 +21,12 @@ type refusedCount struct{ all, passed int } // passed: that were allowed then
 
 // auditReplay is what the policy in force says of what the audit holds.
 type auditReplay struct {
-	cfg     *config.Config
-	kinds   map[refusedKind]*refusedCount
-	asked   int // Actions that are recorded
-	unsure  int // of which the record does not hold enough
-	foreign int // of servers that are not configured
-	none    int // records that are none
+	cfg      *config.Config
+	kinds    map[refusedKind]*refusedCount
+	recorded int // Actions that are recorded
+	unsure   int // of which the record does not hold enough
+	foreign  int // of servers that are not configured
+	none     int // records that are none
 }
 
 // replayAudit prints which of the recorded Actions the policy would refuse.
@@ -47,7 +47,7 @@ func (c *checkCmd) replayAudit(std stdio, s *env.Settings) error {
 	r := auditReplay{cfg: &s.Bridge, kinds: map[refusedKind]*refusedCount{}}
 	sel := replay.Selection{Prefix: prefix, Kind: "audit", From: from}
 	progress := newProgress(std)
-	err = source.Read(ctx, sel, replay.MadeAt, progress.tell, r.take)
+	err = source.Read(ctx, sel, replay.MadeAt, progress.show, r.take)
 	progress.done()
 	if err != nil {
 		return unless(err)
@@ -66,8 +66,8 @@ func (r *auditReplay) take(m *replay.Message) error {
 	if record.Phase == "intent" {
 		return nil
 	}
-	r.asked++
-	v, known := actions.JudgeRecord(r.cfg, record.Server, record.Action, record.Fields, record.Omitted)
+	r.recorded++
+	v, known := actions.CheckRecord(r.cfg, record.Server, record.Action, record.Fields, record.Omitted)
 	switch {
 	case !known:
 		r.foreign++
@@ -106,7 +106,7 @@ func (r *auditReplay) findings(ago string) (found []finding) {
 		found = append(found, f.found...)
 	}
 	f := findings{about: "audit"}
-	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.asked, ago, all, passed)
+	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.recorded, ago, all, passed)
 	if r.unsure > 0 {
 		f.add("note", "of %d it cannot be told: their records have masked, cut or missing values", r.unsure)
 	}
@@ -114,7 +114,7 @@ func (r *auditReplay) findings(ago string) (found []finding) {
 		f.add("note", "%d are of servers or groups that are not configured here", r.foreign)
 	}
 	if r.none > 0 {
-		f.add("note", "%d messages are no records", r.none)
+		f.add("note", "%d messages are not records", r.none)
 	}
 	return append(found, f.found...)
 }

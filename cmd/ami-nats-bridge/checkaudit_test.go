@@ -40,7 +40,7 @@ func TestCheck_ReplaysTheAuditAgainstThePolicyInForce(t *testing.T) {
 		"pbx1 note Originate: default Originate:ChanSpy would refuse 4, of which 3 passed then",
 		"pbx1 note Getvar: default Getvar:AST_CONFIG would refuse 1, of which 1 passed then",
 		"pbx1 note MixMonitor: default MixMonitor:File would refuse 1, of which 1 passed then",
-		"pbx1 note _unknown: bad_request: the subject's last token is no Action: it wants 1 to 64 of A-Z a-z 0-9 _ - would refuse 1, of which 0 passed then",
+		"pbx1 note _unknown: bad_request: the subject's last token is not an Action: it wants 1 to 64 of A-Z a-z 0-9 _ - would refuse 1, of which 0 passed then",
 		"audit ok 15 Actions recorded in the last 7d: the policy in force would refuse 7, of which 5 passed then",
 		"audit note of 6 it cannot be told: their records have masked, cut or missing values",
 		"audit note 1 are of servers or groups that are not configured here",

@@ -56,13 +56,13 @@ func (f *findings) events(ctx context.Context, link *amiconn.Link, cfg *amiconn.
 		}
 	}
 	f.stateEvents(cfg, func(string) bool { return true })
-	came := seen.list()
-	if cfg.Events.Has("system") && !slices.Contains(came, "system") {
+	seenNow := seen.list()
+	if cfg.Events.Has("system") && !slices.Contains(seenNow, "system") {
 		f.add("note", "no FullyBooted came with the login: the user's read= has no system (a Gap then cannot say whether Asterisk restarted), or Asterisk is still starting")
 	}
 	var unknown []string
 	for _, class := range cfg.Events.Classes() {
-		if !slices.Contains(came, class) {
+		if !slices.Contains(seenNow, class) {
 			unknown = append(unknown, class)
 		}
 	}
@@ -100,7 +100,7 @@ func (f *findings) compare(cfg *amiconn.Config, read []string) {
 
 // readClasses asks the prompt for the classes in a user's read=.
 func readClasses(ctx context.Context, link *amiconn.Link, user string) ([]string, error) {
-	reply, err := ask(ctx, link, "Command", frames.Header{Key: []byte("Command"), Value: []byte("manager show user " + user)})
+	reply, err := do(ctx, link, "Command", frames.Header{Key: []byte("Command"), Value: []byte("manager show user " + user)})
 	if err != nil {
 		return nil, err
 	}

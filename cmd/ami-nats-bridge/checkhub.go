@@ -79,7 +79,7 @@ func leafPort(ctx context.Context, h *embedded.Hub, u *url.URL) (info leafInfo, 
 	}
 	text, ok := bytes.CutPrefix(line, []byte("INFO "))
 	if !ok || json.Unmarshal(text, &info) != nil {
-		return info, errors.New("it is no nats-server")
+		return info, errors.New("it is not a nats-server")
 	}
 	return info, nil
 }

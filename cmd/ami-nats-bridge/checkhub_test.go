@@ -32,7 +32,7 @@ func TestLeaf_CheckKnowsTheRightPort(t *testing.T) {
 	for addr, want := range map[string]string{
 		srv.Addr().String():                             "is a port for clients",
 		fmt.Sprintf("127.0.0.1:%d", varz.LeafNode.Port): "leafnode port of nats-server",
-		asterisk(t):   "it is no nats-server",
+		asterisk(t):   "it is not a nats-server",
 		"127.0.0.1:1": "refused",
 	} {
 		s := load(t, envtest.One("BRIDGE_NATS_LEAF_URL=nats://leaf:"+envtest.Canary+"@"+addr, "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)

@@ -40,7 +40,7 @@ func TestCheck_ComparesEventsWithWhatTheUserReads(t *testing.T) {
 	wantLines(t, lines(t, false, at(addr, "call,agent")...), "FAIL  BRIDGE_AMI_EVENTS asks for agent, which the user's read= does not have")
 	wantLines(t, lines(t, false, at(none, "on")...), "FAIL  no event ever comes: BRIDGE_AMI_EVENTS=on, and the user's read= has -")
 	wantLines(t, lines(t, true, append(at(addr, "call"), "BRIDGE_AMI_EVENTS_DENY=VarSat")...),
-		"settings     note  BRIDGE_AMI_EVENTS_DENY has no effect: VarSat is no event", "the nearest is VarSet")
+		"settings     note  BRIDGE_AMI_EVENTS_DENY has no effect: VarSat is not an event", "the nearest is VarSet")
 }
 
 // What the state wants of the user is what catalog knows of its events, and what the
@@ -113,7 +113,7 @@ func TestCheck_APortThatIsSilent(t *testing.T) {
 	defer func() { cancel(); listener.Close(); group.Wait() }()
 	cfg := amiconn.DefaultConfig()
 	cfg.Addr, cfg.ConnectTimeout = listener.Addr().String(), 1
-	if _, err := amiconn.AskPeer(t.Context(), cfg, new(net.Dialer).DialContext); err == nil {
+	if _, err := amiconn.PeerOf(t.Context(), cfg, new(net.Dialer).DialContext); err == nil {
 		t.Error("a silent port has a certificate")
 	}
 }

@@ -136,7 +136,7 @@ func TestCheckStreams_SaysWhatTheBridgeWouldDo(t *testing.T) {
 		"the bridge changes it when it starts, if it may publish to $JS.API.STREAM.UPDATE.AMI_EVENTS; meanwhile "
 	lines, s := saysOfStreams(t, url)
 	says(t, lines, allWell[0], "ok    stream AMI_STATUS "+made, "ok    stream AMI_AUDIT "+made, "ok    stream KV_AMI_STATE "+made,
-		"note  stream AMI_EVENTS: no_ack is true, not false: "+changes+"nobody hears what is stored",
+		"note  stream AMI_EVENTS: no_ack is true, not false: "+changes+"nothing that is stored is acknowledged",
 		"note  stream AMI_EVENTS: max_age is 1h0m0s, not 720h0m0s: "+changes+"messages go sooner",
 		"ok    stream KV_AMI_IDEMPOTENCY "+made)
 	runOnce(t, s.Bridge)
@@ -165,7 +165,7 @@ func TestCheckStreams_SaysWhatIsLeft(t *testing.T) {
 	says(t, lines, allWell[0], "FAIL  stream AMI_STATUS is missing: make it, or set BRIDGE_STREAMS=manage",
 		"FAIL  stream AMI_AUDIT is missing", "note  stream KV_AMI_STATE is missing: make it, or set BRIDGE_STREAMS=manage; the state of the servers is off",
 		"FAIL  stream AMI_EVENTS: storage is memory",
-		"FAIL  stream AMI_EVENTS: no_ack is true, not false: "+verify+"; meanwhile nobody hears",
+		"FAIL  stream AMI_EVENTS: no_ack is true, not false: "+verify+"; meanwhile nothing",
 		"note  stream AMI_EVENTS: compression is none, not s2: "+verify, "note  stream AMI_EVENTS: max_age is 1000h0m0s, not 720h0m0s: "+byHand,
 		"note  stream AMI_EVENTS: max_bytes is 1048576, not 10737418240: "+verify+"; meanwhile less is kept",
 		"note  stream KV_AMI_IDEMPOTENCY is missing: make it, or set BRIDGE_STREAMS=manage; meanwhile an Ami-Idempotency-Key")

@@ -12,7 +12,7 @@ func (f *findings) peer(ctx context.Context, cfg *amiconn.Config) {
 	if !cfg.TLS {
 		return
 	}
-	peer, err := amiconn.AskPeer(ctx, *cfg, new(net.Dialer).DialContext)
+	peer, err := amiconn.PeerOf(ctx, *cfg, new(net.Dialer).DialContext)
 	if err != nil {
 		return // the login says the same
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 type configCmd struct {
-	Output string `short:"o" enum:"table,json,markdown" default:"table" placeholder:"FORMAT" help:"table, or json (one object a line): the values in force; markdown: the table of docs/configuration.md, defaults only."`
+	Output string `short:"o" enum:"table,json,markdown" default:"table" placeholder:"FORMAT" help:"table, or json (one object a line): the values in force; markdown: the table of docs/variables.md, defaults only."`
 }
 
 // Run prints the variables and returns problems after them, so that one look
@@ -86,7 +86,7 @@ func orDash(s string) string {
 	return s
 }
 
-// writeMarkdown prints what stands in docs/configuration.md. It does not look
+// writeMarkdown prints what stands in docs/variables.md. It does not look
 // at the environment.
 func writeMarkdown(w io.Writer) error {
 	s := env.Defaults()

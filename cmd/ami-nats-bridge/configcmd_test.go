@@ -78,7 +78,7 @@ func TestConfig_ExitsWith2AndSaysWhereValuesCameFrom(t *testing.T) {
 
 func TestDocs_HoldTheTable(t *testing.T) {
 	envtest.Set(t)
-	doc, err := os.ReadFile("../../docs/configuration.md")
+	doc, err := os.ReadFile("../../docs/variables.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestDocs_HoldTheTable(t *testing.T) {
 	_, rest, _ := strings.Cut(string(doc), begin)
 	got, _, _ := strings.Cut(rest, end)
 	if diff := cmp.Diff(table.String(), got); diff != "" {
-		t.Error("docs/configuration.md (-want +got):", diff)
+		t.Error("docs/variables.md (-want +got):", diff)
 	}
 }
 

@@ -20,20 +20,20 @@ type counter struct {
 	nc *nats.Conn
 
 	mu      sync.Mutex // protects the following
-	servers map[string]*tally
+	servers map[string]*counts
 }
 
-// tally is what came from one server.
-type tally struct {
+// counts is what came from one server.
+type counts struct {
 	events, shown, lost uint64
 	session             string
 	last                uint64 // number of the session's last event
 }
 
 func newCounter(srv *server.Server) (*counter, error) {
-	c := &counter{servers: make(map[string]*tally)}
+	c := &counter{servers: make(map[string]*counts)}
 	for _, name := range demoServers {
-		c.servers[name] = new(tally)
+		c.servers[name] = new(counts)
 	}
 	nc, err := nats.Connect(srv.ClientURL(), nats.InProcessServer(srv), nats.Name("ami-nats-bridge/demo"))
 	if err != nil {

@@ -86,7 +86,7 @@ func quoted(value string) string {
 	return value
 }
 
-// rawLine is what no JSON is told of by.
+// rawLine is how a payload that is not JSON is shown.
 func rawLine(data []byte) terminal.Line {
 	return terminal.Line{{Text: " " + terminal.Printable(string(data[:min(len(data), 200)]))}}
 }

@@ -64,7 +64,7 @@ func (f *readFlags) open(name, stream string) (ctx context.Context, source *repl
 	ctx, cancel := context.WithCancelCause(ctx)
 	nc, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
-			cancel(fmt.Errorf("%w: --js-api and --inbox say where the user may ask and hear", err))
+			cancel(fmt.Errorf("%w: --js-api and --inbox say where the user may ask, and where the answers come", err))
 		}
 	}))
 	if err != nil {
@@ -93,22 +93,22 @@ func unless(err error) error {
 // progress tells on a terminal how far a reading has come, if what is read does
 // not go to the terminal itself.
 type progress struct {
-	std         stdio
-	on          bool
-	began, told time.Time
+	std          stdio
+	on           bool
+	began, shown time.Time
 }
 
 func newProgress(std stdio) *progress {
 	now := time.Now()
-	return &progress{std: std, on: terminal.Is(std.err) && !terminal.Is(std.out), began: now, told: now}
+	return &progress{std: std, on: terminal.Is(std.err) && !terminal.Is(std.out), began: now, shown: now}
 }
 
-// tell is called for each message that was read.
-func (p *progress) tell(at replay.Progress) {
-	if !p.on || at.Read%256 != 0 || time.Since(p.told) < time.Second/2 {
+// show is called for each message that was read.
+func (p *progress) show(at replay.Progress) {
+	if !p.on || at.Read%256 != 0 || time.Since(p.shown) < time.Second/2 {
 		return
 	}
-	p.told = time.Now()
+	p.shown = time.Now()
 	rate := float64(at.Read) / time.Since(p.began).Seconds()
 	fmt.Fprintf(p.std.err, "\r\033[K%d of %d read, %.0f/s, up to %s", at.Read, max(at.Total, at.Read), rate,
 		at.At.Local().Format(time.DateTime))

@@ -65,9 +65,9 @@ func TestProgress_IsForATerminalThatTheOutputDoesNotGoTo(t *testing.T) {
 		t.Error("a buffer is no terminal")
 	}
 	p := &progress{std: stdio{err: &err}, on: true, began: time.Now().Add(-2 * time.Second)}
-	p.tell(replay.Progress{Read: 255, Total: 1000})
-	p.tell(replay.Progress{Read: 256, Total: 1000})
-	p.tell(replay.Progress{Read: 512, Total: 1000}) // too soon
+	p.show(replay.Progress{Read: 255, Total: 1000})
+	p.show(replay.Progress{Read: 256, Total: 1000})
+	p.show(replay.Progress{Read: 512, Total: 1000}) // too soon
 	p.done()
 	if text := err.String(); !strings.HasPrefix(text, "\r\033[K256 of 1000 read, 1") || strings.Count(text, "\r\033[K") != 2 {
 		t.Errorf("%q", text)

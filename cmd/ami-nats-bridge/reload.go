@@ -20,7 +20,7 @@ import (
 // reloader has the settings of a running bridge read again, each time that
 // somebody asks for it.
 type reloader struct {
-	again    <-chan os.Signal // SIGHUP; nil for never
+	hangup   <-chan os.Signal // SIGHUP; nil for never
 	redactor *logging.Redactor
 	level    zap.AtomicLevel // of the log
 
@@ -35,7 +35,7 @@ func (r *reloader) start(s *env.Settings, log *zap.Logger) {
 	r.log, r.inForce = log, s.Given
 	base := *s
 	r.base = &base
-	r.tell(s)
+	r.warn(s)
 }
 
 // run reads the settings again with each signal, until ctx ends.
@@ -44,7 +44,7 @@ func (r *reloader) run(ctx context.Context, b *bridge.Bridge) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.again:
+		case <-r.hangup:
 			r.reload(b)
 		}
 	}
@@ -76,7 +76,7 @@ func (r *reloader) reload(b *bridge.Bridge) {
 	if len(fixed) > 0 {
 		r.log.Warn("settings that cannot change before a restart", zap.Strings("variables", fixed), zap.Int("count", len(fixed)))
 	}
-	r.tell(&s)
+	r.warn(&s)
 }
 
 // doubts reports whether servers are none, or less than half of those in force are among
@@ -100,8 +100,8 @@ func (r *reloader) doubts(servers []string) bool {
 	return true
 }
 
-// tell warns of what is said in vain.
-func (r *reloader) tell(s *env.Settings) {
+// warn warns of what is said in vain.
+func (r *reloader) warn(s *env.Settings) {
 	s.LogIdle(r.log)
 	if len(s.Hidden) > 0 {
 		r.log.Warn("settings of "+env.EnvFile+" that the environment hides", zap.Strings("variables", s.Hidden), zap.Int("count", len(s.Hidden)))

@@ -160,10 +160,10 @@ func TestReload_AFileWithAnErrorChangesNothing(t *testing.T) {
 	base := envtest.One("BRIDGE_ACTIONS_ALLOW=Command")
 	l := newReloading(t, nil, base)
 	for what, lines := range map[string][]string{
-		"[BRIDGE_AMI_SESSIONS: wants 1 or 2]":                                  append(slices.Clone(base), "BRIDGE_LOG_LEVEL=debug", "BRIDGE_AMI_SESSIONS=3"),
-		"[BRIDGE_ENV_FILE: line 6 wants NAME=value]":                           append(slices.Clone(base), envtest.Canary, "BRIDGE_LOG_LEVEL=debug"),
-		"[BRIDGE_LOG_LEVLE: is no setting; the nearest is BRIDGE_LOG_LEVEL]":   append(slices.Clone(base), "BRIDGE_LOG_LEVLE=debug", "BRIDGE_LOG_LEVEL=debug"),
-		"[BRIDGE_NATS_TOKEN_FILE: its file cannot be read: it is a directory]": append(slices.Clone(base), "BRIDGE_NATS_TOKEN_FILE="+t.TempDir(), "BRIDGE_LOG_LEVEL=debug"),
+		"[BRIDGE_AMI_SESSIONS: wants 1 or 2]":                                   append(slices.Clone(base), "BRIDGE_LOG_LEVEL=debug", "BRIDGE_AMI_SESSIONS=3"),
+		"[BRIDGE_ENV_FILE: line 6 wants NAME=value]":                            append(slices.Clone(base), envtest.Canary, "BRIDGE_LOG_LEVEL=debug"),
+		"[BRIDGE_LOG_LEVLE: is not a setting; the nearest is BRIDGE_LOG_LEVEL]": append(slices.Clone(base), "BRIDGE_LOG_LEVLE=debug", "BRIDGE_LOG_LEVEL=debug"),
+		"[BRIDGE_NATS_TOKEN_FILE: its file cannot be read: it is a directory]":  append(slices.Clone(base), "BRIDGE_NATS_TOKEN_FILE="+t.TempDir(), "BRIDGE_LOG_LEVEL=debug"),
 	} {
 		if got, want := l.reload(lines...), "error: settings not read again: nothing has changed "+what; !slices.Equal(got, []string{want}) {
 			t.Errorf("%q, want %q", got, want)

@@ -32,7 +32,7 @@ type speed float64
 func (s *speed) UnmarshalText(text []byte) error {
 	f, err := strconv.ParseFloat(strings.TrimSuffix(string(text), "x"), 64)
 	if err != nil || f <= 0 || f > 1e6 {
-		return fmt.Errorf("%.20q is no factor such as 10x", text)
+		return fmt.Errorf("%.20q is not a factor such as 10x", text)
 	}
 	*s = speed(f)
 	return nil
@@ -40,7 +40,7 @@ func (s *speed) UnmarshalText(text []byte) error {
 
 // Help is printed below the command's line in its own help.
 func (*replayCmd) Help() string {
-	return `Selects by the time at which the bridge read an event. Holes are shown where they were.
+	return `Selects by the time at which the bridge read an event. Gaps are shown where they were.
 
   ami-nats-bridge replay --from -1h --event 'Queue*' --server pbx1
   ami-nats-bridge replay --from yesterday --to today -o json
@@ -76,7 +76,7 @@ func (c *replayCmd) Run(std stdio) error {
 	p := c.printer(std, &sel)
 	progress := newProgress(std)
 	pace := replay.Pace{Speed: float64(c.Speed)}
-	err = source.Read(ctx, sel, replay.ReadAt, progress.tell, func(m *replay.Message) error {
+	err = source.Read(ctx, sel, replay.ReadAt, progress.show, func(m *replay.Message) error {
 		e := sel.EventOf(m)
 		if c.Pace == "original" {
 			if err := pace.Wait(ctx, e.Read); err != nil {
@@ -110,16 +110,16 @@ func (c *replayCmd) check() error {
 
 // eventPrinter prints events in a format, and counts them.
 type eventPrinter struct {
-	std     stdio
-	out     *bufio.Writer
-	format  string
-	charset frames.Charset
-	buf     []byte
-	table   messageTable
-	holes   *replay.Holes // nil where not all events are read
-	began   time.Time
+	std       stdio
+	out       *bufio.Writer
+	format    string
+	charset   frames.Charset
+	buf       []byte
+	table     messageTable
+	gapFinder *replay.GapFinder // nil where not all events are read
+	began     time.Time
 
-	events, gaps, unknown, lost, missing, again, unwritable uint64
+	events, gaps, unknown, lost, missing, repeated, unwritable uint64
 }
 
 func (c *replayCmd) printer(std stdio, sel *replay.Selection) *eventPrinter {
@@ -127,7 +127,7 @@ func (c *replayCmd) printer(std stdio, sel *replay.Selection) *eventPrinter {
 	p.table.screen = std.screen()
 	_ = p.charset.UnmarshalText([]byte(c.Charset)) // kong has checked it
 	if len(sel.Names) == 0 && c.Call == "" {
-		p.holes = &replay.Holes{Begun: true}
+		p.gapFinder = &replay.GapFinder{Begun: true}
 	}
 	return p
 }
@@ -142,11 +142,11 @@ func (p *eventPrinter) print(e *replay.Event) error {
 			p.unknown++
 		}
 	}
-	if p.holes != nil {
-		missing, again := p.holes.See(e)
+	if p.gapFinder != nil {
+		missing, repeated := p.gapFinder.See(e)
 		p.missing += missing
-		if again {
-			p.again++
+		if repeated {
+			p.repeated++
 		}
 		if missing > 0 && p.format == "table" {
 			p.table.missing(p.out, e, missing)
@@ -188,8 +188,8 @@ func (p *eventPrinter) end(err error) error {
 	if p.missing > 0 {
 		text += fmt.Sprintf("; %d more numbers are missing: left out by the bridge's filters, or gone from the stream", p.missing)
 	}
-	if p.again > 0 {
-		text += fmt.Sprintf("; %d out of order or there twice", p.again)
+	if p.repeated > 0 {
+		text += fmt.Sprintf("; %d out of order or there twice", p.repeated)
 	}
 	fmt.Fprintln(p.std.err, text)
 	if err == nil && p.unwritable > 0 {
@@ -208,7 +208,7 @@ func (c *replayCmd) call(ctx context.Context, std stdio, source *replay.Source, 
 	progress.on = terminal.Is(std.err) // what is found is printed behind it
 	p := c.printer(std, &sel)
 	servers := map[string][]replay.Event{}
-	err := source.ReadCall(ctx, sel, call, progress.tell, func(e *replay.Event) error {
+	err := source.ReadCall(ctx, sel, call, progress.show, func(e *replay.Event) error {
 		if servers[e.Server] = append(servers[e.Server], *e); len(servers[e.Server]) > maxCallEvents {
 			return fmt.Errorf("over %d events: narrow it with --server, --from and --to", maxCallEvents)
 		}

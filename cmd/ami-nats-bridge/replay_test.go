@@ -70,7 +70,7 @@ func TestReplay_JSON(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The Gap comes along, so that no hole is hidden.
+	// The Gap comes along, so that no gap is hidden.
 	if len(lines) != 2 || lines[0].Event["Event"] != "Gap" || lines[1].Subject != "ami.events.pbx1.AgentConnect" ||
 		lines[1].Seq != 6 || lines[1].AmiSeq != "s1:6" || lines[1].Event["MemberName"] != "Bob" || lines[1].Time == "" {
 		t.Errorf("%+v", lines)

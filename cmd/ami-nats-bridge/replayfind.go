@@ -16,7 +16,7 @@ func (c *replayCmd) find(ctx context.Context, std stdio, source *replay.Source, 
 	}
 	progress := newProgress(std)
 	progress.on = terminal.Is(std.err) // what is found is printed behind it
-	found, err := source.Find(ctx, sel, c.Find, progress.tell)
+	found, err := source.Find(ctx, sel, c.Find, progress.show)
 	progress.done()
 	if err != nil {
 		return unless(err)

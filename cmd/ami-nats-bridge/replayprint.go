@@ -12,7 +12,7 @@ import (
 // tableTime is local.
 const tableTime = "2006-01-02 15:04:05.000"
 
-// event prints an event, or the hole that a Gap is.
+// event prints an event, or the gap that a Gap stands for.
 func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error {
 	r := row{at: e.Read.Local().Format(layout), server: e.Server, name: e.Name}
 	switch fields := fieldsOf(e.Data); {
@@ -21,7 +21,7 @@ func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error 
 	case fields == nil:
 		r.says = rawLine(e.Data)
 	default:
-		r.says = fieldLine(told(e.Name, fields))
+		r.says = fieldLine(shownFields(e.Name, fields))
 	}
 	return t.print(w, r)
 }
@@ -35,7 +35,7 @@ func gapLine(g replay.Gap) terminal.Line {
 	return terminal.Line{{Style: terminal.Note, Text: terminal.Printable(text)}}
 }
 
-// missing marks a hole that nobody tells of.
+// missing marks a gap that no Gap explains.
 func (t *messageTable) missing(w io.Writer, e *replay.Event, n uint64) {
 	text := fmt.Sprintf(" %d left out by the bridge's filters, or gone from the stream", n)
 	_ = t.print(w, row{at: e.Read.Local().Format(tableTime), server: e.Server, name: "=== MISSING ===", style: terminal.Note,

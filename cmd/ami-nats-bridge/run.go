@@ -34,7 +34,7 @@ func (*runCmd) Help() string {
 
 // Run runs the bridge until a signal comes.
 func (*runCmd) Run(std stdio) error {
-	ctx, again, stop := untilEnd(context.Background(), os.Exit, isTerminal(os.Stdin))
+	ctx, hangup, stop := untilEnd(context.Background(), os.Exit, isTerminal(os.Stdin))
 	defer stop()
 	s, problems := env.Load()
 	if err := configError(problems); err != nil {
@@ -42,7 +42,7 @@ func (*runCmd) Run(std stdio) error {
 	}
 	// The log's reader may die; the bridge goes on and counts the lines.
 	signal.Ignore(syscall.SIGPIPE)
-	r := &reloader{again: again, redactor: newRedactor(&s), level: zap.NewAtomicLevelAt(s.LogLevel)}
+	r := &reloader{hangup: hangup, redactor: newRedactor(&s), level: zap.NewAtomicLevelAt(s.LogLevel)}
 	log, sink := logging.New(std.err, s.LogFormat, r.level, r.redactor)
 	err := serve(ctx, &s, log, sink.Lost, r)
 	if err != nil {

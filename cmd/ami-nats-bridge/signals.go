@@ -26,16 +26,16 @@ func endWith(parent context.Context, exit func(int), those ...os.Signal) (ctx co
 	done := make(chan struct{})
 	var group sync.WaitGroup
 	group.Go(func() {
-		for asked := 0; ; {
+		for ends := 0; ; {
 			select {
 			case <-done:
 				return
 			case s := <-signals:
 				if s != syscall.SIGHUP {
-					asked++
+					ends++
 				}
 			}
-			if asked > 1 {
+			if ends > 1 {
 				exit(1)
 			}
 			cancel()
@@ -50,10 +50,10 @@ func endWith(parent context.Context, exit func(int), those ...os.Signal) (ctx co
 }
 
 // untilEnd is untilSignal for a process that SIGHUP asks to read its settings
-// again; each such signal is one in again, several that nobody has taken are
+// again; each such signal is one in hangup, several that nobody has taken are
 // one. With a terminal as standard input SIGHUP says that it was closed, and
 // ends the process like the others.
-func untilEnd(parent context.Context, exit func(int), terminal bool) (ctx context.Context, again <-chan os.Signal, stop func()) {
+func untilEnd(parent context.Context, exit func(int), terminal bool) (ctx context.Context, hangup <-chan os.Signal, stop func()) {
 	if terminal {
 		ctx, stop = untilSignal(parent, exit)
 		return ctx, nil, stop

@@ -186,9 +186,9 @@ func (p *tailPrinter) line(m *replay.Message, kind, server, name, at string, fie
 	r := row{at: read.Local().Format(tailTime), server: server, name: name}
 	switch kind {
 	case "status":
-		r.says = fieldLine(told("."+name, fields))
+		r.says = fieldLine(shownFields("."+name, fields))
 	case "nodes":
-		r.name, r.says = "node", fieldLine(told(".node", fields))
+		r.name, r.says = "node", fieldLine(shownFields(".node", fields))
 	case "audit":
 		r.name, r.says = "audit "+name, auditLine(m)
 	default:

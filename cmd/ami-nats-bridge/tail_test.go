@@ -40,7 +40,7 @@ func TestTail_ShowsWhatMatters(t *testing.T) {
 		"all of what is not known": {"ami.events.pbx1.UserEvent",
 			`{"Event":"UserEvent","Privilege":"user,all",` + channel + `,"UserEvent":"Score","A":"1","B":"2","C":"3","D":"4","E":"5","F":"6","G":"7"}`,
 			`pbx1  UserEvent          Channel=PJSIP/a-1 CallerIDNum=100 UserEvent=Score A=1 B=2 C=3 D=4 E=5 F=6 G=7`},
-		"a hole": {"ami.events.pbx1.Gap", `{"Event":"Gap","From":"x","To":"y","Reason":"overflow","Lost":"912"}`,
+		"a gap": {"ami.events.pbx1.Gap", `{"Event":"Gap","From":"x","To":"y","Reason":"overflow","Lost":"912"}`,
 			`pbx1  === GAP ===        overflow, 912 lost, from x to y`},
 		"why a session is down": {"ami.status.pbx1.connection",
 			`{"server":"pbx1","node":"b1","at":"2026-11-23T10:00:00Z","trigger":"change","since":"2026-11-23T09:00:00Z","role":"event","from":"connecting","to":"waiting","session":"","reason":"auth","error":"Login refused: Authentication failed","failures":3,"retry_in_ms":60000}`,
@@ -116,10 +116,10 @@ func TestTail_TakesFiltersAsReplayDoes(t *testing.T) {
 		"another prefix":      {tailCmd{Subject: "pbx.events.>"}, "pbx.events.>", "", "", "begin with ami. (BRIDGE_SUBJECT_PREFIX), not with pbx.", ""},
 		"NATS's own":          {tailCmd{Subject: "$SYS.>"}, "$SYS.>", "$SYS.x", "", "", ""},
 		"everything":          {tailCmd{Subject: ">"}, ">", "a.b", "", "", ""},
-		"no subject":          {tailCmd{Subject: "ami.>.x"}, "", "", "", "", "is no subject"},
-		"no pattern":          {tailCmd{Subject: "Queue["}, "", "", "", "", "is no pattern"},
+		"no subject":          {tailCmd{Subject: "ami.>.x"}, "", "", "", "", "is not a subject"},
+		"no pattern":          {tailCmd{Subject: "Queue["}, "", "", "", "", "is not a pattern"},
 		"a subject's server":  {tailCmd{Subject: "ami.status.>", Server: []string{"pbx?"}}, "ami.status.>", "ami.status.pbx1.gap", "ami.status.lab.gap", "", ""},
-		"no server's pattern": {tailCmd{Subject: "ami.status.>", Server: []string{"pbx["}}, "", "", "", "", "is no pattern"},
+		"no server's pattern": {tailCmd{Subject: "ami.status.>", Server: []string{"pbx["}}, "", "", "", "", "is not a pattern"},
 		"subject and event":   {tailCmd{Subject: "ami.>", Event: []string{"Hangup"}}, "", "", "", "", "it goes with no subject"},
 	} {
 		t.Run(name, func(t *testing.T) {

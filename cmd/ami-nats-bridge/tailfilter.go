@@ -55,7 +55,7 @@ func (f *tailFilter) bySubject(subject string) error {
 	for i, token := range tokens {
 		if _, err := path.Match(token, ""); err != nil || token == "" || strings.ContainsAny(token, " \t\r\n") ||
 			strings.Contains(token, ">") && (token != ">" || i < len(tokens)-1) {
-			return usage("%.80q is no subject: tokens between dots, * for one of them, > at the end for all that follow", subject)
+			return usage("%.80q is not a subject: tokens between dots, * for one of them, > at the end for all that follow", subject)
 		}
 	}
 	wide := slices.Clone(tokens)
@@ -93,7 +93,7 @@ func (f *tailFilter) ofServers(patterns []string) error {
 	}
 	for _, p := range patterns {
 		if _, err := path.Match(p, ""); err != nil {
-			return usage("--server: %.80q is no pattern of names", p)
+			return usage("--server: %.80q is not a pattern of names", p)
 		}
 	}
 	all := f.match

@@ -30,8 +30,8 @@ var plumbing = []string{"Event", "ActionID", "Privilege", "EventList", "SystemNa
 var repeated = []string{"ChannelState", "ChannelStateDesc", "ConnectedLineNum", "ConnectedLineName", "Language", "AccountCode", "Context",
 	"Exten", "Priority", "Uniqueid", "Linkedid", "CallerIDName"}
 
-// told are the fields to show of an event or status of that name.
-func told(name string, fields []field) []field {
+// shownFields are the fields to show of an event or status of that name.
+func shownFields(name string, fields []field) []field {
 	var all []field
 	for _, h := range telling()[name] {
 		if value := saying(valueOf(fields, h)); value != "" {

@@ -26,7 +26,7 @@ func TestReal_CatalogKnowsEveryActionAndHeader(t *testing.T) {
 		versions := catalogVersions(t)
 		for _, action := range actions {
 			// An Action that is not known comes back as it was asked for.
-			if got := catalog.Spelling(strings.ToLower(action)); got != action {
+			if got := catalog.Canonical(strings.ToLower(action)); got != action {
 				t.Errorf("%s is spelled %s in the catalog", action, got)
 			}
 			if !hasVersion(versions[action], a.Version()) {

@@ -80,7 +80,7 @@ func TestChaos_ForeignActionIDs(t *testing.T) {
 	if n := r.Metric("responses_unmatched_total", "server", "pbx1"); n != float64(len(strangers)+2) {
 		t.Errorf("%v responses are unmatched, want %d", n, len(strangers)+2)
 	}
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 	story := harness.CheckStory(t, r.Story("pbx1"))
 	forgeries := 0 // that came by the event session, where they are events of nobody
 	for _, e := range story.Events {
@@ -162,7 +162,7 @@ func TestChaos_ForgedUserEvent(t *testing.T) {
 					t.Errorf("UserEvent %s", e.Data)
 				}
 			}
-			b := r.Settled("pbx1", uint64(forged+1))
+			b := r.Drained("pbx1", uint64(forged+1))
 			if b.Received != uint64(forged+1) || len(harness.CheckStory(t, r.Story("pbx1")).Events) != forged+1 {
 				t.Errorf("%+v, want %d events", b, forged+1)
 			}

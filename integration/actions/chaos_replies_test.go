@@ -64,7 +64,7 @@ func TestChaos_BareLFReplies(t *testing.T) {
 		}
 		sim.EmitRaw([]byte(strings.Join([]string{"Event: Tick", "Privilege: call,all", fmt.Sprint("N: ", i), "", ""}, end)))
 	}
-	r.Settled("pbx1", 100)
+	r.Drained("pbx1", 100)
 	harness.Ticks(t, harness.CheckStory(t, r.Story("pbx1")), 100)
 }
 
@@ -81,11 +81,11 @@ func TestChaos_ErrorWithoutActionID(t *testing.T) {
 			harness.Succeeds(t, r.Answer(first))
 			harness.Succeeds(t, r.Answer(second))
 			sim.Emit("Event", "Tick", "N", "1")
-			r.Settled("pbx1", 2)
+			r.Drained("pbx1", 2)
 			got := harness.CheckStory(t, r.Story("pbx1"))
 			harness.Ticks(t, got, 2)
-			if got.Holes != 0 || len(got.Gaps) != 0 || got.Sessions != 1 {
-				t.Errorf("the events have %d holes, %d gaps, %d sessions", got.Holes, len(got.Gaps), got.Sessions)
+			if got.Missing != 0 || len(got.Gaps) != 0 || got.Sessions != 1 {
+				t.Errorf("the events have %d missing, %d gaps, %d sessions", got.Missing, len(got.Gaps), got.Sessions)
 			}
 			r.NoMore("pbx1", first, second)
 			if n := r.Metric("responses_unmatched_total"); n != 3 {
@@ -130,7 +130,7 @@ func TestChaos_DrippingReplies(t *testing.T) {
 		t.Errorf("Command came with %d lines, %+v", len(got.Output), got.Error)
 	}
 	r.NoMore("pbx1", queues, command)
-	r.Settled("pbx1", 20)
+	r.Drained("pbx1", 20)
 	harness.Ticks(t, harness.CheckStory(t, r.Story("pbx1")), 20)
 	if n := r.Changes(states); n != 0 {
 		t.Errorf("%d changes of state", n)

@@ -117,7 +117,7 @@ func TestSecurity_AReaderReplaysAndAnAuditorVerifies(t *testing.T) {
 	for range 600 { // more than a page
 		sim.Emit("Event", "Tick")
 	}
-	r.Settled("pbx1", 600)
+	r.Drained("pbx1", 600)
 	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
 	r.RecordsOf(t, 1)
 	source := func(user, stream string) (*replay.Source, *nats.Conn) {

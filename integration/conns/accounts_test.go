@@ -14,15 +14,15 @@ import (
 )
 
 // whole wants all of so many events in the stream, by one session, without a
-// hole and without a Gap.
+// number missing and without a Gap.
 func (r *ruled) whole(t *testing.T, events uint64) {
 	r.T.Helper()
-	if b := r.Settled("pbx1", events); b.Received != events || b.Published != events {
+	if b := r.Drained("pbx1", events); b.Received != events || b.Published != events {
 		r.T.Errorf("of %d events %+v", events, b)
 	}
 	got := harness.CheckStory(t, r.Story("pbx1"))
-	if uint64(len(got.Events)) != events || got.Holes != 0 || len(got.Gaps) != 0 || got.Sessions != 1 {
-		r.T.Errorf("%d of %d events, %d holes, %d gaps, %d sessions", len(got.Events), events, got.Holes, len(got.Gaps), got.Sessions)
+	if uint64(len(got.Events)) != events || got.Missing != 0 || len(got.Gaps) != 0 || got.Sessions != 1 {
+		r.T.Errorf("%d of %d events, %d missing, %d gaps, %d sessions", len(got.Events), events, got.Missing, len(got.Gaps), got.Sessions)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 			}
 			o.works()
 			if name == "payload" {
-				if b := o.Settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
+				if b := o.Drained("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
 					t.Errorf("%+v", b)
 				}
 				harness.CheckStory(t, o.Story("pbx1"))

@@ -165,7 +165,7 @@ func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	r.big("Before", 200<<10)
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 	r.reload(func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
 	gaps := r.Subscribe("ami.status.pbx1.gap")
 	for range 5 {
@@ -173,7 +173,7 @@ func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
 		r.big("Large", 200<<10)
 	}
 	r.sim.Emit("Event", "Small")
-	if b := r.Settled("pbx1", 12); b.Published != 7 || b.Dropped["oversize"] != 5 {
+	if b := r.Drained("pbx1", 12); b.Published != 7 || b.Dropped["oversize"] != 5 {
 		t.Errorf("%+v", b)
 	}
 	r.AwaitText(gaps, `"reason":"oversize"`)
@@ -243,7 +243,7 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 			<-time.After(3 * time.Second) // there is no end of it to wait for
 			r.rights(nil)
 			r.works()
-			b := r.Settled("pbx1", 3)
+			b := r.Drained("pbx1", 3)
 			if b.Published != 3 {
 				t.Errorf("%+v", b)
 			}
@@ -312,7 +312,7 @@ func TestConns_LimitsReached(t *testing.T) {
 			reload("", "")
 			r.Client = harness.Client(t, "nats://reader:r@"+c.server.Addr().String())
 			r.works()
-			if b := r.Settled("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
+			if b := r.Drained("pbx1", 3); b.Published+b.Dropped["oversize"] != 3 || b.Published < 2 {
 				t.Errorf("%+v", b)
 			}
 		})

@@ -27,7 +27,7 @@ func TestReal_CheckSaysWhatIsMissing(t *testing.T) {
 			{a.User(), "on", true, "the user may read all classes of events that are asked for"},
 			{a.User(), "Call , AGENT", true, "the user may read all classes"},
 			{a.User(), "agent", true, "note  without class call an Originate with Ami-Wait: complete has no end"},
-			{a.User(), "calls", false, "BRIDGE_AMI_EVENTS: entry 1 is no class of events: wants on, off, or classes of events separated by commas, such as call,agent; the nearest is call"},
+			{a.User(), "calls", false, "BRIDGE_AMI_EVENTS: entry 1 is not a class of events: wants on, off, or classes of events separated by commas, such as call,agent; the nearest is call"},
 			{a.Reader(), "on", true, "note  read= lacks log,verbose,command,user,config,reporting,"},
 			{a.Reader(), "call,dtmf", true, "the user may read all classes"},
 			{a.Reader(), "call,cdr,aoc", false, "FAIL  BRIDGE_AMI_EVENTS asks for cdr,aoc, which the user's read= does not have"},

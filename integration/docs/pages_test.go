@@ -74,6 +74,21 @@ func TestDocs_EachPageSaysWhomItIsFor(t *testing.T) {
 	}
 }
 
+// The README leads to each page, and tells a page to work by from one to look things up in.
+func TestDocs_ReadmeLeadsToEachPage(t *testing.T) {
+	root := harness.Root(t)
+	_, table, _ := strings.Cut(harness.ReadText(t, root, "README.md"), "| you | how to | to look up |\n")
+	for _, page := range pages(t) {
+		name, err := filepath.Rel(root, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name != "README.md" && strings.Count(table, "]("+name+")") != 1 {
+			t.Errorf("README.md does not lead to %s, or by both columns", name)
+		}
+	}
+}
+
 // docs/logs.md has each line that is logged, and no other.
 func TestDocs_LogLinesAreTheLogs(t *testing.T) {
 	root, page := harness.Root(t), harness.ReadText(t, harness.Root(t), "docs/logs.md")

@@ -51,7 +51,7 @@ var arrows = map[string][]string{
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"bridge/standby":                       {"bridge/internal/name"},
 	"bridge/view":                          {"bridge/internal/clock", "bridge/internal/name"},
-	"cmd/ami-nats-bridge/internal/logging": {"bridge/redact"},
+	"cmd/ami-nats-bridge/internal/logging": {"amiconn/setting", "bridge/redact"},
 	"correlation":                          {"frames"},
 
 	"amiconn":                          {"amiconn/setting", "correlation", "frames"},
@@ -259,10 +259,27 @@ func TestStructure_TestFilesAreWhatTheirNamesSay(t *testing.T) {
 	}
 }
 
+// Each package has a doc.go that says what it is and what it is not, which
+// goroutines are its own, and reads on one screen. One that only helps tests, and the
+// program, say what they are.
 func TestStructure_PackagesAreDocumented(t *testing.T) {
 	for _, p := range packages(t) {
 		if p.Doc == "" {
 			t.Errorf("%s has no package comment", p.name())
+		}
+		if p.isIntegration() || helps(p.name()) || strings.HasPrefix(p.name(), "docs/") || p.name() == "cmd/ami-nats-bridge" {
+			continue
+		}
+		doc := harness.ReadText(t, harness.Root(t), p.name(), "doc.go")
+		for what, pattern := range map[string]string{
+			"what it is not": `(?i)\b(not|no|nothing|nobody|never|nor)\b`, "its goroutines": `(?i)goroutine`,
+		} {
+			if !regexp.MustCompile(pattern).MatchString(doc) {
+				t.Errorf("%s/doc.go does not say %s", p.name(), what)
+			}
+		}
+		if lines := strings.Count(doc, "\n"); lines > 45 {
+			t.Errorf("%s/doc.go has %d lines: no screen", p.name(), lines)
 		}
 	}
 }

@@ -33,11 +33,11 @@ func TestChaos_BannerGluedToFrames(t *testing.T) {
 	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
 	sim.Emit("Event", "Tick", "N", "6")
 	// The action session has read the same bytes, and publishes none of them.
-	r.Settled("pbx1", 7)
+	r.Drained("pbx1", 7)
 	got := harness.CheckStory(t, r.Story("pbx1"))
 	harness.Ticks(t, got, 7)
-	if got.Holes != 0 || got.Sessions != 1 {
-		t.Errorf("%d holes in the events of %d sessions", got.Holes, got.Sessions)
+	if got.Missing != 0 || got.Sessions != 1 {
+		t.Errorf("%d numbers missing in the events of %d sessions", got.Missing, got.Sessions)
 	}
 }
 
@@ -64,11 +64,11 @@ func TestChaos_TruncatedFrames(t *testing.T) {
 		r.Next(ticked)
 	}
 	corrupt := uint64(r.Metric("frames_corrupt_total"))
-	b := r.Settled("pbx1", uint64(n)+corrupt)
+	b := r.Drained("pbx1", uint64(n)+corrupt)
 	got := harness.CheckStory(t, r.Story("pbx1"))
-	if b.Dropped["corrupt"] != corrupt || got.Told != corrupt || got.Holes != corrupt || got.Sessions != 1 {
+	if b.Dropped["corrupt"] != corrupt || got.LostByGaps != corrupt || got.Missing != corrupt || got.Sessions != 1 {
 		t.Errorf("%d frames are corrupt: dropped %v, the Gaps tell of %d, %d numbers are missing, of %d sessions",
-			corrupt, b.Dropped, got.Told, got.Holes, got.Sessions)
+			corrupt, b.Dropped, got.LostByGaps, got.Missing, got.Sessions)
 	}
 	if changes := r.Changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
@@ -108,11 +108,11 @@ func TestChaos_GarbageBetweenFrames(t *testing.T) {
 			t.Fatalf("after %q: %+v %+v", noise, got, got.Error)
 		}
 	}
-	b := r.Settled("pbx1", 2*n)
+	b := r.Drained("pbx1", 2*n)
 	got := harness.CheckStory(t, r.Story("pbx1"))
 	harness.Ticks(t, got, n)
-	if b.Dropped["corrupt"] != n || got.Told != n || got.Holes != n || got.Sessions != 1 {
-		t.Errorf("dropped %v, the Gaps tell of %d, %d numbers are missing, of %d sessions; want %d", b.Dropped, got.Told, got.Holes, got.Sessions, n)
+	if b.Dropped["corrupt"] != n || got.LostByGaps != n || got.Missing != n || got.Sessions != 1 {
+		t.Errorf("dropped %v, the Gaps tell of %d, %d numbers are missing, of %d sessions; want %d", b.Dropped, got.LostByGaps, got.Missing, got.Sessions, n)
 	}
 	for _, gap := range got.Gaps {
 		if gap.Text("Reason") != "corrupt" {
@@ -158,14 +158,14 @@ func TestChaos_OversizeEvents(t *testing.T) {
 		}
 		sim.Emit("Event", "Tick", "N", strconv.Itoa(i))
 	}
-	b := r.Settled("pbx1", n+n/every)
+	b := r.Drained("pbx1", n+n/every)
 	if b.Dropped["oversize"] != n/every || b.Lost() != n/every {
 		t.Errorf("dropped %v, want %d oversize", b.Dropped, n/every)
 	}
 	got := harness.CheckStory(t, r.Story("pbx1"))
 	harness.Ticks(t, got, n)
-	if got.Holes != n/every || got.Told != got.Holes {
-		t.Errorf("%d numbers are missing, the Gap events say %d, want %d", got.Holes, got.Told, n/every)
+	if got.Missing != n/every || got.LostByGaps != got.Missing {
+		t.Errorf("%d numbers are missing, the Gap events say %d, want %d", got.Missing, got.LostByGaps, n/every)
 	}
 	for _, gap := range got.Gaps {
 		if gap.Text("Reason") != "oversize" {
@@ -218,11 +218,11 @@ func TestChaos_PanickingHandler(t *testing.T) {
 		sim.EmitRaw([]byte("neither event nor response\r\n\r\n"))
 		sim.EmitRaw(tick(i))
 	}
-	r.Settled("pbx1", 2*n)
+	r.Drained("pbx1", 2*n)
 	got := harness.CheckStory(t, r.Story("pbx1"))
 	harness.Ticks(t, got, n)
-	if got.Holes != n || got.Told != n || got.Sessions != 1 || logger.Panics.Load() != n {
-		t.Errorf("%d holes, %d sessions, %d panics", got.Holes, got.Sessions, logger.Panics.Load())
+	if got.Missing != n || got.LostByGaps != n || got.Sessions != 1 || logger.Panics.Load() != n {
+		t.Errorf("%d missing, %d sessions, %d panics", got.Missing, got.Sessions, logger.Panics.Load())
 	}
 	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
 	if n := r.Changes(states); n != 0 {

@@ -32,7 +32,7 @@ func TestChaos_ShedFirstSavesTheRest(t *testing.T) {
 	}
 	harness.Eventually(t, "all are read", func() bool { return r.Metric("events_received_total", "server", "pbx1") == n })
 	bring()
-	b := r.Settled("pbx1", n)
+	b := r.Drained("pbx1", n)
 	saved, shed, told, last := 0, uint64(0), uint64(0), uint64(0)
 	for _, e := range r.Story("pbx1") {
 		if e.Name == "Gap" {
@@ -85,10 +85,10 @@ func TestChaos_AllOutboxesTogetherAreBounded(t *testing.T) {
 	}
 	bring()
 	for _, s := range servers[:floods] {
-		b := r.Settled(s.Name, n)
+		b := r.Drained(s.Name, n)
 		got := harness.CheckStory(t, r.Story(s.Name))
-		if b.Dropped["total"] == 0 || b.Lost() != b.Dropped["total"] || got.Told != b.Lost() {
-			t.Errorf("%s: dropped %v, the Gaps tell of %d", s.Name, b.Dropped, got.Told)
+		if b.Dropped["total"] == 0 || b.Lost() != b.Dropped["total"] || got.LostByGaps != b.Lost() {
+			t.Errorf("%s: dropped %v, the Gaps tell of %d", s.Name, b.Dropped, got.LostByGaps)
 		}
 		for _, gap := range got.Gaps {
 			if gap.Text("Reason") != "total" {
@@ -96,7 +96,7 @@ func TestChaos_AllOutboxesTogetherAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if b := r.Settled("calm", quiet); b.Lost() != 0 {
+	if b := r.Drained("calm", quiet); b.Lost() != 0 {
 		t.Errorf("the calm server lost %v", b.Dropped)
 	}
 	harness.Ticks(t, harness.CheckStory(t, r.Story("calm")), quiet)
@@ -137,7 +137,7 @@ func TestChaos_BackloggedServersShareByBytes(t *testing.T) {
 	harness.Eventually(t, "all are read", func() bool { return r.Metric("events_received_total") == float64(sent) })
 	back()
 	for name := range sizes {
-		r.Settled(name, 1)
+		r.Drained(name, 1)
 	}
 	// The first half of all: nobody's backlog has come to its end by then.
 	shares, all := map[string]float64{}, 0.0

@@ -60,12 +60,12 @@ func TestConsuming_TheExampleFindsTheHoles(t *testing.T) {
 	}
 	sim.Emit("Event", "A", "Large", strings.Repeat("x", 100<<10))
 	sim.Emit("Event", "A")
-	r.Settled("pbx1", 7)
+	r.Drained("pbx1", 7)
 	states := r.Subscribe("ami.status.pbx1.connection")
 	sim.Kick()
 	r.AwaitText(states, `"role":"event","from":"connecting","to":"up"`)
 	sim.Emit("Event", "A")
-	r.Settled("pbx1", 8)
+	r.Drained("pbx1", 8)
 	run := func() string {
 		t.Helper()
 		example := exec.CommandContext(t.Context(), "go", "run", "./docs/examples/consume", "pbx1")
@@ -76,9 +76,9 @@ func TestConsuming_TheExampleFindsTheHoles(t *testing.T) {
 		}
 		return string(out)
 	}
-	const first = `^hole: 2 missing before 5 untold 2
+	const first = `^missing: 2 before 5 without a Gap 2
 gap: oversize from \S+ to \S+ lost 1
-hole: 1 missing before 7 untold 0
+missing: 1 before 7 without a Gap 0
 gap: (?:closed|read) from \S+ to \S+ lost unknown
 login: \S+
 read to \S+ 1
@@ -88,7 +88,7 @@ $`
 	}
 	// A reader that begins again goes on where it was, and misses nothing.
 	sim.Emit("Event", "A")
-	r.Settled("pbx1", 9)
+	r.Drained("pbx1", 9)
 	if out := run(); !regexp.MustCompile(`^read to \S+ 2\n$`).MatchString(out) {
 		t.Errorf("the second time it says\n%s", out)
 	}
@@ -101,7 +101,7 @@ func TestConsuming_ChooseAndFollow(t *testing.T) {
 	for _, name := range []string{"Newchannel", "Hangup", "VarSet", "AgentConnect"} {
 		sim.Emit("Event", name)
 	}
-	r.Settled("pbx1", 4)
+	r.Drained("pbx1", 4)
 	hour := time.Now().Add(-time.Hour)
 
 	consumer, err := js.OrderedConsumer(ctx, "AMI_EVENTS", jetstream.OrderedConsumerConfig{
@@ -162,7 +162,7 @@ func TestConsuming_LastValues(t *testing.T) {
 func TestConsuming_RepeatsHaveTheSameID(t *testing.T) {
 	sim, r := consumed(t)
 	sim.Emit("Event", "A")
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 	js := harness.JetStream(t, r.Client)
 	stream, err := js.Stream(t.Context(), streams.EventStream)
 	if err != nil {

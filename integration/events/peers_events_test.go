@@ -208,11 +208,11 @@ func TestPeers_AFrameWithoutEndIsNotKept(t *testing.T) {
 	if peak := stopWatch(); peak > before+8*limit {
 		t.Errorf("the heap went from %d to %d bytes", before, peak)
 	}
-	b := r.Settled("pbx1", 2)
+	b := r.Drained("pbx1", 2)
 	if b.Dropped["oversize"] != 1 || b.Lost() != 1 {
 		t.Errorf("dropped %v", b.Dropped)
 	}
-	if got := harness.CheckStory(t, r.Story("pbx1")); got.Sessions != 1 || got.Told != 1 {
-		t.Errorf("%d sessions, the Gaps tell of %d", got.Sessions, got.Told)
+	if got := harness.CheckStory(t, r.Story("pbx1")); got.Sessions != 1 || got.LostByGaps != 1 {
+		t.Errorf("%d sessions, the Gaps tell of %d", got.Sessions, got.LostByGaps)
 	}
 }

@@ -143,10 +143,10 @@ func ownServerAlone(r *rig) {
 
 // isolate cuts a node off from the others.
 func (r *rig) isolate(i int) {
-	block := func(hole bool) {
+	block := func(on bool) {
 		for pair, p := range r.links {
 			if pair[0] == i || pair[1] == i {
-				p.block(hole)
+				p.block(on)
 			}
 		}
 	}

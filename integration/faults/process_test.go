@@ -52,7 +52,7 @@ type incarnation struct {
 	first, last int // numbers
 }
 
-// continuous wants the events of a server to follow one another without a hole
+// continuous wants the events of a server to follow one another without a gap
 // within each session, each of which is a process's only one, and a Gap between
 // two processes and nowhere else, which says when what is missing was sent.
 func continuous(t *testing.T, all []stored, a *asterisk) (found []incarnation) {
@@ -96,7 +96,7 @@ func continuous(t *testing.T, all []stored, a *asterisk) (found []incarnation) {
 	return found
 }
 
-// states wants a Gap to state the hole between two events.
+// states wants a Gap to state the gap between two events.
 func states(t *testing.T, a *asterisk, g *harness.GapEvent, before, behind stored) {
 	t.Helper()
 	if g == nil || g.Reason != "bridge_restart" || g.Lost != "unknown" || g.Restarted != "unknown" {

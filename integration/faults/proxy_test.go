@@ -19,14 +19,14 @@ type proxy struct {
 	listener net.Listener
 	group    sync.WaitGroup
 
-	mu     sync.Mutex // protects the following
-	open   map[net.Conn]bool
-	refuse bool          // new connections
-	hole   bool          // nothing passes either way
-	mute   bool          // nothing of the server's passes, and never will
-	delay  time.Duration // of the server's bytes
-	closed bool
-	thaw   chan struct{} // closed when hole ends
+	mu      sync.Mutex // protects the following
+	open    map[net.Conn]bool
+	refuse  bool          // new connections
+	blocked bool          // nothing passes either way
+	mute    bool          // nothing of the server's passes, and never will
+	delay   time.Duration // of the server's bytes
+	closed  bool
+	thaw    chan struct{} // closed when blocked ends
 }
 
 func startProxy(t *testing.T, target string) *proxy {
@@ -131,7 +131,7 @@ func (p *proxy) pipe(to, from net.Conn, server bool) {
 // bytes.
 func (p *proxy) pass() (mute bool, delay time.Duration) {
 	p.mu.Lock()
-	for p.hole && !p.closed {
+	for p.blocked && !p.closed {
 		thaw := p.thaw
 		p.mu.Unlock()
 		<-thaw
@@ -142,14 +142,14 @@ func (p *proxy) pass() (mute bool, delay time.Duration) {
 }
 
 // block begins or ends a time in which nothing passes.
-func (p *proxy) block(hole bool) {
+func (p *proxy) block(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if hole == p.hole {
+	if on == p.blocked {
 		return
 	}
-	p.hole = hole
-	if hole {
+	p.blocked = on
+	if on {
 		p.thaw = make(chan struct{})
 		return
 	}

@@ -40,7 +40,7 @@ func readRecord(t testing.TB, subject string, header nats.Header, text []byte) R
 	return got
 }
 
-// Record returns the next one that sub hears.
+// Record returns the next one that comes to sub.
 func (r *Running) Record(sub *nats.Subscription) Record {
 	r.T.Helper()
 	msg := r.Next(sub)

@@ -8,7 +8,7 @@
 // Whatever a bridge goes through in a test, it is watched: at any moment the law
 // of conservation has to hold for each server, and every buffer has to keep its
 // bound. A test of faults says what becomes of the events (Ticks, CheckStory), of
-// the replies (Fails, Succeeds, NoMore), of the counters (Settled, Metric) and of
+// the replies (Fails, Succeeds, NoMore), of the counters (Drained, Metric) and of
 // the Gaps (CheckStory, Untouched); where much comes, of the heap, too.
 //
 // What a function starts ends with the test. A function that cannot go on ends

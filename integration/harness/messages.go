@@ -83,8 +83,8 @@ func (r *Running) AwaitText(sub *nats.Subscription, text string) *nats.Msg {
 	}
 }
 
-// Hear waits for a message with all of texts.
-func (r *Running) Hear(sub *nats.Subscription, texts ...string) {
+// AwaitMessage waits for a message with all of texts.
+func (r *Running) AwaitMessage(sub *nats.Subscription, texts ...string) {
 	r.T.Helper()
 	for deadline := time.Now().Add(Patience); ; {
 		msg, err := sub.NextMsg(time.Until(deadline))

@@ -97,10 +97,10 @@ func (b *Buffers) Lawful() bool {
 	return b.Received == b.Published+b.Lost()+b.Filtered+b.Queued+b.InFlight+b.Released
 }
 
-// Settled waits until so many events were received and none is under way, for as
+// Drained waits until so many events were received and none is under way, for as
 // long as some are on their way, and returns the counters of then. The law has
 // to hold in every status meanwhile.
-func (r *Running) Settled(server string, received uint64) Buffers {
+func (r *Running) Drained(server string, received uint64) Buffers {
 	r.T.Helper()
 	statuses := r.Subscribe("ami.status." + server + ".buffers")
 	defer statuses.Unsubscribe()

@@ -136,9 +136,9 @@ func IsError(t *testing.T, got Reply, code int, kind, sent string) {
 
 // Stopping has the bridge shut down while it waits for one action.
 func Stopping(t *testing.T, sim *amisim.Server, r *Running) func() {
-	came := Hold(t, sim, "CoreSettings")
+	held := Hold(t, sim, "CoreSettings")
 	pending := r.Ask("pbx1", "CoreSettings", "")
-	h := Within(t, "the first action", came)
+	h := Within(t, "the first action", held)
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.Stop() }()
 	Eventually(t, "it shuts down", func() bool {
@@ -168,7 +168,7 @@ func Everyone(r *Running, replies *nats.Subscription) (byServer map[string]Reply
 	}
 }
 
-// Streamed reads the parts of a reply, which must be numbered without holes,
+// Streamed reads the parts of a reply, which must be numbered without gaps,
 // and the reply behind them.
 func Streamed(r *Running, replies *nats.Subscription, part func(map[string]any)) (parts int, last Reply) {
 	r.T.Helper()

@@ -60,10 +60,10 @@ type Held struct {
 
 // Hold keeps the next action of that name back, and with it its session.
 func Hold(t *testing.T, sim *amisim.Server, action string) <-chan Held {
-	came := make(chan Held, 1)
+	held := make(chan Held, 1)
 	sim.Next(action, func(s *amisim.Session, a *amisim.Action) {
 		h := Held{a.ActionID, make(chan string, 1)}
-		came <- h
+		held <- h
 		select {
 		case before := <-h.Release:
 			s.Write([]byte(before))
@@ -71,7 +71,7 @@ func Hold(t *testing.T, sim *amisim.Server, action string) <-chan Held {
 		case <-t.Context().Done():
 		}
 	})
-	return came
+	return held
 }
 
 // Members is a queue of n members.

@@ -25,7 +25,7 @@ type Board struct {
 
 	mu   sync.Mutex
 	up   map[string]map[string]any
-	told []string // the states of servers, as they came
+	said []string // the states of servers, as they came
 }
 
 // Up returns what is up, by key, but for what is said of servers.
@@ -37,11 +37,11 @@ func (b *Board) Up() map[string]map[string]any {
 	return up
 }
 
-// Told returns what has been told of servers: state and node each, or gone.
-func (b *Board) Told() []string {
+// Said returns what has been said of servers: state and node each, or gone.
+func (b *Board) Said() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Clone(b.told)
+	return slices.Clone(b.said)
 }
 
 // WatchState returns a Board that sees the bucket as soon as there is one.
@@ -78,7 +78,7 @@ func (b *Board) take(e jetstream.KeyValueEntry) {
 	if e.Operation() != jetstream.KeyValuePut {
 		delete(b.up, e.Key())
 		if strings.Count(e.Key(), ".") == 1 {
-			b.told = append(b.told, "gone")
+			b.said = append(b.said, "gone")
 		}
 		return
 	}
@@ -95,7 +95,7 @@ func (b *Board) take(e jetstream.KeyValueEntry) {
 	}
 	b.up[e.Key()] = value
 	if strings.Count(e.Key(), ".") == 1 {
-		b.told = append(b.told, fmt.Sprint(value["state"], " ", value["node"]))
+		b.said = append(b.said, fmt.Sprint(value["state"], " ", value["node"]))
 	}
 }
 

@@ -83,62 +83,62 @@ func readStored(t testing.TB, subject string, header nats.Header, data []byte) S
 
 // Tale is what a story comes to.
 type Tale struct {
-	Events   []Stored // without the Gap events
-	Gaps     []Stored
-	Sessions int
-	Holes    uint64 // numbers that are missing within sessions
-	Told     uint64 // what the Gap events say was lost
+	Events     []Stored // without the Gap events
+	Gaps       []Stored
+	Sessions   int
+	Missing    uint64 // numbers that are missing within sessions
+	LostByGaps uint64 // what the Gap events say was lost
 }
 
-// CheckStory wants a story's numbers to grow within each session, and each hole in
+// CheckStory wants a story's numbers to grow within each session, and each gap in
 // them to be told by Gap events in its place.
 func CheckStory(t *testing.T, story []Stored) (got Tale) {
 	t.Helper()
-	last, sessions, told, wrong := Stored{}, map[string]bool{}, uint64(0), 0
+	last, sessions, explained, wrong := Stored{}, map[string]bool{}, uint64(0), 0
 	for _, e := range story {
 		if e.Name == "Gap" {
 			got.Gaps = append(got.Gaps, e)
 			if lost, err := strconv.ParseUint(e.Text("Lost"), 10, 64); err == nil {
-				told += lost
+				explained += lost
 			}
 			continue
 		}
 		got.Events = append(got.Events, e)
-		hole := uint64(0)
+		missing := uint64(0)
 		switch {
 		case e.session == last.session && e.Seq > last.Seq:
-			hole = e.Seq - last.Seq - 1
+			missing = e.Seq - last.Seq - 1
 		case e.session == last.session || sessions[e.session]:
 			t.Fatalf("%s %s:%d came after %s:%d", e.Name, e.session, e.Seq, last.session, last.Seq)
 		default:
 			sessions[e.session] = true
-			hole = e.Seq - 1
+			missing = e.Seq - 1
 		}
-		if hole != told {
+		if missing != explained {
 			wrong++
 		}
-		if hole != told && wrong <= 3 {
-			t.Errorf("before %s:%d %d numbers are missing, and the Gap events say %d", e.session, e.Seq, hole, told)
+		if missing != explained && wrong <= 3 {
+			t.Errorf("before %s:%d %d numbers are missing, and the Gap events say %d", e.session, e.Seq, missing, explained)
 		}
-		got.Holes, got.Told = got.Holes+hole, got.Told+told
-		last, told = e, 0
+		got.Missing, got.LostByGaps = got.Missing+missing, got.LostByGaps+explained
+		last, explained = e, 0
 	}
 	if wrong > 3 {
 		t.Errorf("and so in %d places more", wrong-3)
 	}
-	got.Told += told
+	got.LostByGaps += explained
 	got.Sessions = len(sessions)
 	return got
 }
 
 // Untouched wants that what befell the replies has cost no event: the stream
 // holds the ticks that were sent and one that is sent now, by one session and
-// without a hole; and that no action is pending any more.
+// without a gap; and that no action is pending any more.
 func (r *Running) Untouched(t *testing.T, sim *amisim.Server, sent int) {
 	t.Helper()
 	sim.Emit("Event", "Tick", "N", strconv.Itoa(sent))
 	sent++
-	if b := r.Settled("pbx1", uint64(sent)); b.Received != uint64(sent) || b.Published != b.Received {
+	if b := r.Drained("pbx1", uint64(sent)); b.Received != uint64(sent) || b.Published != b.Received {
 		t.Errorf("of %d events %+v", sent, b)
 	}
 	got := CheckStory(t, r.Story("pbx1"))
@@ -180,7 +180,7 @@ func Undisturbed(t *testing.T, r *Running, sim *amisim.Server, n int) {
 // Unharmed wants the stream to hold these n events of the server one.
 func Unharmed(t *testing.T, r *Running, n int) {
 	t.Helper()
-	r.Settled("one", uint64(n))
+	r.Drained("one", uint64(n))
 	got := CheckStory(t, r.Story("one"))
 	Ticks(t, got, n)
 	if len(got.Gaps) != 0 {

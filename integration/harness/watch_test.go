@@ -6,10 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// unheard takes what a test that is to fail would say.
-type unheard struct{ testing.TB }
+// silent takes what a test that is to fail would say.
+type silent struct{ testing.TB }
 
-func (unheard) Errorf(string, ...any) {}
+func (silent) Errorf(string, ...any) {}
 
 // The watch itself, over a registry that says what the test likes.
 func TestWatch_SeesABrokenLawAndABufferOverItsBound(t *testing.T) {
@@ -30,7 +30,7 @@ func TestWatch_SeesABrokenLawAndABufferOverItsBound(t *testing.T) {
 			gauge.WithLabelValues("pbx1").Set(value)
 			registry.MustRegister(gauge)
 		}
-		if got := (&Running{T: unheard{}, Metrics: registry}).holds(); got != test.holds {
+		if got := (&Running{T: silent{}, Metrics: registry}).holds(); got != test.holds {
 			t.Errorf("%s: holds is %v", test.name, got)
 		}
 	}

@@ -97,12 +97,12 @@ func theDiskIsFull(t *testing.T, program string) {
 	r := openHub(t, hub)
 	harness.Flood(t, sim, 100)
 	sent := uint64(sim.Emitted())
-	r.Settled("pbx1", sent)
+	r.Drained("pbx1", sent)
 	here = &harness.Running{T: t, Client: leaf.connect()}
 	harness.Eventually(t, "the leaf has let go of all", func() bool { return streamHolds(t, here.Client, streams.EventStream) == 0 })
 	got := harness.CheckStory(t, r.Story("pbx1"))
-	if uint64(len(got.Events))+got.Told != sent || got.Told == 0 || got.Holes != got.Told {
-		t.Errorf("of %d events %d are at the hub, %d are missing and %d told", sent, len(got.Events), got.Holes, got.Told)
+	if uint64(len(got.Events))+got.LostByGaps != sent || got.LostByGaps == 0 || got.Missing != got.LostByGaps {
+		t.Errorf("of %d events %d are at the hub, %d are missing and %d told", sent, len(got.Events), got.Missing, got.LostByGaps)
 	}
 }
 
@@ -181,7 +181,7 @@ func arrived(t *testing.T, r *harness.Running, sim *amisim.Server, sessions int)
 		}
 	}
 	got := harness.CheckStory(t, r.Story("pbx1"))
-	if n := uint64(len(got.Events)); n != sent || got.Holes != 0 || got.Sessions != sessions {
-		t.Errorf("the hub has %d of %d events, with %d holes, of %d sessions", n, sent, got.Holes, got.Sessions)
+	if n := uint64(len(got.Events)); n != sent || got.Missing != 0 || got.Sessions != sessions {
+		t.Errorf("the hub has %d of %d events, with %d missing, of %d sessions", n, sent, got.Missing, got.Sessions)
 	}
 }

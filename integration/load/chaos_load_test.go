@@ -34,7 +34,7 @@ func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 	harness.HeapIsBack(t, before, 24<<20)
 	nats.Thaw()
 	harness.Flood(t, sim, n/2)
-	b := r.Settled("pbx1", n)
+	b := r.Drained("pbx1", n)
 	if b.Outbox.HighWater > b.Outbox.Capacity || b.Outbox.Capacity != 1<<20 {
 		t.Errorf("the outbox is %+v", b.Outbox)
 	}
@@ -42,9 +42,9 @@ func TestChaos_FloodIntoASmallOutbox(t *testing.T) {
 		t.Errorf("dropped %v, want overflow alone", b.Dropped)
 	}
 	got := harness.CheckStory(t, r.Story("pbx1"))
-	if stored := uint64(len(got.Events)); stored+b.Lost() != n || got.Holes != b.Lost() || got.Told != b.Lost() {
+	if stored := uint64(len(got.Events)); stored+b.Lost() != n || got.Missing != b.Lost() || got.LostByGaps != b.Lost() {
 		t.Errorf("%d of %d events are stored and %d dropped; %d numbers are missing and the Gap events say %d",
-			stored, n, b.Lost(), got.Holes, got.Told)
+			stored, n, b.Lost(), got.Missing, got.LostByGaps)
 	}
 	for _, gap := range got.Gaps {
 		if gap.Text("Reason") != "overflow" {
@@ -81,11 +81,11 @@ func TestChaos_WhatIsDroppedIsNotStored(t *testing.T) {
 	nats.Thaw()
 	harness.Flood(t, sim, 1000)
 	sent := uint64(sim.Emitted())
-	b := r.Settled("pbx1", sent)
+	b := r.Drained("pbx1", sent)
 	got := harness.CheckStory(t, r.Story("pbx1"))
-	if stored := uint64(len(got.Events)); stored+b.Lost() != sent || got.Holes != b.Lost() || got.Told != b.Lost() {
+	if stored := uint64(len(got.Events)); stored+b.Lost() != sent || got.Missing != b.Lost() || got.LostByGaps != b.Lost() {
 		t.Errorf("%d of %d events are stored and %d dropped; %d numbers are missing and the Gap events say %d",
-			stored, sent, b.Lost(), got.Holes, got.Told)
+			stored, sent, b.Lost(), got.Missing, got.LostByGaps)
 	}
 }
 
@@ -129,14 +129,14 @@ func TestChaos_FloodBesideSlowAndNormal(t *testing.T) {
 		t.Errorf("the slow server's list has %d events, %+v", len(got.Events), got.Error)
 	}
 	r.NoMore("slow", slowly)
-	r.Settled("slow", 50)
+	r.Drained("slow", 50)
 	harness.Ticks(t, harness.CheckStory(t, r.Story("slow")), 50)
 	sent := uint64(flooding.Emitted())
-	if b := r.Settled("flood", sent); b.Lost() != 0 || b.Received != sent {
+	if b := r.Drained("flood", sent); b.Lost() != 0 || b.Received != sent {
 		t.Errorf("of a flood of %d events %+v", sent, b)
 	}
-	if got := harness.CheckStory(t, r.Story("flood")); uint64(len(got.Events)) != sent || got.Holes != 0 {
-		t.Errorf("%d of %d events of the flood are stored, with %d holes", len(got.Events), sent, got.Holes)
+	if got := harness.CheckStory(t, r.Story("flood")); uint64(len(got.Events)) != sent || got.Missing != 0 {
+		t.Errorf("%d of %d events of the flood are stored, with %d missing", len(got.Events), sent, got.Missing)
 	}
 	if changes := r.Changes(states); changes != 0 {
 		t.Errorf("%d changes of state", changes)
@@ -181,7 +181,7 @@ func TestChaos_ClockOfTheServerJumps(t *testing.T) {
 		}
 		r.NoMore("pbx1", slow)
 	}
-	r.Settled("pbx1", uint64(n))
+	r.Drained("pbx1", uint64(n))
 	got := harness.CheckStory(t, r.Story("pbx1"))
 	harness.Ticks(t, got, n)
 	if got.Sessions != 1 || len(got.Gaps) != 0 {

@@ -54,7 +54,7 @@ func TestInvariant_NothingBlocksTheReader(t *testing.T) {
 		t.Errorf("%d changes of state: a session was lost", n)
 	}
 	bring()
-	r.Settled("pbx1", n)
+	r.Drained("pbx1", n)
 }
 
 // 2. What Asterisk did not say is an error that says what reached it, and
@@ -127,7 +127,7 @@ func TestInvariant_ServersAreIsolated(t *testing.T) {
 		harness.Succeeds(t, r.Call("quiet", "Ping", ""))
 	}
 	flood.Always(amisim.Accept, nil)
-	r.Settled("flood", backlog)
+	r.Drained("flood", backlog)
 }
 
 // 4. Two bridges, two servers: an answer that carries another's ActionID
@@ -177,7 +177,7 @@ func TestInvariant_MemoryIsBounded(t *testing.T) {
 		t.Errorf("the outbox held %v bytes", most)
 	}
 	bring()
-	r.Settled("pbx1", n)
+	r.Drained("pbx1", n)
 }
 
 // 6. Every request ends, exactly once, whatever becomes of the session.
@@ -214,8 +214,8 @@ func TestInvariant_APanicStaysWhereItIs(t *testing.T) {
 	bad.EmitRaw([]byte("neither event nor response\r\n\r\n"))
 	bad.Emit("Event", "After")
 	good.Emit("Event", "After")
-	r.Settled("bad", 1)
-	r.Settled("good", 1)
+	r.Drained("bad", 1)
+	r.Drained("good", 1)
 	if logger.Panics.Load() != 1 {
 		t.Errorf("%d panics, want one", logger.Panics.Load())
 	}
@@ -296,16 +296,16 @@ func TestInvariant_EveryLossIsTold(t *testing.T) {
 	// The session's last number has to be in the stream: numbers that are
 	// missing behind it would show nowhere but in the Gap.
 	bring()
-	r.Settled("pbx1", n)
+	r.Drained("pbx1", n)
 	sim.Emit("Event", "Tick", "N", "last")
-	r.Settled("pbx1", n+1)
+	r.Drained("pbx1", n+1)
 	sim.Kick()
 	r.Await(states, 2, harness.SessionUp)
 	sim.Emit("Event", "Tick", "N", "after")
-	b := r.Settled("pbx1", n+2)
+	b := r.Drained("pbx1", n+2)
 	story := harness.CheckStory(t, r.Story("pbx1"))
-	if story.Told != b.Lost() || b.Dropped["overflow"] == 0 || b.Dropped["oversize"] != n/1000 {
-		t.Errorf("the Gaps tell of %d, dropped %v", story.Told, b.Dropped)
+	if story.LostByGaps != b.Lost() || b.Dropped["overflow"] == 0 || b.Dropped["oversize"] != n/1000 {
+		t.Errorf("the Gaps tell of %d, dropped %v", story.LostByGaps, b.Dropped)
 	}
 	last := story.Gaps[len(story.Gaps)-1]
 	if last.Text("Lost") != "unknown" || !harness.HungUp(last.Text("Reason")) || story.Sessions != 2 {

@@ -133,7 +133,7 @@ func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 	const rounds = 40 // several blocks of the stream: only full ones are compressed
 	for round := range uint64(rounds) {
 		sim.EmitRaw(otherDigits(wire, round))
-		r.Settled("pbx1", count*(round+1))
+		r.Drained("pbx1", count*(round+1))
 	}
 	js := harness.JetStream(t, r.Client)
 	stream, err := js.Stream(t.Context(), streams.EventStream)

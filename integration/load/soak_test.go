@@ -200,19 +200,19 @@ func (s *soak) verify() {
 	s.Client = harness.Client(t, s.Config.NATS.URL)
 	harness.Eventually(t, "every session is up", func() bool { return s.Metric("ami_session_up") == 6 })
 	for _, name := range []string{"calm", "kicked"} {
-		s.Settled(name, 1)
+		s.Drained(name, 1)
 		// What the last login brought comes before this.
 		last := s.Subscribe("ami.events." + name + ".Last")
 		s.sims[name].Emit("Event", "Last")
 		s.Next(last)
-		b := s.Settled(name, uint64(s.Metric("events_received_total", "server", name)))
+		b := s.Drained(name, uint64(s.Metric("events_received_total", "server", name)))
 		got := harness.CheckStory(t, s.Story(name))
-		if uint64(len(got.Events)) != b.Published || got.Told != b.Lost() {
-			t.Errorf("%s: %d events in the stream, %d lost by its Gaps; the counters say %+v", name, len(got.Events), got.Told, b)
+		if uint64(len(got.Events)) != b.Published || got.LostByGaps != b.Lost() {
+			t.Errorf("%s: %d events in the stream, %d lost by its Gaps; the counters say %+v", name, len(got.Events), got.LostByGaps, b)
 		}
-		t.Logf("%s: %d events, %d sessions, %d Gaps, %d lost", name, len(got.Events), got.Sessions, len(got.Gaps), got.Told)
+		t.Logf("%s: %d events, %d sessions, %d Gaps, %d lost", name, len(got.Events), got.Sessions, len(got.Gaps), got.LostByGaps)
 	}
-	b := s.Settled("flood", 1)
+	b := s.Drained("flood", 1)
 	told := s.lostByGaps("flood")
 	t.Logf("flood: %d received, %d published, dropped %v", b.Received, b.Published, b.Dropped)
 	if told != b.Lost() || told == 0 {

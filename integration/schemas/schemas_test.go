@@ -133,8 +133,8 @@ func breakOff(sim *amisim.Server, r *harness.Running) {
 	r.AwaitText(states, `"to":"open"`)
 	r.AwaitText(states, `"to":"half-open"`)
 	// An interval may pass by a state that is short, so it comes again till then.
-	r.Hear(open, `"to":"open"`, `"trigger":"interval"`)
-	r.Hear(waits, `"to":"waiting"`, `"trigger":"interval"`)
+	r.AwaitMessage(open, `"to":"open"`, `"trigger":"interval"`)
+	r.AwaitMessage(waits, `"to":"waiting"`, `"trigger":"interval"`)
 	sim.Always(amisim.Accept, nil)
 	r.AwaitText(states, `"to":"closed"`)
 	r.AwaitText(gaps, `"lost":null`)

@@ -68,7 +68,7 @@ func TestSecurity_AGuessedIDPreemptsAnEvent(t *testing.T) {
 	if got := r.Next(events).Header.Get("Nats-Msg-Id"); got != guess {
 		t.Errorf("the second event is %s, guessed was %s", got, guess)
 	}
-	r.Settled("pbx1", 2)
+	r.Drained("pbx1", 2)
 	if n := storedOn(s, r, "ami.events.pbx1.Tick"); n != 1 {
 		t.Errorf("%d of the 2 events are stored", n)
 	}

@@ -61,7 +61,7 @@ func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 	for range 3 {
 		sim.Emit("Event", "UserEvent", "to", "up")
 	}
-	r.Settled("pbx1", 3)
+	r.Drained("pbx1", 3)
 	reader, other := s.Connect("reader"), s.Connect("reader2")
 	own, err := reader.SubscribeSync("ami.events.pbx1.Hangup")
 	if err != nil {
@@ -93,7 +93,7 @@ func TestSecurity_AReaderReplaysIntoItsOwnAccountOnly(t *testing.T) {
 	}
 	harness.Succeeds(t, r.Call("pbx1", "Ping", ""))
 	sim.Emit("Event", "Tick")
-	r.Settled("pbx1", 4)
+	r.Drained("pbx1", 4)
 	last, err := other.Request("ami.js.DIRECT.GET.AMI_EVENTS", []byte(`{"last_by_subj":"ami.events.pbx1.Tick"}`), harness.Patience)
 	if err != nil || last.Header.Get("Nats-Subject") != "ami.events.pbx1.Tick" {
 		t.Errorf("the second reader reads %+v, %v", last, err)
@@ -143,7 +143,7 @@ func TestSecurity_TwoReadersInOneAccountFoolEachOther(t *testing.T) {
 	sim, r, _ := s.Bridge()
 	addDurable(s, r, streams.EventStream, "reader")
 	sim.Emit("Event", "UserEvent", "to", "up")
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 	fooled, err := s.Connect("reader2").SubscribeSync("ami.events.pbx1.Hangup")
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func TestSecurity_TheBridgeMayDoWhatItNeeds(t *testing.T) {
 	if _, err := r.Client.Request("$SRV.STATS."+actions.ServiceName, nil, harness.Patience); err != nil {
 		t.Errorf("discovery: %v", err)
 	}
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 	board := harness.WatchState(t, r.Client)
 	board.Is("pbx1", "syncing", "b1") // this Asterisk does not boot
 	if err := r.Stop(); err != nil {

@@ -35,7 +35,7 @@ func TestSecurity_AReaderReads(t *testing.T) {
 	sim, r, _ := s.Bridge()
 	addDurable(s, r, streams.EventStream, "reader")
 	sim.Emit("Event", "Tick", "N", "1")
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 	reader := s.Connect("reader")
 	js, err := jetstream.NewWithAPIPrefix(reader, "ami.js")
 	if err != nil {
@@ -96,7 +96,7 @@ func TestSecurity_AccountsAreApart(t *testing.T) {
 	for range 3 {
 		sim.Emit("Event", "Tick")
 	}
-	r.Settled("pbx1", 3)
+	r.Drained("pbx1", 3)
 	for range 2 { // its own word, and what it had fetched there
 		if _, err := forged.NextMsg(harness.Patience); err != nil {
 			t.Fatal(err)

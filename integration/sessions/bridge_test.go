@@ -101,7 +101,7 @@ func TestBridge_RefusesAReplyOutsideAnInbox(t *testing.T) {
 	}
 }
 
-// After a reconnect the hole is in the stream, before the new session's first
+// After a reconnect the Gap is in the stream, before the new session's first
 // event, and as a status.
 func TestBridge_ReconnectIsAGap(t *testing.T) {
 	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)

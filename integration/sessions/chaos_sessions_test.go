@@ -17,7 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// A peer that says nothing is given up, its actions end, and the hole is told.
+// A peer that says nothing is given up, its actions end, and a Gap tells of it.
 func TestChaos_SilentPeer(t *testing.T) {
 	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
@@ -25,7 +25,7 @@ func TestChaos_SilentPeer(t *testing.T) {
 	})
 	states, status := r.Subscribe("ami.status.pbx1.connection"), r.Subscribe("ami.status.pbx1.gap")
 	sim.Emit("Event", "Tick", "N", "0")
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 	thaw := sim.FreezeWrites()
 	began := time.Now()
 	pending := r.Ask("pbx1", "CoreStatus", "", "Ami-Timeout", "4s")
@@ -44,7 +44,7 @@ func TestChaos_SilentPeer(t *testing.T) {
 	sim.Emit("Event", "Tick", "N", "1")
 	r.Next(events)
 	r.Next(status)
-	r.Settled("pbx1", 2)
+	r.Drained("pbx1", 2)
 	got := harness.CheckStory(t, r.Story("pbx1"))
 	harness.Ticks(t, got, 2)
 	if len(got.Gaps) != 1 || got.Sessions != 2 {
@@ -88,7 +88,7 @@ func TestChaos_FINMidList(t *testing.T) {
 		t.Errorf("QueueStatus was sent %d times, want %d", n, 2*len(cuts))
 	}
 	sim.Emit("Event", "Tick", "N", "1")
-	r.Settled("pbx1", 2)
+	r.Drained("pbx1", 2)
 	got := harness.CheckStory(t, r.Story("pbx1"))
 	harness.Ticks(t, got, 2)
 	if got.Sessions != 1 || len(got.Gaps) != 0 {
@@ -113,7 +113,7 @@ func TestChaos_FINMidListOnTheOnlySession(t *testing.T) {
 	}
 	sim.Emit("Event", "Tick", "N", fmt.Sprint(cuts))
 	r.Next(events)
-	r.Settled("pbx1", cuts+1)
+	r.Drained("pbx1", cuts+1)
 	got := harness.CheckStory(t, r.Story("pbx1"))
 	harness.Ticks(t, got, cuts+1)
 	if got.Sessions != cuts+1 || len(got.Gaps) != cuts {

@@ -34,7 +34,7 @@ func TestInvariant_SecretsNeverLeaveInARefusal(t *testing.T) {
 	sim.Kick()
 	for _, server := range []string{"pbx1", "pbx2"} {
 		for _, state := range []string{`"to":"waiting"`, `"to":"open"`} {
-			r.Hear(told, `"server":"`+server+`"`, state, `"trigger":"interval"`, `Login refused`)
+			r.AwaitMessage(told, `"server":"`+server+`"`, state, `"trigger":"interval"`, `Login refused`)
 		}
 	}
 	shown := []string{harness.Page(t, "http://"+web+"/readyz"), harness.Page(t, "http://"+web+"/metrics"), fmt.Sprint(r.Call("pbx1", "Ping", ""))}

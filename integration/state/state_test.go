@@ -65,7 +65,7 @@ func TestState_ARestartOfTheBridge(t *testing.T) {
 	stated(t, "b1", url, p, func(c *config.Config) { c.StatusInterval = 20 * time.Second })
 	b.Wants("1.2", "1.3")
 	b.Is("pbx1", "live", "b1")
-	if told := strings.Join(b.Told(), ","); !strings.Contains(told, "stale b1,syncing b1") {
+	if told := strings.Join(b.Said(), ","); !strings.Contains(told, "stale b1,syncing b1") {
 		t.Errorf("the server was %s", told)
 	}
 }

@@ -27,13 +27,13 @@ func wholeStory(t *testing.T, r *harness.Running, sim *amisim.Server) {
 	t.Helper()
 	sent := uint64(sim.Emitted())
 	r.Client = harness.Client(t, r.Config.NATS.URL)
-	b := r.Settled("pbx1", sent)
+	b := r.Drained("pbx1", sent)
 	if b.Lost() != 0 || b.Received != sent || b.Published != sent {
 		t.Errorf("of %d events the counters say %+v", sent, b)
 	}
 	got := harness.CheckStory(t, r.Story("pbx1"))
-	if n := uint64(len(got.Events)); n != sent || got.Holes != 0 || got.Sessions != 1 || len(got.Gaps) != 0 {
-		t.Errorf("the stream holds %d of %d events, with %d holes, %d sessions and %d gaps", n, sent, got.Holes, got.Sessions, len(got.Gaps))
+	if n := uint64(len(got.Events)); n != sent || got.Missing != 0 || got.Sessions != 1 || len(got.Gaps) != 0 {
+		t.Errorf("the stream holds %d of %d events, with %d missing, %d sessions and %d gaps", n, sent, got.Missing, got.Sessions, len(got.Gaps))
 	}
 	harness.Succeeds(t, r.Call("pbx1", "QueueStatus", ""))
 	if n := sim.Sessions(); n != 2 {

@@ -54,7 +54,7 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 				t.Fatal(err)
 			}
 			emit(10)
-			b := r.Settled("pbx1", uint64(sent))
+			b := r.Drained("pbx1", uint64(sent))
 			story := r.Story("pbx1")
 			if batched { // else what is refused is overtaken (docs/delivery.md), by a Gap too
 				harness.CheckStory(t, story)

@@ -58,21 +58,21 @@ func TestReplay_IsWhatAsteriskSent(t *testing.T) {
 	}
 	start := bytes.Index(wire.Bytes(), []byte("\r\n\r\nEvent: ")) + len("\r\n\r\n")
 	sent := wire.Bytes()[start : start+size]
-	r.Settled("pbx1", n)
+	r.Drained("pbx1", n)
 	states := r.Subscribe("ami.status.pbx1.connection")
 	sim.Kick()
 	r.AwaitText(states, `"role":"event","from":"connecting","to":"up"`)
 	sim.Emit("Event", "After")
-	r.Settled("pbx1", n+1)
+	r.Drained("pbx1", n+1)
 
 	source := &replay.Source{Conn: r.Client, API: "$JS.API", Stream: streams.EventStream}
 	sel := replay.Selection{Prefix: "ami", Kind: "events", Servers: []string{"pbx1"}}
 	var got []byte
 	var tail []string
-	holes := replay.Holes{}
+	finder := replay.GapFinder{}
 	err := source.Read(t.Context(), sel, replay.ReadAt, nil, func(m *replay.Message) (err error) {
 		e := sel.EventOf(m)
-		if missing, again := holes.See(&e); missing > 0 || again {
+		if missing, again := finder.See(&e); missing > 0 || again {
 			t.Errorf("before sequence %d are %d missing, or it is there again: %v", m.Sequence, missing, again)
 		}
 		if m.Sequence > n {
@@ -104,7 +104,7 @@ func TestReplay_GathersACall(t *testing.T) {
 	if err := sim.Flood(t.Context(), n, amisim.Traffic{Seed: 7}); err != nil {
 		t.Fatal(err)
 	}
-	r.Settled("pbx1", n)
+	r.Drained("pbx1", n)
 	source := &replay.Source{Conn: r.Client, API: "$JS.API", Stream: streams.EventStream}
 	sel := replay.Selection{Prefix: "ami", Kind: "events"}
 	var all []replay.Event

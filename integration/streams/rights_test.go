@@ -60,7 +60,7 @@ func TestStreams_NoPermission(t *testing.T) {
 			}
 			free()
 			r.Stands(streams.EventStream, "ok")
-			if b := r.Settled("pbx1", 1); b.Published != 1 {
+			if b := r.Drained("pbx1", 1); b.Published != 1 {
 				t.Errorf("%+v", b)
 			}
 		})
@@ -87,7 +87,7 @@ func TestStreams_NoPermissionToChange(t *testing.T) {
 		}
 	}
 	sim.Emit("Event", "Tick")
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 	free()
 	r.Stands(streams.EventStream, "ok")
 }

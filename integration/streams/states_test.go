@@ -51,7 +51,7 @@ func holdsIn(t *testing.T, s *natsserver.Server, state, why string, change func(
 	}
 	heal(r)
 	r.Stands(streams.EventStream, "ok")
-	r.Settled("pbx1", heldEvents)
+	r.Drained("pbx1", heldEvents)
 	story := r.Story("pbx1")
 	for i, e := range story {
 		if e.Seq != uint64(i+1) || e.Text("N") != fmt.Sprint(i) {

@@ -95,7 +95,7 @@ func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
 		}
 	}
 	sim.Emit("Event", "Tick")
-	r.Settled("pbx1", 1)
+	r.Drained("pbx1", 1)
 }
 
 // What could lose something is not changed, but told field by field; nor is
@@ -138,7 +138,7 @@ func TestStreams_NothingIsLostByAChange(t *testing.T) {
 				}
 			}
 			sim.Emit("Event", "Tick")
-			r.Settled("pbx1", 1)
+			r.Drained("pbx1", 1)
 			info := eventStream(t, nc)
 			if diff := cmp.Diff(before, info.Config); diff != "" || info.State.Msgs != 2 {
 				t.Errorf("%d messages, (-before +now):\n%s", info.State.Msgs, diff)

@@ -21,6 +21,7 @@ func Wall(then, now time.Time) int64 {
 // Format is RFC 3339 with microseconds.
 const Format = "2006-01-02T15:04:05.000000Z07:00"
 
+// Stamp is t as messages have it: RFC 3339 in UTC.
 func Stamp(t time.Time) string { return t.UTC().Format(Format) }
 
 // Raise puts a token into c, of capacity 1, unless there is one.
@@ -31,6 +32,7 @@ func Raise(c chan struct{}) {
 	}
 }
 
+// Text is what err says, or nothing without one.
 func Text(err error) string {
 	if err == nil {
 		return ""

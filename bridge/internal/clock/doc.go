@@ -1,3 +1,7 @@
-// Package clock has what time means to the bridge: the wall clock is told and decides
-// nothing, a Sum says when the log tells of a count that grows.
+// Package clock has the bridge's rules of time. A duration is measured by the
+// monotonic clock; the wall clock is written into messages and decides nothing. A Sum
+// says when the log reports a count that grows.
+//
+// It sets no timer and starts no goroutine. Its functions may be called from any; a
+// Sum belongs to one.
 package clock

@@ -19,12 +19,14 @@ func (d *Deque[T]) Len() int { return d.n }
 // At returns the i'th from the front.
 func (d *Deque[T]) At(i int) *T { return &d.Ring[(d.head+i)&(len(d.Ring)-1)] }
 
+// PushBack puts an item behind the last.
 func (d *Deque[T]) PushBack(v T) {
 	d.grow()
 	d.n++
 	*d.At(d.n - 1) = v
 }
 
+// PushFront puts an item before the first.
 func (d *Deque[T]) PushFront(v T) {
 	d.grow()
 	d.head = (d.head - 1) & (len(d.Ring) - 1)

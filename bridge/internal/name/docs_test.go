@@ -8,5 +8,5 @@ import (
 )
 
 func TestDocs_Names(t *testing.T) {
-	pagetest.Says(t, "policy", fmt.Sprintf("is an action: 1 to %d of", maxAction), fmt.Sprintf("is a name of 1 to %d of", maxServer))
+	pagetest.Says(t, "policy-rules", fmt.Sprintf("is an action: 1 to %d of", maxAction), fmt.Sprintf("is a name of 1 to %d of", maxServer))
 }

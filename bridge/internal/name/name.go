@@ -23,7 +23,7 @@ const (
 	maxServer = 32
 )
 
-var ErrNoAction = errors.New("the subject's last token is no Action: it wants 1 to 64 of A-Z a-z 0-9 _ -")
+var ErrNoAction = errors.New("the subject's last token is not an Action: it wants 1 to 64 of A-Z a-z 0-9 _ -")
 
 // ParseAction reads the last token of a request's subject.
 func ParseAction(token string) (Action, error) {
@@ -51,6 +51,7 @@ type Server struct{ text string }
 // String returns the name as it was given, or "" for none.
 func (n Server) String() string { return n.text }
 
+// ParseServer reads the name of a server or a group: 1 to 32 of A-Z a-z 0-9 _ -.
 func ParseServer(text string) (Server, error) {
 	if !Valid(text, maxServer) {
 		return Server{}, fmt.Errorf("%.40q names no server and no group: wants 1 to 32 of A-Z a-z 0-9 _ -", text)
@@ -75,11 +76,11 @@ func Valid(text string, most int) bool {
 func CheckHeader(name string) error {
 	for i := range len(name) {
 		if name[i] < ' ' || name[i] > '~' || name[i] == ':' {
-			return fmt.Errorf("%.40q is no header's name: wants printable ASCII without a colon", name)
+			return fmt.Errorf("%.40q is not a header's name: wants printable ASCII without a colon", name)
 		}
 	}
 	if name == "" || name[0] == ' ' || name[len(name)-1] == ' ' {
-		return fmt.Errorf("%.40q is no header's name: it is empty, or begins or ends with a blank", name)
+		return fmt.Errorf("%.40q is not a header's name: it is empty, or begins or ends with a blank", name)
 	}
 	return nil
 }

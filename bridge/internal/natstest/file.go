@@ -12,6 +12,7 @@ type File struct {
 	Name string
 }
 
+// NewFile makes a file with that content.
 func NewFile(t *testing.T, content string) *File {
 	t.Helper()
 	f := &File{t, filepath.Join(t.TempDir(), "file")}
@@ -19,6 +20,7 @@ func NewFile(t *testing.T, content string) *File {
 	return f
 }
 
+// Write puts content in the place of what f holds.
 func (f *File) Write(content string) {
 	f.t.Helper()
 	if err := os.WriteFile(f.Name, []byte(content), 0o600); err != nil {

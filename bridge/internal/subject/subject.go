@@ -14,6 +14,7 @@ const (
 	MaxToken = 64
 )
 
+// New returns the subjects of a server, which begin with prefix.
 func New(prefix, server string) *Subjects {
 	return &Subjects{prefix: prefix, server: server, events: make(map[string]string)}
 }
@@ -37,6 +38,7 @@ func (s *Subjects) All() string { return s.prefix + ".events." + s.server + ".>"
 // Term is where bridges that share the server write which of them leads it.
 func (s *Subjects) Term() string { return s.prefix + ".terms." + s.server }
 
+// Gap is the subject of the server's Gap events.
 func (s *Subjects) Gap() string { return s.prefix + ".events." + s.server + ".Gap" }
 
 // Status is the key of a state of the server; part tells apart those that share

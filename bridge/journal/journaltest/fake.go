@@ -13,10 +13,10 @@ const entryBytes = 512
 // Fake keeps what is written until a test takes it. It has the bound of a real
 // one: the last quarter is for what must be stored. It is for one goroutine.
 type Fake struct {
-	Limit   int // bytes
-	waiting []journal.Entry
-	bytes   int
-	unheard bool
+	Limit          int // bytes
+	waiting        []journal.Entry
+	bytes          int
+	unacknowledged bool
 }
 
 // Write is Journal's.
@@ -35,11 +35,11 @@ func (j *Fake) Write(e journal.Entry) error {
 
 func size(e journal.Entry) int { return len(e.Msg.Subject) + len(e.Msg.Data) + entryBytes }
 
-// SetUnheard is Journal's.
-func (j *Fake) SetUnheard(on bool) { j.unheard = on }
+// SetUnacknowledged is Journal's.
+func (j *Fake) SetUnacknowledged(on bool) { j.unacknowledged = on }
 
-// IsUnheard is Journal's.
-func (j *Fake) IsUnheard() bool { return j.unheard }
+// IsUnacknowledged is Journal's.
+func (j *Fake) IsUnacknowledged() bool { return j.unacknowledged }
 
 // Take takes out the first that wait, at most so many. They count until Finish.
 func (j *Fake) Take(most int) (all []journal.Entry) {

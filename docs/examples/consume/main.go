@@ -19,14 +19,15 @@ import (
 
 // place is where a reader of one server's events is.
 type place struct {
-	session string
-	n       uint64
-	told    uint64 // lost events that Gap events have told of, not seen as a jump yet
+	session   string
+	n         uint64
+	announced uint64 // lost events that Gap events have told of, not seen as a jump yet
 }
 
-// next takes the next event's Ami-Seq and says what is missing before it. Again
-// is an event that came before: it was delivered and not acknowledged.
-func (p *place) next(seq string) (missing, untold uint64, login, again bool, err error) {
+// next takes the next event's Ami-Seq and says what is missing before it, and how
+// much of that no Gap event explains. An event that was delivered before, and not
+// acknowledged, is repeated.
+func (p *place) next(seq string) (missing, unexplained uint64, login, repeated bool, err error) {
 	session, number, _ := strings.Cut(seq, ":")
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
@@ -42,9 +43,9 @@ func (p *place) next(seq string) (missing, untold uint64, login, again bool, err
 			missing -= p.n
 		}
 	}
-	told := min(missing, p.told)
-	p.session, p.n, p.told = session, n, p.told-told
-	return missing, missing - told, login, false, nil
+	explained := min(missing, p.announced)
+	p.session, p.n, p.announced = session, n, p.announced-explained
+	return missing, missing - explained, login, false, nil
 }
 
 func run(ctx context.Context, url, server string) error {
@@ -107,21 +108,21 @@ func (p *place) read(msg jetstream.Msg) error {
 	if event.Event == "Gap" {
 		fmt.Println("gap:", event.Reason, "from", event.From, "to", event.To, "lost", event.Lost)
 		if lost, err := strconv.ParseUint(event.Lost, 10, 64); err == nil { // else: unknown
-			p.told += lost
+			p.announced += lost
 		}
 		return nil
 	}
-	missing, untold, login, again, err := p.next(msg.Headers().Get("Ami-Seq"))
+	missing, unexplained, login, repeated, err := p.next(msg.Headers().Get("Ami-Seq"))
 	switch {
 	case err != nil:
 		return err
-	case again:
+	case repeated:
 		return nil
 	case login:
 		fmt.Println("login:", p.session)
 	}
 	if missing > 0 {
-		fmt.Println("hole:", missing, "missing before", p.n, "untold", untold)
+		fmt.Println("missing:", missing, "before", p.n, "without a Gap", unexplained)
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ func Start(addr, dataDir string, hub *Hub, log *zap.Logger) (*server.Server, err
 	return nil, fmt.Errorf("embedded nats-server on %s with its data in %s: %w", addr, dataDir, logger.cause())
 }
 
+// Stop shuts srv down, and waits until it is.
 func Stop(srv *server.Server) {
 	srv.Shutdown()
 	srv.WaitForShutdown()
@@ -61,7 +62,7 @@ func splitAddr(addr string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("address of the embedded nats-server: %w", err)
 	}
 	if port, err = strconv.Atoi(text); err != nil {
-		return "", 0, fmt.Errorf("address of the embedded nats-server: port %.20q is no number", text)
+		return "", 0, fmt.Errorf("address of the embedded nats-server: port %.20q is not a number", text)
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT

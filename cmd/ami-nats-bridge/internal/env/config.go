@@ -62,6 +62,7 @@ type Settings struct {
 // Given is a variable that is set.
 type Given struct{ Value, from string }
 
+// Defaults returns the settings of an empty environment.
 func Defaults() Settings {
 	s := Settings{
 		process: process{

@@ -33,7 +33,7 @@ func readEnvFile(name string) (set map[string]string, problems []string) {
 	}
 	content = amiconn.TrimMark(content)
 	if bytes.IndexByte(content, 0) >= 0 {
-		return nil, []string{EnvFile + ": its file holds NUL: it is no text in UTF-8"}
+		return nil, []string{EnvFile + ": its file holds NUL: it is not text in UTF-8"}
 	}
 	set = make(map[string]string)
 	number := 0
@@ -54,7 +54,7 @@ func readEnvFile(name string) (set map[string]string, problems []string) {
 		case variable == EnvFile:
 			problem(number, "sets "+EnvFile+" itself, which only the environment can")
 		case !strings.HasPrefix(variable, Prefix+"_"):
-			problem(number, "sets "+variable+", which is no setting; the nearest is "+catalog.Nearest(variable, settingNames()))
+			problem(number, "sets "+variable+", which is not a setting; the nearest is "+catalog.Nearest(variable, settingNames()))
 		case quoted(value):
 			problem(number, "has "+variable+" in quotes, which would be part of its value: leave them out")
 		default:

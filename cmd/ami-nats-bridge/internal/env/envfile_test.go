@@ -65,14 +65,14 @@ func TestEnvFile_ReportsAllProblemsWithoutValues(t *testing.T) {
 		"BRIDGE_NODE='" + envtest.Canary + "'\n\nBRIDGE_ENV_FILE=/x\nNATS_URL=" + envtest.Canary: {
 			"BRIDGE_ENV_FILE: line 1 has BRIDGE_NODE in quotes, which would be part of its value: leave them out",
 			"BRIDGE_ENV_FILE: line 3 sets BRIDGE_ENV_FILE itself, which only the environment can",
-			"BRIDGE_ENV_FILE: line 4 sets NATS_URL, which is no setting; the nearest is BRIDGE_NATS_URL",
+			"BRIDGE_ENV_FILE: line 4 sets NATS_URL, which is not a setting; the nearest is BRIDGE_NATS_URL",
 		},
 		"BRIDGE_NATS_ULR=" + envtest.Canary + "\nBRIDGE_SERVICE_PORT=1\nBRIDGE_SERVER_PBX9_ADDR=x:1": {
-			"BRIDGE_NATS_ULR: is no setting; the nearest is BRIDGE_NATS_URL",
+			"BRIDGE_NATS_ULR: is not a setting; the nearest is BRIDGE_NATS_URL",
 			"BRIDGE_SERVER_PBX9_ADDR: no server PBX9 in BRIDGE_SERVERS=pbx1",
-			"BRIDGE_SERVICE_PORT: is no setting; the nearest is BRIDGE_SERVERS",
+			"BRIDGE_SERVICE_PORT: is not a setting; the nearest is BRIDGE_SERVERS",
 		},
-		"BRIDGE_NODE=\x00":               {"BRIDGE_ENV_FILE: its file holds NUL: it is no text in UTF-8"},
+		"BRIDGE_NODE=\x00":               {"BRIDGE_ENV_FILE: its file holds NUL: it is not text in UTF-8"},
 		strings.Repeat("#", 1<<20) + "#": {"BRIDGE_ENV_FILE: its file cannot be read: it is larger than 1MiB"},
 	} {
 		envtest.Set(t, envtest.One("BRIDGE_ENV_FILE="+envtest.File(t, content))...)

@@ -143,7 +143,7 @@ func (i *idlers) action(variable, glob string) bool {
 	if len(matching(glob, actions)) > 0 {
 		return true
 	}
-	i.add(variable, "%s is no Action of Asterisk 1.8 to 23: the nearest is %s", glob, nearest(glob, actions))
+	i.add(variable, "%s is not an Action of Asterisk 1.8 to 23: the nearest is %s", glob, nearest(glob, actions))
 	return false
 }
 
@@ -170,13 +170,13 @@ func (i *idlers) events(server *config.ServerConfig) {
 	} {
 		for _, glob := range globs {
 			matches := matching(glob, names)
-			asked := slices.ContainsFunc(catalog.Events(), func(e catalog.Event) bool {
+			wanted := slices.ContainsFunc(catalog.Events(), func(e catalog.Event) bool {
 				return slices.Contains(matches, e.Name) && !slices.ContainsFunc(e.Classes, func(class string) bool { return !server.Events.Has(class) })
 			})
 			switch {
 			case len(matches) == 0:
-				i.add(server.Variable(setting), "%s is no event of Asterisk 1.8 to 23: the nearest is %s", glob, nearest(glob, names))
-			case !asked && glob != "*":
+				i.add(server.Variable(setting), "%s is not an event of Asterisk 1.8 to 23: the nearest is %s", glob, nearest(glob, names))
+			case !wanted && glob != "*":
 				i.add(server.Variable(setting), "%s is of a class that %s does not ask for", glob, server.Variable("EVENTS"))
 			}
 		}

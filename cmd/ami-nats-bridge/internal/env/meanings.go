@@ -23,7 +23,7 @@ var meanings = map[string]string{
 	"SHUTDOWN_TIMEOUT":    "most time that an orderly shutdown may take",
 	"ACTIONS_ALLOW":       "globs: actions, or what they hold, to grant that are refused by default",
 	"ACTIONS_DENY":        "globs: actions to refuse",
-	"ACTIONS_RULES":       "what actions' headers must be, such as Originate: Context in (dialer); see policy.md",
+	"ACTIONS_RULES":       "what actions' headers must be, such as Originate: Context in (dialer); see policy-rules.md",
 	"IDEMPOTENCY_WINDOW":  "how long a request with an Ami-Idempotency-Key is remembered; 0: keys are refused",
 	"EVENT_HEADERS":       "ami: the bridge's own; cloudevents: each event is a CloudEvent as well",
 	"DELIVERY":            "jetstream: each event is kept until a stream has it; core: at most once",

@@ -48,7 +48,7 @@ func (l *loader) unknown(s *Settings) {
 			l.problem(name, reason)
 			continue
 		}
-		l.problem(name, "is no setting; the nearest is "+catalog.Nearest(name, candidates))
+		l.problem(name, "is not a setting; the nearest is "+catalog.Nearest(name, candidates))
 	}
 }
 

@@ -19,11 +19,11 @@ const (
 	repeatKeys = 1024
 )
 
-// repeats sums lines that repeat: the first is written at once, and at the end
+// dedup sums lines that repeat: the first is written at once, and at the end
 // of each interval one line with the fields of the last and, as "repeated",
 // how many there were since the line before. After an interval without one the
 // next is a first one again. It is safe for concurrent use.
-type repeats struct {
+type dedup struct {
 	group sync.WaitGroup
 	wake  chan struct{} // holds one token: the queue has begun
 	stop  chan struct{}
@@ -51,27 +51,27 @@ type repeated struct {
 	fields []zapcore.Field
 }
 
-// newRepeats starts the goroutine that writes the sums. Close joins it.
-func newRepeats() *repeats {
-	r := &repeats{wake: make(chan struct{}, 1), stop: make(chan struct{}), seen: make(map[lineKey]*repeated)}
+// newDedup starts the goroutine that writes the sums. Close joins it.
+func newDedup() *dedup {
+	r := &dedup{wake: make(chan struct{}, 1), stop: make(chan struct{}), seen: make(map[lineKey]*repeated)}
 	r.group.Go(r.run)
 	return r
 }
 
 // Close writes the sums that are due later. From then on all lines pass.
-func (r *repeats) Close() {
+func (r *dedup) Close() {
 	r.mu.Lock()
-	again := r.closed
+	closed := r.closed
 	r.closed = true
 	r.mu.Unlock()
-	if !again {
+	if !closed {
 		close(r.stop)
 	}
 	r.group.Wait()
 }
 
 // hold reports whether the line waits for the end of its interval.
-func (r *repeats) hold(key lineKey, core zapcore.Core, e zapcore.Entry, fields []zapcore.Field) bool {
+func (r *dedup) hold(key lineKey, core zapcore.Core, e zapcore.Entry, fields []zapcore.Field) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -96,7 +96,7 @@ func (r *repeats) hold(key lineKey, core zapcore.Core, e zapcore.Entry, fields [
 	return false
 }
 
-func (r *repeats) run() {
+func (r *dedup) run() {
 	timer := time.NewTimer(repeatInterval)
 	defer timer.Stop()
 	for {
@@ -116,7 +116,7 @@ func (r *repeats) run() {
 
 // flush writes the sums whose interval is over, or all, and forgets what did
 // not repeat. It returns the next deadline, if there is one.
-func (r *repeats) flush(now time.Time, all bool) (next time.Time, more bool) {
+func (r *dedup) flush(now time.Time, all bool) (next time.Time, more bool) {
 	r.mu.Lock()
 	var due []repeated
 	for len(r.queue) > 0 && (all || !r.queue[0].deadline.After(now)) {
@@ -166,15 +166,15 @@ func Freeze(to, fields []zapcore.Field) []zapcore.Field {
 // repeatCore hands lines to repeats first.
 type repeatCore struct {
 	zapcore.Core
-	repeats *repeats
-	with    string // what the fields of With add to the keys of its lines
+	dedup *dedup
+	with  string // what the fields of With add to the keys of its lines
 }
 
-func (r *repeats) wrap(core zapcore.Core) zapcore.Core { return &repeatCore{Core: core, repeats: r} }
+func (r *dedup) wrap(core zapcore.Core) zapcore.Core { return &repeatCore{Core: core, dedup: r} }
 
 // With remembers which of the fields tell lines apart.
 func (c *repeatCore) With(fields []zapcore.Field) zapcore.Core {
-	return &repeatCore{c.Core.With(fields), c.repeats, c.with + apart(fields)}
+	return &repeatCore{c.Core.With(fields), c.dedup, c.with + apart(fields)}
 }
 
 // Check lets Debug pass, for whoever asks for it wants every line.
@@ -194,7 +194,7 @@ func (c *repeatCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.C
 func (c *repeatCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	sum := slices.ContainsFunc(fields, func(f zapcore.Field) bool { return f.Key == "count" })
 	key := lineKey{e.LoggerName, e.Message, c.with + apart(fields), e.Level}
-	if !sum && c.repeats.hold(key, c.Core, e, fields) {
+	if !sum && c.dedup.hold(key, c.Core, e, fields) {
 		return nil
 	}
 	return c.Core.Write(e, fields)

@@ -3,24 +3,25 @@ package logging
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 )
 
 // Output is where a logger's lines go. Close it once.
 type Output struct {
 	*logSink
-	repeats *repeats
+	dedup *dedup
 }
 
 // Close writes what was summed, takes no more lines and waits until all are
 // written or ctx ends.
 func (o *Output) Close(ctx context.Context) error {
-	o.repeats.Close()
+	o.dedup.Close()
 	return o.logSink.Close(ctx)
 }
 
@@ -45,35 +46,20 @@ func New(w io.Writer, format Format, level zapcore.LevelEnabler, r *Redactor) (*
 		defer line.Free()
 		return bytes.Clone(line.Bytes())
 	})
-	out := &Output{logSink: sink, repeats: newRepeats()}
+	out := &Output{logSink: sink, dedup: newDedup()}
 	core := r.wrap(zapcore.NewCore(encoder.Clone(), sink, level))
-	return zap.New(out.repeats.wrap(core)), out
+	return zap.New(out.dedup.wrap(core)), out
 }
 
 // Format is how log lines are written.
-type Format bool
+type Format uint8
 
 const (
-	JSON    Format = false
-	Console Format = true
+	JSON Format = iota
+	Console
 )
 
-func (f Format) String() string {
-	if f == Console {
-		return "console"
-	}
-	return "json"
-}
+func (f Format) String() string { return setting.Choice(f, "json", "console") }
 
 // UnmarshalText accepts json and console.
-func (f *Format) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "json":
-		*f = JSON
-	case "console":
-		*f = Console
-	default:
-		return errors.New("wants json or console")
-	}
-	return nil
-}
+func (f *Format) UnmarshalText(text []byte) error { return setting.Choose(f, text, "json", "console") }

@@ -51,7 +51,7 @@ func (l losses) reason() string {
 	return "the log's reader was too slow, and the log could not be written"
 }
 
-// newLogSink starts writing to w. notice makes the line that tells of a loss.
+// newLogSink starts writing to w. notice makes the line that reports a loss.
 func newLogSink(w io.Writer, notice func(lost uint64, reason string) []byte) *logSink {
 	s := &logSink{w: w, notice: notice, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go s.drain() // joined by Close
@@ -108,10 +108,10 @@ func (s *logSink) drain() {
 	var batch []byte
 	for range s.wake {
 		for {
-			var told losses
+			var noticed losses
 			var last bool
-			batch, told, last = s.take(batch[:0])
-			if len(batch) > 0 && !s.write(batch, told) && last {
+			batch, noticed, last = s.take(batch[:0])
+			if len(batch) > 0 && !s.write(batch, noticed) && last {
 				return // nothing to gain from another try at the end
 			}
 			if len(batch) == 0 {
@@ -127,36 +127,36 @@ func (s *logSink) drain() {
 // take swaps the buffers and puts the notice of a loss behind the lines that
 // came before it. After a failed write it waits for a line to go with the
 // notice, or it would spin on a closed pipe.
-func (s *logSink) take(spare []byte) (batch []byte, told losses, last bool) {
+func (s *logSink) take(spare []byte) (batch []byte, noticed losses, last bool) {
 	s.mu.Lock()
 	batch, s.buf, s.lines = s.buf, spare, 0
 	last = s.closed
 	if len(batch) > 0 || last || !s.broken {
-		told, s.untold = s.untold, losses{}
+		noticed, s.untold = s.untold, losses{}
 	}
 	s.mu.Unlock()
-	if lost := told.slow + told.failed; lost > 0 {
-		batch = append(batch, s.notice(lost, told.reason())...)
+	if lost := noticed.slow + noticed.failed; lost > 0 {
+		batch = append(batch, s.notice(lost, noticed.reason())...)
 	}
-	return batch, told, last
+	return batch, noticed, last
 }
 
 // write counts the lines that it could not write. The notice is no such line:
 // what it told is to be told again.
-func (s *logSink) write(batch []byte, told losses) bool {
+func (s *logSink) write(batch []byte, noticed losses) bool {
 	n, err := s.w.Write(batch)
 	s.broken = err != nil
 	if err == nil {
 		return true
 	}
 	lines := uint64(bytes.Count(batch[n:], []byte("\n")))
-	if told != (losses{}) && lines > 0 {
+	if noticed != (losses{}) && lines > 0 {
 		lines--
 	}
 	s.lost.Add(lines)
 	s.mu.Lock()
-	s.untold.slow += told.slow
-	s.untold.failed += told.failed + lines
+	s.untold.slow += noticed.slow
+	s.untold.failed += noticed.failed + lines
 	s.mu.Unlock()
 	return false
 }

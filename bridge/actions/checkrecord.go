@@ -19,13 +19,13 @@ type Verdict struct {
 	Unsure bool
 }
 
-// JudgeRecord says whether the policy in force for a server lets pass what a
+// CheckRecord says whether the policy in force for a server lets pass what a
 // record of the audit holds. It is false if cfg has no such server. A record has
 // secrets masked, values cut and headers left out; ACTION_RATES is not looked at.
-func JudgeRecord(cfg *config.Config, server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
+func CheckRecord(cfg *config.Config, server, action string, fields json.RawMessage, omitted int) (v Verdict, known bool) {
 	for i := range cfg.Servers {
 		if own := &cfg.Servers[i]; own.Name == server {
-			return judgeRecord(policy.New(cfg.PolicyOf(own)), own.Charset, action, fields, omitted), true
+			return checkRecord(policy.New(cfg.PolicyOf(own)), own.Charset, action, fields, omitted), true
 		}
 	}
 	return v, false
@@ -35,7 +35,7 @@ func JudgeRecord(cfg *config.Config, server, action string, fields json.RawMessa
 // where it cut: neither is text of the request.
 var neutral = strings.NewReplacer(redact.Hidden, "redacted", "…", "")
 
-func judgeRecord(p *policy.Policy, charset frames.Charset, action string, fields json.RawMessage, omitted int) Verdict {
+func checkRecord(p *policy.Policy, charset frames.Charset, action string, fields json.RawMessage, omitted int) Verdict {
 	token, err := name.ParseAction(action)
 	if err != nil || action == name.UnknownAction {
 		return Verdict{Rule: "bad_request: " + name.ErrNoAction.Error()}
@@ -63,7 +63,7 @@ func judgeRecord(p *policy.Policy, charset frames.Charset, action string, fields
 			h.Value = []byte(variable + "=" + variableEscaper.Replace(value))
 		}
 	}
-	if again := p.Refuses(token, headers); again == nil || again.Rule != refused.Rule {
+	if unescaped := p.Refuses(token, headers); unescaped == nil || unescaped.Rule != refused.Rule {
 		v.Unsure = true
 	}
 	return v

@@ -2,9 +2,9 @@ package replay
 
 import "strconv"
 
-// Holes watches the numbers of all events of some servers in their order, and
+// GapFinder watches the numbers of all events of some servers in their order, and
 // finds what no Gap explains.
-type Holes struct {
+type GapFinder struct {
 	// Begun says that the first event of each server may have others before it
 	// that were not selected.
 	Begun   bool
@@ -12,13 +12,13 @@ type Holes struct {
 }
 
 type numbers struct {
-	sessions map[string]uint64 // the last number of each
-	told     uint64            // lost, as Gaps said, and not met yet
+	sessions  map[string]uint64 // the last number of each
+	announced uint64            // lost, as Gaps said, and not met yet
 }
 
-// See returns how many events are missing before e that no Gap tells of, and
+// See returns how many events are missing before e that no Gap explains, and
 // whether e is one that was there before.
-func (h *Holes) See(e *Event) (missing uint64, again bool) {
+func (h *GapFinder) See(e *Event) (missing uint64, repeated bool) {
 	n := h.servers[e.Server]
 	if n == nil {
 		if h.servers == nil {
@@ -30,7 +30,7 @@ func (h *Holes) See(e *Event) (missing uint64, again bool) {
 	switch {
 	case e.IsGap():
 		if lost, err := strconv.ParseUint(e.Gap().Lost, 10, 64); err == nil {
-			n.told += lost
+			n.announced += lost
 		}
 		return 0, false
 	case e.Number == 0:
@@ -45,7 +45,7 @@ func (h *Holes) See(e *Event) (missing uint64, again bool) {
 	}
 	n.sessions[e.Session] = e.Number
 	missing = e.Number - last - 1
-	explained := min(missing, n.told)
-	n.told -= explained
+	explained := min(missing, n.announced)
+	n.announced -= explained
 	return missing - explained, false
 }

@@ -40,7 +40,7 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 		if c.fields != "" {
 			fields = json.RawMessage(c.fields)
 		}
-		if got := judgeRecord(policytest.New(t, "", "", context), frames.UTF8, c.action, fields, c.omitted); got != c.want {
+		if got := checkRecord(policytest.New(t, "", "", context), frames.UTF8, c.action, fields, c.omitted); got != c.want {
 			t.Errorf("%s %s, %d omitted: %+v, want %+v", c.action, c.fields, c.omitted, got, c.want)
 		}
 	}
@@ -51,11 +51,11 @@ func TestPolicy_JudgesRecordsByTheirServer(t *testing.T) {
 	cfg := configtest.Valid()
 	cfg.Servers[1].ActionsDeny = setting.Globs{"Ping"}
 	for server, want := range map[string]Verdict{"pbx1": {}, "pbx-2": {Rule: "ACTIONS_DENY=Ping"}} {
-		if got, known := JudgeRecord(&cfg, server, "Ping", json.RawMessage(`{}`), 0); got != want || !known {
+		if got, known := CheckRecord(&cfg, server, "Ping", json.RawMessage(`{}`), 0); got != want || !known {
 			t.Errorf("%s: %+v, known is %v", server, got, known)
 		}
 	}
-	if _, known := JudgeRecord(&cfg, "any", "Ping", json.RawMessage(`{}`), 0); known {
+	if _, known := CheckRecord(&cfg, "any", "Ping", json.RawMessage(`{}`), 0); known {
 		t.Error("any is a server")
 	}
 }

@@ -9,15 +9,15 @@ import (
 const (
 	// lasting is for how long a session is up that no longer flaps.
 	lasting = 5 * time.Minute
-	// fewFalls of sessions that did not last are told of, one by one.
+	// fewFalls of sessions that did not last are logged, one by one.
 	fewFalls = 3
 )
 
-// told is what the log has said of one session, or of the breaker, since it was
-// last well, so that an outage of hours is not told again with each try, nor a
+// logState is what the log has said of one session, or of the breaker, since it was
+// last well, so that an outage of hours is not logged again with each try, nor a
 // server that comes up and falls each time that it does. What is no news is logged
 // at debug.
-type told struct {
+type logState struct {
 	reasons map[Reason]bool
 	down    bool // the log has it as lost, or not up yet
 	lasted  bool // the session has
@@ -26,9 +26,8 @@ type told struct {
 }
 
 // news reports whether c is to be logged for who reads what is new: a session that
-// comes up, or a loss whose reason was not told yet or that the log does not know
-// of. Behind fewFalls the next session has to last first, see proven.
-func (t *told) news(c *Change) bool {
+// comes up, or a loss whose reason was not logged yet, or that was not logged at all. Behind fewFalls the next session has to last first, see proven.
+func (t *logState) news(c *Change) bool {
 	switch {
 	case c.To == StateUp:
 		if t.up = *c; t.falls >= fewFalls {
@@ -49,7 +48,7 @@ func (t *told) news(c *Change) bool {
 }
 
 // lost notes a loss and reports whether it is news.
-func (t *told) lost(why Reason) bool {
+func (t *logState) lost(why Reason) bool {
 	known := t.down && t.reasons[why]
 	if t.reasons == nil {
 		t.reasons = make(map[Reason]bool)
@@ -58,21 +57,21 @@ func (t *told) lost(why Reason) bool {
 	return !known
 }
 
-// proven hears that the session has lasted. It returns its coming up if that is to
+// proven notes that the session has lasted. It returns its coming up if that is to
 // be logged now because it was not before.
-func (t *told) proven() (up Change, late bool) {
+func (t *logState) proven() (up Change, late bool) {
 	late = t.down
-	up, *t = t.up, told{lasted: true}
+	up, *t = t.up, logState{lasted: true}
 	return up, late
 }
 
-// settled is called each StableAfter that the session of s is up.
-func (l *Link) settled(s *slot) {
+// onStable is called each StableAfter that the session of s is up.
+func (l *Link) onStable(s *slot) {
 	l.mu.Lock()
 	var up Change
 	late := false
 	if time.Since(s.since) >= lasting {
-		up, late = s.told.proven()
+		up, late = s.logged.proven()
 	}
 	l.mu.Unlock()
 	if late {
@@ -107,7 +106,7 @@ func stateFields(c *Change) []zap.Field {
 
 // onBreaker logs a change of the breaker and tells the hook. That a probe is let
 // through and fails as before is no news. It is called with the breaker's lock
-// held, which guards what was told.
+// held, which guards what was logged.
 func (l *Link) onBreaker(c BreakerChange) {
 	fields := []zap.Field{
 		zap.String("from", string(c.From)), zap.String("to", string(c.To)), zap.String("reason", string(c.Reason)),
@@ -123,7 +122,7 @@ func (l *Link) onBreaker(c BreakerChange) {
 		}
 		l.log.Log(level, "breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
 	case c.From != c.To:
-		l.opened = told{}
+		l.opened = logState{}
 		l.log.Info("breaker changed", fields...)
 	}
 	if l.deps.Hooks.Breaker != nil {
