@@ -150,7 +150,7 @@ func (s *server) knew(incarnation string) {
 // view is how things stand.
 func (n *Node) view(s *server, now time.Time) standby.View {
 	to, inSync := n.roster.Successor(s.Name, now)
-	up := s.up.Load() != 0
+	up := s.up.Load() != 0 && (s.led || !n.leaving) // who is about to go claims nothing
 	return standby.View{
 		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Successor: to, HeirSync: inSync,
 	}
