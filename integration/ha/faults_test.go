@@ -26,10 +26,19 @@ func faults() map[string]fault {
 			return b.Thaw
 		},
 		"end": func(f *fleet, b *node) func() {
-			if err := b.Stop(); err != nil {
-				f.t.Errorf("%s ended with: %v", b.name, err)
+			ended := make(chan error, 1)
+			go func() { ended <- b.Stop() }()
+			for {
+				select {
+				case err := <-ended:
+					if err != nil {
+						f.t.Errorf("%s ended with: %v", b.name, err)
+					}
+					return func() { f.start(b.name) }
+				default:
+					f.emitFor(5 * time.Millisecond)
+				}
 			}
-			return func() { f.start(b.name) }
 		},
 		"cut off": func(_ *fleet, b *node) func() {
 			toNATS, toPBX := b.toNATS.Close(), b.toPBX.Close()
