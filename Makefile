@@ -1,6 +1,7 @@
 GO       ?= go
 BIN      := bin/ami-nats-bridge
 FUZZTIME ?= 10s
+BENCHSECONDS ?= 5
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # Linters stay out of go.mod: they are no dependency of the bridge.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -56,9 +57,9 @@ leaf: ## Kill the hub that a leaf forwards to: three minutes.
 	$(GO) test -count=1 -timeout 15m -run '^TestLeaf$$' -v ./integration/leaf -args -leaf
 
 .PHONY: bench
-bench: ## Print the benchmarks' ratios.
+bench: ## Print the benchmarks' ratios; BENCHSECONDS=1 for a quick look.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -run '^$$' -bench 'Latency|Quiet|Fleet|Ingest|Burst|Actions|Replay' -benchtime 1x -timeout 20m ./integration/load
+	$(GO) test -v -run '^$$' -bench 'Table|Replay|Latency|Quiet|Fleet|Ingest|Burst|Actions' -benchtime 1x -timeout 20m ./integration/load -args -seconds=$(BENCHSECONDS)
 	$(GO) test -run '^$$' -bench 'Writer|List' -benchtime 1x -timeout 20m ./bridge/state ./integration/state
 
 .PHONY: lint

@@ -229,7 +229,7 @@ func (d *Recorder) write(server, action string, record any, must bool, done func
 	msg.Data = c.link(text, d.run)
 	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
 	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.AuditStream)
-	err = d.journal.Write(journal.Entry{Msg: msg, Must: must, Done: func(_ *jetstream.PubAck, err error) {
+	err = d.journal.Write(journal.Entry{Msg: msg, Must: must, Later: done == nil, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			d.lost.Add(1)
 		} else {

@@ -32,6 +32,9 @@ type Journal struct {
 	limit       int
 	log         *zap.Logger
 	wake        chan struct{} // of capacity 1
+	// linger raises wake once what came Later has waited.
+	linger time.Duration
+	timer  *time.Timer
 	// unacknowledged has messages published and not acknowledged.
 	unacknowledged atomic.Bool
 	// onStored, if not nil, is called once for those that were tried together: with the failure, or
@@ -60,6 +63,9 @@ type Entry struct {
 	Once bool
 	// Must may fill the last quarter of the queue.
 	Must bool
+	// Later is for what nobody waits for: it waits a moment for others, so that
+	// they share a write, a wake-up and a turn of the server.
+	Later bool
 	// Done, if not nil, is called once, on the journal's goroutine, which it must
 	// not hold up. The error is that of JetStream, such as *jetstream.APIError;
 	// unless it is one, nobody knows whether the message is stored.
@@ -72,6 +78,8 @@ const (
 	batchSize = 256
 	// entryBytes is what a message costs besides its subject and payload.
 	entryBytes = 512
+	// linger is how long what nobody waits for waits for others.
+	linger = 2 * time.Millisecond
 )
 
 var (
@@ -92,7 +100,7 @@ func (j *Journal) IsUnacknowledged() bool { return j.unacknowledged.Load() }
 // for what must be stored. onStored, on the journal's goroutine, is called with what became of
 // each try to store: nil, or why it failed. It must not wait, and may be nil.
 func New(c *natsconn.Conn, limit int, onStored func(error), log *zap.Logger) *Journal {
-	return &Journal{conn: c, connChanged: c.Watch(), limit: limit, onStored: onStored, log: log, wake: make(chan struct{}, 1)}
+	return &Journal{conn: c, connChanged: c.Watch(), limit: limit, onStored: onStored, log: log, wake: make(chan struct{}, 1), linger: linger}
 }
 
 // Write hands over a message and returns at once. With an error it was not
@@ -116,7 +124,15 @@ func (j *Journal) Write(e Entry) error {
 	}
 	j.entries++
 	j.bytes += e.size()
-	clock.Raise(j.wake)
+	switch {
+	case !e.Later:
+		clock.Raise(j.wake)
+	case j.waiting.Len() > 1: // the first has set the timer, or is one that waits for nobody
+	case j.timer == nil:
+		j.timer = time.AfterFunc(j.linger, func() { clock.Raise(j.wake) })
+	default:
+		j.timer.Reset(j.linger)
+	}
 	return nil
 }
 

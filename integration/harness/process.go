@@ -70,6 +70,9 @@ func (p *Process) wait() error {
 	return err
 }
 
+// PID is its number while it runs.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Freeze stops every thread of it: connections stay open and nothing moves.
 func (p *Process) Freeze() { p.T.Helper(); p.Signal(syscall.SIGSTOP) }
 

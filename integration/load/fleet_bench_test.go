@@ -1,19 +1,13 @@
-//go:build unix
+//go:build linux
 
 package load
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"os"
-	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -26,51 +20,12 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// simEnv has the test's binary run as a simulated Asterisk that drops every
-// session for each line that it reads.
-const simEnv = "AMI_TEST_SIM"
-
-func serveSim() int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 2
-	}
-	sim := amisim.New(amisim.Config{Users: map[string]string{"bridge": "s3cret"}, NotBooted: true, WriteTimeout: harness.Patience})
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() { _ = sim.Serve(ctx, listener) })
-	fmt.Println(listener.Addr())
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		sim.Kick()
-	}
-	cancel()
-	group.Wait()
-	return 0
-}
-
 // simProcess is a simulated Asterisk in a process of its own, so that what is
 // measured here is the bridge's.
 func simProcess(b *testing.B) (addr string, drop func()) {
 	b.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), simEnv+"=1")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { stdin.Close(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
-	return strings.TrimSpace(line), func() { _, _ = io.WriteString(stdin, "\n") }
+	p, addr := play(b, "asterisk")
+	return addr, func() { p.ask("kick") }
 }
 
 // usage is what this process uses.

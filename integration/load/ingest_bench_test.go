@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -85,24 +86,36 @@ func middle(all []time.Duration) time.Duration {
 // makes of each.
 func busyPayloads(tb testing.TB) (wire []byte, payloads [][]byte) {
 	tb.Helper()
-	for len(payloads) < ingestEvents {
+	for n := 0; n < ingestEvents; {
 		for frame := range bytes.SplitAfterSeq(busyEvents(tb), []byte("\r\n\r\n")) {
-			if len(payloads) == ingestEvents || len(frame) == 0 || bytes.Contains(frame, []byte("ActionID")) {
+			if n == ingestEvents || len(frame) == 0 || bytes.Contains(frame, []byte("ActionID")) {
 				continue
 			}
 			wire = append(wire, frame...)
-			payloads = append(payloads, nil)
+			n++
 		}
 	}
-	reader := frames.NewReader(bytes.NewReader(wire), 1<<20)
-	for i := range payloads {
-		f, err := reader.Next()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		payloads[i], _ = frames.AppendJSON(nil, f, frames.UTF8)
+	payloads, err := payloadsOf(wire)
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return wire, payloads
+}
+
+// payloadsOf is what the bridge makes of the events of wire.
+func payloadsOf(wire []byte) (payloads [][]byte, err error) {
+	reader := frames.NewReader(bytes.NewReader(wire), 1<<20)
+	for {
+		f, err := reader.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return payloads, nil
+		case err != nil:
+			return nil, err
+		}
+		payload, _ := frames.AppendJSON(nil, f, frames.UTF8)
+		payloads = append(payloads, payload)
+	}
 }
 
 // ingestMsg is a message as the bridge publishes it.

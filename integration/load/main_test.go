@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package load
 
@@ -10,11 +10,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(simEnv) != "" {
-		os.Exit(serveSim())
-	}
-	if url := os.Getenv(plainEnv); url != "" {
-		os.Exit(consumePlainly(url))
+	if role := os.Getenv(roleEnv); role != "" {
+		os.Exit(perform(role))
 	}
 	harness.Main(m)
 }

@@ -1,11 +1,9 @@
-//go:build unix
+//go:build linux
 
 package load
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -24,57 +21,6 @@ const (
 	replayEvents = 3 * ingestEvents
 	replayRounds = 3
 )
-
-// plainEnv has the test's binary print what a stream holds, as the nats CLI does:
-// the address of NATS.
-const plainEnv = "AMI_TEST_PLAIN_CONSUMER"
-
-// consumePlainly prints the payloads of all events that the stream holds, one a
-// line, as they come from an ordered consumer.
-func consumePlainly(url string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
-	defer cancel()
-	err := func() error {
-		nc, err := nats.Connect(url)
-		if err != nil {
-			return err
-		}
-		defer nc.Close()
-		js, err := jetstream.New(nc)
-		if err != nil {
-			return err
-		}
-		consumer, err := js.OrderedConsumer(ctx, streams.EventStream, jetstream.OrderedConsumerConfig{})
-		if err != nil {
-			return err
-		}
-		messages, err := consumer.Messages()
-		if err != nil {
-			return err
-		}
-		defer messages.Stop()
-		out := bufio.NewWriter(os.Stdout)
-		for more := true; more; {
-			m, err := messages.Next()
-			if err != nil {
-				return err
-			}
-			about, err := m.Metadata()
-			if err != nil {
-				return err
-			}
-			more = about.NumPending > 0
-			_, _ = out.Write(m.Data()) // Flush says it
-			_ = out.WriteByte('\n')
-		}
-		return out.Flush()
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
 
 // BenchmarkReplay prints how many events a second `replay -o json` prints, and
 // how many a plain consumer does, each a process beside that of nats-server. They
@@ -92,7 +38,7 @@ func BenchmarkReplay(b *testing.B) {
 		},
 		func() *exec.Cmd {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(environment, plainEnv+"="+n.URL)
+			cmd.Env = append(environment, roleEnv+"=consumer", urlEnv+"="+n.URL)
 			return cmd
 		},
 	}

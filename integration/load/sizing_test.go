@@ -30,25 +30,35 @@ import (
 // busyEvents is what Asterisk 22 sent under load: events and nothing else.
 func busyEvents(t testing.TB) (wire []byte) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(harness.Root(t), "frames", "testdata", "busy.ami.gz"))
+	wire, err := readBusyEvents()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return wire
+}
+
+// readBusyEvents is busyEvents where there is no test: it runs in the folder of
+// the package.
+func readBusyEvents() (wire []byte, err error) {
+	file, err := os.Open(filepath.Join("..", "..", "frames", "testdata", "busy.ami.gz"))
+	if err != nil {
+		return nil, err
 	}
 	defer file.Close()
 	unzipped, err := gzip.NewReader(file)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	all, err := io.ReadAll(unzipped)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for frame := range bytes.SplitAfterSeq(all, []byte("\r\n\r\n")) {
 		if bytes.HasPrefix(frame, []byte("Event: ")) && bytes.HasSuffix(frame, []byte("\r\n\r\n")) {
 			wire = append(wire, frame...)
 		}
 	}
-	return wire
+	return wire, nil
 }
 
 // The sizes in docs/consuming.md: what the events of a busy Asterisk take in the
