@@ -43,6 +43,17 @@ func (s *Session) keepAlive(ctx context.Context) {
 	}
 }
 
+// Ping has the event session ask for a Pong now, unless it waits for one: what Asterisk
+// has said before it comes before it.
+func (l *Link) Ping() {
+	l.mu.Lock()
+	s := l.events.session
+	l.mu.Unlock()
+	if s != nil {
+		s.ping()
+	}
+}
+
 // ping queues a Ping unless one is unanswered.
 func (s *Session) ping() {
 	if !s.pingAt.CompareAndSwap(0, max(1, int64(time.Since(s.born)))) {

@@ -18,6 +18,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ha"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/idempotency"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
@@ -76,6 +77,7 @@ type Bridge struct {
 	started     time.Time
 	ready       chan struct{}
 	publisher   *delivery.Publisher
+	ha          *ha.Node // nil unless bridges share the servers
 	actions     *actions.Service
 
 	events, control *natsconn.Conn
@@ -127,13 +129,20 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.audit = audit.New(&b.cfg, run, b.records, b.log)
 	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
 	b.idempotency = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
-	b.state = state.New(state.Options{
+	o := state.Options{
 		Config: &b.cfg, Conn: b.control, Changed: b.status.Notify, Log: b.log,
 		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) },
-	})
+	}
+	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log}
 	var err error
-	b.publisher, err = delivery.New(delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log})
-	if err != nil {
+	if cfg.HA {
+		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Incarnation: run, Epoch: newEpoch, Log: b.log}); err != nil {
+			return nil, err
+		}
+		o.Leader, p.Incarnation = b.ha, run
+	}
+	b.state = state.New(o)
+	if b.publisher, err = delivery.New(p); err != nil {
 		return nil, err
 	}
 	b.actions, err = actions.New(actions.Options{
@@ -152,6 +161,9 @@ func (b *Bridge) newConn(name string, own ...nats.Option) *natsconn.Conn {
 		Name: name, Config: &b.cfg, Login: b.natsLogin, InProcess: b.deps.InProcess, Own: own, Log: b.log,
 	})
 }
+
+// newEpoch makes the name of an epoch: no other has the same.
+func newEpoch() string { return strings.ToLower(rand.Text()[:16]) }
 
 // stored returns what hears of the messages for a stream.
 func (b *Bridge) stored(stream string) func(error) {
@@ -248,6 +260,9 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 	if b.idempotency.IsShared() {
 		stage.back.Go(func() { b.idempotency.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
+	}
+	if b.ha != nil {
+		stage.back.Go(func() { b.ha.Run(stage.backCtx) })
 	}
 	stage.back.Go(func() { b.status.Run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
 	n := b.runServers(stage)

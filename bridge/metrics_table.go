@@ -91,6 +91,7 @@ func eventMetrics() []metric[*counted] {
 		{counter, "events_received_total", "Events read from Asterisk.", "", single(func(c *counted) uint64 { return c.box.Received })},
 		{counter, "events_published_total", "Events that NATS has taken.", "", single(func(c *counted) uint64 { return c.box.Published })},
 		{counter, "events_filtered_total", "Events that the filters do not want.", "", rare(func(c *counted) uint64 { return c.box.Filtered })},
+		{counter, "events_released_total", "Events that a standby gave up, for the leader has them.", "", rare(func(c *counted) uint64 { return c.box.Released })},
 		{counter, "events_resent_total", "Events that were sent once more, each time.", "", rare(func(c *counted) uint64 { return c.box.Resent })},
 		{counter, "events_dropped_total", "Events lost.", "reason", func(c *counted, say say) { counts(c.box.Dropped, say) }},
 		{counter, "gaps_total", "Gap events put into the stream.", "reason", func(c *counted, say say) { counts(c.status.Gaps(), say.once()) }},

@@ -24,6 +24,9 @@ func (b *Bridge) Reload(cfg config.Config) (Change, error) {
 func (s *server) reload(all *config.Config, own *config.ServerConfig) {
 	s.target.Permit(all, own)
 	s.ingest.SetFilter(own)
+	if s.shared != nil {
+		s.outbox.SetFilters(filtersOf(own))
+	}
 	s.outbox.SetLimit(int(own.OutboxBytes))
 	s.status.Bound(own)
 	s.link.Renew(own.Config)

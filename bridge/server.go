@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 
 	"go.uber.org/zap"
 
@@ -9,9 +10,11 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ha"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ingest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 )
@@ -28,6 +31,7 @@ type server struct {
 	status   *status.Server
 	state    *state.Server // nil: nothing of it is kept
 	target   *actions.Target
+	shared   *ha.Handle // nil unless several bridges share it
 
 	end   context.CancelFunc // has the Link end; nil before it runs
 	ended chan struct{}      // closed once it has
@@ -39,8 +43,15 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name)}
 	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, b.status.Notify)
 	s.status = status.NewServer(b.cfg.Node, cfg, s.subjects, s.outbox, b.status, log)
-	s.source = b.publisher.Add(delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.PublishGap})
-	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.resumes(), log)
+	source := delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.PublishGap}
+	if b.ha != nil {
+		b.share(s, cfg)
+		source.Lead = s.shared.Lead()
+		s.status.Share(s.shared.Leads)
+	}
+	s.source = b.publisher.Add(source)
+	s.shared.Begin(s.source.Ready, func() { b.publisher.Forget(s.source) })
+	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.resumes(), bool(b.cfg.HA), log)
 	b.join(s, all, cfg)
 	return s
 }
@@ -48,7 +59,7 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 // another returns s with another Link, as cfg of all has it. What is on its way to NATS, and what
 // is known of the events, stays.
 func (b *Bridge) another(s *server, all *config.Config, cfg *config.ServerConfig) *server {
-	next := &server{subjects: s.subjects, outbox: s.outbox, source: s.source, ingest: s.ingest, status: s.status}
+	next := &server{subjects: s.subjects, outbox: s.outbox, source: s.source, ingest: s.ingest, status: s.status, shared: s.shared}
 	next.outbox.SetLimit(int(cfg.OutboxBytes))
 	next.ingest.SetFilter(cfg)
 	b.join(next, all, cfg)
@@ -63,17 +74,23 @@ func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
 		Node: b.cfg.Node, Logger: b.deps.Logger, Dial: b.deps.Dial, Gate: b.gate.Acquire, Learn: b.learnOne,
 		ReplyBytes: replyBytes, HeldBytes: heldBytes,
 		Hooks: amiconn.Hooks{
-			Event: s.onEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.ingest.OnClock,
+			Event: s.onEvent, Corrupt: s.ingest.OnCorrupt, Clock: s.onClock,
 			State: s.onState, Breaker: s.status.OnBreaker,
 		},
 	})
 	s.status.Follow(cfg, s.link.Status().Sessions)
 	s.state.Ask(s.link)
 	s.target = actions.NewTarget(all, &s.cfg, s.link, s.pressure, s.state.Acted)
+	if s.shared != nil {
+		s.shared.Follow(s.link.Ping)
+		s.target.Share(s.shared.Leads)
+		s.outbox.SetFilters(filtersOf(cfg))
+	}
 }
 
-// resumes reports whether a server's last event before this process is asked for.
-func (b *Bridge) resumes() bool { return b.cfg.Delivery != config.DeliverCore }
+// resumes reports whether a server's last event before this process is asked for: where
+// several bridges share it, who leads looks itself.
+func (b *Bridge) resumes() bool { return b.cfg.Delivery != config.DeliverCore && b.ha == nil }
 
 // onEvent has an event published and reduced, both on the reader's goroutine. Neither
 // takes note of what the other makes of it: filters and a full outbox do not change what
@@ -88,8 +105,44 @@ func (s *server) onState(c amiconn.Change) {
 	s.status.OnSession(c)
 	if c.Role != amiconn.RoleActions {
 		s.ingest.OnSession(c)
+		if s.shared != nil && (c.To == amiconn.StateUp || c.Session != "") {
+			s.shared.Session(c.To == amiconn.StateUp)
+		}
 	}
 	s.state.OnSession(c)
+}
+
+// onClock hears that a Ping was answered.
+func (s *server) onClock(c amiconn.Clock) {
+	s.ingest.OnClock(c)
+	if s.shared != nil {
+		s.shared.Pong(c.Sent)
+	}
+}
+
+// share has s be shared with other bridges.
+func (b *Bridge) share(s *server, cfg *config.ServerConfig) {
+	s.shared = b.ha.Add(ha.Server{
+		Name: cfg.Name, Outbox: s.outbox, Events: s.subjects.All(), Terms: s.subjects.Term(),
+		Most: int(cfg.OutboxBytes) / outbox.EntryBytes, Filters: filtersOf(cfg),
+		Led: func(leads bool) { b.led(cfg.Name, s.status, leads) },
+	})
+}
+
+// led hears whether this bridge leads a server that others share.
+func (b *Bridge) led(name string, states *status.Server, leads bool) {
+	if !leads {
+		states.Withdraw()
+	}
+	if err := b.actions.Lead(name, leads); err != nil {
+		b.log.Error("requests are not taken", zap.String("server", name), zap.Error(err))
+	}
+}
+
+// filtersOf is the hash of all that decides which events of a server count, and how they
+// are written.
+func filtersOf(cfg *config.ServerConfig) uint64 {
+	return standby.Hash(fmt.Append(nil, cfg.EventsAllow, cfg.EventsDeny, cfg.Events, cfg.MaxFrameBytes, cfg.Charset))
 }
 
 // pressure is called when the buffers of Actions may have filled or drained.

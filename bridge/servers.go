@@ -233,6 +233,9 @@ func (b *Bridge) forget(s *server) {
 		return // it has come back
 	}
 	b.servers.now.Store(&roster{here: now.here, leaving: leaving})
+	if b.ha != nil {
+		b.ha.Remove(s.shared)
+	}
 	b.publisher.Remove(s.source)
 	s.outbox.Leave()
 	b.budget.Divide(len(now.here) + len(leaving))

@@ -35,6 +35,12 @@ func (b *Bridge) shutdown(stage *stages) error {
 	deadline := began.Add(b.cfg.ShutdownTimeout)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(stage.backCtx), deadline)
 	defer cancel()
+	if b.ha != nil {
+		// While everything works still, others take over.
+		over, stop := context.WithDeadline(ctx, began.Add(b.cfg.ShutdownTimeout/4))
+		b.ha.Leave(over)
+		stop()
+	}
 	b.stopServers()
 	for _, s := range b.servers.all() {
 		s.link.StopActions()

@@ -18,6 +18,9 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 	if a.headers, err = a.body.in(s.cfg.Charset); err != nil {
 		return reply.BadRequest(err)
 	}
+	if s.leads != nil && !s.leads() {
+		return &reply.Error{Code: 503, Kind: reply.KindNotConnected, Sent: "no", Message: "another bridge leads " + s.cfg.Name, RetryAfter: otherLeads.Milliseconds()}
+	}
 	permits := s.permits.Load()
 	if refused := permits.policy.Refuses(a.action, a.headers); refused != nil {
 		return &reply.Error{Code: 403, Kind: reply.KindForbidden, Sent: "no", Message: refused.Reason, Rule: refused.Rule}
@@ -48,6 +51,10 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 	}
 	return nil
 }
+
+// otherLeads is after how long a caller finds the bridge that leads a server: it takes the
+// requests then.
+const otherLeads = time.Second
 
 // refusal says why the Link did not take an Action.
 func (s *Target) refusal(err error) *reply.Error { return refusalOf(err, s.link.RetryIn()) }

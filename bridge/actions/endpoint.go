@@ -83,6 +83,13 @@ func endpointsOf(before []*Endpoint, shared *shared, servers []*Target, groups [
 	return all
 }
 
+// isFor reports whether requests for e are for this bridge: of the servers that others
+// share it leads those in led.
+func (e *Endpoint) isFor(led map[string]bool) bool {
+	servers := e.behind.Load().servers
+	return len(servers) == 0 || slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || led[t.cfg.Name] })
+}
+
 // Subject is what e is subscribed to.
 func (e *Endpoint) Subject() string { return e.shared.prefix + ".actions." + e.Name + ".*" }
 

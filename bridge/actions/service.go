@@ -56,6 +56,7 @@ type Service struct {
 	mu      sync.Mutex               // held while endpoints come and go; protects the following
 	serving bool                     // from Serve to Stop
 	subs    []*natsconn.Subscription // of discovery
+	led     map[string]bool          // servers that this bridge leads, of those that others share
 }
 
 // New returns a Service without servers. It takes nothing before Serve.
@@ -64,7 +65,7 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{conn: o.Conn, started: time.Now().UTC(), shared: &shared{
+	s := &Service{conn: o.Conn, started: time.Now().UTC(), led: make(map[string]bool), shared: &shared{
 		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: watch,
 		inFlight: newInFlight(), log: o.Log,
 	}}
@@ -120,13 +121,30 @@ func (s *Service) Serve() error {
 	return s.conn.Get().FlushTimeout(natsconn.FlushTimeout)
 }
 
-// subscribe subscribes the endpoints that are not, if s serves. It needs mu.
+// Lead says whether this bridge leads a server that others share: requests come here to
+// endpoints of which it leads a server, and to no others. It may wait for NATS.
+func (s *Service) Lead(server string, leads bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.led[server] = leads
+	return s.subscribe()
+}
+
+// subscribe subscribes the endpoints that are not, if s serves, and ends those of servers
+// that other bridges lead. It needs mu.
 func (s *Service) subscribe() error {
 	if !s.serving {
 		return nil
 	}
 	for _, e := range s.Endpoints() {
-		if e.sub != nil {
+		if wanted := e.isFor(s.led); wanted == (e.sub != nil) {
+			continue
+		} else if !wanted {
+			sub := e.sub
+			e.sub = nil
+			if err := s.conn.Stop(sub); err != nil {
+				return err
+			}
 			continue
 		}
 		sub := &natsconn.Subscription{

@@ -19,6 +19,7 @@ type Target struct {
 	pressure func(refused bool) // hears that a buffer may have filled or drained; must not wait
 	acted    func(name string)  // hears of each Action that Asterisk has answered; must not wait
 	permits  atomic.Pointer[permits]
+	leads    func() bool // whether this bridge leads the server, which others share; nil: nobody shares it
 	stats    requestStats
 	recent   recent
 	streamed reply.PartCounts
@@ -32,6 +33,10 @@ func NewTarget(all *config.Config, own *config.ServerConfig, link *amiconn.Link,
 	t.permits.Store(&permits{own: own, policy: policy.New(all.PolicyOf(own)), limits: own.ActionRates, rates: policy.NewLimiter(own.ActionRates)})
 	return t
 }
+
+// Share has Actions be taken while leads reports that this bridge leads the server, which
+// others share. It is called before Serve.
+func (t *Target) Share(leads func() bool) { t.leads = leads }
 
 // Policy is the policy in force.
 func (t *Target) Policy() *policy.Policy { return t.permits.Load().policy }

@@ -71,6 +71,14 @@ type Config struct {
 	NATS   NATSConfig
 	Stream StreamConfig
 
+	// HA has the bridges of one prefix share the servers: all read, one leads each. No
+	// variable fills these three yet: Actions to any, all and groups do not know of it.
+	HA setting.Switch `ignored:"true"`
+	// HASilence is after how long without a word from the leader another takes over.
+	HASilence time.Duration `ignored:"true"`
+	// HAWeight is this bridge's share of the leads.
+	HAWeight int `ignored:"true"`
+
 	// Servers are the Asterisks, each with a name of its own.
 	Servers []ServerConfig `ignored:"true"`
 	// Groups are names for several of them: an Action for a group goes to one
@@ -162,6 +170,8 @@ func DefaultConfig() Config {
 		StatusInterval:     5 * time.Second,
 		ShutdownTimeout:    20 * time.Second,
 		IdempotencyWindow:  2 * time.Minute,
+		HASilence:          time.Second,
+		HAWeight:           1,
 		State:              true,
 		StateInterval:      200 * time.Millisecond,
 		StateMarkerAge:     10 * time.Minute,
@@ -200,6 +210,8 @@ func (c *Config) Validate() error {
 	check(c.Stream.Replicas >= 1 && c.Stream.Replicas <= 5, "STREAM_REPLICAS", "wants 1 to 5")
 	check(c.AuditMaxAge >= 0, "AUDIT_MAX_AGE", "wants a duration such as 8760h, or 0 for no limit")
 	check(c.Stream.MaxAge >= 0, "STREAM_MAX_AGE", "wants a duration such as 720h, or 0 for no limit")
+	check(c.HASilence >= 500*time.Millisecond && c.HASilence <= time.Minute, "HA_SILENCE", "wants 500ms to 1m")
+	check(c.HAWeight >= 1 && c.HAWeight <= 100, "HA_WEIGHT", "wants 1 to 100")
 	check(c.StateInterval >= 10*time.Millisecond && c.StateInterval <= time.Minute, "STATE_INTERVAL", "wants 10ms to 1m")
 	check(c.StateMarkerAge >= time.Second, "STATE_MARKER_AGE", "wants at least 1s")
 	check(c.StateMaxBytes >= setting.MiB, "STATE_MAX_BYTES", "wants at least 1MiB")
@@ -213,7 +225,7 @@ func (c *Config) Validate() error {
 		check(c.IdempotencyWindow == 0 || c.IdempotencyWindow > s.LongestTimeout(), "IDEMPOTENCY_WINDOW",
 			fmt.Sprintf("wants more than the longest %s of %.40q, or 0 to refuse keys", s.Variable("ACTION_TIMEOUT"), s.Name))
 	}
-	return errors.Join(append(problems, c.checkNames(), c.checkGroups())...)
+	return errors.Join(append(problems, c.checkNames(), c.checkGroups(), c.checkHA())...)
 }
 
 // checkGroups wants groups of servers that are there, with names that no server

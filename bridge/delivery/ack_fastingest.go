@@ -62,6 +62,7 @@ type fastMode struct {
 	inbox  string // with the dot; replies come to <inbox><batch>.<flow>.fail.<n>.<op>.$FI
 	unique string
 	window *window
+	lead   *leadMode // nil unless several bridges share the servers
 
 	reply   []byte // of the publisher, as are the following
 	batches uint64
@@ -69,6 +70,9 @@ type fastMode struct {
 
 	mu         sync.Mutex // protects the following
 	batch      string     // empty: the next event begins one
+	key        string     // of it: what its replies have behind the inbox, with a dot
+	begun      time.Time  // when its first event was sent
+	ackedAt    time.Time  // when the newest event that is acknowledged was sent
 	flow       uint64     // of it, as asked for
 	due        uint64     // an acknowledgement comes each so many, as the server has it
 	sent       uint64     // in it
@@ -84,6 +88,7 @@ type fastMode struct {
 type ref struct {
 	source int
 	number uint64
+	at     time.Time // when it was sent
 }
 
 func newFastMode(c *natsconn.Conn, w *window) (*fastMode, error) {
@@ -108,7 +113,7 @@ func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool) {
 	}
 	op := "1.$FI"
 	if d.batch == "" {
-		d.begin()
+		d.begin(now)
 		op = "0.$FI"
 	}
 	if d.single || d.flow > 1 && last || d.flow == 1 && d.backlogged {
@@ -116,16 +121,23 @@ func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool) {
 	}
 	d.last = now
 	d.sent++
-	d.ring[d.sent%windowMsgs] = ref{source, number}
-	d.reply = append(append(d.reply[:0], d.inbox...), d.batch...)
-	d.reply = append(strconv.AppendUint(append(d.reply, '.'), d.flow, 10), ".fail."...)
+	d.ring[d.sent%windowMsgs] = ref{source, number, now}
+	d.reply = append(append(d.reply[:0], d.inbox...), d.key...)
+	d.reply = append(strconv.AppendUint(d.reply, d.flow, 10), ".fail."...)
 	d.reply = append(append(strconv.AppendUint(d.reply, d.sent, 10), '.'), op...)
 	m.Reply = borrow(d.reply)
 }
 
-func (d *fastMode) begin() {
+func (d *fastMode) begin(now time.Time) {
 	d.batches++
-	d.batch = d.unique + "-" + strconv.FormatUint(d.batches, 36)
+	d.begun = now
+	number := strconv.FormatUint(d.batches, 36)
+	d.batch = d.unique + "-" + number
+	d.key = d.batch + "."
+	if d.lead != nil {
+		d.batch = BatchOf(d.lead.incarnation, int(d.batches%SharedBatches))
+		d.key = number + "." + d.batch + "." // for the batch's name comes again
+	}
 	d.sent, d.acked, d.ending, d.failure = 0, 0, false, nil
 	d.flow = 1
 	if d.backlogged {
@@ -144,7 +156,7 @@ func (d *fastMode) wantsLast() bool {
 func (d *fastMode) room() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.failure != nil || d.ending {
+	if d.failure != nil || d.ending || d.lead != nil && !d.mayGoOn(time.Now()) {
 		return false
 	}
 	limit := uint64(fastMsgs)
@@ -194,9 +206,9 @@ func (d *fastMode) fail(err error) {
 // so that only what the stream itself would say counts; whoever may publish to
 // the bridge's inbox can forge it.
 func (d *fastMode) onReply(m *nats.Msg) {
-	batch, rest, _ := strings.Cut(strings.TrimPrefix(m.Subject, d.inbox), ".")
 	d.mu.Lock()
-	woke := batch == d.batch && d.failure == nil && d.observe(m, rest)
+	rest, ours := strings.CutPrefix(strings.TrimPrefix(m.Subject, d.inbox), d.key)
+	woke := ours && d.batch != "" && d.failure == nil && d.observe(m, rest)
 	d.mu.Unlock()
 	if woke {
 		d.window.signal()
@@ -263,6 +275,14 @@ func (d *fastMode) refused(number uint64, why *natsconn.Refusal) error {
 		return errNoFastIngest
 	case natsconn.BatchPublishUnknownBatch:
 		return errBatchEnded
+	case natsconn.StreamWrongLastSequence, natsconn.StreamWrongLastConstant:
+		if d.lead == nil || number <= d.acked || number > d.sent {
+			return why
+		}
+		event := d.ring[number%windowMsgs]
+		d.lead.refused(event.source)
+		d.window.failNumber(event.source, event.number, errFence)
+		return errOthers
 	default:
 		return why
 	}
@@ -276,6 +296,7 @@ func (d *fastMode) ackTo(number uint64) {
 	for d.acked < number {
 		d.acked++
 		event := d.ring[d.acked%windowMsgs]
+		d.ackedAt = event.at
 		d.window.ack(event.source, event.number)
 	}
 }

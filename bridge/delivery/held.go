@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/directget"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
@@ -108,6 +109,7 @@ func heldFrom(info *jetstream.StreamInfo, d outbox.Doubt, now time.Time) directg
 type heldMessage struct {
 	id       string
 	sequence uint64
+	at       string // Ami-Time
 }
 
 // readHeld reads page after page until nothing is left, and returns how far it
@@ -136,14 +138,22 @@ func readHeld(
 	return through, nil
 }
 
-// page asks for messages once, and reports whether there may be more. Before 2.11
-// nats-server gives one, whatever is asked for, and does not know times.
+// page asks for messages once, and reports whether there may be more.
 func (p *Publisher) page(ctx context.Context, r directget.Request) (messages []heldMessage, more bool, err error) {
+	messages, more, err = readPage(ctx, p.conn.Get(), r) // the publisher may take up another one meanwhile
+	if denied := p.mayNotRead.Load(); err != nil && denied != nil {
+		err = fmt.Errorf("read the stream: %w", *denied) // beside the question, which has no answer
+	}
+	return messages, more, err
+}
+
+// readPage asks for messages once, and reports whether there may be more. Before 2.11
+// nats-server gives one, whatever is asked for, and does not know times.
+func readPage(ctx context.Context, nc *natsconn.Link, r directget.Request) (messages []heldMessage, more bool, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, false, err
 	}
-	nc := p.conn.Get() // the publisher may take up another one meanwhile
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
@@ -157,9 +167,6 @@ func (p *Publisher) page(ctx context.Context, r directget.Request) (messages []h
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			if denied := p.mayNotRead.Load(); denied != nil {
-				err = *denied // beside the question, which has no answer
-			}
 			return messages, false, fmt.Errorf("read the stream: %w", err)
 		}
 		sequence := directget.Number(m.Header, "Nats-Sequence")
@@ -171,14 +178,67 @@ func (p *Publisher) page(ctx context.Context, r directget.Request) (messages []h
 			if r.StartTime != nil {
 				return nil, false, errHeldTime
 			}
-			return []heldMessage{{m.Header.Get("Nats-Msg-Id"), sequence}}, true, nil
+			return []heldMessage{newHeld(m, sequence)}, true, nil
 		}
 		if directget.Number(m.Header, "Nats-Last-Sequence") != last {
 			return messages, true, errHeldCut
 		}
 		last = sequence
-		messages = append(messages, heldMessage{m.Header.Get("Nats-Msg-Id"), sequence})
+		messages = append(messages, newHeld(m, sequence))
 	}
+}
+
+func newHeld(m *nats.Msg, sequence uint64) heldMessage {
+	return heldMessage{m.Header.Get("Nats-Msg-Id"), sequence, m.Header.Get("Ami-Time")}
+}
+
+// Since is what the stream holds of a server since some time.
+type Since struct {
+	IDs  []string  // message ids, in order; at least that of the last message, if there is one
+	Last uint64    // sequence of that
+	At   time.Time // when its event was read; zero without one
+}
+
+// ReadSince reads what the stream holds on filter that was stored after since, by this
+// machine's clock, and a while before: by so much may the clocks differ, and so long may
+// it have taken to store.
+func ReadSince(ctx context.Context, c *natsconn.Conn, filter string, since time.Time, before time.Duration) (all Since, err error) {
+	last, stream, err := streams.LastOn(ctx, c.Get().JS, filter)
+	switch {
+	case err != nil:
+		return all, err
+	case last == nil:
+		return all, nil
+	}
+	at := time.Now()
+	if stamp := stream.CachedInfo().TimeStamp; !stamp.IsZero() {
+		at = stamp // now, by the server's clock
+	}
+	at = at.Add(-max(0, time.Since(since)) - before)
+	r := directget.Request{Batch: heldPage, MaxBytes: heldPageBytes, NextFor: filter, StartTime: &at}
+	if last.Time.Before(at) {
+		return Since{[]string{last.Header.Get("Nats-Msg-Id")}, last.Sequence, readAt(last.Header, last.Time)}, nil
+	}
+	for more := true; more; {
+		var page []heldMessage
+		if page, more, err = readPage(ctx, c.Get(), r); err != nil {
+			return all, err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for i := range page {
+			all.IDs = append(all.IDs, page[i].id)
+		}
+		end := page[len(page)-1]
+		all.Last = end.sequence
+		all.At, _ = time.Parse(clock.Format, end.at)
+		r.Seq, r.StartTime = end.sequence+1, nil
+	}
+	if len(all.IDs) == 0 { // it is gone since
+		return all, errHeldCut
+	}
+	return all, nil
 }
 
 // endOf reads what comes in place of a message, behind that with the sequence
@@ -205,5 +265,5 @@ func leaderPage(ctx context.Context, stream jetstream.Stream, r directget.Reques
 	if err != nil {
 		return nil, false, err
 	}
-	return []heldMessage{{m.Header.Get("Nats-Msg-Id"), m.Sequence}}, true, nil
+	return []heldMessage{{m.Header.Get("Nats-Msg-Id"), m.Sequence, m.Header.Get("Ami-Time")}}, true, nil
 }

@@ -23,7 +23,7 @@ func (p *Publisher) choose() {
 // modeAt returns how a nats-server of that version is to acknowledge, and why it is
 // not by fast ingest.
 func (p *Publisher) modeAt(version string) (ackMode, error) {
-	if !natsconn.FastIngestSince(version) {
+	if !natsconn.FastIngestSince(version) && p.lead == nil {
 		return p.windowed, errNoFastIngest
 	}
 	return p.fast, nil

@@ -47,6 +47,7 @@ type Publisher struct {
 	scheduler *fairness.Scheduler
 	sources   atomic.Pointer[[]*Source] // by their numbers; see all
 	cloud     *cloudEvents              // nil unless asked for
+	lead      *leadMode                 // nil unless several bridges share the servers
 	streams   *streams.Reconciler       // hears what becomes of events
 	node      string
 	log       *zap.Logger
@@ -79,6 +80,9 @@ type Options struct {
 	Guard   *DialGuard     // whose Option Conn has
 	Streams *streams.Reconciler
 	Log     *zap.Logger
+	// Incarnation names this process where several bridges share the servers; then
+	// each Source has a Lead.
+	Incarnation string
 }
 
 // New returns a Publisher without sources. It subscribes to acknowledgements, which
@@ -104,6 +108,10 @@ func New(o Options) (*Publisher, error) {
 	var err error
 	if p.fast, err = newFastMode(p.conn, p.window); err != nil {
 		return nil, err
+	}
+	if o.Incarnation != "" {
+		p.lead = &leadMode{incarnation: o.Incarnation, source: p.source, seq: []string{""}, on: []string{""}}
+		p.fast.lead = p.lead
 	}
 	p.windowed, err = newWindowMode(p.conn, p.window)
 	return p, err
@@ -193,6 +201,9 @@ func (p *Publisher) room() bool { return !p.window.full() && p.mode.room() }
 
 // failAll has all that is in flight be sent again.
 func (p *Publisher) failAll(err error) {
+	if p.lead != nil && errors.Is(err, errNoFastIngest) {
+		err = errSharedNeedsFast
+	}
 	p.window.failAll(err)
 	if p.fast != nil {
 		p.fast.abandon()
@@ -234,8 +245,11 @@ func (p *Publisher) sendTurn() bool {
 	}
 	s := p.source(id)
 	o := s.Outbox
-	used := 0
+	used, held := 0, false
 	for used < budget && p.window.room(id) && p.mode.room() {
+		if held = !p.leads(id); held {
+			break // whoever lets it go makes it ready
+		}
 		e, payload, told, ok := o.Take(p.payload)
 		p.payload = payload
 		if !ok {
@@ -250,7 +264,7 @@ func (p *Publisher) sendTurn() bool {
 	if cap(p.payload) > outbox.KeptPayload {
 		p.payload = nil
 	}
-	p.scheduler.Served(id, used, p.window.open(id) && o.Waiting())
+	p.scheduler.Served(id, used, !held && p.window.open(id) && o.Waiting())
 	return true
 }
 
@@ -294,6 +308,9 @@ func (p *Publisher) publish(id int, number uint64, e outbox.Entry) error {
 		p.cloud.describe(&p.msg, p.source(id).uri)
 	}
 	p.mode.prepare(&p.msg, id, number, p.last(id))
+	if p.lead != nil {
+		p.fence(id)
+	}
 	if !p.guard.enter(p.dialled) {
 		return nats.ErrDisconnected
 	}

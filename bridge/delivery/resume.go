@@ -11,6 +11,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -98,6 +99,9 @@ func (p *Publisher) onHeld(a heldAnswer, now time.Time) {
 
 // appendID appends the message id of an event or Gap.
 func (p *Publisher) appendID(t []byte, id int, e *outbox.Entry) []byte {
+	if p.lead != nil {
+		return standby.ID{Server: p.source(id).Name, Epoch: e.Session, N: e.Seq, Hash: e.Hash}.AppendTo(t)
+	}
 	t = append(append(append(append(t, p.node...), '.'), p.source(id).Name...), '.')
 	t = append(append(t, e.Session...), '.')
 	t = strconv.AppendUint(t, e.Seq, 10)

@@ -423,7 +423,7 @@ func TestStored_ReadsNoFurtherThanItMust(t *testing.T) {
 		return func() (m []heldMessage, _ bool, _ error) {
 			for _, id := range ids {
 				n, _ := strconv.ParseUint(id, 10, 64)
-				m = append(m, heldMessage{id, n})
+				m = append(m, heldMessage{id, n, ""})
 			}
 			return m, more, err
 		}
@@ -477,7 +477,7 @@ func TestStored_Answers(t *testing.T) {
 		return &nats.Msg{Header: nats.Header{"Status": {code}, "Nats-Num-Pending": {pending}, "Nats-Last-Sequence": {last}}}
 	}
 	start := time.Now()
-	one := []heldMessage{{"id5", 5}}
+	one := []heldMessage{{"id5", 5, ""}}
 	for name, test := range map[string]struct {
 		request  directget.Request
 		answer   []*nats.Msg

@@ -94,7 +94,8 @@ func (p *Publisher) noteFailures(now time.Time) {
 // harmless reports whether err is no reason to wait: a Gap has taken the place
 // of what was refused, or another way of delivery was taken up.
 func harmless(err error) bool {
-	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewMode) || errors.Is(err, errOthers)
+	return errors.Is(err, errRefused) || errors.Is(err, errNoFastIngest) || errors.Is(err, errNewMode) || errors.Is(err, errOthers) ||
+		errors.Is(err, errFence) || errors.Is(err, errForgotten)
 }
 
 // rewind goes back to the oldest event of id that is not acknowledged, once it is

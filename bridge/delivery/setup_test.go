@@ -29,6 +29,7 @@ type benchServer struct {
 	name   string
 	outbox *outbox.Outbox
 	source *Source
+	lead   *testLead // with HA
 }
 
 // push hands an event to the outbox and says so.
@@ -59,7 +60,11 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *Publis
 	b.control = natsconn.New(natsconn.Options{Name: "control", Config: &b.cfg, Login: login, Log: zap.NewNop()})
 	b.streams = streams.New(&b.cfg, []*natsconn.Conn{b.control, b.events}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
 	budget := outbox.NewBudget(int64(cfg.OutboxTotalBytes), len(names))
-	p, err := New(Options{Config: &b.cfg, Conn: b.events, Guard: dials, Streams: b.streams, Log: zap.NewNop()})
+	o := Options{Config: &b.cfg, Conn: b.events, Guard: dials, Streams: b.streams, Log: zap.NewNop()}
+	if cfg.HA {
+		o.Incarnation = "incarnation"
+	}
+	p, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +87,13 @@ func newBench(t *testing.T, cfg config.Config, names ...string) (*bench, *Publis
 func join(p *Publisher, name, prefix string, budget *outbox.Budget) *benchServer {
 	subjects := subject.New(prefix, name)
 	box := outbox.New(int(config.DefaultServerConfig().OutboxBytes), subjects.Gap(), budget, func() {})
-	return &benchServer{name, box, p.Add(Source{Name: name, Outbox: box, Filter: subjects.All(), TellGap: func(outbox.Gap) {}})}
+	s, source := &benchServer{name: name, outbox: box}, Source{Name: name, Outbox: box, Filter: subjects.All(), TellGap: func(outbox.Gap) {}}
+	if p.lead != nil {
+		s.lead = newTestLead(s)
+		source.Lead = &Lead{Terms: subjects.Term(), Fence: s.lead.fence, Refused: s.lead.refuse}
+	}
+	s.source = p.Add(source)
+	return s
 }
 
 // left is how many events are not published, of all servers.

@@ -14,6 +14,8 @@ type Source struct {
 	// TellGap hears of each Gap that is put into the stream, on the Publisher's
 	// goroutine. It must not wait.
 	TellGap func(outbox.Gap)
+	// Lead is what its events are sent behind where several bridges share it, else nil.
+	Lead *Lead
 
 	number int // the scheduler's, and its place in all that the Publisher has by number
 	ready  func(number int)
@@ -65,6 +67,9 @@ func (p *Publisher) release() {
 		idle := !slices.Contains(p.failing, s.number) && s.Outbox.Account().Left == 0 && p.window.idle(s.number)
 		if idle {
 			p.free = append(p.free, s.number)
+			if p.lead != nil {
+				*p.lead.batchOf(s.number) = 0
+			}
 		}
 		return idle
 	})

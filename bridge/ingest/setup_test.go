@@ -18,5 +18,5 @@ func testSource(t *testing.T) *Source {
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
-	return New(&cfg, subjects, box, func() {}, true, zap.NewNop())
+	return New(&cfg, subjects, box, func() {}, true, false, zap.NewNop())
 }

@@ -25,6 +25,7 @@ type Source struct {
 	outbox  *outbox.Outbox
 	ready   func() // hears that the outbox has something to send; must not wait
 	resumes bool   // the stream is asked for the last event before this process
+	shared  bool   // by several bridges
 
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
@@ -40,11 +41,13 @@ type Source struct {
 // New returns the Source that takes the events of the server of cfg to box, and calls
 // ready when that has something to send, which must not wait. With resumes a Gap stands
 // before the first event, and waits until the outbox is told of the last event before
-// this process.
-func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, ready func(), resumes bool, log *zap.Logger) *Source {
+// this process. A shared server is read by several bridges: then whoever leads
+// says what is missing before, and FullyBooted, which each session gets of its own, is
+// filtered.
+func New(cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, ready func(), resumes, shared bool, log *zap.Logger) *Source {
 	s := &Source{
-		log: log, outbox: box, ready: ready, resumes: resumes,
-		subjects: subjects, verdicts: make(map[string]verdict),
+		log: log, outbox: box, ready: ready,
+		resumes: resumes && !shared, shared: shared, subjects: subjects, verdicts: make(map[string]verdict),
 	}
 	s.filter.Store(newFilter(cfg))
 	return s
@@ -99,6 +102,8 @@ func (s *Source) encode(f *frames.Frame, name []byte) (v verdict, size int, lost
 	}
 	v = s.classify(name)
 	switch {
+	case s.shared && string(name) == "FullyBooted":
+		return unwanted, f.Size, ""
 	case v == unwanted:
 		return v, f.Size, ""
 	case f.Truncated:

@@ -18,6 +18,8 @@ var ErrNoStream = errors.New("no stream takes the events: is AMI_EVENTS there, a
 const (
 	StreamMessageExceedsMaximum = 10054 // JSStreamMessageExceedsMaximumErr
 	StreamWrongLastMsgID        = 10070 // JSStreamWrongLastMsgIDErrF
+	StreamWrongLastSequence     = 10071 // JSStreamWrongLastSequenceErrF
+	StreamWrongLastConstant     = 10164 // JSStreamWrongLastSequenceConstantErr: another is in process
 	BatchPublishDisabled        = 10205 // JSBatchPublishDisabledErr
 	BatchPublishInvalidPattern  = 10206 // JSBatchPublishInvalidPatternErr
 	BatchPublishUnknownBatch    = 10208 // JSBatchPublishUnknownBatchIDErr

@@ -9,6 +9,9 @@ import "slices"
 // is free of them, so that the hole is one, with one Gap, and not one before
 // every event. It reports whether there was any.
 func (o *Outbox) dropOldest(reason string) bool {
+	if o.share != nil && o.share.leads == nil {
+		return o.giveUp(o.bytes - o.limit/16)
+	}
 	target := o.bytes - o.limit/16
 	var holes []*Gap
 	var session string

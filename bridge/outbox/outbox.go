@@ -6,13 +6,15 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/deque"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 )
 
 // Entry is what an outbox knows of an event beside its payload.
 type Entry struct {
 	Subject string
-	Session string // token of the login it came by
+	Session string // token of the login it came by; with HA the epoch
 	Seq     uint64 // its number there, 0 for a Gap
+	Hash    uint64 // with HA: of the payload
 	Gap     uint64 // the number of a Gap among those of its outbox
 	At      int64  // when it was read, Unix nanoseconds
 }
@@ -42,6 +44,7 @@ type Outbox struct {
 	alarm   func() // called with mu held when the level changes; must not wait
 
 	mu        sync.Mutex // protects the following
+	share     *share     // nil unless several bridges share the server
 	limit     int64
 	floor     int64 // of it, what is its own whatever others have
 	sent      deque.Deque[slot]
@@ -121,11 +124,17 @@ func (o *Outbox) MayBeSent() int64 {
 // before others.
 func (o *Outbox) Push(e Entry, payload []byte, shed bool) {
 	s := slot{Entry: e, size: len(payload), shed: shed}
+	if o.share != nil {
+		s.Hash = standby.Hash(payload)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.received++
 	if s.cost() > o.limit {
 		o.lose(e, DropOversize)
+		return
+	}
+	if o.share != nil && !o.read(&s) {
 		return
 	}
 	if o.bytes+s.cost() > o.limit/5*4 && (shed || o.sheddable > 0) {
@@ -143,6 +152,10 @@ func (o *Outbox) Push(e Entry, payload []byte, shed bool) {
 	}
 	for !o.charge(s.cost(), false) {
 		if !o.dropOldest(DropTotal) {
+			if o.share != nil && o.share.leads == nil {
+				o.forgo()
+				return
+			}
 			o.lose(e, DropTotal)
 			return
 		}
@@ -180,6 +193,10 @@ func (o *Outbox) RefuseAs(e Entry, reason string) {
 func (o *Outbox) PushGap(session string, hole *Gap) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.share != nil && o.share.leads == nil {
+		return // a standby's hole is none, as long as the leader has none there
+	}
+	hole.asks = o.share != nil
 	o.waits.PushBack(o.gapSlot(session, hole))
 }
 
@@ -241,6 +258,9 @@ func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, told *Gap, ok bo
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	payload = scratch[:0]
+	if o.shut() {
+		return Entry{}, payload, nil, false
+	}
 	if o.again.Len() > 0 {
 		s := o.again.PopFront()
 		o.sent.PushBack(s)
@@ -268,6 +288,12 @@ func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, told *Gap, ok bo
 		}
 		if s.hole != nil {
 			s.At = s.hole.To
+			payload = s.hole.appendTo(payload)
+		} else {
+			payload = append(payload, s.block.buf[s.offset:s.offset+s.size]...)
+		}
+		if o.share != nil {
+			o.share.number(&s, payload)
 		}
 		o.sent.PushBack(s)
 		if s.hole == nil {
@@ -276,12 +302,12 @@ func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, told *Gap, ok bo
 			if s.shed {
 				o.sheddable--
 			}
-			return s.Entry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
+			return s.Entry, payload, nil, true
 		}
 		if s.hole == o.shedding {
 			o.shedding = nil
 		}
-		return s.Entry, s.hole.appendTo(payload), s.hole.first(), true
+		return s.Entry, payload, s.hole.first(), true
 	}
 	return Entry{}, payload, nil, false
 }
@@ -306,6 +332,7 @@ func (o *Outbox) Ack() {
 		o.inFlight--
 	}
 	o.free(&s)
+	o.settle(true)
 	o.judge(false)
 }
 
@@ -323,14 +350,18 @@ func (o *Outbox) RefuseSent(i int) {
 	hole := &Gap{Reason: DropOversize}
 	hole.add(s.At)
 	o.dropped[DropOversize]++
+	number := s.Seq
 	*s = o.gapSlot(s.Session, hole)
+	if o.share != nil {
+		s.Seq, o.share.refused = number, true
+	}
 }
 
 // Waiting reports whether something is to be sent.
 func (o *Outbox) Waiting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.again.Len() > 0 || o.waits.Len() > o.dead && !o.holds()
+	return !o.shut() && (o.again.Len() > 0 || o.waits.Len() > o.dead && !o.holds())
 }
 
 // holds reports whether what waits has to wait for what was before this process,
@@ -340,7 +371,7 @@ func (o *Outbox) holds() bool {
 		return false
 	}
 	hole := o.waits.At(0).hole
-	return hole != nil && (hole.Recall && !o.known || hole.Held)
+	return hole != nil && (hole.Recall && !o.known || hole.Held || o.share != nil && !o.mayBegin(hole))
 }
 
 // Unhold lets a held Gap go. Empty leaves what it says of a restart.
@@ -379,9 +410,10 @@ func (o *Outbox) LastBefore() time.Time {
 func (o *Outbox) left() int { return o.sent.Len() + o.again.Len() + o.waits.Len() - o.dead }
 
 // Account is an outbox at one moment. The law holds in each:
-// received = published + dropped + filtered + queued + InFlight.
+// received = published + dropped + filtered + queued + InFlight + released.
 type Account struct {
 	Received, Published, Filtered, Queued, InFlight uint64
+	Released                                        uint64 // given up by a standby: the leader has them
 	Resent                                          uint64 // sent once more each time
 	Dropped                                         map[string]uint64
 	Bytes, HighWater                                int64
@@ -392,12 +424,16 @@ type Account struct {
 func (o *Outbox) Account() Account {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return Account{
+	a := Account{
 		Received: o.received, Published: o.published, Filtered: o.filtered,
 		Queued: o.queued, InFlight: o.inFlight, Resent: o.resent,
 		Dropped: maps.Clone(o.dropped), Bytes: o.bytes, HighWater: o.highWater, Level: o.level,
 		Left: o.left(),
 	}
+	if o.share != nil {
+		a.Released = o.share.released
+	}
+	return a
 }
 
 // KeptPayload is how large an encoding buffer outlives its event.

@@ -19,6 +19,7 @@ type Doubt struct {
 func (o *Outbox) Rewind(d *Doubt, acked func(i int) bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	released := false
 	for i := o.sent.Len() - 1; i >= 0; i-- {
 		s := *o.sent.At(i)
 		if s.hole == nil {
@@ -27,6 +28,7 @@ func (o *Outbox) Rewind(d *Doubt, acked func(i int) bool) bool {
 		}
 		if acked != nil && acked(i) {
 			o.release(&s)
+			released = true
 			continue
 		}
 		if s.doubt == nil {
@@ -35,6 +37,8 @@ func (o *Outbox) Rewind(d *Doubt, acked func(i int) bool) bool {
 		o.again.PushFront(s)
 	}
 	o.sent = deque.Deque[slot]{}
+	o.settle(released)
+	o.renumber()
 	o.judge(false)
 	return o.left() > 0
 }
@@ -94,6 +98,7 @@ func (o *Outbox) Stored(held func(e *Entry) bool) (n int) {
 		o.release(&s)
 		n++
 	}
+	o.settle(n > 0)
 	o.judge(false)
 	return n
 }

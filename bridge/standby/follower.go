@@ -42,14 +42,15 @@ type Follower struct {
 	epoch string
 	heard uint64 // the highest N of it
 
-	aligned bool   // event n of the epoch is at position n + shift, if the order is the same
-	shift   uint64 // modulo 2^64
-	diff    uint64 // own sum less the leader's, modulo 2^64
-	proof   proof  // of it, until it is believed
-	synced  bool   // it is
-	cutN    uint64 // up to this event of the epoch all is stored, if synced
+	aligned bool      // event n of the epoch is at position n + shift, if the order is the same
+	shift   uint64    // modulo 2^64
+	diff    uint64    // own sum less the leader's, modulo 2^64
+	proof   proof     // of it, until it is believed
+	synced  bool      // it is
+	cutN    uint64    // up to this event of the epoch all is stored, if synced
+	cutAt   time.Time // when the Mark of it was heard
 
-	marks   []Mark    // ahead of the session, or not found yet; in order
+	marks   []heard   // ahead of the session, or not found yet; in order
 	misses  int       // Marks since the last cut that the session came to and did not fit
 	since   time.Time // when the leader's number moved on from the last cut; or zero
 	reason  Reason
@@ -58,10 +59,16 @@ type Follower struct {
 	owed    owed
 }
 
+// heard is a Mark, and when it was heard.
+type heard struct {
+	Mark
+	at time.Time
+}
+
 // NewFollower returns a Follower of a session that has just begun. It knows at least the
 // last most events, which must be as many as the outbox can hold: at 8 bytes each.
 func NewFollower(most int) *Follower {
-	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+Window+1), marks: make([]Mark, 0, maxMarks)}
+	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+Window+1), marks: make([]heard, 0, maxMarks)}
 }
 
 // Read takes in the next event of the session, and reports whether it is to be held, and
@@ -110,6 +117,18 @@ func (f *Follower) State() (State, Reason) {
 // cut returns the position up to which all is stored, if it is in sync.
 func (f *Follower) cut() uint64 { return f.cutN + f.shift }
 
+// CutAt returns when the Mark was heard up to which all is stored: what is stored behind
+// it was stored a moment before that at the earliest. It is zero if it is not in sync.
+func (f *Follower) CutAt() time.Time {
+	if !f.synced {
+		return time.Time{}
+	}
+	return f.cutAt
+}
+
+// Term returns the term of the leader that is followed.
+func (f *Follower) Term() uint64 { return f.term }
+
 // covered reports whether all behind the cut is held.
 func (f *Follower) covered() bool {
 	return f.sums.has(f.cut()) && f.sums.last-f.held <= f.cut()
@@ -152,7 +171,7 @@ func (f *Follower) Hear(m Mark, now time.Time) (release int) {
 	if m.N > f.heard {
 		f.heard = m.N
 		if len(f.marks) < maxMarks {
-			f.marks = append(f.marks, m)
+			f.marks = append(f.marks, heard{m, now})
 		}
 		if f.since.IsZero() {
 			f.since = now
@@ -181,9 +200,9 @@ func (f *Follower) Hear(m Mark, now time.Time) (release int) {
 
 // settle compares the Marks that the session has come to. It returns the newest that
 // fits.
-func (f *Follower) settle() (fitted bool, cut Mark) {
+func (f *Follower) settle() (fitted bool, cut heard) {
 	if !f.aligned {
-		return false, Mark{}
+		return false, heard{}
 	}
 	done := 0
 	for _, m := range f.marks {
@@ -208,12 +227,12 @@ func (f *Follower) settle() (fitted bool, cut Mark) {
 }
 
 // settled takes in a Mark that fits, and returns what is to be released.
-func (f *Follower) settled(m Mark, now time.Time) (release int) {
+func (f *Follower) settled(m heard, now time.Time) (release int) {
 	if !f.synced && !f.proof.holds(&f.sums, now) {
 		return 0
 	}
 	f.synced, f.reason, f.proof = true, "", proof{}
-	f.cutN = m.N
+	f.cutN, f.cutAt = m.N, m.at
 	if oldest := f.sums.last - f.held; f.cut() > oldest {
 		release = int(f.cut() - oldest)
 		f.held -= uint64(release)

@@ -19,7 +19,7 @@ const (
 	// askPause is between two questions or claims that came to nothing.
 	askPause = 250 * time.Millisecond
 	// yieldPatience is how long one who yields waits for the claim.
-	yieldPatience = 3 * time.Second
+	yieldPatience = time.Second
 
 	// SendLease is for how long a batch goes on after the newest acknowledged event was
 	// sent. One who was frozen for longer begins another, which its fence refuses if

@@ -3,6 +3,7 @@ package standby
 import (
 	"errors"
 	"iter"
+	"time"
 )
 
 // Mark is how far a leader has come: what it has stored, in three numbers.
@@ -80,6 +81,14 @@ func (l *Ledger) Ack(n uint64) {
 	}
 }
 
+// Recall takes back all behind the n'th that was sent, none of which is stored: it will be
+// numbered anew, in another epoch.
+func (l *Ledger) Recall(n uint64) {
+	if n >= l.acked && n < l.sums.last {
+		l.sums.last = n
+	}
+}
+
 // Begin begins the next epoch: a Gap, numbered 0, goes before its first event. All of
 // the last must be stored, and whoever sends waits for that, so that a Mark speaks of
 // one epoch.
@@ -106,14 +115,15 @@ func (l *Ledger) Mark(term uint64) Mark {
 func (l *Ledger) Filter(hash uint64) { l.filters = hash }
 
 // Follow returns what one who led until now goes on with as a standby, in sync at once.
+// What it sent and does not know to be stored was not before since.
 // held are the hashes, in order, of all events that it holds and does not know to be
 // stored; none of them may have been dropped. Whoever has dropped one, or is in an epoch's
 // Gap, begins with NewFollower instead.
-func (l *Ledger) Follow(term uint64, most int, held iter.Seq[uint64]) *Follower {
+func (l *Ledger) Follow(term uint64, most int, since time.Time, held iter.Seq[uint64]) *Follower {
 	f := NewFollower(most)
 	f.term, f.epoch, f.heard, f.filters, f.owed = term, l.epoch, l.acked, l.filters, l.owed
 	f.align(0, l.acked, *l.sums.at(l.acked))
-	f.cutN, f.synced = l.acked, true
+	f.cutN, f.cutAt, f.synced = l.acked, since, true
 	for h := range held {
 		f.push(h)
 	}

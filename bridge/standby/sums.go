@@ -2,7 +2,7 @@ package standby
 
 import "github.com/cespare/xxhash/v2"
 
-// Hash returns the hash of an event: XXH64 of its bytes as Asterisk sent them. Every
+// Hash returns the hash of an event: XXH64 of its payload, as it is published. Every
 // version of the bridge that understands Version computes the same.
 func Hash(event []byte) uint64 { return xxhash.Sum64(event) }
 

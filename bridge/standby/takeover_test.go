@@ -3,6 +3,7 @@ package standby
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // A leader that was deposed goes on as a standby that is in sync, with what it had not
@@ -26,7 +27,7 @@ func TestLedger_FollowsWhoTookOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.f = p.l.Follow(2, 1<<17, func(yield func(uint64) bool) {
+	p.f = p.l.Follow(2, 1<<17, time.Time{}, func(yield func(uint64) bool) {
 		for _, h := range held {
 			yield(h)
 		}

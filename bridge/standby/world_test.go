@@ -150,7 +150,7 @@ func (b *bridge) hear(m Mark, now time.Time) {
 
 // depose makes a standby of a leader.
 func (b *bridge) depose(term uint64) {
-	b.follows = b.leads.Follow(term, 1<<17, func(yield func(uint64) bool) {
+	b.follows = b.leads.Follow(term, 1<<17, time.Time{}, func(yield func(uint64) bool) {
 		for _, e := range b.held {
 			if !yield(e.hash()) {
 				return

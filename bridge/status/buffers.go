@@ -9,7 +9,7 @@ import (
 )
 
 // buffersMsg is what a server's buffers hold, and the law of conservation:
-// received = published + dropped + filtered + queued + in_flight.
+// received = published + dropped + filtered + queued + in_flight + released.
 type buffersMsg struct {
 	Server      string            `json:"server"`
 	Node        string            `json:"node"`
@@ -20,6 +20,7 @@ type buffersMsg struct {
 	Filtered    uint64            `json:"filtered"`
 	Queued      uint64            `json:"queued"`
 	InFlight    uint64            `json:"in_flight"`
+	Released    uint64            `json:"released,omitempty"` // by a standby; only where bridges share the server
 	Dropped     map[string]uint64 `json:"dropped"`
 	Outbox      outboxMsg         `json:"outbox"`
 	WriteBuffer writeBufferMsg    `json:"write_buffer"`
@@ -79,7 +80,7 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	m := buffersMsg{
 		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: "interval",
 		Received: box.Received, Published: box.Published, Filtered: box.Filtered,
-		Queued: box.Queued, InFlight: box.InFlight, Dropped: box.Dropped,
+		Queued: box.Queued, InFlight: box.InFlight, Released: box.Released, Dropped: box.Dropped,
 		Outbox: outboxMsg{
 			Depth: box.Queued + box.InFlight, Bytes: box.Bytes, Capacity: most.outbox,
 			HighWater: box.HighWater, level: box.Level,
@@ -124,7 +125,7 @@ func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 }
 
 func (s *Server) publishBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
-	s.publisher.Publish(s.subjects.Status("buffers", ""), m)
+	s.publish(s.subjects.Status("buffers", ""), m)
 	s.logDrops(now)
 	s.logStrays(now, link.Calls)
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,6 +78,14 @@ func (s *Publisher) add(m message) {
 		s.waiting = slices.DeleteFunc(s.waiting, func(older message) bool { return older.key == m.key })
 	}
 	s.waiting = append(s.waiting, m)
+}
+
+// withdraw forgets what was handed over for subjects that begin so.
+func (s *Publisher) withdraw(prefix string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = slices.DeleteFunc(s.waiting, func(m message) bool { return strings.HasPrefix(m.key.Subject, prefix) })
+	maps.DeleteFunc(s.last, func(key subject.Key, _ message) bool { return strings.HasPrefix(key.Subject, prefix) })
 }
 
 func (s *Publisher) signal() { clock.Raise(s.wake) }

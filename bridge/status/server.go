@@ -25,6 +25,7 @@ type Server struct {
 	publisher  *Publisher
 	log        *zap.Logger
 
+	leads  func() bool // whether this bridge is the one to publish; nil: it is
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
 	gaps   gapCounts
@@ -44,6 +45,20 @@ func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects
 	s.levels.Store(&levels{})
 	s.Bound(cfg)
 	return s
+}
+
+// Share has the state be published while leads reports that this bridge leads the server,
+// which others share. It is called before anything changes.
+func (s *Server) Share(leads func() bool) { s.leads = leads }
+
+// Withdraw forgets what was published: another bridge leads the server.
+func (s *Server) Withdraw() { s.publisher.withdraw(s.subjects.Status("", "").Subject) }
+
+// publish publishes a state of the server, if that is this bridge's to do.
+func (s *Server) publish(key subject.Key, state any) {
+	if s.leads == nil || s.leads() {
+		s.publisher.Publish(key, state)
+	}
 }
 
 // words are what a server is configured to be, for those who put in words how it is.

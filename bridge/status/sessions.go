@@ -47,7 +47,7 @@ func (s *Server) OnSession(c amiconn.Change) {
 			s.states.sessions[i] = c
 		}
 	}
-	s.publisher.Publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
+	s.publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
 	s.states.mu.Unlock()
 }
 
@@ -56,7 +56,7 @@ func (s *Server) OnBreaker(c amiconn.BreakerChange) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	s.states.breaker = c
-	s.publisher.Publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
+	s.publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
 }
 
 // publishStates publishes where the sessions and the breaker stand. It is for the
@@ -66,11 +66,11 @@ func (s *Server) publishStates(breaker amiconn.BreakerStatus) {
 	defer s.states.mu.Unlock()
 	now := time.Now()
 	if c, ok := s.states.worst(); ok {
-		s.publisher.Publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
 	if c := s.states.breaker; c.To == breaker.State { // else it has changed just now, and said so
 		c.Failures = breaker.Failures
-		s.publisher.Publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
 	}
 }
 

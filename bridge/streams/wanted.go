@@ -77,6 +77,9 @@ func wantedStreams(b *config.Config, level int) []jetstream.StreamConfig {
 		MaxBytes: int64(c.MaxBytes), AllowDirect: true, Duplicates: Duplicates(c.MaxAge),
 		AllowBatchPublish: level >= batchLevel,
 	})
+	if b.HA {
+		all[len(all)-1].Subjects = append(all[len(all)-1].Subjects, prefix+".terms.>")
+	}
 	if c.Forwarded {
 		all[len(all)-1] = Forwarded(all[len(all)-1])
 	}

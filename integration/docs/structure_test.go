@@ -46,23 +46,23 @@ var arrows = map[string][]string{
 	"frames":                                   {},
 
 	"bridge/internal/jsontext":             {"frames"},
-	"bridge/outbox":                        {"bridge/internal/clock", "bridge/internal/deque"},
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
 	"bridge/replay":                        {"bridge/internal/directget", "frames"},
 	"bridge/standby":                       {"bridge/internal/name"},
 	"bridge/view":                          {"bridge/internal/clock", "bridge/internal/name"},
-	"bridge/watch":                         {"bridge/view"},
-	"bridge/web":                           {"bridge/view"},
 	"cmd/ami-nats-bridge/internal/logging": {"amiconn/setting", "bridge/redact"},
 	"correlation":                          {"frames"},
 
 	"amiconn":                          {"amiconn/setting", "correlation", "frames"},
-	"bridge/outbox/outboxtest":         {"bridge/outbox"},
+	"bridge/outbox":                    {"bridge/internal/clock", "bridge/internal/deque", "bridge/standby"},
 	"bridge/policy/policytest":         {"bridge/internal/name", "bridge/policy", "frames"},
 	"bridge/present":                   {"bridge/internal/clock", "bridge/internal/jsontext", "frames"},
+	"bridge/watch":                     {"bridge/view"},
+	"bridge/web":                       {"bridge/view"},
 	"cmd/ami-nats-bridge/internal/top": {"bridge/view"},
 
-	"bridge/config": {"amiconn", "amiconn/setting", "bridge/policy"},
+	"bridge/config":            {"amiconn", "amiconn/setting", "bridge/policy"},
+	"bridge/outbox/outboxtest": {"bridge/outbox"},
 
 	"bridge/config/configtest": {"bridge/config"},
 	"bridge/ingest": {
@@ -89,8 +89,8 @@ var arrows = map[string][]string{
 		"bridge/internal/subject", "bridge/journal", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
 	},
 	"bridge/delivery": {
-		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/streams",
-		"fairness",
+		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/standby",
+		"bridge/streams", "fairness",
 	},
 	"bridge/idempotency":         {"bridge/config", "bridge/internal/deque", "bridge/journal", "bridge/natsconn", "bridge/reply", "bridge/streams"},
 	"bridge/journal/journaltest": {"bridge/journal"},
@@ -104,12 +104,16 @@ var arrows = map[string][]string{
 		"bridge/internal/name", "bridge/natsconn", "bridge/policy", "bridge/redact", "bridge/reply", "correlation", "docs/schemas",
 		"frames",
 	},
+	"bridge/ha": {
+		"bridge/config", "bridge/delivery", "bridge/internal/clock", "bridge/natsconn", "bridge/outbox", "bridge/standby",
+		"bridge/streams",
+	},
 
 	"bridge": {
-		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
-		"bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn", "bridge/outbox",
-		"bridge/present", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams", "bridge/view",
-		"bridge/watch", "bridge/web", "fairness",
+		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha",
+		"bridge/idempotency", "bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn",
+		"bridge/outbox", "bridge/present", "bridge/reply", "bridge/standby", "bridge/state", "bridge/status", "bridge/streams",
+		"bridge/view", "bridge/watch", "bridge/web", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
@@ -124,7 +128,7 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/idempotency",
+		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha", "bridge/idempotency",
 		"bridge/internal/directget", "bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
 		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams",
 		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume",

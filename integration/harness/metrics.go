@@ -68,12 +68,12 @@ func (r *Running) By(label string) map[string]map[string]float64 {
 // conservation as many as were received.
 func Accounted(server map[string]float64) float64 {
 	return server["events_published_total"] + server["events_dropped_total"] + server["events_filtered_total"] +
-		server["outbox_events"] + server["outbox_in_flight_events"]
+		server["events_released_total"] + server["outbox_events"] + server["outbox_in_flight_events"]
 }
 
 // Buffers is ami.status.<server>.buffers.
 type Buffers struct {
-	Received, Published, Filtered, Queued uint64
+	Received, Published, Filtered, Queued, Released uint64
 
 	InFlight uint64 `json:"in_flight"`
 	Dropped  map[string]uint64
@@ -94,7 +94,7 @@ func (b *Buffers) Lost() (n uint64) {
 // Lawful reports whether the law of conservation holds: each event that was
 // received is accounted for.
 func (b *Buffers) Lawful() bool {
-	return b.Received == b.Published+b.Lost()+b.Filtered+b.Queued+b.InFlight
+	return b.Received == b.Published+b.Lost()+b.Filtered+b.Queued+b.InFlight+b.Released
 }
 
 // Drained waits until so many events were received and none is under way, for as

@@ -41,11 +41,25 @@ func (d *Deque[T]) PopFront() T {
 	v := *first
 	*first = none
 	d.head = (d.head + 1) & (len(d.Ring) - 1)
-	d.n--
-	if d.n == 0 && len(d.Ring) > KeptRing {
+	d.shrink()
+	return v
+}
+
+// PopBack takes the last out; there must be one.
+func (d *Deque[T]) PopBack() T {
+	var none T
+	last := d.At(d.n - 1)
+	v := *last
+	*last = none
+	d.shrink()
+	return v
+}
+
+// shrink counts one less.
+func (d *Deque[T]) shrink() {
+	if d.n--; d.n == 0 && len(d.Ring) > KeptRing {
 		d.Ring, d.head = nil, 0
 	}
-	return v
 }
 
 func (d *Deque[T]) grow() {

@@ -23,6 +23,16 @@ func TestDeque_MatchesASlice(t *testing.T) {
 				}
 				model = model[1:]
 			},
+			"pop back": func(t *rapid.T) {
+				if len(model) == 0 {
+					return
+				}
+				last := len(model) - 1
+				if got := d.PopBack(); got != model[last] {
+					t.Fatalf("popped %d, want %d", got, model[last])
+				}
+				model = model[:last]
+			},
 			"": func(t *rapid.T) {
 				for i, v := range model {
 					if *d.At(i) != v {

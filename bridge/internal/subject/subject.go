@@ -35,6 +35,9 @@ func (s *Subjects) Event(name []byte) string {
 // All is the filter for every event of the server.
 func (s *Subjects) All() string { return s.prefix + ".events." + s.server + ".>" }
 
+// Term is where bridges that share the server write which of them leads it.
+func (s *Subjects) Term() string { return s.prefix + ".terms." + s.server }
+
 // Gap is the subject of the server's Gap events.
 func (s *Subjects) Gap() string { return s.prefix + ".events." + s.server + ".Gap" }
 

@@ -1,0 +1,33 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+)
+
+// maxShared is how many servers a bridge may have that shares them: all are in one
+// Heartbeat.
+const maxShared = 2048
+
+// checkHA wants what bridges can share. What only NATS can say shows when it is reached.
+func (c *Config) checkHA() error {
+	if !c.HA {
+		return nil
+	}
+	var problems []error
+	check := func(ok bool, setting, reason string, args ...any) {
+		if !ok {
+			problems = append(problems, &amiconn.SettingError{Setting: setting, Reason: fmt.Sprintf(reason, args...)})
+		}
+	}
+	check(c.Delivery == DeliverJetStream, "DELIVERY", "wants jetstream with BRIDGE_HA=on: the stream says which bridge leads")
+	check(!c.Stream.Forwarded, "NATS_LEAF_URL", "does not go with BRIDGE_HA=on: bridges meet at one stream")
+	check(len(c.Servers) <= maxShared, "SERVERS", "wants at most %d with BRIDGE_HA=on", maxShared)
+	for _, s := range c.Servers {
+		check(s.Sessions != 1, s.Variable("SESSIONS"), "wants 2 with BRIDGE_HA=on: each bridge logs in at %.40q", s.Name)
+		check(len(s.ShedFirst) == 0, s.Variable("SHED_FIRST"), "does not go with BRIDGE_HA=on: a standby does not know what %.40q's leader sheds", s.Name)
+	}
+	return errors.Join(problems...)
+}

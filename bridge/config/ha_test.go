@@ -1,0 +1,43 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
+)
+
+// What bridges cannot share is refused, with the setting that is to change; without HA
+// nothing of it is.
+func TestHA_RefusesWhatCannotBeShared(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"":              func(*Config) {},
+		"DELIVERY":      func(c *Config) { c.Delivery = DeliverCore },
+		"NATS_LEAF_URL": func(c *Config) { c.Stream.Forwarded = true },
+		"SESSIONS":      func(c *Config) { c.Servers[0].Sessions = 1 },
+		"SHED_FIRST":    func(c *Config) { c.Servers[0].ShedFirst = setting.Globs{"RTCP*"} },
+	} {
+		t.Run(want, func(t *testing.T) {
+			c := DefaultConfig()
+			s := DefaultServerConfig()
+			s.Name = "pbx1"
+			c.Node, c.Servers = "b1", []ServerConfig{s}
+			change(&c)
+			if err := c.Validate(); err != nil {
+				t.Errorf("without HA: %v", err)
+			}
+			c.HA = true
+			if err := c.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("with HA: %v, want one of %q", err, want)
+			}
+		})
+	}
+	for _, silence := range []time.Duration{0, time.Hour} {
+		c := DefaultConfig()
+		c.Node, c.HASilence, c.HAWeight = "b1", silence, 0
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "HA_SILENCE") || !strings.Contains(err.Error(), "HA_WEIGHT") {
+			t.Errorf("silence %v: %v", silence, err)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package delivery
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+)
+
+// Where several bridges share a server the stream keeps those out that do not lead it. Its
+// first event in each batch is sent behind a fence: the record of the leader's term must
+// be the last one. The first event of a leader goes alone, and behind another fence: no
+// event of the server may have been stored since the leader looked.
+//
+// A batch that is open is not looked at again, so that it goes on only while what was sent
+// a moment ago is acknowledged (standby.MayGoOn). And its name can be guessed, so that the
+// successor can end it.
+
+// Lead is what the events of one server are sent behind. Its functions may be called from
+// any goroutine and do not wait.
+type Lead struct {
+	// Terms is the subject of the record of the term.
+	Terms string
+	// Fence returns what a batch begins behind; false while nothing may be sent. Whoever
+	// lets it go makes the server ready.
+	Fence func() (Fence, bool)
+	// Refused hears that an event was refused for its fence. From then on Fence returns
+	// false until that is dealt with.
+	Refused func()
+}
+
+// Fence is what the first event of a server in a batch is sent behind.
+type Fence struct {
+	Term  uint64 // sequence of the record of the term
+	Whole bool   // it is the leader's first: the last event of the server must be Last
+	Last  uint64
+}
+
+// SharedBatches is how many names of batches one process has where several share the
+// servers.
+const SharedBatches = 16
+
+// BatchOf returns the k'th name of those batches.
+func BatchOf(incarnation string, k int) string { return incarnation + "-" + strconv.Itoa(k) }
+
+const (
+	lastSubjectSequence = "Nats-Expected-Last-Subject-Sequence"
+	lastSubject         = "Nats-Expected-Last-Subject-Sequence-Subject"
+)
+
+var (
+	// errFence is an event that was refused for its fence: another bridge may lead.
+	errFence = errors.New("the stream refused a fence")
+	// errForgotten has what is in flight be forgotten: the outbox holds it for a standby.
+	errForgotten = errors.New("another bridge leads")
+	// errSharedNeedsFast is errNoFastIngest where nothing else will do.
+	errSharedNeedsFast = errors.New("no fast ingest, without which BRIDGE_HA cannot be on")
+)
+
+// leadMode is what a Publisher has of servers that are shared. It is the publisher's, but
+// for refused.
+type leadMode struct {
+	incarnation string
+	source      func(number int) *Source
+	in          []uint64 // by the sources' numbers, the batch that each has sent in last
+	next        Fence    // of the event that is sent next
+	seq, on     []string // headers
+}
+
+// batchOf returns the batch that the source with that number has sent in last.
+func (l *leadMode) batchOf(number int) *uint64 {
+	if missing := number + 1 - len(l.in); missing > 0 {
+		l.in = append(l.in, make([]uint64, missing)...)
+	}
+	return &l.in[number]
+}
+
+func (l *leadMode) refused(number int) { l.source(number).Lead.Refused() }
+
+// leads reports whether the next event of id may be sent.
+func (p *Publisher) leads(id int) bool {
+	l := p.lead
+	if l == nil {
+		return true
+	}
+	f, ok := p.source(id).Lead.Fence()
+	if !ok {
+		return false
+	}
+	if l.next = f; f.Whole {
+		p.fast.alone()
+	}
+	return true
+}
+
+// fence puts the fence before p.msg, if it is the first of id in its batch. Like all of
+// publish it allocates nothing for an event of a batch that is open.
+func (p *Publisher) fence(id int) {
+	l, h := p.lead, p.msg.Header
+	s, last, batch := p.source(id), l.batchOf(id), p.fast.batches
+	switch {
+	case l.next.Whole:
+		l.on[0], l.seq[0] = s.Filter, strconv.FormatUint(l.next.Last, 10)
+	case *last != batch:
+		l.on[0], l.seq[0] = s.Lead.Terms, strconv.FormatUint(l.next.Term, 10)
+	default:
+		delete(h, lastSubjectSequence)
+		delete(h, lastSubject)
+		return
+	}
+	*last = batch
+	h[lastSubjectSequence], h[lastSubject] = l.seq, l.on
+}
+
+// Forget has all that is in flight of s be forgotten, which its outbox holds again
+// for a standby. It may be called from any goroutine and does not wait.
+func (p *Publisher) Forget(s *Source) { p.window.fail(s.number, errForgotten) }
+
+// alone has the next event end its batch.
+func (d *fastMode) alone() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.single = true
+}
+
+// mayGoOn reports whether the next event may go into the batch that is open, or begin
+// another. A batch that was not heard of for too long takes no more: another begins when
+// what is in flight is acknowledged, or is sent again.
+func (d *fastMode) mayGoOn(now time.Time) bool {
+	newest := d.ackedAt
+	if d.begun.After(newest) {
+		newest = d.begun
+	}
+	switch {
+	case d.batch == "" || standby.MayGoOn(newest, now):
+		return true
+	case d.sent == d.acked:
+		d.batch = ""
+		return true
+	case d.sent-d.acked < d.due: // nobody would acknowledge them
+		d.failure = errBatchEnded
+	}
+	return false
+}

@@ -1,0 +1,208 @@
+package ha
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+const (
+	// maxAsks bounds the questions that wait.
+	maxAsks = 4096
+	// askers ask the stream, each one question at a time.
+	askers = 16
+	// askTimeout bounds a question about a term, tailTimeout the reading of a tail.
+	askTimeout  = 2 * time.Second
+	tailTimeout = 10 * time.Second
+	// tailNear is how much earlier than it must have been stored the tail is looked for,
+	// tailFar how much where that was too late.
+	tailNear = time.Second
+	tailFar  = 30 * time.Second
+	// beyond is a number that no event of a batch has.
+	beyond = 1 << 40
+)
+
+// ask is a question for the stream. It returns what is to be done with the answer, on the
+// Node's goroutine.
+type ask func(ctx context.Context) func()
+
+// askAll asks what comes, one after another.
+func (n *Node) askAll(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-n.asks:
+			if answer := a(ctx); answer != nil {
+				select {
+				case n.answers <- answer:
+				case <-ctx.Done():
+				}
+			}
+		}
+	}
+}
+
+// ask asks the stream. When too many questions wait this one has failed.
+func (n *Node) ask(a ask, failed func()) {
+	select {
+	case n.asks <- a:
+	default:
+		if failed != nil {
+			n.failed = append(n.failed, failed)
+		}
+	}
+}
+
+// answer is what has the machine of s hear the answer to its last question.
+func (n *Node) answer(s *server) func(standby.Event) func() {
+	question := s.machine.Question()
+	return func(e standby.Event) func() {
+		e.Answers = question
+		return func() { n.step(s, e) }
+	}
+}
+
+// askTerm reads the record of the term.
+func (n *Node) askTerm(s *server) {
+	answer := n.answer(s)
+	n.ask(func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		last, stream, err := streams.LastOn(ctx, n.o.Conn.Get().JS, s.Terms)
+		switch {
+		case err != nil || stream == nil:
+			return answer(standby.Event{Kind: standby.Failed})
+		case last == nil:
+			return answer(standby.Event{Kind: standby.SawTerm})
+		}
+		term, err := standby.DecodeTerm(last.Data)
+		if err != nil {
+			n.log.Error("the record of a term cannot be read", zap.String("server", s.Name), zap.Error(err))
+			return answer(standby.Event{Kind: standby.Failed})
+		}
+		saw := answer(standby.Event{Kind: standby.SawTerm, Term: term, Seq: last.Sequence})
+		return func() {
+			s.knew(term.Incarnation)
+			saw()
+		}
+	}, answer(standby.Event{Kind: standby.Failed}))
+}
+
+// writeTerm writes the record of the term behind the last one.
+func (n *Node) writeTerm(s *server) {
+	answer, record, fence := n.answer(s), s.machine.Record(), s.machine.Fence()
+	data, err := record.Encode()
+	if err != nil {
+		n.log.Error("the record of a term cannot be written", zap.String("server", s.Name), zap.Error(err))
+		n.failed = append(n.failed, answer(standby.Event{Kind: standby.Failed}))
+		return
+	}
+	n.ask(func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		m := nats.NewMsg(s.Terms)
+		m.Data = data
+		ack, err := n.o.Conn.Get().JS.PublishMsg(ctx, m, jetstream.WithExpectStream(streams.EventStream),
+			jetstream.WithExpectLastSequencePerSubject(fence), jetstream.WithRetryAttempts(0))
+		if err == nil {
+			wrote := answer(standby.Event{Kind: standby.Wrote, Seq: ack.Sequence})
+			return func() {
+				s.Outbox.Claim(record.Term)
+				wrote()
+			}
+		}
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok &&
+			(api.ErrorCode == natsconn.StreamWrongLastSequence || api.ErrorCode == natsconn.StreamWrongLastConstant) {
+			return answer(standby.Event{Kind: standby.Refused})
+		}
+		n.log.Warn("a term is not stored", zap.String("server", s.Name), zap.Error(err))
+		return answer(standby.Event{Kind: standby.Failed})
+	}, answer(standby.Event{Kind: standby.Failed}))
+}
+
+// endBatches ends the batches of those who led before: a message that is beyond what the
+// batch can have ends it, and stores nothing. Whoever yields has seen to it that nothing
+// is in flight; so its batch, by which other servers' events go, is ended once.
+func (n *Node) endBatches(s *server) {
+	record := s.machine.Record()
+	if record.Reason == "yield" && s.ended == record.Term {
+		return
+	}
+	s.ended = record.Term
+	var batches []string
+	for _, incarnation := range s.before {
+		if incarnation == n.o.Incarnation {
+			continue // its own are behind one another on one connection
+		}
+		for k := range delivery.SharedBatches {
+			batches = append(batches, delivery.BatchOf(incarnation, k))
+		}
+	}
+	if len(batches) == 0 {
+		return
+	}
+	n.ask(func(context.Context) func() {
+		nc := n.o.Conn.Get()
+		for _, batch := range batches {
+			m := nats.NewMsg(s.Terms)
+			m.Reply = nc.NewInbox() + "." + batch + ".1.fail." + strconv.Itoa(beyond) + ".3.$FI"
+			if nc.PublishMsg(m) != nil {
+				return nil // it is tried again soon
+			}
+		}
+		return nil
+	}, nil)
+}
+
+// readTail reads what the stream holds behind what is known to be stored.
+func (n *Node) readTail(s *server, now time.Time) {
+	answer := n.answer(s)
+	near, since := s.Outbox.Tail(s.Name, now)
+	far, _ := s.Outbox.Tail(s.Name, now)
+	if near == nil {
+		n.failed = append(n.failed, answer(standby.Event{Kind: standby.Failed}))
+		return
+	}
+	n.ask(func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, tailTimeout)
+		defer cancel()
+		tail, held, err := near, delivery.Since{}, error(nil)
+		if held, err = n.fill(ctx, tail, s, since, tailNear); err == nil && tail.Err() != nil {
+			tail = far
+			held, err = n.fill(ctx, tail, s, since, tailFar)
+		}
+		if err != nil {
+			n.log.Warn("the stream is not read", zap.String("server", s.Name), zap.Error(err))
+			return answer(standby.Event{Kind: standby.Failed})
+		}
+		return func() {
+			s.tail, s.held = tail, held
+			s.why = s.Outbox.Check(tail)
+			answer(standby.Event{Kind: standby.Read, Exact: s.why == nil, Empty: tail.Empty()})()
+		}
+	}, answer(standby.Event{Kind: standby.Failed}))
+}
+
+// fill adds to t what was stored since then, and a while before.
+func (n *Node) fill(ctx context.Context, t *standby.Tail, s *server, since time.Time, before time.Duration) (delivery.Since, error) {
+	held, err := delivery.ReadSince(ctx, n.o.Conn, s.Events, since, before)
+	for _, text := range held.IDs {
+		if id, err := standby.ParseID(text); err == nil {
+			t.Add(id)
+		} else {
+			t.Foreign()
+		}
+	}
+	return held, err
+}

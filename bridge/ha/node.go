@@ -1,0 +1,377 @@
+package ha
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+)
+
+const (
+	// tick is how often the machines are told that time passes, beat how often this
+	// bridge says how it stands.
+	tick = 50 * time.Millisecond
+	beat = 250 * time.Millisecond
+	// frozenAfter is how long a tick may be late until this process is taken for one that
+	// was frozen: what others said meanwhile is not read yet, so that nobody is silent.
+	frozenAfter = 500 * time.Millisecond
+	// moveEvery is how often it is looked whether a server is to move.
+	moveEvery = time.Second
+	// maxReceived bounds the Heartbeats that wait to be read. When it is full the newest is
+	// dropped: another comes.
+	maxReceived = 256
+)
+
+// Options is what a Node works with.
+type Options struct {
+	Config *config.Config
+	Conn   *natsconn.Conn // by which bridges speak, and the stream is asked
+	// Incarnation names this process; no other has the same.
+	Incarnation string
+	Epoch       func() string // makes the name of an epoch that no other has had
+	Log         *zap.Logger
+}
+
+// Node is this bridge among those that share the servers.
+type Node struct {
+	o      Options
+	log    *zap.Logger
+	now    atomic.Pointer[servers] // not changed once made: Add and Remove put another in its place
+	adding sync.Mutex              // held meanwhile
+	served *servers                // what the Roster was told of
+	roster *standby.Roster
+
+	received chan []byte   // Heartbeats
+	noted    chan struct{} // of capacity 1: a server has a note
+	asks     chan ask      // for the stream
+	answers  chan func()   // from the stream, for the Node's goroutine
+	failed   []func()      // answers to what could not be asked
+	leaves   chan struct{} // closed when another shall lead what this one leads
+	left     chan struct{} // closed when none is led that another could lead
+	leave    sync.Once
+
+	began time.Time    // what the next two count from, in nanoseconds
+	awake atomic.Int64 // when it last looked
+	sure  atomic.Int64 // until then it may have slept through the claim of another
+
+	beatAt, lookedAt, movedAt time.Time
+	leaving                   bool   // what this bridge leads it hands over, and takes nothing
+	same                      string // the incarnation of another bridge of this name, which was told of
+}
+
+// New returns a Node without servers. It subscribes to what other bridges say.
+func New(o Options) (*Node, error) {
+	n := &Node{
+		o: o, log: o.Log.Named("ha"), began: time.Now(),
+		roster:   standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
+		received: make(chan []byte, maxReceived), noted: make(chan struct{}, 1), answers: make(chan func(), askers), asks: make(chan ask, maxAsks),
+		leaves: make(chan struct{}), left: make(chan struct{}),
+	}
+	n.now.Store(new(servers))
+	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
+		select {
+		case n.received <- m.Data:
+		default:
+		}
+	})
+	return n, err
+}
+
+func (n *Node) subject(node string) string { return n.o.Config.SubjectPrefix + ".ha." + node }
+
+// servers are those that a Node has. They are not changed once made.
+type servers struct {
+	all []*server
+	by  map[string]*server
+}
+
+// have makes all the servers of the Node.
+func (n *Node) have(all []*server) {
+	now := &servers{all, make(map[string]*server, len(all))}
+	for _, s := range all {
+		now.by[s.Name] = s
+	}
+	n.now.Store(now)
+}
+
+func (n *Node) named(name string) *server { return n.now.Load().by[name] }
+
+// Add adds a server and shares its Outbox. It may be called at any time, from any goroutine.
+func (n *Node) Add(s Server) *Handle {
+	now := n.began
+	added := &server{
+		Server: s, began: now, wake: func() { clock.Raise(n.noted) },
+		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, now),
+	}
+	s.Outbox.Share(outbox.ShareOptions{
+		Most: s.Most, Epoch: n.o.Epoch, Filters: s.Filters, Stored: added.onStored, Drained: added.onDrained,
+	})
+	n.adding.Lock()
+	defer n.adding.Unlock()
+	n.have(append(slices.Clone(n.now.Load().all), added))
+	return &Handle{n, added}
+}
+
+// Remove takes a server away of which nothing is left. It may be called at any time, from
+// any goroutine.
+func (n *Node) Remove(h *Handle) {
+	n.adding.Lock()
+	defer n.adding.Unlock()
+	n.have(slices.DeleteFunc(slices.Clone(n.now.Load().all), func(s *server) bool { return s == h.s }))
+}
+
+// Leads reports whether this bridge leads the server of that name. It may be called from any
+// goroutine and does not wait.
+func (n *Node) Leads(name string) bool {
+	s := n.named(name)
+	return s != nil && (&Handle{n, s}).Leads()
+}
+
+// Handle is what others tell of a server. Its methods may be called from any goroutine and
+// do not wait.
+type Handle struct {
+	n *Node
+	s *server
+}
+
+// Begin tells what has the publisher look at the server, and what has it forget what is in
+// flight of it. Nothing happens before. A nil Handle does nothing.
+func (h *Handle) Begin(ready, forget func()) {
+	if h != nil {
+		h.s.ready, h.s.forget = ready, forget
+		h.s.begun.Store(true)
+	}
+}
+
+// Follow tells what has the event session ask for a Pong.
+func (h *Handle) Follow(ping func()) { h.s.ping.Store(&ping) }
+
+// Session hears that the event session came up or has ended, between two of its events.
+func (h *Handle) Session(up bool) { h.s.onSession(up) }
+
+// Pong hears that a Ping of the event session was answered that was asked then.
+func (h *Handle) Pong(asked time.Time) { h.s.onPong(asked) }
+
+// Lead is what the server's events are sent behind.
+func (h *Handle) Lead() *delivery.Lead {
+	return &delivery.Lead{Terms: h.s.Terms, Fence: h.s.Fence, Refused: h.s.Refused}
+}
+
+// Leads reports whether this bridge leads the server, as far as it can know: not if it has
+// just woken from a freeze, and may not have heard yet that another one leads.
+func (h *Handle) Leads() bool {
+	now := time.Since(h.s.began)
+	return h.s.leading.Load() && now-time.Duration(h.n.awake.Load()) < frozenAfter && now >= time.Duration(h.n.sure.Load())
+}
+
+// Run takes part until ctx ends.
+func (n *Node) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	for range askers {
+		group.Go(func() { n.askAll(ctx) })
+	}
+	changed := n.o.Conn.Watch()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	n.lookedAt = time.Now()
+	for {
+		n.serve()
+		select {
+		case <-ctx.Done():
+			return
+		case data := <-n.received:
+			n.receive(data)
+		case answer := <-n.answers:
+			answer()
+		case <-n.noted:
+			for _, s := range n.begun() {
+				s.takeNotes(func(kind standby.EventKind) { n.step(s, standby.Event{Kind: kind}) })
+			}
+		case <-changed:
+			n.all(standby.Disconnected) // it went or came: what others said meanwhile is not heard
+		case <-ticker.C:
+			n.tick()
+		}
+		for failed := n.failed; len(failed) > 0; failed = n.failed {
+			n.failed = nil
+			for _, f := range failed {
+				f()
+			}
+		}
+		if now := time.Now(); now.Sub(n.beatAt) >= beat {
+			n.beatAt = now
+			n.beat(now)
+		}
+	}
+}
+
+// serve tells the Roster which servers there are, if there are others.
+func (n *Node) serve() {
+	if now := n.now.Load(); now != n.served {
+		n.served = now
+		var names []string
+		for _, s := range now.all {
+			names = append(names, s.Name)
+		}
+		n.roster.Serve(names)
+	}
+}
+
+// begun are the servers that the publisher knows.
+func (n *Node) begun() []*server {
+	return slices.DeleteFunc(slices.Clone(n.now.Load().all), func(s *server) bool { return !s.begun.Load() })
+}
+
+func (n *Node) all(kind standby.EventKind) {
+	for _, s := range n.begun() {
+		n.step(s, standby.Event{Kind: kind})
+	}
+}
+
+// tick has time pass.
+func (n *Node) tick() {
+	for len(n.received) > 0 {
+		n.receive(<-n.received)
+	}
+	now := time.Now()
+	if now.Sub(n.lookedAt) > frozenAfter || !n.o.Conn.Up() {
+		n.sure.Store(int64(now.Add(n.o.Config.HASilence).Sub(n.began)))
+		n.all(standby.Disconnected)
+	}
+	n.lookedAt = now
+	n.awake.Store(int64(now.Sub(n.began)))
+	for _, s := range n.begun() {
+		if s.untold {
+			n.tell(s)
+		}
+		if v := n.view(s, now); v.Session && !v.InSync && !v.Fresh && !s.led {
+			if ping := s.ping.Load(); ping != nil {
+				(*ping)()
+			}
+		}
+		n.step(s, standby.Event{Kind: standby.Tick})
+	}
+	n.move(now)
+}
+
+// move hands over what others shall lead.
+func (n *Node) move(now time.Time) {
+	if now.Sub(n.movedAt) >= moveEvery {
+		n.movedAt = now
+		every := func(string) int { return math.MaxInt } // bridge reads each server
+		if m, ok := n.roster.Move(every, now); ok && m.To != "" {
+			if s := n.named(m.Server); s != nil {
+				n.step(s, standby.Event{Kind: standby.Handover, To: m.To})
+			}
+		}
+	}
+	select {
+	case <-n.leaves:
+		n.leaving = true
+	default:
+		return
+	}
+	left := true
+	for _, s := range n.begun() {
+		if !s.led {
+			continue
+		}
+		n.step(s, standby.Event{Kind: standby.Handover})
+		if v := n.view(s, now); v.HeirSync {
+			left = false
+		}
+	}
+	if left {
+		n.leave.Do(func() { close(n.left) })
+	}
+}
+
+// Leave hands over every server to a standby that is in sync, and returns when none is led
+// that has one, or ctx ends. What is led still may be published to its end. It is called
+// once, while Run runs.
+func (n *Node) Leave(ctx context.Context) {
+	close(n.leaves)
+	select {
+	case <-n.left:
+	case <-ctx.Done():
+	}
+	for _, s := range n.begun() {
+		s.Outbox.NextEpoch()
+	}
+}
+
+// beat says how this bridge stands.
+func (n *Node) beat(now time.Time) {
+	var leads []standby.Leads
+	var stands []standby.Stands
+	for _, s := range n.begun() {
+		how, up := s.Outbox.Shared(s.machine.Term()), s.up.Load()
+		switch {
+		case s.machine.Leads() && how.Leads:
+			leads = append(leads, standby.LeadsOf(s.Name, how.Mark, s.machine.Heir()))
+		case up != 0 && !how.Leads && !n.leaving:
+			age := time.Since(s.began) - time.Duration(up)
+			stands = append(stands, standby.Stands{
+				Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
+			})
+		}
+	}
+	data, err := n.roster.Beat(leads, stands, now).Encode()
+	if err == nil {
+		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
+	}
+	if err != nil && n.o.Conn.Up() {
+		n.log.Error("no word to the other bridges", zap.Error(err))
+	}
+}
+
+// receive takes in what another bridge says of itself.
+func (n *Node) receive(data []byte) {
+	now := time.Now()
+	h, err := standby.DecodeHeartbeat(data)
+	if err == nil {
+		err = n.roster.Hear(h, now)
+	}
+	switch {
+	case errors.Is(err, standby.ErrSameNode) && n.same == h.Incarnation:
+		return
+	case errors.Is(err, standby.ErrSameNode):
+		n.same = h.Incarnation
+		fallthrough
+	case err != nil:
+		n.log.Error("another bridge is not heard", zap.Error(err))
+		return
+	}
+	if h.Node == n.o.Config.Node {
+		return
+	}
+	for i := range h.Leads {
+		s := n.named(h.Leads[i].Server)
+		if s == nil || !s.begun.Load() {
+			continue
+		}
+		l, ok := n.roster.Leader(s.Name)
+		if !ok || l.Node != h.Node {
+			continue
+		}
+		s.knew(l.Incarnation)
+		n.step(s, standby.Event{Kind: standby.Heard, Leader: l})
+		if l.Mark.Term >= s.machine.Term() {
+			s.Outbox.Hear(l.Mark, now)
+		}
+	}
+}

@@ -1,0 +1,290 @@
+package ha
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+)
+
+// Server is a server that several bridges share. Its functions do not wait, but for Led.
+type Server struct {
+	Name   string
+	Outbox *outbox.Outbox
+	Events string // the subject of its events, with wildcards
+	Terms  string // the subject of its terms
+	Most   int    // events that its outbox can hold
+	// Filters is the hash of all that decides which of its events count.
+	Filters uint64
+	// Led hears whether this bridge leads it, on a goroutine of the Node's. It may wait.
+	Led func(leads bool)
+}
+
+// server is a Server as the Node knows it. It is the Node's goroutine's but for what says
+// otherwise.
+type server struct {
+	Server
+	machine *standby.Leading
+	begun   atomic.Bool            // ready and forget are set
+	ready   func()                 // the publisher is to look at it
+	forget  func()                 // the publisher is to forget what is in flight
+	ping    atomic.Pointer[func()] // has the event session ask for a Pong
+	before  []string               // incarnations of those who led, the newest last
+	tail    *standby.Tail
+	held    delivery.Since // of the tail
+	ended   uint64         // the term since which the batches of those before were ended
+	led     bool
+	untold  bool // it is to be told of led again
+	drains  bool
+
+	wake  func()       // has the Node look at what was noted
+	began time.Time    // what the next two count from, in nanoseconds
+	up    atomic.Int64 // when the event session came up; 0: it is not
+	asked atomic.Int64 // when the Ping was asked that was answered last; 0: none was
+	why   error        // of the last take-over that was not exact
+
+	lost, stored, drained atomic.Bool // noted, for the Node
+	leading               atomic.Bool // led, for others
+
+	telling   sync.Mutex // protects the following
+	published bool       // of led
+
+	mu      sync.Mutex // protects the following
+	fence   delivery.Fence
+	open    bool // a batch may begin
+	refused bool // noted, for the Node
+}
+
+// maxBefore bounds the leaders before whose batches are ended.
+const maxBefore = 4
+
+// Fence returns what a batch begins behind.
+func (s *server) Fence() (delivery.Fence, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fence, s.open && !s.refused
+}
+
+// Refused notes that the stream has refused an event for its fence.
+func (s *server) Refused() {
+	s.mu.Lock()
+	s.refused = true
+	s.mu.Unlock()
+	s.wake()
+}
+
+// onStored notes that the first event of this leader is stored.
+func (s *server) onStored() {
+	s.mu.Lock()
+	s.fence.Whole = false
+	s.mu.Unlock()
+	s.stored.Store(true)
+	s.wake()
+}
+
+// onDrained notes that nothing is in flight.
+func (s *server) onDrained() {
+	s.drained.Store(true)
+	s.wake()
+}
+
+// onSession notes that the event session came up or has ended, on its supervisor.
+func (s *server) onSession(up bool) {
+	if up {
+		s.up.Store(max(1, int64(time.Since(s.began))))
+		s.asked.Store(0)
+		s.wake()
+		return
+	}
+	if s.up.Swap(0) != 0 {
+		s.Outbox.Restart()
+		s.lost.Store(true)
+		s.wake()
+	}
+}
+
+// onPong notes that a Ping that was asked then was answered.
+func (s *server) onPong(asked time.Time) { s.asked.Store(max(1, int64(asked.Sub(s.began)))) }
+
+// takeNotes hands on what was noted.
+func (s *server) takeNotes(each func(standby.EventKind)) {
+	s.mu.Lock()
+	refused := s.refused
+	s.mu.Unlock()
+	if s.lost.Swap(false) {
+		each(standby.SessionLost)
+	}
+	if s.stored.Swap(false) {
+		each(standby.FirstStored)
+	}
+	if s.drained.Swap(false) && s.drains {
+		each(standby.Drained)
+	}
+	if refused {
+		each(standby.Refused)
+		s.mu.Lock()
+		s.refused = false
+		s.mu.Unlock()
+	}
+}
+
+// knew notes who led.
+func (s *server) knew(incarnation string) {
+	if i := slices.Index(s.before, incarnation); i >= 0 {
+		s.before = slices.Delete(s.before, i, i+1)
+	}
+	if len(s.before) == maxBefore {
+		s.before = slices.Delete(s.before, 0, 1)
+	}
+	s.before = append(s.before, incarnation)
+}
+
+// view is how things stand.
+func (n *Node) view(s *server, now time.Time) standby.View {
+	to, inSync := n.roster.Successor(s.Name, now)
+	up := s.up.Load() != 0 && (s.led || !n.leaving) // who is about to go claims nothing
+	return standby.View{
+		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Successor: to, HeirSync: inSync,
+	}
+}
+
+func (n *Node) inSync(s *server) bool {
+	how := s.Outbox.Shared(0)
+	return !how.Leads && how.State == standby.InSync
+}
+
+// fresh reports whether the session is not behind: it has answered a Ping that was asked
+// after the leader was heard last.
+func (n *Node) fresh(s *server) bool {
+	last := s.began
+	if l, ok := n.roster.Leader(s.Name); ok && l.Node != n.o.Config.Node {
+		last = l.At
+	}
+	asked := s.asked.Load()
+	return asked != 0 && asked > int64(last.Sub(s.began))
+}
+
+// step has the machine take in an event, and does what it says.
+func (n *Node) step(s *server, e standby.Event) {
+	now := time.Now()
+	for _, d := range slices.Clone(s.machine.Step(now, n.view(s, now), e)) {
+		n.do(s, d, now)
+	}
+	n.let(s)
+}
+
+// let lets the publisher go on, or not, and tells whoever wants to know who leads.
+func (n *Node) let(s *server) {
+	open := s.machine.Begins() && s.Outbox.Shared(0).Leads
+	s.mu.Lock()
+	opened := open && !s.open
+	s.open, s.fence.Term = open, s.machine.Fence()
+	s.mu.Unlock()
+	if opened {
+		s.ready()
+	}
+	if leads := s.machine.Leads(); leads != s.led {
+		s.led = leads
+		s.leading.Store(leads)
+		n.tell(s)
+		record := s.machine.Record()
+		if leads {
+			n.log.Info("leads", zap.String("server", s.Name), zap.Uint64("term", record.Term), zap.String("reason", record.Reason))
+		} else {
+			n.log.Info("stands by", zap.String("server", s.Name), zap.Uint64("term", s.machine.Term()))
+		}
+		n.beatAt = time.Time{} // the others are to know at once
+	}
+}
+
+// tell tells whoever wants to know whether this bridge leads s.
+func (n *Node) tell(s *server) {
+	s.untold = false
+	n.ask(func(context.Context) func() {
+		s.telling.Lock()
+		defer s.telling.Unlock()
+		if leads := s.leading.Load(); leads != s.published {
+			s.published = leads
+			s.Led(leads)
+		}
+		return nil
+	}, func() { s.untold = true })
+}
+
+// do does what the machine has decided.
+func (n *Node) do(s *server, d standby.Decision, now time.Time) {
+	switch d {
+	case standby.Hold:
+		s.drains = false
+		s.mu.Lock()
+		s.open = false
+		s.mu.Unlock()
+		s.Outbox.Stand(s.machine.Term(), now)
+		s.forget()
+	case standby.AskTerm:
+		n.askTerm(s)
+	case standby.WriteTerm:
+		n.writeTerm(s)
+	case standby.EndBatches:
+		n.endBatches(s)
+	case standby.ReadTail:
+		n.readTail(s, now)
+	case standby.Publish, standby.BeginEpoch, standby.BeginFirst:
+		n.begin(s, d, now)
+	case standby.Drain:
+		s.drains = true
+		s.drained.Store(false)
+		s.Outbox.Close()
+	case standby.Yield:
+		n.beatAt = time.Time{}
+	}
+}
+
+// begin has the outbox lead, or go on.
+func (n *Node) begin(s *server, d standby.Decision, now time.Time) {
+	s.drains = false
+	if s.Outbox.Shared(0).Leads {
+		if d == standby.Publish {
+			s.Outbox.Open()
+		} else {
+			s.Outbox.NextEpoch()
+		}
+		s.ready()
+		return
+	}
+	s.mu.Lock()
+	s.fence = delivery.Fence{Term: s.machine.Fence(), Whole: true, Last: s.held.Last}
+	s.mu.Unlock()
+	s.stored.Store(false)
+	why := error(nil)
+	if d == standby.Publish {
+		if why = s.Outbox.TakeOver(s.tail); why == nil {
+			return
+		}
+	}
+	if d == standby.BeginFirst {
+		s.Outbox.Begin(s.tail, nil)
+		return
+	}
+	from := now.UnixNano()
+	if !s.held.At.IsZero() {
+		from = clock.Wall(s.held.At, now)
+	}
+	gap := &outbox.Gap{Reason: outbox.GapTakeOver, Unknown: true, From: from, To: now.UnixNano()}
+	if s.machine.Record().Reason == "start" {
+		gap.Reason, gap.Restarted = outbox.GapRestart, "unknown"
+	}
+	if why == nil {
+		why = s.why
+	}
+	n.log.Warn("a take-over leaves a Gap", zap.String("server", s.Name), zap.Uint64("term", s.machine.Term()), zap.Error(why))
+	s.Outbox.Begin(s.tail, gap)
+}

@@ -1,0 +1,140 @@
+package outbox
+
+import (
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+)
+
+// Tail returns the empty Tail of what the stream holds behind what is known to be stored,
+// and since when it may have been stored.
+func (o *Outbox) Tail(server string, now time.Time) (*standby.Tail, time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.share.follows == nil {
+		return nil, now
+	}
+	since := o.share.follows.CutAt()
+	if since.IsZero() {
+		since = now
+		if o.waits.Len() > 0 {
+			since = time.Unix(0, o.waits.At(0).At)
+		}
+	}
+	return o.share.follows.Tail(server), since
+}
+
+// Check returns why TakeOver would fail.
+func (o *Outbox) Check(t *standby.Tail) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.share.follows == nil {
+		return nil
+	}
+	return o.share.follows.Check(t)
+}
+
+// TakeOver has this bridge lead, and send what it holds and the Tail has not. With an
+// error nothing has changed.
+func (o *Outbox) TakeOver(t *standby.Tail) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	h := o.share
+	var stored []int
+	l, err := h.follows.TakeOver(t, func(i int) { stored = append(stored, i) })
+	if err != nil {
+		return err
+	}
+	o.lead(l, stored)
+	return nil
+}
+
+// Begin has this bridge lead in a new epoch. A Gap with that hole goes before all, unless
+// it is nil.
+func (o *Outbox) Begin(t *standby.Tail, hole *Gap) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	h := o.share
+	var stored []int
+	o.lead(h.follows.Begin(h.o.Epoch(), t, func(i int) { stored = append(stored, i) }), stored)
+	if hole != nil {
+		if o.waits.Len() > 0 {
+			hole.To = max(hole.From, min(hole.To, o.waits.At(0).At))
+		}
+		o.waits.PushFront(o.gapSlot("", hole))
+	}
+}
+
+// lead releases what is stored of the events that wait, and leads with the rest.
+func (o *Outbox) lead(l *standby.Ledger, stored []int) {
+	h := o.share
+	event := 0
+	for range o.waits.Len() {
+		s := o.waits.PopFront()
+		if s.hole == nil {
+			event++
+			if len(stored) > 0 && stored[0] == event-1 {
+				stored = stored[1:]
+				o.releaseHeld(&s)
+				continue
+			}
+		}
+		o.waits.PushBack(s)
+	}
+	h.leads, h.follows, h.open, h.first, h.epochs = l, nil, true, true, false
+	o.judge(false)
+}
+
+// Stand has this bridge stand by for another that leads in the term. What is in flight
+// may be stored still: it is held with the rest, and an acknowledgement of it changes
+// nothing. Of a session that has ended nothing is held.
+func (o *Outbox) Stand(term uint64, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	h := o.share
+	h.open = false
+	if h.leads == nil {
+		return
+	}
+	o.takeBack(&o.again, 0)
+	o.takeBack(&o.sent, 0)
+	border, holes := -1, 0
+	for i := range o.waits.Len() {
+		if hole := o.waits.At(i).hole; hole != nil {
+			if holes++; hole.asks {
+				border = i
+			}
+		}
+	}
+	if border < 0 && h.lost > 0 {
+		border = o.waits.Len() - 1
+	}
+	for range border + 1 {
+		if s := o.waits.PopFront(); s.hole == nil {
+			o.releaseHeld(&s)
+		} else {
+			o.free(&s)
+		}
+	}
+	if holes > 0 || h.refused || h.lost > 0 {
+		h.anew()
+		for hash := range o.held {
+			h.follows.Read(hash)
+		}
+		return
+	}
+	since := now
+	if o.waits.Len() > 0 {
+		since = time.Unix(0, o.waits.At(0).At)
+	}
+	h.follows, h.leads = h.leads.Follow(term, h.o.Most, since, o.held), nil
+}
+
+// held are the hashes of the events that wait, in order.
+func (o *Outbox) held(yield func(uint64) bool) {
+	for i := range o.waits.Len() {
+		if s := o.waits.At(i); s.hole == nil && !yield(s.Hash) {
+			return
+		}
+	}
+}
