@@ -127,7 +127,7 @@ func TestBrowser_Keys(t *testing.T) {
 		t.Helper()
 		for _, r := range keys {
 			down := *kb.Encode(r)[0]
-			if strings.IndexRune("\x1b", r) < 0 {
+			if r != 0x1b {
 				down.Text = string(r)
 			}
 			up := down

@@ -191,7 +191,9 @@ func TestLive_RefusesTheOneTooMany(t *testing.T) {
 		}
 		synctest.Wait()
 		refused := httptest.NewRecorder()
-		s.ServeHTTP(refused, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/live", nil))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // else it would be open for ever if it were let in
+		defer cancel()
+		s.ServeHTTP(refused, httptest.NewRequestWithContext(ctx, http.MethodGet, "/live", nil))
 		if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") == "" || !strings.Contains(refused.Body.String(), "128 pages are open") {
 			t.Errorf("the 129th is answered %d %s", refused.Code, refused.Body)
 		}
