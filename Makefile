@@ -52,6 +52,11 @@ soak: ## Five minutes under load and faults: memory flat, nothing lost untold.
 faults: ## Have NATS and the bridge fail in every way under load; write the table of docs/delivery.md.
 	$(GO) test -count=1 -timeout 40m -v ./integration/faults -args -full -update
 
+FAULTS ?= all
+.PHONY: faults-ha
+faults-ha: ## Have one of two bridges fail in every way under load; FAULTS=some for a quick look.
+	$(GO) test -count=1 -parallel 2 -timeout 20m -v -run '^TestTwo_OneFaultAtATime$$' ./integration/ha -args -faults=$(FAULTS)
+
 .PHONY: leaf
 leaf: ## Kill the hub that a leaf forwards to: three minutes.
 	$(GO) test -count=1 -timeout 15m -run '^TestLeaf$$' -v ./integration/leaf -args -leaf

@@ -69,13 +69,22 @@ func newFleet(t *testing.T, names ...string) *fleet {
 	if _, err := f.nc.Subscribe("ami.ha.*", f.hear); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
-		f.start(name)
+	for i, name := range names {
+		if f.start(name); i == 0 { // else who starts a moment later may not hear that it leads
+			harness.Eventually(t, "the first one leads", func() bool { return f.leads(name) })
+		}
 	}
 	if err := f.sim.WaitEventSessions(t.Context(), len(names)); err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// leads reports whether the bridge of that name has said so.
+func (f *fleet) leads(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.heard[name].leads
 }
 
 func (f *fleet) hear(m *nats.Msg) {

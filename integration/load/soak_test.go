@@ -73,6 +73,7 @@ func newSoak(t *testing.T) *soak {
 		s.sims[name] = sim
 		c := harness.ChaosServer(name, addr)
 		c.MaxFrameBytes = 8 << 10
+		c.ActionTimeout = 10 * time.Second // of a list that a stalled session does not answer
 		if name == "flood" {
 			c.OutboxBytes = 256 << 10
 		}
