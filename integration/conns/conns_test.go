@@ -297,7 +297,7 @@ func TestConns_LimitsReached(t *testing.T) {
 			r.Running = harness.Bridge(t, "nats://reader:r@"+c.server.Addr().String(), func(cfg *config.Config) {
 				harness.ChaosConfig(cfg)
 				cfg.NATS.URL = "nats://bridge:b@" + c.server.Addr().String()
-				cfg.HTTPAddr = harness.Addr(t)
+				cfg.HTTPAddr, cfg.State = harness.Addr(t), false // see ruled.run
 			}, harness.ChaosServer("pbx1", addr))
 			r.works()
 			if strings.HasPrefix(name, "account's ") {
