@@ -227,6 +227,7 @@ func (h *handled) isRight(after string) {
 // seconds later lists find nothing to correct.
 func TestReal_TheBucketIsRightAfterAll(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		t.Parallel() // each Asterisk for itself
 		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 		defer cancel()
 		n := harness.StartNATS(t)
