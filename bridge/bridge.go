@@ -129,30 +129,35 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 	b.audit = audit.New(&b.cfg, run, b.records, b.log)
 	b.claims = journal.New(b.control, idempotency.QueueBytes, b.stored(streams.KeyStream), b.log.Named("keys"))
 	b.idempotency = idempotency.New(&b.cfg, run, b.control, b.claims, b.stored(streams.KeyStream), b.log)
+	if err := b.newShared(run); err != nil {
+		return nil, err
+	}
+	_, err := b.have(&cfg)
+	return b, err
+}
+
+// newShared makes what servers have a part in: their state, delivery and Actions, and,
+// where several bridges share them, who leads. run names this process.
+func (b *Bridge) newShared(run string) (err error) {
 	o := state.Options{
 		Config: &b.cfg, Conn: b.control, Changed: b.status.Notify, Log: b.log,
 		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) },
 	}
 	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log}
-	var err error
-	if cfg.HA {
+	if b.cfg.HA {
 		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Incarnation: run, Epoch: newEpoch, Log: b.log}); err != nil {
-			return nil, err
+			return err
 		}
 		o.Leader, p.Incarnation = b.ha, run
 	}
 	b.state = state.New(o)
 	if b.publisher, err = delivery.New(p); err != nil {
-		return nil, err
+		return err
 	}
 	b.actions, err = actions.New(actions.Options{
-		Config: &b.cfg, Version: deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.idempotency, Sender: b.replier, Log: b.log,
+		Config: &b.cfg, Version: b.deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.idempotency, Sender: b.replier, Log: b.log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	_, err = b.have(&cfg)
-	return b, err
+	return err
 }
 
 // New returns one of the connections, which open begins.

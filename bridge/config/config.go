@@ -303,74 +303,9 @@ func (c *ServerConfig) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Delivery is how events are published.
-type Delivery uint8
-
-const (
-	// DeliverJetStream keeps each event until the stream has acknowledged it.
-	DeliverJetStream Delivery = iota
-	// DeliverCore publishes at most once.
-	DeliverCore
-)
-
-func (d Delivery) String() string { return setting.Choice(d, "jetstream", "core") }
-
-// UnmarshalText accepts jetstream and core.
-func (d *Delivery) UnmarshalText(text []byte) error {
-	return setting.Choose(d, text, "jetstream", "core")
-}
-
-// EventHeaders are the headers that events have beside the bridge's own.
-type EventHeaders uint8
-
-const (
-	// EventHeadersAMI adds none.
-	EventHeadersAMI EventHeaders = iota
-	// EventHeadersCloudEvents makes each event a CloudEvent as well.
-	EventHeadersCloudEvents
-)
-
-func (h EventHeaders) String() string { return setting.Choice(h, "ami", "cloudevents") }
-
-// UnmarshalText accepts ami and cloudevents.
-func (h *EventHeaders) UnmarshalText(text []byte) error {
-	return setting.Choose(h, text, "ami", "cloudevents")
-}
-
-// Audit is how Actions are recorded.
-type Audit uint8
-
-// The ways to record Actions.
-const (
-	AuditOn Audit = iota
-	AuditStrict
-	AuditOff
-)
-
-func (a Audit) String() string { return setting.Choice(a, "on", "strict", "off") }
-
-// UnmarshalText accepts on, strict and off.
-func (a *Audit) UnmarshalText(text []byte) error {
-	return setting.Choose(a, text, "on", "strict", "off")
-}
-
-// Streams is what the bridge does about the streams it publishes into.
-type Streams uint8
-
-const (
-	// StreamsManage creates what is missing.
-	StreamsManage Streams = iota
-	// StreamsVerify only checks.
-	StreamsVerify
-	// StreamsOff leaves them alone.
-	StreamsOff
-)
-
-func (s Streams) String() string { return setting.Choice(s, "manage", "verify", "off") }
-
-// UnmarshalText accepts manage, verify and off.
-func (s *Streams) UnmarshalText(text []byte) error {
-	return setting.Choose(s, text, "manage", "verify", "off")
+// ReadWebPassword returns the page's password as it is now, in its file if one is named.
+func (c *Config) ReadWebPassword() (setting.Secret, error) {
+	return secretOr(c.WebPassword, "BRIDGE_WEB_PASSWORD_FILE", c.WebPasswordFile)
 }
 
 // Secrets returns the secrets of c, as files have them now, some perhaps empty:

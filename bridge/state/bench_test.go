@@ -121,12 +121,7 @@ func fill(b *testing.B, cfg *config.Config, conn *natsconn.Conn, servers, channe
 	s.Seen(streams.OK)
 	f := &frames.Frame{}
 	for i := range servers {
-		own := config.DefaultServerConfig()
-		own.Name = fmt.Sprintf("pbx%d", i)
-		one := s.Add(&own)
-		s.Begin(one)
-		one.holder.until.Store(int64(time.Hour))
-		one.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, At: time.Now(), Session: "s1"})
+		one := beginHeld(s, i)
 		for n := range channels {
 			f.Headers = f.Headers[:0]
 			for _, h := range [][2]string{

@@ -39,6 +39,17 @@ func startWriting(t *testing.T, servers, channels int) *writing {
 	return w
 }
 
+// beginHeld begins the i'th server of s, whose key is held and whose session is up.
+func beginHeld(s *State, i int) *Server {
+	own := config.DefaultServerConfig()
+	own.Name = fmt.Sprintf("pbx%d", i)
+	one := s.Add(&own)
+	s.Begin(one)
+	one.holder.until.Store(int64(time.Hour))
+	one.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, At: time.Now(), Session: "s1"})
+	return one
+}
+
 // aWriting is one whose writer does not run yet.
 func aWriting(t *testing.T, servers, channels int) *writing {
 	t.Helper()
@@ -56,12 +67,7 @@ func aWriting(t *testing.T, servers, channels int) *writing {
 		Stream: func() (streams.State, error) { return streams.OK, nil },
 	})
 	for i := range servers {
-		own := config.DefaultServerConfig()
-		own.Name = fmt.Sprintf("pbx%d", i)
-		one := s.Add(&own)
-		s.Begin(one)
-		one.holder.until.Store(int64(time.Hour))
-		one.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, At: time.Now(), Session: "s1"})
+		one := beginHeld(s, i)
 		for n := range channels {
 			one.OnEvent(amiconn.Event{At: time.Now(), Frame: frame(t, fmt.Sprintf("Event: Newchannel\nChannel: a-%d\nChannelState: 6\nUniqueid: 1.%d", n, n))})
 		}

@@ -115,8 +115,9 @@ func (w *world) flow(name string, step int, in, stored uint64, held int64, dropp
 
 var twelve = strings.Fields("pbx-ber-01 pbx-ber-02 pbx-ber-03 pbx-fra-01 pbx-fra-02 pbx-ham-01 pbx-ham-02 pbx-koe-01 pbx-lej-01 pbx-muc-01 pbx-muc-02 pbx-stg-01")
 
-// allWell is twelve servers of which nothing bad can be said.
-func allWell() *world {
+// tenMinutes is twelve servers that came up long ago, of which say tells each ten
+// seconds: the i'th time, of the k'th server.
+func tenMinutes(say func(w *world, i, k int, name string)) *world {
 	w := newWorld()
 	w.now = start.Add(-10 * time.Minute)
 	for i := range 61 {
@@ -125,9 +126,7 @@ func allWell() *world {
 			if i == 0 {
 				w.up(name, time.Duration(37*(k+1))*time.Hour)
 			}
-			rate := uint64(96 + 53*k)
-			w.flow(name, i, rate, rate, int64(k+1)<<17, 0)
-			w.model.Actions(name, view.Actions{Ended: uint64(i * (k + 1)), P95: time.Duration(8+3*k) * time.Millisecond}, w.now)
+			say(w, i, k, name)
 		}
 		if i < 60 {
 			w.pass(10 * time.Second)
@@ -136,32 +135,34 @@ func allWell() *world {
 	return w
 }
 
+// flowWell has all that comes in at the k'th server be stored.
+func (w *world) flowWell(i, k int, name string) {
+	rate := uint64(96 + 53*k)
+	w.flow(name, i, rate, rate, int64(k+1)<<17, 0)
+}
+
+// allWell is twelve servers of which nothing bad can be said.
+func allWell() *world {
+	return tenMinutes(func(w *world, i, k int, name string) {
+		w.flowWell(i, k, name)
+		w.model.Actions(name, view.Actions{Ended: uint64(i * (k + 1)), P95: time.Duration(8+3*k) * time.Millisecond}, w.now)
+	})
+}
+
 // threeIll is the same with one that drops, one that is down and one that is refused.
 func threeIll() *world {
-	w := newWorld()
-	w.now = start.Add(-10 * time.Minute)
-	for i := range 61 {
-		w.node(twelve, "CONNECTED")
-		for k, name := range twelve {
-			if i == 0 {
-				w.up(name, time.Duration(37*(k+1))*time.Hour)
-			}
-			rate := uint64(96 + 53*k)
-			switch {
-			case name == "pbx-ber-03":
-				w.flow(name, i, 2140, 2035, int64(44<<20+i*160_000), uint64(max(0, i-33)*820))
-			case name == "pbx-muc-02" && i == 0:
-				w.lose(name, "dial", "dial tcp 10.20.4.12:5038: connect: connection refused", 31*time.Second)
-			case name == "pbx-ham-01" && i == 20:
-				w.lose(name, "auth", `Login refused: "Authentication failed"`, 8*time.Minute)
-			case name != "pbx-muc-02" && name != "pbx-ham-01":
-				w.flow(name, i, rate, rate, int64(k+1)<<17, 0)
-			}
+	w := tenMinutes(func(w *world, i, k int, name string) {
+		switch {
+		case name == "pbx-ber-03":
+			w.flow(name, i, 2140, 2035, int64(44<<20+i*160_000), uint64(max(0, i-33)*820))
+		case name == "pbx-muc-02" && i == 0:
+			w.lose(name, "dial", "dial tcp 10.20.4.12:5038: connect: connection refused", 31*time.Second)
+		case name == "pbx-ham-01" && i == 20:
+			w.lose(name, "auth", `Login refused: "Authentication failed"`, 8*time.Minute)
+		case name != "pbx-muc-02" && name != "pbx-ham-01":
+			w.flowWell(i, k, name)
 		}
-		if i < 60 {
-			w.pass(10 * time.Second)
-		}
-	}
+	})
 	w.lose("pbx-muc-02", "dial", "dial tcp 10.20.4.12:5038: connect: connection refused", 31*time.Second)
 	w.tell("ami.status.pbx-muc-02.breaker", fields{"to": "open", "reason": "dial", "error": "dial", "failures": 5, "since": stamp(w.now.Add(-9 * time.Second)), "retry_at": stamp(w.now.Add(21 * time.Second))})
 	w.lose("pbx-ham-01", "auth", `Login refused: "Authentication failed"`, 115*time.Second)

@@ -114,15 +114,22 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 	second.AwaitText(second.Subscribe("ami.nodes.b2"), `"state":{"state":"on"}`)
 }
 
-// A session that is lost changes one key and deletes nothing.
-func TestState_ALostSession(t *testing.T) {
-	t.Parallel()
+// liveChannel is a bridge with a live state of pbx1, where the channel 1.1 is up.
+func liveChannel(t *testing.T) (*pbx, *harness.Running, *harness.Board) {
+	t.Helper()
 	p := startPBX(t)
 	r := stated(t, "b1", harness.NATS(t), p, nil)
 	b := harness.WatchState(t, r.Client)
 	p.Begin("1.1", amisim.Raised)
 	b.Wants("1.1")
 	b.Is("pbx1", "live", "b1")
+	return p, r, b
+}
+
+// A session that is lost changes one key and deletes nothing.
+func TestState_ALostSession(t *testing.T) {
+	t.Parallel()
+	p, _, b := liveChannel(t)
 	p.Always(amisim.Accept, amisim.Refuse)
 	p.Abort()
 	b.Is("pbx1", "stale", "b1")
@@ -163,12 +170,7 @@ func TestState_AListThatLags(t *testing.T) {
 // A list that is denied, or comes short, ends nothing, and is named.
 func TestState_AListThatIsDenied(t *testing.T) {
 	t.Parallel()
-	p := startPBX(t)
-	r := stated(t, "b1", harness.NATS(t), p, nil)
-	b := harness.WatchState(t, r.Client)
-	p.Begin("1.1", amisim.Raised)
-	b.Wants("1.1")
-	b.Is("pbx1", "live", "b1")
+	p, r, b := liveChannel(t)
 	p.End("1.1", amisim.Silent)
 	for want, fault := range map[string]amisim.Fault{
 		"denied":           amisim.Deny("Permission denied"),
