@@ -49,7 +49,8 @@ func faults() map[string]fault {
 	}
 }
 
-// asked is which faults TestTwo_OneFaultAtATime does: make faults-ha asks for them.
+// asked is which faults TestTwo_OneFaultAtATime does: make faults-ha asks for them, and
+// so for all that a bridge without a processor for a second would fail.
 var asked = flag.String("faults", "", "all, three times each, or some, once each; none if empty")
 
 // One fault at a time, of the leader or of the standby, at any moment: nothing is lost,
