@@ -19,10 +19,10 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // The reasons and states that metrics have as labels.
@@ -226,7 +226,7 @@ func TestMetrics_SayWhatTheOutboxHolds(t *testing.T) {
 	}
 	server := b.servers.here()[0]
 	o := server.outbox
-	o.Recalled(time.Time{})
+	o.SetLastBefore(time.Time{})
 	for i := range 10 {
 		o.Push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i + 1), At: 1}, []byte("{}"), false)
 	}

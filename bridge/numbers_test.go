@@ -14,10 +14,10 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // numbered are events as a session reads and numbers them.
@@ -57,7 +57,7 @@ func TestEvents_EveryNumberIsPublishedOrTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := b.servers.here()[0]
-	s.outbox.Recalled(time.Time{})
+	s.outbox.SetLastBefore(time.Time{})
 	cfg := s.cfg
 	cfg.EventsDeny = setting.Globs{"Unwanted"}
 	s.ingest.SetFilter(&cfg)

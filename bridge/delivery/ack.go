@@ -16,10 +16,10 @@ type ackMode interface {
 	prepare(msg *nats.Msg, source int, number uint64, last bool)
 	// room reports whether more may be sent now.
 	room() bool
-	// settle is called when nothing more is sent now: because nothing waits if
+	// pause is called when nothing more is sent now: because nothing waits if
 	// idle, else for want of room. It may wait for NATS. Its error is that of
 	// everything in flight.
-	settle(idle bool) error
+	pause(idle bool) error
 }
 
 const (
@@ -33,7 +33,7 @@ const (
 var Modes = []string{modeFast, modeWindow, modeCore}
 
 // errNewMode has what is in flight be sent again in another mode.
-var errNewMode = errors.New("another way of delivery")
+var errNewMode = errors.New("another ack mode")
 
 // errOthers is a batch that ended because of another server's event.
 var errOthers = errors.New("another server's event was refused")

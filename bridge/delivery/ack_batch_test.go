@@ -114,7 +114,7 @@ func TestFast_ATailIsSettledSoon(t *testing.T) {
 		}
 		test.change(r)
 		r.last = time.Now().Add(-test.pause)
-		if err := r.settle(test.idle); errors.Is(err, errBatchEnded) != test.fails || err != nil && !test.fails {
+		if err := r.pause(test.idle); errors.Is(err, errBatchEnded) != test.fails || err != nil && !test.fails {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

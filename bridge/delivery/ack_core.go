@@ -18,7 +18,7 @@ type coreMode struct {
 	conn    *natsconn.Conn
 	guard   *DialGuard // of conn
 	window  *window
-	begun   bool   // something was sent since the last settle
+	begun   bool   // something was sent since the last pause
 	dialled uint64 // when it began
 }
 
@@ -35,7 +35,7 @@ func (d *coreMode) prepare(*nats.Msg, int, uint64, bool) {
 	}
 }
 
-func (d *coreMode) settle(bool) error {
+func (d *coreMode) pause(bool) error {
 	if !d.begun {
 		return nil
 	}

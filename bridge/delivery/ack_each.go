@@ -45,7 +45,7 @@ func (d *windowMode) prepare(m *nats.Msg, source int, number uint64, _ bool) {
 	m.Reply = borrow(d.reply)
 }
 
-func (d *windowMode) settle(bool) error { return nil }
+func (d *windowMode) pause(bool) error { return nil }
 
 // onAck hears one acknowledgement. It runs on the subscription's goroutine and
 // does not wait. Every subscriber of events sees the reply subject and may

@@ -170,10 +170,10 @@ func (d *fastMode) room() bool {
 	return false
 }
 
-// settle fails the batch as well if it is idle and nothing came behind events
+// pause fails the batch as well if it is idle and nothing came behind events
 // that are not acknowledged by themselves. They are taken for the last only if
 // nothing else waits, but what waits may be dropped.
-func (d *fastMode) settle(idle bool) error {
+func (d *fastMode) pause(idle bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	unacked := d.sent - d.acked

@@ -58,18 +58,18 @@ func (s *Source) tellLastEvent(last time.Time, err error, log *zap.Logger) {
 			zap.String("server", s.Name), zap.Error(err))
 		last = time.Now()
 	}
-	s.Outbox.Recalled(last)
+	s.Outbox.SetLastBefore(last)
 }
 
 // askUntilAnswered returns what ask does. It asks again while JetStream is away, and gives
 // up when too many questions were not answered on a live connection.
 func askUntilAnswered(
-	ctx context.Context, connected func() bool, ask func(context.Context) (time.Time, error),
+	ctx context.Context, connected func() bool, request func(context.Context) (time.Time, error),
 ) (last time.Time, err error) {
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, lastEventTimeout
 	for unanswered := 0; unanswered < lastEventTries; {
-		last, err = once(ctx, ask)
+		last, err = once(ctx, request)
 		if err == nil {
 			return last, nil
 		}
@@ -85,10 +85,10 @@ func askUntilAnswered(
 	return time.Time{}, err
 }
 
-func once(ctx context.Context, ask func(context.Context) (time.Time, error)) (time.Time, error) {
+func once(ctx context.Context, request func(context.Context) (time.Time, error)) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, lastEventTimeout)
 	defer cancel()
-	return ask(ctx)
+	return request(ctx)
 }
 
 // lastEvent returns when the last event on subject was read, or zero if the stream

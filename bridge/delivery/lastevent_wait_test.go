@@ -13,8 +13,8 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // Twenty seconds without an answer are waited for, on a live connection: as long
@@ -81,7 +81,7 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 	} {
 		o := outbox.New(1<<20, "ami.events.pbx1.Gap", outbox.NewBudget(1<<20, 1), func() {})
 		core, logs := observer.New(zap.WarnLevel)
-		o.PushGap("s1", &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Recall: true, From: login.UnixNano(), To: login.UnixNano()})
+		o.PushGap("s1", &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Resume: true, From: login.UnixNano(), To: login.UnixNano()})
 		o.Push(outbox.Entry{Session: "s1", Seq: 1}, []byte("1"), false)
 		(&Source{Outbox: o}).tellLastEvent(test.last, test.err, zap.New(core))
 		if n := logs.FilterMessageSnippet("a Gap begins at the login").Len(); (n == 1) != (test.err != nil) {

@@ -13,11 +13,11 @@ func (p *Publisher) choose() {
 	if p.fast == nil {
 		return
 	}
-	way, why := p.modeAt(p.nc.ConnectedServerVersion())
-	if p.mode != nil && p.mode != way {
+	mode, why := p.modeAt(p.nc.ConnectedServerVersion())
+	if p.mode != nil && p.mode != mode {
 		p.failAll(errNewMode)
 	}
-	p.use(way, why)
+	p.use(mode, why)
 }
 
 // modeAt returns how a nats-server of that version is to acknowledge, and why it is
@@ -60,7 +60,7 @@ func (p *Publisher) use(d ackMode, why error) {
 		p.log.Warn("events are acknowledged one by one", zap.String("way", d.name()), zap.Error(why))
 		return
 	}
-	p.log.Info("way of delivery", zap.String("way", d.name()))
+	p.log.Info("ack mode", zap.String("mode", d.name()))
 }
 
 // batched reports whether one event's failure is that of all behind it.

@@ -162,7 +162,7 @@ func (p *Publisher) Run(ctx context.Context) {
 		if room && p.sendTurn() {
 			continue
 		}
-		if err := p.mode.settle(room); err != nil {
+		if err := p.mode.pause(room); err != nil {
 			p.failAll(err)
 			continue
 		}
@@ -250,13 +250,13 @@ func (p *Publisher) sendTurn() bool {
 		if held = !p.leads(id); held {
 			break // whoever lets it go makes it ready
 		}
-		e, payload, told, ok := o.Take(p.payload)
+		e, payload, gap, ok := o.Take(p.payload)
 		p.payload = payload
 		if !ok {
 			break
 		}
-		if told != nil {
-			s.TellGap(*told)
+		if gap != nil {
+			s.TellGap(*gap)
 		}
 		p.send(id, e)
 		used += len(payload) + outbox.EntryBytes

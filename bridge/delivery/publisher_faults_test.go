@@ -11,9 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // startPublisher starts p and ends it with the test.
@@ -180,7 +180,7 @@ func TestPublisher_CoreCountsNothingAcrossAReconnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-again
-	if err := p.mode.settle(true); err == nil {
+	if err := p.mode.pause(true); err == nil {
 		t.Errorf("an event sent on a connection that is gone counts as published: %+v", srv.outbox.Account())
 	}
 }

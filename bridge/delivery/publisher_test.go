@@ -12,9 +12,9 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
@@ -188,7 +188,7 @@ func TestPublisher_CoreCountsNothingWithoutAnAnswer(t *testing.T) {
 		t.Fatal("nothing was sent")
 	}
 	b.events.Get().Close()
-	if err := p.mode.settle(true); err == nil {
+	if err := p.mode.pause(true); err == nil {
 		t.Error("no error")
 	}
 	if a := b.servers[0].outbox.Account(); a.Published != 0 || a.InFlight != 3 {

@@ -19,12 +19,12 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/directget"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // What was acknowledged behind a hole is stored, and is not sent again.
@@ -175,7 +175,7 @@ func TestStored_AHoleIsNotTakenForStored(t *testing.T) {
 		eachWay(t, func(t *testing.T, keep func(*Publisher)) {
 			options := &natsserver.Options{
 				Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-				Users: user("ami.events.pbx1.Other"),
+				JetStreamMaxStore: natstest.MaxStore, Users: user("ami.events.pbx1.Other"),
 			}
 			s := natstest.Serve(t, func(o *natsserver.Options) { *o = *options.Clone() })
 			options.Port = portOf(t, s.ClientURL())

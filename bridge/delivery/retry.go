@@ -64,7 +64,7 @@ func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 
 // noteFailures sets when each server that has failed is tried again.
 func (p *Publisher) noteFailures(now time.Time) {
-	var told []string
+	var names []string
 	var why error
 	for _, id := range p.window.takeFailures(nil) {
 		r := p.retry(id)
@@ -72,7 +72,7 @@ func (p *Publisher) noteFailures(now time.Time) {
 		first, faulty := r.delays == nil, !isDisconnected(failure) && !harmless(failure)
 		if first {
 			if faulty {
-				told, why = append(told, p.source(id).Name), failure
+				names, why = append(names, p.source(id).Name), failure
 			}
 			r.delays = backoff.NewExponentialBackOff()
 			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
@@ -87,7 +87,7 @@ func (p *Publisher) noteFailures(now time.Time) {
 		}
 	}
 	if why != nil {
-		p.log.Warn("events wait in the outbox", zap.Strings("servers", told), zap.Error(why))
+		p.log.Warn("events wait in the outbox", zap.Strings("servers", names), zap.Error(why))
 	}
 }
 
@@ -112,7 +112,7 @@ func (p *Publisher) rewind(ctx context.Context, id int, now time.Time) {
 		return
 	}
 	// Everything was dropped meanwhile, or is stored: there is nothing to probe with.
-	p.window.settled(id)
+	p.window.endProbing(id)
 }
 
 // denied hears that NATS does not let the bridge publish on a subject: it says so

@@ -331,8 +331,8 @@ func (w *window) rewind(source int) {
 	l.outbox.Rewind(d, func(i int) bool { return l.slot(l.head + uint64(i)).acked })
 }
 
-// settled ends the probing of source, which has nothing to send.
-func (w *window) settled(source int) {
+// endProbing ends the probing of source, which has nothing to send.
+func (w *window) endProbing(source int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sources[source].probing = false

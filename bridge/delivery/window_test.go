@@ -14,10 +14,10 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // windowRig is a window with outboxes, of which each event costs a hundred bytes.
@@ -169,7 +169,7 @@ func TestWindow_FailuresTakeNoRoom(t *testing.T) {
 			t.Fatalf("round %d: %d in flight, %d active, %d bytes", round, r.inFlight, r.active, r.sources[0].bytes)
 		}
 	}
-	r.settled(0)
+	r.endProbing(0)
 	n := 0
 	for ; r.room(0); n++ {
 		r.send(0)
@@ -191,7 +191,7 @@ func TestWindow_TheShareIsThatOfThoseThatSend(t *testing.T) {
 		}
 		r.rewind(0)
 		r.reset(0)
-		r.settled(0)
+		r.endProbing(0)
 		return n
 	}
 	alone := room()
@@ -349,7 +349,7 @@ func TestPublisher_ATurnIsAQuantum(t *testing.T) {
 	s := natstest.Serve(t, func(*natsserver.Options) {})
 	b, p := twoServers(t, s.ClientURL(), "")
 	for _, server := range b.servers {
-		server.outbox.Recalled(time.Time{})
+		server.outbox.SetLastBefore(time.Time{})
 		for i := range 100 {
 			server.push(outbox.Entry{Subject: "ami.events.x.Test", Session: "s1", Seq: uint64(i + 1)}, make([]byte, 1024-outbox.EntryBytes), false)
 		}
@@ -373,7 +373,7 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	p.log, p.forgets = zap.New(core), time.Hour
 	now := time.Now()
 	pushEvents(b.servers[0], 1, 1)
-	b.servers[0].outbox.Recalled(time.Time{})
+	b.servers[0].outbox.SetLastBefore(time.Time{})
 	for range 5 {
 		b.servers[0].outbox.Take(nil)
 		p.window.add(0, 100)

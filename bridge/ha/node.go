@@ -344,7 +344,7 @@ func (n *Node) receive(data []byte) {
 	now := time.Now()
 	h, err := standby.DecodeHeartbeat(data)
 	if err == nil {
-		err = n.roster.Hear(h, now)
+		err = n.roster.Observe(h, now)
 	}
 	switch {
 	case errors.Is(err, standby.ErrSameNode) && n.same == h.Incarnation:
@@ -369,9 +369,9 @@ func (n *Node) receive(data []byte) {
 			continue
 		}
 		s.knew(l.Incarnation)
-		n.step(s, standby.Event{Kind: standby.Heard, Leader: l})
+		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
-			s.Outbox.Hear(l.Mark, now)
+			s.Outbox.Observe(l.Mark, now)
 		}
 	}
 }

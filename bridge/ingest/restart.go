@@ -55,7 +55,7 @@ func (s *Source) OnSession(c amiconn.Change) {
 		if w.lastEvent.IsZero() {
 			w.lastEvent, w.fresh = c.At, s.resumes
 			if s.resumes {
-				w.gap = &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Restarted: "unknown", Recall: true}
+				w.gap = &outbox.Gap{Reason: outbox.GapRestart, Unknown: true, Restarted: "unknown", Resume: true}
 			}
 		}
 		if w.gap != nil {

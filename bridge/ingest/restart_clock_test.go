@@ -16,7 +16,7 @@ func TestClock_SetWhileASessionIsAway(t *testing.T) {
 	for _, jump := range clocktest.Jumps {
 		for uptime, want := range map[string]string{"1000": "no", "3": "yes"} {
 			s := testSource(t)
-			s.outbox.Recalled(time.Time{}) // there was no process before
+			s.outbox.SetLastBefore(time.Time{}) // there was no process before
 			start := time.Now()
 			first := fullyBooted(t, "990")
 			s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: start})

@@ -24,11 +24,11 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 			s, login := testSource(t), time.Now()
 			last := login.Add(-time.Minute).Round(0) // as the stream has it
 			if test.known {
-				s.outbox.Recalled(last)
+				s.outbox.SetLastBefore(last)
 			}
 			s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: "s1", At: login})
 			s.watchRestart(amiconn.Event{At: time.Now(), Frame: fullyBooted(t, test.uptime)})
-			s.outbox.Recalled(last)
+			s.outbox.SetLastBefore(last)
 			_, _, told, ok := s.outbox.Take(nil)
 			if !ok || told == nil || told.Reason != outbox.GapRestart || told.Restarted != test.want || told.From != last.UnixNano() {
 				t.Errorf("%+v, want restarted %s", told, test.want)
@@ -41,7 +41,7 @@ func TestRecall_TellsWhetherAsteriskRestarted(t *testing.T) {
 // beside that of the loss before.
 func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 	s, start := testSource(t), time.Now().Add(-time.Minute)
-	s.outbox.Recalled(time.Time{})
+	s.outbox.SetLastBefore(time.Time{})
 	up := func(session string, after time.Duration) {
 		s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, Session: session, At: start.Add(after)})
 	}
@@ -72,7 +72,7 @@ func TestRestart_ASecondLossBeforeAnyEventIsToldAsWell(t *testing.T) {
 // ends at the login.
 func TestRestart_AGapIsFromTheLastEventToTheLogin(t *testing.T) {
 	s, start := testSource(t), time.Now().Add(-time.Hour).Truncate(time.Second)
-	s.outbox.Recalled(time.Time{})
+	s.outbox.SetLastBefore(time.Time{})
 	state := func(to amiconn.State, session string, after time.Duration) {
 		s.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: to, Session: session, Reason: amiconn.ReasonRead, At: start.Add(after)})
 	}

@@ -23,7 +23,7 @@ type play struct {
 
 func newPlay(t *testing.T) *play {
 	p := &play{t: t, s: testSource(t), now: time.Now()}
-	p.s.outbox.Recalled(time.Time{}) // there was no process before
+	p.s.outbox.SetLastBefore(time.Time{}) // there was no process before
 	return p
 }
 

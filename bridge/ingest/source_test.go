@@ -51,7 +51,7 @@ func TestEvents_WhatIsWanted(t *testing.T) {
 		cfg := config.DefaultServerConfig()
 		cfg.EventsAllow, cfg.EventsDeny = test.allow, test.deny
 		s.SetFilter(&cfg)
-		s.outbox.Recalled(time.Time{})
+		s.outbox.SetLastBefore(time.Time{})
 		names := []string{"Hangup", "Newexten", "QueueJoin", "QueueLeave"}
 		for round := range 2 { // the second answer is remembered
 			for i, name := range names {
@@ -82,7 +82,7 @@ func TestEvents_NamesAreBounded(t *testing.T) {
 	cfg := config.DefaultServerConfig()
 	cfg.EventsDeny = setting.Globs{"Never"}
 	s.SetFilter(&cfg)
-	s.outbox.Recalled(time.Time{})
+	s.outbox.SetLastBefore(time.Time{})
 	long := strings.Repeat("n", subject.MaxToken) + "tail"
 	for i := range 3 * subject.MaxNames {
 		for _, name := range []string{fmt.Sprint("Name", i), fmt.Sprint(long, i)} {
@@ -105,7 +105,7 @@ func TestEvents_WhatCannotBePublished(t *testing.T) {
 	s := testSource(t)
 	core, logs := observer.New(zap.WarnLevel)
 	s.log = zap.New(core)
-	s.outbox.Recalled(time.Time{})
+	s.outbox.SetLastBefore(time.Time{})
 	line := "X: " + strings.Repeat("\x01", 200) + "\r\n" // each byte is six as JSON
 	s.came(t, 1, "Event: Wide\r\n"+strings.Repeat(line, 900)+"\r\n")
 	s.came(t, 2, "what is this\r\n\r\n")
@@ -153,7 +153,7 @@ func TestEvents_TheFilterChanges(t *testing.T) {
 // nobody wants.
 func TestEvents_APanicIsALoss(t *testing.T) {
 	s := testSource(t)
-	s.outbox.Recalled(time.Time{})
+	s.outbox.SetLastBefore(time.Time{})
 	s.filter.Store(nil)
 	for i, name := range []string{"Wanted", "Unwanted"} {
 		func() {

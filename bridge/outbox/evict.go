@@ -13,49 +13,49 @@ func (o *Outbox) dropOldest(reason string) bool {
 		return o.giveUp(o.bytes - o.limit/16)
 	}
 	target := o.bytes - o.limit/16
-	var holes []*Gap
+	var gaps []*Gap
 	var session string
 	fresh := &Gap{Reason: reason}
-	for o.bytes > target && o.waits.Len() > 0 {
-		s := o.waits.PopFront()
+	for o.bytes > target && o.waiting.Len() > 0 {
+		s := o.waiting.PopFront()
 		o.free(&s)
 		switch {
-		case s.dead:
-			o.dead--
-		case s.hole == nil:
+		case s.tombstone:
+			o.tombstones--
+		case s.gap == nil:
 			o.count(&s, reason)
 			fresh.add(s.At)
 			session = s.Session
 		default:
-			holes = mergeGap(holes, s.hole)
+			gaps = mergeGap(gaps, s.gap)
 			session = s.Session
 		}
 	}
 	dropped := fresh.Lost > 0
 	if dropped {
-		holes = mergeGap(holes, fresh)
+		gaps = mergeGap(gaps, fresh)
 	}
-	for _, hole := range slices.Backward(holes) {
-		o.waits.PushFront(o.gapSlot(session, hole))
-		if hole.Reason == DropShed {
-			o.shedding = hole
+	for _, gap := range slices.Backward(gaps) {
+		o.waiting.PushFront(o.gapSlot(session, gap))
+		if gap.Reason == DropShed {
+			o.shedding = gap
 		}
 	}
 	if dropped {
-		o.judge(true)
+		o.updateLevel(true)
 	}
 	return dropped
 }
 
 // mergeGap adds hole to the one of its reason, or to the list.
-func mergeGap(holes []*Gap, hole *Gap) []*Gap {
-	for _, h := range holes {
-		if h.Reason == hole.Reason {
-			h.merge(hole)
-			return holes
+func mergeGap(gaps []*Gap, gap *Gap) []*Gap {
+	for _, h := range gaps {
+		if h.Reason == gap.Reason {
+			h.merge(gap)
+			return gaps
 		}
 	}
-	return append(holes, hole)
+	return append(gaps, gap)
 }
 
 // count takes a waiting event out of the books as dropped.
@@ -70,45 +70,45 @@ func (o *Outbox) count(s *slot, reason string) {
 // lose drops the event that has just come. Its Gap is the last that waits.
 func (o *Outbox) lose(e Entry, reason string) {
 	o.dropped[reason]++
-	if o.waits.Len() > 0 {
-		if last := o.waits.At(o.waits.Len() - 1).hole; last != nil && last.Reason == reason {
+	if o.waiting.Len() > 0 {
+		if last := o.waiting.At(o.waiting.Len() - 1).gap; last != nil && last.Reason == reason {
 			last.add(e.At)
 			return
 		}
 	}
-	hole := &Gap{Reason: reason}
-	hole.add(e.At)
-	o.waits.PushBack(o.gapSlot(e.Session, hole))
-	o.judge(true)
+	gap := &Gap{Reason: reason}
+	gap.add(e.At)
+	o.waiting.PushBack(o.gapSlot(e.Session, gap))
+	o.updateLevel(true)
 }
 
 // shedOldest drops the oldest of what is to be shed first until a quarter of
 // the outbox is free or none is left. One Gap, where the first was, tells of
 // them all: between the others are events that stay.
 func (o *Outbox) shedOldest() {
-	for i := 0; i < o.waits.Len() && o.sheddable > 0 && o.bytes > o.limit/4*3; i++ {
-		if s := o.waits.At(i); s.shed && !s.dead && s.hole == nil {
+	for i := 0; i < o.waiting.Len() && o.sheddable > 0 && o.bytes > o.limit/4*3; i++ {
+		if s := o.waiting.At(i); s.shed && !s.tombstone && s.gap == nil {
 			o.queued--
 			o.sheddable--
 			o.shed(s, s.Entry)
 		}
 	}
-	if o.dead > o.waits.Len()/2 {
+	if o.tombstones > o.waiting.Len()/2 {
 		o.compact()
 	}
 }
 
 // compact takes out what was shed.
 func (o *Outbox) compact() {
-	for range o.waits.Len() {
-		s := o.waits.PopFront()
-		if s.dead {
+	for range o.waiting.Len() {
+		s := o.waiting.PopFront()
+		if s.tombstone {
 			o.free(&s)
 			continue
 		}
-		o.waits.PushBack(s)
+		o.waiting.PushBack(s)
 	}
-	o.dead = 0
+	o.tombstones = 0
 }
 
 // shed drops an event that SHED_FIRST names: the one in s, or, without a slot,
@@ -127,30 +127,30 @@ func (o *Outbox) shed(s *slot, e Entry) {
 	case fresh && s != nil:
 		*s = o.gapSlot(e.Session, o.shedding)
 	case fresh:
-		o.waits.PushBack(o.gapSlot(e.Session, o.shedding))
+		o.waiting.PushBack(o.gapSlot(e.Session, o.shedding))
 	case s != nil:
-		*s = slot{dead: true}
-		o.dead++
+		*s = slot{tombstone: true}
+		o.tombstones++
 		o.charge(s.cost(), true)
 	}
-	o.judge(true)
+	o.updateLevel(true)
 }
 
 // gapSlot numbers a Gap and pays for it. A Gap is never refused for want of
 // room: there is one for each sixteenth of an outbox, or for each lost session;
 // or, while what is in flight fills it, one for each event that is, at most.
-func (o *Outbox) gapSlot(session string, hole *Gap) slot {
+func (o *Outbox) gapSlot(session string, gap *Gap) slot {
 	o.gaps++
-	s := slot{Entry: Entry{Subject: o.subject, Session: session, Gap: o.gaps, At: hole.To}, hole: hole}
+	s := slot{Entry: Entry{Subject: o.subject, Session: session, Gap: o.gaps, At: gap.To}, gap: gap}
 	o.charge(s.cost(), true)
 	return s
 }
 
-// judge raises the alarm when the outbox begins to fill, drops or is drained.
-func (o *Outbox) judge(dropping bool) {
+// updateLevel raises the alarm when the outbox begins to fill, drops or is drained.
+func (o *Outbox) updateLevel(dropping bool) {
 	if now := o.level.Next(o.bytes, o.limit, dropping); now != o.level {
 		o.level = now
-		o.alarm()
+		o.notify()
 	}
 }
 

@@ -17,7 +17,7 @@ type Gap struct {
 	Lost      uint64
 	Unknown   bool   // nobody can know how many
 	Restarted string // yes, no or unknown after a lost session, else empty
-	Recall    bool   // from is when the last event was that the stream holds
+	Resume    bool   // from is when the last event was that the stream holds
 	Held      bool   // restarted is to be told; what is behind waits
 	asks      bool   // with HA: who leads decides whether it begins an epoch
 	sent      bool   // at least once

@@ -237,7 +237,7 @@ func TestOutbox_GivesMemoryBack(t *testing.T) {
 		o.Push(pushed(i), nil, false)
 	}
 	drain(t, o)
-	if n := len(o.waits.Ring); n > deque.KeptRing {
+	if n := len(o.waiting.Ring); n > deque.KeptRing {
 		t.Errorf("the ring has room for %d", n)
 	}
 }

@@ -41,58 +41,58 @@ const EntryBytes = 128
 type Outbox struct {
 	subject string // of its Gaps
 	budget  *Budget
-	alarm   func() // called with mu held when the level changes; must not wait
+	notify  func() // called with mu held when the level changes; must not wait
 
-	mu        sync.Mutex // protects the following
-	share     *share     // nil unless several bridges share the server
-	limit     int64
-	floor     int64 // of it, what is its own whatever others have
-	sent      deque.Deque[slot]
-	again     deque.Deque[slot] // sent before a failure
-	waits     deque.Deque[slot]
-	tails     [2]*block // being filled: with what stays, with what is shed first
-	shedding  *Gap      // in waits, not told: takes what else is shed
-	sheddable int       // in waits
-	dead      int       // in waits
-	gaps      uint64    // numbered so far
-	known     bool      // past is, see Recalled
-	past      int64     // when the last event before this process was; 0: none
-	level     Level
-	bytes     int64
-	highWater int64
-	received  uint64
-	published uint64
-	filtered  uint64
-	queued    uint64
-	inFlight  uint64
-	resent    uint64
-	dropped   map[string]uint64
+	mu         sync.Mutex // protects the following
+	share      *share     // nil unless several bridges share the server
+	limit      int64
+	floor      int64 // of it, what is its own whatever others have
+	sent       deque.Deque[slot]
+	retry      deque.Deque[slot] // sent before a failure
+	waiting    deque.Deque[slot]
+	tails      [2]*block // being filled: with what stays, with what is shed first
+	shedding   *Gap      // in waiting, not published: takes what else is shed
+	sheddable  int       // in waiting
+	tombstones int       // in waiting
+	gaps       uint64    // numbered so far
+	known      bool      // past is, see SetLastBefore
+	past       int64     // when the last event before this process was; 0: none
+	level      Level
+	bytes      int64
+	highWater  int64
+	received   uint64
+	published  uint64
+	filtered   uint64
+	queued     uint64
+	inFlight   uint64
+	resent     uint64
+	dropped    map[string]uint64
 }
 
 // slot is an event, a Gap, or what is left of an event that was shed.
 type slot struct {
 	Entry
-	hole   *Gap
-	dead   bool
-	shed   bool   // may be shed
-	doubt  *Doubt // nil if it was never sent, or is in flight for the first time
-	block  *block
-	offset int
-	size   int
+	gap       *Gap
+	tombstone bool
+	shed      bool   // may be shed
+	doubt     *Doubt // nil if it was never sent, or is in flight for the first time
+	block     *block
+	offset    int
+	size      int
 }
 
 func (s *slot) cost() int64 {
-	if s.hole != nil {
+	if s.gap != nil {
 		return EntryBytes + gapBytes
 	}
 	return int64(s.size + EntryBytes)
 }
 
 // New returns an Outbox of so many bytes, which budget bounds too. Its Gaps go to
-// subject. alarm is called when its Level changes, and must not wait.
-func New(limit int, subject string, budget *Budget, alarm func()) *Outbox {
+// subject. notify is called when its Level changes, and must not wait.
+func New(limit int, subject string, budget *Budget, notify func()) *Outbox {
 	o := &Outbox{
-		limit: int64(limit), subject: subject, budget: budget, alarm: alarm,
+		limit: int64(limit), subject: subject, budget: budget, notify: notify,
 		// The reasons exist from the start, so that absence never means zero.
 		dropped: map[string]uint64{
 			DropOverflow: 0, DropTotal: 0, DropShed: 0, DropOversize: 0, DropCorrupt: 0, DropPanic: 0,
@@ -161,12 +161,12 @@ func (o *Outbox) Push(e Entry, payload []byte, shed bool) {
 		}
 	}
 	s.block, s.offset = o.place(payload, shed)
-	o.waits.PushBack(s)
+	o.waiting.PushBack(s)
 	o.queued++
 	if shed {
 		o.sheddable++
 	}
-	o.judge(false)
+	o.updateLevel(false)
 }
 
 // Filter counts an event that is not wanted.
@@ -190,55 +190,55 @@ func (o *Outbox) RefuseAs(e Entry, reason string) {
 }
 
 // PushGap puts a hole behind all that is there.
-func (o *Outbox) PushGap(session string, hole *Gap) {
+func (o *Outbox) PushGap(session string, gap *Gap) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.share != nil && o.share.leads == nil {
 		return // a standby's hole is none, as long as the leader has none there
 	}
-	hole.asks = o.share != nil
-	o.waits.PushBack(o.gapSlot(session, hole))
+	gap.asks = o.share != nil
+	o.waiting.PushBack(o.gapSlot(session, gap))
 }
 
 // Take copies the next event, or Gap, to send into scratch, so that whatever
 // is dropped meanwhile cannot change what is being published, and moves on. A
 // gap is returned when it is sent for the first time. It reports false if
 // there is nothing to send.
-func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, told *Gap, ok bool) {
+func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, fresh *Gap, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	payload = scratch[:0]
 	if o.shut() {
 		return Entry{}, payload, nil, false
 	}
-	if o.again.Len() > 0 {
-		s := o.again.PopFront()
+	if o.retry.Len() > 0 {
+		s := o.retry.PopFront()
 		o.sent.PushBack(s)
-		if s.hole != nil {
-			return s.Entry, s.hole.appendTo(payload), s.hole.first(), true
+		if s.gap != nil {
+			return s.Entry, s.gap.appendTo(payload), s.gap.first(), true
 		}
 		o.queued--
 		o.inFlight++
 		o.resent++
 		return s.Entry, append(payload, s.block.buf[s.offset:s.offset+s.size]...), nil, true
 	}
-	for o.waits.Len() > 0 && !o.holds() {
-		s := o.waits.PopFront()
-		if s.hole != nil && s.hole.Recall {
+	for o.waiting.Len() > 0 && !o.holds() {
+		s := o.waiting.PopFront()
+		if s.gap != nil && s.gap.Resume {
 			if o.past == 0 {
 				o.free(&s) // nothing was before: no hole
 				continue
 			}
-			s.hole.From, s.hole.Recall = min(o.past, s.hole.To), false
+			s.gap.From, s.gap.Resume = min(o.past, s.gap.To), false
 		}
-		if s.dead {
-			o.dead--
+		if s.tombstone {
+			o.tombstones--
 			o.free(&s)
 			continue
 		}
-		if s.hole != nil {
-			s.At = s.hole.To
-			payload = s.hole.appendTo(payload)
+		if s.gap != nil {
+			s.At = s.gap.To
+			payload = s.gap.appendTo(payload)
 		} else {
 			payload = append(payload, s.block.buf[s.offset:s.offset+s.size]...)
 		}
@@ -246,7 +246,7 @@ func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, told *Gap, ok bo
 			o.share.number(&s, payload)
 		}
 		o.sent.PushBack(s)
-		if s.hole == nil {
+		if s.gap == nil {
 			o.queued--
 			o.inFlight++
 			if s.shed {
@@ -254,10 +254,10 @@ func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, told *Gap, ok bo
 			}
 			return s.Entry, payload, nil, true
 		}
-		if s.hole == o.shedding {
+		if s.gap == o.shedding {
 			o.shedding = nil
 		}
-		return s.Entry, payload, s.hole.first(), true
+		return s.Entry, payload, s.gap.first(), true
 	}
 	return Entry{}, payload, nil, false
 }
@@ -277,13 +277,13 @@ func (o *Outbox) Ack() {
 		return
 	}
 	s := o.sent.PopFront()
-	if s.hole == nil {
+	if s.gap == nil {
 		o.published++
 		o.inFlight--
 	}
 	o.free(&s)
-	o.settle(true)
-	o.judge(false)
+	o.updateShare(true)
+	o.updateLevel(false)
 }
 
 // RefuseSent gives up the i'th in flight, which NATS will never take. A Gap
@@ -291,17 +291,17 @@ func (o *Outbox) Ack() {
 func (o *Outbox) RefuseSent(i int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if i < 0 || i >= o.sent.Len() || o.sent.At(i).hole != nil {
+	if i < 0 || i >= o.sent.Len() || o.sent.At(i).gap != nil {
 		return
 	}
 	s := o.sent.At(i)
 	o.free(s)
 	o.inFlight--
-	hole := &Gap{Reason: DropOversize}
-	hole.add(s.At)
+	gap := &Gap{Reason: DropOversize}
+	gap.add(s.At)
 	o.dropped[DropOversize]++
 	number := s.Seq
-	*s = o.gapSlot(s.Session, hole)
+	*s = o.gapSlot(s.Session, gap)
 	if o.share != nil {
 		s.Seq, o.share.refused = number, true
 	}
@@ -311,32 +311,32 @@ func (o *Outbox) RefuseSent(i int) {
 func (o *Outbox) Waiting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.shut() && (o.again.Len() > 0 || o.waits.Len() > o.dead && !o.holds())
+	return !o.shut() && (o.retry.Len() > 0 || o.waiting.Len() > o.tombstones && !o.holds())
 }
 
 // holds reports whether what waits has to wait for what was before this process,
 // or for what its first Gap has to say.
 func (o *Outbox) holds() bool {
-	if o.waits.Len() == 0 {
+	if o.waiting.Len() == 0 {
 		return false
 	}
-	hole := o.waits.At(0).hole
-	return hole != nil && (hole.Recall && !o.known || hole.Held || o.share != nil && !o.mayBegin(hole))
+	gap := o.waiting.At(0).gap
+	return gap != nil && (gap.Resume && !o.known || gap.Held || o.share != nil && !o.mayBegin(gap))
 }
 
 // Unhold lets a held Gap go. Empty leaves what it says of a restart.
-func (o *Outbox) Unhold(hole *Gap, restarted string) {
+func (o *Outbox) Unhold(gap *Gap, restarted string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	hole.Held = false
+	gap.Held = false
 	if restarted != "" {
-		hole.Restarted = restarted
+		gap.Restarted = restarted
 	}
 }
 
-// Recalled says when the last event before this process was; zero if there was
+// SetLastBefore says when the last event before this process was; zero if there was
 // none.
-func (o *Outbox) Recalled(last time.Time) {
+func (o *Outbox) SetLastBefore(last time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.known = true
@@ -357,7 +357,7 @@ func (o *Outbox) LastBefore() time.Time {
 }
 
 // left is how much is to be published still, Gaps included.
-func (o *Outbox) left() int { return o.sent.Len() + o.again.Len() + o.waits.Len() - o.dead }
+func (o *Outbox) left() int { return o.sent.Len() + o.retry.Len() + o.waiting.Len() - o.tombstones }
 
 // Account is an outbox at one moment. The law holds in each:
 // received = published + dropped + filtered + queued + InFlight + released.
@@ -371,6 +371,7 @@ type Account struct {
 	Left                                            int
 }
 
+// Account returns what became of all events so far. Any goroutine may call it.
 func (o *Outbox) Account() Account {
 	o.mu.Lock()
 	defer o.mu.Unlock()

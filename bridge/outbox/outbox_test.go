@@ -185,15 +185,17 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 		o := testOutbox(limit)
 		n, last, lost := 0, 0, uint64(0)
 		out := map[uint64]string{} // the Gaps that were sent, by number
-		gaps := func() int { return o.waits.Len() + o.again.Len() + o.sent.Len() - int(o.queued+o.inFlight) - o.dead }
+		gaps := func() int {
+			return o.waiting.Len() + o.retry.Len() + o.sent.Len() - int(o.queued+o.inFlight) - o.tombstones
+		}
 		ack := func() {
 			if o.sent.Len() == 0 {
 				return
 			}
 			s := *o.sent.At(0)
 			switch {
-			case s.hole != nil:
-				lost += s.hole.Lost
+			case s.gap != nil:
+				lost += s.gap.Lost
 				delete(out, s.Gap)
 			case int(s.Seq) <= last:
 				t.Fatalf("%d after %d", s.Seq, last)
@@ -239,12 +241,12 @@ func TestOutbox_LosesNothingSilently(t *testing.T) {
 				}
 			},
 		})
-		for o.waits.Len()+o.again.Len()+o.sent.Len() > 0 {
+		for o.waiting.Len()+o.retry.Len()+o.sent.Len() > 0 {
 			take()
 			ack()
 		}
 		a := o.Account()
-		if a.Bytes != 0 || a.Left != 0 || a.Queued != 0 || a.InFlight != 0 || o.sheddable != 0 || o.dead != 0 {
+		if a.Bytes != 0 || a.Left != 0 || a.Queued != 0 || a.InFlight != 0 || o.sheddable != 0 || o.tombstones != 0 {
 			t.Fatalf("drained, it holds %+v", a)
 		}
 		if len(out) > 0 {

@@ -13,7 +13,7 @@ import (
 // told yet where it ended.
 func recalling(limit int, login time.Time) *Outbox {
 	o := testOutbox(limit)
-	o.PushGap("s", &Gap{Reason: GapRestart, Unknown: true, From: login.UnixNano(), To: login.UnixNano(), Recall: true})
+	o.PushGap("s", &Gap{Reason: GapRestart, Unknown: true, From: login.UnixNano(), To: login.UnixNano(), Resume: true})
 	return o
 }
 
@@ -34,7 +34,7 @@ func TestRecall_EventsWaitForTheStream(t *testing.T) {
 			if _, _, _, ok := o.Take(nil); ok || o.Waiting() {
 				t.Fatal("something goes out before the stream has told where it ended")
 			}
-			o.Recalled(test.last)
+			o.SetLastBefore(test.last)
 			if !o.Waiting() {
 				t.Fatal("nothing goes out once it has")
 			}
@@ -64,7 +64,7 @@ func TestRecall_AnOutboxThatOverflowsMeanwhile(t *testing.T) {
 	if _, _, _, ok := o.Take(nil); ok {
 		t.Fatal("something goes out before the stream has told where it ended")
 	}
-	o.Recalled(time.Unix(900, 0))
+	o.SetLastBefore(time.Unix(900, 0))
 	got := drain(t, o)
 	if len(got) < 3 || got[0] != GapRestart+":unknown" || !strings.HasPrefix(got[1], DropOverflow) || got[len(got)-1] != "199" {
 		t.Errorf("%q", got)

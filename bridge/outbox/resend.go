@@ -22,7 +22,7 @@ func (o *Outbox) Rewind(d *Doubt, acked func(i int) bool) bool {
 	released := false
 	for i := o.sent.Len() - 1; i >= 0; i-- {
 		s := *o.sent.At(i)
-		if s.hole == nil {
+		if s.gap == nil {
 			o.inFlight--
 			o.queued++
 		}
@@ -34,18 +34,18 @@ func (o *Outbox) Rewind(d *Doubt, acked func(i int) bool) bool {
 		if s.doubt == nil {
 			s.doubt = d
 		}
-		o.again.PushFront(s)
+		o.retry.PushFront(s)
 	}
 	o.sent = deque.Deque[slot]{}
-	o.settle(released)
+	o.updateShare(released)
 	o.renumber()
-	o.judge(false)
+	o.updateLevel(false)
 	return o.left() > 0
 }
 
 // release frees an event that waits to be sent again, as published.
 func (o *Outbox) release(s *slot) {
-	if s.hole == nil {
+	if s.gap == nil {
 		o.published++
 		o.queued--
 	}
@@ -57,8 +57,8 @@ func (o *Outbox) release(s *slot) {
 func (o *Outbox) Doubtful(name func(e *Entry)) (all Doubt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range o.again.Len() {
-		s := o.again.At(i)
+	for i := range o.retry.Len() {
+		s := o.retry.At(i)
 		name(&s.Entry)
 		d := s.doubt
 		switch {
@@ -79,8 +79,8 @@ func (o *Outbox) Doubtful(name func(e *Entry)) (all Doubt) {
 func (o *Outbox) DoubtAll(d Doubt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range o.again.Len() {
-		o.again.At(i).doubt = &d
+	for i := range o.retry.Len() {
+		o.retry.At(i).doubt = &d
 	}
 }
 
@@ -89,16 +89,16 @@ func (o *Outbox) DoubtAll(d Doubt) {
 func (o *Outbox) Stored(held func(e *Entry) bool) (n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for range o.again.Len() {
-		s := o.again.PopFront()
+	for range o.retry.Len() {
+		s := o.retry.PopFront()
 		if !held(&s.Entry) {
-			o.again.PushBack(s)
+			o.retry.PushBack(s)
 			continue
 		}
 		o.release(&s)
 		n++
 	}
-	o.settle(n > 0)
-	o.judge(false)
+	o.updateShare(n > 0)
+	o.updateLevel(false)
 	return n
 }

@@ -66,8 +66,8 @@ func TestStored_TheOldestDoubtCounts(t *testing.T) {
 		o := testOutbox(1 << 20)
 		for i, d := range doubts {
 			o.Push(pushed(i), nil, false)
-			o.again.PushBack(o.waits.PopFront())
-			o.again.At(i).doubt = &d
+			o.retry.PushBack(o.waiting.PopFront())
+			o.retry.At(i).doubt = &d
 		}
 		if all := o.Doubtful(func(*Entry) {}); !all.Since.Equal(at) || all.After != 5 {
 			t.Errorf("%s: %+v", name, all)

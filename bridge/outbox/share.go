@@ -62,8 +62,8 @@ func (o *Outbox) read(s *slot) (hold bool) {
 		hold = h.leads.Read(s.Hash)
 		if n, overdue := h.leads.Owed(); overdue {
 			h.leads.Restart()
-			hole := &Gap{Reason: GapTakeOver, Lost: uint64(n), Unknown: true, From: s.At, To: s.At}
-			o.waits.PushBack(o.gapSlot(s.Session, hole))
+			gap := &Gap{Reason: GapTakeOver, Lost: uint64(n), Unknown: true, From: s.At, To: s.At}
+			o.waiting.PushBack(o.gapSlot(s.Session, gap))
 		}
 	}
 	if !hold {
@@ -78,34 +78,34 @@ const GapTakeOver = "take_over"
 
 // number numbers what is sent for the first time. A Gap begins an epoch.
 func (h *share) number(s *slot, payload []byte) {
-	if s.hole == nil {
+	if s.gap == nil {
 		s.Seq, _ = h.leads.Send(s.Hash) // the window is smaller than what it takes
 		s.Session = h.leads.Epoch()
 		return
 	}
 	_ = h.leads.Begin(h.o.Epoch()) // mayBegin has seen to it that all is stored
 	h.refused = false
-	if s.hole.asks {
+	if s.gap.asks {
 		h.lost--
 	}
 	s.Session, s.Seq, s.Hash = h.leads.Epoch(), 0, standby.Hash(payload)
 }
 
 // mayBegin reports whether a Gap may begin an epoch: all before it is stored.
-func (o *Outbox) mayBegin(hole *Gap) bool {
-	return o.sent.Len() == 0 && o.again.Len() == 0 && (!hole.asks || o.share.epochs)
+func (o *Outbox) mayBegin(gap *Gap) bool {
+	return o.sent.Len() == 0 && o.retry.Len() == 0 && (!gap.asks || o.share.epochs)
 }
 
 // Resumes reports whether something is to be sent that waited for what was in flight.
 func (o *Outbox) Resumes() bool { return o.share != nil && o.Waiting() }
 
-// settle takes in what is stored, and whether something of it just was.
-func (o *Outbox) settle(stored bool) {
+// updateShare takes in what is stored, and whether something of it just was.
+func (o *Outbox) updateShare(stored bool) {
 	h := o.share
 	if h == nil || h.leads == nil {
 		return
 	}
-	if o.sent.Len() == 0 && o.again.Len() == 0 {
+	if o.sent.Len() == 0 && o.retry.Len() == 0 {
 		h.leads.Ack(h.leads.Sent())
 	} else if s := o.oldest(); s.Seq > 0 && s.Session == h.leads.Epoch() {
 		h.leads.Ack(s.Seq - 1)
@@ -124,15 +124,15 @@ func (o *Outbox) oldest() *slot {
 	if o.sent.Len() > 0 {
 		return o.sent.At(0)
 	}
-	return o.again.At(0)
+	return o.retry.At(0)
 }
 
 // giveUp releases the oldest that a standby holds until so many bytes are left, and
 // reports whether there was any: the leader has them.
 func (o *Outbox) giveUp(bytes int64) bool {
 	n := 0
-	for o.bytes > bytes && o.waits.Len() > 0 {
-		if s := o.waits.PopFront(); s.hole == nil {
+	for o.bytes > bytes && o.waiting.Len() > 0 {
+		if s := o.waiting.PopFront(); s.gap == nil {
 			n++
 			o.releaseHeld(&s)
 		} else {
@@ -156,10 +156,10 @@ func (o *Outbox) renumber() {
 	if h == nil || !h.refused {
 		return
 	}
-	for i := range o.again.Len() {
-		if s := o.again.At(i); s.hole != nil && s.Seq > 0 {
-			h.leads.Recall(s.Seq - 1)
-			o.takeBack(&o.again, i)
+	for i := range o.retry.Len() {
+		if s := o.retry.At(i); s.gap != nil && s.Seq > 0 {
+			h.leads.Rewind(s.Seq - 1)
+			o.takeBack(&o.retry, i)
 			return
 		}
 	}
@@ -170,12 +170,12 @@ func (o *Outbox) renumber() {
 func (o *Outbox) takeBack(from *deque.Deque[slot], i int) {
 	for n := from.Len(); n > i; n-- {
 		s := from.PopBack()
-		if s.hole == nil && from == &o.sent {
+		if s.gap == nil && from == &o.sent {
 			o.inFlight--
 			o.queued++
 		}
 		s.doubt, s.Seq = nil, 0
-		o.waits.PushFront(s)
+		o.waiting.PushFront(s)
 	}
 }
 
@@ -187,23 +187,23 @@ func (o *Outbox) releaseHeld(s *slot) {
 	o.free(s)
 }
 
-// Hear takes in how far the leader has come, and releases what it has stored.
-func (o *Outbox) Hear(m standby.Mark, now time.Time) {
+// Observe takes in how far the leader has come, and releases what it has stored.
+func (o *Outbox) Observe(m standby.Mark, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.share.follows == nil {
 		return
 	}
-	for n := o.share.follows.Hear(m, now); n > 0 && o.waits.Len() > 0; {
-		s := o.waits.PopFront()
-		if s.hole != nil {
+	for n := o.share.follows.Observe(m, now); n > 0 && o.waiting.Len() > 0; {
+		s := o.waiting.PopFront()
+		if s.gap != nil {
 			o.free(&s) // the leader has told of it
 			continue
 		}
 		o.releaseHeld(&s)
 		n--
 	}
-	o.judge(false)
+	o.updateLevel(false)
 }
 
 // Claim takes in that this bridge's claim of the term is stored.
@@ -229,7 +229,7 @@ func (o *Outbox) Restart() {
 	}
 	o.giveUp(0)
 	h.follows.Restart()
-	o.judge(false)
+	o.updateLevel(false)
 }
 
 // SetFilters says what the hash is of all that decides which events count.

@@ -96,7 +96,7 @@ func (s *shared) beat(d time.Duration) {
 	s.now = s.now.Add(d)
 	for _, b := range s.all {
 		if b != s.leader {
-			b.Hear(s.leader.Shared(s.term).Mark, s.now)
+			b.Observe(s.leader.Shared(s.term).Mark, s.now)
 		}
 	}
 }

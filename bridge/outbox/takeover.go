@@ -17,8 +17,8 @@ func (o *Outbox) Tail(server string, now time.Time) (*standby.Tail, time.Time) {
 	since := o.share.follows.CutAt()
 	if since.IsZero() {
 		since = now
-		if o.waits.Len() > 0 {
-			since = time.Unix(0, o.waits.At(0).At)
+		if o.waiting.Len() > 0 {
+			since = time.Unix(0, o.waiting.At(0).At)
 		}
 	}
 	return o.share.follows.Tail(server), since
@@ -51,17 +51,17 @@ func (o *Outbox) TakeOver(t *standby.Tail) error {
 
 // Begin has this bridge lead in a new epoch. A Gap with that hole goes before all, unless
 // it is nil.
-func (o *Outbox) Begin(t *standby.Tail, hole *Gap) {
+func (o *Outbox) Begin(t *standby.Tail, gap *Gap) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	h := o.share
 	var stored []int
 	o.lead(h.follows.Begin(h.o.Epoch(), t, func(i int) { stored = append(stored, i) }), stored)
-	if hole != nil {
-		if o.waits.Len() > 0 {
-			hole.To = max(hole.From, min(hole.To, o.waits.At(0).At))
+	if gap != nil {
+		if o.waiting.Len() > 0 {
+			gap.To = max(gap.From, min(gap.To, o.waiting.At(0).At))
 		}
-		o.waits.PushFront(o.gapSlot("", hole))
+		o.waiting.PushFront(o.gapSlot("", gap))
 	}
 }
 
@@ -69,9 +69,9 @@ func (o *Outbox) Begin(t *standby.Tail, hole *Gap) {
 func (o *Outbox) lead(l *standby.Ledger, stored []int) {
 	h := o.share
 	event := 0
-	for range o.waits.Len() {
-		s := o.waits.PopFront()
-		if s.hole == nil {
+	for range o.waiting.Len() {
+		s := o.waiting.PopFront()
+		if s.gap == nil {
 			event++
 			if len(stored) > 0 && stored[0] == event-1 {
 				stored = stored[1:]
@@ -79,10 +79,10 @@ func (o *Outbox) lead(l *standby.Ledger, stored []int) {
 				continue
 			}
 		}
-		o.waits.PushBack(s)
+		o.waiting.PushBack(s)
 	}
 	h.leads, h.follows, h.open, h.first, h.epochs = l, nil, true, true, false
-	o.judge(false)
+	o.updateLevel(false)
 }
 
 // Stand has this bridge stand by for another that leads in the term. What is in flight
@@ -96,27 +96,27 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 	if h.leads == nil {
 		return
 	}
-	o.takeBack(&o.again, 0)
+	o.takeBack(&o.retry, 0)
 	o.takeBack(&o.sent, 0)
-	border, holes := -1, 0
-	for i := range o.waits.Len() {
-		if hole := o.waits.At(i).hole; hole != nil {
-			if holes++; hole.asks {
+	border, gaps := -1, 0
+	for i := range o.waiting.Len() {
+		if gap := o.waiting.At(i).gap; gap != nil {
+			if gaps++; gap.asks {
 				border = i
 			}
 		}
 	}
 	if border < 0 && h.lost > 0 {
-		border = o.waits.Len() - 1
+		border = o.waiting.Len() - 1
 	}
 	for range border + 1 {
-		if s := o.waits.PopFront(); s.hole == nil {
+		if s := o.waiting.PopFront(); s.gap == nil {
 			o.releaseHeld(&s)
 		} else {
 			o.free(&s)
 		}
 	}
-	if holes > 0 || h.refused || h.lost > 0 {
+	if gaps > 0 || h.refused || h.lost > 0 {
 		h.anew()
 		for hash := range o.held {
 			h.follows.Read(hash)
@@ -124,16 +124,16 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 		return
 	}
 	since := now
-	if o.waits.Len() > 0 {
-		since = time.Unix(0, o.waits.At(0).At)
+	if o.waiting.Len() > 0 {
+		since = time.Unix(0, o.waiting.At(0).At)
 	}
 	h.follows, h.leads = h.leads.Follow(term, h.o.Most, since, o.held), nil
 }
 
 // held are the hashes of the events that wait, in order.
 func (o *Outbox) held(yield func(uint64) bool) {
-	for i := range o.waits.Len() {
-		if s := o.waits.At(i); s.hole == nil && !yield(s.Hash) {
+	for i := range o.waiting.Len() {
+		if s := o.waiting.At(i); s.gap == nil && !yield(s.Hash) {
 			return
 		}
 	}

@@ -42,7 +42,7 @@ func (p *Present) Fail(r *Run, why string, now time.Time) (empty bool) {
 	if r.ask.List == Conferences { // nobody is asked for then
 		p.lists[Participants].why = reason(why)
 	}
-	p.settle()
+	p.endFirstRound()
 	return false
 }
 
@@ -98,7 +98,7 @@ func (p *Present) apply(r *Run, now time.Time) {
 
 // applyItem: what events told of an object behind the watermark stays as it is, field
 // by field; all else is the list's.
-func (p *Present) applyItem(r *Run, it *told) {
+func (p *Present) applyItem(r *Run, it *listed) {
 	if !p.opts.Keep.Has(it.kind) {
 		return
 	}
@@ -109,7 +109,7 @@ func (p *Present) applyItem(r *Run, it *told) {
 	if o != nil && o.life == alive {
 		o.seen, o.order = r.number, r.applied
 		if o.stamp > r.mark {
-			in.vals = in.vals.but(in.scratch[:0], o.told)
+			in.vals = in.vals.but(in.scratch[:0], o.fields)
 		}
 		p.keepRealtime(o, in)
 		if p.change(o, in, fromList) {
@@ -150,14 +150,14 @@ func (p *Present) keepRealtime(o *object, in *input) {
 	if held, _ := o.vals.field(memberShip); string(held) != "realtime" {
 		return
 	}
-	if told, _ := in.vals.field(memberShip); string(told) == "static" {
+	if listed, _ := in.vals.field(memberShip); string(listed) == "static" {
 		in.vals = in.vals.with(nil, memberShip, len(kinds[Member].fields), []byte("realtime"))
 	}
 }
 
 // isEnded reports whether the channel that an item depends on has ended in this
 // session: no list begins that again.
-func (p *Present) isEnded(it *told) bool {
+func (p *Present) isEnded(it *listed) bool {
 	id := []byte(it.index)
 	switch it.kind {
 	case Channel:
@@ -172,7 +172,7 @@ func (p *Present) isEnded(it *told) bool {
 // isElsewhere reports whether the channel that an item depends on has entered a
 // bridge behind the watermark, and so waits in no queue, or has lost its place to
 // another, which the next list has.
-func (p *Present) isElsewhere(r *Run, it *told) bool {
+func (p *Present) isElsewhere(r *Run, it *listed) bool {
 	if it.kind != Caller && it.kind != Parked && it.kind != Participant {
 		return false
 	}
@@ -240,7 +240,7 @@ func (p *Present) finish(r *Run, now time.Time) {
 	if r.ask.List == Conferences {
 		p.wantParticipants()
 	}
-	p.settle()
+	p.endFirstRound()
 }
 
 // count brings right what events about a queue can only tell of if all its callers are

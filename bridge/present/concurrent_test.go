@@ -66,7 +66,7 @@ func TestConcurrent_ReaderListsAndWriter(t *testing.T) {
 	}
 	for i := range n {
 		o := p.index[Channel][fmt.Sprintf("1.%d", i)]
-		if state, _ := o.vals.field(2); string(state) != "6" && string(state) != "4" || o.stamp > r.mark && o.told != 0 && string(state) != "6" {
+		if state, _ := o.vals.field(2); string(state) != "6" && string(state) != "4" || o.stamp > r.mark && o.fields != 0 && string(state) != "6" {
 			t.Fatalf("channel %d is in state %q", i, state)
 		}
 	}

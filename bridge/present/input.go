@@ -25,7 +25,7 @@ type input struct {
 	since   int64  // Unix nanoseconds, 0: the frame says nothing of it
 	until   int64
 	vals    packed // as read; reused
-	told    uint32 // the fields that vals has, one bit each
+	fields  uint32 // the fields that vals has, one bit each
 	idBuf   []byte // index; reused
 	scratch []byte // values that were written anew; reused
 }
@@ -108,7 +108,7 @@ func (in *input) find(f *field, at *int) (value []byte, has bool) {
 func (in *input) read(k Kind) bool {
 	row := &kinds[k]
 	var ids [2][]byte
-	in.vals, in.told = in.vals[:0], 0
+	in.vals, in.fields = in.vals[:0], 0
 	at := in.from
 	for i := range row.fields {
 		f := &row.fields[i]
@@ -121,7 +121,7 @@ func (in *input) read(k Kind) bool {
 			if f.text && in.isList {
 				value = in.listText(value)
 			}
-			in.told |= 1 << i
+			in.fields |= 1 << i
 		}
 		if i < row.ids {
 			if !has {

@@ -30,7 +30,7 @@ type object struct {
 
 	stamp  uint64        // the event that touched it last
 	window uint64        // of its list, in which events told
-	told   uint32        // these fields, one bit each
+	fields uint32        // these fields, one bit each
 	seen   uint64        // the run that listed it last
 	order  int           // where it stood there
 	ended  time.Duration // since Present.began, if it is a tombstone

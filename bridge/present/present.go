@@ -225,11 +225,11 @@ func (p *Present) change(o *object, in *input, source string) bool {
 const near = 10 * time.Second
 
 // point returns the point held, or the other one if it is far from it.
-func point(held, told int64) int64 {
-	if held != 0 && time.Duration(max(held, told)-min(held, told)) <= near {
+func point(held, fields int64) int64 {
+	if held != 0 && time.Duration(max(held, fields)-min(held, fields)) <= near {
 		return held
 	}
-	return told
+	return fields
 }
 
 // setVals makes o's fields those of base with top over them, if they fit.
@@ -252,16 +252,16 @@ func (p *Present) store(o *object, vals packed) bool {
 
 // stamp notes that the event that is being handled told these fields of o. Which, is
 // of use while a list of them is under way.
-func (p *Present) stamp(o *object, told uint32) {
+func (p *Present) stamp(o *object, fields uint32) {
 	o.stamp = p.events
 	if !p.isOpen(o.list) {
 		return
 	}
 	h := &p.lists[o.list]
 	if o.window != h.window {
-		o.window, o.told = h.window, 0
+		o.window, o.fields = h.window, 0
 	}
-	o.told |= told
+	o.fields |= fields
 }
 
 // touched notes that o has changed.

@@ -105,16 +105,16 @@ func (p *Present) touch(t touch) {
 	case begins:
 		if o == nil || o.life != alive {
 			if o = p.begin(t.kind, o, in, fromEvent); o != nil {
-				p.stamp(o, in.told)
+				p.stamp(o, in.fields)
 				o.jumped = in.jumped
 			}
 			return
 		}
-		p.stamp(o, in.told)
+		p.stamp(o, in.fields)
 		p.change(o, in, fromEvent)
 	case changes:
 		if o = p.known(o, t.kind); o != nil {
-			p.stamp(o, in.told)
+			p.stamp(o, in.fields)
 			p.change(o, in, fromEvent)
 		}
 	}

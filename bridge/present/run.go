@@ -21,7 +21,7 @@ type Run struct {
 	asked    time.Duration
 	scope    string // as in an index; "" for all
 	in       input
-	items    []told
+	items    []listed
 	bytes    int64
 	limit    int64
 	events   int // items that Asterisk counts
@@ -31,8 +31,8 @@ type Run struct {
 	applied  int // how many of its items were
 }
 
-// told is what an item said of an object.
-type told struct {
+// listed is what an item said of an object.
+type listed struct {
 	kind  Kind
 	index string
 	vals  packed
@@ -109,7 +109,7 @@ func (r *Run) collect(f *frames.Frame, i item, now time.Time) {
 		r.items = nil
 		return
 	}
-	r.items = append(r.items, told{
+	r.items = append(r.items, listed{
 		i.kind, string(r.in.idBuf), bytes.Clone(r.in.vals), r.in.since, r.in.until, now, r.in.sip,
 	})
 }

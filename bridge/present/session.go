@@ -164,8 +164,8 @@ func (p *Present) Due(now time.Time) (ask Ask, ok bool) {
 // keeps reports whether l tells of a kind that is kept.
 func (p *Present) keeps(l List) bool { return p.opts.Keep&l.kinds() != 0 }
 
-// settle has it live once each list of the first round has ended.
-func (p *Present) settle() {
+// endFirstRound has it live once each list of the first round has ended.
+func (p *Present) endFirstRound() {
 	for a := range p.due {
 		if a.List == Participants {
 			return

@@ -85,12 +85,12 @@ func overlay(dst, base, top packed, n int) packed {
 }
 
 // but appends p without the fields of which told has the bits.
-func (p packed) but(dst packed, told uint32) packed {
+func (p packed) but(dst packed, fields uint32) packed {
 	for i := 0; len(p) > 0; i++ {
 		var value []byte
 		var has bool
 		value, has, p = p.next()
-		dst = appendField(dst, value, has && told&(1<<i) == 0)
+		dst = appendField(dst, value, has && fields&(1<<i) == 0)
 	}
 	return dst
 }

@@ -21,7 +21,7 @@ type EventKind uint8
 
 const (
 	Tick         EventKind = iota // some time has passed; at least every 100 ms
-	Heard                         // a Heartbeat names a Leader
+	SawHeartbeat                  // a Heartbeat names a Leader
 	SawTerm                       // the record that the stream holds, or that it holds none
 	Wrote                         // the term is stored, at Seq
 	Refused                       // the term, or an event, was not stored for its fence: 10071, 10164

@@ -38,9 +38,9 @@ type Follower struct {
 	sums sums
 	held uint64 // of the last positions, those whose events are held
 
-	term  uint64 // of the leader that is followed
-	epoch string
-	heard uint64 // the highest N of it
+	term    uint64 // of the leader that is followed
+	epoch   string
+	highest uint64 // the highest N of it
 
 	aligned bool      // event n of the epoch is at position n + shift, if the order is the same
 	shift   uint64    // modulo 2^64
@@ -50,17 +50,17 @@ type Follower struct {
 	cutN    uint64    // up to this event of the epoch all is stored, if synced
 	cutAt   time.Time // when the Mark of it was heard
 
-	marks   []heard   // ahead of the session, or not found yet; in order
-	misses  int       // Marks since the last cut that the session came to and did not fit
-	since   time.Time // when the leader's number moved on from the last cut; or zero
+	marks   []timedMark // ahead of the session, or not found yet; in order
+	misses  int         // Marks since the last cut that the session came to and did not fit
+	since   time.Time   // when the leader's number moved on from the last cut; or zero
 	reason  Reason
 	silent  bool // see Claim
 	filters uint64
 	owed    owed
 }
 
-// heard is a Mark, and when it was heard.
-type heard struct {
+// timedMark is a Mark, and when it was heard.
+type timedMark struct {
 	Mark
 	at time.Time
 }
@@ -68,7 +68,7 @@ type heard struct {
 // NewFollower returns a Follower of a session that has just begun. It knows at least the
 // last most events, which must be as many as the outbox can hold: at 8 bytes each.
 func NewFollower(most int) *Follower {
-	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+Window+1), marks: make([]heard, 0, maxMarks)}
+	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+Window+1), marks: make([]timedMark, 0, maxMarks)}
 }
 
 // Read takes in the next event of the session, and reports whether it is to be held, and
@@ -95,8 +95,8 @@ func (f *Follower) Forget(n int) { f.held -= min(uint64(n), f.held) }
 
 // Lag returns how many events the leader has stored behind the last cut.
 func (f *Follower) Lag() uint64 {
-	if f.synced && f.heard > f.cutN {
-		return f.heard - f.cutN
+	if f.synced && f.highest > f.cutN {
+		return f.highest - f.cutN
 	}
 	return 0
 }
@@ -150,14 +150,14 @@ func (f *Follower) Filter(hash uint64) { f.filters = hash }
 // move the cut that the Tail is read behind.
 func (f *Follower) Claim(term uint64) { f.term, f.silent = max(f.term, term), true }
 
-// Hear takes in a Mark. It returns how many of the oldest that are held are stored,
+// Observe takes in a Mark. It returns how many of the oldest that are held are stored,
 // which the outbox then releases; the Follower takes them for released.
-func (f *Follower) Hear(m Mark, now time.Time) (release int) {
+func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 	switch {
 	case m.Term < f.term, m.Term == f.term && f.silent:
 		return 0
 	case m.Epoch != f.epoch:
-		f.epoch, f.heard = m.Epoch, 0
+		f.epoch, f.highest = m.Epoch, 0
 		f.lose("")
 	}
 	f.term, f.silent = m.Term, false
@@ -168,10 +168,10 @@ func (f *Follower) Hear(m Mark, now time.Time) (release int) {
 	if f.reason == Filters {
 		f.reason = ""
 	}
-	if m.N > f.heard {
-		f.heard = m.N
+	if m.N > f.highest {
+		f.highest = m.N
 		if len(f.marks) < maxMarks {
-			f.marks = append(f.marks, heard{m, now})
+			f.marks = append(f.marks, timedMark{m, now})
 		}
 		if f.since.IsZero() {
 			f.since = now
@@ -180,12 +180,12 @@ func (f *Follower) Hear(m Mark, now time.Time) (release int) {
 	if !f.aligned {
 		f.join(now)
 	}
-	fitted, cut := f.settle()
+	fitted, cut := f.compareMarks()
 	switch {
 	case f.aligned && !f.synced && f.proof.fails():
 		f.lose(f.reason)
 		return 0
-	case fitted && f.heard == cut.N:
+	case fitted && f.highest == cut.N:
 		f.since = time.Time{}
 	case fitted:
 		f.since = now
@@ -195,14 +195,14 @@ func (f *Follower) Hear(m Mark, now time.Time) (release int) {
 	if !fitted {
 		return 0
 	}
-	return f.settled(cut, now)
+	return f.fits(cut, now)
 }
 
-// settle compares the Marks that the session has come to. It returns the newest that
+// compareMarks compares the Marks that the session has come to. It returns the newest that
 // fits.
-func (f *Follower) settle() (fitted bool, cut heard) {
+func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 	if !f.aligned {
-		return false, heard{}
+		return false, timedMark{}
 	}
 	done := 0
 	for _, m := range f.marks {
@@ -226,8 +226,8 @@ func (f *Follower) settle() (fitted bool, cut heard) {
 	return fitted, cut
 }
 
-// settled takes in a Mark that fits, and returns what is to be released.
-func (f *Follower) settled(m heard, now time.Time) (release int) {
+// fits takes in a Mark that fits, and returns what is to be released.
+func (f *Follower) fits(m timedMark, now time.Time) (release int) {
 	if !f.synced && !f.proof.holds(&f.sums, now) {
 		return 0
 	}

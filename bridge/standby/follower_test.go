@@ -35,7 +35,7 @@ func (p *pair) both(n int) {
 // hear has the standby hear a Mark, 250 ms later.
 func (p *pair) hear() int {
 	p.now = p.now.Add(250 * time.Millisecond)
-	return p.f.Hear(p.l.Mark(1), p.now)
+	return p.f.Observe(p.l.Mark(1), p.now)
 }
 
 func (p *pair) want(s State, why Reason) {
@@ -225,7 +225,7 @@ func TestFollower_IgnoresMarksOfTheDead(t *testing.T) {
 	if n := p.hear(); n != 0 || p.f.Held() != 20 {
 		t.Fatalf("%d were released, %d are held", n, p.f.Held())
 	}
-	if n := p.f.Hear(p.l.Mark(2), p.now); n != 0 { // of another stream, before it was made anew
+	if n := p.f.Observe(p.l.Mark(2), p.now); n != 0 { // of another stream, before it was made anew
 		t.Fatalf("%d were released by a Mark of its own term", n)
 	}
 	l, err := p.f.TakeOver(tail, func(int) { t.Error("the tail is empty") })
@@ -242,8 +242,8 @@ func TestFollower_IgnoresOlderTerms(t *testing.T) {
 	p := newPair(t)
 	p.sync()
 	other := NewLedger("e0", 0)
-	p.f.Hear(p.l.Mark(5), p.now)
-	p.f.Hear(other.Mark(4), p.now)
+	p.f.Observe(p.l.Mark(5), p.now)
+	p.f.Observe(other.Mark(4), p.now)
 	p.want(InSync, "")
 }
 

@@ -59,7 +59,7 @@ func TestFollower_BelievesOnlyTheTruePlace(t *testing.T) {
 			}
 			now = now.Add(250 * time.Millisecond)
 			released := read - f.Held()
-			released += f.Hear(l.Mark(1), now)
+			released += f.Observe(l.Mark(1), now)
 			if released > max(start, int(l.Acked())) {
 				t.Fatalf("of the session from %d on all up to %d is released, %d are stored", start, released, l.Acked())
 			}
@@ -95,7 +95,7 @@ func follow(f *Follower, all []uint64, read, stored, step, marks int) (place, n 
 	}
 	for range marks {
 		now = now.Add(250 * time.Millisecond)
-		f.Hear(l.Mark(1), now)
+		f.Observe(l.Mark(1), now)
 		for range step {
 			l.Send(all[l.Sent()])
 			l.Ack(l.Sent())

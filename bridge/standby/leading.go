@@ -51,33 +51,33 @@ type Leading struct {
 	server, node, incarnation string
 	silence                   time.Duration
 
-	phase    phase
-	led      bool   // it was the leader when it asked
-	term     uint64 // the highest that was heard, seen or written
-	fence    uint64 // sequence of the record that is known; 0: none
-	record   Term   // of this bridge's claim
-	reason   string // of the claim
-	heard    time.Time
-	asked    time.Time // when the phase last did something
-	claimed  time.Time
-	ended    time.Time // when batches were ended last
-	renewed  time.Time
-	renewing bool
-	lost     bool // the session that was published ended, and no epoch has begun for the next
-	lostAt   time.Time
-	down     time.Time // since when there is no session; or zero
-	yielded  time.Time
-	refused  bool // nobody has claimed what it yielded
-	heir     string
-	news     bool // the record that was seen is of a claim that was not known
-	question uint64
-	again    bool // the tail is read again, when the session may be caught up
-	out      []Decision
+	phase         phase
+	led           bool   // it was the leader when it asked
+	term          uint64 // the highest that was heard, seen or written
+	fence         uint64 // sequence of the record that is known; 0: none
+	record        Term   // of this bridge's claim
+	reason        string // of the claim
+	lastHeartbeat time.Time
+	asked         time.Time // when the phase last did something
+	claimed       time.Time
+	ended         time.Time // when batches were ended last
+	renewed       time.Time
+	renewing      bool
+	lost          bool // the session that was published ended, and no epoch has begun for the next
+	lostAt        time.Time
+	down          time.Time // since when there is no session; or zero
+	yielded       time.Time
+	refused       bool // nobody has claimed what it yielded
+	heir          string
+	news          bool // the record that was seen is of a claim that was not known
+	question      uint64
+	again         bool // the tail is read again, when the session may be caught up
+	out           []Decision
 }
 
 // NewLeading returns the machine of a server. It claims after silence at the earliest.
 func NewLeading(server, node, incarnation string, silence time.Duration, now time.Time) *Leading {
-	return &Leading{server: server, node: node, incarnation: incarnation, silence: silence, heard: now}
+	return &Leading{server: server, node: node, incarnation: incarnation, silence: silence, lastHeartbeat: now}
 }
 
 // Leads reports whether this bridge answers Actions and publishes the server.
@@ -169,9 +169,9 @@ func (l *Leading) mine(t *Term) bool {
 // the truth; a Heartbeat of a higher term comes from one who has written it.
 func (l *Leading) superseded(e Event) bool {
 	switch {
-	case e.Kind == Heard && e.Leader.Node != l.node && l.phase == claiming:
+	case e.Kind == SawHeartbeat && e.Leader.Node != l.node && l.phase == claiming:
 		return e.Leader.Mark.Term >= l.record.Term
-	case e.Kind == Heard && e.Leader.Node != l.node:
+	case e.Kind == SawHeartbeat && e.Leader.Node != l.node:
 		return e.Leader.Mark.Term > l.term
 	case e.Kind == SawTerm && e.Term != nil && l.phase > asking:
 		return !l.mine(e.Term) && e.Seq > l.fence
@@ -182,13 +182,13 @@ func (l *Leading) superseded(e Event) bool {
 // note keeps what an event says of terms and of their leaders.
 func (l *Leading) note(now time.Time, e Event) {
 	switch e.Kind {
-	case Heard:
+	case SawHeartbeat:
 		if e.Leader.Mark.Term < l.term || e.Leader.Node == l.node {
 			return
 		}
 		l.term = e.Leader.Mark.Term
-		if e.Leader.At.After(l.heard) {
-			l.heard = e.Leader.At
+		if e.Leader.At.After(l.lastHeartbeat) {
+			l.lastHeartbeat = e.Leader.At
 		}
 	case SawTerm:
 		l.noteTerm(now, e)
@@ -208,19 +208,19 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 		return
 	}
 	if l.news = l.term > 0 && e.Term.Term > l.term && !l.mine(e.Term); l.news {
-		l.heard = now
+		l.lastHeartbeat = now
 	}
 	l.term, l.fence = max(l.term, e.Term.Term), e.Seq
 }
 
 // stand gives the lead up, or the claim.
 func (l *Leading) stand(now time.Time) {
-	l.phase, l.led, l.heard, l.renewing, l.heir, l.lost, l.refused = standing, false, now, false, "", false, false
+	l.phase, l.led, l.lastHeartbeat, l.renewing, l.heir, l.lost, l.refused = standing, false, now, false, "", false, false
 	l.do(Hold)
 }
 
 func (l *Leading) onDisconnected(now time.Time) {
-	l.heard = now // who hears nobody is not the one to say who is silent
+	l.lastHeartbeat = now // who hears nobody is not the one to say who is silent
 	if l.phase > standing && l.phase < first {
 		l.phase, l.asked = asking, now
 	}
@@ -230,7 +230,7 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 	if !v.Session {
 		return
 	}
-	if e.Kind == Heard && e.Leader.Yields == l.node && e.Leader.Mark.Term >= l.term && v.InSync {
+	if e.Kind == SawHeartbeat && e.Leader.Yields == l.node && e.Leader.Mark.Term >= l.term && v.InSync {
 		l.ask(now, "yield")
 		return
 	}
@@ -241,7 +241,7 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 			return // what it is to read yet may be stored already
 		}
 	}
-	if e.Kind == Tick && now.Sub(l.heard) >= wait && now.Sub(l.asked) >= askPause {
+	if e.Kind == Tick && now.Sub(l.lastHeartbeat) >= wait && now.Sub(l.asked) >= askPause {
 		reason := "silence"
 		if l.term == 0 {
 			reason = "start"

@@ -50,7 +50,7 @@ func (s *script) wait(after time.Duration, want ...Decision) {
 }
 
 func (s *script) heard(node string, term uint64, yields string) Event {
-	return Event{Kind: Heard, Leader: Leader{Node: node, Incarnation: "x", At: s.now, Mark: Mark{Term: term}, Yields: yields}}
+	return Event{Kind: SawHeartbeat, Leader: Leader{Node: node, Incarnation: "x", At: s.now, Mark: Mark{Term: term}, Yields: yields}}
 }
 
 func saw(node string, term, seq uint64) Event {

@@ -81,9 +81,9 @@ func (l *Ledger) Ack(n uint64) {
 	}
 }
 
-// Recall takes back all behind the n'th that was sent, none of which is stored: it will be
+// Rewind takes back all behind the n'th that was sent, none of which is stored: it will be
 // numbered anew, in another epoch.
-func (l *Ledger) Recall(n uint64) {
+func (l *Ledger) Rewind(n uint64) {
 	if n >= l.acked && n < l.sums.last {
 		l.sums.last = n
 	}
@@ -121,7 +121,7 @@ func (l *Ledger) Filter(hash uint64) { l.filters = hash }
 // Gap, begins with NewFollower instead.
 func (l *Ledger) Follow(term uint64, most int, since time.Time, held iter.Seq[uint64]) *Follower {
 	f := NewFollower(most)
-	f.term, f.epoch, f.heard, f.filters, f.owed = term, l.epoch, l.acked, l.filters, l.owed
+	f.term, f.epoch, f.highest, f.filters, f.owed = term, l.epoch, l.acked, l.filters, l.owed
 	f.align(0, l.acked, *l.sums.at(l.acked))
 	f.cutN, f.cutAt, f.synced = l.acked, since, true
 	for h := range held {

@@ -248,7 +248,7 @@ func FuzzHeartbeat(f *testing.F) {
 		}
 		r := NewRoster("self", "x", 1, time.Second)
 		now := time.Unix(0, 0)
-		if err := r.Hear(h, now); err == nil {
+		if err := r.Observe(h, now); err == nil {
 			for _, l := range h.Leads {
 				r.Leader(l.Server)
 				r.Turn(l.Server, now)

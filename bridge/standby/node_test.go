@@ -224,7 +224,7 @@ func (n *node) beat(now time.Time) {
 func (n *node) hear(data []byte) {
 	h, err := DecodeHeartbeat(data)
 	if err == nil {
-		err = n.roster.Hear(h, n.sim.now)
+		err = n.roster.Observe(h, n.sim.now)
 	}
 	if err != nil {
 		n.sim.fail("%v", err)
@@ -234,9 +234,9 @@ func (n *node) hear(data []byte) {
 	if !ok || l.Node != h.Node {
 		return
 	}
-	n.step(Event{Kind: Heard, Leader: l})
+	n.step(Event{Kind: SawHeartbeat, Leader: l})
 	if l.Mark.Term >= n.machine.Term() && n.follows != nil {
-		if gone := n.follows.Hear(l.Mark, n.sim.now); gone > 0 {
+		if gone := n.follows.Observe(l.Mark, n.sim.now); gone > 0 {
 			n.held = n.held[gone:]
 		}
 	}

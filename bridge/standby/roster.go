@@ -75,9 +75,9 @@ func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat 
 // ErrSameNode is another live bridge of this one's node name.
 var ErrSameNode = errors.New("another bridge has the same node name: give each its own BRIDGE_NODE")
 
-// Hear takes in another bridge's Heartbeat, which the Roster keeps. One that is older
+// Observe takes in another bridge's Heartbeat, which the Roster keeps. One that is older
 // than the last is ignored.
-func (r *Roster) Hear(h *Heartbeat, now time.Time) error {
+func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 	m := r.members[h.Node]
 	switch {
 	case h.Node == r.self && h.Incarnation == m.Incarnation:

@@ -55,7 +55,7 @@ func deliver(t tb, all []*Roster, h *Heartbeat, now time.Time) {
 	for _, r := range all {
 		got, err := DecodeHeartbeat(data)
 		if err == nil {
-			err = r.Hear(got, now)
+			err = r.Observe(got, now)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -212,7 +212,7 @@ func TestRoster_HearsTheNewestOnly(t *testing.T) {
 	say := func(incarnation string, seq, n uint64) {
 		t.Helper()
 		h := &Heartbeat{Node: "b2", Incarnation: incarnation, Seq: seq, Weight: 1, Leads: []Leads{LeadsOf("pbx1", Mark{Term: 1, Epoch: "e", N: n}, "")}}
-		if err := r.Hear(h, now); err != nil {
+		if err := r.Observe(h, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,12 +235,12 @@ func TestRoster_HearsTheNewestOnly(t *testing.T) {
 func TestRoster_RefusesAnotherOfItsName(t *testing.T) {
 	r := NewRoster("b1", "x", 1, time.Second)
 	own := r.Beat(nil, nil, time.Unix(1, 0))
-	if err := r.Hear(own, time.Unix(1, 0)); err != nil {
+	if err := r.Observe(own, time.Unix(1, 0)); err != nil {
 		t.Errorf("its own: %v", err)
 	}
 	other := *own
 	other.Incarnation = "y"
-	if err := r.Hear(&other, time.Unix(1, 0)); !errors.Is(err, ErrSameNode) {
+	if err := r.Observe(&other, time.Unix(1, 0)); !errors.Is(err, ErrSameNode) {
 		t.Errorf("%v", err)
 	}
 }
@@ -264,23 +264,23 @@ func TestRoster_SaysItsListWhenItMatters(t *testing.T) {
 	if n := lists(10 * listEvery); n != 10 {
 		t.Errorf("%d of %d while nothing changes", n, 10*listEvery)
 	}
-	if err := r.Hear(&Heartbeat{Node: "b2", Incarnation: "y", Seq: 1, Weight: 1}, now); err != nil {
+	if err := r.Observe(&Heartbeat{Node: "b2", Incarnation: "y", Seq: 1, Weight: 1}, now); err != nil {
 		t.Fatal(err)
 	}
 	if n := lists(20); n < listBeats {
 		t.Errorf("%d of 20 when a bridge comes", n)
 	}
 	// A list that was lost is not known for empty.
-	if err := r.Hear(&Heartbeat{Node: "b2", Incarnation: "y", Seq: 2, Weight: 1, Servers: []string{"pbx1"}, List: ListHash([]string{"pbx1"})}, now); err != nil {
+	if err := r.Observe(&Heartbeat{Node: "b2", Incarnation: "y", Seq: 2, Weight: 1, Servers: []string{"pbx1"}, List: ListHash([]string{"pbx1"})}, now); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Hear(&Heartbeat{Node: "b2", Incarnation: "y", Seq: 3, Weight: 1, List: ListHash([]string{"pbx1", "pbx2"})}, now); err != nil {
+	if err := r.Observe(&Heartbeat{Node: "b2", Incarnation: "y", Seq: 3, Weight: 1, List: ListHash([]string{"pbx1", "pbx2"})}, now); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.Ranked("pbx1", now); len(got) != 2 {
 		t.Errorf("%v", got)
 	}
-	if err := r.Hear(&Heartbeat{Node: "b2", Incarnation: "y", Seq: 4, Weight: 1, List: ListHash(nil)}, now); err != nil {
+	if err := r.Observe(&Heartbeat{Node: "b2", Incarnation: "y", Seq: 4, Weight: 1, List: ListHash(nil)}, now); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.Ranked("pbx1", now); len(got) != 1 {
@@ -292,7 +292,7 @@ func TestRoster_IsBounded(t *testing.T) {
 	now := time.Unix(1, 0)
 	r := NewRoster("b1", "x", 1, time.Second)
 	hear := func(i int, now time.Time) error {
-		return r.Hear(&Heartbeat{Node: fmt.Sprint("n", i), Incarnation: "x", Seq: 1, Weight: 1}, now)
+		return r.Observe(&Heartbeat{Node: fmt.Sprint("n", i), Incarnation: "x", Seq: 1, Weight: 1}, now)
 	}
 	for i := range maxBridges - 1 {
 		if err := hear(i, now.Add(time.Duration(i))); err != nil {

@@ -37,7 +37,7 @@ func TestLedger_FollowsWhoTookOver(t *testing.T) {
 		l.Send(h)
 	}
 	l.Ack(l.Sent())
-	if n := p.f.Hear(l.Mark(2), p.now); n != 7 || p.f.Held() != 3 {
+	if n := p.f.Observe(l.Mark(2), p.now); n != 7 || p.f.Held() != 3 {
 		t.Errorf("%d are released, %d held", n, p.f.Held())
 	}
 }

@@ -144,7 +144,7 @@ func (b *bridge) ack(n uint64) {
 
 func (b *bridge) hear(m Mark, now time.Time) {
 	if b.follows != nil {
-		b.held = b.held[b.follows.Hear(m, now):]
+		b.held = b.held[b.follows.Observe(m, now):]
 	}
 }
 

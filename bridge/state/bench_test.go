@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
@@ -18,21 +17,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // BenchmarkWriter fills a bucket with 200 channels of each of 1,000 servers, through a
 // real nats-server on disk, and has one watcher read one server and then all.
 func BenchmarkWriter(b *testing.B) {
 	const servers, channels = 1000, 200
-	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: b.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	srv.Start()
-	defer func() { srv.Shutdown(); srv.WaitForShutdown() }()
-	if !srv.ReadyForConnections(time.Minute) {
-		b.Fatal("nats-server is not ready")
-	}
+	srv := natstest.Serve(b, nil)
 	cfg := config.DefaultConfig()
 	cfg.Node, cfg.NATS.URL = "b1", srv.ClientURL()
 	conn := natsconn.New(natsconn.Options{Name: "bench", Config: &cfg, Login: natsconn.NewLogin(cfg.NATS, nil, nil), Log: zap.NewNop()})

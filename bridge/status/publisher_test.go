@@ -10,9 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/natstest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {

@@ -21,7 +21,7 @@ func testServer(t *testing.T) *Server {
 	cfg.Name = "pbx1"
 	subjects := subject.New("ami", cfg.Name)
 	box := outbox.New(int(cfg.OutboxBytes), subjects.Gap(), outbox.NewBudget(1<<30, 1), func() {})
-	box.Recalled(time.Time{})
+	box.SetLastBefore(time.Time{})
 	s := NewServer("b1", &cfg, subjects, box, NewPublisher(conntest.Bare(), func(string, []byte) {}, zap.NewNop()), zap.NewNop())
 	s.Follow(&cfg, []amiconn.SessionStatus{{Name: "event", Role: amiconn.RoleEvents}, {Name: "action", Role: amiconn.RoleActions}})
 	return s

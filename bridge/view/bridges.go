@@ -81,11 +81,11 @@ type Leaf struct {
 func (m *Model) bridges(now time.Time) []Bridge {
 	all := make([]Bridge, 0, len(m.nodes))
 	for _, n := range m.nodes {
-		if !n.told {
+		if !n.ownWord {
 			continue
 		}
 		b := Bridge{
-			Node: n.name, Version: n.version, At: Time{n.heard}, Live: !m.isSilent(n, n.heard, now), Since: Time{n.heard.Add(-n.up)},
+			Node: n.name, Version: n.version, At: Time{n.lastSeen}, Live: !m.isSilent(n, n.lastSeen, now), Since: Time{n.lastSeen.Add(-n.up)},
 			Servers: len(n.names), Ready: n.ready, Connections: n.connections, Delivery: n.delivery,
 		}
 		m.roles(&b)
@@ -120,7 +120,7 @@ func (m *Model) natsAt(servers []Server, now time.Time) NATS {
 	view := NATS{Up: true}
 	lives, ups := 0, 0
 	for _, n := range m.nodes {
-		if !n.told || m.isSilent(n, n.heard, now) {
+		if !n.ownWord || m.isSilent(n, n.lastSeen, now) {
 			continue
 		}
 		lives++

@@ -23,7 +23,7 @@ func (d *drops) going(now time.Time, interval time.Duration) bool {
 	return !d.last.IsZero() && now.Sub(d.last) <= losingIntervals*interval
 }
 
-func (s *server) buffersTold(about *news, msg *buffersMsg) {
+func (s *server) takeBuffers(about *news, msg *buffersMsg) {
 	if about.at.Before(s.buffersAt) {
 		return
 	}
@@ -130,7 +130,7 @@ func boundDropped(all map[string]uint64) map[string]uint64 {
 	return bounded
 }
 
-func (s *server) gapTold(about *news, msg *gapMsg) {
+func (s *server) takeGap(about *news, msg *gapMsg) {
 	gap := Gap{
 		From: Time{about.shift(msg.From)}, To: Time{about.shift(msg.To)}, Reason: cleanTo(msg.Reason, 32), Lost: msg.Lost, Restarted: msg.Restarted,
 	}
@@ -186,7 +186,7 @@ func (s *server) allGaps(losing *Losing, reason string) []Gap {
 // is said, in all outboxes of its bridge together.
 func (m *Model) fills(s *server, now time.Time) (d time.Duration, total, ok bool) {
 	n := m.nodes[s.node]
-	if s.buffers == nil || !(s.growth.average > 0) || m.isSilent(n, s.heard, now) {
+	if s.buffers == nil || !(s.growth.average > 0) || m.isSilent(n, s.lastSeen, now) {
 		return 0, false, false
 	}
 	d, ok = left(s.buffers.Outbox.Capacity-s.buffers.Outbox.Bytes, s.growth.average)
@@ -214,7 +214,7 @@ func (m *Model) sumOutboxes(now time.Time) {
 		n.held, n.growth = 0, 0
 	}
 	for _, s := range m.servers {
-		if n := m.nodes[s.node]; n != nil && s.buffers != nil && !m.isSilent(n, s.heard, now) {
+		if n := m.nodes[s.node]; n != nil && s.buffers != nil && !m.isSilent(n, s.lastSeen, now) {
 			n.held += s.buffers.Outbox.Bytes
 			n.growth += s.growth.average
 		}

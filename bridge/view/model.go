@@ -60,14 +60,14 @@ type arrival struct {
 	kept bool
 }
 
-func (m *Model) status(subject string, payload []byte, came arrival) bool {
+func (m *Model) status(subject string, payload []byte, arrived arrival) bool {
 	rest, ok := strings.CutPrefix(subject, m.opts.Prefix+".")
 	if !ok || len(payload) > maxPayload {
 		return false
 	}
 	kind, rest, _ := strings.Cut(rest, ".")
 	if kind == "nodes" {
-		return m.nodeStatus(rest, payload, came)
+		return m.nodeStatus(rest, payload, arrived)
 	}
 	name, what, _ := strings.Cut(rest, ".")
 	if kind != "status" || !isName(name, 32) {
@@ -75,15 +75,15 @@ func (m *Model) status(subject string, payload []byte, came arrival) bool {
 	}
 	switch what {
 	case "connection":
-		return take(m, name, payload, came, (*server).connection)
+		return take(m, name, payload, arrived, (*server).connection)
 	case "breaker":
-		return take(m, name, payload, came, (*server).breakerChanged)
+		return take(m, name, payload, arrived, (*server).breakerChanged)
 	case "buffers":
-		return take(m, name, payload, came, (*server).buffersTold)
+		return take(m, name, payload, arrived, (*server).takeBuffers)
 	case "gap":
-		return take(m, name, payload, came, (*server).gapTold)
+		return take(m, name, payload, arrived, (*server).takeGap)
 	case "ha":
-		return take(m, name, payload, came, (*server).haTold)
+		return take(m, name, payload, arrived, (*server).takeHA)
 	}
 	return false
 }
@@ -119,7 +119,7 @@ func (n *news) since(t stamp) time.Time {
 func take[T any, P interface {
 	*T
 	sender() *from
-}](m *Model, name string, payload []byte, came arrival, tell func(*server, *news, P)) bool {
+}](m *Model, name string, payload []byte, arrived arrival, tell func(*server, *news, P)) bool {
 	msg := P(new(T))
 	if json.Unmarshal(payload, msg) != nil || !isName(msg.sender().Node, 64) || msg.sender().At.IsZero() {
 		return false
@@ -129,13 +129,13 @@ func take[T any, P interface {
 	if n == nil || s == nil {
 		return false
 	}
-	about := n.hear(m, msg.sender().At, came)
+	about := n.observe(m, msg.sender().At, arrived)
 	ha, _ := any(msg).(*haMsg)
 	if !s.speaksFor(about, ha) {
 		return true
 	}
-	if about.at.After(s.heard) {
-		s.heard = about.at
+	if about.at.After(s.lastSeen) {
+		s.lastSeen = about.at
 	}
 	tell(s, about, msg)
 	return true
@@ -214,8 +214,8 @@ func (m *Model) interval(n *node) time.Duration {
 }
 
 // isSilent says whether a node's or a server's newest word, of heard, is too old.
-func (m *Model) isSilent(n *node, heard, now time.Time) bool {
-	return heard.IsZero() || now.Sub(heard) > staleIntervals*m.interval(n)
+func (m *Model) isSilent(n *node, lastSeen, now time.Time) bool {
+	return lastSeen.IsZero() || now.Sub(lastSeen) > staleIntervals*m.interval(n)
 }
 
 // isForgotten says whether s is a server of the past: a bridge that lives spoke for it
@@ -223,25 +223,25 @@ func (m *Model) isSilent(n *node, heard, now time.Time) bool {
 // on it for ever. One whose bridge has died just now is not of the past.
 func (m *Model) isForgotten(s *server, now time.Time) bool {
 	n := m.nodes[s.node]
-	if !m.isSilent(n, s.heard, now) || m.isNamed(s.name, now) || !m.anyLives(now) {
+	if !m.isSilent(n, s.lastSeen, now) || m.isNamed(s.name, now) || !m.anyLives(now) {
 		return false
 	}
-	if n != nil && n.told && !m.isSilent(n, n.heard, now) {
+	if n != nil && n.ownWord && !m.isSilent(n, n.lastSeen, now) {
 		return true
 	}
-	heard := s.heard
+	lastSeen := s.lastSeen
 	for _, n := range m.nodes {
-		if n.names[s.name] && n.heard.After(heard) {
-			heard = n.heard
+		if n.names[s.name] && n.lastSeen.After(lastSeen) {
+			lastSeen = n.lastSeen
 		}
 	}
-	return now.Sub(heard) > serverForgotten
+	return now.Sub(lastSeen) > serverForgotten
 }
 
 // isReplaced says whether n is a bridge of the past: silent for long, and all its
 // servers are those of bridges that live.
 func (m *Model) isReplaced(n *node, now time.Time) bool {
-	if now.Sub(n.heard) < nodeForgotten || !m.isSilent(n, n.heard, now) || !m.anyLives(now) {
+	if now.Sub(n.lastSeen) < nodeForgotten || !m.isSilent(n, n.lastSeen, now) || !m.anyLives(now) {
 		return false
 	}
 	for name := range n.names {
@@ -254,7 +254,7 @@ func (m *Model) isReplaced(n *node, now time.Time) bool {
 
 func (m *Model) anyLives(now time.Time) bool {
 	for _, n := range m.nodes {
-		if n.told && !m.isSilent(n, n.heard, now) {
+		if n.ownWord && !m.isSilent(n, n.lastSeen, now) {
 			return true
 		}
 	}
@@ -263,7 +263,7 @@ func (m *Model) anyLives(now time.Time) bool {
 
 func (m *Model) isNamed(server string, now time.Time) bool {
 	for _, n := range m.nodes {
-		if n.names[server] && !m.isSilent(n, n.heard, now) {
+		if n.names[server] && !m.isSilent(n, n.lastSeen, now) {
 			return true
 		}
 	}

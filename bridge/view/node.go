@@ -8,13 +8,13 @@ import (
 
 // node is what is known of one bridge process.
 type node struct {
-	name    string
-	heard   time.Time // its newest word, by the caller's clock
-	told    bool      // it has told of itself, not only of its servers
-	version string
-	up      time.Duration
-	names   map[string]bool // of its servers
-	ready   int
+	name     string
+	lastSeen time.Time // its newest word, by the caller's clock
+	ownWord  bool      // it has told of itself, not only of its servers
+	version  string
+	up       time.Duration
+	names    map[string]bool // of its servers
+	ready    int
 
 	interval    time.Duration // 0: it does not say
 	outboxTotal int64         // 0: it does not say
@@ -27,20 +27,20 @@ type node struct {
 	offs []time.Duration // how far its clock seemed off, with the way of the message in it
 }
 
-// hear notes a message made at, by the node's clock.
-func (n *node) hear(m *Model, at stamp, came arrival) *news {
-	if !came.kept {
+// observe notes a message made at, by the node's clock.
+func (n *node) observe(m *Model, at stamp, arrived arrival) *news {
+	if !arrived.kept {
 		if len(n.offs) == skewPast {
 			n.offs = slices.Delete(n.offs, 0, 1)
 		}
-		n.offs = append(n.offs, came.now.Sub(at.Time))
+		n.offs = append(n.offs, arrived.now.Sub(at.Time))
 	}
-	about := &news{m: m, node: n, at: at.Add(n.skew()), kept: came.kept}
-	if about.at.After(came.now) {
-		about.at = came.now
+	about := &news{m: m, node: n, at: at.Add(n.skew()), kept: arrived.kept}
+	if about.at.After(arrived.now) {
+		about.at = arrived.now
 	}
-	if about.at.After(n.heard) {
-		n.heard = about.at
+	if about.at.After(n.lastSeen) {
+		n.lastSeen = about.at
 	}
 	return about
 }
@@ -57,7 +57,7 @@ func (n *node) skew() time.Duration {
 	return 0
 }
 
-func (m *Model) nodeStatus(name string, payload []byte, came arrival) bool {
+func (m *Model) nodeStatus(name string, payload []byte, arrived arrival) bool {
 	var msg nodeMsg
 	if !isName(name, 64) || json.Unmarshal(payload, &msg) != nil || msg.At.IsZero() {
 		return false
@@ -66,12 +66,12 @@ func (m *Model) nodeStatus(name string, payload []byte, came arrival) bool {
 	if n == nil {
 		return false
 	}
-	n.take(n.hear(m, msg.At, came), &msg)
+	n.take(n.observe(m, msg.At, arrived), &msg)
 	return true
 }
 
 func (n *node) take(about *news, msg *nodeMsg) {
-	n.told = true
+	n.ownWord = true
 	n.version, n.up = cleanTo(msg.Version, 64), time.Duration(min(max(msg.UptimeS, 0), 1<<33))*time.Second
 	n.interval, n.outboxTotal = millis(msg.StatusIntervalMS), max(msg.OutboxTotalBytes, 0)
 	n.names = make(map[string]bool)

@@ -82,7 +82,7 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 	}
 	if kind == kindServer {
 		m.hasState = m.hasState || value != nil
-		s.presentTold(value != nil, &msg, now)
+		s.takePresent(value != nil, &msg, now)
 		return true
 	}
 	if value == nil {
@@ -92,7 +92,7 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 	return m.put(s, rest, kind, id, &msg, now)
 }
 
-func (s *server) presentTold(there bool, msg *objectMsg, now time.Time) {
+func (s *server) takePresent(there bool, msg *objectMsg, now time.Time) {
 	state, since := cleanTo(msg.State, 16), readTime(msg.Since)
 	switch {
 	case !there && s.present.state == "":
@@ -229,8 +229,8 @@ func (m *Model) isStale(s *server, now time.Time) (frozen bool, since time.Time)
 		return false, time.Time{}
 	case s.present.state == stale:
 		return true, s.present.since
-	case !s.heard.IsZero() && m.isSilent(m.nodes[s.node], s.heard, now):
-		return true, s.heard
+	case !s.lastSeen.IsZero() && m.isSilent(m.nodes[s.node], s.lastSeen, now):
+		return true, s.lastSeen
 	}
 	return false, time.Time{}
 }

@@ -11,9 +11,9 @@ import (
 
 // server is what is known of one.
 type server struct {
-	name  string
-	node  string    // who speaks for it
-	heard time.Time // the newest word of it, by the caller's clock
+	name     string
+	node     string    // who speaks for it
+	lastSeen time.Time // the newest word of it, by the caller's clock
 
 	settings settings
 	sessions []Session // in the order event or both, action, action2 and so on
@@ -72,7 +72,7 @@ func (s *server) speaksFor(about *news, ha *haMsg) bool {
 	if ha != nil { // of an older term it is from one that slept
 		leads = ha.Leader == about.node.name && (s.ha == nil || ha.Term >= s.ha.Term)
 	}
-	if s.node != "" && !stopped && !leads && !about.m.isSilent(about.m.nodes[s.node], s.heard, about.at) {
+	if s.node != "" && !stopped && !leads && !about.m.isSilent(about.m.nodes[s.node], s.lastSeen, about.at) {
 		return false
 	}
 	s.node = about.node.name
@@ -211,7 +211,7 @@ const (
 	halfOpenState = "half-open"
 )
 
-func (s *server) haTold(about *news, msg *haMsg) {
+func (s *server) takeHA(about *news, msg *haMsg) {
 	ha := &HA{Leader: cleanTo(msg.Leader, 64), Term: msg.Term, Since: Time{about.shift(msg.Since)}, Reason: cleanTo(msg.Reason, 64), Standbys: []Standby{}}
 	for _, b := range msg.Standbys[:min(len(msg.Standbys), maxStandbys)] {
 		standby := Standby{Node: cleanTo(b.Node, 64), State: cleanTo(b.State, 32)}

@@ -250,7 +250,7 @@ func worse(a, b *Server) int {
 }
 
 func (m *Model) serverAt(s *server, now time.Time) Server {
-	view := Server{Name: s.name, Node: s.node, Verdict: m.judge(s, now), HA: s.ha}
+	view := Server{Name: s.name, Node: s.node, Verdict: m.verdictOf(s, now), HA: s.ha}
 	view.Gaps = s.allGaps(view.Losing, view.Reason)
 	view.Sessions = append([]Session{}, s.sessions...)
 	if s.breaker.State != "" {
@@ -263,7 +263,7 @@ func (m *Model) serverAt(s *server, now time.Time) Server {
 			Released: b.Released, Dropped: b.Dropped,
 		}
 	}
-	if !m.isSilent(m.nodes[s.node], s.heard, now) {
+	if !m.isSilent(m.nodes[s.node], s.lastSeen, now) {
 		view.Rates = s.ratesAt(now)
 		if left, total, ok := m.fills(s, now); ok {
 			view.Forecast = &Forecast{Full: Time{now.Add(left)}, Rate: s.growth.average, Total: total}

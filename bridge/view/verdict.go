@@ -51,25 +51,25 @@ func (l *Losing) Text(now time.Time) string {
 	return "all since " + Moment(l.Since, now) + ", number unknown"
 }
 
-// judge says how s is at the time now. The first that holds is the verdict. That nothing
+// verdictOf says how s is at the time now. The first that holds is the verdict. That nothing
 // is heard of s comes before all: what was wrong with it may be over.
-func (m *Model) judge(s *server, now time.Time) Verdict {
+func (m *Model) verdictOf(s *server, now time.Time) Verdict {
 	n := m.nodes[s.node]
 	var v Verdict
 	switch {
-	case s.heard.IsZero():
-		v = verdict(StateUnknown, neverHeard, nil)
-	case m.isSilent(n, s.heard, now):
-		v = verdict(StateUnknown, unheard, nil)
-		v.Since = Time{s.heard}
+	case s.lastSeen.IsZero():
+		v = verdict(StateUnknown, neverSeen, nil)
+	case m.isSilent(n, s.lastSeen, now):
+		v = verdict(StateUnknown, silentWords, nil)
+		v.Since = Time{s.lastSeen}
 	default:
-		v = m.judgeHeard(s, n, now)
+		v = m.verdictOfReported(s, n, now)
 	}
 	v.Word = v.text(now)
 	return v
 }
 
-func (m *Model) judgeHeard(s *server, n *node, now time.Time) Verdict {
+func (m *Model) verdictOfReported(s *server, n *node, now time.Time) Verdict {
 	lost := s.isDown()
 	v, found := s.losing(now, m.interval(n))
 	if !found {
@@ -299,7 +299,7 @@ func (s *server) sessionTrouble(c *Session) Verdict {
 func (s *server) quiet() Verdict {
 	switch {
 	case !s.known:
-		return verdict(StateUnknown, neverHeard, nil)
+		return verdict(StateUnknown, neverSeen, nil)
 	case s.present.state == stale:
 		v := verdict(StateUnknown, presentStale, nil)
 		v.Since = Time{s.present.since}

@@ -92,8 +92,8 @@ var (
 	halfOpen     = sentence{"The breaker is half-open: one try decides.", ""}
 	writeHigh    = sentence{"Write buffer {percent} % full: Asterisk works slower than callers ask.", "Which caller floods? Does Asterisk answer?"}
 	pendingHigh  = sentence{"{depth} of {capacity} actions are pending: callers get busy beyond.", "Which caller floods? Does Asterisk answer?"}
-	unheard      = sentence{"Nothing is heard of it: the bridge, or its NATS, is gone.", "Is the bridge running? Look at NATS."}
-	neverHeard   = sentence{"Nothing has been heard of it yet.", "Is the bridge running?"}
+	silentWords  = sentence{"Nothing is heard of it: the bridge, or its NATS, is gone.", "Is the bridge running? Look at NATS."}
+	neverSeen    = sentence{"Nothing has been heard of it yet.", "Is the bridge running?"}
 	presentStale = sentence{"What is up at this Asterisk is not known now.", ""}
 	syncingNow   = sentence{"What is up at this Asterisk is being listed.", ""}
 )

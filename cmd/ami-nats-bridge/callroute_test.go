@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
@@ -21,13 +20,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // bridged runs a bridge for each list of servers, each with a simulated Asterisk
 // and in the group sales, and returns the URL of their NATS.
 func bridged(t *testing.T, lists ...string) (url string, sims map[string]*amisim.Server) {
 	t.Helper()
-	url, sims = startNATS(t, func(*server.Options) {}).ClientURL(), map[string]*amisim.Server{}
+	url, sims = natstest.Serve(t, nil).ClientURL(), map[string]*amisim.Server{}
 	for i, list := range lists {
 		cfg := config.DefaultConfig()
 		cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = fmt.Sprintf("b%d", i+1), url, ""
@@ -50,7 +50,7 @@ func refused(t *testing.T) {
 	t.Helper()
 	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": "right"}})
 	cfg, s := config.DefaultConfig(), config.DefaultServerConfig()
-	cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = "b1", startNATS(t, func(*server.Options) {}).ClientURL(), ""
+	cfg.Node, cfg.NATS.URL, cfg.HTTPAddr = "b1", natstest.Serve(t, nil).ClientURL(), ""
 	s.Name, s.Addr, s.Username, s.Secret = "pbx1", addr, "bridge", "wrong"
 	cfg.Servers = append(cfg.Servers, s)
 	startBridge(t, cfg, "breaker", `"to":"open"`)

@@ -6,17 +6,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // answering is a bridge that answers each request for pbx1 with parts, numbered
 // from 1 but for what skip leaves out, and a reply.
 func answering(t *testing.T, skip int, reply string, parts ...string) *nats.Conn {
 	t.Helper()
-	url := startNATS(t, func(*server.Options) {}).ClientURL()
+	url := natstest.Serve(t, nil).ClientURL()
 	envtest.Set(t, "BRIDGE_NATS_URL="+url)
 	nc := dialNATS(t, url)
 	_, err := nc.Subscribe("ami.actions.pbx1.*", func(m *nats.Msg) {

@@ -8,11 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // A server may say anything, our own secret too.
@@ -57,7 +56,7 @@ func checked(t *testing.T, out io.Writer, s *env.Settings) bool {
 
 func TestCheck_SumsUpAndSelects(t *testing.T) {
 	_, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": "right"}})
-	url := startNATS(t, func(*server.Options) {}).ClientURL()
+	url := natstest.Serve(t, nil).ClientURL()
 	envtest.Set(t, "BRIDGE_SERVERS=pbx1,pbx2", "BRIDGE_AMI_USERNAME=bridge", "BRIDGE_NATS_URL="+url, "BRIDGE_HTTP_ADDR=",
 		"BRIDGE_SERVER_PBX1_ADDR="+addr, "BRIDGE_SERVER_PBX1_SECRET=right", "BRIDGE_SERVER_PBX1_USERNAME=bridge",
 		"BRIDGE_SERVER_PBX2_ADDR="+addr, "BRIDGE_SERVER_PBX2_SECRET=wrong", "BRIDGE_SERVER_PBX2_USERNAME=bridge")

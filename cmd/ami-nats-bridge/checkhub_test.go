@@ -8,23 +8,14 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 func TestLeaf_CheckKnowsTheRightPort(t *testing.T) {
-	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
-		LeafNode: server.LeafNodeOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT},
+	srv := natstest.Serve(t, func(o *server.Options) {
+		o.JetStream, o.LeafNode = false, server.LeafNodeOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	defer embedded.Stop(srv)
-	if !srv.ReadyForConnections(embedded.Ready) {
-		t.Fatal("nats-server is not ready")
-	}
 	varz, err := srv.Varz(nil)
 	if err != nil {
 		t.Fatal(err)

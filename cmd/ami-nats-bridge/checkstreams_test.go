@@ -20,13 +20,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // streamsNATS is a server on which whoever gives no name may do all, and the
 // user bridge all but to publish to what is denied.
 func streamsNATS(t *testing.T, change func(*server.Options), denied ...string) (url string) {
 	t.Helper()
-	return startNATS(t, func(o *server.Options) {
+	return natstest.Serve(t, func(o *server.Options) {
 		o.NoAuthUser = "admin"
 		o.Users = []*server.User{{Username: "admin", Password: "a"}, {
 			Username: "bridge", Password: "b",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // natsContext makes a context of the nats command line, in a home of the test's own.
@@ -106,7 +107,7 @@ func TestClient_AsksTheContextsJetStream(t *testing.T) {
 
 // A context's credentials log in, and its inbox and JetStream are used.
 func TestClient_UsesAContext(t *testing.T) {
-	s := startNATS(t, func(o *server.Options) {
+	s := natstest.Serve(t, func(o *server.Options) {
 		o.JetStreamDomain = "hub"
 		o.Users = []*server.User{{Username: "reader", Password: "pw", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.AMI_EVENTS", "ami.actions.>"}},

@@ -22,10 +22,10 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
-	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/embedded"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/logging"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 const patience = time.Minute
@@ -46,31 +46,10 @@ func simulate(t *testing.T, cfg amisim.Config) (*amisim.Server, string) {
 	return sim, listener.Addr().String()
 }
 
-// startNATS runs a nats-server with JetStream, otherwise as change has it, until
-// the test ends.
-func startNATS(t *testing.T, change func(*server.Options)) *server.Server {
-	t.Helper()
-	o := &server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-		AuthTimeout: patience.Seconds(),
-	}
-	change(o)
-	srv, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { embedded.Stop(srv) })
-	if !srv.ReadyForConnections(patience) {
-		t.Fatal("nats-server is not ready")
-	}
-	return srv
-}
-
 // guardedNATS runs a nats-server that wants a user and a password.
 func guardedNATS(t *testing.T, password string) (addr string) {
 	t.Helper()
-	return startNATS(t, func(o *server.Options) { o.Username, o.Password = "u", password }).Addr().String()
+	return natstest.Serve(t, func(o *server.Options) { o.Username, o.Password = "u", password }).Addr().String()
 }
 
 func dialNATS(t *testing.T, url string) *nats.Conn {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // A signal ends a replay at once and in order, and the exit code says that this
@@ -41,7 +42,7 @@ func TestReplay_EndsWithASignal(t *testing.T) {
 // What NATS does not permit is said at once.
 func TestReplay_SaysWhatIsNotPermitted(t *testing.T) {
 	envtest.Set(t)
-	s := startNATS(t, func(o *server.Options) {
+	s := natstest.Serve(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Deny: []string{"$JS.>"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_u.>"}},

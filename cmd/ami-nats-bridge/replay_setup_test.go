@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // archive is a NATS server with the streams of a bridge.
@@ -26,7 +26,7 @@ type archive struct {
 
 func newArchive(t *testing.T) *archive {
 	t.Helper()
-	url := startNATS(t, func(*server.Options) {}).ClientURL()
+	url := natstest.Serve(t, nil).ClientURL()
 	a := &archive{t: t, url: url, js: jetStreamOf(t, url), n: map[string]int{}, prev: map[string]string{}}
 	for name, subject := range map[string]string{"AMI_EVENTS": "ami.events.>", "AMI_AUDIT": "ami.audit.>"} {
 		_, err := a.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}, AllowDirect: true})

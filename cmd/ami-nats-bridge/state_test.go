@@ -6,20 +6,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // stateBucket is a bucket with what is up at pbx1, whose bridge lives, and at pbx9,
 // which nobody writes.
 func stateBucket(t *testing.T) jetstream.KeyValue {
 	t.Helper()
-	url := startNATS(t, func(*server.Options) {}).ClientURL()
+	url := natstest.Serve(t, nil).ClientURL()
 	envtest.Set(t, "BRIDGE_NATS_URL="+url)
 	nc, err := nats.Connect(url, nats.Timeout(patience))
 	if err != nil {
@@ -141,7 +141,7 @@ func TestState_PurgesWhatIsGone(t *testing.T) {
 }
 
 func TestState_WithoutABucket(t *testing.T) {
-	envtest.Set(t, "BRIDGE_NATS_URL="+startNATS(t, func(*server.Options) {}).ClientURL())
+	envtest.Set(t, "BRIDGE_NATS_URL="+natstest.Serve(t, nil).ClientURL())
 	if out, code := stated(""); code != 1 || !strings.Contains(out, "there is no bucket AMI_STATE") {
 		t.Errorf("%d, %s", code, out)
 	}

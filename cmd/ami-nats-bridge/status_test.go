@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/sys/unix"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // bridgeAt is the HTTP server of a bridge with one server, which is in that state.
@@ -100,7 +100,7 @@ func TestStatus_Unreachable(t *testing.T) {
 
 // With NATS it is read from there, whatever the bridge itself would say.
 func TestStatus_NATS(t *testing.T) {
-	url := startNATS(t, func(*server.Options) {}).ClientURL()
+	url := natstest.Serve(t, nil).ClientURL()
 	nc := dialNATS(t, url)
 	t.Setenv("BRIDGE_STATUS_INTERVAL", "1s")
 	t.Setenv("BRIDGE_HTTP_ADDR", "")

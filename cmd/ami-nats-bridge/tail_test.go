@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // channel is what an event has of its channel before anything of its own.
@@ -148,7 +149,7 @@ func TestTail_TakesFiltersAsReplayDoes(t *testing.T) {
 // code.
 func tailOf(t *testing.T, what string, messages []*nats.Msg, show stdio, args ...string) (code int) {
 	t.Helper()
-	s := startNATS(t, func(*server.Options) {})
+	s := natstest.Serve(t, nil)
 	envtest.Set(t, "BRIDGE_NATS_URL="+s.ClientURL())
 	nc := dialNATS(t, s.ClientURL())
 	done := make(chan int, 1)
@@ -173,7 +174,7 @@ func tailOf(t *testing.T, what string, messages []*nats.Msg, show stdio, args ..
 
 // Who may do nothing but subscribe sees what comes; who may not, hears so.
 func TestTail_NeedsNoRightButToSubscribe(t *testing.T) {
-	s := startNATS(t, func(o *server.Options) {
+	s := natstest.Serve(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "admin", Password: "p"}, {Username: "u", Password: "p", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Deny: []string{">"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"ami.events.>", "ami.status.>"}},

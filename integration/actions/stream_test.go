@@ -12,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // largeQueue is a bridge to pbx1, whose queue has n members.
@@ -200,7 +201,7 @@ func TestStream_ALostSessionEndsIt(t *testing.T) {
 // A part that no message holds makes the stream an error.
 func TestStream_APartOverMaxPayload(t *testing.T) {
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
-	small := harness.NATSWith(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
+	small := natstest.Serve(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
 	r := harness.Bridge(t, small.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	sim.Next("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
 		head := "\r\nActionID: " + a.ActionID + "\r\n"
@@ -231,7 +232,7 @@ func TestStream_APartOverMaxPayload(t *testing.T) {
 func TestStream_NobodyListens(t *testing.T) {
 	const n, little = 50_000, 100
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
-	nats := harness.NATSWith(t, nil)
+	nats := natstest.Serve(t, nil)
 	r := harness.Bridge(t, nats.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	next := make(chan int)
 	finish := sync.OnceFunc(func() { close(next) })

@@ -19,6 +19,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // Each way for a request to end leaves one record that says so.
@@ -224,7 +225,7 @@ func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 
 func TestAudit_WithoutJetStream(t *testing.T) {
 	t.Parallel()
-	s := harness.NATSWith(t, func(o *natsserver.Options) { o.JetStream = false })
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
 	_, addr := harness.Sim(t, amisim.Config{})
 	core, lines := observer.New(zapcore.WarnLevel)
 	r := harness.BridgeLogging(t, zap.New(core), s.ClientURL(), func(c *config.Config) { c.Delivery = config.DeliverCore }, harness.ChaosServer("pbx1", addr))

@@ -20,6 +20,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // saying is a way to a server on which words are put into its mouth.
@@ -112,7 +113,7 @@ func newConfigured(t *testing.T) *configured {
 
 func (c *configured) start() {
 	c.t.Helper()
-	c.server = harness.Launch(c.t, harness.Configuration(c.t, c.path))
+	c.server = natstest.Launch(c.t, harness.Configuration(c.t, c.path))
 }
 
 func (c *configured) stop() {
@@ -124,7 +125,7 @@ func (c *configured) stop() {
 func (c *configured) write(server, account string) {
 	c.t.Helper()
 	text := fmt.Sprintf(`listen: "127.0.0.1:%d"
-jetstream { store_dir: %q }
+jetstream { store_dir: %q, max_file_store: %d }
 %s
 accounts {
   AMI {
@@ -141,7 +142,7 @@ accounts {
     ]
   }
 }
-`, c.port, c.store, server, account)
+`, c.port, c.store, natstest.MaxStore, server, account)
 	if err := os.WriteFile(c.path, []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)
 	}

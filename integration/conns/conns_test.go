@@ -23,6 +23,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // backIn is within what everything works again once the cause is gone. The
@@ -42,7 +43,7 @@ type ruled struct {
 func startRuled(t *testing.T, change func(*config.Config), options func(*natsserver.Options)) *ruled {
 	t.Helper()
 	r := &ruled{Running: &harness.Running{T: t}}
-	r.server = harness.NATSWith(t, func(o *natsserver.Options) {
+	r.server = natstest.Serve(t, func(o *natsserver.Options) {
 		o.NoAuthUser, o.Users = "admin", users(nil)
 		if options != nil {
 			options(o)
@@ -322,7 +323,7 @@ func TestConns_LimitsReached(t *testing.T) {
 // Any error that nats.go does not know closes its connection for good.
 func TestConns_AnyErrorOfTheServer(t *testing.T) {
 	t.Parallel()
-	s := harness.NATSWith(t, nil)
+	s := natstest.Serve(t, nil)
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	front := startSaying(t, s.Addr().String())
 	r := &ruled{sim: sim, server: s}

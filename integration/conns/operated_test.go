@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // operated is a bridge to pbx1 on a server in operator mode: its account and
@@ -47,7 +48,7 @@ func startOperated(t *testing.T) *operated {
 			t.Fatal(err)
 		}
 	}
-	o.server = harness.NATSWith(t, func(opts *natsserver.Options) {
+	o.server = natstest.Serve(t, func(opts *natsserver.Options) {
 		o.signed(operator, o.operator) // so that it has its times
 		opts.TrustedOperators, opts.AccountResolver, opts.SystemAccount = []*jwt.OperatorClaims{operator}, resolver, o.public(system)
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // A server that wants TLS before it says anything, and one that does not: where
@@ -26,7 +27,7 @@ func TestConns_TLSFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, first := range []bool{false, true} {
-		s := harness.NATSWith(t, func(o *natsserver.Options) {
+		s := natstest.Serve(t, func(o *natsserver.Options) {
 			o.TLSConfig, o.TLS, o.TLSTimeout, o.TLSHandshakeFirst = a.Server(t), true, harness.Patience.Seconds(), first
 		})
 		for _, set := range []bool{false, true} {

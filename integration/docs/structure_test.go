@@ -31,7 +31,6 @@ var arrows = map[string][]string{
 	"bridge/internal/directget":                {},
 	"bridge/internal/jsontest":                 {},
 	"bridge/internal/name":                     {},
-	"bridge/internal/natstest":                 {},
 	"bridge/internal/pagetest":                 {},
 	"bridge/internal/subject":                  {},
 	"bridge/redact":                            {},
@@ -44,6 +43,7 @@ var arrows = map[string][]string{
 	"docs/schemas":                             {},
 	"fairness":                                 {},
 	"frames":                                   {},
+	"internal/natstest":                        {},
 
 	"bridge/internal/jsontext":             {"frames"},
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
@@ -68,7 +68,7 @@ var arrows = map[string][]string{
 	"bridge/ingest": {
 		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "frames",
 	},
-	"bridge/internal/simtest": {"amiconn/amisim", "bridge/config", "bridge/internal/natstest"},
+	"bridge/internal/simtest": {"amiconn/amisim", "bridge/config", "internal/natstest"},
 	"bridge/natsconn":         {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
 	"cmd/ami-nats-bridge/internal/env": {
 		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/policy", "bridge/redact",
@@ -76,7 +76,7 @@ var arrows = map[string][]string{
 	},
 
 	"bridge/journal":           {"bridge/internal/clock", "bridge/internal/deque", "bridge/natsconn"},
-	"bridge/natsconn/conntest": {"bridge/config", "bridge/internal/natstest", "bridge/natsconn"},
+	"bridge/natsconn/conntest": {"bridge/config", "bridge/natsconn", "internal/natstest"},
 	"bridge/reply":             {"bridge/internal/jsontext", "bridge/natsconn", "bridge/redact", "correlation", "frames"},
 	"bridge/status": {
 		"amiconn", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/natsconn", "bridge/outbox",
@@ -129,10 +129,10 @@ var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
 		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha", "bridge/idempotency",
-		"bridge/internal/directget", "bridge/internal/natstest", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
-		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams",
-		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume",
-		"docs/examples/go", "docs/examples/screenpop",
+		"bridge/internal/directget", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest",
+		"bridge/replay", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
+		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume", "docs/examples/go",
+		"docs/examples/screenpop", "internal/natstest",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }

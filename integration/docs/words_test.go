@@ -13,11 +13,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// unrenamed still have names with such words: others build on them just now.
-var unrenamed = []string{
-	"bridge/delivery", "bridge/outbox", "bridge/present", "bridge/standby", "bridge/view", "cmd/ami-nats-bridge/internal/top",
-}
-
 // CONTRIBUTING.md lists the words that no name has: a name is of a package's code
 // if it is declared there, be it a function's, a field's or a variable's.
 func TestWords_NamesHaveThoseOfTheGlossary(t *testing.T) {
@@ -33,9 +28,6 @@ func TestWords_NamesHaveThoseOfTheGlossary(t *testing.T) {
 	}
 	seen := 0
 	for _, p := range packages(t) {
-		if slices.Contains(unrenamed, p.name()) {
-			continue
-		}
 		files, err := filepath.Glob(filepath.Join(root, p.name(), "*.go"))
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +108,7 @@ func TestWords_ExportedNamesAreExplained(t *testing.T) {
 	known := []string{"Error", "String", "Noticef", "Debugf", "Tracef", "Warnf", "Errorf", "Read", "Write", "LocalAddr", "RemoteAddr", "Network", "Less", "Swap", "Push", "Pop"}
 	seen := 0
 	for _, p := range packages(t) {
-		if slices.Contains(unrenamed, p.name()) || strings.HasPrefix(p.name(), "docs/") {
+		if strings.HasPrefix(p.name(), "docs/") {
 			continue
 		}
 		files, err := filepath.Glob(filepath.Join(root, p.name(), "*.go"))

@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // The program of docs/consuming.md is docs/examples/consume, and the other lines
@@ -48,7 +49,7 @@ func consumed(t *testing.T) (*amisim.Server, *harness.Running) {
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	s := harness.ChaosServer("pbx1", addr)
 	s.EventsDeny = setting.Globs{"Denied"}
-	url := harness.NATSWith(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 }).ClientURL()
+	url := natstest.Serve(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 }).ClientURL()
 	return sim, harness.Bridge(t, url, harness.ChaosConfig, s)
 }
 

@@ -3,9 +3,11 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // buildNATS returns the program of the module's nats-server.
@@ -64,11 +67,8 @@ func (n *node) configure() {
 	if n.revoked {
 		user = ""
 	}
-	limit := ""
-	if n.maxFile != "" {
-		limit = "max_file_store: " + n.maxFile
-	}
-	store := fmt.Sprintf("jetstream { store_dir: %q, %s }", n.store(), limit)
+	limit := cmp.Or(n.maxFile, strconv.Itoa(natstest.MaxStore))
+	store := fmt.Sprintf("jetstream { store_dir: %q, max_file_store: %s }", n.store(), limit)
 	enabled := "jetstream: enabled"
 	if n.plain {
 		store, enabled = "", ""

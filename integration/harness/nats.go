@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,29 +19,14 @@ const Patience = time.Minute
 // NATS starts a nats-server with JetStream and returns its address.
 func NATS(t testing.TB) string {
 	t.Helper()
-	return NATSWith(t, nil).ClientURL()
-}
-
-// NATSWith is a nats-server whose options change may change; nil: none.
-func NATSWith(t testing.TB, change func(*natsserver.Options)) *natsserver.Server {
-	t.Helper()
-	options := natsserver.Options{
-		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-		AuthTimeout: Patience.Seconds(),
-	}
-	if change != nil {
-		change(&options)
-	}
-	s := Launch(t, &options)
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s
+	return natstest.Serve(t, nil).ClientURL()
 }
 
 // NATSOf is a nats-server that runs until the test ends, with a configuration of
 // this text.
 func NATSOf(t testing.TB, text string) *natsserver.Server {
 	t.Helper()
-	s := Launch(t, Configuration(t, write(t, text)))
+	s := natstest.Launch(t, Configuration(t, write(t, text)))
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	return s
 }
@@ -53,6 +39,9 @@ func Configuration(t testing.TB, path string) *natsserver.Options {
 		t.Fatal(err)
 	}
 	options.NoSigs, options.NoLog = true, true
+	if options.JetStreamMaxStore <= 0 { // a reload must not change it
+		options.JetStreamMaxStore = natstest.MaxStore
+	}
 	return options
 }
 
@@ -64,20 +53,6 @@ func write(t testing.TB, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// Launch starts every nats-server of this process. Who calls it ends the server.
-func Launch(t testing.TB, options *natsserver.Options) *natsserver.Server {
-	t.Helper()
-	s, err := natsserver.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(Patience) {
-		t.Fatal("nats-server is not ready")
-	}
-	return s
 }
 
 // Client returns a client of the server at url.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 )
 
@@ -90,7 +91,7 @@ func NewHub(t testing.TB) *NATSProcess {
 func newNATS(t testing.TB, more string) *NATSProcess {
 	t.Helper()
 	addr := Addr(t)
-	conf := write(t, fmt.Sprintf("listen: %q\njetstream { store_dir: %q }\n%s", addr, t.TempDir(), more))
+	conf := write(t, fmt.Sprintf("listen: %q\njetstream { store_dir: %q, max_file_store: %d }\n%s", addr, t.TempDir(), natstest.MaxStore, more))
 	p := &NATSProcess{
 		Process: Process{T: t, Program: os.Args[0], Env: append(os.Environ(), natsEnv+"="+conf)},
 		Addr:    addr, URL: "nats://" + addr, conf: conf,

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 )
 
@@ -39,7 +40,7 @@ func (p *Place) Start(change func(*natsserver.Options)) {
 	if change != nil {
 		change(options)
 	}
-	p.Server = Launch(p.t, options)
+	p.Server = natstest.Launch(p.t, options)
 }
 
 // Stop ends the nats-server in order.

@@ -21,6 +21,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // Secured is a nats-server with the configuration of deploy/nats.
@@ -69,7 +70,7 @@ func SecuredNATS(t *testing.T, edit func(string) string) *Secured {
 		config = file("ami-bridge.conf", []byte(edited))
 	}
 	options := Configuration(t, config)
-	s.URL = NATSWith(t, func(o *natsserver.Options) {
+	s.URL = natstest.Serve(t, func(o *natsserver.Options) {
 		*o = *options
 		o.Host, o.Port = "127.0.0.1", natsserver.RANDOM_PORT
 		o.AuthTimeout, o.TLSTimeout = Patience.Seconds(), Patience.Seconds()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // The parts of deploy/leaf fit each other: the hub's configuration, its streams,
@@ -41,7 +42,7 @@ func TestLeafDeploy_ThePartsFit(t *testing.T) {
 	if options.LeafNode.Port != 7422 || bridgeEnv["BRIDGE_NATS_LEAF_URL"] != "nats://hub:7422" {
 		t.Errorf("the hub takes leaves on %d, the bridge goes to %s", options.LeafNode.Port, bridgeEnv["BRIDGE_NATS_LEAF_URL"])
 	}
-	hub := harness.NATSWith(t, func(o *natsserver.Options) {
+	hub := natstest.Serve(t, func(o *natsserver.Options) {
 		*o = *options
 		o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", natsserver.RANDOM_PORT, true, true
 		o.LeafNode.Host, o.LeafNode.Port = "127.0.0.1", natsserver.RANDOM_PORT

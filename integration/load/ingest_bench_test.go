@@ -19,6 +19,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // beside jetstream.PublishMsgAsync with these. They take turns; each ratio is the
 // median of the rounds.
 func BenchmarkIngest(b *testing.B) {
-	nats := harness.NATSWith(b, nil)
+	nats := natstest.Serve(b, nil)
 	sim, addr := harness.Sim(b, amisim.Config{NotBooted: true, WriteTimeout: time.Minute})
 	r := harness.Bridge(b, nats.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	nc := harness.Client(b, nats.ClientURL())

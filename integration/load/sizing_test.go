@@ -25,6 +25,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // busyEvents is what Asterisk 22 sent under load: events and nothing else.
@@ -135,7 +136,7 @@ func mib(n float64) string { return fmt.Sprintf("%.0f MiB", math.Ceil(n/(1<<20))
 func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 	t.Helper()
 	dir := t.TempDir()
-	srv := harness.NATSWith(t, func(o *natsserver.Options) { o.StoreDir = dir })
+	srv := natstest.Serve(t, func(o *natsserver.Options) { o.StoreDir = dir })
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true, WriteTimeout: 20 * time.Second})
 	r := harness.Bridge(t, srv.ClientURL(), func(c *config.Config) { harness.ChaosConfig(c); c.Stream.MaxBytes = 1 << 30 }, harness.Server("pbx1", addr, "bridge", "s3cret"))
 	wire := busyEvents(t)

@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // Every message that a caller gets is what docs/schemas/reply.schema.json says:
@@ -155,7 +156,7 @@ func lastReplies(t *testing.T) []*nats.Msg {
 func smallReplies(t *testing.T) []*nats.Msg {
 	t.Helper()
 	_, addr := harness.Sim(t, amisim.Config{NotBooted: true, Queues: harness.Members(1000)})
-	small := harness.NATSWith(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
+	small := natstest.Serve(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
 	r := harness.Bridge(t, small.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	heard := callers(r)
 	harness.Fails(t, r.Call("pbx1", "QueueStatus", `{"ActionID":"mine"}`), "reply_too_large", "yes")

@@ -16,6 +16,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // changedConfig is the bridge's configuration with one server changed.
@@ -162,7 +163,7 @@ func TestReload_NATSPasswordWithTheNextConnect(t *testing.T) {
 			users := func(password string) []*natsserver.User {
 				return []*natsserver.User{{Username: "admin", Password: "a"}, {Username: "bridge", Password: password}}
 			}
-			srv := harness.NATSWith(t, func(o *natsserver.Options) {
+			srv := natstest.Serve(t, func(o *natsserver.Options) {
 				o.NoAuthUser, o.Users = "admin", users("first-password")
 				options = o.Clone()
 			})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // Who has docs/state.md's rights to some kinds sees those, and no others, however he asks.
@@ -25,7 +26,7 @@ func TestState_AReaderOfSomeKinds(t *testing.T) {
 		publish = append(publish, "$JS.API.CONSUMER.CREATE.KV_AMI_STATE.*.$KV.AMI_STATE.*."+kind+".>",
 			"$JS.API.DIRECT.GET.KV_AMI_STATE.$KV.AMI_STATE.*."+kind+".>")
 	}
-	url := harness.NATSWith(t, func(o *natsserver.Options) {
+	url := natstest.Serve(t, func(o *natsserver.Options) {
 		o.Users = []*natsserver.User{{Username: "bridge", Password: "x"}, {Username: "wallboard", Password: "x", Permissions: &natsserver.Permissions{
 			Publish: &natsserver.SubjectPermission{Allow: publish}, Subscribe: &natsserver.SubjectPermission{Allow: []string{"_INBOX_wallboard.>"}},
 		}}}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // While NATS is gone each of the two connections says so once, and why it does not
@@ -20,7 +21,7 @@ func TestLog_NATSThatIsGoneIsToldOnce(t *testing.T) {
 	_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	core, logs := observer.New(zapcore.DebugLevel)
 	dir := t.TempDir()
-	srv := harness.NATSWith(t, func(o *natsserver.Options) { o.StoreDir = dir })
+	srv := natstest.Serve(t, func(o *natsserver.Options) { o.StoreDir = dir })
 	port := srv.Addr().(*net.TCPAddr).Port
 	r := harness.BridgeLogging(t, zap.New(core), srv.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	logs.TakeAll()
@@ -37,7 +38,7 @@ func TestLog_NATSThatIsGoneIsToldOnce(t *testing.T) {
 		t.Errorf("%d lines of %d tries: %q", len(lines), tries(), lines)
 	}
 	srv.WaitForShutdown()
-	harness.NATSWith(t, func(o *natsserver.Options) { o.StoreDir, o.Port = dir, port })
+	natstest.Serve(t, func(o *natsserver.Options) { o.StoreDir, o.Port = dir, port })
 	back := func() int { return logs.FilterMessage("nats connected again").Len() }
 	harness.Eventually(t, "it is told that both are back", func() bool { return back() == 2 })
 	if err := r.Stop(); err != nil { // before that NATS goes

@@ -12,6 +12,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // ruledNATS is a server on which whoever gives no name may do all, and the user
@@ -22,7 +23,7 @@ func ruledNATS(t *testing.T, denied natsserver.Permissions) (s *natsserver.Serve
 	users := func(p *natsserver.Permissions) []*natsserver.User {
 		return []*natsserver.User{{Username: "admin", Password: "a"}, {Username: "bridge", Password: "b", Permissions: p}}
 	}
-	s = harness.NATSWith(t, func(o *natsserver.Options) {
+	s = natstest.Serve(t, func(o *natsserver.Options) {
 		o.NoAuthUser, o.Users = "admin", users(&denied)
 		options = o.Clone()
 	})
@@ -95,7 +96,7 @@ func TestStreams_NoPermissionToChange(t *testing.T) {
 // A stream over the subjects of the actions that comes later is told of; the
 // bridge does not start beside one.
 func TestStreams_OneThatCapturesActions(t *testing.T) {
-	s := harness.NATSWith(t, nil)
+	s := natstest.Serve(t, nil)
 	_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	r := harness.Bridge(t, s.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	js := harness.JetStream(t, r.Client)
@@ -136,7 +137,7 @@ func TestStreams_DeletedIsMadeAgain(t *testing.T) {
 // Requests with a key are refused until their bucket is there, and then served,
 // without a restart.
 func TestStreams_TheBucketComesLater(t *testing.T) {
-	s := harness.NATSWith(t, func(o *natsserver.Options) { o.JetStream = false })
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	r := harness.Bridge(t, s.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
 	harness.Fails(t, r.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1"), "idempotency_unavailable", "no")
@@ -171,7 +172,7 @@ func TestStreams_MoreReplicasThanServers(t *testing.T) {
 
 // A change is told of when it happens, however long the interval.
 func TestStreams_ToldAtOnce(t *testing.T) {
-	s := harness.NATSWith(t, func(o *natsserver.Options) { o.JetStream = false })
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
 	_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	r := harness.Bridge(t, s.ClientURL(), func(c *config.Config) { c.StatusInterval = time.Hour }, harness.ChaosServer("pbx1", addr))
 	nodes := r.Subscribe("ami.nodes.b1")

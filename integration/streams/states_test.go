@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 const heldEvents = 20
@@ -79,7 +80,7 @@ func updateStream(r *harness.Running, change func(*jetstream.StreamConfig)) {
 }
 
 func TestStreams_MissingWithVerify(t *testing.T) {
-	s := harness.NATSWith(t, nil)
+	s := natstest.Serve(t, nil)
 	holdsIn(t, s, "missing", "BRIDGE_STREAMS=manage", verify, func(r *harness.Running) {
 		for _, c := range []jetstream.StreamConfig{
 			{Name: streams.StatusStream, Subjects: []string{"ami.status.>", "ami.nodes.>"}, MaxMsgsPerSubject: 1},
@@ -95,7 +96,7 @@ func TestStreams_MissingWithVerify(t *testing.T) {
 
 // The server does not let the stream be made: another has its subjects.
 func TestStreams_MissingThatCannotBeMade(t *testing.T) {
-	s := harness.NATSWith(t, nil)
+	s := natstest.Serve(t, nil)
 	js := harness.JetStream(t, harness.Client(t, s.ClientURL()))
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OLD", Subjects: []string{"ami.events.old.>"}}); err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestStreams_MissingThatCannotBeMade(t *testing.T) {
 }
 
 func TestStreams_NoJetStream(t *testing.T) {
-	s := harness.NATSWith(t, func(o *natsserver.Options) { o.JetStream = false })
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
 	holdsIn(t, s, "no_jetstream", "enable JetStream", nil, func(*harness.Running) { harness.EnableJetStream(t, s) })
 }
 
@@ -116,7 +117,7 @@ func TestStreams_NoJetStream(t *testing.T) {
 func TestStreams_JetStreamThatDoesNotAnswer(t *testing.T) {
 	harness.Long(t, "an answer of JetStream is waited for for 10 s (streams.Timeout)")
 	t.Parallel()
-	s := harness.NATSWith(t, func(o *natsserver.Options) { o.JetStream = false })
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
 	silent, err := harness.Client(t, s.ClientURL()).Subscribe("$JS.API.>", func(*nats.Msg) {})
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +131,7 @@ func TestStreams_JetStreamThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestStreams_Sealed(t *testing.T) {
-	s := harness.NATSWith(t, nil)
+	s := natstest.Serve(t, nil)
 	js := harness.JetStream(t, harness.Client(t, s.ClientURL()))
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: streams.EventStream, Subjects: []string{"ami.events.>"}})
 	if err != nil {
@@ -149,7 +150,7 @@ func TestStreams_Sealed(t *testing.T) {
 }
 
 func TestStreams_AMirror(t *testing.T) {
-	s := harness.NATSWith(t, nil)
+	s := natstest.Serve(t, nil)
 	js := harness.JetStream(t, harness.Client(t, s.ClientURL()))
 	for _, c := range []jetstream.StreamConfig{
 		{Name: "ORIGIN", Subjects: []string{"origin"}}, {Name: streams.EventStream, Mirror: &jetstream.StreamSource{Name: "ORIGIN"}},
@@ -167,7 +168,7 @@ func TestStreams_AMirror(t *testing.T) {
 
 // A stream that refuses what is new when it is full has no room at all here.
 func TestStreams_Full(t *testing.T) {
-	s := harness.NATSWith(t, nil)
+	s := natstest.Serve(t, nil)
 	js := harness.JetStream(t, harness.Client(t, s.ClientURL()))
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: streams.EventStream, Subjects: []string{"ami.events.>", "other"}, MaxMsgs: 1, Discard: jetstream.DiscardNew,

@@ -88,7 +88,7 @@ func (r *Reader) take(subject string, data []byte, now time.Time, kept bool) {
 	defer r.mu.Unlock()
 	r.model.Status(subject, data, now, kept)
 	if !kept {
-		r.heard = now
+		r.lastMessage = now
 	}
 }
 
@@ -105,7 +105,7 @@ func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if any {
-		r.heard = time.Now() // what comes next shows within an interval whether they are old
+		r.lastMessage = time.Now() // what comes next shows within an interval whether they are old
 	}
 	r.loaded = err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
 	r.model.Tick(time.Now())

@@ -34,16 +34,16 @@ type Reader struct {
 	http  *httpSource
 	again chan struct{} // of capacity 1: try at once
 
-	mu      sync.Mutex // protects the following
-	model   *view.Model
-	heard   time.Time // when NATS brought the last word
-	up      bool      // connected to NATS
-	natsErr string
-	loaded  bool       // the last values have been read since it is up
-	conn    *nats.Conn // nil: none yet, or none any more
-	tap     *tap       // nil: nobody looks at events
-	shown   *view.Snapshot
-	silent  time.Time // since when nothing answers
+	mu          sync.Mutex // protects the following
+	model       *view.Model
+	lastMessage time.Time // when NATS brought the last word
+	up          bool      // connected to NATS
+	natsErr     string
+	loaded      bool       // the last values have been read since it is up
+	conn        *nats.Conn // nil: none yet, or none any more
+	tap         *tap       // nil: nobody looks at events
+	shown       *view.Snapshot
+	silent      time.Time // since when nothing answers
 }
 
 // NewReader returns a Reader; Run reads.
@@ -156,7 +156,7 @@ func (r *Reader) Picture(now time.Time) (*view.Snapshot, Source) {
 		own, src.HTTPErr = r.http.last(now)
 	}
 	switch {
-	case r.hears(now):
+	case r.receives(now):
 		r.shown, r.silent = r.model.Snapshot(now, view.NumbersLast4), time.Time{}
 	case own != nil:
 		r.shown, r.silent = own, time.Time{}
@@ -177,9 +177,9 @@ func (r *Reader) Picture(now time.Time) (*view.Snapshot, Source) {
 	return r.shown, src
 }
 
-// hears says whether NATS brings words of a bridge.
-func (r *Reader) hears(now time.Time) bool {
-	return r.up && !r.heard.IsZero() && now.Sub(r.heard) <= 3*r.opts.Interval
+// receives says whether NATS brings words of a bridge.
+func (r *Reader) receives(now time.Time) bool {
+	return r.up && !r.lastMessage.IsZero() && now.Sub(r.lastMessage) <= 3*r.opts.Interval
 }
 
 // Calls implements Feed.
@@ -195,9 +195,9 @@ func (r *Reader) askBridge(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		r.mu.Lock()
-		hears := r.hears(time.Now())
+		receives := r.receives(time.Now())
 		r.mu.Unlock()
-		if !hears {
+		if !receives {
 			r.http.ask(ctx)
 		}
 		select {

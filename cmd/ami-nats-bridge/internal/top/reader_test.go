@@ -1,7 +1,6 @@
 package top
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -17,22 +16,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
-
-// serve runs a nats-server with JetStream on a port; 0 chooses one.
-func serve(t *testing.T, port int) *natsserver.Server {
-	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: cmp.Or(port, natsserver.RANDOM_PORT), JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("nats-server does not start")
-	}
-	return s
-}
 
 // patience is for what happens at once on a machine that has time.
 const patience = 30 * time.Second
@@ -119,7 +104,7 @@ func dialer(url string) func(...nats.Option) (*nats.Conn, error) {
 // ends in it.
 func TestReader_NATS(t *testing.T) {
 	t.Parallel()
-	url := serve(t, 0).ClientURL()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, js := connect(t, url)
 	statusStream(t, js)
 	bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
@@ -175,7 +160,7 @@ func own(t *testing.T, up *atomic.Bool) *httptest.Server {
 // and says since when. NATS is back, and so is the picture.
 func TestReader_NATSIsKilledAndComesBack(t *testing.T) {
 	t.Parallel()
-	server := serve(t, 0)
+	server := natstest.Start(t, t.TempDir(), 0)
 	url := server.ClientURL()
 	nc, _ := connect(t, url)
 	up := new(atomic.Bool)
@@ -202,7 +187,7 @@ func TestReader_NATSIsKilledAndComesBack(t *testing.T) {
 	if _, err := fmt.Sscanf(url, "nats://127.0.0.1:%d", &port); err != nil {
 		t.Fatal(err)
 	}
-	again, _ := connect(t, serve(t, port).ClientURL())
+	again, _ := connect(t, natstest.Start(t, t.TempDir(), port).ClientURL())
 	within(t, "it reads from NATS again", func() bool {
 		bridge(t, again, time.Now(), "pbx1", "pbx2")
 		snap, src := r.Picture(time.Now())
@@ -213,7 +198,7 @@ func TestReader_NATSIsKilledAndComesBack(t *testing.T) {
 // A watch that is made anew is told nothing of what ended meanwhile.
 func TestReader_StateThatEndedMeanwhile(t *testing.T) {
 	t.Parallel()
-	url := serve(t, 0).ClientURL()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, js := connect(t, url)
 	bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
 	if err != nil {
@@ -270,7 +255,7 @@ func TestAsk(t *testing.T) {
 	if err != nil || !src.ByHTTP || snap.ExitCode() != 1 {
 		t.Errorf("%+v, %+v, %v", snap, src, err)
 	}
-	url := serve(t, 0).ClientURL()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	snap, src, err = Ask(t.Context(), ReaderOptions{Prefix: "ami", Interval: time.Millisecond, Connect: dialer(url)})
 	if err != nil || src.ByHTTP || snap.ExitCode() != 2 {
 		t.Errorf("a NATS without a bridge: %+v, %+v, %v", snap, src, err)
@@ -284,7 +269,7 @@ func TestAsk(t *testing.T) {
 // Clocks that differ make last values look old: one interval is waited for.
 func TestAsk_ClocksThatDiffer(t *testing.T) {
 	t.Parallel()
-	url := serve(t, 0).ClientURL()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, js := connect(t, url)
 	statusStream(t, js)
 	behind := func() time.Time { return time.Now().Add(-10 * time.Minute) }
@@ -388,17 +373,12 @@ func TestHTTPSource_Hostile(t *testing.T) {
 // Who may not read is told so, and does not see an empty house.
 func TestReader_MayNotRead(t *testing.T) {
 	t.Parallel()
-	server, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, Users: []*natsserver.User{{
-		Username: "u", Password: "p", Permissions: &natsserver.Permissions{Subscribe: &natsserver.SubjectPermission{Allow: []string{"_INBOX.>"}}},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Start()
-	t.Cleanup(server.Shutdown)
-	if !server.ReadyForConnections(patience) {
-		t.Fatal("nats-server does not start")
-	}
+	server := natstest.Serve(t, func(o *natsserver.Options) {
+		o.JetStream = false
+		o.Users = []*natsserver.User{{
+			Username: "u", Password: "p", Permissions: &natsserver.Permissions{Subscribe: &natsserver.SubjectPermission{Allow: []string{"_INBOX.>"}}},
+		}}
+	})
 	dial := dialer(strings.Replace(server.ClientURL(), "nats://", "nats://u:p@", 1))
 	if _, _, err := Ask(t.Context(), ReaderOptions{Prefix: "ami", Interval: patience, Connect: dial}); err == nil || !strings.Contains(err.Error(), "ami.") {
 		t.Errorf("asked once: %v", err)
@@ -413,7 +393,7 @@ func TestReader_MayNotRead(t *testing.T) {
 // NATS answers, but no bridge says anything there: the bridge itself is asked.
 func TestReader_SilentBridge(t *testing.T) {
 	t.Parallel()
-	url := serve(t, 0).ClientURL()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, _ := connect(t, url)
 	up := new(atomic.Bool)
 	up.Store(true)

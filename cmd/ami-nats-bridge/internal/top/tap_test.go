@@ -8,6 +8,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 	"github.com/nats-io/nats.go"
 )
 
@@ -37,7 +38,7 @@ func TestScreen_Events(t *testing.T) {
 // takes its place, and what is wrong is said.
 func TestReader_Tap(t *testing.T) {
 	t.Parallel()
-	url := serve(t, 0).ClientURL()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, _ := connect(t, url)
 	opts := ReaderOptions{Prefix: "ami", Interval: time.Hour, NATS: url, Connect: dialer(url)}
 	opts.Tap = func(server, filter string) (*Tapping, error) {

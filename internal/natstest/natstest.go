@@ -11,7 +11,7 @@ import (
 )
 
 // Start starts a real nats-server in this process on port, 0 for any.
-func Start(t *testing.T, dir string, port int) *natsserver.Server {
+func Start(t testing.TB, dir string, port int) *natsserver.Server {
 	t.Helper()
 	return Serve(t, func(o *natsserver.Options) {
 		o.StoreDir = dir
@@ -21,13 +21,28 @@ func Start(t *testing.T, dir string, port int) *natsserver.Server {
 	})
 }
 
-// Serve starts one with options that change may change.
-func Serve(t *testing.T, change func(*natsserver.Options)) *natsserver.Server {
+// Serve starts one with options that change may change; nil: none. It ends with the
+// test.
+func Serve(t testing.TB, change func(*natsserver.Options)) *natsserver.Server {
 	t.Helper()
 	options := &natsserver.Options{
 		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		AuthTimeout: Patience.Seconds(), JetStreamMaxStore: MaxStore,
 	}
-	change(options)
+	if change != nil {
+		change(options)
+	}
+	s := Launch(t, options)
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s
+}
+
+// Launch starts every nats-server of a test's process. Who calls it ends the server.
+func Launch(t testing.TB, options *natsserver.Options) *natsserver.Server {
+	t.Helper()
+	if options.JetStreamMaxStore <= 0 {
+		options.JetStreamMaxStore = MaxStore
+	}
 	s, err := natsserver.NewServer(options)
 	if err != nil {
 		t.Fatal(err)
@@ -36,12 +51,15 @@ func Serve(t *testing.T, change func(*natsserver.Options)) *natsserver.Server {
 	if !s.ReadyForConnections(Patience) {
 		t.Fatal("nats-server is not ready")
 	}
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	return s
 }
 
+// MaxStore is how many bytes streams may set aside, unless a test says otherwise.
+// nats-server's own choice is what is free on the disk, and no test depends on that.
+const MaxStore = 1 << 40
+
 // Client returns a client of the server at url, which is closed with the test.
-func Client(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
+func Client(t testing.TB, url string) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
 	nc, err := nats.Connect(url, nats.Timeout(Patience))
 	if err != nil {
@@ -59,7 +77,7 @@ func Client(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
 const Patience = 2 * time.Minute
 
 // Within waits until something holds.
-func Within(t *testing.T, what string, holds func() bool) {
+func Within(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
@@ -71,7 +89,7 @@ func Within(t *testing.T, what string, holds func() bool) {
 }
 
 // Answer answers, in place of JetStream, what is asked on subject.
-func Answer(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg) *nats.Msg) {
+func Answer(t testing.TB, nc *nats.Conn, subject string, answer func(*nats.Msg) *nats.Msg) {
 	t.Helper()
 	_, err := nc.Subscribe(subject, func(m *nats.Msg) { _ = m.RespondMsg(answer(m)) })
 	if err := errors.Join(err, nc.Flush()); err != nil {
