@@ -17,27 +17,29 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
-// natsContext makes a context of the nats command line, in a home of the test's own.
-func natsContext(t *testing.T, name, content string) {
+// natsContexts makes contexts of the nats command line, by name, in a home of the
+// test's own.
+func natsContexts(t *testing.T, contents map[string]string) {
 	t.Helper()
-	home := os.Getenv("XDG_CONFIG_HOME")
-	if !strings.HasPrefix(home, os.TempDir()) {
-		home = t.TempDir()
-		t.Setenv("XDG_CONFIG_HOME", home)
-	}
+	home := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", home)
 	dir := filepath.Join(home, "nats", "context")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".json"), []byte(content), 0o600); err != nil {
-		t.Fatal(err)
+	for name, content := range contents {
+		if err := os.WriteFile(filepath.Join(dir, name+".json"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
 // The first that is set says where NATS is, and has its credentials with it.
 func TestClient_FindsNATSInOrder(t *testing.T) {
-	natsContext(t, "prod", `{"url":"nats://ctx:1"}`)
-	natsContext(t, "stage", `{"url":"nats://stage:1","user":"u","password":"p"}`)
+	natsContexts(t, map[string]string{
+		"prod":  `{"url":"nats://ctx:1"}`,
+		"stage": `{"url":"nats://stage:1","user":"u","password":"p"}`,
+	})
 	all := []string{"BRIDGE_NATS_URL=nats://bridge:1", "BRIDGE_NATS_USER=b", "BRIDGE_NATS_PASSWORD=bp", "NATS_CONTEXT=prod", "NATS_URL=nats://env:1", "NATS_USER=n", "NATS_PASSWORD=np"}
 	for name, test := range map[string]struct {
 		flags    natsFlags
@@ -96,8 +98,10 @@ func TestDiscover_KnowsOwnBridgesOnly(t *testing.T) {
 
 // A context has a JetStream of its own, by a domain or by a prefix.
 func TestClient_AsksTheContextsJetStream(t *testing.T) {
-	natsContext(t, "leaf", `{"url":"nats://h","jetstream_domain":"hub"}`)
-	natsContext(t, "imported", `{"url":"nats://h","jetstream_domain":"hub","jetstream_api_prefix":"ami.js"}`)
+	natsContexts(t, map[string]string{
+		"leaf":     `{"url":"nats://h","jetstream_domain":"hub"}`,
+		"imported": `{"url":"nats://h","jetstream_domain":"hub","jetstream_api_prefix":"ami.js"}`,
+	})
 	for name, want := range map[string]string{"leaf": "$JS.hub.API", "imported": "ami.js"} {
 		if p, err := contextPlace(name, ""); err != nil || p.api != want {
 			t.Errorf("%s asks %s, %v", name, p.api, err)
@@ -119,7 +123,9 @@ func TestClient_UsesAContext(t *testing.T) {
 	a := &archive{t: t, url: admin, js: jetStreamOf(t, admin), n: map[string]int{}, prev: map[string]string{}}
 	a.story()
 	envtest.Set(t, "NATS_CONTEXT=prod")
-	natsContext(t, "prod", `{"url":"`+s.ClientURL()+`","user":"reader","password":"pw","inbox_prefix":"_INBOX_reader","jetstream_domain":"hub"}`)
+	natsContexts(t, map[string]string{
+		"prod": `{"url":"` + s.ClientURL() + `","user":"reader","password":"pw","inbox_prefix":"_INBOX_reader","jetstream_domain":"hub"}`,
+	})
 	if out, _ := printed(t, 0, "replay", "--server", "pbx1"); !strings.Contains(out, "Hangup") {
 		t.Errorf("%s", out)
 	}
