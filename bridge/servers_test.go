@@ -47,7 +47,7 @@ func TestReload_ServersComeAndGo(t *testing.T) {
 	}, nil, "pbx1", "pbx2")
 	pbx1, pbx2 := r.cfg.Servers[0], r.cfg.Servers[1]
 	sims, more := simtest.Start(t, "pbx3")
-	token, link := sessionOf(r.server("pbx1")), r.server("pbx1").link
+	token, link := sessionsOf(t, r.server("pbx1")), r.server("pbx1").link
 
 	c := mustReload(t, r.Bridge, with(r.cfg, []config.Group{{Name: "new", Servers: []string{"pbx1", "pbx3"}}}, pbx1, more[0]))
 	if diff := cmp.Diff(Change{Added: []string{"pbx3"}, Removed: []string{"pbx2"}}, c); diff != "" {
@@ -71,7 +71,7 @@ func TestReload_ServersComeAndGo(t *testing.T) {
 		})
 	}
 	natstest.Within(t, "pbx2 has left", func() bool { return len(r.servers.leaving()) == 0 && r.sims["pbx2"].Sessions() == 0 })
-	if r.server("pbx1").link != link || sessionOf(r.server("pbx1")) != token {
+	if r.server("pbx1").link != link || sessionsOf(t, r.server("pbx1")) != token {
 		t.Error("pbx1 has logged in anew")
 	}
 	sims["pbx3"].Emit("Event", "Hangup", "Uniqueid", "1")
@@ -106,7 +106,21 @@ func (r *running) everything(action string) (replies []string) {
 	return nil
 }
 
-func sessionOf(s *server) string { return fmt.Sprint(s.link.Status().Sessions) }
+// sessionsOf are the logins of a server whose sessions are both up.
+func sessionsOf(t *testing.T, s *server) (logins string) {
+	t.Helper()
+	natstest.Within(t, "the sessions of "+s.link.Status().Server+" are up", func() bool {
+		logins = ""
+		for _, session := range s.link.Status().Sessions {
+			if session.State != amiconn.StateUp {
+				return false
+			}
+			logins += session.Session + " "
+		}
+		return true
+	})
+	return logins
+}
 
 func serverOf(reply string) string {
 	_, rest, _ := strings.Cut(reply, `"server":"`)
@@ -138,7 +152,7 @@ func TestReload_AChangedServerLogsInAnew(t *testing.T) {
 	r := run(t, Deps{}, nil, nil, "pbx1", "pbx2")
 	r.sims["pbx1"].Emit("Event", "Hangup", "Uniqueid", "1")
 	storedOf(t, r, "pbx1", 1)
-	other := sessionOf(r.server("pbx2"))
+	other := sessionsOf(t, r.server("pbx2"))
 
 	sims, moved := simtest.Start(t, "pbx1")
 	c := mustReload(t, r.Bridge, with(r.cfg, nil, moved[0], r.cfg.Servers[1]))
@@ -153,7 +167,7 @@ func TestReload_AChangedServerLogsInAnew(t *testing.T) {
 	if !strings.Contains(all[0], `"Uniqueid":"1"`) || !strings.Contains(all[1], `"Event":"Gap"`) || !strings.Contains(all[1], `"Reason":"bridge_restart"`) || !strings.Contains(all[2], `"Uniqueid":"2"`) {
 		t.Errorf("stored are %q", all)
 	}
-	if sessionOf(r.server("pbx2")) != other {
+	if sessionsOf(t, r.server("pbx2")) != other {
 		t.Error("pbx2 has logged in anew")
 	}
 	if reply := string(r.ask(1, "pbx1", "Ping", "")[0].Data); !strings.Contains(reply, `"response":"Success"`) || sims["pbx1"].Received("Ping") == 0 {
