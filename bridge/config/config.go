@@ -37,6 +37,9 @@ type Config struct {
 	ConnectRate        float64 `split_words:"true"`
 	// OutboxTotalBytes bounds the outboxes of all servers together.
 	OutboxTotalBytes setting.Bytes `split_words:"true"`
+	// Linger is how long an event that comes to an idle publisher waits for others, so
+	// that they share a write and an acknowledgement; 0: not at all.
+	Linger time.Duration
 	// StatusInterval is how often the state is published when nothing changes.
 	StatusInterval time.Duration `split_words:"true"`
 	// ShutdownTimeout bounds an orderly shutdown.
@@ -157,6 +160,9 @@ func DefaultServerConfig() ServerConfig {
 	}
 }
 
+// MaxLinger is the longest Linger: more saves nothing and looks like a fault.
+const MaxLinger = 100 * time.Millisecond
+
 // DefaultConfig returns the documented defaults. Node, NATS.URL and Servers are
 // left to the caller.
 func DefaultConfig() Config {
@@ -204,6 +210,7 @@ func (c *Config) Validate() error {
 	check(c.ConnectConcurrency >= 1, "CONNECT_CONCURRENCY", "wants 1 or more")
 	check(c.ConnectRate > 0, "CONNECT_RATE", "wants connects a second, more than 0")
 	check(c.OutboxTotalBytes >= setting.MiB, "OUTBOX_TOTAL_BYTES", "wants at least 1MiB")
+	check(c.Linger >= 0 && c.Linger <= MaxLinger, "LINGER", "wants 0 to "+MaxLinger.String())
 	check(c.StatusInterval >= 100*time.Millisecond, "STATUS_INTERVAL", "wants at least 100ms")
 	check(c.IdempotencyWindow == 0 || c.IdempotencyWindow >= time.Second, "IDEMPOTENCY_WINDOW", "wants at least 1s, or 0 to refuse keys")
 	check(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT", "wants a positive duration such as 20s")

@@ -58,6 +58,7 @@ func TestConfig_HasLimits(t *testing.T) {
 		"state all the time":  {func(c *Config) { c.StateInterval = 0 }, "STATE_INTERVAL"},
 		"state now and then":  {func(c *Config) { c.StateInterval = time.Minute + 1 }, "STATE_INTERVAL"},
 		"ends for a moment":   {func(c *Config) { c.StateMarkerAge = time.Second - 1 }, "STATE_MARKER_AGE"},
+		"a long linger":       {func(c *Config) { c.Linger = MaxLinger + 1 }, "LINGER"},
 		"no room for state":   {func(c *Config) { c.StateMaxBytes = setting.MiB - 1 }, "STATE_MAX_BYTES"},
 		"two passwords":       {func(c *Config) { c.NATS.Password, c.NATS.PasswordFile = "a", "b" }, "NATS_PASSWORD"},
 		"two tokens":          {func(c *Config) { c.NATS.Token, c.NATS.TokenFile = "a", "b" }, "NATS_TOKEN"},

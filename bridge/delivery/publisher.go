@@ -57,6 +57,7 @@ type Publisher struct {
 	payload []byte
 	text    []byte // what the headers' strings point into
 
+	linger  time.Duration   // see gather
 	forgets time.Duration   // see forgetsAfter
 	asking  sync.WaitGroup  // of those who ask what the stream holds
 	answers chan heldAnswer // who brings one waits until it is taken
@@ -91,7 +92,7 @@ func New(o Options) (*Publisher, error) {
 	p := &Publisher{
 		conn: o.Conn, guard: o.Guard, streams: o.Streams, scheduler: fairness.NewScheduler(quantum), node: o.Config.Node,
 		log: o.Log.Named("publisher"), answers: make(chan heldAnswer),
-		forgets: forgetsAfter(o.Config),
+		linger: o.Config.Linger, forgets: forgetsAfter(o.Config),
 	}
 	p.sources.Store(new([]*Source))
 	p.window = newWindow(p.scheduler.Ready)
@@ -173,6 +174,7 @@ func (p *Publisher) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-wake:
+			p.gather(ctx)
 		case <-due:
 		case <-p.window.changed:
 		case a := <-p.answers:
@@ -183,6 +185,21 @@ func (p *Publisher) Run(ctx context.Context) {
 		case now := <-check.C:
 			p.check(now)
 		}
+	}
+}
+
+// gather waits for more of what has begun to come, so that it shares a write and an
+// acknowledgement. What comes meanwhile of anything else waits as long, which is short
+// beside every limit of it.
+func (p *Publisher) gather(ctx context.Context) {
+	if p.linger == 0 {
+		return
+	}
+	timer := time.NewTimer(p.linger)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -1,0 +1,57 @@
+package delivery
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
+)
+
+// What comes while the publisher lingers goes out together: nothing is stored before the
+// last of it has come.
+func TestLinger_EventsGoOutTogether(t *testing.T) {
+	const events, apart, linger, tries = 4, 50 * time.Millisecond, time.Second, 5
+	for try := 1; ; try++ {
+		server := natstest.Start(t, t.TempDir(), 0)
+		b, p := testBench(t, server.ClientURL(), config.DeliverJetStream)
+		p.linger = linger
+		startPublisher(t, p)
+		s := b.servers[0]
+		push := func(n int) {
+			s.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(n)}, []byte(`{}`), false)
+		}
+		push(0)
+		drainWithin(t, b, natstest.Patience) // it has begun, and waits for more
+		began := time.Now()
+		tick := time.NewTicker(apart)
+		for i := range events {
+			push(i + 1)
+			if i < events-1 {
+				<-tick.C // they come one by one
+			}
+		}
+		tick.Stop()
+		last := time.Now()
+		messages := storedEvents(t, server.ClientURL())
+		_, err := messages.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := messages.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch early := last.Sub(meta.Timestamp); {
+		case early <= 0:
+			return
+		case try == tries: // before, the machine had no time for it
+			t.Fatalf("the first was stored %v before the last came, %v after it", early, last.Sub(began))
+		}
+	}
+}
