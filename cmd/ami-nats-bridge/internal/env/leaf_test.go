@@ -36,7 +36,9 @@ func TestLeaf_RefusesWhatDoesNotGoTogether(t *testing.T) {
 func TestLeaf_IsNotForBridgesThatShareServers(t *testing.T) {
 	envtest.Set(t, envtest.One("BRIDGE_NATS_LEAF_URL=nats://hub:7422", "BRIDGE_HA=on")...)
 	_, problems := Load()
-	if !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, "BRIDGE_NATS_LEAF_URL: does not go with BRIDGE_HA=on") }) {
+	if !slices.ContainsFunc(problems, func(p string) bool {
+		return strings.HasPrefix(p, "BRIDGE_NATS_LEAF_URL: does not go with BRIDGE_HA=on")
+	}) {
 		t.Errorf("%q", problems)
 	}
 }
