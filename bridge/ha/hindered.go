@@ -40,16 +40,16 @@ type denial struct {
 // twin is another live bridge of this one's name.
 type twin struct {
 	incarnation string
-	heard       time.Time // last
+	seen        time.Time // last
 	elder       bool      // this bridge stands aside for it
 }
 
-// hearTwin takes in a word of another bridge of this one's name. Who has said less, as a rule
+// onTwin takes in a word of another bridge of this one's name. Who has said less, as a rule
 // the one that came later, stands aside and says nothing: to others both are one.
-func (n *Node) hearTwin(h *standby.Heartbeat, err error, now time.Time) {
-	told := n.twin.incarnation == h.Incarnation
+func (n *Node) onTwin(h *standby.Heartbeat, err error, now time.Time) {
+	known := n.twin.incarnation == h.Incarnation
 	n.twin = twin{h.Incarnation, now, h.Seq > n.said || h.Seq == n.said && h.Incarnation < n.o.Incarnation}
-	if !told && !n.twin.elder {
+	if !known && !n.twin.elder {
 		n.log.Error("another bridge is not heard", zap.Error(err))
 	}
 	n.hinder(now)
@@ -57,7 +57,7 @@ func (n *Node) hearTwin(h *standby.Heartbeat, err error, now time.Time) {
 
 // aside reports whether this bridge stands aside for another of its name.
 func (n *Node) aside(now time.Time) bool {
-	return n.twin.elder && now.Sub(n.twin.heard) <= 2*n.o.Config.HASilence
+	return n.twin.elder && now.Sub(n.twin.seen) <= 2*n.o.Config.HASilence
 }
 
 // hinder looks for what keeps this bridge from taking part.

@@ -366,7 +366,7 @@ func (n *Node) receive(data []byte) {
 	}
 	switch {
 	case errors.Is(err, standby.ErrSameNode):
-		n.hearTwin(h, err, now)
+		n.onTwin(h, err, now)
 		return
 	case err != nil:
 		n.log.Error("another bridge is not heard", zap.Error(err))
