@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +28,7 @@ const server = "pbx1"
 type fleet struct {
 	t       *testing.T
 	program string
+	more    []string // variables of each bridge
 	sim     *amisim.Server
 	addr    string
 	nats    *harness.Place
@@ -58,11 +58,13 @@ type word struct {
 
 func newFleet(t *testing.T, names ...string) *fleet {
 	t.Helper()
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fleet{t: t, program: program, nats: harness.NewPlace(t), bridges: map[string]*node{}, heard: map[string]word{}}
+	return newFleetWith(t, nil, names...)
+}
+
+// newFleetWith is newFleet of bridges with more variables.
+func newFleetWith(t *testing.T, more []string, names ...string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, program: harness.BuildBridge(t), more: more, nats: harness.NewPlace(t), bridges: map[string]*node{}, heard: map[string]word{}}
 	f.nats.Start(nil)
 	f.sim, f.addr = harness.Sim(t, amisim.Config{})
 	f.nc = harness.Client(t, f.nats.URL())
@@ -109,9 +111,8 @@ func (f *fleet) start(name string) {
 	if b == nil {
 		b = &node{
 			name: name, toNATS: harness.StartRelay(f.t, strings.TrimPrefix(f.nats.URL(), "nats://")), toPBX: harness.StartRelay(f.t, f.addr),
-			Process: harness.Process{T: f.t, Program: f.program, Log: filepath.Join(f.t.TempDir(), name)},
 		}
-		b.Env = append(os.Environ(), asBridge+"="+name, "HA_NATS=nats://"+b.toNATS.Addr, "HA_PBX="+b.toPBX.Addr)
+		b.Process = process(f.t, f.program, name, "nats://"+b.toNATS.Addr, b.toPBX.Addr, f.more...)
 		f.bridges[name] = b
 		f.t.Cleanup(func() {
 			b.Kill()
