@@ -110,7 +110,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		body.Servers[s.cfg.Name] = sessions
 		up = up || all
 	}
-	body.Ready = up && b.events.Up() && b.control.Up()
+	body.Ready = up && b.events.Up() && b.control.Up() && !(b.ha != nil && b.ha.IsIdle())
 	body.Reasons = b.reasons(&body)
 	w.Header().Set("Content-Type", "application/json")
 	if !body.Ready {
@@ -128,6 +128,9 @@ func (b *Bridge) reasons(body *readiness) []string {
 		if state := body.Connections[name]; state != nats.CONNECTED.String() {
 			all = append(all, "NATS "+name+" is "+state)
 		}
+	}
+	if b.ha != nil {
+		all = append(all, b.ha.Reasons()...)
 	}
 	snap := b.picture.Snapshot(view.NumbersNone)
 	for i := range snap.Servers {

@@ -47,8 +47,8 @@ func (r *reply) cli(line string) (output []string, known bool) {
 	case "core show channels":
 		return r.showChannels(), true
 	}
-	if user, ok := strings.CutPrefix(line, "manager show user "); ok && r.srv.hasUser(user) {
-		read := cmp.Or(r.srv.cfg.Read, "system,call,log,verbose,command,agent,user,config,dtmf,reporting,cdr,dialplan,originate,agi,cc,aoc,test,security,message,all")
+	if user, ok := strings.CutPrefix(line, "manager show user "); ok && (r.srv.hasUser(user) || r.srv.cfg.Reads[user] != "") {
+		read := cmp.Or(r.srv.cfg.Reads[user], r.srv.cfg.Read, "system,call,log,verbose,command,agent,user,config,dtmf,reporting,cdr,dialplan,originate,agi,cc,aoc,test,security,message,all")
 		return []string{"", "          username: " + user, "         read perm: " + read, "        write perm: all"}, true
 	}
 	if n, err := strconv.Atoi(strings.TrimPrefix(line, "long ")); err == nil && n >= 0 && n <= maxLong {

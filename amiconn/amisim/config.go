@@ -19,6 +19,8 @@ type Config struct {
 	// Read is what "manager show user" says of every user's read=; all classes
 	// if empty. No event is held back for it.
 	Read string
+	// Reads is the same of users by their names, in place of Read.
+	Reads map[string]string
 	// LoginPenalty is how long a refused login waits; Asterisk waits 1 s.
 	LoginPenalty time.Duration
 	// SingleLogin is allowmultiplelogin=no: one session a user.

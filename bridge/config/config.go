@@ -74,13 +74,12 @@ type Config struct {
 	NATS   NATSConfig
 	Stream StreamConfig
 
-	// HA has the bridges of one prefix share the servers: all read, one leads each. No
-	// variable fills these three yet: Actions to any, all and groups do not know of it.
-	HA setting.Switch `ignored:"true"`
+	// HA has the bridges of one prefix share the servers: all read, one leads each.
+	HA setting.Switch
 	// HASilence is after how long without a word from the leader another takes over.
-	HASilence time.Duration `ignored:"true"`
+	HASilence time.Duration `split_words:"true"`
 	// HAWeight is this bridge's share of the leads.
-	HAWeight int `ignored:"true"`
+	HAWeight int `split_words:"true"`
 
 	// Servers are the Asterisks, each with a name of its own.
 	Servers []ServerConfig `ignored:"true"`

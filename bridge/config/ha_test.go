@@ -12,17 +12,19 @@ import (
 // nothing of it is.
 func TestHA_RefusesWhatCannotBeShared(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		"":              func(*Config) {},
-		"DELIVERY":      func(c *Config) { c.Delivery = DeliverCore },
-		"NATS_LEAF_URL": func(c *Config) { c.Stream.Forwarded = true },
-		"SESSIONS":      func(c *Config) { c.Servers[0].Sessions = 1 },
-		"SHED_FIRST":    func(c *Config) { c.Servers[0].ShedFirst = setting.Globs{"RTCP*"} },
+		"":               func(*Config) {},
+		"DELIVERY":       func(c *Config) { c.Delivery = DeliverCore },
+		"NATS_LEAF_URL":  func(c *Config) { c.Stream.Forwarded = true },
+		"NATS_URL":       func(c *Config) { c.NATS.URL = "" },
+		"STREAM_MAX_AGE": func(c *Config) { c.Stream.MaxAge = time.Minute },
+		"SESSIONS":       func(c *Config) { c.Servers[0].Sessions = 1 },
+		"SHED_FIRST":     func(c *Config) { c.Servers[0].ShedFirst = setting.Globs{"RTCP*"} },
 	} {
 		t.Run(want, func(t *testing.T) {
 			c := DefaultConfig()
 			s := DefaultServerConfig()
 			s.Name = "pbx1"
-			c.Node, c.Servers = "b1", []ServerConfig{s}
+			c.Node, c.NATS.URL, c.Servers = "b1", "nats://n:4222", []ServerConfig{s}
 			change(&c)
 			if err := c.Validate(); err != nil {
 				t.Errorf("without HA: %v", err)

@@ -3,6 +3,7 @@ package ha
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -80,14 +81,19 @@ func (n *Node) askTerm(s *server) {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		last, stream, err := streams.LastOn(ctx, n.o.Conn.Get().JS, s.Terms)
+		if err == nil && stream == nil {
+			err = errors.New("there is no stream " + streams.EventStream)
+		}
 		switch {
-		case err != nil || stream == nil:
+		case err != nil:
+			s.trouble.Store(&err)
 			return answer(standby.Event{Kind: standby.Failed})
 		case last == nil:
 			return answer(standby.Event{Kind: standby.SawTerm})
 		}
 		term, err := standby.DecodeTerm(last.Data)
 		if err != nil {
+			s.trouble.Store(&err)
 			n.log.Error("the record of a term cannot be read", zap.String("server", s.Name), zap.Error(err))
 			return answer(standby.Event{Kind: standby.Failed})
 		}
@@ -116,6 +122,7 @@ func (n *Node) writeTerm(s *server) {
 		ack, err := n.o.Conn.Get().JS.PublishMsg(ctx, m, jetstream.WithExpectStream(streams.EventStream),
 			jetstream.WithExpectLastSequencePerSubject(fence), jetstream.WithRetryAttempts(0))
 		if err == nil {
+			s.trouble.Store(nil)
 			wrote := answer(standby.Event{Kind: standby.Wrote, Seq: ack.Sequence})
 			return func() {
 				s.Outbox.Claim(record.Term)
@@ -126,6 +133,10 @@ func (n *Node) writeTerm(s *server) {
 			(api.ErrorCode == natsconn.StreamWrongLastSequence || api.ErrorCode == natsconn.StreamWrongLastConstant) {
 			return answer(standby.Event{Kind: standby.Refused})
 		}
+		if errors.Is(err, jetstream.ErrNoStreamResponse) {
+			err = fmt.Errorf("no stream takes %s: %s wants the subject %s", s.Terms, streams.EventStream, streams.Terms(n.o.Config.SubjectPrefix))
+		}
+		s.trouble.Store(&err)
 		n.log.Warn("a term is not stored", zap.String("server", s.Name), zap.Error(err))
 		return answer(standby.Event{Kind: standby.Failed})
 	}, answer(standby.Event{Kind: standby.Failed}))
@@ -183,6 +194,7 @@ func (n *Node) readTail(s *server, now time.Time) {
 			held, err = n.fill(ctx, tail, s, since, tailFar)
 		}
 		if err != nil {
+			s.trouble.Store(&err)
 			n.log.Warn("the stream is not read", zap.String("server", s.Name), zap.Error(err))
 			return answer(standby.Event{Kind: standby.Failed})
 		}

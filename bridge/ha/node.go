@@ -42,7 +42,10 @@ type Options struct {
 	// Incarnation names this process; no other has the same.
 	Incarnation string
 	Epoch       func() string // makes the name of an epoch that no other has had
-	Log         *zap.Logger
+	// Unshared returns why bridges cannot share servers by the stream, as far as is known.
+	// It does not wait.
+	Unshared func() error
+	Log      *zap.Logger
 }
 
 // Node is this bridge among those that share the servers.
@@ -68,8 +71,13 @@ type Node struct {
 	sure  atomic.Int64 // until then it may have slept through the claim of another
 
 	beatAt, lookedAt, movedAt time.Time
-	leaving                   bool   // what this bridge leads it hands over, and takes nothing
-	same                      string // the incarnation of another bridge of this name, which was told of
+	leaving                   bool // what this bridge leads it hands over, and takes nothing
+
+	twin       twin
+	said       uint64 // the number of its last Heartbeat
+	hinderedAt time.Time
+	hindered   atomic.Pointer[error]  // why this bridge leads nothing more; for others
+	denied     atomic.Pointer[denial] // by NATS, last
 }
 
 // New returns a Node without servers. It subscribes to what other bridges say.
@@ -81,6 +89,7 @@ func New(o Options) (*Node, error) {
 		leaves: make(chan struct{}), left: make(chan struct{}),
 	}
 	n.now.Store(new(servers))
+	o.Conn.OnError(n.onError)
 	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
 		select {
 		case n.received <- m.Data:
@@ -188,6 +197,7 @@ func (n *Node) Run(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	n.lookedAt = time.Now()
+	n.beatAt = n.lookedAt.Add(listenFirst - beat)
 	for {
 		n.serve()
 		select {
@@ -254,6 +264,9 @@ func (n *Node) tick() {
 	}
 	n.lookedAt = now
 	n.awake.Store(int64(now.Sub(n.began)))
+	if now.Sub(n.hinderedAt) >= hinderEvery {
+		n.hinder(now)
+	}
 	for _, s := range n.begun() {
 		if s.untold {
 			n.tell(s)
@@ -316,6 +329,9 @@ func (n *Node) Leave(ctx context.Context) {
 
 // beat says how this bridge stands.
 func (n *Node) beat(now time.Time) {
+	if n.aside(now) {
+		return
+	}
 	var leads []standby.Leads
 	var stands []standby.Stands
 	for _, s := range n.begun() {
@@ -323,14 +339,16 @@ func (n *Node) beat(now time.Time) {
 		switch {
 		case s.machine.Leads() && how.Leads:
 			leads = append(leads, standby.LeadsOf(s.Name, how.Mark, s.machine.Heir()))
-		case up != 0 && !how.Leads && !n.leaving:
+		case up != 0 && !how.Leads && n.mayClaim():
 			age := time.Since(s.began) - time.Duration(up)
 			stands = append(stands, standby.Stands{
 				Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
 			})
 		}
 	}
-	data, err := n.roster.Beat(leads, stands, now).Encode()
+	h := n.roster.Beat(leads, stands, now)
+	n.said = h.Seq
+	data, err := h.Encode()
 	if err == nil {
 		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
 	}
@@ -347,11 +365,9 @@ func (n *Node) receive(data []byte) {
 		err = n.roster.Observe(h, now)
 	}
 	switch {
-	case errors.Is(err, standby.ErrSameNode) && n.same == h.Incarnation:
-		return
 	case errors.Is(err, standby.ErrSameNode):
-		n.same = h.Incarnation
-		fallthrough
+		n.onTwin(h, err, now)
+		return
 	case err != nil:
 		n.log.Error("another bridge is not heard", zap.Error(err))
 		return
@@ -369,6 +385,7 @@ func (n *Node) receive(data []byte) {
 			continue
 		}
 		s.knew(l.Incarnation)
+		s.trouble.Store(nil)
 		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
 			s.Outbox.Observe(l.Mark, now)

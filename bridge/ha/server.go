@@ -51,8 +51,9 @@ type server struct {
 	asked atomic.Int64 // when the Ping was asked that was answered last; 0: none was
 	why   error        // of the last take-over that was not exact
 
-	lost, stored, drained atomic.Bool // noted, for the Node
-	leading               atomic.Bool // led, for others
+	lost, stored, drained atomic.Bool           // noted, for the Node
+	leading               atomic.Bool           // led, for others
+	trouble               atomic.Pointer[error] // why it is not known who leads; nil: it is
 
 	telling   sync.Mutex // protects the following
 	published bool       // of led
@@ -150,7 +151,7 @@ func (s *server) knew(incarnation string) {
 // view is how things stand.
 func (n *Node) view(s *server, now time.Time) standby.View {
 	to, inSync := n.roster.Successor(s.Name, now)
-	up := s.up.Load() != 0 && (s.led || !n.leaving) // who is about to go claims nothing
+	up := s.up.Load() != 0 && (s.led || n.mayClaim())
 	return standby.View{
 		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Successor: to, HeirSync: inSync,
 	}

@@ -2,6 +2,7 @@ package standby
 
 import (
 	"testing"
+	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/pagetest"
 )
@@ -12,4 +13,13 @@ func TestDocs_Bounds(t *testing.T) {
 		"JoinSpan": JoinSpan, "maxMarks": maxMarks, "maxUnacked": maxUnacked, "maxTail": maxTail, "maxBridges": maxBridges,
 		"MaxServers": MaxServers, "MaxMessage": MaxMessage,
 	})
+}
+
+// What operators rely on is as docs/ha.md has it.
+func TestDocs_WhatOperatorsRelyOn(t *testing.T) {
+	pagetest.Says(t, "ha", "written anew each "+pagetest.Seconds(renewAfter), "some 70 events and ten seconds", "two seconds later than one in sync",
+		"2,048 servers of one bridge and 64 bridges of one prefix")
+	if coldPause != 2*time.Second || MaxServers != 2048 || maxBridges != 64 {
+		t.Error("docs/ha.md says otherwise")
+	}
 }

@@ -91,7 +91,7 @@ func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 		m = &member{since: now}
 		r.members[h.Node] = m
 		r.listLeft = listBeats
-	case h.Incarnation == m.before, h.Incarnation == m.Incarnation && h.Seq <= m.Seq:
+	case h.Incarnation == m.before && r.alive(m, now), h.Incarnation == m.Incarnation && h.Seq <= m.Seq:
 		return nil
 	case h.Incarnation != m.Incarnation:
 		m.before, m.has, m.since = m.Incarnation, nil, now

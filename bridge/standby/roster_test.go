@@ -230,6 +230,9 @@ func TestRoster_HearsTheNewestOnly(t *testing.T) {
 	say("i2", 1, 70) // it was started anew
 	say("i1", 7, 65) // and the one before is heard once more
 	want(70)
+	now = now.Add(2 * time.Second) // the newer one of two of one name has gone
+	say("i1", 8, 80)
+	want(80)
 }
 
 func TestRoster_RefusesAnotherOfItsName(t *testing.T) {

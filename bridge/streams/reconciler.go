@@ -242,6 +242,12 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 		}
 	case !k.dry:
 		info, diffs = k.applyChanges(ctx, info, want, diffs)
+	case bool(k.cfg.HA) && want.Name == EventStream && len(diffs) > 0: // much hangs on it
+		if err := k.mayUpdate(ctx, want.Name); err != nil {
+			for i := range diffs {
+				diffs[i].Left = cmp.Or(diffs[i].Left, err.Error())
+			}
+		}
 	}
 	if want.Name == EventStream {
 		k.batches.Store(info.Config.AllowBatchPublish)

@@ -44,7 +44,8 @@ func (d Difference) String() string { return d.Field + " " + d.Have + " -> " + d
 // does when it starts, and returns a report of each; that of ActionSubjects is
 // the first. It makes and changes nothing. Where BRIDGE_STREAMS=manage would, a
 // stream is missing without an Error, or a difference has nothing in Left: a
-// bridge does so if NATS lets it, which nobody can ask. It takes up to 3 s a
+// bridge does so if NATS lets it, which is asked only of AMI_EVENTS where bridges share
+// servers. It takes up to 3 s a
 // question. The error is that NATS is not reached, or that ctx has ended.
 func Check(ctx context.Context, cfg config.Config) ([]Report, error) {
 	c := natsconn.New(natsconn.Options{Name: "check", Config: &cfg, Log: zap.NewNop()})

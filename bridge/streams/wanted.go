@@ -78,7 +78,7 @@ func wantedStreams(b *config.Config, level int) []jetstream.StreamConfig {
 		AllowBatchPublish: level >= batchLevel,
 	})
 	if b.HA {
-		all[len(all)-1].Subjects = append(all[len(all)-1].Subjects, prefix+".terms.>")
+		all[len(all)-1].Subjects = append(all[len(all)-1].Subjects, Terms(prefix))
 	}
 	if c.Forwarded {
 		all[len(all)-1] = Forwarded(all[len(all)-1])

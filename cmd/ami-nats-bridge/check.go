@@ -22,6 +22,7 @@ type checkCmd struct {
 	ReplayAudit string   `placeholder:"AGO" help:"Instead: which Actions that the audit has from then on, such as 7d or 12h ago, the policy in force would refuse."`
 	API         string   `name:"js-api" placeholder:"PREFIX" help:"With --replay-audit: where JetStream answers, if not at $$JS.API."`
 	Server      []string `placeholder:"GLOB" help:"Only these servers, and not NATS; may be repeated."`
+	OtherUser   []string `placeholder:"NAME" help:"As whom another bridge logs in, where bridges share servers: compare what it may read with this one's user. May be repeated."`
 	Quiet       bool     `short:"q" help:"Print what FAILs, and nothing if all is well."`
 	natsFlags
 	outputFlag
@@ -72,7 +73,7 @@ func (c *checkCmd) check(ctx context.Context, std stdio, s *env.Settings) (good 
 	all[len(all)-2].settings(s)
 	var group sync.WaitGroup
 	for i := range servers {
-		group.Go(func() { all[i] = checkServer(ctx, &s.Bridge, &servers[i]) })
+		group.Go(func() { all[i] = checkServer(ctx, &s.Bridge, &servers[i], c.OtherUser) })
 	}
 	if len(c.Server) == 0 {
 		group.Go(func() { all[len(all)-1] = checkNATS(ctx, s) })
@@ -121,8 +122,8 @@ func (f *findings) settings(s *env.Settings) {
 }
 
 // checkServer logs in to one Asterisk and asks it about itself.
-func checkServer(ctx context.Context, bridge *config.Config, own *config.ServerConfig) findings {
-	cfg, f := own.Config, findings{about: own.Name}
+func checkServer(ctx context.Context, bridge *config.Config, own *config.ServerConfig, others []string) findings {
+	cfg, f := own.Config, findings{about: own.Name, users: others}
 	if bridge.State {
 		f.state = own.State
 	}

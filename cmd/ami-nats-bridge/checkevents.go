@@ -52,8 +52,12 @@ func (f *findings) events(ctx context.Context, link *amiconn.Link, cfg *amiconn.
 	if mayCommand && plainUser.MatchString(cfg.Username) {
 		if read, err := readClasses(ctx, link, cfg.Username); err == nil {
 			f.compare(cfg, read)
+			f.others(ctx, link, cfg, read)
 			return
 		}
+	}
+	if len(f.users) > 0 {
+		f.add("FAIL", "what other bridges' users may read cannot be asked without command in write=")
 	}
 	f.stateEvents(cfg, func(string) bool { return true })
 	seenNow := seen.list()

@@ -37,9 +37,16 @@ func checkNATS(ctx context.Context, s *env.Settings) findings {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}
 	f.subscriptions(nc, &s.Bridge)
-	f.streams(ctx, &s.Bridge)
-	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>, $JS.API.STREAM.CREATE, and replies to _INBOX) are not checked: that would take publishing",
-		s.Bridge.SubjectPrefix)
+	f.streams(ctx, &s.Bridge, nc.ConnectedServerVersion())
+	if s.Bridge.HA {
+		f.bridges(ctx, nc, s)
+	}
+	shared := ""
+	if s.Bridge.HA {
+		shared = ", ami.ha.>, ami.terms.>"
+	}
+	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>%s, $JS.API.STREAM.CREATE, and replies to _INBOX) are not checked: that would take publishing",
+		s.Bridge.SubjectPrefix, strings.ReplaceAll(shared, "ami.", s.Bridge.SubjectPrefix+"."))
 	return f
 }
 

@@ -22,6 +22,7 @@ type finding struct {
 type findings struct {
 	about string
 	state config.StateKinds // what is kept of a server
+	users []string          // as whom other bridges log in
 	found []finding
 }
 

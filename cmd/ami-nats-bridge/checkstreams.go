@@ -10,7 +10,7 @@ import (
 
 // streams says how each stream stands, in the bridge's own words, and what a
 // bridge that starts would do about it.
-func (f *findings) streams(ctx context.Context, cfg *config.Config) {
+func (f *findings) streams(ctx context.Context, cfg *config.Config, version string) {
 	reports, err := streams.Check(ctx, *cfg)
 	if err != nil {
 		f.add("FAIL", "streams: %v", err)
@@ -27,6 +27,7 @@ func (f *findings) streams(ctx context.Context, cfg *config.Config) {
 	default:
 		for i := range reports {
 			f.stream(&reports[i], cfg, needed)
+			f.sharedStream(&reports[i], cfg, version)
 		}
 	}
 }

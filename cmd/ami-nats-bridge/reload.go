@@ -55,6 +55,9 @@ func (r *reloader) run(ctx context.Context, b *bridge.Bridge) {
 func (r *reloader) reload(b *bridge.Bridge) {
 	s, problems := env.Load()
 	problems = slices.DeleteFunc(problems, func(p string) bool { return p == env.NoServers })
+	if len(problems) == 0 {
+		problems = r.base.Unfit(&s)
+	}
 	if len(problems) > 0 {
 		r.log.Error("settings not read again: nothing has changed", zap.Strings("problems", problems), zap.Int("count", len(problems)))
 		return

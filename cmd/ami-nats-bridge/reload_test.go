@@ -155,6 +155,31 @@ func TestReload_FewServersWantASecondWord(t *testing.T) {
 	}
 }
 
+// What a file says of servers has to go with what stays in force until a restart, whatever
+// the file says of that.
+func TestReload_AServerThatDoesNotGoWithWhatStaysChangesNothing(t *testing.T) {
+	for _, test := range []struct {
+		start, file []string
+		want        string
+	}{
+		{[]string{"BRIDGE_HA=on"}, []string{"BRIDGE_HA=off", "BRIDGE_AMI_SHED_FIRST=VarSet"}, "BRIDGE_AMI_SHED_FIRST: does not go with BRIDGE_HA=on"},
+		{[]string{"BRIDGE_HA=on"}, []string{"BRIDGE_HA=off", "BRIDGE_SERVER_PBX1_SESSIONS=1"}, "BRIDGE_SERVER_PBX1_SESSIONS: wants 2 with BRIDGE_HA=on"},
+		{nil, []string{"BRIDGE_IDEMPOTENCY_WINDOW=10m", "BRIDGE_AMI_ACTION_TIMEOUT=5m"}, "BRIDGE_IDEMPOTENCY_WINDOW: wants more than the longest BRIDGE_AMI_ACTION_TIMEOUT"},
+	} {
+		base := envtest.One("BRIDGE_NATS_URL=nats://n:4222")
+		l := newReloading(t, nil, append(slices.Clone(base), test.start...))
+		got := l.reload(append(slices.Clone(base), test.file...)...)
+		if len(got) != 1 || !strings.HasPrefix(got[0], "error: settings not read again: nothing has changed ["+test.want) || !strings.HasSuffix(got[0], ", which is in force until a restart]") {
+			t.Errorf("%q: %q", test.file, got)
+		}
+	}
+	l := newReloading(t, nil, envtest.One("BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HA=on", "BRIDGE_HA_WEIGHT=2"))
+	want := []string{"info: settings read again []", "warn: settings that cannot change before a restart [BRIDGE_HA BRIDGE_HA_SILENCE BRIDGE_HA_WEIGHT]"}
+	if got := l.reload(envtest.One("BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HA_SILENCE=2s")...); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 // With a problem, whatever it is, nothing changes.
 func TestReload_AFileWithAnErrorChangesNothing(t *testing.T) {
 	base := envtest.One("BRIDGE_ACTIONS_ALLOW=Command")

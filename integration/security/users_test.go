@@ -165,6 +165,9 @@ func TestSecurity_AnAuditorReads(t *testing.T) {
 func addDurable(s *harness.Secured, r *harness.Running, stream, user string) {
 	s.T.Helper()
 	durable := jetstream.ConsumerConfig{Durable: user, AckPolicy: jetstream.AckExplicitPolicy}
+	if stream == streams.EventStream {
+		durable.FilterSubject = "ami.events.>"
+	}
 	if _, err := harness.JetStream(s.T, r.Client).CreateConsumer(s.T.Context(), stream, durable); err != nil {
 		s.T.Fatal(err)
 	}

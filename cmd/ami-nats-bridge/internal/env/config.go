@@ -317,6 +317,20 @@ func (l *loader) check(s *Settings) {
 	}
 }
 
+// Unfit returns the problems that the servers and groups of next have with what is in
+// force of s until a restart, each a line. next must have no problem of its own.
+func (s *Settings) Unfit(next *Settings) []string {
+	inForce := s.Bridge
+	inForce.Servers, inForce.Groups = next.Bridge.Servers, next.Bridge.Groups
+	var l loader
+	l.note(inForce.Validate(), func(setting string) string { return Prefix + "_" + setting })
+	l.problems = slices.DeleteFunc(l.problems, func(p string) bool { return p == NoServers })
+	for i := range l.problems {
+		l.problems[i] += ", which is in force until a restart"
+	}
+	return l.problems
+}
+
 // where is the variable that gave setting its value for server: its own,
 // unless only the common one is set.
 func (l *loader) where(server, setting string) string {

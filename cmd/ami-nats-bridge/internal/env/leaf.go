@@ -62,5 +62,6 @@ func (l *loader) leaf(s *Settings) {
 	check(!s.Bridge.NATS.Kinds().Token, "NATS_TOKEN", "is not for leaves: use a user and password, or a credentials file")
 	check(s.Bridge.Delivery == config.DeliverJetStream, "DELIVERY", "wants jetstream with "+name+": core keeps nothing for the hub")
 	check(s.Bridge.Streams == config.StreamsManage, "STREAMS", "wants manage with "+name+": the leaf's streams are the bridge's own")
+	check(!bool(s.Bridge.HA), "NATS_LEAF_URL", "does not go with BRIDGE_HA=on: bridges meet at one stream, and a leaf's is the bridge's own")
 	check(s.Bridge.Stream.Replicas == 1, "STREAM_REPLICAS", "wants 1 with "+name+": the leaf is one server")
 }

@@ -33,6 +33,16 @@ func TestLeaf_RefusesWhatDoesNotGoTogether(t *testing.T) {
 	}
 }
 
+func TestLeaf_IsNotForBridgesThatShareServers(t *testing.T) {
+	envtest.Set(t, envtest.One("BRIDGE_NATS_LEAF_URL=nats://hub:7422", "BRIDGE_HA=on")...)
+	_, problems := Load()
+	if !slices.ContainsFunc(problems, func(p string) bool {
+		return strings.HasPrefix(p, "BRIDGE_NATS_LEAF_URL: does not go with BRIDGE_HA=on")
+	}) {
+		t.Errorf("%q", problems)
+	}
+}
+
 func TestLeaf_ItsPasswordIsShownNowhere(t *testing.T) {
 	s := loaded(t, envtest.One("BRIDGE_NATS_LEAF_URL=nats://leaf:"+envtest.Canary+"@hub:7422,tls://other")...)
 	at := slices.IndexFunc(s.Rows(), func(r Row) bool { return r.Name == "BRIDGE_NATS_LEAF_URL" })

@@ -41,6 +41,10 @@ var meanings = map[string]string{
 	"STATE_MARKER_AGE": "how long the bucket tells that a key has ended",
 	"STATE_MAX_BYTES":  "most bytes of the bucket",
 
+	"HA":         "on: bridges of one prefix share the servers, and any one may die; see ha.md",
+	"HA_SILENCE": "after how long without a word from the bridge that leads a server another takes over, 500ms to 1m",
+	"HA_WEIGHT":  "how many servers this bridge leads, beside the weights of the others, 1 to 100",
+
 	"NATS_URL":           "servers separated by commas; empty: an embedded nats-server",
 	"NATS_LEAF_URL":      "leafnode ports of another nats-server, separated by commas: events are kept on disk here until it has them",
 	"NATS_LEAF_DOMAIN":   "JetStream domain of the embedded nats-server then; empty: amibridge- and BRIDGE_NODE",

@@ -1,0 +1,156 @@
+//go:build unix
+
+package ha
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
+)
+
+// storm has an Asterisk make calls until it is told to end, and an AMI session of nobody's
+// bridge read what comes of them.
+type storm struct {
+	t    *testing.T
+	ctx  context.Context
+	a    *realasterisk.Instance
+	seen []realasterisk.Frame
+
+	group   sync.WaitGroup
+	calling chan struct{} // closed: no call begins any more
+	reading sync.WaitGroup
+}
+
+func begin(t *testing.T, ctx context.Context, a *realasterisk.Instance) *storm {
+	t.Helper()
+	s := &storm{t: t, ctx: ctx, a: a, calling: make(chan struct{})}
+	session, err := a.Events(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.reading.Go(func() {
+		defer session.Close()
+		all, err := session.Until(ctx, realasterisk.IsMark("end"))
+		if err != nil {
+			t.Error(err)
+		}
+		s.seen = all
+	})
+	if err := a.Mark(ctx, "begin"); err != nil {
+		t.Fatal(err)
+	}
+	s.group.Go(func() {
+		for {
+			select {
+			case <-s.calling:
+				return
+			default:
+			}
+			if err := a.Calls(ctx, "call", "chain", "busy", "fork", "quick", "latin1", "lamp", "dtmf", "conf"); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	return s
+}
+
+// end lets the calls end, and returns what the session has read from one mark to the other.
+func (s *storm) end() []realasterisk.Frame {
+	s.t.Helper()
+	close(s.calling)
+	s.group.Wait()
+	if err := s.a.Mark(s.ctx, "end"); err != nil {
+		s.t.Fatal(err)
+	}
+	s.reading.Wait()
+	begin := realasterisk.IsMark("begin")
+	var all []realasterisk.Frame
+	for i, f := range s.seen {
+		switch {
+		case begin(f):
+			all = s.seen[i:i]
+		case f.Event() != "" && !loginsOwn(f.Event()):
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// loginsOwn reports whether an event comes to the session alone that has logged in.
+func loginsOwn(event string) bool { return event == "FullyBooted" }
+
+// Two bridges on a real Asterisk under load: each is killed in turn while it leads, and what
+// is stored is what a session of nobody's has seen, in its order.
+func TestReal_EachIsKilledInTurn(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		if !a.OwnConfiguration() {
+			t.Skip("this test makes calls in the bench's own dialplan, which an Asterisk given by address does not have")
+		}
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		f := newFleetAt(t, a.Addr(), []string{"BRIDGE_HA_SILENCE=2s"}, "b1", "b2")
+		s := begin(t, ctx, a)
+		for range 2 {
+			var leader, standby *node
+			harness.Eventually(t, "one leads, the other is in sync", func() (ok bool) {
+				leader, standby, ok = f.stand()
+				return ok
+			})
+			leader.away = true
+			leader.Kill()
+			harness.Eventually(t, "the other one leads", func() bool { return f.leads(standby.name) })
+			f.start(leader.name)
+		}
+		seen := s.end()
+		if len(seen) < 3000 {
+			t.Errorf("only %d events to compare", len(seen))
+		}
+		f.holds(seen)
+		t.Logf("%d events", len(seen))
+	})
+}
+
+// holds wants the stream to have these events, in this order, from a mark on, and no Gap.
+func (f *fleet) holds(seen []realasterisk.Frame) {
+	f.t.Helper()
+	consumer, err := harness.JetStream(f.t, f.nc).OrderedConsumer(f.t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"ami.events.>"}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer messages.Stop()
+	next := func() jetstream.Msg {
+		for {
+			m, err := messages.Next(jetstream.NextMaxWait(harness.Patience))
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			if !loginsOwn(m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]) {
+				return m
+			}
+		}
+	}
+	for !strings.Contains(string(next().Data()), `"Mark":"begin"`) {
+		continue
+	}
+	for i, frame := range seen {
+		m := next()
+		if diff := cmp.Diff(harness.FramePairs(frame), harness.PayloadPairs(f.t, m.Data())); diff != "" {
+			f.t.Fatalf("event %d of %d, %s %s (-seen +stored): %s", i, len(seen), m.Subject(), m.Headers().Get("Ami-Seq"), diff)
+		}
+	}
+}
