@@ -7,6 +7,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
 // shownShared is how many servers are named in each list of nodeHA; of more only the number
@@ -70,6 +71,17 @@ func sessionStates(link *amiconn.Status) map[string]string {
 	all := make(map[string]string, len(link.Sessions))
 	for _, session := range link.Sessions {
 		all[session.Name] = session.State.String()
+	}
+	return all
+}
+
+// peers are the other bridges that share servers with this one.
+func (b *Bridge) peers() (all []view.Peer) {
+	if b.ha == nil {
+		return nil
+	}
+	for _, p := range b.ha.Peers() {
+		all = append(all, view.Peer{Node: p.Node, At: p.At, Live: p.Alive, Leads: p.Leads, StandsBy: p.StandsBy, InSync: p.InSync})
 	}
 	return all
 }

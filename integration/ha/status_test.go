@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
@@ -129,7 +130,7 @@ func (f *fleet) shares(name, url, addr string, change func(*config.Config)) *har
 	cfg := config.DefaultConfig()
 	s := harness.ChaosServer(server, addr)
 	s.PingInterval = time.Second
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = name, "", url, []config.ServerConfig{s}
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = name, harness.Addr(f.t), url, []config.ServerConfig{s}
 	cfg.HA, cfg.StatusInterval, cfg.ShutdownTimeout = true, 100*time.Millisecond, 2*harness.Patience
 	if change != nil {
 		change(&cfg)
@@ -137,6 +138,28 @@ func (f *fleet) shares(name, url, addr string, change func(*config.Config)) *har
 	r := harness.Run(f.t, zap.NewNop(), cfg)
 	f.bridges[name] = &node{name: name}
 	return r
+}
+
+// shows wants the page of a bridge, and what else it serves, to say so of the server, to know
+// both bridges, and to be ready.
+func shows(r *harness.Running, state, words, requests string) {
+	r.T.Helper()
+	harness.Eventually(r.T, r.Config.Node+" shows "+words, func() bool {
+		_, text := r.Get("/status.json")
+		var snap view.Snapshot
+		if err := json.Unmarshal([]byte(text), &snap); err != nil {
+			r.T.Fatalf("%v in %s", err, text)
+		}
+		var roles []string
+		for _, b := range snap.Bridges {
+			roles = append(roles, b.Node+" "+b.Role())
+		}
+		code, ready := r.Readyz()
+		_, page := r.Get("/?server=" + server)
+		s := snap.Servers[0]
+		return string(s.State) == state && (s.Word == words || s.HA.Text() == words) && strings.Join(roles, ", ") == "b1 leader, b2 in sync" &&
+			code == 200 && ready.Actions[server] == requests && strings.Contains(page, s.HA.Text())
+	})
 }
 
 // Who leads says so, and who stands by; it alone speaks for the server, whichever bridge it
@@ -171,6 +194,8 @@ func TestStatus_TheLeaderAloneSaysWhoLeads(t *testing.T) {
 	}
 	inSync("b1", "b2", 0)
 	e.alone("b1", 0)
+	shows(b1, "well", "b1 leads, b2 in sync", "ok")
+	shows(b2, "well", "led by b1", "led by another bridge")
 	metrics := func(leader, other *harness.Running) {
 		t.Helper()
 		for _, m := range []struct {
