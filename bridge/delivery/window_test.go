@@ -399,6 +399,44 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	}
 }
 
+// What is no reason to wait is worth no line: that another bridge leads now, or that events
+// go another way. If there is a reason later, that is told, and so is its end.
+func TestPublisher_SaysNothingOfWhatIsNoFault(t *testing.T) {
+	for _, why := range []error{errForgotten, errFence, errRefused, errNewMode, errOthers, errNoFastIngest} {
+		for _, later := range []error{nil, &natsconn.Refusal{Code: 10077, Description: "maximum bytes exceeded"}} {
+			s := natstest.Serve(t, func(*natsserver.Options) {})
+			b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
+			windowOnly(p)
+			core, logs := observer.New(zap.InfoLevel)
+			p.log, p.forgets = zap.New(core), time.Hour
+			now := time.Now()
+			pushEvents(b.servers[0], 1, 1)
+			b.servers[0].outbox.SetLastBefore(time.Time{})
+			want := 0
+			for _, failure := range []error{why, later, later} {
+				if failure == nil {
+					continue
+				}
+				if failure == later {
+					want = 1
+				}
+				b.servers[0].outbox.Take(nil)
+				p.window.add(0, 100)
+				p.window.fail(0, failure)
+				p.noteFailures(now)
+				now = p.retries[0].due
+				p.recover(t.Context(), now)
+			}
+			b.servers[0].outbox.Take(nil)
+			p.window.ack(0, p.window.add(0, 100))
+			p.recover(t.Context(), now)
+			if waits, flow := logs.FilterMessage("events wait in the outbox").Len(), logs.FilterMessage("events flow again").Len(); waits != want || flow != want {
+				t.Errorf("%v, then %v: %d lines say that events wait and %d that they flow, want %d", why, later, waits, flow, want)
+			}
+		}
+	}
+}
+
 // What NATS denies is the failure of the server whose subject it is, and of no
 // other.
 func TestPublisher_ADenialIsItsServersOwn(t *testing.T) {

@@ -36,21 +36,22 @@ type Server struct {
 // otherwise.
 type server struct {
 	Server
-	machine *standby.Leading
-	begun   atomic.Bool            // ready and forget are set
-	ready   func()                 // the publisher is to look at it
-	forget  func()                 // the publisher is to forget what is in flight
-	ping    atomic.Pointer[func()] // has the event session ask for a Pong
-	before  []string               // incarnations of those who led, the newest last
-	tail    *standby.Tail
-	held    delivery.Since // of the tail
-	ended   uint64         // the term since which the batches of those before were ended
-	led     bool
-	untold  bool // it is to be told of led again
-	drains  bool
-	spoke   bool   // of Changed
-	logged  uint64 // the term that the log says this bridge leads; 0: it says that it stands by
-	known   known
+	machine  *standby.Leading
+	begun    atomic.Bool            // ready and forget are set
+	ready    func()                 // the publisher is to look at it
+	forget   func()                 // the publisher is to forget what is in flight
+	ping     atomic.Pointer[func()] // has the event session ask for a Pong
+	before   []string               // incarnations of those who led, the newest last
+	tail     *standby.Tail
+	held     delivery.Since // of the tail
+	ended    uint64         // the term since which the batches of those before were ended
+	led      bool
+	untold   bool // it is to be told of led again
+	drains   bool
+	spoke    bool   // of Changed
+	claimant string // by the last record of a term that was seen
+	logged   uint64 // the term that the log says this bridge leads; 0: it says that it stands by
+	known    known
 
 	wake  func()       // has the Node look at what was noted
 	began time.Time    // what the next two count from, in nanoseconds
@@ -221,9 +222,13 @@ func (n *Node) logLead(s *server) {
 		n.log.Info("leads", zap.String("server", s.Name), zap.Uint64("term", record.Term), zap.String("reason", record.Reason))
 	case s.logged != 0 && s.machine.Stands():
 		s.logged = 0
+		leader := s.claimant
+		if l, ok := n.roster.Leader(s.Name); ok && l.Mark.Term >= s.machine.Term() {
+			leader = l.Node
+		}
 		fields := []zap.Field{zap.String("server", s.Name), zap.Uint64("term", s.machine.Term())}
-		if l, ok := n.roster.Leader(s.Name); ok && l.Node != n.o.Config.Node {
-			fields = append(fields, zap.String("leader", l.Node))
+		if leader != "" && leader != n.o.Config.Node {
+			fields = append(fields, zap.String("leader", leader))
 		}
 		n.log.Info("stands by", fields...)
 	}

@@ -4,6 +4,7 @@ package ha
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
@@ -124,8 +126,25 @@ func (e *ear) alone(node string, n int) {
 	}
 }
 
+// oneSpeaks wants all that is said of the server to be said by the bridge that leads, from
+// its first word as the leader to that of the next.
+func (e *ear) oneSpeaks() {
+	e.t.Helper()
+	speaker, term, wrong := "", uint64(0), 0
+	for _, s := range e.from(0) {
+		if strings.HasSuffix(s.subject, ".ha") && s.Leader == s.Node && s.Term > term {
+			speaker, term = s.Node, s.Term
+		}
+		if strings.HasPrefix(s.subject, "ami.status.") && speaker != "" && s.Node != speaker {
+			if wrong++; wrong < 5 {
+				e.t.Errorf("%s leads in term %d, and %s says %+v", speaker, term, s.Node, s)
+			}
+		}
+	}
+}
+
 // shares starts a bridge in this process, by way of the relay if there is one.
-func (f *fleet) shares(name, url, addr string, change func(*config.Config)) *harness.Running {
+func (f *fleet) shares(name, url, addr string, change func(*config.Config)) (*harness.Running, *observer.ObservedLogs) {
 	f.t.Helper()
 	cfg := config.DefaultConfig()
 	s := harness.ChaosServer(server, addr)
@@ -135,9 +154,27 @@ func (f *fleet) shares(name, url, addr string, change func(*config.Config)) *har
 	if change != nil {
 		change(&cfg)
 	}
-	r := harness.Run(f.t, zap.NewNop(), cfg)
+	core, logs := observer.New(zap.InfoLevel)
+	r := harness.Run(f.t, zap.New(core), cfg)
 	f.bridges[name] = &node{name: name}
-	return r
+	return r, logs
+}
+
+// lines are what the log says of who leads, and of events that wait.
+func lines(logs *observer.ObservedLogs) string {
+	var all []string
+	for _, l := range logs.All() {
+		fields := l.ContextMap()
+		switch l.Message {
+		case "leads":
+			all = append(all, fmt.Sprint("leads ", fields["term"], " ", fields["reason"]))
+		case "stands by":
+			all = append(all, fmt.Sprint("stands by ", fields["term"], " ", fields["leader"]))
+		case "events flow again":
+			all = append(all, l.Message)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // shows wants the page of a bridge, and what else it serves, to say so of the server, to know
@@ -168,12 +205,12 @@ func shows(r *harness.Running, state, words, requests string) {
 func TestStatus_TheLeaderAloneSaysWhoLeads(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	e := listen(t, f.nc)
+	e := f.ear
 	way := harness.StartRelay(t, strings.TrimPrefix(f.nats.URL(), "nats://"))
 	patient := func(c *config.Config) { c.HASilence = 2 * time.Second } // the test may run beside others
-	b1 := f.shares("b1", "nats://"+way.Addr, f.addr, patient)
+	b1, log1 := f.shares("b1", "nats://"+way.Addr, f.addr, patient)
 	e.leads("b1", 0)
-	b2 := f.shares("b2", f.nats.URL(), f.addr, patient)
+	b2, log2 := f.shares("b2", f.nats.URL(), f.addr, patient)
 	if err := f.sim.WaitEventSessions(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
@@ -235,15 +272,23 @@ func TestStatus_TheLeaderAloneSaysWhoLeads(t *testing.T) {
 	}
 	e.await("b1 speaks for it", last, func(s said) bool { return s.subject == "ami.status."+server+".buffers" && s.Trigger == "interval" })
 	e.alone("b1", last)
+	// That b1's events flow again is said of its NATS.
+	if got := strings.Replace(lines(log1), "events flow again, ", "", 1); got != "leads 1 start, stands by 2 b2, leads 3 yield" {
+		t.Errorf("the log of b1: %s", got)
+	}
+	if got := lines(log2); got != "leads 2 silence, stands by 3 b1" {
+		t.Errorf("the log of b2: %s", got)
+	}
 }
 
 // While nobody leads one bridge says so, and why, and how the sessions are.
 func TestStatus_OneSaysThatNobodyLeads(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	e := listen(t, f.nc)
+	e := f.ear
 	closed := harness.Addr(t) // nothing listens there
-	b1, b2 := f.shares("b1", f.nats.URL(), closed, nil), f.shares("b2", f.nats.URL(), closed, nil)
+	b1, _ := f.shares("b1", f.nats.URL(), closed, nil)
+	b2, _ := f.shares("b2", f.nats.URL(), closed, nil)
 	nobody := func(n int) int {
 		return e.await("that nobody leads", n, func(s said) bool {
 			return strings.HasSuffix(s.subject, ".ha") && s.Leader == "" && s.Reason == "no_session" && s.Trigger == "interval"
