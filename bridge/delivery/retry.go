@@ -36,7 +36,7 @@ func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 		failure, probing := p.window.state(id)
 		if failure == nil && !probing {
 			well = true
-			if r.waits {
+			if r.waits && p.source(id).mayFlow() {
 				flow = append(flow, p.source(id).Name)
 			}
 			*r = retry{}

@@ -437,6 +437,28 @@ func TestPublisher_SaysNothingOfWhatIsNoFault(t *testing.T) {
 	}
 }
 
+// That events flow again is not said of a server that another bridge leads by then: this one
+// was cut off, and what it sent is taken back.
+func TestPublisher_SaysNotThatEventsFlowWhichOthersSend(t *testing.T) {
+	for _, leads := range []bool{true, false} {
+		s := natstest.Serve(t, func(*natsserver.Options) {})
+		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
+		windowOnly(p)
+		core, logs := observer.New(zap.InfoLevel)
+		p.log = zap.New(core)
+		p.source(0).Lead = &Lead{Fence: func() (Fence, bool) { return Fence{}, leads }}
+		b.servers[0].outbox.SetLastBefore(time.Time{})
+		p.window.add(0, 100)
+		p.window.fail(0, nats.ErrDisconnected)
+		p.noteFailures(time.Now())
+		p.recover(t.Context(), p.retries[0].due) // there is nothing to send
+		p.recover(t.Context(), time.Now())
+		if n, want := logs.FilterMessage("events flow again").Len(), map[bool]int{true: 1}[leads]; n != want {
+			t.Errorf("leads %v: %d lines, want %d", leads, n, want)
+		}
+	}
+}
+
 // What NATS denies is the failure of the server whose subject it is, and of no
 // other.
 func TestPublisher_ADenialIsItsServersOwn(t *testing.T) {
