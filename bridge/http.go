@@ -101,13 +101,12 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	up := false
 	for _, s := range b.servers.here() {
-		sessions := make(map[string]string)
-		all := body.Actions[s.cfg.Name] == answered
-		for _, session := range s.link.Status().Sessions {
-			sessions[session.Name] = session.State.String()
+		link := s.link.Status()
+		all := arrives(body.Actions[s.cfg.Name])
+		for _, session := range link.Sessions {
 			all = all && session.State == amiconn.StateUp
 		}
-		body.Servers[s.cfg.Name] = sessions
+		body.Servers[s.cfg.Name] = sessionStates(&link)
 		up = up || all
 	}
 	body.Ready = up && b.events.Up() && b.control.Up() && !(b.ha != nil && b.ha.IsIdle())
@@ -139,7 +138,7 @@ func (b *Bridge) reasons(body *readiness) []string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(body.Actions)) {
-		if why := body.Actions[name]; why != answered && b.control.Up() {
+		if why := body.Actions[name]; !arrives(why) && b.control.Up() {
 			all = append(all, "requests for "+name+" do not arrive: "+why)
 		}
 	}
@@ -159,8 +158,15 @@ func (b *Bridge) nats() string {
 	return b.events.Get().Status().String()
 }
 
-// answered stands for an endpoint whose requests arrive.
-const answered = "ok"
+const (
+	// answered stands for an endpoint whose requests arrive.
+	answered = "ok"
+	// elsewhere stands for one whose requests arrive at the bridges that lead its servers.
+	elsewhere = "led by another bridge"
+)
+
+// arrives reports whether requests arrive where they are to.
+func arrives(state string) bool { return state == answered || state == elsewhere }
 
 // answerable says of each endpoint whether requests arrive, or why not.
 func (b *Bridge) answerable() map[string]string {
@@ -170,6 +176,8 @@ func (b *Bridge) answerable() map[string]string {
 		switch why, known := stand[e.Subject()]; {
 		case !b.control.Up():
 			all[e.Name] = "the connection control is not up"
+		case !known && e.IsElsewhere():
+			all[e.Name] = elsewhere
 		case !known:
 			all[e.Name] = natsconn.ErrNotYet.Error()
 		case why != nil:

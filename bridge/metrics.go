@@ -9,6 +9,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 )
 
@@ -63,6 +64,9 @@ type counted struct {
 	box  outbox.Account
 	link amiconn.Status
 	up   state.Counts
+
+	standing *standby.Standing // nil: no others share it, or nobody has looked yet
+	node     string            // this bridge's
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -97,7 +101,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		collect(ch, m.ofEndpoint, e, e.Name)
 	}
 	for _, s := range m.bridge.servers.all() {
-		collect(ch, m.ofServer, &counted{s, s.outbox.Account(), s.link.Status(), s.state.Counts()}, s.cfg.Name)
+		c := &counted{server: s, box: s.outbox.Account(), link: s.link.Status(), up: s.state.Counts(), node: m.bridge.cfg.Node}
+		if s.shared != nil {
+			c.standing = s.shared.Standing()
+		}
+		collect(ch, m.ofServer, c, s.cfg.Name)
 		if n, sum, buckets := s.target.Durations(); n > 0 {
 			ch <- prometheus.MustNewConstHistogram(m.ofDurations, n, sum.Seconds(), buckets, s.cfg.Name)
 		}

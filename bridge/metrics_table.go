@@ -6,6 +6,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -83,6 +84,7 @@ func serverMetrics() []metric[*counted] {
 	all := eventMetrics()
 	all = append(all, sessionMetrics()...)
 	all = append(all, stateMetrics()...)
+	all = append(all, sharedMetrics()...)
 	return append(all, actionMetrics()...)
 }
 
@@ -156,6 +158,60 @@ func stateMetrics() []metric[*counted] {
 		{gauge, "state_sync_seconds", "How long the last round of lists took.", "", rare(func(c *counted) float64 { return c.up.Sync.Seconds() })},
 	}
 }
+
+// sharedMetrics are those of a server that several bridges share. Of another there are none.
+func sharedMetrics() []metric[*counted] {
+	return []metric[*counted]{
+		{gauge, "ha_leads", "Whether this bridge leads the server.", "", func(c *counted, say say) {
+			if c.standing != nil {
+				say(one(c.leads()))
+			}
+		}},
+		{gauge, "ha_term", "The highest term of the server that this bridge knows.", "", func(c *counted, say say) {
+			if c.standing != nil {
+				say(float64(c.standing.Term))
+			}
+		}},
+		{counter, "ha_takeovers_total", "How often this bridge began to lead the server.", "reason", func(c *counted, say say) {
+			if c.shared != nil {
+				counts(c.shared.TakeOvers(), say)
+			}
+		}},
+		{gauge, "ha_standbys", "Other bridges that stand by for a server which this bridge leads, by how they stand.", "state", func(c *counted, say say) {
+			if c.standing == nil || !c.leads() {
+				return
+			}
+			var n [standby.NumStates]int
+			for _, b := range c.standing.Standbys {
+				n[b.State]++
+			}
+			for state := range standby.NumStates {
+				say(float64(n[state]), state.String())
+			}
+		}},
+		{gauge, "ha_standby_state", "1 for how this bridge stands by for a server that it does not lead.", "state", func(c *counted, say say) {
+			if c.standing == nil || c.leads() {
+				return
+			}
+			own := c.shared.Own().State
+			for state := range standby.NumStates {
+				say(one(state == own), state.String())
+			}
+		}},
+		{gauge, "ha_standby_lag_events", "Events that the leader has stored and this standby has not found in its own session.", "",
+			func(c *counted, say say) {
+				if c.standing == nil || c.leads() {
+					return
+				}
+				if own := c.shared.Own(); own.Knows {
+					say(float64(own.Lag))
+				}
+			}},
+	}
+}
+
+// leads reports whether this bridge leads the server, as others are told.
+func (c *counted) leads() bool { return c.standing.Leader == c.node }
 
 func actionMetrics() []metric[*counted] {
 	return []metric[*counted]{

@@ -40,6 +40,7 @@ type nodeMsg struct {
 	Streams []streams.Report   `json:"streams"`
 	State   state.Report       `json:"state"`
 	Leaf    *status.LeafReport `json:"leaf,omitempty"`
+	HA      *nodeHA            `json:"ha,omitempty"`
 }
 
 // publishNode publishes the state of this process. It is for the status goroutine.
@@ -58,7 +59,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 		StatusIntervalMS: b.cfg.StatusInterval.Milliseconds(), OutboxTotalBytes: int64(b.cfg.OutboxTotalBytes),
 	}
 	for name, state := range b.answerable() {
-		if state != answered {
+		if !arrives(state) {
 			node.Unanswered = append(node.Unanswered, name)
 		}
 	}
@@ -67,7 +68,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	node.AuditQueued, _ = b.records.Left()
 	_, node.AuditLost = b.audit.Counts()
 	node.Streams, node.State = b.streams.States(), b.state.Report()
-	node.Leaf = b.leaf.Look(now)
+	node.Leaf, node.HA = b.leaf.Look(now), b.nodeShared()
 	node.RequestsDropped = b.actions.Dropped()
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()

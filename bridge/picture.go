@@ -21,6 +21,7 @@ func (b *Bridge) show(now time.Time, model *view.Model) {
 		model.Status(subject, body, now, false)
 	}
 	tell(b.nodeSubject(), b.nodeStatus(now))
+	model.Peers(b.peers(), now)
 	for _, s := range b.servers.here() {
 		s.status.Show(now, new(s.link.Status()), tell)
 		ended, p95 := s.target.Recent(now)

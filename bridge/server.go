@@ -47,7 +47,7 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 	if b.ha != nil {
 		b.share(s, cfg)
 		source.Lead = s.shared.Lead()
-		s.status.Share(s.shared.Leads)
+		s.status.Share(status.Shared{Speaks: s.shared.Speaks, Sure: s.shared.Sure, Standing: s.shared.Standing})
 	}
 	s.source = b.publisher.Add(source)
 	s.shared.Begin(s.source.Ready, func() { b.publisher.Forget(s.source) })
@@ -125,15 +125,12 @@ func (b *Bridge) share(s *server, cfg *config.ServerConfig) {
 	s.shared = b.ha.Add(ha.Server{
 		Name: cfg.Name, Outbox: s.outbox, Events: s.subjects.All(), Terms: s.subjects.Term(),
 		Most: int(cfg.OutboxBytes) / outbox.EntryBytes, Filters: filtersOf(cfg),
-		Led: func(leads bool) { b.led(cfg.Name, s.status, leads) },
+		Led: func(leads bool) { b.led(cfg.Name, leads) }, Changed: s.status.OnStanding,
 	})
 }
 
 // led hears whether this bridge leads a server that others share.
-func (b *Bridge) led(name string, states *status.Server, leads bool) {
-	if !leads {
-		states.Withdraw()
-	}
+func (b *Bridge) led(name string, leads bool) {
 	if err := b.actions.Lead(name, leads); err != nil {
 		b.log.Error("requests are not taken", zap.String("server", name), zap.Error(err))
 	}

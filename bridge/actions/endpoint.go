@@ -90,6 +90,12 @@ func (e *Endpoint) isFor(led map[string]bool) bool {
 	return len(servers) == 0 || slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || led[t.cfg.Name] })
 }
 
+// IsElsewhere reports whether other bridges lead all servers of e: requests for it are theirs.
+func (e *Endpoint) IsElsewhere() bool {
+	servers := e.behind.Load().servers
+	return len(servers) > 0 && !slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || t.leads() })
+}
+
 // Subject is what e is subscribed to.
 func (e *Endpoint) Subject() string { return e.shared.prefix + ".actions." + e.Name + ".*" }
 

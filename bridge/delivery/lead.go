@@ -117,6 +117,15 @@ func (p *Publisher) fence(id int) {
 // for a standby. It may be called from any goroutine and does not wait.
 func (p *Publisher) Forget(s *Source) { p.window.fail(s.number, errForgotten) }
 
+// mayFlow reports whether events of s may be sent: no other bridge leads it.
+func (s *Source) mayFlow() bool {
+	if s.Lead == nil {
+		return true
+	}
+	_, ok := s.Lead.Fence()
+	return ok
+}
+
 // alone has the next event end its batch.
 func (d *fastMode) alone() {
 	d.mu.Lock()

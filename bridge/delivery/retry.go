@@ -19,6 +19,8 @@ type retry struct {
 	asking   bool      // what the stream holds, before anything is sent
 	asked    time.Time // since then nobody answers that; zero: somebody did
 	answered bool      // just now
+	waits    bool      // for more than what is harmless: that it flows again is worth a line
+	logged   bool      // that it waits
 }
 
 // recover sends again what has failed, each server's after a delay of its own,
@@ -26,13 +28,17 @@ type retry struct {
 func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time {
 	p.noteFailures(now)
 	var next time.Time
-	var well []string
+	var flow []string
+	well := false
 	failing := p.failing[:0]
 	for _, id := range p.failing {
 		r := p.retry(id)
 		failure, probing := p.window.state(id)
 		if failure == nil && !probing {
-			well = append(well, p.source(id).Name)
+			well = true
+			if r.waits && p.source(id).mayFlow() {
+				flow = append(flow, p.source(id).Name)
+			}
 			*r = retry{}
 			continue
 		}
@@ -52,9 +58,11 @@ func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 		}
 	}
 	p.failing = failing
-	if len(well) > 0 {
+	if well {
 		p.streams.Stored(streams.EventStream, nil)
-		p.log.Info("events flow again", zap.Strings("servers", well))
+	}
+	if len(flow) > 0 {
+		p.log.Info("events flow again", zap.Strings("servers", flow))
 	}
 	if next.IsZero() {
 		return nil
@@ -70,10 +78,12 @@ func (p *Publisher) noteFailures(now time.Time) {
 		r := p.retry(id)
 		failure, _ := p.window.state(id)
 		first, faulty := r.delays == nil, !isDisconnected(failure) && !harmless(failure)
+		r.waits = r.waits || !harmless(failure)
+		if faulty && !r.logged {
+			r.logged = true
+			names, why = append(names, p.source(id).Name), failure
+		}
 		if first {
-			if faulty {
-				names, why = append(names, p.source(id).Name), failure
-			}
 			r.delays = backoff.NewExponentialBackOff()
 			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
 			p.failing = append(p.failing, id)

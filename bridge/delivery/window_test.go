@@ -399,6 +399,66 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	}
 }
 
+// What is no reason to wait is worth no line: that another bridge leads now, or that events
+// go another way. If there is a reason later, that is told, and so is its end.
+func TestPublisher_SaysNothingOfWhatIsNoFault(t *testing.T) {
+	for _, why := range []error{errForgotten, errFence, errRefused, errNewMode, errOthers, errNoFastIngest} {
+		for _, later := range []error{nil, &natsconn.Refusal{Code: 10077, Description: "maximum bytes exceeded"}} {
+			s := natstest.Serve(t, func(*natsserver.Options) {})
+			b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
+			windowOnly(p)
+			core, logs := observer.New(zap.InfoLevel)
+			p.log, p.forgets = zap.New(core), time.Hour
+			now := time.Now()
+			pushEvents(b.servers[0], 1, 1)
+			b.servers[0].outbox.SetLastBefore(time.Time{})
+			want := 0
+			for _, failure := range []error{why, later, later} {
+				if failure == nil {
+					continue
+				}
+				if failure == later {
+					want = 1
+				}
+				b.servers[0].outbox.Take(nil)
+				p.window.add(0, 100)
+				p.window.fail(0, failure)
+				p.noteFailures(now)
+				now = p.retries[0].due
+				p.recover(t.Context(), now)
+			}
+			b.servers[0].outbox.Take(nil)
+			p.window.ack(0, p.window.add(0, 100))
+			p.recover(t.Context(), now)
+			if waits, flow := logs.FilterMessage("events wait in the outbox").Len(), logs.FilterMessage("events flow again").Len(); waits != want || flow != want {
+				t.Errorf("%v, then %v: %d lines say that events wait and %d that they flow, want %d", why, later, waits, flow, want)
+			}
+		}
+	}
+}
+
+// That events flow again is not said of a server that another bridge leads by then: this one
+// was cut off, and what it sent is taken back.
+func TestPublisher_SaysNotThatEventsFlowWhichOthersSend(t *testing.T) {
+	for _, leads := range []bool{true, false} {
+		s := natstest.Serve(t, func(*natsserver.Options) {})
+		b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
+		windowOnly(p)
+		core, logs := observer.New(zap.InfoLevel)
+		p.log = zap.New(core)
+		p.source(0).Lead = &Lead{Fence: func() (Fence, bool) { return Fence{}, leads }}
+		b.servers[0].outbox.SetLastBefore(time.Time{})
+		p.window.add(0, 100)
+		p.window.fail(0, nats.ErrDisconnected)
+		p.noteFailures(time.Now())
+		p.recover(t.Context(), p.retries[0].due) // there is nothing to send
+		p.recover(t.Context(), time.Now())
+		if n, want := logs.FilterMessage("events flow again").Len(), map[bool]int{true: 1}[leads]; n != want {
+			t.Errorf("leads %v: %d lines, want %d", leads, n, want)
+		}
+	}
+}
+
 // What NATS denies is the failure of the server whose subject it is, and of no
 // other.
 func TestPublisher_ADenialIsItsServersOwn(t *testing.T) {

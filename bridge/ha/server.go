@@ -26,24 +26,32 @@ type Server struct {
 	Filters uint64
 	// Led hears whether this bridge leads it, on a goroutine of the Node's. It may wait.
 	Led func(leads bool)
+	// Changed observes that who leads it or who stands by is other than before, and whether
+	// it is this bridge that publishes how the server is. It is called on the Node's
+	// goroutine.
+	Changed func(speaks bool)
 }
 
 // server is a Server as the Node knows it. It is the Node's goroutine's but for what says
 // otherwise.
 type server struct {
 	Server
-	machine *standby.Leading
-	begun   atomic.Bool            // ready and forget are set
-	ready   func()                 // the publisher is to look at it
-	forget  func()                 // the publisher is to forget what is in flight
-	ping    atomic.Pointer[func()] // has the event session ask for a Pong
-	before  []string               // incarnations of those who led, the newest last
-	tail    *standby.Tail
-	held    delivery.Since // of the tail
-	ended   uint64         // the term since which the batches of those before were ended
-	led     bool
-	untold  bool // it is to be told of led again
-	drains  bool
+	machine  *standby.Leading
+	begun    atomic.Bool            // ready and forget are set
+	ready    func()                 // the publisher is to look at it
+	forget   func()                 // the publisher is to forget what is in flight
+	ping     atomic.Pointer[func()] // has the event session ask for a Pong
+	before   []string               // incarnations of those who led, the newest last
+	tail     *standby.Tail
+	held     delivery.Since // of the tail
+	ended    uint64         // the term since which the batches of those before were ended
+	led      bool
+	untold   bool // it is to be told of led again
+	drains   bool
+	spoke    bool   // of Changed
+	claimant string // by the last record of a term that was seen
+	logged   uint64 // the term that the log says this bridge leads; 0: it says that it stands by
+	known    known
 
 	wake  func()       // has the Node look at what was noted
 	began time.Time    // what the next two count from, in nanoseconds
@@ -196,13 +204,34 @@ func (n *Node) let(s *server) {
 		s.led = leads
 		s.leading.Store(leads)
 		n.tell(s)
-		record := s.machine.Record()
 		if leads {
-			n.log.Info("leads", zap.String("server", s.Name), zap.Uint64("term", record.Term), zap.String("reason", record.Reason))
-		} else {
-			n.log.Info("stands by", zap.String("server", s.Name), zap.Uint64("term", s.machine.Term()))
+			s.known.countTakeOver(s.machine.Record().Reason)
 		}
+		n.lookAt(s, time.Now())
 		n.beatAt = time.Time{} // the others are to know at once
+	}
+	n.logLead(s)
+}
+
+// logLead logs once that this bridge begins to lead s, or does no more. One that claims its
+// own server again does neither, until it has.
+func (n *Node) logLead(s *server) {
+	switch {
+	case s.led && s.logged != s.machine.Record().Term:
+		record := s.machine.Record()
+		s.logged = record.Term
+		n.log.Info("leads", zap.String("server", s.Name), zap.Uint64("term", record.Term), zap.String("reason", record.Reason))
+	case s.logged != 0 && s.machine.Stands():
+		s.logged = 0
+		leader := s.claimant
+		if l, ok := n.roster.Leader(s.Name); ok && l.Mark.Term >= s.machine.Term() {
+			leader = l.Node
+		}
+		fields := []zap.Field{zap.String("server", s.Name), zap.Uint64("term", s.machine.Term())}
+		if leader != "" && leader != n.o.Config.Node {
+			fields = append(fields, zap.String("leader", leader))
+		}
+		n.log.Info("stands by", fields...)
 	}
 }
 

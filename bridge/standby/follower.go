@@ -9,6 +9,8 @@ const (
 	Joining State = iota // looks for the leader's place in its own session
 	InSync               // could take over without a Gap
 	Apart                // cannot follow; Reason says why
+
+	NumStates // how many there are
 )
 
 func (s State) String() string { return [...]string{"joining", "in_sync", "apart"}[s] }

@@ -83,6 +83,9 @@ func NewLeading(server, node, incarnation string, silence time.Duration, now tim
 // Leads reports whether this bridge answers Actions and publishes the server.
 func (l *Leading) Leads() bool { return l.phase >= first }
 
+// Stands reports whether this bridge neither leads the server nor claims it.
+func (l *Leading) Stands() bool { return l.phase == standing }
+
 // Publishes reports whether events may be sent now.
 func (l *Leading) Publishes() bool { return l.phase == first || l.phase == leading }
 

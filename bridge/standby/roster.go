@@ -165,10 +165,15 @@ type Leader struct {
 
 // Leader returns the bridge, dead or alive, that was heard to lead the server with the
 // highest term; of two, in a stream made anew, the one heard last.
-func (r *Roster) Leader(server string) (l Leader, ok bool) {
+func (r *Roster) Leader(server string) (Leader, bool) {
+	return r.leader(server, func(*member) bool { return true })
+}
+
+// leader is Leader, of those bridges that are counted.
+func (r *Roster) leader(server string, counts func(*member) bool) (l Leader, ok bool) {
 	for _, m := range r.members {
 		says := m.leads(server)
-		if says == nil || says.Term < l.Mark.Term {
+		if says == nil || says.Term < l.Mark.Term || !counts(m) {
 			continue
 		}
 		if says.Term > l.Mark.Term || m.at.After(l.At) || m.at.Equal(l.At) && m.Node < l.Node {

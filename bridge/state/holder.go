@@ -20,6 +20,7 @@ type holder struct {
 	node     string
 	interval time.Duration // between two writes
 	ttl      time.Duration
+	led      bool // a Leader says whose the key is, and no other keeps it from that one
 
 	revision uint64    // of the last write; 0: it is not held
 	written  []byte    // by that
@@ -83,7 +84,8 @@ func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Log
 	return h.claim(ctx, b, value, log)
 }
 
-// claim takes the key if nobody has it, or an earlier process of the same node.
+// claim takes the key if nobody has it, or an earlier process of the same node, or if a
+// Leader has said that it is this bridge's: whoever led before loses it by that.
 func (h *holder) claim(ctx context.Context, b *bucket, value []byte, log *zap.Logger) bool {
 	last, err := b.last(ctx, h.key)
 	h.next = time.Now().Add(h.interval)
@@ -92,7 +94,7 @@ func (h *holder) claim(ctx context.Context, b *bucket, value []byte, log *zap.Lo
 		return false
 	}
 	// A write whose acknowledgement was lost is this process's own.
-	if !last.gone && (last.node != h.node || h.ever) && !bytes.Equal(last.value, h.unsure) {
+	if !h.led && !last.gone && (last.node != h.node || h.ever) && !bytes.Equal(last.value, h.unsure) {
 		if last.ttl > 0 { // what is left of it is no more than that
 			h.next = time.Now().Add(min(h.interval, last.ttl/4))
 		}

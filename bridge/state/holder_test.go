@@ -75,3 +75,23 @@ func TestHolder_AnAcknowledgementThatWasLost(t *testing.T) {
 		t.Errorf("it is taken for another's: %q", h.elsewhere())
 	}
 }
+
+// Whose the key is where bridges share the server the term says: who has begun to lead takes
+// it at once, and who led before cannot write it any more.
+func TestHolder_ALeaderTakesTheKey(t *testing.T) {
+	b, log := aBucket(t), zap.NewNop()
+	keep := func(h *holder) bool {
+		h.next, h.led = time.Time{}, true
+		return h.keep(context.Background(), b, value(h.node, "live"), log)
+	}
+	before, now := newHolder("pbx1", "b1", time.Hour), newHolder("pbx1", "b2", time.Hour)
+	if !keep(before) || !keep(now) || !now.leads(time.Now()) {
+		t.Fatalf("not taken over: held by %q", now.elsewhere())
+	}
+	if _, err := b.put(t.Context(), before.key, value("b1", "live"), before.ttl, before.revision); !isTaken(err) {
+		t.Errorf("who led before still writes: %v", err)
+	}
+	if !keep(before) { // it leads again
+		t.Error("not taken back")
+	}
+}

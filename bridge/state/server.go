@@ -104,6 +104,7 @@ func newServer(state *State, cfg *config.ServerConfig) *Server {
 		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), wake: make(chan struct{}, 1), done: make(chan listEnd, 1), over: make(chan struct{}),
 		left: toList,
 	}
+	s.holder.led = state.o.Leader != nil
 	s.present = present.New(present.Options{
 		Server: cfg.Name, Charset: cfg.Charset, Keep: keep, Interval: all.StateInterval,
 		MaxObjects: cfg.StateMaxObjects, MaxBytes: int64(cfg.StateMaxObjects) * objectBytes,

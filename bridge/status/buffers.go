@@ -100,8 +100,13 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	return m
 }
 
-// Look publishes the buffers if the level of one has changed since it was published last.
+// Look publishes the buffers if the level of one has changed since it was published last,
+// and all that is known if this bridge has begun to speak for the server.
 func (s *Server) Look(now time.Time, link *amiconn.Status) {
+	if s.due.Swap(false) {
+		s.Tick(now, link)
+		return
+	}
 	s.begin()
 	m := s.buffers(now, link)
 	before, after := s.levels.Load(), m.levels()
@@ -111,9 +116,10 @@ func (s *Server) Look(now time.Time, link *amiconn.Status) {
 	}
 }
 
-// Tick publishes where all of the server's sessions, breaker and buffers stand.
+// Tick publishes where all of the server's sessions, breaker and buffers stand, and who leads.
 func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 	s.begin()
+	s.publishStanding(triggerInterval)
 	s.publishStates(link.Breaker)
 	m := s.buffers(now, link)
 	after := m.levels()

@@ -22,7 +22,7 @@ type gapCounts struct {
 // newGapCounts knows every reason from the start.
 func newGapCounts() gapCounts {
 	by := map[string]uint64{
-		outbox.DropOverflow: 0, outbox.DropTotal: 0, outbox.DropShed: 0, outbox.DropOversize: 0, outbox.DropCorrupt: 0, outbox.DropPanic: 0, outbox.GapRestart: 0,
+		outbox.DropOverflow: 0, outbox.DropTotal: 0, outbox.DropShed: 0, outbox.DropOversize: 0, outbox.DropCorrupt: 0, outbox.DropPanic: 0, outbox.GapRestart: 0, outbox.GapTakeOver: 0,
 	}
 	for _, reason := range amiconn.Failures() {
 		by[string(reason)] = 0

@@ -39,7 +39,8 @@ type Publisher struct {
 type message struct {
 	key    subject.Key
 	body   []byte
-	number uint64 // in the order in which they were handed over
+	number uint64  // in the order in which they were handed over
+	shared *Shared // nil: it is this bridge's to publish
 }
 
 const maxWaiting = 256
@@ -59,7 +60,10 @@ func (s *Publisher) Notify() { clock.Raise(s.changed) }
 
 // Publish hands over the newest state of key, which is encoded as JSON. It may be
 // called from any goroutine and does not wait.
-func (s *Publisher) Publish(key subject.Key, state any) {
+func (s *Publisher) Publish(key subject.Key, state any) { s.publish(key, state, nil) }
+
+// publish is Publish, of a server that others may share.
+func (s *Publisher) publish(key subject.Key, state any, shared *Shared) {
 	body, err := json.Marshal(state)
 	if err != nil {
 		s.log.Error("status not encoded", zap.String("subject", key.Subject), zap.Error(err))
@@ -67,7 +71,7 @@ func (s *Publisher) Publish(key subject.Key, state any) {
 	}
 	s.mu.Lock()
 	s.number++
-	s.add(message{key, body, s.number})
+	s.add(message{key, body, s.number, shared})
 	s.mu.Unlock()
 	s.observe(key.Subject, body)
 	s.signal()
@@ -134,19 +138,35 @@ func (s *Publisher) Run(ctx context.Context, interval time.Duration, tick, look 
 	}
 }
 
+// next takes the oldest message that waits and may be published. One of a server that
+// another bridge speaks for is forgotten, and one of which that is not known waits.
+func (s *Publisher) next() (m message, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := 0; i < len(s.waiting); {
+		m = s.waiting[i]
+		if m.shared != nil && m.shared.Speaks() && !m.shared.Sure() {
+			i++
+			continue
+		}
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+		if m.shared == nil || m.shared.Speaks() {
+			s.last[m.key] = m
+			return m, true
+		}
+		delete(s.last, m.key)
+	}
+	return m, false
+}
+
 // Flush publishes what waits, in order. What NATS does not take is kept for the
 // next time. It is for the goroutine of Run, or for after its end.
 func (s *Publisher) Flush() {
 	for s.conn.Up() {
-		s.mu.Lock()
-		if len(s.waiting) == 0 {
-			s.mu.Unlock()
+		m, ok := s.next()
+		if !ok {
 			return
 		}
-		m := s.waiting[0]
-		s.waiting = slices.Delete(s.waiting, 0, 1)
-		s.last[m.key] = m
-		s.mu.Unlock()
 		err := s.conn.Publish(s.conn.Get(), &nats.Msg{Subject: m.key.Subject, Data: m.body})
 		if err != nil {
 			// The reconnect publishes the last of each again.

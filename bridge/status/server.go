@@ -25,7 +25,9 @@ type Server struct {
 	publisher  *Publisher
 	log        *zap.Logger
 
-	leads  func() bool // whether this bridge is the one to publish; nil: it is
+	shared *Shared     // nil: no other bridge shares the server
+	spoke  atomic.Bool // of OnStanding
+	due    atomic.Bool // all is to be published at the next Look
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
 	gaps   gapCounts
@@ -47,17 +49,10 @@ func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects
 	return s
 }
 
-// Share has the state be published while leads reports that this bridge leads the server,
-// which others share. It is called before anything changes.
-func (s *Server) Share(leads func() bool) { s.leads = leads }
-
-// Withdraw forgets what was published: another bridge leads the server.
-func (s *Server) Withdraw() { s.publisher.withdraw(s.subjects.Status("", "").Subject) }
-
 // publish publishes a state of the server, if that is this bridge's to do.
 func (s *Server) publish(key subject.Key, state any) {
-	if s.leads == nil || s.leads() {
-		s.publisher.Publish(key, state)
+	if s.shared == nil || s.shared.Speaks() {
+		s.publisher.publish(key, state, s.shared)
 	}
 }
 

@@ -77,6 +77,9 @@ func (s *Server) publishStates(breaker amiconn.BreakerStatus) {
 // Show has tell hear where each session, the breaker and the buffers stand, by the
 // message that would be published. Nothing is. It may be called from any goroutine.
 func (s *Server) Show(now time.Time, link *amiconn.Status, tell func(subject string, msg any)) {
+	if m := s.standingStatus(now, triggerInterval); m != nil {
+		tell(s.subjects.Status("ha", "").Subject, m)
+	}
 	for _, m := range s.showStates(now, link.Breaker) {
 		tell(m.subject, m.body)
 	}

@@ -40,4 +40,5 @@ const (
 	nodeForgotten   = time.Hour          // of a silent bridge whose servers others have
 	serverForgotten = 7 * 24 * time.Hour // of a silent server that no bridge names
 	shortestRate    = time.Second        // between two messages that make a rate
+	takeOverTime    = 5 * time.Second    // without a leader: by then a bridge takes over
 )

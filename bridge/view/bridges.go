@@ -77,10 +77,13 @@ type Leaf struct {
 	Since     Time `json:"since"`
 }
 
-// bridges returns those that tell of themselves, by name.
+// bridges returns those that tell of themselves or are known to another, by name.
 func (m *Model) bridges(now time.Time) []Bridge {
 	all := make([]Bridge, 0, len(m.nodes))
 	for _, n := range m.nodes {
+		if !n.ownWord && n.peer != nil {
+			all = append(all, n.peerBridge())
+		}
 		if !n.ownWord {
 			continue
 		}
@@ -93,6 +96,15 @@ func (m *Model) bridges(now time.Time) []Bridge {
 	}
 	slices.SortFunc(all, func(a, b Bridge) int { return cmp.Compare(a.Node, b.Node) })
 	return all
+}
+
+// peerBridge is a bridge of which only another one tells: what is not known of it is empty.
+func (n *node) peerBridge() Bridge {
+	p := n.peer
+	return Bridge{
+		Node: n.name, At: Time{n.lastSeen}, Live: p.Live, Leads: p.Leads, StandsBy: p.StandsBy, InSync: p.InSync,
+		Connections: []Connection{}, Delivery: Delivery{Streams: []Stream{}, Unanswered: []string{}},
+	}
 }
 
 // roles counts the servers that b leads and stands by for.

@@ -22,6 +22,9 @@ func headline(snap *Snapshot, now time.Time) Headline {
 		return natsHeadline(snap, now)
 	case t.Ill > 0:
 		return Headline{snap.Servers[0].State, Count(uint64(t.Ill)) + " of " + servers(t.Servers) + plural(t.Ill, " is", " are") + " ill", illMore(snap)}
+	case t.Unknown > 0 && apart(snap) == t.Unknown:
+		return Headline{StateUnknown, "This bridge has no session of " + Count(uint64(t.Unknown)) + " of " + servers(t.Servers),
+			plural(t.Unknown, "Another bridge leads it and knows how it is.", "Other bridges lead them and know how they are.")}
 	case t.Unknown == t.Servers:
 		return Headline{StateUnknown, "Nothing is known of " + servers(t.Servers), "The bridge, or its NATS, is gone."}
 	case t.Unknown > 0:
@@ -35,6 +38,16 @@ func headline(snap *Snapshot, now time.Time) Headline {
 		h.State = StateSyncing
 	}
 	return h
+}
+
+// apart is how many servers are not known because another bridge leads them.
+func apart(snap *Snapshot) (n int) {
+	for i := range snap.Servers {
+		if s := &snap.Servers[i]; s.State == StateUnknown && s.HA != nil && s.Word == ledBy(s.HA.Leader) {
+			n++
+		}
+	}
+	return n
 }
 
 // servers is n servers, as it stands behind "of".

@@ -74,9 +74,10 @@ type haMsg struct {
 	Since    stamp  `json:"since"`
 	Reason   string `json:"reason"`
 	Standbys []struct {
-		Node  string          `json:"node"`
-		State string          `json:"state"`
-		Lag   json.RawMessage `json:"lag"`
+		Node   string          `json:"node"`
+		State  string          `json:"state"`
+		Reason string          `json:"reason"`
+		Lag    json.RawMessage `json:"lag"`
 	} `json:"standbys"`
 }
 

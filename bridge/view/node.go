@@ -11,6 +11,7 @@ type node struct {
 	name     string
 	lastSeen time.Time // its newest word, by the caller's clock
 	ownWord  bool      // it has told of itself, not only of its servers
+	peer     *Peer     // as another bridge knows it; nil: none has said so
 	version  string
 	up       time.Duration
 	names    map[string]bool // of its servers

@@ -2,9 +2,7 @@ package view
 
 import (
 	"cmp"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -34,6 +32,7 @@ type server struct {
 	gaps      []Gap // the newest first
 
 	ha      *HA
+	haFrom  string // who said it
 	actions counter
 	p95     time.Duration
 
@@ -62,7 +61,7 @@ func newServer(name string) *server {
 
 // speaksFor says whether the message of about is to be taken: of two bridges that speak
 // for a server one is heard, until it is silent, or stops, or the other leads; ha is that
-// message if it says who leads.
+// message if it says who leads. Whoever says that nobody does speaks for it meanwhile.
 func (s *server) speaksFor(about *news, ha *haMsg) bool {
 	if s.node == about.node.name {
 		return true
@@ -70,7 +69,7 @@ func (s *server) speaksFor(about *news, ha *haMsg) bool {
 	stopped := slices.ContainsFunc(s.sessions, func(c Session) bool { return c.State == "stopped" })
 	leads := s.ha != nil && s.ha.Leader == about.node.name
 	if ha != nil { // of an older term it is from one that slept
-		leads = ha.Leader == about.node.name && (s.ha == nil || ha.Term >= s.ha.Term)
+		leads = (ha.Leader == about.node.name || ha.Leader == "") && (s.ha == nil || ha.Term >= s.ha.Term)
 	}
 	if s.node != "" && !stopped && !leads && !about.m.isSilent(about.m.nodes[s.node], s.lastSeen, about.at) {
 		return false
@@ -210,18 +209,3 @@ const (
 	closed        = "closed"
 	halfOpenState = "half-open"
 )
-
-func (s *server) takeHA(about *news, msg *haMsg) {
-	ha := &HA{Leader: cleanTo(msg.Leader, 64), Term: msg.Term, Since: Time{about.shift(msg.Since)}, Reason: cleanTo(msg.Reason, 64), Standbys: []Standby{}}
-	for _, b := range msg.Standbys[:min(len(msg.Standbys), maxStandbys)] {
-		standby := Standby{Node: cleanTo(b.Node, 64), State: cleanTo(b.State, 32)}
-		if lag, err := strconv.ParseFloat(string(b.Lag), 64); err == nil && !math.IsInf(lag, 0) && !math.IsNaN(lag) {
-			standby.Lag = &lag
-		}
-		ha.Standbys = append(ha.Standbys, standby)
-	}
-	if before := s.ha; before != nil && before.Leader != ha.Leader {
-		about.m.changes.add(change(about.at, s.name, "", "ha", ha.Leader+" leads"))
-	}
-	s.ha = ha
-}

@@ -188,23 +188,6 @@ type Present struct {
 	Longest Time   `json:"longest"` // since when the one that waits longest does
 }
 
-// HA is who leads a server and who stands by.
-type HA struct {
-	Leader   string    `json:"leader"`
-	Term     uint64    `json:"term"`
-	Since    Time      `json:"since"`
-	Reason   string    `json:"reason"`
-	Standbys []Standby `json:"standbys"`
-}
-
-// Standby is a bridge that stands by.
-type Standby struct {
-	Node  string `json:"node"`
-	State string `json:"state"` // in_sync, joining, apart
-	// Lag is how far it is behind, as the leader says it; null if it does not.
-	Lag *float64 `json:"lag"`
-}
-
 // Snapshot returns what is to be seen at the time now, of which the zone is that of the
 // times in words. It changes nothing.
 func (m *Model) Snapshot(now time.Time, numbers Numbers) *Snapshot {

@@ -65,11 +65,16 @@ func (m *Model) verdictOf(s *server, now time.Time) Verdict {
 	default:
 		v = m.verdictOfReported(s, n, now)
 	}
-	v.Word = v.text(now)
+	if v.Word == "" {
+		v.Word = v.text(now)
+	}
 	return v
 }
 
 func (m *Model) verdictOfReported(s *server, n *node, now time.Time) Verdict {
+	if v, ok := s.standsBy(); ok {
+		return v
+	}
 	lost := s.isDown()
 	v, found := s.losing(now, m.interval(n))
 	if !found {
@@ -245,6 +250,9 @@ func (m *Model) trouble(s *server, n *node, now time.Time) (Verdict, bool) {
 			v.Since = Time{since}
 			return v, true
 		}
+	}
+	if v, ok := s.ledByNobody(now); ok {
+		return v, true
 	}
 	for i := range s.sessions {
 		if c := &s.sessions[i]; c.State != up && c.State != "" {

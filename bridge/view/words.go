@@ -96,4 +96,8 @@ var (
 	neverSeen    = sentence{"Nothing has been heard of it yet.", "Is the bridge running?"}
 	presentStale = sentence{"What is up at this Asterisk is not known now.", ""}
 	syncingNow   = sentence{"What is up at this Asterisk is being listed.", ""}
+	nobodyLeads  = sentence{"No bridge leads it: its events wait in the memory of those that stand by, and its actions are refused.", "Look at NATS: does AMI_EVENTS take messages?"}
+	standingBy   = sentence{"{leader} leads it. This bridge stands by, {state}.", ""}
+
+	standingApart = sentence{"{leader} leads it, and knows how it is. This bridge has no session of its own.", "Ask {leader}."}
 )

@@ -57,7 +57,7 @@ func (p *painter) serverVerdict() any {
 		v.More = "Since " + p.moment(s.Since) + ". " + v.More
 	}
 	if s.HA != nil {
-		v.More = strings.TrimSpace(v.More + " Led by " + s.HA.Leader + ".")
+		v.More = strings.TrimSpace(v.More + " Bridges: " + s.HA.Text() + ".")
 	}
 	switch {
 	case s.Until.IsZero():

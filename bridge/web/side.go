@@ -100,6 +100,9 @@ func (p *painter) bridges() any {
 	for i := range p.snap.Bridges {
 		b := &p.snap.Bridges[i]
 		l := line{State: "well", Tone: "ok", Name: b.Node, Tag: b.Role(), Value: "up " + p.age(b.Since)}
+		if b.Since.IsZero() {
+			l.Value = "there"
+		}
 		if !b.Live {
 			l.State, l.Tone, l.Value = "unknown", "quiet", text("heard "+p.moment(b.At))
 		}

@@ -80,7 +80,7 @@ var arrows = map[string][]string{
 	"bridge/reply":             {"bridge/internal/jsontext", "bridge/natsconn", "bridge/redact", "correlation", "frames"},
 	"bridge/status": {
 		"amiconn", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/natsconn", "bridge/outbox",
-		"correlation",
+		"bridge/standby", "correlation",
 	},
 	"bridge/streams": {"bridge/config", "bridge/internal/clock", "bridge/natsconn"},
 

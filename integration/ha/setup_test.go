@@ -34,6 +34,7 @@ type fleet struct {
 	nats    *harness.Place
 	nc      *nats.Conn
 	bridges map[string]*node
+	ear     *ear // of what the bridges say of themselves
 
 	mu    sync.Mutex
 	heard map[string]word // by node
@@ -79,6 +80,7 @@ func newFleetAt(t *testing.T, addr string, more []string, names ...string) *flee
 	f := &fleet{t: t, addr: addr, program: harness.BuildBridge(t), more: more, nats: harness.NewPlace(t), bridges: map[string]*node{}, heard: map[string]word{}}
 	f.nats.Start(nil)
 	f.nc = harness.Client(t, f.nats.URL())
+	f.ear = listen(t, f.nc)
 	if _, err := f.nc.Subscribe("ami.ha.*", f.hear); err != nil {
 		t.Fatal(err)
 	}
@@ -239,9 +241,11 @@ func (f *fleet) stored() (all []message) {
 	return all
 }
 
-// verify wants each event to be stored once, in order, under one numbering without a hole.
+// verify wants each event to be stored once, in order, under one numbering without a hole,
+// and one bridge alone to have said how the server is, from when it led until another did.
 func (f *fleet) verify() {
 	f.t.Helper()
+	f.ear.oneSpeaks()
 	number, alike, last := 0, 0, message{}
 	problems := 0
 	problem := func(format string, args ...any) {

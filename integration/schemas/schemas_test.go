@@ -30,7 +30,8 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 	delete(schemas, "status") // no message: see TestSchema of bridge/view
 	samples, seen := map[string]map[string]any{}, map[string]bool{}
 	said, _ := everyMessage(t)
-	for _, msg := range said {
+	shared := everySharedMessage(t, func(*prometheus.Registry) {})
+	for _, msg := range slices.Concat(said, shared) {
 		name := schemaName(msg.Subject)
 		schema := schemas[name]
 		if schema == nil {
@@ -57,7 +58,7 @@ func TestSchemas_HoldForEveryMessage(t *testing.T) {
 		"connection change", "connection interval", "connection waiting interval", "breaker change", "breaker interval", "breaker open interval",
 		"breaker closed start", "breaker open banner", "breaker half-open cooldown", "breaker closed stable",
 		"buffers interval", "buffers high", "buffers full", "buffers drained",
-		"gap closed", "gap oversize", "gap overflow", "gap-event closed", "gap-event oversize", "gap-event overflow", "node",
+		"gap closed", "gap oversize", "gap overflow", "gap-event closed", "gap-event oversize", "gap-event overflow", "node", "node of several", "ha change", "ha interval", "ha apart",
 		"audit intent allowed", "audit outcome allowed", "audit outcome refused", "audit repeat", "audit refusals refused",
 	} {
 		if !seen[kind] {
@@ -204,6 +205,16 @@ func kindsOf(name string, m map[string]any) []string {
 		return []string{kind("phase", "decision"), kind("outcome")}
 	case "gap-event":
 		return lostBy("Reason")
+	case "node":
+		if m["ha"] != nil {
+			return []string{name + " of several"}
+		}
+	case "ha":
+		kinds := []string{kind("trigger")}
+		for _, b := range m["standbys"].([]any) {
+			kinds = append(kinds, name+" "+b.(map[string]any)["state"].(string))
+		}
+		return kinds
 	}
 	return []string{name}
 }
@@ -244,7 +255,7 @@ var optional = map[string]bool{
 	"connection.session": true, "connection.version": true, "connection.reason": true, "connection.error": true,
 	"connection.sessions.event": true, "connection.sessions.action": true, "connection.sessions.action2": true,
 	"connection.sessions.both": true,
-	"breaker.error":            true, "gap-event.Restarted": true,
+	"breaker.error":            true, "gap-event.Restarted": true, "node.ha": true, "buffers.released": true,
 	"audit.requester": true, "audit.request_id": true, "audit.fields": true, "audit.action_id": true,
 	"audit.response": true, "audit.message": true,
 	"reply.request_id": true, "reply.events": true, "reply.output": true, "reply.parts": true, "reply.error": true,

@@ -33,7 +33,8 @@ func TestSurface_IsWhatOthersBuildUpon(t *testing.T) {
 	t.Parallel()
 	s := surface{}
 	said, registry := everyMessage(t)
-	for _, msg := range said {
+	shared := everySharedMessage(t, func(registry *prometheus.Registry) { s.metrics(t, registry) })
+	for _, msg := range slices.Concat(said, shared) {
 		s.message(t, "message "+schemaName(msg.Subject), msg)
 	}
 	for _, msg := range slices.Concat(everyAnswer(t), everyRefusal(t)) {

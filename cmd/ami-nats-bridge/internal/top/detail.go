@@ -224,7 +224,7 @@ func (a *painter) server() {
 	a.blank()
 	a.sessionTable(s)
 	if s.HA != nil {
-		a.next().cell(plain, "bridges", 10).add(plain, leaders(s.HA))
+		a.next().cell(plain, "bridges", 10).add(plain, s.HA.Text())
 	}
 	if s.Buffers != nil {
 		a.blank()
@@ -235,15 +235,6 @@ func (a *painter) server() {
 	}
 	a.blank()
 	a.gapTable(s.Gaps)
-}
-
-// leaders is who leads a server and who stands by.
-func leaders(ha *view.HA) string {
-	all := []string{ha.Leader + " leads"}
-	for _, b := range ha.Standbys {
-		all = append(all, b.Node+" "+strings.ReplaceAll(b.State, "_", " "))
-	}
-	return strings.Join(all, ", ")
 }
 
 func (a *painter) sessionTable(s *view.Server) {

@@ -178,15 +178,17 @@ func (a *painter) nats(l *line) {
 // bridges is who there is: b1 leader, b2 in sync.
 func (a *painter) bridges() string {
 	var all []string
+	asked := a.ui.Source.ByHTTP // and of the others it knows less
 	for i := range a.snap.Bridges {
 		b := &a.snap.Bridges[i]
 		text := b.Node
-		if i == 0 && a.ui.Source.ByHTTP {
-			text += " over HTTP"
-		} else if role := b.Role(); role != "" {
+		if asked && b.Version != "" {
+			asked, text = false, text+" over HTTP,"
+		}
+		if role := b.Role(); role != "" {
 			text += " " + role
 		}
-		all = append(all, text)
+		all = append(all, strings.TrimSuffix(text, ","))
 	}
 	if len(all) > 4 {
 		all = append(all[:3], number(len(a.snap.Bridges)-3)+" more")

@@ -1,0 +1,142 @@
+package ha
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+)
+
+// nobodyAfter is for how many silences nobody has led a server before a bridge says so: a
+// take-over is over by then, and so is a cold start.
+const nobodyAfter = 5
+
+// known is what may be asked of a server from any goroutine.
+type known struct {
+	standing atomic.Pointer[standing] // nil: not looked at yet
+
+	mu        sync.Mutex        // protects the following
+	takeOvers map[string]uint64 // by reason
+}
+
+// standing is how a server stands, and whether nobody leads it and it is this bridge that
+// says so.
+type standing struct {
+	standby.Standing
+	first bool
+}
+
+func (k *known) countTakeOver(reason string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.takeOvers == nil {
+		k.takeOvers = make(map[string]uint64)
+	}
+	k.takeOvers[reason]++
+}
+
+// look has others know how all servers stand, as this bridge has it.
+func (n *Node) look(now time.Time) {
+	for _, s := range n.begun() {
+		n.lookAt(s, now)
+	}
+	peers := n.roster.Peers(now)
+	n.peers.Store(&peers)
+}
+
+func (n *Node) lookAt(s *server, now time.Time) {
+	before, spoke := s.known.standing.Load(), s.spoke
+	v := n.standing(s, now)
+	s.known.standing.Store(v)
+	if s.spoke = s.led || v.first; s.spoke != spoke || before == nil || isOther(before, v) {
+		s.Changed(s.spoke)
+	}
+}
+
+// standing is how s stands now.
+func (n *Node) standing(s *server, now time.Time) *standing {
+	self, before := n.o.Config.Node, s.known.standing.Load()
+	v := &standing{Standing: standby.Standing{Term: s.machine.Term(), Since: now}}
+	switch l, ok := n.roster.LeaderNow(s.Name, now); {
+	case s.led:
+		record := s.machine.Record()
+		v.Leader, v.Term, v.Since, v.Reason = self, record.Term, record.Since, record.Reason
+	case ok && l.Node != self:
+		v.Leader, v.Term = l.Node, l.Mark.Term
+	default:
+		v.Reason = standby.NoSession
+	}
+	v.Standbys = n.roster.Standbys(s.Name, v.Leader, v.Term, now)
+	if v.Leader == "" && len(v.Standbys) > 0 {
+		v.Reason = standby.NoClaim
+	}
+	if !s.led && before != nil && before.Leader == v.Leader && (v.Leader == "" || before.Term == v.Term) {
+		v.Since = before.Since
+	}
+	v.first = v.Leader == "" && now.Sub(v.Since) >= nobodyAfter*n.o.Config.HASilence && !n.leaving && n.roster.IsFirst(s.Name, now)
+	return v
+}
+
+// isOther reports whether b says other than a, but for how far standbys are behind.
+func isOther(a, b *standing) bool {
+	alike := func(a, b standby.Standby) bool { return a.Node == b.Node && a.State == b.State && a.Reason == b.Reason }
+	return a.Leader != b.Leader || a.Term != b.Term || a.Reason != b.Reason || !slices.EqualFunc(a.Standbys, b.Standbys, alike)
+}
+
+// Peers returns the other bridges, as they were known a moment ago. It may be called from
+// any goroutine and does not wait.
+func (n *Node) Peers() []standby.Peer {
+	if peers := n.peers.Load(); peers != nil {
+		return *peers
+	}
+	return nil
+}
+
+// Speaks reports whether it is this bridge that publishes how the server is: it leads it,
+// or nobody does and it is the first of those that have it.
+func (h *Handle) Speaks() bool {
+	v := h.s.known.standing.Load()
+	return v != nil && (v.first || v.Leader == h.n.o.Config.Node && h.s.leading.Load())
+}
+
+// Sure reports whether no other bridge can have begun to lead without this one knowing: it
+// has neither just woken from a freeze, nor is it cut off from NATS, or was just now.
+func (h *Handle) Sure() bool {
+	now := time.Since(h.s.began)
+	return now-time.Duration(h.n.awake.Load()) < frozenAfter && now >= time.Duration(h.n.sure.Load())
+}
+
+// Leads reports whether this bridge leads the server, as far as it can know: not if it has
+// just woken from a freeze, and may not have heard yet that another one leads.
+func (h *Handle) Leads() bool { return h.s.leading.Load() && h.Sure() }
+
+// Standing returns how the server stood a moment ago; nil if nobody has looked yet. Nobody
+// changes it.
+func (h *Handle) Standing() *standby.Standing {
+	if v := h.s.known.standing.Load(); v != nil {
+		return &v.Standing
+	}
+	return nil
+}
+
+// TakeOvers returns how often this bridge has begun to lead the server, by reason.
+func (h *Handle) TakeOvers() map[string]uint64 {
+	h.s.known.mu.Lock()
+	defer h.s.known.mu.Unlock()
+	return maps.Clone(h.s.known.takeOvers)
+}
+
+// Own is how this bridge stands by for the server: Apart without a session of it. It means
+// nothing while it leads.
+func (h *Handle) Own() standby.Standby {
+	how := h.s.Outbox.Shared(0)
+	own := standby.Standby{Node: h.n.o.Config.Node, State: how.State, Reason: how.Reason, Lag: how.Lag}
+	if h.s.up.Load() == 0 {
+		own.State, own.Reason, own.Lag = standby.Apart, standby.NoSession, 0
+	}
+	own.Knows = own.State == standby.InSync || own.Reason == standby.Behind || own.Reason == standby.Overflow
+	return own
+}
