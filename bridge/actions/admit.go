@@ -19,7 +19,7 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 		return reply.BadRequest(err)
 	}
 	if s.leads != nil && !s.leads() {
-		return &reply.Error{Code: 503, Kind: reply.KindNotConnected, Sent: "no", Message: "another bridge leads " + s.cfg.Name, RetryAfter: otherLeads.Milliseconds()}
+		return s.ledElsewhere()
 	}
 	permits := s.permits.Load()
 	if refused := permits.policy.Refuses(a.action, a.headers); refused != nil {
@@ -55,6 +55,13 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 // otherLeads is after how long a caller finds the bridge that leads a server: it takes the
 // requests then.
 const otherLeads = time.Second
+
+// ledElsewhere is the refusal of a bridge that does not lead s, or may not any more.
+func (s *Target) ledElsewhere() *reply.Error {
+	return &reply.Error{
+		Code: 503, Kind: reply.KindNotConnected, Sent: "no", Message: "another bridge leads " + s.cfg.Name, RetryAfter: otherLeads.Milliseconds(),
+	}
+}
 
 // refusal says why the Link did not take an Action.
 func (s *Target) refusal(err error) *reply.Error { return refusalOf(err, s.link.RetryIn()) }

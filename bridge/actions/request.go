@@ -225,7 +225,7 @@ func (a *actionRequest) send() {
 	a.mask = reply.Mask{Off: server.permits.Load().policy.ShowsSecrets(a.action)}
 	action := amiconn.Action{
 		Name: a.action.String(), Headers: a.headers, Timeout: timeout,
-		WaitComplete: a.awaitsOriginate(), Done: a.finish,
+		WaitComplete: a.awaitsOriginate(), May: server.leads, Done: a.finish,
 	}
 	if a.options.stream {
 		a.stream = a.newStream()
@@ -263,6 +263,9 @@ func (a *actionRequest) finish(r *correlation.Result) {
 		server.acted(a.action.String())
 	}
 	fail := reply.ErrorOf(r)
+	if errors.Is(r.Cause, amiconn.ErrWithdrawn) {
+		fail = server.ledElsewhere()
+	}
 	a.count(resultOf(fail), fail)
 	a.mask.Result(r)
 	head := a.head()
