@@ -63,9 +63,8 @@ type Node struct {
 	left     chan struct{} // closed when none is led that another could lead
 	leave    sync.Once
 
-	began time.Time    // what the next two count from, in nanoseconds
-	awake atomic.Int64 // when it last looked
-	sure  atomic.Int64 // until then it may have slept through the claim of another
+	began time.Time
+	lease *lease // while it holds this bridge leads what it leads
 
 	beatAt, lookedAt, movedAt time.Time
 	leaving                   bool   // what this bridge leads it hands over, and takes nothing
@@ -81,6 +80,7 @@ func New(o Options) (*Node, error) {
 		leaves: make(chan struct{}), left: make(chan struct{}),
 	}
 	n.now.Store(new(servers))
+	n.lease = newLease(o.Config.HASilence, n.began)
 	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
 		select {
 		case n.received <- m.Data:
@@ -173,8 +173,7 @@ func (h *Handle) Lead() *delivery.Lead {
 // Leads reports whether this bridge leads the server, as far as it can know: not if it has
 // just woken from a freeze, and may not have heard yet that another one leads.
 func (h *Handle) Leads() bool {
-	now := time.Since(h.s.began)
-	return h.s.leading.Load() && now-time.Duration(h.n.awake.Load()) < frozenAfter && now >= time.Duration(h.n.sure.Load())
+	return h.s.leading.Load() && h.n.lease.holds(time.Now())
 }
 
 // Run takes part until ctx ends.
@@ -249,11 +248,11 @@ func (n *Node) tick() {
 	}
 	now := time.Now()
 	if now.Sub(n.lookedAt) > frozenAfter || !n.o.Conn.Up() {
-		n.sure.Store(int64(now.Add(n.o.Config.HASilence).Sub(n.began)))
+		n.lease.doubt(now)
 		n.all(standby.Disconnected)
 	}
 	n.lookedAt = now
-	n.awake.Store(int64(now.Sub(n.began)))
+	n.lease.lapse(now)
 	for _, s := range n.begun() {
 		if s.untold {
 			n.tell(s)
@@ -330,7 +329,9 @@ func (n *Node) beat(now time.Time) {
 			})
 		}
 	}
-	data, err := n.roster.Beat(leads, stands, now).Encode()
+	h := n.roster.Beat(leads, stands, now)
+	n.lease.beats(h.Seq, now)
+	data, err := h.Encode()
 	if err == nil {
 		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
 	}
@@ -357,6 +358,7 @@ func (n *Node) receive(data []byte) {
 		return
 	}
 	if h.Node == n.o.Config.Node {
+		n.lease.heard(h.Seq, now)
 		return
 	}
 	for i := range h.Leads {
