@@ -149,6 +149,9 @@ func (b *Bridge) newShared(run string) (err error) {
 			return err
 		}
 		o.Leader, p.Incarnation = b.ha, run
+		if b.idempotency.IsShared() {
+			b.idempotency.AskGone(b.ha.Gone)
+		}
 	}
 	b.state = state.New(o)
 	if b.publisher, err = delivery.New(p); err != nil {

@@ -66,6 +66,8 @@ type Node struct {
 	began time.Time
 	lease *lease // while it holds this bridge leads what it leads
 
+	others others
+
 	beatAt, lookedAt, movedAt time.Time
 	leaving                   bool   // what this bridge leads it hands over, and takes nothing
 	same                      string // the incarnation of another bridge of this name, which was told of
@@ -361,6 +363,7 @@ func (n *Node) receive(data []byte) {
 		n.lease.heard(h.Seq, now)
 		return
 	}
+	n.others.hear(h, now, n.lately())
 	for i := range h.Leads {
 		s := n.named(h.Leads[i].Server)
 		if s == nil || !s.begun.Load() {
