@@ -144,11 +144,13 @@ func (b *Bridge) newShared(run string) (err error) {
 		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) },
 	}
 	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log}
+	var others *actions.Others
 	if b.cfg.HA {
 		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Incarnation: run, Epoch: newEpoch, Log: b.log}); err != nil {
 			return err
 		}
 		o.Leader, p.Incarnation = b.ha, run
+		others = &actions.Others{Sure: b.ha.Sure, Elsewhere: b.ha.Elsewhere}
 		if b.idempotency.IsShared() {
 			b.idempotency.AskGone(b.ha.Gone)
 		}
@@ -158,7 +160,7 @@ func (b *Bridge) newShared(run string) (err error) {
 		return err
 	}
 	b.actions, err = actions.New(actions.Options{
-		Config: &b.cfg, Version: b.deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.idempotency, Sender: b.replier, Log: b.log,
+		Config: &b.cfg, Version: b.deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.idempotency, Sender: b.replier, Others: others, Log: b.log,
 	})
 	return err
 }

@@ -31,7 +31,7 @@ type Endpoint struct {
 	stats   requestStats
 	held    requestBudget
 	dropped dropped
-	sub     *natsconn.Subscription // nil before it is subscribed
+	subs    []*natsconn.Subscription // nil while none of its requests come here
 }
 
 // behind are the servers of an endpoint. They do not change once made: others take
@@ -87,7 +87,7 @@ func endpointsOf(before []*Endpoint, shared *shared, servers []*Target, groups [
 // share it leads those in led.
 func (e *Endpoint) isFor(led map[string]bool) bool {
 	servers := e.behind.Load().servers
-	return len(servers) == 0 || slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || led[t.cfg.Name] })
+	return len(servers) == 0 && !e.isShared() || slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || led[t.cfg.Name] })
 }
 
 // Subject is what e is subscribed to.
@@ -222,13 +222,21 @@ func (e *Endpoint) onRequest(m *nats.Msg) {
 // errNoServer is why an Action for any server has none.
 var errNoServer = errors.New("this bridge has no server")
 
-// turn returns servers in the order in which they are to be tried: round robin.
-func (e *Endpoint) turn(servers []*Target) []*Target {
-	if len(servers) == 0 {
-		return nil
+// turn returns servers in the order in which they are to be tried: round robin, and those
+// that this bridge leads before those that others lead.
+func (e *Endpoint) turn(servers []*Target) (all []*Target) {
+	first, elsewhere := e.next.Add(1)-1, map[bool][]*Target{}
+	for _, s := range servers {
+		at := s.isElsewhere()
+		elsewhere[at] = append(elsewhere[at], s)
 	}
-	first := int(e.next.Add(1)-1) % len(servers)
-	return append(append([]*Target(nil), servers[first:]...), servers[:first]...)
+	for _, at := range []bool{false, true} {
+		if some := elsewhere[at]; len(some) > 0 {
+			from := int(first % uint64(len(some)))
+			all = append(append(all, some[from:]...), some[:from]...)
+		}
+	}
+	return all
 }
 
 // isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix

@@ -38,8 +38,8 @@ func newLease(silence time.Duration, now time.Time) *lease {
 // beats notes that the Heartbeat of that number is sent.
 func (l *lease) beats(seq uint64, now time.Time) { l.seq, l.sent[seq%maxUnheard] = seq, now }
 
-// heard notes that the Heartbeat of that number came back.
-func (l *lease) heard(seq uint64, now time.Time) {
+// returned notes that the Heartbeat of that number came back.
+func (l *lease) returned(seq uint64, now time.Time) {
 	if seq <= l.last || seq > l.seq || seq+maxUnheard <= l.seq {
 		return
 	}

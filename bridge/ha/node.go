@@ -360,10 +360,10 @@ func (n *Node) receive(data []byte) {
 		return
 	}
 	if h.Node == n.o.Config.Node {
-		n.lease.heard(h.Seq, now)
+		n.lease.returned(h.Seq, now)
 		return
 	}
-	n.others.hear(h, now, n.lately())
+	n.others.observe(h, now, n.lately())
 	for i := range h.Leads {
 		s := n.named(h.Leads[i].Server)
 		if s == nil || !s.begun.Load() {

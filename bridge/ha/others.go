@@ -26,7 +26,7 @@ type other struct {
 // more those are forgotten that were not heard lately.
 const maxOthers = 64
 
-func (o *others) hear(h *standby.Heartbeat, now time.Time, lately time.Duration) {
+func (o *others) observe(h *standby.Heartbeat, now time.Time, lately time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.by == nil {

@@ -18,9 +18,9 @@ func heardNode(t *testing.T, silence time.Duration, says ...*standby.Heartbeat) 
 	n := &Node{o: Options{Config: &cfg}, began: time.Now().Add(-10 * silence)}
 	n.lease = newLease(silence, n.began)
 	n.lease.beats(1, time.Now())
-	n.lease.heard(1, time.Now())
+	n.lease.returned(1, time.Now())
 	for _, h := range says {
-		n.others.hear(h, time.Now(), n.lately())
+		n.others.observe(h, time.Now(), n.lately())
 	}
 	return n
 }
@@ -41,11 +41,11 @@ func TestOthers_Gone(t *testing.T) {
 			t.Errorf("%s is gone: %v", incarnation, !want)
 		}
 	}
-	n.others.hear(says("b2", "again"), time.Now(), n.lately())
+	n.others.observe(says("b2", "again"), time.Now(), n.lately())
 	if !n.Gone("two") || n.Gone("again") {
 		t.Error("who was replaced is not gone")
 	}
-	n.others.hear(says("b3", "three"), time.Now().Add(-2*time.Hour), n.lately())
+	n.others.observe(says("b3", "three"), time.Now().Add(-2*time.Hour), n.lately())
 	if !n.Gone("three") {
 		t.Error("who is silent is not gone")
 	}
@@ -64,14 +64,14 @@ func TestOthers_Gone(t *testing.T) {
 // What others lead is known while they are heard.
 func TestOthers_WhatTheyLead(t *testing.T) {
 	n := heardNode(t, time.Hour, says("b2", "two", "pbx3", "pbx1"), says("b3", "three", "pbx2", "pbx3"))
-	n.others.hear(says("b4", "four", "pbx4"), time.Now().Add(-2*time.Hour), n.lately())
+	n.others.observe(says("b4", "four", "pbx4"), time.Now().Add(-2*time.Hour), n.lately())
 	if got := n.Elsewhere(); !slices.Equal(got, []string{"pbx1", "pbx2", "pbx3"}) {
 		t.Errorf("others lead %v", got)
 	}
 	for i := range 1000 {
-		n.others.hear(says(fmt.Sprint("old", i), "x"), time.Now().Add(-2*time.Hour), n.lately())
+		n.others.observe(says(fmt.Sprint("old", i), "x"), time.Now().Add(-2*time.Hour), n.lately())
 	}
-	n.others.hear(says("b2", "two", "pbx3", "pbx1"), time.Now(), n.lately())
+	n.others.observe(says("b2", "two", "pbx3", "pbx1"), time.Now(), n.lately())
 	if len(n.others.by) > maxOthers || len(n.Elsewhere()) != 3 {
 		t.Errorf("%d are kept", len(n.others.by))
 	}

@@ -1,0 +1,263 @@
+package actions
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
+)
+
+// Where several bridges share the servers, one of them has a request, and asks who leads a
+// server that it does not lead itself, on <prefix>.ha.actions.<server>.<Action>: with the
+// request's own headers and body, so that the audit of who writes the Action has who asked.
+// What that one replies it hands on to the caller. It is asked once: a reply that does not
+// come leaves unknown whether the Action was written.
+
+// Others is what a Service knows of the bridges that share servers with this one. Its
+// functions may be called from any goroutine and do not wait.
+type Others struct {
+	// Sure reports whether what comes to this bridge came just now: one that was frozen asks
+	// nobody for what waited meanwhile.
+	Sure func() bool
+	// Elsewhere returns the servers that others lead, sorted.
+	Elsewhere func() []string
+}
+
+const (
+	// headerSubject, headerInbox and headerRouted are of a request that one bridge asks
+	// another: its subject, the first token of its reply subject, and whether another
+	// server may have it if this one does not take it.
+	headerSubject = "Ami-Ha-Subject"
+	headerInbox   = "Ami-Ha-Inbox"
+	headerRouted  = "Ami-Ha-Routed"
+	// replyGrace is how much longer than the Action may take its reply is waited for.
+	replyGrace = 2 * time.Second
+)
+
+// askedOthers are the requests that other bridges were asked and have not replied to. Each
+// holds its place at its endpoint, which bounds them.
+type askedOthers struct {
+	Others
+	conn    *natsconn.Conn
+	replies string // what their subjects begin with
+
+	mu      sync.Mutex // protects the following
+	last    uint64
+	waiting map[string]*askedOther // by what their reply subjects end with
+}
+
+type askedOther struct {
+	*actionRequest
+	timer *time.Timer
+}
+
+// newAskedOthers subscribes to the replies.
+func newAskedOthers(o *Options) (*askedOthers, error) {
+	w := &askedOthers{
+		Others: *o.Others, conn: o.Conn, waiting: make(map[string]*askedOther),
+		replies: o.Config.SubjectPrefix + ".ha.replies." + o.Config.Node + ".",
+	}
+	_, err := o.Conn.Subscribe(w.replies+"*", "", w.onReply)
+	return w, err
+}
+
+// isElsewhere reports whether another bridge leads s, or may.
+func (s *Target) isElsewhere() bool { return s.leads != nil && !s.leads() }
+
+// foreign is a server that this bridge does not have and others lead.
+func foreign(name string) *Target {
+	own := config.DefaultServerConfig()
+	own.Name = name
+	s := &Target{cfg: &own, leads: func() bool { return false }}
+	s.permits.Store(&permits{own: &own})
+	return s
+}
+
+// mayAskOthers reports whether a may go to the bridge that leads its server: not if it has come
+// from another one, nor if it may have waited here for long.
+func (a *actionRequest) mayAskOthers() bool {
+	w := a.endpoint.shared.others
+	return w != nil && a.handed == nil && a.body.raw != nil && w.Sure() && w.conn.Up()
+}
+
+// askOthers asks who leads a's server. The reply comes to onReply, or its time ends.
+func (a *actionRequest) askOthers() {
+	all := a.endpoint.shared
+	w, server := all.others, a.server.cfg.Name
+	left := time.Until(a.deadline)
+	if left <= 0 {
+		a.Refuse(timeOver())
+		return
+	}
+	m := a.forOthers(all.prefix+".ha.actions."+server+"."+a.action.String(), left)
+	if a.Later(); len(a.others) == 0 {
+		a.LetGo()
+	}
+	if a.options.stream {
+		a.stream = a.newStream()
+	}
+	id := w.add(a, left+replyGrace)
+	m.Reply = w.replies + id
+	if err := w.conn.Publish(w.conn.Get(), m); err != nil && w.take(id) != nil {
+		a.declinedElsewhere(a.server.ledByNobody(err.Error()))
+	}
+}
+
+// forOthers is a as another bridge gets it.
+func (a *actionRequest) forOthers(subject string, left time.Duration) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = a.body.raw.Data
+	for name, values := range a.body.raw.Header {
+		switch strings.ToLower(name) {
+		case "ami-timeout", "ami-idempotency-key", "ami-group": // what they ask for is seen to here
+		default:
+			m.Header[name] = values
+		}
+	}
+	m.Header.Set("Ami-Timeout", left.String())
+	m.Header.Set(headerSubject, a.subject)
+	inbox, _, _ := strings.Cut(a.to, ".")
+	m.Header.Set(headerInbox, inbox)
+	if a.endpoint.routed {
+		m.Header.Set(headerRouted, "true")
+	}
+	return m
+}
+
+func (w *askedOthers) add(a *actionRequest, wait time.Duration) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last++
+	id := strconv.FormatUint(w.last, 36)
+	w.waiting[id] = &askedOther{a, time.AfterFunc(wait, func() {
+		if w.take(id) != nil {
+			a.unheard()
+		}
+	})}
+	return id
+}
+
+// take takes out the request of that id: whoever does so ends it, or has it go on.
+func (w *askedOthers) take(id string) *actionRequest {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	one := w.waiting[id]
+	if one == nil {
+		return nil
+	}
+	delete(w.waiting, id)
+	one.timer.Stop()
+	return one.actionRequest
+}
+
+// peek returns the request of that id, which goes on waiting.
+func (w *askedOthers) peek(id string) *actionRequest {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if one := w.waiting[id]; one != nil {
+		return one.actionRequest
+	}
+	return nil
+}
+
+// onReply takes what another bridge says, on the goroutine of its subscription. What is no
+// reply of a bridge, as of a stream that takes the requests, is not looked at.
+func (w *askedOthers) onReply(m *nats.Msg) {
+	id := strings.TrimPrefix(m.Subject, w.replies)
+	nobody := len(m.Data) == 0 && m.Header.Get("Status") == "503"
+	part, _ := strconv.Atoi(m.Header.Get("Ami-Part"))
+	switch {
+	case part > 0:
+		if a := w.peek(id); a != nil && a.stream != nil {
+			a.stream.Relay(part, m.Data, m.Header.Get("Ami-Masked"))
+		}
+	case nobody:
+		if a := w.take(id); a != nil {
+			a.declinedElsewhere(a.server.ledByNobody("no bridge leads " + a.server.cfg.Name))
+		}
+	case bytes.HasPrefix(m.Data, []byte(`{"server":`)):
+		if a := w.take(id); a != nil {
+			a.repliedElsewhere(m)
+		}
+	}
+}
+
+// repliedElsewhere hands on what the bridge that leads the server has replied, unless it did
+// not take the Action and another server may have it. It was recorded there.
+func (a *actionRequest) repliedElsewhere(m *nats.Msg) {
+	var said struct{ Error *reply.Error }
+	if m.Header.Get("Nats-Service-Error-Code") != "" && json.Unmarshal(m.Data, &said) != nil {
+		a.unheard()
+		return
+	}
+	fail := said.Error
+	if fail != nil && fail.Sent == "no" {
+		if a.endpoint.routed {
+			a.declinedElsewhere(fail)
+			return
+		}
+		a.count(resultRefused, fail)
+	} else {
+		a.count(resultOf(fail), fail)
+	}
+	a.finishKey(m.Data, fail)
+	a.endpoint.shared.sender.Queue(reply.Message{To: a.to, Body: m.Data, Error: fail, Head: a.head(), Stream: a.stream, Done: a.ended})
+}
+
+// declinedElsewhere gives a to the next server.
+func (a *actionRequest) declinedElsewhere(fail *reply.Error) {
+	if a.stream != nil {
+		a.stream.End()
+		a.stream = nil
+	}
+	a.decline(fail)
+	a.proceed()
+}
+
+// unheard ends a, to which nobody has replied: who had it may have been killed behind it.
+func (a *actionRequest) unheard() {
+	fail := &reply.Error{
+		Code: 504, Kind: reply.KindTimeout, Sent: "unknown", Message: "no reply in time from the bridge that leads " + a.server.cfg.Name,
+	}
+	a.count(resultFailed, fail)
+	a.endpoint.shared.audit.Outcome(a.audited(), nil, fail)
+	body := reply.Append(nil, a.head(), nil, fail)
+	a.finishKey(body, fail)
+	a.endpoint.shared.sender.Queue(reply.Message{To: a.to, Body: body, Error: fail, Head: a.head(), Stream: a.stream, Done: a.ended})
+}
+
+// ledByNobody is the refusal of a server of which no bridge takes requests.
+func (s *Target) ledByNobody(why string) *reply.Error {
+	return &reply.Error{Code: 503, Kind: reply.KindNotConnected, Sent: "no", Message: why, RetryAfter: otherLeads.Milliseconds()}
+}
+
+// withForeign adds to servers those that others lead and this bridge does not have.
+func (s *shared) withForeign(servers []*Target) []*Target {
+	if s.others == nil {
+		return servers
+	}
+	all := servers[:len(servers):len(servers)]
+	for _, name := range s.others.Elsewhere() {
+		if !hasServer(servers, name) {
+			all = append(all, foreign(name))
+		}
+	}
+	return all
+}
+
+func hasServer(servers []*Target, name string) bool {
+	for _, s := range servers {
+		if s.cfg.Name == name {
+			return true
+		}
+	}
+	return false
+}
