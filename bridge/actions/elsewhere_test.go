@@ -287,3 +287,34 @@ func TestElsewhere_ServersThatOthersHave(t *testing.T) {
 		t.Errorf("all: %v, %s in all", all, said)
 	}
 }
+
+// Discovery shows each endpoint at the bridge that takes its requests, and nothing at one that
+// stands by for all; and it is so again once that one leads.
+func TestElsewhere_DiscoveryShowsWhoLeads(t *testing.T) {
+	p := newPair(t, nil)
+	shown := func(b *asking) (all []string) {
+		for _, e := range b.shown().Endpoints {
+			all = append(all, e.Name+" "+e.QueueGroup+" "+e.Metadata["servers"])
+		}
+		return all
+	}
+	const everyone = "pbx1,pbx2,pbx3"
+	for range 2 {
+		for b, want := range map[*asking][]string{
+			p.b1: {"pbx1 q pbx1", "any q " + everyone, "all q " + everyone},
+			p.b2: {"pbx2 q pbx2", "pbx3 q pbx3", "sales q pbx2,pbx3", "any q " + everyone, "all q " + everyone},
+		} {
+			if got := shown(b); !slices.Equal(got, want) {
+				t.Errorf("%s shows %q, want %q", b.cfg.Node, got, want)
+			}
+		}
+		p.lead("b1", "pbx2", "pbx3")
+		if got := shown(p.b2); got != nil || len(shown(p.b1)) != 6 || len(p.b2.Taken()) != 0 {
+			t.Errorf("who leads nothing shows %q", got)
+		}
+		if all, said := p.every(nil, requestFor("all", "Ping", "")); len(all) != 3 || said != "3" {
+			t.Errorf("all: %v, %s in all", all, said)
+		}
+		p.lead("b2", "pbx2", "pbx3")
+	}
+}
