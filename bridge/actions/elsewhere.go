@@ -3,6 +3,8 @@ package actions
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,7 +141,7 @@ func (w *askedOthers) add(a *actionRequest, wait time.Duration) string {
 	id := strconv.FormatUint(w.last, 36)
 	w.waiting[id] = &askedOther{a, time.AfterFunc(wait, func() {
 		if w.take(id) != nil {
-			a.unheard()
+			a.unheard(noReply(a))
 		}
 	})}
 	return id
@@ -195,7 +197,7 @@ func (w *askedOthers) onReply(m *nats.Msg) {
 func (a *actionRequest) repliedElsewhere(m *nats.Msg) {
 	var said struct{ Error *reply.Error }
 	if m.Header.Get("Nats-Service-Error-Code") != "" && json.Unmarshal(m.Data, &said) != nil {
-		a.unheard()
+		a.unheard(noReply(a))
 		return
 	}
 	fail := said.Error
@@ -222,11 +224,28 @@ func (a *actionRequest) declinedElsewhere(fail *reply.Error) {
 	a.proceed()
 }
 
-// unheard ends a, to which nobody has replied: who had it may have been killed behind it.
-func (a *actionRequest) unheard() {
-	fail := &reply.Error{
-		Code: 504, Kind: reply.KindTimeout, Sent: "unknown", Message: "no reply in time from the bridge that leads " + a.server.cfg.Name,
+// end ends all that wait: this bridge stops, and does not learn what became of them.
+func (w *askedOthers) end() {
+	w.mu.Lock()
+	ids := slices.Collect(maps.Keys(w.waiting))
+	w.mu.Unlock()
+	for _, id := range ids {
+		if a := w.take(id); a != nil {
+			a.unheard(&reply.Error{
+				Code: 503, Kind: reply.KindShuttingDown, Sent: "unknown",
+				Message: "the bridge stopped before the reply of the one that leads " + a.server.cfg.Name,
+			})
+		}
 	}
+}
+
+// noReply is why nobody knows what became of a.
+func noReply(a *actionRequest) *reply.Error {
+	return &reply.Error{Code: 504, Kind: reply.KindTimeout, Sent: "unknown", Message: "no reply in time from the bridge that leads " + a.server.cfg.Name}
+}
+
+// unheard ends a with fail, to which nobody has replied: who had it may have been killed behind it.
+func (a *actionRequest) unheard(fail *reply.Error) {
 	a.count(resultFailed, fail)
 	a.endpoint.shared.audit.Outcome(a.audited(), nil, fail)
 	body := reply.Append(nil, a.head(), nil, fail)

@@ -242,6 +242,24 @@ func TestElsewhere_WithoutAReplyNobodyKnows(t *testing.T) {
 	if left := len(p.b1.shared.others.waiting); left != 0 {
 		t.Errorf("%d wait", left)
 	}
+	// One that stops does not wait for it.
+	m := requestFor("pbx2", "Originate", phone)
+	m.Reply = p.nc.NewInbox()
+	replies, err := p.nc.SubscribeSync(m.Reply)
+	if err == nil {
+		err = p.nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.b1.to(m)
+	p.b1.Refuse()
+	if err := p.b1.Stop(); err != nil || !p.b1.Wait(t.Context()) {
+		t.Errorf("its end: %v", err)
+	}
+	if got, err := replies.NextMsg(natstest.Patience); err != nil || got.Header.Get("Nats-Service-Error-Code") != "503" {
+		t.Errorf("at its end: %v, %v", got, err)
+	}
 }
 
 // What did not come from a bridge is not done, and what bridges say among themselves no caller

@@ -225,13 +225,17 @@ var errNoServer = errors.New("this bridge has no server")
 // turn returns servers in the order in which they are to be tried: round robin, and those
 // that this bridge leads before those that others lead.
 func (e *Endpoint) turn(servers []*Target) (all []*Target) {
-	first, elsewhere := e.next.Add(1)-1, map[bool][]*Target{}
+	first := e.next.Add(1) - 1
+	var own, others []*Target
 	for _, s := range servers {
-		at := s.isElsewhere()
-		elsewhere[at] = append(elsewhere[at], s)
+		if s.isElsewhere() {
+			others = append(others, s)
+		} else {
+			own = append(own, s)
+		}
 	}
-	for _, at := range []bool{false, true} {
-		if some := elsewhere[at]; len(some) > 0 {
+	for _, some := range [][]*Target{own, others} {
+		if len(some) > 0 {
 			from := int(first % uint64(len(some)))
 			all = append(append(all, some[from:]...), some[:from]...)
 		}

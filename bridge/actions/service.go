@@ -169,7 +169,8 @@ func (s *Service) end(e *Endpoint) error {
 	return errors.Join(failed...)
 }
 
-// Stop takes no more requests; those that have come are still handled.
+// Stop takes no more requests; those that have come are still handled, but for what other
+// bridges were asked: that ends.
 func (s *Service) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,6 +181,9 @@ func (s *Service) Stop() error {
 	}
 	for _, e := range s.Endpoints() {
 		failed = append(failed, s.end(e))
+	}
+	if s.shared.others != nil {
+		s.shared.others.end()
 	}
 	return errors.Join(failed...)
 }

@@ -58,13 +58,54 @@ func TestRandom_NoPhoneRingsTwice(t *testing.T) {
 		})
 	}
 	group.Go(func() { d.emit(ctx) })
+	everyone := 0
+	group.Go(func() {
+		for ; ctx.Err() == nil; everyone++ {
+			d.ask(fmt.Sprint(prefix, "all.", everyone), "all", "CoreStatus", "")
+			<-time.After(pause)
+		}
+	})
 	kinds := []string{"kill", "freeze", "end"}
 	for i := range *rounds {
 		d.takeOver(kinds[i%len(kinds)])
 	}
 	stop()
 	group.Wait()
+	d.checkAll(prefix, everyone)
 	d.check(slices.Concat(all[:]...))
+}
+
+// checkAll wants the replies of all, where an end came, to be those of each server, once.
+func (d *duo) checkAll(prefix string, asked int) {
+	d.t.Helper()
+	ends, results := 0, map[string]int{}
+	for i := range asked {
+		inbox := fmt.Sprint(prefix, "all.", i)
+		replies := d.to(inbox)
+		d.mu.Lock()
+		delete(d.inbox, inbox)
+		d.mu.Unlock()
+		servers, last := []string(nil), ""
+		for _, m := range replies {
+			if last = m.Header.Get("Ami-Replies"); last != "" {
+				ends++
+				continue
+			}
+			if len(m.Data) > 0 {
+				kind, sent := outcome(d.t, m)
+				results[kind+", "+sent]++
+				servers = append(servers, harness.ParseReply(d.t, m).Server)
+			}
+		}
+		slices.Sort(servers)
+		if last != "" && (last != "2" || !slices.Equal(servers, []string{"pbx1", "pbx2"}) || len(replies) != 3) {
+			d.t.Errorf("all: %q, then an end with %s; %d messages", servers, last, len(replies))
+		}
+	}
+	d.t.Logf("all: asked %d times, %d ends; %v", asked, ends, results)
+	if ends == 0 {
+		d.t.Error("all never had an end")
+	}
 }
 
 // call asks until it is known what became of it.
@@ -120,7 +161,7 @@ func (d *duo) takeOver(kind string) {
 		}
 		return true
 	})
-	<-time.After(time.Duration(rand.IntN(400)) * time.Millisecond)
+	<-time.After(time.Duration(rand.IntN(1000)) * time.Millisecond)
 	b, back := d.bridges[leader], func() {}
 	switch kind {
 	case "kill":
