@@ -17,6 +17,21 @@ import (
 // says sent: no Asterisk never got it. What its sockets held when it was frozen Asterisk gets.
 func TestFrozen_WritesNothingThatItHadQueued(t *testing.T) {
 	d := newDuo(t)
+	d.writesNothing(func() (wake func()) { d.bridges["b1"].Freeze(); return d.bridges["b1"].Thaw })
+}
+
+// Nor does one that runs, and is cut from NATS without an error: it does not know that another
+// one leads, and knows that one may.
+func TestCutOff_WritesNothingThatItHadQueued(t *testing.T) {
+	d := newDuo(t)
+	d.writesNothing(d.ways["b1"].stick)
+}
+
+// writesNothing has Actions wait at b1, which is silenced until another one leads and, once
+// Asterisk reads again, until it may have written them.
+func (d *duo) writesNothing(silence func() (wake func())) {
+	t := d.t
+	t.Helper()
 	prefix := d.answers()
 	thaw := d.sims[0].FreezeReads()
 	defer thaw()
@@ -42,12 +57,12 @@ func TestFrozen_WritesNothingThatItHadQueued(t *testing.T) {
 		defer d.mu.Unlock()
 		return int(stream.CachedInfo().State.Msgs)+len(d.inbox) >= fill+calls
 	})
-	d.bridges["b1"].Freeze()
-	harness.Eventually(t, "b1 is silent", func() bool { return d.lately("b1") == nil })
+	wake := silence()
+	harness.Eventually(t, "b1 is silent for longer than its lead can hold", func() bool { return d.silentFor("b1") > 1500*time.Millisecond })
 	thaw()
 	harness.Eventually(t, "b2 leads", func() bool { return d.leads("b2") == 2 })
 	got := d.sims[0].Received("UserEvent")
-	d.bridges["b1"].Thaw()
+	wake()
 	results := map[string]int{}
 	for i, inbox := range asked {
 		harness.Eventually(t, "a reply to "+inbox, func() bool { return len(d.to(inbox)) > 0 })

@@ -26,6 +26,7 @@ type duo struct {
 	sims    []*amisim.Server
 	nc      *nats.Conn
 	bridges map[string]*harness.Process
+	ways    map[string]*way // theirs to NATS
 
 	mu    sync.Mutex                    // protects the following
 	said  map[string]*standby.Heartbeat // by node, the last one
@@ -42,7 +43,7 @@ func newDuo(t *testing.T) *duo {
 		t.Fatal(err)
 	}
 	d := &duo{
-		t: t, bridges: map[string]*harness.Process{}, said: map[string]*standby.Heartbeat{}, at: map[string]time.Time{},
+		t: t, bridges: map[string]*harness.Process{}, ways: map[string]*way{}, said: map[string]*standby.Heartbeat{}, at: map[string]time.Time{},
 		rang: map[string]int{}, inbox: map[string][]*nats.Msg{},
 	}
 	var addrs []string
@@ -58,7 +59,8 @@ func newDuo(t *testing.T) *duo {
 	}
 	for _, name := range []string{"b1", "b2"} {
 		p := &harness.Process{T: t, Program: program, Log: filepath.Join(t.TempDir(), name)}
-		p.Env = append(os.Environ(), asBridge+"="+name, "TAKEOVER_NATS="+url, "TAKEOVER_PBX="+strings.Join(addrs, ","))
+		d.ways[name] = newWay(t, strings.TrimPrefix(url, "nats://"))
+		p.Env = append(os.Environ(), asBridge+"="+name, "TAKEOVER_NATS=nats://"+d.ways[name].addr, "TAKEOVER_PBX="+strings.Join(addrs, ","))
 		d.bridges[name] = p
 		t.Cleanup(func() {
 			p.Kill()
@@ -108,13 +110,20 @@ func (d *duo) onHeartbeat(m *nats.Msg) {
 	d.said[h.Node], d.at[h.Node] = h, time.Now()
 }
 
-// lately is how a bridge stands that is not silent; nil if it is.
-func (d *duo) lately(name string) *standby.Heartbeat {
+// silentFor is for how long nothing was heard of a bridge.
+func (d *duo) silentFor(name string) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Since(d.at[name]) > 700*time.Millisecond {
+	return time.Since(d.at[name])
+}
+
+// lately is how a bridge stands that is not silent; nil if it is.
+func (d *duo) lately(name string) *standby.Heartbeat {
+	if d.silentFor(name) > 700*time.Millisecond {
 		return nil
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	return d.said[name]
 }
 
