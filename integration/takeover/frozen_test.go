@@ -61,7 +61,13 @@ func (d *duo) writesNothing(silence func() (wake func())) {
 	harness.Eventually(t, "b1 is silent for longer than its lead can hold", func() bool { return d.silentFor("b1") > 1500*time.Millisecond })
 	thaw()
 	harness.Eventually(t, "b2 leads", func() bool { return d.leads("b2") == 2 })
-	got := d.sims[0].Received("UserEvent")
+	got, since := 0, time.Now()
+	harness.Eventually(t, "Asterisk has read what the sockets held", func() bool {
+		if n := d.sims[0].Received("UserEvent"); n != got {
+			got, since = n, time.Now()
+		}
+		return got > 0 && time.Since(since) > time.Second
+	})
 	wake()
 	results := map[string]int{}
 	for i, inbox := range asked {
