@@ -150,7 +150,7 @@ func (b *Bridge) newShared(run string) (err error) {
 			return err
 		}
 		o.Leader, p.Incarnation = b.ha, run
-		others = &actions.Others{Sure: b.ha.Sure, Elsewhere: b.ha.Elsewhere}
+		others = &actions.Others{Sure: b.ha.Sure, Elsewhere: b.ha.Elsewhere, LeaderOf: b.ha.LeaderOf, Gone: b.ha.Gone}
 		if b.idempotency.IsShared() {
 			b.idempotency.AskGone(b.ha.Gone)
 		}

@@ -31,6 +31,10 @@ type Others struct {
 	Sure func() bool
 	// Elsewhere returns the servers that others lead, sorted.
 	Elsewhere func() []string
+	// LeaderOf returns the name of the process that leads a server; "" if that is not known.
+	LeaderOf func(server string) string
+	// Gone reports whether the process of that name is not heard any more.
+	Gone func(process string) bool
 }
 
 const (
@@ -42,6 +46,8 @@ const (
 	headerRouted  = "Ami-Ha-Routed"
 	// replyGrace is how much longer than the Action may take its reply is waited for.
 	replyGrace = 2 * time.Second
+	// lookEvery is how often it is looked whether who was asked is there still.
+	lookEvery = 500 * time.Millisecond
 )
 
 // askedOthers are the requests that other bridges were asked and have not replied to. Each
@@ -58,7 +64,9 @@ type askedOthers struct {
 
 type askedOther struct {
 	*actionRequest
-	timer *time.Timer
+	process string // that was heard to lead the server
+	until   time.Time
+	timer   *time.Timer
 }
 
 // newAskedOthers subscribes to the replies.
@@ -135,16 +143,34 @@ func (a *actionRequest) forOthers(subject string, left time.Duration) *nats.Msg 
 }
 
 func (w *askedOthers) add(a *actionRequest, wait time.Duration) string {
+	one := &askedOther{actionRequest: a, process: w.LeaderOf(a.server.cfg.Name), until: time.Now().Add(wait)}
+	if w.Gone(one.process) {
+		one.process = "" // who leads now has not been heard yet
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last++
 	id := strconv.FormatUint(w.last, 36)
-	w.waiting[id] = &askedOther{a, time.AfterFunc(wait, func() {
-		if w.take(id) != nil {
+	w.waiting[id] = one
+	one.timer = time.AfterFunc(min(lookEvery, wait), func() { w.look(id, one) })
+	return id
+}
+
+// look ends one whose time is over, or that a process was asked which is gone: nobody will
+// ever reply.
+func (w *askedOthers) look(id string, one *askedOther) {
+	left := time.Until(one.until)
+	if left <= 0 || one.process != "" && w.Gone(one.process) {
+		if a := w.take(id); a != nil {
 			a.unheard(noReply(a))
 		}
-	})}
-	return id
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting[id] == one {
+		one.timer.Reset(min(lookEvery, left))
+	}
 }
 
 // take takes out the request of that id: whoever does so ends it, or has it go on.

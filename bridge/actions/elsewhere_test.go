@@ -236,6 +236,28 @@ func TestElsewhere_WithoutAReplyNobodyKnows(t *testing.T) {
 			t.Errorf("given up after %v", took)
 		}
 	}
+	// One that is not heard any more is not waited for, but for one that was not before either:
+	// another one leads by then.
+	for _, before := range []bool{false, true} {
+		p.b1.gone.Store(before)
+		m, began := requestFor("pbx2", "Originate", phone, "Ami-Timeout", "1s"), time.Now()
+		m.Reply = p.nc.NewInbox()
+		replies, err := p.nc.SubscribeSync(m.Reply)
+		if err == nil {
+			err = p.nc.Flush()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.b1.to(m)
+		p.b1.gone.Store(true)
+		got, err := replies.NextMsg(natstest.Patience)
+		if took := time.Since(began); err != nil || got.Header.Get("Nats-Service-Error-Code") != "504" || before && took < replyGrace {
+			t.Errorf("gone before: %v: %v after %v, %v", before, got, took, err)
+		}
+		t.Logf("gone before: %v: given up after %v", before, time.Since(began))
+	}
+	p.b1.gone.Store(false)
 	if n := p.received("Originate"); n != [3]int{} {
 		t.Errorf("Asterisk got %v", n)
 	}

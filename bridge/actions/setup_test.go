@@ -45,6 +45,7 @@ type asking struct {
 	// sure and elsewhere are what it knows of other bridges, if cfg has it share servers.
 	sure      atomic.Bool
 	elsewhere []string
+	gone      atomic.Bool // whoever leads elsewhere
 }
 
 // newAsking returns one that does not run, connected to NATS at url but not to any
@@ -79,7 +80,10 @@ func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journa
 	}
 	if a.cfg.HA {
 		a.sure.Store(true)
-		o.Others = &Others{Sure: a.sure.Load, Elsewhere: func() []string { return a.elsewhere }}
+		o.Others = &Others{
+			Sure: a.sure.Load, Elsewhere: func() []string { return a.elsewhere },
+			LeaderOf: func(string) string { return "run" }, Gone: func(string) bool { return a.gone.Load() },
+		}
 	}
 	a.Service, err = New(o)
 	if err != nil {

@@ -80,6 +80,22 @@ func (n *Node) Elsewhere() (servers []string) {
 	return slices.Compact(servers)
 }
 
+// LeaderOf returns the incarnation of the bridge that was heard last to lead the server; "" if
+// none was. It may be called from any goroutine and does not wait.
+func (n *Node) LeaderOf(server string) (incarnation string) {
+	n.others.mu.Lock()
+	defer n.others.mu.Unlock()
+	term := uint64(0)
+	for _, one := range n.others.by {
+		for i := range one.leads {
+			if l := &one.leads[i]; l.Server == server && l.Term >= term {
+				incarnation, term = one.incarnation, l.Term
+			}
+		}
+	}
+	return incarnation
+}
+
 // Sure reports whether this process is not just awake from a freeze, nor cut from the others,
 // so that what came to it came just now. It may be called from any goroutine and does not wait.
 func (n *Node) Sure() bool { return n.lease.holds(time.Now()) }

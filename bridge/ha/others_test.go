@@ -76,3 +76,15 @@ func TestOthers_WhatTheyLead(t *testing.T) {
 		t.Errorf("%d are kept", len(n.others.by))
 	}
 }
+
+// Of two that say so the one of the higher term leads, heard lately or not.
+func TestOthers_LeaderOf(t *testing.T) {
+	old, fresh := says("b2", "two", "pbx1", "pbx2"), says("b3", "three", "pbx1")
+	old.Leads[0].Term, fresh.Leads[0].Term = 4, 5
+	n := heardNode(t, time.Hour, old, fresh)
+	for server, want := range map[string]string{"pbx1": "three", "pbx2": "two", "pbx3": ""} {
+		if got := n.LeaderOf(server); got != want {
+			t.Errorf("%s leads %s, want %s", got, server, want)
+		}
+	}
+}
