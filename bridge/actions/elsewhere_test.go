@@ -205,6 +205,39 @@ func TestElsewhere_WhoIsNotSureAsksNobody(t *testing.T) {
 	}
 }
 
+// mute has who is asked for pbx2 reply nothing, as one that is killed does.
+func (p *pair) mute() {
+	p.t.Helper()
+	if err := p.b2.Lead("pbx2", false); err != nil {
+		p.t.Fatal(err)
+	}
+	sub, err := p.nc.QueueSubscribe("ami.ha.actions.pbx2.*", "q", func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"stream":"S","seq":1}`)) // what a stream says that has it, too
+	})
+	if err == nil {
+		err = p.nc.Flush()
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = sub.Unsubscribe() })
+}
+
+// begin has b1 ask for m, and returns where the reply comes.
+func (p *pair) begin(m *nats.Msg) *nats.Subscription {
+	p.t.Helper()
+	m.Reply = p.nc.NewInbox()
+	replies, err := p.nc.SubscribeSync(m.Reply)
+	if err == nil {
+		err = p.nc.Flush()
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.b1.to(m)
+	return replies
+}
+
 // One that leads a server no more does not hand on what another bridge asks, and one that asks
 // and gets no reply does not know what became of it.
 func TestElsewhere_WithoutAReplyNobodyKnows(t *testing.T) {
@@ -213,19 +246,7 @@ func TestElsewhere_WithoutAReplyNobodyKnows(t *testing.T) {
 	if got := p.to(p.b1, requestFor("pbx2", "Originate", phone)); got.Error == nil || got.Error.Sent != "no" || got.Node != "b2" {
 		t.Errorf("by one that led: %v", got.body)
 	}
-	if err := p.b2.Lead("pbx2", false); err != nil {
-		t.Fatal(err)
-	}
-	sub, err := p.nc.QueueSubscribe("ami.ha.actions.pbx2.*", "q", func(m *nats.Msg) { // as one that is killed
-		_ = m.Respond([]byte(`{"stream":"S","seq":1}`)) // and a stream that has it, too
-	})
-	if err == nil {
-		err = p.nc.Flush()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sub.Unsubscribe()
+	p.mute()
 	for i := range 2 {
 		began := time.Now()
 		got := p.to(p.b1, requestFor("pbx2", "Originate", phone, "Ami-Timeout", "100ms", "Ami-Idempotency-Key", "k"))
@@ -236,45 +257,39 @@ func TestElsewhere_WithoutAReplyNobodyKnows(t *testing.T) {
 			t.Errorf("given up after %v", took)
 		}
 	}
-	// One that is not heard any more is not waited for, but for one that was not before either:
-	// another one leads by then.
-	for _, before := range []bool{false, true} {
-		p.b1.gone.Store(before)
-		m, began := requestFor("pbx2", "Originate", phone, "Ami-Timeout", "1s"), time.Now()
-		m.Reply = p.nc.NewInbox()
-		replies, err := p.nc.SubscribeSync(m.Reply)
-		if err == nil {
-			err = p.nc.Flush()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.b1.to(m)
-		p.b1.gone.Store(true)
-		got, err := replies.NextMsg(natstest.Patience)
-		if took := time.Since(began); err != nil || got.Header.Get("Nats-Service-Error-Code") != "504" || before && took < replyGrace {
-			t.Errorf("gone before: %v: %v after %v, %v", before, got, took, err)
-		}
-		t.Logf("gone before: %v: given up after %v", before, time.Since(began))
-	}
-	p.b1.gone.Store(false)
 	if n := p.received("Originate"); n != [3]int{} {
 		t.Errorf("Asterisk got %v", n)
 	}
 	if left := len(p.b1.shared.others.waiting); left != 0 {
 		t.Errorf("%d wait", left)
 	}
-	// One that stops does not wait for it.
-	m := requestFor("pbx2", "Originate", phone)
-	m.Reply = p.nc.NewInbox()
-	replies, err := p.nc.SubscribeSync(m.Reply)
-	if err == nil {
-		err = p.nc.Flush()
+}
+
+// One that is not heard any more is not waited for, but for one that was not before either:
+// another one leads by then.
+func TestElsewhere_OneThatIsGoneIsNotWaitedFor(t *testing.T) {
+	p := newPair(t, nil)
+	p.mute()
+	for _, before := range []bool{false, true} {
+		p.b1.gone.Store(before)
+		began := time.Now()
+		replies := p.begin(requestFor("pbx2", "Originate", phone, "Ami-Timeout", "1s"))
+		p.b1.gone.Store(true)
+		got, err := replies.NextMsg(natstest.Patience)
+		if took := time.Since(began); err != nil || got.Header.Get("Nats-Service-Error-Code") != "504" || before && took < replyGrace {
+			t.Errorf("gone before: %v: %v after %v, %v", before, got, took, err)
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
+	if n := len(p.b1.shared.others.waiting); n != 0 {
+		t.Errorf("%d wait", n)
 	}
-	p.b1.to(m)
+}
+
+// One that stops does not wait for what it has asked others for.
+func TestElsewhere_OneThatStopsDoesNotWait(t *testing.T) {
+	p := newPair(t, nil)
+	p.mute()
+	replies := p.begin(requestFor("pbx2", "Originate", phone))
 	p.b1.Refuse()
 	if err := p.b1.Stop(); err != nil || !p.b1.Wait(t.Context()) {
 		t.Errorf("its end: %v", err)
