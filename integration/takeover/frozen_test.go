@@ -27,86 +27,107 @@ func TestCutOff_WritesNothingThatItHadQueued(t *testing.T) {
 	d.writesNothing(d.ways["b1"].stick)
 }
 
+const (
+	fill  = 100 // Actions of 108 KB each, 11 MB in all: more than all sockets hold
+	calls = 20  // behind them
+)
+
 // writesNothing has Actions wait at b1, which is silenced until another one leads and, once
 // Asterisk reads again, until it may have written them.
 func (d *duo) writesNothing(silence func() (wake func())) {
-	t := d.t
-	t.Helper()
+	d.t.Helper()
 	prefix := d.answers()
 	thaw := d.sims[0].FreezeReads()
 	defer thaw()
-	// More than all sockets hold: 27 MB.
 	large := fmt.Sprintf(`{"UserEvent":"Large","Filler":[%s"1"]}`, strings.Repeat(`"`+strings.Repeat("v", 900)+`",`, 120))
-	const fill, calls = 250, 20
-	var asked []string
-	for i := range fill {
-		asked = append(asked, fmt.Sprint(prefix, "fill.", i))
-		d.ask(asked[i], "pbx1", "UserEvent", large)
-	}
-	for i := range calls {
-		asked = append(asked, fmt.Sprint(prefix, "call.", i))
-		d.ask(asked[fill+i], "pbx1", "Originate", phone(fmt.Sprint("Local/", i, "@x")), harness.KeyHeader, fmt.Sprint("k", i))
-	}
-	audit := harness.JetStream(t, d.nc)
-	harness.Eventually(t, "all are waiting to be written, their intents are stored, or refused", func() bool {
-		stream, err := audit.Stream(t.Context(), "AMI_AUDIT")
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return int(stream.CachedInfo().State.Msgs)+len(d.inbox) >= fill+calls
-	})
+	fills := d.waiting(prefix+"fill.", fill, func(string) (action, body string) { return "UserEvent", large })
+	rings := d.waiting(prefix+"call.", calls, func(inbox string) (action, body string) { return "Originate", phone(inbox) })
 	wake := silence()
-	harness.Eventually(t, "b1 is silent for longer than its lead can hold", func() bool { return d.silentFor("b1") > 1500*time.Millisecond })
+	harness.Eventually(d.t, "b1 is silent for longer than its lead can hold", func() bool { return d.silentFor("b1") > 1500*time.Millisecond })
 	thaw()
-	harness.Eventually(t, "b2 leads", func() bool { return d.leads("b2") == 2 })
 	got, since := 0, time.Now()
-	harness.Eventually(t, "Asterisk has read what the sockets held", func() bool {
+	harness.Eventually(d.t, "b2 leads, and Asterisk has read what the sockets held", func() bool {
 		if n := d.sims[0].Received("UserEvent"); n != got {
 			got, since = n, time.Now()
 		}
-		return got > 0 && time.Since(since) > time.Second
+		return time.Since(since) > time.Second && d.leads("b2") == 2
 	})
 	wake()
-	results := map[string]int{}
-	for i, inbox := range asked {
-		harness.Eventually(t, "a reply to "+inbox, func() bool { return len(d.to(inbox)) > 0 })
-		kind, sent := outcome(t, d.to(inbox)[0])
-		results[kind+", "+sent]++
-		if i >= fill && (kind != "not_connected" || sent != "no") {
-			t.Errorf("call %d, which waited: %s, sent: %s", i-fill, kind, sent)
+	said := 0
+	for _, inbox := range fills {
+		if _, sent := d.outcome(inbox); sent == "no" {
+			said++
 		}
 	}
-	t.Logf("Asterisk had got %d of %d; then %v", got, fill, results)
-	// At each caller's second try another one rings, once.
-	for i := range calls {
-		inbox := fmt.Sprint(prefix, "again.", i)
-		tries := 0
-		harness.Eventually(t, "the call is made", func() bool {
-			try := fmt.Sprint(inbox, ".", tries)
-			tries++
-			d.ask(try, "pbx1", "Originate", phone(fmt.Sprint("Local/", i, "@x")), harness.KeyHeader, fmt.Sprint("k", i))
-			harness.Eventually(t, "a reply", func() bool { return len(d.to(try)) > 0 })
-			kind, sent := outcome(t, d.to(try)[0])
-			if kind != "Success" && sent != "no" {
-				t.Fatalf("call %d: %s, sent: %s", i, kind, sent)
-			}
-			return kind == "Success"
-		})
-		if n := d.rings(fmt.Sprint("Local/", i, "@x")); n != 1 {
-			t.Errorf("call %d rang %d times", i, n)
+	for _, inbox := range rings {
+		if kind, sent := d.outcome(inbox); kind != "not_connected" || sent != "no" {
+			d.t.Errorf("%s, which waited: %s, sent: %s", inbox, kind, sent)
 		}
 	}
-	said := results["not_connected, no"] - calls
-	if n := d.sims[0].Received("UserEvent"); n+said != fill || said == 0 {
-		t.Errorf("Asterisk got %d, of %d it is said that they were not sent, of %d in all", n, said, fill)
+	d.t.Logf("Asterisk had got %d of %d; then it is said of %d that they were not sent", got, len(fills), said)
+	d.ringsAgain(prefix+"again.", rings)
+	if n := d.sims[0].Received("UserEvent"); n+said != len(fills) || said == 0 {
+		d.t.Errorf("Asterisk got %d, of %d it is said that they were not sent, of %d in all", n, said, len(fills))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for inbox, all := range d.inbox {
 		if len(all) != 1 {
-			t.Errorf("%d replies to %s", len(all), inbox)
+			d.t.Errorf("%d replies to %s", len(all), inbox)
+		}
+	}
+}
+
+// waiting has so many Actions wait to be written at pbx1, which reads nothing, each with a key,
+// and returns where the replies come to all that it has asked for: b1 may be silent for a moment
+// on a slow machine, and refuses some.
+func (d *duo) waiting(prefix string, n int, of func(inbox string) (action, body string)) (asked []string) {
+	d.t.Helper()
+	audit := harness.JetStream(d.t, d.nc)
+	stored := func() int {
+		stream, err := audit.Stream(d.t.Context(), "AMI_AUDIT")
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		return int(stream.CachedInfo().State.Msgs)
+	}
+	for wait := 0; wait < n; {
+		inbox, before := fmt.Sprint(prefix, len(asked)), stored()
+		asked = append(asked, inbox)
+		action, body := of(inbox)
+		d.ask(inbox, "pbx1", action, body, harness.KeyHeader, inbox)
+		harness.Eventually(d.t, "its intent is stored, or it is refused", func() bool { return len(d.to(inbox)) > 0 || stored() > before })
+		if len(d.to(inbox)) == 0 {
+			wait++
+		}
+	}
+	return asked
+}
+
+// outcome is that of the reply to inbox, once it has come.
+func (d *duo) outcome(inbox string) (kind, sent string) {
+	d.t.Helper()
+	harness.Eventually(d.t, "a reply to "+inbox, func() bool { return len(d.to(inbox)) > 0 })
+	return outcome(d.t, d.to(inbox)[0])
+}
+
+// ringsAgain has each call be asked for again with its key, which rings once.
+func (d *duo) ringsAgain(prefix string, rings []string) {
+	d.t.Helper()
+	for i, channel := range rings {
+		tries := 0
+		harness.Eventually(d.t, "the call is made", func() bool {
+			try := fmt.Sprint(prefix, i, ".", tries)
+			tries++
+			d.ask(try, "pbx1", "Originate", phone(channel), harness.KeyHeader, channel)
+			kind, sent := d.outcome(try)
+			if kind != "Success" && sent != "no" {
+				d.t.Fatalf("%s: %s, sent: %s", channel, kind, sent)
+			}
+			return kind == "Success"
+		})
+		if n := d.rings(channel); n != 1 {
+			d.t.Errorf("%s rang %d times", channel, n)
 		}
 	}
 }
@@ -152,28 +173,35 @@ func TestTakeOver_InTheMiddleOfARequestIsUnknown(t *testing.T) {
 	if n := d.sims[0].Received("Originate"); n != 1 || len(d.to(first)) != 0 {
 		t.Errorf("Asterisk got %d, the first has %d replies", n, len(d.to(first)))
 	}
-	var records []string
-	stream, err := harness.JetStream(t, d.nc).Stream(t.Context(), "AMI_AUDIT")
-	if err != nil {
-		t.Fatal(err)
+	records := d.recorded("ami.audit.pbx1.Originate", 2)
+	if len(records) != 2 || records[0] != "b1 intent" || records[1] != "b2 outcome repeat" {
+		t.Errorf("recorded is %q", records)
 	}
-	harness.Eventually(t, "the records", func() bool {
+}
+
+// recorded is what the audit has on that subject, once there is so much: who recorded what. What
+// was refused because another bridge leads is left out.
+func (d *duo) recorded(subject string, want int) (records []string) {
+	d.t.Helper()
+	stream, err := harness.JetStream(d.t, d.nc).Stream(d.t.Context(), "AMI_AUDIT")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	harness.Eventually(d.t, "the records", func() bool {
 		records = nil
 		for seq := uint64(1); ; seq++ {
-			m, err := stream.GetMsg(t.Context(), seq)
+			m, err := stream.GetMsg(d.t.Context(), seq)
 			if err != nil {
-				return len(records) > 1
+				return len(records) >= want
 			}
 			var r struct{ Node, Phase, Outcome string }
 			if err := json.Unmarshal(m.Data, &r); err != nil {
-				t.Fatal(err)
+				d.t.Fatal(err)
 			}
-			if m.Subject == "ami.audit.pbx1.Originate" && r.Outcome != "not_connected" {
+			if m.Subject == subject && r.Outcome != "not_connected" {
 				records = append(records, strings.TrimSpace(r.Node+" "+r.Phase+" "+r.Outcome))
 			}
 		}
 	})
-	if len(records) != 2 || records[0] != "b1 intent" || records[1] != "b2 outcome repeat" {
-		t.Errorf("recorded is %q", records)
-	}
+	return records
 }
