@@ -99,15 +99,15 @@ func TestDiscover_KnowsOwnBridgesOnly(t *testing.T) {
 		for i, all := range test.bridges {
 			subject, group, _ := strings.Cut(all, " ")
 			prefix, _, _ := strings.Cut(cmp.Or(subject, "ami"), ".")
-			endpoints := ""
+			var endpoints strings.Builder
 			for _, kind := range []string{"server", "group"} {
-				endpoints += fmt.Sprintf(`{"name":"%s%d","subject":"%s.actions.%s%d.*","queue_group":"q","metadata":{"kind":"%s"}},`, kind, i, prefix, kind, i, kind)
+				fmt.Fprintf(&endpoints, `{"name":"%s%d","subject":"%s.actions.%s%d.*","queue_group":"q","metadata":{"kind":"%s"}},`, kind, i, prefix, kind, i, kind)
 			}
 			if subject == "" {
 				s.add([]byte(`{"endpoints":[]}`), "ami")
 				continue
 			}
-			s.add([]byte(`{"endpoints":[`+endpoints+`{"name":"all","subject":"`+subject+`","queue_group":"`+group+`","metadata":{"kind":"all"}}]}`), "ami")
+			s.add([]byte(`{"endpoints":[`+endpoints.String()+`{"name":"all","subject":"`+subject+`","queue_group":"`+group+`","metadata":{"kind":"all"}}]}`), "ami")
 		}
 		own := 0
 		for _, all := range test.bridges {
