@@ -2,12 +2,14 @@ package actions
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -55,10 +57,11 @@ const (
 type askedOthers struct {
 	Others
 	conn    *natsconn.Conn
-	replies string // what their subjects begin with
+	replies string // what the subjects of their replies begin with; no other process has the same
 
-	mu      sync.Mutex // protects the following
-	last    uint64
+	last atomic.Uint64 // of what their reply subjects end with
+
+	mu      sync.Mutex             // protects the following
 	waiting map[string]*askedOther // by what their reply subjects end with
 }
 
@@ -67,16 +70,16 @@ type askedOther struct {
 	process string // that was heard to lead the server
 	until   time.Time
 	timer   *time.Timer
+	// replies is a subscription of its own: those that are kept up are exchanged for fresh
+	// ones, and the parts of a stream would come twice, or out of order, meanwhile.
+	replies *nats.Subscription
 }
 
-// newAskedOthers subscribes to the replies.
-func newAskedOthers(o *Options) (*askedOthers, error) {
-	w := &askedOthers{
+func newAskedOthers(o *Options) *askedOthers {
+	return &askedOthers{
 		Others: *o.Others, conn: o.Conn, waiting: make(map[string]*askedOther),
-		replies: o.Config.SubjectPrefix + ".ha.replies." + o.Config.Node + ".",
+		replies: o.Config.SubjectPrefix + ".ha.replies." + rand.Text() + ".",
 	}
-	_, err := o.Conn.Subscribe(w.replies+"*", "", w.onReply)
-	return w, err
 }
 
 // isElsewhere reports whether another bridge leads s, or may.
@@ -114,11 +117,14 @@ func (a *actionRequest) askOthers() {
 	if a.options.stream {
 		a.stream = a.newStream()
 	}
-	id := w.add(a, left+replyGrace)
-	m.Reply = w.replies + id
-	if err := w.conn.Publish(w.conn.Get(), m); err != nil && w.take(id) != nil {
-		a.declinedElsewhere(a.server.ledByNobody(err.Error()))
+	id, err := w.add(a, left+replyGrace)
+	if err == nil {
+		m.Reply = w.replies + id
+		if err = w.conn.Publish(w.conn.Get(), m); err == nil || w.take(id) == nil {
+			return
+		}
 	}
+	a.declinedElsewhere(a.server.ledByNobody(err.Error()))
 }
 
 // forOthers is a as another bridge gets it.
@@ -142,18 +148,21 @@ func (a *actionRequest) forOthers(subject string, left time.Duration) *nats.Msg 
 	return m
 }
 
-func (w *askedOthers) add(a *actionRequest, wait time.Duration) string {
+// add has a wait for its reply. After an error, which is NATS's, it does not.
+func (w *askedOthers) add(a *actionRequest, wait time.Duration) (id string, err error) {
 	one := &askedOther{actionRequest: a, process: w.LeaderOf(a.server.cfg.Name), until: time.Now().Add(wait)}
 	if w.Gone(one.process) {
 		one.process = "" // who leads now has not been heard yet
 	}
+	id = strconv.FormatUint(w.last.Add(1), 36)
+	if one.replies, err = w.conn.Get().Subscribe(w.replies+id, func(m *nats.Msg) { w.onReply(id, m) }); err != nil {
+		return "", err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.last++
-	id := strconv.FormatUint(w.last, 36)
 	w.waiting[id] = one
 	one.timer = time.AfterFunc(min(lookEvery, wait), func() { w.look(id, one) })
-	return id
+	return id, nil
 }
 
 // look ends one whose time is over, or that a process was asked which is gone: nobody will
@@ -176,13 +185,14 @@ func (w *askedOthers) look(id string, one *askedOther) {
 // take takes out the request of that id: whoever does so ends it, or has it go on.
 func (w *askedOthers) take(id string) *actionRequest {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	one := w.waiting[id]
+	delete(w.waiting, id)
+	w.mu.Unlock()
 	if one == nil {
 		return nil
 	}
-	delete(w.waiting, id)
 	one.timer.Stop()
+	_ = one.replies.Unsubscribe() // it fails only where the connection is gone
 	return one.actionRequest
 }
 
@@ -198,8 +208,7 @@ func (w *askedOthers) peek(id string) *actionRequest {
 
 // onReply takes what another bridge says, on the goroutine of its subscription. What is no
 // reply of a bridge, as of a stream that takes the requests, is not looked at.
-func (w *askedOthers) onReply(m *nats.Msg) {
-	id := strings.TrimPrefix(m.Subject, w.replies)
+func (w *askedOthers) onReply(id string, m *nats.Msg) {
 	nobody := len(m.Data) == 0 && m.Header.Get("Status") == "503"
 	part, _ := strconv.Atoi(m.Header.Get("Ami-Part"))
 	switch {

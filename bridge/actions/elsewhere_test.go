@@ -373,3 +373,11 @@ func TestElsewhere_DiscoveryShowsWhoLeads(t *testing.T) {
 		p.lead("b2", "pbx2", "pbx3")
 	}
 }
+
+// Two processes of one node name, as one that ends and the next, do not get each other's replies.
+func TestElsewhere_RepliesAreAProcesssOwn(t *testing.T) {
+	o := Options{Config: &config.Config{Node: "b1", SubjectPrefix: "ami"}, Others: new(Others)}
+	if one, two := newAskedOthers(&o), newAskedOthers(&o); one.replies == two.replies {
+		t.Errorf("both are replied to at %s", one.replies)
+	}
+}

@@ -71,9 +71,7 @@ func New(o Options) (*Service, error) {
 		inFlight: newInFlight(), log: o.Log,
 	}}
 	if o.Others != nil {
-		if s.shared.others, err = newAskedOthers(&o); err != nil {
-			return nil, err
-		}
+		s.shared.others = newAskedOthers(&o)
 	}
 	s.endpoints.Store(new([]*Endpoint))
 	s.info, err = describe(o.Config.Node, o.Version)
