@@ -19,6 +19,10 @@ type Action struct {
 	Timeout time.Duration
 	// WaitComplete ends an async Originate with its OriginateResponse.
 	WaitComplete bool
+	// May, if set, is asked just before the first byte is written, by the goroutine that
+	// writes, which it must not block. False: not one byte is written, and the Action ends
+	// NotSent because of ErrWithdrawn.
+	May func() bool
 	// Part, if set, gets the events and the output as they come (see
 	// correlation.Call). It must not block.
 	Part func(correlation.Part) bool
@@ -52,7 +56,7 @@ func (l *Link) Do(a Action) (string, error) {
 		Regex: regexChannel(a.Headers), OldLists: session.oldLists,
 		Timeout: l.cfg.Timeout(a.Name, a.Timeout), Part: a.Part, Probe: session.ping, Done: session.watch(a.Done),
 	}
-	return id, session.send(call, data)
+	return id, session.send(call, data, a.May)
 }
 
 // pick returns the session that the next Action goes to and, for a call that

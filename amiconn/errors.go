@@ -79,6 +79,9 @@ var (
 	// sent, and will not be.
 	ErrNoActionID = errors.New("the server answers Ping without an ActionID, so that the answer could not be told from that to " +
 		"the bridge's own: ask for another Action, such as CoreStatus")
+	// ErrWithdrawn is the cause of an Action that may not be written any more, as its May
+	// has said. It did not reach Asterisk.
+	ErrWithdrawn = errors.New("it may not be written any more")
 	// ErrStopping means that the Link takes no more Actions.
 	ErrStopping = errors.New("shutting down")
 

@@ -240,9 +240,9 @@ func (s *Session) logoff() {
 	})
 }
 
-// send registers call and queues its Action. An error means that nothing was
+// send registers call and queues its Action, which is written if may says so, or is nil. An error means that nothing was
 // sent and Done will not be called.
-func (s *Session) send(call correlation.Call, data []byte) error {
+func (s *Session) send(call correlation.Call, data []byte, may func() bool) error {
 	if correlation.Fenced(call.Action) {
 		ping, err := frames.AppendAction(nil, []frames.Header{
 			header("Action", "Ping"), header("ActionID", call.ActionID),
@@ -269,7 +269,7 @@ func (s *Session) send(call correlation.Call, data []byte) error {
 	s.expectAnswer()
 	// A Session that died since the reservation has perhaps failed its calls
 	// already: this one then has to be failed here.
-	if !s.queue.commit(outgoing{id: call.ActionID, data: data}) {
+	if !s.queue.commit(outgoing{id: call.ActionID, data: data, may: may}) {
 		s.table.FailSession(s.Token, context.Cause(s.dead))
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 type outgoing struct {
 	id   string // ActionID to ask the table about; empty for Ping and Logoff
 	data []byte
+	may  func() bool // see Action; nil for yes
 }
 
 // writeQueue is the write buffer of a Session, bounded in bytes. When it is
@@ -106,7 +107,8 @@ func (q *writeQueue) depth() (actions, bytes, highWater int) {
 }
 
 // write is the writer: one Action at a time, each in one write but for TLS. An
-// Action whose call has ended while it waited is not written at all.
+// Action whose call has ended while it waited, or that may not be written any more, is
+// not written at all. One that has begun is written to its end.
 func (s *Session) write() {
 	var batch []outgoing
 	for {
@@ -118,7 +120,7 @@ func (s *Session) write() {
 		batch = s.queue.take(batch)
 		for i, o := range batch {
 			batch[i] = outgoing{}
-			if o.id == "" || s.table.Sent(o.id) {
+			if s.writes(o) {
 				if !s.writeOne(o.data) {
 					return
 				}
@@ -126,6 +128,19 @@ func (s *Session) write() {
 			s.queue.cancel(len(o.data))
 		}
 	}
+}
+
+// writes reports whether o is to be written now. One that may not be has not begun: that it
+// was not sent is certain, and its caller is told so.
+func (s *Session) writes(o outgoing) bool {
+	switch {
+	case o.id == "":
+		return true
+	case o.may != nil && !o.may():
+		s.table.Withdraw(o.id, ErrWithdrawn)
+		return false
+	}
+	return s.table.Sent(o.id)
 }
 
 // writeOne writes within ReadTimeout: a server that takes nothing for so long

@@ -3,6 +3,7 @@ package amiconn
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,6 +78,53 @@ func TestWrite_NothingIsSentOfACallThatHasEnded(t *testing.T) {
 		}
 		if n := b.sim.Received("CoreStatus"); n != 0 {
 			t.Errorf("Asterisk got it %d times", n)
+		}
+	})
+}
+
+// What may not be written any more when its turn comes is not, not one byte of it, and
+// whoever asked is told so. What is behind it goes on.
+func TestWrite_WhatMayNotIsWithdrawn(t *testing.T) {
+	inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.Sessions = 1 }, func(b *bench) {
+		b.up()
+		var may atomic.Bool
+		may.Store(true)
+		thaw := b.sim.FreezeReads()
+		long := header("Variable", strings.Repeat("x", 1000))
+		for range 100 { // more than the socket takes
+			_, err := b.link.Do(Action{Name: "Getvar", Headers: []frames.Header{long}, Done: func(r *correlation.Result) { r.Release() }})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		ended := make(chan *correlation.Result, 2)
+		for _, action := range []string{"Originate", "FAXSession"} { // one of them between two Pings
+			if _, err := b.link.Do(Action{Name: action, May: may.Load, Done: func(r *correlation.Result) { ended <- r }}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pings := b.sim.Received("Ping")
+		may.Store(false)
+		thaw()
+		for range 2 {
+			r := <-ended
+			if r.Outcome != correlation.NotSent || r.Sent != correlation.SentNo || !errors.Is(r.Cause, ErrWithdrawn) {
+				t.Errorf("%s: %v, sent %v: %v", r.Action, r.Outcome, r.Sent, r.Cause)
+			}
+			r.Release()
+		}
+		if r := b.do(Action{Name: "CoreSettings"}); r.Outcome != correlation.Answered {
+			t.Errorf("the next one: %v", r.Outcome)
+		}
+		if r := b.do(Action{Name: "CoreStatus", May: func() bool { return true }}); r.Outcome != correlation.Answered {
+			t.Errorf("one that may: %v", r.Outcome)
+		}
+		if n := b.sim.Received("Originate") + b.sim.Received("FAXSession") + b.sim.Received("Ping") - pings; n != 0 {
+			t.Errorf("Asterisk got %d of them", n)
+		}
+		synctest.Wait()
+		if s := b.link.Status(); s.WriteBytes != 0 || s.WriteDepth != 0 || s.Calls.Pending != 0 || s.Calls.Held != 0 {
+			t.Errorf("left: %+v", s)
 		}
 	})
 }

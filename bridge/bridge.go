@@ -144,18 +144,23 @@ func (b *Bridge) newShared(run string) (err error) {
 		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) },
 	}
 	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log}
+	var others *actions.Others
 	if b.cfg.HA {
 		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Incarnation: run, Epoch: newEpoch, Unshared: b.streams.Unshared, Log: b.log}); err != nil {
 			return err
 		}
 		o.Leader, p.Incarnation = b.ha, run
+		others = &actions.Others{Sure: b.ha.Sure, Elsewhere: b.ha.Elsewhere, LeaderOf: b.ha.LeaderOf, Gone: b.ha.Gone}
+		if b.idempotency.IsShared() {
+			b.idempotency.AskGone(b.ha.Gone)
+		}
 	}
 	b.state = state.New(o)
 	if b.publisher, err = delivery.New(p); err != nil {
 		return err
 	}
 	b.actions, err = actions.New(actions.Options{
-		Config: &b.cfg, Version: b.deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.idempotency, Sender: b.replier, Log: b.log,
+		Config: &b.cfg, Version: b.deps.Version, Conn: b.control, Audit: b.audit, Idempotency: b.idempotency, Sender: b.replier, Others: others, Log: b.log,
 	})
 	return err
 }

@@ -24,6 +24,26 @@ func (t *Table) endIfPending(p *pending) bool {
 	return !p.handing
 }
 
+// Withdraw ends, NotSent because of cause, a Call that is not going to be written. It is
+// called in the place of Sent; a Call that is not pending any more stays as it ended.
+func (t *Table) Withdraw(actionID string, cause error) {
+	if p := t.withdraw(actionID, cause); p != nil {
+		p.Done(&p.Result)
+	}
+}
+
+func (t *Table) withdraw(actionID string, cause error) *pending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.calls[actionID]
+	if p == nil || p.sent {
+		return nil
+	}
+	p.Cause = cause
+	t.end(p, NotSent)
+	return p
+}
+
 // FailSession ends, because of cause, the Calls that can no longer be answered
 // now that session is gone: those written on it or about to be, and those that
 // wait on it for their OriginateResponse. They end NotSent or ConnectionLost.

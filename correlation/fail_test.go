@@ -200,3 +200,26 @@ func TestOldestDeadline_IsThatOfTheFirstStillPending(t *testing.T) {
 		d.FailAll(ShuttingDown, nil)
 	})
 }
+
+// A Call that is not going to be written ends at once, for certain unsent; one that was
+// written, or has ended, is not touched.
+func TestWithdraw_EndsWhatWasNotWritten(t *testing.T) {
+	d := newDesk(t, roomy)
+	for _, id := range []string{"a", "b"} {
+		if err := d.register(Call{ActionID: id, Action: "Originate", Timeout: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Sent("b")
+	for range 2 {
+		d.Withdraw("a", errGone)
+		d.Withdraw("b", errGone)
+	}
+	if r := d.mustEnd("a", NotSent, SentNo); !errors.Is(r.Cause, errGone) {
+		t.Errorf("its cause is %v", r.Cause)
+	}
+	d.mustPend("b")
+	if d.Sent("a") {
+		t.Error("what was withdrawn would still be written")
+	}
+}

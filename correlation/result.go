@@ -25,7 +25,7 @@ const (
 	TimedOut
 	// ConnectionLost is a Call whose session ended after it was written.
 	ConnectionLost
-	// NotSent is a Call whose session ended before it was written.
+	// NotSent is a Call whose session ended before it was written, or that was withdrawn.
 	NotSent
 	// ShuttingDown is a Call that the bridge's own end cut short.
 	ShuttingDown
@@ -84,7 +84,7 @@ type Result struct {
 	Outcome Outcome
 	Sent    SentState
 	// Cause says why a Call ended that Asterisk did not end: what FailSession
-	// or FailAll were given, ErrCancelled, ErrOriginateFailed or ErrUnnamed; if it is
+	// FailAll or Withdraw were given, ErrCancelled, ErrOriginateFailed or ErrUnnamed; if it is
 	// TooLarge frames.ErrFrameTooLarge, ErrReplyFull, ErrTableFull or
 	// ErrPartRefused. It may be nil.
 	Cause error

@@ -18,9 +18,6 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 	if a.headers, err = a.body.in(s.cfg.Charset); err != nil {
 		return reply.BadRequest(err)
 	}
-	if s.leads != nil && !s.leads() {
-		return &reply.Error{Code: 503, Kind: reply.KindNotConnected, Sent: "no", Message: "another bridge leads " + s.cfg.Name, RetryAfter: otherLeads.Milliseconds()}
-	}
 	permits := s.permits.Load()
 	if refused := permits.policy.Refuses(a.action, a.headers); refused != nil {
 		return &reply.Error{Code: 403, Kind: reply.KindForbidden, Sent: "no", Message: refused.Reason, Rule: refused.Rule}
@@ -40,7 +37,7 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 		return reply.BadRequest(fmt.Errorf("Ami-Wait: complete waits for OriginateResponse, an event of class call, which %s=%s does not ask for",
 			s.cfg.Variable("EVENTS"), s.cfg.Events))
 	}
-	if a.endpoint.routed && !s.link.Takes() {
+	if (a.endpoint.routed || a.handed != nil && a.handed.routed) && !s.link.Takes() {
 		return s.refusal(amiconn.ErrNotConnected)
 	}
 	if wait := permits.rates.Allow(name); wait > 0 {
@@ -55,6 +52,13 @@ func (a *actionRequest) admit(s *Target) *reply.Error {
 // otherLeads is after how long a caller finds the bridge that leads a server: it takes the
 // requests then.
 const otherLeads = time.Second
+
+// ledElsewhere is the refusal of a bridge that does not lead s, or may not any more.
+func (s *Target) ledElsewhere() *reply.Error {
+	return &reply.Error{
+		Code: 503, Kind: reply.KindNotConnected, Sent: "no", Message: "another bridge leads " + s.cfg.Name, RetryAfter: otherLeads.Milliseconds(),
+	}
+}
 
 // refusal says why the Link did not take an Action.
 func (s *Target) refusal(err error) *reply.Error { return refusalOf(err, s.link.RetryIn()) }

@@ -12,6 +12,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
@@ -27,6 +29,7 @@ type body struct {
 	headers   []frames.Header // text
 	fields    []audit.Field   // the same as the audit shows it, until that has it
 	members   int             // read so far
+	raw       *nats.Msg       // for another bridge that may be asked; nil where none is
 }
 
 const (
@@ -264,9 +267,12 @@ func (r *body) in(charset frames.Charset) ([]frames.Header, error) {
 // headerBytes is what a header costs besides its text.
 const headerBytes = 64
 
-// size is what the headers hold, in bytes.
+// size is what the headers hold, in bytes, and what another bridge may be asked.
 func (r *body) size() int {
 	n := 0
+	if r.raw != nil {
+		n = r.raw.Size()
+	}
 	for _, h := range r.headers {
 		n += len(h.Key) + len(h.Value) + headerBytes
 	}

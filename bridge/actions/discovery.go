@@ -52,7 +52,7 @@ func (s *Service) shown() micro.Info {
 		ids[name] = schema.ID
 	}
 	info := s.info
-	for _, e := range s.Endpoints() {
+	for _, e := range s.Taken() {
 		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{
 			Name: e.Name, Subject: e.Subject(), QueueGroup: e.queue(),
 			Metadata: map[string]string{
@@ -65,9 +65,10 @@ func (s *Service) shown() micro.Info {
 }
 
 // queue is the queue group that e shares with other bridges, empty if each is to have
-// all requests: it answers for its own servers.
+// all requests: it answers for its own servers. Those that share servers have each request
+// once: who gets it asks the others.
 func (e *Endpoint) queue() string {
-	if e.every {
+	if e.every && !e.isShared() {
 		return ""
 	}
 	return micro.DefaultQueueGroup

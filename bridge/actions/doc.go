@@ -11,6 +11,10 @@
 // JetStream; a request goes on where its call ends, on a reader of AMI or a timer, and
 // ends with the goroutine of [reply.Sender]. This package starts none.
 //
+// Where several bridges share the servers, requests come to endpoints of which this one leads
+// a server, and it asks the others for those of theirs ([Others]): elsewhere.go asks, handed.go
+// is asked. Whoever leads a server checks, records and writes.
+//
 // What crosses the seam: a [Target] is the half of a server that this package sees: its
 // Link, its policy, its rates. [Options] has the parts that requests pass through.
 package actions

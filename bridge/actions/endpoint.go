@@ -31,7 +31,7 @@ type Endpoint struct {
 	stats   requestStats
 	held    requestBudget
 	dropped dropped
-	sub     *natsconn.Subscription // nil before it is subscribed
+	subs    []*natsconn.Subscription // nil while none of its requests come here
 }
 
 // behind are the servers of an endpoint. They do not change once made: others take
@@ -87,7 +87,7 @@ func endpointsOf(before []*Endpoint, shared *shared, servers []*Target, groups [
 // share it leads those in led.
 func (e *Endpoint) isFor(led map[string]bool) bool {
 	servers := e.behind.Load().servers
-	return len(servers) == 0 || slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || led[t.cfg.Name] })
+	return len(servers) == 0 && !e.isShared() || slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || led[t.cfg.Name] })
 }
 
 // IsElsewhere reports whether other bridges lead all servers of e: requests for it are theirs.
@@ -228,13 +228,25 @@ func (e *Endpoint) onRequest(m *nats.Msg) {
 // errNoServer is why an Action for any server has none.
 var errNoServer = errors.New("this bridge has no server")
 
-// turn returns servers in the order in which they are to be tried: round robin.
-func (e *Endpoint) turn(servers []*Target) []*Target {
-	if len(servers) == 0 {
-		return nil
+// turn returns servers in the order in which they are to be tried: round robin, and those
+// that this bridge leads before those that others lead.
+func (e *Endpoint) turn(servers []*Target) (all []*Target) {
+	first := e.next.Add(1) - 1
+	var own, others []*Target
+	for _, s := range servers {
+		if s.isElsewhere() {
+			others = append(others, s)
+		} else {
+			own = append(own, s)
+		}
 	}
-	first := int(e.next.Add(1)-1) % len(servers)
-	return append(append([]*Target(nil), servers[first:]...), servers[:first]...)
+	for _, some := range [][]*Target{own, others} {
+		if len(some) > 0 {
+			from := int(first % uint64(len(some)))
+			all = append(append(all, some[from:]...), some[:from]...)
+		}
+	}
+	return all
 }
 
 // isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix

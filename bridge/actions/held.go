@@ -59,15 +59,15 @@ func (a *actionRequest) LetGo() {
 		a.endpoint.held.give(n)
 		a.held -= n
 	}
-	a.headers, a.body.headers = nil, nil
+	a.headers, a.body.headers, a.body.raw = nil, nil, nil
 }
 
-// takeBack has a hold headers that it may have let go of just before.
-func (a *actionRequest) takeBack(headers []frames.Header) {
-	if a.body.headers != nil {
+// takeBack has a hold what it may have let go of just before.
+func (a *actionRequest) takeBack(kept body) {
+	if a.body.headers != nil || a.body.raw != nil {
 		return
 	}
-	a.body.headers = headers
+	a.body = kept
 	if n := int64(a.body.size()); !a.shares {
 		a.endpoint.held.bytes.Add(n)
 		a.held += n

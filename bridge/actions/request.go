@@ -50,6 +50,8 @@ type actionRequest struct {
 	stream   *reply.Stream      // of its parts, or nil
 	mask     reply.Mask         // of what Asterisk says
 	counted  bool               // among the bridge's Actions in flight
+	away     bool               // another bridge leads its server, and is asked
+	handed   *handed            // by another bridge; nil: by its caller
 	after    func()             // called once the reply is out
 }
 
@@ -68,6 +70,9 @@ func (e *Endpoint) newRequest(m *nats.Msg) (*actionRequest, error) {
 	var bad error
 	if a.body, bad = parseBody(a.action, m.Data); err == nil {
 		err = bad
+	}
+	if e.isShared() {
+		a.body.raw = m
 	}
 	a.recorded = e.shared.audit.Record(m, a.action.String(), a.options.requester, a.body.fields, bad == nil)
 	a.options.requester, a.body.fields = "", nil
@@ -119,7 +124,7 @@ func (a *actionRequest) endOf(replies int) func() {
 // all.
 func (a *actionRequest) asks() ([]*Target, error) {
 	if a.options.group == (name.Server{}) {
-		return a.behind.servers, nil
+		return a.endpoint.shared.withForeign(a.behind.servers), nil
 	}
 	if servers := a.behind.groups[a.options.group.String()]; servers != nil {
 		return servers, nil
@@ -147,7 +152,12 @@ func (a *actionRequest) begin() {
 // proceed gives the Action to the next server that may have it. Without one it
 // is refused with what the last one said.
 func (a *actionRequest) proceed() {
-	if a.choose() {
+	switch {
+	case !a.choose():
+	case a.away:
+		a.askOthers()
+		return
+	default:
 		a.submit()
 		return
 	}
@@ -163,7 +173,13 @@ func (a *actionRequest) choose() bool {
 	for len(a.others) > 0 {
 		next := a.others[0]
 		a.others = a.others[1:]
-		fail := a.admit(next)
+		var fail *reply.Error
+		switch a.away = next.isElsewhere(); {
+		case !a.away:
+			fail = a.admit(next)
+		case !a.mayAskOthers():
+			fail = next.ledElsewhere()
+		}
 		if fail == nil {
 			a.server = next
 			if a.deadline.IsZero() {
@@ -218,21 +234,21 @@ func (a *actionRequest) submit() {
 func (a *actionRequest) send() {
 	timeout := time.Until(a.deadline)
 	if timeout <= 0 {
-		a.Refuse(&reply.Error{Code: 504, Kind: reply.KindTimeout, Sent: "no", Message: "its time was over before it could be sent"})
+		a.Refuse(timeOver())
 		return
 	}
 	server := a.server
 	a.mask = reply.Mask{Off: server.permits.Load().policy.ShowsSecrets(a.action)}
 	action := amiconn.Action{
 		Name: a.action.String(), Headers: a.headers, Timeout: timeout,
-		WaitComplete: a.awaitsOriginate(), Done: a.finish,
+		WaitComplete: a.awaitsOriginate(), May: server.leads, Done: a.finish,
 	}
 	if a.options.stream {
 		a.stream = a.newStream()
 		action.Part = a.stream.Take
 	}
 	// The call may end before Do returns.
-	answer, headers := a.answer, a.body.headers
+	answer, kept := a.answer, a.body
 	a.Later()
 	a.headers = nil
 	if len(a.others) == 0 || !catalog.Read(a.action.String()) { // failsOver does not need them
@@ -244,9 +260,13 @@ func (a *actionRequest) send() {
 		return
 	}
 	a.answer = answer
-	a.takeBack(headers)
+	a.takeBack(kept)
 	a.decline(server.refusal(err))
 	a.proceed()
+}
+
+func timeOver() *reply.Error {
+	return &reply.Error{Code: 504, Kind: reply.KindTimeout, Sent: "no", Message: "its time was over before it could be sent"}
 }
 
 // finish takes the end of a call. It runs on the goroutine that ended it, an
@@ -256,13 +276,20 @@ func (a *actionRequest) finish(r *correlation.Result) {
 	if a.failsOver(r) {
 		r.Release()
 		server.pressure(false)
-		a.submit()
+		if a.away {
+			a.askOthers()
+		} else {
+			a.submit()
+		}
 		return
 	}
 	if r.Sent == correlation.SentYes {
 		server.acted(a.action.String())
 	}
 	fail := reply.ErrorOf(r)
+	if errors.Is(r.Cause, amiconn.ErrWithdrawn) {
+		fail = server.ledElsewhere()
+	}
 	a.count(resultOf(fail), fail)
 	a.mask.Result(r)
 	head := a.head()
@@ -285,7 +312,9 @@ func (a *actionRequest) failsOver(r *correlation.Result) bool {
 // Refuse answers a request that was not given to Asterisk.
 func (a *actionRequest) Refuse(fail *reply.Error) {
 	a.count(resultRefused, fail)
-	a.endpoint.shared.audit.Outcome(a.audited(), nil, fail)
+	if a.handed == nil || !a.handed.routed || a.intended { // else who chooses among the servers records it
+		a.endpoint.shared.audit.Outcome(a.audited(), nil, fail)
+	}
 	head := a.head()
 	body := reply.Append(nil, head, nil, fail)
 	a.finishKey(body, fail)
@@ -313,11 +342,14 @@ func (a *actionRequest) ended() {
 	}
 }
 
-// count notes what became of a, at its endpoint and at its server.
+// count notes what became of a, at its endpoint and at its server: at the endpoint where
+// its caller asked, and at the server where it was written.
 func (a *actionRequest) count(r result, fail *reply.Error) {
 	took := time.Since(a.received)
-	a.endpoint.stats.add(r, fail, took)
-	if a.server != nil {
+	if a.handed == nil {
+		a.endpoint.stats.add(r, fail, took)
+	}
+	if a.server != nil && !a.away {
 		a.server.stats.add(r, fail, took)
 	}
 }
@@ -334,8 +366,12 @@ func (a *actionRequest) head() reply.Head {
 
 // audited is a as the audit records it.
 func (a *actionRequest) audited() *audit.Request {
+	to := a.to
+	if a.handed != nil {
+		to = a.handed.inbox
+	}
 	return &audit.Request{
-		To: a.to, Subject: a.subject, Action: a.action.String(), Server: a.head().Server, RequestID: a.body.requestID,
+		To: to, Subject: a.subject, Action: a.action.String(), Server: a.head().Server, RequestID: a.body.requestID,
 		Received: a.received, Deadline: a.deadline, Intended: a.intended, Recorded: a.recorded,
 	}
 }

@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -26,11 +25,12 @@ type shared struct {
 	cache        *idempotency.Cache
 	sender       *reply.Sender
 	watch        *reply.NoResponderWatch
-	inFlight     *inFlight // Actions until their reply is published
+	inFlight     *inFlight    // Actions until their reply is published
+	others       *askedOthers // nil where none share servers with this bridge
 	log          *zap.Logger
 }
 
-// Options is what a service works with. All of it is wanted but Version.
+// Options is what a service works with. All of it is wanted but Version and Others.
 type Options struct {
 	Config      *config.Config
 	Version     string         // the program's
@@ -38,6 +38,7 @@ type Options struct {
 	Audit       *audit.Recorder
 	Idempotency *idempotency.Cache
 	Sender      *reply.Sender
+	Others      *Others // of bridges that share servers with this one; nil: none do
 	Log         *zap.Logger
 }
 
@@ -69,6 +70,9 @@ func New(o Options) (*Service, error) {
 		node: o.Config.Node, prefix: o.Config.SubjectPrefix, audit: o.Audit, cache: o.Idempotency, sender: o.Sender, watch: watch,
 		inFlight: newInFlight(), log: o.Log,
 	}}
+	if o.Others != nil {
+		s.shared.others = newAskedOthers(&o)
+	}
 	s.endpoints.Store(new([]*Endpoint))
 	s.info, err = describe(o.Config.Node, o.Version)
 	return s, err
@@ -90,9 +94,7 @@ func (s *Service) Has(targets []*Target, groups []config.Group) error {
 		if slices.Contains(all, e) {
 			continue
 		}
-		if e.sub != nil {
-			failed = append(failed, s.conn.Stop(e.sub))
-		}
+		failed = append(failed, s.end(e))
 		s.gone.Add(e.dropped.total())
 	}
 	return errors.Join(append(failed, s.subscribe())...)
@@ -137,28 +139,36 @@ func (s *Service) subscribe() error {
 		return nil
 	}
 	for _, e := range s.Endpoints() {
-		if wanted := e.isFor(s.led); wanted == (e.sub != nil) {
-			continue
-		} else if !wanted {
-			sub := e.sub
-			e.sub = nil
-			if err := s.conn.Stop(sub); err != nil {
+		switch wanted := e.isFor(s.led); {
+		case wanted == (e.subs != nil):
+		case !wanted:
+			if err := s.end(e); err != nil {
 				return err
 			}
-			continue
+		default:
+			for _, sub := range e.subscriptions(s.info.ID) {
+				if err := s.conn.Add(sub); err != nil {
+					return err
+				}
+				e.subs = append(e.subs, sub)
+			}
 		}
-		sub := &natsconn.Subscription{
-			Subject: e.Subject(), Queue: cmp.Or(e.queue(), s.info.ID), Handle: e.onRequest, Made: e.arrive, Look: e.dropped.look,
-		}
-		if err := s.conn.Add(sub); err != nil {
-			return err
-		}
-		e.sub = sub
 	}
 	return nil
 }
 
-// Stop takes no more requests; those that have come are still handled.
+// end has no more requests come to e. It needs mu.
+func (s *Service) end(e *Endpoint) error {
+	var failed []error
+	for _, sub := range e.subs {
+		failed = append(failed, s.conn.Stop(sub))
+	}
+	e.subs = nil
+	return errors.Join(failed...)
+}
+
+// Stop takes no more requests; those that have come are still handled, but for what other
+// bridges were asked: that ends.
 func (s *Service) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,15 +178,24 @@ func (s *Service) Stop() error {
 		failed = append(failed, s.conn.Stop(sub))
 	}
 	for _, e := range s.Endpoints() {
-		if e.sub != nil {
-			failed = append(failed, s.conn.Stop(e.sub))
-		}
+		failed = append(failed, s.end(e))
+	}
+	if s.shared.others != nil {
+		s.shared.others.end()
 	}
 	return errors.Join(failed...)
 }
 
 // Endpoints are its endpoints now.
 func (s *Service) Endpoints() []*Endpoint { return *s.endpoints.Load() }
+
+// Taken are those of them whose requests come here: of a server that others share the one
+// has it that leads.
+func (s *Service) Taken() []*Endpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.Endpoints()), func(e *Endpoint) bool { return !e.isFor(s.led) })
+}
 
 // Refuse has every request refused that comes from now on. It is called once.
 func (s *Service) Refuse() { s.shared.inFlight.close() }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,10 @@ type asking struct {
 	claims  *journal.Journal
 	// unstored has the records of one that does not run.
 	unstored *journaltest.Fake
+	// sure and elsewhere are what it knows of other bridges, if cfg has it share servers.
+	sure      atomic.Bool
+	elsewhere []string
+	gone      atomic.Bool // whoever leads elsewhere
 }
 
 // newAsking returns one that does not run, connected to NATS at url but not to any
@@ -70,9 +75,17 @@ func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journa
 		a.targets = append(a.targets, NewTarget(&a.cfg, own, link, func(bool) {}, func(string) {}))
 	}
 	var err error
-	a.Service, err = New(Options{
+	o := Options{
 		Config: &a.cfg, Conn: a.control, Audit: a.audit, Idempotency: a.repeats, Sender: reply.NewSender(a.control, log), Log: log,
-	})
+	}
+	if a.cfg.HA {
+		a.sure.Store(true)
+		o.Others = &Others{
+			Sure: a.sure.Load, Elsewhere: func() []string { return a.elsewhere },
+			LeaderOf: func(string) string { return "run" }, Gone: func(string) bool { return a.gone.Load() },
+		}
+	}
+	a.Service, err = New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

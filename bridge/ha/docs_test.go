@@ -12,7 +12,7 @@ import (
 
 // The page says what the code does.
 func TestDocs_Bounds(t *testing.T) {
-	pagetest.Limits(t, map[string]int{"maxReceived": maxReceived, "maxAsks": maxAsks, "maxBefore": maxBefore, "askers": askers})
+	pagetest.Limits(t, map[string]int{"maxReceived": maxReceived, "maxAsks": maxAsks, "maxBefore": maxBefore, "askers": askers, "maxUnheard": maxUnheard, "maxOthers": maxOthers})
 }
 
 func TestDocs_WhatOperatorsRelyOn(t *testing.T) {

@@ -48,7 +48,7 @@ type twin struct {
 // the one that came later, stands aside and says nothing: to others both are one.
 func (n *Node) onTwin(h *standby.Heartbeat, err error, now time.Time) {
 	known := n.twin.incarnation == h.Incarnation
-	n.twin = twin{h.Incarnation, now, h.Seq > n.said || h.Seq == n.said && h.Incarnation < n.o.Incarnation}
+	n.twin = twin{h.Incarnation, now, h.Seq > n.lease.seq || h.Seq == n.lease.seq && h.Incarnation < n.o.Incarnation}
 	if !known && !n.twin.elder {
 		n.log.Error("another bridge is not heard", zap.Error(err))
 	}

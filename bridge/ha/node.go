@@ -66,16 +66,16 @@ type Node struct {
 	left     chan struct{} // closed when none is led that another could lead
 	leave    sync.Once
 
-	began time.Time    // what the next two count from, in nanoseconds
-	awake atomic.Int64 // when it last looked
-	sure  atomic.Int64 // until then it may have slept through the claim of another
-	peers atomic.Pointer[[]standby.Peer]
+	began time.Time
+	lease *lease // while it holds this bridge leads what it leads
+
+	others others
+	peers  atomic.Pointer[[]standby.Peer]
 
 	beatAt, lookedAt, movedAt time.Time
 	leaving                   bool // what this bridge leads it hands over, and takes nothing
 
 	twin       twin
-	said       uint64 // the number of its last Heartbeat
 	hinderedAt time.Time
 	hindered   atomic.Pointer[error]  // why this bridge leads nothing more; for others
 	denied     atomic.Pointer[denial] // by NATS, last
@@ -91,6 +91,7 @@ func New(o Options) (*Node, error) {
 	}
 	n.now.Store(new(servers))
 	o.Conn.OnError(n.onError)
+	n.lease = newLease(o.Config.HASilence, n.began)
 	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
 		select {
 		case n.received <- m.Data:
@@ -253,11 +254,11 @@ func (n *Node) tick() {
 	}
 	now := time.Now()
 	if now.Sub(n.lookedAt) > frozenAfter || !n.o.Conn.Up() {
-		n.sure.Store(int64(now.Add(n.o.Config.HASilence).Sub(n.began)))
+		n.lease.doubt(now)
 		n.all(standby.Disconnected)
 	}
 	n.lookedAt = now
-	n.awake.Store(int64(now.Sub(n.began)))
+	n.lease.lapse(now)
 	if now.Sub(n.hinderedAt) >= hinderEvery {
 		n.hinder(now)
 	}
@@ -341,7 +342,7 @@ func (n *Node) beat(now time.Time) {
 		}
 	}
 	h := n.roster.Beat(leads, stands, now)
-	n.said = h.Seq
+	n.lease.beats(h.Seq, now)
 	data, err := h.Encode()
 	if err == nil {
 		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
@@ -368,8 +369,10 @@ func (n *Node) receive(data []byte) {
 		return
 	}
 	if h.Node == n.o.Config.Node {
+		n.lease.returned(h.Seq, now)
 		return
 	}
+	n.others.observe(h, now, n.lately())
 	for i := range h.Leads {
 		s := n.named(h.Leads[i].Server)
 		if s == nil || !s.begun.Load() {

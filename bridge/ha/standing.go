@@ -104,10 +104,7 @@ func (h *Handle) Speaks() bool {
 
 // Sure reports whether no other bridge can have begun to lead without this one knowing: it
 // has neither just woken from a freeze, nor is it cut off from NATS, or was just now.
-func (h *Handle) Sure() bool {
-	now := time.Since(h.s.began)
-	return now-time.Duration(h.n.awake.Load()) < frozenAfter && now >= time.Duration(h.n.sure.Load())
-}
+func (h *Handle) Sure() bool { return h.n.lease.holds(time.Now()) }
 
 // Leads reports whether this bridge leads the server, as far as it can know: not if it has
 // just woken from a freeze, and may not have heard yet that another one leads.

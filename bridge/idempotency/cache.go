@@ -67,6 +67,11 @@ func (r *Cache) Run(ctx context.Context) { r.shared.serve(ctx) }
 // IsShared reports whether other bridges know the keys of this one, by a bucket.
 func (r *Cache) IsShared() bool { return r.shared != nil }
 
+// AskGone has r know from gone, which must not wait, whether the bridge's process of that name
+// is not heard any more: then nobody waits for what it was at. It is for a Cache that IsShared,
+// and called before Run.
+func (r *Cache) AskGone(gone func(run string) bool) { r.shared.gone = gone }
+
 // Seen takes how the stream behind the bucket stands, from the goroutine that looks
 // at it. It is for a Cache that IsShared.
 func (r *Cache) Seen(state streams.State, setting config.Streams) {

@@ -53,7 +53,8 @@ type sharedKeys struct {
 	journal Queue
 	log     *zap.Logger
 	local   *Cache
-	refused func(error) // called with why a claim was not stored; must not wait
+	refused func(error)           // called with why a claim was not stored; must not wait
+	gone    func(run string) bool // whether that process is not heard any more; nil: nobody knows
 
 	// absent: there is no bucket and none is to be made, so that the keys are
 	// this bridge's own.
@@ -268,6 +269,11 @@ func (s *sharedKeys) apply(c claim, entry jetstream.KeyValueEntry) bool {
 		s.end(c, &Outcome{Error: reply.BadRequest(errOtherBody)})
 	case e.State == "ended":
 		s.end(c, &Outcome{Body: e.Reply, Error: e.Error})
+	case e.State == "pending" && s.gone != nil && s.gone(e.Run):
+		// It may have been sent; and its claim stays, so that it is not sent again.
+		s.end(c, &Outcome{Error: &reply.Error{
+			Code: 504, Kind: reply.KindTimeout, Sent: "unknown", Message: "the bridge that had the key is not heard any more",
+		}})
 	default:
 		return false
 	}

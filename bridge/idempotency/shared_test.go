@@ -136,6 +136,36 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 	}
 }
 
+// What a bridge was at that is not heard any more nobody will ever tell: it is unknown at once,
+// and its claim stays, so that nothing is sent. What is known of it is told as before.
+func TestSharedKeys_NobodyWaitsForABridgeThatIsGone(t *testing.T) {
+	same := strings.Repeat("00", 32)
+	for name, test := range map[string]struct{ value, want string }{
+		"at it":       {`{"run":"gone","body":"` + same + `","state":"pending"}`, `"kind":"timeout","sent":"unknown"`},
+		"ended":       {`{"run":"gone","body":"` + same + `","state":"ended","reply":{"server":"x"}}`, `{"server":"x"}`},
+		"free":        {`{"run":"gone","body":"` + same + `","state":"free"}`, ""},
+		"another one": {`{"run":"there","body":"` + same + `","state":"pending"}`, "nothing"},
+	} {
+		s, r := sharing()
+		r.AskGone(func(run string) bool { return run == "gone" })
+		c, told := claiming(r)
+		ended := s.apply(c, fakeValue{value: test.value, revision: 17})
+		wrote := len(s.journal.(*journaltest.Fake).Take(10))
+		if ended != (test.want != "nothing") || (wrote > 0) != (test.want == "") {
+			t.Errorf("%s: that was all is %v, %d are to be written", name, ended, wrote)
+		}
+		for _, o := range *told {
+			fail, _ := json.Marshal(o.Error)
+			if !strings.Contains(string(o.Body)+string(fail), test.want) {
+				t.Errorf("%s: told %s, %s", name, o.Body, fail)
+			}
+		}
+		if told := len(*told); told != 3 && test.want != "" && test.want != "nothing" {
+			t.Errorf("%s: %d are told", name, told)
+		}
+	}
+}
+
 // Without the bucket's word nothing is sent: the first and those that wait hear
 // it, and who asks again is the first again.
 func TestSharedKeys_WithoutAnAnswerNothingIsSent(t *testing.T) {

@@ -67,6 +67,15 @@ func (s *Stream) Take(p correlation.Part) bool {
 	} else {
 		body, masked = s.mask.part(p.Event)
 	}
+	return s.queue(body, masked)
+}
+
+// queue queues the part that is the last so far.
+func (s *Stream) queue(body []byte, masked []string) bool {
+	if s.unheard.Load() {
+		s.counts.Unheard.Add(1)
+		return true
+	}
 	size := int64(len(body))
 	if s.counts.Waiting.Add(size) > streamBytes {
 		s.counts.Waiting.Add(-size)
@@ -82,6 +91,20 @@ func (s *Stream) Take(p correlation.Part) bool {
 	}
 	s.replier.Queue(answer)
 	return true
+}
+
+// Relay queues a part that another bridge has made, of that number and with the names of
+// headers that are hidden, as Take does. One for which there is no room, or that does not fit
+// a message, spoils the reply behind it.
+func (s *Stream) Relay(part int, body []byte, masked string) {
+	s.parts = part
+	var names []string
+	if masked != "" {
+		names = strings.Split(masked, ",")
+	}
+	if !s.queue(body, names) {
+		s.spoilt.Store(true)
+	}
 }
 
 // End forgets the stream. It is called when its reply is out.

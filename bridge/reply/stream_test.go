@@ -59,6 +59,28 @@ func TestStream_PartsAreMasked(t *testing.T) {
 	}
 }
 
+// A part of another bridge's goes out under its number and with its names; one for which there
+// is no room spoils the reply.
+func TestStream_RelaysAnothersParts(t *testing.T) {
+	s := unpublished()
+	s.Relay(1, []byte(`{"Event":"A"}`), "")
+	s.Relay(3, []byte(`{"Event":"B"}`), "Password,Secret") // NATS dropped one: its number is missing
+	for i, want := range []struct {
+		number int
+		masked []string
+	}{{1, nil}, {3, []string{"Password", "Secret"}}} {
+		if got := s.replier.waiting[i]; got.part != want.number || !slices.Equal(got.masked, want.masked) {
+			t.Errorf("part %d names %q, want %+v", got.part, got.masked, want)
+		}
+	}
+	if s.spoilt.Load() || s.id == "" {
+		t.Errorf("it is spoilt: %v, asks whether somebody listens as %q", s.spoilt.Load(), s.id)
+	}
+	if s.Relay(4, make([]byte, streamBytes), ""); !s.spoilt.Load() || len(s.replier.waiting) != 2 {
+		t.Error("what is lost does not show")
+	}
+}
+
 // Only the server's word that nobody listens ends the sending: not what a caller
 // answers, nor a word about another stream.
 func TestStream_BelievesTheServerAlone(t *testing.T) {

@@ -15,8 +15,7 @@ type replies struct {
 	c     *callCmd
 	std   stdio
 	every bool
-	// ends is how many bridges there are that each say how many servers they
-	// have asked.
+	// ends is how many times a bridge says how many servers it has asked, or has had asked.
 	ends  int
 	parts map[string]int // of streams, by server
 	// shown is how many replies came, said how many the bridges say there are.
@@ -28,13 +27,13 @@ type replies struct {
 // there.
 func (c *callCmd) request(ctx context.Context, std stdio, nc *nats.Conn, request *nats.Msg) error {
 	r := replies{c: c, std: std, every: c.Server == "all", ends: 1, parts: map[string]int{}}
-	if r.every { // each bridge answers for its own servers
+	if r.every { // each bridge answers for its own servers, or one for all that they share
 		served, err := discover(ctx, nc, prefixOf(request.Subject))
 		switch {
 		case err != nil:
 			return err
-		case served.bridges > 0:
-			r.ends = served.bridges
+		case served.ends > 0:
+			r.ends = served.ends
 		default: // what there is may still answer
 			fmt.Fprintf(std.err, "how many bridges there are is not known, as %s has no answer: replies of the first are shown\n", discovery)
 		}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -83,16 +83,43 @@ func TestClient_FindsNATSInOrder(t *testing.T) {
 	}
 }
 
-// Bridges of another prefix on the same NATS are none of ours.
+// Bridges of another prefix on the same NATS are none of ours. Those that share servers end
+// the replies of all together.
 func TestDiscover_KnowsOwnBridgesOnly(t *testing.T) {
-	var s served
-	for _, subject := range []string{"ami.actions.pbx1.*", "ami.actions.sales.*", "other.actions.pbx2.*"} {
-		name := strings.Split(subject, ".")[2]
-		kind := map[string]string{"sales": "group"}[name]
-		s.add([]byte(`{"endpoints":[{"name":"`+name+`","subject":"`+subject+`","metadata":{"kind":"`+cmp.Or(kind, "server")+`"}}]}`), "ami")
-	}
-	if s.bridges != 2 || !slices.Equal(s.servers, []string{"pbx1"}) || !slices.Equal(s.groups, []string{"sales"}) {
-		t.Errorf("%+v", s)
+	for name, test := range map[string]struct {
+		bridges []string // the subject of all, and its group
+		ends    int
+	}{
+		"two of their own":   {[]string{"ami.actions.all.* ", "ami.actions.all.* "}, 2},
+		"two that share":     {[]string{"ami.actions.all.* q", "ami.actions.all.* q"}, 1},
+		"both, and a third":  {[]string{"ami.actions.all.* ", "ami.actions.all.* q", "ami.actions.all.* q"}, 2},
+		"the other way":      {[]string{"ami.actions.all.* q", "ami.actions.all.* ", "other.actions.all.* "}, 2},
+		"of another prefix":  {[]string{"other.actions.all.* "}, 0},
+		"one that stands by": {[]string{"ami.actions.all.* q", ""}, 1},
+	} {
+		var s served
+		for i, all := range test.bridges {
+			subject, group, _ := strings.Cut(all, " ")
+			prefix, _, _ := strings.Cut(cmp.Or(subject, "ami"), ".")
+			var endpoints strings.Builder
+			for _, kind := range []string{"server", "group"} {
+				fmt.Fprintf(&endpoints, `{"name":"%s%d","subject":"%s.actions.%s%d.*","queue_group":"q","metadata":{"kind":"%s"}},`, kind, i, prefix, kind, i, kind)
+			}
+			if subject == "" {
+				s.add([]byte(`{"endpoints":[]}`), "ami")
+				continue
+			}
+			s.add([]byte(`{"endpoints":[`+endpoints.String()+`{"name":"all","subject":"`+subject+`","queue_group":"`+group+`","metadata":{"kind":"all"}}]}`), "ami")
+		}
+		own := 0
+		for _, all := range test.bridges {
+			if strings.HasPrefix(all, "ami.") {
+				own++
+			}
+		}
+		if s.ends != test.ends || len(s.servers) != own || len(s.groups) != own {
+			t.Errorf("%s: %+v", name, s)
+		}
 	}
 }
 

@@ -24,7 +24,8 @@ const (
 
 // served is what the bridges on a NATS serve.
 type served struct {
-	bridges         int
+	ends            int      // that come behind the replies to a request to all
+	shared          bool     // bridges share servers: one of them answers for all of these
 	servers, groups []string // sorted
 }
 
@@ -66,12 +67,10 @@ func (s *served) add(data []byte, prefix string) {
 	if json.Unmarshal(data, &info) != nil {
 		return
 	}
-	ours := false
 	for _, e := range info.Endpoints {
 		if !strings.HasPrefix(e.Subject, prefix+".actions.") {
 			continue
 		}
-		ours = true
 		if slices.Contains(s.names(), e.Name) {
 			continue
 		}
@@ -80,10 +79,12 @@ func (s *served) add(data []byte, prefix string) {
 			s.servers = append(s.servers, e.Name)
 		case "group":
 			s.groups = append(s.groups, e.Name)
+		case "all":
+			if e.QueueGroup == "" || !s.shared {
+				s.ends++
+			}
+			s.shared = s.shared || e.QueueGroup != ""
 		}
-	}
-	if ours {
-		s.bridges++
 	}
 }
 
