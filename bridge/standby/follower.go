@@ -68,7 +68,7 @@ type timedMark struct {
 // NewFollower returns a Follower of a session that has just begun. It knows at least the
 // last most events, which must be as many as the outbox can hold: at 8 bytes each.
 func NewFollower(most int) *Follower {
-	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+Window+1), marks: make([]timedMark, 0, maxMarks)}
+	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+2*Window+1), marks: make([]timedMark, 0, maxMarks)}
 }
 
 // Read takes in the next event of the session, and reports whether it is to be held, and
@@ -215,7 +215,7 @@ func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 			fitted, cut = true, m
 			f.misses = 0
 			if !f.synced {
-				f.proof.fit(p)
+				f.proof.fit(f.beginning(m.Mark, p), p)
 			}
 		} else {
 			f.misses++
@@ -224,6 +224,15 @@ func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 	}
 	f.marks = append(f.marks[:0], f.marks[done:]...)
 	return fitted, cut
+}
+
+// beginning returns where the Window of a Mark begins that fits at p, or p if that does not
+// fit.
+func (f *Follower) beginning(m Mark, p uint64) uint64 {
+	if from := p - m.Width; f.sums.has(from) && *f.sums.at(p)-*f.sums.at(from) == m.Window {
+		return from
+	}
+	return p
 }
 
 // fits takes in a Mark that fits, and returns what is to be released.

@@ -6,20 +6,21 @@ import "time"
 // believed.
 const confirmations = 3
 
-// join looks for the place of the newest Mark, or else of the oldest that has none:
-// the session may be behind.
+// join looks for the place of the oldest Mark that has none, or else of the newest. The
+// session may be behind, and has read the event of the oldest sooner: a place that is not
+// read yet cannot be found, and so not show that another one is not the only one.
 func (f *Follower) join(now time.Time) {
 	if len(f.marks) == 0 {
 		return
 	}
-	for _, i := range [...]int{len(f.marks) - 1, 0} {
+	for _, i := range [...]int{0, len(f.marks) - 1} {
 		m := f.marks[i]
-		if !m.Wide {
+		if m.Width == 0 {
 			continue
 		}
-		if at, n := f.sums.find(m.Window); n == 1 {
+		if at, n := f.sums.find(m.Window, m.Width); n == 1 {
 			f.align(at, m.N, m.Sum)
-			f.proof.begin(at, now)
+			f.proof.begin(at-m.Width, at, now)
 			f.since = now
 			f.marks = append(f.marks[:0], f.marks[i+1:]...)
 			return
@@ -56,28 +57,36 @@ const (
 	near         = 8192
 	nearPatience = 10 * time.Second
 	// maxFits bounds the positions that are compared; the oldest go.
-	maxFits = 16
+	maxFits = 32
+	// maxDoubts is after how many Marks a place is given up that is not proven: another
+	// may be, and the next Window finds it.
+	maxDoubts = 64
 )
 
-// begin takes in that the Window up to at fits, and so its two ends.
-func (e *proof) begin(at uint64, now time.Time) {
-	*e = proof{begun: now, fits: append(make([]uint64, 0, maxFits), at-Window, at), ruled: make([]uint64, 2*near/64+1)}
+// begin takes in that the Window from one place to the other fits, and so its two ends.
+func (e *proof) begin(from, to uint64, now time.Time) {
+	*e = proof{begun: now, fits: append(make([]uint64, 0, maxFits), from, to), ruled: make([]uint64, 2*near/64+1)}
 }
 
-func (e *proof) fit(p uint64) {
+// fit takes in that a Mark fits at p, and at from the beginning of its Window does, if
+// that is not p.
+func (e *proof) fit(from, p uint64) {
 	e.count++
 	if p-e.fits[len(e.fits)-1] < Window/4 {
 		return // those that are kept reach back over a Window
 	}
-	if len(e.fits) == maxFits {
-		e.fits = append(e.fits[:0], e.fits[1:]...)
+	if len(e.fits)+2 > maxFits {
+		e.fits = append(e.fits[:0], e.fits[2:]...)
+	}
+	if from != p {
+		e.fits = append(e.fits, from)
 	}
 	e.fits = append(e.fits, p)
 }
 
-// fails reports whether Marks speak against the place. Where the order differs, some do
-// of the true one.
-func (e *proof) fails() bool { return e.misses > e.count+confirmations }
+// fails reports whether Marks speak against the place, of which where the order differs
+// some do of the true one, or have not spoken for it in so long that another may be it.
+func (e *proof) fails() bool { return e.misses > e.count+confirmations || e.count > maxDoubts }
 
 // holds reports whether the place is proven.
 func (e *proof) holds(s *sums, now time.Time) bool {
