@@ -33,11 +33,12 @@ type Server struct {
 type server struct {
 	Server
 	machine *standby.Leading
-	begun   atomic.Bool            // ready and forget are set
-	ready   func()                 // the publisher is to look at it
-	forget  func()                 // the publisher is to forget what is in flight
-	ping    atomic.Pointer[func()] // has the event session ask for a Pong
-	before  []string               // incarnations of those who led, the newest last
+	begun   atomic.Bool // ready and forget are set
+	ready   func()      // the publisher is to look at it
+	forget  func()      // the publisher is to forget what is in flight
+	link    atomic.Pointer[link]
+	stall   stall
+	before  []string // incarnations of those who led, the newest last
 	tail    *standby.Tail
 	held    delivery.Since // of the tail
 	ended   uint64         // the term since which the batches of those before were ended
@@ -153,6 +154,7 @@ func (n *Node) view(s *server, now time.Time) standby.View {
 	up := s.up.Load() != 0 && (s.led || !n.leaving) // who is about to go claims nothing
 	return standby.View{
 		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Successor: to, HeirSync: inSync,
+		Unable: n.unable(s, now), HeirUnable: n.roster.Unable(s.Name, to),
 	}
 }
 
@@ -199,6 +201,7 @@ func (n *Node) let(s *server) {
 		if leads {
 			n.log.Info("leads", zap.String("server", s.Name), zap.Uint64("term", record.Term), zap.String("reason", record.Reason))
 		} else {
+			n.stood(s, time.Now())
 			n.log.Info("stands by", zap.String("server", s.Name), zap.Uint64("term", s.machine.Term()))
 		}
 		n.beatAt = time.Time{} // the others are to know at once

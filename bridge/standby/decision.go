@@ -55,4 +55,7 @@ type View struct {
 	Turn      int    // of the Roster
 	Successor string // of the Roster
 	HeirSync  bool   // the Successor is in sync
+
+	Unable     Unable // of this bridge
+	HeirUnable Unable // of the Successor
 }

@@ -80,6 +80,7 @@ type Stands struct {
 	Term   uint64 `json:"term"` // that it follows
 	Lag    uint64 `json:"lag"`
 	AgeMS  int64  `json:"age_ms"` // of the session
+	Unable Unable `json:"unable,omitempty"`
 }
 
 // LeadsOf returns what a Heartbeat says of a server with this Mark.
@@ -198,7 +199,7 @@ func (h *Heartbeat) check() error {
 		}
 	}
 	for i := range h.Stands {
-		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || s.AgeMS < 0 {
+		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 {
 			return fmt.Errorf("what is stood by for has no server or state that is valid: %.40q", s.Server)
 		}
 	}

@@ -69,6 +69,10 @@ func (n *node) send(alone bool, now time.Time) {
 	n.flights = append(n.flights, flight{n.open, n.n, number, now})
 	conn, owner := n.conn, n.name+n.inc
 	n.ask(func(now time.Time) func() {
+		if now.Before(n.mute) {
+			n.delayed = append(n.delayed, func(now time.Time) { n.sim.js.publish(owner, p, now) })
+			return nil
+		}
 		code := n.sim.js.publish(owner, p, now)
 		return func() {
 			if conn == n.conn {
@@ -76,6 +80,34 @@ func (n *node) send(alone bool, now time.Time) {
 			}
 		}
 	})
+}
+
+// release has what was sent while the node was mute arrive, if any of it does: late, and
+// behind what others have sent since.
+func (n *node) release(now time.Time) {
+	if now.Before(n.mute) || len(n.delayed) == 0 {
+		return
+	}
+	if n.sim.rng.IntN(2) == 0 {
+		for _, do := range n.delayed {
+			do(now)
+		}
+	}
+	n.delayed = nil
+	if n.leads != nil {
+		n.rewind()
+	}
+}
+
+// unable is what the node knows that it cannot do.
+func (n *node) unable() Unable {
+	switch now := n.sim.now; {
+	case now.Before(n.mute):
+		return Mute
+	case now.Before(n.inert):
+		return NoActions
+	}
+	return ""
 }
 
 func (n *node) onAck(p publication, code int) {

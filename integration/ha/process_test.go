@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
@@ -25,7 +27,7 @@ const asBridge = "HA_NODE"
 func TestMain(m *testing.M) {
 	node := os.Getenv(asBridge)
 	if node == "" {
-		os.Exit(m.Run())
+		harness.Main(m)
 	}
 	if err := runBridge(node); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -40,7 +42,10 @@ func runBridge(node string) error {
 	cfg := config.DefaultConfig()
 	s := harness.ChaosServer(server, os.Getenv("HA_PBX"))
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = node, "", os.Getenv("HA_NATS"), []config.ServerConfig{s}
+	cfg.NATS.User, cfg.NATS.Password = node, setting.Secret(node)
 	cfg.HA, cfg.StatusInterval = true, time.Second
+	cfg.Stream.Replicas, _ = strconv.Atoi(os.Getenv("HA_REPLICAS"))
+	cfg.Stream.MaxBytes = 4 << 30
 	log, err := zap.NewProduction()
 	if err != nil {
 		return err
