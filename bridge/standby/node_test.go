@@ -38,6 +38,7 @@ type node struct {
 	ackedAt    time.Time // when the newest acknowledged one was sent
 	last       uint64
 	firstOut   bool
+	doubt      bool // each goes alone, until one is stored that is no repeat
 	opening    bool // an epoch is to begin, or somebody takes over
 	tail       *Tail
 	border     int  // of held: what is behind is of the next epoch
@@ -359,4 +360,4 @@ func (n *node) token() string {
 }
 
 // rewind has what is in flight be sent again, in a new batch.
-func (n *node) rewind() { n.flights, n.open, n.next, n.firstOut = nil, "", 0, false }
+func (n *node) rewind() { n.flights, n.open, n.next, n.firstOut, n.doubt = nil, "", 0, false, true }

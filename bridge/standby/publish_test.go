@@ -30,7 +30,7 @@ func (n *node) publish(now time.Time) {
 	}
 	for sent := 0; n.next < end && len(n.flights) < 200 && sent < 60; sent++ {
 		alone := n.machine.phase == first
-		if alone && n.firstOut {
+		if alone && n.firstOut || n.doubt && len(n.flights) > 0 {
 			return
 		}
 		reference := n.ackedAt
@@ -44,6 +44,7 @@ func (n *node) publish(now time.Time) {
 			if n.open != "" {
 				n.rewind()
 			}
+			n.doubt = n.doubt || !MayGoOn(n.ackedAt, now)
 			n.batches++
 			n.open, n.n, n.begun = fmt.Sprint(n.inc, n.name, "-", n.batches), 0, now
 		}
@@ -117,7 +118,7 @@ func (n *node) onAck(p publication, code int) {
 	switch {
 	case code == wrongLast || code == inProcess:
 		n.step(Event{Kind: Refused})
-	case code != 0:
+	case code > isRepeat:
 		n.rewind()
 	case len(n.flights) > 0 && n.flights[0].n == p.n:
 		f := n.flights[0]
@@ -127,6 +128,9 @@ func (n *node) onAck(p publication, code int) {
 		gone := int(n.leads.Acked() - before)
 		n.held, n.next, n.border = n.held[gone:], n.next-gone, n.border-gone
 		n.ackedAt = f.at
+		if n.doubt {
+			n.open, n.doubt = "", code == isRepeat
+		}
 		if p.whole && n.machine.phase == first {
 			n.open = ""
 			n.step(Event{Kind: FirstStored})
