@@ -26,8 +26,9 @@ type link struct {
 
 // stall is for how long nothing is stored of what a server's leader holds.
 type stall struct {
+	leads bool
 	epoch string
-	n     uint64        // that were stored
+	n     uint64        // of it, that were stored
 	since time.Time     // that is so while more wait; zero while none do
 	span  time.Duration // see muteSpan
 	until time.Time     // this bridge is mute
@@ -37,14 +38,15 @@ type stall struct {
 // watch looks how far the leader of s has come.
 func (s *server) watch(now time.Time) {
 	w, how := &s.stall, s.Outbox.Shared(0)
-	switch moved := how.Mark.Epoch != w.epoch || how.Mark.N != w.n; {
-	case !how.Leads:
+	moved := how.Mark.Epoch != w.epoch || how.Mark.N != w.n
+	if moved && how.Leads && w.leads {
+		w.span = 0
+	}
+	if moved || !how.Leads || how.Left == 0 {
 		w.since = time.Time{}
-	case moved:
-		w.epoch, w.n, w.since, w.span = how.Mark.Epoch, how.Mark.N, time.Time{}, 0
-	case how.Left == 0:
-		w.since = time.Time{}
-	case w.since.IsZero():
+	}
+	w.leads, w.epoch, w.n = how.Leads, how.Mark.Epoch, how.Mark.N
+	if w.leads && how.Left > 0 && w.since.IsZero() {
 		w.since = now
 	}
 }

@@ -21,7 +21,7 @@ func someHeartbeat() *Heartbeat {
 	return &Heartbeat{
 		Node: "b1", Incarnation: "k3f9-1", Seq: 9, Weight: 1, List: ListHash([]string{"pbx1", "pbx2"}), Servers: []string{"pbx1", "pbx2"},
 		Leads:  []Leads{LeadsOf("pbx1", m, "b2")},
-		Stands: []Stands{{Server: "pbx2", State: "apart", Reason: Differs, Term: 1, Lag: 4, AgeMS: 77}},
+		Stands: []Stands{{Server: "pbx2", State: "apart", Reason: Differs, Term: 1, Lag: 4, AgeMS: 77, Unable: NoActions}},
 	}
 }
 
@@ -65,7 +65,7 @@ func TestMessages_HaveTheFormatOfVersion1(t *testing.T) {
 		fmt.Sprintf("%016x", uint64(ListHash([]string{"pbx2", "pbx1"}))) + `","servers":["pbx1","pbx2"],` +
 		`"leads":[{"server":"pbx1","term":3,"epoch":"k3f9x","n":12,"sum":"ffffffffffffffff","window":"0000000000000007","width":99,` +
 		`"filters":"0000000000000005","yields":"b2"}],` +
-		`"stands":[{"server":"pbx2","state":"apart","reason":"differs","term":1,"lag":4,"age_ms":77}]}`
+		`"stands":[{"server":"pbx2","state":"apart","reason":"differs","term":1,"lag":4,"age_ms":77,"unable":"act"}]}`
 	if diff := cmp.Diff(want, string(data)); diff != "" {
 		t.Error(diff)
 	}
@@ -155,6 +155,9 @@ func TestMessages_AreRefused(t *testing.T) {
 		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"list":"0123456789abcdef"}}`:                              "message",
 		`{"v":1,"needs":-1,"node":"b","incarnation":"x","weight":1,"list":"0123456789abcdef"}`:                              "version",
 		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"stands":[{"server":"p","state":"in_sync","age_ms":-1}]}`: "stood by",
+		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"stands":[{"server":"p","state":"in_sync","unable":"` +
+			strings.Repeat("x", maxToken+1) + `"}]}`: "stood by",
+		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"leads":[{"server":"p","term":1,"epoch":"e","width":63}]}`: "led",
 	} {
 		if _, err := DecodeHeartbeat([]byte(text)); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", text, err)
