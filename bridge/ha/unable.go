@@ -8,7 +8,8 @@ import (
 
 // A bridge may lead a server and be heard, and yet not do what a leader does: its
 // connection for events is cut and the one for control is not, the stream takes nothing
-// that it sends, or it has no session for Actions. Then another leads that can.
+// that it sends, its session brings nothing, or it has none for Actions. Then another leads
+// that can.
 
 const (
 	// muteSpan is for how long one that stood by for that is taken for mute still. It
@@ -30,6 +31,7 @@ type stall struct {
 	epoch string
 	n     uint64        // of it, that were stored
 	since time.Time     // that is so while more wait; zero while none do
+	moved time.Time     // when something waited or was stored last
 	span  time.Duration // see muteSpan
 	until time.Time     // this bridge is mute
 	conns uint64        // that there were when it stood by for that
@@ -45,6 +47,9 @@ func (s *server) watch(now time.Time) {
 	if moved || !how.Leads || how.Left == 0 {
 		w.since = time.Time{}
 	}
+	if moved || !how.Leads || how.Left > 0 {
+		w.moved = now
+	}
 	w.leads, w.epoch, w.n = how.Leads, how.Mark.Epoch, how.Mark.N
 	if w.leads && how.Left > 0 && w.since.IsZero() {
 		w.since = now
@@ -56,11 +61,32 @@ func (w *stall) stalled(silence time.Duration, now time.Time) bool {
 	return !w.since.IsZero() && now.Sub(w.since) >= silence
 }
 
+// oldest is how old in milliseconds an event is that was read then, at least 1; 0 without one.
+func oldest(at int64, now time.Time) int64 {
+	if at == 0 {
+		return 0
+	}
+	return max(1, now.Sub(time.Unix(0, at)).Milliseconds())
+}
+
+// deaf reports whether the session of s, which this bridge leads, has brought nothing for as
+// long as a silence, while who would lead it next holds an event that is older.
+func (n *Node) deaf(s *server, now time.Time) bool {
+	silence := n.o.Config.HASilence
+	if !s.led || !s.stall.leads || now.Sub(s.stall.moved) < silence {
+		return false
+	}
+	to, _ := n.roster.Successor(s.Name, now)
+	return n.roster.Oldest(s.Name, to) >= silence
+}
+
 // unable is what this bridge knows that it cannot do of what a leader of s does.
 func (n *Node) unable(s *server, now time.Time) standby.Unable {
 	switch w := &s.stall; {
 	case !n.o.Events.Up(), w.stalled(n.o.Config.HASilence, now), !s.led && now.Before(w.until) && w.conns == n.o.Events.Connected():
 		return standby.Mute
+	case n.deaf(s, now):
+		return standby.Deaf
 	}
 	if link := s.link.Load(); link != nil && !link.acts() {
 		return standby.NoActions

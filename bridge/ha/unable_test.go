@@ -35,7 +35,9 @@ func newObserved(t *testing.T) *observed {
 	natstest.Within(t, "the connection", events.Up)
 	box, epochs := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {}), 0
 	box.Share(outbox.ShareOptions{Most: 1000, Stored: func() {}, Drained: func() {}, Epoch: func() string { epochs++; return fmt.Sprint("e", epochs) }})
-	o := &observed{Node: &Node{o: Options{Config: &cfg, Events: events}}, s: &server{Server: Server{Name: "pbx1", Outbox: box}}, now: time.Unix(1000, 0)}
+	roster := standby.NewRoster("b1", "i1", 1, cfg.HASilence)
+	roster.Serve([]string{"pbx1"})
+	o := &observed{Node: &Node{o: Options{Config: &cfg, Events: events}, roster: roster}, s: &server{Server: Server{Name: "pbx1", Outbox: box}}, now: time.Unix(1000, 0)}
 	o.s.link.Store(&link{func() {}, func() bool { return true }})
 	return o
 }
@@ -94,6 +96,44 @@ func TestUnable_MuteWhileNothingIsStored(t *testing.T) {
 	o.s.Outbox.Take(nil)
 	o.s.Outbox.Ack()
 	o.want(t, 0, "")
+	o.stand()
+	o.want(t, 0, "")
+}
+
+// A leader whose session brings nothing is deaf if who would lead next holds an event for
+// longer than a silence. It is not while something waits, or is stored.
+func TestUnable_DeafWhileAnotherHoldsEvents(t *testing.T) {
+	o := newObserved(t)
+	silence := o.o.Config.HASilence
+	seq := uint64(0)
+	heard := func(state string, oldest time.Duration) {
+		seq++
+		h := &standby.Heartbeat{Node: "b2", Incarnation: "i2", Seq: seq, Weight: 1, Stands: []standby.Stands{
+			{Server: "pbx1", State: state, OldestMS: oldest.Milliseconds()},
+		}}
+		if err := o.roster.Observe(h, o.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.lead(0)
+	o.want(t, 0, "")
+	heard("in_sync", silence)
+	o.want(t, silence-1, "") // it may be on its way to this one
+	o.want(t, 1, standby.Deaf)
+	heard("in_sync", silence-time.Millisecond)
+	o.want(t, 0, "")
+	heard("joining", silence)
+	o.want(t, 0, "")
+	heard("in_sync", silence)
+	o.want(t, 0, standby.Deaf)
+	o.s.Outbox.Push(outbox.Entry{At: 1}, nil, false)
+	o.want(t, 0, "")
+	o.s.Outbox.Take(nil)
+	o.s.Outbox.Ack()
+	o.want(t, 0, "")
+	o.want(t, 2*silence, "") // the one heard is silent
+	heard("in_sync", silence)
+	o.want(t, 0, standby.Deaf)
 	o.stand()
 	o.want(t, 0, "")
 }

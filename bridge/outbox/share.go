@@ -278,6 +278,7 @@ type Shared struct {
 	Reason standby.Reason
 	Term   uint64 // that is followed
 	Lag    uint64
+	Oldest int64 // when the oldest event was read that is held, in nanoseconds since 1970; 0: none is
 }
 
 // Shared returns how the outbox stands.
@@ -289,5 +290,9 @@ func (o *Outbox) Shared(term uint64) Shared {
 		return Shared{Leads: true, Left: uint64(o.queued + o.inFlight), Mark: h.leads.Mark(term)}
 	}
 	state, reason := h.follows.State()
-	return Shared{State: state, Reason: reason, Term: h.follows.Term(), Lag: h.follows.Lag()}
+	now := Shared{State: state, Reason: reason, Term: h.follows.Term(), Lag: h.follows.Lag()}
+	if o.waiting.Len() > 0 {
+		now.Oldest = o.waiting.At(0).At
+	}
+	return now
 }

@@ -81,6 +81,8 @@ type Stands struct {
 	Lag    uint64 `json:"lag"`
 	AgeMS  int64  `json:"age_ms"` // of the session
 	Unable Unable `json:"unable,omitempty"`
+	// OldestMS is how old the oldest event is that it holds; 0: it holds none.
+	OldestMS int64 `json:"oldest_ms,omitempty"`
 }
 
 // LeadsOf returns what a Heartbeat says of a server with this Mark.
@@ -199,7 +201,7 @@ func (h *Heartbeat) check() error {
 		}
 	}
 	for i := range h.Stands {
-		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 {
+		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 || s.OldestMS < 0 {
 			return fmt.Errorf("what is stood by for has no server or state that is valid: %.40q", s.Server)
 		}
 	}

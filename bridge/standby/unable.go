@@ -8,6 +8,7 @@ type Unable string
 
 const (
 	Mute      Unable = "publish" // events: its connection for them is gone, or nothing is stored of what it sends
+	Deaf      Unable = "read"    // its session brings nothing, while one's that stands by does
 	NoActions Unable = "act"     // no session for Actions is up
 )
 
@@ -26,7 +27,7 @@ func (u Unable) worse() int {
 	switch u {
 	case "":
 		return 0
-	case Mute:
+	case Mute, Deaf:
 		return 2
 	}
 	return 1
@@ -52,6 +53,17 @@ func (l *Leading) onUnable(now time.Time, v View) {
 	case v.Unable == Mute && since >= mutePatience:
 		l.drain(now, "")
 	}
+}
+
+// Oldest returns how old the oldest event is that node holds of the server, which it stands
+// by for in sync, when it was heard last; 0 if it holds none.
+func (r *Roster) Oldest(server, node string) time.Duration {
+	if m := r.members[node]; m != nil {
+		if s := m.stands(server); s != nil && s.State == InSync.String() {
+			return time.Duration(s.OldestMS) * time.Millisecond
+		}
+	}
+	return 0
 }
 
 // Unable returns what that node has said it cannot do of the server, which it stands by for.

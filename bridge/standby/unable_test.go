@@ -16,7 +16,7 @@ func TestLeading_YieldsToWhoCanDoMore(t *testing.T) {
 		own, heir Unable
 		yields    bool
 	}{
-		{Mute, "", true}, {Mute, NoActions, true}, {NoActions, "", true},
+		{Deaf, "", true}, {Deaf, NoActions, true}, {Deaf, Mute, false}, {Mute, "", true}, {Mute, NoActions, true}, {NoActions, "", true},
 		{Mute, Mute, false}, {NoActions, NoActions, false}, {NoActions, Mute, false}, {"", "", false}, {"", NoActions, false},
 		{"newer", "", true}, {"newer", NoActions, false},
 	} {
