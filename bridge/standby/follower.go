@@ -211,12 +211,13 @@ func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 			break
 		}
 		done++
+		if !f.synced {
+			f.proof.add(m.Mark, p)
+		}
 		if f.sums.has(p) && *f.sums.at(p)-m.Sum == f.diff {
 			fitted, cut = true, m
 			f.misses = 0
-			if !f.synced {
-				f.proof.fit(f.beginning(m.Mark, p), p)
-			}
+			f.proof.count++
 		} else {
 			f.misses++
 			f.proof.misses++
@@ -226,18 +227,9 @@ func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 	return fitted, cut
 }
 
-// beginning returns where the Window of a Mark begins that fits at p, or p if that does not
-// fit.
-func (f *Follower) beginning(m Mark, p uint64) uint64 {
-	if from := p - m.Width; f.sums.has(from) && *f.sums.at(p)-*f.sums.at(from) == m.Window {
-		return from
-	}
-	return p
-}
-
 // fits takes in a Mark that fits, and returns what is to be released.
 func (f *Follower) fits(m timedMark, now time.Time) (release int) {
-	if !f.synced && !f.proof.holds(&f.sums, now) {
+	if !f.synced && !f.proof.holds(&f.sums, f.diff, now) {
 		return 0
 	}
 	f.synced, f.reason, f.proof = true, "", proof{}
