@@ -251,14 +251,7 @@ func allKilled(f *fleet, _ *node) func() {
 	return f.natsBack
 }
 
-func (f *fleet) natsBack() {
-	for _, n := range f.nats { // each waits for most of them
-		n.Process.Start()
-	}
-	for _, n := range f.nats {
-		n.Start()
-	}
-}
+func (f *fleet) natsBack() { harness.StartAll(f.nats) }
 
 // outage has NATS be away for so long, and kills the leader as soon as it is back.
 func outage(lasts time.Duration) func(*fleet, *node) func() {

@@ -176,6 +176,9 @@ func (f *fleet) start(name string) {
 			}
 		})
 	}
+	f.mu.Lock()
+	delete(f.heard, name) // what the one before has said
+	f.mu.Unlock()
 	b.away = false
 	b.Start()
 }

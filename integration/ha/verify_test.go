@@ -5,6 +5,7 @@ package ha
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -124,7 +125,7 @@ func (f *fleet) take(m jetstream.Msg, got *account) error {
 		f.t.Logf("%s:%d comes behind %s:%d", epoch, seq, r.epoch, r.seq)
 	}
 	r.epoch, r.seq = epoch, seq
-	var event struct{ Event, UserEvent, N, Thread string }
+	var event struct{ Event, N string }
 	if err := json.Unmarshal(m.Data(), &event); err != nil {
 		return err
 	}
@@ -132,11 +133,11 @@ func (f *fleet) take(m jetstream.Msg, got *account) error {
 	switch {
 	case event.Event == "Gap":
 		return nil
-	case event.UserEvent == "alike":
+	case string(m.Data()) == alike:
 		r.alike++
 		return nil
-	case n < 1 || n > f.sent || event.UserEvent != "n" || event.Thread != strconv.Itoa(n%threads):
-		return fmt.Errorf("nobody has raised that")
+	case n < 1 || n > f.sent || string(m.Data()) != numbered(n):
+		return errors.New("nobody has raised that")
 	case n < r.first || r.numbers[n]:
 		got.twice++
 		f.t.Logf("number %d is there twice", n)
@@ -150,6 +151,13 @@ func (f *fleet) take(m jetstream.Msg, got *account) error {
 	f.inOrder(n, got)
 	got.pause = max(got.pause, meta.Timestamp.Sub(f.raised[n-1]))
 	return nil
+}
+
+// alike are the bytes of each event that is like others, and numbered those of number n.
+const alike = `{"Event":"UserEvent","Privilege":"call,all","UserEvent":"alike"}`
+
+func numbered(n int) string {
+	return fmt.Sprintf(`{"Event":"UserEvent","Privilege":"call,all","UserEvent":"n","N":"%d","Thread":"%d"}`, n, n%threads)
 }
 
 // inOrder wants number n to be behind those of its thread, or behind all where the sessions

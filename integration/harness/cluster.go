@@ -30,13 +30,18 @@ func Cluster(t testing.TB, n int, more string) []*NATSProcess {
 		all[i].fixed = ReadText(t, all[i].conf)
 		all[i].configure(more)
 	}
-	for _, p := range all { // each waits for most of them
+	StartAll(all)
+	return all
+}
+
+// StartAll starts those of a Cluster, each of which waits for most of them.
+func StartAll(all []*NATSProcess) {
+	for _, p := range all {
 		p.Process.Start()
 	}
 	for _, p := range all {
 		p.takes(p.Addr)
 	}
-	return all
 }
 
 // Configure has one of a Cluster have more in its configuration, in place of what was there,
