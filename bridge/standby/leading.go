@@ -206,7 +206,7 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 	case l.phase > asking && e.Seq <= l.fence && e.Term != nil:
 		return // it was read before the last write
 	case e.Term == nil:
-		l.fence = 0
+		l.fence = e.Seq
 		return
 	}
 	if l.news = l.term > 0 && e.Term.Term > l.term && !l.mine(e.Term); l.news {

@@ -206,6 +206,18 @@ func TestLeading_ClaimsAnew(t *testing.T) {
 	}
 }
 
+// A record that nobody can read is no reason to stop: it is claimed behind that.
+func TestLeading_ClaimsBehindARecordThatIsNone(t *testing.T) {
+	s := newLeader(t)
+	s.now = s.now.Add(time.Second)
+	s.on(Event{Kind: Refused}, Hold, AskTerm)
+	nonsense := Event{Kind: SawTerm, Seq: s.l.Fence() + 100}
+	s.lead(nonsense, Publish)
+	if s.l.Term() != 6 || s.l.Fence() != nonsense.Seq+11 {
+		t.Errorf("term %d behind %d", s.l.Term(), s.l.Fence())
+	}
+}
+
 // A leader that hears or sees a successor stands by at once.
 func TestLeading_StandsByForItsSuccessor(t *testing.T) {
 	for _, e := range []func(s *script) Event{

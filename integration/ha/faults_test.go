@@ -74,6 +74,7 @@ var faults = []fault{
 	{id: "rights", taken: true, name: "the leader may not publish events any more", happen: unprivileged, leads: true},
 	{id: "anew", name: "the stream of events is deleted, and made anew", happen: madeAnew, stays: true},
 	{id: "purged", name: "the record of the term is purged", happen: purged, stays: true},
+	{id: "nonsense", name: "somebody writes nonsense in place of the record of the term", happen: nonsense, stays: true},
 	{id: "fences", name: "the stream refuses fences for a while (10164)", happen: contended, nodes: 3, stays: true},
 	{id: "nats-killed", name: "nats-server is killed; of three, the stream's leader", happen: natsKilled, stays: true},
 	{id: "nats-all", name: "all three nats-servers are killed", happen: allKilled, nodes: 3, stays: true},
@@ -165,6 +166,18 @@ func purged(f *fleet, _ *node) func() {
 	if err == nil {
 		f.under(func() { err = stream.Purge(f.t.Context(), jetstream.WithPurgeSubject("ami.terms."+server)) })
 	}
+	if err != nil {
+		f.t.Error(err)
+	}
+	return func() {}
+}
+
+func nonsense(f *fleet, _ *node) func() {
+	ctx, cancel := context.WithTimeout(f.t.Context(), harness.AnswerIn)
+	defer cancel()
+	js := harness.JetStream(f.t, f.nc)
+	var err error
+	f.under(func() { _, err = js.Publish(ctx, "ami.terms."+server, []byte("nonsense")) })
 	if err != nil {
 		f.t.Error(err)
 	}

@@ -79,14 +79,17 @@ func (f *fleet) verify() (got account) {
 
 // readOn reads on, until nothing comes for long.
 func (f *fleet) readOn(got *account) error {
-	ctx, cancel := context.WithTimeout(f.t.Context(), harness.Patience)
-	defer cancel()
-	consumer, err := harness.JetStream(f.t, f.nc).OrderedConsumer(ctx, streams.EventStream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{"ami.events." + server + ".>"}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.read.next,
+	js := harness.JetStream(f.t, f.nc)
+	var consumer jetstream.Consumer
+	harness.Eventually(f.t, "the stream can be read", func() (ok bool) {
+		ctx, cancel := context.WithTimeout(f.t.Context(), 3*time.Second) // who is asked may lead no more
+		defer cancel()
+		var err error
+		consumer, err = js.OrderedConsumer(ctx, streams.EventStream, jetstream.OrderedConsumerConfig{
+			FilterSubjects: []string{"ami.events." + server + ".>"}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.read.next,
+		})
+		return err == nil
 	})
-	if err != nil {
-		return err
-	}
 	messages, err := consumer.Messages()
 	if err != nil {
 		return err
