@@ -244,7 +244,7 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 			return // what it is to read yet may be stored already
 		}
 	}
-	if v.Unable == Mute {
+	if v.Unable == Mute && v.Turn > 0 { // else nobody can do more
 		wait += mutePause
 	}
 	if e.Kind == Tick && now.Sub(l.lastHeartbeat) >= wait && now.Sub(l.asked) >= askPause {

@@ -16,7 +16,7 @@ const (
 	// mutePatience is how long one that is mute goes on to lead while nobody is in sync:
 	// who takes over then begins an epoch.
 	mutePatience = 30 * time.Second
-	// mutePause is how much longer one that is mute waits until it claims.
+	// mutePause is how much longer one that is mute waits until it claims what others may.
 	mutePause = 5 * time.Second
 	// keptPause is how long one leads on that nobody has followed.
 	keptPause = 10 * time.Second

@@ -72,6 +72,10 @@ func TestLeading_OneThatIsMuteLeaves(t *testing.T) {
 	s.view.Turn = 1
 	s.wait(time.Second+turnPause+mutePause, AskTerm)
 
+	s.view.Turn = 0 // nobody else may
+	s.on(s.heard("b2", 6, ""), Hold)
+	s.wait(time.Second, AskTerm)
+
 	s = newLeader(t) // to nobody
 	s.view.Unable = Mute
 	if got, _ := s.until(time.Minute); !slices.Equal(got, []Decision{WriteTerm}) {
