@@ -330,7 +330,7 @@ func (n *Node) beat(now time.Time) {
 			age := time.Since(s.began) - time.Duration(up)
 			stands = append(stands, standby.Stands{
 				Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
-				Unable: n.unable(s, now), OldestMS: oldest(how.Oldest, now),
+				Unable: n.unable(s, "", now), OldestMS: oldest(how.Oldest, now),
 			})
 		}
 	}

@@ -154,7 +154,7 @@ func (n *Node) view(s *server, now time.Time) standby.View {
 	up := s.up.Load() != 0 && (s.led || !n.leaving) // who is about to go claims nothing
 	return standby.View{
 		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Successor: to, HeirSync: inSync,
-		Unable: n.unable(s, now), HeirUnable: n.roster.Unable(s.Name, to),
+		Unable: n.unable(s, to, now), HeirUnable: n.roster.Unable(s.Name, to),
 	}
 }
 

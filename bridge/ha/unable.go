@@ -70,22 +70,22 @@ func oldest(at int64, now time.Time) int64 {
 }
 
 // deaf reports whether the session of s, which this bridge leads, has brought nothing for as
-// long as a silence, while who would lead it next holds an event that is older.
-func (n *Node) deaf(s *server, now time.Time) bool {
+// long as a silence, while the heir, who would lead it next, holds an event that is older.
+func (n *Node) deaf(s *server, heir string, now time.Time) bool {
 	silence := n.o.Config.HASilence
 	if !s.led || !s.stall.leads || now.Sub(s.stall.moved) < silence {
 		return false
 	}
-	to, _ := n.roster.Successor(s.Name, now)
-	return n.roster.Oldest(s.Name, to) >= silence
+	return n.roster.Oldest(s.Name, heir) >= silence
 }
 
-// unable is what this bridge knows that it cannot do of what a leader of s does.
-func (n *Node) unable(s *server, now time.Time) standby.Unable {
+// unable is what this bridge knows that it cannot do of what a leader of s does. The heir
+// is who would lead it next.
+func (n *Node) unable(s *server, heir string, now time.Time) standby.Unable {
 	switch w := &s.stall; {
 	case !n.o.Events.Up(), w.stalled(n.o.Config.HASilence, now), !s.led && now.Before(w.until) && w.conns == n.o.Events.Connected():
 		return standby.Mute
-	case n.deaf(s, now):
+	case n.deaf(s, heir, now):
 		return standby.Deaf
 	}
 	if link := s.link.Load(); link != nil && !link.acts() {

@@ -32,7 +32,7 @@ func newObserved(t *testing.T) *observed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { events.Get().Close() })
-	natstest.Within(t, "the connection", events.Up)
+	natstest.Within(t, "the connection", func() bool { return events.Up() && events.Connected() > 0 }) // which is counted a moment later
 	box, epochs := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {}), 0
 	box.Share(outbox.ShareOptions{Most: 1000, Stored: func() {}, Drained: func() {}, Epoch: func() string { epochs++; return fmt.Sprint("e", epochs) }})
 	roster := standby.NewRoster("b1", "i1", 1, cfg.HASilence)
@@ -47,7 +47,8 @@ func (o *observed) want(t *testing.T, after time.Duration, want standby.Unable) 
 	t.Helper()
 	o.now = o.now.Add(after)
 	o.s.watch(o.now)
-	if got := o.unable(o.s, o.now); got != want {
+	heir, _ := o.roster.Successor("pbx1", o.now)
+	if got := o.unable(o.s, heir, o.now); got != want {
 		t.Fatalf("it is unable: %q, want %q", got, want)
 	}
 }
@@ -150,7 +151,7 @@ func TestUnable_ByItsConnections(t *testing.T) {
 	if err := o.o.Events.Get().ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
-	natstest.Within(t, "the connection is made anew", func() bool { return o.o.Events.Connected() > n })
+	natstest.Within(t, "the connection is made anew", func() bool { return o.o.Events.Up() && o.o.Events.Connected() > n })
 	o.want(t, 0, "")
 	o.s.link.Store(&link{func() {}, func() bool { return false }})
 	o.want(t, 0, standby.NoActions)
