@@ -325,7 +325,10 @@ func (n *Node) beat(now time.Time) {
 		how, up := s.Outbox.Shared(s.machine.Term()), s.up.Load()
 		switch {
 		case s.machine.Leads() && how.Leads:
-			leads = append(leads, standby.LeadsOf(s.Name, how.Mark, s.machine.Heir()))
+			l := standby.LeadsOf(s.Name, how.Mark, s.machine.Heir())
+			heir, _ := n.roster.Successor(s.Name, now)
+			l.Unable = n.unable(s, heir, now)
+			leads = append(leads, l)
 		case up != 0 && !how.Leads && !n.leaving:
 			age := time.Since(s.began) - time.Duration(up)
 			stands = append(stands, standby.Stands{

@@ -234,7 +234,11 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 		return
 	}
 	if e.Kind == SawHeartbeat && e.Leader.Yields == l.node && e.Leader.Mark.Term >= l.term && v.InSync {
-		l.ask(now, "yield")
+		reason := "yield"
+		if e.Leader.Unable == Mute {
+			reason = "mute" // something may be in flight
+		}
+		l.ask(now, reason)
 		return
 	}
 	wait := l.silence + time.Duration(v.Turn)*turnPause

@@ -69,6 +69,7 @@ type Leads struct {
 	Width   uint64 `json:"width,omitempty"`  // 0 is 64
 	Filters Sum    `json:"filters"`
 	Yields  string `json:"yields,omitempty"` // the node that shall claim now
+	Unable  Unable `json:"unable,omitempty"`
 }
 
 // Stands is a server of which the sender has an event session that is up, and which it
@@ -196,7 +197,7 @@ func (h *Heartbeat) check() error {
 		}
 	}
 	for i := range h.Leads {
-		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || badWidth(l.Width) || l.Yields != "" && !name.Valid(l.Yields, maxNode) {
+		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || badWidth(l.Width) || len(l.Unable) > maxToken || l.Yields != "" && !name.Valid(l.Yields, maxNode) {
 			return fmt.Errorf("what is led has no server, epoch, term, width or node that is valid: %.40q", l.Server)
 		}
 	}

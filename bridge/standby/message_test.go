@@ -118,7 +118,9 @@ func TestMessages_AreBounded(t *testing.T) {
 		server := fmt.Sprintf("%032d", i)
 		h.Servers = append(h.Servers, server)
 		m := Mark{math.MaxUint64, long[:maxEpoch], math.MaxUint64, math.MaxUint64, math.MaxUint64, 2*Window - 1, math.MaxUint64}
-		h.Leads = append(h.Leads, LeadsOf(server, m, long))
+		l := LeadsOf(server, m, long)
+		l.Unable = Unable(long[:maxToken])
+		h.Leads = append(h.Leads, l)
 	}
 	data, err := h.Encode()
 	if err != nil || len(data) > MaxMessage {

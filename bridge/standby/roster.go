@@ -161,6 +161,7 @@ type Leader struct {
 	At                time.Time // when it was heard
 	Mark              Mark
 	Yields            string
+	Unable            Unable
 }
 
 // Leader returns the bridge, dead or alive, that was heard to lead the server with the
@@ -172,7 +173,7 @@ func (r *Roster) Leader(server string) (l Leader, ok bool) {
 			continue
 		}
 		if says.Term > l.Mark.Term || m.at.After(l.At) || m.at.Equal(l.At) && m.Node < l.Node {
-			l, ok = Leader{m.Node, m.Incarnation, m.at, says.Mark(), says.Yields}, true
+			l, ok = Leader{m.Node, m.Incarnation, m.at, says.Mark(), says.Yields, says.Unable}, true
 		}
 	}
 	return l, ok
