@@ -41,14 +41,14 @@ func (a account) String() string {
 
 // reading is how far the stream was read.
 type reading struct {
-	next          uint64 // sequence
-	epoch         string // of the last
-	seq           uint64
-	numbers       map[int]bool
-	first         int // below it all numbers were read
-	last          [threads]int
-	alike         int
-	sent, counted int // when it was read last
+	next    uint64 // sequence
+	epoch   string // of the last
+	seq     uint64
+	numbers map[int]bool
+	first   int // below it all numbers were read
+	last    [threads]int
+	alike   int
+	counted int // events that were raised when it was read last
 }
 
 func newReading() reading { return reading{next: 1, numbers: map[int]bool{}, first: 1} }
