@@ -194,8 +194,8 @@ func TestSessions_LosingOneFailsItsOwnOnly(t *testing.T) {
 				t.Errorf("an action beside a lost session: %v", r.Outcome)
 			}
 		}
-		if !b.link.Takes() || b.link.Ready() || b.link.RetryIn() != 0 {
-			t.Errorf("takes actions: %v, ready: %v, retry in %v", b.link.Takes(), b.link.Ready(), b.link.RetryIn())
+		if !b.link.Takes() || !b.link.Acts() || b.link.Ready() || b.link.RetryIn() != 0 {
+			t.Errorf("takes actions: %v, acts: %v, ready: %v, retry in %v", b.link.Takes(), b.link.Acts(), b.link.Ready(), b.link.RetryIn())
 		}
 	})
 }
@@ -260,7 +260,7 @@ func TestSessions_BreakerIsOneForAll(t *testing.T) {
 		b.sim.Always(amisim.Accept, amisim.Refuse)
 		b.sim.Kick()
 		synctest.Wait()
-		if in := b.link.RetryIn(); b.link.Takes() || in <= 0 || in > 100*time.Millisecond {
+		if in := b.link.RetryIn(); b.link.Takes() || b.link.Acts() || in <= 0 || in > 100*time.Millisecond {
 			t.Errorf("all down: takes actions: %v, retry in %v", b.link.Takes(), in)
 		}
 		for b.link.Status().Breaker.State != BreakerOpen {

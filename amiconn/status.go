@@ -2,6 +2,7 @@ package amiconn
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
@@ -92,6 +93,13 @@ func (l *Link) Ready() bool {
 		}
 	}
 	return true
+}
+
+// Acts reports whether a session for Actions is up.
+func (l *Link) Acts() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.actions, func(s *slot) bool { return s.session != nil })
 }
 
 // Takes reports whether Do would have a session for an Action now: at least one

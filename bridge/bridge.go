@@ -146,7 +146,7 @@ func (b *Bridge) newShared(run string) (err error) {
 	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log}
 	var others *actions.Others
 	if b.cfg.HA {
-		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Incarnation: run, Epoch: newEpoch, Unshared: b.streams.Unshared, Log: b.log}); err != nil {
+		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Events: b.events, Incarnation: run, Epoch: newEpoch, Unshared: b.streams.Unshared, Log: b.log}); err != nil {
 			return err
 		}
 		o.Leader, p.Incarnation = b.ha, run

@@ -82,7 +82,7 @@ func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
 	s.state.Ask(s.link)
 	s.target = actions.NewTarget(all, &s.cfg, s.link, s.pressure, s.state.Acted)
 	if s.shared != nil {
-		s.shared.Follow(s.link.Ping)
+		s.shared.Follow(s.link.Ping, s.link.Acts)
 		s.target.Share(s.shared.Leads)
 		s.outbox.SetFilters(filtersOf(cfg))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
@@ -116,7 +117,7 @@ func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool) {
 		d.begin(now)
 		op = "0.$FI"
 	}
-	if d.single || d.flow > 1 && last || d.flow == 1 && d.backlogged {
+	if d.single || d.lead.doubts(source) || d.flow > 1 && last || d.flow == 1 && d.backlogged {
 		op, d.ending = "2.$FI", true
 	}
 	d.last = now
@@ -129,6 +130,9 @@ func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool) {
 }
 
 func (d *fastMode) begin(now time.Time) {
+	if !standby.MayGoOn(d.ackedAt, now) {
+		d.lead.doubtAll()
+	}
 	d.batches++
 	d.begun = now
 	number := strconv.FormatUint(d.batches, 36)
@@ -189,6 +193,7 @@ func (d *fastMode) abandon() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.batch, d.failure, d.sent, d.acked, d.backlogged, d.ending, d.single = "", nil, 0, 0, false, false, true
+	d.lead.doubtAll()
 }
 
 // fail has err be the failure of the batch, if it has none.
@@ -240,7 +245,9 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (failed bool) {
 	case kind == "gap", kind == "err":
 		d.failure = errBatchEnded
 	case kind == "" && own && string(a.batch) == d.batch:
-		d.single = d.single && a.repeat
+		if d.single = d.single && a.repeat; !a.repeat {
+			d.lead.trust(d.ring[a.count%windowMsgs].source)
+		}
 		d.window.observe(a.sequence)
 		d.ended(a.count)
 	case kind == "" && own && len(a.batch) == 0:

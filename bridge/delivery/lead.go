@@ -13,6 +13,10 @@ import (
 // be the last one. The first event of a leader goes alone, and behind another fence: no
 // event of the server may have been stored since the leader looked.
 //
+// nats-server takes an event for a repeat, by its id, before it looks at the fence, and the
+// batch goes on. So who may have lost the lead without knowing it sends each event alone,
+// until one is stored that was not before: its fence held.
+//
 // A batch that is open is not looked at again, so that it goes on only while what was sent
 // a moment ago is acknowledged (standby.MayGoOn). And its name can be guessed, so that the
 // successor can end it.
@@ -64,6 +68,8 @@ type leadMode struct {
 	incarnation string
 	source      func(number int) *Source
 	in          []uint64 // by the sources' numbers, the batch that each has sent in last
+	doubt       uint64   // counts the times at which all that is known of fences was in doubt
+	trusted     []uint64 // by the sources' numbers, that count when a fence held last; guarded by the fastMode's lock
 	next        Fence    // of the event that is sent next
 	seq, on     []string // headers
 }
@@ -74,6 +80,30 @@ func (l *leadMode) batchOf(number int) *uint64 {
 		l.in = append(l.in, make([]uint64, missing)...)
 	}
 	return &l.in[number]
+}
+
+// doubtAll takes in that somebody else may lead any of the servers. It is called with the
+// fastMode's lock held, as are the next two; a nil leadMode does nothing.
+func (l *leadMode) doubtAll() {
+	if l != nil {
+		l.doubt++
+	}
+}
+
+// doubts reports whether the next event of the source with that number goes alone.
+func (l *leadMode) doubts(number int) bool {
+	return l != nil && (number >= len(l.trusted) || l.trusted[number] != l.doubt)
+}
+
+// trust takes in that an event of the source was stored behind its fence.
+func (l *leadMode) trust(number int) {
+	if l == nil {
+		return
+	}
+	if missing := number + 1 - len(l.trusted); missing > 0 {
+		l.trusted = append(l.trusted, make([]uint64, missing)...)
+	}
+	l.trusted[number] = l.doubt
 }
 
 func (l *leadMode) refused(number int) { l.source(number).Lead.Refused() }

@@ -95,7 +95,10 @@ func (n *Node) askTerm(s *server) {
 		if err != nil {
 			s.trouble.Store(&err)
 			n.log.Error("the record of a term cannot be read", zap.String("server", s.Name), zap.Error(err))
-			return answer(standby.Event{Kind: standby.Failed})
+			if errors.Is(err, standby.ErrNewer) {
+				return answer(standby.Event{Kind: standby.Failed})
+			}
+			return answer(standby.Event{Kind: standby.SawTerm, Seq: last.Sequence}) // nobody's: it is claimed behind that
 		}
 		saw := answer(standby.Event{Kind: standby.SawTerm, Term: term, Seq: last.Sequence})
 		return func() {

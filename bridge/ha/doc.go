@@ -14,6 +14,8 @@
 //	          who leads; that an event was refused for it comes back the same way
 //	Server    is all that this package asks of the two and of the Link
 //
+// A bridge that is heard, and yet cannot do what a leader does, says so (unable.go).
+//
 // Its goroutines are one that has everything of its own ([Node.Run]), and a few that ask the
 // stream for it, so that a question to one that does not answer holds up no heartbeat. The
 // hooks that others call only note and wake, and never wait: Fence and Refused are called

@@ -39,6 +39,7 @@ const (
 type Options struct {
 	Config *config.Config
 	Conn   *natsconn.Conn // by which bridges speak, and the stream is asked
+	Events *natsconn.Conn // by which events are published
 	// Incarnation names this process; no other has the same.
 	Incarnation string
 	Epoch       func() string // makes the name of an epoch that no other has had
@@ -167,8 +168,9 @@ func (h *Handle) Begin(ready, forget func()) {
 	}
 }
 
-// Follow tells what has the event session ask for a Pong.
-func (h *Handle) Follow(ping func()) { h.s.ping.Store(&ping) }
+// Follow tells what has the event session ask for a Pong, and what reports whether a session
+// for Actions is up. Neither waits.
+func (h *Handle) Follow(ping func(), acts func() bool) { h.s.link.Store(&link{ping, acts}) }
 
 // Session hears that the event session came up or has ended, between two of its events.
 func (h *Handle) Session(up bool) { h.s.onSession(up) }
@@ -266,9 +268,10 @@ func (n *Node) tick() {
 		if s.untold {
 			n.tell(s)
 		}
+		s.watch(now)
 		if v := n.view(s, now); v.Session && !v.InSync && !v.Fresh && !s.led {
-			if ping := s.ping.Load(); ping != nil {
-				(*ping)()
+			if link := s.link.Load(); link != nil {
+				link.ping()
 			}
 		}
 		n.step(s, standby.Event{Kind: standby.Tick})
@@ -333,11 +336,15 @@ func (n *Node) beat(now time.Time) {
 		how, up := s.Outbox.Shared(s.machine.Term()), s.up.Load()
 		switch {
 		case s.machine.Leads() && how.Leads:
-			leads = append(leads, standby.LeadsOf(s.Name, how.Mark, s.machine.Heir()))
+			l := standby.LeadsOf(s.Name, how.Mark, s.machine.Heir())
+			heir, _ := n.roster.Successor(s.Name, now)
+			l.Unable = n.unable(s, heir, now)
+			leads = append(leads, l)
 		case up != 0 && !how.Leads && n.mayClaim():
 			age := time.Since(s.began) - time.Duration(up)
 			stands = append(stands, standby.Stands{
 				Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
+				Unable: n.unable(s, "", now), OldestMS: oldest(how.Oldest, now),
 			})
 		}
 	}

@@ -37,11 +37,12 @@ type Server struct {
 type server struct {
 	Server
 	machine  *standby.Leading
-	begun    atomic.Bool            // ready and forget are set
-	ready    func()                 // the publisher is to look at it
-	forget   func()                 // the publisher is to forget what is in flight
-	ping     atomic.Pointer[func()] // has the event session ask for a Pong
-	before   []string               // incarnations of those who led, the newest last
+	begun    atomic.Bool // ready and forget are set
+	ready    func()      // the publisher is to look at it
+	forget   func()      // the publisher is to forget what is in flight
+	link     atomic.Pointer[link]
+	stall    stall
+	before   []string // incarnations of those who led, the newest last
 	tail     *standby.Tail
 	held     delivery.Since // of the tail
 	ended    uint64         // the term since which the batches of those before were ended
@@ -162,6 +163,7 @@ func (n *Node) view(s *server, now time.Time) standby.View {
 	up := s.up.Load() != 0 && (s.led || n.mayClaim())
 	return standby.View{
 		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Successor: to, HeirSync: inSync,
+		Unable: n.unable(s, to, now), HeirUnable: n.roster.Unable(s.Name, to),
 	}
 }
 
@@ -206,6 +208,8 @@ func (n *Node) let(s *server) {
 		n.tell(s)
 		if leads {
 			s.known.countTakeOver(s.machine.Record().Reason)
+		} else {
+			n.stood(s, time.Now())
 		}
 		n.lookAt(s, time.Now())
 		n.beatAt = time.Time{} // the others are to know at once

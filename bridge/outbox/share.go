@@ -272,11 +272,13 @@ func (o *Outbox) NextEpoch() {
 // Shared is how a shared outbox stands.
 type Shared struct {
 	Leads  bool
+	Left   uint64       // events of who leads that are not known to be stored
 	Mark   standby.Mark // of who leads, in the term that was asked for
 	State  standby.State
 	Reason standby.Reason
 	Term   uint64 // that is followed
 	Lag    uint64
+	Oldest int64 // when the oldest event was read that is held, in nanoseconds since 1970; 0: none is
 }
 
 // Shared returns how the outbox stands.
@@ -285,8 +287,12 @@ func (o *Outbox) Shared(term uint64) Shared {
 	defer o.mu.Unlock()
 	h := o.share
 	if h.leads != nil {
-		return Shared{Leads: true, Mark: h.leads.Mark(term)}
+		return Shared{Leads: true, Left: uint64(o.queued + o.inFlight), Mark: h.leads.Mark(term)}
 	}
 	state, reason := h.follows.State()
-	return Shared{State: state, Reason: reason, Term: h.follows.Term(), Lag: h.follows.Lag()}
+	now := Shared{State: state, Reason: reason, Term: h.follows.Term(), Lag: h.follows.Lag()}
+	if o.waiting.Len() > 0 {
+		now.Oldest = o.waiting.At(0).At
+	}
+	return now
 }

@@ -22,7 +22,7 @@ type EventKind uint8
 const (
 	Tick         EventKind = iota // some time has passed; at least every 100 ms
 	SawHeartbeat                  // a Heartbeat names a Leader
-	SawTerm                       // the record that the stream holds, or that it holds none
+	SawTerm                       // the record that the stream holds; Term is nil if it holds none that can be read
 	Wrote                         // the term is stored, at Seq
 	Refused                       // the term, or an event, was not stored for its fence: 10071, 10164
 	Failed                        // what was to be done did not succeed, or nobody knows
@@ -40,7 +40,7 @@ type Event struct {
 	Kind    EventKind
 	Answers uint64 // the Question that this answers; 0: none, as of an event that was refused
 	Leader  Leader // Heard
-	Term    *Term  // SawTerm; nil: there is none
+	Term    *Term  // SawTerm; nil: there is none, or at Seq one that nobody has written
 	Seq     uint64 // Wrote, SawTerm
 	Exact   bool   // Read
 	Empty   bool   // Read: the stream holds no event of the server
@@ -55,4 +55,7 @@ type View struct {
 	Turn      int    // of the Roster
 	Successor string // of the Roster
 	HeirSync  bool   // the Successor is in sync
+
+	Unable     Unable // of this bridge
+	HeirUnable Unable // of the Successor
 }

@@ -12,6 +12,7 @@
 //	           what they cover (cut), and at a take-over what the stream's Tail holds
 //	Roster     who was heard: candidates, ranking, who claims in which turn, which to move
 //	Leading    one server's term: from silence to a claim, a fence, a yield
+//	Unable     what a bridge cannot do of what a leader does: it yields to who can
 //	Heartbeat, Term, ID   what crosses NATS: bounded, versioned, unknown fields ignored
 //
 // What holds in the stream, and what its readers may rely on: the events of an epoch are
@@ -23,8 +24,8 @@
 // concurrent use. What crosses the seam are hashes and positions, never payloads: those lie
 // in the outbox, whose held events are the Follower's last ones in the same order.
 //
-// A place is believed after some 70 events and ten seconds: a standby of a quiet server is
-// joining for long. Equal events of different threads are one to it: where sessions differ in order, a
+// A place is believed after some 130 events and ten seconds: a standby of a quiet server is
+// joining for long, and one whose events are all alike for ever. Equal events of different threads are one to it: where sessions differ in order, a
 // take-over may leave such a pair in an order that neither session had. None is lost or
 // stored twice by it.
 package standby

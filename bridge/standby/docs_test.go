@@ -10,7 +10,7 @@ import (
 // The page says what the code does.
 func TestDocs_Bounds(t *testing.T) {
 	pagetest.Limits(t, map[string]int{
-		"JoinSpan": JoinSpan, "maxMarks": maxMarks, "maxUnacked": maxUnacked, "maxTail": maxTail, "maxBridges": maxBridges,
+		"JoinSpan": JoinSpan, "maxMarks": maxMarks, "maxPoints": maxPoints, "maxUnacked": maxUnacked, "maxTail": maxTail, "maxBridges": maxBridges,
 		"MaxServers": MaxServers, "MaxMessage": MaxMessage,
 	})
 }

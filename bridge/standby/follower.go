@@ -70,7 +70,7 @@ type timedMark struct {
 // NewFollower returns a Follower of a session that has just begun. It knows at least the
 // last most events, which must be as many as the outbox can hold: at 8 bytes each.
 func NewFollower(most int) *Follower {
-	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+Window+1), marks: make([]timedMark, 0, maxMarks)}
+	return &Follower{sums: newSums(0, 0, max(most, JoinSpan)+2*Window+1), marks: make([]timedMark, 0, maxMarks)}
 }
 
 // Read takes in the next event of the session, and reports whether it is to be held, and
@@ -213,12 +213,13 @@ func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 			break
 		}
 		done++
+		if !f.synced {
+			f.proof.add(m.Mark, p)
+		}
 		if f.sums.has(p) && *f.sums.at(p)-m.Sum == f.diff {
 			fitted, cut = true, m
 			f.misses = 0
-			if !f.synced {
-				f.proof.fit(p)
-			}
+			f.proof.count++
 		} else {
 			f.misses++
 			f.proof.misses++
@@ -230,7 +231,7 @@ func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 
 // fits takes in a Mark that fits, and returns what is to be released.
 func (f *Follower) fits(m timedMark, now time.Time) (release int) {
-	if !f.synced && !f.proof.holds(&f.sums, now) {
+	if !f.synced && !f.proof.holds(&f.sums, f.diff, now) {
 		return 0
 	}
 	f.synced, f.reason, f.proof = true, "", proof{}

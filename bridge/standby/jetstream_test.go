@@ -11,11 +11,12 @@ const (
 	wrongLast     = 10071
 	inProcess     = 10164
 	unknownBatch  = 10208
+	isRepeat      = 1 // no refusal
 	batchIdleTime = 10 * time.Second
 )
 
 // jetstream is a model of the events' stream, as measured: fences on the first event of
-// a batch, batches that live ten seconds without traffic and are opened again by a change
+// a batch that is no repeat, batches that live ten seconds without traffic and are opened again by a change
 // of the stream's leader, message ids in a window, and what is on its way to the replicas
 // when the leader changes lost.
 type jetstream struct {
@@ -66,7 +67,8 @@ func (s *jetstream) publish(owner string, p publication, now time.Time) (code in
 		b = nil
 	}
 	if p.n == 1 {
-		switch {
+		switch { // a repeat is known before a fence is looked at
+		case s.ids[p.id]:
 		case s.rng.Float64() < s.flaky:
 			return inProcess
 		case p.fence != s.termSeq, p.whole && p.last != s.last:
@@ -81,7 +83,7 @@ func (s *jetstream) publish(owner string, p publication, now time.Time) (code in
 	}
 	b.n, b.at = p.n, now
 	if s.ids[p.id] {
-		return 0
+		return isRepeat
 	}
 	s.ids[p.id] = true
 	s.seq++

@@ -67,7 +67,9 @@ type Leading struct {
 	lostAt        time.Time
 	down          time.Time // since when there is no session; or zero
 	yielded       time.Time
-	refused       bool // nobody has claimed what it yielded
+	kept          time.Time // when nobody had claimed what it yielded
+	unable        time.Time // since when it cannot do all that a leader does; or zero
+	refused       bool      // nobody has claimed what it yielded
 	heir          string
 	news          bool // the record that was seen is of a claim that was not known
 	question      uint64
@@ -207,7 +209,7 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 	case l.phase > asking && e.Seq <= l.fence && e.Term != nil:
 		return // it was read before the last write
 	case e.Term == nil:
-		l.fence = 0
+		l.fence = e.Seq
 		return
 	}
 	if l.news = l.term > 0 && e.Term.Term > l.term && !l.mine(e.Term); l.news {
@@ -219,6 +221,7 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 // stand gives the lead up, or the claim.
 func (l *Leading) stand(now time.Time) {
 	l.phase, l.led, l.lastHeartbeat, l.renewing, l.heir, l.lost, l.refused = standing, false, now, false, "", false, false
+	l.unable = time.Time{}
 	l.do(Hold)
 }
 
@@ -234,7 +237,11 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 		return
 	}
 	if e.Kind == SawHeartbeat && e.Leader.Yields == l.node && e.Leader.Mark.Term >= l.term && v.InSync {
-		l.ask(now, "yield")
+		reason := "yield"
+		if e.Leader.Unable == Mute {
+			reason = "mute" // something may be in flight
+		}
+		l.ask(now, reason)
 		return
 	}
 	wait := l.silence + time.Duration(v.Turn)*turnPause
@@ -243,6 +250,9 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 		if !v.Fresh {
 			return // what it is to read yet may be stored already
 		}
+	}
+	if v.Unable == Mute && v.Turn > 0 { // else nobody can do more
+		wait += mutePause
 	}
 	if e.Kind == Tick && now.Sub(l.lastHeartbeat) >= wait && now.Sub(l.asked) >= askPause {
 		reason := "silence"
@@ -277,6 +287,7 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 	if l.lost {
 		l.onLost(now, v)
 	}
+	l.onUnable(now, v)
 }
 
 // onLost yields to one that is in sync at once, and goes on with its own next session
@@ -336,7 +347,7 @@ func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 		l.phase, l.yielded = yielding, now
 		l.do(Yield)
 	case l.phase == yielding && e.Kind == Tick && now.Sub(l.yielded) >= yieldPatience:
-		l.phase, l.heir, l.refused = leading, "", true
+		l.phase, l.heir, l.refused, l.kept = leading, "", true, now
 		l.do(Publish)
 	}
 }

@@ -206,6 +206,18 @@ func TestLeading_ClaimsAnew(t *testing.T) {
 	}
 }
 
+// A record that nobody can read is no reason to stop: it is claimed behind that.
+func TestLeading_ClaimsBehindARecordThatIsNone(t *testing.T) {
+	s := newLeader(t)
+	s.now = s.now.Add(time.Second)
+	s.on(Event{Kind: Refused}, Hold, AskTerm)
+	nonsense := Event{Kind: SawTerm, Seq: s.l.Fence() + 100}
+	s.lead(nonsense, Publish)
+	if s.l.Term() != 6 || s.l.Fence() != nonsense.Seq+11 {
+		t.Errorf("term %d behind %d", s.l.Term(), s.l.Fence())
+	}
+}
+
 // A leader that hears or sees a successor stands by at once.
 func TestLeading_StandsByForItsSuccessor(t *testing.T) {
 	for _, e := range []func(s *script) Event{
@@ -350,6 +362,23 @@ func TestLeading_HandsOver(t *testing.T) {
 	s.lead(saw("b2", 4, 50), Publish)
 	if s.l.Record().Reason != "yield" {
 		t.Error(s.l.Record().Reason)
+	}
+}
+
+// Of one that is mute something may be in flight, and its batches are ended as those of one
+// that is silent.
+func TestLeading_ClaimsFromOneThatIsMute(t *testing.T) {
+	for unable, want := range map[Unable]string{"": "yield", NoActions: "yield", Mute: "mute"} {
+		s := newScript(t)
+		s.on(s.heard("b2", 4, ""))
+		s.view.InSync = true
+		e := s.heard("b2", 4, "b1")
+		e.Leader.Unable = unable
+		s.on(e, AskTerm)
+		s.lead(saw("b2", 4, 50), Publish)
+		if got := s.l.Record().Reason; got != want {
+			t.Errorf("%q: the reason is %q", unable, got)
+		}
 	}
 }
 

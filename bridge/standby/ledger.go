@@ -12,8 +12,11 @@ type Mark struct {
 	Epoch  string
 	N      uint64 // events of the epoch that are stored
 	Sum    uint64 // of their hashes, modulo 2^64
-	Window uint64 // of the last Window of them, if Wide
-	Wide   bool
+	Window uint64 // of the last Width of them
+	// Width is Window to 2 x Window - 1; 0: less than Window are known. It differs
+	// from one Mark to the next, so that not each begins behind an equal event because
+	// each ends behind one: an Asterisk of which little is asked sends in bursts.
+	Width uint64
 	// Filters is the hash of all that decides which events count.
 	Filters uint64
 }
@@ -36,7 +39,7 @@ type Ledger struct {
 
 // NewLedger begins an epoch, with the Filters of its Marks.
 func NewLedger(epoch string, filters uint64) *Ledger {
-	return &Ledger{epoch: epoch, sums: newSums(0, 0, maxUnacked+Window+1), filters: filters}
+	return &Ledger{epoch: epoch, sums: newSums(0, 0, maxUnacked+2*Window+1), filters: filters}
 }
 
 // Epoch returns the epoch's name.
@@ -76,8 +79,8 @@ func (l *Ledger) Ack(n uint64) {
 		return
 	}
 	l.acked = n
-	if n-l.sums.first > Window {
-		l.sums.forget(n - Window)
+	if n-l.sums.first > 2*Window {
+		l.sums.forget(n - 2*Window)
 	}
 }
 
@@ -105,10 +108,18 @@ func (l *Ledger) Begin(epoch string) error {
 // Mark returns how far the leader of the term has come.
 func (l *Ledger) Mark(term uint64) Mark {
 	m := Mark{Term: term, Epoch: l.epoch, N: l.acked, Sum: *l.sums.at(l.acked), Filters: l.filters}
-	if m.Wide = l.acked >= Window && l.sums.has(l.acked-Window); m.Wide {
-		m.Window = m.Sum - *l.sums.at(l.acked - Window)
+	for _, width := range [...]uint64{widthOf(m.N), Window} {
+		if m.N >= width && l.sums.has(m.N-width) {
+			m.Window, m.Width = m.Sum-*l.sums.at(m.N - width), width
+			break
+		}
 	}
 	return m
+}
+
+// widthOf returns the Width of the Mark that is at n.
+func widthOf(n uint64) uint64 {
+	return Window + n*0x9e3779b97f4a7c15>>32%Window // multiplicative hashing: its middle bits are of all of n
 }
 
 // Filter says what the hash is of all that decides which events count from here on.

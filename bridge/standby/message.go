@@ -1,6 +1,7 @@
 package standby
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,9 +65,11 @@ type Leads struct {
 	Epoch   string `json:"epoch"`
 	N       uint64 `json:"n"`
 	Sum     Sum    `json:"sum"`
-	Window  *Sum   `json:"window,omitempty"`
+	Window  *Sum   `json:"window,omitempty"` // of the last Width of them
+	Width   uint64 `json:"width,omitempty"`  // 0 is 64
 	Filters Sum    `json:"filters"`
 	Yields  string `json:"yields,omitempty"` // the node that shall claim now
+	Unable  Unable `json:"unable,omitempty"`
 }
 
 // Stands is a server of which the sender has an event session that is up, and which it
@@ -78,14 +81,17 @@ type Stands struct {
 	Term   uint64 `json:"term"` // that it follows
 	Lag    uint64 `json:"lag"`
 	AgeMS  int64  `json:"age_ms"` // of the session
+	Unable Unable `json:"unable,omitempty"`
+	// OldestMS is how old the oldest event is that it holds; 0: it holds none.
+	OldestMS int64 `json:"oldest_ms,omitempty"`
 }
 
 // LeadsOf returns what a Heartbeat says of a server with this Mark.
 func LeadsOf(server string, m Mark, yields string) Leads {
 	l := Leads{Server: server, Term: m.Term, Epoch: m.Epoch, N: m.N, Sum: Sum(m.Sum), Filters: Sum(m.Filters), Yields: yields}
-	if m.Wide {
+	if m.Width > 0 {
 		window := Sum(m.Window)
-		l.Window = &window
+		l.Window, l.Width = &window, m.Width
 	}
 	return l
 }
@@ -94,7 +100,7 @@ func LeadsOf(server string, m Mark, yields string) Leads {
 func (l *Leads) Mark() Mark {
 	m := Mark{Term: l.Term, Epoch: l.Epoch, N: l.N, Sum: uint64(l.Sum), Filters: uint64(l.Filters)}
 	if l.Window != nil {
-		m.Window, m.Wide = uint64(*l.Window), true
+		m.Window, m.Width = uint64(*l.Window), cmp.Or(l.Width, Window)
 	}
 	return m
 }
@@ -191,12 +197,12 @@ func (h *Heartbeat) check() error {
 		}
 	}
 	for i := range h.Leads {
-		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || l.Yields != "" && !name.Valid(l.Yields, maxNode) {
-			return fmt.Errorf("what is led has no server, epoch, term or node that is valid: %.40q", l.Server)
+		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || badWidth(l.Width) || len(l.Unable) > maxToken || l.Yields != "" && !name.Valid(l.Yields, maxNode) {
+			return fmt.Errorf("what is led has no server, epoch, term, width or node that is valid: %.40q", l.Server)
 		}
 	}
 	for i := range h.Stands {
-		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || s.AgeMS < 0 {
+		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 || s.OldestMS < 0 {
 			return fmt.Errorf("what is stood by for has no server or state that is valid: %.40q", s.Server)
 		}
 	}
@@ -222,5 +228,7 @@ func (t *Term) check() error {
 var errVersion = errors.New("it names no version that this one reads")
 
 func badVersion(v, needs int) bool { return needs < 1 || needs > Version || v < needs }
+
+func badWidth(w uint64) bool { return w != 0 && (w < Window || w >= 2*Window) }
 
 func noServer(s string) error { return fmt.Errorf("%.40q names no server", s) }

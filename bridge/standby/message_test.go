@@ -17,11 +17,11 @@ import (
 )
 
 func someHeartbeat() *Heartbeat {
-	m := Mark{Term: 3, Epoch: "k3f9x", N: 12, Sum: math.MaxUint64, Window: 7, Wide: true, Filters: 5}
+	m := Mark{Term: 3, Epoch: "k3f9x", N: 12, Sum: math.MaxUint64, Window: 7, Width: 99, Filters: 5}
 	return &Heartbeat{
 		Node: "b1", Incarnation: "k3f9-1", Seq: 9, Weight: 1, List: ListHash([]string{"pbx1", "pbx2"}), Servers: []string{"pbx1", "pbx2"},
 		Leads:  []Leads{LeadsOf("pbx1", m, "b2")},
-		Stands: []Stands{{Server: "pbx2", State: "apart", Reason: Differs, Term: 1, Lag: 4, AgeMS: 77}},
+		Stands: []Stands{{Server: "pbx2", State: "apart", Reason: Differs, Term: 1, Lag: 4, AgeMS: 77, Unable: NoActions}},
 	}
 }
 
@@ -35,10 +35,10 @@ func TestHeartbeat_IsReadAsItWasWritten(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, h) {
 		t.Errorf("%v\n%s", err, cmp.Diff(h, got))
 	}
-	if m := got.Leads[0].Mark(); m != (Mark{Term: 3, Epoch: "k3f9x", N: 12, Sum: math.MaxUint64, Window: 7, Wide: true, Filters: 5}) {
+	if m := got.Leads[0].Mark(); m != (Mark{Term: 3, Epoch: "k3f9x", N: 12, Sum: math.MaxUint64, Window: 7, Width: 99, Filters: 5}) {
 		t.Errorf("%+v", m)
 	}
-	if narrow := LeadsOf("pbx1", Mark{Term: 1, Epoch: "e", N: 3}, ""); narrow.Mark().Wide {
+	if narrow := LeadsOf("pbx1", Mark{Term: 1, Epoch: "e", N: 3}, ""); narrow.Mark().Width != 0 {
 		t.Error("a Mark without a Window has one")
 	}
 }
@@ -63,9 +63,9 @@ func TestMessages_HaveTheFormatOfVersion1(t *testing.T) {
 	}
 	want := `{"v":1,"needs":1,"node":"b1","incarnation":"k3f9-1","seq":9,"weight":1,"list":"` +
 		fmt.Sprintf("%016x", uint64(ListHash([]string{"pbx2", "pbx1"}))) + `","servers":["pbx1","pbx2"],` +
-		`"leads":[{"server":"pbx1","term":3,"epoch":"k3f9x","n":12,"sum":"ffffffffffffffff","window":"0000000000000007",` +
+		`"leads":[{"server":"pbx1","term":3,"epoch":"k3f9x","n":12,"sum":"ffffffffffffffff","window":"0000000000000007","width":99,` +
 		`"filters":"0000000000000005","yields":"b2"}],` +
-		`"stands":[{"server":"pbx2","state":"apart","reason":"differs","term":1,"lag":4,"age_ms":77}]}`
+		`"stands":[{"server":"pbx2","state":"apart","reason":"differs","term":1,"lag":4,"age_ms":77,"unable":"act"}]}`
 	if diff := cmp.Diff(want, string(data)); diff != "" {
 		t.Error(diff)
 	}
@@ -117,8 +117,10 @@ func TestMessages_AreBounded(t *testing.T) {
 	for i := range MaxServers {
 		server := fmt.Sprintf("%032d", i)
 		h.Servers = append(h.Servers, server)
-		m := Mark{math.MaxUint64, long[:maxEpoch], math.MaxUint64, math.MaxUint64, math.MaxUint64, true, math.MaxUint64}
-		h.Leads = append(h.Leads, LeadsOf(server, m, long))
+		m := Mark{math.MaxUint64, long[:maxEpoch], math.MaxUint64, math.MaxUint64, math.MaxUint64, 2*Window - 1, math.MaxUint64}
+		l := LeadsOf(server, m, long)
+		l.Unable = Unable(long[:maxToken])
+		h.Leads = append(h.Leads, l)
 	}
 	data, err := h.Encode()
 	if err != nil || len(data) > MaxMessage {
@@ -155,6 +157,9 @@ func TestMessages_AreRefused(t *testing.T) {
 		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"list":"0123456789abcdef"}}`:                              "message",
 		`{"v":1,"needs":-1,"node":"b","incarnation":"x","weight":1,"list":"0123456789abcdef"}`:                              "version",
 		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"stands":[{"server":"p","state":"in_sync","age_ms":-1}]}`: "stood by",
+		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"stands":[{"server":"p","state":"in_sync","unable":"` +
+			strings.Repeat("x", maxToken+1) + `"}]}`: "stood by",
+		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"leads":[{"server":"p","term":1,"epoch":"e","width":63}]}`: "led",
 	} {
 		if _, err := DecodeHeartbeat([]byte(text)); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", text, err)
@@ -280,7 +285,7 @@ func FuzzTerm(f *testing.F) {
 func BenchmarkHeartbeat(b *testing.B) {
 	h := &Heartbeat{Node: "b1", Incarnation: "x", Weight: 1}
 	for i := range 200 {
-		m := Mark{3, "k3f9x", 1 << 30, math.MaxUint64, math.MaxUint64, true, 1}
+		m := Mark{3, "k3f9x", 1 << 30, math.MaxUint64, math.MaxUint64, Window, 1}
 		if i%2 == 0 {
 			h.Leads = append(h.Leads, LeadsOf(fmt.Sprint("pbx", i), m, ""))
 		} else {

@@ -16,12 +16,15 @@ type node struct {
 	machine *Leading
 	starts  int
 
-	up      time.Time // the session is, from then on
-	frozen  time.Time // until then
-	cut     time.Time // from NATS, until then
-	deaf    time.Time // to other bridges, until then
-	away    time.Time // from the Asterisk, until then: its session is silent, and stands
-	queue   []sending // to NATS
+	up      time.Time             // the session is, from then on
+	frozen  time.Time             // until then
+	cut     time.Time             // from NATS, until then
+	deaf    time.Time             // to other bridges, until then
+	mute    time.Time             // its events do not arrive, until then
+	inert   time.Time             // it has no session for Actions, until then
+	delayed []func(now time.Time) // what was sent while it was mute
+	away    time.Time             // from the Asterisk, until then: its session is silent, and stands
+	queue   []sending             // to NATS
 	inbox   []answer
 	conn    int // counts connections
 	offline bool
@@ -35,6 +38,7 @@ type node struct {
 	ackedAt    time.Time // when the newest acknowledged one was sent
 	last       uint64
 	firstOut   bool
+	doubt      bool // each goes alone, until one is stored that is no repeat
 	opening    bool // an epoch is to begin, or somebody takes over
 	tail       *Tail
 	border     int  // of held: what is behind is of the next epoch
@@ -104,6 +108,7 @@ func (n *node) ask(do func(now time.Time) func()) {
 // deliver has NATS take what has arrived, in order. It does so while the process is
 // frozen, too: the bytes are on their way.
 func (n *node) deliver(now time.Time) {
+	n.release(now)
 	if now.Before(n.cut) {
 		return
 	}
@@ -181,7 +186,7 @@ func (n *node) state() (State, Reason) {
 func (n *node) view() View {
 	s, _ := n.state()
 	to, inSync := n.roster.Successor(testServer, n.sim.now)
-	return View{Fresh: n.sim.now.Sub(n.freshAt) < 200*time.Millisecond, Session: n.session != nil, InSync: s == InSync, Turn: n.roster.Turn(testServer, n.sim.now), Successor: to, HeirSync: inSync}
+	return View{Unable: n.unable(), HeirUnable: n.roster.Unable(testServer, to), Fresh: n.sim.now.Sub(n.freshAt) < 200*time.Millisecond, Session: n.session != nil, InSync: s == InSync, Turn: n.roster.Turn(testServer, n.sim.now), Successor: to, HeirSync: inSync}
 }
 
 func (n *node) beat(now time.Time) {
@@ -192,7 +197,7 @@ func (n *node) beat(now time.Time) {
 		leads = []Leads{LeadsOf(testServer, n.leads.Mark(n.machine.Term()), n.machine.Heir())}
 	case n.session != nil && n.follows != nil:
 		s, why := n.follows.State()
-		stands = []Stands{{Server: testServer, State: s.String(), Reason: why, Term: n.follows.term, Lag: n.follows.Lag()}}
+		stands = []Stands{{Server: testServer, State: s.String(), Reason: why, Term: n.follows.term, Lag: n.follows.Lag(), Unable: n.unable()}}
 	}
 	h := n.roster.Beat(leads, stands, now)
 	data, err := h.Encode()
@@ -355,4 +360,4 @@ func (n *node) token() string {
 }
 
 // rewind has what is in flight be sent again, in a new batch.
-func (n *node) rewind() { n.flights, n.open, n.next, n.firstOut = nil, "", 0, false }
+func (n *node) rewind() { n.flights, n.open, n.next, n.firstOut, n.doubt = nil, "", 0, false, true }

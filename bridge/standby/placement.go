@@ -58,7 +58,7 @@ func (r *Roster) moveOf(server string, copies int, now time.Time) (to string, ok
 		switch m := r.members[node]; {
 		case node == r.self:
 			return "", false
-		case leads != nil && m.inSync(server, leads.Term) && now.Sub(m.since) >= moveAfter:
+		case leads != nil && m.inSync(server, leads.Term) && m.stands(server).Unable == "" && now.Sub(m.since) >= moveAfter:
 			return node, true
 		case leads == nil && !m.holds(server):
 			return "", false

@@ -30,7 +30,7 @@ func (n *node) publish(now time.Time) {
 	}
 	for sent := 0; n.next < end && len(n.flights) < 200 && sent < 60; sent++ {
 		alone := n.machine.phase == first
-		if alone && n.firstOut {
+		if alone && n.firstOut || n.doubt && len(n.flights) > 0 {
 			return
 		}
 		reference := n.ackedAt
@@ -44,6 +44,7 @@ func (n *node) publish(now time.Time) {
 			if n.open != "" {
 				n.rewind()
 			}
+			n.doubt = n.doubt || !MayGoOn(n.ackedAt, now)
 			n.batches++
 			n.open, n.n, n.begun = fmt.Sprint(n.inc, n.name, "-", n.batches), 0, now
 		}
@@ -69,6 +70,10 @@ func (n *node) send(alone bool, now time.Time) {
 	n.flights = append(n.flights, flight{n.open, n.n, number, now})
 	conn, owner := n.conn, n.name+n.inc
 	n.ask(func(now time.Time) func() {
+		if now.Before(n.mute) {
+			n.delayed = append(n.delayed, func(now time.Time) { n.sim.js.publish(owner, p, now) })
+			return nil
+		}
 		code := n.sim.js.publish(owner, p, now)
 		return func() {
 			if conn == n.conn {
@@ -78,6 +83,34 @@ func (n *node) send(alone bool, now time.Time) {
 	})
 }
 
+// release has what was sent while the node was mute arrive, if any of it does: late, and
+// behind what others have sent since.
+func (n *node) release(now time.Time) {
+	if now.Before(n.mute) || len(n.delayed) == 0 {
+		return
+	}
+	if n.sim.rng.IntN(2) == 0 {
+		for _, do := range n.delayed {
+			do(now)
+		}
+	}
+	n.delayed = nil
+	if n.leads != nil {
+		n.rewind()
+	}
+}
+
+// unable is what the node knows that it cannot do.
+func (n *node) unable() Unable {
+	switch now := n.sim.now; {
+	case now.Before(n.mute):
+		return Mute
+	case now.Before(n.inert):
+		return NoActions
+	}
+	return ""
+}
+
 func (n *node) onAck(p publication, code int) {
 	if p.batch != n.open || n.leads == nil {
 		return
@@ -85,7 +118,7 @@ func (n *node) onAck(p publication, code int) {
 	switch {
 	case code == wrongLast || code == inProcess:
 		n.step(Event{Kind: Refused})
-	case code != 0:
+	case code > isRepeat:
 		n.rewind()
 	case len(n.flights) > 0 && n.flights[0].n == p.n:
 		f := n.flights[0]
@@ -95,6 +128,9 @@ func (n *node) onAck(p publication, code int) {
 		gone := int(n.leads.Acked() - before)
 		n.held, n.next, n.border = n.held[gone:], n.next-gone, n.border-gone
 		n.ackedAt = f.at
+		if n.doubt {
+			n.open, n.doubt = "", code == isRepeat
+		}
 		if p.whole && n.machine.phase == first {
 			n.open = ""
 			n.step(Event{Kind: FirstStored})

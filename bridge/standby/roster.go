@@ -161,6 +161,7 @@ type Leader struct {
 	At                time.Time // when it was heard
 	Mark              Mark
 	Yields            string
+	Unable            Unable
 }
 
 // Leader returns the bridge, dead or alive, that was heard to lead the server with the
@@ -177,7 +178,7 @@ func (r *Roster) leader(server string, counts func(*member) bool) (l Leader, ok 
 			continue
 		}
 		if says.Term > l.Mark.Term || m.at.After(l.At) || m.at.Equal(l.At) && m.Node < l.Node {
-			l, ok = Leader{m.Node, m.Incarnation, m.at, says.Mark(), says.Yields}, true
+			l, ok = Leader{m.Node, m.Incarnation, m.at, says.Mark(), says.Yields, says.Unable}, true
 		}
 	}
 	return l, ok
@@ -219,31 +220,42 @@ type claimant struct {
 	ranked
 	inSync bool
 	age    int64
+	unable Unable
 }
 
 // claimants returns who stands by for the server and is alive, in the order in which
-// they claim: those in sync with the highest term by rank, then those whose session is
-// the oldest. Bridges that have heard the same have the same order.
+// they claim: those in sync with the highest term, who can act before who cannot, by rank,
+// then those whose session is the oldest, and those that are mute at last. Bridges that have heard the same have the same order.
 func (r *Roster) claimants(server string, now time.Time) []claimant {
 	var all []claimant
 	term := r.term(server)
 	for _, m := range r.members {
 		if s := m.stands(server); s != nil && r.alive(m, now) {
-			all = append(all, claimant{ranked{m.Node, score(server, m.Node, m.Weight)}, m.inSync(server, term), s.AgeMS})
+			all = append(all, claimant{ranked{m.Node, score(server, m.Node, m.Weight)}, m.inSync(server, term), s.AgeMS, s.Unable})
 		}
 	}
 	slices.SortFunc(all, func(a, b claimant) int {
-		switch {
-		case a.inSync != b.inSync && a.inSync:
-			return -1
+		switch mute := a.unable == Mute; {
+		case mute != (b.unable == Mute):
+			return order(!mute)
 		case a.inSync != b.inSync:
-			return 1
+			return order(a.inSync)
+		case a.inSync && a.unable != b.unable:
+			return cmp.Compare(a.unable.worse(), b.unable.worse())
 		case !a.inSync && a.age != b.age:
 			return cmp.Compare(b.age, a.age)
 		}
 		return byScore(a.ranked, b.ranked)
 	})
 	return all
+}
+
+// order has one come first, or not.
+func order(first bool) int {
+	if first {
+		return -1
+	}
+	return 1
 }
 
 // Turn returns how many others claim the server before this bridge.

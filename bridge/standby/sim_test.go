@@ -111,7 +111,7 @@ func (s *sim) settled() bool {
 		case state != InSync || s.now.Sub(n.becameSync) < 500*time.Millisecond:
 			return false
 		}
-		if n.session == nil || n.opening || s.now.Before(n.frozen) || s.now.Before(n.cut) || s.now.Before(n.away) || s.now.Before(n.deaf) {
+		if n.session == nil || n.opening || s.now.Before(n.frozen) || s.now.Before(n.cut) || s.now.Before(n.away) || s.now.Before(n.deaf) || s.now.Before(n.mute) || s.now.Before(n.inert) {
 			return false
 		}
 	}
@@ -125,6 +125,17 @@ func (s *sim) leader() *node {
 		}
 	}
 	return s.nodes[0]
+}
+
+// yields wants that node to lead no more, if it did, while it cannot do what a leader does.
+func (s *sim) yields(n *node) {
+	if n.machine.phase != leading || s.lossy {
+		return
+	}
+	s.run(2900*time.Millisecond, true)
+	if n.machine.Leads() {
+		s.fail("%s leads still, and is unable: %q", n.name, n.unable())
+	}
 }
 
 // check compares what is stored with what was sent.
@@ -174,6 +185,8 @@ func faults() map[string]func(s *sim, n *node) {
 				n.fall(s.now)
 			}
 		},
+		"mute":             func(s *sim, n *node) { n.mute = s.now.Add(3*time.Second + s.ms(9000)); s.yields(n) },
+		"no actions":       func(s *sim, n *node) { n.inert = s.now.Add(3*time.Second + s.ms(3000)); s.yields(n) },
 		"stepdown":         func(s *sim, _ *node) { s.js.stepdown() },
 		"freeze, stepdown": func(s *sim, n *node) { n.frozen = s.now.Add(s.ms(3000)); s.run(s.ms(2500), true); s.js.stepdown() },
 		"hand over": func(s *sim, n *node) {

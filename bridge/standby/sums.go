@@ -7,8 +7,8 @@ import "github.com/cespare/xxhash/v2"
 func Hash(event []byte) uint64 { return xxhash.Sum64(event) }
 
 const (
-	// Window is how many events in a row find a place in another session. 32 were
-	// unique in every session looked at, 16 nearly.
+	// Window is how many events in a row find a place in another session, at least. 32
+	// were unique in every session looked at, 16 nearly.
 	Window = 64
 	// JoinSpan is in how many of its last events a standby looks for the leader.
 	JoinSpan = 1 << 17
@@ -74,14 +74,14 @@ func (s *sums) resize(n int) {
 	}
 }
 
-// find returns the position at which the last Window events have the sum, and at how
+// find returns the position at which the last width events have the sum, and at how
 // many it is so, of which it counts two.
-func (s *sums) find(window uint64) (at uint64, n int) {
-	if s.last-s.first < Window {
+func (s *sums) find(window, width uint64) (at uint64, n int) {
+	if s.last-s.first < width {
 		return 0, 0
 	}
-	for p, left := s.last, min(s.last-s.first-Window+1, JoinSpan); left > 0 && n < 2; p, left = p-1, left-1 {
-		if *s.at(p)-*s.at(p - Window) == window {
+	for p, left := s.last, min(s.last-s.first-width+1, JoinSpan); left > 0 && n < 2; p, left = p-1, left-1 {
+		if *s.at(p)-*s.at(p - width) == window {
 			at = p
 			n++
 		}

@@ -116,7 +116,7 @@ func (f *Follower) TakeOver(t *Tail, stored func(i int)) (*Ledger, error) {
 		return nil, err
 	}
 	l := NewLedger(f.epoch, f.filters)
-	l.sums, l.acked = newSums(f.cutN, *f.sums.at(f.cut())-f.diff, maxUnacked+Window+1), f.cutN
+	l.sums, l.acked = newSums(f.cutN, *f.sums.at(f.cut())-f.diff, maxUnacked+2*Window+1), f.cutN
 	l.owed.counts = make(map[uint64]uint32, len(t.hashes))
 	for _, h := range t.hashes {
 		l.owed.add(h, 1)
@@ -162,7 +162,7 @@ func (f *Follower) last(recent []uint64) (at uint64, coming []uint64) {
 		for _, h := range recent[n-Window:] {
 			sum += h
 		}
-		if at, n := f.sums.find(sum); n == 1 {
+		if at, n := f.sums.find(sum, Window); n == 1 {
 			return at, nil
 		}
 	}

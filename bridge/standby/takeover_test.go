@@ -76,11 +76,11 @@ func TestLedger_BoundsWhatIsInFlight(t *testing.T) {
 	if got, ok := l.Send(9); !ok || got != maxUnacked+1 {
 		t.Errorf("%d %v", got, ok)
 	}
-	if m := l.Mark(1); m.N != 1 || m.Wide {
+	if m := l.Mark(1); m.N != 1 || m.Width != 0 {
 		t.Errorf("%+v", m)
 	}
 	l.Ack(200)
-	if m := l.Mark(1); !m.Wide || m.Sum != 200*199/2 || m.Window != m.Sum-136*135/2 {
+	if m := l.Mark(1); m.Width < Window || m.Width >= 2*Window || m.Sum != 200*199/2 || m.Window != m.Sum-(200-m.Width)*(199-m.Width)/2 {
 		t.Errorf("%+v", m)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
+func TestMain(m *testing.M) { harness.Main(m) }
+
 // process is a bridge as an operator starts it: the program, and the environment alone.
 // more are more variables.
 func process(t *testing.T, program, name, nats, pbx string, more ...string) harness.Process {
@@ -20,7 +22,7 @@ func process(t *testing.T, program, name, nats, pbx string, more ...string) harn
 		T: t, Program: program, Args: []string{"run"}, Log: filepath.Join(t.TempDir(), name),
 		Env: append([]string{
 			"PATH=" + os.Getenv("PATH"), "BRIDGE_HA=on", "BRIDGE_NODE=" + name, "BRIDGE_NATS_URL=" + nats, "BRIDGE_HTTP_ADDR=", "BRIDGE_STATUS_INTERVAL=1s",
-			"BRIDGE_STREAM_MAX_BYTES=1GiB", "BRIDGE_SERVERS=" + server, own + "ADDR=" + pbx, own + "USERNAME=bridge", own + "SECRET=s3cret",
+			"BRIDGE_NATS_USER=" + name, "BRIDGE_NATS_PASSWORD=" + name, "BRIDGE_STREAM_MAX_BYTES=4GiB", "BRIDGE_SERVERS=" + server, own + "ADDR=" + pbx, own + "USERNAME=bridge", own + "SECRET=s3cret",
 			// It is kicked more often than a breaker would bear, and has time on a slow machine.
 			own + "BACKOFF_MIN=20ms", own + "BACKOFF_MAX=200ms", own + "BREAKER_FAILURES=1000000", own + "READ_TIMEOUT=5m", own + "ACTION_TIMEOUT=100s",
 		}, more...),
@@ -32,7 +34,7 @@ func process(t *testing.T, program, name, nats, pbx string, more ...string) harn
 // machine keeps a process waiting.
 func TestProcesses_OneIsKilled(t *testing.T) {
 	t.Parallel()
-	f := newFleetWith(t, []string{"BRIDGE_HA_SILENCE=2s"}, "b1", "b2")
+	f := newFleet(t, shape{more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
 	leader, standby := f.settled()
 	leader.away = true
 	leader.Kill()
@@ -41,5 +43,7 @@ func TestProcesses_OneIsKilled(t *testing.T) {
 		return f.leads(standby.name)
 	})
 	f.emitFor(time.Second)
-	f.verify()
+	if got := f.verify(); !got.whole() {
+		t.Error(got)
+	}
 }

@@ -99,7 +99,7 @@ func TestReal_EachIsKilledInTurn(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
-		f := newFleetAt(t, a.Addr(), []string{"BRIDGE_HA_SILENCE=2s"}, "b1", "b2")
+		f := newFleet(t, shape{addr: a.Addr(), more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
 		s := begin(t, ctx, a)
 		for range 2 {
 			var leader, standby *node

@@ -3,7 +3,8 @@
 package ha
 
 import (
-	"encoding/json"
+	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -17,7 +18,6 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
@@ -26,12 +26,11 @@ const server = "pbx1"
 // fleet is bridges on one simulated Asterisk, each a process of its own, with ways of its
 // own to the Asterisk and to NATS.
 type fleet struct {
-	t       *testing.T
+	t *testing.T
+	shape
 	program string
-	more    []string // variables of each bridge
-	sim     *amisim.Server
-	addr    string
-	nats    *harness.Place
+	sim     *amisim.Server // nil at a real one
+	nats    []*harness.NATSProcess
 	nc      *nats.Conn
 	bridges map[string]*node
 	ear     *ear // of what the bridges say of themselves
@@ -40,13 +39,23 @@ type fleet struct {
 	heard map[string]word // by node
 
 	sent, alike int
+	raised      []time.Time // the numbers
+	read        reading
+}
+
+// shape is what a fleet is made of.
+type shape struct {
+	servers int      // of NATS, which replicate the stream; 0: one
+	mixed   bool     // each session has an order of its own
+	addr    string   // of the Asterisk; empty: a simulated one
+	more    []string // variables of each bridge
 }
 
 // node is one of them.
 type node struct {
 	harness.Process
 	name          string
-	toNATS, toPBX *harness.Relay
+	toNATS, toPBX *way
 	away          bool // is not waited for
 }
 
@@ -55,41 +64,77 @@ type word struct {
 	at    time.Time
 	leads bool
 	state string
+	term  uint64
 }
 
-func newFleet(t *testing.T, names ...string) *fleet {
+// newFleet begins bridges of those names.
+func newFleet(t *testing.T, s shape, names ...string) *fleet {
 	t.Helper()
-	return newFleetWith(t, nil, names...)
-}
-
-// newFleetWith is newFleet of bridges with more variables.
-func newFleetWith(t *testing.T, more []string, names ...string) *fleet {
-	t.Helper()
-	sim, addr := harness.Sim(t, amisim.Config{})
-	f := newFleetAt(t, addr, more, names...)
-	f.sim = sim
-	if err := f.sim.WaitEventSessions(t.Context(), len(names)); err != nil {
-		t.Fatal(err)
+	f := &fleet{t: t, shape: s, program: harness.BuildBridge(t), bridges: map[string]*node{}, heard: map[string]word{}, read: newReading()}
+	f.nats = harness.Cluster(t, max(1, s.servers), rights(""))
+	if f.addr == "" {
+		f.sim, f.addr = harness.Sim(t, amisim.Config{})
 	}
-	return f
-}
-
-// newFleetAt is bridges on the Asterisk at addr.
-func newFleetAt(t *testing.T, addr string, more []string, names ...string) *fleet {
-	t.Helper()
-	f := &fleet{t: t, addr: addr, program: harness.BuildBridge(t), more: more, nats: harness.NewPlace(t), bridges: map[string]*node{}, heard: map[string]word{}}
-	f.nats.Start(nil)
-	f.nc = harness.Client(t, f.nats.URL())
+	f.nc = f.client()
 	f.ear = listen(t, f.nc)
 	if _, err := f.nc.Subscribe("ami.ha.*", f.hear); err != nil {
 		t.Fatal(err)
 	}
+	f.canReplicate()
 	for i, name := range names {
 		if f.start(name); i == 0 { // else who starts a moment later may not hear that it leads
 			harness.Eventually(t, "the first one leads", func() bool { return f.leads(name) })
 		}
 	}
+	if f.sim != nil {
+		if err := f.sim.WaitEventSessions(t.Context(), len(names)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return f
+}
+
+// rights are users of NATS: each bridge, of which that of one node may not publish what is
+// denied, and a reader.
+func rights(node string, denied ...string) string {
+	var b strings.Builder
+	b.WriteString("authorization { users: [\n  {user: reader, password: reader}\n")
+	for _, name := range []string{"b1", "b2"} {
+		permissions := ""
+		if name == node {
+			permissions = fmt.Sprintf(", permissions: {publish: {deny: [%s]}}", strings.Join(denied, ", "))
+		}
+		fmt.Fprintf(&b, "  {user: %s, password: %s%s}\n", name, name, permissions)
+	}
+	return b.String() + "] }\n"
+}
+
+// client reads what the bridges say, and outlives each nats-server.
+func (f *fleet) client() *nats.Conn {
+	f.t.Helper()
+	var urls []string
+	for _, n := range f.nats {
+		urls = append(urls, n.URL)
+	}
+	nc, err := nats.Connect(strings.Join(urls, ","), nats.UserInfo("reader", "reader"), nats.MaxReconnects(-1),
+		nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true), nats.Timeout(harness.Patience))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(nc.Close)
+	return nc
+}
+
+// canReplicate waits until a stream may have as many replicas as there are nats-servers.
+func (f *fleet) canReplicate() {
+	f.t.Helper()
+	js := harness.JetStream(f.t, f.nc)
+	harness.Eventually(f.t, "every nats-server takes replicas", func() bool {
+		ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "PROBE", Subjects: []string{"probe"}, Replicas: len(f.nats)})
+		return err == nil && js.DeleteStream(ctx, "PROBE") == nil
+	})
 }
 
 // leads reports whether the bridge of that name has said so.
@@ -107,7 +152,10 @@ func (f *fleet) hear(m *nats.Msg) {
 	}
 	w := word{at: time.Now(), leads: len(h.Leads) > 0}
 	for _, s := range h.Stands {
-		w.state = s.State
+		w.state, w.term = s.State, s.Term
+	}
+	for _, l := range h.Leads {
+		w.term = l.Term
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -120,20 +168,33 @@ func (f *fleet) start(name string) {
 	b := f.bridges[name]
 	if b == nil {
 		b = &node{
-			name: name, toNATS: harness.StartRelay(f.t, strings.TrimPrefix(f.nats.URL(), "nats://")), toPBX: harness.StartRelay(f.t, f.addr),
+			name: name, toNATS: newWay(f.t, f.addrs(len(f.bridges))...), toPBX: newWay(f.t, f.addr),
 		}
-		b.Process = process(f.t, f.program, name, "nats://"+b.toNATS.Addr, b.toPBX.Addr, f.more...)
+		b.toPBX.mixed = f.mixed
+		b.Process = process(f.t, f.program, name, "nats://"+b.toNATS.addr, b.toPBX.addr,
+			append([]string{"BRIDGE_STREAM_REPLICAS=" + strconv.Itoa(len(f.nats))}, f.more...)...)
 		f.bridges[name] = b
 		f.t.Cleanup(func() {
 			b.Kill()
-			if f.t.Failed() {
+			if f.t.Failed() || *logged {
 				log, _ := os.ReadFile(b.Log)
 				f.t.Logf("%s:\n%s", name, log[max(0, len(log)-8000):])
 			}
 		})
 	}
+	f.mu.Lock()
+	delete(f.heard, name) // what the one before has said
+	f.mu.Unlock()
 	b.away = false
 	b.Start()
+}
+
+// addrs are those of the nats-servers, from the first'th on.
+func (f *fleet) addrs(first int) (all []string) {
+	for i := range f.nats {
+		all = append(all, f.nats[(first+i)%len(f.nats)].Addr)
+	}
+	return all
 }
 
 // settled waits until one of the bridges that run leads, and the others are in sync, while
@@ -170,12 +231,16 @@ func (f *fleet) stand() (leader, standby *node, ok bool) {
 	return leader, standby, leader != nil
 }
 
+// threads are those of the Asterisk whose events are in order in every session.
+const threads = 4
+
 // emit has the Asterisk raise n events with a number of their own, and others that are all
 // alike.
 func (f *fleet) emit(n int) {
 	for range n {
 		f.sent++
-		f.sim.Emit("Event", "UserEvent", "UserEvent", "n", "N", strconv.Itoa(f.sent))
+		f.raised = append(f.raised, time.Now())
+		f.sim.Emit("Event", "UserEvent", "UserEvent", "n", "N", strconv.Itoa(f.sent), "Thread", strconv.Itoa(f.sent%threads))
 		for range rand.IntN(3) {
 			f.alike++
 			f.sim.Emit("Event", "UserEvent", "UserEvent", "alike")
@@ -184,97 +249,27 @@ func (f *fleet) emit(n int) {
 }
 
 // emitFor has it do so for some time, about 2,000 events a second.
-func (f *fleet) emitFor(d time.Duration) {
+func (f *fleet) emitFor(d time.Duration) { f.emitAt(5, d) }
+
+// emitAt has it raise so many each 5 ms.
+func (f *fleet) emitAt(n int, d time.Duration) {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for end := time.Now().Add(d); time.Now().Before(end); <-ticker.C {
-		f.emit(5)
+		f.emit(n)
 	}
 }
 
-// message is an event as the stream holds it.
-type message struct {
-	subject, epoch, data string
-	seq                  uint64
-	n                    int // 0: one of those that are alike, or a Gap
-	at                   time.Time
-}
-
-// stored returns what the stream holds, once all that was raised is there.
-func (f *fleet) stored() (all []message) {
-	f.t.Helper()
-	js := harness.JetStream(f.t, f.nc)
-	consumer, err := js.OrderedConsumer(f.t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"ami.events.>"}})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer messages.Stop()
-	for number, alike := 0, 0; number < f.sent || alike < f.alike; {
-		m, err := messages.Next(jetstream.NextMaxWait(20 * time.Second))
-		if err != nil {
-			f.t.Errorf("the last of %d is %d, %d of %d are alike: %v", f.sent, number, alike, f.alike, err)
-			return all
-		}
-		one := message{subject: m.Subject(), data: string(m.Data())}
-		if one.epoch, one.seq, err = standby.ParseSeq(m.Headers().Get("Ami-Seq")); err != nil {
-			f.t.Fatalf("%v: %q", err, m.Headers())
-		}
-		var event struct{ N string }
-		if err := json.Unmarshal(m.Data(), &event); err != nil {
-			f.t.Fatal(err)
-		}
-		if meta, err := m.Metadata(); err == nil {
-			one.at = meta.Timestamp
-		}
-		switch one.n, _ = strconv.Atoi(event.N); {
-		case one.n > 0:
-			number = max(number, one.n)
-		case !strings.HasSuffix(one.subject, ".Gap"):
-			alike++
-		}
-		all = append(all, one)
-	}
-	return all
-}
-
-// verify wants each event to be stored once, in order, under one numbering without a hole,
-// and one bridge alone to have said how the server is, from when it led until another did.
-func (f *fleet) verify() {
-	f.t.Helper()
-	f.ear.oneSpeaks()
-	number, alike, last := 0, 0, message{}
-	problems := 0
-	problem := func(format string, args ...any) {
-		if problems++; problems < 20 {
-			f.t.Errorf(format, args...)
+// under does something while the Asterisk goes on.
+func (f *fleet) under(do func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); do() }()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+			f.emitFor(5 * time.Millisecond)
 		}
 	}
-	pause := time.Duration(0)
-	for i, m := range f.stored() {
-		if i > 0 {
-			pause = max(pause, m.at.Sub(last.at))
-		}
-		switch {
-		case strings.HasSuffix(m.subject, ".Gap"):
-			problem("at %d: %s", i, m.data)
-		case i > 0 && (m.epoch != last.epoch || m.seq != last.seq+1), i == 0 && m.seq != 1:
-			problem("at %d: %s:%d comes behind %s:%d", i, m.epoch, m.seq, last.epoch, last.seq)
-		}
-		switch last = m; {
-		case m.n == 0:
-			alike++
-			continue
-		case m.n != number+1:
-			problem("at %d: number %d comes behind %d", i, m.n, number)
-		}
-		number = m.n
-	}
-	if number != f.sent || alike != f.alike {
-		problem("the last is number %d of %d, %d of %d are alike", number, f.sent, alike, f.alike)
-	}
-	f.t.Logf("%s: %d events, the longest pause %v", f.t.Name(), number+alike, pause.Round(time.Millisecond))
 }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
@@ -150,6 +151,7 @@ func (f *fleet) shares(name, url, addr string, change func(*config.Config)) (*ha
 	s := harness.ChaosServer(server, addr)
 	s.PingInterval = time.Second
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = name, harness.Addr(f.t), url, []config.ServerConfig{s}
+	cfg.NATS.User, cfg.NATS.Password = name, setting.Secret(name)
 	cfg.HA, cfg.StatusInterval, cfg.ShutdownTimeout = true, 100*time.Millisecond, 2*harness.Patience
 	if change != nil {
 		change(&cfg)
@@ -204,13 +206,13 @@ func shows(r *harness.Running, state, words, requests string) {
 // in order.
 func TestStatus_TheLeaderAloneSaysWhoLeads(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, shape{})
 	e := f.ear
-	way := harness.StartRelay(t, strings.TrimPrefix(f.nats.URL(), "nats://"))
+	way := harness.StartRelay(t, f.nats[0].Addr)
 	patient := func(c *config.Config) { c.HASilence = 2 * time.Second } // the test may run beside others
 	b1, log1 := f.shares("b1", "nats://"+way.Addr, f.addr, patient)
 	e.leads("b1", 0)
-	b2, log2 := f.shares("b2", f.nats.URL(), f.addr, patient)
+	b2, log2 := f.shares("b2", f.nats[0].URL, f.addr, patient)
 	if err := f.sim.WaitEventSessions(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
@@ -284,11 +286,11 @@ func TestStatus_TheLeaderAloneSaysWhoLeads(t *testing.T) {
 // While nobody leads one bridge says so, and why, and how the sessions are.
 func TestStatus_OneSaysThatNobodyLeads(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, shape{})
 	e := f.ear
 	closed := harness.Addr(t) // nothing listens there
-	b1, _ := f.shares("b1", f.nats.URL(), closed, nil)
-	b2, _ := f.shares("b2", f.nats.URL(), closed, nil)
+	b1, _ := f.shares("b1", f.nats[0].URL, closed, nil)
+	b2, _ := f.shares("b2", f.nats[0].URL, closed, nil)
 	nobody := func(n int) int {
 		return e.await("that nobody leads", n, func(s said) bool {
 			return strings.HasSuffix(s.subject, ".ha") && s.Leader == "" && s.Reason == "no_session" && s.Trigger == "interval"

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
@@ -21,7 +22,8 @@ func (f *fleet) here(name string) *harness.Running {
 	cfg := config.DefaultConfig()
 	s := harness.ChaosServer(server, f.addr)
 	s.PingInterval = time.Second
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = name, "", f.nats.URL(), []config.ServerConfig{s}
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = name, "", f.nats[0].URL, []config.ServerConfig{s}
+	cfg.NATS.User, cfg.NATS.Password = name, setting.Secret(name)
 	cfg.HA, cfg.StatusInterval, cfg.ShutdownTimeout = true, 100*time.Millisecond, 2*harness.Patience
 	r := harness.Run(f.t, zap.NewNop(), cfg)
 	f.bridges[name] = &node{name: name}
@@ -34,7 +36,7 @@ func TestTwo_OnlyTheLeaderTakesActionsAndTells(t *testing.T) {
 	if *asked == "" {
 		t.Skip("NOT RUN: make faults-ha has two bridges share an Asterisk, with little beside them")
 	}
-	f := newFleet(t)
+	f := newFleet(t, shape{})
 	running := map[string]*harness.Running{"b1": f.here("b1"), "b2": f.here("b2")}
 	if err := f.sim.WaitEventSessions(t.Context(), 2); err != nil {
 		t.Fatal(err)
@@ -88,7 +90,9 @@ func TestTwo_OnlyTheLeaderTakesActionsAndTells(t *testing.T) {
 	f.emit(100)
 	lawful()
 	harness.Eventually(t, "the other one tells", func() bool { mu.Lock(); defer mu.Unlock(); return told[standby.name] > 3 })
-	f.verify()
+	if got := f.verify(); !got.whole() {
+		t.Errorf("%v", got)
+	}
 	lawful()
 	if released := running[standby.name].Metric("events_released_total"); released == 0 {
 		t.Errorf("%s stood by and has released nothing", standby.name)

@@ -56,7 +56,8 @@ type NATSProcess struct {
 	URL      string // the same
 	LeafPort int    // where leaves connect, if they may
 
-	conf string // the path of its configuration
+	conf  string // the path of its configuration
+	fixed string // what Configure leaves of it
 }
 
 // StartNATS starts one.

@@ -1,0 +1,77 @@
+package standby
+
+import "time"
+
+// Unable is what a bridge knows that it cannot do of what a leader does; empty: nothing.
+// Any other value is one of a newer version, and taken for NoActions.
+type Unable string
+
+const (
+	Mute      Unable = "publish" // events: its connection for them is gone, or nothing is stored of what it sends
+	Deaf      Unable = "read"    // its session brings nothing, while one's that stands by does
+	NoActions Unable = "act"     // no session for Actions is up
+)
+
+const (
+	// mutePatience is how long one that is mute goes on to lead while nobody is in sync:
+	// who takes over then begins an epoch.
+	mutePatience = 30 * time.Second
+	// mutePause is how much longer one that is mute waits until it claims what others may.
+	mutePause = 5 * time.Second
+	// keptPause is how long one leads on that nobody has followed.
+	keptPause = 10 * time.Second
+)
+
+// worse returns how much it cannot do.
+func (u Unable) worse() int {
+	switch u {
+	case "":
+		return 0
+	case Mute, Deaf:
+		return 2
+	}
+	return 1
+}
+
+// onUnable yields to one that is in sync and can do more, and leaves the lead to whoever
+// can publish at all if none is for long. Whoever leads is asked for a while before it
+// yields: connections come again.
+func (l *Leading) onUnable(now time.Time, v View) {
+	better := v.Successor != "" && v.HeirUnable.worse() < v.Unable.worse()
+	switch since := now.Sub(l.unable); {
+	case v.Unable == "":
+		l.unable = time.Time{}
+	case l.unable.IsZero():
+		l.unable = now
+	case !better || !l.Publishes() || since < l.silence || now.Sub(l.kept) < keptPause:
+	case v.HeirSync:
+		l.drain(now, v.Successor)
+		if v.Unable == Mute { // nobody would tell that what is in flight is stored
+			l.phase, l.yielded = yielding, now
+			l.do(Yield)
+		}
+	case v.Unable == Mute && since >= mutePatience:
+		l.drain(now, "")
+	}
+}
+
+// Oldest returns how old the oldest event is that node holds of the server, which it stands
+// by for in sync, when it was heard last; 0 if it holds none.
+func (r *Roster) Oldest(server, node string) time.Duration {
+	if m := r.members[node]; m != nil {
+		if s := m.stands(server); s != nil && s.State == InSync.String() {
+			return time.Duration(s.OldestMS) * time.Millisecond
+		}
+	}
+	return 0
+}
+
+// Unable returns what that node has said it cannot do of the server, which it stands by for.
+func (r *Roster) Unable(server, node string) Unable {
+	if m := r.members[node]; m != nil {
+		if s := m.stands(server); s != nil {
+			return s.Unable
+		}
+	}
+	return ""
+}

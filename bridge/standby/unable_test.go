@@ -1,0 +1,141 @@
+package standby
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// A leader that cannot do all that one does yields to one that is in sync and can do more,
+// once it is so for as long as a silence; one that is mute without waiting for what is in
+// flight.
+func TestLeading_YieldsToWhoCanDoMore(t *testing.T) {
+	for _, test := range []struct {
+		own, heir Unable
+		yields    bool
+	}{
+		{Deaf, "", true}, {Deaf, NoActions, true}, {Deaf, Mute, false}, {Mute, "", true}, {Mute, NoActions, true}, {NoActions, "", true},
+		{Mute, Mute, false}, {NoActions, NoActions, false}, {NoActions, Mute, false}, {"", "", false}, {"", NoActions, false},
+		{"newer", "", true}, {"newer", NoActions, false},
+	} {
+		s := newLeader(t)
+		s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.HeirUnable = "b2", true, test.own, test.heir
+		got, after := s.until(20 * time.Second)
+		want := []Decision{Drain}
+		switch {
+		case !test.yields:
+			want = nil
+		case test.own == Mute:
+			want = []Decision{Drain, Yield}
+		}
+		if !slices.Equal(got, want) || test.yields && (after < time.Second || after > 1200*time.Millisecond) {
+			t.Errorf("%q, the heir %q: %v after %v", test.own, test.heir, got, after)
+		}
+		if test.own == Mute && test.yields && s.l.Heir() != "b2" {
+			t.Errorf("it yields to %q", s.l.Heir())
+		}
+	}
+}
+
+// What nobody has followed it leads on, and yields again later. A connection that comes
+// again soon is none to yield for.
+func TestLeading_LeadsOnWhereNobodyFollows(t *testing.T) {
+	s := newLeader(t)
+	s.view.Successor, s.view.HeirSync = "b2", true
+	for range 5 {
+		s.view.Unable = Mute
+		s.now = s.now.Add(900 * time.Millisecond)
+		s.on(Event{Kind: FirstStored})
+		s.view.Unable = ""
+		s.on(Event{Kind: FirstStored})
+	}
+	s.view.Unable = Mute
+	s.on(Event{Kind: FirstStored})
+	s.wait(time.Second, Drain, Yield)
+	s.wait(yieldPatience, Publish)
+	s.wait(keptPause, Drain, Yield)
+	s.on(s.heard("b2", 6, ""), Hold)
+	if s.l.Leads() {
+		t.Error("it leads")
+	}
+}
+
+// Where none is in sync, which has to be so where the leader has stored nothing, one that is
+// mute leaves the lead at last, and waits longer than others until it claims.
+func TestLeading_OneThatIsMuteLeaves(t *testing.T) {
+	s := newLeader(t)
+	s.view.Successor, s.view.Unable = "b2", Mute
+	s.wait(mutePatience, Drain)
+	s.on(Event{Kind: Drained}, Hold)
+	s.view.Turn = 1
+	s.wait(time.Second+turnPause+mutePause, AskTerm)
+
+	s.view.Turn = 0 // nobody else may
+	s.on(s.heard("b2", 6, ""), Hold)
+	s.wait(time.Second, AskTerm)
+
+	s = newLeader(t) // to nobody
+	s.view.Unable = Mute
+	if got, _ := s.until(time.Minute); !slices.Equal(got, []Decision{WriteTerm}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// Of two in sync who has no Actions claims behind who has, and who is mute behind all; and
+// every bridge has that order.
+func TestTurn_WhoCannotLeadIsLast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Unix(100, 0)
+		n := rapid.IntRange(2, 6).Draw(t, "bridges")
+		all := fleetOf(t, repeated([]string{"pbx1"}, n), repeated(1, n), now)
+		says := make([]Stands, n)
+		for i := range says {
+			says[i] = Stands{
+				Server: "pbx1", Term: 1, AgeMS: int64(rapid.IntRange(0, 3).Draw(t, "age")),
+				State:  rapid.SampledFrom([]string{"in_sync", "joining", "apart"}).Draw(t, "state"),
+				Unable: rapid.SampledFrom([]Unable{"", "", NoActions, Mute}).Draw(t, "unable"),
+			}
+			deliver(t, all, all[i].Beat(nil, says[i:i+1], now), now)
+		}
+		order := make([]*Stands, n)
+		for i, r := range all {
+			turn := r.Turn("pbx1", now)
+			if order[turn] != nil {
+				t.Fatalf("two have the turn %d", turn)
+			}
+			order[turn] = &says[i]
+			if to, _ := r.Successor("pbx1", now); r.Unable("pbx1", to) != all[0].Unable("pbx1", to) {
+				t.Fatalf("%s has heard something else of %s", r.self, to)
+			}
+		}
+		for i := 1; i < n; i++ {
+			a, b := order[i-1], order[i]
+			if a.Unable == Mute && b.Unable != Mute || b.Unable != Mute && a.State != "in_sync" && b.State == "in_sync" ||
+				a.Unable == NoActions && b.Unable == "" && a.State == "in_sync" && b.State == "in_sync" {
+				t.Fatalf("%+v claims before %+v", *a, *b)
+			}
+		}
+	})
+}
+
+// No server is moved to one that cannot lead it.
+func TestMove_NotToWhoCannotLead(t *testing.T) {
+	for _, unable := range []Unable{"", NoActions, Mute} {
+		now := time.Unix(100, 0)
+		all := fleetOf(t, repeated([]string{"pbx1"}, 2), repeated(1, 2), now)
+		leads, better := all[0], all[1]
+		if leads.Ranked("pbx1", now)[0] == "b1" {
+			leads, better = better, leads
+		}
+		for range 50 { // it is heard for long enough
+			now = now.Add(250 * time.Millisecond)
+			deliver(t, all, leads.Beat([]Leads{LeadsOf("pbx1", Mark{Term: 1, Epoch: "e"}, "")}, nil, now), now)
+			deliver(t, all, better.Beat(nil, []Stands{{Server: "pbx1", State: "in_sync", Term: 1, Unable: unable}}, now), now)
+		}
+		if m, ok := leads.Move(func(string) int { return 2 }, now); ok != (unable == "") {
+			t.Errorf("%q: %+v, %v", unable, m, ok)
+		}
+	}
+}
