@@ -15,7 +15,8 @@ const (
 )
 
 // Each runs test once for every Asterisk that the environment names, each in a subtest of its own, started
-// before and stopped after it. Without any, the subtests skip, saying what to set. Asterisk's log is
+// before and stopped after it. The subtests are parallel: most tests wait for calls to end. So Each is the
+// last thing that a test calls. Without any, the subtests skip, saying what to set. Asterisk's log is
 // printed when the test fails.
 func Each(t *testing.T, test func(t *testing.T, a *Instance)) {
 	addr, external := os.LookupEnv(variable + "ADDR")
@@ -25,6 +26,7 @@ func Each(t *testing.T, test func(t *testing.T, a *Instance)) {
 			if dir == "" {
 				missing(t, version, external)
 			}
+			t.Parallel()
 			a, err := Start(startContext(t), dir)
 			if err != nil {
 				t.Fatal(err)
@@ -37,6 +39,7 @@ func Each(t *testing.T, test func(t *testing.T, a *Instance)) {
 		return
 	}
 	t.Run("addr", func(t *testing.T) {
+		t.Parallel()
 		a, err := attach(startContext(t), addr)
 		if err != nil {
 			t.Fatal(err)

@@ -23,7 +23,6 @@ import (
 // nothing that events have otherwise.
 func TestReal_ThePresentNeedsNoCorrection(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		t.Parallel() // each Asterisk for itself
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		actions, err := a.Actions(ctx)

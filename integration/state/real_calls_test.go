@@ -4,6 +4,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -169,15 +170,7 @@ func (h *handled) round() {
 // restartNow has Asterisk restart itself, and returns when it has.
 func (h *handled) restartNow() {
 	h.t.Helper()
-	if _, err := h.actions.Send("Action: Command", "Command: core restart now"); err != nil {
-		h.t.Fatal(err)
-	}
-	for { // until it has ended
-		if _, err := h.events.Next(h.ctx); err != nil {
-			break
-		}
-	}
-	if err := h.a.Booted(h.ctx); err != nil {
+	if err := errors.Join(h.a.RestartNow(h.ctx), h.a.Booted(h.ctx)); err != nil {
 		h.t.Fatal(err)
 	}
 	h.login()
@@ -227,7 +220,6 @@ func (h *handled) isRight(after string) {
 // seconds later lists find nothing to correct.
 func TestReal_TheBucketIsRightAfterAll(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		t.Parallel() // each Asterisk for itself
 		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 		defer cancel()
 		n := harness.StartNATS(t)

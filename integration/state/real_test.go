@@ -19,7 +19,6 @@ import (
 // bridge from the middle on, its own lists find nothing to correct in.
 func TestReal_TheBucketNeedsNoCorrection(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		t.Parallel() // each Asterisk for itself
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
 		url := harness.NATS(t)
