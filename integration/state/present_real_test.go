@@ -22,7 +22,7 @@ import (
 // After mixed calls at a real Asterisk, with lists in the middle of them, the lists find
 // nothing that events have otherwise.
 func TestReal_ThePresentNeedsNoCorrection(t *testing.T) {
-	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		actions, err := a.Actions(ctx)

@@ -219,7 +219,7 @@ func (h *handled) isRight(after string) {
 // come and go; sessions are lost, Asterisk restarts and is killed, NATS is away. Two
 // seconds later lists find nothing to correct.
 func TestReal_TheBucketIsRightAfterAll(t *testing.T) {
-	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
 		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 		defer cancel()
 		n := harness.StartNATS(t)
