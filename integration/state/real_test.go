@@ -29,7 +29,7 @@ func TestReal_TheBucketNeedsNoCorrection(t *testing.T) {
 			}, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))
 		}
 		calls := func() {
-			extens := strings.Fields(strings.Repeat("call chain noanswer busy fork conf quick park page lamp q s ", 4))
+			extens := strings.Fields(strings.Repeat(mixed, 4))
 			for batch := range slices.Chunk(extens, 24) {
 				if err := a.Calls(ctx, batch...); err != nil {
 					t.Fatal(err)
@@ -46,8 +46,10 @@ func TestReal_TheBucketNeedsNoCorrection(t *testing.T) {
 		b = harness.WatchState(t, harness.Client(t, url))
 		b.Is("pbx1", "stale", "b1")
 		second := start()
+		optimised := optimising(second)
 		b.Is("pbx1", "live", "b1")
 		calls()
+		optimised()
 		select { // events of other threads of Asterisk may come behind those of the calls
 		case <-time.After(2 * time.Second):
 		case <-ctx.Done():
