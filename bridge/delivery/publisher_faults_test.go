@@ -59,8 +59,12 @@ func awaitResent(t *testing.T, s *benchServer) {
 // eachWay runs f for both ways into a stream. What f is given keeps a publisher
 // to one.
 func eachWay(t *testing.T, f func(t *testing.T, keep func(*Publisher))) {
-	t.Run(modeFast, func(t *testing.T) { f(t, func(*Publisher) {}) })
-	t.Run(modeWindow, func(t *testing.T) { f(t, windowOnly) })
+	for mode, keep := range map[string]func(*Publisher){modeFast: func(*Publisher) {}, modeWindow: windowOnly} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel() // most wait for NATS
+			f(t, keep)
+		})
+	}
 }
 
 // windowOnly is for a server without fast ingest.

@@ -62,7 +62,7 @@ type kind struct {
 const (
 	channelName     = 1
 	channelBridge   = 12
-	bridgeCount     = 4
+	bridgeCount     = 3
 	queueCalls      = 2
 	memberShip      = 4
 	memberReason    = 9
@@ -80,7 +80,8 @@ const (
 // (manager_channels.c ast_manager_build_channel_state_string_prefix,
 // manager_bridges.c, app_queue.c, parking_manager.c), so that one walk through the
 // headers finds them. What changes without an event is in none: a channel's
-// Language, a member's CallsTaken, LastCall and InCall. What holds a secret, or
+// Language, a member's CallsTaken, LastCall and InCall, a bridge's BridgeTechnology
+// once both ends are in (bridge.c smart_bridge_operation). What holds a secret, or
 // says where one is, is in none either: this list is what keeps passwords out.
 var kinds = [Kinds]kind{
 	Channel: {name: "channel", ids: 1, fields: []field{
@@ -92,7 +93,7 @@ var kinds = [Kinds]kind{
 	}},
 	Bridge: {name: "bridge", ids: 1, fields: []field{
 		{name: "BridgeUniqueid"},
-		{name: "BridgeType"}, {name: "BridgeTechnology"}, {name: "BridgeName"}, {name: "BridgeNumChannels"},
+		{name: "BridgeType"}, {name: "BridgeName"}, {name: "BridgeNumChannels"},
 	}},
 	Queue: {name: "queue", ids: 1, fields: []field{
 		{name: "Queue"},

@@ -33,6 +33,20 @@ func TestTables_NameWhatThereIs(t *testing.T) {
 	}
 }
 
+// How Asterisk joins two ends changes behind the event of the second (bridge.c
+// smart_bridge_operation): a list that has it otherwise finds nothing to correct.
+func TestList_WhatNoEventTellsIsNoDrift(t *testing.T) {
+	w := newWorld(t, Options{}).skipFirst()
+	at := "BridgeUniqueid: b\nBridgeType: basic\nBridgeName: <unknown>\nBridgeTechnology: "
+	w.event("Event: BridgeCreate", at+"simple_bridge\nBridgeNumChannels: 0")
+	w.event("Event: BridgeEnter", at+"simple_bridge\nBridgeNumChannels: 2", block("1.1", "6"))
+	rest := w.drain()
+	w.list(Bridges, "Event: BridgeListItem\n"+at+"native_rtp\nBridgeNumChannels: 2")
+	if diff := cmp.Diff(rest, w.drain()); diff != "" || w.p.Counts().Corrections[Bridge] != [Corrections]uint64{} {
+		t.Errorf("corrected %v times (-before +after):\n%s", w.p.Counts().Corrections[Bridge], diff)
+	}
+}
+
 // A list that fails, is denied or comes short ends nothing, and the server's value
 // names what is not kept and why.
 func TestList_ThatIsNoneEndsNothing(t *testing.T) {

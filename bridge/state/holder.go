@@ -28,6 +28,7 @@ type holder struct {
 	next     time.Time // when it is written, or looked at, again
 	ever     bool      // it was held by this process
 	said     string    // the last error that the log has told of
+	known    time.Time // when the bucket last said whose it is
 
 	began time.Time    // what until counts from, on the monotonic clock
 	until atomic.Int64 // nanoseconds: held for sure
@@ -37,13 +38,18 @@ type holder struct {
 func newHolder(server, node string, interval time.Duration) *holder {
 	// A time to live is of whole seconds.
 	ttl := max(time.Second, (3*interval + time.Second - 1).Truncate(time.Second))
-	return &holder{key: server + serverSuffix, node: node, interval: interval, ttl: ttl, began: time.Now()}
+	return &holder{key: server + serverSuffix, node: node, interval: interval, ttl: ttl, began: time.Now(), known: time.Now()}
 }
 
 // leads reports whether the key is held at now. It looks at no bucket: the time that a
 // write is good for, less a sixth of it, counts from before it was sent. So a bridge
 // that was frozen, or cut off, knows that another may write by now.
 func (h *holder) leads(now time.Time) bool { return int64(now.Sub(h.began)) < h.until.Load() }
+
+// deaf reports whether the bucket has not said whose the key is for longer than a key
+// lasts, and nobody but this node was known to hold it: NATS is not there, or does not
+// answer.
+func (h *holder) deaf(now time.Time) bool { return now.Sub(h.known) > h.ttl && h.elsewhere() == "" }
 
 // elsewhere returns the node that holds the key, "" if it is this one, or none.
 func (h *holder) elsewhere() string {
@@ -93,6 +99,7 @@ func (h *holder) claim(ctx context.Context, b *bucket, value []byte, log *zap.Lo
 		h.tell(log, "state: the server's key was not read", err)
 		return false
 	}
+	h.known = time.Now()
 	// A write whose acknowledgement was lost is this process's own.
 	if !h.led && !last.gone && (last.node != h.node || h.ever) && !bytes.Equal(last.value, h.unsure) {
 		if last.ttl > 0 { // what is left of it is no more than that
@@ -127,7 +134,7 @@ func (h *holder) write(ctx context.Context, b *bucket, value []byte, after uint6
 		}
 		return err
 	}
-	h.written = append(h.written[:0], value...)
+	h.written, h.known = append(h.written[:0], value...), time.Now()
 	h.revision, h.next, h.said = revision, sent.Add(h.interval), ""
 	h.until.Store(int64(sent.Add(h.ttl * 5 / 6).Sub(h.began)))
 	return nil

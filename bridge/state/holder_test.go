@@ -44,6 +44,9 @@ func TestHolder_OneHasTheKey(t *testing.T) {
 	if now := time.Now(); !first.leads(now) || first.leads(now.Add(first.ttl)) {
 		t.Error("a bridge that was frozen for the time to live leads")
 	}
+	if later := time.Now().Add(2 * first.ttl); first.deaf(time.Now()) || !first.deaf(later) || other.deaf(later) {
+		t.Error("who has the key is not deaf once the bucket says nothing for longer than it lasts, or another is")
+	}
 	if keep(first, "stale") {
 		t.Error("held anew, though it was held")
 	}

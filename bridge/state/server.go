@@ -162,9 +162,18 @@ func (s *Server) wakeUp() { clock.Raise(s.wake) }
 // leads is the seam: whether this bridge writes the server's state at now.
 func (s *Server) leads(now time.Time) bool { return s.mayLead() && s.holder.leads(now) }
 
-func (s *Server) mayLead() bool {
+func (s *Server) mayLead() bool { return s.state.is(on) && s.isOurs() }
+
+// isOurs reports whether the Leader has the server be this bridge's.
+func (s *Server) isOurs() bool {
 	l := s.state.o.Leader
-	return s.state.is(on) && (l == nil || l.Leads(s.cfg.Name))
+	return l == nil || l.Leads(s.cfg.Name)
+}
+
+// asks reports whether this bridge asks for lists at now: if it writes the state, and if
+// nobody can say who does. Then what it shows itself is to be right (Objects).
+func (s *Server) asks(now time.Time) bool {
+	return s.leads(now) || s.holder.deaf(now) && !s.state.is(off) && s.isOurs()
 }
 
 // run holds the server's key, and has lists bring right what is up, until ctx ends.
@@ -221,11 +230,11 @@ func (s *Server) takeUp(ctx context.Context) {
 	s.left = toPurge
 }
 
-// lists asks for the next list that is due. A bridge that does not write the state
-// asks for none.
+// lists asks for the next list that is due. A bridge asks for none while another writes
+// the state.
 func (s *Server) lists(now time.Time) {
 	up := s.up.Load()
-	if up == 0 || !s.leads(now) {
+	if up == 0 || !s.asks(now) {
 		s.roundFrom = time.Time{}
 		return
 	}
@@ -238,7 +247,7 @@ func (s *Server) lists(now time.Time) {
 		s.resync = now.Add(s.cfg.StateResync)
 		s.present.Resync(now)
 	}
-	if s.left == toPurge && s.present.Counts().State == present.Live {
+	if s.left == toPurge && s.leads(now) && s.present.Counts().State == present.Live {
 		s.present.Purge(now)
 		s.left = ""
 	}

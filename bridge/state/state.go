@@ -184,7 +184,7 @@ func (s *State) Report() Report {
 // Objects yields what is up at each server: keys and values as the bucket has them once
 // all is written, the servers' own keys among them. It asks nobody, so that it is there
 // while NATS is not, and nothing waits for who takes long. Of a server whose state another
-// bridge writes it is what events have told, and no list. Nothing is yielded while the
+// bridge writes, or leads, it is what events have told, and no list. Nothing is yielded while the
 // state is off. A value is good until the next is yielded.
 func (s *State) Objects() iter.Seq2[string, []byte] {
 	return func(yield func(key string, value []byte) bool) {

@@ -27,19 +27,15 @@ type program struct {
 func startProgram(t *testing.T, stdin *os.File, env string) *program {
 	t.Helper()
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "ami-nats-bridge")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	p := &program{t: t, log: filepath.Join(dir, "log")}
 	log, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd = exec.Command(binary, "run")
+	p.cmd = exec.Command(os.Args[0], "run") // this test itself, see TestMain
 	p.cmd.Stdin, p.cmd.Stderr = stdin, log
-	p.cmd.Env = []string{"PATH=/bin", "BRIDGE_ENV_FILE=" + env, "BRIDGE_HTTP_ADDR=", "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0", "BRIDGE_DATA_DIR=" + dir,
+	p.cmd.Env = []string{"AMI_NATS_BRIDGE_AS_PROGRAM=1", "PATH=/bin", "BRIDGE_ENV_FILE=" + env, "BRIDGE_HTTP_ADDR=", "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0", "BRIDGE_DATA_DIR=" + dir,
 		"BRIDGE_STREAM_MAX_BYTES=64MiB"}
 	if stdin != nil && isTerminal(stdin) {
 		p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}

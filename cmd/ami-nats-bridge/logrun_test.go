@@ -102,7 +102,7 @@ func slurp(r io.Reader) string {
 // measure runs a bridge whose log goes to a pipe, and returns how many events a
 // second came through while lines are logged at debug level all the time.
 func measure(t *testing.T, reader func(r io.Reader, mayRead <-chan struct{}) string, stuck bool) (rate float64) {
-	const events = 30_000
+	const events = 10_000
 	sim, addr := simulate(t, amisim.Config{Users: map[string]string{"bridge": envtest.Canary}, NotBooted: true, WriteTimeout: patience})
 	natsAddr := guardedNATS(t, "p")
 	s := load(t, envtest.One("BRIDGE_SERVER_PBX1_ADDR="+addr, "BRIDGE_HTTP_ADDR=", "BRIDGE_NATS_URL=nats://u:p@"+natsAddr,

@@ -8,14 +8,14 @@ usage() {
 	cat <<'TEXT'
 usage: install.sh VERSION [DIR]
 
-  VERSION  22 or 16
+  VERSION  22, 16, or 22.11: that of Debian's experimental, in a root of forky
   DIR      default ${XDG_CACHE_HOME:-$HOME/.cache}/ami-nats-bridge/asterisk-VERSION
 
 Needs root on Linux amd64 with apt, 400 MB in DIR and a minute or two.
-The last line printed is the folder, for BRIDGE_TEST_ASTERISK_22 or BRIDGE_TEST_ASTERISK_16.
+The last line printed is the folder, for BRIDGE_TEST_ASTERISK_22, _16 or _22_11.
 
   ASTERISK_MIRROR  Debian mirror to install from (default: the one apt uses here)
-  ASTERISK_SUITE   Debian suite to install from (default: forky for 22, bullseye for 16)
+  ASTERISK_SUITE   Debian suite to install from (default: bullseye for 16, forky for the others)
 TEXT
 }
 
@@ -49,13 +49,28 @@ ensure_suite_script() {
 	[[ -e $scripts/$1 ]] || ln -s sid "$scripts/$1"
 }
 
+# Takes Asterisk from a suite that has too little for a root of its own, with what it depends on. How old
+# a release may be is as apt has it here: debootstrap does not ask.
+add_from() {
+	local root=$1 suite=$2 source=$1/etc/apt/sources.list.d/$2.list VALID_UNTIL=true DATE=true
+	eval "$(apt-config shell VALID_UNTIL Acquire::Check-Valid-Until DATE Acquire::Check-Date)"
+	sed "s/^\(deb [^ ]*\) [^ ]*/\1 $suite/" "$root/etc/apt/sources.list" >"$source"
+	chroot "$root" apt-get -o Acquire::Check-Valid-Until="$VALID_UNTIL" -o Acquire::Check-Date="$DATE" update -qq &&
+		chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -t "$suite" asterisk &&
+		rm "$source"
+}
+
 install_into() {
-	local root=$1 suite=$2 packages=$3 mirror=$4 isolate=()
+	local root=$1 suite=$2 packages=$3 mirror=$4 over=$5 isolate=()
 	# debootstrap mounts /proc and /sys below root. In a mount namespace they go with it, however it ends.
 	unshare --mount true 2>/dev/null && isolate=(unshare --mount)
 	"${isolate[@]}" debootstrap --force-check-gpg --variant=minbase --include="$packages" "$suite" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || {
 		tail -n 20 "$root.log" >&2
 		die "debootstrap of $suite failed; the whole log: $root.log. A suite that left the mirrors needs ASTERISK_MIRROR"
+	}
+	[[ -z $over ]] || add_from "$root" "$over" >>"$root.log" 2>&1 || {
+		tail -n 20 "$root.log" >&2
+		die "Asterisk of $over was not installed; the whole log: $root.log"
 	}
 	chroot "$root" apt-get clean
 	rm -rf "${root:?}"/var/lib/apt/lists/* "$root.log"
@@ -71,11 +86,12 @@ install_into() {
 main() {
 	case "${1:-}" in -h | --help) usage; exit 0 ;; esac
 	(($# == 1 || $# == 2)) || { usage >&2; exit 2; }
-	local version=$1 suite packages=asterisk
+	local version=$1 suite packages=asterisk over=
 	case "$version" in
 	22) suite=forky ;;
+	22.11) suite=forky packages=ca-certificates over=experimental ;;
 	16) suite=bullseye packages+=,asterisk-voicemail ;;
-	*) die "version $version: choose 22 or 16" ;;
+	*) die "version $version: choose 22, 16 or 22.11" ;;
 	esac
 	suite=${ASTERISK_SUITE:-$suite}
 	local dir=${2:-${XDG_CACHE_HOME:-${HOME:?set HOME or name a folder}/.cache}/ami-nats-bridge/asterisk-$version}
@@ -116,11 +132,11 @@ main() {
 	# debootstrap and the package scripts want a root that other users can enter.
 	chmod 0755 "$partial"
 	say "installing Asterisk $version from $suite into $dir"
-	install_into "$partial" "$suite" "$packages" "$mirror"
+	install_into "$partial" "$suite" "$packages" "$mirror" "$over"
 	local found
 	found=$(chroot "$partial" asterisk -V)
-	[[ $found == "Asterisk $version."* ]] || die "$suite now has $found, not $version: set ASTERISK_SUITE"
-	printf '%s from %s on %s\n' "$found" "$suite" "$(date -u +%F)" >"$partial/${stamp##*/}"
+	[[ $found == "Asterisk $version."* ]] || die "${over:-$suite} now has $found, not $version: set ASTERISK_SUITE"
+	printf '%s from %s on %s\n' "$found" "${over:-$suite}" "$(date -u +%F)" >"$partial/${stamp##*/}"
 	[[ ! -d $dir ]] || rmdir "$dir"
 	mv "$partial" "$dir"
 	say "done: $(<"$stamp"), $(du -sh "$dir" | cut -f 1)"

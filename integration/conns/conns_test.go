@@ -323,29 +323,41 @@ func TestConns_LimitsReached(t *testing.T) {
 // Any error that nats.go does not know closes its connection for good.
 func TestConns_AnyErrorOfTheServer(t *testing.T) {
 	t.Parallel()
-	s := natstest.Serve(t, nil)
-	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
-	front := startSaying(t, s.Addr().String())
-	r := &ruled{sim: sim, server: s}
-	r.Running = harness.BridgeFor(t, zap.NewNop(), harness.Client(t, s.ClientURL()), func() config.Config {
-		cfg := config.DefaultConfig()
-		harness.ChaosConfig(&cfg)
-		cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", harness.Addr(t), "nats://"+front.addr
-		cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
-		return cfg
-	}())
-	for _, text := range []string{
-		"Something New", "Maximum Payload Violation", "Invalid Publish Subject", "Parser Error", "Authentication Timeout",
-		"Authorization Violation", "User Authentication Revoked", "Stale Connection", "maximum connections exceeded",
-		"Unknown Protocol Operation", "maximum control line exceeded", "Secure Connection - TLS Required",
+	for name, says := range map[string]struct {
+		errors []string
+		remade float64 // connections at least
+	}{
+		"of one's own": {remade: 3, errors: []string{
+			"-ERR 'Something New'", "-ERR 'Maximum Payload Violation'", "-ERR 'Invalid Publish Subject'", "-ERR 'Parser Error'",
+		}},
+		"of who one is": {remade: 1, errors: []string{
+			"-ERR 'Authentication Timeout'", "-ERR 'Authorization Violation'", "-ERR 'User Authentication Revoked'", "-ERR 'Secure Connection - TLS Required'",
+		}},
+		"of the connection": {remade: 2, errors: []string{
+			"-ERR 'Stale Connection'", "-ERR 'maximum connections exceeded'", "-ERR 'Unknown Protocol Operation'", "-ERR 'maximum control line exceeded'", "nonsense",
+		}},
 	} {
-		front.say("-ERR '" + text + "'\r\n")
-		r.works()
-	}
-	front.say("nonsense\r\n")
-	r.works()
-	if n := r.Metric("nats_connections_remade_total"); n < 6 {
-		t.Errorf("%v connections were made anew", n)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := natstest.Serve(t, nil)
+			sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+			front := startSaying(t, s.Addr().String())
+			r := &ruled{sim: sim, server: s}
+			r.Running = harness.BridgeFor(t, zap.NewNop(), harness.Client(t, s.ClientURL()), func() config.Config {
+				cfg := config.DefaultConfig()
+				harness.ChaosConfig(&cfg)
+				cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", harness.Addr(t), "nats://"+front.addr
+				cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
+				return cfg
+			}())
+			for _, text := range says.errors {
+				front.say(text + "\r\n")
+				r.works()
+			}
+			if n := r.Metric("nats_connections_remade_total"); n < says.remade {
+				t.Errorf("%v connections were made anew", n)
+			}
+		})
 	}
 }
 

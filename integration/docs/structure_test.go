@@ -138,7 +138,7 @@ var reserved = map[string][]string{
 }
 
 // shared are the packages of integration that its rooms import.
-var shared = []string{"integration/asterisk", "integration/harness", "integration/realasterisk"}
+var shared = []string{"integration/asterisk", "integration/harness", "integration/phone", "integration/realasterisk"}
 
 // goPackage is what go list says of a package. Imports are those of its
 // non-test files.

@@ -3,6 +3,7 @@
 // Each starts every Asterisk that the environment names and hands it to a test:
 //
 //	BRIDGE_TEST_ASTERISK_22, _16      folder of an install made by integration/asterisk/install.sh
+//	BRIDGE_TEST_ASTERISK_22_11        likewise, for EachAndNext; never required
 //	BRIDGE_TEST_ASTERISK_ADDR         host:port,user,secret of any Asterisk that runs already
 //	BRIDGE_TEST_ASTERISK_REQUIRED=1   a missing one fails the test instead of skipping it
 //

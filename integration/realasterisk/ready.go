@@ -3,6 +3,7 @@ package realasterisk
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -40,6 +41,36 @@ func (i *Instance) Booted(ctx context.Context) error {
 		return fmt.Errorf("not booted: %w", err)
 	}
 	return nil
+}
+
+// restart is Asterisk's command for it, and notYet how it answers before it knows that: FullyBooted comes
+// earlier (asterisk.c registers cli_asterisk_shutdown behind it).
+const (
+	restart = "core restart now"
+	notYet  = "No such command"
+)
+
+// RestartNow has Asterisk restart itself, once it has booted, and returns when it has ended.
+func (i *Instance) RestartNow(ctx context.Context) error {
+	if err := i.Booted(ctx); err != nil {
+		return err
+	}
+	c, err := i.Actions(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for {
+		reply, err := c.Do(ctx, "Action: Command", "Command: "+restart)
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s: %w", restart, err)
+		case err != nil: // its sessions end with it
+			return nil
+		case len(reply) != 1 || !strings.Contains(string(reply[0]), notYet):
+			return fmt.Errorf("%s: %q", restart, reply)
+		}
+	}
 }
 
 // dialUntil dials until somebody answers with a banner or ctx ends.

@@ -36,3 +36,16 @@ func stated(t testing.TB, node, url string, p *pbx, change func(*config.Config))
 		}
 	}, harness.Server("pbx1", p.addr, "bridge", "s3cret"))
 }
+
+// mixed is a call of each kind at a real Asterisk.
+const mixed = "call chain hop hoppark noanswer busy fork conf quick park page lamp q s "
+
+// optimising hears of the Local channels of r's server that are optimised away.
+func optimising(r *harness.Running) (wants func()) {
+	begin, end := r.Subscribe("ami.events.pbx1.LocalOptimizationBegin"), r.Subscribe("ami.events.pbx1.LocalOptimizationEnd")
+	return func() { // at least one, or the calls show nothing of it; its Success is No always (core_local.c reads a boolean as a number)
+		r.T.Helper()
+		r.Next(begin)
+		r.Next(end)
+	}
+}
