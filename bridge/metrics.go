@@ -10,6 +10,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
 // metrics reads what is counted anyway whenever Prometheus asks, so that
@@ -63,6 +64,9 @@ type counted struct {
 	box  outbox.Account
 	link amiconn.Status
 	up   state.Counts
+	// floor is what the page shows of it, if that is of now and another bridge does
+	// not tell it.
+	floor *view.FloorSums
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -96,8 +100,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range m.bridge.actions.Endpoints() {
 		collect(ch, m.ofEndpoint, e, e.Name)
 	}
+	floors := m.bridge.picture.FloorSums()
 	for _, s := range m.bridge.servers.all() {
-		collect(ch, m.ofServer, &counted{s, s.outbox.Account(), s.link.Status(), s.state.Counts()}, s.cfg.Name)
+		c := &counted{server: s, box: s.outbox.Account(), link: s.link.Status(), up: s.state.Counts()}
+		if sums, known := floors[s.cfg.Name]; known && !c.up.Elsewhere {
+			c.floor = &sums
+		}
+		collect(ch, m.ofServer, c, s.cfg.Name)
 		if n, sum, buckets := s.target.Durations(); n > 0 {
 			ch <- prometheus.MustNewConstHistogram(m.ofDurations, n, sum.Seconds(), buckets, s.cfg.Name)
 		}

@@ -83,6 +83,7 @@ func serverMetrics() []metric[*counted] {
 	all := eventMetrics()
 	all = append(all, sessionMetrics()...)
 	all = append(all, stateMetrics()...)
+	all = append(all, floorMetrics()...)
 	return append(all, actionMetrics()...)
 }
 

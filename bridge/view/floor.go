@@ -73,6 +73,7 @@ type floor struct {
 	longest time.Time // since when the one that waits longest does
 	queues  []Queue   // by name
 	agents  []Agent   // by name
+	doing   Counts    // of agents
 }
 
 // look returns the floor of s; it is made anew after a change only.
@@ -121,6 +122,7 @@ func (s *server) makeFloor() *floor {
 	}
 	for _, a := range agents {
 		f.agents = append(f.agents, *a)
+		f.doing.count(a.State)
 	}
 	slices.SortFunc(f.queues, func(a, b Queue) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(f.agents, func(a, b Agent) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.iface, b.iface)) })

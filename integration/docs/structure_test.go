@@ -291,7 +291,7 @@ func TestStructure_PackagesAreDocumented(t *testing.T) {
 func TestDocs_MetricsExist(t *testing.T) {
 	root := harness.Root(t)
 	described := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?:\{(?:gauge|counter), |describe\()"(\w+)"`).FindAllStringSubmatch(harness.ReadText(t, root, "bridge/metrics_table.go")+harness.ReadText(t, root, "bridge/metrics.go"), -1) {
+	for _, m := range regexp.MustCompile(`(?:\{(?:gauge|counter), |describe\()"(\w+)"`).FindAllStringSubmatch(harness.ReadText(t, root, "bridge/metrics_table.go")+harness.ReadText(t, root, "bridge/metrics_floor.go")+harness.ReadText(t, root, "bridge/metrics.go"), -1) {
 		described["ami_nats_bridge_"+m[1]] = true
 	}
 	if len(described) == 0 {
