@@ -272,7 +272,7 @@ func (p *painter) serverCalls() any {
 	if s == nil || s.Present == nil {
 		return calls{Title: "Calls", Off: true}
 	}
-	all, of := p.opts.Calls(s.Name, p.opts.Numbers)
+	all, of := p.opts.Calls(s.Name, p.numbers)
 	c := calls{Title: "Calls", Count: count(of)}
 	if !s.Present.AsOf.IsZero() {
 		c.AsOf = p.moment(s.Present.AsOf)
@@ -301,7 +301,7 @@ func (p *painter) allCalls() any {
 		if s.Present == nil || !s.Present.AsOf.IsZero() {
 			continue
 		}
-		own, of := p.opts.Calls(s.Name, p.opts.Numbers)
+		own, of := p.opts.Calls(s.Name, p.numbers)
 		total += of
 		for _, c := range own {
 			all = append(all, one{s, c})

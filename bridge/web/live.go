@@ -96,6 +96,18 @@ func (h *hub) remove(page what, r *room, l *listener) {
 	}
 }
 
+// endAll gives up all that are open.
+func (h *hub) endAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for page, r := range h.rooms {
+		for l := range r.listeners {
+			close(l.gone)
+			h.remove(page, r, l)
+		}
+	}
+}
+
 // renew renders the page and returns what has changed.
 func (r *room) renew(render func(what) ([]fragment, error), page what) (changed []fragment, err error) {
 	all, err := render(page)
@@ -177,9 +189,11 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.live.leave(page, l)
+	if !s.access.Load().lets(r) { // Admit came between
+		return
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
-	_ = out.SetReadDeadline(time.Time{}) // that of the request; who cannot set one has none
 	text := []byte("retry: 1000\n\n")
 	for {
 		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout))

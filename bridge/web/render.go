@@ -31,6 +31,8 @@ type painter struct {
 	now  time.Time
 	live bool
 	opts *Options
+
+	numbers view.Numbers
 }
 
 // part is an element of a page: a template of that name, filled with what make returns.
@@ -56,8 +58,9 @@ var parts = map[string][]part{
 }
 
 func (s *Server) painter(page what, live bool) *painter {
-	snap := s.opts.Snapshot(s.opts.Numbers)
-	return &painter{snap: snap, page: page, now: snap.At.Time, live: live, opts: &s.opts}
+	numbers := s.access.Load().Numbers
+	snap := s.opts.Snapshot(numbers)
+	return &painter{snap: snap, page: page, now: snap.At.Time, live: live, opts: &s.opts, numbers: numbers}
 }
 
 // paint returns the elements of p's page by their names, and the bar.

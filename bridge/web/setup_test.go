@@ -239,7 +239,7 @@ func withFloor() *world {
 
 // served are the pages of w.
 func served(w *world, change func(*Options)) *Server {
-	o := Options{Node: "b1", Clock: w.clock, Snapshot: w.snapshot, Calls: w.calls, Numbers: view.NumbersLast4}
+	o := Options{Node: "b1", Clock: w.clock, Snapshot: w.snapshot, Calls: w.calls, Access: Access{Numbers: view.NumbersLast4}}
 	if change != nil {
 		change(&o)
 	}

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
@@ -22,6 +23,11 @@ type Options struct {
 	Calls    func(server string, numbers view.Numbers) ([]view.Call, int)
 	// Clock is that of Snapshot; time.Now if nil.
 	Clock func() time.Time
+	Access
+}
+
+// Access is who may see what.
+type Access struct {
 	// Off says why there is no page; empty if there is one.
 	Off string
 	// Password is asked for before the page is shown, of any user, unless it is empty.
@@ -32,10 +38,11 @@ type Options struct {
 
 // Server answers browsers. It implements http.Handler.
 type Server struct {
-	opts  Options
-	mux   *http.ServeMux
-	pages *template.Template
-	live  hub
+	opts   Options
+	access atomic.Pointer[Access] // in force
+	mux    *http.ServeMux
+	pages  *template.Template
+	live   hub
 }
 
 //go:embed html/*.html
@@ -47,6 +54,7 @@ var assets embed.FS
 // New returns a Server; Run has its pages live.
 func New(o Options) *Server {
 	s := &Server{opts: o, mux: http.NewServeMux(), pages: template.Must(template.New("").ParseFS(pages, "html/*.html"))}
+	s.access.Store(&o.Access)
 	s.live.render, s.live.clock = s.fragments, time.Now
 	if o.Clock != nil {
 		s.live.clock = o.Clock
@@ -57,6 +65,14 @@ func New(o Options) *Server {
 	s.mux.HandleFunc("GET /page.js", s.guarded(asset("text/javascript; charset=utf-8", "asset/page.js")))
 	s.mux.HandleFunc("GET /page.css", s.guarded(asset("text/css; charset=utf-8", "asset/base.css", "asset/servers.css", "asset/floor.css")))
 	return s
+}
+
+// Admit puts another Access in force. Pages that are open have to ask anew, where it differs.
+func (s *Server) Admit(a Access) {
+	if *s.access.Load() != a {
+		s.access.Store(&a)
+		s.live.endAll()
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -85,16 +101,22 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect
 func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
+		access := s.access.Load()
 		switch {
-		case s.opts.Off != "":
-			http.Error(w, s.opts.Off, http.StatusNotFound)
-		case s.opts.Password != "" && !authorized(r, s.opts.Password):
+		case access.Off != "":
+			http.Error(w, access.Off, http.StatusNotFound)
+		case !access.lets(r):
 			w.Header().Set("WWW-Authenticate", `Basic realm="ami-nats-bridge", charset="UTF-8"`)
 			http.Error(w, "The page wants its password, BRIDGE_WEB_PASSWORD; any user will do.", http.StatusUnauthorized)
 		default:
 			next(w, r)
 		}
 	}
+}
+
+// lets reports whether whoever sends r may see the page.
+func (a *Access) lets(r *http.Request) bool {
+	return a.Off == "" && (a.Password == "" || authorized(r, a.Password))
 }
 
 // asset answers with files that are embedded, one behind the other.
