@@ -36,6 +36,7 @@ type server struct {
 	ha      *HA
 	actions counter
 	p95     time.Duration
+	p95Past ring // of microseconds: the most of each step
 
 	objects map[string]*object
 	calls   map[string]int // channels by Linkedid

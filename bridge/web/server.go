@@ -88,6 +88,8 @@ type account struct {
 	Terms   []term
 	In, Out string
 	Most    string
+	// P95 is that of Actions, and P95Most its most; empty if there were none.
+	P95, P95Most string
 }
 
 type term struct {
@@ -124,8 +126,22 @@ func (p *painter) account() any {
 		if len(s.Rates.InPast) > 0 {
 			a.Most = view.Rate(float64(slices.Max(s.Rates.InPast)) / 10)
 		}
+		a.P95, a.P95Most = p95s(s.Rates.P95Past)
 	}
 	return a
+}
+
+// p95s is a line through the 95th percentiles of the last ten minutes, in milliseconds, and
+// the most of them; nothing if there were none.
+func p95s(past []float64) (line, most string) {
+	if len(past) == 0 || slices.Max(past) <= 0 {
+		return "", ""
+	}
+	points := make([]uint64, len(past), len(past)+1)
+	for i, ms := range past {
+		points[i] = uint64(1000 * ms)
+	}
+	return spark(append(points, 0), nil), millis(slices.Max(past)) // the step that is not over counts too
 }
 
 // sessions are those of the server, and its breaker.

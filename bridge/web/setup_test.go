@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +21,9 @@ type world struct {
 	mu    sync.Mutex
 	model *view.Model
 	now   time.Time
-	asked atomic.Int64 // for a snapshot
+	asked atomic.Int64    // for a snapshot
+	away  map[string]bool // servers whose sessions are not up
+	kept  fields          // whether the state is
 }
 
 type fields map[string]any
@@ -28,7 +31,9 @@ type fields map[string]any
 // start is when the pictures are of: three at night in winter, one hour east of Greenwich.
 var start = time.Date(2026, 11, 28, 3, 3, 14, 0, time.FixedZone("CET", 3600))
 
-func newWorld() *world { return &world{model: view.New(view.Options{}), now: start} }
+func newWorld() *world {
+	return &world{model: view.New(view.Options{}), now: start, away: make(map[string]bool), kept: fields{"state": "on"}}
+}
 
 func (w *world) snapshot(numbers view.Numbers) *view.Snapshot {
 	w.mu.Lock()
@@ -82,11 +87,13 @@ func (w *world) node(names []string, nats string) {
 	for i, name := range []string{"AMI_EVENTS", "AMI_STATUS", "AMI_AUDIT"} {
 		streams = append(streams, fields{"name": name, "state": "ok", "bytes": uint64(19_756_849_562) >> (12 * i), "since": stamp(start)})
 	}
-	w.tell("ami.nodes.b1", fields{"version": "v1.4.0", "uptime_s": 532_800, "servers": names, "ready": names, "nats": nats, "way": "fast_ingest", "delivery": "jetstream",
+	ready := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return w.away[name] })
+	w.tell("ami.nodes.b1", fields{"version": "v1.4.0", "uptime_s": 532_800, "servers": names, "ready": ready, "state": w.kept, "nats": nats, "way": "fast_ingest", "delivery": "jetstream",
 		"connections": fields{"events": nats, "control": nats}, "streams": streams})
 }
 
 func (w *world) up(name string, ago time.Duration) {
+	delete(w.away, name)
 	w.tell("ami.status."+name+".connection", fields{"role": "event", "to": "up", "version": "11.0.0", "since": stamp(start.Add(-ago)), "addr": "10.20.4.12:5038",
 		"sessions": fields{"event": "up", "action": "up"}})
 	w.tell("ami.status."+name+".breaker", fields{"to": "closed", "since": stamp(start.Add(-ago))})
@@ -166,11 +173,13 @@ func threeIll() *world {
 	w.lose("pbx-muc-02", "dial", "dial tcp 10.20.4.12:5038: connect: connection refused", 31*time.Second)
 	w.tell("ami.status.pbx-muc-02.breaker", fields{"to": "open", "reason": "dial", "error": "dial", "failures": 5, "since": stamp(w.now.Add(-9 * time.Second)), "retry_at": stamp(w.now.Add(21 * time.Second))})
 	w.lose("pbx-ham-01", "auth", `Login refused: "Authentication failed"`, 115*time.Second)
+	w.node(twelve, "CONNECTED")
 	w.tell("ami.status.pbx-stg-01.gap", fields{"from": stamp(start.Add(-6 * time.Hour)), "to": stamp(start.Add(-6*time.Hour + 30*time.Second)), "reason": "closed", "lost": nil, "restarted": true})
 	return w
 }
 
 func (w *world) lose(name, reason, err string, retry time.Duration) {
+	w.away[name] = true
 	w.tell("ami.status."+name+".connection", fields{"role": "event", "to": "waiting", "since": stamp(w.now), "addr": "10.20.4.12:5038", "reason": reason, "error": err, "failures": 5,
 		"retry_in_ms": retry.Milliseconds(), "sessions": fields{"event": "waiting", "action": "waiting"}})
 }
@@ -185,6 +194,14 @@ func natsDown() *world {
 			w.flow(name, 61+i, uint64(96+53*k), 0, int64(i+1)*int64(k+2)<<17, 0)
 		}
 	}
+	return w
+}
+
+// stateOff is the twelve where the bridge has no right to the bucket.
+func stateOff() *world {
+	w := allWell()
+	w.kept = fields{"state": "off", "reason": "the bucket is no_permission: Permissions Violation"}
+	w.node(twelve, "CONNECTED")
 	return w
 }
 
