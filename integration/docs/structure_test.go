@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"bridge/internal/pagetest":                 {},
 	"bridge/internal/subject":                  {},
 	"bridge/redact":                            {},
+	"bridge/telling":                           {},
 	"cmd/ami-nats-bridge/internal/embedded":    {},
 	"cmd/ami-nats-bridge/internal/env/envtest": {},
 	"cmd/ami-nats-bridge/internal/terminal":    {},
@@ -118,7 +119,7 @@ var arrows = map[string][]string{
 
 	"cmd/ami-nats-bridge": {
 		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/catalog", "bridge/config",
-		"bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/streams",
+		"bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/streams", "bridge/telling",
 		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging",
 		"cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top", "correlation", "frames",
 	},
