@@ -19,6 +19,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/web"
 )
@@ -33,7 +34,7 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return err
 	}
-	page := web.New(web.Options{Node: b.cfg.Node, Snapshot: b.picture.Snapshot, Calls: b.picture.Calls, Access: access})
+	page := web.New(web.Options{Node: b.cfg.Node, Snapshot: b.picture.Snapshot, Calls: b.picture.Calls, Tap: b.tapOf, Access: access})
 	b.page.Store(&servedPage{page, l.Addr()})
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -49,6 +50,14 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	defer stop()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return nil
+}
+
+// tapOf returns the events of a server, nil if there is none of that name.
+func (b *Bridge) tapOf(name string) *tap.Tap {
+	if s := named(b.servers.here(), name); s != nil {
+		return s.tap
 	}
 	return nil
 }

@@ -40,9 +40,9 @@ func (n Numbers) show(number string) string {
 	return "…" + string(runes[len(runes)-4:])
 }
 
-// showIn is text, such as a channel's name, with the numbers of more than four digits in
+// ShowIn is text, such as a channel's name, with the numbers of more than four digits in
 // it as far as they may be shown.
-func (n Numbers) showIn(text string) string {
+func (n Numbers) ShowIn(text string) string {
 	if n == NumbersFull {
 		return text
 	}
@@ -231,7 +231,7 @@ func (m *Model) Calls(name string, numbers Numbers) (calls []Call, of int) {
 		return 1
 	})
 	for _, o := range first[:min(len(first), shownCalls)] {
-		c := Call{Since: Time{o.since}, Caller: numbers.show(o.number), With: numbers.show(o.with), State: o.state, Channel: numbers.showIn(o.channel)}
+		c := Call{Since: Time{o.since}, Caller: numbers.show(o.number), With: numbers.show(o.with), State: o.state, Channel: numbers.ShowIn(o.channel)}
 		if q, ok := waits[unescape(o.id)]; ok {
 			c.Queue = q
 		}

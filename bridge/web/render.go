@@ -20,6 +20,7 @@ const (
 	viewFloor   = "floor"
 	viewWall    = "wall"
 	viewCalls   = "calls"
+	viewEvents  = "events"
 )
 
 // painter makes what the templates paint, of one snapshot. While it is live it leaves
@@ -52,9 +53,10 @@ var parts = map[string][]part{
 		{"list", (*painter).list}, {"verdict", (*painter).serverVerdict}, {"account", (*painter).account}, {"sessions", (*painter).sessions},
 		{"buffers", (*painter).buffers}, {"gaps", (*painter).gaps}, {"calls", (*painter).serverCalls},
 	},
-	viewFloor: {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
-	viewWall:  {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
-	viewCalls: {{"verdict", (*painter).callsVerdict}, {"calls", (*painter).allCalls}},
+	viewFloor:  {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
+	viewWall:   {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
+	viewCalls:  {{"verdict", (*painter).callsVerdict}, {"calls", (*painter).allCalls}},
+	viewEvents: {{"list", (*painter).eventsList}, {"events", (*painter).events}},
 }
 
 func (s *Server) painter(page what, live bool) *painter {
@@ -110,12 +112,14 @@ func (s *Server) renderPage(w io.Writer, page what) error {
 type key struct{ Key, What string }
 
 func keysOf(v string) []key {
-	all := []key{{"f", "floor"}, {"w", "wallboard"}, {"c", "calls"}, {"t", "dark or light"}, {"y", "copy as text"}, {"Esc", "back"}, {"?", "keys"}}
+	all := []key{{"f", "floor"}, {"w", "wallboard"}, {"c", "calls"}, {"e", "events"}, {"t", "dark or light"}, {"y", "copy as text"}, {"Esc", "back"}, {"?", "keys"}}
 	switch v {
 	case viewServers:
 		return append([]key{{"j k", "move"}, {"Enter", "open"}, {"/", "find"}, {"s", "sort"}}, all...)
 	case viewServer:
 		return append([]key{{"j k", "next server"}, {"g", "gaps"}}, all...)
+	case viewEvents:
+		return append([]key{{"j k", "next server"}, {"/", "filter"}, {"p", "pause"}}, all...)
 	}
 	return append([]key{{"h", "servers"}}, all...)
 }

@@ -88,6 +88,7 @@ type account struct {
 	Terms   []term
 	In, Out string
 	Most    string
+	Events  string // where they are shown as they come
 	// P95 is that of Actions, and P95Most its most; empty if there were none.
 	P95, P95Most string
 }
@@ -104,6 +105,7 @@ func (p *painter) account() any {
 		return a
 	}
 	of := s.Account
+	a.Events = "/?view=" + viewEvents + "&" + eventsQuery(s.Name, "", "")
 	a.Terms = []term{
 		{"", view.Count(of.Received), "received", false}, {"=", view.Count(of.Published), "published", false},
 		{"+", view.Count(of.Filtered), "filtered", false}, {"+", view.Count(of.Queued), "queued", false}, {"+", view.Count(of.InFlight), "in flight", false},

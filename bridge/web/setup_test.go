@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
@@ -24,6 +25,7 @@ type world struct {
 	asked atomic.Int64    // for a snapshot
 	away  map[string]bool // servers whose sessions are not up
 	kept  fields          // whether the state is
+	taps  map[string]*tap.Tap
 }
 
 type fields map[string]any
@@ -32,7 +34,7 @@ type fields map[string]any
 var start = time.Date(2026, 11, 28, 3, 3, 14, 0, time.FixedZone("CET", 3600))
 
 func newWorld() *world {
-	return &world{model: view.New(view.Options{}), now: start, away: make(map[string]bool), kept: fields{"state": "on"}}
+	return &world{model: view.New(view.Options{}), now: start, away: make(map[string]bool), kept: fields{"state": "on"}, taps: make(map[string]*tap.Tap)}
 }
 
 func (w *world) snapshot(numbers view.Numbers) *view.Snapshot {
@@ -52,6 +54,22 @@ func (w *world) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
+}
+
+// tap is the events of one of the twelve.
+func (w *world) tap(server string) *tap.Tap {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.taps[server] == nil && slices.Contains(twelve, server) {
+		w.taps[server] = new(tap.Tap)
+	}
+	return w.taps[server]
+}
+
+// happens is an event at pbx-ber-01.
+func (w *world) happens(name string, what fields) {
+	body, _ := json.Marshal(what)
+	w.tap("pbx-ber-01").Event("ami.events.pbx-ber-01."+name, body, w.clock().UnixNano())
 }
 
 // pass has time go by.
@@ -152,8 +170,14 @@ func (w *world) flowWell(i, k int, name string) {
 func allWell() *world {
 	return tenMinutes(func(w *world, i, k int, name string) {
 		w.flowWell(i, k, name)
-		w.model.Actions(name, view.Actions{Ended: uint64(i * (k + 1)), P95: time.Duration(8+3*k) * time.Millisecond}, w.now)
+		w.act(i, k, name)
 	})
+}
+
+// act is the Actions of the k'th server.
+func (w *world) act(i, k int, name string) {
+	p95 := float64(8+3*k) * (2 + math.Sin(float64(i)/5+float64(k))) / 2
+	w.model.Actions(name, view.Actions{Ended: uint64(i * (k + 1)), P95: time.Duration(p95 * float64(time.Millisecond))}, w.now)
 }
 
 // threeIll is the same with one that drops, one that is down and one that is refused.
@@ -168,6 +192,9 @@ func threeIll() *world {
 			w.lose(name, "auth", `Login refused: "Authentication failed"`, 8*time.Minute)
 		case name != "pbx-muc-02" && name != "pbx-ham-01":
 			w.flowWell(i, k, name)
+		}
+		if !w.away[name] {
+			w.act(i, k, name)
 		}
 	})
 	w.lose("pbx-muc-02", "dial", "dial tcp 10.20.4.12:5038: connect: connection refused", 31*time.Second)
@@ -256,7 +283,7 @@ func withFloor() *world {
 
 // served are the pages of w.
 func served(w *world, change func(*Options)) *Server {
-	o := Options{Node: "b1", Clock: w.clock, Snapshot: w.snapshot, Calls: w.calls, Access: Access{Numbers: view.NumbersLast4}}
+	o := Options{Node: "b1", Clock: w.clock, Snapshot: w.snapshot, Calls: w.calls, Tap: w.tap, Access: Access{Numbers: view.NumbersLast4}}
 	if change != nil {
 		change(&o)
 	}

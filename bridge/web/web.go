@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
@@ -21,6 +22,9 @@ type Options struct {
 	// there are. They may be called from any goroutine, and nobody changes what they return.
 	Snapshot func(view.Numbers) *view.Snapshot
 	Calls    func(server string, numbers view.Numbers) ([]view.Call, int)
+	// Tap returns the events of a server of this bridge, nil if it has none of that name. It may
+	// be nil.
+	Tap func(server string) *tap.Tap
 	// Clock is that of Snapshot; time.Now if nil.
 	Clock func() time.Time
 	Access
@@ -43,6 +47,7 @@ type Server struct {
 	mux    *http.ServeMux
 	pages  *template.Template
 	live   hub
+	taps   taps
 }
 
 //go:embed html/*.html
@@ -59,9 +64,14 @@ func New(o Options) *Server {
 	if o.Clock != nil {
 		s.live.clock = o.Clock
 	}
+	if o.Tap == nil {
+		o.Tap = func(string) *tap.Tap { return nil }
+	}
+	s.taps.source, s.taps.clock = o.Tap, s.live.clock
 	s.mux.HandleFunc("GET /status.json", s.status)
 	s.mux.HandleFunc("GET /{$}", s.guarded(s.page))
 	s.mux.HandleFunc("GET /live", s.guarded(s.serveLive))
+	s.mux.HandleFunc("GET /tap", s.guarded(s.serveTap))
 	s.mux.HandleFunc("GET /page.js", s.guarded(asset("text/javascript; charset=utf-8", "asset/page.js")))
 	s.mux.HandleFunc("GET /page.css", s.guarded(asset("text/css; charset=utf-8", "asset/base.css", "asset/servers.css", "asset/floor.css")))
 	return s
@@ -72,6 +82,7 @@ func (s *Server) Admit(a Access) {
 	if *s.access.Load() != a {
 		s.access.Store(&a)
 		s.live.endAll()
+		s.taps.endAll()
 	}
 }
 
@@ -138,10 +149,13 @@ func asset(contentType string, names ...string) http.HandlerFunc {
 }
 
 // what says which page it is.
-type what struct{ view, server, sort, find string }
+type what struct{ view, server, sort, find, events, grep string }
 
-// longestFind bounds what is looked for.
-const longestFind = 64
+// longestFind bounds what is looked for, longestSieve each of what is asked of events.
+const (
+	longestFind  = 64
+	longestSieve = 256
+)
 
 // asked is the page that r asks for. What it says of nothing that there is, is left out.
 func asked(r *http.Request) what {
@@ -151,7 +165,17 @@ func asked(r *http.Request) what {
 		w.find = strings.ToValidUTF8(w.find[:longestFind], "")
 	}
 	switch {
-	case w.server != "" && len(w.server) <= 32:
+	case len(w.server) > 32:
+		w.server = ""
+	case w.view == viewEvents || r.URL.Path == "/tap":
+		events, grep := view.Clean(q.Get("events")), view.Clean(q.Get("grep"))
+		if len(events) > longestSieve || len(grep) > longestSieve {
+			events, grep = "", "" // no form sends it
+		}
+		return what{view: viewEvents, server: w.server, events: strings.TrimSpace(events), grep: grep}
+	}
+	switch {
+	case w.server != "":
 		return what{view: viewServer, server: w.server}
 	case w.view == viewFloor || w.view == viewWall || w.view == viewCalls:
 		return what{view: w.view}

@@ -301,7 +301,7 @@ func TestPage_P95OfTenMinutes(t *testing.T) {
 	if said := textOf(page); !strings.Contains(said, "Actions p95 10 min, most 250 ms") || !strings.Contains(page, "in the last 10 minutes, 250 ms at most") {
 		t.Errorf("with Actions: %s", said)
 	}
-	if said := textOf(get(t, served(threeIll(), nil), "/?server=pbx-ber-01").Body.String()); strings.Contains(said, "Actions p95") {
+	if said := textOf(get(t, served(tenMinutes((*world).flowWell), nil), "/?server=pbx-ber-01").Body.String()); strings.Contains(said, "Actions p95") {
 		t.Errorf("without any: %s", said)
 	}
 }
