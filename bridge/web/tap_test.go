@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -291,7 +292,9 @@ func TestTap_ComesAndGoes(t *testing.T) {
 			conns, pages = append(conns, conn), append(pages, page)
 		}
 		pass(time.Second)
-		if answer := get(t, s, "/tap?server=pbx-ber-01"); answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // else it would be open for ever if it were let in
+		defer cancel()
+		if answer := get(t, s, "/tap?server=pbx-ber-01", func(r *http.Request) { *r = *r.WithContext(ctx) }); answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
 			t.Errorf("the next is answered %d", answer.Code)
 		}
 		w.mu.Lock()
