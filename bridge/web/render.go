@@ -46,7 +46,8 @@ type part struct {
 // empty one, so that it can be replaced.
 var parts = map[string][]part{
 	viewServers: {
-		{"verdict", (*painter).verdict}, {"ill", (*painter).ill}, {"memory", (*painter).memory}, {"well", (*painter).well},
+		{"verdict", (*painter).verdict}, {"ill", (*painter).ill}, {"memory", (*painter).memory}, {"hello", (*painter).hello},
+		{"well", (*painter).well},
 		{"delivery", (*painter).delivery}, {"bridges", (*painter).bridges}, {"changes", (*painter).changes},
 	},
 	viewServer: {

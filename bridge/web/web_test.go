@@ -74,6 +74,16 @@ func TestPage_SaysWhatTheSnapshotSays(t *testing.T) {
 	}
 }
 
+// A server whose sessions are not up is not ready.
+func TestPage_ReadyServers(t *testing.T) {
+	t.Parallel()
+	for want, w := range map[string]*world{"ready servers 12 of 12": allWell(), "ready servers 10 of 12": threeIll()} {
+		if said := textOf(get(t, served(w, nil), "/").Body.String()); !strings.Contains(said, want) {
+			t.Errorf("it does not say %q: %s", want, said)
+		}
+	}
+}
+
 // What is looked for is found, by name, word or reason; what is ill and does not match is not
 // forgotten.
 func TestPage_FindsAndSorts(t *testing.T) {
