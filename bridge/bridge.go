@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -79,6 +80,7 @@ type Bridge struct {
 	publisher   *delivery.Publisher
 	ha          *ha.Node // nil unless bridges share the servers
 	actions     *actions.Service
+	page        atomic.Pointer[servedPage] // nil before it is served
 
 	events, control *natsconn.Conn
 	refusalsEvery   time.Duration      // refusals without a record of their own are recorded

@@ -14,10 +14,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/web"
 )
@@ -28,11 +30,12 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", b.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}))
-	options, err := b.webOptions(l.Addr())
+	access, err := b.access(&b.cfg, l.Addr())
 	if err != nil {
 		return err
 	}
-	page := web.New(options)
+	page := web.New(web.Options{Node: b.cfg.Node, Snapshot: b.picture.Snapshot, Calls: b.picture.Calls, Tap: b.tapOf, Access: access})
+	b.page.Store(&servedPage{page, l.Addr()})
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -51,27 +54,53 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// webOptions are those of the page that is served at addr. Off loopback there is none unless it
-// is asked for, and without a password no caller's number is on it.
-func (b *Bridge) webOptions(addr net.Addr) (o web.Options, err error) {
-	password, err := b.cfg.ReadWebPassword()
+// tapOf returns the events of a server, nil if there is none of that name.
+func (b *Bridge) tapOf(name string) *tap.Tap {
+	if s := named(b.servers.here(), name); s != nil {
+		return s.tap
+	}
+	return nil
+}
+
+// servedPage is the page, where it is served.
+type servedPage struct {
+	*web.Server
+	at net.Addr
+}
+
+// access is who may see what of the page that is served at addr. Off loopback there is none
+// unless it is asked for, and without a password no caller's number is on it.
+func (b *Bridge) access(cfg *config.Config, addr net.Addr) (a web.Access, err error) {
+	password, err := cfg.ReadWebPassword()
 	if err != nil {
-		return o, err
+		return a, err
 	}
-	o = web.Options{
-		Node: b.cfg.Node, Snapshot: b.picture.Snapshot, Calls: b.picture.Calls, Password: string(password),
-		Numbers: view.Numbers(b.cfg.WebNumbers.String()),
-	}
+	a = web.Access{Password: string(password), Numbers: view.Numbers(cfg.WebNumbers.String())}
 	loopback := web.IsLoopback(addr)
 	switch {
-	case b.cfg.Web == config.WebOff:
-		o.Off = "There is no page here: BRIDGE_WEB is off."
-	case b.cfg.Web == config.WebAuto && !loopback:
-		o.Off = "There is no page here: it is on a loopback address only, unless BRIDGE_WEB=on asks for it. Set BRIDGE_WEB_PASSWORD too."
+	case cfg.Web == config.WebOff:
+		a.Off = "There is no page here: BRIDGE_WEB is off."
+	case cfg.Web == config.WebAuto && !loopback:
+		a.Off = "There is no page here: it is on a loopback address only, unless BRIDGE_WEB=on asks for it. Set BRIDGE_WEB_PASSWORD too."
 	case !loopback && password == "":
-		o.Numbers = view.NumbersNone
+		a.Numbers = view.NumbersNone
 	}
-	return o, nil
+	return a, nil
+}
+
+// admit puts in force what of cfg says who may see the page. What cannot be read changes
+// nothing.
+func (b *Bridge) admit(cfg *config.Config) {
+	page := b.page.Load()
+	if page == nil {
+		return
+	}
+	access, err := b.access(cfg, page.at)
+	if err != nil {
+		b.log.Error("the page's password cannot be read: the one before stays", zap.Error(err))
+		return
+	}
+	page.Admit(access)
 }
 
 // readiness is the body of /readyz.

@@ -11,6 +11,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
 // metrics reads what is counted anyway whenever Prometheus asks, so that
@@ -67,6 +68,9 @@ type counted struct {
 
 	standing *standby.Standing // nil: no others share it, or nobody has looked yet
 	node     string            // this bridge's
+	// floor is what the page shows of it, if that is of now and another bridge does
+	// not tell it.
+	floor *view.FloorSums
 }
 
 func newMetrics(b *Bridge) *metrics {
@@ -100,10 +104,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range m.bridge.actions.Endpoints() {
 		collect(ch, m.ofEndpoint, e, e.Name)
 	}
+	floors := m.bridge.picture.FloorSums()
 	for _, s := range m.bridge.servers.all() {
 		c := &counted{server: s, box: s.outbox.Account(), link: s.link.Status(), up: s.state.Counts(), node: m.bridge.cfg.Node}
 		if s.shared != nil {
 			c.standing = s.shared.Standing()
+		}
+		if sums, known := floors[s.cfg.Name]; known && !c.up.Elsewhere {
+			c.floor = &sums
 		}
 		collect(ch, m.ofServer, c, s.cfg.Name)
 		if n, sum, buckets := s.target.Durations(); n > 0 {

@@ -85,6 +85,7 @@ func serverMetrics() []metric[*counted] {
 	all = append(all, sessionMetrics()...)
 	all = append(all, stateMetrics()...)
 	all = append(all, sharedMetrics()...)
+	all = append(all, floorMetrics()...)
 	return append(all, actionMetrics()...)
 }
 

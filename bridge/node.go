@@ -46,6 +46,7 @@ type nodeMsg struct {
 // publishNode publishes the state of this process. It is for the status goroutine.
 func (b *Bridge) publishNode(now time.Time) {
 	b.streams.MarkPublished()
+	b.state.MarkPublished()
 	b.status.Publish(subject.Key{Subject: b.nodeSubject()}, b.nodeStatus(now))
 }
 

@@ -8,7 +8,7 @@ import (
 // Reload puts in force what of cfg, which must be valid but may have no server, can
 // change while the bridge runs, and returns what has become of the servers. At once: which
 // servers and groups there are, which Actions are taken, how often and for how long, which
-// events are, how many wait. With the next login or connect: user, secret and TLS of
+// events are, how many wait, who may see the page. With the next login or connect: user, secret and TLS of
 // servers, and of NATS where the kinds of credentials are the same as before. A server
 // whose logins are refused is tried again now. A server of which something else has
 // changed logs in anew; no other session is touched. All else of cfg is ignored. An error
@@ -17,6 +17,7 @@ import (
 func (b *Bridge) Reload(cfg config.Config) (Change, error) {
 	b.learn(cfg.Secrets()...)
 	b.natsLogin.Renew(cfg.NATS)
+	b.admit(&cfg)
 	return b.have(&cfg)
 }
 

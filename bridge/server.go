@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/state"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 )
 
 // server is one Asterisk as the bridge sees it: its Link, and what is made of its
@@ -28,6 +30,7 @@ type server struct {
 	outbox   *outbox.Outbox // of its events
 	source   *delivery.Source
 	ingest   *ingest.Source
+	tap      *tap.Tap // for those who look at the events
 	status   *status.Server
 	state    *state.Server // nil: nothing of it is kept
 	target   *actions.Target
@@ -40,10 +43,10 @@ type server struct {
 // newServer allocates one server of b, cfg of all.
 func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
-	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name)}
+	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name), tap: new(tap.Tap)}
 	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, b.status.Notify)
 	s.status = status.NewServer(b.cfg.Node, cfg, s.subjects, s.outbox, b.status, log)
-	source := delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.status.PublishGap}
+	source := delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.tellGap}
 	if b.ha != nil {
 		b.share(s, cfg)
 		source.Lead = s.shared.Lead()
@@ -52,6 +55,7 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 	s.source = b.publisher.Add(source)
 	s.shared.Begin(s.source.Ready, func() { b.publisher.Forget(s.source) })
 	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.resumes(), bool(b.cfg.HA), log)
+	s.ingest.Tapped(s.tap)
 	b.join(s, all, cfg)
 	return s
 }
@@ -59,7 +63,7 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 // another returns s with another Link, as cfg of all has it. What is on its way to NATS, and what
 // is known of the events, stays.
 func (b *Bridge) another(s *server, all *config.Config, cfg *config.ServerConfig) *server {
-	next := &server{subjects: s.subjects, outbox: s.outbox, source: s.source, ingest: s.ingest, status: s.status, shared: s.shared}
+	next := &server{subjects: s.subjects, outbox: s.outbox, source: s.source, ingest: s.ingest, tap: s.tap, status: s.status, shared: s.shared}
 	next.outbox.SetLimit(int(cfg.OutboxBytes))
 	next.ingest.SetFilter(cfg)
 	b.join(next, all, cfg)
@@ -98,6 +102,12 @@ func (b *Bridge) resumes() bool { return b.cfg.Delivery != config.DeliverCore &&
 func (s *server) onEvent(e amiconn.Event) {
 	s.ingest.OnEvent(e)
 	s.state.OnEvent(e)
+}
+
+// tellGap hears of a Gap that is being put into the stream.
+func (s *server) tellGap(g outbox.Gap) {
+	s.status.PublishGap(g)
+	s.tap.Event(s.subjects.Gap(), g.AppendJSON(nil), time.Now().UnixNano())
 }
 
 // onState hears that a session has changed.

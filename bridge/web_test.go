@@ -10,7 +10,7 @@ import (
 
 // The page is on a loopback address unless it is asked for, and elsewhere shows callers' numbers only to who
 // knows a password.
-func TestWebOptions(t *testing.T) {
+func TestAccess(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		web      config.Web
@@ -43,7 +43,7 @@ func TestWebOptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o, err := b.webOptions(&net.TCPAddr{IP: net.ParseIP(test.at), Port: 9108})
+		o, err := b.access(&b.cfg, &net.TCPAddr{IP: net.ParseIP(test.at), Port: 9108})
 		if err != nil || (o.Off != "") != test.off || !test.off && o.Numbers != test.numbers || o.Password != test.password {
 			t.Errorf("%s at %s: off %q, numbers %s, %v", test.web, test.at, o.Off, o.Numbers, err)
 		}

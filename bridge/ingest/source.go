@@ -12,6 +12,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -26,6 +27,7 @@ type Source struct {
 	ready   func() // hears that the outbox has something to send; must not wait
 	resumes bool   // the stream is asked for the last event before this process
 	shared  bool   // by several bridges
+	tap     *tap.Tap
 
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
@@ -61,6 +63,9 @@ func (s *Source) SetFilter(cfg *config.ServerConfig) {
 	}
 }
 
+// Tapped has t see each event that goes to the outbox. It is for before the first.
+func (s *Source) Tapped(t *tap.Tap) { s.tap = t }
+
 // OnEvent takes an event from the reader to the outbox. It runs on the
 // reader's goroutine: it encodes, copies and counts, and never waits. Whatever
 // becomes of the event, its number is published, told in a Gap or counted as
@@ -87,6 +92,7 @@ func (s *Source) OnEvent(e amiconn.Event) {
 	default:
 		entry := outbox.Entry{Subject: s.subjects.Event(name), Session: e.Session, Seq: e.Seq, At: e.At.UnixNano()}
 		lost = ""
+		s.tap.Event(entry.Subject, s.payload, entry.At)
 		s.push(entry, s.payload, verdict == sheddable)
 	}
 	if cap(s.payload) > outbox.KeptPayload {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/costtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -33,9 +34,21 @@ func busy(tb testing.TB) []byte {
 	return wire
 }
 
-// From the socket's bytes to the outbox and out again an event costs no allocation.
+// From the socket's bytes to the outbox and out again an event costs no allocation, also while
+// somebody looks at the events.
 func TestHotPath_AllocatesNothing(t *testing.T) {
+	for name, looks := range map[string]bool{"nobody looks": false, "somebody looks": true} {
+		t.Run(name, func(t *testing.T) { hotPath(t, looks) })
+	}
+}
+
+func hotPath(t *testing.T, looks bool) {
+	t.Helper()
 	s := testSource(t)
+	s.Tapped(new(tap.Tap))
+	if looks {
+		s.tap.Open()
+	}
 	source := bytes.NewReader(busy(t))
 	reader := frames.NewReader(source, 1<<20)
 	seq, buffer := uint64(0), []byte(nil)
@@ -58,6 +71,9 @@ func TestHotPath_AllocatesNothing(t *testing.T) {
 		}
 		buffer = payload
 		s.outbox.Ack()
+		if seq%256 == 0 {
+			s.tap.Take()
+		}
 	}
 	for range 4000 {
 		next() // every subject has been seen, every buffer has grown

@@ -54,8 +54,8 @@ func (g *Gap) merge(other *Gap) {
 	}
 }
 
-// appendTo writes the Gap event.
-func (g *Gap) appendTo(p []byte) []byte {
+// AppendJSON appends the Gap event, as NATS has it.
+func (g *Gap) AppendJSON(p []byte) []byte {
 	p = append(p, `{"Event":"Gap","From":"`...)
 	p = time.Unix(0, g.From).UTC().AppendFormat(p, clock.Format)
 	p = append(p, `","To":"`...)

@@ -145,7 +145,7 @@ func TestGap_CoversAllOfWhatIsLost(t *testing.T) {
 			merged := both[i]
 			merged.merge(&both[1-i])
 			var told struct{ From, To, Lost, Restarted string }
-			if err := json.Unmarshal(merged.appendTo(nil), &told); err != nil {
+			if err := json.Unmarshal(merged.AppendJSON(nil), &told); err != nil {
 				t.Fatal(err)
 			}
 			want := told

@@ -215,7 +215,7 @@ func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, fresh *Gap, ok b
 		s := o.retry.PopFront()
 		o.sent.PushBack(s)
 		if s.gap != nil {
-			return s.Entry, s.gap.appendTo(payload), s.gap.first(), true
+			return s.Entry, s.gap.AppendJSON(payload), s.gap.first(), true
 		}
 		o.queued--
 		o.inFlight++
@@ -238,7 +238,7 @@ func (o *Outbox) Take(scratch []byte) (e Entry, payload []byte, fresh *Gap, ok b
 		}
 		if s.gap != nil {
 			s.At = s.gap.To
-			payload = s.gap.appendTo(payload)
+			payload = s.gap.AppendJSON(payload)
 		} else {
 			payload = append(payload, s.block.buf[s.offset:s.offset+s.size]...)
 		}

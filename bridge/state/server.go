@@ -346,6 +346,7 @@ type Counts struct {
 	Writes, WritesRefused uint64
 	Sync                  time.Duration // that the last round of lists took
 	Leads                 bool
+	Elsewhere             bool // another bridge writes it: this one has what events told, and no list
 }
 
 // Counts returns the figures, all zero for a nil Server.
@@ -357,5 +358,6 @@ func (s *Server) Counts() (c Counts) {
 	c.Lists, c.ListsFailed = s.counts.lists.Load(), s.counts.failed.Load()
 	c.Writes, c.WritesRefused = s.counts.writes.Load(), s.counts.refused.Load()
 	c.Sync, c.Leads = time.Duration(s.counts.syncNanos.Load()), s.leads(time.Now())
+	c.Elsewhere = s.holder.elsewhere() != "" || s.state.o.Leader != nil && !s.state.o.Leader.Leads(s.cfg.Name)
 	return c
 }

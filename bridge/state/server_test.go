@@ -211,3 +211,20 @@ func TestState_ObjectsAreThereWithoutNATS(t *testing.T) {
 		t.Errorf("off, and %s is up", key)
 	}
 }
+
+// Who only looks at how the state stands, as the page does, takes no change from who publishes it.
+func TestState_ALookDoesNotCountAsPublished(t *testing.T) {
+	stands := streams.Missing
+	s, _ := aState(&stands)
+	s.MarkPublished()
+	stands = streams.NoPermission
+	if s.Seen(stands); !s.HasChanged() {
+		t.Fatal("it has changed, and nobody is told")
+	}
+	if s.Report(); !s.HasChanged() {
+		t.Error("a look counts as published")
+	}
+	if s.MarkPublished(); s.HasChanged() {
+		t.Error("it was published")
+	}
+}

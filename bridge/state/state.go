@@ -149,8 +149,11 @@ func (s *State) tell() {
 	s.o.Changed()
 }
 
-// HasChanged reports whether the Report has changed since it was asked last.
+// HasChanged reports whether the Report has changed since MarkPublished was last called.
 func (s *State) HasChanged() bool { return s.changed.Load() }
+
+// MarkPublished is to be called before the Report that is published is asked for.
+func (s *State) MarkPublished() { s.changed.Store(false) }
 
 // Report is how the state stands, as it is in the status of the node.
 type Report struct {
@@ -163,7 +166,6 @@ type Report struct {
 
 // Report returns how the state stands.
 func (s *State) Report() Report {
-	s.changed.Store(false)
 	s.mu.Lock()
 	r := Report{State: mode(s.mode.Load()).String(), Reason: s.why}
 	s.mu.Unlock()

@@ -40,9 +40,9 @@ func (n Numbers) show(number string) string {
 	return "…" + string(runes[len(runes)-4:])
 }
 
-// showIn is text, such as a channel's name, with the numbers of more than four digits in
+// ShowIn is text, such as a channel's name, with the numbers of more than four digits in
 // it as far as they may be shown.
-func (n Numbers) showIn(text string) string {
+func (n Numbers) ShowIn(text string) string {
 	if n == NumbersFull {
 		return text
 	}
@@ -73,6 +73,7 @@ type floor struct {
 	longest time.Time // since when the one that waits longest does
 	queues  []Queue   // by name
 	agents  []Agent   // by name
+	doing   Counts    // of agents
 }
 
 // look returns the floor of s; it is made anew after a change only.
@@ -121,6 +122,7 @@ func (s *server) makeFloor() *floor {
 	}
 	for _, a := range agents {
 		f.agents = append(f.agents, *a)
+		f.doing.count(a.State)
 	}
 	slices.SortFunc(f.queues, func(a, b Queue) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(f.agents, func(a, b Agent) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.iface, b.iface)) })
@@ -229,7 +231,7 @@ func (m *Model) Calls(name string, numbers Numbers) (calls []Call, of int) {
 		return 1
 	})
 	for _, o := range first[:min(len(first), shownCalls)] {
-		c := Call{Since: Time{o.since}, Caller: numbers.show(o.number), With: numbers.show(o.with), State: o.state, Channel: numbers.showIn(o.channel)}
+		c := Call{Since: Time{o.since}, Caller: numbers.show(o.number), With: numbers.show(o.with), State: o.state, Channel: numbers.ShowIn(o.channel)}
 		if q, ok := waits[unescape(o.id)]; ok {
 			c.Queue = q
 		}

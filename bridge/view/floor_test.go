@@ -238,8 +238,8 @@ func TestNumbers(t *testing.T) {
 		equal(t, "none "+c.number, NumbersNone.show(c.number), c.none)
 		equal(t, "a typing error "+c.number, Numbers("ful").show(c.number), c.none)
 	}
-	equal(t, "a channel", NumbersLast4.showIn("Local/4930123456@out-0000a1;2"), "Local/…3456@out-0000a1;2")
-	equal(t, "a channel, none", NumbersNone.showIn("PJSIP/+4930123456-0000a1"), "PJSIP/+…-0000a1")
+	equal(t, "a channel", NumbersLast4.ShowIn("Local/4930123456@out-0000a1;2"), "Local/…3456@out-0000a1;2")
+	equal(t, "a channel, none", NumbersNone.ShowIn("PJSIP/+4930123456-0000a1"), "PJSIP/+…-0000a1")
 }
 
 // The JSON of /status.json holds no digit of a caller's number.

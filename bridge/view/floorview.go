@@ -44,6 +44,14 @@ func (c *Counts) count(state string) {
 	}
 }
 
+func (c *Counts) add(more Counts) {
+	c.Free += more.Free
+	c.Talking += more.Talking
+	c.Ringing += more.Ringing
+	c.Paused += more.Paused
+	c.Away += more.Away
+}
+
 // Frozen is a server whose part of the floor is as it was then. It is in no sum.
 type Frozen struct {
 	Server string `json:"server"`
@@ -187,7 +195,5 @@ func (view *Floor) add(s *server, f *floor) {
 	if !f.longest.IsZero() && (view.Longest.IsZero() || f.longest.Before(view.Longest.Time)) {
 		view.Longest = Time{f.longest}
 	}
-	for i := range f.agents {
-		view.count(f.agents[i].State)
-	}
+	view.Counts.add(f.doing)
 }

@@ -97,6 +97,7 @@ type nodeMsg struct {
 	AuditLost       uint64            `json:"audit_lost"`
 	RequestsDropped uint64            `json:"requests_dropped"`
 	Streams         []Stream          `json:"streams"`
+	State           Kept              `json:"state"`
 	Leaf            *struct {
 		Connected bool  `json:"connected"`
 		Since     stamp `json:"since"`

@@ -183,6 +183,7 @@ func (m *Model) Actions(name string, a Actions, now time.Time) {
 	}
 	s.actions.add(a.Ended, now)
 	s.p95 = a.P95
+	s.p95Past.raise(now, ringStep, uint64(max(0, a.P95.Microseconds())))
 }
 
 // Tick tells the time. It is to be called about once a second: queues' pasts are

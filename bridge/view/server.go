@@ -35,6 +35,7 @@ type server struct {
 	haFrom  string // who said it
 	actions counter
 	p95     time.Duration
+	p95Past ring // of microseconds: the most of each step
 
 	objects map[string]*object
 	calls   map[string]int // channels by Linkedid

@@ -99,6 +99,9 @@ type Rates struct {
 	// Actions and their 95th percentile in milliseconds only the bridge itself knows.
 	Actions *float64 `json:"actions"`
 	P95     *float64 `json:"p95_ms"`
+	// P95Past is the most of it in each ten seconds of the last ten minutes, 0 where there
+	// were none; empty if Actions is null.
+	P95Past []float64 `json:"p95_past"`
 	// InPast and StoredPast are events in each ten seconds of the last ten minutes, the
 	// oldest first; the last is not over.
 	InPast     []uint64 `json:"in_past"`
@@ -260,11 +263,14 @@ func (s *server) ratesAt(now time.Time) *Rates {
 	if !s.in.seen {
 		return nil
 	}
-	r := &Rates{In: tenths(s.in.rate), Stored: tenths(s.out.rate), InPast: s.inPast.all(now, ringStep), StoredPast: s.outPast.all(now, ringStep)}
+	r := &Rates{In: tenths(s.in.rate), Stored: tenths(s.out.rate), InPast: s.inPast.all(now, ringStep), StoredPast: s.outPast.all(now, ringStep), P95Past: []float64{}}
 	if s.actions.seen {
 		r.Actions = new(tenths(s.actions.rate))
 		if s.p95 > 0 {
 			r.P95 = new(clock.Millis(s.p95))
+		}
+		for _, micros := range s.p95Past.all(now, ringStep) {
+			r.P95Past = append(r.P95Past, clock.Millis(time.Duration(micros)*time.Microsecond))
 		}
 	}
 	return r

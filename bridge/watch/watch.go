@@ -117,6 +117,15 @@ func (w *Watch) Calls(server string, numbers view.Numbers) ([]view.Call, int) {
 	return w.model.Calls(server, numbers)
 }
 
+// FloorSums returns the floor of each server in numbers, as far as they are those of now.
+func (w *Watch) FloorSums() map[string]view.FloorSums {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	w.refresh(now, fresh)
+	return w.model.FloorSums(now)
+}
+
 // refresh has the model know what there is to know at now, unless it was asked just now; what
 // is up at the servers, unless that is younger than objects.
 func (w *Watch) refresh(now time.Time, objects time.Duration) {

@@ -46,8 +46,8 @@ func TestBrowser_Pictures(t *testing.T) {
 		{"floor", "/?view=floor", "Longest wait", withFloor(), []string{"1440x1000 light", "400x800 dark", "320x700 light"}},
 		{"wall", "/?view=wall", "Longest wait", withFloor(), []string{"3840x2160 dark", "1920x1080 light"}},
 		{"calls", "/?view=calls", "39 calls are up", withFloor(), []string{"1440x900 light", "320x700 dark"}},
-		{"empty", "/", "No server is known", newWorld(), []string{"1440x900 light"}},
-		{"off", "/?view=floor", "The state is off", allWell(), []string{"1440x900 dark"}},
+		{"empty", "/", "No server is known", newWorld(), []string{"1440x1000 light", "400x900 dark"}},
+		{"off", "/?view=floor", "The state is off", stateOff(), []string{"1440x900 dark"}},
 	} {
 		server := site(t, test.world)
 		for _, size := range test.pictures {

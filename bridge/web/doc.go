@@ -9,5 +9,6 @@
 // pages that show the same; nothing here is on the way of an event. A browser that does not
 // read is given up: its queue is bounded, and each write has a deadline.
 //
-// The goroutine of Run renders for /live; net/http owns those of the requests.
+// The goroutine of Run renders for /live, another one of its hands on events; net/http owns those of the
+// requests.
 package web

@@ -10,9 +10,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
-// figures are what a wallboard shows first; Off says that the state is.
+// figures are what a wallboard shows first; Off says why there is nothing to show.
 type figures struct {
-	Off       bool
+	Off       string
 	Numbers   []bigFigure
 	Day, Hour string
 }
@@ -24,7 +24,7 @@ type bigFigure struct {
 
 func (p *painter) figures() any {
 	f := p.snap.Floor
-	all := figures{Off: f == nil, Day: p.now.Format("Monday 2 January"), Hour: p.now.Format("15:04")}
+	all := figures{Off: p.snap.NoFloor(p.opts.Node), Day: p.now.Format("Monday 2 January"), Hour: p.now.Format("15:04")}
 	if f == nil {
 		return all
 	}
@@ -234,7 +234,7 @@ func (p *painter) foot() any {
 	}
 	all := foot{Shown: true, Live: fmt.Sprintf("live, %d of %d servers", max(0, p.stateful()-len(f.Stale)), len(p.snap.Servers))}
 	for _, s := range f.Stale {
-		all.Frozen = append(all.Frozen, s.Server+" since "+p.moment(s.AsOf)+": its calls, queues and agents are as they were then")
+		all.Frozen = append(all.Frozen, strings.TrimSpace(s.Server+" since "+p.moment(s.AsOf)+": its calls, queues and agents are as they were then. "+p.snap.WhyFrozen(s)))
 	}
 	return all
 }
@@ -254,8 +254,8 @@ type calls struct {
 	Title, Count string
 	Rows         []callRow
 	More         string
-	Off          bool
-	Servers      bool // each is named
+	Off          string // why they are not known
+	Servers      bool   // each is named
 	AsOf         string
 }
 
@@ -269,10 +269,13 @@ const shownCalls = 200
 
 func (p *painter) serverCalls() any {
 	s := p.server()
-	if s == nil || s.Present == nil {
-		return calls{Title: "Calls", Off: true}
+	switch {
+	case s == nil:
+		return calls{Title: "Calls"}
+	case s.Present == nil:
+		return calls{Title: "Calls", Off: p.snap.NoPresent(s)}
 	}
-	all, of := p.opts.Calls(s.Name, p.opts.Numbers)
+	all, of := p.opts.Calls(s.Name, p.numbers)
 	c := calls{Title: "Calls", Count: count(of)}
 	if !s.Present.AsOf.IsZero() {
 		c.AsOf = p.moment(s.Present.AsOf)
@@ -287,8 +290,8 @@ func (p *painter) serverCalls() any {
 }
 
 func (p *painter) allCalls() any {
-	if p.snap.Floor == nil {
-		return calls{Title: "Calls", Off: true}
+	if why := p.snap.NoFloor(p.opts.Node); why != "" {
+		return calls{Title: "Calls", Off: why}
 	}
 	type one struct {
 		server *view.Server
@@ -301,7 +304,7 @@ func (p *painter) allCalls() any {
 		if s.Present == nil || !s.Present.AsOf.IsZero() {
 			continue
 		}
-		own, of := p.opts.Calls(s.Name, p.opts.Numbers)
+		own, of := p.opts.Calls(s.Name, p.numbers)
 		total += of
 		for _, c := range own {
 			all = append(all, one{s, c})
@@ -335,7 +338,7 @@ func (p *painter) callRow(s *view.Server, c *view.Call) callRow {
 func (p *painter) callsVerdict() any {
 	f := p.snap.Floor
 	if f == nil {
-		return verdict{State: "unknown", Tone: "quiet", Text: "No calls are known", More: "The state of calls, queues and agents is off: BRIDGE_STATE."}
+		return verdict{State: "unknown", Tone: "quiet", Text: "No calls are known", More: p.snap.NoFloor(p.opts.Node)}
 	}
 	v := verdict{State: "well", Tone: "ok", Text: count(f.Calls) + " calls are up", More: "The oldest first."}
 	if f.Calls == 1 {

@@ -20,6 +20,8 @@ const (
 	writeTimeout = 5 * time.Second
 	// beat is how often a page is rendered, and told that all is alive.
 	beat = time.Second
+	// quietFor is how long nothing may come before a comment does.
+	quietFor = 15 * time.Second
 	// slowest is the same where pages are large: each roomyBytes add a beat.
 	slowest    = 5 * time.Second
 	roomyBytes = 128 << 10
@@ -96,6 +98,18 @@ func (h *hub) remove(page what, r *room, l *listener) {
 	}
 }
 
+// endAll gives up all that are open.
+func (h *hub) endAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for page, r := range h.rooms {
+		for l := range r.listeners {
+			close(l.gone)
+			h.remove(page, r, l)
+		}
+	}
+}
+
 // renew renders the page and returns what has changed.
 func (r *room) renew(render func(what) ([]fragment, error), page what) (changed []fragment, err error) {
 	all, err := render(page)
@@ -151,6 +165,9 @@ func encode(all []fragment, now time.Time) []byte {
 
 // Run has the pages that are open live until ctx ends.
 func (s *Server) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { s.taps.run(ctx.Done()) })
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
 	for {
@@ -177,10 +194,19 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.live.leave(page, l)
+	if !s.access.Load().lets(r) { // Admit came between
+		return
+	}
+	stream(w, r, l)
+}
+
+// stream answers with what comes to l, until r is over or l given up.
+func stream(w http.ResponseWriter, r *http.Request, l *listener) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
-	_ = out.SetReadDeadline(time.Time{}) // that of the request; who cannot set one has none
 	text := []byte("retry: 1000\n\n")
+	quiet := time.NewTicker(quietFor)
+	defer quiet.Stop()
 	for {
 		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if _, err := w.Write(text); err != nil {
@@ -195,6 +221,8 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 		case <-l.gone:
 			return
 		case text = <-l.queue:
+		case <-quiet.C:
+			text = []byte(": still here\n\n")
 		}
 	}
 }

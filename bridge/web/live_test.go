@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
 // pipes is a listener whose connections have no buffer at all: who does not read is
@@ -94,7 +96,7 @@ func TestLive_OneRenderForAll(t *testing.T) {
 		}
 		synctest.Wait()
 		before, first := w.asked.Load(), patches
-		if first[0] != 8 || first[1] != 8 {
+		if first[0] != 9 || first[1] != 8 {
 			t.Errorf("at first there were %d and %d elements", first[0], first[1])
 		}
 		time.Sleep(10*time.Second + time.Millisecond)
@@ -177,7 +179,8 @@ func TestLive_QueuesAreBounded(t *testing.T) {
 }
 
 // The page that is one too many is refused, and let in when another has gone; a page that stays open stays
-// so for longer than a request may take.
+// so for longer than a request may take to be read or answered: net/http takes the read deadline off itself once it
+// watches for the client (server.go, startBackgroundRead), serveLive moves that of writes on.
 func TestLive_RefusesTheOneTooMany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -211,4 +214,23 @@ func TestLive_RefusesTheOneTooMany(t *testing.T) {
 			c.Close()
 		}
 	})
+}
+
+// Pages that are open ask anew where somebody else may see them, and only then.
+func TestLive_EndsWhereAccessChanges(t *testing.T) {
+	t.Parallel()
+	s := served(allWell(), func(o *Options) { o.Password = "first" })
+	l, err := s.live.join(what{view: viewServers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	access := Access{Password: "first", Numbers: view.NumbersLast4}
+	if s.Admit(access); s.open() != 1 {
+		t.Fatal("nothing has changed, and the page was ended")
+	}
+	access.Numbers = view.NumbersNone
+	s.Admit(access)
+	if <-l.gone; s.open() != 0 || s.rooms() != 0 {
+		t.Errorf("%d are open in %d rooms", s.open(), s.rooms())
+	}
 }

@@ -20,6 +20,7 @@ const (
 	viewFloor   = "floor"
 	viewWall    = "wall"
 	viewCalls   = "calls"
+	viewEvents  = "events"
 )
 
 // painter makes what the templates paint, of one snapshot. While it is live it leaves
@@ -31,6 +32,8 @@ type painter struct {
 	now  time.Time
 	live bool
 	opts *Options
+
+	numbers view.Numbers
 }
 
 // part is an element of a page: a template of that name, filled with what make returns.
@@ -43,21 +46,24 @@ type part struct {
 // empty one, so that it can be replaced.
 var parts = map[string][]part{
 	viewServers: {
-		{"verdict", (*painter).verdict}, {"ill", (*painter).ill}, {"memory", (*painter).memory}, {"well", (*painter).well},
+		{"verdict", (*painter).verdict}, {"ill", (*painter).ill}, {"memory", (*painter).memory}, {"hello", (*painter).hello},
+		{"well", (*painter).well},
 		{"delivery", (*painter).delivery}, {"bridges", (*painter).bridges}, {"changes", (*painter).changes},
 	},
 	viewServer: {
 		{"list", (*painter).list}, {"verdict", (*painter).serverVerdict}, {"account", (*painter).account}, {"sessions", (*painter).sessions},
 		{"buffers", (*painter).buffers}, {"gaps", (*painter).gaps}, {"calls", (*painter).serverCalls},
 	},
-	viewFloor: {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
-	viewWall:  {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
-	viewCalls: {{"verdict", (*painter).callsVerdict}, {"calls", (*painter).allCalls}},
+	viewFloor:  {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
+	viewWall:   {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
+	viewCalls:  {{"verdict", (*painter).callsVerdict}, {"calls", (*painter).allCalls}},
+	viewEvents: {{"list", (*painter).eventsList}, {"events", (*painter).events}},
 }
 
 func (s *Server) painter(page what, live bool) *painter {
-	snap := s.opts.Snapshot(s.opts.Numbers)
-	return &painter{snap: snap, page: page, now: snap.At.Time, live: live, opts: &s.opts}
+	numbers := s.access.Load().Numbers
+	snap := s.opts.Snapshot(numbers)
+	return &painter{snap: snap, page: page, now: snap.At.Time, live: live, opts: &s.opts, numbers: numbers}
 }
 
 // paint returns the elements of p's page by their names, and the bar.
@@ -107,12 +113,14 @@ func (s *Server) renderPage(w io.Writer, page what) error {
 type key struct{ Key, What string }
 
 func keysOf(v string) []key {
-	all := []key{{"f", "floor"}, {"w", "wallboard"}, {"c", "calls"}, {"t", "dark or light"}, {"y", "copy as text"}, {"Esc", "back"}, {"?", "keys"}}
+	all := []key{{"f", "floor"}, {"w", "wallboard"}, {"c", "calls"}, {"e", "events"}, {"t", "dark or light"}, {"y", "copy as text"}, {"Esc", "back"}, {"?", "keys"}}
 	switch v {
 	case viewServers:
 		return append([]key{{"j k", "move"}, {"Enter", "open"}, {"/", "find"}, {"s", "sort"}}, all...)
 	case viewServer:
 		return append([]key{{"j k", "next server"}, {"g", "gaps"}}, all...)
+	case viewEvents:
+		return append([]key{{"j k", "next server"}, {"/", "filter"}, {"p", "pause"}}, all...)
 	}
 	return append([]key{{"h", "servers"}}, all...)
 }

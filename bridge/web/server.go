@@ -88,6 +88,9 @@ type account struct {
 	Terms   []term
 	In, Out string
 	Most    string
+	Events  string // where they are shown as they come
+	// P95 is that of Actions, and P95Most its most; empty if there were none.
+	P95, P95Most string
 }
 
 type term struct {
@@ -102,6 +105,7 @@ func (p *painter) account() any {
 		return a
 	}
 	of := s.Account
+	a.Events = "/?view=" + viewEvents + "&" + eventsQuery(s.Name, "", "")
 	a.Terms = []term{
 		{"", view.Count(of.Received), "received", false}, {"=", view.Count(of.Published), "published", false},
 		{"+", view.Count(of.Filtered), "filtered", false}, {"+", view.Count(of.Queued), "queued", false}, {"+", view.Count(of.InFlight), "in flight", false},
@@ -124,8 +128,22 @@ func (p *painter) account() any {
 		if len(s.Rates.InPast) > 0 {
 			a.Most = view.Rate(float64(slices.Max(s.Rates.InPast)) / 10)
 		}
+		a.P95, a.P95Most = p95s(s.Rates.P95Past)
 	}
 	return a
+}
+
+// p95s is a line through the 95th percentiles of the last ten minutes, in milliseconds, and
+// the most of them; nothing if there were none.
+func p95s(past []float64) (line, most string) {
+	if len(past) == 0 || slices.Max(past) <= 0 {
+		return "", ""
+	}
+	points := make([]uint64, len(past), len(past)+1)
+	for i, ms := range past {
+		points[i] = uint64(1000 * ms)
+	}
+	return spark(append(points, 0), nil), millis(slices.Max(past)) // the step that is not over counts too
 }
 
 // sessions are those of the server, and its breaker.

@@ -6,12 +6,14 @@ import (
 	"maps"
 	"math"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
@@ -20,7 +22,10 @@ type world struct {
 	mu    sync.Mutex
 	model *view.Model
 	now   time.Time
-	asked atomic.Int64 // for a snapshot
+	asked atomic.Int64    // for a snapshot
+	away  map[string]bool // servers whose sessions are not up
+	kept  fields          // whether the state is
+	taps  map[string]*tap.Tap
 }
 
 type fields map[string]any
@@ -28,7 +33,9 @@ type fields map[string]any
 // start is when the pictures are of: three at night in winter, one hour east of Greenwich.
 var start = time.Date(2026, 11, 28, 3, 3, 14, 0, time.FixedZone("CET", 3600))
 
-func newWorld() *world { return &world{model: view.New(view.Options{}), now: start} }
+func newWorld() *world {
+	return &world{model: view.New(view.Options{}), now: start, away: make(map[string]bool), kept: fields{"state": "on"}, taps: make(map[string]*tap.Tap)}
+}
 
 func (w *world) snapshot(numbers view.Numbers) *view.Snapshot {
 	w.mu.Lock()
@@ -47,6 +54,22 @@ func (w *world) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
+}
+
+// tap is the events of one of the twelve.
+func (w *world) tap(server string) *tap.Tap {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.taps[server] == nil && slices.Contains(twelve, server) {
+		w.taps[server] = new(tap.Tap)
+	}
+	return w.taps[server]
+}
+
+// happens is an event at pbx-ber-01.
+func (w *world) happens(name string, what fields) {
+	body, _ := json.Marshal(what)
+	w.tap("pbx-ber-01").Event("ami.events.pbx-ber-01."+name, body, w.clock().UnixNano())
 }
 
 // pass has time go by.
@@ -82,11 +105,13 @@ func (w *world) node(names []string, nats string) {
 	for i, name := range []string{"AMI_EVENTS", "AMI_STATUS", "AMI_AUDIT"} {
 		streams = append(streams, fields{"name": name, "state": "ok", "bytes": uint64(19_756_849_562) >> (12 * i), "since": stamp(start)})
 	}
-	w.tell("ami.nodes.b1", fields{"version": "v1.4.0", "uptime_s": 532_800, "servers": names, "ready": names, "nats": nats, "way": "fast_ingest", "delivery": "jetstream",
+	ready := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return w.away[name] })
+	w.tell("ami.nodes.b1", fields{"version": "v1.4.0", "uptime_s": 532_800, "servers": names, "ready": ready, "state": w.kept, "nats": nats, "way": "fast_ingest", "delivery": "jetstream",
 		"connections": fields{"events": nats, "control": nats}, "streams": streams})
 }
 
 func (w *world) up(name string, ago time.Duration) {
+	delete(w.away, name)
 	w.tell("ami.status."+name+".connection", fields{"role": "event", "to": "up", "version": "11.0.0", "since": stamp(start.Add(-ago)), "addr": "10.20.4.12:5038",
 		"sessions": fields{"event": "up", "action": "up"}})
 	w.tell("ami.status."+name+".breaker", fields{"to": "closed", "since": stamp(start.Add(-ago))})
@@ -145,8 +170,14 @@ func (w *world) flowWell(i, k int, name string) {
 func allWell() *world {
 	return tenMinutes(func(w *world, i, k int, name string) {
 		w.flowWell(i, k, name)
-		w.model.Actions(name, view.Actions{Ended: uint64(i * (k + 1)), P95: time.Duration(8+3*k) * time.Millisecond}, w.now)
+		w.act(i, k, name)
 	})
+}
+
+// act is the Actions of the k'th server.
+func (w *world) act(i, k int, name string) {
+	p95 := float64(8+3*k) * (2 + math.Sin(float64(i)/5+float64(k))) / 2
+	w.model.Actions(name, view.Actions{Ended: uint64(i * (k + 1)), P95: time.Duration(p95 * float64(time.Millisecond))}, w.now)
 }
 
 // threeIll is the same with one that drops, one that is down and one that is refused.
@@ -162,15 +193,20 @@ func threeIll() *world {
 		case name != "pbx-muc-02" && name != "pbx-ham-01":
 			w.flowWell(i, k, name)
 		}
+		if !w.away[name] {
+			w.act(i, k, name)
+		}
 	})
 	w.lose("pbx-muc-02", "dial", "dial tcp 10.20.4.12:5038: connect: connection refused", 31*time.Second)
 	w.tell("ami.status.pbx-muc-02.breaker", fields{"to": "open", "reason": "dial", "error": "dial", "failures": 5, "since": stamp(w.now.Add(-9 * time.Second)), "retry_at": stamp(w.now.Add(21 * time.Second))})
 	w.lose("pbx-ham-01", "auth", `Login refused: "Authentication failed"`, 115*time.Second)
+	w.node(twelve, "CONNECTED")
 	w.tell("ami.status.pbx-stg-01.gap", fields{"from": stamp(start.Add(-6 * time.Hour)), "to": stamp(start.Add(-6*time.Hour + 30*time.Second)), "reason": "closed", "lost": nil, "restarted": true})
 	return w
 }
 
 func (w *world) lose(name, reason, err string, retry time.Duration) {
+	w.away[name] = true
 	w.tell("ami.status."+name+".connection", fields{"role": "event", "to": "waiting", "since": stamp(w.now), "addr": "10.20.4.12:5038", "reason": reason, "error": err, "failures": 5,
 		"retry_in_ms": retry.Milliseconds(), "sessions": fields{"event": "waiting", "action": "waiting"}})
 }
@@ -185,6 +221,14 @@ func natsDown() *world {
 			w.flow(name, 61+i, uint64(96+53*k), 0, int64(i+1)*int64(k+2)<<17, 0)
 		}
 	}
+	return w
+}
+
+// stateOff is the twelve where the bridge has no right to the bucket.
+func stateOff() *world {
+	w := allWell()
+	w.kept = fields{"state": "off", "reason": "the bucket is no_permission: Permissions Violation"}
+	w.node(twelve, "CONNECTED")
 	return w
 }
 
@@ -239,7 +283,7 @@ func withFloor() *world {
 
 // served are the pages of w.
 func served(w *world, change func(*Options)) *Server {
-	o := Options{Node: "b1", Clock: w.clock, Snapshot: w.snapshot, Calls: w.calls, Numbers: view.NumbersLast4}
+	o := Options{Node: "b1", Clock: w.clock, Snapshot: w.snapshot, Calls: w.calls, Tap: w.tap, Access: Access{Numbers: view.NumbersLast4}}
 	if change != nil {
 		change(&o)
 	}

@@ -7,8 +7,10 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
@@ -20,8 +22,16 @@ type Options struct {
 	// there are. They may be called from any goroutine, and nobody changes what they return.
 	Snapshot func(view.Numbers) *view.Snapshot
 	Calls    func(server string, numbers view.Numbers) ([]view.Call, int)
+	// Tap returns the events of a server of this bridge, nil if it has none of that name. It may
+	// be nil.
+	Tap func(server string) *tap.Tap
 	// Clock is that of Snapshot; time.Now if nil.
 	Clock func() time.Time
+	Access
+}
+
+// Access is who may see what.
+type Access struct {
 	// Off says why there is no page; empty if there is one.
 	Off string
 	// Password is asked for before the page is shown, of any user, unless it is empty.
@@ -32,10 +42,12 @@ type Options struct {
 
 // Server answers browsers. It implements http.Handler.
 type Server struct {
-	opts  Options
-	mux   *http.ServeMux
-	pages *template.Template
-	live  hub
+	opts   Options
+	access atomic.Pointer[Access] // in force
+	mux    *http.ServeMux
+	pages  *template.Template
+	live   hub
+	taps   taps
 }
 
 //go:embed html/*.html
@@ -47,16 +59,31 @@ var assets embed.FS
 // New returns a Server; Run has its pages live.
 func New(o Options) *Server {
 	s := &Server{opts: o, mux: http.NewServeMux(), pages: template.Must(template.New("").ParseFS(pages, "html/*.html"))}
+	s.access.Store(&o.Access)
 	s.live.render, s.live.clock = s.fragments, time.Now
 	if o.Clock != nil {
 		s.live.clock = o.Clock
 	}
+	if o.Tap == nil {
+		o.Tap = func(string) *tap.Tap { return nil }
+	}
+	s.taps.source, s.taps.clock = o.Tap, s.live.clock
 	s.mux.HandleFunc("GET /status.json", s.status)
 	s.mux.HandleFunc("GET /{$}", s.guarded(s.page))
 	s.mux.HandleFunc("GET /live", s.guarded(s.serveLive))
+	s.mux.HandleFunc("GET /tap", s.guarded(s.serveTap))
 	s.mux.HandleFunc("GET /page.js", s.guarded(asset("text/javascript; charset=utf-8", "asset/page.js")))
 	s.mux.HandleFunc("GET /page.css", s.guarded(asset("text/css; charset=utf-8", "asset/base.css", "asset/servers.css", "asset/floor.css")))
 	return s
+}
+
+// Admit puts another Access in force. Pages that are open have to ask anew, where it differs.
+func (s *Server) Admit(a Access) {
+	if *s.access.Load() != a {
+		s.access.Store(&a)
+		s.live.endAll()
+		s.taps.endAll()
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -85,16 +112,22 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect
 func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
+		access := s.access.Load()
 		switch {
-		case s.opts.Off != "":
-			http.Error(w, s.opts.Off, http.StatusNotFound)
-		case s.opts.Password != "" && !authorized(r, s.opts.Password):
+		case access.Off != "":
+			http.Error(w, access.Off, http.StatusNotFound)
+		case !access.lets(r):
 			w.Header().Set("WWW-Authenticate", `Basic realm="ami-nats-bridge", charset="UTF-8"`)
 			http.Error(w, "The page wants its password, BRIDGE_WEB_PASSWORD; any user will do.", http.StatusUnauthorized)
 		default:
 			next(w, r)
 		}
 	}
+}
+
+// lets reports whether whoever sends r may see the page.
+func (a *Access) lets(r *http.Request) bool {
+	return a.Off == "" && (a.Password == "" || authorized(r, a.Password))
 }
 
 // asset answers with files that are embedded, one behind the other.
@@ -116,10 +149,13 @@ func asset(contentType string, names ...string) http.HandlerFunc {
 }
 
 // what says which page it is.
-type what struct{ view, server, sort, find string }
+type what struct{ view, server, sort, find, events, grep string }
 
-// longestFind bounds what is looked for.
-const longestFind = 64
+// longestFind bounds what is looked for, longestSieve each of what is asked of events.
+const (
+	longestFind  = 64
+	longestSieve = 256
+)
 
 // asked is the page that r asks for. What it says of nothing that there is, is left out.
 func asked(r *http.Request) what {
@@ -129,7 +165,17 @@ func asked(r *http.Request) what {
 		w.find = strings.ToValidUTF8(w.find[:longestFind], "")
 	}
 	switch {
-	case w.server != "" && len(w.server) <= 32:
+	case len(w.server) > 32:
+		w.server = ""
+	case w.view == viewEvents || r.URL.Path == "/tap":
+		events, grep := view.Clean(q.Get("events")), view.Clean(q.Get("grep"))
+		if len(events) > longestSieve || len(grep) > longestSieve {
+			events, grep = "", "" // no form sends it
+		}
+		return what{view: viewEvents, server: w.server, events: strings.TrimSpace(events), grep: grep}
+	}
+	switch {
+	case w.server != "":
 		return what{view: viewServer, server: w.server}
 	case w.view == viewFloor || w.view == viewWall || w.view == viewCalls:
 		return what{view: w.view}

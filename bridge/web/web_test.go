@@ -74,6 +74,16 @@ func TestPage_SaysWhatTheSnapshotSays(t *testing.T) {
 	}
 }
 
+// A server whose sessions are not up is not ready.
+func TestPage_ReadyServers(t *testing.T) {
+	t.Parallel()
+	for want, w := range map[string]*world{"ready servers 12 of 12": allWell(), "ready servers 10 of 12": threeIll()} {
+		if said := textOf(get(t, served(w, nil), "/").Body.String()); !strings.Contains(said, want) {
+			t.Errorf("it does not say %q: %s", want, said)
+		}
+	}
+}
+
 // What is looked for is found, by name, word or reason; what is ill and does not match is not
 // forgotten.
 func TestPage_FindsAndSorts(t *testing.T) {
@@ -249,13 +259,60 @@ func TestPage_Numbers(t *testing.T) {
 	}
 }
 
-// Without AMI_STATE the floor says that it is off, and how it comes on.
-func TestPage_FloorOff(t *testing.T) {
+// Without AMI_STATE each page that would show it says why there is nothing to see, and what brings it.
+func TestPage_SaysWhyThereIsNoFloor(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"/?view=floor", "/?view=wall", "/?view=calls"} {
-		if said := textOf(get(t, served(allWell(), nil), path).Body.String()); !strings.Contains(said, "BRIDGE_STATE") {
-			t.Errorf("%s: %s", path, said)
+	waits, none, old := allWell(), allWell(), allWell()
+	waits.kept = fields{"state": "waiting", "reason": "the bucket is missing"}
+	old.kept = fields{}
+	for _, w := range []*world{waits, old} {
+		w.node(twelve, "CONNECTED")
+	}
+	for want, w := range map[string]*world{
+		"The state is off: the bucket is no_permission: Permissions Violation.":     stateOff(),
+		"The state waits: the bucket is missing.":                                   waits,
+		"The state is kept of no server: BRIDGE_AMI_STATE says of which, and what.": none,
+		"The state is off: BRIDGE_STATE, or there is no bucket.":                    old,
+		"Nothing is known of the state of calls, queues and agents yet.":            newWorld(),
+	} {
+		for _, path := range []string{"/?view=floor", "/?view=wall", "/?view=calls", "/?server=pbx-ber-01"} {
+			said := textOf(get(t, served(w, nil), path).Body.String())
+			if path == "/?server=pbx-ber-01" && len(w.snapshot(view.NumbersNone).Servers) == 0 {
+				continue
+			}
+			if !strings.Contains(said, want) {
+				t.Errorf("%s does not say %q: %s", path, want, said)
+			}
 		}
+	}
+}
+
+// Where only one server's state is not kept, or is stale, its own page and the floor say why.
+func TestPage_SaysWhyAServerHasNoFloor(t *testing.T) {
+	t.Parallel()
+	w := withFloor()
+	if said := textOf(get(t, served(w, nil), "/?server=pbx-fra-01").Body.String()); !strings.Contains(said, "Nothing is kept of what is up at pbx-fra-01: BRIDGE_AMI_STATE,") {
+		t.Errorf("it is not kept: %s", said)
+	}
+	w.lose("pbx-muc-02", "dial", "dial tcp 10.20.4.12:5038: connect: connection refused", 31*time.Second)
+	if said := textOf(get(t, served(w, nil), "/?view=floor").Body.String()); !strings.Contains(said, "are as they were then. Nothing listens at 10.20.4.12:5038: connection refused.") {
+		t.Errorf("it is stale: %s", said)
+	}
+}
+
+// The page of a server shows how long Actions took in the last ten minutes, if there were any.
+func TestPage_P95OfTenMinutes(t *testing.T) {
+	t.Parallel()
+	w := allWell()
+	w.model.Actions("pbx-ber-01", view.Actions{Ended: 999, P95: 250 * time.Millisecond}, w.now)
+	w.pass(10 * time.Second)
+	w.model.Actions("pbx-ber-01", view.Actions{Ended: 1000, P95: 4 * time.Millisecond}, w.now)
+	page := get(t, served(w, nil), "/?server=pbx-ber-01").Body.String()
+	if said := textOf(page); !strings.Contains(said, "Actions p95 10 min, most 250 ms") || !strings.Contains(page, "in the last 10 minutes, 250 ms at most") {
+		t.Errorf("with Actions: %s", said)
+	}
+	if said := textOf(get(t, served(tenMinutes((*world).flowWell), nil), "/?server=pbx-ber-01").Body.String()); strings.Contains(said, "Actions p95") {
+		t.Errorf("without any: %s", said)
 	}
 }
 

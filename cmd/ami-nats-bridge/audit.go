@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
@@ -71,12 +72,12 @@ func (c *auditCmd) Run(std stdio) error {
 // check refuses what no record can match.
 func (c *auditCmd) check() error {
 	for _, d := range c.Decision {
-		if why := unlike("decision", d, replay.Decisions()); why != "" {
+		if why := catalog.Unlike("decision", d, replay.Decisions()); why != "" {
 			return usage("--decision: %s", why)
 		}
 	}
 	for _, o := range c.Outcome {
-		if why := unlike("outcome", o, replay.Ends()); why != "" {
+		if why := catalog.Unlike("outcome", o, replay.Ends()); why != "" {
 			return usage("--outcome: %s", why)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
@@ -26,8 +27,8 @@ func sentenceOf(r *replay.Record) sentence {
 	}
 	s.who = terminal.Printable(orDash(s.who))
 	for _, f := range fieldsOf(r.Fields) {
-		if f.value != "" && !slices.Contains(plumbing, f.name) {
-			s.what += " " + f.name + "=" + quoted(f.value)
+		if f.Value != "" && !slices.Contains(telling.Plumbing, f.Name) {
+			s.what += " " + f.Name + "=" + quoted(f.Value)
 		}
 	}
 	s.what, s.whom = terminal.Printable(s.what), terminal.Printable(s.whom)

@@ -72,7 +72,7 @@ func (c *callCmd) check() error {
 	case !c.Validate:
 		return nil
 	}
-	if why := unlike("Action of Asterisk 1.8 to 23", c.Action, catalog.Actions()); why != "" {
+	if why := catalog.Unlike("Action of Asterisk 1.8 to 23", c.Action, catalog.Actions()); why != "" {
 		return usage("%s (--no-validate sends it)", why)
 	}
 	if err := catalog.Check(c.Action, names); err != nil {
@@ -141,7 +141,7 @@ func (c *callCmd) nobody(ctx context.Context, nc *nats.Conn, prefix string) erro
 	if len(served.names()) == 0 {
 		return errors.New(text + ": is it running, and is there such a server?")
 	}
-	return fmt.Errorf("%s: %s", text, unlike("server or group", c.Server, served.names()))
+	return fmt.Errorf("%s: %s", text, catalog.Unlike("server or group", c.Server, served.names()))
 }
 
 // headerNames are the keys of headers.

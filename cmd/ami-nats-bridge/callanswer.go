@@ -99,10 +99,10 @@ func (r *replies) print(a *answer) error {
 		return nil // Response and Message are in the error
 	}
 	for _, f := range fieldsOf(a.Fields) {
-		if f.name == "ActionID" || f.name == "EventList" {
+		if f.Name == "ActionID" || f.Name == "EventList" {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%s: %s\n", f.name, f.value); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s\n", f.Name, f.Value); err != nil {
 			return err
 		}
 	}

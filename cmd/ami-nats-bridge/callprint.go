@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
@@ -65,7 +66,7 @@ func newCallTable(screen terminal.Screen, events []replay.Event) *callTable {
 
 // channelsOf names an event's channel, and the one that it calls.
 func channelsOf(fields []field) string {
-	channel, to := valueOf(fields, "Channel"), valueOf(fields, "DestChannel")
+	channel, to := telling.Value(fields, "Channel"), telling.Value(fields, "DestChannel")
 	if to != "" {
 		channel = strings.TrimPrefix(channel+" > "+to, " > ")
 	}
@@ -133,7 +134,7 @@ var ownFields = []labelled{
 func joined(fields []field, headers []string) string {
 	var values []string
 	for _, h := range headers {
-		if value := saying(valueOf(fields, h)); value != "" {
+		if value := telling.Saying(telling.Value(fields, h)); value != "" {
 			values = append(values, value)
 		}
 	}

@@ -12,7 +12,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -101,7 +103,7 @@ func (c *checkCmd) servers(all []config.ServerConfig) ([]config.ServerConfig, er
 		if _, err := path.Match(p, ""); err != nil {
 			return nil, usage("--server: %.80q is not a pattern of names", p)
 		}
-		if why := unlike("server in BRIDGE_SERVERS", p, names); why != "" {
+		if why := catalog.Unlike("server in BRIDGE_SERVERS", p, names); why != "" {
 			return nil, usage("--server: %s", why)
 		}
 	}
@@ -186,7 +188,7 @@ func (f *findings) askServer(ctx context.Context, link *amiconn.Link, cfg *amico
 		return
 	}
 	f.add("ok", "round trip %v", ping.took.Round(10*time.Microsecond))
-	f.clock(valueOf(ping.fields, "Timestamp"), began, ping.took)
+	f.clock(telling.Value(ping.fields, "Timestamp"), began, ping.took)
 	missing := false
 	for _, action := range []string{"CoreSettings", "CoreStatus"} {
 		reply, err := do(ctx, link, action)
@@ -197,10 +199,10 @@ func (f *findings) askServer(ctx context.Context, link *amiconn.Link, cfg *amico
 			missing = true
 			f.add("note", "%s: %s", action, reply.message)
 		case action == "CoreSettings":
-			f.add("ok", "Asterisk %s, system name %s", valueOf(reply.fields, "AsteriskVersion"),
-				orDash(valueOf(reply.fields, "SystemName")))
+			f.add("ok", "Asterisk %s, system name %s", telling.Value(reply.fields, "AsteriskVersion"),
+				orDash(telling.Value(reply.fields, "SystemName")))
 		default:
-			f.add("ok", "running since %s %s", valueOf(reply.fields, "CoreStartupDate"), valueOf(reply.fields, "CoreStartupTime"))
+			f.add("ok", "running since %s %s", telling.Value(reply.fields, "CoreStartupDate"), telling.Value(reply.fields, "CoreStartupTime"))
 		}
 	}
 	if missing {
@@ -208,7 +210,7 @@ func (f *findings) askServer(ctx context.Context, link *amiconn.Link, cfg *amico
 	}
 	mayCommand := false
 	if list, err := do(ctx, link, "ListCommands"); err == nil && list.response != "Error" {
-		mayCommand = valueOf(list.fields, "Command") != ""
+		mayCommand = telling.Value(list.fields, "Command") != ""
 		f.add("ok", "the user may send %d actions; others are answered with Permission denied", max(0, len(list.fields)-2))
 		if missing := missingClasses(list.fields); missing != "" {
 			f.add("note", "write= lacks, or no module loaded uses: %s", missing)

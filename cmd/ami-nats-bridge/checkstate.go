@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 )
 
 // stateWants is what the words of BRIDGE_AMI_STATE want of the user in manager.conf:
@@ -47,7 +48,7 @@ func (f *findings) stateLists(commands []field) {
 	var missing, words []string
 	for _, word := range f.state {
 		for _, action := range stateWants[word].lists {
-			if valueOf(commands, action) == "" {
+			if telling.Value(commands, action) == "" {
 				missing = append(missing, action)
 				if !slices.Contains(words, word) {
 					words = append(words, word)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
@@ -17,7 +18,7 @@ func printTables(w io.Writer, screen terminal.Screen, events []json.RawMessage, 
 	byKind := make(map[string][][]field)
 	for _, e := range events {
 		fields := fieldsOf(e)
-		kind := valueOf(fields, "Event")
+		kind := telling.Value(fields, "Event")
 		if byKind[kind] == nil {
 			kinds = append(kinds, kind)
 		}
@@ -28,8 +29,8 @@ func printTables(w io.Writer, screen terminal.Screen, events []json.RawMessage, 
 			fmt.Fprintln(w)
 		}
 		items := byKind[kind]
-		if list := valueOf(items[0], "EventList"); list != "" {
-			line := append(terminal.Line{{Text: kind + ":"}}, fieldLine(others(items[0]))...)
+		if list := telling.Value(items[0], "EventList"); list != "" {
+			line := append(terminal.Line{{Text: kind + ":"}}, fieldLine(telling.Others(items[0]))...)
 			if err := screen.Print(w, line); err != nil {
 				return err
 			}
@@ -56,7 +57,7 @@ func printItems(w io.Writer, screen terminal.Screen, kind string, items [][]fiel
 	for _, item := range items {
 		cells := make([]string, len(head))
 		for i, c := range head {
-			cells[i] = orDash(saying(valueOf(item, c)))
+			cells[i] = orDash(telling.Saying(telling.Value(item, c)))
 		}
 		t.Rows = append(t.Rows, cells)
 	}
@@ -88,13 +89,13 @@ func columnsOf(kind string, items [][]field) []string {
 	var there []string
 	for _, item := range items {
 		for _, f := range item {
-			if saying(f.value) != "" && !slices.Contains(plumbing, f.name) && !slices.Contains(there, f.name) {
-				there = append(there, f.name)
+			if telling.Saying(f.Value) != "" && !slices.Contains(telling.Plumbing, f.Name) && !slices.Contains(there, f.Name) {
+				there = append(there, f.Name)
 			}
 		}
 	}
 	var head []string
-	for _, h := range slices.Concat(telling()[kind], there) {
+	for _, h := range slices.Concat(telling.Headers()[kind], there) {
 		if slices.Contains(there, h) && !slices.Contains(head, h) {
 			head = append(head, h)
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 )
 
 type manCmd struct {
@@ -28,7 +30,7 @@ func (c *manCmd) Run(std stdio) error {
 	}
 	node := child(app, c.Command)
 	if node == nil || node.Hidden {
-		return usage("%s", unlike("command", c.Command, commandNames(app)))
+		return usage("%s", catalog.Unlike("command", c.Command, commandNames(app)))
 	}
 	return writeMan(std.out, app, node)
 }

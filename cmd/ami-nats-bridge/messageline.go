@@ -50,17 +50,17 @@ var (
 func fieldLine(fields []field) terminal.Line {
 	var line terminal.Line
 	for _, f := range fields {
-		if slices.Contains(quiet, f.name) && (f.value == "0" || f.value == "null") {
+		if slices.Contains(quiet, f.Name) && (f.Value == "0" || f.Value == "null") {
 			continue
 		}
 		style := terminal.Plain
-		if slices.Contains(bad, f.name) {
+		if slices.Contains(bad, f.Name) {
 			style = terminal.Bad
 		}
-		if slices.Contains(times, f.name) {
-			f.value = localTime(f.value, time.Now())
+		if slices.Contains(times, f.Name) {
+			f.Value = localTime(f.Value, time.Now())
 		}
-		line = append(line, terminal.Piece{Style: terminal.Dim, Text: " " + f.name + "="}, terminal.Piece{Style: style, Text: quoted(f.value)})
+		line = append(line, terminal.Piece{Style: terminal.Dim, Text: " " + f.Name + "="}, terminal.Piece{Style: style, Text: quoted(f.Value)})
 	}
 	return line
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/jsm.go/natscontext"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
@@ -14,7 +15,7 @@ func contextPlace(name, from string) (place, error) {
 	c, err := natscontext.New(name, true)
 	if errors.Is(err, natscontext.ErrNotFound) || errors.Is(err, natscontext.ErrInvalidName) {
 		known, _ := natscontext.NewRegistry(natscontext.NewDefaultFileBackend()).List(context.Background()) // none, if they cannot be read
-		return place{}, usage("%s: %s", from, unlike("context of the nats command line", name, known))
+		return place{}, usage("%s: %s", from, catalog.Unlike("context of the nats command line", name, known))
 	}
 	if err != nil {
 		return place{}, usage("%s: %v", from, err)

@@ -26,7 +26,7 @@ var classActions = []struct {
 func missingClasses(permitted []field) string {
 	may := make(map[string]bool, len(permitted))
 	for _, f := range permitted {
-		may[f.name] = true
+		may[f.Name] = true
 	}
 	var missing []string
 	for _, c := range classActions {

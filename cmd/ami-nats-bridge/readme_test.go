@@ -115,7 +115,7 @@ func TestDocs_ReadmeIsRecorded(t *testing.T) {
 
 func namesOf(fields []field) (names []string) {
 	for _, f := range fields {
-		names = append(names, f.name)
+		names = append(names, f.Name)
 	}
 	return names
 }

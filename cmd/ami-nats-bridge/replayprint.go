@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
@@ -21,7 +22,7 @@ func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error 
 	case fields == nil:
 		r.says = rawLine(e.Data)
 	default:
-		r.says = fieldLine(shownFields(e.Name, fields))
+		r.says = fieldLine(telling.Shown(e.Name, fields))
 	}
 	return t.print(w, r)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
@@ -131,7 +132,7 @@ func (p *statePrinter) kind(kind string, up []jetstream.KeyValueEntry) error {
 		fields := fieldsOf(e.Value())
 		row := make([]string, len(columns))
 		for i, name := range columns {
-			row[i] = valueOf(fields, name)
+			row[i] = telling.Value(fields, name)
 			if name == "Since" || name == "Until" {
 				row[i] = localTime(row[i], time.Now())
 			}
@@ -167,7 +168,7 @@ func (p *statePrinter) one(e jetstream.KeyValueEntry) error {
 	case fields == nil:
 		r.says = rawLine(e.Value())
 	default:
-		r.says = fieldLine(others(fields))
+		r.says = fieldLine(telling.Others(fields))
 	}
 	return p.table.print(p.out, r)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
@@ -158,7 +159,7 @@ func (p *tailPrinter) print(m *replay.Message) (err error) {
 	at := m.Header.Get("Ami-Time")
 	fields := fieldsOf(m.Data)
 	if at == "" {
-		at = valueOf(fields, "at")
+		at = telling.Value(fields, "at")
 	}
 	if p.json {
 		p.buf = m.AppendLive(p.buf[:0], kind, at)
@@ -186,13 +187,13 @@ func (p *tailPrinter) line(m *replay.Message, kind, server, name, at string, fie
 	r := row{at: read.Local().Format(tailTime), server: server, name: name}
 	switch kind {
 	case "status":
-		r.says = fieldLine(shownFields("."+name, fields))
+		r.says = fieldLine(telling.Shown("."+name, fields))
 	case "nodes":
-		r.name, r.says = "node", fieldLine(shownFields(".node", fields))
+		r.name, r.says = "node", fieldLine(telling.Shown(".node", fields))
 	case "audit":
 		r.name, r.says = "audit "+name, auditLine(m)
 	default:
-		r.says = fieldLine(others(fields))
+		r.says = fieldLine(telling.Others(fields))
 	}
 	if fields == nil {
 		r.says = rawLine(m.Data)

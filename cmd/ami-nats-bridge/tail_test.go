@@ -16,6 +16,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
@@ -84,7 +85,7 @@ func TestTelling_NamesWhatThereIs(t *testing.T) {
 		QueueParams QueueSummary Status .connection .breaker .buffers .gap .node`) {
 		there[item] = true
 	}
-	for name, headers := range telling() {
+	for name, headers := range telling.Headers() {
 		if !there[name] || len(headers) == 0 {
 			t.Errorf("%s %q", name, headers)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 )
 
 // tailFilter is which messages are shown.
@@ -44,7 +45,7 @@ func (c *tailCmd) filter(prefix string) (tailFilter, error) {
 	if err := sel.Check(); err != nil {
 		return f, usage("%v", err)
 	}
-	f.subject, f.match, f.servers, f.notes = sel.Wide(), sel.Matches, c.Server, unknownEvents(events)
+	f.subject, f.match, f.servers, f.notes = sel.Wide(), sel.Matches, c.Server, catalog.UnknownEvents(events)
 	return f, nil
 }
 
@@ -116,7 +117,7 @@ func (f *tailFilter) unserved(ctx context.Context, nc *nats.Conn) (notes []strin
 		return nil
 	}
 	for _, p := range f.servers {
-		if why := unlike("server of a running bridge", p, served.servers); why != "" {
+		if why := catalog.Unlike("server of a running bridge", p, served.servers); why != "" {
 			notes = append(notes, why)
 		}
 	}
@@ -128,16 +129,7 @@ func (f *tailFilter) takes(m *replay.Message) bool {
 	if !f.match(m.Subject) {
 		return false
 	}
-	if f.grep.Regexp == nil || f.grep.MatchString(m.Subject) {
-		return true
-	}
-	fields := fieldsOf(m.Data)
-	for _, x := range fields {
-		if f.grep.MatchString(x.name + "=" + x.value) {
-			return true
-		}
-	}
-	return fields == nil && f.grep.Match(m.Data)
+	return telling.Matches(f.grep.Regexp, m.Subject, fieldsOf(m.Data), m.Data)
 }
 
 // kinds are the second tokens of the bridge's subjects, each with the form of
@@ -173,7 +165,7 @@ func noSubject(tokens []string, prefix string) string {
 	}
 	form, known := kinds[rest[0]]
 	if !known {
-		return fmt.Sprintf("the bridge has no subjects %s.%.40s: the nearest is %s.%s", prefix, rest[0], prefix, nearest(rest[0], names(kinds)))
+		return fmt.Sprintf("the bridge has no subjects %s.%.40s: the nearest is %s.%s", prefix, rest[0], prefix, catalog.NearestTo(rest[0], names(kinds)))
 	}
 	want := 1 + len(strings.Split(form, "."))
 	if open := rest[len(rest)-1] == ">"; len(rest) > want || len(rest) < want && !open {
@@ -183,11 +175,11 @@ func noSubject(tokens []string, prefix string) string {
 	switch {
 	case len(rest) < want || last == ">":
 	case rest[0] == "events":
-		return strings.Join(unknownEvents([]string{last}), "; ")
+		return strings.Join(catalog.UnknownEvents([]string{last}), "; ")
 	case rest[0] == "status":
-		return unlike("status", last, []string{"connection", "breaker", "buffers", "gap", "ha"})
+		return catalog.Unlike("status", last, []string{"connection", "breaker", "buffers", "gap", "ha"})
 	case rest[0] == "audit" || rest[0] == "actions":
-		return unlike("Action of Asterisk 1.8 to 23", last, append(catalog.Actions(), "_unknown"))
+		return catalog.Unlike("Action of Asterisk 1.8 to 23", last, append(catalog.Actions(), "_unknown"))
 	}
 	return ""
 }

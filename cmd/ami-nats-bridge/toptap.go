@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/top"
 )
@@ -49,11 +50,11 @@ func eventOf(m *replay.Message, prefix string) top.Event {
 	case fields == nil:
 		e.Says = lineText(rawLine(m.Data))
 	default:
-		e.Says = lineText(fieldLine(shownFields(name, fields)))
+		e.Says = lineText(fieldLine(telling.Shown(name, fields)))
 	}
 	for _, f := range fields {
-		if f.value != "" {
-			e.Fields = append(e.Fields, top.Field{Name: f.name, Value: f.value})
+		if f.Value != "" {
+			e.Fields = append(e.Fields, top.Field{Name: f.Name, Value: f.Value})
 		}
 	}
 	return e

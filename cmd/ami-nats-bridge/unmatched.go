@@ -26,14 +26,14 @@ func sayUnmatched(ctx context.Context, std stdio, source *replay.Source, sel rep
 		what, known = "Action", catalog.Actions()
 	}
 	for _, p := range u.Servers {
-		fmt.Fprintln(std.err, "ami-nats-bridge:", unlike("server in "+source.Stream, p, u.KnownServers))
+		fmt.Fprintln(std.err, "ami-nats-bridge:", catalog.Unlike("server in "+source.Stream, p, u.KnownServers))
 	}
 	for _, p := range u.Names {
 		if matchesAny(p, known) { // it may come yet
 			fmt.Fprintf(std.err, "ami-nats-bridge: %s has no %s\n", source.Stream, p)
 			continue
 		}
-		fmt.Fprintln(std.err, "ami-nats-bridge:", unlike(what+" in "+source.Stream, p, slices.Concat(u.KnownNames, known)))
+		fmt.Fprintln(std.err, "ami-nats-bridge:", catalog.Unlike(what+" in "+source.Stream, p, slices.Concat(u.KnownNames, known)))
 	}
 	if !read && len(u.Servers)+len(u.Names) > 0 {
 		return &exitError{code: 1}

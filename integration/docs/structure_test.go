@@ -34,6 +34,8 @@ var arrows = map[string][]string{
 	"bridge/internal/pagetest":                 {},
 	"bridge/internal/subject":                  {},
 	"bridge/redact":                            {},
+	"bridge/tap":                               {},
+	"bridge/telling":                           {},
 	"cmd/ami-nats-bridge/internal/embedded":    {},
 	"cmd/ami-nats-bridge/internal/env/envtest": {},
 	"cmd/ami-nats-bridge/internal/terminal":    {},
@@ -58,7 +60,7 @@ var arrows = map[string][]string{
 	"bridge/policy/policytest":         {"bridge/internal/name", "bridge/policy", "frames"},
 	"bridge/present":                   {"bridge/internal/clock", "bridge/internal/jsontext", "frames"},
 	"bridge/watch":                     {"bridge/view"},
-	"bridge/web":                       {"bridge/view"},
+	"bridge/web":                       {"bridge/catalog", "bridge/tap", "bridge/telling", "bridge/view"},
 	"cmd/ami-nats-bridge/internal/top": {"bridge/view"},
 
 	"bridge/config":            {"amiconn", "amiconn/setting", "bridge/policy"},
@@ -66,7 +68,8 @@ var arrows = map[string][]string{
 
 	"bridge/config/configtest": {"bridge/config"},
 	"bridge/ingest": {
-		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox", "frames",
+		"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "bridge/internal/subject", "bridge/outbox",
+		"bridge/tap", "frames",
 	},
 	"bridge/internal/simtest": {"amiconn/amisim", "bridge/config", "internal/natstest"},
 	"bridge/natsconn":         {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
@@ -113,12 +116,12 @@ var arrows = map[string][]string{
 		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha",
 		"bridge/idempotency", "bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn",
 		"bridge/outbox", "bridge/present", "bridge/reply", "bridge/standby", "bridge/state", "bridge/status", "bridge/streams",
-		"bridge/view", "bridge/watch", "bridge/web", "fairness",
+		"bridge/tap", "bridge/view", "bridge/watch", "bridge/web", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
 		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/catalog", "bridge/config",
-		"bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/standby", "bridge/streams",
+		"bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/standby", "bridge/streams", "bridge/telling",
 		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging",
 		"cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top", "correlation", "frames",
 	},
@@ -291,7 +294,7 @@ func TestStructure_PackagesAreDocumented(t *testing.T) {
 func TestDocs_MetricsExist(t *testing.T) {
 	root := harness.Root(t)
 	described := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?:\{(?:gauge|counter), |describe\()"(\w+)"`).FindAllStringSubmatch(harness.ReadText(t, root, "bridge/metrics_table.go")+harness.ReadText(t, root, "bridge/metrics.go"), -1) {
+	for _, m := range regexp.MustCompile(`(?:\{(?:gauge|counter), |describe\()"(\w+)"`).FindAllStringSubmatch(harness.ReadText(t, root, "bridge/metrics_table.go")+harness.ReadText(t, root, "bridge/metrics_floor.go")+harness.ReadText(t, root, "bridge/metrics.go"), -1) {
 		described["ami_nats_bridge_"+m[1]] = true
 	}
 	if len(described) == 0 {

@@ -23,6 +23,17 @@ const (
 // take turns; the ratio is that of the medians. Who reads the pages is in this process too, and its
 // work counts.
 func BenchmarkPages(b *testing.B) {
+	benchmarkPages(b, "/live?view=servers", "/live?view=floor", "/live?view=calls")
+}
+
+// BenchmarkPagesOfEvents is the same of a hundred pages that show the server's events, a third all
+// of them, a third those of some names and a third what matches an expression.
+func BenchmarkPagesOfEvents(b *testing.B) {
+	benchmarkPages(b, "/tap?server=pbx1", "/tap?server=pbx1&events=Queue*,Hangup", "/tap?server=pbx1&grep=Cause%3D(34|38)")
+}
+
+func benchmarkPages(b *testing.B, paths ...string) {
+	b.Helper()
 	sim, addr := harness.Sim(b, amisim.Config{NotBooted: true, WriteTimeout: time.Minute})
 	r := harness.Bridge(b, harness.NATS(b), func(c *config.Config) { harness.ChaosConfig(c); c.HTTPAddr = harness.Addr(b) }, harness.ChaosServer("pbx1", addr))
 	wire, _ := busyPayloads(b)
@@ -42,7 +53,7 @@ func BenchmarkPages(b *testing.B) {
 	var alone, watched []time.Duration
 	for range pagesRounds {
 		alone = append(alone, burst())
-		stop := openPages(b, "http://"+r.Config.HTTPAddr)
+		stop := openPages(b, "http://"+r.Config.HTTPAddr, paths)
 		watched = append(watched, burst())
 		stop()
 	}
@@ -57,7 +68,7 @@ func BenchmarkPages(b *testing.B) {
 }
 
 // openPages opens pagesOpen pages, and returns when each has got its first bytes.
-func openPages(b *testing.B, url string) (stop func()) {
+func openPages(b *testing.B, url string, paths []string) (stop func()) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
 	var group, first sync.WaitGroup
@@ -67,7 +78,7 @@ func openPages(b *testing.B, url string) (stop func()) {
 		group.Go(func() {
 			seen := sync.OnceFunc(first.Done)
 			defer seen()
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/live?view="+[]string{"servers", "floor", "calls"}[i%3], nil)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+paths[i%len(paths)], nil)
 			if err != nil {
 				b.Error(err)
 				return

@@ -143,6 +143,9 @@ func (s surface) metrics(t *testing.T, registry *prometheus.Registry) {
 		if m.Rare && strings.HasSuffix(name, "_total") {
 			s.add("metric %s COUNTER %q", name, m.Labels)
 		}
+		if m.Rare && strings.Contains(name, "_floor_") { // there when the lists have come
+			s.add("metric %s GAUGE %q", name, m.Labels)
+		}
 	}
 }
 

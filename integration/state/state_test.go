@@ -84,7 +84,7 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := p.Received("CoreShowChannels")
-	second := stated(t, "b2", url, p, nil)
+	second := stated(t, "b2", url, p, func(c *config.Config) { c.HTTPAddr = harness.Addr(t) })
 	first.AwaitText(nodes, `"elsewhere":{"pbx1":"b1"}`)
 	p.Begin("1.1", amisim.Raised)
 	p.Begin("1.2", amisim.Raised)
@@ -97,6 +97,14 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 		if n := second.Metric(name); n != 0 {
 			t.Errorf("%s of a bridge that does not write is %v", name, n)
 		}
+	}
+	harness.Eventually(t, "the floor is told by the one that writes", func() bool { return first.Metric("floor_calls") == 2 })
+	harness.Eventually(t, "the other's own picture has the two channels", func() bool {
+		_, page := second.Get("/status.json")
+		return strings.Contains(page, `"calls": 2`)
+	})
+	if _, told := second.By("server")["pbx1"]["floor_calls"]; told {
+		t.Error("the other tells it too")
 	}
 	if v := b.Server("pbx1"); v["node"] != "b1" {
 		t.Errorf("written by %v", v["node"])
@@ -111,6 +119,7 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 	b.Wants("1.2")
 	p.Begin("1.3", amisim.Raised)
 	b.Wants("1.2", "1.3")
+	harness.Eventually(t, "then by the other", func() bool { return second.Metric("floor_calls") == 2 })
 	second.AwaitText(second.Subscribe("ami.nodes.b2"), `"state":{"state":"on"}`)
 }
 

@@ -56,7 +56,7 @@
     if (old.nodeType !== Node.ELEMENT_NODE) { old.data = made.data; return; }
     for (const { name } of [...old.attributes]) if (!made.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of made.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-    if (old.nodeName === "INPUT" || old.matches("[data-since], [data-clock], [data-until], #clock")) return; // theirs is what the user or tick wrote
+    if (old.nodeName === "INPUT" || old.matches("[data-since], [data-clock], [data-until], #clock, #tap, #tap-state, #pause")) return; // theirs is what the user or tick wrote
     const known = new Map([...old.children].filter((e) => e.id).map((e) => [e.id, e]));
     let next = old.firstChild;
     for (const child of [...made.childNodes]) {
@@ -75,8 +75,57 @@
     const made = new DOMParser().parseFromString(HTML, "text/html").body.firstElementChild;
     const old = document.getElementById(ID);
     if (made && old) morph(old, document.adoptNode(made));
+    if (ID === "events") follow();
     if (ID === "bar" && !dead) document.title = $("#bar").dataset.title;
     tick();
+  };
+
+  // The events of a server, the newest on top. What the bridge says it has left out is counted.
+  const mostLines = 300;
+  let tap, tapped = "", paused = false, missed = 0, held = 0;
+  const tapState = (text) => {
+    const more = (n, what) => n ? ` ${n} ${what}` : "";
+    if ($("#tap-state")) write($("#tap-state"), text + more(held, "came while paused.") + more(missed, "were not looked at: they came faster than this page shows them."));
+  };
+  const eventLine = ({ At, Name, Says, Gap }) => {
+    const li = document.createElement("li");
+    if (Gap) li.className = "gap";
+    for (const [kind, text] of [["third", At], ["strong", Gap ? "GAP" : Name], ["", Says]]) {
+      const span = document.createElement("span");
+      span.className = kind;
+      span.textContent = text;
+      li.append(span, " ");
+    }
+    return li;
+  };
+  const follow = () => {
+    const list = $("#tap");
+    if (!list || list.dataset.tap === tapped) return;
+    tap?.close();
+    tapped = list.dataset.tap;
+    list.replaceChildren();
+    missed = held = 0;
+    if (!tapped) return;
+    tap = new EventSource(tapped);
+    tap.addEventListener("open", () => tapState(paused ? "Paused." : "Live."));
+    tap.addEventListener("missed", (e) => { missed += +e.data; tapState(paused ? "Paused." : "Live."); });
+    tap.addEventListener("lines", (e) => {
+      const lines = JSON.parse(e.data);
+      if (paused) { held += lines.length; tapState("Paused."); return; }
+      for (const one of lines) $("#tap").prepend(eventLine(one));
+      while ($("#tap").childElementCount > mostLines) $("#tap").lastChild.remove();
+    });
+    tap.addEventListener("error", () => {
+      tapState("Not live: the bridge does not answer, or too many pages show events. This page tries again by itself.");
+      if (tap.readyState === EventSource.CLOSED) { tapped = ""; setTimeout(follow, 5000); }
+    });
+  };
+  const pause = () => {
+    if (!$("#pause")) return false;
+    paused = !paused;
+    held = 0;
+    $("#pause").setAttribute("aria-pressed", paused);
+    tapState(paused ? "Paused." : "Live.");
   };
 
   const stop = (why) => {
@@ -107,10 +156,10 @@
 
   const rows = () => all("[data-row]");
   const move = (by) => {
-    const list = rows(), here = view === "server" ? list.findIndex((e) => e.hasAttribute("aria-current")) : list.indexOf(document.activeElement);
+    const list = rows(), here = view === "server" || view === "events" ? list.findIndex((e) => e.hasAttribute("aria-current")) : list.indexOf(document.activeElement);
     const to = list[Math.min(Math.max(here + by, 0), list.length - 1)];
     if (!to) return;
-    if (view === "server") to.click(); else { to.focus(); to.scrollIntoView({ block: "nearest" }); }
+    if (view === "server" || view === "events") to.click(); else { to.focus(); to.scrollIntoView({ block: "nearest" }); }
   };
   const sort = () => {
     const list = all("a[data-sort]");
@@ -134,7 +183,7 @@
   };
   const keys = {
     j: () => move(1), k: () => move(-1), ArrowDown: () => rows().includes(document.activeElement) && move(1), ArrowUp: () => rows().includes(document.activeElement) && move(-1),
-    "/": () => $("#find")?.focus(), s: sort, t: turn, y: copy, h: () => location.assign("/"), f: () => location.assign("/?view=floor"), w: () => location.assign("/?view=wall"),
+    "/": () => $("#find, #names")?.focus(), s: sort, p: pause, e: () => location.assign(`/?view=events${view === "server" ? `&${location.search.slice(1)}` : ""}`), t: turn, y: copy, h: () => location.assign("/"), f: () => location.assign("/?view=floor"), w: () => location.assign("/?view=wall"),
     c: () => view === "server" ? $("#calls").scrollIntoView() : location.assign("/?view=calls"), g: () => $("#gaps")?.scrollIntoView(),
     "?": () => $("#keys").showModal(), Escape: back,
   };
@@ -148,14 +197,15 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     beat(+$("#bar").dataset.now);
-    document.addEventListener("click", (e) => { if (e.target.closest("#open-keys")) $("#keys").showModal(); });
+    document.addEventListener("click", (e) => { if (e.target.closest("#open-keys")) $("#keys").showModal(); if (e.target.closest("#pause")) pause(); });
     tick();
     connect();
+    follow();
     setInterval(() => {
       if (!dead && performance.now() - heard > 4000) stop("nothing has come from the bridge.");
       if (!dead) tick();
     }, 1000);
   });
-  addEventListener("pagehide", () => source?.close());
-  addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
+  addEventListener("pagehide", () => { source?.close(); tap?.close(); tapped = ""; });
+  addEventListener("pageshow", (e) => { if (e.persisted) { connect(); follow(); } });
 })();

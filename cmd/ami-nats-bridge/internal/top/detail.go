@@ -315,7 +315,7 @@ func (a *painter) calls() {
 		a.next().add(dim, "Calls are read from NATS, which does not answer.")
 		return
 	case s.Present == nil:
-		a.next().add(dim, "What is up at this Asterisk is not kept: BRIDGE_STATE is off, or has no bucket.")
+		a.next().add(dim, a.snap.NoPresent(s))
 		return
 	case s.Present.State == "stale":
 		a.next().add(warn, "as of "+a.ui.when(s.Present.AsOf, a.now)+", not known since")

@@ -14,7 +14,7 @@ func (a *painter) floor() {
 	f := a.snap.Floor
 	if f == nil {
 		a.blank()
-		a.next().add(dim, "The floor is not kept: BRIDGE_STATE is off, or has no bucket.")
+		a.next().add(dim, a.snap.NoFloor(""))
 		return
 	}
 	l := a.next()
@@ -38,7 +38,11 @@ func (a *painter) floor() {
 		a.agents(f)
 	}
 	for _, s := range f.Stale {
-		a.next().add(dim, a.p.either("◌", "?")+" "+s.Server+": its calls and queues are as of "+a.ui.when(s.AsOf, a.now)+", and in no sum")
+		why := a.snap.WhyFrozen(s)
+		if why != "" {
+			why = ": " + why
+		}
+		a.next().add(dim, a.p.either("◌", "?")+" "+s.Server+": its calls and queues are as of "+a.ui.when(s.AsOf, a.now)+", and in no sum"+why)
 	}
 }
 

@@ -1,0 +1,61 @@
+package view
+
+// Kept is whether a bridge keeps what is up at its servers, AMI_STATE, and why not.
+type Kept struct {
+	State  string `json:"state"`  // on, waiting, off; empty if it does not say
+	Reason string `json:"reason"` // empty if it is on
+}
+
+// keptOn is the State of one that does.
+const keptOn = "on"
+
+// NoFloor says why there is no floor, in the words of node, or, if that is no bridge that is
+// known, of another; empty if there is one.
+func (s *Snapshot) NoFloor(node string) string {
+	if s.Floor != nil {
+		return ""
+	}
+	var said *Kept
+	for i := range s.Bridges {
+		b := &s.Bridges[i]
+		if b.Node == node || said == nil || said.State == keptOn {
+			said = &b.State
+		}
+		if b.Node == node {
+			break
+		}
+	}
+	switch {
+	case said == nil:
+		return "Nothing is known of the state of calls, queues and agents yet."
+	case said.State == keptOn:
+		return "The state is kept of no server: BRIDGE_AMI_STATE says of which, and what."
+	case said.State == "waiting":
+		return "The state waits: " + said.Reason + "."
+	case said.Reason == "":
+		return "The state is off: BRIDGE_STATE, or there is no bucket."
+	}
+	return "The state is off: " + said.Reason + "."
+}
+
+// NoPresent says why nothing is known of what is up at server; empty if it is.
+func (s *Snapshot) NoPresent(server *Server) string {
+	switch why := s.NoFloor(server.Node); {
+	case server.Present != nil:
+		return ""
+	case why != "":
+		return why
+	}
+	return "Nothing is kept of what is up at " + server.Name + ": BRIDGE_AMI_STATE, or its own BRIDGE_SERVER_<NAME>_STATE, is none."
+}
+
+// WhyFrozen says why what is up at a server is as it was then, where its sessions are
+// not up; else it is empty.
+func (s *Snapshot) WhyFrozen(f Frozen) string {
+	for i := range s.Servers {
+		if server := &s.Servers[i]; server.Name == f.Server && (server.State == StateDown || server.State == StateRefused) {
+			return server.Why
+		}
+	}
+	return ""
+}
