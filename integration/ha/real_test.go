@@ -4,6 +4,7 @@ package ha
 
 import (
 	"context"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -195,6 +196,29 @@ func TestReal_ASessionThatDoesNotReadHoldsUpLogins(t *testing.T) {
 		slow.Close()
 		if !greets(harness.Patience) {
 			t.Error("nobody is greeted when it has gone")
+		}
+	})
+}
+
+// check asks a real Asterisk what two users may read.
+func TestReal_CheckComparesTwoUsers(t *testing.T) {
+	program := harness.BuildBridge(t)
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		if !a.OwnConfiguration() {
+			t.Skip("an Asterisk given by address does not have the bench's users")
+		}
+		check := process(t, program, "b1", "nats://127.0.0.1:1", a.Addr())
+		for user, want := range map[string]string{
+			"single": "ok    user single of another bridge may read the same classes",
+			"reader": "FAIL  user reader of another bridge does not read what bridge does: read= of reader lacks log,verbose,",
+			"nobody": "FAIL  user nobody of another bridge",
+		} {
+			cmd := exec.CommandContext(t.Context(), program, "check", "--server", server, "--other-user", user)
+			cmd.Env = check.Env
+			out, err := cmd.CombinedOutput()
+			if !strings.Contains(string(out), want) || (err == nil) != (user == "single") {
+				t.Errorf("of %s, not %q (%v):\n%s", user, want, err, out)
+			}
 		}
 	})
 }
