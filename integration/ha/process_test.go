@@ -3,43 +3,51 @@
 package ha
 
 import (
+	"context"
+	"fmt"
 	"os"
-	"path/filepath"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
-// process is a bridge as an operator starts it: the program, and the environment alone.
-// more are more variables.
-func process(t *testing.T, program, name, nats, pbx string, more ...string) harness.Process {
-	t.Helper()
-	const own = "BRIDGE_SERVER_PBX1_"
-	return harness.Process{
-		T: t, Program: program, Args: []string{"run"}, Log: filepath.Join(t.TempDir(), name),
-		Env: append([]string{
-			"PATH=" + os.Getenv("PATH"), "BRIDGE_HA=on", "BRIDGE_NODE=" + name, "BRIDGE_NATS_URL=" + nats, "BRIDGE_HTTP_ADDR=", "BRIDGE_STATUS_INTERVAL=1s",
-			"BRIDGE_STREAM_MAX_BYTES=1GiB", "BRIDGE_SERVERS=" + server, own + "ADDR=" + pbx, own + "USERNAME=bridge", own + "SECRET=s3cret",
-			// It is kicked more often than a breaker would bear, and has time on a slow machine.
-			own + "BACKOFF_MIN=20ms", own + "BACKOFF_MAX=200ms", own + "BREAKER_FAILURES=1000000", own + "READ_TIMEOUT=5m", own + "ACTION_TIMEOUT=100s",
-		}, more...),
+// asBridge is the variable that has this test's own program be a bridge of that name, for
+// no variable of the bridge turns HA on yet.
+const asBridge = "HA_NODE"
+
+func TestMain(m *testing.M) {
+	node := os.Getenv(asBridge)
+	if node == "" {
+		os.Exit(m.Run())
+	}
+	if err := runBridge(node); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
-// Two bridges that the environment alone has share an Asterisk: the one that leads is
-// killed, and nothing is missing, or there twice. The other waits for longer than a busy
-// machine keeps a process waiting.
-func TestProcesses_OneIsKilled(t *testing.T) {
-	t.Parallel()
-	f := newFleetWith(t, []string{"BRIDGE_HA_SILENCE=2s"}, "b1", "b2")
-	leader, standby := f.settled()
-	leader.away = true
-	leader.Kill()
-	harness.Eventually(t, "the other one leads", func() bool {
-		f.emit(1)
-		return f.leads(standby.name)
-	})
-	f.emitFor(time.Second)
-	f.verify()
+// runBridge is a bridge until SIGTERM.
+func runBridge(node string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	cfg := config.DefaultConfig()
+	s := harness.ChaosServer(server, os.Getenv("HA_PBX"))
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = node, "", os.Getenv("HA_NATS"), []config.ServerConfig{s}
+	cfg.HA, cfg.StatusInterval = true, time.Second
+	log, err := zap.NewProduction()
+	if err != nil {
+		return err
+	}
+	b, err := bridge.New(cfg, bridge.Deps{Logger: log, Version: "0.0.0"})
+	if err != nil {
+		return err
+	}
+	return b.Run(ctx)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
 )
@@ -100,47 +99,27 @@ func TestReal_EachIsKilledInTurn(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
-		f := newFleetAt(t, a.Addr(), []string{"BRIDGE_HA_SILENCE=2s"}, "b1", "b2")
+		p := newPair(t, a.Addr())
 		s := begin(t, ctx, a)
 		for range 2 {
-			var leader, standby *node
-			harness.Eventually(t, "one leads, the other is in sync", func() (ok bool) {
-				leader, standby, ok = f.stand()
-				return ok
-			})
-			leader.away = true
-			leader.Kill()
-			harness.Eventually(t, "the other one leads", func() bool { return f.leads(standby.name) })
-			f.start(leader.name)
+			p.bridges[p.killLeader(func() {})].Start()
 		}
 		seen := s.end()
 		if len(seen) < 3000 {
 			t.Errorf("only %d events to compare", len(seen))
 		}
-		f.holds(seen)
+		p.holds(seen)
 		t.Logf("%d events", len(seen))
 	})
 }
 
 // holds wants the stream to have these events, in this order, from a mark on, and no Gap.
-func (f *fleet) holds(seen []realasterisk.Frame) {
-	f.t.Helper()
-	consumer, err := harness.JetStream(f.t, f.nc).OrderedConsumer(f.t.Context(), streams.EventStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"ami.events.>"}})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer messages.Stop()
+func (p *pair) holds(seen []realasterisk.Frame) {
+	p.t.Helper()
+	all := p.events()
 	next := func() jetstream.Msg {
 		for {
-			m, err := messages.Next(jetstream.NextMaxWait(harness.Patience))
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			if !loginsOwn(m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]) {
+			if m := all(); !loginsOwn(m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]) {
 				return m
 			}
 		}
@@ -150,8 +129,8 @@ func (f *fleet) holds(seen []realasterisk.Frame) {
 	}
 	for i, frame := range seen {
 		m := next()
-		if diff := cmp.Diff(harness.FramePairs(frame), harness.PayloadPairs(f.t, m.Data())); diff != "" {
-			f.t.Fatalf("event %d of %d, %s %s (-seen +stored): %s", i, len(seen), m.Subject(), m.Headers().Get("Ami-Seq"), diff)
+		if diff := cmp.Diff(harness.FramePairs(frame), harness.PayloadPairs(p.t, m.Data())); diff != "" {
+			p.t.Fatalf("event %d of %d, %s %s (-seen +stored): %s", i, len(seen), m.Subject(), m.Headers().Get("Ami-Seq"), diff)
 		}
 	}
 }
@@ -207,7 +186,7 @@ func TestReal_CheckComparesTwoUsers(t *testing.T) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address does not have the bench's users")
 		}
-		check := process(t, program, "b1", "nats://127.0.0.1:1", a.Addr())
+		check := asOperator(t, program, "b1", "nats://127.0.0.1:1", a.Addr())
 		for user, want := range map[string]string{
 			"single": "ok    user single of another bridge may read the same classes",
 			"reader": "FAIL  user reader of another bridge does not read what bridge does: read= of reader lacks log,verbose,",

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,6 @@ const server = "pbx1"
 type fleet struct {
 	t       *testing.T
 	program string
-	more    []string // variables of each bridge
 	sim     *amisim.Server
 	addr    string
 	nats    *harness.Place
@@ -58,26 +58,13 @@ type word struct {
 
 func newFleet(t *testing.T, names ...string) *fleet {
 	t.Helper()
-	return newFleetWith(t, nil, names...)
-}
-
-// newFleetWith is newFleet of bridges with more variables.
-func newFleetWith(t *testing.T, more []string, names ...string) *fleet {
-	t.Helper()
-	sim, addr := harness.Sim(t, amisim.Config{})
-	f := newFleetAt(t, addr, more, names...)
-	f.sim = sim
-	if err := f.sim.WaitEventSessions(t.Context(), len(names)); err != nil {
+	program, err := os.Executable()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return f
-}
-
-// newFleetAt is bridges on the Asterisk at addr.
-func newFleetAt(t *testing.T, addr string, more []string, names ...string) *fleet {
-	t.Helper()
-	f := &fleet{t: t, addr: addr, program: harness.BuildBridge(t), more: more, nats: harness.NewPlace(t), bridges: map[string]*node{}, heard: map[string]word{}}
+	f := &fleet{t: t, program: program, nats: harness.NewPlace(t), bridges: map[string]*node{}, heard: map[string]word{}}
 	f.nats.Start(nil)
+	f.sim, f.addr = harness.Sim(t, amisim.Config{})
 	f.nc = harness.Client(t, f.nats.URL())
 	if _, err := f.nc.Subscribe("ami.ha.*", f.hear); err != nil {
 		t.Fatal(err)
@@ -86,6 +73,9 @@ func newFleetAt(t *testing.T, addr string, more []string, names ...string) *flee
 		if f.start(name); i == 0 { // else who starts a moment later may not hear that it leads
 			harness.Eventually(t, "the first one leads", func() bool { return f.leads(name) })
 		}
+	}
+	if err := f.sim.WaitEventSessions(t.Context(), len(names)); err != nil {
+		t.Fatal(err)
 	}
 	return f
 }
@@ -119,8 +109,9 @@ func (f *fleet) start(name string) {
 	if b == nil {
 		b = &node{
 			name: name, toNATS: harness.StartRelay(f.t, strings.TrimPrefix(f.nats.URL(), "nats://")), toPBX: harness.StartRelay(f.t, f.addr),
+			Process: harness.Process{T: f.t, Program: f.program, Log: filepath.Join(f.t.TempDir(), name)},
 		}
-		b.Process = process(f.t, f.program, name, "nats://"+b.toNATS.Addr, b.toPBX.Addr, f.more...)
+		b.Env = append(os.Environ(), asBridge+"="+name, "HA_NATS=nats://"+b.toNATS.Addr, "HA_PBX="+b.toPBX.Addr)
 		f.bridges[name] = b
 		f.t.Cleanup(func() {
 			b.Kill()
@@ -138,34 +129,29 @@ func (f *fleet) start(name string) {
 // the Asterisk goes on.
 func (f *fleet) settled() (leader, standby *node) {
 	f.t.Helper()
-	harness.Eventually(f.t, "one leads, the others are in sync", func() (ok bool) {
+	harness.Eventually(f.t, "one leads, the others are in sync", func() bool {
 		f.emit(1 + rand.IntN(3))
-		leader, standby, ok = f.stand()
-		return ok
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		leader, standby = nil, nil
+		for name, b := range f.bridges {
+			switch w := f.heard[name]; {
+			case b.away:
+			case time.Since(w.at) > 600*time.Millisecond:
+				return false
+			case w.leads && leader != nil:
+				return false
+			case w.leads:
+				leader = b
+			case w.state != "in_sync":
+				return false
+			default:
+				standby = b
+			}
+		}
+		return leader != nil
 	})
 	return leader, standby
-}
-
-// stand reports whether one of the bridges that run leads, and the others are in sync.
-func (f *fleet) stand() (leader, standby *node, ok bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for name, b := range f.bridges {
-		switch w := f.heard[name]; {
-		case b.away:
-		case time.Since(w.at) > 600*time.Millisecond:
-			return nil, nil, false
-		case w.leads && leader != nil:
-			return nil, nil, false
-		case w.leads:
-			leader = b
-		case w.state != "in_sync":
-			return nil, nil, false
-		default:
-			standby = b
-		}
-	}
-	return leader, standby, leader != nil
 }
 
 // emit has the Asterisk raise n events with a number of their own, and others that are all
