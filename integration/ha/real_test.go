@@ -4,6 +4,7 @@ package ha
 
 import (
 	"context"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -153,4 +154,71 @@ func (f *fleet) holds(seen []realasterisk.Frame) {
 			f.t.Fatalf("event %d of %d, %s %s (-seen +stored): %s", i, len(seen), m.Subject(), m.Headers().Get("Ami-Seq"), diff)
 		}
 	}
+}
+
+// While a session that does not read holds events up, Asterisk greets nobody: the thread
+// that takes connections first looks through all sessions (manager.c, purge_sessions), and
+// waits for the lock of each, which a session holds until all is written that is for it
+// (process_events). So a bridge that comes in the middle of a storm gets its banner, and
+// its first event, only when the slowest session of all is through.
+func TestReal_ASessionThatDoesNotReadHoldsUpLogins(t *testing.T) {
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		if !a.OwnConfiguration() {
+			t.Skip("this test makes calls in the bench's own dialplan, which an Asterisk given by address does not have")
+		}
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*harness.Patience)
+		defer cancel()
+		slow, err := a.Events(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close()
+		var group sync.WaitGroup
+		calls, over := context.WithCancel(ctx)
+		defer group.Wait()
+		defer over()
+		group.Go(func() {
+			for calls.Err() == nil {
+				_ = a.Calls(calls, "call", "chain", "fork", "call", "chain", "fork", "call", "chain", "fork", "call", "chain", "fork")
+			}
+		})
+		greets := func(patience time.Duration) bool {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			c, err := realasterisk.Dial(ctx, a.Addr())
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		}
+		harness.Eventually(t, "nobody is greeted", func() bool { return !greets(2 * time.Second) })
+		slow.Close()
+		if !greets(harness.Patience) {
+			t.Error("nobody is greeted when it has gone")
+		}
+	})
+}
+
+// check asks a real Asterisk what two users may read.
+func TestReal_CheckComparesTwoUsers(t *testing.T) {
+	program := harness.BuildBridge(t)
+	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
+		if !a.OwnConfiguration() {
+			t.Skip("an Asterisk given by address does not have the bench's users")
+		}
+		check := process(t, program, "b1", "nats://127.0.0.1:1", a.Addr())
+		for user, want := range map[string]string{
+			"single": "ok    user single of another bridge may read the same classes",
+			"reader": "FAIL  user reader of another bridge does not read what bridge does: read= of reader lacks log,verbose,",
+			"nobody": "FAIL  user nobody of another bridge",
+		} {
+			cmd := exec.CommandContext(t.Context(), program, "check", "--server", server, "--other-user", user)
+			cmd.Env = check.Env
+			out, err := cmd.CombinedOutput()
+			if !strings.Contains(string(out), want) || (err == nil) != (user == "single") {
+				t.Errorf("of %s, not %q (%v):\n%s", user, want, err, out)
+			}
+		}
+	})
 }
