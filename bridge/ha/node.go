@@ -53,6 +53,7 @@ type Node struct {
 	adding sync.Mutex              // held meanwhile
 	served *servers                // what the Roster was told of
 	roster *standby.Roster
+	peers  atomic.Pointer[[]standby.Peer] // of Peers
 
 	received chan []byte   // Heartbeats
 	noted    chan struct{} // of capacity 1: a server has a note
@@ -66,7 +67,6 @@ type Node struct {
 	began time.Time    // what the next two count from, in nanoseconds
 	awake atomic.Int64 // when it last looked
 	sure  atomic.Int64 // until then it may have slept through the claim of another
-	peers atomic.Pointer[[]standby.Peer]
 
 	beatAt, lookedAt, movedAt time.Time
 	leaving                   bool   // what this bridge leads it hands over, and takes nothing
@@ -169,6 +169,13 @@ func (h *Handle) Pong(asked time.Time) { h.s.onPong(asked) }
 // Lead is what the server's events are sent behind.
 func (h *Handle) Lead() *delivery.Lead {
 	return &delivery.Lead{Terms: h.s.Terms, Fence: h.s.Fence, Refused: h.s.Refused}
+}
+
+// Leads reports whether this bridge leads the server, as far as it can know: not if it has
+// just woken from a freeze, and may not have heard yet that another one leads.
+func (h *Handle) Leads() bool {
+	now := time.Since(h.s.began)
+	return h.s.leading.Load() && now-time.Duration(h.n.awake.Load()) < frozenAfter && now >= time.Duration(h.n.sure.Load())
 }
 
 // Run takes part until ctx ends.
@@ -310,6 +317,7 @@ func (n *Node) Leave(ctx context.Context) {
 
 // beat says how this bridge stands.
 func (n *Node) beat(now time.Time) {
+	n.look(now)
 	var leads []standby.Leads
 	var stands []standby.Stands
 	for _, s := range n.begun() {
@@ -331,7 +339,6 @@ func (n *Node) beat(now time.Time) {
 	if err != nil && n.o.Conn.Up() {
 		n.log.Error("no word to the other bridges", zap.Error(err))
 	}
-	n.look(now)
 }
 
 // receive takes in what another bridge says of itself.
