@@ -130,12 +130,13 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	up := false
 	for _, s := range b.servers.here() {
-		link := s.link.Status()
+		sessions := make(map[string]string)
 		all := arrives(body.Actions[s.cfg.Name])
-		for _, session := range link.Sessions {
+		for _, session := range s.link.Status().Sessions {
+			sessions[session.Name] = session.State.String()
 			all = all && session.State == amiconn.StateUp
 		}
-		body.Servers[s.cfg.Name] = sessionStates(&link)
+		body.Servers[s.cfg.Name] = sessions
 		up = up || all
 	}
 	body.Ready = up && b.events.Up() && b.control.Up() && !(b.ha != nil && b.ha.IsIdle())

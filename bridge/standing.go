@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
@@ -50,28 +49,22 @@ func (b *Bridge) nodeShared() *nodeHA {
 			all.Led = append(all.Led, s.cfg.Name)
 			continue
 		}
-		own := s.shared.Own()
+		own, sessions := s.shared.Own(), make(map[string]string)
+		for _, session := range s.link.Status().Sessions {
+			sessions[session.Name] = session.State.String()
+		}
 		all.StandsBy++
 		if own.State == standby.InSync {
 			all.InSync++
 		}
 		all.Stood = append(all.Stood, nodeStands{
 			Server: s.cfg.Name, Leader: standing.Leader, State: own.State.String(), Reason: string(own.Reason), Lag: status.LagOf(own),
-			Sessions: sessionStates(new(s.link.Status())),
+			Sessions: sessions,
 		})
 	}
 	behind := func(s nodeStands) bool { return s.State != standby.InSync.String() }
 	slices.SortStableFunc(all.Stood, func(a, b nodeStands) int { return cmp.Compare(one(behind(b)), one(behind(a))) })
 	all.Led, all.Stood = all.Led[:min(len(all.Led), shownShared)], all.Stood[:min(len(all.Stood), shownShared)]
-	return all
-}
-
-// sessionStates are the states of a server's sessions, by name.
-func sessionStates(link *amiconn.Status) map[string]string {
-	all := make(map[string]string, len(link.Sessions))
-	for _, session := range link.Sessions {
-		all[session.Name] = session.State.String()
-	}
 	return all
 }
 

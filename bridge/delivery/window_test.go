@@ -402,9 +402,9 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 // What is no reason to wait is worth no line: that another bridge leads now, or that events
 // go another way. If there is a reason later, that is told, and so is its end.
 func TestPublisher_SaysNothingOfWhatIsNoFault(t *testing.T) {
+	s := natstest.Serve(t, func(*natsserver.Options) {})
 	for _, why := range []error{errForgotten, errFence, errRefused, errNewMode, errOthers, errNoFastIngest} {
 		for _, later := range []error{nil, &natsconn.Refusal{Code: 10077, Description: "maximum bytes exceeded"}} {
-			s := natstest.Serve(t, func(*natsserver.Options) {})
 			b, p := testBench(t, s.ClientURL(), config.DeliverJetStream)
 			windowOnly(p)
 			core, logs := observer.New(zap.InfoLevel)

@@ -103,7 +103,7 @@ func (n *Node) askTerm(s *server) {
 		saw := answer(standby.Event{Kind: standby.SawTerm, Term: term, Seq: last.Sequence})
 		return func() {
 			s.knew(term.Incarnation)
-			s.claimant = term.Node
+			s.known.claimant = term.Node
 			saw()
 		}
 	}, answer(standby.Event{Kind: standby.Failed}))

@@ -57,6 +57,7 @@ type Node struct {
 	adding sync.Mutex              // held meanwhile
 	served *servers                // what the Roster was told of
 	roster *standby.Roster
+	peers  atomic.Pointer[[]standby.Peer] // of Peers
 
 	received chan []byte   // Heartbeats
 	noted    chan struct{} // of capacity 1: a server has a note
@@ -71,7 +72,6 @@ type Node struct {
 	lease *lease // while it holds this bridge leads what it leads
 
 	others others
-	peers  atomic.Pointer[[]standby.Peer]
 
 	beatAt, lookedAt, movedAt time.Time
 	leaving                   bool // what this bridge leads it hands over, and takes nothing
@@ -182,6 +182,10 @@ func (h *Handle) Pong(asked time.Time) { h.s.onPong(asked) }
 func (h *Handle) Lead() *delivery.Lead {
 	return &delivery.Lead{Terms: h.s.Terms, Fence: h.s.Fence, Refused: h.s.Refused}
 }
+
+// Leads reports whether this bridge leads the server, as far as it can know: not if it has
+// just woken from a freeze, and may not have heard yet that another one leads.
+func (h *Handle) Leads() bool { return h.s.leading.Load() && h.Sure() }
 
 // Run takes part until ctx ends.
 func (n *Node) Run(ctx context.Context) {
@@ -327,6 +331,7 @@ func (n *Node) Leave(ctx context.Context) {
 
 // beat says how this bridge stands.
 func (n *Node) beat(now time.Time) {
+	n.look(now)
 	if n.aside(now) {
 		return
 	}
@@ -357,7 +362,6 @@ func (n *Node) beat(now time.Time) {
 	if err != nil && n.o.Conn.Up() {
 		n.log.Error("no word to the other bridges", zap.Error(err))
 	}
-	n.look(now)
 }
 
 // receive takes in what another bridge says of itself.

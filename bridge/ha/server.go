@@ -36,23 +36,19 @@ type Server struct {
 // otherwise.
 type server struct {
 	Server
-	machine  *standby.Leading
-	begun    atomic.Bool // ready and forget are set
-	ready    func()      // the publisher is to look at it
-	forget   func()      // the publisher is to forget what is in flight
-	link     atomic.Pointer[link]
-	stall    stall
-	before   []string // incarnations of those who led, the newest last
-	tail     *standby.Tail
-	held     delivery.Since // of the tail
-	ended    uint64         // the term since which the batches of those before were ended
-	led      bool
-	untold   bool // it is to be told of led again
-	drains   bool
-	spoke    bool   // of Changed
-	claimant string // by the last record of a term that was seen
-	logged   uint64 // the term that the log says this bridge leads; 0: it says that it stands by
-	known    known
+	machine *standby.Leading
+	begun   atomic.Bool // ready and forget are set
+	ready   func()      // the publisher is to look at it
+	forget  func()      // the publisher is to forget what is in flight
+	link    atomic.Pointer[link]
+	stall   stall
+	before  []string // incarnations of those who led, the newest last
+	tail    *standby.Tail
+	held    delivery.Since // of the tail
+	ended   uint64         // the term since which the batches of those before were ended
+	led     bool
+	untold  bool // it is to be told of led again
+	drains  bool
 
 	wake  func()       // has the Node look at what was noted
 	began time.Time    // what the next two count from, in nanoseconds
@@ -63,6 +59,7 @@ type server struct {
 	lost, stored, drained atomic.Bool           // noted, for the Node
 	leading               atomic.Bool           // led, for others
 	trouble               atomic.Pointer[error] // why it is not known who leads; nil: it is
+	known                 known
 
 	telling   sync.Mutex // protects the following
 	published bool       // of led
@@ -221,13 +218,13 @@ func (n *Node) let(s *server) {
 // own server again does neither, until it has.
 func (n *Node) logLead(s *server) {
 	switch {
-	case s.led && s.logged != s.machine.Record().Term:
+	case s.led && s.known.logged != s.machine.Record().Term:
 		record := s.machine.Record()
-		s.logged = record.Term
+		s.known.logged = record.Term
 		n.log.Info("leads", zap.String("server", s.Name), zap.Uint64("term", record.Term), zap.String("reason", record.Reason))
-	case s.logged != 0 && s.machine.Stands():
-		s.logged = 0
-		leader := s.claimant
+	case s.known.logged != 0 && s.machine.Stands():
+		s.known.logged = 0
+		leader := s.known.claimant
 		if l, ok := n.roster.Leader(s.Name); ok && l.Mark.Term >= s.machine.Term() {
 			leader = l.Node
 		}

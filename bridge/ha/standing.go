@@ -14,8 +14,12 @@ import (
 // take-over is over by then, and so is a cold start.
 const nobodyAfter = 5
 
-// known is what may be asked of a server from any goroutine.
+// known is what is told of a server. The first three are the Node's goroutine's.
 type known struct {
+	spoke    bool   // of Changed
+	claimant string // by the last record of a term that was seen
+	logged   uint64 // the term that the log says this bridge leads; 0: it says that it stands by
+
 	standing atomic.Pointer[standing] // nil: not looked at yet
 
 	mu        sync.Mutex        // protects the following
@@ -48,11 +52,11 @@ func (n *Node) look(now time.Time) {
 }
 
 func (n *Node) lookAt(s *server, now time.Time) {
-	before, spoke := s.known.standing.Load(), s.spoke
+	before, spoke := s.known.standing.Load(), s.known.spoke
 	v := n.standing(s, now)
 	s.known.standing.Store(v)
-	if s.spoke = s.led || v.first; s.spoke != spoke || before == nil || isOther(before, v) {
-		s.Changed(s.spoke)
+	if s.known.spoke = s.led || v.first; s.known.spoke != spoke || before == nil || isOther(before, v) {
+		s.Changed(s.known.spoke)
 	}
 }
 
@@ -105,10 +109,6 @@ func (h *Handle) Speaks() bool {
 // Sure reports whether no other bridge can have begun to lead without this one knowing: it
 // has neither just woken from a freeze, nor is it cut off from NATS, or was just now.
 func (h *Handle) Sure() bool { return h.n.lease.holds(time.Now()) }
-
-// Leads reports whether this bridge leads the server, as far as it can know: not if it has
-// just woken from a freeze, and may not have heard yet that another one leads.
-func (h *Handle) Leads() bool { return h.s.leading.Load() && h.Sure() }
 
 // Standing returns how the server stood a moment ago; nil if nobody has looked yet. Nobody
 // changes it.

@@ -186,7 +186,7 @@ func (s *server) allGaps(losing *Losing, reason string) []Gap {
 // is said, in all outboxes of its bridge together.
 func (m *Model) fills(s *server, now time.Time) (d time.Duration, total, ok bool) {
 	n := m.nodes[s.node]
-	if s.buffers == nil || !(s.growth.average > 0) || m.isSilent(n, s.lastSeen, now) {
+	if s.buffers == nil || !(s.growth.average > 0) || s.isStoodBy() || m.isSilent(n, s.lastSeen, now) {
 		return 0, false, false
 	}
 	d, ok = left(s.buffers.Outbox.Capacity-s.buffers.Outbox.Bytes, s.growth.average)

@@ -74,10 +74,15 @@ func (s *server) takeHA(about *news, msg *haMsg) {
 	s.ha, s.haFrom = ha, about.node.name
 }
 
+// isStoodBy says whether the bridge that speaks for s says that another one leads it.
+func (s *server) isStoodBy() bool {
+	return s.ha != nil && s.haFrom == s.node && s.ha.Leader != "" && s.ha.Leader != s.node
+}
+
 // standsBy says how a server is that another bridge leads, for the one that speaks: it
 // knows of its own session alone. Only a bridge itself has this to say.
 func (s *server) standsBy() (Verdict, bool) {
-	if s.ha == nil || s.haFrom != s.node || s.ha.Leader == "" || s.ha.Leader == s.node {
+	if !s.isStoodBy() {
 		return Verdict{}, false
 	}
 	facts := []string{"{leader}", s.ha.Leader, "{state}", "not in sync"}
@@ -92,6 +97,10 @@ func (s *server) standsBy() (Verdict, bool) {
 	v.Word, v.Since = ledBy(s.ha.Leader), s.ha.Since
 	return v, true
 }
+
+// isLedElsewhere says whether another bridge than the one that speaks leads s: what that one
+// holds of it waits for nothing.
+func (s *Server) isLedElsewhere() bool { return s.HA != nil && s.Word == ledBy(s.HA.Leader) }
 
 // ledBy is the word of a server that another bridge leads.
 func ledBy(node string) string { return "led by " + node }

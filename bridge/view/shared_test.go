@@ -54,6 +54,26 @@ func TestStandsBy_IsNotIll(t *testing.T) {
 	}
 }
 
+// What a standby holds waits for no NATS, and fills nothing up.
+func TestStandsBy_HoldsNothingThatWaits(t *testing.T) {
+	t.Parallel()
+	for leader, want := range map[string]struct {
+		queued  uint64
+		filling bool
+	}{"b1": {0, false}, "b2": {4005, true}} {
+		w := watch(t)
+		for i := range int64(5) {
+			w.node("b2", []string{"pbx1"})
+			w.tellAs("b2", "pbx1", "ha", led(fields{"leader": leader}))
+			w.tellAs("b2", "pbx1", "connection", fields{"role": "event", "to": "up", "since": text(t0), "sessions": fields{"event": "up"}})
+			w.tellAs("b2", "pbx1", "buffers", buffers(uint64(1000*i), 0, fields{"queued": 1000 * i, "in_flight": 5, "outbox": outbox(i*5<<20, "normal")}))
+			w.pass(5 * time.Second)
+		}
+		equal(t, "queued", w.snapshot().Totals.Queued, want.queued)
+		equal(t, "filling", w.of("pbx1").Forecast != nil, want.filling)
+	}
+}
+
 // What one that led said last is not taken for the word of the bridge that speaks now.
 func TestStandsBy_IsTheSpeakersOwnWord(t *testing.T) {
 	t.Parallel()

@@ -317,7 +317,7 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 				t.Actions = new(orZero(t.Actions) + *s.Rates.Actions)
 			}
 		}
-		if s.Account != nil && s.State != StateUnknown {
+		if s.Account != nil && s.State != StateUnknown && !s.isLedElsewhere() {
 			t.Queued += s.Account.Queued + s.Account.InFlight
 		}
 	}

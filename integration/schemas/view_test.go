@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
@@ -53,5 +55,42 @@ func TestView_UnderstandsEveryMessage(t *testing.T) {
 		if !changes[want] {
 			t.Errorf("%q was no news; there was %v", want, changes)
 		}
+	}
+}
+
+// So it does what two bridges say that share a server: who leads is who says so last.
+func TestView_UnderstandsTwoBridges(t *testing.T) {
+	t.Parallel()
+	model := view.New(view.Options{Interval: 100 * time.Millisecond})
+	leaders, states := map[string]bool{}, map[view.State]bool{}
+	for _, msg := range everySharedMessage(t, func(*prometheus.Registry) {}) {
+		var about struct{ At time.Time }
+		if err := json.Unmarshal(msg.Data, &about); err != nil {
+			t.Fatal(err)
+		}
+		model.Status(msg.Subject, msg.Data, about.At, false)
+		model.Tick(about.At)
+		snap := model.Snapshot(about.At, view.NumbersNone)
+		if snap.Ignored != 0 {
+			t.Fatalf("it ignores %s %s", msg.Subject, msg.Data)
+		}
+		for _, s := range snap.Servers {
+			states[s.State] = true
+			if s.HA == nil {
+				continue
+			}
+			leaders[s.HA.Text()] = true
+			if s.Node != s.HA.Leader {
+				t.Errorf("%s, and %s speaks after %s %s", s.HA.Text(), s.Node, msg.Subject, msg.Data)
+			}
+		}
+	}
+	for _, want := range []string{"b1 leads", "b1 leads, b2 apart: filters", "b2 leads"} {
+		if !leaders[want] {
+			t.Errorf("it never said that %s, but %v", want, leaders)
+		}
+	}
+	if !states[view.StateWell] {
+		t.Errorf("the server was never well, but %v", states)
 	}
 }
