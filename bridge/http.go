@@ -198,13 +198,11 @@ const (
 // arrives reports whether requests arrive where they are to.
 func arrives(state string) bool { return state == answered || state == elsewhere }
 
-// answerable says of each endpoint whose requests are for this bridge whether they arrive, or
-// why not.
+// answerable says of each endpoint whether requests arrive, or why not.
 func (b *Bridge) answerable() map[string]string {
 	stand := b.control.Stand()
-	taken := b.actions.Taken()
-	all := make(map[string]string, len(taken))
-	for _, e := range taken {
+	all := make(map[string]string, len(b.actions.Endpoints()))
+	for _, e := range b.actions.Endpoints() {
 		switch why, known := stand[e.Subject()]; {
 		case !b.control.Up():
 			all[e.Name] = "the connection control is not up"
