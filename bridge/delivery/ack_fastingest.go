@@ -73,7 +73,7 @@ type fastMode struct {
 	batch      string     // empty: the next event begins one
 	key        string     // of it: what its replies have behind the inbox, with a dot
 	begun      time.Time  // when its first event was sent
-	heard      bool       // that event has arrived
+	known      bool       // nats-server has said that it has begun
 	ackedAt    time.Time  // when the newest event that is acknowledged was sent
 	flow       uint64     // of it, as asked for
 	due        uint64     // an acknowledgement comes each so many, as the server has it
@@ -143,7 +143,7 @@ func (d *fastMode) begin(now time.Time) {
 		d.batch = BatchOf(d.lead.incarnation, int(d.batches%SharedBatches))
 		d.key = number + "." + d.batch + "." // for the batch's name comes again
 	}
-	d.sent, d.acked, d.ending, d.failure, d.heard = 0, 0, false, nil, false
+	d.sent, d.acked, d.ending, d.failure, d.known = 0, 0, false, nil, false
 	d.flow = 1
 	if d.backlogged {
 		d.flow = fastFlow
@@ -232,8 +232,8 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (changed bool) {
 		return false
 	}
 	why, kind, own := a.refusal(), string(a.kind), string(a.stream) == streams.EventStream
-	begins := kind == "ack" && !d.heard
-	d.heard = d.heard || begins
+	begins := kind == "ack" && !d.known
+	d.known = d.known || begins
 	switch {
 	case why != nil:
 		number := a.sequence

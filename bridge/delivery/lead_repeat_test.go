@@ -86,7 +86,7 @@ func TestLead_TheFirstOfABatchArrivesBeforeOthersAreSent(t *testing.T) {
 		t.Error("the second waits, although the first has arrived")
 	}
 	d.lead = nil
-	d.heard = false
+	d.known = false
 	if !d.room() {
 		t.Error("it waits where nobody shares the servers")
 	}
