@@ -54,7 +54,7 @@ faults: ## Have NATS and the bridge fail in every way under load; write the tabl
 
 FAULTS ?= all
 .PHONY: faults-ha
-faults-ha: ## Have one of two bridges fail in every way under load; FAULTS=some for a quick look.
+faults-ha: ## Have one of two bridges fail in every way under load, and write the table of docs/outages.md; FAULTS=some, or ids, for a quick look.
 	$(GO) test -count=1 -parallel 4 -timeout 60m -v -run '^TestTwo_' ./integration/ha -args -faults=$(FAULTS) $(if $(filter all,$(FAULTS)),-update)
 	$(GO) test -count=1 -timeout 30m -v -run '^TestRandom_' ./integration/takeover -args -rounds=$(if $(filter all,$(FAULTS)),100,3)
 

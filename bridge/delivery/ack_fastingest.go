@@ -73,6 +73,7 @@ type fastMode struct {
 	batch      string     // empty: the next event begins one
 	key        string     // of it: what its replies have behind the inbox, with a dot
 	begun      time.Time  // when its first event was sent
+	known      bool       // nats-server has said that it has begun
 	ackedAt    time.Time  // when the newest event that is acknowledged was sent
 	flow       uint64     // of it, as asked for
 	due        uint64     // an acknowledgement comes each so many, as the server has it
@@ -142,7 +143,7 @@ func (d *fastMode) begin(now time.Time) {
 		d.batch = BatchOf(d.lead.incarnation, int(d.batches%SharedBatches))
 		d.key = number + "." + d.batch + "." // for the batch's name comes again
 	}
-	d.sent, d.acked, d.ending, d.failure = 0, 0, false, nil
+	d.sent, d.acked, d.ending, d.failure, d.known = 0, 0, false, nil, false
 	d.flow = 1
 	if d.backlogged {
 		d.flow = fastFlow
@@ -160,7 +161,7 @@ func (d *fastMode) wantsLast() bool {
 func (d *fastMode) room() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.failure != nil || d.ending || d.lead != nil && !d.mayGoOn(time.Now()) {
+	if d.failure != nil || d.ending || d.lead != nil && !(d.mayGoOn(time.Now()) && d.arrived()) {
 		return false
 	}
 	limit := uint64(fastMsgs)
@@ -220,8 +221,8 @@ func (d *fastMode) onReply(m *nats.Msg) {
 	}
 }
 
-// observe takes in a reply to the current batch, and reports whether that failed.
-func (d *fastMode) observe(m *nats.Msg, rest string) (failed bool) {
+// observe takes in a reply to the current batch, and reports whether that failed or has begun.
+func (d *fastMode) observe(m *nats.Msg, rest string) (changed bool) {
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		d.failure = natsconn.ErrNoStream
 		return true
@@ -231,6 +232,8 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (failed bool) {
 		return false
 	}
 	why, kind, own := a.refusal(), string(a.kind), string(a.stream) == streams.EventStream
+	begins := kind == "ack" && !d.known
+	d.known = d.known || begins
 	switch {
 	case why != nil:
 		number := a.sequence
@@ -253,7 +256,7 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (failed bool) {
 	case kind == "" && own && len(a.batch) == 0:
 		d.failure = errNoFastIngest // it was taken as a message like any other
 	}
-	return d.failure != nil
+	return d.failure != nil || begins
 }
 
 // ended takes in that the batch ended with so many events, and begins a new one

@@ -163,6 +163,12 @@ func (d *fastMode) alone() {
 	d.single = true
 }
 
+// arrived reports whether the batch that is open has begun at nats-server, which says so of
+// its first event at once (BatchFlowAck of sequence 0, stream.go). Behind it the others have
+// no fence: all of a batch that arrived after a take-over could be stored if its first event
+// was known by its id.
+func (d *fastMode) arrived() bool { return d.batch == "" || d.known }
+
 // mayGoOn reports whether the next event may go into the batch that is open, or begin
 // another. A batch that was not heard of for too long takes no more: another begins when
 // what is in flight is acknowledged, or is sent again.

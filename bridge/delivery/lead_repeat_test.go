@@ -8,11 +8,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
-// take has another bridge claim the term of a server, end the batches of the one before, and
+// takenOver has another bridge claim the term of a server, end the batches of the one before, and
 // store the event that is its next, and after that another than its next but one.
 func (s *benchServer) takenOver(t *testing.T, b *bench, nc *nats.Conn, js jetstream.JetStream, n uint64) {
 	t.Helper()
@@ -60,5 +61,33 @@ func TestLead_NothingIsStoredBehindARepeatThatHidTheFence(t *testing.T) {
 				t.Errorf("%d are stored of pbx1, want 7: %v", len(got), got)
 			}
 		})
+	}
+}
+
+// The second event of a batch is not sent before the first has arrived: in the buffers of the
+// network there is never more than one of a batch that has not begun.
+func TestLead_TheFirstOfABatchArrivesBeforeOthersAreSent(t *testing.T) {
+	now := time.Now()
+	l := new(leadMode)
+	l.trust(0)
+	d := &fastMode{lead: l, window: windowOf(func(int) {}, outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})), ackedAt: now, inbox: "i."}
+	if !d.room() {
+		t.Fatal("no batch may begin")
+	}
+	var m nats.Msg
+	d.prepare(&m, 0, 0, false)
+	if d.ending || d.room() {
+		t.Fatalf("the second may be sent; the first goes alone: %v", d.ending)
+	}
+	d.mu.Lock()
+	changed := d.observe(&nats.Msg{Data: []byte(`{"type":"ack","seq":0,"msgs":1}`)}, "1.fail.1.0.$FI")
+	d.mu.Unlock()
+	if !d.room() || !changed {
+		t.Error("the second waits, although the first has arrived")
+	}
+	d.lead = nil
+	d.known = false
+	if !d.room() {
+		t.Error("it waits where nobody shares the servers")
 	}
 }

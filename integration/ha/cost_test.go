@@ -36,9 +36,9 @@ func TestTwo_TheCostOfStandingBy(t *testing.T) {
 	f.settled()
 	both := f.flood()
 	leader, standby := both.cpu["b1"], both.cpu["b2"]
-	fmt.Fprintf(os.Stderr, "standing by: %.2f of the leader's processor time, %.2f of its memory (%d of %d MiB at most); the leader takes %.2f of its time alone, and publishes %.2f as fast\n",
+	fmt.Fprintf(os.Stderr, "standing by: %.2f of the leader's processor time, %.2f of its memory (%d of %d MiB at most); the leader takes %.2f of its time alone, and publishes %.2f as fast (%.0f a second)\n",
 		float64(standby)/float64(leader), float64(both.peak["b2"])/float64(both.peak["b1"]), both.peak["b2"]>>20, both.peak["b1"]>>20,
-		float64(leader)/float64(alone.cpu["b1"]), float64(alone.took)/float64(both.took))
+		float64(leader)/float64(alone.cpu["b1"]), float64(alone.took)/float64(both.took), flooded/both.took.Seconds())
 	if !f.leads("b1") {
 		t.Error("b1 does not lead any more")
 	}

@@ -42,6 +42,7 @@ func (a account) String() string {
 // reading is how far the stream was read.
 type reading struct {
 	next    uint64 // sequence
+	pending uint64 // that are stored behind it
 	epoch   string // of the last
 	seq     uint64
 	numbers map[int]bool
@@ -62,7 +63,7 @@ func (f *fleet) verify() (got account) {
 	}
 	r := &f.read
 	got.events = f.sent + f.alike - r.counted
-	for r.first <= f.sent || r.alike < f.alike {
+	for f.unread() {
 		if err := f.readOn(&got); err != nil {
 			f.t.Logf("all up to %d are stored of %d, %d of %d alike: %v", r.first-1, f.sent, r.alike, f.alike, err)
 			break
@@ -78,6 +79,12 @@ func (f *fleet) verify() (got account) {
 	got.twice += max(0, r.alike-f.alike)
 	r.first, r.alike, r.counted = f.sent+1, f.alike, f.sent+f.alike
 	return got
+}
+
+// unread reports whether something of what was raised was not read, or something more is
+// stored.
+func (f *fleet) unread() bool {
+	return f.read.first <= f.sent || f.read.alike < f.alike || f.read.pending > 0
 }
 
 // readOn reads on, until nothing comes for long.
@@ -98,7 +105,7 @@ func (f *fleet) readOn(got *account) error {
 		return err
 	}
 	defer messages.Stop()
-	for f.read.first <= f.sent || f.read.alike < f.alike {
+	for f.unread() {
 		m, err := messages.Next(jetstream.NextMaxWait(20 * time.Second))
 		if err != nil {
 			return err
@@ -121,7 +128,7 @@ func (f *fleet) take(m jetstream.Msg, got *account) error {
 	if err != nil {
 		return err
 	}
-	r.next = meta.Sequence.Stream + 1
+	r.next, r.pending = meta.Sequence.Stream+1, meta.NumPending
 	if strings.HasSuffix(m.Subject(), ".Gap") {
 		got.gaps++
 		f.t.Logf("a Gap: %s", m.Data())
