@@ -47,6 +47,28 @@ func TestList_WhatNoEventTellsIsNoDrift(t *testing.T) {
 	}
 }
 
+// No event begins a queue or a device, so a list that has a new one corrects nothing.
+func TestList_WhatOnlyAListBeginsIsNoDrift(t *testing.T) {
+	byEvents := Set(0)
+	for _, all := range touches {
+		for _, one := range all {
+			if one.effect == begins {
+				byEvents |= SetOf(one.kind)
+			}
+		}
+	}
+	if onlyListed != AllKinds&^byEvents {
+		t.Errorf("%b begin by a list only, want %b", onlyListed, AllKinds&^byEvents)
+	}
+	w := newWorld(t, Options{Keep: AllKinds}).skipFirst()
+	w.list(Devices, "Event: DeviceStateChange\nDevice: PJSIP/alice\nState: INUSE")
+	w.want(t, "device.PJSIP=2Falice", map[string]string{"State": "INUSE"})
+	w.list(Conferences, "Event: ConfbridgeListRooms\nConference: a\nLocked: No\nMuted: No")
+	if c := w.p.Counts().Corrections; c[Device][Begun] != 0 || c[Conference][Begun] != 1 {
+		t.Errorf("corrected: %v", c)
+	}
+}
+
 // A list that fails, is denied or comes short ends nothing, and the server's value
 // names what is not kept and why.
 func TestList_ThatIsNoneEndsNothing(t *testing.T) {

@@ -302,10 +302,13 @@ func (p *Present) Counts() Counts {
 	return c
 }
 
+// onlyListed are the kinds that no event begins.
+var onlyListed = SetOf(Queue, Device)
+
 // correct counts what a list has brought right. The first lists of a session
-// bring what no event could tell, which is no drift.
+// bring what no event could tell, which is no drift; nor is what no event begins.
 func (p *Present) correct(k Kind, c Correction) {
-	if p.session.state == Live {
+	if p.session.state == Live && !(c == Begun && onlyListed.Has(k)) {
 		p.counts.Corrections[k][c]++
 	}
 }
