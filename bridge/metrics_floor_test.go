@@ -43,12 +43,13 @@ func floorOf(t *testing.T, objects map[string]map[string]string) map[string]floa
 	for _, family := range families {
 		name, ours := strings.CutPrefix(family.GetName(), "ami_nats_bridge_floor_")
 		for _, metric := range family.GetMetric() {
-			series := name
+			var series strings.Builder
+			series.WriteString(name)
 			for _, l := range metric.GetLabel() {
-				series += " " + l.GetName() + "=" + l.GetValue()
+				series.WriteString(" " + l.GetName() + "=" + l.GetValue())
 			}
 			if ours {
-				all[series] = metric.GetGauge().GetValue()
+				all[series.String()] = metric.GetGauge().GetValue()
 			}
 		}
 	}
