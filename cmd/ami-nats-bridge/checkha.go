@@ -28,7 +28,7 @@ const bridgesFor = 1500 * time.Millisecond
 // bridges says what keeps this bridge from sharing servers with others, and who they are.
 func (f *findings) bridges(ctx context.Context, nc *nats.Conn, s *env.Settings) {
 	f.fastIngest(nc, s.Bridge)
-	subject := s.Bridge.SubjectPrefix + ".ha.*"
+	subject := s.Bridge.SubjectPrefix + ".ha.>"
 	sub, err := nc.SubscribeSync(subject)
 	if err == nil {
 		err = nc.FlushTimeout(5 * time.Second)
@@ -48,6 +48,9 @@ func (f *findings) bridges(ctx context.Context, nc *nats.Conn, s *env.Settings) 
 		}
 		if err != nil {
 			break
+		}
+		if strings.Contains(m.Subject[len(subject)-1:], ".") {
+			continue // what they ask each other for
 		}
 		h, err := standby.DecodeHeartbeat(m.Data)
 		if err != nil {

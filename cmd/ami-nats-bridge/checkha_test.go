@@ -78,7 +78,7 @@ func TestCheck_OtherBridges(t *testing.T) {
 			}
 		})
 	}
-	wantLines(t, ofBridges(t, url, "BRIDGE_HTTP_ADDR="), "note  no other bridge is heard on ami.ha.*: nobody would take over")
+	wantLines(t, ofBridges(t, url, "BRIDGE_HTTP_ADDR="), "note  no other bridge is heard on ami.ha.>: nobody would take over")
 	says("b1", "x")
 	says("b2", "y")
 	got := ofBridges(t, url, "BRIDGE_HTTP_ADDR=")
@@ -99,7 +99,7 @@ func TestCheck_BridgesThatAreNotHeard(t *testing.T) {
 		o.NoAuthUser = "bridge"
 		o.Users = []*server.User{{Username: "bridge", Password: "b", Permissions: &server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"ami.ha.>"}}}}}
 	}).ClientURL()
-	wantLines(t, ofBridges(t, url, "BRIDGE_HTTP_ADDR="), "FAIL  may not subscribe to ami.ha.*: this bridge would not hear the others")
+	wantLines(t, ofBridges(t, url, "BRIDGE_HTTP_ADDR="), "FAIL  may not subscribe to ami.ha.>: this bridge would not hear the others")
 }
 
 // Two users of one Asterisk have to read the same, as far as the bridge asks for it.
