@@ -174,7 +174,10 @@ func TestReload_AServerThatDoesNotGoWithWhatStaysChangesNothing(t *testing.T) {
 		}
 	}
 	l := newReloading(t, nil, envtest.One("BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HA=on", "BRIDGE_HA_WEIGHT=2"))
-	want := []string{"info: settings read again []", "warn: settings that cannot change before a restart [BRIDGE_HA BRIDGE_HA_SILENCE BRIDGE_HA_WEIGHT]"}
+	want := []string{
+		"info: settings read again []", "warn: settings that cannot change before a restart [BRIDGE_HA BRIDGE_HA_SILENCE BRIDGE_HA_WEIGHT]",
+		"warn: setting without effect BRIDGE_HA_SILENCE",
+	}
 	if got := l.reload(envtest.One("BRIDGE_NATS_URL=nats://n:4222", "BRIDGE_HA_SILENCE=2s")...); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}

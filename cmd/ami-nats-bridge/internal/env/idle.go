@@ -32,6 +32,9 @@ func (i *idlers) add(variable, why string, args ...any) {
 func (s *Settings) Idle() []idle {
 	var i idlers
 	s.idleNATS(&i)
+	if name := s.setOf("HA_SILENCE", "HA_WEIGHT"); name != "" && !s.Bridge.HA {
+		i.add(name, "BRIDGE_HA is off, so that no other bridge takes over")
+	}
 	own := func(setting string) string { return Prefix + "_" + setting }
 	i.policy(own, s.Bridge.ActionsAllow, s.Bridge.ActionsDeny, s.Bridge.ActionsRules)
 	for n := range s.Bridge.Servers {

@@ -48,6 +48,8 @@ func TestIdle_NamesWhatHasNoEffect(t *testing.T) {
 			"BRIDGE_EMBEDDED_NATS_ADDR: BRIDGE_NATS_URL is set, so that no nats-server is embedded",
 			"BRIDGE_NATS_PASSWORD: it is for BRIDGE_NATS_USER, which is not set",
 		}},
+		{"BRIDGE_HA_WEIGHT=2", []string{"BRIDGE_HA_WEIGHT: BRIDGE_HA is off, so that no other bridge takes over"}},
+		{"BRIDGE_HA=on|BRIDGE_NATS_URL=nats://n|BRIDGE_HA_WEIGHT=2|BRIDGE_HA_SILENCE=2s", nil},
 		{"BRIDGE_NATS_TOKEN=x", []string{"BRIDGE_NATS_TOKEN: BRIDGE_NATS_URL is not set, and the embedded nats-server asks nobody who they are"}},
 		{"BRIDGE_NATS_URL=nats://u:p@n|BRIDGE_NATS_USER=u|BRIDGE_NATS_PASSWORD=x", []string{"BRIDGE_NATS_USER: BRIDGE_NATS_URL has a user of its own, which goes first"}},
 	} {
