@@ -206,6 +206,7 @@ func (n *Node) let(s *server) {
 		n.lookAt(s, time.Now())
 		n.beatAt = time.Time{} // the others are to know at once
 	}
+	s.known.yields.Store(s.machine.Heir() != "")
 	n.logLead(s)
 }
 

@@ -21,6 +21,7 @@ type known struct {
 	logged   uint64 // the term that the log says this bridge leads; 0: it says that it stands by
 
 	standing atomic.Pointer[standing] // nil: not looked at yet
+	yields   atomic.Bool              // it has said who shall claim
 
 	mu        sync.Mutex        // protects the following
 	takeOvers map[string]uint64 // by reason
@@ -107,10 +108,11 @@ func (h *Handle) Speaks() bool {
 }
 
 // Sure reports whether no other bridge can have begun to lead without this one knowing: it
-// has neither just woken from a freeze, nor is it cut off from NATS, or was just now.
+// has neither just woken from a freeze, nor is it cut off from NATS, or was just now, nor
+// does it hand over.
 func (h *Handle) Sure() bool {
 	now := time.Since(h.s.began)
-	return now-time.Duration(h.n.awake.Load()) < frozenAfter && now >= time.Duration(h.n.sure.Load())
+	return !h.s.known.yields.Load() && now-time.Duration(h.n.awake.Load()) < frozenAfter && now >= time.Duration(h.n.sure.Load())
 }
 
 // Standing returns how the server stood a moment ago; nil if nobody has looked yet. Nobody
