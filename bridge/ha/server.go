@@ -189,16 +189,9 @@ func (n *Node) step(s *server, e standby.Event) {
 	n.let(s)
 }
 
-// let lets the publisher go on, or not, and tells whoever wants to know who leads.
+// let tells whoever wants to know who leads, and then lets the publisher go on, or not: so
+// that this bridge leads is told before anything of what it publishes.
 func (n *Node) let(s *server) {
-	open := s.machine.Begins() && s.Outbox.Shared(0).Leads
-	s.mu.Lock()
-	opened := open && !s.open
-	s.open, s.fence.Term = open, s.machine.Fence()
-	s.mu.Unlock()
-	if opened {
-		s.ready()
-	}
 	if leads := s.machine.Leads(); leads != s.led {
 		s.led = leads
 		s.leading.Store(leads)
@@ -211,7 +204,16 @@ func (n *Node) let(s *server) {
 		n.lookAt(s, time.Now())
 		n.beatAt = time.Time{} // the others are to know at once
 	}
+	s.known.yields.Store(s.machine.Heir() != "")
 	n.logLead(s)
+	open := s.machine.Begins() && s.Outbox.Shared(0).Leads
+	s.mu.Lock()
+	opened := open && !s.open
+	s.open, s.fence.Term = open, s.machine.Fence()
+	s.mu.Unlock()
+	if opened {
+		s.ready()
+	}
 }
 
 // logLead logs once that this bridge begins to lead s, or does no more. One that claims its

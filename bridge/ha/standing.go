@@ -21,6 +21,7 @@ type known struct {
 	logged   uint64 // the term that the log says this bridge leads; 0: it says that it stands by
 
 	standing atomic.Pointer[standing] // nil: not looked at yet
+	yields   atomic.Bool              // it has said who shall claim
 
 	mu        sync.Mutex        // protects the following
 	takeOvers map[string]uint64 // by reason
@@ -107,8 +108,9 @@ func (h *Handle) Speaks() bool {
 }
 
 // Sure reports whether no other bridge can have begun to lead without this one knowing: it
-// has neither just woken from a freeze, nor is it cut off from NATS, or was just now.
-func (h *Handle) Sure() bool { return h.n.lease.holds(time.Now()) }
+// has neither just woken from a freeze, nor is it cut off from NATS, or was just now, nor
+// does it hand over.
+func (h *Handle) Sure() bool { return !h.s.known.yields.Load() && h.n.lease.holds(time.Now()) }
 
 // Standing returns how the server stood a moment ago; nil if nobody has looked yet. Nobody
 // changes it.

@@ -26,7 +26,7 @@ type Server struct {
 	log        *zap.Logger
 
 	shared *Shared     // nil: no other bridge shares the server
-	spoke  atomic.Bool // of OnStanding
+	spoke  atomic.Bool // it speaks for the server, and has said who leads
 	due    atomic.Bool // all is to be published at the next Look
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
@@ -51,7 +51,7 @@ func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects
 
 // publish publishes a state of the server, if that is this bridge's to do.
 func (s *Server) publish(key subject.Key, state any) {
-	if s.shared == nil || s.shared.Speaks() {
+	if s.shared == nil || s.spoke.Load() && s.shared.Speaks() {
 		s.publisher.publish(key, state, s.shared)
 	}
 }

@@ -43,25 +43,28 @@ type standbyMsg struct {
 func (s *Server) Share(shared Shared) { s.shared = &shared }
 
 // OnStanding publishes that who leads or who stands by has changed, if it is this bridge
-// that speaks. From when it does all that is known is published; from when it does no more
-// nothing is left of what was handed over.
+// that speaks. When it begins to, that is its first word, and all else that is known comes
+// at the next Look; when it ends nothing is left of what was handed over.
 func (s *Server) OnStanding(speaks bool) {
-	switch spoke := s.spoke.Swap(speaks); {
-	case spoke && !speaks:
-		s.publisher.withdraw(s.subjects.Status("", "").Subject)
-	case speaks && !spoke:
+	if !speaks {
+		if s.spoke.Swap(false) {
+			s.publisher.withdraw(s.subjects.Status("", "").Subject)
+		}
+		return
+	}
+	s.publishStanding(triggerChange)
+	if !s.spoke.Swap(true) {
 		s.due.Store(true)
 		s.publisher.Notify()
 	}
-	s.publishStanding(triggerChange)
 }
 
 // publishStanding publishes who leads the server, if others share it.
 func (s *Server) publishStanding(trigger string) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
-	if m := s.standingStatus(time.Now(), trigger); m != nil {
-		s.publish(s.subjects.Status("ha", ""), m)
+	if m := s.standingStatus(time.Now(), trigger); m != nil && s.shared.Speaks() {
+		s.publisher.publish(s.subjects.Status("ha", ""), m, s.shared)
 	}
 }
 

@@ -56,6 +56,10 @@ func TestStanding_WhoSpeaksSaysAllAtOnce(t *testing.T) {
 	s.standing = standby.Standing{Leader: "b1", Term: 2, Since: time.Now(), Reason: "silence", Standbys: []standby.Standby{
 		{Node: "b2", State: standby.InSync, Lag: 3, Knows: true}, {Node: "b3", State: standby.Apart, Reason: standby.Differs},
 	}}
+	s.OnSession(change)
+	if got := s.waiting(); got != "" {
+		t.Errorf("it has not said yet that it leads, and says %s", got)
+	}
 	s.OnStanding(true)
 	if got := s.waiting(); got != "ha" || len(s.publisher.changed) != 1 {
 		t.Errorf("it leads, and says %q; %d wake the status", got, len(s.publisher.changed))
