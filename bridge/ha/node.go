@@ -376,6 +376,7 @@ func (n *Node) receive(data []byte) {
 			continue
 		}
 		s.knew(l.Incarnation)
+		s.mute = l.Unable == standby.Mute
 		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
 			s.Outbox.Observe(l.Mark, now)

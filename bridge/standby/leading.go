@@ -234,11 +234,7 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 		return
 	}
 	if e.Kind == SawHeartbeat && e.Leader.Yields == l.node && e.Leader.Mark.Term >= l.term && v.InSync {
-		reason := "yield"
-		if e.Leader.Unable == Mute {
-			reason = "mute" // something may be in flight
-		}
-		l.ask(now, reason)
+		l.ask(now, "yield")
 		return
 	}
 	wait := l.silence + time.Duration(v.Turn)*turnPause

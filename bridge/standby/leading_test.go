@@ -365,23 +365,6 @@ func TestLeading_HandsOver(t *testing.T) {
 	}
 }
 
-// Of one that is mute something may be in flight, and its batches are ended as those of one
-// that is silent.
-func TestLeading_ClaimsFromOneThatIsMute(t *testing.T) {
-	for unable, want := range map[Unable]string{"": "yield", NoActions: "yield", Mute: "mute"} {
-		s := newScript(t)
-		s.on(s.heard("b2", 4, ""))
-		s.view.InSync = true
-		e := s.heard("b2", 4, "b1")
-		e.Leader.Unable = unable
-		s.on(e, AskTerm)
-		s.lead(saw("b2", 4, 50), Publish)
-		if got := s.l.Record().Reason; got != want {
-			t.Errorf("%q: the reason is %q", unable, got)
-		}
-	}
-}
-
 // Who is cut off from NATS hears nobody, and says nothing of who is silent.
 func TestLeading_WaitsAnewAfterADisconnect(t *testing.T) {
 	s := newScript(t)
