@@ -308,7 +308,7 @@ func TestLeading_ALostSession(t *testing.T) {
 	s.on(Event{Kind: SessionLost}, Drain)
 	s.on(Event{Kind: Refused}, Hold, AskTerm)
 	s.on(saw("b1", 5, s.l.Fence()), Hold)
-	s.wait(time.Second+coldPause, AskTerm) // unless b2 has claimed
+	s.wait(time.Second+coldPause+syncPause, AskTerm) // unless b2 has claimed
 	s.lead(saw("b1", 5, s.l.Fence()), BeginEpoch)
 
 	s = newLeader(t) // nobody is in sync
