@@ -146,12 +146,17 @@ func (n *Node) writeTerm(s *server) {
 	}, answer(standby.Event{Kind: standby.Failed}))
 }
 
+// endsOnce reports whether the batches of those who led before a claim of that reason are
+// ended once.
+func (s *server) endsOnce(reason string) bool { return reason == "yield" && !s.mute }
+
 // endBatches ends the batches of those who led before: a message that is beyond what the
 // batch can have ends it, and stores nothing. Whoever yields has seen to it that nothing
-// is in flight; so its batch, by which other servers' events go, is ended once.
+// is in flight, unless it is mute; so its batch, by which other servers' events go, is ended
+// once.
 func (n *Node) endBatches(s *server) {
 	record := s.machine.Record()
-	if record.Reason == "yield" && s.ended == record.Term {
+	if s.ended == record.Term && s.endsOnce(record.Reason) {
 		return
 	}
 	s.ended = record.Term

@@ -395,6 +395,7 @@ func (n *Node) receive(data []byte) {
 		}
 		s.knew(l.Incarnation)
 		s.trouble.Store(nil)
+		s.mute = l.Unable == standby.Mute
 		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
 			s.Outbox.Observe(l.Mark, now)

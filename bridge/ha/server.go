@@ -45,6 +45,7 @@ type server struct {
 	before  []string // incarnations of those who led, the newest last
 	tail    *standby.Tail
 	held    delivery.Since // of the tail
+	mute    bool           // who leads it was so when it was heard last
 	ended   uint64         // the term since which the batches of those before were ended
 	led     bool
 	untold  bool // it is to be told of led again

@@ -139,6 +139,20 @@ func TestUnable_DeafWhileAnotherHoldsEvents(t *testing.T) {
 	o.want(t, 0, "")
 }
 
+// The batches of one that yields are ended once, but if it was mute, for then something may
+// be in flight still.
+func TestUnable_BatchesOfOneThatWasMuteAreEndedAgain(t *testing.T) {
+	for _, test := range []struct {
+		reason     string
+		mute, once bool
+	}{{"yield", false, true}, {"yield", true, false}, {"silence", false, false}, {"silence", true, false}} {
+		s := &server{mute: test.mute}
+		if got := s.endsOnce(test.reason); got != test.once {
+			t.Errorf("%s, mute: %v: once: %v", test.reason, test.mute, got)
+		}
+	}
+}
+
 // A connection for events that is made anew, or a session for Actions, tells at once.
 func TestUnable_ByItsConnections(t *testing.T) {
 	o := newObserved(t)

@@ -8,6 +8,9 @@ const (
 	turnPause = 500 * time.Millisecond
 	// coldPause is how much longer one waits who is not in sync: its claim is a Gap.
 	coldPause = 2 * time.Second
+	// syncPause is how much longer it waits while one that is in sync stands by: that may
+	// be about to claim, and the stream slow to let it.
+	syncPause = 10 * time.Second
 	// endPause and endSpan are how often, and for how long after a claim, the batches
 	// of the leaders before are ended: a batch lives ten seconds (streamMaxBatchTimeout),
 	// and a change of the stream's leader opens one again.
@@ -237,16 +240,15 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 		return
 	}
 	if e.Kind == SawHeartbeat && e.Leader.Yields == l.node && e.Leader.Mark.Term >= l.term && v.InSync {
-		reason := "yield"
-		if e.Leader.Unable == Mute {
-			reason = "mute" // something may be in flight
-		}
-		l.ask(now, reason)
+		l.ask(now, "yield")
 		return
 	}
 	wait := l.silence + time.Duration(v.Turn)*turnPause
 	if !v.InSync {
 		wait += coldPause
+		if v.HeirSync && v.HeirUnable != Mute {
+			wait += syncPause
+		}
 		if !v.Fresh {
 			return // what it is to read yet may be stored already
 		}

@@ -83,6 +83,23 @@ func TestLeading_OneThatIsMuteLeaves(t *testing.T) {
 	}
 }
 
+// Who is not in sync leaves the claim to one that is, for a while: its own would be a Gap.
+func TestLeading_LeavesTheClaimToOneInSync(t *testing.T) {
+	for _, test := range []struct {
+		inSync, heirSync bool
+		heir             Unable
+		more             time.Duration
+	}{
+		{true, true, "", 0}, {false, false, "", coldPause}, {false, true, "", coldPause + syncPause},
+		{false, true, NoActions, coldPause + syncPause}, {false, true, Mute, coldPause},
+	} {
+		s := newScript(t)
+		s.on(s.heard("b2", 4, ""))
+		s.view.InSync, s.view.HeirSync, s.view.HeirUnable = test.inSync, test.heirSync, test.heir
+		s.wait(time.Second+test.more, AskTerm)
+	}
+}
+
 // Of two in sync who has no Actions claims behind who has, and who is mute behind all; and
 // every bridge has that order.
 func TestTurn_WhoCannotLeadIsLast(t *testing.T) {
