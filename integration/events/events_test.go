@@ -17,6 +17,7 @@ import (
 // What comes out of NATS is what a session of our own sees on the same
 // Asterisk: the same events, in the same order, with the same headers.
 func TestReal_EventsAreThoseOfADirectSession(t *testing.T) {
+	t.Parallel()
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
 			t.Skip("this test makes calls in the bench's own dialplan, which an Asterisk given by address does not have")

@@ -21,6 +21,7 @@ import (
 // What Asterisk filters has no number; what the bridge filters leaves a jump.
 // The users have the eventfilter lines that docs/asterisk.md shows.
 func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
+	t.Parallel()
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address does not have the bench's filtered users")

@@ -12,6 +12,7 @@ import (
 // What a real Asterisk answers with raw text, with several Responses or with an
 // extra blank line ends at once, and disturbs nothing behind it.
 func TestReal_OddActionsEnd(t *testing.T) {
+	t.Parallel()
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"ModuleLoad"} }
 		r := harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))

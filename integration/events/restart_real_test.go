@@ -68,8 +68,10 @@ func (r *restarting) served(what string, most time.Duration) {
 	if most += 3 * direct; up.At.IsZero() || took > most {
 		r.t.Errorf("%s restart: served after %v, want %v at most", what, took, most)
 	}
-	if gap := r.r.Next(r.gaps); !strings.Contains(string(gap.Data), `"restarted":true`) {
-		r.t.Errorf("%s restart: %s", what, gap.Data)
+	gap := string(r.r.Next(r.gaps).Data)
+	// Events wait three seconds at most for what tells (bridge/ingest); one that was killed may take longer to boot.
+	if !strings.Contains(gap, `"restarted":true`) && (direct < 2*time.Second || !strings.Contains(gap, `"restarted":null`)) {
+		r.t.Errorf("%s restart: %s", what, gap)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 // A real Asterisk that was restarted is told from a connection that was cut.
 func TestReal_GapTellsARestart(t *testing.T) {
+	t.Parallel()
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by its address is not ours to restart")

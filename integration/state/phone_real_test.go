@@ -131,6 +131,7 @@ func (p *aPhone) carrier() {
 // A telephone registers, talks, puts on hold and goes; Asterisk registers at another. The bucket says so
 // each time, and the lists find nothing to correct two seconds later.
 func TestReal_ATelephone(t *testing.T) {
+	t.Parallel()
 	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address does not have the bench's telephones")

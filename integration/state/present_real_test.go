@@ -23,6 +23,7 @@ import (
 // After mixed calls at a real Asterisk, with lists in the middle of them, the lists find
 // nothing that events have otherwise.
 func TestReal_ThePresentNeedsNoCorrection(t *testing.T) {
+	t.Parallel()
 	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()

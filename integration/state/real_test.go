@@ -18,6 +18,7 @@ import (
 // What the bucket has after mixed calls at a real Asterisk, with another process of the
 // bridge from the middle on, its own lists find nothing to correct in.
 func TestReal_TheBucketNeedsNoCorrection(t *testing.T) {
+	t.Parallel()
 	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
