@@ -40,6 +40,6 @@ func TestPage_ShowsEvents(t *testing.T) {
 	answer.Body.Close()
 	natstest.Within(t, "nobody looks any more", func() bool {
 		r.sims["pbx1"].Emit("Event", "UserEvent", "UserEvent", "Score", "Points", "13") // a write finds it out
-		return r.tapOf("pbx1").Take() == nil
+		return !r.tapOf("pbx1").IsOpen()
 	})
 }

@@ -5,5 +5,5 @@
 // however many look, into memory that does not grow: what does not fit until it is taken is
 // counted and not there. So nothing here waits, and nothing is kept for long.
 //
-// It starts no goroutine. All may be called from any.
+// It starts no goroutine. All may be called from any, but for Take.
 package tap

@@ -83,8 +83,11 @@ func (t *Tap) Close() {
 	}
 }
 
+// IsOpen reports whether anybody looks.
+func (t *Tap) IsOpen() bool { return t.open.Load() }
+
 // Take returns what came since it was called last; nil if nobody has opened t. The Batch is
-// good until the next call.
+// good until the next call, so it is for one goroutine.
 func (t *Tap) Take() *Batch {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -113,7 +113,7 @@ func TestTap_Filters(t *testing.T) {
 			c.Close()
 		}
 		pass(quietFor + time.Second)
-		if w.happens("Hangup", nil); w.tap("pbx-ber-01").Take() != nil {
+		if w.happens("Hangup", nil); w.tap("pbx-ber-01").IsOpen() {
 			t.Error("nobody looks, and events are kept")
 		}
 	})
@@ -210,46 +210,48 @@ func TestTap_Refuses(t *testing.T) {
 // all; no other page waits for it.
 func TestTap_ASlowPageIsTold(t *testing.T) {
 	t.Parallel()
-	w := allWell()
-	s := served(w, nil)
-	what, f := tapping{server: "pbx-ber-01", numbers: view.NumbersLast4}, sieve{}
-	slow, quick := s.taps.join(what, f), s.taps.join(what, f)
-	told := func(l *tapListener) (lines int, missed string) {
-		for {
-			select {
-			case text := <-l.queue:
-				if before, rest, found := strings.Cut(string(text), "\n\n"); found && strings.HasPrefix(before, "event: missed\ndata: ") {
-					missed, text = missed+strings.TrimPrefix(before, "event: missed\ndata: "), []byte(rest)
+	synctest.Test(t, func(t *testing.T) { // no look is over its time
+		w := allWell()
+		s := served(w, nil)
+		what, f := tapping{server: "pbx-ber-01", numbers: view.NumbersLast4}, sieve{}
+		slow, quick := s.taps.join(what, f), s.taps.join(what, f)
+		told := func(l *tapListener) (lines int, missed string) {
+			for {
+				select {
+				case text := <-l.queue:
+					if before, rest, found := strings.Cut(string(text), "\n\n"); found && strings.HasPrefix(before, "event: missed\ndata: ") {
+						missed, text = missed+strings.TrimPrefix(before, "event: missed\ndata: "), []byte(rest)
+					}
+					lines += strings.Count(string(text), `"Name"`)
+				default:
+					return lines, missed
 				}
-				lines += strings.Count(string(text), `"Name"`)
-			default:
-				return lines, missed
 			}
 		}
-	}
-	fast := 0
-	for range waiting + 5 {
-		w.happens("Hangup", fields{"Cause": "16"})
-		w.happens("Newchannel", fields{"Channel": "a"})
-		s.taps.tell()
-		n, missed := told(quick)
-		if fast += n; missed != "" {
-			t.Errorf("the quick one misses %s", missed)
+		fast := 0
+		for range waiting + 5 {
+			w.happens("Hangup", fields{"Cause": "16"})
+			w.happens("Newchannel", fields{"Channel": "a"})
+			s.taps.tell()
+			n, missed := told(quick)
+			if fast += n; missed != "" {
+				t.Errorf("the quick one misses %s", missed)
+			}
 		}
-	}
-	if n, missed := told(slow); fast != 2*(waiting+5) || n != 2*waiting || missed != "" {
-		t.Errorf("the quick one has %d, the slow one %d and %q", fast, n, missed)
-	}
-	s.taps.tell()
-	if n, missed := told(slow); n != 0 || missed != "10" {
-		t.Errorf("later the slow one has %d and missed %q", n, missed)
-	}
-	s.taps.leave(what, slow)
-	s.taps.leave(what, slow)
-	s.taps.leave(what, quick)
-	if s.taps.open != 0 || len(s.taps.rooms) != 0 {
-		t.Errorf("%d are open in %d rooms", s.taps.open, len(s.taps.rooms))
-	}
+		if n, missed := told(slow); fast != 2*(waiting+5) || n != 2*waiting || missed != "" {
+			t.Errorf("the quick one has %d, the slow one %d and %q", fast, n, missed)
+		}
+		s.taps.tell()
+		if n, missed := told(slow); n != 0 || missed != "10" {
+			t.Errorf("later the slow one has %d and missed %q", n, missed)
+		}
+		s.taps.leave(what, slow)
+		s.taps.leave(what, slow)
+		s.taps.leave(what, quick)
+		if s.taps.open != 0 || len(s.taps.rooms) != 0 {
+			t.Errorf("%d are open in %d rooms", s.taps.open, len(s.taps.rooms))
+		}
+	})
 }
 
 // A flood shows the newest of each look, and says how many it has left out, all told.
@@ -310,7 +312,7 @@ func TestTap_ComesAndGoes(t *testing.T) {
 		}
 		s.Admit(Access{Password: "another", Numbers: view.NumbersLast4})
 		pass(time.Second)
-		if s.taps.open != 0 || w.tap("pbx-ber-01").Take() != nil {
+		if s.taps.open != 0 || w.tap("pbx-ber-01").IsOpen() {
 			t.Errorf("%d are open", s.taps.open)
 		}
 		for _, c := range conns {
