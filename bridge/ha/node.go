@@ -3,7 +3,6 @@ package ha
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,8 +27,6 @@ const (
 	// frozenAfter is how long a tick may be late until this process is taken for one that
 	// was frozen: what others said meanwhile is not read yet, so that nobody is silent.
 	frozenAfter = 500 * time.Millisecond
-	// moveEvery is how often it is looked whether a server is to move.
-	moveEvery = time.Second
 	// maxReceived bounds the Heartbeats that wait to be read. When it is full the newest is
 	// dropped: another comes.
 	maxReceived = 256
@@ -42,7 +39,10 @@ type Options struct {
 	// Incarnation names this process; no other has the same.
 	Incarnation string
 	Epoch       func() string // makes the name of an epoch that no other has had
-	Log         *zap.Logger
+	// Place observes which servers this bridge begins to read and which it reads no more, on
+	// a goroutine of the Node's, one call at a time. It may wait.
+	Place func(begins, ends []string)
+	Log   *zap.Logger
 }
 
 // Node is this bridge among those that share the servers.
@@ -67,9 +67,10 @@ type Node struct {
 	awake atomic.Int64 // when it last looked
 	sure  atomic.Int64 // until then it may have slept through the claim of another
 
-	beatAt, lookedAt, movedAt time.Time
-	leaving                   bool   // what this bridge leads it hands over, and takes nothing
-	same                      string // the incarnation of another bridge of this name, which was told of
+	places           places
+	beatAt, lookedAt time.Time
+	leaving          bool   // what this bridge leads it hands over, and takes nothing
+	same             string // the incarnation of another bridge of this name, which was told of
 }
 
 // New returns a Node without servers. It subscribes to what other bridges say.
@@ -225,7 +226,9 @@ func (n *Node) serve() {
 		n.served = now
 		var names []string
 		for _, s := range now.all {
-			names = append(names, s.Name)
+			if !n.placeOf(s).gone {
+				names = append(names, s.Name)
+			}
 		}
 		n.roster.Serve(names)
 	}
@@ -258,6 +261,9 @@ func (n *Node) tick() {
 		if s.untold {
 			n.tell(s)
 		}
+		if n.rests(s) {
+			continue
+		}
 		if v := n.view(s, now); v.Session && !v.InSync && !v.Fresh && !s.led {
 			if ping := s.ping.Load(); ping != nil {
 				(*ping)()
@@ -265,20 +271,11 @@ func (n *Node) tick() {
 		}
 		n.step(s, standby.Event{Kind: standby.Tick})
 	}
-	n.move(now)
+	n.yield(now)
 }
 
-// move hands over what others shall lead.
-func (n *Node) move(now time.Time) {
-	if now.Sub(n.movedAt) >= moveEvery {
-		n.movedAt = now
-		every := func(string) int { return math.MaxInt } // bridge reads each server
-		if m, ok := n.roster.Move(every, now); ok && m.To != "" {
-			if s := n.named(m.Server); s != nil {
-				n.step(s, standby.Event{Kind: standby.Handover, To: m.To})
-			}
-		}
-	}
+// yield hands over all that this bridge leads, once it is to go.
+func (n *Node) yield(now time.Time) {
 	select {
 	case <-n.leaves:
 		n.leaving = true
@@ -330,6 +327,7 @@ func (n *Node) beat(now time.Time) {
 			})
 		}
 	}
+	n.roster.Try(n.tries(now))
 	data, err := n.roster.Beat(leads, stands, now).Encode()
 	if err == nil {
 		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
@@ -337,6 +335,7 @@ func (n *Node) beat(now time.Time) {
 	if err != nil && n.o.Conn.Up() {
 		n.log.Error("no word to the other bridges", zap.Error(err))
 	}
+	n.move(now)
 }
 
 // receive takes in what another bridge says of itself.

@@ -42,8 +42,9 @@ type server struct {
 	held    delivery.Since // of the tail
 	ended   uint64         // the term since which the batches of those before were ended
 	led     bool
-	untold  bool // it is to be told of led again
-	drains  bool
+	place
+	untold bool // it is to be told of led again
+	drains bool
 
 	wake  func()       // has the Node look at what was noted
 	began time.Time    // what the next two count from, in nanoseconds

@@ -119,6 +119,7 @@ func TestMessages_AreBounded(t *testing.T) {
 		h.Servers = append(h.Servers, server)
 		m := Mark{math.MaxUint64, long[:maxEpoch], math.MaxUint64, math.MaxUint64, math.MaxUint64, true, math.MaxUint64}
 		h.Leads = append(h.Leads, LeadsOf(server, m, long))
+		h.Tries = append(h.Tries, Tries{server, math.MaxInt32})
 	}
 	data, err := h.Encode()
 	if err != nil || len(data) > MaxMessage {

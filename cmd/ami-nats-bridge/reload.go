@@ -166,7 +166,7 @@ func settingOf(name string, servers []string) (setting, server string) {
 
 // changeable are the settings that a running bridge can change, beside all of servers
 // and groups.
-var changeable = strings.Fields(`SERVERS LOG_LEVEL ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES`)
+var changeable = strings.Fields(`SERVERS LOG_LEVEL ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES HA_COPIES`)
 
 // natsChangeable are those that it can while the kinds of credentials stay, and
 // nothing but its own connections goes by them.

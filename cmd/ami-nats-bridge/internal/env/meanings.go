@@ -40,6 +40,8 @@ var meanings = map[string]string{
 	"STATE_MARKER_AGE": "how long the bucket tells that a key has ended",
 	"STATE_MAX_BYTES":  "most bytes of the bucket",
 
+	"HA_COPIES": "by how many of the bridges that share the servers each is read, 1 to 8; with 1 a take-over is a Gap",
+
 	"NATS_URL":           "servers separated by commas; empty: an embedded nats-server",
 	"NATS_LEAF_URL":      "leafnode ports of another nats-server, separated by commas: events are kept on disk here until it has them",
 	"NATS_LEAF_DOMAIN":   "JetStream domain of the embedded nats-server then; empty: amibridge- and BRIDGE_NODE",
@@ -94,6 +96,7 @@ var meanings = map[string]string{
 	"AMI_STATE":              "what is kept of a server: some of channels,bridges,queues,parking,conferences,extensions,agents,presence,contacts,registrations,devices; or none",
 	"AMI_STATE_RESYNC":       "how often its lists are asked for, to bring that right",
 	"AMI_STATE_MAX_OBJECTS":  "most channels, callers and so on that are held of a server",
+	"AMI_HA_COPIES":          "by how many of the bridges that share it it is read, 1 to 8; 0: by BRIDGE_HA_COPIES",
 	"AMI_ACTIONS_ALLOW":      "if set, in place of BRIDGE_ACTIONS_ALLOW",
 	"AMI_ACTIONS_DENY":       "if set, in place of BRIDGE_ACTIONS_DENY",
 	"AMI_ACTIONS_RULES":      "if set, in place of BRIDGE_ACTIONS_RULES",
