@@ -54,8 +54,9 @@ faults: ## Have NATS and the bridge fail in every way under load; write the tabl
 
 FAULTS ?= all
 .PHONY: faults-ha
-faults-ha: ## Have one of two bridges fail in every way under load; FAULTS=some for a quick look.
+faults-ha: ## Have one of two, and of ten, bridges fail in every way under load; FAULTS=some for a quick look.
 	$(GO) test -count=1 -parallel 2 -timeout 20m -v -run '^TestTwo_' ./integration/ha -args -faults=$(FAULTS)
+	$(GO) test -count=1 -timeout 40m -v ./integration/many -args -faults=$(FAULTS)
 
 .PHONY: leaf
 leaf: ## Kill the hub that a leaf forwards to: three minutes.

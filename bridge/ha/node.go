@@ -24,6 +24,8 @@ const (
 	// bridge says how it stands.
 	tick = 50 * time.Millisecond
 	beat = 250 * time.Millisecond
+	// beatLeast is between two Heartbeats, whatever happens: many leads may move at once.
+	beatLeast = 20 * time.Millisecond
 	// frozenAfter is how long a tick may be late until this process is taken for one that
 	// was frozen: what others said meanwhile is not read yet, so that nobody is silent.
 	frozenAfter = 500 * time.Millisecond
@@ -68,6 +70,7 @@ type Node struct {
 	sure  atomic.Int64 // until then it may have slept through the claim of another
 
 	places           places
+	spokeAt          time.Time // its last Heartbeat; with beatAt zero another is due
 	beatAt, lookedAt time.Time
 	leaving          bool   // what this bridge leads it hands over, and takes nothing
 	same             string // the incarnation of another bridge of this name, which was told of
@@ -213,8 +216,8 @@ func (n *Node) Run(ctx context.Context) {
 				f()
 			}
 		}
-		if now := time.Now(); now.Sub(n.beatAt) >= beat {
-			n.beatAt = now
+		if now := time.Now(); now.Sub(n.beatAt) >= beat && now.Sub(n.spokeAt) >= beatLeast {
+			n.beatAt, n.spokeAt = now, now
 			n.beat(now)
 		}
 	}

@@ -80,10 +80,11 @@ func (r *Roster) Moves(copies func(server string) int, now time.Time) (moves []M
 type seat struct {
 	*member
 	ranked
-	alive bool
-	reads bool
-	up    bool // it has a session
-	stuck bool // it has had none for long
+	alive  bool
+	recent bool // it was heard as lately as who leads must be
+	reads  bool
+	up     bool // it has a session
+	stuck  bool // it has had none for long
 }
 
 // holds reports whether it leads the server or could.
@@ -97,30 +98,26 @@ func (s *Stands) inSync() bool { return s != nil && s.State == InSync.String() }
 // while, but for a server that nobody else reads.
 func (r *Roster) seats(server string, now time.Time) []seat {
 	var all []seat
-	recent := false
+	read := false
 	for _, m := range r.members {
 		if !m.serves(server) || !r.alive(m, now) && now.Sub(m.at) > lostAfter {
 			continue
 		}
 		tries := m.tries(server)
 		s := seat{
-			member: m, ranked: ranked{m.Node, score(server, m.Node, m.Weight)}, alive: r.alive(m, now),
+			member: m, ranked: ranked{m.Node, score(server, m.Node, m.Weight)},
+			alive: r.alive(m, now), recent: m.Node == r.self || now.Sub(m.at) <= r.silence,
 			up: tries == nil && (m.leads(server) != nil || m.stands(server) != nil),
 		}
 		s.reads, s.stuck = s.up || tries != nil, tries != nil && tries.ForMS >= stuckAfter.Milliseconds()
-		recent = recent || s.reads && r.isRecent(m, now)
+		read = read || s.reads && s.recent
 		all = append(all, s)
 	}
-	if !recent {
-		all = slices.DeleteFunc(all, func(s seat) bool { return !r.isRecent(s.member, now) })
+	if !read {
+		all = slices.DeleteFunc(all, func(s seat) bool { return !s.recent })
 	}
 	slices.SortFunc(all, func(a, b seat) int { return byScore(a.ranked, b.ranked) })
 	return all
-}
-
-// isRecent reports whether a bridge was heard as lately as who leads must be.
-func (r *Roster) isRecent(m *member, now time.Time) bool {
-	return m.Node == r.self || now.Sub(m.at) <= r.silence
 }
 
 // moveOf returns what this bridge is to do with a server, and whether that waits for a
@@ -142,7 +139,7 @@ func (r *Roster) moveOf(server string, copies int, now time.Time) (m Move, waits
 	case !me.reads:
 		return m, false, false
 	case !me.up:
-		have := count(before, func(s *seat) bool { return s.alive && s.reads && !s.stuck })
+		have := count(before, func(s *seat) bool { return s.recent && s.reads && !s.stuck })
 		return Move{Server: server, Kind: End}, false, have >= copies
 	}
 	have := count(before, func(s *seat) bool { return s.holds(server) })

@@ -123,6 +123,15 @@ func TestMoves_OfWhoHasNoSession(t *testing.T) {
 	want(begin, nil, nil, nil)
 	tryOf(t, all, order[0], "pbx1", 0, now)
 	want(nil, end, nil, nil)
+	// The one that is silent is not waited for, and not given way to.
+	start := now
+	for now = now.Add(worldBeat); now.Sub(start) <= time.Second+worldBeat; now = now.Add(worldBeat) {
+		tryOf(t, all, order[1], "pbx1", 0, now)
+	}
+	if got := all[order[1]].Moves(func(string) int { return 1 }, now); len(got) > 0 {
+		t.Fatalf("%+v: nobody else is there", got)
+	}
+	tryOf(t, all, order[0], "pbx1", 0, now)
 	all[order[1]].Try(nil)
 	deliver(t, all, all[order[1]].Beat(nil, nil, now), now)
 	want(nil, nil, nil, nil)
