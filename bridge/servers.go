@@ -225,6 +225,10 @@ func (s *server) isEmpty() bool {
 	select {
 	case <-s.ended:
 		s.ingest.CloseGap()
+		if s.shared != nil {
+			s.outbox.NextEpoch() // no session follows, which it would wait for
+			s.source.Ready()
+		}
 		return s.outbox.Account().Left == 0
 	default:
 		return false

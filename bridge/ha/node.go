@@ -24,8 +24,11 @@ const (
 	// bridge says how it stands.
 	tick = 50 * time.Millisecond
 	beat = 250 * time.Millisecond
-	// beatLeast is between two Heartbeats, whatever happens: many leads may move at once.
+	// beatLeast is between two Heartbeats at least, and beatRate is how many bytes of them
+	// go out in a second at most, but for those at each beat: many leads may move at once,
+	// and every bridge reads them all.
 	beatLeast = 20 * time.Millisecond
+	beatRate  = 256 << 10
 	// frozenAfter is how long a tick may be late until this process is taken for one that
 	// was frozen: what others said meanwhile is not read yet, so that nobody is silent.
 	frozenAfter = 500 * time.Millisecond
@@ -70,7 +73,8 @@ type Node struct {
 	sure  atomic.Int64 // until then it may have slept through the claim of another
 
 	places           places
-	spokeAt          time.Time // its last Heartbeat; with beatAt zero another is due
+	spokeAt          time.Time     // its last Heartbeat; with beatAt zero another is due
+	pause            time.Duration // behind it
 	beatAt, lookedAt time.Time
 	leaving          bool   // what this bridge leads it hands over, and takes nothing
 	same             string // the incarnation of another bridge of this name, which was told of
@@ -216,7 +220,7 @@ func (n *Node) Run(ctx context.Context) {
 				f()
 			}
 		}
-		if now := time.Now(); now.Sub(n.beatAt) >= beat && now.Sub(n.spokeAt) >= beatLeast {
+		if now := time.Now(); now.Sub(n.beatAt) >= beat && now.Sub(n.spokeAt) >= n.pause {
 			n.beatAt, n.spokeAt = now, now
 			n.beat(now)
 		}
@@ -267,7 +271,7 @@ func (n *Node) tick() {
 		if n.rests(s) {
 			continue
 		}
-		if v := n.view(s, now); v.Session && !v.InSync && !v.Fresh && !s.led {
+		if s.up.Load() != 0 && !s.led && !n.inSync(s) && !n.fresh(s) {
 			if ping := s.ping.Load(); ping != nil {
 				(*ping)()
 			}
@@ -332,6 +336,7 @@ func (n *Node) beat(now time.Time) {
 	}
 	n.roster.Try(n.tries(now))
 	data, err := n.roster.Beat(leads, stands, now).Encode()
+	n.pause = min(beat, max(beatLeast, time.Duration(len(data))*time.Second/beatRate))
 	if err == nil {
 		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
 	}

@@ -142,19 +142,12 @@ func (w *placeWorld) beat(b *placed) {
 		}
 	}
 	b.r.Try(tries)
-	data, err := b.r.Beat(leads, stands, w.now).Encode()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	h := b.r.Beat(leads, stands, w.now)
 	for _, other := range w.bridges {
 		if other.r == nil || w.rng.IntN(50) == 0 {
 			continue
 		}
-		h, err := DecodeHeartbeat(data)
-		if err == nil {
-			err = other.r.Observe(h, w.now)
-		}
-		if err != nil {
+		if err := other.r.Observe(h, w.now); err != nil {
 			w.t.Fatal(err)
 		}
 	}
