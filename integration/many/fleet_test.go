@@ -31,6 +31,7 @@ type fleet struct {
 	nats    *harness.Place
 	nc      *nats.Conn
 
+	began   time.Time // when all had their copies
 	raising sync.WaitGroup
 	quiet   chan struct{}
 	sent    map[string]*atomic.Int64 // by Asterisk
