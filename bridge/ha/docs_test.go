@@ -8,5 +8,5 @@ import (
 
 // The page says what the code does.
 func TestDocs_Bounds(t *testing.T) {
-	pagetest.Limits(t, map[string]int{"maxReceived": maxReceived, "maxAsks": maxAsks, "maxBefore": maxBefore, "askers": askers})
+	pagetest.Limits(t, map[string]int{"maxReceived": maxReceived, "beatRate": beatRate, "maxAsks": maxAsks, "maxBefore": maxBefore, "askers": askers})
 }
