@@ -54,9 +54,10 @@ faults: ## Have NATS and the bridge fail in every way under load; write the tabl
 
 FAULTS ?= all
 .PHONY: faults-ha
-faults-ha: ## Have one of two bridges fail in every way under load, and write the table of docs/outages.md; FAULTS=some, or ids, for a quick look.
+faults-ha: ## Have one of two, and of ten, bridges fail in every way under load, and write the table of docs/outages.md; FAULTS=some, or ids, for a quick look.
 	$(GO) test -count=1 -parallel 4 -timeout 60m -v -run '^TestTwo_' ./integration/ha -args -faults=$(FAULTS) $(if $(filter all,$(FAULTS)),-update)
 	$(GO) test -count=1 -timeout 30m -v -run '^TestRandom_' ./integration/takeover -args -rounds=$(if $(filter all,$(FAULTS)),100,3)
+	$(GO) test -count=1 -timeout 40m -v ./integration/many -args -faults=$(FAULTS)
 
 .PHONY: leaf
 leaf: ## Kill the hub that a leaf forwards to: three minutes.

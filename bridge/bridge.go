@@ -148,7 +148,9 @@ func (b *Bridge) newShared(run string) (err error) {
 	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log}
 	var others *actions.Others
 	if b.cfg.HA {
-		if b.ha, err = ha.New(ha.Options{Config: &b.cfg, Conn: b.control, Events: b.events, Incarnation: run, Epoch: newEpoch, Unshared: b.streams.Unshared, Log: b.log}); err != nil {
+		if b.ha, err = ha.New(ha.Options{
+			Config: &b.cfg, Conn: b.control, Events: b.events, Incarnation: run, Epoch: newEpoch, Unshared: b.streams.Unshared, Place: b.place, Log: b.log,
+		}); err != nil {
 			return err
 		}
 		o.Leader, p.Incarnation = b.ha, run
@@ -273,11 +275,11 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { b.idempotency.Run(stage.frontCtx) })
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
+	stage.back.Go(func() { b.status.Run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
+	n := b.runServers(stage)
 	if b.ha != nil {
 		stage.back.Go(func() { b.ha.Run(stage.backCtx) })
 	}
-	stage.back.Go(func() { b.status.Run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
-	n := b.runServers(stage)
 	close(b.ready)
 	b.log.Info("bridge ready", zap.Int("servers", n), zap.Stringer("delivery", b.cfg.Delivery))
 	<-ctx.Done()

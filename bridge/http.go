@@ -137,7 +137,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 			all = all && session.State == amiconn.StateUp
 		}
 		body.Servers[s.cfg.Name] = sessions
-		up = up || all
+		up = up || all || s.rests()
 	}
 	body.Ready = up && b.events.Up() && b.control.Up() && !(b.ha != nil && b.ha.IsIdle())
 	body.Reasons = b.reasons(&body)

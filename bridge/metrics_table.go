@@ -114,6 +114,9 @@ func sessionMetrics() []metric[*counted] {
 	return []metric[*counted]{
 		{gauge, "ami_session_up", "Whether the session is logged in.", "role", func(c *counted, say say) {
 			for _, session := range c.link.Sessions {
+				if c.rests() {
+					continue // others are to be logged in
+				}
 				say(one(session.State == amiconn.StateUp), session.Name)
 			}
 		}},

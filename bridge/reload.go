@@ -26,6 +26,7 @@ func (s *server) reload(all *config.Config, own *config.ServerConfig) {
 	s.target.Permit(all, own)
 	s.ingest.SetFilter(own)
 	if s.shared != nil {
+		s.shared.Copies(all.CopiesOf(own))
 		s.outbox.SetFilters(filtersOf(own))
 	}
 	s.outbox.SetLimit(int(own.OutboxBytes))

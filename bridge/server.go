@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,6 +37,7 @@ type server struct {
 	target   *actions.Target
 	shared   *ha.Handle // nil unless several bridges share it
 
+	reads atomic.Bool        // its Link is to run; with others that share it, it may rest
 	end   context.CancelFunc // has the Link end; nil before it runs
 	ended chan struct{}      // closed once it has
 }
@@ -56,6 +58,7 @@ func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server
 	s.shared.Begin(s.source.Ready, func() { b.publisher.Forget(s.source) })
 	s.ingest = ingest.New(cfg, s.subjects, s.outbox, s.source.Ready, b.resumes(), bool(b.cfg.HA), log)
 	s.ingest.Tapped(s.tap)
+	s.reads.Store(b.ha == nil)
 	b.join(s, all, cfg)
 	return s
 }
@@ -66,6 +69,7 @@ func (b *Bridge) another(s *server, all *config.Config, cfg *config.ServerConfig
 	next := &server{subjects: s.subjects, outbox: s.outbox, source: s.source, ingest: s.ingest, tap: s.tap, status: s.status, shared: s.shared}
 	next.outbox.SetLimit(int(cfg.OutboxBytes))
 	next.ingest.SetFilter(cfg)
+	next.reads.Store(s.reads.Load())
 	b.join(next, all, cfg)
 	return next
 }
@@ -88,6 +92,7 @@ func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
 	if s.shared != nil {
 		s.shared.Follow(s.link.Ping, s.link.Acts)
 		s.target.Share(s.shared.Leads)
+		s.shared.Copies(all.CopiesOf(cfg))
 		s.outbox.SetFilters(filtersOf(cfg))
 	}
 }

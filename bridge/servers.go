@@ -17,9 +17,10 @@ import (
 type servers struct {
 	now atomic.Pointer[roster]
 
-	changing sync.Mutex // held while servers come and go; protects the following
-	stage    *stages    // nil before they run
-	over     bool       // they come and go no more
+	changing sync.Mutex     // held while servers come and go; protects the following
+	stage    *stages        // nil before they run
+	cfg      *config.Config // with all servers and groups
+	over     bool           // they come and go no more
 }
 
 // roster is which servers there are. It is not changed once made: another takes its place.
@@ -54,6 +55,7 @@ func (b *Bridge) have(cfg *config.Config) (c Change, err error) {
 	if b.servers.over {
 		return c, nil
 	}
+	b.servers.cfg = cfg
 	before, next := b.servers.now.Load(), new(roster)
 	left := slices.Concat(before.here, before.leaving)
 	var fresh []*server
@@ -70,6 +72,8 @@ func (b *Bridge) have(cfg *config.Config) (c Change, err error) {
 		case leaves:
 			c.Added = append(c.Added, own.Name)
 			s = b.another(s, cfg, own)
+			s.shared.Has(true)
+			s.reads.Store(b.ha == nil)
 		case s.isOther(own):
 			c.Restarted = append(c.Restarted, own.Name)
 			s = b.another(s, cfg, own)
@@ -92,7 +96,9 @@ func (b *Bridge) have(cfg *config.Config) (c Change, err error) {
 	}
 	b.resume(fresh)
 	for _, name := range c.Removed {
-		b.remove(named(left, name))
+		s := named(left, name)
+		s.shared.Has(false)
+		b.remove(s)
 	}
 	return c, err
 }
@@ -131,6 +137,7 @@ func (s *server) isOther(own *config.ServerConfig) bool {
 		c.TLSCaFile, c.TLSServerName, c.TLSPinSha256, c.TLSLegacy = "", "", nil, was.TLSLegacy
 		c.ActionTimeout, c.ActionTimeouts, c.OutboxBytes = 0, nil, 0
 		c.EventsAllow, c.EventsDeny, c.ShedFirst = nil, nil, nil
+		c.HACopies = 0
 		c.ActionsAllow, c.ActionsDeny, c.ActionsRules, c.ActionRates = nil, nil, was.ActionsRules, nil
 	}
 	return !reflect.DeepEqual(was, is)
@@ -157,11 +164,11 @@ func (b *Bridge) stopServers() {
 	b.servers.over = true
 }
 
-// begin has the Link of s run, behind those of before, which are nil or of the same name.
-// It needs changing, as do resume and remove.
+// begin has the Link of s run, if this bridge reads it, behind those of before, which are
+// nil or of the same name. It needs changing, as do resume and remove.
 func (b *Bridge) begin(s *server, before ...*server) {
 	stage := b.servers.stage
-	if stage == nil {
+	if stage == nil || !s.reads.Load() {
 		return
 	}
 	var ctx context.Context
@@ -169,7 +176,7 @@ func (b *Bridge) begin(s *server, before ...*server) {
 	stage.front.Go(func() {
 		defer close(s.ended)
 		for _, earlier := range before {
-			if earlier != nil {
+			if earlier != nil && earlier.end != nil {
 				earlier.stop()
 				b.state.End(ctx, earlier.state)
 			}
@@ -192,10 +199,11 @@ func (b *Bridge) resume(all []*server) {
 	stage.back.Go(func() { delivery.TellLastEvents(stage.backCtx, b.control, sources, b.log) })
 }
 
-// remove ends s. It goes by forget once its events are stored, unless it comes back before.
+// remove ends the Link of s, if it runs. One that leaves goes by forget once its events are
+// stored, unless it comes back before.
 func (b *Bridge) remove(s *server) {
 	stage := b.servers.stage
-	if stage == nil {
+	if stage == nil || s.end == nil {
 		close(s.ended)
 		return
 	}
@@ -217,6 +225,10 @@ func (s *server) isEmpty() bool {
 	select {
 	case <-s.ended:
 		s.ingest.CloseGap()
+		if s.shared != nil {
+			s.outbox.NextEpoch() // no session follows, which it would wait for
+			s.source.Ready()
+		}
 		return s.outbox.Account().Left == 0
 	default:
 		return false

@@ -48,6 +48,8 @@ func (b *Bridge) nodeShared() *nodeHA {
 			all.Leads++
 			all.Led = append(all.Led, s.cfg.Name)
 			continue
+		case s.rests():
+			continue
 		}
 		own, sessions := s.shared.Own(), make(map[string]string)
 		for _, session := range s.link.Status().Sessions {

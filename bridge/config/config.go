@@ -74,12 +74,14 @@ type Config struct {
 	NATS   NATSConfig
 	Stream StreamConfig
 
-	// HA has the bridges of one prefix share the servers: all read, one leads each.
+	// HA has the bridges of one prefix share the servers: some read each, one leads it.
 	HA setting.Switch
 	// HASilence is after how long without a word from the leader another takes over.
 	HASilence time.Duration `split_words:"true"`
 	// HAWeight is this bridge's share of the leads.
 	HAWeight int `split_words:"true"`
+	// HACopies is by how many bridges each server is read, unless that says otherwise.
+	HACopies int `split_words:"true"`
 
 	// Servers are the Asterisks, each with a name of its own.
 	Servers []ServerConfig `ignored:"true"`
@@ -146,6 +148,8 @@ type ServerConfig struct {
 	State           StateKinds
 	StateResync     time.Duration `split_words:"true"`
 	StateMaxObjects int           `split_words:"true"`
+	// HACopies is by how many bridges the server is read; 0: by the bridge's HACopies.
+	HACopies int `split_words:"true"`
 }
 
 // DefaultServerConfig returns the documented defaults of one server.
@@ -177,6 +181,7 @@ func DefaultConfig() Config {
 		IdempotencyWindow:  2 * time.Minute,
 		HASilence:          time.Second,
 		HAWeight:           1,
+		HACopies:           2,
 		State:              true,
 		StateInterval:      200 * time.Millisecond,
 		StateMarkerAge:     10 * time.Minute,
@@ -218,6 +223,7 @@ func (c *Config) Validate() error {
 	check(c.Stream.MaxAge >= 0, "STREAM_MAX_AGE", "wants a duration such as 720h, or 0 for no limit")
 	check(c.HASilence >= 500*time.Millisecond && c.HASilence <= time.Minute, "HA_SILENCE", "wants 500ms to 1m")
 	check(c.HAWeight >= 1 && c.HAWeight <= 100, "HA_WEIGHT", "wants 1 to 100")
+	check(c.HACopies >= 1 && c.HACopies <= maxCopies, "HA_COPIES", copiesWanted)
 	check(c.StateInterval >= 10*time.Millisecond && c.StateInterval <= time.Minute, "STATE_INTERVAL", "wants 10ms to 1m")
 	check(c.StateMarkerAge >= time.Second, "STATE_MARKER_AGE", "wants at least 1s")
 	check(c.StateMaxBytes >= setting.MiB, "STATE_MAX_BYTES", "wants at least 1MiB")
@@ -306,6 +312,7 @@ func (c *ServerConfig) Validate() error {
 	check(c.OutboxBytes >= 64*setting.KiB, "OUTBOX_BYTES", "wants at least 64KiB")
 	check(c.StateResync >= 10*time.Second, "STATE_RESYNC", "wants at least 10s")
 	check(c.StateMaxObjects >= 100, "STATE_MAX_OBJECTS", "wants at least 100")
+	check(c.HACopies >= 0 && c.HACopies <= maxCopies, "HA_COPIES", copiesWanted)
 	return errors.Join(problems...)
 }
 

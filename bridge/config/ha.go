@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,6 +18,25 @@ const (
 	// which is written anew before it is a minute old.
 	leastSharedAge = 2 * time.Minute
 )
+
+// maxCopies is the most bridges that read one server: each is two sessions to it.
+const (
+	maxCopies    = 8
+	copiesWanted = "wants 1 to 8"
+)
+
+// CopiesOf is by how many bridges own, a server of c, is read.
+func (c *Config) CopiesOf(own *ServerConfig) int { return cmp.Or(own.HACopies, c.HACopies) }
+
+// ServerOf returns the server of that name, nil if c has none.
+func (c *Config) ServerOf(name string) *ServerConfig {
+	for i := range c.Servers {
+		if c.Servers[i].Name == name {
+			return &c.Servers[i]
+		}
+	}
+	return nil
+}
 
 // checkHA wants what bridges can share. What only NATS can say shows when it is reached.
 func (c *Config) checkHA() error {

@@ -37,9 +37,28 @@ func TestHA_RefusesWhatCannotBeShared(t *testing.T) {
 	}
 	for _, silence := range []time.Duration{0, time.Hour} {
 		c := DefaultConfig()
-		c.Node, c.HASilence, c.HAWeight = "b1", silence, 0
-		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "HA_SILENCE") || !strings.Contains(err.Error(), "HA_WEIGHT") {
-			t.Errorf("silence %v: %v", silence, err)
+		c.Node, c.HASilence, c.HAWeight, c.HACopies = "b1", silence, 0, 0
+		for _, want := range []string{"HA_SILENCE", "HA_WEIGHT", "HA_COPIES"} {
+			if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("silence %v: %v, want one of %s", silence, err, want)
+			}
+		}
+	}
+}
+
+// A server's own number of copies goes before that of all.
+func TestHA_Copies(t *testing.T) {
+	c, own := DefaultConfig(), DefaultServerConfig()
+	if n := c.CopiesOf(&own); n != 2 {
+		t.Errorf("%d copies", n)
+	}
+	for copies, ok := range map[int]bool{-1: false, 1: true, 3: true, 8: true, 9: false} {
+		own.HACopies = copies
+		if err := own.Validate(); (err == nil || !strings.Contains(err.Error(), "HA_COPIES")) != ok {
+			t.Errorf("%d copies: %v", copies, err)
+		}
+		if n := c.CopiesOf(&own); n != copies {
+			t.Errorf("%d copies, want %d", n, copies)
 		}
 	}
 }

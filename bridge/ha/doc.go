@@ -1,5 +1,6 @@
 // Package ha has several bridges share the servers: it says what this bridge does and hears
-// what the others do (ami.ha.<node>), and of each server whether this one leads it. It
+// what the others do (ami.ha.<node>), and of each server whether this one reads it and
+// whether it leads it. It
 // drives package standby, which decides, and does what that says: terms and fences in the
 // stream of events, the end of the batches of who led before, reading what the stream
 // holds.

@@ -12,13 +12,13 @@ import (
 
 // The page says what the code does.
 func TestDocs_Bounds(t *testing.T) {
-	pagetest.Limits(t, map[string]int{"maxReceived": maxReceived, "maxAsks": maxAsks, "maxBefore": maxBefore, "askers": askers, "maxUnheard": maxUnheard, "maxOthers": maxOthers})
+	pagetest.Limits(t, map[string]int{"maxReceived": maxReceived, "beatRate": beatRate, "maxAsks": maxAsks, "maxBefore": maxBefore, "askers": askers, "maxUnheard": maxUnheard, "maxOthers": maxOthers})
 }
 
 func TestDocs_WhatOperatorsRelyOn(t *testing.T) {
-	pagetest.Says(t, "ha", "four times a second", "one server a second", "or after a minute",
+	pagetest.Says(t, "ha", "four times a second", "or after a minute",
 		"messages, which have a version of their own: 1 so far", "`this bridge leads nothing more`")
-	if beat != time.Second/4 || moveEvery != time.Second || deniedFor != time.Minute || standby.Version != 1 {
+	if beat != time.Second/4 || deniedFor != time.Minute || standby.Version != 1 {
 		t.Error("docs/ha.md says otherwise")
 	}
 	c := config.DefaultConfig()

@@ -3,7 +3,6 @@ package ha
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,11 +24,14 @@ const (
 	// bridge says how it stands.
 	tick = 50 * time.Millisecond
 	beat = 250 * time.Millisecond
+	// beatLeast is between two Heartbeats at least, and beatRate is how many bytes of them
+	// go out in a second at most, but for those at each beat: many leads may move at once,
+	// and every bridge reads them all.
+	beatLeast = 20 * time.Millisecond
+	beatRate  = 256 << 10
 	// frozenAfter is how long a tick may be late until this process is taken for one that
 	// was frozen: what others said meanwhile is not read yet, so that nobody is silent.
 	frozenAfter = 500 * time.Millisecond
-	// moveEvery is how often it is looked whether a server is to move.
-	moveEvery = time.Second
 	// maxReceived bounds the Heartbeats that wait to be read. When it is full the newest is
 	// dropped: another comes.
 	maxReceived = 256
@@ -46,7 +48,10 @@ type Options struct {
 	// Unshared returns why bridges cannot share servers by the stream, as far as is known.
 	// It does not wait.
 	Unshared func() error
-	Log      *zap.Logger
+	// Place observes which servers this bridge begins to read and which it reads no more, on
+	// a goroutine of the Node's, one call at a time. It may wait.
+	Place func(begins, ends []string)
+	Log   *zap.Logger
 }
 
 // Node is this bridge among those that share the servers.
@@ -73,8 +78,11 @@ type Node struct {
 
 	others others
 
-	beatAt, lookedAt, movedAt time.Time
-	leaving                   bool // what this bridge leads it hands over, and takes nothing
+	places           places
+	spokeAt          time.Time     // its last Heartbeat; with beatAt zero another is due
+	pause            time.Duration // behind it
+	beatAt, lookedAt time.Time
+	leaving          bool // what this bridge leads it hands over, and takes nothing
 
 	twin       twin
 	hinderedAt time.Time
@@ -223,8 +231,8 @@ func (n *Node) Run(ctx context.Context) {
 				f()
 			}
 		}
-		if now := time.Now(); now.Sub(n.beatAt) >= beat {
-			n.beatAt = now
+		if now := time.Now(); now.Sub(n.beatAt) >= beat && now.Sub(n.spokeAt) >= n.pause {
+			n.beatAt, n.spokeAt = now, now
 			n.beat(now)
 		}
 	}
@@ -236,7 +244,9 @@ func (n *Node) serve() {
 		n.served = now
 		var names []string
 		for _, s := range now.all {
-			names = append(names, s.Name)
+			if !n.placeOf(s).gone {
+				names = append(names, s.Name)
+			}
 		}
 		n.roster.Serve(names)
 	}
@@ -273,60 +283,17 @@ func (n *Node) tick() {
 			n.tell(s)
 		}
 		s.watch(now)
-		if v := n.view(s, now); v.Session && !v.InSync && !v.Fresh && !s.led {
+		if n.rests(s) {
+			continue
+		}
+		if s.up.Load() != 0 && !s.led && !n.inSync(s) && !n.fresh(s) {
 			if link := s.link.Load(); link != nil {
 				link.ping()
 			}
 		}
 		n.step(s, standby.Event{Kind: standby.Tick})
 	}
-	n.move(now)
-}
-
-// move hands over what others shall lead.
-func (n *Node) move(now time.Time) {
-	if now.Sub(n.movedAt) >= moveEvery {
-		n.movedAt = now
-		every := func(string) int { return math.MaxInt } // bridge reads each server
-		if m, ok := n.roster.Move(every, now); ok && m.To != "" {
-			if s := n.named(m.Server); s != nil {
-				n.step(s, standby.Event{Kind: standby.Handover, To: m.To})
-			}
-		}
-	}
-	select {
-	case <-n.leaves:
-		n.leaving = true
-	default:
-		return
-	}
-	left := true
-	for _, s := range n.begun() {
-		if !s.led {
-			continue
-		}
-		n.step(s, standby.Event{Kind: standby.Handover})
-		if v := n.view(s, now); v.HeirSync {
-			left = false
-		}
-	}
-	if left {
-		n.leave.Do(func() { close(n.left) })
-	}
-}
-
-// Leave hands over every server to a standby that is in sync, and returns when none is led
-// that has one, or ctx ends. What is led still may be published to its end. It is called
-// once, while Run runs.
-func (n *Node) Leave(ctx context.Context) {
-	close(n.leaves)
-	select {
-	case <-n.left:
-	case <-ctx.Done():
-	}
-	for _, s := range n.begun() {
-		s.Outbox.NextEpoch()
-	}
+	n.yield(now)
 }
 
 // beat says how this bridge stands.
@@ -353,15 +320,18 @@ func (n *Node) beat(now time.Time) {
 			})
 		}
 	}
+	n.roster.Try(n.tries(now))
 	h := n.roster.Beat(leads, stands, now)
 	n.lease.beats(h.Seq, now)
 	data, err := h.Encode()
+	n.pause = min(beat, max(beatLeast, time.Duration(len(data))*time.Second/beatRate))
 	if err == nil {
 		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
 	}
 	if err != nil && n.o.Conn.Up() {
 		n.log.Error("no word to the other bridges", zap.Error(err))
 	}
+	n.move(now)
 }
 
 // receive takes in what another bridge says of itself.

@@ -48,8 +48,9 @@ type server struct {
 	mute    bool           // who leads it was so when it was heard last
 	ended   uint64         // the term since which the batches of those before were ended
 	led     bool
-	untold  bool // it is to be told of led again
-	drains  bool
+	place
+	untold bool // it is to be told of led again
+	drains bool
 
 	wake  func()       // has the Node look at what was noted
 	began time.Time    // what the next two count from, in nanoseconds

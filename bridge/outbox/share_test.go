@@ -369,3 +369,33 @@ func TestShare_WhatNATSRefusesBeginsAnEpoch(t *testing.T) {
 	}
 	s.check()
 }
+
+// Behind the last session nothing is left: who leads sends all, the Gap of the session's end
+// included; who stands by gives up what it holds.
+func TestShare_NothingIsLeftBehindTheLastSession(t *testing.T) {
+	s := newShared(t)
+	s.sync()
+	s.raise(10)
+	for _, b := range s.all {
+		s.reads(b, 10)
+		b.Restart()
+		b.PushGap("s2", &Gap{Reason: "bridge_restart", Unknown: true, Restarted: "unknown"})
+	}
+	s.sends(100, 100)
+	if s.leader.Account().Left == 0 {
+		t.Fatal("the Gap is sent before it is known that no session follows")
+	}
+	for _, b := range s.all {
+		b.NextEpoch()
+	}
+	s.sends(100, 100)
+	for _, b := range s.all {
+		if a := b.Account(); a.Left != 0 || a.Bytes != 0 {
+			t.Errorf("%s has left %+v", b.name, a)
+		}
+	}
+	s.check()
+	if last := s.stream[len(s.stream)-1]; !last.gap {
+		t.Errorf("the last is %q", last.payload)
+	}
+}

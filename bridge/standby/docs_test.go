@@ -17,9 +17,9 @@ func TestDocs_Bounds(t *testing.T) {
 
 // What operators rely on is as docs/ha.md has it.
 func TestDocs_WhatOperatorsRelyOn(t *testing.T) {
-	pagetest.Says(t, "ha", "written anew each "+pagetest.Seconds(renewAfter), "some 70 events and ten seconds", "two seconds later than one in sync",
+	pagetest.Says(t, "ha", "written anew each "+pagetest.Seconds(renewAfter), "some 70 events and ten seconds", "one server a second", "two seconds later than one in sync",
 		"2,048 servers of one bridge and 64 bridges of one prefix")
-	if coldPause != 2*time.Second || MaxServers != 2048 || maxBridges != 64 {
+	if coldPause != 2*time.Second || movePause != time.Second || MaxServers != 2048 || maxBridges != 64 {
 		t.Error("docs/ha.md says otherwise")
 	}
 }

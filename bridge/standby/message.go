@@ -56,6 +56,7 @@ type Heartbeat struct {
 	Servers     []string `json:"servers,omitempty"`
 	Leads       []Leads  `json:"leads,omitempty"`
 	Stands      []Stands `json:"stands,omitempty"`
+	Tries       []Tries  `json:"tries,omitempty"`
 }
 
 // Leads is a server that the sender leads: its Mark.
@@ -188,7 +189,7 @@ func (h *Heartbeat) check() error {
 		return fmt.Errorf("%.40q names no incarnation", h.Incarnation)
 	case h.Weight < 1 || h.Weight > maxWeight:
 		return fmt.Errorf("weight %d: wants 1 to %d", h.Weight, maxWeight)
-	case len(h.Servers) > MaxServers || len(h.Leads)+len(h.Stands) > MaxServers:
+	case len(h.Servers) > MaxServers || len(h.Leads)+len(h.Stands) > MaxServers || len(h.Tries) > MaxServers:
 		return fmt.Errorf("it names more than %d servers", MaxServers)
 	}
 	for _, s := range h.Servers {
@@ -204,6 +205,11 @@ func (h *Heartbeat) check() error {
 	for i := range h.Stands {
 		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 || s.OldestMS < 0 {
 			return fmt.Errorf("what is stood by for has no server or state that is valid: %.40q", s.Server)
+		}
+	}
+	for i := range h.Tries {
+		if t := &h.Tries[i]; !name.Valid(t.Server, maxServer) || t.ForMS < 0 {
+			return fmt.Errorf("what is tried has no server or time that is valid: %.40q", t.Server)
 		}
 	}
 	return nil

@@ -121,6 +121,7 @@ func TestMessages_AreBounded(t *testing.T) {
 		l := LeadsOf(server, m, long)
 		l.Unable = Unable(long[:maxToken])
 		h.Leads = append(h.Leads, l)
+		h.Tries = append(h.Tries, Tries{server, math.MaxInt32})
 	}
 	data, err := h.Encode()
 	if err != nil || len(data) > MaxMessage {

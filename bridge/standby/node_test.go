@@ -218,8 +218,12 @@ func (n *node) beat(now time.Time) {
 			return nil
 		})
 	}
-	if m, ok := n.roster.Move(func(string) int { return len(n.sim.nodes) }, now); ok && m.To != "" && n.sim.moves {
-		n.step(Event{Kind: Handover, To: m.To})
+	if n.sim.moves {
+		for _, m := range n.roster.Moves(func(string) int { return len(n.sim.nodes) }, now) {
+			if m.Kind == GiveLead {
+				n.step(Event{Kind: Handover, To: m.To})
+			}
+		}
 	}
 	if n.leaving {
 		n.step(Event{Kind: Handover})

@@ -1,79 +1,199 @@
 package standby
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
 const (
-	// movePause is between two moves of one bridge.
+	// movePause is between two moves of one bridge for the sake of its place alone. What
+	// nobody reads waits for none.
 	movePause = time.Second
 	// moveAfter is how long a bridge is heard without a silence before servers are
 	// moved to it: one that comes and goes has none.
 	moveAfter = 10 * time.Second
+	// lostAfter is how long a bridge may be silent until others read what it did, where
+	// somebody reads it still: one that was only started anew finds all in its place.
+	lostAfter = 5 * time.Second
+	// stuckAfter is how long a bridge may be without a session until one more reads the
+	// server: it may be the only one that Asterisk is not there for.
+	stuckAfter = 15 * time.Second
 )
 
-// Move is what a bridge does with one server, for the sake of its place alone.
+// Tries is a server that the sender is to read, and of which it has no event session.
+type Tries struct {
+	Server string `json:"server"`
+	ForMS  int64  `json:"for_ms"` // since when
+}
+
+// MoveKind is what a Move does.
+type MoveKind uint8
+
+const (
+	Begin MoveKind = iota // log in
+	End                   // log off
+	GiveLead
+)
+
+// Move is what a bridge does with one server, for the sake of its place.
 type Move struct {
 	Server string
-	To     string // the node that the lead is yielded to; "": the session is closed
+	Kind   MoveKind
+	To     string // the node that the lead is given to
 }
 
-// Holds reports whether this bridge is among the copies that hold a session of the
-// server.
-func (r *Roster) Holds(server string, copies int, now time.Time) bool {
-	nodes := r.Ranked(server, now)
-	return slices.Contains(nodes[:min(copies, len(nodes))], r.self)
+// Try says which servers this bridge is to read without having a session of them. It
+// stands for the next Beat.
+func (r *Roster) Try(servers []Tries) {
+	me := r.members[r.self]
+	me.Tries = slices.Clone(servers)
+	me.sort()
 }
 
-// Move returns the next move that is due, at most one a second: a server that this
-// bridge leads goes to the best of the copies that is in sync, if that ranks before it;
-// a session that it holds and should not is closed, when all the copies hold theirs. It
-// goes through the servers in turn; it looks at each, so that once a second is enough.
-func (r *Roster) Move(copies func(server string) int, now time.Time) (Move, bool) {
-	if !r.moved.IsZero() && now.Sub(r.moved) < movePause {
-		return Move{}, false
-	}
+// Moves returns what this bridge is to do now, so that as many bridges as there shall be
+// copies read each server, or all that have it. It looks at each server: once in a while
+// is enough. At once it begins to read what lost a copy, and gives up a session that it
+// does not have yet and that others have. What is only in the wrong place moves one a
+// second, in turn: who ranks first for a server begins to read it beside the others; a
+// leader gives it to the best that is in sync; and one copy more ends, when as many that
+// rank before it have theirs in sync.
+func (r *Roster) Moves(copies func(server string) int, now time.Time) (moves []Move) {
 	servers := r.members[r.self].has
+	pause := !r.moved.IsZero() && now.Sub(r.moved) < movePause
 	start, _ := slices.BinarySearch(servers, r.lastMoved+"\x00")
 	for i := range servers {
 		server := servers[(start+i)%len(servers)]
-		if to, ok := r.moveOf(server, copies(server), now); ok {
-			r.moved, r.lastMoved = now, server
-			return Move{server, to}, true
+		m, waits, ok := r.moveOf(server, max(1, copies(server)), now)
+		if !ok || waits && pause {
+			continue
+		}
+		moves = append(moves, m)
+		if waits {
+			r.moved, r.lastMoved, pause = now, server, true
 		}
 	}
-	return Move{}, false
+	return moves
 }
 
-func (r *Roster) moveOf(server string, copies int, now time.Time) (to string, ok bool) {
-	me := r.members[r.self]
-	leads := me.leads(server)
-	if leads == nil && me.stands(server) == nil {
-		return "", false
+// seat is a bridge that a server could have for a reader.
+type seat struct {
+	*member
+	ranked
+	alive  bool
+	recent bool // it was heard as lately as who leads must be
+	reads  bool
+	up     bool // it has a session
+	stuck  bool // it has had none for long
+}
+
+// holds reports whether it leads the server or could.
+func (s *seat) holds(server string) bool {
+	return s.alive && s.up && (s.leads(server) != nil || s.stands(server).inSync())
+}
+
+func (s *Stands) inSync() bool { return s != nil && s.State == InSync.String() }
+
+// seats are those of a server, the best first. One that is silent keeps its seat for a
+// while, but for a server that nobody else reads.
+func (r *Roster) seats(server string, now time.Time) []seat {
+	var all []seat
+	read := false
+	for _, m := range r.members {
+		if !m.serves(server) || !r.alive(m, now) && now.Sub(m.at) > lostAfter {
+			continue
+		}
+		tries := m.tries(server)
+		s := seat{
+			member: m, ranked: ranked{m.Node, score(server, m.Node, m.Weight)},
+			alive: r.alive(m, now), recent: m.Node == r.self || now.Sub(m.at) <= r.silence,
+			up: tries == nil && (m.leads(server) != nil || m.stands(server) != nil),
+		}
+		s.reads, s.stuck = s.up || tries != nil, tries != nil && tries.ForMS >= stuckAfter.Milliseconds()
+		read = read || s.reads && s.recent
+		all = append(all, s)
 	}
-	nodes := r.Ranked(server, now)
-	nodes = nodes[:min(copies, len(nodes))]
-	for _, node := range nodes {
-		switch m := r.members[node]; {
-		case node == r.self:
-			return "", false
-		case leads != nil && m.inSync(server, leads.Term) && m.stands(server).Unable == "" && now.Sub(m.since) >= moveAfter:
-			return node, true
-		case leads == nil && !m.holds(server):
-			return "", false
+	if !read {
+		all = slices.DeleteFunc(all, func(s seat) bool { return !s.recent })
+	}
+	slices.SortFunc(all, func(a, b seat) int { return byScore(a.ranked, b.ranked) })
+	return all
+}
+
+// moveOf returns what this bridge is to do with a server, and whether that waits for a
+// moment without a move.
+func (r *Roster) moveOf(server string, copies int, now time.Time) (m Move, waits, ok bool) {
+	seats := r.seats(server, now)
+	at := slices.IndexFunc(seats, func(s seat) bool { return s.member == r.members[r.self] })
+	if at < 0 {
+		return m, false, false
+	}
+	me, before := &seats[at], seats[:at]
+	switch {
+	case me.leads(server) != nil:
+		return r.leadOf(server, me, before[:min(copies, at)], now)
+	case !me.reads && missing(seats, at, copies):
+		return Move{Server: server, Kind: Begin}, false, true
+	case !me.reads && at < copies:
+		return Move{Server: server, Kind: Begin}, true, now.Sub(me.since) >= moveAfter
+	case !me.reads:
+		return m, false, false
+	case !me.up:
+		have := count(before, func(s *seat) bool { return s.recent && s.reads && !s.stuck })
+		return Move{Server: server, Kind: End}, false, have >= copies
+	}
+	have := count(before, func(s *seat) bool { return s.holds(server) })
+	return Move{Server: server, Kind: End}, true, have >= copies
+}
+
+// leadOf gives the lead to the best that is in sync with it.
+func (r *Roster) leadOf(server string, me *seat, better []seat, now time.Time) (m Move, waits, ok bool) {
+	term := me.leads(server).Term
+	for i := range better {
+		if s := &better[i]; s.alive && s.inSync(server, term) && s.stands(server).Unable == "" && now.Sub(s.since) >= moveAfter {
+			return Move{Server: server, Kind: GiveLead, To: s.Node}, true, true
 		}
 	}
-	return "", leads == nil && len(nodes) > 0
+	return m, false, false
+}
+
+// missing reports whether the at'th, who does not read, is to do so at once. Who ranks
+// among the first does not wait for one behind that has no session either. For those who
+// are stuck one more reads, whoever they are: an Asterisk that is down is not asked by all.
+func missing(seats []seat, at, copies int) bool {
+	readers, stuck := 0, 0
+	for i := range seats {
+		if s := &seats[i]; s.reads && (s.up || i < copies || at >= copies) {
+			readers++
+		}
+		if seats[i].stuck {
+			stuck = 1
+		}
+	}
+	idle := count(seats[:at], func(s *seat) bool { return !s.reads })
+	if at < copies {
+		return readers < copies
+	}
+	return readers-stuck+idle < copies
+}
+
+func count(seats []seat, is func(*seat) bool) (n int) {
+	for i := range seats {
+		if is(&seats[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *member) tries(server string) *Tries {
+	if i, ok := slices.BinarySearchFunc(m.Tries, server, func(t Tries, s string) int { return cmp.Compare(t.Server, s) }); ok {
+		return &m.Tries[i]
+	}
+	return nil
 }
 
 func (m *member) inSync(server string, term uint64) bool {
 	s := m.stands(server)
-	return s != nil && s.State == InSync.String() && s.Term == term
-}
-
-// holds reports whether the bridge leads the server or could.
-func (m *member) holds(server string) bool {
-	s := m.stands(server)
-	return m.leads(server) != nil || s != nil && s.State == InSync.String()
+	return s.inSync() && s.Term == term
 }

@@ -31,11 +31,11 @@ func TestMove_SharesTheLeadOneASecond(t *testing.T) {
 	for now := start; now.Before(start.Add(time.Minute)); now = now.Add(250 * time.Millisecond) {
 		lead(t, all, 0, leads, other, InSync, now)
 		lead(t, all, 1, other, leads, InSync, now)
-		if _, ok := all[1].Move(copies, now); ok {
+		if len(all[1].Moves(copies, now)) > 0 {
 			t.Fatal("the other gives back")
 		}
-		if m, ok := all[0].Move(copies, now); ok {
-			if m.To != "b2" || all[0].Ranked(m.Server, now)[0] != "b2" {
+		for _, m := range all[0].Moves(copies, now) {
+			if m.Kind != GiveLead || m.To != "b2" || all[0].Ranked(m.Server, now)[0] != "b2" {
 				t.Fatalf("%+v", m)
 			}
 			moves = append(moves, now)
@@ -74,31 +74,72 @@ func TestMove_WaitsForWhoIsInSync(t *testing.T) {
 	one := []string{"pbx1"}
 	lead(t, all, last, one, nil, InSync, now)
 	lead(t, all, best, nil, one, Joining, now)
-	if m, ok := all[last].Move(copies, now); ok {
-		t.Fatalf("%+v: nobody is in sync", m)
+	want := func(i int, want ...Move) {
+		t.Helper()
+		if got := all[i].Moves(copies, now); !slices.Equal(got, want) {
+			t.Fatalf("%+v, want %+v", got, want)
+		}
 	}
+	want(last) // nobody is in sync
 	lead(t, all, second, nil, one, InSync, now)
-	if m, ok := all[last].Move(copies, now); !ok || m.To != order[1] {
-		t.Fatalf("%+v: the second is in sync", m)
-	}
+	want(last, Move{Server: "pbx1", Kind: GiveLead, To: order[1]})
 	lead(t, all, second, one, nil, InSync, now)
 	lead(t, all, last, nil, one, InSync, now)
 	now = now.Add(movePause)
 	beat(t, all, now)
-	if m, ok := all[last].Move(copies, now); ok {
-		t.Fatalf("%+v: the best is not in sync yet", m)
-	}
+	want(last) // the best is not in sync yet
 	lead(t, all, best, nil, one, InSync, now)
-	if m, ok := all[last].Move(copies, now); !ok || m != (Move{Server: "pbx1"}) {
-		t.Fatalf("%+v: the session is closed", m)
+	want(last, Move{Server: "pbx1", Kind: End})
+	want(second, Move{Server: "pbx1", Kind: GiveLead, To: order[0]})
+}
+
+// tryOf has a bridge try to read a server for that long.
+func tryOf(t tb, all []*Roster, i int, server string, long time.Duration, now time.Time) {
+	t.Helper()
+	all[i].Try([]Tries{{server, long.Milliseconds()}})
+	deliver(t, all, all[i].Beat(nil, nil, now), now)
+}
+
+// Who ranks first does not wait for one behind that has no session yet, who gives it up
+// then. For one that has none for long another reads, and only one.
+func TestMoves_OfWhoHasNoSession(t *testing.T) {
+	now := time.Unix(100, 0)
+	all := fleetOf(t, repeated([]string{"pbx1"}, 4), repeated(1, 4), now)
+	var order []int
+	for _, node := range all[0].Ranked("pbx1", now) {
+		order = append(order, slices.Index(names("b", 4), node))
 	}
-	if m, ok := all[second].Move(copies, now); !ok || m.To != order[0] {
-		t.Fatalf("%+v: the best leads", m)
+	begin, end := []Move{{Server: "pbx1", Kind: Begin}}, []Move{{Server: "pbx1", Kind: End}}
+	want := func(wants ...[]Move) {
+		t.Helper()
+		for i, want := range wants {
+			if got := all[order[i]].Moves(func(string) int { return 1 }, now); !slices.Equal(got, want) {
+				t.Fatalf("the one of rank %d does %+v, want %+v", i, got, want)
+			}
+		}
 	}
-	if !all[best].Holds("pbx1", 2, now) || !all[second].Holds("pbx1", 2, now) || all[last].Holds("pbx1", 2, now) {
-		t.Error("the copies are the first two")
+	want(begin, nil, nil, nil)
+	tryOf(t, all, order[1], "pbx1", 0, now)
+	want(begin, nil, nil, nil)
+	tryOf(t, all, order[0], "pbx1", 0, now)
+	want(nil, end, nil, nil)
+	// The one that is silent is not waited for, and not given way to.
+	start := now
+	for now = now.Add(worldBeat); now.Sub(start) <= time.Second+worldBeat; now = now.Add(worldBeat) {
+		tryOf(t, all, order[1], "pbx1", 0, now)
 	}
-	if all[second].Holds("pbx1", 1, now) || all[second].Holds("pbx2", 2, now) {
-		t.Error("one copy is the first; what nobody has nobody holds")
+	if got := all[order[1]].Moves(func(string) int { return 1 }, now); len(got) > 0 {
+		t.Fatalf("%+v: nobody else is there", got)
 	}
+	tryOf(t, all, order[0], "pbx1", 0, now)
+	all[order[1]].Try(nil)
+	deliver(t, all, all[order[1]].Beat(nil, nil, now), now)
+	want(nil, nil, nil, nil)
+	tryOf(t, all, order[0], "pbx1", stuckAfter, now)
+	want(nil, begin, nil, nil)
+	tryOf(t, all, order[1], "pbx1", stuckAfter, now)
+	want(nil, nil, nil, nil)
+	all[order[0]].Try(nil)
+	lead(t, all, order[0], nil, []string{"pbx1"}, Joining, now)
+	want(nil, end, nil, nil)
 }

@@ -134,6 +134,7 @@ func (r *Roster) alive(m *member, now time.Time) bool {
 func (m *member) sort() {
 	slices.SortFunc(m.Leads, func(a, b Leads) int { return strings.Compare(a.Server, b.Server) })
 	slices.SortFunc(m.Stands, func(a, b Stands) int { return strings.Compare(a.Server, b.Server) })
+	slices.SortFunc(m.Tries, func(a, b Tries) int { return strings.Compare(a.Server, b.Server) })
 }
 
 func (m *member) leads(server string) *Leads {
@@ -185,7 +186,7 @@ func (r *Roster) leader(server string, counts func(*member) bool) (l Leader, ok 
 }
 
 // Ranked returns the nodes that are alive and have the server, the best first. The
-// first copies of them hold a session of it, and the first of those leads, once in sync.
+// first copies of them shall read it, and the first of those lead, once in sync.
 func (r *Roster) Ranked(server string, now time.Time) []string {
 	var all []ranked
 	for _, m := range r.members {

@@ -169,7 +169,7 @@ func settingOf(name string, servers []string) (setting, server string) {
 
 // changeable are the settings that a running bridge can change, beside all of servers
 // and groups.
-var changeable = strings.Fields(`SERVERS LOG_LEVEL ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES WEB WEB_NUMBERS WEB_PASSWORD WEB_PASSWORD_FILE`)
+var changeable = strings.Fields(`SERVERS LOG_LEVEL ACTIONS_ALLOW ACTIONS_DENY ACTIONS_RULES HA_COPIES WEB WEB_NUMBERS WEB_PASSWORD WEB_PASSWORD_FILE`)
 
 // natsChangeable are those that it can while the kinds of credentials stay, and
 // nothing but its own connections goes by them.

@@ -97,7 +97,6 @@ func TestReal_EachIsKilledInTurn(t *testing.T) {
 		if !a.OwnConfiguration() {
 			t.Skip("this test makes calls in the bench's own dialplan, which an Asterisk given by address does not have")
 		}
-		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		f := newFleet(t, shape{addr: a.Addr(), more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
@@ -166,7 +165,6 @@ func TestReal_ASessionThatDoesNotReadHoldsUpLogins(t *testing.T) {
 		if !a.OwnConfiguration() {
 			t.Skip("this test makes calls in the bench's own dialplan, which an Asterisk given by address does not have")
 		}
-		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 2*harness.Patience)
 		defer cancel()
 		slow, err := a.Events(ctx)

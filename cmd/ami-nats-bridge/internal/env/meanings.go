@@ -44,6 +44,7 @@ var meanings = map[string]string{
 	"HA":         "on: bridges of one prefix share the servers, and any one may die; see ha.md",
 	"HA_SILENCE": "after how long without a word from the bridge that leads a server another takes over, 500ms to 1m",
 	"HA_WEIGHT":  "how many servers this bridge leads, beside the weights of the others, 1 to 100",
+	"HA_COPIES":  "by how many of the bridges that share the servers each is read, 1 to 8; with 1 a take-over is a Gap",
 
 	"NATS_URL":           "servers separated by commas; empty: an embedded nats-server",
 	"NATS_LEAF_URL":      "leafnode ports of another nats-server, separated by commas: events are kept on disk here until it has them",
@@ -99,6 +100,7 @@ var meanings = map[string]string{
 	"AMI_STATE":              "what is kept of a server: some of channels,bridges,queues,parking,conferences,extensions,agents,presence,contacts,registrations,devices; or none",
 	"AMI_STATE_RESYNC":       "how often its lists are asked for, to bring that right",
 	"AMI_STATE_MAX_OBJECTS":  "most channels, callers and so on that are held of a server",
+	"AMI_HA_COPIES":          "by how many of the bridges that share it it is read, 1 to 8; 0: by BRIDGE_HA_COPIES",
 	"AMI_ACTIONS_ALLOW":      "if set, in place of BRIDGE_ACTIONS_ALLOW",
 	"AMI_ACTIONS_DENY":       "if set, in place of BRIDGE_ACTIONS_DENY",
 	"AMI_ACTIONS_RULES":      "if set, in place of BRIDGE_ACTIONS_RULES",
