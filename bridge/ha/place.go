@@ -71,10 +71,10 @@ func (n *Node) rests(s *server) bool {
 	return s.up.Load() == 0 && !s.machine.Leads() && !n.placeOf(s).reads
 }
 
-// tries are the servers that this bridge is to read and has no session of.
+// tries are the servers that this bridge is to read and has no session of, or cannot lead.
 func (n *Node) tries(now time.Time) (all []standby.Tries) {
 	for _, s := range n.begun() {
-		if n.leaving || s.up.Load() != 0 || !n.placeOf(s).reads {
+		if n.leaving || !n.placeOf(s).reads || s.up.Load() != 0 && (n.mayClaim() || s.machine.Leads()) {
 			s.idle = time.Time{}
 			continue
 		}

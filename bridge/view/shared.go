@@ -86,11 +86,15 @@ func (s *server) standsBy() (Verdict, bool) {
 		return Verdict{}, false
 	}
 	facts := []string{"{leader}", s.ha.Leader, "{state}", "not in sync"}
-	if b := s.ha.standby(s.node); b != nil {
-		facts[3] = b.text()
+	own := s.ha.standby(s.node)
+	if own != nil {
+		facts[3] = own.text()
 	}
 	state, words := StateWell, standingBy
-	if c := s.events(); c == nil || c.State != up {
+	switch c := s.events(); {
+	case own == nil && (c == nil || c.State == "stopped"):
+		words = standingAside
+	case c == nil || c.State != up:
 		state, words = StateUnknown, standingApart
 	}
 	v := verdict(state, words, facts)

@@ -28,6 +28,9 @@ func TestStandsBy_IsNotIll(t *testing.T) {
 		"its action session is down": {[]fields{{"node": "b2", "state": "in_sync"}}, func(w *watched) {
 			w.tellAs("b2", "pbx1", "connection", fields{"role": "action", "to": "waiting", "reason": "dial", "since": text(t0), "sessions": fields{"event": "up", "action": "waiting"}})
 		}, StateWell, "b1 leads it. This bridge stands by, in sync."},
+		"it is not read": {nil, func(w *watched) {
+			w.tellAs("b2", "pbx1", "connection", fields{"role": "event", "to": "stopped", "reason": "shutdown", "since": text(t0), "sessions": fields{"event": "stopped"}})
+		}, StateWell, "b1 leads it. This bridge does not read it: others do."},
 		"its event session is down": {nil, func(w *watched) {
 			w.tellAs("b2", "pbx1", "connection", fields{"role": "event", "to": "waiting", "reason": "dial", "since": text(t0), "sessions": fields{"event": "waiting"}})
 		}, StateUnknown, "b1 leads it, and knows how it is. This bridge has no session of its own."},

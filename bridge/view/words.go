@@ -99,5 +99,7 @@ var (
 	nobodyLeads  = sentence{"No bridge leads it: its events wait in the memory of those that stand by, and its actions are refused.", "Look at NATS: does AMI_EVENTS take messages?"}
 	standingBy   = sentence{"{leader} leads it. This bridge stands by, {state}.", ""}
 
+	standingAside = sentence{"{leader} leads it. This bridge does not read it: others do.", ""}
+
 	standingApart = sentence{"{leader} leads it, and knows how it is. This bridge has no session of its own.", "Ask {leader}."}
 )
