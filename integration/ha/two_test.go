@@ -37,7 +37,10 @@ func TestTwo_OnlyTheLeaderTakesActionsAndTells(t *testing.T) {
 		t.Skip("NOT RUN: make faults-ha has two bridges share an Asterisk, with little beside them")
 	}
 	f := newFleet(t, shape{})
-	running := map[string]*harness.Running{"b1": f.here("b1"), "b2": f.here("b2")}
+	// b1 ranks first for the server: were b2 to begin to lead, it would hand over in a while.
+	running := map[string]*harness.Running{"b1": f.here("b1")}
+	harness.Eventually(t, "b1 leads", func() bool { return f.leads("b1") })
+	running["b2"] = f.here("b2")
 	if err := f.sim.WaitEventSessions(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
