@@ -16,6 +16,7 @@ import (
 // of them when it wakes, for another one leads by then: each is replied to once, and where it
 // says sent: no Asterisk never got it. What its sockets held when it was frozen Asterisk gets.
 func TestFrozen_WritesNothingThatItHadQueued(t *testing.T) {
+	t.Parallel()
 	d := newDuo(t)
 	d.writesNothing(func() (wake func()) { d.bridges["b1"].Freeze(); return d.bridges["b1"].Thaw })
 }
@@ -23,6 +24,7 @@ func TestFrozen_WritesNothingThatItHadQueued(t *testing.T) {
 // Nor does one that runs, and is cut from NATS without an error: it does not know that another
 // one leads, and knows that one may.
 func TestCutOff_WritesNothingThatItHadQueued(t *testing.T) {
+	t.Parallel()
 	d := newDuo(t)
 	d.writesNothing(d.ways["b1"].stick)
 }
@@ -136,6 +138,7 @@ func (d *duo) ringsAgain(prefix string, rings []string) {
 // nobody knows, by the bridge that took over, and no second phone rings. The audit has the intent of
 // the one and the repeat at the other.
 func TestTakeOver_InTheMiddleOfARequestIsUnknown(t *testing.T) {
+	t.Parallel()
 	d := newDuo(t)
 	prefix := d.answers()
 	came := harness.Hold(t, d.sims[0], "Originate")

@@ -38,6 +38,7 @@ type ended struct {
 // each rings of which it is said so, none of which it is said that it was not sent, and no
 // attempt has two replies.
 func TestRandom_NoPhoneRingsTwice(t *testing.T) {
+	harness.Long(t, "bridges are killed, frozen and ended in turn, under requests")
 	d := newDuo(t)
 	prefix := d.answers()
 	for _, sim := range d.sims {
