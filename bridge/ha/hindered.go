@@ -69,11 +69,11 @@ func (n *Node) hinder(now time.Time) {
 	case why == nil && before == nil, why != nil && before != nil && (*before).Error() == why.Error():
 		return
 	case why == nil:
-		n.hindered.Store(nil)
 		n.log.Info("this bridge can lead again")
+		n.hindered.Store(nil)
 	default:
-		n.hindered.Store(&why)
 		n.log.Error("this bridge leads nothing more", zap.Error(why))
+		n.hindered.Store(&why) // whoever sees it finds it in the log
 	}
 }
 
