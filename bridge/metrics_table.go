@@ -207,7 +207,7 @@ func sharedMetrics() []metric[*counted] {
 				if c.standing == nil || c.leads() {
 					return
 				}
-				if own := c.shared.Own(); own.Knows {
+				if own := c.shared.Own(); own.Knows() {
 					say(float64(own.Lag))
 				}
 			}},

@@ -112,7 +112,9 @@ func (s *server) onEvent(e amiconn.Event) {
 // tellGap hears of a Gap that is being put into the stream.
 func (s *server) tellGap(g outbox.Gap) {
 	s.status.PublishGap(g)
-	s.tap.Event(s.subjects.Gap(), g.AppendJSON(nil), time.Now().UnixNano())
+	if s.tap.IsOpen() {
+		s.tap.Event(s.subjects.Gap(), g.AppendJSON(nil), time.Now().UnixNano())
+	}
 }
 
 // onState hears that a session has changed.

@@ -58,9 +58,11 @@ func (l *lease) lapse(now time.Time) {
 // doubt has it be unsure for a silence.
 func (l *lease) doubt(now time.Time) { l.sure.Store(int64(now.Add(l.silence).Sub(l.began))) }
 
+// doubts reports whether another may have claimed unheard.
+func (l *lease) doubts(now time.Time) bool { return int64(now.Sub(l.began)) < l.sure.Load() }
+
 // holds reports whether nobody can have claimed what this bridge leads. It may be called
 // from any goroutine.
 func (l *lease) holds(now time.Time) bool {
-	at := int64(now.Sub(l.began))
-	return at < l.until.Load() && at >= l.sure.Load()
+	return int64(now.Sub(l.began)) < l.until.Load() && !l.doubts(now)
 }

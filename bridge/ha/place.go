@@ -94,7 +94,7 @@ func (n *Node) move(now time.Time) {
 	if p.beganAt.IsZero() {
 		p.beganAt = now
 	}
-	if n.leaving || now.Sub(p.movedAt) < beat || now.Sub(p.beganAt) < n.o.Config.HASilence*3/2 || int64(now.Sub(n.began)) < n.lease.sure.Load() {
+	if n.leaving || now.Sub(p.movedAt) < beat || now.Sub(p.beganAt) < n.o.Config.HASilence*3/2 || n.lease.doubts(now) {
 		return
 	}
 	p.movedAt = now

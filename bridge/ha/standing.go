@@ -110,7 +110,7 @@ func (h *Handle) Speaks() bool {
 // Sure reports whether no other bridge can have begun to lead without this one knowing: it
 // has neither just woken from a freeze, nor is it cut off from NATS, or was just now, nor
 // does it hand over.
-func (h *Handle) Sure() bool { return !h.s.known.yields.Load() && h.n.lease.holds(time.Now()) }
+func (h *Handle) Sure() bool { return !h.s.known.yields.Load() && h.n.Sure() }
 
 // Standing returns how the server stood a moment ago; nil if nobody has looked yet. Nobody
 // changes it.
@@ -136,6 +136,5 @@ func (h *Handle) Own() standby.Standby {
 	if h.s.up.Load() == 0 {
 		own.State, own.Reason, own.Lag = standby.Apart, standby.NoSession, 0
 	}
-	own.Knows = own.State == standby.InSync || own.Reason == standby.Behind || own.Reason == standby.Overflow
 	return own
 }

@@ -29,8 +29,12 @@ type Standby struct {
 	Node   string
 	State  State
 	Reason Reason // why it is Apart
-	Lag    uint64 // events stored by the leader and not found in its own session yet
-	Knows  bool   // Lag is known
+	Lag    uint64 // events stored by the leader and not found in its own session yet; see Knows
+}
+
+// Knows reports whether the Lag is known.
+func (b *Standby) Knows() bool {
+	return b.State == InSync || b.Reason == Behind || b.Reason == Overflow
 }
 
 // LeaderNow is Leader, of the bridges that are alive.
@@ -53,7 +57,7 @@ func (r *Roster) Standbys(server, leader string, term uint64, now time.Time) (al
 		case s.State == InSync.String() && s.Term == term:
 			b.State = InSync
 		}
-		if b.Knows = b.State == InSync || b.Reason == Behind || b.Reason == Overflow; b.Knows {
+		if b.Knows() {
 			b.Lag = s.Lag
 		}
 		all = append(all, b)

@@ -23,11 +23,17 @@ func TestRoster_StandbysAsTheLeaderSeesThem(t *testing.T) {
 	}
 	deliver(t, all, all[0].Beat([]Leads{LeadsOf("pbx1", Mark{Term: 3, Epoch: "e"}, "")}, nil, now), now)
 	want := []Standby{
-		{Node: "b2", State: InSync, Lag: 5, Knows: true}, {Node: "b3", State: Joining}, {Node: "b4", State: Apart, Reason: Behind, Lag: 70, Knows: true},
+		{Node: "b2", State: InSync, Lag: 5}, {Node: "b3", State: Joining}, {Node: "b4", State: Apart, Reason: Behind, Lag: 70},
 		{Node: "b5", State: Apart, Reason: Differs}, {Node: "b6", State: Joining},
 	}
-	if diff := cmp.Diff(want, all[0].Standbys("pbx1", "b1", 3, now)); diff != "" {
+	standbys := all[0].Standbys("pbx1", "b1", 3, now)
+	if diff := cmp.Diff(want, standbys); diff != "" {
 		t.Error(diff)
+	}
+	for _, b := range standbys {
+		if b.Knows() != (b.Node == "b2" || b.Node == "b4") {
+			t.Errorf("%+v: its lag is known: %v", b, b.Knows())
+		}
 	}
 	if got := all[0].Standbys("pbx1", "b2", 3, now); len(got) != 4 || got[0].Node != "b3" {
 		t.Errorf("b2 leads, and stands by: %+v", got)

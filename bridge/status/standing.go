@@ -90,7 +90,7 @@ func (s *Server) standingStatus(now time.Time, trigger string) *haMsg {
 
 // LagOf is how many events b is behind; nil if nobody knows.
 func LagOf(b standby.Standby) *uint64 {
-	if !b.Knows {
+	if !b.Knows() {
 		return nil
 	}
 	return &b.Lag

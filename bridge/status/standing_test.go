@@ -54,7 +54,7 @@ func TestStanding_WhoSpeaksSaysAllAtOnce(t *testing.T) {
 	}
 	s.speaks = true
 	s.standing = standby.Standing{Leader: "b1", Term: 2, Since: time.Now(), Reason: "silence", Standbys: []standby.Standby{
-		{Node: "b2", State: standby.InSync, Lag: 3, Knows: true}, {Node: "b3", State: standby.Apart, Reason: standby.Differs},
+		{Node: "b2", State: standby.InSync, Lag: 3}, {Node: "b3", State: standby.Apart, Reason: standby.Differs},
 	}}
 	s.OnSession(change)
 	if got := s.waiting(); got != "" {
