@@ -5,8 +5,6 @@ package ha
 import (
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,22 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "write the table of docs/outages.md, if all faults happened")
 
-const (
-	tableBegin = "<!-- made by make faults-ha FAULTS=all -->\n"
-	tableEnd   = "<!-- end -->\n"
-)
-
-// split returns the page of docs and what is before, in and behind its table.
-func split(t *testing.T) (path, before, table, behind string) {
-	t.Helper()
-	path = filepath.Join(harness.Root(t), "docs", "outages.md")
-	before, rest, begins := strings.Cut(harness.ReadText(t, path), tableBegin)
-	table, behind, ends := strings.Cut(rest, tableEnd)
-	if !begins || !ends {
-		t.Fatalf("%s has no place for the table", path)
-	}
-	return path, before, table, behind
-}
+var table = harness.Table{Page: "outages.md", Command: "make faults-ha FAULTS=all"}
 
 // writeTable puts what became of each fault into the page, if it is asked to. Times are the
 // machine's own and stay out.
@@ -45,22 +28,14 @@ func writeTable(t *testing.T, found map[string]result) {
 		r := found[f.id]
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %d |\n", f.name, r.times, r.events, r.missing, r.twice, r.disorder, r.gaps, r.holes)
 	}
-	path, before, _, behind := split(t)
-	if err := os.WriteFile(path, []byte(before+tableBegin+b.String()+tableEnd+behind), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	table.Write(t, b.String())
 }
 
 // The page tells of every fault that is tested, and of no other.
 func TestDocs_TheTableHasEveryFault(t *testing.T) {
-	_, _, table, _ := split(t)
-	lines := strings.Split(strings.TrimSpace(table), "\n")
-	if len(lines) != len(faults)+2 {
-		t.Errorf("%d lines for %d faults and a head of 2: run make faults-ha FAULTS=all", len(lines), len(faults))
-	}
+	var names []string
 	for _, f := range faults {
-		if !strings.Contains(table, "\n| "+f.name+" | ") {
-			t.Errorf("%q is not in the table: run make faults-ha FAULTS=all", f.name)
-		}
+		names = append(names, f.name)
 	}
+	table.HasEach(t, names)
 }

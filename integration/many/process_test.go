@@ -3,22 +3,17 @@
 package many
 
 import (
-	"context"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"maps"
 	"os"
-	"os/signal"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
@@ -29,21 +24,10 @@ var asked = flag.String("faults", "", "all: a thousand Asterisks and ten bridges
 // asBridge is the variable that has this test's own program be a bridge of that name.
 const asBridge = "MANY_NODE"
 
-func TestMain(m *testing.M) {
-	node := os.Getenv(asBridge)
-	if node == "" {
-		os.Exit(m.Run())
-	}
-	if err := runBridge(node); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func TestMain(m *testing.M) { harness.BridgeMain(m, asBridge, zap.WarnLevel, configure) }
 
-// runBridge is a bridge until SIGTERM.
-func runBridge(node string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+// configure makes the settings of a bridge that a test has started.
+func configure(cfg *config.Config) error {
 	data, err := os.ReadFile(os.Getenv("MANY_ADDRESSES"))
 	if err != nil {
 		return err
@@ -52,8 +36,7 @@ func runBridge(node string) error {
 	if err := json.Unmarshal(data, &addresses); err != nil {
 		return err
 	}
-	cfg := config.DefaultConfig()
-	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.HA = node, "", os.Getenv("MANY_NATS"), true
+	cfg.NATS.URL, cfg.HA = os.Getenv("MANY_NATS"), true
 	if cfg.HACopies, err = strconv.Atoi(os.Getenv("MANY_COPIES")); err != nil {
 		return err
 	}
@@ -63,15 +46,5 @@ func runBridge(node string) error {
 		cfg.Servers = append(cfg.Servers, s)
 	}
 	cfg.StatusInterval, cfg.ShutdownTimeout = 5*time.Second, 2*harness.Patience
-	logging := zap.NewProductionConfig()
-	logging.Level.SetLevel(zap.WarnLevel)
-	log, err := logging.Build()
-	if err != nil {
-		return err
-	}
-	b, err := bridge.New(cfg, bridge.Deps{Logger: log, Version: "0.0.0"})
-	if err != nil {
-		return err
-	}
-	return b.Run(ctx)
+	return nil
 }

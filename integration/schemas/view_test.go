@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
@@ -23,16 +24,7 @@ func TestView_UnderstandsEveryMessage(t *testing.T) {
 		if !strings.HasPrefix(msg.Subject, "ami.status.") && !strings.HasPrefix(msg.Subject, "ami.nodes.") {
 			continue
 		}
-		var about struct{ At time.Time }
-		if err := json.Unmarshal(msg.Data, &about); err != nil {
-			t.Fatal(err)
-		}
-		model.Status(msg.Subject, msg.Data, about.At, false)
-		model.Tick(about.At)
-		snap := model.Snapshot(about.At, view.NumbersNone)
-		if snap.Ignored != 0 {
-			t.Fatalf("it ignores %s %s", msg.Subject, msg.Data)
-		}
+		snap := understood(t, model, msg)
 		for _, s := range snap.Servers {
 			states[s.State] = true
 			if s.Word == "" || s.State.Ill() && s.Why == "" {
@@ -58,22 +50,29 @@ func TestView_UnderstandsEveryMessage(t *testing.T) {
 	}
 }
 
+// understood has the model take a message, none of which it ignores, at the time that it says.
+func understood(t *testing.T, model *view.Model, msg *nats.Msg) *view.Snapshot {
+	t.Helper()
+	var about struct{ At time.Time }
+	if err := json.Unmarshal(msg.Data, &about); err != nil {
+		t.Fatal(err)
+	}
+	model.Status(msg.Subject, msg.Data, about.At, false)
+	model.Tick(about.At)
+	snap := model.Snapshot(about.At, view.NumbersNone)
+	if snap.Ignored != 0 {
+		t.Fatalf("it ignores %s %s", msg.Subject, msg.Data)
+	}
+	return snap
+}
+
 // So it does what two bridges say that share a server: who leads is who says so last.
 func TestView_UnderstandsTwoBridges(t *testing.T) {
 	t.Parallel()
 	model := view.New(view.Options{Interval: 100 * time.Millisecond})
 	leaders, states := map[string]bool{}, map[view.State]bool{}
 	for _, msg := range everySharedMessage(t, func(*prometheus.Registry) {}) {
-		var about struct{ At time.Time }
-		if err := json.Unmarshal(msg.Data, &about); err != nil {
-			t.Fatal(err)
-		}
-		model.Status(msg.Subject, msg.Data, about.At, false)
-		model.Tick(about.At)
-		snap := model.Snapshot(about.At, view.NumbersNone)
-		if snap.Ignored != 0 {
-			t.Fatalf("it ignores %s %s", msg.Subject, msg.Data)
-		}
+		snap := understood(t, model, msg)
 		for _, s := range snap.Servers {
 			states[s.State] = true
 			if s.HA == nil {
