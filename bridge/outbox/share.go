@@ -96,9 +96,6 @@ func (o *Outbox) mayBegin(gap *Gap) bool {
 	return o.sent.Len() == 0 && o.retry.Len() == 0 && (!gap.asks || o.share.epochs)
 }
 
-// Resumes reports whether something is to be sent that waited for what was in flight.
-func (o *Outbox) Resumes() bool { return o.share != nil && o.Waiting() }
-
 // updateShare takes in what is stored, and whether something of it just was.
 func (o *Outbox) updateShare(stored bool) {
 	h := o.share
