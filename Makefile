@@ -118,6 +118,6 @@ REAL := BRIDGE_TEST_ASTERISK_REQUIRED=1 BRIDGE_TEST_ASTERISK_22_11=$(ASTERISK_DI
 
 .PHONY: integration
 integration: ## Run what needs the real Asterisks: tests, and the Actions' benchmark.
-	$(REAL) $(GO) test -count=1 -p 1 -parallel 6 -timeout 15m -run 'TestReal' ./integration/...
+	$(REAL) $(GO) test -count=1 -p 2 -parallel 6 -timeout 15m -run 'TestReal' ./integration/state ./integration/...
 	$(REAL) $(GO) test -count=1 -timeout 15m ./integration/realasterisk
 	$(REAL) $(GO) test -run '^$$' -bench Actions -benchtime 1x -timeout 20m ./integration/load
