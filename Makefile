@@ -32,9 +32,13 @@ test: ## Run the tests but the long ones. Needs no root, no network and no other
 	@echo '!!! NOT RUN, for they take long; make race runs them:'
 	@grep -rhE --include='*_test.go' '^\s*harness\.Long\(' integration | sed 's/.*harness.Long(t, "/    /; s/")$$//' | sort | uniq -c
 
+# The detector has each program sleep for a second at its end: sixty test programs, and each
+# process that they start. What still runs then is what their tests have left behind.
+RACE := GORACE=atexit_sleep_ms=100
+
 .PHONY: race
 race: ## Run all tests, the long ones too, with the race detector and in random order.
-	$(GO) test -race -shuffle=on -parallel 8 -timeout 20m ./...
+	$(RACE) $(GO) test -race -shuffle=on -parallel 8 -timeout 20m ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME.

@@ -145,6 +145,7 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 
 // The account is deleted, and made again.
 func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
+	harness.Long(t, "an account is gone for five seconds")
 	t.Parallel()
 	o := startOperated(t)
 	o.works()
