@@ -76,6 +76,7 @@ type Leading struct {
 	heir          string
 	news          bool // the record that was seen is of a claim that was not known
 	question      uint64
+	open          bool // the question is of the record, and has no answer yet
 	again         bool // the tail is read again, when the session may be caught up
 	out           []Decision
 }
@@ -128,6 +129,9 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 	if e.Answers != 0 && e.Answers != l.question {
 		return nil
 	}
+	if e.Answers != 0 {
+		l.open = false
+	}
 	if l.phase != standing && l.superseded(e) {
 		l.stand(now)
 		l.note(now, e)
@@ -163,6 +167,7 @@ func (l *Leading) do(all ...Decision) {
 	for _, d := range all {
 		if d == AskTerm || d == WriteTerm || d == ReadTail {
 			l.question++
+			l.open = d == AskTerm
 		}
 		l.out = append(l.out, d)
 	}
