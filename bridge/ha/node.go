@@ -74,7 +74,8 @@ type Node struct {
 	leave    sync.Once
 
 	began time.Time
-	lease *lease // while it holds this bridge leads what it leads
+	lease *lease               // while it holds this bridge leads what it leads
+	ended map[string]time.Time // when the batches of leaders were ended last, by incarnation
 
 	others others
 
@@ -96,7 +97,7 @@ func New(o Options) (*Node, error) {
 		o: o, log: o.Log.Named("ha"), began: time.Now(),
 		roster:   standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
 		received: make(chan []byte, maxReceived), noted: make(chan struct{}, 1), answers: make(chan func(), askers), asks: make(chan ask, maxAsks),
-		leaves: make(chan struct{}), left: make(chan struct{}),
+		leaves: make(chan struct{}), left: make(chan struct{}), ended: map[string]time.Time{},
 	}
 	n.now.Store(new(servers))
 	o.Conn.OnError(n.onError)
@@ -286,7 +287,7 @@ func (n *Node) tick() {
 		if n.rests(s) {
 			continue
 		}
-		if s.up.Load() != 0 && !s.led && !n.inSync(s) && !n.fresh(s) {
+		if s.up.Load() != 0 && !s.led && !s.machine.Waits(now) && !n.inSync(s) && !n.fresh(s) {
 			if link := s.link.Load(); link != nil {
 				link.ping()
 			}

@@ -99,6 +99,12 @@ func (l *Leading) Publishes() bool { return l.phase == first || l.phase == leadi
 // fence is another then.
 func (l *Leading) Begins() bool { return l.Publishes() && !l.renewing }
 
+// Waits reports whether this bridge stands by for a leader that is not silent: nothing of a
+// View matters then but Session and InSync.
+func (l *Leading) Waits(now time.Time) bool {
+	return l.phase == standing && now.Sub(l.lastHeartbeat) < l.silence
+}
+
 // Term returns the highest term that is known.
 func (l *Leading) Term() uint64 { return l.term }
 

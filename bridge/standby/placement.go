@@ -1,7 +1,6 @@
 package standby
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -48,7 +47,7 @@ type Move struct {
 func (r *Roster) Try(servers []Tries) {
 	me := r.members[r.self]
 	me.Tries = slices.Clone(servers)
-	me.sort()
+	me.index()
 }
 
 // Moves returns what this bridge is to do now, so that as many bridges as there shall be
@@ -184,13 +183,6 @@ func count(seats []seat, is func(*seat) bool) (n int) {
 		}
 	}
 	return n
-}
-
-func (m *member) tries(server string) *Tries {
-	if i, ok := slices.BinarySearchFunc(m.Tries, server, func(t Tries, s string) int { return cmp.Compare(t.Server, s) }); ok {
-		return &m.Tries[i]
-	}
-	return nil
 }
 
 func (m *member) inSync(server string, term uint64) bool {
