@@ -165,7 +165,7 @@ func (n *Node) view(s *server, now time.Time) standby.View {
 	}
 	to, inSync := n.roster.Successor(s.Name, now)
 	return standby.View{
-		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Successor: to, HeirSync: inSync,
+		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Slow: n.roster.Slow(now), Successor: to, HeirSync: inSync,
 		Unable: n.unable(s, to, now), HeirUnable: n.roster.Unable(s.Name, to),
 	}
 }

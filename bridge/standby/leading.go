@@ -264,6 +264,9 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 			return // what it is to read yet may be stored already
 		}
 	}
+	if v.Slow {
+		wait += (slowPatience - 1) * l.silence
+	}
 	if v.Unable == Mute && v.Turn > 0 { // else nobody can do more
 		wait += mutePause
 	}

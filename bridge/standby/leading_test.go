@@ -120,6 +120,14 @@ func TestLeading_WithoutAnExactTailAnEpochBegins(t *testing.T) {
 	}
 }
 
+// Where most others are silent at once it takes its time.
+func TestLeading_WaitsLongerWhereMostAreSilent(t *testing.T) {
+	s := newScript(t)
+	s.view.InSync, s.view.Slow = true, true
+	s.on(s.heard("b2", 4, ""))
+	s.wait(slowPatience*time.Second, AskTerm)
+}
+
 // A stream that is slow to answer is claimed on: no question is asked before the last has
 // its answer.
 func TestLeading_ClaimsOnAStreamThatIsSlow(t *testing.T) {
