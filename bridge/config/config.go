@@ -112,6 +112,9 @@ type NATSConfig struct {
 	// TLSFirst begins with the TLS handshake, before the server says anything: it
 	// must want that too (nats-server's handshake_first).
 	TLSFirst setting.Switch `split_words:"true"`
+	// RenewEvery is how often subscriptions are made anew, and what NATS has denied is
+	// tried, at the least; 0: every natsconn.RenewEvery, which every bridge but a test's has.
+	RenewEvery time.Duration `ignored:"true"`
 }
 
 // StreamConfig says how the streams are kept.
