@@ -304,9 +304,9 @@ func TestPage_SaysWhyAServerHasNoFloor(t *testing.T) {
 func TestPage_P95OfTenMinutes(t *testing.T) {
 	t.Parallel()
 	w := allWell()
-	w.model.Actions("pbx-ber-01", view.Actions{Ended: 999, P95: 250 * time.Millisecond}, w.now)
+	w.acted("pbx-ber-01", 999, 250, nil)
 	w.pass(10 * time.Second)
-	w.model.Actions("pbx-ber-01", view.Actions{Ended: 1000, P95: 4 * time.Millisecond}, w.now)
+	w.acted("pbx-ber-01", 1000, 4, nil)
 	page := get(t, served(w, nil), "/?server=pbx-ber-01").Body.String()
 	if said := textOf(page); !strings.Contains(said, "Actions p95 10 min, most 250 ms") || !strings.Contains(page, "in the last 10 minutes, 250 ms at most") {
 		t.Errorf("with Actions: %s", said)
