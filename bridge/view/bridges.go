@@ -123,7 +123,7 @@ func (m *Model) roles(b *Bridge) {
 		for _, standby := range s.ha.Standbys {
 			if standby.Node == b.Node {
 				b.StandsBy++
-				if standby.State == "in_sync" {
+				if standby.State == inSync {
 					b.InSync++
 				}
 			}

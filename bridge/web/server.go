@@ -67,7 +67,7 @@ func (p *painter) serverVerdict() any {
 		v.Figures = append(v.Figures, figure{Name: "Full in", Value: p.until(s.Until)})
 	}
 	if s.Rates != nil {
-		v.Figures = append(v.Figures, fig("Events/s", view.Rate(s.Rates.In)))
+		v.Figures = append(v.Figures, fig("Events/s", view.Rate(s.Rates.In)), fig("Stored/s", view.Rate(s.Rates.Stored)))
 	}
 	if l := s.Losing; l != nil {
 		lost := fig("Lost", "all")
@@ -198,7 +198,7 @@ func failures(n int, reason string) string {
 	return count(n)
 }
 
-// buffer is one of the server's.
+// buffer is one of the server's; without a Share it has no bar.
 type buffer struct{ Name, Value, Share, Most, Tone string }
 
 func (p *painter) buffers() any {
@@ -229,6 +229,9 @@ func (p *painter) buffers() any {
 	all := []buffer{of("Outbox", &s.Buffers.Outbox, size), of("Write buffer", &s.Buffers.Write, size), of("Pending actions", &s.Buffers.Pending, count[int64])}
 	if s.Rates != nil && s.Rates.P95 != nil {
 		all[2].Value += ", p95 " + millis(*s.Rates.P95)
+	}
+	if said := s.Refused.Text(p.now); said != "" {
+		all = append(all, buffer{Name: "Actions", Value: said})
 	}
 	return all
 }

@@ -66,6 +66,9 @@ func (a *painter) sideOf(s *view.Server, w int) (lines []*line) {
 		for _, b := range a.buffers(s) {
 			add().cell(plain, b.name, 9).cell(b.tone, a.p.bar(b.Percent(), max(10, w/3)), max(10, w/3)).add(plain, " "+b.of())
 		}
+		if text := s.Refused.Text(a.moment()); text != "" {
+			add().cell(plain, "actions", 9).add(plain, text)
+		}
 		add()
 		for _, text := range wrap(account(s.Account), w, 3) {
 			add().add(plain, text)
@@ -229,6 +232,11 @@ func (a *painter) server() {
 	if s.Buffers != nil {
 		a.blank()
 		a.bufferTable(s)
+		name := "actions"
+		for _, text := range wrap(s.Refused.Text(a.moment()), a.w-14, 2) {
+			a.next().cell(plain, name, 10).add(plain, text)
+			name = ""
+		}
 		for _, text := range wrap(account(s.Account), a.w-4, 3) {
 			a.next().add(plain, "  "+text)
 		}

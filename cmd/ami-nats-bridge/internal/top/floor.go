@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -234,7 +235,7 @@ func (a *painter) keysPage() {
 	a.blank()
 	for _, k := range []hint{
 		{a.p.either("↑ ↓ j k", "j k"), "move"}, {"Enter, l", "open"}, {"Esc, h", "back"}, {"g G", "first, last; of a server g: its gaps"}, {"Tab, f", "servers, floor"},
-		{"/", "find: text in name, state or reason; Esc clears"}, {"s S", "sort by the next column; turn round. Ill ones stay first"}, {"i", "ill ones only"},
+		{"/", "find: text in name, state, reason or who leads"}, {"s S", "sort by the next column; turn round. Ill ones stay first"}, {"i", "ill ones only"},
 		{"c", "calls of this server"}, {"e", "its events, as they come"}, {"space", "stop and go on"}, {"y", "copy this screen as text, for a ticket (OSC 52)"}, {"w", "write it to a file"},
 		{"z", "times as clock, as age, in UTC"}, {"?", "this"}, {"q, Ctrl-C", "quit"},
 	} {
@@ -252,5 +253,8 @@ func (a *painter) keysPage() {
 		if l.width()+lipgloss.Width(s.word)+4 < a.w {
 			l.add(tone, sign+" ").add(plain, s.word+"  ")
 		}
+	}
+	if slices.ContainsFunc(a.snap.Servers, func(s view.Server) bool { return s.HA != nil }) {
+		a.next().add(plain, "  behind who leads: ").add(ok, a.p.either("●", "o")).add(plain, " a standby is in sync, ").add(warn, a.p.either("▲", "!")).add(plain, " none is")
 	}
 }

@@ -239,8 +239,18 @@ func (a *painter) headline() {
 		figure("waiting", number(*t.Waiting))
 		figure("calls", number(*t.Calls))
 	}
+	streams := a.streams()
+	if streams != "ok" {
+		figure("streams", streams)
+	}
+	figure("stored", perSecond(t.Stored))
+	if t.Refused != nil && *t.Refused > 0 {
+		figure("refused", view.Count(*t.Refused))
+	}
 	figure("actions", perSecond(t.Actions))
-	figure("streams", a.streams())
+	if streams == "ok" {
+		figure("streams", streams)
+	}
 }
 
 // perSecond is a rate; empty if it is not known.
@@ -292,8 +302,22 @@ func (a *painter) more() {
 	for _, text := range wrap(a.snap.Headline.More, a.w-4, limit) {
 		a.next().add(plain, "  ").add(dim, text)
 	}
+	for i := range a.snap.Bridges {
+		a.losses(&a.snap.Bridges[i])
+	}
 	if src := a.ui.Source; src.ByHTTP && src.NATS != "" {
 		a.next().add(plain, "  ").add(dim, "read from "+src.HTTP+"; goes back by itself when NATS answers")
+	}
+}
+
+// losses says what a bridge that lives has lost or cannot do.
+func (a *painter) losses(b *view.Bridge) {
+	var all []string
+	for _, loss := range b.Losses() {
+		all = append(all, loss.Name+" "+loss.Value)
+	}
+	if b.Live && len(all) > 0 {
+		a.next().add(plain, "  ").add(warn, cut(b.Node+": "+strings.Join(all, ", "), a.w-4))
 	}
 }
 

@@ -105,10 +105,13 @@ func (a *painter) nothing() {
 	}
 }
 
-// columns are the widths of the columns that there is room for.
+// columns are the widths of the columns that there is room for; 0 is none.
 type columns struct {
-	name, since, until, spark, bar, lost int
-	memory                               bool // NATS is down: how full the memory is in place of since when
+	name, since, until          int
+	leads, stands               int // who leads and who stands by, where bridges share servers
+	stored, spark, bar          int
+	refused, pending, gap, lost int
+	memory                      bool // NATS is down: how full the memory is in place of since when
 }
 
 // fixedColumns are sign, state, events, outbox, calls and waiting, with their blanks.
@@ -116,23 +119,36 @@ const fixedColumns = 3 + 14 + 7 + 8 + 6 + 5
 
 func (a *painter) columns() columns {
 	c := columns{since: 5, until: 5, memory: !a.snap.NATS.Up}
+	stands := 0
 	for i := range a.snap.Servers {
 		s := &a.snap.Servers[i]
 		c.name = max(c.name, lipgloss.Width(s.Name))
 		c.since, c.until = max(c.since, lipgloss.Width(a.since(s))), max(c.until, lipgloss.Width(until(&s.Verdict, a.now)))
+		if s.HA != nil {
+			c.leads = max(c.leads, len("LEADS"), lipgloss.Width(s.HA.Who())+2)
+			stands = max(stands, len("STANDS BY"), lipgloss.Width(s.HA.StandbysText()))
+		}
 	}
 	if c.memory {
 		c.since, c.until = 10, max(5, c.until-len(view.UntilFull+" "))
 	}
 	left := a.w - fixedColumns - c.since - c.until - 2
+	if c.leads > 0 {
+		c.leads = min(c.leads, max(len("LEADS"), left-1-max(c.name, 6)-1, left/3), longestLeads)
+		left -= c.leads + 1
+	}
 	c.name = min(max(c.name, 6), max(8, left-1))
 	left -= c.name + 1
 	for _, more := range []struct {
-		to *int
-		n  int
-	}{{&c.lost, 10}, {&c.spark, 10}, {&c.bar, 10}, {&c.spark, 20}} {
-		if need := more.n - *more.to; left >= need+2 {
-			left -= need + 2
+		to    *int
+		n     int
+		cells int // that it takes
+	}{
+		{&c.stored, 6, 7}, {&c.lost, 10, 12}, {&c.spark, 10, 12}, {&c.bar, 10, 12}, {&c.refused, 7, 8},
+		{&c.stands, min(stands, 40), min(stands, 40) + 2}, {&c.pending, 7, 8}, {&c.gap, 12, 14}, {&c.spark, 20, 10},
+	} {
+		if left >= more.cells && more.n > 0 {
+			left -= more.cells
 			*more.to = more.n
 		}
 	}
@@ -141,6 +157,9 @@ func (a *painter) columns() columns {
 	}
 	return c
 }
+
+// longestLeads bounds the column of who leads.
+const longestLeads = 24
 
 func (a *painter) header(c columns) {
 	l := a.next()
@@ -159,7 +178,13 @@ func (a *painter) header(c columns) {
 	} else {
 		l.cell(dim, "SINCE", c.since).cell(dim, "UNTIL", c.until)
 	}
+	if c.leads > 0 {
+		l.cell(dim, "LEADS", c.leads)
+	}
 	l.number(dim, mark(SortEvents, "EV/S"), 6)
+	if c.stored > 0 {
+		l.number(dim, "STORED", c.stored)
+	}
 	if c.spark > 0 {
 		l.add(plain, " ").cell(dim, "10 MIN", c.spark)
 	}
@@ -168,8 +193,19 @@ func (a *painter) header(c columns) {
 		l.add(plain, strings.Repeat(" ", c.bar+1))
 	}
 	l.number(dim, mark(SortCalls, "CALLS"), 5).number(dim, mark(SortWaiting, "WAIT"), 4)
-	if c.lost > 0 {
-		l.add(plain, " ").cell(dim, "LOST", c.lost)
+	if c.pending > 0 {
+		l.number(dim, "PENDING", c.pending)
+	}
+	if c.refused > 0 {
+		l.number(dim, "REFUSED", c.refused)
+	}
+	for _, last := range []struct {
+		name string
+		n    int
+	}{{"LOST", c.lost}, {"LAST GAP", c.gap}, {"STANDS BY", c.stands}} {
+		if last.n > 0 {
+			l.add(plain, " ").cell(dim, last.name, last.n)
+		}
 	}
 }
 
@@ -198,7 +234,11 @@ func (a *painter) row(s *view.Server, c columns) []*line {
 		next = strings.TrimPrefix(next, view.UntilFull+" ")
 	}
 	l.cell(plain, next, c.until)
+	if c.leads > 0 {
+		a.leads(l, s.HA, c.leads)
+	}
 	a.figures(l, s, c)
+	a.rest(l, s, c)
 	if !s.State.Ill() || a.isAsAll(s) {
 		return []*line{l}
 	}
@@ -233,14 +273,17 @@ func (a *painter) since(s *view.Server) string {
 
 func (a *painter) figures(l *line, s *view.Server, c columns) {
 	live := s.State != view.StateDown && s.State != view.StateRefused && s.State != view.StateUnknown
-	events, past := "-", ""
+	events, stored, past := "-", "-", ""
 	if s.Rates != nil {
 		if live {
-			events = brief(s.Rates.In)
+			events, stored = brief(s.Rates.In), brief(s.Rates.Stored)
 		}
 		past = a.p.spark(s.Rates.InPast, c.spark)
 	}
 	l.number(plain, events, 6)
+	if c.stored > 0 {
+		l.number(plain, stored, c.stored)
+	}
 	if c.spark > 0 {
 		l.add(plain, " ").cell(dim, past, c.spark)
 	}
@@ -260,9 +303,61 @@ func (a *painter) figures(l *line, s *view.Server, c columns) {
 		calls, waiting = number(p.Calls), number(p.Waiting)
 	}
 	l.number(plain, calls, 5).number(plain, waiting, 4)
+}
+
+// rest is what stands where there is room for it.
+func (a *painter) rest(l *line, s *view.Server, c columns) {
+	if c.pending > 0 {
+		text := "-"
+		if s.Buffers != nil && s.State != view.StateUnknown {
+			text = number(s.Buffers.Pending.Depth)
+		}
+		l.number(plain, text, c.pending)
+	}
+	if c.refused > 0 {
+		text := "-"
+		if s.Refused != nil {
+			text = view.Count(s.Refused.Count)
+		}
+		l.number(plain, text, c.refused)
+	}
 	if c.lost > 0 {
 		l.add(plain, " ").cell(bad, lostShort(s.Losing), c.lost)
 	}
+	if c.gap > 0 {
+		l.add(plain, " ").cell(dim, a.lastGap(s), c.gap)
+	}
+	if c.stands > 0 && s.HA != nil {
+		l.add(plain, " ").cell(dim, s.HA.StandbysText(), c.stands)
+	}
+}
+
+// lastGap is when the last gap of s ended.
+func (a *painter) lastGap(s *view.Server) string {
+	switch {
+	case len(s.Gaps) == 0:
+		return ""
+	case s.Gaps[0].To.IsZero():
+		return "open"
+	}
+	return a.ui.when(s.Gaps[0].To, a.now)
+}
+
+// leads is who leads a server, in n cells, and whether a bridge stands by in sync. Of a
+// name that is too long its end stays: the nodes of one fleet begin alike.
+func (a *painter) leads(l *line, ha *view.HA, n int) {
+	sign, tone := "", plain
+	switch {
+	case ha == nil, ha.Leader == "" && len(ha.Standbys) == 0:
+	case ha.Covered():
+		sign = " " + a.p.either("●", "o")
+	case len(ha.Standbys) > 0:
+		sign, tone = " "+a.p.either("▲", "!"), warn
+	}
+	if ha != nil && ha.Leader == "" {
+		tone = warn
+	}
+	l.cell(tone, end(ha.Who(), n-lipgloss.Width(sign))+sign, n)
 }
 
 // level is the tone of a server's outbox.
@@ -283,9 +378,18 @@ func (a *painter) narrowRow(s *view.Server) []*line {
 	name := max(6, a.w-28)
 	if s.State.Ill() {
 		l.cell(bold, s.Name, name).cell(tone, strings.ToUpper(s.State.Word()), 13).add(plain, until(&s.Verdict, a.now))
-		return []*line{l, new(line).add(plain, "   ").add(dim, reason(s))}
+		why := new(line).add(plain, "   ")
+		if s.HA != nil {
+			a.leads(why, s.HA, min(lipgloss.Width(s.HA.Who())+2, 10))
+		}
+		return []*line{l, why.add(dim, reason(s))}
 	}
-	l.cell(plain, s.Name, name).cell(dim, a.quiet(s), 10)
+	l.cell(plain, s.Name, name)
+	if s.HA != nil && s.State == view.StateWell { // its sign says that it is up
+		a.leads(l, s.HA, 10)
+	} else {
+		l.cell(dim, a.quiet(s), 10)
+	}
 	if s.Rates != nil {
 		l.number(plain, brief(s.Rates.In)+"/s", 8)
 	}

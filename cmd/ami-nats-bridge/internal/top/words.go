@@ -51,6 +51,14 @@ func (ui *UI) when(t view.Time, now time.Time) string {
 	return view.Moment(t, now)
 }
 
+// moment is the time of the picture in the zone of times in words.
+func (a *painter) moment() time.Time {
+	if a.ui.Times == TimesUTC {
+		return a.now.UTC()
+	}
+	return a.now
+}
+
 // until is what happens next to a server, and when: full 9:52, try 0:21.
 func until(v *view.Verdict, now time.Time) string {
 	left := v.Until.Sub(now)
