@@ -7,17 +7,22 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
-// The page says who leads each server and who stands by, what was refused and what a bridge
-// has lost, in the words of package view; where no bridges share servers there is no such
-// column.
-func TestPage_WhoLeadsAndWhatWasRefused(t *testing.T) {
-	t.Parallel()
+// sharedOut is twelve servers that bridges share, one of which is down.
+func sharedOut() *world {
 	w := allWell()
 	w.lose("pbx-muc-02", "dial", "dial tcp 10.20.4.12:5038: connect: connection refused", 0)
 	for _, name := range twelve {
 		w.tell("ami.status."+name+".ha", fields{"leader": "b1", "term": 3, "since": stamp(start), "reason": "start", "standbys": []fields{{"node": "b2", "state": "in_sync"}, {"node": "b3", "state": "apart", "reason": "differs"}}})
 	}
-	w.node(nil, "CONNECTED")
+	return w
+}
+
+// The page says who leads each server and who stands by, what was refused and what a bridge
+// has lost, in the words of package view; where no bridges share servers there is no such
+// column.
+func TestPage_WhoLeadsAndWhatWasRefused(t *testing.T) {
+	t.Parallel()
+	w := sharedOut()
 	snap := w.snapshot(view.NumbersNone)
 	page := textOf(get(t, served(w, nil), "/").Body.String())
 	for _, want := range []string{"Leads", "b1 leads, b2 in sync, b3 apart: differs.", "Stored/s", "Refused", "Actions refused 41"} {
