@@ -131,9 +131,9 @@ func (s *server) standsBy() (Verdict, bool) {
 	return v, true
 }
 
-// isLedElsewhere says whether another bridge than the one that speaks leads s: what that one
+// LedElsewhere says whether another bridge than the one that speaks leads s: what that one
 // holds of it waits for nothing.
-func (s *Server) isLedElsewhere() bool { return s.HA != nil && s.Word == ledBy(s.HA.Leader) }
+func (s *Server) LedElsewhere() bool { return s.HA != nil && s.Word == ledBy(s.HA.Leader) }
 
 // ledBy is the word of a server that another bridge leads.
 func ledBy(node string) string { return "led by " + node }

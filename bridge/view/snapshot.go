@@ -335,13 +335,13 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 		if s.Refused != nil {
 			t.Refused = new(orZero(t.Refused) + s.Refused.Count)
 		}
-		if s.Rates != nil {
+		if s.Rates != nil && !s.LedElsewhere() { // who leads it says them
 			t.In, t.Stored = new(orZero(t.In)+s.Rates.In), new(orZero(t.Stored)+s.Rates.Stored)
 			if s.Rates.Actions != nil {
 				t.Actions = new(orZero(t.Actions) + *s.Rates.Actions)
 			}
 		}
-		if s.Account != nil && s.State != StateUnknown && !s.isLedElsewhere() {
+		if s.Account != nil && s.State != StateUnknown && !s.LedElsewhere() {
 			t.Queued += s.Account.Queued + s.Account.InFlight
 		}
 	}

@@ -67,7 +67,10 @@ func (p *painter) serverVerdict() any {
 		v.Figures = append(v.Figures, figure{Name: "Full in", Value: p.until(s.Until)})
 	}
 	if s.Rates != nil {
-		v.Figures = append(v.Figures, fig("Events/s", view.Rate(s.Rates.In)), fig("Stored/s", view.Rate(s.Rates.Stored)))
+		v.Figures = append(v.Figures, fig("Events/s", view.Rate(s.Rates.In)))
+		if !s.LedElsewhere() {
+			v.Figures = append(v.Figures, fig("Stored/s", view.Rate(s.Rates.Stored)))
+		}
 	}
 	if l := s.Losing; l != nil {
 		lost := fig("Lost", "all")

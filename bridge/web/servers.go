@@ -202,7 +202,10 @@ func (p *painter) wellRow(s *view.Server) wellRow {
 		r.Word = strings.TrimPrefix(s.Word, view.StateWell.Word()+" ")
 	}
 	if s.Rates != nil {
-		r.In, r.Stored, r.Spark = view.Rate(s.Rates.In), view.Rate(s.Rates.Stored), spark(s.Rates.InPast, nil)
+		r.In, r.Spark = view.Rate(s.Rates.In), spark(s.Rates.InPast, nil)
+		if !s.LedElsewhere() {
+			r.Stored = view.Rate(s.Rates.Stored)
+		}
 		if s.Rates.P95 != nil {
 			r.P95 = millis(*s.Rates.P95)
 		}

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -276,8 +277,9 @@ func (a *painter) streams() string {
 	n := 0
 	for i := range a.snap.Bridges {
 		for _, s := range a.snap.Bridges[i].Delivery.Streams {
-			if n++; a.snap.Bridges[i].Live && s.State != "ok" && s.State != "off" {
-				ill = append(ill, s.Name+" "+s.State)
+			n++
+			if text := s.Name + " " + s.State; a.snap.Bridges[i].Live && s.State != "ok" && s.State != "off" && !slices.Contains(ill, text) {
+				ill = append(ill, text)
 			}
 		}
 	}

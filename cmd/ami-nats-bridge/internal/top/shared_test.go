@@ -84,6 +84,23 @@ func TestRender_WhoLeadsAndWhatWasRefused(t *testing.T) {
 	}
 }
 
+// A bridge that stands by says of a server that another leads it, and nothing of what is stored.
+func TestRender_LedElsewhere(t *testing.T) {
+	t.Parallel()
+	f := newFleet()
+	for i := range uint64(4) {
+		f.node("b1", []string{"pbx1"})
+		f.tell("pbx1", "ha", fields{"leader": "b2", "term": 3, "since": text(night.Add(-time.Minute)), "standbys": []fields{{"node": "b1", "state": "in_sync"}}})
+		f.session("pbx1", "event", "up", night.Add(-148*time.Hour))
+		f.buffers("pbx1", 1000*i, 1000*i, 1000)
+		f.now = f.now.Add(5 * time.Second)
+	}
+	screen := Text(f.Snapshot(night, view.NumbersLast4), UI{}, 120, 24, noColor)
+	if !containsAll(screen, []string{"pbx1   led by b2", "b2 o     200      - "}) || strings.Contains(screen, "events 200") {
+		t.Errorf("got:\n%s", screen)
+	}
+}
+
 func containsAll(screen string, want []string) bool {
 	for _, text := range want {
 		if !strings.Contains(screen, text) {
