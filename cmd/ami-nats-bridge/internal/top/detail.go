@@ -63,6 +63,9 @@ func (a *painter) sideOf(s *view.Server, w int) (lines []*line) {
 	}
 	if s.Buffers != nil {
 		add()
+		if text := rates(s); text != "" {
+			add().cell(plain, "rates", 9).add(plain, text)
+		}
 		for _, b := range a.buffers(s) {
 			add().cell(plain, b.name, 9).cell(b.tone, a.p.bar(b.Percent(), max(10, w/3)), max(10, w/3)).add(plain, " "+b.of())
 		}
@@ -228,6 +231,9 @@ func (a *painter) server() {
 	a.sessionTable(s)
 	if s.HA != nil {
 		a.next().cell(plain, "bridges", 10).add(plain, s.HA.Text())
+	}
+	if text := rates(s); text != "" {
+		a.next().cell(plain, "rates", 10).add(plain, text)
 	}
 	if s.Buffers != nil {
 		a.blank()
