@@ -239,6 +239,19 @@ func (p *painter) buffers() any {
 	return all
 }
 
+// serverQueues are those of the server, as their tiles on the floor have them.
+func (p *painter) serverQueues() any {
+	var own []tile
+	if f := p.snap.Floor; f != nil {
+		for i := range f.Queues {
+			if f.Queues[i].Server == p.page.server {
+				own = append(own, p.tile(&f.Queues[i]))
+			}
+		}
+	}
+	return own
+}
+
 // gaps are a day of them.
 type gaps struct {
 	Text  string

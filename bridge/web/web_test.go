@@ -300,6 +300,17 @@ func TestPage_SaysWhyAServerHasNoFloor(t *testing.T) {
 	}
 }
 
+// The page of a server has its queues, and no other's.
+func TestPage_QueuesOfAServer(t *testing.T) {
+	t.Parallel()
+	for server, want := range map[string][2]string{"pbx-ber-01": {"support-de over 3 min 5 4:12", "service-muc"}, "pbx-muc-02": {"service-muc as of 02:47:14", "support-de"}} {
+		said := textOf(get(t, served(withFloor(), nil), "/?server="+server).Body.String())
+		if !strings.Contains(said, want[0]) || strings.Contains(said, want[1]) {
+			t.Errorf("%s, which has %s: %s", server, want[0], said)
+		}
+	}
+}
+
 // The page of a server shows how long Actions took in the last ten minutes, if there were any.
 func TestPage_P95OfTenMinutes(t *testing.T) {
 	t.Parallel()

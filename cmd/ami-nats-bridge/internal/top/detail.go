@@ -248,7 +248,8 @@ func (a *painter) server() {
 		}
 	}
 	a.blank()
-	a.gapTable(s.Gaps)
+	a.gapTable(s.Gaps[:min(len(s.Gaps), max(3, a.room()/2))])
+	a.queuesOf(s)
 }
 
 func (a *painter) sessionTable(s *view.Server) {

@@ -75,8 +75,9 @@ func (a *painter) queueSign(q *view.Queue) (string, tone) {
 // queueColumns are all of a queue's but its name and its past.
 const queueColumns = 3 + 1 + 6 + 9 + 7 + 7 + 6 + 7 + 1
 
-func (a *painter) queues(f *view.Floor) {
-	name, past := 14, 0
+// queueHeader begins a table of queues, and returns how wide their names and pasts are.
+func (a *painter) queueHeader() (name, past int) {
+	name = 14
 	if left := a.w - queueColumns - name; left >= 18 {
 		past = min(left, 30)
 		name += min(left-past, 26)
@@ -91,6 +92,39 @@ func (a *painter) queues(f *view.Floor) {
 			l.add(plain, " ").add(dim, cut("LAST HOUR", past))
 		}
 	}
+	return name, past
+}
+
+// queuesOf are those of one server, as many as there is room for.
+func (a *painter) queuesOf(s *view.Server) {
+	if a.snap.Floor == nil || a.room() < 3 {
+		return
+	}
+	var own []*view.Queue
+	for i := range a.snap.Floor.Queues {
+		if q := &a.snap.Floor.Queues[i]; q.Server == s.Name {
+			own = append(own, q)
+		}
+	}
+	if len(own) == 0 {
+		return
+	}
+	a.blank()
+	name, past := a.queueHeader()
+	shown := min(len(own), a.room())
+	if shown < len(own) {
+		shown = max(0, shown-1)
+	}
+	for _, q := range own[:shown] {
+		a.queue(q, name, past, false)
+	}
+	if hidden := len(own) - shown; hidden > 0 {
+		a.next().add(dim, "  "+number(hidden)+" more queues")
+	}
+}
+
+func (a *painter) queues(f *view.Floor) {
+	name, past := a.queueHeader()
 	room := max(2, a.room()*3/5)
 	chosen := min(max(a.ui.Queue, 0), max(0, len(f.Queues)-1))
 	start := min(max(0, chosen-room/2), max(0, len(f.Queues)-room))

@@ -247,6 +247,7 @@ var screens = map[string]struct {
 	"calls": {ill, UI{Page: PageCalls, Selected: "pbx-ber-01", CallsOf: 31, Calls: []view.Call{
 		{Since: view.Time{Time: night.Add(-132 * time.Second)}, Caller: "…0144", State: "Up", Queue: "support-de"},
 		{Since: view.Time{Time: night.Add(-273 * time.Second)}, Caller: "…0871", With: "2014", State: "Up", Channel: "PJSIP/2014-0000a1"}}}, noColor},
+	"server-queues": {floor, UI{Page: PageServer, Selected: "pbx-ber-01"}, noColor},
 	"floor":         {floor, UI{Page: PageFloor}, colour},
 	"callers":       {floor, UI{Page: PageFloor, Queue: 5, Callers: true}, colour},
 	"filter":        {ill, UI{Filter: "ber", Typing: true}, noColor},
