@@ -346,6 +346,9 @@ func (a *actionRequest) ended() {
 // its caller asked, and at the server where it was written.
 func (a *actionRequest) count(r result, fail *reply.Error) {
 	took := time.Since(a.received)
+	if r == resultRefused {
+		a.countRefused(fail, time.Now())
+	}
 	if a.handed == nil {
 		a.endpoint.stats.add(r, fail, took)
 	}
