@@ -189,6 +189,9 @@ func sharedMetrics() []metric[*counted] {
 			for _, b := range c.standing.Standbys {
 				n[b.State]++
 			}
+			if !c.shared.IsCopied() {
+				say = say.once() // that nobody stands by is as it should be
+			}
 			for state := range standby.NumStates {
 				say(float64(n[state]), state.String())
 			}
