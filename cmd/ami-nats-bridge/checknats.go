@@ -41,6 +41,9 @@ func checkNATS(ctx context.Context, s *env.Settings) findings {
 	if s.Bridge.HA {
 		f.bridges(ctx, nc, s)
 	}
+	if s.Bridge.Delivery != config.DeliverCore {
+		f.beside(ctx, nc, &s.Bridge)
+	}
 	shared := ""
 	if s.Bridge.HA {
 		shared = ", ami.ha.>, ami.terms.>"

@@ -121,10 +121,11 @@ var arrows = map[string][]string{
 	},
 
 	"cmd/ami-nats-bridge": {
-		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/catalog", "bridge/config",
-		"bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/standby", "bridge/streams", "bridge/telling",
-		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging",
-		"cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top", "correlation", "frames",
+		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/beside", "bridge/catalog", "bridge/config",
+		"bridge/delivery", "bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/standby", "bridge/streams",
+		"bridge/telling", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env",
+		"cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top",
+		"correlation", "frames",
 	},
 }
 
