@@ -250,6 +250,7 @@ func (n *Node) fill(ctx context.Context, t *standby.Tail, s *server, since time.
 			t.Add(id)
 		} else {
 			t.Foreign()
+			held.Beside = true
 		}
 	}
 	return held, err

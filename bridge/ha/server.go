@@ -301,7 +301,8 @@ func (n *Node) begin(s *server, d standby.Decision, now time.Time) {
 		return
 	}
 	s.mu.Lock()
-	s.fence = delivery.Fence{Term: s.machine.Fence(), Whole: true, Last: s.held.Last}
+	// A bridge beside that shares nothing would have the other fence refused, again and again.
+	s.fence = delivery.Fence{Term: s.machine.Fence(), Whole: !s.held.Beside, Last: s.held.Last}
 	s.mu.Unlock()
 	s.stored.Store(false)
 	why := error(nil)
