@@ -286,10 +286,8 @@ func (n *Node) tick() {
 		if n.rests(s) {
 			continue
 		}
-		if s.up.Load() != 0 && !s.led && !n.inSync(s) && !n.fresh(s) {
-			if link := s.link.Load(); link != nil {
-				link.ping()
-			}
+		if s.up.Load() != 0 && (s.led && s.asks.wait() || !s.led && !n.inSync(s) && !n.fresh(s)) {
+			s.ping()
 		}
 		n.step(s, standby.Event{Kind: standby.Tick})
 	}
@@ -311,12 +309,13 @@ func (n *Node) beat(now time.Time) {
 			l := standby.LeadsOf(s.Name, how.Mark, s.machine.Heir())
 			heir, _ := n.roster.Successor(s.Name, now)
 			l.Unable = n.unable(s, heir, now)
+			l.Answers = s.asks.of(how.Mark.Epoch, now.Add(-n.lately()))
 			leads = append(leads, l)
 		case up != 0 && !how.Leads && n.mayClaim():
 			age := time.Since(s.began) - time.Duration(up)
 			stands = append(stands, standby.Stands{
 				Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
-				Unable: n.unable(s, "", now), OldestMS: oldest(how.Oldest, now),
+				Unable: n.unable(s, "", now), OldestMS: oldest(how.Oldest, now), Probe: s.Outbox.Probe(uint64(now.UnixNano())),
 			})
 		}
 	}
@@ -354,6 +353,7 @@ func (n *Node) receive(data []byte) {
 		return
 	}
 	n.others.observe(h, now, n.lately())
+	n.hearProbes(h, now)
 	for i := range h.Leads {
 		s := n.named(h.Leads[i].Server)
 		if s == nil || !s.begun.Load() {
@@ -369,6 +369,7 @@ func (n *Node) receive(data []byte) {
 		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
 			s.Outbox.Observe(l.Mark, now)
+			n.hearAnswers(s, &h.Leads[i])
 		}
 	}
 }

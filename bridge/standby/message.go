@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
@@ -71,6 +72,9 @@ type Leads struct {
 	Filters Sum    `json:"filters"`
 	Yields  string `json:"yields,omitempty"` // the node that shall claim now
 	Unable  Unable `json:"unable,omitempty"`
+	// Answers are to the probes of those that are joining. A version that does not know them
+	// makes none, and reads none.
+	Answers []Answer `json:"answers,omitempty"`
 }
 
 // Stands is a server of which the sender has an event session that is up, and which it
@@ -85,7 +89,20 @@ type Stands struct {
 	Unable Unable `json:"unable,omitempty"`
 	// OldestMS is how old the oldest event is that it holds; 0: it holds none.
 	OldestMS int64 `json:"oldest_ms,omitempty"`
+	// Probe asks the leader how far its session is now; 0: it asks nothing.
+	Probe uint64 `json:"probe,omitempty"`
 }
+
+// Answer is how many events of the epoch the leader had read when its session had answered
+// a Ping that was asked after the probe of the node was heard.
+type Answer struct {
+	Node  string `json:"node"`
+	Probe uint64 `json:"probe"`
+	N     uint64 `json:"n"`
+}
+
+// maxAnswers bounds those of a server: so many join at a time.
+const maxAnswers = 4
 
 // LeadsOf returns what a Heartbeat says of a server with this Mark.
 func LeadsOf(server string, m Mark, yields string) Leads {
@@ -198,7 +215,7 @@ func (h *Heartbeat) check() error {
 		}
 	}
 	for i := range h.Leads {
-		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || badWidth(l.Width) || len(l.Unable) > maxToken || l.Yields != "" && !name.Valid(l.Yields, maxNode) {
+		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || badWidth(l.Width) || len(l.Unable) > maxToken || l.Yields != "" && !name.Valid(l.Yields, maxNode) || badAnswers(l.Answers) {
 			return fmt.Errorf("what is led has no server, epoch, term, width or node that is valid: %.40q", l.Server)
 		}
 	}
@@ -236,5 +253,9 @@ var errVersion = errors.New("it names no version that this one reads")
 func badVersion(v, needs int) bool { return needs < 1 || needs > Version || v < needs }
 
 func badWidth(w uint64) bool { return w != 0 && (w < Window || w >= 2*Window) }
+
+func badAnswers(all []Answer) bool {
+	return len(all) > maxAnswers || slices.ContainsFunc(all, func(a Answer) bool { return !name.Valid(a.Node, maxNode) })
+}
 
 func noServer(s string) error { return fmt.Errorf("%.40q names no server", s) }

@@ -28,13 +28,13 @@ const (
 type Standby struct {
 	Node   string
 	State  State
-	Reason Reason // why it is Apart
+	Reason Reason // why it is Apart, or Joining for long
 	Lag    uint64 // events stored by the leader and not found in its own session yet; see Knows
 }
 
 // Knows reports whether the Lag is known.
 func (b *Standby) Knows() bool {
-	return b.State == InSync || b.Reason == Behind || b.Reason == Overflow
+	return b.State == InSync || b.State == Apart && (b.Reason == Behind || b.Reason == Overflow)
 }
 
 // LeaderNow is Leader, of the bridges that are alive.
@@ -56,6 +56,8 @@ func (r *Roster) Standbys(server, leader string, term uint64, now time.Time) (al
 			b.State, b.Reason = Apart, s.Reason
 		case s.State == InSync.String() && s.Term == term:
 			b.State = InSync
+		case s.State == Joining.String():
+			b.Reason = s.Reason
 		}
 		if b.Knows() {
 			b.Lag = s.Lag
