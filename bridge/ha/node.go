@@ -303,20 +303,11 @@ func (n *Node) beat(now time.Time) {
 	var leads []standby.Leads
 	var stands []standby.Stands
 	for _, s := range n.begun() {
-		how, up := s.Outbox.Shared(s.machine.Term()), s.up.Load()
-		switch {
-		case s.machine.Leads() && how.Leads:
-			l := standby.LeadsOf(s.Name, how.Mark, s.machine.Heir())
-			heir, _ := n.roster.Successor(s.Name, now)
-			l.Unable = n.unable(s, heir, now)
-			l.Answers = s.asks.of(how.Mark.Epoch, now.Add(-n.lately()))
-			leads = append(leads, l)
-		case up != 0 && !how.Leads && n.mayClaim():
-			age := time.Since(s.began) - time.Duration(up)
-			stands = append(stands, standby.Stands{
-				Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
-				Unable: n.unable(s, "", now), OldestMS: oldest(how.Oldest, now), Probe: s.Outbox.Probe(uint64(now.UnixNano())),
-			})
+		switch l, b := n.says(s, now); {
+		case l != nil:
+			leads = append(leads, *l)
+		case b != nil:
+			stands = append(stands, *b)
 		}
 	}
 	n.roster.Try(n.tries(now))
