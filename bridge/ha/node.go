@@ -62,6 +62,7 @@ type Node struct {
 	adding sync.Mutex              // held meanwhile
 	served *servers                // what the Roster was told of
 	roster *standby.Roster
+	parts  standby.Parts
 	peers  atomic.Pointer[[]standby.Peer] // of Peers
 
 	received chan []byte   // Heartbeats
@@ -313,14 +314,7 @@ func (n *Node) beat(now time.Time) {
 	n.roster.Try(n.tries(now))
 	h := n.roster.Beat(leads, stands, now)
 	n.lease.beats(h.Seq, now)
-	data, err := h.Encode()
-	n.pause = min(beat, max(beatLeast, time.Duration(len(data))*time.Second/beatRate))
-	if err == nil {
-		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
-	}
-	if err != nil && n.o.Conn.Up() {
-		n.log.Error("no word to the other bridges", zap.Error(err))
-	}
+	n.publish(h)
 	n.move(now)
 }
 
@@ -328,6 +322,12 @@ func (n *Node) beat(now time.Time) {
 func (n *Node) receive(data []byte) {
 	now := time.Now()
 	h, err := standby.DecodeHeartbeat(data)
+	if err == nil {
+		h, err = n.parts.Add(h, now)
+	}
+	if err == nil && h == nil {
+		return // others of its parts are to come
+	}
 	if err == nil {
 		err = n.roster.Observe(h, now)
 	}

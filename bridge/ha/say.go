@@ -3,6 +3,9 @@ package ha
 import (
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 )
 
@@ -28,4 +31,23 @@ func (n *Node) says(s *server, now time.Time) (leads *standby.Leads, stands *sta
 		}
 	}
 	return nil, nil
+}
+
+// publish has the others hear h, in as many parts as NATS wants.
+func (n *Node) publish(h *standby.Heartbeat) {
+	link := n.o.Conn.Get()
+	all, err := h.EncodeWithin(n.o.Conn.MaxPayload(link))
+	size := 0
+	for _, data := range all {
+		m := nats.NewMsg(n.subject(n.o.Config.Node))
+		m.Data = data
+		if err = n.o.Conn.Publish(link, m); err != nil {
+			break
+		}
+		size += len(data)
+	}
+	n.pause = min(beat, max(beatLeast, time.Duration(size)*time.Second/beatRate))
+	if err != nil && n.o.Conn.Up() {
+		n.log.Error("no word to the other bridges", zap.Error(err))
+	}
 }

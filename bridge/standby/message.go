@@ -16,12 +16,15 @@ const (
 	// fields that it does not know, and refuses a message only if that says that it
 	// needs a newer one. So a bridge works beside those of the version before it and
 	// after it, and a change that needs more is made in two versions.
-	Version = 1
-	needs   = 1 // the oldest version that reads what this one writes
+	Version = 2
+	needs   = 1 // the oldest version that reads what this one writes, but for parts
+	parts   = 2 // the oldest version that reads parts of a Heartbeat
 
-	// MaxMessage bounds a message; NATS takes 1 MiB, with headers.
+	// MaxMessage bounds a message; NATS takes 1 MiB, with headers, if it is not told
+	// otherwise.
 	MaxMessage = 1<<20 - 8<<10
-	// MaxServers bounds the servers of one bridge with HA: all in one Heartbeat.
+	// MaxServers bounds the servers of one bridge with HA: all in one Heartbeat, or in its
+	// parts.
 	MaxServers = 2048
 
 	maxToken  = 32 // bytes of an incarnation or of a reason
@@ -58,6 +61,9 @@ type Heartbeat struct {
 	Leads       []Leads  `json:"leads,omitempty"`
 	Stands      []Stands `json:"stands,omitempty"`
 	Tries       []Tries  `json:"tries,omitempty"`
+	// Part and Parts are of one that NATS does not take as a whole: see EncodeWithin.
+	Part  int `json:"part,omitempty"` // from 1
+	Parts int `json:"parts,omitempty"`
 }
 
 // Leads is a server that the sender leads: its Mark.
@@ -208,6 +214,8 @@ func (h *Heartbeat) check() error {
 		return fmt.Errorf("weight %d: wants 1 to %d", h.Weight, maxWeight)
 	case len(h.Servers) > MaxServers || len(h.Leads)+len(h.Stands) > MaxServers || len(h.Tries) > MaxServers:
 		return fmt.Errorf("it names more than %d servers", MaxServers)
+	case h.Parts < 0 || h.Parts > maxParts || h.Part > h.Parts || h.Part < min(1, h.Parts):
+		return fmt.Errorf("part %d of %d: wants 1 to %d", h.Part, h.Parts, maxParts)
 	}
 	for _, s := range h.Servers {
 		if !name.Valid(s, maxServer) {
