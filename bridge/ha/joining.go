@@ -55,8 +55,8 @@ func (s *server) ping() {
 	}
 }
 
-// hearProbes takes in what a bridge asks of what this one leads.
-func (n *Node) hearProbes(h *standby.Heartbeat, now time.Time) {
+// takeProbes takes in what a bridge asks of what this one leads.
+func (n *Node) takeProbes(h *standby.Heartbeat, now time.Time) {
 	for i := range h.Stands {
 		b := &h.Stands[i]
 		if s := n.named(b.Server); s != nil && s.led && s.asks.ask(h.Node, b.Probe, now) {
@@ -65,9 +65,9 @@ func (n *Node) hearProbes(h *standby.Heartbeat, now time.Time) {
 	}
 }
 
-// hearAnswers takes in what the leader of s has answered this bridge, and asks for the next
+// takeAnswers takes in what the leader of s has answered this bridge, and asks for the next
 // Pong, which tells how far the session is behind the Mark that came with it.
-func (n *Node) hearAnswers(s *server, l *standby.Leads) {
+func (n *Node) takeAnswers(s *server, l *standby.Leads) {
 	for _, a := range l.Answers {
 		if a.Node == n.o.Config.Node {
 			s.Outbox.Answer(l.Epoch, a.Probe, a.N)

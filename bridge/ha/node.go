@@ -344,7 +344,7 @@ func (n *Node) receive(data []byte) {
 		return
 	}
 	n.others.observe(h, now, n.lately())
-	n.hearProbes(h, now)
+	n.takeProbes(h, now)
 	for i := range h.Leads {
 		s := n.named(h.Leads[i].Server)
 		if s == nil || !s.begun.Load() {
@@ -360,7 +360,7 @@ func (n *Node) receive(data []byte) {
 		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
 			s.Outbox.Observe(l.Mark, now)
-			n.hearAnswers(s, &h.Leads[i])
+			n.takeAnswers(s, &h.Leads[i])
 		}
 	}
 }

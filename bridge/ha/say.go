@@ -27,10 +27,18 @@ func (n *Node) says(s *server, now time.Time) (leads *standby.Leads, stands *sta
 		age := time.Since(s.began) - time.Duration(up)
 		return nil, &standby.Stands{
 			Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
-			Unable: n.unable(s, "", now), OldestMS: oldest(how.Oldest, now), Probe: s.Outbox.Probe(uint64(now.UnixNano())),
+			LagMS: lagFor(how.Behind, now).Milliseconds(), Unable: n.unable(s, "", now), OldestMS: oldest(how.Oldest, now), Probe: s.Outbox.Probe(uint64(now.UnixNano())),
 		}
 	}
 	return nil, nil
+}
+
+// lagFor is for how long there is a Lag since then, at least a millisecond; 0 if there is none.
+func lagFor(since, now time.Time) time.Duration {
+	if since.IsZero() {
+		return 0
+	}
+	return max(time.Millisecond, now.Sub(since))
 }
 
 // publish has the others hear h, in as many parts as NATS wants.

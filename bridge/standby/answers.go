@@ -10,8 +10,8 @@ type Answers struct{ all []asked }
 type asked struct {
 	Answer
 	epoch    string
-	heard    time.Time // first, and last
-	last     time.Time
+	since    time.Time // it is known
+	last     time.Time // it came
 	answered bool
 }
 
@@ -29,14 +29,14 @@ func (a *Answers) Ask(node string, probe uint64, now time.Time) (ping bool) {
 			one.last = now
 			return !one.answered
 		default:
-			*one = asked{Answer: Answer{Node: node, Probe: probe}, heard: now, last: now}
+			*one = asked{Answer: Answer{Node: node, Probe: probe}, since: now, last: now}
 			return true
 		}
 	}
 	if probe == 0 || len(a.all) == maxAnswers {
 		return false
 	}
-	a.all = append(a.all, asked{Answer: Answer{Node: node, Probe: probe}, heard: now, last: now})
+	a.all = append(a.all, asked{Answer: Answer{Node: node, Probe: probe}, since: now, last: now})
 	return true
 }
 
@@ -54,7 +54,7 @@ func (a *Answers) Wait() bool {
 // epoch were read by now.
 func (a *Answers) Pong(asked time.Time, epoch string, n uint64) {
 	for i := range a.all {
-		if one := &a.all[i]; !one.answered && asked.After(one.heard) {
+		if one := &a.all[i]; !one.answered && asked.After(one.since) {
 			one.answered, one.epoch, one.N = true, epoch, n
 		}
 	}

@@ -84,8 +84,8 @@ func (l *attestedLeast) value() int64 {
 	return l.values[attested-1]
 }
 
-// told is a Mark that was heard, until a Ping is answered that was asked after that.
-type told struct {
+// awaited is a Mark that was heard, until a Ping is answered that was asked after that.
+type awaited struct {
 	n     uint64
 	at    time.Time
 	waits bool
@@ -103,14 +103,14 @@ func (f *Follower) read() uint64 { return f.sums.last - uint64(f.owed.left) }
 // then. One in sync that has not read what was stored before sees other events: where all
 // are alike no sum tells that.
 func (f *Follower) Pong(asked time.Time) {
-	if !f.told.waits || !asked.After(f.told.at) {
+	if !f.awaited.waits || !asked.After(f.awaited.at) {
 		return
 	}
-	f.told.waits = false
+	f.awaited.waits = false
 	switch {
 	case !f.synced:
-		f.bounds.most.add(int64(f.sums.last - f.told.n))
-	case f.owed.guess || int64(f.read()-f.told.n-f.shift) >= 0:
+		f.bounds.most.add(int64(f.sums.last - f.awaited.n))
+	case f.owed.guess || int64(f.read()-f.awaited.n-f.shift) >= 0:
 		f.lacks = 0
 	default:
 		if f.lacks++; f.lacks >= attested {
@@ -143,4 +143,6 @@ func (f *Follower) Answer(epoch string, id, n uint64) {
 }
 
 // forgetBounds gives up what is known of where the place lies.
-func (f *Follower) forgetBounds() { f.bounds, f.told, f.probe, f.lacks = bounds{}, told{}, probe{}, 0 }
+func (f *Follower) forgetBounds() {
+	f.bounds, f.awaited, f.probe, f.lacks = bounds{}, awaited{}, probe{}, 0
+}

@@ -1,6 +1,9 @@
 package standby
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // State is how a standby stands to the leader.
 type State uint8
@@ -50,11 +53,13 @@ type Follower struct {
 	proof   proof  // of it, until it is believed
 	bounds  bounds // where it lies
 	lacks   int    // Pongs in a row before which less was read than was stored
-	told    told
+	awaited awaited
 	probe   probe
 	synced  bool      // it is
 	cutN    uint64    // up to this event of the epoch all is stored, if synced
 	cutAt   time.Time // when the Mark of it was heard
+	behind  time.Time // when the first Mark behind it was heard, if there is one
+	next    time.Time // likewise, of those that were compared last
 
 	marks   []timedMark // ahead of the session, or not found yet; in order
 	misses  int         // Marks since the last cut that the session came to and did not fit
@@ -106,6 +111,15 @@ func (f *Follower) Lag() uint64 {
 		return f.highest - f.cutN
 	}
 	return 0
+}
+
+// Behind returns since when the leader is known to have stored more than was found in this
+// session. It is zero where the Lag is.
+func (f *Follower) Behind() time.Time {
+	if f.Lag() == 0 {
+		return time.Time{}
+	}
+	return f.behind
 }
 
 // State returns how the standby stands, and why if it is apart, or is joining for long.
@@ -175,8 +189,8 @@ func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 	if f.reason == Filters {
 		f.reason = ""
 	}
-	if f.synced || !f.told.waits {
-		f.told = told{m.N, now, true}
+	if f.synced || !f.awaited.waits {
+		f.awaited = awaited{m.N, now, true}
 	}
 	if m.N > f.highest {
 		f.highest = m.N
@@ -185,6 +199,9 @@ func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 		}
 		if f.since.IsZero() {
 			f.since = now
+		}
+		if f.behind.IsZero() {
+			f.behind = now
 		}
 	}
 	fitted, cut := false, timedMark{}
@@ -215,6 +232,7 @@ func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 // compareMarks compares the Marks that the session has come to. It returns the newest that
 // fits.
 func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
+	f.next = time.Time{}
 	if !f.aligned {
 		return false, timedMark{}
 	}
@@ -230,14 +248,18 @@ func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 		}
 		if f.sums.has(p) && *f.sums.at(p)-m.Sum == f.diff {
 			fitted, cut = true, m
-			f.misses = 0
+			f.misses, f.next = 0, time.Time{}
 			f.proof.count++
 		} else {
 			f.misses++
 			f.proof.misses++
+			f.next = cmp.Or(f.next, m.at)
 		}
 	}
 	f.marks = append(f.marks[:0], f.marks[done:]...)
+	if f.next.IsZero() && len(f.marks) > 0 {
+		f.next = f.marks[0].at
+	}
 	return fitted, cut
 }
 
@@ -250,7 +272,10 @@ func (f *Follower) fits(m timedMark, now time.Time) (release int) {
 		f.forgetBounds()
 	}
 	f.synced, f.reason, f.proof, f.stuck = true, "", proof{}, stuck{}
-	f.cutN, f.cutAt = m.N, m.at
+	f.cutN, f.cutAt, f.behind = m.N, m.at, time.Time{}
+	if f.highest > m.N {
+		f.behind = cmp.Or(f.next, now)
+	}
 	if oldest := f.sums.last - f.held; f.cut() > oldest {
 		release = int(f.cut() - oldest)
 		f.held -= uint64(release)

@@ -92,6 +92,8 @@ type Stands struct {
 	Term   uint64 `json:"term"` // that it follows
 	Lag    uint64 `json:"lag"`
 	AgeMS  int64  `json:"age_ms"` // of the session
+	// LagMS is for how long there is a Lag, at least 1; a version that does not know says 0.
+	LagMS  int64  `json:"lag_ms,omitempty"`
 	Unable Unable `json:"unable,omitempty"`
 	// OldestMS is how old the oldest event is that it holds; 0: it holds none.
 	OldestMS int64 `json:"oldest_ms,omitempty"`
@@ -228,7 +230,7 @@ func (h *Heartbeat) check() error {
 		}
 	}
 	for i := range h.Stands {
-		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 || s.OldestMS < 0 {
+		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 || s.LagMS < 0 || s.OldestMS < 0 {
 			return fmt.Errorf("what is stood by for has no server or state that is valid: %.40q", s.Server)
 		}
 	}
