@@ -63,6 +63,7 @@ type server struct {
 	leading               atomic.Bool           // led, for others
 	trouble               atomic.Pointer[error] // why it is not known who leads; nil: it is
 	known                 known
+	asks                  asks
 
 	telling   sync.Mutex // protects the following
 	published bool       // of led
@@ -116,13 +117,20 @@ func (s *server) onSession(up bool) {
 	}
 	if s.up.Swap(0) != 0 {
 		s.Outbox.Restart()
+		s.asks.clear()
 		s.lost.Store(true)
 		s.wake()
 	}
 }
 
-// onPong notes that a Ping that was asked then was answered.
-func (s *server) onPong(asked time.Time) { s.asked.Store(max(1, int64(asked.Sub(s.began)))) }
+// onPong notes, between two events of the session, that a Ping was answered that was asked then.
+func (s *server) onPong(asked time.Time) {
+	s.asked.Store(max(1, int64(asked.Sub(s.began))))
+	s.Outbox.Pong(asked)
+	if epoch, n, ok := s.Outbox.ReadUpTo(); ok {
+		s.asks.pong(asked, epoch, n)
+	}
+}
 
 // takeNotes hands on what was noted.
 func (s *server) takeNotes(each func(standby.EventKind)) {

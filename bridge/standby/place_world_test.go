@@ -49,6 +49,8 @@ type placed struct {
 type held struct {
 	since, up, sync time.Time // up and sync: from then on, or zero
 	term            uint64    // that it leads in; 0: it does not
+	again           time.Time // until then it claims that anew
+	hindered        bool      // and something keeps it from that
 }
 
 func (w *placeWorld) shake() {
@@ -133,7 +135,12 @@ func (w *placeWorld) beat(b *placed) {
 		if w.is(s.sync) {
 			state, term = InSync, w.termOf(server)
 		}
+		again := w.now.Before(s.again)
 		switch {
+		case again && !s.hindered && s.term > 0:
+			stands = append(stands, Stands{Server: server, State: InSync.String(), Term: s.term})
+		case again && s.term > 0:
+			tries = append(tries, Tries{server, w.now.Sub(s.again.Add(-claimsFor)).Milliseconds()})
 		case s.term > 0:
 			leads = append(leads, LeadsOf(server, Mark{Term: s.term, Epoch: "e"}, ""))
 		case w.is(s.up):
@@ -182,6 +189,7 @@ func (w *placeWorld) move(b *placed, m Move) {
 			s.sync = s.up.Add(w.ms(12_000).Sub(w.now))
 		}
 		b.reads[m.Server] = s
+	case m.Kind == End && s.term > 0: // the bridge waits for what comes of its claim
 	case m.Kind == End:
 		delete(b.reads, m.Server)
 		if w.is(s.up) && w.inSync(m.Server) == 0 && w.now.Sub(w.shaken) > 2*time.Second {
