@@ -145,7 +145,8 @@ func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) 
 		cfg: cfg, secret: secret, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts,
 		conn: conn, socket: socketOf(conn), queue: newWriteQueue(int(cfg.WriteBufferBytes)),
 	}
-	s.log = l.log.With(zap.String("role", slot.name), zap.String("session", s.Token))
+	// Lazily, for few sessions log a line of their own, and what it carries takes a KiB.
+	s.log = l.log.WithLazy(zap.String("role", slot.name), zap.String("session", s.Token))
 	s.pingID = l.ids.ActionID(s.Token, 0)
 	if cfg.TLS {
 		s.chunk = tlsRecord
