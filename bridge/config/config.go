@@ -37,8 +37,8 @@ type Config struct {
 	ConnectRate        float64 `split_words:"true"`
 	// OutboxTotalBytes bounds the outboxes of all servers together.
 	OutboxTotalBytes setting.Bytes `split_words:"true"`
-	// Linger is how long an event that comes to an idle publisher waits for others, so
-	// that they share a write and an acknowledgement; 0: not at all.
+	// Linger is how long after one event the next waits for others, so that they share a
+	// write and an acknowledgement; 0: not at all. What comes alone does not wait.
 	Linger time.Duration
 	// StatusInterval is how often the state is published when nothing changes.
 	StatusInterval time.Duration `split_words:"true"`
@@ -179,6 +179,7 @@ func DefaultConfig() Config {
 		ConnectConcurrency: 5,
 		ConnectRate:        50,
 		OutboxTotalBytes:   setting.GiB,
+		Linger:             5 * time.Millisecond,
 		StatusInterval:     5 * time.Second,
 		ShutdownTimeout:    20 * time.Second,
 		IdempotencyWindow:  2 * time.Minute,

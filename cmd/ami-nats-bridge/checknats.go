@@ -42,6 +42,9 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	if s.Bridge.HA {
 		f.bridges(ctx, nc, s, listen)
 	}
+	if s.Bridge.Delivery != config.DeliverCore {
+		f.beside(ctx, nc, &s.Bridge)
+	}
 	shared := ""
 	if s.Bridge.HA {
 		shared = ", ami.ha.>, ami.terms.>"
