@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,10 +65,11 @@ func TestAudit_RecordsEachEnd(t *testing.T) {
 	sim.Next("CoreSettings", amisim.Refuse)
 	r.Call("pbx1", "CoreSettings", "")
 	r.Call("pbx1", "Ping", "")
-	for _, want := range []string{"pbx1 outcome allowed connection_lost unknown 502\n", "pbx1 outcome allowed not_connected no 503\n"} {
-		if got := r.Record(records); got.End() != want {
-			t.Errorf("want %s: %s", want, got.Text)
-		}
+	// The session records how the first ended once its caller has the answer: the next may be faster.
+	ends := []string{r.Record(records).End(), r.Record(records).End()}
+	slices.Sort(ends)
+	if want := []string{"pbx1 outcome allowed connection_lost unknown 502\n", "pbx1 outcome allowed not_connected no 503\n"}; !slices.Equal(ends, want) {
+		t.Errorf("%q, want %q", ends, want)
 	}
 	if lost := r.Metric("audit_records_lost_total"); lost != 0 {
 		t.Errorf("%v records lost", lost)
