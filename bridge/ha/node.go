@@ -75,7 +75,8 @@ type Node struct {
 	leave    sync.Once
 
 	began time.Time
-	lease *lease // while it holds this bridge leads what it leads
+	lease *lease               // while it holds this bridge leads what it leads
+	ended map[string]time.Time // when the batches of leaders were ended last, by incarnation
 
 	others others
 
@@ -97,7 +98,7 @@ func New(o Options) (*Node, error) {
 		o: o, log: o.Log.Named("ha"), began: time.Now(),
 		roster:   standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
 		received: make(chan []byte, maxReceived), noted: make(chan struct{}, 1), answers: make(chan func(), askers), asks: make(chan ask, maxAsks),
-		leaves: make(chan struct{}), left: make(chan struct{}),
+		leaves: make(chan struct{}), left: make(chan struct{}), ended: map[string]time.Time{},
 	}
 	n.now.Store(new(servers))
 	o.Conn.OnError(n.onError)

@@ -41,6 +41,13 @@ func (h *Handle) Copies(n int) {
 	h.s.place.copies = n
 }
 
+// IsCopied reports whether more than one bridge is to read the server, so that one stands by.
+func (h *Handle) IsCopied() bool {
+	h.n.places.changing.Lock()
+	defer h.n.places.changing.Unlock()
+	return h.s.place.copies > 1
+}
+
 // Has says whether this bridge has the server, or has it no more: then its sessions end
 // without the Node, and it is not read again before the bridge has it again. A nil Handle
 // does nothing.

@@ -12,7 +12,7 @@ import (
 // of the servers, and some of those it does not reach where far is set.
 func newPlaceWorld(t *testing.T, rng *rand.Rand, bridges, servers, copies int, far bool) *placeWorld {
 	w := &placeWorld{
-		t: t, rng: rng, now: time.Unix(1000, 0), copies: copies, servers: names("pbx", servers),
+		t: t, rng: rng, now: time.Unix(1000, 0), copies: copies, loses: 2, servers: names("pbx", servers),
 		led: map[string]time.Time{}, begins: map[string]int{},
 	}
 	for i := range bridges {

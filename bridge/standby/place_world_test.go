@@ -17,6 +17,7 @@ type placeWorld struct {
 	rng     *rand.Rand
 	now     time.Time
 	copies  int
+	loses   int // of a hundred Heartbeats
 	servers []string
 	bridges []*placed
 	led     map[string]time.Time // when the server was led last
@@ -124,7 +125,7 @@ func (w *placeWorld) give(server string, to *placed) {
 
 func (w *placeWorld) is(at time.Time) bool { return !at.IsZero() && !w.now.Before(at) }
 
-// beat has the others hear how b stands; of a hundred Heartbeats two are lost.
+// beat has the others hear how b stands, but for what is lost.
 func (w *placeWorld) beat(b *placed) {
 	var leads []Leads
 	var stands []Stands
@@ -151,7 +152,7 @@ func (w *placeWorld) beat(b *placed) {
 	b.r.Try(tries)
 	h := b.r.Beat(leads, stands, w.now)
 	for _, other := range w.bridges {
-		if other.r == nil || w.rng.IntN(50) == 0 {
+		if other.r == nil || other != b && w.rng.IntN(100) < w.loses {
 			continue
 		}
 		if err := other.r.Observe(h, w.now); err != nil {
