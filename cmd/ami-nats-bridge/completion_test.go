@@ -122,16 +122,24 @@ function try; complete -C $argv[1] | string replace -r '\t.*' '' | string join '
 			// What bash is given is what stands behind the =, where it cuts words.
 			value := map[string]string{"bash": "json", "zsh": "--output=json", "fish": "--output=json"}[shell]
 			subject := map[string]string{"bash": `ami.status.\>`, "zsh": "ami.status.>", "fish": "ami.status.>"}[shell] // the others quote
-			for _, line := range [][2]string{
+			lines := [][2]string{
 				{"ami-nats-bridge tail ami.st", subject},
 				{"ami-nats-bridge ch", "check"}, {"ami-nats-bridge call pb", "pbx1 pbx2"}, {"ami-nats-bridge call pbx1 QueueSu", "QueueSummary"},
 				{"ami-nats-bridge call pbx1 QueueStatus Mem", "Member="}, {"ami-nats-bridge tail --gre", "--grep"},
 				{"ami-nats-bridge call pbx1 Ping --output=js", value},
-			} {
-				args := map[string][]string{"bash": {"--norc", "-c"}, "zsh": {"-f", "-c"}, "fish": {"--no-config", "-c"}}[shell]
-				out, err := exec.CommandContext(t.Context(), path, append(args, script+"try '"+line[0]+"'")...).CombinedOutput()
-				if got := strings.Join(strings.Fields(string(out)), " "); err != nil || got != line[1] {
-					t.Errorf("%q completes to %q, %v; want %q", line[0], got, err, line[1])
+			}
+			for _, line := range lines {
+				script += "try '" + line[0] + "'; echo ,\n"
+			}
+			args := map[string][]string{"bash": {"--norc", "-c"}, "zsh": {"-f", "-c"}, "fish": {"--no-config", "-c"}}[shell]
+			out, err := exec.CommandContext(t.Context(), path, append(args, script)...).CombinedOutput()
+			all := strings.Split(string(out), ",\n")
+			if err != nil || len(all) != len(lines)+1 {
+				t.Fatalf("%v: %s", err, out)
+			}
+			for i, line := range lines {
+				if got := strings.Join(strings.Fields(all[i]), " "); got != line[1] {
+					t.Errorf("%q completes to %q, want %q", line[0], got, line[1])
 				}
 			}
 		})

@@ -83,7 +83,14 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 			args = append(args, "--count", "3")
 		}
 		var out, problems bytes.Buffer
-		if code := run(args, stdio{args[0], &out, &problems}); code != 0 || problems.Len() > 0 {
+		code := 0
+		until(t, command[1], func() bool { // top ends with 1 while a slow machine is behind
+			out.Reset()
+			problems.Reset()
+			code = run(args, stdio{args[0], &out, &problems})
+			return args[1] != "top" || code == 0
+		})
+		if code != 0 || problems.Len() > 0 {
 			t.Errorf("%s: exit code %d, %s", command[1], code, &problems)
 		}
 		if args[1] == "top" && !strings.Contains(out.String(), "All 2 servers are well") {
@@ -116,14 +123,14 @@ func moves(t *testing.T, url string) {
 	for end := time.Now().Add(patience); ; {
 		_, body, err := askHTTP(t.Context(), url+"/status.json")
 		var snap view.Snapshot
-		if err != nil || json.Unmarshal(body, &snap) != nil {
-			t.Fatalf("%v: %.200s", err, body)
+		if err == nil {
+			err = json.Unmarshal(body, &snap)
 		}
-		if f := snap.Floor; f != nil && f.Calls > 0 && len(f.Queues) >= 4 && len(f.Agents) >= 5 && f.Talking > 0 {
+		if f := snap.Floor; err == nil && f != nil && f.Calls > 0 && len(f.Queues) >= 4 && len(f.Agents) >= 5 && f.Talking > 0 {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("no calls on the floor: %s", body)
+			t.Fatalf("no calls on the floor: %v, %s", err, body)
 		}
 	}
 	if code, body, err := askHTTP(t.Context(), url+"/?view=floor"); err != nil || code != 200 || !strings.Contains(string(body), "support") {

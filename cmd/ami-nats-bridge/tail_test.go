@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -183,20 +184,23 @@ func TestTail_NeedsNoRightButToSubscribe(t *testing.T) {
 	})
 	admin := dialNATS(t, strings.Replace(s.ClientURL(), "://", "://admin:p@", 1))
 	envtest.Set(t, "BRIDGE_NATS_URL="+s.ClientURL(), "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD=p")
+	var group sync.WaitGroup // each waits for answers that it may not ask for
 	for subject, message := range map[string]string{"ami.events.pbx1.*": "ami.events.pbx1.Hangup", "ami.status.pbx1.gap": "ami.status.pbx1.gap"} {
 		show, problems := newScreen(), newScreen()
-		done := make(chan int, 1)
-		go func() { done <- run([]string{"x", "tail", subject, "--count", "1"}, stdio{"x", show, problems}) }()
+		group.Go(func() {
+			code := run([]string{"x", "tail", subject, "--count", "1"}, stdio{"x", show, problems})
+			if code != 0 || show.String() == "" || problems.String() != "" {
+				t.Errorf("%s: exit code %d, %s%s", subject, code, show, problems)
+			}
+		})
 		for !subscribed(s, subject) {
 			_ = admin.Flush() // a round trip
 		}
 		if err := admin.Publish(message, []byte(`{"reason":"overflow"}`)); err != nil {
 			t.Fatal(err)
 		}
-		if code := <-done; code != 0 || show.String() == "" || problems.String() != "" {
-			t.Errorf("%s: exit code %d, %s%s", subject, code, show, problems)
-		}
 	}
+	group.Wait()
 	if _, problems := printed(t, 1, "tail", "ami.audit.>"); !strings.Contains(problems, `Subscription to "ami.audit.>"`) {
 		t.Errorf("%s", problems)
 	}

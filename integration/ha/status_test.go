@@ -205,6 +205,7 @@ func shows(r *harness.Running, state, words, requests string) {
 // is: at first, after one that led was cut off from NATS and is back, and after it has ended
 // in order.
 func TestStatus_TheLeaderAloneSaysWhoLeads(t *testing.T) {
+	harness.Long(t, "two bridges join, and change places twice behind a silence of two seconds")
 	t.Parallel()
 	f := newFleet(t, shape{})
 	e := f.ear

@@ -101,6 +101,17 @@ func TestInvariant_ServersAreIsolated(t *testing.T) {
 	harness.Eventually(t, "the flood is read", func() bool { return r.Metric("events_received_total", "server", "flood") == backlog })
 	bring()
 	harness.Eventually(t, "the backlog is being stored", func() bool { return published() > 1000 })
+	// What is not acknowledged in time, on a busy machine, comes again.
+	came := map[string]bool{}
+	next := func() *nats.Msg {
+		for {
+			msg := r.Next(events)
+			if seq := msg.Header.Get("Ami-Seq"); !came[seq] {
+				came[seq] = true
+				return msg
+			}
+		}
+	}
 	// How much of the flood was stored between the reading of an event of the
 	// quiet server and its storing: what is in flight, and a turn. Both metrics
 	// may be read late, which makes it less.
@@ -110,7 +121,7 @@ func TestInvariant_ServersAreIsolated(t *testing.T) {
 		quiet.Emit("Event", "Tick")
 		harness.Eventually(t, "the event is read", func() bool { return quietly("received") > float64(i) })
 		before := published()
-		r.Next(events)
+		next()
 		harness.Eventually(t, "the event is stored", func() bool { return quietly("published") > float64(i) })
 		most = max(most, float64(placeOf(r, "ami.events.quiet.Tick"))-float64(i)-before)
 	}
@@ -121,7 +132,7 @@ func TestInvariant_ServersAreIsolated(t *testing.T) {
 	flood.Kick()
 	for i := range 20 {
 		quiet.Emit("Event", "Tick", "N", fmt.Sprint(i))
-		if msg := r.Next(events); !strings.Contains(string(msg.Data), fmt.Sprintf(`"N":"%d"`, i)) {
+		if msg := next(); !strings.Contains(string(msg.Data), fmt.Sprintf(`"N":"%d"`, i)) {
 			t.Fatalf("tick %d is %s", i, msg.Data)
 		}
 		harness.Succeeds(t, r.Call("quiet", "Ping", ""))
@@ -244,7 +255,14 @@ func TestInvariant_ReconnectsCannotStorm(t *testing.T) {
 	if logins > 2+2*5 { // of two sessions in each of five rounds
 		t.Errorf("%d logins until it opened", logins)
 	}
-	harness.Fails(t, r.Call("pbx1", "CoreStatus", ""), "breaker_open", "no")
+	harness.Eventually(t, "a call while it is open", func() bool { // it is tried again at times
+		got := r.Call("pbx1", "CoreStatus", "")
+		refused := got.Error != nil && got.Error.Kind == "breaker_open"
+		if refused {
+			harness.Fails(t, got, "breaker_open", "no")
+		}
+		return refused
+	})
 	r.AwaitText(states, `"sessions":{"action":"waiting","event":"waiting"}`)
 	r.AwaitText(r.Subscribe("ami.nodes.b1"), `"ready":[]`)
 	for wait := 0; wait < 3_000; { // milliseconds: they have doubled more than once

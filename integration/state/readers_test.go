@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,6 +59,8 @@ func TestState_AReaderOfSomeKinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
+	var stopping sync.WaitGroup
+	defer stopping.Wait()
 	for _, filter := range []string{"*.queue.>", "pbx1.caller.>"} {
 		watcher, err := kv.Watch(t.Context(), filter)
 		if err != nil {
@@ -69,7 +72,8 @@ func TestState_AReaderOfSomeKinds(t *testing.T) {
 			}
 			seen[e.Key()] = true
 		}
-		_ = watcher.Stop() // the right to delete a consumer he has not: it goes by itself
+		// The right to delete a consumer he has not: it goes by itself, and nats.go waits for an answer.
+		stopping.Go(func() { _ = watcher.Stop() })
 	}
 	if len(seen) != 2 || seen["pbx1.channel.1=2E1"] {
 		t.Errorf("seen: %v", seen)
