@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/beside"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/ha"
@@ -79,6 +80,7 @@ type Bridge struct {
 	ready       chan struct{}
 	publisher   *delivery.Publisher
 	ha          *ha.Node // nil unless bridges share the servers
+	beside      *beside.Watch
 	actions     *actions.Service
 	page        atomic.Pointer[servedPage] // nil before it is served
 
@@ -160,6 +162,7 @@ func (b *Bridge) newShared(run string) (err error) {
 		}
 	}
 	b.state = state.New(o)
+	b.beside = beside.New(beside.Options{Node: b.cfg.Node, HA: bool(b.cfg.HA), Conn: b.control, Servers: b.published, Log: b.log})
 	if b.publisher, err = delivery.New(p); err != nil {
 		return err
 	}
@@ -276,6 +279,9 @@ func (b *Bridge) serve(ctx context.Context, stage *stages) error {
 		stage.back.Go(func() { b.claims.Run(stage.backCtx) })
 	}
 	stage.back.Go(func() { b.status.Run(stage.backCtx, b.cfg.StatusInterval, b.tick, b.look) })
+	if b.cfg.Delivery != config.DeliverCore {
+		stage.back.Go(func() { b.beside.Run(stage.backCtx) })
+	}
 	n := b.runServers(stage)
 	if b.ha != nil {
 		stage.back.Go(func() { b.ha.Run(stage.backCtx) })

@@ -161,6 +161,7 @@ func (b *Bridge) reasons(body *readiness) []string {
 	if b.ha != nil {
 		all = append(all, b.ha.Reasons()...)
 	}
+	all = append(all, b.beside.Reasons()...)
 	snap := b.picture.Snapshot(view.NumbersNone)
 	for i := range snap.Servers {
 		if s := &snap.Servers[i]; s.State.Ill() || s.State == view.StateUnknown {

@@ -68,6 +68,7 @@ type counted struct {
 
 	standing *standby.Standing // nil: no others share it, or nobody has looked yet
 	node     string            // this bridge's
+	doubled  bool              // another bridge publishes it too
 	// floor is what the page shows of it, if that is of now and another bridge does
 	// not tell it.
 	floor *view.FloorSums
@@ -106,7 +107,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	floors := m.bridge.picture.FloorSums()
 	for _, s := range m.bridge.servers.all() {
-		c := &counted{server: s, box: s.outbox.Account(), link: s.link.Status(), up: s.state.Counts(), node: m.bridge.cfg.Node}
+		c := &counted{server: s, box: s.outbox.Account(), link: s.link.Status(), up: s.state.Counts(), node: m.bridge.cfg.Node, doubled: m.bridge.beside.Doubled(s.cfg.Name)}
 		if s.shared != nil {
 			c.standing = s.shared.Standing()
 		}

@@ -76,6 +76,10 @@ func endpointMetrics() []metric[*actions.Endpoint] {
 		{counter, "requests_busy_total", "Requests refused because those that have not ended hold too many bytes.", "",
 			single(func(e *actions.Endpoint) uint64 { _, refused := e.Held(); return refused })},
 		{counter, "requests_dropped_total", "Requests that were dropped unread because too many waited.", "", single((*actions.Endpoint).Dropped)},
+		{counter, "ha_actions_asked_total", "Actions that another bridge was asked for, for it leads the server.", "",
+			rare(func(e *actions.Endpoint) uint64 { n, _ := e.Asked(); return n })},
+		{counter, "ha_actions_ended_total", "Actions that another bridge was asked for, by what became of them.", "result",
+			func(e *actions.Endpoint, say say) { _, ended := e.Asked(); counts(ended, say.once()) }},
 	}
 }
 
@@ -96,6 +100,8 @@ func eventMetrics() []metric[*counted] {
 		{counter, "events_filtered_total", "Events that the filters do not want.", "", rare(func(c *counted) uint64 { return c.box.Filtered })},
 		{counter, "events_released_total", "Events that a standby gave up, for the leader has them.", "", rare(func(c *counted) uint64 { return c.box.Released })},
 		{counter, "events_resent_total", "Events that were sent once more, each time.", "", rare(func(c *counted) uint64 { return c.box.Resent })},
+		{gauge, "events_doubled", "1 while another bridge, with which this one does not share the server, publishes its events too.", "",
+			rare(func(c *counted) float64 { return one(c.doubled) })},
 		{counter, "events_dropped_total", "Events lost.", "reason", func(c *counted, say say) { counts(c.box.Dropped, say) }},
 		{counter, "gaps_total", "Gap events put into the stream.", "reason", func(c *counted, say say) { counts(c.status.Gaps(), say.once()) }},
 		{gauge, "outbox_events", "Events that wait in the outbox.", "", single(func(c *counted) uint64 { return c.box.Queued })},
@@ -189,6 +195,9 @@ func sharedMetrics() []metric[*counted] {
 			for _, b := range c.standing.Standbys {
 				n[b.State]++
 			}
+			if !c.shared.IsCopied() {
+				say = say.once() // that nobody stands by is as it should be
+			}
 			for state := range standby.NumStates {
 				say(float64(n[state]), state.String())
 			}
@@ -211,6 +220,23 @@ func sharedMetrics() []metric[*counted] {
 					say(float64(own.Lag))
 				}
 			}},
+		{gauge, "ha_standby_lag_seconds", "For how long the leader has stored an event that this standby has not found in its own session.", "",
+			func(c *counted, say say) {
+				if c.standing == nil || c.leads() {
+					return
+				}
+				if own := c.shared.Own(); own.KnowsFor() {
+					say(own.LagFor.Seconds())
+				}
+			}},
+		{gauge, "ha_standby_reason", "1 for why this standby is not in sync, once it says.", "state reason", func(c *counted, say say) {
+			if c.standing == nil || c.leads() {
+				return
+			}
+			if own := c.shared.Own(); own.Reason != "" {
+				say(1, own.State.String(), string(own.Reason))
+			}
+		}},
 	}
 }
 

@@ -121,6 +121,7 @@ func (a *actionRequest) askOthers() {
 	if err == nil {
 		m.Reply = w.replies + id
 		if err = w.conn.Publish(w.conn.Get(), m); err == nil || w.take(id) == nil {
+			a.endpoint.asked.asked.Add(1)
 			return
 		}
 	}
@@ -218,6 +219,7 @@ func (w *askedOthers) onReply(id string, m *nats.Msg) {
 		}
 	case nobody:
 		if a := w.take(id); a != nil {
+			a.endpoint.asked.unled.Add(1)
 			a.declinedElsewhere(a.server.ledByNobody("no bridge leads " + a.server.cfg.Name))
 		}
 	case bytes.HasPrefix(m.Data, []byte(`{"server":`)):
@@ -236,6 +238,11 @@ func (a *actionRequest) repliedElsewhere(m *nats.Msg) {
 		return
 	}
 	fail := said.Error
+	if fail == nil || fail.Sent != "no" {
+		a.endpoint.asked.answered.Add(1)
+	} else {
+		a.endpoint.asked.refused.Add(1)
+	}
 	if fail != nil && fail.Sent == "no" {
 		if a.endpoint.routed {
 			a.declinedElsewhere(fail)
@@ -282,6 +289,7 @@ func noReply(a *actionRequest) *reply.Error {
 // unheard ends a with fail, to which nobody has replied: who had it may have been killed behind it.
 func (a *actionRequest) unheard(fail *reply.Error) {
 	a.count(resultFailed, fail)
+	a.endpoint.asked.unanswered.Add(1)
 	a.endpoint.shared.audit.Outcome(a.audited(), nil, fail)
 	body := reply.Append(nil, a.head(), nil, fail)
 	a.finishKey(body, fail)

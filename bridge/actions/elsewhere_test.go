@@ -208,9 +208,7 @@ func TestElsewhere_WhoIsNotSureAsksNobody(t *testing.T) {
 // mute has who is asked for pbx2 reply nothing, as one that is killed does.
 func (p *pair) mute() {
 	p.t.Helper()
-	if err := p.b2.Lead("pbx2", false); err != nil {
-		p.t.Fatal(err)
-	}
+	p.unlead()
 	sub, err := p.nc.QueueSubscribe("ami.ha.actions.pbx2.*", "q", func(m *nats.Msg) {
 		_ = m.Respond([]byte(`{"stream":"S","seq":1}`)) // what a stream says that has it, too
 	})

@@ -31,6 +31,7 @@ type Endpoint struct {
 	stats   requestStats
 	held    requestBudget
 	dropped dropped
+	asked   asked
 	subs    []*natsconn.Subscription // nil while none of its requests come here
 }
 

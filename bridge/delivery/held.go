@@ -197,6 +197,9 @@ type Since struct {
 	IDs  []string  // message ids, in order; at least that of the last message, if there is one
 	Last uint64    // sequence of that
 	At   time.Time // when its event was read; zero without one
+	// Beside is set by who reads the IDs: some are of a bridge that shares nothing with
+	// others, and that no fence keeps out.
+	Beside bool
 }
 
 // ReadSince reads what the stream holds on filter that was stored after since, by this
@@ -217,7 +220,7 @@ func ReadSince(ctx context.Context, c *natsconn.Conn, filter string, since time.
 	at = at.Add(-max(0, time.Since(since)) - before)
 	r := directget.Request{Batch: heldPage, MaxBytes: heldPageBytes, NextFor: filter, StartTime: &at}
 	if last.Time.Before(at) {
-		return Since{[]string{last.Header.Get("Nats-Msg-Id")}, last.Sequence, readAt(last.Header, last.Time)}, nil
+		return Since{IDs: []string{last.Header.Get("Nats-Msg-Id")}, Last: last.Sequence, At: readAt(last.Header, last.Time)}, nil
 	}
 	for more := true; more; {
 		var page []heldMessage

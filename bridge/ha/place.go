@@ -41,6 +41,13 @@ func (h *Handle) Copies(n int) {
 	h.s.place.copies = n
 }
 
+// IsCopied reports whether more than one bridge is to read the server, so that one stands by.
+func (h *Handle) IsCopied() bool {
+	h.n.places.changing.Lock()
+	defer h.n.places.changing.Unlock()
+	return h.s.place.copies > 1
+}
+
 // Has says whether this bridge has the server, or has it no more: then its sessions end
 // without the Node, and it is not read again before the bridge has it again. A nil Handle
 // does nothing.
@@ -106,7 +113,8 @@ func (n *Node) move(now time.Time) {
 	}
 	for _, m := range n.roster.Moves(copies, now) {
 		switch s := n.named(m.Server); {
-		case s == nil || !s.begun.Load():
+		case s == nil || !s.begun.Load(), m.Kind == standby.End && !s.machine.Stands():
+			// whoever claims it ends its session when another has
 		case m.Kind == standby.GiveLead:
 			n.step(s, standby.Event{Kind: standby.Handover, To: m.To})
 		default:

@@ -41,7 +41,8 @@ type object struct {
 
 	uncounted bool // only the bucket has it: no part of the bounds
 
-	there    bool // the bucket has it, or may have it
+	revision uint64 // what the bucket had last of it, as far as is known
+	there    bool   // the bucket has it, or may have it
 	inFlight bool
 	again    bool          // changed while in flight
 	due      time.Duration // when it is to be written

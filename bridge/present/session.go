@@ -85,6 +85,25 @@ func (p *Present) boot() {
 	}
 }
 
+// Again has each list asked for as behind a login: what changed in silence while another
+// bridge asked for them is not known here.
+func (p *Present) Again(now time.Time) {
+	p.enter(now)
+	defer p.mu.Unlock()
+	if p.session.state == Stale {
+		return
+	}
+	if p.session.state == Live {
+		p.session.state, p.session.since = Syncing, now
+	}
+	for l := range p.lists {
+		p.lists[l].asked = false
+	}
+	if p.session.booted {
+		p.allDue()
+	}
+}
+
 // Resync has each list asked for again.
 func (p *Present) Resync(now time.Time) {
 	p.enter(now)

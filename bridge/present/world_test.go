@@ -117,6 +117,7 @@ func (w *world) drain() map[string]map[string]string {
 			}
 			w.bucket[one.Key] = value
 		}
+		one.Revision = uint64(w.writes)
 		w.p.Done(&one, true, w.now)
 	}
 	return w.bucket

@@ -8,6 +8,8 @@ type Write struct {
 	Kind  Kind
 	Value []byte // reused by the next Take into the same Write
 	End   bool   // the key is to be purged
+	// Revision is what the bucket has stored it as: who writes sets it before Done.
+	Revision uint64
 
 	o *object
 }
@@ -55,7 +57,7 @@ func (p *Present) Take(w *Write, now time.Time) bool {
 	o.unlink(toWrite)
 	o.inFlight, o.again = true, false
 	p.scratch = packed(appendKey(p.scratch[:0], p.opts.Server, o.kind, o.index))
-	w.Key, w.Kind, w.o = string(p.scratch), o.kind, o
+	w.Key, w.Kind, w.Revision, w.o = string(p.scratch), o.kind, 0, o
 	w.End, w.Value = o.life != alive, w.Value[:0]
 	if !w.End {
 		w.Value = o.appendValue(w.Value)
@@ -75,6 +77,7 @@ func (p *Present) Done(w *Write, stored bool, now time.Time) {
 	w.o = nil
 	o.inFlight = false
 	o.there = !w.End || !stored
+	o.revision = max(o.revision, w.Revision)
 	switch {
 	case !stored:
 		p.enqueue(&p.later, o, p.now+p.opts.Interval)
@@ -105,10 +108,11 @@ func (p *Present) Rewrite(now time.Time) {
 	}
 }
 
-// Found says that the bucket has key, as a watch at the start tells. If it is of an
-// object that is held it is written anew; else Purge ends it. It reports false for
-// what is no key of this server's objects.
-func (p *Present) Found(key string, now time.Time) bool {
+// Found says what the bucket has last of key, of a revision: a value, or its end. What is not
+// p's own last write of it is another bridge's, or came late: an object that is held is
+// written anew, and else Purge ends the key. It reports false for what is no key of this
+// server's objects.
+func (p *Present) Found(key string, revision uint64, ended bool, now time.Time) bool {
 	server, k, ids, ok := ParseKey(key)
 	if !ok || server != p.opts.Server {
 		return false
@@ -120,24 +124,31 @@ func (p *Present) Found(key string, now time.Time) bool {
 		index = appendPart(index, id, i < len(ids)-1)
 	}
 	o := p.index[k][string(index)]
-	if o == nil {
+	switch {
+	case o == nil && ended:
+		return true
+	case o == nil:
 		// What the bucket has is never refused, for it has to end, and takes no
 		// room from what is up.
 		o = &object{kind: k, list: listsOf[k], index: string(index), uncounted: true}
 		p.index[k][o.index] = o
+	case o.inFlight || revision <= o.revision:
+		return true // what is written is heard of later
 	}
-	o.there = true
-	if o.life == alive {
+	o.revision = revision
+	o.there = o.there || !ended
+	switch {
+	case o.life == alive:
 		p.mark(o)
-	} else {
+	case !ended:
 		p.found = append(p.found, o)
 	}
 	return true
 }
 
-// Purge has what the bucket has and p does not purged. It is called once, when the
-// first lists have ended: those that were refused too, for what nobody vouches for
-// is not the present.
+// Purge has what the bucket has and p does not purged. It is called when the first lists
+// behind what was Found have ended: those that were refused too, for what nobody vouches
+// for is not the present.
 func (p *Present) Purge(now time.Time) {
 	for more := true; more; {
 		p.enter(now)

@@ -126,12 +126,12 @@ func TestWrites_PurgesWhatIsNotThere(t *testing.T) {
 		Key("pbx1", Member, "q", "PJSIP/a"), Key("pbx1", Member, "q", long), Key("pbx1", Member, long, "m"),
 	} {
 		w.bucket[key] = map[string]string{"ChannelState": "old"}
-		if !w.p.Found(key, w.now) {
+		if !w.p.Found(key, 1, false, w.now) {
 			t.Errorf("%s is no key", key)
 		}
 	}
 	for _, key := range []string{"pbx1.server", "pbx2.channel.1=2E1", "pbx1.channel", "pbx1.channel.1=2e1", "pbx1.nothing.1", "pbx1.channel.1.2", "pbx1.channel."} {
-		if w.p.Found(key, w.now) {
+		if w.p.Found(key, 1, false, w.now) {
 			t.Errorf("%s is taken for a key of its objects", key)
 		}
 	}
@@ -157,7 +157,7 @@ func TestWrites_WhatIsLeftTakesNoRoom(t *testing.T) {
 	for i := range 30 {
 		key := Key("pbx1", Channel, fmt.Sprintf("1.%d", i))
 		w.bucket[key] = map[string]string{}
-		w.p.Found(key, w.now)
+		w.p.Found(key, 1, false, w.now)
 	}
 	var up []string
 	for i := range 10 {

@@ -68,8 +68,13 @@ func (t *Tail) Add(id ID) {
 	}
 }
 
-// Foreign takes in a message with an id of no epoch, as bridges without HA make them.
-func (t *Tail) Foreign() { t.Add(ID{Server: t.server}) }
+// Foreign takes in a message with an id of no epoch, as bridges without HA make them. Among
+// those of an epoch it is of one that publishes beside, and nothing to those that share.
+func (t *Tail) Foreign() {
+	if !t.seen {
+		t.Add(ID{Server: t.server})
+	}
+}
 
 // Empty reports whether the stream holds no event of the server.
 func (t *Tail) Empty() bool { return len(t.recent) == 0 && !t.seen && !t.other }
@@ -162,7 +167,7 @@ func (f *Follower) last(recent []uint64) (at uint64, coming []uint64) {
 		for _, h := range recent[n-Window:] {
 			sum += h
 		}
-		if at, n := f.sums.find(sum, Window); n == 1 {
+		if at, n := f.sums.find(sum, Window, everywhere); n == 1 {
 			return at, nil
 		}
 	}

@@ -120,10 +120,15 @@ func TestTail_IsExactOrSaysWhyNot(t *testing.T) {
 		}
 	}
 	tail := &Tail{server: "pbx1", epoch: "e1", cut: 100}
-	tail.Add(id("e1", 101))
 	tail.Foreign()
-	if tail.Err() == nil {
-		t.Error("a message of a bridge without HA is taken for nothing")
+	if tail.Err() == nil || tail.Empty() {
+		t.Error("where only a bridge without HA has published nothing is missing")
+	}
+	tail.Add(id("e1", 101))
+	tail.Foreign() // it publishes beside
+	tail.Add(id("e1", 102))
+	if err := tail.Err(); err != nil || len(tail.hashes) != 2 {
+		t.Errorf("beside a bridge without HA: %d hashes, %v", len(tail.hashes), err)
 	}
 }
 

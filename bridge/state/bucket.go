@@ -113,29 +113,40 @@ func isTaken(err error) bool {
 	return is && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// keys tells found each key of server's objects, most of them at the most, and
-// reports whether these are all.
-func (b *bucket) keys(ctx context.Context, server string, most int, found func(key string)) (all bool, err error) {
+// keys tells found what the bucket has last of each key of server's objects: a value, or the
+// mark of its end. It looks at most values at the most, and reports whether these are all.
+func (b *bucket) keys(ctx context.Context, server string, most int, found func(key string, revision uint64, ended bool)) (all bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	_, kv, err := b.open(ctx)
 	if err != nil {
 		return false, err
 	}
-	lister, err := kv.ListKeysFiltered(ctx, server+".>")
+	watcher, err := kv.WatchFiltered(ctx, []string{server + ".>"}, jetstream.MetaOnly())
 	if err != nil {
 		return false, err
 	}
-	for key := range lister.Keys() {
-		if most--; most < 0 {
-			_ = lister.Stop() // it is read no further either way
-			return false, nil
-		}
-		if key != server+serverSuffix {
-			found(key)
+	defer func() { _ = watcher.Stop() }() // it is read no further either way
+	for {
+		select {
+		case e, open := <-watcher.Updates():
+			if !open || e == nil {
+				return true, ctx.Err()
+			}
+			ended := e.Operation() != jetstream.KeyValuePut
+			if !ended {
+				most--
+			}
+			if most < 0 {
+				return false, nil
+			}
+			if e.Key() != server+serverSuffix {
+				found(e.Key(), e.Revision(), ended)
+			}
+		case <-ctx.Done():
+			return false, ctx.Err()
 		}
 	}
-	return true, ctx.Err()
 }
 
 // serverSuffix is the end of the key of a server itself.

@@ -51,8 +51,10 @@ type Server struct {
 	written atomic.Uint64 // up to which of them the server's key says it
 
 	// Of its goroutine.
-	asked     *present.Run // the list that is under way
-	left      string       // "": what was left in the bucket is known, and purged; or how far that is
+	asked     *present.Run  // the list that is under way
+	left      string        // "": what was left in the bucket is known, and purged; or how far that is
+	lookAt    time.Time     // when it is looked again at what the bucket has, and how long
+	lookSpan  time.Duration // that is from one look to the next
 	resync    time.Time
 	roundFrom time.Time // of the lists that are being asked for
 	value     []byte    // of the key; reused
@@ -74,6 +76,10 @@ const (
 	retryTime = time.Second
 	// objectBytes is what an object may take, of all that may be held.
 	objectBytes = 2 << 10
+	// lookAgain is how soon the bucket is looked at again: what another bridge wrote may come
+	// late, for the network keeps what was sent to a nats-server that was cut off. Each further
+	// look waits twice as long, up to StateResync.
+	lookAgain = 5 * time.Second
 	// leftFactor is how many more keys than objects are taken up from before.
 	leftFactor = 10
 )
@@ -100,7 +106,7 @@ func newServer(state *State, cfg *config.ServerConfig) *Server {
 	}
 	all := state.o.Config
 	s := &Server{
-		state: state, cfg: cfg, log: state.o.Log.With(zap.String("server", cfg.Name)),
+		state: state, cfg: cfg, log: state.o.Log.WithLazy(zap.String("server", cfg.Name)), // it seldom logs a line
 		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), wake: make(chan struct{}, 1), done: make(chan listEnd, 1), over: make(chan struct{}),
 		left: toList,
 	}
@@ -196,13 +202,17 @@ func (s *Server) run(ctx context.Context) {
 	}
 }
 
-// hold writes or awaits the server's key, and looks once at what the bucket has from
-// before.
+// hold writes or awaits the server's key, and looks at what the bucket has from before, and
+// now and then at what came late.
 func (s *Server) hold(ctx context.Context) {
 	changes := s.changes.Load()
 	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, time.Now())
 	before := s.holder.elsewhere()
-	if s.holder.keep(ctx, s.state.bucket, s.value, s.log) {
+	if now := time.Now(); s.holder.keep(ctx, s.state.bucket, s.value, s.log) {
+		s.left, s.lookSpan = toList, 0
+		s.present.Again(now)
+		s.present.Rewrite(now)
+	} else if s.left == "" && !now.Before(s.lookAt) {
 		s.left = toList
 	}
 	if s.holder.says(s.value) {
@@ -218,8 +228,9 @@ func (s *Server) hold(ctx context.Context) {
 
 // takeUp finds what the bucket has: of another bridge, or of this node's last process.
 func (s *Server) takeUp(ctx context.Context) {
-	s.present.Rewrite(time.Now())
-	all, err := s.state.bucket.keys(ctx, s.cfg.Name, leftFactor*s.cfg.StateMaxObjects, func(key string) { s.present.Found(key, time.Now()) })
+	all, err := s.state.bucket.keys(ctx, s.cfg.Name, leftFactor*s.cfg.StateMaxObjects, func(key string, revision uint64, ended bool) {
+		s.present.Found(key, revision, ended, time.Now())
+	})
 	switch {
 	case err != nil:
 		s.log.Warn("state: what the bucket has was not read", zap.Error(err))
@@ -228,6 +239,8 @@ func (s *Server) takeUp(ctx context.Context) {
 		s.log.Warn("state: the bucket has more keys of the server than are looked at", zap.Int("keys", leftFactor*s.cfg.StateMaxObjects))
 	}
 	s.left = toPurge
+	s.lookSpan = min(max(lookAgain, 2*s.lookSpan), s.cfg.StateResync)
+	s.lookAt = time.Now().Add(s.lookSpan)
 }
 
 // lists asks for the next list that is due. A bridge asks for none while another writes

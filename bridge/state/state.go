@@ -242,7 +242,7 @@ func (s *State) drain(ctx context.Context, is func(now time.Time) bool) {
 
 func (s *State) isDrained(now time.Time) bool {
 	for _, one := range s.servers.all() {
-		if one.holder.leads(now) && !one.isDrained(now) {
+		if one.leads(now) && !one.isDrained(now) {
 			return false
 		}
 	}

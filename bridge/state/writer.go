@@ -186,7 +186,7 @@ func (w *writer) take(s *Server, now time.Time, most int) (n int) {
 			msg.Data, msg.Header = nil, w.mark()
 		}
 		if err := w.conn.Publish(l, msg); err != nil {
-			w.end(at, sl.turn, err)
+			w.end(at, sl.turn, 0, err)
 			return n
 		}
 	}
@@ -240,13 +240,14 @@ func (w *writer) acknowledged(m *nats.Msg) {
 	if err != nil || otherErr != nil || at < 0 || at >= window {
 		return
 	}
-	w.end(at, turn, answerOf(m))
+	revision, err := answerOf(m)
+	w.end(at, turn, revision, err)
 }
 
-// answerOf returns nil if m says that the bucket has stored a message.
-func answerOf(m *nats.Msg) error {
+// answerOf returns the revision as which m says that the bucket has stored a message.
+func answerOf(m *nats.Msg) (revision uint64, err error) {
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		return nats.ErrNoResponders
+		return 0, nats.ErrNoResponders
 	}
 	var ack struct {
 		Stream string
@@ -255,17 +256,18 @@ func answerOf(m *nats.Msg) error {
 	}
 	switch err := json.Unmarshal(m.Data, &ack); {
 	case err != nil:
-		return fmt.Errorf("an acknowledgement: %w", err)
+		return 0, fmt.Errorf("an acknowledgement: %w", err)
 	case ack.Error != nil:
-		return ack.Error
+		return 0, ack.Error
 	case ack.Stream != streams.StateStream || ack.Seq == 0:
-		return fmt.Errorf("the stream %.40q answered for %s", ack.Stream, streams.StateStream)
+		return 0, fmt.Errorf("the stream %.40q answered for %s", ack.Stream, streams.StateStream)
 	}
-	return nil
+	return ack.Seq, nil
 }
 
-// end ends the way of the slot's message of that turn, if it has not ended.
-func (w *writer) end(at int, turn uint64, err error) {
+// end ends the way of the slot's message of that turn, if it has not ended: it is stored as
+// revision, or err says why not.
+func (w *writer) end(at int, turn, revision uint64, err error) {
 	w.mu.Lock()
 	sl := &w.slots[at]
 	if sl.server == nil || sl.turn != turn {
@@ -286,6 +288,7 @@ func (w *writer) end(at int, turn uint64, err error) {
 	} else {
 		s.counts.refused.Add(1)
 	}
+	sl.write.Revision = revision
 	s.present.Done(&sl.write, err == nil, time.Now())
 	if free := w.giveBack(at); wake || free == enough {
 		clock.Raise(w.wake)
@@ -322,10 +325,10 @@ func (w *writer) expire(now time.Time) {
 	}
 	w.mu.Unlock()
 	for _, one := range gone {
-		w.end(int(one[0]), one[1], errGone)
+		w.end(int(one[0]), one[1], 0, errGone)
 	}
 	for _, one := range late {
-		w.end(int(one[0]), one[1], errNoAck)
+		w.end(int(one[0]), one[1], 0, errNoAck)
 	}
 }
 

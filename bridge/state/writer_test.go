@@ -199,11 +199,11 @@ func TestWriter_AnswersThatAreNone(t *testing.T) {
 		stored: true, `{"stream":"GREEDY","seq":1}`: false, `{"stream":"KV_AMI_STATE"}`: false, "+OK": false,
 		`{"error":{"code":400,"err_code":10071}}`: false,
 	} {
-		if err := answerOf(&nats.Msg{Data: []byte(text)}); (err == nil) != good {
-			t.Errorf("%s: %v", text, err)
+		if revision, err := answerOf(&nats.Msg{Data: []byte(text)}); (err == nil) != good || (revision != 0) != good {
+			t.Errorf("%s: %d, %v", text, revision, err)
 		}
 	}
-	if err := answerOf(&nats.Msg{Header: nats.Header{"Status": []string{"503"}}}); !errors.Is(err, nats.ErrNoResponders) {
+	if _, err := answerOf(&nats.Msg{Header: nats.Header{"Status": []string{"503"}}}); !errors.Is(err, nats.ErrNoResponders) {
 		t.Error(err)
 	}
 }

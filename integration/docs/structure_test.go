@@ -91,6 +91,7 @@ var arrows = map[string][]string{
 		"bridge/catalog", "bridge/config", "bridge/internal/clock", "bridge/internal/jsontext", "bridge/internal/name",
 		"bridge/internal/subject", "bridge/journal", "bridge/redact", "bridge/reply", "bridge/streams", "correlation",
 	},
+	"bridge/beside": {"bridge/natsconn", "bridge/standby", "bridge/streams"},
 	"bridge/delivery": {
 		"bridge/config", "bridge/internal/clock", "bridge/internal/directget", "bridge/natsconn", "bridge/outbox", "bridge/standby",
 		"bridge/streams", "fairness",
@@ -113,17 +114,18 @@ var arrows = map[string][]string{
 	},
 
 	"bridge": {
-		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha",
-		"bridge/idempotency", "bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal", "bridge/natsconn",
-		"bridge/outbox", "bridge/present", "bridge/reply", "bridge/standby", "bridge/state", "bridge/status", "bridge/streams",
-		"bridge/tap", "bridge/view", "bridge/watch", "bridge/web", "fairness",
+		"amiconn", "amiconn/setting", "bridge/actions", "bridge/audit", "bridge/beside", "bridge/config", "bridge/delivery",
+		"bridge/ha", "bridge/idempotency", "bridge/ingest", "bridge/internal/clock", "bridge/internal/subject", "bridge/journal",
+		"bridge/natsconn", "bridge/outbox", "bridge/present", "bridge/reply", "bridge/standby", "bridge/state", "bridge/status",
+		"bridge/streams", "bridge/tap", "bridge/view", "bridge/watch", "bridge/web", "fairness",
 	},
 
 	"cmd/ami-nats-bridge": {
-		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/catalog", "bridge/config",
-		"bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/standby", "bridge/streams", "bridge/telling",
-		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env", "cmd/ami-nats-bridge/internal/logging",
-		"cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top", "correlation", "frames",
+		"amiconn", "amiconn/amisim", "amiconn/setting", "bridge", "bridge/actions", "bridge/beside", "bridge/catalog", "bridge/config",
+		"bridge/delivery", "bridge/natsconn", "bridge/present", "bridge/redact", "bridge/replay", "bridge/standby", "bridge/streams",
+		"bridge/telling", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/env",
+		"cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal", "cmd/ami-nats-bridge/internal/top",
+		"correlation", "frames",
 	},
 }
 
@@ -131,11 +133,11 @@ var arrows = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/kelseyhightower/envconfig": {"cmd/ami-nats-bridge/internal/env"},
 	"github.com/nats-io/": {
-		"bridge", "bridge/actions", "bridge/audit", "bridge/config", "bridge/delivery", "bridge/ha", "bridge/idempotency",
-		"bridge/internal/directget", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn", "bridge/natsconn/conntest",
-		"bridge/replay", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams", "cmd/ami-nats-bridge",
-		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume", "docs/examples/go",
-		"docs/examples/screenpop", "internal/natstest",
+		"bridge", "bridge/actions", "bridge/audit", "bridge/beside", "bridge/config", "bridge/delivery", "bridge/ha",
+		"bridge/idempotency", "bridge/internal/directget", "bridge/journal", "bridge/journal/journaltest", "bridge/natsconn",
+		"bridge/natsconn/conntest", "bridge/replay", "bridge/reply", "bridge/state", "bridge/status", "bridge/streams",
+		"cmd/ami-nats-bridge", "cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/top", "docs/examples/consume",
+		"docs/examples/go", "docs/examples/screenpop", "internal/natstest",
 	},
 	"github.com/prometheus/": {"bridge", "cmd/ami-nats-bridge"},
 }

@@ -1,0 +1,244 @@
+package beside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+)
+
+const (
+	// lookEvery is how often each server is looked at, and lookRate how many are in a second
+	// at most: of many each is looked at less often.
+	lookEvery = 5 * time.Second
+	lookRate  = 20
+	// questionTimeout bounds one question, and pause is for how long none is asked after one
+	// that was not answered.
+	questionTimeout = 5 * time.Second
+	pause           = time.Minute
+	// clearAfter is how many looks in a row must find new events, and only this bridge's, until
+	// it is taken to be alone again: of two bridges that publish the same, either may be last.
+	clearAfter = 6
+)
+
+// Server is one that this bridge publishes.
+type Server struct {
+	Name   string
+	Events string // the subject of its events, with wildcards
+}
+
+// Options are what a Watch works with.
+type Options struct {
+	Node string
+	HA   bool // this bridge shares its servers with others
+	Conn *natsconn.Conn
+	// Servers returns those that this bridge publishes now. It does not wait.
+	Servers func() []Server
+	Log     *zap.Logger
+}
+
+// Watch looks who else publishes this bridge's servers. Doubled and Reasons may be called from
+// any goroutine and do not wait.
+type Watch struct {
+	o   Options
+	log *zap.Logger
+
+	// Of its goroutine.
+	on     *natsconn.Link
+	stream jetstream.Stream
+	seen   map[string]*seen // by server
+
+	mu   sync.Mutex
+	with map[string]string // by server, who else publishes it; protected by mu
+}
+
+// seen is what a Watch knows of a server.
+type seen struct {
+	after uint64 // the last message that was looked at; 0: none was
+	clear int    // looks in a row that found this bridge alone
+}
+
+// New returns a Watch.
+func New(o Options) *Watch {
+	return &Watch{o: o, log: o.Log.Named("beside"), seen: make(map[string]*seen), with: make(map[string]string)}
+}
+
+// Run looks until ctx ends.
+func (w *Watch) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for at := 0; ; at++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		all := w.o.Servers()
+		w.keep(all)
+		wait := lookEvery
+		if n := len(all); n > 0 {
+			wait = max(lookEvery/time.Duration(n), time.Second/lookRate)
+			if err := w.look(ctx, all[at%n]); err != nil {
+				w.log.Debug("the stream was not looked at", zap.String("server", all[at%n].Name), zap.Error(err))
+				wait = pause
+			}
+		}
+		timer.Reset(wait)
+	}
+}
+
+// keep forgets the servers that are none of all.
+func (w *Watch) keep(all []Server) {
+	for name := range w.seen {
+		if !slices.ContainsFunc(all, func(s Server) bool { return s.Name == name }) {
+			delete(w.seen, name)
+			w.note(name, "")
+		}
+	}
+}
+
+// look looks at the first and at the last of what was stored of s since the last look. The
+// first look only notes how far the stream is: what is there may be of a bridge that has
+// ended.
+func (w *Watch) look(ctx context.Context, s Server) error {
+	if !w.o.Conn.Up() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
+	stream, err := w.open(ctx)
+	if stream == nil || err != nil {
+		return err
+	}
+	last, err := stream.GetLastMsgForSubject(ctx, s.Events)
+	none := errors.Is(err, jetstream.ErrMsgNotFound)
+	if err != nil && !none {
+		return err
+	}
+	known := w.seen[s.Name]
+	switch {
+	case known == nil:
+		known = new(seen)
+		w.seen[s.Name] = known
+		if !none {
+			known.after = last.Sequence
+		}
+		return nil
+	case none, last.Sequence <= known.after:
+		if !none {
+			known.after = last.Sequence // it may be less: a stream that was made anew
+		}
+		return nil
+	}
+	next, err := stream.GetMsg(ctx, known.after+1, jetstream.WithGetMsgSubject(s.Events))
+	if err != nil {
+		next = last
+	}
+	known.after = last.Sequence
+	w.notice(s.Name, known, next.Header.Get(jetstream.MsgIDHeader), last.Header.Get(jetstream.MsgIDHeader))
+	return nil
+}
+
+// open returns the stream of events on the link that there is now; nil if there is none, or
+// none that a bridge may read by direct gets.
+func (w *Watch) open(ctx context.Context) (jetstream.Stream, error) {
+	l := w.o.Conn.Get()
+	if w.on != l || w.stream == nil {
+		stream, err := l.JS.Stream(ctx, streams.EventStream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		w.on, w.stream = l, stream
+	}
+	if !w.stream.CachedInfo().Config.AllowDirect {
+		return nil, nil
+	}
+	return w.stream, nil
+}
+
+// notice takes in whose those messages of the server are.
+func (w *Watch) notice(server string, known *seen, ids ...string) {
+	for _, id := range ids {
+		if node, shares := Publisher(id, server); shares != w.o.HA || !shares && node != w.o.Node {
+			known.clear = 0
+			w.tell(server, words(node, shares))
+			return
+		}
+	}
+	if known.clear++; known.clear == clearAfter {
+		w.tell(server, "")
+	}
+}
+
+// Publisher returns who has published a message of a server, by its id: a bridge that shares
+// it with others, or the node of one that does not.
+func Publisher(id, server string) (node string, shares bool) {
+	if _, err := standby.ParseID(id); err == nil {
+		return "", true
+	}
+	node, _, _ = strings.Cut(id, "."+server+".")
+	return node, false
+}
+
+func words(node string, shares bool) string {
+	if shares {
+		return "bridges with BRIDGE_HA=on publish"
+	}
+	return fmt.Sprintf("%.64s, a bridge without BRIDGE_HA=on, publishes", node)
+}
+
+// tell is note, with a line in the log when somebody else begins or ends to publish it.
+func (w *Watch) tell(server, who string) {
+	switch before := w.note(server, who); {
+	case before == "" && who != "":
+		w.log.Error("another bridge publishes this server too", zap.String("server", server), zap.String("reason", reason(who)))
+	case before != "" && who == "":
+		w.log.Info("this bridge alone publishes the server again", zap.String("server", server))
+	}
+}
+
+// note notes who else publishes a server, "" for nobody, and returns who did before.
+func (w *Watch) note(server, who string) (before string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before = w.with[server]
+	if delete(w.with, server); who != "" {
+		w.with[server] = who
+	}
+	return before
+}
+
+func reason(who string) string {
+	return who + " its events too: each is stored twice. Give all of a prefix BRIDGE_HA=on, or have only one run"
+}
+
+// Doubled reports whether another bridge publishes the server too.
+func (w *Watch) Doubled(server string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.with[server] != ""
+}
+
+// Reasons says of each server that another bridge publishes too who does, in a sentence.
+func (w *Watch) Reasons() (all []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for server, who := range w.with {
+		all = append(all, server+": "+reason(who))
+	}
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,174 @@
+package beside
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
+)
+
+// world is a stream of events, and a Watch of a bridge b1 that publishes pbx1.
+type world struct {
+	*Watch
+	t      *testing.T
+	js     jetstream.JetStream
+	n      int
+	logged *observer.ObservedLogs
+	shown  []Server
+}
+
+func begin(t *testing.T, ha bool) *world {
+	t.Helper()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	_, js := natstest.Client(t, url)
+	core, logged := observer.New(zap.InfoLevel)
+	w := &world{t: t, js: js, logged: logged, shown: []Server{{"pbx1", "ami.events.pbx1.>"}}}
+	w.Watch = New(Options{Node: "b1", HA: ha, Conn: conntest.Open(t, url), Servers: func() []Server { return w.shown }, Log: zap.New(core)})
+	w.make(true)
+	return w
+}
+
+func (w *world) make(direct bool) {
+	w.t.Helper()
+	_ = w.js.DeleteStream(w.t.Context(), streams.EventStream)
+	if _, err := w.js.CreateStream(w.t.Context(), jetstream.StreamConfig{Name: streams.EventStream, Subjects: []string{"ami.events.>"}, AllowDirect: direct}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// by has an event stored of each publisher: a node without HA, or "" for one with.
+func (w *world) by(server string, nodes ...string) {
+	w.t.Helper()
+	for _, node := range nodes {
+		w.n++
+		id := node + "." + server + ".k3f9." + strconv.Itoa(w.n)
+		if node == "" {
+			id = server + ".k3f9." + strconv.Itoa(w.n) + ".00000000000000aa"
+		}
+		m := nats.NewMsg("ami.events." + server + ".Hangup")
+		m.Header.Set(jetstream.MsgIDHeader, id)
+		if _, err := w.js.PublishMsg(w.t.Context(), m); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// looks has it look, and wants it to say so of pbx1.
+func (w *world) looks(want string) {
+	w.t.Helper()
+	w.keep(w.shown)
+	for _, s := range w.shown {
+		if err := w.look(context.Background(), s); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	got := strings.Join(w.Reasons(), "\n")
+	if want == "" && got != "" || !strings.Contains(got, want) || w.Doubled("pbx1") != (want != "") {
+		w.t.Errorf("%q: %q, doubled: %v", want, got, w.Doubled("pbx1"))
+	}
+}
+
+const (
+	byB9     = "pbx1: b9, a bridge without BRIDGE_HA=on, publishes its events too"
+	bySharer = "pbx1: bridges with BRIDGE_HA=on publish its events too"
+)
+
+// Whoever publishes the same server is seen, be its event the first or the last of two, and
+// whatever stood there before is not held against anybody. It is forgotten only when looks in
+// a row have found new events, and none of its.
+func TestWatch_SeesWhoPublishesBeside(t *testing.T) {
+	for name, c := range map[string]struct {
+		ha         bool
+		own, other string
+		want       string
+	}{
+		"one that shares, and one that does not": {true, "", "b9", byB9},
+		"the other way round":                    {false, "b1", "", bySharer},
+		"two that share nothing":                 {false, "b1", "b9", byB9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, both := range [][]string{{c.own, c.other}, {c.other, c.own}} {
+				w := begin(t, c.ha)
+				w.by("pbx1", c.other) // before
+				w.looks("")
+				w.looks("")
+				w.by("pbx1", c.own, c.own)
+				w.by("pbx2", c.other)
+				w.looks("")
+				w.by("pbx1", both...)
+				w.looks(c.want)
+				for range 2 * clearAfter {
+					w.looks(c.want) // nothing is new
+				}
+				for range clearAfter - 1 {
+					w.by("pbx1", c.own)
+					w.looks(c.want)
+				}
+				w.by("pbx1", both...)
+				w.looks(c.want)
+				for range clearAfter {
+					w.by("pbx1", c.own)
+					w.looks(map[bool]string{true: c.want}[w.seen["pbx1"].clear < clearAfter-1])
+				}
+				if n := w.logged.FilterMessage("another bridge publishes this server too").Len(); n != 1 || w.logged.Len() != 2 {
+					t.Errorf("logged %d times, of %v", n, w.logged.All())
+				}
+			}
+		})
+	}
+}
+
+// A server that this bridge publishes no more is none of its, without a word; and what is
+// stored until it does so again is not held against anybody.
+func TestWatch_ForgetsWhatItPublishesNoMore(t *testing.T) {
+	w := begin(t, true)
+	w.looks("")
+	w.by("pbx1", "", "b9")
+	w.looks(byB9)
+	all := w.shown
+	w.shown = nil
+	w.looks("")
+	w.by("pbx1", "b9")
+	w.shown = all
+	w.looks("")
+	w.by("pbx1", "")
+	w.looks("")
+	if w.logged.Len() != 1 {
+		t.Errorf("logged: %v", w.logged.All())
+	}
+}
+
+// A stream that is gone, was made anew, or that may not be read directly does no harm.
+func TestWatch_AStreamThatIsAnother(t *testing.T) {
+	w := begin(t, true)
+	w.by("pbx1", "", "", "")
+	w.looks("")
+	w.make(true)
+	w.by("pbx1", "b9")
+	w.looks("")
+	w.by("pbx1", "b9")
+	w.looks(byB9)
+	w = begin(t, true)
+	w.make(false)
+	w.by("pbx1", "", "b9")
+	w.looks("")
+	w.by("pbx1", "", "b9")
+	w.looks("")
+	if err := w.js.DeleteStream(t.Context(), streams.EventStream); err != nil {
+		t.Fatal(err)
+	}
+	w = begin(t, true)
+	if err := w.js.DeleteStream(t.Context(), streams.EventStream); err != nil {
+		t.Fatal(err)
+	}
+	w.looks("")
+}
