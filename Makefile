@@ -32,9 +32,13 @@ test: ## Run the tests but the long ones. Needs no root, no network and no other
 	@echo '!!! NOT RUN, for they take long; make race runs them:'
 	@grep -rhE --include='*_test.go' '^\s*harness\.Long\(' integration | sed 's/.*harness.Long(t, "/    /; s/")$$//' | sort | uniq -c
 
+# The detector has each program sleep for a second at its end: sixty test programs, and each
+# process that they start. What still runs then is what their tests have left behind.
+RACE := GORACE=atexit_sleep_ms=100
+
 .PHONY: race
 race: ## Run all tests, the long ones too, with the race detector and in random order.
-	$(GO) test -race -shuffle=on -parallel 8 -timeout 20m ./...
+	$(RACE) $(GO) test -race -shuffle=on -parallel 8 -timeout 20m ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME.
@@ -66,7 +70,7 @@ leaf: ## Kill the hub that a leaf forwards to: three minutes.
 .PHONY: bench
 bench: ## Print the benchmarks' ratios; BENCHSECONDS=1 for a quick look.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
-	$(GO) test -v -run '^$$' -bench 'Table|Replay|Latency|Quiet|Fleet|Ingest|Burst|Pages|Actions' -benchtime 1x -timeout 20m ./integration/load -args -seconds=$(BENCHSECONDS)
+	$(GO) test -v -run '^$$' -bench 'Table|Replay|Latency|Quiet|Fleet|Ingest|Burst|Pages|Actions|Sizing' -benchtime 1x -timeout 20m ./integration/load -args -seconds=$(BENCHSECONDS)
 	$(GO) test -run '^$$' -bench 'Writer|List' -benchtime 1x -timeout 20m ./bridge/state ./integration/state
 
 # The browser that the page is tested in, a command or a path: Debian's by default.
@@ -118,6 +122,6 @@ REAL := BRIDGE_TEST_ASTERISK_REQUIRED=1 BRIDGE_TEST_ASTERISK_22_11=$(ASTERISK_DI
 
 .PHONY: integration
 integration: ## Run what needs the real Asterisks: tests, and the Actions' benchmark.
-	$(REAL) $(GO) test -count=1 -p 1 -parallel 6 -timeout 15m -run 'TestReal' ./integration/...
+	$(REAL) $(GO) test -count=1 -p 2 -parallel 6 -timeout 15m -run 'TestReal' ./integration/state ./integration/...
 	$(REAL) $(GO) test -count=1 -timeout 15m ./integration/realasterisk
 	$(REAL) $(GO) test -run '^$$' -bench Actions -benchtime 1x -timeout 20m ./integration/load

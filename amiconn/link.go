@@ -106,10 +106,10 @@ func (l *Link) Retry() { l.breaker.retry() }
 func (l *Link) Run(ctx context.Context) error {
 	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
 	var group sync.WaitGroup
-	group.Go(func() { l.watchSecret(ctx) })
 	for _, s := range l.slots {
 		group.Go(func() { l.supervise(ctx, s) })
 	}
+	l.watchSecret(ctx)
 	group.Wait()
 	l.table.FailAll(correlation.ShuttingDown, ErrStopping)
 	return nil

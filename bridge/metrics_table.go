@@ -220,6 +220,23 @@ func sharedMetrics() []metric[*counted] {
 					say(float64(own.Lag))
 				}
 			}},
+		{gauge, "ha_standby_lag_seconds", "For how long the leader has stored an event that this standby has not found in its own session.", "",
+			func(c *counted, say say) {
+				if c.standing == nil || c.leads() {
+					return
+				}
+				if own := c.shared.Own(); own.KnowsFor() {
+					say(own.LagFor.Seconds())
+				}
+			}},
+		{gauge, "ha_standby_reason", "1 for why this standby is not in sync, once it says.", "state reason", func(c *counted, say say) {
+			if c.standing == nil || c.leads() {
+				return
+			}
+			if own := c.shared.Own(); own.Reason != "" {
+				say(1, own.State.String(), string(own.Reason))
+			}
+		}},
 	}
 }
 

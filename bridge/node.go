@@ -32,6 +32,8 @@ type nodeMsg struct {
 	AuditLost    uint64            `json:"audit_lost"`
 	// RequestsDropped were never read: too many waited.
 	RequestsDropped uint64 `json:"requests_dropped"`
+	// Those that were refused before a server had them: at any, all and groups.
+	status.RefusedReport
 
 	// StatusIntervalMS is how often it says so, OutboxTotalBytes what all outboxes may hold.
 	StatusIntervalMS int64 `json:"status_interval_ms"`
@@ -70,7 +72,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	_, node.AuditLost = b.audit.Counts()
 	node.Streams, node.State = b.streams.States(), b.state.Report()
 	node.Leaf, node.HA = b.leaf.Look(now), b.nodeShared()
-	node.RequestsDropped = b.actions.Dropped()
+	node.RequestsDropped, node.RefusedReport = b.actions.Dropped(), refusedReport(b.actions.Refused())
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}

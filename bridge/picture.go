@@ -6,8 +6,30 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/status"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
+
+// actionsReport is what became of the requests for s.
+func (s *server) actionsReport(now time.Time) status.ActionsReport {
+	ends := s.target.Ends()
+	r := status.ActionsReport{Answered: ends["answered"], Failed: ends["failed"], RefusedReport: refusedReport(s.target.Refused())}
+	if p95 := s.target.Recent(now); p95 > 0 {
+		r.P95MS = new(clock.Millis(p95))
+	}
+	return r
+}
+
+// refusedReport is r as it is told.
+func refusedReport(r actions.Refusals) status.RefusedReport {
+	report := status.RefusedReport{Refused: r.Kinds}
+	if last := r.Last; last != nil {
+		report.Last = &status.Refusal{At: clock.Stamp(last.At), Action: last.Action, Kind: last.Kind}
+	}
+	return report
+}
 
 // show tells the model how this process and its servers stand at now, by the messages
 // that would be published. It is for one goroutine at a time.
@@ -24,7 +46,5 @@ func (b *Bridge) show(now time.Time, model *view.Model) {
 	model.Peers(b.peers(), now)
 	for _, s := range b.servers.here() {
 		s.status.Show(now, new(s.link.Status()), tell)
-		ended, p95 := s.target.Recent(now)
-		model.Actions(s.cfg.Name, view.Actions{Ended: ended, P95: p95}, now)
 	}
 }

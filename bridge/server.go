@@ -89,6 +89,7 @@ func (b *Bridge) join(s *server, all *config.Config, cfg *config.ServerConfig) {
 	s.status.Follow(cfg, s.link.Status().Sessions)
 	s.state.Ask(s.link)
 	s.target = actions.NewTarget(all, &s.cfg, s.link, s.pressure, s.state.Acted)
+	s.status.CountActions(s.actionsReport)
 	if s.shared != nil {
 		s.shared.Follow(s.link.Ping, s.link.Acts)
 		s.target.Share(s.shared.Leads)

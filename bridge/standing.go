@@ -30,6 +30,7 @@ type nodeStands struct {
 	State    string            `json:"state"`
 	Reason   string            `json:"reason,omitempty"`
 	Lag      *uint64           `json:"lag"`
+	LagS     *float64          `json:"lag_s"`
 	Sessions map[string]string `json:"sessions"`
 }
 
@@ -61,6 +62,7 @@ func (b *Bridge) nodeShared() *nodeHA {
 		}
 		all.Stood = append(all.Stood, nodeStands{
 			Server: s.cfg.Name, Leader: standing.Leader, State: own.State.String(), Reason: string(own.Reason), Lag: status.LagOf(own),
+			LagS:     status.LagSecondsOf(own),
 			Sessions: sessions,
 		})
 	}

@@ -20,39 +20,39 @@ func AppendJSON(dst []byte, f *Frame, c Charset) (out []byte, replaced int) {
 		linkRepeats(f.Headers, slots, next)
 		return appendObject(dst, f.Headers, next, c)
 	}
-	var slots [2 * maxSmall]uint8
-	var next [maxSmall]uint8
-	if !linkRepeats(f.Headers, slots[:], next[:n]) {
-		return appendObject[uint8](dst, f.Headers, nil, c)
+	if mayRepeat(f.Headers) {
+		var slots [2 * maxSmall]uint8
+		var next [maxSmall]uint8
+		if linkRepeats(f.Headers, slots[:], next[:n]) {
+			return appendObject(dst, f.Headers, next[:n], c)
+		}
 	}
-	return appendObject(dst, f.Headers, next[:n], c)
+	return appendObject[uint8](dst, f.Headers, nil, c)
 }
 
 // appendObject appends an object of headers. next links the repeats; nil if
 // there are none.
 func appendObject[T offset](dst []byte, headers []Header, next []T, c Charset) (out []byte, replaced int) {
 	start := len(dst)
-	for i := range headers {
-		name, value := headers[i].Key, headers[i].Value
-		if name == nil {
-			name = rawKey
-		}
+	for i := 0; i < len(headers); i++ {
 		var repeats T
 		if next != nil {
 			if repeats = next[i]; isRepeat(repeats) {
 				continue
 			}
-		}
-		if repeats == 0 && !isChanVariable(name) {
-			if isPlain(name) && isPlain(value) {
-				dst = appendPlain(dst, name, value)
-				continue
+		} else {
+			var plain int
+			dst, plain = appendPlain(dst, headers[i:])
+			if i += plain; i == len(headers) {
+				break
 			}
-			dst, replaced = appendName(dst, name, c, replaced)
+		}
+		name, value := nameOf(&headers[i]), headers[i].Value
+		dst, replaced = appendName(dst, name, c, replaced)
+		if repeats == 0 && !isChanVariable(name) {
 			dst, replaced = appendString(dst, value, c, replaced)
 			continue
 		}
-		dst, replaced = appendName(dst, name, c, replaced)
 		dst = append(dst, '[')
 		dst, replaced = appendString(dst, value, c, replaced)
 		for ; repeats != 0; repeats = following(next[repeats]) {
@@ -69,23 +69,34 @@ func appendObject[T offset](dst []byte, headers []Header, next []T, c Charset) (
 	return append(dst, '}'), replaced
 }
 
-// appendPlain appends a member that needs no escapes, with one look at the
-// capacity instead of six: nearly every header is one.
-func appendPlain(dst, name, value []byte) []byte {
-	n := len(dst)
-	size := n + len(`,"":""`) + len(name) + len(value)
-	if size > cap(dst) {
-		dst = slices.Grow(dst, size-n)
+// appendPlain appends the members of the first headers, up to one that needs an
+// escape, is an array or has no name, and returns how many those are: in most
+// frames all. One look at each byte, and at the capacity, is what it saves.
+func appendPlain(dst []byte, headers []Header) (out []byte, plain int) {
+	at, room := len(dst), dst[:cap(dst)]
+	for i := range headers {
+		name, value := headers[i].Key, headers[i].Value
+		if name == nil || isChanVariable(name) {
+			return room[:at], i
+		}
+		size := len(`,"":""`) + len(name) + len(value)
+		if size > len(room)-at {
+			room = slices.Grow(room[:at], size)
+			room = room[:cap(room)]
+		}
+		member := room[at : at+size]
+		member[0], member[1] = ',', '"'
+		odd := copyPlain(member[2:], name)
+		rest := member[2+len(name):]
+		rest[0], rest[1], rest[2] = '"', ':', '"'
+		odd |= copyPlain(rest[3:], value)
+		if odd != 0 {
+			return room[:at], i
+		}
+		member[size-1] = '"'
+		at += size
 	}
-	dst = dst[:size]
-	dst[n], dst[n+1] = ',', '"'
-	n += 2
-	n += copy(dst[n:], name)
-	dst[n], dst[n+1], dst[n+2] = '"', ':', '"'
-	n += 3
-	n += copy(dst[n:], value)
-	dst[n] = '"'
-	return dst
+	return room[:at], len(headers)
 }
 
 func appendName(dst, name []byte, c Charset, replaced int) (out []byte, total int) {

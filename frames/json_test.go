@@ -126,6 +126,23 @@ func TestAppendJSON_AnyNumberOfHeaders(t *testing.T) {
 	}
 }
 
+// A name and a value that are not plain are escaped wherever that shows, and a header
+// behind them is whole.
+func TestAppendJSON_OddBytesAtEveryPlace(t *testing.T) {
+	plain, edges := []byte("plain, and longer than two words"), []byte("\x00\x1f !\"#[\\]\x7f\x80\xff")
+	for length := range 27 {
+		for at := range length {
+			for _, b := range edges {
+				odd := bytes.Repeat([]byte("x"), length)
+				odd[at] = b
+				for _, c := range []Charset{UTF8, Latin1} {
+					checkJSON(t, &Frame{Headers: []Header{{odd, plain}, {plain, odd}}}, c)
+				}
+			}
+		}
+	}
+}
+
 func TestAppendJSONString_EveryByteAtEveryPlace(t *testing.T) {
 	for length := range 20 {
 		for at := range length {

@@ -2,6 +2,7 @@ package frames
 
 import (
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -12,12 +13,13 @@ func AppendJSONString(dst, value []byte, c Charset) (out []byte, replaced int) {
 }
 
 func appendString(dst, s []byte, c Charset, replaced int) (out []byte, total int) {
-	dst = append(dst, '"')
-	if isPlain(s) {
-		dst = append(dst, s...)
-	} else {
-		dst, replaced = appendEscaped(dst, s, c, replaced)
+	n, size := len(dst), len(s)+len(`""`)
+	dst = slices.Grow(dst, size)[:n+size]
+	dst[n], dst[n+size-1] = '"', '"'
+	if copyPlain(dst[n+1:], s) == 0 {
+		return dst, replaced
 	}
+	dst, replaced = appendEscaped(dst[:n+1], s, c, replaced)
 	return append(dst, '"'), replaced
 }
 
@@ -29,36 +31,43 @@ const (
 	fill = ' ' * (lows >> 24) << 24
 )
 
-// isPlain reports whether s is printable ASCII without quotes and backslashes,
-// and so is its own JSON. It looks at eight bytes at a time.
-func isPlain(s []byte) bool {
+// copyPlain copies s to dst, which is as long at least, eight bytes at a time, and
+// returns 0 if s is plain: printable ASCII without quotes and backslashes, and so
+// its own JSON.
+func copyPlain(dst, s []byte) (odd uint64) {
 	n := len(s)
-	if n < 8 {
-		// The halves overlap in the middle.
-		switch {
-		case n >= 4:
-			return plainWord(uint64(binary.LittleEndian.Uint32(s)) |
-				uint64(binary.LittleEndian.Uint32(s[n-4:]))<<32)
-		case n > 0:
-			return plainWord(uint64(s[0]) | uint64(s[n/2])<<8 | uint64(s[n-1])<<16 | fill)
+	dst = dst[:n]
+	switch {
+	case n >= 8:
+		// The last eight overlap those before them, as do the halves of less.
+		first, last := binary.LittleEndian.Uint64(s), binary.LittleEndian.Uint64(s[n-8:])
+		binary.LittleEndian.PutUint64(dst, first)
+		binary.LittleEndian.PutUint64(dst[n-8:], last)
+		odd = oddBytes(first) | oddBytes(last)
+		for i := 8; i < n-8; i += 8 {
+			w := binary.LittleEndian.Uint64(s[i:])
+			binary.LittleEndian.PutUint64(dst[i:], w)
+			odd |= oddBytes(w)
 		}
-		return true
+		return odd
+	case n >= 4:
+		first, last := binary.LittleEndian.Uint32(s), binary.LittleEndian.Uint32(s[n-4:])
+		binary.LittleEndian.PutUint32(dst, first)
+		binary.LittleEndian.PutUint32(dst[n-4:], last)
+		return oddBytes(uint64(first) | uint64(last)<<32)
+	case n > 0:
+		first, middle, last := s[0], s[n/2], s[n-1]
+		dst[0], dst[n/2], dst[n-1] = first, middle, last
+		return oddBytes(uint64(first) | uint64(middle)<<8 | uint64(last)<<16 | fill)
 	}
-	last := binary.LittleEndian.Uint64(s[n-8:])
-	for len(s) > 8 {
-		if !plainWord(binary.LittleEndian.Uint64(s)) {
-			return false
-		}
-		s = s[8:]
-	}
-	return plainWord(last)
+	return 0
 }
 
-// plainWord is isPlain for eight bytes. Each term borrows from the highest bit
-// of a byte it is about: one below a blank, a quote, a backslash. A borrow that
-// crosses into the next byte can only come from such a byte.
-func plainWord(w uint64) bool {
-	return (w|(w-' '*lows)|((w^'"'*lows)-lows)|((w^'\\'*lows)-lows))&highs == 0
+// oddBytes returns 0 if the eight bytes of w are plain. Each term borrows from the
+// highest bit of a byte it is about: one below a blank, a quote, a backslash. A
+// borrow that crosses into the next byte can only come from such a byte.
+func oddBytes(w uint64) uint64 {
+	return (w | (w - ' '*lows) | ((w ^ '"'*lows) - lows) | ((w ^ '\\'*lows) - lows)) & highs
 }
 
 // appendEscaped appends the text of s with whatever must be escaped or replaced.

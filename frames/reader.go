@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// firstBuffer serves a thousand quiet sessions cheaply; minBuffer, from the
-	// first read that fills it on, reads some forty events a call on a busy one.
+	// firstBuffer serves a thousand quiet sessions cheaply. It doubles with each read
+	// that fills it, up to minBuffer, which reads some forty events a call on a busy one.
 	firstBuffer = 2 << 10
 	minBuffer   = 16 << 10
 	// minFrame holds a first line that tells an old Command from a frame.
@@ -17,8 +17,8 @@ const (
 	headBytes = 4 << 10
 	// keptHeaders is the room for headers that outlives a large frame.
 	keptHeaders = 1 << 10
-	// quietReads is how many reads in a row must fit minBuffer before a buffer
-	// that grew is given back.
+	// quietReads is how many reads in a row must fit a smaller buffer before one
+	// that grew is given back for it.
 	quietReads = 32
 	// emptyReads in a row without bytes or error are io.ErrNoProgress.
 	emptyReads = 100
@@ -50,7 +50,7 @@ type Reader struct {
 	start int // buf[start:end] is received and not consumed
 	end   int
 	err   error // came with the last bytes, kept until they are consumed
-	quiet int   // reads in a row that a buffer of minBuffer could have taken
+	quiet int   // reads in a row that a smaller buffer could have taken
 
 	// The frame that begins at start, as far as it was looked at. Offsets
 	// count from start, so that the buffer may move.
@@ -229,18 +229,24 @@ func (r *Reader) fill() error {
 // needed.
 func (r *Reader) makeRoom() {
 	held := r.end - r.start
+	small := r.end < firstBuffer // what the last read came with, and what was held before it
 	switch {
-	case held < minBuffer && len(r.buf) > minBuffer:
+	case small && len(r.buf) > firstBuffer, held < minBuffer && len(r.buf) > minBuffer:
 		if r.quiet++; r.quiet < quietReads {
 			break
 		}
-		r.replace(minBuffer)
+		r.quiet = 0
+		if small {
+			r.replace(firstBuffer)
+		} else {
+			r.replace(minBuffer)
+		}
 		r.ends = append([]int(nil), r.ends...)
 		if cap(r.frame.Headers) > keptHeaders {
 			r.frame.Headers = nil
 		}
 	case held == len(r.buf), r.end == len(r.buf) && len(r.buf) < minBuffer:
-		r.replace(max(minBuffer, min(2*held, r.max)))
+		r.replace(max(min(2*len(r.buf), minBuffer), min(2*held, r.max)))
 		fallthrough
 	default:
 		r.quiet = 0

@@ -167,17 +167,18 @@ func TestReader_GivesItsBufferBack(t *testing.T) {
 			t.Fatalf("headers %q", f.Headers)
 		}
 	}
-	if len(r.buf) != minBuffer || cap(r.ends) > keptHeaders || cap(r.frame.Headers) > keptHeaders {
+	if len(r.buf) != firstBuffer || cap(r.ends) > keptHeaders || cap(r.frame.Headers) > keptHeaders {
 		t.Errorf("kept %d bytes, %d lines, %d headers", len(r.buf), cap(r.ends), cap(r.frame.Headers))
 	}
 }
 
-// A session that says little keeps little, however long; the first read that fills
-// that makes room for a busy one.
+// A session that says little keeps little, however long; reads that fill that make
+// room for a busy one, which is given back when it says little again.
 func TestReader_IsSmallUntilItIsBusy(t *testing.T) {
 	event := "Event: Small\r\nA: b\r\n\r\n"
 	little, much := strings.Repeat(event, 1000), strings.Repeat(event, 1000)
-	r := NewReader(io.MultiReader(chunkReader{strings.NewReader(little), len(event)}, strings.NewReader(much)), 1<<20)
+	r := NewReader(io.MultiReader(chunkReader{strings.NewReader(little), len(event)}, strings.NewReader(much),
+		chunkReader{strings.NewReader(little), len(event)}), 1<<20)
 	for range 1000 {
 		nextFrame(t, r)
 	}
@@ -189,6 +190,28 @@ func TestReader_IsSmallUntilItIsBusy(t *testing.T) {
 	}
 	if len(r.buf) != minBuffer {
 		t.Errorf("%d bytes for many at once", len(r.buf))
+	}
+	for range 1000 {
+		nextFrame(t, r)
+	}
+	if len(r.buf) != firstBuffer {
+		t.Errorf("%d bytes for single events behind many at once", len(r.buf))
+	}
+}
+
+// A session of which each read brings more than a quiet one's buffer holds keeps the
+// buffer of a busy one, also behind a frame that took more.
+func TestReader_KeepsTheBufferOfABusySession(t *testing.T) {
+	huge := "Event: Huge\r\nA: " + strings.Repeat("x", 4*minBuffer) + "\r\n\r\n"
+	const event = "Event: Small\r\nA: b\r\n\r\n"
+	const each, reads = 2 * firstBuffer / len(event), 10 * quietReads
+	r := NewReader(io.MultiReader(strings.NewReader(huge), chunkReader{strings.NewReader(strings.Repeat(event, each*reads)), each * len(event)}), 1<<20)
+	nextFrame(t, r)
+	for range each * reads {
+		nextFrame(t, r)
+	}
+	if len(r.buf) != minBuffer {
+		t.Errorf("%d bytes", len(r.buf))
 	}
 }
 

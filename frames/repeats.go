@@ -66,6 +66,21 @@ func linkRepeats[T offset](headers []Header, slots, next []T) (found bool) {
 	return found
 }
 
+// mayRepeat reports whether two of headers may have the same name, by their hashes:
+// for most frames that is all there is to know. It is for maxSmall at most.
+func mayRepeat(headers []Header) bool {
+	var seen [32]uint64 // a bit for each of the hash's highest bits
+	for i := range headers {
+		hash := quickHash(nameOf(&headers[i])) >> 53
+		word, bit := &seen[hash>>6], uint64(1)<<(hash&63)
+		if *word&bit != 0 {
+			return true
+		}
+		*word |= bit
+	}
+	return false
+}
+
 func nameOf(h *Header) []byte {
 	if h.Key == nil {
 		return rawKey
@@ -78,12 +93,9 @@ func nameOf(h *Header) []byte {
 func quickHash(name []byte) uint64 {
 	n := len(name)
 	hash := uint64(n)
-	switch {
-	case n >= 8:
-		hash ^= binary.LittleEndian.Uint64(name)*31 ^ binary.LittleEndian.Uint64(name[n-8:])
-	case n >= 4:
+	if n >= 4 {
 		hash ^= uint64(binary.LittleEndian.Uint32(name))<<32 | uint64(binary.LittleEndian.Uint32(name[n-4:]))
-	case n > 0:
+	} else if n > 0 {
 		hash ^= uint64(name[0])<<16 | uint64(name[n/2])<<24 | uint64(name[n-1])<<32
 	}
 	return hash * 0x9E3779B97F4A7C15

@@ -35,12 +35,12 @@ func TestRequests_PendingOnesAreSmall(t *testing.T) {
 		pending int
 		request func(int) *nats.Msg
 	}{
-		"a large body": {1500, func(n int) *nats.Msg { return requestFor("pbx1", "CoreStatus", fmt.Sprintf(`{"N":%d%s}`, n, blanks)) }},
-		"a large requester": {1500, func(n int) *nats.Msg {
+		"a large body": {200, func(n int) *nats.Msg { return requestFor("pbx1", "CoreStatus", fmt.Sprintf(`{"N":%d%s}`, n, blanks)) }},
+		"a large requester": {200, func(n int) *nats.Msg {
 			name, value := block("Ami-Requester", n)
 			return requestFor("pbx1", "CoreStatus", "", name, value)
 		}},
-		"a large key": {1500, func(n int) *nats.Msg {
+		"a large key": {200, func(n int) *nats.Msg {
 			name, value := block("Ami-Idempotency-Key", n)
 			return requestFor("pbx1", "CoreStatus", "", name, value)
 		}},

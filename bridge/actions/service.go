@@ -26,6 +26,7 @@ type shared struct {
 	sender       *reply.Sender
 	watch        *reply.NoResponderWatch
 	inFlight     *inFlight    // Actions until their reply is published
+	refused      refusals     // before a server had them
 	others       *askedOthers // nil where none share servers with this bridge
 	log          *zap.Logger
 }

@@ -22,6 +22,7 @@ type Target struct {
 	leads    func() bool // whether this bridge leads the server, which others share; nil: nobody shares it
 	stats    requestStats
 	recent   recent
+	refused  refusals
 	streamed reply.PartCounts
 }
 
@@ -66,12 +67,11 @@ func (t *Target) Durations() (count uint64, sum time.Duration, buckets map[float
 	return d.count, d.sum, d.seconds()
 }
 
-// Recent returns how many Actions have ended, answered or failed, and the 95th
-// percentile of how long those took that ended in the last minute or two. It may be
-// called from any goroutine.
-func (t *Target) Recent(now time.Time) (ended uint64, p95 time.Duration) {
-	d := t.stats.durations()
-	return d.count, t.recent.p95(now, d)
+// Recent returns the 95th percentile of how long those Actions took, answered or failed,
+// that ended in the last minute or two; 0 if there were none. It may be called from any
+// goroutine.
+func (t *Target) Recent(now time.Time) (p95 time.Duration) {
+	return t.recent.p95(now, t.stats.durations())
 }
 
 // permits is which Actions are taken, and how long each may take. It is not changed once

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,7 +16,7 @@ import (
 
 // record is one message on ami.audit.<server>.<Action>. What is text of a
 // caller or of Asterisk is bounded and has no secrets. docs/audit-records.md describes
-// it.
+// it; text writes it, in the order and by the rules of the tags.
 type record struct {
 	At            string          `json:"at"`
 	Phase         string          `json:"phase"` // intent or outcome
@@ -60,14 +61,22 @@ type requestInfo struct {
 }
 
 // Recorded is what the audit keeps of a request until it has ended: at most some
-// 8 KiB.
+// 8 KiB. Several Actions of one request, to all servers, may share it.
 type Recorded struct {
-	id        string
+	id    string
+	info  *requestInfo
+	bytes int
+
+	// A short request is kept as it was asked, so that its Action does not wait for its
+	// secrets to be hidden.
+	action  string
+	claimed string
+	asked   []Field
+
+	conceal   sync.Once // makes the following
 	requester string
-	info      *requestInfo
 	fields    json.RawMessage
 	omitted   int
-	bytes     int
 }
 
 const (
@@ -83,12 +92,35 @@ type Request struct {
 	Server             string // or the endpoint's name while none is chosen
 	RequestID          string
 	Received, Deadline time.Time
+	Ended              time.Time // zero while it has not, or if that is now
 	Intended           bool      // its intent is recorded
 	Recorded           *Recorded // nil if nothing is recorded
 }
 
-// Size is about what k holds, in bytes.
-func (k *Recorded) Size() int { return len(k.fields) + len(k.requester) }
+// at is when what is recorded of a is so.
+func (a *Request) at() time.Time {
+	if a.Ended.IsZero() {
+		return time.Now()
+	}
+	return a.Ended
+}
+
+// Size is about what k holds, in bytes, once Record has returned it.
+func (k *Recorded) Size() int {
+	return len(k.fields) + len(k.requester) + len(k.claimed) + sizeOf(k.asked)
+}
+
+// concealed hides what is secret in k, unless that is done.
+func (k *Recorded) concealed(c concealer) *Recorded {
+	k.conceal.Do(func() {
+		k.requester = c.text(k.claimed, MaxRequester)
+		if k.asked != nil {
+			k.fields, k.omitted = c.fields(k.action, k.asked)
+		}
+		k.asked, k.claimed = nil, ""
+	})
+	return k
+}
 
 // Record returns what is to be recorded of a request for action that came as m, nil
 // if nothing is. What could not be read has no fields.
@@ -96,10 +128,12 @@ func (d *Recorder) Record(m *nats.Msg, action, requester string, fields []Field,
 	if d.off() {
 		return nil
 	}
-	k := &Recorded{id: d.run + "-" + strconv.FormatUint(d.requests.Add(1), 10), bytes: len(m.Data)}
-	k.requester = d.concealer.text(requester, MaxRequester)
+	k := &Recorded{id: d.run + "-" + strconv.FormatUint(d.requests.Add(1), 10), bytes: len(m.Data), action: action, claimed: requester}
 	if read {
-		k.fields, k.omitted = d.concealer.fields(action, fields)
+		k.asked = append([]Field{}, fields...) // none is no nil: its record has {}
+	}
+	if k.Size() > maxFields {
+		k.concealed(d.concealer)
 	}
 	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
 		k.info = d.requestInfo(values[0])
@@ -127,13 +161,14 @@ func (d *Recorder) requestInfo(header string) *requestInfo {
 // begin returns what is known of a while it lasts.
 func (d *Recorder) begin(a *Request) *record {
 	inbox, _, _ := strings.Cut(a.To, ".")
+	asked := a.Recorded.concealed(d.concealer)
 	return &record{
-		At: clock.Stamp(time.Now()), Ask: a.Recorded.id, Node: d.node, Server: a.Server,
+		At: clock.Stamp(a.at()), Ask: asked.id, Node: d.node, Server: a.Server,
 		Action:  d.concealer.text(a.Action, maxText),
 		Subject: d.concealer.text(a.Subject, maxText), Inbox: d.concealer.text(inbox, maxText),
-		Requester: a.Recorded.requester, RequestInfo: a.Recorded.info,
+		Requester: asked.requester, RequestInfo: asked.info,
 		RequestID: d.concealer.text(a.RequestID, MaxRequestID),
-		BodyBytes: a.Recorded.bytes, Fields: a.Recorded.fields, FieldsOmitted: a.Recorded.omitted,
+		BodyBytes: asked.bytes, Fields: asked.fields, FieldsOmitted: asked.omitted,
 		Decision: "allowed",
 	}
 }
@@ -176,10 +211,10 @@ func (d *Recorder) end(a *Request, record *record, fail *reply.Error) {
 	if fail != nil {
 		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxValue)
 	}
-	took := clock.Millis(time.Since(a.Received))
+	took := clock.Millis(a.at().Sub(a.Received))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record.Server, a.Action, record, record.Sent != "no", nil)
+	_ = d.write(record.Server, a.Action, record.text(), record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells

@@ -37,8 +37,8 @@ type Config struct {
 	ConnectRate        float64 `split_words:"true"`
 	// OutboxTotalBytes bounds the outboxes of all servers together.
 	OutboxTotalBytes setting.Bytes `split_words:"true"`
-	// Linger is how long an event that comes to an idle publisher waits for others, so
-	// that they share a write and an acknowledgement; 0: not at all.
+	// Linger is how long after one event the next waits for others, so that they share a
+	// write and an acknowledgement; 0: not at all. What comes alone does not wait.
 	Linger time.Duration
 	// StatusInterval is how often the state is published when nothing changes.
 	StatusInterval time.Duration `split_words:"true"`
@@ -112,6 +112,9 @@ type NATSConfig struct {
 	// TLSFirst begins with the TLS handshake, before the server says anything: it
 	// must want that too (nats-server's handshake_first).
 	TLSFirst setting.Switch `split_words:"true"`
+	// RenewEvery is how often subscriptions are made anew, and what NATS has denied is
+	// tried, at the least; 0: every natsconn.RenewEvery, which every bridge but a test's has.
+	RenewEvery time.Duration `ignored:"true"`
 }
 
 // StreamConfig says how the streams are kept.
@@ -176,6 +179,7 @@ func DefaultConfig() Config {
 		ConnectConcurrency: 5,
 		ConnectRate:        50,
 		OutboxTotalBytes:   setting.GiB,
+		Linger:             5 * time.Millisecond,
 		StatusInterval:     5 * time.Second,
 		ShutdownTimeout:    20 * time.Second,
 		IdempotencyWindow:  2 * time.Minute,

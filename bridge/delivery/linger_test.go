@@ -9,6 +9,15 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
+// Whoever comes alone does not wait.
+func TestLinger_TheFirstGoesAtOnce(t *testing.T) {
+	b, p := testBench(t, natstest.Start(t, t.TempDir(), 0).ClientURL(), config.DeliverJetStream)
+	p.linger = time.Hour
+	startPublisher(t, p)
+	b.servers[0].push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: 1}, []byte(`{}`), false)
+	drainWithin(t, b, natstest.Patience)
+}
+
 // What comes while the publisher lingers goes out together: nothing is stored before the
 // last of it has come.
 func TestLinger_EventsGoOutTogether(t *testing.T) {

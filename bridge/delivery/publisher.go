@@ -57,10 +57,11 @@ type Publisher struct {
 	payload []byte
 	text    []byte // what the headers' strings point into
 
-	linger  time.Duration   // see gather
-	forgets time.Duration   // see forgetsAfter
-	asking  sync.WaitGroup  // of those who ask what the stream holds
-	answers chan heldAnswer // who brings one waits until it is taken
+	linger   time.Duration   // see gather
+	gathered time.Time       // when it ended last
+	forgets  time.Duration   // see forgetsAfter
+	asking   sync.WaitGroup  // of those who ask what the stream holds
+	answers  chan heldAnswer // who brings one waits until it is taken
 	// mayNotRead is why the stream cannot be asked, if NATS has said so.
 	mayNotRead atomic.Pointer[error]
 
@@ -188,19 +189,20 @@ func (p *Publisher) Run(ctx context.Context) {
 	}
 }
 
-// gather waits for more of what has begun to come, so that it shares a write and an
-// acknowledgement. What comes meanwhile of anything else waits as long, which is short
-// beside every limit of it.
+// gather waits for more of what comes soon after the last, so that it shares a write and an
+// acknowledgement: what comes to a publisher that has been idle for as long goes at once.
+// What comes meanwhile of anything else waits as long, which is short beside every limit of
+// it.
 func (p *Publisher) gather(ctx context.Context) {
-	if p.linger == 0 {
-		return
+	if wait := time.Until(p.gathered.Add(p.linger)); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
 	}
-	timer := time.NewTimer(p.linger)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	p.gathered = time.Now()
 }
 
 // check looks for what has waited too long for its acknowledgement. In a batch it

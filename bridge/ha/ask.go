@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -31,6 +32,9 @@ const (
 	tailFar  = 30 * time.Second
 	// beyond is a number that no event of a batch has.
 	beyond = 1 << 40
+	// endedFor is for how long a leader's batches count as ended for servers claimed before:
+	// they have the events of all that it led.
+	endedFor = 100 * time.Millisecond
 )
 
 // ask is a question for the stream. It returns what is to be done with the answer, on the
@@ -109,9 +113,10 @@ func (n *Node) askTerm(s *server) {
 	}, answer(standby.Event{Kind: standby.Failed}))
 }
 
-// writeTerm writes the record of the term behind the last one.
+// writeTerm writes the record of the term behind the last one, and behind what ends the batches
+// that are to be ended by then.
 func (n *Node) writeTerm(s *server) {
-	answer, record, fence := n.answer(s), s.machine.Record(), s.machine.Fence()
+	answer, record, fence, ends := n.answer(s), s.machine.Record(), s.machine.Fence(), s.takeEnds()
 	data, err := record.Encode()
 	if err != nil {
 		n.log.Error("the record of a term cannot be written", zap.String("server", s.Name), zap.Error(err))
@@ -123,8 +128,13 @@ func (n *Node) writeTerm(s *server) {
 		defer cancel()
 		m := nats.NewMsg(s.Terms)
 		m.Data = data
-		ack, err := n.o.Conn.Get().JS.PublishMsg(ctx, m, jetstream.WithExpectStream(streams.EventStream),
-			jetstream.WithExpectLastSequencePerSubject(fence), jetstream.WithRetryAttempts(0))
+		nc := n.o.Conn.Get() // one connection keeps the order
+		err := publishEnds(nc.Conn, s.Terms, ends)
+		var ack *jetstream.PubAck
+		if err == nil {
+			ack, err = nc.JS.PublishMsg(ctx, m, jetstream.WithExpectStream(streams.EventStream),
+				jetstream.WithExpectLastSequencePerSubject(fence), jetstream.WithRetryAttempts(0))
+		}
 		if err == nil {
 			s.trouble.Store(nil)
 			wrote := answer(standby.Event{Kind: standby.Wrote, Seq: ack.Sequence})
@@ -153,36 +163,53 @@ func (s *server) endsOnce(reason string) bool { return reason == "yield" && !s.m
 // endBatches ends the batches of those who led before: a message that is beyond what the
 // batch can have ends it, and stores nothing. Whoever yields has seen to it that nothing
 // is in flight, unless it is mute; so its batch, by which other servers' events go, is ended
-// once.
-func (n *Node) endBatches(s *server) {
+// once. To end them again for one server ends them for all that were claimed by then.
+func (n *Node) endBatches(s *server, now time.Time) {
 	record := s.machine.Record()
-	if s.ended == record.Term && s.endsOnce(record.Reason) {
+	again := s.ended == record.Term
+	if again && s.endsOnce(record.Reason) {
 		return
 	}
 	s.ended = record.Term
+	maps.DeleteFunc(n.ended, func(_ string, at time.Time) bool { return now.Sub(at) >= endedFor })
 	var batches []string
 	for _, incarnation := range s.before {
-		if incarnation == n.o.Incarnation {
+		if _, ended := n.ended[incarnation]; ended && again || incarnation == n.o.Incarnation {
 			continue // its own are behind one another on one connection
 		}
+		n.ended[incarnation] = now
 		for k := range delivery.SharedBatches {
 			batches = append(batches, delivery.BatchOf(incarnation, k))
 		}
 	}
-	if len(batches) == 0 {
-		return
+	s.ends = append(s.ends, batches...)
+}
+
+// sendEnds ends the batches that are to be ended, if no record of the term went behind them.
+func (n *Node) sendEnds(s *server) {
+	if ends := s.takeEnds(); len(ends) > 0 {
+		n.ask(func(context.Context) func() {
+			_ = publishEnds(n.o.Conn.Get().Conn, s.Terms, ends) // they are ended again soon
+			return nil
+		}, nil)
 	}
-	n.ask(func(context.Context) func() {
-		nc := n.o.Conn.Get()
-		for _, batch := range batches {
-			m := nats.NewMsg(s.Terms)
-			m.Reply = nc.NewInbox() + "." + batch + ".1.fail." + strconv.Itoa(beyond) + ".3.$FI"
-			if nc.PublishMsg(m) != nil {
-				return nil // it is tried again soon
-			}
+}
+
+func (s *server) takeEnds() []string {
+	ends := s.ends
+	s.ends = nil
+	return ends
+}
+
+func publishEnds(nc *nats.Conn, subject string, batches []string) error {
+	for _, batch := range batches {
+		m := nats.NewMsg(subject)
+		m.Reply = nc.NewInbox() + "." + batch + ".1.fail." + strconv.Itoa(beyond) + ".3.$FI"
+		if err := nc.PublishMsg(m); err != nil {
+			return err
 		}
-		return nil
-	}, nil)
+	}
+	return nil
 }
 
 // readTail reads what the stream holds behind what is known to be stored.

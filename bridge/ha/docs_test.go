@@ -17,8 +17,8 @@ func TestDocs_Bounds(t *testing.T) {
 
 func TestDocs_WhatOperatorsRelyOn(t *testing.T) {
 	pagetest.Says(t, "ha", "four times a second", "or after a minute",
-		"messages, which have a version of their own: 1 so far", "`this bridge leads nothing more`")
-	if beat != time.Second/4 || deniedFor != time.Minute || standby.Version != 1 {
+		"messages, which have a version of their own: 2 so far", "`this bridge leads nothing more`")
+	if beat != time.Second/4 || deniedFor != time.Minute || standby.Version != 2 {
 		t.Error("docs/ha.md says otherwise")
 	}
 	c := config.DefaultConfig()

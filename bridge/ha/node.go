@@ -62,6 +62,7 @@ type Node struct {
 	adding sync.Mutex              // held meanwhile
 	served *servers                // what the Roster was told of
 	roster *standby.Roster
+	parts  standby.Parts
 	peers  atomic.Pointer[[]standby.Peer] // of Peers
 
 	received chan []byte   // Heartbeats
@@ -74,7 +75,8 @@ type Node struct {
 	leave    sync.Once
 
 	began time.Time
-	lease *lease // while it holds this bridge leads what it leads
+	lease *lease               // while it holds this bridge leads what it leads
+	ended map[string]time.Time // when the batches of leaders were ended last, by incarnation
 
 	others others
 
@@ -96,7 +98,7 @@ func New(o Options) (*Node, error) {
 		o: o, log: o.Log.Named("ha"), began: time.Now(),
 		roster:   standby.NewRoster(o.Config.Node, o.Incarnation, o.Config.HAWeight, o.Config.HASilence),
 		received: make(chan []byte, maxReceived), noted: make(chan struct{}, 1), answers: make(chan func(), askers), asks: make(chan ask, maxAsks),
-		leaves: make(chan struct{}), left: make(chan struct{}),
+		leaves: make(chan struct{}), left: make(chan struct{}), ended: map[string]time.Time{},
 	}
 	n.now.Store(new(servers))
 	o.Conn.OnError(n.onError)
@@ -286,10 +288,8 @@ func (n *Node) tick() {
 		if n.rests(s) {
 			continue
 		}
-		if s.up.Load() != 0 && !s.led && !n.inSync(s) && !n.fresh(s) {
-			if link := s.link.Load(); link != nil {
-				link.ping()
-			}
+		if s.up.Load() != 0 && (s.led && s.asks.wait() || !s.led && !n.inSync(s) && !n.fresh(s)) {
+			s.ping()
 		}
 		n.step(s, standby.Event{Kind: standby.Tick})
 	}
@@ -305,32 +305,17 @@ func (n *Node) beat(now time.Time) {
 	var leads []standby.Leads
 	var stands []standby.Stands
 	for _, s := range n.begun() {
-		how, up := s.Outbox.Shared(s.machine.Term()), s.up.Load()
-		switch {
-		case s.machine.Leads() && how.Leads:
-			l := standby.LeadsOf(s.Name, how.Mark, s.machine.Heir())
-			heir, _ := n.roster.Successor(s.Name, now)
-			l.Unable = n.unable(s, heir, now)
-			leads = append(leads, l)
-		case up != 0 && !how.Leads && n.mayClaim():
-			age := time.Since(s.began) - time.Duration(up)
-			stands = append(stands, standby.Stands{
-				Server: s.Name, State: how.State.String(), Reason: how.Reason, Term: how.Term, Lag: how.Lag, AgeMS: max(0, age.Milliseconds()),
-				Unable: n.unable(s, "", now), OldestMS: oldest(how.Oldest, now),
-			})
+		switch l, b := n.says(s, now); {
+		case l != nil:
+			leads = append(leads, *l)
+		case b != nil:
+			stands = append(stands, *b)
 		}
 	}
 	n.roster.Try(n.tries(now))
 	h := n.roster.Beat(leads, stands, now)
 	n.lease.beats(h.Seq, now)
-	data, err := h.Encode()
-	n.pause = min(beat, max(beatLeast, time.Duration(len(data))*time.Second/beatRate))
-	if err == nil {
-		err = n.o.Conn.Get().Publish(n.subject(n.o.Config.Node), data)
-	}
-	if err != nil && n.o.Conn.Up() {
-		n.log.Error("no word to the other bridges", zap.Error(err))
-	}
+	n.publish(h)
 	n.move(now)
 }
 
@@ -338,6 +323,12 @@ func (n *Node) beat(now time.Time) {
 func (n *Node) receive(data []byte) {
 	now := time.Now()
 	h, err := standby.DecodeHeartbeat(data)
+	if err == nil {
+		h, err = n.parts.Add(h, now)
+	}
+	if err == nil && h == nil {
+		return // others of its parts are to come
+	}
 	if err == nil {
 		err = n.roster.Observe(h, now)
 	}
@@ -354,6 +345,7 @@ func (n *Node) receive(data []byte) {
 		return
 	}
 	n.others.observe(h, now, n.lately())
+	n.takeProbes(h, now)
 	for i := range h.Leads {
 		s := n.named(h.Leads[i].Server)
 		if s == nil || !s.begun.Load() {
@@ -369,6 +361,7 @@ func (n *Node) receive(data []byte) {
 		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
 			s.Outbox.Observe(l.Mark, now)
+			n.takeAnswers(s, &h.Leads[i])
 		}
 	}
 }

@@ -113,7 +113,8 @@ func (n *Node) move(now time.Time) {
 	}
 	for _, m := range n.roster.Moves(copies, now) {
 		switch s := n.named(m.Server); {
-		case s == nil || !s.begun.Load():
+		case s == nil || !s.begun.Load(), m.Kind == standby.End && !s.machine.Stands():
+			// whoever claims it ends its session when another has
 		case m.Kind == standby.GiveLead:
 			n.step(s, standby.Event{Kind: standby.Handover, To: m.To})
 		default:

@@ -47,6 +47,7 @@ type server struct {
 	held    delivery.Since // of the tail
 	mute    bool           // who leads it was so when it was heard last
 	ended   uint64         // the term since which the batches of those before were ended
+	ends    []string       // batches that are to be ended before anything else goes out
 	led     bool
 	place
 	untold bool // it is to be told of led again
@@ -62,6 +63,7 @@ type server struct {
 	leading               atomic.Bool           // led, for others
 	trouble               atomic.Pointer[error] // why it is not known who leads; nil: it is
 	known                 known
+	asks                  asks
 
 	telling   sync.Mutex // protects the following
 	published bool       // of led
@@ -115,13 +117,20 @@ func (s *server) onSession(up bool) {
 	}
 	if s.up.Swap(0) != 0 {
 		s.Outbox.Restart()
+		s.asks.clear()
 		s.lost.Store(true)
 		s.wake()
 	}
 }
 
-// onPong notes that a Ping that was asked then was answered.
-func (s *server) onPong(asked time.Time) { s.asked.Store(max(1, int64(asked.Sub(s.began)))) }
+// onPong notes, between two events of the session, that a Ping was answered that was asked then.
+func (s *server) onPong(asked time.Time) {
+	s.asked.Store(max(1, int64(asked.Sub(s.began))))
+	s.Outbox.Pong(asked)
+	if epoch, n, ok := s.Outbox.ReadUpTo(); ok {
+		s.asks.pong(asked, epoch, n)
+	}
+}
 
 // takeNotes hands on what was noted.
 func (s *server) takeNotes(each func(standby.EventKind)) {
@@ -158,10 +167,13 @@ func (s *server) knew(incarnation string) {
 
 // view is how things stand.
 func (n *Node) view(s *server, now time.Time) standby.View {
-	to, inSync := n.roster.Successor(s.Name, now)
 	up := s.up.Load() != 0 && (s.led || n.mayClaim())
+	if s.machine.Waits(now) {
+		return standby.View{Session: up, InSync: n.inSync(s)}
+	}
+	to, inSync := n.roster.Successor(s.Name, now)
 	return standby.View{
-		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Successor: to, HeirSync: inSync,
+		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Slow: n.roster.Slow(now), Successor: to, HeirSync: inSync,
 		Unable: n.unable(s, to, now), HeirUnable: n.roster.Unable(s.Name, to),
 	}
 }
@@ -188,6 +200,7 @@ func (n *Node) step(s *server, e standby.Event) {
 	for _, d := range slices.Clone(s.machine.Step(now, n.view(s, now), e)) {
 		n.do(s, d, now)
 	}
+	n.sendEnds(s)
 	n.let(s)
 }
 
@@ -269,7 +282,7 @@ func (n *Node) do(s *server, d standby.Decision, now time.Time) {
 	case standby.WriteTerm:
 		n.writeTerm(s)
 	case standby.EndBatches:
-		n.endBatches(s)
+		n.endBatches(s, now)
 	case standby.ReadTail:
 		n.readTail(s, now)
 	case standby.Publish, standby.BeginEpoch, standby.BeginFirst:

@@ -132,9 +132,9 @@ func (h *Handle) TakeOvers() map[string]uint64 {
 // nothing while it leads.
 func (h *Handle) Own() standby.Standby {
 	how := h.s.Outbox.Shared(0)
-	own := standby.Standby{Node: h.n.o.Config.Node, State: how.State, Reason: how.Reason, Lag: how.Lag}
+	own := standby.Standby{Node: h.n.o.Config.Node, State: how.State, Reason: how.Reason, Lag: how.Lag, LagFor: lagFor(how.Behind, time.Now())}
 	if h.s.up.Load() == 0 {
-		own.State, own.Reason, own.Lag = standby.Apart, standby.NoSession, 0
+		own.State, own.Reason, own.Lag, own.LagFor = standby.Apart, standby.NoSession, 0, 0
 	}
 	return own
 }

@@ -163,7 +163,7 @@ func (j *Journal) Drain(ctx context.Context) {
 
 // Run writes until ctx ends. Done of what is left then gets ErrEnded.
 func (j *Journal) Run(ctx context.Context) {
-	fresh := time.NewTicker(natsconn.RenewEvery)
+	fresh := time.NewTicker(j.conn.RenewEvery())
 	defer fresh.Stop()
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, 5*time.Second

@@ -1,6 +1,7 @@
 package natsconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 
 const (
 	// RenewEvery is how often the subscriptions are made anew, and for how long
-	// the server's word about the largest message counts.
+	// the server's word about the largest message counts, unless the Config says otherwise.
 	RenewEvery = 20 * time.Second
 	// renewFirst is the first wait before what NATS has denied is tried again.
 	renewFirst = time.Second
@@ -83,6 +84,9 @@ func New(o Options) *Conn {
 	o.Log = o.Log.Named("nats").With(zap.String("connection", o.Name))
 	return &Conn{o: o, wake: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
 }
+
+// RenewEvery is that of its Config, or RenewEvery.
+func (c *Conn) RenewEvery() time.Duration { return cmp.Or(c.o.Config.NATS.RenewEvery, RenewEvery) }
 
 // OnReconnect has f called whenever the server has taken the connection again. It
 // must not wait. Call it before Open.
@@ -182,8 +186,8 @@ func (c *Conn) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { c.renewLogin(ctx) })
-	remakes, retries := delays(250*time.Millisecond, 5*time.Second), delays(renewFirst, RenewEvery)
-	wait, denial := RenewEvery, c.denial
+	remakes, retries := delays(250*time.Millisecond, 5*time.Second), delays(renewFirst, c.RenewEvery())
+	wait, denial := c.RenewEvery(), c.denial
 	for {
 		timer, due := time.NewTimer(wait), true
 		select {
@@ -211,7 +215,7 @@ func (c *Conn) Run(ctx context.Context) {
 		}
 		if c.well() {
 			retries.Reset()
-			wait, denial = RenewEvery, c.denial
+			wait, denial = c.RenewEvery(), c.denial
 		} else {
 			wait, denial = retries.NextBackOff(), nil // each try is answered by another denial
 		}
@@ -246,7 +250,7 @@ func oversized(err error) bool {
 // what the bridge itself says would be it.
 func (c *Conn) learn(l *Link) {
 	if size := l.largest.Load(); size > leastLimit {
-		c.limitEnd.Store(time.Now().Add(RenewEvery).UnixNano())
+		c.limitEnd.Store(time.Now().Add(c.RenewEvery()).UnixNano())
 		c.limit.Store(size)
 	}
 }
@@ -274,7 +278,7 @@ func (c *Conn) Publish(l *Link, m *nats.Msg) error {
 // each connection at its begin only, and connects l again if that is more now.
 func (c *Conn) takesMore(l *Link) bool {
 	now, looked := time.Now().UnixNano(), l.looked.Load()
-	if now-looked < int64(RenewEvery) || !l.looked.CompareAndSwap(looked, now) {
+	if now-looked < int64(c.RenewEvery()) || !l.looked.CompareAndSwap(looked, now) {
 		return false
 	}
 	nc, err := c.connectOnce(l.ConnectedUrl())

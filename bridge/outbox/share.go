@@ -275,7 +275,8 @@ type Shared struct {
 	Reason standby.Reason
 	Term   uint64 // that is followed
 	Lag    uint64
-	Oldest int64 // when the oldest event was read that is held, in nanoseconds since 1970; 0: none is
+	Behind time.Time // since when there is a Lag; zero: there is none
+	Oldest int64     // when the oldest event was read that is held, in nanoseconds since 1970; 0: none is
 }
 
 // Shared returns how the outbox stands.
@@ -287,7 +288,7 @@ func (o *Outbox) Shared(term uint64) Shared {
 		return Shared{Leads: true, Left: uint64(o.queued + o.inFlight), Mark: h.leads.Mark(term)}
 	}
 	state, reason := h.follows.State()
-	now := Shared{State: state, Reason: reason, Term: h.follows.Term(), Lag: h.follows.Lag()}
+	now := Shared{State: state, Reason: reason, Term: h.follows.Term(), Lag: h.follows.Lag(), Behind: h.follows.Behind()}
 	if o.waiting.Len() > 0 {
 		now.Oldest = o.waiting.At(0).At
 	}

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -131,7 +132,12 @@ func Name(name string) bool {
 		return Name(name[:maxName]) || Name(name[len(name)-maxName:])
 	}
 	name = unmarked(name)
-	return names.secret(words(name, false)) || names.secret(words(name, true)) || hasTwoFactor(strings.ToLower(name))
+	together := words(name, false)
+	if names.secret(together) {
+		return true
+	}
+	apart := words(name, true) // the same, as a rule
+	return !slices.Equal(together, apart) && names.secret(apart) || hasTwoFactor(strings.ToLower(name))
 }
 
 // hasTwoFactor looks for 2fa, whose words are none.

@@ -208,8 +208,13 @@ var (
 // first secret name on all is hidden.
 func (r *Redactor) Value(s string) string {
 	s = r.shapes(s)
-	if m := bearerAllRule.FindStringIndex(s); m != nil {
-		s = s[:m[1]] + Hidden
+	if strings.ContainsAny(s, " \t") { // as behind each bearer
+		if m := bearerAllRule.FindStringIndex(s); m != nil {
+			s = s[:m[1]] + Hidden
+		}
+	}
+	if !strings.ContainsAny(s, "=:>") { // one stands behind each name
+		return s
 	}
 	for _, m := range valueOfRule.FindAllStringSubmatchIndex(s, -1) {
 		if r.Secret(s[m[2]:m[3]]) {

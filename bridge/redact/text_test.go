@@ -92,3 +92,35 @@ func TestRedactor_HidesWhatItIsTold(t *testing.T) {
 		t.Errorf("Names do not hold: %s", got)
 	}
 }
+
+// What Value does not look for, since a byte that it needs is missing, is not there.
+func FuzzValue_ShortCutsHideTheSame(f *testing.F) {
+	for _, text := range []string{"", "PIN=1", "PIN: 1", "<pin>1", "Bearer 1", "bearer\t1", "BEARER", "a b", "ami.actions.pbx1.Getvar", "A(pin) = 1", "\xff=\n"} {
+		f.Add(text)
+	}
+	r := New(Options{})
+	f.Fuzz(func(t *testing.T, text string) {
+		want := r.shapes(text)
+		if m := bearerAllRule.FindStringIndex(want); m != nil {
+			want = want[:m[1]] + Hidden
+		}
+		for _, m := range valueOfRule.FindAllStringSubmatchIndex(want, -1) {
+			if r.Secret(want[m[2]:m[3]]) {
+				want = want[:m[1]] + Hidden
+				break
+			}
+		}
+		if got := r.Value(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	})
+}
+
+// What a text without secrets costs: the audit has some ten of each request.
+func BenchmarkValue(b *testing.B) {
+	r := New(Options{Known: []string{"s3cret-1", "s3cret-2"}})
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Value("ami.actions.pbx1.QueueStatus")
+	}
+}

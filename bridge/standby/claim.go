@@ -2,7 +2,9 @@ package standby
 
 import "time"
 
-// ask asks for the record, to claim behind it: again each askPause until it is seen.
+// ask asks for the record, to claim behind it: again until it is seen, an askPause after each
+// answer. However long the answer takes, no question is asked before it: each would take the
+// answer to the last for none, and a stream slower than askPause would never be claimed on.
 func (l *Leading) ask(now time.Time, reason string) {
 	l.askLater(now, reason)
 	l.do(AskTerm)
@@ -34,7 +36,7 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 		l.stand(now) // see stepStanding
 	case e.Kind == Failed, e.Kind == Refused:
 		l.phase, l.asked = asking, now
-	case l.phase == asking && e.Kind == Tick && now.Sub(l.asked) >= askPause:
+	case l.phase == asking && e.Kind == Tick && !l.open && now.Sub(l.asked) >= askPause:
 		l.ask(now, l.reason)
 	case l.phase == asking && e.Kind == SawTerm && l.news:
 		l.stand(now)

@@ -53,6 +53,7 @@ type View struct {
 	InSync    bool   // the Follower is
 	Fresh     bool   // the session has answered a Ping since the Leader fell silent: it is not behind
 	Turn      int    // of the Roster
+	Slow      bool   // of the Roster
 	Successor string // of the Roster
 	HeirSync  bool   // the Successor is in sync
 

@@ -24,8 +24,8 @@
 // concurrent use. What crosses the seam are hashes and positions, never payloads: those lie
 // in the outbox, whose held events are the Follower's last ones in the same order.
 //
-// A place is believed after some 130 events and ten seconds: a standby of a quiet server is
-// joining for long, and one whose events are all alike for ever. Equal events of different threads are one to it: where sessions differ in order, a
-// take-over may leave such a pair in an order that neither session had. None is lost or
-// stored twice by it.
+// A place is believed after some 130 events and ten seconds, or, be events alike or none,
+// when what was read when leaves no other (bounds.go). Equal events of different threads are
+// one to it: where sessions differ in order, a take-over may leave such a pair in an order
+// that neither session had. None is lost or stored twice by it.
 package standby

@@ -1,6 +1,9 @@
 package standby
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // State is how a standby stands to the leader.
 type State uint8
@@ -44,18 +47,25 @@ type Follower struct {
 	epoch   string
 	highest uint64 // the highest N of it
 
-	aligned bool      // event n of the epoch is at position n + shift, if the order is the same
-	shift   uint64    // modulo 2^64
-	diff    uint64    // own sum less the leader's, modulo 2^64
-	proof   proof     // of it, until it is believed
+	aligned bool   // event n of the epoch is at position n + shift, if the order is the same
+	shift   uint64 // modulo 2^64
+	diff    uint64 // own sum less the leader's, modulo 2^64
+	proof   proof  // of it, until it is believed
+	bounds  bounds // where it lies
+	lacks   int    // Pongs in a row before which less was read than was stored
+	awaited awaited
+	probe   probe
 	synced  bool      // it is
 	cutN    uint64    // up to this event of the epoch all is stored, if synced
 	cutAt   time.Time // when the Mark of it was heard
+	behind  time.Time // when the first Mark behind it was heard, if there is one
+	next    time.Time // likewise, of those that were compared last
 
 	marks   []timedMark // ahead of the session, or not found yet; in order
 	misses  int         // Marks since the last cut that the session came to and did not fit
 	since   time.Time   // when the leader's number moved on from the last cut; or zero
 	reason  Reason
+	stuck   stuck
 	silent  bool // see Claim
 	filters uint64
 	owed    owed
@@ -103,13 +113,22 @@ func (f *Follower) Lag() uint64 {
 	return 0
 }
 
-// State returns how the standby stands, and why if it is apart.
+// Behind returns since when the leader is known to have stored more than was found in this
+// session. It is zero where the Lag is.
+func (f *Follower) Behind() time.Time {
+	if f.Lag() == 0 {
+		return time.Time{}
+	}
+	return f.behind
+}
+
+// State returns how the standby stands, and why if it is apart, or is joining for long.
 func (f *Follower) State() (State, Reason) {
 	switch {
 	case f.reason != "":
 		return Apart, f.reason
 	case !f.synced:
-		return Joining, ""
+		return Joining, f.stuck.reason
 	case !f.covered():
 		return Apart, Overflow
 	}
@@ -170,6 +189,9 @@ func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 	if f.reason == Filters {
 		f.reason = ""
 	}
+	if f.synced || !f.awaited.waits {
+		f.awaited = awaited{m.N, now, true}
+	}
 	if m.N > f.highest {
 		f.highest = m.N
 		if len(f.marks) < maxMarks {
@@ -178,14 +200,21 @@ func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 		if f.since.IsZero() {
 			f.since = now
 		}
+		if f.behind.IsZero() {
+			f.behind = now
+		}
 	}
-	if !f.aligned {
-		f.join(now)
+	fitted, cut := false, timedMark{}
+	if !f.synced {
+		fitted, cut = f.join(timedMark{m, now})
 	}
-	fitted, cut := f.compareMarks()
+	if ok, last := f.compareMarks(); ok {
+		fitted, cut = true, last
+	}
+	f.watch(now)
 	switch {
 	case f.aligned && !f.synced && f.proof.fails():
-		f.lose(f.reason)
+		f.giveUp()
 		return 0
 	case fitted && f.highest == cut.N:
 		f.since = time.Time{}
@@ -203,6 +232,7 @@ func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 // compareMarks compares the Marks that the session has come to. It returns the newest that
 // fits.
 func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
+	f.next = time.Time{}
 	if !f.aligned {
 		return false, timedMark{}
 	}
@@ -218,24 +248,34 @@ func (f *Follower) compareMarks() (fitted bool, cut timedMark) {
 		}
 		if f.sums.has(p) && *f.sums.at(p)-m.Sum == f.diff {
 			fitted, cut = true, m
-			f.misses = 0
+			f.misses, f.next = 0, time.Time{}
 			f.proof.count++
 		} else {
 			f.misses++
 			f.proof.misses++
+			f.next = cmp.Or(f.next, m.at)
 		}
 	}
 	f.marks = append(f.marks[:0], f.marks[done:]...)
+	if f.next.IsZero() && len(f.marks) > 0 {
+		f.next = f.marks[0].at
+	}
 	return fitted, cut
 }
 
 // fits takes in a Mark that fits, and returns what is to be released.
 func (f *Follower) fits(m timedMark, now time.Time) (release int) {
-	if !f.synced && !f.proof.holds(&f.sums, f.diff, now) {
-		return 0
+	if !f.synced {
+		if !f.proven(m.N, now) {
+			return 0
+		}
+		f.forgetBounds()
 	}
-	f.synced, f.reason, f.proof = true, "", proof{}
-	f.cutN, f.cutAt = m.N, m.at
+	f.synced, f.reason, f.proof, f.stuck = true, "", proof{}, stuck{}
+	f.cutN, f.cutAt, f.behind = m.N, m.at, time.Time{}
+	if f.highest > m.N {
+		f.behind = cmp.Or(f.next, now)
+	}
 	if oldest := f.sums.last - f.held; f.cut() > oldest {
 		release = int(f.cut() - oldest)
 		f.held -= uint64(release)
@@ -249,7 +289,7 @@ func (f *Follower) fits(m timedMark, now time.Time) (release int) {
 func (f *Follower) despair() {
 	switch {
 	case f.aligned && !f.synced:
-		f.lose(f.reason)
+		f.giveUp()
 	case f.synced && f.misses > 0:
 		f.lose(Differs)
 	case f.synced:
@@ -257,9 +297,17 @@ func (f *Follower) despair() {
 	}
 }
 
-// lose gives up the place. The leader is looked for anew.
+// lose gives up the place, and what speaks for any. The leader is looked for anew.
 func (f *Follower) lose(why Reason) {
-	f.aligned, f.synced, f.misses, f.reason = false, false, 0, why
+	f.giveUp()
+	f.reason, f.stuck = why, stuck{}
+	f.forgetBounds()
+}
+
+// giveUp gives up the place. The leader is looked for anew, where it may be as far as is
+// known.
+func (f *Follower) giveUp() {
+	f.aligned, f.synced, f.misses = false, false, 0
 	f.since = time.Time{}
 	f.marks = f.marks[:0]
 }

@@ -154,6 +154,63 @@ func TestFollower_IsApartWhenItsSessionStops(t *testing.T) {
 	}
 }
 
+// The lag lasts since the Mark was heard of the oldest event that the session has not come to,
+// and no longer when that comes, be newer ones still to come.
+func TestFollower_KnowsForHowLongItLags(t *testing.T) {
+	p := newPair(t)
+	p.sync()
+	if !p.f.Behind().IsZero() {
+		t.Fatalf("it lags since %v", p.f.Behind())
+	}
+	var missed []uint64
+	var heard []time.Time
+	for range 8 {
+		h := p.next()
+		missed = append(missed, h)
+		p.l.Send(h)
+		p.l.Ack(p.l.Sent())
+		p.hear()
+		heard = append(heard, p.now)
+	}
+	for i, h := range missed {
+		if got := p.f.Behind(); !got.Equal(heard[i]) {
+			t.Fatalf("without event %d it lags since %v, want %v", i, got, heard[i])
+		}
+		p.f.Read(h)
+		p.hear()
+	}
+	if got := p.f.Behind(); !got.IsZero() || p.f.Lag() != 0 {
+		t.Errorf("it has all, and lags since %v", got)
+	}
+}
+
+// One that finds nothing of the leader's in its session says why after a while, and not one
+// that does.
+func TestFollower_SaysWhyItIsJoiningStill(t *testing.T) {
+	for want, read := range map[Reason]func(p *pair){
+		NoEvent: func(*pair) {}, Unfound: func(p *pair) { p.f.Read(p.next()) }, "": nil,
+	} {
+		p := newPair(t)
+		for range 4 * 63 {
+			if read == nil {
+				p.both(1)
+			} else {
+				h := p.next()
+				p.l.Send(h)
+				p.l.Ack(p.l.Sent())
+				read(p)
+			}
+			p.hear()
+			if s, why := p.f.State(); p.now.Sub(time.Unix(0, 0)) < JoinPatience && why != "" {
+				t.Fatalf("%v %s after %v", s, why, p.now)
+			}
+		}
+		if s, why := p.f.State(); why != want || want != "" && s != Joining {
+			t.Errorf("%v %q, want %q", s, why, want)
+		}
+	}
+}
+
 // What the outbox gave up is missing at a take-over until the leader has stored it.
 func TestFollower_IsApartAfterAnOverflow(t *testing.T) {
 	p := newPair(t)

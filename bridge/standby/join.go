@@ -6,19 +6,68 @@ import "time"
 // believed.
 const confirmations = 3
 
-// join looks for the place of the oldest Mark that has none, or else of the newest. The
-// session may be behind, and has read the event of the oldest sooner: a place that is not
-// read yet cannot be found, and so not show that another one is not the only one.
-func (f *Follower) join(now time.Time) {
+// join looks for the place of the oldest Mark that has none, or else of the newest, which is
+// m. The session may be behind, and has read the event of the oldest sooner: a place that is
+// not read yet cannot be found, and so not show that another one is not the only one. Where
+// the bounds leave one place, its Mark is one that fits.
+func (f *Follower) join(m timedMark) (fitted bool, cut timedMark) {
+	switch {
+	case f.bounds.contradict():
+		f.lose(Differs)
+	case f.aligned && !f.bounds.admits(f.shift):
+		f.giveUp()
+	}
+	shift, exact := f.bounds.exact()
+	switch at := m.N + shift; {
+	case f.aligned:
+		return exact && f.sums.has(at) && *f.sums.at(at)-m.Sum == f.diff, m
+	case exact:
+		return f.joinAt(m, shift)
+	}
+	f.search(m.at)
+	return false, timedMark{}
+}
+
+// joinAt has the first Mark that the session has come to be at the one place that the bounds
+// leave, unless its events are others.
+func (f *Follower) joinAt(m timedMark, shift uint64) (fitted bool, cut timedMark) {
+	f.stuck.found = ""
+	for i, m := range append(f.marks, m) {
+		at := m.N + shift
+		if !f.sums.has(at) {
+			if int64(at) > int64(f.sums.last) {
+				f.stuck.found = Behind
+			}
+			continue
+		}
+		if f.sums.has(at-m.Width) && *f.sums.at(at)-*f.sums.at(at - m.Width) != m.Window {
+			f.stuck.found = Unfound
+			continue
+		}
+		f.align(at, m.N, m.Sum)
+		f.proof.begin(m.Mark, at, m.at)
+		f.since = m.at
+		f.marks = append(f.marks[:0], f.marks[min(i+1, len(f.marks)):]...)
+		return true, m
+	}
+	f.makeRoom()
+	return false, timedMark{}
+}
+
+// search looks for the place by what the events say.
+func (f *Follower) search(now time.Time) {
 	if len(f.marks) == 0 {
 		return
 	}
+	f.stuck.found = Few
 	for _, i := range [...]int{0, len(f.marks) - 1} {
 		m := f.marks[i]
 		if m.Width == 0 {
 			continue
 		}
-		if at, n := f.sums.find(m.Window, m.Width); n == 1 {
+		at, n := f.sums.find(m.Window, m.Width, f.bounds.around(m.N))
+		f.stuck.found = [...]Reason{Unfound, "", Alike}[n]
+		if n == 1 {
 			f.align(at, m.N, m.Sum)
 			f.proof.begin(m.Mark, at, now)
 			f.since = now
@@ -26,9 +75,24 @@ func (f *Follower) join(now time.Time) {
 			return
 		}
 	}
+	f.makeRoom()
+}
+
+// makeRoom forgets the oldest Mark when there is no room for another.
+func (f *Follower) makeRoom() {
 	if len(f.marks) == maxMarks {
 		f.marks = append(f.marks[:0], f.marks[1:]...)
 	}
+}
+
+// proven reports whether the place at which event n fits is the true one. Where sessions
+// differed their events have to be alike for a while, and not only as many.
+func (f *Follower) proven(n uint64, now time.Time) bool {
+	if shift, ok := f.bounds.exact(); ok {
+		return shift == f.shift && (f.reason != Differs || n-f.proof.from >= Window)
+	}
+	f.stuck.found = Alike
+	return f.proof.holds(f, now)
 }
 
 // align has event n of the epoch, up to which the leader's sum is sum, be at position at.
@@ -45,6 +109,7 @@ func (f *Follower) align(at, n, sum uint64) {
 // have one order all points agree on the true place; where each has its own, most do.
 type proof struct {
 	begun  time.Time
+	from   uint64   // the event of the first Mark
 	points []point  // the last ones, at which this place was compared
 	ruled  []uint64 // bits, of places -near to near that are ruled out
 	count  int      // Marks that fitted behind the one that joined
@@ -73,7 +138,7 @@ const (
 
 // begin takes in the place's first Mark, whose Window fits.
 func (e *proof) begin(m Mark, at uint64, now time.Time) {
-	*e = proof{begun: now, points: make([]point, 0, maxPoints), ruled: make([]uint64, 2*near/64+1)}
+	*e = proof{begun: now, from: m.N, points: make([]point, 0, maxPoints), ruled: make([]uint64, 2*near/64+1)}
 	e.add(m, at)
 }
 
@@ -92,8 +157,9 @@ func (e *proof) add(m Mark, at uint64) {
 // some do of the true one, or have not spoken for it in so long that another may be it.
 func (e *proof) fails() bool { return e.misses > e.count+confirmations || e.count > maxDoubts }
 
-// holds reports whether the place is proven, at which sums differ by diff.
-func (e *proof) holds(s *sums, diff uint64, now time.Time) bool {
+// holds reports whether the place that f is at is proven.
+func (e *proof) holds(f *Follower, now time.Time) bool {
+	s := &f.sums
 	patient := now.Sub(e.begun) >= nearPatience
 	if e.count < confirmations || len(e.points) <= margin || !patient && s.last-e.points[0].at < near {
 		return false
@@ -101,7 +167,10 @@ func (e *proof) holds(s *sums, diff uint64, now time.Time) bool {
 	open := false
 	for j := uint64(1); j <= near; j++ {
 		for _, shift := range [...]uint64{j, -j} {
-			ruled, known := e.rule(s, diff, shift)
+			if !f.bounds.admits(f.shift + shift) {
+				continue
+			}
+			ruled, known := e.rule(s, f.diff, shift)
 			if !ruled && known {
 				return false
 			}

@@ -76,6 +76,7 @@ type Leading struct {
 	heir          string
 	news          bool // the record that was seen is of a claim that was not known
 	question      uint64
+	open          bool // the question is of the record, and has no answer yet
 	again         bool // the tail is read again, when the session may be caught up
 	out           []Decision
 }
@@ -97,6 +98,12 @@ func (l *Leading) Publishes() bool { return l.phase == first || l.phase == leadi
 // Begins reports whether a batch may begin: not while the term is being renewed, for its
 // fence is another then.
 func (l *Leading) Begins() bool { return l.Publishes() && !l.renewing }
+
+// Waits reports whether this bridge stands by for a leader that is not silent: nothing of a
+// View matters then but Session and InSync.
+func (l *Leading) Waits(now time.Time) bool {
+	return l.phase == standing && now.Sub(l.lastHeartbeat) < l.silence
+}
 
 // Term returns the highest term that is known.
 func (l *Leading) Term() uint64 { return l.term }
@@ -127,6 +134,9 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 	l.out = l.out[:0]
 	if e.Answers != 0 && e.Answers != l.question {
 		return nil
+	}
+	if e.Answers != 0 {
+		l.open = false
 	}
 	if l.phase != standing && l.superseded(e) {
 		l.stand(now)
@@ -163,6 +173,7 @@ func (l *Leading) do(all ...Decision) {
 	for _, d := range all {
 		if d == AskTerm || d == WriteTerm || d == ReadTail {
 			l.question++
+			l.open = d == AskTerm
 		}
 		l.out = append(l.out, d)
 	}
@@ -252,6 +263,9 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 		if !v.Fresh {
 			return // what it is to read yet may be stored already
 		}
+	}
+	if v.Slow {
+		wait += (slowPatience - 1) * l.silence
 	}
 	if v.Unable == Mute && v.Turn > 0 { // else nobody can do more
 		wait += mutePause

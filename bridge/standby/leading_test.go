@@ -22,6 +22,12 @@ func newScript(t *testing.T) *script {
 // on has the machine take in e, and wants it to do just this.
 func (s *script) on(e Event, want ...Decision) {
 	s.t.Helper()
+	switch e.Kind {
+	case SawTerm, Wrote, Failed, Read:
+		if e.Answers == 0 {
+			e.Answers = s.l.Question()
+		}
+	}
 	if got := s.l.Step(s.now, s.view, e); !slices.Equal(got, want) {
 		s.t.Fatalf("at %v on %+v it does %v, want %v", s.now.Sub(time.Unix(100, 0)), e, got, want)
 	}
@@ -112,6 +118,38 @@ func TestLeading_WithoutAnExactTailAnEpochBegins(t *testing.T) {
 	if r := s.l.Record(); r.Term != 5 || r.Reason != "silence" {
 		t.Errorf("%+v", r)
 	}
+}
+
+// Where most others are silent at once it takes its time.
+func TestLeading_WaitsLongerWhereMostAreSilent(t *testing.T) {
+	s := newScript(t)
+	s.view.InSync, s.view.Slow = true, true
+	s.on(s.heard("b2", 4, ""))
+	s.wait(slowPatience*time.Second, AskTerm)
+}
+
+// A stream that is slow to answer is claimed on: no question is asked before the last has
+// its answer.
+func TestLeading_ClaimsOnAStreamThatIsSlow(t *testing.T) {
+	s := newScript(t)
+	s.wait(time.Second+coldPause, AskTerm)
+	slowly := func() {
+		t.Helper()
+		if got, _ := s.until(20 * askPause); got != nil {
+			t.Fatalf("it does %v while its question is open", got)
+		}
+	}
+	slowly()
+	s.on(Event{Kind: Failed})
+	s.wait(askPause, AskTerm)
+	slowly()
+	s.on(saw("", 0, 0), WriteTerm)
+	slowly()
+	s.on(Event{Kind: Refused})
+	s.wait(askPause, AskTerm)
+	s.on(Event{Kind: Disconnected})
+	slowly()
+	s.lead(saw("", 0, 0), BeginFirst)
 }
 
 // Of two that claim the swap of one wins, and the other stands by.

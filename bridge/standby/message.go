@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
@@ -15,12 +16,15 @@ const (
 	// fields that it does not know, and refuses a message only if that says that it
 	// needs a newer one. So a bridge works beside those of the version before it and
 	// after it, and a change that needs more is made in two versions.
-	Version = 1
-	needs   = 1 // the oldest version that reads what this one writes
+	Version = 2
+	needs   = 1 // the oldest version that reads what this one writes, but for parts
+	parts   = 2 // the oldest version that reads parts of a Heartbeat
 
-	// MaxMessage bounds a message; NATS takes 1 MiB, with headers.
+	// MaxMessage bounds a message; NATS takes 1 MiB, with headers, if it is not told
+	// otherwise.
 	MaxMessage = 1<<20 - 8<<10
-	// MaxServers bounds the servers of one bridge with HA: all in one Heartbeat.
+	// MaxServers bounds the servers of one bridge with HA: all in one Heartbeat, or in its
+	// parts.
 	MaxServers = 2048
 
 	maxToken  = 32 // bytes of an incarnation or of a reason
@@ -57,6 +61,9 @@ type Heartbeat struct {
 	Leads       []Leads  `json:"leads,omitempty"`
 	Stands      []Stands `json:"stands,omitempty"`
 	Tries       []Tries  `json:"tries,omitempty"`
+	// Part and Parts are of one that NATS does not take as a whole: see EncodeWithin.
+	Part  int `json:"part,omitempty"` // from 1
+	Parts int `json:"parts,omitempty"`
 }
 
 // Leads is a server that the sender leads: its Mark.
@@ -71,6 +78,9 @@ type Leads struct {
 	Filters Sum    `json:"filters"`
 	Yields  string `json:"yields,omitempty"` // the node that shall claim now
 	Unable  Unable `json:"unable,omitempty"`
+	// Answers are to the probes of those that are joining. A version that does not know them
+	// makes none, and reads none.
+	Answers []Answer `json:"answers,omitempty"`
 }
 
 // Stands is a server of which the sender has an event session that is up, and which it
@@ -82,10 +92,25 @@ type Stands struct {
 	Term   uint64 `json:"term"` // that it follows
 	Lag    uint64 `json:"lag"`
 	AgeMS  int64  `json:"age_ms"` // of the session
+	// LagMS is for how long there is a Lag, at least 1; a version that does not know says 0.
+	LagMS  int64  `json:"lag_ms,omitempty"`
 	Unable Unable `json:"unable,omitempty"`
 	// OldestMS is how old the oldest event is that it holds; 0: it holds none.
 	OldestMS int64 `json:"oldest_ms,omitempty"`
+	// Probe asks the leader how far its session is now; 0: it asks nothing.
+	Probe uint64 `json:"probe,omitempty"`
 }
+
+// Answer is how many events of the epoch the leader had read when its session had answered
+// a Ping that was asked after the probe of the node was heard.
+type Answer struct {
+	Node  string `json:"node"`
+	Probe uint64 `json:"probe"`
+	N     uint64 `json:"n"`
+}
+
+// maxAnswers bounds those of a server: so many join at a time.
+const maxAnswers = 4
 
 // LeadsOf returns what a Heartbeat says of a server with this Mark.
 func LeadsOf(server string, m Mark, yields string) Leads {
@@ -191,6 +216,8 @@ func (h *Heartbeat) check() error {
 		return fmt.Errorf("weight %d: wants 1 to %d", h.Weight, maxWeight)
 	case len(h.Servers) > MaxServers || len(h.Leads)+len(h.Stands) > MaxServers || len(h.Tries) > MaxServers:
 		return fmt.Errorf("it names more than %d servers", MaxServers)
+	case h.Parts < 0 || h.Parts > maxParts || h.Part > h.Parts || h.Part < min(1, h.Parts):
+		return fmt.Errorf("part %d of %d: wants 1 to %d", h.Part, h.Parts, maxParts)
 	}
 	for _, s := range h.Servers {
 		if !name.Valid(s, maxServer) {
@@ -198,12 +225,12 @@ func (h *Heartbeat) check() error {
 		}
 	}
 	for i := range h.Leads {
-		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || badWidth(l.Width) || len(l.Unable) > maxToken || l.Yields != "" && !name.Valid(l.Yields, maxNode) {
+		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || badWidth(l.Width) || len(l.Unable) > maxToken || l.Yields != "" && !name.Valid(l.Yields, maxNode) || badAnswers(l.Answers) {
 			return fmt.Errorf("what is led has no server, epoch, term, width or node that is valid: %.40q", l.Server)
 		}
 	}
 	for i := range h.Stands {
-		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 || s.OldestMS < 0 {
+		if s := &h.Stands[i]; !name.Valid(s.Server, maxServer) || !name.Valid(s.State, maxToken) || len(s.Reason) > maxToken || len(s.Unable) > maxToken || s.AgeMS < 0 || s.LagMS < 0 || s.OldestMS < 0 {
 			return fmt.Errorf("what is stood by for has no server or state that is valid: %.40q", s.Server)
 		}
 	}
@@ -236,5 +263,9 @@ var errVersion = errors.New("it names no version that this one reads")
 func badVersion(v, needs int) bool { return needs < 1 || needs > Version || v < needs }
 
 func badWidth(w uint64) bool { return w != 0 && (w < Window || w >= 2*Window) }
+
+func badAnswers(all []Answer) bool {
+	return len(all) > maxAnswers || slices.ContainsFunc(all, func(a Answer) bool { return !name.Valid(a.Node, maxNode) })
+}
 
 func noServer(s string) error { return fmt.Errorf("%.40q names no server", s) }

@@ -56,12 +56,12 @@ func TestTerm_IsReadAsItWasWritten(t *testing.T) {
 }
 
 // The format is that of every bridge of this version: it does not change by accident.
-func TestMessages_HaveTheFormatOfVersion1(t *testing.T) {
+func TestMessages_HaveTheFormatOfVersion2(t *testing.T) {
 	data, err := someHeartbeat().Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"v":1,"needs":1,"node":"b1","incarnation":"k3f9-1","seq":9,"weight":1,"list":"` +
+	want := `{"v":2,"needs":1,"node":"b1","incarnation":"k3f9-1","seq":9,"weight":1,"list":"` +
 		fmt.Sprintf("%016x", uint64(ListHash([]string{"pbx2", "pbx1"}))) + `","servers":["pbx1","pbx2"],` +
 		`"leads":[{"server":"pbx1","term":3,"epoch":"k3f9x","n":12,"sum":"ffffffffffffffff","window":"0000000000000007","width":99,` +
 		`"filters":"0000000000000005","yields":"b2"}],` +
@@ -70,7 +70,7 @@ func TestMessages_HaveTheFormatOfVersion1(t *testing.T) {
 		t.Error(diff)
 	}
 	data, err = (&Term{Server: "pbx1", Term: 4, Node: "b1", Incarnation: "x", Since: time.Unix(0, 0).UTC(), Reason: "yield"}).Encode()
-	want = `{"v":1,"needs":1,"server":"pbx1","term":4,"node":"b1","incarnation":"x","since":"1970-01-01T00:00:00Z","reason":"yield"}`
+	want = `{"v":2,"needs":1,"server":"pbx1","term":4,"node":"b1","incarnation":"x","since":"1970-01-01T00:00:00Z","reason":"yield"}`
 	if diff := cmp.Diff(want, string(data)); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
@@ -93,14 +93,14 @@ func TestMessages_OfTheNextVersionAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := strings.Replace(string(data), `{"v":1,`, `{"v":2,"zone":{"a":[1]},`, 1)
+	next := strings.Replace(string(data), `{"v":2,`, `{"v":3,"zone":{"a":[1]},`, 1)
 	next = strings.Replace(next, `{"server":"pbx1",`, `{"server":"pbx1","quorum":3,`, 1)
 	h, err := DecodeHeartbeat([]byte(next))
-	if err != nil || h.Version != 2 || len(h.Leads) != 1 || h.Leads[0].N != 12 {
+	if err != nil || h.Version != 3 || len(h.Leads) != 1 || h.Leads[0].N != 12 {
 		t.Errorf("%+v, %v", h, err)
 	}
 	for _, later := range []string{
-		`{"v":3,"needs":2,"node":"b1"}`, `{"v":3,"needs":2,"node":["other","type"]}`, `{"leads":"all","v":3,"needs":2}`,
+		`{"v":4,"needs":3,"node":"b1"}`, `{"v":4,"needs":3,"node":["other","type"]}`, `{"leads":"all","v":4,"needs":3}`,
 	} {
 		if _, err := DecodeHeartbeat([]byte(later)); !errors.Is(err, ErrNewer) {
 			t.Errorf("%s: %v", later, err)
@@ -112,16 +112,9 @@ func TestMessages_OfTheNextVersionAreRead(t *testing.T) {
 }
 
 func TestMessages_AreBounded(t *testing.T) {
-	long := strings.Repeat("x", maxNode)
-	h := &Heartbeat{Node: long, Incarnation: long[:maxToken], Seq: math.MaxUint64, Weight: maxWeight}
-	for i := range MaxServers {
-		server := fmt.Sprintf("%032d", i)
-		h.Servers = append(h.Servers, server)
-		m := Mark{math.MaxUint64, long[:maxEpoch], math.MaxUint64, math.MaxUint64, math.MaxUint64, 2*Window - 1, math.MaxUint64}
-		l := LeadsOf(server, m, long)
-		l.Unable = Unable(long[:maxToken])
-		h.Leads = append(h.Leads, l)
-		h.Tries = append(h.Tries, Tries{server, math.MaxInt32})
+	h := largest()
+	for i := range h.Leads {
+		h.Leads[i].Answers = nil // that all are joined at once is said in parts
 	}
 	data, err := h.Encode()
 	if err != nil || len(data) > MaxMessage {
@@ -160,7 +153,13 @@ func TestMessages_AreRefused(t *testing.T) {
 		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"stands":[{"server":"p","state":"in_sync","age_ms":-1}]}`: "stood by",
 		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"stands":[{"server":"p","state":"in_sync","unable":"` +
 			strings.Repeat("x", maxToken+1) + `"}]}`: "stood by",
-		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"leads":[{"server":"p","term":1,"epoch":"e","width":63}]}`: "led",
+		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"leads":[{"server":"p","term":1,"epoch":"e","width":63}]}`:                 "led",
+		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"leads":[{"server":"p","term":1,"epoch":"e","answers":[{"node":"a b"}]}]}`: "led",
+		`{"v":2,"needs":2,"node":"b","incarnation":"x","weight":1,"part":1}`:                                                                 "part",
+		`{"v":2,"needs":2,"node":"b","incarnation":"x","weight":1,"parts":2}`:                                                                "part",
+		`{"v":2,"needs":2,"node":"b","incarnation":"x","weight":1,"part":3,"parts":2}`:                                                       "part",
+		`{"v":2,"needs":2,"node":"b","incarnation":"x","weight":1,"part":-1,"parts":-1}`:                                                     "part",
+		`{"v":2,"needs":2,"node":"b","incarnation":"x","weight":1,"part":1,"parts":257}`:                                                     "part",
 	} {
 		if _, err := DecodeHeartbeat([]byte(text)); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", text, err)

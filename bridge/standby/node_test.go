@@ -49,6 +49,7 @@ type node struct {
 	leaving    bool
 	freshAt    time.Time // when the session had nothing more to read
 	becameSync time.Time
+	answers    Answers // while it leads
 }
 
 type flight struct {
@@ -93,6 +94,7 @@ func (n *node) fall(now time.Time) {
 		n.follows.Restart()
 	case n.leads != nil:
 		n.leads.Restart()
+		n.answers.Clear()
 		if !n.opening {
 			n.opening, n.border = true, len(n.held)
 		}
@@ -133,6 +135,7 @@ func (n *node) tick(now time.Time) {
 		n.read(1 + n.sim.rng.IntN(10*n.sim.burst))
 		if len(n.session.pending) == 0 {
 			n.freshAt = now
+			n.pong(now)
 		}
 	}
 	for len(n.inbox) > 0 && !n.inbox[0].at.After(now) && !now.Before(n.cut) {
@@ -195,9 +198,10 @@ func (n *node) beat(now time.Time) {
 	switch {
 	case n.machine.Leads() && n.leads != nil:
 		leads = []Leads{LeadsOf(testServer, n.leads.Mark(n.machine.Term()), n.machine.Heir())}
+		leads[0].Answers = n.answers.Of(n.leads.Epoch(), now.Add(-time.Second))
 	case n.session != nil && n.follows != nil:
 		s, why := n.follows.State()
-		stands = []Stands{{Server: testServer, State: s.String(), Reason: why, Term: n.follows.term, Lag: n.follows.Lag(), Unable: n.unable()}}
+		stands = []Stands{{Server: testServer, State: s.String(), Reason: why, Term: n.follows.term, Lag: n.follows.Lag(), Unable: n.unable(), Probe: n.follows.Probe(uint64(now.UnixNano()))}}
 	}
 	h := n.roster.Beat(leads, stands, now)
 	data, err := h.Encode()
@@ -239,6 +243,9 @@ func (n *node) hear(data []byte) {
 		n.sim.fail("%v", err)
 		return
 	}
+	if len(h.Stands) > 0 && n.leads != nil {
+		n.answers.Ask(h.Node, h.Stands[0].Probe, n.sim.now)
+	}
 	l, ok := n.roster.Leader(testServer)
 	if !ok || l.Node != h.Node {
 		return
@@ -248,6 +255,20 @@ func (n *node) hear(data []byte) {
 		if gone := n.follows.Observe(l.Mark, n.sim.now); gone > 0 {
 			n.held = n.held[gone:]
 		}
+		for _, a := range h.Leads[0].Answers {
+			if a.Node == n.name {
+				n.follows.Answer(l.Mark.Epoch, a.Probe, a.N)
+			}
+		}
+	}
+}
+
+// pong has all that was raised until now be read.
+func (n *node) pong(now time.Time) {
+	if n.follows != nil {
+		n.follows.Pong(now)
+	} else if n.leads != nil && !n.opening {
+		n.answers.Pong(now, n.leads.Epoch(), n.leads.Acked()+uint64(len(n.held)))
 	}
 }
 

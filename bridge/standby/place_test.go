@@ -12,7 +12,7 @@ import (
 // of the servers, and some of those it does not reach where far is set.
 func newPlaceWorld(t *testing.T, rng *rand.Rand, bridges, servers, copies int, far bool) *placeWorld {
 	w := &placeWorld{
-		t: t, rng: rng, now: time.Unix(1000, 0), copies: copies, servers: names("pbx", servers),
+		t: t, rng: rng, now: time.Unix(1000, 0), copies: copies, loses: 2, servers: names("pbx", servers),
 		led: map[string]time.Time{}, begins: map[string]int{},
 	}
 	for i := range bridges {
@@ -159,5 +159,47 @@ func (w *placeWorld) oneASecond(b *placed) {
 			}
 			next = m.at + movePause
 		}
+	}
+}
+
+// claimsFor is for how long a leader of the model claims anew: shorter than others take it
+// for stuck.
+const claimsFor = 5 * time.Second
+
+// claimAnew has a leader claim anew what it leads.
+func (w *placeWorld) claimAnew(server string, hindered bool) {
+	for _, b := range w.bridges {
+		if s := b.reads[server]; b.r != nil && s != nil && s.term > 0 {
+			s.again, s.hindered = w.now.Add(claimsFor), hindered
+		}
+	}
+}
+
+// A leader that claims anew what it led, be it kept from it for a while or not, is taken for
+// none that reads nothing: nobody begins to read in its place, and no session ends.
+func TestMoves_NoneForWhoClaimsAnew(t *testing.T) {
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 2))
+			w := newPlaceWorld(t, rng, 2+rng.IntN(4), 1+rng.IntN(8), 1+rng.IntN(3), false)
+			for _, b := range w.bridges {
+				w.start(b, 1+rng.IntN(3))
+			}
+			w.settled(false)
+			for range 10 {
+				w.shake()
+				for range 1 + rng.IntN(4) {
+					w.claimAnew(w.servers[rng.IntN(len(w.servers))], rng.IntN(2) == 0)
+					w.pass(w.ms(3000).Sub(w.now))
+				}
+				w.pass(2 * claimsFor)
+				for _, m := range w.moves {
+					if m.Kind != GiveLead {
+						t.Fatal(m)
+					}
+				}
+			}
+			w.settled(false)
+		})
 	}
 }

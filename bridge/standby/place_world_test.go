@@ -17,6 +17,7 @@ type placeWorld struct {
 	rng     *rand.Rand
 	now     time.Time
 	copies  int
+	loses   int // of a hundred Heartbeats
 	servers []string
 	bridges []*placed
 	led     map[string]time.Time // when the server was led last
@@ -48,6 +49,8 @@ type placed struct {
 type held struct {
 	since, up, sync time.Time // up and sync: from then on, or zero
 	term            uint64    // that it leads in; 0: it does not
+	again           time.Time // until then it claims that anew
+	hindered        bool      // and something keeps it from that
 }
 
 func (w *placeWorld) shake() {
@@ -122,7 +125,7 @@ func (w *placeWorld) give(server string, to *placed) {
 
 func (w *placeWorld) is(at time.Time) bool { return !at.IsZero() && !w.now.Before(at) }
 
-// beat has the others hear how b stands; of a hundred Heartbeats two are lost.
+// beat has the others hear how b stands, but for what is lost.
 func (w *placeWorld) beat(b *placed) {
 	var leads []Leads
 	var stands []Stands
@@ -132,7 +135,12 @@ func (w *placeWorld) beat(b *placed) {
 		if w.is(s.sync) {
 			state, term = InSync, w.termOf(server)
 		}
+		again := w.now.Before(s.again)
 		switch {
+		case again && !s.hindered && s.term > 0:
+			stands = append(stands, Stands{Server: server, State: InSync.String(), Term: s.term})
+		case again && s.term > 0:
+			tries = append(tries, Tries{server, w.now.Sub(s.again.Add(-claimsFor)).Milliseconds()})
 		case s.term > 0:
 			leads = append(leads, LeadsOf(server, Mark{Term: s.term, Epoch: "e"}, ""))
 		case w.is(s.up):
@@ -144,7 +152,7 @@ func (w *placeWorld) beat(b *placed) {
 	b.r.Try(tries)
 	h := b.r.Beat(leads, stands, w.now)
 	for _, other := range w.bridges {
-		if other.r == nil || w.rng.IntN(50) == 0 {
+		if other.r == nil || other != b && w.rng.IntN(100) < w.loses {
 			continue
 		}
 		if err := other.r.Observe(h, w.now); err != nil {
@@ -181,6 +189,7 @@ func (w *placeWorld) move(b *placed, m Move) {
 			s.sync = s.up.Add(w.ms(12_000).Sub(w.now))
 		}
 		b.reads[m.Server] = s
+	case m.Kind == End && s.term > 0: // the bridge waits for what comes of its claim
 	case m.Kind == End:
 		delete(b.reads, m.Server)
 		if w.is(s.up) && w.inSync(m.Server) == 0 && w.now.Sub(w.shaken) > 2*time.Second {

@@ -1,7 +1,6 @@
 package standby
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -48,23 +47,26 @@ type Move struct {
 func (r *Roster) Try(servers []Tries) {
 	me := r.members[r.self]
 	me.Tries = slices.Clone(servers)
-	me.sort()
+	me.index()
 }
 
 // Moves returns what this bridge is to do now, so that as many bridges as there shall be
 // copies read each server, or all that have it. It looks at each server: once in a while
 // is enough. At once it begins to read what lost a copy, and gives up a session that it
-// does not have yet and that others have. What is only in the wrong place moves one a
-// second, in turn: who ranks first for a server begins to read it beside the others; a
-// leader gives it to the best that is in sync; and one copy more ends, when as many that
-// rank before it have theirs in sync.
+// does not have yet and that others have; and one copy more ends, when as many that rank
+// before it have theirs in sync. What is only in the wrong place moves one a second, in
+// turn: who ranks first for a server begins to read it beside the others; a leader gives it
+// to the best that is in sync.
 func (r *Roster) Moves(copies func(server string) int, now time.Time) (moves []Move) {
-	servers := r.members[r.self].has
+	servers, patience := r.members[r.self].has, 1
+	if r.Slow(now) {
+		patience = slowPatience
+	}
 	pause := !r.moved.IsZero() && now.Sub(r.moved) < movePause
 	start, _ := slices.BinarySearch(servers, r.lastMoved+"\x00")
 	for i := range servers {
 		server := servers[(start+i)%len(servers)]
-		m, waits, ok := r.moveOf(server, max(1, copies(server)), now)
+		m, waits, ok := r.moveOf(server, max(1, copies(server)), patience, now)
 		if !ok || waits && pause {
 			continue
 		}
@@ -95,18 +97,18 @@ func (s *seat) holds(server string) bool {
 func (s *Stands) inSync() bool { return s != nil && s.State == InSync.String() }
 
 // seats are those of a server, the best first. One that is silent keeps its seat for a
-// while, but for a server that nobody else reads.
-func (r *Roster) seats(server string, now time.Time) []seat {
+// while, but for a server that nobody else reads. Patience says how much longer.
+func (r *Roster) seats(server string, patience int, now time.Time) []seat {
 	var all []seat
 	read := false
 	for _, m := range r.members {
-		if !m.serves(server) || !r.alive(m, now) && now.Sub(m.at) > lostAfter {
+		if !m.serves(server) || !r.alive(m, now) && now.Sub(m.at) > time.Duration(patience)*lostAfter {
 			continue
 		}
 		tries := m.tries(server)
 		s := seat{
 			member: m, ranked: ranked{m.Node, score(server, m.Node, m.Weight)},
-			alive: r.alive(m, now), recent: m.Node == r.self || now.Sub(m.at) <= r.silence,
+			alive: r.alive(m, now), recent: m.Node == r.self || now.Sub(m.at) <= time.Duration(patience)*r.silence,
 			up: tries == nil && (m.leads(server) != nil || m.stands(server) != nil),
 		}
 		s.reads, s.stuck = s.up || tries != nil, tries != nil && tries.ForMS >= stuckAfter.Milliseconds()
@@ -122,8 +124,8 @@ func (r *Roster) seats(server string, now time.Time) []seat {
 
 // moveOf returns what this bridge is to do with a server, and whether that waits for a
 // moment without a move.
-func (r *Roster) moveOf(server string, copies int, now time.Time) (m Move, waits, ok bool) {
-	seats := r.seats(server, now)
+func (r *Roster) moveOf(server string, copies, patience int, now time.Time) (m Move, waits, ok bool) {
+	seats := r.seats(server, patience, now)
 	at := slices.IndexFunc(seats, func(s seat) bool { return s.member == r.members[r.self] })
 	if at < 0 {
 		return m, false, false
@@ -143,7 +145,7 @@ func (r *Roster) moveOf(server string, copies int, now time.Time) (m Move, waits
 		return Move{Server: server, Kind: End}, false, have >= copies
 	}
 	have := count(before, func(s *seat) bool { return s.holds(server) })
-	return Move{Server: server, Kind: End}, true, have >= copies
+	return Move{Server: server, Kind: End}, false, have >= copies
 }
 
 // leadOf gives the lead to the best that is in sync with it.
@@ -184,13 +186,6 @@ func count(seats []seat, is func(*seat) bool) (n int) {
 		}
 	}
 	return n
-}
-
-func (m *member) tries(server string) *Tries {
-	if i, ok := slices.BinarySearchFunc(m.Tries, server, func(t Tries, s string) int { return cmp.Compare(t.Server, s) }); ok {
-		return &m.Tries[i]
-	}
-	return nil
 }
 
 func (m *member) inSync(server string, term uint64) bool {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -36,6 +35,10 @@ type member struct {
 	at     time.Time // when it was heard
 	since  time.Time // since when it is heard without a silence
 	has    []string  // its servers, sorted; those of its last list
+
+	leadsOf  map[string]*Leads  // of the Heartbeat, by server: each is looked up at each tick
+	standsOf map[string]*Stands // likewise
+	triesOf  map[string]*Tries  // likewise
 }
 
 // NewRoster returns the Roster of a bridge. One that is silent for longer than half as
@@ -63,7 +66,7 @@ func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat 
 	me.at = now
 	me.Seq++
 	me.Leads, me.Stands = slices.Clone(leads), slices.Clone(stands)
-	me.sort()
+	me.index()
 	h := me.Heartbeat
 	if r.listLeft > 0 || me.Seq%listEvery == 1 {
 		r.listLeft = max(0, r.listLeft-1)
@@ -101,7 +104,7 @@ func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 		r.listLeft = listBeats
 	}
 	m.Heartbeat, m.at = *h, now
-	m.sort()
+	m.index()
 	if len(h.Servers) > 0 || h.List == ListHash(nil) {
 		m.has = slices.Clone(h.Servers)
 		slices.Sort(m.has)
@@ -131,25 +134,23 @@ func (r *Roster) alive(m *member, now time.Time) bool {
 	return m.Node == r.self || now.Sub(m.at) <= r.silence*3/2
 }
 
-func (m *member) sort() {
-	slices.SortFunc(m.Leads, func(a, b Leads) int { return strings.Compare(a.Server, b.Server) })
-	slices.SortFunc(m.Stands, func(a, b Stands) int { return strings.Compare(a.Server, b.Server) })
-	slices.SortFunc(m.Tries, func(a, b Tries) int { return strings.Compare(a.Server, b.Server) })
+// index has what the Heartbeat says be found by its server.
+func (m *member) index() {
+	m.leadsOf, m.standsOf, m.triesOf = make(map[string]*Leads, len(m.Leads)), make(map[string]*Stands, len(m.Stands)), make(map[string]*Tries, len(m.Tries))
+	for i := range m.Leads {
+		m.leadsOf[m.Leads[i].Server] = &m.Leads[i]
+	}
+	for i := range m.Stands {
+		m.standsOf[m.Stands[i].Server] = &m.Stands[i]
+	}
+	for i := range m.Tries {
+		m.triesOf[m.Tries[i].Server] = &m.Tries[i]
+	}
 }
 
-func (m *member) leads(server string) *Leads {
-	if i, ok := slices.BinarySearchFunc(m.Leads, server, func(l Leads, s string) int { return strings.Compare(l.Server, s) }); ok {
-		return &m.Leads[i]
-	}
-	return nil
-}
-
-func (m *member) stands(server string) *Stands {
-	if i, ok := slices.BinarySearchFunc(m.Stands, server, func(l Stands, s string) int { return strings.Compare(l.Server, s) }); ok {
-		return &m.Stands[i]
-	}
-	return nil
-}
+func (m *member) leads(server string) *Leads   { return m.leadsOf[server] }
+func (m *member) stands(server string) *Stands { return m.standsOf[server] }
+func (m *member) tries(server string) *Tries   { return m.triesOf[server] }
 
 func (m *member) serves(server string) bool {
 	_, ok := slices.BinarySearch(m.has, server)

@@ -312,3 +312,17 @@ func TestRoster_IsBounded(t *testing.T) {
 		t.Errorf("%d are known", len(r.members))
 	}
 }
+
+// Most of four others that are silent at once are rather slow than dead; most of three may
+// be dead, and whoever is silent for long is.
+func TestRoster_SlowIfMostAreSilent(t *testing.T) {
+	start := time.Unix(100, 0)
+	for others, slow := range map[int]bool{3: false, 4: true} {
+		all := fleetOf(t, repeated([]string{"pbx1"}, others+1), repeated(1, others+1), start)
+		for at, want := range map[time.Duration]bool{time.Second: false, 1100 * time.Millisecond: slow, 16 * time.Second: false} {
+			if got := all[0].Slow(start.Add(at)); got != want {
+				t.Errorf("%d others, silent for %v: %v, want %v", others, at, got, want)
+			}
+		}
+	}
+}

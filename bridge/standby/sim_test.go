@@ -203,6 +203,19 @@ func faults() map[string]func(s *sim, n *node) {
 // nothing is lost, nothing is twice, nothing is out of order, and the numbering has no
 // hole.
 func TestSim_OneFaultAtATimeLosesNothing(t *testing.T) {
+	oneFaultAtATime(t, func(rng *rand.Rand) *sim { return newSim(rng, 2+rng.IntN(2), 30*rng.IntN(2)) })
+}
+
+// So it is where all events are alike, to the byte.
+func TestSim_EventsThatAreAllAlikeLoseNothing(t *testing.T) {
+	oneFaultAtATime(t, func(rng *rand.Rand) *sim {
+		s := newSim(rng, 2+rng.IntN(2), 0)
+		s.burst, s.a.threads, s.a.repeats = 2, 1, 1
+		return s
+	})
+}
+
+func oneFaultAtATime(t *testing.T, begin func(rng *rand.Rand) *sim) {
 	all := faults()
 	all["purge"] = func(s *sim, _ *node) {
 		s.run(time.Second, false) // one between the events of a batch is a Gap
@@ -215,7 +228,7 @@ func TestSim_OneFaultAtATimeLosesNothing(t *testing.T) {
 	kinds := slices.Sorted(maps.Keys(all))
 	count, pause := map[string]int{}, map[string]time.Duration{}
 	simulate(t, func(rng *rand.Rand) error {
-		s := newSim(rng, 2+rng.IntN(2), 30*rng.IntN(2))
+		s := begin(rng)
 		if !s.settle() {
 			return errors.New("not all are in sync at the start")
 		}

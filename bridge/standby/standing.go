@@ -28,14 +28,20 @@ const (
 type Standby struct {
 	Node   string
 	State  State
-	Reason Reason // why it is Apart
+	Reason Reason // why it is Apart, or Joining for long
 	Lag    uint64 // events stored by the leader and not found in its own session yet; see Knows
+	// LagFor is for how long there is a Lag: since the Mark of the first of them was heard. It is
+	// zero without one, and where a version of the bridge before does not say.
+	LagFor time.Duration
 }
 
 // Knows reports whether the Lag is known.
 func (b *Standby) Knows() bool {
-	return b.State == InSync || b.Reason == Behind || b.Reason == Overflow
+	return b.State == InSync || b.State == Apart && (b.Reason == Behind || b.Reason == Overflow)
 }
+
+// KnowsFor reports whether LagFor is known.
+func (b *Standby) KnowsFor() bool { return b.Knows() && (b.Lag == 0 || b.LagFor > 0) }
 
 // LeaderNow is Leader, of the bridges that are alive.
 func (r *Roster) LeaderNow(server string, now time.Time) (l Leader, ok bool) {
@@ -56,9 +62,11 @@ func (r *Roster) Standbys(server, leader string, term uint64, now time.Time) (al
 			b.State, b.Reason = Apart, s.Reason
 		case s.State == InSync.String() && s.Term == term:
 			b.State = InSync
+		case s.State == Joining.String():
+			b.Reason = s.Reason
 		}
 		if b.Knows() {
-			b.Lag = s.Lag
+			b.Lag, b.LagFor = s.Lag, time.Duration(s.LagMS)*time.Millisecond
 		}
 		all = append(all, b)
 	}

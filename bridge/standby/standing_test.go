@@ -80,6 +80,31 @@ func TestRoster_FirstIsOneOfThoseThatHaveIt(t *testing.T) {
 	}
 }
 
+// A version that does not say for how long there is a lag is not taken for one without.
+func TestRoster_KnowsForHowLongAStandbyLags(t *testing.T) {
+	now := time.Unix(100, 0)
+	all := fleetOf(t, repeated([]string{"pbx1"}, 2), repeated(1, 2), now)
+	for _, test := range []struct {
+		says  Stands
+		want  Standby
+		knows bool
+	}{
+		{Stands{State: "in_sync", Term: 1}, Standby{State: InSync}, true},
+		{Stands{State: "in_sync", Term: 1, Lag: 3, LagMS: 250}, Standby{State: InSync, Lag: 3, LagFor: 250 * time.Millisecond}, true},
+		{Stands{State: "in_sync", Term: 1, Lag: 3}, Standby{State: InSync, Lag: 3}, false},
+		{Stands{State: "joining", Reason: Behind, Lag: 3, LagMS: 1}, Standby{State: Joining, Reason: Behind}, false},
+		{Stands{State: "joining", Reason: Alike}, Standby{State: Joining, Reason: Alike}, false},
+		{Stands{State: "apart", Reason: Behind, Lag: 3, LagMS: 9000}, Standby{State: Apart, Reason: Behind, Lag: 3, LagFor: 9 * time.Second}, true},
+	} {
+		test.says.Server, test.want.Node = "pbx1", "b2"
+		deliver(t, all, all[1].Beat(nil, []Stands{test.says}, now), now)
+		got := all[0].Standbys("pbx1", "b1", 1, now)
+		if len(got) != 1 || got[0] != test.want || got[0].KnowsFor() != test.knows {
+			t.Errorf("%+v: %+v", test.says, got)
+		}
+	}
+}
+
 // What is known of the other bridges is what they said themselves.
 func TestRoster_OthersAreKnownByWhatTheySay(t *testing.T) {
 	now := time.Unix(100, 0)

@@ -74,13 +74,20 @@ func (s *sums) resize(n int) {
 	}
 }
 
-// find returns the position at which the last width events have the sum, and at how
-// many it is so, of which it counts two.
-func (s *sums) find(window, width uint64) (at uint64, n int) {
+// span is from which position to which one is looked for.
+type span struct{ first, last uint64 }
+
+// everywhere is the span of all positions.
+var everywhere = span{0, uint64(unbounded)}
+
+// find returns the position in the span at which the last width events have the sum, and at
+// how many it is so, of which it counts two.
+func (s *sums) find(window, width uint64, in span) (at uint64, n int) {
 	if s.last-s.first < width {
 		return 0, 0
 	}
-	for p, left := s.last, min(s.last-s.first-width+1, JoinSpan); left > 0 && n < 2; p, left = p-1, left-1 {
+	first := max(in.first, s.first+width, s.last-min(s.last, JoinSpan-1))
+	for p := min(in.last, s.last); p >= first && n < 2; p-- {
 		if *s.at(p)-*s.at(p - width) == window {
 			at = p
 			n++

@@ -167,7 +167,7 @@ func (f *Follower) last(recent []uint64) (at uint64, coming []uint64) {
 		for _, h := range recent[n-Window:] {
 			sum += h
 		}
-		if at, n := f.sums.find(sum, Window); n == 1 {
+		if at, n := f.sums.find(sum, Window, everywhere); n == 1 {
 			return at, nil
 		}
 	}

@@ -106,7 +106,7 @@ func newServer(state *State, cfg *config.ServerConfig) *Server {
 	}
 	all := state.o.Config
 	s := &Server{
-		state: state, cfg: cfg, log: state.o.Log.With(zap.String("server", cfg.Name)),
+		state: state, cfg: cfg, log: state.o.Log.WithLazy(zap.String("server", cfg.Name)), // it seldom logs a line
 		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), wake: make(chan struct{}, 1), done: make(chan listEnd, 1), over: make(chan struct{}),
 		left: toList,
 	}

@@ -25,6 +25,8 @@ type buffersMsg struct {
 	Outbox      outboxMsg         `json:"outbox"`
 	WriteBuffer writeBufferMsg    `json:"write_buffer"`
 	Pending     pendingMsg        `json:"pending_actions"`
+	Actions     ActionsReport     `json:"actions"`
+	Rates       *ratesMsg         `json:"rates,omitempty"` // nil: not known yet
 }
 
 // outboxMsg is an outbox: its depth in events, the rest in bytes.
@@ -94,6 +96,7 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 			Depth: held, Capacity: most.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
 			level: last.pending.Next(held, most.pending, link.CallsRefused > last.pendingRefused),
 		},
+		Actions: s.actionsReport(now), Rates: s.rated.Load().rates,
 	}
 	m.Outbox.Level, m.WriteBuffer.Level, m.Pending.Level =
 		m.Outbox.level.String(), m.WriteBuffer.level.String(), m.Pending.level.String()
@@ -122,6 +125,7 @@ func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 	s.publishStanding(triggerInterval)
 	s.publishStates(link.Breaker)
 	m := s.buffers(now, link)
+	s.rate(&m, now)
 	after := m.levels()
 	if changed := trigger(s.levels.Load(), &after); changed != "" {
 		m.Trigger = changed // the alarm comes too late to tell

@@ -20,6 +20,7 @@ type Server struct {
 	name, node string
 	capacities atomic.Pointer[capacities]
 	words      atomic.Pointer[words]
+	actions    atomic.Pointer[func(time.Time) ActionsReport] // nil: nobody counts them
 	subjects   *subject.Subjects
 	outbox     *outbox.Outbox
 	publisher  *Publisher
@@ -32,6 +33,7 @@ type Server struct {
 	states states
 	gaps   gapCounts
 	levels atomic.Pointer[levels] // that were told last; the status goroutine sets them
+	rated  atomic.Pointer[rated]  // likewise
 	anew   atomic.Bool            // the Link is another one, whose counts begin at zero
 
 	// What was logged.
@@ -45,6 +47,7 @@ func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects
 	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), logged: make(map[string]*clock.Sum)}
 	s.states.began = time.Now()
 	s.levels.Store(&levels{})
+	s.rated.Store(&rated{at: s.states.began})
 	s.Bound(cfg)
 	return s
 }

@@ -32,10 +32,11 @@ type haMsg struct {
 }
 
 type standbyMsg struct {
-	Node   string  `json:"node"`
-	State  string  `json:"state"`
-	Reason string  `json:"reason,omitempty"` // why it is apart
-	Lag    *uint64 `json:"lag"`              // events; null: not known
+	Node   string   `json:"node"`
+	State  string   `json:"state"`
+	Reason string   `json:"reason,omitempty"` // why it is apart, or joining for long
+	Lag    *uint64  `json:"lag"`              // events; null: not known
+	LagS   *float64 `json:"lag_s"`            // for how long there is a lag; null: not known
 }
 
 // Share has the state be published while this bridge is the one to do so, and who leads
@@ -83,7 +84,7 @@ func (s *Server) standingStatus(now time.Time, trigger string) *haMsg {
 		Since: clock.Stamp(standing.Since), Reason: standing.Reason, Standbys: []standbyMsg{},
 	}
 	for _, b := range standing.Standbys {
-		m.Standbys = append(m.Standbys, standbyMsg{Node: b.Node, State: b.State.String(), Reason: string(b.Reason), Lag: LagOf(b)})
+		m.Standbys = append(m.Standbys, standbyMsg{Node: b.Node, State: b.State.String(), Reason: string(b.Reason), Lag: LagOf(b), LagS: LagSecondsOf(b)})
 	}
 	return m
 }
@@ -94,4 +95,13 @@ func LagOf(b standby.Standby) *uint64 {
 		return nil
 	}
 	return &b.Lag
+}
+
+// LagSecondsOf is for how many seconds b is behind; nil if nobody knows.
+func LagSecondsOf(b standby.Standby) *float64 {
+	if !b.KnowsFor() {
+		return nil
+	}
+	seconds := float64(b.LagFor.Milliseconds()) / 1000
+	return &seconds
 }

@@ -54,7 +54,8 @@ func TestStanding_WhoSpeaksSaysAllAtOnce(t *testing.T) {
 	}
 	s.speaks = true
 	s.standing = standby.Standing{Leader: "b1", Term: 2, Since: time.Now(), Reason: "silence", Standbys: []standby.Standby{
-		{Node: "b2", State: standby.InSync, Lag: 3}, {Node: "b3", State: standby.Apart, Reason: standby.Differs},
+		{Node: "b2", State: standby.InSync, Lag: 3, LagFor: 1250 * time.Millisecond}, {Node: "b3", State: standby.Apart, Reason: standby.Differs},
+		{Node: "b4", State: standby.InSync, Lag: 3}, {Node: "b5", State: standby.InSync}, {Node: "b6", State: standby.Joining, Reason: standby.Alike},
 	}}
 	s.OnSession(change)
 	if got := s.waiting(); got != "" {
@@ -66,7 +67,8 @@ func TestStanding_WhoSpeaksSaysAllAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"server":"pbx1","node":"b1"`, `"trigger":"change","leader":"b1","term":2`, `"reason":"silence"`,
-		`"standbys":[{"node":"b2","state":"in_sync","lag":3},{"node":"b3","state":"apart","reason":"differs","lag":null}]`,
+		`"standbys":[{"node":"b2","state":"in_sync","lag":3,"lag_s":1.25},{"node":"b3","state":"apart","reason":"differs","lag":null,"lag_s":null},`,
+		`{"node":"b4","state":"in_sync","lag":3,"lag_s":null},{"node":"b5","state":"in_sync","lag":0,"lag_s":0},{"node":"b6","state":"joining","reason":"alike","lag":null,"lag_s":null}]`,
 	} {
 		if body := string(s.publisher.waiting[0].body); !strings.Contains(body, want) {
 			t.Errorf("it says %s, and not %s", body, want)

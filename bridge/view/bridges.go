@@ -21,7 +21,10 @@ type Bridge struct {
 	InSync      int          `json:"in_sync"` // of those that it stands by for
 	Connections []Connection `json:"connections"`
 	Delivery    Delivery     `json:"delivery"`
-	State       Kept         `json:"state"`
+	// Refused are requests at any, all and groups, before a server had them; null: it does
+	// not say.
+	Refused *Refusals `json:"refused"`
+	State   Kept      `json:"state"`
 }
 
 // Role is what a bridge is where two share servers: leader, in sync, standby; empty
@@ -90,7 +93,7 @@ func (m *Model) bridges(now time.Time) []Bridge {
 		}
 		b := Bridge{
 			Node: n.name, Version: n.version, At: Time{n.lastSeen}, Live: !m.isSilent(n, n.lastSeen, now), Since: Time{n.lastSeen.Add(-n.up)},
-			Servers: len(n.names), Ready: n.ready, Connections: n.connections, Delivery: n.delivery, State: n.state,
+			Servers: len(n.names), Ready: n.ready, Connections: n.connections, Delivery: n.delivery, Refused: n.refusals, State: n.state,
 		}
 		m.roles(&b)
 		all = append(all, b)
@@ -120,7 +123,7 @@ func (m *Model) roles(b *Bridge) {
 		for _, standby := range s.ha.Standbys {
 			if standby.Node == b.Node {
 				b.StandsBy++
-				if standby.State == "in_sync" {
+				if standby.State == inSync {
 					b.InSync++
 				}
 			}

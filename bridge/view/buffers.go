@@ -29,13 +29,13 @@ func (s *server) takeBuffers(about *news, msg *buffersMsg) {
 	}
 	// All of msg is kept: no text in it may be long.
 	msg.Trigger = cleanTo(msg.Trigger, 16)
-	msg.Dropped = boundDropped(msg.Dropped)
+	msg.Dropped = boundCounts(msg.Dropped)
 	for _, b := range []*Buffer{&msg.Outbox, &msg.Write, &msg.Pending} {
 		b.bound()
 	}
 	before := s.buffers
 	if before != nil && msg.Received < before.Received { // another process
-		s.in, s.out, s.growth, s.drops.counted = counter{}, counter{}, growth{}, counter{}
+		s.in, s.out, s.actions, s.growth, s.drops.counted = counter{}, counter{}, counter{}, growth{}, counter{}
 		before = nil
 	}
 	if more, ok := s.in.add(msg.Received, about.at); ok {
@@ -44,6 +44,7 @@ func (s *server) takeBuffers(about *news, msg *buffersMsg) {
 	if more, ok := s.out.add(msg.Published, about.at); ok {
 		s.outPast.add(about.at, ringStep, more)
 	}
+	s.takeActions(about, msg.Actions)
 	s.growth.add(msg.Outbox.Bytes, about.at)
 	s.dropped(about, before, msg)
 	s.leveled(about, msg)
@@ -120,7 +121,8 @@ func (s *server) leveled(about *news, msg *buffersMsg) {
 	}
 }
 
-func boundDropped(all map[string]uint64) map[string]uint64 {
+// boundCounts is all as far as it is of words that a bridge may have.
+func boundCounts(all map[string]uint64) map[string]uint64 {
 	bounded := make(map[string]uint64)
 	for _, reason := range slices.Sorted(maps.Keys(all)) {
 		if isName(reason, 32) && len(bounded) < maxDropped {

@@ -3,11 +3,10 @@
 // terminal and the browser paint and which is the JSON of ami-nats-bridge status -o json. So
 // all say the same words.
 //
-// A Model is fed with Status, State and Actions, is told the time with Tick, and is
+// A Model is fed with Status and State, is told the time with Tick, and is
 // asked with Snapshot. Who feeds it is a reader on NATS: what comes from several bridges
 // at once, the last values first; or a bridge, which feeds what it publishes through the
-// same door (package watch), and so sees the same: only the counts of Actions, which no
-// message has, are its own.
+// same door (package watch), and so sees the same.
 //
 // It has no goroutine, no network and no clock: the caller gives the time. A Model is
 // not safe for concurrent use. All that it keeps is bounded (bounds.go); what goes over

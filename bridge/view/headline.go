@@ -43,7 +43,7 @@ func headline(snap *Snapshot, now time.Time) Headline {
 // apart is how many servers are not known because another bridge leads them.
 func apart(snap *Snapshot) (n int) {
 	for i := range snap.Servers {
-		if s := &snap.Servers[i]; s.State == StateUnknown && s.isLedElsewhere() {
+		if s := &snap.Servers[i]; s.State == StateUnknown && s.LedElsewhere() {
 			n++
 		}
 	}

@@ -208,6 +208,10 @@ func TestProperty_AnyMessages(t *testing.T) {
 			msg["sessions"] = fields{"event": word.Draw(t, "event"), "action": word.Draw(t, "action")}
 			msg["dropped"] = fields{word.Draw(t, "drop"): number.Draw(t, "dropped")}
 			msg["outbox"] = fields{"bytes": number.Draw(t, "bytes"), "capacity": number.Draw(t, "capacity"), "level": word.Draw(t, "level")}
+			msg["refused"] = fields{word.Draw(t, "kind"): number.Draw(t, "refused")}
+			msg["last_refused"] = fields{"at": word.Draw(t, "at"), "action": word.Draw(t, "action"), "kind": word.Draw(t, "kind")}
+			msg["actions"] = fields{"answered": number.Draw(t, "answered"), "p95_ms": number.Draw(t, "p95"), "refused": msg["refused"], "last_refused": msg["last_refused"]}
+			msg["rates"] = fields{"received": number.Draw(t, "in"), "published": number.Draw(t, "out"), "actions": number.Draw(t, "acts")}
 			msg["servers"] = []string{"pbx1", word.Draw(t, "server")}
 			msg["connections"] = fields{"events": word.Draw(t, "connection")}
 			payload := marshal(msg)
@@ -220,7 +224,6 @@ func TestProperty_AnyMessages(t *testing.T) {
 				payload = nil
 			}
 			m.State(rapid.SampledFrom([]string{"pbx1.server", "pbx1.queue.q", "pbx1.caller.q.1", "pbx1.member.q.m", "pbx1.channel.1", "pbx1.channel.2"}).Draw(t, "key"), payload, now)
-			m.Actions("pbx1", Actions{Ended: rapid.Uint64().Draw(t, "ended")}, now)
 			now = now.Add(time.Duration(rapid.Int64Range(-1e10, 1e13).Draw(t, "pass")))
 			m.Tick(now)
 			m.Calls("pbx1", NumbersFull)

@@ -56,6 +56,33 @@ type buffersMsg struct {
 	Outbox    Buffer            `json:"outbox"`
 	Write     Buffer            `json:"write_buffer"`
 	Pending   Buffer            `json:"pending_actions"`
+
+	// Optional: a bridge of an earlier version has neither, and Rates is not known at first.
+	Actions *actionsMsg `json:"actions"`
+	Rates   *ratesMsg   `json:"rates"`
+}
+
+type actionsMsg struct {
+	Answered uint64   `json:"answered"`
+	Failed   uint64   `json:"failed"`
+	P95MS    *float64 `json:"p95_ms"`
+	refusedMsg
+}
+
+// ratesMsg is a second, over the last interval.
+type ratesMsg struct {
+	Received  float64 `json:"received"`
+	Published float64 `json:"published"`
+	Actions   float64 `json:"actions"`
+}
+
+type refusedMsg struct {
+	Refused map[string]uint64 `json:"refused"`
+	Last    *struct {
+		At     stamp  `json:"at"`
+		Action string `json:"action"`
+		Kind   string `json:"kind"`
+	} `json:"last_refused"`
 }
 
 type gapMsg struct {
@@ -106,6 +133,7 @@ type nodeMsg struct {
 	// Optional.
 	StatusIntervalMS int64 `json:"status_interval_ms"`
 	OutboxTotalBytes int64 `json:"outbox_total_bytes"`
+	refusedMsg
 }
 
 // stamp is a time as a node says it. What is no time is the zero time.

@@ -166,26 +166,6 @@ func (m *Model) advance(now time.Time) {
 	}
 }
 
-// Actions are the counts of a server's Actions in this process. Only a bridge itself
-// has them.
-type Actions struct {
-	Ended uint64        // answered or failed, since the start
-	P95   time.Duration // of those of late; 0 if there were none
-}
-
-// Actions takes the counts of a server's Actions at the time now.
-func (m *Model) Actions(name string, a Actions, now time.Time) {
-	m.advance(now)
-	s := m.server(name)
-	if s == nil {
-		m.ignored++
-		return
-	}
-	s.actions.add(a.Ended, now)
-	s.p95 = a.P95
-	s.p95Past.raise(now, ringStep, uint64(max(0, a.P95.Microseconds())))
-}
-
 // Tick tells the time. It is to be called about once a second: queues' pasts are
 // sampled then, and what is over is forgotten.
 func (m *Model) Tick(now time.Time) {

@@ -142,6 +142,10 @@ func buffer(bytes, capacity int64, level string) fields {
 	return fields{"depth": bytes / 500, "bytes": bytes, "capacity": capacity, "high_water": bytes, "refused": 0, "level": level}
 }
 
+func acts(ended int, p95 float64, more ...fields) fields {
+	return fields{"actions": fields{"answered": ended, "failed": 0, "p95_ms": p95, "refused": fields{}, "last_refused": nil}.with(more...)}
+}
+
 func dropped(reason string, n uint64) fields { return fields{"dropped": fields{reason: n}} }
 
 // equal is for what a test says of one value.

@@ -24,6 +24,7 @@ type node struct {
 
 	connections []Connection
 	delivery    Delivery
+	refusals    *Refusals // nil: it does not say
 	state       Kept
 
 	offs []time.Duration // how far its clock seemed off, with the way of the message in it
@@ -84,6 +85,7 @@ func (n *node) take(about *news, msg *nodeMsg) {
 	}
 	n.ready = len(msg.Ready)
 	n.state = Kept{State: cleanTo(msg.State.State, 16), Reason: clean(msg.State.Reason)}
+	n.refusals = about.refusals(&msg.refusedMsg)
 	n.takeConnections(about, msg)
 	n.takeDelivery(about, msg)
 }

@@ -32,13 +32,14 @@ func everything(t *testing.T) *watched {
 		w.node("b1", []string{"pbx1", "pbx2", "pbx3", "pbx4"}, fields{
 			"streams": []fields{{"name": "AMI_EVENTS", "state": "full", "error": "no space", "messages": 7, "bytes": 1 << 30, "since": text(t0)}},
 			"leaf":    fields{"connected": true, "since": text(t0)}, "unanswered": []string{"any"},
+			"refused": fields{"bad_request": 1}, "last_refused": nil,
 		})
 		for _, server := range []string{"pbx1", "pbx2", "pbx3"} {
 			w.connect(server)
-			w.tell(server, "buffers", buffers(uint64(1000*i), uint64(900*i), fields{"outbox": outbox(i*5<<20, "high")}, dropped("shed", uint64(10*i))))
+			w.tell(server, "buffers", buffers(uint64(1000*i), uint64(900*i), fields{"outbox": outbox(i*5<<20, "high")}, dropped("shed", uint64(10*i)),
+				acts(int(10*i), 41, fields{"refused": fields{"forbidden": 2}, "last_refused": fields{"at": text(t0), "action": "Originate", "kind": "forbidden"}})))
 		}
 		w.live("pbx2")
-		w.Actions("pbx1", Actions{Ended: uint64(10 * i), P95: 41 * time.Millisecond}, w.now)
 		w.pass(5 * time.Second)
 	}
 	w.lose("pbx1", "dial", "dial tcp 10.0.0.1:5038: connect: connection refused")
@@ -103,7 +104,7 @@ func refuses(t *testing.T, path string, schema *jsonschema.Schema, doc any, part
 		delete(part, "surplus")
 		for _, key := range slices.Collect(maps.Keys(part)) {
 			value := part[key]
-			if key != "dropped" {
+			if key != "dropped" && key != "kinds" {
 				refuses(t, path+"."+key, schema, doc, value)
 			}
 			part[key] = []any{[]any{value}}

@@ -31,11 +31,11 @@ type server struct {
 	drops     drops
 	gaps      []Gap // the newest first
 
-	ha      *HA
-	haFrom  string // who said it
-	actions counter
-	p95     time.Duration
-	p95Past ring // of microseconds: the most of each step
+	ha       *HA
+	haFrom   string // who said it
+	actions  counter
+	p95Past  ring      // of microseconds: the most of each step
+	refusals *Refusals // nil: it does not say
 
 	objects map[string]*object
 	calls   map[string]int // channels by Linkedid
@@ -77,7 +77,7 @@ func (s *server) speaksFor(about *news, ha *haMsg) bool {
 	}
 	s.node = about.node.name
 	s.in, s.out, s.actions, s.growth = counter{}, counter{}, counter{}, growth{} // those of another process
-	s.drops.counted, s.buffers, s.buffersAt = counter{}, nil, time.Time{}
+	s.drops.counted, s.buffers, s.buffersAt, s.refusals = counter{}, nil, time.Time{}, nil
 	return true
 }
 

@@ -2,6 +2,7 @@ package view
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,15 +28,43 @@ type Standby struct {
 
 // Text says who leads and who stands by: "b1 leads, b2 in sync, b3 apart: differs".
 func (h *HA) Text() string {
-	all := []string{h.Leader + " leads"}
+	text := h.Leader + " leads"
 	if h.Leader == "" {
-		all[0] = "nobody leads"
+		text = "nobody leads"
 	}
+	if len(h.Standbys) == 0 {
+		return text
+	}
+	return text + ", " + h.StandbysText()
+}
+
+// StandbysText says who stands by: "b2 in sync, b3 apart: differs".
+func (h *HA) StandbysText() string {
+	var all []string
 	for _, b := range h.Standbys {
 		all = append(all, b.Node+" "+b.text())
 	}
 	return strings.Join(all, ", ")
 }
+
+// Who is who leads, in words for a column: "nobody" if that is nobody. It is empty of a nil h.
+func (h *HA) Who() string {
+	switch {
+	case h == nil:
+		return ""
+	case h.Leader == "":
+		return "nobody"
+	}
+	return h.Leader
+}
+
+// Covered says whether a bridge stands by in sync: it takes over without a Gap.
+func (h *HA) Covered() bool {
+	return slices.ContainsFunc(h.Standbys, func(b Standby) bool { return b.State == inSync })
+}
+
+// inSync is the State of a Standby that is.
+const inSync = "in_sync"
 
 func (b *Standby) text() string {
 	text := strings.ReplaceAll(b.State, "_", " ")
@@ -102,9 +131,9 @@ func (s *server) standsBy() (Verdict, bool) {
 	return v, true
 }
 
-// isLedElsewhere says whether another bridge than the one that speaks leads s: what that one
+// LedElsewhere says whether another bridge than the one that speaks leads s: what that one
 // holds of it waits for nothing.
-func (s *Server) isLedElsewhere() bool { return s.HA != nil && s.Word == ledBy(s.HA.Leader) }
+func (s *Server) LedElsewhere() bool { return s.HA != nil && s.Word == ledBy(s.HA.Leader) }
 
 // ledBy is the word of a server that another bridge leads.
 func ledBy(node string) string { return "led by " + node }

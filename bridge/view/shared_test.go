@@ -63,7 +63,8 @@ func TestStandsBy_HoldsNothingThatWaits(t *testing.T) {
 	for leader, want := range map[string]struct {
 		queued  uint64
 		filling bool
-	}{"b1": {0, false}, "b2": {4005, true}} {
+		in      float64 // of all
+	}{"b1": {0, false, 0}, "b2": {4005, true, 200}} {
 		w := watch(t)
 		for i := range int64(5) {
 			w.node("b2", []string{"pbx1"})
@@ -74,6 +75,8 @@ func TestStandsBy_HoldsNothingThatWaits(t *testing.T) {
 		}
 		equal(t, "queued", w.snapshot().Totals.Queued, want.queued)
 		equal(t, "filling", w.of("pbx1").Forecast != nil, want.filling)
+		equal(t, "in, of all", orZero(w.snapshot().Totals.In), want.in)
+		equal(t, "in, of the server", w.of("pbx1").Rates.In, 200)
 	}
 }
 

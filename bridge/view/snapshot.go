@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 )
 
 // Snapshot is all there is to see at one time: what the terminal paints, and the JSON of
@@ -30,12 +28,13 @@ type Totals struct {
 	Ill     int `json:"ill"`
 	Unknown int `json:"unknown"`
 	Syncing int `json:"syncing"`
-	// Rates are a second, of the servers that say theirs; null: none does yet, and of
-	// Actions only the bridge itself does.
+	// Rates are a second, of the servers that say theirs; null: none does yet.
 	In      *float64 `json:"in"`     // events from Asterisk
 	Stored  *float64 `json:"stored"` // events that NATS takes
 	Actions *float64 `json:"actions"`
 	Queued  uint64   `json:"queued"` // events that wait for NATS
+	// Refused is how many requests were refused since the bridges began; null: none says.
+	Refused *uint64 `json:"refused"`
 	// Lost is how many events were lost since LostSince, at most an hour ago.
 	// LostMore says that there are others, which nobody can count: the "+".
 	Lost      uint64 `json:"lost"`
@@ -65,6 +64,7 @@ type Server struct {
 	Buffers  *Buffers    `json:"buffers"`
 	Forecast *Forecast   `json:"forecast"` // null: not filling
 	Account  *Accounting `json:"accounting"`
+	Refused  *Refusals   `json:"refused"`
 	Gaps     []Gap       `json:"gaps"`    // the newest first; one without an end is open
 	Present  *Present    `json:"present"` // null: the state is off
 	HA       *HA         `json:"ha"`
@@ -92,18 +92,20 @@ type Breaker struct {
 	RetryAt  Time   `json:"retry_at"`
 }
 
-// Rates are a second, between the last two words of a server.
+// Rates are a second, between the last two words of a server or, if it has said one, as
+// that says.
 type Rates struct {
 	In     float64 `json:"in"`
 	Stored float64 `json:"stored"`
-	// Actions and their 95th percentile in milliseconds only the bridge itself knows.
+	// Actions are those that ended, P95 is the 95th percentile of how long they took, in
+	// milliseconds; null: there were none of late, or the bridge does not say.
 	Actions *float64 `json:"actions"`
 	P95     *float64 `json:"p95_ms"`
 	// P95Past is the most of it in each ten seconds of the last ten minutes, 0 where there
-	// were none; empty if Actions is null.
+	// were none; empty if nobody has watched.
 	P95Past []float64 `json:"p95_past"`
 	// InPast and StoredPast are events in each ten seconds of the last ten minutes, the
-	// oldest first; the last is not over.
+	// oldest first; the last is not over. Empty if nobody has watched.
 	InPast     []uint64 `json:"in_past"`
 	StoredPast []uint64 `json:"stored_past"`
 }
@@ -236,7 +238,7 @@ func worse(a, b *Server) int {
 }
 
 func (m *Model) serverAt(s *server, now time.Time) Server {
-	view := Server{Name: s.name, Node: s.node, Verdict: m.verdictOf(s, now), HA: s.ha}
+	view := Server{Name: s.name, Node: s.node, Verdict: m.verdictOf(s, now), HA: s.ha, Refused: s.refusals}
 	view.Gaps = s.allGaps(view.Losing, view.Reason)
 	view.Sessions = append([]Session{}, s.sessions...)
 	if s.breaker.State != "" {
@@ -259,20 +261,34 @@ func (m *Model) serverAt(s *server, now time.Time) Server {
 	return view
 }
 
+// said are the rates that the server's last word has; zeros if it has none.
+func (s *server) said() (rates ratesMsg, ok bool) {
+	if s.buffers == nil || s.buffers.Rates == nil {
+		return ratesMsg{}, false
+	}
+	return *s.buffers.Rates, true
+}
+
+// rates are how fast events come in and are taken: as it was seen or, by who has seen one
+// word, as that says.
+func (s *server) rates() (in, stored float64, ok bool) {
+	if s.in.seen {
+		return tenths(s.in.rate), tenths(s.out.rate), true
+	}
+	said, ok := s.said()
+	return tenths(max(said.Received, 0)), tenths(max(said.Published, 0)), ok
+}
+
 func (s *server) ratesAt(now time.Time) *Rates {
-	if !s.in.seen {
+	in, stored, ok := s.rates()
+	if !ok {
 		return nil
 	}
-	r := &Rates{In: tenths(s.in.rate), Stored: tenths(s.out.rate), InPast: s.inPast.all(now, ringStep), StoredPast: s.outPast.all(now, ringStep), P95Past: []float64{}}
-	if s.actions.seen {
-		r.Actions = new(tenths(s.actions.rate))
-		if s.p95 > 0 {
-			r.P95 = new(clock.Millis(s.p95))
-		}
-		for _, micros := range s.p95Past.all(now, ringStep) {
-			r.P95Past = append(r.P95Past, clock.Millis(time.Duration(micros)*time.Microsecond))
-		}
+	r := &Rates{In: in, Stored: stored, InPast: []uint64{}, StoredPast: []uint64{}, P95Past: []float64{}}
+	if s.in.seen {
+		r.InPast, r.StoredPast = s.inPast.all(now, ringStep), s.outPast.all(now, ringStep)
 	}
+	s.actionRates(r, now)
 	return r
 }
 
@@ -297,6 +313,11 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 		t.LostSince = Time{hour}
 	}
 	t.LostMore = !m.lost.unknown.IsZero() && now.Sub(m.lost.unknown) < lostSpan
+	for i := range snap.Bridges {
+		if r := snap.Bridges[i].Refused; r != nil {
+			t.Refused = new(orZero(t.Refused) + r.Count)
+		}
+	}
 	if f := snap.Floor; f != nil {
 		t.Calls, t.Waiting = new(f.Calls), new(f.Waiting)
 	}
@@ -311,22 +332,25 @@ func (m *Model) totals(snap *Snapshot, now time.Time) Totals {
 			t.Syncing++
 		}
 		t.LostMore = t.LostMore || s.Losing != nil && s.Losing.Events == nil
-		if s.Rates != nil {
+		if s.Refused != nil {
+			t.Refused = new(orZero(t.Refused) + s.Refused.Count)
+		}
+		if s.Rates != nil && !s.LedElsewhere() { // who leads it says them
 			t.In, t.Stored = new(orZero(t.In)+s.Rates.In), new(orZero(t.Stored)+s.Rates.Stored)
 			if s.Rates.Actions != nil {
 				t.Actions = new(orZero(t.Actions) + *s.Rates.Actions)
 			}
 		}
-		if s.Account != nil && s.State != StateUnknown && !s.isLedElsewhere() {
+		if s.Account != nil && s.State != StateUnknown && !s.LedElsewhere() {
 			t.Queued += s.Account.Queued + s.Account.InFlight
 		}
 	}
 	return t
 }
 
-func orZero(p *float64) float64 {
+func orZero[T any](p *T) (zero T) {
 	if p == nil {
-		return 0
+		return zero
 	}
 	return *p
 }

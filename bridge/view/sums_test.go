@@ -57,15 +57,14 @@ func TestTotals_OfAllServers(t *testing.T) {
 	w.up("pbx1")
 	w.up("pbx2")
 	w.pass(5 * time.Second)
-	w.tell("pbx1", "buffers", buffers(1000, 900))
+	w.tell("pbx1", "buffers", buffers(1000, 900, acts(10, 41)))
 	w.tell("pbx2", "buffers", buffers(50, 50))
-	w.Actions("pbx1", Actions{Ended: 10, P95: 41 * time.Millisecond}, w.now)
 	w.pass(2 * time.Second)
-	w.Actions("pbx1", Actions{Ended: 40, P95: 41 * time.Millisecond}, w.now)
+	w.tell("pbx1", "buffers", buffers(1400, 1260, acts(40, 41)))
 	totals := w.snapshot().Totals
 	equal(t, "in", *totals.In, 210)
 	equal(t, "stored", *totals.Stored, 190)
-	equal(t, "queued", totals.Queued, 100)
+	equal(t, "queued", totals.Queued, 140)
 	equal(t, "actions", *totals.Actions, 15)
 	equal(t, "p95", *w.of("pbx1").Rates.P95, 41)
 	if totals.Calls != nil || w.snapshot().Floor != nil {

@@ -341,7 +341,8 @@ func (s *server) facts(reason, err string) []string {
 	if s.buffers == nil {
 		return append(facts, "{percent}", "0", "{in}", "0", "{out}", "0")
 	}
-	return append(facts, "{percent}", s.buffers.Outbox.percent(), "{in}", Rate(s.in.rate), "{out}", Rate(s.out.rate))
+	in, stored, _ := s.rates()
+	return append(facts, "{percent}", s.buffers.Outbox.percent(), "{in}", Rate(in), "{out}", Rate(stored))
 }
 
 // setting is the value of a setting or, if it is not said, its name.

@@ -43,6 +43,8 @@ func TestBrowser_Pictures(t *testing.T) {
 		{"ill", "/", "3 of 12 servers are ill", threeIll(), []string{"1440x1100 light", "1440x900 dark", "400x800 dark", "320x700 light"}},
 		{"nats", "/", "NATS is down, nothing is lost yet", natsDown(), []string{"1440x1000 dark", "320x700 light"}},
 		{"server", "/?server=pbx-ber-03", "pbx-ber-03 is losing events", threeIll(), []string{"1440x1180 light", "320x700 dark"}},
+		{"queues", "/?server=pbx-ber-01", "support-de", withFloor(), []string{"1440x1400 light", "320x700 dark"}},
+		{"shared", "/", "b1 leads, b2 in sync", sharedOut(), []string{"1440x900 light", "320x700 dark"}},
 		{"floor", "/?view=floor", "Longest wait", withFloor(), []string{"1440x1000 light", "400x800 dark", "320x700 light"}},
 		{"wall", "/?view=wall", "Longest wait", withFloor(), []string{"3840x2160 dark", "1920x1080 light"}},
 		{"calls", "/?view=calls", "39 calls are up", withFloor(), []string{"1440x900 light", "320x700 dark"}},

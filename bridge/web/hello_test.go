@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
 // Who has just started a bridge is told the next step: a server, events, an Action, a call. Where calls were seen
@@ -41,10 +39,10 @@ func TestPage_FirstSteps(t *testing.T) {
 		"events":    {at(some), []string{done + "Events come: 3 so far", todo + "Ask for an Action", todo + "Make a call"}},
 		"an Action": {at(func(w *world) {
 			some(w)
-			w.model.Actions("pbx7", view.Actions{}, w.now)
+			w.flows["pbx7"] = fields{"received": 4, "published": 4}
+			w.acted("pbx7", 0, 0, nil)
 			w.pass(2 * time.Second)
-			w.tell("ami.status.pbx7.buffers", fields{"received": 4, "published": 4})
-			w.model.Actions("pbx7", view.Actions{Ended: 1, P95: time.Millisecond}, w.now)
+			w.acted("pbx7", 1, 1, nil)
 		}), []string{done + "Ask for an Action", todo + "Make a call"}},
 	} {
 		said := textOf(get(t, served(test.w, nil), "/").Body.String())

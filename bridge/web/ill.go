@@ -22,6 +22,7 @@ type illRow struct {
 	From, To                                   int64 // of the bar that says how long yet, in Unix milliseconds; 0 for none
 	Lost, LostMore, LostTone                   string
 	Outbox                                     string // how full, of 100; empty if that is not what is wrong
+	Leads                                      string // who leads it, in words; empty if no bridges share it
 }
 
 // ill are the ill servers that match, the worst first.
@@ -102,6 +103,9 @@ func (p *painter) illRow(s *view.Server) illRow {
 		}
 	default:
 		r.UntilWord, r.Until = "full in", p.until(s.Until)
+	}
+	if s.HA != nil {
+		r.Leads = s.HA.Text() + "."
 	}
 	if l := s.Losing; l != nil {
 		r.LostTone = "bad"

@@ -96,7 +96,7 @@ func TestLive_OneRenderForAll(t *testing.T) {
 		}
 		synctest.Wait()
 		before, first := w.asked.Load(), patches
-		if first[0] != 9 || first[1] != 8 {
+		if first[0] != 9 || first[1] != 9 {
 			t.Errorf("at first there were %d and %d elements", first[0], first[1])
 		}
 		time.Sleep(10*time.Second + time.Millisecond)

@@ -52,7 +52,7 @@ var parts = map[string][]part{
 	},
 	viewServer: {
 		{"list", (*painter).list}, {"verdict", (*painter).serverVerdict}, {"account", (*painter).account}, {"sessions", (*painter).sessions},
-		{"buffers", (*painter).buffers}, {"gaps", (*painter).gaps}, {"calls", (*painter).serverCalls},
+		{"buffers", (*painter).buffers}, {"gaps", (*painter).gaps}, {"lines", (*painter).serverQueues}, {"calls", (*painter).serverCalls},
 	},
 	viewFloor:  {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},
 	viewWall:   {{"figures", (*painter).figures}, {"queues", (*painter).queues}, {"agents", (*painter).agents}, {"foot", (*painter).foot}},

@@ -68,6 +68,9 @@ func (p *painter) serverVerdict() any {
 	}
 	if s.Rates != nil {
 		v.Figures = append(v.Figures, fig("Events/s", view.Rate(s.Rates.In)))
+		if !s.LedElsewhere() {
+			v.Figures = append(v.Figures, fig("Stored/s", view.Rate(s.Rates.Stored)))
+		}
 	}
 	if l := s.Losing; l != nil {
 		lost := fig("Lost", "all")
@@ -198,7 +201,7 @@ func failures(n int, reason string) string {
 	return count(n)
 }
 
-// buffer is one of the server's.
+// buffer is one of the server's; without a Share it has no bar.
 type buffer struct{ Name, Value, Share, Most, Tone string }
 
 func (p *painter) buffers() any {
@@ -230,7 +233,23 @@ func (p *painter) buffers() any {
 	if s.Rates != nil && s.Rates.P95 != nil {
 		all[2].Value += ", p95 " + millis(*s.Rates.P95)
 	}
+	if said := s.Refused.Text(p.now); said != "" {
+		all = append(all, buffer{Name: "Actions", Value: said})
+	}
 	return all
+}
+
+// serverQueues are those of the server, as their tiles on the floor have them.
+func (p *painter) serverQueues() any {
+	var own []tile
+	if f := p.snap.Floor; f != nil {
+		for i := range f.Queues {
+			if f.Queues[i].Server == p.page.server {
+				own = append(own, p.tile(&f.Queues[i]))
+			}
+		}
+	}
+	return own
 }
 
 // gaps are a day of them.

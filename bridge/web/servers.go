@@ -75,7 +75,7 @@ func (p *painter) verdict() any {
 		v.Figures = append(v.Figures, lost)
 		return v
 	}
-	v.Figures = []figure{fig("Events/s", orDash(t.In)), fig("Actions/s", orDash(t.Actions))}
+	v.Figures = []figure{fig("Events/s", orDash(t.In)), fig("Stored/s", orDash(t.Stored)), fig("Actions/s", orDash(t.Actions))}
 	if t.Calls != nil {
 		v.Figures = append(v.Figures, fig("Calls up", number(t.Calls)), fig("Waiting", number(t.Waiting)))
 	}
@@ -90,6 +90,7 @@ type well struct {
 	Columns []column
 	Rows    []wellRow
 	State   bool // the floor is known
+	Shared  bool // bridges share servers
 	Find    string
 	Sort    string
 }
@@ -101,9 +102,9 @@ type column struct {
 
 type wellRow struct {
 	ID, Name, Href, State, Tone, Word string
-	In, Spark, Outbox, OutboxTone     string
-	Share                             string // of the outbox, if it says something
-	P95, Calls, Waiting, Gap          string
+	In, Stored, Spark, Outbox         string
+	P95, Refused, Calls, Waiting, Gap string
+	RefusedAs, Leads, LeadsTone       string // RefusedAs and Leads say it in words
 }
 
 // sorts are the columns by which the table may be sorted, the most first; "" is by name.
@@ -145,6 +146,7 @@ func (p *painter) well() any {
 			all = append(all, s)
 			quiet = quiet || s.State != view.StateWell
 		}
+		w.Shared = w.Shared || p.snap.Servers[i].HA != nil
 	}
 	if p.snap.Totals.Ill > 0 && p.snap.NATS.Up {
 		w.Title = "Well"
@@ -156,17 +158,29 @@ func (p *painter) well() any {
 	slices.SortStableFunc(all, func(a, b *view.Server) int { // what is not known comes first
 		return cmp.Or(boolCompare(b.State == view.StateUnknown, a.State == view.StateUnknown), less(a, b))
 	})
-	w.Count = count(len(all))
-	for _, c := range []column{{"Server", "", "", false}, {"Up for", "-", "", false}, {"Events/s", "events", "r", false}, {"10 min", "-", "spark", false},
-		{"Outbox", "outbox", "r", false}, {"Actions p95", "-", "r", false}, {"Calls", "calls", "r", false}, {"Waiting", "waiting", "r", false}, {"Last gap", "-", "r", false}} {
-		if c.Sorted = c.Sort == p.page.sort; w.State || c.Sort != "calls" && c.Sort != "waiting" {
-			w.Columns = append(w.Columns, c)
-		}
-	}
+	w.Count, w.Columns = count(len(all)), p.columns(w.Shared, w.State)
 	for _, s := range all {
 		w.Rows = append(w.Rows, p.wellRow(s))
 	}
 	return w
+}
+
+// columns are those of the table.
+func (p *painter) columns(shared, state bool) (all []column) {
+	for _, c := range []struct {
+		column
+		not bool
+	}{
+		{column{"Server", "", "", false}, false}, {column{"Up for", "-", "", false}, false}, {column{"Leads", "-", "", false}, !shared},
+		{column{"Events/s", "events", "r", false}, false}, {column{"Stored/s", "-", "r", false}, false}, {column{"10 min", "-", "spark", false}, false},
+		{column{"Outbox", "outbox", "r", false}, false}, {column{"Actions p95", "-", "r", false}, false}, {column{"Refused", "-", "r", false}, false},
+		{column{"Calls", "calls", "r", false}, !state}, {column{"Waiting", "waiting", "r", false}, !state}, {column{"Last gap", "-", "r", false}, false},
+	} {
+		if c.Sorted = c.Sort == p.page.sort; !c.not {
+			all = append(all, c.column)
+		}
+	}
+	return all
 }
 
 func boolCompare(a, b bool) int {
@@ -180,7 +194,7 @@ func boolCompare(a, b bool) int {
 }
 
 func (p *painter) wellRow(s *view.Server) wellRow {
-	r := wellRow{ID: "s-" + s.Name, Name: s.Name, Href: href(s), State: string(s.State), Tone: tone(s.State), Word: s.Word, In: "–", Outbox: "–", P95: "–", Gap: "none"}
+	r := wellRow{ID: "s-" + s.Name, Name: s.Name, Href: href(s), State: string(s.State), Tone: tone(s.State), Word: s.Word, In: "–", Stored: "–", Outbox: "–", P95: "–", Refused: "–", Gap: "none"}
 	switch {
 	case s.State.Ill():
 		r.Word = "waits for NATS"
@@ -189,12 +203,24 @@ func (p *painter) wellRow(s *view.Server) wellRow {
 	}
 	if s.Rates != nil {
 		r.In, r.Spark = view.Rate(s.Rates.In), spark(s.Rates.InPast, nil)
+		if !s.LedElsewhere() {
+			r.Stored = view.Rate(s.Rates.Stored)
+		}
 		if s.Rates.P95 != nil {
 			r.P95 = millis(*s.Rates.P95)
 		}
 	}
+	if s.Refused != nil {
+		r.Refused, r.RefusedAs = count(s.Refused.Count), s.Refused.Text(p.now)
+	}
+	if s.HA != nil {
+		r.Leads, r.LeadsTone = s.HA.Text(), "warn"
+		if s.HA.Covered() && s.HA.Leader != "" {
+			r.LeadsTone = "second"
+		}
+	}
 	if s.Buffers != nil {
-		r.Outbox, r.Share = percent(s.Buffers.Outbox.Percent()), width(s.Buffers.Outbox.Percent())
+		r.Outbox = percent(s.Buffers.Outbox.Percent())
 	}
 	if s.Present != nil {
 		r.Calls, r.Waiting = count(s.Present.Calls), count(s.Present.Waiting)
@@ -213,10 +239,10 @@ func millis(ms float64) string {
 	return strconv.FormatFloat(ms, 'f', map[bool]int{true: 1, false: 0}[ms < 9.95], 64) + " ms"
 }
 
-// matches looks for text in a server's name, word and reason.
+// matches looks for text in a server's name, word and reason, and in who leads it.
 func matches(s *view.Server, text string) bool {
 	text = strings.ToLower(text)
-	for _, in := range []string{s.Name, s.Word, string(s.State), s.Reason, s.Why} {
+	for _, in := range []string{s.Name, s.Word, string(s.State), s.Reason, s.Why, s.HA.Who()} {
 		if strings.Contains(strings.ToLower(in), text) {
 			return true
 		}

@@ -26,6 +26,7 @@ type world struct {
 	away  map[string]bool // servers whose sessions are not up
 	kept  fields          // whether the state is
 	taps  map[string]*tap.Tap
+	flows map[string]fields // what was told last of each server's buffers
 }
 
 type fields map[string]any
@@ -34,7 +35,7 @@ type fields map[string]any
 var start = time.Date(2026, 11, 28, 3, 3, 14, 0, time.FixedZone("CET", 3600))
 
 func newWorld() *world {
-	return &world{model: view.New(view.Options{}), now: start, away: make(map[string]bool), kept: fields{"state": "on"}, taps: make(map[string]*tap.Tap)}
+	return &world{model: view.New(view.Options{}), now: start, away: make(map[string]bool), kept: fields{"state": "on"}, taps: make(map[string]*tap.Tap), flows: make(map[string]fields)}
 }
 
 func (w *world) snapshot(numbers view.Numbers) *view.Snapshot {
@@ -131,11 +132,12 @@ func (w *world) flow(name string, step int, in, stored uint64, held int64, dropp
 	if held > 53<<20 {
 		level = "high"
 	}
-	w.tell("ami.status."+name+".buffers", fields{"trigger": "interval", "received": received, "published": published, "queued": received - published - min(dropped, received-published), "in_flight": 0, "filtered": 0,
+	w.flows[name] = fields{"trigger": "interval", "received": received, "published": published, "queued": received - published - min(dropped, received-published), "in_flight": 0, "filtered": 0,
 		"dropped":         fields{"shed": dropped},
 		"outbox":          fields{"depth": received - published, "bytes": held, "capacity": 64 << 20, "high_water": max(held, 8<<20), "level": level},
 		"write_buffer":    fields{"depth": 1, "bytes": 400, "capacity": 65536, "high_water": 6000, "level": "normal"},
-		"pending_actions": fields{"depth": 7, "capacity": 1024, "high_water": 61, "level": "normal"}})
+		"pending_actions": fields{"depth": 7, "capacity": 1024, "high_water": 61, "level": "normal"}}
+	w.tell("ami.status."+name+".buffers", w.flows[name])
 }
 
 var twelve = strings.Fields("pbx-ber-01 pbx-ber-02 pbx-ber-03 pbx-fra-01 pbx-fra-02 pbx-ham-01 pbx-ham-02 pbx-koe-01 pbx-lej-01 pbx-muc-01 pbx-muc-02 pbx-stg-01")
@@ -176,8 +178,23 @@ func allWell() *world {
 
 // act is the Actions of the k'th server.
 func (w *world) act(i, k int, name string) {
+	if w.flows[name] == nil {
+		return // nothing of it was told yet
+	}
 	p95 := float64(8+3*k) * (2 + math.Sin(float64(i)/5+float64(k))) / 2
-	w.model.Actions(name, view.Actions{Ended: uint64(i * (k + 1)), P95: time.Duration(p95 * float64(time.Millisecond))}, w.now)
+	refused := fields{"refused": fields{}, "last_refused": nil}
+	if k == 3 && i > 40 {
+		refused = fields{"refused": fields{"forbidden": 2 * (i - 40), "busy": 1}, "last_refused": fields{"at": stamp(w.now), "action": "Originate", "kind": "forbidden"}}
+	}
+	w.acted(name, i*(k+1), p95, refused)
+}
+
+// acted is the same for any server of which the buffers were told.
+func (w *world) acted(name string, ended int, p95 float64, more fields) {
+	msg := maps.Clone(w.flows[name])
+	msg["actions"] = fields{"answered": ended, "failed": 0, "p95_ms": p95, "refused": fields{}, "last_refused": nil}
+	maps.Copy(msg["actions"].(fields), more)
+	w.tell("ami.status."+name+".buffers", msg)
 }
 
 // threeIll is the same with one that drops, one that is down and one that is refused.

@@ -34,7 +34,7 @@ func (p *painter) delivery() any {
 			d.More = b.Delivery.Way
 			p.connections(&d, b)
 			p.streams(&d, b)
-			p.losses(&d, &b.Delivery)
+			p.losses(&d, b)
 		}
 	}
 	return d
@@ -78,19 +78,17 @@ func (p *painter) streams(d *side, b *view.Bridge) {
 	}
 }
 
-// losses are what else is wrong, of which there is nothing to see while it is not.
-func (p *painter) losses(d *side, of *view.Delivery) {
-	bad := func(name string, n uint64) {
-		if n > 0 {
-			d.Lines = append(d.Lines, line{State: "trouble", Tone: "warn", Name: name, Value: text(view.Count(n)), ValueTone: "warn"})
-		}
+// losses are what else is wrong, of which there is nothing to see while it is not, and what
+// was refused.
+func (p *painter) losses(d *side, b *view.Bridge) {
+	for _, loss := range b.Losses() {
+		d.Lines = append(d.Lines, line{State: "trouble", Tone: "warn", Name: loss.Name, Value: text(loss.Value), ValueTone: "warn"})
 	}
-	bad("Audit records lost", of.AuditLost)
-	bad("Audit records wait", of.AuditQueued)
-	bad("Requests dropped", of.RequestsDropped)
-	bad("Log lines lost", of.LogLinesLost)
-	for _, name := range of.Unanswered {
-		d.Lines = append(d.Lines, line{State: "trouble", Tone: "warn", Name: "Requests for " + name, Value: "do not arrive", ValueTone: "warn"})
+	if n := p.snap.Totals.Refused; n != nil {
+		d.Lines = append(d.Lines, line{Name: "Actions refused", Value: text(view.Count(*n))})
+	}
+	if b.Refused != nil && b.Refused.Count > 0 {
+		d.Lines = append(d.Lines, line{Name: "at any, all and groups", Value: text(b.Refused.Text(p.now))})
 	}
 }
 

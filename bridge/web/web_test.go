@@ -300,13 +300,24 @@ func TestPage_SaysWhyAServerHasNoFloor(t *testing.T) {
 	}
 }
 
+// The page of a server has its queues, and no other's.
+func TestPage_QueuesOfAServer(t *testing.T) {
+	t.Parallel()
+	for server, want := range map[string][2]string{"pbx-ber-01": {"support-de over 3 min 5 4:12", "service-muc"}, "pbx-muc-02": {"service-muc as of 02:47:14", "support-de"}} {
+		said := textOf(get(t, served(withFloor(), nil), "/?server="+server).Body.String())
+		if !strings.Contains(said, want[0]) || strings.Contains(said, want[1]) {
+			t.Errorf("%s, which has %s: %s", server, want[0], said)
+		}
+	}
+}
+
 // The page of a server shows how long Actions took in the last ten minutes, if there were any.
 func TestPage_P95OfTenMinutes(t *testing.T) {
 	t.Parallel()
 	w := allWell()
-	w.model.Actions("pbx-ber-01", view.Actions{Ended: 999, P95: 250 * time.Millisecond}, w.now)
+	w.acted("pbx-ber-01", 999, 250, nil)
 	w.pass(10 * time.Second)
-	w.model.Actions("pbx-ber-01", view.Actions{Ended: 1000, P95: 4 * time.Millisecond}, w.now)
+	w.acted("pbx-ber-01", 1000, 4, nil)
 	page := get(t, served(w, nil), "/?server=pbx-ber-01").Body.String()
 	if said := textOf(page); !strings.Contains(said, "Actions p95 10 min, most 250 ms") || !strings.Contains(page, "in the last 10 minutes, 250 ms at most") {
 		t.Errorf("with Actions: %s", said)

@@ -78,7 +78,7 @@ func (c *checkCmd) check(ctx context.Context, std stdio, s *env.Settings) (good 
 		group.Go(func() { all[i] = checkServer(ctx, &s.Bridge, &servers[i], c.OtherUser) })
 	}
 	if len(c.Server) == 0 {
-		group.Go(func() { all[len(all)-1] = checkNATS(ctx, s) })
+		group.Go(func() { all[len(all)-1] = checkNATS(ctx, s, bridgesFor) })
 	}
 	group.Wait()
 	p := c.printer(std, s)

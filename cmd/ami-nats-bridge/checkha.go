@@ -25,8 +25,9 @@ import (
 // bridgesFor is for how long other bridges are listened to, which speak four times a second.
 const bridgesFor = 1500 * time.Millisecond
 
-// bridges says what keeps this bridge from sharing servers with others, and who they are.
-func (f *findings) bridges(ctx context.Context, nc *nats.Conn, s *env.Settings) {
+// bridges says what keeps this bridge from sharing servers with others, and who they are:
+// those that speak within listen.
+func (f *findings) bridges(ctx context.Context, nc *nats.Conn, s *env.Settings, listen time.Duration) {
 	f.fastIngest(nc, s.Bridge)
 	subject := s.Bridge.SubjectPrefix + ".ha.>"
 	sub, err := nc.SubscribeSync(subject)
@@ -37,7 +38,7 @@ func (f *findings) bridges(ctx context.Context, nc *nats.Conn, s *env.Settings) 
 		f.add("FAIL", "subscribe to %s: %v", subject, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, bridgesFor)
+	ctx, cancel := context.WithTimeout(ctx, listen)
 	defer cancel()
 	spoke := make(map[string][]string) // incarnations by node
 	for {

@@ -11,20 +11,35 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
-// ofBridges is what check says of NATS where bridges share servers.
+// noTime is for how long others are listened to where none speaks.
+const noTime = time.Millisecond
+
+// ofBridges is what check says of NATS where bridges share servers, and no other speaks.
 func ofBridges(t *testing.T, url string, set ...string) string {
 	t.Helper()
-	s := load(t, envtest.One(append(set, "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HA=on", "BRIDGE_NODE=b1")...)...)
+	return ofOthers(t, sharing(t, url, set...), noTime)
+}
+
+// sharing are the settings of a bridge b1 that shares servers.
+func sharing(t *testing.T, url string, set ...string) *env.Settings {
+	t.Helper()
+	return load(t, envtest.One(append(set, "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HA=on", "BRIDGE_NODE=b1")...)...)
+}
+
+// ofOthers is what check says of NATS when it has listened to others for so long.
+func ofOthers(t *testing.T, s *env.Settings, listen time.Duration) string {
 	var out strings.Builder
-	for _, f := range checkNATS(t.Context(), s).found {
+	for _, f := range checkNATS(t.Context(), s, listen).found {
 		fmt.Fprintf(&out, "%s  %s\n", f.Verdict, f.Text)
 	}
 	return out.String()
@@ -58,39 +73,52 @@ func TestCheck_AStreamThatBridgesCannotShare(t *testing.T) {
 
 // Other bridges are named. One of this one's name FAILs, unless it is this one.
 func TestCheck_OtherBridges(t *testing.T) {
-	url := streamsNATS(t, nil)
-	nc := dialNATS(t, url)
-	says := func(node, incarnation string) {
-		data, err := (&standby.Heartbeat{Node: node, Incarnation: incarnation, Seq: 1, Weight: 1}).Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var group sync.WaitGroup
-		t.Cleanup(group.Wait)
-		group.Go(func() {
-			ticker := time.NewTicker(20 * time.Millisecond)
-			defer ticker.Stop()
-			for t.Context().Err() == nil {
-				if err := nc.Publish("ami.ha."+node, data); err != nil {
-					t.Error(err)
-				}
-				<-ticker.C
-			}
-		})
-	}
-	wantLines(t, ofBridges(t, url, "BRIDGE_HTTP_ADDR="), "note  no other bridge is heard on ami.ha.>: nobody would take over")
-	says("b1", "x")
-	says("b2", "y")
-	got := ofBridges(t, url, "BRIDGE_HTTP_ADDR=")
-	wantLines(t, got, "ok  other bridges that share servers: b2\n",
-		"FAIL  a bridge called b1 runs already, and it is not this one as far as BRIDGE_HTTP_ADDR tells: give each its own BRIDGE_NODE")
-
 	here := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"bridges":[{"node":"b1"}]}`) }))
 	defer here.Close()
-	at := "BRIDGE_HTTP_ADDR=" + strings.TrimPrefix(here.URL, "http://")
-	wantLines(t, ofBridges(t, url, at), "ok  this bridge, b1, runs\n")
-	says("b1", "z")
-	wantLines(t, ofBridges(t, url, at), "FAIL  2 bridges called b1 run: give each its own BRIDGE_NODE")
+	nowhere, at := "BRIDGE_HTTP_ADDR=", "BRIDGE_HTTP_ADDR="+strings.TrimPrefix(here.URL, "http://")
+	wantLines(t, ofBridges(t, streamsNATS(t, nil), nowhere), "note  no other bridge is heard on ami.ha.>: nobody would take over")
+
+	var group sync.WaitGroup // each listens as long as check does, all of them at once
+	defer group.Wait()
+	for _, test := range []struct {
+		http   string
+		speak  [][2]string // a node and its incarnation
+		wanted []string
+	}{
+		{nowhere, [][2]string{{"b1", "x"}, {"b2", "y"}}, []string{"ok  other bridges that share servers: b2\n",
+			"FAIL  a bridge called b1 runs already, and it is not this one as far as BRIDGE_HTTP_ADDR tells: give each its own BRIDGE_NODE"}},
+		{at, [][2]string{{"b1", "x"}, {"b2", "y"}}, []string{"ok  this bridge, b1, runs\n"}},
+		{at, [][2]string{{"b1", "x"}, {"b2", "y"}, {"b1", "z"}}, []string{"FAIL  2 bridges called b1 run: give each its own BRIDGE_NODE"}},
+	} {
+		url := streamsNATS(t, nil)
+		nc := dialNATS(t, url)
+		for _, one := range test.speak {
+			speaks(t, nc, one[0], one[1])
+		}
+		s := sharing(t, url, test.http)
+		group.Go(func() { wantLines(t, ofOthers(t, s, bridgesFor), test.wanted...) })
+	}
+}
+
+// speaks publishes heartbeats of a bridge until the test ends.
+func speaks(t *testing.T, nc *nats.Conn, node, incarnation string) {
+	t.Helper()
+	data, err := (&standby.Heartbeat{Node: node, Incarnation: incarnation, Seq: 1, Weight: 1}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	t.Cleanup(group.Wait)
+	group.Go(func() {
+		ticker := time.NewTicker(20 * time.Millisecond)
+		defer ticker.Stop()
+		for t.Context().Err() == nil {
+			if err := nc.Publish("ami.ha."+node, data); err != nil {
+				t.Error(err)
+			}
+			<-ticker.C
+		}
+	})
 }
 
 // Who may not hear the others FAILs.
@@ -99,7 +127,7 @@ func TestCheck_BridgesThatAreNotHeard(t *testing.T) {
 		o.NoAuthUser = "bridge"
 		o.Users = []*server.User{{Username: "bridge", Password: "b", Permissions: &server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"ami.ha.>"}}}}}
 	}).ClientURL()
-	wantLines(t, ofBridges(t, url, "BRIDGE_HTTP_ADDR="), "FAIL  may not subscribe to ami.ha.>: this bridge would not hear the others")
+	wantLines(t, ofOthers(t, sharing(t, url, "BRIDGE_HTTP_ADDR="), bridgesFor), "FAIL  may not subscribe to ami.ha.>: this bridge would not hear the others")
 }
 
 // Two users of one Asterisk have to read the same, as far as the bridge asks for it.

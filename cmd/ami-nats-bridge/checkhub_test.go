@@ -27,7 +27,7 @@ func TestLeaf_CheckKnowsTheRightPort(t *testing.T) {
 		"127.0.0.1:1": "refused",
 	} {
 		s := load(t, envtest.One("BRIDGE_NATS_LEAF_URL=nats://leaf:"+envtest.Canary+"@"+addr, "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0")...)
-		f := checkNATS(t.Context(), s)
+		f := checkNATS(t.Context(), s, noTime)
 		var text bytes.Buffer
 		fmt.Fprint(&text, f)
 		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), envtest.Canary) {

@@ -17,8 +17,9 @@ import (
 )
 
 // checkNATS connects as the bridge would. It only subscribes, to subjects that
-// nobody uses, and asks JetStream, so it changes nothing.
-func checkNATS(ctx context.Context, s *env.Settings) findings {
+// nobody uses, and asks JetStream, so it changes nothing. To other bridges, where there may
+// be some, it listens for so long.
+func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findings {
 	f := findings{about: "NATS"}
 	if s.Bridge.NATS.URL == "" {
 		f.embedded(s.EmbeddedNATSAddr)
@@ -39,7 +40,7 @@ func checkNATS(ctx context.Context, s *env.Settings) findings {
 	f.subscriptions(nc, &s.Bridge)
 	f.streams(ctx, &s.Bridge, nc.ConnectedServerVersion())
 	if s.Bridge.HA {
-		f.bridges(ctx, nc, s)
+		f.bridges(ctx, nc, s, listen)
 	}
 	if s.Bridge.Delivery != config.DeliverCore {
 		f.beside(ctx, nc, &s.Bridge)

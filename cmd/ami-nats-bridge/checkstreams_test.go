@@ -79,7 +79,7 @@ func saysOfStreams(t *testing.T, url string, variables ...string) (lines []strin
 	t.Helper()
 	s = load(t, envtest.One(append(variables, "BRIDGE_NATS_URL="+url, "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HTTP_ADDR=")...)...)
 	before := allStreams(t, url)
-	for _, f := range checkNATS(t.Context(), s).found {
+	for _, f := range checkNATS(t.Context(), s, noTime).found {
 		if line := fmt.Sprintf("%-4s  %s", f.Verdict, f.Text); strings.Contains(line, "stream") || strings.Contains(line, "JetStream") {
 			lines = append(lines, line)
 		}

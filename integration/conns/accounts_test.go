@@ -77,7 +77,7 @@ func TestConns_UserJWTWithoutRights(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "to answer" {
-				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+				harness.Long(t, "what was denied has to last, and is tried anew at times")
 			}
 			t.Parallel()
 			o := startOperated(t)
@@ -112,7 +112,7 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if slices.Contains([]string{"subscriptions", "payload", "JetStream", "rights"}, name) {
-				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+				harness.Long(t, "what was denied has to last, and is tried anew at times")
 			}
 			t.Parallel()
 			o := startOperated(t)
@@ -145,6 +145,7 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 
 // The account is deleted, and made again.
 func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
+	harness.Long(t, "an account is gone for five seconds")
 	t.Parallel()
 	o := startOperated(t)
 	o.works()
@@ -160,7 +161,7 @@ func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
 // Rights to publish, taken for long enough that every try waits its longest, and
 // given back.
 func TestConns_PublishRightsTakenForLong(t *testing.T) {
-	harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+	harness.Long(t, "each try has to wait its longest, 20 s")
 	t.Parallel()
 	for name, test := range map[string]struct {
 		denied []string

@@ -178,7 +178,7 @@ func (r *ruled) run(t *testing.T, nc *nats.Conn, cfg config.Config) {
 	// nats-server 2.15.2 reads its options without a lock for a direct get (stream.go,
 	// getDirectRequest), by which the state is read: the race detector tells of a reload
 	// in this process beside one.
-	cfg.State = false
+	cfg.State, cfg.NATS.RenewEvery = false, renewEvery
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	r.logs, r.Running = logs, harness.BridgeFor(t, zap.New(core), nc, cfg)

@@ -26,6 +26,9 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
+// renewEvery is often, so that no test waits long for it.
+const renewEvery = 2 * time.Second
+
 // backIn is within what everything works again once the cause is gone. The
 // machine may be slow: what a test waits for at most is harness.Patience.
 const backIn = 30 * time.Second
@@ -162,7 +165,7 @@ func (r *ruled) big(name string, size int) {
 // closes the connection for it, which nats.go does not open again. What is
 // allowed again is stored again.
 func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
-	harness.Long(t, "the server's word on its limits is good for 20 s (natsconn.RenewEvery)")
+	harness.Long(t, "the server's word on its limits has to grow old")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	r.big("Before", 200<<10)
@@ -180,7 +183,7 @@ func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
 	r.AwaitText(gaps, `"reason":"oversize"`)
 	r.works()
 	r.reload(func(o *natsserver.Options) { o.MaxPayload = 1 << 20 })
-	<-time.After(21 * time.Second) // so old may the server's word be
+	<-time.After(renewEvery + time.Second) // so old may the server's word be
 	published := r.Metric("events_published_total")
 	r.big("After", 200<<10)
 	harness.Eventually(t, "a large event is stored", func() bool { return r.Metric("events_published_total") == published+1 })
@@ -194,7 +197,7 @@ func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
 // A reply that is too large since a reload costs the connection once; then it is
 // refused as such, and is a reply again when it may be.
 func TestConns_RepliesWithinTheNewLimit(t *testing.T) {
-	harness.Long(t, "the server's word on its limits is good for 20 s (natsconn.RenewEvery)")
+	harness.Long(t, "the server's word on its limits has to grow old")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	long := func() harness.Reply { return r.Call("pbx1", "Command", `{"Command":"long 5000"}`) }
@@ -207,7 +210,7 @@ func TestConns_RepliesWithinTheNewLimit(t *testing.T) {
 	r.Client = r.reader()
 	harness.Fails(t, long(), "reply_too_large", "yes")
 	r.reload(func(o *natsserver.Options) { o.MaxPayload = 1 << 20 })
-	<-time.After(21 * time.Second)
+	<-time.After(renewEvery + time.Second)
 	r.Client = r.reader()
 	harness.Succeeds(t, long())
 	r.works()
@@ -227,7 +230,7 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if slices.Contains([]string{"inboxes", "all to hear", "all but hears", "all"}, name) {
-				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+				harness.Long(t, "what was denied has to last, and is tried anew at times")
 			}
 			t.Parallel()
 			r := startRuled(t, nil, nil)
@@ -254,18 +257,18 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 
 // The same for what nobody used meanwhile.
 func TestConns_RightsTakenAndGivenBackUnused(t *testing.T) {
-	harness.Long(t, "what nobody used is tried anew every 20 s (natsconn.RenewEvery)")
+	harness.Long(t, "what nobody uses is tried anew at times")
 	// Not beside others: it wants something within seconds.
 	r := startRuled(t, func(c *config.Config) { c.Audit = config.AuditStrict }, nil)
 	r.works()
 	r.rights(&natsserver.Permissions{Subscribe: harness.Denied(">")})
 	r.readyzIs(503)
 	r.rights(nil)
-	<-time.After(backIn)
+	<-time.After(3 * renewEvery)
 	began := time.Now()
 	r.works()
 	if took := time.Since(began); took > ackPatience {
-		t.Errorf("after %v without a cause it took %v", backIn, took)
+		t.Errorf("after %v without a cause it took %v", 3*renewEvery, took)
 	}
 }
 
@@ -284,7 +287,7 @@ func TestConns_LimitsReached(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "account's subscriptions" || name == "account's payload" {
-				harness.Long(t, "what was denied is tried anew every 20 s (natsconn.RenewEvery)")
+				harness.Long(t, "what was denied has to last, and is tried anew at times")
 			}
 			t.Parallel()
 			r := &ruled{}
@@ -297,6 +300,7 @@ func TestConns_LimitsReached(t *testing.T) {
 			r.sim, addr = harness.Sim(t, amisim.Config{NotBooted: true})
 			r.Running = harness.Bridge(t, "nats://reader:r@"+c.server.Addr().String(), func(cfg *config.Config) {
 				harness.ChaosConfig(cfg)
+				cfg.NATS.RenewEvery = renewEvery
 				cfg.NATS.URL = "nats://bridge:b@" + c.server.Addr().String()
 				cfg.HTTPAddr, cfg.State = harness.Addr(t), false // see ruled.run
 			}, harness.ChaosServer("pbx1", addr))

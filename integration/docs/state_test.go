@@ -76,13 +76,7 @@ func TestExamples_ScreenPop(t *testing.T) {
 	}
 	ring("1", "0301")
 	b.Wants("1")
-	binary := filepath.Join(t.TempDir(), "screenpop")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./docs/examples/screenpop")
-	build.Dir = harness.Root(t)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	pop := reads(t, url, t.TempDir(), binary, "pbx1", "PJSIP/alice")
+	pop := reads(t, url, t.TempDir(), harness.Build(t, "./docs/examples/screenpop"), "pbx1", "PJSIP/alice")
 	pop.wants(t, "PJSIP/alice rings: Zoë <0301>, call 1.1\n")
 	ring("2", "0302")
 	pop.wants(t, "PJSIP/alice rings: Zoë <0302>, call 1.2\n")

@@ -67,13 +67,14 @@ func TestConsuming_TheExampleFindsTheHoles(t *testing.T) {
 	r.AwaitText(states, `"role":"event","from":"connecting","to":"up"`)
 	sim.Emit("Event", "A")
 	r.Drained("pbx1", 8)
+	program := harness.Build(t, "./docs/examples/consume")
 	run := func() string {
 		t.Helper()
-		example := exec.CommandContext(t.Context(), "go", "run", "./docs/examples/consume", "pbx1")
-		example.Dir, example.Env, example.Stderr = harness.Root(t), append(os.Environ(), "NATS_URL="+r.Config.NATS.URL), t.Output()
+		example := exec.CommandContext(t.Context(), program, "pbx1")
+		example.Env, example.Stderr = append(os.Environ(), "NATS_URL="+r.Config.NATS.URL), t.Output()
 		out, err := example.Output()
 		if err != nil {
-			t.Fatalf("go run: %v", err)
+			t.Fatalf("%s: %v", program, err)
 		}
 		return string(out)
 	}

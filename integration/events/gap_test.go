@@ -33,6 +33,7 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 		{"a user who may not know", hangup, hangup, "unknown"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 			events, states := r.Subscribe("ami.events.pbx1.>"), r.Subscribe("ami.status.pbx1.connection")
 			gaps := r.Subscribe("ami.status.pbx1.gap")

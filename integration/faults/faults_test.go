@@ -163,6 +163,9 @@ func (r *rig) start(f *fault) {
 	}
 	cfg := bridgeConfig(url, all)
 	cfg.Stream.Replicas = f.nodes
+	if !*full { // the table is of a bridge as it is
+		cfg.NATS.RenewEvery = brief
+	}
 	if f.configure != nil {
 		f.configure(&cfg)
 	}

@@ -61,11 +61,11 @@ func TestBeside_ABridgeThatSharesNothing(t *testing.T) {
 		t.Errorf("b9 ended with: %v", err)
 	}
 	says(b2, byAlone, false)
-	told := func(logs *observer.ObservedLogs) (begins, ends int) {
-		return logs.FilterMessage("another bridge publishes this server too").Len(), logs.FilterMessage("this bridge alone publishes the server again").Len()
-	}
+	// One that hears nothing of the other for some looks says so, and may be wrong: on a busy
+	// machine these looks, ten a second here, are soon over.
 	for node, logs := range map[string]*observer.ObservedLogs{"b1": log1, "b2": log2, "b9": logAlone} {
-		if begins, ends := told(logs); begins != 1 || ends != map[string]int{"b2": 1}[node] {
+		begins, ends := logs.FilterMessage("another bridge publishes this server too").Len(), logs.FilterMessage("this bridge alone publishes the server again").Len()
+		if begins == 0 || node == "b2" && begins != ends {
 			t.Errorf("%s has logged %d times that it is not alone, and %d times that it is", node, begins, ends)
 		}
 	}

@@ -234,11 +234,11 @@ func TestReal_ASessionThatDoesNotReadHoldsUpLogins(t *testing.T) {
 
 // check asks a real Asterisk what two users may read.
 func TestReal_CheckComparesTwoUsers(t *testing.T) {
-	program := harness.BuildBridge(t)
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
 		if !a.OwnConfiguration() {
 			t.Skip("an Asterisk given by address does not have the bench's users")
 		}
+		program := harness.BuildBridge(t)
 		check := process(t, program, "b1", "nats://127.0.0.1:1", a.Addr())
 		for user, want := range map[string]string{
 			"single": "ok    user single of another bridge may read the same classes",

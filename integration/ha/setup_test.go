@@ -28,7 +28,6 @@ const server = "pbx1"
 type fleet struct {
 	t *testing.T
 	shape
-	program string
 	sim     *amisim.Server // nil at a real one
 	nats    []*harness.NATSProcess
 	nc      *nats.Conn
@@ -71,7 +70,7 @@ type word struct {
 // newFleet begins bridges of those names.
 func newFleet(t *testing.T, s shape, names ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, shape: s, program: harness.BuildBridge(t), bridges: map[string]*node{}, heard: map[string]word{}, read: newReading()}
+	f := &fleet{t: t, shape: s, bridges: map[string]*node{}, heard: map[string]word{}, read: newReading()}
 	f.nats = harness.Cluster(t, max(1, s.servers), rights(""))
 	if f.addr == "" {
 		f.sim, f.addr = harness.Sim(t, amisim.Config{})
@@ -172,7 +171,7 @@ func (f *fleet) start(name string) {
 			name: name, toNATS: newWay(f.t, f.addrs(len(f.bridges))...), toPBX: newWay(f.t, f.addr),
 		}
 		b.toPBX.mixed, b.toPBX.records = f.mixed, f.records
-		b.Process = process(f.t, f.program, name, "nats://"+b.toNATS.addr, b.toPBX.addr,
+		b.Process = process(f.t, harness.BuildBridge(f.t), name, "nats://"+b.toNATS.addr, b.toPBX.addr,
 			append([]string{"BRIDGE_STREAM_REPLICAS=" + strconv.Itoa(len(f.nats))}, f.more...)...)
 		f.bridges[name] = b
 		f.t.Cleanup(func() {

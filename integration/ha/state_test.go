@@ -147,6 +147,7 @@ func (f *fleet) both() (leader, standby *node, ok bool) {
 // brought right: nothing is up that has ended, and nothing is missing that is up. And when the
 // first one leads again it knows what nobody told it.
 func TestState_WhatComesLateIsBroughtRight(t *testing.T) {
+	harness.Long(t, "the bucket is looked at again after five seconds, and two bridges take over")
 	t.Parallel()
 	p := stated(t)
 	b1, b2 := p.bridges["b1"], p.bridges["b2"]

@@ -69,7 +69,7 @@ func Client(t testing.TB, url string) *nats.Conn {
 // EnableJetStream has s serve JetStream from now on.
 func EnableJetStream(t testing.TB, s *natsserver.Server) {
 	t.Helper()
-	if err := s.EnableJetStream(&natsserver.JetStreamConfig{StoreDir: t.TempDir()}); err != nil {
+	if err := s.EnableJetStream(&natsserver.JetStreamConfig{StoreDir: t.TempDir(), MaxMemory: 1 << 30, MaxStore: natstest.MaxStore}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.GlobalAccount().EnableJetStream(nil, nil); err != nil {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"testing"
 )
@@ -85,23 +84,4 @@ func (p *Process) Signal(s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil {
 		p.T.Fatal(err)
 	}
-}
-
-// Build makes the program of a package, which may be of another module that this
-// one needs, and returns its path.
-func Build(t testing.TB, pkg string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "program")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, pkg)
-	build.Dir, build.Stderr = Root(t), t.Output()
-	if err := build.Run(); err != nil {
-		t.Fatalf("go build %s: %v", pkg, err)
-	}
-	return path
-}
-
-// BuildBridge makes the bridge's program and returns its path.
-func BuildBridge(t testing.TB) string {
-	t.Helper()
-	return Build(t, "./cmd/ami-nats-bridge")
 }

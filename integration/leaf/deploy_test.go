@@ -71,8 +71,8 @@ func TestLeafDeploy_ThePartsFit(t *testing.T) {
 	if !slices.Contains(compose.Services["bridge"].Volumes, "bridge:"+bridgeEnv["BRIDGE_DATA_DIR"]) {
 		t.Error("what the bridge stores is on no volume")
 	}
-	config := exec.CommandContext(t.Context(), "go", "run", "./cmd/ami-nats-bridge", "config")
-	config.Dir, config.Env = harness.Root(t), config.Environ()
+	config := exec.CommandContext(t.Context(), harness.BuildBridge(t), "config")
+	config.Env = config.Environ()
 	for name, value := range bridgeEnv {
 		config.Env = append(config.Env, name+"="+value)
 	}

@@ -75,12 +75,12 @@ func BenchmarkActions(b *testing.B) {
 				slices.Sort(w.took)
 				b.Logf("%-26s %6.0f/s   p50 %8v   p99 %8v", w.name, w.rate(), quantile(w.took, 50), quantile(w.took, 99))
 			}
-			bridge1.over(b, direct1, "direct")
-			bridge4.over(b, direct4, "direct-4")
-			bridge1.over(b, echo, "bare")
 			for b.Loop() {
 				continue
 			}
+			bridge1.over(b, direct1, "direct")
+			bridge4.over(b, direct4, "direct-4")
+			bridge1.over(b, echo, "bare")
 		})
 	}
 }

@@ -101,9 +101,12 @@ func everyMessage(t *testing.T) (all []*nats.Msg, registry *prometheus.Registry)
 	})
 	r.Call("all", "CoreStatus", "", "Ami-Group", "none")
 	r.Call("pbx1", "Ping", `{"A":`)
+	buffers, nodes := r.Subscribe("ami.status.pbx1.buffers"), r.Subscribe("ami.nodes.*")
 	for range 40 { // more than have a record each
 		r.Ask("pbx1", "Login", "")
 	}
+	r.AwaitMessage(buffers, `"rates":`, `"forbidden"`)
+	r.AwaitText(nodes, `"last_refused":{`)
 
 	breakOff(sim, r)
 	overrun(sim, r)
@@ -255,12 +258,12 @@ var optional = map[string]bool{
 	"connection.session": true, "connection.version": true, "connection.reason": true, "connection.error": true,
 	"connection.sessions.event": true, "connection.sessions.action": true, "connection.sessions.action2": true,
 	"connection.sessions.both": true,
-	"breaker.error":            true, "gap-event.Restarted": true, "node.ha": true, "buffers.released": true,
+	"breaker.error":            true, "gap-event.Restarted": true, "node.ha": true, "buffers.released": true, "buffers.rates": true,
 	"audit.requester": true, "audit.request_id": true, "audit.fields": true, "audit.action_id": true,
 	"audit.response": true, "audit.message": true,
 	"reply.request_id": true, "reply.events": true, "reply.output": true, "reply.parts": true, "reply.error": true,
 	"reply.error.retry_after_ms": true, "reply.error.message": true,
 }
 
-// free are the objects whose members are a caller's.
-var free = map[string]bool{"audit.fields": true, "reply.fields": true}
+// free are the objects whose members are a caller's, or those that there were.
+var free = map[string]bool{"audit.fields": true, "reply.fields": true, "buffers.actions.refused": true, "node.refused": true}

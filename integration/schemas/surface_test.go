@@ -86,7 +86,7 @@ func (s surface) members(path string, value any) {
 		s.add("%s object", path)
 		inner := path[strings.LastIndex(path, ".")+1:]
 		for key, member := range value {
-			if slices.Contains([]string{"fields", "dropped", "outcomes"}, inner) {
+			if slices.Contains([]string{"fields", "dropped", "outcomes", "refused"}, inner) {
 				key = "*"
 			}
 			s.members(path+"."+key, member)

@@ -23,7 +23,7 @@ var meanings = map[string]string{
 	"CONNECT_CONCURRENCY": "most servers that are connected to at once",
 	"CONNECT_RATE":        "most connects a second, all servers together",
 	"OUTBOX_TOTAL_BYTES":  "most bytes of events that wait to be published, all servers together",
-	"LINGER":              "how long an event waits for others before they are published together; 0 to 100ms",
+	"LINGER":              "how long after one event the next waits for others, to be published with them; 0 to 100ms",
 	"STATUS_INTERVAL":     "how often the state is published when nothing changes",
 	"SHUTDOWN_TIMEOUT":    "most time that an orderly shutdown may take",
 	"ACTIONS_ALLOW":       "globs: actions, or what they hold, to grant that are refused by default",

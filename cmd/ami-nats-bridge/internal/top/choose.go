@@ -88,13 +88,13 @@ func present(s *view.Server) view.Present {
 	return *s.Present
 }
 
-// matches looks for text in a server's name, state and reason.
+// matches looks for text in a server's name, state and reason, and in who leads it.
 func matches(s *view.Server, text string) bool {
 	if text == "" {
 		return true
 	}
 	text = strings.ToLower(text)
-	for _, in := range []string{s.Name, s.Word, string(s.State), s.Reason, s.Why} {
+	for _, in := range []string{s.Name, s.Word, string(s.State), s.Reason, s.Why, s.HA.Who()} {
 		if strings.Contains(strings.ToLower(in), text) {
 			return true
 		}

@@ -63,8 +63,14 @@ func (a *painter) sideOf(s *view.Server, w int) (lines []*line) {
 	}
 	if s.Buffers != nil {
 		add()
+		if text := rates(s); text != "" {
+			add().cell(plain, "rates", 9).add(plain, text)
+		}
 		for _, b := range a.buffers(s) {
 			add().cell(plain, b.name, 9).cell(b.tone, a.p.bar(b.Percent(), max(10, w/3)), max(10, w/3)).add(plain, " "+b.of())
+		}
+		if text := s.Refused.Text(a.moment()); text != "" {
+			add().cell(plain, "actions", 9).add(plain, text)
 		}
 		add()
 		for _, text := range wrap(account(s.Account), w, 3) {
@@ -226,15 +232,24 @@ func (a *painter) server() {
 	if s.HA != nil {
 		a.next().cell(plain, "bridges", 10).add(plain, s.HA.Text())
 	}
+	if text := rates(s); text != "" {
+		a.next().cell(plain, "rates", 10).add(plain, text)
+	}
 	if s.Buffers != nil {
 		a.blank()
 		a.bufferTable(s)
+		name := "actions"
+		for _, text := range wrap(s.Refused.Text(a.moment()), a.w-14, 2) {
+			a.next().cell(plain, name, 10).add(plain, text)
+			name = ""
+		}
 		for _, text := range wrap(account(s.Account), a.w-4, 3) {
 			a.next().add(plain, "  "+text)
 		}
 	}
 	a.blank()
-	a.gapTable(s.Gaps)
+	a.gapTable(s.Gaps[:min(len(s.Gaps), max(3, a.room()/2))])
+	a.queuesOf(s)
 }
 
 func (a *painter) sessionTable(s *view.Server) {

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -74,8 +75,9 @@ func (a *painter) queueSign(q *view.Queue) (string, tone) {
 // queueColumns are all of a queue's but its name and its past.
 const queueColumns = 3 + 1 + 6 + 9 + 7 + 7 + 6 + 7 + 1
 
-func (a *painter) queues(f *view.Floor) {
-	name, past := 14, 0
+// queueHeader begins a table of queues, and returns how wide their names and pasts are.
+func (a *painter) queueHeader() (name, past int) {
+	name = 14
 	if left := a.w - queueColumns - name; left >= 18 {
 		past = min(left, 30)
 		name += min(left-past, 26)
@@ -90,6 +92,39 @@ func (a *painter) queues(f *view.Floor) {
 			l.add(plain, " ").add(dim, cut("LAST HOUR", past))
 		}
 	}
+	return name, past
+}
+
+// queuesOf are those of one server, as many as there is room for.
+func (a *painter) queuesOf(s *view.Server) {
+	if a.snap.Floor == nil || a.room() < 3 {
+		return
+	}
+	var own []*view.Queue
+	for i := range a.snap.Floor.Queues {
+		if q := &a.snap.Floor.Queues[i]; q.Server == s.Name {
+			own = append(own, q)
+		}
+	}
+	if len(own) == 0 {
+		return
+	}
+	a.blank()
+	name, past := a.queueHeader()
+	shown := min(len(own), a.room())
+	if shown < len(own) {
+		shown = max(0, shown-1)
+	}
+	for _, q := range own[:shown] {
+		a.queue(q, name, past, false)
+	}
+	if hidden := len(own) - shown; hidden > 0 {
+		a.next().add(dim, "  "+number(hidden)+" more queues")
+	}
+}
+
+func (a *painter) queues(f *view.Floor) {
+	name, past := a.queueHeader()
 	room := max(2, a.room()*3/5)
 	chosen := min(max(a.ui.Queue, 0), max(0, len(f.Queues)-1))
 	start := min(max(0, chosen-room/2), max(0, len(f.Queues)-room))
@@ -234,7 +269,7 @@ func (a *painter) keysPage() {
 	a.blank()
 	for _, k := range []hint{
 		{a.p.either("↑ ↓ j k", "j k"), "move"}, {"Enter, l", "open"}, {"Esc, h", "back"}, {"g G", "first, last; of a server g: its gaps"}, {"Tab, f", "servers, floor"},
-		{"/", "find: text in name, state or reason; Esc clears"}, {"s S", "sort by the next column; turn round. Ill ones stay first"}, {"i", "ill ones only"},
+		{"/", "find: text in name, state, reason or who leads"}, {"s S", "sort by the next column; turn round. Ill ones stay first"}, {"i", "ill ones only"},
 		{"c", "calls of this server"}, {"e", "its events, as they come"}, {"space", "stop and go on"}, {"y", "copy this screen as text, for a ticket (OSC 52)"}, {"w", "write it to a file"},
 		{"z", "times as clock, as age, in UTC"}, {"?", "this"}, {"q, Ctrl-C", "quit"},
 	} {
@@ -252,5 +287,8 @@ func (a *painter) keysPage() {
 		if l.width()+lipgloss.Width(s.word)+4 < a.w {
 			l.add(tone, sign+" ").add(plain, s.word+"  ")
 		}
+	}
+	if slices.ContainsFunc(a.snap.Servers, func(s view.Server) bool { return s.HA != nil }) {
+		a.next().add(plain, "  behind who leads: ").add(ok, a.p.either("●", "o")).add(plain, " a standby is in sync, ").add(warn, a.p.either("▲", "!")).add(plain, " none is")
 	}
 }

@@ -166,6 +166,20 @@ func cut(s string, n int) string {
 	return s[:end] + "…"
 }
 
+// end is the end of s in at most n cells; what is left out shows as an ellipsis.
+func end(s string, n int) string {
+	s = view.Clean(s)
+	if lipgloss.Width(s) <= n {
+		return s
+	}
+	for i := range s {
+		if rest := s[i:]; lipgloss.Width(rest) < n {
+			return "…" + rest
+		}
+	}
+	return cut("…", n)
+}
+
 // wrap is s in lines of at most n cells, broken at blanks; the last of at most limit
 // lines is cut.
 func wrap(s string, n, limit int) (lines []string) {

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -239,8 +240,18 @@ func (a *painter) headline() {
 		figure("waiting", number(*t.Waiting))
 		figure("calls", number(*t.Calls))
 	}
+	streams := a.streams()
+	if streams != "ok" {
+		figure("streams", streams)
+	}
+	figure("stored", perSecond(t.Stored))
+	if t.Refused != nil && *t.Refused > 0 {
+		figure("refused", view.Count(*t.Refused))
+	}
 	figure("actions", perSecond(t.Actions))
-	figure("streams", a.streams())
+	if streams == "ok" {
+		figure("streams", streams)
+	}
 }
 
 // perSecond is a rate; empty if it is not known.
@@ -266,8 +277,9 @@ func (a *painter) streams() string {
 	n := 0
 	for i := range a.snap.Bridges {
 		for _, s := range a.snap.Bridges[i].Delivery.Streams {
-			if n++; a.snap.Bridges[i].Live && s.State != "ok" && s.State != "off" {
-				ill = append(ill, s.Name+" "+s.State)
+			n++
+			if text := s.Name + " " + s.State; a.snap.Bridges[i].Live && s.State != "ok" && s.State != "off" && !slices.Contains(ill, text) {
+				ill = append(ill, text)
 			}
 		}
 	}
@@ -292,8 +304,22 @@ func (a *painter) more() {
 	for _, text := range wrap(a.snap.Headline.More, a.w-4, limit) {
 		a.next().add(plain, "  ").add(dim, text)
 	}
+	for i := range a.snap.Bridges {
+		a.losses(&a.snap.Bridges[i])
+	}
 	if src := a.ui.Source; src.ByHTTP && src.NATS != "" {
 		a.next().add(plain, "  ").add(dim, "read from "+src.HTTP+"; goes back by itself when NATS answers")
+	}
+}
+
+// losses says what a bridge that lives has lost or cannot do.
+func (a *painter) losses(b *view.Bridge) {
+	var all []string
+	for _, loss := range b.Losses() {
+		all = append(all, loss.Name+" "+loss.Value)
+	}
+	if b.Live && len(all) > 0 {
+		a.next().add(plain, "  ").add(warn, cut(b.Node+": "+strings.Join(all, ", "), a.w-4))
 	}
 }
 

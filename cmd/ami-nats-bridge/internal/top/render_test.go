@@ -247,12 +247,16 @@ var screens = map[string]struct {
 	"calls": {ill, UI{Page: PageCalls, Selected: "pbx-ber-01", CallsOf: 31, Calls: []view.Call{
 		{Since: view.Time{Time: night.Add(-132 * time.Second)}, Caller: "…0144", State: "Up", Queue: "support-de"},
 		{Since: view.Time{Time: night.Add(-273 * time.Second)}, Caller: "…0871", With: "2014", State: "Up", Channel: "PJSIP/2014-0000a1"}}}, noColor},
-	"floor":     {floor, UI{Page: PageFloor}, colour},
-	"callers":   {floor, UI{Page: PageFloor, Queue: 5, Callers: true}, colour},
-	"filter":    {ill, UI{Filter: "ber", Typing: true}, noColor},
-	"keys":      {ill, UI{Page: PageKeys}, noColor},
-	"odd":       {odd, UI{}, noColor},
-	"odd-floor": {odd, UI{Page: PageFloor}, noColor},
+	"server-queues": {floor, UI{Page: PageServer, Selected: "pbx-ber-01"}, noColor},
+	"floor":         {floor, UI{Page: PageFloor}, colour},
+	"callers":       {floor, UI{Page: PageFloor, Queue: 5, Callers: true}, colour},
+	"filter":        {ill, UI{Filter: "ber", Typing: true}, noColor},
+	"keys":          {ill, UI{Page: PageKeys}, noColor},
+	"shared":        {shared, UI{Selected: "pbx2"}, colour},
+	"shared-server": {shared, UI{Page: PageServer, Selected: "pbx2"}, colour},
+	"alone":         {alone, UI{}, colour},
+	"odd":           {odd, UI{}, noColor},
+	"odd-floor":     {odd, UI{Page: PageFloor}, noColor},
 }
 
 var sizes = [][2]int{{40, 20}, {80, 24}, {120, 40}, {200, 60}}

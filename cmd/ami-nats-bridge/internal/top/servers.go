@@ -105,43 +105,6 @@ func (a *painter) nothing() {
 	}
 }
 
-// columns are the widths of the columns that there is room for.
-type columns struct {
-	name, since, until, spark, bar, lost int
-	memory                               bool // NATS is down: how full the memory is in place of since when
-}
-
-// fixedColumns are sign, state, events, outbox, calls and waiting, with their blanks.
-const fixedColumns = 3 + 14 + 7 + 8 + 6 + 5
-
-func (a *painter) columns() columns {
-	c := columns{since: 5, until: 5, memory: !a.snap.NATS.Up}
-	for i := range a.snap.Servers {
-		s := &a.snap.Servers[i]
-		c.name = max(c.name, lipgloss.Width(s.Name))
-		c.since, c.until = max(c.since, lipgloss.Width(a.since(s))), max(c.until, lipgloss.Width(until(&s.Verdict, a.now)))
-	}
-	if c.memory {
-		c.since, c.until = 10, max(5, c.until-len(view.UntilFull+" "))
-	}
-	left := a.w - fixedColumns - c.since - c.until - 2
-	c.name = min(max(c.name, 6), max(8, left-1))
-	left -= c.name + 1
-	for _, more := range []struct {
-		to *int
-		n  int
-	}{{&c.lost, 10}, {&c.spark, 10}, {&c.bar, 10}, {&c.spark, 20}} {
-		if need := more.n - *more.to; left >= need+2 {
-			left -= need + 2
-			*more.to = more.n
-		}
-	}
-	if c.memory {
-		c.bar = 0
-	}
-	return c
-}
-
 func (a *painter) header(c columns) {
 	l := a.next()
 	mark := func(s Sort, text string) string {
@@ -159,7 +122,13 @@ func (a *painter) header(c columns) {
 	} else {
 		l.cell(dim, "SINCE", c.since).cell(dim, "UNTIL", c.until)
 	}
+	if c.leads > 0 {
+		l.cell(dim, "LEADS", c.leads)
+	}
 	l.number(dim, mark(SortEvents, "EV/S"), 6)
+	if c.stored > 0 {
+		l.number(dim, "STORED", c.stored)
+	}
 	if c.spark > 0 {
 		l.add(plain, " ").cell(dim, "10 MIN", c.spark)
 	}
@@ -168,8 +137,19 @@ func (a *painter) header(c columns) {
 		l.add(plain, strings.Repeat(" ", c.bar+1))
 	}
 	l.number(dim, mark(SortCalls, "CALLS"), 5).number(dim, mark(SortWaiting, "WAIT"), 4)
-	if c.lost > 0 {
-		l.add(plain, " ").cell(dim, "LOST", c.lost)
+	if c.pending > 0 {
+		l.number(dim, "PENDING", c.pending)
+	}
+	if c.refused > 0 {
+		l.number(dim, "REFUSED", c.refused)
+	}
+	for _, last := range []struct {
+		name string
+		n    int
+	}{{"LOST", c.lost}, {"LAST GAP", c.gap}, {"STANDS BY", c.stands}} {
+		if last.n > 0 {
+			l.add(plain, " ").cell(dim, last.name, last.n)
+		}
 	}
 }
 
@@ -198,7 +178,11 @@ func (a *painter) row(s *view.Server, c columns) []*line {
 		next = strings.TrimPrefix(next, view.UntilFull+" ")
 	}
 	l.cell(plain, next, c.until)
+	if c.leads > 0 {
+		a.leads(l, s.HA, c.leads)
+	}
 	a.figures(l, s, c)
+	a.rest(l, s, c)
 	if !s.State.Ill() || a.isAsAll(s) {
 		return []*line{l}
 	}
@@ -213,6 +197,8 @@ func (a *painter) isAsAll(s *view.Server) bool {
 // quiet is the word of a server that is not ill.
 func (a *painter) quiet(s *view.Server) string {
 	switch {
+	case s.LedElsewhere():
+		return s.Word
 	case s.State == view.StateWell && s.Since.IsZero():
 		return "up"
 	case s.State == view.StateWell:
@@ -233,14 +219,20 @@ func (a *painter) since(s *view.Server) string {
 
 func (a *painter) figures(l *line, s *view.Server, c columns) {
 	live := s.State != view.StateDown && s.State != view.StateRefused && s.State != view.StateUnknown
-	events, past := "-", ""
+	events, stored, past := "-", "-", ""
 	if s.Rates != nil {
 		if live {
-			events = brief(s.Rates.In)
+			events, stored = brief(s.Rates.In), brief(s.Rates.Stored)
+			if s.LedElsewhere() {
+				stored = "-" // by another bridge
+			}
 		}
 		past = a.p.spark(s.Rates.InPast, c.spark)
 	}
 	l.number(plain, events, 6)
+	if c.stored > 0 {
+		l.number(plain, stored, c.stored)
+	}
 	if c.spark > 0 {
 		l.add(plain, " ").cell(dim, past, c.spark)
 	}
@@ -260,8 +252,32 @@ func (a *painter) figures(l *line, s *view.Server, c columns) {
 		calls, waiting = number(p.Calls), number(p.Waiting)
 	}
 	l.number(plain, calls, 5).number(plain, waiting, 4)
+}
+
+// rest is what stands where there is room for it.
+func (a *painter) rest(l *line, s *view.Server, c columns) {
+	if c.pending > 0 {
+		text := "-"
+		if s.Buffers != nil && s.State != view.StateUnknown {
+			text = number(s.Buffers.Pending.Depth)
+		}
+		l.number(plain, text, c.pending)
+	}
+	if c.refused > 0 {
+		text := "-"
+		if s.Refused != nil {
+			text = view.Count(s.Refused.Count)
+		}
+		l.number(plain, text, c.refused)
+	}
 	if c.lost > 0 {
 		l.add(plain, " ").cell(bad, lostShort(s.Losing), c.lost)
+	}
+	if c.gap > 0 {
+		l.add(plain, " ").cell(dim, a.lastGap(s), c.gap)
+	}
+	if c.stands > 0 && s.HA != nil {
+		l.add(plain, " ").cell(dim, s.HA.StandbysText(), c.stands)
 	}
 }
 
@@ -283,9 +299,18 @@ func (a *painter) narrowRow(s *view.Server) []*line {
 	name := max(6, a.w-28)
 	if s.State.Ill() {
 		l.cell(bold, s.Name, name).cell(tone, strings.ToUpper(s.State.Word()), 13).add(plain, until(&s.Verdict, a.now))
-		return []*line{l, new(line).add(plain, "   ").add(dim, reason(s))}
+		why := new(line).add(plain, "   ")
+		if s.HA != nil {
+			a.leads(why, s.HA, min(lipgloss.Width(s.HA.Who())+2, 10))
+		}
+		return []*line{l, why.add(dim, reason(s))}
 	}
-	l.cell(plain, s.Name, name).cell(dim, a.quiet(s), 10)
+	l.cell(plain, s.Name, name)
+	if s.HA != nil && s.State == view.StateWell { // its sign says that it is up
+		a.leads(l, s.HA, 10)
+	} else {
+		l.cell(dim, a.quiet(s), 10)
+	}
 	if s.Rates != nil {
 		l.number(plain, brief(s.Rates.In)+"/s", 8)
 	}

@@ -51,6 +51,33 @@ func (ui *UI) when(t view.Time, now time.Time) string {
 	return view.Moment(t, now)
 }
 
+// moment is the time of the picture in the zone of times in words.
+func (a *painter) moment() time.Time {
+	if a.ui.Times == TimesUTC {
+		return a.now.UTC()
+	}
+	return a.now
+}
+
+// rates are those of a server in one line; empty if they are not known.
+func rates(s *view.Server) string {
+	r := s.Rates
+	if r == nil {
+		return ""
+	}
+	text := "events " + view.Rate(r.In) + "/s in"
+	if !s.LedElsewhere() {
+		text += ", " + view.Rate(r.Stored) + "/s stored"
+	}
+	if r.Actions != nil {
+		text += "; actions " + view.Rate(*r.Actions) + "/s"
+	}
+	if r.P95 != nil {
+		text += ", p95 " + view.Rate(*r.P95) + " ms"
+	}
+	return text
+}
+
 // until is what happens next to a server, and when: full 9:52, try 0:21.
 func until(v *view.Verdict, now time.Time) string {
 	left := v.Until.Sub(now)

@@ -63,10 +63,10 @@ func readBusyEvents() (wire []byte, err error) {
 }
 
 // The sizes in docs/consuming.md: what the events of a busy Asterisk take in the
-// stream and on disk, and what recognizing repeats takes in memory.
-func TestSizing_DocumentedBytesPerEvent(t *testing.T) {
-	harness.Long(t, "sizes are measured over two hundred thousand events")
-	page := harness.ReadText(t, harness.Root(t), "docs", "consuming.md")
+// stream and on disk, and what recognizing repeats takes in memory. They are measured over
+// two hundred thousand events.
+func BenchmarkSizing(b *testing.B) {
+	page := harness.ReadText(b, harness.Root(b), "docs", "consuming.md")
 	var limit, disk, memory float64
 	for _, figure := range []struct {
 		to   *float64
@@ -78,16 +78,16 @@ func TestSizing_DocumentedBytesPerEvent(t *testing.T) {
 	} {
 		match := regexp.MustCompile(figure.text).FindStringSubmatch(page)
 		if match == nil {
-			t.Fatalf("docs/consuming.md has no %s", figure.text)
+			b.Fatalf("docs/consuming.md has no %s", figure.text)
 		}
 		*figure.to, _ = strconv.ParseFloat(match[1], 64)
 	}
-	gotLimit, gotDisk := storedBytes(t, 1.15*disk)
-	gotMemory := idBytes(t)
-	t.Logf("an event takes %.0f bytes of the limit, %.0f on disk, %.0f of memory while its id is known", gotLimit, gotDisk, gotMemory)
+	gotLimit, gotDisk := storedBytes(b, 1.15*disk)
+	gotMemory := idBytes(b)
+	b.Logf("an event takes %.0f bytes of the limit, %.0f on disk, %.0f of memory while its id is known", gotLimit, gotDisk, gotMemory)
 	near := func(name string, documented, measured, by float64) {
 		if math.Abs(documented-measured) > by*measured {
-			t.Errorf("%s: documented %.0f, measured %.0f", name, documented, measured)
+			b.Errorf("%s: documented %.0f, measured %.0f", name, documented, measured)
 		}
 	}
 	near("limit", limit, gotLimit, 0.1)
@@ -98,7 +98,7 @@ func TestSizing_DocumentedBytesPerEvent(t *testing.T) {
 		row := fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", thousands(rate), gib(day*limit), gib(30*day*limit),
 			gib(day*disk), gib(30*day*disk), mib(rate*120*memory))
 		if !strings.Contains(page, "\n"+row+"\n") {
-			t.Errorf("docs/consuming.md has no row\n%s", row)
+			b.Errorf("docs/consuming.md has no row\n%s", row)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func mib(n float64) string { return fmt.Sprintf("%.0f MiB", math.Ceil(n/(1<<20))
 
 // storedBytes returns what an event of a busy Asterisk takes of the stream's
 // limit and on disk, where it is to come to less than atMost.
-func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
+func storedBytes(t testing.TB, atMost float64) (limit, disk float64) {
 	t.Helper()
 	dir := t.TempDir()
 	srv := natstest.Serve(t, func(o *natsserver.Options) { o.StoreDir = dir })
@@ -162,7 +162,7 @@ func storedBytes(t *testing.T, atMost float64) (limit, disk float64) {
 }
 
 // fileBytes returns the size of the stream's files under dir.
-func fileBytes(t *testing.T, dir string) (total int64) {
+func fileBytes(t testing.TB, dir string) (total int64) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -189,7 +189,7 @@ func fileBytes(t *testing.T, dir string) (total int64) {
 // idBytes returns what the heap of nats-server shrinks by for each message id
 // that a stream remembered, when that is deleted: while they came, the heap lost
 // what tests before this had left. The stream itself keeps one message.
-func idBytes(t *testing.T) float64 {
+func idBytes(t testing.TB) float64 {
 	t.Helper()
 	const n = 200_000
 	js, err := jetstream.New(harness.Client(t, harness.NATS(t)), jetstream.WithPublishAsyncMaxPending(1000),

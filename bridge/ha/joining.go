@@ -1,0 +1,79 @@
+package ha
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+)
+
+// A standby that is joining asks who leads how far it has read, and each asks its own session
+// for a Pong meanwhile: at once, for what is raised between tells the two less (package
+// standby, bounds.go).
+
+// asks are what those who are joining ask of a server that this bridge leads. Its methods may
+// be called from any goroutine.
+type asks struct {
+	mu      sync.Mutex // protects the following
+	answers standby.Answers
+}
+
+func (a *asks) ask(node string, probe uint64, now time.Time) (ping bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.answers.Ask(node, probe, now)
+}
+
+func (a *asks) wait() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.answers.Wait()
+}
+
+func (a *asks) pong(asked time.Time, epoch string, n uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answers.Pong(asked, epoch, n)
+}
+
+func (a *asks) of(epoch string, since time.Time) []standby.Answer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.answers.Of(epoch, since)
+}
+
+func (a *asks) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answers.Clear()
+}
+
+// ping has the event session ask for a Pong.
+func (s *server) ping() {
+	if link := s.link.Load(); link != nil {
+		link.ping()
+	}
+}
+
+// takeProbes takes in what a bridge asks of what this one leads.
+func (n *Node) takeProbes(h *standby.Heartbeat, now time.Time) {
+	for i := range h.Stands {
+		b := &h.Stands[i]
+		if s := n.named(b.Server); s != nil && s.led && s.asks.ask(h.Node, b.Probe, now) {
+			s.ping()
+		}
+	}
+}
+
+// takeAnswers takes in what the leader of s has answered this bridge, and asks for the next
+// Pong, which tells how far the session is behind the Mark that came with it.
+func (n *Node) takeAnswers(s *server, l *standby.Leads) {
+	for _, a := range l.Answers {
+		if a.Node == n.o.Config.Node {
+			s.Outbox.Answer(l.Epoch, a.Probe, a.N)
+		}
+	}
+	if s.up.Load() != 0 && !n.inSync(s) {
+		s.ping()
+	}
+}
