@@ -115,7 +115,7 @@ asterisk: ## Install real Asterisk 22, 16 and 22.11 for make integration (root, 
 	integration/asterisk/install.sh 22 $(ASTERISK_DIR)/asterisk-22
 	integration/asterisk/install.sh 16 $(ASTERISK_DIR)/asterisk-16
 	@integration/asterisk/install.sh 22.11 $(ASTERISK_DIR)/asterisk-22.11 || \
-		echo '!!! the state is NOT TESTED at Asterisk 22.11: it cannot be installed'
+		echo '!!! the state, and two bridges, are NOT TESTED at Asterisk 22.11: it cannot be installed'
 
 REAL := BRIDGE_TEST_ASTERISK_REQUIRED=1 BRIDGE_TEST_ASTERISK_22_11=$(ASTERISK_DIR)/asterisk-22.11 \
 	BRIDGE_TEST_ASTERISK_22=$(ASTERISK_DIR)/asterisk-22 BRIDGE_TEST_ASTERISK_16=$(ASTERISK_DIR)/asterisk-16

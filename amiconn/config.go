@@ -86,14 +86,17 @@ type Config struct {
 	// MaxFrameBytes bounds one frame; a larger one is discarded and counted.
 	MaxFrameBytes setting.Bytes `split_words:"true"`
 
-	// Variables are the names by which whoever configures this server knows the
-	// settings, such as BRIDGE_AMI_SECRET for SECRET. One that is not here is
-	// called as it is.
+	// Variables are the names by which whoever configures this server knows some of
+	// the settings, such as BRIDGE_AMI_SECRET for SECRET. Any other has the Prefix
+	// before it.
 	Variables map[string]string `ignored:"true"`
+	Prefix    string            `ignored:"true"`
 }
 
 // Variable returns the name by which a setting is known.
-func (c *Config) Variable(setting string) string { return cmp.Or(c.Variables[setting], setting) }
+func (c *Config) Variable(setting string) string {
+	return cmp.Or(c.Variables[setting], c.Prefix+setting)
+}
 
 // MaxActionSessions is the most action sessions to one server. Each is a
 // thread of Asterisk's.

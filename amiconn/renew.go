@@ -17,7 +17,7 @@ func (l *Link) Renew(cfg Config) bool {
 	next := *before
 	next.Username, next.Secret, next.SecretFile = cfg.Username, cfg.Secret, cfg.SecretFile
 	next.TLSCaFile, next.TLSServerName, next.TLSPinSha256 = cfg.TLSCaFile, cfg.TLSServerName, cfg.TLSPinSha256
-	next.TLSLegacy, next.Variables = cfg.TLSLegacy, cfg.Variables
+	next.TLSLegacy, next.Variables, next.Prefix = cfg.TLSLegacy, cfg.Variables, cfg.Prefix
 	if reflect.DeepEqual(*before, next) {
 		return false
 	}

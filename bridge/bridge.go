@@ -162,7 +162,9 @@ func (b *Bridge) newShared(run string) (err error) {
 		}
 	}
 	b.state = state.New(o)
-	b.beside = beside.New(beside.Options{Node: b.cfg.Node, HA: bool(b.cfg.HA), Conn: b.control, Servers: b.published, Log: b.log})
+	b.beside = beside.New(beside.Options{
+		Node: b.cfg.Node, HA: bool(b.cfg.HA), Conn: b.control, Every: b.cfg.StatusInterval, Servers: b.published, Log: b.log,
+	})
 	if b.publisher, err = delivery.New(p); err != nil {
 		return err
 	}

@@ -18,10 +18,9 @@ import (
 )
 
 const (
-	// lookEvery is how often each server is looked at, and lookRate how many are in a second
-	// at most: of many each is looked at less often.
-	lookEvery = 5 * time.Second
-	lookRate  = 20
+	// lookRate is how many servers are looked at in a second at most: of many each is looked at
+	// less often than Every.
+	lookRate = 20
 	// questionTimeout bounds one question, and pause is for how long none is asked after one
 	// that was not answered.
 	questionTimeout = 5 * time.Second
@@ -42,6 +41,8 @@ type Options struct {
 	Node string
 	HA   bool // this bridge shares its servers with others
 	Conn *natsconn.Conn
+	// Every is how often each server is looked at.
+	Every time.Duration
 	// Servers returns those that this bridge publishes now. It does not wait.
 	Servers func() []Server
 	Log     *zap.Logger
@@ -85,9 +86,9 @@ func (w *Watch) Run(ctx context.Context) {
 		}
 		all := w.o.Servers()
 		w.keep(all)
-		wait := lookEvery
+		wait := w.o.Every
 		if n := len(all); n > 0 {
-			wait = max(lookEvery/time.Duration(n), time.Second/lookRate)
+			wait = max(w.o.Every/time.Duration(n), time.Second/lookRate)
 			if err := w.look(ctx, all[at%n]); err != nil {
 				w.log.Debug("the stream was not looked at", zap.String("server", all[at%n].Name), zap.Error(err))
 				wait = pause

@@ -56,6 +56,7 @@ type Publisher struct {
 	msg     nats.Msg
 	payload []byte
 	text    []byte // what the headers' strings point into
+	times   clock.Stamps
 
 	linger   time.Duration   // see gather
 	gathered time.Time       // when it ended last
@@ -317,7 +318,7 @@ func (p *Publisher) publish(id int, number uint64, e outbox.Entry) error {
 	t = append(append(t, e.Session...), ':')
 	t = strconv.AppendUint(t, e.Seq, 10)
 	b := len(t)
-	t = time.Unix(0, e.At).UTC().AppendFormat(t, clock.Format)
+	t = p.times.Append(t, e.At)
 	p.text = t
 	p.msg.Header["Nats-Msg-Id"][0] = borrow(t[:a])
 	p.msg.Header["Ami-Seq"][0] = borrow(t[a:b])

@@ -8,7 +8,8 @@ import "time"
 // Say that raised is how many events of the epoch Asterisk has raised at a moment. What is
 // stored, and what a session has read, was raised. And a session that has answered a Ping
 // has read all that was raised when the Ping was asked: Asterisk writes it before the Pong
-// (process_events before get_input in do_message, manager.c). So
+// (manager.c: do_message calls process_events before each get_input; from 22.11 on get_input
+// does, when the session's alert pipe is ready, before it reads). So
 //
 //	a Mark of n is heard, then the standby asks, and has read up to p at the Pong:
 //	    n <= raised <= p - shift

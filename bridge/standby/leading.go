@@ -241,6 +241,7 @@ func (l *Leading) stand(now time.Time) {
 
 func (l *Leading) onDisconnected(now time.Time) {
 	l.lastHeartbeat = now // who hears nobody is not the one to say who is silent
+	l.open = false        // the answer may have gone with the connection
 	if l.phase > standing && l.phase < first {
 		l.phase, l.asked = asking, now
 	}

@@ -148,6 +148,7 @@ func TestLeading_ClaimsOnAStreamThatIsSlow(t *testing.T) {
 	s.on(Event{Kind: Refused})
 	s.wait(askPause, AskTerm)
 	s.on(Event{Kind: Disconnected})
+	s.wait(askPause, AskTerm) // the answer may have gone with the connection
 	slowly()
 	s.lead(saw("", 0, 0), BeginFirst)
 }

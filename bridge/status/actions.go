@@ -51,7 +51,7 @@ const shortestRate = time.Second
 
 // rated is what the rates are counted from, and what they were last. It is not changed once made.
 type rated struct {
-	at                         time.Time
+	at                         time.Time // zero: no interval is over
 	received, published, ended uint64
 	rates                      *ratesMsg // nil: not known yet
 }
@@ -59,6 +59,10 @@ type rated struct {
 // rate puts the rates into m, which is of now. It is for the status goroutine.
 func (s *Server) rate(m *buffersMsg, now time.Time) {
 	before, ended := s.rated.Load(), m.Actions.Answered+m.Actions.Failed
+	if before.at.IsZero() { // it may have been made long before its Link ran
+		s.rated.Store(&rated{now, m.Received, m.Published, ended, nil})
+		return
+	}
 	took := now.Sub(before.at)
 	if took < shortestRate {
 		return

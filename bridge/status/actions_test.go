@@ -9,24 +9,27 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 )
 
-// The first word of an interval has rates, counted from the start, and each word until the
-// next has the same: who looks once has no other to compare with.
+// Each word of an interval but the first has rates, and each word until the next has the
+// same: who looks once has no other to compare with.
 func TestBuffers_TellRates(t *testing.T) {
 	s := testServer(t)
 	ended := uint64(0)
 	s.CountActions(func(time.Time) ActionsReport { return ActionsReport{Answered: ended, Failed: 1} })
-	began, link := s.rated.Load().at, new(amiconn.Status)
-	for i := range 30 {
-		s.outbox.Push(outboxtest.Entry(i), make([]byte, 100), false)
-	}
-	ended = 9
-	if m := s.buffers(began, link); m.Rates != nil {
-		t.Errorf("before an interval is over: %+v", m.Rates)
-	}
+	began, link := time.Now(), new(amiconn.Status)
 	tick := func(after time.Duration) *ratesMsg {
 		m := s.buffers(began.Add(after), link)
 		s.rate(&m, began.Add(after))
 		return m.Rates
+	}
+	if r := tick(0); r != nil {
+		t.Errorf("in the first word: %+v", r)
+	}
+	for i := range 30 {
+		s.outbox.Push(outboxtest.Entry(i), make([]byte, 100), false)
+	}
+	ended = 10
+	if m := s.buffers(began, link); m.Rates != nil {
+		t.Errorf("before an interval is over: %+v", m.Rates)
 	}
 	if r := tick(5 * time.Second); r == nil || *r != (ratesMsg{Received: 6, Actions: 2}) {
 		t.Errorf("after 5 s: %+v", r)

@@ -47,7 +47,7 @@ func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects
 	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), logged: make(map[string]*clock.Sum)}
 	s.states.began = time.Now()
 	s.levels.Store(&levels{})
-	s.rated.Store(&rated{at: s.states.began})
+	s.rated.Store(&rated{})
 	s.Bound(cfg)
 	return s
 }

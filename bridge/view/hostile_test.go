@@ -78,7 +78,7 @@ func TestHostile_ValuesAreInert(t *testing.T) {
 		w.Status("ami.status.pbx1.buffers", marshal(buffers(1, 1, fields{"node": "b1", "at": text(w.now), "trigger": bad, "dropped": fields{bad: 7},
 			"outbox": buffer(1, 2, bad)})), w.now, false)
 		w.Status("ami.status.pbx1.gap", marshal(fields{"node": "b1", "at": text(w.now), "from": text(w.now), "to": text(w.now), "reason": bad, "lost": 1}), w.now, false)
-		w.Status("ami.status.pbx1.ha", marshal(fields{"node": "b1", "at": text(w.now), "leader": bad, "reason": bad, "standbys": []fields{{"node": bad, "state": bad, "lag": bad}}}), w.now, false)
+		w.Status("ami.status.pbx1.ha", marshal(fields{"node": "b1", "at": text(w.now), "leader": bad, "reason": bad, "standbys": []fields{{"node": bad, "state": bad, "lag": bad, "lag_s": bad}}}), w.now, false)
 		w.Status("ami.status."+bad+".gap", marshal(fields{"node": "b1", "at": text(w.now)}), w.now, false)
 		w.State("pbx1.server", marshal(fields{"state": bad, "since": bad}), w.now)
 		w.State("pbx1.queue.q", marshal(fields{"Queue": bad}), w.now)

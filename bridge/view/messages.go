@@ -105,6 +105,7 @@ type haMsg struct {
 		State  string          `json:"state"`
 		Reason string          `json:"reason"`
 		Lag    json.RawMessage `json:"lag"`
+		LagS   json.RawMessage `json:"lag_s"` // optional
 	} `json:"standbys"`
 }
 

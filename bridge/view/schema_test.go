@@ -45,7 +45,7 @@ func everything(t *testing.T) *watched {
 	w.lose("pbx1", "dial", "dial tcp 10.0.0.1:5038: connect: connection refused")
 	w.tell("pbx1", "breaker", fields{"since": text(w.now), "to": "open", "reason": "dial", "error": "x", "failures": 5, "retry_at": text(w.now.Add(time.Minute))})
 	w.tell("pbx1", "gap", fields{"from": text(t0), "to": text(w.now), "reason": "shed", "lost": 3, "restarted": nil})
-	w.tell("pbx1", "ha", fields{"leader": "b1", "term": 7, "since": text(t0), "reason": "start", "standbys": []fields{{"node": "b2", "state": "in_sync", "lag": 0.3}}})
+	w.tell("pbx1", "ha", fields{"leader": "b1", "term": 7, "since": text(t0), "reason": "start", "standbys": []fields{{"node": "b2", "state": "in_sync", "lag": 7, "lag_s": 12.5}}})
 	w.put("pbx1.server", fields{"state": "live", "since": text(w.now)})
 	w.call("pbx1", "support", "1", "+4930123456", 1)
 	w.member("pbx1", "support", "Kim Berger", 1, fields{"Paused": "1", "PausedReason": "lunch"})

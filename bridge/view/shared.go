@@ -1,6 +1,7 @@
 package view
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
@@ -24,6 +25,8 @@ type Standby struct {
 	Reason string `json:"reason"` // why it is apart
 	// Lag is how many events it is behind, as the leader knows it; null if it does not.
 	Lag *float64 `json:"lag"`
+	// LagS is for how many seconds it has been behind; null if nobody knows.
+	LagS *float64 `json:"lag_s"`
 }
 
 // Text says who leads and who stands by: "b1 leads, b2 in sync, b3 apart: differs".
@@ -71,7 +74,19 @@ func (b *Standby) text() string {
 	if b.Reason != "" {
 		text += ": " + b.Reason
 	}
+	if b.LagS != nil && *b.LagS >= lagShown {
+		text += " (lags " + Age(seconds(*b.LagS)) + ")"
+	}
 	return text
+}
+
+// lagShown is from how many seconds on it is said that a standby is behind: less is the time
+// between two words of its leader.
+const lagShown = 2
+
+// seconds are s as far as a duration of use goes.
+func seconds(s float64) time.Duration {
+	return time.Duration(min(s, forecastLimit.Seconds()) * float64(time.Second))
 }
 
 // standby returns the one of that node; nil if it stands not by.
@@ -84,13 +99,20 @@ func (h *HA) standby(node string) *Standby {
 	return nil
 }
 
+// number is raw as a number; nil if it is none.
+func number(raw json.RawMessage) *float64 {
+	n, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
+		return nil
+	}
+	return &n
+}
+
 func (s *server) takeHA(about *news, msg *haMsg) {
 	ha := &HA{Leader: cleanTo(msg.Leader, 64), Term: msg.Term, Since: Time{about.shift(msg.Since)}, Reason: cleanTo(msg.Reason, 64), Standbys: []Standby{}}
 	for _, b := range msg.Standbys[:min(len(msg.Standbys), maxStandbys)] {
 		standby := Standby{Node: cleanTo(b.Node, 64), State: cleanTo(b.State, 32), Reason: cleanTo(b.Reason, 32)}
-		if lag, err := strconv.ParseFloat(string(b.Lag), 64); err == nil && !math.IsInf(lag, 0) && !math.IsNaN(lag) {
-			standby.Lag = &lag
-		}
+		standby.Lag, standby.LagS = number(b.Lag), number(b.LagS)
 		ha.Standbys = append(ha.Standbys, standby)
 	}
 	switch before := s.ha; {

@@ -123,6 +123,20 @@ func TestNobodyLeads(t *testing.T) {
 	equal(t, "who leads", w.of("pbx1").HA.Text(), "b1 leads, b2 apart: differs")
 }
 
+// How long a standby has been behind is said once that is more than the time between two
+// words of its leader.
+func TestStandby_Behind(t *testing.T) {
+	t.Parallel()
+	for lag, want := range map[any]string{
+		nil: "b1 leads, b2 apart: behind", 0: "b1 leads, b2 apart: behind", 1.9: "b1 leads, b2 apart: behind", 2: "b1 leads, b2 apart: behind (lags 2 s)",
+		75.5: "b1 leads, b2 apart: behind (lags 1 min 15 s)", 1e300: "b1 leads, b2 apart: behind (lags 1 d)", "x": "b1 leads, b2 apart: behind", -5: "b1 leads, b2 apart: behind",
+	} {
+		w := watch(t)
+		w.tellAs("b1", "pbx1", "ha", led(fields{"standbys": []fields{{"node": "b2", "state": "apart", "reason": "behind", "lag": 7, "lag_s": lag}}}))
+		equal(t, "who leads", w.of("pbx1").HA.Text(), want)
+	}
+}
+
 // The other bridges are there as far as the one that is asked knows of them: of servers that
 // it does not have as well.
 func TestPeers(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -56,11 +57,20 @@ func (*runCmd) Run(std stdio) error {
 	return nil
 }
 
+// manyServers is from how many servers on half of the usual garbage may gather beside
+// what stays: an event makes next to none, so that with much that stays a collection
+// is rare anyway, and what gathers would be a third of the memory. With few servers it
+// is not much, and an embedded nats-server makes more of it.
+const manyServers = 100
+
 // serve runs the bridge that s describes, with an embedded nats-server where
 // it names none, until ctx ends. Meanwhile r has the settings read again.
 func serve(ctx context.Context, s *env.Settings, log *zap.Logger, lost func() uint64, r *reloader) (err error) {
 	r.start(s, log)
 	logStart(s, log)
+	if len(s.Bridge.Servers) >= manyServers && s.Bridge.NATS.URL != "" && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

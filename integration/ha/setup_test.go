@@ -47,6 +47,7 @@ type shape struct {
 	servers int      // of NATS, which replicate the stream; 0: one
 	mixed   bool     // each session has an order of its own
 	addr    string   // of the Asterisk; empty: a simulated one
+	records bool     // what it says to each bridge is kept
 	more    []string // variables of each bridge
 }
 
@@ -169,7 +170,7 @@ func (f *fleet) start(name string) {
 		b = &node{
 			name: name, toNATS: newWay(f.t, f.addrs(len(f.bridges))...), toPBX: newWay(f.t, f.addr),
 		}
-		b.toPBX.mixed = f.mixed
+		b.toPBX.mixed, b.toPBX.records = f.mixed, f.records
 		b.Process = process(f.t, harness.BuildBridge(f.t), name, "nats://"+b.toNATS.addr, b.toPBX.addr,
 			append([]string{"BRIDGE_STREAM_REPLICAS=" + strconv.Itoa(len(f.nats))}, f.more...)...)
 		f.bridges[name] = b

@@ -126,17 +126,17 @@ func TestState_WhoLeadsWritesIt(t *testing.T) {
 	p.taken(leader.name, n, "1.4")
 }
 
-// both reports whether two bridges are heard.
-func (p *present) both() (leader, standby *node, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for name, b := range p.bridges {
-		switch w := p.heard[name]; {
+// both reports whether one of the bridges leads and another stands by, in sync or not.
+func (f *fleet) both() (leader, standby *node, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, b := range f.bridges {
+		switch w := f.heard[name]; {
 		case time.Since(w.at) > time.Second:
 			return nil, nil, false
 		case w.leads:
 			leader = b
-		default:
+		case w.state != "":
 			standby = b
 		}
 	}
@@ -147,6 +147,7 @@ func (p *present) both() (leader, standby *node, ok bool) {
 // brought right: nothing is up that has ended, and nothing is missing that is up. And when the
 // first one leads again it knows what nobody told it.
 func TestState_WhatComesLateIsBroughtRight(t *testing.T) {
+	harness.Long(t, "the bucket is looked at again after five seconds, and two bridges take over")
 	t.Parallel()
 	p := stated(t)
 	b1, b2 := p.bridges["b1"], p.bridges["b2"]

@@ -29,10 +29,12 @@ type way struct {
 	addr    string
 	targets []string
 	mixed   bool // events of different threads change places
+	records bool // what the server says is kept
 	group   sync.WaitGroup
 
 	mu     sync.Mutex // protects the following
 	legs   map[*leg]bool
+	last   *leg          // with events, of which something was said
 	shut   []string      // legs that are closed, and stay so
 	silent []silence     // legs on which nothing passes
 	change chan struct{} // closed when these have changed
@@ -48,6 +50,7 @@ type silence struct {
 type leg struct {
 	in, out net.Conn
 	said    []byte // by the client, at first
+	heard   []byte // from the server, if that is kept
 }
 
 func newWay(t *testing.T, targets ...string) *way {
@@ -131,6 +134,9 @@ func (w *way) pipe(l *leg, upward bool) {
 		}
 		if !w.pass(l, upward, buf[:n]) {
 			return
+		}
+		if w.records && !upward {
+			w.keepHeard(l, buf[:n])
 		}
 		if _, errTo := to.Write(data); err != nil || errTo != nil {
 			return

@@ -79,7 +79,7 @@ func TestView_UnderstandsTwoBridges(t *testing.T) {
 				continue
 			}
 			leaders[s.HA.Text()] = true
-			if s.Node != s.HA.Leader {
+			if s.HA.Leader != "" && s.Node != s.HA.Leader { // that nobody leads yet, on a slow machine, the first one says
 				t.Errorf("%s, and %s speaks after %s %s", s.HA.Text(), s.Node, msg.Subject, msg.Data)
 			}
 		}

@@ -3,5 +3,5 @@
 // says when the log reports a count that grows.
 //
 // It sets no timer and starts no goroutine. Its functions may be called from any; a
-// Sum belongs to one.
+// Sum and Stamps belong to one.
 package clock

@@ -98,7 +98,7 @@ func Load() (Settings, []string) {
 	l.process(Prefix, &s.process)
 	l.process(Prefix, &s.Bridge)
 	l.process(amiPrefix, &s.Base)
-	s.Base.Variables = l.variables("")
+	s.Base.Prefix = amiPrefix + "_"
 	for _, name := range s.Servers {
 		s.Bridge.Servers = append(s.Bridge.Servers, l.server(s.Base, name))
 	}
@@ -251,8 +251,8 @@ func accepts(e *envconfig.ParseError) string {
 // form, takes the place of the common one in the other form.
 func (l *loader) server(base config.ServerConfig, name string) config.ServerConfig {
 	s := base
-	s.Name, s.Variables = name, l.variables(name)
 	own := ServerPrefix + config.VariableName(name)
+	s.Name, s.Prefix, s.Variables = name, own+"_", l.common(own)
 	if cmp.Or(l.set[own+"_SECRET"], l.set[own+"_SECRET_FILE"]) != "" {
 		s.Secret, s.SecretFile = "", ""
 	}
@@ -260,15 +260,14 @@ func (l *loader) server(base config.ServerConfig, name string) config.ServerConf
 	return s
 }
 
-// variables returns the names by which a server's settings are known; without a
-// server, those of all.
-func (l *loader) variables(server string) map[string]string {
-	base := config.DefaultServerConfig()
+// common returns the variables of all servers that gave settings to the one whose
+// own begin with prefix, for it has none of its own for them.
+func (l *loader) common(prefix string) map[string]string {
 	names := make(map[string]string)
-	for _, v := range variables("X", &base) {
-		setting := strings.TrimPrefix(v.name, "X_")
-		if names[setting] = amiPrefix + "_" + setting; server != "" {
-			names[setting] = l.where(server, setting)
+	for variable := range l.set {
+		setting, ok := strings.CutPrefix(variable, amiPrefix+"_")
+		if _, own := l.set[prefix+"_"+setting]; ok && !own {
+			names[setting] = variable
 		}
 	}
 	return names
@@ -329,18 +328,6 @@ func (s *Settings) Unfit(next *Settings) []string {
 		l.problems[i] += ", which is in force until a restart"
 	}
 	return l.problems
-}
-
-// where is the variable that gave setting its value for server: its own,
-// unless only the common one is set.
-func (l *loader) where(server, setting string) string {
-	own := ServerPrefix + config.VariableName(server) + "_" + setting
-	common := amiPrefix + "_" + setting
-	_, hasOwn := l.set[own]
-	if _, hasCommon := l.set[common]; hasCommon && !hasOwn {
-		return common
-	}
-	return own
 }
 
 // note adds the SettingErrors in err, but not those of a variable that could

@@ -108,7 +108,7 @@ func TestLoad_LayersCommonAndOwnSettings(t *testing.T) {
 		if got := s.Bridge.Servers[i].Variable("ACTION_RATES"); got != want {
 			t.Errorf("ACTION_RATES is called %s, want %s", got, want)
 		}
-		s.Bridge.Servers[i].Variables = nil
+		s.Bridge.Servers[i].Variables, s.Bridge.Servers[i].Prefix = nil, ""
 	}
 	s.Bridge.Servers[0].ActionsRules = nil
 	first, second := config.DefaultServerConfig(), config.DefaultServerConfig()

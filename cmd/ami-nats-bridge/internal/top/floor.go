@@ -75,9 +75,10 @@ func (a *painter) queueSign(q *view.Queue) (string, tone) {
 // queueColumns are all of a queue's but its name and its past.
 const queueColumns = 3 + 1 + 6 + 9 + 7 + 7 + 6 + 7 + 1
 
-// queueHeader begins a table of queues, and returns how wide their names and pasts are.
-func (a *painter) queueHeader() (name, past int) {
-	name = 14
+// queueHeader begins a table of queues whose names are so long, and returns how wide their
+// names and pasts are.
+func (a *painter) queueHeader(longest int) (name, past int) {
+	name = max(14, min(longest, a.w-queueColumns))
 	if left := a.w - queueColumns - name; left >= 18 {
 		past = min(left, 30)
 		name += min(left-past, 26)
@@ -110,27 +111,46 @@ func (a *painter) queuesOf(s *view.Server) {
 		return
 	}
 	a.blank()
-	name, past := a.queueHeader()
+	name, past := a.queueHeader(0)
 	shown := min(len(own), a.room())
 	if shown < len(own) {
 		shown = max(0, shown-1)
 	}
 	for _, q := range own[:shown] {
-		a.queue(q, name, past, false)
+		a.queue(q, q.Name, name, past, false)
 	}
 	if hidden := len(own) - shown; hidden > 0 {
 		a.next().add(dim, "  "+number(hidden)+" more queues")
 	}
 }
 
+// labelsOf are the names of queues, with that of the server where others have one of that
+// name, and how long the longest of these is.
+func labelsOf(queues []view.Queue) (labels []string, longest int) {
+	names := make(map[string]int)
+	for i := range queues {
+		names[queues[i].Name]++
+	}
+	for i := range queues {
+		label := queues[i].Name
+		if names[label] > 1 {
+			label += " " + queues[i].Server
+			longest = max(longest, lipgloss.Width(label))
+		}
+		labels = append(labels, label)
+	}
+	return labels, longest
+}
+
 func (a *painter) queues(f *view.Floor) {
-	name, past := a.queueHeader()
+	labels, longest := labelsOf(f.Queues)
+	name, past := a.queueHeader(longest)
 	room := max(2, a.room()*3/5)
 	chosen := min(max(a.ui.Queue, 0), max(0, len(f.Queues)-1))
 	start := min(max(0, chosen-room/2), max(0, len(f.Queues)-room))
 	end := min(len(f.Queues), start+room)
 	for i := start; i < end; i++ {
-		a.queue(&f.Queues[i], name, past, i == chosen)
+		a.queue(&f.Queues[i], labels[i], name, past, i == chosen)
 	}
 	if hidden := len(f.Queues) - (end - start) + f.QueuesHidden; hidden > 0 {
 		a.next().add(dim, "  "+number(hidden)+" more queues")
@@ -140,7 +160,7 @@ func (a *painter) queues(f *view.Floor) {
 	}
 }
 
-func (a *painter) queue(q *view.Queue, name, past int, chosen bool) {
+func (a *painter) queue(q *view.Queue, label string, name, past int, chosen bool) {
 	sign, tone := a.queueSign(q)
 	l := new(line).add(plain, " ").add(tone, sign+" ")
 	if chosen {
@@ -162,7 +182,7 @@ func (a *painter) queue(q *view.Queue, name, past int, chosen bool) {
 		}
 		return number(n)
 	}
-	l.cell(text, q.Name, name).number(text, number(q.Waiting), 5)
+	l.cell(text, label, name).number(text, number(q.Waiting), 5)
 	if stale {
 		l.number(text, longest, 8)
 	} else {

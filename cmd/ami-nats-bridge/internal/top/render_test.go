@@ -373,6 +373,19 @@ func TestUntil(t *testing.T) {
 	}
 }
 
+// Of queues that have one name it is said whose each is.
+func TestFloor_QueuesOfOneName(t *testing.T) {
+	t.Parallel()
+	snap := floor()
+	snap.Floor.Queues = append(snap.Floor.Queues, view.Queue{Name: "vip", Server: "pbx-muc-02"})
+	for _, w := range []int{80, 120} {
+		screen := Text(snap, UI{Page: PageFloor}, w, 40, noColor)
+		if !containsAll(screen, []string{" vip pbx-ber-01 ", " vip pbx-muc-02 ", " billing  "}) {
+			t.Errorf("got:\n%s", screen)
+		}
+	}
+}
+
 // The waits of a stale queue are as they were then.
 func TestFloor_CallersOfAStaleQueue(t *testing.T) {
 	t.Parallel()
