@@ -23,7 +23,7 @@ func TestReal_APongComesBehindWhatWasSaid(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		other, asks := session(t, ctx, a), session(t, ctx, a)
+		other, asks := logIn(t, ctx, a), logIn(t, ctx, a)
 		if err := a.Mark(ctx, "begin"); err != nil {
 			t.Fatal(err)
 		}
@@ -89,8 +89,8 @@ func TestReal_APongComesBehindWhatWasSaid(t *testing.T) {
 	})
 }
 
-// session is one that reads events.
-func session(t *testing.T, ctx context.Context, a *realasterisk.Instance) *realasterisk.Client {
+// logIn returns a session that reads events.
+func logIn(t *testing.T, ctx context.Context, a *realasterisk.Instance) *realasterisk.Client {
 	t.Helper()
 	c, err := a.Events(ctx)
 	if err != nil {
