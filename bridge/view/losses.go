@@ -1,5 +1,7 @@
 package view
 
+import "slices"
+
 // Loss is something that a bridge has lost or cannot do, in words.
 type Loss struct{ Name, Value string }
 
@@ -17,6 +19,9 @@ func (b *Bridge) Losses() (all []Loss) {
 		if one.n > 0 {
 			all = append(all, Loss{one.name, Count(one.n)})
 		}
+	}
+	if slices.ContainsFunc(b.Connections, func(c Connection) bool { return c.Name == "control" && c.State != connected }) {
+		return all // no request arrives: the verdict says that NATS is down
 	}
 	for _, name := range d.Unanswered {
 		all = append(all, Loss{"Requests for " + name, "do not arrive"})

@@ -241,6 +241,9 @@ func (a *painter) headline() {
 		figure("calls", number(*t.Calls))
 	}
 	streams := a.streams()
+	if !a.snap.NATS.Up {
+		streams = "" // as they were before
+	}
 	if streams != "ok" {
 		figure("streams", streams)
 	}
