@@ -212,7 +212,7 @@ func TestWriteNow_ActionsStayWhole(t *testing.T) {
 			}
 		})
 	}
-	want, got := []string{}, []string{}
+	var want []string
 	for asker := range askers {
 		for i := range each {
 			want = append(want, fmt.Sprint(asker, "-", i, " ", strings.Repeat("x", i)))
@@ -223,7 +223,7 @@ func TestWriteNow_ActionsStayWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	asking.Wait()
-	got = strings.Split(strings.TrimSuffix(string(read), "\n"), "\n")
+	got := strings.Split(strings.TrimSuffix(string(read), "\n"), "\n")
 	slices.Sort(got)
 	if slices.Sort(want); !slices.Equal(got, want) {
 		t.Errorf("%d lines of %d, or others", len(got), len(want))
