@@ -54,11 +54,11 @@ func (f *Field) size() int {
 }
 
 // fields returns the fields of a request for action as a JSON object of strings
-// and arrays of strings, without secrets, and how many are missing from it. It
-// changes them.
+// and arrays of strings, without secrets, and how many are missing from it.
 func (c concealer) fields(action string, fields []Field) (object json.RawMessage, omitted int) {
 	h := hintsOf(fields)
 	object = append(object, '{')
+	var member []byte
 	read := 0
 	for _, f := range fields {
 		if read+f.size() > maxRead {
@@ -66,23 +66,28 @@ func (c concealer) fields(action string, fields []Field) (object json.RawMessage
 			continue
 		}
 		read += f.size()
-		member := jsontext.AppendString(nil, c.text(f.Name, subject.MaxToken))
+		member = jsontext.AppendString(member[:0], c.text(f.Name, subject.MaxToken))
 		member = append(member, ':')
-		for i := range f.Values {
-			f.Values[i] = c.value(action, f.Name, f.Values[i], h)
+		if len(f.Values) != 1 {
+			member = append(member, '[')
 		}
-		text, err := json.Marshal(f.Values)
-		if len(f.Values) == 1 {
-			text, err = json.Marshal(f.Values[0])
+		for i, value := range f.Values {
+			if i > 0 {
+				member = append(member, ',')
+			}
+			member = jsontext.AppendString(member, c.value(action, f.Name, value, h))
 		}
-		if err != nil || len(object)+len(member)+len(text) > maxFields {
+		if len(f.Values) != 1 {
+			member = append(member, ']')
+		}
+		if len(object)+len(member) > maxFields {
 			omitted++
 			continue
 		}
 		if len(object) > 1 {
 			object = append(object, ',')
 		}
-		object = append(append(object, member...), text...)
+		object = append(object, member...)
 	}
 	return append(object, '}'), omitted
 }

@@ -15,7 +15,7 @@ import (
 
 // record is one message on ami.audit.<server>.<Action>. What is text of a
 // caller or of Asterisk is bounded and has no secrets. docs/audit-records.md describes
-// it.
+// it; text writes it, in the order and by the rules of the tags.
 type record struct {
 	At            string          `json:"at"`
 	Phase         string          `json:"phase"` // intent or outcome
@@ -83,8 +83,17 @@ type Request struct {
 	Server             string // or the endpoint's name while none is chosen
 	RequestID          string
 	Received, Deadline time.Time
+	Ended              time.Time // zero while it has not, or if that is now
 	Intended           bool      // its intent is recorded
 	Recorded           *Recorded // nil if nothing is recorded
+}
+
+// at is when what is recorded of a is so.
+func (a *Request) at() time.Time {
+	if a.Ended.IsZero() {
+		return time.Now()
+	}
+	return a.Ended
 }
 
 // Size is about what k holds, in bytes.
@@ -128,7 +137,7 @@ func (d *Recorder) requestInfo(header string) *requestInfo {
 func (d *Recorder) begin(a *Request) *record {
 	inbox, _, _ := strings.Cut(a.To, ".")
 	return &record{
-		At: clock.Stamp(time.Now()), Ask: a.Recorded.id, Node: d.node, Server: a.Server,
+		At: clock.Stamp(a.at()), Ask: a.Recorded.id, Node: d.node, Server: a.Server,
 		Action:  d.concealer.text(a.Action, maxText),
 		Subject: d.concealer.text(a.Subject, maxText), Inbox: d.concealer.text(inbox, maxText),
 		Requester: a.Recorded.requester, RequestInfo: a.Recorded.info,
@@ -176,10 +185,10 @@ func (d *Recorder) end(a *Request, record *record, fail *reply.Error) {
 	if fail != nil {
 		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxValue)
 	}
-	took := clock.Millis(time.Since(a.Received))
+	took := clock.Millis(a.at().Sub(a.Received))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record.Server, a.Action, record, record.Sent != "no", nil)
+	_ = d.write(record.Server, a.Action, record.text(), record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells

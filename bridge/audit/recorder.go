@@ -1,11 +1,9 @@
 package audit
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -204,7 +202,7 @@ func (d *Recorder) Intend(a *Request, then func(error)) {
 	r, wait := d.begin(a), min(intentTimeout, time.Until(a.Deadline))
 	r.Phase = "intent"
 	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
-	err := d.write(r.Server, a.Action, r, false, func(err error) {
+	err := d.write(r.Server, a.Action, r.text(), false, func(err error) {
 		timer.Stop()
 		end(err)
 	})
@@ -214,13 +212,10 @@ func (d *Recorder) Intend(a *Request, then func(error)) {
 	}
 }
 
-// write links a record of server to the one before, and queues it. done, if not
-// nil, is called with nil once it is stored, or with why it was not, unless write returns an error.
-func (d *Recorder) write(server, action string, record any, must bool, done func(error)) error {
-	text, err := encode(record)
-	if err != nil {
-		return err
-	}
+// write links a record of server, as JSON without the closing brace, to the one before, and
+// queues it. done, if not nil, is called with nil once it is stored, or with why it was not,
+// unless write returns an error.
+func (d *Recorder) write(server, action string, text []byte, must bool, done func(error)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := d.chains[server]
@@ -229,7 +224,7 @@ func (d *Recorder) write(server, action string, record any, must bool, done func
 	msg.Data = c.link(text, d.run)
 	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
 	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.AuditStream)
-	err = d.journal.Write(journal.Entry{Msg: msg, Must: must, Later: done == nil, Done: func(_ *jetstream.PubAck, err error) {
+	err := d.journal.Write(journal.Entry{Msg: msg, Must: must, Later: done == nil, Done: func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			d.lost.Add(1)
 		} else {
@@ -246,17 +241,6 @@ func (d *Recorder) write(server, action string, record any, must bool, done func
 	}
 	c.seq, c.prev, c.lost = c.seq+1, digest(msg.Data), 0
 	return nil
-}
-
-// encode returns a record as JSON without the closing brace.
-func encode(record any) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(record); err != nil {
-		return nil, fmt.Errorf("encode audit record: %w", err)
-	}
-	return bytes.TrimSuffix(text.Bytes(), []byte("}\n")), nil
 }
 
 // link completes a record's text with its place in the chain.

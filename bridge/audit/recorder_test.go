@@ -40,7 +40,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	d := testRecorder(zap.New(core))
 	fakeOf(d).Limit = 8 << 10
-	write := func() error { return d.write("pbx1", "Ping", &record{}, false, nil) }
+	write := func() error { return d.write("pbx1", "Ping", (&record{}).text(), false, nil) }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
 		switch err := write(); {
@@ -78,7 +78,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 
 func TestAudit_ActionsAreOneToken(t *testing.T) {
 	d := testRecorder(zap.NewNop())
-	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), &record{}, false, nil); err != nil {
+	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), (&record{}).text(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := fakeOf(d).Take(1)[0].Msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
@@ -92,7 +92,7 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 	d := testRecorder(zap.NewNop())
 	d.Open([]string{"pbx2"})
 	for _, server := range []string{"pbx1", "pbx2", "pbx1"} {
-		if err := d.write(server, "Ping", &record{Message: "<a & b>"}, false, nil); err != nil {
+		if err := d.write(server, "Ping", (&record{Message: "<a & b>"}).text(), false, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -157,7 +157,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 	}
 	d := testRecorder(zap.NewNop())
 	openAnew(d, "pbx1", "pbx2", "pbx3")
-	if err := d.write("pbx1", "Ping", &record{}, false, nil); err != nil {
+	if err := d.write("pbx1", "Ping", (&record{}).text(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	first := fakeOf(d).Take(1)[0].Msg.Data

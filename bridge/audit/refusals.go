@@ -140,7 +140,8 @@ func (d *Recorder) RecordRefusals() {
 			At: clock.Stamp(now), Phase: "refusals", Node: d.node, Server: key.server, Action: key.action, Decision: "refused",
 			Count: one.count, First: clock.Stamp(one.first), Last: clock.Stamp(one.last), Outcomes: one.outcomes,
 		}
-		if d.write(key.server, key.action, record, false, nil) == nil {
+		text, err := encode(record)
+		if err == nil && d.write(key.server, key.action, text, false, nil) == nil {
 			one.count, one.outcomes = 0, make(map[string]uint64)
 		}
 	}
