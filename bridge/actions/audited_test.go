@@ -3,6 +3,7 @@ package actions
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -45,6 +46,29 @@ func TestAudit_StrictSendsNothingBesideAFullQueue(t *testing.T) {
 	full.is.Store(false)
 	if kind, _, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "" {
 		t.Errorf("with room again it ends with %s", kind)
+	}
+}
+
+// heldQueue takes nothing before it is let go.
+type heldQueue struct {
+	audit.Queue
+	held <-chan struct{}
+}
+
+func (q *heldQueue) Write(e journal.Entry) error {
+	<-q.held
+	return q.Queue.Write(e)
+}
+
+// Neither a caller nor the AMI reader waits for the record of an outcome.
+func TestAudit_TheReplyGoesBeforeItsRecord(t *testing.T) {
+	held, url := make(chan struct{}), natstest.Start(t, t.TempDir(), 0).ClientURL()
+	letGo := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(letGo)
+	a := askingBy(t, url, nil, func(j *journal.Journal) audit.Queue { return &heldQueue{j, held} })
+	t.Cleanup(letGo) // before what askingBy has cleaned up
+	if kind, sent, _, _ := a.answered(requestFor("pbx1", "CoreStatus", "")); kind != "" {
+		t.Errorf("it ends with %s, sent %s", kind, sent)
 	}
 }
 

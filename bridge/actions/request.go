@@ -294,12 +294,19 @@ func (a *actionRequest) finish(r *correlation.Result) {
 	a.mask.Result(r)
 	head := a.head()
 	head.ActionID, head.Stream, head.Masked = r.ActionID, a.stream, a.mask.Names
-	a.endpoint.shared.audit.Outcome(a.audited(), r, fail)
 	body := reply.Append(nil, head, r, fail)
 	a.finishKey(body, fail)
+	recorded := a.audited()
+	recorded.Ended = time.Now()
 	a.endpoint.shared.sender.Queue(reply.Message{
 		To: a.to, Body: body, Error: fail, Head: head, Stream: a.stream,
-		Done: func() { r.Release(); a.ended(); server.pressure(false) },
+		Done: func() {
+			// The caller does not wait for it, nor does the AMI reader.
+			a.endpoint.shared.audit.Outcome(recorded, r, fail)
+			r.Release()
+			a.ended()
+			server.pressure(false)
+		},
 	})
 }
 

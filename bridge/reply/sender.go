@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,7 @@ type Message struct {
 	Head       Head
 	Body       []byte
 	Error      *Error
-	Done       func()   // gives back what the reply holds
+	Done       func()   // does what nobody waits for, and gives back what the reply holds
 	Stream     *Stream  // that it is a part of, or the end of
 	part       int      // its number, or 0
 	masked     []string // the headers of the part that are hidden
@@ -68,7 +69,17 @@ func (r *Sender) Run(ctx context.Context) {
 		batch, r.waiting = r.waiting, batch[:0]
 		r.mu.Unlock()
 		for i := range batch {
-			r.Publish(batch[i])
+			r.publish(&batch[i])
+			if batch[i].part > 0 { // room for those behind it
+				batch[i].done()
+				batch[i] = Message{}
+			}
+		}
+		if len(batch) > 0 {
+			runtime.Gosched() // nats.go's writer first: callers wait for it, and for nothing below
+		}
+		for i := range batch {
+			batch[i].done()
 			batch[i] = Message{}
 		}
 		if len(batch) > 0 {
@@ -86,11 +97,21 @@ func (r *Sender) Run(ctx context.Context) {
 // nobody; a connection that is down loses the reply, and the caller times out
 // knowing nothing, as it would have without us.
 func (r *Sender) Publish(answer Message) {
+	r.publish(&answer)
+	answer.done()
+}
+
+// done gives back what answer holds.
+func (answer *Message) done() {
 	if answer.Done != nil {
-		defer answer.Done()
+		answer.Done()
 	}
+}
+
+// publish is Publish that gives nothing back.
+func (r *Sender) publish(answer *Message) {
 	if answer.part > 0 {
-		r.publishPart(&answer)
+		r.publishPart(answer)
 		return
 	}
 	err := r.send(answer.message())
@@ -129,13 +150,16 @@ const remakeTime = 5 * time.Second
 // send publishes m. A connection that is down keeps it by itself; one that was
 // closed, for good or because the server takes more now, is waited for.
 func (r *Sender) send(m *nats.Msg) error {
-	late := time.NewTimer(remakeTime)
-	defer late.Stop()
+	var late *time.Timer
 	for {
 		l := r.conn.Get()
 		err := r.conn.Publish(l, m)
 		if !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrDisconnected) {
 			return err
+		}
+		if late == nil {
+			late = time.NewTimer(remakeTime)
+			defer late.Stop()
 		}
 		for r.conn.Get() == l && !l.IsConnected() {
 			select {

@@ -104,6 +104,28 @@ func TestReplier_EndsOnceNothingWaits(t *testing.T) {
 	}
 }
 
+// What a reply holds is given back once all that waited with it are published: the next
+// caller does not wait for what the first one's reply leaves to do.
+func TestReplier_PublishesAllBeforeItGivesBack(t *testing.T) {
+	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	c := conntest.Open(t, nc.ConnectedUrl())
+	r := NewSender(c, zap.NewNop())
+	before, first, part := c.Get().Stats().OutMsgs, uint64(0), uint64(0)
+	r.Queue(Message{To: "_INBOX.x", Body: []byte("{}"), part: 1, Stream: unpublished(), Done: func() { part = c.Get().Stats().OutMsgs - before }})
+	for range 3 {
+		r.Queue(Message{To: "_INBOX.x", Body: []byte("{}"), Done: func() {
+			if first == 0 {
+				first = c.Get().Stats().OutMsgs - before
+			}
+		}})
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r.Run(ended); first != 4 || part != 1 {
+		t.Errorf("%d of 4 are published when the first reply gives back, and %d when the part does, behind which others want room", first, part)
+	}
+}
+
 // A part that nobody listens to is counted and not sent.
 func TestReplier_CountsUnheardParts(t *testing.T) {
 	s := unpublished()
