@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -100,6 +101,7 @@ type Session struct {
 	proven func() // called each StableAfter that it stays up
 	log    *zap.Logger
 	conn   net.Conn
+	socket syscall.RawConn // of conn, to write without waiting; or nil
 	frames *frames.Reader
 	chunk  int // the most that one write may hold, 0 for any
 	pingID string
@@ -141,7 +143,7 @@ func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) 
 	s := &Session{
 		Token: l.ids.Session(), Role: slot.role, born: time.Now(),
 		cfg: cfg, secret: secret, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts,
-		conn: conn, queue: newWriteQueue(int(cfg.WriteBufferBytes)),
+		conn: conn, socket: socketOf(conn), queue: newWriteQueue(int(cfg.WriteBufferBytes)),
 	}
 	s.log = l.log.With(zap.String("role", slot.name), zap.String("session", s.Token))
 	s.pingID = l.ids.ActionID(s.Token, 0)
@@ -267,9 +269,13 @@ func (s *Session) send(call correlation.Call, data []byte, may func() bool) erro
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	s.expectAnswer()
+	o := outgoing{id: call.ActionID, data: data, may: may}
+	if s.writeNow(o) {
+		return nil
+	}
 	// A Session that died since the reservation has perhaps failed its calls
 	// already: this one then has to be failed here.
-	if !s.queue.commit(outgoing{id: call.ActionID, data: data, may: may}) {
+	if !s.queue.commit(o) {
 		s.table.FailSession(s.Token, context.Cause(s.dead))
 	}
 	return nil

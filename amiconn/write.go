@@ -1,6 +1,7 @@
 package amiconn
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,8 @@ type writeQueue struct {
 
 	mu        sync.Mutex // protects the following
 	waiting   []outgoing
-	actions   int // with their bytes: waiting, or being written
+	writing   bool // somebody writes, the writer or another: nobody else may
+	actions   int  // with their bytes: waiting, or being written
 	bytes     int
 	highWater int
 	closed    bool
@@ -56,6 +58,13 @@ func (q *writeQueue) cancel(n int) {
 	q.bytes -= n
 }
 
+// give gives back n bytes of an Action that is written in part.
+func (q *writeQueue) give(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bytes -= n
+}
+
 // commit queues o, for which room was reserved. It reports whether there still
 // is a writer.
 func (q *writeQueue) commit(o outgoing) bool {
@@ -65,10 +74,7 @@ func (q *writeQueue) commit(o outgoing) bool {
 		q.waiting = append(q.waiting, o)
 	}
 	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	q.raise()
 	return open
 }
 
@@ -82,13 +88,52 @@ func (q *writeQueue) push(o outgoing) {
 	q.commit(o)
 }
 
-// take returns what waits and leaves an empty queue.
+// take returns what waits and leaves an empty queue. Who gets something writes it, and
+// then calls wrote. While another writes there is nothing to get.
 func (q *writeQueue) take(spare []outgoing) []outgoing {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.writing {
+		return spare[:0]
+	}
 	taken := q.waiting
-	q.waiting = spare[:0]
+	q.waiting, q.writing = spare[:0], len(taken) > 0
 	return taken
+}
+
+// begin reports whether nobody writes, and nothing waits: then who asks may write, and calls
+// wrote.
+func (q *writeQueue) begin() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed || q.writing || len(q.waiting) > 0 {
+		return false
+	}
+	q.writing = true
+	return true
+}
+
+// wrote ends what begin, or take, has begun. What is left of an Action, if anything, goes
+// before all others.
+func (q *writeQueue) wrote(left []byte) {
+	q.mu.Lock()
+	q.writing = false
+	if len(left) > 0 && !q.closed {
+		q.waiting = slices.Insert(q.waiting, 0, outgoing{data: left})
+	}
+	more := len(q.waiting) > 0
+	q.mu.Unlock()
+	if more {
+		q.raise()
+	}
+}
+
+// raise has the writer look.
+func (q *writeQueue) raise() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
 }
 
 func (q *writeQueue) close() {
@@ -127,6 +172,9 @@ func (s *Session) write() {
 			}
 			s.queue.cancel(len(o.data))
 		}
+		if len(batch) > 0 {
+			s.queue.wrote(nil)
+		}
 	}
 }
 
@@ -149,6 +197,9 @@ func (s *Session) writeOne(data []byte) bool {
 	err := s.conn.SetWriteDeadline(time.Now().Add(s.cfg.ReadTimeout))
 	if err == nil {
 		_, err = frames.WriteChunks(s.conn, data, s.chunk)
+	}
+	if err == nil {
+		err = s.conn.SetWriteDeadline(noDeadline) // also for writeNow
 	}
 	switch {
 	case err == nil:

@@ -1,0 +1,234 @@
+package amiconn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+)
+
+// socketPair is a Session without goroutines on one of the system's sockets, and its peer.
+func socketPair(t *testing.T) (*Session, *net.TCPConn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.ReadTimeout = time.Hour
+	table := correlation.NewTable(correlation.Limits{Pending: 10_000, ReplyBytes: 1 << 20, TotalBytes: 1 << 20}, frames.UTF8)
+	s := &Session{
+		Token: "t", born: time.Now(), cfg: &cfg, table: table, counts: new(counts), conn: conn, socket: socketOf(conn), queue: newWriteQueue(64 << 20),
+	}
+	s.dead, s.die = context.WithCancelCause(t.Context())
+	t.Cleanup(func() { s.die(nil); conn.Close(); peer.Close() })
+	return s, peer.(*net.TCPConn)
+}
+
+// testCall registers a call, whose end goes to ended.
+func (s *Session) testCall(t *testing.T, id string, ended chan<- *correlation.Result) {
+	t.Helper()
+	err := s.table.Register(correlation.Call{ActionID: id, Action: "Ping", Session: s.Token, Timeout: time.Hour, Done: func(r *correlation.Result) { ended <- r }})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// now has s write an Action of n bytes, each of them c, as send does.
+func (s *Session) now(t *testing.T, id string, c byte, n int, may func() bool) bool {
+	t.Helper()
+	if err := s.queue.reserve(n); err != nil {
+		t.Fatal(err)
+	}
+	return s.writeNow(outgoing{id: id, data: bytes.Repeat([]byte{c}, n), may: may})
+}
+
+func (s *Session) testDepth(t *testing.T, actions, bytes int) {
+	t.Helper()
+	if a, b, _ := s.queue.depth(); a != actions || b != bytes {
+		t.Errorf("%d Actions of %d bytes wait, want %d of %d", a, b, actions, bytes)
+	}
+}
+
+// An Action is written by who asks, without a writer, also once the time of an earlier write
+// is over.
+func TestWriteNow_NeedsNoWriter(t *testing.T) {
+	s, peer := socketPair(t)
+	ended := make(chan *correlation.Result, 10)
+	s.cfg.ReadTimeout = 500 * time.Millisecond
+	if !s.writeOne([]byte("ping")) {
+		t.Fatal(context.Cause(s.dead))
+	}
+	<-time.After(s.cfg.ReadTimeout + 100*time.Millisecond)
+	s.testCall(t, "1", ended)
+	if !s.now(t, "1", 'a', 10, nil) {
+		t.Error("it is to be queued")
+	}
+	s.testDepth(t, 0, 0)
+	if s.dead.Err() != nil {
+		t.Fatal(context.Cause(s.dead))
+	}
+	got := make([]byte, len("ping")+10)
+	if _, err := io.ReadFull(peer, got); err != nil || string(got) != "ping"+strings.Repeat("a", 10) {
+		t.Errorf("Asterisk reads %q, %v", got, err)
+	}
+}
+
+// What may not be written, or nobody waits for any more, is not; the first is told so.
+func TestWriteNow_WhatMayNotIsWithdrawn(t *testing.T) {
+	s, peer := socketPair(t)
+	ended := make(chan *correlation.Result, 10)
+	s.testCall(t, "1", ended)
+	if !s.now(t, "1", 'a', 10, func() bool { return false }) || !s.now(t, "gone", 'b', 10, nil) {
+		t.Error("it is to be queued")
+	}
+	if r := <-ended; r.Outcome != correlation.NotSent || !errors.Is(r.Cause, ErrWithdrawn) {
+		t.Errorf("it ends %v: %v", r.Outcome, r.Cause)
+	}
+	s.testDepth(t, 0, 0)
+	s.testCall(t, "2", ended)
+	s.now(t, "2", 'c', 1, nil)
+	got := make([]byte, 100)
+	if n, err := peer.Read(got); err != nil || string(got[:n]) != "c" {
+		t.Errorf("Asterisk reads %q, %v", got[:n], err)
+	}
+}
+
+// While another writes, or something waits, nobody writes beside it.
+func TestWriteNow_NotBesideAnother(t *testing.T) {
+	s, _ := socketPair(t)
+	if !s.queue.begin() || s.now(t, "1", 'a', 10, nil) {
+		t.Error("two write at once")
+	}
+	if got := s.queue.take(nil); len(got) != 0 {
+		t.Errorf("the writer gets %d beside another", len(got))
+	}
+	s.queue.push(outgoing{data: []byte("ping")})
+	s.queue.wrote(nil)
+	if s.now(t, "1", 'a', 10, nil) {
+		t.Error("it overtakes what waits")
+	}
+	if got := s.queue.take(nil); len(got) != 1 {
+		t.Errorf("the writer gets %d", len(got))
+	}
+	if s.now(t, "1", 'a', 10, nil) {
+		t.Error("it is written beside the writer")
+	}
+	s.queue.wrote(nil)
+	s.queue.close()
+	if s.now2(10) {
+		t.Error("it is written behind the end")
+	}
+}
+
+// now2 is now that reserves nothing: the queue is closed.
+func (s *Session) now2(n int) bool {
+	return s.writeNow(outgoing{id: "1", data: make([]byte, n)})
+}
+
+// What the socket does not take is written by the writer, to its end and before all else,
+// also if nobody waits for it any more.
+func TestWriteNow_TheRestIsTheWriters(t *testing.T) {
+	s, peer := socketPair(t)
+	ended := make(chan *correlation.Result, 10)
+	const whole = 16 << 20 // more than two sockets hold
+	s.testCall(t, "1", ended)
+	if !s.now(t, "1", 'a', whole, nil) {
+		t.Error("it is to be queued")
+	}
+	_, left, _ := s.queue.depth()
+	if left == 0 || left == whole {
+		t.Fatalf("%d of %d bytes are left", left, whole)
+	}
+	s.table.FailAll(correlation.TimedOut, nil)
+	s.testCall(t, "2", ended)
+	if s.now(t, "2", 'b', 100, nil) {
+		t.Error("it overtakes the rest")
+	}
+	s.queue.commit(outgoing{id: "2", data: bytes.Repeat([]byte{'b'}, 100)})
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer s.die(nil)
+	group.Go(s.write)
+	got := make([]byte, whole+100)
+	if _, err := io.ReadFull(peer, got); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Count(got[:whole], []byte{'a'}) != whole || bytes.Count(got[whole:], []byte{'b'}) != 100 {
+		t.Error("Asterisk reads something else, or in another order")
+	}
+}
+
+// A socket that takes nothing any more ends the Session.
+func TestWriteNow_AnErrorEndsTheSession(t *testing.T) {
+	s, _ := socketPair(t)
+	s.conn.Close()
+	s.testCall(t, "1", make(chan *correlation.Result, 1))
+	if !s.now(t, "1", 'a', 10, nil) {
+		t.Error("it is to be queued")
+	}
+	if reason := ReasonOf(context.Cause(s.dead)); reason != ReasonWrite {
+		t.Errorf("it ends because of %v", reason)
+	}
+	s.testDepth(t, 0, 0)
+}
+
+// However many write at once, each Action is whole on the wire, and each is there once.
+func TestWriteNow_ActionsStayWhole(t *testing.T) {
+	const askers, each = 8, 200
+	s, peer := socketPair(t)
+	var group, asking sync.WaitGroup
+	defer group.Wait()
+	defer s.die(nil)
+	group.Go(s.write)
+	ended := make(chan *correlation.Result, askers*each)
+	for asker := range askers {
+		asking.Go(func() {
+			for i := range each {
+				id := fmt.Sprint(asker, "-", i)
+				call := correlation.Call{ActionID: id, Action: "Ping", Session: s.Token, Timeout: time.Hour, Done: func(r *correlation.Result) { ended <- r }}
+				if err := s.send(call, fmt.Appendf(nil, "%s %s\n", id, strings.Repeat("x", i)), nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	var want []string
+	for asker := range askers {
+		for i := range each {
+			want = append(want, fmt.Sprint(asker, "-", i, " ", strings.Repeat("x", i)))
+		}
+	}
+	read := make([]byte, len(strings.Join(want, "\n"))+1)
+	if _, err := io.ReadFull(peer, read); err != nil {
+		t.Fatal(err)
+	}
+	asking.Wait()
+	got := strings.Split(strings.TrimSuffix(string(read), "\n"), "\n")
+	slices.Sort(got)
+	if slices.Sort(want); !slices.Equal(got, want) {
+		t.Errorf("%d lines of %d, or others", len(got), len(want))
+	}
+	for len(ended) > 0 {
+		(<-ended).Release()
+	}
+}
