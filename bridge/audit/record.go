@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,14 +61,22 @@ type requestInfo struct {
 }
 
 // Recorded is what the audit keeps of a request until it has ended: at most some
-// 8 KiB.
+// 8 KiB. Several Actions of one request, to all servers, may share it.
 type Recorded struct {
-	id        string
+	id    string
+	info  *requestInfo
+	bytes int
+
+	// A short request is kept as it was asked, so that its Action does not wait for its
+	// secrets to be hidden.
+	action  string
+	claimed string
+	asked   []Field
+
+	conceal   sync.Once // makes the following
 	requester string
-	info      *requestInfo
 	fields    json.RawMessage
 	omitted   int
-	bytes     int
 }
 
 const (
@@ -96,8 +105,22 @@ func (a *Request) at() time.Time {
 	return a.Ended
 }
 
-// Size is about what k holds, in bytes.
-func (k *Recorded) Size() int { return len(k.fields) + len(k.requester) }
+// Size is about what k holds, in bytes, once Record has returned it.
+func (k *Recorded) Size() int {
+	return len(k.fields) + len(k.requester) + len(k.claimed) + sizeOf(k.asked)
+}
+
+// concealed hides what is secret in k, unless that is done.
+func (k *Recorded) concealed(c concealer) *Recorded {
+	k.conceal.Do(func() {
+		k.requester = c.text(k.claimed, MaxRequester)
+		if k.asked != nil {
+			k.fields, k.omitted = c.fields(k.action, k.asked)
+		}
+		k.asked, k.claimed = nil, ""
+	})
+	return k
+}
 
 // Record returns what is to be recorded of a request for action that came as m, nil
 // if nothing is. What could not be read has no fields.
@@ -105,10 +128,12 @@ func (d *Recorder) Record(m *nats.Msg, action, requester string, fields []Field,
 	if d.off() {
 		return nil
 	}
-	k := &Recorded{id: d.run + "-" + strconv.FormatUint(d.requests.Add(1), 10), bytes: len(m.Data)}
-	k.requester = d.concealer.text(requester, MaxRequester)
+	k := &Recorded{id: d.run + "-" + strconv.FormatUint(d.requests.Add(1), 10), bytes: len(m.Data), action: action, claimed: requester}
 	if read {
-		k.fields, k.omitted = d.concealer.fields(action, fields)
+		k.asked = append([]Field{}, fields...) // none is no nil: its record has {}
+	}
+	if k.Size() > maxFields {
+		k.concealed(d.concealer)
 	}
 	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
 		k.info = d.requestInfo(values[0])
@@ -136,13 +161,14 @@ func (d *Recorder) requestInfo(header string) *requestInfo {
 // begin returns what is known of a while it lasts.
 func (d *Recorder) begin(a *Request) *record {
 	inbox, _, _ := strings.Cut(a.To, ".")
+	asked := a.Recorded.concealed(d.concealer)
 	return &record{
-		At: clock.Stamp(a.at()), Ask: a.Recorded.id, Node: d.node, Server: a.Server,
+		At: clock.Stamp(a.at()), Ask: asked.id, Node: d.node, Server: a.Server,
 		Action:  d.concealer.text(a.Action, maxText),
 		Subject: d.concealer.text(a.Subject, maxText), Inbox: d.concealer.text(inbox, maxText),
-		Requester: a.Recorded.requester, RequestInfo: a.Recorded.info,
+		Requester: asked.requester, RequestInfo: asked.info,
 		RequestID: d.concealer.text(a.RequestID, MaxRequestID),
-		BodyBytes: a.Recorded.bytes, Fields: a.Recorded.fields, FieldsOmitted: a.Recorded.omitted,
+		BodyBytes: asked.bytes, Fields: asked.fields, FieldsOmitted: asked.omitted,
 		Decision: "allowed",
 	}
 }

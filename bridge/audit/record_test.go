@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,7 @@ func TestAudit_HidesConfiguredSecretsFromFourBytesOn(t *testing.T) {
 func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	d := secretiveAudit()
 	a, other := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text"), askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
+	a.Recorded.concealed(d.concealer)
 	a.Recorded.omitted, a.Received = 7, a.Received.Add(-time.Second)
 	d.Intend(a, func(error) {})
 	d.Outcome(a, &correlation.Result{}, nil)
@@ -136,6 +138,27 @@ func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	}
 	if r := all[1]; r.Outcome != "answered" || r.Sent != "yes" || r.Code != 0 {
 		t.Errorf("the outcome is %+v", r)
+	}
+}
+
+// What is kept of a request as it was asked is short; a long one is cut and concealed at once.
+// Actions of one request that end at the same time conceal it once.
+func TestAudit_KeepsLittleOfARequest(t *testing.T) {
+	d := secretiveAudit()
+	for size, asked := range map[int]bool{100: true, maxFields: false, 10 * maxFields: false} {
+		k := d.Record(&nats.Msg{}, "Originate", strings.Repeat("r", 4*MaxRequester), []Field{{Name: "Note", Values: []string{strings.Repeat("x", size)}}}, true)
+		if k.Size() > 2*maxFields || (k.asked != nil) != asked {
+			t.Errorf("of %d bytes %d are kept, as they were asked: %v", size, k.Size(), k.asked != nil)
+		}
+	}
+	one := askOf(d, "ami.actions.all.Ping", "Ping", "_INBOX.x.y", "say "+knownSecret)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() { d.begin(one) })
+	}
+	group.Wait()
+	if got := d.begin(one); string(got.Fields) != `{"Note":"say [redacted]"}` || got.Requester != "say [redacted]" {
+		t.Errorf("recorded: %s, asked by %s", got.Fields, got.Requester)
 	}
 }
 
