@@ -63,6 +63,12 @@ func parseBody(action name.Action, text []byte) (body, error) {
 	if !utf8.Valid(text) || halfCharacter(text) {
 		return r, errors.New("the body is not UTF-8, or holds half a surrogate pair")
 	}
+	if members, ok := plainMembers(text); ok {
+		if err := r.addMembers(members); err != nil {
+			return body{action: action, requestID: r.requestID}, err
+		}
+		return r, nil
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber() // as it is written
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
