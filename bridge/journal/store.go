@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -45,11 +46,19 @@ func (j *Journal) storeBatch(ctx context.Context, batch []Entry) (retry []Entry,
 			futures[i], failures[i] = j.send(e.Msg)
 		}
 	}
-	for i, e := range batch {
-		ack, err := (*jetstream.PubAck)(nil), failures[i]
+	acks := make([]*jetstream.PubAck, len(batch))
+	acknowledge := func(i int) {
 		if futures[i] != nil {
-			ack, err = acknowledged(ctx, futures[i], e.Msg)
+			acks[i], failures[i] = acknowledged(ctx, futures[i], batch[i].Msg)
+			futures[i] = nil
 		}
+	}
+	if len(batch) > 0 && !slices.ContainsFunc(batch, func(e Entry) bool { return !e.Later }) {
+		acknowledge(len(batch) - 1) // the others are there by then: one wake-up for all
+	}
+	for i, e := range batch {
+		acknowledge(i)
+		ack, err := acks[i], failures[i]
 		if err == nil || e.Once || Hopeless(err) {
 			j.finish(e, ack, err)
 			continue
