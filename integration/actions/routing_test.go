@@ -109,7 +109,7 @@ func stuck(t *testing.T, pbx1, pbx2 func(*config.ServerConfig)) (
 	pbx2(&two)
 	r = harness.Bridge(t, harness.NATS(t), func(c *config.Config) {
 		harness.ChaosConfig(c)
-		c.Audit = config.AuditOff
+		c.Audit, c.State = config.AuditOff, false // whose lists would be pending, too
 		c.Groups = []config.Group{{Name: "reads", Servers: []string{"pbx1", "pbx2"}}, {Name: "writes", Servers: []string{"pbx1", "pbx2"}}}
 	}, one, two)
 	t.Cleanup(jam.FreezeReads())

@@ -11,14 +11,16 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
-// largeQueue is a bridge to pbx1, whose queue has n members.
+// largeQueue is a bridge to pbx1, whose queue has n members. It asks for none by itself, for
+// its state.
 func largeQueue(t *testing.T, n int) (*amisim.Server, *harness.Running) {
 	t.Helper()
-	return harness.ChaosBridge(t, amisim.Config{Queues: harness.Members(n)}, nil)
+	return harness.ChaosBridge(t, amisim.Config{Queues: harness.Members(n)}, func(s *config.ServerConfig) { s.State = nil })
 }
 
 func TestStream_AListOfAnyLength(t *testing.T) {
