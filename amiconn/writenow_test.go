@@ -44,7 +44,7 @@ func socketPair(t *testing.T) (*Session, *net.TCPConn) {
 	return s, peer.(*net.TCPConn)
 }
 
-// call registers a call, whose end goes to ended.
+// testCall registers a call, whose end goes to ended.
 func (s *Session) testCall(t *testing.T, id string, ended chan<- *correlation.Result) {
 	t.Helper()
 	err := s.table.Register(correlation.Call{ActionID: id, Action: "Ping", Session: s.Token, Timeout: time.Hour, Done: func(r *correlation.Result) { ended <- r }})
