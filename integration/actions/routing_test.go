@@ -162,11 +162,11 @@ func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
 // The time of a request is one, whoever has it: pbx2 by itself would take longer
 // than anybody waits here.
 func TestRouting_AnotherServerHasTheTimeThatIsLeft(t *testing.T) {
-	harness.Long(t, "one server's timeout has to end, at 15 s, while another's goes on")
+	harness.Long(t, "one server's timeout has to end, at 30 s, while another's goes on")
 	t.Parallel()
 	jam, other, r, wait := stuck(t,
 		func(s *config.ServerConfig) {
-			s.ActionTimeouts = amiconn.Timeouts{{Pattern: "CoreStatus", Value: 15 * time.Second}}
+			s.ActionTimeouts = amiconn.Timeouts{{Pattern: "CoreStatus", Value: 30 * time.Second}}
 		},
 		func(s *config.ServerConfig) { s.ActionTimeout = 3 * harness.Patience / 2 })
 	other.Next("CoreStatus", amisim.Ignore)
