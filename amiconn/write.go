@@ -115,11 +115,11 @@ func (q *writeQueue) begin() bool {
 
 // wrote ends what begin, or take, has begun. What is left of an Action, if anything, goes
 // before all others.
-func (q *writeQueue) wrote(left []byte) {
+func (q *writeQueue) wrote(left outgoing) {
 	q.mu.Lock()
 	q.writing = false
-	if len(left) > 0 && !q.closed {
-		q.waiting = slices.Insert(q.waiting, 0, outgoing{data: left})
+	if len(left.data) > 0 && !q.closed {
+		q.waiting = slices.Insert(q.waiting, 0, left)
 	}
 	more := len(q.waiting) > 0
 	q.mu.Unlock()
@@ -173,7 +173,7 @@ func (s *Session) write() {
 			s.queue.cancel(len(o.data))
 		}
 		if len(batch) > 0 {
-			s.queue.wrote(nil)
+			s.queue.wrote(outgoing{})
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (s *Session) writeNow(o outgoing) bool {
 	}
 	if !s.writes(o) {
 		s.queue.cancel(len(o.data))
-		s.queue.wrote(nil)
+		s.queue.wrote(outgoing{})
 		return true
 	}
 	n, err := writeOnce(s.socket, o.data)
@@ -39,11 +39,16 @@ func (s *Session) writeNow(o outgoing) bool {
 	}
 	if n == len(o.data) || err != nil {
 		s.queue.cancel(len(o.data))
-		s.queue.wrote(nil)
+		s.queue.wrote(outgoing{})
+		return true
+	}
+	if n == 0 { // it has not begun, and whether it may is asked again
+		s.table.Unsent(o.id)
+		s.queue.wrote(o)
 		return true
 	}
 	s.queue.give(n)
-	s.queue.wrote(o.data[n:])
+	s.queue.wrote(outgoing{data: o.data[n:]})
 	return true
 }
 

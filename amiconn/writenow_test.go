@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,7 +124,7 @@ func TestWriteNow_NotBesideAnother(t *testing.T) {
 		t.Errorf("the writer gets %d beside another", len(got))
 	}
 	s.queue.push(outgoing{data: []byte("ping")})
-	s.queue.wrote(nil)
+	s.queue.wrote(outgoing{})
 	if s.now(t, "1", 'a', 10, nil) {
 		t.Error("it overtakes what waits")
 	}
@@ -133,7 +134,7 @@ func TestWriteNow_NotBesideAnother(t *testing.T) {
 	if s.now(t, "1", 'a', 10, nil) {
 		t.Error("it is written beside the writer")
 	}
-	s.queue.wrote(nil)
+	s.queue.wrote(outgoing{})
 	s.queue.close()
 	if s.now2(10) {
 		t.Error("it is written behind the end")
@@ -175,6 +176,34 @@ func TestWriteNow_TheRestIsTheWriters(t *testing.T) {
 	}
 	if bytes.Count(got[:whole], []byte{'a'}) != whole || bytes.Count(got[whole:], []byte{'b'}) != 100 {
 		t.Error("Asterisk reads something else, or in another order")
+	}
+}
+
+// What the socket took nothing of has not begun: whether it may be written is asked again,
+// and its caller is told that it was not.
+func TestWriteNow_WhatHasNotBegunIsAskedForAgain(t *testing.T) {
+	s, _ := socketPair(t)
+	ended := make(chan *correlation.Result, 10)
+	s.testCall(t, "1", ended)
+	s.now(t, "1", 'a', 16<<20, nil) // more than two sockets hold
+	for _, o := range s.queue.take(nil) {
+		s.queue.cancel(len(o.data))
+	}
+	s.queue.wrote(outgoing{})
+	var leads atomic.Bool
+	leads.Store(true)
+	s.testCall(t, "2", ended)
+	if !s.now(t, "2", 'b', 10, leads.Load) {
+		t.Error("it is to be queued")
+	}
+	s.testDepth(t, 1, 10)
+	leads.Store(false)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer s.die(nil)
+	group.Go(s.write)
+	if r := <-ended; r.ActionID != "2" || r.Outcome != correlation.NotSent || !errors.Is(r.Cause, ErrWithdrawn) {
+		t.Errorf("%s ends %v: %v", r.ActionID, r.Outcome, r.Cause)
 	}
 }
 

@@ -104,6 +104,15 @@ func (t *Table) Sent(actionID string) bool {
 	return true
 }
 
+// Unsent takes back Sent: no byte of the Action has gone out.
+func (t *Table) Unsent(actionID string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.calls[actionID]; p != nil {
+		p.sent = false
+	}
+}
+
 // OldestDeadline returns the deadline of the Call that has been pending on
 // session for the longest. Asterisk runs a session's Actions one after another,
 // so until then silence may only mean that it is busy. An async Originate whose
