@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -35,13 +36,20 @@ func (f *findings) beside(ctx context.Context, nc *nats.Conn, cfg *config.Config
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout/2)
 	defer cancel()
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if _, publish, denied := natsconn.Denial(err); publish {
+			refuse(denied) // else each question waits for an answer that does not come
+		}
+	})
 	var shares []string
 	alone := make(map[string][]string) // servers by node
 	for i := range cfg.Servers {
 		name := cfg.Servers[i].Name
 		shared, nodes, err := publishers(ctx, c, cfg.SubjectPrefix, name)
 		if err != nil {
-			f.add("note", "whether another bridge publishes %s is not known: %v", name, err)
+			f.add("note", "whether another bridge publishes %s is not known: %v", name, cmp.Or(context.Cause(ctx), err))
 			return // and so of the rest
 		}
 		if shared {

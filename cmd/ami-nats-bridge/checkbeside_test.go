@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,5 +67,15 @@ func TestCheck_ABridgeThatSharesNothing(t *testing.T) {
 	wantLines(t, check("off"), "FAIL  bridges with BRIDGE_HA=on publish pbx1: this one, without it, would have each event stored twice. Set BRIDGE_HA=on, or end them first")
 	if got := check("on"); strings.Contains(got, "bridges with") {
 		t.Errorf("one that shares it too:\n%s", got)
+	}
+}
+
+// What NATS does not let check ask it is told at once, and says so.
+func TestCheck_WhoPublishesMayNotBeAsked(t *testing.T) {
+	s := load(t, envtest.One("BRIDGE_NATS_URL="+streamsNATS(t, nil, "$JS.API.STREAM.INFO.AMI_EVENTS"), "BRIDGE_NATS_USER=bridge", "BRIDGE_NATS_PASSWORD=b", "BRIDGE_HTTP_ADDR=")...)
+	const want = "whether another bridge publishes pbx1 is not known: NATS does not let the bridge publish to $JS.API.STREAM.INFO.AMI_EVENTS"
+	found := checkNATS(t.Context(), s, noTime).found
+	if !slices.ContainsFunc(found, func(f finding) bool { return f.Verdict == "note" && strings.HasPrefix(f.Text, want) }) {
+		t.Errorf("check says %v", found)
 	}
 }
