@@ -26,9 +26,10 @@ man: build ## Write the man pages into bin/man, from what --help says.
 demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C ends it.
 	./$(BIN) demo $(DEMOFLAGS)
 
+# Four programs at once, for they wait more than they work.
 .PHONY: test
 test: ## Run the tests but the long ones. Needs no root, no network and no other service.
-	$(GO) test -short -parallel 8 -timeout 20m ./...
+	$(GO) test -short -p 4 -parallel 8 -timeout 20m ./...
 	@echo '!!! NOT RUN, for they take long; make race runs them:'
 	@grep -rhE --include='*_test.go' '^\s*harness\.Long\(' integration | sed 's/.*harness.Long(t, "/    /; s/")$$//' | sort | uniq -c
 

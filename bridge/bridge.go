@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -163,7 +164,7 @@ func (b *Bridge) newShared(run string) (err error) {
 	}
 	b.state = state.New(o)
 	b.beside = beside.New(beside.Options{
-		Node: b.cfg.Node, HA: bool(b.cfg.HA), Conn: b.control, Every: b.cfg.StatusInterval, Servers: b.published, Log: b.log,
+		Node: b.cfg.Node, HA: bool(b.cfg.HA), Conn: b.control, Every: cmp.Or(b.cfg.BesideEvery, b.cfg.StatusInterval), Servers: b.published, Log: b.log,
 	})
 	if b.publisher, err = delivery.New(p); err != nil {
 		return err

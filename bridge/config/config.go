@@ -42,6 +42,9 @@ type Config struct {
 	Linger time.Duration
 	// StatusInterval is how often the state is published when nothing changes.
 	StatusInterval time.Duration `split_words:"true"`
+	// BesideEvery is how often the stream is looked at for another bridge that publishes the
+	// same servers; 0: each StatusInterval, as every bridge but a test's does.
+	BesideEvery time.Duration `ignored:"true"`
 	// ShutdownTimeout bounds an orderly shutdown.
 	ShutdownTimeout time.Duration `split_words:"true"`
 

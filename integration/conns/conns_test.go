@@ -60,6 +60,7 @@ func startRuled(t *testing.T, change func(*config.Config), options func(*natsser
 	harness.AsBridge(&cfg)
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", harness.Addr(t), r.server.ClientURL()
 	cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
+	cfg.BesideEvery = time.Hour // it asks by direct gets, and in these nats-server races with ReloadOptions
 	if change != nil {
 		change(&cfg)
 	}
