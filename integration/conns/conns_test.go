@@ -60,7 +60,6 @@ func startRuled(t *testing.T, change func(*config.Config), options func(*natsser
 	harness.AsBridge(&cfg)
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", harness.Addr(t), r.server.ClientURL()
 	cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
-	cfg.BesideEvery = time.Hour // it asks by direct gets, and in these nats-server races with ReloadOptions
 	if change != nil {
 		change(&cfg)
 	}
@@ -303,7 +302,7 @@ func TestConns_LimitsReached(t *testing.T) {
 				harness.ChaosConfig(cfg)
 				cfg.NATS.RenewEvery = renewEvery
 				cfg.NATS.URL = "nats://bridge:b@" + c.server.Addr().String()
-				cfg.HTTPAddr, cfg.State = harness.Addr(t), false // see ruled.run
+				cfg.HTTPAddr, cfg.State, cfg.BesideEvery = harness.Addr(t), false, time.Hour // see ruled.run
 			}, harness.ChaosServer("pbx1", addr))
 			r.works()
 			if strings.HasPrefix(name, "account's ") {
