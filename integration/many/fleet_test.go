@@ -249,7 +249,8 @@ func (f *fleet) counted() string {
 // raise has every Asterisk raise so many events a second, numbered from 1, until hush.
 func (f *fleet) raise(perSecond int) {
 	const slices = 20
-	f.quiet = make(chan struct{})
+	quiet := make(chan struct{})
+	f.quiet = quiet // hush takes it away, maybe while the events are raised
 	f.raising.Go(func() {
 		ticker := time.NewTicker(time.Second / time.Duration(perSecond*slices))
 		defer ticker.Stop()
@@ -259,7 +260,7 @@ func (f *fleet) raise(perSecond int) {
 				f.sims[name].Emit("Event", "UserEvent", "UserEvent", "n", "N", strconv.FormatInt(f.sent[name].Add(1), 10))
 			}
 			select {
-			case <-f.quiet:
+			case <-quiet:
 				return
 			case <-ticker.C:
 			}
