@@ -202,41 +202,35 @@ func sharedMetrics() []metric[*counted] {
 				say(float64(n[state]), state.String())
 			}
 		}},
-		{gauge, "ha_standby_state", "1 for how this bridge stands by for a server that it does not lead.", "state", func(c *counted, say say) {
-			if c.standing == nil || c.leads() {
-				return
-			}
-			own := c.shared.Own().State
+		{gauge, "ha_standby_state", "1 for how this bridge stands by for a server that it does not lead.", "state", ofStandby(func(own standby.Standby, say say) {
 			for state := range standby.NumStates {
-				say(one(state == own), state.String())
+				say(one(state == own.State), state.String())
 			}
-		}},
-		{gauge, "ha_standby_lag_events", "Events that the leader has stored and this standby has not found in its own session.", "",
-			func(c *counted, say say) {
-				if c.standing == nil || c.leads() {
-					return
-				}
-				if own := c.shared.Own(); own.Knows() {
-					say(float64(own.Lag))
-				}
-			}},
-		{gauge, "ha_standby_lag_seconds", "For how long the leader has stored an event that this standby has not found in its own session.", "",
-			func(c *counted, say say) {
-				if c.standing == nil || c.leads() {
-					return
-				}
-				if own := c.shared.Own(); own.KnowsFor() {
-					say(own.LagFor.Seconds())
-				}
-			}},
-		{gauge, "ha_standby_reason", "1 for why this standby is not in sync, once it says.", "state reason", func(c *counted, say say) {
-			if c.standing == nil || c.leads() {
-				return
+		})},
+		{gauge, "ha_standby_lag_events", "Events that the leader has stored and this standby has not found in its own session.", "", ofStandby(func(own standby.Standby, say say) {
+			if own.Knows() {
+				say(float64(own.Lag))
 			}
-			if own := c.shared.Own(); own.Reason != "" {
+		})},
+		{gauge, "ha_standby_lag_seconds", "For how long the leader has stored an event that this standby has not found in its own session.", "", ofStandby(func(own standby.Standby, say say) {
+			if own.KnowsFor() {
+				say(own.LagFor.Seconds())
+			}
+		})},
+		{gauge, "ha_standby_reason", "1 for why this standby is not in sync, once it says.", "state reason", ofStandby(func(own standby.Standby, say say) {
+			if own.Reason != "" {
 				say(1, own.State.String(), string(own.Reason))
 			}
-		}},
+		})},
+	}
+}
+
+// ofStandby observes how this bridge stands by for a server that it does not lead.
+func ofStandby(observe func(own standby.Standby, say say)) func(*counted, say) {
+	return func(c *counted, say say) {
+		if c.standing != nil && !c.leads() {
+			observe(c.shared.Own(), say)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func (n *Node) says(s *server, now time.Time) (leads *standby.Leads, stands *sta
 	return nil, nil
 }
 
-// lagFor is for how long there is a Lag since then, at least a millisecond; 0 if there is none.
+// lagFor is for how long something lags since then, at least a millisecond; 0 if nothing does.
 func lagFor(since, now time.Time) time.Duration {
 	if since.IsZero() {
 		return 0

@@ -172,10 +172,14 @@ func (n *Node) view(s *server, now time.Time) standby.View {
 		return standby.View{Session: up, InSync: n.inSync(s)}
 	}
 	to, inSync := n.roster.Successor(s.Name, now)
-	return standby.View{
-		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Turn: n.roster.Turn(s.Name, now), Slow: n.roster.Slow(now), Successor: to, HeirSync: inSync,
+	v := standby.View{
+		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Successor: to, HeirSync: inSync,
 		Unable: n.unable(s, to, now), HeirUnable: n.roster.Unable(s.Name, to),
 	}
+	if s.machine.Stands() { // nobody else has to wait for its turn
+		v.Turn, v.Slow = n.roster.Turn(s.Name, now), n.roster.Slow(now)
+	}
+	return v
 }
 
 func (n *Node) inSync(s *server) bool {

@@ -66,7 +66,7 @@ func oldest(at int64, now time.Time) int64 {
 	if at == 0 {
 		return 0
 	}
-	return max(1, now.Sub(time.Unix(0, at)).Milliseconds())
+	return lagFor(time.Unix(0, at), now).Milliseconds()
 }
 
 // deaf reports whether the session of s, which this bridge leads, has brought nothing for as

@@ -52,8 +52,8 @@ type View struct {
 	Session   bool   // the event session is up
 	InSync    bool   // the Follower is
 	Fresh     bool   // the session has answered a Ping since the Leader fell silent: it is not behind
-	Turn      int    // of the Roster
-	Slow      bool   // of the Roster
+	Turn      int    // of the Roster; of who stands by
+	Slow      bool   // likewise
 	Successor string // of the Roster
 	HeirSync  bool   // the Successor is in sync
 

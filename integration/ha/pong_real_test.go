@@ -18,9 +18,7 @@ import (
 // tell the truth.
 func TestReal_APongComesBehindWhatWasSaid(t *testing.T) {
 	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("this test makes calls in the bench's own dialplan, which an Asterisk given by address does not have")
-		}
+		wantsDialplan(t, a)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		other, asks := logIn(t, ctx, a), logIn(t, ctx, a)

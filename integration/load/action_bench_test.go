@@ -3,7 +3,6 @@
 package load
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -48,17 +47,8 @@ type turns struct {
 func BenchmarkOneAction(b *testing.B) {
 	p := newPlace(b)
 	asterisk, addr := play(b, "asterisk")
-	ask := func(subject string) func() error {
-		return func() error {
-			reply, err := p.client.Request(subject, []byte(`{"Variable":"GREETING"}`), harness.Patience)
-			if err == nil && reply.Header.Get("Nats-Service-Error") != "" {
-				err = errors.New(string(reply.Data))
-			}
-			return err
-		}
-	}
 	responder, _ := play(b, "responder", urlEnv+"="+p.nats.URL, addrEnv+"="+addr)
-	bare := &turns{way: way{name: "bare responder", ask: ask("bare.Getvar")}, pid: responder.pid()}
+	bare := &turns{way: way{name: "bare responder", ask: p.getvar("bare.Getvar")}, pid: responder.pid()}
 	alone := &turns{way: way{name: "direct AMI", ask: direct(b, addr, realasterisk.User{Name: "bridge", Secret: "s3cret"}, 1)}, pid: os.Getpid()}
 	all := []*turns{bare, alone}
 	build := harness.BuildBridge(b)
@@ -70,7 +60,7 @@ func BenchmarkOneAction(b *testing.B) {
 			continue
 		}
 		bridge := p.another(v.build, v.server, addr, "BRIDGE_AUDIT="+v.audit)
-		all = append(all, &turns{way: way{name: v.name, ask: ask("ami.actions." + v.server + ".Getvar")}, pid: bridge.pid()})
+		all = append(all, &turns{way: way{name: v.name, ask: p.getvar("ami.actions." + v.server + ".Getvar")}, pid: bridge.pid()})
 	}
 	asterisk.ask("await %d", 2*len(all)-2) // the bridges', and one each of the others
 	for _, t := range all {

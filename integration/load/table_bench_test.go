@@ -244,20 +244,22 @@ func (p *place) quiet(busy, quiet *program, rate, seconds int) {
 	p.b.ReportMetric(ratio, "x-quiet-p99")
 }
 
+// getvar asks a service for the same variable of an Asterisk, each time that it is called.
+func (p *place) getvar(subject string) func() error {
+	return func() error {
+		reply, err := p.client.Request(subject, []byte(`{"Variable":"GREETING"}`), harness.Patience)
+		if err == nil && reply.Header.Get("Nats-Service-Error") != "" {
+			err = errors.New(string(reply.Data))
+		}
+		return err
+	}
+}
+
 // actions measures an Action through the bridge, one after the other, and one
 // through a bare responder, and one without NATS.
 func (p *place) actions(addr string, rounds int) {
 	play(p.b, "responder", urlEnv+"="+p.nats.URL, addrEnv+"="+addr)
-	ask := func(subject string) func() error {
-		return func() error {
-			reply, err := p.client.Request(subject, []byte(`{"Variable":"GREETING"}`), harness.Patience)
-			if err == nil && reply.Header.Get("Nats-Service-Error") != "" {
-				err = errors.New(string(reply.Data))
-			}
-			return err
-		}
-	}
-	bridge, bare := &way{name: "bridge", ask: ask("ami.actions.quiet.Getvar")}, &way{name: "bare responder", ask: ask("bare.Getvar")}
+	bridge, bare := &way{name: "bridge", ask: p.getvar("ami.actions.quiet.Getvar")}, &way{name: "bare responder", ask: p.getvar("bare.Getvar")}
 	alone := &way{name: "direct AMI", ask: direct(p.b, addr, realasterisk.User{Name: "bridge", Secret: "s3cret"}, 1)}
 	for range 2 * rounds {
 		for _, w := range []*way{bridge, bare, alone} {
