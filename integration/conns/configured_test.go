@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -177,9 +176,9 @@ func cut(t *testing.T, s *natsserver.Server) {
 // run starts the bridge, whose states nc reads.
 func (r *ruled) run(t *testing.T, nc *nats.Conn, cfg config.Config) {
 	// nats-server 2.15.2 reads its options without a lock for a direct get (stream.go,
-	// getDirectRequest), by which the state is read, and who else publishes the server: the
-	// race detector tells of a reload in this process beside one.
-	cfg.State, cfg.BesideEvery, cfg.NATS.RenewEvery = false, time.Hour, renewEvery
+	// getDirectRequest), by which the state is read: the race detector tells of a reload
+	// in this process beside one.
+	cfg.State, cfg.NATS.RenewEvery = false, renewEvery
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	r.logs, r.Running = logs, harness.BridgeFor(t, zap.New(core), nc, cfg)

@@ -302,7 +302,7 @@ func TestConns_LimitsReached(t *testing.T) {
 				harness.ChaosConfig(cfg)
 				cfg.NATS.RenewEvery = renewEvery
 				cfg.NATS.URL = "nats://bridge:b@" + c.server.Addr().String()
-				cfg.HTTPAddr, cfg.State, cfg.BesideEvery = harness.Addr(t), false, time.Hour // see ruled.run
+				cfg.HTTPAddr, cfg.State = harness.Addr(t), false // see ruled.run
 			}, harness.ChaosServer("pbx1", addr))
 			r.works()
 			if strings.HasPrefix(name, "account's ") {

@@ -153,6 +153,7 @@ func (f *fleet) shares(name, url, addr string, change func(*config.Config)) (*ha
 	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.Servers = name, harness.Addr(f.t), url, []config.ServerConfig{s}
 	cfg.NATS.User, cfg.NATS.Password = name, setting.Secret(name)
 	cfg.HA, cfg.StatusInterval, cfg.ShutdownTimeout = true, 100*time.Millisecond, 2*harness.Patience
+	cfg.BesideEvery = cfg.StatusInterval
 	if change != nil {
 		change(&cfg)
 	}
