@@ -74,7 +74,7 @@ func (n *Node) standing(s *server, now time.Time) *standing {
 	default:
 		v.Reason = standby.NoSession
 	}
-	v.Standbys = n.roster.Standbys(s.Name, v.Leader, v.Term, now)
+	v.Standbys = n.roster.Standbys(nil, s.Name, v.Leader, v.Term, now)
 	if v.Leader == "" && len(v.Standbys) > 0 {
 		v.Reason = standby.NoClaim
 	}
