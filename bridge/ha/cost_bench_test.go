@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/costtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
@@ -49,6 +50,17 @@ func BenchmarkShare(b *testing.B) {
 	}
 }
 
+// A tick of servers that are led, stood by for in sync, or not read, and at which nothing is
+// due, allocates nothing.
+func TestTick_AllocatesNothing(t *testing.T) {
+	w := newShared(t, 3, 60)
+	w.second(t, true)
+	w.verify(t)
+	if n := costtest.Allocations(func() { w.hinderedAt = time.Now(); w.tick() }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // bill is what it all has taken.
 type bill struct {
 	hears, ticks, beats, json time.Duration
@@ -75,10 +87,10 @@ type sharedServer struct {
 }
 
 // newShared returns the first of so many bridges of so many servers, at a moment when all are led.
-func newShared(b *testing.B, bridges, servers int) *shared {
+func newShared(b testing.TB, bridges, servers int) *shared {
 	b.Helper()
 	cfg := config.DefaultConfig()
-	cfg.Node, cfg.NATS.URL = "b1", natstest.Serve(b, nil).ClientURL()
+	cfg.Node, cfg.NATS.URL, cfg.HASilence = "b1", natstest.Serve(b, nil).ClientURL(), time.Hour // nobody is silent, however slow this is
 	dial := func(name string) *natsconn.Conn {
 		c := natsconn.New(natsconn.Options{
 			Name: name, Config: &cfg, Login: natsconn.NewLogin(cfg.NATS, func(setting.Secret) {}, zap.NewNop()), Log: zap.NewNop(),
@@ -98,8 +110,8 @@ func newShared(b *testing.B, bridges, servers int) *shared {
 		b.Fatal(err)
 	}
 	w := &shared{Node: n, seq: 1}
-	n.began = n.began.Add(-20 * time.Second) // batches are ended no more, and the term is not renewed yet
-	n.lookedAt, n.places.beganAt = time.Now(), n.began
+	n.began = n.began.Add(-cfg.HASilence - 20*time.Second) // batches are ended no more, and the term is not renewed yet
+	n.lookedAt, n.places.beganAt = time.Now(), n.began.Add(-cfg.HASilence)
 	var names []string
 	for i := range servers {
 		names = append(names, fmt.Sprint("pbx", i+1))
@@ -124,7 +136,7 @@ func newShared(b *testing.B, bridges, servers int) *shared {
 }
 
 // add adds a server.
-func (w *shared) add(b *testing.B, one *sharedServer) {
+func (w *shared) add(b testing.TB, one *sharedServer) {
 	box := outbox.New(1<<20, "gap", outbox.NewBudget(1<<30, 1), func() {})
 	h := w.Add(Server{Name: one.name, Outbox: box, Most: 1000, Changed: func(bool) {}})
 	h.Begin(func() {}, func() {})
@@ -160,7 +172,7 @@ func (w *shared) add(b *testing.B, one *sharedServer) {
 
 // time returns for how long this thread is on the processor while f runs, and adds what f
 // allocates.
-func (w *shared) time(b *testing.B, f func()) time.Duration {
+func (w *shared) time(b testing.TB, f func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var before, after unix.Timespec
@@ -180,7 +192,7 @@ func (w *shared) time(b *testing.B, f func()) time.Duration {
 }
 
 // hear has the Node hear what another bridge says.
-func (w *shared) hear(b *testing.B, h *standby.Heartbeat) {
+func (w *shared) hear(b testing.TB, h *standby.Heartbeat) {
 	data, err := h.Encode()
 	if err != nil {
 		b.Fatal(err)
@@ -197,7 +209,7 @@ func (w *shared) hear(b *testing.B, h *standby.Heartbeat) {
 }
 
 // second is a second of it: four beats of each bridge, twenty ticks of this one.
-func (w *shared) second(b *testing.B, moves bool) {
+func (w *shared) second(b testing.TB, moves bool) {
 	for range 4 {
 		if moves {
 			for _, one := range w.servers {
@@ -236,7 +248,7 @@ func (w *shared) raise(one *sharedServer) {
 }
 
 // verify wants all to be as it was.
-func (w *shared) verify(b *testing.B) {
+func (w *shared) verify(b testing.TB) {
 	b.Helper()
 	for _, one := range w.servers {
 		how, standing := one.s.Outbox.Shared(0), one.s.known.standing.Load()

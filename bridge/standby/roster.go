@@ -67,7 +67,7 @@ func (r *Roster) Serve(servers []string) {
 }
 
 // Beat returns the next Heartbeat of this bridge, which stands for what the Roster
-// knows of it until the next.
+// knows of it until the next. The Roster keeps what it is given.
 func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat {
 	me := r.members[r.self]
 	if me.since.IsZero() {
@@ -75,7 +75,7 @@ func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat 
 	}
 	me.at = now
 	me.Seq++
-	me.Leads, me.Stands = slices.Clone(leads), slices.Clone(stands)
+	me.Leads, me.Stands = leads, stands
 	r.index(me)
 	h := me.Heartbeat
 	if r.listLeft > 0 || me.Seq%listEvery == 1 {
