@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,7 +61,9 @@ func (s *screen) await(t *testing.T, pattern string) {
 	}
 }
 
-func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
+// The demo shows events, and its commands work as printed; what README shows of it is so;
+// its page has calls; and it leaves nothing behind.
+func TestDocs_DemoAndReadme(t *testing.T) {
 	envtest.Set(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -73,6 +76,34 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 	defer cancel()
 	show.await(t, `Ctrl-C ends it`)
 
+	printedWork(t, show)
+	text := readme(t)
+	recorded(t, text, regexp.MustCompile(`NATS is at (\S+)\.\n`).FindStringSubmatch(show.String())[1])
+	page := regexp.MustCompile(`(?m)^  (http://127\.0\.0\.1:\d+) `).FindStringSubmatch(show.String())
+	if page == nil {
+		t.Fatalf("no address of the page in\n%s", show)
+	}
+	moves(t, page[1])
+	show.await(t, `pbx1 +[1-9]\d* events/s +\d+ in all   pbx2 +[1-9]`)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error("demo:", err)
+	}
+	if !regexp.MustCompile(`\npbx1 [1-9]\d* events, pbx2 [1-9]\d* events, 0 lost\n$`).MatchString(show.String()) {
+		t.Errorf("no summary at the end of\n%s", show)
+	}
+	counts := regexp.MustCompile(`(?m)^pbx1 .* in all$`).FindString(text)
+	if counts == "" || !slices.Contains(shapesOf(show.String()), shapeOf(counts)) {
+		t.Errorf("README shows %q, and the demo prints\n%s", counts, show)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) > 0 {
+		t.Error("left behind:", left)
+	}
+}
+
+// printedWork runs the commands that the demo shows.
+func printedWork(t *testing.T, show *screen) {
+	t.Helper()
 	printed := regexp.MustCompile(`(?m)^  (ami-nats-bridge (?:tail|call|top).*)$`).FindAllStringSubmatch(show.String(), -1)
 	if len(printed) != 3 {
 		t.Fatalf("%d commands in\n%s", len(printed), show)
@@ -99,22 +130,6 @@ func TestDemo_ShowsEventsAndItsCommandsWorkAsPrinted(t *testing.T) {
 		if lines := strings.Count(out.String(), "\n"); lines < 3 {
 			t.Errorf("%s: %q", command[1], &out)
 		}
-	}
-	page := regexp.MustCompile(`(?m)^  (http://127\.0\.0\.1:\d+) `).FindStringSubmatch(show.String())
-	if page == nil {
-		t.Fatalf("no address of the page in\n%s", show)
-	}
-	moves(t, page[1])
-	show.await(t, `pbx1 +[1-9]\d* events/s +\d+ in all   pbx2 +[1-9]`)
-	cancel()
-	if err := <-done; err != nil {
-		t.Error("demo:", err)
-	}
-	if !regexp.MustCompile(`\npbx1 [1-9]\d* events, pbx2 [1-9]\d* events, 0 lost\n$`).MatchString(show.String()) {
-		t.Errorf("no summary at the end of\n%s", show)
-	}
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) > 0 {
-		t.Error("left behind:", left)
 	}
 }
 
