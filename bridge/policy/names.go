@@ -70,6 +70,13 @@ func nameOr(names []string, name, otherwise string) string {
 	return otherwise
 }
 
+// maxAssignments is the assignment of one header that Asterisk does not split off
+// what is behind it, nor takes quotes and backslashes out of (manager.c
+// man_do_variable_value).
+const maxAssignments = 64
+
+var unsplit = held{shown: "EVAL", what: "64 variables or more in one header, of which Asterisk takes the last ones for one"}
+
 // assigns looks at Variable headers, each of which assigns to one variable or
 // several (manager.c astman_get_variables).
 func (p *Policy) assigns(action string, headers []string) *Refusal {
@@ -77,6 +84,11 @@ func (p *Policy) assigns(action string, headers []string) *Refusal {
 		assignments, whole := splitArguments(header)
 		if !whole {
 			if r := p.wants(action, openEnd); r != nil {
+				return r
+			}
+		}
+		if len(assignments) >= maxAssignments {
+			if r := p.wants(action, unsplit); r != nil {
 				return r
 			}
 		}

@@ -70,9 +70,11 @@ func queueHarms(data string, args []string) string {
 	return fetches(data, args)
 }
 
-// bridgeHarms: by w and W a telephone may record (features.c bridge_exec).
+// bridgeHarms: by w and W a telephone may record (features.c bridge_exec). The
+// options are all behind the first comma, quotes and backslashes as well.
 func bridgeHarms(data string, args []string) string {
-	if hasOption(argument(args, 1), "wW") {
+	options := strings.Join(args[min(1, len(args)):], ",")
+	if hasOption(options, "wW") || strings.ContainsAny(data, `\"`) && strings.ContainsAny(options, "wW") {
 		return "option w or W, which records into a file"
 	}
 	return fetches(data, args)

@@ -1,6 +1,9 @@
 package policy
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // What may become the name of a recording, the number of a party or of a channel,
 // holds nothing that MixMonitor or a shell reads as a command there; and nothing lets
@@ -44,6 +47,11 @@ func TestPolicy_NothingNamesARecording(t *testing.T) {
 		{"Originate", "Application: Dial\nData: PJSIP/1,9,to(1,,id)", "default Originate:Dial"},
 		{"Originate", "Application: Bridge\nData: PJSIP/1,x", ""},
 		{"Originate", "Application: Bridge\nData: PJSIP/1,tw", "default Originate:Bridge"},
+		{"Originate", "Application: Bridge\nData: PJSIP/1,t,w", "default Originate:Bridge"}, // all of it are options
+		{"Originate", `Application: Bridge` + "\n" + `Data: PJSIP/1,t(\")w(\")`, "default Originate:Bridge"},
+		{"Originate", "Variable: " + strings.Repeat("A=1,", 62) + "CALLERID(num)=1", ""},
+		{"Originate", "Variable: " + strings.Repeat("A=1,", 63) + "CALLERID(num)=1,,id", "default Originate:EVAL"},
+		{"Originate", "Variable: " + strings.Repeat(",", 63) + `CALLERID(num)=1";id;"`, "default Originate:EVAL"},
 		{"Originate", "Variable: BRIDGE_FEATURES=tT", ""},
 		{"Originate", "Variable: __BRIDGE_FEATURES=tX", "default Originate:BRIDGE_FEATURES"},
 		{"Getvar", "Variable: BRIDGE_FEATURES", ""},
