@@ -28,7 +28,7 @@ var variables = [...]struct {
 	{"MVM_", true, nil},              // app_minivm.c: the file that is mailed, or deleted
 	{"MIXMONITOR_", true, nil},       // set by app_mixmonitor.c, and trusted by dialplans that move the file
 
-	{"BRIDGE_FEATURES", true, hasAny("wWxX")}, // features.c set_bridge_features_on_config: as Dial's options
+	{"BRIDGE_FEATURES", true, hasAny(recordingOptions)}, // features.c set_bridge_features_on_config: as Dial's options
 	// Sounds, of which a URL is fetched into a file.
 	{"BRIDGE_PLAY_SOUND", true, isURL},                // features.c ast_bridge_call_with_flags
 	{"LIMIT_", true, isURL},                           // app_dial.c, features.c ast_bridge_timelimit
@@ -107,7 +107,7 @@ func (p *Policy) assign(action, name, value string) *Refusal {
 	if r := p.functions(action, name); r != nil {
 		return r
 	}
-	if r := p.party(action, name, value); r != nil {
+	if r := p.toFunction(action, name, value); r != nil {
 		return r
 	}
 	return p.variable(action, name, value, true)
@@ -191,7 +191,7 @@ func (p *Policy) functionsIn(action, data string) *Refusal {
 		assigned, value, _ := strings.Cut(data[match[0]:], "=")
 		var refused *Refusal
 		if match[2] >= 0 {
-			refused = cmp.Or(p.function(action, data[match[2]:match[3]]), p.party(action, assigned, value))
+			refused = cmp.Or(p.function(action, data[match[2]:match[3]]), p.toFunction(action, assigned, value))
 		} else {
 			refused = p.variable(action, data[match[4]:match[5]], value, true)
 		}

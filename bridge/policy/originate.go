@@ -50,7 +50,7 @@ func fetches(data string, _ []string) string {
 func dialHarms(data string, args []string) string {
 	options := argument(args, 2)
 	switch {
-	case hasOption(options, "pPwWxX"):
+	case hasOption(options, "pP"+recordingOptions):
 		return "option p, P, w, W, x or X, which records into a file"
 	case namesCommand(argument(args, 0)), hasOption(options, "fo") && namesCommand(options):
 		return "any of " + inCommand + " in what is dialled, or in a caller's number: it would name a recording's file"
@@ -64,7 +64,7 @@ func queueHarms(data string, args []string) string {
 	switch {
 	case argument(args, 5) != "":
 		return "a sixth argument, which is an AGI"
-	case hasOption(argument(args, 1), "wWxX"):
+	case hasOption(argument(args, 1), recordingOptions):
 		return "option w, W, x or X, which records into a file"
 	}
 	return fetches(data, args)

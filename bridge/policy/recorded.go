@@ -28,23 +28,41 @@ func callerNamesCommand(caller string) bool {
 // parties are the functions that give a party of a call its number.
 var parties = [...]string{"CALLERID", "CONNECTEDLINE", "REDIRECTING"}
 
-// party looks at an assignment to the function of one of parties.
-func (p *Policy) party(action, name, value string) *Refusal {
+// recordingOptions are those of Dial, Queue and BRIDGE_FEATURES that let a telephone
+// record: Monitor (w, W) and MixMonitor (x, X) by the one or the other party.
+const recordingOptions = "wWxX"
+
+// toFunction looks at an assignment to one of functions.
+func (p *Policy) toFunction(action, name, value string) *Refusal {
 	function, field, called := strings.Cut(name, "(")
-	function = strings.TrimSpace(function)
-	if !called || !namesCommand(value) || !slices.Contains(parties[:], function) {
+	if !called {
 		return nil
 	}
-	// Such as num, ani-all or from-name-charset (func_callerid.c party_id_write).
+	function = strings.TrimSpace(function)
 	field, _, _ = strings.Cut(strings.ToLower(argumentQuotes.Replace(field)), ",")
+	switch {
+	case slices.Contains(parties[:], function) && isNumber(field, value) && namesCommand(value):
+		return p.wants(action, held{shown: function, what: "a number with any of " + inCommand + " in " + function + ", which would name a recording's file"})
+	case function == "CHANNEL" && strings.Contains(field, "dtmf_features") && strings.ContainsAny(value, recordingOptions):
+		return p.wants(action, held{shown: function, what: "CHANNEL(dtmf_features), by which a telephone records into a file"})
+	}
+	return nil
+}
+
+// isNumber reports whether value, of such a field of a party as num, ani-all or
+// from-name-charset, is or has a number (func_callerid.c party_id_write).
+func isNumber(field, value string) bool {
 	words := strings.Split(field, "-")
 	is := func(begin string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(word, begin) })
 	}
 	switch {
 	case is("num"): // whatever else it is
-	case is("name"), is("tag"), is("all") && !callerNamesCommand(value):
-		return nil
+		return true
+	case is("name"), is("tag"):
+		return false
+	case is("all"):
+		return callerNamesCommand(value)
 	}
-	return p.wants(action, held{shown: function, what: "a number with any of " + inCommand + " in " + function + ", which would name a recording's file"})
+	return true
 }

@@ -55,6 +55,10 @@ func TestPolicy_NothingNamesARecording(t *testing.T) {
 		{"Originate", "Variable: BRIDGE_FEATURES=tT", ""},
 		{"Originate", "Variable: __BRIDGE_FEATURES=tX", "default Originate:BRIDGE_FEATURES"},
 		{"Getvar", "Variable: BRIDGE_FEATURES", ""},
+		{"Setvar", "Variable: CHANNEL(dtmf_features)\nValue: T", ""},
+		{"Setvar", "Variable: CHANNEL(DTMF_\\features)\nValue: X", "default Setvar:CHANNEL"},
+		{"Setvar", "Variable: CHANNEL(musicclass)\nValue: X", ""},
+		{"Originate", "Variable: A=1,CHANNEL(dtmf_features)=tw", "default Originate:CHANNEL"},
 	}
 	for _, option := range []string{"w", "W", "x", "X"} {
 		requests = append(requests, request{"Originate", "Application: Dial\nData: PJSIP/1,9,t" + option, "default Originate:Dial"},
