@@ -195,6 +195,7 @@ func (e *Endpoint) serverNames() (names []string) {
 // onRequest takes a request. It runs on the endpoint's goroutine, one request
 // at a time, and waits neither for Asterisk nor for JetStream.
 func (e *Endpoint) onRequest(m *nats.Msg) {
+	defer e.shared.guard(m.Subject)
 	a, err := e.newRequest(m)
 	if !isInbox(a.to) {
 		// Answering elsewhere would publish under the bridge's own rights.
