@@ -130,7 +130,10 @@ func (b *bucket) keys(ctx context.Context, server string, most int, found func(k
 	for {
 		select {
 		case e, open := <-watcher.Updates():
-			if !open || e == nil {
+			if !open {
+				return false, errWatchEnded
+			}
+			if e == nil {
 				return true, ctx.Err()
 			}
 			ended := e.Operation() != jetstream.KeyValuePut
@@ -148,6 +151,9 @@ func (b *bucket) keys(ctx context.Context, server string, most int, found func(k
 		}
 	}
 }
+
+// errWatchEnded is a bucket that went, or the connection, while its keys were read.
+var errWatchEnded = errors.New("the watch ended before all was told")
 
 // serverSuffix is the end of the key of a server itself.
 const serverSuffix = ".server"
