@@ -46,7 +46,7 @@ type Server struct {
 		syncNanos       atomic.Int64
 	}
 
-	up      atomic.Int64  // when the event session came, in Unix nanoseconds; 0: it is not up
+	up      atomic.Int64  // when the event session came, in nanoseconds since the holder began; 0: it is not up
 	changes atomic.Uint64 // of the event session
 	written atomic.Uint64 // up to which of them the server's key says it
 
@@ -149,7 +149,7 @@ func (s *Server) OnSession(c amiconn.Change) {
 		return
 	case c.To == amiconn.StateUp:
 		s.present.Login(c.Session, c.At)
-		s.up.Store(c.At.UnixNano())
+		s.up.Store(max(1, int64(c.At.Sub(s.holder.began))))
 	case c.From == amiconn.StateUp:
 		s.up.Store(0)
 		s.present.Lost(c.At)
@@ -266,7 +266,7 @@ func (s *Server) lists(now time.Time) {
 		s.roundFrom = time.Time{}
 		return
 	}
-	if now.UnixNano()-up > int64(bootTime) {
+	if int64(now.Sub(s.holder.began))-up > int64(bootTime) {
 		s.present.Booted(now)
 	}
 	if s.resync.IsZero() {
