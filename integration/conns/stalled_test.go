@@ -41,6 +41,13 @@ func TestConns_OneServerIsStalled(t *testing.T) {
 	if stalled("pbx1") {
 		t.Error("pbx1 is stalled, whose events are stored")
 	}
+	harness.Eventually(t, "it is tried again", func() bool {
+		r.sim.Emit("Event", "Flows")
+		return r.Metric("events_resent_total") > 8
+	})
+	if n := r.logs.FilterMessage("stream cannot be used").Len(); n != 1 {
+		t.Errorf("said %d times of the stream", n)
+	}
 	r.rights(nil)
 	harness.Eventually(t, "pbx2 flows", func() bool { return !stalled("pbx2") })
 }
