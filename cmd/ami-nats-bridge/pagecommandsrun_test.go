@@ -227,7 +227,7 @@ func (w *pageWorld) once(ctx context.Context, c pageCommand) (shown, problems st
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", text)
 	cmd.Dir = w.dir
 	if strings.HasPrefix(text, "BRIDGE_SERVERS=") { // it says all itself
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "AMI_NATS_BRIDGE_AS_PROGRAM=1", "BRIDGE_DATA_DIR=" + w.dir}
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "AMI_NATS_BRIDGE_AS_PROGRAM=1", "BRIDGE_DATA_DIR=" + w.dir, "BRIDGE_EMBEDDED_NATS_ADDR=127.0.0.1:0"}
 	}
 	out, notes := newScreen(), newScreen()
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, notes, patience
