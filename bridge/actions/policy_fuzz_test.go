@@ -86,6 +86,9 @@ func FuzzPolicy(f *testing.F) {
 	}
 	f.Add("Originate", `{"Variable":["A=\"1","B(\"=FILE(x)=1"],"Application":["","Playback"]}`, true)
 	f.Add("Getvar", `{"Variable":"CDR(x)FILE(y)"}`, false)
+	f.Add("Originate", `{"CallerID":"x <1> <2","Variable":["A=1,\"CALLERID(num)\"=1","CONNECTEDLINE(all)=\"x\" <1>"]}`, false)
+	f.Add("Originate", `{"Variable":"`+strings.Repeat(",", 63)+`CALLERID(num)=1,2"}`, false)
+	f.Add("Setvar", `{"Variable":"CALLERID(ani-num)","Value":"1"}`, false)
 	f.Add("Ping", `{"Variable:":"x","X":"\u0085"}`, true)
 	p := policytest.New(f, "", "", "")
 	form := regexp.MustCompile(`\A[A-Za-z0-9_-]{1,64}\z`)
@@ -127,6 +130,7 @@ func FuzzPolicy(f *testing.F) {
 			t.Fatalf("%q passes", token)
 		}
 		checkRuns(t, action, lines)
+		checkNumbers(t, action, lines)
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -101,7 +102,7 @@ func (c *callCmd) Run(std stdio) error {
 	}
 	defer nc.Close()
 	if remote(nc.ConnectedUrl()) {
-		fmt.Fprintf(std.err, "NATS is at %s (%s)\n", nc.ConnectedUrlRedacted(), nc.from)
+		fmt.Fprintf(std.err, "NATS is at %s (%s)\n", env.RedactURLs(nc.ConnectedUrl()), nc.from)
 	}
 	request := nats.NewMsg(nc.cfg.SubjectPrefix + ".actions." + c.Server + "." + c.Action)
 	request.Data, err = payloadOf(c.Headers)
@@ -137,7 +138,7 @@ func (c *callCmd) setHeaders(request *nats.Msg) {
 // nobody says that no bridge serves what was asked for, and what those do that are
 // there.
 func (c *callCmd) nobody(ctx context.Context, nc *nats.Conn, prefix string) error {
-	text := fmt.Sprintf("no bridge serves %s.actions.%s on %s (sent: no)", prefix, c.Server, nc.ConnectedUrlRedacted())
+	text := fmt.Sprintf("no bridge serves %s.actions.%s on %s (sent: no)", prefix, c.Server, env.RedactURLs(nc.ConnectedUrl()))
 	served, _ := discover(ctx, nc, prefix)
 	if len(served.names()) == 0 {
 		return errors.New(text + ": is it running, and is there such a server?")

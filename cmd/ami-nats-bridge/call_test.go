@@ -145,6 +145,9 @@ func TestCall_RefusesBeforeItAsks(t *testing.T) {
 func TestURLs_AreShownWithoutSecrets(t *testing.T) {
 	for list, want := range map[string]string{
 		"nats://u:p@ss@h:4222,tls://h2": "nats://[redacted]@h:4222,tls://h2", "t0ken@h": "[redacted]@h", "nats://h": "nats://h",
+		"nats://h1:4222,h2,tls://t0ken@h3": "nats://h1:4222,h2,tls://[redacted]@h3",
+		"nats://h1,nats://u:p,4@h2":        "nats://h1,nats://[redacted],[redacted]@h2",
+		"u:p,4,5@h":                        "[redacted],[redacted],[redacted]@h",
 	} {
 		if got := env.RedactURLs(list); got != want {
 			t.Errorf("a list of URLs is shown as %q, want %q", got, want)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,5 +86,10 @@ func TestCall_StreamToNobody(t *testing.T) {
 	_, problems := printed(t, 1, "call", "--stream", "pbx2", "Ping")
 	if !strings.Contains(problems, "no bridge serves ami.actions.pbx2") {
 		t.Errorf("problems %q", problems)
+	}
+	// A token is no user's name, which nats.go shows.
+	t.Setenv("BRIDGE_NATS_URL", strings.Replace(os.Getenv("BRIDGE_NATS_URL"), "://", "://t0ken@", 1))
+	if _, problems := printed(t, 1, "call", "pbx2", "Ping"); !strings.Contains(problems, "no bridge serves") || strings.Contains(problems, "t0ken") {
+		t.Errorf("with a token: problems %q", problems)
 	}
 }

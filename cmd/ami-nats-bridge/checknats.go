@@ -33,7 +33,7 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 		return f
 	}
 	defer nc.Close()
-	f.add("ok", "%s: nats-server %s", nc.ConnectedUrlRedacted(), nc.ConnectedServerVersion())
+	f.add("ok", "%s: nats-server %s", env.RedactURLs(nc.ConnectedUrl()), nc.ConnectedServerVersion())
 	if trip, err := nc.RTT(); err == nil {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}

@@ -62,21 +62,24 @@ func show(name string, field reflect.Value) string {
 }
 
 // RedactURLs hides user, password and token in a list of URLs. It does not
-// parse them: what cannot be parsed may hold a password too.
+// parse them: what cannot be parsed may hold a password too, and a password a comma.
 func RedactURLs(list string) string {
 	urls := strings.Split(list, ",")
-	for i, u := range urls {
-		scheme, rest, ok := strings.Cut(u, "://")
-		if !ok {
-			scheme, rest = "", u
+	goesOn := false // what is behind may be the end of a password that begins here
+	for i, u := range slices.Backward(urls) {
+		scheme, rest, hasScheme := strings.Cut(u, "://")
+		if !hasScheme {
+			rest = u
 		}
-		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-			rest = redact.Hidden + rest[at:]
+		switch at := strings.LastIndexByte(rest, '@'); {
+		case at >= 0:
+			rest, goesOn = redact.Hidden+rest[at:], true
+		case goesOn:
+			rest = redact.Hidden
 		}
-		if ok {
-			rest = scheme + "://" + rest
+		if urls[i] = rest; hasScheme {
+			urls[i], goesOn = scheme+"://"+rest, false
 		}
-		urls[i] = rest
 	}
 	return strings.Join(urls, ",")
 }
