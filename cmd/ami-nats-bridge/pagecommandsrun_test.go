@@ -79,6 +79,7 @@ func TestDocs_EachCommandIsRunAsPrinted(t *testing.T) {
 		})
 	}
 	group.Wait()
+	t.Run("FitTerminals", fitTerminals)
 }
 
 // pageWorld is what the pages' commands are run in.
