@@ -71,7 +71,7 @@ func (o *observed) stand() {
 }
 
 // A leader is mute while nothing is stored of what waits, be both connections up, and for a
-// while after another leads: longer each time, until something is stored.
+// while after another leads: longer each time, until it has stored for as long again.
 func TestUnable_MuteWhileNothingIsStored(t *testing.T) {
 	o := newObserved(t)
 	o.want(t, time.Hour, "")
@@ -94,11 +94,32 @@ func TestUnable_MuteWhileNothingIsStored(t *testing.T) {
 	o.lead(3)
 	o.want(t, 0, "")
 	o.want(t, time.Minute, standby.Mute)
-	o.s.Outbox.Take(nil)
-	o.s.Outbox.Ack()
+	push := func() { o.s.Outbox.Push(outbox.Entry{At: 1}, nil, false) }
+	store := func(after time.Duration) {
+		t.Helper()
+		o.now = o.now.Add(after)
+		push()
+		o.s.Outbox.Take(nil)
+		o.s.Outbox.Ack()
+		o.want(t, 0, "")
+	}
+	store(0)
+	store(maxMuteSpan - 2*time.Minute) // a minute too early
+	push()
 	o.want(t, 0, "")
+	o.want(t, time.Minute, standby.Mute)
 	o.stand()
+	o.want(t, maxMuteSpan-1, standby.Mute)
+	o.want(t, 1, "")
+	o.lead(0)
+	store(0)
+	store(maxMuteSpan)
+	push()
 	o.want(t, 0, "")
+	o.want(t, o.o.Config.HASilence, standby.Mute)
+	o.stand()
+	o.want(t, muteSpan-1, standby.Mute)
+	o.want(t, 1, "")
 }
 
 // A leader whose session brings nothing is deaf if who would lead next holds an event for

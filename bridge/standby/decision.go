@@ -59,4 +59,7 @@ type View struct {
 
 	Unable     Unable // of this bridge
 	HeirUnable Unable // of the Successor
+	// HeirNoBetter is that the Successor stores no more of what it leads itself. It counts for
+	// one that is Mute.
+	HeirNoBetter bool
 }

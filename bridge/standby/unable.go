@@ -14,7 +14,8 @@ const (
 
 const (
 	// mutePatience is how long one that is mute goes on to lead while nobody is in sync:
-	// who takes over then begins an epoch.
+	// who takes over then begins an epoch. As long it leads on while the stream is slow for
+	// who would take over too.
 	mutePatience = 30 * time.Second
 	// mutePause is how much longer one that is mute waits until it claims what others may.
 	mutePause = 5 * time.Second
@@ -38,12 +39,16 @@ func (u Unable) worse() int {
 // yields: connections come again.
 func (l *Leading) onUnable(now time.Time, v View) {
 	better := v.Successor != "" && v.HeirUnable.worse() < v.Unable.worse()
+	patience := l.silence
+	if v.Unable == Mute && v.HeirNoBetter {
+		patience = mutePatience
+	}
 	switch since := now.Sub(l.unable); {
 	case v.Unable == "":
 		l.unable = time.Time{}
 	case l.unable.IsZero():
 		l.unable = now
-	case !better || !l.Publishes() || since < l.silence || now.Sub(l.kept) < keptPause:
+	case !better || !l.Publishes() || since < patience || now.Sub(l.kept) < keptPause:
 	case v.HeirSync:
 		l.drain(now, v.Successor)
 		if v.Unable == Mute { // nobody would tell that what is in flight is stored
@@ -53,6 +58,27 @@ func (l *Leading) onUnable(now time.Time, v View) {
 	case v.Unable == Mute && since >= mutePatience:
 		l.drain(now, "")
 	}
+}
+
+// NoBetter reports whether node is mute with at least half as large a share of what it leads as
+// this bridge is. Then it is rather the stream that is slow, and to claim makes it slower. One
+// that leads nothing may be better.
+func (r *Roster) NoBetter(node string) bool {
+	m, me := r.members[node], r.members[r.self]
+	if m == nil || len(m.Leads) == 0 || len(me.Leads) == 0 {
+		return false
+	}
+	its, own := mutes(m.Leads), mutes(me.Leads)
+	return its > 0 && 2*its*len(me.Leads) >= own*len(m.Leads)
+}
+
+func mutes(leads []Leads) (n int) {
+	for i := range leads {
+		if leads[i].Unable == Mute {
+			n++
+		}
+	}
+	return n
 }
 
 // Oldest returns how old the oldest event is that node holds of the server, which it stands
