@@ -73,7 +73,10 @@ func (n *Node) takeAnswers(s *server, l *standby.Leads) {
 			s.Outbox.Answer(l.Epoch, a.Probe, a.N)
 		}
 	}
-	if s.up.Load() != 0 && !n.inSync(s) {
+	if s.up.Load() == 0 {
+		return
+	}
+	if s.look(); !s.inSync() {
 		s.ping()
 	}
 }

@@ -40,7 +40,8 @@ type stall struct {
 
 // watch looks how far the leader of s has come.
 func (s *server) watch(now time.Time) {
-	w, how := &s.stall, s.Outbox.Shared(0)
+	s.look()
+	w, how := &s.stall, &s.how
 	moved := how.Mark.Epoch != w.epoch || how.Mark.N != w.n
 	if moved && how.Leads && w.leads && !now.Before(w.until.Add(w.span)) {
 		w.span = 0

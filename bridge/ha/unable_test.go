@@ -37,7 +37,8 @@ func newObserved(t *testing.T) *observed {
 	box.Share(outbox.ShareOptions{Most: 1000, Stored: func() {}, Drained: func() {}, Epoch: func() string { epochs++; return fmt.Sprint("e", epochs) }})
 	roster := standby.NewRoster("b1", "i1", 1, cfg.HASilence)
 	roster.Serve([]string{"pbx1"})
-	o := &observed{Node: &Node{o: Options{Config: &cfg, Events: events}, roster: roster}, s: &server{Server: Server{Name: "pbx1", Outbox: box}}, now: time.Unix(1000, 0)}
+	o := &observed{Node: &Node{o: Options{Config: &cfg, Events: events}, roster: roster}, now: time.Unix(1000, 0)}
+	o.s = &server{Server: Server{Name: "pbx1", Outbox: box}, machine: standby.NewLeading("pbx1", "b1", "i1", cfg.HASilence, o.now)}
 	o.s.link.Store(&link{func() {}, func() bool { return true }})
 	return o
 }

@@ -20,7 +20,7 @@ const (
 type EventKind uint8
 
 const (
-	Tick         EventKind = iota // some time has passed; at least every 100 ms
+	Tick         EventKind = iota // some time has passed; at least every 100 ms, unless it Waits
 	SawHeartbeat                  // a Heartbeat names a Leader
 	SawTerm                       // the record that the stream holds; Term is nil if it holds none that can be read
 	Wrote                         // the term is stored, at Seq

@@ -84,20 +84,16 @@ func mutes(leads []Leads) (n int) {
 // Oldest returns how old the oldest event is that node holds of the server, which it stands
 // by for in sync, when it was heard last; 0 if it holds none.
 func (r *Roster) Oldest(server, node string) time.Duration {
-	if m := r.members[node]; m != nil {
-		if s := m.stands(server); s != nil && s.State == InSync.String() {
-			return time.Duration(s.OldestMS) * time.Millisecond
-		}
+	if s := r.stands(server, node); s.isInSync() {
+		return time.Duration(s.OldestMS) * time.Millisecond
 	}
 	return 0
 }
 
 // Unable returns what that node has said it cannot do of the server, which it stands by for.
 func (r *Roster) Unable(server, node string) Unable {
-	if m := r.members[node]; m != nil {
-		if s := m.stands(server); s != nil {
-			return s.Unable
-		}
+	if s := r.stands(server, node); s != nil {
+		return s.Unable
 	}
 	return ""
 }
