@@ -45,7 +45,7 @@ type message struct {
 
 const maxWaiting = 256
 
-// NewPublisher returns one that publishes by c. All that is handed over observe
+// NewPublisher returns one that publishes by c. Each change that is handed over observe
 // hears as well, NATS or not; it may be called from any goroutine and must not wait.
 func NewPublisher(c *natsconn.Conn, observe func(subject string, body []byte), log *zap.Logger) *Publisher {
 	return &Publisher{
@@ -60,10 +60,11 @@ func (s *Publisher) Notify() { clock.Raise(s.changed) }
 
 // Publish hands over the newest state of key, which is encoded as JSON. It may be
 // called from any goroutine and does not wait.
-func (s *Publisher) Publish(key subject.Key, state any) { s.publish(key, state, nil) }
+func (s *Publisher) Publish(key subject.Key, state any) { s.publish(key, state, nil, triggerChange) }
 
-// publish is Publish, of a server that others may share.
-func (s *Publisher) publish(key subject.Key, state any, shared *Shared) {
+// publish is Publish, of a server that others may share. What the interval triggers tells
+// nothing that is not known, and is not observed.
+func (s *Publisher) publish(key subject.Key, state any, shared *Shared, trigger string) {
 	body, err := json.Marshal(state)
 	if err != nil {
 		s.log.Error("status not encoded", zap.String("subject", key.Subject), zap.Error(err))
@@ -73,7 +74,9 @@ func (s *Publisher) publish(key subject.Key, state any, shared *Shared) {
 	s.number++
 	s.add(message{key, body, s.number, shared})
 	s.mu.Unlock()
-	s.observe(key.Subject, body)
+	if trigger != triggerInterval {
+		s.observe(key.Subject, body)
+	}
 	s.signal()
 }
 
