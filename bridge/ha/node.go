@@ -83,6 +83,7 @@ type Node struct {
 	ended map[string]time.Time // when the batches of leaders were ended last, by incarnation
 
 	others others
+	pings  pings
 
 	places           places
 	spokeAt          time.Time     // its last Heartbeat; with beatAt zero another is due
@@ -301,6 +302,7 @@ func (n *Node) tick() {
 	if now.Sub(n.hinderedAt) >= hinderEvery {
 		n.hinder(now)
 	}
+	n.pings.tick()
 	n.rest()
 	for s := range n.begun() {
 		if s.untold {
@@ -313,7 +315,7 @@ func (n *Node) tick() {
 			continue
 		}
 		if s.up.Load() != 0 && (s.led && s.asks.wait() || !s.led && !s.inSync() && !n.fresh(s)) {
-			s.ping()
+			n.ping(s, now)
 		}
 		if !s.machine.Waits(now) { // nothing passes for one that does
 			n.stepAt(s, now, standby.Event{Kind: standby.Tick})
@@ -389,7 +391,7 @@ func (n *Node) receive(data []byte) {
 		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
 			s.Outbox.Observe(l.Mark, now)
-			n.takeAnswers(s, &h.Leads[i])
+			n.takeAnswers(s, &h.Leads[i], now)
 		}
 	}
 }

@@ -67,6 +67,7 @@ type server struct {
 	trouble               atomic.Pointer[error] // why it is not known who leads; nil: it is
 	known                 known
 	asks                  asks
+	pinged                time.Time // by pings
 
 	telling   sync.Mutex // protects the following
 	published bool       // of led
