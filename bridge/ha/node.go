@@ -85,6 +85,8 @@ type Node struct {
 	others others
 	pings  pings
 
+	storedAt time.Time // an event of any server that it leads, as far as it was seen
+
 	places           places
 	spokeAt          time.Time     // its last Heartbeat; with beatAt zero another is due
 	pause            time.Duration // behind it
@@ -309,7 +311,7 @@ func (n *Node) tick() {
 			n.tell(s)
 		}
 		if !s.rests || s.stall.leads {
-			s.watch(now)
+			n.watch(s, now)
 		}
 		if s.rests {
 			continue

@@ -184,7 +184,7 @@ func (n *Node) view(s *server, now time.Time) standby.View {
 		Unable: n.unable(s, to, now), HeirUnable: n.roster.Unable(s.Name, to),
 	}
 	if s.led && v.Unable == standby.Mute && n.o.Events.Up() {
-		v.HeirNoBetter = n.roster.NoBetter(to)
+		v.OthersStored, v.HeirNoBetter = now.Sub(n.storedAt) < n.o.Config.HASilence, n.roster.NoBetter(to)
 	}
 	if s.machine.Stands() { // nobody else has to wait for its turn
 		v.Turn, v.Slow = n.roster.Turn(s.Name, now), n.roster.Slow(now)

@@ -39,10 +39,13 @@ type stall struct {
 }
 
 // watch looks how far the leader of s has come.
-func (s *server) watch(now time.Time) {
+func (n *Node) watch(s *server, now time.Time) {
 	s.look()
 	w, how := &s.stall, &s.how
 	moved := how.Mark.Epoch != w.epoch || how.Mark.N != w.n
+	if moved && how.Leads && w.leads {
+		n.storedAt = now
+	}
 	if moved && how.Leads && w.leads && !now.Before(w.until.Add(w.span)) {
 		w.span = 0
 	}

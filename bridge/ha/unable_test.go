@@ -47,7 +47,7 @@ func newObserved(t *testing.T) *observed {
 func (o *observed) want(t *testing.T, after time.Duration, want standby.Unable) {
 	t.Helper()
 	o.now = o.now.Add(after)
-	o.s.watch(o.now)
+	o.watch(o.s, o.now)
 	heir, _ := o.roster.Successor("pbx1", o.now)
 	if got := o.unable(o.s, heir, o.now); got != want {
 		t.Fatalf("it is unable: %q, want %q", got, want)

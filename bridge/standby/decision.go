@@ -59,7 +59,8 @@ type View struct {
 
 	Unable     Unable // of this bridge
 	HeirUnable Unable // of the Successor
-	// HeirNoBetter is that the Successor stores no more of what it leads itself. It counts for
-	// one that is Mute.
-	HeirNoBetter bool
+	// OthersStored is that events of other servers are stored that this bridge leads, and
+	// HeirNoBetter that the Successor stores no more of what it leads itself. Both count for one
+	// that is Mute.
+	OthersStored, HeirNoBetter bool
 }

@@ -15,10 +15,13 @@ const (
 const (
 	// mutePatience is how long one that is mute goes on to lead while nobody is in sync:
 	// who takes over then begins an epoch. As long it leads on while the stream is slow for
-	// who would take over too.
+	// who would take over too: each claim makes it slower.
 	mutePatience = 30 * time.Second
 	// mutePause is how much longer one that is mute waits until it claims what others may.
 	mutePause = 5 * time.Second
+	// slowStore is how long one that is mute goes on to lead while events of other servers
+	// are stored: the stream may come to this one's.
+	slowStore = 10 * time.Second
 	// keptPause is how long one leads on that nobody has followed.
 	keptPause = 10 * time.Second
 )
@@ -40,8 +43,12 @@ func (u Unable) worse() int {
 func (l *Leading) onUnable(now time.Time, v View) {
 	better := v.Successor != "" && v.HeirUnable.worse() < v.Unable.worse()
 	patience := l.silence
-	if v.Unable == Mute && v.HeirNoBetter {
+	switch {
+	case v.Unable != Mute:
+	case v.HeirNoBetter:
 		patience = mutePatience
+	case v.OthersStored:
+		patience = slowStore
 	}
 	switch since := now.Sub(l.unable); {
 	case v.Unable == "":

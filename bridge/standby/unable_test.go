@@ -40,14 +40,17 @@ func TestLeading_YieldsToWhoCanDoMore(t *testing.T) {
 	}
 }
 
-// One that is mute leads on for long where who would lead next stores no more of what it leads
-// itself: a slow stream is slower with each claim.
+// One that is mute leads on for long where events of other servers are stored, and longer where who
+// would lead next stores no more of what it leads itself: a slow stream is slower with each claim.
 func TestLeading_LeadsOnWhereTheStreamIsSlow(t *testing.T) {
 	s := newLeader(t)
 	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.HeirNoBetter = "b2", true, Mute, true
 	s.wait(mutePatience, Drain, Yield)
 	s = newLeader(t)
-	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.HeirNoBetter = "b2", true, Deaf, true
+	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.OthersStored = "b2", true, Mute, true
+	s.wait(slowStore, Drain, Yield)
+	s = newLeader(t)
+	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.OthersStored, s.view.HeirNoBetter = "b2", true, Deaf, true, true
 	s.wait(time.Second, Drain)
 }
 
