@@ -1,3 +1,5 @@
+//go:build unix
+
 package harness
 
 import (
@@ -22,7 +24,7 @@ import (
 func BridgeMain(m *testing.M, variable string, level zapcore.Level, configure func(*config.Config) error) {
 	node := os.Getenv(variable)
 	if node == "" {
-		Main(m)
+		Main(m) // it does not return
 	}
 	if err := runBridge(node, level, configure); err != nil {
 		fmt.Fprintln(os.Stderr, err)
