@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 func TestRead_SelectsServersAndNames(t *testing.T) {
@@ -325,8 +326,15 @@ func TestRead_SaysWhatIsWrong(t *testing.T) {
 	b := newBench(t)
 	none := func(*Message) error { return nil }
 	sel := Selection{Prefix: "ami", Kind: "events"}
-	if err := b.source("NONE").Read(t.Context(), sel, ReadAt, nil, none); err == nil || !strings.Contains(err.Error(), "stream NONE cannot be read at $JS.API") {
-		t.Errorf("no stream: %v", err)
+	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "CLOSED", Subjects: []string{"closed"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range []string{"NONE", "CLOSED"} {
+		before := b.nc.Stats().OutMsgs
+		err := b.source(stream).Read(t.Context(), sel, ReadAt, nil, none)
+		if asked := b.nc.Stats().OutMsgs - before; err == nil || !strings.Contains(err.Error(), "stream "+stream+" cannot be read at $JS.API") || asked != 2 {
+			t.Errorf("%s: %d questions, %v", stream, asked, err)
+		}
 	}
 	b.tick("pbx1", "Hangup", time.Now())
 	ctx, cancel := context.WithCancelCause(t.Context())
