@@ -115,6 +115,19 @@ func TestRead_ClocksMayDiffer(t *testing.T) {
 	}
 }
 
+// A clock that was ahead for a moment, or one bridge's of several, ends no reading.
+func TestRead_AClockThatWasAheadEndsNothing(t *testing.T) {
+	b := newBench(t)
+	now := time.Now()
+	b.tick("pbx1", "Before", now)
+	b.tick("pbx1", "Ahead", now.Add(3*time.Hour))
+	b.tick("pbx1", "After", now.Add(time.Second))
+	b.tick("pbx1", "Later", now.Add(2*time.Hour))
+	if got := b.read(t.Context(), Selection{To: now.Add(5 * time.Minute)}); fmt.Sprint(got) != "[1 pbx1.Before 3 pbx1.After]" {
+		t.Errorf("read %v", got)
+	}
+}
+
 // What the stream takes in after the start is not read, nor waited for.
 func TestRead_EndsWithWhatWasThere(t *testing.T) {
 	b := newBench(t)

@@ -21,6 +21,7 @@ type buffersMsg struct {
 	Queued      uint64            `json:"queued"`
 	InFlight    uint64            `json:"in_flight"`
 	Released    uint64            `json:"released,omitempty"` // by a standby; only where bridges share the server
+	StalledS    float64           `json:"stalled_s"`          // for how long nothing of what waits was stored; 0: it moves
 	Dropped     map[string]uint64 `json:"dropped"`
 	Outbox      outboxMsg         `json:"outbox"`
 	WriteBuffer writeBufferMsg    `json:"write_buffer"`
@@ -96,7 +97,7 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 			Depth: held, Capacity: most.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
 			level: last.pending.Next(held, most.pending, link.CallsRefused > last.pendingRefused),
 		},
-		Actions: s.actionsReport(now), Rates: s.rated.Load().rates,
+		Actions: s.actionsReport(now), Rates: s.rated.Load().rates, StalledS: s.stall.Load().seconds(now),
 	}
 	m.Outbox.Level, m.WriteBuffer.Level, m.Pending.Level =
 		m.Outbox.level.String(), m.WriteBuffer.level.String(), m.Pending.level.String()
@@ -131,6 +132,7 @@ func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 	s.publishStates(link.Breaker)
 	m := s.buffers(now, link)
 	s.rate(&m, now)
+	s.stands(&m, now)
 	after := m.levels()
 	if changed := trigger(s.levels.Load(), &after); changed != "" {
 		m.Trigger = changed // the alarm comes too late to tell

@@ -35,6 +35,7 @@ type Server struct {
 	gaps   gapCounts
 	levels atomic.Pointer[levels] // that were told last; the status goroutine sets them
 	rated  atomic.Pointer[rated]  // likewise
+	stall  atomic.Pointer[stall]  // likewise
 	anew   atomic.Bool            // the Link is another one, whose counts begin at zero
 
 	// What was logged.
@@ -49,6 +50,7 @@ func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects
 	s.states.began = time.Now()
 	s.levels.Store(&levels{})
 	s.rated.Store(&rated{})
+	s.stall.Store(&stall{})
 	s.Bound(cfg)
 	return s
 }
