@@ -172,12 +172,21 @@ func (w *Watch) open(ctx context.Context) (jetstream.Stream, error) {
 
 // notice takes in whose those messages of the server are.
 func (w *Watch) notice(server string, known *seen, ids ...string) {
+	own := false
 	for _, id := range ids {
-		if node, shares := Publisher(id, server); shares != w.o.HA || !shares && node != w.o.Node {
+		node, shares := Publisher(id, server)
+		switch {
+		case node == "" && !shares: // somebody's who is no bridge
+		case shares != w.o.HA || !shares && node != w.o.Node:
 			known.clear = 0
 			w.tell(server, words(node, shares))
 			return
+		default:
+			own = true
 		}
+	}
+	if !own {
+		return
 	}
 	if known.clear++; known.clear == clearAfter {
 		w.tell(server, "")
@@ -185,12 +194,16 @@ func (w *Watch) notice(server string, known *seen, ids ...string) {
 }
 
 // Publisher returns who has published a message of a server, by its id: a bridge that shares
-// it with others, or the node of one that does not.
+// it with others, or the node of one that does not. Of an id that no bridge gives, such as
+// none, it returns no node.
 func Publisher(id, server string) (node string, shares bool) {
 	if _, err := standby.ParseID(id); err == nil {
 		return "", true
 	}
-	node, _, _ = strings.Cut(id, "."+server+".")
+	node, _, found := strings.Cut(id, "."+server+".")
+	if !found {
+		return "", false
+	}
 	return node, false
 }
 

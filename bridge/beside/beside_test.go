@@ -45,7 +45,10 @@ func (w *world) make(direct bool) {
 	}
 }
 
-// by has an event stored of each publisher: a node without HA, or "" for one with.
+// nobody is who publishes what no bridge does: without an id.
+const nobody = "nobody"
+
+// by has an event stored of each publisher: a node without HA, "" for one with, or nobody.
 func (w *world) by(server string, nodes ...string) {
 	w.t.Helper()
 	for _, node := range nodes {
@@ -55,7 +58,9 @@ func (w *world) by(server string, nodes ...string) {
 			id = server + ".k3f9." + strconv.Itoa(w.n) + ".00000000000000aa"
 		}
 		m := nats.NewMsg("ami.events." + server + ".Hangup")
-		m.Header.Set(jetstream.MsgIDHeader, id)
+		if node != nobody {
+			m.Header.Set(jetstream.MsgIDHeader, id)
+		}
 		if _, err := w.js.PublishMsg(w.t.Context(), m); err != nil {
 			w.t.Fatal(err)
 		}
@@ -170,5 +175,27 @@ func TestWatch_AStreamThatIsAnother(t *testing.T) {
 	if err := w.js.DeleteStream(t.Context(), streams.EventStream); err != nil {
 		t.Fatal(err)
 	}
+	w.looks("")
+}
+
+// What somebody stores there who is no bridge, such as a person with the nats command line, is
+// not held against a bridge, and hides none.
+func TestWatch_SomebodyWhoIsNoBridge(t *testing.T) {
+	w := begin(t, false)
+	w.by("pbx1", "b1")
+	w.looks("")
+	w.by("pbx1", nobody)
+	w.looks("")
+	w.by("pbx1", nobody, "b9")
+	w.looks(byB9)
+	for range 2 * clearAfter {
+		w.by("pbx1", nobody)
+		w.looks(byB9) // nothing is known of b9 by that
+	}
+	for range clearAfter - 1 {
+		w.by("pbx1", nobody, "b1")
+		w.looks(byB9)
+	}
+	w.by("pbx1", "b1", nobody)
 	w.looks("")
 }

@@ -104,6 +104,8 @@ type wellRow struct {
 	ID, Name, Href, State, Tone, Word string
 	In, Stored, Spark, Outbox         string
 	P95, Refused, Calls, Waiting, Gap string
+	Sessions, Breaker, Pending        string
+	Dropped                           string
 	RefusedAs, Leads, LeadsTone       string // RefusedAs and Leads say it in words
 }
 
@@ -173,8 +175,9 @@ func (p *painter) columns(shared, state bool) (all []column) {
 	}{
 		{column{"Server", "", "", false}, false}, {column{"Up for", "-", "", false}, false}, {column{"Leads", "-", "", false}, !shared},
 		{column{"Events/s", "events", "r", false}, false}, {column{"Stored/s", "-", "r", false}, false}, {column{"10 min", "-", "spark", false}, false},
-		{column{"Outbox", "outbox", "r", false}, false}, {column{"Actions p95", "-", "r", false}, false}, {column{"Refused", "-", "r", false}, false},
+		{column{"Outbox", "outbox", "r", false}, false}, {column{"Actions p95", "-", "r", false}, false}, {column{"In flight", "-", "r", false}, false}, {column{"Refused", "-", "r", false}, false},
 		{column{"Calls", "calls", "r", false}, !state}, {column{"Waiting", "waiting", "r", false}, !state}, {column{"Last gap", "-", "r", false}, false},
+		{column{"Dropped", "-", "r", false}, false}, {column{"Sessions", "-", "", false}, false}, {column{"Breaker", "-", "", false}, false},
 	} {
 		if c.Sorted = c.Sort == p.page.sort; !c.not {
 			all = append(all, c.column)
@@ -225,6 +228,7 @@ func (p *painter) wellRow(s *view.Server) wellRow {
 	if s.Present != nil {
 		r.Calls, r.Waiting = count(s.Present.Calls), count(s.Present.Waiting)
 	}
+	r.Sessions, r.Breaker, r.Pending, r.Dropped = s.SessionsText(), s.BreakerText(), s.PendingText(), s.DroppedText()
 	if len(s.Gaps) > 0 {
 		r.Gap = p.moment(s.Gaps[0].To)
 	}

@@ -74,6 +74,39 @@ func TestPage_SaysWhatTheSnapshotSays(t *testing.T) {
 	}
 }
 
+// The row of a server that is well has the same figures of its sessions, breaker, Actions and
+// drops as top has, in the words of package view.
+func TestPage_WellServersHaveTheirLinks(t *testing.T) {
+	t.Parallel()
+	w := threeIll()
+	page := get(t, served(w, nil), "/").Body.String()
+	head := textOf(page)
+	for _, column := range []string{"In flight", "Refused", "Last gap Dropped Sessions Breaker"} {
+		if !strings.Contains(head, column) {
+			t.Errorf("no column %s: %s", column, head)
+		}
+	}
+	rows, seen := strings.Split(page, `<tr id="s-`), 0
+	snap := w.snapshot(view.NumbersLast4)
+	for i := range snap.Servers {
+		s := &snap.Servers[i]
+		for _, row := range rows[1:] {
+			if !strings.HasPrefix(row, s.Name+`"`) {
+				continue
+			}
+			seen++
+			row, _, _ = strings.Cut(row, "</tr>")
+			want := `<td class="r">` + s.DroppedText() + "</td><td>" + s.SessionsText() + "</td><td>" + s.BreakerText() + "</td>"
+			if s.SessionsText() == "" || !strings.HasSuffix(row, want) || !strings.Contains(row, `<td class="r">`+s.PendingText()+"</td>") {
+				t.Errorf("%s: it does not say %s in flight and %s: %s", s.Name, s.PendingText(), want, row)
+			}
+		}
+	}
+	if seen != 9 {
+		t.Errorf("%d rows", seen)
+	}
+}
+
 // A server whose sessions are not up is not ready.
 func TestPage_ReadyServers(t *testing.T) {
 	t.Parallel()

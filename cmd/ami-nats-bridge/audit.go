@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
@@ -72,12 +71,12 @@ func (c *auditCmd) Run(std stdio) error {
 // check refuses what no record can match.
 func (c *auditCmd) check() error {
 	for _, d := range c.Decision {
-		if why := catalog.Unlike("decision", d, replay.Decisions()); why != "" {
+		if why := unlisted("decision", d, replay.Decisions()); why != "" {
 			return usage("--decision: %s", why)
 		}
 	}
 	for _, o := range c.Outcome {
-		if why := catalog.Unlike("outcome", o, replay.Ends()); why != "" {
+		if why := unlisted("outcome", o, replay.Ends()); why != "" {
 			return usage("--outcome: %s", why)
 		}
 	}

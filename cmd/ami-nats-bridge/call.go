@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func (c *callCmd) check() error {
 	names, err := headerNames(c.Headers)
 	switch every := c.Server == "all"; {
 	case err != nil:
-		return usage("%v", err)
+		return usage("%v%s", err, taken(c.Action))
 	case c.Server == "" || c.Action == "" || strings.ContainsAny(c.Server+c.Action, ".*> \t\r\n"):
 		return usage("wants the name of a server, a group, any or all, and of one action")
 	case c.Group != "" && !every:
@@ -142,6 +143,18 @@ func (c *callCmd) nobody(ctx context.Context, nc *nats.Conn, prefix string) erro
 		return errors.New(text + ": is it running, and is there such a server?")
 	}
 	return fmt.Errorf("%s: %s", text, catalog.Unlike("server or group", c.Server, served.names()))
+}
+
+// taken says which headers an Action takes, as far as that is known.
+func taken(action string) string {
+	all := catalog.Headers(action)
+	switch {
+	case len(all) == 0:
+		return ""
+	case len(all) > 6:
+		all = append(slices.Clone(all[:6]), "and more")
+	}
+	return fmt.Sprintf("; %.64s takes %s", action, strings.Join(all, ", "))
 }
 
 // headerNames are the keys of headers.

@@ -93,6 +93,12 @@ func (r *replies) print(a *answer) error {
 		return nil
 	}
 	if len(a.Events) > 0 {
+		for _, note := range noColumns(a.Events, r.c.Columns) {
+			if !r.noted {
+				fmt.Fprintln(r.std.err, "ami-nats-bridge:", note)
+			}
+		}
+		r.noted = true
 		return printTables(w, r.std.screen(), a.Events, r.c.Columns)
 	}
 	if a.Error != nil {

@@ -21,6 +21,7 @@ type replies struct {
 	// shown is how many replies came, said how many the bridges say there are.
 	shown, said int
 	failed      error
+	noted       bool // which columns there are not
 }
 
 // request publishes request, prints what comes as it comes, and returns when all is

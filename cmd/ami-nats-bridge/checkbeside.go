@@ -83,7 +83,7 @@ func publishers(ctx context.Context, c *natsconn.Conn, prefix, server string) (s
 		return shared, nil, err
 	}
 	for _, id := range events.IDs {
-		if node, shares := beside.Publisher(id, server); !shares && !slices.Contains(nodes, node) {
+		if node, shares := beside.Publisher(id, server); !shares && node != "" && !slices.Contains(nodes, node) {
 			nodes = append(nodes, node)
 		}
 	}

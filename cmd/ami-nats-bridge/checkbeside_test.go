@@ -58,6 +58,10 @@ func TestCheck_ABridgeThatSharesNothing(t *testing.T) {
 	stores(event, "b1.pbx1.k3f9.2", time.Now())
 	stores(event, own, time.Now())
 	quiet("by this one")
+	if reply, err := nc.Request(event, []byte("{}"), 10*time.Second); err != nil || strings.Contains(string(reply.Data), "error") {
+		t.Fatalf("%v, %v", reply, err)
+	}
+	quiet("by somebody who is no bridge")
 	stores(event, "b9.pbx1.k3f9.3", time.Now())
 	stores(event, "pbx1.k3f9.2.00000000000000aa", time.Now()) // the last is another one's
 	for _, ha := range []string{"on", "off"} {

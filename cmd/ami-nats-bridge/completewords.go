@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 )
 
@@ -32,10 +31,7 @@ func (l *completing) positional(command *kong.Node) (all []candidate) {
 		servers, _ := l.served()
 		return plainly(servers)
 	case command.Name == "state" && n == 1:
-		for k := range present.Kinds {
-			all = append(all, candidate{k.String(), ""})
-		}
-		return all
+		return plainly(presentKinds())
 	case command.Name == "call":
 		return headers(given[1], given[2:])
 	case n < len(command.Positional):

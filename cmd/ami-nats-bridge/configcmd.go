@@ -39,14 +39,61 @@ func configError(problems []string) error {
 	return &exitError{code: 2, text: strings.Join(problems, "\n")}
 }
 
-// writeTable leaves no column out: what does not fit goes on in the next line.
+// writeTable leaves nothing out, for a value is to be copied: on a terminal, which is
+// narrower than the table, a variable has lines of its own.
 func writeTable(std stdio, rows []env.Row) error {
+	screen := std.screen()
+	if screen.Width > 0 {
+		return writeLines(std.out, screen, shown(rows))
+	}
 	t := terminal.Table{Head: []string{"VARIABLE", "VALUE", "DEFAULT", "FROM", "MEANING"}}
 	for _, r := range shown(rows) {
 		t.Rows = append(t.Rows, []string{r.Name, orDash(r.Value), orDash(r.ByDefault), r.From, r.Meaning})
 	}
-	_, err := terminal.Screen{Colour: std.screen().Colour}.PrintTable(std.out, &t)
+	_, err := screen.PrintTable(std.out, &t)
 	return err
+}
+
+// writeLines prints each variable with its value and, where that is another one, its default
+// and who says so; below it what it means, in lines that fit.
+func writeLines(w io.Writer, screen terminal.Screen, rows []env.Row) error {
+	for _, r := range rows {
+		said := ""
+		if r.From != "default" {
+			said = "  " + r.From + ", default " + orDash(r.ByDefault)
+		}
+		line := r.Name + "=" + r.Value
+		long := terminal.Screen{Colour: screen.Colour} // a value is not cut
+		style := terminal.Plain
+		if said != "" {
+			style = terminal.Bold
+		}
+		if err := long.Print(w, terminal.Line{{Style: style, Text: line}, {Style: terminal.Dim, Text: said}}); err != nil {
+			return err
+		}
+		for _, part := range folded(r.Meaning, screen.Width-4) {
+			if err := screen.Print(w, terminal.Line{{Style: terminal.Dim, Text: "    " + part}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// folded is text in lines of so many columns; a longer word has a line of its own.
+func folded(text string, columns int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case terminal.Width(line+" "+word) > columns:
+			lines, line = append(lines, line), word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
 }
 
 // writeRows is writeTable for programs.

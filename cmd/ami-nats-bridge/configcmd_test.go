@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
 
 func TestConfig_PrintsNoSecret(t *testing.T) {
@@ -109,5 +110,42 @@ func TestConfig_ShowsTheFileOfVariables(t *testing.T) {
 	out.Reset()
 	if code := run([]string{"x", "tail"}, stdio{"x", &out, &out}); code != 2 || !strings.Contains(out.String(), "BRIDGE_ENV_FILE") {
 		t.Errorf("tail: exit code %d, %s", code, &out)
+	}
+}
+
+// On a terminal each variable has its value whole, where it came from if that is not the
+// default, and what it means in lines that fit.
+func TestConfig_FitsATerminal(t *testing.T) {
+	long := "nats://" + strings.Repeat("n", 120) + ":4222"
+	envtest.Set(t, envtest.One("BRIDGE_NATS_URL="+long, "BRIDGE_AMI_SECRET=")...)
+	s, _ := env.Load()
+	for _, width := range []int{20, 40, 80, 200} {
+		var out strings.Builder
+		if err := writeLines(&out, terminal.Screen{Width: width}, shown(s.Rows())); err != nil {
+			t.Fatal(err)
+		}
+		text := out.String()
+		for _, want := range []string{"\nBRIDGE_NATS_URL=" + long + "  set, default -\n", "\nBRIDGE_LOG_LEVEL=info\n    debug,", "\nBRIDGE_SERVER_PBX1_SECRET="} {
+			if !strings.Contains(text, want) {
+				t.Errorf("in %d columns no %q in\n%s", width, want, text)
+			}
+		}
+		meanings := 0
+		for line := range strings.Lines(text) {
+			line = strings.TrimSuffix(line, "\n")
+			if meaning, is := strings.CutPrefix(line, "    "); is {
+				meanings += len(strings.Fields(meaning))
+				if w := terminal.Width(line); w > width {
+					t.Errorf("in %d columns %q has %d", width, line, w)
+				}
+			}
+		}
+		words := 0
+		for _, r := range shown(s.Rows()) {
+			words += len(strings.Fields(r.Meaning))
+		}
+		if width > 20 && meanings != words || strings.Contains(text, envtest.Canary) {
+			t.Errorf("in %d columns %d words of %d, or a secret:\n%s", width, meanings, words, text)
+		}
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
@@ -24,11 +26,16 @@ func printTables(w io.Writer, screen terminal.Screen, events []json.RawMessage, 
 		}
 		byKind[kind] = append(byKind[kind], fields)
 	}
-	for i, kind := range kinds {
-		if i > 0 {
+	first := true
+	for _, kind := range kinds {
+		items := byKind[kind]
+		if len(columns) > 0 && telling.Value(items[0], "EventList") == "" && len(those(columnsOf(kind, items), columns)) == 0 {
+			continue
+		}
+		if !first {
 			fmt.Fprintln(w)
 		}
-		items := byKind[kind]
+		first = false
 		if list := telling.Value(items[0], "EventList"); list != "" {
 			line := append(terminal.Line{{Text: kind + ":"}}, fieldLine(telling.Others(items[0]))...)
 			if err := screen.Print(w, line); err != nil {
@@ -48,10 +55,7 @@ func printTables(w io.Writer, screen terminal.Screen, events []json.RawMessage, 
 func printItems(w io.Writer, screen terminal.Screen, kind string, items [][]field, columns []string) error {
 	head := columnsOf(kind, items)
 	if len(columns) > 0 {
-		head = slices.DeleteFunc(slices.Clone(columns), func(c string) bool { return !slices.Contains(head, c) })
-		if len(head) == 0 {
-			return nil
-		}
+		head = those(head, columns)
 	}
 	t := terminal.Table{Indent: "  ", Head: head}
 	for _, item := range items {
@@ -66,6 +70,36 @@ func printItems(w io.Writer, screen terminal.Screen, kind string, items [][]fiel
 		return err
 	}
 	return printWrapped(w, screen, "  not shown (--columns): ", left)
+}
+
+// those are the columns of head that are asked for, in that order; their case does not
+// matter, as in AMI.
+func those(head, columns []string) (all []string) {
+	for _, c := range columns {
+		if i := slices.IndexFunc(head, func(h string) bool { return strings.EqualFold(h, c) }); i >= 0 {
+			all = append(all, head[i])
+		}
+	}
+	return all
+}
+
+// noColumns says which columns that were asked for no event of a list has, and the nearest
+// that one has.
+func noColumns(events []json.RawMessage, columns []string) (notes []string) {
+	var known []string
+	for _, e := range events {
+		for _, f := range fieldsOf(e) {
+			if !slices.Contains(known, f.Name) && !slices.Contains(telling.Plumbing, f.Name) {
+				known = append(known, f.Name)
+			}
+		}
+	}
+	for _, c := range columns {
+		if len(those(known, []string{c})) == 0 && len(known) > 0 {
+			notes = append(notes, fmt.Sprintf("--columns: no event of this list has %.64s: the nearest is %s", c, catalog.NearestTo(c, known)))
+		}
+	}
+	return notes
 }
 
 // printWrapped prints a list behind a head, in as many lines as it takes.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -61,11 +63,16 @@ func run(args []string, std stdio) (code int) {
 		fmt.Fprintf(std.err, "ami-nats-bridge: %v%s\n", err, see(std, err))
 		return 2
 	}
-	return report(std, pointed(command.Run(std), std, command.Selected()))
+	err = unsaid(command)
+	if err == nil {
+		err = command.Run(std)
+	}
+	return report(std, pointed(err, std, command.Selected()))
 }
 
 func newParser(std stdio, exit func(int)) (*kong.Kong, error) {
 	return kong.New(new(cli), kong.Name("ami-nats-bridge"), kong.Description(description),
 		kong.Writers(std.out, std.err), kong.Exit(exit), kong.Help(help),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(aDuration)),
 		kong.WithHyphenPrefixedParameters(true), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 }

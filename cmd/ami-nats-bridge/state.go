@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/top"
 )
@@ -47,6 +49,10 @@ func (c *stateCmd) Run(std stdio) error {
 	switch {
 	case strings.ContainsAny(c.Server+c.Kind, ".*> \t"):
 		return usage("wants the name of one server, and one kind, without dots or wildcards")
+	case c.Kind != "" && c.Kind != "server" && !slices.Contains(presentKinds(), c.Kind):
+		return usage("%s", unlisted("kind of what is up", c.Kind, presentKinds()))
+	case c.Count < 0 || c.Count > 0 && !c.Watch:
+		return usage("--count wants --watch, and 1 or more")
 	case c.Purge && (c.Server == "" || c.Kind != "" || c.Watch):
 		return usage("--purge takes one server and nothing else: ami-nats-bridge state SERVER --purge --confirm SERVER")
 	}
@@ -111,7 +117,7 @@ func (c *stateCmd) show(ctx context.Context, std stdio, kv jetstream.KeyValue) e
 		return err
 	}
 	if len(up) == 0 && !c.Watch {
-		return &exitError{code: 1, text: "nothing is up there, and no bridge writes it"}
+		return c.nobody(ctx, kv)
 	}
 	if !c.Watch {
 		return nil
@@ -145,6 +151,33 @@ func (c *stateCmd) changes(
 		look.Reset(quiet)
 	}
 	return nil
+}
+
+// nobody says that nothing is up at what was asked for, and which servers there are.
+func (c *stateCmd) nobody(ctx context.Context, kv jetstream.KeyValue) error {
+	text := "nothing is up there, and no bridge writes it"
+	watcher, err := kv.WatchFiltered(ctx, []string{"*.server"}, jetstream.MetaOnly())
+	if err != nil {
+		return &exitError{code: 1, text: text}
+	}
+	up, err := upNow(ctx, watcher)
+	_ = watcher.Stop() // what it had to say it has said
+	var servers []string
+	for _, e := range up {
+		servers = append(servers, strings.TrimSuffix(e.Key(), ".server"))
+	}
+	if why := catalog.Unlike("server in "+streams.StateBucket, c.Server, servers); err == nil && c.Server != "" && len(servers) > 0 && why != "" {
+		text += ": " + why
+	}
+	return &exitError{code: 1, text: text}
+}
+
+// presentKinds are the kinds of what is up.
+func presentKinds() (all []string) {
+	for k := range present.Kinds {
+		all = append(all, k.String())
+	}
+	return all
 }
 
 // upNow returns what the bucket has, by key.

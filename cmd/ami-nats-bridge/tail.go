@@ -53,6 +53,9 @@ const tailQueue = 8192
 
 // Run prints messages until --count or a signal.
 func (c *tailCmd) Run(std stdio) error {
+	if c.Count < 0 {
+		return usage("--count wants 1 or more")
+	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
 	broken := make(chan error, 16)

@@ -97,6 +97,9 @@ func (f *tailFilter) ofServers(patterns []string) error {
 			return usage("--server: %.80q is not a pattern of names", p)
 		}
 	}
+	if kind, server, _ := subjectParts(f.subject, f.prefix); kind != "nodes" && kind != "" && !strings.ContainsAny(server, "*>") && server != "" && !anyOf(patterns, server) {
+		f.notes = append(f.notes, fmt.Sprintf("%.80s names the server %.32s, which --server leaves out", f.subject, server))
+	}
 	all := f.match
 	f.servers = patterns
 	f.match = func(subject string) bool {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
@@ -39,6 +40,16 @@ func sayUnmatched(ctx context.Context, std stdio, source *replay.Source, sel rep
 		return &exitError{code: 1}
 	}
 	return nil
+}
+
+// unlisted says that no name of a short list is called so, the nearest, and which there are;
+// "" if one is.
+func unlisted(kind, pattern string, those []string) string {
+	why := catalog.Unlike(kind, pattern, those)
+	if why != "" {
+		why += "; there are " + strings.Join(those, ", ")
+	}
+	return why
 }
 
 func matchesAny(pattern string, those []string) bool {

@@ -15,8 +15,11 @@ type Table struct {
 
 const (
 	gap = 2 // columns between two columns
-	// narrowest is how far a column is cut before the last one is left out.
-	narrowest = 14
+	// narrowest is how far a column is cut before the last one is left out; its head is
+	// not cut, and the first column to no less than one of firstShare parts of the screen:
+	// of names that begin alike too little would be left.
+	narrowest  = 14
+	firstShare = 4
 )
 
 // PrintTable writes t as wide as s lets it, and returns the heads of the columns
@@ -31,8 +34,15 @@ func (s Screen) PrintTable(w io.Writer, t *Table) (left []string, err error) {
 	}
 	widths := natural
 	if s.Width > 0 {
+		least := make([]int, len(t.Head))
+		for i, head := range t.Head {
+			least[i] = max(narrowest, Width(head))
+		}
+		if len(least) > 0 {
+			least[0] = max(least[0], s.Width/firstShare)
+		}
 		for n := len(natural); n > 0; n-- {
-			if widths = shrunk(natural[:n], s.Width-Width(t.Indent)); widths != nil {
+			if widths = shrunk(natural[:n], least, s.Width-Width(t.Indent)); widths != nil {
 				break
 			}
 		}
@@ -64,21 +74,25 @@ func cells(row []string, widths []int) string {
 	return strings.TrimRight(text.String(), " ")
 }
 
-// shrunk are the widths of columns that fit so many columns of a screen, the
-// widest cut first; nil if they cannot.
-func shrunk(natural []int, room int) []int {
+// shrunk are the widths of columns that fit so many columns of a screen, the widest cut
+// first, each to its least; nil if they cannot.
+func shrunk(natural, least []int, room int) []int {
 	widths := slices.Clone(natural)
 	total := gap * (len(widths) - 1)
 	for _, width := range widths {
 		total += width
 	}
-	for total > room {
-		widest := slices.Index(widths, slices.Max(widths))
-		if widths[widest] <= narrowest {
+	for ; total > room; total-- {
+		widest := -1
+		for i, width := range widths {
+			if width > least[i] && (widest < 0 || width > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
 			return nil
 		}
 		widths[widest]--
-		total--
 	}
 	return widths
 }

@@ -58,6 +58,35 @@ func TestTable_FitsAndCountsWideCharacters(t *testing.T) {
 	}
 }
 
+// What the columns are can be read however many there are, and of the first so much that its
+// cells can be told apart: sooner columns are left out.
+func TestTable_HeadsAndTheFirstColumnStay(t *testing.T) {
+	table := &Table{Head: []string{"Channel", "ConnectedLineNum", "ConnectedLineName", "BridgeUniqueid", "Context"}}
+	for i := range 2 {
+		table.Rows = append(table.Rows, []string{"Local/4930123456789@agents-of-the-night-0000000" + strings.Repeat("1", i+1), strings.Repeat("1", 20), "Wang", strings.Repeat("a", 36), "from-internal"})
+	}
+	for _, test := range []struct {
+		width int
+		left  string
+	}{{200, ""}, {120, ""}, {90, ""}, {76, "Context"}, {60, "BridgeUniqueid Context"}, {40, "ConnectedLineName BridgeUniqueid Context"}, {30, "ConnectedLineNum ConnectedLineName BridgeUniqueid Context"}} {
+		var out strings.Builder
+		left, err := Screen{Width: test.width}.PrintTable(&out, table)
+		head, rows, _ := strings.Cut(out.String(), "\n")
+		want := strings.Join(table.Head[:len(table.Head)-len(left)], " ")
+		if err != nil || strings.Join(left, " ") != test.left || strings.Join(strings.Fields(head), " ") != want {
+			t.Errorf("in %d columns %q, left out %q, %v", test.width, head, left, err)
+		}
+		if first, _, _ := strings.Cut(rows, "  "); Width(first) < test.width/4 && !strings.HasPrefix(first, table.Rows[0][0]) {
+			t.Errorf("in %d columns the first is %q", test.width, first)
+		}
+		for line := range strings.Lines(out.String()) {
+			if width := Width(strings.TrimSuffix(line, "\n")); width > test.width {
+				t.Errorf("%q has %d columns, over %d", line, width, test.width)
+			}
+		}
+	}
+}
+
 func TestLine_IsCutToTheScreenAndColoured(t *testing.T) {
 	line := Line{{Dim, "10:00 "}, {Plain, "Hangup "}, {Bad, "山田太郎"}}
 	for _, test := range []struct {

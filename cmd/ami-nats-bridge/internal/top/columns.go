@@ -12,6 +12,7 @@ type columns struct {
 	leads, stands               int // who leads and who stands by, where bridges share servers
 	stored, spark, bar          int
 	refused, pending, gap, lost int
+	sessions, breaker, dropped  int
 	memory                      bool // NATS is down: how full the memory is in place of since when
 }
 
@@ -47,7 +48,8 @@ func (a *painter) columns() columns {
 		cells int // that it takes
 	}{
 		{&c.stored, 6, 7}, {&c.lost, 10, 12}, {&c.spark, 10, 12}, {&c.bar, 10, 12}, {&c.refused, 7, 8},
-		{&c.stands, min(stands, 40), min(stands, 40) + 2}, {&c.pending, 7, 8}, {&c.gap, 12, 14}, {&c.spark, 20, 10},
+		{&c.stands, min(stands, 40), min(stands, 40) + 2}, {&c.pending, 7, 8}, {&c.gap, 12, 14},
+		{&c.sessions, 9, 10}, {&c.breaker, 9, 10}, {&c.dropped, 7, 8}, {&c.spark, 20, 10},
 	} {
 		if left >= more.cells && more.n > 0 && (past || more.to != &c.spark) {
 			left -= more.cells

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -143,10 +144,13 @@ func (a *painter) header(c columns) {
 	if c.refused > 0 {
 		l.number(dim, "REFUSED", c.refused)
 	}
+	if c.dropped > 0 {
+		l.number(dim, "DROPPED", c.dropped)
+	}
 	for _, last := range []struct {
 		name string
 		n    int
-	}{{"LOST", c.lost}, {"LAST GAP", c.gap}, {"STANDS BY", c.stands}} {
+	}{{"LOST", c.lost}, {"LAST GAP", c.gap}, {"SESSIONS", c.sessions}, {"BREAKER", c.breaker}, {"STANDS BY", c.stands}} {
 		if last.n > 0 {
 			l.add(plain, " ").cell(dim, last.name, last.n)
 		}
@@ -257,11 +261,7 @@ func (a *painter) figures(l *line, s *view.Server, c columns) {
 // rest is what stands where there is room for it.
 func (a *painter) rest(l *line, s *view.Server, c columns) {
 	if c.pending > 0 {
-		text := "-"
-		if s.Buffers != nil && s.State != view.StateUnknown {
-			text = number(s.Buffers.Pending.Depth)
-		}
-		l.number(plain, text, c.pending)
+		l.number(plain, orDash(s.PendingText()), c.pending)
 	}
 	if c.refused > 0 {
 		text := "-"
@@ -270,16 +270,28 @@ func (a *painter) rest(l *line, s *view.Server, c columns) {
 		}
 		l.number(plain, text, c.refused)
 	}
+	if c.dropped > 0 {
+		l.number(plain, orDash(s.DroppedText()), c.dropped)
+	}
 	if c.lost > 0 {
 		l.add(plain, " ").cell(bad, lostShort(s.Losing), c.lost)
 	}
 	if c.gap > 0 {
 		l.add(plain, " ").cell(dim, a.lastGap(s), c.gap)
 	}
+	if c.sessions > 0 {
+		l.add(plain, " ").cell(dim, orDash(s.SessionsText()), c.sessions)
+	}
+	if c.breaker > 0 {
+		l.add(plain, " ").cell(dim, orDash(s.BreakerText()), c.breaker)
+	}
 	if c.stands > 0 && s.HA != nil {
 		l.add(plain, " ").cell(dim, s.HA.StandbysText(), c.stands)
 	}
 }
+
+// orDash is text, or a dash for what is not known.
+func orDash(text string) string { return cmp.Or(text, "-") }
 
 // level is the tone of a server's outbox.
 func (a *painter) level(s *view.Server) tone {

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,5 +130,33 @@ func TestAsk_KnowsRatesAtTheFirstLook(t *testing.T) {
 	}
 	if screen := Once(snap, src, 400, noColor); !containsAll(screen, []string{"events 412/s", "stored 408/s", "actions 3.2/s", "refused 2"}) {
 		t.Errorf("got:\n%s", screen)
+	}
+}
+
+// Where there is room a column each says how many sessions are up, how the breaker is, how
+// many Actions wait and how many events were dropped, in the words of package view. A
+// small screen has them in the server's own view.
+func TestRender_LinksOfEachServer(t *testing.T) {
+	t.Parallel()
+	for name, snap := range map[string]*view.Snapshot{"well": well(twelve), "ill": ill(), "NATS down": natsDead()} {
+		rows := strings.Split(Text(snap, UI{}, 200, 60, noColor), "\n")
+		for _, column := range []string{"SESSIONS", "BREAKER", "PENDING", "DROPPED"} {
+			if !strings.Contains(strings.Join(rows, "\n"), " "+column+" ") {
+				t.Errorf("%s: no column %s", name, column)
+			}
+		}
+		for i := range snap.Servers {
+			s := &snap.Servers[i]
+			if !slices.ContainsFunc(rows, func(row string) bool {
+				words := " " + strings.Join(strings.Fields(row), " ") + " "
+				return strings.Contains(words, " "+s.Name+" ") && strings.Contains(words, " "+s.SessionsText()+" "+s.BreakerText()+" ") &&
+					strings.Contains(words, " "+strings.Join(strings.Fields(s.DroppedText()), " ")+" ") && strings.Contains(words, " "+s.PendingText()+" ")
+			}) {
+				t.Errorf("%s: no row says of %s: %s, %s, %s, %s:\n%s", name, s.Name, s.SessionsText(), s.BreakerText(), s.PendingText(), s.DroppedText(), strings.Join(rows, "\n"))
+			}
+		}
+	}
+	if screen := Text(well(twelve), UI{}, 80, 24, noColor); strings.Contains(screen, "SESSIONS") || !strings.Contains(screen, "WAIT") {
+		t.Errorf("80 cells:\n%s", screen)
 	}
 }
