@@ -95,7 +95,6 @@ func (b *Bridge) tick() {
 	for _, s := range b.servers.here() {
 		s.status.Tick(now, new(s.link.Status()))
 		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
-		b.status.Flush() // few wait at a time
 	}
 	for _, s := range b.servers.leaving() {
 		empty := s.isEmpty()

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -146,5 +149,47 @@ func TestCodec_AllocatesLittle(t *testing.T) {
 	}
 	if n := costtest.Allocations(func() { _, _ = h.Encode() }); n > 1 {
 		t.Errorf("%v allocations to write it", n)
+	}
+}
+
+// What outlives a Heartbeat is no part of its text, which is large: a bridge keeps some Marks
+// of each server, and names, for long.
+func TestCodec_NothingKeepsAMessage(t *testing.T) {
+	now := time.Unix(100, 0)
+	r, f := NewRoster("b0", "x", 1, time.Second), NewFollower(1000)
+	for seq := range uint64(maxMarks - 1) {
+		h := someHeartbeat()
+		h.Seq, h.Leads[0].N, h.Stands[0].Server = seq+1, seq+1, "pbx1"
+		data, err := h.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, err = DecodeHeartbeat(data); err == nil {
+			err = r.Observe(h, now)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := unsafe.StringData(h.Leads[0].Server)
+		within := func(s string) bool {
+			at := uintptr(unsafe.Pointer(unsafe.StringData(s))) - uintptr(unsafe.Pointer(text))
+			return at < uintptr(len(data)) || -at < uintptr(len(data))
+		}
+		l, _ := r.Leader("pbx1")
+		if l.Mark.Filters = 0; !within(h.Leads[0].Epoch) || !within(l.Mark.Epoch) {
+			t.Fatal("the Epoch is no part of the message")
+		}
+		f.Observe(l.Mark, now)
+		kept := []string{h.Node, h.Incarnation, l.Node, l.Incarnation, h.Leads[0].Yields, h.Stands[0].State, string(h.Stands[0].Reason), string(h.Stands[0].Unable), f.epoch}
+		kept = append(kept, r.members["b1"].has...)
+		for name := range r.rows {
+			kept = append(kept, name)
+		}
+		for _, m := range f.marks {
+			kept = append(kept, m.Epoch)
+		}
+		if i := slices.IndexFunc(kept, within); i >= 0 || len(f.marks) != int(seq)+1 {
+			t.Fatalf("of %q, and %d marks, the %d. is a part of the message", kept, len(f.marks), i)
+		}
 	}
 }
