@@ -72,6 +72,7 @@ leaf: ## Kill the hub that a leaf forwards to: three minutes.
 bench: ## Print the benchmarks' ratios; BENCHSECONDS=1 for a quick look.
 	cd benchmarks && $(GO) test -run Ratio -v ./...
 	$(GO) test -v -run '^$$' -bench 'Table|Replay|Latency|Quiet|Fleet|Ingest|Burst|Pages|Actions|Sizing' -benchtime 1x -timeout 20m ./integration/load -args -seconds=$(BENCHSECONDS)
+	$(GO) test -run '^$$' -bench Share -benchtime 20x ./bridge/ha
 	$(GO) test -run '^$$' -bench 'Writer|List' -benchtime 1x -timeout 20m ./bridge/state ./integration/state
 
 # The browser that the page is tested in, a command or a path: Debian's by default.

@@ -108,14 +108,15 @@ func (b *Bridge) tick() {
 	b.publishNode(now)
 }
 
-// look publishes what has changed for the worse or the better since the last tick.
+// look publishes what has changed for the worse or the better since the last tick, of the servers
+// that have something to look at.
 func (b *Bridge) look() {
 	if b.streams.HasChanged() || b.state.HasChanged() {
 		b.publishNode(time.Now())
 	}
 	now := time.Now()
 	for _, s := range b.servers.all() {
-		s.status.Look(now, new(s.link.Status()))
+		s.status.Look(now, s.link.Status)
 	}
 }
 

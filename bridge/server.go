@@ -46,7 +46,7 @@ type server struct {
 func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server {
 	log := b.log.With(zap.String("server", cfg.Name))
 	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name), tap: new(tap.Tap)}
-	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, b.status.Notify)
+	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, func() { s.status.Notify() })
 	s.status = status.NewServer(b.cfg.Node, cfg, s.subjects, s.outbox, b.status, log)
 	source := delivery.Source{Name: cfg.Name, Outbox: s.outbox, Filter: s.subjects.All(), TellGap: s.tellGap}
 	if b.ha != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
@@ -16,6 +17,9 @@ import (
 func (a *actionRequest) admit(s *Target) *reply.Error {
 	var err error
 	if a.headers, err = a.body.in(s.cfg.Charset); err != nil {
+		return reply.BadRequest(err)
+	}
+	if err := policy.Uncut(a.action, a.headers); err != nil {
 		return reply.BadRequest(err)
 	}
 	permits := s.permits.Load()

@@ -50,11 +50,11 @@ func checkRecord(p *policy.Policy, charset frames.Charset, action string, fields
 	if err != nil {
 		return Verdict{Rule: "bad_request: a header's name, or the body", Unsure: !whole} // err has text of the request
 	}
-	refused := p.Refuses(token, headers)
-	if refused == nil {
-		return Verdict{Unsure: !whole}
+	if policy.Uncut(token, headers) != nil {
+		return Verdict{Rule: "bad_request: a value that Asterisk would cut"}
 	}
-	v := Verdict{Rule: refused.Rule, Unsure: !whole && strings.HasPrefix(refused.Rule, "ACTIONS_RULES")}
+	refused := ruleOf(p.Refuses(token, headers))
+	v := Verdict{Rule: refused, Unsure: !whole && (refused == "" || strings.HasPrefix(refused, "ACTIONS_RULES"))}
 	// The audit records a variable of an object without the backslashes that kept its value whole.
 	for i := range headers {
 		h := &headers[i]
@@ -63,8 +63,16 @@ func checkRecord(p *policy.Policy, charset frames.Charset, action string, fields
 			h.Value = []byte(variable + "=" + variableEscaper.Replace(value))
 		}
 	}
-	if unescaped := p.Refuses(token, headers); unescaped == nil || unescaped.Rule != refused.Rule {
+	if ruleOf(p.Refuses(token, headers)) != refused {
 		v.Unsure = true
 	}
 	return v
+}
+
+// ruleOf is the rule that refuses, or "".
+func ruleOf(refused *policy.Refusal) string {
+	if refused == nil {
+		return ""
+	}
+	return refused.Rule
 }

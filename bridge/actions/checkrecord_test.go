@@ -2,6 +2,7 @@ package actions
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
@@ -30,6 +31,8 @@ func TestPolicy_JudgesRecordsAsFarAsTheyTell(t *testing.T) {
 		// As a string it is two assignments, as an object it was one.
 		{"Originate", `{"Context":"dialer","Variable":"A=x,SHELL(id)=1"}`, 0, Verdict{Rule: "default Originate:SHELL", Unsure: true}},
 		{"Originate", `{"Context":"dialer","Variable":"SHELL(id)=1"}`, 0, Verdict{Rule: "default Originate:SHELL"}},
+		{"Originate", `{"Context":"dialer","Variable":"CALLERID(num)=1,,id"}`, 0, Verdict{Unsure: true}},
+		{"Originate", `{"Context":"dialer","Exten":"` + strings.Repeat("7", 80) + `"}`, 0, Verdict{Rule: "bad_request: a value that Asterisk would cut"}},
 		{"Command", `{}`, 0, Verdict{Rule: "default"}},
 		{"Originate", ``, 0, Verdict{Rule: "ACTIONS_RULES: " + context, Unsure: true}}, // the body could not be read
 		{"Ping", ``, 0, Verdict{Unsure: true}},

@@ -83,6 +83,9 @@ func (s *Service) discover(verb micro.Verb, answer func() any) error {
 			return err
 		}
 		handle := func(m *nats.Msg) {
+			if !isInbox(m.Reply) {
+				return // answering there would publish under the bridge's own rights
+			}
 			// Whoever asked asks again: nothing else can be done about an error.
 			if text, err := json.Marshal(answer()); err == nil {
 				_ = m.Respond(text)

@@ -195,8 +195,9 @@ func (e *Endpoint) serverNames() (names []string) {
 // onRequest takes a request. It runs on the endpoint's goroutine, one request
 // at a time, and waits neither for Asterisk nor for JetStream.
 func (e *Endpoint) onRequest(m *nats.Msg) {
+	defer e.shared.guard(m.Subject)
 	a, err := e.newRequest(m)
-	if !isInbox(a.to, e.shared.node) {
+	if !isInbox(a.to) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		fail := &reply.Error{Kind: reply.KindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
 		a.count(resultRefused, fail)
@@ -251,9 +252,9 @@ func (e *Endpoint) turn(servers []*Target) (all []*Target) {
 }
 
 // isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix
-// such as _INBOX_dialer.…, but not that of node, where acknowledgements arrive;
+// such as _INBOX_dialer.…, but not that of a bridge, where acknowledgements arrive;
 // or _R_.…, behind which nats-server hides that of a caller in another account.
-func isInbox(subject, node string) bool {
+func isInbox(subject string) bool {
 	prefix, _, ok := strings.Cut(subject, ".")
-	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && prefix != natsconn.InboxPrefix(node)
+	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && !strings.HasPrefix(prefix, natsconn.InboxPrefix(""))
 }

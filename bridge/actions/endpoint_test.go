@@ -352,13 +352,13 @@ func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
 	}
 }
 
-func TestIsInbox_RefusesTheBridgesOwn(t *testing.T) {
+func TestIsInbox_RefusesThoseOfBridges(t *testing.T) {
 	for subject, want := range map[string]bool{
 		"_INBOX.abc.1": true, "_R_.a.b": true, "_INBOX_dialer.abc": true,
 		"": false, "_INBOX": false, "ami.events.pbx1.Hangup": false, "_INBOXfoo.x": false, "$JS.API.INFO": false,
-		natsconn.InboxPrefix("b1") + ".nuid.7": false,
+		natsconn.InboxPrefix("b1") + ".nuid.7": false, natsconn.InboxPrefix("b2") + ".nuid.7": false,
 	} {
-		if got := isInbox(subject, "b1"); got != want {
+		if got := isInbox(subject); got != want {
 			t.Errorf("isInbox(%q) = %v, want %v", subject, got, want)
 		}
 	}

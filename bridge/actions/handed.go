@@ -23,6 +23,7 @@ func (e *Endpoint) handedSubject() string { return e.shared.prefix + ".ha.action
 // onHanded takes a request from another bridge. That one has seen to its key and its group,
 // and waits for the reply; this one checks it and records it as it does its own.
 func (e *Endpoint) onHanded(m *nats.Msg) {
+	defer e.shared.guard(m.Subject)
 	subject, prefix := m.Header.Get(headerSubject), e.shared.prefix
 	if !strings.HasPrefix(m.Reply, prefix+".ha.replies.") || !strings.HasPrefix(subject, prefix+".actions.") {
 		return // of no bridge, or of one that nobody knows yet

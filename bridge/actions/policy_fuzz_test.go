@@ -75,7 +75,7 @@ var documentedApplications = strings.Fields(`dial queue confbridge meetme bridge
 	park parkedcall pickupchan amd agentlogin agentrequest goto gosub macro stasis`)
 
 var neverByDefault = strings.Fields(`login logoff challenge events filter waitevent command updateconfig createconfig getconfig
-	getconfigjson moduleload dialplanextensionadd dialplanextensionremove agi pjsipnotify`)
+	getconfigjson moduleload dialplanextensionadd dialplanextensionremove agi pjsipnotify sipnotify`)
 
 // Whatever a request holds, what Asterisk makes of the bytes is one Action, and
 // that which the policy judged; and what it let pass runs nothing that is not

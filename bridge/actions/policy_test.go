@@ -55,6 +55,9 @@ func (a *attempt) rule(p *policy.Policy) string {
 	if _, err := frames.AppendAction(nil, append([]frames.Header{{Key: []byte("Action"), Value: []byte(a.Action)}}, r.headers...)); err != nil {
 		return badRequest
 	}
+	if policy.Uncut(name, r.headers) != nil {
+		return badRequest
+	}
 	return policytest.Rule(p, name.String(), r.headers)
 }
 

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -67,7 +68,7 @@ func sizeOf(fields []Field) (n int) {
 // fields returns the fields of a request for action as a JSON object of strings
 // and arrays of strings, without secrets, and how many are missing from it.
 func (c concealer) fields(action string, fields []Field) (object json.RawMessage, omitted int) {
-	h := hintsOf(fields)
+	h := hintsOf(action, fields)
 	object = append(object, '{')
 	var member []byte
 	read := 0
@@ -112,7 +113,7 @@ func (c concealer) value(action, name, value string, h hints) string {
 	case lower == "key" && !strings.HasPrefix(strings.ToLower(action), "db"):
 		return redact.Hidden // the proof in a Login
 	case lower == "command":
-		return cut(c.Command(value), maxValue)
+		return cut(c.Command(withoutArguments(value)), maxValue)
 	case h.arguments && (lower == "data" || lower == "applicationdata"):
 		arguments := strings.SplitN(value, ",", h.first+1)
 		if len(arguments) <= h.first {
@@ -120,6 +121,9 @@ func (c concealer) value(action, name, value string, h hints) string {
 		}
 		arguments[h.first] = redact.Hidden
 		value = strings.Join(arguments, ",")
+	}
+	if lower == "data" || lower == "applicationdata" || strings.HasPrefix(lower, "val") {
+		value = withoutArguments(value)
 	}
 	return c.text(value, maxValue)
 }
@@ -135,11 +139,42 @@ type hints struct {
 // which argument (app_authenticate.c, app_disa.c, app_meetme.c).
 var secretArguments = map[string]int{"authenticate": 0, "disa": 0, "meetme": 2}
 
-func hintsOf(fields []Field) (h hints) {
+// nestedArguments finds what comes before such an argument where another
+// application, the console or a dialplan's line names the application:
+// Exec(Authenticate(1234)), EXEC Authenticate 1234.
+var nestedArguments = regexp.MustCompile(`(?i)\b(?:(?:authenticate|disa)["']?[(,\s]+|meetme["']?[(,\s]+[^,]*,[^,]*,)`)
+
+// withoutArguments returns text up to the first of them.
+func withoutArguments(text string) string {
+	if m := nestedArguments.FindStringIndex(text); m != nil && m[1] < len(text) {
+		return text[:m[1]] + redact.Hidden
+	}
+	return text
+}
+
+// secretOptions are those of configuration files whose values have a secret without
+// a name in them: register = user:secret@host, conf = number,PIN (sip.conf, iax.conf,
+// meetme.conf, agents.conf).
+var secretOptions = [...]string{"register", "auth", "conf", "agent"}
+
+// isSecretOption reports whether an UpdateConfig's header says that its values are
+// secret: those of voicemail.conf all begin with one.
+func isSecretOption(header, value string) bool {
+	value = strings.ToLower(strings.TrimSpace(value))
+	if strings.HasPrefix(header, "var-") {
+		return slices.Contains(secretOptions[:], value)
+	}
+	return strings.HasSuffix(header, "filename") && strings.Contains(value, "voicemail")
+}
+
+func hintsOf(action string, fields []Field) (h hints) {
 	for _, f := range fields {
 		name := strings.ToLower(f.Name)
 		if strings.HasPrefix(name, "var") || strings.HasPrefix(name, "cat") || name == "key" || name == "family" {
 			h.values = h.values || slices.ContainsFunc(f.Values, redact.Name)
+		}
+		if strings.EqualFold(action, "UpdateConfig") {
+			h.values = h.values || slices.ContainsFunc(f.Values, func(value string) bool { return isSecretOption(name, value) })
 		}
 		if name != "application" {
 			continue

@@ -104,10 +104,19 @@ func (d *Recorder) Open(endpoints []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, name := range endpoints {
-		if d.chains[name] == nil {
-			d.chains[name], d.behind = &chain{prev: chainUnknown}, true
-		}
+		d.chain(name)
 	}
+}
+
+// chain finds or makes the chain of name, which may be that of a server that only other
+// bridges have: all are asked for it. It needs mu.
+func (d *Recorder) chain(name string) *chain {
+	c := d.chains[name]
+	if c == nil {
+		c = &chain{prev: chainUnknown}
+		d.chains[name], d.behind = c, true
+	}
+	return c
 }
 
 // ends returns those chains whose ends are to be found, all if those of some are.
@@ -218,7 +227,7 @@ func (d *Recorder) Intend(a *Request, then func(error)) {
 func (d *Recorder) write(server, action string, text []byte, must bool, done func(error)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := d.chains[server]
+	c := d.chain(server)
 	d.records++
 	msg := nats.NewMsg(d.prefix + server + "." + subject.Token([]byte(d.concealer.Value(action))))
 	msg.Data = c.link(text, d.run)

@@ -58,6 +58,7 @@ type Watch struct {
 	on     *natsconn.Link
 	stream jetstream.Stream
 	seen   map[string]*seen // by server
+	kept   []Server         // those that seen was held against last
 
 	mu   sync.Mutex
 	with map[string]string // by server, who else publishes it; protected by mu
@@ -98,10 +99,18 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
-// keep forgets the servers that are none of all.
+// keep forgets the servers that are none of all, which is as it was at most looks.
 func (w *Watch) keep(all []Server) {
+	if slices.Equal(all, w.kept) {
+		return
+	}
+	w.kept = slices.Clone(all)
+	names := make(map[string]bool, len(all))
+	for _, s := range all {
+		names[s.Name] = true
+	}
 	for name := range w.seen {
-		if !slices.ContainsFunc(all, func(s Server) bool { return s.Name == name }) {
+		if !names[name] {
 			delete(w.seen, name)
 			w.note(name, "")
 		}

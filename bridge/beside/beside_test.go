@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/costtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
@@ -198,4 +199,22 @@ func TestWatch_SomebodyWhoIsNoBridge(t *testing.T) {
 	}
 	w.by("pbx1", "b1", nobody)
 	w.looks("")
+}
+
+// Where the servers are the same as before nothing is forgotten, nor asked of each.
+func TestWatch_KeepsTheSameAtNoCost(t *testing.T) {
+	w := begin(t, false)
+	w.shown = nil
+	for i := range 1000 {
+		w.shown = append(w.shown, Server{Name: "pbx" + strconv.Itoa(i)})
+		w.seen[w.shown[i].Name] = new(seen)
+	}
+	w.keep(w.shown)
+	if n := costtest.Allocations(func() { w.keep(w.shown) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	w.keep(w.shown[1:])
+	if w.seen["pbx0"] != nil || len(w.seen) != 999 {
+		t.Errorf("%d are kept", len(w.seen))
+	}
 }

@@ -75,7 +75,7 @@ func (d *windowMode) onAck(m *nats.Msg) {
 		d.window.ack(source, number)
 	case refused == nil:
 	case refused.Code == natsconn.StreamMessageExceedsMaximum:
-		d.window.refuse(source, number)
+		d.window.refuse(source, number, refused)
 	default:
 		d.window.failNumber(source, number, refused)
 	}

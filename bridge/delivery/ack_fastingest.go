@@ -279,7 +279,7 @@ func (d *fastMode) refused(number uint64, why *natsconn.Refusal) error {
 			return errBatchEnded
 		}
 		event := d.ring[number%windowMsgs]
-		d.window.refuse(event.source, event.number)
+		d.window.refuse(event.source, event.number, why)
 		return errRefused
 	case natsconn.BatchPublishDisabled, natsconn.BatchPublishInvalidPattern:
 		return errNoFastIngest

@@ -29,8 +29,8 @@ func (p *Publisher) modeAt(version string) (ackMode, error) {
 	return p.fast, nil
 }
 
-// reconsider says that the stream takes events, if it does, and takes up fast
-// ingest when it has been given that.
+// reconsider says that the stream takes events, if it does and none is refused beside them, and
+// takes up fast ingest when it has been given that.
 func (p *Publisher) reconsider() {
 	if p.windowed == nil {
 		return
@@ -39,7 +39,7 @@ func (p *Publisher) reconsider() {
 	for _, s := range p.all() {
 		stored += s.Outbox.Stores()
 	}
-	if stored != p.stored {
+	if stored != p.stored && !p.anyRefused() {
 		p.stored = stored
 		p.streams.Published(streams.EventStream)
 	}

@@ -297,7 +297,7 @@ func (p *Publisher) send(id int, e outbox.Entry) {
 	case errors.Is(err, nats.ErrMaxPayload) && e.Gap == 0:
 		p.log.Error("event dropped", zap.String("reason", outbox.DropOversize), zap.String("subject", e.Subject),
 			zap.Int("bytes", len(p.payload)), zap.Int64("max_payload", p.nc.MaxPayload()))
-		p.window.refuse(id, number)
+		p.window.refuse(id, number, err)
 		err = errRefused
 	default:
 		err = fmt.Errorf("publish: %w", err)

@@ -505,6 +505,9 @@ func TestStored_Answers(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
+			if err := nc.Flush(); err != nil { // the question comes on another connection
+				t.Fatal(err)
+			}
 			p := &Publisher{conn: conntest.Open(t, nc.ConnectedUrl())}
 			ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 			defer cancel()

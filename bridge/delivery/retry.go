@@ -58,7 +58,7 @@ func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time
 		}
 	}
 	p.failing = failing
-	if well {
+	if well && !p.anyRefused() {
 		p.streams.Stored(streams.EventStream, nil)
 	}
 	if len(flow) > 0 {
@@ -99,6 +99,17 @@ func (p *Publisher) noteFailures(now time.Time) {
 	if why != nil {
 		p.log.Warn("events wait in the outbox", zap.Strings("servers", names), zap.Error(why))
 	}
+}
+
+// anyRefused reports whether events of a server are refused. That others' are stored does not
+// mend it: told in turn, the one and the other would be all that is ever heard of the stream.
+func (p *Publisher) anyRefused() bool {
+	for _, id := range p.failing {
+		if p.retries[id].logged {
+			return true
+		}
+	}
+	return false
 }
 
 // harmless reports whether err is no reason to wait: a Gap has taken the place

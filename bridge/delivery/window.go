@@ -169,14 +169,17 @@ func (w *window) ack(source int, number uint64) {
 	w.signal()
 }
 
-// refuse gives up the event called number, which NATS will never take: held on
+// refuse gives up the event called number, which NATS will never take for why: held on
 // to, it would hold up all others of its server. A Gap takes its place, and all
-// is sent again from the oldest on.
-func (w *window) refuse(source int, number uint64) {
+// is sent again from the oldest on. A Gap that is too large itself waits until NATS takes it,
+// for nothing that is smaller could tell what it does.
+func (w *window) refuse(source int, number uint64, why error) {
 	w.mu.Lock()
 	if l := w.waitingFor(source, number); l != nil && !l.slot(number).acked {
-		l.outbox.RefuseSent(int(number - l.head))
-		w.failSource(source, errRefused)
+		if l.outbox.RefuseSent(int(number - l.head)) {
+			why = errRefused
+		}
+		w.failSource(source, why)
 	}
 	w.mu.Unlock()
 	w.signal()

@@ -65,7 +65,7 @@ func TestWindow_AWordOfAnEarlierTryChangesNothing(t *testing.T) {
 	for _, late := range []uint64{first, second, third + 1, 1 << 60} {
 		r.ack(0, late)
 		r.failNumber(0, late, natsconn.ErrNoStream)
-		r.refuse(0, late)
+		r.refuse(0, late, errRefused)
 	}
 	r.ack(1, third)
 	r.ack(-1, third)

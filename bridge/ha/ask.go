@@ -84,7 +84,7 @@ func (n *Node) askTerm(s *server) {
 	n.ask(func(ctx context.Context) func() {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
-		last, stream, err := streams.LastOn(ctx, n.o.Conn.Get().JS, s.Terms)
+		last, stream, err := n.last.On(ctx, n.o.Conn.Get().JS, s.Terms)
 		if err == nil && stream == nil {
 			err = errors.New("there is no stream " + streams.EventStream)
 		}

@@ -16,7 +16,7 @@ func (n *Node) yield(now time.Time) {
 		return
 	}
 	left := true
-	for _, s := range n.begun() {
+	for s := range n.begun() {
 		if !s.led {
 			continue
 		}
@@ -39,7 +39,7 @@ func (n *Node) Leave(ctx context.Context) {
 	case <-n.left:
 	case <-ctx.Done():
 	}
-	for _, s := range n.begun() {
+	for s := range n.begun() {
 		s.Outbox.NextEpoch()
 	}
 }

@@ -3,6 +3,7 @@ package ha
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 )
 
 const (
@@ -64,12 +66,14 @@ type Node struct {
 	roster *standby.Roster
 	parts  standby.Parts
 	peers  atomic.Pointer[[]standby.Peer] // of Peers
+	found  []standby.Standby              // of standing, to be used again
 
 	received chan []byte   // Heartbeats
 	noted    chan struct{} // of capacity 1: a server has a note
 	asks     chan ask      // for the stream
 	answers  chan func()   // from the stream, for the Node's goroutine
 	failed   []func()      // answers to what could not be asked
+	last     streams.Last  // of the records of terms
 	leaves   chan struct{} // closed when another shall lead what this one leads
 	left     chan struct{} // closed when none is led that another could lead
 	leave    sync.Once
@@ -79,10 +83,15 @@ type Node struct {
 	ended map[string]time.Time // when the batches of leaders were ended last, by incarnation
 
 	others others
+	pings  pings
+
+	storedAt time.Time // an event of any server that it leads, as far as it was seen
 
 	places           places
 	spokeAt          time.Time     // its last Heartbeat; with beatAt zero another is due
 	pause            time.Duration // behind it
+	saidLeads        int           // servers, in it
+	saidStands       int
 	beatAt, lookedAt time.Time
 	leaving          bool // what this bridge leads it hands over, and takes nothing
 
@@ -135,9 +144,10 @@ func (n *Node) named(name string) *server { return n.now.Load().by[name] }
 func (n *Node) Add(s Server) *Handle {
 	now := n.began
 	added := &server{
-		Server: s, began: now, wake: func() { clock.Raise(n.noted) },
+		Server: s, began: now,
 		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, now),
 	}
+	added.wake = func() { added.noted.Store(true); clock.Raise(n.noted) }
 	s.Outbox.Share(outbox.ShareOptions{
 		Most: s.Most, Epoch: n.o.Epoch, Filters: s.Filters, Stored: added.onStored, Drained: added.onDrained,
 	})
@@ -219,9 +229,7 @@ func (n *Node) Run(ctx context.Context) {
 		case answer := <-n.answers:
 			answer()
 		case <-n.noted:
-			for _, s := range n.begun() {
-				s.takeNotes(func(kind standby.EventKind) { n.step(s, standby.Event{Kind: kind}) })
-			}
+			n.takeNotes()
 		case <-changed:
 			n.all(standby.Disconnected) // it went or came: what others said meanwhile is not heard
 		case <-ticker.C:
@@ -255,12 +263,28 @@ func (n *Node) serve() {
 }
 
 // begun are the servers that the publisher knows.
-func (n *Node) begun() []*server {
-	return slices.DeleteFunc(slices.Clone(n.now.Load().all), func(s *server) bool { return !s.begun.Load() })
+func (n *Node) begun() iter.Seq[*server] {
+	return func(yield func(*server) bool) {
+		for _, s := range n.now.Load().all {
+			if s.begun.Load() && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// takeNotes takes in what was noted of servers.
+func (n *Node) takeNotes() {
+	for s := range n.begun() {
+		if s.noted.Load() {
+			s.noted.Store(false)
+			s.takeNotes(func(kind standby.EventKind) { n.step(s, standby.Event{Kind: kind}) })
+		}
+	}
 }
 
 func (n *Node) all(kind standby.EventKind) {
-	for _, s := range n.begun() {
+	for s := range n.begun() {
 		n.step(s, standby.Event{Kind: kind})
 	}
 }
@@ -280,18 +304,24 @@ func (n *Node) tick() {
 	if now.Sub(n.hinderedAt) >= hinderEvery {
 		n.hinder(now)
 	}
-	for _, s := range n.begun() {
+	n.pings.tick()
+	n.rest()
+	for s := range n.begun() {
 		if s.untold {
 			n.tell(s)
 		}
-		s.watch(now)
-		if n.rests(s) {
+		if !s.rests || s.stall.leads {
+			n.watch(s, now)
+		}
+		if s.rests {
 			continue
 		}
-		if s.up.Load() != 0 && (s.led && s.asks.wait() || !s.led && !n.inSync(s) && !n.fresh(s)) {
-			s.ping()
+		if s.up.Load() != 0 && (s.led && s.asks.wait() || !s.led && !s.inSync() && !n.fresh(s)) {
+			n.ping(s, now)
 		}
-		n.step(s, standby.Event{Kind: standby.Tick})
+		if !s.machine.Waits(now) { // nothing passes for one that does
+			n.stepAt(s, now, standby.Event{Kind: standby.Tick})
+		}
 	}
 	n.yield(now)
 }
@@ -302,9 +332,8 @@ func (n *Node) beat(now time.Time) {
 	if n.aside(now) {
 		return
 	}
-	var leads []standby.Leads
-	var stands []standby.Stands
-	for _, s := range n.begun() {
+	leads, stands := make([]standby.Leads, 0, n.saidLeads), make([]standby.Stands, 0, n.saidStands)
+	for s := range n.begun() {
 		switch l, b := n.says(s, now); {
 		case l != nil:
 			leads = append(leads, *l)
@@ -312,6 +341,7 @@ func (n *Node) beat(now time.Time) {
 			stands = append(stands, *b)
 		}
 	}
+	n.saidLeads, n.saidStands = len(leads), len(stands)
 	n.roster.Try(n.tries(now))
 	h := n.roster.Beat(leads, stands, now)
 	n.lease.beats(h.Seq, now)
@@ -356,12 +386,14 @@ func (n *Node) receive(data []byte) {
 			continue
 		}
 		s.knew(l.Incarnation)
-		s.trouble.Store(nil)
+		if s.trouble.Load() != nil {
+			s.trouble.Store(nil)
+		}
 		s.mute = l.Unable == standby.Mute
 		n.step(s, standby.Event{Kind: standby.SawHeartbeat, Leader: l})
 		if l.Mark.Term >= s.machine.Term() {
 			s.Outbox.Observe(l.Mark, now)
-			n.takeAnswers(s, &h.Leads[i])
+			n.takeAnswers(s, &h.Leads[i], now)
 		}
 	}
 }

@@ -72,15 +72,19 @@ func (n *Node) placeOf(s *server) place {
 	return s.place
 }
 
-// rests reports whether nothing happens at s as time passes: this bridge has no session of
-// it, is to have none, and does not lead it.
-func (n *Node) rests(s *server) bool {
-	return s.up.Load() == 0 && !s.machine.Leads() && !n.placeOf(s).reads
+// rest notes which servers nothing happens at as time passes: this bridge has no session of
+// them, is to have none, and does not lead them.
+func (n *Node) rest() {
+	n.places.changing.Lock()
+	defer n.places.changing.Unlock()
+	for _, s := range n.now.Load().all {
+		s.rests = s.up.Load() == 0 && !s.machine.Leads() && !s.place.reads
+	}
 }
 
 // tries are the servers that this bridge is to read and has no session of, or cannot lead.
 func (n *Node) tries(now time.Time) (all []standby.Tries) {
-	for _, s := range n.begun() {
+	for s := range n.begun() {
 		if n.leaving || !n.placeOf(s).reads || s.up.Load() != 0 && (n.mayClaim() || s.machine.Leads()) {
 			s.idle = time.Time{}
 			continue

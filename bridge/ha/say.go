@@ -15,7 +15,8 @@ import (
 // without a session, nor where something keeps it from leading: then it tries to
 // (Node.tries), so that another reads in its place if that lasts.
 func (n *Node) says(s *server, now time.Time) (leads *standby.Leads, stands *standby.Stands) {
-	how, up := s.Outbox.Shared(s.machine.Term()), s.up.Load()
+	s.look()
+	how, up := &s.how, s.up.Load()
 	switch {
 	case s.machine.Leads() && how.Leads:
 		l := standby.LeadsOf(s.Name, how.Mark, s.machine.Heir())

@@ -52,6 +52,8 @@ type server struct {
 	place
 	untold bool // it is to be told of led again
 	drains bool
+	rests  bool          // see Node.rest
+	how    outbox.Shared // as it was when it was looked at last
 
 	wake  func()       // has the Node look at what was noted
 	began time.Time    // what the next two count from, in nanoseconds
@@ -59,11 +61,13 @@ type server struct {
 	asked atomic.Int64 // when the Ping was asked that was answered last; 0: none was
 	why   error        // of the last take-over that was not exact
 
+	noted                 atomic.Bool           // something is
 	lost, stored, drained atomic.Bool           // noted, for the Node
 	leading               atomic.Bool           // led, for others
 	trouble               atomic.Pointer[error] // why it is not known who leads; nil: it is
 	known                 known
 	asks                  asks
+	pinged                time.Time // by pings
 
 	telling   sync.Mutex // protects the following
 	published bool       // of led
@@ -156,6 +160,9 @@ func (s *server) takeNotes(each func(standby.EventKind)) {
 
 // knew notes who led.
 func (s *server) knew(incarnation string) {
+	if n := len(s.before); n > 0 && s.before[n-1] == incarnation {
+		return
+	}
 	if i := slices.Index(s.before, incarnation); i >= 0 {
 		s.before = slices.Delete(s.before, i, i+1)
 	}
@@ -165,16 +172,19 @@ func (s *server) knew(incarnation string) {
 	s.before = append(s.before, incarnation)
 }
 
-// view is how things stand.
+// view is how things stand, as of the last look.
 func (n *Node) view(s *server, now time.Time) standby.View {
 	up := s.up.Load() != 0 && (s.led || n.mayClaim())
 	if s.machine.Waits(now) {
-		return standby.View{Session: up, InSync: n.inSync(s)}
+		return standby.View{Session: up, InSync: s.inSync()}
 	}
 	to, inSync := n.roster.Successor(s.Name, now)
 	v := standby.View{
-		Session: up, InSync: n.inSync(s), Fresh: up && n.fresh(s), Successor: to, HeirSync: inSync,
+		Session: up, InSync: s.inSync(), Fresh: up && n.fresh(s), Successor: to, HeirSync: inSync,
 		Unable: n.unable(s, to, now), HeirUnable: n.roster.Unable(s.Name, to),
+	}
+	if s.led && v.Unable == standby.Mute && n.o.Events.Up() {
+		v.OthersStored, v.HeirNoBetter = now.Sub(n.storedAt) < n.o.Config.HASilence, n.roster.NoBetter(to)
 	}
 	if s.machine.Stands() { // nobody else has to wait for its turn
 		v.Turn, v.Slow = n.roster.Turn(s.Name, now), n.roster.Slow(now)
@@ -182,10 +192,12 @@ func (n *Node) view(s *server, now time.Time) standby.View {
 	return v
 }
 
-func (n *Node) inSync(s *server) bool {
-	how := s.Outbox.Shared(0)
-	return !how.Leads && how.State == standby.InSync
-}
+// look looks how the outbox stands. Much of what is done for a server goes by that, and
+// each look waits for who reads or publishes.
+func (s *server) look() { s.how = s.Outbox.Shared(s.machine.Term()) }
+
+// inSync reports whether this bridge stood by in sync at the last look.
+func (s *server) inSync() bool { return !s.how.Leads && s.how.State == standby.InSync }
 
 // fresh reports whether the session is not behind: it has answered a Ping that was asked
 // after the leader was heard last.
@@ -201,8 +213,19 @@ func (n *Node) fresh(s *server) bool {
 // step has the machine take in an event, and does what it says.
 func (n *Node) step(s *server, e standby.Event) {
 	now := time.Now()
-	for _, d := range slices.Clone(s.machine.Step(now, n.view(s, now), e)) {
-		n.do(s, d, now)
+	if e.Kind != standby.SawHeartbeat || e.Leader.Yields == n.o.Config.Node || !s.machine.Waits(now) {
+		s.look() // else the leader is heard, and that is all
+	}
+	n.stepAt(s, now, e)
+}
+
+// stepAt is step at that time, by what the last look has shown.
+func (n *Node) stepAt(s *server, now time.Time, e standby.Event) {
+	if all := slices.Clone(s.machine.Step(now, n.view(s, now), e)); len(all) > 0 {
+		for _, d := range all {
+			n.do(s, d, now)
+		}
+		s.look()
 	}
 	n.sendEnds(s)
 	n.let(s)
@@ -225,7 +248,7 @@ func (n *Node) let(s *server) {
 	}
 	s.known.yields.Store(s.machine.Heir() != "")
 	n.logLead(s)
-	open := s.machine.Begins() && s.Outbox.Shared(0).Leads
+	open := s.machine.Begins() && s.how.Leads
 	s.mu.Lock()
 	opened := open && !s.open
 	s.open, s.fence.Term = open, s.machine.Fence()

@@ -45,7 +45,7 @@ func (k *known) countTakeOver(reason string) {
 
 // look has others know how all servers stand, as this bridge has it.
 func (n *Node) look(now time.Time) {
-	for _, s := range n.begun() {
+	for s := range n.begun() {
 		n.lookAt(s, now)
 	}
 	peers := n.roster.Peers(now)
@@ -55,16 +55,26 @@ func (n *Node) look(now time.Time) {
 func (n *Node) lookAt(s *server, now time.Time) {
 	before, spoke := s.known.standing.Load(), s.known.spoke
 	v := n.standing(s, now)
-	s.known.standing.Store(v)
-	if s.known.spoke = s.led || v.first; s.known.spoke != spoke || before == nil || isOther(before, v) {
+	if s.known.spoke = s.led || v.first; before == nil || !before.is(&v) {
+		kept := v
+		kept.Standbys = slices.Clone(v.Standbys)
+		s.known.standing.Store(&kept)
+	}
+	if s.known.spoke != spoke || before == nil || isOther(before, &v) {
 		s.Changed(s.known.spoke)
 	}
 }
 
-// standing is how s stands now.
-func (n *Node) standing(s *server, now time.Time) *standing {
+// is reports whether both say the same.
+func (v *standing) is(other *standing) bool {
+	return v.first == other.first && v.Leader == other.Leader && v.Term == other.Term && v.Since == other.Since &&
+		v.Reason == other.Reason && slices.Equal(v.Standbys, other.Standbys)
+}
+
+// standing is how s stands now. Its Standbys are valid until the next call.
+func (n *Node) standing(s *server, now time.Time) standing {
 	self, before := n.o.Config.Node, s.known.standing.Load()
-	v := &standing{Standing: standby.Standing{Term: s.machine.Term(), Since: now}}
+	v := standing{Standing: standby.Standing{Term: s.machine.Term(), Since: now}}
 	switch l, ok := n.roster.LeaderNow(s.Name, now); {
 	case s.led:
 		record := s.machine.Record()
@@ -74,7 +84,8 @@ func (n *Node) standing(s *server, now time.Time) *standing {
 	default:
 		v.Reason = standby.NoSession
 	}
-	v.Standbys = n.roster.Standbys(s.Name, v.Leader, v.Term, now)
+	n.found = n.roster.Standbys(n.found[:0], s.Name, v.Leader, v.Term, now)
+	v.Standbys = n.found
 	if v.Leader == "" && len(v.Standbys) > 0 {
 		v.Reason = standby.NoClaim
 	}

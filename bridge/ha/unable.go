@@ -14,7 +14,8 @@ import (
 const (
 	// muteSpan is for how long one that stood by for that is taken for mute still. It
 	// doubles each time, up to maxMuteSpan: what the stream takes shows only when events
-	// are sent. A connection that is made anew ends it.
+	// are sent. One that stores its events for as long again begins anew: a stream that is
+	// slow, and not dead, takes some of all. A connection that is made anew ends it.
 	muteSpan    = 10 * time.Second
 	maxMuteSpan = 32 * time.Minute
 )
@@ -38,10 +39,14 @@ type stall struct {
 }
 
 // watch looks how far the leader of s has come.
-func (s *server) watch(now time.Time) {
-	w, how := &s.stall, s.Outbox.Shared(0)
+func (n *Node) watch(s *server, now time.Time) {
+	s.look()
+	w, how := &s.stall, &s.how
 	moved := how.Mark.Epoch != w.epoch || how.Mark.N != w.n
 	if moved && how.Leads && w.leads {
+		n.storedAt = now
+	}
+	if moved && how.Leads && w.leads && !now.Before(w.until.Add(w.span)) {
 		w.span = 0
 	}
 	if moved || !how.Leads || how.Left == 0 {

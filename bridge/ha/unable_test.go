@@ -37,7 +37,8 @@ func newObserved(t *testing.T) *observed {
 	box.Share(outbox.ShareOptions{Most: 1000, Stored: func() {}, Drained: func() {}, Epoch: func() string { epochs++; return fmt.Sprint("e", epochs) }})
 	roster := standby.NewRoster("b1", "i1", 1, cfg.HASilence)
 	roster.Serve([]string{"pbx1"})
-	o := &observed{Node: &Node{o: Options{Config: &cfg, Events: events}, roster: roster}, s: &server{Server: Server{Name: "pbx1", Outbox: box}}, now: time.Unix(1000, 0)}
+	o := &observed{Node: &Node{o: Options{Config: &cfg, Events: events}, roster: roster}, now: time.Unix(1000, 0)}
+	o.s = &server{Server: Server{Name: "pbx1", Outbox: box}, machine: standby.NewLeading("pbx1", "b1", "i1", cfg.HASilence, o.now)}
 	o.s.link.Store(&link{func() {}, func() bool { return true }})
 	return o
 }
@@ -46,7 +47,7 @@ func newObserved(t *testing.T) *observed {
 func (o *observed) want(t *testing.T, after time.Duration, want standby.Unable) {
 	t.Helper()
 	o.now = o.now.Add(after)
-	o.s.watch(o.now)
+	o.watch(o.s, o.now)
 	heir, _ := o.roster.Successor("pbx1", o.now)
 	if got := o.unable(o.s, heir, o.now); got != want {
 		t.Fatalf("it is unable: %q, want %q", got, want)
@@ -71,7 +72,7 @@ func (o *observed) stand() {
 }
 
 // A leader is mute while nothing is stored of what waits, be both connections up, and for a
-// while after another leads: longer each time, until something is stored.
+// while after another leads: longer each time, until it has stored for as long again.
 func TestUnable_MuteWhileNothingIsStored(t *testing.T) {
 	o := newObserved(t)
 	o.want(t, time.Hour, "")
@@ -94,11 +95,32 @@ func TestUnable_MuteWhileNothingIsStored(t *testing.T) {
 	o.lead(3)
 	o.want(t, 0, "")
 	o.want(t, time.Minute, standby.Mute)
-	o.s.Outbox.Take(nil)
-	o.s.Outbox.Ack()
+	push := func() { o.s.Outbox.Push(outbox.Entry{At: 1}, nil, false) }
+	store := func(after time.Duration) {
+		t.Helper()
+		o.now = o.now.Add(after)
+		push()
+		o.s.Outbox.Take(nil)
+		o.s.Outbox.Ack()
+		o.want(t, 0, "")
+	}
+	store(0)
+	store(maxMuteSpan - 2*time.Minute) // a minute too early
+	push()
 	o.want(t, 0, "")
+	o.want(t, time.Minute, standby.Mute)
 	o.stand()
+	o.want(t, maxMuteSpan-1, standby.Mute)
+	o.want(t, 1, "")
+	o.lead(0)
+	store(0)
+	store(maxMuteSpan)
+	push()
 	o.want(t, 0, "")
+	o.want(t, o.o.Config.HASilence, standby.Mute)
+	o.stand()
+	o.want(t, muteSpan-1, standby.Mute)
+	o.want(t, 1, "")
 }
 
 // A leader whose session brings nothing is deaf if who would lead next holds an event for

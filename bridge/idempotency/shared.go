@@ -251,7 +251,13 @@ func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueE
 		s.kv, s.on = kv, l
 		s.mu.Unlock()
 	}
-	return kv.Get(ctx, token)
+	entry, err := kv.Get(ctx, token)
+	if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
+		s.mu.Lock()
+		s.on = nil // it may allow no direct gets any more, by which it was read so far
+		s.mu.Unlock()
+	}
+	return entry, err
 }
 
 // apply acts on what the bucket says of c, and reports whether that was all.

@@ -48,7 +48,8 @@ type Conn struct {
 	wake     chan struct{}             // of capacity 1: connected, or closed for good
 	denial   chan struct{}             // of capacity 1: the server did not take a subscription
 	limit    atomic.Int64              // a payload that has shown to be too large, or 0
-	limitEnd atomic.Int64              // when that counts no more, in Unix nanoseconds
+	limitEnd atomic.Int64              // when that counts no more, see since
+	began    time.Time                 // what since counts from
 	said     reported                  // errors, since it was connected
 
 	reconnects []func()      // given before Open, as are the next
@@ -66,7 +67,7 @@ type Link struct {
 	*nats.Conn
 	JS      jetstream.JetStream
 	largest atomic.Int64 // payload published on it
-	looked  atomic.Int64 // when its server last said what it takes, in Unix nanoseconds
+	looked  atomic.Int64 // when its server last said what it takes, see Conn.since
 }
 
 // Options is what a conn goes by.
@@ -82,8 +83,11 @@ type Options struct {
 // New returns a connection that Open opens and Run keeps up.
 func New(o Options) *Conn {
 	o.Log = o.Log.Named("nats").With(zap.String("connection", o.Name))
-	return &Conn{o: o, wake: make(chan struct{}, 1), denial: make(chan struct{}, 1)}
+	return &Conn{o: o, wake: make(chan struct{}, 1), denial: make(chan struct{}, 1), began: time.Now()}
 }
+
+// since is how many nanoseconds after it was made c is at now. The wall clock decides nothing.
+func (c *Conn) since(now time.Time) int64 { return int64(now.Sub(c.began)) }
 
 // RenewEvery is that of its Config, or RenewEvery.
 func (c *Conn) RenewEvery() time.Duration { return cmp.Or(c.o.Config.NATS.RenewEvery, RenewEvery) }
@@ -114,7 +118,7 @@ func (c *Conn) Adopt(nc *nats.Conn) error {
 		return fmt.Errorf("JetStream: %w", err)
 	}
 	l := &Link{Conn: nc, JS: js}
-	l.looked.Store(time.Now().UnixNano())
+	l.looked.Store(c.since(time.Now()))
 	if err := c.subscribeAll(l); err != nil {
 		nc.Close()
 		return err
@@ -250,7 +254,7 @@ func oversized(err error) bool {
 // what the bridge itself says would be it.
 func (c *Conn) learn(l *Link) {
 	if size := l.largest.Load(); size > leastLimit {
-		c.limitEnd.Store(time.Now().Add(c.RenewEvery()).UnixNano())
+		c.limitEnd.Store(c.since(time.Now().Add(c.RenewEvery())))
 		c.limit.Store(size)
 	}
 }
@@ -261,7 +265,7 @@ func (c *Conn) learn(l *Link) {
 // RenewEvery.
 func (c *Conn) Publish(l *Link, m *nats.Msg) error {
 	size := int64(len(m.Data))
-	if limit := c.limit.Load(); limit > 0 && size >= limit && time.Now().UnixNano() < c.limitEnd.Load() {
+	if limit := c.limitAt(time.Now()); limit > 0 && size >= limit {
 		return nats.ErrMaxPayload
 	}
 	if size > l.largest.Load() {
@@ -277,7 +281,7 @@ func (c *Conn) Publish(l *Link, m *nats.Msg) error {
 // takesMore asks the server once more how large a message may be, which it tells
 // each connection at its begin only, and connects l again if that is more now.
 func (c *Conn) takesMore(l *Link) bool {
-	now, looked := time.Now().UnixNano(), l.looked.Load()
+	now, looked := c.since(time.Now()), l.looked.Load()
 	if now-looked < int64(c.RenewEvery()) || !l.looked.CompareAndSwap(looked, now) {
 		return false
 	}

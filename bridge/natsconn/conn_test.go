@@ -197,7 +197,7 @@ func TestConn_ALearnedLimitEnds(t *testing.T) {
 	if err := send(4095); err != nil {
 		t.Errorf("a smaller one: %v", err)
 	}
-	c.limitEnd.Store(time.Now().Add(-time.Second).UnixNano())
+	c.limitEnd.Store(c.since(time.Now()) - int64(time.Second))
 	if err := send(4096); err != nil {
 		t.Errorf("once the server's word is old: %v", err)
 	}
@@ -215,7 +215,7 @@ func TestConn_AsksForTheLimitNowAndThen(t *testing.T) {
 	l := c.Get()
 	for i, want := range []int{0, 0, 1, 1} {
 		if i == 2 {
-			l.looked.Store(time.Now().Add(-RenewEvery - time.Second).UnixNano())
+			l.looked.Store(c.since(time.Now()) - int64(RenewEvery+time.Second))
 		}
 		if err := c.Publish(l, &nats.Msg{Subject: "x", Data: make([]byte, 2<<20)}); !errors.Is(err, nats.ErrMaxPayload) {
 			t.Errorf("%d: %v", i, err)

@@ -287,12 +287,13 @@ func (o *Outbox) Ack() {
 }
 
 // RefuseSent gives up the i'th in flight, which NATS will never take. A Gap
-// takes its place, to be sent after a rewind.
-func (o *Outbox) RefuseSent(i int) {
+// takes its place, to be sent after a rewind. It reports false for what is a Gap itself, which
+// is never given up.
+func (o *Outbox) RefuseSent(i int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if i < 0 || i >= o.sent.Len() || o.sent.At(i).gap != nil {
-		return
+		return false
 	}
 	s := o.sent.At(i)
 	o.free(s)
@@ -305,6 +306,7 @@ func (o *Outbox) RefuseSent(i int) {
 	if o.share != nil {
 		s.Seq, o.share.refused = number, true
 	}
+	return true
 }
 
 // Waiting reports whether something is to be sent.

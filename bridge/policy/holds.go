@@ -48,6 +48,11 @@ var arguments = [...]struct {
 	{"ChangeMonitor", "File", notPlain("/._-@+ "), "Command", "what the shell would not take for a file's name"},
 	{"ChangeMonitor", "File", nil, "File", "the name of a file to write"},
 	{"PRIDebugFileSet", "File", nil, "File", "the name of a file to write"},
+	// What may name a recording: see inCommand.
+	{"Originate", "CallerID", callerNamesCommand, "CallerID", "a number with any of " + inCommand + ", which would name a recording's file"},
+	{"Originate", "Channel", namesCommand, "Channel", "a channel with any of " + inCommand + ", which would name a recording's file"},
+	{"QueueAdd", "Interface", namesCommand, "Interface", "a channel with any of " + inCommand + ", which would name a recording's file"},
+	{"BlindTransfer", "Exten", namesCommand, "Exten", "a channel with any of " + inCommand + ", which would name a recording's file"},
 	// app_voicemail.c __has_voicemail counts the files in the folder of that name.
 	{"MailboxStatus", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
 	{"MailboxCount", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
@@ -80,9 +85,9 @@ func (p *Policy) holds(action name.Action, headers []frames.Header) *Refusal {
 	case action.Is("Originate"):
 		refused = p.originate(headers)
 	case action.Is("Getvar"):
-		refused = p.names("Getvar", Values(headers, "Variable"), false)
+		refused = p.asks("Getvar", Values(headers, "Variable"))
 	case action.Is("Setvar"):
-		refused = p.names("Setvar", Values(headers, "Variable"), true)
+		refused = p.setvar(headers)
 	case action.Is("Status"):
 		for _, names := range Values(headers, "Variables") {
 			args, whole := splitArguments(names)
@@ -90,7 +95,7 @@ func (p *Policy) holds(action name.Action, headers []frames.Header) *Refusal {
 				refused = p.wants("Status", openEnd)
 			}
 			if refused == nil {
-				refused = p.names("Status", args, false)
+				refused = p.asks("Status", args)
 			}
 		}
 	}
@@ -100,6 +105,19 @@ func (p *Policy) holds(action name.Action, headers []frames.Header) *Refusal {
 	for _, name := range intoDialplan {
 		if action.Is(name) && slices.ContainsFunc(headers, func(h frames.Header) bool { return bytes.Contains(h.Value, []byte("^{")) }) {
 			return p.wants(name, expressions)
+		}
+	}
+	return nil
+}
+
+// setvar looks at what a Setvar assigns to: each Value may be that of each Variable.
+func (p *Policy) setvar(headers []frames.Header) *Refusal {
+	values := append(Values(headers, "Value"), "") // there may be none
+	for _, name := range Values(headers, "Variable") {
+		for _, value := range values {
+			if r := p.assign("Setvar", name, value); r != nil {
+				return r
+			}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,18 +13,29 @@ import (
 var functions = [...]string{"CALLERID", "CONNECTEDLINE", "REDIRECTING", "CDR", "CHANNEL", "TIMEOUT", "PJSIP_HEADER"}
 
 // variables are beginnings of names that Asterisk itself reads for a command, an
-// AGI or the name of a file. asking: they may be asked for.
+// AGI or the name of a file. asking: they may be asked for. harmful says which
+// values are; nil: all.
 var variables = [...]struct {
-	begin  string
-	asking bool
+	begin   string
+	asking  bool
+	harmful func(value string) bool
 }{
-	{"MONITOR_", false},         // app_queue.c setup_mixmonitor, res_monitor.c ast_monitor_stop: command, file
-	{"TOUCH_", false},           // bridge_builtin_features.c feature_automixmonitor: file, format
-	{"MEETME_AGI_", false},      // app_meetme.c conf_run: AGI
-	{"MEETME_RECORDING", false}, // app_meetme.c conf_run: file, format
-	{"AUTO_MONITOR", false},     // features.c ast_bridge_call (1.8): arguments of Monitor
-	{"MVM_", true},              // app_minivm.c: the file that is mailed, or deleted
-	{"MIXMONITOR_", true},       // set by app_mixmonitor.c, and trusted by dialplans that move the file
+	{"MONITOR_", false, nil},         // app_queue.c setup_mixmonitor, res_monitor.c ast_monitor_stop: command, file
+	{"TOUCH_", false, nil},           // bridge_builtin_features.c feature_automixmonitor: file, format
+	{"MEETME_AGI_", false, nil},      // app_meetme.c conf_run: AGI
+	{"MEETME_RECORDING", false, nil}, // app_meetme.c conf_run: file, format
+	{"AUTO_MONITOR", false, nil},     // features.c ast_bridge_call (1.8): arguments of Monitor
+	{"MVM_", true, nil},              // app_minivm.c: the file that is mailed, or deleted
+	{"MIXMONITOR_", true, nil},       // set by app_mixmonitor.c, and trusted by dialplans that move the file
+
+	{"BRIDGE_FEATURES", true, hasAny(recordingOptions)}, // features.c set_bridge_features_on_config: as Dial's options
+	// Sounds, of which a URL is fetched into a file.
+	{"BRIDGE_PLAY_SOUND", true, isURL},                // features.c ast_bridge_call_with_flags
+	{"LIMIT_", true, isURL},                           // app_dial.c, features.c ast_bridge_timelimit
+	{"CONF_LIMIT_", true, isURL},                      // app_meetme.c conf_run
+	{"CONFBRIDGE_", true, isURL},                      // app_confbridge.c (1.8)
+	{"ATTENDED_TRANSFER_COMPLETE_SOUND", true, isURL}, // features.c (1.8)
+	{"CALLWAITDELUXEANNOUNCEMENT", true, isURL},       // sig_analog.c
 }
 
 // Beginnings of functions that one grant is for, as it always was:
@@ -46,6 +58,7 @@ var (
 	shownVariables = [...]string{
 		"MONITOR_EXEC", "MONITOR_EXEC_ARGS", "MONITOR_FILENAME", "MONITOR_OPTIONS", "TOUCH_MONITOR", "TOUCH_MIXMONITOR",
 		"MEETME_AGI_BACKGROUND", "MEETME_RECORDINGFILE", "MEETME_RECORDINGFORMAT", "MIXMONITOR_FILENAME", "MVM_FILENAME",
+		"BRIDGE_FEATURES", "BRIDGE_PLAY_SOUND", "LIMIT_CONNECT_FILE", "LIMIT_TIMEOUT_FILE", "LIMIT_WARNING_FILE",
 	}
 )
 
@@ -57,6 +70,13 @@ func nameOr(names []string, name, otherwise string) string {
 	return otherwise
 }
 
+// maxAssignments is the assignment of one header that Asterisk does not split off
+// what is behind it, nor takes quotes and backslashes out of (manager.c
+// man_do_variable_value).
+const maxAssignments = 64
+
+var unsplit = held{shown: "EVAL", what: "64 variables or more in one header, of which Asterisk takes the last ones for one"}
+
 // assigns looks at Variable headers, each of which assigns to one variable or
 // several (manager.c astman_get_variables).
 func (p *Policy) assigns(action string, headers []string) *Refusal {
@@ -67,32 +87,55 @@ func (p *Policy) assigns(action string, headers []string) *Refusal {
 				return r
 			}
 		}
-		for i := range assignments {
-			assignments[i], _, _ = strings.Cut(assignments[i], "=")
+		if len(assignments) >= maxAssignments {
+			if r := p.wants(action, unsplit); r != nil {
+				return r
+			}
 		}
-		if r := p.names(action, assignments, true); r != nil {
+		for _, assignment := range assignments {
+			name, value, _ := strings.Cut(assignment, "=")
+			if r := p.assign(action, name, value); r != nil {
+				return r
+			}
+		}
+	}
+	return nil
+}
+
+// assign looks at an assignment. value is not evaluated.
+func (p *Policy) assign(action, name, value string) *Refusal {
+	if r := p.functions(action, name); r != nil {
+		return r
+	}
+	if r := p.toFunction(action, name, value); r != nil {
+		return r
+	}
+	return p.variable(action, name, value, true)
+}
+
+// asks looks at names of variables, for which action asks.
+func (p *Policy) asks(action string, names []string) *Refusal {
+	for _, name := range names {
+		if r := p.functions(action, name); r != nil {
+			return r
+		}
+		if r := p.variable(action, name, "", false); r != nil {
 			return r
 		}
 	}
 	return nil
 }
 
-// names looks at names of variables, to which action assigns or for which it
-// asks. Values are not evaluated.
-func (p *Policy) names(action string, names []string, assigns bool) *Refusal {
-	for _, name := range names {
-		if hasExpression(name) {
-			if r := p.wants(action, expressions); r != nil {
-				return r
-			}
+// functions looks at the functions that a variable's name holds.
+func (p *Policy) functions(action, name string) *Refusal {
+	if hasExpression(name) {
+		if r := p.wants(action, expressions); r != nil {
+			return r
 		}
-		before, rest, called := strings.Cut(name, "(")
-		for before = strings.TrimSpace(before); called; before, rest, called = strings.Cut(rest, "(") {
-			if r := p.function(action, before); r != nil {
-				return r
-			}
-		}
-		if r := p.variable(action, name, assigns); r != nil {
+	}
+	before, rest, called := strings.Cut(name, "(")
+	for before = strings.TrimSpace(before); called; before, rest, called = strings.Cut(rest, "(") {
+		if r := p.function(action, before); r != nil {
 			return r
 		}
 	}
@@ -115,17 +158,18 @@ func (p *Policy) function(action, name string) *Refusal {
 	return p.wants(action, h)
 }
 
-// variable looks at the variable called name. One or two _ in front say who
-// inherits it (chanvars.c ast_var_name).
-func (p *Policy) variable(action, name string, assigns bool) *Refusal {
+// variable looks at the variable called name, to which value is assigned if it
+// assigns. One or two _ in front say who inherits it (chanvars.c ast_var_name).
+func (p *Policy) variable(action, name, value string, assigns bool) *Refusal {
 	name = strings.TrimLeft(name, "_ \t")
 	for i := range variables {
 		v := &variables[i]
-		if len(name) < len(v.begin) || !strings.EqualFold(name[:len(v.begin)], v.begin) || v.asking && !assigns {
+		if len(name) < len(v.begin) || !strings.EqualFold(name[:len(v.begin)], v.begin) || v.asking && !assigns ||
+			v.harmful != nil && !v.harmful(value) {
 			continue
 		}
 		shown := nameOr(shownVariables[:], name, v.begin+"*")
-		return p.wants(action, held{shown: shown, names: []string{name}, what: "the variable " + shown + ", which names a command or a file"})
+		return p.wants(action, held{shown: shown, names: []string{name}, what: "the variable " + shown + ", which names a command or a file, or has one made"})
 	}
 	return nil
 }
@@ -135,17 +179,21 @@ func (p *Policy) variable(action, name string, assigns bool) *Refusal {
 // option letters, such as gU(x), are no functions: those have three capitals or
 // more, or are of a family.
 var inData = regexp.MustCompile(`((?i:SHELL|EVAL|CURL|FILE|DB|ODBC|REALTIME)[A-Za-z0-9_]*|[A-Z][A-Z0-9_]{2,})\s*\(|` +
-	`((?i:MONITOR_|TOUCH_|MEETME_AGI_|MEETME_RECORDING|MVM_)[A-Za-z0-9_]*)`)
+	`((?i:MONITOR_|TOUCH_|MEETME_AGI_|MEETME_RECORDING|MVM_|BRIDGE_|LIMIT_|CONF_LIMIT_)[A-Za-z0-9_]*)`)
 
 // argumentQuotes are what Asterisk drops from arguments.
 var argumentQuotes = strings.NewReplacer(`\`, "", `"`, "")
 
 // functionsIn looks for functions and variables in Data.
 func (p *Policy) functionsIn(action, data string) *Refusal {
-	for _, match := range inData.FindAllStringSubmatch(argumentQuotes.Replace(data), -1) {
-		refused := p.variable(action, match[2], true)
-		if match[1] != "" {
-			refused = p.function(action, match[1])
+	data = argumentQuotes.Replace(data)
+	for _, match := range inData.FindAllStringSubmatchIndex(data, -1) {
+		assigned, value, _ := strings.Cut(data[match[0]:], "=")
+		var refused *Refusal
+		if match[2] >= 0 {
+			refused = cmp.Or(p.function(action, data[match[2]:match[3]]), p.toFunction(action, assigned, value))
+		} else {
+			refused = p.variable(action, data[match[4]:match[5]], value, true)
 		}
 		if refused != nil {
 			return refused

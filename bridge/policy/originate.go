@@ -7,8 +7,8 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// application is one that an Originate may run without a grant. harmful, if
-// there is one, says what in its arguments is not harmless, or "".
+// application is one that an Originate may run without a grant. harmful says what
+// in its arguments is not harmless, or ""; nil: fetches.
 type application struct {
 	name    string
 	harmful func(data string, args []string) string
@@ -17,39 +17,65 @@ type application struct {
 // applications play, wait, queue, dial, bridge, hang up, or go where Context
 // could.
 var applications = [...]application{
-	{"Dial", dialHarms}, {"Queue", queueHarms}, {"MeetMe", meetmeHarms}, {"ConfBridge", confbridgeHarms},
-	{"Bridge", fetches}, {"BridgeWait", fetches}, {"Playback", fetches}, {"ControlPlayback", fetches}, {"BackGround", fetches},
+	{"Dial", dialHarms}, {"Queue", queueHarms}, {"MeetMe", meetmeHarms}, {"ConfBridge", confbridgeHarms}, {"Bridge", bridgeHarms},
+	{"BridgeWait", nil}, {"Playback", nil}, {"ControlPlayback", nil}, {"BackGround", nil},
 	{"Wait", nil}, {"WaitExten", nil}, {"WaitForSilence", nil}, {"MusicOnHold", nil}, {"Echo", nil}, {"Milliwatt", nil},
-	{"Answer", nil}, {"Hangup", nil}, {"Busy", nil}, {"Congestion", nil}, {"Ringing", nil}, {"NoOp", nil},
+	{"Answer", nil}, {"Hangup", nil}, {"Busy", nil}, {"Congestion", nil}, {"Ringing", nil}, {"NoOp", passesOn},
 	{"SayAlpha", nil}, {"SayAlphaCase", nil}, {"SayCountedAdj", nil}, {"SayCountedNoun", nil}, {"SayCountPL", nil},
 	{"SayDigits", nil}, {"SayMoney", nil}, {"SayNumber", nil}, {"SayOrdinal", nil}, {"SayPhonetic", nil},
 	{"SayUnixTime", nil}, {"DateTime", nil},
-	{"Park", fetches}, {"ParkedCall", fetches}, {"PickupChan", nil}, {"AMD", fetches}, {"AgentLogin", nil}, {"AgentRequest", nil},
-	{"Goto", nil}, {"Gosub", nil}, {"Macro", nil}, {"Stasis", nil},
+	{"Park", nil}, {"ParkedCall", nil}, {"PickupChan", nil}, {"AMD", nil}, {"AgentLogin", nil}, {"AgentRequest", nil},
+	{"Goto", passesOn}, {"Gosub", passesOn}, {"Macro", passesOn}, {"Stasis", passesOn},
 }
 
-// fetches: a sound may be a URL, which Asterisk gets and keeps in a file (file.c
-// is_remote_path, media_cache.c).
+// passesOn: its arguments are the dialplan's or a program's, and no sound.
+func passesOn(string, []string) string { return "" }
+
+// isURL: a sound may be one, which Asterisk gets and keeps in a file (file.c
+// is_remote_path, media_cache.c). SayUnixTime plays what its format has in quotes.
+func isURL(text string) bool { return strings.Contains(text, "://") }
+
+// fetches is of all that may play.
 func fetches(data string, _ []string) string {
-	if strings.Contains(data, "://") {
+	if isURL(data) {
 		return "a URL, which Asterisk would fetch into a file"
 	}
 	return ""
 }
 
 // dialHarms: privacy (P) and screening (p) record the caller's name into a file
-// that the caller's number names (app_dial.c setup_privacy_args).
+// that the caller's number names (app_dial.c setup_privacy_args); by w, W, x and X a
+// telephone may record; what is dialled, and the number that f and o set, may name
+// the file.
 func dialHarms(data string, args []string) string {
-	if hasOption(argument(args, 2), "pP") {
-		return "option p or P, which records into a file"
+	options := argument(args, 2)
+	switch {
+	case hasOption(options, "pP"+recordingOptions):
+		return "option p, P, w, W, x or X, which records into a file"
+	case namesCommand(argument(args, 0)), hasOption(options, "fo") && namesCommand(options):
+		return "any of " + inCommand + " in what is dialled, or in a caller's number: it would name a recording's file"
 	}
 	return fetches(data, args)
 }
 
-// queueHarms: the sixth argument is an AGI (app_queue.c queue_exec).
+// queueHarms: the sixth argument is an AGI (app_queue.c queue_exec), and by w, W, x
+// and X a telephone may record.
 func queueHarms(data string, args []string) string {
-	if argument(args, 5) != "" {
+	switch {
+	case argument(args, 5) != "":
 		return "a sixth argument, which is an AGI"
+	case hasOption(argument(args, 1), recordingOptions):
+		return "option w, W, x or X, which records into a file"
+	}
+	return fetches(data, args)
+}
+
+// bridgeHarms: by w and W a telephone may record (features.c bridge_exec). The
+// options are all behind the first comma, quotes and backslashes as well.
+func bridgeHarms(data string, args []string) string {
+	options := strings.Join(args[min(1, len(args)):], ",")
+	if hasOption(options, "wW") || strings.ContainsAny(data, `\"`) && strings.ContainsAny(options, "wW") {
+		return "option w or W, which records into a file"
 	}
 	return fetches(data, args)
 }
@@ -144,7 +170,7 @@ func (a *application) harms(data string) string {
 	case !whole:
 		return openEnd.what
 	case a.harmful == nil:
-		return ""
+		return fetches(data, args)
 	}
 	return a.harmful(data, args)
 }

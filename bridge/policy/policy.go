@@ -16,7 +16,7 @@ var refusedAlways = [...]string{"Login", "Logoff", "Challenge", "Events", "Filte
 // name them. What other Actions may hold that reaches there is in holds.go.
 var refusedByDefault = [...]string{
 	"Command", "UpdateConfig", "CreateConfig", "GetConfig", "GetConfigJSON", "ModuleLoad",
-	"DialplanExtensionAdd", "DialplanExtensionRemove", "AGI", "PJSIPNotify",
+	"DialplanExtensionAdd", "DialplanExtensionRemove", "AGI", "PJSIPNotify", "SIPnotify",
 }
 
 // Policy decides which Actions a server's callers may ask for. It is not

@@ -59,7 +59,7 @@ func ruleOf(f *Refusal) string {
 func TestPolicy_RefusesByDefaultWhatTheContractLists(t *testing.T) {
 	always := strings.Fields("Login Logoff Challenge Events Filter WaitEvent")
 	byDefault := strings.Fields(`Command UpdateConfig CreateConfig GetConfig GetConfigJSON ModuleLoad
-		DialplanExtensionAdd DialplanExtensionRemove AGI PJSIPNotify`)
+		DialplanExtensionAdd DialplanExtensionRemove AGI PJSIPNotify SIPnotify`)
 	nothing, everything := testPolicy(t, "", "", ""), testPolicy(t, "*", "", "")
 	table, err := os.ReadFile("../catalog/actions.tsv")
 	if err != nil {

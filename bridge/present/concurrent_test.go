@@ -55,7 +55,7 @@ func TestConcurrent_ReaderListsAndWriter(t *testing.T) {
 				done = true
 			default:
 				p.Counts()
-				p.AppendServer(nil, "n", start)
+				p.AppendServer(nil, "n", true, start)
 			}
 		}
 	})

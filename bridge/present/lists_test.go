@@ -107,7 +107,7 @@ func TestList_ThatIsNoneEndsNothing(t *testing.T) {
 
 func decodeServer(t *testing.T, w *world, notKept *map[string]string) map[string]any {
 	t.Helper()
-	value := w.p.AppendServer(nil, "node1", w.now)
+	value := w.p.AppendServer(nil, "node1", true, w.now)
 	var all map[string]any
 	if err := json.Unmarshal(value, &all); err != nil {
 		t.Fatalf("%v: %s", err, value)

@@ -42,6 +42,7 @@ type object struct {
 	uncounted bool // only the bucket has it: no part of the bounds
 
 	revision uint64 // what the bucket had last of it, as far as is known
+	looked   uint64 // the look at the bucket by or since which it was there last
 	there    bool   // the bucket has it, or may have it
 	inFlight bool
 	again    bool          // changed while in flight

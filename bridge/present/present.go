@@ -57,6 +57,7 @@ type Present struct {
 	later    chain
 	graves   chain     // tombstones
 	found    []*object // in the bucket before this process, and not held
+	looks    uint64    // at the bucket, see Look
 	objects  int
 	bytes    int64
 	counts   Counts

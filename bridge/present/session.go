@@ -249,12 +249,17 @@ func (p *Present) notKept(k Kind) string {
 	return why
 }
 
-// AppendServer appends the value of <server>.server, which node writes.
-func (p *Present) AppendServer(dst []byte, node string, now time.Time) []byte {
+// AppendServer appends the value of <server>.server, which node writes. It is not live as long
+// as that node does not know what the bucket has from before.
+func (p *Present) AppendServer(dst []byte, node string, knows bool, now time.Time) []byte {
 	p.enter(now)
 	defer p.mu.Unlock()
 	dst = append(appendName(append(dst, '{'), "state"), '"')
-	dst = append(append(dst, p.session.state.String()...), '"', ',')
+	state := p.session.state
+	if state == Live && !knows {
+		state = Syncing
+	}
+	dst = append(append(dst, state.String()...), '"', ',')
 	dst = appendTime(appendName(dst, "since"), p.session.since.UnixNano())
 	dst = jsontext.AppendMember(dst, "session", p.session.token)
 	dst = jsontext.AppendMember(dst, "node", node)

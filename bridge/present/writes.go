@@ -77,6 +77,9 @@ func (p *Present) Done(w *Write, stored bool, now time.Time) {
 	w.o = nil
 	o.inFlight = false
 	o.there = !w.End || !stored
+	if stored {
+		o.looked = p.looks
+	}
 	o.revision = max(o.revision, w.Revision)
 	switch {
 	case !stored:
@@ -132,7 +135,10 @@ func (p *Present) Found(key string, revision uint64, ended bool, now time.Time) 
 		// room from what is up.
 		o = &object{kind: k, list: listsOf[k], index: string(index), uncounted: true}
 		p.index[k][o.index] = o
-	case o.inFlight || revision <= o.revision:
+	default:
+		o.looked = p.looks
+	}
+	if o.inFlight || revision <= o.revision {
 		return true // what is written is heard of later
 	}
 	o.revision = revision
@@ -144,6 +150,28 @@ func (p *Present) Found(key string, revision uint64, ended bool, now time.Time) 
 		p.found = append(p.found, o)
 	}
 	return true
+}
+
+// Look says that the bucket is read from now on. Found is told what it has, and Looked once
+// that is all.
+func (p *Present) Look() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looks++
+}
+
+// Looked says that all was Found that the bucket has had since Look. What is up, was written
+// before and was not found is gone without a mark, by a purge of the stream or an age that
+// somebody gave it. It is written anew.
+func (p *Present) Looked(now time.Time) {
+	for l := range Lists {
+		p.walk(l, now, func(o *object) bool {
+			if o.there && !o.inFlight && o.looked != p.looks {
+				p.mark(o)
+			}
+			return true
+		})
+	}
 }
 
 // Purge has what the bucket has and p does not purged. It is called when the first lists

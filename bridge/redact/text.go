@@ -229,8 +229,9 @@ func (r *Redactor) Value(s string) string {
 func (r *Redactor) Command(s string) string {
 	s = r.Value(s)
 	for _, m := range wordRule.FindAllStringIndex(s, -1) {
-		if strings.HasPrefix(s[m[1]:], " ") && r.Secret(s[m[0]:m[1]]) {
-			return s[:m[1]] + " " + Hidden
+		behind := strings.TrimLeft(s[m[1]:], `\"'`) // a name may stand in quotes
+		if (strings.HasPrefix(behind, " ") || strings.HasPrefix(behind, "\t")) && r.Secret(s[m[0]:m[1]]) {
+			return s[:len(s)-len(behind)] + " " + Hidden
 		}
 	}
 	return s

@@ -44,7 +44,7 @@ func (c *cursor) peek(ctx context.Context) (*Message, error) {
 		if err == nil {
 			break
 		}
-		wait := again(ctx, err)
+		wait := c.source.again(ctx, err)
 		if errors.Is(err, errNone) {
 			wait = c.vanished(ctx)
 		}

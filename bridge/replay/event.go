@@ -40,6 +40,15 @@ func ReadAt(m *Message) time.Time {
 	return m.Stored
 }
 
+// by is when e was read at the latest. A clock that was ahead said later, but nothing is stored
+// before it is read.
+func (e *Event) by() time.Time {
+	if e.Stored.Before(e.Read) {
+		return e.Stored
+	}
+	return e.Read
+}
+
 // IsGap reports whether e is a Gap event.
 func (e *Event) IsGap() bool { return e.Name == "Gap" }
 

@@ -69,12 +69,13 @@ func (s *Source) scan(
 	}
 }
 
-// over reports whether nothing before To can follow m, which is not before it.
+// over reports whether nothing before To can follow m, which is not before it. A clock that was
+// ahead for a moment does not end it: nothing is stored before it is read.
 func (p *plan) over(sel *Selection, m *Message, when time.Time) bool {
 	if p.servers == nil {
 		return false
 	}
-	if when.After(sel.To.Add(clockSlack)) {
+	if end := sel.To.Add(clockSlack); when.After(end) && m.Stored.After(end) {
 		server, _ := sel.parts(m.Subject)
 		delete(p.servers, server)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 func TestRead_SelectsServersAndNames(t *testing.T) {
@@ -111,6 +112,19 @@ func TestRead_ClocksMayDiffer(t *testing.T) {
 	}
 	if got := b.read(t.Context(), Selection{To: now.Add(10 * time.Second)}); fmt.Sprint(got) != "[2 pbx1.Behind]" {
 		t.Errorf("before then read %q", got)
+	}
+}
+
+// A clock that was ahead for a moment, or one bridge's of several, ends no reading.
+func TestRead_AClockThatWasAheadEndsNothing(t *testing.T) {
+	b := newBench(t)
+	now := time.Now()
+	b.tick("pbx1", "Before", now)
+	b.tick("pbx1", "Ahead", now.Add(3*time.Hour))
+	b.tick("pbx1", "After", now.Add(time.Second))
+	b.tick("pbx1", "Later", now.Add(2*time.Hour))
+	if got := b.read(t.Context(), Selection{To: now.Add(5 * time.Minute)}); fmt.Sprint(got) != "[1 pbx1.Before 3 pbx1.After]" {
+		t.Errorf("read %v", got)
 	}
 }
 
@@ -325,8 +339,15 @@ func TestRead_SaysWhatIsWrong(t *testing.T) {
 	b := newBench(t)
 	none := func(*Message) error { return nil }
 	sel := Selection{Prefix: "ami", Kind: "events"}
-	if err := b.source("NONE").Read(t.Context(), sel, ReadAt, nil, none); err == nil || !strings.Contains(err.Error(), "stream NONE cannot be read at $JS.API") {
-		t.Errorf("no stream: %v", err)
+	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "CLOSED", Subjects: []string{"closed"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range []string{"NONE", "CLOSED"} {
+		before := b.nc.Stats().OutMsgs
+		err := b.source(stream).Read(t.Context(), sel, ReadAt, nil, none)
+		if asked := b.nc.Stats().OutMsgs - before; err == nil || !strings.Contains(err.Error(), "stream "+stream+" cannot be read at $JS.API") || asked != 2 {
+			t.Errorf("%s: %d questions, %v", stream, asked, err)
+		}
 	}
 	b.tick("pbx1", "Hangup", time.Now())
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -101,12 +101,12 @@ func (s *Source) mentions(
 	var since time.Time // the first was found
 	err := s.Read(ctx, sel, ReadAt, onProgress, func(m *Message) error {
 		e := sel.EventOf(m)
-		if enough(e.Read) || len(found) > 0 && e.Read.After(since.Add(beginSlack)) {
+		if enough(e.by()) || len(found) > 0 && e.by().After(since.Add(beginSlack)) {
 			return errEnough
 		}
 		if found[e.Server] == 0 && call.Learn(&e) {
 			if found[e.Server] = m.Sequence; len(found) == 1 {
-				since = e.Read
+				since = e.by()
 			}
 		}
 		return nil
@@ -129,9 +129,9 @@ func (s *Source) learn(ctx context.Context, sel *Selection, call *Call, first ui
 			quiet = silenceAfterGap
 		}
 		switch {
-		case !sel.To.IsZero() && !e.Read.Before(sel.To),
-			!ended.IsZero() && e.Read.After(ended.Add(linger)),
-			!lastOfCall.IsZero() && e.Read.After(lastOfCall.Add(quiet)):
+		case !sel.To.IsZero() && !e.by().Before(sel.To),
+			!ended.IsZero() && e.by().After(ended.Add(linger)),
+			!lastOfCall.IsZero() && e.by().After(lastOfCall.Add(quiet)):
 			return false, nil
 		}
 		last = m.Sequence
@@ -139,10 +139,10 @@ func (s *Source) learn(ctx context.Context, sel *Selection, call *Call, first ui
 		case e.IsGap():
 			gap = true
 		case call.Learn(&e):
-			lastOfCall, gap = e.Read, false
+			lastOfCall, gap = e.by(), false
 		}
 		if ended.IsZero() && call.over(&e) {
-			ended = e.Read
+			ended = e.by()
 		} else if !call.over(&e) {
 			ended = time.Time{}
 		}

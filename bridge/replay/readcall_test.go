@@ -87,6 +87,25 @@ func TestReadCall_ReadsNoMoreThanTheCallLasts(t *testing.T) {
 	}
 }
 
+// Another bridge's clock is ahead, and so was that of the call's own for a moment: the call is
+// found, and whole.
+func TestReadCall_AClockThatIsAhead(t *testing.T) {
+	b := newBench(t)
+	began := time.Now().Truncate(time.Second)
+	id := fmt.Sprintf("%d.42", began.Unix())
+	b.tick("pbx1", "Newchannel", began)
+	b.tick("pbx2", "Newchannel", began.Add(3*time.Hour))
+	b.event("pbx1", "Newchannel", "s:101", began, fmt.Sprintf(`{"Event":"Newchannel","Uniqueid":%q,"Linkedid":%q}`, id, id))
+	b.tick("pbx1", "VarSet", began.Add(3*time.Hour))
+	b.event("pbx1", "Hangup", "s:103", began.Add(9*time.Second), fmt.Sprintf(`{"Event":"Hangup","Uniqueid":%q,"Linkedid":%q}`, id, id))
+	if got, _ := b.readCall(id, Selection{}); got != "pbx1.Newchannel pbx1.Hangup" {
+		t.Errorf("of the call: %q", got)
+	}
+	if got, _ := b.readCall(id, Selection{To: began.Add(time.Hour)}); got != "pbx1.Newchannel pbx1.Hangup" {
+		t.Errorf("of the call before: %q", got)
+	}
+}
+
 // A call that is up goes to the end of what there is; one whose Hangup is missing
 // ends where nothing is heard of it for long, and soon after a Gap.
 func TestReadCall_WithoutItsEnd(t *testing.T) {

@@ -42,23 +42,11 @@ func (s *Source) get(ctx context.Context, r directget.Request) (all []*Message, 
 		if all, more, err = s.once(ctx, r); err == nil {
 			return all, more, nil
 		}
-		if hopeless := again(ctx, err); hopeless != nil {
+		if hopeless := s.again(ctx, err); hopeless != nil {
 			return nil, 0, hopeless
 		}
 	}
 	return nil, 0, s.failed(err)
-}
-
-// again waits, where it has to, before what ended in err is asked for again. It
-// returns err where that is of no use.
-func again(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(err, errNobody):
-		return pause(ctx, retryWait)
-	case errors.Is(err, errCut):
-		return nil
-	}
-	return err
 }
 
 // failed is what err, in which the last of several attempts ended, is told as.

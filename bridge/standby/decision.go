@@ -20,7 +20,7 @@ const (
 type EventKind uint8
 
 const (
-	Tick         EventKind = iota // some time has passed; at least every 100 ms
+	Tick         EventKind = iota // some time has passed; at least every 100 ms, unless it Waits
 	SawHeartbeat                  // a Heartbeat names a Leader
 	SawTerm                       // the record that the stream holds; Term is nil if it holds none that can be read
 	Wrote                         // the term is stored, at Seq
@@ -59,4 +59,8 @@ type View struct {
 
 	Unable     Unable // of this bridge
 	HeirUnable Unable // of the Successor
+	// OthersStored is that events of other servers are stored that this bridge leads, and
+	// HeirNoBetter that the Successor stores no more of what it leads itself. Both count for one
+	// that is Mute.
+	OthersStored, HeirNoBetter bool
 }

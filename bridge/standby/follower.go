@@ -2,6 +2,7 @@ package standby
 
 import (
 	"cmp"
+	"strings"
 	"time"
 )
 
@@ -178,9 +179,10 @@ func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 	case m.Term < f.term, m.Term == f.term && f.silent:
 		return 0
 	case m.Epoch != f.epoch:
-		f.epoch, f.highest = m.Epoch, 0
+		f.epoch, f.highest = strings.Clone(m.Epoch), 0
 		f.lose("")
 	}
+	m.Epoch = f.epoch // the other is a part of a message, which a Mark that is kept would keep
 	f.term, f.silent = m.Term, false
 	if m.Filters != f.filters {
 		f.lose(Filters)

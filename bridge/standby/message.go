@@ -146,20 +146,39 @@ type Term struct {
 
 // Encode returns the Heartbeat as JSON, with this Version.
 func (h *Heartbeat) Encode() ([]byte, error) {
+	data, err := h.encode()
+	if err == nil && len(data) > MaxMessage {
+		err = tooLong(data)
+	}
+	return data, err
+}
+
+// encode returns the Heartbeat as JSON, with this Version, be it as long as it is.
+func (h *Heartbeat) encode() ([]byte, error) {
 	h.Version, h.Needs = Version, needs
-	return encode(h, h.check)
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	return h.appendJSON(make([]byte, 0, 256+32*len(h.Servers)+192*len(h.Leads)+128*len(h.Stands)+64*len(h.Tries))), nil
 }
 
 // DecodeHeartbeat reads a Heartbeat.
 func DecodeHeartbeat(data []byte) (*Heartbeat, error) {
 	h := new(Heartbeat)
+	if len(data) <= MaxMessage && h.scan(string(data)) && h.check() == nil {
+		return h, nil
+	}
+	*h = Heartbeat{}
 	return h, decode(data, h, h.check)
 }
 
 // Encode returns the Term as JSON, with this Version.
 func (t *Term) Encode() ([]byte, error) {
 	t.Version, t.Needs = Version, needs
-	return encode(t, t.check)
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(t)
 }
 
 // DecodeTerm reads a Term.
@@ -171,15 +190,8 @@ func DecodeTerm(data []byte) (*Term, error) {
 // ErrNewer is a message of a bridge that is more than one version ahead: update this one.
 var ErrNewer = errors.New("it needs a newer version of the bridge than this one")
 
-func encode(v any, check func() error) ([]byte, error) {
-	if err := check(); err != nil {
-		return nil, err
-	}
-	data, err := json.Marshal(v)
-	if err == nil && len(data) > MaxMessage {
-		err = fmt.Errorf("it is of %d bytes, at most %d are allowed", len(data), MaxMessage)
-	}
-	return data, err
+func tooLong(data []byte) error {
+	return fmt.Errorf("it is of %d bytes, at most %d are allowed", len(data), MaxMessage)
 }
 
 // decode reads data into v. What a newer version needs may not fit v: then that it is

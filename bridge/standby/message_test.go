@@ -243,6 +243,7 @@ func FuzzHeartbeat(f *testing.F) {
 	f.Add(data)
 	f.Add([]byte(`{"v":2,"needs":2}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		readsAlike(t, data)
 		h, err := DecodeHeartbeat(data)
 		if err != nil {
 			return

@@ -1,7 +1,6 @@
 package standby
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -19,35 +18,31 @@ const (
 // later. Others hear nothing of it, as they did of one that NATS did not take.
 func (h *Heartbeat) EncodeWithin(limit int) ([][]byte, error) {
 	limit = min(limit, MaxMessage)
-	h.Version, h.Needs = Version, needs
-	if err := h.check(); err != nil {
-		return nil, err
-	}
-	data, err := json.Marshal(h)
+	data, err := h.encode()
 	if err != nil || len(data) <= limit {
 		return [][]byte{data}, err
 	}
 	for n := max(2, len(data)/max(1, limit)+1); n <= maxParts; n += max(1, n/8) {
-		if all, err := h.split(n, limit); err != nil || all != nil {
-			return all, err
+		if all := h.split(n, limit); all != nil {
+			return all, nil
 		}
 	}
 	return nil, fmt.Errorf("it is of %d bytes, and NATS takes %d: raise max_payload", len(data), limit)
 }
 
 // split returns the Heartbeat in n parts; nil if one of them is of more than limit bytes.
-func (h *Heartbeat) split(n, limit int) (all [][]byte, err error) {
+func (h *Heartbeat) split(n, limit int) (all [][]byte) {
 	for i := range n {
 		part := *h
 		part.Needs, part.Part, part.Parts = parts, i+1, n
 		part.Servers, part.Leads, part.Stands, part.Tries = piece(h.Servers, i, n), piece(h.Leads, i, n), piece(h.Stands, i, n), piece(h.Tries, i, n)
-		data, err := json.Marshal(&part)
-		if err != nil || len(data) > limit {
-			return nil, err
+		data := part.appendJSON(nil)
+		if len(data) > limit {
+			return nil
 		}
 		all = append(all, data)
 	}
-	return all, nil
+	return all
 }
 
 // piece is the i'th of n pieces.

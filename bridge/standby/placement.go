@@ -43,12 +43,8 @@ type Move struct {
 }
 
 // Try says which servers this bridge is to read without having a session of them. It
-// stands for the next Beat.
-func (r *Roster) Try(servers []Tries) {
-	me := r.members[r.self]
-	me.Tries = slices.Clone(servers)
-	me.index()
-}
+// stands from the next Beat on.
+func (r *Roster) Try(servers []Tries) { r.members[r.self].Tries = slices.Clone(servers) }
 
 // Moves returns what this bridge is to do now, so that as many bridges as there shall be
 // copies read each server, or all that have it. It looks at each server: once in a while
@@ -80,7 +76,7 @@ func (r *Roster) Moves(copies func(server string) int, now time.Time) (moves []M
 
 // seat is a bridge that a server could have for a reader.
 type seat struct {
-	*member
+	said
 	ranked
 	alive  bool
 	recent bool // it was heard as lately as who leads must be
@@ -90,35 +86,39 @@ type seat struct {
 }
 
 // holds reports whether it leads the server or could.
-func (s *seat) holds(server string) bool {
-	return s.alive && s.up && (s.leads(server) != nil || s.stands(server).inSync())
+func (s *seat) holds() bool {
+	return s.alive && s.up && (s.leads != nil || s.stands.isInSync())
 }
 
-func (s *Stands) inSync() bool { return s != nil && s.State == InSync.String() }
+func (s *Stands) isInSync() bool { return s != nil && s.State == InSync.String() }
+
+func (s *Stands) inSync(term uint64) bool { return s.isInSync() && s.Term == term }
 
 // seats are those of a server, the best first. One that is silent keeps its seat for a
-// while, but for a server that nobody else reads. Patience says how much longer.
+// while, but for a server that nobody else reads. Patience says how much longer. What is
+// returned is valid until the next call.
 func (r *Roster) seats(server string, patience int, now time.Time) []seat {
-	var all []seat
+	all, says := r.seated[:0], r.said(server)
 	read := false
-	for _, m := range r.members {
-		if !m.serves(server) || !r.alive(m, now) && now.Sub(m.at) > time.Duration(patience)*lostAfter {
+	for _, one := range r.ranks(server) {
+		alive := r.alive(one.member, now)
+		if !alive && now.Sub(one.at) > time.Duration(patience)*lostAfter {
 			continue
 		}
-		tries := m.tries(server)
+		said := says.of(one.member)
 		s := seat{
-			member: m, ranked: ranked{m.Node, score(server, m.Node, m.Weight)},
-			alive: r.alive(m, now), recent: m.Node == r.self || now.Sub(m.at) <= time.Duration(patience)*r.silence,
-			up: tries == nil && (m.leads(server) != nil || m.stands(server) != nil),
+			said: said, ranked: one.ranked,
+			alive: alive, recent: one.Node == r.self || now.Sub(one.at) <= time.Duration(patience)*r.silence,
+			up: said.tries == nil && (said.leads != nil || said.stands != nil),
 		}
-		s.reads, s.stuck = s.up || tries != nil, tries != nil && tries.ForMS >= stuckAfter.Milliseconds()
+		s.reads, s.stuck = s.up || said.tries != nil, said.tries != nil && said.tries.ForMS >= stuckAfter.Milliseconds()
 		read = read || s.reads && s.recent
 		all = append(all, s)
 	}
+	r.seated = all
 	if !read {
 		all = slices.DeleteFunc(all, func(s seat) bool { return !s.recent })
 	}
-	slices.SortFunc(all, func(a, b seat) int { return byScore(a.ranked, b.ranked) })
 	return all
 }
 
@@ -126,34 +126,34 @@ func (r *Roster) seats(server string, patience int, now time.Time) []seat {
 // moment without a move.
 func (r *Roster) moveOf(server string, copies, patience int, now time.Time) (m Move, waits, ok bool) {
 	seats := r.seats(server, patience, now)
-	at := slices.IndexFunc(seats, func(s seat) bool { return s.member == r.members[r.self] })
+	self := r.members[r.self]
+	at := slices.IndexFunc(seats, func(s seat) bool { return s.m == self })
 	if at < 0 {
 		return m, false, false
 	}
 	me, before := &seats[at], seats[:at]
 	switch {
-	case me.leads(server) != nil:
+	case me.leads != nil:
 		return r.leadOf(server, me, before[:min(copies, at)], now)
 	case !me.reads && missing(seats, at, copies):
 		return Move{Server: server, Kind: Begin}, false, true
 	case !me.reads && at < copies:
-		return Move{Server: server, Kind: Begin}, true, now.Sub(me.since) >= moveAfter
+		return Move{Server: server, Kind: Begin}, true, now.Sub(self.since) >= moveAfter
 	case !me.reads:
 		return m, false, false
 	case !me.up:
 		have := count(before, func(s *seat) bool { return s.recent && s.reads && !s.stuck })
 		return Move{Server: server, Kind: End}, false, have >= copies
 	}
-	have := count(before, func(s *seat) bool { return s.holds(server) })
+	have := count(before, (*seat).holds)
 	return Move{Server: server, Kind: End}, false, have >= copies
 }
 
 // leadOf gives the lead to the best that is in sync with it.
 func (r *Roster) leadOf(server string, me *seat, better []seat, now time.Time) (m Move, waits, ok bool) {
-	term := me.leads(server).Term
 	for i := range better {
-		if s := &better[i]; s.alive && s.inSync(server, term) && s.stands(server).Unable == "" && now.Sub(s.since) >= moveAfter {
-			return Move{Server: server, Kind: GiveLead, To: s.Node}, true, true
+		if s := &better[i]; s.alive && s.stands.inSync(me.leads.Term) && s.stands.Unable == "" && now.Sub(s.m.since) >= moveAfter {
+			return Move{Server: server, Kind: GiveLead, To: s.node}, true, true
 		}
 	}
 	return m, false, false
@@ -186,9 +186,4 @@ func count(seats []seat, is func(*seat) bool) (n int) {
 		}
 	}
 	return n
-}
-
-func (m *member) inSync(server string, term uint64) bool {
-	s := m.stands(server)
-	return s.inSync() && s.Term == term
 }

@@ -23,9 +23,14 @@ type Roster struct {
 	self      string
 	silence   time.Duration
 	members   map[string]*member
+	rows      map[string]*row // by server
+	lists     int             // counts the changes of who has which servers, from 1
 	listLeft  int
 	moved     time.Time
 	lastMoved string
+
+	claims []claimant // of claimants, to be used again
+	seated []seat     // likewise, of seats
 }
 
 // member is a bridge, by its last Heartbeat.
@@ -36,16 +41,14 @@ type member struct {
 	since  time.Time // since when it is heard without a silence
 	has    []string  // its servers, sorted; those of its last list
 
-	leadsOf  map[string]*Leads  // of the Heartbeat, by server: each is looked up at each tick
-	standsOf map[string]*Stands // likewise
-	triesOf  map[string]*Tries  // likewise
+	rows, spare []*row // of the servers that the Heartbeat names; to be used again
 }
 
 // NewRoster returns the Roster of a bridge. One that is silent for longer than half as
 // much again as silence has no share in the servers.
 func NewRoster(node, incarnation string, weight int, silence time.Duration) *Roster {
 	self := &member{Heartbeat: Heartbeat{Node: node, Incarnation: incarnation, Weight: weight}}
-	return &Roster{self: node, silence: silence, members: map[string]*member{node: self}}
+	return &Roster{self: node, silence: silence, members: map[string]*member{node: self}, rows: map[string]*row{}, lists: 1}
 }
 
 // Serve says which servers this bridge has.
@@ -54,10 +57,17 @@ func (r *Roster) Serve(servers []string) {
 	me.has, me.List = slices.Clone(servers), ListHash(servers)
 	slices.Sort(me.has)
 	r.listLeft = listBeats
+	r.lists++
+	for _, name := range me.has {
+		r.rowOf(name)
+	}
+	for _, w := range r.rows {
+		r.prune(w)
+	}
 }
 
 // Beat returns the next Heartbeat of this bridge, which stands for what the Roster
-// knows of it until the next.
+// knows of it until the next. The Roster keeps what it is given.
 func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat {
 	me := r.members[r.self]
 	if me.since.IsZero() {
@@ -65,8 +75,8 @@ func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat 
 	}
 	me.at = now
 	me.Seq++
-	me.Leads, me.Stands = slices.Clone(leads), slices.Clone(stands)
-	me.index()
+	me.Leads, me.Stands = leads, stands
+	r.index(me)
 	h := me.Heartbeat
 	if r.listLeft > 0 || me.Seq%listEvery == 1 {
 		r.listLeft = max(0, r.listLeft-1)
@@ -99,15 +109,21 @@ func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 	case h.Incarnation != m.Incarnation:
 		m.before, m.has, m.since = m.Incarnation, nil, now
 		r.listLeft = listBeats
+		r.lists++
 	case !r.alive(m, now):
 		m.since = now
 		r.listLeft = listBeats
 	}
+	if h.Weight != m.Weight {
+		r.lists++
+	}
 	m.Heartbeat, m.at = *h, now
-	m.index()
+	r.index(m)
 	if len(h.Servers) > 0 || h.List == ListHash(nil) {
-		m.has = slices.Clone(h.Servers)
-		slices.Sort(m.has)
+		if has := slices.Sorted(slices.Values(h.Servers)); !slices.Equal(has, m.has) {
+			m.has = has
+			r.lists++
+		}
 	}
 	return nil
 }
@@ -127,30 +143,17 @@ func (r *Roster) admit(now time.Time) bool {
 		return false
 	}
 	delete(r.members, oldest.Node)
+	r.forget(oldest)
+	for _, w := range oldest.rows {
+		r.prune(w)
+	}
+	r.lists++
 	return true
 }
 
 func (r *Roster) alive(m *member, now time.Time) bool {
 	return m.Node == r.self || now.Sub(m.at) <= r.silence*3/2
 }
-
-// index has what the Heartbeat says be found by its server.
-func (m *member) index() {
-	m.leadsOf, m.standsOf, m.triesOf = make(map[string]*Leads, len(m.Leads)), make(map[string]*Stands, len(m.Stands)), make(map[string]*Tries, len(m.Tries))
-	for i := range m.Leads {
-		m.leadsOf[m.Leads[i].Server] = &m.Leads[i]
-	}
-	for i := range m.Stands {
-		m.standsOf[m.Stands[i].Server] = &m.Stands[i]
-	}
-	for i := range m.Tries {
-		m.triesOf[m.Tries[i].Server] = &m.Tries[i]
-	}
-}
-
-func (m *member) leads(server string) *Leads   { return m.leadsOf[server] }
-func (m *member) stands(server string) *Stands { return m.standsOf[server] }
-func (m *member) tries(server string) *Tries   { return m.triesOf[server] }
 
 func (m *member) serves(server string) bool {
 	_, ok := slices.BinarySearch(m.has, server)
@@ -174,8 +177,8 @@ func (r *Roster) Leader(server string) (Leader, bool) {
 
 // leader is Leader, of those bridges that are counted.
 func (r *Roster) leader(server string, counts func(*member) bool) (l Leader, ok bool) {
-	for _, m := range r.members {
-		says := m.leads(server)
+	for _, s := range r.said(server) {
+		m, says := s.m, s.leads
 		if says == nil || says.Term < l.Mark.Term || !counts(m) {
 			continue
 		}
@@ -188,33 +191,13 @@ func (r *Roster) leader(server string, counts func(*member) bool) (l Leader, ok 
 
 // Ranked returns the nodes that are alive and have the server, the best first. The
 // first copies of them shall read it, and the first of those lead, once in sync.
-func (r *Roster) Ranked(server string, now time.Time) []string {
-	var all []ranked
-	for _, m := range r.members {
-		if r.alive(m, now) && m.serves(server) {
-			all = append(all, ranked{m.Node, score(server, m.Node, m.Weight)})
+func (r *Roster) Ranked(server string, now time.Time) (nodes []string) {
+	for _, m := range r.ranks(server) {
+		if r.alive(m.member, now) {
+			nodes = append(nodes, m.Node)
 		}
-	}
-	slices.SortFunc(all, byScore)
-	nodes := make([]string, len(all))
-	for i := range all {
-		nodes[i] = all[i].node
 	}
 	return nodes
-}
-
-// term returns the highest term of the server that anybody leads or follows: who led may
-// have been started anew, and knows nothing of it.
-func (r *Roster) term(server string) (term uint64) {
-	for _, m := range r.members {
-		if l := m.leads(server); l != nil {
-			term = max(term, l.Term)
-		}
-		if s := m.stands(server); s != nil {
-			term = max(term, s.Term)
-		}
-	}
-	return term
 }
 
 // claimant is a standby that might claim.
@@ -228,14 +211,16 @@ type claimant struct {
 // claimants returns who stands by for the server and is alive, in the order in which
 // they claim: those in sync with the highest term, who can act before who cannot, by rank,
 // then those whose session is the oldest, and those that are mute at last. Bridges that have heard the same have the same order.
+// What is returned is valid until the next call.
 func (r *Roster) claimants(server string, now time.Time) []claimant {
-	var all []claimant
-	term := r.term(server)
-	for _, m := range r.members {
-		if s := m.stands(server); s != nil && r.alive(m, now) {
-			all = append(all, claimant{ranked{m.Node, score(server, m.Node, m.Weight)}, m.inSync(server, term), s.AgeMS, s.Unable})
+	all, says := r.claims[:0], r.said(server)
+	term := says.term()
+	for _, one := range says {
+		if m, s := one.m, one.stands; s != nil && r.alive(m, now) {
+			all = append(all, claimant{ranked{m.Node, score(server, m.Node, m.Weight)}, s.inSync(term), s.AgeMS, s.Unable})
 		}
 	}
+	r.claims = all
 	slices.SortFunc(all, func(a, b claimant) int {
 		switch mute := a.unable == Mute; {
 		case mute != (b.unable == Mute):

@@ -152,7 +152,7 @@ func TestTurn_IsOneOrderForAll(t *testing.T) {
 		turns := map[int]string{}
 		standing := 0
 		for _, r := range all {
-			if r.members[r.self].stands("pbx1") == nil {
+			if r.stands("pbx1", r.self) == nil {
 				continue
 			}
 			standing++

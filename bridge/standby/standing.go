@@ -48,11 +48,13 @@ func (r *Roster) LeaderNow(server string, now time.Time) (l Leader, ok bool) {
 	return r.leader(server, func(m *member) bool { return r.alive(m, now) })
 }
 
-// Standbys returns who stands by for the server, by node, as seen by who leads the term.
-// One that follows an older term has not found its place in this one yet. It is not leader.
-func (r *Roster) Standbys(server, leader string, term uint64, now time.Time) (all []Standby) {
-	for _, m := range r.members {
-		s := m.stands(server)
+// Standbys appends to all who stands by for the server, by node, as seen by who leads the
+// term. One that follows an older term has not found its place in this one yet. It is not
+// leader.
+func (r *Roster) Standbys(all []Standby, server, leader string, term uint64, now time.Time) []Standby {
+	before := len(all)
+	for _, one := range r.said(server) {
+		m, s := one.m, one.stands
 		if s == nil || m.Node == leader || !r.alive(m, now) {
 			continue
 		}
@@ -70,7 +72,7 @@ func (r *Roster) Standbys(server, leader string, term uint64, now time.Time) (al
 		}
 		all = append(all, b)
 	}
-	slices.SortFunc(all, func(a, b Standby) int { return strings.Compare(a.Node, b.Node) })
+	slices.SortFunc(all[before:], func(a, b Standby) int { return strings.Compare(a.Node, b.Node) })
 	return all
 }
 

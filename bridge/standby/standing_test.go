@@ -26,7 +26,7 @@ func TestRoster_StandbysAsTheLeaderSeesThem(t *testing.T) {
 		{Node: "b2", State: InSync, Lag: 5}, {Node: "b3", State: Joining}, {Node: "b4", State: Apart, Reason: Behind, Lag: 70},
 		{Node: "b5", State: Apart, Reason: Differs}, {Node: "b6", State: Joining},
 	}
-	standbys := all[0].Standbys("pbx1", "b1", 3, now)
+	standbys := all[0].Standbys(nil, "pbx1", "b1", 3, now)
 	if diff := cmp.Diff(want, standbys); diff != "" {
 		t.Error(diff)
 	}
@@ -35,11 +35,11 @@ func TestRoster_StandbysAsTheLeaderSeesThem(t *testing.T) {
 			t.Errorf("%+v: its lag is known: %v", b, b.Knows())
 		}
 	}
-	if got := all[0].Standbys("pbx1", "b2", 3, now); len(got) != 4 || got[0].Node != "b3" {
+	if got := all[0].Standbys(nil, "pbx1", "b2", 3, now); len(got) != 4 || got[0].Node != "b3" {
 		t.Errorf("b2 leads, and stands by: %+v", got)
 	}
 	later := now.Add(time.Minute)
-	if got := all[0].Standbys("pbx1", "b1", 3, later); len(got) != 0 {
+	if got := all[0].Standbys(nil, "pbx1", "b1", 3, later); len(got) != 0 {
 		t.Errorf("all are silent, and stand by: %+v", got)
 	}
 	if l, ok := all[1].LeaderNow("pbx1", now); !ok || l.Node != "b1" || l.Mark.Term != 3 {
@@ -98,7 +98,7 @@ func TestRoster_KnowsForHowLongAStandbyLags(t *testing.T) {
 	} {
 		test.says.Server, test.want.Node = "pbx1", "b2"
 		deliver(t, all, all[1].Beat(nil, []Stands{test.says}, now), now)
-		got := all[0].Standbys("pbx1", "b1", 1, now)
+		got := all[0].Standbys(nil, "pbx1", "b1", 1, now)
 		if len(got) != 1 || got[0] != test.want || got[0].KnowsFor() != test.knows {
 			t.Errorf("%+v: %+v", test.says, got)
 		}

@@ -14,10 +14,14 @@ const (
 
 const (
 	// mutePatience is how long one that is mute goes on to lead while nobody is in sync:
-	// who takes over then begins an epoch.
+	// who takes over then begins an epoch. As long it leads on while the stream is slow for
+	// who would take over too: each claim makes it slower.
 	mutePatience = 30 * time.Second
 	// mutePause is how much longer one that is mute waits until it claims what others may.
 	mutePause = 5 * time.Second
+	// slowStore is how long one that is mute goes on to lead while events of other servers
+	// are stored: the stream may come to this one's.
+	slowStore = 10 * time.Second
 	// keptPause is how long one leads on that nobody has followed.
 	keptPause = 10 * time.Second
 )
@@ -38,12 +42,20 @@ func (u Unable) worse() int {
 // yields: connections come again.
 func (l *Leading) onUnable(now time.Time, v View) {
 	better := v.Successor != "" && v.HeirUnable.worse() < v.Unable.worse()
+	patience := l.silence
+	switch {
+	case v.Unable != Mute:
+	case v.HeirNoBetter:
+		patience = mutePatience
+	case v.OthersStored:
+		patience = slowStore
+	}
 	switch since := now.Sub(l.unable); {
 	case v.Unable == "":
 		l.unable = time.Time{}
 	case l.unable.IsZero():
 		l.unable = now
-	case !better || !l.Publishes() || since < l.silence || now.Sub(l.kept) < keptPause:
+	case !better || !l.Publishes() || since < patience || now.Sub(l.kept) < keptPause:
 	case v.HeirSync:
 		l.drain(now, v.Successor)
 		if v.Unable == Mute { // nobody would tell that what is in flight is stored
@@ -55,23 +67,40 @@ func (l *Leading) onUnable(now time.Time, v View) {
 	}
 }
 
+// NoBetter reports whether node is mute with at least half as large a share of what it leads as
+// this bridge is. Then it is rather the stream that is slow, and to claim makes it slower. One
+// that leads nothing may be better.
+func (r *Roster) NoBetter(node string) bool {
+	m, me := r.members[node], r.members[r.self]
+	if m == nil || len(m.Leads) == 0 || len(me.Leads) == 0 {
+		return false
+	}
+	its, own := mutes(m.Leads), mutes(me.Leads)
+	return its > 0 && 2*its*len(me.Leads) >= own*len(m.Leads)
+}
+
+func mutes(leads []Leads) (n int) {
+	for i := range leads {
+		if leads[i].Unable == Mute {
+			n++
+		}
+	}
+	return n
+}
+
 // Oldest returns how old the oldest event is that node holds of the server, which it stands
 // by for in sync, when it was heard last; 0 if it holds none.
 func (r *Roster) Oldest(server, node string) time.Duration {
-	if m := r.members[node]; m != nil {
-		if s := m.stands(server); s != nil && s.State == InSync.String() {
-			return time.Duration(s.OldestMS) * time.Millisecond
-		}
+	if s := r.stands(server, node); s.isInSync() {
+		return time.Duration(s.OldestMS) * time.Millisecond
 	}
 	return 0
 }
 
 // Unable returns what that node has said it cannot do of the server, which it stands by for.
 func (r *Roster) Unable(server, node string) Unable {
-	if m := r.members[node]; m != nil {
-		if s := m.stands(server); s != nil {
-			return s.Unable
-		}
+	if s := r.stands(server, node); s != nil {
+		return s.Unable
 	}
 	return ""
 }

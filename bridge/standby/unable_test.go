@@ -1,6 +1,7 @@
 package standby
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -36,6 +37,55 @@ func TestLeading_YieldsToWhoCanDoMore(t *testing.T) {
 		if test.own == Mute && test.yields && s.l.Heir() != "b2" {
 			t.Errorf("it yields to %q", s.l.Heir())
 		}
+	}
+}
+
+// One that is mute leads on for long where events of other servers are stored, and longer where who
+// would lead next stores no more of what it leads itself: a slow stream is slower with each claim.
+func TestLeading_LeadsOnWhereTheStreamIsSlow(t *testing.T) {
+	s := newLeader(t)
+	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.HeirNoBetter = "b2", true, Mute, true
+	s.wait(mutePatience, Drain, Yield)
+	s = newLeader(t)
+	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.OthersStored = "b2", true, Mute, true
+	s.wait(slowStore, Drain, Yield)
+	s = newLeader(t)
+	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.OthersStored, s.view.HeirNoBetter = "b2", true, Deaf, true, true
+	s.wait(time.Second, Drain)
+}
+
+// Who is mute with half as large a share of what it leads is no better; who is with nothing
+// is, and who leads nothing may be.
+func TestRoster_NoBetter(t *testing.T) {
+	leads := func(n, mute int) (all []Leads) {
+		for i := range n {
+			l := Leads{Server: fmt.Sprint("pbx", i)}
+			if i < mute {
+				l.Unable = Mute
+			}
+			all = append(all, l)
+		}
+		return all
+	}
+	now := time.Unix(100, 0)
+	for _, test := range []struct {
+		leads, mute, own, ownMute int
+		want                      bool
+	}{
+		{0, 0, 10, 10, false}, {1, 0, 1, 1, false}, {1, 1, 1, 1, true}, {10, 0, 10, 1, false}, {10, 1, 10, 1, true},
+		{10, 5, 20, 20, true}, {10, 4, 20, 20, false}, {20, 10, 5, 5, true}, {20, 9, 5, 5, false}, {10, 10, 20, 1, true},
+	} {
+		r := NewRoster("b1", "i1", 1, time.Second)
+		r.Beat(leads(test.own, test.ownMute), nil, now)
+		if err := r.Observe(&Heartbeat{Node: "b2", Incarnation: "i2", Seq: 1, Weight: 1, Leads: leads(test.leads, test.mute)}, now); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.NoBetter("b2"); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+	if NewRoster("b1", "i1", 1, time.Second).NoBetter("") {
+		t.Error("nobody is no better")
 	}
 }
 

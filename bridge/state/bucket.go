@@ -53,6 +53,14 @@ func (b *bucket) open(ctx context.Context) (jetstream.Stream, jetstream.KeyValue
 	return stream, kv, nil
 }
 
+// forget has the bucket be opened anew: it may allow no direct gets any more, by which it was
+// read so far.
+func (b *bucket) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.on = nil
+}
+
 // entry is the last message of a server's key.
 type entry struct {
 	revision uint64 // 0: there never was one
@@ -75,6 +83,7 @@ func (b *bucket) last(ctx context.Context, key string) (entry, error) {
 		return entry{gone: true}, nil
 	}
 	if err != nil {
+		b.forget()
 		return entry{}, err
 	}
 	e := entry{revision: msg.Sequence}
@@ -130,7 +139,10 @@ func (b *bucket) keys(ctx context.Context, server string, most int, found func(k
 	for {
 		select {
 		case e, open := <-watcher.Updates():
-			if !open || e == nil {
+			if !open {
+				return false, errWatchEnded
+			}
+			if e == nil {
 				return true, ctx.Err()
 			}
 			ended := e.Operation() != jetstream.KeyValuePut
@@ -148,6 +160,9 @@ func (b *bucket) keys(ctx context.Context, server string, most int, found func(k
 		}
 	}
 }
+
+// errWatchEnded is a bucket that went, or the connection, while its keys were read.
+var errWatchEnded = errors.New("the watch ended before all was told")
 
 // serverSuffix is the end of the key of a server itself.
 const serverSuffix = ".server"

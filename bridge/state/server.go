@@ -46,15 +46,18 @@ type Server struct {
 		syncNanos       atomic.Int64
 	}
 
-	up      atomic.Int64  // when the event session came, in Unix nanoseconds; 0: it is not up
+	up      atomic.Int64  // when the event session came, in nanoseconds since the holder began; 0: it is not up
 	changes atomic.Uint64 // of the event session
 	written atomic.Uint64 // up to which of them the server's key says it
 
 	// Of its goroutine.
 	asked     *present.Run  // the list that is under way
 	left      string        // "": what was left in the bucket is known, and purged; or how far that is
+	knows     bool          // it was so since the key is held
 	lookAt    time.Time     // when it is looked again at what the bucket has, and how long
 	lookSpan  time.Duration // that is from one look to the next
+	trySpan   time.Duration // the same after a look that failed; 0: none has
+	failed    string        // why the last look did, as the log has it
 	resync    time.Time
 	roundFrom time.Time // of the lists that are being asked for
 	value     []byte    // of the key; reused
@@ -80,6 +83,10 @@ const (
 	// late, for the network keeps what was sent to a nats-server that was cut off. Each further
 	// look waits twice as long, up to StateResync.
 	lookAgain = 5 * time.Second
+	// tryAgain is how soon a look is tried again that has failed, longestTry how late, with waits
+	// that double: a thousand servers may fail alike, for want of a right or of a consumer.
+	tryAgain   = time.Second
+	longestTry = time.Minute
 	// leftFactor is how many more keys than objects are taken up from before.
 	leftFactor = 10
 )
@@ -142,7 +149,7 @@ func (s *Server) OnSession(c amiconn.Change) {
 		return
 	case c.To == amiconn.StateUp:
 		s.present.Login(c.Session, c.At)
-		s.up.Store(c.At.UnixNano())
+		s.up.Store(max(1, int64(c.At.Sub(s.holder.began))))
 	case c.From == amiconn.StateUp:
 		s.up.Store(0)
 		s.present.Lost(c.At)
@@ -206,10 +213,10 @@ func (s *Server) run(ctx context.Context) {
 // now and then at what came late.
 func (s *Server) hold(ctx context.Context) {
 	changes := s.changes.Load()
-	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, time.Now())
+	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, s.knows, time.Now())
 	before := s.holder.elsewhere()
 	if now := time.Now(); s.holder.keep(ctx, s.state.bucket, s.value, s.log) {
-		s.left, s.lookSpan = toList, 0
+		s.left, s.knows, s.lookAt, s.lookSpan, s.trySpan = toList, false, now, 0, 0
 		s.present.Again(now)
 		s.present.Rewrite(now)
 	} else if s.left == "" && !now.Before(s.lookAt) {
@@ -221,24 +228,32 @@ func (s *Server) hold(ctx context.Context) {
 	if s.holder.elsewhere() != before {
 		s.state.tell()
 	}
-	if s.left == toList && s.leads(time.Now()) {
+	if now := time.Now(); s.left == toList && !now.Before(s.lookAt) && s.leads(now) {
 		s.takeUp(ctx)
 	}
 }
 
 // takeUp finds what the bucket has: of another bridge, or of this node's last process.
 func (s *Server) takeUp(ctx context.Context) {
+	s.present.Look()
 	all, err := s.state.bucket.keys(ctx, s.cfg.Name, leftFactor*s.cfg.StateMaxObjects, func(key string, revision uint64, ended bool) {
 		s.present.Found(key, revision, ended, time.Now())
 	})
 	switch {
 	case err != nil:
-		s.log.Warn("state: what the bucket has was not read", zap.Error(err))
-		return // and again at the next look
+		s.trySpan = min(max(tryAgain, 2*s.trySpan), longestTry)
+		s.lookAt = time.Now().Add(s.trySpan)
+		if err.Error() != s.failed {
+			s.failed = err.Error()
+			s.log.Warn("state: what the bucket has was not read", zap.Error(err))
+		}
+		return
 	case !all:
 		s.log.Warn("state: the bucket has more keys of the server than are looked at", zap.Int("keys", leftFactor*s.cfg.StateMaxObjects))
+	default:
+		s.present.Looked(time.Now())
 	}
-	s.left = toPurge
+	s.left, s.trySpan, s.failed = toPurge, 0, ""
 	s.lookSpan = min(max(lookAgain, 2*s.lookSpan), s.cfg.StateResync)
 	s.lookAt = time.Now().Add(s.lookSpan)
 }
@@ -251,7 +266,7 @@ func (s *Server) lists(now time.Time) {
 		s.roundFrom = time.Time{}
 		return
 	}
-	if now.UnixNano()-up > int64(bootTime) {
+	if int64(now.Sub(s.holder.began))-up > int64(bootTime) {
 		s.present.Booted(now)
 	}
 	if s.resync.IsZero() {
@@ -262,7 +277,10 @@ func (s *Server) lists(now time.Time) {
 	}
 	if s.left == toPurge && s.leads(now) && s.present.Counts().State == present.Live {
 		s.present.Purge(now)
-		s.left = ""
+		if s.left = ""; !s.knows {
+			s.knows = true
+			s.wakeUp()
+		}
 	}
 	if s.asked != nil || !s.link.Takes() {
 		return

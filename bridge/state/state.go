@@ -194,7 +194,7 @@ func (s *State) Objects() iter.Seq2[string, []byte] {
 			if s.is(off) {
 				return
 			}
-			about := one.present.AppendServer(nil, s.o.Config.Node, time.Now())
+			about := one.present.AppendServer(nil, s.o.Config.Node, true, time.Now())
 			if !yield(one.cfg.Name+serverSuffix, about) {
 				return
 			}

@@ -21,6 +21,7 @@ type buffersMsg struct {
 	Queued      uint64            `json:"queued"`
 	InFlight    uint64            `json:"in_flight"`
 	Released    uint64            `json:"released,omitempty"` // by a standby; only where bridges share the server
+	StalledS    float64           `json:"stalled_s"`          // for how long nothing of what waits was stored; 0: it moves
 	Dropped     map[string]uint64 `json:"dropped"`
 	Outbox      outboxMsg         `json:"outbox"`
 	WriteBuffer writeBufferMsg    `json:"write_buffer"`
@@ -80,7 +81,7 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 	box, last := s.outbox.Account(), s.levels.Load()
 	held, most := int64(link.Calls.Pending+link.Calls.Held), s.capacities.Load()
 	m := buffersMsg{
-		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: "interval",
+		Server: s.name, Node: s.node, At: clock.Stamp(now), Trigger: triggerInterval,
 		Received: box.Received, Published: box.Published, Filtered: box.Filtered,
 		Queued: box.Queued, InFlight: box.InFlight, Released: box.Released, Dropped: box.Dropped,
 		Outbox: outboxMsg{
@@ -96,7 +97,7 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 			Depth: held, Capacity: most.pending, HighWater: int64(link.Calls.HighWater), Refused: link.CallsRefused,
 			level: last.pending.Next(held, most.pending, link.CallsRefused > last.pendingRefused),
 		},
-		Actions: s.actionsReport(now), Rates: s.rated.Load().rates,
+		Actions: s.actionsReport(now), Rates: s.rated.Load().rates, StalledS: s.stall.Load().seconds(now),
 	}
 	m.Outbox.Level, m.WriteBuffer.Level, m.Pending.Level =
 		m.Outbox.level.String(), m.WriteBuffer.level.String(), m.Pending.level.String()
@@ -104,18 +105,23 @@ func (s *Server) buffers(now time.Time, link *amiconn.Status) buffersMsg {
 }
 
 // Look publishes the buffers if the level of one has changed since it was published last,
-// and all that is known if this bridge has begun to speak for the server.
-func (s *Server) Look(now time.Time, link *amiconn.Status) {
+// and all that is known if this bridge has begun to speak for the server. Without a Notify
+// since the last Look it does nothing, and asks the link for nothing.
+func (s *Server) Look(now time.Time, link func() amiconn.Status) {
+	if !s.noted.Swap(false) {
+		return
+	}
 	if s.due.Swap(false) {
-		s.Tick(now, link)
+		s.Tick(now, new(link()))
 		return
 	}
 	s.begin()
-	m := s.buffers(now, link)
+	status := link()
+	m := s.buffers(now, &status)
 	before, after := s.levels.Load(), m.levels()
 	s.levels.Store(&after)
 	if m.Trigger = trigger(before, &after); m.Trigger != "" {
-		s.publishBuffers(m, now, link)
+		s.publishBuffers(m, now, &status)
 	}
 }
 
@@ -126,6 +132,7 @@ func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 	s.publishStates(link.Breaker)
 	m := s.buffers(now, link)
 	s.rate(&m, now)
+	s.stands(&m, now)
 	after := m.levels()
 	if changed := trigger(s.levels.Load(), &after); changed != "" {
 		m.Trigger = changed // the alarm comes too late to tell
@@ -135,7 +142,7 @@ func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 }
 
 func (s *Server) publishBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
-	s.publish(s.subjects.Status("buffers", ""), m)
+	s.publish(s.subjects.Status("buffers", ""), m, m.Trigger)
 	s.logDrops(now)
 	s.logStrays(now, link.Calls)
 }
@@ -169,6 +176,6 @@ func (s *Server) Pressure(write, pending int, refused bool) {
 	high := level.Next(int64(write), most.write, refused) > outbox.LevelNormal ||
 		level.Next(int64(pending), most.pending, refused) > outbox.LevelNormal
 	if s.busy.Swap(high) != high || refused {
-		s.publisher.Notify()
+		s.Notify()
 	}
 }

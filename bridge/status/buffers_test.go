@@ -72,3 +72,36 @@ func TestBuffers_ActionsRaiseTheAlarmAtTheEdges(t *testing.T) {
 		}
 	}
 }
+
+// Who has nothing to look at is not looked at: a thousand servers would be for each that has.
+func TestLook_AsksNothingUnlessNotified(t *testing.T) {
+	s, asked := testServer(t), 0
+	look := func() {
+		s.Look(time.Now(), func() amiconn.Status { asked++; return amiconn.Status{WriteBytes: int(s.capacities.Load().write)} })
+	}
+	look()
+	if asked != 0 || len(s.publisher.waiting) != 0 {
+		t.Fatalf("the link was asked %d times", asked)
+	}
+	s.Notify()
+	look()
+	look()
+	if asked != 1 || len(s.publisher.waiting) != 1 {
+		t.Errorf("the link was asked %d times, and %d messages wait", asked, len(s.publisher.waiting))
+	}
+}
+
+// What is told of each interval is published, and not observed.
+func TestPublish_OnlyChangesAreObserved(t *testing.T) {
+	var observed []string
+	s := testServer(t)
+	s.publisher.observe = func(subject string, _ []byte) { observed = append(observed, subject) }
+	s.Tick(time.Now(), &amiconn.Status{})
+	if len(observed) > 0 || len(s.publisher.waiting) == 0 {
+		t.Errorf("%v are observed, and %d wait", observed, len(s.publisher.waiting))
+	}
+	s.OnBreaker(amiconn.BreakerChange{To: amiconn.BreakerOpen, At: time.Now()})
+	if len(observed) != 1 {
+		t.Errorf("%v are observed", observed)
+	}
+}

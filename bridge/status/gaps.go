@@ -49,7 +49,7 @@ func (s *Server) Gaps() map[string]uint64 { return s.gaps.all() }
 // PublishGap publishes, as a status, a Gap that is being put into the stream.
 func (s *Server) PublishGap(g outbox.Gap) {
 	s.gaps.add(g.Reason)
-	s.publish(s.subjects.Status("gap", g.Reason), s.gapStatus(g))
+	s.publish(s.subjects.Status("gap", g.Reason), s.gapStatus(g), triggerChange)
 	fields := []zap.Field{
 		zap.String("reason", g.Reason), zap.Time("from", time.Unix(0, g.From)), zap.Time("to", time.Unix(0, g.To)),
 	}

@@ -32,6 +32,7 @@ type Publisher struct {
 
 	mu      sync.Mutex // protects the following
 	waiting []message
+	count   map[subject.Key]int     // of those that wait
 	number  uint64                  // of the last that was handed over
 	last    map[subject.Key]message // what was published last
 }
@@ -45,11 +46,11 @@ type message struct {
 
 const maxWaiting = 256
 
-// NewPublisher returns one that publishes by c. All that is handed over observe
+// NewPublisher returns one that publishes by c. Each change that is handed over observe
 // hears as well, NATS or not; it may be called from any goroutine and must not wait.
 func NewPublisher(c *natsconn.Conn, observe func(subject string, body []byte), log *zap.Logger) *Publisher {
 	return &Publisher{
-		conn: c, observe: observe, log: log, last: make(map[subject.Key]message),
+		conn: c, observe: observe, log: log, last: make(map[subject.Key]message), count: make(map[subject.Key]int),
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
 }
@@ -60,10 +61,11 @@ func (s *Publisher) Notify() { clock.Raise(s.changed) }
 
 // Publish hands over the newest state of key, which is encoded as JSON. It may be
 // called from any goroutine and does not wait.
-func (s *Publisher) Publish(key subject.Key, state any) { s.publish(key, state, nil) }
+func (s *Publisher) Publish(key subject.Key, state any) { s.publish(key, state, nil, triggerChange) }
 
-// publish is Publish, of a server that others may share.
-func (s *Publisher) publish(key subject.Key, state any, shared *Shared) {
+// publish is Publish, of a server that others may share. What the interval triggers tells
+// nothing that is not known, and is not observed.
+func (s *Publisher) publish(key subject.Key, state any, shared *Shared, trigger string) {
 	body, err := json.Marshal(state)
 	if err != nil {
 		s.log.Error("status not encoded", zap.String("subject", key.Subject), zap.Error(err))
@@ -73,15 +75,33 @@ func (s *Publisher) publish(key subject.Key, state any, shared *Shared) {
 	s.number++
 	s.add(message{key, body, s.number, shared})
 	s.mu.Unlock()
-	s.observe(key.Subject, body)
+	if trigger != triggerInterval {
+		s.observe(key.Subject, body)
+	}
 	s.signal()
 }
 
 func (s *Publisher) add(m message) {
-	if len(s.waiting) >= maxWaiting {
+	if len(s.waiting) >= maxWaiting && s.count[m.key] > 0 {
 		s.waiting = slices.DeleteFunc(s.waiting, func(older message) bool { return older.key == m.key })
+		delete(s.count, m.key)
 	}
 	s.waiting = append(s.waiting, m)
+	s.count[m.key]++
+}
+
+// take takes the i'th out of those that wait: most often the first of a thousand.
+func (s *Publisher) take(i int) (m message) {
+	m, s.waiting[i] = s.waiting[i], m
+	if s.count[m.key]--; s.count[m.key] == 0 {
+		delete(s.count, m.key)
+	}
+	if i == 0 {
+		s.waiting = s.waiting[1:]
+	} else {
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+	}
+	return m
 }
 
 // withdraw forgets what was handed over for subjects that begin so.
@@ -89,6 +109,7 @@ func (s *Publisher) withdraw(prefix string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = slices.DeleteFunc(s.waiting, func(m message) bool { return strings.HasPrefix(m.key.Subject, prefix) })
+	maps.DeleteFunc(s.count, func(key subject.Key, _ int) bool { return strings.HasPrefix(key.Subject, prefix) })
 	maps.DeleteFunc(s.last, func(key subject.Key, _ message) bool { return strings.HasPrefix(key.Subject, prefix) })
 }
 
@@ -108,6 +129,7 @@ func (s *Publisher) Repeat() {
 	for key, m := range s.last {
 		if !newer[key] {
 			lost = append(lost, m)
+			s.count[key]++
 		}
 	}
 	slices.SortFunc(lost, func(a, b message) int { return cmp.Compare(a.number, b.number) })
@@ -144,12 +166,11 @@ func (s *Publisher) next() (m message, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := 0; i < len(s.waiting); {
-		m = s.waiting[i]
-		if m.shared != nil && m.shared.Speaks() && !m.shared.Sure() {
+		if shared := s.waiting[i].shared; shared != nil && shared.Speaks() && !shared.Sure() {
 			i++
 			continue
 		}
-		s.waiting = slices.Delete(s.waiting, i, i+1)
+		m = s.take(i)
 		if m.shared == nil || m.shared.Speaks() {
 			s.last[m.key] = m
 			return m, true

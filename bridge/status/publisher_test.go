@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+	"pgregory.net/rapid"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/subject"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
@@ -87,6 +90,60 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 	if len(s.waiting) != kinds {
 		t.Errorf("%d messages wait, want one of each of %d kinds", len(s.waiting), kinds)
 	}
+}
+
+// What waits is, of each kind that there are too many for, the newest, whatever was taken,
+// withdrawn and repeated between; and each kind is counted.
+func TestStatus_WhatWaitsIsCounted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := NewPublisher(nil, func(string, []byte) {}, zap.NewNop())
+		var want []message
+		key := rapid.Custom(func(t *rapid.T) subject.Key {
+			return subject.Key{Subject: rapid.SampledFrom([]string{"a.1", "a.2", "b.1"}).Draw(t, "subject"), Part: fmt.Sprint(rapid.IntRange(0, 99).Draw(t, "part"))}
+		})
+		t.Repeat(map[string]func(*rapid.T){
+			"publish": func(*rapid.T) {
+				for range rapid.IntRange(1, 200).Draw(t, "many") {
+					k := key.Draw(t, "key")
+					s.Publish(k, 1)
+					if len(want) >= maxWaiting {
+						want = slices.DeleteFunc(want, func(m message) bool { return m.key == k })
+					}
+					want = append(want, message{key: k, number: s.number})
+				}
+			},
+			"next": func(*rapid.T) {
+				for range rapid.IntRange(1, 200).Draw(t, "many") {
+					m, ok := s.next()
+					if ok != (len(want) > 0) || ok && m.number != want[0].number {
+						t.Fatalf("the next is %v, %v, want the first of %v", m, ok, want)
+					}
+					if ok {
+						want = want[1:]
+					}
+				}
+			},
+			"withdraw": func(*rapid.T) {
+				s.withdraw("a.1")
+				want = slices.DeleteFunc(want, func(m message) bool { return m.key.Subject == "a.1" })
+			},
+			"repeat": func(*rapid.T) {
+				s.Repeat()
+				want = append(slices.Clone(s.waiting[:len(s.waiting)-len(want)]), want...)
+			},
+			"": func(t *rapid.T) {
+				count := map[subject.Key]int{}
+				for i, m := range s.waiting {
+					if count[m.key]++; m.number != want[i].number {
+						t.Fatalf("%d waits, want %d", m.number, want[i].number)
+					}
+				}
+				if len(s.waiting) != len(want) || !maps.Equal(count, s.count) {
+					t.Fatalf("%d wait, want %d, and are counted as %v, want %v", len(s.waiting), len(want), s.count, count)
+				}
+			},
+		})
+	})
 }
 
 // What is handed over before the end is published.

@@ -29,11 +29,13 @@ type Server struct {
 	shared *Shared     // nil: no other bridge shares the server
 	spoke  atomic.Bool // it speaks for the server, and has said who leads
 	due    atomic.Bool // all is to be published at the next Look
+	noted  atomic.Bool // there is something to Look at
 	busy   atomic.Bool // an Action buffer is over 80 %
 	states states
 	gaps   gapCounts
 	levels atomic.Pointer[levels] // that were told last; the status goroutine sets them
 	rated  atomic.Pointer[rated]  // likewise
+	stall  atomic.Pointer[stall]  // likewise
 	anew   atomic.Bool            // the Link is another one, whose counts begin at zero
 
 	// What was logged.
@@ -48,16 +50,26 @@ func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects
 	s.states.began = time.Now()
 	s.levels.Store(&levels{})
 	s.rated.Store(&rated{})
+	s.stall.Store(&stall{})
 	s.Bound(cfg)
 	return s
 }
 
+// Notify has Look called, and look at this server. It may be called from any goroutine and
+// does not wait.
+func (s *Server) Notify() {
+	s.noted.Store(true)
+	s.publisher.Notify()
+}
+
 // publish publishes a state of the server, if that is this bridge's to do.
-func (s *Server) publish(key subject.Key, state any) {
-	if s.shared == nil || s.spoke.Load() && s.shared.Speaks() {
-		s.publisher.publish(key, state, s.shared)
+func (s *Server) publish(key subject.Key, state any, trigger string) {
+	if s.speaks() {
+		s.publisher.publish(key, state, s.shared, trigger)
 	}
 }
+
+func (s *Server) speaks() bool { return s.shared == nil || s.spoke.Load() && s.shared.Speaks() }
 
 // words are what a server is configured to be, for those who put in words how it is.
 type words struct {

@@ -47,7 +47,7 @@ func (s *Server) OnSession(c amiconn.Change) {
 			s.states.sessions[i] = c
 		}
 	}
-	s.publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0))
+	s.publish(s.subjects.Status("connection", c.Name), s.connectionStatus(c, c.At, triggerChange, 0), triggerChange)
 	s.states.mu.Unlock()
 }
 
@@ -56,21 +56,24 @@ func (s *Server) OnBreaker(c amiconn.BreakerChange) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	s.states.breaker = c
-	s.publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn))
+	s.publish(s.subjects.Status("breaker", ""), s.breakerStatus(c, c.At, triggerChange, c.RetryIn), triggerChange)
 }
 
 // publishStates publishes where the sessions and the breaker stand. It is for the
 // status goroutine.
 func (s *Server) publishStates(breaker amiconn.BreakerStatus) {
+	if !s.speaks() {
+		return // of a thousand servers it may be a few
+	}
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	now := time.Now()
 	if c, ok := s.states.worst(); ok {
-		s.publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publish(s.subjects.Status("connection", triggerInterval), s.connectionStatus(c, now, triggerInterval, breaker.RetryIn), triggerInterval)
 	}
 	if c := s.states.breaker; c.To == breaker.State { // else it has changed just now, and said so
 		c.Failures = breaker.Failures
-		s.publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn))
+		s.publish(s.subjects.Status("breaker", triggerInterval), s.breakerStatus(c, now, triggerInterval, breaker.RetryIn), triggerInterval)
 	}
 }
 

@@ -56,7 +56,7 @@ func (s *Server) OnStanding(speaks bool) {
 	s.publishStanding(triggerChange)
 	if !s.spoke.Swap(true) {
 		s.due.Store(true)
-		s.publisher.Notify()
+		s.Notify()
 	}
 }
 
@@ -65,7 +65,7 @@ func (s *Server) publishStanding(trigger string) {
 	s.states.mu.Lock()
 	defer s.states.mu.Unlock()
 	if m := s.standingStatus(time.Now(), trigger); m != nil && s.shared.Speaks() {
-		s.publisher.publish(s.subjects.Status("ha", ""), m, s.shared)
+		s.publisher.publish(s.subjects.Status("ha", ""), m, s.shared, trigger)
 	}
 }
 

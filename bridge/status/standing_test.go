@@ -48,7 +48,7 @@ func TestStanding_WhoSpeaksSaysAllAtOnce(t *testing.T) {
 	s.OnBreaker(amiconn.BreakerChange{To: amiconn.BreakerClosed, At: time.Now()})
 	s.OnStanding(false)
 	s.Tick(time.Now(), &link)
-	s.Look(time.Now(), &link)
+	s.Look(time.Now(), func() amiconn.Status { return link })
 	if got := s.waiting(); got != "" {
 		t.Errorf("it stands by, and says %s", got)
 	}
@@ -74,7 +74,7 @@ func TestStanding_WhoSpeaksSaysAllAtOnce(t *testing.T) {
 			t.Errorf("it says %s, and not %s", body, want)
 		}
 	}
-	s.Look(time.Now(), &link)
+	s.Look(time.Now(), func() amiconn.Status { return link })
 	if got := s.waiting(); got != "ha ha connection breaker buffers" {
 		t.Errorf("it leads, and says %s", got)
 	}

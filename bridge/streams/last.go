@@ -3,6 +3,7 @@ package streams
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -25,4 +26,31 @@ func LastOn(ctx context.Context, js jetstream.JetStream, subject string) (*jetst
 		return nil, nil, err
 	}
 	return msg, stream, nil
+}
+
+// Last is LastOn for one who asks often: it looks for the stream once for each js, and again
+// when the stream does not answer. Its zero value is ready. Its methods may be called from any
+// goroutine.
+type Last struct{ known atomic.Pointer[knownStream] }
+
+// knownStream is the stream as it was found by js.
+type knownStream struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+// On is LastOn. The stream that it returns is as it was when it was looked for.
+func (l *Last) On(ctx context.Context, js jetstream.JetStream, subject string) (*jetstream.RawStreamMsg, jetstream.Stream, error) {
+	if k := l.known.Load(); k != nil && k.js == js {
+		msg, err := k.stream.GetLastMsgForSubject(ctx, subject)
+		if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) {
+			return msg, k.stream, nil
+		}
+		l.known.CompareAndSwap(k, nil) // it may be gone, or answer another way
+	}
+	msg, stream, err := LastOn(ctx, js, subject)
+	if stream != nil {
+		l.known.Store(&knownStream{js, stream})
+	}
+	return msg, stream, err
 }

@@ -41,4 +41,5 @@ const (
 	serverForgotten = 7 * 24 * time.Hour // of a silent server that no bridge names
 	shortestRate    = time.Second        // between two messages that make a rate
 	takeOverTime    = 5 * time.Second    // without a leader: by then a bridge takes over
+	stalledTime     = 10 * time.Second   // nothing is stored: by then a stream has a leader again
 )

@@ -51,7 +51,8 @@ type buffersMsg struct {
 	Filtered  uint64            `json:"filtered"`
 	Queued    uint64            `json:"queued"`
 	InFlight  uint64            `json:"in_flight"`
-	Released  uint64            `json:"released"` // optional: of a bridge with a standby
+	Released  uint64            `json:"released"`  // optional: of a bridge with a standby
+	StalledS  float64           `json:"stalled_s"` // optional: of an earlier bridge it is 0
 	Dropped   map[string]uint64 `json:"dropped"`
 	Outbox    Buffer            `json:"outbox"`
 	Write     Buffer            `json:"write_buffer"`

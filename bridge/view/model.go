@@ -161,9 +161,13 @@ func (m *Model) node(name string) *node {
 }
 
 func (m *Model) advance(now time.Time) {
-	if now.After(m.now) {
-		m.now = now
+	if !now.After(m.now) {
+		return
 	}
+	if now.Round(0).Before(m.now.Round(0)) {
+		m.setBack(now)
+	}
+	m.now = now
 }
 
 // Tick tells the time. It is to be called about once a second: queues' pasts are

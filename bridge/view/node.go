@@ -38,10 +38,10 @@ func (n *node) observe(m *Model, at stamp, arrived arrival) *news {
 		}
 		n.offs = append(n.offs, arrived.now.Sub(at.Time))
 	}
-	about := &news{m: m, node: n, at: at.Add(n.skew()), kept: arrived.kept}
-	if about.at.After(arrived.now) {
-		about.at = arrived.now
-	}
+	// By how long ago that was, so that it has a reading of the monotonic clock: the caller's
+	// own may be set.
+	ago := max(0, arrived.now.Sub(at.Add(n.skew())))
+	about := &news{m: m, node: n, at: arrived.now.Add(-ago), kept: arrived.kept}
 	if about.at.After(n.lastSeen) {
 		n.lastSeen = about.at
 	}

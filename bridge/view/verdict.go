@@ -254,6 +254,9 @@ func (m *Model) trouble(s *server, n *node, now time.Time) (Verdict, bool) {
 	if v, ok := s.ledByNobody(now); ok {
 		return v, true
 	}
+	if v, ok := s.stalled(n); ok {
+		return v, true
+	}
 	for i := range s.sessions {
 		if c := &s.sessions[i]; c.State != up && c.State != "" {
 			return s.sessionTrouble(c), true

@@ -89,6 +89,7 @@ var sentences = map[string]sentence{
 var (
 	noReason     = sentence{"The session is not up: {session}.", "Wait for its first try."}
 	natsDown     = sentence{"NATS takes no events: they wait in memory.", "Look at NATS. Do not restart the bridge."}
+	stalledFor   = sentence{"NATS has stored nothing of it for {age}: {depth} wait in memory.", "{stream}Do not restart the bridge."}
 	halfOpen     = sentence{"The breaker is half-open: one try decides.", ""}
 	writeHigh    = sentence{"Write buffer {percent} % full: Asterisk works slower than callers ask.", "Which caller floods? Does Asterisk answer?"}
 	pendingHigh  = sentence{"{depth} of {capacity} actions are pending: callers get busy beyond.", "Which caller floods? Does Asterisk answer?"}

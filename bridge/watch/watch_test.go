@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"sync"
@@ -141,4 +142,24 @@ func TestSnapshot_HasWhatIsUp(t *testing.T) {
 			t.Errorf("%d ignored, %d known", snap.Ignored, len(w.known))
 		}
 	})
+}
+
+// While nobody asks, the longer a look takes the rarer it is, twice a minute at least.
+func TestRun_LooksRarelyWhereALookIsLong(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[time.Duration]int{time.Millisecond: 12, 20 * time.Millisecond: 6, time.Second: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			looks := 0
+			w := New(Options{View: view.Options{Interval: 5 * time.Second}, Look: func(time.Time, *view.Model) {
+				looks++
+				time.Sleep(took)
+			}})
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Second)
+			defer cancel()
+			w.Run(ctx)
+			if looks != 2*want {
+				t.Errorf("a look takes %v: it looked %d times in two minutes, want %d", took, looks, 2*want)
+			}
+		})
+	}
 }

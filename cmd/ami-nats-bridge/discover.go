@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 const (
@@ -33,7 +34,7 @@ type served struct {
 func (s *served) names() []string { return slices.Concat(s.servers, s.groups) }
 
 // discover asks the bridges whose subjects have that prefix. A user who may not
-// ask finds none.
+// ask finds none, at once.
 func discover(ctx context.Context, nc *nats.Conn, prefix string) (served, error) {
 	var all served
 	inbox := nc.NewInbox()
@@ -44,6 +45,9 @@ func discover(ctx context.Context, nc *nats.Conn, prefix string) (served, error)
 	defer sub.Unsubscribe() //nolint:errcheck // fails only where the connection is gone
 	if err := nc.PublishRequest(discovery, inbox, nil); err != nil {
 		return all, err
+	}
+	if mayNot(ctx, nc, discovery, inbox) {
+		return all, nil
 	}
 	for wait := discoveryWait; ; wait = discoveryMore {
 		next, cancel := context.WithTimeout(ctx, wait)
@@ -59,6 +63,18 @@ func discover(ctx context.Context, nc *nats.Conn, prefix string) (served, error)
 		}
 		all.add(m.Data, prefix)
 	}
+}
+
+// mayNot reports whether the last thing that the server did not permit was to use
+// one of subjects. It says that before it answers a flush.
+func mayNot(ctx context.Context, nc *nats.Conn, subjects ...string) bool {
+	ctx, cancel := context.WithTimeout(ctx, discoveryWait)
+	defer cancel()
+	if nc.FlushWithContext(ctx) != nil {
+		return false
+	}
+	subject, _, denied := natsconn.Denial(nc.LastError())
+	return denied != nil && slices.Contains(subjects, subject)
 }
 
 // add takes in what one bridge says.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
 )
@@ -63,7 +64,7 @@ func (f *readFlags) open(name, stream string) (ctx context.Context, source *repl
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	ctx, cancel := context.WithCancelCause(ctx)
 	nc, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		if errors.Is(err, nats.ErrPermissionViolation) {
+		if subject, _, _ := natsconn.Denial(err); errors.Is(err, nats.ErrPermissionViolation) && !replay.Optional(subject) {
 			cancel(fmt.Errorf("%w: --js-api and --inbox say where the user may ask, and where the answers come", err))
 		}
 	}))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
@@ -57,6 +58,33 @@ func TestReplay_SaysWhatIsNotPermitted(t *testing.T) {
 		if _, problems := printed(t, 1, strings.Fields(args)...); !strings.Contains(problems, want) || !strings.Contains(problems, "Permissions Violation") {
 			t.Errorf("%s: %s", args, problems)
 		}
+	}
+}
+
+// Who may get messages alone reads a stream that nobody answers for at first.
+func TestReplay_MayNotAskWhetherTheStreamIsThere(t *testing.T) {
+	s := natstest.Serve(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "admin", Password: "p"}, {Username: "u", Password: "p", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.LATE"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+		}}}
+	})
+	admin := dialNATS(t, strings.Replace(s.ClientURL(), "://", "://admin:p@", 1))
+	asked := 0
+	if _, err := admin.Subscribe("$JS.API.DIRECT.GET.LATE", func(m *nats.Msg) {
+		asked++
+		answer := nats.NewMsg(m.Reply)
+		answer.Header.Set("Status", map[bool]string{true: "503", false: "404"}[asked == 1])
+		_ = admin.PublishMsg(answer) // the command says if it does not come
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	envtest.Set(t, "BRIDGE_NATS_URL="+s.ClientURL(), "BRIDGE_NATS_USER=u", "BRIDGE_NATS_PASSWORD=p")
+	if _, problems := printed(t, 0, "replay", "--stream", "LATE"); !strings.HasPrefix(problems, "0 events in ") {
+		t.Errorf("%s", problems)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/present"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/top"
 )
 
 type stateCmd struct {
@@ -98,6 +99,10 @@ func (c *stateCmd) show(ctx context.Context, std stdio, kv jetstream.KeyValue) e
 	if c.Server != "" && c.Kind != "" && c.Kind != "server" {
 		filters = append(filters, c.Server+".server") // how far it is to be believed
 	}
+	bucket, err := top.NewWatchedBucket(ctx, kv)
+	if err != nil {
+		return fmt.Errorf("the bucket %s: %w", streams.StateBucket, err)
+	}
 	watcher, err := kv.WatchFiltered(ctx, filters)
 	if err != nil {
 		return fmt.Errorf("watch the bucket: %w", err)
@@ -114,18 +119,36 @@ func (c *stateCmd) show(ctx context.Context, std stdio, kv jetstream.KeyValue) e
 	if len(up) == 0 && !c.Watch {
 		return c.nobody(ctx, kv)
 	}
-	for n := 0; c.Watch && (c.Count <= 0 || n < c.Count); n++ {
+	if !c.Watch {
+		return nil
+	}
+	return c.changes(ctx, watcher, &bucket, top.WatchQuiet, out.one)
+}
+
+// changes shows each change. When there was none for so long, it looks whether there can be any.
+func (c *stateCmd) changes(
+	ctx context.Context, watcher jetstream.KeyWatcher, bucket *top.WatchedBucket, quiet time.Duration, show func(jetstream.KeyValueEntry) error,
+) error {
+	look := time.NewTimer(quiet)
+	defer look.Stop()
+	for n := 0; c.Count <= 0 || n < c.Count; {
 		select {
 		case e := <-watcher.Updates():
 			if e == nil {
 				return errors.New("the watch has ended")
 			}
-			if err := out.one(e); err != nil {
+			if err := show(e); err != nil {
 				return err
+			}
+			n++
+		case <-look.C:
+			if bucket.IsGone(ctx) {
+				return fmt.Errorf("the bucket %s is gone, or is another one by now: begin anew", streams.StateBucket)
 			}
 		case <-ctx.Done():
 			return nil
 		}
+		look.Reset(quiet)
 	}
 	return nil
 }

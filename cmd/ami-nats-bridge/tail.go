@@ -59,8 +59,13 @@ func (c *tailCmd) Run(std stdio) error {
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
 	broken := make(chan error, 16)
+	now, unknown := context.WithCancel(ctx) // until what is now may not be asked for
+	defer unknown()
 	nc, err := c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
+			if subject, _, _ := natsconn.Denial(err); subject != discovery {
+				unknown()
+			}
 			select {
 			case broken <- err:
 			default:
@@ -95,7 +100,7 @@ func (c *tailCmd) Run(std stdio) error {
 		}
 		return c.Count > 0 && out.printed >= c.Count, err
 	}
-	enough, err := lastValues(ctx, nc.Conn, prefix, filter.subject, show)
+	enough, err := lastValues(now, nc.Conn, prefix, filter.subject, show)
 	for !enough && err == nil {
 		select {
 		case <-ctx.Done():
@@ -112,7 +117,8 @@ func (c *tailCmd) Run(std stdio) error {
 }
 
 // lastValues shows what AMI_STATUS keeps of a state subject, so that a state
-// that does not change is seen too. Without that stream it shows nothing.
+// that does not change is seen too. Without that stream it shows nothing, nor once
+// ctx has ended.
 func lastValues(ctx context.Context, nc *nats.Conn, prefix, subject string, show func(*replay.Message) (bool, error)) (enough bool, err error) {
 	if !strings.HasPrefix(subject, prefix+".status.") && !strings.HasPrefix(subject, prefix+".nodes.") {
 		return false, nil

@@ -11,6 +11,7 @@ import (
 )
 
 func TestChaos_ResponseTwice(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	sim.Next("Getvar", func(s *amisim.Session, a *amisim.Action) { s.Write([]byte(harness.Echo(a) + harness.Echo(a))) })
 	sim.Next("Setvar", func(s *amisim.Session, a *amisim.Action) { s.Write([]byte(harness.Echo(a))) })
@@ -125,6 +126,7 @@ func TestChaos_ResponseAfterTheTimeout(t *testing.T) {
 // A dialplan writes what it likes into a UserEvent. It stays one, and completes
 // nothing.
 func TestChaos_ForgedUserEvent(t *testing.T) {
+	t.Parallel()
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
 			sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.Sessions = sessions })

@@ -18,6 +18,7 @@ import (
 )
 
 func TestChaos_PermissionDenied(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	sim.Next("Reload", amisim.Deny("Permission denied"))
 	denied := r.Ask("pbx1", "Reload", "")
@@ -40,6 +41,7 @@ func TestChaos_PermissionDenied(t *testing.T) {
 
 // Every byte of the session has LF for line ends, the banner and the login too.
 func TestChaos_BareLFReplies(t *testing.T) {
+	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	sim.Always(amisim.Accept, amisim.BareLF())
 	sim.Always(amisim.Any, amisim.BareLF())
@@ -70,6 +72,7 @@ func TestChaos_BareLFReplies(t *testing.T) {
 
 // Asterisk answers what it cannot parse without an ActionID.
 func TestChaos_ErrorWithoutActionID(t *testing.T) {
+	t.Parallel()
 	const stray = "Response: Error\r\nMessage: Missing action in request\r\n\r\n"
 	for _, sessions := range []int{2, 1} {
 		t.Run(fmt.Sprint(sessions, " sessions"), func(t *testing.T) {
@@ -190,6 +193,7 @@ func TestChaos_ListThatStopsHalfWay(t *testing.T) {
 }
 
 func TestChaos_ShuffledReplies(t *testing.T) {
+	t.Parallel()
 	const n, failed = 1000, 100
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	var answers []string

@@ -46,6 +46,7 @@ func sameSchema(t *testing.T, file, shown string) {
 }
 
 func TestDiscovery_ShowsEachEndpointAndItsSchemas(t *testing.T) {
+	t.Parallel()
 	_, r := threeServers(t, nil)
 	info := discover[micro.Info](r, "INFO."+actions.ServiceName, micro.InfoResponseType)
 	sameSchema(t, "request.schema.json", info.Metadata["request_schema"])

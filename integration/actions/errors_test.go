@@ -19,6 +19,7 @@ import (
 
 // What is wrong with a request itself is refused before Asterisk hears of it.
 func TestErrors_OfTheRequest(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	many := "[" + strings.Repeat(`"1",`, 126) + `"1"]`
 	for _, test := range []struct {
@@ -101,6 +102,7 @@ func TestErrors_OfTheServer(t *testing.T) {
 		{"shutting down", nil, harness.Stopping, 503, "shutting_down", "no", 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			sim, r := harness.ChaosBridge(t, amisim.Config{}, test.change)
 			last := test.provoke(t, sim, r)
 			timeout := "20s"

@@ -12,6 +12,7 @@ import (
 )
 
 func TestIdempotency_ARepeatIsNoSecondCall(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	first := r.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1")
 	harness.Succeeds(t, first)
@@ -35,6 +36,7 @@ func TestIdempotency_ARepeatIsNoSecondCall(t *testing.T) {
 
 // A repeat that comes while the first is out waits for its end.
 func TestIdempotency_ARepeatWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	came := harness.Hold(t, sim, "Originate")
 	one := r.Ask("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1")
@@ -69,6 +71,7 @@ func TestIdempotency_ATimeoutIsRemembered(t *testing.T) {
 
 // What did not reach Asterisk is forgotten.
 func TestIdempotency_WhatWasNotSentMayBeAskedAgain(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	harness.Down(r, sim, "pbx1")
 	for range 2 {
@@ -88,6 +91,7 @@ func TestIdempotency_WhatWasNotSentMayBeAskedAgain(t *testing.T) {
 
 // Two bridges to one Asterisk: whichever a repeat comes to, there is one call.
 func TestIdempotency_AnotherBridgeKnows(t *testing.T) {
+	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	url := harness.NATS(t)
 	one := harness.Bridge(t, url, harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
@@ -127,6 +131,7 @@ func TestIdempotency_AnotherBridgeKnows(t *testing.T) {
 
 // Without the bucket's word nothing is sent.
 func TestIdempotency_NoBucketNoCall(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	bring := harness.TakeStream(t, r.Client, "KV_"+streams.KeyBucket)
 	harness.Fails(t, r.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1"), "idempotency_unavailable", "no")

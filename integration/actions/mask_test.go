@@ -36,6 +36,7 @@ func showAuths(canary string) amisim.Fault {
 // Secrets in a reply are hidden, and it says which: in the response and the list,
 // whole, as a stream, again by its key, and where Asterisk says Error.
 func TestMask_SecretsInReplies(t *testing.T) {
+	t.Parallel()
 	const canary = "c4n4ry"
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	sim.Always("PJSIPShowAuths", showAuths(canary))
@@ -96,6 +97,7 @@ func wantMasked(t *testing.T, r harness.Reply, names []string) {
 
 // A grant shows them, deny beats it, and a server's own lists are its own.
 func TestMask_UntilTheyAreGranted(t *testing.T) {
+	t.Parallel()
 	const canary = "c4n4ry"
 	for _, test := range []struct {
 		allow, deny string
@@ -114,6 +116,7 @@ func TestMask_UntilTheyAreGranted(t *testing.T) {
 		{"*", "PJSIPShowEndpoint:secrets", true},
 	} {
 		t.Run(test.allow+" but "+test.deny, func(t *testing.T) {
+			t.Parallel()
 			sim, addr := harness.Sim(t, amisim.Config{})
 			sim.Always("PJSIPShowAuths", showAuths(canary))
 			own := harness.ChaosServer("pbx2", addr)

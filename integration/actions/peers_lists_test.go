@@ -13,6 +13,7 @@ import (
 // A reply keeps what an event keeps: repeats, order, case, odd names, bytes that
 // are no text.
 func TestPeers_RepliesKeepWhatWasOnTheWire(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	sim.Next("CoreStatus", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nzeta: 1\r\nMember: a\r\nAlpha_x (1): MiXed\r\n" +
@@ -35,6 +36,7 @@ func TestPeers_RepliesKeepWhatWasOnTheWire(t *testing.T) {
 // Whether an action's reply is a list is known by the action and its headers,
 // not by the words of its Message.
 func TestPeers_AMessageThatSpeaksOfAListIsNone(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	for _, message := range []string{"Queue status will follow", "Parked calls will follow", "the text follows", "Added interface; list follows"} {
 		sim.Next("QueueAdd", func(s *amisim.Session, a *amisim.Action) {
@@ -50,6 +52,7 @@ func TestPeers_AMessageThatSpeaksOfAListIsNone(t *testing.T) {
 // Two lists that run at once, with events and another's list between their
 // items, each get their own items and end at their own end.
 func TestPeers_ListsThatRunAtOnceStayApart(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 	var first string
 	sim.Always("QueueStatus", func(s *amisim.Session, a *amisim.Action) {

@@ -18,6 +18,7 @@ import (
 )
 
 func TestPeers_LineEndsInAParameterAreRefused(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.SimBridge(t, amisim.Config{}, nil)
 	for _, body := range []string{
 		`{"Variable":"x\r\nAction: QueueReload"}`,
@@ -43,6 +44,7 @@ func TestPeers_LineEndsInAParameterAreRefused(t *testing.T) {
 }
 
 func TestPeers_AFailedAsyncOriginateIsAnError(t *testing.T) {
+	t.Parallel()
 	const body = `{"Channel":"PJSIP/alice","Context":"x","Exten":"1","Priority":1,"Async":"true"}`
 	for _, test := range []struct {
 		name  string
@@ -69,6 +71,7 @@ func TestPeers_AFailedAsyncOriginateIsAnError(t *testing.T) {
 
 // Up to Asterisk 13 a Command's output is raw text, in which anything may stand.
 func TestPeers_RawCommandOutputIsKeptWhole(t *testing.T) {
+	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{Version: "1.1"})
 	allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 	r := harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", addr, "bridge", "s3cret"))
@@ -89,6 +92,7 @@ func TestPeers_RawCommandOutputIsKeptWhole(t *testing.T) {
 
 // Since Asterisk 14 each line is a header of its own, all with one name.
 func TestPeers_EveryOutputLineIsKept(t *testing.T) {
+	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{})
 	allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
 	r := harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", addr, "bridge", "s3cret"))
@@ -103,6 +107,7 @@ func TestPeers_EveryOutputLineIsKept(t *testing.T) {
 }
 
 func TestPeers_QueueSummaryHasItsEvents(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"11.0.0", "2.5.0", "1.1"} {
 		_, r := harness.SimBridge(t, amisim.Config{Version: version}, nil)
 		var got []any
@@ -120,6 +125,7 @@ func TestPeers_QueueSummaryHasItsEvents(t *testing.T) {
 // A reply in bare LF ends where it ends, and not with the next one, here a Pong
 // that is far.
 func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.SimBridge(t, amisim.Config{}, func(s *config.ServerConfig) {
 		s.PingInterval, s.ReadTimeout = time.Minute, 2*time.Minute
 	})
@@ -132,6 +138,7 @@ func TestPeers_ARepliesBareLineFeedsEndIt(t *testing.T) {
 // A thousand callers at once are answered in the order that the server likes,
 // and each has its own answer although all chose the same ActionID.
 func TestPeers_AThousandShuffledRepliesReachTheirCallers(t *testing.T) {
+	t.Parallel()
 	const n = 1000
 	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.ActionTimeout = 100 * time.Second })
 	var replies [][]byte

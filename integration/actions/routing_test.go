@@ -61,6 +61,7 @@ func spreadOf(r *harness.Running, to, action string, n int) map[string]int {
 }
 
 func TestRouting_AnyTakesTurnsAmongThoseThatAreUp(t *testing.T) {
+	t.Parallel()
 	sims, r := threeServers(t, nil)
 	spreadOf(r, "any", "CoreStatus", 6)
 	if got := received(sims, "CoreStatus"); got != [3]int{2, 2, 2} {
@@ -81,6 +82,7 @@ func TestRouting_AnyTakesTurnsAmongThoseThatAreUp(t *testing.T) {
 
 // What one server has no room for was not sent: another has it.
 func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
+	t.Parallel()
 	sims, r := threeServers(t, func(s *config.ServerConfig) { s.MaxPending = 1 })
 	sims[0].Next("CoreStatus", amisim.Ignore)
 	held := r.Ask("pbx1", "CoreStatus", "")
@@ -146,6 +148,7 @@ func asItIs(*config.ServerConfig) {}
 // A read that was not written when its session was lost is another server's;
 // what changes something is the caller's to ask again.
 func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
+	t.Parallel()
 	jam, other, r, wait := stuck(t, asItIs, asItIs)
 	read, write := wait("reads", "CoreStatus", ""), wait("writes", "Setvar", `{"Variable":"A","Value":"1"}`)
 	jam.Kick()
@@ -180,6 +183,7 @@ func TestRouting_AnotherServerHasTheTimeThatIsLeft(t *testing.T) {
 }
 
 func TestRouting_AGroupIsItsMembers(t *testing.T) {
+	t.Parallel()
 	sims, r := threeServers(t, nil)
 	spreadOf(r, "sales", "CoreStatus", 4)
 	if got := received(sims, "CoreStatus"); got != [3]int{0, 2, 2} {
@@ -192,6 +196,7 @@ func TestRouting_AGroupIsItsMembers(t *testing.T) {
 }
 
 func TestRouting_AllAnswerAndThenTheEnd(t *testing.T) {
+	t.Parallel()
 	sims, r := threeServers(t, nil)
 	harness.Down(r, sims[1], "pbx2")
 	sims[2].Next("CoreStatus", amisim.Deny("Permission denied"))
@@ -227,6 +232,7 @@ func TestRouting_AllAnswerAndThenTheEnd(t *testing.T) {
 
 // A mistyped header of ours would silently not be in force.
 func TestRouting_AnUnknownHeaderIsRefused(t *testing.T) {
+	t.Parallel()
 	sims, r := threeServers(t, nil)
 	for _, header := range []string{"Ami-Timout", "ami-idempotency_key", "Ami-"} {
 		got := r.Call("pbx1", "CoreStatus", "", header, "10s")
@@ -245,6 +251,7 @@ func TestRouting_AnUnknownHeaderIsRefused(t *testing.T) {
 // A rate refuses what is over it, says when there is room, and is a server's
 // own.
 func TestRouting_RatesHoldOneServer(t *testing.T) {
+	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	other, otherAddr := harness.Sim(t, amisim.Config{NotBooted: true})
 	slow := harness.ChaosServer("pbx1", addr)

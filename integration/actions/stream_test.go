@@ -68,6 +68,7 @@ func TestStream_AListOfAnyLength(t *testing.T) {
 }
 
 func TestStream_OutputInBlocks(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"11.0.0", "2.5.0"} {
 		t.Run(version, func(t *testing.T) {
 			_, r := harness.ChaosBridge(t, amisim.Config{Version: version}, nil)
@@ -119,6 +120,7 @@ func TestStream_OutputOverAFrame(t *testing.T) {
 // A list behind an acknowledgement that announces it in words only is in the reply;
 // what nothing announced is counted.
 func TestBridge_ListsWithoutEventList(t *testing.T) {
+	t.Parallel()
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, nil)
 	list := func(message string) amisim.Fault {
 		return func(s *amisim.Session, a *amisim.Action) {
@@ -144,6 +146,7 @@ func TestBridge_ListsWithoutEventList(t *testing.T) {
 // Through an AMI proxy, and with a server that names no ActionID in its answers,
 // all works as with an Asterisk.
 func TestBridge_ThroughAProxy(t *testing.T) {
+	t.Parallel()
 	for name, sim := range map[string]amisim.Config{"proxy": {Proxy: "10.0.0.1"}, "without ActionID": {NoActionID: true}} {
 		t.Run(name, func(t *testing.T) {
 			sim, r := harness.ChaosBridge(t, sim, nil)
@@ -173,6 +176,7 @@ func TestBridge_ThroughAProxy(t *testing.T) {
 
 // What is no list has no parts, and an error is as without a stream.
 func TestStream_WithoutParts(t *testing.T) {
+	t.Parallel()
 	sim, r := largeQueue(t, 10)
 	none := func(part map[string]any) { t.Errorf("part %v", part) }
 	_, last := harness.Streamed(r, r.Ask("pbx1", "Ping", "", "Ami-Reply", "stream"), none)
@@ -187,6 +191,7 @@ func TestStream_WithoutParts(t *testing.T) {
 
 // A stream that breaks off says so behind what had come.
 func TestStream_ALostSessionEndsIt(t *testing.T) {
+	t.Parallel()
 	sim, r := largeQueue(t, 100)
 	sim.Next("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
 		s.Write([]byte("Response: Success\r\nActionID: " + a.ActionID + "\r\nEventList: start\r\n\r\n" +
@@ -202,6 +207,7 @@ func TestStream_ALostSessionEndsIt(t *testing.T) {
 
 // A part that no message holds makes the stream an error.
 func TestStream_APartOverMaxPayload(t *testing.T) {
+	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	small := natstest.Serve(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
 	r := harness.Bridge(t, small.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
@@ -232,6 +238,7 @@ func TestStream_APartOverMaxPayload(t *testing.T) {
 // A caller that went away costs what was on the way, not the whole list: little
 // is said until the bridge has heard that nobody listens, then all the rest.
 func TestStream_NobodyListens(t *testing.T) {
+	t.Parallel()
 	const n, little = 50_000, 100
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	nats := natstest.Serve(t, nil)

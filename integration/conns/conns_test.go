@@ -351,6 +351,7 @@ func TestConns_AnyErrorOfTheServer(t *testing.T) {
 				cfg := config.DefaultConfig()
 				harness.ChaosConfig(&cfg)
 				cfg.Node, cfg.HTTPAddr, cfg.NATS.URL = "b1", harness.Addr(t), "nats://"+front.addr
+				cfg.NATS.RenewEvery = renewEvery // so long a payload counts as too large
 				cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
 				return cfg
 			}())

@@ -48,14 +48,17 @@ func startAt(t *testing.T, p *harness.Place, change func(*config.Config), reader
 func TestConns_LameDuckAlone(t *testing.T) {
 	t.Parallel()
 	p := harness.NewPlace(t)
-	p.Start(nil)
+	start := func() {
+		p.Start(func(o *natsserver.Options) { o.LameDuckDuration, o.LameDuckGracePeriod = time.Second, time.Second/2 })
+	}
+	start()
 	r := startAt(t, p, nil, p)
 	r.works()
 	p.Server.LameDuckShutdown()
 	r.sim.Emit("Event", "Held")
 	r.readyzIs(503)
-	<-time.After(3 * time.Second)
-	p.Start(nil)
+	<-time.After(2 * time.Second)
+	start()
 	r.works()
 	r.whole(t, 3)
 }

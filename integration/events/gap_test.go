@@ -63,6 +63,7 @@ func TestGap_TakesWhatIsGluedToTheLogin(t *testing.T) {
 
 // A session that brings no event has its Gap all the same.
 func TestGap_ComesWithoutAnEvent(t *testing.T) {
+	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	r := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { c.StatusInterval = 100 * time.Millisecond },
 		harness.Server("pbx1", addr, "bridge", "s3cret"))
@@ -94,6 +95,7 @@ func TestGap_StandsWhereAFrameWasTooLarge(t *testing.T) {
 // also if another listener keeps NATS from saying that no stream does, so that as
 // much as may be is in flight.
 func TestGap_OverflowIsInPlaceAndExact(t *testing.T) {
+	t.Parallel()
 	for _, heard := range []bool{false, true} {
 		t.Run(fmt.Sprintf("heard=%v", heard), func(t *testing.T) {
 			t.Parallel()

@@ -78,7 +78,7 @@ func TestPeers_EventsGluedToTheLoginReplyAreKept(t *testing.T) {
 // an action is pending. It costs itself and nothing else.
 func TestPeers_AFrameOverTheLimitCostsOnlyItself(t *testing.T) {
 	t.Parallel()
-	sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, func(s *config.ServerConfig) { s.Sessions = 1 })
+	sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) { s.Sessions = 1 })
 	events, states := r.Subscribe("ami.events.pbx1.>"), r.Subscribe("ami.status.pbx1.connection")
 	huge := "Event: Huge\r\nX: " + strings.Repeat("x", 1_100_000) + "\r\n\r\n"
 	sim.Next("CoreStatus", amisim.Before(huge+"Event: Behind\r\n\r\n"))
@@ -104,18 +104,8 @@ func TestPeers_AFrameOverTheLimitCostsOnlyItself(t *testing.T) {
 	if n := r.Changes(states); n != 0 {
 		t.Errorf("%d changes of the connection, want none", n)
 	}
-	buffers := r.Subscribe("ami.status.pbx1.buffers")
-	for {
-		var b struct {
-			Received uint64
-			Dropped  map[string]uint64
-		}
-		if err := json.Unmarshal(r.Next(buffers).Data, &b); err != nil {
-			t.Fatal(err)
-		}
-		if b.Received == 2 && b.Dropped["oversize"] == 1 {
-			return
-		}
+	if b := r.Drained("pbx1", 2); b.Received != 2 || b.Dropped["oversize"] != 1 {
+		t.Errorf("%+v", b)
 	}
 }
 

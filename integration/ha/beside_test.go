@@ -18,6 +18,7 @@ import (
 // the other, though nobody can fence the one that shares nothing. When it has gone nobody says
 // so any more.
 func TestBeside_ABridgeThatSharesNothing(t *testing.T) {
+	harness.Long(t, "two bridges join, and one takes over, behind a silence of four seconds")
 	t.Parallel()
 	f := newFleet(t, shape{})
 	patient := func(c *config.Config) { c.HASilence = 4 * time.Second } // the test may run beside others

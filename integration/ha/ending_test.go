@@ -16,7 +16,7 @@ import (
 // what ended one later would let in events behind the tail that was read.
 func TestEnding_BatchesEndBeforeTheBarrier(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, shape{more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
+	f := newFleet(t, shape{atOnce: true, more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
 	leader, standby := f.settled()
 	terms := make(chan *nats.Msg, 1<<16)
 	if _, err := f.nc.ChanSubscribe("ami.terms."+server, terms); err != nil {

@@ -34,7 +34,7 @@ func process(t *testing.T, program, name, nats, pbx string, more ...string) harn
 // machine keeps a process waiting.
 func TestProcesses_OneIsKilled(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, shape{more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
+	f := newFleet(t, shape{atOnce: true, more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
 	leader, standby := f.settled()
 	leader.away = true
 	leader.Kill()

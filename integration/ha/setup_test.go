@@ -45,6 +45,7 @@ type fleet struct {
 // shape is what a fleet is made of.
 type shape struct {
 	servers int      // of NATS, which replicate the stream; 0: one
+	atOnce  bool     // the bridges start at once: it is all the same which of them leads
 	mixed   bool     // each session has an order of its own
 	addr    string   // of the Asterisk; empty: a simulated one
 	records bool     // what it says to each bridge is kept
@@ -82,7 +83,7 @@ func newFleet(t *testing.T, s shape, names ...string) *fleet {
 	}
 	f.canReplicate()
 	for i, name := range names {
-		if f.start(name); i == 0 { // else who starts a moment later may not hear that it leads
+		if f.start(name); i == 0 && !s.atOnce { // else who starts a moment later may not hear that it leads
 			harness.Eventually(t, "the first one leads", func() bool { return f.leads(name) })
 		}
 	}

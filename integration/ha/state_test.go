@@ -69,12 +69,10 @@ type present struct {
 
 // stated begins bridges that share an Asterisk, one of which keeps its state. The key of a
 // server lasts for half a minute: whoever waited until it expires would be seen to.
-func stated(t *testing.T) *present {
+func stated(t *testing.T, atOnce bool) *present {
 	t.Helper()
-	f := newFleet(t, shape{more: []string{"BRIDGE_HA_SILENCE=2s", "BRIDGE_STATUS_INTERVAL=10s", "BRIDGE_STATE_INTERVAL=20ms"}}, "b1", "b2")
-	p := &present{fleet: f, Floor: amisim.NewFloor(f.sim), board: harness.WatchState(t, f.nc), w: f.writes()}
-	p.board.Is(server, "live", "b1")
-	return p
+	f := newFleet(t, shape{atOnce: atOnce, more: []string{"BRIDGE_HA_SILENCE=2s", "BRIDGE_STATUS_INTERVAL=10s", "BRIDGE_STATE_INTERVAL=20ms"}}, "b1", "b2")
+	return &present{fleet: f, Floor: amisim.NewFloor(f.sim), board: harness.WatchState(t, f.nc), w: f.writes()}
 }
 
 // taken waits until node leads and the bucket is right by it, and has these channels. Nobody
@@ -91,39 +89,54 @@ func (p *present) taken(node string, written int, channels ...string) {
 }
 
 // Who leads writes what is up, and asks for lists; who stands by does neither. When the
-// leader is killed or ends, or Asterisk drops it, the other one goes on, and the bucket is what
-// Asterisk lists, what changed in silence as well.
+// leader ends, the other one goes on, and the bucket is what Asterisk lists, what changed in
+// silence as well.
 func TestState_WhoLeadsWritesIt(t *testing.T) {
 	t.Parallel()
-	p := stated(t)
+	handedOver(t)
+}
+
+// The same for one that comes back, and leads when the other is killed.
+func TestState_WhoComesBackWritesIt(t *testing.T) {
+	harness.Long(t, "a bridge joins, and takes over behind a silence of two seconds, when two have done so")
+	t.Parallel()
+	p, leader, other := handedOver(t)
+	p.start(other.name) // it stands by
+	harness.Eventually(t, "it is there again", func() bool { _, _, ok := p.both(); return ok })
+	_, n := p.w.since(0)
+	leader.away = true
+	p.End("1.2", amisim.Silent)
+	p.Begin("1.4", amisim.Silent)
+	leader.Kill()
+	p.End("1.3", amisim.Raised)
+	p.taken(other.name, n, "1.4")
+}
+
+// handedOver wants all to be right while one leads and another one stands by, and when the
+// first has ended.
+func handedOver(t *testing.T) (p *present, leader, ended *node) {
+	t.Helper()
+	p = stated(t, true)
 	p.Begin("1.1", amisim.Raised)
 	p.Begin("1.2", amisim.Raised)
 	p.board.Wants("1.1", "1.2")
-	leader, standby := p.settled()
+	ended, leader = p.settled()
+	p.board.Is(server, "live", ended.name)
 	asked := p.sim.Received("CoreShowChannels")
 	p.Begin("1.3", amisim.Raised)
 	p.board.Wants("1.1", "1.2", "1.3")
-	n := p.w.alone(t, leader.name, 0)
+	n := p.w.alone(t, ended.name, 0)
 	if now := p.sim.Received("CoreShowChannels"); now != asked {
 		t.Errorf("%d lists were asked for at rest", now-asked)
 	}
 
 	p.End("1.1", amisim.Silent)
-	leader.away = true
-	if err := leader.Stop(); err != nil {
-		t.Errorf("%s ended with: %v", leader.name, err)
+	ended.away = true
+	if err := ended.Stop(); err != nil {
+		t.Errorf("%s ended with: %v", ended.name, err)
 	}
-	p.taken(standby.name, n, "1.2", "1.3")
-
-	p.start(leader.name) // it stands by
-	harness.Eventually(t, "it is there again", func() bool { _, _, ok := p.both(); return ok })
-	_, n = p.w.since(0)
-	standby.away = true
-	p.End("1.2", amisim.Silent)
-	p.Begin("1.4", amisim.Silent)
-	standby.Kill()
-	p.End("1.3", amisim.Raised)
-	p.taken(leader.name, n, "1.4")
+	p.taken(leader.name, n, "1.2", "1.3")
+	return p, leader, ended
 }
 
 // both reports whether one of the bridges leads and another stands by, in sync or not.
@@ -149,7 +162,8 @@ func (f *fleet) both() (leader, standby *node, ok bool) {
 func TestState_WhatComesLateIsBroughtRight(t *testing.T) {
 	harness.Long(t, "the bucket is looked at again after five seconds, and two bridges take over")
 	t.Parallel()
-	p := stated(t)
+	p := stated(t, false)
+	p.board.Is(server, "live", "b1")
 	b1, b2 := p.bridges["b1"], p.bridges["b2"]
 	p.Begin("1.1", amisim.Raised)
 	p.Begin("1.2", amisim.Raised)

@@ -1,3 +1,5 @@
+//go:build unix
+
 package harness
 
 import (
@@ -15,14 +17,14 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 )
 
-// BridgeMain runs the tests of a package; or, where the variable of that name is set, one
+// BridgeMain is Main; or, where the variable of that name is set, one
 // bridge of that node until SIGTERM, as one of the tests has started the test's own program.
 // configure makes its settings, from the defaults with that node and no HTTP; it logs what is
 // at level or above.
 func BridgeMain(m *testing.M, variable string, level zapcore.Level, configure func(*config.Config) error) {
 	node := os.Getenv(variable)
 	if node == "" {
-		os.Exit(m.Run())
+		Main(m) // it does not return
 	}
 	if err := runBridge(node, level, configure); err != nil {
 		fmt.Fprintln(os.Stderr, err)

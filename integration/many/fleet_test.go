@@ -28,7 +28,7 @@ type fleet struct {
 	names   []string
 	sims    map[string]*amisim.Server
 	file    string // the Asterisks' addresses
-	nats    *harness.Place
+	nats    *harness.NATSProcess
 	nc      *nats.Conn
 
 	began   time.Time // when all had their copies
@@ -59,10 +59,9 @@ func newFleet(t *testing.T, asterisks, copies int) *fleet {
 		t.Fatal(err)
 	}
 	f := &fleet{
-		t: t, program: program, copies: copies, nats: harness.NewPlace(t), sims: map[string]*amisim.Server{}, sent: map[string]*atomic.Int64{},
+		t: t, program: program, copies: copies, nats: harness.StartNATS(t), sims: map[string]*amisim.Server{}, sent: map[string]*atomic.Int64{},
 		bridges: map[string]*harness.Process{}, words: map[string]word{}, file: filepath.Join(t.TempDir(), "addresses"),
 	}
-	f.nats.Start(nil)
 	addresses := map[string]string{}
 	for i := range asterisks {
 		name := fmt.Sprint("pbx", i+1)
@@ -76,7 +75,7 @@ func newFleet(t *testing.T, asterisks, copies int) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.nc = harness.Client(t, f.nats.URL())
+	f.nc = harness.Client(t, f.nats.URL)
 	if _, err := f.nc.Subscribe("ami.ha.*", f.onWord); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +88,7 @@ func (f *fleet) start(names ...string) {
 	f.t.Helper()
 	for _, name := range names {
 		p := &harness.Process{T: f.t, Program: f.program, Log: filepath.Join(f.t.TempDir(), name)}
-		p.Env = append(os.Environ(), asBridge+"="+name, "MANY_NATS="+f.nats.URL(), "MANY_ADDRESSES="+f.file, "MANY_COPIES="+strconv.Itoa(f.copies))
+		p.Env = append(os.Environ(), asBridge+"="+name, "MANY_NATS="+f.nats.URL, "MANY_ADDRESSES="+f.file, "MANY_COPIES="+strconv.Itoa(f.copies))
 		f.mu.Lock()
 		f.bridges[name] = p
 		f.mu.Unlock()

@@ -107,7 +107,7 @@ func TestReal_ThePresentNeedsNoCorrection(t *testing.T) {
 		if optimised.Load() == 0 {
 			t.Error("no Local channel was optimised away: the calls show nothing of it")
 		}
-		t.Logf("%d calls, %d Local channels optimised away, %d rounds of lists under load; %s", len(extens), optimised.Load(), rounds, p.AppendServer(nil, "n", time.Now()))
+		t.Logf("%d calls, %d Local channels optimised away, %d rounds of lists under load; %s", len(extens), optimised.Load(), rounds, p.AppendServer(nil, "n", true, time.Now()))
 	})
 }
 

@@ -68,7 +68,7 @@ func run(ctx context.Context, url, server string) error {
 	}
 	var p place
 	for {
-		batch, err := consumer.Fetch(500, jetstream.FetchMaxWait(2*time.Second))
+		batch, err := consumer.Fetch(500, jetstream.FetchMaxWait(time.Second))
 		if err != nil {
 			return err
 		}

@@ -56,6 +56,9 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 			tried = time.Time{}
 			state.stop() // what ended meanwhile is told only to a new watch
 		case <-ticker.C:
+			if r.isUp() {
+				state.check(ctx, time.Now())
+			}
 			r.mu.Lock()
 			r.model.Tick(time.Now())
 			r.mu.Unlock()

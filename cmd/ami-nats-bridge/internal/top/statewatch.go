@@ -14,6 +14,8 @@ type stateWatch struct {
 	tried   time.Time
 	keys    map[string]bool // that are there; false: not told yet by this watch
 	begun   bool            // all that is there has been told
+	bucket  WatchedBucket   // that it watches
+	lastAt  time.Time       // when it brought something, or was asked whether it can
 }
 
 // updates is what the watch brings; nil, which brings nothing, without one.
@@ -34,13 +36,30 @@ func (s *stateWatch) start(ctx context.Context) {
 	if err != nil {
 		return // the state is off
 	}
+	watched, err := NewWatchedBucket(asked, bucket)
+	if err != nil {
+		return
+	}
 	if s.watcher, err = bucket.WatchAll(ctx); err != nil {
 		s.watcher = nil
 		return
 	}
-	s.begun = false
+	s.begun, s.bucket, s.lastAt = false, watched, time.Now()
 	for key := range s.keys {
 		s.keys[key] = false
+	}
+}
+
+// check ends a watch that brings nothing because the bucket is another one by now.
+func (s *stateWatch) check(ctx context.Context, now time.Time) {
+	if s.watcher == nil || now.Sub(s.lastAt) < WatchQuiet {
+		return
+	}
+	s.lastAt = now
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	if s.bucket.IsGone(ctx) {
+		s.stop()
 	}
 }
 
@@ -55,6 +74,7 @@ func (r *Reader) takeState(s *stateWatch, e jetstream.KeyValueEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
+	s.lastAt = now
 	if e == nil { // all that is there has been told: the rest ended while nobody watched
 		s.begun = true
 		for key, there := range s.keys {

@@ -1,0 +1,29 @@
+package actions
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+)
+
+// A server that only other bridges have, and of which none takes the request or replies to
+// it, is a reply and a record like any other: of a server that this bridge does not know.
+func TestElsewhere_ServersThatNobodyHas(t *testing.T) {
+	p := newPair(t, func(c *config.Config) {
+		if c.Node == "b1" {
+			c.Servers, c.Groups = c.Servers[:1], nil
+		}
+	})
+	p.b1.elsewhere = []string{"pbx1", "pbx2", "pbx9"}
+	want := []string{"pbx1 by b1: Success", "pbx2 by b2: Success", "pbx9: not_connected, sent: no"}
+	if all, said := p.every(p.b1, requestFor("all", "Ping", "")); !slices.Equal(all, want) || said != "3" {
+		t.Errorf("all: %v, %s in all", all, said)
+	}
+	p.mute() // who leads pbx2 and pbx3 does not reply
+	p.b1.elsewhere = []string{"pbx1", "pbx2"}
+	want = []string{"pbx1 by b1: Success", "pbx2: timeout, sent: unknown"}
+	if all, said := p.every(p.b1, requestFor("all", "Ping", "", "Ami-Timeout", "100ms")); !slices.Equal(all, want) || said != "2" {
+		t.Errorf("all: %v, %s in all", all, said)
+	}
+}
