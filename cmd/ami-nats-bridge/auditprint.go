@@ -33,7 +33,7 @@ const (
 )
 
 func (t *recordTable) record(w io.Writer, r *replay.Record) error {
-	row := recordRow{at: r.Made().Local().Format(tableTime)}
+	row := recordRow{at: timeFor(r.Made().Local().Format(tableTime), t.screen.Width)}
 	if r.Node == "" { // it is none
 		row.none = terminal.Printable(r.Subject) + ": no record of a bridge: " + terminal.Printable(string(r.Data[:min(len(r.Data), 100)]))
 	} else {
@@ -58,8 +58,9 @@ func (t *recordTable) end(w io.Writer) error {
 		t.who, t.whom = max(t.who, terminal.Width(row.who)), max(t.whom, terminal.Width(row.whom))
 		t.what = max(t.what, min(terminal.Width(row.what), widestWhat), 4)
 	}
+	t.fit()
 	head := sentence{who: "WHO", what: "WHAT", whom: "WHOM", end: "OUTCOME", style: terminal.Bold}
-	if err := t.print(w, recordRow{at: terminal.Pad("WHEN", len(tableTime)), sentence: head}); err != nil {
+	if err := t.print(w, recordRow{at: terminal.Pad("WHEN", len(t.held[0].at)), sentence: head}); err != nil {
 		return err
 	}
 	for _, row := range t.held {
@@ -76,9 +77,53 @@ func (t *recordTable) print(w io.Writer, row recordRow) error {
 	if row.none != "" {
 		return t.screen.Print(w, append(line, terminal.Piece{Style: terminal.Bad, Text: row.none}))
 	}
+	cell := func(text string, width int) string {
+		if t.screen.Width > 0 {
+			text = terminal.Cut(text, width)
+		}
+		return terminal.Pad(text, width)
+	}
 	return t.screen.Print(w, append(line,
-		terminal.Piece{Text: terminal.Pad(row.who, t.who) + " → " + terminal.Pad(row.what, t.what) + " → " + terminal.Pad(row.whom, t.whom) + "  "},
+		terminal.Piece{Text: cell(row.who, t.who) + " → " + cell(row.what, t.what) + " → " + cell(row.whom, t.whom) + "  "},
 		terminal.Piece{Style: row.style, Text: row.end}))
+}
+
+// fit makes columns narrower, the widest first, until a third of the screen is left for how
+// a request ended.
+func (t *recordTable) fit() {
+	if t.screen.Width == 0 {
+		return
+	}
+	end := 0
+	for _, row := range t.held {
+		end = max(end, terminal.Width(row.end))
+	}
+	const between = len("  ") + 2*len(" > ") + len("  ")
+	room := t.screen.Width - len(t.held[0].at) - between - min(end, t.screen.Width/3)
+	for t.who+t.what+t.whom > room {
+		widest := &t.who
+		for _, other := range []*int{&t.what, &t.whom} {
+			if *other > *widest {
+				widest = other
+			}
+		}
+		if *widest <= 4 {
+			return
+		}
+		*widest--
+	}
+}
+
+// timeFor is a time of tableTime as a screen of so many columns has room for it: without
+// its year and milliseconds, or without its day.
+func timeFor(at string, columns int) string {
+	switch {
+	case columns == 0 || columns >= 70 || len(at) != len(tableTime):
+		return at
+	case columns >= 50:
+		return at[len("2006-"):len("2006-01-02 15:04:05")]
+	}
+	return at[len("2006-01-02 "):len("2006-01-02 15:04:05")]
 }
 
 func printVerdicts(w io.Writer, verdicts []replay.Verdict, format string) error {

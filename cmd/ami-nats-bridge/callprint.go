@@ -31,8 +31,11 @@ func (p *eventPrinter) call(call *replay.Call, servers map[string][]replay.Event
 		}
 		channels, bridges := call.Size(server)
 		first, last := events[0].Read, events[len(events)-1].Read
-		fmt.Fprintf(p.out, "%s: from %s for %v, %d events, %d channels, %d bridges\n", terminal.Printable(server),
+		head := fmt.Sprintf("%s: from %s for %v, %d events, %d channels, %d bridges", terminal.Printable(server),
 			first.Local().Format(tableTime), last.Sub(first).Round(time.Millisecond), len(events), channels, bridges)
+		if err := p.std.screen().Print(p.out, terminal.Line{{Text: head}}); err != nil {
+			return err
+		}
 		t := newCallTable(p.std.screen(), events)
 		for j := range events {
 			if err := t.line(p.out, &events[j]); err != nil {

@@ -32,7 +32,7 @@ func (t *messageTable) print(w io.Writer, r row) error {
 		r.style = terminal.Bold
 	}
 	return t.screen.Print(w, append(terminal.Line{
-		{Style: terminal.Dim, Text: r.at + "  "},
+		{Style: terminal.Dim, Text: timeFor(r.at, t.screen.Width) + "  "},
 		{Text: terminal.Pad(terminal.Printable(r.server), t.server) + "  "},
 		{Style: r.style, Text: terminal.Pad(terminal.Printable(r.name), t.name)},
 	}, r.says...))

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 // pageCommand is a command as a page shows it.
@@ -113,8 +115,15 @@ func TestDocs_CommandsInTheTextExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pages := pagesOf(t)
+	for _, command := range parser.Model.Children {
+		help, _ := printed(t, 0, command.Name, "--help")
+		for _, m := range regexp.MustCompile(`(?m)^ +(ami-nats-bridge .*)$`).FindAllStringSubmatch(help, -1) {
+			pages["help "+command.Name] += "`" + m[1] + "`\n"
+		}
+	}
 	seen := map[string]int{}
-	for page, text := range pagesOf(t) {
+	for page, text := range pages {
 		all := spansOf(text)
 		for _, c := range shownIn(page, text) {
 			all = append(all, c.text)
@@ -126,37 +135,50 @@ func TestDocs_CommandsInTheTextExist(t *testing.T) {
 			if own {
 				words = words[1:]
 			}
-			switch {
-			case len(words) == 0:
-			case words[0] == "make" && len(words) > 1:
-				seen["make"]++
-				for _, target := range words[1:] {
-					if !strings.Contains(target, "=") && !regexp.MustCompile(`(?m)^`+target+`:`).Match(makefile) {
-						t.Errorf("%s: `%s`: no target %s", page, span, target)
-					}
-				}
-			case words[0] == "go" && len(words) > 1:
-				seen["go"]++
-				for _, place := range words {
-					if dir, isPlace := strings.CutPrefix(place, "./"); isPlace && !strings.HasSuffix(dir, "...") {
-						if _, err := os.Stat("../../" + dir); err != nil {
-							t.Errorf("%s: `%s`: %v", page, span, err)
-						}
-					}
-				}
-			case own && child(parser.Model.Node, words[0]) == nil && regexp.MustCompile(`^[a-z]`).MatchString(words[0]):
-				t.Errorf("%s: `%s`: no command %s", page, span, words[0])
-			case child(parser.Model.Node, words[0]) != nil && (own || strings.Contains(span, " -")):
-				seen["own"]++
-				for _, flag := range regexp.MustCompile(` (--?[a-z][a-z-]*)`).FindAllStringSubmatch(" "+strings.Join(words[1:], " "), -1) {
-					if flag[1] != "--help" && flagOf(child(parser.Model.Node, words[0]), flag[1]) == nil {
-						t.Errorf("%s: `%s`: no flag %s", page, span, flag[1])
-					}
+			if len(words) > 0 {
+				kind, why := wrongWith(parser, string(makefile), words, own, strings.Contains(span, " -"))
+				seen[kind]++
+				if why != "" {
+					t.Errorf("%s: `%s`: %s", page, span, why)
 				}
 			}
 		}
 	}
-	if seen["make"] < 15 || seen["go"] < 5 || seen["own"] < 60 {
+	if seen["make"] < 15 || seen["go"] < 5 || seen["own"] < 90 {
 		t.Errorf("found only %v", slices.Sorted(maps.Keys(seen)))
 	}
+}
+
+// wrongWith says what of a command's words is not there, and whose command it is; own says
+// that the program's name stands before them, flagged that there are flags among them.
+func wrongWith(parser *kong.Kong, makefile string, words []string, own, flagged bool) (kind, why string) {
+	command := child(parser.Model.Node, words[0])
+	switch {
+	case words[0] == "make" && len(words) > 1:
+		for _, target := range words[1:] {
+			if !strings.Contains(target, "=") && !regexp.MustCompile(`(?m)^`+target+`:`).MatchString(makefile) {
+				return "make", "no target " + target
+			}
+		}
+		return "make", ""
+	case words[0] == "go" && len(words) > 1:
+		for _, place := range words {
+			if dir, isPlace := strings.CutPrefix(place, "./"); isPlace && !strings.HasSuffix(dir, "...") {
+				if _, err := os.Stat("../../" + dir); err != nil {
+					return "go", err.Error()
+				}
+			}
+		}
+		return "go", ""
+	case own && command == nil && regexp.MustCompile(`^[a-z]`).MatchString(words[0]):
+		return "own", "no command " + words[0]
+	case command == nil || !own && !flagged:
+		return "other", ""
+	}
+	for _, flag := range regexp.MustCompile(` (--?[a-z][a-z-]*)`).FindAllStringSubmatch(" "+strings.Join(words[1:], " "), -1) {
+		if flag[1] != "--help" && flagOf(command, flag[1]) == nil {
+			return "own", "no flag " + flag[1]
+		}
+	}
+	return "own", ""
 }

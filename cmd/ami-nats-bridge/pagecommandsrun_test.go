@@ -26,8 +26,8 @@ import (
 var runElsewhere = map[string]string{
 	"BRIDGE_NATS_USER=":  "needs the users of deploy/nats: TestDocs_EachUsersCommandWorks in integration/audit/vault_test.go",
 	"git clone https://": "asks another machine",
-	"make demo":          "runs until it is ended, on fixed ports: TestDocs_ReadmeIsRecorded in cmd/ami-nats-bridge/readme_test.go",
-	"make build":         "compiles: .github/workflows does it, and TestVersion in integration/status",
+	"make demo":          "runs until it is ended, on fixed ports: TestDocs_DemoAndReadme in cmd/ami-nats-bridge/demo_test.go",
+	"make build":         "compiles: TestVersion_IsWhatTheLinkerIsTold in integration/status/version_test.go does the same",
 }
 
 // maybeMissing are the programs of others that not every machine has; their commands are run
@@ -79,6 +79,7 @@ func TestDocs_EachCommandIsRunAsPrinted(t *testing.T) {
 		})
 	}
 	group.Wait()
+	t.Run("FitTerminals", fitTerminals)
 }
 
 // pageWorld is what the pages' commands are run in.

@@ -58,6 +58,9 @@ func printFound(std stdio, found []*replay.Found) error {
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	_, err := std.screen().PrintTable(std.out, &t)
-	return err
+	left, err := std.screen().PrintTable(std.out, &t)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	return printWrapped(std.out, std.screen(), "not shown (-o json): ", left)
 }
