@@ -10,6 +10,8 @@ type Write struct {
 	End   bool   // the key is to be purged
 	// Revision is what the bucket has stored it as: who writes sets it before Done.
 	Revision uint64
+	// Unfit is that the bucket takes no value that is so large: who writes sets it before Done.
+	Unfit bool
 
 	o *object
 }
@@ -57,7 +59,7 @@ func (p *Present) Take(w *Write, now time.Time) bool {
 	o.unlink(toWrite)
 	o.inFlight, o.again = true, false
 	p.scratch = packed(appendKey(p.scratch[:0], p.opts.Server, o.kind, o.index))
-	w.Key, w.Kind, w.Revision, w.o = string(p.scratch), o.kind, 0, o
+	w.Key, w.Kind, w.Revision, w.Unfit, w.o = string(p.scratch), o.kind, 0, false, o
 	w.End, w.Value = o.life != alive, w.Value[:0]
 	if !w.End {
 		w.Value = o.appendValue(w.Value)
@@ -66,7 +68,8 @@ func (p *Present) Take(w *Write, now time.Time) bool {
 }
 
 // Done says whether the bucket has taken w. What it has not is written again after
-// the interval, as it is by then; the bucket may have it all the same.
+// the interval, as it is by then; the bucket may have it all the same. What is Unfit is tried
+// again once it has changed, or at the next look.
 func (p *Present) Done(w *Write, stored bool, now time.Time) {
 	p.enter(now)
 	defer p.mu.Unlock()
@@ -76,13 +79,15 @@ func (p *Present) Done(w *Write, stored bool, now time.Time) {
 	}
 	w.o = nil
 	o.inFlight = false
-	o.there = !w.End || !stored
+	if !w.Unfit {
+		o.there = !w.End || !stored
+	}
 	if stored {
 		o.looked = p.looks
 	}
 	o.revision = max(o.revision, w.Revision)
 	switch {
-	case !stored:
+	case !stored && !w.Unfit:
 		p.enqueue(&p.later, o, p.now+p.opts.Interval)
 	case o.again || w.End == (o.life == alive):
 		p.mark(o)
@@ -162,11 +167,11 @@ func (p *Present) Look() {
 
 // Looked says that all was Found that the bucket has had since Look. What is up, was written
 // before and was not found is gone without a mark, by a purge of the stream or an age that
-// somebody gave it. It is written anew.
+// somebody gave it. It is written anew, as is what was Unfit.
 func (p *Present) Looked(now time.Time) {
 	for l := range Lists {
 		p.walk(l, now, func(o *object) bool {
-			if o.there && !o.inFlight && o.looked != p.looks {
+			if !o.inFlight && o.looked != p.looks {
 				p.mark(o)
 			}
 			return true

@@ -36,6 +36,7 @@ type Server struct {
 	cancel  context.CancelFunc // of its goroutine; nil before that runs
 	over    chan struct{}      // closed with it
 	gone    atomic.Bool        // nothing is written of it any more
+	unfit   atomic.Bool        // a value was larger than the bucket takes, and the log has told
 	wake    chan struct{}      // of capacity 1: a session has changed, or what is due has
 	done    chan listEnd       // of capacity 1: only one list is under way
 

@@ -276,19 +276,25 @@ func (w *writer) end(at int, turn, revision uint64, err error) {
 	}
 	s := sl.server
 	sl.server = nil
-	if err != nil {
+	unfit := isUnfit(err)
+	switch {
+	case unfit: // that says nothing of the bucket
+	case err != nil:
 		w.fails, w.well = err, false
-	} else {
+	default:
 		w.well = true
 	}
-	wake := w.probes || err != nil
+	wake := w.probes || err != nil && !unfit
 	w.mu.Unlock()
 	if err == nil {
 		s.counts.writes.Add(1)
 	} else {
 		s.counts.refused.Add(1)
 	}
-	sl.write.Revision = revision
+	if unfit && !s.unfit.Swap(true) {
+		s.log.Error("state: a value is larger than the bucket takes", zap.String("key", sl.write.Key), zap.Int("bytes", len(sl.write.Value)), zap.Error(err))
+	}
+	sl.write.Revision, sl.write.Unfit = revision, unfit
 	s.present.Done(&sl.write, err == nil, time.Now())
 	if free := w.giveBack(at); wake || free == enough {
 		clock.Raise(w.wake)
@@ -299,6 +305,13 @@ var (
 	errNoAck = errors.New("no acknowledgement in time")
 	errGone  = errors.New("the connection was lost before it was acknowledged")
 )
+
+// isUnfit reports whether err says that a message is too large ever to be taken. Tried again and
+// again it would have all others wait for it as for a bucket that takes nothing.
+func isUnfit(err error) bool {
+	api, is := errors.AsType[*jetstream.APIError](err)
+	return is && int(api.ErrorCode) == natsconn.StreamMessageExceedsMaximum || errors.Is(err, nats.ErrMaxPayload)
+}
 
 // lookAcks is how often what was not acknowledged is looked at.
 const lookAcks = 100 * time.Millisecond

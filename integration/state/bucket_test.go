@@ -98,3 +98,49 @@ func TestState_IsNotLiveBeforeTheBucketIsRead(t *testing.T) {
 		return errors.Is(err, jetstream.ErrKeyNotFound)
 	})
 }
+
+// A value that is larger than the bucket takes is missing, and holds up no other: the bucket
+// takes those.
+func TestState_AValueThatIsTooLargeHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	p := startPBX(t)
+	url := harness.NATS(t)
+	core, lines := observer.New(zapcore.InfoLevel)
+	r := harness.BridgeLogging(t, zap.New(core), url, func(c *config.Config) {
+		c.StatusInterval, c.StateInterval = 200*time.Millisecond, 20*time.Millisecond
+		c.Servers[0].StateResync = 200 * time.Millisecond
+	}, harness.Server("pbx1", p.addr, "bridge", "s3cret"))
+	b := harness.WatchState(t, r.Client)
+	p.Begin("1.1", amisim.Raised)
+	b.Wants("1.1")
+	js := harness.JetStream(t, r.Client)
+	limit := func(bytes int32) {
+		s, err := js.Stream(t.Context(), streams.StateStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := s.CachedInfo().Config
+		c.MaxMsgSize = bytes
+		if _, err := js.UpdateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	large := strings.Repeat("9", 900)
+	limit(1100) // and the server's own key fits
+	p.Begin(large, amisim.Raised)
+	harness.Eventually(t, "it is refused", func() bool {
+		limit(1100) // the bridge may have taken it back
+		return lines.FilterMessage("state: a value is larger than the bucket takes").Len() == 1
+	})
+	for range 20 {
+		p.Begin("1.2", amisim.Raised)
+		b.Wants("1.1", "1.2")
+		p.End("1.2", amisim.Raised)
+		b.Wants("1.1")
+	}
+	if n := lines.FilterMessageSnippet("the bucket does not take").Len(); n != 0 {
+		t.Errorf("said %d times that the bucket takes nothing", n)
+	}
+	limit(-1)
+	b.Wants("1.1", large)
+}
