@@ -98,35 +98,36 @@ func startBridge(t *testing.T, cfg config.Config, status string, parts ...string
 
 func TestCall_SaysWhoAnswered(t *testing.T) {
 	_, sims := bridged(t, "pbx1 pbx2")
-	out, problems := printed(t, 0, "call", "any", "Ping")
-	if !strings.Contains(out, "Ping: Pong") || !strings.HasPrefix(problems, "answered by pbx") {
-		t.Errorf("any: %s%s", out, problems)
+	var group sync.WaitGroup // those to all wait for the bridges' answers
+	says := func(code int, args string, right func(out, problems string) bool) {
+		group.Go(func() {
+			if out, problems := printed(t, code, strings.Fields("call "+args)...); !right(out, problems) {
+				t.Errorf("%s: %s%s", args, out, problems)
+			}
+		})
 	}
-	if _, problems = printed(t, 0, "call", "sales", "Ping"); !strings.HasPrefix(problems, "answered by pbx1 in ") {
-		t.Errorf("a group: %s", problems)
-	}
-	if _, problems = printed(t, 0, "call", "pbx2", "Ping"); problems != "" {
-		t.Errorf("one server: %s", problems)
-	}
-	out, problems = printed(t, 0, "call", "all", "Ping")
-	if strings.Count(out, "Ping: Pong") != 2 || !strings.Contains(out, "pbx1, in ") || !strings.Contains(out, "\n\npbx") || problems != "" {
-		t.Errorf("all: %s%s", out, problems)
-	}
-	if out, _ = printed(t, 0, "call", "all", "Ping", "--group", "sales", "-o", "json"); strings.Count(out, "\n") != 1 || !strings.Contains(out, `"server":"pbx1"`) {
-		t.Errorf("all of a group: %s", out)
-	}
+	says(0, "any Ping", func(out, problems string) bool {
+		return strings.Contains(out, "Ping: Pong") && strings.HasPrefix(problems, "answered by pbx")
+	})
+	says(0, "sales Ping", func(_, problems string) bool { return strings.HasPrefix(problems, "answered by pbx1 in ") })
+	says(0, "pbx2 Ping", func(_, problems string) bool { return problems == "" })
+	says(0, "all Ping", func(out, problems string) bool {
+		return strings.Count(out, "Ping: Pong") == 2 && strings.Contains(out, "pbx1, in ") && strings.Contains(out, "\n\npbx") && problems == ""
+	})
+	says(0, "all Ping --group sales -o json", func(out, _ string) bool {
+		return strings.Count(out, "\n") == 1 && strings.Contains(out, `"server":"pbx1"`)
+	})
+	group.Wait()
+
 	sims["pbx2"].Always("Ping", amisim.Deny("not you"))
-	out, problems = printed(t, 1, "call", "all", "Ping")
-	if strings.Count(out, "Ping: Pong") != 1 || problems != "pbx2: error: asterisk_error: not you (sent: yes)\n" {
-		t.Errorf("one of all fails: %s%s", out, problems)
-	}
-	_, problems = printed(t, 1, "call", "pbx7", "Ping")
-	if !strings.Contains(problems, "(sent: no): no server or group is called pbx7: the nearest is pbx1\n") {
-		t.Errorf("no such server: %s", problems)
-	}
-	if _, problems = printed(t, 1, "call", "all", "Ping", "--group", "support"); !strings.Contains(problems, "support") {
-		t.Errorf("no such group: %s", problems)
-	}
+	says(1, "all Ping", func(out, problems string) bool {
+		return strings.Count(out, "Ping: Pong") == 1 && problems == "pbx2: error: asterisk_error: not you (sent: yes)\n"
+	})
+	says(1, "pbx7 Ping", func(_, problems string) bool {
+		return strings.Contains(problems, "(sent: no): no server or group is called pbx7: the nearest is pbx1\n")
+	})
+	says(1, "all Ping --group support", func(_, problems string) bool { return strings.Contains(problems, "support") })
+	group.Wait()
 }
 
 // all has the replies of each bridge, which each say when they are through.

@@ -88,9 +88,7 @@ func TestReal_ErrorsSayWhatAsteriskSaid(t *testing.T) {
 // limited is refused by Asterisk itself.
 func TestReal_PermissionDenied(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by address does not have the bench's limited user")
-		}
+		a.NeedsOwn(t)
 		u := a.Limited()
 		r := harness.Bridge(t, harness.NATS(t), nil, harness.Server("pbx1", a.Addr(), u.Name, u.Secret))
 		if reply := r.Call("pbx1", "Reload", ""); reply.Error == nil || reply.Error.Code != 422 || reply.Message != "Permission denied" {
@@ -101,9 +99,7 @@ func TestReal_PermissionDenied(t *testing.T) {
 
 func TestReal_NamesThatAreNotASCII(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("this test calls into the bench's own dialplan")
-		}
+		a.NeedsOwn(t)
 		r := realBridge(t, a)
 		const name = "Zoë Ω 李雷"
 		if reply := r.Call("pbx1", "DBPut", `{"Family":"bench","Key":"name","Val":"`+name+`"}`); reply.Error != nil {
@@ -141,9 +137,7 @@ func TestReal_NamesThatAreNotASCII(t *testing.T) {
 
 func TestReal_OriginateThatFailsIsAnError(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("this test calls into the bench's own dialplan")
-		}
+		a.NeedsOwn(t)
 		r := realBridge(t, a)
 		body := `{"Channel":"Local/reject@load","Application":"Wait","Data":"1","Async":"true","Timeout":3000}`
 		reply := r.Call("pbx1", "Originate", body, "Ami-Wait", "complete", "Ami-Timeout", "20s")

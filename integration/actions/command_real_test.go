@@ -22,9 +22,7 @@ import (
 // reads, line by line.
 func TestReal_CommandOfAnyLengthAsADirectSession(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by address has a dialplan of its own")
-		}
+		a.NeedsOwn(t)
 		binary := harness.BuildBridge(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*harness.Patience)
 		defer cancel()

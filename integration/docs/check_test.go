@@ -12,9 +12,7 @@ import (
 // check logs in to a real Asterisk and says what the user lacks.
 func TestReal_CheckSaysWhatIsMissing(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by address does not have the bench's limited users")
-		}
+		a.NeedsOwn(t)
 		binary := harness.BuildBridge(t)
 		url := harness.NATS(t)
 		for _, test := range []struct {

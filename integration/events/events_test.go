@@ -19,9 +19,7 @@ import (
 func TestReal_EventsAreThoseOfADirectSession(t *testing.T) {
 	t.Parallel()
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("this test makes calls in the bench's own dialplan, which an Asterisk given by address does not have")
-		}
+		a.NeedsOwn(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		r := harness.Bridge(t, harness.NATS(t), nil, harness.Server("pbx1", a.Addr(), a.User().Name, a.User().Secret))

@@ -23,9 +23,7 @@ import (
 func TestReal_FiltersAtAsterisksEndCostNoNumber(t *testing.T) {
 	t.Parallel()
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by address does not have the bench's filtered users")
-		}
+		a.NeedsOwn(t)
 		as := func(name, user, secret string) config.ServerConfig {
 			return harness.Server(name, a.Addr(), user, secret)
 		}

@@ -14,9 +14,7 @@ import (
 func TestReal_GapTellsARestart(t *testing.T) {
 	t.Parallel()
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by its address is not ours to restart")
-		}
+		a.NeedsOwn(t)
 		way := harness.StartRelay(t, a.Addr())
 		s := harness.Server("pbx1", way.Addr, a.User().Name, a.User().Secret)
 		s.BreakerFailures = 1000

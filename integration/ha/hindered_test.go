@@ -75,7 +75,7 @@ func (b *told) says(text string) {
 	// For longer than a silence, and the pause of one that is not in sync.
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	for range 35 {
+	for range 30 {
 		if <-ticker.C; b.leads() > 0 {
 			b.T.Fatal("it leads")
 		}

@@ -18,7 +18,7 @@ import (
 // tell the truth.
 func TestReal_APongComesBehindWhatWasSaid(t *testing.T) {
 	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
-		wantsDialplan(t, a)
+		a.NeedsOwn(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		other, asks := logIn(t, ctx, a), logIn(t, ctx, a)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/delivery"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
 
@@ -31,17 +32,23 @@ func process(t *testing.T, program, name, nats, pbx string, more ...string) harn
 
 // Two bridges that the environment alone has share an Asterisk: the one that leads is
 // killed, and nothing is missing, or there twice. The other waits for longer than a busy
-// machine keeps a process waiting.
+// machine keeps a process waiting. Between its claim and the record that bars the way, all
+// batches of who led are ended: what ended one later would let in events behind the tail that
+// was read.
 func TestProcesses_OneIsKilled(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, shape{atOnce: true, more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
 	leader, standby := f.settled()
+	terms := f.endings()
 	leader.away = true
 	leader.Kill()
 	harness.Eventually(t, "the other one leads", func() bool {
 		f.emit(1)
 		return f.leads(standby.name)
 	})
+	if ends := endsBeforeBarrier(t, terms, standby.name); ends < delivery.SharedBatches {
+		t.Errorf("%d batches are ended before the barrier, want %d", ends, delivery.SharedBatches)
+	}
 	f.emitFor(time.Second)
 	if got := f.verify(); !got.whole() {
 		t.Error(got)

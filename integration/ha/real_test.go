@@ -112,14 +112,6 @@ func (s *storm) end() (all []realasterisk.Frame) {
 	return all
 }
 
-// wantsDialplan leaves out a test that makes calls in the bench's own dialplan.
-func wantsDialplan(t *testing.T, a *realasterisk.Instance) {
-	t.Helper()
-	if !a.OwnConfiguration() {
-		t.Skip("this test makes calls in the bench's own dialplan, which an Asterisk given by address does not have")
-	}
-}
-
 // loginsOwn reports whether an event comes to the session alone that has logged in.
 func loginsOwn(event string) bool { return event == "FullyBooted" }
 
@@ -128,7 +120,7 @@ func loginsOwn(event string) bool { return event == "FullyBooted" }
 // has an order of its own, in that of a bridge which led. The present is what is up.
 func TestReal_EachIsKilledInTurn(t *testing.T) {
 	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
-		wantsDialplan(t, a)
+		a.NeedsOwn(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		f := newFleet(t, shape{addr: a.Addr(), records: true, more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
@@ -202,7 +194,7 @@ func (f *fleet) holds(seen []realasterisk.Frame) {
 // its first event, only when the slowest session of all is through.
 func TestReal_ASessionThatDoesNotReadHoldsUpLogins(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		wantsDialplan(t, a)
+		a.NeedsOwn(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*harness.Patience)
 		defer cancel()
 		slow, err := a.Events(ctx)
@@ -239,9 +231,7 @@ func TestReal_ASessionThatDoesNotReadHoldsUpLogins(t *testing.T) {
 // check asks a real Asterisk what two users may read.
 func TestReal_CheckComparesTwoUsers(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by address does not have the bench's users")
-		}
+		a.NeedsOwn(t)
 		program := harness.BuildBridge(t)
 		check := process(t, program, "b1", "nats://127.0.0.1:1", a.Addr())
 		for user, want := range map[string]string{

@@ -71,6 +71,14 @@ func missing(t *testing.T, version string, external bool) {
 	t.Skip(message)
 }
 
+// NeedsOwn skips a test of what the bench's own configuration alone has, or may be done to.
+func (i *Instance) NeedsOwn(t *testing.T) {
+	t.Helper()
+	if !i.OwnConfiguration() {
+		t.Skip("NOT RUN at an Asterisk given by address: it has none of the bench's dialplan, users and telephones, and is not ours to change")
+	}
+}
+
 func startContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	t.Cleanup(cancel)

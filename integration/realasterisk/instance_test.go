@@ -143,9 +143,7 @@ func testFiveCalls(t *testing.T, a *Instance) {
 
 // testSameOrder is what the comparison of the bridge with a second session rests on.
 func testSameOrder(t *testing.T, a *Instance) {
-	if !a.OwnConfiguration() {
-		t.Skip("needs the bench's dialplan")
-	}
+	a.NeedsOwn(t)
 	other := make(chan []Frame, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -175,9 +173,7 @@ func testSameOrder(t *testing.T, a *Instance) {
 
 // record makes calls and returns the events from the login to the mark "end".
 func record(t *testing.T, a *Instance, calls ...string) []Frame {
-	if !a.OwnConfiguration() {
-		t.Skip("needs the bench's dialplan")
-	}
+	a.NeedsOwn(t)
 	events, err := a.Events(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -213,9 +209,7 @@ func after(frames []Frame) []string {
 
 func TestStart_RunsTwoOfOneInstallAndStopsThem(t *testing.T) {
 	Each(t, func(t *testing.T, a *Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("not started by the bench")
-		}
+		a.NeedsOwn(t)
 		b, err := Start(startContext(t), a.home.root)
 		if err != nil {
 			t.Fatal(err)
@@ -240,9 +234,7 @@ func TestStart_RunsTwoOfOneInstallAndStopsThem(t *testing.T) {
 
 func TestStart_LeavesNoOrphanWhenItsProcessIsKilled(t *testing.T) {
 	Each(t, func(t *testing.T, a *Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("not started by the bench")
-		}
+		a.NeedsOwn(t)
 		child := exec.CommandContext(t.Context(), os.Args[0])
 		child.Env = append(os.Environ(), orphanVariable+"="+a.home.root)
 		stdin, _ := child.StdinPipe()

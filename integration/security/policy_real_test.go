@@ -28,9 +28,7 @@ type attacked struct {
 // they are attacks. Ordinary requests reach Asterisk.
 func TestReal_PolicyRefusesAttacks(t *testing.T) {
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by address is not ours to attack")
-		}
+		a.NeedsOwn(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*harness.Patience)
 		defer cancel()
 		w := &attacked{t: t, ctx: ctx, a: a}

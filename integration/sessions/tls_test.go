@@ -18,9 +18,7 @@ func TestReal_TLSWithACNOnly(t *testing.T) {
 	dir := filepath.Join(harness.Root(t), "amiconn/testdata")
 	pem, ca := filepath.Join(dir, "cn-only.pem"), filepath.Join(dir, "cn-only-ca.crt")
 	realasterisk.Each(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by address has a certificate of its own")
-		}
+		a.NeedsOwn(t)
 		binary := harness.BuildBridge(t)
 		if err := a.Certify(pem, pem); err != nil {
 			t.Fatal(err)

@@ -133,9 +133,7 @@ func (p *aPhone) carrier() {
 func TestReal_ATelephone(t *testing.T) {
 	t.Parallel()
 	realasterisk.EachAndNext(t, func(t *testing.T, a *realasterisk.Instance) {
-		if !a.OwnConfiguration() {
-			t.Skip("an Asterisk given by address does not have the bench's telephones")
-		}
+		a.NeedsOwn(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		h := handle(ctx, t, a, harness.NATS(t), "registrations", "devices")
