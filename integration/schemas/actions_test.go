@@ -125,10 +125,10 @@ func everyRefusal(t *testing.T) []*nats.Msg {
 	sick.Always(amisim.Accept, amisim.Refuse)
 	sick.Kick()
 	r.AwaitText(breaker, `"to":"open"`)
-	refused := func(server, kind string) { // once its intent is stored
+	refused := func(server, kind string) { // once its intent is stored, and while the server is not being tried again
 		harness.Eventually(t, kind, func() bool {
 			e := r.Call(server, "Ping", `{"ActionID":"mine"}`).Error
-			return e != nil && e.Kind == kind
+			return e != nil && e.Kind == kind && e.RetryAfter > 0
 		})
 	}
 	refused("pbx2", "breaker_open")
