@@ -95,7 +95,7 @@ func TestErrors_OfTheServer(t *testing.T) {
 		{"too large", nil, next(amisim.Oversize(3 << 20)), 413, "reply_too_large", "yes", 1, false},
 		{"lost", nil, next(amisim.Refuse), 502, "connection_lost", "unknown", 1, false},
 		{"no answer", nil, next(amisim.Ignore), 504, "timeout", "unknown", 1, false},
-		{"too many pending", func(s *config.ServerConfig) { s.MaxPending = 1 }, holdOne, 429, "busy", "no", 0, true},
+		{"too many pending", func(s *config.ServerConfig) { s.MaxPending, s.State = 1, nil }, holdOne, 429, "busy", "no", 0, true},
 		{"too many a second", func(s *config.ServerConfig) { s.ActionRates = policy.Rates{{Pattern: action, Value: 0.01}} }, once, 429, "busy", "no", 1, true},
 		{"not connected", nil, away, 503, "not_connected", "no", 0, false},
 		{"breaker open", func(s *config.ServerConfig) { s.BreakerFailures = 2 }, opened, 503, "breaker_open", "no", 0, true},

@@ -83,7 +83,7 @@ func TestRouting_AnyTakesTurnsAmongThoseThatAreUp(t *testing.T) {
 // What one server has no room for was not sent: another has it.
 func TestRouting_ABusyServerIsPassedOver(t *testing.T) {
 	t.Parallel()
-	sims, r := threeServers(t, func(s *config.ServerConfig) { s.MaxPending = 1 })
+	sims, r := threeServers(t, func(s *config.ServerConfig) { s.MaxPending, s.State = 1, nil })
 	sims[0].Next("CoreStatus", amisim.Ignore)
 	held := r.Ask("pbx1", "CoreStatus", "")
 	harness.Eventually(t, "the only place is taken", func() bool { return sims[0].Received("CoreStatus") == 1 })

@@ -86,7 +86,7 @@ func TestAudit_StrictNamesEveryServerThatIsTried(t *testing.T) {
 	full, fullAddr := harness.Sim(t, amisim.Config{})
 	other, otherAddr := harness.Sim(t, amisim.Config{})
 	pbx1, pbx2 := harness.ChaosServer("pbx1", fullAddr), harness.ChaosServer("pbx2", otherAddr)
-	pbx1.MaxPending = 1
+	pbx1.MaxPending, pbx1.State = 1, nil // the state would be asked for by the one Action that may wait
 	r := harness.Bridge(t, harness.NATS(t), strict, pbx1, pbx2)
 	full.Next("CoreSettings", amisim.Ignore)
 	r.Ask("pbx1", "CoreSettings", "")
