@@ -23,6 +23,11 @@ type retry struct {
 	logged   bool      // that it waits
 }
 
+// endedWait is the longest wait after a batch that the stream has ended. It does so whenever another
+// bridge comes to lead one of the servers whose events went in it, and has nothing against the others':
+// where many leads move it does so again and again.
+const endedWait = 250 * time.Millisecond
+
 // recover sends again what has failed, each server's after a delay of its own,
 // and returns a channel that receives when the next one is due.
 func (p *Publisher) recover(ctx context.Context, now time.Time) <-chan time.Time {
@@ -77,8 +82,10 @@ func (p *Publisher) noteFailures(now time.Time) {
 	for _, id := range p.window.takeFailures(nil) {
 		r := p.retry(id)
 		failure, _ := p.window.state(id)
-		first, faulty := r.delays == nil, !isDisconnected(failure) && !harmless(failure)
-		r.waits = r.waits || !harmless(failure)
+		first, ended := r.delays == nil, errors.Is(failure, errBatchEnded)
+		harms := !harmless(failure) && !(first && ended)
+		faulty := harms && !isDisconnected(failure)
+		r.waits = r.waits || harms
 		if faulty && !r.logged {
 			r.logged = true
 			names, why = append(names, p.source(id).Name), failure
@@ -91,9 +98,13 @@ func (p *Publisher) noteFailures(now time.Time) {
 		if faulty {
 			p.streams.Stored(streams.EventStream, failure)
 		}
-		r.due = now.Add(r.delays.NextBackOff())
-		if harmless(failure) || first && errors.Is(failure, errBatchEnded) {
+		switch wait := r.delays.NextBackOff(); {
+		case !harms:
 			r.due = now
+		case ended:
+			r.due = now.Add(min(wait, endedWait))
+		default:
+			r.due = now.Add(wait)
 		}
 	}
 	if why != nil {

@@ -295,8 +295,16 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 	b.servers[0].outbox.Take(nil)
 	p.window.ack(0, p.window.add(0, 100))
 	p.recover(t.Context(), now)
-	if first, second := refuse(errBatchEnded), refuse(errBatchEnded); first != 0 || second == 0 {
-		t.Errorf("after an ended batch it waits %v, and then %v", first, second)
+	if first := refuse(errBatchEnded); first != 0 || p.retries[0].logged {
+		t.Errorf("after an ended batch it waits %v; logged %v", first, p.retries[0].logged)
+	}
+	if second := refuse(errBatchEnded); second == 0 || !p.retries[0].logged {
+		t.Errorf("after another it waits %v; logged %v", second, p.retries[0].logged)
+	}
+	for range 20 {
+		if wait := refuse(errBatchEnded); wait == 0 || wait > endedWait {
+			t.Errorf("after one of many ended batches it waits %v", wait)
+		}
 	}
 }
 
