@@ -169,8 +169,13 @@ func (f *Follower) Filter(hash uint64) { f.filters = hash }
 
 // Claim takes in that this bridge's own claim of the term is stored. From here on Marks
 // of it and of older terms are ignored: one that a dead leader left on its way must not
-// move the cut that the Tail is read behind.
-func (f *Follower) Claim(term uint64) { f.term, f.silent = max(f.term, term), true }
+// move the cut that the Tail is read behind. A claim behind which another has claimed, and leads,
+// is nothing by then: to ignore that one's Marks would leave this bridge joining for ever.
+func (f *Follower) Claim(term uint64) {
+	if term >= f.term {
+		f.term, f.silent = term, true
+	}
+}
 
 // Observe takes in a Mark. It returns how many of the oldest that are held are stored,
 // which the outbox then releases; the Follower takes them for released.

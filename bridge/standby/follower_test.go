@@ -294,6 +294,21 @@ func TestFollower_IgnoresMarksOfTheDead(t *testing.T) {
 	}
 }
 
+// That its own claim is stored may be told late, when another has claimed behind it and leads:
+// who does is heard on.
+func TestFollower_HearsOnWhoHasClaimedBehindIt(t *testing.T) {
+	p := newPair(t)
+	p.sync()
+	p.f.Observe(p.l.Mark(3), p.now)
+	p.f.Claim(2)
+	p.both(20)
+	p.l.Ack(p.l.Sent())
+	if n := p.f.Observe(p.l.Mark(3), p.now); n != 20 || p.f.Held() != 0 {
+		t.Errorf("%d are released, %d held", n, p.f.Held())
+	}
+	p.want(InSync, "")
+}
+
 // A Follower of a term hears nothing of an older one.
 func TestFollower_IgnoresOlderTerms(t *testing.T) {
 	p := newPair(t)
