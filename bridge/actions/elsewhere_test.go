@@ -120,13 +120,13 @@ func TestElsewhere_WhoLeadsDecidesAndRecords(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(subject))
-			if err != nil {
-				t.Fatal(err)
-			}
 			m, err := stream.GetLastMsgForSubject(t.Context(), subject)
 			if err != nil {
 				return false
+			}
+			info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(subject))
+			if err != nil {
+				t.Fatal(err)
 			}
 			var r struct {
 				Node, Requester, Outcome, Subject, Inbox string
