@@ -13,8 +13,10 @@ import (
 // A Gap that the stream refuses for its size is tried again in growing waits, for all who
 // subscribe to the events see each try, and is stored once the stream takes it.
 func TestPublisher_AGapThatIsTooLargeWaits(t *testing.T) {
+	t.Parallel()
 	for name, batched := range map[string]bool{"fast ingest": true, "a window": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b, p, url := fastBench(t, func(c *jetstream.StreamConfig) { c.MaxMsgSize, c.AllowBatchPublish = 100, batched })
 			nc, _ := natstest.Client(t, url)
 			gaps, err := nc.SubscribeSync("ami.events.pbx1.Gap")
