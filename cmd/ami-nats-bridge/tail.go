@@ -58,22 +58,9 @@ func (c *tailCmd) Run(std stdio) error {
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	broken := make(chan error, 16)
 	now, unknown := context.WithCancel(ctx) // until what is now may not be asked for
 	defer unknown()
-	nc, err := c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		if errors.Is(err, nats.ErrPermissionViolation) {
-			if subject, _, _ := natsconn.Denial(err); subject != discovery {
-				unknown()
-			}
-			select {
-			case broken <- err:
-			default:
-			}
-			return
-		}
-		fmt.Fprintln(std.err, "ami-nats-bridge:", err)
-	}))
+	nc, broken, err := c.dial(std, unknown)
 	if err != nil {
 		return err
 	}
@@ -84,10 +71,10 @@ func (c *tailCmd) Run(std stdio) error {
 		return err
 	}
 	messages := make(chan *nats.Msg, tailQueue)
-	if _, err := nc.ChanSubscribe(filter.subject, messages); err != nil {
-		return fmt.Errorf("subscribe to %.80q: %w", filter.subject, err)
+	if _, err = nc.ChanSubscribe(filter.subject, messages); err == nil {
+		err = nc.Flush()
 	}
-	if err := nc.Flush(); err != nil {
+	if err != nil {
 		return fmt.Errorf("subscribe to %.80q: %w", filter.subject, err)
 	}
 	for _, note := range append(filter.notes, filter.unserved(ctx, nc.Conn)...) {
@@ -114,6 +101,26 @@ func (c *tailCmd) Run(std stdio) error {
 		}
 	}
 	return err
+}
+
+// dial connects. What NATS does not let this user ask goes to broken; unknown is called when what
+// is now is of that.
+func (c *tailCmd) dial(std stdio, unknown func()) (nc *client, broken chan error, err error) {
+	broken = make(chan error, 16)
+	nc, err = c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if !errors.Is(err, nats.ErrPermissionViolation) {
+			fmt.Fprintln(std.err, "ami-nats-bridge:", err)
+			return
+		}
+		if subject, _, _ := natsconn.Denial(err); subject != discovery {
+			unknown()
+		}
+		select {
+		case broken <- err:
+		default:
+		}
+	}))
+	return nc, broken, err
 }
 
 // lastValues shows what AMI_STATUS keeps of a state subject, so that a state
