@@ -110,9 +110,7 @@ func TestPolicy_GrantsOneApplicationOrFunction(t *testing.T) {
 		{"Originate", "Application: Dial\nData: PJSIP/100,9,P(x)", ""},
 		{"Originate", "Application: Dial\nData: ${X}", "default Originate:EVAL"},
 	} {
-		if got := ruleOf(judged(p, c.action, testHeaders(c.headers))); got != c.want {
-			t.Errorf("%s %q is refused by %q, want %q", c.action, c.headers, got, c.want)
-		}
+		wantRule(t, p, c.action, c.headers, c.want)
 	}
 }
 

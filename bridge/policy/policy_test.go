@@ -56,6 +56,14 @@ func ruleOf(f *Refusal) string {
 	return f.Rule
 }
 
+// wantRule wants p to refuse the Action with those headers by that rule; "": not to.
+func wantRule(t *testing.T, p *Policy, action, headers, want string) {
+	t.Helper()
+	if got := ruleOf(judged(p, action, testHeaders(headers))); got != want {
+		t.Errorf("%s %q is refused by %q, want %q", action, headers, got, want)
+	}
+}
+
 func TestPolicy_RefusesByDefaultWhatTheContractLists(t *testing.T) {
 	always := strings.Fields("Login Logoff Challenge Events Filter WaitEvent")
 	byDefault := strings.Fields(`Command UpdateConfig CreateConfig GetConfig GetConfigJSON ModuleLoad

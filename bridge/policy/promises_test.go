@@ -64,9 +64,7 @@ func TestPolicy_EachOfWhatIsListedIsRefused(t *testing.T) {
 	}
 	p := testPolicy(t, "", "", "")
 	for _, r := range requests {
-		if got := ruleOf(judged(p, r.action, testHeaders(r.headers))); got != r.want {
-			t.Errorf("%s %q is refused by %q, want %q", r.action, r.headers, got, r.want)
-		}
+		wantRule(t, p, r.action, r.headers, r.want)
 	}
 }
 

@@ -66,9 +66,7 @@ func TestPolicy_NothingNamesARecording(t *testing.T) {
 	}
 	p := testPolicy(t, "", "", "")
 	for _, r := range requests {
-		if got := ruleOf(judged(p, r.action, testHeaders(r.headers))); got != r.want {
-			t.Errorf("%s %q is refused by %q, want %q", r.action, r.headers, got, r.want)
-		}
+		wantRule(t, p, r.action, r.headers, r.want)
 	}
 	set := testPolicy(t, "Originate:Set", "", "")
 	for headers, want := range map[string]string{
@@ -78,9 +76,7 @@ func TestPolicy_NothingNamesARecording(t *testing.T) {
 		"Application: Set\nData: __BRIDGE_FEATURES=X":       "default Originate:BRIDGE_FEATURES",
 		"Application: Set\nData: BRIDGE_PLAY_SOUND=x://h/x": "default Originate:BRIDGE_PLAY_SOUND",
 	} {
-		if got := ruleOf(judged(set, "Originate", testHeaders(headers))); got != want {
-			t.Errorf("%q is refused by %q, want %q", headers, got, want)
-		}
+		wantRule(t, set, "Originate", headers, want)
 	}
 }
 
@@ -105,8 +101,6 @@ func TestPolicy_NothingFetchesAURL(t *testing.T) {
 		{"Setvar", "Variable: BRIDGE_PLAY_SOUND\nValue: x\nValue: http://h/x", "default Setvar:BRIDGE_PLAY_SOUND"},
 		{"Setvar", "Variable: CONF_LIMIT_TIMEOUT_FILE\nValue: http://h/x", "default Setvar:CONF_LIMIT_*"},
 	} {
-		if got := ruleOf(judged(p, c.action, testHeaders(c.headers))); got != c.want {
-			t.Errorf("%s %q is refused by %q, want %q", c.action, c.headers, got, c.want)
-		}
+		wantRule(t, p, c.action, c.headers, c.want)
 	}
 }

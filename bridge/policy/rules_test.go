@@ -85,9 +85,7 @@ func TestRules_AllMustHold(t *testing.T) {
 		"Context: other\nExten: 1":  "ACTIONS_RULES: Originate: Context in (dialer)",
 		"Context: dialer\nExten: 1": "",
 	} {
-		if got := ruleOf(judged(p, "Originate", testHeaders(headers))); got != want {
-			t.Errorf("%q is refused by %q, want %q", headers, got, want)
-		}
+		wantRule(t, p, "Originate", headers, want)
 	}
 }
 
