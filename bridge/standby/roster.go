@@ -41,6 +41,8 @@ type member struct {
 	since  time.Time // since when it is heard without a silence
 	has    []string  // its servers, sorted; those of its last list
 
+	mute int // servers that it leads, and says that it is Mute for
+
 	rows, spare []*row // of the servers that the Heartbeat names; to be used again
 }
 

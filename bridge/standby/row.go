@@ -81,13 +81,17 @@ func (r *Roster) stands(server, node string) *Stands {
 	return nil
 }
 
-// index has what the Heartbeat of m says be found by its server.
+// index has what the Heartbeat of m says be found by its server, and counts what is asked for at each tick.
 func (r *Roster) index(m *member) {
 	before := m.rows
 	r.forget(m)
 	m.rows, m.spare = m.spare[:0], before
+	m.mute = 0
 	for i := range m.Leads {
 		r.sayOf(m, m.Leads[i].Server).leads = &m.Leads[i]
+		if m.Leads[i].Unable == Mute {
+			m.mute++
+		}
 	}
 	for i := range m.Stands {
 		r.sayOf(m, m.Stands[i].Server).stands = &m.Stands[i]

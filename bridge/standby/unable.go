@@ -75,17 +75,7 @@ func (r *Roster) NoBetter(node string) bool {
 	if m == nil || len(m.Leads) == 0 || len(me.Leads) == 0 {
 		return false
 	}
-	its, own := mutes(m.Leads), mutes(me.Leads)
-	return its > 0 && 2*its*len(me.Leads) >= own*len(m.Leads)
-}
-
-func mutes(leads []Leads) (n int) {
-	for i := range leads {
-		if leads[i].Unable == Mute {
-			n++
-		}
-	}
-	return n
+	return m.mute > 0 && 2*m.mute*len(me.Leads) >= me.mute*len(m.Leads)
 }
 
 // Oldest returns how old the oldest event is that node holds of the server, which it stands

@@ -18,14 +18,20 @@ func LastOn(ctx context.Context, js jetstream.JetStream, subject string) (*jetst
 	if err != nil {
 		return nil, nil, err
 	}
-	msg, err := stream.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, stream, nil
-	}
+	msg, err := lastOf(ctx, stream, subject)
 	if err != nil {
 		return nil, nil, err
 	}
 	return msg, stream, nil
+}
+
+// lastOf returns the last message on subject that stream holds, nil without one.
+func lastOf(ctx context.Context, stream jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
+	msg, err := stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	return msg, err
 }
 
 // Last is LastOn for one who asks often: it looks for the stream once for each js, and again
@@ -42,8 +48,8 @@ type knownStream struct {
 // On is LastOn. The stream that it returns is as it was when it was looked for.
 func (l *Last) On(ctx context.Context, js jetstream.JetStream, subject string) (*jetstream.RawStreamMsg, jetstream.Stream, error) {
 	if k := l.known.Load(); k != nil && k.js == js {
-		msg, err := k.stream.GetLastMsgForSubject(ctx, subject)
-		if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) {
+		msg, err := lastOf(ctx, k.stream, subject)
+		if err == nil {
 			return msg, k.stream, nil
 		}
 		l.known.CompareAndSwap(k, nil) // it may be gone, or answer another way
