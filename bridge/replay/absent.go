@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/nats-io/nats.go"
 )
 
-const (
-	// streamInfo is what stands between the prefix of the JetStream API and a stream's name.
-	streamInfo = ".STREAM.INFO."
-	// streamNotFound is nats-server's JSStreamNotFoundErr (errors.json).
-	streamNotFound = 10059
-)
+// streamInfo is what stands between the prefix of the JetStream API and a stream's name.
+const streamInfo = ".STREAM.INFO."
 
 // again waits, where it has to, before what ended in err is asked for again. It
 // returns what to tell where that is of no use.
@@ -42,7 +40,7 @@ func (s *Source) absent(ctx context.Context) bool {
 	}
 	var info struct {
 		Error *struct {
-			ErrCode int `json:"err_code"`
+			ErrCode nats.ErrorCode `json:"err_code"`
 		}
 		Config *struct {
 			AllowDirect bool `json:"allow_direct"`
@@ -51,7 +49,7 @@ func (s *Source) absent(ctx context.Context) bool {
 	if json.Unmarshal(m.Data, &info) != nil {
 		return false
 	}
-	return info.Error != nil && info.Error.ErrCode == streamNotFound || info.Config != nil && !info.Config.AllowDirect
+	return info.Error != nil && info.Error.ErrCode == nats.JSErrCodeStreamNotFound || info.Config != nil && !info.Config.AllowDirect
 }
 
 // Optional reports whether a Source that may not publish to subject reads all the
