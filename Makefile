@@ -31,7 +31,7 @@ demo: build ## Two simulated Asterisks, a NATS server and the bridge; Ctrl-C end
 test: ## Run the tests but the long ones. Needs no root, no network and no other service.
 	$(GO) test -short -p 4 -parallel 8 -timeout 20m ./...
 	@echo '!!! NOT RUN, for they take long; make race runs them:'
-	@grep -rhE --include='*_test.go' '^\s*harness\.Long\(' integration | sed 's/.*harness.Long(t, "/    /; s/")$$//' | sort | uniq -c
+	@grep -rhE --include='*_test.go' '^\s*longtest\.Mark\(' cmd integration | sed 's/.*longtest.Mark(t, "/    /; s/")$$//' | sort | uniq -c
 
 # The detector has each program sleep for a second at its end: sixty test programs, and each
 # process that they start. What still runs then is what their tests have left behind.

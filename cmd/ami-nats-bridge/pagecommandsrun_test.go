@@ -18,6 +18,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
@@ -48,6 +49,7 @@ var goesOn = regexp.MustCompile(`ami-nats-bridge tail |ami-nats-bridge tail$| --
 // Asterisks is at work; runElsewhere says of which that cannot be, and is itself no longer
 // than need be.
 func TestDocs_EachCommandIsRunAsPrinted(t *testing.T) {
+	longtest.Mark(t, "ninety commands of pages are run, each a process")
 	var all []pageCommand
 	for page, text := range pagesOf(t) {
 		all = append(all, shownIn(page, text)...)

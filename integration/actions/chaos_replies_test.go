@@ -15,6 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 func TestChaos_PermissionDenied(t *testing.T) {
@@ -101,7 +102,7 @@ func TestChaos_ErrorWithoutActionID(t *testing.T) {
 // A byte now and then is slow, not dead, although the whole takes longer than a
 // silence may; and the event session is not held up.
 func TestChaos_DrippingReplies(t *testing.T) {
-	harness.Long(t, "a reply takes longer than a silence may, which a slow machine keeps below 15 s")
+	longtest.Mark(t, "a reply takes longer than a silence may, which a slow machine keeps below 15 s")
 	t.Parallel()
 	const silence = 15 * time.Second
 	sim, r := harness.ChaosBridge(t, amisim.Config{}, func(s *config.ServerConfig) {

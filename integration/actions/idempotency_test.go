@@ -9,6 +9,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 func TestIdempotency_ARepeatIsNoSecondCall(t *testing.T) {
@@ -145,7 +146,7 @@ func TestIdempotency_NoBucketNoCall(t *testing.T) {
 }
 
 func TestIdempotency_TheWindow(t *testing.T) {
-	harness.Long(t, "a window is longer than an Action may take, which a slow machine keeps below 9 s")
+	longtest.Mark(t, "a window is longer than an Action may take, which a slow machine keeps below 9 s")
 	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	short := harness.ChaosServer("pbx1", addr)

@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // threeServers is a bridge to pbx1, which change, if not nil, may change, pbx2 and
@@ -165,7 +166,7 @@ func TestRouting_AReadThatWasNotSentFailsOver(t *testing.T) {
 // The time of a request is one, whoever has it: pbx2 by itself would take longer
 // than anybody waits here.
 func TestRouting_AnotherServerHasTheTimeThatIsLeft(t *testing.T) {
-	harness.Long(t, "one server's timeout has to end, at 30 s, while another's goes on")
+	longtest.Mark(t, "one server's timeout has to end, at 30 s, while another's goes on")
 	t.Parallel()
 	jam, other, r, wait := stuck(t,
 		func(s *config.ServerConfig) {

@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // vaulted is deploy/nats/ami-bridge.conf with what audit-vault.conf says to add.
@@ -41,7 +42,7 @@ func makeMirror(s *harness.Secured) jetstream.Stream {
 // A mirror in an account of its own keeps what the bridge's operators take away,
 // and the chain in it is whole.
 func TestAuditVault_KeepsWhatOperatorsTakeAway(t *testing.T) {
-	harness.Long(t, "nats-server looks for the origin of a mirror again after 10 s")
+	longtest.Mark(t, "nats-server looks for the origin of a mirror again after 10 s")
 	s := vaulted(t)
 	_, r, _ := s.Bridge()
 	mirror := makeMirror(s)

@@ -11,6 +11,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // whole wants all of so many events in the stream, by one session, without a
@@ -45,7 +46,7 @@ func TestConns_CredsFileGoneAndBack(t *testing.T) {
 
 // A user's JWT that expires, and is renewed in the file: afterwards, and before.
 func TestConns_UserJWTExpires(t *testing.T) {
-	harness.Long(t, "a JWT lives for five seconds, twice")
+	longtest.Mark(t, "a JWT lives for five seconds, twice")
 	t.Parallel()
 	o := startOperated(t)
 	o.works()
@@ -77,7 +78,7 @@ func TestConns_UserJWTWithoutRights(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "to answer" {
-				harness.Long(t, "what was denied has to last, and is tried anew at times")
+				longtest.Mark(t, "what was denied has to last, and is tried anew at times")
 			}
 			t.Parallel()
 			o := startOperated(t)
@@ -112,7 +113,7 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if slices.Contains([]string{"subscriptions", "payload", "JetStream", "rights"}, name) {
-				harness.Long(t, "what was denied has to last, and is tried anew at times")
+				longtest.Mark(t, "what was denied has to last, and is tried anew at times")
 			}
 			t.Parallel()
 			o := startOperated(t)
@@ -145,7 +146,7 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 
 // The account is deleted, and made again.
 func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
-	harness.Long(t, "an account is gone for five seconds")
+	longtest.Mark(t, "an account is gone for five seconds")
 	t.Parallel()
 	o := startOperated(t)
 	o.works()
@@ -161,7 +162,7 @@ func TestConns_AccountDeletedAndGivenBack(t *testing.T) {
 // Rights to publish, taken for long enough that every try waits its longest, and
 // given back.
 func TestConns_PublishRightsTakenForLong(t *testing.T) {
-	harness.Long(t, "each try has to wait its longest, 20 s")
+	longtest.Mark(t, "each try has to wait its longest, 20 s")
 	t.Parallel()
 	for name, test := range map[string]struct {
 		denied []string

@@ -23,6 +23,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
@@ -165,7 +166,7 @@ func (r *ruled) big(name string, size int) {
 // closes the connection for it, which nats.go does not open again. What is
 // allowed again is stored again.
 func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
-	harness.Long(t, "the server's word on its limits has to grow old")
+	longtest.Mark(t, "the server's word on its limits has to grow old")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	r.big("Before", 200<<10)
@@ -197,7 +198,7 @@ func TestConns_MaxPayloadLoweredAndRaised(t *testing.T) {
 // A reply that is too large since a reload costs the connection once; then it is
 // refused as such, and is a reply again when it may be.
 func TestConns_RepliesWithinTheNewLimit(t *testing.T) {
-	harness.Long(t, "the server's word on its limits has to grow old")
+	longtest.Mark(t, "the server's word on its limits has to grow old")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	long := func() harness.Reply { return r.Call("pbx1", "Command", `{"Command":"long 5000"}`) }
@@ -230,7 +231,7 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if slices.Contains([]string{"inboxes", "all to hear", "all but hears", "all"}, name) {
-				harness.Long(t, "what was denied has to last, and is tried anew at times")
+				longtest.Mark(t, "what was denied has to last, and is tried anew at times")
 			}
 			t.Parallel()
 			r := startRuled(t, nil, nil)
@@ -257,7 +258,7 @@ func TestConns_RightsTakenAndGivenBack(t *testing.T) {
 
 // The same for what nobody used meanwhile.
 func TestConns_RightsTakenAndGivenBackUnused(t *testing.T) {
-	harness.Long(t, "what nobody uses is tried anew at times")
+	longtest.Mark(t, "what nobody uses is tried anew at times")
 	// Not beside others: it wants something within seconds.
 	r := startRuled(t, func(c *config.Config) { c.Audit = config.AuditStrict }, nil)
 	r.works()
@@ -287,7 +288,7 @@ func TestConns_LimitsReached(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "account's subscriptions" || name == "account's payload" {
-				harness.Long(t, "what was denied has to last, and is tried anew at times")
+				longtest.Mark(t, "what was denied has to last, and is tried anew at times")
 			}
 			t.Parallel()
 			r := &ruled{}
@@ -368,7 +369,7 @@ func TestConns_AnyErrorOfTheServer(t *testing.T) {
 
 // A credentials file, or a user, that goes and comes back.
 func TestConns_UserRemovedAndGivenBack(t *testing.T) {
-	harness.Long(t, "each of two refusals has to last for longer than nats.go bears")
+	longtest.Mark(t, "each of two refusals has to last for longer than nats.go bears")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	r.works()
@@ -384,7 +385,7 @@ func TestConns_UserRemovedAndGivenBack(t *testing.T) {
 // Requests are answered once each, while their subscriptions are exchanged all
 // the time.
 func TestConns_RequestsAreAnsweredOnceWhileRightsChange(t *testing.T) {
-	harness.Long(t, "the rights change for nine seconds")
+	longtest.Mark(t, "the rights change for nine seconds")
 	t.Parallel()
 	r := startRuled(t, nil, nil)
 	ctx, cancel := context.WithCancel(t.Context())

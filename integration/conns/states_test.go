@@ -18,6 +18,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // startAt is a bridge to pbx1 that knows only the server at p, and a reader at
@@ -66,7 +67,7 @@ func TestConns_LameDuckAlone(t *testing.T) {
 // The bridge's own server of two goes as a lame duck: it is told the other by the
 // first, and is answered there. What had its only copy on the first waits.
 func TestConns_LameDuckInACluster(t *testing.T) {
-	harness.Long(t, "a server is a lame duck for three seconds, and a cluster elects")
+	longtest.Mark(t, "a server is a lame duck for three seconds, and a cluster elects")
 	t.Parallel()
 	first, second := harness.NewPlace(t), harness.NewPlace(t)
 	routes := map[*harness.Place]int{first: harness.Port(t), second: harness.Port(t)}

@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 	"docs/schemas":                             {},
 	"fairness":                                 {},
 	"frames":                                   {},
+	"internal/longtest":                        {},
 	"internal/natstest":                        {},
 
 	"bridge/internal/jsontext":             {"frames"},
@@ -247,9 +248,9 @@ func TestStructure_TestFilesAreWhatTheirNamesSay(t *testing.T) {
 				}
 			}
 			if p.name() != "integration/docs" && strings.Contains(text, "testing.Short()") {
-				t.Errorf("%s/%s asks for testing.Short(): harness.Long does, and says why", p.name(), name)
+				t.Errorf("%s/%s asks for testing.Short(): longtest.Mark does, and says why", p.name(), name)
 			}
-			long += strings.Count(text, "harness.Long(t, \"")
+			long += strings.Count(text, "longtest.Mark(t, \"")
 		}
 	}
 	if benchmarks == 0 || long == 0 {

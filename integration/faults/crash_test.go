@@ -17,6 +17,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // processRig is a bridge in a process of its own, under load until stop is
@@ -119,7 +120,7 @@ func callers(ctx context.Context, nc *nats.Conn, all []*asterisk, answered *atom
 
 // TestCrash kills the bridge at random moments under load and starts it again.
 func TestCrash(t *testing.T) {
-	harness.Long(t, "the bridge is killed again and again, for half a minute")
+	longtest.Mark(t, "the bridge is killed again and again, for half a minute")
 	times := 3
 	if *full {
 		times = 6

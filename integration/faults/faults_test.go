@@ -19,6 +19,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 var full = flag.Bool("full", false, "every fault at its full length, as make faults has it")
@@ -88,7 +89,7 @@ func TestFaults(t *testing.T) {
 					t.Skip("a long one: make faults has it")
 				}
 				if f.id != "killed" {
-					harness.Long(t, "each fault lasts two and a half seconds")
+					longtest.Mark(t, "each fault lasts two and a half seconds")
 				}
 				rows = append(rows, f.run(t, program, way))
 			})

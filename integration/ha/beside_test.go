@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // A bridge without BRIDGE_HA beside two that have it, on a busy server: each side says so, by
@@ -18,7 +19,7 @@ import (
 // the other, though nobody can fence the one that shares nothing. When it has gone nobody says
 // so any more.
 func TestBeside_ABridgeThatSharesNothing(t *testing.T) {
-	harness.Long(t, "two bridges join, and one takes over, behind a silence of four seconds")
+	longtest.Mark(t, "two bridges join, and one takes over, behind a silence of four seconds")
 	t.Parallel()
 	f := newFleet(t, shape{})
 	patient := func(c *config.Config) { c.HASilence = 4 * time.Second } // the test may run beside others

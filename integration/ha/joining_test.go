@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // A standby joins at a server that says nothing, and at one that says the same over and over:
 // whichever is killed, each event is stored once, and no Gap.
 func TestProcesses_JoinWhereEventsAreAllAlike(t *testing.T) {
-	harness.Long(t, "a standby joins three times by what it has read when")
+	longtest.Mark(t, "a standby joins three times by what it has read when")
 	t.Parallel()
 	f := newFleet(t, shape{more: []string{"BRIDGE_HA_SILENCE=2s"}}, "b1", "b2")
 	for range 3 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // writes are who wrote what into the bucket of the present, as it came to NATS: by the
@@ -98,7 +99,7 @@ func TestState_WhoLeadsWritesIt(t *testing.T) {
 
 // The same for one that comes back, and leads when the other is killed.
 func TestState_WhoComesBackWritesIt(t *testing.T) {
-	harness.Long(t, "a bridge joins, and takes over behind a silence of two seconds, when two have done so")
+	longtest.Mark(t, "a bridge joins, and takes over behind a silence of two seconds, when two have done so")
 	t.Parallel()
 	p, leader, other := handedOver(t)
 	p.start(other.name) // it stands by
@@ -160,7 +161,7 @@ func (f *fleet) both() (leader, standby *node, ok bool) {
 // brought right: nothing is up that has ended, and nothing is missing that is up. And when the
 // first one leads again it knows what nobody told it.
 func TestState_WhatComesLateIsBroughtRight(t *testing.T) {
-	harness.Long(t, "the bucket is looked at again after five seconds, and two bridges take over")
+	longtest.Mark(t, "the bucket is looked at again after five seconds, and two bridges take over")
 	t.Parallel()
 	p := stated(t, false)
 	p.board.Is(server, "live", "b1")

@@ -19,6 +19,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // said is a message of a status or node subject, as far as these tests look at it.
@@ -206,7 +207,7 @@ func shows(r *harness.Running, state, words, requests string) {
 // is: at first, after one that led was cut off from NATS and is back, and after it has ended
 // in order.
 func TestStatus_TheLeaderAloneSaysWhoLeads(t *testing.T) {
-	harness.Long(t, "two bridges join, and change places twice behind a silence of two seconds")
+	longtest.Mark(t, "two bridges join, and change places twice behind a silence of two seconds")
 	t.Parallel()
 	f := newFleet(t, shape{})
 	e := f.ear

@@ -23,6 +23,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // soakFor is short by default, so that the soak never rots; make soak asks for
@@ -45,7 +46,7 @@ type soak struct {
 // flood into a small outbox, kicks, garbage, stalls and a NATS that is killed;
 // and at the end, in the stream, every event or the Gap in its place.
 func TestSoak(t *testing.T) {
-	harness.Long(t, "it runs for six seconds, and alone")
+	longtest.Mark(t, "it runs for six seconds, and alone")
 	s := newSoak(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -15,6 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // A peer that says nothing is given up, its actions end, and a Gap tells of it.
@@ -177,7 +178,7 @@ func TestChaos_ServerThatReadsNothing(t *testing.T) {
 // Sixty servers fall and refuse from then on. The gate and the backoff bound
 // what they are tried; two others do not notice.
 func TestChaos_SixtyServersRefuse(t *testing.T) {
-	harness.Long(t, "sixty servers are tried again for three seconds, and alone")
+	longtest.Mark(t, "sixty servers are tried again for three seconds, and alone")
 	const sixty, rate = 60, 100
 	down := newCrowd(t, sixty, func(s *config.ServerConfig) {
 		s.BackoffMin, s.BackoffMax = 200*time.Millisecond, 2*time.Second

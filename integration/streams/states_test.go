@@ -14,6 +14,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
@@ -115,7 +116,7 @@ func TestStreams_NoJetStream(t *testing.T) {
 
 // JetStream that does not answer, as without a leader: here, nobody does.
 func TestStreams_JetStreamThatDoesNotAnswer(t *testing.T) {
-	harness.Long(t, "an answer of JetStream is waited for for 10 s (streams.Timeout)")
+	longtest.Mark(t, "an answer of JetStream is waited for for 10 s (streams.Timeout)")
 	t.Parallel()
 	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
 	silent, err := harness.Client(t, s.ClientURL()).Subscribe("$JS.API.>", func(*nats.Msg) {})

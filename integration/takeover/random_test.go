@@ -14,6 +14,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
 
 // rounds is how many take-overs TestRandom_… has: make faults-ha asks for a hundred.
@@ -38,7 +39,7 @@ type ended struct {
 // each rings of which it is said so, none of which it is said that it was not sent, and no
 // attempt has two replies.
 func TestRandom_NoPhoneRingsTwice(t *testing.T) {
-	harness.Long(t, "bridges are killed, frozen and ended in turn, under requests")
+	longtest.Mark(t, "bridges are killed, frozen and ended in turn, under requests")
 	d := newDuo(t)
 	prefix := d.answers()
 	for _, sim := range d.sims {
