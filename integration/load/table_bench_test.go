@@ -54,7 +54,7 @@ func BenchmarkTable(b *testing.B) {
 	p := newPlace(b)
 	busy, busyAddr := play(b, "asterisk")
 	quiet, quietAddr := play(b, "asterisk")
-	p.serve(map[string]string{"busy": busyAddr, "quiet": quietAddr})
+	p.serve(map[string]string{"busy": busyAddr, "quiet": quietAddr}, "BRIDGE_STATE=off")
 	busy.ask("await 2")
 	quiet.ask("await 2")
 	js := harness.JetStream(b, p.client)
@@ -64,10 +64,15 @@ func BenchmarkTable(b *testing.B) {
 		return err == nil
 	})
 	publisher, _ := play(b, "publisher", urlEnv+"="+p.nats.URL)
-	p.costs(busy, publisher, seconds)
+	p.costs("", busy, publisher, seconds)
 	best := p.overload(busy)
 	p.quiet(busy, quiet, best/2, seconds)
 	p.actions(quietAddr, seconds)
+	p.bridge.kill()
+	busy, busyAddr = play(b, "asterisk")
+	p.serve(map[string]string{"busy": busyAddr})
+	busy.ask("await 2")
+	p.costs(" with state", busy, publisher, seconds)
 	p.bridge.kill()
 	p.idle(seconds)
 	p.json()
@@ -88,8 +93,8 @@ func newPlace(b *testing.B) *place {
 	return p
 }
 
-// serve starts the bridge.
-func (p *place) serve(servers map[string]string) {
+// serve starts the bridge, with those settings besides.
+func (p *place) serve(servers map[string]string, more ...string) {
 	p.b.Helper()
 	path := filepath.Join(p.b.TempDir(), "settings")
 	settings := []string{
@@ -97,6 +102,7 @@ func (p *place) serve(servers map[string]string) {
 		"BRIDGE_SERVERS=" + strings.Join(slices.Sorted(maps.Keys(servers)), ","),
 		"BRIDGE_AMI_USERNAME=bridge", "BRIDGE_AMI_SECRET=s3cret", "BRIDGE_CONNECT_RATE=500",
 	}
+	settings = append(settings, more...)
 	for name, addr := range servers {
 		settings = append(settings, "BRIDGE_SERVER_"+strings.ToUpper(name)+"_ADDR="+addr)
 	}
@@ -159,7 +165,7 @@ func (p *place) await(n uint64) {
 
 // costs measures the CPU of an event on its way through the bridge, and of one
 // that is published from memory.
-func (p *place) costs(asterisk, publisher *program, seconds int) {
+func (p *place) costs(with string, asterisk, publisher *program, seconds int) {
 	for _, rate := range []int{1000, 5000, 20_000} {
 		n := rate * seconds
 		cost := func(from *program, by int) (own, server float64, calls string) {
@@ -175,10 +181,10 @@ func (p *place) costs(asterisk, publisher *program, seconds int) {
 		}
 		bridge, withBridge, bridgeCalls := cost(asterisk, p.bridge.pid())
 		bare, withBare, bareCalls := cost(publisher, publisher.pid())
-		p.row("CPU an event at %6d/s: bridge %5.1f µs, PublishMsgAsync alone %5.1f: %.2f", rate, bridge, bare, bridge/bare)
+		p.row("CPU an event at %6d/s%s: bridge %5.1f µs, PublishMsgAsync alone %5.1f: %.2f", rate, with, bridge, bare, bridge/bare)
 		p.row("                 nats-server for it %5.1f µs, for PublishMsgAsync %5.1f: %.2f", withBridge, withBare, withBridge/withBare)
 		p.row("                 bridge %s; PublishMsgAsync %s", bridgeCalls, bareCalls)
-		p.b.ReportMetric(bridge/bare, fmt.Sprintf("x-cpu-at-%d", rate))
+		p.b.ReportMetric(bridge/bare, fmt.Sprintf("x-cpu-at-%d%s", rate, strings.ReplaceAll(with, " ", "-")))
 	}
 }
 
