@@ -27,7 +27,7 @@ const hinderEvery = time.Second
 const listenFirst = 2 * beat
 
 // deniedFor is for how long NATS's word counts that this bridge may not publish something: rights
-// may have come, and nobody says so.
+// may have come, and nobody says so. A Heartbeat says so itself, for it comes back.
 const deniedFor = time.Minute
 
 // denial is what NATS does not let this bridge publish.
@@ -35,6 +35,7 @@ type denial struct {
 	why      error
 	at       time.Time
 	connects uint64 // how often the connection was made by then: another may have other rights
+	beats    bool   // its own Heartbeats, which it goes on to send
 }
 
 // twin is another live bridge of this one's name.
@@ -100,8 +101,18 @@ func (n *Node) mayClaim() bool { return !n.leaving && n.hindered.Load() == nil }
 // be called from any goroutine.
 func (n *Node) onError(err error) {
 	subject, publish, denied := natsconn.Denial(err)
-	if publish && (subject == n.subject(n.o.Config.Node) || natsconn.Covers(streams.Terms(n.o.Config.SubjectPrefix), subject)) {
-		n.denied.Store(&denial{denied, time.Now(), n.o.Conn.Connected()})
+	beats := subject == n.subject(n.o.Config.Node)
+	if publish && (beats || natsconn.Covers(streams.Terms(n.o.Config.SubjectPrefix), subject)) {
+		n.denied.Store(&denial{denied, time.Now(), n.o.Conn.Connected(), beats})
+	}
+}
+
+// onOwn hears a Heartbeat of its own. One that was sent after NATS had denied another shows that
+// this bridge may publish them again.
+func (n *Node) onOwn(seq uint64, now time.Time) {
+	n.lease.returned(seq, now)
+	if d := n.denied.Load(); d != nil && d.beats && n.lease.sentAt(seq).After(d.at) {
+		n.denied.CompareAndSwap(d, nil)
 	}
 }
 

@@ -38,14 +38,23 @@ func newLease(silence time.Duration, now time.Time) *lease {
 // beats notes that the Heartbeat of that number is sent.
 func (l *lease) beats(seq uint64, now time.Time) { l.seq, l.sent[seq%maxUnheard] = seq, now }
 
+// sentAt returns when the Heartbeat of that number was sent, zero if that is not known any more.
+func (l *lease) sentAt(seq uint64) time.Time {
+	if seq > l.seq || seq+maxUnheard <= l.seq {
+		return time.Time{}
+	}
+	return l.sent[seq%maxUnheard]
+}
+
 // returned notes that the Heartbeat of that number came back.
 func (l *lease) returned(seq uint64, now time.Time) {
-	if seq <= l.last || seq > l.seq || seq+maxUnheard <= l.seq {
+	sent := l.sentAt(seq)
+	if seq <= l.last || sent.IsZero() {
 		return
 	}
 	l.last = seq
 	l.lapse(now)
-	l.until.Store(int64(l.sent[seq%maxUnheard].Add(l.silence).Sub(l.began)))
+	l.until.Store(int64(sent.Add(l.silence).Sub(l.began)))
 }
 
 // lapse has it be unsure for a silence if it has run out.

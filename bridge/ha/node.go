@@ -371,7 +371,7 @@ func (n *Node) receive(data []byte) {
 		return
 	}
 	if h.Node == n.o.Config.Node {
-		n.lease.returned(h.Seq, now)
+		n.onOwn(h.Seq, now)
 		return
 	}
 	n.others.observe(h, now, n.lately())

@@ -169,6 +169,22 @@ func TestHindered_WithoutTheRights(t *testing.T) {
 	}
 }
 
+// A bridge that may say again that it is there hears itself do so, and leads at once: it need not
+// wait until NATS's word of before is old.
+func TestHindered_TheRightsComeBack(t *testing.T) {
+	t.Parallel()
+	n := harness.Cluster(t, 1, rights("b1", `"ami.ha.>"`))[0]
+	_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	b := tell(t, n.URL, addr, func(c *config.Config) { c.NATS.User, c.NATS.Password = "b1", "b1" })
+	b.says("NATS does not let the bridge publish to ami.ha.b1")
+	n.Configure(rights(""))
+	began := time.Now()
+	b.recovers()
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it leads %v after the rights are back", took)
+	}
+}
+
 // A second bridge of a name stands aside, and says so; the first one goes on. When that is
 // gone the second takes its place, without a hole.
 func TestHindered_TwoOfOneName(t *testing.T) {
