@@ -87,13 +87,14 @@ type Node struct {
 
 	storedAt time.Time // an event of any server that it leads, as far as it was seen
 
-	places           places
-	spokeAt          time.Time     // its last Heartbeat; with beatAt zero another is due
-	pause            time.Duration // behind it
-	saidLeads        int           // servers, in it
-	saidStands       int
-	beatAt, lookedAt time.Time
-	leaving          bool // what this bridge leads it hands over, and takes nothing
+	places     places
+	spokeAt    time.Time     // its last Heartbeat; with beatAt zero another is due
+	pause      time.Duration // behind it
+	saidLeads  int           // servers, in it
+	saidStands int
+	beatAt     time.Time
+	lookedAt   time.Time // by the last tick; the first is as if it was frozen: it may have waited for NATS
+	leaving    bool      // what this bridge leads it hands over, and takes nothing
 
 	twin       twin
 	hinderedAt time.Time
@@ -145,7 +146,7 @@ func (n *Node) Add(s Server) *Handle {
 	now := n.began
 	added := &server{
 		Server: s, began: now,
-		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, now),
+		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, time.Now()),
 	}
 	added.wake = func() { added.noted.Store(true); clock.Raise(n.noted) }
 	s.Outbox.Share(outbox.ShareOptions{
@@ -217,8 +218,7 @@ func (n *Node) Run(ctx context.Context) {
 	changed := n.o.Conn.Watch()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	n.lookedAt = time.Now()
-	n.beatAt = n.lookedAt.Add(listenFirst - beat)
+	n.beatAt = time.Now().Add(listenFirst - beat)
 	for {
 		n.serve()
 		select {
