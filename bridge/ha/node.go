@@ -143,9 +143,8 @@ func (n *Node) named(name string) *server { return n.now.Load().by[name] }
 
 // Add adds a server and shares its Outbox. It may be called at any time, from any goroutine.
 func (n *Node) Add(s Server) *Handle {
-	now := n.began
 	added := &server{
-		Server: s, began: now,
+		Server: s, began: n.began,
 		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, time.Now()),
 	}
 	added.wake = func() { added.noted.Store(true); clock.Raise(n.noted) }
