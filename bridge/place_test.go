@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
@@ -123,4 +124,21 @@ func TestPlace_SessionsWaitForTheEndOfThoseBefore(t *testing.T) {
 			natstest.Within(t, "its event is stored", func() bool { return r.server("pbx1").outbox.Account().Published > 0 })
 		})
 	}
+}
+
+// One that is removed while it is led, and has left, is led no more: as it comes back its requests
+// are those of whoever leads it then.
+func TestPlace_OneThatHasLeftIsNotLed(t *testing.T) {
+	r := run(t, Deps{}, func(cfg *config.Config) { cfg.HA = true }, nil, "pbx1", "pbx2")
+	taken := func() bool {
+		return slices.ContainsFunc(r.actions.Taken(), func(e *actions.Endpoint) bool { return e.Name == "pbx1" })
+	}
+	natstest.Within(t, "pbx1 is led", taken)
+	mustReload(t, r.Bridge, with(r.cfg, nil, r.cfg.Servers[1]))
+	natstest.Within(t, "pbx1 has left", func() bool { return len(r.servers.all()) == 1 })
+	mustReload(t, r.Bridge, r.cfg)
+	if taken() && !r.server("pbx1").shared.Leads() {
+		t.Error("requests come to a bridge that does not lead")
+	}
+	natstest.Within(t, "pbx1 is led again", taken)
 }

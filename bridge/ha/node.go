@@ -157,12 +157,14 @@ func (n *Node) Add(s Server) *Handle {
 	return &Handle{n, added}
 }
 
-// Remove takes a server away of which nothing is left. It may be called at any time, from
-// any goroutine.
+// Remove takes a server away of which nothing is left, and which this bridge then leads no more.
+// It may be called at any time, from any goroutine, and waits for Led.
 func (n *Node) Remove(h *Handle) {
 	n.adding.Lock()
-	defer n.adding.Unlock()
 	n.have(slices.DeleteFunc(slices.Clone(n.now.Load().all), func(s *server) bool { return s == h.s }))
+	n.adding.Unlock()
+	h.s.leading.Store(false)
+	h.s.tellNow()
 }
 
 // Leads reports whether this bridge leads the server of that name. It may be called from any
