@@ -42,11 +42,8 @@ func (b *Bridge) place(begins, ends []string) {
 			b.log.Error("some requests do not arrive", zap.Error(err))
 		}
 	}
-	for i, s := range here {
-		switch earlier := before.here[i]; {
-		case s != earlier:
-			b.begin(s, earlier)
-		case s.reads.Load() && s.end == nil:
+	for _, s := range here {
+		if s.end == nil {
 			b.begin(s)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
@@ -86,4 +88,57 @@ func toldSessions(t *testing.T, b *Bridge) (servers []string) {
 		}
 	}
 	return servers
+}
+
+// A server that comes back while the sessions of before are being logged off waits for their
+// end, as one does whose turn to be read comes again: else their end would be taken for that of
+// the new ones, and nothing that these bring would be published.
+func TestPlace_SessionsWaitForTheEndOfThoseBefore(t *testing.T) {
+	for name, again := range map[string]func(t *testing.T, r *running){
+		"removed": func(t *testing.T, r *running) {
+			mustReload(t, r.Bridge, with(r.cfg, nil, r.cfg.Servers[1]))
+			mustReload(t, r.Bridge, r.cfg)
+		},
+		"placed, and changed": func(t *testing.T, r *running) {
+			r.place(nil, []string{"pbx1"})
+			other := r.cfg.Servers[0]
+			other.Charset = frames.Latin1
+			mustReload(t, r.Bridge, with(r.cfg, nil, other, r.cfg.Servers[1]))
+			r.place([]string{"pbx1"}, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, Deps{}, func(cfg *config.Config) { cfg.HA = true }, nil, "pbx1", "pbx2")
+			sim, before := r.sims["pbx1"], r.server("pbx1")
+			natstest.Within(t, "pbx1 is led", before.shared.Leads)
+			sim.Next("Logoff", amisim.Ignore, amisim.Ignore)
+			again(t, r)
+			natstest.Within(t, "pbx1 is read again", func() bool { return r.server("pbx1").link.Ready() })
+			select {
+			case <-before.ended:
+			default:
+				t.Error("the sessions of before have not ended")
+			}
+			<-before.ended
+			sim.Emit("Event", "Hangup", "Uniqueid", "1")
+			natstest.Within(t, "its event is stored", func() bool { return r.server("pbx1").outbox.Account().Published > 0 })
+		})
+	}
+}
+
+// One that is removed while it is led, and has left, is led no more: as it comes back its requests
+// are those of whoever leads it then.
+func TestPlace_OneThatHasLeftIsNotLed(t *testing.T) {
+	r := run(t, Deps{}, func(cfg *config.Config) { cfg.HA = true }, nil, "pbx1", "pbx2")
+	taken := func() bool {
+		return slices.ContainsFunc(r.actions.Taken(), func(e *actions.Endpoint) bool { return e.Name == "pbx1" })
+	}
+	natstest.Within(t, "pbx1 is led", taken)
+	mustReload(t, r.Bridge, with(r.cfg, nil, r.cfg.Servers[1]))
+	natstest.Within(t, "pbx1 has left", func() bool { return len(r.servers.all()) == 1 })
+	mustReload(t, r.Bridge, r.cfg)
+	if taken() && !r.server("pbx1").shared.Leads() {
+		t.Error("requests come to a bridge that does not lead")
+	}
+	natstest.Within(t, "pbx1 is led again", taken)
 }

@@ -37,9 +37,10 @@ type server struct {
 	target   *actions.Target
 	shared   *ha.Handle // nil unless several bridges share it
 
-	reads atomic.Bool        // its Link is to run; with others that share it, it may rest
-	end   context.CancelFunc // has the Link end; nil before it runs
-	ended chan struct{}      // closed once it has
+	reads  atomic.Bool        // its Link is to run; with others that share it, it may rest
+	before *server            // whose Link is to end before that runs, or nil; needs servers.changing
+	end    context.CancelFunc // has the Link end; nil before it runs
+	ended  chan struct{}      // closed once it has
 }
 
 // newServer allocates one server of b, cfg of all.
@@ -70,6 +71,9 @@ func (b *Bridge) another(s *server, all *config.Config, cfg *config.ServerConfig
 	next.outbox.SetLimit(int(cfg.OutboxBytes))
 	next.ingest.SetFilter(cfg)
 	next.reads.Store(s.reads.Load())
+	if next.before = s; s.end == nil { // it has never run
+		next.before = s.before
+	}
 	b.join(next, all, cfg)
 	return next
 }

@@ -92,7 +92,7 @@ func (b *Bridge) have(cfg *config.Config) (c Change, err error) {
 	b.servers.now.Store(next)
 	err = b.actions.Has(targetsOf(next.here), cfg.Groups)
 	for _, name := range slices.Concat(c.Added, c.Restarted) {
-		b.begin(named(next.here, name), named(before.here, name), named(before.leaving, name))
+		b.begin(named(next.here, name))
 	}
 	b.resume(fresh)
 	for _, name := range c.Removed {
@@ -164,22 +164,22 @@ func (b *Bridge) stopServers() {
 	b.servers.over = true
 }
 
-// begin has the Link of s run, if this bridge reads it, behind those of before, which are
-// nil or of the same name. It needs changing, as do resume and remove.
-func (b *Bridge) begin(s *server, before ...*server) {
+// begin has the Link of s run, if this bridge reads it, behind that of before. It needs
+// changing, as do resume and remove.
+func (b *Bridge) begin(s *server) {
 	stage := b.servers.stage
 	if stage == nil || !s.reads.Load() {
 		return
 	}
 	var ctx context.Context
 	ctx, s.end = context.WithCancel(stage.frontCtx)
+	before := s.before
+	s.before = nil
 	stage.front.Go(func() {
 		defer close(s.ended)
-		for _, earlier := range before {
-			if earlier != nil && earlier.end != nil {
-				earlier.stop()
-				b.state.End(ctx, earlier.state)
-			}
+		if before != nil {
+			before.stop()
+			b.state.End(ctx, before.state)
 		}
 		b.state.Begin(s.state)
 		_ = s.link.Run(ctx) // it ends only when it is told to

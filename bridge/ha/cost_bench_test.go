@@ -139,6 +139,7 @@ func newShared(b testing.TB, bridges, servers int) *shared {
 func (w *shared) add(b testing.TB, one *sharedServer) {
 	box := outbox.New(1<<20, "gap", outbox.NewBudget(1<<30, 1), func() {})
 	h := w.Add(Server{Name: one.name, Outbox: box, Most: 1000, Changed: func(bool) {}})
+	h.s.machine = standby.NewLeading(one.name, "b1", "i1", w.o.Config.HASilence, w.began)
 	h.Begin(func() {}, func() {})
 	h.Follow(func() {}, func() bool { return true })
 	h.Copies(2)

@@ -87,13 +87,14 @@ type Node struct {
 
 	storedAt time.Time // an event of any server that it leads, as far as it was seen
 
-	places           places
-	spokeAt          time.Time     // its last Heartbeat; with beatAt zero another is due
-	pause            time.Duration // behind it
-	saidLeads        int           // servers, in it
-	saidStands       int
-	beatAt, lookedAt time.Time
-	leaving          bool // what this bridge leads it hands over, and takes nothing
+	places     places
+	spokeAt    time.Time     // its last Heartbeat; with beatAt zero another is due
+	pause      time.Duration // behind it
+	saidLeads  int           // servers, in it
+	saidStands int
+	beatAt     time.Time
+	lookedAt   time.Time // by the last tick; the first is as if it was frozen: it may have waited for NATS
+	leaving    bool      // what this bridge leads it hands over, and takes nothing
 
 	twin       twin
 	hinderedAt time.Time
@@ -142,10 +143,9 @@ func (n *Node) named(name string) *server { return n.now.Load().by[name] }
 
 // Add adds a server and shares its Outbox. It may be called at any time, from any goroutine.
 func (n *Node) Add(s Server) *Handle {
-	now := n.began
 	added := &server{
-		Server: s, began: now,
-		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, now),
+		Server: s, began: n.began,
+		machine: standby.NewLeading(s.Name, n.o.Config.Node, n.o.Incarnation, n.o.Config.HASilence, time.Now()),
 	}
 	added.wake = func() { added.noted.Store(true); clock.Raise(n.noted) }
 	s.Outbox.Share(outbox.ShareOptions{
@@ -157,12 +157,14 @@ func (n *Node) Add(s Server) *Handle {
 	return &Handle{n, added}
 }
 
-// Remove takes a server away of which nothing is left. It may be called at any time, from
-// any goroutine.
+// Remove takes a server away of which nothing is left, and which this bridge then leads no more.
+// It may be called at any time, from any goroutine, and waits for Led.
 func (n *Node) Remove(h *Handle) {
 	n.adding.Lock()
-	defer n.adding.Unlock()
 	n.have(slices.DeleteFunc(slices.Clone(n.now.Load().all), func(s *server) bool { return s == h.s }))
+	n.adding.Unlock()
+	h.s.leading.Store(false)
+	h.s.tellNow()
 }
 
 // Leads reports whether this bridge leads the server of that name. It may be called from any
@@ -217,8 +219,7 @@ func (n *Node) Run(ctx context.Context) {
 	changed := n.o.Conn.Watch()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	n.lookedAt = time.Now()
-	n.beatAt = n.lookedAt.Add(listenFirst - beat)
+	n.beatAt = time.Now().Add(listenFirst - beat)
 	for {
 		n.serve()
 		select {

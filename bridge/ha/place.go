@@ -115,6 +115,11 @@ func (n *Node) move(now time.Time) {
 		}
 		return 1
 	}
+	for s := range n.begun() {
+		if !s.machine.Stands() { // else one that has come back while it is led would be led unread
+			n.read(s, true)
+		}
+	}
 	for _, m := range n.roster.Moves(copies, now) {
 		switch s := n.named(m.Server); {
 		case s == nil || !s.begun.Load(), m.Kind == standby.End && !s.machine.Stands():

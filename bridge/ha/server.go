@@ -283,15 +283,16 @@ func (n *Node) logLead(s *server) {
 // tell tells whoever wants to know whether this bridge leads s.
 func (n *Node) tell(s *server) {
 	s.untold = false
-	n.ask(func(context.Context) func() {
-		s.telling.Lock()
-		defer s.telling.Unlock()
-		if leads := s.leading.Load(); leads != s.published {
-			s.published = leads
-			s.Led(leads)
-		}
-		return nil
-	}, func() { s.untold = true })
+	n.ask(func(context.Context) func() { s.tellNow(); return nil }, func() { s.untold = true })
+}
+
+func (s *server) tellNow() {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if leads := s.leading.Load(); leads != s.published {
+		s.published = leads
+		s.Led(leads)
+	}
 }
 
 // do does what the machine has decided.

@@ -60,9 +60,9 @@ type sharedKeys struct {
 	// this bridge's own.
 	absent atomic.Bool
 
-	mu sync.Mutex         // protects the following
-	kv jetstream.KeyValue // nil until it is first asked for
-	on *natsconn.Link     // that kv is of
+	mu     sync.Mutex       // protects the following
+	stream jetstream.Stream // behind the bucket; nil until it is first asked for
+	on     *natsconn.Link   // that stream is of
 
 	places chan struct{}              // a place for each key of another bridge that is waited for
 	work   chan func(context.Context) // those to be begun; has room for all that have a place
@@ -110,6 +110,7 @@ type claim struct {
 	*Entry
 	patience time.Duration // see key
 	request  Request
+	until    time.Time // it is looked at so long; zero before the bucket refused it first
 }
 
 // claim asks the bucket for c, of which the last revision is known, and lets the
@@ -122,7 +123,7 @@ func (s *sharedKeys) claim(c claim, revision uint64) {
 		case err == nil:
 			c.revision = ack.Sequence
 			c.request.First(c.Entry)
-		case api != nil && journal.Hopeless(api):
+		case api != nil && (api.ErrorCode == natsconn.StreamWrongLastSequence || api.ErrorCode == natsconn.StreamWrongLastConstant):
 			s.resolve(c)
 		default:
 			s.refused(err)
@@ -172,7 +173,7 @@ func (s *sharedKeys) store(k *Entry, e bucketValue) {
 // message is the entry e of k, to be written if revision is the last.
 func (s *sharedKeys) message(k *Entry, e bucketValue, revision uint64) *nats.Msg {
 	e.Run, e.Body = s.run, hex.EncodeToString(k.body[:])
-	msg := nats.NewMsg("$KV." + streams.KeyBucket + "." + k.token())
+	msg := nats.NewMsg(subjectOf(k.token()))
 	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.KeyStream)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
@@ -183,11 +184,15 @@ func (s *sharedKeys) message(k *Entry, e bucketValue, revision uint64) *nats.Msg
 	return msg
 }
 
+// subjectOf is the subject of a key.
+func subjectOf(token string) string { return "$KV." + streams.KeyBucket + "." + token }
+
 // token is k's name as a subject token.
 func (k *Entry) token() string { return hex.EncodeToString(k.name[:]) }
 
 // resolve finds out what another bridge has made of c, on a goroutine of its
-// own, since it may have to wait.
+// own, since it may have to wait: the first time at once, and if its claim is refused again,
+// as where who is asked lags behind who stores, a keyPoll later.
 func (s *sharedKeys) resolve(c claim) {
 	select {
 	case s.places <- struct{}{}:
@@ -195,10 +200,14 @@ func (s *sharedKeys) resolve(c claim) {
 		s.fail(c, errKeyConflict)
 		return
 	}
+	pause := keyPoll
+	if c.until.IsZero() {
+		pause, c.until = 0, time.Now().Add(c.wait())
+	}
 	s.work <- func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, c.wait())
+		ctx, cancel := context.WithDeadline(ctx, c.until)
 		defer cancel()
-		s.follow(ctx, c)
+		s.follow(ctx, c, pause)
 	}
 }
 
@@ -210,67 +219,73 @@ func (c *claim) wait() time.Duration {
 	return keyPatience
 }
 
-// follow looks at the bucket until c has ended there, or is free again.
-func (s *sharedKeys) follow(ctx context.Context, c claim) {
-	ticker := time.NewTicker(keyPoll)
-	defer ticker.Stop()
+// follow looks at the bucket after that pause, and until c has ended there, or is free again.
+func (s *sharedKeys) follow(ctx context.Context, c claim, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
 	for {
-		entry, err := s.get(ctx, c.token())
-		switch {
-		case errors.Is(err, jetstream.ErrKeyNotFound):
-			s.claim(c, 0)
-			return
-		case err == nil:
-			if s.apply(c, entry) {
-				return
-			}
-		}
 		select {
 		case <-ctx.Done():
 			s.end(c, &Outcome{Error: &reply.Error{
 				Code: 504, Kind: reply.KindTimeout, Sent: "unknown", Message: "another bridge has the key, and did not end it in time",
 			}})
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		last, err := s.last(ctx, c.token())
+		if err == nil && s.apply(c, last) {
+			return
+		}
+		timer.Reset(keyPoll)
 	}
 }
 
-// get reads the bucket's entry.
-func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueEntry, error) {
+// last reads the bucket's last message of a key: nil if there is none.
+func (s *sharedKeys) last(ctx context.Context, token string) (*jetstream.RawStreamMsg, error) {
 	l := s.conn.Get()
 	s.mu.Lock()
-	kv, on := s.kv, s.on
+	stream, on := s.stream, s.on
 	s.mu.Unlock()
 	if on != l {
 		var err error
-		if kv, err = l.JS.KeyValue(ctx, streams.KeyBucket); err != nil {
+		if stream, err = l.JS.Stream(ctx, streams.KeyStream); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
-		s.kv, s.on = kv, l
+		s.stream, s.on = stream, l
 		s.mu.Unlock()
 	}
-	entry, err := kv.Get(ctx, token)
-	if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
+	msg, err := stream.GetLastMsgForSubject(ctx, subjectOf(token))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
 		s.mu.Lock()
 		s.on = nil // it may allow no direct gets any more, by which it was read so far
 		s.mu.Unlock()
 	}
-	return entry, err
+	return msg, err
 }
 
 // apply acts on what the bucket says of c, and reports whether that was all.
-func (s *sharedKeys) apply(c claim, entry jetstream.KeyValueEntry) bool {
+func (s *sharedKeys) apply(c claim, last *jetstream.RawStreamMsg) bool {
 	var e bucketValue
-	if err := json.Unmarshal(entry.Value(), &e); err != nil {
+	switch {
+	case last == nil:
+		s.claim(c, 0)
+		return true
+	case last.Header.Get("KV-Operation") != "" || last.Header.Get(jetstream.MarkerReasonHeader) != "":
+		s.claim(c, last.Sequence) // somebody has deleted it, and the marker of that is a message
+		return true
+	}
+	if err := json.Unmarshal(last.Data, &e); err != nil {
 		s.log.Warn("idempotency key not understood", zap.Error(err))
 		return false
 	}
 	switch {
 	case e.State == "free" || e.State == "pending" && e.Run == s.run:
 		// Of this process only c is at it: what it had claimed was not sent.
-		s.claim(c, entry.Revision())
+		s.claim(c, last.Sequence)
 	case e.Body != hex.EncodeToString(c.body[:]):
 		s.end(c, &Outcome{Error: reply.BadRequest(errOtherBody)})
 	case e.State == "ended":

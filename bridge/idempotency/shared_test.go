@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,15 +24,10 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
-// fakeValue is what the bucket has of a key.
-type fakeValue struct {
-	jetstream.KeyValueEntry
-	value    string
-	revision uint64
+// valued is a message of the bucket.
+func valued(value string) *jetstream.RawStreamMsg {
+	return &jetstream.RawStreamMsg{Data: []byte(value), Sequence: 17}
 }
-
-func (e fakeValue) Value() []byte    { return []byte(e.value) }
-func (e fakeValue) Revision() uint64 { return e.revision }
 
 // waiter is a request with a key that remembers what it was told.
 type waiter struct {
@@ -107,7 +103,7 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 	} {
 		s, r := sharing()
 		c, told := claiming(r)
-		ended := s.apply(c, fakeValue{value: test.value, revision: 17})
+		ended := s.apply(c, valued(test.value))
 		if ended != (test.want != "nothing") {
 			t.Errorf("%s: that was all is %v", name, ended)
 		}
@@ -149,7 +145,7 @@ func TestSharedKeys_NobodyWaitsForABridgeThatIsGone(t *testing.T) {
 		s, r := sharing()
 		r.AskGone(func(run string) bool { return run == "gone" })
 		c, told := claiming(r)
-		ended := s.apply(c, fakeValue{value: test.value, revision: 17})
+		ended := s.apply(c, valued(test.value))
 		wrote := len(s.journal.(*journaltest.Fake).Take(10))
 		if ended != (test.want != "nothing") || (wrote > 0) != (test.want == "") {
 			t.Errorf("%s: that was all is %v, %d are to be written", name, ended, wrote)
@@ -266,11 +262,77 @@ func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
 	if !first || fail != nil {
 		t.Fatalf("%v, %+v", first, fail)
 	}
-	r.shared.follow(t.Context(), claim{Entry: k, request: w}) // returns at once
+	r.shared.follow(t.Context(), claim{Entry: k, request: w}, 0) // returns at once
 	_, entry := written(t, r.shared)
 	entry.Done(&jetstream.PubAck{Sequence: 5}, nil)
 	if !w.goesOn || k.revision != 5 || len(*told) != 0 {
 		t.Errorf("it goes on is %v, by revision %d; told %v", w.goesOn, k.revision, *told)
+	}
+}
+
+// A key that somebody has deleted, or purged, is claimed behind the marker that stands for it: it
+// was neither there nor to be made, and was asked for without a pause and without an end.
+func TestSharedKeys_ThatWereDeletedAreClaimed(t *testing.T) {
+	c := conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	cfg := configtest.Valid()
+	all := streams.New(&cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
+	natstest.Within(t, "the bucket", func() bool { all.Check(t.Context()); return all.Well() })
+	bucket, err := c.Get().JS.KeyValue(t.Context(), streams.KeyBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, remove := range []func(context.Context, string, ...jetstream.KVDeleteOpt) error{bucket.Delete, bucket.Purge} {
+		r := New(&cfg, "mine", c, &journaltest.Fake{Limit: QueueBytes}, func(error) {}, zap.NewNop())
+		w := &waiter{told: new([]*Outcome)}
+		k, _, _, _ := r.enter(keyOf("k"), w)
+		if _, err := bucket.PutString(t.Context(), k.token(), "x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := remove(t.Context(), k.token()); err != nil {
+			t.Fatal(err)
+		}
+		r.shared.follow(t.Context(), claim{Entry: k, request: w}, 0)
+		_, entry := written(t, r.shared)
+		want := strconv.Itoa(2 * (i + 1)) // a marker is the last message
+		if got := entry.Msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader); got != want {
+			t.Errorf("it is claimed behind %s, the marker is %s", got, want)
+		}
+	}
+}
+
+// However often the bucket refuses a claim of a key that it says is free, as where who is asked
+// lags behind who stores: the caller is answered in time, and meanwhile it is asked now and then.
+func TestSharedKeys_ThatAreRefusedAgainAndAgain(t *testing.T) {
+	c := conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	cfg := configtest.Valid()
+	all := streams.New(&cfg, []*natsconn.Conn{c}, func() {}, func(context.Context, string, streams.State) {}, zap.NewNop())
+	natstest.Within(t, "the bucket", func() bool { all.Check(t.Context()); return all.Well() })
+	r := New(&cfg, "mine", c, &journaltest.Fake{Limit: QueueBytes}, func(error) {}, zap.NewNop())
+	w := &waiter{told: new([]*Outcome)}
+	k, _, _, _ := r.enter(keyOf("k"), w)
+	rounds := 0
+	for r.shared.claim(claim{Entry: k, patience: 3 * keyPoll, request: w}, 0); len(*w.told) == 0; rounds++ {
+		if rounds > 10 {
+			t.Fatal("it is claimed without an end")
+		}
+		_, entry := written(t, r.shared)
+		entry.Done(nil, &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence})
+		(<-r.shared.work)(t.Context())
+	}
+	if f := (*w.told)[0].Error; f == nil || f.Kind != "timeout" || w.goesOn {
+		t.Errorf("told %+v", f)
+	}
+}
+
+// A claim that the bucket never takes, as it is too large, is refused at once.
+func TestSharedKeys_TheBucketTakesNone(t *testing.T) {
+	s, r := sharing()
+	c, told := claiming(r)
+	s.claim(c, 0)
+	_, entry := written(t, s)
+	entry.Done(nil, &jetstream.APIError{ErrorCode: natsconn.StreamMessageExceedsMaximum})
+	if len(s.work) > 0 || len(*told) != 3 || (*told)[0].Error.Kind != "idempotency_unavailable" {
+		t.Errorf("told %+v, %d look at the bucket", *told, len(s.work))
 	}
 }
 

@@ -60,10 +60,11 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 	l.endBatches(now, e)
 }
 
-// claim claims behind the record that was seen.
+// claim claims behind the record that was seen. Behind the highest term it counts anew: who is
+// the leader the stream knows by the record that is last.
 func (l *Leading) claim(now time.Time) {
 	l.record = Term{
-		Server: l.server, Term: l.term + 1, Node: l.node, Incarnation: l.incarnation, Since: now.UTC(), Reason: l.reason,
+		Server: l.server, Term: l.term%maxTerm + 1, Node: l.node, Incarnation: l.incarnation, Since: now.UTC(), Reason: l.reason,
 	}
 	l.phase = claiming
 	l.do(WriteTerm)

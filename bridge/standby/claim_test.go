@@ -51,3 +51,15 @@ func TestMayGoOn_IsTheLease(t *testing.T) {
 		t.Error("a batch goes on for 400 ms after the newest acknowledged event was sent")
 	}
 }
+
+// However high the term is that somebody has written, a claim behind it can be written too.
+func TestLeading_ClaimsBehindAnyTermThatIsRead(t *testing.T) {
+	for _, term := range []uint64{maxTerm - 1, maxTerm} {
+		s := newScript(t)
+		s.wait(time.Second+coldPause, AskTerm)
+		s.on(saw("b2", term, 50), WriteTerm)
+		if _, err := s.l.Record().Encode(); err != nil {
+			t.Errorf("behind term %d: %v", term, err)
+		}
+	}
+}

@@ -29,6 +29,10 @@ const (
 
 	maxToken  = 32 // bytes of an incarnation or of a reason
 	maxWeight = 100
+
+	// maxTerm is the highest term that is read: a million claims a second come to it after
+	// hundreds of years. What is higher nobody has counted, and nobody could count on from it.
+	maxTerm = 1 << 53
 )
 
 // Sum is a sum or hash. In JSON it is 16 hexadecimal digits: more than a reader's
@@ -237,7 +241,7 @@ func (h *Heartbeat) check() error {
 		}
 	}
 	for i := range h.Leads {
-		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || l.Term == 0 || badWidth(l.Width) || len(l.Unable) > maxToken || l.Yields != "" && !name.Valid(l.Yields, maxNode) || badAnswers(l.Answers) {
+		if l := &h.Leads[i]; !name.Valid(l.Server, maxServer) || !ValidEpoch(l.Epoch) || badTerm(l.Term) || badWidth(l.Width) || len(l.Unable) > maxToken || l.Yields != "" && !name.Valid(l.Yields, maxNode) || badAnswers(l.Answers) {
 			return fmt.Errorf("what is led has no server, epoch, term, width or node that is valid: %.40q", l.Server)
 		}
 	}
@@ -262,8 +266,8 @@ func (t *Term) check() error {
 		return noServer(t.Server)
 	case !name.Valid(t.Node, maxNode) || !name.Valid(t.Incarnation, maxToken):
 		return fmt.Errorf("%.40q of %.40q is no node's incarnation", t.Incarnation, t.Node)
-	case t.Term == 0:
-		return errors.New("a term is counted from 1")
+	case badTerm(t.Term):
+		return fmt.Errorf("term %d: wants 1 to %d", t.Term, uint64(maxTerm))
 	case len(t.Reason) > maxToken:
 		return fmt.Errorf("a reason of %d bytes, at most %d are allowed", len(t.Reason), maxToken)
 	}
@@ -273,6 +277,8 @@ func (t *Term) check() error {
 var errVersion = errors.New("it names no version that this one reads")
 
 func badVersion(v, needs int) bool { return needs < 1 || needs > Version || v < needs }
+
+func badTerm(term uint64) bool { return term == 0 || term > maxTerm }
 
 func badWidth(w uint64) bool { return w != 0 && (w < Window || w >= 2*Window) }
 

@@ -155,6 +155,7 @@ func TestMessages_AreRefused(t *testing.T) {
 			strings.Repeat("x", maxToken+1) + `"}]}`: "stood by",
 		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"leads":[{"server":"p","term":1,"epoch":"e","width":63}]}`:                 "led",
 		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"leads":[{"server":"p","term":1,"epoch":"e","answers":[{"node":"a b"}]}]}`: "led",
+		`{"v":1,"needs":1,"node":"b","incarnation":"x","weight":1,"leads":[{"server":"p","term":18446744073709551615,"epoch":"e"}]}`:         "led",
 		`{"v":2,"needs":2,"node":"b","incarnation":"x","weight":1,"part":1}`:                                                                 "part",
 		`{"v":2,"needs":2,"node":"b","incarnation":"x","weight":1,"parts":2}`:                                                                "part",
 		`{"v":2,"needs":2,"node":"b","incarnation":"x","weight":1,"part":3,"parts":2}`:                                                       "part",
@@ -168,6 +169,7 @@ func TestMessages_AreRefused(t *testing.T) {
 	for _, text := range []string{
 		``, `{}`, `{"v":1,"needs":1,"server":"p","term":0,"node":"b","incarnation":"x"}`,
 		`{"v":1,"needs":1,"server":"p q","term":1,"node":"b","incarnation":"x"}`,
+		`{"v":1,"needs":1,"server":"p","term":18446744073709551615,"node":"b","incarnation":"x"}`,
 		`{"v":1,"needs":1,"server":"p","term":1,"node":"","incarnation":"x"}`,
 		`{"v":1,"needs":1,"server":"p","term":1,"node":"b","incarnation":"x","since":"yesterday"}`,
 	} {

@@ -21,7 +21,7 @@ func largest() *Heartbeat {
 	for i := range MaxServers {
 		server := fmt.Sprintf("%032d", i)
 		h.Servers = append(h.Servers, server)
-		l := LeadsOf(server, Mark{math.MaxUint64, long[:maxEpoch], math.MaxUint64, math.MaxUint64, math.MaxUint64, 2*Window - 1, math.MaxUint64}, long)
+		l := LeadsOf(server, Mark{maxTerm, long[:maxEpoch], math.MaxUint64, math.MaxUint64, math.MaxUint64, 2*Window - 1, math.MaxUint64}, long)
 		l.Unable = Unable(long[:maxToken])
 		for range maxAnswers {
 			l.Answers = append(l.Answers, Answer{long, math.MaxUint64, math.MaxUint64})
