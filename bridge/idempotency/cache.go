@@ -132,7 +132,7 @@ func (r *Cache) Claim(key Key, a Request) {
 		a.First(k)
 	default:
 		a.Later()
-		r.shared.claim(claim{k, key.Patience, a}, 0)
+		r.shared.claim(claim{Entry: k, patience: key.Patience, request: a}, 0)
 	}
 }
 

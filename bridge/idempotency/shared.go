@@ -31,6 +31,8 @@ const (
 	QueueBytes = 16 << 20
 	// maxKeysAwaited bounds how many keys of other bridges are waited for.
 	maxKeysAwaited = 256
+	// keySubject is that of the bucket's keys (NATS ADR-8).
+	keySubject = "$KV." + streams.KeyBucket + "."
 )
 
 var (
@@ -60,9 +62,9 @@ type sharedKeys struct {
 	// this bridge's own.
 	absent atomic.Bool
 
-	mu sync.Mutex         // protects the following
-	kv jetstream.KeyValue // nil until it is first asked for
-	on *natsconn.Link     // that kv is of
+	mu     sync.Mutex       // protects the following
+	stream jetstream.Stream // behind the bucket; nil until it is first asked for
+	on     *natsconn.Link   // that stream is of
 
 	places chan struct{}              // a place for each key of another bridge that is waited for
 	work   chan func(context.Context) // those to be begun; has room for all that have a place
@@ -110,6 +112,7 @@ type claim struct {
 	*Entry
 	patience time.Duration // see key
 	request  Request
+	until    time.Time // for so long another bridge is waited for; zero before it was met
 }
 
 // claim asks the bucket for c, of which the last revision is known, and lets the
@@ -117,12 +120,11 @@ type claim struct {
 func (s *sharedKeys) claim(c claim, revision uint64) {
 	msg := s.message(c.Entry, bucketValue{State: "pending"}, revision)
 	err := s.journal.Write(journal.Entry{Msg: msg, Once: true, Done: func(ack *jetstream.PubAck, err error) {
-		api, _ := errors.AsType[*jetstream.APIError](err)
 		switch {
 		case err == nil:
 			c.revision = ack.Sequence
 			c.request.First(c.Entry)
-		case api != nil && journal.Hopeless(api):
+		case journal.Overtaken(err):
 			s.resolve(c)
 		default:
 			s.refused(err)
@@ -172,7 +174,7 @@ func (s *sharedKeys) store(k *Entry, e bucketValue) {
 // message is the entry e of k, to be written if revision is the last.
 func (s *sharedKeys) message(k *Entry, e bucketValue, revision uint64) *nats.Msg {
 	e.Run, e.Body = s.run, hex.EncodeToString(k.body[:])
-	msg := nats.NewMsg("$KV." + streams.KeyBucket + "." + k.token())
+	msg := nats.NewMsg(keySubject + k.token())
 	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.KeyStream)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	body, err := json.Marshal(e)
@@ -187,8 +189,13 @@ func (s *sharedKeys) message(k *Entry, e bucketValue, revision uint64) *nats.Msg
 func (k *Entry) token() string { return hex.EncodeToString(k.name[:]) }
 
 // resolve finds out what another bridge has made of c, on a goroutine of its
-// own, since it may have to wait.
+// own, since it may have to wait. What is claimed again, and refused again, has no
+// more time than it had.
 func (s *sharedKeys) resolve(c claim) {
+	again := !c.until.IsZero()
+	if !again {
+		c.until = time.Now().Add(c.wait())
+	}
 	select {
 	case s.places <- struct{}{}:
 	default:
@@ -196,9 +203,9 @@ func (s *sharedKeys) resolve(c claim) {
 		return
 	}
 	s.work <- func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, c.wait())
+		ctx, cancel := context.WithDeadline(ctx, c.until)
 		defer cancel()
-		s.follow(ctx, c)
+		s.follow(ctx, c, again)
 	}
 }
 
@@ -210,21 +217,18 @@ func (c *claim) wait() time.Duration {
 	return keyPatience
 }
 
-// follow looks at the bucket until c has ended there, or is free again.
-func (s *sharedKeys) follow(ctx context.Context, c claim) {
+// follow looks at the bucket until c has ended there, or is free again; later if it
+// has just been there, for a replica may be late.
+func (s *sharedKeys) follow(ctx context.Context, c claim, later bool) {
 	ticker := time.NewTicker(keyPoll)
 	defer ticker.Stop()
 	for {
-		entry, err := s.get(ctx, c.token())
-		switch {
-		case errors.Is(err, jetstream.ErrKeyNotFound):
-			s.claim(c, 0)
-			return
-		case err == nil:
-			if s.apply(c, entry) {
+		if !later {
+			if last, err := s.last(ctx, c.token()); err == nil && s.apply(c, last) {
 				return
 			}
 		}
+		later = false
 		select {
 		case <-ctx.Done():
 			s.end(c, &Outcome{Error: &reply.Error{
@@ -236,41 +240,50 @@ func (s *sharedKeys) follow(ctx context.Context, c claim) {
 	}
 }
 
-// get reads the bucket's entry.
-func (s *sharedKeys) get(ctx context.Context, token string) (jetstream.KeyValueEntry, error) {
+// last returns the last message of a key in the bucket, an empty one if there never was
+// one. It is the stream that is asked: the bucket says of a key that was deleted
+// that there is none, and not behind which revision it may be claimed.
+func (s *sharedKeys) last(ctx context.Context, token string) (*jetstream.RawStreamMsg, error) {
 	l := s.conn.Get()
 	s.mu.Lock()
-	kv, on := s.kv, s.on
+	stream, on := s.stream, s.on
 	s.mu.Unlock()
 	if on != l {
 		var err error
-		if kv, err = l.JS.KeyValue(ctx, streams.KeyBucket); err != nil {
+		if stream, err = l.JS.Stream(ctx, streams.KeyStream); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
-		s.kv, s.on = kv, l
+		s.stream, s.on = stream, l
 		s.mu.Unlock()
 	}
-	entry, err := kv.Get(ctx, token)
-	if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
+	msg, err := stream.GetLastMsgForSubject(ctx, keySubject+token)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return new(jetstream.RawStreamMsg), nil
+	}
+	if err != nil {
 		s.mu.Lock()
 		s.on = nil // it may allow no direct gets any more, by which it was read so far
 		s.mu.Unlock()
 	}
-	return entry, err
+	return msg, err
 }
 
-// apply acts on what the bucket says of c, and reports whether that was all.
-func (s *sharedKeys) apply(c claim, entry jetstream.KeyValueEntry) bool {
+// apply acts on the last that the bucket has of c, and reports whether that was all.
+func (s *sharedKeys) apply(c claim, last *jetstream.RawStreamMsg) bool {
+	if len(last.Data) == 0 { // it has expired, or somebody has deleted it
+		s.claim(c, last.Sequence)
+		return true
+	}
 	var e bucketValue
-	if err := json.Unmarshal(entry.Value(), &e); err != nil {
+	if err := json.Unmarshal(last.Data, &e); err != nil {
 		s.log.Warn("idempotency key not understood", zap.Error(err))
 		return false
 	}
 	switch {
 	case e.State == "free" || e.State == "pending" && e.Run == s.run:
 		// Of this process only c is at it: what it had claimed was not sent.
-		s.claim(c, entry.Revision())
+		s.claim(c, last.Sequence)
 	case e.Body != hex.EncodeToString(c.body[:]):
 		s.end(c, &Outcome{Error: reply.BadRequest(errOtherBody)})
 	case e.State == "ended":

@@ -23,16 +23,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
-// fakeValue is what the bucket has of a key.
-type fakeValue struct {
-	jetstream.KeyValueEntry
-	value    string
-	revision uint64
-}
-
-func (e fakeValue) Value() []byte    { return []byte(e.value) }
-func (e fakeValue) Revision() uint64 { return e.revision }
-
 // waiter is a request with a key that remembers what it was told.
 type waiter struct {
 	told    *[]*Outcome // of all
@@ -107,7 +97,7 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 	} {
 		s, r := sharing()
 		c, told := claiming(r)
-		ended := s.apply(c, fakeValue{value: test.value, revision: 17})
+		ended := s.apply(c, &jetstream.RawStreamMsg{Data: []byte(test.value), Sequence: 17})
 		if ended != (test.want != "nothing") {
 			t.Errorf("%s: that was all is %v", name, ended)
 		}
@@ -149,7 +139,7 @@ func TestSharedKeys_NobodyWaitsForABridgeThatIsGone(t *testing.T) {
 		s, r := sharing()
 		r.AskGone(func(run string) bool { return run == "gone" })
 		c, told := claiming(r)
-		ended := s.apply(c, fakeValue{value: test.value, revision: 17})
+		ended := s.apply(c, &jetstream.RawStreamMsg{Data: []byte(test.value), Sequence: 17})
 		wrote := len(s.journal.(*journaltest.Fake).Take(10))
 		if ended != (test.want != "nothing") || (wrote > 0) != (test.want == "") {
 			t.Errorf("%s: that was all is %v, %d are to be written", name, ended, wrote)
@@ -266,11 +256,26 @@ func TestSharedKeys_ThatHaveExpiredAreClaimed(t *testing.T) {
 	if !first || fail != nil {
 		t.Fatalf("%v, %+v", first, fail)
 	}
-	r.shared.follow(t.Context(), claim{Entry: k, request: w}) // returns at once
+	r.shared.follow(t.Context(), claim{Entry: k, request: w}, false) // returns at once
 	_, entry := written(t, r.shared)
 	entry.Done(&jetstream.PubAck{Sequence: 5}, nil)
 	if !w.goesOn || k.revision != 5 || len(*told) != 0 {
 		t.Errorf("it goes on is %v, by revision %d; told %v", w.goesOn, k.revision, *told)
+	}
+}
+
+// A claim that is refused again and again, though nothing is seen in the bucket, as beside a
+// replica that is late, ends when it has waited for as long as for another bridge.
+func TestSharedKeys_AClaimThatIsRefusedAgainEnds(t *testing.T) {
+	s, r := sharing()
+	c, told := claiming(r)
+	c.until = time.Now().Add(-time.Millisecond)
+	s.claim(c, 0)
+	_, entry := written(t, s)
+	entry.Done(nil, &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence})
+	(<-s.work)(t.Context())
+	if len(*told) != 3 || (*told)[0].Error.Kind != reply.KindTimeout || (*told)[0].Error.Sent != "unknown" || len(r.known) != 0 {
+		t.Errorf("told %+v, %d keys are known", *told, len(r.known))
 	}
 }
 
