@@ -118,12 +118,11 @@ type claim struct {
 func (s *sharedKeys) claim(c claim, revision uint64) {
 	msg := s.message(c.Entry, bucketValue{State: "pending"}, revision)
 	err := s.journal.Write(journal.Entry{Msg: msg, Once: true, Done: func(ack *jetstream.PubAck, err error) {
-		api, _ := errors.AsType[*jetstream.APIError](err)
 		switch {
 		case err == nil:
 			c.revision = ack.Sequence
 			c.request.First(c.Entry)
-		case api != nil && (api.ErrorCode == natsconn.StreamWrongLastSequence || api.ErrorCode == natsconn.StreamWrongLastConstant):
+		case journal.Overtaken(err):
 			s.resolve(c)
 		default:
 			s.refused(err)
@@ -274,8 +273,8 @@ func (s *sharedKeys) apply(c claim, last *jetstream.RawStreamMsg) bool {
 	case last == nil:
 		s.claim(c, 0)
 		return true
-	case last.Header.Get("KV-Operation") != "" || last.Header.Get(jetstream.MarkerReasonHeader) != "":
-		s.claim(c, last.Sequence) // somebody has deleted it, and the marker of that is a message
+	case len(last.Data) == 0:
+		s.claim(c, last.Sequence) // it has expired, or somebody has deleted it: the marker of that is a message
 		return true
 	}
 	if err := json.Unmarshal(last.Data, &e); err != nil {

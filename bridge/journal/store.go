@@ -123,12 +123,17 @@ func acknowledged(ctx context.Context, f jetstream.PubAckFuture, msg *nats.Msg) 
 
 // Hopeless reports whether a message that was refused so will always be.
 func Hopeless(err error) bool {
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		switch api.ErrorCode {
-		case natsconn.StreamMessageExceedsMaximum, jetstream.JSErrCodeStreamWrongLastSequence,
-			jetstream.JSErrCodeStreamWrongLastSequenceConstant:
-			return true
-		}
-	}
-	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject)
+	return TooLarge(err) || Overtaken(err) || errors.Is(err, nats.ErrBadSubject)
+}
+
+// TooLarge reports whether err says that a message is larger than NATS, or the stream, takes.
+func TooLarge(err error) bool {
+	api, is := errors.AsType[*jetstream.APIError](err)
+	return is && api.ErrorCode == natsconn.StreamMessageExceedsMaximum || errors.Is(err, nats.ErrMaxPayload)
+}
+
+// Overtaken reports whether err says that another message is where this one was to be the next.
+func Overtaken(err error) bool {
+	api, is := errors.AsType[*jetstream.APIError](err)
+	return is && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

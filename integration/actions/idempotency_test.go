@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -164,4 +166,60 @@ func TestIdempotency_TheWindow(t *testing.T) {
 	}
 	off := harness.Bridge(t, harness.NATS(t), func(c *config.Config) { harness.ChaosConfig(c); c.Node, c.IdempotencyWindow = "b2", 0 }, harness.ChaosServer("pbx1", addr))
 	harness.Fails(t, off.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1"), "bad_request", "no")
+}
+
+// A key that somebody has freed in the bucket, which leaves a mark there, is as good as new.
+func TestIdempotency_AKeyFreedByHand(t *testing.T) {
+	t.Parallel()
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	url := harness.NATS(t)
+	kv := func(r *harness.Running) jetstream.KeyValue {
+		bucket, err := harness.JetStream(t, r.Client).KeyValue(t.Context(), streams.KeyBucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bucket
+	}
+	free := []func(r *harness.Running, key string) error{
+		func(r *harness.Running, key string) error { return kv(r).Delete(t.Context(), key) },
+		func(r *harness.Running, key string) error { return kv(r).Purge(t.Context(), key) },
+		func(*harness.Running, string) error { return nil }, // the last bridge's outcome holds
+	}
+	for i, free := range free {
+		r := harness.Bridge(t, url, harness.ChaosConfig, harness.ChaosServer("pbx1", addr)) // knows no key but by the bucket
+		harness.Succeeds(t, r.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1"))
+		if n := sim.Received("Originate"); n != i+1 {
+			t.Errorf("bridge %d: it was sent %d times", i, n)
+		}
+		if err := r.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := kv(r).Keys(t.Context())
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%q, %v", keys, err)
+		}
+		if err := free(r, keys[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A bucket for whose values a claim is too large has the request end.
+func TestIdempotency_ABucketOfSmallValues(t *testing.T) {
+	t.Parallel()
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	url := harness.NATS(t)
+	if _, err := harness.JetStream(t, harness.Client(t, url)).CreateKeyValue(t.Context(), jetstream.KeyValueConfig{
+		Bucket: streams.KeyBucket, MaxValueSize: 1,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r := harness.Bridge(t, url, func(c *config.Config) {
+		harness.ChaosConfig(c)
+		c.Streams, c.Audit = config.StreamsVerify, config.AuditOff
+	}, harness.ChaosServer("pbx1", addr))
+	harness.Fails(t, r.Call("pbx1", "Originate", harness.Phone, harness.KeyHeader, "k1"), "idempotency_unavailable", "no")
+	if n := sim.Received("Originate"); n != 0 {
+		t.Errorf("it was sent %d times", n)
+	}
 }
