@@ -54,6 +54,8 @@ type Link struct {
 	events  *slot   // the one that events come by, one of slots
 	actions []*slot // those that Actions go to, the end of slots
 
+	turned chan *Session // which has come up, or has ended: from its supervisor to Run
+
 	mu       sync.Mutex // protects the following and what changes in a slot
 	stopping bool
 	turn     int // where among actions the search for the next one begins
@@ -87,7 +89,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 		ids:    correlation.NewIDs(deps.Node, cfg.Name),
 		table:  correlation.NewTable(limits, cfg.Charset),
 		log:    deps.Logger.Named("amiconn").With(zap.String("server", cfg.Name)),
-		failed: make(map[Reason]uint64),
+		failed: make(map[Reason]uint64), turned: make(chan *Session),
 	}
 	l.login.Store(&l.cfg)
 	for _, reason := range Failures() {
@@ -106,10 +108,14 @@ func (l *Link) Retry() { l.breaker.retry() }
 func (l *Link) Run(ctx context.Context) error {
 	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
 	var group sync.WaitGroup
+	over := make(chan struct{}, len(l.slots))
 	for _, s := range l.slots {
-		group.Go(func() { l.supervise(ctx, s) })
+		group.Go(func() {
+			l.supervise(ctx, s)
+			over <- struct{}{}
+		})
 	}
-	l.watchSecret(ctx)
+	l.keepTime(ctx, over)
 	group.Wait()
 	l.table.FailAll(correlation.ShuttingDown, ErrStopping)
 	return nil

@@ -51,7 +51,9 @@ func (l *Link) supervise(ctx context.Context, s *slot) {
 // stand: excused reports whether they do.
 func (l *Link) serve(ctx context.Context, s *slot, session *Session) (excused bool, err error) {
 	up := time.Now()
-	err = session.Run(ctx)
+	l.turned <- session
+	err = session.Run()
+	l.turned <- session // nothing is done of it any more
 	young := time.Since(up) < l.cfg.StableAfter
 	s.lastUp = time.Now()
 	if !young {
