@@ -103,20 +103,20 @@ func NewLink(cfg Config, deps Deps) *Link {
 // somebody may have mended what was wrong.
 func (l *Link) Retry() { l.breaker.retry() }
 
+// start tells of the breaker as it begins.
+func (l *Link) start() {
+	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
+}
+
 // Run keeps the sessions up until ctx ends. Then it logs off, ends the pending
 // calls and returns nil.
 func (l *Link) Run(ctx context.Context) error {
-	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
-	var group sync.WaitGroup
-	over := make(chan struct{}, len(l.slots))
+	l.start()
+	over := make(chan struct{})
 	for _, s := range l.slots {
-		group.Go(func() {
-			l.supervise(ctx, s)
-			over <- struct{}{}
-		})
+		go l.supervise(ctx, s, over)
 	}
-	l.keepTime(ctx, over)
-	group.Wait()
+	l.keepTime(ctx, over) // until all have said that they have ended
 	l.table.FailAll(correlation.ShuttingDown, ErrStopping)
 	return nil
 }
