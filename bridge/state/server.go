@@ -201,11 +201,11 @@ func (s *Server) drive(ctx context.Context, now time.Time) {
 	if s.waiting.Load() {
 		return
 	}
-	s.woken.Store(false)
+	woken := s.woken.Swap(false)
 	if end := s.end.Swap(nil); end != nil {
 		s.ended(*end)
 	}
-	if s.mayLead() && s.state.o.Conn.Up() && s.holds(now) {
+	if s.mayLead() && s.state.o.Conn.Up() && s.holds(woken, now) {
 		s.waiting.Store(true)
 		asking, stop := context.WithCancel(ctx)
 		s.stop = stop
@@ -222,9 +222,12 @@ func (s *Server) drive(ctx context.Context, now time.Time) {
 	s.lists(now)
 }
 
-// holds reports whether the bucket is to be written or asked now: it knows the server's value
-// for long enough mostly.
-func (s *Server) holds(now time.Time) bool {
+// holds reports whether the bucket is to be written or asked now. The server's value is made only
+// if it may be another: a kind that is full alone is in it no sooner than with the next write.
+func (s *Server) holds(woken bool, now time.Time) bool {
+	if !woken && !s.holder.isDue(s.value, now) && now.Before(s.lookAt) {
+		return false
+	}
 	changes := s.changes.Load()
 	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, s.knows, now)
 	if s.holder.isDue(s.value, now) || s.left != toPurge && s.leads(now) && !now.Before(s.lookAt) {
