@@ -2,45 +2,130 @@ package amiconn
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
-// keepAlive sends a Ping each PingInterval, ends a Session that stays silent
-// and says each StableAfter that it is still up. When ctx ends it logs off. It returns once the Session is dead.
-func (s *Session) keepAlive(ctx context.Context) {
-	ping := time.NewTicker(s.cfg.PingInterval)
-	defer ping.Stop()
-	stable := time.NewTicker(s.cfg.StableAfter)
-	defer stable.Stop()
+// upkeep is what is due of a Session that is up, and when: a Ping each PingInterval, a look
+// whether it stays silent, and each StableAfter that it is still up is said.
+type upkeep struct {
+	session                    *Session
+	ping, stable, check, leave time.Time // leave: zero before it logs off
+	silence                    liveness
+}
+
+func newUpkeep(s *Session, now time.Time) *upkeep {
+	cfg := s.cfg
 	s.ping()
-	alive := liveness{session: s, since: -1}
-	check := time.NewTimer(s.cfg.ReadTimeout)
-	defer check.Stop()
-	leave := ctx.Done()
-	var left <-chan time.Time
-	for {
-		select {
-		case <-s.dead.Done():
-			return
-		case <-ping.C:
-			s.ping()
-		case <-stable.C:
-			s.try.stable()
-			s.proven()
-		case <-check.C:
-			check.Reset(alive.check(time.Now()))
-		case <-leave:
-			leave = nil
-			s.logoff()
-			timer := time.NewTimer(logoffWait)
-			defer timer.Stop()
-			left = timer.C
-		case <-left:
-			s.end(ReasonShutdown, context.Cause(ctx))
+	return &upkeep{
+		session: s, ping: now.Add(cfg.PingInterval), stable: now.Add(cfg.StableAfter), check: now.Add(cfg.ReadTimeout),
+		silence: liveness{session: s, since: -1},
+	}
+}
+
+// logoff has the Session end in order, which takes logoffWait at most.
+func (u *upkeep) logoff(now time.Time) {
+	if !u.leave.IsZero() {
+		return
+	}
+	u.leave = now.Add(logoffWait)
+	u.session.logoff()
+}
+
+// do does what is due at now, and returns when something is due next.
+func (u *upkeep) do(ctx context.Context, now time.Time) (next time.Time) {
+	s := u.session
+	if s.dead.Err() != nil {
+		return now.Add(time.Hour) // its supervisor is about to take it away
+	}
+	if due(&u.ping, now, s.cfg.PingInterval) {
+		s.ping()
+	}
+	if due(&u.stable, now, s.cfg.StableAfter) {
+		s.try.stable()
+		s.proven()
+	}
+	if !now.Before(u.check) {
+		u.check = now.Add(u.silence.check(now))
+	}
+	next = earliest(u.ping, u.stable, u.check)
+	if u.leave.IsZero() {
+		return next
+	}
+	if !now.Before(u.leave) {
+		s.end(ReasonShutdown, context.Cause(ctx))
+		u.leave = now.Add(logoffWait)
+	}
+	return earliest(next, u.leave)
+}
+
+// due reports whether at is over at now, and moves it to the next of its times that is not,
+// as a ticker does that nobody was there to hear.
+func due(at *time.Time, now time.Time, every time.Duration) bool {
+	late := now.Sub(*at)
+	if late < 0 {
+		return false
+	}
+	*at = at.Add((late/every + 1) * every)
+	return true
+}
+
+func earliest(first time.Time, others ...time.Time) time.Time {
+	for _, at := range others {
+		if at.Before(first) {
+			first = at
 		}
 	}
+	return first
+}
+
+// keepTime does what is due of all Sessions that are up, on the Link's own goroutine, until
+// as many supervisors as there are slots have said by over that they have ended.
+func (l *Link) keepTime(ctx context.Context, over <-chan struct{}) {
+	var up []*upkeep
+	watch := secretWatch{link: l, at: time.Now().Add(secretLook)}
+	defer watch.group.Wait()
+	timer := time.NewTimer(secretLook)
+	defer timer.Stop()
+	leave := ctx.Done()
+	for running := len(l.slots); running > 0; {
+		select {
+		case <-over:
+			running--
+		case s := <-l.turned:
+			up = turn(up, s)
+			if ctx.Err() != nil {
+				leave = ctx.Done() // it is told now, if it has begun
+			}
+		case <-leave:
+			leave = nil
+			for _, u := range up {
+				u.logoff(time.Now())
+			}
+		case <-timer.C:
+		}
+		now := time.Now()
+		next := now.Add(time.Hour)
+		if len(up) < len(l.slots) && ctx.Err() == nil {
+			next = watch.look(now)
+		}
+		for _, u := range up {
+			next = earliest(next, u.do(ctx, now))
+		}
+		timer.Reset(next.Sub(now))
+	}
+}
+
+// turn returns up with s, which has begun, or without it, for it has ended.
+func turn(up []*upkeep, s *Session) []*upkeep {
+	for i, u := range up {
+		if u.session == s {
+			return slices.Delete(up, i, i+1)
+		}
+	}
+	return append(up, newUpkeep(s, time.Now()))
 }
 
 // Ping has the event session ask for a Pong now, unless it waits for one: what Asterisk
@@ -63,7 +148,7 @@ func (s *Session) ping() {
 		header("Action", "Ping"), header("ActionID", s.pingID),
 	})
 	if err == nil {
-		s.queue.push(outgoing{data: data})
+		s.push(data)
 	}
 }
 

@@ -54,6 +54,8 @@ type Link struct {
 	events  *slot   // the one that events come by, one of slots
 	actions []*slot // those that Actions go to, the end of slots
 
+	turned chan *Session // which has come up, or has ended: from its supervisor to Run
+
 	mu       sync.Mutex // protects the following and what changes in a slot
 	stopping bool
 	turn     int // where among actions the search for the next one begins
@@ -87,7 +89,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 		ids:    correlation.NewIDs(deps.Node, cfg.Name),
 		table:  correlation.NewTable(limits, cfg.Charset),
 		log:    deps.Logger.Named("amiconn").With(zap.String("server", cfg.Name)),
-		failed: make(map[Reason]uint64),
+		failed: make(map[Reason]uint64), turned: make(chan *Session),
 	}
 	l.login.Store(&l.cfg)
 	for _, reason := range Failures() {
@@ -101,16 +103,20 @@ func NewLink(cfg Config, deps Deps) *Link {
 // somebody may have mended what was wrong.
 func (l *Link) Retry() { l.breaker.retry() }
 
+// start tells of the breaker as it begins.
+func (l *Link) start() {
+	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
+}
+
 // Run keeps the sessions up until ctx ends. Then it logs off, ends the pending
 // calls and returns nil.
 func (l *Link) Run(ctx context.Context) error {
-	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
-	var group sync.WaitGroup
+	l.start()
+	over := make(chan struct{})
 	for _, s := range l.slots {
-		group.Go(func() { l.supervise(ctx, s) })
+		go l.supervise(ctx, s, over)
 	}
-	l.watchSecret(ctx)
-	group.Wait()
+	l.keepTime(ctx, over) // until all have said that they have ended
 	l.table.FailAll(correlation.ShuttingDown, ErrStopping)
 	return nil
 }

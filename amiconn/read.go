@@ -18,8 +18,13 @@ import (
 // read is the reader: it hands over frame after frame until the connection
 // ends, and says why it did unless somebody else has.
 func (s *Session) read() {
+	defer func() {
+		if p := recover(); p != nil {
+			s.end(ReasonRead, s.panicked(p))
+		}
+	}()
 	for {
-		f, err := s.next()
+		f, err := s.frames.Next()
 		switch {
 		case err == nil, errors.Is(err, frames.ErrFrameTooLarge):
 			s.guard(f)
@@ -33,17 +38,22 @@ func (s *Session) read() {
 	}
 }
 
-// next returns the next frame. A panic ends the session: where in the input it is
-// is not known then.
+// next returns the next frame, for the login.
 func (s *Session) next() (f *frames.Frame, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.counts.panics.Add(1)
-			s.log.Error("reader panicked", zap.String("cause", fmt.Sprint(p)), zap.Stack("stack"))
-			f, err = nil, fmt.Errorf("the reader panicked: %v", p)
+			f, err = nil, s.panicked(p)
 		}
 	}()
 	return s.frames.Next()
+}
+
+// panicked returns the error of a reader that did. It ends the session: where in the input
+// the reader is is not known then.
+func (s *Session) panicked(p any) error {
+	s.counts.panics.Add(1)
+	s.log.Error("reader panicked", zap.String("cause", fmt.Sprint(p)), zap.Stack("stack"))
+	return fmt.Errorf("the reader panicked: %v", p)
 }
 
 // guard handles one frame and keeps a panic in it: the frame is lost, the

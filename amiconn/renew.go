@@ -1,9 +1,10 @@
 package amiconn
 
 import (
-	"context"
 	"fmt"
 	"reflect"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
@@ -67,25 +68,30 @@ func (l *Link) secret(cfg *Config) (setting.Secret, error) {
 // secretLook is how often a secret's file is looked at while a session is not up.
 const secretLook = 5 * time.Second
 
-// watchSecret ends the wait after a refused login once the secret's file has
-// another one, until ctx ends.
-func (l *Link) watchSecret(ctx context.Context) {
-	ticker := time.NewTicker(secretLook)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		cfg := l.login.Load()
-		if cfg.SecretFile == "" || l.Ready() {
-			continue
-		}
-		if secret, err := cfg.ReadSecret(); err == nil && l.used.Load() != secret {
-			l.Retry()
-		}
+// secretWatch ends the wait after a refused login once the secret's file has another one.
+// The file may be slow, and Pings must not wait for it: a goroutine reads it.
+type secretWatch struct {
+	link    *Link
+	at      time.Time // of the next look
+	looking atomic.Bool
+	group   sync.WaitGroup
+}
+
+// look looks if it is time, and returns when it is again. It does not wait.
+func (w *secretWatch) look(now time.Time) (next time.Time) {
+	if now.Before(w.at) {
+		return w.at
 	}
+	w.at = now.Add(secretLook)
+	if cfg := w.link.login.Load(); cfg.SecretFile != "" && w.looking.CompareAndSwap(false, true) {
+		w.group.Go(func() {
+			defer w.looking.Store(false)
+			if secret, err := cfg.ReadSecret(); err == nil && w.link.used.Load() != secret {
+				w.link.Retry()
+			}
+		})
+	}
+	return w.at
 }
 
 // secretVariable is where the secret comes from.

@@ -122,10 +122,11 @@ type Session struct {
 	skew           atomic.Int64  // nanoseconds that the server's clock is ahead
 	expectingSince atomic.Int64  // nanoseconds, since when something is owed; 0 for nothing
 
-	queue *writeQueue
-	dead  context.Context // done once the Session has died
-	die   context.CancelCauseFunc
-	bye   sync.Once
+	queue   *writeQueue
+	writers sync.WaitGroup  // one at most, while something waits
+	dead    context.Context // done once the Session has died
+	die     context.CancelCauseFunc
+	bye     sync.Once
 }
 
 // open connects and logs in. The Session that it returns has no goroutine yet:
@@ -143,8 +144,9 @@ func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) 
 	s := &Session{
 		Token: l.ids.Session(), Role: slot.role, born: time.Now(),
 		cfg: cfg, secret: secret, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts,
-		conn: conn, socket: socketOf(conn), queue: newWriteQueue(int(cfg.WriteBufferBytes)),
+		conn: conn, socket: socketOf(conn),
 	}
+	s.queue = newWriteQueue(int(cfg.WriteBufferBytes), func() { s.writers.Go(s.write) })
 	// Lazily, for few sessions log a line of their own, and what it carries takes a KiB.
 	s.log = l.log.WithLazy(zap.String("role", slot.name), zap.String("session", s.Token))
 	s.pingID = l.ids.ActionID(s.Token, 0)
@@ -173,21 +175,17 @@ func (s *Session) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Run serves the Session until it dies, joins its goroutines, fails its calls
-// and returns the cause, a *SessionError. When ctx ends it logs off, which
-// takes two seconds at most.
-func (s *Session) Run(ctx context.Context) error {
-	var group sync.WaitGroup
+// Run reads until the Session dies, joins its writer, fails its calls and returns
+// the cause, a *SessionError. What is due meanwhile is the Link's to do (keepTime).
+func (s *Session) Run() error {
 	// The connection is closed by whoever ends the Session, which ends the
 	// reader and the writer wherever they wait.
 	stopClose := context.AfterFunc(s.dead, func() { s.conn.Close() })
 	defer stopClose()
-	group.Go(s.write)
-	group.Go(func() { s.keepAlive(ctx) })
 	s.read()
-	s.queue.close()
+	s.queue.close() // no writer begins behind it
 	s.conn.Close()
-	group.Wait()
+	s.writers.Wait()
 	cause := context.Cause(s.dead)
 	s.table.FailSession(s.Token, cause)
 	return cause
@@ -238,9 +236,17 @@ func (s *Session) end(reason Reason, err error) { s.die(&SessionError{reason, er
 func (s *Session) logoff() {
 	s.bye.Do(func() {
 		if data, err := frames.AppendAction(nil, []frames.Header{header("Action", "Logoff")}); err == nil {
-			s.queue.push(outgoing{data: data})
+			s.push(data)
 		}
 	})
+}
+
+// push writes a Ping or a Logoff, at once if that needs no waiting.
+func (s *Session) push(data []byte) {
+	s.queue.exceed(len(data))
+	if o := (outgoing{data: data}); !s.writeNow(o) {
+		s.queue.commit(o)
+	}
 }
 
 // send registers call and queues its Action, which is written if may says so, or is nil. An error means that nothing was

@@ -21,6 +21,9 @@ type slot struct {
 	// The supervisor's own.
 	lastUp time.Time // when its last session ended
 	tries  int       // since the last one that stayed up
+	// excused are those of them in a row that failed while others stood.
+	excused int
+	refused bool // the last login was, and an Error has been logged
 	// retries are the calls of Retry before the last try: another ends the wait
 	// behind it.
 	retries int

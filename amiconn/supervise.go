@@ -8,50 +8,69 @@ import (
 	"go.uber.org/zap"
 )
 
-// supervise opens one session after another for s until ctx ends.
-func (l *Link) supervise(ctx context.Context, s *slot) {
-	refused := false // the last login was, and an Error has been logged
-	for own := 0; ; {
-		ended := Change{To: StateWaiting}
+// supervise opens one session after another for s until ctx ends, and says so by over. While
+// a session is up this is its reader's stack, of which a thousand idle servers have two
+// thousand: Go halves one of 8 KiB if some 1.2 are in use, so that what is done between two
+// sessions is in functions of their own.
+func (l *Link) supervise(ctx context.Context, s *slot, over chan<- struct{}) {
+	for done := false; !done; {
 		session, excused, err := l.connect(ctx, s)
 		if err == nil {
-			refused = false
-			l.change(s, Change{To: StateUp, Session: session.Token, Version: session.Version}, session)
-			ended.Session, ended.Version = session.Token, session.Version
+			l.cameUp(s, session)
 			excused, err = l.serve(ctx, s, session)
-			ended.Events = session.seq
-			if s.tries == 0 {
-				own = 0
-			}
 		}
-		ended.Reason, ended.Err = ReasonOf(err), err
-		if ctx.Err() != nil {
-			ended.To, ended.Reason = StateStopped, ReasonShutdown
-			l.change(s, ended)
-			return
-		}
-		s.tries++
-		ended.Failures, ended.RetryIn = s.tries, l.breaker.retryIn()
-		if excused {
-			ended.RetryIn = max(ended.RetryIn, ownWait(own, &l.cfg))
-			if inUse(err) {
-				ended.RetryIn = max(ended.RetryIn, afterRefusal(own, true, &l.cfg))
-			}
-			own++
-		}
-		if ended.Reason == ReasonAuth && !refused {
-			refused = true
-			l.logRefusal(s, err)
-		}
-		l.change(s, ended)
+		done = l.wentDown(ctx, s, session, excused, err)
 	}
+	over <- struct{}{}
+}
+
+// cameUp notes that a session of s is up.
+//
+//go:noinline
+func (l *Link) cameUp(s *slot, session *Session) {
+	s.refused = false
+	l.change(s, Change{To: StateUp, Session: session.Token, Version: session.Version}, session)
+}
+
+// wentDown notes that a session of s has ended, or did not come up: then it is nil. It
+// reports whether it was the last.
+func (l *Link) wentDown(ctx context.Context, s *slot, session *Session, excused bool, err error) (last bool) {
+	ended := Change{To: StateWaiting, Reason: ReasonOf(err), Err: err}
+	if session != nil {
+		ended.Session, ended.Version, ended.Events = session.Token, session.Version, session.seq
+		if s.tries == 0 {
+			s.excused = 0
+		}
+	}
+	if ctx.Err() != nil {
+		ended.To, ended.Reason = StateStopped, ReasonShutdown
+		l.change(s, ended)
+		return true
+	}
+	s.tries++
+	ended.Failures, ended.RetryIn = s.tries, l.breaker.retryIn()
+	if excused {
+		ended.RetryIn = max(ended.RetryIn, ownWait(s.excused, &l.cfg))
+		if inUse(err) {
+			ended.RetryIn = max(ended.RetryIn, afterRefusal(s.excused, true, &l.cfg))
+		}
+		s.excused++
+	}
+	if ended.Reason == ReasonAuth && !s.refused {
+		s.refused = true
+		l.logRefusal(s, err)
+	}
+	l.change(s, ended)
+	return false
 }
 
 // serve runs a session until it ends, and tells the breaker of it unless others
 // stand: excused reports whether they do.
 func (l *Link) serve(ctx context.Context, s *slot, session *Session) (excused bool, err error) {
 	up := time.Now()
-	err = session.Run(ctx)
+	l.turned <- session
+	err = session.Run()
+	l.turned <- session // nothing is done of it any more
 	young := time.Since(up) < l.cfg.StableAfter
 	s.lastUp = time.Now()
 	if !young {

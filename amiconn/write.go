@@ -20,19 +20,19 @@ type outgoing struct {
 // given back once they are written.
 type writeQueue struct {
 	limit int
-	wake  chan struct{} // of capacity 1: something was queued
+	start func() // has a writer begin, which calls take until it gets nothing; called with mu held
 
 	mu        sync.Mutex // protects the following
 	waiting   []outgoing
-	writing   bool // somebody writes, the writer or another: nobody else may
+	writing   bool // somebody writes, a writer or another: nobody else may
 	actions   int  // with their bytes: waiting, or being written
 	bytes     int
 	highWater int
 	closed    bool
 }
 
-func newWriteQueue(limit int) *writeQueue {
-	return &writeQueue{limit: limit, wake: make(chan struct{}, 1)}
+func newWriteQueue(limit int, start func()) *writeQueue {
+	return &writeQueue{limit: limit, start: start}
 }
 
 // reserve takes room for n bytes, to be used by commit or returned by cancel.
@@ -65,39 +65,40 @@ func (q *writeQueue) give(n int) {
 	q.bytes -= n
 }
 
-// commit queues o, for which room was reserved. It reports whether there still
-// is a writer.
+// commit queues o, for which room was reserved. It reports whether anybody still
+// writes.
 func (q *writeQueue) commit(o outgoing) bool {
 	q.mu.Lock()
-	open := !q.closed
-	if open {
-		q.waiting = append(q.waiting, o)
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
 	}
-	q.mu.Unlock()
-	q.raise()
-	return open
+	q.waiting = append(q.waiting, o)
+	if !q.writing {
+		q.writing = true
+		q.start()
+	}
+	return true
 }
 
-// push queues a Ping or a Logoff, which a full buffer must not keep from the
-// socket: they are few and small.
-func (q *writeQueue) push(o outgoing) {
-	q.mu.Lock()
-	q.actions++
-	q.bytes += len(o.data)
-	q.mu.Unlock()
-	q.commit(o)
-}
-
-// take returns what waits and leaves an empty queue. Who gets something writes it, and
-// then calls wrote. While another writes there is nothing to get.
-func (q *writeQueue) take(spare []outgoing) []outgoing {
+// exceed takes room for n bytes of a Ping or a Logoff, which a full buffer must not keep
+// from the socket: they are few and small.
+func (q *writeQueue) exceed(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.writing {
-		return spare[:0]
+	q.actions++
+	q.bytes += n
+}
+
+// take returns what waits and leaves an empty queue. It is for the writer, which has to
+// end if it gets nothing.
+func (q *writeQueue) take(spare []outgoing) (taken []outgoing) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken, q.waiting = q.waiting, nil
+	if q.writing = len(taken) > 0; q.writing {
+		q.waiting = spare[:0]
 	}
-	taken := q.waiting
-	q.waiting, q.writing = spare[:0], len(taken) > 0
 	return taken
 }
 
@@ -113,26 +114,16 @@ func (q *writeQueue) begin() bool {
 	return true
 }
 
-// wrote ends what begin, or take, has begun. What is left of an Action, if anything, goes
-// before all others.
+// wrote ends what begin has begun. What is left of an Action, if anything, goes before all
+// others. That, and what waits by now, is a writer's.
 func (q *writeQueue) wrote(left outgoing) {
 	q.mu.Lock()
-	q.writing = false
+	defer q.mu.Unlock()
 	if len(left.data) > 0 && !q.closed {
 		q.waiting = slices.Insert(q.waiting, 0, left)
 	}
-	more := len(q.waiting) > 0
-	q.mu.Unlock()
-	if more {
-		q.raise()
-	}
-}
-
-// raise has the writer look.
-func (q *writeQueue) raise() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
+	if q.writing = len(q.waiting) > 0; q.writing {
+		q.start()
 	}
 }
 
@@ -151,18 +142,12 @@ func (q *writeQueue) depth() (actions, bytes, highWater int) {
 	return q.actions, q.bytes, q.highWater
 }
 
-// write is the writer: one Action at a time, each in one write but for TLS. An
+// write is the writer, which is there while something waits that nobody could write without
+// waiting: one Action at a time, each in one write but for TLS. An
 // Action whose call has ended while it waited, or that may not be written any more, is
 // not written at all. One that has begun is written to its end.
 func (s *Session) write() {
-	var batch []outgoing
-	for {
-		select {
-		case <-s.dead.Done():
-			return
-		case <-s.queue.wake:
-		}
-		batch = s.queue.take(batch)
+	for batch := s.queue.take(nil); len(batch) > 0 && s.dead.Err() == nil; batch = s.queue.take(batch) {
 		for i, o := range batch {
 			batch[i] = outgoing{}
 			if s.writes(o) {
@@ -171,9 +156,6 @@ func (s *Session) write() {
 				}
 			}
 			s.queue.cancel(len(o.data))
-		}
-		if len(batch) > 0 {
-			s.queue.wrote(outgoing{})
 		}
 	}
 }

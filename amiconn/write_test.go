@@ -16,7 +16,7 @@ import (
 // A write buffer takes what it may hold and not a byte more, whatever was refused
 // or given back before. Ping and Logoff pass.
 func TestWrite_TheBufferHoldsWhatItMay(t *testing.T) {
-	q := newWriteQueue(100)
+	q := newWriteQueue(100, func() {})
 	for round := range 3 {
 		if err := q.reserve(60); err != nil {
 			t.Fatalf("round %d: %v", round, err)
@@ -27,7 +27,7 @@ func TestWrite_TheBufferHoldsWhatItMay(t *testing.T) {
 		if err := q.reserve(40); err != nil {
 			t.Errorf("round %d: 100 of 100 bytes: %v", round, err)
 		}
-		q.push(outgoing{data: make([]byte, 30)})
+		q.exceed(30)
 		if actions, bytes, most := q.depth(); actions != 3 || bytes != 130 || most != 100 {
 			t.Errorf("round %d: %d Actions of %d bytes, at most %d", round, actions, bytes, most)
 		}

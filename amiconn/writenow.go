@@ -43,7 +43,9 @@ func (s *Session) writeNow(o outgoing) bool {
 		return true
 	}
 	if n == 0 { // it has not begun, and whether it may is asked again
-		s.table.Unsent(o.id)
+		if o.id != "" {
+			s.table.Unsent(o.id)
+		}
 		s.queue.wrote(o)
 		return true
 	}

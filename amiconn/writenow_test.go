@@ -38,7 +38,7 @@ func socketPair(t *testing.T) (*Session, *net.TCPConn) {
 	cfg.ReadTimeout = time.Hour
 	table := correlation.NewTable(correlation.Limits{Pending: 10_000, ReplyBytes: 1 << 20, TotalBytes: 1 << 20}, frames.UTF8)
 	s := &Session{
-		Token: "t", born: time.Now(), cfg: &cfg, table: table, counts: new(counts), conn: conn, socket: socketOf(conn), queue: newWriteQueue(64 << 20),
+		Token: "t", born: time.Now(), cfg: &cfg, table: table, counts: new(counts), conn: conn, socket: socketOf(conn), queue: newWriteQueue(64<<20, func() {}),
 	}
 	s.dead, s.die = context.WithCancelCause(t.Context())
 	t.Cleanup(func() { s.die(nil); conn.Close(); peer.Close() })
@@ -117,24 +117,27 @@ func TestWriteNow_WhatMayNotIsWithdrawn(t *testing.T) {
 // While another writes, or something waits, nobody writes beside it.
 func TestWriteNow_NotBesideAnother(t *testing.T) {
 	s, _ := socketPair(t)
+	begun := 0
+	s.queue.start = func() { begun++ }
 	if !s.queue.begin() || s.now(t, "1", 'a', 10, nil) {
 		t.Error("two write at once")
 	}
-	if got := s.queue.take(nil); len(got) != 0 {
-		t.Errorf("the writer gets %d beside another", len(got))
+	if s.push([]byte("ping")); begun != 0 {
+		t.Error("a writer begins beside another")
 	}
-	s.queue.push(outgoing{data: []byte("ping")})
 	s.queue.wrote(outgoing{})
 	if s.now(t, "1", 'a', 10, nil) {
 		t.Error("it overtakes what waits")
 	}
-	if got := s.queue.take(nil); len(got) != 1 {
-		t.Errorf("the writer gets %d", len(got))
+	if got := s.queue.take(nil); len(got) != 1 || begun != 1 {
+		t.Errorf("%d writers begin, one gets %d", begun, len(got))
 	}
 	if s.now(t, "1", 'a', 10, nil) {
 		t.Error("it is written beside the writer")
 	}
-	s.queue.wrote(outgoing{})
+	if got := s.queue.take(nil); len(got) != 0 || !s.now(t, "1", 'a', 10, nil) {
+		t.Errorf("the writer gets %d, and then nobody may write", len(got))
+	}
 	s.queue.close()
 	if s.now2(10) {
 		t.Error("it is written behind the end")
@@ -225,10 +228,10 @@ func TestWriteNow_AnErrorEndsTheSession(t *testing.T) {
 func TestWriteNow_ActionsStayWhole(t *testing.T) {
 	const askers, each = 8, 200
 	s, peer := socketPair(t)
-	var group, asking sync.WaitGroup
-	defer group.Wait()
+	var asking sync.WaitGroup
+	defer s.writers.Wait()
 	defer s.die(nil)
-	group.Go(s.write)
+	s.queue.start = func() { s.writers.Go(s.write) }
 	ended := make(chan *correlation.Result, askers*each)
 	for asker := range askers {
 		asking.Go(func() {

@@ -45,7 +45,7 @@ type server struct {
 
 // newServer allocates one server of b, cfg of all.
 func (b *Bridge) newServer(all *config.Config, cfg *config.ServerConfig) *server {
-	log := b.log.With(zap.String("server", cfg.Name))
+	log := b.log.WithLazy(zap.String("server", cfg.Name)) // it seldom logs a line
 	s := &server{subjects: subject.New(b.cfg.SubjectPrefix, cfg.Name), tap: new(tap.Tap)}
 	s.outbox = outbox.New(int(cfg.OutboxBytes), s.subjects.Gap(), b.budget, func() { s.status.Notify() })
 	s.status = status.NewServer(b.cfg.Node, cfg, s.subjects, s.outbox, b.status, log)

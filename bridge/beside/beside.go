@@ -79,14 +79,18 @@ func New(o Options) *Watch {
 func (w *Watch) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var all []Server
+	var listed time.Time
 	for at := 0; ; at++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		}
-		all := w.o.Servers()
-		w.keep(all)
+		if now := time.Now(); listed.IsZero() || now.Sub(listed) >= w.o.Every { // not at each of many servers
+			all, listed = w.o.Servers(), now
+			w.keep(all)
+		}
 		wait := w.o.Every
 		if n := len(all); n > 0 {
 			wait = max(w.o.Every/time.Duration(n), time.Second/lookRate)

@@ -13,9 +13,11 @@ type block struct {
 	live int
 }
 
+// Most servers have few events at a time, and a thousand of them one each: a block of smallBytes
+// holds those. What does not fit goes on in one of blockBytes.
 const (
 	blockBytes = 64 << 10
-	keptBlocks = 512 // what the pool keeps, 32 MiB
+	smallBytes = 4 << 10
 )
 
 // Budget bounds all outboxes together. Each has a floor of its own, so
@@ -30,8 +32,7 @@ type Budget struct {
 	floor    int64
 	members  []*Outbox
 
-	mu   sync.Mutex // protects the following
-	pool []*block
+	small, large sync.Pool // spare blocks; two collections of garbage take those that nobody wants
 }
 
 // NewBudget divides total bytes among so many servers: half of it in
@@ -99,22 +100,28 @@ func (o *Outbox) refloor(floor int64) {
 // part in its Budget any more.
 func (o *Outbox) Leave() { o.budget.leave(o) }
 
-func (b *Budget) get() *block {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n := len(b.pool); n > 0 {
-		blk := b.pool[n-1]
-		b.pool = b.pool[:n-1]
+// get returns a block of smallBytes or blockBytes.
+func (b *Budget) get(size int) *block {
+	if blk, ok := b.pool(size).Get().(*block); ok {
 		return blk
 	}
-	return &block{buf: make([]byte, blockBytes)}
+	return &block{buf: make([]byte, size)}
 }
 
 func (b *Budget) put(blk *block) {
 	blk.used = 0
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(blk.buf) == blockBytes && len(b.pool) < keptBlocks {
-		b.pool = append(b.pool, blk)
+	if pool := b.pool(len(blk.buf)); pool != nil {
+		pool.Put(blk)
 	}
+}
+
+// pool returns where blocks of that size go; nil for one that was made for its event.
+func (b *Budget) pool(size int) *sync.Pool {
+	switch size {
+	case smallBytes:
+		return &b.small
+	case blockBytes:
+		return &b.large
+	}
+	return nil
 }

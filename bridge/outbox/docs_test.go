@@ -9,6 +9,5 @@ import (
 
 // The pages say what the code does.
 func TestDocs_BoundsOfTheOutbox(t *testing.T) {
-	pagetest.Says(t, "design", fmt.Sprintf("`keptBlocks`, %d of %d KiB", keptBlocks, blockBytes>>10),
-		fmt.Sprintf("%d bytes an event included; Gaps, of %d each", EntryBytes, EntryBytes+gapBytes))
+	pagetest.Says(t, "design", fmt.Sprintf("%d bytes an event included; Gaps, of %d each", EntryBytes, EntryBytes+gapBytes))
 }

@@ -10,7 +10,11 @@ func (o *Outbox) place(payload []byte, shed bool) (*block, int) {
 		tail = &o.tails[1] // a block of both would be held by what stays
 	}
 	if *tail == nil || (*tail).used+len(payload) > len((*tail).buf) {
-		*tail = o.budget.get()
+		size := blockBytes
+		if *tail == nil && len(payload) <= smallBytes {
+			size = smallBytes
+		}
+		*tail = o.budget.get(size)
 	}
 	b := *tail
 	offset := b.used

@@ -9,7 +9,8 @@
 // what the bucket has taken. It has a bounded number of messages under way; all else
 // waits as what it is, an object, so that NATS away costs no memory.
 //
-// [State.Run] starts and joins a goroutine for each server and one that writes.
+// [State.Run] starts and joins a goroutine that drives all servers, one that writes, and one for
+// each server of which the bucket is asked something, while that lasts.
 // Acknowledgements are heard on the connection's. What crosses the seam: hooks and
 // Actions' names in, figures and how things stand out; [Link] asks for lists, and a
 // [Leader] says which servers are this bridge's to write.

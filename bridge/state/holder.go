@@ -14,7 +14,7 @@ import (
 // nothing else, and it expires when the holder has written none for three intervals of
 // the status.
 //
-// The fields but for the last two are the server's goroutine's.
+// The fields but for the last two are for who drives the server.
 type holder struct {
 	key      string
 	node     string
@@ -65,15 +65,19 @@ func (h *holder) setOther(node string) (changed bool) {
 	return changed
 }
 
+// isDue reports whether keep would write the key, or look at it.
+func (h *holder) isDue(value []byte, now time.Time) bool {
+	return !now.Before(h.next) || h.revision > 0 && !h.says(value)
+}
+
 // keep writes the key again if it is held and value is another or the interval is
 // over, and looks at it if another has it. It reports whether it is newly held by
 // this, after which all that is in the bucket may be another's.
 func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Logger) (isNew bool) {
-	now := time.Now()
+	if !h.isDue(value, time.Now()) {
+		return false
+	}
 	if h.revision > 0 {
-		if now.Before(h.next) && h.says(value) {
-			return false
-		}
 		err := h.write(ctx, b, value, h.revision)
 		if err == nil {
 			return false
@@ -84,8 +88,6 @@ func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Log
 			return false
 		}
 		h.let()
-	} else if now.Before(h.next) {
-		return false
 	}
 	return h.claim(ctx, b, value, log)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,12 +34,10 @@ type Server struct {
 	link    Link
 	present *present.Present
 	holder  *holder
-	cancel  context.CancelFunc // of its goroutine; nil before that runs
-	over    chan struct{}      // closed with it
-	gone    atomic.Bool        // nothing is written of it any more
-	unfit   atomic.Bool        // a value was larger than the bucket takes, and the log has told
-	wake    chan struct{}      // of capacity 1: a session has changed, or what is due has
-	done    chan listEnd       // of capacity 1: only one list is under way
+	gone    atomic.Bool             // nothing is done or written of it any more
+	unfit   atomic.Bool             // a value was larger than the bucket takes, and the log has told
+	woken   atomic.Bool             // a session has changed, or what is due has
+	end     atomic.Pointer[listEnd] // of the list under way: there is only one
 
 	dirty  atomic.Bool // something is to be written; the writer takes it off
 	counts struct {
@@ -51,7 +50,11 @@ type Server struct {
 	changes atomic.Uint64 // of the event session
 	written atomic.Uint64 // up to which of them the server's key says it
 
-	// Of its goroutine.
+	asking  sync.WaitGroup     // the goroutine that asks the bucket, if there is one
+	stop    context.CancelFunc // of that; of servers.mu
+	waiting atomic.Bool        // it has not ended: all below is its own
+
+	// Of who drives all servers (servers.run).
 	asked     *present.Run  // the list that is under way
 	left      string        // "": what was left in the bucket is known, and purged; or how far that is
 	knows     bool          // it was so since the key is held
@@ -71,7 +74,7 @@ const (
 )
 
 const (
-	// look is how often a server's goroutine looks at what is due.
+	// look is how often it is looked at what is due.
 	look = 500 * time.Millisecond
 	// bootTime is how long FullyBooted may take. Asterisk sends it right behind the
 	// login, but not to a user who may not read class system.
@@ -115,8 +118,7 @@ func newServer(state *State, cfg *config.ServerConfig) *Server {
 	all := state.o.Config
 	s := &Server{
 		state: state, cfg: cfg, log: state.o.Log.WithLazy(zap.String("server", cfg.Name)), // it seldom logs a line
-		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), wake: make(chan struct{}, 1), done: make(chan listEnd, 1), over: make(chan struct{}),
-		left: toList,
+		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), left: toList,
 	}
 	s.holder.led = state.o.Leader != nil
 	s.present = present.New(present.Options{
@@ -171,7 +173,10 @@ func (s *Server) Acted(action string) {
 	}
 }
 
-func (s *Server) wakeUp() { clock.Raise(s.wake) }
+func (s *Server) wakeUp() {
+	s.woken.Store(true)
+	clock.Raise(s.state.servers.wake)
+}
 
 // leads is the seam: whether this bridge writes the server's state at now.
 func (s *Server) leads(now time.Time) bool { return s.mayLead() && s.holder.leads(now) }
@@ -190,24 +195,48 @@ func (s *Server) asks(now time.Time) bool {
 	return s.leads(now) || s.holder.deaf(now) && !s.state.is(off) && s.isOurs()
 }
 
-// run holds the server's key, and has lists bring right what is up, until ctx ends.
-func (s *Server) run(ctx context.Context) {
-	ticker := time.NewTicker(min(look, s.holder.interval))
-	defer ticker.Stop()
-	for {
-		if s.mayLead() && s.state.o.Conn.Up() {
-			s.hold(ctx)
-		}
-		s.lists(time.Now())
-		select {
-		case <-ticker.C:
-		case <-s.wake:
-		case end := <-s.done:
-			s.ended(end)
-		case <-ctx.Done():
-			return
-		}
+// drive does what is due of the server, and waits for nothing. What there is to ask the bucket a
+// goroutine does that ends with it, on ctx; nothing else is done meanwhile.
+func (s *Server) drive(ctx context.Context, now time.Time) {
+	if s.waiting.Load() {
+		return
 	}
+	woken := s.woken.Swap(false)
+	if end := s.end.Swap(nil); end != nil {
+		s.ended(*end)
+	}
+	if s.mayLead() && s.state.o.Conn.Up() && s.holds(woken, now) {
+		s.waiting.Store(true)
+		asking, stop := context.WithCancel(ctx)
+		s.stop = stop
+		s.asking.Go(func() {
+			s.hold(asking)
+			stop()
+			s.lists(time.Now())
+			if s.waiting.Store(false); s.woken.Load() { // while it was not driven
+				s.wakeUp()
+			}
+		})
+		return
+	}
+	s.lists(now)
+}
+
+// holds reports whether the bucket is to be written or asked now. The server's value is made only
+// if it may be another: a kind that is full alone is in it no sooner than with the next write.
+func (s *Server) holds(woken bool, now time.Time) bool {
+	if !woken && !s.holder.isDue(s.value, now) && now.Before(s.lookAt) {
+		return false
+	}
+	changes := s.changes.Load()
+	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, s.knows, now)
+	if s.holder.isDue(s.value, now) || s.left != toPurge && s.leads(now) && !now.Before(s.lookAt) {
+		return true
+	}
+	if s.holder.says(s.value) {
+		s.written.Store(changes)
+	}
+	return false
 }
 
 // hold writes or awaits the server's key, and looks at what the bucket has from before, and
@@ -319,7 +348,8 @@ func (s *Server) ask(ask present.Ask) {
 		Done: func(r *correlation.Result) {
 			end := endOf(r)
 			r.Release()
-			s.done <- end
+			s.end.Store(&end)
+			s.wakeUp()
 		},
 	}
 	if name, value := ask.Header(); name != "" {

@@ -12,11 +12,10 @@ import (
 
 // servers are those whose state is kept. They come and go while others' is written.
 type servers struct {
-	now atomic.Pointer[[]*Server] // not changed once made: another takes its place
+	now  atomic.Pointer[[]*Server] // not changed once made: another takes its place
+	wake chan struct{}             // of capacity 1: a server is woken
 
-	mu    sync.Mutex      // protects the following
-	ctx   context.Context // of their goroutines; nil before Run and once that ends
-	group sync.WaitGroup  // their goroutines
+	mu sync.Mutex // held while one is driven, and while one comes or goes
 }
 
 // all are the servers now.
@@ -30,32 +29,36 @@ func (s *servers) all() []*Server {
 // set takes changed in place of all. It needs mu.
 func (s *servers) set(changed []*Server) { s.now.Store(&changed) }
 
-// start has one driven, if there is who waits for it. It needs mu.
-func (s *servers) start(one *Server) {
-	if s.ctx == nil {
-		return
+// run drives all servers, those as well that come, until ctx ends: each that is woken at
+// once, and all of them each span.
+func (s *servers) run(ctx context.Context, span time.Duration) {
+	ticker := time.NewTicker(span)
+	defer ticker.Stop()
+	for all := true; ctx.Err() == nil; {
+		for _, one := range s.all() {
+			if all || one.woken.Load() {
+				s.drive(ctx, one)
+			}
+		}
+		all = false
+		select {
+		case <-ticker.C:
+			all = true
+		case <-s.wake:
+		case <-ctx.Done():
+		}
 	}
-	var ctx context.Context
-	ctx, one.cancel = context.WithCancel(s.ctx)
-	s.group.Go(func() {
-		defer close(one.over)
-		one.run(ctx)
-	})
+	for _, one := range s.all() {
+		one.asking.Wait()
+	}
 }
 
-// run has all servers driven, those as well that come, until ctx ends.
-func (s *servers) run(ctx context.Context) {
+func (s *servers) drive(ctx context.Context, one *Server) {
 	s.mu.Lock()
-	s.ctx = ctx
-	for _, one := range s.all() {
-		s.start(one)
+	defer s.mu.Unlock()
+	if !one.gone.Load() {
+		one.drive(ctx, time.Now())
 	}
-	s.mu.Unlock()
-	<-ctx.Done()
-	s.mu.Lock()
-	s.ctx = nil
-	s.mu.Unlock()
-	s.group.Wait()
 }
 
 // Add returns the Server of cfg, nil if nothing of it is to be kept. Nothing is asked or
@@ -76,7 +79,7 @@ func (s *State) Begin(one *Server) {
 	s.servers.mu.Lock()
 	defer s.servers.mu.Unlock()
 	s.servers.set(append(slices.Clone(s.servers.all()), one))
-	s.servers.start(one)
+	one.wakeUp()
 }
 
 // End keeps the state of one, whose Link has ended, no longer. It returns once the bucket
@@ -90,10 +93,9 @@ func (s *State) End(ctx context.Context, one *Server) {
 	s.servers.mu.Lock()
 	s.servers.set(slices.DeleteFunc(slices.Clone(s.servers.all()), func(other *Server) bool { return other == one }))
 	one.gone.Store(true)
-	cancel := one.cancel
-	s.servers.mu.Unlock()
-	if cancel != nil {
-		cancel()
-		<-one.over
+	if one.stop != nil {
+		one.stop()
 	}
+	s.servers.mu.Unlock()
+	one.asking.Wait()
 }

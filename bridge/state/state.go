@@ -65,6 +65,7 @@ func New(o Options) *State {
 	o.Log = o.Log.Named("state")
 	s := &State{o: o, bucket: &bucket{conn: o.Conn}, why: "the bucket was not looked at yet"}
 	s.writer = newWriter(o.Conn, o.Log)
+	s.servers.wake = make(chan struct{}, 1)
 	s.writer.purge = o.Config.StateMarkerAge
 	s.writer.failed = s.onFailed
 	if !o.Config.State {
@@ -215,7 +216,7 @@ func (s *State) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { s.writer.run(ctx, s.servers.all) })
-	s.servers.run(ctx)
+	s.servers.run(ctx, min(look, s.o.Config.StatusInterval))
 }
 
 // drainTime bounds Drain: what the bucket does not take by then it shows as stale when
