@@ -27,6 +27,7 @@ type input struct {
 	vals    packed // as read; reused
 	fields  uint32 // the fields that vals has, one bit each
 	idBuf   []byte // index; reused
+	lacks   string // the header of an id that is not there, see read
 	scratch []byte // values that were written anew; reused
 }
 
@@ -104,11 +105,12 @@ func (in *input) find(f *field, at *int) (value []byte, has bool) {
 }
 
 // read packs what the frame says of an object of kind k into in.vals and its index
-// into in.idBuf. It reports false if an id is missing, or too long to be one.
+// into in.idBuf. It reports false if an id is missing, and in.lacks names it, or too long
+// to be one.
 func (in *input) read(k Kind) bool {
 	row := &kinds[k]
 	var ids [2][]byte
-	in.vals, in.fields = in.vals[:0], 0
+	in.vals, in.fields, in.lacks = in.vals[:0], 0, ""
 	at := in.from
 	for i := range row.fields {
 		f := &row.fields[i]
@@ -125,6 +127,7 @@ func (in *input) read(k Kind) bool {
 		}
 		if i < row.ids {
 			if !has {
+				in.lacks = f.name
 				return false
 			}
 			ids[i] = value

@@ -88,7 +88,7 @@ var kinds = [Kinds]kind{
 		{name: "Uniqueid"},
 		{name: "Channel"}, {name: "ChannelState"}, {name: "ChannelStateDesc"},
 		{name: "CallerIDNum"}, {name: "CallerIDName"}, {name: "ConnectedLineNum"}, {name: "ConnectedLineName"},
-		{name: "AccountCode"}, {name: "Context"}, {name: "Exten"}, {name: "Linkedid"},
+		{name: "AccountCode"}, {name: "Context"}, {name: "Exten", also: "Extension"}, {name: "Linkedid"},
 		{name: "BridgeId", own: true},
 	}},
 	Bridge: {name: "bridge", ids: 1, fields: []field{
@@ -176,6 +176,8 @@ var touches = map[string][]touch{
 	"NewCallerid":      {{Channel, changes, ruleCallerID}},
 	"NewConnectedLine": {{Channel, changes, ruleCallerID}},
 	"Rename":           {{Channel, changes, ruleRename}}, // up to 11, where a masquerade renames
+	"Newexten":         {{Channel, changes, nil}},        // these have no block up to 11
+	"NewAccountCode":   {{Channel, changes, nil}},
 	"Hangup":           {{Channel, ends, ruleHangup}},
 
 	"BridgeCreate":  {{Bridge, begins, nil}},
@@ -185,6 +187,8 @@ var touches = map[string][]touch{
 
 	"QueueCallerJoin":  {{Caller, begins, ruleJoin}, {Queue, changes, ruleCount}},
 	"QueueCallerLeave": {{Caller, ends, nil}, {Queue, changes, ruleCount}},
+	"Join":             {{Caller, begins, ruleJoin}, {Queue, changes, ruleCount}}, // up to 11
+	"Leave":            {{Caller, ends, nil}, {Queue, changes, ruleCount}},
 
 	"QueueMemberAdded":     {{Member, begins, ruleMember}},
 	"QueueMemberStatus":    {{Member, changes, ruleMember}},
@@ -209,6 +213,8 @@ var touches = map[string][]touch{
 
 	"AgentLogin":  {{Agent, begins, ruleLogin}},
 	"AgentLogoff": {{Agent, changes, ruleLogoff}},
+	"Agentlogin":  {{Agent, begins, ruleLogin}}, // up to 11
+	"Agentlogoff": {{Agent, changes, ruleLogoff}},
 
 	"ExtensionStatus":     {{Extension, begins, ruleExtension}},
 	"PresenceStateChange": {{Presence, begins, nil}},

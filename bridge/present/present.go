@@ -46,6 +46,7 @@ type Present struct {
 	session  session
 	index    [Kinds]map[string]*object
 	lists    [Lists]held
+	lacks    [Kinds]string        // the id without which events would begin one, in this session
 	owned    map[string][]*object // by Uniqueid, see kind.owner
 	waiting  map[string][]*object // callers of a queue
 	ended    recent               // Uniqueids of this session

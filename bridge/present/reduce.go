@@ -95,7 +95,13 @@ func (p *Present) touch(t touch) {
 	if t.rule != nil {
 		t.rule(p, in)
 	}
-	if in.skip || !p.opts.Keep.Has(t.kind) || !in.read(t.kind) {
+	if in.skip || !p.opts.Keep.Has(t.kind) {
+		return
+	}
+	if !in.read(t.kind) {
+		if in.lacks != "" && in.effect == begins {
+			p.lacks[t.kind] = in.lacks
+		}
 		return
 	}
 	o := p.index[t.kind][string(in.idBuf)]

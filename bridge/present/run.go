@@ -2,6 +2,7 @@ package present
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ type Run struct {
 	complete bool
 	counted  int // ListItems, -1 if it does not say
 	cut      string
-	applied  int // how many of its items were
+	lacks    string // the id without which an item names nothing
+	applied  int    // how many of its items were
 }
 
 // listed is what an item said of an object.
@@ -101,6 +103,7 @@ func (r *Run) collect(f *frames.Frame, i item, now time.Time) {
 		i.trim(&r.in)
 	}
 	if !r.in.read(i.kind) {
+		r.lacks = cmp.Or(r.lacks, r.in.lacks)
 		return // it names no object
 	}
 	r.bytes += int64(len(r.in.idBuf) + len(r.in.vals))
@@ -123,6 +126,8 @@ func (r *Run) short() string {
 		return r.cut
 	case !r.complete:
 		return "cut: it has no end"
+	case r.lacks != "" && len(r.items) == 0:
+		return "cut: items without " + r.lacks
 	case r.counted > r.events:
 		return fmt.Sprintf("cut: %d of %d came", r.events, r.counted)
 	}

@@ -58,6 +58,7 @@ func (p *Present) become(s State, token string, now time.Time) {
 	clear(p.due)
 	p.ended.reset()
 	p.unlisted.reset()
+	p.lacks = [Kinds]string{}
 	for p.graves.first != nil {
 		o := p.graves.first
 		o.unlink(toBury)
@@ -223,6 +224,9 @@ const unknownAction = "Invalid/unknown command"
 func (p *Present) notKept(k Kind) string {
 	if !p.opts.Keep.Has(k) {
 		return "off"
+	}
+	if p.lacks[k] != "" { // a release of which no more is known than its lists have
+		return "events without " + p.lacks[k]
 	}
 	why, kept := "", false
 	for l := range Lists {

@@ -203,6 +203,10 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 // stream answers with what comes to l, until r is over or l given up.
 func stream(w http.ResponseWriter, r *http.Request, l *listener) {
 	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy such as nginx would keep it until it is much
+	if r.Method == http.MethodHead {
+		return // of whom nothing that is written would ever fail
+	}
 	out := http.NewResponseController(w)
 	text := []byte("retry: 1000\n\n")
 	quiet := time.NewTicker(quietFor)

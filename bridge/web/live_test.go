@@ -234,3 +234,19 @@ func TestLive_EndsWhereAccessChanges(t *testing.T) {
 		t.Errorf("%d are open in %d rooms", s.open(), s.rooms())
 	}
 }
+
+// A proxy is told to keep nothing of a stream back, and who asks for its head alone takes nobody's place.
+func TestLive_Head(t *testing.T) {
+	t.Parallel()
+	s := served(allWell(), nil)
+	for _, path := range []string{"/live", "/tap?server=pbx-ber-01"} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		recorder := httptest.NewRecorder()
+		s.ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, http.MethodHead, path, nil))
+		h := recorder.Header()
+		if recorder.Code != http.StatusOK || recorder.Body.Len() > 0 || h.Get("Content-Type") != "text/event-stream" || h.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("%s: %d %v, %d bytes", path, recorder.Code, h, recorder.Body.Len())
+		}
+	}
+}

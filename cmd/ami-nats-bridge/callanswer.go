@@ -36,12 +36,15 @@ type answer struct {
 func (r *replies) reply(m *nats.Msg, behindParts bool) error {
 	var a answer
 	wrong := json.Unmarshal(m.Data, &a)
-	if r.c.json() {
-		fmt.Fprintf(r.std.out, "%s\n", terminal.JSON(m.Data))
-	} else if wrong == nil {
-		if err := r.show(&a, behindParts); err != nil {
-			return err
-		}
+	var err error
+	switch {
+	case r.c.json():
+		_, err = fmt.Fprintf(r.std.out, "%s\n", terminal.JSON(m.Data))
+	case wrong == nil:
+		err = r.show(&a, behindParts)
+	}
+	if err != nil {
+		return err
 	}
 	switch {
 	case a.Error != nil && r.every:

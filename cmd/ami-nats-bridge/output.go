@@ -19,13 +19,19 @@ func (f *outputFlag) json() bool { return f.Output == "json" }
 func (s stdio) screen() terminal.Screen { return terminal.ScreenOf(s.out) }
 
 // encodeLine writes v as one line of JSON in which nothing drives a terminal.
-func encodeLine(w io.Writer, v any) error {
-	var line bytes.Buffer
-	encoder := json.NewEncoder(&line)
+func encodeLine(w io.Writer, v any) error { return encode(w, v, "") }
+
+// encodeIndented is encodeLine for people too.
+func encodeIndented(w io.Writer, v any) error { return encode(w, v, "  ") }
+
+func encode(w io.Writer, v any, indent string) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", indent)
 	if err := encoder.Encode(v); err != nil {
 		return err
 	}
-	_, err := w.Write(terminal.JSON(line.Bytes()))
+	_, err := w.Write(terminal.JSON(text.Bytes()))
 	return err
 }

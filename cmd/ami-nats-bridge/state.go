@@ -53,7 +53,7 @@ func (c *stateCmd) Run(std stdio) error {
 		return usage("%s", unlisted("kind of what is up", c.Kind, presentKinds()))
 	case c.Count < 0 || c.Count > 0 && !c.Watch:
 		return usage("--count wants --watch, and 1 or more")
-	case c.Purge && (c.Server == "" || c.Kind != "" || c.Watch):
+	case c.Purge && (c.Server == "" || c.Kind != "" || c.Watch || c.json()), c.Confirm != "" && !c.Purge:
 		return usage("--purge takes one server and nothing else: ami-nats-bridge state SERVER --purge --confirm SERVER")
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
@@ -224,6 +224,6 @@ func (c *stateCmd) purge(ctx context.Context, std stdio, kv jetstream.KeyValue) 
 			return fmt.Errorf("purge %.80q: %w", e.Key(), err)
 		}
 	}
-	fmt.Fprintf(std.out, "%d keys of %s are gone\n", len(up), c.Server)
-	return nil
+	_, err = fmt.Fprintf(std.out, "%d keys of %s are gone\n", len(up), c.Server)
+	return err
 }

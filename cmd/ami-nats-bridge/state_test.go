@@ -84,7 +84,7 @@ func TestState_PrintsWhatIsUp(t *testing.T) {
 	if out, code := stated("pbx8"); code != 1 || !strings.Contains(out, "nothing is up there") {
 		t.Errorf("%d, %s", code, out)
 	}
-	for _, args := range []string{"pbx1.caller", "pbx1 *", "pbx1 caller --purge", "--purge"} {
+	for _, args := range []string{"pbx1.caller", "pbx1 *", "pbx1 caller --purge", "--purge", "pbx9 --purge --confirm pbx9 -o json", "pbx9 --confirm pbx9"} {
 		if out, code := stated(args); code != 2 {
 			t.Errorf("state %s: %d, %s", args, code, out)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +27,10 @@ func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
 	s, _ := env.Load() // what is wrong in it for NATS, connect says
 	cfg := s.Bridge
 	opts := top.ReaderOptions{Prefix: cfg.SubjectPrefix, Interval: cfg.StatusInterval}
-	if f.HTTP.given {
+	switch {
+	case f.HTTP.given && (f.NATS != "" || f.Context != ""):
+		return opts, usage("--http asks the bridge itself, --nats and --context a NATS: give either")
+	case f.HTTP.given:
 		url, err := f.HTTP.url(&s)
 		opts.HTTP = url
 		return opts, err
@@ -83,10 +85,7 @@ func (f *watchFlags) print(ctx context.Context, std stdio, name string, asJSON b
 		return &exitError{code: 2, text: "ami-nats-bridge: " + terminal.Printable(err.Error())}
 	}
 	if asJSON {
-		encoder := json.NewEncoder(std.out)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		err = encoder.Encode(snap)
+		err = encodeIndented(std.out, snap)
 	} else {
 		_, err = io.WriteString(std.out, top.Once(snap, src, columns(std.out), profile(std.out)))
 	}

@@ -87,6 +87,7 @@ func TestStatus_Unreachable(t *testing.T) {
 	t.Setenv("BRIDGE_HTTP_ADDR", "127.0.0.1:1")
 	for _, args := range [][]string{
 		{"--http", "127.0.0.1:1"}, {"--http", "ftp://x"}, {"--nats", "nats://127.0.0.1:1"}, {"--nats", "no url"}, {"-o", "xml"}, {"--nonsense"},
+		{"--http", "127.0.0.1:1", "--nats", "nats://127.0.0.1:1"}, {"--http", "--context", "x"},
 	} {
 		code, out, errs := ran(append([]string{"status"}, args...)...)
 		if code != 2 || out != "" || errs == "" {

@@ -70,7 +70,9 @@ type versionFlag bool
 
 // BeforeReset is called by kong for the flag.
 func (versionFlag) BeforeReset(app *kong.Kong) error {
-	_, err := fmt.Fprintln(app.Stdout, "ami-nats-bridge", version(), goVersion())
+	if _, err := fmt.Fprintln(app.Stdout, "ami-nats-bridge", version(), goVersion()); err != nil {
+		return err
+	}
 	app.Exit(0)
-	return err
+	return nil
 }
