@@ -53,9 +53,37 @@ var arguments = [...]struct {
 	{"Originate", "Channel", namesCommand, "Channel", "a channel with any of " + inCommand + ", which would name a recording's file"},
 	{"QueueAdd", "Interface", namesCommand, "Interface", "a channel with any of " + inCommand + ", which would name a recording's file"},
 	{"BlindTransfer", "Exten", namesCommand, "Exten", "a channel with any of " + inCommand + ", which would name a recording's file"},
+	{"Atxfer", "Exten", namesCommand, "Exten", "a channel with any of " + inCommand + ", which would name a recording's file"},
+	// app_queue.c try_calling: MSet takes what a queue with setinterfacevar says of its member.
+	{"QueueAdd", "MemberName", assignsMore, "MemberName", "a name with a comma and =, which would assign to a variable"},
+	{"Park", "TimeoutChannel", namesCommand, "TimeoutChannel", comesBack},
+	{"Park", "Channel2", namesCommand, "Channel2", comesBack},
+	{"DBPut", "Family", isOwnFamily, "Family", "a family that Asterisk itself keeps registrations, members or routes in"},
+	// data.c data_search_cmp_structure compares secrets as well, so that by and by it tells them.
+	{"DataGet", "Search", nil, "Search", "a search, which compares secrets"},
 	// app_voicemail.c __has_voicemail counts the files in the folder of that name.
 	{"MailboxStatus", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
 	{"MailboxCount", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
+}
+
+// comesBack is why what names the telephone that has parked a call holds no expression: once
+// the call's time is over, Asterisk makes an extension that dials it, whose arguments are evaluated
+// (parking_bridge_features.c parking_duration_callback).
+const comesBack = "a channel with any of " + inCommand + ", of which Asterisk would make an extension"
+
+func assignsMore(value string) bool {
+	return strings.Contains(value, ",") && strings.Contains(value, "=")
+}
+
+// ownFamilies are those of the database that Asterisk reads again: the contacts and subscriptions of
+// PJSIP (res_sorcery_astdb.c), chan_sip's and chan_iax2's registrations, persistent members of queues
+// (app_queue.c reload_queue_members), routes and the secret of DUNDi.
+var ownFamilies = [...]string{"registrar", "subscription_persistence", "SIP", "IAX", "Queue", "dundi"}
+
+// isOwnFamily reports whether family is one of these. Key may have the rest of it.
+func isOwnFamily(family string) bool {
+	first, _, _ := strings.Cut(family, "/")
+	return slices.Contains(ownFamilies[:], first)
 }
 
 // intoDialplan are the Actions whose values the dialplan may hand on to Queue or

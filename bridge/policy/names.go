@@ -29,13 +29,23 @@ var variables = [...]struct {
 	{"MIXMONITOR_", true, nil},       // set by app_mixmonitor.c, and trusted by dialplans that move the file
 
 	{"BRIDGE_FEATURES", true, hasAny(recordingOptions)}, // features.c set_bridge_features_on_config: as Dial's options
-	// Sounds, of which a URL is fetched into a file.
-	{"BRIDGE_PLAY_SOUND", true, isURL},                // features.c ast_bridge_call_with_flags
-	{"LIMIT_", true, isURL},                           // app_dial.c, features.c ast_bridge_timelimit
-	{"CONF_LIMIT_", true, isURL},                      // app_meetme.c conf_run
-	{"CONFBRIDGE_", true, isURL},                      // app_confbridge.c (1.8)
-	{"ATTENDED_TRANSFER_COMPLETE_SOUND", true, isURL}, // features.c (1.8)
-	{"CALLWAITDELUXEANNOUNCEMENT", true, isURL},       // sig_analog.c
+	// What else has a telephone record, or be heard, without the dialplan's leave.
+	{"DYNAMIC_FEATURES", true, nil},        // features.c ast_get_chan_applicationmap: features that run applications
+	{"DUNDIDIALARGS", true, nil},           // pbx_dundi.c dundi_exec: options of Dial
+	{"DIALSTATUS", true, nil},              // chan_iax2.c iax2_exec: the application to run
+	{"SPYGROUP", true, nil},                // app_chanspy.c common_exec: whose calls may be heard
+	{"TRANSFER_EXTEN", true, namesCommand}, // bridge_basic.c grab_transfer: names a Local channel
+	// A parked call goes to an extension that is made of them: see comesBack.
+	{"BLINDTRANSFER", true, namesCommand},
+	{"ATTENDEDTRANSFER", true, namesCommand},
+	{"PARKINGDYN", true, nil}, // res_parking.c create_dynamic_lot: extensions, contexts
+	// Sounds.
+	{"BRIDGE_PLAY_SOUND", true, leavesSounds},                // features.c ast_bridge_call_with_flags
+	{"LIMIT_", true, leavesSounds},                           // app_dial.c, features.c ast_bridge_timelimit
+	{"CONF_LIMIT_", true, leavesSounds},                      // app_meetme.c conf_run
+	{"CONFBRIDGE_", true, leavesSounds},                      // app_confbridge.c (1.8)
+	{"ATTENDED_TRANSFER_COMPLETE_SOUND", true, leavesSounds}, // features.c (1.8)
+	{"CALLWAITDELUXEANNOUNCEMENT", true, leavesSounds},       // sig_analog.c
 }
 
 // Beginnings of functions that one grant is for, as it always was:
@@ -58,6 +68,7 @@ var (
 	shownVariables = [...]string{
 		"MONITOR_EXEC", "MONITOR_EXEC_ARGS", "MONITOR_FILENAME", "MONITOR_OPTIONS", "TOUCH_MONITOR", "TOUCH_MIXMONITOR",
 		"MEETME_AGI_BACKGROUND", "MEETME_RECORDINGFILE", "MEETME_RECORDINGFORMAT", "MIXMONITOR_FILENAME", "MVM_FILENAME",
+		"DYNAMIC_FEATURES", "DUNDIDIALARGS", "DIALSTATUS", "SPYGROUP", "TRANSFER_EXTEN", "BLINDTRANSFER", "ATTENDEDTRANSFER",
 		"BRIDGE_FEATURES", "BRIDGE_PLAY_SOUND", "LIMIT_CONNECT_FILE", "LIMIT_TIMEOUT_FILE", "LIMIT_WARNING_FILE",
 	}
 )
@@ -169,7 +180,7 @@ func (p *Policy) variable(action, name, value string, assigns bool) *Refusal {
 			continue
 		}
 		shown := nameOr(shownVariables[:], name, v.begin+"*")
-		return p.wants(action, held{shown: shown, names: []string{name}, what: "the variable " + shown + ", which names a command or a file, or has one made"})
+		return p.wants(action, held{shown: shown, names: []string{name}, what: "the variable " + shown + ", which Asterisk makes a command, a file or an extension of"})
 	}
 	return nil
 }
@@ -178,8 +189,15 @@ func (p *Policy) variable(action, name, value string, assigns bool) *Refusal {
 // application that is granted, or that holds an expression. Brackets behind
 // option letters, such as gU(x), are no functions: those have three capitals or
 // more, or are of a family.
-var inData = regexp.MustCompile(`((?i:SHELL|EVAL|CURL|FILE|DB|ODBC|REALTIME)[A-Za-z0-9_]*|[A-Z][A-Z0-9_]{2,})\s*\(|` +
-	`((?i:MONITOR_|TOUCH_|MEETME_AGI_|MEETME_RECORDING|MVM_|BRIDGE_|LIMIT_|CONF_LIMIT_)[A-Za-z0-9_]*)`)
+var inData = regexp.MustCompile(`((?i:` + strings.Join(families[:], "|") + `)[A-Za-z0-9_]*|[A-Z][A-Z0-9_]{2,})\s*\(|` +
+	`((?i:` + strings.Join(variableBegins(), "|") + `)[A-Za-z0-9_]*)`)
+
+func variableBegins() (all []string) {
+	for i := range variables {
+		all = append(all, variables[i].begin)
+	}
+	return all
+}
 
 // argumentQuotes are what Asterisk drops from arguments.
 var argumentQuotes = strings.NewReplacer(`\`, "", `"`, "")

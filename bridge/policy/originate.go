@@ -8,7 +8,7 @@ import (
 )
 
 // application is one that an Originate may run without a grant. harmful says what
-// in its arguments is not harmless, or ""; nil: fetches.
+// in its arguments is not harmless, or ""; nil: playsElse.
 type application struct {
 	name    string
 	harmful func(data string, args []string) string
@@ -31,14 +31,10 @@ var applications = [...]application{
 // passesOn: its arguments are the dialplan's or a program's, and no sound.
 func passesOn(string, []string) string { return "" }
 
-// isURL: a sound may be one, which Asterisk gets and keeps in a file (file.c
-// is_remote_path, media_cache.c). SayUnixTime plays what its format has in quotes.
-func isURL(text string) bool { return strings.Contains(text, "://") }
-
-// fetches is of all that may play.
-func fetches(data string, _ []string) string {
-	if isURL(data) {
-		return "a URL, which Asterisk would fetch into a file"
+// playsElse is of all that may play.
+func playsElse(data string, _ []string) string {
+	if leavesSounds(data) {
+		return "a URL, which Asterisk would fetch into a file, or a path that leaves the folder of sounds"
 	}
 	return ""
 }
@@ -55,7 +51,7 @@ func dialHarms(data string, args []string) string {
 	case namesCommand(argument(args, 0)), hasOption(options, "fo") && namesCommand(options):
 		return "any of " + inCommand + " in what is dialled, or in a caller's number: it would name a recording's file"
 	}
-	return fetches(data, args)
+	return playsElse(data, args)
 }
 
 // queueHarms: the sixth argument is an AGI (app_queue.c queue_exec), and by w, W, x
@@ -67,7 +63,7 @@ func queueHarms(data string, args []string) string {
 	case hasOption(argument(args, 1), recordingOptions):
 		return "option w, W, x or X, which records into a file"
 	}
-	return fetches(data, args)
+	return playsElse(data, args)
 }
 
 // bridgeHarms: by w and W a telephone may record (features.c bridge_exec). The
@@ -77,16 +73,18 @@ func bridgeHarms(data string, args []string) string {
 	if hasOption(options, "wW") || strings.ContainsAny(data, `\"`) && strings.ContainsAny(options, "wW") {
 		return "option w or W, which records into a file"
 	}
-	return fetches(data, args)
+	return playsElse(data, args)
 }
 
 // meetmeHarms: b runs the AGI in MEETME_AGI_BACKGROUND, r records, i, I and v
-// record the caller's name (app_meetme.c meetme_opts).
+// record the caller's name (app_meetme.c meetme_opts). By the menu (s) an admin (a) may
+// record, in a file that the conference names (meetme_menu_admin_extended).
 func meetmeHarms(data string, args []string) string {
-	if hasOption(argument(args, 1), "briIv") {
-		return "option b, i, I, r or v, which runs an AGI or records into a file"
+	options := argument(args, 1)
+	if hasOption(options, "briIv") || hasOption(options, "s") && hasOption(options, "a") {
+		return "option b, i, I, r or v, or a with s, which runs an AGI or records into a file"
 	}
-	return fetches(data, args)
+	return playsElse(data, args)
 }
 
 // confbridgeHarms: a recording's file has the conference's name, behind which a
@@ -170,7 +168,7 @@ func (a *application) harms(data string) string {
 	case !whole:
 		return openEnd.what
 	case a.harmful == nil:
-		return fetches(data, args)
+		return playsElse(data, args)
 	}
 	return a.harmful(data, args)
 }

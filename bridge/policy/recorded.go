@@ -45,6 +45,8 @@ func (p *Policy) toFunction(action, name, value string) *Refusal {
 		return p.wants(action, held{shown: function, what: "a number with any of " + inCommand + " in " + function + ", which would name a recording's file"})
 	case function == "CHANNEL" && strings.Contains(field, "dtmf_features") && strings.ContainsAny(value, recordingOptions):
 		return p.wants(action, held{shown: function, what: "CHANNEL(dtmf_features), by which a telephone records into a file"})
+	case function == "CHANNEL" && strings.Contains(field, "language") && leavesSounds(value):
+		return p.wants(action, held{shown: function, what: "CHANNEL(language), a path that leaves the folder of sounds"})
 	}
 	return nil
 }
