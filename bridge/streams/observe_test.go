@@ -85,6 +85,30 @@ func TestStreams_WhatPublishersSay(t *testing.T) {
 	})
 }
 
+// A message that is too large has the streams looked at, for somebody may have set that limit; but
+// not each of many.
+func TestStreams_ATooLargeMessageHasThemLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := lookedAt(t)
+		large := &natsconn.Refusal{Code: natsconn.StreamMessageExceedsMaximum}
+		looks := 0
+		for range 100 {
+			k.Stored(EventStream, fmt.Errorf("an event: %w", large))
+			k.Stored(EventStream, nats.ErrMaxPayload) // of no stream
+			select {
+			case <-k.poke:
+				looks++
+			default:
+			}
+			time.Sleep(sizeSpan / 25)
+		}
+		if looks != 4 {
+			t.Errorf("%d looks", looks)
+		}
+		k.is(t, EventStream, OK)
+	})
+}
+
 // What NATS denies is said of the stream whose subject it is, until the
 // connection is another.
 func TestStreams_WhatNATSDenies(t *testing.T) {
