@@ -78,7 +78,7 @@ func (k *Reconciler) forget() {
 	k.mu.Lock()
 	var old []string
 	for _, r := range k.rows {
-		if r.reported.state != Unknown && r.reported.state != OK && time.Since(r.reportedAt) > reportedFor {
+		if r.reported.state != Unknown && r.reported.state != OK && time.Since(r.reportedAt) > k.holds(r.name) {
 			old = append(old, r.name)
 		}
 	}
@@ -86,6 +86,16 @@ func (k *Reconciler) forget() {
 	for _, name := range old {
 		k.observe(name, finding{})
 	}
+}
+
+// holds is for how long a failure counts that was reported of the stream called name, unless it is
+// again. Of a status nobody hears that it was stored; that it is denied NATS says each time, and
+// each is published again at an interval.
+func (k *Reconciler) holds(name string) time.Duration {
+	if name == StatusStream {
+		return min(reportedFor, 2*k.cfg.StatusInterval)
+	}
+	return reportedFor
 }
 
 // streamStateOf is what an error of JetStream says about the stream; OK

@@ -123,6 +123,25 @@ func TestStreams_WhatNATSDenies(t *testing.T) {
 	k.is(t, StatusStream, OK)
 }
 
+// Of a status nobody hears that it is stored: when it is not denied any more, that is known by
+// no denial of what is published again.
+func TestStreams_AStatusIsNotDeniedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := lookedAt(t)
+		for subject, name := range map[string]string{"ami.nodes.b1": StatusStream, "ami.events.pbx1.Hangup": EventStream} {
+			k.connectionError(errors.Join(nats.ErrPermissionViolation, fmt.Errorf("Permissions Violation for Publish to %q", subject)))
+			k.is(t, name, NoPermission)
+		}
+		time.Sleep(k.cfg.StatusInterval + time.Second)
+		k.forget()
+		k.is(t, StatusStream, NoPermission)
+		time.Sleep(k.cfg.StatusInterval)
+		k.forget()
+		k.is(t, StatusStream, OK)
+		k.is(t, EventStream, NoPermission)
+	})
+}
+
 // A question that may not be asked, or whose answer may not be heard, has none:
 // what NATS says of that ends it, not its time. What is denied beside it does not.
 func TestStreams_ADenialEndsTheQuestion(t *testing.T) {
