@@ -96,4 +96,5 @@ var (
 	errSilent     = errors.New("the server sent nothing for too long")
 	errPingMissed = errors.New("a Ping was not answered")
 	errLoggedOff  = errors.New("logged off")
+	errGoodbye    = errors.New("the server said Goodbye, unasked")
 )

@@ -155,6 +155,9 @@ func (s *Session) ping() {
 // liveness judges a Session's silence. Asterisk answers nothing, not even a
 // Ping, while it runs an action, such as a synchronous Originate, so the
 // silence that began with a pending Action lasts until that one's deadline.
+// A Ping behind pending Actions waits its turn as long as the server is at them: until
+// none of them was answered for as long as the longest may take. Else callers that go on
+// asking would keep a session for ever that answers nobody.
 type liveness struct {
 	session *Session
 	since   int64     // the last read that grace belongs to
@@ -171,7 +174,10 @@ func (l *liveness) check(now time.Time) time.Duration {
 	if silentUntil := s.born.Add(time.Duration(last) + timeout); now.Before(silentUntil) {
 		at := s.pingAt.Load()
 		missed := s.born.Add(time.Duration(at) + timeout)
-		if at != 0 && !pending && !now.Before(missed) {
+		if pending {
+			missed = s.born.Add(time.Duration(max(at, s.answeredAt.Load())) + max(timeout, s.cfg.LongestTimeout()))
+		}
+		if at != 0 && !now.Before(missed) {
 			s.end(ReasonPing, errPingMissed)
 		}
 		if at != 0 && missed.After(now) && missed.Before(silentUntil) {

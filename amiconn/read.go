@@ -1,6 +1,7 @@
 package amiconn
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -80,15 +81,20 @@ func (s *Session) handle(f *frames.Frame) {
 			s.event(f)
 		case !s.table.Deliver(s.Token, f):
 			s.event(f)
+		default:
+			s.answered()
 		}
 	case frames.KindResponse:
+		if s.answersUs(f) {
+			s.answered()
+		}
 		if s.isPong(f) {
 			s.pong(f)
 			s.table.Answered(s.Token)
 			return
 		}
 		if string(f.Name()) == "Goodbye" {
-			s.end(ReasonShutdown, errLoggedOff)
+			s.parted()
 			return
 		}
 		s.table.Deliver(s.Token, f)
@@ -99,6 +105,7 @@ func (s *Session) handle(f *frames.Frame) {
 		// Raw text is the answer to a few Actions, and otherwise the rest of a
 		// frame that an overloaded Asterisk cut.
 		if s.table.Deliver(s.Token, f) {
+			s.answered()
 			return
 		}
 		s.event(f)
@@ -106,6 +113,26 @@ func (s *Session) handle(f *frames.Frame) {
 			s.hooks.Corrupt(f.Size)
 		}
 	}
+}
+
+// answered notes that the server is at this session's Actions.
+func (s *Session) answered() { s.answeredAt.Store(s.lastRead.Load()) }
+
+// answersUs reports whether the Response f, or a piece of one, may answer an Action of this
+// session's, be it one whose caller has given up.
+func (s *Session) answersUs(f *frames.Frame) bool {
+	id := f.Get("ActionID")
+	return f.Continues || len(id) == 0 || bytes.Contains(id, []byte(s.Token))
+}
+
+// parted ends the Session as the server has said Goodbye. Only who has logged off has asked for
+// it: from any other it is the server's own doing.
+func (s *Session) parted() {
+	if s.left.Load() {
+		s.end(ReasonShutdown, errLoggedOff)
+		return
+	}
+	s.end(ReasonClosed, errGoodbye)
 }
 
 // event numbers and hands over what came as an event, or in the place of one.

@@ -121,12 +121,14 @@ type Session struct {
 	pingAt         atomic.Int64  // nanoseconds, of the unanswered Ping; 0 for none
 	skew           atomic.Int64  // nanoseconds that the server's clock is ahead
 	expectingSince atomic.Int64  // nanoseconds, since when something is owed; 0 for nothing
+	answeredAt     atomic.Int64  // nanoseconds, when an Action of this session's was last answered, in part or whole
 
 	queue   *writeQueue
 	writers sync.WaitGroup  // one at most, while something waits
 	dead    context.Context // done once the Session has died
 	die     context.CancelCauseFunc
 	bye     sync.Once
+	left    atomic.Bool // bye was done
 }
 
 // open connects and logs in. The Session that it returns has no goroutine yet:
@@ -235,6 +237,7 @@ func (s *Session) end(reason Reason, err error) { s.die(&SessionError{reason, er
 // logoff asks Asterisk to end the session, once.
 func (s *Session) logoff() {
 	s.bye.Do(func() {
+		s.left.Store(true)
 		if data, err := frames.AppendAction(nil, []frames.Header{header("Action", "Logoff")}); err == nil {
 			s.push(data)
 		}

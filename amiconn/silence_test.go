@@ -149,6 +149,54 @@ func TestLink_APingBehindALongActionIsNotMissed(t *testing.T) {
 	})
 }
 
+// A server that says something now and then and answers no Action of ours, nor the Ping behind
+// them, is left, however much callers go on asking: each of them would else wait in vain.
+func TestLink_CallersKeepNoSessionThatAnswersNobody(t *testing.T) {
+	for name, says := range map[string]string{
+		"bytes of a frame without end": "x",
+		"answers to others":            "Response: Success\r\nActionID: b1.pbx1.other.1\r\n\r\n",
+		"events":                       "Event: Tick\r\nPrivilege: call,all\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, amisim.Config{}, func(c *Config, _ *Deps) { c.Sessions = 1 }, func(b *bench) {
+				b.up()
+				b.sim.Next("CoreStatus", func(s *amisim.Session, _ *amisim.Action) {
+					for range 200 {
+						s.Write([]byte(says))
+						s.Sleep(time.Second)
+					}
+				})
+				for range 100 {
+					_, _ = b.link.Do(Action{Name: "CoreStatus", Done: func(r *correlation.Result) { r.Release() }}) // not while it is down
+					time.Sleep(time.Second)
+				}
+				if c, n := b.last(RoleBoth, StateWaiting); n != 1 || c.Reason != ReasonPing {
+					t.Errorf("it ended %d times, the last by %q", n, c.Reason)
+				}
+				if r := b.do(Action{Name: "CoreStatus"}); r.Outcome != correlation.Answered {
+					t.Errorf("then %v (%v)", r.Outcome, r.Cause)
+				}
+			})
+		})
+	}
+}
+
+// A Goodbye that nobody asked for is the server's doing, as a closed connection is.
+func TestLink_AGoodbyeUnaskedIsAFailure(t *testing.T) {
+	inBubble(t, amisim.Config{}, nil, func(b *bench) {
+		b.up()
+		b.sim.EmitRaw([]byte("Response: Goodbye\r\nMessage: Thanks for all the fish.\r\n\r\n"))
+		time.Sleep(time.Second)
+		if c, n := b.last(RoleEvents, StateWaiting); n != 1 || c.Reason != ReasonClosed {
+			t.Errorf("the event session ended %d times, by %q", n, c.Reason)
+		}
+		b.stopLink()
+		if c, _ := b.last(RoleActions, StateStopped); c.Reason != ReasonShutdown {
+			t.Errorf("who logs off ends by %q", c.Reason)
+		}
+	})
+}
+
 // A server that does not say Goodbye is left after two seconds.
 func TestLink_LogsOffWithoutAGoodbye(t *testing.T) {
 	inBubble(t, amisim.Config{}, nil, func(b *bench) {

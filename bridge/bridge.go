@@ -146,7 +146,7 @@ func New(cfg config.Config, deps Deps) (*Bridge, error) {
 func (b *Bridge) newShared(run string) (err error) {
 	o := state.Options{
 		Config: &b.cfg, Conn: b.control, Changed: b.status.Notify, Log: b.log,
-		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) },
+		Stream: func() (streams.State, error) { return b.streams.State(streams.StateStream) }, Stored: b.stored(streams.StateStream),
 	}
 	p := delivery.Options{Config: &b.cfg, Conn: b.events, Guard: &b.dialGuard, Streams: b.streams, Log: b.log}
 	var others *actions.Others

@@ -61,8 +61,10 @@ func (s *Source) tellLastEvent(last time.Time, err error, log *zap.Logger) {
 	s.Outbox.SetLastBefore(last)
 }
 
-// askUntilAnswered returns what ask does. It asks again while JetStream is away, and gives
-// up when too many questions were not answered on a live connection.
+// askUntilAnswered returns what request does. It asks again while JetStream is away, and gives
+// up when too many questions were not answered on a live connection. That its account has no
+// JetStream is no answer either, only said at once: the stream may be in another account, and take
+// events.
 func askUntilAnswered(
 	ctx context.Context, connected func() bool, request func(context.Context) (time.Time, error),
 ) (last time.Time, err error) {
@@ -70,16 +72,20 @@ func askUntilAnswered(
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, lastEventTimeout
 	for unanswered := 0; unanswered < lastEventTries; {
 		last, err = once(ctx, request)
-		if err == nil {
+		wait := delays.NextBackOff()
+		switch {
+		case err == nil:
 			return last, nil
-		}
-		if errors.Is(err, context.DeadlineExceeded) && connected() {
+		case !connected():
+		case errors.Is(err, context.DeadlineExceeded):
 			unanswered++
+		case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+			unanswered, wait = unanswered+1, lastEventTimeout
 		}
 		select {
 		case <-ctx.Done():
 			return time.Time{}, ctx.Err()
-		case <-time.After(delays.NextBackOff()):
+		case <-time.After(wait):
 		}
 	}
 	return time.Time{}, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -20,22 +21,28 @@ import (
 // Twenty seconds without an answer are waited for, on a live connection: as long
 // as NATS is away it waits on.
 func TestRecall_WaitsTwentySecondsForAnAnswer(t *testing.T) {
+	silent := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	elsewhere := func(context.Context) error {
+		return &jetstream.APIError{ErrorCode: jetstream.JSErrCodeJetStreamNotEnabledForAccount} // as nats-server says it
+	}
 	for name, test := range map[string]struct {
 		away        time.Duration
+		says        func(context.Context) error
 		least, most time.Duration
 	}{
-		"connected": {0, 20 * time.Second, 40 * time.Second},
-		"away":      {time.Hour, time.Hour + 20*time.Second, time.Hour + time.Minute},
+		"connected":                      {0, silent, 20 * time.Second, 40 * time.Second},
+		"away":                           {time.Hour, silent, time.Hour + 20*time.Second, time.Hour + time.Minute},
+		"no JetStream in the account":    {0, elsewhere, 20 * time.Second, 40 * time.Second},
+		"away, and none in that account": {time.Hour, elsewhere, time.Hour + 15*time.Second, time.Hour + time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				connected := func() bool { return time.Since(began) > test.away }
-				_, err := askUntilAnswered(t.Context(), connected, func(ctx context.Context) (time.Time, error) {
-					<-ctx.Done()
-					return time.Time{}, ctx.Err()
-				})
-				if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took < test.least || took > test.most {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer cancel()
+				_, err := askUntilAnswered(ctx, connected, func(ctx context.Context) (time.Time, error) { return time.Time{}, test.says(ctx) })
+				if took := time.Since(began); err == nil || took < test.least || took > test.most {
 					t.Errorf("%v after %v", err, took)
 				}
 			})

@@ -95,7 +95,7 @@ func (p *Publisher) noteFailures(now time.Time) {
 			r.delays.InitialInterval, r.delays.MaxInterval = 50*time.Millisecond, 5*time.Second
 			p.failing = append(p.failing, id)
 		}
-		if faulty {
+		if faulty || errors.Is(failure, errRefused) {
 			p.streams.Stored(streams.EventStream, failure)
 		}
 		switch wait := r.delays.NextBackOff(); {

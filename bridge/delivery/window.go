@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,7 +178,7 @@ func (w *window) refuse(source int, number uint64, why error) {
 	w.mu.Lock()
 	if l := w.waitingFor(source, number); l != nil && !l.slot(number).acked {
 		if l.outbox.RefuseSent(int(number - l.head)) {
-			why = errRefused
+			why = fmt.Errorf("%w: %w", errRefused, why)
 		}
 		w.failSource(source, why)
 	}

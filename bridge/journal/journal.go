@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -38,13 +39,14 @@ type Journal struct {
 	// unacknowledged has messages published and not acknowledged.
 	unacknowledged atomic.Bool
 	// onStored, if not nil, is called once for those that were tried together: with the failure, or
-	// else that one is stored.
+	// that one is lost for its size, or else that one is stored.
 	onStored func(error)
 
 	// Of the goroutine that writes.
 	link   *natsconn.Link
 	js     jetstream.JetStream // of link, the journal's own
-	stored bool                // a message, since came was last called
+	stored bool                // a message, since onStored was last called
+	unfit  error               // why one was too large, likewise
 
 	mu      sync.Mutex // protects the following
 	waiting deque.Deque[Entry]
@@ -170,10 +172,10 @@ func (j *Journal) Run(ctx context.Context) {
 	most := batchSize
 	for ctx.Err() == nil {
 		err := j.store(ctx, most)
-		if j.onStored != nil && ctx.Err() == nil && (err != nil || j.stored) {
-			j.onStored(err)
+		if said := cmp.Or(err, j.unfit); j.onStored != nil && ctx.Err() == nil && (said != nil || j.stored) {
+			j.onStored(said)
 		}
-		j.stored = false
+		j.stored, j.unfit = false, nil
 		if err == nil {
 			if most == 1 {
 				j.log.Info("messages stored again")

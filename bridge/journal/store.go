@@ -59,6 +59,9 @@ func (j *Journal) storeBatch(ctx context.Context, batch []Entry) (retry []Entry,
 	for i, e := range batch {
 		acknowledge(i)
 		ack, err := acks[i], failures[i]
+		if TooLarge(err) {
+			j.unfit = err
+		}
 		if err == nil || e.Once || Hopeless(err) {
 			j.finish(e, ack, err)
 			continue

@@ -25,7 +25,8 @@ const (
 
 // bucket is the bucket as it is asked, not as the writer writes it.
 type bucket struct {
-	conn *natsconn.Conn
+	conn   *natsconn.Conn
+	stored func(error) // see Options
 
 	mu     sync.Mutex // protects the following
 	on     *natsconn.Link
@@ -110,6 +111,9 @@ func (b *bucket) put(ctx context.Context, key string, value []byte, ttl time.Dur
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(after, 10))
 	msg.Header.Set(jetstream.MsgTTLHeader, ttl.String())
 	ack, err := b.conn.Get().JS.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+	if err == nil || isUnfit(err) {
+		b.stored(err)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -21,7 +21,7 @@ func aBucket(t *testing.T) *bucket {
 	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: streams.StateBucket, LimitMarkerTTL: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	return &bucket{conn: conntest.Open(t, url)}
+	return &bucket{conn: conntest.Open(t, url), stored: func(error) {}}
 }
 
 func value(node, state string) []byte {

@@ -139,7 +139,7 @@ func (s *Server) Ask(l Link) {
 // OnEvent reduces an event, on the goroutine that reads them, whatever filters make of
 // it. It allocates nothing unless something begins or grows.
 func (s *Server) OnEvent(e amiconn.Event) {
-	if s == nil || s.state.is(off) || e.Frame.Truncated || e.Frame.Kind() == frames.KindOther {
+	if s == nil || e.Frame.Truncated || e.Frame.Kind() == frames.KindOther {
 		return
 	}
 	s.present.Reduce(e.Frame, e.At)
@@ -163,7 +163,7 @@ func (s *Server) OnSession(c amiconn.Change) {
 
 // Acted hears that an Action has been answered, of which perhaps no event tells.
 func (s *Server) Acted(action string) {
-	if s == nil || s.state.is(off) {
+	if s == nil {
 		return
 	}
 	switch strings.ToLower(action) {

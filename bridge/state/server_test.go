@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -106,8 +107,9 @@ func TestServer_WordsAreTheKinds(t *testing.T) {
 	}
 }
 
-// What mends by itself is waited for; what does not turns the state off, for good.
-func TestState_IsOffWhereNothingMends(t *testing.T) {
+// What mends by itself is waited for; what does not turns the state off, until somebody has
+// mended it.
+func TestState_IsOffUntilItIsMended(t *testing.T) {
 	for stands, want := range map[streams.State]string{
 		streams.OK: "on", streams.Differs: "on", streams.Full: "on",
 		streams.Unavailable: "waiting", streams.NoJetStream: "waiting", streams.Missing: "waiting",
@@ -121,12 +123,12 @@ func TestState_IsOffWhereNothingMends(t *testing.T) {
 		later := streams.OK
 		s.o.Stream = func() (streams.State, error) { return later, nil }
 		s.Seen(later)
-		if got := s.Report().State; (got == "on") != (want != "off") {
+		if got := s.Report().State; got != "on" {
 			t.Errorf("%v, and then ok: %s", stands, got)
 		}
 		later = streams.NoJetStream // while its leader is chosen, say
 		s.Seen(later)
-		if got := s.Report().State; (got == "on") != (want != "off") {
+		if got := s.Report().State; got != "on" {
 			t.Errorf("%v, then ok, then none: %s", stands, got)
 		}
 	}
@@ -135,6 +137,28 @@ func TestState_IsOffWhereNothingMends(t *testing.T) {
 	s.o.Config.Streams = config.StreamsVerify
 	if s.Seen(stands); !s.is(off) {
 		t.Error("nobody makes the bucket, and it is waited for")
+	}
+}
+
+// A bucket that is there and takes nothing, for want of a right, turns the state off as well,
+// though each look finds it; and is tried again after a while.
+func TestState_IsOffWhileTheBucketTakesNothing(t *testing.T) {
+	stands := streams.OK
+	s, server := aState(&stands)
+	s.Seen(streams.OK)
+	stands = streams.NoPermission // as who publishes has reported
+	s.onFailed(errors.New("no acknowledgement in time"))
+	s.Seen(streams.OK)
+	if r := s.Report(); r.State != "off" || !strings.Contains(r.Reason, "no_permission") {
+		t.Errorf("denied, and looked at: %+v", r)
+	}
+	server.OnEvent(amiconn.Event{At: time.Now(), Frame: frame(t, "Event: Newchannel\n"+aChannel)})
+	stands = streams.OK
+	if s.seen(streams.OK, time.Now().Add(offFor)); s.Report().State != "on" {
+		t.Errorf("a while later: %+v", s.Report())
+	}
+	if n := server.Counts().Objects[present.Channel]; n != 1 {
+		t.Errorf("%d channels are up that began while it was off", n)
 	}
 }
 

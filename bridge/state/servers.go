@@ -64,7 +64,7 @@ func (s *servers) drive(ctx context.Context, one *Server) {
 // Add returns the Server of cfg, nil if nothing of it is to be kept. Nothing is asked or
 // written of it before Begin.
 func (s *State) Add(cfg *config.ServerConfig) *Server {
-	if s.is(off) || len(cfg.State) == 0 {
+	if !s.o.Config.State || len(cfg.State) == 0 {
 		return nil
 	}
 	return newServer(s, cfg)

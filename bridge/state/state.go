@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,9 @@ type Options struct {
 	Conn   *natsconn.Conn
 	// Stream says how the stream behind the bucket stands, and why.
 	Stream func() (streams.State, error)
+	// Stored is told that the bucket has stored a server's key, or else that something was too large
+	// for it. It must not wait, and may be nil.
+	Stored func(error)
 	// Leader may be nil: then whoever has a server's key first writes it.
 	Leader Leader
 	// Changed is called when a Report is another. It must not wait.
@@ -44,17 +48,18 @@ type State struct {
 	mode    atomic.Uint32 // a mode
 	changed atomic.Bool   // the Report, since it was told
 
-	mu  sync.Mutex // protects the following
-	why string     // it is not on
+	mu      sync.Mutex // protects the following
+	why     string     // it is not on
+	refused time.Time  // when the bucket was, though it can be looked at
 }
 
 // mode is whether the state is kept.
 type mode uint32
 
 const (
-	waiting mode = iota // for the bucket
+	waiting mode = iota // for the bucket, which comes by itself
 	on
-	off // for this run
+	off // until somebody does something about it
 )
 
 // String returns the word for m in a Report.
@@ -63,11 +68,14 @@ func (m mode) String() string { return [...]string{"waiting", "on", "off"}[m] }
 // New returns a State without servers.
 func New(o Options) *State {
 	o.Log = o.Log.Named("state")
-	s := &State{o: o, bucket: &bucket{conn: o.Conn}, why: "the bucket was not looked at yet"}
+	if o.Stored == nil {
+		o.Stored = func(error) {}
+	}
+	s := &State{o: o, bucket: &bucket{conn: o.Conn, stored: o.Stored}, why: "the bucket was not looked at yet"}
 	s.writer = newWriter(o.Conn, o.Log)
 	s.servers.wake = make(chan struct{}, 1)
 	s.writer.purge = o.Config.StateMarkerAge
-	s.writer.failed = s.onFailed
+	s.writer.failed, s.writer.stored = s.onFailed, o.Stored
 	if !o.Config.State {
 		s.mode.Store(uint32(off))
 		s.why = "BRIDGE_STATE=off"
@@ -77,11 +85,17 @@ func New(o Options) *State {
 
 func (s *State) is(m mode) bool { return mode(s.mode.Load()) == m }
 
+// offFor is how long the state is off at least once the bucket has refused what only somebody can
+// change, though a look finds it there: each try costs a message of each server.
+const offFor = 30 * time.Second
+
 // Seen hears how the stream behind the bucket was found, from the goroutine that looks
-// at it. What does not mend by itself turns the state off for as long as the process
-// runs: nobody asks again.
-func (s *State) Seen(state streams.State) {
-	if s.is(off) {
+// at it. What does not mend by itself turns the state off, until it is found mended.
+// Meanwhile events are taken in, and no list is asked for.
+func (s *State) Seen(state streams.State) { s.seen(state, time.Now()) }
+
+func (s *State) seen(state streams.State, now time.Time) {
+	if !bool(s.o.Config.State) || s.wasRefused(now) {
 		return
 	}
 	_, err := s.o.Stream()
@@ -107,6 +121,20 @@ func (s *State) Seen(state streams.State) {
 	}
 }
 
+func (s *State) wasRefused(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.refused.IsZero() && now.Sub(s.refused) < offFor
+}
+
+// refuse turns the state off because the bucket, which can be looked at, takes nothing.
+func (s *State) refuse(why string) {
+	s.mu.Lock()
+	s.refused = time.Now()
+	s.mu.Unlock()
+	s.become(off, why)
+}
+
 // noTTL is JetStream's code for a stream that takes no Nats-TTL (nats-server,
 // errors.json, JSMessageTTLDisabledErr).
 const noTTL = 10166
@@ -114,11 +142,11 @@ const noTTL = 10166
 // onFailed hears why a message was not stored.
 func (s *State) onFailed(err error) {
 	if api, is := errors.AsType[*jetstream.APIError](err); is && api.ErrorCode == noTTL {
-		s.become(off, "the bucket's stream lets no message expire: allow_msg_ttl")
+		s.refuse("the bucket's stream lets no message expire: allow_msg_ttl")
 		return
 	}
-	if state, _ := s.o.Stream(); state == streams.NoPermission {
-		s.Seen(state)
+	if state, why := s.o.Stream(); state == streams.NoPermission {
+		s.refuse(fmt.Sprintf("the bucket is %v: %v", state, why))
 	}
 }
 
@@ -135,7 +163,7 @@ func (s *State) become(m mode, why string) {
 	switch {
 	case before == m:
 	case m == off:
-		s.o.Log.Warn("state is off for this run", zap.String("reason", why))
+		s.o.Log.Warn("state is off", zap.String("reason", why))
 	case m == on:
 		s.o.Log.Info("state is kept", zap.Int("servers", len(s.servers.all())))
 		for _, one := range s.servers.all() {
@@ -158,7 +186,7 @@ func (s *State) MarkPublished() { s.changed.Store(false) }
 
 // Report is how the state stands, as it is in the status of the node.
 type Report struct {
-	// State is on, off (for this run), or waiting for the bucket.
+	// State is on, off (until somebody mends what Reason says), or waiting for the bucket.
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"`
 	// Elsewhere are the servers whose state another node writes, and which.
@@ -210,7 +238,7 @@ func (s *State) Objects() iter.Seq2[string, []byte] {
 
 // Run drives all servers and writes, until ctx ends.
 func (s *State) Run(ctx context.Context) {
-	if s.is(off) {
+	if !s.o.Config.State {
 		return
 	}
 	var group sync.WaitGroup

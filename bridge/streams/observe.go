@@ -18,10 +18,25 @@ import (
 // code is that of JetStream's error, 0 if it has none: nats-server before 2.13
 // says so of a leader that is none any more. The streams are looked at.
 func (k *Reconciler) PublishRefused(name string, code int, description string) {
+	if code == natsconn.StreamMessageExceedsMaximum && !k.sizeDue(time.Now()) {
+		return
+	}
 	k.recheck()
 	if state := streamStateOf(code); !state.There() {
 		k.observe(name, finding{state: state, err: fmt.Errorf("a message was refused: %s (%d)", description, code)})
 	}
+}
+
+// sizeDue reports whether the streams are to be looked at because a message was larger than one
+// takes: somebody may have set max_msg_size. Each such message says so, and there may be many.
+func (k *Reconciler) sizeDue(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.sizeAt.IsZero() && now.Sub(k.sizeAt) < sizeSpan {
+		return false
+	}
+	k.sizeAt = now
+	return true
 }
 
 // nobodyTook observes that no stream took a message for the one called name. The
@@ -45,6 +60,7 @@ func (k *Reconciler) Stored(name string, err error) {
 		k.PublishRefused(name, refused.Code, refused.Description)
 	case errors.Is(err, natsconn.ErrNoStream), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		k.nobodyTook(name)
+	case errors.Is(err, nats.ErrMaxPayload): // that is NATS's own limit
 	default:
 		k.recheck() // no answer in time, or NATS is away: a look tells
 	}
@@ -62,7 +78,7 @@ func (k *Reconciler) forget() {
 	k.mu.Lock()
 	var old []string
 	for _, r := range k.rows {
-		if r.reported.state != Unknown && r.reported.state != OK && time.Since(r.reportedAt) > reportedFor {
+		if r.reported.state != Unknown && r.reported.state != OK && time.Since(r.reportedAt) > k.holds(r.name) {
 			old = append(old, r.name)
 		}
 	}
@@ -70,6 +86,16 @@ func (k *Reconciler) forget() {
 	for _, name := range old {
 		k.observe(name, finding{})
 	}
+}
+
+// holds is for how long a failure counts that was reported of the stream called name, unless it is
+// again. Of a status nobody hears that it was stored; that it is denied NATS says each time, and
+// each is published again at an interval.
+func (k *Reconciler) holds(name string) time.Duration {
+	if name == StatusStream {
+		return min(reportedFor, 2*k.cfg.StatusInterval)
+	}
+	return reportedFor
 }
 
 // streamStateOf is what an error of JetStream says about the stream; OK

@@ -85,6 +85,30 @@ func TestStreams_WhatPublishersSay(t *testing.T) {
 	})
 }
 
+// A message that is too large has the streams looked at, for somebody may have set that limit; but
+// not each of many.
+func TestStreams_ATooLargeMessageHasThemLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := lookedAt(t)
+		large := &natsconn.Refusal{Code: natsconn.StreamMessageExceedsMaximum}
+		looks := 0
+		for range 100 {
+			k.Stored(EventStream, fmt.Errorf("an event: %w", large))
+			k.Stored(EventStream, nats.ErrMaxPayload) // of no stream
+			select {
+			case <-k.poke:
+				looks++
+			default:
+			}
+			time.Sleep(sizeSpan / 25)
+		}
+		if looks != 4 {
+			t.Errorf("%d looks", looks)
+		}
+		k.is(t, EventStream, OK)
+	})
+}
+
 // What NATS denies is said of the stream whose subject it is, until the
 // connection is another.
 func TestStreams_WhatNATSDenies(t *testing.T) {
@@ -97,6 +121,25 @@ func TestStreams_WhatNATSDenies(t *testing.T) {
 	k.is(t, EventStream, OK)
 	k.reconnected()
 	k.is(t, StatusStream, OK)
+}
+
+// Of a status nobody hears that it is stored: when it is not denied any more, that is known by
+// no denial of what is published again.
+func TestStreams_AStatusIsNotDeniedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := lookedAt(t)
+		for subject, name := range map[string]string{"ami.nodes.b1": StatusStream, "ami.events.pbx1.Hangup": EventStream} {
+			k.connectionError(errors.Join(nats.ErrPermissionViolation, fmt.Errorf("Permissions Violation for Publish to %q", subject)))
+			k.is(t, name, NoPermission)
+		}
+		time.Sleep(k.cfg.StatusInterval + time.Second)
+		k.forget()
+		k.is(t, StatusStream, NoPermission)
+		time.Sleep(k.cfg.StatusInterval)
+		k.forget()
+		k.is(t, StatusStream, OK)
+		k.is(t, EventStream, NoPermission)
+	})
 }
 
 // A question that may not be asked, or whose answer may not be heard, has none:

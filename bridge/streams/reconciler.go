@@ -30,6 +30,8 @@ const (
 	streamsInterval = 30 * time.Second
 	// streamsGap is the least time from one look to the next.
 	streamsGap = 250 * time.Millisecond
+	// sizeSpan is the least time from one look that a message's size has caused to the next.
+	sizeSpan = 5 * time.Second
 )
 
 // Reconciler keeps the streams as they are configured: it makes, changes or checks
@@ -60,6 +62,7 @@ type Reconciler struct {
 	denials denials
 	mu      sync.Mutex // protects the following
 	rows    []*row
+	sizeAt  time.Time // see sizeDue
 }
 
 // New returns what keeps the streams of cfg, and asks on the first of conns.

@@ -3,13 +3,17 @@
 package conns
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 )
@@ -191,5 +195,32 @@ func TestConns_PublishRightsTakenForLong(t *testing.T) {
 			r.Stands("AMI_AUDIT", "ok")
 			r.whole(t, 3)
 		})
+	}
+}
+
+// A stream in another account, of which the bridge's own can ask nothing, takes events: after a
+// start as well, when they wait for it to say which was the last.
+func TestConns_AStreamInAnotherAccount(t *testing.T) {
+	longtest.Mark(t, "it is asked for the last event for 20 s")
+	t.Parallel()
+	s := harness.NATSOf(t, fmt.Sprintf(`
+listen: 127.0.0.1:%d
+jetstream: {store_dir: %q}
+accounts {
+  STORE: {jetstream: enabled, users: [{user: admin, password: a}], exports: [{service: "ami.>", response_type: stream}]}
+  BRIDGE: {users: [{user: bridge, password: b}], imports: [{service: {account: STORE, subject: "ami.>"}}]}
+}`, harness.Port(t), t.TempDir()))
+	js := harness.JetStream(t, harness.Client(t, "nats://admin:a@"+s.Addr().String()))
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: streams.EventStream, Subjects: []string{"ami.events.>"}, AllowDirect: true, AllowBatchPublish: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	r := harness.Bridge(t, "nats://bridge:b@"+s.Addr().String(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
+	sim.Emit("Event", "Tick")
+	r.Stands(streams.EventStream, "unseen")
+	if b := r.Drained("pbx1", 1); b.Published != 1 {
+		t.Errorf("%+v", b)
 	}
 }

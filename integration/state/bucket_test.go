@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // What is taken out of the bucket without a mark, by hand or by an age, is there again after
@@ -45,6 +46,37 @@ func TestState_WhatIsPurgedByHandIsWrittenAnew(t *testing.T) {
 	p.End("1.1", amisim.Raised)
 	p.End("1.2", amisim.Raised)
 	b.Wants()
+}
+
+// A bucket that takes nothing any more turns the state off, and another brings it back, with all
+// that has changed meanwhile.
+func TestState_ComesBackWithTheBucket(t *testing.T) {
+	t.Parallel()
+	p := startPBX(t)
+	server := natstest.Serve(t, nil)
+	r := stated(t, "b1", server.ClientURL(), p, nil)
+	p.Begin("1.1", amisim.Raised)
+	harness.WatchState(t, r.Client).Wants("1.1")
+	js := harness.JetStream(t, r.Client)
+	stream, err := js.Stream(t.Context(), streams.StateStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := stream.CachedInfo().Config
+	sealed.Sealed = true
+	if _, err := js.UpdateStream(t.Context(), sealed); err != nil {
+		t.Fatal(err)
+	}
+	nodes := r.Subscribe("ami.nodes.b1")
+	harness.Relook(t, server)
+	r.AwaitText(nodes, `"state":{"state":"off","reason":"the bucket is read_only: `)
+	p.End("1.1", amisim.Raised)
+	p.Begin("1.2", amisim.Raised)
+	if err := js.DeleteStream(t.Context(), streams.StateStream); err != nil {
+		t.Fatal(err)
+	}
+	r.AwaitText(nodes, `"state":{"state":"on"}`)
+	harness.WatchState(t, r.Client).Wants("1.2")
 }
 
 // As long as nobody can say what the bucket has from before, for an account or a stream has no

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -71,6 +72,46 @@ func TestStreams_SubjectFullForLong(t *testing.T) {
 				t.Errorf("of %d events %d are stored, %d told; %+v", sent, n, told, b)
 			}
 			r.Stands(streams.EventStream, "differs") // discard
+		})
+	}
+}
+
+// A limit of messages' sizes that somebody has set is taken away as soon as it has cost the first
+// message, not at the next look at the streams: that may be 45 s later, and comes after 20 at least.
+func TestStreams_ASizeSetByHandCostsLittle(t *testing.T) {
+	for name, say := range map[string]func(*harness.Running, *amisim.Server){
+		streams.EventStream: func(_ *harness.Running, sim *amisim.Server) {
+			sim.Emit("Event", "Tick", "Pad", strings.Repeat("x", 200))
+		},
+		streams.AuditStream: func(r *harness.Running, _ *amisim.Server) {
+			harness.Succeeds(r.T.(*testing.T), r.Call("pbx1", "CoreStatus", ""))
+		},
+		streams.StateStream: func(*harness.Running, *amisim.Server) {}, // its servers' keys are written again and again
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+			r := harness.Bridge(t, harness.NATS(t), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
+			js, began := harness.JetStream(t, r.Client), time.Now()
+			most := func(change func(*jetstream.StreamConfig)) int32 {
+				stream, err := js.Stream(t.Context(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cfg := stream.CachedInfo().Config
+				if change != nil {
+					change(&cfg)
+					if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return cfg.MaxMsgSize
+			}
+			most(func(c *jetstream.StreamConfig) { c.MaxMsgSize = 50 })
+			harness.Eventually(t, "the limit is gone", func() bool { say(r, sim); return most(nil) == -1 })
+			if took := time.Since(began); took > 15*time.Second {
+				t.Errorf("it was gone after %v", took)
+			}
 		})
 	}
 }
