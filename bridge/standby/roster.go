@@ -90,6 +90,12 @@ func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat 
 // ErrSameNode is another live bridge of this one's node name.
 var ErrSameNode = errors.New("another bridge has the same node name: give each its own BRIDGE_NODE")
 
+// Knows reports whether the Heartbeat is the last that was observed of its bridge.
+func (r *Roster) Knows(h *Heartbeat) bool {
+	m := r.members[h.Node]
+	return m != nil && m.Incarnation == h.Incarnation && m.Seq == h.Seq
+}
+
 // Observe takes in another bridge's Heartbeat, which the Roster keeps. One that is older
 // than the last is ignored.
 func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
