@@ -97,7 +97,7 @@ func (r *Roster) Knows(h *Heartbeat) bool {
 }
 
 // Observe takes in another bridge's Heartbeat, which the Roster keeps. One that is older
-// than the last is ignored.
+// than the last is ignored, unless nothing is heard of what was that: then it was not its own.
 func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 	m := r.members[h.Node]
 	switch {
@@ -112,7 +112,7 @@ func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 		m = &member{since: now}
 		r.members[h.Node] = m
 		r.listLeft = listBeats
-	case h.Incarnation == m.before && r.alive(m, now), h.Incarnation == m.Incarnation && h.Seq <= m.Seq:
+	case r.alive(m, now) && (h.Incarnation == m.before || h.Incarnation == m.Incarnation && h.Seq <= m.Seq):
 		return nil
 	case h.Incarnation != m.Incarnation:
 		m.before, m.has, m.since = m.Incarnation, nil, now
