@@ -61,6 +61,37 @@ func TestOthers_Gone(t *testing.T) {
 	}
 }
 
+// A word that comes late, of a process that was replaced, or of one that has said more since,
+// is none: else who is there would be gone for a moment, and what it is asked unknown at once.
+func TestOthers_LateWords(t *testing.T) {
+	n := heardNode(t, time.Hour)
+	n.now.Store(new(servers))
+	n.roster = standby.NewRoster("b1", "i1", 1, time.Hour)
+	hear := func(seq uint64, h *standby.Heartbeat) {
+		h.Seq, h.Weight = seq, 1
+		for i := range h.Leads {
+			h.Leads[i].Term, h.Leads[i].Epoch = 1, "e"
+		}
+		data, err := h.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.receive(data)
+	}
+	hear(7, says("b2", "old"))
+	hear(1, says("b2", "new", "pbx1"))
+	hear(2, says("b2", "new", "pbx2"))
+	for _, late := range []func(){func() { hear(8, says("b2", "old")) }, func() { hear(1, says("b2", "new", "pbx1")) }} {
+		late()
+		if n.Gone("new") || !n.Gone("old") {
+			t.Error("who was replaced is there, and who is there is gone")
+		}
+		if got := n.Elsewhere(); !slices.Equal(got, []string{"pbx2"}) {
+			t.Errorf("it leads %v", got)
+		}
+	}
+}
+
 // What others lead is known while they are heard.
 func TestOthers_WhatTheyLead(t *testing.T) {
 	n := heardNode(t, time.Hour, says("b2", "two", "pbx3", "pbx1"), says("b3", "three", "pbx2", "pbx3"))

@@ -287,7 +287,7 @@ func (s *sharedKeys) apply(c claim, last *jetstream.RawStreamMsg) bool {
 		s.claim(c, last.Sequence)
 	case e.Body != hex.EncodeToString(c.body[:]):
 		s.end(c, &Outcome{Error: reply.BadRequest(errOtherBody)})
-	case e.State == "ended":
+	case e.State == "ended" && (e.Reply != nil || e.Error != nil): // else it says not how
 		s.end(c, &Outcome{Body: e.Reply, Error: e.Error})
 	case e.State == "pending" && s.gone != nil && s.gone(e.Run):
 		// It may have been sent; and its claim stays, so that it is not sent again.

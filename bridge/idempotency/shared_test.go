@@ -97,6 +97,7 @@ func TestSharedKeys_GoByWhatTheBucketSays(t *testing.T) {
 		"another bridge's":      {`{"run":"b2","body":"` + same + `","state":"pending"}`, "nothing"},
 		"no entry at all":       {`[`, "nothing"},
 		"answered":              {`{"run":"b2","body":"` + same + `","state":"ended","reply":{"server":"x"}}`, `{"server":"x"}`},
+		"answered with nothing": {`{"run":"b2","body":"` + same + `","state":"ended"}`, "nothing"},
 		"failed":                {`{"run":"b2","body":"` + same + `","state":"ended","error":{"code":504,"kind":"timeout","sent":"unknown"}}`, `"kind":"timeout","sent":"unknown"`},
 		"answered to another":   {`{"run":"b2","body":"` + other + `","state":"ended","reply":{"server":"x"}}`, `"kind":"bad_request","sent":"no"`},
 		"another, not answered": {`{"run":"b2","body":"` + other + `","state":"pending"}`, `"kind":"bad_request","sent":"no"`},

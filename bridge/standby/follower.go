@@ -199,6 +199,9 @@ func (f *Follower) Observe(m Mark, now time.Time) (release int) {
 	if f.synced || !f.awaited.waits {
 		f.awaited = awaited{m.N, now, true}
 	}
+	if m.N < f.highest { // no leader goes back: what was heard was not its own
+		f.highest, f.marks, f.since, f.behind = m.N, f.marks[:0], time.Time{}, time.Time{}
+	}
 	if m.N > f.highest {
 		f.highest = m.N
 		if len(f.marks) < maxMarks {

@@ -102,6 +102,21 @@ func TestFollower_IsJoiningUntilItIsInSync(t *testing.T) {
 	}
 }
 
+// A Mark that another has said in the leader's name, of a number that it never comes to, has a
+// standby be behind for a while, or be joining for longer, and not for good.
+func TestFollower_GoesOnBehindAForgedMark(t *testing.T) {
+	for _, synced := range []bool{true, false} {
+		p := newPair(t)
+		if synced {
+			p.sync()
+		}
+		m := p.l.Mark(1)
+		m.N = 1 << 60
+		p.f.Observe(m, p.now)
+		p.sync()
+	}
+}
+
 // A leader that has nothing new keeps its standby in sync for as long as it takes.
 func TestFollower_StaysInSyncWhileNothingHappens(t *testing.T) {
 	p := newPair(t)

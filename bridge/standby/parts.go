@@ -75,10 +75,10 @@ func (p *Parts) Add(h *Heartbeat, now time.Time) (*Heartbeat, error) {
 		if !p.admit(now) {
 			return nil, errParts
 		}
-	case one.seq() > h.Seq:
+	case one.seq() > h.Seq && now.Sub(one.at) <= partsPatience:
 		return nil, nil
 	}
-	if one == nil || one.seq() < h.Seq || len(one.parts) != h.Parts {
+	if one == nil || one.seq() != h.Seq || len(one.parts) != h.Parts {
 		one = &partial{make([]*Heartbeat, h.Parts), h.Parts, now}
 		p.by[h.Incarnation] = one
 	}

@@ -99,6 +99,24 @@ func TestParts_AreReadAsTheWholeIs(t *testing.T) {
 	})
 }
 
+// A part that another has said in a bridge's name, with a number that it never comes to, is
+// forgotten.
+func TestParts_BehindAForgedOne(t *testing.T) {
+	p := Parts{}
+	part := func(seq uint64, i int, at time.Duration) *Heartbeat {
+		h, err := p.Add(&Heartbeat{Version: Version, Needs: parts, Node: "b2", Incarnation: "y", Weight: 1, Seq: seq, Part: i, Parts: 2}, time.Unix(0, 0).Add(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	part(1<<60, 1, 0)
+	part(5, 1, partsPatience+1)
+	if part(5, 2, partsPatience+1) == nil {
+		t.Error("it is not heard")
+	}
+}
+
 // The largest goes where NATS takes 8 KiB. Its parts want version 2; a whole one does not.
 func TestParts_TheLargestGoes(t *testing.T) {
 	for limit, want := range map[int]int{1 << 20: 2, 8 << 10: maxParts} {

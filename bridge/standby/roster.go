@@ -90,8 +90,14 @@ func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat 
 // ErrSameNode is another live bridge of this one's node name.
 var ErrSameNode = errors.New("another bridge has the same node name: give each its own BRIDGE_NODE")
 
+// Knows reports whether the Heartbeat is the last that was observed of its bridge.
+func (r *Roster) Knows(h *Heartbeat) bool {
+	m := r.members[h.Node]
+	return m != nil && m.Incarnation == h.Incarnation && m.Seq == h.Seq
+}
+
 // Observe takes in another bridge's Heartbeat, which the Roster keeps. One that is older
-// than the last is ignored.
+// than the last is ignored, unless nothing is heard of what was that: then it was not its own.
 func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 	m := r.members[h.Node]
 	switch {
@@ -106,7 +112,7 @@ func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 		m = &member{since: now}
 		r.members[h.Node] = m
 		r.listLeft = listBeats
-	case h.Incarnation == m.before && r.alive(m, now), h.Incarnation == m.Incarnation && h.Seq <= m.Seq:
+	case r.alive(m, now) && (h.Incarnation == m.before || h.Incarnation == m.Incarnation && h.Seq <= m.Seq):
 		return nil
 	case h.Incarnation != m.Incarnation:
 		m.before, m.has, m.since = m.Incarnation, nil, now

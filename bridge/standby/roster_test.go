@@ -235,6 +235,27 @@ func TestRoster_HearsTheNewestOnly(t *testing.T) {
 	want(80)
 }
 
+// A word that another has said in a bridge's name, with a number that it never comes to, has it
+// be silent for a while, and not for good.
+func TestRoster_HearsABridgeBehindAForgedWord(t *testing.T) {
+	now := time.Unix(1, 0)
+	r := NewRoster("b1", "x", 1, time.Second)
+	heard := func(seq uint64) bool {
+		h := &Heartbeat{Node: "b2", Incarnation: "y", Seq: seq, Weight: 1}
+		if err := r.Observe(h, now); err != nil {
+			t.Fatal(err)
+		}
+		return r.Knows(h)
+	}
+	heard(1)
+	heard(1 << 60)
+	for seq := uint64(2); !heard(seq); seq++ {
+		if now = now.Add(250 * time.Millisecond); now.After(time.Unix(4, 0)) {
+			t.Fatal("it is not heard again")
+		}
+	}
+}
+
 func TestRoster_RefusesAnotherOfItsName(t *testing.T) {
 	r := NewRoster("b1", "x", 1, time.Second)
 	own := r.Beat(nil, nil, time.Unix(1, 0))
