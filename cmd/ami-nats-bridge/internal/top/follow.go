@@ -35,7 +35,7 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 	if err != nil {
 		return err
 	}
-	state := &stateWatch{js: js, keys: make(map[string]bool)}
+	state := newStateWatch(js)
 	defer state.stop()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -67,8 +67,8 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 			tried = time.Now()
 			r.load(ctx, js)
 		}
-		if r.isUp() && state.due(time.Now()) {
-			state.start(ctx)
+		if r.isUp() {
+			r.watch(ctx, state, time.Now())
 		}
 	}
 }

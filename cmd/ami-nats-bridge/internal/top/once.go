@@ -96,8 +96,8 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 func (r *Reader) loadState(ctx context.Context, js jetstream.JetStream) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	state := &stateWatch{js: js, keys: make(map[string]bool)}
-	state.start(ctx)
+	state := newStateWatch(js)
+	state.start(ctx, time.Now())
 	defer state.stop()
 	for state.watcher != nil && !state.begun {
 		select {
