@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -63,6 +64,25 @@ func (f *natsFlags) connect(name string, opts ...nats.Option) (*client, error) {
 		return nil, fmt.Errorf("%w at %s (%s): is the bridge or NATS running there?", err, env.RedactURLs(cfg.NATS.URL), where.from)
 	}
 	return &client{Conn: nc, cfg: cfg, api: cmp.Or(where.api, "$JS.API"), from: where.from}, nil
+}
+
+// outages are options by which a command that goes on says on w that NATS is gone, and what that
+// means for what it shows; and that it is back, which back, if there is one, hears too.
+func outages(w io.Writer, means string, back chan<- struct{}) []nats.Option {
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // else the command ends
+				fmt.Fprintf(w, "ami-nats-bridge: NATS is gone (%v): %s\n", err, means)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			fmt.Fprintln(w, "ami-nats-bridge: NATS is back")
+			select {
+			case back <- struct{}{}:
+			default:
+			}
+		}),
+	}
 }
 
 // where is the NATS that the flags and the environment name, in the order of the

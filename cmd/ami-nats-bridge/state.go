@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
@@ -58,26 +59,42 @@ func (c *stateCmd) Run(std stdio) error {
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	nc, err := c.connect("state")
+	changes := stateChanges{quiet: top.WatchQuiet, again: bucketAgain, note: func(text string) { fmt.Fprintln(std.err, "ami-nats-bridge:", text) }}
+	var opts []nats.Option
+	if c.Watch {
+		back := make(chan struct{}, 1)
+		changes.back = back
+		opts = outages(std.err, "what was shown may have changed since", back)
+	}
+	nc, err := c.connect("state", opts...)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.NewWithAPIPrefix(nc.Conn, nc.api)
-	if err != nil {
+	changes.up = nc.IsConnected
+	if changes.js, err = jetstream.NewWithAPIPrefix(nc.Conn, nc.api); err != nil {
 		return err
 	}
-	kv, err := js.KeyValue(ctx, streams.StateBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return fmt.Errorf("there is no bucket %s: is a bridge running there, with BRIDGE_STATE=on?", streams.StateBucket)
-	}
-	if err != nil {
-		return fmt.Errorf("the bucket %s: %w", streams.StateBucket, err)
-	}
 	if c.Purge {
+		kv, err := openState(ctx, changes.js)
+		if err != nil {
+			return err
+		}
 		return c.purge(ctx, std, kv)
 	}
-	return c.show(ctx, std, kv)
+	return c.show(ctx, std, &changes)
+}
+
+// openState opens the bucket.
+func openState(ctx context.Context, js jetstream.JetStream) (jetstream.KeyValue, error) {
+	kv, err := js.KeyValue(ctx, streams.StateBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, fmt.Errorf("there is no bucket %s: is a bridge running there, with BRIDGE_STATE=on?", streams.StateBucket)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the bucket %s: %w", streams.StateBucket, err)
+	}
+	return kv, nil
 }
 
 // filter is the keys that are asked for.
@@ -94,21 +111,16 @@ func (c *stateCmd) filter() string {
 }
 
 // show prints what is up, and with --watch each change behind it.
-func (c *stateCmd) show(ctx context.Context, std stdio, kv jetstream.KeyValue) error {
-	filters := []string{c.filter()}
+func (c *stateCmd) show(ctx context.Context, std stdio, changes *stateChanges) error {
+	changes.filters = []string{c.filter()}
 	if c.Server != "" && c.Kind != "" && c.Kind != "server" {
-		filters = append(filters, c.Server+".server") // how far it is to be believed
+		changes.filters = append(changes.filters, c.Server+".server") // how far it is to be believed
 	}
-	bucket, err := top.NewWatchedBucket(ctx, kv)
-	if err != nil {
-		return fmt.Errorf("the bucket %s: %w", streams.StateBucket, err)
+	if err := changes.begin(ctx); err != nil {
+		return err
 	}
-	watcher, err := kv.WatchFiltered(ctx, filters)
-	if err != nil {
-		return fmt.Errorf("watch the bucket: %w", err)
-	}
-	defer func() { _ = watcher.Stop() }() // the connection ends with the command
-	up, err := upNow(ctx, watcher)
+	defer changes.end()
+	up, err := upNow(ctx, changes.watcher)
 	if err != nil {
 		return err
 	}
@@ -117,45 +129,23 @@ func (c *stateCmd) show(ctx context.Context, std stdio, kv jetstream.KeyValue) e
 		return err
 	}
 	if len(up) == 0 && !c.Watch {
-		return c.nobody(ctx, kv)
+		return c.nobody(ctx, changes.js)
 	}
 	if !c.Watch {
 		return nil
 	}
-	return c.changes(ctx, watcher, &bucket, top.WatchQuiet, out.one)
-}
-
-// changes shows each change. When there was none for so long, it looks whether there can be any.
-func (c *stateCmd) changes(
-	ctx context.Context, watcher jetstream.KeyWatcher, bucket *top.WatchedBucket, quiet time.Duration, show func(jetstream.KeyValueEntry) error,
-) error {
-	look := time.NewTimer(quiet)
-	defer look.Stop()
-	for n := 0; c.Count <= 0 || n < c.Count; {
-		select {
-		case e := <-watcher.Updates():
-			if e == nil {
-				return errors.New("the watch has ended")
-			}
-			if err := show(e); err != nil {
-				return err
-			}
-			n++
-		case <-look.C:
-			if bucket.IsGone(ctx) {
-				return fmt.Errorf("the bucket %s is gone, or is another one by now: begin anew", streams.StateBucket)
-			}
-		case <-ctx.Done():
-			return nil
-		}
-		look.Reset(quiet)
-	}
-	return nil
+	changes.show = out.one
+	changes.have(up)
+	return changes.run(ctx, c.Count)
 }
 
 // nobody says that nothing is up at what was asked for, and which servers there are.
-func (c *stateCmd) nobody(ctx context.Context, kv jetstream.KeyValue) error {
+func (c *stateCmd) nobody(ctx context.Context, js jetstream.JetStream) error {
 	text := "nothing is up there, and no bridge writes it"
+	kv, err := openState(ctx, js)
+	if err != nil {
+		return &exitError{code: 1, text: text}
+	}
 	watcher, err := kv.WatchFiltered(ctx, []string{"*.server"}, jetstream.MetaOnly())
 	if err != nil {
 		return &exitError{code: 1, text: text}
@@ -186,7 +176,10 @@ func upNow(ctx context.Context, watcher jetstream.KeyWatcher) (up []jetstream.Ke
 	defer cancel()
 	for {
 		select {
-		case e := <-watcher.Updates():
+		case e, open := <-watcher.Updates():
+			if !open {
+				return nil, errors.New("reading the bucket: the connection ended before all was told")
+			}
 			if e == nil {
 				slices.SortFunc(up, func(a, b jetstream.KeyValueEntry) int { return strings.Compare(a.Key(), b.Key()) })
 				return up, nil

@@ -107,7 +107,7 @@ func (c *tailCmd) Run(std stdio) error {
 // is now is of that.
 func (c *tailCmd) dial(std stdio, unknown func()) (nc *client, broken chan error, err error) {
 	broken = make(chan error, 16)
-	nc, err = c.connect("tail", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	opts := append(outages(std.err, "what comes meanwhile is not shown", nil), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if !errors.Is(err, nats.ErrPermissionViolation) {
 			fmt.Fprintln(std.err, "ami-nats-bridge:", err)
 			return
@@ -120,6 +120,7 @@ func (c *tailCmd) dial(std stdio, unknown func()) (nc *client, broken chan error
 		default:
 		}
 	}))
+	nc, err = c.connect("tail", opts...)
 	return nc, broken, err
 }
 

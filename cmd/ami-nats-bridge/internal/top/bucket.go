@@ -26,14 +26,17 @@ func NewWatchedBucket(ctx context.Context, kv jetstream.KeyValue) (WatchedBucket
 	return WatchedBucket{kv, made}, err
 }
 
-// IsGone reports whether the bucket was deleted since, be there another one or not. Without an
-// answer it is taken for there.
-func (b *WatchedBucket) IsGone(ctx context.Context) bool {
+// Is reports whether other is the same.
+func (b *WatchedBucket) Is(other WatchedBucket) bool { return b.made.Equal(other.made) }
+
+// IsGone reports whether the bucket was deleted since, be there another one or not. An error is
+// that nobody answers.
+func (b *WatchedBucket) IsGone(ctx context.Context) (bool, error) {
 	made, err := madeAt(ctx, b.kv)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return true
+		return true, nil
 	}
-	return err == nil && !made.Equal(b.made)
+	return err == nil && !made.Equal(b.made), err
 }
 
 func madeAt(ctx context.Context, kv jetstream.KeyValue) (time.Time, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
@@ -16,7 +17,7 @@ func TestStateWatch_AnotherBucket(t *testing.T) {
 	t.Parallel()
 	_, js := connect(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	r := NewReader(ReaderOptions{Prefix: "ami", Interval: time.Hour})
-	s := &stateWatch{js: js, keys: make(map[string]bool)}
+	s := newStateWatch(js)
 	calls := func() int { _, of := r.Calls("pbx1"); return of }
 	filled := func(key string, n int) {
 		bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
@@ -30,7 +31,7 @@ func TestStateWatch_AnotherBucket(t *testing.T) {
 		}
 	}
 	watch := func() {
-		s.start(t.Context())
+		s.start(t.Context(), time.Now())
 		for s.begun = false; !s.begun; {
 			r.takeState(s, <-s.updates())
 		}
@@ -53,6 +54,63 @@ func TestStateWatch_AnotherBucket(t *testing.T) {
 	watch()
 	if calls() != 3 {
 		t.Errorf("%d calls", calls())
+	}
+	s.stop()
+}
+
+// While JetStream does not answer, or the bucket is not there, nobody knows whether what was up is:
+// it is shown as of then, though NATS and the bridge are there. It is live again by itself.
+func TestStateWatch_NobodyVouches(t *testing.T) {
+	t.Parallel()
+	_, js := connect(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	made := func() {
+		bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, value := range map[string]fields{"pbx1.server": {"state": "live"}, "pbx1.channel.1": {"Linkedid": "1"}} {
+			if _, err := bucket.Put(t.Context(), key, marshal(value)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	made()
+	r := NewReader(ReaderOptions{Prefix: "ami", Interval: time.Hour})
+	s := newStateWatch(js)
+	now := time.Now()
+	later := func() string {
+		now = now.Add(2 * WatchQuiet)
+		s.check(t.Context(), now)
+		if r.watch(t.Context(), s, now); s.watcher != nil {
+			for !s.begun {
+				r.takeState(s, <-s.updates())
+			}
+		}
+		p := r.model.Snapshot(now, view.NumbersNone).Servers[0].Present
+		return fmt.Sprint(p.Calls, " calls, ", p.State)
+	}
+	if got := later(); got != "1 calls, live" {
+		t.Fatal(got)
+	}
+	s.timeout = time.Nanosecond // by then nobody has answered
+	for range 2 {
+		if got := later(); got != "1 calls, stale" {
+			t.Errorf("without an answer: %s", got)
+		}
+	}
+	s.timeout = patience
+	if got := later(); got != "1 calls, live" {
+		t.Errorf("with an answer again: %s", got)
+	}
+	if err := js.DeleteKeyValue(t.Context(), "AMI_STATE"); err != nil {
+		t.Fatal(err)
+	}
+	if got := later(); got != "1 calls, stale" {
+		t.Errorf("without the bucket: %s", got)
+	}
+	made()
+	if got := later(); got != "1 calls, live" {
+		t.Errorf("with another bucket: %s", got)
 	}
 	s.stop()
 }

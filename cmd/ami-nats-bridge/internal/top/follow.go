@@ -14,20 +14,40 @@ func statusSubjects(prefix string) []string {
 	return []string{prefix + ".status.>", prefix + ".nodes.>"}
 }
 
-// subscribe returns what comes on the status subjects from now on, until nc is closed.
-func subscribe(nc *nats.Conn, prefix string) (<-chan *nats.Msg, error) {
-	live := make(chan *nats.Msg, liveQueue)
+// heard is what comes on the status subjects, until its connection is closed.
+type heard struct {
+	live  chan *nats.Msg
+	subs  []*nats.Subscription
+	since time.Time // that it was subscribed to last
+}
+
+// subscribe subscribes, in place of what was before: nats-server takes a subscription away with the
+// right to it, and does not bring it back.
+func (h *heard) subscribe(nc *nats.Conn, prefix string) error {
+	before := h.subs
+	h.subs, h.since = nil, time.Now()
 	for _, subject := range statusSubjects(prefix) {
-		if _, err := nc.ChanSubscribe(subject, live); err != nil {
-			return nil, err
+		sub, err := nc.ChanSubscribe(subject, h.live)
+		if err != nil {
+			return err
 		}
+		h.subs = append(h.subs, sub)
 	}
-	return live, nil
+	for _, sub := range before {
+		_ = sub.Unsubscribe() // one that was taken away fails
+	}
+	return nil
+}
+
+// hear returns what comes from now on.
+func hear(nc *nats.Conn, prefix string) (*heard, error) {
+	h := &heard{live: make(chan *nats.Msg, liveQueue)}
+	return h, h.subscribe(nc, prefix)
 }
 
 // follow reads what NATS brings: first the last values that are kept, then what comes.
 func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
-	live, err := subscribe(nc, r.opts.Prefix)
+	status, err := hear(nc, r.opts.Prefix)
 	if err != nil {
 		return err
 	}
@@ -35,7 +55,7 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 	if err != nil {
 		return err
 	}
-	state := &stateWatch{js: js, keys: make(map[string]bool)}
+	state := newStateWatch(js)
 	defer state.stop()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -44,7 +64,7 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case m := <-live:
+		case m := <-status.live:
 			r.take(m.Subject, m.Data, time.Now(), false)
 		case e, ok := <-state.updates():
 			if !ok {
@@ -59,6 +79,9 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 			if r.isUp() {
 				state.check(ctx, time.Now())
 			}
+			if time.Since(status.since) > loadAgain && r.isDeaf(time.Now()) {
+				_ = status.subscribe(nc, r.opts.Prefix) // where the connection has just gone it is tried again
+			}
 			r.mu.Lock()
 			r.model.Tick(time.Now())
 			r.mu.Unlock()
@@ -67,8 +90,8 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 			tried = time.Now()
 			r.load(ctx, js)
 		}
-		if r.isUp() && state.due(time.Now()) {
-			state.start(ctx)
+		if r.isUp() {
+			r.watch(ctx, state, time.Now())
 		}
 	}
 }
@@ -77,6 +100,18 @@ func (r *Reader) isUp() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.up
+}
+
+// isDeaf says whether NATS is there and brings nothing. Then it forgets what was denied: it is tried
+// again.
+func (r *Reader) isDeaf(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.up || r.receives(now) {
+		return false
+	}
+	r.natsErr = ""
+	return true
 }
 
 // wants says whether the last values are to be read.

@@ -66,7 +66,7 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 		return nil, err
 	}
 	r := NewReader(opts)
-	live, err := subscribe(nc, opts.Prefix)
+	status, err := hear(nc, opts.Prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 			if snap.Totals.Servers == 0 {
 				return nil, err // who may not read sees nothing
 			}
-		case m := <-live:
+		case m := <-status.live:
 			r.take(m.Subject, m.Data, time.Now(), false)
 			r.model.Tick(time.Now())
 			snap = r.model.Snapshot(time.Now(), view.NumbersNone)
@@ -96,8 +96,8 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 func (r *Reader) loadState(ctx context.Context, js jetstream.JetStream) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	state := &stateWatch{js: js, keys: make(map[string]bool)}
-	state.start(ctx)
+	state := newStateWatch(js)
+	state.start(ctx, time.Now())
 	defer state.stop()
 	for state.watcher != nil && !state.begun {
 		select {

@@ -34,6 +34,8 @@ type Reader struct {
 	http  *httpSource
 	again chan struct{} // of capacity 1: try at once
 
+	tapping sync.Mutex // held by who changes tap or conn, beside mu
+
 	mu          sync.Mutex // protects the following
 	model       *view.Model
 	lastMessage time.Time // when NATS brought the last word

@@ -205,9 +205,9 @@ func TestReader_StateThatEndedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := NewReader(ReaderOptions{Prefix: "ami", Interval: time.Hour})
-	s := &stateWatch{js: js, keys: make(map[string]bool)}
+	s := newStateWatch(js)
 	watch := func() {
-		s.start(t.Context())
+		s.start(t.Context(), time.Now())
 		for s.begun = false; !s.begun; {
 			r.takeState(s, <-s.updates())
 		}

@@ -25,6 +25,15 @@ type Event struct {
 	Fields []Field
 }
 
+// size is how many bytes of text e has.
+func (e *Event) size() int {
+	n := len(e.Name) + len(e.Says)
+	for _, f := range e.Fields {
+		n += len(f.Name) + len(f.Value)
+	}
+	return n
+}
+
 // Field is a header of an event.
 type Field struct{ Name, Value string }
 
@@ -40,7 +49,7 @@ type Tapped struct {
 const (
 	tapEvents = 500     // that are kept; the oldest goes
 	tapQueue  = 4096    // messages that wait to be seen; more are not seen, and that is said
-	tapBytes  = 8 << 20 // the same
+	tapBytes  = 8 << 20 // the same, and of those that are kept
 )
 
 // tap is a look at the events of one server.
@@ -49,20 +58,34 @@ type tap struct {
 	how            *Tapping
 	sub            *nats.Subscription
 	events         []Event // the oldest first
+	bytes          int     // of them
 	seen, of       uint64
 	note           string
 }
 
-// have notes the connection by which events come.
+// have notes the connection by which events come. Who asked for some before it was there gets them.
 func (r *Reader) have(nc *nats.Conn) {
+	r.tapping.Lock()
+	defer r.tapping.Unlock()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.conn = nc
+	t := r.tap
+	r.mu.Unlock()
+	if nc != nil && t != nil {
+		r.look(t.server, t.filter)
+	}
 }
 
 // Tap implements Feed: it has the events of a server looked at through a filter, in place
 // of those before; of none, if server is empty.
 func (r *Reader) Tap(server, filter string) {
+	r.tapping.Lock()
+	defer r.tapping.Unlock()
+	r.look(server, filter)
+}
+
+// look is Tap, one at a time.
+func (r *Reader) look(server, filter string) {
 	r.mu.Lock()
 	before := r.tap
 	r.tap = nil
@@ -113,10 +136,14 @@ func (r *Reader) tapped(t *tap, m *nats.Msg) {
 		return
 	}
 	t.seen++
-	if len(t.events) == tapEvents {
-		t.events = slices.Delete(t.events, 0, 1)
-	}
 	t.events = append(t.events, e)
+	t.bytes += e.size()
+	old := 0
+	for len(t.events)-old > tapEvents || t.bytes > tapBytes && old < len(t.events)-1 {
+		t.bytes -= t.events[old].size()
+		old++
+	}
+	t.events = slices.Delete(t.events, 0, old)
 }
 
 // Events implements Feed.

@@ -88,9 +88,45 @@ func TestReader_Tap(t *testing.T) {
 	if seen := r.Events(); seen.Subject != "" || seen.Note != "" || len(seen.Events) != 0 {
 		t.Errorf("when nobody looks there is %+v", seen)
 	}
+	large := strings.Repeat("x", tapBytes/8)
+	r.Tap("a", "")
+	flush()
+	for range 20 {
+		_ = nc.Publish("ami.events.a.Hangup", []byte(large))
+		flush()
+	}
+	within(t, "all that is large has come", func() bool { return r.Events().Of == 20 })
+	if n := len(r.Events().Events); n < 1 || n > 8 {
+		t.Errorf("it keeps %d events of %d bytes", n, len(large))
+	}
 	r.opts.Tap = nil
 	r.Tap("a", "")
 	if note := r.Events().Note; note == "" {
 		t.Error("without NATS nothing is said")
 	}
+}
+
+// Who asks for events before NATS is there sees them once it is.
+func TestReader_TapBeforeNATS(t *testing.T) {
+	t.Parallel()
+	nc, _ := connect(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	r := NewReader(ReaderOptions{
+		Prefix: "ami", Interval: time.Hour, Connect: func(...nats.Option) (*nats.Conn, error) { return nc, nil },
+		Tap: func(server, filter string) (*Tapping, error) {
+			return &Tapping{Subject: "ami.events." + server + "." + filter, Event: func(m *nats.Msg) (Event, bool) { return Event{}, true }}, nil
+		},
+	})
+	r.Tap("a", "Hangup")
+	if seen := r.Events(); seen.Note != "NATS is not connected" {
+		t.Errorf("%+v", seen)
+	}
+	r.have(nc)
+	if err := errors.Join(nc.Publish("ami.events.a.Hangup", nil), nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the event is seen", func() bool { return r.Events().Of == 1 })
+	if seen := r.Events(); seen.Note != "" {
+		t.Errorf("%+v", seen)
+	}
+	r.Tap("", "")
 }
