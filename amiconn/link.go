@@ -88,7 +88,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 		cfg: cfg, deps: deps, slots: slots, events: slots[0], actions: slots[len(slots)-cfg.ActionSessions:],
 		ids:    correlation.NewIDs(deps.Node, cfg.Name),
 		table:  correlation.NewTable(limits, cfg.Charset),
-		log:    deps.Logger.Named("amiconn").With(zap.String("server", cfg.Name)),
+		log:    deps.Logger.Named("amiconn"),
 		failed: make(map[Reason]uint64), turned: make(chan *Session),
 	}
 	l.login.Store(&l.cfg)
@@ -98,6 +98,9 @@ func NewLink(cfg Config, deps Deps) *Link {
 	l.breaker = newBreaker(&l.cfg, l.onBreaker)
 	return l
 }
+
+// logger names the server in each line. It is made when a line is, for what a logger carries takes a KiB.
+func (l *Link) logger() *zap.Logger { return l.log.WithLazy(zap.String("server", l.cfg.Name)) }
 
 // Retry has the sessions that are not up tried at once, whatever they wait for:
 // somebody may have mended what was wrong.

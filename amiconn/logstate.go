@@ -89,15 +89,15 @@ func (l *Link) logChange(c Change, news bool) {
 		if !news {
 			level = zap.DebugLevel
 		}
-		l.log.Log(level, "session lost", append(stateFields(&c), zap.String("reason", string(c.Reason)), zap.Int("failures", c.Failures),
+		l.logger().Log(level, "session lost", append(stateFields(&c), zap.String("reason", string(c.Reason)), zap.Int("failures", c.Failures),
 			zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
 	default:
-		l.log.Debug("session state", stateFields(&c)...)
+		l.logger().Debug("session state", stateFields(&c)...)
 	}
 }
 
 func (l *Link) logUp(c *Change) {
-	l.log.Info("session up", append(stateFields(c), zap.String("session", c.Session), zap.String("version", c.Version))...)
+	l.logger().Info("session up", append(stateFields(c), zap.String("session", c.Session), zap.String("version", c.Version))...)
 }
 
 func stateFields(c *Change) []zap.Field {
@@ -114,16 +114,16 @@ func (l *Link) onBreaker(c BreakerChange) {
 	}
 	switch {
 	case c.To == BreakerHalfOpen:
-		l.log.Debug("breaker changed", fields...)
+		l.logger().Debug("breaker changed", fields...)
 	case c.To == BreakerOpen:
 		level := zap.WarnLevel
 		if !l.opened.lost(c.Reason) {
 			level = zap.DebugLevel
 		}
-		l.log.Log(level, "breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
+		l.logger().Log(level, "breaker opened", append(fields, zap.Duration("delay", c.RetryIn), zap.Error(c.Err))...)
 	case c.From != c.To:
 		l.opened = logState{}
-		l.log.Info("breaker changed", fields...)
+		l.logger().Info("breaker changed", fields...)
 	}
 	if l.deps.Hooks.Breaker != nil {
 		l.deps.Hooks.Breaker(c)

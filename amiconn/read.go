@@ -90,6 +90,7 @@ func (s *Session) handle(f *frames.Frame) {
 		}
 		if s.isPong(f) {
 			s.pong(f)
+			s.rest()
 			s.table.Answered(s.Token)
 			return
 		}
@@ -157,6 +158,14 @@ func (s *Session) isPong(f *frames.Frame) bool {
 		return s.pingAt.Load() != 0
 	}
 	return string(id) == s.pingID
+}
+
+// rest has the buffers of a session be small that says nothing but Pongs.
+func (s *Session) rest() {
+	before := s.pongs
+	if s.pongs = s.frames.Stats().Frames; s.pongs == before+1 {
+		s.frames.Rest()
+	}
 }
 
 // pong notes the answer to a Ping and how far the server's clock is ahead. Its

@@ -115,6 +115,7 @@ type Session struct {
 
 	number         atomic.Uint64 // of the last ActionID
 	seq            uint64        // of the last event; the reader's own
+	pongs          uint64        // frames there were with the last Pong; the reader's own
 	born           time.Time     // what lastRead and pingAt count from, on the monotonic clock
 	readAt         time.Time     // of the last read; the reader's own
 	lastRead       atomic.Int64  // nanoseconds
@@ -149,8 +150,7 @@ func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) 
 		conn: conn, socket: socketOf(conn),
 	}
 	s.queue = newWriteQueue(int(cfg.WriteBufferBytes), func() { s.writers.Go(s.write) })
-	// Lazily, for few sessions log a line of their own, and what it carries takes a KiB.
-	s.log = l.log.WithLazy(zap.String("role", slot.name), zap.String("session", s.Token))
+	s.log = l.logger().WithLazy(zap.String("role", slot.name), zap.String("session", s.Token))
 	s.pingID = l.ids.ActionID(s.Token, 0)
 	if cfg.TLS {
 		s.chunk = tlsRecord

@@ -92,7 +92,7 @@ func (l *Link) logRefusal(s *slot, err error) {
 		hint = "login refused: the user is logged in and may be so once: set " + l.cfg.Variable("SESSIONS") +
 			"=1, or wait until Asterisk notices that an old session is dead"
 	}
-	l.log.Error(hint, zap.String("role", s.name), zap.Error(err))
+	l.logger().Error(hint, zap.String("role", s.name), zap.Error(err))
 }
 
 // connect waits until the breaker and the gate let it through, and opens a

@@ -9,7 +9,7 @@ import (
 const (
 	// firstBuffer serves a thousand quiet sessions cheaply. It doubles with each read
 	// that fills it, up to minBuffer, which reads some forty events a call on a busy one.
-	firstBuffer = 2 << 10
+	firstBuffer = 512
 	minBuffer   = 16 << 10
 	// minFrame holds a first line that tells an old Command from a frame.
 	minFrame = 64
@@ -224,6 +224,10 @@ func (r *Reader) fill() error {
 	return io.ErrNoProgress
 }
 
+// Rest has the next call of Next give back what grew, for who calls it knows that the
+// connection is quiet. The frame that was returned stays valid until then.
+func (r *Reader) Rest() { r.quiet = quietReads }
+
 // makeRoom moves the incomplete frame to the front of the buffer, grows the
 // buffer when that fills it, and gives a grown one back when it is no longer
 // needed.
@@ -242,7 +246,7 @@ func (r *Reader) makeRoom() {
 			r.replace(minBuffer)
 		}
 		r.ends = append([]int(nil), r.ends...)
-		if cap(r.frame.Headers) > keptHeaders {
+		if small || cap(r.frame.Headers) > keptHeaders {
 			r.frame.Headers = nil
 		}
 	case held == len(r.buf), r.end == len(r.buf) && len(r.buf) < minBuffer:

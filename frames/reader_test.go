@@ -319,3 +319,26 @@ func TestReader_AllocatesNothingPerEvent(t *testing.T) {
 		t.Errorf("%v allocations in 2000 events", n)
 	}
 }
+
+// Who knows that a connection is quiet need not wait for many reads: behind Rest what grew is
+// given back with the next read, the room for headers too, and a frame stays good until then.
+func TestReader_RestsAtOnce(t *testing.T) {
+	event := "Event: Large\r\n" + strings.Repeat("A: b\r\n", 500) + "\r\n"
+	const pong = "Response: Success\r\nPing: Pong\r\n\r\n"
+	r := NewReader(io.MultiReader(strings.NewReader(event), chunkReader{strings.NewReader(pong + pong + pong), len(pong)}), 1<<20)
+	nextFrame(t, r)
+	f := nextFrame(t, r)
+	grown := len(r.buf)
+	r.Rest()
+	if string(f.Get("Ping")) != "Pong" {
+		t.Errorf("the frame is %q", f.Headers)
+	}
+	for range 2 {
+		if f := nextFrame(t, r); string(f.Get("Ping")) != "Pong" {
+			t.Errorf("headers %q", f.Headers)
+		}
+	}
+	if grown <= firstBuffer || len(r.buf) != firstBuffer || cap(r.ends) > 16 || cap(r.frame.Headers) > 16 {
+		t.Errorf("%d bytes, then %d, room for %d lines and %d headers", grown, len(r.buf), cap(r.ends), cap(r.frame.Headers))
+	}
+}

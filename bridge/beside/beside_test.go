@@ -4,7 +4,10 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -216,5 +219,36 @@ func TestWatch_KeepsTheSameAtNoCost(t *testing.T) {
 	w.keep(w.shown[1:])
 	if w.seen["pbx0"] != nil || len(w.seen) != 999 {
 		t.Errorf("%d are kept", len(w.seen))
+	}
+}
+
+// Of many servers one after the other is looked at, and which they are is asked for once in a
+// while: to list a thousand of them twenty times a second took a tenth of an idle bridge's CPU.
+func TestWatch_ListsManyServersOnceInAWhile(t *testing.T) {
+	w := begin(t, false)
+	var listed, looks atomic.Int64
+	w.o.Every = time.Second
+	w.o.Servers = func() (all []Server) {
+		listed.Add(1)
+		for i := range 100 {
+			all = append(all, Server{Name: "pbx" + strconv.Itoa(i), Events: "ami.events.pbx" + strconv.Itoa(i) + ".>"})
+		}
+		return all
+	}
+	nc, _ := natstest.Client(t, w.o.Conn.Get().ConnectedUrl())
+	if _, err := nc.Subscribe("$JS.API.DIRECT.GET.>", func(*nats.Msg) { looks.Add(1) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { w.Run(ctx) })
+	natstest.Within(t, "ten are looked at", func() bool { return looks.Load() >= 10 })
+	cancel()
+	group.Wait()
+	if n := listed.Load(); n > 3 {
+		t.Errorf("listed %d times", n)
 	}
 }

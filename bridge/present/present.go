@@ -88,9 +88,6 @@ func New(opts Options, now time.Time) *Present {
 		p.opts.Keep = AllKinds &^ SetOf(Device)
 	}
 	p.in.charset = opts.Charset
-	for k := range p.index {
-		p.index[k] = map[string]*object{}
-	}
 	p.session.since, p.session.state = now, Stale
 	return p
 }
@@ -147,8 +144,16 @@ func (p *Present) add(k Kind, index []byte, l List) *object {
 	if !p.charge(o) {
 		return nil
 	}
-	p.index[k][o.index] = o
+	p.put(o)
 	return o
+}
+
+// put has o be found. Most servers have nothing of most kinds.
+func (p *Present) put(o *object) {
+	if p.index[o.kind] == nil {
+		p.index[o.kind] = make(map[string]*object)
+	}
+	p.index[o.kind][o.index] = o
 }
 
 // charge has o count, if there is room for it.

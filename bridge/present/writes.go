@@ -139,7 +139,7 @@ func (p *Present) Found(key string, revision uint64, ended bool, now time.Time) 
 		// What the bucket has is never refused, for it has to end, and takes no
 		// room from what is up.
 		o = &object{kind: k, list: listsOf[k], index: string(index), uncounted: true}
-		p.index[k][o.index] = o
+		p.put(o)
 	default:
 		o.looked = p.looks
 	}

@@ -16,30 +16,30 @@ import (
 // gapCounts counts the Gaps that were told, by reason.
 type gapCounts struct {
 	mu sync.Mutex
-	by map[string]uint64
+	by map[string]uint64 // nil until one was
 }
 
-// newGapCounts knows every reason from the start.
-func newGapCounts() gapCounts {
+func (c *gapCounts) add(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = make(map[string]uint64)
+	}
+	c.by[reason]++
+}
+
+// all has every reason from the start.
+func (c *gapCounts) all() map[string]uint64 {
 	by := map[string]uint64{
 		outbox.DropOverflow: 0, outbox.DropTotal: 0, outbox.DropShed: 0, outbox.DropOversize: 0, outbox.DropCorrupt: 0, outbox.DropPanic: 0, outbox.GapRestart: 0, outbox.GapTakeOver: 0,
 	}
 	for _, reason := range amiconn.Failures() {
 		by[string(reason)] = 0
 	}
-	return gapCounts{by: by}
-}
-
-func (c *gapCounts) add(reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.by[reason]++
-}
-
-func (c *gapCounts) all() map[string]uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.by)
+	maps.Copy(by, c.by)
+	return by
 }
 
 // Gaps returns how many Gaps were told, by reason. It may be called from any

@@ -46,7 +46,7 @@ type Server struct {
 // NewServer returns the Server of cfg, whose events go through box and whose state
 // publisher publishes.
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
-	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, gaps: newGapCounts(), logged: make(map[string]*clock.Sum)}
+	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, logged: make(map[string]*clock.Sum)}
 	s.states.began = time.Now()
 	s.levels.Store(&levels{})
 	s.rated.Store(&rated{})
