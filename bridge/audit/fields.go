@@ -180,7 +180,8 @@ func hintsOf(action string, fields []Field) (h hints) {
 			continue
 		}
 		for _, application := range f.Values {
-			if first, ok := secretArguments[strings.ToLower(strings.TrimSpace(application))]; ok {
+			first, ok := secretArguments[strings.ToLower(strings.TrimSpace(application))]
+			if ok && (!h.arguments || first < h.first) { // of several Asterisk takes the first
 				h.arguments, h.first = true, first
 			}
 		}

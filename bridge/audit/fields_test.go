@@ -68,6 +68,7 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 			`{"Variable":["__IBAN=[redacted]","___CARDNO=[redacted]","BODY={\"ssn\":[redacted]","T=[redacted]"]}`},
 		{"Originate", `{"Application":"Authenticate","Data":"4111,j"}`, `{"Application":"Authenticate","Data":"[redacted]"}`},
 		{"Originate", `{"Data":"room,M,4111","Application":" MeetMe"}`, `{"Data":"room,M,[redacted]","Application":" MeetMe"}`},
+		{"Originate", `{"Application":["Authenticate","MeetMe"],"Data":"4111"}`, `{"Application":["Authenticate","MeetMe"],"Data":"[redacted]"}`},
 		{"Originate", `{"Application":"MeetMe","Data":"room,M"}`, `{"Application":"MeetMe","Data":"room,M"}`},
 		{"DialplanExtensionAdd", `{"Application":"DISA","ApplicationData":"4111,ctx"}`, `{"Application":"DISA","ApplicationData":"[redacted]"}`},
 		{"Setvar", `{"Variable":"PJSIP_HEADER(add,Cookie)","Value":"4111"}`, `{"Variable":"PJSIP_HEADER(add,Cookie)","Value":"[redacted]"}`},

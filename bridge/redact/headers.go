@@ -30,6 +30,7 @@ func Header(name []byte) bool {
 	if at := bytes.LastIndexByte(name, '.'); at >= 0 {
 		name = name[at+1:]
 	}
+	name = bytes.TrimSpace(name) // a foreign module may say Secret : x
 	var lower [16]byte
 	if len(name) > len(lower) {
 		return false

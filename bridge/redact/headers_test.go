@@ -21,6 +21,7 @@ func TestHeaders_HidesByExactName(t *testing.T) {
 		{`{"a":"\"Password\":\"x\"","Password":"\\","b":"\\"}`, `{"a":"\"Password\":\"x\"","Password":"[redacted]","b":"\\"}`, "Password"},
 		{`{"1-peers.peer.secret":"x","2-agent.password":"y"}`, `{"1-peers.peer.secret":"[redacted]","2-agent.password":"[redacted]"}`,
 			"1-peers.peer.secret 2-agent.password"},
+		{`{"Secret ":"x","Secretx":"y"}`, `{"Secret ":"[redacted]","Secretx":"y"}`, "Secret "},
 		{`{"SecretExist":"Y","MD5SecretExist":"N","PasswordX":"a","XPassword":"b","Variable":"Password=x","Value":"Password","Key":"k","$raw":"Password"}`,
 			"", ""},
 		{`{"Password":"","Secret":["",""]}`, "", ""},

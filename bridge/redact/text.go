@@ -131,8 +131,8 @@ var (
 	// or before the next URL of a list.
 	nextURLRule = regexp.MustCompile(`\s|[,;|"'<>(){}\[\]]+[A-Za-z][A-Za-z0-9+.-]*://`)
 	// dialledRule is a password in what is dialled: sip:user:password@host,
-	// IAX2/user:password@host.
-	dialledRule = regexp.MustCompile(`(?i)(?:\bsips?:|/)(?:sips?:)?([^\s:@/;,&"'<>]+):([^\s@]+)@`)
+	// IAX2/user:password@host, also without a user.
+	dialledRule = regexp.MustCompile(`(?i)(?:\bsips?:|/)(?:sips?:)?([^\s:@/;,&"'<>]*):([^\s@]+)@`)
 	bearerRule  = regexp.MustCompile(`(?i)\b(bearer)\s+(?:` + quotedWord + `|\S*[^\s,;])`)
 	// shapeRule is what is secret by its looks: a JSON Web Token, a private key.
 	shapeRule = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_.-]*|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*-----)?`)
@@ -198,7 +198,10 @@ var (
 	// valueOfRule is what may be a name, a function with its arguments included,
 	// and what separates it from its value: PIN=1, "secret": x, CDR(pin) = 2,
 	// PJSIP_HEADER(add,Cookie)=3, <password>4.
-	valueOfRule   = regexp.MustCompile(`((?:[^=:,;&?"'<>()\r\n]*\([^()=\r\n]*\)|[^=:,;&?"'<>\r\n])+)[\\"')]*[ \t]*[=:>]`)
+	valueOfRule = regexp.MustCompile(`((?:[^=:,;&?"'<>()\r\n]*\([^()=\r\n]*\)|[^=:,;&?"'<>\r\n])+)[\\"')]*[ \t]*[=:>]`)
+	// escapedEnds are what ends names where a URL holds another, of the same length as their escapes.
+	escapedEnds = strings.NewReplacer("%3D", "  =", "%3d", "  =", "%3A", "  :", "%3a", "  :", "%3F", "  ?", "%3f", "  ?", "%26", "  &",
+		"%23", "  #", "%2F", "  /", "%2f", "  /", "%3B", "  ;", "%3b", "  ;", "%22", `  "`)
 	bearerAllRule = regexp.MustCompile(`(?i)\bbearer[ \t]`)
 	wordRule      = regexp.MustCompile(`[^\s=:,;"'<>]+`)
 )
@@ -213,11 +216,15 @@ func (r *Redactor) Value(s string) string {
 			s = s[:m[1]] + Hidden
 		}
 	}
-	if !strings.ContainsAny(s, "=:>") { // one stands behind each name
+	plain := s
+	if strings.Contains(s, "%") {
+		plain = escapedEnds.Replace(s)
+	}
+	if !strings.ContainsAny(plain, "=:>") { // one stands behind each name
 		return s
 	}
-	for _, m := range valueOfRule.FindAllStringSubmatchIndex(s, -1) {
-		if r.Secret(s[m[2]:m[3]]) {
+	for _, m := range valueOfRule.FindAllStringSubmatchIndex(plain, -1) {
+		if r.Secret(plain[m[2]:m[3]]) {
 			return s[:m[1]] + Hidden
 		}
 	}
