@@ -56,6 +56,10 @@ var arguments = [...]struct {
 	{"Atxfer", "Exten", namesCommand, "Exten", "a channel with any of " + inCommand + ", which would name a recording's file"},
 	// app_queue.c try_calling: MSet takes what a queue with setinterfacevar says of its member.
 	{"QueueAdd", "MemberName", assignsMore, "MemberName", "a name with a comma and =, which would assign to a variable"},
+	// app_queue.c dump_queue_members joins what reload_queue_members takes apart at the next start.
+	{"QueueAdd", "MemberName", addsMembers, "MemberName", otherMembers},
+	{"QueueAdd", "StateInterface", addsMembers, "StateInterface", otherMembers},
+	{"QueuePause", "Reason", addsMembers, "Reason", otherMembers},
 	{"Park", "TimeoutChannel", namesCommand, "TimeoutChannel", comesBack},
 	{"Park", "Channel2", namesCommand, "Channel2", comesBack},
 	{"DBPut", "Family", isOwnFamily, "Family", "a family that Asterisk itself keeps registrations, members or routes in"},
@@ -74,6 +78,12 @@ const comesBack = "a channel with any of " + inCommand + ", of which Asterisk wo
 func assignsMore(value string) bool {
 	return strings.Contains(value, ",") && strings.Contains(value, "=")
 }
+
+func addsMembers(value string) bool {
+	return strings.ContainsAny(value, ",|") && strings.Contains(value, ";")
+}
+
+const otherMembers = "a comma or | with a semicolon, behind which a queue that keeps its members reads another one"
 
 // ownFamilies are those of the database that Asterisk reads again: the contacts and subscriptions of
 // PJSIP (res_sorcery_astdb.c), chan_sip's and chan_iax2's registrations, persistent members of queues
