@@ -52,8 +52,12 @@ var arguments = [...]struct {
 	{"Originate", "CallerID", callerNamesCommand, "CallerID", "a number with any of " + inCommand + ", which would name a recording's file"},
 	{"Originate", "Channel", namesCommand, "Channel", "a channel with any of " + inCommand + ", which would name a recording's file"},
 	{"QueueAdd", "Interface", namesCommand, "Interface", "a channel with any of " + inCommand + ", which would name a recording's file"},
-	{"BlindTransfer", "Exten", namesCommand, "Exten", "a channel with any of " + inCommand + ", which would name a recording's file"},
-	{"Atxfer", "Exten", namesCommand, "Exten", "a channel with any of " + inCommand + ", which would name a recording's file"},
+	// They are of no extension, but fit a pattern such as _X., behind which many a dialplan records into ${EXTEN}.
+	{"Originate", "Exten", namesCommand, "Exten", extenNames},
+	{"Redirect", "Exten", namesCommand, "Exten", extenNames},
+	{"Redirect", "ExtraExten", namesCommand, "ExtraExten", extenNames},
+	{"BlindTransfer", "Exten", namesCommand, "Exten", extenNames},
+	{"Atxfer", "Exten", namesCommand, "Exten", extenNames},
 	// app_queue.c try_calling: MSet takes what a queue with setinterfacevar says of its member.
 	{"QueueAdd", "MemberName", assignsMore, "MemberName", "a name with a comma and =, which would assign to a variable"},
 	// app_queue.c dump_queue_members joins what reload_queue_members takes apart at the next start.
@@ -69,6 +73,8 @@ var arguments = [...]struct {
 	{"MailboxStatus", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
 	{"MailboxCount", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
 }
+
+const extenNames = "an extension with any of " + inCommand + ", which would name a recording's file"
 
 // comesBack is why what names the telephone that has parked a call holds no expression: once
 // the call's time is over, Asterisk makes an extension that dials it, whose arguments are evaluated
