@@ -52,7 +52,7 @@ var arguments = [...]struct {
 	{"Originate", "CallerID", callerNamesCommand, "CallerID", "a number with any of " + inCommand + ", which would name a recording's file"},
 	{"Originate", "Channel", namesCommand, "Channel", "a channel with any of " + inCommand + ", which would name a recording's file"},
 	{"QueueAdd", "Interface", namesCommand, "Interface", "a channel with any of " + inCommand + ", which would name a recording's file"},
-	// They are of no extension, but fit a pattern such as _X., behind which many a dialplan records into ${EXTEN}.
+	// No extension has them, but a pattern such as _X. takes them, and many a dialplan records into ${EXTEN}.
 	{"Originate", "Exten", namesCommand, "Exten", extenNames},
 	{"Redirect", "Exten", namesCommand, "Exten", extenNames},
 	{"Redirect", "ExtraExten", namesCommand, "ExtraExten", extenNames},
@@ -96,7 +96,7 @@ const otherMembers = "a comma or | with a semicolon, behind which a queue that k
 // (app_queue.c reload_queue_members), routes and the secret of DUNDi.
 var ownFamilies = [...]string{"registrar", "subscription_persistence", "SIP", "IAX", "Queue", "dundi"}
 
-// isOwnFamily reports whether family is one of these. Key may have the rest of it.
+// isOwnFamily reports whether family begins with one of these: Key may have the rest of it.
 func isOwnFamily(family string) bool {
 	first, _, _ := strings.Cut(family, "/")
 	return slices.Contains(ownFamilies[:], first)
