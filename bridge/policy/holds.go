@@ -52,10 +52,18 @@ var arguments = [...]struct {
 	{"Originate", "CallerID", callerNamesCommand, "CallerID", "a number with any of " + inCommand + ", which would name a recording's file"},
 	{"Originate", "Channel", namesCommand, "Channel", "a channel with any of " + inCommand + ", which would name a recording's file"},
 	{"QueueAdd", "Interface", namesCommand, "Interface", "a channel with any of " + inCommand + ", which would name a recording's file"},
-	{"BlindTransfer", "Exten", namesCommand, "Exten", "a channel with any of " + inCommand + ", which would name a recording's file"},
-	{"Atxfer", "Exten", namesCommand, "Exten", "a channel with any of " + inCommand + ", which would name a recording's file"},
+	// No extension has them, but a pattern such as _X. takes them, and many a dialplan records into ${EXTEN}.
+	{"Originate", "Exten", namesCommand, "Exten", extenNames},
+	{"Redirect", "Exten", namesCommand, "Exten", extenNames},
+	{"Redirect", "ExtraExten", namesCommand, "ExtraExten", extenNames},
+	{"BlindTransfer", "Exten", namesCommand, "Exten", extenNames},
+	{"Atxfer", "Exten", namesCommand, "Exten", extenNames},
 	// app_queue.c try_calling: MSet takes what a queue with setinterfacevar says of its member.
 	{"QueueAdd", "MemberName", assignsMore, "MemberName", "a name with a comma and =, which would assign to a variable"},
+	// app_queue.c dump_queue_members joins what reload_queue_members takes apart at the next start.
+	{"QueueAdd", "MemberName", addsMembers, "MemberName", otherMembers},
+	{"QueueAdd", "StateInterface", addsMembers, "StateInterface", otherMembers},
+	{"QueuePause", "Reason", addsMembers, "Reason", otherMembers},
 	{"Park", "TimeoutChannel", namesCommand, "TimeoutChannel", comesBack},
 	{"Park", "Channel2", namesCommand, "Channel2", comesBack},
 	{"DBPut", "Family", isOwnFamily, "Family", "a family that Asterisk itself keeps registrations, members or routes in"},
@@ -66,6 +74,8 @@ var arguments = [...]struct {
 	{"MailboxCount", "Mailbox", hasAny("/"), "Mailbox", "a mailbox that names another folder"},
 }
 
+const extenNames = "an extension with any of " + inCommand + ", which would name a recording's file"
+
 // comesBack is why what names the telephone that has parked a call holds no expression: once
 // the call's time is over, Asterisk makes an extension that dials it, whose arguments are evaluated
 // (parking_bridge_features.c parking_duration_callback).
@@ -75,12 +85,18 @@ func assignsMore(value string) bool {
 	return strings.Contains(value, ",") && strings.Contains(value, "=")
 }
 
+func addsMembers(value string) bool {
+	return strings.ContainsAny(value, ",|") && strings.Contains(value, ";")
+}
+
+const otherMembers = "a comma or | with a semicolon, behind which a queue that keeps its members reads another one"
+
 // ownFamilies are those of the database that Asterisk reads again: the contacts and subscriptions of
 // PJSIP (res_sorcery_astdb.c), chan_sip's and chan_iax2's registrations, persistent members of queues
 // (app_queue.c reload_queue_members), routes and the secret of DUNDi.
 var ownFamilies = [...]string{"registrar", "subscription_persistence", "SIP", "IAX", "Queue", "dundi"}
 
-// isOwnFamily reports whether family is one of these. Key may have the rest of it.
+// isOwnFamily reports whether family begins with one of these: Key may have the rest of it.
 func isOwnFamily(family string) bool {
 	first, _, _ := strings.Cut(family, "/")
 	return slices.Contains(ownFamilies[:], first)

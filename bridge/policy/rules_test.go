@@ -41,7 +41,7 @@ func TestRules_HoldForEachHeaderAsAsteriskReadsIt(t *testing.T) {
 		{"Originate: Channel matches ^PJSIP/", "Exten: 1", "has none"},
 		{`Originate: Channel matches "^(PJSIP|x;y)/[0-9]{1,3}$"`, "Channel: PJSIP/100", ""},
 		{`Originate: Channel matches "^(PJSIP|x;y)/[0-9]{1,3}$"`, `Channel: x;y/100`, ""},
-		{`Originate: Exten matches "^(PJSIP|""x;y"")/[0-9]{1,3}$"`, `Exten: "x;y"/100`, ""},
+		{`Originate: Account matches "^(PJSIP|""x;y"")/[0-9]{1,3}$"`, `Account: "x;y"/100`, ""},
 		{"Originate: Channel not matches (?i)^local/", "Channel: LOCAL/1@x", "has another"},
 		{"Originate: Channel not matches (?i)^local/", "Channel: PJSIP/1", ""},
 		{"Originate: Channel not matches (?i)^local/", "Exten: 1", ""},

@@ -198,7 +198,7 @@ var (
 	// valueOfRule is what may be a name, a function with its arguments included,
 	// and what separates it from its value: PIN=1, "secret": x, CDR(pin) = 2,
 	// PJSIP_HEADER(add,Cookie)=3, <password>4.
-	valueOfRule   = regexp.MustCompile(`((?:[^=:,;&?"'<>()\r\n]*\([^()=\r\n]*\)|[^=:,;&?"'<>\r\n])+)[\\"')]*[ \t]*[=:>]`)
+	valueOfRule = regexp.MustCompile(`((?:[^=:,;&?"'<>()\r\n]*\([^()=\r\n]*\)|[^=:,;&?"'<>\r\n])+)[\\"')]*[ \t]*[=:>]`)
 	// escapedEnds are what ends names where a URL holds another, of the same length as their escapes.
 	escapedEnds = strings.NewReplacer("%3D", "  =", "%3d", "  =", "%3A", "  :", "%3a", "  :", "%3F", "  ?", "%3f", "  ?", "%26", "  &",
 		"%23", "  #", "%2F", "  /", "%2f", "  /", "%3B", "  ;", "%3b", "  ;", "%22", `  "`)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
@@ -271,9 +272,17 @@ func (e *tapEvent) read(numbers view.Numbers) []telling.Field {
 }
 
 // isPrivate reports whether what a header of an event has may be anything that a dialplan knows,
-// or what somebody types: variables, and tones.
+// or what somebody types: variables, arguments of applications and of AGI, tones, secrets.
 func isPrivate(event, header string) bool {
-	return event == "VarSet" && header == "Value" || strings.Contains(header, "ChanVariable") || strings.HasPrefix(event, "DTMF") && header == "Digit"
+	switch header {
+	case "Value":
+		return event == "VarSet"
+	case "Digit":
+		return strings.HasPrefix(event, "DTMF")
+	case "AppData", "Data", "Command", "Env":
+		return true
+	}
+	return strings.Contains(header, "ChanVariable") || redact.Name(header)
 }
 
 func (e *tapEvent) line(fields []telling.Field, zone *time.Location) tapLine {

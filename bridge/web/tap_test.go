@@ -161,9 +161,13 @@ func TestTap_Variables(t *testing.T) {
 			w.happens("VarSet", fields{"Event": "VarSet", "Variable": "PIN", "Value": "hunter2"})
 			w.happens("DTMFEnd", fields{"Event": "DTMFEnd", "Channel": "PJSIP/a", "Digit": "7"})
 			w.happens("Other", fields{"Event": "Other", "ChanVariable(PIN)": []string{"hunter2"}})
+			w.happens("Newexten", fields{"Event": "Newexten", "Application": "Set", "AppData": "PIN=hunter2"})
+			w.happens("OriginateResponse", fields{"Event": "OriginateResponse", "Application": "Authenticate", "Data": "hunter2"})
+			w.happens("AGIExecStart", fields{"Event": "AGIExecStart", "Command": "SET VARIABLE PIN hunter2"})
+			w.happens("UserEvent", fields{"Event": "UserEvent", "UserEvent": "Login", "userPin": "hunter2"})
 			pass(time.Second)
 			said, found := fmt.Sprint(all.lines), len(guessed.names())
-			if len(all.lines) != 3 || strings.Contains(said, "hunter2") != shown || strings.Contains(said, "Digit=7") != shown || found != map[bool]int{true: 3, false: 0}[shown] {
+			if len(all.lines) != 7 || strings.Contains(said, "hunter2") != shown || strings.Contains(said, "Digit=7") != shown || found != map[bool]int{true: 7, false: 0}[shown] {
 				t.Errorf("%s: %s, a guess finds %d", numbers, said, found)
 			}
 		})

@@ -61,7 +61,7 @@ var arrows = map[string][]string{
 	"bridge/policy/policytest":         {"bridge/internal/name", "bridge/policy", "frames"},
 	"bridge/present":                   {"bridge/internal/clock", "bridge/internal/jsontext", "frames"},
 	"bridge/watch":                     {"bridge/view"},
-	"bridge/web":                       {"bridge/catalog", "bridge/tap", "bridge/telling", "bridge/view"},
+	"bridge/web":                       {"bridge/catalog", "bridge/redact", "bridge/tap", "bridge/telling", "bridge/view"},
 	"cmd/ami-nats-bridge/internal/top": {"bridge/view"},
 
 	"bridge/config":            {"amiconn", "amiconn/setting", "bridge/policy"},
