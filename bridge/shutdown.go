@@ -50,8 +50,8 @@ func (b *Bridge) shutdown(stage *stages) error {
 	// with its session, with a reply.
 	b.actions.Refuse()
 	pending, stop := context.WithDeadline(ctx, began.Add(b.cfg.ShutdownTimeout/2))
-	if !b.actions.Wait(pending) {
-		left = append(left, fmt.Errorf("%d actions were not answered", b.pendingActions()))
+	if n := b.actions.Wait(pending); n > 0 {
+		left = append(left, fmt.Errorf("%d actions were not answered", n))
 	}
 	stop()
 	if err := b.actions.Stop(); err != nil {
@@ -83,13 +83,6 @@ func (b *Bridge) shutdown(stage *stages) error {
 	left = append(left, b.drain(ctx, b.events.Get().Conn, "events"), b.drain(ctx, b.control.Get().Conn, "control"))
 	b.log.Info("bridge stopped", zap.Duration("duration", time.Since(began)))
 	return errors.Join(left...)
-}
-
-func (b *Bridge) pendingActions() (n int) {
-	for _, s := range b.servers.all() {
-		n += s.link.Status().Calls.Pending
-	}
-	return n
 }
 
 // drainOutboxes waits until every outbox is empty and returns how many events

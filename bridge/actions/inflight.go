@@ -47,12 +47,14 @@ func (f *inFlight) close() {
 	}
 }
 
-// wait reports whether all had left before ctx ended.
-func (f *inFlight) wait(ctx context.Context) bool {
+// wait returns how many had not left when ctx ended, 0 as soon as all have.
+func (f *inFlight) wait(ctx context.Context) (left int) {
 	select {
 	case <-f.idle:
-		return true
+		return 0
 	case <-ctx.Done():
-		return false
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.n
 	}
 }

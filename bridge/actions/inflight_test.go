@@ -27,11 +27,11 @@ func TestFlight_WaitsForAllAndLetsNobodyInOnceClosed(t *testing.T) {
 		}
 		short, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
-		if f.wait(short) {
-			t.Error("wait returned true with three inside")
+		if n := f.wait(short); n != 3 {
+			t.Errorf("wait returned %d with three inside", n)
 		}
-		if !f.wait(t.Context()) {
-			t.Error("wait returned false although all left")
+		if n := f.wait(t.Context()); n != 0 {
+			t.Errorf("wait returned %d although all left", n)
 		}
 		group.Wait()
 	})

@@ -201,9 +201,9 @@ func (s *Service) Taken() []*Endpoint {
 // Refuse has every request refused that comes from now on. It is called once.
 func (s *Service) Refuse() { s.shared.inFlight.close() }
 
-// Wait reports whether all requests were answered before ctx ended. It is called
-// after Refuse.
-func (s *Service) Wait(ctx context.Context) bool { return s.shared.inFlight.wait(ctx) }
+// Wait returns how many requests were not answered when ctx ended, 0 as soon as all are. It is
+// called after Refuse.
+func (s *Service) Wait(ctx context.Context) (left int) { return s.shared.inFlight.wait(ctx) }
 
 // LogDropped logs how many requests were dropped. It is for the status goroutine.
 func (s *Service) LogDropped(now time.Time) {

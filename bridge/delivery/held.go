@@ -55,7 +55,7 @@ func (p *Publisher) held(ctx context.Context, filter string, ids map[string]bool
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	now := time.Now()
-	stream, err := p.conn.Get().JS.Stream(ctx, streams.EventStream)
+	stream, err := findStream(ctx, p.conn.Get().JS)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return outbox.Doubt{Since: now}, nil
 	}
@@ -82,6 +82,14 @@ func (p *Publisher) held(ctx context.Context, filter string, ids map[string]bool
 		return outbox.Doubt{Since: d.Since, After: through}, err // the next time it goes on there
 	}
 	return outbox.Doubt{Since: now, After: through}, nil
+}
+
+// findStream asks for the stream for no longer than events wait for an acknowledgement: by then it may
+// have a leader, who has never had the question.
+func findStream(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, natsconn.AckTimeout)
+	defer cancel()
+	return js.Stream(ctx, streams.EventStream)
 }
 
 // heldFrom is where reading begins: behind the last message that was heard of

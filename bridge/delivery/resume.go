@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -86,7 +87,9 @@ func (p *Publisher) onHeld(a heldAnswer, now time.Time) {
 			r.asked = now
 		}
 		if clock.Elapsed(r.asked, now) < storedPatience {
-			r.due = now.Add(r.delays.NextBackOff())
+			if !errors.Is(a.err, context.DeadlineExceeded) { // which has taken its time
+				r.due = now.Add(r.delays.NextBackOff())
+			}
 			o.DoubtAll(a.doubt)
 			return
 		}

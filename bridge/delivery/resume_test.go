@@ -24,6 +24,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox/outboxtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
@@ -587,12 +588,36 @@ func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 	if d := o.Doubtful(func(*outbox.Entry) {}); d.Since != began.Add(storedPatience) || d.After != 5 {
 		t.Errorf("what is sent again is in doubt since %+v", d)
 	}
+	// A question that was waited for has been wait enough: the next is asked at once.
+	waited := fmt.Errorf("read the stream: %w", context.DeadlineExceeded)
+	p.retries[0].asked = time.Time{}
+	if p.onHeld(heldAnswer{source: 0, ids: ids, err: waited}, began); !p.retries[0].due.Equal(began) {
+		t.Errorf("behind a question that was waited for: %+v", p.retries[0])
+	}
+	p.retries[0].asked = time.Time{}
 	// An answer ends the minute: the next begins anew.
 	p.retries[0].answered = false
 	p.onHeld(heldAnswer{source: 0, ids: ids, err: errHeldCut}, began.Add(2*storedPatience))
 	p.onHeld(heldAnswer{source: 0, ids: ids, doubt: outbox.Doubt{Since: began.Add(2 * storedPatience)}}, began.Add(2*storedPatience))
 	if r := &p.retries[0]; !r.asked.IsZero() || !r.answered {
 		t.Errorf("with an answer: %+v", r)
+	}
+}
+
+// A question about the stream that nobody has had, for there was no leader, is given up as soon as
+// an event would be: by then there may be one.
+func TestStored_AsksForTheStreamAnew(t *testing.T) {
+	longtest.Mark(t, "an answer of JetStream is waited for for 5 s (natsconn.AckTimeout)")
+	t.Parallel()
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
+	nc, js := natstest.Client(t, s.ClientURL())
+	if _, err := nc.Subscribe("$JS.API.STREAM.INFO.>", func(*nats.Msg) {}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
+	defer cancel()
+	if _, err := findStream(ctx, js); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		t.Errorf("%v, %v", err, ctx.Err())
 	}
 }
 

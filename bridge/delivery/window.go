@@ -274,11 +274,11 @@ func (w *window) failAll(err error) {
 }
 
 // expire fails the servers whose oldest has waited for too long, and reports
-// whether there was one.
+// whether there was one. Those that have failed wait for their next try, be that late.
 func (w *window) expire(now time.Time) (any bool) {
 	w.mu.Lock()
 	for i := range w.sources {
-		if l := &w.sources[i]; l.head < l.tail && now.Sub(l.slot(l.head).at) > w.timeout {
+		if l := &w.sources[i]; l.failure == nil && l.head < l.tail && now.Sub(l.slot(l.head).at) > w.timeout {
 			w.failSource(i, errAckTimeout)
 			any = true
 		}

@@ -105,6 +105,26 @@ func TestWindow_TheOldestIsWaitedFor(t *testing.T) {
 	}
 }
 
+// What has failed, and waits for its next try or for what the stream holds, is late for nobody: in
+// a batch all others would fail with it, again and again until it is sent.
+func TestWindow_WhatHasFailedIsNotLate(t *testing.T) {
+	r := newWindowRig(2)
+	r.send(0)
+	r.fail(0, natsconn.ErrNoStream)
+	r.rewind(0) // and it is asked what the stream holds of it
+	now := time.Now()
+	r.sources[0].slot(0).at = now.Add(-time.Minute)
+	r.send(1)
+	if r.expire(now) {
+		t.Error("it is late though it has failed")
+	}
+	r.reset(0)
+	r.send(0)
+	if !r.expire(now.Add(2 * r.timeout)) {
+		t.Error("what was sent since is waited for for ever")
+	}
+}
+
 // A connection that is lost has lost what was in flight of every server.
 func TestWindow_ALostConnectionFailsEveryServer(t *testing.T) {
 	r := newWindowRig(4)

@@ -66,7 +66,7 @@ func TestState_OffBesideAnOldNATS(t *testing.T) {
 	for range 3 { // status, and looks at the streams
 		r.Next(nodes)
 	}
-	if all := lines.FilterMessage("state is off for this run").All(); len(all) != 1 {
+	if all := lines.FilterMessage("state is off").All(); len(all) != 1 {
 		t.Errorf("said %d times: %v", len(all), all)
 	}
 	if _, err := harness.JetStream(t, r.Client).Stream(t.Context(), streams.StateStream); !errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -204,7 +204,7 @@ func TestState_AListThatIsDenied(t *testing.T) {
 	b.Wants()
 }
 
-// Without a bucket, where the bridge makes none, the state is off for this run, and
+// Without a bucket, where the bridge makes none, the state is off, and
 // nothing else is the worse for it.
 func TestState_OffWithoutABucket(t *testing.T) {
 	t.Parallel()
