@@ -119,12 +119,10 @@ func (c *Conn) Adopt(nc *nats.Conn) error {
 	}
 	l := &Link{Conn: nc, JS: js}
 	l.looked.Store(c.since(time.Now()))
-	if err := c.subscribeAll(l); err != nil {
+	if err := c.take(l); err != nil {
 		nc.Close()
 		return err
 	}
-	c.made.Add(1)
-	c.current.Store(l)
 	c.changed()
 	return nil
 }

@@ -259,3 +259,27 @@ func opened(t *testing.T, url string) *Conn {
 	natstest.Within(t, "the connection", func() bool { return c.Up() && c.Connected() > 0 })
 	return c
 }
+
+// What is subscribed to between a connection that was closed for good and the next one is there on
+// that: who has just begun to lead a server would else take no requests.
+func TestConn_AddsWhileItIsClosedForGood(t *testing.T) {
+	s := natstest.Serve(t, func(*natsserver.Options) {})
+	c := opened(t, s.ClientURL())
+	c.Get().Close()
+	echo(t, c, "kept", "q")
+	if err := c.Stop(echo(t, c, "stopped", "q")); err != nil {
+		t.Error(err)
+	}
+	if err := c.Open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Get().Close() })
+	natstest.Within(t, "it stands", func() bool { c.Confirm(t.Context()); return c.confirmed() })
+	nc, _ := natstest.Client(t, s.ClientURL())
+	if m, err := nc.Request("kept", []byte("x"), natstest.Patience); err != nil || string(m.Data) != "x" {
+		t.Errorf("%v", err)
+	}
+	if _, err := nc.Request("stopped", nil, natstest.Patience); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("what was stopped meanwhile: %v", err)
+	}
+}

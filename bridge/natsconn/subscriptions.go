@@ -61,17 +61,20 @@ func (c *Conn) Subscribe(subject, queue string, handle nats.MsgHandler) (*Subscr
 	return s, c.Add(s)
 }
 
-// Add keeps up s from now on, or from Open on.
+// Add keeps up s from now on, or from Open on, or, where the connection is closed for good, from
+// the next one on.
 func (c *Conn) Add(s *Subscription) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.Get(); l != nil {
 		sub, err := s.make(l)
-		if err != nil {
+		switch {
+		case err == nil:
+			s.use(l, sub)
+			clock.Raise(c.wake)
+		case !l.IsClosed():
 			return err
 		}
-		s.use(l, sub)
-		clock.Raise(c.wake)
 	}
 	c.subs = append(c.subs, s)
 	return nil
@@ -92,8 +95,9 @@ func (s *Subscription) make(l *Link) (*nats.Subscription, error) {
 // use takes sub, made on l, into use. It needs conn.mu.
 func (s *Subscription) use(l *Link, sub *nats.Subscription) { s.sub, s.on, s.stands = sub, l, false }
 
-// subscribeAll subscribes on a new link, which is not connected yet as a rule.
-func (c *Conn) subscribeAll(l *Link) error {
+// take subscribes on a new link, which is not connected yet as a rule, and has it be the one that
+// there is now.
+func (c *Conn) take(l *Link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.subs {
@@ -103,6 +107,8 @@ func (c *Conn) subscribeAll(l *Link) error {
 		}
 		s.use(l, sub)
 	}
+	c.made.Add(1)
+	c.current.Store(l)
 	return nil
 }
 
@@ -112,6 +118,9 @@ func (c *Conn) Stop(s *Subscription) error {
 	defer c.mu.Unlock()
 	s.stopped = true
 	c.subs = slices.DeleteFunc(c.subs, func(other *Subscription) bool { return other == s })
+	if s.sub == nil {
+		return nil // it waited for the next connection
+	}
 	if err := s.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		return fmt.Errorf("drain %s: %w", s.Subject, err)
 	}

@@ -19,7 +19,7 @@ type Gap struct {
 	Restarted string // yes, no or unknown after a lost session, else empty
 	Resume    bool   // from is when the last event was that the stream holds
 	Held      bool   // restarted is to be told; what is behind waits
-	asks      bool   // with HA: who leads decides whether it begins an epoch
+	asks      int    // with HA: the sessions that ended here; who leads decides whether it begins an epoch
 	sent      bool   // at least once
 }
 
@@ -48,6 +48,7 @@ func (g *Gap) add(at int64) {
 func (g *Gap) merge(other *Gap) {
 	g.From, g.To = min(g.From, other.From), max(g.To, other.To)
 	g.Lost += other.Lost
+	g.asks += other.asks
 	g.Unknown = g.Unknown || other.Unknown
 	if other.Restarted == "yes" || g.Restarted == "no" {
 		g.Restarted = other.Restarted

@@ -82,3 +82,25 @@ func TestShare_ReadUpToKnowsItsEpoch(t *testing.T) {
 		t.Error("it is known where a Gap waits")
 	}
 }
+
+// Two sessions that have ended are two, though a full outbox has made one Gap of theirs: once
+// that has begun an epoch a standby can ask how far the leader has read.
+func TestShare_ReadUpToBehindTwoSessionsOfOneGap(t *testing.T) {
+	s := newShared(t)
+	s.leader.SetLimit(40_000) // of which a sixteenth goes at once
+	for range 2 {
+		s.raise(1)
+		s.reads(s.leader, 1)
+		s.leader.Restart()
+		s.leader.PushGap("s", &Gap{Reason: "closed", Unknown: true})
+	}
+	s.raise(300)
+	s.reads(s.leader, 300)
+	s.leader.NextEpoch()
+	for range 300 {
+		s.sends(1, 1)
+	}
+	if _, _, ok := s.leader.ReadUpTo(); !ok {
+		t.Error("it is not known")
+	}
+}

@@ -196,7 +196,9 @@ func (o *Outbox) PushGap(session string, gap *Gap) {
 	if o.share != nil && o.share.leads == nil {
 		return // a standby's hole is none, as long as the leader has none there
 	}
-	gap.asks = o.share != nil
+	if o.share != nil {
+		gap.asks = 1
+	}
 	o.waiting.PushBack(o.gapSlot(session, gap))
 }
 

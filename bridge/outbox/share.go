@@ -85,15 +85,13 @@ func (h *share) number(s *slot, payload []byte) {
 	}
 	_ = h.leads.Begin(h.o.Epoch()) // mayBegin has seen to it that all is stored
 	h.refused = false
-	if s.gap.asks {
-		h.lost--
-	}
+	h.lost -= s.gap.asks
 	s.Session, s.Seq, s.Hash = h.leads.Epoch(), 0, standby.Hash(payload)
 }
 
 // mayBegin reports whether a Gap may begin an epoch: all before it is stored.
 func (o *Outbox) mayBegin(gap *Gap) bool {
-	return o.sent.Len() == 0 && o.retry.Len() == 0 && (!gap.asks || o.share.epochs)
+	return o.sent.Len() == 0 && o.retry.Len() == 0 && (gap.asks == 0 || o.share.epochs)
 }
 
 // updateShare takes in what is stored, and whether something of it just was.

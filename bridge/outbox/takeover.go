@@ -101,7 +101,7 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 	border, gaps := -1, 0
 	for i := range o.waiting.Len() {
 		if gap := o.waiting.At(i).gap; gap != nil {
-			if gaps++; gap.asks {
+			if gaps++; gap.asks > 0 {
 				border = i
 			}
 		}

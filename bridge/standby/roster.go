@@ -97,7 +97,7 @@ func (r *Roster) Knows(h *Heartbeat) bool {
 }
 
 // Observe takes in another bridge's Heartbeat, which the Roster keeps. One that is older
-// than the last is ignored, unless nothing is heard of what was that: then it was not its own.
+// than the last is ignored, until the bridge is silent: then the last was not its own.
 func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 	m := r.members[h.Node]
 	switch {

@@ -65,7 +65,7 @@ func (b *bucket) forget() {
 // entry is the last message of a server's key.
 type entry struct {
 	revision uint64 // 0: there never was one
-	gone     bool   // it is no value: a purge, or the mark of one that has expired
+	gone     bool   // it is no bridge's value: a purge, the mark of one that has expired, or what somebody wrote by hand
 	node     string // that wrote it
 	value    []byte
 	ttl      time.Duration
@@ -93,11 +93,12 @@ func (b *bucket) last(ctx context.Context, key string) (entry, error) {
 		return e, nil
 	}
 	var value struct{ Node string }
-	if err := json.Unmarshal(msg.Data, &value); err != nil {
-		return entry{}, err
+	e.ttl, _ = time.ParseDuration(msg.Header.Get(jetstream.MsgTTLHeader))
+	if json.Unmarshal(msg.Data, &value) != nil || e.ttl == 0 {
+		e.gone = true // no bridge has written that
+		return e, nil
 	}
 	e.node, e.value = value.Node, msg.Data
-	e.ttl, _ = time.ParseDuration(msg.Header.Get(jetstream.MsgTTLHeader))
 	return e, nil
 }
 

@@ -98,3 +98,23 @@ func TestHolder_ALeaderTakesTheKey(t *testing.T) {
 		t.Error("not taken back")
 	}
 }
+
+// What no bridge has written keeps nobody from the key, be it no value at all, or one that would
+// never expire.
+func TestHolder_WhatSomebodyWroteByHand(t *testing.T) {
+	b, log := aBucket(t), zap.NewNop()
+	kv, err := b.conn.Get().JS.KeyValue(t.Context(), streams.StateBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHolder("pbx1", "b1", time.Hour)
+	for _, text := range []string{"nonsense", string(value("b9", "live")), ""} {
+		if _, err := kv.PutString(t.Context(), h.key, text); err != nil {
+			t.Fatal(err)
+		}
+		h.next = time.Time{}
+		if !h.keep(t.Context(), b, value("b1", "live"), log) || !h.leads(time.Now()) {
+			t.Errorf("%q: it is not held, but by %q", text, h.elsewhere())
+		}
+	}
+}
