@@ -254,7 +254,7 @@ func (p *Present) notKept(k Kind) string {
 }
 
 // AppendServer appends the value of <server>.server, which node writes. It is not live as long
-// as that node does not know what the bucket has from before.
+// as that node does not know whether the bucket has what is up, and nothing else.
 func (p *Present) AppendServer(dst []byte, node string, knows bool, now time.Time) []byte {
 	p.enter(now)
 	defer p.mu.Unlock()

@@ -243,7 +243,8 @@ func (s *Server) holds(woken bool, now time.Time) bool {
 // now and then at what came late.
 func (s *Server) hold(ctx context.Context) {
 	changes := s.changes.Load()
-	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, s.knows, time.Now())
+	knows := s.knows && !s.state.writer.isBehind(time.Now())
+	s.value = s.present.AppendServer(s.value[:0], s.state.o.Config.Node, knows, time.Now())
 	before := s.holder.elsewhere()
 	if now := time.Now(); s.holder.keep(ctx, s.state.bucket, s.value, s.log) {
 		s.left, s.knows, s.lookAt, s.lookSpan, s.trySpan = toList, false, now, 0, 0

@@ -60,9 +60,11 @@ type writer struct {
 	mu     sync.Mutex // protects the following
 	slots  [window]slot
 	free   []int
-	fails  error // since the goroutine looked
-	well   bool  // something was stored since the last failure
-	probes bool  // one message at a time, while they fail
+	fails  error     // since the goroutine looked
+	well   bool      // something was stored since the last failure
+	probes bool      // one message at a time, while they fail
+	first  time.Time // that a message was refused, since it was calm
+	last   time.Time // that one was
 }
 
 // slot is a place for one message on its way.
@@ -282,6 +284,7 @@ func (w *writer) end(at int, turn, revision uint64, err error) {
 	case unfit: // that says nothing of the bucket
 	case err != nil:
 		w.fails, w.well = err, false
+		w.refused(err, time.Now())
 	default:
 		w.well = true
 	}

@@ -14,8 +14,8 @@ func statusSubjects(prefix string) []string {
 	return []string{prefix + ".status.>", prefix + ".nodes.>"}
 }
 
-// heard is what comes on the status subjects, until its connection is closed.
-type heard struct {
+// statusSubs are what comes on the status subjects, until its connection is closed.
+type statusSubs struct {
 	live  chan *nats.Msg
 	subs  []*nats.Subscription
 	since time.Time // that it was subscribed to last
@@ -23,15 +23,15 @@ type heard struct {
 
 // subscribe subscribes, in place of what was before: nats-server takes a subscription away with the
 // right to it, and does not bring it back.
-func (h *heard) subscribe(nc *nats.Conn, prefix string) error {
-	before := h.subs
-	h.subs, h.since = nil, time.Now()
+func (s *statusSubs) subscribe(nc *nats.Conn, prefix string) error {
+	before := s.subs
+	s.subs, s.since = nil, time.Now()
 	for _, subject := range statusSubjects(prefix) {
-		sub, err := nc.ChanSubscribe(subject, h.live)
+		sub, err := nc.ChanSubscribe(subject, s.live)
 		if err != nil {
 			return err
 		}
-		h.subs = append(h.subs, sub)
+		s.subs = append(s.subs, sub)
 	}
 	for _, sub := range before {
 		_ = sub.Unsubscribe() // one that was taken away fails
@@ -39,15 +39,15 @@ func (h *heard) subscribe(nc *nats.Conn, prefix string) error {
 	return nil
 }
 
-// hear returns what comes from now on.
-func hear(nc *nats.Conn, prefix string) (*heard, error) {
-	h := &heard{live: make(chan *nats.Msg, liveQueue)}
-	return h, h.subscribe(nc, prefix)
+// listen returns what comes from now on.
+func listen(nc *nats.Conn, prefix string) (*statusSubs, error) {
+	s := &statusSubs{live: make(chan *nats.Msg, liveQueue)}
+	return s, s.subscribe(nc, prefix)
 }
 
 // follow reads what NATS brings: first the last values that are kept, then what comes.
 func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
-	status, err := hear(nc, r.opts.Prefix)
+	status, err := listen(nc, r.opts.Prefix)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 		return nil, err
 	}
 	r := NewReader(opts)
-	status, err := hear(nc, opts.Prefix)
+	status, err := listen(nc, opts.Prefix)
 	if err != nil {
 		return nil, err
 	}
