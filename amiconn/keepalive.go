@@ -25,7 +25,7 @@ func newUpkeep(s *Session, now time.Time) *upkeep {
 	}
 }
 
-// logoff has the Session end in order, which takes logoffWait at most.
+// logoff has the Session end in order, which takes logoffWait at most, once.
 func (u *upkeep) logoff(now time.Time) {
 	if !u.leave.IsZero() {
 		return
@@ -95,15 +95,9 @@ func (l *Link) keepTime(ctx context.Context, over <-chan struct{}) {
 		case <-over:
 			running--
 		case s := <-l.turned:
-			up = turn(up, s)
-			if ctx.Err() != nil {
-				leave = ctx.Done() // it is told now, if it has begun
-			}
+			up = turned(up, s)
 		case <-leave:
 			leave = nil
-			for _, u := range up {
-				u.logoff(time.Now())
-			}
 		case <-timer.C:
 		}
 		now := time.Now()
@@ -112,14 +106,17 @@ func (l *Link) keepTime(ctx context.Context, over <-chan struct{}) {
 			next = watch.look(now)
 		}
 		for _, u := range up {
+			if ctx.Err() != nil {
+				u.logoff(now)
+			}
 			next = earliest(next, u.do(ctx, now))
 		}
 		timer.Reset(next.Sub(now))
 	}
 }
 
-// turn returns up with s, which has begun, or without it, for it has ended.
-func turn(up []*upkeep, s *Session) []*upkeep {
+// turned returns up with s, which has begun, or without it, for it has ended.
+func turned(up []*upkeep, s *Session) []*upkeep {
 	for i, u := range up {
 		if u.session == s {
 			return slices.Delete(up, i, i+1)

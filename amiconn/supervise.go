@@ -16,25 +16,25 @@ func (l *Link) supervise(ctx context.Context, s *slot, over chan<- struct{}) {
 	for done := false; !done; {
 		session, excused, err := l.connect(ctx, s)
 		if err == nil {
-			l.cameUp(s, session)
+			l.noteUp(s, session)
 			excused, err = l.serve(ctx, s, session)
 		}
-		done = l.wentDown(ctx, s, session, excused, err)
+		done = l.noteEnd(ctx, s, session, excused, err)
 	}
 	over <- struct{}{}
 }
 
-// cameUp notes that a session of s is up.
+// noteUp notes that a session of s is up.
 //
 //go:noinline
-func (l *Link) cameUp(s *slot, session *Session) {
+func (l *Link) noteUp(s *slot, session *Session) {
 	s.refused = false
 	l.change(s, Change{To: StateUp, Session: session.Token, Version: session.Version}, session)
 }
 
-// wentDown notes that a session of s has ended, or did not come up: then it is nil. It
+// noteEnd notes that a session of s has ended, or did not come up: then it is nil. It
 // reports whether it was the last.
-func (l *Link) wentDown(ctx context.Context, s *slot, session *Session, excused bool, err error) (last bool) {
+func (l *Link) noteEnd(ctx context.Context, s *slot, session *Session, excused bool, err error) (last bool) {
 	ended := Change{To: StateWaiting, Reason: ReasonOf(err), Err: err}
 	if session != nil {
 		ended.Session, ended.Version, ended.Events = session.Token, session.Version, session.seq
