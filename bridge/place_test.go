@@ -16,6 +16,7 @@ import (
 // again when its turn comes, with the settings of that time. One that is removed meanwhile
 // goes, and may come back. Nobody else's session is touched.
 func TestPlace_AServerRestsAndIsReadAgain(t *testing.T) {
+	t.Parallel()
 	r := run(t, Deps{}, func(cfg *config.Config) { cfg.HA = true }, nil, "pbx1", "pbx2")
 	pbx1, pbx2 := r.cfg.Servers[0], r.cfg.Servers[1]
 	sessions := func(n int) {
@@ -94,6 +95,7 @@ func toldSessions(t *testing.T, b *Bridge) (servers []string) {
 // end, as one does whose turn to be read comes again: else their end would be taken for that of
 // the new ones, and nothing that these bring would be published.
 func TestPlace_SessionsWaitForTheEndOfThoseBefore(t *testing.T) {
+	t.Parallel()
 	for name, again := range map[string]func(t *testing.T, r *running){
 		"removed": func(t *testing.T, r *running) {
 			mustReload(t, r.Bridge, with(r.cfg, nil, r.cfg.Servers[1]))
@@ -108,6 +110,7 @@ func TestPlace_SessionsWaitForTheEndOfThoseBefore(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := run(t, Deps{}, func(cfg *config.Config) { cfg.HA = true }, nil, "pbx1", "pbx2")
 			sim, before := r.sims["pbx1"], r.server("pbx1")
 			natstest.Within(t, "pbx1 is led", before.shared.Leads)
@@ -129,6 +132,7 @@ func TestPlace_SessionsWaitForTheEndOfThoseBefore(t *testing.T) {
 // One that is removed while it is led, and has left, is led no more: as it comes back its requests
 // are those of whoever leads it then.
 func TestPlace_OneThatHasLeftIsNotLed(t *testing.T) {
+	t.Parallel()
 	r := run(t, Deps{}, func(cfg *config.Config) { cfg.HA = true }, nil, "pbx1", "pbx2")
 	taken := func() bool {
 		return slices.ContainsFunc(r.actions.Taken(), func(e *actions.Endpoint) bool { return e.Name == "pbx1" })
