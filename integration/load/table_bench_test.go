@@ -277,7 +277,7 @@ func (p *place) actions(addr string, rounds int) {
 	p.b.ReportMetric(float64(p50(bridge))/float64(p50(bare)), "x-action-p50")
 }
 
-// idle measures a thousand servers that say nothing, and a scrape of them.
+// idle measures a thousand servers that say nothing and were asked what is up, and a scrape of them.
 func (p *place) idle(seconds int) {
 	const servers = 1000
 	asterisk, addr := play(p.b, "asterisk")
@@ -287,6 +287,9 @@ func (p *place) idle(seconds int) {
 	}
 	p.serve(all)
 	asterisk.ask("await %d", 2*servers)
+	harness.Eventually(p.b, "what is up is known", func() bool {
+		return strings.Count(p.scrape(), "\nami_nats_bridge_state_sync_seconds{") == servers
+	})
 	before, began := cpuOf(p.b, p.bridge.pid()), time.Now()
 	<-time.After(2 * time.Duration(seconds) * time.Second) // what is measured is that nothing happens
 	busy := float64(cpuOf(p.b, p.bridge.pid())-before) / float64(time.Since(began))
