@@ -22,6 +22,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
@@ -172,6 +173,7 @@ func TestHindered_WithoutTheRights(t *testing.T) {
 // A bridge that may say again that it is there hears itself do so, and leads at once: it need not
 // wait until NATS's word of before is old.
 func TestHindered_TheRightsComeBack(t *testing.T) {
+	longtest.Mark(t, "a bridge is kept from leading for three seconds, and leads behind a silence")
 	t.Parallel()
 	n := harness.Cluster(t, 1, rights("b1", `"ami.ha.>"`))[0]
 	_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
