@@ -143,8 +143,7 @@ func (n *Node) writeTerm(s *server) {
 				wrote()
 			}
 		}
-		if api, ok := errors.AsType[*jetstream.APIError](err); ok &&
-			(api.ErrorCode == natsconn.StreamWrongLastSequence || api.ErrorCode == natsconn.StreamWrongLastConstant) {
+		if natsconn.Overtaken(err) {
 			return answer(standby.Event{Kind: standby.Refused})
 		}
 		if errors.Is(err, jetstream.ErrNoStreamResponse) {

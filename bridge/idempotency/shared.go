@@ -122,7 +122,7 @@ func (s *sharedKeys) claim(c claim, revision uint64) {
 		case err == nil:
 			c.revision = ack.Sequence
 			c.request.First(c.Entry)
-		case journal.Overtaken(err):
+		case natsconn.Overtaken(err):
 			s.resolve(c)
 		default:
 			s.refused(err)

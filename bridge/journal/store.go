@@ -59,7 +59,7 @@ func (j *Journal) storeBatch(ctx context.Context, batch []Entry) (retry []Entry,
 	for i, e := range batch {
 		acknowledge(i)
 		ack, err := acks[i], failures[i]
-		if TooLarge(err) {
+		if natsconn.TooLarge(err) {
 			j.unfit = err
 		}
 		if err == nil || e.Once || Hopeless(err) {
@@ -126,17 +126,5 @@ func acknowledged(ctx context.Context, f jetstream.PubAckFuture, msg *nats.Msg) 
 
 // Hopeless reports whether a message that was refused so will always be.
 func Hopeless(err error) bool {
-	return TooLarge(err) || Overtaken(err) || errors.Is(err, nats.ErrBadSubject)
-}
-
-// TooLarge reports whether err says that a message is larger than NATS, or the stream, takes.
-func TooLarge(err error) bool {
-	api, is := errors.AsType[*jetstream.APIError](err)
-	return is && api.ErrorCode == natsconn.StreamMessageExceedsMaximum || errors.Is(err, nats.ErrMaxPayload)
-}
-
-// Overtaken reports whether err says that another message is where this one was to be the next.
-func Overtaken(err error) bool {
-	api, is := errors.AsType[*jetstream.APIError](err)
-	return is && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+	return natsconn.TooLarge(err) || natsconn.Overtaken(err) || errors.Is(err, nats.ErrBadSubject)
 }

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // AckTimeout is how long JetStream may take to acknowledge a message, before what
@@ -24,6 +27,18 @@ const (
 	BatchPublishInvalidPattern  = 10206 // JSBatchPublishInvalidPatternErr
 	BatchPublishUnknownBatch    = 10208 // JSBatchPublishUnknownBatchIDErr
 )
+
+// TooLarge reports whether err says that a message is larger than NATS, or the stream, takes.
+func TooLarge(err error) bool {
+	api, is := errors.AsType[*jetstream.APIError](err)
+	return is && api.ErrorCode == StreamMessageExceedsMaximum || errors.Is(err, nats.ErrMaxPayload)
+}
+
+// Overtaken reports whether err says that another message is where this one was to be the next.
+func Overtaken(err error) bool {
+	api, is := errors.AsType[*jetstream.APIError](err)
+	return is && (api.ErrorCode == StreamWrongLastSequence || api.ErrorCode == StreamWrongLastConstant)
+}
 
 // Refusal is why the stream did not take an event.
 type Refusal struct {

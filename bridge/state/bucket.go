@@ -112,19 +112,13 @@ func (b *bucket) put(ctx context.Context, key string, value []byte, ttl time.Dur
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(after, 10))
 	msg.Header.Set(jetstream.MsgTTLHeader, ttl.String())
 	ack, err := b.conn.Get().JS.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
-	if err == nil || isUnfit(err) {
+	if err == nil || natsconn.TooLarge(err) {
 		b.stored(err)
 	}
 	if err != nil {
 		return 0, err
 	}
 	return ack.Sequence, nil
-}
-
-// isTaken reports whether err says that a key has changed since.
-func isTaken(err error) bool {
-	api, is := errors.AsType[*jetstream.APIError](err)
-	return is && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // keys tells found what the bucket has last of each key of server's objects: a value, or the

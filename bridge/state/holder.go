@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 )
 
 // holder has the key <server>.server, or waits for it. Whoever has it writes the
@@ -82,7 +84,7 @@ func (h *holder) keep(ctx context.Context, b *bucket, value []byte, log *zap.Log
 		if err == nil {
 			return false
 		}
-		if !isTaken(err) {
+		if !natsconn.Overtaken(err) {
 			h.tell(log, "state: the server's key was not written", err)
 			h.next = time.Now().Add(h.interval)
 			return false
@@ -113,7 +115,7 @@ func (h *holder) claim(ctx context.Context, b *bucket, value []byte, log *zap.Lo
 		return false
 	}
 	if err := h.write(ctx, b, value, last.revision); err != nil {
-		if isTaken(err) {
+		if natsconn.Overtaken(err) {
 			h.next = time.Now() // by whom, the next look tells
 		} else {
 			h.tell(log, "state: the server's key was not written", err)
@@ -131,7 +133,7 @@ func (h *holder) write(ctx context.Context, b *bucket, value []byte, after uint6
 	sent := time.Now()
 	revision, err := b.put(ctx, h.key, value, h.ttl, after)
 	if err != nil {
-		if !isTaken(err) {
+		if !natsconn.Overtaken(err) {
 			h.unsure = append(h.unsure[:0], value...)
 		}
 		return err

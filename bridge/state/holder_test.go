@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn/conntest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
@@ -91,7 +92,7 @@ func TestHolder_ALeaderTakesTheKey(t *testing.T) {
 	if !keep(before) || !keep(now) || !now.leads(time.Now()) {
 		t.Fatalf("not taken over: held by %q", now.elsewhere())
 	}
-	if _, err := b.put(t.Context(), before.key, value("b1", "live"), before.ttl, before.revision); !isTaken(err) {
+	if _, err := b.put(t.Context(), before.key, value("b1", "live"), before.ttl, before.revision); !natsconn.Overtaken(err) {
 		t.Errorf("who led before still writes: %v", err)
 	}
 	if !keep(before) { // it leads again

@@ -279,9 +279,9 @@ func (w *writer) end(at int, turn, revision uint64, err error) {
 	}
 	s := sl.server
 	sl.server = nil
-	unfit := isUnfit(err)
+	unfit := natsconn.TooLarge(err)
 	switch {
-	case unfit: // that says nothing of the bucket
+	case unfit: // that says nothing of the bucket: tried again and again it would have all others wait
 	case err != nil:
 		w.fails, w.well = err, false
 		w.refused(err, time.Now())
@@ -312,13 +312,6 @@ var (
 	errNoAck = errors.New("no acknowledgement in time")
 	errGone  = errors.New("the connection was lost before it was acknowledged")
 )
-
-// isUnfit reports whether err says that a message is too large ever to be taken. Tried again and
-// again it would have all others wait for it as for a bucket that takes nothing.
-func isUnfit(err error) bool {
-	api, is := errors.AsType[*jetstream.APIError](err)
-	return is && int(api.ErrorCode) == natsconn.StreamMessageExceedsMaximum || errors.Is(err, nats.ErrMaxPayload)
-}
 
 // lookAcks is how often what was not acknowledged is looked at.
 const lookAcks = 100 * time.Millisecond
