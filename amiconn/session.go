@@ -128,8 +128,7 @@ type Session struct {
 	writers sync.WaitGroup  // one at most, while something waits
 	dead    context.Context // done once the Session has died
 	die     context.CancelCauseFunc
-	bye     sync.Once
-	left    atomic.Bool // bye was done
+	left    atomic.Bool // it has logged off
 }
 
 // open connects and logs in. The Session that it returns has no goroutine yet:
@@ -234,14 +233,12 @@ func (s *Session) expectAnswer() {
 // end kills the Session with the cause, unless it is dead already.
 func (s *Session) end(reason Reason, err error) { s.die(&SessionError{reason, err}) }
 
-// logoff asks Asterisk to end the session, once.
+// logoff asks Asterisk to end the session. It is called once (upkeep.logoff).
 func (s *Session) logoff() {
-	s.bye.Do(func() {
-		s.left.Store(true)
-		if data, err := frames.AppendAction(nil, []frames.Header{header("Action", "Logoff")}); err == nil {
-			s.push(data)
-		}
-	})
+	s.left.Store(true)
+	if data, err := frames.AppendAction(nil, []frames.Header{header("Action", "Logoff")}); err == nil {
+		s.push(data)
+	}
 }
 
 // push writes a Ping or a Logoff, at once if that needs no waiting.
