@@ -64,6 +64,16 @@ func wantRule(t *testing.T, p *Policy, action, headers, want string) {
 	}
 }
 
+// ruleOfSounds is the rule by which an application is refused whose Data may not play; "" for one
+// of which nothing plays.
+func ruleOfSounds(application string) string {
+	switch application {
+	case "NoOp", "Goto", "Gosub", "Macro", "Stasis":
+		return ""
+	}
+	return "default Originate:" + application
+}
+
 func TestPolicy_RefusesByDefaultWhatTheContractLists(t *testing.T) {
 	always := strings.Fields("Login Logoff Challenge Events Filter WaitEvent")
 	byDefault := strings.Fields(`Command UpdateConfig CreateConfig GetConfig GetConfigJSON ModuleLoad
