@@ -313,6 +313,8 @@ func (b *Bridge) prepareStreams(ctx context.Context) error {
 func (b *Bridge) streamSeen(ctx context.Context, name string, state streams.State) {
 	switch name {
 	case streams.AuditStream:
+		ctx, cancel := b.control.Question(ctx, streams.QuestionTimeout)
+		defer cancel()
 		b.audit.Seen(ctx, b.control.Get().JS, state)
 	case streams.KeyStream:
 		b.idempotency.Seen(state, b.cfg.Streams)

@@ -130,7 +130,7 @@ func (d *Recorder) ends() map[string]*chain {
 }
 
 // Seen is told how the stream stands, by the goroutine that looks at it. Once it
-// is there, and answers, the chains are to go on from its records.
+// is there, and answers before ctx ends, the chains are to go on from its records.
 func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state streams.State) {
 	chains := d.ends()
 	switch {
@@ -154,8 +154,6 @@ func (d *Recorder) Seen(ctx context.Context, js jetstream.JetStream, state strea
 // follow finds the end of each of chains in the stream, for the records that have
 // none before them in this run.
 func (d *Recorder) follow(ctx context.Context, js jetstream.JetStream, chains map[string]*chain) error {
-	ctx, cancel := context.WithTimeout(ctx, streams.QuestionTimeout)
-	defer cancel()
 	stream, err := js.Stream(ctx, streams.AuditStream)
 	if err != nil {
 		return err

@@ -128,7 +128,7 @@ func (w *Watch) look(ctx context.Context, s Server) error {
 	if !w.o.Conn.Up() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	ctx, cancel := w.o.Conn.Question(ctx, questionTimeout)
 	defer cancel()
 	stream, err := w.open(ctx)
 	if stream == nil || err != nil {

@@ -52,7 +52,7 @@ var (
 // that may have been stored since d began. The doubt that it returns is that of
 // those it does not note. An error leaves open whether it holds them.
 func (p *Publisher) held(ctx context.Context, filter string, ids map[string]bool, d outbox.Doubt) (outbox.Doubt, error) {
-	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
+	ctx, cancel := p.conn.Question(ctx, heldTimeout)
 	defer cancel()
 	now := time.Now()
 	stream, err := findStream(ctx, p.conn.Get().JS)

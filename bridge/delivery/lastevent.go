@@ -28,6 +28,8 @@ const (
 	// before events go out without the answer: a leader is elected sooner, and
 	// one who may not ask gets none.
 	lastEventTries = 4
+	// lastEventAway is how often it is looked at whether NATS is back.
+	lastEventAway = 250 * time.Millisecond
 )
 
 // TellLastEvents asks on c for the last event of each of sources, until all are known
@@ -39,6 +41,8 @@ func TellLastEvents(ctx context.Context, c *natsconn.Conn, sources []*Source, lo
 		var last time.Time
 		if failure == nil {
 			last, failure = askUntilAnswered(ctx, c.Up, func(ctx context.Context) (time.Time, error) {
+				ctx, cancel := c.Question(ctx, lastEventTimeout)
+				defer cancel()
 				return lastEvent(ctx, c.Get().JS, s.Filter)
 			})
 		}
@@ -71,12 +75,15 @@ func askUntilAnswered(
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, lastEventTimeout
 	for unanswered := 0; unanswered < lastEventTries; {
-		last, err = once(ctx, request)
+		live := connected()
+		last, err = request(ctx)
 		wait := delays.NextBackOff()
 		switch {
 		case err == nil:
 			return last, nil
-		case !connected():
+		case !live, !connected():
+			delays.Reset()
+			wait = lastEventAway
 		case errors.Is(err, context.DeadlineExceeded):
 			unanswered++
 		case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
@@ -89,12 +96,6 @@ func askUntilAnswered(
 		}
 	}
 	return time.Time{}, err
-}
-
-func once(ctx context.Context, request func(context.Context) (time.Time, error)) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, lastEventTimeout)
-	defer cancel()
-	return request(ctx)
 }
 
 // lastEvent returns when the last event on subject was read, or zero if the stream

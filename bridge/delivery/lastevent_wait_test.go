@@ -21,7 +21,12 @@ import (
 // Twenty seconds without an answer are waited for, on a live connection: as long
 // as NATS is away it waits on.
 func TestRecall_WaitsTwentySecondsForAnAnswer(t *testing.T) {
-	silent := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	silent := func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, lastEventTimeout)
+		defer cancel()
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	elsewhere := func(context.Context) error {
 		return &jetstream.APIError{ErrorCode: jetstream.JSErrCodeJetStreamNotEnabledForAccount} // as nats-server says it
 	}

@@ -82,7 +82,7 @@ func (n *Node) answer(s *server) func(standby.Event) func() {
 func (n *Node) askTerm(s *server) {
 	answer := n.answer(s)
 	n.ask(func(ctx context.Context) func() {
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		ctx, cancel := n.o.Conn.Question(ctx, askTimeout)
 		defer cancel()
 		last, stream, err := n.last.On(ctx, n.o.Conn.Get().JS, s.Terms)
 		if err == nil && stream == nil {
@@ -124,7 +124,7 @@ func (n *Node) writeTerm(s *server) {
 		return
 	}
 	n.ask(func(ctx context.Context) func() {
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		ctx, cancel := n.o.Conn.Question(ctx, askTimeout)
 		defer cancel()
 		m := nats.NewMsg(s.Terms)
 		m.Data = data
@@ -221,7 +221,7 @@ func (n *Node) readTail(s *server, now time.Time) {
 		return
 	}
 	n.ask(func(ctx context.Context) func() {
-		ctx, cancel := context.WithTimeout(ctx, tailTimeout)
+		ctx, cancel := n.o.Conn.Question(ctx, tailTimeout)
 		defer cancel()
 		tail, held, err := near, delivery.Since{}, error(nil)
 		if held, err = n.fill(ctx, tail, s, since, tailNear); err == nil && tail.Err() != nil {

@@ -60,6 +60,9 @@ type Conn struct {
 	atLimit  bool            // the server took no more subscriptions
 	watchers []chan struct{} // of capacity 1: connected, or not any more
 	muted    bool            // since it was made NATS did not let it publish something
+
+	asked     uint64                             // questions
+	questions map[uint64]context.CancelCauseFunc // those that are out
 }
 
 // Link is one nats.Conn of a conn.
@@ -83,7 +86,10 @@ type Options struct {
 // New returns a connection that Open opens and Run keeps up.
 func New(o Options) *Conn {
 	o.Log = o.Log.Named("nats").With(zap.String("connection", o.Name))
-	return &Conn{o: o, wake: make(chan struct{}, 1), denial: make(chan struct{}, 1), began: time.Now()}
+	return &Conn{
+		o: o, wake: make(chan struct{}, 1), denial: make(chan struct{}, 1), began: time.Now(),
+		questions: map[uint64]context.CancelCauseFunc{},
+	}
 }
 
 // since is how many nanoseconds after it was made c is at now. The wall clock decides nothing.
@@ -174,6 +180,7 @@ func (c *Conn) onConnected() (before bool) {
 
 // ended notes that nats.go has closed nc for good.
 func (c *Conn) ended(nc *nats.Conn) {
+	c.endQuestions()
 	if l := c.Get(); l != nil && l.Conn == nc && oversized(nc.LastError()) {
 		c.learn(l)
 	}

@@ -119,7 +119,7 @@ func (c *Conn) handlers() []nats.Option {
 			f()
 		}
 	}
-	lost := onDisconnect(c.o.Log)
+	disconnected := onDisconnect(c.o.Log)
 	notReached := func(err error) {
 		err = Mismatch(c.o.Config.NATS, err)
 		c.o.Log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
@@ -130,7 +130,7 @@ func (c *Conn) handlers() []nats.Option {
 		nats.ReconnectOnFlusherError(),
 		nats.ConnectHandler(connected),
 		nats.ReconnectHandler(connected),
-		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(nc, err); c.changed() }),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { disconnected(nc, err); c.endQuestions(); c.changed() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { notReached(err) }),
 		// nats.go tells nobody of what fails behind the dialling: the handshakes.
 		nats.CustomReconnectDelay(func(attempts int) time.Duration {

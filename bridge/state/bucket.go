@@ -73,7 +73,7 @@ type entry struct {
 
 // last returns what the bucket has under key.
 func (b *bucket) last(ctx context.Context, key string) (entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	ctx, cancel := b.conn.Question(ctx, questionTimeout)
 	defer cancel()
 	stream, _, err := b.open(ctx)
 	if err != nil {
@@ -104,7 +104,7 @@ func (b *bucket) last(ctx context.Context, key string) (entry, error) {
 
 // put stores the value of a key that has not changed since its revision after, for ttl.
 func (b *bucket) put(ctx context.Context, key string, value []byte, ttl time.Duration, after uint64) (revision uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	ctx, cancel := b.conn.Question(ctx, questionTimeout)
 	defer cancel()
 	msg := nats.NewMsg(subjectPrefix + key)
 	msg.Data = value
@@ -124,7 +124,7 @@ func (b *bucket) put(ctx context.Context, key string, value []byte, ttl time.Dur
 // keys tells found what the bucket has last of each key of server's objects: a value, or the
 // mark of its end. It looks at most values at the most, and reports whether these are all.
 func (b *bucket) keys(ctx context.Context, server string, most int, found func(key string, revision uint64, ended bool)) (all bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := b.conn.Question(ctx, listTimeout)
 	defer cancel()
 	_, kv, err := b.open(ctx)
 	if err != nil {

@@ -168,7 +168,7 @@ type denials struct {
 
 // question asks JetStream what has the subject $JS.API.<what>.
 func question[T any](ctx context.Context, k *Reconciler, what string, request func(context.Context) (T, error)) (T, error) {
-	ctx, done := context.WithTimeout(ctx, QuestionTimeout)
+	ctx, done := k.conn.Question(ctx, QuestionTimeout)
 	defer done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -180,7 +180,7 @@ func question[T any](ctx context.Context, k *Reconciler, what string, request fu
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.question, d.cancel = "", nil
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, natsconn.ErrDenied) {
+	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, natsconn.ErrDenied) || errors.Is(cause, nats.ErrDisconnected)) {
 		return answer, cause
 	}
 	return answer, err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
@@ -281,5 +282,34 @@ func TestStreams_FastIngestWaitsForEveryServer(t *testing.T) {
 		if k.batches.Load() != want {
 			t.Errorf("beside a server of %s AMI_EVENTS takes fast ingest: %v", version, k.batches.Load())
 		}
+	}
+}
+
+// A connection that falls while the streams are looked at, and is back at once, says nothing about
+// them: what was seen last holds.
+func TestStreams_ALookThatLosesItsConnectionSaysNothing(t *testing.T) {
+	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
+	c := conntest.Open(t, s.ClientURL())
+	nc, _ := natstest.Client(t, s.ClientURL())
+	asked := make(chan struct{}, 1)
+	_, err := nc.Subscribe("$JS.API.INFO", func(*nats.Msg) {
+		_ = c.Get().ForceReconnect() // and the answer never comes
+		asked <- struct{}{}
+	})
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.DefaultConfig()
+	cfg.Node = "b1"
+	k := testStreams(&cfg, c)
+	for _, r := range k.rows {
+		k.set(t.Context(), r.name, finding{state: OK})
+	}
+	k.Check(t.Context())
+	if len(asked) == 0 {
+		t.Fatal("nothing was asked")
+	}
+	for _, r := range k.rows {
+		k.is(t, r.name, OK)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
@@ -93,7 +94,7 @@ func (k *Reconciler) State(name string) (State, error) {
 // blind reports whether f says nothing about a stream: the bridge ends, or NATS
 // went away while it was asked.
 func (k *Reconciler) blind(ctx context.Context, f finding) bool {
-	return errors.Is(ctx.Err(), context.Canceled) || f.state == Unavailable && !k.conn.Up()
+	return errors.Is(ctx.Err(), context.Canceled) || f.state == Unavailable && (!k.conn.Up() || errors.Is(f.err, nats.ErrDisconnected))
 }
 
 // set notes what a look has shown.
