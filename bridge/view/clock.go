@@ -26,8 +26,8 @@ func (r *ring) setBack(now time.Time, step time.Duration) {
 		return
 	}
 	moved := ring{step: n}
-	for i := range int64(ringSize) {
-		moved.points[(n-i)%ringSize] = r.points[(r.step-i)%ringSize]
+	for i := int64(0); r.points != nil && i < ringSize; i++ {
+		*moved.point(n - i) = *r.point(r.step - i)
 	}
 	*r = moved
 }

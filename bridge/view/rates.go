@@ -72,8 +72,8 @@ func left(free int64, rate float64) (d time.Duration, ok bool) {
 
 // ring has what came in each of the last ringSize steps.
 type ring struct {
-	points [ringSize]uint64
-	step   int64 // number of the newest
+	points *[ringSize]uint64 // nil: nothing came, as with most of a thousand servers at night
+	step   int64             // number of the newest
 }
 
 func (r *ring) advance(at time.Time, step time.Duration) {
@@ -81,7 +81,7 @@ func (r *ring) advance(at time.Time, step time.Duration) {
 		return
 	}
 	n := at.UnixNano() / int64(step)
-	for ahead := min(n-r.step, ringSize); ahead > 0; ahead-- {
+	for ahead := min(n-r.step, ringSize); ahead > 0 && r.points != nil; ahead-- {
 		r.points[(n-ahead+1)%ringSize] = 0
 	}
 	r.step = max(r.step, n)
@@ -90,24 +90,33 @@ func (r *ring) advance(at time.Time, step time.Duration) {
 // add adds n to the step of at, if that is not too old.
 func (r *ring) add(at time.Time, step time.Duration, n uint64) {
 	r.advance(at, step)
-	if p := at.UnixNano() / int64(step); p > r.step-ringSize && p >= 0 {
-		r.points[p%ringSize] += n
+	if p := at.UnixNano() / int64(step); p > r.step-ringSize && p >= 0 && n > 0 {
+		*r.point(p) += n
 	}
 }
 
 // raise lifts the step of at to n.
 func (r *ring) raise(at time.Time, step time.Duration, n uint64) {
 	r.advance(at, step)
-	if p := r.step % ringSize; r.points[p] < n {
-		r.points[p] = n
+	if n > 0 {
+		p := r.point(r.step)
+		*p = max(*p, n)
 	}
+}
+
+// point is that of the step of that number.
+func (r *ring) point(step int64) *uint64 {
+	if r.points == nil {
+		r.points = new([ringSize]uint64)
+	}
+	return &r.points[step%ringSize]
 }
 
 // all returns the points that end with the step of now, oldest first.
 func (r *ring) all(now time.Time, step time.Duration) []uint64 {
 	n := now.UnixNano() / int64(step)
 	points := make([]uint64, ringSize)
-	for i := range points {
+	for i := 0; r.points != nil && i < ringSize; i++ {
 		if p := n - ringSize + 1 + int64(i); p >= 0 && p <= r.step && p > r.step-ringSize {
 			points[i] = r.points[p%ringSize]
 		}
