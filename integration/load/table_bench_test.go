@@ -291,7 +291,7 @@ func (p *place) idle(seconds int) {
 		return strings.Count(p.scrape(), "\nami_nats_bridge_state_sync_seconds{") == servers
 	})
 	before, began := cpuOf(p.b, p.bridge.pid()), time.Now()
-	<-time.After(2 * time.Duration(seconds) * time.Second) // what is measured is that nothing happens
+	<-time.After(6 * time.Duration(seconds) * time.Second) // what is measured is that nothing happens, but for what comes at an interval
 	busy := float64(cpuOf(p.b, p.bridge.pid())-before) / float64(time.Since(began))
 	p.row("%d idle servers: %d MiB, %.1f %% of a core", servers, memoryOf(p.b, p.bridge.pid())>>20, 100*busy)
 	took, text := time.Hour, ""
