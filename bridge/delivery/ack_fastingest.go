@@ -273,23 +273,28 @@ func (d *fastMode) ended(count uint64) {
 
 // refused returns what a refusal of the number'th means for the batch.
 func (d *fastMode) refused(number uint64, why *natsconn.Refusal) error {
+	event, inFlight := d.ring[number%windowMsgs], number > d.acked && number <= d.sent
 	switch why.Code {
 	case natsconn.StreamMessageExceedsMaximum:
-		if number <= d.acked || number > d.sent {
+		if !inFlight {
 			return errBatchEnded
 		}
-		event := d.ring[number%windowMsgs]
 		d.window.refuse(event.source, event.number, why)
 		return errRefused
 	case natsconn.BatchPublishDisabled, natsconn.BatchPublishInvalidPattern:
 		return errNoFastIngest
 	case natsconn.BatchPublishUnknownBatch:
 		return errBatchEnded
-	case natsconn.StreamWrongLastSequence, natsconn.StreamWrongLastConstant:
-		if d.lead == nil || number <= d.acked || number > d.sent {
+	case natsconn.StreamNotMatch:
+		if !inFlight {
 			return why
 		}
-		event := d.ring[number%windowMsgs]
+		d.window.failNumber(event.source, event.number, why)
+		return errOthers
+	case natsconn.StreamWrongLastSequence, natsconn.StreamWrongLastConstant:
+		if d.lead == nil || !inFlight {
+			return why
+		}
 		d.lead.refused(event.source)
 		d.window.failNumber(event.source, event.number, errFence)
 		return errOthers

@@ -33,6 +33,8 @@ func (a *answer) stored() bool {
 // refusal reads the error of a, nil without one.
 func (a *answer) refusal() *natsconn.Refusal {
 	switch {
+	case a.err != nil && len(a.stream) > 0 && string(a.stream) != streams.EventStream: // it says nothing of ours
+		return &natsconn.Refusal{Code: natsconn.StreamNotMatch, Description: fmt.Sprintf("stream %.40q has its subject", a.stream)}
 	case a.err != nil:
 		r := new(natsconn.Refusal)
 		if json.Unmarshal(a.err, r) != nil {

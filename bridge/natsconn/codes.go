@@ -20,6 +20,7 @@ var ErrNoStream = errors.New("no stream takes the events: is AMI_EVENTS there, a
 // later".
 const (
 	StreamMessageExceedsMaximum = 10054 // JSStreamMessageExceedsMaximumErr
+	StreamNotMatch              = 10060 // JSStreamNotMatchErr: another one took it
 	StreamWrongLastMsgID        = 10070 // JSStreamWrongLastMsgIDErrF
 	StreamWrongLastSequence     = 10071 // JSStreamWrongLastSequenceErrF
 	StreamWrongLastConstant     = 10164 // JSStreamWrongLastSequenceConstantErr: another is in process

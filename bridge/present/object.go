@@ -44,6 +44,7 @@ type object struct {
 	revision uint64 // what the bucket had last of it, as far as is known
 	looked   uint64 // the look at the bucket by or since which it was there last
 	there    bool   // the bucket has it, or may have it
+	unfit    bool   // it is larger than the bucket takes; see setUnfit
 	inFlight bool
 	again    bool          // changed while in flight
 	due      time.Duration // when it is to be written

@@ -46,6 +46,7 @@ type Present struct {
 	session  session
 	index    [Kinds]map[string]*object
 	lists    [Lists]held
+	unfit    [Kinds]int           // how many are
 	lacks    [Kinds]string        // the id without which events would begin one, in this session
 	owned    map[string][]*object // by Uniqueid, see kind.owner
 	waiting  map[string][]*object // callers of a queue
@@ -292,6 +293,7 @@ func (p *Present) end(o *object, source string) {
 		}
 	}
 	o.life = dead
+	p.setUnfit(o, false)
 	p.bytes -= int64(cap(o.vals))
 	o.vals = nil
 	o.unlink(toWrite)

@@ -228,6 +228,9 @@ func (p *Present) notKept(k Kind) string {
 	if p.lacks[k] != "" { // a release of which no more is known than its lists have
 		return "events without " + p.lacks[k]
 	}
+	if p.unfit[k] > 0 {
+		return "too large"
+	}
 	why, kept := "", false
 	for l := range Lists {
 		if !l.kinds().Has(k) {

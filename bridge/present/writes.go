@@ -60,7 +60,7 @@ func (p *Present) Take(w *Write, now time.Time) bool {
 	o.inFlight, o.again = true, false
 	p.scratch = packed(appendKey(p.scratch[:0], p.opts.Server, o.kind, o.index))
 	w.Key, w.Kind, w.Revision, w.Unfit, w.o = string(p.scratch), o.kind, 0, false, o
-	w.End, w.Value = o.life != alive, w.Value[:0]
+	w.End, w.Value = o.life != alive || o.unfit && o.there, w.Value[:0]
 	if !w.End {
 		w.Value = o.appendValue(w.Value)
 	}
@@ -69,7 +69,8 @@ func (p *Present) Take(w *Write, now time.Time) bool {
 
 // Done says whether the bucket has taken w. What it has not is written again after
 // the interval, as it is by then; the bucket may have it all the same. What is Unfit is tried
-// again once it has changed, or at the next look.
+// again once it has changed, or at the next look. What the bucket has of it from before, which
+// is not so any more, is purged.
 func (p *Present) Done(w *Write, stored bool, now time.Time) {
 	p.enter(now)
 	defer p.mu.Unlock()
@@ -86,13 +87,28 @@ func (p *Present) Done(w *Write, stored bool, now time.Time) {
 		o.looked = p.looks
 	}
 	o.revision = max(o.revision, w.Revision)
+	if !w.End {
+		p.setUnfit(o, w.Unfit && o.life == alive)
+	}
 	switch {
 	case !stored && !w.Unfit:
 		p.enqueue(&p.later, o, p.now+p.opts.Interval)
-	case o.again || w.End == (o.life == alive):
+	case o.again, !w.Unfit && w.End == (o.life == alive), w.Unfit && !w.End && o.there:
 		p.mark(o)
 	}
 	p.forget(o)
+}
+
+// setUnfit notes whether o is larger than the bucket takes: then its kind is not kept right.
+func (p *Present) setUnfit(o *object, unfit bool) {
+	if o.unfit == unfit {
+		return
+	}
+	if o.unfit = unfit; unfit {
+		p.unfit[o.kind]++
+	} else {
+		p.unfit[o.kind]--
+	}
 }
 
 // Next returns in how long something is due, and whether anything is. It is

@@ -18,6 +18,7 @@ type cursor struct {
 	start  *time.Time // where it begins; nil: at next
 	next   uint64     // what it has not seen yet begins here
 	last   uint64     // what the stream held when the cursor was made ends here
+	end    time.Time  // when that was stored
 	share  int        // of what is read ahead: one part of so many
 	page   *answer    // nil: the next one is to be asked for
 	head   *Message   // what pop takes; nil: none yet
@@ -34,26 +35,28 @@ func (s *Source) newCursor(ctx context.Context, filter string) (*cursor, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &cursor{source: s, filter: filter, last: m.Sequence}, nil
+	return &cursor{source: s, filter: filter, last: m.Sequence, end: m.Stored}, nil
 }
 
-// peek returns the next message, nil at the end.
+// peek returns the next message, nil at the end: behind the last, which has to be there still.
 func (c *cursor) peek(ctx context.Context) (*Message, error) {
-	for tried := 1; c.head == nil && c.next <= c.last; tried++ {
+	for tried := 1; c.head == nil && c.next <= c.last && !c.isBefore(); tried++ {
 		err := c.pull(ctx)
+		if err == nil && (c.head.Sequence > c.last || c.head.Sequence == c.last && !c.head.Stored.Equal(c.end)) {
+			return nil, c.gone()
+		}
 		if err == nil {
 			break
 		}
 		wait := c.source.again(ctx, err)
 		if errors.Is(err, errNone) {
-			wait = c.vanished(ctx)
+			wait = pause(ctx, retryWait) // the server that answers may be behind
 		}
 		switch {
 		case wait != nil:
 			return nil, wait
 		case tried == attempts && errors.Is(err, errNone):
-			return nil, fmt.Errorf("stream %s: the server that answers is behind: it has nothing of %s from %d to %d",
-				c.source.Stream, c.filter, c.next, c.last)
+			return nil, c.gone()
 		case tried == attempts:
 			return nil, c.source.failed(err)
 		}
@@ -97,19 +100,13 @@ func (c *cursor) take(m *Message) {
 	c.head, c.start, c.next = m, nil, m.Sequence+1
 }
 
-// vanished asks why there is nothing more although the last is not reached: it
-// was stored before the start, it is no longer there, or this server does not
-// have it yet. Then it waits.
-func (c *cursor) vanished(ctx context.Context) error {
-	m, err := c.source.last(ctx, c.filter)
-	if err != nil && !errors.Is(err, errNone) {
-		return err
-	}
-	if err == nil && m.Sequence >= c.last && (c.start == nil || !m.Stored.Before(*c.start)) {
-		return pause(ctx, retryWait)
-	}
-	c.next = c.last + 1
-	return nil
+// isBefore reports whether all of it was stored before the start.
+func (c *cursor) isBefore() bool { return c.start != nil && c.end.Before(*c.start) }
+
+// gone is the error of a last message that is not there any more: what was to be read was purged, has
+// expired, or went with a stream that was made anew. Or the server that answers does not have it yet.
+func (c *cursor) gone() error {
+	return fmt.Errorf("stream %s: this is not all: what it held of %s, up to sequence %d, went while it was read", c.source.Stream, c.filter, c.last)
 }
 
 // pop takes what peek returned.
@@ -145,6 +142,9 @@ func (s *Source) open(ctx context.Context, filters []string, from time.Time, fir
 		c, err := s.newCursor(ctx, filter)
 		if err != nil {
 			return nil, err
+		}
+		if c == nil && first > 1 || c != nil && c.last < first {
+			return nil, fmt.Errorf("stream %s: this is not all: sequence %d of %s went while it was read", s.Stream, first, filter)
 		}
 		if c != nil {
 			if c.next = first; !from.IsZero() {

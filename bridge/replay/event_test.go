@@ -135,15 +135,27 @@ func TestHoles_AreWhatNoGapExplains(t *testing.T) {
 func TestPace_KeepsTheTimeBetweenEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := Pace{Speed: 10}
-		began, read := time.Now(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		for _, step := range []struct{ read, due time.Duration }{{0, 0}, {time.Minute, 6 * time.Second}, {time.Second, 6 * time.Second}, {2 * time.Minute, 12 * time.Second}} {
-			if err := p.Wait(t.Context(), read.Add(step.read)); err != nil || time.Since(began) != step.due {
+		began, day := time.Now(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		wait := func(ctx context.Context, read, stored time.Duration) error {
+			return p.Wait(ctx, &Event{Message: &Message{Stored: day.Add(stored)}, Read: day.Add(read)})
+		}
+		const far = 20 * 365 * 24 * time.Hour
+		for _, step := range []struct{ read, stored, due time.Duration }{
+			{-far, 0, 0}, // a clock that was wrong
+			{0, 0, 0},
+			{time.Minute, 2 * time.Minute, 6 * time.Second},
+			{time.Second, 2 * time.Minute, 6 * time.Second},
+			{2 * time.Minute, 2 * time.Minute, 12 * time.Second},
+			{9 * time.Hour, 3 * time.Minute, 18 * time.Second}, // nothing is stored before it is read
+			{4 * time.Minute, 4 * time.Minute, 24 * time.Second},
+		} {
+			if err := wait(t.Context(), step.read, step.stored); err != nil || time.Since(began) != step.due {
 				t.Errorf("what was read at %v comes after %v, want %v (%v)", step.read, time.Since(began), step.due, err)
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := p.Wait(ctx, read.Add(time.Hour)); !errors.Is(err, context.DeadlineExceeded) {
+		if err := wait(ctx, time.Hour, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -9,16 +9,34 @@ import (
 type Pace struct {
 	Speed float64 // 2 is twice as fast
 
-	first, began time.Time
+	began  time.Time
+	due    time.Duration // of the last event, at the pace of the original
+	read   time.Time     // the latest that was waited for
+	stored time.Time     // the last event
 }
 
-// Wait waits until the event read at a time is due, or ctx ends.
-func (p *Pace) Wait(ctx context.Context, read time.Time) error {
+// longestStep is for how long nothing may have been read though the stream went on storing: of more
+// than that the stream's clock decides, for Ami-Time says what a bridge's clock, or anybody, did.
+const longestStep = 24 * time.Hour
+
+// Wait waits until e is due, or ctx ends.
+func (p *Pace) Wait(ctx context.Context, e *Event) error {
+	read := e.by()
 	if p.began.IsZero() {
-		p.first, p.began = read, time.Now()
+		p.began, p.read, p.stored = time.Now(), read, e.Stored
 	}
-	after := time.Duration(float64(read.Sub(p.first)) / p.Speed)
-	if wait := time.Until(p.began.Add(after)); wait > 0 {
+	step := read.Sub(p.read)
+	if step > longestStep {
+		step = min(step, e.Stored.Sub(p.stored))
+	}
+	if step > 0 {
+		p.due += step
+	}
+	if read.After(p.read) {
+		p.read = read
+	}
+	p.stored = e.Stored
+	if wait := time.Until(p.began.Add(time.Duration(float64(p.due) / p.Speed))); wait > 0 {
 		return pause(ctx, wait)
 	}
 	return nil

@@ -42,7 +42,10 @@ var streamFields = []streamField{
 	fixed("mirror", "it takes messages from its origin alone", mirrorOf).losing(),
 	fixed("sealed", "it takes no message any more", func(c *streamConfig) bool { return c.Sealed }).losing(),
 	fixed("storage", "what is in memory is lost with its server", func(c *streamConfig) jetstream.StorageType { return c.Storage }).losing(),
-	fixed("retention", "only limits keeps a message that consumers have had", func(c *streamConfig) jetstream.RetentionPolicy { return c.Retention }).losing(),
+	changed("retention", "interest keeps nothing that no consumer waits for, workqueue nothing that one has had", func(c *streamConfig) *jetstream.RetentionPolicy { return &c.Retention },
+		func(have, want jetstream.RetentionPolicy) bool {
+			return have == jetstream.InterestPolicy && want == jetstream.LimitsPolicy
+		}).losing().oneWay(),
 	never("discard", "at a limit old drops what is stored, new refuses what comes", func(c *streamConfig) jetstream.DiscardPolicy { return c.Discard }).losing(),
 	never("discard_new_per_subject", "a subject at its limit takes no message", func(c *streamConfig) bool { return c.DiscardNewPerSubject }).losing(),
 	fixed("persist_mode", "async acknowledges before it is written", func(c *streamConfig) jetstream.PersistModeType { return c.PersistMode }).losing(),
@@ -88,7 +91,7 @@ func (f streamField) losing() streamField {
 	return f
 }
 
-// oneWay is a field that nats-server sets and does not take back.
+// oneWay is a field of which nats-server makes no other change.
 func (f streamField) oneWay() streamField {
 	f.stays = true
 	return f

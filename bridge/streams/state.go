@@ -104,7 +104,8 @@ func (k *Reconciler) set(ctx context.Context, name string, f finding) {
 	}
 	k.update(name, func(r *row) {
 		r.seen = f
-		if f.state.There() && r.reported.state != OK && r.reported.state != Full && r.reported.state != NoPermission {
+		unsubscribed := r.reported.state == Missing && slices.ContainsFunc(f.diffs, func(d Difference) bool { return d.Field == "subjects" })
+		if f.state.There() && r.reported.state != OK && r.reported.state != Full && r.reported.state != NoPermission && !unsubscribed {
 			r.reported = finding{} // the look is newer, and sees as much
 		}
 	})

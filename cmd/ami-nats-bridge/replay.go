@@ -79,7 +79,7 @@ func (c *replayCmd) Run(std stdio) error {
 	err = source.Read(ctx, sel, replay.ReadAt, progress.show, func(m *replay.Message) error {
 		e := sel.EventOf(m)
 		if c.Pace == "original" {
-			if err := pace.Wait(ctx, e.Read); err != nil {
+			if err := pace.Wait(ctx, &e); err != nil {
 				return err
 			}
 			defer p.out.Flush()
