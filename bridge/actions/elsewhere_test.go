@@ -96,7 +96,7 @@ func TestElsewhere_WhoLeadsDecidesAndRecords(t *testing.T) {
 			c.Servers[2].ActionRates = policy.Rates{{Pattern: "CoreStatus", Value: 0.001}}
 		}
 	})
-	js, err := jetstream.New(p.nc)
+	js, err := jetstream.New(p.nc, jetstream.WithDefaultTimeout(natstest.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}

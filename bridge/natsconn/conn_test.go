@@ -112,7 +112,7 @@ func TestConn_LeavesNothingBehindThroughReconnects(t *testing.T) {
 	}
 	nc, _ := natstest.Client(t, s.ClientURL())
 	for i := range 500 {
-		if _, err := nc.Request("s"+strconv.Itoa(i%50), nil, 5*time.Second); err != nil {
+		if _, err := nc.Request("s"+strconv.Itoa(i%50), nil, natstest.Patience); err != nil {
 			t.Fatalf("request %d: %v", i, err)
 		}
 	}

@@ -31,13 +31,13 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t}
 	b.s = natstest.Serve(t, func(*server.Options) {})
-	nc, err := nats.Connect(b.s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(b.s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(natstest.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
 	b.nc = nc
-	if b.js, err = jetstream.New(nc); err != nil {
+	if b.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(natstest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	b.stream("AMI_EVENTS", "ami.events.>")

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 	"pgregory.net/rapid"
 
@@ -20,11 +19,7 @@ import (
 
 func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
-	nc, err := nats.Connect(server.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc, _ := natstest.Client(t, server.ClientURL())
 	sub, err := nc.SubscribeSync("state.>")
 	if err == nil {
 		err = nc.Flush() // what comes by another connection is behind it
@@ -69,11 +64,7 @@ func TestStatus_PublishesEveryChangeAndBoundsWhatWaits(t *testing.T) {
 // subject as the last.
 func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
-	nc, err := nats.Connect(server.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc, _ := natstest.Client(t, server.ClientURL())
 	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), func(string, []byte) {}, zap.NewNop())
 	const kinds = 20
 	for i := range kinds {

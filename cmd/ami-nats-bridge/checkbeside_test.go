@@ -36,7 +36,7 @@ func TestCheck_ABridgeThatSharesNothing(t *testing.T) {
 		m := nats.NewMsg(subject)
 		m.Header.Set("Nats-Msg-Id", id)
 		m.Header.Set("Ami-Time", at.UTC().Format("2006-01-02T15:04:05.000000Z"))
-		if reply, err := nc.RequestMsg(m, 10*time.Second); err != nil || strings.Contains(string(reply.Data), "error") {
+		if reply, err := nc.RequestMsg(m, patience); err != nil || strings.Contains(string(reply.Data), "error") {
 			t.Fatalf("%s: %v, %v", subject, reply, err)
 		}
 	}
@@ -52,13 +52,13 @@ func TestCheck_ABridgeThatSharesNothing(t *testing.T) {
 	const event, own = "ami.events.pbx1.Hangup", "pbx1.k3f9.1.00000000000000aa"
 	stores(event, "b9.pbx1.k3f9.1", time.Now().Add(-2*besideFor))
 	quiet("a while ago")
-	if m, err := nc.Request("$JS.API.STREAM.PURGE.AMI_EVENTS", nil, 10*time.Second); err != nil || strings.Contains(string(m.Data), "error") {
+	if m, err := nc.Request("$JS.API.STREAM.PURGE.AMI_EVENTS", nil, patience); err != nil || strings.Contains(string(m.Data), "error") {
 		t.Fatalf("%v, %v", m, err) // else it would count as stored just now
 	}
 	stores(event, "b1.pbx1.k3f9.2", time.Now())
 	stores(event, own, time.Now())
 	quiet("by this one")
-	if reply, err := nc.Request(event, []byte("{}"), 10*time.Second); err != nil || strings.Contains(string(reply.Data), "error") {
+	if reply, err := nc.Request(event, []byte("{}"), patience); err != nil || strings.Contains(string(reply.Data), "error") {
 		t.Fatalf("%v, %v", reply, err)
 	}
 	quiet("by somebody who is no bridge")

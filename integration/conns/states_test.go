@@ -25,7 +25,7 @@ import (
 // another.
 func startAt(t *testing.T, p *harness.Place, change func(*config.Config), reader *harness.Place, opts ...nats.Option) *ruled {
 	t.Helper()
-	nc, err := nats.Connect(reader.URL(), append(opts, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))...)
+	nc, err := nats.Connect(reader.URL(), append(opts, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Timeout(harness.Patience))...)
 	if err != nil {
 		t.Fatal(err)
 	}

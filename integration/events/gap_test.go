@@ -26,7 +26,7 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 	for _, test := range []struct{ name, before, after, want string }{
 		{"up for longer than the session", hangup, booted("Uptime: 86400\r\n"), "no"},
 		{"started since the last time", booted("Uptime: 86400\r\n"), booted("Uptime: 0\r\n"), "yes"},
-		{"started while it spoke, by a clock that was set", booted("Uptime: 86400\r\n"), booted("Uptime: 5\r\n"), "unknown"},
+		{"started while it spoke, by a clock that was set", booted("Uptime: 86400\r\n"), booted("Uptime: 3600\r\n"), "unknown"},
 		{"boots, or may not know any more", booted("Uptime: 86400\r\n"), hangup, "unknown"},
 		{"announced", "Event: Shutdown\r\nPrivilege: system,all\r\nShutdown: Cleanly\r\nRestart: True\r\n\r\n", booted(""), "yes"},
 		{"an Asterisk that does not say", hangup, booted(""), "unknown"},
@@ -37,10 +37,16 @@ func TestGap_TellsWhetherAsteriskRestarted(t *testing.T) {
 			sim, r := harness.SimBridge(t, amisim.Config{NotBooted: true}, nil)
 			events, states := r.Subscribe("ami.events.pbx1.>"), r.Subscribe("ami.status.pbx1.connection")
 			gaps := r.Subscribe("ami.status.pbx1.gap")
+			// The Pong that tells Asterisk's clock comes before what is sent from then on.
+			pongs := func(n int) {
+				harness.Eventually(t, "the Pongs behind the logins", func() bool { return sim.Received("Ping") >= n })
+			}
+			pongs(2)
 			sim.EmitRaw([]byte(test.before))
 			r.Next(events)
 			sim.Kick()
 			r.AwaitText(states, `"role":"event","from":"connecting","to":"up"`)
+			pongs(4)
 			sim.EmitRaw([]byte(test.after))
 			if g := harness.GapOf(t, r.Next(events).Data); g.Event != "Gap" || g.Restarted != test.want || !harness.HungUp(g.Reason) || g.Lost != "unknown" {
 				t.Errorf("%+v, want restarted %s", g, test.want)

@@ -39,11 +39,7 @@ func TestState_AReaderOfSomeKinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Second)) // what is denied is never answered
-		if err != nil {
-			t.Fatal(err)
-		}
-		return js
+		return harness.JetStream(t, nc)
 	}
 	written, err := as("bridge").CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: streams.StateBucket, LimitMarkerTTL: time.Minute})
 	if err != nil {
@@ -81,19 +77,25 @@ func TestState_AReaderOfSomeKinds(t *testing.T) {
 	if _, err := kv.Get(t.Context(), "pbx1.queue.sales"); err != nil {
 		t.Error(err)
 	}
-	if e, err := kv.Get(t.Context(), "pbx1.channel.1=2E1"); err == nil {
+	if e, err := kv.Get(unanswered(t), "pbx1.channel.1=2E1"); err == nil {
 		t.Errorf("he reads %s", e.Value())
 	}
 	for _, filters := range [][]string{{"pbx1.channel.>"}, {">"}, {"pbx1.queue.>", "pbx1.channel.>"}} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		if _, err := kv.WatchFiltered(ctx, filters); err == nil {
+		if _, err := kv.WatchFiltered(unanswered(t), filters); err == nil {
 			t.Errorf("he may watch %q", filters)
 		}
-		cancel()
 	}
-	if _, err := kv.PutString(t.Context(), "pbx1.queue.sales", "x"); err == nil || errors.Is(err, jetstream.ErrKeyNotFound) {
+	if _, err := kv.PutString(unanswered(t), "pbx1.queue.sales", "x"); err == nil || errors.Is(err, jetstream.ErrKeyNotFound) {
 		t.Errorf("he may write: %v", err)
 	}
+}
+
+// unanswered is for how long an answer is waited for that must not come: what is denied
+// has none.
+func unanswered(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // A queue board of deploy/nats watches several kinds at once, in a bucket of its own that
@@ -111,10 +113,7 @@ func TestState_ABoardOfSeveralKinds(t *testing.T) {
 	if err != nil || strings.Contains(string(answer.Data), `"error"`) {
 		t.Fatalf("%v, %s", err, answer.Data)
 	}
-	js, err := jetstream.New(s.Connect("wallboard"), jetstream.WithDefaultTimeout(time.Second)) // what is denied is never answered
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := harness.JetStream(t, s.Connect("wallboard"))
 	board, err := js.KeyValue(t.Context(), "AMI_BOARD")
 	if err != nil {
 		t.Fatal(err)
@@ -149,15 +148,15 @@ func TestState_ABoardOfSeveralKinds(t *testing.T) {
 	if err != nil || info.Values() == 0 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if keys, err := board.ListKeysFiltered(t.Context(), "*.channel.>"); err == nil {
+	if keys, err := board.ListKeysFiltered(unanswered(t), "*.channel.>"); err == nil {
 		for key := range keys.Keys() {
 			t.Errorf("the board has %s", key)
 		}
 	}
-	if _, err := js.KeyValue(t.Context(), streams.StateBucket); err == nil {
+	if _, err := js.KeyValue(unanswered(t), streams.StateBucket); err == nil {
 		t.Error("it may look into the bucket of all")
 	}
-	if _, err := board.PutString(t.Context(), "pbx1.queue.sales", "x"); err == nil {
+	if _, err := board.PutString(unanswered(t), "pbx1.queue.sales", "x"); err == nil {
 		t.Error("it may write")
 	}
 	if err := watcher.Stop(); err != nil {

@@ -22,11 +22,11 @@ func Start(t testing.TB, dir string, port int) *natsserver.Server {
 }
 
 // Serve starts one with options that change may change; nil: none. It ends with the
-// test.
+// test, and until then nobody else is given its port: a test may start another one there.
 func Serve(t testing.TB, change func(*natsserver.Options)) *natsserver.Server {
 	t.Helper()
 	options := &natsserver.Options{
-		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		Host: "127.0.0.1", Port: Port(t), JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
 		AuthTimeout: Patience.Seconds(), JetStreamMaxStore: MaxStore,
 	}
 	if change != nil {

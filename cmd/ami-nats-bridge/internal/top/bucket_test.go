@@ -15,7 +15,7 @@ import (
 // does not end: what is up then is seen, and what was up before is not.
 func TestStateWatch_AnotherBucket(t *testing.T) {
 	t.Parallel()
-	_, js := connect(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	r := NewReader(ReaderOptions{Prefix: "ami", Interval: time.Hour})
 	s := newStateWatch(js)
 	calls := func() int { _, of := r.Calls("pbx1"); return of }
@@ -62,7 +62,7 @@ func TestStateWatch_AnotherBucket(t *testing.T) {
 // it is shown as of then, though NATS and the bridge are there. It is live again by itself.
 func TestStateWatch_NobodyVouches(t *testing.T) {
 	t.Parallel()
-	_, js := connect(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	_, js := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	made := func() {
 		bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
 		if err != nil {

@@ -35,20 +35,6 @@ func within(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-func connect(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
-	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nc, js
-}
-
 // statusStream makes AMI_STATUS as a bridge does.
 func statusStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
@@ -105,7 +91,7 @@ func dialer(url string) func(...nats.Option) (*nats.Conn, error) {
 func TestReader_NATS(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	nc, js := connect(t, url)
+	nc, js := natstest.Client(t, url)
 	statusStream(t, js)
 	bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
 	if err != nil {
@@ -162,7 +148,7 @@ func TestReader_NATSIsKilledAndComesBack(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), 0)
 	url := server.ClientURL()
-	nc, _ := connect(t, url)
+	nc, _ := natstest.Client(t, url)
 	up := new(atomic.Bool)
 	up.Store(true)
 	r := start(t, ReaderOptions{Prefix: "ami", Interval: time.Hour, NATS: url, Connect: dialer(url), HTTP: own(t, up).URL})
@@ -187,7 +173,7 @@ func TestReader_NATSIsKilledAndComesBack(t *testing.T) {
 	if _, err := fmt.Sscanf(url, "nats://127.0.0.1:%d", &port); err != nil {
 		t.Fatal(err)
 	}
-	again, _ := connect(t, natstest.Start(t, t.TempDir(), port).ClientURL())
+	again, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), port).ClientURL())
 	within(t, "it reads from NATS again", func() bool {
 		bridge(t, again, time.Now(), "pbx1", "pbx2")
 		snap, src := r.Picture(time.Now())
@@ -199,7 +185,7 @@ func TestReader_NATSIsKilledAndComesBack(t *testing.T) {
 func TestReader_StateThatEndedMeanwhile(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	nc, js := connect(t, url)
+	nc, js := natstest.Client(t, url)
 	bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +256,7 @@ func TestAsk(t *testing.T) {
 func TestAsk_ClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	nc, js := connect(t, url)
+	nc, js := natstest.Client(t, url)
 	statusStream(t, js)
 	behind := func() time.Time { return time.Now().Add(-10 * time.Minute) }
 	bridge(t, nc, behind(), "pbx1")
@@ -394,7 +380,7 @@ func TestReader_MayNotRead(t *testing.T) {
 func TestReader_SilentBridge(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	nc, _ := connect(t, url)
+	nc, _ := natstest.Client(t, url)
 	up := new(atomic.Bool)
 	up.Store(true)
 	r := start(t, ReaderOptions{Prefix: "ami", Interval: 50 * time.Millisecond, NATS: url, Connect: dialer(url), HTTP: own(t, up).URL})

@@ -22,7 +22,7 @@ func TestReader_ARightThatComesBack(t *testing.T) {
 	}
 	server := natstest.Launch(t, options("ami.>"))
 	t.Cleanup(server.Shutdown)
-	nc, _ := connect(t, strings.Replace(server.ClientURL(), "nats://", "nats://bridge:p@", 1))
+	nc, _ := natstest.Client(t, strings.Replace(server.ClientURL(), "nats://", "nats://bridge:p@", 1))
 	r := start(t, ReaderOptions{Prefix: "ami", Interval: 50 * time.Millisecond, Connect: dialer(strings.Replace(server.ClientURL(), "nats://", "nats://u:p@", 1))})
 	hears := func(name string) func() bool {
 		return func() bool {

@@ -115,7 +115,7 @@ func containsAll(screen string, want []string) bool {
 func TestAsk_KnowsRatesAtTheFirstLook(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	nc, js := connect(t, url)
+	nc, js := natstest.Client(t, url)
 	statusStream(t, js)
 	bridge(t, nc, time.Now(), "pbx1")
 	if _, err := js.Publish(t.Context(), "ami.status.pbx1.buffers", marshal(fields{

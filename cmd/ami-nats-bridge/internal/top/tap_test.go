@@ -39,7 +39,7 @@ func TestScreen_Events(t *testing.T) {
 func TestReader_Tap(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
-	nc, _ := connect(t, url)
+	nc, _ := natstest.Client(t, url)
 	opts := ReaderOptions{Prefix: "ami", Interval: time.Hour, NATS: url, Connect: dialer(url)}
 	opts.Tap = func(server, filter string) (*Tapping, error) {
 		if filter == "[" {
@@ -109,7 +109,7 @@ func TestReader_Tap(t *testing.T) {
 // Who asks for events before NATS is there sees them once it is.
 func TestReader_TapBeforeNATS(t *testing.T) {
 	t.Parallel()
-	nc, _ := connect(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
 	r := NewReader(ReaderOptions{
 		Prefix: "ami", Interval: time.Hour, Connect: func(...nats.Option) (*nats.Conn, error) { return nc, nil },
 		Tap: func(server, filter string) (*Tapping, error) {
