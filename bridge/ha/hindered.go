@@ -148,6 +148,11 @@ func (n *Node) Reasons() (all []string) {
 	if why := n.Hindered(); why != nil {
 		all = append(all, "this bridge leads nothing more: "+why.Error())
 	}
+	for _, s := range n.now.Load().all {
+		if node := s.known.unheard.Load(); node != nil {
+			all = append(all, fmt.Sprintf("%s: %s leads it and is not heard: does NATS carry %s between the two?", s.Name, *node, n.subject(">")))
+		}
+	}
 	troubles := n.Troubles()
 	for _, name := range slices.Sorted(maps.Keys(troubles)) {
 		all = append(all, name+": who leads it is not known: "+troubles[name].Error())

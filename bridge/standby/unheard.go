@@ -20,9 +20,14 @@ type unheard struct {
 	losses int       // leads that this bridge has lost to one that it did not hear
 }
 
-// Unheard returns who leads the server and is not heard to, and since when that is known; "" if
-// there is none.
-func (l *Leading) Unheard() (node string, since time.Time) { return l.unheard.node, l.unheard.since }
+// Unheard returns who leads the server and is not heard to, as far as its record shows, and since
+// when that is known; "" if there is none.
+func (l *Leading) Unheard(now time.Time) (node string, since time.Time) {
+	if u := &l.unheard; u.node != l.node && now.Sub(u.moved) < goneAfter+goneAfter/4 {
+		return u.node, u.since
+	}
+	return "", time.Time{}
+}
 
 // noteUnheard notes that a record was seen of a claim of which nothing was heard.
 func (l *Leading) noteUnheard(now time.Time, t *Term) {
