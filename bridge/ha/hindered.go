@@ -110,7 +110,7 @@ func (n *Node) onError(err error) {
 // onOwn hears a Heartbeat of its own. One that was sent after NATS had denied another shows that
 // this bridge may publish them again.
 func (n *Node) onOwn(seq uint64, now time.Time) {
-	n.lease.returned(seq, now)
+	n.lease.returned(seq, n.roster.Silence(now), now)
 	if d := n.denied.Load(); d != nil && d.beats && n.lease.sentAt(seq).After(d.at) {
 		n.denied.CompareAndSwap(d, nil)
 	}
