@@ -74,6 +74,7 @@ type Leading struct {
 	unable        time.Time // since when it cannot do all that a leader does; or zero
 	refused       bool      // nobody has claimed what it yielded
 	heir          string
+	undrained     bool // it yields, or did, with something in flight
 	unheard       unheard
 	news          bool // the record that was seen is of a claim that was not known
 	question      uint64
@@ -128,6 +129,10 @@ func (l *Leading) Heir() string {
 	}
 	return ""
 }
+
+// Undrained reports whether this bridge yields though something is in flight: that may be stored
+// late.
+func (l *Leading) Undrained() bool { return l.phase == yielding && l.undrained }
 
 // Step takes in an event and returns what to do, in order. The slice is valid until the
 // next Step.
@@ -354,6 +359,12 @@ func (l *Leading) drain(now time.Time, to string) {
 	l.do(Drain)
 }
 
+// yield has the heir claim.
+func (l *Leading) yield(now time.Time, undrained bool) {
+	l.phase, l.yielded, l.undrained = yielding, now, undrained
+	l.do(Yield)
+}
+
 func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 	l.watchSession(now, v)
 	switch {
@@ -366,8 +377,7 @@ func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 			l.stand(now)
 			return
 		}
-		l.phase, l.yielded = yielding, now
-		l.do(Yield)
+		l.yield(now, e.Kind != Drained)
 	case l.phase == yielding && e.Kind == Tick && now.Sub(l.yielded) >= yieldPatience:
 		l.phase, l.heir, l.refused, l.kept = leading, "", true, now
 		l.do(Publish)
