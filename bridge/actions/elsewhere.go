@@ -111,7 +111,7 @@ func (a *actionRequest) askOthers() {
 		return
 	}
 	m := a.forOthers(all.prefix+".ha.actions."+server+"."+a.action.String(), left)
-	if a.Later(); len(a.others) == 0 {
+	if a.Later(); !a.more() {
 		a.LetGo()
 	}
 	if a.options.stream {
@@ -299,6 +299,15 @@ func (a *actionRequest) unheard(fail *reply.Error) {
 // ledByNobody is the refusal of a server of which no bridge takes requests.
 func (s *Target) ledByNobody(why string) *reply.Error {
 	return &reply.Error{Code: 503, Kind: reply.KindNotConnected, Sent: "no", Message: why, RetryAfter: otherLeads.Milliseconds()}
+}
+
+// more reports whether there is another server that a may be with: to any, once this bridge's own
+// are through, one that only others have.
+func (a *actionRequest) more() bool {
+	if e := a.endpoint; len(a.others) == 0 && !a.widened && e.routed && !e.group {
+		a.others, a.widened = e.shared.withForeign(a.behind.servers)[len(a.behind.servers):], true
+	}
+	return len(a.others) > 0
 }
 
 // withForeign adds to servers those that others lead and this bridge does not have.

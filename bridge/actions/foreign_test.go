@@ -27,3 +27,21 @@ func TestElsewhere_ServersThatNobodyHas(t *testing.T) {
 		t.Errorf("all: %v, %s in all", all, said)
 	}
 }
+
+// Whoever has a request to any asks for a server that only another bridge has, if none of its own
+// takes it.
+func TestElsewhere_AnyMayBeOneThatOnlyAnotherHas(t *testing.T) {
+	p := newPair(t, func(c *config.Config) {
+		if c.Node == "b1" {
+			c.Servers, c.Groups = c.Servers[:1], nil
+		}
+	})
+	p.b1.elsewhere = []string{"pbx2"}
+	if got := p.to(p.b1, requestFor("any", "Ping", "")).String(); got != "pbx1 by b1: Success" {
+		t.Error(got)
+	}
+	p.leads["b1"]["pbx1"].Store(false)
+	if got := p.to(p.b1, requestFor("any", "Ping", "")).String(); got != "pbx2 by b2: Success" {
+		t.Error(got)
+	}
+}

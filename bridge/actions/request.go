@@ -38,7 +38,8 @@ type actionRequest struct {
 	answer func(*actionRequest, reply.Message)
 
 	server   *Target            // that it is with, or nil
-	others   []*Target          // that it has not been with, and may
+	others   []*Target          // that it has not been with, and may; see more
+	widened  bool               // they are, or were, those that only other bridges have
 	declined *reply.Error       // why the last one did not take it
 	deadline time.Time          // of the reply, whoever gives it; from the first server on
 	headers  []frames.Header    // in the server's charset
@@ -170,7 +171,7 @@ func (a *actionRequest) proceed() {
 // choose finds the next server that may have the Action now, and reads the
 // request for it. Without one a.server stays as it is.
 func (a *actionRequest) choose() bool {
-	for len(a.others) > 0 {
+	for a.more() {
 		next := a.others[0]
 		a.others = a.others[1:]
 		var fail *reply.Error
@@ -251,7 +252,7 @@ func (a *actionRequest) send() {
 	answer, kept := a.answer, a.body
 	a.Later()
 	a.headers = nil
-	if len(a.others) == 0 || !catalog.Read(a.action.String()) { // failsOver does not need them
+	if !catalog.Read(a.action.String()) || !a.more() { // failsOver does not need them
 		a.LetGo()
 	}
 	_, err := server.link.Do(action)

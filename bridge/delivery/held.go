@@ -227,8 +227,9 @@ func ReadSince(ctx context.Context, c *natsconn.Conn, filter string, since time.
 	}
 	at = at.Add(-max(0, time.Since(since)) - before)
 	r := directget.Request{Batch: heldPage, MaxBytes: heldPageBytes, NextFor: filter, StartTime: &at}
+	stored := storedAt(last, stream)
 	if last.Time.Before(at) {
-		return Since{IDs: []string{last.Header.Get("Nats-Msg-Id")}, Last: last.Sequence, At: readAt(last.Header, last.Time)}, nil
+		return Since{IDs: []string{last.Header.Get("Nats-Msg-Id")}, Last: last.Sequence, At: readAt(last.Header.Get("Ami-Time"), stored)}, nil
 	}
 	for more := true; more; {
 		var page []heldMessage
@@ -243,7 +244,7 @@ func ReadSince(ctx context.Context, c *natsconn.Conn, filter string, since time.
 		}
 		end := page[len(page)-1]
 		all.Last = end.sequence
-		all.At, _ = time.Parse(clock.Format, end.at)
+		all.At = readAt(end.at, stored)
 		r.Seq, r.StartTime = end.sequence+1, nil
 	}
 	if len(all.IDs) == 0 { // it is gone since

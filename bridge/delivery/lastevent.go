@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
@@ -104,7 +103,7 @@ func lastEvent(ctx context.Context, js jetstream.JetStream, subject string) (tim
 	msg, stream, err := streams.LastOn(ctx, js, subject)
 	switch {
 	case msg != nil:
-		return readAt(msg.Header, msg.Time), nil
+		return readAt(msg.Header.Get("Ami-Time"), storedAt(msg, stream)), nil
 	case stream != nil:
 		return takenOver(stream.CachedInfo()), nil
 	}
@@ -120,10 +119,19 @@ func takenOver(info *jetstream.StreamInfo) time.Time {
 	return info.State.LastTime
 }
 
-// readAt is when the bridge read an event: as it says, or else when the stream
-// took it.
-func readAt(h nats.Header, stored time.Time) time.Time {
-	if at, err := time.Parse(clock.Format, h.Get("Ami-Time")); err == nil {
+// storedAt is when the stream took the message, by this machine's clock, where nats-server says what
+// time it is there.
+func storedAt(m *jetstream.RawStreamMsg, stream jetstream.Stream) time.Time {
+	if there := stream.CachedInfo().TimeStamp; !there.IsZero() {
+		return time.Now().Add(m.Time.Sub(there))
+	}
+	return m.Time
+}
+
+// readAt is when a bridge read an event: as it says, or else when the stream took it. That was
+// later, unless the clock of that bridge is ahead.
+func readAt(says string, stored time.Time) time.Time {
+	if at, err := time.Parse(clock.Format, says); err == nil && at.Before(stored) {
 		return at
 	}
 	return stored

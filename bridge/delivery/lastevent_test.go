@@ -51,7 +51,7 @@ func TestRecall_EventsThatWereTakenOver(t *testing.T) {
 	if err := msg.DoubleAck(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if at := last(); at.IsZero() || !at.Equal(stored) {
+	if at := last(); at.Sub(stored).Abs() > time.Second { // by two clocks
 		t.Errorf("once it was taken over the last event is at %v, it was stored at %v", at, stored)
 	}
 }

@@ -115,12 +115,12 @@ func TestRecall_WithoutAnAnswerAGapBeginsAtTheLogin(t *testing.T) {
 // stream took it: that may be long after, where events waited.
 func TestRecall_AGapBeginsWhenTheLastEventWasRead(t *testing.T) {
 	read, stored := time.Unix(1000, 5000), time.Unix(2000, 0)
-	if at := readAt(nats.Header{"Ami-Time": {clock.Stamp(read)}}, stored); !at.Equal(read) {
+	if at := readAt(clock.Stamp(read), stored); !at.Equal(read) {
 		t.Errorf("at %v", at)
 	}
-	for _, h := range []nats.Header{nil, {"Ami-Time": {"yesterday"}}} {
-		if at := readAt(h, stored); !at.Equal(stored) {
-			t.Errorf("of an event that does not say: at %v", at)
+	for _, says := range []string{"", "yesterday", clock.Stamp(stored.Add(time.Minute))} {
+		if at := readAt(says, stored); !at.Equal(stored) {
+			t.Errorf("of an event that says %q: at %v", says, at)
 		}
 	}
 	s := natstest.Start(t, t.TempDir(), 0)

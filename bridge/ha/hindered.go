@@ -110,7 +110,7 @@ func (n *Node) onError(err error) {
 // onOwn hears a Heartbeat of its own. One that was sent after NATS had denied another shows that
 // this bridge may publish them again.
 func (n *Node) onOwn(seq uint64, now time.Time) {
-	n.lease.returned(seq, now)
+	n.lease.returned(seq, n.roster.Silence(now), now)
 	if d := n.denied.Load(); d != nil && d.beats && n.lease.sentAt(seq).After(d.at) {
 		n.denied.CompareAndSwap(d, nil)
 	}
@@ -147,6 +147,11 @@ func (n *Node) Troubles() map[string]error {
 func (n *Node) Reasons() (all []string) {
 	if why := n.Hindered(); why != nil {
 		all = append(all, "this bridge leads nothing more: "+why.Error())
+	}
+	for _, s := range n.now.Load().all {
+		if node := s.known.unheard.Load(); node != nil {
+			all = append(all, fmt.Sprintf("%s: %s leads it and is not heard: does NATS carry %s between the two?", s.Name, *node, n.subject(">")))
+		}
 	}
 	troubles := n.Troubles()
 	for _, name := range slices.Sorted(maps.Keys(troubles)) {

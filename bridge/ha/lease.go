@@ -46,15 +46,16 @@ func (l *lease) sentAt(seq uint64) time.Time {
 	return l.sent[seq%maxUnheard]
 }
 
-// returned notes that the Heartbeat of that number came back.
-func (l *lease) returned(seq uint64, now time.Time) {
+// returned notes that the Heartbeat of that number came back. Others claim after the silence, be it
+// shorter than this bridge's own.
+func (l *lease) returned(seq uint64, silence time.Duration, now time.Time) {
 	sent := l.sentAt(seq)
 	if seq <= l.last || sent.IsZero() {
 		return
 	}
 	l.last = seq
 	l.lapse(now)
-	l.until.Store(int64(sent.Add(l.silence).Sub(l.began)))
+	l.until.Store(int64(sent.Add(silence).Sub(l.began)))
 }
 
 // lapse has it be unsure for a silence if it has run out.

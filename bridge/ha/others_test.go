@@ -18,7 +18,7 @@ func heardNode(t *testing.T, silence time.Duration, says ...*standby.Heartbeat) 
 	n := &Node{o: Options{Config: &cfg}, began: time.Now().Add(-10 * silence)}
 	n.lease = newLease(silence, n.began)
 	n.lease.beats(1, time.Now())
-	n.lease.returned(1, time.Now())
+	n.lease.returned(1, n.o.Config.HASilence, time.Now())
 	for _, h := range says {
 		n.others.observe(h, time.Now(), n.lately())
 	}

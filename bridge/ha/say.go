@@ -21,7 +21,9 @@ func (n *Node) says(s *server, now time.Time) (leads *standby.Leads, stands *sta
 	case s.machine.Leads() && how.Leads:
 		l := standby.LeadsOf(s.Name, how.Mark, s.machine.Heir())
 		heir, _ := n.roster.Successor(s.Name, now)
-		l.Unable = n.unable(s, heir, now)
+		if l.Unable = n.unable(s, heir, now); s.machine.Undrained() {
+			l.Unable = standby.Mute // whoever claims ends its batches until nothing can be stored any more
+		}
 		l.Answers = s.asks.of(how.Mark.Epoch, now.Add(-n.lately()))
 		return &l, nil
 	case up != 0 && !how.Leads && n.mayClaim():

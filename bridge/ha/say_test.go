@@ -58,6 +58,32 @@ func TestSays_WhoClaimsAnewIsHeard(t *testing.T) {
 	}
 }
 
+// Who yields though something is in flight says that it is mute: its batch has to be ended again and
+// again, for what is in flight may be stored late.
+func TestSays_WhoYieldsWithSomethingInFlight(t *testing.T) {
+	for _, drained := range []bool{true, false} {
+		o := newObserved(t)
+		o.lead(0)
+		v := standby.View{Session: true, InSync: true, Fresh: true, Successor: "b2", HeirSync: true}
+		o.now = o.now.Add(o.o.Config.HASilence)
+		for _, e := range []standby.Event{
+			{Kind: standby.Tick}, {Kind: standby.SawTerm}, {Kind: standby.Wrote, Seq: 1}, {Kind: standby.Wrote, Seq: 2}, {Kind: standby.Read, Exact: true},
+			{Kind: standby.FirstStored}, {Kind: standby.Handover},
+		} {
+			o.s.machine.Step(o.now, v, e)
+		}
+		end := standby.Event{Kind: standby.Drained}
+		if !drained {
+			o.now, end.Kind = o.now.Add(time.Second), standby.Tick
+		}
+		o.s.machine.Step(o.now, v, end)
+		l, _ := o.says(o.s, o.now)
+		if l == nil || l.Yields != "b2" || (l.Unable == standby.Mute) == drained {
+			t.Errorf("drained: %v: it says %+v", drained, l)
+		}
+	}
+}
+
 // What a bridge says of a thousand servers reaches the others, be it more than NATS takes in
 // one message.
 func TestSays_MoreThanNATSTakes(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 )
 
@@ -22,6 +24,7 @@ type known struct {
 
 	standing atomic.Pointer[standing] // nil: not looked at yet
 	yields   atomic.Bool              // it has said who shall claim
+	unheard  atomic.Pointer[string]   // who leads and is not heard, once that lasts; nil: nobody
 
 	mu        sync.Mutex        // protects the following
 	takeOvers map[string]uint64 // by reason
@@ -53,6 +56,7 @@ func (n *Node) look(now time.Time) {
 }
 
 func (n *Node) lookAt(s *server, now time.Time) {
+	n.lookUnheard(s, now)
 	before, spoke := s.known.standing.Load(), s.known.spoke
 	v := n.standing(s, now)
 	if s.known.spoke = s.led || v.first; before == nil || !before.is(&v) {
@@ -65,6 +69,22 @@ func (n *Node) lookAt(s *server, now time.Time) {
 	}
 }
 
+// lookUnheard notes who leads s and is not heard to. One that has just claimed is heard a moment
+// later.
+func (n *Node) lookUnheard(s *server, now time.Time) {
+	node, since := s.machine.Unheard(now)
+	if node != "" && now.Sub(since) < nobodyAfter*n.o.Config.HASilence {
+		return
+	}
+	switch known := s.known.unheard.Load(); {
+	case node != "" && (known == nil || *known != node):
+		s.known.unheard.Store(&node)
+		n.log.Error("another bridge leads and is not heard", zap.String("server", s.Name), zap.String("leader", node), zap.Uint64("term", s.machine.Term()))
+	case known != nil && node == "":
+		s.known.unheard.Store(nil)
+	}
+}
+
 // is reports whether both say the same.
 func (v *standing) is(other *standing) bool {
 	return v.first == other.first && v.Leader == other.Leader && v.Term == other.Term && v.Since == other.Since &&
@@ -74,6 +94,7 @@ func (v *standing) is(other *standing) bool {
 // standing is how s stands now. Its Standbys are valid until the next call.
 func (n *Node) standing(s *server, now time.Time) standing {
 	self, before := n.o.Config.Node, s.known.standing.Load()
+	unheard, _ := s.machine.Unheard(now)
 	v := standing{Standing: standby.Standing{Term: s.machine.Term(), Since: now}}
 	switch l, ok := n.roster.LeaderNow(s.Name, now); {
 	case s.led:
@@ -81,6 +102,8 @@ func (n *Node) standing(s *server, now time.Time) standing {
 		v.Leader, v.Term, v.Since, v.Reason = self, record.Term, record.Since, record.Reason
 	case ok && l.Node != self:
 		v.Leader, v.Term = l.Node, l.Mark.Term
+	case unheard != "":
+		v.Leader = unheard
 	default:
 		v.Reason = standby.NoSession
 	}
@@ -144,6 +167,9 @@ func (h *Handle) TakeOvers() map[string]uint64 {
 func (h *Handle) Own() standby.Standby {
 	how := h.s.Outbox.Shared(0)
 	own := standby.Standby{Node: h.n.o.Config.Node, State: how.State, Reason: how.Reason, Lag: how.Lag, LagFor: lagFor(how.Behind, time.Now())}
+	if h.s.known.unheard.Load() != nil {
+		own.State, own.Reason, own.Lag, own.LagFor = standby.Joining, standby.Unheard, 0, 0
+	}
 	if h.s.up.Load() == 0 {
 		own.State, own.Reason, own.Lag, own.LagFor = standby.Apart, standby.NoSession, 0, 0
 	}

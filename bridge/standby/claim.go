@@ -38,7 +38,7 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 		l.phase, l.asked = asking, now
 	case l.phase == asking && e.Kind == Tick && !l.open && now.Sub(l.asked) >= askPause:
 		l.ask(now, l.reason)
-	case l.phase == asking && e.Kind == SawTerm && l.news:
+	case l.phase == asking && e.Kind == SawTerm && (l.news || l.isLedUnheard(now, e.Term)):
 		l.stand(now)
 	case l.phase == asking && e.Kind == SawTerm:
 		l.claim(now)

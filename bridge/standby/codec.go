@@ -28,6 +28,7 @@ func (h *Heartbeat) appendJSON(dst []byte) []byte {
 		dst = appendString(append(dst, `{"server":`...), t.Server)
 		return append(strconv.AppendInt(append(dst, `,"for_ms":`...), t.ForMS, 10), '}')
 	})
+	dst = appendNumber(dst, `,"silence_ms":`, h.SilenceMS)
 	dst = appendNumber(dst, `,"part":`, int64(h.Part))
 	return append(appendNumber(dst, `,"parts":`, int64(h.Parts)), '}')
 }
@@ -149,6 +150,9 @@ func (h *Heartbeat) scan(text string) bool {
 		t.ForMS = s.millis()
 		s.want(`}`)
 	})
+	if s.has(`,"silence_ms":`) {
+		h.SilenceMS = s.millis()
+	}
 	if s.has(`,"part":`) {
 		h.Part = s.small()
 	}

@@ -74,6 +74,8 @@ type Leading struct {
 	unable        time.Time // since when it cannot do all that a leader does; or zero
 	refused       bool      // nobody has claimed what it yielded
 	heir          string
+	undrained     bool // it yields, or did, with something in flight
+	unheard       unheard
 	news          bool // the record that was seen is of a claim that was not known
 	question      uint64
 	open          bool // the question is of the record, and has no answer yet
@@ -127,6 +129,10 @@ func (l *Leading) Heir() string {
 	}
 	return ""
 }
+
+// Undrained reports whether this bridge yields though something is in flight: that may be stored
+// late.
+func (l *Leading) Undrained() bool { return l.phase == yielding && l.undrained }
 
 // Step takes in an event and returns what to do, in order. The slice is valid until the
 // next Step.
@@ -205,7 +211,7 @@ func (l *Leading) note(now time.Time, e Event) {
 		if e.Leader.Mark.Term < l.term || e.Leader.Node == l.node {
 			return
 		}
-		l.term = e.Leader.Mark.Term
+		l.term, l.unheard = e.Leader.Mark.Term, unheard{}
 		if e.Leader.At.After(l.lastHeartbeat) {
 			l.lastHeartbeat = e.Leader.At
 		}
@@ -214,6 +220,7 @@ func (l *Leading) note(now time.Time, e Event) {
 	case Wrote:
 		l.fence = e.Seq
 		l.term = max(l.term, l.record.Term)
+		l.unheard = unheard{losses: l.unheard.losses}
 	}
 }
 
@@ -228,6 +235,9 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 	}
 	if l.news = l.term > 0 && e.Term.Term > l.term && !l.mine(e.Term); l.news {
 		l.lastHeartbeat = now
+		l.noteUnheard(now, e.Term)
+	} else if e.Term.Term == l.unheard.term && e.Seq != l.fence {
+		l.unheard.moved = now
 	}
 	l.term, l.fence = max(l.term, e.Term.Term), e.Seq
 }
@@ -271,7 +281,7 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 	if v.Unable == Mute && v.Turn > 0 { // else nobody can do more
 		wait += mutePause
 	}
-	if e.Kind == Tick && now.Sub(l.lastHeartbeat) >= wait && now.Sub(l.asked) >= askPause {
+	if e.Kind == Tick && now.Sub(l.lastHeartbeat) >= wait && now.Sub(l.asked) >= max(askPause, l.patience()/4) {
 		reason := "silence"
 		if l.term == 0 {
 			reason = "start"
@@ -296,7 +306,7 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 	case e.Kind == Failed:
 		l.renewing = false
 		l.renewed = now.Add(askPause - renewAfter)
-	case e.Kind == Tick && !l.renewing && now.Sub(l.renewed) >= renewAfter:
+	case e.Kind == Tick && !l.renewing && now.Sub(l.renewed) >= renewAfter && v.Session && v.Unable != Mute:
 		l.renewing = true
 		l.do(WriteTerm)
 	}
@@ -349,6 +359,12 @@ func (l *Leading) drain(now time.Time, to string) {
 	l.do(Drain)
 }
 
+// yield has the heir claim.
+func (l *Leading) yield(now time.Time, undrained bool) {
+	l.phase, l.yielded, l.undrained = yielding, now, undrained
+	l.do(Yield)
+}
+
 func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 	l.watchSession(now, v)
 	switch {
@@ -361,8 +377,7 @@ func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 			l.stand(now)
 			return
 		}
-		l.phase, l.yielded = yielding, now
-		l.do(Yield)
+		l.yield(now, e.Kind != Drained)
 	case l.phase == yielding && e.Kind == Tick && now.Sub(l.yielded) >= yieldPatience:
 		l.phase, l.heir, l.refused, l.kept = leading, "", true, now
 		l.do(Publish)

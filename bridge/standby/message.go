@@ -65,6 +65,9 @@ type Heartbeat struct {
 	Leads       []Leads  `json:"leads,omitempty"`
 	Stands      []Stands `json:"stands,omitempty"`
 	Tries       []Tries  `json:"tries,omitempty"`
+	// SilenceMS is for how long another may be silent until the sender takes it for dead; a version
+	// that does not know says 0.
+	SilenceMS int64 `json:"silence_ms,omitempty"`
 	// Part and Parts are of one that NATS does not take as a whole: see EncodeWithin.
 	Part  int `json:"part,omitempty"` // from 1
 	Parts int `json:"parts,omitempty"`
@@ -230,6 +233,8 @@ func (h *Heartbeat) check() error {
 		return fmt.Errorf("%.40q names no incarnation", h.Incarnation)
 	case h.Weight < 1 || h.Weight > maxWeight:
 		return fmt.Errorf("weight %d: wants 1 to %d", h.Weight, maxWeight)
+	case h.SilenceMS < 0:
+		return errors.New("a silence of less than nothing")
 	case len(h.Servers) > MaxServers || len(h.Leads)+len(h.Stands) > MaxServers || len(h.Tries) > MaxServers:
 		return fmt.Errorf("it names more than %d servers", MaxServers)
 	case h.Parts < 0 || h.Parts > maxParts || h.Part > h.Parts || h.Part < min(1, h.Parts):

@@ -211,7 +211,7 @@ func (n *node) beat(now time.Time) {
 	}
 	for _, other := range n.sim.nodes {
 		conn := other.conn
-		if other == n || now.Before(other.deaf) || now.Before(n.deaf) {
+		if other == n || now.Before(other.deaf) || now.Before(n.deaf) || n.sim.apart != nil && n.sim.apart(n, other) {
 			continue
 		}
 		n.ask(func(now time.Time) func() {

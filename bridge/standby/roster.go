@@ -49,7 +49,7 @@ type member struct {
 // NewRoster returns the Roster of a bridge. One that is silent for longer than half as
 // much again as silence has no share in the servers.
 func NewRoster(node, incarnation string, weight int, silence time.Duration) *Roster {
-	self := &member{Heartbeat: Heartbeat{Node: node, Incarnation: incarnation, Weight: weight}}
+	self := &member{Heartbeat: Heartbeat{Node: node, Incarnation: incarnation, Weight: weight, SilenceMS: silence.Milliseconds()}}
 	return &Roster{self: node, silence: silence, members: map[string]*member{node: self}, rows: map[string]*row{}, lists: 1}
 }
 
@@ -157,6 +157,18 @@ func (r *Roster) admit(now time.Time) bool {
 	}
 	r.lists++
 	return true
+}
+
+// Silence returns after how long somebody takes this bridge for dead, if it is not heard: the
+// shortest silence of all that are alive.
+func (r *Roster) Silence(now time.Time) time.Duration {
+	shortest := r.silence.Milliseconds()
+	for _, m := range r.members {
+		if m.SilenceMS > 0 && r.alive(m, now) {
+			shortest = min(shortest, m.SilenceMS)
+		}
+	}
+	return time.Duration(shortest) * time.Millisecond
 }
 
 func (r *Roster) alive(m *member, now time.Time) bool {

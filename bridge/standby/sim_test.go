@@ -22,7 +22,8 @@ type sim struct {
 	spread  int
 	burst   int
 	moves   bool
-	lossy   bool // a Gap is no failure
+	apart   func(a, b *node) bool // they do not hear each other; nil: all do
+	lossy   bool                  // a Gap is no failure
 	gaps    int
 	why     error // of the last take-over that was not exact
 	failure error

@@ -4,6 +4,7 @@ import "time"
 
 // Why a standby is joining still.
 const (
+	Unheard Reason = "unheard"   // the leader's Heartbeats do not come
 	Few     Reason = "few"       // fewer events than it takes, and the leader's version does not say how far it has read
 	Alike   Reason = "alike"     // the leader's last events fit at several places, and follow each other too fast to tell
 	Unfound Reason = "not_found" // the leader's last events are not in its own session

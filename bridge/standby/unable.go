@@ -59,8 +59,7 @@ func (l *Leading) onUnable(now time.Time, v View) {
 	case v.HeirSync:
 		l.drain(now, v.Successor)
 		if v.Unable == Mute { // nobody would tell that what is in flight is stored
-			l.phase, l.yielded = yielding, now
-			l.do(Yield)
+			l.yield(now, true)
 		}
 	case v.Unable == Mute && since >= mutePatience:
 		l.drain(now, "")

@@ -67,8 +67,8 @@ func listen(t *testing.T, nc *nats.Conn) *ear {
 
 func (e *ear) hear(m *nats.Msg) {
 	kind := "node"
-	if rest, ok := strings.CutPrefix(m.Subject, "ami.status."+server+"."); ok {
-		kind = rest
+	if strings.HasPrefix(m.Subject, "ami.status.") {
+		kind = m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	}
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(m.Data)))
 	if err == nil {

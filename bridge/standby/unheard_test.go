@@ -1,0 +1,77 @@
+package standby
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// Bridges that do not hear each other, though all reach the stream, do not exchange the lead
+// without an end. Who leads then is followed once it leads no more, and as soon as ever when they
+// hear each other again.
+func TestSim_WhoIsNotHeardIsLeftInTheLead(t *testing.T) {
+	simulate(t, func(rng *rand.Rand) error {
+		nodes := 2 + rng.IntN(2)
+		s := newSim(rng, nodes, 0)
+		s.a.repeats, s.a.shared, s.lossy, s.burst = 0, false, true, 2
+		if !s.settle() {
+			return errors.New("not all are in sync at the start")
+		}
+		s.apart = func(*node, *node) bool { return true }
+		if rng.IntN(2) == 0 { // of three those at the ends
+			s.apart = func(a, b *node) bool { return nodes == 2 || a.name != "b2" && b.name != "b2" }
+		}
+		// A leader that was claimed from may find it out no sooner than it writes its record anew: what
+		// it sends is stored already, and so no fence is looked at.
+		before := s.js.term.Term
+		s.run(6*time.Minute, true)
+		if claims := s.js.term.Term - before; claims > uint64(5*nodes) {
+			return fmt.Errorf("%d claims, %d Gaps", claims, s.gaps)
+		}
+		before = s.js.term.Term
+		s.run(2*time.Minute, true)
+		if s.js.term.Term != before {
+			return fmt.Errorf("%d claims after six minutes", s.js.term.Term-before)
+		}
+		if err := s.endLead(rng.IntN(3)); err != nil {
+			return err
+		}
+		s.apart = nil
+		s.run(time.Second, true)
+		if !s.settle() {
+			return errors.New("in the end not all are in sync")
+		}
+		s.paused = 0
+		s.leader().start(s.now)
+		if !s.settle() || s.paused > 3*time.Second {
+			return fmt.Errorf("a dead one that was heard was followed after %v", s.paused)
+		}
+		s.run(5*time.Second, false)
+		return cmp.Or(s.failure, s.checkHoles())
+	})
+}
+
+// endLead has who leads, and is not heard, lead no more, for some minutes.
+func (s *sim) endLead(how int) error {
+	s.paused = 0
+	leader, end := s.leader(), s.now.Add(4*time.Minute)
+	what := []string{"frozen", "without a session", "mute"}[how]
+	switch how {
+	case 0:
+		leader.frozen = end
+	case 1:
+		leader.fall(s.now)
+		leader.up = end
+	case 2:
+		leader.mute = end
+	}
+	s.run(100*time.Second, true)
+	if most := goneAfter + goneAfter/4 + 5*time.Second; s.paused > most {
+		return fmt.Errorf("one that was %s was followed after %v, want at most %v", what, s.paused, most)
+	}
+	s.run(3*time.Minute, true)
+	return nil
+}
