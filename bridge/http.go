@@ -150,7 +150,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // reasons says what is not as it should be, each in a sentence: connections to NATS,
-// servers, and requests that do not arrive.
+// servers, and requests and replies that do not arrive.
 func (b *Bridge) reasons(body *readiness) []string {
 	all := []string{}
 	for _, name := range []string{"events", "control"} {
@@ -172,6 +172,9 @@ func (b *Bridge) reasons(body *readiness) []string {
 		if why := body.Actions[name]; !arrives(why) && b.control.Up() {
 			all = append(all, "requests for "+name+" do not arrive: "+why)
 		}
+	}
+	if why := b.replier.WhyDenied(time.Now()); why != nil {
+		all = append(all, "replies do not reach their callers: "+why.Error())
 	}
 	return all
 }

@@ -60,6 +60,8 @@ func bridgeMetrics() []metric[*Bridge] {
 			single(func(b *Bridge) uint64 { stored, _ := b.audit.Counts(); return stored })},
 		{counter, "audit_records_lost_total", "Audit records lost.", "",
 			single(func(b *Bridge) uint64 { _, lost := b.audit.Counts(); return lost })},
+		{counter, "replies_denied_total", "Replies that NATS did not let the bridge publish.", "",
+			single(func(b *Bridge) uint64 { return b.replier.Denied() })},
 	}
 }
 

@@ -41,6 +41,7 @@ var startSeries = map[string]string{
 	"nats_connections_remade_total": "connection=events connection=control",
 	"nats_subscriptions_missing":    "connection=events connection=control",
 	"log_lines_lost_total":          "",
+	"replies_denied_total":          "",
 	"ami_session_up":                "role=event role=action",
 	"events_received_total":         "",
 	"events_published_total":        "",
@@ -98,7 +99,7 @@ func TestMetrics_WhatRulesNeedExistsAtStart(t *testing.T) {
 	for name, labels := range startSeries {
 		own := "server=pbx1"
 		switch name {
-		case "build_info", "nats_up", "delivery", "log_lines_lost_total", "audit_records_total", "audit_queue_bytes", "audit_records_lost_total",
+		case "build_info", "nats_up", "delivery", "log_lines_lost_total", "replies_denied_total", "audit_records_total", "audit_queue_bytes", "audit_records_lost_total",
 			"stream_state", "requests_held_bytes", "requests_busy_total", "requests_dropped_total",
 			"nats_connections_remade_total", "nats_subscriptions_missing":
 			own = ""

@@ -32,6 +32,8 @@ type nodeMsg struct {
 	AuditLost    uint64            `json:"audit_lost"`
 	// RequestsDropped were never read: too many waited.
 	RequestsDropped uint64 `json:"requests_dropped"`
+	// RepliesDenied did not reach their callers: NATS did not let the bridge publish them.
+	RepliesDenied uint64 `json:"replies_denied"`
 	// Those that were refused before a server had them: at any, all and groups.
 	status.RefusedReport
 
@@ -73,6 +75,7 @@ func (b *Bridge) nodeStatus(now time.Time) nodeMsg {
 	node.Streams, node.State = b.streams.States(), b.state.Report()
 	node.Leaf, node.HA = b.leaf.Look(now), b.nodeShared()
 	node.RequestsDropped, node.RefusedReport = b.actions.Dropped(), refusedReport(b.actions.Refused())
+	node.RepliesDenied = b.replier.Denied()
 	if b.deps.LogLost != nil {
 		node.LogLinesLost = b.deps.LogLost()
 	}

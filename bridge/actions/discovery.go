@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/docs/schemas"
 )
 
@@ -83,7 +84,7 @@ func (s *Service) discover(verb micro.Verb, answer func() any) error {
 			return err
 		}
 		handle := func(m *nats.Msg) {
-			if !isInbox(m.Reply) {
+			if !reply.IsInbox(m.Reply) {
 				return // answering there would publish under the bridge's own rights
 			}
 			// Whoever asked asks again: nothing else can be done about an error.

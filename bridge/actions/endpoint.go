@@ -3,7 +3,6 @@ package actions
 import (
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -197,7 +196,7 @@ func (e *Endpoint) serverNames() (names []string) {
 func (e *Endpoint) onRequest(m *nats.Msg) {
 	defer e.shared.guard(m.Subject)
 	a, err := e.newRequest(m)
-	if !isInbox(a.to) {
+	if !reply.IsInbox(a.to) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		fail := &reply.Error{Kind: reply.KindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
 		a.count(resultRefused, fail)
@@ -249,12 +248,4 @@ func (e *Endpoint) turn(servers []*Target) (all []*Target) {
 		}
 	}
 	return all
-}
-
-// isInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix
-// such as _INBOX_dialer.…, but not that of a bridge, where acknowledgements arrive;
-// or _R_.…, behind which nats-server hides that of a caller in another account.
-func isInbox(subject string) bool {
-	prefix, _, ok := strings.Cut(subject, ".")
-	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && !strings.HasPrefix(prefix, natsconn.InboxPrefix(""))
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/policy/policytest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
@@ -349,17 +348,5 @@ func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
 	}
 	if one.options.requester != "" || one.body.fields != nil {
 		t.Errorf("it keeps %q and %v", one.options.requester, one.body.fields)
-	}
-}
-
-func TestIsInbox_RefusesThoseOfBridges(t *testing.T) {
-	for subject, want := range map[string]bool{
-		"_INBOX.abc.1": true, "_R_.a.b": true, "_INBOX_dialer.abc": true,
-		"": false, "_INBOX": false, "ami.events.pbx1.Hangup": false, "_INBOXfoo.x": false, "$JS.API.INFO": false,
-		natsconn.InboxPrefix("b1") + ".nuid.7": false, natsconn.InboxPrefix("b2") + ".nuid.7": false,
-	} {
-		if got := isInbox(subject); got != want {
-			t.Errorf("isInbox(%q) = %v, want %v", subject, got, want)
-		}
 	}
 }

@@ -40,14 +40,17 @@ type Sender struct {
 	connChanged <-chan struct{} // the connection has come or gone
 	log         *zap.Logger
 	wake        chan struct{} // of capacity 1
+	denied      denials
 
 	mu      sync.Mutex
 	waiting []Message
 }
 
-// NewSender returns a Sender of replies on c, which Run starts.
+// NewSender returns a Sender of replies on c, which is not open yet and Run starts.
 func NewSender(c *natsconn.Conn, log *zap.Logger) *Sender {
-	return &Sender{conn: c, connChanged: c.Watch(), log: log, wake: make(chan struct{}, 1)}
+	r := &Sender{conn: c, connChanged: c.Watch(), log: log, wake: make(chan struct{}, 1)}
+	c.OnError(func(err error) { r.denied.take(err, time.Now()) })
+	return r
 }
 
 // Queue hands over a reply and returns at once.

@@ -112,7 +112,7 @@ func (b *bucket) put(ctx context.Context, key string, value []byte, ttl time.Dur
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(after, 10))
 	msg.Header.Set(jetstream.MsgTTLHeader, ttl.String())
 	ack, err := b.conn.Get().JS.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
-	if err == nil || natsconn.TooLarge(err) {
+	if !natsconn.Overtaken(err) {
 		b.stored(err)
 	}
 	if err != nil {

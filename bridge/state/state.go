@@ -27,8 +27,8 @@ type Options struct {
 	Conn   *natsconn.Conn
 	// Stream says how the stream behind the bucket stands, and why.
 	Stream func() (streams.State, error)
-	// Stored is told that the bucket has stored a server's key, or else that something was too large
-	// for it. It must not wait, and may be nil.
+	// Stored is told that the bucket has stored a server's key, and now and then why it did not store
+	// something. It must not wait, and may be nil.
 	Stored func(error)
 	// Leader may be nil: then whoever has a server's key first writes it.
 	Leader Leader
@@ -44,6 +44,7 @@ type State struct {
 	bucket  *bucket
 	writer  *writer
 	servers servers
+	reports reports
 
 	mode    atomic.Uint32 // a mode
 	changed atomic.Bool   // the Report, since it was told
@@ -71,11 +72,13 @@ func New(o Options) *State {
 	if o.Stored == nil {
 		o.Stored = func(error) {}
 	}
-	s := &State{o: o, bucket: &bucket{conn: o.Conn, stored: o.Stored}, why: "the bucket was not looked at yet"}
+	s := &State{o: o, why: "the bucket was not looked at yet"}
+	s.reports.to, s.reports.calm = o.Stored, 2*o.Config.StatusInterval+tellAgain
+	s.bucket = &bucket{conn: o.Conn, stored: s.reports.take}
 	s.writer = newWriter(o.Conn, o.Log)
 	s.servers.wake = make(chan struct{}, 1)
 	s.writer.purge = o.Config.StateMarkerAge
-	s.writer.failed, s.writer.stored = s.onFailed, o.Stored
+	s.writer.failed, s.writer.unfit = s.onFailed, s.reports.take
 	if !o.Config.State {
 		s.mode.Store(uint32(off))
 		s.why = "BRIDGE_STATE=off"
@@ -141,6 +144,7 @@ const noTTL = 10166
 
 // onFailed hears why a message was not stored.
 func (s *State) onFailed(err error) {
+	s.reports.take(err)
 	if api, is := errors.AsType[*jetstream.APIError](err); is && api.ErrorCode == noTTL {
 		s.refuse("the bucket's stream lets no message expire: allow_msg_ttl")
 		return

@@ -46,7 +46,7 @@ type writer struct {
 	wake   chan struct{}   // of capacity 1
 	purge  time.Duration   // how long the mark of an end stays
 	failed func(error)     // hears why something was not stored
-	stored func(error)     // hears what was too large
+	unfit  func(error)     // hears what was too large
 
 	// Of its goroutine.
 	active []*Server // those that have something to write
@@ -260,10 +260,12 @@ func answerOf(m *nats.Msg) (revision uint64, err error) {
 	switch err := json.Unmarshal(m.Data, &ack); {
 	case err != nil:
 		return 0, fmt.Errorf("an acknowledgement: %w", err)
+	case ack.Stream != streams.StateStream && (ack.Stream != "" || ack.Error == nil): // what it refuses is its own
+		return 0, fmt.Errorf("the stream %.40q answered for %s", ack.Stream, streams.StateStream)
 	case ack.Error != nil:
 		return 0, ack.Error
-	case ack.Stream != streams.StateStream || ack.Seq == 0:
-		return 0, fmt.Errorf("the stream %.40q answered for %s", ack.Stream, streams.StateStream)
+	case ack.Seq == 0:
+		return 0, fmt.Errorf("the stream %.40q answered without a sequence", ack.Stream)
 	}
 	return ack.Seq, nil
 }
@@ -296,7 +298,7 @@ func (w *writer) end(at int, turn, revision uint64, err error) {
 		s.counts.refused.Add(1)
 	}
 	if unfit {
-		w.stored(err)
+		w.unfit(err)
 	}
 	if unfit && !s.unfit.Swap(true) {
 		s.log.Error("state: a value is larger than the bucket takes", zap.String("key", sl.write.Key), zap.Int("bytes", len(sl.write.Value)), zap.Error(err))

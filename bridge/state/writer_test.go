@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -193,7 +194,8 @@ func TestWriter_ProbesWhileTheBucketRefuses(t *testing.T) {
 	}
 }
 
-// What another stream has stored is not stored.
+// What another stream has stored is not stored, and what it refuses says nothing of the bucket: one
+// without times to live would turn the state off.
 func TestWriter_AnswersThatAreNone(t *testing.T) {
 	for text, good := range map[string]bool{
 		stored: true, `{"stream":"GREEDY","seq":1}`: false, `{"stream":"KV_AMI_STATE"}`: false, "+OK": false,
@@ -202,6 +204,10 @@ func TestWriter_AnswersThatAreNone(t *testing.T) {
 		if revision, err := answerOf(&nats.Msg{Data: []byte(text)}); (err == nil) != good || (revision != 0) != good {
 			t.Errorf("%s: %d, %v", text, revision, err)
 		}
+	}
+	_, err := answerOf(&nats.Msg{Data: []byte(`{"stream":"GREEDY","error":{"code":400,"err_code":10166}}`)})
+	if _, is := errors.AsType[*jetstream.APIError](err); err == nil || is {
+		t.Error(err)
 	}
 	if _, err := answerOf(&nats.Msg{Header: nats.Header{"Status": []string{"503"}}}); !errors.Is(err, nats.ErrNoResponders) {
 		t.Error(err)

@@ -112,7 +112,7 @@ func streamStateOf(code int) State {
 		return NoJetStream
 	case 10059, 10060: // not found, another stream answers
 		return Missing
-	case 10205: // fast ingest is off
+	case 10111, 10166, 10205: // roll-ups, times to live, fast ingest are off
 		return Differs
 	case natsconn.StreamMessageExceedsMaximum, natsconn.StreamWrongLastMsgID, 10071, 10097, 10158, 10164, 10167, 10206, 10207, 10208, 10211:
 		return OK

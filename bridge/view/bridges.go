@@ -62,6 +62,7 @@ type Delivery struct {
 	AuditLost       uint64   `json:"audit_lost"`
 	LogLinesLost    uint64   `json:"log_lines_lost"`
 	RequestsDropped uint64   `json:"requests_dropped"`
+	RepliesDenied   uint64   `json:"replies_denied"`
 	Unanswered      []string `json:"unanswered"`
 }
 

@@ -14,7 +14,7 @@ func (b *Bridge) Losses() (all []Loss) {
 		n    uint64
 	}{
 		{"Audit records lost", d.AuditLost}, {"Audit records wait", d.AuditQueued},
-		{"Requests dropped", d.RequestsDropped}, {"Log lines lost", d.LogLinesLost},
+		{"Requests dropped", d.RequestsDropped}, {"Replies denied", d.RepliesDenied}, {"Log lines lost", d.LogLinesLost},
 	} {
 		if one.n > 0 {
 			all = append(all, Loss{one.name, Count(one.n)})

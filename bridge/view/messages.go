@@ -125,6 +125,7 @@ type nodeMsg struct {
 	AuditQueued     uint64            `json:"audit_queued"`
 	AuditLost       uint64            `json:"audit_lost"`
 	RequestsDropped uint64            `json:"requests_dropped"`
+	RepliesDenied   uint64            `json:"replies_denied"`
 	Streams         []Stream          `json:"streams"`
 	State           Kept              `json:"state"`
 	Leaf            *struct {

@@ -124,7 +124,7 @@ func (n *node) takeDelivery(about *news, msg *nodeMsg) {
 	before := n.delivery.Streams
 	n.delivery = Delivery{
 		Mode: cleanTo(msg.Delivery, 32), Way: cleanTo(msg.Way, 32), AuditQueued: msg.AuditQueued, AuditLost: msg.AuditLost,
-		LogLinesLost: msg.LogLinesLost, RequestsDropped: msg.RequestsDropped, Unanswered: cleanAll(msg.Unanswered), Streams: []Stream{},
+		LogLinesLost: msg.LogLinesLost, RequestsDropped: msg.RequestsDropped, RepliesDenied: msg.RepliesDenied, Unanswered: cleanAll(msg.Unanswered), Streams: []Stream{},
 	}
 	if msg.Leaf != nil {
 		n.delivery.Leaf = &Leaf{Connected: msg.Leaf.Connected, Since: Time{about.shift(msg.Leaf.Since)}}

@@ -41,7 +41,7 @@ func (t *messageTable) print(w io.Writer, r row) error {
 // bad are the fields of a status that say what is wrong, quiet those that say
 // nothing while they are 0, and times those that are times.
 var (
-	bad   = []string{"error", "reason", "dropped", "lost", "retry_in_ms", "unanswered", "requests_dropped", "audit_lost", "log_lines_lost"}
+	bad   = []string{"error", "reason", "dropped", "lost", "retry_in_ms", "unanswered", "requests_dropped", "replies_denied", "audit_lost", "log_lines_lost"}
 	quiet = append([]string{"failures", "audit_queued"}, bad...)
 	times = []string{"since", "retry_at", "from", "to"}
 )

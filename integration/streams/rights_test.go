@@ -179,3 +179,28 @@ func TestStreams_ToldAtOnce(t *testing.T) {
 	harness.EnableJetStream(t, s)
 	r.AwaitText(nodes, `{"name":"AMI_EVENTS","state":"ok"`)
 }
+
+// Without the right to the callers' inboxes an Action is done and nobody hears of it: that is told
+// of the bridge as well, and not of its streams.
+func TestRights_RepliesThatAreDeniedAreTold(t *testing.T) {
+	s, _ := ruledNATS(t, natsserver.Permissions{Publish: harness.Denied("_INBOX.>")})
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	r := harness.Bridge(t, s.ClientURL(), func(c *config.Config) {
+		harness.ChaosConfig(c)
+		harness.AsBridge(c)
+		c.HTTPAddr = harness.Addr(t)
+	}, harness.ChaosServer("pbx1", addr))
+	nodes, inbox := r.Subscribe("ami.nodes.b1"), r.Client.NewInbox()
+	r.Send(inbox, "CoreStatus", "")
+	r.AwaitText(nodes, `"replies_denied":1,`)
+	if n := sim.Received("CoreStatus"); n != 1 {
+		t.Errorf("Asterisk was asked %d times", n)
+	}
+	if _, body := r.Get("/readyz"); !strings.Contains(body, "replies do not reach their callers: NATS does not let the bridge publish to "+inbox) {
+		t.Error(body)
+	}
+	if n := r.Metric("replies_denied_total"); n != 1 {
+		t.Errorf("the metric is %v", n)
+	}
+	r.Stands(streams.EventStream, "ok")
+}
