@@ -259,11 +259,16 @@ func (s *Server) ask(ask present.Ask) {
 			s.wakeUp()
 		},
 	}
-	if name, value := ask.Header(); name != "" {
-		action.Headers = []frames.Header{{Key: []byte(name), Value: []byte(value)}}
-	}
 	s.asked = run
 	s.counts.lists.Add(1)
+	name, value, err := ask.Header(s.cfg.Charset)
+	if err != nil {
+		s.ended(listEnd{why: err.Error()})
+		return
+	}
+	if name != "" {
+		action.Headers = []frames.Header{{Key: []byte(name), Value: value}}
+	}
 	if _, err := s.link.Do(action); err != nil {
 		s.ended(listEnd{why: err.Error(), retry: refused(err)})
 	}
