@@ -230,6 +230,9 @@ func (p *Present) notKept(k Kind) string {
 	if !p.opts.Keep.Has(k) {
 		return "off"
 	}
+	if p.opts.NoClass[k] != "" {
+		return "no events of class " + p.opts.NoClass[k]
+	}
 	if p.lacks[k] != "" { // a release of which no more is known than its lists have
 		return "events without " + p.lacks[k]
 	}

@@ -121,8 +121,16 @@ func newServer(state *State, cfg *config.ServerConfig) *Server {
 		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), left: toList,
 	}
 	s.holder.led = state.o.Leader != nil
+	var noClass [present.Kinds]string
+	for k := range present.Kinds {
+		for _, class := range k.Classes() {
+			if !cfg.Events.Has(class) {
+				noClass[k] = class
+			}
+		}
+	}
 	s.present = present.New(present.Options{
-		Server: cfg.Name, Charset: cfg.Charset, Keep: keep, Interval: all.StateInterval,
+		Server: cfg.Name, Charset: cfg.Charset, Keep: keep, NoClass: noClass, Interval: all.StateInterval,
 		MaxObjects: cfg.StateMaxObjects, MaxBytes: int64(cfg.StateMaxObjects) * objectBytes,
 		Dirty: func() { s.dirty.Store(true); clock.Raise(state.writer.wake) },
 	}, time.Now())

@@ -282,3 +282,20 @@ func TestServer_AsksInItsCharset(t *testing.T) {
 		t.Errorf("asked for %+v; %s", link.asked, about)
 	}
 }
+
+// A kind of whose events the login asks for none is brought right by lists alone, and is not called kept.
+func TestServer_SaysWhichClassesItLacks(t *testing.T) {
+	stands := streams.OK
+	s, _ := aState(&stands)
+	own := config.DefaultServerConfig()
+	own.Name, own.Events, own.State = "pbx2", "agent,system", config.StateKinds{"queues", "channels", "contacts", "agents"}
+	about := string(s.Add(&own).present.AppendServer(nil, "b1", true, time.Now()))
+	for kind, why := range map[string]string{
+		"channel": "no events of class call", "caller": "no events of class call", "agent": "no events of class call",
+		"member": "not listed yet", "contact": "not listed yet", "bridge": "off",
+	} {
+		if !strings.Contains(about, `"`+kind+`":"`+why+`"`) {
+			t.Errorf("of %s not %q: %s", kind, why, about)
+		}
+	}
+}
