@@ -116,7 +116,7 @@ func (p *Present) apply(r *Run, why string, now time.Time) {
 	if r.ask.List == Conferences {
 		p.sweep(r, Participants, now)
 	}
-	if r.ask.List == Queues {
+	if r.ask.List == Queues && why == "" {
 		p.count(r, now)
 	}
 	p.finish(r, why, now)

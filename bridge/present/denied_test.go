@@ -70,3 +70,21 @@ func TestList_ContactsOfWhatIsNoMore(t *testing.T) {
 		t.Errorf("not kept: %q", notKept["contact"])
 	}
 }
+
+// Where somebody was let in before others, the queue is listed alone; one whose list is not given is not asked
+// for again and again.
+func TestList_ThatIsNotGivenIsNotAskedForAtOnce(t *testing.T) {
+	w := newWorld(t, Options{}).skipFirst()
+	w.list(Queues, "Event: QueueParams\nQueue: q")
+	w.p.Lost(w.now)
+	w.p.Login("s2", w.now)
+	w.p.Booted(w.now)
+	for _, due := w.p.Due(w.now); due; _, due = w.p.Due(w.now) {
+	}
+	w.event(join("q", "1.1", 1, 2)...)
+	w.p.Fail(w.p.Begin(Ask{List: Queues}, w.now), "Permission denied", w.now)
+	if ask, due := w.p.Due(w.now); due {
+		t.Errorf("%+v is due at once", ask)
+	}
+	w.want(t, "caller.q.1=2E1", map[string]string{"Position": "1"})
+}
