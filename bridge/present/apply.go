@@ -17,7 +17,7 @@ func (p *Present) Apply(r *Run, now time.Time) bool {
 		p.Fail(r, why, now)
 		return false
 	}
-	p.apply(r, now)
+	p.apply(r, "", now)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.isCurrent(r)
@@ -25,11 +25,20 @@ func (p *Present) Apply(r *Run, now time.Time) bool {
 
 // Fail ends r without a list: why is Asterisk's Message of an Error, or what else
 // came between. It ends nothing; but where Asterisk says by an Error that there is
-// none, that is an empty list and is applied, and reported as true.
+// none, that is an empty list and is applied, and reported as true. A list that this session is
+// not given at all ends what nobody vouches for.
 func (p *Present) Fail(r *Run, why string, now time.Time) (empty bool) {
-	if r.ask.List.emptyBy(why) && len(r.items) == 0 {
-		p.apply(r, now)
+	empty = r.ask.List.emptyBy(why)
+	why = reason(why)
+	switch {
+	case len(r.items) > 0:
+	case empty:
+		p.apply(r, "", now)
 		return true
+	case why == denied || why == unknownAction:
+		p.notGiven(r, why)
+		p.apply(r, why, now)
+		return false
 	}
 	p.enter(now)
 	defer p.mu.Unlock()
@@ -37,13 +46,29 @@ func (p *Present) Fail(r *Run, why string, now time.Time) (empty bool) {
 	if !p.isCurrent(r) {
 		return false
 	}
-	p.lists[r.ask.List].why = reason(why)
+	p.fail(r, why)
+	return false
+}
+
+// fail notes why r's list is not kept. p is locked.
+func (p *Present) fail(r *Run, why string) {
+	p.lists[r.ask.List].why = why
 	p.lists[r.ask.List].asked = true
 	if r.ask.List == Conferences { // nobody is asked for then
-		p.lists[Participants].why = reason(why)
+		p.lists[Participants].why = why
 	}
 	p.endFirstRound()
-	return false
+}
+
+// notGiven has r, which comes without items, end what is left from before the login and of which
+// no event has told since: a Hangup may have been missed, and no list will tell of it. Where the
+// list has come in this session its module was unloaded since, and all that it had is gone.
+func (p *Present) notGiven(r *Run, why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if why == denied || !p.lists[r.ask.List].synced {
+		r.mark = min(r.mark, p.session.mark)
+	}
 }
 
 // Retry ends r, whose Action never came to Asterisk or whose session was lost, and asks
@@ -62,7 +87,8 @@ func (p *Present) isCurrent(r *Run) bool {
 	return r.epoch == p.session.epoch && p.session.state != Stale
 }
 
-func (p *Present) apply(r *Run, now time.Time) {
+// apply applies r, which is not kept because of why, "" if it is.
+func (p *Present) apply(r *Run, why string, now time.Time) {
 	items := r.items
 	for {
 		p.enter(now)
@@ -90,10 +116,10 @@ func (p *Present) apply(r *Run, now time.Time) {
 	if r.ask.List == Conferences {
 		p.sweep(r, Participants, now)
 	}
-	if r.ask.List == Queues {
+	if r.ask.List == Queues && why == "" {
 		p.count(r, now)
 	}
-	p.finish(r, now)
+	p.finish(r, why, now)
 }
 
 // applyItem: what events told of an object behind the watermark stays as it is, field
@@ -222,11 +248,15 @@ func (p *Present) endByList(r *Run, o *object, now time.Time) {
 }
 
 // finish closes r, whose list is applied.
-func (p *Present) finish(r *Run, now time.Time) {
+func (p *Present) finish(r *Run, why string, now time.Time) {
 	p.enter(now)
 	defer p.mu.Unlock()
 	p.closeRun(r)
 	if !p.isCurrent(r) {
+		return
+	}
+	if why != "" {
+		p.fail(r, why)
 		return
 	}
 	h := &p.lists[r.ask.List]

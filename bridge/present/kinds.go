@@ -56,6 +56,16 @@ type kind struct {
 	ids    int
 	fields []field
 	owner  int // the field with the Uniqueid whose end, or bridge, ends or changes it; 0: none
+	// classes are those of the events that tell of it (manager.h EVENT_FLAG_…), "call" if it has none.
+	classes []string
+}
+
+// Classes returns the classes of the events that tell of k, as read= in manager.conf spells them.
+func (k Kind) Classes() []string {
+	if own := kinds[k].classes; own != nil {
+		return own
+	}
+	return []string{"call"}
 }
 
 // These fields are named by the rules.
@@ -95,17 +105,17 @@ var kinds = [Kinds]kind{
 		{name: "BridgeUniqueid"},
 		{name: "BridgeType"}, {name: "BridgeName"}, {name: "BridgeNumChannels"},
 	}},
-	Queue: {name: "queue", ids: 1, fields: []field{
+	Queue: {name: "queue", ids: 1, classes: []string{"agent", "call"}, fields: []field{
 		{name: "Queue"},
 		{name: "Strategy"}, {name: "Calls", also: "Count"},
 	}},
-	Member: {name: "member", ids: 2, fields: []field{
+	Member: {name: "member", ids: 2, classes: []string{"agent"}, fields: []field{
 		{name: "Queue"}, {name: "Interface", also: "Location"},
 		{name: "MemberName", also: "Name"}, {name: "StateInterface"}, {name: "Membership"}, {name: "Penalty"},
 		{name: "LastPause"}, {name: "Status"}, {name: "Paused"}, {name: "PausedReason"},
 		{name: "Ringinuse"}, {name: "Wrapuptime"}, {name: "LoginTime"},
 	}},
-	Caller: {name: "caller", ids: 2, owner: 1, fields: []field{
+	Caller: {name: "caller", ids: 2, owner: 1, classes: []string{"agent", "call"}, fields: []field{
 		{name: "Queue"}, {name: "Uniqueid"},
 		{name: "Position", own: true}, {name: "Channel"},
 		{name: "CallerIDNum", text: true}, {name: "CallerIDName", text: true},
@@ -126,7 +136,7 @@ var kinds = [Kinds]kind{
 		{name: "Channel"}, {name: "CallerIDNum"}, {name: "CallerIDName"},
 		{name: "Admin"}, {name: "Muted"},
 	}},
-	Agent: {name: "agent", ids: 1, owner: agentUniqueid, fields: []field{
+	Agent: {name: "agent", ids: 1, owner: agentUniqueid, classes: []string{"agent", "call"}, fields: []field{
 		{name: "Agent"},
 		{name: "Status"}, {name: "Channel"}, {name: "Uniqueid"},
 	}},
@@ -142,11 +152,11 @@ var kinds = [Kinds]kind{
 		{name: "Device"},
 		{name: "State"},
 	}},
-	Contact: {name: "contact", ids: 2, fields: []field{
+	Contact: {name: "contact", ids: 2, classes: []string{"system"}, fields: []field{
 		{name: "AOR"}, {name: "URI"},
 		{name: "Status", also: "ContactStatus"}, {name: "EndpointName", also: "Endpoint"},
 	}},
-	Registration: {name: "registration", ids: 2, fields: []field{
+	Registration: {name: "registration", ids: 2, classes: []string{"system"}, fields: []field{
 		{name: "Username"}, {name: "Domain"},
 		{name: "ChannelType"}, {name: "Status"},
 	}},

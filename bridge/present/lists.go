@@ -1,8 +1,12 @@
 package present
 
 import (
+	"errors"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
 // List is one list Action of Asterisk's.
@@ -91,18 +95,25 @@ var lists = [Lists]list{
 // Ask is a list to be asked for.
 type Ask struct {
 	List  List
-	Scope string // the queue or the conference; "" for all
+	Scope string // the queue or the conference, as text; "" for all
 }
 
 // Action returns the name of the Action.
 func (a Ask) Action() string { return lists[a.List].action }
 
-// Header returns the header and the value that narrow the list, "" if none does.
-func (a Ask) Header() (name, value string) {
+// errNoText is a name whose bytes are no text, so that what Asterisk has is not known.
+var errNoText = errors.New("a name that is no text in the charset")
+
+// Header returns the header that narrows the list, in the bytes of a server of c; "" if none does.
+func (a Ask) Header(c frames.Charset) (name string, value []byte, err error) {
 	if a.Scope == "" {
-		return "", ""
+		return "", nil, nil
 	}
-	return lists[a.List].scope, a.Scope
+	value, err = c.AppendText(nil, a.Scope)
+	if err != nil || strings.ContainsRune(a.Scope, utf8.RuneError) {
+		return "", nil, errNoText
+	}
+	return lists[a.List].scope, value, nil
 }
 
 // emptyBy reports whether message is how Asterisk says in an Error that the list

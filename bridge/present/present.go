@@ -18,6 +18,9 @@ type Options struct {
 	// Keep are the kinds that it keeps. None are all but device, whose keys may be
 	// many.
 	Keep Set
+	// NoClass is the class of events without which the session comes that tell of a kind; ""
+	// if it has all of them. Such a kind has only what lists say, and is not called kept.
+	NoClass [Kinds]string
 	// Interval is the least time between two writes of a key.
 	Interval time.Duration
 	// MaxObjects and MaxBytes bound what it holds, tombstones included. When it is

@@ -62,6 +62,6 @@ func ruleCount(p *Present, in *input) {
 		return
 	}
 	if number(count) != len(p.waiting[string(in.idBuf)]) {
-		p.want(Ask{Queues, string(queue)}, p.now)
+		p.want(Ask{Queues, string(text(queue, in.charset, &in.scratch))}, p.now)
 	}
 }

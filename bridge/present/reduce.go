@@ -83,7 +83,7 @@ func (p *Present) tells(f *frames.Frame, name []byte) {
 	switch string(name) {
 	case "FullyBooted":
 		p.boot()
-	case "Reload":
+	case "Reload", "Load", "Unload": // the last two since 16
 		p.allDue()
 	}
 }

@@ -25,6 +25,7 @@ func (s State) String() string { return [...]string{"stale", "syncing", "live"}[
 // session is the event session.
 type session struct {
 	epoch  uint64 // grows with each one and each loss
+	mark   uint64 // the last event before it
 	token  string
 	state  State
 	since  time.Time // that it is in state
@@ -54,6 +55,7 @@ func (p *Present) Lost(now time.Time) {
 
 func (p *Present) become(s State, token string, now time.Time) {
 	p.session.epoch++
+	p.session.mark = p.events
 	p.session.state, p.session.since, p.session.token, p.session.booted = s, now, token, false
 	clear(p.due)
 	p.ended.reset()
@@ -209,12 +211,15 @@ func reason(why string) string {
 	why = strings.TrimSpace(why)
 	switch {
 	case why == "Permission denied":
-		return "denied"
+		return denied
 	case strings.HasPrefix(why, unknownAction):
 		return unknownAction
 	}
 	return why[:min(len(why), 200)]
 }
+
+// denied is how this says what Asterisk says for want of a right.
+const denied = "denied"
 
 // unknownAction is how manager.c begins its Error for an Action that no loaded
 // module has.
@@ -224,6 +229,9 @@ const unknownAction = "Invalid/unknown command"
 func (p *Present) notKept(k Kind) string {
 	if !p.opts.Keep.Has(k) {
 		return "off"
+	}
+	if p.opts.NoClass[k] != "" {
+		return "no events of class " + p.opts.NoClass[k]
 	}
 	if p.lacks[k] != "" { // a release of which no more is known than its lists have
 		return "events without " + p.lacks[k]

@@ -121,8 +121,16 @@ func newServer(state *State, cfg *config.ServerConfig) *Server {
 		holder: newHolder(cfg.Name, all.Node, all.StatusInterval), left: toList,
 	}
 	s.holder.led = state.o.Leader != nil
+	var noClass [present.Kinds]string
+	for k := range present.Kinds {
+		for _, class := range k.Classes() {
+			if !cfg.Events.Has(class) {
+				noClass[k] = class
+			}
+		}
+	}
 	s.present = present.New(present.Options{
-		Server: cfg.Name, Charset: cfg.Charset, Keep: keep, Interval: all.StateInterval,
+		Server: cfg.Name, Charset: cfg.Charset, Keep: keep, NoClass: noClass, Interval: all.StateInterval,
 		MaxObjects: cfg.StateMaxObjects, MaxBytes: int64(cfg.StateMaxObjects) * objectBytes,
 		Dirty: func() { s.dirty.Store(true); clock.Raise(state.writer.wake) },
 	}, time.Now())
@@ -259,11 +267,16 @@ func (s *Server) ask(ask present.Ask) {
 			s.wakeUp()
 		},
 	}
-	if name, value := ask.Header(); name != "" {
-		action.Headers = []frames.Header{{Key: []byte(name), Value: []byte(value)}}
-	}
 	s.asked = run
 	s.counts.lists.Add(1)
+	name, value, err := ask.Header(s.cfg.Charset)
+	if err != nil {
+		s.ended(listEnd{why: err.Error()})
+		return
+	}
+	if name != "" {
+		action.Headers = []frames.Header{{Key: []byte(name), Value: value}}
+	}
 	if _, err := s.link.Do(action); err != nil {
 		s.ended(listEnd{why: err.Error(), retry: refused(err)})
 	}

@@ -252,3 +252,50 @@ func TestState_ALookDoesNotCountAsPublished(t *testing.T) {
 		t.Error("it was published")
 	}
 }
+
+// aLink keeps what is asked for.
+type aLink struct{ asked []amiconn.Action }
+
+func (l *aLink) Takes() bool { return true }
+func (l *aLink) Do(a amiconn.Action) (string, error) {
+	l.asked = append(l.asked, a)
+	return "", nil
+}
+
+// A conference is asked for in the bytes that its Asterisk has its name in; one of which they are not
+// known is not, and its kind is named.
+func TestServer_AsksInItsCharset(t *testing.T) {
+	stands := streams.OK
+	_, server := aState(&stands)
+	server.cfg.Charset = frames.Latin1
+	link := new(aLink)
+	server.Ask(link)
+	server.OnSession(amiconn.Change{Role: amiconn.RoleEvents, To: amiconn.StateUp, At: time.Now(), Session: "s1"})
+	server.ask(present.Ask{List: present.Participants, Scope: "B\u00fcro"})
+	if len(link.asked) != 1 || string(link.asked[0].Headers[0].Value) != "B\xfcro" {
+		t.Errorf("asked for %+v", link.asked)
+	}
+	server.cfg.Charset = frames.UTF8
+	server.ask(present.Ask{List: present.Participants, Scope: "B\ufffdro"})
+	about := string(server.present.AppendServer(nil, "b1", true, time.Now()))
+	if len(link.asked) != 1 || server.asked != nil || !strings.Contains(about, `"participant":"a name that is no text in the charset"`) {
+		t.Errorf("asked for %+v; %s", link.asked, about)
+	}
+}
+
+// A kind of whose events the login asks for none is brought right by lists alone, and is not called kept.
+func TestServer_SaysWhichClassesItLacks(t *testing.T) {
+	stands := streams.OK
+	s, _ := aState(&stands)
+	own := config.DefaultServerConfig()
+	own.Name, own.Events, own.State = "pbx2", "agent,system", config.StateKinds{"queues", "channels", "contacts", "agents"}
+	about := string(s.Add(&own).present.AppendServer(nil, "b1", true, time.Now()))
+	for kind, why := range map[string]string{
+		"channel": "no events of class call", "caller": "no events of class call", "agent": "no events of class call",
+		"member": "not listed yet", "contact": "not listed yet", "bridge": "off",
+	} {
+		if !strings.Contains(about, `"`+kind+`":"`+why+`"`) {
+			t.Errorf("of %s not %q: %s", kind, why, about)
+		}
+	}
+}

@@ -46,18 +46,22 @@ func TestCheck_ComparesEventsWithWhatTheUserReads(t *testing.T) {
 // What the state wants of the user is what catalog knows of its events, and what the
 // reducer asks for.
 func TestCheck_WhatTheStateWants(t *testing.T) {
-	first := map[string]string{
-		"channels": "Newchannel", "bridges": "BridgeCreate", "queues": "QueueCallerJoin", "parking": "ParkedCall", "conferences": "ConfbridgeJoin",
-		"extensions": "ExtensionStatus", "agents": "AgentLogin", "presence": "PresenceStateChange", "contacts": "ContactStatus",
-		"registrations": "Registry", "devices": "DeviceStateChange",
+	first := map[string]struct {
+		event string
+		kind  present.Kind
+	}{
+		"channels": {"Newchannel", present.Channel}, "bridges": {"BridgeCreate", present.Bridge}, "queues": {"QueueCallerJoin", present.Caller},
+		"parking": {"ParkedCall", present.Parked}, "conferences": {"ConfbridgeJoin", present.Participant}, "extensions": {"ExtensionStatus", present.Extension},
+		"agents": {"AgentLogin", present.Agent}, "presence": {"PresenceStateChange", present.Presence}, "contacts": {"ContactStatus", present.Contact},
+		"registrations": {"Registry", present.Registration}, "devices": {"DeviceStateChange", present.Device},
 	}
 	for word, wants := range stateWants {
 		if err := new(config.StateKinds).UnmarshalText([]byte(word)); err != nil {
 			t.Error(err)
 		}
-		i := slices.IndexFunc(catalog.Events(), func(e catalog.Event) bool { return e.Name == first[word] })
-		if i < 0 || catalog.Events()[i].Classes[0] != wants.classes[0] {
-			t.Errorf("%s wants %v of %s", word, wants.classes, first[word])
+		i := slices.IndexFunc(catalog.Events(), func(e catalog.Event) bool { return e.Name == first[word].event })
+		if i < 0 || catalog.Events()[i].Classes[0] != wants.classes[0] || !slices.Equal(wants.classes, first[word].kind.Classes()) {
+			t.Errorf("%s wants %v of %s", word, wants.classes, first[word].event)
 		}
 	}
 	var asked []string

@@ -17,7 +17,7 @@ var stateWants = map[string]struct{ classes, lists []string }{
 	"parking":       {[]string{"call"}, []string{"ParkedCalls"}},
 	"conferences":   {[]string{"call"}, []string{"ConfbridgeListRooms", "ConfbridgeList"}},
 	"extensions":    {[]string{"call"}, []string{"ExtensionStateList"}},
-	"agents":        {[]string{"agent"}, []string{"Agents"}},
+	"agents":        {[]string{"agent", "call"}, []string{"Agents"}}, // call: who talks
 	"presence":      {[]string{"call"}, []string{"PresenceStateList"}},
 	"contacts":      {[]string{"system"}, []string{"PJSIPShowContacts"}},
 	"registrations": {[]string{"system"}, []string{"PJSIPShowRegistrationsOutbound"}},

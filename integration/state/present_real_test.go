@@ -135,8 +135,8 @@ func (d *presentPass) lists(ctx context.Context) {
 		}
 		run := d.p.Begin(ask, time.Now())
 		lines := []string{"Action: " + ask.Action()}
-		if name, value := ask.Header(); name != "" {
-			lines = append(lines, name+": "+value)
+		if name, value, err := ask.Header(frames.UTF8); name != "" && err == nil {
+			lines = append(lines, name+": "+string(value))
 		}
 		reply, err := d.actions.Do(ctx, lines...)
 		if err != nil {
