@@ -21,8 +21,8 @@ const (
 	writeTimeout = 5 * time.Second
 	// beat is how often a page is rendered, and told that all is alive.
 	beat = time.Second
-	// quietFor is how long nothing may come before a comment does.
-	quietFor = 15 * time.Second
+	// quietFor is how long nothing may come before a sign of life does.
+	quietFor = 5 * time.Second
 	// slowest is the same where pages are large: each roomyBytes add a beat.
 	slowest    = 5 * time.Second
 	roomyBytes = 128 << 10
@@ -41,6 +41,7 @@ type fragment struct{ ID, HTML string }
 type hub struct {
 	render func(what) ([]fragment, error)
 	clock  func() time.Time // what pages show
+	began  time.Time
 
 	mu    sync.Mutex // protects the following
 	rooms map[what]*room
@@ -90,7 +91,7 @@ func (h *hub) join(page what) (*listener, error) {
 		}
 	}
 	select {
-	case l.queue <- encode(r.all, h.clock()):
+	case l.queue <- h.encode(r.all):
 	default: // it was given up meanwhile
 	}
 	return l, nil
@@ -181,7 +182,7 @@ func (h *hub) tell() {
 		if time.Since(r.made) > oldest {
 			continue
 		}
-		text := encode(r.changed, h.clock())
+		text := h.encode(r.changed)
 		r.changed = nil
 		for l := range r.listeners {
 			select {
@@ -194,8 +195,9 @@ func (h *hub) tell() {
 	}
 }
 
-// encode is fragments as server-sent events, and the time as a sign of life.
-func encode(all []fragment, now time.Time) []byte {
+// encode is fragments as server-sent events, and as a sign of life the time, and for how long h has been: by that a page
+// sees that what comes is late, whatever becomes of clocks.
+func (h *hub) encode(all []fragment) []byte {
 	var b bytes.Buffer
 	for _, f := range all {
 		data, err := json.Marshal(f) // in one line, as the protocol wants it
@@ -204,7 +206,7 @@ func encode(all []fragment, now time.Time) []byte {
 		}
 		fmt.Fprintf(&b, "event: patch\ndata: %s\n\n", data)
 	}
-	fmt.Fprintf(&b, "event: beat\ndata: %d\n\n", now.UnixMilli())
+	fmt.Fprintf(&b, "event: beat\ndata: %d %d\n\n", h.clock().UnixMilli(), time.Since(h.began).Milliseconds())
 	return b.Bytes()
 }
 
@@ -271,7 +273,7 @@ func stream(w http.ResponseWriter, r *http.Request, l *listener) {
 			return
 		case text = <-l.queue:
 		case <-quiet.C:
-			text = []byte(": still here\n\n")
+			text = []byte("event: still\ndata: here\n\n")
 		}
 	}
 }

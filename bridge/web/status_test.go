@@ -52,7 +52,9 @@ func TestStatus_SlowClientsShareTheAnswer(t *testing.T) {
 				for range 10 {
 					u := &unread{httptest.NewRecorder(), goOn, nil}
 					all = append(all, u)
-					group.Go(func() { s.ServeHTTP(u, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/status.json", nil)) })
+					group.Go(func() {
+						s.ServeHTTP(u, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/status.json", nil))
+					})
 				}
 				synctest.Wait()
 				time.Sleep(beat)

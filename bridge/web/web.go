@@ -63,7 +63,7 @@ var assets embed.FS
 func New(o Options) *Server {
 	s := &Server{opts: o, mux: http.NewServeMux(), loading: make(chan struct{}, maxListeners), pages: template.Must(template.New("").ParseFS(pages, "html/*.html"))}
 	s.access.Store(&o.Access)
-	s.live.render, s.live.clock = s.fragments, time.Now
+	s.live.render, s.live.clock, s.live.began = s.fragments, time.Now, time.Now()
 	if o.Clock != nil {
 		s.live.clock = o.Clock
 	}
