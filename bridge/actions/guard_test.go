@@ -49,12 +49,17 @@ func TestEndpoint_APanicStaysWithItsRequest(t *testing.T) {
 	if err != nil || a.nc.Flush() != nil {
 		t.Fatal(err)
 	}
+	broken := a.endpoint("pbx1").behind.Swap(new(behind)) // its reading panics
 	a.to(elsewhere)
+	if kind, sent, _, _ := a.answered(requestFor("pbx1", "Ping", "")); kind != "internal" || sent != "no" {
+		t.Errorf("told: %s, sent: %s", kind, sent)
+	}
+	a.endpoint("pbx1").behind.Store(broken)
 	handed := requestFor("pbx1", "Ping", "", headerSubject, "ami.actions.pbx1.Ping")
 	handed.Subject, handed.Reply = "ami.ha.actions.pbx1.Ping", "ami.ha.replies.x.1"
 	a.endpoint("pbx1").onHanded(handed)
 	sound()
-	if told := lines.FilterMessage("request handler panicked").All(); len(told) != 2 || told[0].ContextMap()["subject"] != "ami.actions.pbx1.Ping" {
+	if told := lines.FilterMessage("request handler panicked").All(); len(told) != 4 || told[0].ContextMap()["subject"] != "ami.actions.pbx1.Ping" {
 		t.Errorf("told: %v", told)
 	}
 	if got := a.reply(requestFor("pbx1", "Ping", "")); got.Header.Get("Nats-Service-Error-Code") != "503" {
