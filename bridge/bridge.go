@@ -32,6 +32,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/watch"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/web"
 	"github.com/ami-nats-bridge/ami-nats-bridge/fairness"
 )
 
@@ -198,7 +199,7 @@ func (b *Bridge) Ready() <-chan struct{} { return b.ready }
 func (b *Bridge) Run(ctx context.Context) (err error) {
 	var listener net.Listener
 	if b.cfg.HTTPAddr != "" {
-		if listener, err = net.Listen("tcp", b.cfg.HTTPAddr); err != nil {
+		if listener, err = web.Listen(ctx, b.cfg.HTTPAddr); err != nil {
 			return fmt.Errorf("listen: %w: set BRIDGE_HTTP_ADDR to a free address, or to nothing", err)
 		}
 		defer listener.Close()

@@ -49,7 +49,7 @@ func TestCheck_RefusesBeforeAnythingIsSent(t *testing.T) {
 		{0, "CoreStatus", "", nil, "busy ACTION_RATES", true},
 		{1, "CoreStatus", "", nil, " ", false},
 	} {
-		a, err := b.Endpoints()[test.server].newRequest(requestFor(cfg.Servers[test.server].Name, test.action, test.body, test.headers...))
+		a, err := readAt(b.Endpoints()[test.server], requestFor(cfg.Servers[test.server].Name, test.action, test.body, test.headers...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestCheck_APassedOverServerCountsNothing(t *testing.T) {
 	cfg.Servers[0].ActionRates = policy.Rates{{Pattern: "*", Value: 1}}
 	b := unconnectedAs(t, cfg)
 	for range 3 {
-		a, err := b.Endpoints()[len(b.Endpoints())-2].newRequest(requestFor("any", "Ping", ""))
+		a, err := readAt(b.Endpoints()[len(b.Endpoints())-2], requestFor("any", "Ping", ""))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -117,6 +117,7 @@ func (a *actionRequest) askOthers() {
 	if a.options.stream {
 		a.stream = a.newStream()
 	}
+	a.out = true
 	id, err := w.add(a, left+replyGrace)
 	if err == nil {
 		m.Reply = w.replies + id
@@ -172,7 +173,7 @@ func (w *askedOthers) look(id string, one *askedOther) {
 	left := time.Until(one.until)
 	if left <= 0 || one.process != "" && w.Gone(one.process) {
 		if a := w.take(id); a != nil {
-			a.unheard(noReply(a))
+			a.guarded(func() { a.unheard(noReply(a)) })
 		}
 		return
 	}
@@ -192,6 +193,7 @@ func (w *askedOthers) take(id string) *actionRequest {
 	if one == nil {
 		return nil
 	}
+	one.out, one.sent = false, "unknown"
 	one.timer.Stop()
 	_ = one.replies.Unsubscribe() // it fails only where the connection is gone
 	return one.actionRequest
@@ -220,11 +222,11 @@ func (w *askedOthers) onReply(id string, m *nats.Msg) {
 	case nobody:
 		if a := w.take(id); a != nil {
 			a.endpoint.asked.unled.Add(1)
-			a.declinedElsewhere(a.server.ledByNobody("no bridge leads " + a.server.cfg.Name))
+			a.guarded(func() { a.declinedElsewhere(a.server.ledByNobody("no bridge leads " + a.server.cfg.Name)) })
 		}
 	case bytes.HasPrefix(m.Data, []byte(`{"server":`)):
 		if a := w.take(id); a != nil {
-			a.repliedElsewhere(m)
+			a.guarded(func() { a.repliedElsewhere(m) })
 		}
 	}
 }
@@ -258,6 +260,7 @@ func (a *actionRequest) repliedElsewhere(m *nats.Msg) {
 
 // declinedElsewhere gives a to the next server.
 func (a *actionRequest) declinedElsewhere(fail *reply.Error) {
+	a.out, a.sent = false, ""
 	if a.stream != nil {
 		a.stream.End()
 		a.stream = nil

@@ -194,8 +194,15 @@ func (e *Endpoint) serverNames() (names []string) {
 // onRequest takes a request. It runs on the endpoint's goroutine, one request
 // at a time, and waits neither for Asterisk nor for JetStream.
 func (e *Endpoint) onRequest(m *nats.Msg) {
-	defer e.shared.guard(m.Subject)
-	a, err := e.newRequest(m)
+	a := e.newRequest(m)
+	a.guarded(func() { e.take(a, m) })
+}
+
+func (e *Endpoint) take(a *actionRequest, m *nats.Msg) {
+	if e.every {
+		a.after = a.endOf(1) // of a refusal
+	}
+	err := a.read(m)
 	if !reply.IsInbox(a.to) {
 		// Answering elsewhere would publish under the bridge's own rights.
 		fail := &reply.Error{Kind: reply.KindNoInbox, Sent: "no", Message: "its reply subject is not an inbox"}
@@ -204,9 +211,6 @@ func (e *Endpoint) onRequest(m *nats.Msg) {
 		e.shared.log.Warn("request refused", zap.String("reason", fail.Message),
 			zap.String("subject", a.subject))
 		return
-	}
-	if e.every {
-		a.after = a.endOf(1) // of a refusal
 	}
 	if err != nil {
 		a.Refuse(reply.BadRequest(err))

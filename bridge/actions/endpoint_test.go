@@ -177,7 +177,7 @@ func TestAsk_HasOneTimeWhoeverIsTried(t *testing.T) {
 		if timeout != "" {
 			m = requestFor("any", "CoreStatus", "", "Ami-Timeout", timeout)
 		}
-		one, err := e.newRequest(m)
+		one, err := readAt(e, m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,7 +237,7 @@ func TestAsk_FailsOverToAnotherServer(t *testing.T) {
 		"a read for one server": {"CoreStatus", correlation.NotSent, nil, time.Minute, false},
 	} {
 		e := a.Endpoints()[slices.IndexFunc(a.Endpoints(), func(e *Endpoint) bool { return e.Name == "any" })]
-		one, err := e.newRequest(requestFor("any", test.action, ""))
+		one, err := readAt(e, requestFor("any", test.action, ""))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -342,7 +342,7 @@ func TestAsk_CountsAtItsEndpointAndItsServer(t *testing.T) {
 // Once the audit has it, a request keeps neither who asks nor the fields.
 func TestAsk_KeepsNothingForTheAudit(t *testing.T) {
 	a := unconnected(t, "pbx1")
-	one, err := a.Endpoints()[0].newRequest(requestFor("pbx1", "CoreStatus", `{"Note":"x"}`, "Ami-Requester", "alice"))
+	one, err := readAt(a.Endpoints()[0], requestFor("pbx1", "CoreStatus", `{"Note":"x"}`, "Ami-Requester", "alice"))
 	if err != nil || one.recorded.Size() < len("alice")+len("Note")+len("x") {
 		t.Fatalf("%v; the audit has %+v", err, one.recorded)
 	}

@@ -23,7 +23,6 @@ func (e *Endpoint) handedSubject() string { return e.shared.prefix + ".ha.action
 // onHanded takes a request from another bridge. That one has seen to its key and its group,
 // and waits for the reply; this one checks it and records it as it does its own.
 func (e *Endpoint) onHanded(m *nats.Msg) {
-	defer e.shared.guard(m.Subject)
 	subject, prefix := m.Header.Get(headerSubject), e.shared.prefix
 	if !strings.HasPrefix(m.Reply, prefix+".ha.replies.") || !strings.HasPrefix(subject, prefix+".actions.") {
 		return // of no bridge, or of one that nobody knows yet
@@ -33,14 +32,19 @@ func (e *Endpoint) onHanded(m *nats.Msg) {
 	for _, name := range []string{headerSubject, headerInbox, headerRouted} {
 		header.Del(name)
 	}
-	a, err := e.newRequest(&nats.Msg{Subject: subject, Reply: m.Reply, Header: header, Data: m.Data})
-	a.handed, a.body.raw = from, nil
-	if err != nil {
-		a.Refuse(reply.BadRequest(err))
-		return
-	}
-	a.others = a.behind.servers
-	a.begin()
+	own := &nats.Msg{Subject: subject, Reply: m.Reply, Header: header, Data: m.Data}
+	a := e.newRequest(own)
+	a.handed = from
+	a.guarded(func() {
+		err := a.read(own)
+		a.body.raw = nil
+		if err != nil {
+			a.Refuse(reply.BadRequest(err))
+			return
+		}
+		a.others = a.behind.servers
+		a.begin()
+	})
 }
 
 // isShared reports whether others share servers with this bridge.

@@ -104,7 +104,7 @@ func TestHeld_IsGivenBackAtEachEnd(t *testing.T) {
 func TestHeld_CountsAllTexts(t *testing.T) {
 	a := unconnected(t, "pbx1")
 	e := a.Endpoints()[0]
-	one, err := e.newRequest(requestFor("pbx1", "CoreStatus", `{"ActionID":"mine","Note":"text"}`, "Ami-Requester", "alice"))
+	one, err := readAt(e, requestFor("pbx1", "CoreStatus", `{"ActionID":"mine","Note":"text"}`, "Ami-Requester", "alice"))
 	if err != nil {
 		t.Fatal(err)
 	}

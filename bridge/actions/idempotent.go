@@ -20,7 +20,7 @@ func (a *actionRequest) key() idempotency.Key {
 // First lets a go on as the first of its key.
 func (a *actionRequest) First(k *idempotency.Entry) {
 	a.entry = k
-	a.proceed()
+	a.guarded(a.proceed)
 }
 
 // Later tells a that it goes on, or is answered, on another goroutine.
@@ -36,6 +36,10 @@ func (a *actionRequest) finishKey(body []byte, fail *reply.Error) {
 
 // Repeat answers a with the outcome of the first request of its key.
 func (a *actionRequest) Repeat(o *idempotency.Outcome) {
+	a.guarded(func() { a.repeat(o) })
+}
+
+func (a *actionRequest) repeat(o *idempotency.Outcome) {
 	a.count(resultOf(o.Error), o.Error)
 	body := o.Body
 	if body == nil {

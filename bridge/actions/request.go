@@ -4,11 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/audit"
@@ -37,50 +34,26 @@ type actionRequest struct {
 	// answer is replyNow while the endpoint's goroutine has it, and else replyLater.
 	answer func(*actionRequest, reply.Message)
 
-	server   *Target            // that it is with, or nil
-	others   []*Target          // that it has not been with, and may; see more
-	widened  bool               // they are, or were, those that only other bridges have
-	declined *reply.Error       // why the last one did not take it
-	deadline time.Time          // of the reply, whoever gives it; from the first server on
-	headers  []frames.Header    // in the server's charset
-	held     int64              // bytes that count at the endpoint
-	shares   bool               // its text with the others of a request to all
-	intended bool               // its intent is recorded
-	recorded *audit.Recorded    // for the audit; nil without one
-	entry    *idempotency.Entry // as the first of its Ami-Idempotency-Key, or nil
-	stream   *reply.Stream      // of its parts, or nil
-	mask     reply.Mask         // of what Asterisk says
-	counted  bool               // among the bridge's Actions in flight
-	away     bool               // another bridge leads its server, and is asked
-	handed   *handed            // by another bridge; nil: by its caller
-	after    func()             // called once the reply is out
-}
-
-// newRequest reads a request, once for all that want to know of it, and keeps
-// neither its body nor its headers as NATS had them. The error is the caller's.
-func (e *Endpoint) newRequest(m *nats.Msg) (*actionRequest, error) {
-	a := &actionRequest{endpoint: e, subject: m.Subject, to: m.Reply, received: time.Now(), answer: (*actionRequest).replyNow}
-	var err error
-	a.action, err = name.ParseAction(a.subject[strings.LastIndexByte(a.subject, '.')+1:])
-	if a.behind = e.behind.Load(); !e.routed && !e.every {
-		a.server = a.behind.servers[0]
-	}
-	if odd := a.options.read(m.Header); err == nil {
-		err = odd
-	}
-	var bad error
-	if a.body, bad = parseBody(a.action, m.Data); err == nil {
-		err = bad
-	}
-	if e.isShared() {
-		a.body.raw = m
-	}
-	a.recorded = e.shared.audit.Record(m, a.action.String(), a.options.requester, a.body.fields, bad == nil)
-	a.options.requester, a.body.fields = "", nil
-	if err == nil && a.options.key != "" {
-		a.bodyHash = sha256.Sum256(m.Data)
-	}
-	return a, err
+	server   *Target             // that it is with, or nil
+	others   []*Target           // that it has not been with, and may; see more
+	widened  bool                // they are, or were, those that only other bridges have
+	declined *reply.Error        // why the last one did not take it
+	deadline time.Time           // of the reply, whoever gives it; from the first server on
+	headers  []frames.Header     // in the server's charset
+	held     int64               // bytes that count at the endpoint
+	shares   bool                // its text with the others of a request to all
+	intended bool                // its intent is recorded
+	recorded *audit.Recorded     // for the audit; nil without one
+	entry    *idempotency.Entry  // as the first of its Ami-Idempotency-Key, or nil
+	stream   *reply.Stream       // of its parts, or nil
+	mask     reply.Mask          // of what Asterisk says
+	counted  bool                // among the bridge's Actions in flight
+	away     bool                // another bridge leads its server, and is asked
+	handed   *handed             // by another bridge; nil: by its caller
+	out      bool                // a Link or another bridge has it, and ends it
+	sent     string              // whether it reached Asterisk, once it has ended; empty: it was not given to a Link
+	result   *correlation.Result // of its call, once that has ended
+	after    func()              // called once the reply is out
 }
 
 // fanOut asks each server. Behind the last reply comes an empty message with
@@ -111,7 +84,7 @@ func (a *actionRequest) fanOut() {
 				end()
 			}
 		}
-		one.begin()
+		one.guarded(one.begin)
 	}
 }
 
@@ -222,11 +195,13 @@ func (a *actionRequest) submit() {
 	q := a.audited()
 	a.intended = true
 	recorder.Intend(q, func(err error) {
-		if err != nil {
-			a.Refuse(audit.Unavailable(err))
-			return
-		}
-		a.send()
+		a.guarded(func() {
+			if err != nil {
+				a.Refuse(audit.Unavailable(err))
+				return
+			}
+			a.send()
+		})
 	})
 }
 
@@ -242,7 +217,7 @@ func (a *actionRequest) send() {
 	a.mask = reply.Mask{Off: server.permits.Load().policy.ShowsSecrets(a.action)}
 	action := amiconn.Action{
 		Name: a.action.String(), Headers: a.headers, Timeout: timeout,
-		WaitComplete: a.awaitsOriginate(), May: server.leads, Done: a.finish,
+		WaitComplete: a.awaitsOriginate(), May: server.leads, Done: func(r *correlation.Result) { a.guarded(func() { a.finish(r) }) },
 	}
 	if a.options.stream {
 		a.stream = a.newStream()
@@ -250,6 +225,7 @@ func (a *actionRequest) send() {
 	}
 	// The call may end before Do returns.
 	answer, kept := a.answer, a.body
+	a.out = true
 	a.Later()
 	a.headers = nil
 	if !catalog.Read(a.action.String()) || !a.more() { // failsOver does not need them
@@ -260,7 +236,7 @@ func (a *actionRequest) send() {
 	if err == nil {
 		return
 	}
-	a.answer = answer
+	a.out, a.answer = false, answer
 	a.takeBack(kept)
 	a.decline(server.refusal(err))
 	a.proceed()
@@ -274,6 +250,7 @@ func timeOver() *reply.Error {
 // AMI reader as a rule, and does not wait.
 func (a *actionRequest) finish(r *correlation.Result) {
 	server := a.server
+	a.out, a.sent, a.result = false, r.Sent.String(), r
 	if a.failsOver(r) {
 		r.Release()
 		server.pressure(false)

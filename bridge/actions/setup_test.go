@@ -201,6 +201,12 @@ func requestFor(server, action, body string, headers ...string) *nats.Msg {
 	return m
 }
 
+// readAt is m as its endpoint reads it.
+func readAt(e *Endpoint, m *nats.Msg) (*actionRequest, error) {
+	a := e.newRequest(m)
+	return a, a.read(m)
+}
+
 // to hands m to its endpoint.
 func (a *asking) to(m *nats.Msg) {
 	a.t.Helper()

@@ -10,7 +10,7 @@ import (
 // The pages say what the code does.
 func TestDocs_LimitsOfKeys(t *testing.T) {
 	pagetest.Limits(t, map[string]int{
-		"maxKeys": maxKeys, "maxKeyBytes": maxKeyBytes, "maxRepeats": maxRepeats, "keptReply": keptReply, "maxKeysAwaited": maxKeysAwaited,
+		"maxKeys": maxKeys, "maxKeyBytes": maxKeyBytes, "maxRepeats": maxRepeats, "keptReply": keptReply, "maxKeysAwaited": maxKeysAwaited, "maxFreed": maxFreed,
 	})
 	pagetest.Says(t, "actions", fmt.Sprintf("at most %.0f s, then it is `timeout`", keyPatience.Seconds()))
 }

@@ -64,8 +64,10 @@ type sharedKeys struct {
 	stream jetstream.Stream // behind the bucket; nil until it is first asked for
 	on     *natsconn.Link   // that stream is of
 
-	places chan struct{}              // a place for each key of another bridge that is waited for
-	work   chan func(context.Context) // those to be begun; has room for all that have a place
+	claims  atomic.Uint64              // that were made
+	freeing atomic.Int64               // how many claims are looked for
+	places  chan struct{}              // a place for each key of another bridge that is waited for
+	work    chan func(context.Context) // those to be begun; has room for all that have a place
 }
 
 // serve waits for other bridges' keys until ctx ends, which ends the waits too. No
@@ -98,9 +100,10 @@ func (s *sharedKeys) serve(ctx context.Context) {
 
 // bucketValue is a key's value in the bucket.
 type bucketValue struct {
-	Run   string          `json:"run"`   // the bridge's process that has it
-	Body  string          `json:"body"`  // hash of the request
-	State string          `json:"state"` // pending, ended, or free: it never reached Asterisk
+	Run   string          `json:"run"`             // the bridge's process that has it
+	Claim uint64          `json:"claim,omitempty"` // of that process, which it is; of a pending one
+	Body  string          `json:"body"`            // hash of the request
+	State string          `json:"state"`           // pending, ended, or free: it never reached Asterisk
 	Error *reply.Error    `json:"error,omitempty"`
 	Reply json.RawMessage `json:"reply,omitempty"`
 }
@@ -116,7 +119,8 @@ type claim struct {
 // claim asks the bucket for c, of which the last revision is known, and lets the
 // request go on when it has it.
 func (s *sharedKeys) claim(c claim, revision uint64) {
-	msg := s.message(c.Entry, bucketValue{State: "pending"}, revision)
+	id := s.claims.Add(1)
+	msg := s.message(c.Entry, bucketValue{State: "pending", Claim: id}, revision)
 	err := s.journal.Write(journal.Entry{Msg: msg, Once: true, Done: func(ack *jetstream.PubAck, err error) {
 		switch {
 		case err == nil:
@@ -127,6 +131,9 @@ func (s *sharedKeys) claim(c claim, revision uint64) {
 		default:
 			s.refused(err)
 			s.fail(c, err)
+			if mayBeStored(err) {
+				s.free(c.Entry, id)
+			}
 		}
 	}})
 	if err != nil {
@@ -134,8 +141,8 @@ func (s *sharedKeys) claim(c claim, revision uint64) {
 	}
 }
 
-// fail refuses c. Nothing was sent, though the bucket may have its claim; who
-// asks again finds it there, as one of this process that nobody is at.
+// fail refuses c. Nothing was sent, though the bucket may have its claim: who
+// asks again here finds it there, as one of this process that nobody is at.
 func (s *sharedKeys) fail(c claim, err error) {
 	s.local.drop(c.Entry)
 	f := &reply.Error{

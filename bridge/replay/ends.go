@@ -12,7 +12,7 @@ var ends = map[string][]string{
 	"answered": {"allowed"}, "asterisk_error": {"allowed"}, "intent": {"allowed"},
 	"forbidden": {"refused"}, "bad_request": {"refused"}, "no_inbox": {"refused"}, "refusals": {"refused"},
 	"timeout": nil, "connection_lost": nil, "reply_too_large": nil, "not_connected": nil, "breaker_open": nil, "busy": nil,
-	"shutting_down": nil, "audit_unavailable": nil, "idempotency_unavailable": nil, "repeat": nil,
+	"shutting_down": nil, "audit_unavailable": nil, "idempotency_unavailable": nil, "internal": nil, "repeat": nil,
 }
 
 // Ends are the outcomes that a record can have, and intent and refusals; sorted.

@@ -19,11 +19,13 @@ const (
 	KindShuttingDown           Kind = "shutting_down"
 	KindAuditUnavailable       Kind = "audit_unavailable"
 	KindIdempotencyUnavailable Kind = "idempotency_unavailable"
+	KindInternal               Kind = "internal" // a panic
 	KindNoInbox                Kind = "no_inbox" // nobody may be told of it
 )
 
 // Kinds are all of them.
 var Kinds = [...]Kind{
 	KindAsteriskError, KindTimeout, KindConnectionLost, KindTooLarge, KindNotConnected, KindBreakerOpen, KindBusy,
-	KindForbidden, KindBadRequest, KindShuttingDown, KindAuditUnavailable, KindIdempotencyUnavailable, KindNoInbox,
+	KindForbidden, KindBadRequest, KindShuttingDown, KindAuditUnavailable, KindIdempotencyUnavailable, KindInternal,
+	KindNoInbox,
 }

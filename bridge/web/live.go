@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,21 +21,27 @@ const (
 	writeTimeout = 5 * time.Second
 	// beat is how often a page is rendered, and told that all is alive.
 	beat = time.Second
-	// quietFor is how long nothing may come before a comment does.
-	quietFor = 15 * time.Second
+	// quietFor is how long nothing may come before a sign of life does.
+	quietFor = 5 * time.Second
 	// slowest is the same where pages are large: each roomyBytes add a beat.
 	slowest    = 5 * time.Second
 	roomyBytes = 128 << 10
+	// renderWork is how much of a beat all pages together may be rendered; who is not served
+	// by then is first at the next.
+	renderWork = beat / 2
+	// oldest is from when on what was rendered is no page of now: its listeners hear nothing.
+	oldest = 2 * slowest
 )
 
 // fragment is an element of a page, whole, by its id.
 type fragment struct{ ID, HTML string }
 
 // hub has the pages that are open, by what they show. Each is rendered once for all that
-// show the same.
+// show the same, while nobody is kept waiting.
 type hub struct {
 	render func(what) ([]fragment, error)
 	clock  func() time.Time // what pages show
+	began  time.Time
 
 	mu    sync.Mutex // protects the following
 	rooms map[what]*room
@@ -44,8 +51,10 @@ type hub struct {
 // room is a page that is open somewhere.
 type room struct {
 	last      map[string]string // what each fragment was
-	all       []fragment
+	all       []fragment        // nil: it is rendered for the first time
+	changed   []fragment        // since they were told last
 	listeners map[*listener]bool
+	made      time.Time // when all was begun to be rendered
 	due       time.Time // when it is to be rendered again
 }
 
@@ -65,19 +74,50 @@ func (h *hub) join(page what) (*listener, error) {
 	r := h.rooms[page]
 	if r == nil {
 		r = &room{last: make(map[string]string), listeners: make(map[*listener]bool)}
-		if _, err := r.renew(h.render, page); err != nil {
-			return nil, err
-		}
 		if h.rooms == nil {
 			h.rooms = make(map[what]*room)
 		}
 		h.rooms[page] = r
 	}
 	l := &listener{queue: make(chan []byte, waiting), gone: make(chan struct{})}
-	l.queue <- encode(r.all, h.clock())
 	r.listeners[l] = true
 	h.open++
+	if r.all == nil {
+		if err := h.unlocked(page, r); err != nil {
+			if r.listeners[l] {
+				h.remove(page, r, l)
+			}
+			return nil, err
+		}
+	}
+	select {
+	case l.queue <- h.encode(r.all):
+	default: // it was given up meanwhile
+	}
 	return l, nil
+}
+
+// unlocked renders the page of r. It needs mu, and lets it go meanwhile.
+func (h *hub) unlocked(page what, r *room) error {
+	h.mu.Unlock()
+	began := time.Now()
+	all, err := h.render(page)
+	h.mu.Lock()
+	r.due = time.Now().Add(beat)
+	if err != nil {
+		return err
+	}
+	first, size := r.all == nil, 0
+	for _, f := range all {
+		if size += len(f.HTML); r.last[f.ID] != f.HTML {
+			r.last[f.ID] = f.HTML
+			if !first { // who joins has all
+				r.changed = append(r.changed, f)
+			}
+		}
+	}
+	r.all, r.made, r.due = all, began, time.Now().Add(min(slowest, beat+beat*time.Duration(size/roomyBytes)))
+	return nil
 }
 
 func (h *hub) leave(page what, l *listener) {
@@ -110,34 +150,40 @@ func (h *hub) endAll() {
 	}
 }
 
-// renew renders the page and returns what has changed.
-func (r *room) renew(render func(what) ([]fragment, error), page what) (changed []fragment, err error) {
-	all, err := render(page)
-	if err != nil {
-		return nil, err
-	}
-	size := 0
-	for _, f := range all {
-		if size += len(f.HTML); r.last[f.ID] != f.HTML {
-			changed = append(changed, f)
-			r.last[f.ID] = f.HTML
+// renew renders what is due, who has waited longest first, as far as there is time for it.
+func (h *hub) renew() {
+	began := time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var due []what
+	for page, r := range h.rooms {
+		if r.all != nil && !began.Before(r.due) {
+			due = append(due, page)
 		}
 	}
-	r.all, r.due = all, time.Now().Add(min(slowest, beat+beat*time.Duration(size/roomyBytes)))
-	return changed, nil
+	slices.SortFunc(due, func(a, b what) int { return h.rooms[a].due.Compare(h.rooms[b].due) })
+	for _, page := range due {
+		if r := h.rooms[page]; r != nil {
+			_ = h.unlocked(page, r) // what cannot be rendered stays as it was, and is soon too old
+		}
+		if time.Since(began) >= renderWork {
+			return
+		}
+	}
 }
 
 // tell renders what is due and tells all listeners. One that has not taken what was told
-// before is given up.
+// before is given up. Nobody is told that a page is alive which is too old to be that of now.
 func (h *hub) tell() {
+	h.renew()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for page, r := range h.rooms {
-		var changed []fragment
-		if !time.Now().Before(r.due) {
-			changed, _ = r.renew(h.render, page) // what cannot be rendered stays as it was
+		if time.Since(r.made) > oldest {
+			continue
 		}
-		text := encode(changed, h.clock())
+		text := h.encode(r.changed)
+		r.changed = nil
 		for l := range r.listeners {
 			select {
 			case l.queue <- text:
@@ -149,8 +195,9 @@ func (h *hub) tell() {
 	}
 }
 
-// encode is fragments as server-sent events, and the time as a sign of life.
-func encode(all []fragment, now time.Time) []byte {
+// encode is fragments as server-sent events, and as a sign of life the time, and for how long h has been: by that a page
+// sees that what comes is late, whatever becomes of clocks.
+func (h *hub) encode(all []fragment) []byte {
 	var b bytes.Buffer
 	for _, f := range all {
 		data, err := json.Marshal(f) // in one line, as the protocol wants it
@@ -159,7 +206,7 @@ func encode(all []fragment, now time.Time) []byte {
 		}
 		fmt.Fprintf(&b, "event: patch\ndata: %s\n\n", data)
 	}
-	fmt.Fprintf(&b, "event: beat\ndata: %d\n\n", now.UnixMilli())
+	fmt.Fprintf(&b, "event: beat\ndata: %d %d\n\n", h.clock().UnixMilli(), time.Since(h.began).Milliseconds())
 	return b.Bytes()
 }
 
@@ -226,7 +273,7 @@ func stream(w http.ResponseWriter, r *http.Request, l *listener) {
 			return
 		case text = <-l.queue:
 		case <-quiet.C:
-			text = []byte(": still here\n\n")
+			text = []byte("event: still\ndata: here\n\n")
 		}
 	}
 }

@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
@@ -38,37 +35,6 @@ const (
 type tapping struct {
 	server, events, grep string
 	numbers              view.Numbers
-}
-
-// sieve is which events a page shows, as tail's arguments say it.
-type sieve struct {
-	patterns []string
-	grep     *regexp.Regexp
-}
-
-// newSieve reads what somebody has asked for; the error says what is wrong with it.
-func newSieve(events, grep string) (f sieve, err error) {
-	f.patterns = strings.FieldsFunc(events, func(r rune) bool { return r == ',' || r == '|' || r == ' ' })
-	for _, p := range f.patterns {
-		if _, err := path.Match(p, ""); err != nil {
-			return f, fmt.Errorf("%.80q is not a pattern of names: * ? and [a-z]", p)
-		}
-	}
-	if grep != "" {
-		if f.grep, err = regexp.Compile(grep); err != nil {
-			return f, fmt.Errorf("%.80q is not a regular expression (RE2)", grep)
-		}
-	}
-	return f, nil
-}
-
-// notes say what of f matches nothing that Asterisk sends.
-func (f *sieve) notes() string { return strings.Join(catalog.UnknownEvents(f.patterns), "; ") }
-
-// names reports whether an event of that name is wanted. A Gap always is: a hole is seen
-// whatever is looked for.
-func (f *sieve) names(event string) bool {
-	return len(f.patterns) == 0 || event == "Gap" || slices.ContainsFunc(f.patterns, func(p string) bool { ok, _ := path.Match(p, event); return ok })
 }
 
 // tapLine is an event as a page shows it.
@@ -229,7 +195,7 @@ func readBatch(from *tap.Tap) *batch {
 func (r *tapRoom) look(b *batch, numbers view.Numbers, zone *time.Location, until time.Time) (lines []tapLine, missed uint64) {
 	missed = b.missed
 	for i, e := range b.events {
-		if i%16 == 0 && time.Now().After(until) {
+		if time.Now().After(until) { // one alone may take long
 			missed += uint64(len(b.events) - i)
 			break
 		}

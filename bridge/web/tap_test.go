@@ -181,6 +181,7 @@ func TestTap_Refuses(t *testing.T) {
 	for path, want := range map[string]int{
 		"/tap": http.StatusNotFound, "/tap?server=nobody": http.StatusNotFound, "/tap?server=" + strings.Repeat("x", 99): http.StatusNotFound,
 		"/tap?server=pbx-ber-01&events=" + url.QueryEscape("["): http.StatusBadRequest, "/tap?server=pbx-ber-01&grep=" + url.QueryEscape("("): http.StatusBadRequest,
+		"/tap?server=pbx-ber-01&grep=" + url.QueryEscape(`(?:.?){1000}$x`): http.StatusBadRequest,
 	} {
 		if answer := get(t, served(w, nil), path); answer.Code != want {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
@@ -198,7 +199,7 @@ func TestTap_Refuses(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/?view=events&server=nobody": "no server of that name", "/?view=events&events=" + url.QueryEscape("["): "is not a pattern of names",
-		"/?view=events&grep=" + url.QueryEscape("("): "is not a regular expression", "/?view=events&events=hangup": "the nearest is Hangup.",
+		"/?view=events&grep=" + url.QueryEscape("("): "is not a regular expression", "/?view=events&grep=" + url.QueryEscape("(.{0,30}x){20}"): "takes too long to look for", "/?view=events&events=hangup": "the nearest is Hangup.",
 		"/?view=events": "Events of pbx-ber-01",
 	} {
 		if said := textOf(get(t, served(w, nil), path).Body.String()); !strings.Contains(said, want) {
@@ -256,6 +257,29 @@ func TestTap_ASlowPageIsTold(t *testing.T) {
 			t.Errorf("%d are open in %d rooms", s.taps.open, len(s.taps.rooms))
 		}
 	})
+}
+
+// What takes long to look for is left out, and told, once the time for it is over: after each event, however few
+// there are.
+func TestTap_ASlowFilterIsBounded(t *testing.T) {
+	t.Parallel()
+	w := allWell()
+	f, err := newSieve("", "(.{0,10}[a-z]{0,10}){10}!")
+	if err != nil {
+		t.Fatal(err)
+	}
+	what := tapping{server: "pbx-ber-01", numbers: view.NumbersFull}
+	s := served(w, nil)
+	s.taps.join(what, f)
+	const events = 12
+	for range events {
+		w.happens("VarSet", fields{"Value": strings.Repeat("abcdefghi=", 900)})
+	}
+	b := readBatch(w.tap("pbx-ber-01"))
+	began := time.Now()
+	if _, missed := s.taps.rooms[what].look(b, view.NumbersFull, time.UTC, began.Add(time.Millisecond)); missed == 0 || missed >= events {
+		t.Errorf("of %d events it missed %d in %v", events, missed, time.Since(began))
+	}
 }
 
 // A flood shows the newest of each look, and says how many it has left out, all told.

@@ -3,7 +3,7 @@ package web
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
+	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
@@ -48,6 +48,9 @@ type Server struct {
 	pages  *template.Template
 	live   hub
 	taps   taps
+	report report
+	// loading has a place for each page that is on its way to a browser.
+	loading chan struct{}
 }
 
 //go:embed html/*.html
@@ -58,9 +61,9 @@ var assets embed.FS
 
 // New returns a Server; Run has its pages live.
 func New(o Options) *Server {
-	s := &Server{opts: o, mux: http.NewServeMux(), pages: template.Must(template.New("").ParseFS(pages, "html/*.html"))}
+	s := &Server{opts: o, mux: http.NewServeMux(), loading: make(chan struct{}, maxListeners), pages: template.Must(template.New("").ParseFS(pages, "html/*.html"))}
 	s.access.Store(&o.Access)
-	s.live.render, s.live.clock = s.fragments, time.Now
+	s.live.render, s.live.clock, s.live.began = s.fragments, time.Now, time.Now()
 	if o.Clock != nil {
 		s.live.clock = o.Clock
 	}
@@ -94,14 +97,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	s.mux.ServeHTTP(w, r)
-}
-
-// status answers with all there is to see, without callers' numbers.
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(s.opts.Snapshot(view.NumbersNone)) // the client that went away is told nothing
 }
 
 // policy lets a page load what is from here, and nothing else; no other page frames it.
@@ -188,6 +183,14 @@ func asked(r *http.Request) what {
 
 // page answers with a whole page.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.loading <- struct{}{}:
+		defer func() { <-s.loading }()
+	default:
+		w.Header().Set("Retry-After", "10")
+		http.Error(w, fmt.Sprintf("%d pages are on their way: try again.", maxListeners), http.StatusServiceUnavailable)
+		return
+	}
 	var body bytes.Buffer
 	if err := s.renderPage(&body, asked(r)); err != nil {
 		http.Error(w, "The page cannot be made: report it.", http.StatusInternalServerError)

@@ -20,6 +20,14 @@
   // The bridge's clock: each beat brings it, whatever this machine's says. It stands still while nothing comes.
   let ahead = 0, heard = 0, dead = 0;
   const beat = (ms) => { ahead = ms - Date.now(); heard = performance.now(); };
+  // lateness is by how much later a beat has come than others: run is how long the bridge had run when it sent it. The
+  // quickest counts less from second to second, for clocks drift.
+  let quickest = Infinity;
+  const lateness = (run) => {
+    const took = performance.now() - run;
+    quickest = Math.min(quickest + 1, took);
+    return took - quickest;
+  };
   const now = () => dead || Date.now() + ahead;
 
   const two = (n) => String(n).padStart(2, "0");
@@ -82,7 +90,7 @@
 
   // The events of a server, the newest on top. What the bridge says it has left out is counted.
   const mostLines = 300;
-  let tap, tapped = "", paused = false, missed = 0, held = 0;
+  let tap, tapped = "", paused = false, missed = 0, held = 0, tapHeard = 0, unseen = 0; // since when nothing has been seen
   const tapState = (text) => {
     const more = (n, what) => n ? ` ${n} ${what}` : "";
     if ($("#tap-state")) write($("#tap-state"), text + more(held, "came while paused.") + more(missed, "were not looked at: they came faster than this page shows them."));
@@ -90,7 +98,7 @@
   const eventLine = ({ At, Name, Says, Gap }) => {
     const li = document.createElement("li");
     if (Gap) li.className = "gap";
-    for (const [kind, text] of [["third", At], ["strong", Gap ? "GAP" : Name], ["", Says]]) {
+    for (const [kind, text] of [["third", At], ["strong", Name === "Gap" ? "GAP" : Name], ["", Says]]) {
       const span = document.createElement("span");
       span.className = kind;
       span.textContent = text;
@@ -98,27 +106,40 @@
     }
     return li;
   };
-  const follow = () => {
-    const list = $("#tap");
-    if (!list || list.dataset.tap === tapped) return;
+  const tapLives = () => { tapHeard = performance.now(); tapState(paused ? "Paused." : "Live."); };
+  const tapDies = (why) => { unseen ||= now(); tapState(`Not live: ${why}`); };
+  const openTap = () => {
     tap?.close();
-    tapped = list.dataset.tap;
-    list.replaceChildren();
-    missed = held = 0;
     if (!tapped) return;
+    tapHeard = performance.now();
     tap = new EventSource(tapped);
-    tap.addEventListener("open", () => tapState(paused ? "Paused." : "Live."));
-    tap.addEventListener("missed", (e) => { missed += +e.data; tapState(paused ? "Paused." : "Live."); });
+    tap.addEventListener("open", () => {
+      if (unseen) $("#tap")?.prepend(eventLine({ At: day(now()), Name: "NOT SEEN", Says: `from ${day(unseen)} on: this page was not connected`, Gap: true }));
+      unseen = 0;
+      tapLives();
+    });
+    tap.addEventListener("still", tapLives);
+    tap.addEventListener("missed", (e) => { missed += +e.data; tapLives(); });
     tap.addEventListener("lines", (e) => {
       const lines = JSON.parse(e.data);
-      if (paused) { held += lines.length; tapState("Paused."); return; }
+      if (paused) held += lines.length;
+      tapLives();
+      if (paused) return;
       for (const one of lines) $("#tap").prepend(eventLine(one));
       while ($("#tap").childElementCount > mostLines) $("#tap").lastChild.remove();
     });
     tap.addEventListener("error", () => {
-      tapState("Not live: the bridge does not answer, or too many pages show events. This page tries again by itself.");
-      if (tap.readyState === EventSource.CLOSED) { tapped = ""; setTimeout(follow, 5000); }
+      tapDies("the bridge does not answer, or too many pages show events. This page tries again by itself.");
+      if (tap.readyState === EventSource.CLOSED) setTimeout(openTap, 5000);
     });
+  };
+  const follow = () => {
+    const wanted = $("#tap")?.dataset.tap || "";
+    if (wanted === tapped) return;
+    tapped = wanted;
+    $("#tap")?.replaceChildren();
+    missed = held = unseen = 0;
+    openTap();
   };
   const pause = () => {
     if (!$("#pause")) return false;
@@ -146,8 +167,14 @@
   let source;
   const connect = () => {
     source = new EventSource(`/live${location.search}`);
+    source.addEventListener("open", () => { quickest = Infinity; });
     source.addEventListener("patch", (e) => patch(JSON.parse(e.data)));
-    source.addEventListener("beat", (e) => { beat(+e.data); if (dead) live(); tick(); });
+    source.addEventListener("beat", (e) => {
+      const [ms, run] = e.data.split(" ").map(Number), late = lateness(run);
+      beat(ms);
+      if (late > 5000) { dead = 0; stop(`what comes from the bridge is ${age(late)} late.`); } else if (dead) live();
+      tick();
+    });
     source.addEventListener("error", () => {
       stop("the bridge does not answer, or too many pages are open. This page tries again by itself.");
       if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
@@ -202,10 +229,13 @@
     connect();
     follow();
     setInterval(() => {
-      if (!dead && performance.now() - heard > 4000) stop("nothing has come from the bridge.");
+      const silent = performance.now() - heard, tapSilent = performance.now() - tapHeard;
+      if (!dead && silent > 4000) stop("nothing has come from the bridge.");
+      if (silent > 8000 && source.readyState !== EventSource.CLOSED) { heard = performance.now(); source.close(); connect(); } // nobody closes what a firewall forgot
+      if (tapped && tapSilent > 12000 && tap.readyState !== EventSource.CLOSED) { tapDies("nothing has come from the bridge."); openTap(); }
       if (!dead) tick();
     }, 1000);
   });
-  addEventListener("pagehide", () => { source?.close(); tap?.close(); tapped = ""; });
+  addEventListener("pagehide", () => { source?.close(); tapped = ""; openTap(); });
   addEventListener("pageshow", (e) => { if (e.persisted) { connect(); follow(); } });
 })();

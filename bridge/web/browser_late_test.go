@@ -1,0 +1,150 @@
+package web
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// road is the way from a browser to the bridge. What comes back may be late, and connections may be silent for
+// ever without being closed, as behind a firewall that has forgotten them.
+type road struct {
+	net.Listener
+	late atomic.Int64 // in nanoseconds
+
+	mu     sync.Mutex
+	silent context.CancelFunc // of the connections that there are
+	until  context.Context
+	group  sync.WaitGroup
+}
+
+func newRoad(t *testing.T, to string) *road {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &road{Listener: l}
+	r.hush()
+	ctx, cancel := context.WithCancel(t.Context())
+	r.group.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r.group.Go(func() { r.carry(ctx, client, to) })
+		}
+	})
+	t.Cleanup(func() { cancel(); l.Close(); r.group.Wait() })
+	return r
+}
+
+// hush has nothing come any more by the connections that there are.
+func (r *road) hush() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.silent != nil {
+		r.silent()
+	}
+	r.until, r.silent = context.WithCancel(context.Background())
+}
+
+// carry carries until ctx ends.
+func (r *road) carry(ctx context.Context, client net.Conn, to string) {
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		client.Close()
+		return
+	}
+	r.mu.Lock()
+	until := r.until
+	r.mu.Unlock()
+	type piece struct {
+		text []byte
+		at   time.Time
+	}
+	pieces := make(chan piece, 1<<12)
+	var group sync.WaitGroup
+	defer group.Wait()
+	stop := context.AfterFunc(ctx, func() { client.Close(); server.Close() })
+	defer stop()
+	group.Go(func() { _, _ = io.Copy(server, client) })
+	group.Go(func() {
+		defer close(pieces)
+		for {
+			text := make([]byte, 1<<16)
+			n, err := server.Read(text)
+			if err != nil {
+				return
+			}
+			pieces <- piece{text[:n], time.Now()}
+		}
+	})
+	for p := range pieces {
+		timer := time.NewTimer(time.Until(p.at.Add(time.Duration(r.late.Load()))))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		if until.Err() == nil {
+			_, _ = client.Write(p.text)
+		}
+	}
+	if until.Err() == nil {
+		client.Close()
+	}
+}
+
+const isLive = `document.querySelector("#dead").hidden && !document.documentElement.classList.contains("stopped")`
+
+// What comes late is not shown as that of now, and the page says how late it is; when it comes in time again the page
+// is live by itself.
+func TestBrowser_WhatIsLateIsNotLive(t *testing.T) {
+	in := browser(t)
+	r := newRoad(t, site(t, allWell()).Listener.Addr().String())
+	b := open(t, in, "http://"+r.Addr().String(), 1440, 900, "light")
+	b.comes(`document.querySelector("#s-pbx-fra-01")`)
+	b.comes(isLive)
+	r.late.Store(int64(8 * time.Second))
+	b.comes(`/ is \d+ s late/.test(document.querySelector("#dead").textContent)`)
+	r.late.Store(0)
+	b.comes(isLive)
+	b.sound("late")
+}
+
+// A connection by which nothing comes any more, and that nobody closes, is given up for another one.
+func TestBrowser_ASilentConnectionIsGivenUp(t *testing.T) {
+	in := browser(t)
+	r := newRoad(t, site(t, allWell()).Listener.Addr().String())
+	b := open(t, in, "http://"+r.Addr().String(), 1440, 900, "light")
+	b.comes(`document.querySelector("#s-pbx-fra-01")`)
+	b.comes(isLive)
+	r.hush()
+	b.comes(`document.querySelector("#dead").textContent.includes("nothing has come from the bridge")`)
+	b.comes(isLive)
+	b.sound("silent")
+}
+
+// A page of events whose connection was silent, or ended, says from when until when it has seen nothing, and what it
+// had shown stays.
+func TestBrowser_EventsThatWereNotSeen(t *testing.T) {
+	in := browser(t)
+	w := allWell()
+	r := newRoad(t, site(t, w).Listener.Addr().String())
+	b := open(t, in, "http://"+r.Addr().String()+"/?view=events", 1440, 900, "light")
+	happens := func(cause string) func() {
+		return func() { w.happens("Hangup", fields{"Event": "Hangup", "Cause": cause}) }
+	}
+	b.comesOf(happens("16"), `document.querySelector("#tap").innerText.includes("Cause=16")`)
+	r.hush()
+	b.comes(`document.querySelector("#tap-state").textContent.startsWith("Not live")`)
+	b.comesOf(happens("17"), `document.querySelector("#tap li").innerText.includes("Cause=17")`)
+	b.comes(`document.querySelector("#tap .gap")?.innerText.includes("NOT SEEN") && document.querySelector("#tap").innerText.includes("Cause=16")`)
+	b.comes(`document.querySelector("#tap-state").textContent.startsWith("Live.")`)
+	b.sound("events that were not seen")
+}
