@@ -23,7 +23,7 @@ import (
 const hinderEvery = time.Second
 
 // listenFirst is for how long a bridge listens before its first word: one that has the name
-// of another must not be taken for that.
+// of another must not be taken for that. It is counted in ticks, for one that is held up hears nobody.
 const listenFirst = 2 * beat
 
 // deniedFor is for how long NATS's word counts that this bridge may not publish something: rights

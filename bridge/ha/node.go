@@ -87,6 +87,7 @@ type Node struct {
 	storedAt time.Time // an event of any server that it leads, as far as it was seen
 
 	places     places
+	listened   time.Duration // before its first Heartbeat, see listenFirst
 	spokeAt    time.Time     // its last Heartbeat; with beatAt zero another is due
 	pause      time.Duration // behind it
 	saidLeads  int           // servers, in it
@@ -218,7 +219,6 @@ func (n *Node) Run(ctx context.Context) {
 	changed := n.o.Conn.Watch()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	n.beatAt = time.Now().Add(listenFirst - beat)
 	for {
 		n.serve()
 		select {
@@ -234,6 +234,7 @@ func (n *Node) Run(ctx context.Context) {
 			n.all(standby.Disconnected) // it went or came: what others said meanwhile is not heard
 		case <-ticker.C:
 			n.tick()
+			n.listened = min(n.listened+tick, listenFirst)
 		}
 		for failed := n.failed; len(failed) > 0; failed = n.failed {
 			n.failed = nil
@@ -241,7 +242,7 @@ func (n *Node) Run(ctx context.Context) {
 				f()
 			}
 		}
-		if now := time.Now(); now.Sub(n.beatAt) >= beat && now.Sub(n.spokeAt) >= n.pause {
+		if now := time.Now(); n.listened >= listenFirst && now.Sub(n.beatAt) >= beat && now.Sub(n.spokeAt) >= n.pause {
 			n.beatAt, n.spokeAt = now, now
 			n.beat(now)
 		}

@@ -2,6 +2,8 @@ package ha
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,5 +42,49 @@ func TestNode_HearsOthersFirst(t *testing.T) {
 	n.Run(ctx)
 	if !h.s.machine.Waits(time.Now()) || !n.lease.doubts(time.Now()) {
 		t.Error("what there was before it waited for NATS is claimed at once")
+	}
+}
+
+// Another bridge of this one's name is heard before this one's first word, though this one was held
+// up for as long as it listens: to others both would be one.
+func TestNode_ListensBeforeItsFirstWord(t *testing.T) {
+	cfg := config.DefaultConfig()
+	cfg.Node, cfg.HASilence = "b1", time.Hour
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	c := conntest.Open(t, url)
+	nc, _ := natstest.Client(t, url)
+	twin, err := (&standby.Heartbeat{Node: "b1", Incarnation: "i0", Seq: 100, Weight: 1}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n *Node
+	heldUp := sync.OnceFunc(func() { // in its first tick
+		if err := nc.Publish("ami.ha.b1", twin); err != nil {
+			t.Error(err)
+		}
+		natstest.Within(t, "the other speaks", func() bool { return len(n.received) > 0 })
+		<-time.After(time.Until(n.began.Add(2 * listenFirst)))
+	})
+	n, err = New(Options{
+		Config: &cfg, Conn: c, Events: c, Incarnation: "i1", Unshared: func() error { heldUp(); return nil }, Place: func(_, _ []string) {}, Log: zap.NewNop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, err := nc.SubscribeSync("ami.ha.b1")
+	if err := errors.Join(err, nc.Flush(), c.Get().Flush()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 4*listenFirst)
+	defer stop()
+	n.Run(ctx)
+	if !n.twin.elder {
+		t.Error("it has not heard the other")
+	}
+	if err := errors.Join(c.Get().Flush(), nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if said, _, _ := words.Pending(); said != 1 {
+		t.Errorf("%d words of b1, want the other's alone", said)
 	}
 }

@@ -124,11 +124,11 @@ func (k *Reconciler) allAre(ctx context.Context, f finding) {
 	}
 	k.mu.Unlock()
 	if changed {
-		k.notify()
 		if state, _ := k.State(EventStream); state == Unseen {
 			f.state = state
 		}
 		k.logState("", OK, f)
+		k.notify() // as in update
 	}
 	for _, r := range k.rows { // the rows themselves do not change
 		k.onState(ctx, r.name, f.state)
@@ -149,8 +149,8 @@ func (k *Reconciler) update(name string, change func(*row)) {
 	f := r.now()
 	k.mu.Unlock()
 	if changed {
-		k.notify()
 		k.logState(name, before.state, f)
+		k.notify() // whoever is told finds it in the log
 	}
 }
 

@@ -117,17 +117,24 @@ func stuck(t *testing.T, pbx1, pbx2 func(*config.ServerConfig)) (
 	}, one, two)
 	t.Cleanup(jam.FreezeReads())
 	pending := 0
+	arePending := func(n int) {
+		t.Helper()
+		pending += n
+		harness.Eventually(t, "it is pending", func() bool { return r.Metric("actions_pending", "server", "pbx1") == float64(pending) })
+	}
 	wait = func(to, action, body string) *nats.Subscription {
 		replies := r.Ask(to, action, body)
-		pending++
-		harness.Eventually(t, "it is pending", func() bool { return r.Metric("actions_pending", "server", "pbx1") == float64(pending) })
+		arePending(1)
 		return replies
 	}
 	// What the sockets do not hold waits in the bridge: more than they ever do, as
 	// what waits now may be written in a moment.
 	large := fmt.Sprintf(`{"UserEvent":"Large","Filler":[%s"1"]}`, strings.Repeat(`"`+strings.Repeat("v", 900)+`",`, 120))
 	for pending < 80 || r.Metric("write_buffer_bytes", "server", "pbx1") < 1<<20 {
-		wait("pbx1", "UserEvent", large)
+		for range 20 {
+			r.Ask("pbx1", "UserEvent", large)
+		}
+		arePending(20)
 	}
 	return jam, other, r, wait
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
@@ -109,6 +110,7 @@ func TestState_ABoardOfSeveralKinds(t *testing.T) {
 	sim, r, _ := s.Bridge()
 	admin := harness.WatchState(t, r.Client)
 	admin.Is("pbx1", "syncing", "b1") // this Asterisk does not boot
+	floor := amisim.NewFloor(sim)     // a list that comes nevertheless has the channel too
 	answer, err := r.Client.Request("$JS.API.STREAM.CREATE.KV_AMI_BOARD", []byte(harness.ReadText(t, folder, "KV_AMI_BOARD.json")), harness.Patience)
 	if err != nil || strings.Contains(string(answer.Data), `"error"`) {
 		t.Fatalf("%v, %s", err, answer.Data)
@@ -137,12 +139,12 @@ func TestState_ABoardOfSeveralKinds(t *testing.T) {
 	}
 	sees("pbx1.server", jetstream.KeyValuePut)
 	sim.Emit("Event", "QueueMemberAdded", "Queue", "sales", "MemberName", "Zoë", "Interface", "PJSIP/a", "Status", "1")
-	sim.Emit("Event", "Newchannel", "Channel", "PJSIP/x", "ChannelState", "6", "Uniqueid", "1.1")
-	sim.Emit("Event", "QueueCallerJoin", "Queue", "sales", "Position", "1", "Count", "1", "Channel", "PJSIP/x", "CallerIDNum", "0301", "Uniqueid", "1.1")
+	floor.Begin("1.1", amisim.Raised)
+	sim.Emit("Event", "QueueCallerJoin", "Queue", "sales", "Position", "1", "Count", "1", "Channel", "PJSIP/1.1", "CallerIDNum", "0301", "Uniqueid", "1.1")
 	sees("pbx1.member.sales.PJSIP=2Fa", jetstream.KeyValuePut)
 	sees("pbx1.caller.sales.1=2E1", jetstream.KeyValuePut)
 	admin.Wants("1.1")
-	sim.Emit("Event", "Hangup", "Channel", "PJSIP/x", "ChannelState", "6", "Uniqueid", "1.1")
+	floor.End("1.1", amisim.Raised)
 	sees("pbx1.caller.sales.1=2E1", jetstream.KeyValuePurge)
 	info, err := board.Status(t.Context())
 	if err != nil || info.Values() == 0 {
