@@ -306,7 +306,7 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 	case e.Kind == Failed:
 		l.renewing = false
 		l.renewed = now.Add(askPause - renewAfter)
-	case e.Kind == Tick && !l.renewing && now.Sub(l.renewed) >= renewAfter && v.Session && v.Unable != Mute:
+	case e.Kind == Tick && !l.renewing && now.Sub(l.renewed) >= renewEvery(v):
 		l.renewing = true
 		l.do(WriteTerm)
 	}

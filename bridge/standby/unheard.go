@@ -7,6 +7,17 @@ import "time"
 // Who has lost a lead in that way claims again only after a wait that grows, and not at all while
 // the other's record is seen to be written anew: that is a sign of life that needs no Heartbeat.
 
+// renewUnable is the age at which one that has no session, or can publish nothing, writes its term
+// anew: before the stream takes it away, and when who does not hear it has taken it for dead.
+const renewUnable = 105 * time.Second
+
+func renewEvery(v View) time.Duration {
+	if !v.Session || v.Unable == Mute {
+		return renewUnable
+	}
+	return renewAfter
+}
+
 // goneAfter is after how long whoever leads without being heard is taken for dead, if its record
 // is not written anew meanwhile.
 const goneAfter = renewAfter + 15*time.Second
