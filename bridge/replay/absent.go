@@ -25,9 +25,19 @@ func (s *Source) again(ctx context.Context, err error) error {
 		<-wait.Done()
 		return context.Cause(ctx)
 	case errors.Is(err, errCut):
-		return nil
+		return s.connected(ctx)
 	}
 	return err
+}
+
+// connected waits until NATS is there: that nothing was answered while it was not says nothing.
+func (s *Source) connected(ctx context.Context) error {
+	for s.Conn.IsReconnecting() {
+		if err := pause(ctx, retryWait); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // absent reports whether JetStream says that there is no such stream, or that it

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,9 +62,11 @@ func (s *Source) ask(r directget.Request) (*answer, error) {
 		_ = a.sub.Unsubscribe() // fails only where the connection is gone
 		return nil, fmt.Errorf("read stream %s: %w", s.Stream, err)
 	}
-	a.timer = time.NewTimer(answerTimeout)
+	a.timer = time.NewTimer(a.source.answerIn())
 	return a, nil
 }
+
+func (s *Source) answerIn() time.Duration { return cmp.Or(s.timeout, answerTimeout) }
 
 // close has the rest of the answer ignored.
 func (a *answer) close() {
@@ -99,7 +102,7 @@ func (a *answer) wait(ctx context.Context) (*nats.Msg, error) {
 		return m, nil
 	default:
 	}
-	a.timer.Reset(answerTimeout)
+	a.timer.Reset(a.source.answerIn())
 	select {
 	case m := <-a.received:
 		return m, nil

@@ -52,12 +52,16 @@ func (c *cursor) peek(ctx context.Context) (*Message, error) {
 		if errors.Is(err, errNone) {
 			wait = pause(ctx, retryWait) // the server that answers may be behind
 		}
+		most := attempts
+		if c.begun && errors.Is(err, errNobody) {
+			most *= leaderless
+		}
 		switch {
 		case wait != nil:
 			return nil, wait
-		case tried == attempts && errors.Is(err, errNone):
+		case tried >= most && errors.Is(err, errNone):
 			return nil, c.gone()
-		case tried == attempts:
+		case tried >= most:
 			return nil, c.source.failed(err)
 		}
 	}

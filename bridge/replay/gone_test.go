@@ -9,12 +9,6 @@ import (
 // What was to be read and is gone by then is no end of the reading: it says so.
 func TestRead_SaysWhatHasGoneMeanwhile(t *testing.T) {
 	const events = 20
-	large := strings.Repeat("x", aheadBytes/16) // a page has 16 of them
-	fill := func(b *bench) {
-		for range events {
-			b.event("pbx1", "Hangup", "s:1", time.Now(), large)
-		}
-	}
 	for name, take := range map[string]func(*bench){
 		"purged": purge,
 		"purged, and more came": func(b *bench) {
@@ -24,13 +18,13 @@ func TestRead_SaysWhatHasGoneMeanwhile(t *testing.T) {
 		"made anew": func(b *bench) { b.stream("AMI_EVENTS", "ami.events.>") },
 		"made anew, and as many came": func(b *bench) {
 			b.stream("AMI_EVENTS", "ami.events.>")
-			fill(b)
+			b.pages(events)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			fill(b)
+			b.pages(events)
 			n := 0
 			err := b.source("AMI_EVENTS").Read(t.Context(), Selection{Prefix: "ami", Kind: "events"}, ReadAt, nil, func(*Message) error {
 				if n++; n == 1 {

@@ -17,6 +17,8 @@ type Source struct {
 	Conn   *nats.Conn
 	API    string // prefix of the JetStream API: $JS.API, or what an account imports it as
 	Stream string
+
+	timeout time.Duration // answerTimeout if it is 0
 }
 
 // Message is what a stream holds under one sequence.
@@ -29,8 +31,9 @@ type Message struct {
 }
 
 const (
-	// attempts at one answer without a message of it, while NATS comes back.
-	attempts = 6
+	// attempts at one answer without a message of it; leaderless times as many where nobody answers
+	// for a stream of which something was read: it gets another leader.
+	attempts, leaderless = 6, 10
 	// retryWait is between two of them where the server answered at once.
 	retryWait = 500 * time.Millisecond
 )

@@ -56,7 +56,7 @@ func (c *auditCmd) Run(std stdio) error {
 			return usage("--expect: %v", err)
 		}
 	}
-	ctx, source, prefix, end, err := c.open("audit", streams.AuditStream)
+	ctx, source, prefix, end, err := c.open(std, "audit", streams.AuditStream)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (c *checkCmd) replayAudit(std stdio, s *env.Settings) error {
 		return usage("--replay-audit wants how long ago, such as 7d, 12h or 90m")
 	}
 	flags := readFlags{natsFlags: c.natsFlags, API: c.API}
-	ctx, source, prefix, end, err := flags.open("check", streams.AuditStream)
+	ctx, source, prefix, end, err := flags.open(std, "check", streams.AuditStream)
 	if err != nil {
 		return err
 	}

@@ -57,17 +57,18 @@ func (f *readFlags) selection(kind string, names []string) (replay.Selection, er
 
 // open connects. The context ends with a signal, or with what NATS does not
 // permit as its cause. Whoever calls it calls end.
-func (f *readFlags) open(name, stream string) (ctx context.Context, source *replay.Source, prefix string, end func(), err error) {
+func (f *readFlags) open(std stdio, name, stream string) (ctx context.Context, source *replay.Source, prefix string, end func(), err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // what is read is garbage soon, and little is kept
 	}
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	ctx, cancel := context.WithCancelCause(ctx)
-	nc, err := f.connect(name, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	opts := append(outages(std.err, "the reading goes on once it is back", nil), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if subject, _, _ := natsconn.Denial(err); errors.Is(err, nats.ErrPermissionViolation) && !replay.Optional(subject) {
 			cancel(fmt.Errorf("%w: --js-api and --inbox say where the user may ask, and where the answers come", err))
 		}
 	}))
+	nc, err := f.connect(name, opts...)
 	if err != nil {
 		cancel(nil)
 		stop()

@@ -61,7 +61,7 @@ func (c *replayCmd) Run(std stdio) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	ctx, source, prefix, end, err := c.open("replay", streams.EventStream)
+	ctx, source, prefix, end, err := c.open(std, "replay", streams.EventStream)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/telling"
 	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/terminal"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/top"
 )
 
 type tailCmd struct {
@@ -87,7 +88,7 @@ func (c *tailCmd) Run(std stdio) error {
 		}
 		return c.Count > 0 && out.printed >= c.Count, err
 	}
-	enough, err := lastValues(now, nc.Conn, prefix, filter.subject, show)
+	enough, err := lastValues(now, std, nc, filter.subject, show)
 	for !enough && err == nil {
 		select {
 		case <-ctx.Done():
@@ -124,33 +125,31 @@ func (c *tailCmd) dial(std stdio, unknown func()) (nc *client, broken chan error
 	return nc, broken, err
 }
 
+// lastTimeout bounds the reading of what is now.
+const lastTimeout = 5 * time.Second
+
 // lastValues shows what AMI_STATUS keeps of a state subject, so that a state
 // that does not change is seen too. Without that stream it shows nothing, nor once
-// ctx has ended.
-func lastValues(ctx context.Context, nc *nats.Conn, prefix, subject string, show func(*replay.Message) (bool, error)) (enough bool, err error) {
+// ctx has ended; of what it began to show it says that it is not all.
+func lastValues(ctx context.Context, std stdio, nc *client, subject string, show func(*replay.Message) (bool, error)) (enough bool, err error) {
+	prefix := nc.cfg.SubjectPrefix
 	if !strings.HasPrefix(subject, prefix+".status.") && !strings.HasPrefix(subject, prefix+".nodes.") {
 		return false, nil
 	}
-	js, err := jetstream.New(nc)
+	js, err := jetstream.NewWithAPIPrefix(nc.Conn, nc.api)
 	if err != nil {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, lastTimeout)
 	defer cancel()
-	consumer, err := js.OrderedConsumer(ctx, "AMI_STATUS", jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+	shown := 0
+	unread := top.LastValues(ctx, js, []string{subject}, func(m jetstream.Msg) bool {
+		shown++
+		enough, err = show(&replay.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
+		return !enough && err == nil
 	})
-	if err != nil {
-		return false, nil
-	}
-	batch, err := consumer.FetchNoWait(1000)
-	if err != nil {
-		return false, nil
-	}
-	for m := range batch.Messages() {
-		if !enough && err == nil {
-			enough, err = show(&replay.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
-		}
+	if unread != nil && shown > 0 {
+		fmt.Fprintln(std.err, "ami-nats-bridge: this is not all that is now:", unread)
 	}
 	return enough, err
 }

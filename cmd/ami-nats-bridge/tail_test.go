@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sys/unix"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
@@ -312,5 +314,29 @@ func TestLocalTime_HasTheDayOnlyIfItIsAnother(t *testing.T) {
 		if got := localTime(text, now); got != want {
 			t.Errorf("%s is %s, want %s", text, got, want)
 		}
+	}
+}
+
+// What is now is shown of every server, however many there are.
+func TestTail_ShowsWhatIsNowOfAll(t *testing.T) {
+	const servers = 1200
+	url := natstest.Serve(t, nil).ClientURL()
+	nc, js := natstest.Client(t, url)
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "AMI_STATUS", Subjects: []string{"ami.status.>"}, MaxMsgsPerSubject: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range servers {
+		if err := nc.Publish(fmt.Sprintf("ami.status.pbx%d.breaker", i), []byte(`{"to":"closed"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	natstest.Within(t, "all are stored", func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Msgs == servers
+	})
+	envtest.Set(t, "BRIDGE_NATS_URL="+url)
+	if out, _ := printed(t, 0, "tail", "ami.status.>", "--count", strconv.Itoa(servers)); strings.Count(out, "\n") != servers {
+		t.Errorf("%d of %d", strings.Count(out, "\n"), servers)
 	}
 }

@@ -136,9 +136,10 @@ func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	any := false
-	err := lastValues(ctx, js, r.opts.Prefix, func(subject string, data []byte) {
-		r.take(subject, data, time.Now(), true)
+	err := LastValues(ctx, js, statusSubjects(r.opts.Prefix), func(m jetstream.Msg) bool {
+		r.take(m.Subject(), m.Data(), time.Now(), true)
 		any = true
+		return true
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,10 +150,11 @@ func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
 	r.model.Tick(time.Now())
 }
 
-// lastValues calls take with the last message of each status subject.
-func lastValues(ctx context.Context, js jetstream.JetStream, prefix string, take func(string, []byte)) error {
+// LastValues calls take with the last message that AMI_STATUS has of each of these subjects, until
+// that wants no more.
+func LastValues(ctx context.Context, js jetstream.JetStream, subjects []string, take func(jetstream.Msg) (more bool)) error {
 	consumer, err := js.OrderedConsumer(ctx, "AMI_STATUS", jetstream.OrderedConsumerConfig{
-		FilterSubjects: statusSubjects(prefix), DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 	})
 	if err != nil {
 		return err
@@ -162,15 +164,15 @@ func lastValues(ctx context.Context, js jetstream.JetStream, prefix string, take
 		if err != nil {
 			return err
 		}
-		n, left := 0, uint64(0)
+		n, left, more := 0, uint64(0), true
 		for m := range batch.Messages() {
 			n++
-			take(m.Subject(), m.Data())
+			more = more && take(m)
 			if about, err := m.Metadata(); err == nil {
 				left = about.NumPending
 			}
 		}
-		if n == 0 || left == 0 {
+		if n == 0 || left == 0 || !more {
 			return batch.Error()
 		}
 	}
