@@ -56,7 +56,7 @@ type kind struct {
 	ids    int
 	fields []field
 	owner  int // the field with the Uniqueid whose end, or bridge, ends or changes it; 0: none
-	// classes are those of the events that tell of it (manager.h EVENT_FLAG_…), "call" if it has none.
+	// classes are those of the events that tell of it (manager.c perms); nil: call.
 	classes []string
 }
 
