@@ -220,6 +220,9 @@ var touches = map[string][]touch{
 	"ConfbridgeLeave":  {{Participant, ends, nil}},
 	"ConfbridgeMute":   {{Participant, changes, ruleMuted}},
 	"ConfbridgeUnmute": {{Participant, changes, ruleUnmuted}},
+	// Who records is a channel of which no event tells (CBRec), but these count it.
+	"ConfbridgeRecord":     {{Bridge, changes, nil}},
+	"ConfbridgeStopRecord": {{Bridge, changes, nil}},
 
 	"AgentLogin":  {{Agent, begins, ruleLogin}},
 	"AgentLogoff": {{Agent, changes, ruleLogoff}},
