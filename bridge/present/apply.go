@@ -97,7 +97,7 @@ func (p *Present) apply(r *Run, why string, now time.Time) {
 			p.mu.Unlock()
 			return
 		}
-		if r.applied == 0 {
+		if r.applied == 0 && r.scope == "" {
 			p.lists[r.ask.List].full = false
 		}
 		n := min(chunk, len(items))
@@ -322,7 +322,7 @@ func (p *Present) rank(r *Run, queue *object, now time.Time) {
 
 // wantParticipants asks for who takes part in each conference.
 func (p *Present) wantParticipants() {
-	p.lists[Participants].why = ""
+	p.lists[Participants].why, p.lists[Participants].full = "", false
 	for _, o := range p.lists[Conferences].objects {
 		name, _ := o.vals.field(0)
 		p.want(Ask{Participants, string(name)}, p.now)

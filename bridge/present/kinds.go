@@ -56,7 +56,7 @@ type kind struct {
 	ids    int
 	fields []field
 	owner  int // the field with the Uniqueid whose end, or bridge, ends or changes it; 0: none
-	// classes are those of the events that tell of it (manager.h EVENT_FLAG_…), "call" if it has none.
+	// classes are those of the events that tell of it (manager.c perms); nil: call.
 	classes []string
 }
 
@@ -220,6 +220,9 @@ var touches = map[string][]touch{
 	"ConfbridgeLeave":  {{Participant, ends, nil}},
 	"ConfbridgeMute":   {{Participant, changes, ruleMuted}},
 	"ConfbridgeUnmute": {{Participant, changes, ruleUnmuted}},
+	// Who records is a channel of which no event tells (CBRec), but these count it.
+	"ConfbridgeRecord":     {{Bridge, changes, nil}},
+	"ConfbridgeStopRecord": {{Bridge, changes, nil}},
 
 	"AgentLogin":  {{Agent, begins, ruleLogin}},
 	"AgentLogoff": {{Agent, changes, ruleLogoff}},

@@ -337,3 +337,15 @@ func TestRules_Registration(t *testing.T) {
 		}
 	}
 }
+
+// Who records a conference is in its bridge, and enters and leaves it without an event.
+func TestRule_ARecorderCounts(t *testing.T) {
+	w := newWorld(t, Options{}).skipFirst()
+	at := "BridgeUniqueid: b\nBridgeType: base\nBridgeName: r\nBridgeNumChannels: "
+	w.event("Event: BridgeCreate", at+"0")
+	for _, one := range []string{"BridgeEnter 2", "ConfbridgeRecord 3", "ConfbridgeStopRecord 2"} {
+		name, count, _ := strings.Cut(one, " ")
+		w.event("Event: "+name, "Conference: r", at+count)
+		w.want(t, "bridge.b", map[string]string{"BridgeNumChannels": count})
+	}
+}
