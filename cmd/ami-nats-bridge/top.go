@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -20,14 +21,14 @@ type topCmd struct {
 func (*topCmd) Help() string {
 	return "Reads AMI_STATUS and AMI_STATE from NATS or, while that does not answer, the bridge's own /status.json. " +
 		"? shows the keys. " +
-		"Without a terminal it prints one screen, as status does, and its exit code is that of status. NO_COLOR turns colours off."
+		"Without a terminal, or on a dumb one, it prints one screen, as status does, and its exit code is that of status. NO_COLOR turns colours off."
 }
 
 // Run shows how all is until the user has seen enough.
 func (c *topCmd) Run(std stdio) error {
 	ctx, stop := untilSignal(context.Background(), os.Exit)
 	defer stop()
-	if !isScreen(std.out) || !isTerminal(os.Stdin) {
+	if !isDrawnOn(std.out, os.Stdin) {
 		return c.print(ctx, std, "top", false)
 	}
 	opts, err := c.reader("top")
@@ -53,6 +54,11 @@ func (c *topCmd) Run(std stdio) error {
 	default:
 		return err
 	}
+}
+
+// isDrawnOn says whether a screen can be drawn on out, of which the keys come by in.
+func isDrawnOn(out io.Writer, in *os.File) bool {
+	return isScreen(out) && isTerminal(in) && os.Getenv("TERM") != "dumb"
 }
 
 // writeScreen keeps the text of a screen in a new file of this directory.

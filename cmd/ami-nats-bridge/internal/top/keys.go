@@ -18,6 +18,7 @@ const (
 	DoCopy
 	DoWrite
 	DoRetry
+	DoSuspend
 )
 
 // longestFilter bounds what may be typed.
@@ -26,8 +27,11 @@ const longestFilter = 64
 // Press is ui after a key, by bubbletea's name for it, was pressed while snap was shown.
 func Press(ui UI, snap *view.Snapshot, key string) (UI, Do) {
 	ui.Note = ""
-	if key == "ctrl+c" {
+	switch key {
+	case "ctrl+c":
 		return ui, DoQuit
+	case "ctrl+z":
+		return ui, DoSuspend
 	}
 	if ui.Typing {
 		ui.typed(key)

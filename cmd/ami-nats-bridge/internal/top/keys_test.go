@@ -174,6 +174,20 @@ func TestScreen(t *testing.T) {
 	if strings.Contains(s.View().Content, "\x1b") {
 		t.Error("there are colours where there can be none")
 	}
+	_, stopped := s.Update(tea.KeyPressMsg{Code: 'z', Mod: tea.ModCtrl})
+	if stopped == nil {
+		t.Fatal("Ctrl-Z does not stop it")
+	}
+	if _, ok := stopped().(tea.SuspendMsg); !ok {
+		t.Error("Ctrl-Z does not stop it")
+	}
+	s.Update(tea.KeyPressMsg{Code: tea.KeyEscape})
+	s.Update(tea.KeyPressMsg{Code: tea.KeyEscape})
+	f.snap = ill()
+	s.Update(tea.ResumeMsg{})
+	if !strings.Contains(screen(), "3 of 12 servers are ill") {
+		t.Errorf("when it goes on it shows what was before:\n%s", screen())
+	}
 	cmd := press('q', "q")
 	if cmd == nil {
 		t.Fatal("q does not end it")

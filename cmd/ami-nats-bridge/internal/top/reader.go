@@ -102,12 +102,16 @@ func (r *Reader) connected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.up, r.loaded, r.natsErr = true, false, ""
+	r.tap.back(time.Now())
 	r.raise()
 }
 
 func (r *Reader) disconnected(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.up {
+		r.tap.lost(time.Now())
+	}
 	r.up = false
 	if err != nil {
 		r.natsErr = reasonOf(err)

@@ -105,7 +105,7 @@ func (s *Screen) look() {
 // Update implements tea.Model.
 func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
-	case tick:
+	case tick, tea.ResumeMsg:
 		s.look()
 	case tea.WindowSizeMsg:
 		s.w, s.h = msg.Width, msg.Height
@@ -134,6 +134,8 @@ func (s *Screen) press(key string) (tea.Model, tea.Cmd) {
 		if err != nil {
 			s.ui.Note = "not written: " + err.Error()
 		}
+	case DoSuspend:
+		return s, tea.Suspend
 	case DoRetry:
 		s.feed.Retry()
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
 // Tapping is how the events of one server are seen through a filter.
@@ -61,6 +63,34 @@ type tap struct {
 	bytes          int     // of them
 	seen, of       uint64
 	note           string
+	away           time.Time // since when nothing is seen, for NATS is away; zero if it is there
+}
+
+// lost notes that nothing is seen from now on. A nil tap is none, as of the following.
+func (t *tap) lost(now time.Time) {
+	if t != nil && t.sub != nil && t.away.IsZero() {
+		t.away = now
+	}
+}
+
+// back has a line say where events may be that were not seen.
+func (t *tap) back(now time.Time) {
+	if t != nil && !t.away.IsZero() {
+		t.keep(Event{At: now, Gap: true, Name: "NOT SEEN", Says: "NATS was away for " + view.Age(now.Sub(t.away))})
+		t.away = time.Time{}
+	}
+}
+
+// keep has e be the newest.
+func (t *tap) keep(e Event) {
+	t.events = append(t.events, e)
+	t.bytes += e.size()
+	old := 0
+	for len(t.events)-old > tapEvents || t.bytes > tapBytes && old < len(t.events)-1 {
+		t.bytes -= t.events[old].size()
+		old++
+	}
+	t.events = slices.Delete(t.events, 0, old)
 }
 
 // have notes the connection by which events come. Who asked for some before it was there gets them.
@@ -136,14 +166,7 @@ func (r *Reader) tapped(t *tap, m *nats.Msg) {
 		return
 	}
 	t.seen++
-	t.events = append(t.events, e)
-	t.bytes += e.size()
-	old := 0
-	for len(t.events)-old > tapEvents || t.bytes > tapBytes && old < len(t.events)-1 {
-		t.bytes -= t.events[old].size()
-		old++
-	}
-	t.events = slices.Delete(t.events, 0, old)
+	t.keep(e)
 }
 
 // Events implements Feed.
@@ -163,6 +186,9 @@ func (r *Reader) Events() Tapped {
 		if n, err := t.sub.Dropped(); err == nil && n > 0 {
 			seen.Note = "too fast to be seen: " + number(n) + " are left out"
 		}
+	}
+	if !t.away.IsZero() {
+		seen.Note = "NATS is away: nothing is seen for " + view.Age(time.Since(t.away))
 	}
 	return seen
 }

@@ -130,3 +130,30 @@ func TestReader_TapBeforeNATS(t *testing.T) {
 	}
 	r.Tap("", "")
 }
+
+// Where NATS was away there is a line that says so: events came meanwhile that nobody has seen.
+func TestReader_TapWhileNATSIsAway(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, t.TempDir(), 0)
+	url := server.ClientURL()
+	opts := ReaderOptions{Prefix: "ami", Interval: time.Hour, NATS: url, Connect: dialer(url)}
+	opts.Tap = func(server, filter string) (*Tapping, error) {
+		return &Tapping{Subject: "ami.events." + server + ".*", Event: func(m *nats.Msg) (Event, bool) { return Event{Name: m.Subject}, true }}, nil
+	}
+	r := start(t, opts)
+	within(t, "connected", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.up && r.conn != nil })
+	r.Tap("a", "")
+	server.Shutdown()
+	server.WaitForShutdown()
+	within(t, "it says that nothing is seen", func() bool { return strings.HasPrefix(r.Events().Note, "NATS is away: nothing is seen") })
+	var port int
+	if _, err := fmt.Sscanf(url, "nats://127.0.0.1:%d", &port); err != nil {
+		t.Fatal(err)
+	}
+	nc, _ := connect(t, natstest.Start(t, t.TempDir(), port).ClientURL())
+	within(t, "events are seen again", func() bool { _ = nc.Publish("ami.events.a.Hangup", nil); return r.Events().Of > 0 })
+	seen := r.Events()
+	if oldest := seen.Events[len(seen.Events)-1]; !oldest.Gap || oldest.Name != "NOT SEEN" || !strings.HasPrefix(oldest.Says, "NATS was away for ") || seen.Note != "" {
+		t.Errorf("%q, before all of it %+v", seen.Note, oldest)
+	}
+}
