@@ -45,6 +45,7 @@ type fleet struct {
 // shape is what a fleet is made of.
 type shape struct {
 	servers int      // of NATS, which replicate the stream; 0: one
+	apart   bool     // the bridges do not hear each other for a while: two may take themselves for the leader
 	atOnce  bool     // the bridges start at once: it is all the same which of them leads
 	mixed   bool     // each session has an order of its own
 	addr    string   // of the Asterisk; empty: a simulated one

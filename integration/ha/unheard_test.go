@@ -30,7 +30,7 @@ func deafRights() string {
 func TestUnheard_OneLeadsAndTheOtherSaysSo(t *testing.T) {
 	longtest.Mark(t, "two bridges take each other for dead, in waits that grow")
 	t.Parallel()
-	f := newFleet(t, shape{})
+	f := newFleet(t, shape{apart: true})
 	quick := func(c *config.Config) { c.HASilence = 500 * time.Millisecond }
 	b1, log1 := f.shares("b1", f.nats[0].URL, f.addr, quick)
 	f.ear.leads("b1", 0)
