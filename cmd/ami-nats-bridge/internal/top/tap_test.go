@@ -150,7 +150,7 @@ func TestReader_TapWhileNATSIsAway(t *testing.T) {
 	if _, err := fmt.Sscanf(url, "nats://127.0.0.1:%d", &port); err != nil {
 		t.Fatal(err)
 	}
-	nc, _ := connect(t, natstest.Start(t, t.TempDir(), port).ClientURL())
+	nc, _ := natstest.Client(t, natstest.Start(t, t.TempDir(), port).ClientURL())
 	within(t, "events are seen again", func() bool { _ = nc.Publish("ami.events.a.Hangup", nil); return r.Events().Of > 0 })
 	seen := r.Events()
 	if oldest := seen.Events[len(seen.Events)-1]; !oldest.Gap || oldest.Name != "NOT SEEN" || !strings.HasPrefix(oldest.Says, "NATS was away for ") || seen.Note != "" {
