@@ -159,13 +159,17 @@ func (r *Roster) admit(now time.Time) bool {
 	return true
 }
 
+// leastSilence is the least that BRIDGE_HA_SILENCE may be.
+const leastSilence = 500 * time.Millisecond
+
 // Silence returns after how long somebody takes this bridge for dead, if it is not heard: the
-// shortest silence of all that are alive.
+// shortest silence of all that are alive. A bridge says none of less than leastSilence; who leads
+// would be sure of nothing for one of a millisecond that somebody forged.
 func (r *Roster) Silence(now time.Time) time.Duration {
 	shortest := r.silence.Milliseconds()
 	for _, m := range r.members {
 		if m.SilenceMS > 0 && r.alive(m, now) {
-			shortest = min(shortest, m.SilenceMS)
+			shortest = min(shortest, max(m.SilenceMS, leastSilence.Milliseconds()))
 		}
 	}
 	return time.Duration(shortest) * time.Millisecond
