@@ -110,7 +110,8 @@ func (c *cursor) isBefore() bool { return c.start != nil && c.end.Before(*c.star
 // gone is the error of a last message that is not there any more: what was to be read was purged, has
 // expired, or went with a stream that was made anew. Or the server that answers does not have it yet.
 func (c *cursor) gone() error {
-	return fmt.Errorf("stream %s: this is not all: what it held of %s, up to sequence %d, went while it was read", c.source.Stream, c.filter, c.last)
+	return fmt.Errorf("stream %s: this is not all: what it held of %s, up to sequence %d, went while it was read, or the server that answers is behind",
+		c.source.Stream, c.filter, c.last)
 }
 
 // pop takes what peek returned.

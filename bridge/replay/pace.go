@@ -25,14 +25,11 @@ func (p *Pace) Wait(ctx context.Context, e *Event) error {
 	if p.began.IsZero() {
 		p.began, p.read, p.stored = time.Now(), read, e.Stored
 	}
-	step := read.Sub(p.read)
-	if step > longestStep {
-		step = min(step, e.Stored.Sub(p.stored))
-	}
-	if step > 0 {
+	if step := read.Sub(p.read); step > 0 {
+		if step > longestStep {
+			step = max(0, min(step, e.Stored.Sub(p.stored)))
+		}
 		p.due += step
-	}
-	if read.After(p.read) {
 		p.read = read
 	}
 	p.stored = e.Stored

@@ -78,7 +78,7 @@ func New(o Options) *State {
 	s.writer = newWriter(o.Conn, o.Log)
 	s.servers.wake = make(chan struct{}, 1)
 	s.writer.purge = o.Config.StateMarkerAge
-	s.writer.failed, s.writer.unfit = s.onFailed, s.reports.take
+	s.writer.failed, s.writer.large = s.onFailed, s.reports.take
 	if !o.Config.State {
 		s.mode.Store(uint32(off))
 		s.why = "BRIDGE_STATE=off"

@@ -46,7 +46,7 @@ type writer struct {
 	wake   chan struct{}   // of capacity 1
 	purge  time.Duration   // how long the mark of an end stays
 	failed func(error)     // hears why something was not stored
-	unfit  func(error)     // hears what was too large
+	large  func(error)     // hears what was too large
 
 	// Of its goroutine.
 	active []*Server // those that have something to write
@@ -298,7 +298,7 @@ func (w *writer) end(at int, turn, revision uint64, err error) {
 		s.counts.refused.Add(1)
 	}
 	if unfit {
-		w.unfit(err)
+		w.large(err)
 	}
 	if unfit && !s.unfit.Swap(true) {
 		s.log.Error("state: a value is larger than the bucket takes", zap.String("key", sl.write.Key), zap.Int("bytes", len(sl.write.Value)), zap.Error(err))

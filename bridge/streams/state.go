@@ -104,8 +104,9 @@ func (k *Reconciler) set(ctx context.Context, name string, f finding) {
 	}
 	k.update(name, func(r *row) {
 		r.seen = f
-		unsubscribed := r.reported.state == Missing && slices.ContainsFunc(f.diffs, func(d Difference) bool { return d.Field == "subjects" })
-		if f.state.There() && r.reported.state != OK && r.reported.state != Full && r.reported.state != NoPermission && !unsubscribed {
+		// It is there, and does not take what was published on subjects that it lacks.
+		lacks := r.reported.state == Missing && slices.ContainsFunc(f.diffs, func(d Difference) bool { return d.Field == "subjects" })
+		if f.state.There() && r.reported.state != OK && r.reported.state != Full && r.reported.state != NoPermission && !lacks {
 			r.reported = finding{} // the look is newer, and sees as much
 		}
 	})
