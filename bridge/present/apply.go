@@ -61,13 +61,14 @@ func (p *Present) fail(r *Run, why string) {
 }
 
 // notGiven has r, which comes without items, end what is left from before the login and of which
-// no event has told since: a Hangup may have been missed, and no list will tell of it. Where the
-// list has come in this session its module was unloaded since, and all that it had is gone.
+// no event has told since: a Hangup may have been missed, and no list will tell of it. What
+// depends on a channel that is up ends with that. Where the list has come in this session its
+// module was unloaded since, and all that it had is gone.
 func (p *Present) notGiven(r *Run, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if why == denied || !p.lists[r.ask.List].synced {
-		r.mark = min(r.mark, p.session.mark)
+		r.mark, r.before = p.session.mark, true
 	}
 }
 
@@ -229,6 +230,9 @@ func (p *Present) sweep(r *Run, l List, now time.Time) {
 
 func (p *Present) isGone(r *Run, l List, o *object) bool {
 	if o.seen == r.number || o.stamp > r.mark {
+		return false
+	}
+	if c := p.index[Channel][o.owner]; r.before && c != nil && c.life == alive {
 		return false
 	}
 	if l != r.ask.List { // participants, by the list of conferences

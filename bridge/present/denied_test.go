@@ -82,3 +82,21 @@ func TestList_ThatIsNotGivenIsNotAskedForAtOnce(t *testing.T) {
 	}
 	w.want(t, "caller.q.1=2E1", map[string]string{"Position": "1"})
 }
+
+// A parked call whose list is denied is up for as long as its channel, of which a list tells.
+func TestList_ThatIsNotGivenLeavesWhatAChannelVouchesFor(t *testing.T) {
+	w := newWorld(t, Options{}).skipFirst()
+	for _, id := range []string{"1.1", "1.2"} {
+		w.event("Event: Newchannel", block(id, "6"))
+		w.event("Event: ParkedCall", parkee(id, "PJSIP/"+id))
+	}
+	w.p.Lost(w.now)
+	w.p.Login("s2", w.now)
+	w.p.Booted(w.now)
+	w.list(Channels, "Event: CoreShowChannel\n"+block("1.1", "6"))
+	w.p.Fail(w.p.Begin(Ask{List: ParkedCalls}, w.now), "Permission denied", w.now)
+	w.want(t, "parked.default.1=2E1", map[string]string{"ParkingSpace": "701"})
+	w.want(t, "parked.default.1=2E2", nil)
+	w.event("Event: Hangup", block("1.1", "6"))
+	w.want(t, "parked.default.1=2E1", nil)
+}

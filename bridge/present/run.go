@@ -17,6 +17,7 @@ import (
 type Run struct {
 	ask      Ask
 	mark     uint64 // the watermark
+	before   bool   // it ends what is left from before the login, and nothing else
 	epoch    uint64 // of the event session
 	number   uint64
 	asked    time.Duration
