@@ -29,7 +29,7 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", b.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", b.scraped())
 	access, err := b.access(&b.cfg, l.Addr())
 	if err != nil {
 		return err
@@ -52,6 +52,14 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil
+}
+
+// maxScrapes bounds the answers of /metrics that are on their way: each holds all metrics, tens of
+// megabytes of a thousand servers, until its client has read them.
+const maxScrapes = 16
+
+func (b *Bridge) scraped() http.Handler {
+	return promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
 }
 
 // tapOf returns the events of a server, nil if there is none of that name.

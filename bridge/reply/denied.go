@@ -51,8 +51,14 @@ func (r *Sender) WhyDenied(now time.Time) error {
 
 // IsInbox reports whether subject is an inbox: _INBOX.… or a caller's own prefix
 // such as _INBOX_dialer.…, but not that of a bridge, where acknowledgements arrive;
-// or _R_.…, behind which nats-server hides that of a caller in another account.
+// or _R_.…, behind which nats-server hides that of a caller in another account. What nobody can
+// publish on is none: its reply would be lost once the Action was done.
 func IsInbox(subject string) bool {
+	for token := range strings.SplitSeq(subject, ".") {
+		if token == "" || token == "*" || token == ">" {
+			return false
+		}
+	}
 	prefix, _, ok := strings.Cut(subject, ".")
 	return ok && (prefix == "_INBOX" || prefix == "_R_" || strings.HasPrefix(prefix, "_INBOX_")) && !strings.HasPrefix(prefix, natsconn.InboxPrefix(""))
 }

@@ -15,6 +15,7 @@ func TestIsInbox_RefusesThoseOfBridges(t *testing.T) {
 		"_INBOX.abc.1": true, "_R_.a.b": true, "_INBOX_dialer.abc": true,
 		"": false, "_INBOX": false, "ami.events.pbx1.Hangup": false, "_INBOXfoo.x": false, "$JS.API.INFO": false,
 		natsconn.InboxPrefix("b1") + ".nuid.7": false, natsconn.InboxPrefix("b2") + ".nuid.7": false,
+		"_INBOX.": false, "_INBOX..x": false, "_INBOX.x.": false, "_INBOX.*": false, "_INBOX.x.>": false, "_R_.": false, "_INBOX.x*y": true,
 	} {
 		if got := IsInbox(subject); got != want {
 			t.Errorf("IsInbox(%q) = %v, want %v", subject, got, want)

@@ -83,7 +83,7 @@ func (h *hub) join(page what) (*listener, error) {
 	r.listeners[l] = true
 	h.open++
 	if r.all == nil {
-		if err := h.unlocked(page, r); err != nil {
+		if err := h.paint(page, r); err != nil {
 			if r.listeners[l] {
 				h.remove(page, r, l)
 			}
@@ -97,12 +97,22 @@ func (h *hub) join(page what) (*listener, error) {
 	return l, nil
 }
 
-// unlocked renders the page of r. It needs mu, and lets it go meanwhile.
-func (h *hub) unlocked(page what, r *room) error {
+// unlocked renders a page. It needs mu, and lets it go meanwhile. A panic is of that page alone.
+func (h *hub) unlocked(page what) (all []fragment, err error) {
 	h.mu.Unlock()
+	defer h.mu.Lock()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("render a page: %v", p)
+		}
+	}()
+	return h.render(page)
+}
+
+// paint renders the page of r, as unlocked does.
+func (h *hub) paint(page what, r *room) error {
 	began := time.Now()
-	all, err := h.render(page)
-	h.mu.Lock()
+	all, err := h.unlocked(page)
 	r.due = time.Now().Add(beat)
 	if err != nil {
 		return err
@@ -164,7 +174,7 @@ func (h *hub) renew() {
 	slices.SortFunc(due, func(a, b what) int { return h.rooms[a].due.Compare(h.rooms[b].due) })
 	for _, page := range due {
 		if r := h.rooms[page]; r != nil {
-			_ = h.unlocked(page, r) // what cannot be rendered stays as it was, and is soon too old
+			_ = h.paint(page, r) // what cannot be rendered stays as it was, and is soon too old
 		}
 		if time.Since(began) >= renderWork {
 			return

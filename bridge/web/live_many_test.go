@@ -84,7 +84,7 @@ func TestLive_ManyDifferentPages(t *testing.T) {
 	})
 }
 
-// A page that cannot be rendered any more is not told that it is alive once it is too old, and is again when
+// A page that cannot be rendered any more, be it for a fault, is not told that it is alive once it is too old, and is again when
 // it can.
 func TestLive_AnOldPageIsNotAlive(t *testing.T) {
 	t.Parallel()
@@ -109,6 +109,9 @@ func TestLive_AnOldPageIsNotAlive(t *testing.T) {
 			}
 		}
 		fails = true
+		h.render = func(page what) ([]fragment, error) { panic("a fault") }
+		time.Sleep(beat)
+		h.tell()
 		if other, err := h.join(what{find: "x"}); err == nil || other != nil || h.open != 1 || len(h.rooms) != 1 {
 			t.Errorf("one that cannot be rendered: %v, %v, %d are open", other, err, h.open)
 		}
