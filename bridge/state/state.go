@@ -163,7 +163,7 @@ func (s *State) become(m mode, why string) {
 	if !changed {
 		return
 	}
-	s.tell()
+	defer s.tell() // whoever is told finds it in the log
 	switch {
 	case before == m:
 	case m == off:

@@ -81,17 +81,21 @@ func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
 	if diff := cmp.Diff(theirs, ours); diff != "" || fmt.Sprint(info.Config.Subjects) != "[other.> ami.events.>]" {
 		t.Errorf("subjects %q, the rest (-want +is):\n%s", info.Config.Subjects, diff)
 	}
-	changes := lines.FilterMessage("stream changed").All()
-	if len(changes) != 1 {
-		t.Fatalf("%d lines of changes", len(changes))
+	// What takes too long is done the next time, and has a line of its own.
+	changes, late := lines.FilterMessage("stream changed"), lines.FilterMessage("stream differs from the configuration").Len()
+	if n := changes.Len(); n > 1+late {
+		t.Errorf("%d lines of changes, %d times it took too long", n, late)
 	}
-	said := fmt.Sprint(changes[0].ContextMap())
+	var said string
+	for _, line := range changes.All() {
+		said += fmt.Sprint(line.ContextMap())
+	}
 	for _, change := range []string{
 		"subjects ami.events.pbx9.>,other.> -> ami.events.>", "no_ack true -> false", "compression none -> s2", "max_age 1h0m0s -> 720h0m0s", "max_bytes 1048576 -> 10737418240",
 		"duplicate_window 1m0s -> 2m0s", "allow_batched false -> true", "max_msgs_per_subject 5 -> -1",
 	} {
-		if !strings.Contains(said, change) {
-			t.Errorf("%q is not said: %s", change, said)
+		if n := strings.Count(said, change); n != 1 {
+			t.Errorf("%q is said %d times: %s", change, n, said)
 		}
 	}
 	sim.Emit("Event", "Tick")
