@@ -31,7 +31,7 @@ func TestCheck_ComparesEventsWithWhatTheUserReads(t *testing.T) {
 	wantLines(t, lines(t, true, at(addr, "on")...), fmt.Sprintf(byLists, "agent", "queues"),
 		"note  the state of bridges,", " is never brought right: the user may not send BridgeList,")
 	wantLines(t, lines(t, true, append(at(addr, "system"), "BRIDGE_AMI_STATE=channels,agents,contacts")...),
-		fmt.Sprintf(byLists, "call", "channels"), fmt.Sprintf(byLists, "agent", "agents"))
+		fmt.Sprintf(byLists, "call", "channels,agents"), fmt.Sprintf(byLists, "agent", "agents"))
 	for _, off := range []string{"BRIDGE_AMI_STATE=contacts", "BRIDGE_STATE=off"} {
 		if text := lines(t, true, append(at(addr, "on"), off)...); strings.Contains(text, "only when lists have come") {
 			t.Errorf("%s: %s", off, text)
