@@ -25,13 +25,13 @@ func (s *Source) again(ctx context.Context, err error) error {
 		<-wait.Done()
 		return context.Cause(ctx)
 	case errors.Is(err, errCut):
-		return s.connected(ctx)
+		return s.reconnected(ctx)
 	}
 	return err
 }
 
-// connected waits until NATS is there: that nothing was answered while it was not says nothing.
-func (s *Source) connected(ctx context.Context) error {
+// reconnected waits until NATS is there: that nothing was answered while it was not says nothing.
+func (s *Source) reconnected(ctx context.Context) error {
 	for s.Conn.IsReconnecting() {
 		if err := pause(ctx, retryWait); err != nil {
 			return err

@@ -46,7 +46,7 @@ type Sender struct {
 	waiting []Message
 }
 
-// NewSender returns a Sender of replies on c, which is not open yet and Run starts.
+// NewSender returns a Sender of replies on c, which is opened later. Run starts it.
 func NewSender(c *natsconn.Conn, log *zap.Logger) *Sender {
 	r := &Sender{conn: c, connChanged: c.Watch(), log: log, wake: make(chan struct{}, 1)}
 	c.OnError(func(err error) { r.denied.take(err, time.Now()) })
