@@ -86,16 +86,16 @@ func TestStreams_ManageChangesWhatLosesNothing(t *testing.T) {
 	if n := changes.Len(); n > 1+late {
 		t.Errorf("%d lines of changes, %d times it took too long", n, late)
 	}
-	var said string
+	var said strings.Builder
 	for _, line := range changes.All() {
-		said += fmt.Sprint(line.ContextMap())
+		said.WriteString(fmt.Sprint(line.ContextMap()))
 	}
 	for _, change := range []string{
 		"subjects ami.events.pbx9.>,other.> -> ami.events.>", "no_ack true -> false", "compression none -> s2", "max_age 1h0m0s -> 720h0m0s", "max_bytes 1048576 -> 10737418240",
 		"duplicate_window 1m0s -> 2m0s", "allow_batched false -> true", "max_msgs_per_subject 5 -> -1",
 	} {
-		if n := strings.Count(said, change); n != 1 {
-			t.Errorf("%q is said %d times: %s", change, n, said)
+		if n := strings.Count(said.String(), change); n != 1 {
+			t.Errorf("%q is said %d times: %s", change, n, said.String())
 		}
 	}
 	sim.Emit("Event", "Tick")
