@@ -20,6 +20,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/longtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
@@ -226,6 +227,7 @@ func TestAudit_StreamThatCouldBeCleared(t *testing.T) {
 }
 
 func TestAudit_WithoutJetStream(t *testing.T) {
+	longtest.Mark(t, "the streams are looked at again after 10 s")
 	t.Parallel()
 	s := natstest.Serve(t, func(o *natsserver.Options) { o.JetStream = false })
 	_, addr := harness.Sim(t, amisim.Config{})
