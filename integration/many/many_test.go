@@ -42,7 +42,7 @@ type stored struct {
 	last    int // number
 	twice   int
 	missing int
-	holes   int      // in the numbering, but where a Gap says so
+	holes   []string // in the numbering, but where a Gap says so
 	gaps    []string // reasons of those since all had their copies
 	epoch   string
 	seq     uint64
@@ -98,7 +98,7 @@ func (s *stored) add(m jetstream.Msg, at, since time.Time) error {
 	}
 	isGap := strings.HasSuffix(m.Subject(), ".Gap")
 	if !isGap && s.epoch != "" && (epoch != s.epoch || seq != s.seq+1) {
-		s.holes++
+		s.holes = append(s.holes, fmt.Sprintf("%s:%d behind %s:%d, stored %v after the start: %.200s", epoch, seq, s.epoch, s.seq, at.Sub(since), m.Data()))
 	}
 	if s.epoch, s.seq = epoch, seq; isGap {
 		if at.After(since) {
@@ -151,9 +151,9 @@ func (f *fleet) verify(gaps int) map[string]*stored {
 		s := all[name]
 		events += s.last
 		pause = max(pause, s.pause)
-		if s.twice > 0 || s.holes > 0 || len(s.gaps) > gaps || gaps == 0 && s.missing > 0 {
+		if s.twice > 0 || len(s.holes) > 0 || len(s.gaps) > gaps || gaps == 0 && s.missing > 0 {
 			if problems++; problems < 10 {
-				f.t.Errorf("%s: of %d events %d are missing, %d twice or out of order, %d holes, Gaps %v", name, s.last, s.missing, s.twice, s.holes, s.gaps)
+				f.t.Errorf("%s: of %d events %d are missing, %d twice or out of order, holes %q, Gaps %v", name, s.last, s.missing, s.twice, s.holes, s.gaps)
 			}
 		}
 	}
