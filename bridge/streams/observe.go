@@ -110,11 +110,12 @@ func streamStateOf(code int) State {
 		return ReadOnly
 	case 10035, 10039, 10076, 10120:
 		return NoJetStream
-	case 10059, 10060: // not found, another stream answers
+	case 10059, natsconn.StreamNotMatch: // not found, another stream answers
 		return Missing
-	case 10111, 10166, 10205: // roll-ups, times to live, fast ingest are off
+	case 10111, 10166, natsconn.BatchPublishDisabled: // roll-ups, times to live, fast ingest are off
 		return Differs
-	case natsconn.StreamMessageExceedsMaximum, natsconn.StreamWrongLastMsgID, 10071, 10097, 10158, 10164, 10167, 10206, 10207, 10208, 10211:
+	case natsconn.StreamMessageExceedsMaximum, natsconn.StreamWrongLastMsgID, natsconn.StreamWrongLastSequence, 10097, 10158,
+		natsconn.StreamWrongLastConstant, 10167, natsconn.BatchPublishInvalidPattern, 10207, natsconn.BatchPublishUnknownBatch, 10211:
 		return OK
 	}
 	return Unavailable

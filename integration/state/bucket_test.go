@@ -57,22 +57,13 @@ func TestState_ComesBackWithTheBucket(t *testing.T) {
 	r := stated(t, "b1", server.ClientURL(), p, nil)
 	p.Begin("1.1", amisim.Raised)
 	harness.WatchState(t, r.Client).Wants("1.1")
-	js := harness.JetStream(t, r.Client)
-	stream, err := js.Stream(t.Context(), streams.StateStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed := stream.CachedInfo().Config
-	sealed.Sealed = true
-	if _, err := js.UpdateStream(t.Context(), sealed); err != nil {
-		t.Fatal(err)
-	}
+	editBucket(t, r, func(c *jetstream.StreamConfig) { c.Sealed = true })
 	nodes := r.Subscribe("ami.nodes.b1")
 	harness.Relook(t, server)
 	r.AwaitText(nodes, `"state":{"state":"off","reason":"the bucket is read_only: `)
 	p.End("1.1", amisim.Raised)
 	p.Begin("1.2", amisim.Raised)
-	if err := js.DeleteStream(t.Context(), streams.StateStream); err != nil {
+	if err := harness.JetStream(t, r.Client).DeleteStream(t.Context(), streams.StateStream); err != nil {
 		t.Fatal(err)
 	}
 	r.AwaitText(nodes, `"state":{"state":"on"}`)
@@ -149,17 +140,8 @@ func TestState_AValueThatIsTooLargeHoldsUpNoOther(t *testing.T) {
 	b := harness.WatchState(t, r.Client)
 	p.Begin("1.1", amisim.Raised)
 	b.Wants("1.1")
-	js := harness.JetStream(t, r.Client)
 	limit := func(bytes int32) {
-		s, err := js.Stream(t.Context(), streams.StateStream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := s.CachedInfo().Config
-		c.MaxMsgSize = bytes
-		if _, err := js.UpdateStream(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
+		editBucket(t, r, func(c *jetstream.StreamConfig) { c.MaxMsgSize = bytes })
 	}
 	large := strings.Repeat("9", 900)
 	limit(1100) // and the server's own key fits

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
@@ -19,12 +21,7 @@ func TestState_ABucketOfFewerKeysIsMadeWhole(t *testing.T) {
 	r := stated(t, "b1", harness.NATS(t), p, nil)
 	p.Begin("1.1", amisim.Raised)
 	harness.WatchState(t, r.Client).Wants("1.1")
-	js := harness.JetStream(t, r.Client)
-	stream, err := js.Stream(t.Context(), streams.StateStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fewer := stream.CachedInfo().Config
+	js, fewer := bucketConfig(t, r)
 	fewer.Subjects = []string{"$KV." + streams.StateBucket + ".pbx2.>"}
 	began := time.Now()
 	harness.Eventually(t, "it is made anew", func() bool {
@@ -44,19 +41,31 @@ func TestState_ABucketThatRefusesChangesIsFull(t *testing.T) {
 	r := stated(t, "b1", harness.NATS(t), startPBX(t), nil)
 	r.Stands(streams.StateStream, "ok")
 	edit := func(refuse bool) {
-		js := harness.JetStream(t, r.Client)
-		stream, err := js.Stream(t.Context(), streams.StateStream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := stream.CachedInfo().Config
-		c.DiscardNewPerSubject = refuse
-		if _, err := js.UpdateStream(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
+		editBucket(t, r, func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = refuse })
 	}
 	edit(true)
 	r.Stands(streams.StateStream, "full")
 	edit(false)
 	r.Stands(streams.StateStream, "ok")
+}
+
+// bucketConfig returns how the bucket is configured now.
+func bucketConfig(t *testing.T, r *harness.Running) (jetstream.JetStream, jetstream.StreamConfig) {
+	t.Helper()
+	js := harness.JetStream(t, r.Client)
+	stream, err := js.Stream(t.Context(), streams.StateStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js, stream.CachedInfo().Config
+}
+
+// editBucket changes the bucket's stream by hand.
+func editBucket(t *testing.T, r *harness.Running, change func(*jetstream.StreamConfig)) {
+	t.Helper()
+	js, c := bucketConfig(t, r)
+	change(&c)
+	if _, err := js.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
 }
