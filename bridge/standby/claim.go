@@ -48,6 +48,10 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 	case l.phase == barring && e.Kind == Wrote:
 		l.phase, l.again = reading, false
 		l.do(ReadTail)
+	case l.phase == reading && e.Kind == Read && e.Seq > l.fence:
+		// Somebody has claimed since, and has stored that. The first event is not refused
+		// for the record's sake: a message has one fence, and its is the last event.
+		l.phase, l.asked = asking, now
 	case l.phase == reading && e.Kind == Read && !e.Exact && !v.Fresh:
 		l.again, l.asked = true, now
 	case l.phase == reading && e.Kind == Tick && l.again && now.Sub(l.asked) >= askPause:

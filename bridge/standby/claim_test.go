@@ -63,3 +63,21 @@ func TestLeading_ClaimsBehindAnyTermThatIsRead(t *testing.T) {
 		}
 	}
 }
+
+// Somebody has claimed behind this bridge's claim, before it has read the stream, and what it reads
+// is of that one. The first event is sent behind the last that was read, and behind no record: it
+// would be stored, and be a hole in the other's numbering or an event twice.
+func TestLeading_ReadsWhatAnotherHasStoredSinceItsClaim(t *testing.T) {
+	for _, exact := range []bool{true, false} {
+		s := newScript(t)
+		s.view.InSync = true
+		s.on(s.heard("b2", 4, ""))
+		s.wait(time.Second, AskTerm)
+		s.on(saw("b2", 4, 50), WriteTerm)
+		s.on(Event{Kind: Wrote, Seq: 60}, EndBatches, WriteTerm)
+		s.on(Event{Kind: Wrote, Seq: 61}, ReadTail)
+		s.on(Event{Kind: Read, Exact: exact, Seq: 64})
+		s.wait(askPause, AskTerm)
+		s.on(saw("b3", 6, 62), Hold)
+	}
+}

@@ -9,7 +9,7 @@ const (
 	WriteTerm                  // write Record behind Fence; then Follower.Claim and Wrote, or Refused or Failed
 	EndBatches                 // end the batches of the leaders before
 	ReadTail                   // read the stream behind the cut; then Read or Failed
-	Publish                    // what Follower.TakeOver leaves, the first alone and behind both fences; or go on
+	Publish                    // what Follower.TakeOver leaves, the first alone and behind the last event that was read; or go on
 	BeginEpoch                 // Follower.Begin, with its Gap first; of one who leads, Ledger.Begin for its next session
 	BeginFirst                 // Follower.Begin of the server's first epoch, without a Gap
 	Drain                      // send nothing new, wait for what is in flight; then Drained
@@ -27,7 +27,7 @@ const (
 	Refused                       // the term, or an event, was not stored for its fence: 10071, 10164
 	Failed                        // what was to be done did not succeed, or nobody knows
 	Read                          // the tail was read; Exact says whether Follower.Check has no error
-	FirstStored                   // the first event behind both fences is acknowledged
+	FirstStored                   // the first event, behind the last that was read, is acknowledged
 	Drained                       // nothing is in flight
 	Handover                      // another shall lead: on SIGTERM, as often as it does not, or as a Move says
 	SessionLost                   // the event session has ended, be there another already
@@ -41,7 +41,7 @@ type Event struct {
 	Answers uint64 // the Question that this answers; 0: none, as of an event that was refused
 	Leader  Leader // Heard
 	Term    *Term  // SawTerm; nil: there is none, or at Seq one that nobody has written
-	Seq     uint64 // Wrote, SawTerm
+	Seq     uint64 // Wrote, SawTerm; Read: of the last event of those who keep behind fences, 0 without one
 	Exact   bool   // Read
 	Empty   bool   // Read: the stream holds no event of the server
 	To      string // Handover; "": the Successor, if it is in sync

@@ -55,7 +55,7 @@ type publication struct {
 	batch string
 	n     uint64 // in it
 	fence uint64 // on the first
-	whole bool   // the first expects last, too
+	whole bool   // the first expects last in place of it
 	last  uint64
 	stored
 }
@@ -71,7 +71,7 @@ func (s *jetstream) publish(owner string, p publication, now time.Time) (code in
 		case s.ids[p.id]:
 		case s.rng.Float64() < s.flaky:
 			return inProcess
-		case p.fence != s.termSeq, p.whole && p.last != s.last:
+		case p.whole && p.last != s.last, !p.whole && p.fence != s.termSeq: // one message has one fence
 			return wrongLast
 		}
 		b = &batch{owner: owner}

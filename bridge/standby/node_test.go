@@ -20,6 +20,7 @@ type node struct {
 	frozen  time.Time             // until then
 	cut     time.Time             // from NATS, until then
 	deaf    time.Time             // to other bridges, until then
+	slow    int                   // how long what it sends to NATS may take, in ms beside the usual
 	mute    time.Time             // its events do not arrive, until then
 	inert   time.Time             // it has no session for Actions, until then
 	delayed []func(now time.Time) // what was sent while it was mute
@@ -104,7 +105,7 @@ func (n *node) fall(now time.Time) {
 }
 
 func (n *node) ask(do func(now time.Time) func()) {
-	n.queue = append(n.queue, sending{n.sim.now.Add(n.sim.ms(5)), do})
+	n.queue = append(n.queue, sending{n.sim.now.Add(n.sim.ms(5 + n.slow)), do})
 }
 
 // deliver has NATS take what has arrived, in order. It does so while the process is
@@ -351,7 +352,7 @@ func (n *node) readTail() {
 			}
 			n.last, n.tail = last, tail
 			n.sim.why = n.follows.Check(tail)
-			n.step(Event{Kind: Read, Answers: q, Exact: n.sim.why == nil, Empty: tail.Empty()})
+			n.step(Event{Kind: Read, Answers: q, Seq: last, Exact: n.sim.why == nil, Empty: tail.Empty()})
 		}
 	})
 }

@@ -288,6 +288,35 @@ func TestSim_FaultsThatMeetAreTold(t *testing.T) {
 	t.Log(total)
 }
 
+// Bridges that begin at once claim behind one another, before they have heard of one another,
+// and each as fast as NATS lets it: what one stores is not followed by what another has to say
+// that claimed before it.
+func TestSim_BridgesThatBeginAtOnce(t *testing.T) {
+	gaps := 0
+	simulate(t, func(rng *rand.Rand) error {
+		s := newSim(rng, 2+rng.IntN(3), 0)
+		s.a.repeats, s.a.shared, s.lossy = 0, false, true
+		for range 5 {
+			for _, n := range s.nodes {
+				n.start(s.now)
+				n.slow, n.deaf = 1000*rng.IntN(2), s.now.Add(s.ms(4000))
+			}
+			s.js.purge(rng.IntN(2) == 0)
+			s.run(s.ms(6000), true)
+			for _, n := range s.nodes {
+				n.slow = 0
+			}
+			if !s.settle() {
+				return errors.New("in the end not all are in sync")
+			}
+		}
+		s.run(5*time.Second, false)
+		gaps += s.gaps
+		return cmp.Or(s.failure, s.checkHoles())
+	})
+	t.Logf("%d Gaps", gaps)
+}
+
 // checkHoles wants the stored events to be those sent, in order, but for holes where an
 // epoch begins.
 func (s *sim) checkHoles() error {
