@@ -169,6 +169,9 @@ func (o *Outbox) takeBack(from *deque.Deque[slot], i int) {
 			o.inFlight--
 			o.queued++
 		}
+		if s.gap != nil {
+			o.share.lost += s.gap.asks
+		}
 		s.doubt, s.Seq = nil, 0
 		o.waiting.PushFront(s)
 	}

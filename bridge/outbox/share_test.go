@@ -399,3 +399,60 @@ func TestShare_NothingIsLeftBehindTheLastSession(t *testing.T) {
 		t.Errorf("the last is %q", last.payload)
 	}
 }
+
+// The Gap of a take-over that came to nothing is not told at the next one, which leaves nothing
+// open: who led meanwhile has told what was to be told of it.
+func TestShare_ATakeOverThatCameToNothing(t *testing.T) {
+	for sent := range 3 {
+		s := newShared(t)
+		s.raise(10)
+		b := s.all[1]
+		s.reads(s.leader, 10)
+		s.sends(99, 99)
+		b.read = len(s.raised)
+		tail, _ := b.Tail(sharedServer, s.now)
+		b.Begin(tail, &Gap{Reason: GapTakeOver, Unknown: true})
+		for range sent {
+			b.Take(nil)
+			b.Rewind(nil, nil)
+		}
+		b.Stand(s.term, s.now)
+		for probe := range uint64(10) {
+			s.ask(b, probe+1)
+		}
+		if how := b.Shared(0); how.State != standby.InSync {
+			t.Fatalf("%v %s", how.State, how.Reason)
+		}
+		if err := s.lead(b); err != nil {
+			t.Fatal(err)
+		}
+		s.raise(10)
+		s.reads(b, 10)
+		s.sends(99, 99)
+		s.check()
+		s.verify(true)
+	}
+}
+
+// Nothing is held of the last of two sessions that have ended, be the Gap between them sent or not.
+func TestShare_TwoSessionsThatEnd(t *testing.T) {
+	for _, sent := range []bool{false, true} {
+		s := newShared(t)
+		s.sync()
+		b := s.leader
+		b.Restart()
+		b.PushGap("s2", &Gap{Reason: "closed", Unknown: true})
+		s.raise(10)
+		s.reads(b, 10)
+		b.NextEpoch()
+		if sent {
+			s.sends(1, 0)
+		}
+		b.Restart()
+		b.Stand(s.term+1, s.now)
+		if a := b.Account(); a.Queued != 0 || a.Left != 0 {
+			t.Errorf("sent %v: it holds %d events, %d in all", sent, a.Queued, a.Left)
+		}
+		s.check()
+	}
+}

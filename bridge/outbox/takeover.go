@@ -87,7 +87,8 @@ func (o *Outbox) lead(l *standby.Ledger, stored []int) {
 
 // Stand has this bridge stand by for another that leads in the term. What is in flight
 // may be stored still: it is held with the rest, and an acknowledgement of it changes
-// nothing. Of a session that has ended nothing is held.
+// nothing. Of a session that has ended nothing is held, and nothing before a Gap: who leads
+// tells of its own.
 func (o *Outbox) Stand(term uint64, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -98,15 +99,15 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 	}
 	o.takeBack(&o.retry, 0)
 	o.takeBack(&o.sent, 0)
-	border, gaps := -1, 0
+	border, asks := -1, 0
 	for i := range o.waiting.Len() {
 		if gap := o.waiting.At(i).gap; gap != nil {
-			if gaps++; gap.asks > 0 {
-				border = i
-			}
+			border = i
+			asks += gap.asks
 		}
 	}
-	if border < 0 && h.lost > 0 {
+	whole := border < 0 && !h.refused && h.lost == 0
+	if h.lost > asks { // the last session has ended, too
 		border = o.waiting.Len() - 1
 	}
 	for range border + 1 {
@@ -116,7 +117,7 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 			o.free(&s)
 		}
 	}
-	if gaps > 0 || h.refused || h.lost > 0 {
+	if !whole {
 		h.anew()
 		for hash := range o.held {
 			h.follows.Read(hash)
