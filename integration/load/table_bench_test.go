@@ -74,7 +74,9 @@ func BenchmarkTable(b *testing.B) {
 	busy.ask("await 2")
 	p.costs(" with state", busy, publisher, seconds)
 	p.bridge.kill()
-	p.idle(seconds)
+	p.idle("", seconds, "BRIDGE_STATE=off")
+	p.bridge.kill()
+	p.idle(" with state", seconds)
 	p.json()
 	b.Logf("three processes on %d cores:\n%s", runtime.NumCPU(), strings.Join(p.table, "\n"))
 	for b.Loop() {
@@ -277,23 +279,24 @@ func (p *place) actions(addr string, rounds int) {
 	p.b.ReportMetric(float64(p50(bridge))/float64(p50(bare)), "x-action-p50")
 }
 
-// idle measures a thousand servers that say nothing and were asked what is up, and a scrape of them.
-func (p *place) idle(seconds int) {
+// idle measures a thousand servers that say nothing, and with state were asked what is up, and a
+// scrape of them.
+func (p *place) idle(with string, seconds int, more ...string) {
 	const servers = 1000
 	asterisk, addr := play(p.b, "asterisk")
 	all := map[string]string{}
 	for i := range servers {
 		all[fmt.Sprintf("pbx%d", i)] = addr
 	}
-	p.serve(all)
+	p.serve(all, more...)
 	asterisk.ask("await %d", 2*servers)
-	harness.Eventually(p.b, "what is up is known", func() bool {
-		return strings.Count(p.scrape(), "\nami_nats_bridge_state_sync_seconds{") == servers
+	harness.Eventually(p.b, "all are up, and what is up at them is known", func() bool {
+		return p.sum("ami_session_up") == 2*servers && (with == "" || strings.Count(p.scrape(), "\nami_nats_bridge_state_sync_seconds{") == servers)
 	})
 	before, began := cpuOf(p.b, p.bridge.pid()), time.Now()
 	<-time.After(6 * time.Duration(seconds) * time.Second) // what is measured is that nothing happens, but for what comes at an interval
 	busy := float64(cpuOf(p.b, p.bridge.pid())-before) / float64(time.Since(began))
-	p.row("%d idle servers: %d MiB, %.1f %% of a core", servers, memoryOf(p.b, p.bridge.pid())>>20, 100*busy)
+	p.row("%d idle servers%s: %d MiB, %.1f %% of a core", servers, with, memoryOf(p.b, p.bridge.pid())>>20, 100*busy)
 	took, text := time.Hour, ""
 	for range 3 {
 		began := time.Now()
