@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -13,7 +14,7 @@ type ackMode interface {
 	name() string
 	// prepare completes msg, which is the number'th of source and is sent next;
 	// last if it is known that none follows now.
-	prepare(msg *nats.Msg, source int, number uint64, last bool)
+	prepare(msg *nats.Msg, source int, number uint64, last bool, now time.Time)
 	// room reports whether more may be sent now.
 	room() bool
 	// pause is called when nothing more is sent now: because nothing waits if

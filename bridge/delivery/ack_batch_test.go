@@ -30,7 +30,7 @@ func (r *batchRig) send(last bool) {
 	r.outbox.Push(outbox.Entry{Seq: uint64(len(r.replies) + 1)}, nil, false)
 	r.outbox.Take(nil)
 	var m nats.Msg
-	r.prepare(&m, 0, r.window.add(0, 100), last)
+	r.prepare(&m, 0, r.window.add(0, 100, time.Now()), last, time.Now())
 	r.replies = append(r.replies, strings.Clone(m.Reply))
 }
 
@@ -61,7 +61,7 @@ func TestFast_AWordOfAnEarlierBatchChangesNothing(t *testing.T) {
 		r.single = false // an acknowledgement in between would be heard
 		r.outbox.Take(nil)
 		var m nats.Msg
-		r.prepare(&m, 0, r.window.add(0, 100), false)
+		r.prepare(&m, 0, r.window.add(0, 100, time.Now()), false, time.Now())
 		old := nats.NewMsg(r.replies[0])
 		if old.Data = []byte(late); late == "" {
 			old.Header.Set("Status", "503")

@@ -29,7 +29,7 @@ func (*coreMode) name() string { return modeCore }
 
 func (*coreMode) room() bool { return true }
 
-func (d *coreMode) prepare(*nats.Msg, int, uint64, bool) {
+func (d *coreMode) prepare(*nats.Msg, int, uint64, bool, time.Time) {
 	if !d.begun {
 		d.begun, d.dialled = true, d.guard.begun.Load()
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -39,7 +40,7 @@ func (*windowMode) name() string { return modeWindow }
 
 func (*windowMode) room() bool { return true }
 
-func (d *windowMode) prepare(m *nats.Msg, source int, number uint64, _ bool) {
+func (d *windowMode) prepare(m *nats.Msg, source int, number uint64, _ bool, _ time.Time) {
 	d.reply = strconv.AppendInt(append(d.reply[:0], d.inbox...), int64(source), 10)
 	d.reply = strconv.AppendUint(append(d.reply, '-'), number, 10)
 	m.Reply = borrow(d.reply)

@@ -21,6 +21,9 @@ const (
 	// each. It says nothing in between, to a ping neither, so that the last few
 	// before a pause must be known as such when they are sent.
 	fastFlow = 100
+	// fastBurst is how many events that go out together are a batch of their own, with one
+	// acknowledgement: at 20,000 events/s it saves the bridge and nats-server a twelfth each.
+	fastBurst = 8
 	// fastOutstanding bounds what is in flight, in acknowledgements due, up to
 	// fastMsgs. The server makes the flow smaller where publishers share a stream.
 	fastOutstanding = 20
@@ -79,7 +82,8 @@ type fastMode struct {
 	due        uint64     // an acknowledgement comes each so many, as the server has it
 	sent       uint64     // in it
 	acked      uint64
-	backlogged bool            // more waits than the server takes
+	burst      int             // events since gathered
+	backlogged bool            // more waits than the server takes, or than one acknowledgement each is for
 	ending     bool            // its last event was sent
 	single     bool            // since a failure no event was stored that was not before
 	ring       [windowMsgs]ref // what is in flight, by its number in the batch
@@ -106,10 +110,9 @@ func (*fastMode) name() string { return modeFast }
 
 // prepare sends the event as the next one of the batch; last if none follows
 // now.
-func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool) {
+func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	now := time.Now()
 	if d.sent == d.acked && now.Sub(d.last) > fastIdle {
 		d.batch = ""
 	}
@@ -123,11 +126,22 @@ func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool) {
 	}
 	d.last = now
 	d.sent++
+	d.burst++
 	d.ring[d.sent%windowMsgs] = ref{source, number, now}
 	d.reply = append(append(d.reply[:0], d.inbox...), d.key...)
 	d.reply = append(strconv.AppendUint(d.reply, d.flow, 10), ".fail."...)
 	d.reply = append(append(strconv.AppendUint(d.reply, d.sent, 10), '.'), op...)
 	m.Reply = borrow(d.reply)
+}
+
+// gathered has what the publisher has waited for go out as a batch of its own, if the last time
+// it was much. It is not for servers that are shared: there each batch has its fences, and
+// waits until it is known to have begun.
+func (d *fastMode) gathered() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.backlogged = d.backlogged || d.burst >= fastBurst && d.lead == nil
+	d.burst = 0
 }
 
 func (d *fastMode) begin(now time.Time) {

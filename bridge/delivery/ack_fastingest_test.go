@@ -160,7 +160,7 @@ func TestFast_Replies(t *testing.T) {
 				o.Push(outbox.Entry{}, nil, false)
 				o.Take(nil)
 				var m nats.Msg
-				d.prepare(&m, 0, w.add(0, 100), false)
+				d.prepare(&m, 0, w.add(0, 100, time.Now()), false, time.Now())
 				replies = append(replies, strings.Clone(m.Reply))
 			}
 			m := nats.NewMsg(replies[c.n-1])
@@ -190,7 +190,7 @@ func TestFast_NewBatchAfterAPause(t *testing.T) {
 	for _, pause := range []time.Duration{0, time.Second, fastIdle + time.Second} {
 		d.last = time.Now().Add(-pause)
 		var m nats.Msg
-		d.prepare(&m, 0, 0, false)
+		d.prepare(&m, 0, 0, false, time.Now())
 		d.acked = d.sent
 		seen = append(seen, strings.Clone(m.Reply))
 	}
@@ -227,7 +227,7 @@ func TestFast_WaryAfterAFailure(t *testing.T) {
 		var m nats.Msg
 		o.Push(outbox.Entry{}, nil, false)
 		o.Take(nil)
-		d.prepare(&m, 0, w.add(0, 100), false)
+		d.prepare(&m, 0, w.add(0, 100, time.Now()), false, time.Now())
 		if !strings.HasSuffix(m.Reply, step.op) {
 			t.Errorf("step %d: sent as %s", i, m.Reply)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -114,7 +115,7 @@ func windowHears(m *nats.Msg) becameOf {
 	o.Push(outbox.Entry{}, nil, false)
 	o.Take(nil)
 	var sent nats.Msg
-	d.prepare(&sent, 0, w.add(0, 100), false)
+	d.prepare(&sent, 0, w.add(0, 100, time.Now()), false, time.Now())
 	m.Subject = strings.Clone(sent.Reply)
 	d.onAck(m)
 	failure, _ := w.state(0)
@@ -131,7 +132,7 @@ func fastHears(m *nats.Msg) becameOf {
 	o.Push(outbox.Entry{}, nil, false)
 	o.Take(nil)
 	var sent nats.Msg
-	d.prepare(&sent, 0, w.add(0, 100), false)
+	d.prepare(&sent, 0, w.add(0, 100, time.Now()), false, time.Now())
 	m.Subject = strings.Clone(sent.Reply)
 	d.onReply(m)
 	a := o.Account()
@@ -276,7 +277,7 @@ func TestAnswer_TellsHowFarTheStreamIs(t *testing.T) {
 	w := windowOf(func(int) {}, o)
 	windowed, fast := &windowMode{inbox: "in.", window: w}, &fastMode{inbox: "in.", unique: "u", window: w, single: true}
 	var m nats.Msg
-	fast.prepare(&m, 0, 0, false)
+	fast.prepare(&m, 0, 0, false, time.Now())
 	for i, step := range []struct {
 		hear    func(*nats.Msg)
 		subject string

@@ -75,7 +75,7 @@ func TestLead_TheFirstOfABatchArrivesBeforeOthersAreSent(t *testing.T) {
 		t.Fatal("no batch may begin")
 	}
 	var m nats.Msg
-	d.prepare(&m, 0, 0, false)
+	d.prepare(&m, 0, 0, false, time.Now())
 	if d.ending || d.room() {
 		t.Fatalf("the second may be sent; the first goes alone: %v", d.ending)
 	}

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -61,6 +62,45 @@ func TestLinger_EventsGoOutTogether(t *testing.T) {
 			return
 		case try == tries: // before, the machine had no time for it
 			t.Fatalf("the first was stored %v before the last came, %v after it", early, last.Sub(began))
+		}
+	}
+}
+
+// Many that go out together have one acknowledgement, and are stored in order: so it is of the second
+// burst and of the third, which are batches of their own, and of those behind pauses.
+func TestLinger_ABurstHasOneAcknowledgement(t *testing.T) {
+	const linger, burst, bursts = 100 * time.Millisecond, 60, 12
+	server := natstest.Start(t, t.TempDir(), 0)
+	b, p := testBench(t, server.ClientURL(), config.DeliverJetStream)
+	p.linger = linger
+	startPublisher(t, p)
+	s, n := b.servers[0], uint64(0)
+	push := func(most int) {
+		for range most {
+			n++
+			s.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: n}, []byte(`{}`), false)
+		}
+		drainWithin(t, b, natstest.Patience)
+	}
+	push(burst) // of it the first goes at once
+	push(burst)
+	before := p.nc.Stats().InMsgs
+	for range bursts {
+		push(burst)
+	}
+	if heard := p.nc.Stats().InMsgs - before; heard > bursts*burst/4 {
+		t.Errorf("%d acknowledgements of %d bursts of %d events", heard, bursts, burst)
+	}
+	push(1)
+	push(3)
+	messages := storedEvents(t, server.ClientURL())
+	for i := range n {
+		m, err := messages.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seq, want := m.Headers().Get("Ami-Seq"), fmt.Sprint("s1:", i+1); seq != want {
+			t.Fatalf("%s is stored, want %s", seq, want)
 		}
 	}
 }

@@ -203,7 +203,9 @@ func (p *Publisher) gather(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	p.gathered = time.Now()
+	if p.gathered = time.Now(); p.linger > 0 && p.fast != nil {
+		p.fast.gathered()
+	}
 }
 
 // check looks for what has waited too long for its acknowledgement. In a batch it
@@ -290,8 +292,9 @@ func (p *Publisher) sendTurn() bool {
 
 // send publishes p.payload as the event e and notes what came of it.
 func (p *Publisher) send(id int, e outbox.Entry) {
-	number := p.window.add(id, len(p.payload)+outbox.EntryBytes)
-	err := p.publish(id, number, e)
+	now := time.Now()
+	number := p.window.add(id, len(p.payload)+outbox.EntryBytes, now)
+	err := p.publish(id, number, e, now)
 	switch {
 	case err == nil:
 	case errors.Is(err, nats.ErrMaxPayload) && e.Gap == 0:
@@ -312,7 +315,7 @@ func (p *Publisher) send(id int, e outbox.Entry) {
 // headers' strings point into p.text, which is safe because PublishMsg copies
 // the headers and the payload into the connection's buffer before it returns
 // (nats.go, Conn.publish). They must not be kept.
-func (p *Publisher) publish(id int, number uint64, e outbox.Entry) error {
+func (p *Publisher) publish(id int, number uint64, e outbox.Entry, now time.Time) error {
 	t := p.appendID(p.text[:0], id, &e)
 	a := len(t)
 	t = append(append(t, e.Session...), ':')
@@ -327,7 +330,7 @@ func (p *Publisher) publish(id int, number uint64, e outbox.Entry) error {
 	if p.cloud != nil {
 		p.cloud.describe(&p.msg, p.source(id).uri)
 	}
-	p.mode.prepare(&p.msg, id, number, p.last(id))
+	p.mode.prepare(&p.msg, id, number, p.last(id), now)
 	if p.lead != nil {
 		p.fence(id)
 	}

@@ -18,7 +18,7 @@ func TestPublisher_AllocatesNothingOfItsOwn(t *testing.T) {
 	e, payload, _, _ := b.servers[0].outbox.Take(p.payload)
 	p.payload = payload
 	whole := costtest.Allocations(func() {
-		if err := p.publish(0, p.window.add(0, 100), e); err != nil {
+		if err := p.publish(0, p.window.add(0, 100, time.Now()), e, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		p.window.reset(0)

@@ -285,7 +285,7 @@ func TestPublisher_FullLaneIsMadeReadyAgain(t *testing.T) {
 	for range sourceMsgs {
 		o.Push(outbox.Entry{}, nil, false)
 		o.Take(nil)
-		w.add(0, 100)
+		w.add(0, 100, time.Now())
 	}
 	if w.open(0) {
 		t.Fatal("a full part is open")

@@ -35,7 +35,7 @@ func TestStored_WhatWasAcknowledgedBehindAHoleIsReleased(t *testing.T) {
 	for i := 1; i <= 5; i++ {
 		o.Push(outboxtest.Entry(i), []byte(strconv.Itoa(i)), false)
 		o.Take(nil)
-		w.add(0, 100)
+		w.add(0, 100, time.Now())
 	}
 	for _, number := range []uint64{0, 2, 4} { // the first is released at once
 		w.ack(0, number)
@@ -62,7 +62,7 @@ func TestStored_DoubtBeginsWithTheFirstTry(t *testing.T) {
 	w := windowOf(func(int) {}, o)
 	send := func() uint64 {
 		o.Take(nil)
-		return w.add(0, 100)
+		return w.add(0, 100, time.Now())
 	}
 	fail := func() {
 		w.fail(0, errAckTimeout)
@@ -559,7 +559,7 @@ func TestStored_WaitsAMinuteForAnAnswer(t *testing.T) {
 	pushEvents(b.servers[0], 1, 3)
 	for range 3 {
 		o.Take(nil)
-		p.window.add(0, 100)
+		p.window.add(0, 100, time.Now())
 	}
 	began := time.Now()
 	p.window.fail(0, errAckTimeout)
@@ -632,7 +632,7 @@ func TestStored_AsksOnlyWhenTheStreamMayHaveForgotten(t *testing.T) {
 	pushEvents(b.servers[0], 1, 1)
 	began := time.Now()
 	b.servers[0].outbox.Take(nil)
-	p.window.add(0, 100)
+	p.window.add(0, 100, time.Now())
 	p.window.fail(0, errAckTimeout)
 	p.window.rewind(0)
 	if p.askHeld(t.Context(), 0, began.Add(p.forgets-time.Millisecond)) {

@@ -122,9 +122,9 @@ func (w *window) open(source int) bool {
 	return l.failure == nil && !l.blocked
 }
 
-// add notes that the next event of source, of so many bytes, is being sent, and
+// add notes that the next event of source, of so many bytes, is being sent now, and
 // returns its number.
-func (w *window) add(source, bytes int) uint64 {
+func (w *window) add(source, bytes int, now time.Time) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &w.sources[source]
@@ -138,7 +138,7 @@ func (w *window) add(source, bytes int) uint64 {
 	if l.head == l.tail {
 		w.active++
 	}
-	*l.slot(l.tail) = sent{at: time.Now(), after: w.lastStored.Load(), bytes: bytes}
+	*l.slot(l.tail) = sent{at: now, after: w.lastStored.Load(), bytes: bytes}
 	l.tail++
 	l.bytes += bytes
 	w.inFlight++

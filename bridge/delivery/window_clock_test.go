@@ -13,7 +13,7 @@ import (
 func TestClock_SetWhileEventsAreInFlight(t *testing.T) {
 	for _, jump := range clocktest.Jumps {
 		w := windowOf(func(int) {}, outbox.New(1<<20, "x", outbox.NewBudget(1<<20, 1), func() {}))
-		w.add(0, 100)
+		w.add(0, 100, time.Now())
 		sent := w.sources[0].slot(0).at
 		if w.expire(clocktest.Set(t, sent.Add(time.Second), jump)); len(w.takeFailures(nil)) != 0 {
 			t.Errorf("set by %v: late after a second", jump)

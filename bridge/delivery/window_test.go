@@ -43,7 +43,7 @@ func (r *windowRig) send(source int) uint64 {
 		o.Push(outbox.Entry{Seq: o.Account().Received + 1}, nil, false)
 	}
 	o.Take(nil)
-	return r.add(source, 100)
+	return r.add(source, 100, time.Now())
 }
 
 // again has everything of source be sent again.
@@ -207,7 +207,7 @@ func TestWindow_TheShareIsThatOfThoseThatSend(t *testing.T) {
 		for ; r.room(0); n++ {
 			r.outboxes[0].Push(outbox.Entry{}, nil, false)
 			r.outboxes[0].Take(nil)
-			r.add(0, 4096)
+			r.add(0, 4096, time.Now())
 		}
 		r.rewind(0)
 		r.reset(0)
@@ -243,8 +243,8 @@ func TestPublisher_ALateAcknowledgementFailsTheBatch(t *testing.T) {
 		for id := range 2 {
 			pushEvents(b.servers[id], 1, 1)
 			b.servers[id].outbox.Take(nil)
-			number := p.window.add(id, 100)
-			p.mode.prepare(&p.msg, id, number, false)
+			number := p.window.add(id, 100, time.Now())
+			p.mode.prepare(&p.msg, id, number, false, time.Now())
 		}
 		now := time.Now()
 		p.window.sources[0].slot(0).at = now.Add(-p.window.timeout - time.Millisecond)
@@ -273,7 +273,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 			pushEvents(b.servers[0], 1, 1)
 		}
 		b.servers[0].outbox.Take(nil)
-		p.window.add(0, 100)
+		p.window.add(0, 100, time.Now())
 		p.window.fail(0, err)
 		p.noteFailures(now)
 		wait := p.retries[0].due.Sub(now)
@@ -303,7 +303,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 		}
 	}
 	b.servers[0].outbox.Take(nil)
-	p.window.ack(0, p.window.add(0, 100))
+	p.window.ack(0, p.window.add(0, 100, time.Now()))
 	p.recover(t.Context(), now)
 	if len(p.failing) > 0 {
 		t.Fatal("it is well, and counts as failing")
@@ -313,7 +313,7 @@ func TestPublisher_WaitsLongerAfterEachRefusal(t *testing.T) {
 	}
 	// The stream has ended a batch: that is tried at once, but not again and again.
 	b.servers[0].outbox.Take(nil)
-	p.window.ack(0, p.window.add(0, 100))
+	p.window.ack(0, p.window.add(0, 100, time.Now()))
 	p.recover(t.Context(), now)
 	if first := refuse(errBatchEnded); first != 0 || p.retries[0].logged {
 		t.Errorf("after an ended batch it waits %v; logged %v", first, p.retries[0].logged)
@@ -404,7 +404,7 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 	b.servers[0].outbox.SetLastBefore(time.Time{})
 	for range 5 {
 		b.servers[0].outbox.Take(nil)
-		p.window.add(0, 100)
+		p.window.add(0, 100, time.Now())
 		p.window.fail(0, &natsconn.Refusal{Code: 10077, Description: "maximum bytes exceeded"})
 		p.noteFailures(now)
 		now = p.retries[0].due
@@ -418,7 +418,7 @@ func TestPublisher_SaysThatEventsWaitAndFlowAgain(t *testing.T) {
 		t.Errorf("%d lines say that they flow", n)
 	}
 	b.servers[0].outbox.Take(nil)
-	p.window.ack(0, p.window.add(0, 100))
+	p.window.ack(0, p.window.add(0, 100, time.Now()))
 	for range 3 {
 		p.recover(t.Context(), now)
 	}
@@ -449,14 +449,14 @@ func TestPublisher_SaysNothingOfWhatIsNoFault(t *testing.T) {
 					want = 1
 				}
 				b.servers[0].outbox.Take(nil)
-				p.window.add(0, 100)
+				p.window.add(0, 100, time.Now())
 				p.window.fail(0, failure)
 				p.noteFailures(now)
 				now = p.retries[0].due
 				p.recover(t.Context(), now)
 			}
 			b.servers[0].outbox.Take(nil)
-			p.window.ack(0, p.window.add(0, 100))
+			p.window.ack(0, p.window.add(0, 100, time.Now()))
 			p.recover(t.Context(), now)
 			if waits, flow := logs.FilterMessage("events wait in the outbox").Len(), logs.FilterMessage("events flow again").Len(); waits != want || flow != want {
 				t.Errorf("%v, then %v: %d lines say that events wait and %d that they flow, want %d", why, later, waits, flow, want)
@@ -476,7 +476,7 @@ func TestPublisher_SaysNotThatEventsFlowWhichOthersSend(t *testing.T) {
 		p.log = zap.New(core)
 		p.source(0).Lead = &Lead{Fence: func() (Fence, bool) { return Fence{}, leads }}
 		b.servers[0].outbox.SetLastBefore(time.Time{})
-		p.window.add(0, 100)
+		p.window.add(0, 100, time.Now())
 		p.window.fail(0, nats.ErrDisconnected)
 		p.noteFailures(time.Now())
 		p.recover(t.Context(), p.retries[0].due) // there is nothing to send
@@ -532,7 +532,7 @@ func TestOutbox_HalfOfItMayBeInFlight(t *testing.T) {
 		for ; w.room(0); sent += 8192 {
 			o.Push(outboxtest.Entry(0), nil, false)
 			o.Take(nil)
-			w.add(0, 8192)
+			w.add(0, 8192, time.Now())
 		}
 		if sent < test.want || sent > test.want+8192 {
 			t.Errorf("%+v: %d bytes are in flight", test, sent)
