@@ -87,8 +87,8 @@ func (o *Outbox) lead(l *standby.Ledger, stored []int) {
 
 // Stand has this bridge stand by for another that leads in the term. What is in flight
 // may be stored still: it is held with the rest, and an acknowledgement of it changes
-// nothing. Of a session that has ended nothing is held, and nothing before a Gap: who leads
-// tells of its own.
+// nothing. Of a session that has ended nothing is held, and no Gap before all else: who leads
+// tells of what is missing before its own events.
 func (o *Outbox) Stand(term uint64, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,18 +99,20 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 	}
 	o.takeBack(&o.retry, 0)
 	o.takeBack(&o.sent, 0)
-	border, asks := -1, 0
+	ended, gaps, asks := 0, 0, 0 // how many that wait are of sessions that have ended
 	for i := range o.waiting.Len() {
 		if gap := o.waiting.At(i).gap; gap != nil {
-			border = i
-			asks += gap.asks
+			gaps++
+			if asks += gap.asks; gap.asks > 0 || ended == i {
+				ended = i + 1
+			}
 		}
 	}
-	whole := border < 0 && !h.refused && h.lost == 0
-	if h.lost > asks { // the last session has ended, too
-		border = o.waiting.Len() - 1
+	whole := gaps == 0 && !h.refused && h.lost == 0
+	if h.lost > asks {
+		ended = o.waiting.Len()
 	}
-	for range border + 1 {
+	for range ended {
 		if s := o.waiting.PopFront(); s.gap == nil {
 			o.releaseHeld(&s)
 		} else {
