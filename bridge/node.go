@@ -98,7 +98,9 @@ func (b *Bridge) tick() {
 	b.logEnded(now)
 	for _, s := range b.servers.here() {
 		s.status.Tick(now, new(s.link.Status()))
-		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
+		old := now.Add(-ingest.GapIntervals * b.cfg.StatusInterval)
+		s.ingest.CloseOldGap(old)
+		s.ingest.LogUnread(old)
 	}
 	for _, s := range b.servers.leaving() {
 		empty := s.isEmpty()
