@@ -18,6 +18,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/natsconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/tap"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
@@ -35,7 +36,7 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 		return err
 	}
 	page := web.New(web.Options{Node: b.cfg.Node, Snapshot: b.picture.Snapshot, Calls: b.picture.Calls, Tap: b.tapOf, Access: access})
-	b.page.Store(&servedPage{page, l.Addr()})
+	b.page.Store(&servedPage{Server: page, at: l.Addr()})
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -46,6 +47,7 @@ func (b *Bridge) serveHTTP(ctx context.Context, l net.Listener) error {
 		Handler: web.Guard(l.Addr(), mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 	}
+	page.Bound(server)
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -73,7 +75,19 @@ func (b *Bridge) tapOf(name string) *tap.Tap {
 // servedPage is the page, where it is served.
 type servedPage struct {
 	*web.Server
-	at net.Addr
+	at     net.Addr
+	logged clock.Sum // of connections ended; the status goroutine's own
+}
+
+// logEnded logs how many connections had to go for others. It is for the status goroutine.
+func (b *Bridge) logEnded(now time.Time) {
+	page := b.page.Load()
+	if page == nil {
+		return
+	}
+	if n, _ := page.logged.Due(page.Ended(), now); n > 0 {
+		b.log.Warn("http connections ended", zap.Uint64("count", n))
+	}
 }
 
 // access is who may see what of the page that is served at addr. Off loopback there is none

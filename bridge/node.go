@@ -95,9 +95,12 @@ func (b *Bridge) tick() {
 	now := time.Now()
 	b.audit.LogLost()
 	b.actions.LogDropped(now)
+	b.logEnded(now)
 	for _, s := range b.servers.here() {
 		s.status.Tick(now, new(s.link.Status()))
-		s.ingest.CloseOldGap(now.Add(-ingest.GapIntervals * b.cfg.StatusInterval))
+		old := now.Add(-ingest.GapIntervals * b.cfg.StatusInterval)
+		s.ingest.CloseOldGap(old)
+		s.ingest.LogUnread(old)
 	}
 	for _, s := range b.servers.leaving() {
 		empty := s.isEmpty()
@@ -127,6 +130,9 @@ func (b *Bridge) look() {
 func (b *Bridge) endSums() {
 	b.audit.EndSums()
 	b.actions.EndSums()
+	if page := b.page.Load(); page != nil {
+		page.logged.End()
+	}
 	for _, s := range b.servers.all() {
 		s.status.EndSums()
 	}

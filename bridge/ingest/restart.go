@@ -48,6 +48,7 @@ const (
 // OnSession is called when the event session comes up or ends. It runs on the session's
 // supervisor, while no reader runs.
 func (s *Source) OnSession(c amiconn.Change) {
+	s.unread.onSession(c, s.filter.Load().system)
 	w := &s.watch
 	switch {
 	case c.To == amiconn.StateUp:
@@ -90,6 +91,9 @@ func (s *Source) watchRestart(e amiconn.Event) {
 		name = nil // it is no event
 	}
 	said := w.now.observe(name, e, w.first)
+	if string(name) == "FullyBooted" {
+		s.unread.booted()
+	}
 	if w.first {
 		w.first = false
 		if w.fresh {

@@ -31,6 +31,7 @@ type Source struct {
 
 	corrupt  atomic.Uint64 // frames that are neither Event nor Response, of any session
 	replaced atomic.Uint64 // U+FFFD for bytes that are no text
+	unread   unread
 
 	// The reader's own.
 	subjects   *subject.Subjects
@@ -168,12 +169,13 @@ const (
 type filter struct {
 	allow, deny, shed setting.Globs
 	everything        bool // all events are alike
+	system            bool // events of that class are asked for
 	charset           frames.Charset
 }
 
 func newFilter(cfg *config.ServerConfig) *filter {
 	return &filter{
-		allow: cfg.EventsAllow, deny: cfg.EventsDeny, shed: cfg.ShedFirst, charset: cfg.Charset,
+		allow: cfg.EventsAllow, deny: cfg.EventsDeny, shed: cfg.ShedFirst, charset: cfg.Charset, system: cfg.Events.Has("system"),
 		everything: len(cfg.EventsDeny)+len(cfg.ShedFirst) == 0 && slices.Contains(cfg.EventsAllow, "*"),
 	}
 }

@@ -21,6 +21,7 @@ var ErrNoStream = errors.New("no stream takes the events: is AMI_EVENTS there, a
 const (
 	StreamMessageExceedsMaximum = 10054 // JSStreamMessageExceedsMaximumErr
 	StreamNotMatch              = 10060 // JSStreamNotMatchErr: another one took it
+	StreamSubjectOverlap        = 10065 // JSStreamSubjectOverlapErr
 	StreamWrongLastMsgID        = 10070 // JSStreamWrongLastMsgIDErrF
 	StreamWrongLastSequence     = 10071 // JSStreamWrongLastSequenceErrF
 	StreamWrongLastConstant     = 10164 // JSStreamWrongLastSequenceConstantErr: another is in process

@@ -143,7 +143,7 @@ func (a *answer) ended(m *nats.Msg) error {
 func messageOf(m *nats.Msg) (one *Message, before uint64, err error) {
 	one = &Message{
 		Subject: directget.Value(m.Header, "Nats-Subject"), Sequence: directget.Number(m.Header, "Nats-Sequence"),
-		Header: m.Header, Data: m.Data,
+		Header: m.Header, Data: m.Data, size: m.Size(),
 	}
 	one.Stored, err = time.Parse(time.RFC3339Nano, directget.Value(m.Header, "Nats-Time-Stamp"))
 	if err != nil || one.Sequence == 0 {

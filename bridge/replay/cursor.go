@@ -17,13 +17,15 @@ type cursor struct {
 	filter string
 	start  *time.Time // where it begins; nil: at next
 	next   uint64     // what it has not seen yet begins here
+	first  uint64     // it has to begin with this sequence; 0, 1: with whatever there is
+	before *Message   // the one read last; nil: none yet
 	last   uint64     // what the stream held when the cursor was made ends here
 	end    time.Time  // when that was stored
 	share  int        // of what is read ahead: one part of so many
 	page   *answer    // nil: the next one is to be asked for
+	given  bool       // the page had something that was not read before
 	head   *Message   // what pop takes; nil: none yet
 	total  uint64     // as the first message told: what came after last included
-	begun  bool
 }
 
 // newCursor returns nil if there is nothing on filter. Where it begins, open sets.
@@ -53,7 +55,7 @@ func (c *cursor) peek(ctx context.Context) (*Message, error) {
 			wait = pause(ctx, retryWait) // the server that answers may be behind
 		}
 		most := attempts
-		if c.begun && errors.Is(err, errNobody) {
+		if c.before != nil && errors.Is(err, errNobody) {
 			most *= leaderless
 		}
 		switch {
@@ -73,35 +75,68 @@ func (c *cursor) peek(ctx context.Context) (*Message, error) {
 }
 
 // pull takes the next message that comes, and asks for a page where it has to.
-func (c *cursor) pull(ctx context.Context) (err error) {
+func (c *cursor) pull(ctx context.Context) error {
 	if c.page == nil {
-		r := directget.Request{NextFor: c.filter, Seq: c.next, Batch: aheadMessages / c.share, MaxBytes: aheadBytes / c.share}
-		if c.start != nil {
-			r.Seq, r.StartTime = 0, c.start
-		}
-		if c.page, err = c.source.ask(r); err != nil {
+		if err := c.ask(ctx); err != nil {
+			c.close()
 			return err
 		}
 	}
-	begun := c.page.last > 0
 	m, err := c.page.next(ctx)
 	if err == nil {
-		c.take(m)
-		return nil
+		return c.take(m)
 	}
 	c.close()
-	if begun && (errors.Is(err, errEnd) || errors.Is(err, errCut)) {
+	switch cut := errors.Is(err, errCut); {
+	case c.given && (cut || errors.Is(err, errEnd)):
 		return c.pull(ctx) // what is missing comes with the next page
+	case errors.Is(err, errEnd):
+		return errNone
+	}
+	return err
+}
+
+// ask asks for a page. It begins with what was read last: while that is there, nothing of what comes
+// behind it has expired, or was purged from the oldest on.
+func (c *cursor) ask(ctx context.Context) (err error) {
+	r := directget.Request{NextFor: c.filter, Seq: c.next, Batch: aheadMessages / c.share, MaxBytes: aheadBytes / c.share}
+	switch {
+	case c.start != nil:
+		r.Seq, r.StartTime = 0, c.start
+	case c.before != nil:
+		r.Seq, r.MaxBytes = c.before.Sequence, r.MaxBytes+c.before.size
+	}
+	if c.page, err = c.source.ask(r); err != nil {
+		return err
+	}
+	c.given = false
+	if c.before == nil {
+		return nil
+	}
+	m, err := c.page.next(ctx)
+	if err == nil && (m.Sequence != c.before.Sequence || !m.Stored.Equal(c.before.Stored)) {
+		return c.overtaken(c.before.Sequence)
 	}
 	return err
 }
 
 // take has m be the next message.
-func (c *cursor) take(m *Message) {
-	if !c.begun {
-		c.begun, c.total = true, c.page.more+1
+func (c *cursor) take(m *Message) error {
+	if c.before == nil {
+		if c.first > 1 && m.Sequence != c.first {
+			return c.overtaken(c.first)
+		}
+		c.total = c.page.more + 1
 	}
-	c.head, c.start, c.next = m, nil, m.Sequence+1
+	c.head, c.before, c.given, c.start, c.next = m, m, true, nil, m.Sequence+1
+	return nil
+}
+
+// overtaken is the error of a message that is not there any more though the last one is: what was behind it may have
+// gone with it.
+func (c *cursor) overtaken(sequence uint64) error {
+	return fmt.Errorf("stream %s: this is not all: what it held of %s went while it was read, sequence %d and maybe what came behind it",
+		c.source.Stream, c.filter, sequence)
 }
 
 // isBefore reports whether all of it was stored before the start.
@@ -152,7 +187,7 @@ func (s *Source) open(ctx context.Context, filters []string, from time.Time, fir
 			return nil, fmt.Errorf("stream %s: this is not all: sequence %d of %s went while it was read", s.Stream, first, filter)
 		}
 		if c != nil {
-			if c.next = first; !from.IsZero() {
+			if c.next, c.first = first, first; !from.IsZero() {
 				c.start = &from
 			}
 			all = append(all, c)

@@ -28,6 +28,8 @@ type Message struct {
 	Stored   time.Time
 	Header   nats.Header
 	Data     []byte
+
+	size int // as it came: not less than what the stream counts
 }
 
 const (

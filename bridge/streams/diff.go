@@ -47,7 +47,7 @@ var streamFields = []streamField{
 			return have == jetstream.InterestPolicy && want == jetstream.LimitsPolicy
 		}).losing().oneWay(),
 	never("discard", "at a limit old drops what is stored, new refuses what comes", func(c *streamConfig) jetstream.DiscardPolicy { return c.Discard }).losing(),
-	never("discard_new_per_subject", "a subject at its limit takes no message", func(c *streamConfig) bool { return c.DiscardNewPerSubject }).losing(),
+	discardPerSubject().losing(),
 	fixed("persist_mode", "async acknowledges before it is written", func(c *streamConfig) jetstream.PersistModeType { return c.PersistMode }).losing(),
 	fixed("allow_msg_counter", "it takes counters alone", func(c *streamConfig) bool { return c.AllowMsgCounter }).losing(),
 	never("subject_transform", "messages are stored under other subjects", transformOf).losing(),
@@ -135,6 +135,19 @@ func subjectsField() streamField {
 			to.Subjects = append(to.Subjects, want.Subjects...)
 		},
 	}
+}
+
+// discardPerSubject goes together with its limit, without which nats-server refuses it, and with which alone the stream
+// would drop what is stored.
+func discardPerSubject() streamField {
+	f := changed("discard_new_per_subject", "a subject at its limit takes no message", func(c *streamConfig) *bool { return &c.DiscardNewPerSubject }, always)
+	f.change = func(to, want *streamConfig) {
+		to.DiscardNewPerSubject = want.DiscardNewPerSubject
+		if lower(to.MaxMsgsPerSubject, want.MaxMsgsPerSubject) {
+			to.MaxMsgsPerSubject = want.MaxMsgsPerSubject
+		}
+	}
+	return f
 }
 
 // asJSON is v as the JetStream API spells it, but for durations.

@@ -54,6 +54,8 @@ func (k *Reconciler) Stored(name string, err error) {
 	switch {
 	case err == nil:
 		k.Published(name)
+	case isAPI && api.ErrorCode == natsconn.StreamNotMatch: // which the look that follows names, where ours lacks that subject
+		k.PublishRefused(name, natsconn.StreamNotMatch, "another stream has its subject")
 	case isAPI:
 		k.PublishRefused(name, int(api.ErrorCode), api.Description)
 	case isRefusal:

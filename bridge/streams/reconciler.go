@@ -193,20 +193,13 @@ func (k *Reconciler) knowBatches() bool {
 // reach the caller as the first reply.
 func (k *Reconciler) actions(ctx context.Context) finding {
 	subject := k.cfg.SubjectPrefix + ".actions.>"
-	name, err := question(ctx, k, "STREAM.NAMES", func(ctx context.Context) (string, error) {
-		names := k.js().StreamNames(ctx, jetstream.WithStreamListSubject(subject))
-		first := ""
-		for name := range names.Name() {
-			first = name
-		}
-		return first, names.Err()
-	})
+	names, err := k.streamsOn(ctx, subject)
 	switch {
 	case err != nil:
 		return foundBy(err)
-	case name != "":
+	case len(names) > 0:
 		return finding{state: Captured, err: fmt.Errorf(
-			"stream %s captures %s, so that its acknowledgement reaches callers as the reply: change its subjects", name, subject)}
+			"stream %s captures %s, so that its acknowledgement reaches callers as the reply: change its subjects", names[0], subject)}
 	}
 	return finding{state: OK}
 }
@@ -221,13 +214,13 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 			return finding{state: Missing, err: errors.New("make it, or set BRIDGE_STREAMS=manage")}
 		}
 		if k.dry {
-			return finding{state: Missing}
+			return finding{state: Missing, err: k.taken(ctx, want)}
 		}
 		stream, err = question(ctx, k, "STREAM.CREATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
 			return k.js().CreateStream(ctx, want)
 		})
 		if err != nil {
-			return notMade(err)
+			return notMade(k.named(ctx, want, err))
 		}
 		k.log.Info("stream made", zap.String("stream", want.Name))
 	}
@@ -252,6 +245,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 			}
 		}
 	}
+	k.nameTakers(ctx, want, diffs)
 	if want.Name == EventStream {
 		k.batches.Store(info.Config.AllowBatchPublish)
 	}

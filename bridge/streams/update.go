@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -74,21 +75,34 @@ func (k *Reconciler) change(
 	return now, nil
 }
 
-// patched is a stream's configuration, as JetStream writes it, with one field
-// as it is wanted and all others as they are.
+// patched is a stream's configuration, as JetStream writes it, with one field, and what goes
+// with it, as it is wanted and all others as they are.
 func patched(config []byte, field string, want streamConfig) ([]byte, error) {
 	var have streamConfig
-	var all, changed map[string]json.RawMessage
+	var all, from, to map[string]json.RawMessage
 	err := errors.Join(json.Unmarshal(config, &have), json.Unmarshal(config, &all))
-	to, unfit := json.Marshal(changeOf(field, have, want))
-	if err = errors.Join(err, unfit, json.Unmarshal(to, &changed)); err != nil {
+	changed := changeOf(field, have, want)
+	normalize(&have)
+	if err = errors.Join(err, rawMembers(have, &from), rawMembers(changed, &to)); err != nil {
 		return nil, fmt.Errorf("the configuration of %s: %w", want.Name, err)
 	}
-	delete(all, field)
-	if value, ok := changed[field]; ok { // nothing is left out
-		all[field] = value
+	for name := range from {
+		if _, ok := to[name]; !ok { // nothing is left out
+			delete(all, name)
+		}
+	}
+	for name, value := range to {
+		if !bytes.Equal(value, from[name]) {
+			all[name] = value
+		}
 	}
 	return json.Marshal(all)
+}
+
+// rawMembers sets all to the members of c as JetStream writes them.
+func rawMembers(c streamConfig, all *map[string]json.RawMessage) error {
+	text, err := json.Marshal(c)
+	return errors.Join(err, json.Unmarshal(text, all))
 }
 
 // request asks what has the subject $JS.API.<what> and decodes the answer.

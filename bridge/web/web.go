@@ -49,6 +49,7 @@ type Server struct {
 	live   hub
 	taps   taps
 	report report
+	conns  conns
 	// loading has a place for each page that is on its way to a browser.
 	loading chan struct{}
 }
