@@ -52,7 +52,9 @@ type Options struct {
 	// Place observes which servers this bridge begins to read and which it reads no more, on
 	// a goroutine of the Node's, one call at a time. It may wait.
 	Place func(begins, ends []string)
-	Log   *zap.Logger
+	// Regroup observes that OtherGroups is other than before, as Place does.
+	Regroup func()
+	Log     *zap.Logger
 }
 
 // Node is this bridge among those that share the servers.
@@ -82,6 +84,7 @@ type Node struct {
 	ended map[string]time.Time // when the batches of leaders were ended last, by incarnation
 
 	others others
+	groups groups
 	pings  pings
 
 	storedAt time.Time // an event of any server that it leads, as far as it was seen
@@ -368,6 +371,7 @@ func (n *Node) beat(now time.Time) {
 	}
 	n.saidLeads, n.saidStands = len(leads), len(stands)
 	n.roster.Try(n.tries(now))
+	n.regroup(now)
 	h := n.roster.Beat(leads, stands, now)
 	n.lease.beats(h.Seq, now)
 	n.publish(h)
