@@ -153,12 +153,13 @@ func (b *Bridge) newShared(run string) (err error) {
 	var others *actions.Others
 	if b.cfg.HA {
 		if b.ha, err = ha.New(ha.Options{
-			Config: &b.cfg, Conn: b.control, Events: b.events, Incarnation: run, Epoch: newEpoch, Unshared: b.streams.Unshared, Place: b.place, Log: b.log,
+			Config: &b.cfg, Conn: b.control, Events: b.events, Incarnation: run, Epoch: newEpoch, Unshared: b.streams.Unshared, Place: b.place,
+			Regroup: b.regroup, Log: b.log,
 		}); err != nil {
 			return err
 		}
 		o.Leader, p.Incarnation = b.ha, run
-		others = &actions.Others{Sure: b.ha.Sure, Elsewhere: b.ha.Elsewhere, LeaderOf: b.ha.LeaderOf, Gone: b.ha.Gone}
+		others = &actions.Others{Sure: b.ha.Sure, Elsewhere: b.ha.Elsewhere, LeaderOf: b.ha.LeaderOf, Gone: b.ha.Gone, OtherGroups: b.ha.OtherGroups}
 		if b.idempotency.IsShared() {
 			b.idempotency.AskGone(b.ha.Gone)
 		}

@@ -48,3 +48,10 @@ func (b *Bridge) place(begins, ends []string) {
 		}
 	}
 }
+
+// regroup has requests for groups come here, or not.
+func (b *Bridge) regroup() {
+	if err := b.actions.Subscribe(); err != nil {
+		b.log.Error("some requests do not arrive", zap.Error(err))
+	}
+}

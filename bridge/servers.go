@@ -56,6 +56,9 @@ func (b *Bridge) have(cfg *config.Config) (c Change, err error) {
 		return c, nil
 	}
 	b.servers.cfg = cfg
+	if b.ha != nil {
+		b.ha.Groups(cfg.Groups)
+	}
 	before, next := b.servers.now.Load(), new(roster)
 	left := slices.Concat(before.here, before.leaving)
 	var fresh []*server

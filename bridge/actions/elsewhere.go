@@ -37,6 +37,9 @@ type Others struct {
 	LeaderOf func(server string) string
 	// Gone reports whether the process of that name is not heard any more.
 	Gone func(process string) bool
+	// OtherGroups reports whether one of them has other groups than this bridge: then each takes
+	// the requests for its own, for who leads a server of a group may not have that.
+	OtherGroups func() bool
 }
 
 const (

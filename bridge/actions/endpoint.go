@@ -86,6 +86,9 @@ func endpointsOf(before []*Endpoint, shared *shared, servers []*Target, groups [
 // isFor reports whether requests for e are for this bridge: of the servers that others
 // share it leads those in led.
 func (e *Endpoint) isFor(led map[string]bool) bool {
+	if e.group && e.isShared() && e.shared.others.OtherGroups() {
+		return true
+	}
 	servers := e.behind.Load().servers
 	return len(servers) == 0 && !e.isShared() || slices.ContainsFunc(servers, func(t *Target) bool { return t.leads == nil || led[t.cfg.Name] })
 }

@@ -2,9 +2,13 @@ package actions
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // A server that only other bridges have, and of which none takes the request or replies to
@@ -43,5 +47,42 @@ func TestElsewhere_AnyMayBeOneThatOnlyAnotherHas(t *testing.T) {
 	p.leads["b1"]["pbx1"].Store(false)
 	if got := p.to(p.b1, requestFor("any", "Ping", "")).String(); got != "pbx2 by b2: Success" {
 		t.Error(got)
+	}
+}
+
+// A group that only one bridge has is answered by that one though others lead its servers, while it
+// hears that they have other groups; and who has a request for a group that it lacks says what to change.
+func TestElsewhere_AGroupOfOneBridgeAlone(t *testing.T) {
+	p := newPair(t, func(c *config.Config) {
+		if c.Node == "b2" {
+			c.Groups = nil
+		}
+	})
+	differ := func(yes bool) {
+		for _, b := range []*asking{p.b1, p.b2} {
+			b.otherGroups.Store(yes)
+			if err := b.Subscribe(); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.control.Get().FlushTimeout(natstest.Patience); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	differ(true)
+	for range 4 {
+		if got := p.to(nil, requestFor("sales", "Originate", phone)); got.Error != nil || got.Node != "b2" {
+			t.Errorf("sales: %v", got)
+		}
+	}
+	if n := p.received("Originate"); n != [3]int{0, 2, 2} {
+		t.Errorf("Asterisk got %v", n)
+	}
+	if got := p.to(p.b2, requestFor("all", "Ping", "", "Ami-Group", "sales")); got.Error == nil || !strings.Contains(got.Error.Message, "BRIDGE_GROUP_") {
+		t.Errorf("all of sales: %v", got.body)
+	}
+	differ(false)
+	if _, err := p.nc.Request("ami.actions.sales.Ping", nil, natstest.Patience); err != nats.ErrNoResponders {
+		t.Errorf("sales, where those that lead have it too: %v", err)
 	}
 }

@@ -103,6 +103,9 @@ func (a *actionRequest) asks() ([]*Target, error) {
 	if servers := a.behind.groups[a.options.group.String()]; servers != nil {
 		return servers, nil
 	}
+	if e := a.endpoint; e.isShared() && e.shared.others.OtherGroups() {
+		return nil, fmt.Errorf("Ami-Group: bridge %s has no group %q, and another bridge may: give all of them the same BRIDGE_GROUP_…", e.shared.node, a.options.group.String())
+	}
 	return nil, fmt.Errorf("Ami-Group: there is no group %q", a.options.group.String())
 }
 

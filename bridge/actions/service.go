@@ -133,6 +133,13 @@ func (s *Service) Lead(server string, leads bool) error {
 	return s.subscribe()
 }
 
+// Subscribe has requests come here as Others says now. It may wait for NATS.
+func (s *Service) Subscribe() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subscribe()
+}
+
 // subscribe subscribes the endpoints that are not, if s serves, and ends those of servers
 // that other bridges lead. It needs mu.
 func (s *Service) subscribe() error {

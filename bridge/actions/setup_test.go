@@ -43,9 +43,10 @@ type asking struct {
 	// unstored has the records of one that does not run.
 	unstored *journaltest.Fake
 	// sure and elsewhere are what it knows of other bridges, if cfg has it share servers.
-	sure      atomic.Bool
-	elsewhere []string
-	gone      atomic.Bool // whoever leads elsewhere
+	sure        atomic.Bool
+	otherGroups atomic.Bool
+	elsewhere   []string
+	gone        atomic.Bool // whoever leads elsewhere
 }
 
 // newAsking returns one that does not run, connected to NATS at url but not to any
@@ -82,7 +83,7 @@ func newAsking(t *testing.T, url string, cfg config.Config, queueOf func(*journa
 		a.sure.Store(true)
 		o.Others = &Others{
 			Sure: a.sure.Load, Elsewhere: func() []string { return a.elsewhere },
-			LeaderOf: func(string) string { return "run" }, Gone: func(string) bool { return a.gone.Load() },
+			LeaderOf: func(string) string { return "run" }, Gone: func(string) bool { return a.gone.Load() }, OtherGroups: a.otherGroups.Load,
 		}
 	}
 	a.Service, err = New(o)

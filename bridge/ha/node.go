@@ -52,7 +52,9 @@ type Options struct {
 	// Place observes which servers this bridge begins to read and which it reads no more, on
 	// a goroutine of the Node's, one call at a time. It may wait.
 	Place func(begins, ends []string)
-	Log   *zap.Logger
+	// Regroup observes that OtherGroups is other than before, as Place does.
+	Regroup func()
+	Log     *zap.Logger
 }
 
 // Node is this bridge among those that share the servers.
@@ -82,9 +84,11 @@ type Node struct {
 	ended map[string]time.Time // when the batches of leaders were ended last, by incarnation
 
 	others others
+	groups groups
 	pings  pings
 
 	storedAt time.Time // an event of any server that it leads, as far as it was seen
+	looksAt  *server   // its record is being looked at, or was last
 
 	places     places
 	listened   time.Duration // before its first Heartbeat, see listenFirst
@@ -324,7 +328,30 @@ func (n *Node) tick() {
 			n.stepAt(s, now, standby.Event{Kind: standby.Tick})
 		}
 	}
+	n.lookAtRecords(now)
 	n.yield(now)
+}
+
+// lookEvery is how often whoever leads looks at a server's record, of which it would not learn
+// otherwise before it writes it anew that another has claimed unheard. One question is asked at a
+// time, and one a tick: of many servers each is looked at less often.
+const lookEvery = 5 * time.Second
+
+// lookAtRecords has the record looked at that was not for longest, if that is long.
+func (n *Node) lookAtRecords(now time.Time) {
+	if n.looksAt != nil && n.looksAt.machine.Asks() {
+		return
+	}
+	var next *server
+	for s := range n.begun() {
+		if s.led && (next == nil || s.looked.Before(next.looked)) {
+			next = s
+		}
+	}
+	if next != nil && now.Sub(next.looked) >= lookEvery {
+		next.looked, n.looksAt = now, next
+		n.stepAt(next, now, standby.Event{Kind: standby.Look})
+	}
 }
 
 // beat says how this bridge stands.
@@ -344,6 +371,7 @@ func (n *Node) beat(now time.Time) {
 	}
 	n.saidLeads, n.saidStands = len(leads), len(stands)
 	n.roster.Try(n.tries(now))
+	n.regroup(now)
 	h := n.roster.Beat(leads, stands, now)
 	n.lease.beats(h.Seq, now)
 	n.publish(h)

@@ -1,10 +1,13 @@
 package ha
 
 import (
+	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 )
 
@@ -99,3 +102,31 @@ func (n *Node) LeaderOf(server string) (incarnation string) {
 // Sure reports whether this process is not just awake from a freeze, nor cut from the others,
 // so that what came to it came just now. It may be called from any goroutine and does not wait.
 func (n *Node) Sure() bool { return n.lease.holds(time.Now()) }
+
+// groups are those of the servers that requests may be for.
+type groups struct {
+	own   atomic.Uint64 // hash of this bridge's
+	other atomic.Bool   // another bridge has others
+}
+
+// Groups says which groups this bridge has. It may be called from any goroutine and does not wait.
+func (n *Node) Groups(all []config.Group) {
+	groups := make(map[string][]string, len(all))
+	for _, g := range all {
+		groups[g.Name] = g.Servers
+	}
+	n.groups.own.Store(uint64(standby.GroupsHash(groups)))
+}
+
+// OtherGroups reports whether another bridge has other groups than this one. It may be called
+// from any goroutine and does not wait.
+func (n *Node) OtherGroups() bool { return n.groups.other.Load() }
+
+// regroup says which groups there are, and looks at the others'.
+func (n *Node) regroup(now time.Time) {
+	n.roster.Group(standby.Sum(n.groups.own.Load()))
+	other := n.roster.OtherGroups(now)
+	if n.groups.other.Swap(other) != other {
+		n.ask(func(context.Context) func() { n.o.Regroup(); return nil }, func() { n.groups.other.Store(!other) }) // again with the next
+	}
+}

@@ -68,6 +68,7 @@ type server struct {
 	known                 known
 	asks                  asks
 	pinged                time.Time // by pings
+	looked                time.Time // at its record, by who leads
 
 	telling   sync.Mutex // protects the following
 	published bool       // of led
@@ -235,8 +236,9 @@ func (n *Node) stepAt(s *server, now time.Time, e standby.Event) {
 // that this bridge leads is told before anything of what it publishes.
 func (n *Node) let(s *server) {
 	if leads := s.machine.Leads(); leads != s.led {
-		s.led = leads
+		s.led, s.looked = leads, time.Now()
 		s.leading.Store(leads)
+		s.trouble.Store(nil) // of a look, or of before
 		n.tell(s)
 		if leads {
 			s.known.countTakeOver(s.machine.Record().Reason)

@@ -27,55 +27,94 @@ func TestTail_OfOneThatHasClaimedSince(t *testing.T) {
 		"foreign":   {id: "s1-7", leads: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := config.DefaultConfig()
-			cfg.Node = "b1"
-			c := conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
-			n, err := New(Options{
-				Config: &cfg, Conn: c, Events: c, Incarnation: "i1", Unshared: func() error { return nil },
-				Epoch: func() string { return "e2" }, Place: func(_, _ []string) {}, Log: zap.NewNop(),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			js := c.Get().JS
-			if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
-				Name: "AMI_EVENTS", Subjects: []string{"ami.events.>", "ami.terms.>"}, AllowDirect: true,
-			}); err != nil {
-				t.Fatal(err)
-			}
-			store := func(subject, id string) uint64 {
-				m := nats.NewMsg(subject)
-				m.Header.Set("Nats-Msg-Id", id)
-				ack, err := js.PublishMsg(t.Context(), m)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return ack.Sequence
-			}
-			claim := store("ami.terms.pbx1", "claim")
-			store("ami.terms.pbx1", "another's claim")
-			store("ami.events.pbx1.Test", test.id)
-
-			box := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
-			h := n.Add(Server{
-				Name: "pbx1", Outbox: box, Events: "ami.events.pbx1.>", Terms: "ami.terms.pbx1", Most: 1000, Led: func(bool) {}, Changed: func(bool) {},
-			})
-			h.Begin(func() {}, func() {})
-			h.Session(true)
-			h.Pong(time.Now())
-			h.s.machine = standby.NewLeading("pbx1", "b1", "i1", time.Second, time.Now())
-			reads := h.s.claims(t, claim)
-			n.readTail(h.s, time.Now())
-			answer := (<-n.asks)(t.Context())
-			if !reads || answer == nil {
-				t.Fatal("it does not read the stream")
-			}
-			answer()
-			if leads := h.s.machine.Leads(); leads != test.leads {
+			n, h, store := claiming(t)
+			claim := store("ami.terms.pbx1", "claim", nil)
+			store("ami.terms.pbx1", "another's claim", nil)
+			store("ami.events.pbx1.Test", test.id, nil)
+			if leads := n.endsClaim(t, h.s, claim); leads != test.leads {
 				t.Errorf("leads: %v", leads)
 			}
 		})
 	}
+}
+
+// Who leads and hears nothing of another's claim stands by for it soon, and says who leads.
+func TestLook_AnotherHasClaimedUnheard(t *testing.T) {
+	n, h, store := claiming(t)
+	claim := store("ami.terms.pbx1", "claim", nil)
+	if !n.endsClaim(t, h.s, claim) {
+		t.Fatal("it does not lead")
+	}
+	n.lookAtRecords(time.Now())
+	theirs := standby.Term{Server: "pbx1", Term: 2, Node: "b2", Incarnation: "i2", Reason: "silence"}
+	data, err := theirs.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store("ami.terms.pbx1", "another's claim", data)
+	n.lookAtRecords(time.Now().Add(lookEvery))
+	n.lookAtRecords(time.Now().Add(2 * lookEvery)) // it asks once
+	for len(n.asks) > 0 {
+		if answer := (<-n.asks)(t.Context()); answer != nil {
+			answer()
+		}
+	}
+	node, _ := h.s.machine.Unheard(time.Now())
+	if node != "b2" || h.s.leading.Load() || !h.s.machine.Stands() {
+		t.Errorf("it leads: %v, and %q is not heard", h.s.leading.Load(), node)
+	}
+}
+
+// claiming returns a Node, a server of its that reads, and what stores messages.
+func claiming(t *testing.T) (n *Node, h *Handle, store func(subject, id string, data []byte) uint64) {
+	t.Helper()
+	cfg := config.DefaultConfig()
+	cfg.Node = "b1"
+	c := conntest.Open(t, natstest.Start(t, t.TempDir(), 0).ClientURL())
+	n, err := New(Options{
+		Config: &cfg, Conn: c, Events: c, Incarnation: "i1", Unshared: func() error { return nil },
+		Epoch: func() string { return "e2" }, Place: func(_, _ []string) {}, Log: zap.NewNop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	js := c.Get().JS
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "AMI_EVENTS", Subjects: []string{"ami.events.>", "ami.terms.>"}, AllowDirect: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	box := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
+	h = n.Add(Server{
+		Name: "pbx1", Outbox: box, Events: "ami.events.pbx1.>", Terms: "ami.terms.pbx1", Most: 1000, Led: func(bool) {}, Changed: func(bool) {},
+	})
+	h.Begin(func() {}, func() {})
+	h.Session(true)
+	h.Pong(time.Now())
+	h.s.machine = standby.NewLeading("pbx1", "b1", "i1", time.Second, time.Now())
+	return n, h, func(subject, id string, data []byte) uint64 {
+		m := nats.NewMsg(subject)
+		m.Data = data
+		m.Header.Set("Nats-Msg-Id", id)
+		ack, err := js.PublishMsg(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ack.Sequence
+	}
+}
+
+// endsClaim has the claim of s end behind its record with that sequence, and reports whether it leads.
+func (n *Node) endsClaim(t *testing.T, s *server, seq uint64) (leads bool) {
+	t.Helper()
+	reads := s.claims(t, seq)
+	n.readTail(s, time.Now())
+	answer := (<-n.asks)(t.Context())
+	if !reads || answer == nil {
+		t.Fatal("it does not read the stream")
+	}
+	answer()
+	return s.machine.Leads()
 }
 
 // claims has the machine claim, as far as it reads the stream, behind its record with that sequence.

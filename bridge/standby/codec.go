@@ -29,6 +29,9 @@ func (h *Heartbeat) appendJSON(dst []byte) []byte {
 		return append(strconv.AppendInt(append(dst, `,"for_ms":`...), t.ForMS, 10), '}')
 	})
 	dst = appendNumber(dst, `,"silence_ms":`, h.SilenceMS)
+	if h.Groups != 0 {
+		dst = appendSum(append(dst, `,"groups":`...), h.Groups)
+	}
 	dst = appendNumber(dst, `,"part":`, int64(h.Part))
 	return append(appendNumber(dst, `,"parts":`, int64(h.Parts)), '}')
 }
@@ -152,6 +155,9 @@ func (h *Heartbeat) scan(text string) bool {
 	})
 	if s.has(`,"silence_ms":`) {
 		h.SilenceMS = s.millis()
+	}
+	if s.has(`,"groups":`) {
+		h.Groups = s.sum()
 	}
 	if s.has(`,"part":`) {
 		h.Part = s.small()

@@ -27,7 +27,7 @@ func anyHeartbeat(t *rapid.T) *Heartbeat {
 	list := func(name string) []int { return make([]int, rapid.IntRange(0, 3).Draw(t, name)) }
 	h := &Heartbeat{
 		Version: small.Draw(t, "v"), Needs: small.Draw(t, "needs"), Node: text.Draw(t, "node"), Incarnation: text.Draw(t, "incarnation"),
-		Seq: number.Draw(t, "seq"), Weight: small.Draw(t, "weight"), List: Sum(number.Draw(t, "list")), SilenceMS: signed.Draw(t, "silence"), Part: small.Draw(t, "part"), Parts: small.Draw(t, "parts"),
+		Seq: number.Draw(t, "seq"), Weight: small.Draw(t, "weight"), List: Sum(number.Draw(t, "list")), SilenceMS: signed.Draw(t, "silence"), Groups: Sum(number.Draw(t, "groups")), Part: small.Draw(t, "part"), Parts: small.Draw(t, "parts"),
 	}
 	for range list("servers") {
 		h.Servers = append(h.Servers, text.Draw(t, "server"))

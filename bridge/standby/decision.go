@@ -33,6 +33,7 @@ const (
 	SessionLost                   // the event session has ended, be there another already
 	Disconnected                  // no NATS
 	MadeAnew                      // the stream is another than before, or lacks the record
+	Look                          // whoever leads looks at its record: another may have claimed unheard
 )
 
 // Event is what has happened, with what is known of it.

@@ -122,6 +122,9 @@ func (l *Leading) Record() *Term { r := l.record; return &r }
 // next question was asked is none to that.
 func (l *Leading) Question() uint64 { return l.question }
 
+// Asks reports whether a question for the record has no answer yet.
+func (l *Leading) Asks() bool { return l.open }
+
 // Heir returns who shall claim, while this bridge yields.
 func (l *Leading) Heir() string {
 	if l.phase == yielding {
@@ -145,8 +148,9 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 		l.open = false
 	}
 	if l.phase != standing && l.superseded(e) {
-		l.stand(now)
+		l.led = l.led || l.phase >= first
 		l.note(now, e)
+		l.stand(now)
 		return l.out
 	}
 	l.note(now, e)
@@ -303,9 +307,11 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 		l.phase = leading
 	case e.Kind == Wrote:
 		l.renewed, l.renewing = now, false
-	case e.Kind == Failed:
+	case e.Kind == Failed && l.renewing:
 		l.renewing = false
 		l.renewed = now.Add(askPause - renewAfter)
+	case e.Kind == Look && !l.renewing && !l.open:
+		l.do(AskTerm)
 	case e.Kind == Tick && !l.renewing && now.Sub(l.renewed) >= renewEvery(v):
 		l.renewing = true
 		l.do(WriteTerm)

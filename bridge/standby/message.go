@@ -68,6 +68,8 @@ type Heartbeat struct {
 	// SilenceMS is for how long another may be silent until the sender takes it for dead; a version
 	// that does not know says 0.
 	SilenceMS int64 `json:"silence_ms,omitempty"`
+	// Groups is GroupsHash of those that the sender has; a version that does not know says 0.
+	Groups Sum `json:"groups,omitempty"`
 	// Part and Parts are of one that NATS does not take as a whole: see EncodeWithin.
 	Part  int `json:"part,omitempty"` // from 1
 	Parts int `json:"parts,omitempty"`

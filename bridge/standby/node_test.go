@@ -45,7 +45,8 @@ type node struct {
 	border     int  // of held: what is behind is of the next epoch
 	due        bool // it is to begin as soon as all of the last is stored
 	beatAt     time.Time
-	ended      bool // since it began to lead: once is told
+	lookedAt   time.Time // at its record
+	ended      bool      // since it began to lead: once is told
 	anew       int
 	leaving    bool
 	freshAt    time.Time // when the session had nothing more to read
@@ -153,6 +154,10 @@ func (n *node) tick(now time.Time) {
 		n.beat(now)
 	}
 	n.step(Event{Kind: Tick})
+	if now.Sub(n.lookedAt) >= 5*time.Second {
+		n.lookedAt = now
+		n.step(Event{Kind: Look})
+	}
 	n.publish(now)
 	if s, _ := n.state(); s != InSync {
 		n.becameSync = time.Time{}

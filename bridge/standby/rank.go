@@ -2,6 +2,7 @@ package standby
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -43,4 +44,13 @@ func ListHash(servers []string) Sum {
 		sum += xxhash.Sum64String(s)
 	}
 	return Sum(sum)
+}
+
+// GroupsHash is the hash of groups and what they are of; never 0.
+func GroupsHash(groups map[string][]string) Sum {
+	all := []string{""}
+	for name, servers := range groups {
+		all = append(all, name+"="+strings.Join(servers, ","))
+	}
+	return ListHash(all)
 }

@@ -68,6 +68,20 @@ func (r *Roster) Serve(servers []string) {
 	}
 }
 
+// Group says which groups this bridge has.
+func (r *Roster) Group(groups Sum) { r.members[r.self].Groups = groups }
+
+// OtherGroups reports whether a bridge that is alive has other groups than this one. One that does
+// not say is of a version before, and not counted.
+func (r *Roster) OtherGroups(now time.Time) bool {
+	for _, m := range r.members {
+		if m.Groups != 0 && m.Groups != r.members[r.self].Groups && r.alive(m, now) {
+			return true
+		}
+	}
+	return false
+}
+
 // Beat returns the next Heartbeat of this bridge, which stands for what the Roster
 // knows of it until the next. The Roster keeps what it is given.
 func (r *Roster) Beat(leads []Leads, stands []Stands, now time.Time) *Heartbeat {

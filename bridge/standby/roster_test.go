@@ -368,3 +368,28 @@ func TestRoster_TheShortestSilenceOfAllCounts(t *testing.T) {
 		t.Errorf("it says %d ms", h.SilenceMS)
 	}
 }
+
+// Other groups are those of a bridge that is alive, and says.
+func TestRoster_OtherGroups(t *testing.T) {
+	now := time.Unix(100, 0)
+	r := NewRoster("b1", "i1", 1, time.Second)
+	r.Group(GroupsHash(map[string][]string{"sales": {"pbx1", "pbx2"}}))
+	seq := uint64(0)
+	for name, test := range map[string]struct {
+		groups Sum
+		other  bool
+	}{
+		"a version before": {0, false},
+		"the same":         {GroupsHash(map[string][]string{"sales": {"pbx1", "pbx2"}}), false},
+		"none":             {GroupsHash(nil), true},
+		"of other servers": {GroupsHash(map[string][]string{"sales": {"pbx1"}}), true},
+	} {
+		seq++
+		if err := r.Observe(&Heartbeat{Node: "b2", Incarnation: "i2", Seq: seq, Weight: 1, Groups: test.groups}, now); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.OtherGroups(now); got != test.other || r.OtherGroups(now.Add(2*time.Second)) {
+			t.Errorf("%s: other groups: %v", name, got)
+		}
+	}
+}

@@ -75,3 +75,25 @@ func (s *sim) endLead(how int) error {
 	s.run(3*time.Minute, true)
 	return nil
 }
+
+// Whoever leads looks at its record, and stands by for who has claimed unheard; it claims again no
+// sooner than one that the stream has refused. What came to nothing, or shows its own record, changes
+// nothing, and no look is in the way of a term that is being written.
+func TestLeading_LooksWhetherAnotherHasClaimedUnheard(t *testing.T) {
+	s := newScript(t)
+	s.wait(simSilence+coldPause, AskTerm)
+	s.lead(saw("", 0, 0), BeginFirst)
+	s.on(Event{Kind: Look}, AskTerm)
+	s.on(Event{Kind: Look}) // it has no answer yet
+	s.on(Event{Kind: Failed})
+	s.on(Event{Kind: Look}, AskTerm)
+	s.on(saw("b1", 1, s.l.Fence()))
+	s.wait(renewAfter, WriteTerm)
+	s.on(Event{Kind: Look})
+	s.on(Event{Kind: Wrote, Seq: s.l.Fence() + 1})
+	s.on(Event{Kind: Look}, AskTerm)
+	s.on(saw("b2", 2, s.l.Fence()+1), Hold)
+	if node, _ := s.l.Unheard(s.now); node != "b2" || s.l.Leads() || s.l.patience() != 4*simSilence {
+		t.Errorf("it leads: %v, and %q is not heard, which it leaves the lead for %v", s.l.Leads(), node, s.l.patience())
+	}
+}

@@ -37,6 +37,18 @@ func TestLists_AServerOfOneBridgeAlone(t *testing.T) {
 	}
 }
 
+// A group that one bridge has, of servers that another one leads, is answered by way of the one that has it.
+func TestLists_AGroupOfOneBridgeAlone(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, shape{})
+	f.shares("b1", f.nats[0].URL, f.addr, nil)
+	f.ear.leads("b1", 0)
+	f.shares("b2", f.nats[0].URL, f.addr, func(c *config.Config) {
+		c.Groups = []config.Group{{Name: "own", Servers: []string{server}}}
+	})
+	harness.Eventually(t, "own is answered", func() bool { return slices.Equal(f.answers("own"), []string{"pbx1 by b1"}) })
+}
+
 // answers are who answers an Action, sorted; none without responders.
 func (f *fleet) answers(to string) (all []string) {
 	f.t.Helper()
