@@ -64,17 +64,21 @@ func (s *Server) PublishGap(g outbox.Gap) {
 
 // logDrops logs what was dropped, as a sum has it; the Gap comes when it is its
 // turn in the stream. It is for the status goroutine.
-func (s *Server) logDrops(now time.Time) {
-	for reason, n := range s.outbox.Account().Dropped {
+func (s *Server) logDrops(dropped map[string]uint64, now time.Time) {
+	for reason, n := range dropped {
 		sum := s.logged[reason]
+		if sum == nil && n == 0 {
+			continue // none was, at most servers ever
+		}
 		if sum == nil {
-			sum = &clock.Sum{At: now}
+			sum = &clock.Sum{At: s.looked}
 			s.logged[reason] = sum
 		}
 		if lost, since := sum.Due(n, now); lost > 0 {
 			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", since))
 		}
 	}
+	s.looked = now
 }
 
 // logStrays logs how many events came behind a reply that had announced none. It
