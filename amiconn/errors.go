@@ -27,15 +27,6 @@ const (
 	ReasonShutdown     Reason = "shutdown"      // we logged off
 )
 
-// Failures returns the reasons that are failures, in the order of a session's
-// life.
-func Failures() []Reason {
-	return []Reason{
-		ReasonSecret, ReasonDial, ReasonTLS, ReasonBanner, ReasonLogin, ReasonAuth, ReasonClosed, ReasonRead,
-		ReasonReadTimeout, ReasonPing, ReasonWrite, ReasonWriteTimeout,
-	}
-}
-
 // SessionError is the end of a Session, or the failure to open one.
 type SessionError struct {
 	Reason Reason

@@ -58,8 +58,8 @@ type Link struct {
 
 	mu       sync.Mutex // protects the following and what changes in a slot
 	stopping bool
-	turn     int // where among actions the search for the next one begins
-	failed   map[Reason]uint64
+	turn     int               // where among actions the search for the next one begins
+	failed   map[Reason]uint64 // those reasons that there were
 }
 
 // counts outlive the sessions that they are counted in.
@@ -89,12 +89,9 @@ func NewLink(cfg Config, deps Deps) *Link {
 		ids:    correlation.NewIDs(deps.Node, cfg.Name),
 		table:  correlation.NewTable(limits, cfg.Charset),
 		log:    deps.Logger.Named("amiconn"),
-		failed: make(map[Reason]uint64), turned: make(chan *Session),
+		failed: map[Reason]uint64{}, turned: make(chan *Session),
 	}
 	l.login.Store(&l.cfg)
-	for _, reason := range Failures() {
-		l.failed[reason] = 0
-	}
 	l.breaker = newBreaker(&l.cfg, l.onBreaker)
 	return l
 }

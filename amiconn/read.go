@@ -53,7 +53,7 @@ func (s *Session) next() (f *frames.Frame, err error) {
 // the reader is is not known then.
 func (s *Session) panicked(p any) error {
 	s.counts.panics.Add(1)
-	s.log.Error("reader panicked", zap.String("cause", fmt.Sprint(p)), zap.Stack("stack"))
+	s.log().Error("reader panicked", zap.String("cause", fmt.Sprint(p)), zap.Stack("stack"))
 	return fmt.Errorf("the reader panicked: %v", p)
 }
 
@@ -63,7 +63,7 @@ func (s *Session) guard(f *frames.Frame) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.counts.panics.Add(1)
-			s.log.Error("frame handler panicked", zap.String("cause", fmt.Sprint(p)),
+			s.log().Error("frame handler panicked", zap.String("cause", fmt.Sprint(p)),
 				zap.ByteString("frame", f.Name()), zap.Stack("stack"))
 		}
 	}()

@@ -97,9 +97,9 @@ type Session struct {
 	table  *correlation.Table
 	hooks  Hooks
 	counts *counts
-	try    *try   // what the breaker knows of it, once it is up
-	proven func() // called each StableAfter that it stays up
-	log    *zap.Logger
+	try    *try               // what the breaker knows of it, once it is up
+	proven func()             // called each StableAfter that it stays up
+	log    func() *zap.Logger // made when a line is, as the Link's
 	conn   net.Conn
 	socket syscall.RawConn // of conn, to write without waiting; or nil
 	frames *frames.Reader
@@ -149,7 +149,9 @@ func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) 
 		conn: conn, socket: socketOf(conn),
 	}
 	s.queue = newWriteQueue(int(cfg.WriteBufferBytes), func() { s.writers.Go(s.write) })
-	s.log = l.logger().WithLazy(zap.String("role", slot.name), zap.String("session", s.Token))
+	s.log = func() *zap.Logger {
+		return l.logger().With(zap.String("role", slot.name), zap.String("session", s.Token))
+	}
 	s.pingID = l.ids.ActionID(s.Token, 0)
 	if cfg.TLS {
 		s.chunk = tlsRecord

@@ -19,7 +19,7 @@ type Status struct {
 	// WriteDepth is how many Actions these are.
 	WriteDepth int
 	Breaker    BreakerStatus
-	// Failed counts the failures by reason.
+	// Failed counts the failures, by those reasons that there were.
 	Failed map[Reason]uint64
 	// WriteRefused and CallsRefused count the Actions refused because the write
 	// buffer was full, or too many were pending; Panics those of handlers.

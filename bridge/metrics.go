@@ -42,9 +42,9 @@ const (
 // say takes a value, and what the metric's own labels are for it.
 type say func(value float64, labels ...string)
 
-// once takes no value as long as it is 0. It is for what no rule of
-// deploy/prometheus needs before something has happened: a scrape of a thousand
-// servers is a third of what it would be.
+// once takes no value as long as it is 0. It is for what is 0 as long as all is well: a
+// scrape of a thousand servers is a tenth of what it would be. A rule of deploy/prometheus
+// counts a series that is new as a whole.
 func (s say) once() say {
 	return func(value float64, labels ...string) {
 		if value != 0 {

@@ -76,8 +76,8 @@ func endpointMetrics() []metric[*actions.Endpoint] {
 		{gauge, "requests_held_bytes", "Bytes of requests that have not ended.", "",
 			single(func(e *actions.Endpoint) int64 { bytes, _ := e.Held(); return bytes })},
 		{counter, "requests_busy_total", "Requests refused because those that have not ended hold too many bytes.", "",
-			single(func(e *actions.Endpoint) uint64 { _, refused := e.Held(); return refused })},
-		{counter, "requests_dropped_total", "Requests that were dropped unread because too many waited.", "", single((*actions.Endpoint).Dropped)},
+			rare(func(e *actions.Endpoint) uint64 { _, refused := e.Held(); return refused })},
+		{counter, "requests_dropped_total", "Requests that were dropped unread because too many waited.", "", rare((*actions.Endpoint).Dropped)},
 		{counter, "ha_actions_asked_total", "Actions that another bridge was asked for, for it leads the server.", "",
 			rare(func(e *actions.Endpoint) uint64 { n, _ := e.Asked(); return n })},
 		{counter, "ha_actions_ended_total", "Actions that another bridge was asked for, by what became of them.", "result",
@@ -104,7 +104,7 @@ func eventMetrics() []metric[*counted] {
 		{counter, "events_resent_total", "Events that were sent once more, each time.", "", rare(func(c *counted) uint64 { return c.box.Resent })},
 		{gauge, "events_doubled", "1 while another bridge, with which this one does not share the server, publishes its events too.", "",
 			rare(func(c *counted) float64 { return one(c.doubled) })},
-		{counter, "events_dropped_total", "Events lost.", "reason", func(c *counted, say say) { counts(c.box.Dropped, say) }},
+		{counter, "events_dropped_total", "Events lost.", "reason", func(c *counted, say say) { counts(c.box.Dropped, say.once()) }},
 		{counter, "gaps_total", "Gap events put into the stream.", "reason", func(c *counted, say say) { counts(c.status.Gaps(), say.once()) }},
 		{gauge, "outbox_events", "Events that wait in the outbox.", "", single(func(c *counted) uint64 { return c.box.Queued })},
 		{gauge, "outbox_in_flight_events", "Events that were sent and not acknowledged.", "", single(func(c *counted) uint64 { return c.box.InFlight })},
@@ -137,13 +137,17 @@ func sessionMetrics() []metric[*counted] {
 		}},
 		{counter, "breaker_transitions_total", "Changes of the breaker, by the state they led to.", "to",
 			func(c *counted, say say) { counts(c.link.Breaker.Transitions, say.once()) }},
-		{counter, "handler_panics_total", "Panics while a frame was handled; each lost one frame.", "", single(func(c *counted) uint64 { return c.link.Panics })},
+		{counter, "handler_panics_total", "Panics while a frame was handled; each lost one frame.", "", rare(func(c *counted) uint64 { return c.link.Panics })},
 	}
 }
 
 func stateMetrics() []metric[*counted] {
 	return []metric[*counted]{
-		{gauge, "state_leads", "Whether this bridge writes the server's state.", "", func(c *counted, say say) { say(one(c.up.Leads)) }},
+		{gauge, "state_leads", "Whether this bridge writes the server's state.", "", func(c *counted, say say) {
+			if c.state != nil {
+				say(one(c.up.Leads))
+			}
+		}},
 		{gauge, "state_objects", "What is up at the server, by kind.", "kind", func(c *counted, say say) {
 			for k, n := range c.up.Objects {
 				say.once()(float64(n), present.Kind(k).String())
@@ -163,7 +167,7 @@ func stateMetrics() []metric[*counted] {
 		}},
 		{counter, "state_writes_total", "Writes of the state, by what became of them.", "result", func(c *counted, say say) {
 			say.once()(float64(c.up.Writes), "stored")
-			say(float64(c.up.WritesRefused), "refused")
+			say.once()(float64(c.up.WritesRefused), "refused")
 		}},
 		{counter, "state_lists_total", "Lists asked for to bring the state right.", "", rare(func(c *counted) uint64 { return c.up.Lists })},
 		{counter, "state_lists_failed_total", "Those that did not come, or not whole.", "", rare(func(c *counted) uint64 { return c.up.ListsFailed })},
@@ -249,18 +253,18 @@ func actionMetrics() []metric[*counted] {
 		{gauge, "write_buffer_capacity_bytes", "The most bytes of Actions that may wait to be written.", "",
 			single(func(c *counted) int64 { return int64(c.cfg.WriteCapacity()) })},
 		{counter, "actions_busy_total", "Actions refused because a buffer was full.", "buffer", func(c *counted, say say) {
-			say(float64(c.link.WriteRefused), "write_buffer")
-			say(float64(c.link.CallsRefused), "pending_actions")
+			say.once()(float64(c.link.WriteRefused), "write_buffer")
+			say.once()(float64(c.link.CallsRefused), "pending_actions")
 		}},
 		{counter, "stream_parts_total", "Parts of streamed replies, by what became of them.", "result", func(c *counted, say say) {
 			parts := c.target.Parts()
 			say.once()(float64(parts.Published.Load()), "published")
 			say.once()(float64(parts.Unheard.Load()), "unheard")
-			say(float64(parts.Lost.Load()), "lost")
+			say.once()(float64(parts.Lost.Load()), "lost")
 		}},
 		{counter, "responses_late_total", "Frames for Actions that had ended.", "", rare(func(c *counted) uint64 { return c.link.Calls.Late })},
 		{counter, "responses_stray_total", "Events behind a Response that had announced none; counted as late too.", "",
-			single(func(c *counted) uint64 { return c.link.Calls.Strays })},
+			rare(func(c *counted) uint64 { return c.link.Calls.Strays })},
 		{counter, "responses_repeated_total", "Further Responses of Actions that are known to send more than one.", "",
 			rare(func(c *counted) uint64 { return c.link.Calls.Repeated })},
 		{counter, "responses_unmatched_total", "Responses to nothing that was asked.", "", rare(func(c *counted) uint64 { return c.link.Calls.Unmatched })},

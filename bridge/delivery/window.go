@@ -20,7 +20,7 @@ const (
 	// sourceMsgs bounds one server's part where each event is acknowledged by
 	// itself, so that a server whose events are not leaves room for the others.
 	sourceMsgs = windowMsgs / 2
-	minRing    = 16
+	minRing    = 1 // a thousand idle servers have one each
 	// shareBytes is what the servers that have something in flight share of it
 	// alike, so that who comes first does not fill the window before the others.
 	// One may have a turn's worth in any case, if its outbox is not smaller.

@@ -143,7 +143,7 @@ func (s *Server) Tick(now time.Time, link *amiconn.Status) {
 
 func (s *Server) publishBuffers(m buffersMsg, now time.Time, link *amiconn.Status) {
 	s.publish(s.subjects.Status("buffers", ""), m, m.Trigger)
-	s.logDrops(now)
+	s.logDrops(m.Dropped, now)
 	s.logStrays(now, link.Calls)
 }
 

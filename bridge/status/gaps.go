@@ -7,7 +7,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
@@ -28,23 +27,13 @@ func (c *gapCounts) add(reason string) {
 	c.by[reason]++
 }
 
-// all has every reason from the start.
-func (c *gapCounts) all() map[string]uint64 {
-	by := map[string]uint64{
-		outbox.DropOverflow: 0, outbox.DropTotal: 0, outbox.DropShed: 0, outbox.DropOversize: 0, outbox.DropCorrupt: 0, outbox.DropPanic: 0, outbox.GapRestart: 0, outbox.GapTakeOver: 0,
-	}
-	for _, reason := range amiconn.Failures() {
-		by[string(reason)] = 0
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	maps.Copy(by, c.by)
-	return by
+// Gaps returns how many Gaps were told, by those reasons that there were. It may be called
+// from any goroutine.
+func (s *Server) Gaps() map[string]uint64 {
+	s.gaps.mu.Lock()
+	defer s.gaps.mu.Unlock()
+	return maps.Clone(s.gaps.by)
 }
-
-// Gaps returns how many Gaps were told, by reason. It may be called from any
-// goroutine.
-func (s *Server) Gaps() map[string]uint64 { return s.gaps.all() }
 
 // PublishGap publishes, as a status, a Gap that is being put into the stream.
 func (s *Server) PublishGap(g outbox.Gap) {
@@ -64,17 +53,21 @@ func (s *Server) PublishGap(g outbox.Gap) {
 
 // logDrops logs what was dropped, as a sum has it; the Gap comes when it is its
 // turn in the stream. It is for the status goroutine.
-func (s *Server) logDrops(now time.Time) {
-	for reason, n := range s.outbox.Account().Dropped {
+func (s *Server) logDrops(dropped map[string]uint64, now time.Time) {
+	for reason, n := range dropped {
 		sum := s.logged[reason]
+		if sum == nil && n == 0 {
+			continue // none was, at most servers ever
+		}
 		if sum == nil {
-			sum = &clock.Sum{At: now}
+			sum = &clock.Sum{At: s.looked}
 			s.logged[reason] = sum
 		}
 		if lost, since := sum.Due(n, now); lost > 0 {
 			s.log.Warn("events dropped", zap.String("reason", reason), zap.Uint64("count", lost), zap.Time("since", since))
 		}
 	}
+	s.looked = now
 }
 
 // logStrays logs how many events came behind a reply that had announced none. It

@@ -20,11 +20,17 @@ func TestServer_DropsOfAnHour(t *testing.T) {
 	s.log = zap.New(core)
 	now := time.Now()
 	said := map[string]uint64{}
+	if s.logDrops(s.outbox.Account().Dropped, now); len(s.logged) > 0 {
+		t.Errorf("of a server that has lost nothing %v is kept", s.logged)
+	}
 	tell := func() {
-		s.logDrops(now)
+		s.logDrops(s.outbox.Account().Dropped, now)
 		for _, line := range logs.TakeAll() {
 			said[line.ContextMap()["reason"].(string)] += line.ContextMap()["count"].(uint64)
 			said["lines"]++
+			if since := line.ContextMap()["since"].(time.Time); since.Before(s.states.began) || since.After(now) {
+				t.Errorf("since %v", since)
+			}
 		}
 		now = now.Add(5 * time.Second)
 	}

@@ -29,12 +29,13 @@ type Publisher struct {
 	log     *zap.Logger
 	wake    chan struct{} // of capacity 1: something is to be published
 	changed chan struct{} // of capacity 1: a buffer is to be looked at
+	again   chan struct{} // of capacity 1: all is to be told, before the interval is over
 
 	mu      sync.Mutex // protects the following
 	waiting []message
 	count   map[subject.Key]int     // of those that wait
 	number  uint64                  // of the last that was handed over
-	last    map[subject.Key]message // what was published last
+	last    map[subject.Key]message // what was published last, but for what the next interval tells
 }
 
 type message struct {
@@ -42,6 +43,7 @@ type message struct {
 	body   []byte
 	number uint64  // in the order in which they were handed over
 	shared *Shared // nil: it is this bridge's to publish
+	timely bool    // the interval triggers it
 }
 
 const maxWaiting = 256
@@ -51,7 +53,7 @@ const maxWaiting = 256
 func NewPublisher(c *natsconn.Conn, observe func(subject string, body []byte), log *zap.Logger) *Publisher {
 	return &Publisher{
 		conn: c, observe: observe, log: log, last: make(map[subject.Key]message), count: make(map[subject.Key]int),
-		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), again: make(chan struct{}, 1),
 	}
 }
 
@@ -73,7 +75,7 @@ func (s *Publisher) publish(key subject.Key, state any, shared *Shared, trigger 
 	}
 	s.mu.Lock()
 	s.number++
-	s.add(message{key, body, s.number, shared})
+	s.add(message{key, body, s.number, shared, trigger == triggerInterval})
 	s.mu.Unlock()
 	if trigger != triggerInterval {
 		s.observe(key.Subject, body)
@@ -115,10 +117,10 @@ func (s *Publisher) withdraw(prefix string) {
 
 func (s *Publisher) signal() { clock.Raise(s.wake) }
 
-// Repeat has the last state of everything published once more, in order and before
-// what waits, so that the last on each subject is the newest: nobody knows what
-// was lost with a connection that broke. It is called when there is another one,
-// from any goroutine.
+// Repeat has the last change of everything published once more, in order and before
+// what waits, and then all as it is, as at an interval, so that the last on each subject
+// is the newest: nobody knows what was lost with a connection that broke. It is called
+// when there is another one, from any goroutine.
 func (s *Publisher) Repeat() {
 	s.mu.Lock()
 	newer := make(map[subject.Key]bool, len(s.waiting))
@@ -135,11 +137,12 @@ func (s *Publisher) Repeat() {
 	slices.SortFunc(lost, func(a, b message) int { return cmp.Compare(a.number, b.number) })
 	s.waiting = append(lost, s.waiting...)
 	s.mu.Unlock()
-	s.signal()
+	clock.Raise(s.again)
 }
 
 // Run publishes what is handed over until ctx ends, and then the rest once more. It
-// calls tick at each interval and look after Notify: both run on this goroutine.
+// calls tick at each interval and after Repeat, and look after Notify: both run on this
+// goroutine.
 func (s *Publisher) Run(ctx context.Context, interval time.Duration, tick, look func()) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -149,6 +152,9 @@ func (s *Publisher) Run(ctx context.Context, interval time.Duration, tick, look 
 			s.Flush()
 			return
 		case <-ticker.C:
+			tick()
+			s.Flush()
+		case <-s.again:
 			tick()
 			s.Flush()
 		case <-s.changed:
@@ -171,11 +177,15 @@ func (s *Publisher) next() (m message, ok bool) {
 			continue
 		}
 		m = s.take(i)
-		if m.shared == nil || m.shared.Speaks() {
+		speaks := m.shared == nil || m.shared.Speaks()
+		if speaks && !m.timely {
 			s.last[m.key] = m
+		} else {
+			delete(s.last, m.key)
+		}
+		if speaks {
 			return m, true
 		}
-		delete(s.last, m.key)
 	}
 	return m, false
 }

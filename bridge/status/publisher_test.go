@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,6 +82,39 @@ func TestStatus_RepeatsInOrderAndBeforeWhatIsNew(t *testing.T) {
 	}
 	if len(s.waiting) != kinds {
 		t.Errorf("%d messages wait, want one of each of %d kinds", len(s.waiting), kinds)
+	}
+}
+
+// After a connection that broke the last changes are told once more, and then, without an interval's
+// wait, how all is by now. What an interval told is not kept for that.
+func TestStatus_RepeatTellsHowAllIs(t *testing.T) {
+	server := natstest.Start(t, t.TempDir(), 0)
+	nc, _ := natstest.Client(t, server.ClientURL())
+	sub, err := nc.SubscribeSync("state.>")
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewPublisher(conntest.Open(t, nc.ConnectedUrl()), func(string, []byte) {}, zap.NewNop())
+	changed, told := subject.Key{Subject: "state.a"}, subject.Key{Subject: "state.a", Part: "interval"}
+	s.publish(changed, "down", nil, triggerChange)
+	s.publish(told, "down for a while", nil, triggerInterval)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	group.Go(func() {
+		s.Run(ctx, time.Hour, func() { s.publish(told, "down for longer", nil, triggerInterval) }, func() {})
+	})
+	for i, want := range []string{"down", "down for a while", "down", "down for longer"} {
+		if m, err := sub.NextMsg(natstest.Patience); err != nil || string(m.Data) != strconv.Quote(want) {
+			t.Fatalf("%d: %v, %v, want %s", i, m, err, want)
+		}
+		if i == 1 {
+			s.Repeat()
+		}
 	}
 }
 

@@ -39,7 +39,8 @@ type Server struct {
 	anew   atomic.Bool            // the Link is another one, whose counts begin at zero
 
 	// What was logged.
-	logged       map[string]*clock.Sum // events dropped, by reason
+	logged       map[string]*clock.Sum // events dropped, by reason, of those of which any were
+	looked       time.Time             // when it was last looked whether any were
 	loggedStrays clock.Sum
 }
 
@@ -48,6 +49,7 @@ type Server struct {
 func NewServer(node string, cfg *config.ServerConfig, subjects *subject.Subjects, box *outbox.Outbox, publisher *Publisher, log *zap.Logger) *Server {
 	s := &Server{name: cfg.Name, node: node, subjects: subjects, outbox: box, publisher: publisher, log: log, logged: make(map[string]*clock.Sum)}
 	s.states.began = time.Now()
+	s.looked = s.states.began
 	s.levels.Store(&levels{})
 	s.rated.Store(&rated{})
 	s.stall.Store(&stall{})

@@ -161,7 +161,7 @@ func TestStates_AGapIsTold(t *testing.T) {
 		jsontest.Says(t, told[len(told)-1], map[string]any{
 			"reason": g.Reason, "from": clock.Stamp(from), "to": clock.Stamp(to), "lost": g.lost, "restarted": g.restarted,
 		})
-		if n := s.gaps.all()[g.Reason]; n != 1 {
+		if n := s.Gaps()[g.Reason]; n != 1 {
 			t.Errorf("%d Gaps by %s are counted", n, g.Reason)
 		}
 	}

@@ -18,11 +18,12 @@ type QueueSum struct {
 }
 
 // FloorSums returns the floor of each server whose numbers are those of now, by its name.
-// A server whose state is off or stale is not among them.
-func (m *Model) FloorSums(now time.Time) map[string]FloorSums {
+// A server whose state is off or stale is not among them, nor one that was silent when it was
+// last asked how all stands, at looked.
+func (m *Model) FloorSums(now, looked time.Time) map[string]FloorSums {
 	all := make(map[string]FloorSums)
 	for name, s := range m.servers {
-		if frozen, _ := m.isStale(s, now); frozen || s.present.state == "" {
+		if frozen, _ := m.isStale(s, looked); frozen || s.present.state == "" {
 			continue
 		}
 		f := s.look()

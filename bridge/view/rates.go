@@ -72,7 +72,7 @@ func left(free int64, rate float64) (d time.Duration, ok bool) {
 
 // ring has what came in each of the last ringSize steps.
 type ring struct {
-	points *[ringSize]uint64 // nil: nothing came, as with most of a thousand servers at night
+	points *[ringSize]uint32 // of less than 2^32; nil: nothing came, as with most of a thousand servers at night
 	step   int64             // number of the newest
 }
 
@@ -91,7 +91,8 @@ func (r *ring) advance(at time.Time, step time.Duration) {
 func (r *ring) add(at time.Time, step time.Duration, n uint64) {
 	r.advance(at, step)
 	if p := at.UnixNano() / int64(step); p > r.step-ringSize && p >= 0 && n > 0 {
-		*r.point(p) += n
+		point := r.point(p)
+		*point += uint32(min(n, uint64(math.MaxUint32-*point)))
 	}
 }
 
@@ -100,14 +101,14 @@ func (r *ring) raise(at time.Time, step time.Duration, n uint64) {
 	r.advance(at, step)
 	if n > 0 {
 		p := r.point(r.step)
-		*p = max(*p, n)
+		*p = max(*p, uint32(min(n, math.MaxUint32)))
 	}
 }
 
 // point is that of the step of that number.
-func (r *ring) point(step int64) *uint64 {
+func (r *ring) point(step int64) *uint32 {
 	if r.points == nil {
-		r.points = new([ringSize]uint64)
+		r.points = new([ringSize]uint32)
 	}
 	return &r.points[step%ringSize]
 }
@@ -118,7 +119,7 @@ func (r *ring) all(now time.Time, step time.Duration) []uint64 {
 	points := make([]uint64, ringSize)
 	for i := 0; r.points != nil && i < ringSize; i++ {
 		if p := n - ringSize + 1 + int64(i); p >= 0 && p <= r.step && p > r.step-ringSize {
-			points[i] = r.points[p%ringSize]
+			points[i] = uint64(r.points[p%ringSize])
 		}
 	}
 	return points

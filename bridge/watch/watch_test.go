@@ -64,6 +64,33 @@ func TestSnapshot_LooksOnceForAll(t *testing.T) {
 	})
 }
 
+// A scrape has the floor of now, however long ago it was asked how all stands, and does not ask.
+func TestFloorSums_GoesByTheObjectsAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, looks := told(t)
+		state, calls := "live", 0
+		w.objects = func() iter.Seq2[string, []byte] {
+			return func(yield func(string, []byte) bool) {
+				_ = yield("pbx1.server", fmt.Appendf(nil, `{"state":%q,"since":"2026-01-01T00:00:00Z"}`, state))
+				for i := range calls {
+					_ = yield(fmt.Sprint("pbx1.channel.", i), fmt.Appendf(nil, `{"Uniqueid":"%d","Linkedid":"%[1]d"}`, i))
+				}
+			}
+		}
+		for range 10 {
+			calls++
+			if sums := w.FloorSums(); sums["pbx1"].Calls != calls {
+				t.Errorf("%d calls are told as %+v", calls, sums)
+			}
+			time.Sleep(15 * time.Second)
+		}
+		if state = "stale"; len(w.FloorSums()) > 0 || *looks != 1 {
+			t.Errorf("of a stale server there is %+v, and it looked %d times", w.FloorSums(), *looks)
+		}
+	})
+}
+
 // Whoever tells waits for nobody, not even for one who looks; what is too much goes.
 func TestObserve_NeverWaits(t *testing.T) {
 	t.Parallel()

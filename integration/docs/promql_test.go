@@ -21,7 +21,7 @@ var (
 	name  = regexp.MustCompile(`^[a-zA-Z_:]`)
 
 	// The functions, aggregations and words that the project's queries use.
-	functions = strings.Fields("absent avg count histogram_quantile increase label_values max min rate sum vector")
+	functions = strings.Fields("absent avg count histogram_quantile increase label_values max max_over_time min rate sum vector")
 	grouping  = strings.Fields("by without on ignoring group_left group_right")
 	operators = strings.Fields("and or unless bool offset")
 )

@@ -9,7 +9,7 @@ type Deque[T any] struct {
 }
 
 const (
-	minRing  = 4    // a thousand idle servers have a few of a few
+	minRing  = 1    // a thousand idle servers have a few of one
 	KeptRing = 4096 // a larger ring is given back when it is empty
 )
 
