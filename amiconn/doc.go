@@ -9,8 +9,8 @@
 // correlation.Table, since an OriginateResponse arrives as an event.
 //
 // A Session has one goroutine, its reader, and a writer while something waits that nobody
-// could write at once. What is due of all sessions of a Link (Pings, silence) is done on the
-// Link's own. The reader only parses, hands over and counts. Whatever it calls (Hooks and
+// could write at once. What is due of all sessions of a Link (Pings, silence) is done when a
+// timer of the Link says so. The reader only parses, hands over and counts. Whatever it calls (Hooks and
 // a call's Done) must not block, because Asterisk ends a session that cannot
 // take a write for 100 ms.
 //

@@ -3,6 +3,7 @@ package amiconn
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
@@ -81,48 +82,78 @@ func earliest(first time.Time, others ...time.Time) time.Time {
 	return first
 }
 
-// keepTime does what is due of all Sessions that are up, on the Link's own goroutine, until
-// as many supervisors as there are slots have said by over that they have ended.
-func (l *Link) keepTime(ctx context.Context, over <-chan struct{}) {
-	var up []*upkeep
-	watch := secretWatch{link: l, at: time.Now().Add(secretLook)}
-	defer watch.group.Wait()
-	timer := time.NewTimer(secretLook)
-	defer timer.Stop()
-	leave := ctx.Done()
-	for running := len(l.slots); running > 0; {
-		select {
-		case <-over:
-			running--
-		case s := <-l.turned:
-			up = turned(up, s)
-		case <-leave:
-			leave = nil
-		case <-timer.C:
-		}
-		now := time.Now()
-		next := now.Add(time.Hour)
-		if len(up) < len(l.slots) && ctx.Err() == nil {
-			next = watch.look(now)
-		}
-		for _, u := range up {
-			if ctx.Err() != nil {
-				u.logoff(now)
-			}
-			next = earliest(next, u.do(ctx, now))
-		}
-		timer.Reset(next.Sub(now))
-	}
+// keeper does what is due of all Sessions of a Link that are up, when its timer says so: a
+// goroutine for it would be a thousand of a thousand idle servers.
+type keeper struct {
+	link *Link
+	ctx  context.Context
+
+	mu    sync.Mutex // protects the following; nothing that is done while it is held waits
+	up    []*upkeep
+	watch secretWatch
+	timer *time.Timer
+	ended bool
 }
 
-// turned returns up with s, which has begun, or without it, for it has ended.
-func turned(up []*upkeep, s *Session) []*upkeep {
-	for i, u := range up {
-		if u.session == s {
-			return slices.Delete(up, i, i+1)
-		}
+func newKeeper(ctx context.Context, l *Link) *keeper {
+	k := &keeper{link: l, ctx: ctx, watch: secretWatch{link: l, at: time.Now().Add(secretLook)}}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.timer = time.AfterFunc(secretLook, k.keep)
+	return k
+}
+
+// keep does what is due.
+func (k *keeper) keep() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.due()
+}
+
+// due does what is due now, and sets the timer. It needs mu.
+func (k *keeper) due() {
+	if k.ended {
+		return
 	}
-	return append(up, newUpkeep(s, time.Now()))
+	now := time.Now()
+	next := now.Add(time.Hour)
+	if len(k.up) < len(k.link.slots) && k.ctx.Err() == nil {
+		next = k.watch.look(now)
+	}
+	for _, u := range k.up {
+		if k.ctx.Err() != nil {
+			u.logoff(now)
+		}
+		next = earliest(next, u.do(k.ctx, now))
+	}
+	k.timer.Reset(next.Sub(now))
+}
+
+// begin has what is due of s be done from now on.
+//
+//go:noinline
+func (k *keeper) begin(s *Session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.up = append(k.up, newUpkeep(s, time.Now()))
+	k.due()
+}
+
+// leave has nothing more be done of s.
+func (k *keeper) leave(s *Session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.up = slices.DeleteFunc(k.up, func(u *upkeep) bool { return u.session == s })
+	k.due()
+}
+
+// end returns once nothing more is done.
+func (k *keeper) end() {
+	k.mu.Lock()
+	k.ended = true
+	k.timer.Stop()
+	k.mu.Unlock()
+	k.watch.group.Wait()
 }
 
 // Ping has the event session ask for a Pong now, unless it waits for one: what Asterisk

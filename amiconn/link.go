@@ -54,8 +54,6 @@ type Link struct {
 	events  *slot   // the one that events come by, one of slots
 	actions []*slot // those that Actions go to, the end of slots
 
-	turned chan *Session // which has come up, or has ended: from its supervisor to Run
-
 	mu       sync.Mutex // protects the following and what changes in a slot
 	stopping bool
 	turn     int               // where among actions the search for the next one begins
@@ -89,7 +87,7 @@ func NewLink(cfg Config, deps Deps) *Link {
 		ids:    correlation.NewIDs(deps.Node, cfg.Name),
 		table:  correlation.NewTable(limits, cfg.Charset),
 		log:    deps.Logger.Named("amiconn"),
-		failed: map[Reason]uint64{}, turned: make(chan *Session),
+		failed: map[Reason]uint64{},
 	}
 	l.login.Store(&l.cfg)
 	l.breaker = newBreaker(&l.cfg, l.onBreaker)
@@ -103,20 +101,32 @@ func (l *Link) logger() *zap.Logger { return l.log.WithLazy(zap.String("server",
 // somebody may have mended what was wrong.
 func (l *Link) Retry() { l.breaker.retry() }
 
-// start tells of the breaker as it begins.
-func (l *Link) start() {
-	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
+// Run is Start, and returns nil once the Link has ended.
+func (l *Link) Run(ctx context.Context) error {
+	ended := make(chan struct{})
+	l.Start(ctx, func() { close(ended) })
+	<-ended
+	return nil
 }
 
-// Run keeps the sessions up until ctx ends. Then it logs off, ends the pending
-// calls and returns nil.
-func (l *Link) Run(ctx context.Context) error {
-	l.start()
-	over := make(chan struct{})
+// Start keeps the sessions up until ctx ends. Then it logs off, ends the pending calls and
+// calls ended: of a Link that is started no goroutine waits for the end.
+func (l *Link) Start(ctx context.Context, ended func()) {
+	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
+	k := newKeeper(ctx, l)
+	stop := context.AfterFunc(ctx, k.keep)
+	var running atomic.Int64
+	running.Store(int64(len(l.slots)))
 	for _, s := range l.slots {
-		go l.supervise(ctx, s, over)
+		go func() {
+			l.supervise(ctx, s, k)
+			if running.Add(-1) > 0 {
+				return
+			}
+			stop()
+			k.end()
+			l.table.FailAll(correlation.ShuttingDown, ErrStopping)
+			ended()
+		}()
 	}
-	l.keepTime(ctx, over) // until all have said that they have ended
-	l.table.FailAll(correlation.ShuttingDown, ErrStopping)
-	return nil
 }

@@ -60,3 +60,15 @@ func TestRest_ALongListLeavesNoLargeBuffer(t *testing.T) {
 		}
 	})
 }
+
+// What is late, such as the end of a context that comes as the last session goes, starts no
+// timer anew.
+func TestKeeper_NothingIsDoneOnceItHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKeeper(t.Context(), NewLink(DefaultConfig(), Deps{}))
+		k.end()
+		if k.keep(); k.timer.Stop() {
+			t.Error("the timer runs")
+		}
+	})
+}

@@ -179,7 +179,7 @@ func (s *Session) Read(p []byte) (int, error) {
 }
 
 // Run reads until the Session dies, joins its writer, fails its calls and returns
-// the cause, a *SessionError. What is due meanwhile is the Link's to do (keepTime).
+// the cause, a *SessionError. What is due meanwhile is the Link's to do (keeper).
 func (s *Session) Run() error {
 	// The connection is closed by whoever ends the Session, which ends the
 	// reader and the writer wherever they wait.

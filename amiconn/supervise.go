@@ -8,20 +8,18 @@ import (
 	"go.uber.org/zap"
 )
 
-// supervise opens one session after another for s until ctx ends, and says so by over. While
-// a session is up this is its reader's stack, of which a thousand idle servers have two
+// supervise opens one session after another for s until ctx ends. While a session is up this is its reader's stack, of which a thousand idle servers have two
 // thousand: Go halves one of 8 KiB if some 1.2 are in use, so that what is done between two
 // sessions is in functions of their own.
-func (l *Link) supervise(ctx context.Context, s *slot, over chan<- struct{}) {
+func (l *Link) supervise(ctx context.Context, s *slot, k *keeper) {
 	for done := false; !done; {
 		session, excused, err := l.connect(ctx, s)
 		if err == nil {
 			l.noteUp(s, session)
-			excused, err = l.serve(ctx, s, session)
+			excused, err = l.serve(ctx, s, session, k)
 		}
 		done = l.noteEnd(ctx, s, session, excused, err)
 	}
-	over <- struct{}{}
 }
 
 // noteUp notes that a session of s is up.
@@ -66,11 +64,11 @@ func (l *Link) noteEnd(ctx context.Context, s *slot, session *Session, excused b
 
 // serve runs a session until it ends, and tells the breaker of it unless others
 // stand: excused reports whether they do.
-func (l *Link) serve(ctx context.Context, s *slot, session *Session) (excused bool, err error) {
+func (l *Link) serve(ctx context.Context, s *slot, session *Session, k *keeper) (excused bool, err error) {
 	up := time.Now()
-	l.turned <- session
+	k.begin(session)
 	err = session.Run()
-	l.turned <- session // nothing is done of it any more
+	k.leave(session)
 	young := time.Since(up) < l.cfg.StableAfter
 	s.lastUp = time.Now()
 	if !young {

@@ -179,13 +179,16 @@ func (b *Bridge) begin(s *server) {
 	before := s.before
 	s.before = nil
 	stage.front.Go(func() {
-		defer close(s.ended)
 		if before != nil {
 			before.stop()
 			b.state.End(ctx, before.state)
 		}
 		b.state.Begin(s.state)
-		_ = s.link.Run(ctx) // it ends only when it is told to
+		stage.front.Add(1)
+		s.link.Start(ctx, func() {
+			close(s.ended)
+			stage.front.Done()
+		})
 	})
 }
 
