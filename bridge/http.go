@@ -64,9 +64,9 @@ func (b *Bridge) scraped() http.Handler {
 	return promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
 }
 
-// tapOf returns the events of a server, nil if there is none of that name.
+// tapOf returns the events of a server, nil if this bridge reads none of that name.
 func (b *Bridge) tapOf(name string) *tap.Tap {
-	if s := named(b.servers.here(), name); s != nil {
+	if s := named(b.servers.here(), name); s != nil && !s.rests() {
 		return s.tap
 	}
 	return nil

@@ -38,6 +38,9 @@ func TestPlace_AServerRestsAndIsReadAgain(t *testing.T) {
 	if s := r.server("pbx1"); s == nil || !s.rests() || len(r.servers.leaving()) > 0 {
 		t.Fatalf("pbx1 is not there any more, or does not rest: %+v", s)
 	}
+	if r.tapOf("pbx1") != nil || r.tapOf("pbx2") == nil {
+		t.Error("a page is to show the events of a server that others read, and waits for them for ever")
+	}
 	if told := toldSessions(t, r.Bridge); !slices.Equal(told, []string{"pbx2", "pbx2"}) {
 		t.Errorf("the metrics tell of sessions of %q", told)
 	}

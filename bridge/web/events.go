@@ -3,6 +3,7 @@ package web
 import (
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
@@ -39,7 +40,7 @@ func (p *painter) events() any {
 	case p.numbers != view.NumbersFull && p.numbers != view.NumbersLast4:
 		e.Off = noTap
 	case p.opts.Tap == nil || p.opts.Tap(e.Server) == nil:
-		e.Off = "This bridge has no server of that name."
+		e.Off = noServer
 	case err != nil:
 		e.Off = err.Error() + "."
 	default:
@@ -47,8 +48,22 @@ func (p *painter) events() any {
 		if e.Note = f.notes(); e.Note != "" {
 			e.Note = "Nothing may come: " + e.Note + "."
 		}
+		e.Note = strings.TrimSpace(p.silent(e.Server) + " " + e.Note)
 	}
 	return e
+}
+
+// silent says that no event of a server comes now, as the session that brings them is not up; nothing if it is, or is not known.
+func (p *painter) silent(server string) string {
+	for i := range p.snap.Servers {
+		s := &p.snap.Servers[i]
+		for _, session := range s.Sessions {
+			if s.Name == server && (session.Role == "event" || session.Role == "both") && session.State != "up" {
+				return "No event comes now: " + s.Word + ": " + s.Why
+			}
+		}
+	}
+	return ""
 }
 
 // eventsQuery asks for the events of a server.

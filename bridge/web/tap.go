@@ -329,7 +329,7 @@ func (s *Server) serveTap(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	case s.taps.source(page.server) == nil:
-		http.Error(w, "This bridge has no server of that name.", http.StatusNotFound)
+		http.Error(w, noServer, http.StatusNotFound)
 		return
 	}
 	what := tapping{page.server, page.events, page.grep, access.Numbers}
@@ -345,6 +345,9 @@ func (s *Server) serveTap(w http.ResponseWriter, r *http.Request) {
 	}
 	stream(w, r, l.listener)
 }
+
+// noServer says of which server there are no events here: one that others read, where bridges share them, sends none to this one.
+const noServer = "This bridge reads no server of that name."
 
 // noTap says why there are no events to see.
 const noTap = "Events hold callers' numbers, and this page shows none (BRIDGE_WEB_NUMBERS; off a loopback address BRIDGE_WEB_PASSWORD too)."

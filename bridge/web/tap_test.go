@@ -198,13 +198,18 @@ func TestTap_Refuses(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"/?view=events&server=nobody": "no server of that name", "/?view=events&events=" + url.QueryEscape("["): "is not a pattern of names",
+		"/?view=events&server=nobody": "reads no server of that name", "/?view=events&events=" + url.QueryEscape("["): "is not a pattern of names",
 		"/?view=events&grep=" + url.QueryEscape("("): "is not a regular expression", "/?view=events&grep=" + url.QueryEscape("(.{0,30}x){20}"): "takes too long to look for", "/?view=events&events=hangup": "the nearest is Hangup.",
 		"/?view=events": "Events of pbx-ber-01",
 	} {
 		if said := textOf(get(t, served(w, nil), path).Body.String()); !strings.Contains(said, want) {
 			t.Errorf("%s does not say %q: %s", path, want, said)
 		}
+	}
+	lost := threeIll()
+	said := textOf(get(t, served(lost, func(o *Options) { o.Tap = func(string) *tap.Tap { return new(tap.Tap) } }), "/?view=events&server=pbx-ham-01").Body.String())
+	if !strings.Contains(said, "No event comes now: login refused: ") {
+		t.Errorf("of a server that lets nobody in: %s", said)
 	}
 	if said := textOf(get(t, served(w, func(o *Options) { o.Numbers = view.NumbersNone }), "/?view=events").Body.String()); !strings.Contains(said, noTap) {
 		t.Errorf("without numbers: %s", said)

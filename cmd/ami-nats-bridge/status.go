@@ -43,7 +43,7 @@ func (f *watchFlags) reader(name string) (top.ReaderOptions, error) {
 		return opts, err
 	}
 	opts.Tap = tapping(cfg.SubjectPrefix)
-	opts.NATS = env.RedactURLs(where.nats.URL)
+	opts.NATS, opts.API = env.RedactURLs(where.nats.URL), where.api
 	opts.Connect = func(more ...nats.Option) (*nats.Conn, error) {
 		c, err := f.connect(name, more...)
 		if err != nil {

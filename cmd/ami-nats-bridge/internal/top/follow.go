@@ -51,7 +51,7 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 	if err != nil {
 		return err
 	}
-	js, err := jetstream.New(nc)
+	js, err := r.opts.jetStream(nc)
 	if err != nil {
 		return err
 	}

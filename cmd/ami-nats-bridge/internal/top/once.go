@@ -61,7 +61,7 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 		return nil, err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := opts.jetStream(nc)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
@@ -20,6 +22,8 @@ type ReaderOptions struct {
 	// these options. NATS need not be there. A nil Connect is none.
 	NATS    string
 	Connect func(...nats.Option) (*nats.Conn, error)
+	// API is where JetStream answers; empty for $JS.API.
+	API string
 	// Tap returns how the events of a server are seen through a filter; its error is
 	// for the user. It may be nil.
 	Tap func(server, filter string) (*Tapping, error)
@@ -44,6 +48,8 @@ type Reader struct {
 	loaded      bool       // the last values have been read since it is up
 	conn        *nats.Conn // nil: none yet, or none any more
 	tap         *tap       // nil: nobody looks at events
+	tapOn       string     // the subject that was subscribed to last for it
+	tapDenied   string     // why it may not be
 	shown       *view.Snapshot
 	silent      time.Time // since when nothing answers
 }
@@ -61,6 +67,11 @@ func NewReader(opts ReaderOptions) *Reader {
 		r.http = newHTTPSource(opts.HTTP)
 	}
 	return r
+}
+
+// jetStream asks JetStream on nc where it answers.
+func (o *ReaderOptions) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
+	return jetstream.NewWithAPIPrefix(nc, cmp.Or(o.API, jetstream.DefaultAPIPrefix))
 }
 
 const (
@@ -128,6 +139,10 @@ func (r *Reader) denied(err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.tapOn != "" && strings.Contains(err.Error(), `"`+r.tapOn+`"`) {
+		r.tapDenied = err.Error()
+		return
+	}
 	r.natsErr = err.Error()
 }
 

@@ -148,6 +148,9 @@ func (r *Reader) begin(t *tap, nc *nats.Conn) (note string) {
 		return err.Error()
 	}
 	t.how = how
+	r.mu.Lock()
+	r.tapOn, r.tapDenied = how.Subject, ""
+	r.mu.Unlock()
 	t.sub, err = nc.Subscribe(how.Subject, func(m *nats.Msg) { r.tapped(t, m) })
 	if err == nil {
 		err = t.sub.SetPendingLimits(tapQueue, tapBytes)
@@ -186,6 +189,9 @@ func (r *Reader) Events() Tapped {
 		if n, err := t.sub.Dropped(); err == nil && n > 0 {
 			seen.Note = "too fast to be seen: " + number(n) + " are left out"
 		}
+	}
+	if t.sub != nil && r.tapDenied != "" {
+		seen.Note = r.tapDenied
 	}
 	if !t.away.IsZero() {
 		seen.Note = "NATS is away: nothing is seen for " + view.Age(time.Since(t.away))
