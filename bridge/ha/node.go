@@ -52,7 +52,7 @@ type Options struct {
 	// Place observes which servers this bridge begins to read and which it reads no more, on
 	// a goroutine of the Node's, one call at a time. It may wait.
 	Place func(begins, ends []string)
-	// Regroup observes that OtherGroups is other than before, as Place does.
+	// Regroup observes that OtherGroups is other than before, on a goroutine of the Node's. It may wait.
 	Regroup func()
 	Log     *zap.Logger
 }

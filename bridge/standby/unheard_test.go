@@ -24,8 +24,8 @@ func TestSim_WhoIsNotHeardIsLeftInTheLead(t *testing.T) {
 		if rng.IntN(2) == 0 { // of three those at the ends
 			s.apart = func(a, b *node) bool { return nodes == 2 || a.name != "b2" && b.name != "b2" }
 		}
-		// A leader that was claimed from may find it out no sooner than it writes its record anew: what
-		// it sends is stored already, and so no fence is looked at.
+		// A leader that was claimed from may find it out no sooner than it looks at its record: what it
+		// sends is stored already, and so no fence is looked at.
 		before := s.js.term.Term
 		s.run(6*time.Minute, true)
 		if claims := s.js.term.Term - before; claims > uint64(5*nodes) {
