@@ -51,7 +51,7 @@ type nodeMsg struct {
 func (b *Bridge) publishNode(now time.Time) {
 	b.streams.MarkPublished()
 	b.state.MarkPublished()
-	b.status.Publish(subject.Key{Subject: b.nodeSubject()}, b.nodeStatus(now))
+	b.status.PublishWhile(subject.Key{Subject: b.nodeSubject()}, b.nodeStatus(now), func() bool { return b.ha == nil || !b.ha.StandsAside() })
 }
 
 func (b *Bridge) nodeSubject() string { return b.cfg.SubjectPrefix + ".nodes." + b.cfg.Node }

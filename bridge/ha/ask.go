@@ -80,7 +80,7 @@ func (n *Node) answer(s *server) func(standby.Event) func() {
 
 // askTerm reads the record of the term.
 func (n *Node) askTerm(s *server) {
-	answer := n.answer(s)
+	answer, asksLife := n.answer(s), s.machine.AsksLife()
 	n.ask(func(ctx context.Context) func() {
 		ctx, cancel := n.o.Conn.Question(ctx, askTimeout)
 		defer cancel()
@@ -104,13 +104,30 @@ func (n *Node) askTerm(s *server) {
 			}
 			return answer(standby.Event{Kind: standby.SawTerm, Seq: last.Sequence}) // nobody's: it is claimed behind that
 		}
-		saw := answer(standby.Event{Kind: standby.SawTerm, Term: term, Seq: last.Sequence})
+		e := standby.Event{Kind: standby.SawTerm, Term: term, Seq: last.Sequence}
+		if asksLife && term.Node != n.o.Config.Node {
+			e.Stored = n.lastStored(ctx, s)
+		}
+		saw := answer(e)
 		return func() {
 			s.knew(term.Incarnation)
 			s.known.claimant = term.Node
 			saw()
 		}
 	}, answer(standby.Event{Kind: standby.Failed}))
+}
+
+// lastStored is the sequence of the last event of s, if it is of one that keeps behind fences; else, or
+// where the stream does not say, 0.
+func (n *Node) lastStored(ctx context.Context, s *server) uint64 {
+	last, _, err := n.last.On(ctx, n.o.Conn.Get().JS, s.Events)
+	if err != nil || last == nil {
+		return 0
+	}
+	if _, err := standby.ParseID(last.Header.Get(jetstream.MsgIDHeader)); err != nil {
+		return 0
+	}
+	return last.Sequence
 }
 
 // writeTerm writes the record of the term behind the last one, and behind what ends the batches

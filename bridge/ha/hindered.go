@@ -45,6 +45,10 @@ type twin struct {
 	elder       bool      // this bridge stands aside for it
 }
 
+// StandsAside reports whether this bridge stands aside for another of its name: it says nothing as
+// that node. It may be called from any goroutine.
+func (n *Node) StandsAside() bool { return n.standsAside.Load() }
+
 // onTwin takes in a word of another bridge of this one's name. Who has said less, as a rule
 // the one that came later, stands aside and says nothing: to others both are one.
 func (n *Node) onTwin(h *standby.Heartbeat, err error, now time.Time) {
@@ -79,7 +83,8 @@ func (n *Node) hinder(now time.Time) {
 }
 
 func (n *Node) hindrance(now time.Time) error {
-	if n.aside(now) {
+	aside := n.aside(now)
+	if n.standsAside.Store(aside); aside {
 		return fmt.Errorf("another bridge is called %s and was there before: give each its own BRIDGE_NODE; this one stands aside while it is heard", n.o.Config.Node)
 	}
 	if !n.o.Conn.Up() {

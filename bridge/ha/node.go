@@ -52,7 +52,7 @@ type Options struct {
 	// Place observes which servers this bridge begins to read and which it reads no more, on
 	// a goroutine of the Node's, one call at a time. It may wait.
 	Place func(begins, ends []string)
-	// Regroup observes that OtherGroups is other than before, as Place does.
+	// Regroup observes that OtherGroups is other than before, on a goroutine of the Node's. It may wait.
 	Regroup func()
 	Log     *zap.Logger
 }
@@ -100,10 +100,11 @@ type Node struct {
 	lookedAt   time.Time // by the last tick; the first is as if it was frozen: it may have waited for NATS
 	leaving    bool      // what this bridge leads it hands over, and takes nothing
 
-	twin       twin
-	hinderedAt time.Time
-	hindered   atomic.Pointer[error]  // why this bridge leads nothing more; for others
-	denied     atomic.Pointer[denial] // by NATS, last
+	twin        twin
+	standsAside atomic.Bool // for others
+	hinderedAt  time.Time
+	hindered    atomic.Pointer[error]  // why this bridge leads nothing more; for others
+	denied      atomic.Pointer[denial] // by NATS, last
 }
 
 // New returns a Node without servers. It subscribes to what other bridges say.

@@ -115,7 +115,7 @@ func (n *Node) standing(s *server, now time.Time) standing {
 	if !s.led && before != nil && before.Leader == v.Leader && (v.Leader == "" || before.Term == v.Term) {
 		v.Since = before.Since
 	}
-	v.first = v.Leader == "" && now.Sub(v.Since) >= nobodyAfter*n.o.Config.HASilence && !n.leaving && n.roster.IsFirst(s.Name, now)
+	v.first = v.Leader == "" && now.Sub(v.Since) >= nobodyAfter*n.o.Config.HASilence && !n.leaving && !n.aside(now) && n.roster.IsFirst(s.Name, now)
 	return v
 }
 

@@ -57,3 +57,17 @@ func TestStanding_WhoLeadsAndIsNotHeard(t *testing.T) {
 	step(standby.Event{Kind: standby.SawHeartbeat, Leader: standby.Leader{Node: "b2", Incarnation: "x", At: o.now, Mark: standby.Mark{Term: 2}}})
 	want(false, "")
 }
+
+// That nobody leads a server the first of those that have it says; not one that stands aside for
+// another of its name, for that one says so.
+func TestStanding_WhoStandsAsideSaysNothing(t *testing.T) {
+	o := newObserved(t)
+	for _, aside := range []bool{false, true} {
+		o.twin = twin{elder: aside, seen: o.now}
+		nobody := standing{Standing: standby.Standing{Since: o.now.Add(-nobodyAfter * o.o.Config.HASilence), Reason: standby.NoSession}}
+		o.s.known.standing.Store(&nobody)
+		if v := o.standing(o.s, o.now); v.first == aside {
+			t.Errorf("it stands aside: %v, and says that nobody leads: %v", aside, v.first)
+		}
+	}
+}

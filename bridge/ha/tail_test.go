@@ -65,6 +65,33 @@ func TestLook_AnotherHasClaimedUnheard(t *testing.T) {
 	}
 }
 
+// A bridge that starts and hears nobody leaves the lead to whoever stores events, and claims beside
+// one that shares nothing.
+func TestAskTerm_WhoLeadsUnheardStoresEvents(t *testing.T) {
+	for stored, leads := range map[string]string{string(standby.ID{Server: "pbx1", Epoch: "e1", N: 2, Hash: 7}.AppendTo(nil)): "b2", "s1-7": ""} {
+		n, h, store := claiming(t)
+		theirs := standby.Term{Server: "pbx1", Term: 2, Node: "b2", Incarnation: "i2", Reason: "silence"}
+		data, err := theirs.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		store("ami.terms.pbx1", "their claim", data)
+		store("ami.events.pbx1.Test", string(standby.ID{Server: "pbx1", Epoch: "e1", N: 1, Hash: 7}.AppendTo(nil)), nil)
+		now := time.Now()
+		h.s.machine = standby.NewLeading("pbx1", "b1", "i1", time.Second, now.Add(-time.Minute))
+		for i := range time.Duration(2) {
+			n.stepAt(h.s, now.Add(i*time.Second), standby.Event{Kind: standby.Tick})
+			(<-n.asks)(t.Context())()
+			if i == 0 {
+				store("ami.events.pbx1.Test", stored, nil)
+			}
+		}
+		if node, _ := h.s.machine.Unheard(now); h.s.machine.Stands() != (leads != "") || leads != "" && node != leads {
+			t.Errorf("%s is stored: it stands by: %v, %q leads unheard", stored, h.s.machine.Stands(), node)
+		}
+	}
+}
+
 // claiming returns a Node, a server of its that reads, and what stores messages.
 func claiming(t *testing.T) (n *Node, h *Handle, store func(subject, id string, data []byte) uint64) {
 	t.Helper()

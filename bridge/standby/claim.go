@@ -2,6 +2,9 @@ package standby
 
 import "time"
 
+// start is the reason of a claim by a bridge that has heard of no term before.
+const start = "start"
+
 // ask asks for the record, to claim behind it: again until it is seen, an askPause after each
 // answer. However long the answer takes, no question is asked before it: each would take the
 // answer to the last for none, and a stream slower than askPause would never be claimed on.
@@ -38,6 +41,8 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 		l.phase, l.asked = asking, now
 	case l.phase == asking && e.Kind == Tick && !l.open && now.Sub(l.asked) >= askPause:
 		l.ask(now, l.reason)
+	case l.phase == asking && e.Kind == SawTerm && l.reason == start && l.unheard.losses == 0 && l.isLedUnheard(now, e.Term):
+		l.asked = now // it shows within a silence whether that one stores events
 	case l.phase == asking && e.Kind == SawTerm && (l.news || l.isLedUnheard(now, e.Term)):
 		l.stand(now)
 	case l.phase == asking && e.Kind == SawTerm:

@@ -57,7 +57,7 @@ func TestLeading_ClaimsBehindAnyTermThatIsRead(t *testing.T) {
 	for _, term := range []uint64{maxTerm - 1, maxTerm} {
 		s := newScript(t)
 		s.wait(time.Second+coldPause, AskTerm)
-		s.on(saw("b2", term, 50), WriteTerm)
+		s.on(saw("b1", term, 50), WriteTerm)
 		if _, err := s.l.Record().Encode(); err != nil {
 			t.Errorf("behind term %d: %v", term, err)
 		}

@@ -42,6 +42,7 @@ type Event struct {
 	Answers uint64 // the Question that this answers; 0: none, as of an event that was refused
 	Leader  Leader // Heard
 	Term    *Term  // SawTerm; nil: there is none, or at Seq one that nobody has written
+	Stored  uint64 // SawTerm, if AsksLife: the last event of those who keep behind fences; 0: none
 	Seq     uint64 // Wrote, SawTerm; Read: of the last event of those who keep behind fences, 0 without one
 	Exact   bool   // Read
 	Empty   bool   // Read: the stream holds no event of the server

@@ -200,6 +200,8 @@ func (l *Leading) superseded(e Event) bool {
 	switch {
 	case e.Kind == SawHeartbeat && e.Leader.Node != l.node && l.phase == claiming:
 		return e.Leader.Mark.Term >= l.record.Term
+	case e.Kind == SawHeartbeat && e.Leader.Node != l.node && l.phase == asking && l.reason == start:
+		return e.Leader.Mark.Term >= l.term
 	case e.Kind == SawHeartbeat && e.Leader.Node != l.node:
 		return e.Leader.Mark.Term > l.term
 	case e.Kind == SawTerm && e.Term != nil && l.phase > asking:
@@ -239,9 +241,11 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 	}
 	if l.news = l.term > 0 && e.Term.Term > l.term && !l.mine(e.Term); l.news {
 		l.lastHeartbeat = now
-		l.noteUnheard(now, e.Term)
-	} else if e.Term.Term == l.unheard.term && e.Seq != l.fence {
-		l.unheard.moved = now
+		l.noteUnheard(now, e)
+	} else if l.term == 0 && e.Term.Node != l.node {
+		l.noteUnheard(now, e) // it may be alive, and have led since before this bridge listened
+	} else if e.Term.Term == l.unheard.term {
+		l.noteLife(now, e)
 	}
 	l.term, l.fence = max(l.term, e.Term.Term), e.Seq
 }
@@ -288,7 +292,7 @@ func (l *Leading) stepStanding(now time.Time, v View, e Event) {
 	if e.Kind == Tick && now.Sub(l.lastHeartbeat) >= wait && now.Sub(l.asked) >= max(askPause, l.patience()/4) {
 		reason := "silence"
 		if l.term == 0 {
-			reason = "start"
+			reason = start
 		}
 		l.ask(now, reason)
 	}

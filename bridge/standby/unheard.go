@@ -28,8 +28,16 @@ type unheard struct {
 	term   uint64    // 0: there is none
 	since  time.Time // when its record was seen first
 	moved  time.Time // when that was seen to be written last
+	stored uint64    // the last event then
 	losses int       // leads that this bridge has lost to one that it did not hear
 }
+
+// certain is after how many losses whoever leads unheard is left alone for as long as its record is
+// written anew. That it stores events shows as much.
+const certain = 5
+
+// AsksLife reports whether it matters who stores events: somebody may lead unheard.
+func (l *Leading) AsksLife() bool { return l.term == 0 || l.unheard.term != 0 }
 
 // Unheard returns who leads the server and is not heard to, as far as its record shows, and since
 // when that is known; "" if there is none.
@@ -41,12 +49,24 @@ func (l *Leading) Unheard(now time.Time) (node string, since time.Time) {
 }
 
 // noteUnheard notes that a record was seen of a claim of which nothing was heard.
-func (l *Leading) noteUnheard(now time.Time, t *Term) {
+func (l *Leading) noteUnheard(now time.Time, e Event) {
 	u := &l.unheard
 	if l.led {
 		u.losses++
 	}
-	u.node, u.term, u.since, u.moved = t.Node, t.Term, now, now
+	u.node, u.term, u.since, u.moved, u.stored = e.Term.Node, e.Term.Term, now, now, e.Stored
+}
+
+// noteLife notes whether the record of whoever leads unheard was written anew, or an event was stored.
+func (l *Leading) noteLife(now time.Time, e Event) {
+	u := &l.unheard
+	if e.Stored > u.stored && u.stored > 0 {
+		u.moved, u.losses = now, max(u.losses, certain)
+	}
+	if e.Seq != l.fence {
+		u.moved = now
+	}
+	u.stored = max(u.stored, e.Stored)
 }
 
 // patience is for how long the record of whoever leads unheard must stand still until this bridge

@@ -24,8 +24,8 @@ func TestSim_WhoIsNotHeardIsLeftInTheLead(t *testing.T) {
 		if rng.IntN(2) == 0 { // of three those at the ends
 			s.apart = func(a, b *node) bool { return nodes == 2 || a.name != "b2" && b.name != "b2" }
 		}
-		// A leader that was claimed from may find it out no sooner than it writes its record anew: what
-		// it sends is stored already, and so no fence is looked at.
+		// A leader that was claimed from may find it out no sooner than it looks at its record: what it
+		// sends is stored already, and so no fence is looked at.
 		before := s.js.term.Term
 		s.run(6*time.Minute, true)
 		if claims := s.js.term.Term - before; claims > uint64(5*nodes) {
@@ -96,4 +96,50 @@ func TestLeading_LooksWhetherAnotherHasClaimedUnheard(t *testing.T) {
 	if node, _ := s.l.Unheard(s.now); node != "b2" || s.l.Leads() || s.l.patience() != 4*simSilence {
 		t.Errorf("it leads: %v, and %q is not heard, which it leaves the lead for %v", s.l.Leads(), node, s.l.patience())
 	}
+}
+
+// A bridge that has just started and hears nobody claims behind another's record only if nothing is
+// stored meanwhile: who leads may be alive. Its own record, of the process before, it claims behind
+// at once, and who is heard it does not claim from.
+func TestLeading_StartsUnheard(t *testing.T) {
+	stored := func(seq uint64) Event {
+		e := saw("b2", 7, 20)
+		e.Stored = seq
+		return e
+	}
+	start := func() *script {
+		s := newScript(t)
+		s.wait(simSilence+coldPause, AskTerm)
+		if !s.l.AsksLife() {
+			t.Error("it does not want to know what is stored")
+		}
+		return s
+	}
+	s := start()
+	s.on(saw("b1", 7, 20), WriteTerm)
+
+	s = start()
+	for range simSilence / askPause {
+		s.on(stored(100))
+		s.wait(askPause, AskTerm)
+	}
+	s.on(stored(100), WriteTerm)
+
+	s = start()
+	s.on(stored(100))
+	s.wait(askPause, AskTerm)
+	s.on(stored(101), Hold)
+	if node, _ := s.l.Unheard(s.now); node != "b2" {
+		t.Errorf("%q leads and is not heard", node)
+	}
+	quiet := stored(101)
+	for i := range uint64(12) {
+		s.wait(goneAfter/4, AskTerm)
+		quiet.Seq = 20 + i/3 // it writes its record anew each 45 s
+		s.on(quiet, Hold)
+	}
+
+	s = start()
+	s.on(stored(100))
+	s.on(s.heard("b2", 7, ""), Hold)
 }

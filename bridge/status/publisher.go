@@ -65,6 +65,11 @@ func (s *Publisher) Notify() { clock.Raise(s.changed) }
 // called from any goroutine and does not wait.
 func (s *Publisher) Publish(key subject.Key, state any) { s.publish(key, state, nil, triggerChange) }
 
+// PublishWhile is Publish of what goes out only while speaks reports so. It is observed all the same.
+func (s *Publisher) PublishWhile(key subject.Key, state any, speaks func() bool) {
+	s.publish(key, state, &Shared{Speaks: speaks, Sure: func() bool { return true }}, triggerChange)
+}
+
 // publish is Publish, of a server that others may share. What the interval triggers tells
 // nothing that is not known, and is not observed.
 func (s *Publisher) publish(key subject.Key, state any, shared *Shared, trigger string) {

@@ -6,7 +6,7 @@ import "time"
 // Snapshot.Ignored, or the oldest goes.
 const (
 	maxServers  = 4096    // ignored
-	maxNodes    = 256     // ignored
+	maxNodes    = 256     // ignored, unless one is silent, which goes
 	maxSessions = 32      // of a server; ignored
 	maxStreams  = 32      // of a node; ignored
 	maxStandbys = 32      // of a server; ignored

@@ -153,11 +153,26 @@ func (m *Model) server(name string) *server {
 
 func (m *Model) node(name string) *node {
 	n := m.nodes[name]
-	if n == nil && len(m.nodes) < maxNodes {
+	if n == nil && (len(m.nodes) < maxNodes || m.forgetNode()) {
 		n = &node{name: strings.Clone(name)}
 		m.nodes[n.name] = n
 	}
 	return n
+}
+
+// forgetNode makes room where one is silent: AMI_STATUS keeps the last word of each that ever was.
+func (m *Model) forgetNode() bool {
+	var oldest *node
+	for _, n := range m.nodes {
+		if m.isSilent(n, n.lastSeen, m.now) && (oldest == nil || n.lastSeen.Before(oldest.lastSeen)) {
+			oldest = n
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	delete(m.nodes, oldest.name)
+	return true
 }
 
 func (m *Model) advance(now time.Time) {

@@ -170,3 +170,22 @@ func count(n *uint64) string {
 	}
 	return fmt.Sprint(*n)
 }
+
+// The stream keeps the last word of each bridge that ever was, such as of each container that had its
+// host's name for BRIDGE_NODE. However many there are, the bridge that lives is seen.
+func TestModel_BridgesOfThePastMakeRoom(t *testing.T) {
+	w := watch(t)
+	for i := range maxNodes + 50 {
+		raw, err := json.Marshal(fields{"node": fmt.Sprint("old", i), "at": text(t0.Add(time.Duration(i) * time.Hour)), "servers": []string{"pbx1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Status(fmt.Sprint("ami.nodes.old", i), raw, at(1000*time.Hour), true)
+	}
+	w.now = at(1000 * time.Hour)
+	w.node("b1", []string{"pbx1"})
+	w.Tick(w.now)
+	if n := w.nodes["b1"]; n == nil || w.isSilent(n, n.lastSeen, w.now) || len(w.nodes) != 1 {
+		t.Errorf("of %d bridges it knows b1 as %+v", len(w.nodes), n)
+	}
+}

@@ -206,6 +206,20 @@ func TestHindered_TwoOfOneName(t *testing.T) {
 	}
 	second := tell(t, url, addr, nil)
 	second.says("another bridge is called b1 and was there before: give each its own BRIDGE_NODE")
+	words, err := nc.SubscribeSync("ami.nodes.b1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		m, err := words.NextMsg(harness.Patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said struct{ HA struct{ Leads int } }
+		if err := json.Unmarshal(m.Data, &said); err != nil || said.HA.Leads != 1 {
+			t.Errorf("one that does not lead says how b1 is: %v, %s", err, m.Data)
+		}
+	}
 	sim.Emit("Event", "Held")
 	harness.Eventually(t, "the first goes on", func() bool { return first.Metric("events_published_total") == 1 })
 	if err := nc.Drain(); err != nil {

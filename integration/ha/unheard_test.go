@@ -37,13 +37,7 @@ func TestUnheard_OneLeadsAndTheOtherSaysSo(t *testing.T) {
 	b2, log2 := f.shares("b2", f.nats[0].URL, f.addr, quick)
 	f.settled()
 	f.nats[0].Configure(deafRights())
-	unheard := func(r *harness.Running) bool {
-		f.emit(1)
-		_, ready := r.Get("/readyz")
-		return r.Metric("ha_standby_reason", "state", "joining", "reason", "unheard") == 1 &&
-			strings.Contains(ready, "leads it and is not heard")
-	}
-	harness.Eventually(t, "one says that it does not hear who leads", func() bool { return unheard(b1) || unheard(b2) })
+	harness.Eventually(t, "one says that it does not hear who leads", func() bool { return f.unheard(b1) || f.unheard(b2) })
 	claims := func() int { return strings.Count(lines(log1)+lines(log2), "leads ") }
 	before := claims()
 	f.emitFor(20 * time.Second)
@@ -55,6 +49,31 @@ func TestUnheard_OneLeadsAndTheOtherSaysSo(t *testing.T) {
 	}
 	f.nats[0].Configure(rights(""))
 	f.settled()
+	if got := f.verify(); !got.whole() {
+		t.Error(got)
+	}
+}
+
+// unheard reports whether a bridge says that another one leads, and is not heard, while the Asterisk goes on.
+func (f *fleet) unheard(r *harness.Running) bool {
+	f.emit(1)
+	_, ready := r.Get("/readyz")
+	return r.Metric("ha_standby_reason", "state", "joining", "reason", "unheard") == 1 && strings.Contains(ready, "leads it and is not heard")
+}
+
+// A bridge that starts and does not hear who leads a busy server does not claim it.
+func TestUnheard_WhoStartsLeavesTheLead(t *testing.T) {
+	longtest.Mark(t, "a bridge listens, claims nothing, and says so after five silences")
+	t.Parallel()
+	f := newFleet(t, shape{apart: true})
+	f.nats[0].Configure(deafRights())
+	f.shares("b1", f.nats[0].URL, f.addr, nil)
+	f.ear.leads("b1", 0)
+	b2, log2 := f.shares("b2", f.nats[0].URL, f.addr, nil)
+	harness.Eventually(t, "it says that it does not hear who leads", func() bool { return f.unheard(b2) })
+	if n := log2.FilterMessage("leads").Len(); n > 0 {
+		t.Errorf("it has claimed %d times", n)
+	}
 	if got := f.verify(); !got.whole() {
 		t.Error(got)
 	}
