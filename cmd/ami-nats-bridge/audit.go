@@ -65,6 +65,7 @@ func (c *auditCmd) Run(std stdio) error {
 	if c.Verify {
 		return c.verify(ctx, std, source, prefix)
 	}
+	defer sayBegins(ctx, std, source, sel.From)()
 	return c.list(ctx, std, source, sel)
 }
 

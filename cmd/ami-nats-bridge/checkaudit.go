@@ -23,10 +23,11 @@ type refusedCount struct{ all, passed int } // passed: that were allowed then
 type auditReplay struct {
 	cfg      *config.Config
 	kinds    map[refusedKind]*refusedCount
-	recorded int // Actions that are recorded
-	unsure   int // of which the record does not hold enough
-	foreign  int // of servers that are not configured
-	none     int // records that are none
+	recorded int    // Actions that are recorded
+	unsure   int    // of which the record does not hold enough
+	foreign  int    // of servers that are not configured
+	none     int    // records that are none
+	begins   string // where the audit begins, if that is later than asked for
 }
 
 // replayAudit prints which of the recorded Actions the policy would refuse.
@@ -46,6 +47,7 @@ func (c *checkCmd) replayAudit(std stdio, s *env.Settings) error {
 	defer end()
 	r := auditReplay{cfg: &s.Bridge, kinds: map[refusedKind]*refusedCount{}}
 	sel := replay.Selection{Prefix: prefix, Kind: "audit", From: from}
+	r.begins = begins(ctx, source, from)
 	progress := newProgress(std)
 	err = source.Read(ctx, sel, replay.MadeAt, progress.show, r.take)
 	progress.done()
@@ -107,6 +109,9 @@ func (r *auditReplay) findings(ago string) (found []finding) {
 	}
 	f := findings{about: "audit"}
 	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.recorded, ago, all, passed)
+	if r.begins != "" {
+		f.add("note", "%s", r.begins)
+	}
 	if r.unsure > 0 {
 		f.add("note", "of %d it cannot be told: their records have masked, cut or missing values", r.unsure)
 	}

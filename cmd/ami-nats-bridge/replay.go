@@ -67,6 +67,15 @@ func (c *replayCmd) Run(std stdio) error {
 	}
 	defer end()
 	sel.Prefix = prefix
+	from := sel.From
+	switch {
+	case c.Find != "" && sel.From.IsZero() && sel.To.IsZero():
+		sel.From = time.Now().AddDate(0, 0, -1)
+		from = sel.From
+	case c.Call != "" && from.IsZero():
+		from, _ = replay.NewCall(c.Call).Began()
+	}
+	defer sayBegins(ctx, std, source, from)()
 	switch {
 	case c.Call != "":
 		return c.call(ctx, std, source, sel)

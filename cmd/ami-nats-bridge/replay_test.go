@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -218,4 +221,38 @@ func TestReplay_FindsTheCallsOfANumber(t *testing.T) {
 	for _, args := range []string{"--find 1 --call 1", "--find 1 --event Hangup", "--find 1 -o ami", "--find 1 --pace original"} {
 		printed(t, 2, append([]string{"replay"}, strings.Fields(args)...)...)
 	}
+}
+
+// A reading from a time of which the stream has nothing any more says where that begins; one of all that there ever was does not.
+func TestReplay_SaysWhereTheStreamBegins(t *testing.T) {
+	a := newArchive(t)
+	envtest.Set(t, envtest.One("BRIDGE_NATS_URL="+a.url)...)
+	a.story()
+	for range 2 {
+		a.record("pbx1", "Ping", time.Now(), `"phase":"outcome"`)
+	}
+	commands := []string{"replay --from -7d", "replay --from -7d --server pbx2", "replay --find 100", "replay --find 100 --from -7d", "replay --call " + storyID, "audit --from -7d", "check --replay-audit 7d"}
+	says := func(want string) {
+		t.Helper()
+		for _, command := range commands {
+			var stdout, stderr bytes.Buffer
+			run(append([]string{"ami-nats-bridge"}, strings.Fields(command)...), stdio{"ami-nats-bridge", &stdout, &stderr})
+			if got := strings.Count(stdout.String()+stderr.String(), " begins at "); got != map[string]int{"all": 0, "not all": 1}[want] {
+				t.Errorf("of %s: %s says so %d times\n%s%s", want, command, got, &stdout, &stderr)
+			}
+		}
+	}
+	says("all")
+	for _, name := range []string{"AMI_EVENTS", "AMI_AUDIT"} {
+		stream, err := a.js.Stream(t.Context(), name)
+		if err == nil {
+			err = stream.Purge(t.Context(), jetstream.WithPurgeSequence(2))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	says("not all")
+	commands = []string{"replay", "audit", "replay --from -10s", "audit --from -10s"}
+	says("all")
 }

@@ -11,9 +11,6 @@ import (
 
 // find lists the calls of a number or a channel.
 func (c *replayCmd) find(ctx context.Context, std stdio, source *replay.Source, sel replay.Selection) error {
-	if sel.From.IsZero() && sel.To.IsZero() {
-		sel.From = time.Now().AddDate(0, 0, -1)
-	}
 	progress := newProgress(std)
 	progress.on = terminal.Is(std.err) // what is found is printed behind it
 	found, gaps, err := source.Find(ctx, sel, c.Find, progress.show)
