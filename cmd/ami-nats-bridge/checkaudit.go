@@ -27,6 +27,7 @@ type auditReplay struct {
 	unsure   int    // of which the record does not hold enough
 	foreign  int    // of servers that are not configured
 	none     int    // records that are none
+	lost     uint64 // records that were lost, as those behind them say
 	begins   string // where the audit begins, if that is later than asked for
 }
 
@@ -65,6 +66,7 @@ func (r *auditReplay) take(m *replay.Message) error {
 		r.none++
 		return nil
 	}
+	r.lost += record.Lost
 	if record.Phase == "intent" {
 		return nil
 	}
@@ -111,6 +113,9 @@ func (r *auditReplay) findings(ago string) (found []finding) {
 	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.recorded, ago, all, passed)
 	if r.begins != "" {
 		f.add("note", "%s", r.begins)
+	}
+	if r.lost > 0 {
+		f.add("note", "%d records were lost, as those behind them say: what they were of is not counted", r.lost)
 	}
 	if r.unsure > 0 {
 		f.add("note", "of %d it cannot be told: their records have masked, cut or missing values", r.unsure)
