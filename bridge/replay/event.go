@@ -63,6 +63,26 @@ func (e *Event) Gap() (g Gap) {
 	return g
 }
 
+// Gaps sums up what Gaps say.
+type Gaps struct {
+	Count   uint64
+	Lost    uint64 // events
+	Unknown uint64 // Gaps that do not say how many
+}
+
+// Add takes in e, if it is a Gap.
+func (g *Gaps) Add(e *Event) {
+	if !e.IsGap() {
+		return
+	}
+	g.Count++
+	if n, err := strconv.ParseUint(e.Gap().Lost, 10, 64); err == nil {
+		g.Lost += n
+	} else {
+		g.Unknown++
+	}
+}
+
 // Field is one header of an event: a name and its values, of which only a
 // repeated header has more than one.
 type Field struct {

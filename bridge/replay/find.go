@@ -36,15 +36,20 @@ const maxFound = 10_000
 // Find returns the calls of a selection in which what, a number or a channel,
 // calls or is called, in the order in which they began. A number is found in each
 // of its forms: +49 30 1234, 0049301234, 0301234. A channel is found by its name
-// with or without what Asterisk adds: PJSIP/alice, PJSIP/alice-00000042.
-func (s *Source) Find(ctx context.Context, sel Selection, what string, onProgress func(Progress)) ([]*Found, error) {
-	sel.Names = findIn
+// with or without what Asterisk adds: PJSIP/alice, PJSIP/alice-00000042. In the Gaps
+// there may be others, or the end of one.
+func (s *Source) Find(ctx context.Context, sel Selection, what string, onProgress func(Progress)) ([]*Found, Gaps, error) {
+	sel.Names = append(slices.Clone(findIn), "Gap")
 	f := finder{wanted: wantedIn(what), calls: make(map[[2]string]*Found)}
 	err := s.Read(ctx, sel, ReadAt, onProgress, func(m *Message) error {
 		e := sel.EventOf(m)
+		if e.IsGap() {
+			f.gaps.Add(&e)
+			return nil
+		}
 		return f.see(&e)
 	})
-	return f.found(), err
+	return f.found(), f.gaps, err
 }
 
 // finder knows the calls that match, and those that are up and may.
@@ -52,6 +57,7 @@ type finder struct {
 	wanted  wanted
 	calls   map[[2]string]*Found // by server and Linkedid
 	matched int
+	gaps    Gaps
 }
 
 // see takes the next event.

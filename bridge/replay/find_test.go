@@ -65,7 +65,7 @@ func TestFind_FindsCalls(t *testing.T) {
 		"999":            "",
 	} {
 		read := 0
-		found, err := b.source("AMI_EVENTS").Find(t.Context(), Selection{Prefix: "ami", Kind: "events", From: began}, what, func(Progress) { read++ })
+		found, _, err := b.source("AMI_EVENTS").Find(t.Context(), Selection{Prefix: "ami", Kind: "events", From: began}, what, func(Progress) { read++ })
 		var got []string
 		for _, f := range found {
 			got = append(got, fmt.Sprintf("%s %s %s>%s %v %s %d", f.Server, f.Linkedid, f.Caller, f.Called, f.Lasted, f.Cause, f.Channels))

@@ -24,7 +24,8 @@ const (
 // errEnough ends a reading.
 var errEnough = errors.New("enough")
 
-// ReadCall calls each for the events of call, server by server, each in the order
+// ReadCall calls each for the events of call and for the Gaps while it lasted, in which
+// others of its events may be missing, server by server, each in the order
 // of the stream, and onProgress, if not nil, for each message read. It begins at the
 // call's first channel, which is near the time that the Linkedid names unless
 // sel.From says where to look, and ends when the last channel has hung up. A
@@ -44,7 +45,7 @@ func (s *Source) ReadCall(ctx context.Context, sel Selection, call *Call, onProg
 			if m.Sequence > last {
 				return false, nil
 			}
-			if e := one.EventOf(m); !e.IsGap() && call.Has(&e) {
+			if e := one.EventOf(m); e.IsGap() || call.Has(&e) {
 				return true, each(&e)
 			}
 			return true, nil

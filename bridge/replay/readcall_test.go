@@ -121,7 +121,7 @@ func TestReadCall_WithoutItsEnd(t *testing.T) {
 	}
 	b.event("pbx1", "Gap", "s:0", began.Add(10*time.Minute), `{"Event":"Gap","Lost":"3"}`)
 	b.noise(began.Add(10*time.Minute), 10*time.Minute, 1, "pbx1")
-	if got, read := b.readCall(id, Selection{}); got != "pbx1.Newchannel" || read > 40 {
+	if got, read := b.readCall(id, Selection{}); got != "pbx1.Newchannel pbx1.Gap" || read > 40 {
 		t.Errorf("after a Gap: %s, %d read", got, read)
 	}
 }
@@ -139,7 +139,7 @@ func TestReadCall_GoesOnBehindAGap(t *testing.T) {
 	say(2, "Hold")
 	b.tick("pbx1", "VarSet", began.Add(40*time.Minute))
 	say(60, "Hangup")
-	if got, _ := b.readCall(id, Selection{}); got != "pbx1.Newchannel pbx1.Hold pbx1.Hangup" {
+	if got, _ := b.readCall(id, Selection{}); got != "pbx1.Newchannel pbx1.Gap pbx1.Hold pbx1.Hangup" {
 		t.Error(got)
 	}
 }

@@ -93,6 +93,19 @@ func (s *Source) last(ctx context.Context, subject string) (*Message, error) {
 	return all[0], nil
 }
 
+// Begins is when the first message was stored that is there, if others were before it; zero if none were, or
+// none is there.
+func (s *Source) Begins(ctx context.Context) (time.Time, error) {
+	all, _, err := s.get(ctx, directget.Request{NextFor: ">", Seq: 1, Batch: 1})
+	if errors.Is(err, errNone) || err == nil && all[0].Sequence == 1 {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return all[0].Stored, nil
+}
+
 // subjects returns the last sequence of each subject that matches, or false if
 // there are more than the server lists.
 func (s *Source) subjects(ctx context.Context, wide string) (last map[string]uint64, all bool, err error) {

@@ -65,6 +65,7 @@ func (c *auditCmd) Run(std stdio) error {
 	if c.Verify {
 		return c.verify(ctx, std, source, prefix)
 	}
+	defer sayBegins(ctx, std, source, sel.From)()
 	return c.list(ctx, std, source, sel)
 }
 
@@ -110,14 +111,18 @@ func chainState(ctx context.Context, source *replay.Source, prefix string) (stri
 	if err != nil {
 		return "", err
 	}
-	var records, broken uint64
+	var records, broken, lost uint64
 	for _, verdict := range v.Verdicts() {
-		records, broken = records+verdict.Records, broken+verdict.Broken
+		records, broken, lost = records+verdict.Records, broken+verdict.Broken, lost+verdict.Lost
 	}
+	text := fmt.Sprintf("whole, %d records", records)
 	if broken > 0 {
-		return fmt.Sprintf("BROKEN in %d places: audit --verify names them", broken), nil
+		text = fmt.Sprintf("BROKEN in %d places: audit --verify names them", broken)
 	}
-	return fmt.Sprintf("whole, %d records", records), nil
+	if lost > 0 {
+		text += fmt.Sprintf(", and %d more that were lost", lost)
+	}
+	return text, nil
 }
 
 func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, sel replay.Selection) error {
@@ -126,7 +131,7 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 	progress := newProgress(std)
 	table := recordTable{screen: std.screen()}
 	var line []byte
-	records, none := 0, 0
+	records, none, lost := 0, 0, uint64(0)
 	var r replay.Record
 	var isNone error
 	made := func(m *replay.Message) time.Time {
@@ -136,7 +141,7 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 	err := source.Read(ctx, sel, made, progress.show, func(*replay.Message) (err error) {
 		if isNone != nil {
 			none++ // shown like the others: somebody put it there
-		} else if !wanted.Has(&r) {
+		} else if lost += r.Lost; !wanted.Has(&r) {
 			return nil
 		}
 		records++
@@ -157,6 +162,9 @@ func (c *auditCmd) list(ctx context.Context, std stdio, source *replay.Source, s
 	fmt.Fprintf(std.err, "%d records", records)
 	if none > 0 {
 		fmt.Fprintf(std.err, "; %d of them are none", none)
+	}
+	if lost > 0 { // of whoever asked for whatever
+		fmt.Fprintf(std.err, "; %d more were lost, as the bridge says", lost)
 	}
 	if err != nil {
 		fmt.Fprintln(std.err)

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/replay"
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 )
 
 func TestAudit_SelectsAndShows(t *testing.T) {
@@ -174,5 +175,21 @@ func TestAudit_VerifyNamesTheBreak(t *testing.T) {
 	}
 	if err := d.Decode(&server); err != nil || server.Server != "pbx1" || server.Breaks[0].Kind != "missing" || server.Breaks[0].Sequence != 3 {
 		t.Errorf("%s: %v", out, err)
+	}
+}
+
+// What the bridge had no room to record, and what a record has no room for, is told where the records are read.
+func TestAudit_SaysWhatIsMissing(t *testing.T) {
+	a := newArchive(t)
+	envtest.Set(t, envtest.One("BRIDGE_NATS_URL="+a.url)...)
+	a.record("pbx1", "Ping", time.Now(), `"phase":"outcome","outcome":"answered","decision":"allowed"`)
+	a.record("pbx1", "Originate", time.Now(), `"phase":"outcome","outcome":"answered","decision":"allowed","fields":{"Channel":"PJSIP/1"},"fields_omitted":3,"lost":7`)
+	out, problems := printed(t, 0, "audit")
+	if !strings.Contains(squeeze(out), "Originate Channel=PJSIP/1 and 3 headers more → pbx1 answered; 7 records before it are lost") ||
+		problems != "2 records; 7 more were lost, as the bridge says; chain: whole, 2 records, and 7 more that were lost\n" {
+		t.Errorf("%s%s", out, problems)
+	}
+	if out, _ := printed(t, 0, "check", "--replay-audit", "7d"); !strings.Contains(out, "7 records were lost, as those behind them say") {
+		t.Errorf("check says %s", out)
 	}
 }

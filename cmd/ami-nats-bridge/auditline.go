@@ -31,8 +31,14 @@ func sentenceOf(r *replay.Record) sentence {
 			s.what += " " + f.Name + "=" + quoted(f.Value)
 		}
 	}
+	if r.Omitted > 0 {
+		s.what += fmt.Sprintf(" and %d headers more", r.Omitted)
+	}
 	s.what, s.whom = terminal.Printable(s.what), terminal.Printable(s.whom)
 	s.end, s.style = ending(r)
+	if r.Lost > 0 {
+		s.end += fmt.Sprintf("; %d records before it are lost", r.Lost)
+	}
 	s.end = terminal.Printable(s.end)
 	return s
 }

@@ -18,6 +18,14 @@ func (p *eventPrinter) call(call *replay.Call, servers map[string][]replay.Event
 	for i, server := range slices.Sorted(maps.Keys(servers)) {
 		events := servers[server]
 		p.events += uint64(len(events))
+		last, gaps := events[0].Read, uint64(0)
+		for j := range events {
+			if p.gaps.Add(&events[j]); events[j].IsGap() {
+				gaps++
+			} else {
+				last = events[j].Read
+			}
+		}
 		if p.format != "table" {
 			for j := range events {
 				if err := p.write(&events[j]); err != nil {
@@ -30,9 +38,9 @@ func (p *eventPrinter) call(call *replay.Call, servers map[string][]replay.Event
 			fmt.Fprintln(p.out)
 		}
 		channels, bridges := call.Size(server)
-		first, last := events[0].Read, events[len(events)-1].Read
+		first := events[0].Read
 		head := fmt.Sprintf("%s: from %s for %v, %d events, %d channels, %d bridges", terminal.Printable(server),
-			first.Local().Format(tableTime), last.Sub(first).Round(time.Millisecond), len(events), channels, bridges)
+			first.Local().Format(tableTime), last.Sub(first).Round(time.Millisecond), uint64(len(events))-gaps, channels, bridges)
 		if err := p.std.screen().Print(p.out, terminal.Line{{Text: head}}); err != nil {
 			return err
 		}
@@ -62,6 +70,9 @@ func newCallTable(screen terminal.Screen, events []replay.Event) *callTable {
 	t := &callTable{screen: screen, first: events[0].Read, known: map[string]string{}}
 	for i := range events {
 		t.name = max(t.name, terminal.Width(events[i].Name))
+		if events[i].IsGap() {
+			t.name = max(t.name, len(gapName))
+		}
 		t.channel = min(max(t.channel, terminal.Width(channelsOf(fieldsOf(events[i].Data)))), maxChannelColumn)
 	}
 	return t
@@ -79,8 +90,13 @@ func channelsOf(fields []field) string {
 func (t *callTable) line(w io.Writer, e *replay.Event) error {
 	fields := fieldsOf(e.Data)
 	channel := channelsOf(fields)
+	at := terminal.Piece{Style: terminal.Dim, Text: fmt.Sprintf("  %+10.3f  ", e.Read.Sub(t.first).Seconds())}
+	if e.IsGap() {
+		name := terminal.Piece{Style: terminal.Note, Text: terminal.Pad(gapName, t.name) + " "}
+		return t.screen.Print(w, append(terminal.Line{at, name}, gapLine(e.Gap())...))
+	}
 	return t.screen.Print(w, terminal.Line{
-		{Style: terminal.Dim, Text: fmt.Sprintf("  %+10.3f  ", e.Read.Sub(t.first).Seconds())},
+		at,
 		{Style: terminal.Bold, Text: terminal.Pad(terminal.Printable(e.Name), t.name) + "  "},
 		{Text: terminal.Pad(channel, t.channel)}, {Text: t.says(fields, channel)},
 	})

@@ -23,10 +23,12 @@ type refusedCount struct{ all, passed int } // passed: that were allowed then
 type auditReplay struct {
 	cfg      *config.Config
 	kinds    map[refusedKind]*refusedCount
-	recorded int // Actions that are recorded
-	unsure   int // of which the record does not hold enough
-	foreign  int // of servers that are not configured
-	none     int // records that are none
+	recorded int    // Actions that are recorded
+	unsure   int    // of which the record does not hold enough
+	foreign  int    // of servers that are not configured
+	none     int    // records that are none
+	lost     uint64 // records that were lost, as those behind them say
+	begins   string // where the audit begins, if that is later than asked for
 }
 
 // replayAudit prints which of the recorded Actions the policy would refuse.
@@ -46,6 +48,7 @@ func (c *checkCmd) replayAudit(std stdio, s *env.Settings) error {
 	defer end()
 	r := auditReplay{cfg: &s.Bridge, kinds: map[refusedKind]*refusedCount{}}
 	sel := replay.Selection{Prefix: prefix, Kind: "audit", From: from}
+	r.begins = begins(ctx, source, from)
 	progress := newProgress(std)
 	err = source.Read(ctx, sel, replay.MadeAt, progress.show, r.take)
 	progress.done()
@@ -63,6 +66,7 @@ func (r *auditReplay) take(m *replay.Message) error {
 		r.none++
 		return nil
 	}
+	r.lost += record.Lost
 	if record.Phase == "intent" {
 		return nil
 	}
@@ -107,6 +111,12 @@ func (r *auditReplay) findings(ago string) (found []finding) {
 	}
 	f := findings{about: "audit"}
 	f.add("ok", "%d Actions recorded in the last %s: the policy in force would refuse %d, of which %d passed then", r.recorded, ago, all, passed)
+	if r.begins != "" {
+		f.add("note", "%s", r.begins)
+	}
+	if r.lost > 0 {
+		f.add("note", "%d records were lost, as those behind them say: what they were of is not counted", r.lost)
+	}
 	if r.unsure > 0 {
 		f.add("note", "of %d it cannot be told: their records have masked, cut or missing values", r.unsure)
 	}

@@ -78,6 +78,32 @@ func (f *readFlags) open(std stdio, name, stream string) (ctx context.Context, s
 	return ctx, source, nc.cfg.SubjectPrefix, func() { nc.Close(); cancel(nil); stop() }, nil
 }
 
+// begins says where source begins, of a reading from a time on of which it has not all any more; nothing where it has,
+// or where nobody says.
+func begins(ctx context.Context, source *replay.Source, from time.Time) (note string) {
+	if from.IsZero() {
+		return ""
+	}
+	first, err := source.Begins(ctx)
+	if err != nil || !first.After(from.Add(clockSlack)) { // what keeps from reading is told by who reads
+		return ""
+	}
+	return fmt.Sprintf("%s begins at %s: what was before is gone from it, by age, by a limit or by a purge", source.Stream, first.Local().Format(time.DateTime))
+}
+
+// sayBegins asks for it first, for it moves on meanwhile, and returns what says it behind all else.
+func sayBegins(ctx context.Context, std stdio, source *replay.Source, from time.Time) (say func()) {
+	note := begins(ctx, source, from)
+	return func() {
+		if note != "" {
+			fmt.Fprintln(std.err, "ami-nats-bridge:", terminal.Printable(note))
+		}
+	}
+}
+
+// clockSlack is how far the clocks of the bridge and of NATS may differ.
+const clockSlack = time.Minute
+
 // usage is an error of the command line.
 func usage(format string, args ...any) error {
 	return &exitError{code: 2, text: "ami-nats-bridge: " + fmt.Sprintf(format, args...), usage: true}

@@ -67,6 +67,15 @@ func (c *replayCmd) Run(std stdio) error {
 	}
 	defer end()
 	sel.Prefix = prefix
+	from := sel.From
+	switch {
+	case c.Find != "" && sel.From.IsZero() && sel.To.IsZero():
+		sel.From = time.Now().AddDate(0, 0, -1)
+		from = sel.From
+	case c.Call != "" && from.IsZero():
+		from, _ = replay.NewCall(c.Call).Began()
+	}
+	defer sayBegins(ctx, std, source, from)()
 	switch {
 	case c.Call != "":
 		return c.call(ctx, std, source, sel)
@@ -90,7 +99,7 @@ func (c *replayCmd) Run(std stdio) error {
 	if err = p.end(err); err != nil {
 		return err
 	}
-	return sayUnmatched(ctx, std, source, sel, c.Event, p.events > p.gaps)
+	return sayUnmatched(ctx, std, source, sel, c.Event, p.events > p.gaps.Count)
 }
 
 // check refuses flags that do not go together.
@@ -119,7 +128,8 @@ type eventPrinter struct {
 	gapFinder *replay.GapFinder // nil where not all events are read
 	began     time.Time
 
-	events, gaps, unknown, lost, missing, repeated, unwritable uint64
+	events, missing, repeated, unwritable uint64
+	gaps                                  replay.Gaps
 }
 
 func (c *replayCmd) printer(std stdio, sel *replay.Selection) *eventPrinter {
@@ -134,14 +144,7 @@ func (c *replayCmd) printer(std stdio, sel *replay.Selection) *eventPrinter {
 
 func (p *eventPrinter) print(e *replay.Event) error {
 	p.events++
-	if e.IsGap() {
-		p.gaps++
-		if n, err := strconv.ParseUint(e.Gap().Lost, 10, 64); err == nil {
-			p.lost += n
-		} else {
-			p.unknown++
-		}
-	}
+	p.gaps.Add(e)
 	if p.gapFinder != nil {
 		missing, repeated := p.gapFinder.See(e)
 		p.missing += missing
@@ -178,13 +181,8 @@ func (p *eventPrinter) end(err error) error {
 	if flushed := p.out.Flush(); err == nil {
 		err = flushed
 	}
-	text := fmt.Sprintf("%d events in %v", p.events-p.gaps, time.Since(p.began).Round(time.Millisecond))
-	if p.gaps > 0 {
-		text += fmt.Sprintf("; %d Gaps: %d lost", p.gaps, p.lost)
-	}
-	if p.unknown > 0 {
-		text += fmt.Sprintf(", in %d of them nobody knows how many", p.unknown)
-	}
+	text := fmt.Sprintf("%d events in %v", p.events-p.gaps.Count, time.Since(p.began).Round(time.Millisecond))
+	text += gapsText(p.gaps)
 	if p.missing > 0 {
 		text += fmt.Sprintf("; %d more numbers are missing: left out by the bridge's filters, or gone from the stream", p.missing)
 	}
@@ -196,6 +194,17 @@ func (p *eventPrinter) end(err error) error {
 		return &exitError{code: 1, text: fmt.Sprintf("ami-nats-bridge: %d events could not be written as AMI", p.unwritable)}
 	}
 	return unless(err)
+}
+
+// gapsText sums up Gaps behind something else; nothing without one.
+func gapsText(g replay.Gaps) (text string) {
+	if g.Count > 0 {
+		text = fmt.Sprintf("; %d Gaps: %d lost", g.Count, g.Lost)
+	}
+	if g.Unknown > 0 {
+		text += fmt.Sprintf(", in %d of them nobody knows how many", g.Unknown)
+	}
+	return text
 }
 
 // maxCallEvents bounds what one call may hold in memory.

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
 )
 
@@ -106,11 +109,15 @@ func TestReplay_AMI(t *testing.T) {
 func TestReplay_ACall(t *testing.T) {
 	a := newArchive(t)
 	a.story()
-	out, _ := printed(t, 0, "replay", "--call", storyID)
+	out, problems := printed(t, 0, "replay", "--call", storyID)
+	if !regexp.MustCompile(`^9 events in \d.*; 1 Gaps: 2 lost\n$`).MatchString(problems) {
+		t.Errorf("sums up: %s", problems)
+	}
 	_, rest, _ := strings.Cut(out, "\n")
 	want := `      +0.000  Newchannel               PJSIP/alice-00000001                       state=Up  caller="100 Alice"
       +0.010  Newchannel               PJSIP/bob-00000002                         state=Down
       +0.020  QueueCallerJoin          PJSIP/alice-00000001                       queue=support  position=1
+      +0.030  === GAP ===              overflow, 2 lost, from ` + shortTime("2026-11-24T10:00:00Z") + ` to ` + shortTime("2026-11-24T10:00:01Z") + `
       +1.500  AgentConnect             PJSIP/alice-00000001 > PJSIP/bob-00000002  state=Up  caller="100 Alice"  queue=support  agent=Bob  hold=1
       +1.600  BridgeEnter              PJSIP/alice-00000001                       bridge=b-1
       +1.700  BridgeVideoSourceUpdate  -                                          bridge=b-1
@@ -128,7 +135,7 @@ func TestReplay_ACall(t *testing.T) {
 	if !strings.Contains(other, "1 events") || !strings.Contains(other, "SIP/x") {
 		t.Errorf("the same Linkedid on pbx2: %s", other)
 	}
-	if out, _ := printed(t, 0, "replay", "--call", storyID, "-ojson", "--server", "pbx1"); strings.Count(out, "\n") != 8 {
+	if out, _ := printed(t, 0, "replay", "--call", storyID, "-ojson", "--server", "pbx1"); strings.Count(out, "\n") != 9 {
 		t.Errorf("as JSON %s", out)
 	}
 	printed(t, 1, "replay", "--call", "1.1")
@@ -195,7 +202,7 @@ func TestReplay_FindsTheCallsOfANumber(t *testing.T) {
 		out, problems := printed(t, 0, "replay", "--find", what, "--from", "-2h")
 		if want := `BEGAN LINKEDID CALLER CALLED LASTED SERVER END CHANNELS
 1763980000.42 100 800 9s pbx1 Normal Clearing 1
-`; squeeze(regexp.MustCompile(`(?m)^\d{4}-\S+ \S+ +`).ReplaceAllString(out, "")) != want || problems != "1 calls; one of them in full: replay --call LINKEDID\n" {
+`; squeeze(regexp.MustCompile(`(?m)^\d{4}-\S+ \S+ +`).ReplaceAllString(out, "")) != want || problems != "1 calls; one of them in full: replay --call LINKEDID; 1 Gaps: 2 lost\n" {
 			t.Errorf("%s: %s%s", what, out, problems)
 		}
 	}
@@ -214,4 +221,38 @@ func TestReplay_FindsTheCallsOfANumber(t *testing.T) {
 	for _, args := range []string{"--find 1 --call 1", "--find 1 --event Hangup", "--find 1 -o ami", "--find 1 --pace original"} {
 		printed(t, 2, append([]string{"replay"}, strings.Fields(args)...)...)
 	}
+}
+
+// A reading from a time of which the stream has nothing any more says where that begins; one of all that there ever was does not.
+func TestReplay_SaysWhereTheStreamBegins(t *testing.T) {
+	a := newArchive(t)
+	envtest.Set(t, envtest.One("BRIDGE_NATS_URL="+a.url)...)
+	a.story()
+	for range 2 {
+		a.record("pbx1", "Ping", time.Now(), `"phase":"outcome"`)
+	}
+	commands := []string{"replay --from -7d", "replay --from -7d --server pbx2", "replay --find 100", "replay --find 100 --from -7d", "replay --call " + storyID, "audit --from -7d", "check --replay-audit 7d"}
+	says := func(want string) {
+		t.Helper()
+		for _, command := range commands {
+			var stdout, stderr bytes.Buffer
+			run(append([]string{"ami-nats-bridge"}, strings.Fields(command)...), stdio{"ami-nats-bridge", &stdout, &stderr})
+			if got := strings.Count(stdout.String()+stderr.String(), " begins at "); got != map[string]int{"all": 0, "not all": 1}[want] {
+				t.Errorf("of %s: %s says so %d times\n%s%s", want, command, got, &stdout, &stderr)
+			}
+		}
+	}
+	says("all")
+	for _, name := range []string{"AMI_EVENTS", "AMI_AUDIT"} {
+		stream, err := a.js.Stream(t.Context(), name)
+		if err == nil {
+			err = stream.Purge(t.Context(), jetstream.WithPurgeSequence(2))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	says("not all")
+	commands = []string{"replay", "audit", "replay --from -10s", "audit --from -10s"}
+	says("all")
 }

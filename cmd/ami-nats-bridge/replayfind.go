@@ -11,12 +11,9 @@ import (
 
 // find lists the calls of a number or a channel.
 func (c *replayCmd) find(ctx context.Context, std stdio, source *replay.Source, sel replay.Selection) error {
-	if sel.From.IsZero() && sel.To.IsZero() {
-		sel.From = time.Now().AddDate(0, 0, -1)
-	}
 	progress := newProgress(std)
 	progress.on = terminal.Is(std.err) // what is found is printed behind it
-	found, err := source.Find(ctx, sel, c.Find, progress.show)
+	found, gaps, err := source.Find(ctx, sel, c.Find, progress.show)
 	progress.done()
 	if err != nil {
 		return unless(err)
@@ -35,10 +32,10 @@ func (c *replayCmd) find(ctx context.Context, std stdio, source *replay.Source, 
 		if !sel.From.IsZero() {
 			since = "since " + sel.From.Local().Format(time.DateTime)
 		}
-		fmt.Fprintf(std.err, "ami-nats-bridge: no call of %.80s %s\n", c.Find, since)
+		fmt.Fprintf(std.err, "ami-nats-bridge: no call of %.80s %s%s\n", c.Find, since, gapsText(gaps))
 		return sayUnmatched(ctx, std, source, sel, nil, false)
 	}
-	fmt.Fprintf(std.err, "%d calls; one of them in full: replay --call LINKEDID\n", len(found))
+	fmt.Fprintf(std.err, "%d calls; one of them in full: replay --call LINKEDID%s\n", len(found), gapsText(gaps))
 	return nil
 }
 

@@ -18,7 +18,7 @@ func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error 
 	r := row{at: e.Read.Local().Format(layout), server: e.Server, name: e.Name}
 	switch fields := fieldsOf(e.Data); {
 	case e.IsGap():
-		r.name, r.style, r.says = "=== GAP ===", terminal.Note, gapLine(e.Gap())
+		r.name, r.style, r.says = gapName, terminal.Note, gapLine(e.Gap())
 	case fields == nil:
 		r.says = rawLine(e.Data)
 	default:
@@ -26,6 +26,9 @@ func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error 
 	}
 	return t.print(w, r)
 }
+
+// gapName stands in place of an event's name.
+const gapName = "=== GAP ==="
 
 // gapLine says what is missing.
 func gapLine(g replay.Gap) terminal.Line {
