@@ -38,7 +38,7 @@ func (u *upkeep) logoff(now time.Time) {
 // do does what is due at now, and returns when something is due next.
 func (u *upkeep) do(ctx context.Context, now time.Time) (next time.Time) {
 	s := u.session
-	if s.dead.Err() != nil {
+	if s.cause.Load() != nil {
 		return now.Add(time.Hour) // its supervisor is about to take it away
 	}
 	if due(&u.ping, now, s.cfg.PingInterval) {
