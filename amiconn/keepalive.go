@@ -38,7 +38,7 @@ func (u *upkeep) logoff(now time.Time) {
 // do does what is due at now, and returns when something is due next.
 func (u *upkeep) do(ctx context.Context, now time.Time) (next time.Time) {
 	s := u.session
-	if s.dead.Err() != nil {
+	if s.cause.Load() != nil {
 		return now.Add(time.Hour) // its supervisor is about to take it away
 	}
 	if due(&u.ping, now, s.cfg.PingInterval) {
@@ -126,7 +126,22 @@ func (k *keeper) due() {
 		}
 		next = earliest(next, u.do(k.ctx, now))
 	}
+	if k.ctx.Err() == nil {
+		next = together(now, next)
+	}
 	k.timer.Reset(next.Sub(now))
+}
+
+// together returns when what is due next is done: at the end of its tenth of a second, with
+// what is due of other Links. A thousand idle servers have four hundred things due a second,
+// and to wake up a thread for each was a third of what they cost. What is due soon does not
+// wait.
+func together(now, next time.Time) time.Time {
+	const tenth = time.Second / 10
+	if next.Sub(now) < time.Second {
+		return next
+	}
+	return next.Add(tenth - time.Duration(next.UnixNano()%int64(tenth)))
 }
 
 // begin has what is due of s be done from now on.

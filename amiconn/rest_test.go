@@ -72,3 +72,19 @@ func TestKeeper_NothingIsDoneOnceItHasEnded(t *testing.T) {
 		}
 	})
 }
+
+// What is due of many Links within a tenth of a second is done at one moment, no sooner than it
+// is due; what is due soon is done in time.
+func TestKeeper_LinksAreSeenToTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now() // a whole second
+		for late := time.Duration(0); late < 100*time.Millisecond; late += time.Millisecond {
+			if got, want := together(now, now.Add(15*time.Second+late)), now.Add(15*time.Second+100*time.Millisecond); got != want {
+				t.Errorf("due after %v: done after %v", 15*time.Second+late, got.Sub(now))
+			}
+			if soon := now.Add(900*time.Millisecond + late); together(now, soon) != soon {
+				t.Errorf("due after %v: done after %v", soon.Sub(now), together(now, soon).Sub(now))
+			}
+		}
+	})
+}

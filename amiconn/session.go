@@ -125,10 +125,10 @@ type Session struct {
 	answeredAt     atomic.Int64  // nanoseconds, when an Action of this session's was last answered, in part or whole
 
 	queue   *writeQueue
-	writers sync.WaitGroup  // one at most, while something waits
-	dead    context.Context // done once the Session has died
-	die     context.CancelCauseFunc
-	left    atomic.Bool // it has logged off
+	writers sync.WaitGroup // one at most, while something waits
+	running atomic.Bool
+	cause   atomic.Pointer[SessionError] // why the Session has died; nil while it lives
+	left    atomic.Bool                  // it has logged off
 }
 
 // open connects and logs in. The Session that it returns has no goroutine yet:
@@ -158,7 +158,6 @@ func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) 
 	}
 	s.frames = frames.NewReader(s, int(cfg.MaxFrameBytes))
 	s.frames.Split(func(head *frames.Frame) bool { return s.table.Streams(s.Token, head) })
-	s.dead, s.die = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := s.login(ctx); err != nil {
 		conn.Close()
 		return nil, err
@@ -181,15 +180,13 @@ func (s *Session) Read(p []byte) (int, error) {
 // Run reads until the Session dies, joins its writer, fails its calls and returns
 // the cause, a *SessionError. What is due meanwhile is the Link's to do (keeper).
 func (s *Session) Run() error {
-	// The connection is closed by whoever ends the Session, which ends the
-	// reader and the writer wherever they wait.
-	stopClose := context.AfterFunc(s.dead, func() { s.conn.Close() })
-	defer stopClose()
-	s.read()
+	if s.running.Store(true); s.cause.Load() == nil {
+		s.read()
+	}
 	s.queue.close() // no writer begins behind it
-	s.conn.Close()
+	s.conn.Close()  // the writer ends, wherever it waits
 	s.writers.Wait()
-	cause := context.Cause(s.dead)
+	cause := s.cause.Load()
 	s.table.FailSession(s.Token, cause)
 	return cause
 }
@@ -232,8 +229,14 @@ func (s *Session) expectAnswer() {
 	s.expectingSince.CompareAndSwap(0, max(1, int64(time.Since(s.born))))
 }
 
-// end kills the Session with the cause, unless it is dead already.
-func (s *Session) end(reason Reason, err error) { s.die(&SessionError{reason, err}) }
+// end kills the Session with the cause, unless it is dead already. Its reader, wherever it
+// waits, returns and closes the connection.
+func (s *Session) end(reason Reason, err error) {
+	s.cause.CompareAndSwap(nil, &SessionError{reason, err})
+	if s.running.Load() { // else Run sees it
+		_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // it is closed otherwise
+	}
+}
 
 // logoff asks Asterisk to end the session. It is called once (upkeep.logoff).
 func (s *Session) logoff() {
@@ -285,7 +288,7 @@ func (s *Session) send(call correlation.Call, data []byte, may func() bool) erro
 	// A Session that died since the reservation has perhaps failed its calls
 	// already: this one then has to be failed here.
 	if !s.queue.commit(o) {
-		s.table.FailSession(s.Token, context.Cause(s.dead))
+		s.table.FailSession(s.Token, s.cause.Load())
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (q *writeQueue) depth() (actions, bytes, highWater int) {
 // Action whose call has ended while it waited, or that may not be written any more, is
 // not written at all. One that has begun is written to its end.
 func (s *Session) write() {
-	for batch := s.queue.take(nil); len(batch) > 0 && s.dead.Err() == nil; batch = s.queue.take(batch) {
+	for batch := s.queue.take(nil); len(batch) > 0 && s.cause.Load() == nil; batch = s.queue.take(batch) {
 		for i, o := range batch {
 			batch[i] = outgoing{}
 			if s.writes(o) {

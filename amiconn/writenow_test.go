@@ -2,7 +2,6 @@ package amiconn
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,8 +39,7 @@ func socketPair(t *testing.T) (*Session, *net.TCPConn) {
 	s := &Session{
 		Token: "t", born: time.Now(), cfg: &cfg, table: table, counts: new(counts), conn: conn, socket: socketOf(conn), queue: newWriteQueue(64<<20, func() {}),
 	}
-	s.dead, s.die = context.WithCancelCause(t.Context())
-	t.Cleanup(func() { s.die(nil); conn.Close(); peer.Close() })
+	t.Cleanup(func() { s.end(ReasonShutdown, nil); conn.Close(); peer.Close() })
 	return s, peer.(*net.TCPConn)
 }
 
@@ -77,7 +75,7 @@ func TestWriteNow_NeedsNoWriter(t *testing.T) {
 	ended := make(chan *correlation.Result, 10)
 	s.cfg.ReadTimeout = 500 * time.Millisecond
 	if !s.writeOne([]byte("ping")) {
-		t.Fatal(context.Cause(s.dead))
+		t.Fatal(s.cause.Load())
 	}
 	<-time.After(s.cfg.ReadTimeout + 100*time.Millisecond)
 	s.testCall(t, "1", ended)
@@ -85,8 +83,8 @@ func TestWriteNow_NeedsNoWriter(t *testing.T) {
 		t.Error("it is to be queued")
 	}
 	s.testDepth(t, 0, 0)
-	if s.dead.Err() != nil {
-		t.Fatal(context.Cause(s.dead))
+	if s.cause.Load() != nil {
+		t.Fatal(s.cause.Load())
 	}
 	got := make([]byte, len("ping")+10)
 	if _, err := io.ReadFull(peer, got); err != nil || string(got) != "ping"+strings.Repeat("a", 10) {
@@ -171,7 +169,7 @@ func TestWriteNow_TheRestIsTheWriters(t *testing.T) {
 	s.queue.commit(outgoing{id: "2", data: bytes.Repeat([]byte{'b'}, 100)})
 	var group sync.WaitGroup
 	defer group.Wait()
-	defer s.die(nil)
+	defer s.end(ReasonShutdown, nil)
 	group.Go(s.write)
 	got := make([]byte, whole+100)
 	if _, err := io.ReadFull(peer, got); err != nil {
@@ -203,7 +201,7 @@ func TestWriteNow_WhatHasNotBegunIsAskedForAgain(t *testing.T) {
 	leads.Store(false)
 	var group sync.WaitGroup
 	defer group.Wait()
-	defer s.die(nil)
+	defer s.end(ReasonShutdown, nil)
 	group.Go(s.write)
 	if r := <-ended; r.ActionID != "2" || r.Outcome != correlation.NotSent || !errors.Is(r.Cause, ErrWithdrawn) {
 		t.Errorf("%s ends %v: %v", r.ActionID, r.Outcome, r.Cause)
@@ -218,7 +216,7 @@ func TestWriteNow_AnErrorEndsTheSession(t *testing.T) {
 	if !s.now(t, "1", 'a', 10, nil) {
 		t.Error("it is to be queued")
 	}
-	if reason := ReasonOf(context.Cause(s.dead)); reason != ReasonWrite {
+	if reason := ReasonOf(s.cause.Load()); reason != ReasonWrite {
 		t.Errorf("it ends because of %v", reason)
 	}
 	s.testDepth(t, 0, 0)
@@ -230,7 +228,7 @@ func TestWriteNow_ActionsStayWhole(t *testing.T) {
 	s, peer := socketPair(t)
 	var asking sync.WaitGroup
 	defer s.writers.Wait()
-	defer s.die(nil)
+	defer s.end(ReasonShutdown, nil)
 	s.queue.start = func() { s.writers.Go(s.write) }
 	ended := make(chan *correlation.Result, askers*each)
 	for asker := range askers {
