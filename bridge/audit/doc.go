@@ -4,7 +4,7 @@
 // It decides nothing about a request: package policy does. It stores nothing itself:
 // a journal does. Of what a record holds it takes the secrets out, bounds every text,
 // and links the records of each server by their hashes, so that one that is changed
-// or missing shows.
+// or missing shows. It does so when the journal asks for the record, on that goroutine.
 //
 // A [Recorder] is safe for concurrent use, and its methods do not wait, but for
 // [Recorder.Seen], which asks NATS. Its one goroutine, [Recorder.Run], writes a

@@ -92,7 +92,7 @@ func shown(c concealer, action, body string) (object string, omitted int) {
 	d := &Recorder{concealer: c}
 	fields, err := fieldsOf(body)
 	k := d.Record(&nats.Msg{}, action, "", fields, err == nil)
-	k.concealed(c)
+	k.conceal(c)
 	return string(k.fields), k.omitted
 }
 

@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -87,4 +89,32 @@ func TestAudit_TheLastQuarterIsForWhatWasSent(t *testing.T) {
 	if d.lost.Load() != lost+2 {
 		t.Errorf("%d outcomes of what was sent find no room", d.lost.Load()-lost-2)
 	}
+}
+
+// A record is made when its turn comes, so that no Action waits for it: it tells how all was when its
+// Action ended. A loss stands where it was, behind what was queued before.
+func TestAudit_ARecordIsMadeWhenItsTurnComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := testRecorder(zap.NewNop())
+		a := testRequest(d, "Ping")
+		want := clock.Stamp(time.Now())
+		d.Outcome(a, &correlation.Result{}, nil)
+		if a.Recorded.concealed {
+			t.Error("whoever ends an Action waits until its record's secrets are hidden")
+		}
+		limit := fakeOf(d).Limit
+		fakeOf(d).Limit = 0
+		d.Outcome(testRequest(d, "Ping"), &correlation.Result{}, nil)
+		fakeOf(d).Limit = limit
+		d.Outcome(testRequest(d, "Ping"), &correlation.Result{}, nil)
+		<-time.After(time.Minute)
+		all := fakeOf(d).Take(2)
+		first, second := string(all[0].Msg.Data), string(all[1].Msg.Data)
+		if r := recordOf(t, all[0].Msg); r.At != want || r.DurationMS == nil || *r.DurationMS != 0 {
+			t.Errorf("at %s, when the Action ended, the record is %s", want, first)
+		}
+		if strings.Contains(first, `"lost"`) || !strings.HasSuffix(second, `"seq":2,"prev":"`+digest(all[0].Msg.Data)+`","lost":1}`) {
+			t.Errorf("one was lost between %s and %s", first, second)
+		}
+	})
 }

@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -42,6 +42,9 @@ type record struct {
 	Response      string          `json:"response,omitempty"`
 	Message       string          `json:"message,omitempty"`
 	DurationMS    *float64        `json:"duration_ms,omitempty"`
+
+	at    time.Time // of which At is made
+	asked *Recorded // of which Requester and Fields are made
 }
 
 // requestInfo is what nats-server says of a caller in another account whose
@@ -66,14 +69,16 @@ type Recorded struct {
 	id    string
 	info  *requestInfo
 	bytes int
+	size  int // about what it holds, in bytes
 
-	// A short request is kept as it was asked, so that its Action does not wait for its
-	// secrets to be hidden.
+	// A short request is kept as it was asked, so that neither its Action nor the next one
+	// waits for its secrets to be hidden. The first of its records does so, on the journal's
+	// goroutine.
 	action  string
 	claimed string
 	asked   []Field
 
-	conceal   sync.Once // makes the following
+	concealed bool // made of these are the following
 	requester string
 	fields    json.RawMessage
 	omitted   int
@@ -85,7 +90,7 @@ const (
 )
 
 // Request is a request for an Action as it is recorded. It is read only before the
-// method that it is given to returns, or has called back.
+// method that it is given to returns.
 type Request struct {
 	To, Subject        string
 	Action             string
@@ -105,21 +110,20 @@ func (a *Request) at() time.Time {
 	return a.Ended
 }
 
-// Size is about what k holds, in bytes, once Record has returned it.
-func (k *Recorded) Size() int {
-	return len(k.fields) + len(k.requester) + len(k.claimed) + sizeOf(k.asked)
-}
+// Size is about what k holds, in bytes.
+func (k *Recorded) Size() int { return k.size }
 
-// concealed hides what is secret in k, unless that is done.
-func (k *Recorded) concealed(c concealer) *Recorded {
-	k.conceal.Do(func() {
-		k.requester = c.text(k.claimed, MaxRequester)
-		if k.asked != nil {
-			k.fields, k.omitted = c.fields(k.action, k.asked)
-		}
-		k.asked, k.claimed = nil, ""
-	})
-	return k
+// conceal hides what is secret in k, unless that is done.
+func (k *Recorded) conceal(c concealer) {
+	if k.concealed {
+		return
+	}
+	k.concealed = true
+	k.requester = c.text(k.claimed, MaxRequester)
+	if k.asked != nil {
+		k.fields, k.omitted = c.fields(k.action, k.asked)
+	}
+	k.asked, k.claimed = nil, ""
 }
 
 // Record returns what is to be recorded of a request for action that came as m, nil
@@ -132,8 +136,9 @@ func (d *Recorder) Record(m *nats.Msg, action, requester string, fields []Field,
 	if read {
 		k.asked = append([]Field{}, fields...) // none is no nil: its record has {}
 	}
-	if k.Size() > maxFields {
-		k.concealed(d.concealer)
+	if k.size = len(k.claimed) + sizeOf(k.asked); k.size > maxFields {
+		k.conceal(d.concealer)
+		k.size = len(k.requester) + len(k.fields)
 	}
 	if values := m.Header.Values("Nats-Request-Info"); len(values) == 1 {
 		k.info = d.requestInfo(values[0])
@@ -158,18 +163,58 @@ func (d *Recorder) requestInfo(header string) *requestInfo {
 	return &info
 }
 
-// begin returns what is known of a while it lasts.
+// begin returns what is known of a while it lasts. Its texts are still as they came.
 func (d *Recorder) begin(a *Request) *record {
 	inbox, _, _ := strings.Cut(a.To, ".")
-	asked := a.Recorded.concealed(d.concealer)
 	return &record{
-		At: clock.Stamp(a.at()), Ask: asked.id, Node: d.node, Server: a.Server,
-		Action:  d.concealer.text(a.Action, maxText),
-		Subject: d.concealer.text(a.Subject, maxText), Inbox: d.concealer.text(inbox, maxText),
-		Requester: asked.requester, RequestInfo: asked.info,
-		RequestID: d.concealer.text(a.RequestID, MaxRequestID),
-		BodyBytes: asked.bytes, Fields: asked.fields, FieldsOmitted: asked.omitted,
-		Decision: "allowed",
+		at: a.at(), Ask: a.Recorded.id, Node: d.node, Server: a.Server, Action: a.Action, Subject: a.Subject, Inbox: inbox,
+		RequestInfo: a.Recorded.info, RequestID: a.RequestID, BodyBytes: a.Recorded.bytes, Decision: "allowed",
+		asked: a.Recorded,
+	}
+}
+
+// texts are those of r that are a caller's or Asterisk's, and their bounds.
+func (r *record) texts() [8]boundedText {
+	return [...]boundedText{
+		{&r.Action, maxText}, {&r.Subject, maxText}, {&r.Inbox, maxText}, {&r.RequestID, MaxRequestID},
+		{&r.Rule, maxValue}, {&r.Error, maxValue}, {&r.Response, maxText}, {&r.Message, maxValue},
+	}
+}
+
+type boundedText struct {
+	text *string
+	most int
+}
+
+// recordOverhead is what the text of a record has besides the texts of others.
+const recordOverhead = 384
+
+// size is about what r holds, in bytes.
+func (r *record) size() int {
+	n := recordOverhead + r.asked.Size()
+	for _, t := range r.texts() {
+		n += len(*t.text)
+	}
+	return n
+}
+
+// conceal takes what is secret out of r, and bounds its texts.
+func (r *record) conceal(c concealer) {
+	asked := r.asked
+	asked.conceal(c)
+	r.At, r.Requester, r.Fields, r.FieldsOmitted = clock.Stamp(r.at), asked.requester, asked.fields, asked.omitted
+	for _, t := range r.texts() {
+		*t.text = c.text(*t.text, t.most)
+	}
+}
+
+// hide takes all out of r that is a caller's or Asterisk's.
+func (r *record) hide() {
+	r.At, r.Requester, r.RequestInfo, r.Fields = clock.Stamp(r.at), "", nil, nil
+	for _, t := range r.texts() {
+		if *t.text != "" {
+			*t.text = redact.Hidden
+		}
 	}
 }
 
@@ -184,12 +229,9 @@ func (d *Recorder) Outcome(a *Request, r *correlation.Result, fail *reply.Error)
 	if fail != nil {
 		record.Outcome, record.Sent = string(fail.Kind), fail.Sent
 		record.Decision, record.Rule = decisionOf(fail)
-		record.Rule = d.concealer.text(record.Rule, maxValue)
 	}
 	if r != nil {
-		record.ActionID = r.ActionID
-		record.Response = d.concealer.text(r.Response, maxText)
-		record.Message = d.concealer.text(r.Message, maxValue)
+		record.ActionID, record.Response, record.Message = r.ActionID, r.Response, r.Message
 	}
 	d.end(a, record, fail)
 }
@@ -209,12 +251,12 @@ func (d *Recorder) Repeat(a *Request, fail *reply.Error) {
 // nil.
 func (d *Recorder) end(a *Request, record *record, fail *reply.Error) {
 	if fail != nil {
-		record.Code, record.Error = fail.Code, d.concealer.text(fail.Message, maxValue)
+		record.Code, record.Error = fail.Code, fail.Message
 	}
 	took := clock.Millis(a.at().Sub(a.Received))
 	record.DurationMS = &took
 	// An error is counted, and nothing else can be done about it.
-	_ = d.write(record.Server, a.Action, record.text(), record.Sent != "no", nil)
+	_ = d.queue(record, record.Sent != "no", nil)
 }
 
 // decisionOf says whether fail refuses a request, and by which rule, or tells

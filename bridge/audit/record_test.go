@@ -4,7 +4,6 @@ import (
 	"errors"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal/journaltest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/redact"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/reply"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 )
@@ -116,7 +116,7 @@ func TestAudit_HidesConfiguredSecretsFromFourBytesOn(t *testing.T) {
 func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 	d := secretiveAudit()
 	a, other := askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text"), askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "text")
-	a.Recorded.concealed(d.concealer)
+	a.Recorded.conceal(d.concealer)
 	a.Recorded.omitted, a.Received = 7, a.Received.Add(-time.Second)
 	d.Intend(a, func(error) {})
 	d.Outcome(a, &correlation.Result{}, nil)
@@ -142,7 +142,7 @@ func TestAudit_ARecordTellsItsRequest(t *testing.T) {
 }
 
 // What is kept of a request as it was asked is short; a long one is cut and concealed at once.
-// Actions of one request that end at the same time conceal it once.
+// All Actions of one request are recorded by it.
 func TestAudit_KeepsLittleOfARequest(t *testing.T) {
 	d := secretiveAudit()
 	for size, asked := range map[int]bool{100: true, maxFields: false, 10 * maxFields: false} {
@@ -152,13 +152,33 @@ func TestAudit_KeepsLittleOfARequest(t *testing.T) {
 		}
 	}
 	one := askOf(d, "ami.actions.all.Ping", "Ping", "_INBOX.x.y", "say "+knownSecret)
-	var group sync.WaitGroup
-	for range 4 {
-		group.Go(func() { d.begin(one) })
+	for range 2 {
+		d.Outcome(one, &correlation.Result{}, nil)
 	}
-	group.Wait()
-	if got := d.begin(one); string(got.Fields) != `{"Note":"say [redacted]"}` || got.Requester != "say [redacted]" {
-		t.Errorf("recorded: %s, asked by %s", got.Fields, got.Requester)
+	for _, e := range fakeOf(d).Take(2) {
+		if got := recordOf(t, e.Msg); string(got.Fields) != `{"Note":"say [redacted]"}` || got.Requester != "say [redacted]" {
+			t.Errorf("recorded: %s, asked by %s", got.Fields, got.Requester)
+		}
+	}
+}
+
+// A record is made when its turn comes, of what was so when its Action ended. A fault over one
+// ends neither the process nor the chain: its record has no text of others.
+func TestAudit_AFaultHidesTheTextsOfARecord(t *testing.T) {
+	d := secretiveAudit()
+	whole := d.concealer
+	d.Outcome(askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "say"), &correlation.Result{Response: "Success"}, nil)
+	d.Outcome(askOf(d, "ami.actions.pbx1.Ping", "Ping", "_INBOX.x.y", "say"), &correlation.Result{Response: "Success"}, nil)
+	d.concealer = concealer{} // panics
+	faulty := fakeOf(d).Take(1)[0].Msg
+	d.concealer = whole
+	next := fakeOf(d).Take(1)[0].Msg
+	if r := recordOf(t, faulty); r.Phase != "outcome" || r.Outcome != "answered" || r.Action != redact.Hidden || r.Message != "" || r.RequestInfo != nil ||
+		strings.Contains(string(faulty.Data), "say") || strings.Contains(string(faulty.Data), "Success") {
+		t.Errorf("the record is %s", faulty.Data)
+	}
+	if !strings.Contains(string(next.Data), `"prev":"`+digest(faulty.Data)+`"`) {
+		t.Errorf("the next one does not follow it: %s", next.Data)
 	}
 }
 

@@ -48,7 +48,7 @@ type Recorder struct {
 	loggedLost clock.Sum // of those lost
 	refusals   refusals
 
-	mu      sync.Mutex // held while a record is linked and queued, so that both orders are one
+	mu      sync.Mutex // held while a record is queued, so that what was lost is told behind what was queued before
 	records uint64
 	chains  map[string]*chain // by the name in the subject
 	behind  bool              // the ends of some are not known
@@ -61,9 +61,9 @@ type Recorder struct {
 // chain links the records of one server, or of an endpoint for several, so that
 // one that is changed or missing shows.
 type chain struct {
-	seq  uint64
-	prev string // SHA-256 of the record before, in hex, or what stands for the first
-	lost uint64 // records since then that did not fit into the queue
+	seq  uint64 // of the last record that was made
+	prev string // its SHA-256, in hex, or what stands for the first
+	lost uint64 // records that did not fit into the queue since the last one that did
 }
 
 // What stands in place of a hash.
@@ -206,10 +206,11 @@ func (d *Recorder) Intend(a *Request, then func(error)) {
 			then(err)
 		}
 	}
-	r, wait := d.begin(a), min(intentTimeout, time.Until(a.Deadline))
-	r.Phase = "intent"
+	wait := min(intentTimeout, time.Until(a.Deadline))
 	timer := time.AfterFunc(wait, func() { end(fmt.Errorf("JetStream did not acknowledge it within %v", wait)) })
-	err := d.write(r.Server, a.Action, r.text(), false, func(err error) {
+	r := d.begin(a)
+	r.Phase = "intent"
+	err := d.queue(r, false, func(err error) {
 		timer.Stop()
 		end(err)
 	})
@@ -219,19 +220,40 @@ func (d *Recorder) Intend(a *Request, then func(error)) {
 	}
 }
 
-// write links a record of server, as JSON without the closing brace, to the one before, and
-// queues it. done, if not nil, is called with nil once it is stored, or with why it was not,
-// unless write returns an error.
-func (d *Recorder) write(server, action string, text []byte, must bool, done func(error)) error {
+// queue hands r to the journal. done, if not nil, is called with nil once it is stored, or
+// with why it was not, unless queue returns an error.
+func (d *Recorder) queue(r *record, must bool, done func(error)) error {
+	return d.write(r.Server, journal.Entry{Size: r.size(), Must: must}, func() (string, []byte) { return d.textOf(r) }, done)
+}
+
+// textOf makes the text of r, and says which Action it is of, without secrets. A fault of that hides
+// all texts of others in it: the record is there, and the process goes on.
+func (d *Recorder) textOf(r *record) (action string, text []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("audit record panicked", zap.String("cause", fmt.Sprint(p)), zap.Stack("stack"))
+			r.hide()
+			action, text = r.Action, r.text()
+		}
+	}()
+	r.conceal(d.concealer)
+	return r.Action, r.text()
+}
+
+// write queues a record of server. text makes it when its turn to be stored comes, as JSON
+// without the closing brace, and says which Action it is of: no caller waits for that, neither
+// the one whose Action it is of nor the next.
+func (d *Recorder) write(server string, e journal.Entry, text func() (action string, text []byte), done func(error)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := d.chain(server)
-	d.records++
-	msg := nats.NewMsg(d.prefix + server + "." + subject.Token([]byte(d.concealer.Value(action))))
-	msg.Data = c.link(text, d.run)
-	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
-	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.AuditStream)
-	err := d.journal.Write(journal.Entry{Msg: msg, Must: must, Later: done == nil, Done: func(_ *jetstream.PubAck, err error) {
+	lost := c.lost
+	e.Later = done == nil
+	e.Make = func() *nats.Msg {
+		action, text := text()
+		return d.next(c, server, action, text, lost)
+	}
+	e.Done = func(_ *jetstream.PubAck, err error) {
 		if err != nil {
 			d.lost.Add(1)
 		} else {
@@ -240,23 +262,36 @@ func (d *Recorder) write(server, action string, text []byte, must bool, done fun
 		if done != nil {
 			done(err)
 		}
-	}})
-	if err != nil {
+	}
+	if err := d.journal.Write(e); err != nil {
 		c.lost++
 		d.lost.Add(1)
 		return err
 	}
-	c.seq, c.prev, c.lost = c.seq+1, digest(msg.Data), 0
+	c.lost = 0
 	return nil
 }
 
+// next makes the message of a record, which is the next of c, behind so many that were lost.
+func (d *Recorder) next(c *chain, server, action string, text []byte, lost uint64) *nats.Msg {
+	msg := nats.NewMsg(d.prefix + server + "." + subject.Token([]byte(action)))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.records++
+	msg.Data = c.link(text, d.run, lost)
+	msg.Header.Set(jetstream.MsgIDHeader, d.node+"."+d.run+"."+strconv.FormatUint(d.records, 10))
+	msg.Header.Set(jetstream.ExpectedStreamHeader, streams.AuditStream)
+	c.seq, c.prev = c.seq+1, digest(msg.Data)
+	return msg
+}
+
 // link completes a record's text with its place in the chain.
-func (c *chain) link(text []byte, run string) []byte {
+func (c *chain) link(text []byte, run string, lost uint64) []byte {
 	text = jsontext.AppendMember(text, "run", run)
 	text = strconv.AppendUint(append(text, `,"seq":`...), c.seq+1, 10)
 	text = jsontext.AppendMember(text, "prev", c.prev)
-	if c.lost > 0 {
-		text = strconv.AppendUint(append(text, `,"lost":`...), c.lost, 10)
+	if lost > 0 {
+		text = strconv.AppendUint(append(text, `,"lost":`...), lost, 10)
 	}
 	return append(text, '}')
 }

@@ -28,6 +28,11 @@ func testRecorder(log *zap.Logger) *Recorder {
 	return d
 }
 
+// writes has d write a record of an Action of server.
+func (d *Recorder) writes(server, action string) error {
+	return d.queue(&record{Server: server, Action: action, Message: "<a & b>", asked: new(Recorded)}, false, nil)
+}
+
 // openAnew has d know nothing of these names' chains.
 func openAnew(d *Recorder, names ...string) {
 	clear(d.chains)
@@ -40,7 +45,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 	core, lines := observer.New(zapcore.DebugLevel)
 	d := testRecorder(zap.New(core))
 	fakeOf(d).Limit = 8 << 10
-	write := func() error { return d.write("pbx1", "Ping", (&record{}).text(), false, nil) }
+	write := func() error { return d.writes("pbx1", "Ping") }
 	queued, lost := 0, uint64(0)
 	for lost < 3 {
 		switch err := write(); {
@@ -78,7 +83,7 @@ func TestAudit_FullQueueLosesAndSaysSo(t *testing.T) {
 
 func TestAudit_ActionsAreOneToken(t *testing.T) {
 	d := testRecorder(zap.NewNop())
-	if err := d.write("pbx1", "Ä b.*>"+strings.Repeat("x", 100), (&record{}).text(), false, nil); err != nil {
+	if err := d.writes("pbx1", "Ä b.*>"+strings.Repeat("x", 100)); err != nil {
 		t.Fatal(err)
 	}
 	if got := fakeOf(d).Take(1)[0].Msg.Subject; got != "ami.audit.pbx1.___b___"+strings.Repeat("x", 57) {
@@ -92,7 +97,7 @@ func TestAudit_RecordsAreMessagesOfTheirStream(t *testing.T) {
 	d := testRecorder(zap.NewNop())
 	d.Open([]string{"pbx2"})
 	for _, server := range []string{"pbx1", "pbx2", "pbx1"} {
-		if err := d.write(server, "Ping", (&record{Message: "<a & b>"}).text(), false, nil); err != nil {
+		if err := d.writes(server, "Ping"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -157,7 +162,7 @@ func TestAudit_WhatIsRecordedGoesBeforeWhatIsFound(t *testing.T) {
 	}
 	d := testRecorder(zap.NewNop())
 	openAnew(d, "pbx1", "pbx2", "pbx3")
-	if err := d.write("pbx1", "Ping", (&record{}).text(), false, nil); err != nil {
+	if err := d.writes("pbx1", "Ping"); err != nil {
 		t.Fatal(err)
 	}
 	first := fakeOf(d).Take(1)[0].Msg.Data

@@ -13,6 +13,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/catalog"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clock"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/name"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 )
 
 const (
@@ -141,7 +142,7 @@ func (d *Recorder) RecordRefusals() {
 			Count: one.count, First: clock.Stamp(one.first), Last: clock.Stamp(one.last), Outcomes: one.outcomes,
 		}
 		text, err := encode(record)
-		if err == nil && d.write(key.server, key.action, text, false, nil) == nil {
+		if err == nil && d.write(key.server, journal.Entry{Size: len(text)}, func() (string, []byte) { return key.action, text }, nil) == nil {
 			one.count, one.outcomes = 0, make(map[string]uint64)
 		}
 	}

@@ -59,6 +59,11 @@ type Journal struct {
 // Entry is a message on its way into a stream.
 type Entry struct {
 	Msg *nats.Msg // the journal's own from now on
+	// Make, if not nil, makes Msg before it is first sent, once and in the order of the
+	// queue, on the journal's goroutine: whoever hands it over has no time for that.
+	// Until then it counts as Size bytes. It must not panic.
+	Make func() *nats.Msg
+	Size int
 	// Once is for what is worth nothing later: it is tried one time, and gets
 	// an error at once while NATS is away or refuses what was before it.
 	// Without it the message waits, and is tried until it is stored.
@@ -81,7 +86,7 @@ const (
 	// entryBytes is what a message costs besides its subject and payload.
 	entryBytes = 512
 	// linger is how long what nobody waits for waits for others.
-	linger = 2 * time.Millisecond
+	linger = 10 * time.Millisecond
 )
 
 var (
@@ -138,7 +143,27 @@ func (j *Journal) Write(e Entry) error {
 	return nil
 }
 
-func (e *Entry) size() int { return len(e.Msg.Subject) + len(e.Msg.Data) + entryBytes }
+func (e *Entry) size() int {
+	if e.Make != nil {
+		return e.Size + entryBytes
+	}
+	return len(e.Msg.Subject) + len(e.Msg.Data) + entryBytes
+}
+
+// make makes those messages of batch that are not made yet.
+func (j *Journal) make(batch []Entry) {
+	for i := range batch {
+		e := &batch[i]
+		if e.Make == nil {
+			continue
+		}
+		before := e.size()
+		e.Msg, e.Make = e.Make(), nil
+		j.mu.Lock()
+		j.bytes += e.size() - before
+		j.mu.Unlock()
+	}
+}
 
 // Left returns how many messages are not stored, and their bytes.
 func (j *Journal) Left() (entries, bytes int) {

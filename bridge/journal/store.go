@@ -39,6 +39,7 @@ func (j *Journal) store(ctx context.Context, most int) error {
 func (j *Journal) storeBatch(ctx context.Context, batch []Entry) (retry []Entry, failure error) {
 	futures := make([]jetstream.PubAckFuture, len(batch))
 	failures := make([]error, len(batch))
+	j.make(batch)
 	follow(batch)
 	unready := j.use()
 	for i, e := range batch {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,9 +76,6 @@ func (r *Sender) Run(ctx context.Context) {
 				batch[i].done()
 				batch[i] = Message{}
 			}
-		}
-		if len(batch) > 0 {
-			runtime.Gosched() // nats.go's writer first: callers wait for it, and for nothing below
 		}
 		for i := range batch {
 			batch[i].done()

@@ -23,12 +23,13 @@ var (
 	// this one.
 	beside = flag.String("beside", "", "path of another build of the bridge for BenchmarkOneAction")
 	// oneActionRounds is how often each way of BenchmarkOneAction has its turn.
-	oneActionRounds = flag.Int("rounds", 100, "turns of each way in BenchmarkOneAction")
+	oneActionRounds = flag.Int("rounds", 40, "turns of each way in BenchmarkOneAction")
 )
 
-// turnActions is how many Actions a turn has: few, so that what else the machine does is
-// the same for all ways of a round.
-const turnActions = 50
+// turnActions is how many Actions a turn has: so few that what else the machine does is
+// the same for all ways of a round, and so many that their records, which wait for others, are
+// stored in the turn and not in that of the next way.
+const turnActions = 200
 
 // turns is a way with what a process does for it.
 type turns struct {

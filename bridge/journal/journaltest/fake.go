@@ -33,7 +33,12 @@ func (j *Fake) Write(e journal.Entry) error {
 	return nil
 }
 
-func size(e journal.Entry) int { return len(e.Msg.Subject) + len(e.Msg.Data) + entryBytes }
+func size(e journal.Entry) int {
+	if e.Make != nil {
+		return e.Size + entryBytes
+	}
+	return len(e.Msg.Subject) + len(e.Msg.Data) + entryBytes
+}
 
 // SetUnacknowledged is Journal's.
 func (j *Fake) SetUnacknowledged(on bool) { j.unacknowledged = on }
@@ -45,6 +50,13 @@ func (j *Fake) IsUnacknowledged() bool { return j.unacknowledged }
 func (j *Fake) Take(most int) (all []journal.Entry) {
 	n := min(most, len(j.waiting))
 	all, j.waiting = j.waiting[:n:n], j.waiting[n:]
+	for i := range all {
+		if e := &all[i]; e.Make != nil {
+			j.bytes -= size(*e)
+			e.Msg, e.Make = e.Make(), nil
+			j.bytes += size(*e)
+		}
+	}
 	return all
 }
 
