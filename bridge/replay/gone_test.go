@@ -76,6 +76,28 @@ func TestRead_SaysWhatHasGoneInItsMiddle(t *testing.T) {
 	}
 }
 
+// What expires before the chain is walked to its end is no break of the chain.
+func TestVerify_SaysWhatHasGoneInItsMiddle(t *testing.T) {
+	b := newBench(t)
+	stream := b.stream("AMI_AUDIT", "ami.audit.>")
+	for range 20 {
+		if _, err := b.js.Publish(t.Context(), "ami.audit.pbx1.Ping", make([]byte, aheadBytes/16)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := b.source("AMI_AUDIT").Verify(t.Context(), &Verifier{Prefix: "ami"}, func(p Progress) {
+		if p.Read > 1 {
+			return
+		}
+		if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(20)); err != nil {
+			t.Error(err)
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "this is not all") {
+		t.Error(err)
+	}
+}
+
 // A page has room for what was read last and for one more, however large they are.
 func TestRead_ReadsWhatIsLargerThanAPage(t *testing.T) {
 	b := newBench(t)
