@@ -10,9 +10,9 @@
 //
 // A Session has one goroutine, its reader, and a writer while something waits that nobody
 // could write at once. What is due of all sessions of a Link (Pings, silence) is done when a
-// timer of the Link says so. The reader only parses, hands over and counts. Whatever it calls (Hooks and
-// a call's Done) must not block, because Asterisk ends a session that cannot
-// take a write for 100 ms.
+// timer of the Link says so. The reader only parses, hands over and counts. Whatever it
+// calls (Hooks and a call's Done) must not block, because Asterisk ends a session that
+// cannot take a write for 100 ms.
 //
 // It knows no NATS and no environment.
 package amiconn

@@ -110,11 +110,12 @@ func (l *Link) Run(ctx context.Context) error {
 }
 
 // Start keeps the sessions up until ctx ends. Then it logs off, ends the pending calls and
-// calls ended: of a Link that is started no goroutine waits for the end.
+// calls ended, as the last that it does: no goroutine waits for the end of a thousand idle
+// servers.
 func (l *Link) Start(ctx context.Context, ended func()) {
 	l.onBreaker(BreakerChange{At: time.Now(), From: BreakerClosed, To: BreakerClosed, Reason: ReasonStart})
 	k := newKeeper(ctx, l)
-	stop := context.AfterFunc(ctx, k.keep)
+	context.AfterFunc(ctx, k.keep) // without it they would log off when something is due
 	var running atomic.Int64
 	running.Store(int64(len(l.slots)))
 	for _, s := range l.slots {
@@ -123,7 +124,6 @@ func (l *Link) Start(ctx context.Context, ended func()) {
 			if running.Add(-1) > 0 {
 				return
 			}
-			stop()
 			k.end()
 			l.table.FailAll(correlation.ShuttingDown, ErrStopping)
 			ended()

@@ -125,8 +125,8 @@ type Session struct {
 	answeredAt     atomic.Int64  // nanoseconds, when an Action of this session's was last answered, in part or whole
 
 	queue   *writeQueue
-	writers sync.WaitGroup // one at most, while something waits
-	running atomic.Bool
+	writers sync.WaitGroup               // one at most, while something waits
+	running atomic.Bool                  // Run has been called
 	cause   atomic.Pointer[SessionError] // why the Session has died; nil while it lives
 	left    atomic.Bool                  // it has logged off
 }

@@ -8,9 +8,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// supervise opens one session after another for s until ctx ends. While a session is up this is its reader's stack, of which a thousand idle servers have two
-// thousand: Go halves one of 8 KiB if some 1.2 are in use, so that what is done between two
-// sessions is in functions of their own.
+// supervise opens one session after another for s until ctx ends. While a session is up this
+// is its reader's stack, of which a thousand idle servers have two thousand: Go halves one of
+// 8 KiB if some 1.2 are in use, so that what is done between two sessions is in functions of
+// their own.
 func (l *Link) supervise(ctx context.Context, s *slot, k *keeper) {
 	for done := false; !done; {
 		session, excused, err := l.connect(ctx, s)
