@@ -293,7 +293,10 @@ func (n *node) do(d Decision) {
 	case Hold:
 		n.hold()
 	case AskTerm:
-		n.ask(func(time.Time) func() { return reply(Event{Kind: SawTerm, Answers: q, Term: js.term, Seq: js.termSeq}) })
+		n.ask(func(time.Time) func() {
+			term, seq := js.readTerm()
+			return reply(Event{Kind: SawTerm, Answers: q, Term: term, Seq: seq})
+		})
 	case WriteTerm:
 		rec, fence := *n.machine.Record(), n.machine.Fence()
 		n.ask(func(time.Time) func() {
@@ -342,17 +345,14 @@ func (n *node) readTail() {
 	js, conn, q := n.sim.js, n.conn, n.machine.Question()
 	tail := n.follows.Tail(testServer)
 	n.ask(func(time.Time) func() {
-		for _, m := range js.log[js.from:] {
-			tail.Add(m.id)
-		}
-		last := js.last
+		last := js.read(tail.Add)
 		return func() {
 			if conn != n.conn || n.follows == nil {
 				return
 			}
 			n.last, n.tail = last, tail
 			n.sim.why = n.follows.Check(tail)
-			n.step(Event{Kind: Read, Answers: q, Seq: last, Exact: n.sim.why == nil, Empty: tail.Empty()})
+			n.step(Event{Kind: Read, Answers: q, Seq: last, Exact: n.sim.why == nil, Empty: tail.Empty(), Short: tail.Short()})
 		}
 	})
 }

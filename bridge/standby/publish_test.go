@@ -116,7 +116,7 @@ func (n *node) onAck(p publication, code int) {
 		return
 	}
 	switch {
-	case code == wrongLast || code == inProcess:
+	case code == wrongLast || code == inProcess || code == isRepeat && p.whole: // a repeat hides the fence
 		n.step(Event{Kind: Refused})
 	case code > isRepeat:
 		n.rewind()

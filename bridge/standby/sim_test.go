@@ -73,6 +73,7 @@ func (s *sim) begun(n *node, d Decision) {
 func (s *sim) run(d time.Duration, loud bool) {
 	for end := s.now.Add(d); s.now.Before(end) && s.failure == nil; {
 		s.now = s.now.Add(simTick)
+		s.js.now = s.now
 		if loud {
 			s.a.raise(s.rng.IntN(s.burst))
 		}
@@ -139,6 +140,13 @@ func (s *sim) yields(n *node) {
 	}
 }
 
+// lag has a replica of the stream be behind for a while.
+func (s *sim) lag() {
+	s.js.lag = s.ms(2000)
+	s.run(s.ms(3000), true)
+	s.js.lag = 0
+}
+
 // check compares what is stored with what was sent.
 func (s *sim) check() error {
 	f := fleet{a: s.a, spread: s.spread, leader: 0}
@@ -196,7 +204,14 @@ func faults() map[string]func(s *sim, n *node) {
 			}
 		},
 		"fence in process": func(s *sim, _ *node) { s.js.flaky = 0.3; s.run(s.ms(2000), true); s.js.flaky = 0 },
-		"quiet":            func(s *sim, _ *node) { s.run(70*time.Second, false) },
+		"kill, lag":        func(s *sim, n *node) { n.start(s.now); s.lag() },
+		"hand over, lag": func(s *sim, n *node) {
+			if !s.now.Before(n.frozen) {
+				n.step(Event{Kind: Handover})
+			}
+			s.lag()
+		},
+		"quiet": func(s *sim, _ *node) { s.run(70*time.Second, false) },
 	}
 }
 
