@@ -99,15 +99,14 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 	}
 	o.takeBack(&o.retry, 0)
 	o.takeBack(&o.sent, 0)
-	border, asks := -1, 0
+	border := -1
 	for i := range o.waiting.Len() {
-		if gap := o.waiting.At(i).gap; gap != nil {
+		if o.waiting.At(i).gap != nil {
 			border = i
-			asks += gap.asks
 		}
 	}
 	whole := border < 0 && !h.refused && h.lost == 0
-	if h.lost > asks { // the last session has ended, too
+	if h.lost > o.asked() { // the last session has ended, too
 		border = o.waiting.Len() - 1
 	}
 	for range border + 1 {
