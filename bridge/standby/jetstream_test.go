@@ -3,6 +3,7 @@ package standby
 import (
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -33,7 +34,6 @@ type jetstream struct {
 	ids     map[ID]bool
 	batches map[string]*batch
 	ended   map[string]*batch // by operation 3, on this leader of the stream alone
-	anew    int               // counts the streams
 	flaky   float64           // share of fences that meet another in process
 	tokens  int
 }
@@ -147,10 +147,10 @@ func (s *jetstream) read(add func(ID)) (last uint64) {
 	return last
 }
 
-// end ends the batches of all others.
-func (s *jetstream) end(owner string) {
+// end ends the batches of those.
+func (s *jetstream) end(owners []string) {
 	for name, b := range s.batches {
-		if b.owner != owner {
+		if slices.Contains(owners, b.owner) {
 			s.ended[name] = b
 			delete(s.batches, name)
 		}
@@ -172,7 +172,6 @@ func (s *jetstream) purge(anew bool) {
 	s.from, s.term, s.termSeq, s.last, s.records = len(s.log), nil, 0, 0, nil
 	if anew {
 		s.seq = 0
-		s.anew++
 		clear(s.ids)
 		clear(s.batches)
 		clear(s.ended)
