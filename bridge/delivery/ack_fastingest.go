@@ -260,7 +260,7 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (changed bool) {
 			d.failure = d.refusedFence(event)
 			break
 		}
-		if d.single = d.single && a.repeat; !a.repeat && a.count == 1 {
+		if d.single = d.single && a.repeat; !a.repeat {
 			d.lead.trust(event.source)
 		}
 		d.window.observe(a.sequence)

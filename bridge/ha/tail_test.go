@@ -17,14 +17,18 @@ import (
 )
 
 // What is stored behind this bridge's claim is another's that has claimed since, unless its id
-// is of a bridge that keeps behind no fence.
+// is of a bridge that keeps behind no fence. And what ends before what the stream had acknowledged to
+// one that is in sync may be a replica's that is behind.
 func TestTail_OfOneThatHasClaimedSince(t *testing.T) {
 	for name, test := range map[string]struct {
-		id    string
-		leads bool
+		id     string
+		inSync bool // up to event 1 of epoch e2
+		leads  bool
 	}{
-		"another's": {id: string(standby.ID{Server: "pbx1", Epoch: "e1", N: 1, Hash: 7}.AppendTo(nil))},
-		"foreign":   {id: "s1-7", leads: true},
+		"none, and in sync": {inSync: true, leads: true},
+		"before the cut":    {id: string(standby.ID{Server: "pbx1", Epoch: "e2", Hash: 7}.AppendTo(nil)), inSync: true},
+		"another's":         {id: string(standby.ID{Server: "pbx1", Epoch: "e1", N: 1, Hash: 7}.AppendTo(nil))},
+		"foreign":           {id: "s1-7", leads: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config.DefaultConfig()
@@ -54,13 +58,26 @@ func TestTail_OfOneThatHasClaimedSince(t *testing.T) {
 			}
 			claim := store("ami.terms.pbx1", "claim")
 			store("ami.terms.pbx1", "another's claim")
-			store("ami.events.pbx1.Test", test.id)
+			if test.id != "" {
+				store("ami.events.pbx1.Test", test.id)
+			}
+			if test.inSync {
+				claim = 99
+			}
 
 			box := outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})
 			h := n.Add(Server{
 				Name: "pbx1", Outbox: box, Events: "ami.events.pbx1.>", Terms: "ami.terms.pbx1", Most: 1000, Led: func(bool) {}, Changed: func(bool) {},
 			})
 			h.Begin(func() {}, func() {})
+			if test.inSync {
+				tail, _ := box.Tail("pbx1", time.Now())
+				box.Begin(tail, nil)
+				box.Push(outbox.Entry{At: time.Now().UnixNano()}, []byte("{}"), false)
+				box.Take(nil)
+				box.Ack()
+				box.Stand(1, time.Now())
+			}
 			h.Session(true)
 			h.Pong(time.Now())
 			h.s.machine = standby.NewLeading("pbx1", "b1", "i1", time.Second, time.Now())
