@@ -256,7 +256,7 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (changed bool) {
 		d.failure = errBatchEnded
 	case kind == "" && own && string(a.batch) == d.batch:
 		event := d.ring[a.count%windowMsgs]
-		if event.first && a.repeat && a.count == d.sent {
+		if event.first && a.repeat {
 			d.failure = d.refusedFence(event)
 			break
 		}

@@ -208,6 +208,9 @@ func (n *node) beat(now time.Time) {
 	switch {
 	case n.machine.Leads() && n.leads != nil:
 		leads = []Leads{LeadsOf(testServer, n.leads.Mark(n.machine.Term()), n.machine.Heir())}
+		if leads[0].Unable = n.unable(); n.machine.Undrained() {
+			leads[0].Unable = Mute
+		}
 		leads[0].Answers = n.answers.Of(n.leads.Epoch(), now.Add(-time.Second))
 	case n.session != nil && n.follows != nil:
 		s, why := n.follows.State()
