@@ -95,6 +95,7 @@ type ref struct {
 	source int
 	number uint64
 	at     time.Time // when it was sent
+	first  bool      // of a leader, see Fence.Whole
 }
 
 func newFastMode(c *natsconn.Conn, w *window) (*fastMode, error) {
@@ -121,13 +122,15 @@ func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool, no
 		d.begin(now)
 		op = "0.$FI"
 	}
-	if d.single || d.lead.doubts(source) || d.flow > 1 && last || d.flow == 1 && d.backlogged {
+	first := d.lead != nil && d.lead.next.Whole
+	d.single = d.single || first
+	if d.alone(source) || d.flow > 1 && last || d.flow == 1 && d.backlogged {
 		op, d.ending = "2.$FI", true
 	}
 	d.last = now
 	d.sent++
 	d.burst++
-	d.ring[d.sent%windowMsgs] = ref{source, number, now}
+	d.ring[d.sent%windowMsgs] = ref{source, number, now, first}
 	d.reply = append(append(d.reply[:0], d.inbox...), d.key...)
 	d.reply = append(strconv.AppendUint(d.reply, d.flow, 10), ".fail."...)
 	d.reply = append(append(strconv.AppendUint(d.reply, d.sent, 10), '.'), op...)
@@ -191,12 +194,16 @@ func (d *fastMode) room() bool {
 
 // pause fails the batch as well if it is idle and nothing came behind events
 // that are not acknowledged by themselves. They are taken for the last only if
-// nothing else waits, but what waits may be dropped.
+// nothing else waits, but what waits may be dropped. And it fails if nobody has
+// answered what was to end it.
 func (d *fastMode) pause(idle bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	unacked := d.sent - d.acked
 	if idle && d.failure == nil && !d.ending && unacked > 0 && unacked < d.due && time.Since(d.last) > fastTail {
+		return errBatchEnded
+	}
+	if d.failure == nil && d.ending && unacked == 0 && time.Since(d.last) > d.window.timeout { // else check finds it
 		return errBatchEnded
 	}
 	return d.failure
@@ -262,8 +269,13 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (changed bool) {
 	case kind == "gap", kind == "err":
 		d.failure = errBatchEnded
 	case kind == "" && own && string(a.batch) == d.batch:
+		event := d.ring[a.count%windowMsgs]
+		if event.first && a.repeat {
+			d.failure = d.refusedFence(event)
+			break
+		}
 		if d.single = d.single && a.repeat; !a.repeat {
-			d.lead.trust(d.ring[a.count%windowMsgs].source)
+			d.lead.trust(event.source)
 		}
 		d.window.observe(a.sequence)
 		d.ended(a.count)
@@ -309,12 +321,17 @@ func (d *fastMode) refused(number uint64, why *natsconn.Refusal) error {
 		if d.lead == nil || !inFlight {
 			return why
 		}
-		d.lead.refused(event.source)
-		d.window.failNumber(event.source, event.number, errFence)
-		return errOthers
+		return d.refusedFence(event)
 	default:
 		return why
 	}
+}
+
+// refusedFence takes in that the fence of the event was refused.
+func (d *fastMode) refusedFence(event ref) error {
+	d.lead.refused(event.source)
+	d.window.failNumber(event.source, event.number, errFence)
+	return errOthers
 }
 
 // ackTo releases what the stream has stored.

@@ -2,9 +2,13 @@ package delivery
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/standby"
 )
 
@@ -15,7 +19,9 @@ import (
 //
 // nats-server takes an event for a repeat, by its id, before it looks at the fence, and the
 // batch goes on. So who may have lost the lead without knowing it sends each event alone,
-// until one is stored that was not before: its fence held.
+// until one is stored that was not before: its fence held. And the first event of a leader that
+// is a repeat counts as refused: somebody has stored it since. That it is one is said of a batch
+// with nothing else in it only, so that the one before is ended first.
 //
 // A batch that is open is not looked at again, so that it goes on only while what was sent
 // a moment ago is acknowledged (standby.MayGoOn). And its name can be guessed, so that the
@@ -118,10 +124,32 @@ func (p *Publisher) leads(id int) bool {
 	if !ok {
 		return false
 	}
-	if l.next = f; f.Whole {
-		p.fast.alone()
-	}
+	l.next = f
 	return true
+}
+
+// begins reports whether the next event of id may be sent now: one that goes alone begins a batch. If
+// another is open that is to end first, and id's turn goes on then.
+func (p *Publisher) begins(id int) bool {
+	if p.lead == nil {
+		return true
+	}
+	s := p.source(id)
+	reply := p.fast.end(id, s.Outbox)
+	if reply == "" {
+		return true
+	}
+	m := nats.NewMsg(s.Lead.Terms) // not on the events' subject: every subscriber would see it
+	m.Reply = reply
+	err := nats.ErrDisconnected
+	if p.guard.enter(p.dialled) {
+		err = p.conn.Publish(p.link, m)
+		p.guard.leave()
+	}
+	if err != nil {
+		p.failAll(fmt.Errorf("publish: %w", err))
+	}
+	return false
 }
 
 // fence puts the fence before p.msg, if it is the first of id in its batch. Like all of
@@ -156,11 +184,21 @@ func (s *Source) mayFlow() bool {
 	return ok
 }
 
-// alone has the next event end its batch.
-func (d *fastMode) alone() {
+// end has the batch that is open end, if an event of the source waits that goes alone, and returns the
+// reply subject of what says so to nats-server: a message that is none of the batch (operation 3).
+func (d *fastMode) end(source int, o *outbox.Outbox) (reply string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.single = true
+	if d.batch == "" || d.ending || d.failure != nil || !d.alone(source) || !o.Waiting() {
+		return ""
+	}
+	d.ending, d.last = true, time.Now()
+	return fmt.Sprint(d.inbox, d.key, d.flow, ".fail.", d.sent+1, ".3.$FI")
+}
+
+// alone reports whether the next event of the source is to be the only one of its batch.
+func (d *fastMode) alone(source int) bool {
+	return d.single || d.lead != nil && d.lead.next.Whole || d.lead.doubts(source)
 }
 
 // arrived reports whether the batch that is open has begun at nats-server, which says so of

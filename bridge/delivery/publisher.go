@@ -272,6 +272,9 @@ func (p *Publisher) sendTurn() bool {
 		if held = !p.leads(id); held {
 			break // whoever lets it go makes it ready
 		}
+		if !p.begins(id) {
+			break
+		}
 		e, payload, gap, ok := o.Take(p.payload)
 		p.payload = payload
 		if !ok {

@@ -253,7 +253,7 @@ func (n *Node) readTail(s *server, now time.Time) {
 		return func() {
 			s.tail, s.held = tail, held
 			s.why = s.Outbox.Check(tail)
-			e := standby.Event{Kind: standby.Read, Exact: s.why == nil, Empty: tail.Empty()}
+			e := standby.Event{Kind: standby.Read, Exact: s.why == nil, Empty: tail.Empty(), Short: tail.Short()}
 			if !held.Beside {
 				e.Seq = held.Last
 			}

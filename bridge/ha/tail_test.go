@@ -17,20 +17,35 @@ import (
 )
 
 // What is stored behind this bridge's claim is another's that has claimed since, unless its id
-// is of a bridge that keeps behind no fence.
+// is of a bridge that keeps behind no fence. And what ends before what the stream had acknowledged to
+// one that is in sync may be a replica's that is behind.
 func TestTail_OfOneThatHasClaimedSince(t *testing.T) {
 	for name, test := range map[string]struct {
-		id    string
-		leads bool
+		id     string
+		inSync bool // up to event 1 of epoch e2
+		leads  bool
 	}{
-		"another's": {id: string(standby.ID{Server: "pbx1", Epoch: "e1", N: 1, Hash: 7}.AppendTo(nil))},
-		"foreign":   {id: "s1-7", leads: true},
+		"none, and in sync": {inSync: true, leads: true},
+		"before the cut":    {id: string(standby.ID{Server: "pbx1", Epoch: "e2", Hash: 7}.AppendTo(nil)), inSync: true},
+		"another's":         {id: string(standby.ID{Server: "pbx1", Epoch: "e1", N: 1, Hash: 7}.AppendTo(nil))},
+		"foreign":           {id: "s1-7", leads: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, h, store := claiming(t)
 			claim := store("ami.terms.pbx1", "claim", nil)
 			store("ami.terms.pbx1", "another's claim", nil)
-			store("ami.events.pbx1.Test", test.id, nil)
+			if test.id != "" {
+				store("ami.events.pbx1.Test", test.id, nil)
+			}
+			if test.inSync {
+				claim = 99
+				tail, _ := h.s.Outbox.Tail("pbx1", time.Now())
+				h.s.Outbox.Begin(tail, nil)
+				h.s.Outbox.Push(outbox.Entry{At: time.Now().UnixNano()}, []byte("{}"), false)
+				h.s.Outbox.Take(nil)
+				h.s.Outbox.Ack()
+				h.s.Outbox.Stand(1, time.Now())
+			}
 			if leads := n.endsClaim(t, h.s, claim); leads != test.leads {
 				t.Errorf("leads: %v", leads)
 			}

@@ -77,7 +77,7 @@ func TestShare_ReadUpToKnowsItsEpoch(t *testing.T) {
 	s = newShared(t)
 	s.raise(10)
 	s.reads(s.leader, 10)
-	s.leader.PushGap("s", &Gap{Reason: DropOverflow})
+	s.leader.Refuse(Entry{Subject: "event", At: 1})
 	if _, _, ok := s.leader.ReadUpTo(); ok {
 		t.Error("it is known where a Gap waits")
 	}

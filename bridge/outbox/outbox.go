@@ -193,11 +193,8 @@ func (o *Outbox) RefuseAs(e Entry, reason string) {
 func (o *Outbox) PushGap(session string, gap *Gap) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.share != nil && o.share.leads == nil {
-		return // a standby's hole is none, as long as the leader has none there
-	}
-	if o.share != nil {
-		gap.asks = 1
+	if o.share != nil && !o.asks(gap) {
+		return
 	}
 	o.waiting.PushBack(o.gapSlot(session, gap))
 }

@@ -89,6 +89,27 @@ func (h *share) number(s *slot, payload []byte) {
 	s.Session, s.Seq, s.Hash = h.leads.Epoch(), 0, standby.Hash(payload)
 }
 
+// asks has the Gap of a session's end ask for an epoch. It reports false for one that is none: a standby's,
+// as long as the leader has none there, and so that of a session which ended before this bridge led, however
+// late its Gap comes.
+func (o *Outbox) asks(gap *Gap) bool {
+	if o.share.leads == nil || o.share.lost <= o.asked() {
+		return false
+	}
+	gap.asks = 1
+	return true
+}
+
+// asked returns how many sessions have ended whose Gap waits.
+func (o *Outbox) asked() (n int) {
+	for i := range o.waiting.Len() {
+		if gap := o.waiting.At(i).gap; gap != nil {
+			n += gap.asks
+		}
+	}
+	return n
+}
+
 // mayBegin reports whether a Gap may begin an epoch: all before it is stored.
 func (o *Outbox) mayBegin(gap *Gap) bool {
 	return o.sent.Len() == 0 && o.retry.Len() == 0 && (gap.asks == 0 || o.share.epochs)

@@ -19,6 +19,8 @@ type sharer struct {
 	name     string
 	read     int // of the Asterisk's events
 	inFlight []sentID
+	missing  bool // it has no session
+	untold   bool // its session has brought nothing yet, and the Gap of the one before is to come
 }
 
 type sentID struct {
@@ -37,6 +39,8 @@ type shared struct {
 	term   uint64
 	all    []*sharer
 	leader *sharer
+	lost   bool // the leader's session, since it leads, and it has not gone on
+	unlike bool // no event is like another
 }
 
 const sharedServer = "pbx1"
@@ -56,7 +60,7 @@ func (s *shared) epoch() string {
 func (s *shared) raise(n int) {
 	for range n {
 		text := fmt.Sprintf("event %d", len(s.raised))
-		if len(s.raised)%5 == 3 {
+		if len(s.raised)%5 == 3 && !s.unlike {
 			text = "alike"
 		}
 		s.raised = append(s.raised, text)
@@ -65,7 +69,11 @@ func (s *shared) raise(n int) {
 
 // reads has b read n more events.
 func (s *shared) reads(b *sharer, n int) {
-	for ; n > 0 && b.read < len(s.raised); n-- {
+	for ; n > 0 && b.read < len(s.raised) && !b.missing; n-- {
+		if b.untold {
+			b.untold = false
+			b.PushGap("next", &Gap{Reason: "closed", Unknown: true})
+		}
 		b.Push(Entry{Subject: "event", Session: "s", At: s.now.UnixNano()}, []byte(s.raised[b.read]), false)
 		b.read++
 	}
@@ -108,6 +116,7 @@ func (s *shared) lead(b *sharer) error {
 		s.leader.inFlight = nil
 	}
 	s.term++
+	s.lost = false
 	b.Claim(s.term)
 	tail, _ := b.Tail(sharedServer, s.now)
 	for _, m := range s.stream {
@@ -121,6 +130,11 @@ func (s *shared) lead(b *sharer) error {
 	}
 	err := b.TakeOver(tail)
 	if err != nil {
+		s.reads(b, len(s.raised)) // else what it is to read yet may be stored already
+		tail, _ = b.Tail(sharedServer, s.now)
+		for _, m := range s.stream {
+			tail.Add(m.ID)
+		}
 		b.Begin(tail, &Gap{Reason: GapTakeOver, Unknown: true})
 	}
 	return err

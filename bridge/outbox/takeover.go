@@ -99,17 +99,16 @@ func (o *Outbox) Stand(term uint64, now time.Time) {
 	}
 	o.takeBack(&o.retry, 0)
 	o.takeBack(&o.sent, 0)
-	ended, gaps, asks := 0, 0, 0 // how many that wait are of sessions that have ended
+	ended, gaps := 0, 0 // how many that wait are of sessions that have ended
 	for i := range o.waiting.Len() {
 		if gap := o.waiting.At(i).gap; gap != nil {
-			gaps++
-			if asks += gap.asks; gap.asks > 0 || ended == i {
+			if gaps++; gap.asks > 0 || ended == i {
 				ended = i + 1
 			}
 		}
 	}
 	whole := gaps == 0 && !h.refused && h.lost == 0
-	if h.lost > asks {
+	if h.lost > o.asked() {
 		ended = o.waiting.Len()
 	}
 	for range ended {

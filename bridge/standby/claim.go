@@ -57,7 +57,7 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 		// Somebody has claimed since, and has stored that. The first event is not refused
 		// for the record's sake: a message has one fence, and its is the last event.
 		l.phase, l.asked = asking, now
-	case l.phase == reading && e.Kind == Read && !e.Exact && !v.Fresh:
+	case l.phase == reading && e.Kind == Read && !e.Exact && (!v.Fresh || e.Short && v.InSync && now.Sub(l.claimed) < shortPatience):
 		l.again, l.asked = true, now
 	case l.phase == reading && e.Kind == Tick && l.again && now.Sub(l.asked) >= askPause:
 		l.again = false

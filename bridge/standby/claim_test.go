@@ -81,3 +81,27 @@ func TestLeading_ReadsWhatAnotherHasStoredSinceItsClaim(t *testing.T) {
 		s.on(saw("b3", 6, 62), Hold)
 	}
 }
+
+// What is read may lack what the stream had acknowledged, for a replica may be behind. It is read again,
+// and counts in the end: the stream may have lost it. Who is not in sync has a Gap to tell in any case.
+func TestLeading_ReadsAgainWhatEndsTooSoon(t *testing.T) {
+	for inSync, wait := range map[bool]time.Duration{true: time.Second, false: time.Second + coldPause} {
+		s := newScript(t)
+		s.view.InSync, s.view.Fresh = inSync, true
+		s.on(s.heard("b2", 4, ""))
+		s.wait(wait, AskTerm)
+		s.on(saw("b2", 4, 50), WriteTerm)
+		s.on(Event{Kind: Wrote, Seq: 60}, EndBatches, WriteTerm)
+		s.on(Event{Kind: Wrote, Seq: 61}, ReadTail)
+		began, reads := s.now, 0
+		for ; inSync && s.now.Sub(began) < shortPatience; reads++ {
+			s.on(Event{Kind: Read, Short: true, Seq: 40})
+			s.now = s.now.Add(askPause)
+			s.on(Event{Kind: Tick}, ReadTail, EndBatches)
+		}
+		s.on(Event{Kind: Read, Short: true, Seq: 40}, BeginEpoch)
+		if inSync && reads < 4 {
+			t.Errorf("it is read again %d times", reads)
+		}
+	}
+}

@@ -46,6 +46,7 @@ type Event struct {
 	Seq     uint64 // Wrote, SawTerm; Read: of the last event of those who keep behind fences, 0 without one
 	Exact   bool   // Read
 	Empty   bool   // Read: the stream holds no event of the server
+	Short   bool   // Read: Tail.Short
 	To      string // Handover; "": the Successor, if it is in sync
 }
 

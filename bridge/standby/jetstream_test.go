@@ -3,6 +3,7 @@ package standby
 import (
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -21,23 +22,33 @@ const (
 // when the leader changes lost.
 type jetstream struct {
 	rng     *rand.Rand
+	now     time.Time
 	seq     uint64
 	term    *Term
 	termSeq uint64
 	last    uint64 // sequence of the last event
 	log     []logged
-	from    int // of log: what was before was purged
+	records []record      // those of terms since the stream was purged
+	lag     time.Duration // how far a replica is behind, that some reads come to
+	from    int           // of log: what was before was purged
 	ids     map[ID]bool
 	batches map[string]*batch
 	ended   map[string]*batch // by operation 3, on this leader of the stream alone
-	anew    int               // counts the streams
 	flaky   float64           // share of fences that meet another in process
 	tokens  int
 }
 
 type logged struct {
 	stored
+	seq    uint64
+	at     time.Time
 	purged bool
+}
+
+type record struct {
+	Term
+	seq uint64
+	at  time.Time
 }
 
 type batch struct {
@@ -88,7 +99,7 @@ func (s *jetstream) publish(owner string, p publication, now time.Time) (code in
 	s.ids[p.id] = true
 	s.seq++
 	s.last = s.seq
-	s.log = append(s.log, logged{stored: p.stored})
+	s.log = append(s.log, logged{stored: p.stored, seq: s.seq, at: now})
 	return 0
 }
 
@@ -101,13 +112,45 @@ func (s *jetstream) write(t Term, fence uint64) (seq uint64, code int) {
 	}
 	s.seq++
 	s.term, s.termSeq = &t, s.seq
+	s.records = append(s.records, record{t, s.seq, s.now})
 	return s.seq, 0
 }
 
-// end ends the batches of all others.
-func (s *jetstream) end(owner string) {
+// upTo is what a replica has that is asked now: all that was stored by then.
+func (s *jetstream) upTo() time.Time {
+	if s.rng.IntN(2) == 0 {
+		return s.now
+	}
+	return s.now.Add(-s.lag)
+}
+
+// readTerm reads the record of the term from one of the replicas.
+func (s *jetstream) readTerm() (t *Term, seq uint64) {
+	now := s.upTo()
+	for i := range s.records {
+		if r := &s.records[i]; !r.at.After(now) {
+			t, seq = &r.Term, r.seq
+		}
+	}
+	return t, seq
+}
+
+// read reads the events from one of the replicas, and returns the sequence of the last.
+func (s *jetstream) read(add func(ID)) (last uint64) {
+	now := s.upTo()
+	for _, m := range s.log[s.from:] {
+		if !m.at.After(now) {
+			add(m.id)
+			last = m.seq
+		}
+	}
+	return last
+}
+
+// end ends the batches of those.
+func (s *jetstream) end(owners []string) {
 	for name, b := range s.batches {
-		if b.owner != owner {
+		if slices.Contains(owners, b.owner) {
 			s.ended[name] = b
 			delete(s.batches, name)
 		}
@@ -126,10 +169,9 @@ func (s *jetstream) purge(anew bool) {
 	for i := range s.log {
 		s.log[i].purged = true
 	}
-	s.from, s.term, s.termSeq, s.last = len(s.log), nil, 0, 0
+	s.from, s.term, s.termSeq, s.last, s.records = len(s.log), nil, 0, 0, nil
 	if anew {
 		s.seq = 0
-		s.anew++
 		clear(s.ids)
 		clear(s.batches)
 		clear(s.ended)

@@ -21,6 +21,9 @@ const (
 	renewAfter = 45 * time.Second
 	// askPause is between two questions or claims that came to nothing.
 	askPause = 250 * time.Millisecond
+	// shortPatience is for how long after a claim the stream is read again that lacks what it had
+	// acknowledged: each reading comes to any replica, and one may be behind.
+	shortPatience = 2 * time.Second
 	// yieldPatience is how long one who yields waits for the claim.
 	yieldPatience = time.Second
 

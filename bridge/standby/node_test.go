@@ -2,6 +2,7 @@ package standby
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,19 +17,23 @@ type node struct {
 	machine *Leading
 	starts  int
 
-	up      time.Time             // the session is, from then on
-	frozen  time.Time             // until then
-	cut     time.Time             // from NATS, until then
-	deaf    time.Time             // to other bridges, until then
-	slow    int                   // how long what it sends to NATS may take, in ms beside the usual
-	mute    time.Time             // its events do not arrive, until then
-	inert   time.Time             // it has no session for Actions, until then
-	delayed []func(now time.Time) // what was sent while it was mute
-	away    time.Time             // from the Asterisk, until then: its session is silent, and stands
-	queue   []sending             // to NATS
-	inbox   []answer
-	conn    int // counts connections
-	offline bool
+	up          time.Time             // the session is, from then on
+	frozen      time.Time             // until then
+	cut         time.Time             // from NATS, until then
+	deaf        time.Time             // to other bridges, until then
+	slow        int                   // how long what it sends to NATS may take, in ms beside the usual
+	mute        time.Time             // its events do not arrive, until then
+	inert       time.Time             // it has no session for Actions, until then
+	delayed     []func(now time.Time) // what was sent while it was mute
+	away        time.Time             // from the Asterisk, until then: its session is silent, and stands
+	queue       []sending             // to NATS
+	inbox       []answer
+	late        []answer // Heartbeats that others overtake
+	before      []string // who led, the newest last
+	endedIn     uint64   // the term in which their batches were ended
+	yieldedMute bool     // the leader was mute when it was heard last
+	conn        int      // counts connections
+	offline     bool
 
 	next       int // of held: the next to be sent
 	open       string
@@ -39,6 +44,8 @@ type node struct {
 	ackedAt    time.Time // when the newest acknowledged one was sent
 	last       uint64
 	firstOut   bool
+	gap        bool // the Gap that begins the epoch is not stored
+	gapOut     bool // and was sent
 	doubt      bool // each goes alone, until one is stored that is no repeat
 	opening    bool // an epoch is to begin, or somebody takes over
 	tail       *Tail
@@ -47,7 +54,6 @@ type node struct {
 	beatAt     time.Time
 	lookedAt   time.Time // at its record
 	ended      bool      // since it began to lead: once is told
-	anew       int
 	leaving    bool
 	freshAt    time.Time // when the session had nothing more to read
 	becameSync time.Time
@@ -79,7 +85,7 @@ func (n *node) start(now time.Time) {
 		s.a.logoff(n.session)
 	}
 	starts := n.starts
-	*n = node{bridge: bridge{name: name}, sim: s, starts: starts, inc: fmt.Sprint("i", starts), up: now.Add(s.ms(200)), anew: s.js.anew}
+	*n = node{bridge: bridge{name: name}, sim: s, starts: starts, inc: fmt.Sprint("i", starts), up: now.Add(s.ms(200))}
 	n.roster = NewRoster(name, n.inc, 1, simSilence)
 	n.roster.Serve([]string{testServer})
 	n.machine = NewLeading(testServer, name, n.inc, simSilence, now)
@@ -145,10 +151,13 @@ func (n *node) tick(now time.Time) {
 		n.inbox = n.inbox[1:]
 		do()
 	}
-	if n.anew != n.sim.js.anew {
-		n.anew = n.sim.js.anew
-		n.step(Event{Kind: MadeAnew})
-	}
+	n.late = slices.DeleteFunc(n.late, func(a answer) bool {
+		if a.at.After(now) || now.Before(n.cut) {
+			return false
+		}
+		a.do()
+		return true
+	})
 	if now.Sub(n.beatAt) >= 250*time.Millisecond {
 		n.beatAt = now
 		n.beat(now)
@@ -204,6 +213,9 @@ func (n *node) beat(now time.Time) {
 	switch {
 	case n.machine.Leads() && n.leads != nil:
 		leads = []Leads{LeadsOf(testServer, n.leads.Mark(n.machine.Term()), n.machine.Heir())}
+		if leads[0].Unable = n.unable(); n.machine.Undrained() {
+			leads[0].Unable = Mute
+		}
 		leads[0].Answers = n.answers.Of(n.leads.Epoch(), now.Add(-time.Second))
 	case n.session != nil && n.follows != nil:
 		s, why := n.follows.State()
@@ -224,7 +236,20 @@ func (n *node) beat(now time.Time) {
 			if now.Before(other.cut) || conn != other.conn {
 				return nil
 			}
-			other.inbox = append(other.inbox, answer{now.Add(n.sim.ms(5)), func() { other.hear(data) }})
+			hears := func() {
+				if conn == other.conn {
+					other.hear(data)
+				}
+			}
+			now = now.Add(n.sim.ms(5))
+			if n.sim.rng.Float64() >= n.sim.late {
+				other.inbox = append(other.inbox, answer{now, hears})
+			} else {
+				other.late = append(other.late, answer{now.Add(n.sim.ms(1500)), hears})
+			}
+			if n.sim.rng.Float64() < n.sim.late { // by two ways
+				other.late = append(other.late, answer{now.Add(n.sim.ms(1500)), hears})
+			}
 			return nil
 		})
 	}
@@ -249,6 +274,9 @@ func (n *node) hear(data []byte) {
 		n.sim.fail("%v", err)
 		return
 	}
+	if !n.roster.Knows(h) {
+		return
+	}
 	if len(h.Stands) > 0 && n.leads != nil {
 		n.answers.Ask(h.Node, h.Stands[0].Probe, n.sim.now)
 	}
@@ -256,6 +284,8 @@ func (n *node) hear(data []byte) {
 	if !ok || l.Node != h.Node {
 		return
 	}
+	n.knew(l.Node + l.Incarnation)
+	n.yieldedMute = l.Unable == Mute
 	n.step(Event{Kind: SawHeartbeat, Leader: l})
 	if l.Mark.Term >= n.machine.Term() && n.follows != nil {
 		if gone := n.follows.Observe(l.Mark, n.sim.now); gone > 0 {
@@ -277,118 +307,3 @@ func (n *node) pong(now time.Time) {
 		n.answers.Pong(now, n.leads.Epoch(), n.leads.Acked()+uint64(len(n.held)))
 	}
 }
-
-// step has the machine take in an event, and does what it says.
-func (n *node) step(e Event) {
-	for _, d := range append([]Decision(nil), n.machine.Step(n.sim.now, n.view(), e)...) {
-		n.do(d)
-	}
-}
-
-func (n *node) do(d Decision) {
-	js, conn, q := n.sim.js, n.conn, n.machine.Question()
-	reply := func(e Event) func() {
-		return func() {
-			if conn == n.conn {
-				n.step(e)
-			}
-		}
-	}
-	switch d {
-	case Hold:
-		n.hold()
-	case AskTerm:
-		n.ask(func(time.Time) func() { return reply(Event{Kind: SawTerm, Answers: q, Term: js.term, Seq: js.termSeq}) })
-	case WriteTerm:
-		rec, fence := *n.machine.Record(), n.machine.Fence()
-		n.ask(func(time.Time) func() {
-			seq, code := js.write(rec, fence)
-			if code != 0 {
-				return reply(Event{Kind: Refused, Answers: q})
-			}
-			return func() {
-				if conn == n.conn {
-					if n.follows != nil {
-						n.follows.Claim(rec.Term)
-					}
-					n.step(Event{Kind: Wrote, Answers: q, Seq: seq})
-				}
-			}
-		})
-	case EndBatches:
-		n.ask(func(time.Time) func() { js.end(n.name + n.inc); return nil })
-	case ReadTail:
-		n.readTail()
-	case Publish, BeginEpoch, BeginFirst:
-		n.begin(d)
-	case Drain:
-		n.ended = false
-	case Yield:
-	}
-}
-
-// hold makes a standby of a leader.
-func (n *node) hold() {
-	n.flights, n.open, n.firstOut = nil, "", false
-	if n.leads == nil {
-		return
-	}
-	if n.session == nil || n.opening {
-		n.held, n.leads = nil, nil
-		n.follows = NewFollower(1 << 17)
-		n.next, n.opening, n.due = 0, false, false
-		return
-	}
-	n.depose(n.machine.Term())
-	n.next = 0
-}
-
-func (n *node) readTail() {
-	js, conn, q := n.sim.js, n.conn, n.machine.Question()
-	tail := n.follows.Tail(testServer)
-	n.ask(func(time.Time) func() {
-		for _, m := range js.log[js.from:] {
-			tail.Add(m.id)
-		}
-		last := js.last
-		return func() {
-			if conn != n.conn || n.follows == nil {
-				return
-			}
-			n.last, n.tail = last, tail
-			n.sim.why = n.follows.Check(tail)
-			n.step(Event{Kind: Read, Answers: q, Seq: last, Exact: n.sim.why == nil, Empty: tail.Empty()})
-		}
-	})
-}
-
-func (n *node) begin(d Decision) {
-	switch {
-	case n.leads != nil && d == Publish && n.machine.phase == leading:
-		return // it goes on: nobody has claimed
-	case n.leads != nil && d == BeginEpoch:
-		n.due = true
-		return
-	}
-	n.next, n.firstOut, n.open = 0, false, ""
-	if d == Publish {
-		if err := n.takeOver(n.tail); err != nil {
-			n.sim.fail("%v", err)
-		}
-		return
-	}
-	var gone []int
-	l := n.follows.Begin(n.token(), n.tail, func(i int) { gone = append(gone, i) })
-	if err := n.bridge.lead(l, gone); err != nil {
-		n.sim.fail("%v", err)
-	}
-	n.sim.begun(n, d)
-}
-
-func (n *node) token() string {
-	n.sim.js.tokens++
-	return fmt.Sprint("e", n.sim.js.tokens)
-}
-
-// rewind has what is in flight be sent again, in a new batch.
-func (n *node) rewind() { n.flights, n.open, n.next, n.firstOut, n.doubt = nil, "", 0, false, true }

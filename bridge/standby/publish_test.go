@@ -19,16 +19,16 @@ func (n *node) publish(now time.Time) {
 	end := len(n.held)
 	if n.opening {
 		end = n.border
-		if n.due && end == 0 && len(n.flights) == 0 {
+		if n.due && end == 0 && len(n.flights) == 0 && !n.gap {
 			if err := n.leads.Begin(n.token()); err != nil {
 				n.sim.fail("%v", err)
 			}
-			n.opening, n.due = false, false
+			n.opening, n.due, n.gap, n.gapOut = false, false, true, false
 			n.sim.begun(n, BeginEpoch)
 			end = len(n.held)
 		}
 	}
-	for sent := 0; n.next < end && len(n.flights) < 200 && sent < 60; sent++ {
+	for sent := 0; (n.gap && !n.gapOut || n.next < end) && len(n.flights) < 200 && sent < 60; sent++ {
 		alone := n.machine.phase == first
 		if alone && n.firstOut || n.doubt && len(n.flights) > 0 {
 			return
@@ -53,14 +53,18 @@ func (n *node) publish(now time.Time) {
 }
 
 func (n *node) send(alone bool, now time.Time) {
-	number := n.leads.Acked() + uint64(n.next) + 1
-	e := n.held[n.next]
+	number, e := uint64(0), event{}
+	if n.gap && !n.gapOut {
+		n.gapOut = true
+	} else {
+		number, e = n.leads.Acked()+uint64(n.next)+1, n.held[n.next]
+		n.next++
+	}
 	if number > n.leads.Sent() {
 		if got, ok := n.leads.Send(e.hash()); !ok || got != number {
 			n.sim.fail("%s numbers %d as %d, %v", n.name, number, got, ok)
 		}
 	}
-	n.next++
 	n.n++
 	p := publication{
 		batch: n.open, n: n.n, fence: n.machine.Fence(), whole: alone, last: n.last,
@@ -116,13 +120,14 @@ func (n *node) onAck(p publication, code int) {
 		return
 	}
 	switch {
-	case code == wrongLast || code == inProcess:
+	case code == wrongLast || code == inProcess || code == isRepeat && p.whole: // a repeat hides the fence
 		n.step(Event{Kind: Refused})
 	case code > isRepeat:
 		n.rewind()
 	case len(n.flights) > 0 && n.flights[0].n == p.n:
 		f := n.flights[0]
 		n.flights = n.flights[1:]
+		n.gap = n.gap && f.seq > 0
 		before := n.leads.Acked()
 		n.leads.Ack(f.seq)
 		gone := int(n.leads.Acked() - before)

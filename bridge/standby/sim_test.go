@@ -24,8 +24,10 @@ type sim struct {
 	moves   bool
 	apart   func(a, b *node) bool // they do not hear each other; nil: all do
 	lossy   bool                  // a Gap is no failure
+	late    float64               // share of Heartbeats that come late, or again
 	gaps    int
-	why     error // of the last take-over that was not exact
+	firsts  map[string]bool // epochs that no Gap begins
+	why     error           // of the last take-over that was not exact
 	failure error
 	paused  time.Duration // longest without an event stored
 	storedN int
@@ -36,7 +38,7 @@ const simTick = 10 * time.Millisecond
 
 func newSim(rng *rand.Rand, nodes, spread int) *sim {
 	s := &sim{
-		rng: rng, now: time.Unix(1000, 0), spread: spread, burst: 4, js: newJetstream(rng),
+		rng: rng, now: time.Unix(1000, 0), spread: spread, burst: 4, js: newJetstream(rng), firsts: map[string]bool{},
 		a: &asterisk{rng: rng, threads: 4, repeats: 0.2, shared: spread == 0},
 	}
 	for i := range nodes {
@@ -61,8 +63,11 @@ func (s *sim) fail(format string, args ...any) {
 
 // begun hears that a leader begins an epoch.
 func (s *sim) begun(n *node, d Decision) {
-	if d == BeginEpoch {
+	switch d {
+	case BeginEpoch:
 		s.gaps++
+	case BeginFirst:
+		s.firsts[n.leads.Epoch()] = true
 	}
 	if d == BeginEpoch && !s.lossy {
 		s.fail("%s begins an epoch with a Gap: %v", n.name, s.why)
@@ -73,6 +78,7 @@ func (s *sim) begun(n *node, d Decision) {
 func (s *sim) run(d time.Duration, loud bool) {
 	for end := s.now.Add(d); s.now.Before(end) && s.failure == nil; {
 		s.now = s.now.Add(simTick)
+		s.js.now = s.now
 		if loud {
 			s.a.raise(s.rng.IntN(s.burst))
 		}
@@ -139,6 +145,13 @@ func (s *sim) yields(n *node) {
 	}
 }
 
+// lag has a replica of the stream be behind for a while.
+func (s *sim) lag() {
+	s.js.lag = s.ms(2000)
+	s.run(s.ms(3000), true)
+	s.js.lag = 0
+}
+
 // check compares what is stored with what was sent.
 func (s *sim) check() error {
 	f := fleet{a: s.a, spread: s.spread, leader: 0}
@@ -196,7 +209,15 @@ func faults() map[string]func(s *sim, n *node) {
 			}
 		},
 		"fence in process": func(s *sim, _ *node) { s.js.flaky = 0.3; s.run(s.ms(2000), true); s.js.flaky = 0 },
-		"quiet":            func(s *sim, _ *node) { s.run(70*time.Second, false) },
+		"late words":       func(s *sim, _ *node) { s.late = 0.5; s.run(s.ms(4000), true); s.late = 0 },
+		"kill, lag":        func(s *sim, n *node) { n.start(s.now); s.lag() },
+		"hand over, lag": func(s *sim, n *node) {
+			if !s.now.Before(n.frozen) {
+				n.step(Event{Kind: Handover})
+			}
+			s.lag()
+		},
+		"quiet": func(s *sim, _ *node) { s.run(70*time.Second, false) },
 	}
 }
 
@@ -324,17 +345,24 @@ func (s *sim) checkHoles() error {
 	for i, e := range s.a.sent {
 		place[e.content] = i
 	}
-	var last logged
+	var last stored
 	for i, m := range s.js.log {
 		step := place[m.content] - place[last.content]
 		switch {
+		case m.id.N == 0 && m.id.Epoch == last.id.Epoch:
+			return fmt.Errorf("the Gap of epoch %s is behind %v", m.id.Epoch, last.id)
+		case m.id.N == 0:
+			last.id = m.id
+			continue
 		case i == 0:
-		case m.id.Epoch == last.id.Epoch && (m.id.N != last.id.N+1 || step != 1):
+		case m.id.Epoch == last.id.Epoch && last.id.N > 0 && (m.id.N != last.id.N+1 || step != 1):
 			return fmt.Errorf("%v, event %d, is behind %v, event %d", m.id, place[m.content], last.id, place[last.content])
-		case m.id.Epoch != last.id.Epoch && (m.id.N != 1 || step < 1):
+		case m.id.Epoch != last.id.Epoch && !s.firsts[m.id.Epoch]:
+			return fmt.Errorf("%v is behind %v, and no Gap between", m.id, last.id)
+		case last.id.N == 0 && (m.id.N != 1 || step < 1):
 			return fmt.Errorf("%v, event %d, begins an epoch behind %v, event %d", m.id, place[m.content], last.id, place[last.content])
 		}
-		last = m
+		last = m.stored
 	}
 	if left := len(s.a.sent) - 1 - place[last.content]; left != 0 {
 		return fmt.Errorf("%d are not stored in the end", left)

@@ -96,6 +96,10 @@ func (t *Tail) Err() error {
 	return nil
 }
 
+// Short reports whether the Tail ends before the cut, and is none of a stream that holds nothing: it
+// may have been read from a replica that is behind.
+func (t *Tail) Short() bool { return t.err == nil && (t.seen && t.top < t.cut || t.other && !t.seen) }
+
 // Check returns why TakeOver would fail.
 func (f *Follower) Check(t *Tail) error {
 	if s, why := f.State(); s != InSync {

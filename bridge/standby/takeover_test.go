@@ -118,6 +118,9 @@ func TestTail_IsExactOrSaysWhyNot(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: %v, want %s", name, err, test.err)
 		}
+		if short := strings.HasPrefix(test.err, "lost") || strings.HasPrefix(test.err, "nothing of"); tail.Short() != short {
+			t.Errorf("%s: it ends before the cut: %v", name, !short)
+		}
 	}
 	tail := &Tail{server: "pbx1", epoch: "e1", cut: 100}
 	tail.Foreign()
