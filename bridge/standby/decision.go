@@ -32,7 +32,6 @@ const (
 	Handover                      // another shall lead: on SIGTERM, as often as it does not, or as a Move says
 	SessionLost                   // the event session has ended, be there another already
 	Disconnected                  // no NATS
-	MadeAnew                      // the stream is another than before, or lacks the record
 	Look                          // whoever leads looks at its record: another may have claimed unheard
 )
 

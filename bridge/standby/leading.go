@@ -160,10 +160,6 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 	switch e.Kind {
 	case Disconnected:
 		l.onDisconnected(now)
-	case MadeAnew:
-		if l.phase > standing {
-			l.claimAnew(now, "made_anew")
-		}
 	case SessionLost:
 		l.lost, l.lostAt = l.phase > standing, now
 	case Handover:
