@@ -32,7 +32,6 @@ const (
 	Handover                      // another shall lead: on SIGTERM, as often as it does not, or as a Move says
 	SessionLost                   // the event session has ended, be there another already
 	Disconnected                  // no NATS
-	MadeAnew                      // the stream is another than before, or lacks the record
 )
 
 // Event is what has happened, with what is known of it.

@@ -156,10 +156,6 @@ func (l *Leading) Step(now time.Time, v View, e Event) []Decision {
 	switch e.Kind {
 	case Disconnected:
 		l.onDisconnected(now)
-	case MadeAnew:
-		if l.phase > standing {
-			l.claimAnew(now, "made_anew")
-		}
 	case SessionLost:
 		l.lost, l.lostAt = l.phase > standing, now
 	case Handover:
@@ -298,9 +294,6 @@ func (l *Leading) stepLeading(now time.Time, v View, e Event) {
 	switch {
 	case e.Kind == Refused:
 		l.claimAnew(now, "fence")
-		return
-	case e.Kind == SawTerm && e.Term == nil:
-		l.claimAnew(now, "purged")
 		return
 	case e.Kind == FirstStored && l.phase == first:
 		l.phase = leading
