@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -152,6 +151,6 @@ func (s *shared) verifyGaps() {
 		last, at = m.ID, next
 	}
 	if at != len(s.raised)-1 {
-		s.t.Fatal(fmt.Sprintf("the last is event %d of %d", at, len(s.raised)))
+		s.t.Fatalf("the last is event %d of %d", at, len(s.raised))
 	}
 }
