@@ -12,6 +12,9 @@ const (
 	// moveAfter is how long a bridge is heard without a silence before servers are
 	// moved to it: one that comes and goes has none.
 	moveAfter = 10 * time.Second
+	// proven is how long a bridge has to last to be given leads as soon as moveAfter lets it when it
+	// comes again. For one that did not that is twice as long each time, up to proven.
+	proven = 5 * time.Minute
 	// lostAfter is how long a bridge may be silent until others read what it did, where
 	// somebody reads it still: one that was only started anew finds all in its place.
 	lostAfter = 5 * time.Second
@@ -152,7 +155,7 @@ func (r *Roster) moveOf(server string, copies, patience int, now time.Time) (m M
 // leadOf gives the lead to the best that is in sync with it.
 func (r *Roster) leadOf(server string, me *seat, better []seat, now time.Time) (m Move, waits, ok bool) {
 	for i := range better {
-		if s := &better[i]; s.alive && s.stands.inSync(me.leads.Term) && s.stands.Unable == "" && now.Sub(s.m.since) >= moveAfter {
+		if s := &better[i]; s.alive && s.stands.inSync(me.leads.Term) && s.stands.Unable == "" && now.Sub(s.m.since) >= max(moveAfter, s.m.proves) {
 			return Move{Server: server, Kind: GiveLead, To: s.node}, true, true
 		}
 	}

@@ -1,6 +1,7 @@
 package standby
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -142,4 +143,43 @@ func TestMoves_OfWhoHasNoSession(t *testing.T) {
 	all[order[0]].Try(nil)
 	lead(t, all, order[0], nil, []string{"pbx1"}, Joining, now)
 	want(nil, end, nil, nil)
+}
+
+// A bridge that comes back again and again soon after is given no lead before it was heard for as
+// long as that has made it prove: each time it would be lost with it. One that lasted is given it as ever.
+func TestMoves_WhoComesAndGoesIsGivenNoLead(t *testing.T) {
+	now := time.Unix(1000, 0)
+	r := NewRoster("b1", "i1", 1, time.Second)
+	server := ""
+	for i := range 100 { // b2 ranks first
+		if server = fmt.Sprint("pbx", i); score(server, "b2", 1) > score(server, "b1", 1) {
+			break
+		}
+	}
+	r.Serve([]string{server})
+	run, seq := 0, uint64(0)
+	givenAfter := func(lives time.Duration) (after time.Duration) {
+		run++
+		for began, end := now, now.Add(lives); now.Before(end); now = now.Add(250 * time.Millisecond) {
+			seq++
+			h := &Heartbeat{Node: "b2", Incarnation: fmt.Sprint("x", run), Seq: seq, Weight: 1, Servers: []string{server}, List: ListHash([]string{server}),
+				Stands: []Stands{{Server: server, State: InSync.String(), Term: 1}}}
+			if err := r.Observe(h, now); err != nil {
+				t.Fatal(err)
+			}
+			r.Beat([]Leads{{Server: server, Term: 1}}, nil, now)
+			if moves := r.Moves(func(string) int { return 2 }, now); len(moves) > 0 && after == 0 {
+				after = now.Sub(began)
+			}
+		}
+		now = now.Add(3 * time.Second)
+		return after
+	}
+	for i, test := range []struct{ lives, given time.Duration }{
+		{15 * time.Second, moveAfter}, {15 * time.Second, 0}, {50 * time.Second, 4 * moveAfter}, {70 * time.Second, 0}, {proven + time.Second, 16 * moveAfter}, {15 * time.Second, moveAfter},
+	} {
+		if got := givenAfter(test.lives); got != test.given {
+			t.Errorf("start %d: it is given the lead after %v, want %v", i, got, test.given)
+		}
+	}
 }

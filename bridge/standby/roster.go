@@ -36,10 +36,11 @@ type Roster struct {
 // member is a bridge, by its last Heartbeat.
 type member struct {
 	Heartbeat
-	before string    // the incarnation that this one has replaced
-	at     time.Time // when it was heard
-	since  time.Time // since when it is heard without a silence
-	has    []string  // its servers, sorted; those of its last list
+	before string        // the incarnation that this one has replaced
+	at     time.Time     // when it was heard
+	since  time.Time     // since when it is heard without a silence
+	proves time.Duration // it has to be heard for as long until it is given a lead
+	has    []string      // its servers, sorted; those of its last list
 
 	mute int // servers that it leads, and says that it is Mute for
 
@@ -129,11 +130,12 @@ func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 	case r.alive(m, now) && (h.Incarnation == m.before || h.Incarnation == m.Incarnation && h.Seq <= m.Seq):
 		return nil
 	case h.Incarnation != m.Incarnation:
-		m.before, m.has, m.since = m.Incarnation, nil, now
+		m.before, m.has = m.Incarnation, nil
+		m.comes(now)
 		r.listLeft = listBeats
 		r.lists++
 	case !r.alive(m, now):
-		m.since = now
+		m.comes(now)
 		r.listLeft = listBeats
 	}
 	if h.Weight != m.Weight {
@@ -148,6 +150,15 @@ func (r *Roster) Observe(h *Heartbeat, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// comes notes that it is heard again, after a silence or by another process.
+func (m *member) comes(now time.Time) {
+	m.proves = min(2*max(m.proves, moveAfter), proven)
+	if m.at.Sub(m.since) >= proven {
+		m.proves = 0
+	}
+	m.since = now
 }
 
 // admit makes room for one more.
