@@ -262,3 +262,18 @@ func TestWriteNow_ActionsStayWhole(t *testing.T) {
 		(<-ended).Release()
 	}
 }
+
+// A Session that died before it ran reads nothing more, and says why it died.
+func TestRun_OfADeadSession(t *testing.T) {
+	s, peer := socketPair(t)
+	s.frames = frames.NewReader(s, 1<<10)
+	s.hooks.Event = func(Event) { t.Error("it reads on") }
+	if _, err := peer.Write([]byte("Event: Late\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	peer.Close()
+	s.end(ReasonWrite, io.ErrClosedPipe)
+	if reason := ReasonOf(s.Run()); reason != ReasonWrite {
+		t.Errorf("it ended because of %v", reason)
+	}
+}
