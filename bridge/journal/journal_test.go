@@ -313,14 +313,14 @@ func TestJournal_PublishesUnheard(t *testing.T) {
 // send it after what comes later.
 func TestJournal_KeepsWhatItCannotSend(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), 0)
-	nc, _ := natstest.Client(t, server.ClientURL())
-	j := New(conntest.Open(t, nc.ConnectedUrl()), 1<<20, nil, zap.NewNop())
+	c := conntest.Open(t, server.ClientURL())
+	j := New(c, 1<<20, nil, zap.NewNop())
 	server.Shutdown()
-	natstest.Within(t, "the loss", func() bool { return !nc.IsConnected() })
+	natstest.Within(t, "the loss", func() bool { return !c.Get().IsConnected() })
 	for _, unheard := range []bool{false, true} {
 		j.unacknowledged.Store(unheard)
 		again, err := j.storeBatch(t.Context(), []Entry{{Msg: note(1)}})
-		if buffered, _ := nc.Buffered(); len(again) != 1 || !errors.Is(err, nats.ErrDisconnected) || buffered != 0 {
+		if buffered, _ := c.Get().Buffered(); len(again) != 1 || !errors.Is(err, nats.ErrDisconnected) || buffered != 0 {
 			t.Errorf("%d are tried again, %v; %d bytes are buffered", len(again), err, buffered)
 		}
 	}
