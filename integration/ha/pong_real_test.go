@@ -29,6 +29,12 @@ func TestReal_APongComesBehindWhatWasSaid(t *testing.T) {
 			if _, err := c.Until(ctx, realasterisk.IsMark("begin")); err != nil {
 				t.Fatal(err)
 			}
+			// What else that call raises may come to one behind the mark, and to the other before it.
+			for last := time.Now(); time.Since(last) < time.Second; {
+				if pong(t, ctx, c) > 0 {
+					last = time.Now()
+				}
+			}
 		}
 		var read atomic.Int64
 		var group sync.WaitGroup
@@ -58,21 +64,7 @@ func TestReal_APongComesBehindWhatWasSaid(t *testing.T) {
 		pongs, late, own := 0, 0, int64(0)
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); pongs++ {
 			before := read.Load()
-			id, err := asks.Send("Action: Ping")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for {
-				f, err := asks.Next(ctx)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if f.Event() == "" && f.Get("ActionID") == id {
-					break
-				}
-				own++
-			}
-			if own < before {
+			if own += pong(t, ctx, asks); own < before {
 				late++
 			}
 		}
@@ -85,6 +77,25 @@ func TestReal_APongComesBehindWhatWasSaid(t *testing.T) {
 			t.Errorf("%d Pongs of %d come too soon", late, pongs)
 		}
 	})
+}
+
+// pong asks for a Pong and returns how many events came before it.
+func pong(t *testing.T, ctx context.Context, c *realasterisk.Client) (events int64) {
+	t.Helper()
+	id, err := c.Send("Action: Ping")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, err := c.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Event() == "" && f.Get("ActionID") == id {
+			return events
+		}
+		events++
+	}
 }
 
 // logIn returns a session that reads events.
