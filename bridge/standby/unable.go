@@ -44,6 +44,10 @@ func (l *Leading) onUnable(now time.Time, v View) {
 	better := v.Successor != "" && v.HeirUnable.worse() < v.Unable.worse()
 	patience := l.silence
 	switch {
+	case v.Unable == Deaf && v.HeirUnable == Mute && v.HeirSync:
+		// That it stores nothing it knows of a time before, for minutes maybe: only to lead shows
+		// more. Whoever is deaf has nothing to lose.
+		better, patience = true, mutePatience
 	case v.Unable != Mute:
 	case v.HeirNoBetter:
 		patience = mutePatience

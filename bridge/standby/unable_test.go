@@ -40,6 +40,19 @@ func TestLeading_YieldsToWhoCanDoMore(t *testing.T) {
 	}
 }
 
+// Whoever is deaf does not lead on for as long as the heir takes itself for mute, of which it learns
+// nothing more while it stands by.
+func TestLeading_OneThatIsDeafYieldsAtLast(t *testing.T) {
+	s := newLeader(t)
+	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.HeirUnable = "b2", true, Deaf, Mute
+	s.wait(mutePatience, Drain)
+	s = newLeader(t)
+	s.view.Successor, s.view.HeirSync, s.view.Unable, s.view.HeirUnable = "b2", false, Deaf, Mute
+	if got, _ := s.until(5 * time.Minute); len(got) > 0 && got[0] == Drain {
+		t.Error("it yields to one that is not in sync")
+	}
+}
+
 // One that is mute leads on for long where events of other servers are stored, and longer where who
 // would lead next stores no more of what it leads itself: a slow stream is slower with each claim.
 func TestLeading_LeadsOnWhereTheStreamIsSlow(t *testing.T) {
