@@ -38,6 +38,16 @@ func (s *Snapshot) NoFloor(node string) string {
 	return "The state is off: " + said.Reason + "."
 }
 
+// Server returns the server of that name; nil if there is none.
+func (s *Snapshot) Server(name string) *Server {
+	for i := range s.Servers {
+		if s.Servers[i].Name == name {
+			return &s.Servers[i]
+		}
+	}
+	return nil
+}
+
 // NoPresent says why nothing is known of what is up at server; empty if it is.
 func (s *Snapshot) NoPresent(server *Server) string {
 	switch why := s.NoFloor(server.Node); {

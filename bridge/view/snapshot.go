@@ -82,6 +82,9 @@ type Session struct {
 	Version  string `json:"version"`
 }
 
+// ReadsEvents reports whether events come by it: whether its loss is theirs.
+func (c *Session) ReadsEvents() bool { return readsEvents(c.Role) }
+
 // Breaker is a server's breaker.
 type Breaker struct {
 	State    string `json:"state"`

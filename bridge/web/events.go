@@ -55,12 +55,13 @@ func (p *painter) events() any {
 
 // silent says that no event of a server comes now, as the session that brings them is not up; nothing if it is, or is not known.
 func (p *painter) silent(server string) string {
-	for i := range p.snap.Servers {
-		s := &p.snap.Servers[i]
-		for _, session := range s.Sessions {
-			if s.Name == server && (session.Role == "event" || session.Role == "both") && session.State != "up" {
-				return "No event comes now: " + s.Word + ": " + s.Why
-			}
+	s := p.snap.Server(server)
+	if s == nil {
+		return ""
+	}
+	for i := range s.Sessions {
+		if c := &s.Sessions[i]; c.ReadsEvents() && c.State != "up" {
+			return "No event comes now: " + s.Word + ": " + s.Why
 		}
 	}
 	return ""

@@ -28,7 +28,7 @@ func (p *painter) hello() any {
 	for i := range p.snap.Servers {
 		s := &p.snap.Servers[i]
 		for k := range s.Sessions {
-			if role := s.Sessions[k].Role; s.Sessions[k].State == "up" && (role == "event" || role == "both") {
+			if c := &s.Sessions[k]; c.State == "up" && c.ReadsEvents() {
 				up = cmp.Or(up, s.Name)
 			}
 		}

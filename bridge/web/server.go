@@ -13,14 +13,7 @@ import (
 )
 
 // server is the one that the page is of; nil if there is none of that name.
-func (p *painter) server() *view.Server {
-	for i := range p.snap.Servers {
-		if p.snap.Servers[i].Name == p.page.server {
-			return &p.snap.Servers[i]
-		}
-	}
-	return nil
-}
+func (p *painter) server() *view.Server { return p.snap.Server(p.page.server) }
 
 // list is the way to the other servers.
 type list struct{ Ill, Others []listed }
@@ -171,7 +164,7 @@ func (p *painter) sessions() any {
 		row := sessionRow{Role: c.Role, Word: c.State, State: "well", Tone: "ok", Since: p.moment(c.Since), Failures: failures(c.Failures, c.Reason), Error: c.Error}
 		if c.State != "up" {
 			row.State, row.Tone = "trouble", "warn"
-			if s.Losing != nil && (c.Role == "event" || c.Role == "both") {
+			if s.Losing != nil && c.ReadsEvents() {
 				row.State, row.Tone = "down", "bad"
 			}
 		}

@@ -31,16 +31,6 @@ func Visible(snap *view.Snapshot, ui *UI) []*view.Server {
 	return all
 }
 
-// find returns the server of that name; nil if there is none.
-func find(snap *view.Snapshot, name string) *view.Server {
-	for i := range snap.Servers {
-		if snap.Servers[i].Name == name {
-			return &snap.Servers[i]
-		}
-	}
-	return nil
-}
-
 // boolCompare sorts false before true.
 func boolCompare(a, b bool) int {
 	switch {

@@ -207,7 +207,7 @@ func (a *painter) trail(s *view.Server, more string) {
 
 // selected is the server that is chosen; nil if it is there no more.
 func (a *painter) selected() *view.Server {
-	s := find(a.snap, a.ui.Selected)
+	s := a.snap.Server(a.ui.Selected)
 	if s == nil {
 		a.next().add(dim, "servers / "+a.ui.Selected+" is there no more. Esc goes back.")
 	}

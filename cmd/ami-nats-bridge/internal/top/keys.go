@@ -170,7 +170,7 @@ func (ui *UI) move(snap *view.Snapshot, by int) {
 		ui.Scroll = min(max(ui.Scroll+by, 0), max(0, len(ui.Events.Events)-1))
 	case PageGaps:
 		last := 0
-		if s := find(snap, ui.Selected); s != nil {
+		if s := snap.Server(ui.Selected); s != nil {
 			last = max(0, len(s.Gaps)-1)
 		}
 		ui.Scroll = min(max(ui.Scroll+by, 0), last)
