@@ -270,10 +270,8 @@ func (c *Conn) learn(l *Link) {
 // RenewEvery.
 func (c *Conn) Publish(l *Link, m *nats.Msg) error {
 	size := int64(len(m.Data))
-	if c.limit.Load() > 0 { // else nobody looks at the clock for each message
-		if limit := c.limitAt(time.Now()); limit > 0 && size >= limit {
-			return nats.ErrMaxPayload
-		}
+	if limit := c.limitNow(); limit > 0 && size >= limit {
+		return nats.ErrMaxPayload
 	}
 	if size > l.largest.Load() {
 		l.largest.Store(size)
