@@ -122,7 +122,7 @@ func (d *fastMode) prepare(m *nats.Msg, source int, number uint64, last bool, no
 		d.begin(now)
 		op = "0.$FI"
 	}
-	first := d.lead != nil && d.lead.next.Whole
+	first := d.lead.isFirst()
 	d.single = d.single || first
 	if d.alone(source) || d.flow > 1 && last || d.flow == 1 && d.backlogged {
 		op, d.ending = "2.$FI", true

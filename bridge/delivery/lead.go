@@ -89,12 +89,15 @@ func (l *leadMode) batchOf(number int) *uint64 {
 }
 
 // doubtAll takes in that somebody else may lead any of the servers. It is called with the
-// fastMode's lock held, as are the next two; a nil leadMode does nothing.
+// fastMode's lock held, as are the next three; a nil leadMode does nothing.
 func (l *leadMode) doubtAll() {
 	if l != nil {
 		l.doubt++
 	}
 }
+
+// isFirst reports whether the next event is the first of its server's leader, see Fence.Whole.
+func (l *leadMode) isFirst() bool { return l != nil && l.next.Whole }
 
 // doubts reports whether the next event of the source with that number goes alone.
 func (l *leadMode) doubts(number int) bool {
@@ -198,7 +201,7 @@ func (d *fastMode) end(source int, o *outbox.Outbox) (reply string) {
 
 // alone reports whether the next event of the source is to be the only one of its batch.
 func (d *fastMode) alone(source int) bool {
-	return d.single || d.lead != nil && d.lead.next.Whole || d.lead.doubts(source)
+	return d.single || d.lead.isFirst() || d.lead.doubts(source)
 }
 
 // arrived reports whether the batch that is open has begun at nats-server, which says so of
