@@ -122,7 +122,7 @@ func (j *Journal) Write(e Entry) error {
 	switch {
 	case j.ended:
 		return ErrEnded
-	case j.bytes+e.size() > room:
+	case j.bytes+e.Bytes() > room:
 		return ErrFull
 	}
 	j.waiting.PushBack(e)
@@ -130,7 +130,7 @@ func (j *Journal) Write(e Entry) error {
 		j.once++
 	}
 	j.entries++
-	j.bytes += e.size()
+	j.bytes += e.Bytes()
 	switch {
 	case !e.Later:
 		clock.Raise(j.wake)
@@ -143,26 +143,27 @@ func (j *Journal) Write(e Entry) error {
 	return nil
 }
 
-func (e *Entry) size() int {
+// Bytes is what e counts for, and costs.
+func (e *Entry) Bytes() int {
 	if e.Make != nil {
 		return e.Size + entryBytes
 	}
 	return len(e.Msg.Subject) + len(e.Msg.Data) + entryBytes
 }
 
-// make makes those messages of batch that are not made yet.
-func (j *Journal) make(batch []Entry) {
+// MakeAll makes those messages of batch that are not made yet, and returns by how many bytes they
+// have turned out to be larger.
+func MakeAll(batch []Entry) (more int) {
 	for i := range batch {
 		e := &batch[i]
 		if e.Make == nil {
 			continue
 		}
-		before := e.size()
+		before := e.Bytes()
 		e.Msg, e.Make = e.Make(), nil
-		j.mu.Lock()
-		j.bytes += e.size() - before
-		j.mu.Unlock()
+		more += e.Bytes() - before
 	}
+	return more
 }
 
 // Left returns how many messages are not stored, and their bytes.
@@ -318,7 +319,7 @@ func (j *Journal) putBack(entries []Entry) {
 func (j *Journal) finish(e Entry, ack *jetstream.PubAck, err error) {
 	j.mu.Lock()
 	j.entries--
-	j.bytes -= e.size()
+	j.bytes -= e.Bytes()
 	j.mu.Unlock()
 	j.stored = j.stored || err == nil && ack != nil
 	if e.Done != nil {

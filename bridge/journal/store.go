@@ -39,7 +39,10 @@ func (j *Journal) store(ctx context.Context, most int) error {
 func (j *Journal) storeBatch(ctx context.Context, batch []Entry) (retry []Entry, failure error) {
 	futures := make([]jetstream.PubAckFuture, len(batch))
 	failures := make([]error, len(batch))
-	j.make(batch)
+	more := MakeAll(batch)
+	j.mu.Lock()
+	j.bytes += more
+	j.mu.Unlock()
 	follow(batch)
 	unready := j.use()
 	for i, e := range batch {

@@ -6,10 +6,6 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/journal"
 )
 
-// entryBytes is what a message costs besides its subject and payload, as in a real
-// one.
-const entryBytes = 512
-
 // Fake keeps what is written until a test takes it. It has the bound of a real
 // one: the last quarter is for what must be stored. It is for one goroutine.
 type Fake struct {
@@ -25,19 +21,12 @@ func (j *Fake) Write(e journal.Entry) error {
 	if e.Must {
 		room = j.Limit
 	}
-	if j.bytes+size(e) > room {
+	if j.bytes+e.Bytes() > room {
 		return journal.ErrFull
 	}
 	j.waiting = append(j.waiting, e)
-	j.bytes += size(e)
+	j.bytes += e.Bytes()
 	return nil
-}
-
-func size(e journal.Entry) int {
-	if e.Make != nil {
-		return e.Size + entryBytes
-	}
-	return len(e.Msg.Subject) + len(e.Msg.Data) + entryBytes
 }
 
 // SetUnacknowledged is Journal's.
@@ -50,19 +39,13 @@ func (j *Fake) IsUnacknowledged() bool { return j.unacknowledged }
 func (j *Fake) Take(most int) (all []journal.Entry) {
 	n := min(most, len(j.waiting))
 	all, j.waiting = j.waiting[:n:n], j.waiting[n:]
-	for i := range all {
-		if e := &all[i]; e.Make != nil {
-			j.bytes -= size(*e)
-			e.Msg, e.Make = e.Make(), nil
-			j.bytes += size(*e)
-		}
-	}
+	j.bytes += journal.MakeAll(all)
 	return all
 }
 
 // Finish has e be stored, or not for err.
 func (j *Fake) Finish(e journal.Entry, ack *jetstream.PubAck, err error) {
-	j.bytes -= size(e)
+	j.bytes -= e.Bytes()
 	if e.Done != nil {
 		e.Done(ack, err)
 	}
