@@ -180,8 +180,8 @@ func TestReload_AChangedServerLogsInAnew(t *testing.T) {
 func TestReload_NothingOfAServerThatGoesIsLost(t *testing.T) {
 	for name, comesBack := range map[string]bool{"it goes": false, "it comes back": true} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			first := natstest.Start(t, dir, 0)
+			dir, port := t.TempDir(), natstest.Port(t)
+			first := natstest.Start(t, dir, port)
 			url := first.ClientURL()
 			r := run(t, Deps{}, func(cfg *config.Config) { cfg.NATS.URL = url }, nil, "pbx1", "pbx2")
 			pbx1, pbx2 := r.cfg.Servers[0], r.cfg.Servers[1]
@@ -201,10 +201,6 @@ func TestReload_NothingOfAServerThatGoesIsLost(t *testing.T) {
 				mustReload(t, r.Bridge, with(r.cfg, nil, pbx1, pbx2))
 				natstest.Within(t, "it is back", r.server("pbx2").link.Ready)
 				r.sims["pbx2"].Emit("Event", "Hangup", "Uniqueid", "last")
-			}
-			port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
-			if err != nil {
-				t.Fatal(err)
 			}
 			natstest.Start(t, dir, port)
 			if comesBack {

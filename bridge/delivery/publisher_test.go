@@ -2,8 +2,6 @@ package delivery
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,18 +17,14 @@ import (
 
 func TestPublisher_LosesNothingThroughARestartOfNATS(t *testing.T) {
 	eachWay(t, func(t *testing.T, keep func(*Publisher)) {
-		dir := t.TempDir()
-		nats1 := natstest.Start(t, dir, 0)
+		dir, port := t.TempDir(), natstest.Port(t)
+		nats1 := natstest.Start(t, dir, port)
 		url := nats1.ClientURL()
 		b, p := testBench(t, url, config.DeliverJetStream)
 		keep(p)
 		startPublisher(t, p)
 
 		const events = 30_000
-		port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
-		if err != nil {
-			t.Fatal(err)
-		}
 		s := b.servers[0]
 		for i := 1; i <= events; i++ {
 			s.push(outbox.Entry{Subject: "ami.events.pbx1.Test", Session: "s1", Seq: uint64(i), At: 1}, fmt.Appendf(nil, `{"n":"%d"}`, i), false)
@@ -108,8 +102,8 @@ func TestPublisher_GivesUpWhatIsTooLarge(t *testing.T) {
 
 // The stream is the test's own: it is there before the publisher can come back.
 func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
-	dir := t.TempDir()
-	nats1 := natstest.Start(t, dir, 0)
+	dir, port := t.TempDir(), natstest.Port(t)
+	nats1 := natstest.Start(t, dir, port)
 	url := nats1.ClientURL()
 	b, p := testBench(t, url, config.DeliverCore)
 	_, js := natstest.Client(t, url)
@@ -122,10 +116,6 @@ func TestPublisher_CoreKeepsEventsWhileNATSIsAway(t *testing.T) {
 	startPublisher(t, p)
 	const events = 1000
 	pushEvents(b.servers[0], 1, events)
-	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
-	if err != nil {
-		t.Fatal(err)
-	}
 	natstest.Start(t, dir, port)
 	if left := drainWithin(t, b, natstest.Patience); left > 0 {
 		t.Fatalf("%d events left", left)

@@ -109,14 +109,9 @@ func count(n int) (numbers []int) {
 }
 
 func TestJournal_StoresOnceAndInOrderThroughARestartOfNATS(t *testing.T) {
-	dir := t.TempDir()
-	server := natstest.Start(t, dir, 0)
-	url := server.ClientURL()
-	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, js, _ := testJournal(t, url, 1<<20)
+	dir, port := t.TempDir(), natstest.Port(t)
+	server := natstest.Start(t, dir, port)
+	j, js, _ := testJournal(t, server.ClientURL(), 1<<20)
 	const n = 900
 	stored := make(chan int, n)
 	for i := range n {

@@ -2,8 +2,6 @@ package journal
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -13,14 +11,9 @@ import (
 
 // A message is made once, and in order, however often it is tried, and counts what it has shown to hold.
 func TestJournal_MakesAMessageOnceAndInOrder(t *testing.T) {
-	dir := t.TempDir()
-	server := natstest.Start(t, dir, 0)
-	url := server.ClientURL()
-	port, err := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, js, _ := testJournal(t, url, 1<<20)
+	dir, port := t.TempDir(), natstest.Port(t)
+	server := natstest.Start(t, dir, port)
+	j, js, _ := testJournal(t, server.ClientURL(), 1<<20)
 	server.Shutdown()
 	server.WaitForShutdown()
 	const n = batchSize + 50
