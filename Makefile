@@ -50,8 +50,9 @@ fuzz: ## Fuzz each target for FUZZTIME.
 	done
 
 .PHONY: soak
-soak: ## Five minutes under load and faults: memory flat, nothing lost untold.
+soak: ## Five minutes under load and faults: memory flat, nothing lost untold. Then simulations of two bridges anew.
 	$(GO) test -count=1 -timeout 15m -run '^TestSoak$$' -v ./integration/load -args -soak=5m
+	$(GO) test -count=1 -timeout 15m -run '^TestSim' ./bridge/standby -args -sims=500
 
 .PHONY: faults
 faults: ## Have NATS and the bridge fail in every way under load; write the table of docs/delivery.md.
