@@ -11,16 +11,14 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
-	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
-// largeQueue is a bridge to pbx1, whose queue has n members. It asks for none by itself, for
-// its state.
+// largeQueue is a bridge to pbx1, whose queue has n members.
 func largeQueue(t *testing.T, n int) (*amisim.Server, *harness.Running) {
 	t.Helper()
-	return harness.ChaosBridge(t, amisim.Config{Queues: harness.Members(n)}, func(s *config.ServerConfig) { s.State = nil })
+	return harness.ChaosBridge(t, amisim.Config{Queues: harness.Members(n)}, nil)
 }
 
 func TestStream_AListOfAnyLength(t *testing.T) {
@@ -210,7 +208,9 @@ func TestStream_APartOverMaxPayload(t *testing.T) {
 	t.Parallel()
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	small := natstest.Serve(t, func(o *natsserver.Options) { o.MaxPayload = 64 << 10 })
-	r := harness.Bridge(t, small.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
+	pbx := harness.ChaosServer("pbx1", addr)
+	harness.NoState(&pbx)
+	r := harness.Bridge(t, small.ClientURL(), harness.ChaosConfig, pbx)
 	sim.Next("QueueStatus", func(s *amisim.Session, a *amisim.Action) {
 		head := "\r\nActionID: " + a.ActionID + "\r\n"
 		s.Write([]byte("Response: Success" + head + "EventList: start\r\n\r\n"))
@@ -242,7 +242,9 @@ func TestStream_NobodyListens(t *testing.T) {
 	const n, little = 50_000, 100
 	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
 	nats := natstest.Serve(t, nil)
-	r := harness.Bridge(t, nats.ClientURL(), harness.ChaosConfig, harness.ChaosServer("pbx1", addr))
+	pbx := harness.ChaosServer("pbx1", addr)
+	harness.NoState(&pbx)
+	r := harness.Bridge(t, nats.ClientURL(), harness.ChaosConfig, pbx)
 	next := make(chan int)
 	finish := sync.OnceFunc(func() { close(next) })
 	defer finish()

@@ -187,12 +187,17 @@ func ChaosConfig(c *config.Config) {
 	c.ActionsAllow = setting.Globs{"Command"}
 }
 
-// ChaosBridge is a bridge to pbx1, which sends no events of its own.
+// NoState has the bridge ask for no lists by itself: a test that counts the Actions which
+// these take, or says how the next is answered, would have them counted and answered.
+func NoState(s *config.ServerConfig) { s.State = nil }
+
+// ChaosBridge is a bridge to pbx1, which sends no events of its own; it has NoState.
 func ChaosBridge(t *testing.T, cfg amisim.Config, change func(*config.ServerConfig)) (*amisim.Server, *Running) {
 	t.Helper()
 	cfg.NotBooted = true
 	sim, addr := Sim(t, cfg)
 	s := ChaosServer("pbx1", addr)
+	NoState(&s)
 	if change != nil {
 		change(&s)
 	}

@@ -123,11 +123,15 @@ func (s *Secured) Asterisk() (*amisim.Server, string) {
 }
 
 // Bridge runs one; the connection that it returns is the admin's.
-func (s *Secured) Bridge() (*amisim.Server, *Running, *observer.ObservedLogs) {
+func (s *Secured) Bridge(changes ...func(*config.ServerConfig)) (*amisim.Server, *Running, *observer.ObservedLogs) {
 	s.T.Helper()
 	sim, addr := s.Asterisk()
+	cfg := s.Config(addr)
+	for _, change := range changes {
+		change(&cfg.Servers[0])
+	}
 	core, lines := observer.New(zapcore.DebugLevel)
-	return sim, BridgeFor(s.T, zap.New(core), s.Connect("admin"), s.Config(addr)), lines
+	return sim, BridgeFor(s.T, zap.New(core), s.Connect("admin"), cfg), lines
 }
 
 // As is what user asks of the bridge that r runs.

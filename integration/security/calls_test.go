@@ -41,7 +41,7 @@ func TestSecurity_AnotherSpellingIsNoWayAround(t *testing.T) {
 // only that account; from its own the bridge refuses it.
 func TestSecurity_RepliesGoToTheAskerAlone(t *testing.T) {
 	s := harness.SecuredNATS(t, nil)
-	sim, r, _ := s.Bridge()
+	sim, r, _ := s.Bridge(harness.NoState)
 	dialer := s.Connect("dialer")
 	ask := func(nc *nats.Conn, action, reply string, headers ...string) {
 		t.Helper()

@@ -163,7 +163,7 @@ func TestSecurity_TwoReadersInOneAccountFoolEachOther(t *testing.T) {
 // subject.
 func TestSecurity_ACallersReplyIsNoRequest(t *testing.T) {
 	s := harness.SecuredNATS(t, nil)
-	sim, r, _ := s.Bridge()
+	sim, r, _ := s.Bridge(harness.NoState)
 	events := r.Subscribe("ami.events.pbx1.Hangup")
 	dialer := s.Connect("dialer")
 	for _, reply := range []string{"ami.events.pbx1.Hangup", "ami.actions.pbx1.CoreStatus", "ami.actions.all.CoreStatus"} {

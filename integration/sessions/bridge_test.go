@@ -22,7 +22,9 @@ func TestBridge_AnswersInEveryForm(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			s, addr := harness.Sim(t, amisim.Config{Version: version})
 			allow := func(c *config.Config) { c.ActionsAllow = setting.Globs{"Command"} }
-			r := harness.Bridge(t, harness.NATS(t), allow, harness.Server("pbx1", addr, "bridge", "s3cret"))
+			pbx := harness.Server("pbx1", addr, "bridge", "s3cret")
+			harness.NoState(&pbx)
+			r := harness.Bridge(t, harness.NATS(t), allow, pbx)
 			queues := r.Call("pbx1", "QueueStatus", "")
 			if n := len(queues.Events); queues.Error != nil || n < 3 || queues.Events[n-1]["Event"] != "QueueStatusComplete" {
 				t.Errorf("QueueStatus: %+v", queues)
