@@ -104,13 +104,13 @@ func (k *Reconciler) holds(name string) time.Duration {
 // if it is about the message. The codes are those of nats-server's errors.json.
 func streamStateOf(code int) State {
 	switch code {
-	case 10002, 10023, 10028, 10047, 10122: // limits of the account, resources
+	case 10002, 10023, 10028, 10047, 10120, 10122: // limits of the account, resources
 		return Full
 	case 10077: // the store failed: over a limit, or what the disk said
 		return Full
 	case 10109:
 		return ReadOnly
-	case 10035, 10039, 10076, 10120:
+	case 10035, 10039, 10076:
 		return NoJetStream
 	case 10059, natsconn.StreamNotMatch: // not found, another stream answers
 		return Missing

@@ -58,6 +58,7 @@ type Reconciler struct {
 	refused    map[string]error
 	connects   uint64
 	waitReason string // why fast ingest waits, as it was logged
+	room       room   // for what is missing
 
 	denials denials
 	mu      sync.Mutex // protects the following
@@ -139,12 +140,14 @@ func (k *Reconciler) Check(ctx context.Context) {
 		clear(k.refused) // rights may be others
 	}
 	level := 0
+	k.room = room{}
 	if k.cfg.Streams != config.StreamsOff {
 		info, err := question(ctx, k, "INFO", k.js().AccountInfo)
 		found := foundBy(err)
 		switch {
 		case err == nil:
 			level = info.API.Level
+			k.room = room{info: info, alone: k.conn.Get().ConnectedClusterName() == ""}
 		case found.state != NoPermission:
 			k.allAre(ctx, found)
 			return
@@ -214,7 +217,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 			return finding{state: Missing, err: errors.New("make it, or set BRIDGE_STREAMS=manage")}
 		}
 		if k.dry {
-			return finding{state: Missing, err: k.taken(ctx, want)}
+			return k.wouldMake(ctx, want)
 		}
 		stream, err = question(ctx, k, "STREAM.CREATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
 			return k.js().CreateStream(ctx, want)
@@ -222,6 +225,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 		if err != nil {
 			return notMade(k.named(ctx, want, err))
 		}
+		k.room.take(want)
 		k.log.Info("stream made", zap.String("stream", want.Name))
 	}
 	if err != nil {
@@ -249,7 +253,20 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 	if want.Name == EventStream {
 		k.batches.Store(info.Config.AllowBatchPublish)
 	}
-	return stateOf(info, diffs)
+	f := stateOf(info, diffs)
+	if err := k.room.usedUp(info); err != nil && f.state.There() {
+		f.state, f.err = Full, err
+	}
+	return f
+}
+
+// wouldMake is what a bridge that starts would find out on making want, as far as can be told without.
+func (k *Reconciler) wouldMake(ctx context.Context, want jetstream.StreamConfig) finding {
+	if lacks := k.room.lacks(want); lacks != nil {
+		return finding{state: Missing, err: fmt.Errorf("it cannot be made: %w", lacks)}
+	}
+	k.room.take(want)
+	return finding{state: Missing, err: k.taken(ctx, want)}
 }
 
 // stateOf says how a stream stands that is there.
