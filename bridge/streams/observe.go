@@ -72,7 +72,15 @@ func (k *Reconciler) Stored(name string, err error) {
 func (k *Reconciler) Published(name string) { k.observe(name, finding{state: OK}) }
 
 func (k *Reconciler) observe(name string, f finding) {
-	k.update(name, func(r *row) { r.reported, r.reportedAt = f, time.Now() })
+	k.update(name, func(r *row) {
+		switch {
+		case f.state == OK:
+			r.vouched = false
+		case f.state == Missing && r.vouched:
+			f.err = fmt.Errorf("%w, though the stream is there: does the account map subjects (mappings), or is its leader changing?", f.err)
+		}
+		r.reported, r.reportedAt = f, time.Now()
+	})
 }
 
 // forget drops what was reported long ago.
