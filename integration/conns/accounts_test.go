@@ -111,10 +111,12 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 		"payload":       func(c *jwt.AccountClaims) { c.Limits.Payload = 150 },
 		"JetStream":     func(c *jwt.AccountClaims) { c.Limits.JetStreamLimits = jwt.JetStreamLimits{} },
 		"storage":       func(c *jwt.AccountClaims) { c.Limits.DiskStorage = 1 },
-		"tier":          func(c *jwt.AccountClaims) { c.Limits.JetStreamLimits, c.Limits.JetStreamTieredLimits = jwt.JetStreamLimits{}, jwt.JetStreamTieredLimits{"R3": c.Limits.JetStreamLimits} },
-		"rights":        func(c *jwt.AccountClaims) { c.DefaultPermissions.Sub.Deny.Add(">") },
-		"expired":       func(c *jwt.AccountClaims) { c.Expires = time.Now().Add(2 * time.Second).Unix() },
-		"revoked":       func(c *jwt.AccountClaims) { c.RevokeAt("*", time.Now()) },
+		"tier": func(c *jwt.AccountClaims) {
+			c.Limits.JetStreamLimits, c.Limits.JetStreamTieredLimits = jwt.JetStreamLimits{}, jwt.JetStreamTieredLimits{"R3": c.Limits.JetStreamLimits}
+		},
+		"rights":  func(c *jwt.AccountClaims) { c.DefaultPermissions.Sub.Deny.Add(">") },
+		"expired": func(c *jwt.AccountClaims) { c.Expires = time.Now().Add(2 * time.Second).Unix() },
+		"revoked": func(c *jwt.AccountClaims) { c.RevokeAt("*", time.Now()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if slices.Contains([]string{"subscriptions", "payload", "JetStream", "rights"}, name) {
