@@ -236,6 +236,7 @@ func (k *Reconciler) subjects() map[string][]string {
 
 // reconnected observes that a connection is new: rights may be other ones.
 func (k *Reconciler) reconnected() {
+	k.domain.Store(nil)
 	for name := range k.subjects() {
 		k.update(name, func(r *row) {
 			if r.reported.state == NoPermission {

@@ -52,6 +52,7 @@ type Reconciler struct {
 	poke    chan struct{} // of capacity 1: look now
 	changed atomic.Bool   // since the status goroutine published it
 	batches atomic.Bool   // AMI_EVENTS takes fast ingest
+	domain  atomic.Pointer[string]
 
 	// Of the goroutine that looks: updates that the bridge may not make, by
 	// stream, since so many connects.
@@ -60,10 +61,11 @@ type Reconciler struct {
 	waitReason string // why fast ingest waits, as it was logged
 	room       room   // for what is missing
 
-	denials denials
-	mu      sync.Mutex // protects the following
-	rows    []*row
-	sizeAt  time.Time // see sizeDue
+	denials   denials
+	mu        sync.Mutex // protects the following
+	rows      []*row
+	sizeAt    time.Time // see sizeDue
+	elsewhere elsewhere
 }
 
 // New returns what keeps the streams of cfg, and asks on the first of conns.
@@ -147,6 +149,7 @@ func (k *Reconciler) Check(ctx context.Context) {
 		switch {
 		case err == nil:
 			level = info.API.Level
+			k.domain.Store(&info.Domain)
 			k.room = room{info: info, alone: k.conn.Get().ConnectedClusterName() == ""}
 		case found.state != NoPermission:
 			k.allAre(ctx, found)
@@ -250,6 +253,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 		}
 	}
 	k.nameTakers(ctx, want, diffs)
+	diffs = k.nameElsewhere(info.Config, want, diffs)
 	if want.Name == EventStream {
 		k.batches.Store(info.Config.AllowBatchPublish)
 	}
