@@ -57,6 +57,7 @@ func TestConns_UserJWTExpires(t *testing.T) {
 	o.writeCreds(expiring(5 * time.Second))
 	cut(t, o.server)
 	o.logged("nats error", "auth") // it expired, or a slow machine came with it too late
+	o.logged("nats not reached", "the JWT in BRIDGE_NATS_CREDS_FILE expired at ")
 	o.readyzIs(503)
 	o.sim.Emit("Event", "Held")
 	o.writeCreds(nil)
