@@ -29,7 +29,7 @@ func (k *Reconciler) StoredIn(domain string) {
 }
 
 // nameElsewhere adds to what differs of want, the stream of events, that another has its subjects as well.
-func (k *Reconciler) nameElsewhere(is jetstream.StreamConfig, want jetstream.StreamConfig, diffs []Difference) []Difference {
+func (k *Reconciler) nameElsewhere(is, want jetstream.StreamConfig, diffs []Difference) []Difference {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if want.Name != EventStream || time.Since(k.elsewhere.at) >= reportedFor {

@@ -49,10 +49,10 @@ type Reconciler struct {
 	// how a stream stands.
 	onState func(ctx context.Context, name string, state State)
 
-	poke    chan struct{} // of capacity 1: look now
-	changed atomic.Bool   // since the status goroutine published it
-	batches atomic.Bool   // AMI_EVENTS takes fast ingest
-	domain  atomic.Pointer[string]
+	poke    chan struct{}          // of capacity 1: look now
+	changed atomic.Bool            // since the status goroutine published it
+	batches atomic.Bool            // AMI_EVENTS takes fast ingest
+	domain  atomic.Pointer[string] // see Domain
 
 	// Of the goroutine that looks: updates that the bridge may not make, by
 	// stream, since so many connects.
@@ -150,7 +150,7 @@ func (k *Reconciler) Check(ctx context.Context) {
 		case err == nil:
 			level = info.API.Level
 			k.domain.Store(&info.Domain)
-			k.room = room{info: info, alone: k.conn.Get().ConnectedClusterName() == ""}
+			k.room = room{info: info, alone: k.conn.Get().ConnectedClusterName() == "" && info.Domain == ""}
 		case found.state != NoPermission:
 			k.allAre(ctx, found)
 			return

@@ -13,7 +13,7 @@ import (
 // Its zero value knows nothing.
 type room struct {
 	info  *jetstream.AccountInfo // as it was before anything was made
-	alone bool                   // the nats-server is in no cluster
+	alone bool                   // the nats-server is in no cluster, nor is it a leaf of one that has JetStream, in a domain
 	made  []jetstream.StreamConfig
 }
 
