@@ -252,6 +252,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 			}
 		}
 	}
+	k.room.foresee(want, diffs) // what was not changed has something in Left
 	k.nameTakers(ctx, want, diffs)
 	diffs = k.nameElsewhere(info.Config, want, diffs)
 	if want.Name == EventStream {

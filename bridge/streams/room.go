@@ -22,10 +22,7 @@ func (r *room) lacks(want jetstream.StreamConfig) error {
 	if r.info == nil {
 		return nil
 	}
-	if want.Replicas > 1 && r.alone {
-		return fmt.Errorf("BRIDGE_STREAM_REPLICAS=%d wants a cluster, and the nats-server is alone", want.Replicas)
-	}
-	has, err := r.tier(want.Replicas)
+	has, err := r.forCopies(want.Replicas)
 	if err != nil {
 		return err
 	}
@@ -52,7 +49,15 @@ func (r *room) lacks(want jetstream.StreamConfig) error {
 	return nil
 }
 
-// tier is what the account may have of streams with so many copies, and has.
+// forCopies is tier for a stream that is to be made, or to have more copies than it has.
+func (r *room) forCopies(replicas int) (jetstream.Tier, error) {
+	if replicas > 1 && r.alone {
+		return jetstream.Tier{}, fmt.Errorf("BRIDGE_STREAM_REPLICAS=%d wants a cluster, and the nats-server is alone", replicas)
+	}
+	return r.tier(replicas)
+}
+
+// tier is what the account may have of streams with so many copies, and has. The error is why it may have none.
 func (r *room) tier(replicas int) (jetstream.Tier, error) {
 	if len(r.info.Tiers) == 0 {
 		return r.info.Tier, nil
@@ -83,6 +88,20 @@ func (r *room) usedUp(is *jetstream.StreamInfo) error {
 		return fmt.Errorf("the account has %d bytes of storage, and %d are used: raise that limit, or shorten what is kept", limit, has.Store)
 	}
 	return nil
+}
+
+// foresee says of the copies that a stream lacks, where they are to be made when a bridge starts, why they will not.
+func (r *room) foresee(want jetstream.StreamConfig, diffs []Difference) {
+	if r.info == nil {
+		return
+	}
+	for i := range diffs {
+		if d := &diffs[i]; d.Field == "num_replicas" && d.Left == "" {
+			if _, err := r.forCopies(want.Replicas); err != nil {
+				d.Left = err.Error()
+			}
+		}
+	}
 }
 
 // setAside is what nats-server sets aside of the account's storage for a stream: for each copy, unless the limit is that of a tier.

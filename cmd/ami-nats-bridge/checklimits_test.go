@@ -92,3 +92,14 @@ func TestCheckStreams_SaysThatTheAccountIsFull(t *testing.T) {
 		says(t, lines, append([]string{allWell[0]}, want...)...)
 	}
 }
+
+// Nor can copies be made of a stream that is there, where a new one would lack them.
+func TestCheckStreams_SaysThatThereIsNoPlaceForCopies(t *testing.T) {
+	s := natstest.Serve(t, nil)
+	quiet := []string{"BRIDGE_AUDIT=off", "BRIDGE_IDEMPOTENCY_WINDOW=0", "BRIDGE_STATE=off"}
+	_, settings := saysOfStreams(t, s.ClientURL(), quiet...)
+	runOnce(t, settings.Bridge)
+	const left = ": num_replicas is 1, not 3: left: BRIDGE_STREAM_REPLICAS=3 wants a cluster, and the nats-server is alone; meanwhile fewer servers may fail"
+	lines, _ := saysOfStreams(t, s.ClientURL(), append(quiet, "BRIDGE_STREAM_REPLICAS=3")...)
+	says(t, lines, allWell[0], "note  stream AMI_STATUS"+left, "note  stream AMI_EVENTS"+left)
+}
