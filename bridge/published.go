@@ -15,3 +15,13 @@ func (b *Bridge) published() (all []beside.Server) {
 	}
 	return all
 }
+
+// storedOf is how many events of a server the stream has acknowledged.
+func (b *Bridge) storedOf(name string) uint64 {
+	for _, s := range b.servers.here() {
+		if s.cfg.Name == name {
+			return s.outbox.Stores()
+		}
+	}
+	return 0
+}

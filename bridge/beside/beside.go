@@ -28,6 +28,9 @@ const (
 	// clearAfter is how many looks in a row must find new events, and only this bridge's, until
 	// it is taken to be alone again: of two bridges that publish the same, either may be last.
 	clearAfter = 6
+	// unfoundAfter is how many looks in a row must find nothing new although the stream has
+	// acknowledged events: a replica that is asked may lag, and somebody may have purged it.
+	unfoundAfter = 3
 )
 
 // Server is one that this bridge publishes.
@@ -45,7 +48,9 @@ type Options struct {
 	Every time.Duration
 	// Servers returns those that this bridge publishes now. It does not wait.
 	Servers func() []Server
-	Log     *zap.Logger
+	// Stored returns how many events of a server the stream has acknowledged. It does not wait.
+	Stored func(server string) uint64
+	Log    *zap.Logger
 }
 
 // Watch looks who else publishes this bridge's servers. Doubled and Reasons may be called from
@@ -60,19 +65,23 @@ type Watch struct {
 	seen   map[string]*seen // by server
 	kept   []Server         // those that seen was held against last
 
-	mu   sync.Mutex
-	with map[string]string // by server, who else publishes it; protected by mu
+	mu      sync.Mutex        // protects the following
+	with    map[string]string // by server, who else publishes it
+	unfound map[string]bool   // servers whose events are stored, and not under their subjects
 }
 
 // seen is what a Watch knows of a server.
 type seen struct {
 	after uint64 // the last message that was looked at; 0: none was
 	clear int    // looks in a row that found this bridge alone
+
+	stored  uint64 // events, when it was last looked at
+	unfound int    // looks in a row that found none of them
 }
 
 // New returns a Watch.
 func New(o Options) *Watch {
-	return &Watch{o: o, log: o.Log.Named("beside"), seen: make(map[string]*seen), with: make(map[string]string)}
+	return &Watch{o: o, log: o.Log.Named("beside"), seen: make(map[string]*seen), with: make(map[string]string), unfound: make(map[string]bool)}
 }
 
 // Run looks until ctx ends.
@@ -117,6 +126,7 @@ func (w *Watch) keep(all []Server) {
 		if !names[name] {
 			delete(w.seen, name)
 			w.note(name, "")
+			w.noteUnfound(name, false)
 		}
 	}
 }
@@ -134,15 +144,22 @@ func (w *Watch) look(ctx context.Context, s Server) error {
 	if stream == nil || err != nil {
 		return err
 	}
+	stored := w.o.Stored(s.Name)
 	last, err := stream.GetLastMsgForSubject(ctx, s.Events)
 	none := errors.Is(err, jetstream.ErrMsgNotFound)
 	if err != nil && !none {
 		return err
 	}
 	known := w.seen[s.Name]
+	if known != nil {
+		if w.keeps(stream) {
+			w.find(s, known, stored, !none && last.Sequence != known.after)
+		}
+		known.stored = w.o.Stored(s.Name)
+	}
 	switch {
 	case known == nil:
-		known = new(seen)
+		known = &seen{stored: w.o.Stored(s.Name)}
 		w.seen[s.Name] = known
 		if !none {
 			known.after = last.Sequence
@@ -161,6 +178,47 @@ func (w *Watch) look(ctx context.Context, s Server) error {
 	known.after = last.Sequence
 	w.notice(s.Name, known, next.Header.Get(jetstream.MsgIDHeader), last.Header.Get(jetstream.MsgIDHeader))
 	return nil
+}
+
+// keepsFor is how old events get at least in a stream that is to have them when it is looked at.
+const keepsFor = 10 * time.Minute
+
+// keeps reports whether what the stream has stored is still there at the next look.
+func (w *Watch) keeps(stream jetstream.Stream) bool {
+	c := stream.CachedInfo().Config
+	return c.Retention == jetstream.LimitsPolicy && (c.MaxAge == 0 || c.MaxAge > keepsFor+w.o.Every)
+}
+
+// find takes in whether anything new is under the server's subjects, of which the stream had acknowledged so many events
+// before it was looked at.
+func (w *Watch) find(s Server, known *seen, stored uint64, isNew bool) {
+	switch {
+	case isNew:
+		known.unfound = 0
+		if w.noteUnfound(s.Name, false) {
+			w.log.Info("events are found under their subjects again", zap.String("server", s.Name))
+		}
+	case stored > known.stored:
+		if known.unfound++; known.unfound == unfoundAfter && !w.noteUnfound(s.Name, true) {
+			w.log.Error("events are stored under other subjects", zap.String("server", s.Name), zap.String("reason", unfound(s.Events)))
+		}
+	}
+}
+
+// noteUnfound notes whether a server's events are not found, and returns whether they were not before.
+func (w *Watch) noteUnfound(server string, is bool) (before bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before = w.unfound[server]
+	if delete(w.unfound, server); is {
+		w.unfound[server] = true
+	}
+	return before
+}
+
+func unfound(subject string) string {
+	return "its events are stored, and none is under " + subject + ": the account maps subjects (mappings), or the stream does (subject_transform). " +
+		"No Gap tells what a restart lost, replay finds nothing, and bridges cannot share the server. Take the bridge's subjects out of that"
 }
 
 // open returns the stream of events on the link that there is now; nil if there is none, or
@@ -259,12 +317,16 @@ func (w *Watch) Doubled(server string) bool {
 	return w.with[server] != ""
 }
 
-// Reasons says of each server that another bridge publishes too who does, in a sentence.
+// Reasons says of each server that another bridge publishes too who does, in a sentence, and of each whose
+// events are not found.
 func (w *Watch) Reasons() (all []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for server, who := range w.with {
 		all = append(all, server+": "+reason(who))
+	}
+	for server := range w.unfound {
+		all = append(all, server+": "+unfound("its subjects"))
 	}
 	slices.Sort(all)
 	return all

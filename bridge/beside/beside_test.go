@@ -28,6 +28,7 @@ type world struct {
 	n      int
 	logged *observer.ObservedLogs
 	shown  []Server
+	stored uint64 // as the bridge counts it
 }
 
 func begin(t *testing.T, ha bool) *world {
@@ -36,7 +37,8 @@ func begin(t *testing.T, ha bool) *world {
 	_, js := natstest.Client(t, url)
 	core, logged := observer.New(zap.InfoLevel)
 	w := &world{t: t, js: js, logged: logged, shown: []Server{{"pbx1", "ami.events.pbx1.>"}}}
-	w.Watch = New(Options{Node: "b1", HA: ha, Conn: conntest.Open(t, url), Servers: func() []Server { return w.shown }, Log: zap.New(core)})
+	w.Watch = New(Options{Node: "b1", HA: ha, Conn: conntest.Open(t, url), Servers: func() []Server { return w.shown },
+		Stored: func(string) uint64 { return w.stored }, Log: zap.New(core)})
 	w.make(true)
 	return w
 }
@@ -133,6 +135,49 @@ func TestWatch_SeesWhoPublishesBeside(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Events that the stream has acknowledged, and that are under other subjects than they were published on: the account
+// maps them, which no question to NATS shows.
+func TestWatch_SeesThatEventsAreElsewhere(t *testing.T) {
+	w := begin(t, false)
+	says := func(want bool) {
+		t.Helper()
+		w.keep(w.shown)
+		if err := w.look(t.Context(), w.shown[0]); err != nil {
+			t.Fatal(err)
+		}
+		if all := w.Reasons(); (len(all) == 1 && strings.Contains(all[0], "the account maps subjects")) != want || w.Doubled("pbx1") {
+			t.Errorf("%q, want that it is told: %v", all, want)
+		}
+	}
+	says(false)
+	for range 2 { // they are where they belong, or nothing happens
+		w.stored++
+		w.by("pbx1", "b1")
+		says(false)
+		says(false)
+	}
+	for n := range 2 * unfoundAfter {
+		w.stored++
+		w.by("site.pbx1", "b1")
+		says(n >= unfoundAfter-1)
+	}
+	says(true)
+	w.stored++
+	w.by("pbx1", "b1")
+	says(false)
+	if n := w.logged.FilterMessage("events are stored under other subjects").Len(); n != 1 || w.logged.Len() != 2 {
+		t.Errorf("logged %d times, of %v", n, w.logged.All())
+	}
+	for range unfoundAfter {
+		w.stored++
+		says(w.stored == 2*unfoundAfter+3+unfoundAfter)
+	}
+	w.keep(nil) // of one that it publishes no more nothing is said
+	if all := w.Reasons(); len(all) > 0 {
+		t.Errorf("%q", all)
 	}
 }
 

@@ -3,8 +3,12 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/nats-io/nkeys"
 
@@ -34,6 +38,27 @@ func (c *NATSConfig) ReadUserJWT() (string, error) {
 		return "", errors.New("BRIDGE_NATS_CREDS_FILE: its file holds no user's JWT")
 	}
 	return jwt, nil
+}
+
+// UserJWTExpires returns until when the user's JWT that CredsFile holds now is good: zero if it is for ever, if
+// there is none, or none that can be read.
+func (c *NATSConfig) UserJWTExpires() time.Time {
+	if c.CredsFile == "" {
+		return time.Time{}
+	}
+	jwt, err := c.ReadUserJWT()
+	parts := strings.Split(jwt, ".")
+	if err != nil || len(parts) != 3 {
+		return time.Time{}
+	}
+	var claims struct {
+		Expires int64 `json:"exp"`
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(text, &claims) != nil || claims.Expires <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(claims.Expires, 0)
 }
 
 // Sign signs nonce, by which nats-server asks who connects, with the key in CredsFile.

@@ -73,6 +73,7 @@ func (d *windowMode) onAck(m *nats.Msg) {
 	case a.stored():
 		// A duplicate is acknowledged like any other: it is stored.
 		d.window.observe(a.sequence)
+		d.window.domains.note(a.domain)
 		d.window.ack(source, number)
 	case refused == nil:
 	case refused.Code == natsconn.StreamMessageExceedsMaximum:

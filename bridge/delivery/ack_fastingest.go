@@ -235,8 +235,12 @@ func (d *fastMode) fail(err error) {
 func (d *fastMode) onReply(m *nats.Msg) {
 	d.mu.Lock()
 	rest, ours := strings.CutPrefix(strings.TrimPrefix(m.Subject, d.inbox), d.key)
-	woke := ours && d.batch != "" && d.failure == nil && d.observe(m, rest)
+	current := ours && d.batch != "" && d.failure == nil
+	woke := current && d.observe(m, rest)
 	d.mu.Unlock()
+	if !current {
+		d.window.domains.noteAnswer(m.Data)
+	}
 	if woke {
 		d.window.signal()
 	}
@@ -278,6 +282,7 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (changed bool) {
 			d.lead.trust(event.source)
 		}
 		d.window.observe(a.sequence)
+		d.window.domains.note(a.domain)
 		d.ended(a.count)
 	case kind == "" && own && len(a.batch) == 0:
 		d.failure = errNoFastIngest // it was taken as a message like any other

@@ -21,6 +21,7 @@ type answer struct {
 	messages uint64 // msgs: one acknowledgement comes for so many
 	count    uint64 // of the batch, stored
 	repeat   bool   // duplicate
+	domain   []byte // of JetStream, that the stream is in; nil if it has none
 	err      []byte // the error as JSON, nil without one
 }
 
@@ -82,6 +83,7 @@ const (
 	fieldCount
 	fieldRepeat
 	fieldError
+	fieldDomain
 )
 
 // read reads the value of key and returns which field that is, 0 for one that
@@ -111,6 +113,9 @@ func (a *answer) read(s *scanner, key []byte) int {
 		a.repeat = string(text) == "true"
 		s.failed = s.failed || !a.repeat && string(text) != "false"
 		return fieldRepeat
+	case "domain":
+		a.domain = s.string()
+		return fieldDomain
 	case "error":
 		if a.err = s.value(0); string(a.err) == "null" {
 			a.err = nil

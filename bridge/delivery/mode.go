@@ -29,12 +29,13 @@ func (p *Publisher) modeAt(version string) (ackMode, error) {
 	return p.fast, nil
 }
 
-// reconsider says that the stream takes events, if it does and none is refused beside them, and
-// takes up fast ingest when it has been given that.
+// reconsider says that the stream takes events, if it does and none is refused beside them, or that another
+// does as well, and takes up fast ingest when it has been given that.
 func (p *Publisher) reconsider() {
 	if p.windowed == nil {
 		return
 	}
+	p.tellDomain()
 	var stored uint64
 	for _, s := range p.all() {
 		stored += s.Outbox.Stores()

@@ -67,6 +67,7 @@ type window struct {
 	lastStored atomic.Uint64    // the greatest sequence of the stream in an acknowledgement
 	changed    chan struct{}    // of capacity 1: there is room again, or a failure
 	ready      func(source int) // called without the lock: there is room in its part
+	domains    domains
 
 	mu       sync.Mutex // protects the following
 	sources  []sourceWindow

@@ -66,8 +66,9 @@ func InboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
 // Inbox returns a new subject below the node's own inbox.
 func (c *Conn) Inbox() string { return InboxPrefix(c.o.Config.Node) + "." + rand.Text() }
 
-// Mismatch adds to err, of a connect as c has it, what it may mean that a server
-// wants the TLS handshake first and the bridge does not, or the other way round.
+// Mismatch adds to err, of a connect as c has it, what it may mean: that a server
+// wants the TLS handshake first and the bridge does not, or the other way round, or that
+// the user's JWT has expired.
 func Mismatch(c config.NATSConfig, err error) error {
 	var record tls.RecordHeaderError
 	timeout, isTimeout := errors.AsType[net.Error](err)
@@ -78,6 +79,11 @@ func Mismatch(c config.NATSConfig, err error) error {
 		return fmt.Errorf("%w: the server does not begin with TLS: set BRIDGE_NATS_TLS_FIRST=off, or handshake_first at the server", err)
 	case !bool(c.TLSFirst) && (isTimeout && timeout.Timeout() || errors.Is(err, nats.ErrTimeout)):
 		return fmt.Errorf("%w: the server says nothing: if it wants TLS first (handshake_first), set BRIDGE_NATS_TLS_FIRST=on", err)
+	}
+	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) {
+		if until := c.UserJWTExpires(); !until.IsZero() && time.Now().After(until) {
+			return fmt.Errorf("%w: the JWT in BRIDGE_NATS_CREDS_FILE expired at %s: put another one there", err, until.UTC().Format(time.RFC3339))
+		}
 	}
 	return err
 }
@@ -121,7 +127,11 @@ func (c *Conn) handlers() []nats.Option {
 	}
 	disconnected := onDisconnect(c.o.Log)
 	notReached := func(err error) {
-		err = Mismatch(c.o.Config.NATS, err)
+		cfg := c.o.Config.NATS
+		if c.o.Login != nil {
+			cfg = *c.o.Login.Config()
+		}
+		err = Mismatch(cfg, err)
 		c.o.Log.Log(c.said.level(zap.WarnLevel, err), "nats not reached", zap.Error(err))
 	}
 	return []nats.Option{

@@ -68,6 +68,7 @@ var streamFields = []streamField{
 		func(c *streamConfig) *time.Duration { return &c.SubjectDeleteMarkerTTL }, always),
 	changed("allow_rollup_hdrs", "with it whoever publishes may replace what is stored (Nats-Rollup); a bucket wants it",
 		func(c *streamConfig) *bool { return &c.AllowRollup }, always),
+	consumerLimit(),
 	changed("deny_delete", "single messages can be deleted", func(c *streamConfig) *bool { return &c.DenyDelete }, unset).onlyLesser(),
 	changed("deny_purge", "what is stored can be purged", func(c *streamConfig) *bool { return &c.DenyPurge }, unset).onlyLesser(),
 	changed("allow_direct", "messages are read from the leader alone", func(c *streamConfig) *bool { return &c.AllowDirect }, unset).onlyLesser(),
@@ -148,6 +149,20 @@ func discardPerSubject() streamField {
 		}
 	}
 	return f
+}
+
+// consumerLimit is a limit that only the bucket of the state must not have: nats-server gives it to consumers without
+// acknowledgements too, by which a bucket is read, and refuses them for it.
+func consumerLimit() streamField {
+	return streamField{
+		name: "consumer_limits", breaks: "with max_ack_pending nobody can read the bucket, nor this bridge what another left there",
+		value: func(c *streamConfig) string { return fmt.Sprintf("max_ack_pending %d", c.ConsumerLimits.MaxAckPending) },
+		differs: func(have, want *streamConfig) bool {
+			return want.Name == StateStream && have.ConsumerLimits.MaxAckPending != want.ConsumerLimits.MaxAckPending
+		},
+		lesser: always[*streamConfig],
+		change: func(to, want *streamConfig) { to.ConsumerLimits.MaxAckPending = want.ConsumerLimits.MaxAckPending },
+	}
 }
 
 // asJSON is v as the JetStream API spells it, but for durations.

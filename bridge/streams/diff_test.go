@@ -103,7 +103,7 @@ func TestStreams_AreJudged(t *testing.T) {
 // made.
 func TestStreams_WhatErrorsSay(t *testing.T) {
 	for code, want := range map[jetstream.ErrorCode]State{
-		10002: Full, 10023: Full, 10028: Full, 10047: Full, 10077: Full, 10122: Full,
+		10002: Full, 10023: Full, 10028: Full, 10047: Full, 10077: Full, 10120: Full, 10122: Full,
 		10109: ReadOnly, 10039: NoJetStream, 10076: NoJetStream, 10059: Missing, 10060: Missing,
 		10111: Differs, 10166: Differs, 10205: Differs, 10054: OK, 10065: Unavailable, 0: Unavailable,
 	} {

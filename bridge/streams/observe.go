@@ -72,7 +72,15 @@ func (k *Reconciler) Stored(name string, err error) {
 func (k *Reconciler) Published(name string) { k.observe(name, finding{state: OK}) }
 
 func (k *Reconciler) observe(name string, f finding) {
-	k.update(name, func(r *row) { r.reported, r.reportedAt = f, time.Now() })
+	k.update(name, func(r *row) {
+		switch {
+		case f.state == OK:
+			r.vouched = false
+		case f.state == Missing && r.vouched:
+			f.err = fmt.Errorf("%w, though the stream is there: does the account map subjects (mappings), or is its leader changing?", f.err)
+		}
+		r.reported, r.reportedAt = f, time.Now()
+	})
 }
 
 // forget drops what was reported long ago.
@@ -104,13 +112,13 @@ func (k *Reconciler) holds(name string) time.Duration {
 // if it is about the message. The codes are those of nats-server's errors.json.
 func streamStateOf(code int) State {
 	switch code {
-	case 10002, 10023, 10028, 10047, 10122: // limits of the account, resources
+	case 10002, 10023, 10028, 10047, 10120, 10122: // limits of the account, resources
 		return Full
 	case 10077: // the store failed: over a limit, or what the disk said
 		return Full
 	case 10109:
 		return ReadOnly
-	case 10035, 10039, 10076, 10120:
+	case 10035, 10039, 10076:
 		return NoJetStream
 	case 10059, natsconn.StreamNotMatch: // not found, another stream answers
 		return Missing
@@ -228,6 +236,7 @@ func (k *Reconciler) subjects() map[string][]string {
 
 // reconnected observes that a connection is new: rights may be other ones.
 func (k *Reconciler) reconnected() {
+	k.domain.Store(nil)
 	for name := range k.subjects() {
 		k.update(name, func(r *row) {
 			if r.reported.state == NoPermission {

@@ -86,6 +86,30 @@ func TestStreams_WhatPublishersSay(t *testing.T) {
 	})
 }
 
+// A stream that a look finds well, and that takes nothing all the same, is not said to be well between any two
+// tries: the account maps what is published to another subject, which no question to JetStream shows.
+func TestStreams_AMappedSubjectIsNoStreamThatIsWell(t *testing.T) {
+	for _, refused := range []error{natsconn.ErrNoStream, &natsconn.Refusal{Code: natsconn.StreamNotMatch}} {
+		k := lookedAt(t)
+		k.Stored(EventStream, refused)
+		k.set(t.Context(), EventStream, finding{state: OK}) // it may have been made by that look
+		k.is(t, EventStream, OK)
+		for range 3 {
+			k.Stored(EventStream, refused)
+			k.set(t.Context(), EventStream, finding{state: OK})
+			k.is(t, EventStream, Missing)
+		}
+		if _, err := k.State(EventStream); !strings.Contains(err.Error(), "does the account map subjects") {
+			t.Errorf("it says %v", err)
+		}
+		k.Stored(EventStream, nil)
+		k.is(t, EventStream, OK)
+		k.Stored(EventStream, refused) // once more from the beginning
+		k.set(t.Context(), EventStream, finding{state: OK})
+		k.is(t, EventStream, OK)
+	}
+}
+
 // A message that is too large has the streams looked at, for somebody may have set that limit; but
 // not each of many.
 func TestStreams_ATooLargeMessageHasThemLookedAt(t *testing.T) {

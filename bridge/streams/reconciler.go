@@ -49,20 +49,23 @@ type Reconciler struct {
 	// how a stream stands.
 	onState func(ctx context.Context, name string, state State)
 
-	poke    chan struct{} // of capacity 1: look now
-	changed atomic.Bool   // since the status goroutine published it
-	batches atomic.Bool   // AMI_EVENTS takes fast ingest
+	poke    chan struct{}          // of capacity 1: look now
+	changed atomic.Bool            // since the status goroutine published it
+	batches atomic.Bool            // AMI_EVENTS takes fast ingest
+	domain  atomic.Pointer[string] // see Domain
 
 	// Of the goroutine that looks: updates that the bridge may not make, by
 	// stream, since so many connects.
 	refused    map[string]error
 	connects   uint64
 	waitReason string // why fast ingest waits, as it was logged
+	room       room   // for what is missing
 
-	denials denials
-	mu      sync.Mutex // protects the following
-	rows    []*row
-	sizeAt  time.Time // see sizeDue
+	denials   denials
+	mu        sync.Mutex // protects the following
+	rows      []*row
+	sizeAt    time.Time // see sizeDue
+	elsewhere elsewhere
 }
 
 // New returns what keeps the streams of cfg, and asks on the first of conns.
@@ -139,12 +142,15 @@ func (k *Reconciler) Check(ctx context.Context) {
 		clear(k.refused) // rights may be others
 	}
 	level := 0
+	k.room = room{}
 	if k.cfg.Streams != config.StreamsOff {
 		info, err := question(ctx, k, "INFO", k.js().AccountInfo)
 		found := foundBy(err)
 		switch {
 		case err == nil:
 			level = info.API.Level
+			k.domain.Store(&info.Domain)
+			k.room = room{info: info, alone: k.conn.Get().ConnectedClusterName() == "" && info.Domain == ""}
 		case found.state != NoPermission:
 			k.allAre(ctx, found)
 			return
@@ -214,7 +220,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 			return finding{state: Missing, err: errors.New("make it, or set BRIDGE_STREAMS=manage")}
 		}
 		if k.dry {
-			return finding{state: Missing, err: k.taken(ctx, want)}
+			return k.wouldMake(ctx, want)
 		}
 		stream, err = question(ctx, k, "STREAM.CREATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
 			return k.js().CreateStream(ctx, want)
@@ -222,6 +228,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 		if err != nil {
 			return notMade(k.named(ctx, want, err))
 		}
+		k.room.take(want)
 		k.log.Info("stream made", zap.String("stream", want.Name))
 	}
 	if err != nil {
@@ -245,11 +252,26 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 			}
 		}
 	}
+	k.room.foresee(want, diffs) // what was not changed has something in Left
 	k.nameTakers(ctx, want, diffs)
+	diffs = k.nameElsewhere(info.Config, want, diffs)
 	if want.Name == EventStream {
 		k.batches.Store(info.Config.AllowBatchPublish)
 	}
-	return stateOf(info, diffs)
+	f := stateOf(info, diffs)
+	if err := k.room.usedUp(info); err != nil && f.state.There() {
+		f.state, f.err = Full, err
+	}
+	return f
+}
+
+// wouldMake is what a bridge that starts would find out on making want, as far as can be told without.
+func (k *Reconciler) wouldMake(ctx context.Context, want jetstream.StreamConfig) finding {
+	if lacks := k.room.lacks(want); lacks != nil {
+		return finding{state: Missing, err: fmt.Errorf("it cannot be made: %w", lacks)}
+	}
+	k.room.take(want)
+	return finding{state: Missing, err: k.taken(ctx, want)}
 }
 
 // stateOf says how a stream stands that is there.

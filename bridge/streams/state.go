@@ -32,6 +32,7 @@ type row struct {
 	seen       finding   // by the last look
 	reported   finding   // from those who publish, unknown if nothing
 	reportedAt time.Time // the last time
+	vouched    bool      // a look found it well after nothing was stored in it, and nothing has been since
 	since      time.Time // when the state changed
 }
 
@@ -106,6 +107,10 @@ func (k *Reconciler) set(ctx context.Context, name string, f finding) {
 		r.seen = f
 		// It is there, and does not take what was published on subjects that it lacks.
 		lacks := r.reported.state == Missing && slices.ContainsFunc(f.diffs, func(d Difference) bool { return d.Field == "subjects" })
+		if f.state.There() && r.reported.state == Missing {
+			lacks = lacks || r.vouched // or it would be said to be well between any two tries to publish
+			r.vouched = true
+		}
 		if f.state.There() && r.reported.state != OK && r.reported.state != Full && r.reported.state != NoPermission && !lacks {
 			r.reported = finding{} // the look is newer, and sees as much
 		}

@@ -54,13 +54,18 @@ func (k *Reconciler) nameTakers(ctx context.Context, want jetstream.StreamConfig
 	}
 }
 
-// named is err, why want was not made, with the streams that have its subjects, if it is for them.
+// named is err, why want was not made, with the streams that have its subjects, or what it lacks room for.
 func (k *Reconciler) named(ctx context.Context, want jetstream.StreamConfig, err error) error {
-	if api, ok := errors.AsType[*jetstream.APIError](err); !ok || api.ErrorCode != natsconn.StreamSubjectOverlap {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok {
 		return err
 	}
-	if taken := k.taken(ctx, want); taken != nil {
-		return fmt.Errorf("%w: %w", err, taken)
+	why := k.room.lacks(want)
+	if api.ErrorCode == natsconn.StreamSubjectOverlap {
+		why = k.taken(ctx, want)
+	}
+	if why != nil {
+		return fmt.Errorf("%w: %w", err, why)
 	}
 	return err
 }

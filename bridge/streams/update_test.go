@@ -3,6 +3,7 @@ package streams
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"sync"
@@ -90,6 +91,53 @@ func TestStreams_AChangeKeepsWhatIsNotKnown(t *testing.T) {
 	}
 	if c := stream.CachedInfo().Config; c.NoAck || c.MaxAge != cfg.Stream.MaxAge || c.Metadata["owner"] != "ops" {
 		t.Errorf("the stream is %+v", c)
+	}
+}
+
+// nats-server gives a stream's limit of what is not acknowledged to the consumers too by which a bucket is read, and
+// refuses them for it. Of other streams it is the operator's, and so are the other limits.
+func TestStreams_TheBucketOfTheStateCanBeRead(t *testing.T) {
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	_, js := natstest.Client(t, url)
+	cfg := config.DefaultConfig()
+	k := testStreams(&cfg, conntest.Open(t, url))
+	k.Check(t.Context())
+	limits := jetstream.StreamConsumerLimits{MaxAckPending: 10, InactiveThreshold: time.Hour}
+	limit := func(name string) {
+		t.Helper()
+		stream, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := stream.CachedInfo().Config
+		c.ConsumerLimits = limits
+		if _, err := js.UpdateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(StateStream)
+	limit(EventStream)
+	k.cfg.Streams = config.StreamsVerify
+	k.Check(t.Context())
+	k.is(t, StateStream, Differs)
+	k.cfg.Streams = config.StreamsManage
+	k.Check(t.Context())
+	for name, want := range map[string]jetstream.StreamConsumerLimits{StateStream: {InactiveThreshold: time.Hour}, EventStream: limits} {
+		k.is(t, name, OK)
+		stream, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := stream.CachedInfo().Config.ConsumerLimits; got != want {
+			t.Errorf("%s has %+v, want %+v", name, got, want)
+		}
+	}
+	kv, err := js.KeyValue(t.Context(), StateBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Keys(t.Context()); !errors.Is(err, jetstream.ErrNoKeysFound) {
+		t.Errorf("it is read with %v", err)
 	}
 }
 

@@ -37,6 +37,9 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	if trip, err := nc.RTT(); err == nil {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}
+	if until := s.Bridge.NATS.UserJWTExpires(); !until.IsZero() {
+		f.add("note", "the JWT in BRIDGE_NATS_CREDS_FILE expires at %s: NATS ends the connection then, and takes no other with it", until.UTC().Format(time.RFC3339))
+	}
 	f.subscriptions(nc, &s.Bridge)
 	f.streams(ctx, &s.Bridge, nc.ConnectedServerVersion())
 	if s.Bridge.HA {

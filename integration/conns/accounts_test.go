@@ -57,6 +57,7 @@ func TestConns_UserJWTExpires(t *testing.T) {
 	o.writeCreds(expiring(5 * time.Second))
 	cut(t, o.server)
 	o.logged("nats error", "auth") // it expired, or a slow machine came with it too late
+	o.logged("nats not reached", "the JWT in BRIDGE_NATS_CREDS_FILE expired at ")
 	o.readyzIs(503)
 	o.sim.Emit("Event", "Held")
 	o.writeCreds(nil)
@@ -111,9 +112,12 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 		"payload":       func(c *jwt.AccountClaims) { c.Limits.Payload = 150 },
 		"JetStream":     func(c *jwt.AccountClaims) { c.Limits.JetStreamLimits = jwt.JetStreamLimits{} },
 		"storage":       func(c *jwt.AccountClaims) { c.Limits.DiskStorage = 1 },
-		"rights":        func(c *jwt.AccountClaims) { c.DefaultPermissions.Sub.Deny.Add(">") },
-		"expired":       func(c *jwt.AccountClaims) { c.Expires = time.Now().Add(2 * time.Second).Unix() },
-		"revoked":       func(c *jwt.AccountClaims) { c.RevokeAt("*", time.Now()) },
+		"tier": func(c *jwt.AccountClaims) {
+			c.Limits.JetStreamLimits, c.Limits.JetStreamTieredLimits = jwt.JetStreamLimits{}, jwt.JetStreamTieredLimits{"R3": c.Limits.JetStreamLimits}
+		},
+		"rights":  func(c *jwt.AccountClaims) { c.DefaultPermissions.Sub.Deny.Add(">") },
+		"expired": func(c *jwt.AccountClaims) { c.Expires = time.Now().Add(2 * time.Second).Unix() },
+		"revoked": func(c *jwt.AccountClaims) { c.RevokeAt("*", time.Now()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if slices.Contains([]string{"subscriptions", "payload", "JetStream", "rights"}, name) {
@@ -125,8 +129,8 @@ func TestConns_AccountLimitedAndGivenBack(t *testing.T) {
 			o.limit(change)
 			cut(t, o.server)
 			o.sim.Emit("Event", "Held")
-			if name == "JetStream" || name == "storage" {
-				o.Stands("AMI_EVENTS", map[string]string{"JetStream": "no_jetstream", "storage": "full"}[name])
+			if state := map[string]string{"JetStream": "no_jetstream", "storage": "full", "tier": "full"}[name]; state != "" {
+				o.Stands("AMI_EVENTS", state)
 			} else {
 				o.readyzIs(503)
 			}

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 )
@@ -100,6 +103,51 @@ func steppedDown(r *rig) {
 			r.stepDown()
 			pause(r.t, r.length/5)
 		}
+	})
+}
+
+func rescaled(r *rig) {
+	r.under(func() {
+		for _, n := range []int{1, 3, 1, 3} {
+			r.edit(func(c *jetstream.StreamConfig) { c.Replicas = n })
+			pause(r.t, r.length/4)
+		}
+	})
+}
+
+// tagged gives each node a tag of its own, by which a stream is placed.
+func tagged(r *rig) {
+	for _, n := range r.nodes {
+		n.cluster += fmt.Sprintf("\nserver_tags: [%q]", "at:"+n.name)
+	}
+}
+
+func oneCopy(c *config.Config) { c.Stream.Replicas = 1 }
+
+func moved(r *rig) {
+	r.under(func() {
+		for range 4 {
+			to := (r.leader() + 1) % len(r.nodes)
+			r.edit(func(c *jetstream.StreamConfig) {
+				c.Placement = &jetstream.Placement{Tags: []string{"at:" + r.nodes[to].name}}
+			})
+			harness.Eventually(r.t, "it is moved", func() bool { return r.leader() == to })
+			pause(r.t, r.length/4)
+		}
+	})
+}
+
+// edit changes the stream of events by hand.
+func (r *rig) edit(change func(*jetstream.StreamConfig)) {
+	r.t.Helper()
+	harness.Eventually(r.t, "it is changed", func() bool {
+		cfg := r.stream().CachedInfo().Config
+		change(&cfg)
+		_, err := r.js.UpdateStream(r.t.Context(), cfg)
+		if err != nil {
+			r.t.Log(err)
+		}
+		return err == nil
 	})
 }
 

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/cmd/ami-nats-bridge/internal/env/envtest"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
+)
+
+// credsUntil is a credentials file of a user whose JWT is good until then; zero: for ever.
+func credsUntil(t *testing.T, until time.Time) (path string) {
+	t.Helper()
+	account, err := nkeys.CreateAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := user.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := jwt.NewUserClaims(public)
+	if !until.IsZero() {
+		claims.Expires = until.Unix()
+	}
+	text, err := claims.Encode(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := jwt.FormatUserConfig(text, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "bridge.creds")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A JWT that expires is well today.
+func TestCheck_SaysWhenTheJWTExpires(t *testing.T) {
+	url := natstest.Serve(t, nil).ClientURL()
+	for until, want := range map[time.Time]string{
+		{}: "", time.Date(2099, 12, 31, 23, 59, 59, 0, time.UTC): "note the JWT in BRIDGE_NATS_CREDS_FILE expires at 2099-12-31T23:59:59Z",
+	} {
+		s := load(t, envtest.One("BRIDGE_NATS_URL="+url, "BRIDGE_NATS_CREDS_FILE="+credsUntil(t, until), "BRIDGE_HTTP_ADDR=")...)
+		var said []string
+		for _, f := range checkNATS(t.Context(), s, noTime).found {
+			if strings.Contains(f.Text, "JWT") {
+				said = append(said, fmt.Sprintf("%s %s", f.Verdict, f.Text))
+			}
+		}
+		if got := strings.Join(said, "\n"); (got == "") != (want == "") || !strings.HasPrefix(got, want) {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+}
