@@ -141,6 +141,11 @@ func checkRuns(t *testing.T, action string, lines []string) {
 	switch action {
 	case "originate":
 		names = assigned(lines)
+		for _, line := range lines {
+			if strings.Contains(strings.Join(appArgs(line), ","), "^{") {
+				t.Fatalf("what Queue evaluates passes: %q", line)
+			}
+		}
 		application, data := lowerASCII(getHeader(lines, "Application", false)), getHeader(lines, "Data", false)
 		if application == "" {
 			break

@@ -39,6 +39,10 @@ var variables = [...]struct {
 	{"BLINDTRANSFER", true, namesCommand},
 	{"ATTENDEDTRANSFER", true, namesCommand},
 	{"PARKINGDYN", true, nil}, // res_parking.c create_dynamic_lot: extensions, contexts
+	// Asterisk goes there by itself (features.c check_goto_on_transfer, channel.c ast_channel_connected_line_sub).
+	{"GOTO_ON_BLINDXFR", true, leadsToCommand},
+	{"CONNECTED_LINE_", true, leadsToCommand},
+	{"REDIRECTING_", true, leadsToCommand},
 	// Sounds.
 	{"BRIDGE_PLAY_SOUND", true, leavesSounds},                // features.c ast_bridge_call_with_flags
 	{"LIMIT_", true, leavesSounds},                           // app_dial.c, features.c ast_bridge_timelimit
@@ -46,6 +50,7 @@ var variables = [...]struct {
 	{"CONFBRIDGE_", true, leavesSounds},                      // app_confbridge.c (1.8)
 	{"ATTENDED_TRANSFER_COMPLETE_SOUND", true, leavesSounds}, // features.c (1.8)
 	{"CALLWAITDELUXEANNOUNCEMENT", true, leavesSounds},       // sig_analog.c
+	{"AGENTGOODBYE", true, leavesSounds},                     // chan_agent.c (to 11)
 }
 
 // Beginnings of functions that one grant is for, as it always was:
@@ -69,7 +74,7 @@ var (
 		"MONITOR_EXEC", "MONITOR_EXEC_ARGS", "MONITOR_FILENAME", "MONITOR_OPTIONS", "TOUCH_MONITOR", "TOUCH_MIXMONITOR",
 		"MEETME_AGI_BACKGROUND", "MEETME_RECORDINGFILE", "MEETME_RECORDINGFORMAT", "MIXMONITOR_FILENAME", "MVM_FILENAME",
 		"DYNAMIC_FEATURES", "DUNDIDIALARGS", "DIALSTATUS", "SPYGROUP", "TRANSFER_EXTEN", "BLINDTRANSFER", "ATTENDEDTRANSFER",
-		"BRIDGE_FEATURES", "BRIDGE_PLAY_SOUND", "LIMIT_CONNECT_FILE", "LIMIT_TIMEOUT_FILE", "LIMIT_WARNING_FILE",
+		"GOTO_ON_BLINDXFR", "BRIDGE_FEATURES", "BRIDGE_PLAY_SOUND", "AGENTGOODBYE", "LIMIT_CONNECT_FILE", "LIMIT_TIMEOUT_FILE", "LIMIT_WARNING_FILE",
 	}
 )
 
