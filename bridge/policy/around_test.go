@@ -92,3 +92,26 @@ func TestPolicy_NoWayToAnExtensionOfAShell(t *testing.T) {
 	}
 	wantEach(t, all)
 }
+
+// What everyday panels and dialers ask for and set does no harm.
+func TestPolicy_StatesAndCountsPass(t *testing.T) {
+	wantEach(t, []refused{
+		{"Getvar", "Variable: DEVICE_STATE(PJSIP/100)", ""},
+		{"Setvar", "Variable: DEVICE_STATE(Custom:lamp)\nValue: INUSE", ""},
+		{"Getvar", "Variable: EXTENSION_STATE(100@internal)", ""},
+		{"Getvar", "Variable: HINT(100@internal)", ""},
+		{"Setvar", "Variable: PRESENCE_STATE(CustomPresence:100)\nValue: dnd,,at lunch", ""},
+		{"Originate", "Variable: GROUP(outbound)=campaign7", ""},
+		{"Getvar", "Variable: GROUP_COUNT(campaign7@outbound)", ""},
+		{"Getvar", "Variable: QUEUE_MEMBER(support,free)", ""},
+		{"Getvar", "Variable: QUEUE_WAITING_COUNT(support)", ""},
+		{"Getvar", "Variable: CONFBRIDGE_INFO(parties,7)", ""},
+		{"Getvar", "Variable: HANGUPCAUSE(PJSIP/100-00000001,ast)", ""},
+		{"Getvar", "Variable: SIP_HEADER(X-Lead)", ""},
+		{"Setvar", "Variable: VOLUME(TX)\nValue: 3", ""},
+		{"Originate", "Application: SendDTMF\nData: 123#", ""},
+		{"Originate", "Application: Pickup\nData: 100@internal", ""},
+		{"Originate", "Application: Playtones\nData: 425/1000", ""},
+		{"Getvar", "Variable: GROUP_COUNT(SHELL(id))", "default Getvar:SHELL"},
+	})
+}

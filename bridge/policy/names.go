@@ -10,7 +10,10 @@ import (
 // functions are those that a variable's name may hold, and that may be asked
 // for, without a grant. Asterisk does not ignore the case of a function's name
 // (pbx_functions.c ast_custom_function_find).
-var functions = [...]string{"CALLERID", "CONNECTEDLINE", "REDIRECTING", "CDR", "CHANNEL", "TIMEOUT", "PJSIP_HEADER"}
+var functions = [...]string{
+	"CALLERID", "CONNECTEDLINE", "REDIRECTING", "CDR", "CHANNEL", "TIMEOUT", "PJSIP_HEADER", "SIP_HEADER", "HANGUPCAUSE", "VOLUME",
+	"DEVICE_STATE", "EXTENSION_STATE", "HINT", "PRESENCE_STATE", "GROUP", "GROUP_COUNT", "QUEUE_MEMBER", "QUEUE_WAITING_COUNT", "CONFBRIDGE_INFO",
+}
 
 // variables are beginnings of names that Asterisk itself reads for a command, an
 // AGI or the name of a file. asking: they may be asked for. harmful says which
@@ -62,7 +65,7 @@ var (
 	shownFunctions = [...]string{
 		"ENV", "AST_CONFIG", "AST_SORCERY", "VM_INFO", "CONFBRIDGE", "GLOBAL", "SHARED", "SET", "ARRAY", "HASH", "LOCAL",
 		"MASTER_CHANNEL", "IMPORT", "STAT", "SYSINFO", "PERIODIC_HOOK", "FAXOPT", "SPRINTF", "STRREPLACE", "PUSH", "UNSHIFT",
-		"SIPPEER", "SIP_HEADER", "PJSIP_ENDPOINT", "PJSIP_AOR", "PJSIP_CONTACT", "MEETME_INFO", "QUEUE_MEMBER", "GROUP",
+		"SIPPEER", "PJSIP_ENDPOINT", "PJSIP_AOR", "PJSIP_CONTACT", "MEETME_INFO",
 	}
 	shownApplications = [...]string{
 		"System", "TrySystem", "AGI", "EAGI", "DeadAGI", "ExternalIVR", "Exec", "TryExec", "ExecIf", "ExecIfTime", "Originate",

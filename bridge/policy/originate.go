@@ -24,7 +24,8 @@ var applications = [...]application{
 	{"SayAlpha", nil}, {"SayAlphaCase", nil}, {"SayCountedAdj", nil}, {"SayCountedNoun", nil}, {"SayCountPL", nil},
 	{"SayDigits", nil}, {"SayMoney", nil}, {"SayNumber", nil}, {"SayOrdinal", nil}, {"SayPhonetic", nil},
 	{"SayUnixTime", nil}, {"DateTime", nil},
-	{"Park", parkHarms}, {"ParkedCall", nil}, {"PickupChan", nil}, {"AMD", nil}, {"AgentLogin", nil}, {"AgentRequest", nil},
+	{"SendDTMF", nil}, {"Playtones", nil},
+	{"Park", parkHarms}, {"ParkedCall", nil}, {"Pickup", nil}, {"PickupChan", nil}, {"AMD", nil}, {"AgentLogin", nil}, {"AgentRequest", nil},
 	{"Goto", passesOn}, {"Gosub", passesOn}, {"Macro", passesOn}, {"Stasis", passesOn},
 }
 
