@@ -115,3 +115,29 @@ func TestPolicy_StatesAndCountsPass(t *testing.T) {
 		{"Getvar", "Variable: GROUP_COUNT(SHELL(id))", "default Getvar:SHELL"},
 	})
 }
+
+// What Asterisk keeps for itself in its database is not deleted either.
+func TestPolicy_TheDatabasesOwnFamiliesStay(t *testing.T) {
+	wantEach(t, []refused{
+		{"DBDel", "Family: Registrar/contact", "default DBDel:Family"},
+		{"DBDel", "Family: CF", ""},
+		{"DBDelTree", "Family: registrar", "default DBDelTree:Family"},
+		{"DBDelTree", "Family: %", "default DBDelTree:Family"},
+		{"DBDelTree", "Family: _ueue/PersistentMembers", "default DBDelTree:Family"},
+		{"DBDelTree", "Family: Queue_stats", ""},
+		{"DBDelTree", "Family: my_app/x", ""},
+	})
+}
+
+// The application AudioSocket, which connects to any host and port, is refused: so is a channel of it.
+func TestPolicy_NoChannelOpensASocket(t *testing.T) {
+	wantEach(t, []refused{
+		{"Originate", "Channel: audiosocket/127.0.0.1:22/40325ec2-5efd-4bd3-805f-53576e581d13", "default Originate:Channel"},
+		{"Originate", "Channel: PJSIP/audiosocket/x", ""},
+		{"Originate", "Application: Dial\nData: PJSIP/1& Audio\"Socket\"/127.0.0.1:22/x,9", "default Originate:Dial"},
+		{"Originate", "Application: Dial\nData: PJSIP/AudioSocket,9,A(AudioSocket/x)", ""},
+		{"QueueAdd", "Interface: AudioSocket/127.0.0.1:22/x", "default QueueAdd:Interface"},
+		{"Park", "TimeoutChannel: AudioSocket/127.0.0.1:22/x", "default Park:TimeoutChannel"},
+		{"Setvar", "Variable: BLINDTRANSFER\nValue: AudioSocket/127.0.0.1:22/x", "default Setvar:BLINDTRANSFER"},
+	})
+}

@@ -16,6 +16,8 @@ var ownFamilies = [...]string{"registrar", "subscription_persistence", "SIP", "I
 // secretFamilies hold the key of DUNDi, and whole requests with the proof of the password.
 var secretFamilies = [...]string{"dundi", "subscription_persistence"}
 
+const ownFamily = "a family that Asterisk itself keeps registrations, members, routes or files in"
+
 const secretFamily = "a family in which Asterisk keeps secrets"
 
 // isOwnFamily reports whether family begins with one of ownFamilies: Key may have the rest of it. The
@@ -33,9 +35,14 @@ func firstPart(family string) string {
 	return first
 }
 
-// reachesSecretFamily is isSecretFamily of a pattern: _ is any character there, a / too, and % are several.
-func reachesSecretFamily(pattern string) bool {
-	return slices.ContainsFunc(secretFamilies[:], func(family string) bool {
+func reachesSecretFamily(pattern string) bool { return reaches(secretFamilies[:], pattern, "/_%") }
+
+func reachesOwnFamily(pattern string) bool { return reaches(ownFamilies[:], pattern, "/%") }
+
+// reaches reports whether pattern means one of families, or what is in it behind one of ends: DBGetTree and
+// DBDelTree take _ for any character, a / too, and % for several.
+func reaches(families []string, pattern, ends string) bool {
+	return slices.ContainsFunc(families, func(family string) bool {
 		for i := range len(family) {
 			switch {
 			case i == len(pattern):
@@ -46,7 +53,7 @@ func reachesSecretFamily(pattern string) bool {
 				return false
 			}
 		}
-		return len(pattern) == len(family) || strings.IndexByte("/_%", pattern[len(family)]) >= 0
+		return len(pattern) == len(family) || strings.IndexByte(ends, pattern[len(family)]) >= 0
 	})
 }
 

@@ -49,8 +49,8 @@ var arguments = [...]struct {
 	{"PRIDebugFileSet", "File", nil, "File", "the name of a file to write"},
 	// What may name a recording: see inCommand.
 	{"Originate", "CallerID", callerNamesCommand, "CallerID", "a number with any of " + inCommand + ", which would name a recording's file"},
-	{"Originate", "Channel", namesCommand, "Channel", "a channel with any of " + inCommand + ", which would name a recording's file"},
-	{"QueueAdd", "Interface", namesCommand, "Interface", "a channel with any of " + inCommand + ", which would name a recording's file"},
+	{"Originate", "Channel", dialsHarm, "Channel", dialledHarm},
+	{"QueueAdd", "Interface", dialsHarm, "Interface", dialledHarm},
 	// No extension has them, but a pattern such as _X. takes them, and many a dialplan records into ${EXTEN}.
 	{"Originate", "Exten", namesCommand, "Exten", extenNames},
 	{"Originate", "PreDialGoSub", leadsToCommand, "PreDialGoSub", extenNames},
@@ -64,9 +64,11 @@ var arguments = [...]struct {
 	{"QueueAdd", "MemberName", addsMembers, "MemberName", otherMembers},
 	{"QueueAdd", "StateInterface", addsMembers, "StateInterface", otherMembers},
 	{"QueuePause", "Reason", addsMembers, "Reason", otherMembers},
-	{"Park", "TimeoutChannel", namesCommand, "TimeoutChannel", comesBack},
-	{"Park", "Channel2", namesCommand, "Channel2", comesBack},
-	{"DBPut", "Family", isOwnFamily, "Family", "a family that Asterisk itself keeps registrations, members, routes or files in"},
+	{"Park", "TimeoutChannel", dialsHarm, "TimeoutChannel", comesBack},
+	{"Park", "Channel2", dialsHarm, "Channel2", comesBack},
+	{"DBPut", "Family", isOwnFamily, "Family", ownFamily},
+	{"DBDel", "Family", isOwnFamily, "Family", ownFamily},
+	{"DBDelTree", "Family", reachesOwnFamily, "Family", ownFamily},
 	{"DBGet", "Family", isSecretFamily, "Family", secretFamily},
 	{"DBGetTree", "Family", reachesSecretFamily, "Family", secretFamily},
 	// data.c data_search_cmp_structure compares secrets as well, so that by and by it tells them.
@@ -81,7 +83,7 @@ const extenNames = "an extension with any of " + inCommand + ", which would name
 // comesBack is why what names the telephone that has parked a call holds no expression: once
 // the call's time is over, Asterisk makes an extension that dials it, whose arguments are evaluated
 // (parking_bridge_features.c parking_duration_callback).
-const comesBack = "a channel with any of " + inCommand + ", of which Asterisk would make an extension"
+const comesBack = "a channel with any of " + inCommand + ", of which Asterisk would make an extension, or of AudioSocket"
 
 func assignsMore(value string) bool {
 	return strings.Contains(value, ",") && strings.Contains(value, "=")

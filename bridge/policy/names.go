@@ -39,8 +39,8 @@ var variables = [...]struct {
 	{"SPYGROUP", true, nil},                // app_chanspy.c common_exec: whose calls may be heard
 	{"TRANSFER_EXTEN", true, namesCommand}, // bridge_basic.c grab_transfer: names a Local channel
 	// A parked call goes to an extension that is made of them: see comesBack.
-	{"BLINDTRANSFER", true, namesCommand},
-	{"ATTENDEDTRANSFER", true, namesCommand},
+	{"BLINDTRANSFER", true, dialsHarm},
+	{"ATTENDEDTRANSFER", true, dialsHarm},
 	{"PARKINGDYN", true, nil}, // res_parking.c create_dynamic_lot: extensions, contexts
 	// Asterisk goes there by itself (features.c check_goto_on_transfer, channel.c ast_channel_connected_line_sub).
 	{"GOTO_ON_BLINDXFR", true, leadsToCommand},

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,14 @@ const inShell = "\"`$\\"
 // namesCommand reports whether value, a number or what is dialled, would be a command
 // in the name of a recording.
 func namesCommand(value string) bool { return strings.ContainsAny(value, inCommand) }
+
+// audioSocket finds a channel that connects to any host and port, as the application AudioSocket does.
+var audioSocket = regexp.MustCompile(`(?i)(^|&)\s*AudioSocket/`)
+
+// dialsHarm reports whether what is dialled would be a command in the name of a recording, or connects anywhere.
+func dialsHarm(dialled string) bool { return namesCommand(dialled) || audioSocket.MatchString(dialled) }
+
+const dialledHarm = "a channel with any of " + inCommand + ", which would name a recording's file, or of AudioSocket, which connects to any host and port"
 
 // leadsToCommand reports whether place, a context, extension and priority with arguments behind it, has an
 // extension that would be a command in the name of a recording.
