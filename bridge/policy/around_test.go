@@ -124,7 +124,8 @@ func TestPolicy_TheDatabasesOwnFamiliesStay(t *testing.T) {
 		{"DBDelTree", "Family: registrar", "default DBDelTree:Family"},
 		{"DBDelTree", "Family: %", "default DBDelTree:Family"},
 		{"DBDelTree", "Family: _ueue/PersistentMembers", "default DBDelTree:Family"},
-		{"DBDelTree", "Family: Queue_stats", ""},
+		{"DBDelTree", "Family: registrar_contact", "default DBDelTree:Family"}, // registrar/contact too
+		{"DBDelTree", "Family: registrar-contact", ""},
 		{"DBDelTree", "Family: my_app/x", ""},
 	})
 }

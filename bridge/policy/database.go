@@ -35,13 +35,13 @@ func firstPart(family string) string {
 	return first
 }
 
-func reachesSecretFamily(pattern string) bool { return reaches(secretFamilies[:], pattern, "/_%") }
+func reachesSecretFamily(pattern string) bool { return reaches(secretFamilies[:], pattern) }
 
-func reachesOwnFamily(pattern string) bool { return reaches(ownFamilies[:], pattern, "/%") }
+func reachesOwnFamily(pattern string) bool { return reaches(ownFamilies[:], pattern) }
 
-// reaches reports whether pattern means one of families, or what is in it behind one of ends: DBGetTree and
-// DBDelTree take _ for any character, a / too, and % for several.
-func reaches(families []string, pattern, ends string) bool {
+// reaches reports whether pattern may mean one of families, or what is in it: DBGetTree and DBDelTree take _ for
+// any character, a / too, and % for several.
+func reaches(families []string, pattern string) bool {
 	return slices.ContainsFunc(families, func(family string) bool {
 		for i := range len(family) {
 			switch {
@@ -53,7 +53,7 @@ func reaches(families []string, pattern, ends string) bool {
 				return false
 			}
 		}
-		return len(pattern) == len(family) || strings.IndexByte(ends, pattern[len(family)]) >= 0
+		return len(pattern) == len(family) || strings.IndexByte("/_%", pattern[len(family)]) >= 0
 	})
 }
 
