@@ -78,6 +78,8 @@ func TestPolicy_NoWayToAnExtensionOfAShell(t *testing.T) {
 		{"Originate", "Application: Park\nData: default,c(load,1$(id),1)", "default Originate:Park"},
 		{"Originate", "Application: Park\nData: default,sc(load,100,1)", ""},
 		{"Setvar", "Variable: GOTO_ON_BLINDXFR\nValue: load^1`id`^1", "default Setvar:GOTO_ON_BLINDXFR"},
+		{"Setvar", "Variable: GOTO_ON_BLINDXFR\nValue: load^1(`id`^1", "default Setvar:GOTO_ON_BLINDXFR"}, // no arguments
+		{"Setvar", "Variable: CHANNEL(after_bridge_goto)\nValue: load,1(`id`,1", "default Setvar:CHANNEL"},
 		{"Setvar", "Variable: GOTO_ON_BLINDXFR\nValue: load^100^1", ""},
 		{"Setvar", "Variable: CONNECTED_LINE_SEND_SUB\nValue: load,1`id`,1", "default Setvar:CONNECTED_LINE_*"},
 		{"Setvar", "Variable: REDIRECTING_SEND_SUB\nValue: load,1`id`,1", "default Setvar:REDIRECTING_*"},

@@ -43,7 +43,7 @@ var variables = [...]struct {
 	{"ATTENDEDTRANSFER", true, dialsHarm},
 	{"PARKINGDYN", true, nil}, // res_parking.c create_dynamic_lot: extensions, contexts
 	// Asterisk goes there by itself (features.c check_goto_on_transfer, channel.c ast_channel_connected_line_sub).
-	{"GOTO_ON_BLINDXFR", true, leadsToCommand},
+	{"GOTO_ON_BLINDXFR", true, hasAny(inShell)},
 	{"CONNECTED_LINE_", true, leadsToCommand},
 	{"REDIRECTING_", true, leadsToCommand},
 	// Sounds.

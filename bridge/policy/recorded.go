@@ -29,7 +29,7 @@ func dialsHarm(dialled string) bool { return namesCommand(dialled) || audioSocke
 
 const dialledHarm = "a channel with any of " + inCommand + ", which would name a recording's file, or of AudioSocket, which connects to any host and port"
 
-// leadsToCommand reports whether place, a context, extension and priority with arguments behind it, has an
+// leadsToCommand reports whether place, what a Gosub may have with arguments in brackets behind it, has an
 // extension that would be a command in the name of a recording.
 func leadsToCommand(place string) bool {
 	place, _, _ = strings.Cut(place, "(")
@@ -64,7 +64,7 @@ func (p *Policy) toFunction(action, name, value string) *Refusal {
 		return p.wants(action, held{shown: function, what: "a number with any of " + inCommand + " in " + function + ", which would name a recording's file"})
 	case function == "CHANNEL" && strings.Contains(field, "dtmf_features") && strings.ContainsAny(value, recordingOptions):
 		return p.wants(action, held{shown: function, what: "CHANNEL(dtmf_features), by which a telephone records into a file"})
-	case function == "CHANNEL" && (strings.Contains(field, "hangup_handler") || strings.Contains(field, "after_bridge_goto")) && leadsToCommand(value):
+	case function == "CHANNEL" && (strings.Contains(field, "hangup_handler") && leadsToCommand(value) || strings.Contains(field, "after_bridge_goto") && strings.ContainsAny(value, inShell)):
 		return p.wants(action, held{shown: function, what: "CHANNEL(hangup_handler_…) or CHANNEL(after_bridge_goto), " + extenNames})
 	case function == "CHANNEL" && strings.Contains(field, "language") && leavesSounds(value):
 		return p.wants(action, held{shown: function, what: "CHANNEL(language), a path that leaves the folder of sounds"})
