@@ -163,7 +163,11 @@ func (t *Table) event(session string, f *frames.Frame) (next *pending, consumed 
 	if p == nil {
 		ended := t.ended.find(session, id)
 		if ended == nil {
-			return nil, false
+			forgotten := bytes.Contains(id, []byte("."+session+"."))
+			if forgotten { // it may hold what only a reply hides
+				t.unmatched++
+			}
+			return nil, forgotten
 		}
 		t.late++
 		if ended.whole {

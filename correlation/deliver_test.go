@@ -267,3 +267,24 @@ func TestDeliver_AnErrorTakesThePlaceOfTheListsResponse(t *testing.T) {
 		t.Errorf("fields %s, message %q", r.Fields, r.Message)
 	}
 }
+
+// A list that comes when its Call is long forgotten is no event: it may hold passwords that only replies hide.
+func TestDeliver_ForgottenItemsAreNotPublished(t *testing.T) {
+	d := newDesk(t, roomy)
+	for wire, published := range map[string]bool{
+		"Event: AuthList\nActionID: b1.pbx1." + actions + ".7\nPassword: x\n\n":               false,
+		"Event: Status\nPrivilege: Call\nActionID: b1.pbx1." + actions + ".7\n\n":             false,
+		"Event: AuthList\nActionID: b1.pbx1." + events + ".7\n\n":                             true,
+		"Event: AuthList\nActionID: " + actions + "\n\n":                                      true,
+		"Event: Hangup\nPrivilege: call,all\nActionID: b1.pbx1." + actions + ".7\n\n":         true,
+		"Event: UserEvent\nUserEvent: x\nActionID: b1.pbx1." + actions + ".7\n\n":             true,
+		"Event: OriginateResponse\nPrivilege: call,all\nActionID: b1.p." + actions + ".7\n\n": true,
+	} {
+		if left := d.play(actions, wire); (left != nil) != published {
+			t.Errorf("%q is published: %v", wire, left != nil)
+		}
+	}
+	if s := d.Stats(); s.Unmatched != 2 {
+		t.Errorf("%d are unmatched", s.Unmatched)
+	}
+}

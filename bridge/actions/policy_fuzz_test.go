@@ -62,7 +62,8 @@ func assigned(lines []string) (names []string) {
 func harmfulName(name string) bool {
 	if strings.HasSuffix(name, ")") {
 		function, _, called := strings.Cut(name, "(") // pbx_functions.c func_args
-		return called && !slices.Contains(strings.Fields("CALLERID CONNECTEDLINE REDIRECTING CDR CHANNEL TIMEOUT PJSIP_HEADER"), function)
+		return called && !slices.Contains(strings.Fields("CALLERID CONNECTEDLINE REDIRECTING CDR CHANNEL TIMEOUT PJSIP_HEADER "+
+			"SIP_HEADER HANGUPCAUSE VOLUME DEVICE_STATE EXTENSION_STATE HINT PRESENCE_STATE GROUP GROUP_COUNT QUEUE_MEMBER QUEUE_WAITING_COUNT CONFBRIDGE_INFO"), function)
 	}
 	// chanvars.c ast_var_name
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "_"), "_")
@@ -70,7 +71,7 @@ func harmfulName(name string) bool {
 }
 
 var documentedApplications = strings.Fields(`dial queue confbridge meetme bridge bridgewait playback controlplayback background
-	wait waitexten waitforsilence musiconhold echo milliwatt answer hangup busy congestion ringing noop sayalpha sayalphacase
+	wait waitexten waitforsilence musiconhold echo milliwatt answer hangup busy congestion ringing senddtmf playtones pickup noop sayalpha sayalphacase
 	saycountedadj saycountednoun saycountpl saydigits saymoney saynumber sayordinal sayphonetic sayunixtime datetime
 	park parkedcall pickupchan amd agentlogin agentrequest goto gosub macro stasis`)
 
@@ -141,6 +142,11 @@ func checkRuns(t *testing.T, action string, lines []string) {
 	switch action {
 	case "originate":
 		names = assigned(lines)
+		for _, line := range lines {
+			if strings.Contains(strings.Join(appArgs(line), ","), "^{") {
+				t.Fatalf("what Queue evaluates passes: %q", line)
+			}
+		}
 		application, data := lowerASCII(getHeader(lines, "Application", false)), getHeader(lines, "Data", false)
 		if application == "" {
 			break

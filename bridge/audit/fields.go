@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -112,6 +113,8 @@ func (c concealer) value(action, name, value string, h hints) string {
 		return redact.Hidden
 	case lower == "key" && !strings.HasPrefix(strings.ToLower(action), "db"):
 		return redact.Hidden // the proof in a Login
+	case lower == "base64body" && c.hides(value):
+		return redact.Hidden
 	case lower == "command":
 		return cut(c.Command(withoutArguments(value)), maxValue)
 	case h.arguments && (lower == "data" || lower == "applicationdata"):
@@ -126,6 +129,12 @@ func (c concealer) value(action, name, value string, h hints) string {
 		value = withoutArguments(value)
 	}
 	return c.text(value, maxValue)
+}
+
+// hides reports whether a secret may be in value, which is Base64.
+func (c concealer) hides(value string) bool {
+	text, err := base64.StdEncoding.DecodeString(value)
+	return err != nil || c.Value(string(text)) != string(text)
 }
 
 // hints are what the fields of a request say of each other.

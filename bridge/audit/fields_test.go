@@ -51,6 +51,10 @@ func TestAudit_FieldsHideSecrets(t *testing.T) {
 		{"Originate", `{"Data":"app,pin=4111","CallerID":"A <1>"}`, `{"Data":"app,pin=[redacted]","CallerID":"A <1>"}`},
 		{"Originate", `{"Data":"http://u:4111@host/x"}`, `{"Data":"http://[redacted]@host/x"}`},
 		{"PJSIPNotify", `{"Variable":"Authorization: Bearer 4111"}`, `{"Variable":"Authorization:[redacted]"}`},
+		{"MessageSend", `{"Body":"Your PIN: 4111"}`, `{"Body":"Your PIN:[redacted]"}`},
+		{"MessageSend", `{"Base64Body":"WW91ciBQSU46IDQxMTE="}`, `{"Base64Body":"[redacted]"}`},   // the same
+		{"MessageSend", `{"Base64Body":"WW91ciBQSU46IDQxMTE!"}`, `{"Base64Body":"[redacted]"}`},   // Asterisk reads up to there
+		{"MessageSend", `{"Base64Body":"aGVsbG8gdGhlcmU="}`, `{"Base64Body":"aGVsbG8gdGhlcmU="}`}, // hello there
 		{"X", `{"Note":"BEARER 4111"}`, `{"Note":"BEARER [redacted]"}`},
 		{"X", `{"s3cret-of-pbx1":"s3cret-of-pbx1!"}`, `{"[redacted]":"[redacted]!"}`},
 		{"X", `{"A":"1","B":true,"A":"2","C":-1.50e3}`, `{"A":["1","2"],"B":"true","C":"-1.50e3"}`},

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -50,10 +49,11 @@ var arguments = [...]struct {
 	{"PRIDebugFileSet", "File", nil, "File", "the name of a file to write"},
 	// What may name a recording: see inCommand.
 	{"Originate", "CallerID", callerNamesCommand, "CallerID", "a number with any of " + inCommand + ", which would name a recording's file"},
-	{"Originate", "Channel", namesCommand, "Channel", "a channel with any of " + inCommand + ", which would name a recording's file"},
-	{"QueueAdd", "Interface", namesCommand, "Interface", "a channel with any of " + inCommand + ", which would name a recording's file"},
+	{"Originate", "Channel", dialsHarm, "Channel", dialledHarm},
+	{"QueueAdd", "Interface", dialsHarm, "Interface", dialledHarm},
 	// No extension has them, but a pattern such as _X. takes them, and many a dialplan records into ${EXTEN}.
 	{"Originate", "Exten", namesCommand, "Exten", extenNames},
+	{"Originate", "PreDialGoSub", leadsToCommand, "PreDialGoSub", extenNames},
 	{"Redirect", "Exten", namesCommand, "Exten", extenNames},
 	{"Redirect", "ExtraExten", namesCommand, "ExtraExten", extenNames},
 	{"BlindTransfer", "Exten", namesCommand, "Exten", extenNames},
@@ -64,9 +64,13 @@ var arguments = [...]struct {
 	{"QueueAdd", "MemberName", addsMembers, "MemberName", otherMembers},
 	{"QueueAdd", "StateInterface", addsMembers, "StateInterface", otherMembers},
 	{"QueuePause", "Reason", addsMembers, "Reason", otherMembers},
-	{"Park", "TimeoutChannel", namesCommand, "TimeoutChannel", comesBack},
-	{"Park", "Channel2", namesCommand, "Channel2", comesBack},
-	{"DBPut", "Family", isOwnFamily, "Family", "a family that Asterisk itself keeps registrations, members or routes in"},
+	{"Park", "TimeoutChannel", dialsHarm, "TimeoutChannel", comesBack},
+	{"Park", "Channel2", dialsHarm, "Channel2", comesBack},
+	{"DBPut", "Family", isOwnFamily, "Family", ownFamily},
+	{"DBDel", "Family", isOwnFamily, "Family", ownFamily},
+	{"DBDelTree", "Family", reachesOwnFamily, "Family", ownFamily},
+	{"DBGet", "Family", isSecretFamily, "Family", secretFamily},
+	{"DBGetTree", "Family", reachesSecretFamily, "Family", secretFamily},
 	// data.c data_search_cmp_structure compares secrets as well, so that by and by it tells them.
 	{"DataGet", "Search", nil, "Search", "a search, which compares secrets"},
 	// app_voicemail.c __has_voicemail counts the files in the folder of that name.
@@ -79,7 +83,7 @@ const extenNames = "an extension with any of " + inCommand + ", which would name
 // comesBack is why what names the telephone that has parked a call holds no expression: once
 // the call's time is over, Asterisk makes an extension that dials it, whose arguments are evaluated
 // (parking_bridge_features.c parking_duration_callback).
-const comesBack = "a channel with any of " + inCommand + ", of which Asterisk would make an extension"
+const comesBack = "a channel with any of " + inCommand + ", of which Asterisk would make an extension, or of AudioSocket"
 
 func assignsMore(value string) bool {
 	return strings.Contains(value, ",") && strings.Contains(value, "=")
@@ -91,20 +95,9 @@ func addsMembers(value string) bool {
 
 const otherMembers = "a comma or | with a semicolon, behind which a queue that keeps its members reads another one"
 
-// ownFamilies are those of the database that Asterisk reads again: the contacts and subscriptions of
-// PJSIP (res_sorcery_astdb.c), chan_sip's and chan_iax2's registrations, persistent members of queues
-// (app_queue.c reload_queue_members), routes and the secret of DUNDi.
-var ownFamilies = [...]string{"registrar", "subscription_persistence", "SIP", "IAX", "Queue", "dundi"}
-
-// isOwnFamily reports whether family begins with one of these: Key may have the rest of it.
-func isOwnFamily(family string) bool {
-	first, _, _ := strings.Cut(family, "/")
-	return slices.Contains(ownFamilies[:], first)
-}
-
 // intoDialplan are the Actions whose values the dialplan may hand on to Queue or
 // MixMonitor.
-var intoDialplan = [...]string{"Originate", "Setvar", "Redirect", "Atxfer", "BlindTransfer", "DBPut"}
+var intoDialplan = [...]string{"Originate", "Setvar", "Redirect", "Atxfer", "BlindTransfer", "DBPut", "QueueAdd", "Park"}
 
 // holds returns a refusal if an Action holds something that reaches the shell,
 // files or the network, and that is not granted. Every header of a name is
@@ -132,6 +125,8 @@ func (p *Policy) holds(action name.Action, headers []frames.Header) *Refusal {
 		refused = p.asks("Getvar", Values(headers, "Variable"))
 	case action.Is("Setvar"):
 		refused = p.setvar(headers)
+	case action.Is("DBGetTree"):
+		refused = p.wholeDatabase(headers)
 	case action.Is("Status"):
 		for _, names := range Values(headers, "Variables") {
 			args, whole := splitArguments(names)
@@ -147,7 +142,7 @@ func (p *Policy) holds(action name.Action, headers []frames.Header) *Refusal {
 		return refused
 	}
 	for _, name := range intoDialplan {
-		if action.Is(name) && slices.ContainsFunc(headers, func(h frames.Header) bool { return bytes.Contains(h.Value, []byte("^{")) }) {
+		if action.Is(name) && slices.ContainsFunc(headers, func(h frames.Header) bool { return hasLateExpression(string(h.Value)) }) {
 			return p.wants(name, expressions)
 		}
 	}
@@ -168,9 +163,16 @@ func (p *Policy) setvar(headers []frames.Header) *Refusal {
 }
 
 // hasExpression reports whether an application or the dialplan may take a part
-// of text for an expression.
+// of text for an expression, once Asterisk has taken quotes and backslashes out.
 func hasExpression(text string) bool {
+	text = argumentQuotes.Replace(text)
 	return strings.Contains(text, "${") || strings.Contains(text, "$[") || strings.Contains(text, "^{")
+}
+
+// hasLateExpression is hasExpression of what only Queue and MixMonitor take for one. Asterisk takes
+// quotes and backslashes out of a Variable and of a caller's name (callerid.c ast_unescape_quoted).
+func hasLateExpression(text string) bool {
+	return strings.Contains(text, "^") && strings.Contains(argumentQuotes.Replace(text), "^{")
 }
 
 // openEnd is a text that ends in a lone backslash, behind which Asterisk reads

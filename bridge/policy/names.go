@@ -10,7 +10,10 @@ import (
 // functions are those that a variable's name may hold, and that may be asked
 // for, without a grant. Asterisk does not ignore the case of a function's name
 // (pbx_functions.c ast_custom_function_find).
-var functions = [...]string{"CALLERID", "CONNECTEDLINE", "REDIRECTING", "CDR", "CHANNEL", "TIMEOUT", "PJSIP_HEADER"}
+var functions = [...]string{
+	"CALLERID", "CONNECTEDLINE", "REDIRECTING", "CDR", "CHANNEL", "TIMEOUT", "PJSIP_HEADER", "SIP_HEADER", "HANGUPCAUSE", "VOLUME",
+	"DEVICE_STATE", "EXTENSION_STATE", "HINT", "PRESENCE_STATE", "GROUP", "GROUP_COUNT", "QUEUE_MEMBER", "QUEUE_WAITING_COUNT", "CONFBRIDGE_INFO",
+}
 
 // variables are beginnings of names that Asterisk itself reads for a command, an
 // AGI or the name of a file. asking: they may be asked for. harmful says which
@@ -36,9 +39,13 @@ var variables = [...]struct {
 	{"SPYGROUP", true, nil},                // app_chanspy.c common_exec: whose calls may be heard
 	{"TRANSFER_EXTEN", true, namesCommand}, // bridge_basic.c grab_transfer: names a Local channel
 	// A parked call goes to an extension that is made of them: see comesBack.
-	{"BLINDTRANSFER", true, namesCommand},
-	{"ATTENDEDTRANSFER", true, namesCommand},
+	{"BLINDTRANSFER", true, dialsHarm},
+	{"ATTENDEDTRANSFER", true, dialsHarm},
 	{"PARKINGDYN", true, nil}, // res_parking.c create_dynamic_lot: extensions, contexts
+	// Asterisk goes there by itself (features.c check_goto_on_transfer, channel.c ast_channel_connected_line_sub).
+	{"GOTO_ON_BLINDXFR", true, hasAny(inShell)},
+	{"CONNECTED_LINE_", true, leadsToCommand},
+	{"REDIRECTING_", true, leadsToCommand},
 	// Sounds.
 	{"BRIDGE_PLAY_SOUND", true, leavesSounds},                // features.c ast_bridge_call_with_flags
 	{"LIMIT_", true, leavesSounds},                           // app_dial.c, features.c ast_bridge_timelimit
@@ -46,6 +53,7 @@ var variables = [...]struct {
 	{"CONFBRIDGE_", true, leavesSounds},                      // app_confbridge.c (1.8)
 	{"ATTENDED_TRANSFER_COMPLETE_SOUND", true, leavesSounds}, // features.c (1.8)
 	{"CALLWAITDELUXEANNOUNCEMENT", true, leavesSounds},       // sig_analog.c
+	{"AGENTGOODBYE", true, leavesSounds},                     // chan_agent.c (to 11)
 }
 
 // Beginnings of functions that one grant is for, as it always was:
@@ -57,7 +65,7 @@ var (
 	shownFunctions = [...]string{
 		"ENV", "AST_CONFIG", "AST_SORCERY", "VM_INFO", "CONFBRIDGE", "GLOBAL", "SHARED", "SET", "ARRAY", "HASH", "LOCAL",
 		"MASTER_CHANNEL", "IMPORT", "STAT", "SYSINFO", "PERIODIC_HOOK", "FAXOPT", "SPRINTF", "STRREPLACE", "PUSH", "UNSHIFT",
-		"SIPPEER", "SIP_HEADER", "PJSIP_ENDPOINT", "PJSIP_AOR", "PJSIP_CONTACT", "MEETME_INFO", "QUEUE_MEMBER", "GROUP",
+		"SIPPEER", "PJSIP_ENDPOINT", "PJSIP_AOR", "PJSIP_CONTACT", "MEETME_INFO",
 	}
 	shownApplications = [...]string{
 		"System", "TrySystem", "AGI", "EAGI", "DeadAGI", "ExternalIVR", "Exec", "TryExec", "ExecIf", "ExecIfTime", "Originate",
@@ -69,7 +77,7 @@ var (
 		"MONITOR_EXEC", "MONITOR_EXEC_ARGS", "MONITOR_FILENAME", "MONITOR_OPTIONS", "TOUCH_MONITOR", "TOUCH_MIXMONITOR",
 		"MEETME_AGI_BACKGROUND", "MEETME_RECORDINGFILE", "MEETME_RECORDINGFORMAT", "MIXMONITOR_FILENAME", "MVM_FILENAME",
 		"DYNAMIC_FEATURES", "DUNDIDIALARGS", "DIALSTATUS", "SPYGROUP", "TRANSFER_EXTEN", "BLINDTRANSFER", "ATTENDEDTRANSFER",
-		"BRIDGE_FEATURES", "BRIDGE_PLAY_SOUND", "LIMIT_CONNECT_FILE", "LIMIT_TIMEOUT_FILE", "LIMIT_WARNING_FILE",
+		"GOTO_ON_BLINDXFR", "BRIDGE_FEATURES", "BRIDGE_PLAY_SOUND", "AGENTGOODBYE", "LIMIT_CONNECT_FILE", "LIMIT_TIMEOUT_FILE", "LIMIT_WARNING_FILE",
 	}
 )
 

@@ -24,7 +24,8 @@ var applications = [...]application{
 	{"SayAlpha", nil}, {"SayAlphaCase", nil}, {"SayCountedAdj", nil}, {"SayCountedNoun", nil}, {"SayCountPL", nil},
 	{"SayDigits", nil}, {"SayMoney", nil}, {"SayNumber", nil}, {"SayOrdinal", nil}, {"SayPhonetic", nil},
 	{"SayUnixTime", nil}, {"DateTime", nil},
-	{"Park", nil}, {"ParkedCall", nil}, {"PickupChan", nil}, {"AMD", nil}, {"AgentLogin", nil}, {"AgentRequest", nil},
+	{"SendDTMF", nil}, {"Playtones", nil},
+	{"Park", parkHarms}, {"ParkedCall", nil}, {"Pickup", nil}, {"PickupChan", nil}, {"AMD", nil}, {"AgentLogin", nil}, {"AgentRequest", nil},
 	{"Goto", passesOn}, {"Gosub", passesOn}, {"Macro", passesOn}, {"Stasis", passesOn},
 }
 
@@ -48,8 +49,12 @@ func dialHarms(data string, args []string) string {
 	switch {
 	case hasOption(options, "pP"+recordingOptions):
 		return "option p, P, w, W, x or X, which records into a file"
+	case audioSocket.MatchString(argument(args, 0)):
+		return "a channel of AudioSocket, which connects to any host and port"
 	case namesCommand(argument(args, 0)), hasOption(options, "fo") && namesCommand(options):
 		return "any of " + inCommand + " in what is dialled, or in a caller's number: it would name a recording's file"
+	case hasOption(options, "FGbB") && strings.ContainsAny(options, inShell):
+		return extenNames
 	}
 	return playsElse(data, args)
 }
@@ -62,6 +67,16 @@ func queueHarms(data string, args []string) string {
 		return "a sixth argument, which is an AGI"
 	case hasOption(argument(args, 1), recordingOptions):
 		return "option w, W, x or X, which records into a file"
+	case hasOption(argument(args, 1), "FbB") && strings.ContainsAny(argument(args, 1), inShell):
+		return extenNames
+	}
+	return playsElse(data, args)
+}
+
+// parkHarms: option c, or to 11 the third argument, says where a call goes that nobody takes.
+func parkHarms(data string, args []string) string {
+	if strings.ContainsAny(strings.Join(args, ","), inShell) {
+		return extenNames
 	}
 	return playsElse(data, args)
 }
@@ -72,6 +87,9 @@ func bridgeHarms(data string, args []string) string {
 	options := strings.Join(args[min(1, len(args)):], ",")
 	if hasOption(options, "wW") || strings.ContainsAny(data, `\"`) && strings.ContainsAny(options, "wW") {
 		return "option w or W, which records into a file"
+	}
+	if hasOption(options, "F") && strings.ContainsAny(options, inShell) {
+		return extenNames
 	}
 	return playsElse(data, args)
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -11,11 +12,29 @@ import (
 // (bridge_builtin_features.c start_automixmonitor): MixMonitor begins another
 // argument at a comma, and Monitor has a shell read it in double quotes (res_monitor.c
 // ast_monitor_stop).
-const inCommand = ",\"`$\\"
+const inCommand = "," + inShell
+
+// inShell is inCommand where a comma ends an extension.
+const inShell = "\"`$\\"
 
 // namesCommand reports whether value, a number or what is dialled, would be a command
 // in the name of a recording.
 func namesCommand(value string) bool { return strings.ContainsAny(value, inCommand) }
+
+// audioSocket finds a channel that connects to any host and port, as the application AudioSocket does.
+var audioSocket = regexp.MustCompile(`(?i)(^|&)\s*AudioSocket/`)
+
+// dialsHarm reports whether what is dialled would be a command in the name of a recording, or connects anywhere.
+func dialsHarm(dialled string) bool { return namesCommand(dialled) || audioSocket.MatchString(dialled) }
+
+const dialledHarm = "a channel with any of " + inCommand + ", which would name a recording's file, or of AudioSocket, which connects to any host and port"
+
+// leadsToCommand reports whether place, what a Gosub may have with arguments in brackets behind it, has an
+// extension that would be a command in the name of a recording.
+func leadsToCommand(place string) bool {
+	place, _, _ = strings.Cut(place, "(")
+	return strings.ContainsAny(place, inShell)
+}
 
 // callerNamesCommand is namesCommand of the number in "name" <number>. What has no
 // bracket is a number only if it is one of a telephone (callerid.c
@@ -45,6 +64,8 @@ func (p *Policy) toFunction(action, name, value string) *Refusal {
 		return p.wants(action, held{shown: function, what: "a number with any of " + inCommand + " in " + function + ", which would name a recording's file"})
 	case function == "CHANNEL" && strings.Contains(field, "dtmf_features") && strings.ContainsAny(value, recordingOptions):
 		return p.wants(action, held{shown: function, what: "CHANNEL(dtmf_features), by which a telephone records into a file"})
+	case function == "CHANNEL" && (strings.Contains(field, "hangup_handler") && leadsToCommand(value) || strings.Contains(field, "after_bridge_goto") && strings.ContainsAny(value, inShell)):
+		return p.wants(action, held{shown: function, what: "CHANNEL(hangup_handler_…) or CHANNEL(after_bridge_goto), " + extenNames})
 	case function == "CHANNEL" && strings.Contains(field, "language") && leavesSounds(value):
 		return p.wants(action, held{shown: function, what: "CHANNEL(language), a path that leaves the folder of sounds"})
 	}

@@ -18,6 +18,7 @@ func TestPolicy_NothingPlaysFromElsewhere(t *testing.T) {
 		{"Originate", "Variable: LIMIT_WARNING_FILE=custom/x", ""},
 		{"Originate", "Variable: LIMIT_WARNING_FILE=/x", "default Originate:LIMIT_WARNING_FILE"},
 		{"Originate", "Variable: _BRIDGE_PLAY_SOUND=../x", "default Originate:BRIDGE_PLAY_SOUND"},
+		{"Originate", "Variable: AGENTGOODBYE=/x", "default Originate:AGENTGOODBYE"},
 		{"Setvar", "Variable: CONF_LIMIT_WARNING_FILE\nValue: /x", "default Setvar:CONF_LIMIT_*"},
 		{"Setvar", "Variable: CHANNEL(language)\nValue: de_AT", ""},
 		{"Setvar", "Variable: CHANNEL(lang\\uage)\nValue: ..", "default Setvar:CHANNEL"},

@@ -225,8 +225,8 @@ func (e *tapEvent) read(numbers view.Numbers) []telling.Field {
 	if !known {
 		fields = telling.Fields(e.Payload, func(text string) string { return numbers.ShowIn(view.Clean(text)) })
 		for i := range fields {
-			if numbers != view.NumbersFull && isPrivate(e.name, fields[i].Name) {
-				fields[i].Value = "…"
+			if numbers != view.NumbersFull {
+				fields[i].Value = withoutSecrets(e.name, fields[i])
 			}
 		}
 		if e.fields == nil {
@@ -237,15 +237,35 @@ func (e *tapEvent) read(numbers view.Numbers) []telling.Field {
 	return fields
 }
 
+// withoutSecrets is what may be shown of a header of an event. What is dialled begins behind the technology:
+// user:password@host.
+func withoutSecrets(event string, f telling.Field) string {
+	switch {
+	case isPrivate(event, f.Name):
+		return "…"
+	case !strings.Contains(f.Value, "@"):
+		return f.Value
+	}
+	shapes := redact.New(redact.Options{})
+	if strings.HasSuffix(strings.ToLower(f.Name), "dialstring") {
+		return strings.TrimPrefix(shapes.Value("/"+f.Value), "/")
+	}
+	return shapes.Value(f.Value)
+}
+
 // isPrivate reports whether what a header of an event has may be anything that a dialplan knows,
 // or what somebody types: variables, arguments of applications and of AGI, tones, secrets.
 func isPrivate(event, header string) bool {
 	switch header {
 	case "Value":
 		return event == "VarSet"
+	case "Variable": // of eventwhencalled, to 11
+		return event != "VarSet"
+	case "Result":
+		return event == "AsyncAGIExec"
 	case "Digit":
 		return strings.HasPrefix(event, "DTMF")
-	case "AppData", "Data", "Command", "Env":
+	case "AppData", "Data", "LastData", "Command", "Env", "Handler":
 		return true
 	}
 	return strings.Contains(header, "ChanVariable") || redact.Name(header)

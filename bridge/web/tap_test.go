@@ -165,9 +165,15 @@ func TestTap_Variables(t *testing.T) {
 			w.happens("OriginateResponse", fields{"Event": "OriginateResponse", "Application": "Authenticate", "Data": "hunter2"})
 			w.happens("AGIExecStart", fields{"Event": "AGIExecStart", "Command": "SET VARIABLE PIN hunter2"})
 			w.happens("UserEvent", fields{"Event": "UserEvent", "UserEvent": "Login", "userPin": "hunter2"})
+			w.happens("Cdr", fields{"Event": "Cdr", "LastData": "hunter2"})
+			w.happens("HangupHandlerRun", fields{"Event": "HangupHandlerRun", "Handler": "bill,s,1(hunter2)"})
+			w.happens("AsyncAGIExec", fields{"Event": "AsyncAGIExec", "Result": "200%20result%3D1%20(hunter2)"})
+			w.happens("AgentCalled", fields{"Event": "AgentCalled", "Variable": []string{"PIN=hunter2"}})
+			w.happens("DialBegin", fields{"Event": "DialBegin", "DialString": "u:hunter2@h/100"})
+			w.happens("ContactStatus", fields{"Event": "ContactStatus", "URI": "sip:u:hunter2@h"})
 			pass(time.Second)
 			said, found := fmt.Sprint(all.lines), len(guessed.names())
-			if len(all.lines) != 7 || strings.Contains(said, "hunter2") != shown || strings.Contains(said, "Digit=7") != shown || found != map[bool]int{true: 7, false: 0}[shown] {
+			if len(all.lines) != 13 || strings.Contains(said, "hunter2") != shown || strings.Contains(said, "Digit=7") != shown || found != map[bool]int{true: 13, false: 0}[shown] {
 				t.Errorf("%s: %s, a guess finds %d", numbers, said, found)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -55,10 +56,20 @@ func show(name string, field reflect.Value) string {
 		return text
 	}
 	text := fmt.Sprint(field.Interface())
-	if strings.HasSuffix(name, "_URL") {
+	switch {
+	case strings.HasSuffix(name, "_URL"):
 		text = RedactURLs(text)
+	case isSecretInPlaceOfFile(name, text):
+		text = redact.Hidden
 	}
 	return terminal.Printable(text)
+}
+
+var secretFile = regexp.MustCompile(`_(SECRET|PASSWORD|TOKEN|CREDS)_FILE$`)
+
+// isSecretInPlaceOfFile reports whether text, which is to name a secret's file, may be the secret itself.
+func isSecretInPlaceOfFile(name, text string) bool {
+	return text != "" && text[0] != '/' && text[0] != '.' && secretFile.MatchString(name)
 }
 
 // RedactURLs hides user, password and token in a list of URLs. It does not
