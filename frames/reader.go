@@ -112,6 +112,11 @@ func (r *Reader) received() (*Frame, error) {
 		}
 		return r.tooLarge(r.head, r.dropped)
 	}
+	if r.seen == 0 && !r.split {
+		if headers, size := r.usual(); size > 0 {
+			return r.take(headers, size), nil
+		}
+	}
 	size := r.scan()
 	switch {
 	case size > r.max && !r.splits():
@@ -119,7 +124,7 @@ func (r *Reader) received() (*Frame, error) {
 		r.start += size
 		return r.tooLarge(head, size)
 	case size > 0:
-		return r.take(size), nil
+		return r.take(r.headers(r.buf[r.start:r.start+size]), size), nil
 	case r.end-r.start < r.max:
 		return nil, nil
 	case r.splits():
@@ -173,10 +178,9 @@ func (r *Reader) scan() int {
 	return r.scanCommand(b)
 }
 
-// take returns the complete frame of size bytes at start.
-func (r *Reader) take(size int) *Frame {
-	b := r.buf[r.start : r.start+size]
-	r.frame = Frame{Headers: r.headers(b), Size: size, Raw: b, Continues: r.split}
+// take returns the complete frame of size bytes at start, which has those headers.
+func (r *Reader) take(headers []Header, size int) *Frame {
+	r.frame = Frame{Headers: headers, Size: size, Raw: r.buf[r.start : r.start+size], Continues: r.split}
 	r.start += size
 	r.stats.Frames++
 	r.forget()
