@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/socket"
 )
 
 // ConnectTimeout bounds one connect to NATS.
@@ -97,8 +98,24 @@ func (c *Conn) connectOnce(url string) (*nats.Conn, error) {
 	return connect(&cfg, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect())...)
 }
 
+// Dial opens a connection for nats.go.
+func Dial(network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: ConnectTimeout}
+	conn, err := d.Dial(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return socket.Of(conn), nil
+}
+
+// dialer is Dial as nats.go wants it.
+type dialer struct{}
+
+// Dial opens a connection.
+func (dialer) Dial(network, addr string) (net.Conn, error) { return Dial(network, addr) }
+
 func (c *Conn) ours() []nats.Option {
-	all := []nats.Option{nats.UseOldRequestStyle()}
+	all := []nats.Option{nats.UseOldRequestStyle(), nats.SetCustomDialer(dialer{})}
 	if c.o.InProcess != nil {
 		all = append(all, nats.InProcessServer(c.o.InProcess))
 	}
