@@ -39,7 +39,7 @@ func (d *DialGuard) Dial(network, addr string) (net.Conn, error) {
 	if err := d.begin(); err != nil {
 		return nil, err
 	}
-	return natsconn.Dial(network, addr)
+	return natsconn.Dialer{}.Dial(network, addr)
 }
 
 // InProcessConn opens one within the process.

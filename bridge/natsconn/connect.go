@@ -98,8 +98,11 @@ func (c *Conn) connectOnce(url string) (*nats.Conn, error) {
 	return connect(&cfg, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect())...)
 }
 
-// Dial opens a connection for nats.go.
-func Dial(network, addr string) (net.Conn, error) {
+// Dialer opens connections for nats.go.
+type Dialer struct{}
+
+// Dial opens one.
+func (Dialer) Dial(network, addr string) (net.Conn, error) {
 	d := net.Dialer{Timeout: ConnectTimeout}
 	conn, err := d.Dial(network, addr)
 	if err != nil {
@@ -108,14 +111,8 @@ func Dial(network, addr string) (net.Conn, error) {
 	return socket.Of(conn), nil
 }
 
-// dialer is Dial as nats.go wants it.
-type dialer struct{}
-
-// Dial opens a connection.
-func (dialer) Dial(network, addr string) (net.Conn, error) { return Dial(network, addr) }
-
 func (c *Conn) ours() []nats.Option {
-	all := []nats.Option{nats.UseOldRequestStyle(), nats.SetCustomDialer(dialer{})}
+	all := []nats.Option{nats.UseOldRequestStyle(), nats.SetCustomDialer(Dialer{})}
 	if c.o.InProcess != nil {
 		all = append(all, nats.InProcessServer(c.o.InProcess))
 	}
