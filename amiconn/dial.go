@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/socket"
 )
 
 // DialFunc opens a connection, as net.Dialer.DialContext does. Tests put an
@@ -27,6 +29,7 @@ func dial(ctx context.Context, cfg *Config, d DialFunc, timeout time.Duration) (
 	if err != nil {
 		return nil, &SessionError{ReasonDial, err}
 	}
+	conn = socket.Of(conn)
 	if !cfg.TLS {
 		return conn, nil
 	}

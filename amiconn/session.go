@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,6 +15,7 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/setting"
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/socket"
 )
 
 // Role is what a Session is for.
@@ -101,7 +101,7 @@ type Session struct {
 	proven func()             // called each StableAfter that it stays up
 	log    func() *zap.Logger // made when a line is, as the Link's
 	conn   net.Conn
-	socket syscall.RawConn // of conn, to write without waiting; or nil
+	socket *socket.Conn // conn, if it can write without waiting, as TLS cannot; or nil
 	frames *frames.Reader
 	chunk  int // the most that one write may hold, 0 for any
 	pingID string
@@ -143,10 +143,11 @@ func (l *Link) open(ctx context.Context, slot *slot, dialTimeout time.Duration) 
 	if err != nil {
 		return nil, err
 	}
+	plain, _ := conn.(*socket.Conn)
 	s := &Session{
 		Token: l.ids.Session(), Role: slot.role, born: time.Now(),
 		cfg: cfg, secret: secret, ids: l.ids, table: l.table, hooks: l.deps.Hooks, counts: &l.counts,
-		conn: conn, socket: socketOf(conn),
+		conn: conn, socket: plain,
 	}
 	s.queue = newWriteQueue(int(cfg.WriteBufferBytes), func() { s.writers.Go(s.write) })
 	s.log = func() *zap.Logger {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/correlation"
 	"github.com/ami-nats-bridge/ami-nats-bridge/frames"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/socket"
 )
 
 // socketPair is a Session without goroutines on one of the system's sockets, and its peer.
@@ -36,8 +37,9 @@ func socketPair(t *testing.T) (*Session, *net.TCPConn) {
 	cfg := DefaultConfig()
 	cfg.ReadTimeout = time.Hour
 	table := correlation.NewTable(correlation.Limits{Pending: 10_000, ReplyBytes: 1 << 20, TotalBytes: 1 << 20}, frames.UTF8)
+	plain := socket.Of(conn).(*socket.Conn)
 	s := &Session{
-		Token: "t", born: time.Now(), cfg: &cfg, table: table, counts: new(counts), conn: conn, socket: socketOf(conn), queue: newWriteQueue(64<<20, func() {}),
+		Token: "t", born: time.Now(), cfg: &cfg, table: table, counts: new(counts), conn: plain, socket: plain, queue: newWriteQueue(64<<20, func() {}),
 	}
 	t.Cleanup(func() { s.end(ReasonShutdown, nil); conn.Close(); peer.Close() })
 	return s, peer.(*net.TCPConn)

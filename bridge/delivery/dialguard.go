@@ -39,8 +39,7 @@ func (d *DialGuard) Dial(network, addr string) (net.Conn, error) {
 	if err := d.begin(); err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{Timeout: natsconn.ConnectTimeout}
-	return dialer.Dial(network, addr)
+	return natsconn.Dialer{}.Dial(network, addr)
 }
 
 // InProcessConn opens one within the process.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/socket"
 )
 
 // ConnectTimeout bounds one connect to NATS.
@@ -103,8 +104,21 @@ func (c *Conn) connectOnce(url string) (*nats.Conn, error) {
 	return connect(&cfg, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect())...)
 }
 
+// Dialer opens connections for nats.go.
+type Dialer struct{}
+
+// Dial opens one.
+func (Dialer) Dial(network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: ConnectTimeout}
+	conn, err := d.Dial(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return socket.Of(conn), nil
+}
+
 func (c *Conn) ours() []nats.Option {
-	all := []nats.Option{nats.UseOldRequestStyle()}
+	all := []nats.Option{nats.UseOldRequestStyle(), nats.SetCustomDialer(Dialer{})}
 	if c.o.InProcess != nil {
 		all = append(all, nats.InProcessServer(c.o.InProcess))
 	}

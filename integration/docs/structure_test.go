@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"frames":                                   {},
 	"internal/longtest":                        {},
 	"internal/natstest":                        {},
+	"internal/socket":                          {},
 
 	"bridge/internal/jsontext":             {"frames"},
 	"bridge/policy":                        {"amiconn/setting", "bridge/internal/name", "frames"},
@@ -56,7 +57,7 @@ var arrows = map[string][]string{
 	"cmd/ami-nats-bridge/internal/logging": {"amiconn/setting", "bridge/redact"},
 	"correlation":                          {"frames"},
 
-	"amiconn":                          {"amiconn/setting", "correlation", "frames"},
+	"amiconn":                          {"amiconn/setting", "correlation", "frames", "internal/socket"},
 	"bridge/outbox":                    {"bridge/internal/clock", "bridge/internal/deque", "bridge/standby"},
 	"bridge/policy/policytest":         {"bridge/internal/name", "bridge/policy", "frames"},
 	"bridge/present":                   {"bridge/internal/clock", "bridge/internal/jsontext", "frames"},
@@ -73,7 +74,7 @@ var arrows = map[string][]string{
 		"bridge/tap", "frames",
 	},
 	"bridge/internal/simtest": {"amiconn/amisim", "bridge/config", "internal/natstest"},
-	"bridge/natsconn":         {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock"},
+	"bridge/natsconn":         {"amiconn", "amiconn/setting", "bridge/config", "bridge/internal/clock", "internal/socket"},
 	"cmd/ami-nats-bridge/internal/env": {
 		"amiconn", "amiconn/setting", "bridge/catalog", "bridge/config", "bridge/policy", "bridge/redact",
 		"cmd/ami-nats-bridge/internal/embedded", "cmd/ami-nats-bridge/internal/logging", "cmd/ami-nats-bridge/internal/terminal",
