@@ -23,7 +23,7 @@ func TestAsk_WhereJetStreamAnswers(t *testing.T) {
 	})
 	as := func(user string) string { return strings.Replace(s.ClientURL(), "nats://", "nats://"+user+":p@", 1) }
 	nc, js := natstest.Client(t, as("bridge"))
-	statusStream(t, js)
+	makeStatusStream(t, js)
 	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,7 @@ type Reader struct {
 	up          bool      // connected to NATS
 	natsErr     string
 	loaded      bool       // the last values have been read since it is up
+	unread      string     // why they could not be
 	conn        *nats.Conn // nil: none yet, or none any more
 	tap         *tap       // nil: nobody looks at events
 	tapOn       string     // the subject that was subscribed to last for it
@@ -170,7 +171,7 @@ func (r *Reader) Retry() { r.raise() }
 func (r *Reader) Picture(now time.Time) (*view.Snapshot, Source) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	src := Source{NATS: r.opts.NATS, HTTP: r.opts.HTTP, NATSErr: r.natsErr}
+	src := Source{NATS: r.opts.NATS, HTTP: r.opts.HTTP, NATSErr: r.natsErr, Unread: r.unread}
 	var own *view.Snapshot
 	if r.http != nil {
 		src.HTTP = r.http.shown
@@ -181,7 +182,7 @@ func (r *Reader) Picture(now time.Time) (*view.Snapshot, Source) {
 		r.shown, r.silent = r.model.Snapshot(now, view.NumbersLast4), time.Time{}
 	case own != nil:
 		r.shown, r.silent = own, time.Time{}
-		src.ByHTTP = true
+		src.ByHTTP, src.Unread = true, ""
 	case r.up:
 		r.shown, r.silent = r.model.Snapshot(now, view.NumbersLast4), time.Time{}
 	default:
