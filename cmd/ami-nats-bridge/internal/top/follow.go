@@ -101,15 +101,15 @@ func (r *Reader) isUp() bool {
 	return r.up
 }
 
-// isDeaf says whether NATS is there and brings nothing. Then it forgets what was denied: it is tried
-// again.
+// isDeaf says whether NATS is there and brings nothing, or not all. Then it forgets what was denied: it is
+// tried again.
 func (r *Reader) isDeaf(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.up || r.receives(now) {
+	if !r.up || r.receives(now) && !r.denied {
 		return false
 	}
-	r.natsErr = ""
+	r.natsErr, r.denied = "", false
 	return true
 }
 

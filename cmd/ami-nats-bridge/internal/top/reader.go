@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,7 @@ type Reader struct {
 	lastMessage time.Time // when NATS brought the last word
 	up          bool      // connected to NATS
 	natsErr     string
+	denied      bool       // a part of what bridges say, as natsErr has it
 	loaded      bool       // the last values have been read since it is up
 	unread      string     // why they could not be
 	conn        *nats.Conn // nil: none yet, or none any more
@@ -99,7 +101,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		nats.ConnectHandler(func(*nats.Conn) { r.connected() }), nats.ReconnectHandler(func(*nats.Conn) { r.connected() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { r.disconnected(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { r.disconnected(err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { r.denied(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { r.notPermitted(err) }),
 	)
 	if err != nil {
 		return err
@@ -132,9 +134,9 @@ func (r *Reader) disconnected(err error) {
 	}
 }
 
-// denied keeps an error of the connection that says what may not be read. Others are a
+// notPermitted keeps an error of the connection that says what may not be read. Others are a
 // slow reader's: the next interval tells it again.
-func (r *Reader) denied(err error) {
+func (r *Reader) notPermitted(err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return
 	}
@@ -145,6 +147,7 @@ func (r *Reader) denied(err error) {
 		return
 	}
 	r.natsErr = err.Error()
+	r.denied = slices.ContainsFunc(statusSubjects(r.opts.Prefix), func(subject string) bool { return strings.Contains(r.natsErr, `"`+subject+`"`) })
 }
 
 // reasonOf is the last part of an error, which says what happened.
