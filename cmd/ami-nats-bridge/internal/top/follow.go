@@ -134,10 +134,10 @@ func (r *Reader) take(subject string, data []byte, now time.Time, kept bool) {
 func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	any := false
+	kept := false
 	err := LastValues(ctx, js, statusSubjects(r.opts.Prefix), func(m jetstream.Msg) bool {
 		r.take(m.Subject(), m.Data(), time.Now(), true)
-		any = true
+		kept = true
 		return true
 	})
 	if IsNotKept(err) {
@@ -145,10 +145,10 @@ func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if any {
+	if kept {
 		r.lastMessage = time.Now() // what comes next shows within an interval whether they are old
 	}
-	if r.loaded, r.unread = err == nil, ""; err != nil {
+	if r.loaded, r.kept, r.unread = err == nil, kept && err == nil, ""; err != nil {
 		r.unread = err.Error()
 	}
 	r.model.Tick(time.Now())

@@ -81,6 +81,52 @@ func TestLastValues_CannotBeRead(t *testing.T) {
 	}
 }
 
+// Where NATS keeps nothing each bridge is listened to until it has said all: one server's first word is not how all are.
+func TestAsk_NothingIsKept(t *testing.T) {
+	t.Parallel()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	nc, _ := natstest.Client(t, url)
+	snap, unread := saidOneByOne(t, nc, url)
+	if unread != "" || snap.ExitCode() != 1 || len(snap.Servers) != 2 {
+		t.Errorf("%d servers, exit code %d, %q", len(snap.Servers), snap.ExitCode(), unread)
+	}
+}
+
+// saidOneByOne asks how all is while a bridge says first of pbx1 that it is up, and then of pbx2 that it is not.
+func saidOneByOne(t *testing.T, nc *nats.Conn, url string) (snap *view.Snapshot, unread string) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		got, src, err := Ask(t.Context(), ReaderOptions{Prefix: "ami", Interval: time.Second, Connect: dialer(url)})
+		if snap, unread = got, src.Unread; err != nil {
+			t.Error(err)
+		}
+	}()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for first := true; ; first = false {
+		select {
+		case <-done:
+			return snap, unread
+		case <-ticker.C:
+			at := text(time.Now())
+			say := func(subject string, msg fields) {
+				if err := nc.Publish(subject, marshal(fields{"node": "b1", "at": at}.with(msg))); err != nil {
+					t.Error(err)
+				}
+			}
+			session := func(state string) fields {
+				return fields{"role": "event", "to": state, "since": at, "reason": "closed", "sessions": fields{"event": state}}
+			}
+			say("ami.nodes.b1", fields{"nats": "CONNECTED"})
+			if say("ami.status.pbx1.connection", session("up")); !first {
+				say("ami.status.pbx2.connection", session("waiting"))
+			}
+		}
+	}
+}
+
 // Without the last values a bridge that is gone is not seen, nor what was said before: it is listened for an interval, all that
 // is said then is taken, and what could not be read is told.
 func TestAsk_WithoutLastValues(t *testing.T) {
@@ -89,32 +135,9 @@ func TestAsk_WithoutLastValues(t *testing.T) {
 	if _, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "other"}); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		snap, src, err := Ask(t.Context(), ReaderOptions{Prefix: "ami", Interval: time.Second, Connect: dialer(url)})
-		if err != nil || len(snap.Servers) != 2 || snap.ExitCode() != 1 || !strings.Contains(src.Unread, "maximum consumers limit") {
-			t.Errorf("%d servers, exit code %d, %q, %v", len(snap.Servers), snap.ExitCode(), src.Unread, err)
-		}
-	}()
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for first := true; ; first = false {
-		select {
-		case <-done:
-			return
-		case <-ticker.C:
-			at := text(time.Now())
-			say := func(name, state string) {
-				err := nc.Publish("ami.status."+name+".connection", marshal(fields{"node": "b1", "at": at, "role": "event", "to": state, "since": at, "reason": "closed", "sessions": fields{"event": state}}))
-				if err != nil {
-					t.Error(err)
-				}
-			}
-			if say("pbx1", "up"); !first {
-				say("pbx2", "waiting")
-			}
-		}
+	snap, unread := saidOneByOne(t, nc, url)
+	if len(snap.Servers) != 2 || snap.ExitCode() != 1 || !strings.Contains(unread, "maximum consumers limit") {
+		t.Errorf("%d servers, exit code %d, %q", len(snap.Servers), snap.ExitCode(), unread)
 	}
 }
 

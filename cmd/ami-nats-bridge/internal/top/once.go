@@ -46,8 +46,8 @@ func Ask(ctx context.Context, opts ReaderOptions) (*view.Snapshot, Source, error
 	return nil, src, err
 }
 
-// askNATS reads the last values. If they are old, or not of all, it listens for one interval: it may be
-// that clocks differ, or that the stream was made anew. unread says why they could not be read.
+// askNATS reads the last values. If they are old, or not of all, it listens for one interval, in which each bridge says
+// all: it may be that clocks differ, or that nothing is kept. unread says why they could not be read, nor after that.
 func askNATS(ctx context.Context, opts ReaderOptions) (snap *view.Snapshot, unread string, err error) {
 	denied := make(chan error, 1)
 	nc, err := opts.Connect(nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -74,11 +74,18 @@ func askNATS(ctx context.Context, opts ReaderOptions) (snap *view.Snapshot, unre
 	r.load(ctx, js)
 	r.loadState(ctx, js)
 	snap = r.model.Snapshot(time.Now(), view.NumbersNone)
-	ctx, cancel := context.WithTimeout(ctx, opts.Interval+time.Second)
+	listening, cancel := context.WithTimeout(ctx, opts.Interval+time.Second)
 	defer cancel()
-	for r.unread != "" || !isWhole(snap) {
+	for !r.kept || !isWhole(snap) {
 		select {
-		case <-ctx.Done():
+		case <-listening.Done():
+			if ctx.Err() != nil {
+				return nil, "", ctx.Err()
+			}
+			if r.unread != "" { // JetStream may have had no leader
+				r.load(ctx, js)
+				snap = r.model.Snapshot(time.Now(), view.NumbersNone)
+			}
 			return snap, r.unread, nil
 		case err := <-denied:
 			if snap.Totals.Servers == 0 {

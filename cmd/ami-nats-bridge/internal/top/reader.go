@@ -48,6 +48,7 @@ type Reader struct {
 	natsErr     string
 	denied      bool       // a part of what bridges say, as natsErr has it
 	loaded      bool       // the last values have been read since it is up
+	kept        bool       // there were some
 	unread      string     // why they could not be
 	conn        *nats.Conn // nil: none yet, or none any more
 	tap         *tap       // nil: nobody looks at events
