@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -43,34 +42,38 @@ func LastValues(ctx context.Context, js jetstream.JetStream, subjects []string, 
 	defer func() { // nobody waits for it, and who may not has it go by itself
 		_ = js.Conn().Publish(api+".CONSUMER.DELETE."+statusStream+"."+config.Name, nil)
 	}()
-	for last := uint64(0); ctx.Err() == nil; {
+	for last, left := uint64(0), consumer.CachedInfo().NumPending; left > 0; {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%s: %w", statusStream, err)
+		}
 		batch, err := consumer.FetchNoWait(lastValuesPage)
 		if err != nil {
 			return fmt.Errorf("%s: %w", statusStream, err)
 		}
-		n, left, more := 0, uint64(0), true
+		before := last
 		for m := range batch.Messages() {
 			about, err := m.Metadata()
 			if err != nil || about.Sequence.Consumer != last+1 {
-				return fmt.Errorf("%s: a part of what it keeps was lost on the way", statusStream)
+				return errLastValuesLost
 			}
-			n, last, left = n+1, last+1, about.NumPending
-			if more = more && take(m); !more {
+			if last, left = last+1, about.NumPending; !take(m) {
 				return nil
 			}
 		}
 		if err := batch.Error(); err != nil {
 			return fmt.Errorf("%s: %w", statusStream, err)
 		}
-		if n == 0 || left == 0 {
-			return nil
+		if last == before {
+			return errLastValuesLost
 		}
 	}
-	return fmt.Errorf("%s: %w", statusStream, ctx.Err())
+	return nil
 }
+
+var errLastValuesLost = errors.New(statusStream + ": a part of what it keeps was lost on the way")
 
 // IsNotKept reports whether err, of LastValues, says that there are none: NATS has no such stream, or no JetStream.
 func IsNotKept(err error) bool {
 	return errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
-		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) || errors.Is(err, nats.ErrNoResponders)
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }

@@ -116,7 +116,7 @@ func (r *Reader) Run(ctx context.Context) error {
 func (r *Reader) connected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.up, r.loaded, r.natsErr = true, false, ""
+	r.up, r.loaded, r.natsErr, r.denied = true, false, "", false
 	r.tap.back(time.Now())
 	r.raise()
 }
