@@ -35,6 +35,10 @@ func TestAsk_LeavesNoConsumer(t *testing.T) {
 		t.Fatal(err)
 	}
 	bridge(t, nc, time.Now(), "pbx1")
+	within(t, "what it said is kept", func() bool {
+		of, err := stream.Info(t.Context())
+		return err == nil && of.State.Msgs == 2
+	})
 	deleted := make(chan *nats.Msg, 100)
 	if _, err := nc.ChanSubscribe("$JS.API.CONSUMER.DELETE.AMI_STATUS.*", deleted); err != nil {
 		t.Fatal(err)
