@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,10 +22,23 @@ import (
 const ConnectTimeout = 2 * time.Second
 
 // Connect connects to NATS as cfg says. It retries for ever once connected,
-// also when authentication is refused, and waits between 250 ms and 2 s.
+// also when authentication is refused, and waits between 250 ms and 2 s. A
+// nats.ReconnectErrHandler among opts is told of that, too: nats.go tells it of the
+// dialling alone, and nobody of what fails behind that, the handshakes.
 // Whoever calls it closes the connection.
 func Connect(cfg config.Config, name string, opts ...nats.Option) (*nats.Conn, error) {
-	return connect(&cfg, NewLogin(cfg.NATS, nil, nil), nil, name, opts...)
+	conn := new(atomic.Pointer[nats.Conn])
+	delay := func(attempts int) time.Duration {
+		if nc := conn.Load(); nc != nil && nc.Opts.ReconnectErrCB != nil {
+			if err := nc.LastError(); err != nil {
+				nc.Opts.ReconnectErrCB(nc, err)
+			}
+		}
+		return reconnectDelay(attempts)
+	}
+	nc, err := connect(&cfg, NewLogin(cfg.NATS, nil, nil), nil, name, append([]nats.Option{nats.CustomReconnectDelay(delay)}, opts...)...)
+	conn.Store(nc)
+	return nc, err
 }
 
 // connect is Connect that logs in by login, and calls before before it does so; nil

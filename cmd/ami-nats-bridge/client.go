@@ -2,12 +2,14 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
@@ -67,15 +69,24 @@ func (f *natsFlags) connect(name string, opts ...nats.Option) (*client, error) {
 }
 
 // outages are options by which a command that goes on says on w that NATS is gone, and what that
-// means for what it shows; and that it is back, which back, if there is one, hears too.
+// means for what it shows; once, that NATS is there and refuses it; and that it is back, which back,
+// if there is one, hears too.
 func outages(w io.Writer, means string, back chan<- struct{}) []nats.Option {
+	refused := new(atomic.Bool)
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // else the command ends
 				fmt.Fprintf(w, "ami-nats-bridge: NATS is gone (%v): %s\n", err, means)
 			}
 		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			var network *net.OpError // there is nobody: that is said
+			if !errors.As(err, &network) && !errors.Is(err, io.EOF) && !refused.Swap(true) {
+				fmt.Fprintf(w, "ami-nats-bridge: NATS does not let it in: %v; it is tried again\n", err)
+			}
+		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
+			refused.Store(false)
 			fmt.Fprintln(w, "ami-nats-bridge: NATS is back")
 			select {
 			case back <- struct{}{}:

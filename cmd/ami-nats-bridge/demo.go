@@ -43,7 +43,7 @@ func (c *demoCmd) Run(std stdio) error {
 	if c.Rate <= 0 || c.For < 0 {
 		return &exitError{code: 2, text: "ami-nats-bridge: --rate and --for want more than 0"}
 	}
-	ctx, stop := untilSignal(context.Background(), os.Exit)
+	ctx, _, stop := untilEnd(context.Background(), os.Exit, true)
 	defer stop()
 	log, sink := logging.New(std.err, logging.Console, zapcore.WarnLevel, newRedactor(new(env.Settings)))
 	err := c.demo(ctx, std, log)

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,23 +14,30 @@ import (
 // untilSignal returns a context that ends with the first SIGINT, SIGTERM or
 // SIGHUP. A second SIGINT or SIGTERM means now: it calls exit with code 1. A
 // SIGHUP never does, for a terminal that is closed sends it more than once, the
-// kernel and the shell each. stop waits for the goroutine.
+// kernel and the shell each. Who has not called stop within a while is held up by whoever
+// does not take what it prints: that ends the same way. stop waits for the goroutine.
 func untilSignal(parent context.Context, exit func(int)) (ctx context.Context, stop func()) {
-	return endWith(parent, exit, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	return endWith(parent, exit, heldUp, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 }
 
-// endWith is untilSignal for these signals.
-func endWith(parent context.Context, exit func(int), those ...os.Signal) (ctx context.Context, stop func()) {
+// heldUp is how long a command that prints may take to end.
+const heldUp = 5 * time.Second
+
+// endWith is untilSignal for these signals, with a while that has no end if it is 0.
+func endWith(parent context.Context, exit func(int), while time.Duration, those ...os.Signal) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, those...)
 	done := make(chan struct{})
 	var group sync.WaitGroup
 	group.Go(func() {
+		var over <-chan time.Time
 		for ends := 0; ; {
 			select {
 			case <-done:
 				return
+			case <-over:
+				exit(1)
 			case s := <-signals:
 				if s != syscall.SIGHUP {
 					ends++
@@ -39,6 +47,9 @@ func endWith(parent context.Context, exit func(int), those ...os.Signal) (ctx co
 				exit(1)
 			}
 			cancel()
+			if over == nil && while > 0 {
+				over = time.After(while)
+			}
 		}
 	})
 	return ctx, func() {
@@ -55,12 +66,12 @@ func endWith(parent context.Context, exit func(int), those ...os.Signal) (ctx co
 // ends the process like the others.
 func untilEnd(parent context.Context, exit func(int), terminal bool) (ctx context.Context, hangup <-chan os.Signal, stop func()) {
 	if terminal {
-		ctx, stop = untilSignal(parent, exit)
+		ctx, stop = endWith(parent, exit, 0, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		return ctx, nil, stop
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
-	ctx, end := endWith(parent, exit, os.Interrupt, syscall.SIGTERM)
+	ctx, end := endWith(parent, exit, 0, os.Interrupt, syscall.SIGTERM)
 	return ctx, hangups, func() {
 		signal.Stop(hangups)
 		end()

@@ -61,7 +61,7 @@ type statusCmd struct {
 
 // Help is printed below the command's line in its own help.
 func (*statusCmd) Help() string {
-	return "Exit code: 0 if all servers are well or syncing; 1 if one is ill; 2 if none is, and one is not known, or nothing answers."
+	return "Exit code: 0 if all servers are well or syncing; 1 if one is ill; 2 if none is, and one is not known or may be missing, or nothing answers."
 }
 
 // Run prints how all is.
@@ -92,8 +92,15 @@ func (f *watchFlags) print(ctx context.Context, std stdio, name string, asJSON b
 	if err != nil {
 		return fmt.Errorf("write the status: %w", err)
 	}
-	if code := snap.ExitCode(); code != 0 {
+	note := src.Note()
+	if note != "" && asJSON {
+		fmt.Fprintln(std.err, "ami-nats-bridge:", terminal.Printable(note))
+	}
+	switch code := snap.ExitCode(); {
+	case code != 0:
 		return &exitError{code: code}
+	case note != "":
+		return &exitError{code: 2}
 	}
 	return nil
 }

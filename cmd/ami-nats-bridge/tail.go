@@ -130,7 +130,7 @@ const lastTimeout = 5 * time.Second
 
 // lastValues shows what AMI_STATUS keeps of a state subject, so that a state
 // that does not change is seen too. Without that stream it shows nothing, nor once
-// ctx has ended; of what it began to show it says that it is not all.
+// ctx has ended, for it may not be asked for. Of what cannot be read to its end it says so.
 func lastValues(ctx context.Context, std stdio, nc *client, subject string, show func(*replay.Message) (bool, error)) (enough bool, err error) {
 	prefix := nc.cfg.SubjectPrefix
 	if !strings.HasPrefix(subject, prefix+".status.") && !strings.HasPrefix(subject, prefix+".nodes.") {
@@ -140,16 +140,16 @@ func lastValues(ctx context.Context, std stdio, nc *client, subject string, show
 	if err != nil {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lastTimeout)
+	asked, cancel := context.WithTimeout(ctx, lastTimeout)
 	defer cancel()
 	shown := 0
-	unread := top.LastValues(ctx, js, []string{subject}, func(m jetstream.Msg) bool {
+	unread := top.LastValues(asked, js, []string{subject}, func(m jetstream.Msg) bool {
 		shown++
 		enough, err = show(&replay.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 		return !enough && err == nil
 	})
-	if unread != nil && shown > 0 {
-		fmt.Fprintln(std.err, "ami-nats-bridge: this is not all that is now:", unread)
+	if unread != nil && (shown > 0 || ctx.Err() == nil && !top.IsNotKept(unread)) {
+		fmt.Fprintln(std.err, "ami-nats-bridge: this is not all that is now:", terminal.Printable(unread.Error()))
 	}
 	return enough, err
 }

@@ -340,3 +340,42 @@ func TestTail_ShowsWhatIsNowOfAll(t *testing.T) {
 		t.Errorf("%d of %d", strings.Count(out, "\n"), servers)
 	}
 }
+
+// Where what is now cannot be read, though NATS keeps it, tail and status say so and why: an account has no room for one
+// consumer more.
+func TestViews_SayThatWhatIsNowCannotBeRead(t *testing.T) {
+	s := natstest.Serve(t, nil)
+	nc, js := natstest.Client(t, s.ClientURL())
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "AMI_STATUS", Subjects: []string{"ami.status.>", "ami.nodes.>"}, MaxConsumers: 1})
+	if err == nil {
+		_, err = stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "other"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	envtest.Set(t, "BRIDGE_NATS_URL="+s.ClientURL(), "BRIDGE_STATUS_INTERVAL=1s", "BRIDGE_HTTP_ADDR=")
+	show, problems, over := newScreen(), newScreen(), make(chan int, 1)
+	go func() { over <- run([]string{"x", "tail", "ami.status.>", "--count", "1"}, stdio{"x", show, problems}) }()
+	problems.await(t, "ami-nats-bridge: this is not all that is now: AMI_STATUS: .*maximum consumers limit")
+	say := func() {
+		_ = nc.Publish("ami.status.pbx7.connection", fmt.Appendf(nil, `{"node":"b1","at":%q,"role":"event","to":"up","sessions":{"event":"up"}}`, time.Now().UTC().Format(time.RFC3339Nano)))
+	}
+	if say(); <-over != 0 {
+		t.Errorf("%s%s", show, problems)
+	}
+	for _, format := range []string{"table", "json"} {
+		var out, problems bytes.Buffer
+		go func() { over <- run([]string{"x", "status", "-o", format}, stdio{"x", &out, &problems}) }()
+		for code := -1; code < 0; {
+			select {
+			case code = <-over:
+				if code != 2 || !strings.Contains(out.String(), "pbx7") || !strings.Contains(out.String()+problems.String(), "maximum consumers limit") {
+					t.Errorf("%s: exit code %d, %s%s", format, code, &out, &problems)
+				}
+			default:
+				say()
+				_ = nc.Flush() // a round trip
+			}
+		}
+	}
+}

@@ -23,7 +23,7 @@ func TestAsk_WhereJetStreamAnswers(t *testing.T) {
 	})
 	as := func(user string) string { return strings.Replace(s.ClientURL(), "nats://", "nats://"+user+":p@", 1) }
 	nc, js := natstest.Client(t, as("bridge"))
-	statusStream(t, js)
+	makeStatusStream(t, js)
 	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
 	if err != nil {
 		t.Fatal(err)
@@ -35,6 +35,9 @@ func TestAsk_WhereJetStreamAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	bridge(t, nc, time.Now(), "pbx1")
+	if _, err := js.Publish(t.Context(), "ami.nodes.none", nil); err != nil { // once it is stored, so is what went before
+		t.Fatal(err)
+	}
 	if _, err := kv.PutString(t.Context(), "pbx1.server", `{"state":"live","calls":3}`); err != nil {
 		t.Fatal(err)
 	}

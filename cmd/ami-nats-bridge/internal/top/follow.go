@@ -2,7 +2,6 @@ package top
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -102,15 +101,15 @@ func (r *Reader) isUp() bool {
 	return r.up
 }
 
-// isDeaf says whether NATS is there and brings nothing. Then it forgets what was denied: it is tried
-// again.
+// isDeaf says whether NATS is there and brings nothing, or not all. Then it forgets what was denied: it is
+// tried again.
 func (r *Reader) isDeaf(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.up || r.receives(now) {
+	if !r.up || r.receives(now) && !r.denied {
 		return false
 	}
-	r.natsErr = ""
+	r.natsErr, r.denied = "", false
 	return true
 }
 
@@ -135,46 +134,22 @@ func (r *Reader) take(subject string, data []byte, now time.Time, kept bool) {
 func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	any := false
+	kept := false
 	err := LastValues(ctx, js, statusSubjects(r.opts.Prefix), func(m jetstream.Msg) bool {
 		r.take(m.Subject(), m.Data(), time.Now(), true)
-		any = true
+		kept = true
 		return true
 	})
+	if IsNotKept(err) {
+		err = nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if any {
+	if kept {
 		r.lastMessage = time.Now() // what comes next shows within an interval whether they are old
 	}
-	r.loaded = err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
+	if r.loaded, r.kept, r.unread = err == nil, kept && err == nil, ""; err != nil {
+		r.unread = err.Error()
+	}
 	r.model.Tick(time.Now())
-}
-
-// LastValues calls take with the last message that AMI_STATUS has of each of these subjects, until
-// that wants no more.
-func LastValues(ctx context.Context, js jetstream.JetStream, subjects []string, take func(jetstream.Msg) (more bool)) error {
-	consumer, err := js.OrderedConsumer(ctx, "AMI_STATUS", jetstream.OrderedConsumerConfig{
-		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-	})
-	if err != nil {
-		return err
-	}
-	for ctx.Err() == nil {
-		batch, err := consumer.FetchNoWait(1000)
-		if err != nil {
-			return err
-		}
-		n, left, more := 0, uint64(0), true
-		for m := range batch.Messages() {
-			n++
-			more = more && take(m)
-			if about, err := m.Metadata(); err == nil {
-				left = about.NumPending
-			}
-		}
-		if n == 0 || left == 0 || !more {
-			return batch.Error()
-		}
-	}
-	return ctx.Err()
 }

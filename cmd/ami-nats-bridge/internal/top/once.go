@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,7 +20,7 @@ func Ask(ctx context.Context, opts ReaderOptions) (*view.Snapshot, Source, error
 	var snap *view.Snapshot
 	var natsErr error
 	if opts.Connect != nil {
-		snap, natsErr = askNATS(ctx, opts)
+		snap, src.Unread, natsErr = askNATS(ctx, opts)
 		if natsErr != nil {
 			src.NATSErr = reasonOf(natsErr)
 		}
@@ -35,7 +36,7 @@ func Ask(ctx context.Context, opts ReaderOptions) (*view.Snapshot, Source, error
 	answer, err := own.get(ctx)
 	switch {
 	case err == nil:
-		src.ByHTTP = true
+		src.ByHTTP, src.Unread = true, ""
 		return answer, src, nil
 	case snap != nil:
 		return snap, src, nil // NATS answers, and knows of no bridge that lives
@@ -45,9 +46,9 @@ func Ask(ctx context.Context, opts ReaderOptions) (*view.Snapshot, Source, error
 	return nil, src, err
 }
 
-// askNATS reads the last values. If they are old it listens for one interval: it may be
-// that clocks differ.
-func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
+// askNATS reads the last values. If they are old, or not of all, it listens for one interval, in which each bridge says
+// all: it may be that clocks differ, or that nothing is kept. unread says why they could not be read, nor after that.
+func askNATS(ctx context.Context, opts ReaderOptions) (snap *view.Snapshot, unread string, err error) {
 	denied := make(chan error, 1)
 	nc, err := opts.Connect(nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
@@ -58,30 +59,37 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 		}
 	}))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer nc.Close()
 	js, err := opts.jetStream(nc)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	r := NewReader(opts)
 	status, err := listen(nc, opts.Prefix)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	r.load(ctx, js)
 	r.loadState(ctx, js)
-	snap := r.model.Snapshot(time.Now(), view.NumbersNone)
-	ctx, cancel := context.WithTimeout(ctx, opts.Interval+time.Second)
+	snap = r.model.Snapshot(time.Now(), view.NumbersNone)
+	listening, cancel := context.WithTimeout(ctx, opts.Interval+time.Second)
 	defer cancel()
-	for snap.Totals.Servers == 0 || snap.Totals.Unknown > 0 {
+	for !r.kept || !isWhole(snap) {
 		select {
-		case <-ctx.Done():
-			return snap, nil
+		case <-listening.Done():
+			if ctx.Err() != nil {
+				return nil, "", ctx.Err()
+			}
+			if r.unread != "" { // JetStream may have had no leader
+				r.load(ctx, js)
+				snap = r.model.Snapshot(time.Now(), view.NumbersNone)
+			}
+			return snap, r.unread, nil
 		case err := <-denied:
 			if snap.Totals.Servers == 0 {
-				return nil, err // who may not read sees nothing
+				return nil, "", err // who may not read sees nothing
 			}
 		case m := <-status.live:
 			r.take(m.Subject, m.Data, time.Now(), false)
@@ -89,7 +97,13 @@ func askNATS(ctx context.Context, opts ReaderOptions) (*view.Snapshot, error) {
 			snap = r.model.Snapshot(time.Now(), view.NumbersNone)
 		}
 	}
-	return snap, nil
+	return snap, "", nil
+}
+
+// isWhole reports whether snap has a bridge that lives, and how each server is.
+func isWhole(snap *view.Snapshot) bool {
+	lives := slices.ContainsFunc(snap.Bridges, func(b view.Bridge) bool { return b.Live })
+	return lives && snap.Totals.Servers > 0 && snap.Totals.Unknown == 0
 }
 
 // loadState reads what AMI_STATE holds now, if it is there.

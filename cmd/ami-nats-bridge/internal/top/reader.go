@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,7 +46,10 @@ type Reader struct {
 	lastMessage time.Time // when NATS brought the last word
 	up          bool      // connected to NATS
 	natsErr     string
+	denied      bool       // a part of what bridges say, as natsErr has it
 	loaded      bool       // the last values have been read since it is up
+	kept        bool       // there were some
+	unread      string     // why they could not be
 	conn        *nats.Conn // nil: none yet, or none any more
 	tap         *tap       // nil: nobody looks at events
 	tapOn       string     // the subject that was subscribed to last for it
@@ -98,7 +102,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		nats.ConnectHandler(func(*nats.Conn) { r.connected() }), nats.ReconnectHandler(func(*nats.Conn) { r.connected() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { r.disconnected(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { r.disconnected(err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { r.denied(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { r.notPermitted(err) }),
 	)
 	if err != nil {
 		return err
@@ -112,7 +116,7 @@ func (r *Reader) Run(ctx context.Context) error {
 func (r *Reader) connected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.up, r.loaded, r.natsErr = true, false, ""
+	r.up, r.loaded, r.natsErr, r.denied = true, false, "", false
 	r.tap.back(time.Now())
 	r.raise()
 }
@@ -131,9 +135,9 @@ func (r *Reader) disconnected(err error) {
 	}
 }
 
-// denied keeps an error of the connection that says what may not be read. Others are a
+// notPermitted keeps an error of the connection that says what may not be read. Others are a
 // slow reader's: the next interval tells it again.
-func (r *Reader) denied(err error) {
+func (r *Reader) notPermitted(err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return
 	}
@@ -144,6 +148,7 @@ func (r *Reader) denied(err error) {
 		return
 	}
 	r.natsErr = err.Error()
+	r.denied = slices.ContainsFunc(statusSubjects(r.opts.Prefix), func(subject string) bool { return strings.Contains(r.natsErr, `"`+subject+`"`) })
 }
 
 // reasonOf is the last part of an error, which says what happened.
@@ -170,7 +175,7 @@ func (r *Reader) Retry() { r.raise() }
 func (r *Reader) Picture(now time.Time) (*view.Snapshot, Source) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	src := Source{NATS: r.opts.NATS, HTTP: r.opts.HTTP, NATSErr: r.natsErr}
+	src := Source{NATS: r.opts.NATS, HTTP: r.opts.HTTP, NATSErr: r.natsErr, Unread: r.unread}
 	var own *view.Snapshot
 	if r.http != nil {
 		src.HTTP = r.http.shown
@@ -181,7 +186,7 @@ func (r *Reader) Picture(now time.Time) (*view.Snapshot, Source) {
 		r.shown, r.silent = r.model.Snapshot(now, view.NumbersLast4), time.Time{}
 	case own != nil:
 		r.shown, r.silent = own, time.Time{}
-		src.ByHTTP = true
+		src.ByHTTP, src.Unread = true, ""
 	case r.up:
 		r.shown, r.silent = r.model.Snapshot(now, view.NumbersLast4), time.Time{}
 	default:

@@ -35,8 +35,8 @@ func within(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// statusStream makes AMI_STATUS as a bridge does.
-func statusStream(t *testing.T, js jetstream.JetStream) {
+// makeStatusStream makes AMI_STATUS as a bridge does.
+func makeStatusStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "AMI_STATUS", Subjects: []string{"ami.status.>", "ami.nodes.>"}, MaxMsgsPerSubject: 1})
 	if err != nil {
@@ -92,7 +92,7 @@ func TestReader_NATS(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, js := natstest.Client(t, url)
-	statusStream(t, js)
+	makeStatusStream(t, js)
 	bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "AMI_STATE"})
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +259,7 @@ func TestAsk_ClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, js := natstest.Client(t, url)
-	statusStream(t, js)
+	makeStatusStream(t, js)
 	behind := func() time.Time { return time.Now().Add(-10 * time.Minute) }
 	bridge(t, nc, behind(), "pbx1")
 	asked := make(chan *view.Snapshot)

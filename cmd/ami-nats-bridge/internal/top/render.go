@@ -133,6 +133,7 @@ func (a *painter) top() {
 		l.to(a.w - right.width())
 	}
 	l.spans = append(l.spans, right.spans...)
+	a.note(a.ui.Source.Note())
 }
 
 // name is the subcommand's.

@@ -328,3 +328,10 @@ func (a *painter) narrowRow(s *view.Server) []*line {
 	}
 	return []*line{l}
 }
+
+// note is a line of its own, of what is not right; none without one.
+func (a *painter) note(text string) {
+	if text != "" {
+		a.next().add(warn, cut(text, a.w-1))
+	}
+}

@@ -116,7 +116,7 @@ func TestAsk_KnowsRatesAtTheFirstLook(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	nc, js := natstest.Client(t, url)
-	statusStream(t, js)
+	makeStatusStream(t, js)
 	bridge(t, nc, time.Now(), "pbx1")
 	if _, err := js.Publish(t.Context(), "ami.status.pbx1.buffers", marshal(fields{
 		"node": "b1", "at": text(time.Now()), "received": 7, "published": 7, "rates": fields{"received": 412.3, "published": 408, "actions": 3.2},

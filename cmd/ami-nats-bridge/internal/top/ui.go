@@ -67,6 +67,16 @@ type Source struct {
 	// Silent is since when nothing answers; the picture is as it was then.
 	Silent           time.Time
 	NATSErr, HTTPErr string
+	// Unread says why what bridges said before could not be read, where NATS keeps it: of one that is gone nothing is known.
+	Unread string
+}
+
+// Note says what the picture may lack; nothing if it lacks nothing.
+func (s *Source) Note() string {
+	if s.Unread == "" {
+		return ""
+	}
+	return "A server whose bridge is gone may be missing: what was said before cannot be read: " + s.Unread
 }
 
 // Sort is by what the well servers are sorted; ill ones are always first, the worst at
