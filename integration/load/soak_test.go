@@ -58,6 +58,7 @@ func TestSoak(t *testing.T) {
 	group.Go(func() { s.flood(ctx) })
 	group.Go(func() { s.faults(ctx) })
 	group.Go(func() { s.callers(ctx, monitor) })
+	group.Go(func() { s.comers(ctx) })
 	heap, goroutines := s.sample(ctx)
 	cancel()
 	group.Wait()
@@ -161,6 +162,22 @@ func (s *soak) callers(ctx context.Context, nc *nats.Conn) {
 			s.asked.Add(1)
 		}
 	}
+}
+
+// comers has a server come that never was, and the one before go, again and again; and at the
+// end the last one.
+func (s *soak) comers(ctx context.Context) {
+	reload := func(servers ...config.ServerConfig) {
+		cfg := s.Config
+		cfg.Servers = slices.Concat(cfg.Servers, servers)
+		if _, err := s.Bridge.Reload(cfg); err != nil {
+			s.T.Log(err) // NATS is away: the next one subscribes what is not
+		}
+	}
+	for n := 1; pause(ctx, 300*time.Millisecond); n++ {
+		reload(harness.ChaosServer("comer"+strconv.Itoa(n), s.Config.Servers[0].Addr))
+	}
+	reload()
 }
 
 // sample returns the live heap and the goroutines of some thirty moments, which
