@@ -76,6 +76,7 @@ func newSoak(t *testing.T) *soak {
 		c := harness.ChaosServer(name, addr)
 		c.MaxFrameBytes = 8 << 10
 		c.ActionTimeout = 10 * time.Second // of a list that a stalled session does not answer
+		c.StateResync = 10 * time.Second   // of a flood many channels have no end
 		if name == "flood" {
 			c.OutboxBytes = 256 << 10
 		}
@@ -165,7 +166,7 @@ func (s *soak) callers(ctx context.Context, nc *nats.Conn) {
 }
 
 // comers has a server come that never was, and the one before go, again and again; and at the
-// end the last one.
+// end the last one. One that goes waits for NATS: no other comes before it has gone.
 func (s *soak) comers(ctx context.Context) {
 	reload := func(servers ...config.ServerConfig) {
 		cfg := s.Config
@@ -174,7 +175,11 @@ func (s *soak) comers(ctx context.Context) {
 			s.T.Log(err) // NATS is away: the next one subscribes what is not
 		}
 	}
-	for n := 1; pause(ctx, 300*time.Millisecond); n++ {
+	for n := 1; pause(ctx, 300*time.Millisecond); {
+		if len(s.By("server")) > len(s.Config.Servers)+1 {
+			continue
+		}
+		n++
 		reload(harness.ChaosServer("comer"+strconv.Itoa(n), s.Config.Servers[0].Addr))
 	}
 	reload()
