@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -125,4 +126,36 @@ func TestReload_LoginsGoByIt(t *testing.T) {
 	natstest.Within(t, "the login is refused", func() bool { return !link.Ready() && link.RetryIn() > 10*time.Second })
 	mustReload(t, a.Bridge, a.cfg)
 	natstest.Within(t, "the login is tried again", link.Ready)
+}
+
+// A bridge that runs for a year is given servers again and again: one that stays keeps none of
+// the configurations that there were before, with all servers in each.
+func TestReload_KeepsNoConfigurationOfBefore(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []setting.Switch{false, true} {
+		cfg := config.DefaultConfig()
+		cfg.NATS.URL, cfg.HA = natstest.Start(t, t.TempDir(), 0).ClientURL(), shared
+		b := connectedBridge(t, cfg, "pbx1")
+		gone := make(chan struct{})
+		reload := func(names ...string) *config.ServerConfig {
+			var servers []config.ServerConfig
+			for _, name := range names {
+				servers = append(servers, b.cfg.Servers[0])
+				servers[len(servers)-1].Name = name
+			}
+			mustReload(t, b, with(b.cfg, nil, servers...))
+			return &servers[0]
+		}
+		runtime.AddCleanup(reload("pbx1", "pbx2"), func(gone chan struct{}) { close(gone) }, gone)
+		reload("pbx1", "pbx2", "pbx3")
+		natstest.Within(t, "the configuration that pbx2 came with is gone", func() bool {
+			runtime.GC()
+			select {
+			case <-gone:
+				return true
+			default:
+				return false
+			}
+		})
+	}
 }

@@ -144,10 +144,11 @@ func (s *server) onClock(c amiconn.Clock) {
 
 // share has s be shared with other bridges.
 func (b *Bridge) share(s *server, cfg *config.ServerConfig) {
+	name := cfg.Name // what is called later keeps no cfg, which is one of a whole list
 	s.shared = b.ha.Add(ha.Server{
-		Name: cfg.Name, Outbox: s.outbox, Events: s.subjects.All(), Terms: s.subjects.Term(),
+		Name: name, Outbox: s.outbox, Events: s.subjects.All(), Terms: s.subjects.Term(),
 		Most: int(cfg.OutboxBytes) / outbox.EntryBytes, Filters: filtersOf(cfg),
-		Led: func(leads bool) { b.led(cfg.Name, leads) }, Changed: s.status.OnStanding,
+		Led: func(leads bool) { b.led(name, leads) }, Changed: s.status.OnStanding,
 	})
 }
 

@@ -35,3 +35,16 @@ func TestLed_WhatWasQueuedIsNotWritten(t *testing.T) {
 	}
 	natstest.Within(t, "nothing is left", func() bool { return a.targets[0].link.Status().Calls.Held == 0 })
 }
+
+// Servers come and go for as long as the bridge runs: of one that it leads no more nothing is kept.
+func TestLed_NothingIsKeptOfOneThatIsGone(t *testing.T) {
+	a := askingOf(t, nil)
+	for _, leads := range []bool{true, false} {
+		if err := a.Lead("gone", leads); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(a.led) > 0 {
+		t.Errorf("it keeps %v", a.led)
+	}
+}

@@ -129,7 +129,10 @@ func (s *Service) Serve() error {
 func (s *Service) Lead(server string, leads bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.led[server] = leads
+	delete(s.led, server) // one that is gone for good is told of no more
+	if leads {
+		s.led[server] = true
+	}
 	return s.subscribe()
 }
 

@@ -111,14 +111,7 @@ func frozen(_ *fleet, b *node) func() {
 // upgraded has each bridge be ended, the leader first or last, and another take its place.
 func upgraded(f *fleet, b *node) func() {
 	for _, one := range []*node{b, f.other(b)} {
-		one.away = true
-		ended := make(chan error, 1)
-		f.under(func() { ended <- one.Stop() })
-		if err := <-ended; err != nil {
-			f.t.Errorf("%s ended with: %v", one.name, err)
-		}
-		f.start(one.name)
-		f.settled()
+		f.becomes(one, one.Program)
 	}
 	return func() {}
 }

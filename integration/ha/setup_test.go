@@ -3,6 +3,7 @@
 package ha
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -51,6 +52,7 @@ type shape struct {
 	addr    string   // of the Asterisk; empty: a simulated one
 	records bool     // what it says to each bridge is kept
 	more    []string // variables of each bridge
+	older   string   // the program of another version, which each bridge is at first; empty: none is
 }
 
 // node is one of them.
@@ -78,7 +80,9 @@ func newFleet(t *testing.T, s shape, names ...string) *fleet {
 		f.sim, f.addr = harness.Sim(t, amisim.Config{})
 	}
 	f.nc = f.client()
-	f.ear = listen(t, f.nc)
+	if f.older == "" { // another version has schemas of its own
+		f.ear = listen(t, f.nc)
+	}
 	if _, err := f.nc.Subscribe("ami.ha.*", f.hear); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +177,7 @@ func (f *fleet) start(name string) {
 			name: name, toNATS: newWay(f.t, f.addrs(len(f.bridges))...), toPBX: newWay(f.t, f.addr),
 		}
 		b.toPBX.mixed, b.toPBX.records = f.mixed, f.records
-		b.Process = process(f.t, harness.BuildBridge(f.t), name, "nats://"+b.toNATS.addr, b.toPBX.addr,
+		b.Process = process(f.t, cmp.Or(f.older, harness.BuildBridge(f.t)), name, "nats://"+b.toNATS.addr, b.toPBX.addr,
 			append([]string{"BRIDGE_STREAM_REPLICAS=" + strconv.Itoa(len(f.nats))}, f.more...)...)
 		f.bridges[name] = b
 		f.t.Cleanup(func() {

@@ -58,7 +58,7 @@ func newReading() reading { return reading{next: 1, numbers: map[int]bool{}, fir
 // and says what is wrong.
 func (f *fleet) verify() (got account) {
 	f.t.Helper()
-	if len(f.nats) == 1 && !f.apart && f.nc.Stats().Reconnects == 0 { // else words of several ways, or a part of them
+	if f.ear != nil && len(f.nats) == 1 && !f.apart && f.nc.Stats().Reconnects == 0 { // else words of several ways, or a part of them
 		f.ear.oneSpeaks()
 	}
 	r := &f.read

@@ -63,6 +63,7 @@ func BridgeFor(t testing.TB, log *zap.Logger, nc *nats.Conn, cfg config.Config) 
 	t.Helper()
 	r := &Running{T: t, Config: cfg, Client: nc}
 	states := r.Subscribe("ami.status.*.connection")
+	defer func() { _ = states.Unsubscribe() }() // else it holds all that nobody reads
 	r.run(log)
 	up := 0
 	for _, s := range cfg.Servers {

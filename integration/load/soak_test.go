@@ -58,6 +58,7 @@ func TestSoak(t *testing.T) {
 	group.Go(func() { s.flood(ctx) })
 	group.Go(func() { s.faults(ctx) })
 	group.Go(func() { s.callers(ctx, monitor) })
+	group.Go(func() { s.comers(ctx) })
 	heap, goroutines := s.sample(ctx)
 	cancel()
 	group.Wait()
@@ -77,6 +78,7 @@ func newSoak(t *testing.T) *soak {
 		c.ActionTimeout = 10 * time.Second // of a list that a stalled session does not answer
 		if name == "flood" {
 			c.OutboxBytes = 256 << 10
+			harness.NoState(&c) // the calls of a flood have no end, so that ever more would be up
 		}
 		servers = append(servers, c)
 	}
@@ -161,6 +163,26 @@ func (s *soak) callers(ctx context.Context, nc *nats.Conn) {
 			s.asked.Add(1)
 		}
 	}
+}
+
+// comers has a server come that never was, and the one before go, again and again; and at the
+// end the last one. One that goes waits for NATS: no other comes before it has gone.
+func (s *soak) comers(ctx context.Context) {
+	reload := func(servers ...config.ServerConfig) {
+		cfg := s.Config
+		cfg.Servers = slices.Concat(cfg.Servers, servers)
+		if _, err := s.Bridge.Reload(cfg); err != nil {
+			s.T.Log(err) // NATS is away: the next one subscribes what is not
+		}
+	}
+	for n := 1; pause(ctx, 300*time.Millisecond); {
+		if len(s.By("server")) > len(s.Config.Servers)+1 {
+			continue
+		}
+		n++
+		reload(harness.ChaosServer("comer"+strconv.Itoa(n), s.Config.Servers[0].Addr))
+	}
+	reload()
 }
 
 // sample returns the live heap and the goroutines of some thirty moments, which

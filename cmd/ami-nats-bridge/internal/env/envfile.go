@@ -57,8 +57,8 @@ func readEnvFile(name string) (set map[string]string, problems []string) {
 			problem(number, "sets "+variable+", which is not a setting; the nearest is "+catalog.Nearest(variable, settingNames()))
 		case quoted(value):
 			problem(number, "has "+variable+" in quotes, which would be part of its value: leave them out")
-		default:
-			set[variable] = value
+		default: // some are kept for as long as the bridge runs, and not all of the file with each
+			set[strings.Clone(variable)] = strings.Clone(value)
 		}
 	}
 	return set, problems

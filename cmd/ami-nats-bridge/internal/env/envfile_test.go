@@ -2,6 +2,7 @@ package env
 
 import (
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -84,5 +85,29 @@ func TestEnvFile_ReportsAllProblemsWithoutValues(t *testing.T) {
 	envtest.Set(t, envtest.One("BRIDGE_ENV_FILE="+t.TempDir())...)
 	if _, problems := Load(); !slices.Equal(problems, []string{"BRIDGE_ENV_FILE: its file cannot be read: it is a directory"}) {
 		t.Errorf("a directory: %q", problems)
+	}
+}
+
+// What is in force may have been so for a year and for hundreds of files, with each of which one
+// more server came: none of them is kept for the sake of it.
+func TestEnvFile_IsNotKept(t *testing.T) {
+	const files, size = 64, 1 << 19
+	name := envtest.File(t, "BRIDGE_NODE=b1\n#"+strings.Repeat("x", size))
+	live := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := live()
+	var kept [files]map[string]string
+	for i := range kept {
+		kept[i], _ = readEnvFile(name)
+	}
+	if after := live(); after > before+files*size/2 {
+		t.Errorf("%d files of %d bytes: %d bytes are kept", files, size, after-before)
+	}
+	if kept[files-1]["BRIDGE_NODE"] != "b1" {
+		t.Errorf("%v", kept[files-1])
 	}
 }
