@@ -52,7 +52,7 @@ func (r *room) lacks(want jetstream.StreamConfig) error {
 // forCopies is tier for a stream that is to be made, or to have more copies than it has.
 func (r *room) forCopies(replicas int) (jetstream.Tier, error) {
 	if replicas > 1 && r.alone {
-		return jetstream.Tier{}, fmt.Errorf("BRIDGE_STREAM_REPLICAS=%d wants a cluster, and the nats-server is alone", replicas)
+		return jetstream.Tier{}, fmt.Errorf("BRIDGE_STREAM_REPLICAS=%d wants a cluster, and the nats-server is in none (if it is a leaf node of one: go on)", replicas)
 	}
 	return r.tier(replicas)
 }

@@ -55,7 +55,7 @@ func TestCheckStreams_SaysWhatTheAccountHasNoRoomFor(t *testing.T) {
 		"its tier": {map[string]server.JetStreamAccountLimits{"R1": none, "R3": none}, nil, []string{status, events}},
 		"copies on one server": {
 			nil, []string{"BRIDGE_STREAM_REPLICAS=3"},
-			[]string{fmt.Sprintf(cannot, "AMI_STATUS") + "BRIDGE_STREAM_REPLICAS=3 wants a cluster, and the nats-server is alone", fmt.Sprintf(cannot, "AMI_EVENTS") + "BRIDGE_STREAM"},
+			[]string{fmt.Sprintf(cannot, "AMI_STATUS") + "BRIDGE_STREAM_REPLICAS=3 wants a cluster, and the nats-server is in none (if it is a leaf node of one: go on)", fmt.Sprintf(cannot, "AMI_EVENTS") + "BRIDGE_STREAM"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestCheckStreams_SaysThatThereIsNoPlaceForCopies(t *testing.T) {
 	quiet := []string{"BRIDGE_AUDIT=off", "BRIDGE_IDEMPOTENCY_WINDOW=0", "BRIDGE_STATE=off"}
 	_, settings := saysOfStreams(t, s.ClientURL(), quiet...)
 	runOnce(t, settings.Bridge)
-	const left = ": num_replicas is 1, not 3: left: BRIDGE_STREAM_REPLICAS=3 wants a cluster, and the nats-server is alone; meanwhile fewer servers may fail"
+	const left = ": num_replicas is 1, not 3: left: BRIDGE_STREAM_REPLICAS=3 wants a cluster, and the nats-server is in none (if it is a leaf node of one: go on); meanwhile fewer servers may fail"
 	lines, _ := saysOfStreams(t, s.ClientURL(), append(quiet, "BRIDGE_STREAM_REPLICAS=3")...)
 	says(t, lines, allWell[0], "note  stream AMI_STATUS"+left, "note  stream AMI_EVENTS"+left)
 }
