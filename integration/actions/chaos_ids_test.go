@@ -66,7 +66,7 @@ func TestChaos_ForeignActionIDs(t *testing.T) {
 	}
 	unmatched := len(strangers) + 2
 	var before strings.Builder
-	session := h.ID[strings.LastIndexByte(h.ID[:strings.LastIndexByte(h.ID, '.')], '.'):strings.LastIndexByte(h.ID, '.')+1]
+	session := h.ID[strings.LastIndexByte(h.ID[:strings.LastIndexByte(h.ID, '.')], '.') : strings.LastIndexByte(h.ID, '.')+1]
 	for _, id := range strangers {
 		before.WriteString(forged(id))
 		if strings.Contains(id, session) {
