@@ -1,4 +1,7 @@
-//go:build !linux
+//go:build !linux || race
+
+// The race detector is told by package syscall that what was written before a message was sent
+// is seen by who has read it.
 
 package socket
 
