@@ -3,13 +3,11 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn"
@@ -46,16 +44,12 @@ func (c *NATSConfig) UserJWTExpires() time.Time {
 	if c.CredsFile == "" {
 		return time.Time{}
 	}
-	jwt, err := c.ReadUserJWT()
-	parts := strings.Split(jwt, ".")
-	if err != nil || len(parts) != 3 {
+	token, err := c.ReadUserJWT()
+	if err != nil {
 		return time.Time{}
 	}
-	var claims struct {
-		Expires int64 `json:"exp"`
-	}
-	text, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(text, &claims) != nil || claims.Expires <= 0 {
+	claims, err := jwt.DecodeUserClaims(token)
+	if err != nil || claims.Expires <= 0 {
 		return time.Time{}
 	}
 	return time.Unix(claims.Expires, 0)
