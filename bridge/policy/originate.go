@@ -53,7 +53,7 @@ func dialHarms(data string, args []string) string {
 		return "a channel of AudioSocket, which connects to any host and port"
 	case namesCommand(argument(args, 0)), hasOption(options, "fo") && namesCommand(options):
 		return "any of " + inCommand + " in what is dialled, or in a caller's number: it would name a recording's file"
-	case hasOption(options, "FGbB") && strings.ContainsAny(options, inShell):
+	case leadsOn(options, "FGbB"):
 		return extenNames
 	}
 	return playsElse(data, args)
@@ -67,10 +67,16 @@ func queueHarms(data string, args []string) string {
 		return "a sixth argument, which is an AGI"
 	case hasOption(argument(args, 1), recordingOptions):
 		return "option w, W, x or X, which records into a file"
-	case hasOption(argument(args, 1), "FbB") && strings.ContainsAny(argument(args, 1), inShell):
+	case leadsOn(argument(args, 1), "FbB"):
 		return extenNames
 	}
 	return playsElse(data, args)
+}
+
+// leadsOn reports whether options may have one of letters, by which a call goes to an extension, and what would be a
+// command in the name of a recording.
+func leadsOn(options, letters string) bool {
+	return hasOption(options, letters) && strings.ContainsAny(options, inShell)
 }
 
 // parkHarms: option c, or to 11 the third argument, says where a call goes that nobody takes.
@@ -88,7 +94,7 @@ func bridgeHarms(data string, args []string) string {
 	if hasOption(options, "wW") || strings.ContainsAny(data, `\"`) && strings.ContainsAny(options, "wW") {
 		return "option w or W, which records into a file"
 	}
-	if hasOption(options, "F") && strings.ContainsAny(options, inShell) {
+	if leadsOn(options, "F") {
 		return extenNames
 	}
 	return playsElse(data, args)
