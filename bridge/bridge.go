@@ -166,7 +166,7 @@ func (b *Bridge) newShared(run string) (err error) {
 	}
 	b.state = state.New(o)
 	b.beside = beside.New(beside.Options{
-		Node: b.cfg.Node, HA: bool(b.cfg.HA), Conn: b.control, Every: cmp.Or(b.cfg.BesideEvery, b.cfg.StatusInterval), Servers: b.published, Stored: b.storedOf, Log: b.log,
+		Node: b.cfg.Node, HA: bool(b.cfg.HA), Conn: b.control, Every: cmp.Or(b.cfg.BesideEvery, b.cfg.StatusInterval), Servers: b.published, Log: b.log,
 	})
 	if b.publisher, err = delivery.New(p); err != nil {
 		return err

@@ -11,17 +11,7 @@ func (b *Bridge) published() (all []beside.Server) {
 				continue
 			}
 		}
-		all = append(all, beside.Server{Name: s.cfg.Name, Events: s.subjects.All()})
+		all = append(all, beside.Server{Name: s.cfg.Name, Events: s.subjects.All(), Outbox: s.outbox})
 	}
 	return all
-}
-
-// storedOf is how many events of a server the stream has acknowledged.
-func (b *Bridge) storedOf(name string) uint64 {
-	for _, s := range b.servers.here() {
-		if s.cfg.Name == name {
-			return s.outbox.Stores()
-		}
-	}
-	return 0
 }

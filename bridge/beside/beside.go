@@ -37,6 +37,13 @@ const (
 type Server struct {
 	Name   string
 	Events string // the subject of its events, with wildcards
+	Outbox Outbox
+}
+
+// Outbox is where a server's events come from.
+type Outbox interface {
+	// Stores returns how many of them the stream has acknowledged. It does not wait.
+	Stores() uint64
 }
 
 // Options are what a Watch works with.
@@ -48,9 +55,7 @@ type Options struct {
 	Every time.Duration
 	// Servers returns those that this bridge publishes now. It does not wait.
 	Servers func() []Server
-	// Stored returns how many events of a server the stream has acknowledged. It does not wait.
-	Stored func(server string) uint64
-	Log    *zap.Logger
+	Log     *zap.Logger
 }
 
 // Watch looks who else publishes this bridge's servers. Doubled and Reasons may be called from
@@ -144,28 +149,26 @@ func (w *Watch) look(ctx context.Context, s Server) error {
 	if stream == nil || err != nil {
 		return err
 	}
-	stored := w.o.Stored(s.Name)
+	stored := s.Outbox.Stores()
 	last, err := stream.GetLastMsgForSubject(ctx, s.Events)
 	none := errors.Is(err, jetstream.ErrMsgNotFound)
 	if err != nil && !none {
 		return err
 	}
 	known := w.seen[s.Name]
-	if known != nil {
-		if w.keeps(stream) {
-			w.find(s, known, stored, !none && last.Sequence != known.after)
-		}
-		known.stored = w.o.Stored(s.Name)
-	}
-	switch {
-	case known == nil:
-		known = &seen{stored: w.o.Stored(s.Name)}
+	if known == nil {
+		known = &seen{stored: s.Outbox.Stores()}
 		w.seen[s.Name] = known
 		if !none {
 			known.after = last.Sequence
 		}
 		return nil
-	case none, last.Sequence <= known.after:
+	}
+	if w.keeps(stream) {
+		w.find(s, known, stored, !none && last.Sequence != known.after)
+	}
+	known.stored = s.Outbox.Stores()
+	if none || last.Sequence <= known.after {
 		if !none {
 			known.after = last.Sequence // it may be less: a stream that was made anew
 		}

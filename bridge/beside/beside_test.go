@@ -36,12 +36,14 @@ func begin(t *testing.T, ha bool) *world {
 	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
 	_, js := natstest.Client(t, url)
 	core, logged := observer.New(zap.InfoLevel)
-	w := &world{t: t, js: js, logged: logged, shown: []Server{{"pbx1", "ami.events.pbx1.>"}}}
-	w.Watch = New(Options{Node: "b1", HA: ha, Conn: conntest.Open(t, url), Servers: func() []Server { return w.shown },
-		Stored: func(string) uint64 { return w.stored }, Log: zap.New(core)})
+	w := &world{t: t, js: js, logged: logged}
+	w.shown = []Server{{"pbx1", "ami.events.pbx1.>", w}}
+	w.Watch = New(Options{Node: "b1", HA: ha, Conn: conntest.Open(t, url), Servers: func() []Server { return w.shown }, Log: zap.New(core)})
 	w.make(true)
 	return w
 }
+
+func (w *world) Stores() uint64 { return w.stored }
 
 func (w *world) make(direct bool) {
 	w.t.Helper()
@@ -276,7 +278,7 @@ func TestWatch_ListsManyServersOnceInAWhile(t *testing.T) {
 	w.o.Servers = func() (all []Server) {
 		listed.Add(1)
 		for i := range 100 {
-			all = append(all, Server{Name: "pbx" + strconv.Itoa(i), Events: "ami.events.pbx" + strconv.Itoa(i) + ".>"})
+			all = append(all, Server{Name: "pbx" + strconv.Itoa(i), Events: "ami.events.pbx" + strconv.Itoa(i) + ".>", Outbox: w})
 		}
 		return all
 	}
