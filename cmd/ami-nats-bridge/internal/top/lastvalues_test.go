@@ -155,25 +155,8 @@ func TestAsk_LastValuesOfSomeServers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	asked := make(chan *view.Snapshot, 1)
-	go func() {
-		snap, _, err := Ask(t.Context(), ReaderOptions{Prefix: "ami", Interval: patience, Connect: dialer(url)})
-		if err != nil {
-			t.Error(err)
-		}
-		asked <- snap
-	}()
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case snap := <-asked:
-			if snap.ExitCode() != 1 || len(snap.Servers) != 2 {
-				t.Errorf("exit code %d, %+v", snap.ExitCode(), snap.Servers)
-			}
-			return
-		case <-ticker.C:
-			bridge(t, nc, time.Now(), "pbx1", "pbx2")
-		}
+	snap := askedWhile(t, url, func() { bridge(t, nc, time.Now(), "pbx1", "pbx2") })
+	if snap.ExitCode() != 1 || len(snap.Servers) != 2 {
+		t.Errorf("exit code %d, %+v", snap.ExitCode(), snap.Servers)
 	}
 }

@@ -262,7 +262,16 @@ func TestAsk_ClocksThatDiffer(t *testing.T) {
 	makeStatusStream(t, js)
 	behind := func() time.Time { return time.Now().Add(-10 * time.Minute) }
 	bridge(t, nc, behind(), "pbx1")
-	asked := make(chan *view.Snapshot)
+	snap := askedWhile(t, url, func() { bridge(t, nc, behind(), "pbx1") })
+	if snap.ExitCode() != 1 || snap.Servers[0].State != view.StateDown {
+		t.Errorf("%+v", snap.Servers)
+	}
+}
+
+// askedWhile is what Ask answers of the NATS at url while say is called again and again.
+func askedWhile(t *testing.T, url string, say func()) *view.Snapshot {
+	t.Helper()
+	asked := make(chan *view.Snapshot, 1)
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -279,12 +288,9 @@ func TestAsk_ClocksThatDiffer(t *testing.T) {
 	for {
 		select {
 		case snap := <-asked:
-			if snap.ExitCode() != 1 || snap.Servers[0].State != view.StateDown {
-				t.Errorf("%+v", snap.Servers)
-			}
-			return
+			return snap
 		case <-ticker.C:
-			bridge(t, nc, behind(), "pbx1")
+			say()
 		}
 	}
 }
