@@ -75,11 +75,9 @@ func BenchmarkFleet(b *testing.B) {
 		took, worst := comeBack(r, 2*servers, drop)
 		b.ReportMetric(took.Seconds(), "s-to-come-back")
 		b.ReportMetric(float64(worst), "logins-in-the-worst-second")
-		// The gate is exact in virtual time (amiconn); here a machine that stands
-		// still for a moment has logins come together.
-		if worst > 2*100 {
-			b.Errorf("%d logins in one second, 100 a second are allowed", worst)
-		}
+		// A figure and no verdict: that no more than 100 log in within a second is
+		// shown in virtual time (amiconn). Here a machine that stands still has them
+		// come together.
 		if err := r.Stop(); err != nil {
 			b.Error(err)
 		}
