@@ -122,6 +122,16 @@ func (b *tab) comes(script string) {
 	}
 }
 
+// waits looks at the page until so.
+func (b *tab) waits(what string, so func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(patience); !so(); b.eval("0") {
+		if time.Now().After(end) {
+			b.t.Fatalf("never came: %s", what)
+		}
+	}
+}
+
 // shot keeps a picture among the test's artifacts.
 func (b *tab) shot(name string) {
 	b.t.Helper()

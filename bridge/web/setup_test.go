@@ -17,16 +17,17 @@ import (
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
-// world is what the pages of the tests are of. Its clock stands still unless pass moves it.
+// world is what the pages of the tests are of. Its clock stands still unless pass moves it, or goesOn is set.
 type world struct {
-	mu    sync.Mutex
-	model *view.Model
-	now   time.Time
-	asked atomic.Int64    // for a snapshot
-	away  map[string]bool // servers whose sessions are not up
-	kept  fields          // whether the state is
-	taps  map[string]*tap.Tap
-	flows map[string]fields // what was told last of each server's buffers
+	mu     sync.Mutex
+	model  *view.Model
+	now    time.Time
+	asked  atomic.Int64    // for a snapshot
+	away   map[string]bool // servers whose sessions are not up
+	kept   fields          // whether the state is
+	taps   map[string]*tap.Tap
+	flows  map[string]fields // what was told last of each server's buffers
+	goesOn time.Time         // since when the clock goes on by itself, where it does
 }
 
 type fields map[string]any
@@ -54,6 +55,9 @@ func (w *world) calls(server string, numbers view.Numbers) ([]view.Call, int) {
 func (w *world) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.goesOn.IsZero() {
+		return w.now.Add(time.Since(w.goesOn))
+	}
 	return w.now
 }
 

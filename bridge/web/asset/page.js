@@ -20,10 +20,13 @@
   // The bridge's clock: each beat brings it, whatever this machine's says. It stands still while nothing comes.
   let ahead = 0, heard = 0, dead = 0;
   const beat = (ms) => { ahead = ms - Date.now(); heard = performance.now(); };
-  // lateness is by how much later a beat has come than others: run is how long the bridge had run when it sent it. The
-  // quickest counts less from second to second, for clocks drift.
-  let quickest = Infinity;
-  const lateness = (run) => {
+  // lateness is by how much later a beat has come than others of this bridge, by whatever connection: ms is the time when it
+  // was sent, run how long the bridge had run. The quickest counts less from second to second, for clocks drift. Another
+  // bridge, and one that stood still, has begun at another time by its clock: its beats are not comparable.
+  let quickest = Infinity, begun = 0;
+  const lateness = (ms, run) => {
+    if (Math.abs(ms - run - begun) > 1000) quickest = Infinity;
+    begun = ms - run;
     const took = performance.now() - run;
     quickest = Math.min(quickest + 1, took);
     return took - quickest;
@@ -167,10 +170,9 @@
   let source;
   const connect = () => {
     source = new EventSource(`/live${location.search}`);
-    source.addEventListener("open", () => { quickest = Infinity; });
     source.addEventListener("patch", (e) => patch(JSON.parse(e.data)));
     source.addEventListener("beat", (e) => {
-      const [ms, run] = e.data.split(" ").map(Number), late = lateness(run);
+      const [ms, run] = e.data.split(" ").map(Number), late = lateness(ms, run);
       beat(ms);
       if (late > 5000) { dead = 0; stop(`what comes from the bridge is ${age(late)} late.`); } else if (dead) live();
       tick();
