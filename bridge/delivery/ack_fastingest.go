@@ -71,6 +71,7 @@ type fastMode struct {
 	reply   []byte // of the publisher, as are the following
 	batches uint64
 	last    time.Time // when the last one was sent
+	burst   int       // events since gathered
 
 	mu         sync.Mutex // protects the following
 	batch      string     // empty: the next event begins one
@@ -82,7 +83,6 @@ type fastMode struct {
 	due        uint64     // an acknowledgement comes each so many, as the server has it
 	sent       uint64     // in it
 	acked      uint64
-	burst      int             // events since gathered
 	backlogged bool            // more waits than the server takes, or than one acknowledgement each is for
 	ending     bool            // its last event was sent
 	single     bool            // since a failure no event was stored that was not before

@@ -104,3 +104,62 @@ func TestLinger_ABurstHasOneAcknowledgement(t *testing.T) {
 		}
 	}
 }
+
+// Bursts that follow each other are one batch, of two servers in turn too: so many have fewer
+// acknowledgements than there are bursts, are stored in order, and the last of all is
+// acknowledged though nothing comes behind it.
+func TestLinger_BurstsShareAnAcknowledgement(t *testing.T) {
+	const linger, burst, bursts, tries = 50 * time.Millisecond, 25, 40, 5
+	server := natstest.Start(t, t.TempDir(), 0)
+	cfg := config.DefaultConfig()
+	cfg.NATS.URL = server.ClientURL()
+	b, p := newBench(t, cfg, "pbx1", "pbx2")
+	p.linger = linger
+	startPublisher(t, p)
+	n := make([]uint64, len(b.servers))
+	push := func(i, events int) {
+		for range events {
+			n[i]++
+			b.servers[i].push(outbox.Entry{Subject: "ami.events." + b.servers[i].source.Name + ".Test", Session: "s1", Seq: n[i]}, []byte(`{}`), false)
+		}
+	}
+	begun := func() bool { // as a stream of events is: all but a few of what was pushed has gone
+		a, c := b.servers[0].outbox.Account(), b.servers[1].outbox.Account()
+		return a.Queued+c.Queued <= 2
+	}
+	push(0, 2*burst)
+	natstest.Within(t, "it begins", begun)
+	for try := 1; ; try++ {
+		before := p.nc.Stats().InMsgs
+		for i := range bursts {
+			push(i/4%2, burst)
+			natstest.Within(t, "a burst", begun)
+		}
+		heard := p.nc.Stats().InMsgs - before
+		if heard < bursts {
+			break
+		}
+		if try == tries { // before, the machine stood still between bursts
+			t.Fatalf("%d acknowledgements of %d bursts of %d events", heard, bursts, burst)
+		}
+	}
+	if left := drainWithin(t, b, natstest.Patience); left > 0 {
+		t.Fatalf("%d events are not acknowledged", left)
+	}
+	for _, s := range b.servers {
+		if resent := s.outbox.Account().Resent; resent > 0 {
+			t.Errorf("%d events were sent again", resent)
+		}
+	}
+	messages, seen := storedEvents(t, server.ClientURL()), map[string]uint64{}
+	for range n[0] + n[1] {
+		m, err := messages.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[m.Subject()]++
+		if seq, want := m.Headers().Get("Ami-Seq"), fmt.Sprint("s1:", seen[m.Subject()]); seq != want {
+			t.Fatalf("%s of %s is stored, want %s", seq, m.Subject(), want)
+		}
+	}
+}

@@ -58,11 +58,10 @@ type Publisher struct {
 	text    []byte // what the headers' strings point into
 	times   clock.Stamps
 
-	linger   time.Duration   // see gather
-	gathered time.Time       // when it ended last
-	forgets  time.Duration   // see forgetsAfter
-	asking   sync.WaitGroup  // of those who ask what the stream holds
-	answers  chan heldAnswer // who brings one waits until it is taken
+	lingering
+	forgets time.Duration   // see forgetsAfter
+	asking  sync.WaitGroup  // of those who ask what the stream holds
+	answers chan heldAnswer // who brings one waits until it is taken
 	// mayNotRead is why the stream cannot be asked, if NATS has said so.
 	mayNotRead atomic.Pointer[error]
 
@@ -94,7 +93,7 @@ func New(o Options) (*Publisher, error) {
 	p := &Publisher{
 		conn: o.Conn, guard: o.Guard, streams: o.Streams, scheduler: fairness.NewScheduler(quantum), node: o.Config.Node,
 		log: o.Log.Named("publisher"), answers: make(chan heldAnswer),
-		linger: o.Config.Linger, forgets: forgetsAfter(o.Config),
+		lingering: lingering{linger: o.Config.Linger}, forgets: forgetsAfter(o.Config),
 	}
 	p.sources.Store(new([]*Source))
 	p.window = newWindow(p.scheduler.Ready)
@@ -177,6 +176,8 @@ func (p *Publisher) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-wake:
 			p.gather(ctx)
+		case <-p.kept:
+			p.gather(ctx)
 		case <-due:
 		case <-p.window.changed:
 		case a := <-p.answers:
@@ -187,24 +188,6 @@ func (p *Publisher) Run(ctx context.Context) {
 		case now := <-check.C:
 			p.check(now)
 		}
-	}
-}
-
-// gather waits for more of what comes soon after the last, so that it shares a write and an
-// acknowledgement: what comes to a publisher that has been idle for as long goes at once.
-// What comes meanwhile of anything else waits as long, which is short beside every limit of
-// it.
-func (p *Publisher) gather(ctx context.Context) {
-	if wait := time.Until(p.gathered.Add(p.linger)); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-	}
-	if p.gathered = time.Now(); p.linger > 0 && p.fast != nil {
-		p.fast.gathered()
 	}
 }
 
@@ -267,12 +250,15 @@ func (p *Publisher) sendTurn() bool {
 	}
 	s := p.source(id)
 	o := s.Outbox
+	if p.isKept(id) {
+		p.kept = nil
+	}
 	used, held := 0, false
 	for used < budget && p.window.room(id) && p.mode.room() {
 		if held = !p.leads(id); held {
 			break // whoever lets it go makes it ready
 		}
-		if !p.begins(id) {
+		if !p.begins(id) || p.keeps(id) {
 			break
 		}
 		e, payload, gap, ok := o.Take(p.payload)
@@ -289,7 +275,7 @@ func (p *Publisher) sendTurn() bool {
 	if cap(p.payload) > outbox.KeptPayload {
 		p.payload = nil
 	}
-	p.scheduler.Served(id, used, !held && p.window.open(id) && o.Waiting())
+	p.scheduler.Served(id, used, !held && !p.isKept(id) && p.window.open(id) && o.Waiting())
 	return true
 }
 
@@ -350,8 +336,12 @@ func (p *Publisher) last(id int) bool {
 	if !p.batched() || !p.fast.wantsLast() {
 		return false
 	}
-	more := func(id int) bool { return p.window.room(id) && p.source(id).Outbox.Waiting() }
-	return !more(id) && !p.scheduler.Any(more)
+	return !p.hasMore(id) && !p.scheduler.Any(p.hasMore)
+}
+
+// hasMore reports whether id has something that may be sent now.
+func (p *Publisher) hasMore(id int) bool {
+	return p.window.room(id) && p.source(id).Outbox.Waiting()
 }
 
 func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -315,6 +315,13 @@ func (o *Outbox) Waiting() bool {
 	return !o.shut() && (o.retry.Len() > 0 || o.waiting.Len() > o.tombstones && !o.holds())
 }
 
+// WaitsOne reports whether one event is to be sent, and nothing behind it yet.
+func (o *Outbox) WaitsOne() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.shut() && o.retry.Len() == 0 && o.waiting.Len() == o.tombstones+1 && !o.holds()
+}
+
 // holds reports whether what waits has to wait for what was before this process,
 // or for what its first Gap has to say.
 func (o *Outbox) holds() bool {
