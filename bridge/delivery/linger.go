@@ -28,10 +28,7 @@ func (p *Publisher) gather(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	if p.kept != nil {
-		p.kept = nil
-		p.scheduler.Ready(p.keeper)
-	}
+	p.letGo(-1)
 	if p.gathered = time.Now(); p.linger > 0 && p.fast != nil {
 		p.fast.gathered()
 	}
@@ -51,6 +48,15 @@ func (p *Publisher) keeps(id int) bool {
 	}
 	p.keeper, p.kept = id, time.After(min(p.linger, fastTail/2))
 	return true
+}
+
+// letGo has what is kept go out, with what the source id or anyone has now: else it would
+// wait for as long as others have more.
+func (p *Publisher) letGo(id int) {
+	if p.kept != nil && p.keeper != id {
+		p.scheduler.Ready(p.keeper)
+	}
+	p.kept = nil
 }
 
 // isKept reports whether the source waits for keeps.

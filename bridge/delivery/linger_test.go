@@ -163,3 +163,33 @@ func TestLinger_BurstsShareAnAcknowledgement(t *testing.T) {
 		}
 	}
 }
+
+// What is kept goes out as soon as anything does: another server that always has more does not
+// have it wait.
+func TestLinger_WhatIsKeptGoesWithOthers(t *testing.T) {
+	cfg := config.DefaultConfig()
+	cfg.NATS.URL = natstest.Start(t, t.TempDir(), 0).ClientURL()
+	b, p := newBench(t, cfg, "pbx1", "pbx2")
+	p.linger = time.Hour
+	p.fast.backlogged = true // so that the batch is one of many events
+	push := func(i, from, to int) {
+		for n := from; n <= to; n++ {
+			b.servers[i].push(outbox.Entry{Subject: "ami.events.pbx.Test", Session: "s1", Seq: uint64(n)}, []byte(`{}`), false)
+		}
+	}
+	push(0, 1, 20)
+	for p.sendTurn() {
+	}
+	if n := b.servers[0].outbox.Account().Queued; n != 1 {
+		t.Fatalf("%d events are kept", n)
+	}
+	push(1, 1, 1000)
+	p.sendTurn()
+	p.sendTurn()
+	if n := b.servers[1].outbox.Account().Queued; n == 0 {
+		t.Fatal("the other has no more")
+	}
+	if n := b.servers[0].outbox.Account().Queued; n != 0 {
+		t.Errorf("%d events are kept yet", n)
+	}
+}

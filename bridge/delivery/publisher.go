@@ -250,9 +250,7 @@ func (p *Publisher) sendTurn() bool {
 	}
 	s := p.source(id)
 	o := s.Outbox
-	if p.isKept(id) {
-		p.kept = nil
-	}
+	p.letGo(id)
 	used, held := 0, false
 	for used < budget && p.window.room(id) && p.mode.room() {
 		if held = !p.leads(id); held {

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/realasterisk"
@@ -89,7 +90,7 @@ func actAsterisk(ctx context.Context) error {
 				})
 			}
 			at := 0
-			evenly(n, rate, func(more int) {
+			evenly(n, rate, time.Millisecond, func(more int) {
 				var due []byte // is the simulated one's from then on
 				for range more {
 					due = append(due, events[at%len(events)]...)
@@ -98,7 +99,7 @@ func actAsterisk(ctx context.Context) error {
 				sim.EmitRaw(due)
 			})
 		case scanned(line, "tick %d", &n):
-			evenly(n, 200, func(more int) {
+			evenly(n, 200, time.Millisecond, func(more int) {
 				for range more {
 					sim.Emit("Event", "Tick", "Sent", fmt.Sprint(time.Now().UnixNano()))
 				}
@@ -116,13 +117,13 @@ func scanned(line, format string, into ...any) bool {
 }
 
 // evenly calls do n times in all at so many a second, for all that is due in a
-// millisecond at once.
-func evenly(n, rate int, do func(more int)) {
+// time at once.
+func evenly(n, rate int, every time.Duration, do func(more int)) {
 	began := time.Now()
-	every := time.NewTicker(time.Millisecond)
-	defer every.Stop()
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
 	for done := 0; done < n; {
-		<-every.C
+		<-ticker.C
 		if due := min(n, int(time.Since(began).Seconds()*float64(rate))); due > done {
 			do(due - done)
 			done = due
@@ -141,9 +142,10 @@ func connected() (*nats.Conn, jetstream.JetStream, error) {
 }
 
 // actPublisher can "send" like actAsterisk: to the stream, by PublishMsgAsync and
-// with no AMI, what the bridge makes of the events.
+// with no AMI, what the bridge makes of the events. It can "store" so many as well: what comes
+// within the time that the bridge lingers goes out together, and nobody acknowledges it.
 func actPublisher(context.Context) error {
-	_, js, err := connected()
+	nc, js, err := connected()
 	if err != nil {
 		return err
 	}
@@ -155,32 +157,37 @@ func actPublisher(context.Context) error {
 	if err != nil {
 		return err
 	}
+	async := func(msg *nats.Msg) error {
+		for {
+			if _, err := js.PublishMsgAsync(msg); !errors.Is(err, jetstream.ErrTooManyStalledMsgs) {
+				return err
+			}
+		}
+	}
 	fmt.Println("ready")
 	at := 0
 	return asked(func(line string) error {
 		var n, rate int
-		if !scanned(line, "send %d %d", &n, &rate) {
+		publish, every := async, time.Millisecond
+		switch {
+		case scanned(line, "send %d %d", &n, &rate):
+		case scanned(line, "store %d %d", &n, &rate):
+			publish, every = nc.PublishMsg, config.DefaultConfig().Linger
+		default:
 			return fmt.Errorf("what is %q?", line)
 		}
 		var failed error
-		evenly(n, rate, func(more int) {
+		evenly(n, rate, every, func(more int) {
 			for range more {
 				at++
 				msg := ingestMsg()
 				id := fmt.Sprintf("b1.pbx1.async.%d", at)
 				msg.Header["Nats-Msg-Id"][0], msg.Header["Ami-Seq"][0], msg.Data = id, id, payloads[at%len(payloads)]
-				for {
-					_, err := js.PublishMsgAsync(msg)
-					if errors.Is(err, jetstream.ErrTooManyStalledMsgs) {
-						continue
-					}
-					failed = errors.Join(failed, err)
-					break
-				}
+				failed = errors.Join(failed, publish(msg))
 			}
 		})
 		<-js.PublishAsyncComplete()
-		return failed
+		return errors.Join(failed, nc.Flush())
 	})
 }
 

@@ -68,6 +68,7 @@ func BenchmarkTable(b *testing.B) {
 	best := p.overload(busy)
 	p.quiet(busy, quiet, oldHalf, seconds, "x-quiet-p99")
 	p.quiet(busy, quiet, best/2, seconds, "x-quiet-p99-half")
+	p.quietBare(publisher, best/2, seconds)
 	p.actions(quietAddr, seconds)
 	p.bridge.kill()
 	busy, busyAddr = play(b, "asterisk")
@@ -171,10 +172,10 @@ func (p *place) await(n uint64) {
 func (p *place) costs(with string, asterisk, publisher *program, seconds int) {
 	for _, rate := range []int{1000, 5000, 20_000} {
 		n := rate * seconds
-		cost := func(from *program, by int) (own, server float64, calls string) {
+		cost := func(from *program, by int, verb string) (own, server float64, calls string) {
 			before, ownBefore, serverBefore := p.stored(), cpuOf(p.b, by), cpuOf(p.b, p.nats.PID())
 			reads, writes, wakeups := callsOf(p.b, by)
-			from.ask("send %d %d", n, rate)
+			from.ask(verb+" %d %d", n, rate)
 			p.await(before + uint64(n))
 			each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(n) }
 			own, server = each(cpuOf(p.b, by)-ownBefore), each(cpuOf(p.b, p.nats.PID())-serverBefore)
@@ -182,10 +183,14 @@ func (p *place) costs(with string, asterisk, publisher *program, seconds int) {
 			of := func(now, before int) float64 { return float64(now-before) / float64(n) }
 			return own, server, fmt.Sprintf("%.2f reads, %.2f writes, %.2f wake-ups", of(allReads, reads), of(allWrites, writes), of(allWakeups, wakeups))
 		}
-		bridge, withBridge, bridgeCalls := cost(asterisk, p.bridge.pid())
-		bare, withBare, bareCalls := cost(publisher, publisher.pid())
+		bridge, withBridge, bridgeCalls := cost(asterisk, p.bridge.pid(), "send")
+		bare, withBare, bareCalls := cost(publisher, publisher.pid(), "send")
 		p.row("CPU an event at %6d/s%s: bridge %5.1f µs, PublishMsgAsync alone %5.1f: %.2f", rate, with, bridge, bare, bridge/bare)
 		p.row("                 nats-server for it %5.1f µs, for PublishMsgAsync %5.1f: %.2f", withBridge, withBare, withBridge/withBare)
+		if with == "" {
+			_, least, _ := cost(publisher, publisher.pid(), "store")
+			p.row("                 nats-server for what nobody acknowledges, written each 5 ms, %5.1f: %.2f", least, least/withBare)
+		}
 		p.row("                 bridge %s; PublishMsgAsync %s", bridgeCalls, bareCalls)
 		p.b.ReportMetric(bridge/bare, fmt.Sprintf("x-cpu-at-%d%s", rate, strings.ReplaceAll(with, " ", "-")))
 	}
@@ -255,6 +260,45 @@ func (p *place) quiet(busy, quiet *program, rate, seconds int, unit string) {
 	ratio := float64(beside) / float64(alone)
 	p.row("p99 of a quiet server: alone %v, beside a neighbour at %d/s %v: %.1f", alone, rate, beside, ratio)
 	p.b.ReportMetric(ratio, unit)
+}
+
+// quietBare measures what there is without the bridge: how long a message takes that is
+// stored nowhere, on a connection of its own, alone and beside PublishMsgAsync at that rate.
+func (p *place) quietBare(publisher *program, rate, seconds int) {
+	const subject = "bare.tick"
+	nc := harness.Client(p.b, p.nats.URL)
+	ticks, err := p.client.SubscribeSync(subject)
+	if err == nil {
+		err = p.client.Flush()
+	}
+	if err != nil {
+		p.b.Fatal(err)
+	}
+	latencies := func() time.Duration {
+		var all []time.Duration
+		every := time.NewTicker(5 * time.Millisecond)
+		defer every.Stop()
+		for range 200 * seconds {
+			<-every.C
+			began := time.Now()
+			err := nc.Publish(subject, nil)
+			if err == nil {
+				_, err = ticks.NextMsg(harness.Patience)
+			}
+			if err != nil {
+				p.b.Fatal(err)
+			}
+			all = append(all, time.Since(began))
+		}
+		slices.Sort(all)
+		return quantile(all, 99)
+	}
+	alone := latencies()
+	var group sync.WaitGroup
+	group.Go(func() { publisher.ask("send %d %d", rate*(seconds+1), rate) })
+	beside := latencies()
+	group.Wait()
+	p.row("p99 of a message that is stored nowhere: alone %v, beside PublishMsgAsync at %d/s %v: %.1f", alone, rate, beside, float64(beside)/float64(alone))
 }
 
 // getvar asks a service for the same variable of an Asterisk, each time that it is called.
