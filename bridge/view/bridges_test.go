@@ -181,7 +181,7 @@ func TestModel_ForgetsServersOfThePast(t *testing.T) {
 	t.Parallel()
 	w := watch(t)
 	old := text(at(-8 * 24 * time.Hour))
-	w.Status("ami.status.gone.breaker", []byte(`{"server":"gone","node":"b0","at":"`+old+`","since":"`+old+`","to":"closed","reason":"start","retry_at":""}`), w.now, true)
+	w.Kept("ami.status.gone.breaker", []byte(`{"server":"gone","node":"b0","at":"`+old+`","since":"`+old+`","to":"closed","reason":"start","retry_at":""}`), w.now, w.now)
 	w.pass(time.Second)
 	equal(t, "while no bridge lives", w.of("gone").State, StateUnknown)
 	w.node("b1", []string{"pbx1", "pbx2"})

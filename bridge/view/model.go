@@ -41,23 +41,33 @@ func New(opts Options) *Model {
 	return &Model{opts: opts, servers: make(map[string]*server), nodes: make(map[string]*node), changes: newChanges()}
 }
 
-// Status takes, at the time now, a message of a status or node subject. kept says that
-// a stream kept it, as the last of its subject: only such a message may be old. Nothing
+// Status takes, at the time now, a message of a status or node subject that has just been sent. Nothing
 // of payload is held on to.
 //
 // All times of a Model are by the caller's clock: what a node says by its own is shifted
 // by how far that is off, if it is more than two seconds.
-func (m *Model) Status(subject string, payload []byte, now time.Time, kept bool) {
-	m.advance(now)
-	if !m.status(subject, payload, arrival{now, kept}) {
+func (m *Model) Status(subject string, payload []byte, now time.Time) {
+	m.arrives(subject, payload, arrival{now: now})
+}
+
+// Kept is Status of a message that a stream has as the last of its subject since stored, by the caller's clock. It may
+// be an old one, and is at least as old as that, whatever the clock of its node said.
+func (m *Model) Kept(subject string, payload []byte, stored, now time.Time) {
+	m.arrives(subject, payload, arrival{now, true, stored})
+}
+
+func (m *Model) arrives(subject string, payload []byte, arrived arrival) {
+	m.advance(arrived.now)
+	if !m.status(subject, payload, arrived) {
 		m.ignored++
 	}
 }
 
-// arrival is when a message came, and whether it may be an old one.
+// arrival is when a message came, and of one that was kept since when it was.
 type arrival struct {
-	now  time.Time
-	kept bool
+	now    time.Time
+	kept   bool
+	stored time.Time
 }
 
 func (m *Model) status(subject string, payload []byte, arrived arrival) bool {

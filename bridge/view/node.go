@@ -41,6 +41,9 @@ func (n *node) observe(m *Model, at stamp, arrived arrival) *news {
 	// By how long ago that was, so that it has a reading of the monotonic clock: the caller's
 	// own may be set.
 	ago := max(0, arrived.now.Sub(at.Add(n.skew())))
+	if arrived.kept {
+		ago = max(ago, arrived.now.Sub(arrived.stored))
+	}
 	about := &news{m: m, node: n, at: arrived.now.Add(-ago), kept: arrived.kept}
 	if about.at.After(n.lastSeen) {
 		n.lastSeen = about.at

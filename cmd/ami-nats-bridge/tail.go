@@ -143,7 +143,7 @@ func lastValues(ctx context.Context, std stdio, nc *client, subject string, show
 	asked, cancel := context.WithTimeout(ctx, lastTimeout)
 	defer cancel()
 	shown := 0
-	unread := top.LastValues(asked, js, []string{subject}, func(m jetstream.Msg) bool {
+	unread := top.LastValues(asked, js, []string{subject}, func(m jetstream.Msg, _ time.Duration) bool {
 		shown++
 		enough, err = show(&replay.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 		return !enough && err == nil
