@@ -194,7 +194,11 @@ func (a *painter) queue(q *view.Queue, label string, name, past int, chosen bool
 	l.number(text, agents(q.Free), 6).number(text, agents(q.Talking), 6).number(text, agents(q.Ringing), 5).number(text, agents(q.Paused), 6)
 	switch {
 	case stale:
-		l.add(plain, " ").add(dim, "as of "+q.AsOf.In(a.now.Location()).Format("15:04")+", stale")
+		asOf := view.Moment(q.AsOf, a.now)
+		if len(asOf) == len("15:04:05") { // it is of today
+			asOf = asOf[:len("15:04")]
+		}
+		l.add(plain, " ").add(dim, "as of "+asOf+", stale")
 	case past > 0:
 		l.add(plain, " ").add(dim, a.p.spark(q.Past, past))
 	}

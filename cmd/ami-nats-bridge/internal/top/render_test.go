@@ -386,6 +386,16 @@ func TestFloor_QueuesOfOneName(t *testing.T) {
 	}
 }
 
+// A queue that is stale since another day says since which.
+func TestFloor_AQueueThatIsStaleForDays(t *testing.T) {
+	t.Parallel()
+	snap := floor()
+	snap.Floor.Queues[4].AsOf = view.Time{Time: snap.At.Add(-72 * time.Hour)}
+	if screen := Text(snap, UI{Page: PageFloor}, 120, 40, noColor); !strings.Contains(screen, "as of "+view.Moment(snap.Floor.Queues[4].AsOf, snap.At.Time)+", stale") {
+		t.Errorf("got:\n%s", screen)
+	}
+}
+
 // The waits of a stale queue are as they were then.
 func TestFloor_CallersOfAStaleQueue(t *testing.T) {
 	t.Parallel()
