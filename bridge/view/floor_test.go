@@ -176,6 +176,65 @@ func TestFloor_Stale(t *testing.T) {
 	}
 }
 
+// What is not all known is said to be so, of each server by which the sums may be too small: while its lists are under way, and
+// where one did not come, or not whole. What is off, or has no module, is all that there is.
+func TestFloor_Partial(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		says fields
+		want string
+	}{
+		"all":             {fields{"state": "live", "not_kept": fields{"agent": "denied", "member": "off", "queue": "Invalid/unknown command"}}, ""},
+		"lists under way": {fields{"state": "syncing", "not_kept": fields{"queue": "not listed yet"}}, "pbx1: not all is known yet: calls, queues and agents may be missing."},
+		"a list that did not come": {fields{"state": "live", "not_kept": fields{"caller": "timeout", "queue": "cut: 3 of 5", "channel": "denied"}},
+			"pbx1: not all is known: channel (denied), queue (cut: 3 of 5), caller (timeout)."},
+		"stale": {fields{"state": "stale", "not_kept": fields{"queue": "timeout"}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t)
+			w.up("pbx1")
+			w.put("pbx1.server", test.says)
+			equal(t, "partial", strings.Join(w.snapshot().Partial(), "|"), test.want)
+			s := w.of("pbx1")
+			equal(t, "the server", s.Partial() == "", test.want == "")
+			w.put("pbx1.server", fields{"state": "live"})
+			equal(t, "once all is known", len(w.snapshot().Partial()), 0)
+		})
+	}
+}
+
+// A server that has the same missing as many others is one of a number.
+func TestFloor_PartialOfMany(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	for i := range 9 {
+		w.up(fmt.Sprint("pbx", i))
+		w.put(fmt.Sprint("pbx", i, ".server"), fields{"state": "syncing"})
+	}
+	equal(t, "partial", strings.Join(w.snapshot().Partial(), "|"), "pbx0, pbx1, pbx2, 6 more: not all is known yet: calls, queues and agents may be missing.")
+}
+
+// Of a bridge that leads no more it is said that it knows what events have told.
+func TestFloor_PartialOfAStandby(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.up("pbx1")
+	w.put("pbx1.server", fields{"state": "syncing"})
+	w.tell("pbx1", "ha", fields{"trigger": "change", "leader": "b2", "term": 7, "since": text(w.now), "reason": "start", "standbys": []fields{{"node": "b1", "state": "in_sync", "lag": 0}}})
+	equal(t, "partial", strings.Join(w.snapshot().Partial(), "|"), "pbx1: another bridge leads it, this one knows what events have told: calls, queues and agents may be missing.")
+}
+
+// What nobody can read, such as of a later version, vouches for nothing.
+func TestFloor_AServersKeyThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.live("pbx1")
+	w.State("pbx1.server", []byte(`{"state":["live"]}`), w.now)
+	equal(t, "state", w.of("pbx1").Present.State, "stale")
+	equal(t, "ignored", w.snapshot().Ignored, 1)
+}
+
 // Queues keep their place, whoever waits in them.
 func TestFloor_QueuesKeepTheirPlace(t *testing.T) {
 	t.Parallel()

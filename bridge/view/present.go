@@ -43,6 +43,8 @@ type object struct {
 type present struct {
 	state string    // live, syncing, stale; empty if it has never been there
 	since time.Time // in this state
+	// missing is of which kinds not all is known, and why; empty: all is.
+	missing string
 }
 
 // State takes, at the time now, a value of the bucket AMI_STATE; value is nil for what
@@ -67,7 +69,8 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 		return true // of no use here
 	}
 	var msg objectMsg
-	if value != nil && json.Unmarshal(value, &msg) != nil {
+	readable := value == nil || json.Unmarshal(value, &msg) == nil
+	if !readable && kind != kindServer {
 		return false
 	}
 	if value == nil && m.servers[name] == nil {
@@ -82,8 +85,11 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 	}
 	if kind == kindServer {
 		m.hasState = m.hasState || value != nil
+		if !readable {
+			msg = objectMsg{} // nobody vouches for what was up
+		}
 		s.takePresent(value != nil, &msg, now)
-		return true
+		return readable
 	}
 	if value == nil {
 		m.drop(s, rest)
@@ -108,7 +114,21 @@ func (s *server) takePresent(there bool, msg *objectMsg, now time.Time) {
 			since = s.present.since
 		}
 	}
-	s.present = present{state, since}
+	s.present = present{state, since, ""}
+	if state == live {
+		s.present.missing = msg.missing()
+	}
+}
+
+// missing says of which kinds that are looked at not all is known, and why. Of a module that is not loaded there is nothing.
+func (msg *objectMsg) missing() string {
+	var all []string
+	for _, kind := range []string{kindChannel, kindQueue, kindMember, kindCaller} {
+		if why := msg.NotKept[kind]; why != "" && why != "off" && !strings.HasPrefix(why, "Invalid") {
+			all = append(all, kind+" ("+cleanTo(why, 64)+")")
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // The states of a server's present.

@@ -335,6 +335,9 @@ func (a *painter) calls() {
 	case s.Present.State == "stale":
 		a.next().add(warn, "as of "+a.ui.when(s.Present.AsOf, a.now)+", not known since")
 	}
+	if text := s.Partial(); text != "" {
+		a.next().add(warn, text)
+	}
 	a.next().add(dim, number(a.ui.CallsOf)+" calls")
 	who := 12
 	if a.w >= wide {

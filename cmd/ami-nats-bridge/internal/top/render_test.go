@@ -386,6 +386,19 @@ func TestFloor_QueuesOfOneName(t *testing.T) {
 	}
 }
 
+// What is not all known is said below the floor, and above a server's calls.
+func TestFloor_WhatIsNotAllKnown(t *testing.T) {
+	t.Parallel()
+	snap := floor()
+	server := snap.Server("pbx-ber-01")
+	server.Present.Missing = "caller (timeout)"
+	for page, want := range map[Page]string{PageFloor: "pbx-ber-01: not all is known: caller (timeout).", PageCalls: " not all is known: caller (timeout)."} {
+		if screen := Text(snap, UI{Page: page, Selected: "pbx-ber-01", Agents: page == PageFloor}, 120, 24, noColor); !strings.Contains(screen, want) {
+			t.Errorf("got:\n%s", screen)
+		}
+	}
+}
+
 // A queue that is stale since another day says since which.
 func TestFloor_AQueueThatIsStaleForDays(t *testing.T) {
 	t.Parallel()
