@@ -20,7 +20,9 @@ type Options struct {
 // Model is what is known of bridges and servers. It is not safe for concurrent use.
 type Model struct {
 	opts     Options
-	now      time.Time // the latest that the caller said
+	first    time.Time     // that the caller said
+	now      time.Time     // the latest
+	set      time.Duration // by how much the caller's clock was set since the first
 	servers  map[string]*server
 	nodes    map[string]*node
 	changes  changes
@@ -114,7 +116,7 @@ func (n *news) shift(t stamp) time.Time {
 	if t.IsZero() {
 		return time.Time{}
 	}
-	return t.Add(n.node.skew())
+	return t.Add(n.node.skew(n.m))
 }
 
 // since is t by the caller's clock; when the message was made, if t is not known or later.
@@ -192,7 +194,10 @@ func (m *Model) advance(now time.Time) {
 	if now.Round(0).Before(m.now.Round(0)) {
 		m.setBack(now)
 	}
-	m.now = now
+	if m.first.IsZero() {
+		m.first = now
+	}
+	m.now, m.set = now, now.Round(0).Sub(m.first.Round(0))-now.Sub(m.first)
 }
 
 // Tick tells the time. It is to be called about once a second: queues' pasts are
