@@ -73,6 +73,14 @@ func (n *node) skew(m *Model) time.Duration {
 	return 0
 }
 
+// skew is that of the node that speaks for s, by whose clock what is up at it is.
+func (s *server) skew(m *Model) time.Duration {
+	if n := m.nodes[s.node]; n != nil {
+		return n.skew(m)
+	}
+	return 0
+}
+
 // leastOff is the least of how far the clock seemed off, by what it may have drifted since.
 func (n *node) leastOff(now time.Time) time.Duration {
 	if n.begun.IsZero() || n.leastAt.IsZero() {

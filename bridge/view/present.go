@@ -35,7 +35,7 @@ type object struct {
 	channel  string
 	state    string
 	linkedid string
-	since    time.Time // begin; of a member, when its state was seen to change
+	since    time.Time // begin; of a member, when its state was seen to change; by its bridge's clock
 	lastCall time.Time
 }
 
@@ -88,7 +88,7 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 		if !readable {
 			msg = objectMsg{} // nobody vouches for what was up
 		}
-		s.takePresent(value != nil, &msg, now)
+		s.takePresent(value != nil, &msg, s.skew(m), now)
 		return readable
 	}
 	if value == nil {
@@ -98,8 +98,8 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 	return m.put(s, rest, kind, id, &msg, now)
 }
 
-func (s *server) takePresent(there bool, msg *objectMsg, now time.Time) {
-	state, since := cleanTo(msg.State, 16), readTime(msg.Since)
+func (s *server) takePresent(there bool, msg *objectMsg, skew time.Duration, now time.Time) {
+	state, since := cleanTo(msg.State, 16), Time{readTime(msg.Since)}.shift(skew).Time
 	switch {
 	case !there && s.present.state == "":
 		return
@@ -153,7 +153,7 @@ func (m *Model) put(s *server, key, kind, id string, msg *objectMsg, now time.Ti
 	}
 	o := newObject(kind, id, msg)
 	if kind == kindMember {
-		o.since = memberSince(before, o, msg, now)
+		o.since = memberSince(before, o, msg, now.Add(-s.skew(m)))
 	}
 	if before == nil {
 		m.objects++

@@ -305,7 +305,7 @@ func (m *Model) presentAt(s *server, now time.Time) *Present {
 		return nil
 	}
 	f := s.look()
-	p := &Present{State: s.present.state, Calls: len(s.calls), Waiting: f.waiting, Longest: Time{f.longest}, Missing: s.present.missing}
+	p := &Present{State: s.present.state, Calls: len(s.calls), Waiting: f.waiting, Longest: Time{f.longest}.shift(s.skew(m)), Missing: s.present.missing}
 	if frozen, since := m.isStale(s, now); frozen {
 		p.State, p.AsOf, p.Missing = stale, Time{since}, ""
 	}
