@@ -103,6 +103,9 @@ func (s *Server) Partial() string {
 	return ""
 }
 
+// IsSilent says whether nothing is heard of s: all that is known of it is as it was at Since.
+func (s *Server) IsSilent() bool { return s.State == StateUnknown && s.Why == silentWords.why }
+
 // WhyFrozen says why what is up at a server is as it was then, where its sessions are
 // not up; else it is empty.
 func (s *Snapshot) WhyFrozen(f Frozen) string {

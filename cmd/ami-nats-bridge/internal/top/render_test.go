@@ -386,6 +386,23 @@ func TestFloor_QueuesOfOneName(t *testing.T) {
 	}
 }
 
+// Of a server of which nothing is heard a session is not up, but was, and it is not counted for how long.
+func TestRender_SessionsOfASilentServer(t *testing.T) {
+	t.Parallel()
+	f := newFleet()
+	f.node("b1", []string{"pbx1"})
+	f.session("pbx1", "event", "up", night.Add(-148*time.Hour))
+	f.breaker("pbx1", "closed", night.Add(-148*time.Hour))
+	for since, silent := range map[time.Duration]bool{time.Second: false, time.Hour: true} {
+		snap := f.Snapshot(f.now.Add(since), view.NumbersNone)
+		for _, screen := range []string{Text(snap, UI{Page: PageServer, Selected: "pbx1"}, 120, 40, noColor), Text(snap, UI{Selected: "pbx1"}, 120, 40, noColor)} {
+			if strings.Contains(screen, "o up ") == silent || strings.Contains(screen, "? up ") != silent || strings.Contains(screen, "o closed") == silent || silent && strings.Contains(screen, " up 6d") {
+				t.Errorf("after %v:\n%s", since, screen)
+			}
+		}
+	}
+}
+
 // What is not all known is said below the floor, and above a server's calls.
 func TestFloor_WhatIsNotAllKnown(t *testing.T) {
 	t.Parallel()
