@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/view"
 )
 
@@ -35,6 +37,22 @@ func TestFloor_WhatIsNotAllKnown(t *testing.T) {
 		if screen := Text(snap, UI{Page: page, Selected: "pbx-ber-01", Agents: page == PageFloor}, 120, 24, noColor); !strings.Contains(screen, want) {
 			t.Errorf("got:\n%s", screen)
 		}
+	}
+}
+
+// Where NATS brings nothing any more, though nobody has closed the connection, events say so; not where no bridge has ever said
+// anything, for that may not be permitted.
+func TestEvents_OfASilentNATS(t *testing.T) {
+	t.Parallel()
+	r := NewReader(ReaderOptions{Prefix: "ami", Interval: time.Minute})
+	r.up, r.tap = true, &tap{sub: new(nats.Subscription)}
+	for ago, want := range map[time.Duration]string{0: "", 10 * time.Minute: "no bridge has said anything for 10 min: events may be late, or not come"} {
+		if r.lastMessage = time.Now().Add(-ago); r.Events().Note != want {
+			t.Errorf("after %v: %q", ago, r.Events().Note)
+		}
+	}
+	if r.lastMessage = (time.Time{}); r.Events().Note != "" {
+		t.Errorf("without a word: %q", r.Events().Note)
 	}
 }
 
