@@ -40,7 +40,7 @@ func (b *Bridge) show(now time.Time, model *view.Model) {
 			b.log.Error("status not encoded", zap.String("subject", subject), zap.Error(err))
 			return
 		}
-		model.Status(subject, body, now, false)
+		model.Status(subject, body, now)
 	}
 	tell(b.nodeSubject(), b.nodeStatus(now))
 	model.Peers(b.peers(), now)

@@ -20,10 +20,10 @@ func thousand(b *testing.B) (*Model, time.Time) {
 		if i%50 == 0 {
 			state = "waiting"
 		}
-		m.Status("ami.status."+name+".connection", marshal(told.with(fields{"role": "event", "to": state, "reason": "dial", "sessions": fields{"event": state, "action": state}})), now, false)
+		m.Status("ami.status."+name+".connection", marshal(told.with(fields{"role": "event", "to": state, "reason": "dial", "sessions": fields{"event": state, "action": state}})), now)
 		for round := range uint64(2) {
 			at := now.Add(time.Duration(round) * 5 * time.Second)
-			m.Status("ami.status."+name+".buffers", marshal(buffers(500*round, 500*round, told, fields{"at": text(at)})), at, false)
+			m.Status("ami.status."+name+".buffers", marshal(buffers(500*round, 500*round, told, fields{"at": text(at)})), at)
 		}
 		put(name+".server", fields{"state": "live", "since": text(now)})
 		for c := range 8 {
@@ -76,7 +76,7 @@ func BenchmarkStatus(b *testing.B) {
 	payload := marshal(buffers(1000, 1000, fields{"node": "b0", "at": text(now)}))
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Status("ami.status.pbx0000.buffers", payload, now, false)
+		m.Status("ami.status.pbx0000.buffers", payload, now)
 	}
 }
 

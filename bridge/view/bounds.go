@@ -31,6 +31,8 @@ const (
 
 // The times by which a state is judged.
 const (
+	skewSmall       = 2 * time.Second    // by which clocks may differ, or a message be late
+	driftPart       = 5000               // of the time: by so much two clocks come apart at most
 	staleIntervals  = 3                  // without a message: nothing is known
 	losingIntervals = 2                  // after a drop: it is losing events
 	rateMemory      = 30 * time.Second   // of the moving average of an outbox's growth

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/internal/clocktest"
 )
 
 func TestHeadline(t *testing.T) {
@@ -181,7 +183,7 @@ func TestModel_ForgetsServersOfThePast(t *testing.T) {
 	t.Parallel()
 	w := watch(t)
 	old := text(at(-8 * 24 * time.Hour))
-	w.Status("ami.status.gone.breaker", []byte(`{"server":"gone","node":"b0","at":"`+old+`","since":"`+old+`","to":"closed","reason":"start","retry_at":""}`), w.now, true)
+	w.Kept("ami.status.gone.breaker", []byte(`{"server":"gone","node":"b0","at":"`+old+`","since":"`+old+`","to":"closed","reason":"start","retry_at":""}`), w.now, w.now)
 	w.pass(time.Second)
 	equal(t, "while no bridge lives", w.of("gone").State, StateUnknown)
 	w.node("b1", []string{"pbx1", "pbx2"})
@@ -257,6 +259,52 @@ func TestModel_LateMessages(t *testing.T) {
 	w.send("ami.status.pbx1.breaker", fields{"server": "pbx1", "node": "b1", "at": made, "since": made, "to": "closed", "reason": "start", "retry_at": ""})
 	equal(t, "state", w.of("pbx1").State, StateUnknown)
 	same(t, "since", w.of("pbx1").Since, t0)
+}
+
+// What becomes late and stays so is as old as it is: it is no clock that was set, but where the bridge says so, or the clock of
+// who reads was. When it comes in time again it is that of now.
+func TestModel_AllIsLate(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	for name, test := range map[string]struct {
+		late, theirs, ours time.Duration
+		state              State
+	}{
+		"late by 20 s":        {20 * time.Second, 0, 0, StateUnknown},
+		"late by a minute":    {time.Minute, 0, 0, StateUnknown},
+		"late by 3 s":         {3 * time.Second, 0, 0, StateWell},
+		"its clock is set":    {0, -time.Minute, 0, StateWell},
+		"ours is set":         {0, 0, time.Minute, StateWell},
+		"ours is set, and it": {20 * time.Second, 0, time.Hour, StateUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t)
+			w.now = began
+			elapsed := time.Duration(0)
+			round := func(late, theirs, ours time.Duration) {
+				elapsed += 5 * time.Second
+				w.now = clocktest.Set(t, began.Add(elapsed), ours)
+				w.Tick(w.now)
+				made := fields{"at": text(began.Round(0).Add(elapsed - late + theirs))}
+				w.node("b1", []string{"pbx1"}, made, fields{"uptime_s": int((elapsed - late).Seconds()) + 1000})
+				w.tell("pbx1", "buffers", buffers(1, 1, made))
+			}
+			w.up("pbx1")
+			for range 3 {
+				round(0, 0, 0)
+			}
+			for i := range 3 * skewPast {
+				if round(test.late, test.theirs, test.ours); i < 3 {
+					continue
+				}
+				equal(t, "state", w.of("pbx1").State, test.state)
+				equal(t, "the bridge lives", w.snapshot().Bridges[0].Live, test.state == StateWell)
+			}
+			round(0, test.theirs, test.ours)
+			equal(t, "state, in time again", w.of("pbx1").State, StateWell)
+		})
+	}
 }
 
 func TestDelivery(t *testing.T) {

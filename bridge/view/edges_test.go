@@ -27,10 +27,10 @@ func TestEdge_MessagesOutOfTime(t *testing.T) {
 	w.up("pbx1")
 	w.pass(10 * time.Second)
 	w.tell("pbx1", "buffers", buffers(1000, 1000))
-	w.Status("ami.status.pbx1.buffers", marshal(buffers(500, 500, fields{"node": "b1", "at": text(at(5 * time.Second))})), w.now, true)
+	w.Kept("ami.status.pbx1.buffers", marshal(buffers(500, 500, fields{"node": "b1", "at": text(at(5 * time.Second))})), w.now, w.now)
 	equal(t, "received", w.of("pbx1").Account.Received, 1000)
 	equal(t, "in", w.of("pbx1").Rates.In, 100)
-	w.Status("ami.status.pbx2.buffers", marshal(buffers(5, 5, fields{"node": "b9", "at": text(w.now.Add(time.Hour))})), w.now, true)
+	w.Kept("ami.status.pbx2.buffers", marshal(buffers(5, 5, fields{"node": "b9", "at": text(w.now.Add(time.Hour))})), w.now, w.now)
 	same(t, "at", w.of("pbx2").Account.At, w.now)
 	w.pass(16 * time.Second)
 	equal(t, "state of what is said to be later", w.of("pbx2").State, StateUnknown)
@@ -43,7 +43,7 @@ func TestEdge_KeptGapOfWhatWasCounted(t *testing.T) {
 	w.up("pbx1")
 	w.pass(time.Second)
 	w.tell("pbx1", "buffers", buffers(90, 40, dropped("shed", 50)))
-	w.Status("ami.status.pbx1.gap", marshal(fields{"node": "b1", "at": text(w.now), "from": text(t0), "to": text(w.now), "reason": "shed", "lost": 50}), w.now, true)
+	w.Kept("ami.status.pbx1.gap", marshal(fields{"node": "b1", "at": text(w.now), "from": text(t0), "to": text(w.now), "reason": "shed", "lost": 50}), w.now, w.now)
 	equal(t, "lost", w.snapshot().Totals.Lost, 50)
 }
 

@@ -76,7 +76,7 @@ type floor struct {
 	doing   Counts    // of agents
 }
 
-// look returns the floor of s; it is made anew after a change only.
+// look returns the floor of s, with times by its bridge's clock; it is made anew after a change only.
 func (s *server) look() *floor {
 	if s.floor == nil {
 		s.floor = s.makeFloor()
@@ -231,7 +231,7 @@ func (m *Model) Calls(name string, numbers Numbers) (calls []Call, of int) {
 		return 1
 	})
 	for _, o := range first[:min(len(first), shownCalls)] {
-		c := Call{Since: Time{o.since}, Caller: numbers.show(o.number), With: numbers.show(o.with), State: o.state, Channel: numbers.ShowIn(o.channel)}
+		c := Call{Since: Time{o.since}.shift(s.skew(m)), Caller: numbers.show(o.number), With: numbers.show(o.with), State: o.state, Channel: numbers.ShowIn(o.channel)}
 		if q, ok := waits[unescape(o.id)]; ok {
 			c.Queue = q
 		}

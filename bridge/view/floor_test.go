@@ -176,6 +176,102 @@ func TestFloor_Stale(t *testing.T) {
 	}
 }
 
+// What is up at a server is by its bridge's clock: how long somebody waits, or does what he does, is not longer or shorter because
+// the clock of who reads is off.
+func TestFloor_ClocksThatAreOff(t *testing.T) {
+	t.Parallel()
+	for _, off := range []time.Duration{time.Hour, -time.Hour} {
+		w := watch(t)
+		ours := w.now
+		at := func(d time.Duration) { w.now = ours.Add(off + d) } // of the bridge
+		say := func() {                                           // what it says comes by our clock
+			made := text(w.now)
+			w.now = w.now.Add(-off)
+			w.node("b1", []string{"pbx1"}, fields{"at": made})
+			w.tell("pbx1", "connection", fields{"at": made, "since": made, "role": "event", "to": "up", "sessions": fields{"event": "up"}})
+		}
+		at(0)
+		since := text(w.now)
+		say()
+		w.State("pbx1.server", marshal(fields{"state": "live", "since": since}), w.now)
+		w.State("pbx1.channel.1", marshal(fields{"Linkedid": "1", "Since": since}), w.now)
+		w.State("pbx1.caller.q.1", marshal(fields{"Queue": "q", "Since": since}), w.now)
+		w.State("pbx1.member.q.PJSIP=2FAnn", marshal(fields{"Queue": "q", "Interface": "PJSIP/Ann", "Status": "1", "At": since}), w.now)
+		at(10 * time.Second)
+		say()
+		f, calls := w.snapshot().Floor, first(w.Calls("pbx1", NumbersNone))
+		for what, got := range map[string]Time{"longest": f.Longest, "of the queue": f.Queues[0].Longest, "the caller": f.Queues[0].Callers[0].Since, "the agent": f.Agents[0].Since,
+			"the server": w.of("pbx1").Present.Longest, "the call": calls[0].Since} {
+			same(t, fmt.Sprint(what, ", off by ", off), got, ours)
+		}
+		equal(t, "the sums", w.FloorSums(w.now, w.now)["pbx1"].Queues[0].Longest, 10*time.Second)
+		w.pass(time.Minute)
+		w.end("pbx1.server")
+		same(t, "stale", w.of("pbx1").Present.AsOf, w.now)
+	}
+}
+
+func first[T any](all T, _ int) T { return all }
+
+// What is not all known is said to be so, of each server by which the sums may be too small: while its lists are under way, and
+// where one did not come, or not whole. What is off, or has no module, is all that there is.
+func TestFloor_Partial(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		says fields
+		want string
+	}{
+		"all":             {fields{"state": "live", "not_kept": fields{"agent": "denied", "member": "off", "queue": "Invalid/unknown command"}}, ""},
+		"lists under way": {fields{"state": "syncing", "not_kept": fields{"queue": "not listed yet"}}, "pbx1: not all is known yet: calls, queues and agents may be missing."},
+		"a list that did not come": {fields{"state": "live", "not_kept": fields{"caller": "timeout", "queue": "cut: 3 of 5", "channel": "denied"}},
+			"pbx1: not all is known: channel (denied), queue (cut: 3 of 5), caller (timeout)."},
+		"stale": {fields{"state": "stale", "not_kept": fields{"queue": "timeout"}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t)
+			w.up("pbx1")
+			w.put("pbx1.server", test.says)
+			equal(t, "partial", strings.Join(w.snapshot().Partial(), "|"), test.want)
+			s := w.of("pbx1")
+			equal(t, "the server", s.Partial() == "", test.want == "")
+			w.put("pbx1.server", fields{"state": "live"})
+			equal(t, "once all is known", len(w.snapshot().Partial()), 0)
+		})
+	}
+}
+
+// A server that has the same missing as many others is one of a number.
+func TestFloor_PartialOfMany(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	for i := range 9 {
+		w.up(fmt.Sprint("pbx", i))
+		w.put(fmt.Sprint("pbx", i, ".server"), fields{"state": "syncing"})
+	}
+	equal(t, "partial", strings.Join(w.snapshot().Partial(), "|"), "pbx0, pbx1, pbx2, 6 more: not all is known yet: calls, queues and agents may be missing.")
+}
+
+// Of a bridge that leads no more it is said that it knows what events have told.
+func TestFloor_PartialOfAStandby(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.up("pbx1")
+	w.put("pbx1.server", fields{"state": "syncing"})
+	w.tell("pbx1", "ha", fields{"trigger": "change", "leader": "b2", "term": 7, "since": text(w.now), "reason": "start", "standbys": []fields{{"node": "b1", "state": "in_sync", "lag": 0}}})
+	equal(t, "partial", strings.Join(w.snapshot().Partial(), "|"), "pbx1: another bridge leads it, this one knows what events have told: calls, queues and agents may be missing.")
+}
+
+// What nobody can read, such as of a later version, vouches for nothing.
+func TestFloor_AServersKeyThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.live("pbx1")
+	w.State("pbx1.server", []byte(`{"state":["live"]}`), w.now)
+	equal(t, "state", w.of("pbx1").Present.State, "stale")
+	equal(t, "ignored", w.snapshot().Ignored, 1)
+}
+
 // Queues keep their place, whoever waits in them.
 func TestFloor_QueuesKeepTheirPlace(t *testing.T) {
 	t.Parallel()

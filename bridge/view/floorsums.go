@@ -30,7 +30,7 @@ func (m *Model) FloorSums(now, looked time.Time) map[string]FloorSums {
 		sums := FloorSums{Calls: len(s.calls), Queues: make([]QueueSum, 0, len(f.queues)), Agents: f.doing}
 		for i := range f.queues {
 			q := &f.queues[i]
-			sums.Queues = append(sums.Queues, QueueSum{Name: q.Name, Waiting: q.Waiting, Longest: q.Wait(now)})
+			sums.Queues = append(sums.Queues, QueueSum{Name: q.Name, Waiting: q.Waiting, Longest: q.Wait(now.Add(-s.skew(m)))})
 		}
 		all[name] = sums
 	}

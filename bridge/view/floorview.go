@@ -122,6 +122,7 @@ type Call struct {
 // copied.
 type shown[T any] struct {
 	of    *T
+	skew  time.Duration // of its times
 	asOf  Time
 	order int
 }
@@ -138,18 +139,18 @@ func (m *Model) floorAt(now time.Time, numbers Numbers) *Floor {
 		if s.present.state == "" {
 			continue
 		}
-		f, asOf := s.look(), Time{}
+		f, skew, asOf := s.look(), s.skew(m), Time{}
 		if frozen, since := m.isStale(s, now); frozen {
 			asOf = Time{since}
 			view.Stale = append(view.Stale, Frozen{s.name, asOf})
 		} else {
-			view.add(s, f)
+			view.add(s, f, skew)
 		}
 		for i := range f.queues {
-			queues = append(queues, shown[Queue]{&f.queues[i], asOf, 0})
+			queues = append(queues, shown[Queue]{&f.queues[i], skew, asOf, 0})
 		}
 		for i := range f.agents {
-			agents = append(agents, shown[Agent]{&f.agents[i], asOf, slices.Index(agentOrder, f.agents[i].State)})
+			agents = append(agents, shown[Agent]{&f.agents[i], skew, asOf, slices.Index(agentOrder, f.agents[i].State)})
 		}
 	}
 	slices.SortFunc(view.Stale, func(a, b Frozen) int { return cmp.Compare(a.Server, b.Server) })
@@ -173,27 +174,27 @@ func (view *Floor) show(m *Model, queues []shown[Queue], agents []shown[Agent], 
 	for i := range view.Queues {
 		q := &view.Queues[i]
 		*q = *queues[i].of
-		q.AsOf, q.Past = queues[i].asOf, []uint64{}
+		q.AsOf, q.Past, q.Longest = queues[i].asOf, []uint64{}, q.Longest.shift(queues[i].skew)
 		if r := m.servers[q.Server].queues[q.Name]; r != nil {
 			q.Past = r.all(now, queueStep)
 		}
 		q.Callers = append([]Caller{}, q.Callers...)
 		for j := range q.Callers {
-			q.Callers[j].Number = numbers.show(q.Callers[j].Number)
+			q.Callers[j].Number, q.Callers[j].Since = numbers.show(q.Callers[j].Number), q.Callers[j].Since.shift(queues[i].skew)
 		}
 	}
 	for i := range view.Agents {
 		view.Agents[i] = *agents[i].of
-		view.Agents[i].AsOf = agents[i].asOf
+		view.Agents[i].AsOf, view.Agents[i].Since = agents[i].asOf, agents[i].of.Since.shift(agents[i].skew)
 	}
 }
 
 // add adds the floor of a server to the sums.
-func (view *Floor) add(s *server, f *floor) {
+func (view *Floor) add(s *server, f *floor, skew time.Duration) {
 	view.Waiting += f.waiting
 	view.Calls += len(s.calls)
-	if !f.longest.IsZero() && (view.Longest.IsZero() || f.longest.Before(view.Longest.Time)) {
-		view.Longest = Time{f.longest}
+	if longest := (Time{f.longest}).shift(skew); !longest.IsZero() && (view.Longest.IsZero() || longest.Before(view.Longest.Time)) {
+		view.Longest = longest
 	}
 	view.Counts.add(f.doing)
 }

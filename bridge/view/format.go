@@ -13,6 +13,14 @@ import (
 // if it is not known.
 type Time struct{ time.Time }
 
+// shift is t and by, unless it is not known.
+func (t Time) shift(by time.Duration) Time {
+	if t.IsZero() {
+		return t
+	}
+	return Time{t.Add(by)}
+}
+
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) {
 	if t.IsZero() || t.Year() < 1 || t.Year() > 9999 {

@@ -71,15 +71,15 @@ func TestHostile_ValuesAreInert(t *testing.T) {
 		w := watch(t)
 		w.Status("ami.nodes.b1", marshal(fields{"node": "b1", "at": text(w.now), "version": bad, "servers": []string{"pbx1", bad}, "ready": []string{bad}, "nats": bad,
 			"connections": fields{"events": bad, bad: bad}, "delivery": bad, "way": bad, "unanswered": []string{bad},
-			"streams": []fields{{"name": bad, "state": bad, "error": bad, "since": nil}}}), w.now, false)
+			"streams": []fields{{"name": bad, "state": bad, "error": bad, "since": nil}}}), w.now)
 		w.Status("ami.status.pbx1.connection", marshal(fields{"node": "b1", "at": text(w.now), "since": bad, "role": "event", "to": "waiting", "reason": bad, "error": bad,
-			"version": bad, "addr": bad, "sessions": fields{"event": bad, bad: bad, "action": bad}}), w.now, false)
-		w.Status("ami.status.pbx1.breaker", marshal(fields{"node": "b1", "at": text(w.now), "since": bad, "to": bad, "reason": bad, "error": bad, "retry_at": bad}), w.now, false)
+			"version": bad, "addr": bad, "sessions": fields{"event": bad, bad: bad, "action": bad}}), w.now)
+		w.Status("ami.status.pbx1.breaker", marshal(fields{"node": "b1", "at": text(w.now), "since": bad, "to": bad, "reason": bad, "error": bad, "retry_at": bad}), w.now)
 		w.Status("ami.status.pbx1.buffers", marshal(buffers(1, 1, fields{"node": "b1", "at": text(w.now), "trigger": bad, "dropped": fields{bad: 7},
-			"outbox": buffer(1, 2, bad)})), w.now, false)
-		w.Status("ami.status.pbx1.gap", marshal(fields{"node": "b1", "at": text(w.now), "from": text(w.now), "to": text(w.now), "reason": bad, "lost": 1}), w.now, false)
-		w.Status("ami.status.pbx1.ha", marshal(fields{"node": "b1", "at": text(w.now), "leader": bad, "reason": bad, "standbys": []fields{{"node": bad, "state": bad, "lag": bad, "lag_s": bad}}}), w.now, false)
-		w.Status("ami.status."+bad+".gap", marshal(fields{"node": "b1", "at": text(w.now)}), w.now, false)
+			"outbox": buffer(1, 2, bad)})), w.now)
+		w.Status("ami.status.pbx1.gap", marshal(fields{"node": "b1", "at": text(w.now), "from": text(w.now), "to": text(w.now), "reason": bad, "lost": 1}), w.now)
+		w.Status("ami.status.pbx1.ha", marshal(fields{"node": "b1", "at": text(w.now), "leader": bad, "reason": bad, "standbys": []fields{{"node": bad, "state": bad, "lag": bad, "lag_s": bad}}}), w.now)
+		w.Status("ami.status."+bad+".gap", marshal(fields{"node": "b1", "at": text(w.now)}), w.now)
 		w.State("pbx1.server", marshal(fields{"state": bad, "since": bad}), w.now)
 		w.State("pbx1.queue.q", marshal(fields{"Queue": bad}), w.now)
 		w.State("pbx1.caller.q.1", marshal(fields{"Queue": bad, "CallerIDNum": bad, "Position": bad, "Since": bad}), w.now)
@@ -120,7 +120,7 @@ func TestHostile_WrongJSON(t *testing.T) {
 		`{"node":"b1","at":"2026-11-28T03:00:00Z","to":7}`, `{"node":"b1","at":"2026-11-28T03:00:00Z","received":-1,"lost":"x","since":7}`, strings.Repeat("[", 1<<20), strings.Repeat(" ", maxPayload+1)}
 	for _, p := range payloads {
 		for _, subject := range []string{"ami.status.pbx1.connection", "ami.status.pbx1.breaker", "ami.status.pbx1.buffers", "ami.status.pbx1.gap", "ami.nodes.b1", "ami.nodes.", "ami.status..gap", "ami.status.pbx1.", "other.status.pbx1.gap", ""} {
-			w.Status(subject, []byte(p), w.now, false)
+			w.Status(subject, []byte(p), w.now)
 		}
 		for _, key := range []string{"pbx1.queue.x", "pbx1.caller.q.1", "", "pbx1", ".", "pbx 1.queue.x"} {
 			if p != "null" && p != "{" || key != "pbx1.queue.x" {
@@ -139,25 +139,25 @@ func TestBounds(t *testing.T) {
 	t.Parallel()
 	w := watch(t)
 	for i := range maxServers + 10 {
-		w.Status(fmt.Sprintf("ami.status.s%d.breaker", i), marshal(fields{"node": "b1", "at": text(w.now), "to": "closed"}), w.now, false)
+		w.Status(fmt.Sprintf("ami.status.s%d.breaker", i), marshal(fields{"node": "b1", "at": text(w.now), "to": "closed"}), w.now)
 	}
 	equal(t, "servers", len(w.servers), maxServers)
 	for i := range maxNodes + 10 {
-		w.Status(fmt.Sprintf("ami.nodes.n%d", i), marshal(fields{"node": "x", "at": text(w.now)}), w.now, false)
+		w.Status(fmt.Sprintf("ami.nodes.n%d", i), marshal(fields{"node": "x", "at": text(w.now)}), w.now)
 	}
 	equal(t, "nodes", len(w.nodes), maxNodes)
 	sessions := fields{}
 	for i := range 1000 {
 		sessions[fmt.Sprintf("action%d", i)] = "up"
 	}
-	w.Status("ami.status.s1.connection", marshal(fields{"node": "b1", "at": text(w.now), "role": "event", "to": "up", "sessions": sessions}), w.now, false)
+	w.Status("ami.status.s1.connection", marshal(fields{"node": "b1", "at": text(w.now), "role": "event", "to": "up", "sessions": sessions}), w.now)
 	equal(t, "sessions", len(w.servers["s1"].sessions), maxSessions)
 	equal(t, "who reads events comes first", w.servers["s1"].sessions[0].Role, "event")
 	drops := fields{}
 	for i := range 1000 {
 		drops[fmt.Sprintf("reason%d", i)] = 1
 	}
-	w.Status("ami.status.s1.buffers", marshal(fields{"node": "b1", "at": text(w.now), "dropped": drops}), w.now, false)
+	w.Status("ami.status.s1.buffers", marshal(fields{"node": "b1", "at": text(w.now), "dropped": drops}), w.now)
 	equal(t, "reasons", len(w.of("s1").Account.Dropped), maxDropped)
 	for i := range maxObjects + 10 {
 		w.State(fmt.Sprintf("s1.caller.q.%d", i), []byte(`{"Queue":"q"}`), w.now)
@@ -219,7 +219,11 @@ func TestProperty_AnyMessages(t *testing.T) {
 				payload = rapid.SliceOf(rapid.Byte()).Draw(t, "payload")
 			}
 			subject := rapid.SampledFrom([]string{"ami.status.pbx1.connection", "ami.status.pbx1.breaker", "ami.status.pbx1.buffers", "ami.status.pbx1.gap", "ami.status.pbx1.ha", "ami.nodes.b1", "ami.nodes.b2"}).Draw(t, "subject")
-			m.Status(subject, payload, now, rapid.Bool().Draw(t, "kept"))
+			if rapid.Bool().Draw(t, "kept") {
+				m.Kept(subject, payload, now.Add(-time.Duration(rapid.IntRange(-9, 99).Draw(t, "s"))*time.Second), now)
+			} else {
+				m.Status(subject, payload, now)
+			}
 			if rapid.Bool().Draw(t, "gone") {
 				payload = nil
 			}
@@ -251,7 +255,7 @@ func FuzzStatus(f *testing.F) {
 		m := New(Options{})
 		m.State("pbx1.server", []byte(`{"state":"live"}`), t0)
 		for range 2 {
-			m.Status(subject, payload, t0, false)
+			m.Status(subject, payload, t0)
 			m.State(subject, payload, t0)
 			m.Tick(t0.Add(time.Second))
 			harmlessJSON(t, m.Snapshot(t0.Add(time.Second), NumbersFull))

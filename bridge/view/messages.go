@@ -166,7 +166,7 @@ func millis(n int64) time.Duration {
 	return time.Duration(min(max(n, 0), int64(forecastLimit/time.Millisecond))) * time.Millisecond
 }
 
-// objectMsg is one of AMI_STATE, as far as it is used. All its values are strings.
+// objectMsg is one of AMI_STATE, as far as it is used.
 type objectMsg struct {
 	State, Since, At                        string // State and Since of <server>.server: live, syncing, stale
 	Queue, Interface, MemberName            string
@@ -175,4 +175,5 @@ type objectMsg struct {
 	Position, CallerIDNum, ConnectedLineNum string
 	Channel, ChannelStateDesc               string
 	Linkedid, Uniqueid                      string
+	NotKept                                 map[string]string `json:"not_kept"` // of <server>.server
 }

@@ -20,7 +20,9 @@ type Options struct {
 // Model is what is known of bridges and servers. It is not safe for concurrent use.
 type Model struct {
 	opts     Options
-	now      time.Time // the latest that the caller said
+	first    time.Time     // that the caller said
+	now      time.Time     // the latest
+	set      time.Duration // by how much the caller's clock was set since the first
 	servers  map[string]*server
 	nodes    map[string]*node
 	changes  changes
@@ -41,23 +43,33 @@ func New(opts Options) *Model {
 	return &Model{opts: opts, servers: make(map[string]*server), nodes: make(map[string]*node), changes: newChanges()}
 }
 
-// Status takes, at the time now, a message of a status or node subject. kept says that
-// a stream kept it, as the last of its subject: only such a message may be old. Nothing
+// Status takes, at the time now, a message of a status or node subject that has just been sent. Nothing
 // of payload is held on to.
 //
 // All times of a Model are by the caller's clock: what a node says by its own is shifted
 // by how far that is off, if it is more than two seconds.
-func (m *Model) Status(subject string, payload []byte, now time.Time, kept bool) {
-	m.advance(now)
-	if !m.status(subject, payload, arrival{now, kept}) {
+func (m *Model) Status(subject string, payload []byte, now time.Time) {
+	m.arrives(subject, payload, arrival{now: now})
+}
+
+// Kept is Status of a message that a stream has as the last of its subject since stored, by the caller's clock. It may
+// be an old one, and is at least as old as that, whatever the clock of its node said.
+func (m *Model) Kept(subject string, payload []byte, stored, now time.Time) {
+	m.arrives(subject, payload, arrival{now, true, stored})
+}
+
+func (m *Model) arrives(subject string, payload []byte, arrived arrival) {
+	m.advance(arrived.now)
+	if !m.status(subject, payload, arrived) {
 		m.ignored++
 	}
 }
 
-// arrival is when a message came, and whether it may be an old one.
+// arrival is when a message came, and of one that was kept since when it was.
 type arrival struct {
-	now  time.Time
-	kept bool
+	now    time.Time
+	kept   bool
+	stored time.Time
 }
 
 func (m *Model) status(subject string, payload []byte, arrived arrival) bool {
@@ -104,7 +116,7 @@ func (n *news) shift(t stamp) time.Time {
 	if t.IsZero() {
 		return time.Time{}
 	}
-	return t.Add(n.node.skew())
+	return t.Add(n.node.skew(n.m))
 }
 
 // since is t by the caller's clock; when the message was made, if t is not known or later.
@@ -182,7 +194,10 @@ func (m *Model) advance(now time.Time) {
 	if now.Round(0).Before(m.now.Round(0)) {
 		m.setBack(now)
 	}
-	m.now = now
+	if m.first.IsZero() {
+		m.first = now
+	}
+	m.now, m.set = now, now.Round(0).Sub(m.first.Round(0))-now.Sub(m.first)
 }
 
 // Tick tells the time. It is to be called about once a second: queues' pasts are

@@ -61,7 +61,7 @@ func (w *watched) send(subject string, msg fields) {
 		w.t.Fatal(err)
 	}
 	before := w.ignored
-	w.Status(subject, raw, w.now, false)
+	w.Status(subject, raw, w.now)
 	if w.ignored != before {
 		w.t.Fatalf("the Model ignores %s %s", subject, raw)
 	}
@@ -180,7 +180,7 @@ func TestModel_BridgesOfThePastMakeRoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Status(fmt.Sprint("ami.nodes.old", i), raw, at(1000*time.Hour), true)
+		w.Kept(fmt.Sprint("ami.nodes.old", i), raw, at(1000*time.Hour), at(1000*time.Hour))
 	}
 	w.now = at(1000 * time.Hour)
 	w.node("b1", []string{"pbx1"})

@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 )
@@ -27,7 +28,13 @@ type node struct {
 	refusals    *Refusals // nil: it does not say
 	state       Kept
 
-	offs []time.Duration // how far its clock seemed off, with the way of the message in it
+	// offs are by how much its clock seemed off of late, with the way of the message in it, as the caller's clock was at first.
+	offs []time.Duration
+	// begun is when the process began by its clock, from which it is seen whether that was set, and least the least of offs
+	// since begun is known, at leastAt; begun is zero where it is not known.
+	begun   time.Time
+	least   time.Duration
+	leastAt time.Time
 }
 
 // observe notes a message made at, by the node's clock.
@@ -36,11 +43,16 @@ func (n *node) observe(m *Model, at stamp, arrived arrival) *news {
 		if len(n.offs) == skewPast {
 			n.offs = slices.Delete(n.offs, 0, 1)
 		}
-		n.offs = append(n.offs, arrived.now.Sub(at.Time))
+		off := arrived.now.Sub(at.Time) - m.set
+		n.offs = append(n.offs, off)
+		n.least, n.leastAt = min(off, n.leastOff(arrived.now)), arrived.now
 	}
 	// By how long ago that was, so that it has a reading of the monotonic clock: the caller's
 	// own may be set.
-	ago := max(0, arrived.now.Sub(at.Add(n.skew())))
+	ago := max(0, arrived.now.Sub(at.Add(n.skew(m))))
+	if arrived.kept {
+		ago = max(ago, arrived.now.Sub(arrived.stored))
+	}
 	about := &news{m: m, node: n, at: arrived.now.Add(-ago), kept: arrived.kept}
 	if about.at.After(n.lastSeen) {
 		n.lastSeen = about.at
@@ -49,15 +61,41 @@ func (n *node) observe(m *Model, at stamp, arrived arrival) *news {
 }
 
 // skew is what to add to the node's time to have the caller's: the least that was seen
-// of late, for a message may be late but not early; 0 if it is small.
-func (n *node) skew() time.Duration {
+// of late, for a message may be late but not early; 0 if it is small. While it is known that the node's clock was not set it
+// is the least of all: else all messages being late for a while would look as if that had been.
+func (n *node) skew(m *Model) time.Duration {
 	if len(n.offs) == 0 {
 		return 0
 	}
-	if least := slices.Min(n.offs); least.Abs() > 2*time.Second {
+	if least := min(slices.Min(n.offs), n.leastOff(m.now)) + m.set; least.Abs() > skewSmall {
 		return least
 	}
 	return 0
+}
+
+// skew is that of the node that speaks for s, by whose clock what is up at it is.
+func (s *server) skew(m *Model) time.Duration {
+	if n := m.nodes[s.node]; n != nil {
+		return n.skew(m)
+	}
+	return 0
+}
+
+// leastOff is the least of how far the clock seemed off, by what it may have drifted since.
+func (n *node) leastOff(now time.Time) time.Duration {
+	if n.begun.IsZero() || n.leastAt.IsZero() {
+		return math.MaxInt64
+	}
+	return n.least + now.Sub(n.leastAt)/driftPart
+}
+
+// began notes when the process began, by its own word. Another time is that of another process, or its clock was set: what was
+// seen of that is of no use any more.
+func (n *node) began(msg *nodeMsg) {
+	begun := msg.At.Add(-time.Duration(min(max(msg.UptimeS, 0), 1<<33)) * time.Second)
+	if begun.Sub(n.begun).Abs() > skewSmall {
+		n.begun, n.leastAt, n.offs = begun, time.Time{}, nil
+	}
 }
 
 func (m *Model) nodeStatus(name string, payload []byte, arrived arrival) bool {
@@ -68,6 +106,9 @@ func (m *Model) nodeStatus(name string, payload []byte, arrived arrival) bool {
 	n := m.node(name)
 	if n == nil {
 		return false
+	}
+	if !arrived.kept {
+		n.began(&msg)
 	}
 	n.take(n.observe(m, msg.At, arrived), &msg)
 	return true

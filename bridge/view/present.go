@@ -35,7 +35,7 @@ type object struct {
 	channel  string
 	state    string
 	linkedid string
-	since    time.Time // begin; of a member, when its state was seen to change
+	since    time.Time // begin; of a member, when its state was seen to change; by its bridge's clock
 	lastCall time.Time
 }
 
@@ -43,6 +43,8 @@ type object struct {
 type present struct {
 	state string    // live, syncing, stale; empty if it has never been there
 	since time.Time // in this state
+	// missing is of which kinds not all is known, and why; empty: all is.
+	missing string
 }
 
 // State takes, at the time now, a value of the bucket AMI_STATE; value is nil for what
@@ -67,7 +69,8 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 		return true // of no use here
 	}
 	var msg objectMsg
-	if value != nil && json.Unmarshal(value, &msg) != nil {
+	readable := value == nil || json.Unmarshal(value, &msg) == nil
+	if !readable && kind != kindServer {
 		return false
 	}
 	if value == nil && m.servers[name] == nil {
@@ -82,8 +85,11 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 	}
 	if kind == kindServer {
 		m.hasState = m.hasState || value != nil
-		s.takePresent(value != nil, &msg, now)
-		return true
+		if !readable {
+			msg = objectMsg{} // nobody vouches for what was up
+		}
+		s.takePresent(value != nil, &msg, s.skew(m), now)
+		return readable
 	}
 	if value == nil {
 		m.drop(s, rest)
@@ -92,8 +98,8 @@ func (m *Model) takeState(key string, value []byte, now time.Time) bool {
 	return m.put(s, rest, kind, id, &msg, now)
 }
 
-func (s *server) takePresent(there bool, msg *objectMsg, now time.Time) {
-	state, since := cleanTo(msg.State, 16), readTime(msg.Since)
+func (s *server) takePresent(there bool, msg *objectMsg, skew time.Duration, now time.Time) {
+	state, since := cleanTo(msg.State, 16), Time{readTime(msg.Since)}.shift(skew).Time
 	switch {
 	case !there && s.present.state == "":
 		return
@@ -108,7 +114,21 @@ func (s *server) takePresent(there bool, msg *objectMsg, now time.Time) {
 			since = s.present.since
 		}
 	}
-	s.present = present{state, since}
+	s.present = present{state, since, ""}
+	if state == live {
+		s.present.missing = msg.missing()
+	}
+}
+
+// missing says of which kinds that are looked at not all is known, and why. Of a module that is not loaded there is nothing.
+func (msg *objectMsg) missing() string {
+	var all []string
+	for _, kind := range []string{kindChannel, kindQueue, kindMember, kindCaller} {
+		if why := msg.NotKept[kind]; why != "" && why != "off" && !strings.HasPrefix(why, "Invalid") {
+			all = append(all, kind+" ("+cleanTo(why, 64)+")")
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // The states of a server's present.
@@ -133,7 +153,7 @@ func (m *Model) put(s *server, key, kind, id string, msg *objectMsg, now time.Ti
 	}
 	o := newObject(kind, id, msg)
 	if kind == kindMember {
-		o.since = memberSince(before, o, msg, now)
+		o.since = memberSince(before, o, msg, now.Add(-s.skew(m)))
 	}
 	if before == nil {
 		m.objects++

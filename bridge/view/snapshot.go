@@ -194,6 +194,8 @@ type Present struct {
 	Calls   int    `json:"calls"`
 	Waiting int    `json:"waiting"`
 	Longest Time   `json:"longest"` // since when the one that waits longest does
+	// Missing is of which kinds of a live one not all is known, and why; empty: all is.
+	Missing string `json:"missing"`
 }
 
 // Snapshot returns what is to be seen at the time now, of which the zone is that of the
@@ -303,9 +305,9 @@ func (m *Model) presentAt(s *server, now time.Time) *Present {
 		return nil
 	}
 	f := s.look()
-	p := &Present{State: s.present.state, Calls: len(s.calls), Waiting: f.waiting, Longest: Time{f.longest}}
+	p := &Present{State: s.present.state, Calls: len(s.calls), Waiting: f.waiting, Longest: Time{f.longest}.shift(s.skew(m)), Missing: s.present.missing}
 	if frozen, since := m.isStale(s, now); frozen {
-		p.State, p.AsOf = stale, Time{since}
+		p.State, p.AsOf, p.Missing = stale, Time{since}, ""
 	}
 	return p
 }

@@ -39,7 +39,7 @@ func TestTotals_LostBeforeAnybodyLooked(t *testing.T) {
 	w.pass(time.Second)
 	kept := func(ago time.Duration, lost string) {
 		now := text(w.now.Add(-ago))
-		w.Status("ami.status.pbx1.gap", []byte(`{"server":"pbx1","node":"b1","at":"`+now+`","from":"`+now+`","to":"`+now+`","reason":"shed","lost":`+lost+`,"restarted":null}`), w.now, true)
+		w.Kept("ami.status.pbx1.gap", []byte(`{"server":"pbx1","node":"b1","at":"`+now+`","from":"`+now+`","to":"`+now+`","reason":"shed","lost":`+lost+`,"restarted":null}`), w.now, w.now)
 	}
 	kept(10*time.Minute, "9120")
 	kept(2*time.Hour, "7")

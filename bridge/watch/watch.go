@@ -151,7 +151,7 @@ func (w *Watch) refresh(now time.Time, objects time.Duration) {
 	w.news = nil
 	w.newsMu.Unlock()
 	for _, m := range news {
-		w.model.Status(m.subject, m.body, m.at, false)
+		w.model.Status(m.subject, m.body, m.at)
 	}
 	w.look(now, w.model)
 	if w.objects != nil && now.Sub(w.walked) >= objects {

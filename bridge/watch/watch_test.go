@@ -18,8 +18,8 @@ func told(t *testing.T) (w *Watch, looks *int) {
 	looks = new(int)
 	return New(Options{View: view.Options{Interval: 5 * time.Second}, Look: func(now time.Time, model *view.Model) {
 		*looks++
-		model.Status("ami.nodes.b1", say(now, `"servers":["pbx1"],"nats":"CONNECTED"`), now, false)
-		model.Status("ami.status.pbx1.connection", say(now, `"role":"event","to":"up","sessions":{"event":"up"}`), now, false)
+		model.Status("ami.nodes.b1", say(now, `"servers":["pbx1"],"nats":"CONNECTED"`), now)
+		model.Status("ami.status.pbx1.connection", say(now, `"role":"event","to":"up","sessions":{"event":"up"}`), now)
 	}}), looks
 }
 

@@ -5,6 +5,11 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -120,7 +125,7 @@ func TestBrowser_WhatIsLateIsNotLive(t *testing.T) {
 	b.waits("beats, by which it knows how quick they are", func() bool { return r.beats.Load() >= 3 })
 	b.comes(isLive)
 	r.late.Store(int64(6500 * time.Millisecond))
-	const isLate = `/ is \d+ s late/.test(document.querySelector("#dead").textContent)`
+	const isLate = `/ may be \d+ s late/.test(document.querySelector("#dead").textContent)`
 	b.comes(isLate)
 	b.eval(`(window.lived = 0, new MutationObserver(() => window.lived += !document.documentElement.classList.contains("stopped")).observe(
 		document.documentElement, { attributes: true }), 0)`)
@@ -135,6 +140,58 @@ func TestBrowser_WhatIsLateIsNotLive(t *testing.T) {
 	r.late.Store(0)
 	b.comes(isLive)
 	b.sound("late")
+}
+
+// What was late before the page was opened is as late as what has become so.
+func TestBrowser_WhatIsLateFromTheStartIsNotLive(t *testing.T) {
+	in, w := browser(t), allWell()
+	w.goesOn = time.Now()
+	r := newRoad(t, site(t, w).Listener.Addr().String())
+	r.late.Store(int64(6500 * time.Millisecond))
+	b := open(t, in, "http://"+r.Addr().String(), 1440, 900, "light")
+	b.comes(`/ may be \d+ s late/.test(document.querySelector("#dead").textContent)`)
+	b.eval(`(window.lived = 0, new MutationObserver(() => window.lived += !document.documentElement.classList.contains("stopped")).observe(
+		document.documentElement, { attributes: true }), 0)`)
+	before := r.beats.Load()
+	b.waits("more beats", func() bool { return r.beats.Load() > before+2 })
+	if n := b.eval("window.lived"); n != "0" {
+		t.Errorf("the page was live %s times while all was late", n)
+	}
+	r.late.Store(0)
+	b.comes(isLive)
+	b.sound("late from the start")
+}
+
+// Events have a connection of their own: where that alone is late they are not live, pause pressed or not.
+func TestBrowser_LateEventsAreNotLive(t *testing.T) {
+	in, w := browser(t), allWell()
+	w.goesOn = time.Now()
+	server := site(t, w)
+	r := newRoad(t, server.Listener.Addr().String())
+	late := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(p *httputil.ProxyRequest) {
+		p.SetURL(&url.URL{Scheme: "http", Host: r.Addr().String()})
+	}}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/tap" {
+			late.ServeHTTP(w, r)
+			return
+		}
+		server.Config.Handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	b := open(t, in, front.URL+"/?view=events", 1440, 900, "light")
+	t.Cleanup(b.close)
+	happens := func() { w.happens("Hangup", fields{"Event": "Hangup", "Cause": "16"}) }
+	const says = `document.querySelector("#tap-state").textContent`
+	b.comesOf(happens, says+`.startsWith("Live.")`)
+	r.late.Store(int64(7 * time.Second))
+	b.comesOf(happens, `/^Not live: .* \d+ s late/.test(`+says+`)`)
+	if said := b.eval(`(document.querySelector("#pause").click(), document.querySelector("#pause").click(), ` + says + `)`); !strings.HasPrefix(said, "Not live") {
+		t.Errorf("with pause pressed twice it says %q", said)
+	}
+	r.late.Store(0)
+	b.comesOf(happens, says+`.startsWith("Live.")`)
+	b.sound("late events")
 }
 
 // A connection by which nothing comes any more, and that nobody closes, is given up for another one.

@@ -222,9 +222,9 @@ func (p *painter) agents() any {
 
 // foot says of whom the floor is.
 type foot struct {
-	Live   string
-	Frozen []string
-	Shown  bool
+	Live            string
+	Partial, Frozen []string
+	Shown           bool
 }
 
 func (p *painter) foot() any {
@@ -232,17 +232,17 @@ func (p *painter) foot() any {
 	if f == nil {
 		return foot{}
 	}
-	all := foot{Shown: true, Live: fmt.Sprintf("live, %d of %d servers", max(0, p.stateful()-len(f.Stale)), len(p.snap.Servers))}
+	all := foot{Shown: true, Live: fmt.Sprintf("live, %d of %d servers", p.whole(), len(p.snap.Servers)), Partial: p.snap.Partial()}
 	for _, s := range f.Stale {
 		all.Frozen = append(all.Frozen, strings.TrimSpace(s.Server+" since "+p.moment(s.AsOf)+": its calls, queues and agents are as they were then. "+p.snap.WhyFrozen(s)))
 	}
 	return all
 }
 
-// stateful is of how many servers the state is kept.
-func (p *painter) stateful() (n int) {
+// whole is of how many servers all that is up is known.
+func (p *painter) whole() (n int) {
 	for i := range p.snap.Servers {
-		if p.snap.Servers[i].Present != nil {
+		if s := p.snap.Servers[i].Present; s != nil && s.State == "live" && s.Missing == "" {
 			n++
 		}
 	}
@@ -257,6 +257,7 @@ type calls struct {
 	Off          string // why they are not known
 	Servers      bool   // each is named
 	AsOf         string
+	Partial      []string // what is not all known
 }
 
 type callRow struct {
@@ -277,6 +278,9 @@ func (p *painter) serverCalls() any {
 	}
 	all, of := p.opts.Calls(s.Name, p.numbers)
 	c := calls{Title: "Calls", Count: count(of)}
+	if why := s.Partial(); why != "" {
+		c.Partial = []string{why}
+	}
 	if !s.Present.AsOf.IsZero() {
 		c.AsOf = p.moment(s.Present.AsOf)
 	}
@@ -311,7 +315,10 @@ func (p *painter) allCalls() any {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b one) int { return a.call.Since.Compare(b.call.Since.Time) })
-	c := calls{Title: "Calls", Count: count(total), Servers: true}
+	c := calls{Title: "Calls", Count: count(total), Servers: true, Partial: p.snap.Partial()}
+	for _, f := range p.snap.Floor.Stale {
+		c.Partial = append(c.Partial, f.Server+": its calls are not known since "+p.moment(f.AsOf)+", and not shown.")
+	}
 	for _, o := range all[:min(len(all), shownCalls)] {
 		c.Rows = append(c.Rows, p.callRow(o.server, &o.call))
 	}

@@ -216,8 +216,13 @@ func (h *hub) encode(all []fragment) []byte {
 		}
 		fmt.Fprintf(&b, "event: patch\ndata: %s\n\n", data)
 	}
-	fmt.Fprintf(&b, "event: beat\ndata: %d %d\n\n", h.clock().UnixMilli(), time.Since(h.began).Milliseconds())
+	fmt.Fprintf(&b, "event: beat\ndata: %s\n\n", h.stamp())
 	return b.Bytes()
+}
+
+// stamp is the time now, and for how long h has been.
+func (h *hub) stamp() string {
+	return fmt.Sprint(h.clock().UnixMilli(), time.Since(h.began).Milliseconds())
 }
 
 // Run has the pages that are open live until ctx ends.
@@ -254,18 +259,18 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 	if !s.access.Load().lets(r) { // Admit came between
 		return
 	}
-	stream(w, r, l)
+	s.stream(w, r, l)
 }
 
 // stream answers with what comes to l, until r is over or l given up.
-func stream(w http.ResponseWriter, r *http.Request, l *listener) {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, l *listener) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy such as nginx would keep it until it is much
 	if r.Method == http.MethodHead {
 		return // of whom nothing that is written would ever fail
 	}
 	out := http.NewResponseController(w)
-	text := []byte("retry: 1000\n\n")
+	text := append([]byte("retry: 1000\n\n"), still(s.live.stamp())...)
 	quiet := time.NewTicker(quietFor)
 	defer quiet.Stop()
 	for {
@@ -283,7 +288,10 @@ func stream(w http.ResponseWriter, r *http.Request, l *listener) {
 			return
 		case text = <-l.queue:
 		case <-quiet.C:
-			text = []byte("event: still\ndata: here\n\n")
+			text = still(s.live.stamp())
 		}
 	}
 }
+
+// still says that all is alive, and when that was said.
+func still(stamp string) []byte { return fmt.Appendf(nil, "event: still\ndata: %s\n\n", stamp) }

@@ -94,7 +94,7 @@ func (w *world) tell(subject string, what fields) {
 	all := fields{"node": "b1", "at": stamp(w.now)}
 	maps.Copy(all, what)
 	body, _ := json.Marshal(all)
-	w.model.Status(subject, body, w.now, false)
+	w.model.Status(subject, body, w.now)
 }
 
 // put is an object of AMI_STATE.

@@ -47,6 +47,7 @@ type tapLine struct {
 type taps struct {
 	source func(server string) *tap.Tap
 	clock  func() time.Time
+	stamp  func() string // of now
 
 	mu    sync.Mutex // protects the following
 	rooms map[tapping]*tapRoom
@@ -162,7 +163,7 @@ func (t *taps) tell() {
 			batches[r.from] = b
 		}
 		lines, missed := r.look(b, what.numbers, t.clock().Location(), until)
-		text := encodeLines(lines)
+		text := encodeLines(lines, t.stamp)
 		for l := range r.listeners {
 			l.offer(text, uint64(len(lines)), missed)
 		}
@@ -311,8 +312,8 @@ func (l *tapListener) offer(text []byte, n, missed uint64) {
 	}
 }
 
-// encodeLines is lines as a server-sent event; nothing if there are none.
-func encodeLines(lines []tapLine) []byte {
+// encodeLines is lines as a server-sent event, behind one that says when they were sent; nothing if there are none.
+func encodeLines(lines []tapLine, stamp func() string) []byte {
 	if len(lines) == 0 {
 		return nil
 	}
@@ -320,7 +321,7 @@ func encodeLines(lines []tapLine) []byte {
 	if err != nil {
 		return nil // strings can be encoded
 	}
-	return fmt.Appendf(nil, "event: lines\ndata: %s\n\n", data)
+	return fmt.Appendf(still(stamp()), "event: lines\ndata: %s\n\n", data)
 }
 
 // run hands on events until done is closed.
@@ -363,7 +364,7 @@ func (s *Server) serveTap(w http.ResponseWriter, r *http.Request) {
 	if s.access.Load() != access { // Admit came between
 		return
 	}
-	stream(w, r, l.listener)
+	s.stream(w, r, l.listener)
 }
 
 // noServer says of which server there are no events here: one that others read, where bridges share them, sends none to this one.

@@ -71,7 +71,7 @@ func New(o Options) *Server {
 	if o.Tap == nil {
 		o.Tap = func(string) *tap.Tap { return nil }
 	}
-	s.taps.source, s.taps.clock = o.Tap, s.live.clock
+	s.taps.source, s.taps.clock, s.taps.stamp = o.Tap, s.live.clock, s.live.stamp
 	s.mux.HandleFunc("GET /status.json", s.status)
 	s.mux.HandleFunc("GET /{$}", s.guarded(s.page))
 	s.mux.HandleFunc("GET /live", s.guarded(s.serveLive))

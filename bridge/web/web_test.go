@@ -333,6 +333,22 @@ func TestPage_SaysWhyAServerHasNoFloor(t *testing.T) {
 	}
 }
 
+// What is not all known, or left out, is said wherever it would be shown as that of now.
+func TestPage_SaysWhatIsNotAllKnown(t *testing.T) {
+	t.Parallel()
+	w := withFloor()
+	w.put("pbx-ber-01.server", fields{"state": "live", "not_kept": fields{"caller": "timeout"}})
+	const partial = "not all is known: caller (timeout)."
+	for path, want := range map[string]string{
+		"/?view=floor": "live, 0 of 12 servers pbx-ber-01: " + partial, "/?view=wall": "live, 0 of 12 servers pbx-ber-01: " + partial, "/?server=pbx-ber-01": partial,
+		"/?view=calls": "pbx-ber-01: " + partial + " pbx-muc-02: its calls are not known since 02:47:14, and not shown.",
+	} {
+		if said := textOf(get(t, served(w, nil), path).Body.String()); !strings.Contains(said, want) {
+			t.Errorf("%s does not say %q: %s", path, want, said)
+		}
+	}
+}
+
 // The page of a server has its queues, and no other's.
 func TestPage_QueuesOfAServer(t *testing.T) {
 	t.Parallel()

@@ -93,7 +93,7 @@ func (t *callTable) line(w io.Writer, e *replay.Event) error {
 	at := terminal.Piece{Style: terminal.Dim, Text: fmt.Sprintf("  %+10.3f  ", e.Read.Sub(t.first).Seconds())}
 	if e.IsGap() {
 		name := terminal.Piece{Style: terminal.Note, Text: terminal.Pad(gapName, t.name) + " "}
-		return t.screen.Print(w, append(terminal.Line{at, name}, gapLine(e.Gap())...))
+		return t.screen.Print(w, append(terminal.Line{at, name}, gapLine(e.Gap(), e.Read)...))
 	}
 	return t.screen.Print(w, terminal.Line{
 		at,

@@ -117,7 +117,7 @@ func TestReplay_ACall(t *testing.T) {
 	want := `      +0.000  Newchannel               PJSIP/alice-00000001                       state=Up  caller="100 Alice"
       +0.010  Newchannel               PJSIP/bob-00000002                         state=Down
       +0.020  QueueCallerJoin          PJSIP/alice-00000001                       queue=support  position=1
-      +0.030  === GAP ===              overflow, 2 lost, from ` + shortTime("2026-11-24T10:00:00Z") + ` to ` + shortTime("2026-11-24T10:00:01Z") + `
+      +0.030  === GAP ===              overflow, 2 lost, from ` + shortTime("2026-11-24T10:00:00Z", time.Now()) + ` to ` + shortTime("2026-11-24T10:00:01Z", time.Now()) + `
       +1.500  AgentConnect             PJSIP/alice-00000001 > PJSIP/bob-00000002  state=Up  caller="100 Alice"  queue=support  agent=Bob  hold=1
       +1.600  BridgeEnter              PJSIP/alice-00000001                       bridge=b-1
       +1.700  BridgeVideoSourceUpdate  -                                          bridge=b-1

@@ -18,7 +18,7 @@ func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error 
 	r := row{at: e.Read.Local().Format(layout), server: e.Server, name: e.Name}
 	switch fields := fieldsOf(e.Data); {
 	case e.IsGap():
-		r.name, r.style, r.says = gapName, terminal.Note, gapLine(e.Gap())
+		r.name, r.style, r.says = gapName, terminal.Note, gapLine(e.Gap(), e.Read)
 	case fields == nil:
 		r.says = rawLine(e.Data)
 	default:
@@ -30,9 +30,9 @@ func (t *messageTable) event(w io.Writer, e *replay.Event, layout string) error 
 // gapName stands in place of an event's name.
 const gapName = "=== GAP ==="
 
-// gapLine says what is missing.
-func gapLine(g replay.Gap) terminal.Line {
-	text := " " + g.Reason + ", " + g.Lost + " lost, from " + shortTime(g.From) + " to " + shortTime(g.To)
+// gapLine says what is missing, on a line that is of the time at.
+func gapLine(g replay.Gap, at time.Time) terminal.Line {
+	text := " " + g.Reason + ", " + g.Lost + " lost, from " + shortTime(g.From, at) + " to " + shortTime(g.To, at)
 	if g.Restarted != "" {
 		text += ", Asterisk restarted: " + g.Restarted
 	}
@@ -46,11 +46,11 @@ func (t *messageTable) missing(w io.Writer, e *replay.Event, n uint64) {
 		says: terminal.Line{{Style: terminal.Note, Text: text}}}) // a bufio.Writer keeps the error
 }
 
-// shortTime is the local time of day of an RFC 3339 time.
-func shortTime(text string) string {
+// shortTime is the local time that text, RFC 3339, is, with its day if that is not that of about.
+func shortTime(text string, about time.Time) string {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return text
 	}
-	return t.Local().Format("15:04:05.000")
+	return t.Local().Format(layoutOf(t, about))
 }

@@ -161,7 +161,7 @@ func (p *statePrinter) one(e jetstream.KeyValueEntry) error {
 		return encodeLine(p.out, line)
 	}
 	server, _ := kindOfKey(e.Key())
-	r := row{at: e.Created().Local().Format(tailTime), server: server, name: strings.TrimPrefix(e.Key(), server+".")}
+	r := row{at: e.Created().Local().Format(layoutOf(e.Created(), time.Now())), server: server, name: strings.TrimPrefix(e.Key(), server+".")}
 	switch fields := fieldsOf(e.Value()); {
 	case gone:
 		r.says = terminal.Line{{Style: terminal.Dim, Text: " gone"}}

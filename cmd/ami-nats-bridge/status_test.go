@@ -25,7 +25,7 @@ func bridgeAt(t *testing.T, state string) string {
 	t.Helper()
 	m, now := view.New(view.Options{}), time.Now()
 	tell := func(subject, msg string) {
-		m.Status(subject, fmt.Appendf(nil, `{"node":"b1","at":%q,"since":%[1]q,%s}`, now.UTC().Format(time.RFC3339Nano), msg), now, false)
+		m.Status(subject, fmt.Appendf(nil, `{"node":"b1","at":%q,"since":%[1]q,%s}`, now.UTC().Format(time.RFC3339Nano), msg), now)
 	}
 	tell("ami.nodes.b1", `"servers":["pbx1"],"nats":"CONNECTED"`)
 	if state != "silent" {

@@ -143,7 +143,7 @@ func lastValues(ctx context.Context, std stdio, nc *client, subject string, show
 	asked, cancel := context.WithTimeout(ctx, lastTimeout)
 	defer cancel()
 	shown := 0
-	unread := top.LastValues(asked, js, []string{subject}, func(m jetstream.Msg) bool {
+	unread := top.LastValues(asked, js, []string{subject}, func(m jetstream.Msg, _ time.Duration) bool {
 		shown++
 		enough, err = show(&replay.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 		return !enough && err == nil
@@ -192,15 +192,23 @@ func (p *tailPrinter) print(m *replay.Message) (err error) {
 // tailTime is local.
 const tailTime = "15:04:05.000"
 
+// layoutOf is how t is shown: with its day where that is another than that of about. What is kept of a state may be days old.
+func layoutOf(t, about time.Time) string {
+	if t.Local().Format(time.DateOnly) == about.Local().Format(time.DateOnly) {
+		return tailTime
+	}
+	return tableTime
+}
+
 func (p *tailPrinter) line(m *replay.Message, kind, server, name, at string, fields []field) error {
 	read, err := time.Parse(time.RFC3339, at)
 	if err != nil {
 		read = time.Now()
 	}
 	if kind == "events" {
-		return p.table.event(p.out, &replay.Event{Message: m, Server: server, Name: name, Read: read}, tailTime)
+		return p.table.event(p.out, &replay.Event{Message: m, Server: server, Name: name, Read: read}, layoutOf(read, time.Now()))
 	}
-	r := row{at: read.Local().Format(tailTime), server: server, name: name}
+	r := row{at: read.Local().Format(layoutOf(read, time.Now())), server: server, name: name}
 	switch kind {
 	case "status":
 		r.says = fieldLine(telling.Shown("."+name, fields))

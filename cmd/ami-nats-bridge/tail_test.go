@@ -78,6 +78,28 @@ func TestTail_ShowsWhatMatters(t *testing.T) {
 	}
 }
 
+// What is of another day says of which: what AMI_STATUS keeps of a bridge that is gone is old, and so is where a Gap begins
+// that is from before a restart.
+func TestTail_SaysOfWhichDay(t *testing.T) {
+	old, now := time.Now().Add(-72*time.Hour), time.Now()
+	stamp, shown := func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }, old.Local().Format("2006-01-02 15:04:05.000")
+	for subject, test := range map[string]struct{ at, data, want string }{
+		"ami.status.pbx1.connection": {"", `{"node":"b1","at":"` + stamp(old) + `","role":"event","to":"up"}`, shown + "  pbx1"},
+		"ami.nodes.b1":               {"", `{"node":"b1","at":"` + stamp(old) + `","nats":"CONNECTED"}`, shown + "  b1"},
+		"ami.events.pbx1.Hangup":     {stamp(old), `{"Event":"Hangup"}`, shown + "  pbx1"},
+		"ami.events.pbx1.Gap":        {stamp(now), `{"Event":"Gap","From":"` + stamp(old) + `","To":"` + stamp(now) + `","Reason":"restart","Lost":"unknown"}`, "from " + shown + " to " + now.Local().Format(tailTime)},
+	} {
+		var out bytes.Buffer
+		m := &replay.Message{Subject: subject, Data: []byte(test.data), Header: nats.Header{}}
+		if test.at != "" {
+			m.Header.Set("Ami-Time", test.at)
+		}
+		if err := newTailPrinter(stdio{out: &out}, "ami", false).print(m); err != nil || !strings.Contains(out.String(), test.want) {
+			t.Errorf("%s, %v, want %q", out.String(), err, test.want)
+		}
+	}
+}
+
 // Each event of the table is one of Asterisk's, or a list's item.
 func TestTelling_NamesWhatThereIs(t *testing.T) {
 	there := map[string]bool{"Gap": true}
@@ -300,7 +322,7 @@ func TestTail_FitsTheTerminal(t *testing.T) {
 		if noColour == "" {
 			continue
 		}
-		if _, line, _ := strings.Cut(out, "  "); strings.Contains(out, "\x1b") || line != "pbx1  Hangup             Channel=PJSIP/alice-…\n" {
+		if _, line, _ := strings.Cut(out, "  "); strings.Contains(out, "\x1b") || line != "pbx1  Hangup             Channel=PJSIP/alic…\n" {
 			t.Errorf("%q", out)
 		}
 	}

@@ -46,7 +46,7 @@ func eventOf(m *replay.Message, prefix string) top.Event {
 	e := top.Event{At: read, Name: name}
 	switch {
 	case event.IsGap():
-		e.Gap, e.Name, e.Says = true, "GAP", lineText(gapLine(event.Gap()))
+		e.Gap, e.Name, e.Says = true, "GAP", lineText(gapLine(event.Gap(), event.Read))
 	case fields == nil:
 		e.Says = lineText(rawLine(m.Data))
 	default:

@@ -57,7 +57,7 @@ func understood(t *testing.T, model *view.Model, msg *nats.Msg) *view.Snapshot {
 	if err := json.Unmarshal(msg.Data, &about); err != nil {
 		t.Fatal(err)
 	}
-	model.Status(msg.Subject, msg.Data, about.At, false)
+	model.Status(msg.Subject, msg.Data, about.At)
 	model.Tick(about.At)
 	snap := model.Snapshot(about.At, view.NumbersNone)
 	if snap.Ignored != 0 {

@@ -128,7 +128,7 @@ func TestState_OneOfTwoBridgesWrites(t *testing.T) {
 func liveChannel(t *testing.T) (*pbx, *harness.Running, *harness.Board) {
 	t.Helper()
 	p := startPBX(t)
-	r := stated(t, "b1", harness.NATS(t), p, nil)
+	r := stated(t, "b1", harness.NATS(t), p, func(c *config.Config) { c.HTTPAddr = harness.Addr(t) })
 	b := harness.WatchState(t, r.Client)
 	p.Begin("1.1", amisim.Raised)
 	b.Wants("1.1")
@@ -198,6 +198,10 @@ func TestState_AListThatIsDenied(t *testing.T) {
 		harness.Eventually(t, want, func() bool {
 			notKept, _ := b.Server("pbx1")["not_kept"].(map[string]any)
 			return notKept["channel"] == want
+		})
+		harness.Eventually(t, "/status.json says so too", func() bool {
+			_, text := r.Get("/status.json")
+			return strings.Contains(text, `"missing": "channel (`+want+`)"`)
 		})
 		b.Wants("1.1")
 	}

@@ -18,17 +18,24 @@
   };
 
   // The bridge's clock: each beat brings it, whatever this machine's says. It stands still while nothing comes.
-  let ahead = 0, heard = 0, dead = 0;
+  let ahead = 0, heard = 0, dead = 0, measured = 0;
   const beat = (ms) => { ahead = ms - Date.now(); heard = performance.now(); };
-  // lateness is by how much later a beat has come than others of this bridge, by whatever connection: ms is the time when it
-  // was sent, run how long the bridge had run. The quickest counts less from second to second, for clocks drift. Another
-  // bridge, and one that stood still, has begun at another time by its clock: its beats are not comparable.
-  let quickest = Infinity, begun = 0;
-  const lateness = (ms, run) => {
-    if (Math.abs(ms - run - begun) > 1000) quickest = Infinity;
-    begun = ms - run;
+  // lateness is how late a beat may be: ms is the time when it was sent, run how long the bridge had run. It is compared with
+  // others of this bridge, by whatever connection; and the first of each, which came within answer of being asked for, is no later
+  // than that. So a connection by which all is late is known as well. Clocks drift: now and then a connection is made anew.
+  // Another bridge, and one that stood still, has begun at another time by its clock: its beats are not comparable.
+  const soon = 10000, slowly = 600000; // after which a connection is made anew
+  let quickest = 0, begun = 0;
+  const isOther = (ms, run) => Math.abs(ms - run - begun) > 1000;
+  const lateness = (ms, run, answer) => {
     const took = performance.now() - run;
-    quickest = Math.min(quickest + 1, took);
+    if (isOther(ms, run)) {
+      quickest = answer ? -Infinity : took;
+      measured = Math.min(measured, performance.now() - (slowly - soon)); // it is to be known how late its are
+    }
+    begun = ms - run;
+    quickest = Math.min(quickest, took);
+    if (answer) quickest = Math.max(quickest, took - answer);
     return took - quickest;
   };
   const now = () => dead || Date.now() + ahead;
@@ -47,6 +54,7 @@
     return `${Math.floor(s / of)} ${name}` + (more ? ` ${Math.floor(rest / units[i + 1][1])} ${units[i + 1][0]}` : "");
   };
   const day = (ms) => new Date(ms + 1000 * ($("#bar").dataset.offset || 0)).toISOString().slice(11, 19);
+  const moment = (ms) => `${new Date(ms + 1000 * ($("#bar").dataset.offset || 0)).toISOString().slice(0, 10)} ${day(ms)}`;
   const write = (e, text) => { if (e.textContent !== text) e.textContent = text; };
   const tick = () => {
     const t = now();
@@ -94,6 +102,7 @@
   // The events of a server, the newest on top. What the bridge says it has left out is counted.
   const mostLines = 300;
   let tap, tapped = "", paused = false, missed = 0, held = 0, tapHeard = 0, unseen = 0; // since when nothing has been seen
+  let tapWhy = "Waiting for events."; // why they are not live; empty: they are
   const tapState = (text) => {
     const more = (n, what) => n ? ` ${n} ${what}` : "";
     if ($("#tap-state")) write($("#tap-state"), text + more(held, "came while paused.") + more(missed, "were not looked at: they came faster than this page shows them."));
@@ -109,24 +118,30 @@
     }
     return li;
   };
-  const tapLives = () => { tapHeard = performance.now(); tapState(paused ? "Paused." : "Live."); };
-  const tapDies = (why) => { unseen ||= now(); tapState(`Not live: ${why}`); };
+  const tapSays = () => tapState(tapWhy || (paused ? "Paused." : "Live."));
+  const tapLives = (ms, run) => {
+    const late = isOther(ms, run) ? 0 : performance.now() - run - quickest;
+    tapHeard = performance.now();
+    tapWhy = late > 5000 ? `Not live: what comes from the bridge may be ${age(late)} late.` : "";
+    tapSays();
+  };
+  const tapDies = (why) => { unseen ||= now(); tapWhy = `Not live: ${why}`; tapSays(); };
   const openTap = () => {
     tap?.close();
     if (!tapped) return;
     tapHeard = performance.now();
     tap = new EventSource(tapped);
     tap.addEventListener("open", () => {
-      if (unseen) $("#tap")?.prepend(eventLine({ At: day(now()), Name: "NOT SEEN", Says: `from ${day(unseen)} on: this page was not connected`, Gap: true }));
+      if (unseen) $("#tap")?.prepend(eventLine({ At: day(now()), Name: "NOT SEEN", Says: `from ${moment(unseen)} on: this page was not connected`, Gap: true }));
       unseen = 0;
-      tapLives();
+      tapHeard = performance.now();
     });
-    tap.addEventListener("still", tapLives);
-    tap.addEventListener("missed", (e) => { missed += +e.data; tapLives(); });
+    tap.addEventListener("still", (e) => tapLives(...e.data.split(" ").map(Number)));
+    tap.addEventListener("missed", (e) => { missed += +e.data; tapSays(); });
     tap.addEventListener("lines", (e) => {
       const lines = JSON.parse(e.data);
       if (paused) held += lines.length;
-      tapLives();
+      tapSays();
       if (paused) return;
       for (const one of lines) $("#tap").prepend(eventLine(one));
       while ($("#tap").childElementCount > mostLines) $("#tap").lastChild.remove();
@@ -142,6 +157,7 @@
     tapped = wanted;
     $("#tap")?.replaceChildren();
     missed = held = unseen = 0;
+    tapWhy = "Waiting for events.";
     openTap();
   };
   const pause = () => {
@@ -149,14 +165,14 @@
     paused = !paused;
     held = 0;
     $("#pause").setAttribute("aria-pressed", paused);
-    tapState(paused ? "Paused." : "Live.");
+    tapSays();
   };
 
   const stop = (why) => {
     if (dead) return;
     dead = now();
     root.classList.add("stopped");
-    $("#dead").textContent = `Not live since ${day(dead)}: ${why} What is below is as it was then.`;
+    $("#dead").textContent = `Not live since ${moment(dead)}: ${why} What is below is as it was then.`;
     $("#dead").hidden = false;
     document.title = `◌ ${document.title.replace(/^◌ /, "")}`;
   };
@@ -169,15 +185,20 @@
 
   let source;
   const connect = () => {
+    let first = true; // the next beat is that of a connection
+    measured = performance.now();
     source = new EventSource(`/live${location.search}`);
     source.addEventListener("patch", (e) => patch(JSON.parse(e.data)));
     source.addEventListener("beat", (e) => {
-      const [ms, run] = e.data.split(" ").map(Number), late = lateness(ms, run);
+      const [ms, run] = e.data.split(" ").map(Number), late = lateness(ms, run, first && performance.now() - measured);
+      first = false;
       beat(ms);
-      if (late > 5000) { dead = 0; stop(`what comes from the bridge is ${age(late)} late.`); } else if (dead) live();
+      if (late > 5000) { dead = 0; stop(`what comes from the bridge may be ${age(late)} late.`); } else if (dead) live();
       tick();
     });
     source.addEventListener("error", () => {
+      first = true; // the browser asks anew
+      measured = performance.now();
       stop("the bridge does not answer, or too many pages are open. This page tries again by itself.");
       if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
     });
@@ -233,7 +254,8 @@
     setInterval(() => {
       const silent = performance.now() - heard, tapSilent = performance.now() - tapHeard;
       if (!dead && silent > 4000) stop("nothing has come from the bridge.");
-      if (silent > 8000 && source.readyState !== EventSource.CLOSED) { heard = performance.now(); source.close(); connect(); } // nobody closes what a firewall forgot
+      const old = performance.now() - measured > (dead ? soon : slowly);
+      if ((silent > 8000 || old) && source.readyState !== EventSource.CLOSED) { heard = performance.now(); source.close(); connect(); } // nobody closes what a firewall forgot
       if (tapped && tapSilent > 12000 && tap.readyState !== EventSource.CLOSED) { tapDies("nothing has come from the bridge."); openTap(); }
       if (!dead) tick();
     }, 1000);

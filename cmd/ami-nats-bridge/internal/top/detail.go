@@ -54,11 +54,11 @@ func (a *painter) sideOf(s *view.Server, w int) (lines []*line) {
 	}
 	for _, c := range s.Sessions {
 		l := add().cell(plain, c.Role, 9)
-		a.session(l, &c)
+		a.session(l, s, &c)
 	}
 	if b := s.Breaker; b != nil {
 		l := add().cell(plain, "breaker", 9)
-		sign, tone := a.upSign(b.State == "closed")
+		sign, tone := a.upSign(s, b.State == "closed")
 		l.add(tone, sign+" ").add(plain, b.State)
 	}
 	if s.Buffers != nil {
@@ -83,10 +83,12 @@ func (a *painter) sideOf(s *view.Server, w int) (lines []*line) {
 	return lines
 }
 
-func (a *painter) session(l *line, c *view.Session) {
-	sign, tone := a.upSign(c.State == "up")
+func (a *painter) session(l *line, s *view.Server, c *view.Session) {
+	sign, tone := a.upSign(s, c.State == "up")
 	l.add(tone, sign+" ").add(plain, c.State)
 	switch {
+	case s.IsSilent():
+		l.add(dim, " at "+a.ui.when(s.Since, a.now))
 	case c.State == "up" && !c.Since.IsZero():
 		l.add(dim, " "+short(a.now.Sub(c.Since.Time)))
 	case c.State == "waiting" && c.RetryAt.After(a.now):
@@ -97,8 +99,12 @@ func (a *painter) session(l *line, c *view.Session) {
 	}
 }
 
-func (a *painter) upSign(up bool) (string, tone) {
-	if up {
+// upSign is the sign of what is up at s, or is not; of a silent one nobody knows.
+func (a *painter) upSign(s *view.Server, up bool) (string, tone) {
+	switch {
+	case s.IsSilent():
+		return a.p.either("◌", "?"), dim
+	case up:
 		return a.p.either("●", "o"), ok
 	}
 	return a.p.either("▲", "!"), warn
@@ -256,7 +262,7 @@ func (a *painter) sessionTable(s *view.Server) {
 	a.next().cell(dim, "SESSION", 10).cell(dim, "STATE", 14).cell(dim, "SINCE", 13).cell(dim, "FAILURES", 16).add(dim, "NEXT TRY")
 	row := func(name, state string, up bool, since view.Time, failures int, reason string, retry view.Time) {
 		l := a.next().cell(plain, name, 10)
-		sign, tone := a.upSign(up)
+		sign, tone := a.upSign(s, up)
 		text := number(failures)
 		if reason != "" && !up {
 			text += " " + reason
@@ -275,8 +281,11 @@ func (a *painter) sessionTable(s *view.Server) {
 }
 
 func (a *painter) bufferTable(s *view.Server) {
-	bar := min(max(10, a.w-60), 40)
-	a.next().cell(dim, "BUFFER", 10).cell(dim, "NOW", bar).number(dim, "USED", 10).number(dim, "OF", 10).number(dim, "MOST EVER", 10).number(dim, "REFUSED", 8)
+	bar, now := min(max(10, a.w-60), 40), "NOW"
+	if s.IsSilent() {
+		now = "THEN"
+	}
+	a.next().cell(dim, "BUFFER", 10).cell(dim, now, bar).number(dim, "USED", 10).number(dim, "OF", 10).number(dim, "MOST EVER", 10).number(dim, "REFUSED", 8)
 	for _, b := range a.buffers(s) {
 		refused := view.Count(b.Refused)
 		if b.name == "outbox" {
@@ -334,6 +343,9 @@ func (a *painter) calls() {
 		return
 	case s.Present.State == "stale":
 		a.next().add(warn, "as of "+a.ui.when(s.Present.AsOf, a.now)+", not known since")
+	}
+	if text := s.Partial(); text != "" {
+		a.next().add(warn, text)
 	}
 	a.next().add(dim, number(a.ui.CallsOf)+" calls")
 	who := 12

@@ -38,6 +38,9 @@ func (a *painter) floor() {
 	} else {
 		a.agents(f)
 	}
+	for _, text := range a.snap.Partial() {
+		a.next().add(dim, a.p.either("◌", "?")+" "+text)
+	}
 	for _, s := range f.Stale {
 		why := a.snap.WhyFrozen(s)
 		if why != "" {
@@ -46,6 +49,9 @@ func (a *painter) floor() {
 		a.next().add(dim, a.p.either("◌", "?")+" "+s.Server+": its calls and queues are as of "+a.ui.when(s.AsOf, a.now)+", and in no sum"+why)
 	}
 }
+
+// notes is how many lines say what of the floor is not that of now, or not all.
+func (a *painter) notes(f *view.Floor) int { return len(f.Stale) + len(a.snap.Partial()) }
 
 // waitTone is the tone of a wait.
 func waitTone(wait time.Duration, other tone) tone {
@@ -194,7 +200,11 @@ func (a *painter) queue(q *view.Queue, label string, name, past int, chosen bool
 	l.number(text, agents(q.Free), 6).number(text, agents(q.Talking), 6).number(text, agents(q.Ringing), 5).number(text, agents(q.Paused), 6)
 	switch {
 	case stale:
-		l.add(plain, " ").add(dim, "as of "+q.AsOf.In(a.now.Location()).Format("15:04")+", stale")
+		asOf := view.Moment(q.AsOf, a.now)
+		if len(asOf) == len("15:04:05") { // it is of today
+			asOf = asOf[:len("15:04")]
+		}
+		l.add(plain, " ").add(dim, "as of "+asOf+", stale")
 	case past > 0:
 		l.add(plain, " ").add(dim, a.p.spark(q.Past, past))
 	}
@@ -222,7 +232,7 @@ func (a *painter) callers(q *view.Queue) {
 
 // agents are in as many columns as there is room for.
 func (a *painter) agents(f *view.Floor) {
-	if len(f.Agents) == 0 || a.room() < 3+len(f.Stale) {
+	if len(f.Agents) == 0 || a.room() < 3+a.notes(f) {
 		return
 	}
 	if len(a.lines) > 3 {
@@ -238,7 +248,7 @@ func (a *painter) agents(f *view.Floor) {
 	for range columns {
 		head.add(plain, "  ").cell(dim, "AGENT", each-21).cell(dim, "STATE", 16)
 	}
-	room := a.room() - len(f.Stale)
+	room := a.room() - a.notes(f)
 	shown := min(len(f.Agents), room*columns)
 	if shown < len(f.Agents) {
 		shown = max(0, room-1) * columns

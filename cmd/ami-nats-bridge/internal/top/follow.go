@@ -64,7 +64,7 @@ func (r *Reader) follow(ctx context.Context, nc *nats.Conn) error {
 		case <-ctx.Done():
 			return nil
 		case m := <-status.live:
-			r.take(m.Subject, m.Data, time.Now(), false)
+			r.take(m.Subject, m.Data, time.Now())
 		case e, ok := <-state.updates():
 			if !ok {
 				state.stop()
@@ -120,13 +120,17 @@ func (r *Reader) wants() bool {
 	return r.up && !r.loaded
 }
 
-func (r *Reader) take(subject string, data []byte, now time.Time, kept bool) {
+func (r *Reader) take(subject string, data []byte, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.model.Status(subject, data, now, kept)
-	if !kept {
-		r.lastMessage = now
-	}
+	r.model.Status(subject, data, now)
+	r.lastMessage = now
+}
+
+func (r *Reader) takeKept(subject string, data []byte, stored time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.model.Kept(subject, data, stored, time.Now())
 }
 
 // load reads the last value of each subject in AMI_STATUS. Without that stream what
@@ -134,9 +138,9 @@ func (r *Reader) take(subject string, data []byte, now time.Time, kept bool) {
 func (r *Reader) load(ctx context.Context, js jetstream.JetStream) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	kept := false
-	err := LastValues(ctx, js, statusSubjects(r.opts.Prefix), func(m jetstream.Msg) bool {
-		r.take(m.Subject(), m.Data(), time.Now(), true)
+	kept, asked := false, time.Now()
+	err := LastValues(ctx, js, statusSubjects(r.opts.Prefix), func(m jetstream.Msg, age time.Duration) bool {
+		r.takeKept(m.Subject(), m.Data(), asked.Add(-age))
 		kept = true
 		return true
 	})

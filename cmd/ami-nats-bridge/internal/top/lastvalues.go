@@ -20,10 +20,10 @@ const (
 	lastValuesKept = 30 * time.Second
 )
 
-// LastValues calls take with the last message that AMI_STATUS has of each of these subjects, until
-// that wants no more. It leaves nothing behind on nats-server. jetstream.OrderedConsumer does, for five
+// LastValues calls take with the last message that AMI_STATUS has of each of these subjects, and for how long
+// that had been there when it was asked, by the clock of nats-server alone, until take wants no more. It leaves nothing behind on nats-server. jetstream.OrderedConsumer does, for five
 // minutes, and tries for ever what cannot be had, whatever ctx says.
-func LastValues(ctx context.Context, js jetstream.JetStream, subjects []string, take func(jetstream.Msg) (more bool)) error {
+func LastValues(ctx context.Context, js jetstream.JetStream, subjects []string, take func(m jetstream.Msg, age time.Duration) (more bool)) error {
 	config := jetstream.ConsumerConfig{
 		Name: rand.Text(), DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: lastValuesKept, FilterSubjects: subjects,
@@ -42,6 +42,7 @@ func LastValues(ctx context.Context, js jetstream.JetStream, subjects []string, 
 	defer func() { // nobody waits for it, and who may not has it go by itself
 		_ = js.Conn().Publish(api+".CONSUMER.DELETE."+statusStream+"."+config.Name, nil)
 	}()
+	asked := consumer.CachedInfo().TimeStamp
 	for last, left := uint64(0), consumer.CachedInfo().NumPending; left > 0; {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s: %w", statusStream, err)
@@ -56,7 +57,7 @@ func LastValues(ctx context.Context, js jetstream.JetStream, subjects []string, 
 			if err != nil || about.Sequence.Consumer != last+1 {
 				return errLastValuesLost
 			}
-			if last, left = last+1, about.NumPending; !take(m) {
+			if last, left = last+1, about.NumPending; !take(m, max(0, asked.Sub(about.Timestamp))) {
 				return nil
 			}
 		}

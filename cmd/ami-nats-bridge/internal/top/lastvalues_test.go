@@ -70,7 +70,7 @@ func TestLastValues_CannotBeRead(t *testing.T) {
 	t.Parallel()
 	_, nc, js, stream := kept(t, 1)
 	bridge(t, nc, time.Now(), "pbx1")
-	none := func(jetstream.Msg) bool { return true }
+	none := func(jetstream.Msg, time.Duration) bool { return true }
 	if err := LastValues(t.Context(), js, statusSubjects("ami"), none); err != nil {
 		t.Errorf("with room for one: %v", err)
 	}

@@ -92,7 +92,7 @@ func askNATS(ctx context.Context, opts ReaderOptions) (snap *view.Snapshot, unre
 				return nil, "", err // who may not read sees nothing
 			}
 		case m := <-status.live:
-			r.take(m.Subject, m.Data, time.Now(), false)
+			r.take(m.Subject, m.Data, time.Now())
 			r.model.Tick(time.Now())
 			snap = r.model.Snapshot(time.Now(), view.NumbersNone)
 		}

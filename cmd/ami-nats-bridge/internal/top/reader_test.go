@@ -268,6 +268,21 @@ func TestAsk_ClocksThatDiffer(t *testing.T) {
 	}
 }
 
+// How old the last word of a bridge is says nats-server's clock alone: be that of the bridge, or of who asks, an hour off,
+// one that is gone is gone.
+func TestAsk_ADeadBridgeWhoseClockIsAhead(t *testing.T) {
+	t.Parallel()
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	nc, js := natstest.Client(t, url)
+	makeStatusStream(t, js)
+	bridge(t, nc, time.Now().Add(time.Hour), "pbx1")
+	const interval = 500 * time.Millisecond
+	within(t, "it is known that it is gone", func() bool {
+		snap, _, err := Ask(t.Context(), ReaderOptions{Prefix: "ami", Interval: interval, Connect: dialer(url)})
+		return err == nil && snap.ExitCode() == 2 && snap.Servers[0].State == view.StateUnknown && !snap.Bridges[0].Live
+	})
+}
+
 // askedWhile is what Ask answers of the NATS at url while say is called again and again.
 func askedWhile(t *testing.T, url string, say func()) *view.Snapshot {
 	t.Helper()

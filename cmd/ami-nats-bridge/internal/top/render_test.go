@@ -54,7 +54,7 @@ type fleet struct {
 func newFleet() *fleet { return &fleet{view.New(view.Options{}), night.Add(-20 * time.Second)} }
 
 func (f *fleet) tell(server, kind string, msg fields) {
-	f.Status("ami.status."+server+"."+kind, marshal(fields{"node": "b1", "at": text(f.now)}.with(msg)), f.now, false)
+	f.Status("ami.status."+server+"."+kind, marshal(fields{"node": "b1", "at": text(f.now)}.with(msg)), f.now)
 }
 
 func (f *fleet) node(name string, servers []string, more ...fields) {
@@ -62,7 +62,7 @@ func (f *fleet) node(name string, servers []string, more ...fields) {
 		"node": name, "at": text(f.now), "version": "1.2.3", "uptime_s": 500000, "servers": servers, "ready": servers, "nats": "CONNECTED",
 		"connections": fields{"events": "CONNECTED", "control": "CONNECTED"}, "delivery": "jetstream", "way": "fast_ingest",
 		"streams": []fields{{"name": "AMI_EVENTS", "state": "ok"}, {"name": "AMI_STATUS", "state": "ok"}},
-	}.with(more...)), f.now, false)
+	}.with(more...)), f.now)
 }
 
 func (f *fleet) session(server, role, state string, since time.Time, more ...fields) {

@@ -190,6 +190,9 @@ func (r *Reader) Events() Tapped {
 			seen.Note = "too fast to be seen: " + number(n) + " are left out"
 		}
 	}
+	if now := time.Now(); t.sub != nil && r.up && !r.lastMessage.IsZero() && !r.receives(now) {
+		seen.Note = "no bridge has said anything for " + view.Age(now.Sub(r.lastMessage)) + ": events may be late, or not come"
+	}
 	if t.sub != nil && r.tapDenied != "" {
 		seen.Note = r.tapDenied
 	}
