@@ -142,5 +142,46 @@ func TestPolicy_NoChannelOpensASocket(t *testing.T) {
 		{"QueueAdd", "Interface: AudioSocket/127.0.0.1:22/x", "default QueueAdd:Interface"},
 		{"Park", "TimeoutChannel: AudioSocket/127.0.0.1:22/x", "default Park:TimeoutChannel"},
 		{"Setvar", "Variable: BLINDTRANSFER\nValue: AudioSocket/127.0.0.1:22/x", "default Setvar:BLINDTRANSFER"},
+		// The same of RTP, without a call of SIP around it.
+		{"Originate", "Channel: UnicastRTP/127.0.0.1:4000", "default Originate:Channel"},
+		{"Originate", "Channel: unicastrtp/host:4000//c(ulaw)", "default Originate:Channel"},
+		{"Originate", "Channel: PJSIP/UnicastRTP/x", ""},
+		{"Originate", "Application: Dial\nData: PJSIP/1&MulticastRTP/basic/127.0.0.1:4000,9", "default Originate:Dial"},
+		{"QueueAdd", "Interface: MulticastRTP/basic/127.0.0.1:4000", "default QueueAdd:Interface"},
+	})
+}
+
+// What ends Asterisk, with a SIGSEGV that 16.28 and 22.10 have shown, wants a grant.
+func TestPolicy_NothingCrashesAsterisk(t *testing.T) {
+	wantEach(t, []refused{
+		{"Park", "Channel: a\nAnnounceChannel: gone", "default Park:AnnounceChannel"},
+		{"Park", "Channel: a\nAnnounceChannel:", ""},
+		{"Getvar", "Variable: CHANNEL(channeltype)", "default Getvar:CHANNEL"},
+		{"Getvar", "Variable: CHANNEL (channeltype)", "default Getvar:CHANNEL"},
+		{"Getvar", "Channel:\nVariable: CHANNEL(tdd)", "default Getvar:CHANNEL"},
+		{"Getvar", "Channel:\nChannel: a\nVariable: CHANNEL(tdd)", "default Getvar:CHANNEL"},
+		{"Getvar", "Variable: X\nVariable: CHANNEL(tdd)", "default Getvar:CHANNEL"},
+		{"Getvar", "Channel: a\nVariable: CHANNEL(channeltype)", ""},
+		{"Getvar", "Variable: CHANNEL", ""},
+		{"Status", "Variables: CHANNEL(channeltype)", ""}, // of channels that are up
+		{"Setvar", "Variable: CHANNEL(language)\nValue: en", ""},
+	})
+}
+
+// The header of a request in which a telephone proves its password is not read: it is as good as the password to guess it by.
+func TestPolicy_NoProofIsRead(t *testing.T) {
+	wantEach(t, []refused{
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,Authorization)", "default Getvar:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read, proxy-authorization ,1)", "default Getvar:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,Auth*)", "default Getvar:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,*)", "default Getvar:PJSIP_HEADER"},
+		{"Getvar", `Channel: a
+Variable: PJSIP_HEADER(read,"Autho\rization")`, "default Getvar:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: SIP_HEADER(Authorization)", "default Getvar:SIP_HEADER"},
+		{"Status", `Variables: X,PJSIP_HEADER(read\,Authorization)`, "default Status:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,X-*)", ""},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,X-Authorization-Id)", ""},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,From)", ""},
+		{"Setvar", "Channel: a\nVariable: PJSIP_HEADER(add,Authorization)\nValue: x", ""},
 	})
 }

@@ -132,19 +132,6 @@ func (p *Policy) assign(action, name, value string) *Refusal {
 	return p.variable(action, name, value, true)
 }
 
-// asks looks at names of variables, for which action asks.
-func (p *Policy) asks(action string, names []string) *Refusal {
-	for _, name := range names {
-		if r := p.functions(action, name); r != nil {
-			return r
-		}
-		if r := p.variable(action, name, "", false); r != nil {
-			return r
-		}
-	}
-	return nil
-}
-
 // functions looks at the functions that a variable's name holds.
 func (p *Policy) functions(action, name string) *Refusal {
 	if hasExpression(name) {

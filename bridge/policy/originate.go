@@ -49,8 +49,8 @@ func dialHarms(data string, args []string) string {
 	switch {
 	case hasOption(options, "pP"+recordingOptions):
 		return "option p, P, w, W, x or X, which records into a file"
-	case audioSocket.MatchString(argument(args, 0)):
-		return "a channel of AudioSocket, which connects to any host and port"
+	case socket.MatchString(argument(args, 0)):
+		return "a channel of " + sockets
 	case namesCommand(argument(args, 0)), hasOption(options, "fo") && namesCommand(options):
 		return "any of " + inCommand + " in what is dialled, or in a caller's number: it would name a recording's file"
 	case leadsOn(options, "FGbB"):
