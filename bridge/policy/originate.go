@@ -174,7 +174,7 @@ func (p *Policy) application(name string, data []string) (listed bool, refused *
 		if p.lists.Allow.Match(grant) {
 			return false, nil
 		}
-		shown := nameOr(shownApplications[:], name, "<Application>")
+		shown := nameOr(shownApplications, name, "<Application>")
 		return false, p.ungranted("Originate:"+shown, "Originate of "+shown+", an application that is not listed as harmless")
 	}
 	for _, text := range data {
