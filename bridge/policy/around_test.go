@@ -70,7 +70,7 @@ func TestPolicy_NoWayToAnExtensionOfAShell(t *testing.T) {
 	all := []refused{
 		{"Originate", "PreDialGoSub: load,1`id`,1", "default Originate:PreDialGoSub"},
 		{"Originate", `PreDialGoSub: load,s,1("a",$b)`, ""},
-		{"Originate", "Application: Dial\nData: PJSIP/1,9,tG(load^100^1)b(pre^s^1(a,b))", ""},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,tF(load^100^1)b(pre^s^1(a,b))", ""},
 		{"Originate", "Application: Queue\nData: sales,F(load^1`id`^1)", "default Originate:Queue"},
 		{"Originate", "Application: Queue\nData: sales,tF(load^100^1)", ""},
 		{"Originate", "Application: Bridge\nData: PJSIP/1,F(load^1`id`^1)", "default Originate:Bridge"},
@@ -156,6 +156,9 @@ func TestPolicy_NothingCrashesAsterisk(t *testing.T) {
 	wantEach(t, []refused{
 		{"Park", "Channel: a\nAnnounceChannel: gone", "default Park:AnnounceChannel"},
 		{"Park", "Channel: a\nAnnounceChannel:", ""},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,gG(load^x^1)", "default Originate:Dial"},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,G", "default Originate:Dial"},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,gU(G)F(load^x^1)", ""},
 		{"Getvar", "Variable: CHANNEL(channeltype)", "default Getvar:CHANNEL"},
 		{"Getvar", "Variable: CHANNEL (channeltype)", "default Getvar:CHANNEL"},
 		{"Getvar", "Channel:\nVariable: CHANNEL(tdd)", "default Getvar:CHANNEL"},

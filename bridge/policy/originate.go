@@ -53,7 +53,9 @@ func dialHarms(data string, args []string) string {
 		return "a channel of " + sockets
 	case namesCommand(argument(args, 0)), hasOption(options, "fo") && namesCommand(options):
 		return "any of " + inCommand + " in what is dialled, or in a caller's number: it would name a recording's file"
-	case leadsOn(options, "FGbB"):
+	case hasOption(options, "G"): // app_dial.c gives the called channel away, and uses it after that
+		return "option G, by which Asterisk may crash"
+	case leadsOn(options, "FbB"):
 		return extenNames
 	}
 	return playsElse(data, args)
