@@ -55,6 +55,8 @@ func TestLine_HidesValues(t *testing.T) {
 		`auth_token="Token" dTpw x`:                        `auth_token=[redacted] dTpw x`,
 		"password=ApiKey dTpw x":                           "password=[redacted] x",
 		`x PJSIP_HEADER(add,Authorization)=Digest username="u", response="0f" z=1`: "x PJSIP_HEADER(add,Authorization)=[redacted]",
+		"refused Basic dTpwd3B3 again":                                             "refused Basic [redacted] again",
+		"basic authentication failed, Basic dTpw":                                  "basic authentication failed, Basic [redacted]",
 		"secret=Basic":                       "secret=[redacted]",
 		"secret=Basically yes":               "secret=[redacted] yes",
 		"at eyJhbGciOiJIUzI1NiJ9.eyJz.c now": "at [redacted] now",
