@@ -47,8 +47,9 @@ func Header(name []byte) bool {
 // Headers returns JSON objects of AMI headers, one or several with commas
 // between, with Hidden in place of each value of a secret one, and the names of
 // those, each once. The objects are flat, as package frames writes them. An
-// empty value stays: it is no secret. The Val behind a Key of the database that ends in such a name is one. Without a secret it returns in itself;
-// otherwise in is left as it is.
+// empty value stays: it is no secret. The Val behind a Key of the database that
+// ends in such a name is one. Without a secret it returns in itself; otherwise in
+// is left as it is.
 func Headers(in []byte) (out []byte, names []string) {
 	done := 0      // of in, copied to out or hidden
 	inKey := false // the last Key of this object is a secret's

@@ -82,6 +82,9 @@ func FuzzHeaders_HideOnlySecrets(f *testing.F) {
 			t.Fatalf("%s becomes %s", in, out)
 		}
 		for name, value := range was {
+			if name == "Val" {
+				continue // its Key says what it is
+			}
 			now := is[name]
 			hidden := Header([]byte(name)) && !empty(value)
 			if same := equal(value, now); same == hidden || slices.Contains(names, name) != hidden {
