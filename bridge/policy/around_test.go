@@ -70,7 +70,7 @@ func TestPolicy_NoWayToAnExtensionOfAShell(t *testing.T) {
 	all := []refused{
 		{"Originate", "PreDialGoSub: load,1`id`,1", "default Originate:PreDialGoSub"},
 		{"Originate", `PreDialGoSub: load,s,1("a",$b)`, ""},
-		{"Originate", "Application: Dial\nData: PJSIP/1,9,tG(load^100^1)b(pre^s^1(a,b))", ""},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,tF(load^100^1)b(pre^s^1(a,b))", ""},
 		{"Originate", "Application: Queue\nData: sales,F(load^1`id`^1)", "default Originate:Queue"},
 		{"Originate", "Application: Queue\nData: sales,tF(load^100^1)", ""},
 		{"Originate", "Application: Bridge\nData: PJSIP/1,F(load^1`id`^1)", "default Originate:Bridge"},
@@ -142,5 +142,49 @@ func TestPolicy_NoChannelOpensASocket(t *testing.T) {
 		{"QueueAdd", "Interface: AudioSocket/127.0.0.1:22/x", "default QueueAdd:Interface"},
 		{"Park", "TimeoutChannel: AudioSocket/127.0.0.1:22/x", "default Park:TimeoutChannel"},
 		{"Setvar", "Variable: BLINDTRANSFER\nValue: AudioSocket/127.0.0.1:22/x", "default Setvar:BLINDTRANSFER"},
+		// The same of RTP, without a call of SIP around it.
+		{"Originate", "Channel: UnicastRTP/127.0.0.1:4000", "default Originate:Channel"},
+		{"Originate", "Channel: unicastrtp/host:4000//c(ulaw)", "default Originate:Channel"},
+		{"Originate", "Channel: PJSIP/UnicastRTP/x", ""},
+		{"Originate", "Application: Dial\nData: PJSIP/1&MulticastRTP/basic/127.0.0.1:4000,9", "default Originate:Dial"},
+		{"QueueAdd", "Interface: MulticastRTP/basic/127.0.0.1:4000", "default QueueAdd:Interface"},
+	})
+}
+
+// What ends Asterisk, with a SIGSEGV that 16.28 and 22.10 have shown, wants a grant.
+func TestPolicy_NothingCrashesAsterisk(t *testing.T) {
+	wantEach(t, []refused{
+		{"Park", "Channel: a\nAnnounceChannel: gone", "default Park:AnnounceChannel"},
+		{"Park", "Channel: a\nAnnounceChannel:", ""},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,gG(load^x^1)", "default Originate:Dial"},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,G", "default Originate:Dial"},
+		{"Originate", "Application: Dial\nData: PJSIP/1,9,gU(G)F(load^x^1)", ""},
+		{"Getvar", "Variable: CHANNEL(channeltype)", "default Getvar:CHANNEL"},
+		{"Getvar", "Variable: CHANNEL (channeltype)", "default Getvar:CHANNEL"},
+		{"Getvar", "Channel:\nVariable: CHANNEL(tdd)", "default Getvar:CHANNEL"},
+		{"Getvar", "Channel:\nChannel: a\nVariable: CHANNEL(tdd)", "default Getvar:CHANNEL"},
+		{"Getvar", "Variable: X\nVariable: CHANNEL(tdd)", "default Getvar:CHANNEL"},
+		{"Getvar", "Channel: a\nVariable: CHANNEL(channeltype)", ""},
+		{"Getvar", "Variable: CHANNEL", ""},
+		{"Status", "Variables: CHANNEL(channeltype)", ""}, // of channels that are up
+		{"Setvar", "Variable: CHANNEL(language)\nValue: en", ""},
+	})
+}
+
+// The header of a request in which a telephone proves its password is not read: it is as good as the password to guess it by.
+func TestPolicy_NoProofIsRead(t *testing.T) {
+	wantEach(t, []refused{
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,Authorization)", "default Getvar:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read, proxy-authorization ,1)", "default Getvar:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,Auth*)", "default Getvar:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,*)", "default Getvar:PJSIP_HEADER"},
+		{"Getvar", `Channel: a
+Variable: PJSIP_HEADER(read,"Autho\rization")`, "default Getvar:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: SIP_HEADER(Authorization)", "default Getvar:SIP_HEADER"},
+		{"Status", `Variables: X,PJSIP_HEADER(read\,Authorization)`, "default Status:PJSIP_HEADER"},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,X-*)", ""},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,X-Authorization-Id)", ""},
+		{"Getvar", "Channel: a\nVariable: PJSIP_HEADER(read,From)", ""},
+		{"Setvar", "Channel: a\nVariable: PJSIP_HEADER(add,Authorization)\nValue: x", ""},
 	})
 }

@@ -66,6 +66,8 @@ var arguments = [...]struct {
 	{"QueuePause", "Reason", addsMembers, "Reason", otherMembers},
 	{"Park", "TimeoutChannel", dialsHarm, "TimeoutChannel", comesBack},
 	{"Park", "Channel2", dialsHarm, "Channel2", comesBack},
+	// parking_manager.c manager_park does not look whether there is such a channel, and there may be none any more.
+	{"Park", "AnnounceChannel", nil, "AnnounceChannel", "an AnnounceChannel, by which Asterisk crashes once that channel is gone"},
 	{"DBPut", "Family", isOwnFamily, "Family", ownFamily},
 	{"DBDel", "Family", isOwnFamily, "Family", ownFamily},
 	{"DBDelTree", "Family", reachesOwnFamily, "Family", ownFamily},
@@ -83,7 +85,7 @@ const extenNames = "an extension with any of " + inCommand + ", which would name
 // comesBack is why what names the telephone that has parked a call holds no expression: once
 // the call's time is over, Asterisk makes an extension that dials it, whose arguments are evaluated
 // (parking_bridge_features.c parking_duration_callback).
-const comesBack = "a channel with any of " + inCommand + ", of which Asterisk would make an extension, or of AudioSocket"
+const comesBack = "a channel with any of " + inCommand + ", of which Asterisk would make an extension, or of " + sockets
 
 func assignsMore(value string) bool {
 	return strings.Contains(value, ",") && strings.Contains(value, "=")
@@ -122,7 +124,7 @@ func (p *Policy) holds(action name.Action, headers []frames.Header) *Refusal {
 	case action.Is("Originate"):
 		refused = p.originate(headers)
 	case action.Is("Getvar"):
-		refused = p.asks("Getvar", Values(headers, "Variable"))
+		refused = p.getvar(headers)
 	case action.Is("Setvar"):
 		refused = p.setvar(headers)
 	case action.Is("DBGetTree"):

@@ -60,26 +60,13 @@ var variables = [...]struct {
 // Originate:ODBC grants ODBC_NUMBERS.
 var families = [...]string{"SHELL", "EVAL", "CURL", "FILE", "DB", "ODBC", "REALTIME"}
 
-// What a refusal calls by name. Others are text of the request.
-var (
-	shownFunctions = [...]string{
-		"ENV", "AST_CONFIG", "AST_SORCERY", "VM_INFO", "CONFBRIDGE", "GLOBAL", "SHARED", "SET", "ARRAY", "HASH", "LOCAL",
-		"MASTER_CHANNEL", "IMPORT", "STAT", "SYSINFO", "PERIODIC_HOOK", "FAXOPT", "SPRINTF", "STRREPLACE", "PUSH", "UNSHIFT",
-		"SIPPEER", "PJSIP_ENDPOINT", "PJSIP_AOR", "PJSIP_CONTACT", "MEETME_INFO",
-	}
-	shownApplications = [...]string{
-		"System", "TrySystem", "AGI", "EAGI", "DeadAGI", "ExternalIVR", "Exec", "TryExec", "ExecIf", "ExecIfTime", "Originate",
-		"Reload", "DBdeltree", "MixMonitor", "Monitor", "Record", "ChanSpy", "ExtenSpy", "Page", "AudioSocket", "SendFAX",
-		"ReceiveFAX", "VoiceMail", "VoiceMailMain", "MinivmNotify", "DISA", "MP3Player", "Set", "MSet", "Read", "Directory",
-		"SMS", "Festival", "ICES", "NBScat", "JabberSend", "RetryDial", "FollowMe", "UserEvent", "Log", "DumpChan",
-	}
-	shownVariables = [...]string{
-		"MONITOR_EXEC", "MONITOR_EXEC_ARGS", "MONITOR_FILENAME", "MONITOR_OPTIONS", "TOUCH_MONITOR", "TOUCH_MIXMONITOR",
-		"MEETME_AGI_BACKGROUND", "MEETME_RECORDINGFILE", "MEETME_RECORDINGFORMAT", "MIXMONITOR_FILENAME", "MVM_FILENAME",
-		"DYNAMIC_FEATURES", "DUNDIDIALARGS", "DIALSTATUS", "SPYGROUP", "TRANSFER_EXTEN", "BLINDTRANSFER", "ATTENDEDTRANSFER",
-		"GOTO_ON_BLINDXFR", "BRIDGE_FEATURES", "BRIDGE_PLAY_SOUND", "AGENTGOODBYE", "LIMIT_CONNECT_FILE", "LIMIT_TIMEOUT_FILE", "LIMIT_WARNING_FILE",
-	}
-)
+// shownVariables are what a refusal calls by name. Others are text of the request.
+var shownVariables = [...]string{
+	"MONITOR_EXEC", "MONITOR_EXEC_ARGS", "MONITOR_FILENAME", "MONITOR_OPTIONS", "TOUCH_MONITOR", "TOUCH_MIXMONITOR",
+	"MEETME_AGI_BACKGROUND", "MEETME_RECORDINGFILE", "MEETME_RECORDINGFORMAT", "MIXMONITOR_FILENAME", "MVM_FILENAME",
+	"DYNAMIC_FEATURES", "DUNDIDIALARGS", "DIALSTATUS", "SPYGROUP", "TRANSFER_EXTEN", "BLINDTRANSFER", "ATTENDEDTRANSFER",
+	"GOTO_ON_BLINDXFR", "BRIDGE_FEATURES", "BRIDGE_PLAY_SOUND", "AGENTGOODBYE", "LIMIT_CONNECT_FILE", "LIMIT_TIMEOUT_FILE", "LIMIT_WARNING_FILE",
+}
 
 // nameOr returns that of names which is name but for case, or otherwise.
 func nameOr(names []string, name, otherwise string) string {
@@ -132,19 +119,6 @@ func (p *Policy) assign(action, name, value string) *Refusal {
 	return p.variable(action, name, value, true)
 }
 
-// asks looks at names of variables, for which action asks.
-func (p *Policy) asks(action string, names []string) *Refusal {
-	for _, name := range names {
-		if r := p.functions(action, name); r != nil {
-			return r
-		}
-		if r := p.variable(action, name, "", false); r != nil {
-			return r
-		}
-	}
-	return nil
-}
-
 // functions looks at the functions that a variable's name holds.
 func (p *Policy) functions(action, name string) *Refusal {
 	if hasExpression(name) {
@@ -166,7 +140,7 @@ func (p *Policy) function(action, name string) *Refusal {
 	if slices.Contains(functions[:], name) {
 		return p.denied(action + ":" + name)
 	}
-	h := held{shown: nameOr(shownFunctions[:], name, "<FUNCTION>"), names: []string{name}}
+	h := held{shown: nameOr(shownFunctions, name, "<FUNCTION>"), names: []string{name}}
 	for _, family := range families {
 		if len(name) >= len(family) && strings.EqualFold(name[:len(family)], family) {
 			h.shown, h.names = family, append(h.names, family)

@@ -49,11 +49,13 @@ func dialHarms(data string, args []string) string {
 	switch {
 	case hasOption(options, "pP"+recordingOptions):
 		return "option p, P, w, W, x or X, which records into a file"
-	case audioSocket.MatchString(argument(args, 0)):
-		return "a channel of AudioSocket, which connects to any host and port"
+	case socket.MatchString(argument(args, 0)):
+		return "a channel of " + sockets
 	case namesCommand(argument(args, 0)), hasOption(options, "fo") && namesCommand(options):
 		return "any of " + inCommand + " in what is dialled, or in a caller's number: it would name a recording's file"
-	case leadsOn(options, "FGbB"):
+	case hasOption(options, "G"): // app_dial.c gives the called channel away, and uses it after that
+		return "option G, by which Asterisk may crash"
+	case leadsOn(options, "FbB"):
 		return extenNames
 	}
 	return playsElse(data, args)
@@ -174,7 +176,7 @@ func (p *Policy) application(name string, data []string) (listed bool, refused *
 		if p.lists.Allow.Match(grant) {
 			return false, nil
 		}
-		shown := nameOr(shownApplications[:], name, "<Application>")
+		shown := nameOr(shownApplications, name, "<Application>")
 		return false, p.ungranted("Originate:"+shown, "Originate of "+shown+", an application that is not listed as harmless")
 	}
 	for _, text := range data {

@@ -7,7 +7,7 @@ import "testing"
 func TestPolicy_NothingThatAsteriskActsUpon(t *testing.T) {
 	p := testPolicy(t, "", "", "")
 	for _, c := range []struct{ action, headers, want string }{
-		{"Park", "Channel: a\nTimeoutChannel: PJSIP/100-00000001\nAnnounceChannel: PJSIP/1-2", ""},
+		{"Park", "Channel: a\nTimeoutChannel: PJSIP/100-00000001", ""},
 		{"Park", "Channel: a\nTimeoutChannel: Local/100@internal-00000001;1", ""},
 		{"Park", "TimeoutChannel: Local/${SHELL(id)}@x-1", "default Park:TimeoutChannel"},
 		{"Park", "TimeoutChannel: PJSIP/1\ntimeoutchannel: Local/1,9,P@x-1", "default Park:TimeoutChannel"},

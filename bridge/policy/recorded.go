@@ -21,13 +21,15 @@ const inShell = "\"`$\\"
 // in the name of a recording.
 func namesCommand(value string) bool { return strings.ContainsAny(value, inCommand) }
 
-// audioSocket finds a channel that connects to any host and port, as the application AudioSocket does.
-var audioSocket = regexp.MustCompile(`(?i)(^|&)\s*AudioSocket/`)
+// socket finds a channel that sends what is heard to any host and port, as the application AudioSocket does.
+var socket = regexp.MustCompile(`(?i)(^|&)\s*(AudioSocket|UnicastRTP|MulticastRTP)/`)
+
+const sockets = "AudioSocket, UnicastRTP or MulticastRTP, which sends what is heard to any host and port"
 
 // dialsHarm reports whether what is dialled would be a command in the name of a recording, or connects anywhere.
-func dialsHarm(dialled string) bool { return namesCommand(dialled) || audioSocket.MatchString(dialled) }
+func dialsHarm(dialled string) bool { return namesCommand(dialled) || socket.MatchString(dialled) }
 
-const dialledHarm = "a channel with any of " + inCommand + ", which would name a recording's file, or of AudioSocket, which connects to any host and port"
+const dialledHarm = "a channel with any of " + inCommand + ", which would name a recording's file, or of " + sockets
 
 // leadsToCommand reports whether place, what a Gosub may have with arguments in brackets behind it, has an
 // extension that would be a command in the name of a recording.

@@ -47,16 +47,24 @@ func Header(name []byte) bool {
 // Headers returns JSON objects of AMI headers, one or several with commas
 // between, with Hidden in place of each value of a secret one, and the names of
 // those, each once. The objects are flat, as package frames writes them. An
-// empty value stays: it is no secret. Without a secret it returns in itself;
-// otherwise in is left as it is.
+// empty value stays: it is no secret. The Val behind a Key of the database that
+// ends in such a name is one. Without a secret it returns in itself; otherwise in
+// is left as it is.
 func Headers(in []byte) (out []byte, names []string) {
-	done := 0 // of in, copied to out or hidden
+	done := 0      // of in, copied to out or hidden
+	inKey := false // the last Key of this object is a secret's
 	for at := next(in, 0); at >= 0; {
 		end := stringEnd(in, at)
 		name := in[at+1 : max(at+1, end-1)]
 		isName := end < len(in) && in[end] == ':'
 		at = end
-		if isName && Header(name) {
+		switch {
+		case isName && string(name) == "Key":
+			inKey = endsSecret(in[min(end+1, len(in)):])
+		case isName && string(name) == "Event":
+			inKey = false
+		}
+		if isName && (Header(name) || inKey && string(name) == "Val") {
 			before := done
 			out, done, at = hide(out, in, done, end+1)
 			if done != before && !slices.Contains(names, string(name)) {
@@ -69,6 +77,16 @@ func Headers(in []byte) (out []byte, names []string) {
 		return in, nil
 	}
 	return append(out, in[done:]...), names
+}
+
+// endsSecret reports whether value, a JSON string and more, is a key of Asterisk's database whose last part is a secret's
+// name, such as /AMPUSER/100/password of FreePBX.
+func endsSecret(value []byte) bool {
+	if len(value) == 0 || value[0] != '"' {
+		return false
+	}
+	key := bytes.Trim(value[:stringEnd(value, 0)], `"`)
+	return Header(key[bytes.LastIndexByte(key, '/')+1:])
 }
 
 // hide appends what of in is not done yet to out, up to the string, or the array

@@ -16,6 +16,8 @@ var (
 	// "open /run/secrets/nats.creds: no such file or directory".
 	systemErrorRule = regexp.MustCompile(`^(?:no such file or directory|permission denied|is a directory|not a directory|too many open files|` +
 		`input/output error|no space left on device|file name too long|too many levels of symbolic links)(?:[\r\n"':;,)\]\\]|$)`)
+	// authSchemeRule is the word that goes before the secret in a header of HTTP or SIP.
+	authSchemeRule = regexp.MustCompile(`^(?i:basic|bearer|digest|token|apikey|negotiate|ntlm)[ \t]+`)
 	// lineEndRule is the end of an AMI header, as it is or as %q prints it.
 	lineEndRule = regexp.MustCompile(`[\r\n]|\\[rn]`)
 )
@@ -107,6 +109,12 @@ func valueEnd(s string, inLine bool) int {
 		end = m[0]
 	}
 	if inLine {
+		if scheme := authSchemeRule.FindString(s[:end]); scheme != "" {
+			if strings.EqualFold(strings.TrimSpace(scheme), "digest") { // name="value", and so on
+				return end
+			}
+			return len(scheme) + valueEnd(s[len(scheme):], inLine)
+		}
 		if word := quotedWordRule.FindString(s[:end]); word != "" {
 			return len(word)
 		}

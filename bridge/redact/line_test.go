@@ -50,7 +50,16 @@ func TestLine_HidesValues(t *testing.T) {
 		"пароль=x y":                                       "пароль=[redacted] y",
 		"2fa=x y":                                          "2fa=[redacted] y",
 		"dial IAX2/u:pw@h/1 failed":                        "dial IAX2/u:[redacted]@h/1 failed",
-		"at eyJhbGciOiJIUzI1NiJ9.eyJz.c now":               "at [redacted] now",
+		"authorization=Basic dTpw x=1":                     "authorization=[redacted] x=1",
+		"authorization=basic  dTpw":                        "authorization=[redacted]",
+		`auth_token="Token" dTpw x`:                        `auth_token=[redacted] dTpw x`,
+		"password=ApiKey dTpw x":                           "password=[redacted] x",
+		`x PJSIP_HEADER(add,Authorization)=Digest username="u", response="0f" z=1`: "x PJSIP_HEADER(add,Authorization)=[redacted]",
+		"refused Basic dTpwd3B3 again":                                             "refused Basic [redacted] again",
+		"basic authentication failed, Basic dTpw":                                  "basic authentication failed, Basic [redacted]",
+		"secret=Basic":                       "secret=[redacted]",
+		"secret=Basically yes":               "secret=[redacted] yes",
+		"at eyJhbGciOiJIUzI1NiJ9.eyJz.c now": "at [redacted] now",
 	} {
 		if got := r.Line(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)

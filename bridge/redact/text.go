@@ -1,7 +1,9 @@
 package redact
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"net/url"
 	"regexp"
@@ -134,6 +136,7 @@ var (
 	// IAX2/user:password@host, also without a user.
 	dialledRule = regexp.MustCompile(`(?i)(?:\bsips?:|/)(?:sips?:)?([^\s:@/;,&"'<>]*):([^\s@]+)@`)
 	bearerRule  = regexp.MustCompile(`(?i)\b(bearer)\s+(?:` + quotedWord + `|\S*[^\s,;])`)
+	basicRule   = regexp.MustCompile(`(?i)\bbasic[ \t]+[A-Za-z0-9+/]+=*`)
 	// shapeRule is what is secret by its looks: a JSON Web Token, a private key.
 	shapeRule = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_.-]*|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*-----)?`)
 )
@@ -153,7 +156,17 @@ func (r *Redactor) shapes(s string) string {
 	if strings.Contains(s, "eyJ") || strings.Contains(s, "-----BEGIN") {
 		s = shapeRule.ReplaceAllLiteralString(s, Hidden)
 	}
-	return s
+	return basicRule.ReplaceAllStringFunc(s, hideBasic)
+}
+
+// hideBasic hides what stands behind Basic if it is user:password in Base64, and not a word, as in basic rate.
+func hideBasic(match string) string {
+	at := strings.LastIndexAny(match, " \t") + 1
+	proof, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(match[at:], "="))
+	if err != nil || !bytes.Contains(proof, []byte(":")) {
+		return match
+	}
+	return match[:at] + Hidden
 }
 
 // hideUserinfo hides user, password and token of the URLs in s. Whoever does
