@@ -84,8 +84,8 @@ func InboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
 func (c *Conn) Inbox() string { return InboxPrefix(c.o.Config.Node) + "." + rand.Text() }
 
 // Mismatch adds to err, of a connect as c has it, what it may mean: that a server
-// wants the TLS handshake first and the bridge does not, or the other way round, or that
-// the user's JWT has expired.
+// wants the TLS handshake first and the bridge does not, or the other way round, or what the
+// user's JWT says.
 func Mismatch(c config.NATSConfig, err error) error {
 	var record tls.RecordHeaderError
 	timeout, isTimeout := errors.AsType[net.Error](err)
@@ -98,8 +98,8 @@ func Mismatch(c config.NATSConfig, err error) error {
 		return fmt.Errorf("%w: the server says nothing: if it wants TLS first (handshake_first), set BRIDGE_NATS_TLS_FIRST=on", err)
 	}
 	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) {
-		if until := c.UserJWTExpires(); !until.IsZero() && time.Now().After(until) {
-			return fmt.Errorf("%w: the JWT in BRIDGE_NATS_CREDS_FILE expired at %s: put another one there", err, until.UTC().Format(time.RFC3339))
+		if claims := c.UserJWT(); claims != nil {
+			return fmt.Errorf("%w: the JWT in BRIDGE_NATS_CREDS_FILE%s", err, whyRefused(claims, time.Now()))
 		}
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
@@ -37,9 +38,7 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	if trip, err := nc.RTT(); err == nil {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}
-	if until := s.Bridge.NATS.UserJWTExpires(); !until.IsZero() {
-		f.add("note", "the JWT in BRIDGE_NATS_CREDS_FILE expires at %s: NATS ends the connection then, and takes no other with it", until.UTC().Format(time.RFC3339))
-	}
+	f.userJWT(s.Bridge.NATS.UserJWT())
 	f.subscriptions(nc, &s.Bridge)
 	f.streams(ctx, &s.Bridge, nc.ConnectedServerVersion())
 	if s.Bridge.HA {
@@ -55,6 +54,20 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>%s, $JS.API.STREAM.CREATE, and replies to _INBOX) are not checked: that would take publishing",
 		s.Bridge.SubjectPrefix, strings.ReplaceAll(shared, "ami.", s.Bridge.SubjectPrefix+"."))
 	return f
+}
+
+// userJWT says until when the one is good with which NATS has just let the bridge in; nil: there is none.
+func (f *findings) userJWT(c *jwt.UserClaims) {
+	if c == nil {
+		return
+	}
+	if c.Expires > 0 {
+		f.add("note", "the JWT in BRIDGE_NATS_CREDS_FILE expires at %s: NATS ends the connection then, and takes no other with it",
+			time.Unix(c.Expires, 0).UTC().Format(time.RFC3339))
+	}
+	if len(c.Times) > 0 {
+		f.add("note", "the JWT in BRIDGE_NATS_CREDS_FILE is good only %s: NATS ends the connection at other times, and takes none", natsconn.JWTLimits(c))
+	}
 }
 
 // embedded says whether the embedded server could start.
