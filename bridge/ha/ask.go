@@ -90,14 +90,14 @@ func (n *Node) askTerm(s *server) {
 		}
 		switch {
 		case err != nil:
-			s.trouble.Store(&err)
+			s.inTrouble(err)
 			return answer(standby.Event{Kind: standby.Failed})
 		case last == nil:
 			return answer(standby.Event{Kind: standby.SawTerm})
 		}
 		term, err := standby.DecodeTerm(last.Data)
 		if err != nil {
-			s.trouble.Store(&err)
+			s.inTrouble(err)
 			n.log.Error("the record of a term cannot be read", zap.String("server", s.Name), zap.Error(err))
 			if errors.Is(err, standby.ErrNewer) {
 				return answer(standby.Event{Kind: standby.Failed})
@@ -115,6 +115,17 @@ func (n *Node) askTerm(s *server) {
 			saw()
 		}
 	}, answer(standby.Event{Kind: standby.Failed}))
+}
+
+// inTrouble notes why it is not known who leads s.
+func (s *server) inTrouble(err error) {
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		err = fmt.Errorf("no JetStream answers (where it is at a hub, give this leaf node its default_js_domain): %w", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("JetStream does not answer: %w", err)
+	}
+	s.trouble.Store(&err)
 }
 
 // lastStored is the sequence of the last event of s, if it is of one that keeps behind fences; else, or
@@ -166,7 +177,7 @@ func (n *Node) writeTerm(s *server) {
 		if errors.Is(err, jetstream.ErrNoStreamResponse) {
 			err = fmt.Errorf("no stream takes %s: %s wants the subject %s", s.Terms, streams.EventStream, streams.Terms(n.o.Config.SubjectPrefix))
 		}
-		s.trouble.Store(&err)
+		s.inTrouble(err)
 		n.log.Warn("a term is not stored", zap.String("server", s.Name), zap.Error(err))
 		return answer(standby.Event{Kind: standby.Failed})
 	}, answer(standby.Event{Kind: standby.Failed}))
@@ -246,7 +257,7 @@ func (n *Node) readTail(s *server, now time.Time) {
 			held, err = n.fill(ctx, tail, s, since, tailFar)
 		}
 		if err != nil {
-			s.trouble.Store(&err)
+			s.inTrouble(err)
 			n.log.Warn("the stream is not read", zap.String("server", s.Name), zap.Error(err))
 			return answer(standby.Event{Kind: standby.Failed})
 		}
