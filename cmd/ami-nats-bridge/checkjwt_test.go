@@ -75,3 +75,38 @@ func TestCheck_SaysWhenTheJWTExpires(t *testing.T) {
 		}
 	}
 }
+
+// What the JWT does not let the bridge publish is said beforehand: nobody is asked, for there are no operators here.
+func TestCheck_SaysWhatTheJWTDoesNotLetItPublish(t *testing.T) {
+	url := natstest.Serve(t, nil).ClientURL()
+	own := []string{"ami.events.>", "ami.status.>", "ami.nodes.>", "ami.audit.>", "$KV.>", "_R_.>"}
+	for want, change := range map[string]func(*jwt.UserClaims){
+		"note permissions to publish (ami.events.>,": func(*jwt.UserClaims) {},
+		"ok the JWT in BRIDGE_NATS_CREDS_FILE lets":  func(c *jwt.UserClaims) { c.Pub.Allow.Add(own...) },
+		"FAIL the JWT in BRIDGE_NATS_CREDS_FILE does not let the bridge publish to ami.audit.pbx1.x": func(c *jwt.UserClaims) {
+			c.Pub.Allow.Add(own...)
+			c.Pub.Deny.Add("ami.audit.pbx1.>")
+		},
+		"FAIL the JWT in BRIDGE_NATS_CREDS_FILE does not let the bridge publish to _INBOX.>, by": func(c *jwt.UserClaims) {
+			c.Pub.Allow.Add(own[:5]...)
+		},
+		"ok the JWT in BRIDGE_NATS_CREDS_FILE lets the bridge publish what": func(c *jwt.UserClaims) {
+			c.Pub.Allow.Add(own[:5]...)
+			c.Resp = &jwt.ResponsePermission{MaxMsgs: -1, Expires: time.Hour}
+		},
+		"FAIL the JWT in BRIDGE_NATS_CREDS_FILE does not let the bridge publish to ami.nodes.b1, $KV.AMI_STATE.x, $KV.AMI_IDEMPOTENCY.x, ami.status.pbx1.x, ami.audit.pbx1.x": func(c *jwt.UserClaims) {
+			c.Pub.Allow.Add("ami.events.*.*", "_INBOX.>")
+		},
+	} {
+		s := load(t, envtest.One("BRIDGE_NATS_URL="+url, "BRIDGE_NATS_CREDS_FILE="+creds(t, change), "BRIDGE_HTTP_ADDR=", "BRIDGE_NODE=b1")...)
+		var said []string
+		for _, f := range checkNATS(t.Context(), s, noTime).found {
+			if strings.Contains(f.Text, "publish") {
+				said = append(said, fmt.Sprintf("%s %s", f.Verdict, f.Text))
+			}
+		}
+		if got := strings.Join(said, "\n"); !strings.HasPrefix(got, want) {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+}

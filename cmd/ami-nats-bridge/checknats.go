@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/actions"
@@ -47,27 +46,8 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	if s.Bridge.Delivery != config.DeliverCore {
 		f.beside(ctx, nc, &s.Bridge)
 	}
-	shared := ""
-	if s.Bridge.HA {
-		shared = ", ami.ha.>, ami.terms.>"
-	}
-	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>%s, $JS.API.STREAM.CREATE, and replies to _INBOX) are not checked: that would take publishing",
-		s.Bridge.SubjectPrefix, strings.ReplaceAll(shared, "ami.", s.Bridge.SubjectPrefix+"."))
+	f.publishing(s.Bridge.NATS.UserJWT(), &s.Bridge)
 	return f
-}
-
-// userJWT says until when the one is good with which NATS has just let the bridge in; nil: there is none.
-func (f *findings) userJWT(c *jwt.UserClaims) {
-	if c == nil {
-		return
-	}
-	if c.Expires > 0 {
-		f.add("note", "the JWT in BRIDGE_NATS_CREDS_FILE expires at %s: NATS ends the connection then, and takes no other with it",
-			time.Unix(c.Expires, 0).UTC().Format(time.RFC3339))
-	}
-	if len(c.Times) > 0 {
-		f.add("note", "the JWT in BRIDGE_NATS_CREDS_FILE is good only %s: NATS ends the connection at other times, and takes none", natsconn.JWTLimits(c))
-	}
 }
 
 // embedded says whether the embedded server could start.
