@@ -117,6 +117,24 @@ func (n *Node) askTerm(s *server) {
 	}, answer(standby.Event{Kind: standby.Failed}))
 }
 
+// unfoundAfter is how many claims in a row are refused behind no record, before it is said that there is one which
+// is not found: another bridge may have been faster, or a replica may be behind.
+const unfoundAfter = 5
+
+// isUnfound takes in that the stream has refused a claim behind the record that this fence names, 0: behind none.
+func (n *Node) isUnfound(s *server, fence uint64) {
+	if fence != 0 {
+		s.unfound.Store(0)
+		return
+	}
+	if s.unfound.Add(1) == unfoundAfter {
+		err := fmt.Errorf("records of its term are stored, and none is under %s: the account maps subjects (mappings), or the stream does (subject_transform): "+
+			"take the bridge's subjects out of that", s.Terms)
+		s.inTrouble(err)
+		n.log.Error("a term is not found", zap.String("server", s.Name), zap.Error(err))
+	}
+}
+
 // inTrouble notes why it is not known who leads s.
 func (s *server) inTrouble(err error) {
 	switch {
@@ -165,6 +183,7 @@ func (n *Node) writeTerm(s *server) {
 		}
 		if err == nil {
 			s.trouble.Store(nil)
+			s.unfound.Store(0)
 			wrote := answer(standby.Event{Kind: standby.Wrote, Seq: ack.Sequence})
 			return func() {
 				s.Outbox.Claim(record.Term)
@@ -172,6 +191,7 @@ func (n *Node) writeTerm(s *server) {
 			}
 		}
 		if natsconn.Overtaken(err) {
+			n.isUnfound(s, fence)
 			return answer(standby.Event{Kind: standby.Refused})
 		}
 		if errors.Is(err, jetstream.ErrNoStreamResponse) {
