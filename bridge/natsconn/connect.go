@@ -146,10 +146,11 @@ func (c *Conn) likeOthers(address string) (user *url.Userinfo, name string) {
 
 // atHost is the URL of a server as nats.go reads it, nil if it is none.
 func atHost(text string) *url.URL {
+	text = strings.TrimSpace(text)
 	if !strings.Contains(text, "://") {
 		text = "nats://" + text
 	}
-	u, err := url.Parse(strings.TrimSpace(text))
+	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
 		return nil
 	}
