@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
@@ -38,21 +37,20 @@ func (c *NATSConfig) ReadUserJWT() (string, error) {
 	return jwt, nil
 }
 
-// UserJWTExpires returns until when the user's JWT that CredsFile holds now is good: zero if it is for ever, if
-// there is none, or none that can be read.
-func (c *NATSConfig) UserJWTExpires() time.Time {
+// UserJWT returns what the user's JWT says that CredsFile holds now: nil if there is none, or none that can be read.
+func (c *NATSConfig) UserJWT() *jwt.UserClaims {
 	if c.CredsFile == "" {
-		return time.Time{}
+		return nil
 	}
 	token, err := c.ReadUserJWT()
 	if err != nil {
-		return time.Time{}
+		return nil
 	}
 	claims, err := jwt.DecodeUserClaims(token)
-	if err != nil || claims.Expires <= 0 {
-		return time.Time{}
+	if err != nil {
+		return nil
 	}
-	return time.Unix(claims.Expires, 0)
+	return claims
 }
 
 // Sign signs nonce, by which nats-server asks who connects, with the key in CredsFile.

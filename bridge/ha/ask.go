@@ -90,14 +90,14 @@ func (n *Node) askTerm(s *server) {
 		}
 		switch {
 		case err != nil:
-			s.trouble.Store(&err)
+			s.inTrouble(err)
 			return answer(standby.Event{Kind: standby.Failed})
 		case last == nil:
 			return answer(standby.Event{Kind: standby.SawTerm})
 		}
 		term, err := standby.DecodeTerm(last.Data)
 		if err != nil {
-			s.trouble.Store(&err)
+			s.inTrouble(err)
 			n.log.Error("the record of a term cannot be read", zap.String("server", s.Name), zap.Error(err))
 			if errors.Is(err, standby.ErrNewer) {
 				return answer(standby.Event{Kind: standby.Failed})
@@ -115,6 +115,35 @@ func (n *Node) askTerm(s *server) {
 			saw()
 		}
 	}, answer(standby.Event{Kind: standby.Failed}))
+}
+
+// unfoundAfter is how many claims in a row are refused behind no record, before it is said that there is one which
+// is not found: another bridge may have been faster, or a replica may be behind.
+const unfoundAfter = 5
+
+// isUnfound takes in that the stream has refused a claim behind the record that this fence names, 0: behind none.
+func (n *Node) isUnfound(s *server, fence uint64) {
+	if fence != 0 {
+		s.unfound.Store(0)
+		return
+	}
+	if s.unfound.Add(1) == unfoundAfter {
+		err := fmt.Errorf("records of its term are stored, and none is under %s: the account maps subjects (mappings), or the stream does (subject_transform): "+
+			"take the bridge's subjects out of that", s.Terms)
+		s.inTrouble(err)
+		n.log.Error("a term is not found", zap.String("server", s.Name), zap.Error(err))
+	}
+}
+
+// inTrouble notes why it is not known who leads s.
+func (s *server) inTrouble(err error) {
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		err = fmt.Errorf("no JetStream answers (where it is at a hub, give this leaf node its default_js_domain): %w", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("JetStream does not answer: %w", err)
+	}
+	s.trouble.Store(&err)
 }
 
 // lastStored is the sequence of the last event of s, if it is of one that keeps behind fences; else, or
@@ -154,6 +183,7 @@ func (n *Node) writeTerm(s *server) {
 		}
 		if err == nil {
 			s.trouble.Store(nil)
+			s.unfound.Store(0)
 			wrote := answer(standby.Event{Kind: standby.Wrote, Seq: ack.Sequence})
 			return func() {
 				s.Outbox.Claim(record.Term)
@@ -161,12 +191,13 @@ func (n *Node) writeTerm(s *server) {
 			}
 		}
 		if natsconn.Overtaken(err) {
+			n.isUnfound(s, fence)
 			return answer(standby.Event{Kind: standby.Refused})
 		}
 		if errors.Is(err, jetstream.ErrNoStreamResponse) {
 			err = fmt.Errorf("no stream takes %s: %s wants the subject %s", s.Terms, streams.EventStream, streams.Terms(n.o.Config.SubjectPrefix))
 		}
-		s.trouble.Store(&err)
+		s.inTrouble(err)
 		n.log.Warn("a term is not stored", zap.String("server", s.Name), zap.Error(err))
 		return answer(standby.Event{Kind: standby.Failed})
 	}, answer(standby.Event{Kind: standby.Failed}))
@@ -246,7 +277,7 @@ func (n *Node) readTail(s *server, now time.Time) {
 			held, err = n.fill(ctx, tail, s, since, tailFar)
 		}
 		if err != nil {
-			s.trouble.Store(&err)
+			s.inTrouble(err)
 			n.log.Warn("the stream is not read", zap.String("server", s.Name), zap.Error(err))
 			return answer(standby.Event{Kind: standby.Failed})
 		}

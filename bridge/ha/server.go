@@ -65,6 +65,7 @@ type server struct {
 	lost, stored, drained atomic.Bool           // noted, for the Node
 	leading               atomic.Bool           // led, for others
 	trouble               atomic.Pointer[error] // why it is not known who leads; nil: it is
+	unfound               atomic.Int32          // claims in a row that were refused behind no record of a term
 	known                 known
 	asks                  asks
 	pinged                time.Time // by pings

@@ -248,8 +248,13 @@ func TestConn_NothingStandsOnANewConnection(t *testing.T) {
 // opened is a conn that is connected to the server at url. It does not run.
 func opened(t *testing.T, url string) *Conn {
 	t.Helper()
+	return openedAs(t, config.NATSConfig{URL: url})
+}
+
+func openedAs(t *testing.T, nats config.NATSConfig) *Conn {
+	t.Helper()
 	cfg := config.DefaultConfig()
-	cfg.Node, cfg.NATS.URL = "test", url
+	cfg.Node, cfg.NATS = "test", nats
 	c := New(Options{Name: "test", Config: &cfg, Login: NewLogin(cfg.NATS, nil, nil), Log: zap.NewNop()})
 	if err := c.Open(); err != nil {
 		t.Fatal(err)

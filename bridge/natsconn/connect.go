@@ -1,6 +1,7 @@
 package natsconn
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -82,8 +84,8 @@ func InboxPrefix(node string) string { return "_INBOX_amibridge_" + node }
 func (c *Conn) Inbox() string { return InboxPrefix(c.o.Config.Node) + "." + rand.Text() }
 
 // Mismatch adds to err, of a connect as c has it, what it may mean: that a server
-// wants the TLS handshake first and the bridge does not, or the other way round, or that
-// the user's JWT has expired.
+// wants the TLS handshake first and the bridge does not, or the other way round, or what the
+// user's JWT says.
 func Mismatch(c config.NATSConfig, err error) error {
 	var record tls.RecordHeaderError
 	timeout, isTimeout := errors.AsType[net.Error](err)
@@ -96,8 +98,8 @@ func Mismatch(c config.NATSConfig, err error) error {
 		return fmt.Errorf("%w: the server says nothing: if it wants TLS first (handshake_first), set BRIDGE_NATS_TLS_FIRST=on", err)
 	}
 	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) {
-		if until := c.UserJWTExpires(); !until.IsZero() && time.Now().After(until) {
-			return fmt.Errorf("%w: the JWT in BRIDGE_NATS_CREDS_FILE expired at %s: put another one there", err, until.UTC().Format(time.RFC3339))
+		if claims := c.UserJWT(); claims != nil {
+			return fmt.Errorf("%w: the JWT in BRIDGE_NATS_CREDS_FILE%s", err, whyRefused(claims, time.Now()))
 		}
 	}
 	return err
@@ -111,11 +113,62 @@ func (c *Conn) dial() (*nats.Conn, error) {
 	return connect(c.o.Config, c.o.Login, c.loggingIn, c.o.Name, slices.Concat(c.ours(), c.handlers(), c.o.Own)...)
 }
 
-// connectOnce connects once more, only to read what the server at url says.
-func (c *Conn) connectOnce(url string) (*nats.Conn, error) {
+// connectOnce connects once more, only to read what the server at address says.
+func (c *Conn) connectOnce(address string) (*nats.Conn, error) {
 	cfg := *c.o.Config
-	cfg.NATS.URL = url
-	return connect(&cfg, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect())...)
+	user, name := c.likeOthers(address)
+	if server := atHost(address); server != nil && server.User == nil {
+		server.User = user
+		address = server.String()
+	}
+	cfg.NATS.URL = address
+	return connect(&cfg, c.o.Login, nil, c.o.Name+"/limit", append(c.ours(), nats.NoReconnect(), certified(name))...)
+}
+
+// likeOthers is what nats.go uses for a server of which NATS has told: the user of the one that was
+// connected then, for its own list leaves users out; and, where the address is an IP, the name by
+// which that one was known, which stands in the certificates of a cluster.
+func (c *Conn) likeOthers(address string) (user *url.Userinfo, name string) {
+	known := append([]string{c.Get().ConnectedUrl()}, strings.Split(c.o.Config.NATS.URL, ",")...)
+	at := atHost(address)
+	for _, text := range known {
+		u := atHost(text)
+		if u == nil {
+			continue
+		}
+		user = cmp.Or(user, u.User)
+		if name == "" && at != nil && net.ParseIP(at.Hostname()) != nil && net.ParseIP(u.Hostname()) == nil {
+			name = u.Hostname()
+		}
+	}
+	return user, name
+}
+
+// atHost is the URL of a server as nats.go reads it, nil if it is none.
+func atHost(text string) *url.URL {
+	text = strings.TrimSpace(text)
+	if !strings.Contains(text, "://") {
+		text = "nats://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	return u
+}
+
+// certified has the server's certificate be one of name; empty: of the host in its URL.
+func certified(name string) nats.Option {
+	return func(o *nats.Options) error {
+		if name == "" {
+			return nil
+		}
+		if o.TLSConfig == nil {
+			o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		o.TLSConfig.ServerName = name
+		return nil
+	}
 }
 
 // Dialer opens connections for nats.go.

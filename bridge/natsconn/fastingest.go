@@ -25,10 +25,10 @@ func isSince(version string, minor int) bool {
 // that cannot be asked now. It takes up to ConnectTimeout a server.
 func (c *Conn) FastIngestEverywhere() error {
 	l := c.Get()
-	for _, url := range l.Servers() {
+	for _, server := range l.Servers() {
 		version := l.ConnectedServerVersion()
-		if url != l.ConnectedUrl() {
-			nc, err := c.connectOnce(url)
+		if own := atHost(l.ConnectedUrl()); own == nil || server != own.Scheme+"://"+own.Host {
+			nc, err := c.connectOnce(server)
 			if err != nil {
 				return fmt.Errorf("a server cannot be asked: %w", err)
 			}

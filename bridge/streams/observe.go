@@ -150,7 +150,7 @@ func foundBy(err error) finding {
 		f.err = errors.New("JetStream does not answer: no leader, or the servers are overloaded")
 	}
 	if f.state == NoJetStream {
-		f.err = fmt.Errorf("%w: enable JetStream, or set BRIDGE_DELIVERY=core", err)
+		f.err = fmt.Errorf("%w: enable JetStream, or give this leaf node the default_js_domain of its hub, or set BRIDGE_DELIVERY=core", err)
 	}
 	return f
 }

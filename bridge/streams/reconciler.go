@@ -52,14 +52,14 @@ type Reconciler struct {
 	poke    chan struct{}          // of capacity 1: look now
 	changed atomic.Bool            // since the status goroutine published it
 	batches atomic.Bool            // AMI_EVENTS takes fast ingest
+	waits   atomic.Pointer[error]  // why it is not given fast ingest yet, if it waits for other servers
 	domain  atomic.Pointer[string] // see Domain
 
 	// Of the goroutine that looks: updates that the bridge may not make, by
 	// stream, since so many connects.
-	refused    map[string]error
-	connects   uint64
-	waitReason string // why fast ingest waits, as it was logged
-	room       room   // for what is missing
+	refused  map[string]error
+	connects uint64
+	room     room // for what is missing
 
 	denials   denials
 	mu        sync.Mutex // protects the following
@@ -188,11 +188,13 @@ func (k *Reconciler) knowBatches() bool {
 		return true
 	}
 	err := k.conn.FastIngestEverywhere()
-	if err != nil && err.Error() != k.waitReason {
-		k.waitReason = err.Error()
+	if err == nil {
+		return true
+	}
+	if before := k.waits.Swap(&err); before == nil || (*before).Error() != err.Error() {
 		k.log.Info("fast ingest waits until every server has it", zap.Error(err))
 	}
-	return err == nil
+	return false
 }
 
 // actions looks for a stream that captures requests: its acknowledgement would

@@ -47,7 +47,11 @@ func (k *Reconciler) Unshared() error {
 		return err
 	}
 	if state, _ := k.State(EventStream); state.There() && !k.TakesBatches() {
-		return fmt.Errorf("stream %s has no fast ingest, without which bridges cannot share servers: each nats-server wants to be 2.14 or later", EventStream)
+		err := fmt.Errorf("stream %s has no fast ingest, without which bridges cannot share servers: each nats-server wants to be 2.14 or later", EventStream)
+		if why := k.waits.Load(); why != nil {
+			err = fmt.Errorf("%w: %w", err, *why)
+		}
+		return err
 	}
 	return nil
 }

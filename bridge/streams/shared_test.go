@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
@@ -99,4 +100,14 @@ func TestUnshared_AnOldServer(t *testing.T) {
 		k := testStreams(&cfg, conntest.Open(t, older(t, version)))
 		wantUnshared(t, version, k.Unshared(), want)
 	}
+}
+
+// A cluster of which a server cannot be asked for its version has no fast ingest, and it is said why.
+func TestUnshared_AServerThatCannotBeAsked(t *testing.T) {
+	cfg := config.DefaultConfig()
+	cfg.HA = true
+	url := natstest.Start(t, t.TempDir(), 0).ClientURL()
+	k := testStreams(&cfg, conntest.Open(t, url+",nats://127.0.0.1:1", nats.DontRandomize()))
+	k.Check(t.Context())
+	wantUnshared(t, "one is away", k.Unshared(), "each nats-server wants to be 2.14 or later: a server cannot be asked: connect to NATS: ")
 }

@@ -37,9 +37,7 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	if trip, err := nc.RTT(); err == nil {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}
-	if until := s.Bridge.NATS.UserJWTExpires(); !until.IsZero() {
-		f.add("note", "the JWT in BRIDGE_NATS_CREDS_FILE expires at %s: NATS ends the connection then, and takes no other with it", until.UTC().Format(time.RFC3339))
-	}
+	f.userJWT(s.Bridge.NATS.UserJWT())
 	f.subscriptions(nc, &s.Bridge)
 	f.streams(ctx, &s.Bridge, nc.ConnectedServerVersion())
 	if s.Bridge.HA {
@@ -48,12 +46,7 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	if s.Bridge.Delivery != config.DeliverCore {
 		f.beside(ctx, nc, &s.Bridge)
 	}
-	shared := ""
-	if s.Bridge.HA {
-		shared = ", ami.ha.>, ami.terms.>"
-	}
-	f.add("note", "permissions to publish (%s.events.>, %[1]s.status.>, %[1]s.nodes.>%s, $JS.API.STREAM.CREATE, and replies to _INBOX) are not checked: that would take publishing",
-		s.Bridge.SubjectPrefix, strings.ReplaceAll(shared, "ami.", s.Bridge.SubjectPrefix+"."))
+	f.publishing(s.Bridge.NATS.UserJWT(), &s.Bridge)
 	return f
 }
 

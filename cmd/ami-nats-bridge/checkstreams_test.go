@@ -217,7 +217,7 @@ func TestCheckStreams_SaysWhatStopsTheBridge(t *testing.T) {
 		},
 		"no JetStream": {
 			streamsNATS(t, func(o *server.Options) { o.JetStream = false }), nil, nil,
-			[]string{"FAIL  nats: API error: code=503 err_code=10076 description=jetstream not enabled: enable JetStream, or set BRIDGE_DELIVERY=core"},
+			[]string{"FAIL  nats: API error: code=503 err_code=10076 description=jetstream not enabled: enable JetStream, or give this leaf node the default_js_domain of its hub, or set BRIDGE_DELIVERY=core"},
 		},
 		"no JetStream, core, strict": {
 			streamsNATS(t, func(o *server.Options) { o.JetStream = false }), nil, []string{"BRIDGE_DELIVERY=core", "BRIDGE_AUDIT=strict"},

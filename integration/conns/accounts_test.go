@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/jwt/v2"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
@@ -69,6 +70,57 @@ func TestConns_UserJWTExpires(t *testing.T) {
 	<-time.After(5 * time.Second) // and that has expired
 	o.works()
 	o.whole(t, 4)
+}
+
+// A user's JWT that NATS takes elsewhere, at other times, or no more: nats-server says of each that the
+// authorization is violated, the bridge what the JWT says.
+func TestConns_UserJWTRefused(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t)
+	o.works()
+	for says, change := range map[string]func(*jwt.UserClaims){
+		"is good only for connections of the types WEBSOCKET, MQTT": func(c *jwt.UserClaims) { c.AllowedConnectionTypes.Add("WEBSOCKET", "MQTT") },
+		"is good only from 192.0.2.0/24":                            func(c *jwt.UserClaims) { c.Src.Add("192.0.2.0/24") },
+		"is good only at 00:00:00-00:00:01 (UTC)": func(c *jwt.UserClaims) {
+			c.Times, c.Locale = []jwt.TimeRange{{Start: "00:00:00", End: "00:00:01"}}, "UTC"
+		},
+		"is good from 2099-01-01T00:00:00Z on": func(c *jwt.UserClaims) { c.NotBefore = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC).Unix() },
+	} {
+		o.writeCreds(change)
+		cut(t, o.server)
+		o.logged("nats not reached", "the JWT in BRIDGE_NATS_CREDS_FILE "+says)
+	}
+	o.writeCreds(nil)
+	o.works()
+	o.limit(func(c *jwt.AccountClaims) { c.RevokeAt("*", time.Now()) })
+	cut(t, o.server)
+	o.logged("nats not reached", "the JWT in BRIDGE_NATS_CREDS_FILE, signed by "+o.claims.Subject+": its account has revoked the user")
+	o.limit(func(*jwt.AccountClaims) {})
+	o.works()
+	o.whole(t, 3)
+}
+
+// A key by which the account signs its users is rotated: who has a JWT of the old one is told to get another.
+func TestConns_SigningKeyRotated(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t)
+	signer := o.key(nkeys.CreateAccount)
+	o.claims.SigningKeys.Add(o.public(signer))
+	o.limit(func(*jwt.AccountClaims) {})
+	account := o.account
+	o.account = signer
+	o.writeCreds(func(c *jwt.UserClaims) { c.IssuerAccount = o.claims.Subject })
+	cut(t, o.server)
+	o.works()
+	o.claims.SigningKeys = nil
+	o.limit(func(*jwt.AccountClaims) {})
+	o.logged("nats not reached", "signed by "+o.public(signer))
+	o.readyzIs(503)
+	o.sim.Emit("Event", "Held")
+	o.account = account
+	o.writeCreds(nil)
+	o.works()
+	o.whole(t, 3)
 }
 
 // Rights that come with the user's JWT are those of the next connect: once the

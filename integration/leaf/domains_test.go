@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/amiconn/amisim"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/streams"
 	"github.com/ami-nats-bridge/ami-nats-bridge/integration/harness"
+	"github.com/ami-nats-bridge/ami-nats-bridge/internal/natstest"
 )
 
 // linked is a hub and a leaf of one account, each a nats-server with JetStream in a domain of its own.
@@ -63,6 +65,32 @@ func TestLeaf_AStreamOnBothSidesIsToldOf(t *testing.T) {
 					return false
 				})
 			})
+		}
+	}
+}
+
+// A bridge at a leaf node that has no JetStream, and does not ask its hub's, says what to change; with that it shares
+// servers with one at the hub.
+func TestLeaf_AskingNoJetStreamIsToldOf(t *testing.T) {
+	t.Parallel()
+	port := harness.Port(t)
+	harness.NATSOf(t, fmt.Sprintf("listen: \"127.0.0.1:%d\"\njetstream { store_dir: %q, domain: hub }\nleafnodes { listen: \"127.0.0.1:%d\" }",
+		harness.Port(t), t.TempDir(), port))
+	for domain, want := range map[string]string{"": "no JetStream answers (where it is at a hub, give this leaf node its default_js_domain)", "default_js_domain: { $G: hub }": ""} {
+		leaf := harness.NATSOf(t, fmt.Sprintf("listen: \"127.0.0.1:%d\"\nleafnodes { remotes: [ { url: \"nats://127.0.0.1:%d\" } ] }\n%s", harness.Port(t), port, domain))
+		natstest.Within(t, "they are linked", func() bool { return leaf.NumLeafNodes() == 1 })
+		_, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+		cfg := config.DefaultConfig()
+		harness.ChaosConfig(&cfg)
+		cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.HA = "b1", harness.Addr(t), leaf.ClientURL(), true
+		cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
+		r := harness.Run(t, zap.NewNop(), cfg)
+		harness.Eventually(t, "it leads, or says why it does not", func() bool {
+			_, body := r.Get("/readyz")
+			return want == "" && strings.Contains(body, `"pbx1":"ok"`) || want != "" && strings.Contains(body, want)
+		})
+		if err := r.Stop(); err != nil {
+			t.Error(err)
 		}
 	}
 }

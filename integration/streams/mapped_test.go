@@ -65,3 +65,25 @@ func TestStreams_MappedOutOfTheStream(t *testing.T) {
 	r.Stands(streams.EventStream, "ok")
 	r.Drained("pbx1", 1)
 }
+
+// Terms that are stored under other subjects are found by no bridge, so that none can lead for long: it is said why.
+func TestStreams_TermsMappedWithinTheStream(t *testing.T) {
+	t.Parallel()
+	s := harness.NATSOf(t, fmt.Sprintf("listen: \"127.0.0.1:%d\"\njetstream { store_dir: %q }\nmappings { \"ami.terms.>\": \"ami.terms.site1.>\" }", harness.Port(t), t.TempDir()))
+	sim, addr := harness.Sim(t, amisim.Config{NotBooted: true})
+	cfg := config.DefaultConfig()
+	harness.ChaosConfig(&cfg)
+	cfg.Node, cfg.HTTPAddr, cfg.NATS.URL, cfg.HA = "b1", harness.Addr(t), s.ClientURL(), true
+	cfg.Servers = []config.ServerConfig{harness.ChaosServer("pbx1", addr)}
+	r := harness.Run(t, zap.NewNop(), cfg)
+	harness.Eventually(t, "it is told", func() bool {
+		sim.Emit("Event", "Tick")
+		_, body := r.Get("/readyz")
+		return strings.Contains(body, "none is under ami.terms.pbx1: the account maps subjects (mappings)")
+	})
+	s.GlobalAccount().RemoveMapping("ami.terms.>")
+	harness.Eventually(t, "it leads", func() bool {
+		_, body := r.Get("/readyz")
+		return strings.Contains(body, `"reasons":[]`) && strings.Contains(body, `"pbx1":"ok"`)
+	})
+}
