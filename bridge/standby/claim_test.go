@@ -105,3 +105,19 @@ func TestLeading_ReadsAgainWhatEndsTooSoon(t *testing.T) {
 		}
 	}
 }
+
+// Who has claimed and cannot read the stream reads it again, and claims no more: behind each claim others
+// would stand by for one that never leads, be they as able as can be.
+func TestLeading_WhoCannotReadDoesNotClaimAgain(t *testing.T) {
+	s := newScript(t)
+	s.view.InSync = true
+	s.on(s.heard("b2", 4, "b1"), AskTerm)
+	s.on(saw("b2", 4, 50), WriteTerm)
+	s.on(Event{Kind: Wrote, Seq: 60}, EndBatches, WriteTerm)
+	s.on(Event{Kind: Wrote, Seq: 61}, ReadTail)
+	for range 20 {
+		s.on(Event{Kind: Failed})
+		s.wait(askPause, ReadTail)
+	}
+	s.on(s.heard("b2", 6, ""), Hold)
+}

@@ -246,7 +246,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 	case !k.dry:
 		info, diffs = k.applyChanges(ctx, info, want, diffs)
 	case bool(k.cfg.HA) && want.Name == EventStream && len(diffs) > 0: // much hangs on it
-		if err := k.mayUpdate(ctx, want.Name); err != nil {
+		if err := k.mayAsk(ctx, "STREAM.UPDATE."+want.Name); err != nil {
 			for i := range diffs {
 				diffs[i].Left = cmp.Or(diffs[i].Left, err.Error())
 			}
@@ -259,6 +259,9 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 		k.batches.Store(info.Config.AllowBatchPublish)
 	}
 	f := stateOf(info, diffs)
+	if bool(k.cfg.HA) && want.Name == EventStream {
+		f.unread = k.mayRead(ctx)
+	}
 	if err := k.room.usedUp(info); err != nil && f.state.There() {
 		f.state, f.err = Full, err
 	}
