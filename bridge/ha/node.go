@@ -87,6 +87,8 @@ type Node struct {
 	groups groups
 	pings  pings
 
+	sendLease time.Duration // of what it sends, see standby.SendLease
+
 	storedAt time.Time // an event of any server that it leads, as far as it was seen
 	looksAt  *server   // its record is being looked at, or was last
 
@@ -117,7 +119,7 @@ func New(o Options) (*Node, error) {
 	}
 	n.now.Store(new(servers))
 	o.Conn.OnError(n.onError)
-	n.lease = newLease(o.Config.HASilence, n.began)
+	n.lease, n.sendLease = newLease(o.Config.HASilence, n.began), standby.SendLease(o.Config.HASilence)
 	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
 		select {
 		case n.received <- m.Data:
@@ -306,6 +308,7 @@ func (n *Node) tick() {
 		n.all(standby.Disconnected)
 	}
 	n.lookedAt = now
+	n.sendLease = standby.SendLease(n.roster.Silence(now))
 	n.lease.lapse(now)
 	if now.Sub(n.hinderedAt) >= hinderEvery {
 		n.hinder(now)

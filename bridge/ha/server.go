@@ -253,7 +253,7 @@ func (n *Node) let(s *server) {
 	open := s.machine.Begins() && s.how.Leads
 	s.mu.Lock()
 	opened := open && !s.open
-	s.open, s.fence.Term = open, s.machine.Fence()
+	s.open, s.fence.Term, s.fence.Lease = open, s.machine.Fence(), n.sendLease
 	s.mu.Unlock()
 	if opened {
 		s.ready()
@@ -340,7 +340,7 @@ func (n *Node) begin(s *server, d standby.Decision, now time.Time) {
 	}
 	s.mu.Lock()
 	// A bridge beside that shares nothing would have the other fence refused, again and again.
-	s.fence = delivery.Fence{Term: s.machine.Fence(), Whole: !s.held.Beside, Last: s.held.Last}
+	s.fence = delivery.Fence{Term: s.machine.Fence(), Whole: !s.held.Beside, Last: s.held.Last, Lease: n.sendLease}
 	s.mu.Unlock()
 	s.stored.Store(false)
 	why := error(nil)
