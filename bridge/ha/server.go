@@ -44,6 +44,7 @@ type server struct {
 	stall   stall
 	before  []string // incarnations of those who led, the newest last
 	tail    *standby.Tail
+	reading reading        // of one that was not read to its end
 	held    delivery.Since // of the tail
 	mute    bool           // who leads it was so when it was heard last
 	ended   uint64         // the term since which the batches of those before were ended
