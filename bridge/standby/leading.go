@@ -82,6 +82,7 @@ type Leading struct {
 	down          time.Time // since when there is no session; or zero
 	yielded       time.Time
 	kept          time.Time // when nobody had claimed what it yielded
+	keeps         int       // how often in a row
 	unable        time.Time // since when it cannot do all that a leader does; or zero
 	refused       bool      // nobody has claimed what it yielded
 	heir          string
@@ -260,7 +261,7 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 // stand gives the lead up, or the claim.
 func (l *Leading) stand(now time.Time) {
 	l.phase, l.led, l.lastHeartbeat, l.renewing, l.heir, l.lost, l.refused = standing, false, now, false, "", false, false
-	l.unable = time.Time{}
+	l.unable, l.keeps = time.Time{}, 0
 	l.do(Hold)
 }
 
@@ -349,8 +350,12 @@ func (l *Leading) onLost(now time.Time, v View) {
 	}
 }
 
-// onHandover yields to whom it is told, or to the Successor if that is in sync.
+// onHandover yields to whom it is told, or to the Successor if that is in sync. Whoever did not claim is
+// not told to again and again: each time nothing is published for a while.
 func (l *Leading) onHandover(now time.Time, v View, to string) {
+	if to != "" && l.keeps > 0 && now.Sub(l.kept) < keptPause<<min(l.keeps-1, mostKeeps) {
+		return
+	}
 	if to == "" && v.HeirSync {
 		to = v.Successor
 	}
@@ -397,6 +402,7 @@ func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 		l.yield(now, e.Kind != Drained)
 	case l.phase == yielding && e.Kind == Tick && now.Sub(l.yielded) >= yieldPatience:
 		l.phase, l.heir, l.refused, l.kept = leading, "", true, now
+		l.keeps++
 		l.do(Publish)
 	}
 }

@@ -232,7 +232,11 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 		k.log.Info("stream made", zap.String("stream", want.Name))
 	}
 	if err != nil {
-		return foundBy(err)
+		f := foundBy(err)
+		if f.state == NoPermission && want.Name == EventStream {
+			f.unread = f.err
+		}
+		return f
 	}
 	info := stream.CachedInfo()
 	diffs := differences(info.Config, want)

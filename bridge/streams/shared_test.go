@@ -95,7 +95,7 @@ func TestUnshared_WithoutTheRightToChangeTheStream(t *testing.T) {
 
 // Whoever takes a server over reads what is stored. One that may not do so says it before it is asked to.
 func TestUnshared_WithoutTheRightToReadTheStream(t *testing.T) {
-	for _, subject := range []string{"$JS.API.DIRECT.GET.AMI_EVENTS", "$JS.API.DIRECT.GET.AMI_EVENTS.ami.terms.any"} {
+	for _, subject := range []string{"$JS.API.STREAM.INFO.AMI_EVENTS", "$JS.API.DIRECT.GET.AMI_EVENTS", "$JS.API.DIRECT.GET.AMI_EVENTS.ami.terms.any"} {
 		s := natstest.Serve(t, func(o *natsserver.Options) {
 			o.Users = []*natsserver.User{
 				{Username: "admin", Password: "a"},
