@@ -78,7 +78,7 @@ type Node struct {
 	leaves   chan struct{} // closed when another shall lead what this one leads
 	left     chan struct{} // closed when none is led that another could lead
 	leave    sync.Once
-	kept     atomic.Bool   // Leave has ended, and some are led that another could lead
+	kept     atomic.Bool // Leave has ended, and some are led that another could lead
 
 	began time.Time
 	lease *lease               // while it holds this bridge leads what it leads
