@@ -85,6 +85,7 @@ type fastMode struct {
 	acked      uint64
 	backlogged bool            // more waits than the server takes, or than one acknowledgement each is for
 	ending     bool            // its last event was sent
+	late       late            // see note
 	single     bool            // since a failure no event was stored that was not before
 	ring       [windowMsgs]ref // what is in flight, by its number in the batch
 	failure    error           // of the batch
@@ -148,11 +149,11 @@ func (d *fastMode) gathered() {
 }
 
 func (d *fastMode) begin(now time.Time) {
-	if !standby.MayGoOn(d.ackedAt, now) {
+	if !standby.MayGoOn(d.ackedAt, now, d.lead.lease()) {
 		d.lead.doubtAll()
 	}
 	d.batches++
-	d.begun = now
+	d.begun, d.late.lease = now, d.lead.lease()
 	number := strconv.FormatUint(d.batches, 36)
 	d.batch = d.unique + "-" + number
 	d.key = d.batch + "."
@@ -293,6 +294,7 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (changed bool) {
 // ended takes in that the batch ended with so many events, and begins a new one
 // if that is all of it.
 func (d *fastMode) ended(count uint64) {
+	d.late.note(count, time.Since(d.ring[1].at))
 	d.ackTo(count)
 	if !d.ending || d.acked != d.sent {
 		d.failure = errBatchEnded

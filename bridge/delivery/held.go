@@ -231,26 +231,40 @@ func ReadSince(ctx context.Context, c *natsconn.Conn, filter string, since time.
 	if last.Time.Before(at) {
 		return Since{IDs: []string{last.Header.Get("Nats-Msg-Id")}, Last: last.Sequence, At: readAt(last.Header.Get("Ami-Time"), stored)}, nil
 	}
-	for more := true; more; {
-		var page []heldMessage
-		if page, more, err = readPage(ctx, c.Get(), r); err != nil {
-			return all, err
-		}
-		if len(page) == 0 {
-			break
+	if err = all.read(ctx, c, r, stored); err == nil && len(all.IDs) == 0 { // it is gone since
+		err = errHeldCut
+	}
+	return all, err
+}
+
+// ReadBehind reads what the stream holds on filter behind that sequence: where ReadSince had an error, the
+// rest.
+func ReadBehind(ctx context.Context, c *natsconn.Conn, filter string, sequence uint64) (all Since, err error) {
+	last, stream, err := streams.LastOn(ctx, c.Get().JS, filter)
+	if err == nil && last != nil {
+		r := directget.Request{Batch: heldPage, MaxBytes: heldPageBytes, NextFor: filter, Seq: sequence + 1}
+		err = all.read(ctx, c, r, storedAt(last, stream))
+	}
+	return all, err
+}
+
+// read reads page after page from r on. With an error it has what came before.
+func (all *Since) read(ctx context.Context, c *natsconn.Conn, r directget.Request, stored time.Time) error {
+	for {
+		page, more, err := readPage(ctx, c.Get(), r)
+		if err != nil || len(page) == 0 {
+			return err
 		}
 		for i := range page {
 			all.IDs = append(all.IDs, page[i].id)
 		}
 		end := page[len(page)-1]
-		all.Last = end.sequence
-		all.At = readAt(end.at, stored)
+		all.Last, all.At = end.sequence, readAt(end.at, stored)
+		if !more {
+			return nil
+		}
 		r.Seq, r.StartTime = end.sequence+1, nil
 	}
-	if len(all.IDs) == 0 { // it is gone since
-		return all, errHeldCut
-	}
-	return all, nil
 }
 
 // endOf reads what comes in place of a message, behind that with the sequence

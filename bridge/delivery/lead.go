@@ -45,6 +45,8 @@ type Fence struct {
 	Term  uint64 // sequence of the record of the term
 	Whole bool   // it is the leader's first: the last event of the server must be Last
 	Last  uint64
+	// Lease is for how long a batch goes on behind it, see standby.SendLease.
+	Lease time.Duration
 }
 
 // SharedBatches is how many names of batches one process has where several share the
@@ -94,6 +96,14 @@ func (l *leadMode) doubtAll() {
 	if l != nil {
 		l.doubt++
 	}
+}
+
+// lease is for how long a batch goes on, by the fence that was looked at last. It is the publisher's.
+func (l *leadMode) lease() time.Duration {
+	if l == nil {
+		return 0
+	}
+	return l.next.Lease
 }
 
 // isFirst reports whether the next event is the first of its server's leader, see Fence.Whole.
@@ -219,7 +229,7 @@ func (d *fastMode) mayGoOn(now time.Time) bool {
 		newest = d.begun
 	}
 	switch {
-	case d.batch == "" || standby.MayGoOn(newest, now):
+	case d.batch == "" || standby.MayGoOn(newest, now, d.lead.lease()):
 		return true
 	case d.sent == d.acked:
 		d.batch = ""

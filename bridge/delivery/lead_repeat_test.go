@@ -56,7 +56,7 @@ func TestLead_NothingIsStoredBehindARepeatThatHidTheFence(t *testing.T) {
 				natstest.Within(t, "it was frozen for a while", func() bool {
 					p.fast.mu.Lock()
 					defer p.fast.mu.Unlock()
-					return !standby.MayGoOn(p.fast.ackedAt, time.Now())
+					return !standby.MayGoOn(p.fast.ackedAt, time.Now(), testLease)
 				})
 			} else { // what it sends next is refused, and sent again
 				endBatches(t, nc)
@@ -126,7 +126,7 @@ func TestLead_AFirstThatIsARepeatIsRefused(t *testing.T) {
 // network there is never more than one of a batch that has not begun.
 func TestLead_TheFirstOfABatchArrivesBeforeOthersAreSent(t *testing.T) {
 	now := time.Now()
-	l := new(leadMode)
+	l := &leadMode{next: Fence{Lease: testLease}}
 	l.trust(0)
 	d := &fastMode{lead: l, window: windowOf(func(int) {}, outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {})), ackedAt: now, inbox: "i."}
 	if !d.room() {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/config"
 	"github.com/ami-nats-bridge/ami-nats-bridge/bridge/outbox"
@@ -66,10 +68,14 @@ func (l *testLead) refusals() int {
 	return l.refused
 }
 
+// testLease is that of each fence.
+const testLease = 400 * time.Millisecond
+
 // let lets events go behind f.
 func (l *testLead) let(f Fence) {
 	l.mu.Lock()
 	l.next, l.ok = f, true
+	l.next.Lease = testLease
 	l.mu.Unlock()
 	l.server.source.Ready()
 }
@@ -300,17 +306,42 @@ func TestLead_ABatchGoesOnWhileItIsHeardOf(t *testing.T) {
 		fails bool
 	}{
 		"no batch":               {&fastMode{}, time.Hour, true, true, false},
-		"just begun":             {&fastMode{batch: "b", begun: start, sent: 1, due: 1}, standby.SendLease - 1, true, false, false},
-		"heard of":               {&fastMode{batch: "b", begun: start, ackedAt: at(time.Minute), sent: 9, acked: 8, due: 1}, time.Minute + standby.SendLease - 1, true, false, false},
+		"just begun":             {&fastMode{batch: "b", begun: start, sent: 1, due: 1}, testLease - 1, true, false, false},
+		"heard of":               {&fastMode{batch: "b", begun: start, ackedAt: at(time.Minute), sent: 9, acked: 8, due: 1}, time.Minute + testLease - 1, true, false, false},
 		"idle":                   {&fastMode{batch: "b", begun: start, ackedAt: start, sent: 9, acked: 9, due: 1}, time.Second, true, true, false},
-		"answers that are late":  {&fastMode{batch: "b", begun: start, sent: 9, acked: 8, due: 1}, standby.SendLease, false, false, false},
-		"answers that are never": {&fastMode{batch: "b", begun: start, sent: 9, acked: 8, due: 100}, standby.SendLease, false, false, true},
+		"answers that are late":  {&fastMode{batch: "b", begun: start, sent: 9, acked: 8, due: 1}, testLease, false, false, false},
+		"answers that are never": {&fastMode{batch: "b", begun: start, sent: 9, acked: 8, due: 100}, testLease, false, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			test.d.lead = &leadMode{next: Fence{Lease: testLease}}
 			if goes := test.d.mayGoOn(at(test.now)); goes != test.goes || test.d.batch == "" != test.ended || test.d.failure != nil != test.fails {
 				t.Errorf("it goes on: %v; the batch is %q, its failure %v", goes, test.d.batch, test.d.failure)
 			}
 		})
+	}
+}
+
+// A stream that takes longer to answer than a batch goes on for has one event go at a time, which is told.
+// One that answers sooner does not, however long that is.
+func TestLead_AStreamThatAnswersLate(t *testing.T) {
+	for lease, late := range map[time.Duration]bool{400 * time.Millisecond: true, 2 * time.Second: false} {
+		core, lines := observer.New(zap.InfoLevel)
+		w := newWindow(func(int) {})
+		p := &Publisher{window: w, log: zap.New(core), lead: &leadMode{next: Fence{Lease: lease}}}
+		p.fast = &fastMode{window: w, lead: p.lead}
+		w.place(0, outbox.New(1<<20, "gap", outbox.NewBudget(1<<20, 1), func() {}))
+		for range lateBatches {
+			p.fast.begin(time.Now())
+			p.fast.ring[1], p.fast.sent, p.fast.ending = ref{at: time.Now().Add(-500 * time.Millisecond)}, 1, true
+			p.fast.ended(1)
+			p.tellLate(time.Now())
+		}
+		if told := lines.Len(); told > 0 != late {
+			t.Errorf("with a lease of %v it says %d times that the stream is late", lease, told)
+		}
+		if doubts := p.lead.doubt > 1; doubts != late { // the first has nothing before it
+			t.Errorf("with a lease of %v each event goes alone: %v", lease, doubts)
+		}
 	}
 }
 

@@ -65,9 +65,10 @@ type Publisher struct {
 	// mayNotRead is why the stream cannot be asked, if NATS has said so.
 	mayNotRead atomic.Pointer[error]
 
-	stored  uint64  // events, when the streams were last told
-	retries []retry // by the sources' numbers, see retry
-	failing []int   // the sources that have a retry
+	lateAt  time.Time // when tellLate told it last
+	stored  uint64    // events, when the streams were last told
+	retries []retry   // by the sources' numbers, see retry
+	failing []int     // the sources that have a retry
 
 	changing   sync.Mutex  // held while sources come and go; protects the following
 	free       []int       // numbers of sources that have left
@@ -198,6 +199,7 @@ func (p *Publisher) check(now time.Time) {
 		p.failAll(errAckTimeout)
 	}
 	p.reconsider()
+	p.tellLate(now)
 	p.release()
 }
 

@@ -259,50 +259,73 @@ func publishEnds(nc *nats.Conn, subject string, batches []string) error {
 	return nil
 }
 
+// reading is a tail as far as it was read. What was read counts although the rest was not in time: read from
+// the beginning each time, a tail that is long would never be read where NATS is slow.
+type reading struct {
+	term   uint64 // of the claim
+	tail   *standby.Tail
+	since  time.Time
+	before time.Duration
+	held   delivery.Since
+}
+
 // readTail reads what the stream holds behind what is known to be stored.
 func (n *Node) readTail(s *server, now time.Time) {
-	answer := n.answer(s)
+	answer, r := n.answer(s), s.reading
 	near, since := s.Outbox.Tail(s.Name, now)
 	far, _ := s.Outbox.Tail(s.Name, now)
 	if near == nil {
 		n.failed = append(n.failed, answer(standby.Event{Kind: standby.Failed}))
 		return
 	}
+	if term := s.machine.Record().Term; r.term != term {
+		r = reading{term: term, tail: near, since: since, before: tailNear}
+	}
 	n.ask(func(ctx context.Context) func() {
 		ctx, cancel := n.o.Conn.Question(ctx, tailTimeout)
 		defer cancel()
-		tail, held, err := near, delivery.Since{}, error(nil)
-		if held, err = n.fill(ctx, tail, s, since, tailNear); err == nil && tail.Err() != nil {
-			tail = far
-			held, err = n.fill(ctx, tail, s, since, tailFar)
+		err := n.fill(ctx, s, &r)
+		if err == nil && r.tail.Err() != nil && r.before == tailNear {
+			r = reading{term: r.term, tail: far, since: r.since, before: tailFar}
+			err = n.fill(ctx, s, &r)
 		}
 		if err != nil {
 			s.inTrouble(err)
 			n.log.Warn("the stream is not read", zap.String("server", s.Name), zap.Error(err))
-			return answer(standby.Event{Kind: standby.Failed})
+			failed := answer(standby.Event{Kind: standby.Failed})
+			return func() { s.reading = r; failed() }
 		}
 		return func() {
-			s.tail, s.held = tail, held
-			s.why = s.Outbox.Check(tail)
-			e := standby.Event{Kind: standby.Read, Exact: s.why == nil, Empty: tail.Empty(), Short: tail.Short()}
-			if !held.Beside {
-				e.Seq = held.Last
+			s.reading = reading{}
+			s.tail, s.held = r.tail, r.held
+			s.why = s.Outbox.Check(r.tail)
+			e := standby.Event{Kind: standby.Read, Exact: s.why == nil, Empty: r.tail.Empty(), Short: r.tail.Short()}
+			if !r.held.Beside {
+				e.Seq = r.held.Last
 			}
 			answer(e)()
 		}
 	}, answer(standby.Event{Kind: standby.Failed}))
 }
 
-// fill adds to t what was stored since then, and a while before.
-func (n *Node) fill(ctx context.Context, t *standby.Tail, s *server, since time.Time, before time.Duration) (delivery.Since, error) {
-	held, err := delivery.ReadSince(ctx, n.o.Conn, s.Events, since, before)
+// fill adds to r what was stored since then, and a while before, or what is behind that which it has.
+func (n *Node) fill(ctx context.Context, s *server, r *reading) (err error) {
+	var held delivery.Since
+	if r.held.Last > 0 {
+		held, err = delivery.ReadBehind(ctx, n.o.Conn, s.Events, r.held.Last)
+	} else {
+		held, err = delivery.ReadSince(ctx, n.o.Conn, s.Events, r.since, r.before)
+	}
 	for _, text := range held.IDs {
 		if id, err := standby.ParseID(text); err == nil {
-			t.Add(id)
+			r.tail.Add(id)
 		} else {
-			t.Foreign()
-			held.Beside = true
+			r.tail.Foreign()
+			r.held.Beside = true
 		}
 	}
-	return held, err
+	if held.Last > 0 {
+		r.held.Last, r.held.At = held.Last, held.At
+	}
+	return err
 }

@@ -15,6 +15,9 @@ func (n *Node) yield(now time.Time) {
 	default:
 		return
 	}
+	if n.kept.Load() {
+		return
+	}
 	left := true
 	for s := range n.begun() {
 		if !s.led {
@@ -38,6 +41,7 @@ func (n *Node) Leave(ctx context.Context) {
 	select {
 	case <-n.left:
 	case <-ctx.Done():
+		n.kept.Store(true) // to offer again what nobody has taken leaves no time to publish it
 	}
 	for s := range n.begun() {
 		s.Outbox.NextEpoch()

@@ -78,6 +78,7 @@ type Node struct {
 	leaves   chan struct{} // closed when another shall lead what this one leads
 	left     chan struct{} // closed when none is led that another could lead
 	leave    sync.Once
+	kept     atomic.Bool // Leave has ended, and some are led that another could lead
 
 	began time.Time
 	lease *lease               // while it holds this bridge leads what it leads
@@ -86,6 +87,8 @@ type Node struct {
 	others others
 	groups groups
 	pings  pings
+
+	sendLease time.Duration // of what it sends, see standby.SendLease
 
 	storedAt time.Time // an event of any server that it leads, as far as it was seen
 	looksAt  *server   // its record is being looked at, or was last
@@ -117,7 +120,7 @@ func New(o Options) (*Node, error) {
 	}
 	n.now.Store(new(servers))
 	o.Conn.OnError(n.onError)
-	n.lease = newLease(o.Config.HASilence, n.began)
+	n.lease, n.sendLease = newLease(o.Config.HASilence, n.began), standby.SendLease(o.Config.HASilence)
 	_, err := o.Conn.Subscribe(n.subject("*"), "", func(m *nats.Msg) {
 		select {
 		case n.received <- m.Data:
@@ -306,6 +309,7 @@ func (n *Node) tick() {
 		n.all(standby.Disconnected)
 	}
 	n.lookedAt = now
+	n.sendLease = standby.SendLease(n.roster.Silence(now))
 	n.lease.lapse(now)
 	if now.Sub(n.hinderedAt) >= hinderEvery {
 		n.hinder(now)

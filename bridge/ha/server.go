@@ -44,6 +44,7 @@ type server struct {
 	stall   stall
 	before  []string // incarnations of those who led, the newest last
 	tail    *standby.Tail
+	reading reading        // of one that was not read to its end
 	held    delivery.Since // of the tail
 	mute    bool           // who leads it was so when it was heard last
 	ended   uint64         // the term since which the batches of those before were ended
@@ -254,7 +255,7 @@ func (n *Node) let(s *server) {
 	open := s.machine.Begins() && s.how.Leads
 	s.mu.Lock()
 	opened := open && !s.open
-	s.open, s.fence.Term = open, s.machine.Fence()
+	s.open, s.fence.Term, s.fence.Lease = open, s.machine.Fence(), n.sendLease
 	s.mu.Unlock()
 	if opened {
 		s.ready()
@@ -341,7 +342,7 @@ func (n *Node) begin(s *server, d standby.Decision, now time.Time) {
 	}
 	s.mu.Lock()
 	// A bridge beside that shares nothing would have the other fence refused, again and again.
-	s.fence = delivery.Fence{Term: s.machine.Fence(), Whole: !s.held.Beside, Last: s.held.Last}
+	s.fence = delivery.Fence{Term: s.machine.Fence(), Whole: !s.held.Beside, Last: s.held.Last, Lease: n.sendLease}
 	s.mu.Unlock()
 	s.stored.Store(false)
 	why := error(nil)

@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -104,6 +105,57 @@ func TestAskTerm_WhoLeadsUnheardStoresEvents(t *testing.T) {
 		if node, _ := h.s.machine.Unheard(now); h.s.machine.Stands() != (leads != "") || leads != "" && node != leads {
 			t.Errorf("%s is stored: it stands by: %v, %q leads unheard", stored, h.s.machine.Stands(), node)
 		}
+	}
+}
+
+// A tail is read to its end though no question lasts as long: what was read is not read again.
+func TestTail_LongerThanAQuestionLasts(t *testing.T) {
+	const all = 20_000
+	n, h, store := claiming(t)
+	js := n.o.Conn.Get().JS
+	for i := range all - 1 {
+		m := nats.NewMsg("ami.events.pbx1.Test")
+		m.Header.Set(jetstream.MsgIDHeader, string(standby.ID{Server: "pbx1", Epoch: "e1", N: uint64(i + 1), Hash: uint64(i)}.AppendTo(nil)))
+		if _, err := js.PublishMsgAsync(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+	last := store("ami.events.pbx1.Test", string(standby.ID{Server: "pbx1", Epoch: "e1", N: all, Hash: all}.AppendTo(nil)), nil)
+	if !h.s.claims(t, last+1) {
+		t.Fatal("it does not read the stream")
+	}
+	pages := make(chan *nats.Msg, all)
+	if _, err := n.o.Conn.Get().ChanSubscribe("$JS.API.DIRECT.GET.AMI_EVENTS", pages); err != nil {
+		t.Fatal(err)
+	}
+	for asked := 1; !h.s.machine.Leads(); asked++ {
+		if asked > all/100 {
+			t.Fatalf("it is not read by %d questions", asked)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { // its time is over when it asks for the second page
+			defer cancel()
+			for range 2 {
+				select {
+				case <-pages:
+				case <-ended:
+					return
+				}
+			}
+		}()
+		n.readTail(h.s, time.Now())
+		answer := (<-n.asks)(ctx)
+		close(ended)
+		<-ctx.Done()
+		answer()
+		for len(pages) > 0 {
+			<-pages
+		}
+	}
+	if h.s.held.Last != last {
+		t.Errorf("it was read up to %d, want %d", h.s.held.Last, last)
 	}
 }
 

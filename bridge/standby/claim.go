@@ -37,6 +37,8 @@ func (l *Leading) stepClaim(now time.Time, v View, e Event) {
 		l.stand(now) // its own claim would be a Gap
 	case l.phase == asking && !v.InSync && !v.Fresh:
 		l.stand(now) // see stepStanding
+	case l.phase == reading && e.Kind == Failed:
+		l.again, l.asked = true, now // a claim each time would keep those from the lead that can read
 	case e.Kind == Failed, e.Kind == Refused:
 		l.phase, l.asked = asking, now
 	case l.phase == asking && e.Kind == Tick && !l.open && now.Sub(l.asked) >= askPause:

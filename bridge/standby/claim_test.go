@@ -47,8 +47,13 @@ func TestLeading_ClaimsOnlyWithASession(t *testing.T) {
 
 func TestMayGoOn_IsTheLease(t *testing.T) {
 	now := time.Unix(100, 0)
-	if !MayGoOn(now.Add(-399*time.Millisecond), now) || MayGoOn(now.Add(-400*time.Millisecond), now) {
-		t.Error("a batch goes on for 400 ms after the newest acknowledged event was sent")
+	for silence, lease := range map[time.Duration]time.Duration{
+		500 * time.Millisecond: 400 * time.Millisecond, time.Second: 400 * time.Millisecond, 3 * time.Second: 1200 * time.Millisecond, time.Minute: 4 * time.Second,
+	} {
+		got := SendLease(silence)
+		if got != lease || !MayGoOn(now.Add(time.Millisecond-lease), now, got) || MayGoOn(now.Add(-lease), now, got) {
+			t.Errorf("with a silence of %v a batch goes on for %v after the newest acknowledged event was sent, want %v", silence, got, lease)
+		}
 	}
 }
 
@@ -104,4 +109,20 @@ func TestLeading_ReadsAgainWhatEndsTooSoon(t *testing.T) {
 			t.Errorf("it is read again %d times", reads)
 		}
 	}
+}
+
+// Who has claimed and cannot read the stream reads it again, and claims no more: behind each claim others
+// would stand by for one that never leads, be they as able as can be.
+func TestLeading_WhoCannotReadDoesNotClaimAgain(t *testing.T) {
+	s := newScript(t)
+	s.view.InSync = true
+	s.on(s.heard("b2", 4, "b1"), AskTerm)
+	s.on(saw("b2", 4, 50), WriteTerm)
+	s.on(Event{Kind: Wrote, Seq: 60}, EndBatches, WriteTerm)
+	s.on(Event{Kind: Wrote, Seq: 61}, ReadTail)
+	for range 20 {
+		s.on(Event{Kind: Failed})
+		s.wait(askPause, ReadTail)
+	}
+	s.on(s.heard("b2", 6, ""), Hold)
 }

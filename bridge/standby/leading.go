@@ -27,14 +27,22 @@ const (
 	// yieldPatience is how long one who yields waits for the claim.
 	yieldPatience = time.Second
 
-	// SendLease is for how long a batch goes on after the newest acknowledged event was
-	// sent. One who was frozen for longer begins another, which its fence refuses if
-	// somebody has claimed meanwhile.
-	SendLease = 400 * time.Millisecond
+	// leastLease and mostLease bound SendLease. A batch lives ten seconds.
+	leastLease = 400 * time.Millisecond
+	mostLease  = 4 * time.Second
 )
 
+// SendLease is for how long a batch goes on after the newest acknowledged event was sent. One who was
+// frozen for longer begins another, which its fence refuses if somebody has claimed meanwhile: that is
+// after the silence at the earliest. Where the stream takes longer to answer, no batch ever goes on.
+func SendLease(silence time.Duration) time.Duration {
+	return min(max(silence*2/5, leastLease), mostLease)
+}
+
 // MayGoOn reports whether the next event may go into the batch that is open.
-func MayGoOn(newestAckedSent, now time.Time) bool { return now.Sub(newestAckedSent) < SendLease }
+func MayGoOn(newestAckedSent, now time.Time, lease time.Duration) bool {
+	return now.Sub(newestAckedSent) < lease
+}
 
 type phase uint8
 
@@ -74,6 +82,7 @@ type Leading struct {
 	down          time.Time // since when there is no session; or zero
 	yielded       time.Time
 	kept          time.Time // when nobody had claimed what it yielded
+	keeps         int       // how often in a row
 	unable        time.Time // since when it cannot do all that a leader does; or zero
 	refused       bool      // nobody has claimed what it yielded
 	heir          string
@@ -252,7 +261,7 @@ func (l *Leading) noteTerm(now time.Time, e Event) {
 // stand gives the lead up, or the claim.
 func (l *Leading) stand(now time.Time) {
 	l.phase, l.led, l.lastHeartbeat, l.renewing, l.heir, l.lost, l.refused = standing, false, now, false, "", false, false
-	l.unable = time.Time{}
+	l.unable, l.keeps = time.Time{}, 0
 	l.do(Hold)
 }
 
@@ -341,8 +350,12 @@ func (l *Leading) onLost(now time.Time, v View) {
 	}
 }
 
-// onHandover yields to whom it is told, or to the Successor if that is in sync.
+// onHandover yields to whom it is told, or to the Successor if that is in sync. Whoever did not claim is
+// not told to again and again: each time nothing is published for a while.
 func (l *Leading) onHandover(now time.Time, v View, to string) {
+	if to != "" && l.keeps > 0 && now.Sub(l.kept) < keptPause<<min(l.keeps-1, mostKeeps) {
+		return
+	}
 	if to == "" && v.HeirSync {
 		to = v.Successor
 	}
@@ -389,6 +402,7 @@ func (l *Leading) stepYielding(now time.Time, v View, e Event) {
 		l.yield(now, e.Kind != Drained)
 	case l.phase == yielding && e.Kind == Tick && now.Sub(l.yielded) >= yieldPatience:
 		l.phase, l.heir, l.refused, l.kept = leading, "", true, now
+		l.keeps++
 		l.do(Publish)
 	}
 }

@@ -405,6 +405,27 @@ func TestLeading_HandsOver(t *testing.T) {
 	}
 }
 
+// A lead that is offered and not taken is offered again only after a wait that grows: while it is, nothing is
+// published. One that ends offers it as often as there is somebody in sync.
+func TestLeading_AnOfferThatNobodyTakesIsNotRepeatedAtOnce(t *testing.T) {
+	s := newLeader(t)
+	offer := func() {
+		t.Helper()
+		s.on(Event{Kind: Handover, To: "b2"}, Drain)
+		s.on(Event{Kind: Drained}, Yield)
+		s.wait(yieldPatience, Publish)
+	}
+	offer()
+	for _, pause := range []time.Duration{keptPause, 2 * keptPause, 4 * keptPause} {
+		s.now = s.now.Add(pause - time.Millisecond)
+		s.on(Event{Kind: Handover, To: "b2"})
+		s.now = s.now.Add(time.Millisecond)
+		offer()
+	}
+	s.view.Successor, s.view.HeirSync = "b2", true
+	s.on(Event{Kind: Handover}, Drain)
+}
+
 // Who is cut off from NATS hears nobody, and says nothing of who is silent.
 func TestLeading_WaitsAnewAfterADisconnect(t *testing.T) {
 	s := newScript(t)

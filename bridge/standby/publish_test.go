@@ -37,14 +37,14 @@ func (n *node) publish(now time.Time) {
 		if n.begun.After(reference) {
 			reference = n.begun
 		}
-		if n.open == "" || !MayGoOn(reference, now) {
+		if n.open == "" || !MayGoOn(reference, now, SendLease(time.Second)) {
 			if !n.machine.Begins() {
 				return
 			}
 			if n.open != "" {
 				n.rewind()
 			}
-			n.doubt = n.doubt || !MayGoOn(n.ackedAt, now)
+			n.doubt = n.doubt || !MayGoOn(n.ackedAt, now, SendLease(time.Second))
 			n.batches++
 			n.open, n.n, n.begun = fmt.Sprint(n.inc, n.name, "-", n.batches), 0, now
 		}

@@ -22,8 +22,10 @@ const (
 	// slowStore is how long one that is mute goes on to lead while events of other servers
 	// are stored: the stream may come to this one's.
 	slowStore = 10 * time.Second
-	// keptPause is how long one leads on that nobody has followed.
+	// keptPause is how long one leads on that nobody has followed. Before it gives the lead again to whom
+	// that belongs it is twice as long each time, up to mostKeeps times.
 	keptPause = 10 * time.Second
+	mostKeeps = 5
 )
 
 // worse returns how much it cannot do.

@@ -234,7 +234,11 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 		k.log.Info("stream made", zap.String("stream", want.Name))
 	}
 	if err != nil {
-		return foundBy(err)
+		f := foundBy(err)
+		if f.state == NoPermission && want.Name == EventStream {
+			f.unread = f.err
+		}
+		return f
 	}
 	info := stream.CachedInfo()
 	diffs := differences(info.Config, want)
@@ -248,7 +252,7 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 	case !k.dry:
 		info, diffs = k.applyChanges(ctx, info, want, diffs)
 	case bool(k.cfg.HA) && want.Name == EventStream && len(diffs) > 0: // much hangs on it
-		if err := k.mayUpdate(ctx, want.Name); err != nil {
+		if err := k.mayAsk(ctx, "STREAM.UPDATE."+want.Name); err != nil {
 			for i := range diffs {
 				diffs[i].Left = cmp.Or(diffs[i].Left, err.Error())
 			}
@@ -261,6 +265,9 @@ func (k *Reconciler) reconcile(ctx context.Context, want jetstream.StreamConfig)
 		k.batches.Store(info.Config.AllowBatchPublish)
 	}
 	f := stateOf(info, diffs)
+	if bool(k.cfg.HA) && want.Name == EventStream {
+		f.unread = k.mayRead(ctx)
+	}
 	if err := k.room.usedUp(info); err != nil && f.state.There() {
 		f.state, f.err = Full, err
 	}

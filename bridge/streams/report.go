@@ -23,6 +23,8 @@ type Report struct {
 	Messages    uint64       `json:"messages"`
 	Bytes       uint64       `json:"bytes"`
 	Since       string       `json:"since"`
+
+	unread error // see finding
 }
 
 // Difference is a field in which a stream is not as configured.

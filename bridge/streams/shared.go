@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,9 @@ func (r *Report) Unshared(version, terms string) error {
 	if !natsconn.FastIngestSince(version) {
 		return fmt.Errorf("nats-server %s has no fast ingest: BRIDGE_HA=on wants 2.14 or later", version)
 	}
+	if r.unread != nil {
+		return r.unread
+	}
 	for _, d := range r.Differences {
 		switch {
 		case d.Left == "": // it is changed when the bridge starts
@@ -31,6 +35,8 @@ func (r *Report) Unshared(version, terms string) error {
 				r.Name, terms, d.Left, r.Name, d.Have, terms)
 		case d.Field == "allow_batched":
 			return fmt.Errorf("stream %s has no fast ingest, without which bridges cannot share servers (%s): nats stream edit %s --allow-fast", r.Name, d.Left, r.Name)
+		case d.Field == "allow_direct":
+			return fmt.Errorf("stream %s has no direct gets, by which a bridge that takes over reads what is stored (%s): nats stream edit %s --allow-direct", r.Name, d.Left, r.Name)
 		}
 	}
 	return nil
@@ -56,10 +62,16 @@ func (k *Reconciler) Unshared() error {
 	return nil
 }
 
-// mayUpdate returns why the bridge may not change the stream called name, or nil. It
-// sends what JetStream cannot read, which changes nothing.
-func (k *Reconciler) mayUpdate(ctx context.Context, name string) error {
-	what := "STREAM.UPDATE." + name
+// mayRead returns why the bridge may not read AMI_EVENTS as it does to take a server over, page after page and
+// the last on a subject, or nil. One that finds it out by then leads nothing, and others do not either.
+func (k *Reconciler) mayRead(ctx context.Context) error {
+	const pages = "DIRECT.GET." + EventStream
+	return cmp.Or(k.mayAsk(ctx, pages), k.mayAsk(ctx, pages+"."+k.cfg.SubjectPrefix+".terms.any"))
+}
+
+// mayAsk returns why the bridge may not ask that of JetStream, or nil. It sends what JetStream
+// cannot read, which changes nothing.
+func (k *Reconciler) mayAsk(ctx context.Context, what string) error {
 	_, err := question(ctx, k, what, func(ctx context.Context) (*nats.Msg, error) {
 		return k.conn.Get().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+what, []byte("{"))
 	})

@@ -18,8 +18,10 @@ import (
 // subject to add, as it runs and by a check beforehand.
 func TestUnshared_SaysWhatIsWrongWithTheStream(t *testing.T) {
 	with := func(subjects []string, batches bool) *jetstream.StreamConfig {
-		return &jetstream.StreamConfig{Name: EventStream, Subjects: subjects, AllowBatchPublish: batches}
+		return &jetstream.StreamConfig{Name: EventStream, Subjects: subjects, AllowBatchPublish: batches, AllowDirect: true}
 	}
+	blind := with([]string{"ami.>"}, true)
+	blind.AllowDirect = false
 	both, one := []string{"ami.events.>", "ami.terms.>"}, []string{"ami.events.>"}
 	const adds = "has no subject ami.terms.>"
 	for name, test := range map[string]struct {
@@ -34,6 +36,7 @@ func TestUnshared_SaysWhatIsWrongWithTheStream(t *testing.T) {
 		"covered":        {streams: config.StreamsVerify, have: with([]string{"x.>", "ami.terms.>", "ami.events.>"}, true)},
 		"no terms":       {streams: config.StreamsVerify, have: with(one, true), want: adds, checked: adds},
 		"no fast ingest": {streams: config.StreamsVerify, have: with(both, false), want: "has no fast ingest", checked: "has no fast ingest"},
+		"no direct gets": {streams: config.StreamsVerify, have: blind, want: "--allow-direct", checked: "--allow-direct"},
 		"not there":      {streams: config.StreamsVerify}, // which is a state of its own
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,6 +92,29 @@ func TestUnshared_WithoutTheRightToChangeTheStream(t *testing.T) {
 	err := checked(t, cfg)
 	wantUnshared(t, "beforehand", err, "NATS does not let the bridge publish to $JS.API.STREAM.UPDATE.AMI_EVENTS")
 	wantUnshared(t, "beforehand", err, "nats stream edit AMI_EVENTS --subjects=ami.events.>,ami.terms.>")
+}
+
+// Whoever takes a server over reads what is stored. One that may not do so says it before it is asked to.
+func TestUnshared_WithoutTheRightToReadTheStream(t *testing.T) {
+	for _, subject := range []string{"$JS.API.STREAM.INFO.AMI_EVENTS", "$JS.API.DIRECT.GET.AMI_EVENTS", "$JS.API.DIRECT.GET.AMI_EVENTS.ami.terms.any"} {
+		s := natstest.Serve(t, func(o *natsserver.Options) {
+			o.Users = []*natsserver.User{
+				{Username: "admin", Password: "a"},
+				{Username: "bridge", Password: "b", Permissions: &natsserver.Permissions{Publish: &natsserver.SubjectPermission{Deny: []string{subject}}}},
+			}
+		})
+		_, js := natstest.Client(t, strings.Replace(s.ClientURL(), "nats://", "nats://admin:a@", 1))
+		stream := jetstream.StreamConfig{Name: EventStream, Subjects: []string{"ami.events.>", "ami.terms.>"}, AllowBatchPublish: true, AllowDirect: true}
+		if _, err := js.CreateStream(t.Context(), stream); err != nil {
+			t.Fatal(err)
+		}
+		cfg := config.DefaultConfig()
+		cfg.Node, cfg.NATS.URL, cfg.HA = "b1", strings.Replace(s.ClientURL(), "nats://", "nats://bridge:b@", 1), true
+		k := testStreams(&cfg, conntest.Open(t, cfg.NATS.URL))
+		k.Check(t.Context())
+		wantUnshared(t, "as it runs", k.Unshared(), "NATS does not let the bridge publish to "+subject)
+		wantUnshared(t, "beforehand", checked(t, cfg), "NATS does not let the bridge publish to "+subject)
+	}
 }
 
 // A nats-server before 2.14 has no fast ingest.

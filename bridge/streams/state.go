@@ -23,6 +23,7 @@ type finding struct {
 	err             error
 	diffs           []Difference
 	messages, bytes uint64
+	unread          error // why a bridge may not read it, where that is asked: see mayRead
 }
 
 // row is how one stream stands.
@@ -64,6 +65,7 @@ func (k *Reconciler) States() []Report {
 		all[i] = Report{
 			Name: r.name, State: f.state.String(), Error: clock.Text(f.err), Differences: append([]Difference{}, f.diffs...),
 			Messages: f.messages, Bytes: f.bytes, Since: clock.Stamp(r.since),
+			unread: f.unread,
 		}
 	}
 	return all

@@ -50,7 +50,7 @@ func ofOthers(t *testing.T, s *env.Settings, listen time.Duration) string {
 func TestCheck_AStreamThatBridgesCannotShare(t *testing.T) {
 	const adds = "FAIL  stream AMI_EVENTS has no subject ami.terms.>, by which bridges agree who leads (%s): nats stream edit AMI_EVENTS --subjects=ami.events.>,ami.terms.>"
 	events := jetstream.StreamConfig{Name: "AMI_EVENTS", Subjects: []string{"ami.events.>"}, AllowBatchPublish: true}
-	slow := jetstream.StreamConfig{Name: "AMI_EVENTS", Subjects: []string{"ami.events.>", "ami.terms.>"}}
+	slow := jetstream.StreamConfig{Name: "AMI_EVENTS", Subjects: []string{"ami.events.>", "ami.terms.>"}, AllowDirect: true}
 
 	url := streamsNATS(t, nil)
 	if got := ofBridges(t, url, "BRIDGE_HTTP_ADDR="); strings.Contains(got, "FAIL") {

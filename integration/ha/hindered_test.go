@@ -122,14 +122,15 @@ func TestHindered_AStreamThatBridgesCannotShare(t *testing.T) {
 	t.Parallel()
 	both := []string{"ami.events.>", "ami.terms.>"}
 	for text, have := range map[string]jetstream.StreamConfig{
-		"nats stream edit AMI_EVENTS --subjects=ami.events.>,ami.terms.>": {Subjects: both[:1], AllowBatchPublish: true},
-		"nats stream edit AMI_EVENTS --allow-fast":                        {Subjects: both},
+		"nats stream edit AMI_EVENTS --subjects=ami.events.>,ami.terms.>": {Subjects: both[:1], AllowBatchPublish: true, AllowDirect: true},
+		"nats stream edit AMI_EVENTS --allow-fast":                        {Subjects: both, AllowDirect: true},
+		"nats stream edit AMI_EVENTS --allow-direct":                      {Subjects: both, AllowBatchPublish: true},
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
 			url := harness.NATS(t)
 			js := harness.JetStream(t, harness.Client(t, url))
-			have.Name, have.AllowDirect = streams.EventStream, true
+			have.Name = streams.EventStream
 			if _, err := js.CreateStream(t.Context(), have); err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +140,7 @@ func TestHindered_AStreamThatBridgesCannotShare(t *testing.T) {
 			})
 			held(t, sim)
 			b.says(text)
-			have.Subjects, have.AllowBatchPublish = both, true
+			have.Subjects, have.AllowBatchPublish, have.AllowDirect = both, true, true
 			if _, err := js.UpdateStream(t.Context(), have); err != nil {
 				t.Fatal(err)
 			}
@@ -150,13 +151,15 @@ func TestHindered_AStreamThatBridgesCannotShare(t *testing.T) {
 }
 
 // A bridge that may not say that it is there, or who leads, or hear others, leads nothing:
-// it would take the lead again and again from one that it does not hear.
+// it would take the lead again and again from one that it does not hear. Nor does one that may not
+// read what is stored: it would take the lead and do nothing with it.
 func TestHindered_WithoutTheRights(t *testing.T) {
 	t.Parallel()
 	for text, denied := range map[string]natsserver.Permissions{
-		"publish to ami.ha.b1":      {Publish: harness.Denied("ami.ha.>")},
-		"publish to ami.terms.pbx1": {Publish: harness.Denied("ami.terms.>")},
-		"subscribe to ami.ha.*":     {Subscribe: harness.Denied("ami.ha.>")},
+		"publish to ami.ha.b1":                     {Publish: harness.Denied("ami.ha.>")},
+		"publish to ami.terms.pbx1":                {Publish: harness.Denied("ami.terms.>")},
+		"publish to $JS.API.DIRECT.GET.AMI_EVENTS": {Publish: harness.Denied("$JS.API.DIRECT.GET.AMI_EVENTS")},
+		"subscribe to ami.ha.*":                    {Subscribe: harness.Denied("ami.ha.>")},
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
