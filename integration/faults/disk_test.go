@@ -19,7 +19,7 @@ func tinyDisk(r *rig) {
 		r.t.Skipf("NOT TESTED: a disk that is full, for want of the right to mount one: %s", out)
 	}
 	r.t.Cleanup(func() { _ = exec.Command("umount", "-l", n.store()).Run() })
-	n.maxFile = "1GB" // or it would refuse by itself before the disk is full
+	n.maxFile = "8GB" // or it would refuse by itself before the disk is full
 }
 
 // diskFull: nothing can be written, until somebody makes room. nats-server does
