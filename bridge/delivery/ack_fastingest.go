@@ -294,7 +294,7 @@ func (d *fastMode) observe(m *nats.Msg, rest string) (changed bool) {
 // ended takes in that the batch ended with so many events, and begins a new one
 // if that is all of it.
 func (d *fastMode) ended(count uint64) {
-	d.late.note(count, time.Since(d.ring[1].at))
+	d.late.note(count, d.ring[1].at)
 	d.ackTo(count)
 	if !d.ending || d.acked != d.sent {
 		d.failure = errBatchEnded

@@ -24,14 +24,18 @@ type late struct {
 	took  time.Duration // the last
 }
 
-// note takes in that a batch of so many events was acknowledged so long after its first was sent.
-func (l *late) note(events uint64, took time.Duration) {
-	if events > 1 || took < l.lease || l.lease == 0 {
+// note takes in that a batch of so many events, the first sent at that time, has been acknowledged. Where
+// bridges share nothing it does not look at the clock.
+func (l *late) note(events uint64, sent time.Time) {
+	if l.lease == 0 || events > 1 {
+		l.count = 0
+		return
+	}
+	if l.took = time.Since(sent); l.took < l.lease {
 		l.count = 0
 		return
 	}
 	l.count++
-	l.took = took
 }
 
 // tellLate logs that one event goes at a time.

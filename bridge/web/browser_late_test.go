@@ -113,6 +113,19 @@ func (r *road) carry(ctx context.Context, client net.Conn, to string) {
 
 const isLive = `document.querySelector("#dead").hidden && !document.documentElement.classList.contains("stopped")`
 
+// watchesLife has what it returns want the page not to have been live since, not for a moment.
+func (b *tab) watchesLife() (neverLived func()) {
+	b.t.Helper()
+	b.eval(`(window.lived = 0, new MutationObserver(() => window.lived += !document.documentElement.classList.contains("stopped")).observe(
+		document.documentElement, { attributes: true }), 0)`)
+	return func() {
+		b.t.Helper()
+		if n := b.eval("window.lived"); n != "0" {
+			b.t.Errorf("the page was live %s times while all was late", n)
+		}
+	}
+}
+
 // What comes late is not shown as that of now, and the page says how late it is, by another connection as well; when it
 // comes in time again the page is live by itself. After 8 s of nothing a page asks anew, so that it is late by less.
 func TestBrowser_WhatIsLateIsNotLive(t *testing.T) {
@@ -127,16 +140,13 @@ func TestBrowser_WhatIsLateIsNotLive(t *testing.T) {
 	r.late.Store(int64(6500 * time.Millisecond))
 	const isLate = `/ may be \d+ s late/.test(document.querySelector("#dead").textContent)`
 	b.comes(isLate)
-	b.eval(`(window.lived = 0, new MutationObserver(() => window.lived += !document.documentElement.classList.contains("stopped")).observe(
-		document.documentElement, { attributes: true }), 0)`)
+	neverLived := b.watchesLife()
 	before := r.accepted.Load()
 	server.CloseClientConnections()
 	b.waits("another connection", func() bool { return r.accepted.Load() > before })
 	b.eval(`(document.querySelector("#dead").textContent = "", 0)`)
 	b.comes(isLate)
-	if n := b.eval("window.lived"); n != "0" {
-		t.Errorf("the page was live %s times while all was late", n)
-	}
+	neverLived()
 	r.late.Store(0)
 	b.comes(isLive)
 	b.sound("late")
@@ -150,13 +160,10 @@ func TestBrowser_WhatIsLateFromTheStartIsNotLive(t *testing.T) {
 	r.late.Store(int64(6500 * time.Millisecond))
 	b := open(t, in, "http://"+r.Addr().String(), 1440, 900, "light")
 	b.comes(`/ may be \d+ s late/.test(document.querySelector("#dead").textContent)`)
-	b.eval(`(window.lived = 0, new MutationObserver(() => window.lived += !document.documentElement.classList.contains("stopped")).observe(
-		document.documentElement, { attributes: true }), 0)`)
+	neverLived := b.watchesLife()
 	before := r.beats.Load()
 	b.waits("more beats", func() bool { return r.beats.Load() > before+2 })
-	if n := b.eval("window.lived"); n != "0" {
-		t.Errorf("the page was live %s times while all was late", n)
-	}
+	neverLived()
 	r.late.Store(0)
 	b.comes(isLive)
 	b.sound("late from the start")

@@ -37,7 +37,8 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	if trip, err := nc.RTT(); err == nil {
 		f.add("ok", "round trip %v", trip.Round(10*time.Microsecond))
 	}
-	f.userJWT(s.Bridge.NATS.UserJWT())
+	claims := s.Bridge.NATS.UserJWT()
+	f.userJWT(claims)
 	f.subscriptions(nc, &s.Bridge)
 	f.streams(ctx, &s.Bridge, nc.ConnectedServerVersion())
 	if s.Bridge.HA {
@@ -46,7 +47,7 @@ func checkNATS(ctx context.Context, s *env.Settings, listen time.Duration) findi
 	if s.Bridge.Delivery != config.DeliverCore {
 		f.beside(ctx, nc, &s.Bridge)
 	}
-	f.publishing(s.Bridge.NATS.UserJWT(), &s.Bridge)
+	f.publishing(claims, &s.Bridge)
 	return f
 }
 
